@@ -1,0 +1,3 @@
+//! tinytcp
+pub mod base;
+pub mod wire;

@@ -1,0 +1,103 @@
+//! Addresses as URLs whose scheme is the protocol: `text://127.0.0.1:40000`, `binary://[::1]:65432`.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A protocol, a host and a port. The host is a name or a numeric address; nothing is looked up here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The protocol, in lower case.
+    pub scheme: String,
+    /// The host, an IPv6 address without its brackets.
+    pub host: String,
+    /// The port; `None` where the text gave none. 0 asks a listener for any free one.
+    pub port: Option<u16>,
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const EXAMPLE: &str = "addresses look like text://127.0.0.1:40000 or binary://[::1]:65432";
+        let (scheme, rest) = text.split_once("://").ok_or(EXAMPLE)?;
+        let well_formed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+        if scheme.is_empty() || !scheme.chars().all(well_formed) {
+            return Err(EXAMPLE.into());
+        }
+        let (host, port) = split_host_port(rest.strip_suffix('/').unwrap_or(rest)).ok_or(EXAMPLE)?;
+        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '@' | '?' | '#')) {
+            return Err(EXAMPLE.into());
+        }
+        let port = match port {
+            Some(port) => Some(port.parse().map_err(|_| format!("the port is a number from 0 to 65535; {EXAMPLE}"))?),
+            None => None,
+        };
+        Ok(Self { scheme: scheme.to_ascii_lowercase(), host: host.into(), port })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bracketed = self.host.contains(':');
+        let (open, close) = if bracketed { ("[", "]") } else { ("", "") };
+        write!(f, "{}://{open}{}{close}", self.scheme, self.host)?;
+        match self.port {
+            Some(port) => write!(f, ":{port}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Splits `host`, `host:port`, `[v6]` or `[v6]:port`.
+fn split_host_port(text: &str) -> Option<(&str, Option<&str>)> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']')?;
+        return match rest {
+            "" => Some((host, None)),
+            _ => Some((host, Some(rest.strip_prefix(':')?))),
+        };
+    }
+    match text.split_once(':') {
+        Some((_, port)) if port.contains(':') => None,
+        Some((host, port)) => Some((host, Some(port))),
+        None => Some((text, None)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_survives_the_way_to_text_and_back() {
+        for text in ["text://127.0.0.1:40000", "binary://[::1]:65432", "echo://localhost", "chat://[fe80::1%lo]:0"] {
+            let address: Address = text.parse().expect(text);
+            assert_eq!(address.to_string(), text);
+        }
+        let address: Address = "TEXT://[::1]:7/".parse().expect("case and a final slash do not matter");
+        assert_eq!(address, Address { scheme: "text".into(), host: "::1".into(), port: Some(7) });
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_an_example() {
+        for text in [
+            "",
+            "text",
+            "127.0.0.1:40000",
+            "://host:1",
+            "text://",
+            "text://:1",
+            "text://::1:40000",
+            "text://host:",
+            "text://host:65536",
+            "text://host:-1",
+            "text://[::1",
+            "text://[::1]40000",
+            "text://a b:1",
+            "text://a/b:1",
+        ] {
+            let error = text.parse::<Address>().expect_err(text);
+            assert!(error.contains("text://127.0.0.1:40000"), "{text}: {error}");
+        }
+    }
+}

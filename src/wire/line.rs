@@ -1,0 +1,236 @@
+//! Lines: bytes up to `\n`, with one optional `\r` before it.
+//!
+//! ```text
+//!   E C H O   h i \r \n T I M
+//!   `---- bytes ---' `-'      `-- incomplete: presented again, with more behind it
+//!                  ending
+//! ```
+
+use memchr::memchr;
+
+/// How a message ended, so that its answer can end the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// `\n`.
+    Lf,
+    /// `\r\n`.
+    CrLf,
+    /// The peer fell quiet, or its input ended.
+    Nothing,
+}
+
+impl Ending {
+    /// The bytes of this ending.
+    #[must_use]
+    pub const fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::Lf => b"\n",
+            Self::CrLf => b"\r\n",
+            Self::Nothing => b"",
+        }
+    }
+}
+
+/// What [`Lines::next`] finds at the front of the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Item<'a> {
+    /// A whole line without its ending.
+    Line(&'a [u8], Ending),
+    /// The line at the front has outgrown the limit. Said once for each such line, as soon as it is certain;
+    /// its bytes are dropped from here to its end.
+    TooLong,
+    /// The end of a line whose bytes were dropped.
+    Dropped(Ending),
+}
+
+/// Finds lines in a stream that arrives in pieces, in time linear in the bytes received.
+///
+/// The caller presents all bytes that it has not consumed yet, from the same first byte, with whatever has
+/// arrived since behind them. The search goes on where the last one stopped, so that a 64 KiB line that comes
+/// byte by byte is searched once and not 65,536 times.
+#[derive(Clone, Copy, Debug)]
+pub struct Lines {
+    /// The longest line that is taken, its ending not counted.
+    line_max: usize,
+    /// Bytes at the front of the input that are known to hold no `\n`.
+    scanned: usize,
+    /// True exactly when the front of the input lies inside a line whose bytes are dropped.
+    dropping: bool,
+}
+
+impl Lines {
+    /// A decoder at the start of a line, for lines of at most `line_max` bytes without their ending.
+    #[must_use]
+    pub const fn new(line_max: usize) -> Self {
+        Self { line_max, scanned: 0, dropping: false }
+    }
+
+    /// The number of bytes to consume from the front of `input`, and the item that they were, if one is complete.
+    ///
+    /// Without an item the input is incomplete: call again when there is more. Even then bytes may be consumed,
+    /// those of a line that is being dropped.
+    #[inline]
+    pub fn next<'a>(&mut self, input: &'a [u8]) -> (usize, Option<Item<'a>>) {
+        let unscanned = input.get(self.scanned..).unwrap_or_default();
+        match memchr(b'\n', unscanned) {
+            Some(offset) => self.complete(input, self.scanned + offset),
+            None => self.incomplete(input),
+        }
+    }
+
+    /// True exactly when the bytes of the current line are being dropped.
+    #[must_use]
+    pub const fn is_dropping(&self) -> bool {
+        self.dropping
+    }
+
+    /// Drops the rest of the line at the front of the input; the caller consumes what it has of it.
+    pub const fn drop_line(&mut self) {
+        self.restart();
+        self.dropping = true;
+    }
+
+    /// Takes the front of the input for the start of a new line; the caller has consumed what was before it.
+    pub const fn restart(&mut self) {
+        self.scanned = 0;
+        self.dropping = false;
+    }
+
+    #[inline]
+    fn complete<'a>(&mut self, input: &'a [u8], newline: usize) -> (usize, Option<Item<'a>>) {
+        let (line, ending) = split_ending(input, newline);
+        self.scanned = 0;
+        if self.dropping {
+            self.dropping = false;
+            (newline + 1, Some(Item::Dropped(ending)))
+        } else if line.len() > self.line_max {
+            // The ending stays in the input, so that `Dropped` follows here as it does for a line in pieces.
+            self.dropping = true;
+            (line.len(), Some(Item::TooLong))
+        } else {
+            (newline + 1, Some(Item::Line(line, ending)))
+        }
+    }
+
+    fn incomplete<'a>(&mut self, input: &'a [u8]) -> (usize, Option<Item<'a>>) {
+        // A `\r` at the very end may be half of the ending and is neither counted nor dropped yet.
+        let content = input.strip_suffix(b"\r").unwrap_or(input);
+        if self.dropping {
+            self.scanned = 0;
+            (content.len(), None)
+        } else if content.len() > self.line_max {
+            self.drop_line();
+            (content.len(), Some(Item::TooLong))
+        } else {
+            self.scanned = input.len();
+            (0, None)
+        }
+    }
+}
+
+/// The line before the `\n` at `newline`, and how it ends.
+fn split_ending(input: &[u8], newline: usize) -> (&[u8], Ending) {
+    let line = input.get(..newline).unwrap_or_default();
+    match line.strip_suffix(b"\r") {
+        Some(line) => (line, Ending::CrLf),
+        None => (line, Ending::Lf),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What the decoder says of `pieces`, presented as they would arrive.
+    fn decode(line_max: usize, pieces: &[&[u8]]) -> Vec<String> {
+        let mut lines = Lines::new(line_max);
+        let (mut input, mut said) = (Vec::new(), Vec::new());
+        for piece in pieces {
+            input.extend_from_slice(piece);
+            loop {
+                let (consumed, item) = lines.next(&input);
+                let item = item.map(|item| format!("{item:?}"));
+                input.drain(..consumed);
+                match item {
+                    Some(item) => said.push(item),
+                    None => break,
+                }
+            }
+        }
+        said
+    }
+
+    /// The same, the slow and obvious way: with everything in hand at once.
+    fn oracle(line_max: usize, mut input: &[u8]) -> Vec<String> {
+        let mut said = Vec::new();
+        while let Some(newline) = input.iter().position(|byte| *byte == b'\n') {
+            let (line, rest) = (&input[..newline], &input[newline + 1..]);
+            let (line, ending) = line.strip_suffix(b"\r").map_or((line, Ending::Lf), |line| (line, Ending::CrLf));
+            if line.len() > line_max {
+                said.push(format!("{:?}", Item::TooLong));
+                said.push(format!("{:?}", Item::Dropped(ending)));
+            } else {
+                said.push(format!("{:?}", Item::Line(line, ending)));
+            }
+            input = rest;
+        }
+        if input.strip_suffix(b"\r").unwrap_or(input).len() > line_max {
+            said.push(format!("{:?}", Item::TooLong));
+        }
+        said
+    }
+
+    #[test]
+    fn one_carriage_return_belongs_to_the_ending() {
+        let mut lines = Lines::new(10);
+        assert_eq!(lines.next(b"a\r\r\nb"), (4, Some(Item::Line(b"a\r", Ending::CrLf))));
+        assert_eq!(lines.next(b"b"), (0, None));
+        assert_eq!(lines.next(b"b\n"), (2, Some(Item::Line(b"b", Ending::Lf))));
+    }
+
+    #[test]
+    fn the_limit_counts_the_line_without_its_ending() {
+        for ending in ["\n", "\r\n"] {
+            for (len, expected) in [(3, "Line"), (4, "Line"), (5, "TooLong")] {
+                let input = format!("{}{ending}", "x".repeat(len));
+                let said = decode(4, &[input.as_bytes()]);
+                assert!(said[0].starts_with(expected), "{input:?}: {said:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_that_outgrows_the_limit_is_reported_before_it_ends_and_not_stored() {
+        let mut lines = Lines::new(4);
+        assert_eq!(lines.next(b"xxxx\r"), (0, None), "the carriage return may belong to the ending");
+        assert_eq!(lines.next(b"xxxx\rx"), (6, Some(Item::TooLong)));
+        assert_eq!(lines.next(b"more of it"), (10, None));
+        assert_eq!(lines.next(b"\nnext\n"), (1, Some(Item::Dropped(Ending::Lf))));
+        assert_eq!(lines.next(b"next\n"), (5, Some(Item::Line(b"next", Ending::Lf))));
+    }
+
+    #[test]
+    fn every_byte_is_searched_once_however_the_line_is_cut() {
+        let mut lines = Lines::new(100);
+        for len in 1..=100 {
+            assert_eq!(lines.next(&vec![b'x'; len]), (0, None));
+            assert_eq!(lines.scanned, len);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_cut_of_any_input_gives_what_the_oracle_gives(
+            input in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), Just(b'x')], 0..60),
+            cuts in proptest::collection::vec(0usize..60, 0..6),
+            line_max in 1usize..8,
+        ) {
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(input.len())).collect();
+            cuts.extend([0, input.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<&[u8]> = cuts.windows(2).map(|cut| &input[cut[0]..cut[1]]).collect();
+            prop_assert_eq!(decode(line_max, &pieces), oracle(line_max, &input));
+        }
+    }
+}
