@@ -115,11 +115,11 @@ impl Activity {
         }
     }
 
-    /// A message was received.
+    /// A message was received: `name` is what the protocol calls it, if its bytes do not say so themselves.
     #[inline]
-    pub fn command(&mut self, peer: Peer, message: &[u8]) {
+    pub fn command(&mut self, peer: Peer, name: &str, message: &[u8]) {
         if self.take_line(|unwritten| &mut unwritten.commands) {
-            log_command(peer, message);
+            log_command(peer, name, message);
         }
     }
 
@@ -144,8 +144,9 @@ impl Activity {
 }
 
 #[cold]
-fn log_command(peer: Peer, message: &[u8]) {
-    log::info!("{peer}: {}", Escaped(message));
+fn log_command(peer: Peer, name: &str, message: &[u8]) {
+    let blank = if name.is_empty() || message.is_empty() { "" } else { " " };
+    log::info!("{peer}: {name}{blank}{}", Escaped(message));
 }
 
 /// Bytes of a peer as a log line shows them: printable ASCII as it is, all else escaped, and the front of it only. A
@@ -179,7 +180,7 @@ mod tests {
         let mut activity = activity(2);
         assert_eq!(activity.deadline(), Moment::NEVER);
         activity.opened(peer);
-        (0..10).for_each(|_| activity.command(peer, b"TIME"));
+        (0..10).for_each(|_| activity.command(peer, "", b"TIME"));
         assert_eq!(activity.unwritten, Unwritten { opened: 0, commands: 9, closed: 0 });
         assert_eq!(activity.deadline(), activity.second_ends, "the count is due when the second is over");
         activity.turn(Moment::START.after(SECOND));
