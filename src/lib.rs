@@ -1,3 +1,4 @@
 //! tinytcp
 pub mod base;
+pub mod cli;
 pub mod wire;
