@@ -17,13 +17,12 @@ pub mod expiry;
 mod transfer;
 
 use std::io;
-use std::net::SocketAddr;
 
 use crate::base::activity::{Activity, Peer, Summary};
 use crate::base::buffer::Buffer;
 use crate::base::clock::Clock;
 use crate::base::close_reason::CloseReason;
-use crate::base::limits::{LINGER_BYTES_MAX, Timeouts};
+use crate::base::limits::{LINGER_BYTES_MAX, Limits, Timeouts};
 use crate::base::moment::Moment;
 use crate::base::pool::{BLOCK_LEN, Pool};
 use crate::base::system::{Readiness, Socket};
@@ -135,18 +134,12 @@ pub struct Connection<S> {
 
 impl<S: Socket> Connection<S> {
     /// A connection that has just been accepted, with its greeting waiting to be sent.
-    pub fn new(
-        socket: S,
-        addr: SocketAddr,
-        protocol: &dyn Protocol,
-        session: Box<dyn Session>,
-        shared: &mut Shared,
-    ) -> Self {
+    pub fn new(socket: S, peer: Peer, protocol: &dyn Protocol, limits: &Limits, shared: &mut Shared) -> Self {
         let now = shared.clock.now();
         let mut connection = Self {
             socket,
-            session,
-            peer: Peer { addr, protocol: protocol.name() },
+            session: protocol.session(limits),
+            peer,
             input: Buffer::default(),
             output: Buffer::default(),
             phase: Phase::Open,
