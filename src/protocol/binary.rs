@@ -63,8 +63,8 @@ impl Protocol for Binary {
     }
 
     fn session(&self, limits: &Limits) -> Box<dyn Session> {
-        let payload_max = u32::try_from(limits.frame_bytes_max).unwrap_or(u32::MAX);
-        Box::new(BinarySession { commands: Arc::clone(&self.commands), payload_max, dropping: 0 })
+        let commands = Arc::clone(&self.commands);
+        Box::new(BinarySession { commands, payload_max: limits.frame_bytes_max, dropping: 0 })
     }
 }
 
