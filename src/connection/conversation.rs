@@ -11,6 +11,7 @@ impl<S: Socket> Connection<S> {
     /// Has the session run the whole messages that the input holds.
     pub(super) fn advance(&mut self, shared: &mut Shared) -> bool {
         let now = shared.clock.now();
+        let waiting_len = self.output.len();
         let (consumed, step, ended) = self.with_session(shared, |session, input, context| {
             let (consumed, step) = session.advance(input, context);
             (consumed, step, context.has_ended_a_message())
@@ -30,7 +31,7 @@ impl<S: Socket> Connection<S> {
             }
             Step::Close(reason) => self.drain(reason, shared),
         }
-        consumed > 0 || step != Step::Paused
+        consumed > 0 || step != Step::Paused || self.output.len() > waiting_len
     }
 
     /// The message at the front of the input has no place in memory.

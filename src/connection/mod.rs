@@ -102,7 +102,7 @@ pub struct Connection<S> {
     read_to_end: bool,
     /// True exactly when the peer's end of input has been read.
     input_ended: bool,
-    /// True exactly when the input may hold a whole message that was not run.
+    /// True exactly when the input may hold a whole message that was not run, or the session has more to say unasked.
     runnable: bool,
     /// True exactly when the output has passed the high-water mark and not yet sunk to the low one.
     backpressure: bool,
@@ -148,7 +148,8 @@ impl<S: Socket> Connection<S> {
             writable: true,
             read_to_end: false,
             input_ended: false,
-            runnable: false,
+            // A session may have something to say that nobody asked for.
+            runnable: true,
             backpressure: false,
             ends_messages_by_quiet: protocol.ends_messages_by_quiet(),
             stopping: Stopping::No,
@@ -246,11 +247,11 @@ impl<S: Socket> Connection<S> {
         self.runnable && !self.backpressure && self.phase == Phase::Open
     }
 
-    /// Reads only when all that was read has been run. Under backpressure it reads no further than to the end of a
+    /// Reads only when all that was read has been run; a session that is still talking has run all when none is left. Under backpressure it reads no further than to the end of a
     /// frame that has begun: its sender may not read before it has sent the whole of it.
     fn wants_fill(&self) -> bool {
         self.readable
-            && !self.runnable
+            && (!self.runnable || self.input.is_empty())
             && !self.input_ended
             && self.phase == Phase::Open
             && self.stopping != Stopping::Read

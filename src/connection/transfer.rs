@@ -60,7 +60,7 @@ impl<S: Socket> Connection<S> {
         self.input.commit(count);
         self.note_received(count, spare_len, shared);
         *budget = budget.saturating_sub(count);
-        self.runnable = !self.input_ended && self.input.len() >= self.complete_len as usize;
+        self.runnable |= !self.input_ended && self.input.len() >= self.complete_len as usize;
         Ok(true)
     }
 

@@ -50,7 +50,8 @@ pub trait Session: Send {
 
     /// Runs the whole messages at the front of `input` and appends their answers, until the output is full.
     ///
-    /// Gives how many bytes of `input` are done with, and what it waits for.
+    /// Gives how many bytes of `input` are done with, and what it waits for. The first call comes with no input, right
+    /// behind the greeting: a session that has something to say unasked starts here.
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step);
 
     /// The piece at the front of `input` is a message now, because the peer fell quiet or its input ended. Called only
@@ -83,6 +84,9 @@ pub enum Step {
         missing: Option<usize>,
     },
     /// For room in the output; whole messages may be left in the input.
+    ///
+    /// A session that talks unasked waits for this too, with all of its input consumed: it is called again as long as
+    /// there is room, with whatever has arrived since.
     Paused,
     /// For nothing: the conversation is over, and what is left of the input is not run.
     Close(CloseReason),

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::config::Config;
-use super::scripted::Stage;
+use super::scripted::{Peer, Stage};
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LINGER_TIMEOUT, Limits};
 use crate::base::moment::Moment;
+use crate::base::pool::BLOCK_LEN;
 use crate::base::system::{Event, Readiness};
 use crate::connection::TURN_BYTES_MAX;
 use crate::protocol::binary::Binary;
@@ -684,5 +685,112 @@ mod stopping {
         let answers = peer.take_sent();
         let lines = answers.strip_suffix("BYE\n").expect("a goodbye at the end");
         assert!(lines.lines().all(|line| line == "ECHO a"), "no answer is cut in half");
+    }
+}
+
+mod talking {
+    use super::*;
+    use crate::protocol::{Context, Protocol, Session, Step};
+
+    /// A protocol whose sessions say `tick` for ever, unasked, and `ok` to every byte that they are sent.
+    struct Ticking;
+
+    impl Protocol for Ticking {
+        fn name(&self) -> &'static str {
+            "ticking"
+        }
+
+        fn session(&self, _limits: &Limits) -> Box<dyn Session> {
+            Box::new(Ticking)
+        }
+    }
+
+    impl Session for Ticking {
+        fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
+            context.output.append("ok\n".repeat(input.len()).as_bytes());
+            context.output.append(b"tick\n");
+            (input.len(), Step::Paused)
+        }
+
+        fn refuse(&mut self, input: &[u8], _context: &mut Context<'_>) -> usize {
+            input.len()
+        }
+    }
+
+    /// A peer that takes `room` bytes of the ticks.
+    fn stage_and_peer(room: usize) -> (Stage, Peer) {
+        let mut stage = Stage::new(Ticking, &Config::default());
+        let peer = stage.queue_peer();
+        peer.set_room(room);
+        stage.settle();
+        (stage, peer)
+    }
+
+    #[test]
+    fn a_session_can_talk_without_being_asked() {
+        let (_stage, peer) = stage_and_peer(12);
+        assert_eq!(peer.take_sent(), "tick\ntick\nti");
+    }
+
+    #[test]
+    fn it_stops_at_the_high_water_mark_and_goes_on_where_it_stopped() {
+        let (mut stage, peer) = stage_and_peer(12);
+        assert!(stage.event_loop.shared.pool.lent_bytes() <= BLOCK_LEN);
+        peer.set_room(4 * HIGH_WATER_BYTES);
+        stage.settle();
+        let ticks = peer.take_sent();
+        assert_eq!(ticks.len(), 12 + 4 * HIGH_WATER_BYTES);
+        assert!("tick\n".repeat(ticks.len()).starts_with(&ticks));
+    }
+
+    #[test]
+    fn what_the_peer_sends_meanwhile_is_read_though_nothing_else_is_waited_for() {
+        let (mut stage, peer) = stage_and_peer(12);
+        peer.send(b"x");
+        stage.settle();
+        assert_eq!(peer.wire.borrow().inbound_len(), 1, "under backpressure nothing is read");
+        peer.set_room(4 * HIGH_WATER_BYTES);
+        stage.settle();
+        assert!(peer.take_sent().contains("tick\nok\ntick\n"));
+    }
+
+    #[test]
+    fn the_end_of_its_input_does_not_silence_it() {
+        let (mut stage, peer) = stage_and_peer(0);
+        peer.send_and_end(b"");
+        peer.set_room(4 * HIGH_WATER_BYTES);
+        stage.settle();
+        assert_eq!(peer.take_sent().len(), 4 * HIGH_WATER_BYTES);
+        assert!(!peer.is_closed());
+    }
+
+    #[test]
+    fn a_peer_that_takes_nothing_of_it_is_reset_after_the_write_timeout() {
+        let (mut stage, peer) = stage_and_peer(12);
+        stage.pass(WRITE);
+        assert!(peer.is_closed() && peer.wire.borrow().was_reset);
+        assert_eq!(closed_for(&stage, CloseReason::WriteTimeout), 1);
+        assert_eq!(stage.event_loop.shared.pool.lent_bytes(), 0);
+    }
+
+    #[test]
+    fn a_peer_that_takes_everything_does_not_keep_others_waiting() {
+        let mut stage = Stage::new(Ticking, &Config::default());
+        let (greedy, other) = (stage.queue_peer(), stage.queue_peer());
+        greedy.set_room(usize::MAX);
+        other.set_room(usize::MAX);
+        for _ in 0..3 {
+            let before = other.wire.borrow().sent.len();
+            stage.event_loop.turn().expect("a turn");
+            assert!(other.wire.borrow().sent.len() > before, "each turn of the loop serves both");
+        }
+    }
+
+    #[test]
+    fn a_shutdown_waits_for_it_no_longer_than_the_drain_timeout() {
+        let (mut stage, _peer) = stage_and_peer(12);
+        stage.event(Event::Stop);
+        stage.pass(DRAIN);
+        assert!(stage.event_loop.is_over());
     }
 }
