@@ -1,0 +1,49 @@
+//! One more command for the `text` protocol: `CALC 2 + 3` is answered `CALC 5`.
+//!
+//! ```text
+//! $ cargo run --example calc &
+//! $ printf 'HELP\nCALC 2 + 3\nCALC (1 + 2\nQUIT\n' | nc 127.0.0.1 40001
+//! WELCOME, I'm TinyServer not pressure
+//! HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT | CALC <EXPRESSION>
+//! CALC 5
+//! ERROR BAD_ARGUMENTS
+//! BYE
+//! ```
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use tinytcp::protocol::Next;
+use tinytcp::protocol::command::{Call, Command, Outcome};
+use tinytcp::protocol::text::{BAD_ARGUMENTS, Text};
+use tinytcp::server::{Config, Server};
+
+/// The longest expression that is taken, in bytes.
+///
+/// The server is one thread, and while a command runs nobody else is served. Parsing takes time that grows with the
+/// square of the length: a line of 64 KiB would keep everybody waiting for 70 ms, 256 bytes for a tenth of one.
+const EXPRESSION_BYTES_MAX: usize = 256;
+
+fn calc(call: &mut Call<'_, '_>) -> Outcome {
+    let expression = std::str::from_utf8(call.argument).map_err(|_| BAD_ARGUMENTS)?;
+    if expression.len() > EXPRESSION_BYTES_MAX {
+        return Err(BAD_ARGUMENTS);
+    }
+    let value: f64 = exmex::eval_str(expression).map_err(|_| BAD_ARGUMENTS)?;
+    // A division by zero and the like: no number, and so no answer.
+    if !value.is_finite() {
+        return Err(BAD_ARGUMENTS);
+    }
+    write!(call.output, "CALC {value}").map_err(|_| BAD_ARGUMENTS)?;
+    Ok(Next::Continue)
+}
+
+/// A server for `text` with the command, on `addr`.
+pub fn config(addr: SocketAddr) -> Config {
+    Config::default().listen(addr, Text::with_commands([Command::new("CALC", "CALC <EXPRESSION>", calc)]))
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    Server::bind(&config(([127, 0, 0, 1], 40_001).into()))?.run()?;
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! A new protocol: the character generator of RFC 864, which talks for ever and throws away what it is sent. A peer that
+//! stops reading costs the server one block of memory, and is reset after a while: that is backpressure.
+//!
+//! ```text
+//! $ cargo run --example chargen &
+//! $ nc 127.0.0.1 40019 | head -2
+//!  !"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_`abcdefg
+//! !"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_`abcdefgh
+//! ```
+
+use std::net::SocketAddr;
+
+use tinytcp::base::limits::Limits;
+use tinytcp::protocol::{Context, Protocol, Session, Step};
+use tinytcp::server::{Config, Server};
+
+struct Chargen;
+
+/// One conversation: the place in the alphabet at which the next line starts, one further than the line before it.
+struct Generator(u8);
+
+impl Protocol for Chargen {
+    fn name(&self) -> &'static str {
+        "chargen"
+    }
+
+    fn session(&self, _limits: &Limits) -> Box<dyn Session> {
+        Box::new(Generator(0))
+    }
+}
+
+impl Session for Generator {
+    fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
+        // A few lines a call, so that what the peer sends is taken in between.
+        for _ in 0..32 {
+            let line: [u8; 74] = std::array::from_fn(|column| match column {
+                72 => b'\r',
+                73 => b'\n',
+                _ => b' ' + (self.0 + column as u8) % 95,
+            });
+            context.output.append(&line);
+            self.0 = (self.0 + 1) % 95;
+        }
+        (input.len(), Step::Paused)
+    }
+
+    fn refuse(&mut self, input: &[u8], _: &mut Context<'_>) -> usize {
+        input.len()
+    }
+}
+
+/// A character generator on `addr`.
+pub fn config(addr: SocketAddr) -> Config {
+    Config::default().listen(addr, Chargen)
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    Server::bind(&config(([127, 0, 0, 1], 40_019).into()))?.run()?;
+    Ok(())
+}

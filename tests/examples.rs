@@ -1,0 +1,169 @@
+//! The examples, run for real.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use mio::{Events, Interest, Poll, Token};
+use tinytcp::base::close_reason::CloseReason;
+use tinytcp::base::kernel::Stopper;
+use tinytcp::protocol::text::BANNER;
+use tinytcp::server::{Config, Counters, Server};
+
+#[allow(dead_code)]
+#[path = "../examples/calc.rs"]
+mod calc;
+#[allow(dead_code)]
+#[path = "../examples/chargen.rs"]
+mod chargen;
+
+/// Longer than any answer takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server that runs in a thread of its own.
+struct Running {
+    addr: SocketAddr,
+    stopper: Stopper,
+    thread: JoinHandle<io::Result<Counters>>,
+}
+
+impl Running {
+    /// Runs the server that `config` builds for any free port.
+    fn new(config: impl FnOnce(SocketAddr) -> Config) -> Self {
+        let server = Server::bind(&config(([127, 0, 0, 1], 0).into())).expect("a free port");
+        let (addr, stopper) = (server.addresses()[0].1, server.stopper());
+        Self { addr, stopper, thread: thread::spawn(|| server.run()) }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.addr).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout above zero");
+        stream
+    }
+
+    fn stop(self) -> Counters {
+        self.stopper.stop();
+        self.thread.join().expect("the server does not panic").expect("the server does not fail")
+    }
+}
+
+mod calculating {
+    use super::*;
+
+    /// What is answered to each of `requests`.
+    fn answers<const N: usize>(requests: [&[u8]; N]) -> [String; N] {
+        let running = Running::new(calc::config);
+        let mut stream = BufReader::new(running.connect());
+        let read_line = |stream: &mut BufReader<TcpStream>| {
+            let mut line = String::new();
+            stream.read_line(&mut line).expect("a line in time");
+            line.trim_end().to_owned()
+        };
+        assert_eq!(read_line(&mut stream), BANNER);
+        let answers = requests.map(|request| {
+            stream.get_mut().write_all(&[request, b"\n"].concat()).expect("the server reads");
+            read_line(&mut stream)
+        });
+        drop(stream);
+        running.stop();
+        answers
+    }
+
+    #[test]
+    fn an_expression_is_answered_with_its_value() {
+        assert_eq!(
+            answers([b"CALC 2 + 3", b"calc 2*(3+4)/4", b"CALC -1", b"CALC 2^10"]),
+            ["CALC 5", "CALC 3.5", "CALC -1", "CALC 1024"]
+        );
+    }
+
+    #[test]
+    fn help_lists_it_behind_the_commands_of_the_protocol() {
+        let [help] = answers([b"HELP"]);
+        assert_eq!(help, "HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT | CALC <EXPRESSION>");
+    }
+
+    #[test]
+    fn what_has_no_value_is_an_error_and_the_session_goes_on() {
+        let requests: [&[u8]; 9] =
+            [b"CALC", b"CALC 2 +", b"CALC ()", b"CALC 1/0", b"CALC x", b"CALC 1 2", b"CALC \xff", b"CALC ,", b"CALC {"];
+        assert_eq!(answers(requests), [(); 9].map(|()| "ERROR BAD_ARGUMENTS"));
+    }
+
+    #[test]
+    fn no_depth_of_nesting_harms_the_server() {
+        let nested = |depth: usize| ["CALC ", &"(".repeat(depth), "7", &")".repeat(depth)].concat();
+        let signs = ["CALC ", &"-".repeat(254), "7"].concat();
+        let requests = [nested(127), signs, nested(128), nested(32_000), ["CALC ", &"(".repeat(65_000)].concat()];
+        assert_eq!(
+            answers(requests.each_ref().map(String::as_bytes)),
+            ["CALC 7", "CALC 7", "ERROR BAD_ARGUMENTS", "ERROR BAD_ARGUMENTS", "ERROR BAD_ARGUMENTS"]
+        );
+    }
+}
+
+mod generating_characters {
+    use super::*;
+
+    /// The pattern from its start, the slow and obvious way.
+    fn pattern(lines: usize) -> String {
+        let ring: Vec<char> = (' '..='~').collect();
+        (0..lines)
+            .flat_map(|line| (0..72).map(move |column| line + column).map(Some).chain([None]))
+            .map(|place| place.map_or("\r\n".to_owned(), |place| ring[place % 95].to_string()))
+            .collect()
+    }
+
+    #[test]
+    fn a_peer_that_reads_gets_the_pattern_of_the_rfc() {
+        let running = Running::new(chargen::config);
+        let mut received = vec![0; 74 * 10_000];
+        running.connect().read_exact(&mut received).expect("characters in time");
+        assert!(received == pattern(10_000).as_bytes());
+        let first = br##" !"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_`abcdefg"##;
+        assert!(received.starts_with(first));
+        running.stop();
+    }
+
+    #[test]
+    fn what_a_peer_sends_is_thrown_away_while_it_is_talked_to() {
+        let running = Running::new(chargen::config);
+        let mut stream = running.connect();
+        let mut block = vec![0; 64 << 10];
+        // 16 MiB each way: more than the kernel keeps for a server that does not read.
+        for _ in 0..256 {
+            stream.write_all(&block).expect("the server reads");
+            stream.read_exact(&mut block).expect("characters in time");
+        }
+        drop(stream);
+        assert!(running.stop().received_bytes > 8 << 20);
+    }
+
+    #[test]
+    fn a_peer_that_never_reads_costs_little_and_is_reset() {
+        let running = Running::new(|addr| {
+            let mut config = chargen::config(addr);
+            config.timeouts.write = Some(Duration::from_millis(200));
+            config
+        });
+        let stream = running.connect();
+        stream.set_nonblocking(true).expect("a TCP socket");
+        wait_for_reset(stream);
+        let counters = running.stop();
+        assert_eq!(counters.closed_for(CloseReason::WriteTimeout), 1);
+        assert!(counters.sent_bytes < 16 << 20, "the kernel took {} bytes", counters.sent_bytes);
+    }
+
+    /// Waits until the server has reset the connection, without reading from it.
+    fn wait_for_reset(stream: TcpStream) {
+        let mut stream = mio::net::TcpStream::from_std(stream);
+        let (mut poll, mut events) = (Poll::new().expect("a poller"), Events::with_capacity(8));
+        poll.registry().register(&mut stream, Token(0), Interest::READABLE).expect("a watch");
+        while !events.iter().any(mio::event::Event::is_error) {
+            poll.poll(&mut events, Some(PATIENCE)).expect("a poller that works");
+            assert!(!events.is_empty(), "not reset in time");
+        }
+    }
+}
