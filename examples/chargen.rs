@@ -3,9 +3,8 @@
 //!
 //! ```text
 //! $ cargo run --example chargen &
-//! $ nc 127.0.0.1 40019 | head -2
+//! $ nc 127.0.0.1 40019 | head -1
 //!  !"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_`abcdefg
-//! !"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_`abcdefgh
 //! ```
 
 use std::net::SocketAddr;
