@@ -10,7 +10,7 @@ use tinytcp::cli;
 use tinytcp::client::connect::Patience;
 use tinytcp::client::failure::{Failure, Verdict};
 use tinytcp::client::target::{Protocol, Target};
-use tinytcp::client::{demo, script};
+use tinytcp::client::{demo, script, shell};
 
 const NAME: &str = "tinytcp-client";
 
@@ -122,7 +122,8 @@ fn take_mode(arguments: &mut Arguments) -> Mode {
 fn run(mode: Mode, target: &Target, arguments: Arguments) -> Result<Verdict, Failure> {
     let patience = Patience { timeout: arguments.timeout, wait: arguments.wait };
     match mode {
-        Mode::Shell | Mode::Test => Err(Failure::Usage("this mode is not built in".into())),
+        Mode::Shell => shell::run(target, patience),
+        Mode::Test => Err(Failure::Usage("this mode is not built in".into())),
         Mode::Demo => demo::run(target, patience),
         Mode::Script if arguments.execute.is_empty() => script::run(target, patience, io::stdin()),
         Mode::Script => {

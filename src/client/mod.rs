@@ -16,6 +16,8 @@ pub mod demo;
 pub mod dialogue;
 pub mod failure;
 pub mod link;
+pub mod listener;
 pub mod output;
 pub mod script;
+pub mod shell;
 pub mod target;
