@@ -41,6 +41,10 @@ const PROMPT_DELAY: Duration = Duration::from_millis(250);
 /// How long the last answer may take when the person leaves: long enough for any network, not for patience.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
+/// How long the editor gets to draw what it was handed last, before it is called away. It tells nobody when it has
+/// drawn; waiting for a key, as it nearly always is, it takes well under a millisecond.
+const DRAW_DELAY: Duration = Duration::from_millis(50);
+
 /// What the editor tells.
 #[derive(Debug)]
 pub enum Typed {
@@ -230,10 +234,10 @@ impl Shell<'_> {
 
     /// The server has left first.
     fn end(&mut self, error: Option<&io::Error>, events: &Receiver<Event>) -> Result<Verdict, Failure> {
+        self.take_the_terminal(events);
         if !self.inbox.is_empty() {
             self.show(self.inbox.rest())?;
         }
-        self.take_the_terminal(events);
         if let Some(error) = error {
             return Err(self.broken(&format!("{}; look at the server's log", reason(error))));
         }
@@ -260,6 +264,7 @@ impl Shell<'_> {
         if !self.is_editing || !io::stdin().is_terminal() {
             return;
         }
+        thread::sleep(DRAW_DELAY);
         for _ in 0..ATTEMPTS_MAX {
             // The operating system knows this signal, so raising it cannot fail.
             let _ = signal_hook::low_level::raise(SIGINT);
