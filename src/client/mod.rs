@@ -11,6 +11,7 @@
 //!      +-- conformance  a server against everything that its protocol promises
 //! ```
 
+pub mod conformance;
 pub mod connect;
 pub mod demo;
 pub mod dialogue;
