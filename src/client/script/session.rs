@@ -156,11 +156,11 @@ impl<'a> Session<'a> {
             1 => "with one answer missing".into(),
             _ => format!("with {missing} answers missing"),
         };
-        match (self.last_was_error, error) {
-            // The server has said why, on stdout.
-            (true, None) => Ok(Verdict::Refused),
-            _ => Err(self.broken(&format!("{happened} {when}; look at the server's log"))),
+        // The server has said why, on stdout; a reset behind it only means that it did not read all we sent.
+        if self.last_was_error {
+            return Ok(Verdict::Refused);
         }
+        Err(self.broken(&format!("{happened} {when}; look at the server's log")))
     }
 
     /// A server may close after its last answer before our own end of the script is known here.
