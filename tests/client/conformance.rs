@@ -21,7 +21,7 @@ fn names<'a>(run: &'a Run, prefix: &str) -> Vec<&'a str> {
 
 #[test]
 fn an_original_text_server_passes_what_it_promises_and_fails_the_rest() {
-    let run = test("text", originals::text(), "1s");
+    let run = test("text", originals::text(), "2s");
     let (passed, failed) = (names(run.ended_with(1), "ok   "), names(&run, "FAIL "));
     for name in ["the banner comes first", "QUIT is answered and closes", "pipelined commands are answered in order"] {
         assert!(passed.contains(&name), "{name}: {run:?}");
@@ -42,7 +42,7 @@ fn the_other_originals_pass_their_own_promises() {
         ("echo", originals::echo(), &["a message is answered", "no word is a command"]),
         ("chat", originals::chat(), &["a message without a newline is answered when its sender falls quiet"]),
     ] {
-        let run = test(protocol, port, "300ms");
+        let run = test(protocol, port, "1s");
         let passed = names(run.ended_with(1), "ok   ");
         for name in names_of_passed {
             assert!(passed.contains(name), "{name}: {run:?}");

@@ -317,14 +317,11 @@ fn shown_from(bytes: &[u8], from: usize) -> String {
     }
 }
 
-/// The first bytes of a text of `len` bytes, in quotes.
+/// The first bytes of a text of `len` bytes, in double quotes, so that single ones need no escape.
 fn cut(bytes: &[u8], len: usize) -> String {
     let start = bytes.get(..bytes.len().min(SHOWN_MAX)).unwrap_or_default();
-    if len > start.len() {
-        format!("\"{}...\" ({len} bytes)", start.escape_ascii())
-    } else {
-        format!("\"{}\"", start.escape_ascii())
-    }
+    let escaped = start.escape_ascii().to_string().replace(r"\'", "'");
+    if len > start.len() { format!("\"{escaped}...\" ({len} bytes)") } else { format!("\"{escaped}\"") }
 }
 
 #[cfg(test)]
@@ -335,6 +332,7 @@ mod tests {
     fn what_is_shown_is_escaped_and_cut() {
         assert_eq!(shown_from(b"BYE\n\xff", 0), r#""BYE\n\xff""#);
         assert_eq!(shown_from(&[b'x'; 1000], 0), format!("\"{}...\" (1000 bytes)", "x".repeat(48)));
+        assert_eq!(shown_from(b"I'm", 0), r#""I'm""#);
         assert_eq!(shown_from(b"0123456789", 8), r#"at byte 8 "89""#);
     }
 }
