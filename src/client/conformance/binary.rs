@@ -4,12 +4,8 @@ use std::time::Duration;
 
 use super::probe::{Outcome, Probe};
 use super::{Check, Limit};
+use crate::client::dialogue::binary::{ECHO, ERROR, QUIT, REVERSE};
 use crate::wire::frame::Header;
-
-const ECHO: u8 = 1;
-const REVERSE: u8 = 2;
-const QUIT: u8 = 3;
-const ERROR: u8 = 255;
 
 /// The promises, the plain ones first.
 pub const CHECKS: &[Check] = &[
