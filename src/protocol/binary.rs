@@ -432,7 +432,7 @@ mod tests {
                 return Outcome { answers, closed: Some(CloseReason::Quit) };
             }
             let refusal = match code {
-                _ if payload_len > limits.frame_bytes_max => Some("FRAME_TOO_LARGE"),
+                _ if payload_len > limits.frame_bytes_max as usize => Some("FRAME_TOO_LARGE"),
                 ECHO | REVERSE => None,
                 _ => Some("UNKNOWN_COMMAND"),
             };

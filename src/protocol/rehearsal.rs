@@ -63,7 +63,7 @@ impl Rehearsal {
             output: Buffer::default(),
             pool: Pool::new(limits.memory_bytes_max),
             clock: clock(),
-            activity: Activity::new(None),
+            activity: Activity::new(None, vec!["test"]),
             is_crowded: false,
             step: Step::Done,
             has_ended_a_message: false,
@@ -157,7 +157,7 @@ impl Rehearsal {
 
     fn call<T>(&mut self, waiting_len: usize, call: impl FnOnce(&mut dyn Session, &[u8], &mut Context<'_>) -> T) -> T {
         self.output.append(&vec![b'.'; waiting_len], &mut self.pool);
-        let peer = Peer { addr: ([127, 0, 0, 1], 1).into(), protocol: "rehearsed" };
+        let peer = Peer { addr: ([127, 0, 0, 1], 1).into(), listener: 0 };
         let output = Output::new(&mut self.output, &mut self.pool);
         let mut context = Context::new(output, &mut self.clock, &mut self.activity, peer);
         let result = call(self.session.as_mut(), &self.input, &mut context);
@@ -262,7 +262,7 @@ pub(super) fn talk_oracle(limits: &Limits, bursts: &[Vec<u8>], answer: impl Fn(&
         for (message, ending) in messages {
             // Behind a piece, a carriage return may still have become half of the ending: it does not count.
             let counted = if ending.is_empty() { message.strip_suffix(b"\r").unwrap_or(message) } else { message };
-            if counted.len() > limits.line_bytes_max {
+            if counted.len() > limits.line_bytes_max as usize {
                 answers.extend(b"ERROR LINE_TOO_LONG");
             } else if let Some(answer) = answer(message) {
                 answers.extend(answer);

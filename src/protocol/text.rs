@@ -532,14 +532,14 @@ mod tests {
                 return Outcome { answers, closed };
             }
         }
-        if input.strip_suffix(b"\r").unwrap_or(input).len() > limits.line_bytes_max {
+        if input.strip_suffix(b"\r").unwrap_or(input).len() > limits.line_bytes_max as usize {
             answers.extend(b"ERROR LINE_TOO_LONG\n");
         }
         Outcome { answers, closed: None }
     }
 
     fn oracle_of_line(limits: &Limits, line: &[u8]) -> (Vec<u8>, Option<CloseReason>) {
-        if line.len() > limits.line_bytes_max {
+        if line.len() > limits.line_bytes_max as usize {
             return (b"ERROR LINE_TOO_LONG\n".to_vec(), None);
         }
         let words: Vec<&[u8]> =
