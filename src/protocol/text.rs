@@ -9,7 +9,7 @@ use super::{
 };
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::Limits;
-use crate::wire::line::{Item, Lines};
+use crate::wire::line::{Ending, Item, Lines};
 use crate::wire::telnet;
 
 /// What the server says on accept.
@@ -150,7 +150,7 @@ impl Session for TextSession {
             let (consumed, item) = self.lines.next(rest);
             rest = rest.get(consumed..).unwrap_or_default();
             let reason = match item {
-                None => return (input.len() - rest.len(), self.step(rest)),
+                None => return (input.len() - rest.len(), Step::of_lines(&self.lines, rest)),
                 Some(Item::Line(line, _)) => self.run(line, context),
                 Some(Item::TooLong) => {
                     context.refused(LINE_TOO_LONG);
@@ -188,11 +188,6 @@ impl Session for TextSession {
 }
 
 impl TextSession {
-    /// What the session waits for when `rest` holds no whole line.
-    fn step(&self, rest: &[u8]) -> Step {
-        if rest.is_empty() && !self.lines.is_dropping() { Step::Done } else { Step::Incomplete { missing: None } }
-    }
-
     /// Runs one line; gives the reason if it is the last one.
     #[inline]
     fn run(&self, line: &[u8], context: &mut Context<'_>) -> Option<CloseReason> {
@@ -259,8 +254,7 @@ fn append_line(output: &mut Output<'_>, line: &str) {
 }
 
 fn append_error(output: &mut Output<'_>, token: &str) {
-    output.append(b"ERROR ");
-    append_line(output, token);
+    output.append_error(token, Ending::Lf);
 }
 
 const fn is_blank(byte: u8) -> bool {
