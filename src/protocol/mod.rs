@@ -25,6 +25,7 @@ use crate::base::activity::{Activity, Peer};
 use crate::base::clock::Clock;
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::Limits;
+use crate::wire::line::Lines;
 pub use output::Output;
 
 /// A protocol that a listener speaks.
@@ -90,6 +91,13 @@ pub enum Step {
     Paused,
     /// For nothing: the conversation is over, and what is left of the input is not run.
     Close(CloseReason),
+}
+
+impl Step {
+    /// What a session of lines waits for when `rest` holds no whole line.
+    fn of_lines(lines: &Lines, rest: &[u8]) -> Self {
+        if rest.is_empty() && !lines.is_dropping() { Self::Done } else { Self::Incomplete { missing: None } }
+    }
 }
 
 /// Whether the conversation goes on behind a message.

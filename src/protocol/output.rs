@@ -5,6 +5,7 @@ use std::io;
 use crate::base::buffer::Buffer;
 use crate::base::limits::HIGH_WATER_BYTES;
 use crate::base::pool::{BLOCK_LEN, Pool};
+use crate::wire::line::Ending;
 
 /// Appends answers to a connection's output.
 ///
@@ -56,6 +57,13 @@ impl<'a> Output<'a> {
     pub const fn has_room_for(&self, len: usize) -> bool {
         let needed = self.len().saturating_add(len);
         needed <= BLOCK_LEN || self.pool.has_room_for(needed)
+    }
+
+    /// Appends `ERROR`, the token, and the ending of the message that it answers.
+    pub fn append_error(&mut self, token: &str, ending: Ending) {
+        self.append(b"ERROR ");
+        self.append(token.as_bytes());
+        self.append(ending.bytes());
     }
 
     /// Forgets all bytes behind the first `len`: takes back an answer that was begun.

@@ -63,7 +63,7 @@ impl Rehearsal {
             output: Buffer::default(),
             pool: Pool::new(limits.memory_bytes_max),
             clock: clock(),
-            activity: Activity::new(None, vec!["rehearsed"]),
+            activity: Activity::new(None, vec!["test"]),
             is_crowded: false,
             step: Step::Done,
             has_ended_a_message: false,

@@ -57,7 +57,7 @@ impl Session for TalkSession {
             let (consumed, item) = self.lines.next(rest);
             rest = rest.get(consumed..).unwrap_or_default();
             let next = match item {
-                None => return (input.len() - rest.len(), self.step(rest)),
+                None => return (input.len() - rest.len(), Step::of_lines(&self.lines, rest)),
                 Some(Item::Line(line, ending)) => self.answer(line, ending, context),
                 Some(Item::TooLong) => {
                     self.refusal = LINE_TOO_LONG;
@@ -90,23 +90,18 @@ impl Session for TalkSession {
 
     fn say(&mut self, notice: Notice, output: &mut Output<'_>) {
         if let Some(token) = notice.token() {
-            append_error(output, token, Ending::Lf);
+            output.append_error(token, Ending::Lf);
         }
     }
 }
 
 impl TalkSession {
-    /// What the session waits for when `rest` holds no whole line.
-    fn step(&self, rest: &[u8]) -> Step {
-        if rest.is_empty() && !self.lines.is_dropping() { Step::Done } else { Step::Incomplete { missing: None } }
-    }
-
     #[inline]
     fn answer(&self, message: &[u8], ending: Ending, context: &mut Context<'_>) -> Next {
         context.received("", message);
         let output = &mut context.output;
         if !output.has_room_for(message.len() + ANSWER_OVERHEAD_BYTES) {
-            append_error(output, SERVER_BUSY, ending);
+            output.append_error(SERVER_BUSY, ending);
             return Next::Continue;
         }
         let next = (self.answer)(message, output, context.clock);
@@ -118,15 +113,9 @@ impl TalkSession {
 
     fn answer_refused(&self, ending: Ending, context: &mut Context<'_>) -> Next {
         context.received(self.refusal, b"");
-        append_error(&mut context.output, self.refusal, ending);
+        context.output.append_error(self.refusal, ending);
         Next::Continue
     }
-}
-
-fn append_error(output: &mut Output<'_>, token: &str, ending: Ending) {
-    output.append(b"ERROR ");
-    output.append(token.as_bytes());
-    output.append(ending.bytes());
 }
 
 #[cfg(test)]
