@@ -7,6 +7,8 @@ mod event_loop;
 #[cfg(test)]
 mod loop_tests;
 #[cfg(test)]
+mod schedule_tests;
+#[cfg(test)]
 mod scripted;
 mod shutdown;
 pub mod sink;

@@ -42,6 +42,8 @@ pub(super) struct Wire {
     pub(super) read_max: usize,
     /// How many bytes the server's writes may still be.
     room: usize,
+    /// True exactly when a write was not taken in whole, so that room which comes now comes with an event.
+    is_full: bool,
     error: Option<io::ErrorKind>,
     /// What the server has sent.
     pub(super) sent: Vec<u8>,
@@ -126,6 +128,7 @@ impl Socket for ScriptedSocket {
             return Err(error.into());
         }
         let count = bytes.len().min(wire.room);
+        wire.is_full |= count < bytes.len();
         if count == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -186,6 +189,7 @@ impl Stage {
             inbound_ended: false,
             read_max: usize::MAX,
             room: usize::MAX,
+            is_full: false,
             error: None,
             sent: Vec::new(),
             sent_end: false,
@@ -282,7 +286,7 @@ impl Peer {
     /// Takes at most `room` bytes from now on.
     pub(super) fn set_room(&self, room: usize) {
         self.wire.borrow_mut().room = room;
-        if room > 0 {
+        if room > 0 && std::mem::take(&mut self.wire.borrow_mut().is_full) {
             self.event(Readiness { writable: true, ..Readiness::default() });
         }
     }
