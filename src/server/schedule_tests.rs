@@ -1,6 +1,8 @@
 //! The loop under random schedules: whatever the network does, each peer gets the answers to its own messages, in order
 //! and in whole.
 
+use std::time::Duration;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -10,6 +12,7 @@ use crate::base::limits::{LINGER_TIMEOUT, Limits, Timeouts};
 use crate::base::system::{Event, Readiness};
 use crate::protocol::Protocol;
 use crate::protocol::binary::Binary;
+use crate::protocol::echo;
 use crate::protocol::text::Text;
 use crate::wire::frame::Header;
 
@@ -27,6 +30,8 @@ enum Act {
     /// The loop has a turn, or as many as it likes.
     Turn,
     Settle,
+    /// The clock goes on.
+    Pass(Duration),
     /// A peer comes and another one leaves without a word.
     Strangers,
 }
@@ -44,58 +49,78 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (0..PEERS, readiness).prop_map(|(peer, readiness)| Act::Spurious(peer, readiness)),
         3 => Just(Act::Turn),
         1 => Just(Act::Settle),
+        1 => (0u64..1 << 15).prop_map(|milliseconds| Act::Pass(Duration::from_millis(milliseconds))),
         1 => Just(Act::Strangers),
     ]
 }
 
-/// Plays `acts` to peers that have `scripts` to send, holds `check` after each, and then has the peers take everything and
-/// leave. Whatever happened, all of them are gone at the end, and all that they held is given back.
-fn play(stage: &mut Stage, scripts: &[Vec<u8>], acts: &[Act], check: impl Fn(&Stage)) -> Vec<Peer> {
-    let peers: Vec<Peer> = scripts.iter().map(|_| stage.peer()).collect();
-    let mut unsent: Vec<&[u8]> = scripts.iter().map(Vec::as_slice).collect();
+/// Peers that have `scripts` to send, as far as `acts` let them; `check` holds after each act. Gives what is unsent too.
+fn play<'a>(stage: &mut Stage, scripts: &'a [Vec<u8>], acts: &[Act], check: impl Fn(&Stage)) -> Vec<(Peer, &'a [u8])> {
+    let mut peers: Vec<(Peer, &[u8])> = scripts.iter().map(|script| (stage.peer(), script.as_slice())).collect();
     for act in acts {
         match *act {
             Act::Send(peer, len) => {
-                let (now, later) = unsent[peer].split_at(len.min(unsent[peer].len()));
-                unsent[peer] = later;
-                peers[peer].send(now);
+                let (peer, unsent) = &mut peers[peer];
+                let (now, later) = unsent.split_at(len.min(unsent.len()));
+                *unsent = later;
+                peer.send(now);
             }
-            Act::Take(peer, len) => peers[peer].set_room(len),
+            Act::Take(peer, len) => peers[peer].0.set_room(len),
             Act::Spurious(peer, readiness) => {
-                let token = peers[peer].token().expect("registered");
+                let token = peers[peer].0.token().expect("registered");
                 stage.event(Event::Connection(token, readiness));
             }
             Act::Turn => stage.event_loop.turn().expect("a turn"),
             Act::Settle => stage.settle(),
+            Act::Pass(time) => stage.pass(time),
             Act::Strangers => stage.queue_peer().send_and_end(b""),
         }
         check(stage);
     }
-    for (peer, rest) in peers.iter().zip(unsent) {
-        peer.set_room(usize::MAX);
-        peer.send_and_end(rest);
-    }
-    stage.settle();
-    assert!(peers.iter().all(Peer::is_closed), "the end of an input was not seen");
-    stage.pass(LINGER_TIMEOUT);
-    let counters = &stage.event_loop.counters;
-    assert_eq!(counters.accepted, counters.closed_in_all());
-    assert_eq!(stage.event_loop.shared.pool.lent_bytes(), 0);
     peers
 }
 
+/// Has the peers send and take everything and leave.
+fn end(stage: &mut Stage, peers: &[(Peer, &[u8])]) {
+    for (peer, unsent) in peers {
+        peer.set_room(usize::MAX);
+        peer.send_and_end(unsent);
+    }
+    stage.settle();
+    assert!(peers.iter().all(|(peer, _)| peer.is_closed()), "the end of an input was not seen");
+    stage.pass(LINGER_TIMEOUT);
+    assert_all_gone(stage);
+}
+
+fn assert_all_gone(stage: &Stage) {
+    let counters = &stage.event_loop.counters;
+    assert_eq!((stage.event_loop.table.len(), counters.accepted), (0, counters.closed_in_all()));
+    assert_eq!(stage.event_loop.shared.pool.lent_bytes(), 0);
+}
+
 /// A loop in which nobody is ever late.
-fn stage(protocol: impl Protocol + 'static, limits: Limits) -> Stage {
+fn patient(protocol: impl Protocol + 'static, limits: Limits) -> Stage {
     let timeouts = Timeouts { idle: None, message: None, write: None, ..Timeouts::default() };
     Stage::new(protocol, &Config { timeouts, limits, ..Config::default() })
 }
 
 /// Asserts that messages which are answered with themselves come back to those who sent them.
 fn assert_come_back(protocol: impl Protocol + 'static, scripts: &[Vec<u8>], acts: &[Act]) {
-    let peers = play(&mut stage(protocol, Limits::default()), scripts, acts, |_| {});
-    for (peer, script) in peers.iter().zip(scripts) {
+    let mut stage = patient(protocol, Limits::default());
+    let peers = play(&mut stage, scripts, acts, |_| {});
+    end(&mut stage, &peers);
+    for ((peer, _), script) in peers.iter().zip(scripts) {
         assert!(peer.wire.borrow().sent == *script, "another answer, or none");
     }
+}
+
+/// Asserts that peers which do nothing more are gone when all the time is over that they may take.
+fn assert_stalled_are_freed(protocol: impl Protocol + 'static, scripts: &[Vec<u8>], acts: &[Act]) {
+    let mut stage = Stage::new(protocol, &Config::default());
+    play(&mut stage, scripts, acts, |_| {});
+    let Timeouts { idle, message, write, quiet, .. } = Timeouts::default();
+    stage.pass([idle, message, write, quiet].into_iter().flatten().sum::<Duration>() + LINGER_TIMEOUT);
+    assert_all_gone(&stage);
 }
 
 /// What each peer has to send: a message of each length in `lens`.
@@ -134,8 +159,17 @@ proptest! {
     #[test]
     fn no_turn_leaves_more_held_than_may_be(lens in lens(), acts in vec(act(), 0..60)) {
         let limits = Limits { memory_bytes_max: Limits::MEMORY_BYTES_MIN, ..Limits::default() };
-        play(&mut stage(Binary::new(), limits), &scripts(frame, &lens), &acts, |stage| {
+        let (mut stage, scripts) = (patient(Binary::new(), limits), scripts(frame, &lens));
+        let peers = play(&mut stage, &scripts, &acts, |stage| {
             assert!(stage.event_loop.shared.pool.lent_bytes() <= Limits::MEMORY_BYTES_MIN);
         });
+        end(&mut stage, &peers);
+    }
+
+    #[test]
+    fn whoever_stalls_is_freed_by_a_deadline(lens in lens(), acts in vec(act(), 0..60)) {
+        assert_stalled_are_freed(Text::new(), &scripts(line, &lens), &acts);
+        assert_stalled_are_freed(Binary::new(), &scripts(frame, &lens), &acts);
+        assert_stalled_are_freed(echo::protocol(), &scripts(line, &lens), &acts);
     }
 }
