@@ -160,6 +160,14 @@ impl Peer {
         buf
     }
 
+    /// True when there is something to read now.
+    pub fn has_bytes(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("do not block");
+        let has_bytes = matches!(self.stream.peek(&mut [0]), Ok(1));
+        self.stream.set_nonblocking(false).expect("block again");
+        has_bytes
+    }
+
     /// True when the connection has ended, cleanly or not, within the patience; bytes on the way are dropped.
     pub fn is_ended_by_server(&mut self) -> bool {
         let mut buf = [0; 4096];
