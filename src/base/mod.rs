@@ -1,2 +1,14 @@
-//! The ground floor.
+//! The ground floor: storage, time, and the one seam to the operating system. Nothing here knows of protocols.
+
+pub mod activity;
+pub mod buffer;
+pub mod clock;
+pub mod close_reason;
+pub mod deadlines;
+pub mod kernel;
+pub mod limits;
+pub mod moment;
+pub mod pool;
+pub mod system;
+pub mod table;
 pub mod units;

@@ -1,2 +1,286 @@
-//! x
-fn main() {}
+//! `tinytcp-server`: arguments to config, config to server, outcome to exit code.
+
+use std::io::{self, IsTerminal, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{SecondsFormat, Utc};
+use clap::{ArgAction, Parser};
+use env_logger::{Target, WriteStyle};
+use log::LevelFilter;
+use tinytcp::base::limits::{Limits, Timeouts};
+use tinytcp::base::units;
+use tinytcp::cli;
+use tinytcp::protocol::{BUILT_IN, BuiltIn};
+use tinytcp::server::{BindError, Config, Listener, Server, sink::Sink};
+use tinytcp::wire::address::Address;
+
+/// Descriptors that are no connection's: listeners, the poller, standard streams, and a few to turn away with.
+const RESERVED_DESCRIPTORS: usize = 32;
+
+/// How long the program waits at its end for its last log lines to be taken.
+const LAST_LINES_TIMEOUT: Duration = Duration::from_millis(200);
+
+const EXAMPLES: &str = "\
+Examples:
+  tinytcp-server                                   all four protocols on their default ports
+  tinytcp-server --listen text://127.0.0.1:4000    one protocol, one port
+  tinytcp-server --host 0.0.0.0                    reachable from other machines
+  tinytcp-server --listen echo://127.0.0.1:0       any free port; the line on stdout says which
+  printf 'TIME\\nQUIT\\n' | nc 127.0.0.1 40000       talk to it";
+
+/// A TCP server with four tiny protocols: text (port 40000), binary (65432), echo (8888) and chat (9999).
+#[derive(Debug, Parser)]
+#[command(name = "tinytcp-server", version, before_long_help = EXAMPLES, max_term_width = 100)]
+struct Arguments {
+    /// Listen here, instead of on the default ports: text://127.0.0.1:40000; repeatable; port 0 takes any free one
+    #[arg(long, value_name = "URL", env = "TINYTCP_LISTEN", value_delimiter = ',', value_parser = listen_address)]
+    listen: Vec<ListenAddress>,
+
+    /// Host of the default listeners [default: loopback, IPv4 and IPv6]
+    #[arg(long, value_name = "HOST", env = "TINYTCP_HOST", conflicts_with = "listen")]
+    host: Option<String>,
+
+    /// Connections over this number get SERVER_BUSY [default: what the open-file limit allows, less 32]
+    #[arg(long, value_name = "N", env = "TINYTCP_MAX_CONNECTIONS", value_parser = units::count)]
+    max_connections: Option<usize>,
+
+    /// Longest line that is taken: text, echo, chat
+    #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_LINE", default_value = "64KiB", value_parser = message_size)]
+    max_line: usize,
+
+    /// Longest payload that is taken: binary
+    #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_FRAME", default_value = "16MiB", value_parser = message_size)]
+    max_frame: usize,
+
+    /// What the buffers of all connections may hold together
+    #[arg(long, value_name = "SIZE", env = "TINYTCP_MEMORY_LIMIT", default_value = "256MiB", value_parser = memory_size)]
+    memory_limit: usize,
+
+    /// Close a connection with no message in progress and nothing sent or received for so long
+    #[arg(long, value_name = "D", env = "TINYTCP_IDLE_TIMEOUT", default_value = "5m", value_parser = parse_timeout)]
+    idle_timeout: Timeout,
+
+    /// Close a connection whose message takes longer from its first to its last byte
+    #[arg(long, value_name = "D", env = "TINYTCP_MESSAGE_TIMEOUT", default_value = "30s", value_parser = parse_timeout)]
+    message_timeout: Timeout,
+
+    /// Close a connection that takes none of its answers for so long
+    #[arg(long, value_name = "D", env = "TINYTCP_WRITE_TIMEOUT", default_value = "30s", value_parser = parse_timeout)]
+    write_timeout: Timeout,
+
+    /// Echo and chat: bytes without a newline are a message after so long without another byte
+    #[arg(long, value_name = "D", env = "TINYTCP_QUIET_PERIOD", default_value = "20ms", value_parser = parse_timeout)]
+    quiet_period: Timeout,
+
+    /// How long a shutdown waits for answers that are still to be sent
+    #[arg(long, value_name = "D", env = "TINYTCP_DRAIN_TIMEOUT", default_value = "5s", value_parser = parse_timeout)]
+    drain_timeout: Timeout,
+
+    /// The kernel's queue of connections that are not yet accepted
+    #[arg(long, value_name = "N", env = "TINYTCP_BACKLOG", default_value = "1024", value_parser = units::count)]
+    backlog: usize,
+
+    /// Activity lines a second, what is over them is summed up; or `off`
+    #[arg(long, value_name = "N", env = "TINYTCP_ACTIVITY_LOG", default_value = "50", value_parser = parse_lines)]
+    activity_log: Lines,
+
+    /// Log more: -v probes and details, -vv everything; RUST_LOG overrides
+    #[arg(short, long, action = ArgAction::Count, env = "TINYTCP_VERBOSE")]
+    verbose: u8,
+
+    /// Log less: -q warnings, -qq errors; RUST_LOG overrides
+    #[arg(short, long, action = ArgAction::Count, env = "TINYTCP_QUIET", conflicts_with = "verbose")]
+    quiet: u8,
+}
+
+/// A timeout, or none. Its own type, because clap takes a bare `Option` for a flag that may be absent.
+#[derive(Clone, Copy, Debug)]
+struct Timeout(Option<Duration>);
+
+fn parse_timeout(text: &str) -> Result<Timeout, String> {
+    units::timeout(text).map(Timeout)
+}
+
+/// Lines a second, or none, for the same reason.
+#[derive(Clone, Copy, Debug)]
+struct Lines(Option<usize>);
+
+fn parse_lines(text: &str) -> Result<Lines, String> {
+    units::count_or_off(text).map(Lines)
+}
+
+fn message_size(text: &str) -> Result<usize, String> {
+    units::size(text).and_then(|size| match size {
+        ..=Limits::MESSAGE_BYTES_MAX => Ok(size),
+        _ => Err("the longest message that a server can be told to take is 1GiB".into()),
+    })
+}
+
+fn memory_size(text: &str) -> Result<usize, String> {
+    units::size(text).and_then(|size| match size {
+        Limits::MEMORY_BYTES_MIN.. => Ok(size),
+        _ => Err("the server works with 1MiB at least".into()),
+    })
+}
+
+/// An address whose scheme is one of ours.
+#[derive(Clone, Debug)]
+struct ListenAddress {
+    address: Address,
+    scheme: &'static str,
+}
+
+fn listen_address(text: &str) -> Result<ListenAddress, String> {
+    let address: Address = text.parse()?;
+    let built_in = BUILT_IN.iter().find(|built_in| built_in.scheme == address.scheme);
+    let scheme = built_in.ok_or("the protocol is text, binary, echo or chat, as in text://127.0.0.1:40000")?.scheme;
+    Ok(ListenAddress { address, scheme })
+}
+
+fn main() -> ExitCode {
+    let arguments: Arguments = cli::parse();
+    match serve(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            cli::complain("tinytcp-server", message);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(arguments: &Arguments) -> Result<(), String> {
+    let started = |error| format!("cannot start a thread: {error}; the machine is out of memory or processes");
+    let log = Sink::new(io::stderr()).map_err(started)?;
+    let announcements = Sink::new(io::stdout()).map_err(started)?;
+    start_logging(arguments, &log);
+    let config = config(arguments)?;
+    let server = Server::bind_stopping_on(&config, &[libc::SIGINT, libc::SIGTERM]).map_err(|error| explain(&error))?;
+    for (protocol, addr) in server.addresses() {
+        announcements.line(&format!("listening on {protocol}://{addr}"));
+    }
+    let outcome = server.run();
+    if let Ok(counters) = &outcome {
+        log::info!("stopped: {counters}");
+    }
+    log.flush(LAST_LINES_TIMEOUT);
+    announcements.flush(LAST_LINES_TIMEOUT);
+    outcome.map(drop).map_err(|error| format!("cannot wait for events: {error}; start the server again"))
+}
+
+fn start_logging(arguments: &Arguments, sink: &Sink) {
+    let level = match (arguments.quiet, arguments.verbose) {
+        (0, 0) => LevelFilter::Info,
+        (0, 1) => LevelFilter::Debug,
+        (0, _) => LevelFilter::Trace,
+        (1, _) => LevelFilter::Warn,
+        (_, _) => LevelFilter::Error,
+    };
+    let coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    env_logger::Builder::new()
+        .filter_level(level)
+        .parse_default_env()
+        .write_style(if coloured { WriteStyle::Always } else { WriteStyle::Never })
+        .target(Target::Pipe(Box::new(sink.clone())))
+        .format(|line, record| {
+            let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+            let style = line.default_level_style(record.level());
+            writeln!(line, "{now} {style}{:5}{style:#} {}", record.level(), record.args())
+        })
+        .init();
+}
+
+fn config(arguments: &Arguments) -> Result<Config, String> {
+    Ok(Config {
+        listeners: listeners(arguments)?,
+        connections_max: connections_max(arguments.max_connections),
+        limits: Limits {
+            line_bytes_max: arguments.max_line,
+            frame_bytes_max: arguments.max_frame,
+            memory_bytes_max: arguments.memory_limit,
+        },
+        timeouts: Timeouts {
+            idle: arguments.idle_timeout.0,
+            message: arguments.message_timeout.0,
+            write: arguments.write_timeout.0,
+            quiet: arguments.quiet_period.0,
+            drain: arguments.drain_timeout.0,
+        },
+        backlog: u32::try_from(arguments.backlog).unwrap_or(u32::MAX),
+        activity_lines_max: arguments.activity_log.0.map(|lines| u32::try_from(lines).unwrap_or(u32::MAX)),
+    })
+}
+
+/// Raises the soft limit of open files to the hard one, and says how many connections that allows.
+fn connections_max(wanted: Option<usize>) -> usize {
+    let (soft, hard) = rlimit::Resource::NOFILE.get().unwrap_or((1024, 1024));
+    let raised = match rlimit::Resource::NOFILE.set(hard, hard) {
+        Ok(()) => hard,
+        Err(error) => {
+            log::warn!("cannot raise the open-file limit from {soft} to {hard}: {error}");
+            soft
+        }
+    };
+    let allowed = usize::try_from(raised).unwrap_or(usize::MAX).saturating_sub(RESERVED_DESCRIPTORS).max(1);
+    let connections_max = wanted.unwrap_or(allowed).min(allowed);
+    log::info!("open files: soft limit {soft}, hard limit {hard}; at most {connections_max} connections");
+    if let Some(wanted) = wanted.filter(|wanted| *wanted > allowed) {
+        log::warn!(
+            "{wanted} connections need a higher open-file limit: `ulimit -Hn {}`",
+            wanted + RESERVED_DESCRIPTORS
+        );
+    }
+    connections_max
+}
+
+/// The listeners that were asked for, or the default ones.
+fn listeners(arguments: &Arguments) -> Result<Vec<Listener>, String> {
+    let mut listeners = Vec::new();
+    for built_in in &BUILT_IN {
+        if arguments.listen.is_empty() {
+            let hosts = arguments.host.as_ref().map_or(vec!["127.0.0.1", "::1"], |host| vec![host.as_str()]);
+            for host in hosts {
+                listeners.extend(resolve(built_in, host, built_in.default_port, arguments.host.is_none())?);
+            }
+        }
+    }
+    for ListenAddress { address, scheme } in &arguments.listen {
+        if let Some(built_in) = BUILT_IN.iter().find(|built_in| built_in.scheme == *scheme) {
+            let port = address.port.unwrap_or(built_in.default_port);
+            listeners.extend(resolve(built_in, &address.host, port, false)?);
+        }
+    }
+    Ok(listeners)
+}
+
+/// A listener for each address of `host`. One that only IPv6 has is optional where IPv4 has it too.
+fn resolve(built_in: &BuiltIn, host: &str, port: u16, is_default: bool) -> Result<Vec<Listener>, String> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let addrs: Vec<SocketAddr> = (bare, port)
+        .to_socket_addrs()
+        .map_err(|error| {
+            let scheme = built_in.scheme;
+            format!("cannot listen on {scheme}://{host}:{port}: unknown host ({error}); use an address of this machine")
+        })?
+        .collect();
+    let several = is_default || addrs.len() > 1;
+    let listener = |addr: SocketAddr| Listener {
+        addr,
+        protocol: Arc::clone(&(built_in.build)()),
+        optional: several && addr.is_ipv6(),
+    };
+    Ok(addrs.into_iter().map(listener).collect())
+}
+
+/// One line for whoever started the server: what failed, why, and what to do.
+fn explain(failure: &BindError) -> String {
+    let advice = match failure.error.kind() {
+        io::ErrorKind::AddrInUse => "stop the program that has this port, or choose another with --listen",
+        io::ErrorKind::PermissionDenied => "ports below 1024 are privileged: choose one from 1025 to 49151",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address: use 127.0.0.1, or 0.0.0.0 for all",
+        _ => "look at the limits of this process and its user",
+    };
+    format!("{failure}; {advice}")
+}

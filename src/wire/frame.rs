@@ -62,13 +62,22 @@ pub fn front(input: &[u8]) -> Front<'_> {
     let Some(header) = Header::decode(input) else {
         return Front::Incomplete { header: None, missing: HEADER_LEN.saturating_sub(input.len()) };
     };
+    match payload(input, header) {
+        Ok(payload) => Front::Frame { code: header.code, payload },
+        Err(missing) => Front::Incomplete { header: Some(header), missing },
+    }
+}
+
+/// The payload behind `header`, which was decoded from the front of `input`; or how many of its bytes are missing.
+///
+/// # Errors
+/// While the payload is not there in whole.
+#[inline]
+pub fn payload(input: &[u8], header: Header) -> Result<&[u8], usize> {
     // A `u32` fits a `usize` on every machine that mio runs on; where it should not, the claim is simply never met.
     let payload_len = usize::try_from(header.payload_len).unwrap_or(usize::MAX);
     let received = input.get(HEADER_LEN..).unwrap_or_default();
-    match received.get(..payload_len) {
-        Some(payload) => Front::Frame { code: header.code, payload },
-        None => Front::Incomplete { header: Some(header), missing: payload_len - received.len() },
-    }
+    received.get(..payload_len).ok_or(payload_len.saturating_sub(received.len()))
 }
 
 #[cfg(test)]

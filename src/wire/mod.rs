@@ -3,3 +3,4 @@
 pub mod address;
 pub mod frame;
 pub mod line;
+pub mod telnet;

@@ -1,0 +1,203 @@
+//! The activity log: every step that a person takes shows, and a load test costs a line a second.
+//!
+//! So many lines are written each second; what comes after them in the same second is counted, and the count is one
+//! line when the second is over.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::close_reason::CloseReason;
+use super::moment::Moment;
+
+/// The bytes of a message that are shown. Longer ones are cut.
+const SHOWN_BYTES_MAX: usize = 64;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Who is at the other end, as log lines name it.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// The address that came with the connection.
+    pub addr: SocketAddr,
+    /// The protocol that the listener speaks.
+    pub protocol: &'static str,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.protocol, self.addr)
+    }
+}
+
+/// What happened on one connection, from its first moment to its last.
+#[derive(Clone, Copy, Debug)]
+pub struct Summary {
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// Messages received, those refused included.
+    pub messages: u64,
+    /// From accept to close.
+    pub duration: Duration,
+    /// Why it was closed.
+    pub reason: CloseReason,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { received_bytes, sent_bytes, messages, duration, reason } = self;
+        let seconds = duration.as_secs_f64();
+        write!(f, "{reason}; {received_bytes} bytes in, {sent_bytes} bytes out, {messages} messages, {seconds:.3} s")
+    }
+}
+
+/// Writes activity lines, at most so many a second.
+#[derive(Debug)]
+pub struct Activity {
+    /// Lines a second; `None` writes and counts nothing.
+    lines_max: Option<u32>,
+    /// Lines that may still be written in this second.
+    lines_left: u32,
+    /// True exactly when what is not written is counted: there is a limit, and the log level shows the lines.
+    counting: bool,
+    second_ends: Moment,
+    unwritten: Unwritten,
+}
+
+/// What happened in this second after its lines were used up.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Unwritten {
+    opened: u64,
+    commands: u64,
+    closed: u64,
+}
+
+impl Activity {
+    /// A log of `lines_max` lines a second, or of none.
+    #[must_use]
+    pub fn new(lines_max: Option<u32>) -> Self {
+        Self { lines_max, lines_left: 0, counting: false, second_ends: Moment::START, unwritten: Unwritten::default() }
+    }
+
+    /// Starts a new second when the old one is over, and sums the old one up.
+    pub fn turn(&mut self, now: Moment) {
+        if now < self.second_ends {
+            return;
+        }
+        self.sum_up();
+        // The log level is looked at once a second, not once a message.
+        let lines = self.lines_max.filter(|_| log::log_enabled!(log::Level::Info));
+        self.counting = lines.is_some();
+        self.lines_left = lines.unwrap_or(0);
+        self.second_ends = now.after(SECOND);
+    }
+
+    /// When the loop must call [`Activity::turn`] though nothing else happens.
+    #[must_use]
+    pub fn deadline(&self) -> Moment {
+        if self.unwritten == Unwritten::default() { Moment::NEVER } else { self.second_ends }
+    }
+
+    /// Writes the count of what was not written; also at the very end.
+    pub fn sum_up(&mut self) {
+        let Unwritten { opened, commands, closed } = std::mem::take(&mut self.unwritten);
+        if opened + commands + closed > 0 {
+            log::info!("and in the same second: {opened} opened, {commands} commands, {closed} closed");
+        }
+    }
+
+    /// A connection was opened.
+    pub fn opened(&mut self, peer: Peer) {
+        if self.take_line(|unwritten| &mut unwritten.opened) {
+            log::info!("opened {peer}");
+        }
+    }
+
+    /// A message was received: `name` is what the protocol calls it, if its bytes do not say so themselves.
+    #[inline]
+    pub fn command(&mut self, peer: Peer, name: &str, message: &[u8]) {
+        if self.take_line(|unwritten| &mut unwritten.commands) {
+            log_command(peer, name, message);
+        }
+    }
+
+    /// A connection was closed.
+    pub fn closed(&mut self, peer: Peer, summary: &Summary) {
+        if self.take_line(|unwritten| &mut unwritten.closed) {
+            log::info!("closed {peer}: {summary}");
+        }
+    }
+
+    /// Takes one of this second's lines, or counts what `unwritten` names.
+    #[inline]
+    fn take_line(&mut self, unwritten: impl FnOnce(&mut Unwritten) -> &mut u64) -> bool {
+        let taken = self.lines_left > 0;
+        if taken {
+            self.lines_left -= 1;
+        } else {
+            *unwritten(&mut self.unwritten) += u64::from(self.counting);
+        }
+        taken
+    }
+}
+
+#[cold]
+fn log_command(peer: Peer, name: &str, message: &[u8]) {
+    let blank = if name.is_empty() || message.is_empty() { "" } else { " " };
+    log::info!("{peer}: {name}{blank}{}", Escaped(message));
+}
+
+/// Bytes of a peer as a log line shows them: printable ASCII as it is, all else escaped, and the front of it only. A
+/// peer can so neither break the line nor drive the terminal that shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Escaped<'a>(pub &'a [u8]);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.split_at_checked(SHOWN_BYTES_MAX) {
+            Some((front, rest)) if !rest.is_empty() => {
+                write!(f, "{}... ({} bytes)", front.escape_ascii(), self.0.len())
+            }
+            _ => write!(f, "{}", self.0.escape_ascii()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn activity(lines_left: u32) -> Activity {
+        Activity { lines_left, counting: true, ..Activity::new(Some(lines_left)) }
+    }
+
+    #[test]
+    fn what_exceeds_the_lines_of_a_second_is_counted() {
+        let peer = Peer { addr: ([127, 0, 0, 1], 1).into(), protocol: "text" };
+        let mut activity = activity(2);
+        assert_eq!(activity.deadline(), Moment::NEVER);
+        activity.opened(peer);
+        (0..10).for_each(|_| activity.command(peer, "", b"TIME"));
+        assert_eq!(activity.unwritten, Unwritten { opened: 0, commands: 9, closed: 0 });
+        assert_eq!(activity.deadline(), activity.second_ends, "the count is due when the second is over");
+        activity.turn(Moment::START.after(SECOND));
+        assert_eq!(activity.deadline(), Moment::NEVER);
+    }
+
+    #[test]
+    fn a_long_message_is_cut() {
+        assert_eq!(Escaped(&[b'x'; 64]).to_string(), "x".repeat(64));
+        assert_eq!(Escaped(&[b'x'; 65]).to_string(), format!("{}... (65 bytes)", "x".repeat(64)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_byte_of_a_peer_reaches_a_log_line_raw(message in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let line = Escaped(&message).to_string();
+            prop_assert!(line.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! A queue of bytes in one block of storage, which it holds only while it holds bytes.
+//!
+//! ```text
+//!           start            end
+//!             v               v
+//!   +---------+---------------+-------------+
+//!   | consumed|    bytes()    |   spare()   |     block, borrowed from the pool
+//!   +---------+---------------+-------------+
+//!    consume(n) --> start += n  commit(n) --> end += n
+//! ```
+
+use super::pool::{BLOCK_LEN, Pool, block_len};
+
+/// What is short enough to be copied to the front of a working block again each time more arrives. Above it a piece
+/// of a message stays in its own storage, which doubles: a long message that drips in is not copied for each byte.
+const SHORT_LEN: usize = BLOCK_LEN / 16;
+
+/// A queue of bytes. Invariant: `start <= end <= block.len()`, and `start == end` only when both are 0.
+#[derive(Debug, Default)]
+pub struct Buffer {
+    block: Box<[u8]>,
+    /// Offsets fit a `u32` because no block is longer than [`Buffer::LEN_MAX`].
+    start: u32,
+    end: u32,
+}
+
+impl Buffer {
+    /// The most that a buffer can hold in bytes. Limits on messages stay well below it.
+    pub const LEN_MAX: usize = u32::MAX as usize;
+
+    /// The bytes in the queue, oldest first.
+    #[must_use]
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        &self.block[self.start as usize..self.end as usize]
+    }
+
+    /// The number of bytes in the queue.
+    #[must_use]
+    #[inline]
+    pub const fn len(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// True exactly when no byte is in the queue.
+    #[must_use]
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Removes `count` bytes from the front.
+    ///
+    /// # Panics
+    /// If there are fewer: that would be a defect in this program, whatever a peer sends.
+    #[inline]
+    pub fn consume(&mut self, count: usize) {
+        assert!(count <= self.len(), "consumed {count} of {} bytes", self.len());
+        self.start += count as u32;
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Forgets all bytes behind the first `len`.
+    pub fn truncate(&mut self, len: usize) {
+        if len < self.len() {
+            self.end = self.start + len as u32;
+            self.consume(0);
+        }
+    }
+
+    /// Appends `bytes`, which are copied; the storage grows by doubling.
+    #[inline]
+    pub fn append(&mut self, bytes: &[u8], pool: &mut Pool) {
+        if self.block.len() - (self.end as usize) < bytes.len() {
+            self.make_room(bytes.len(), pool);
+        }
+        let end = self.end as usize;
+        self.block[end..end + bytes.len()].copy_from_slice(bytes);
+        self.end += bytes.len() as u32;
+    }
+
+    /// Overwrites the bytes at `offset` from the front of the queue.
+    ///
+    /// # Panics
+    /// If the queue ends before the last of them.
+    pub fn overwrite(&mut self, offset: usize, bytes: &[u8]) {
+        let start = self.start as usize + offset;
+        assert!(offset + bytes.len() <= self.len(), "overwrites what was never written");
+        self.block[start..start + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// The free storage behind the bytes; fill its front and [`Buffer::commit`] what was filled.
+    #[inline]
+    pub fn spare(&mut self) -> &mut [u8] {
+        &mut self.block[self.end as usize..]
+    }
+
+    /// Appends the first `count` bytes of what was [`Buffer::spare`].
+    ///
+    /// # Panics
+    /// If there was less.
+    #[inline]
+    pub fn commit(&mut self, count: usize) {
+        assert!(count <= self.block.len() - self.end as usize, "commits more than there was room for");
+        self.end += count as u32;
+    }
+
+    /// The length of the block that reading on needs, when `missing` more bytes are known to complete the message at
+    /// the front; `None` when the present block will do, once it is compact.
+    ///
+    /// The answer follows what has been received, never what was claimed: at most twice as much, and no more than a
+    /// working block beyond what is missing.
+    #[must_use]
+    pub fn block_wanted(&self, missing: Option<usize>) -> Option<usize> {
+        let len = self.len();
+        let missing = missing.unwrap_or(usize::MAX);
+        if len <= SHORT_LEN {
+            (self.block.len() < BLOCK_LEN).then_some(BLOCK_LEN)
+        } else if self.block.len() - len >= missing.min(len / 2) {
+            None
+        } else {
+            let complete = len.saturating_add(missing.max(BLOCK_LEN));
+            Some(block_len(complete.min(2 * len)))
+        }
+    }
+
+    /// Moves the bytes to a block of `len` bytes, and the old block back to the pool.
+    pub fn move_to(&mut self, len: usize, pool: &mut Pool) {
+        let mut block = pool.lend(len);
+        let bytes = self.bytes();
+        block[..bytes.len()].copy_from_slice(bytes);
+        (self.start, self.end) = (0, self.len() as u32);
+        self.replace_block(block, pool);
+    }
+
+    /// Moves the bytes to the front of their block when most of the free room is there.
+    pub fn compact(&mut self) {
+        if self.block.len() - (self.end as usize) < self.start as usize {
+            self.move_to_front();
+        }
+    }
+
+    /// Gives storage back that the bytes do not need: all of it when there are none, else by moving them to the
+    /// smallest block that holds them. A buffer that rests after this costs about what it holds.
+    ///
+    /// A block that is only one size too large is kept: growing doubles, and shrinking by one size at once would undo
+    /// it, so that a message that drips in would be copied for every drop.
+    pub fn settle(&mut self, pool: &mut Pool) {
+        if self.is_empty() {
+            self.release(pool);
+        } else if self.block.len() > 2 * block_len(self.len()) {
+            self.move_to(self.len(), pool);
+        }
+    }
+
+    /// Forgets the bytes and gives all storage back.
+    pub fn release(&mut self, pool: &mut Pool) {
+        (self.start, self.end) = (0, 0);
+        if !self.block.is_empty() {
+            self.replace_block(Box::default(), pool);
+        }
+    }
+
+    fn move_to_front(&mut self) {
+        self.block.copy_within(self.start as usize..self.end as usize, 0);
+        (self.start, self.end) = (0, self.len() as u32);
+    }
+
+    fn replace_block(&mut self, block: Box<[u8]>, pool: &mut Pool) {
+        let old = std::mem::replace(&mut self.block, block);
+        if !old.is_empty() {
+            pool.take_back(old);
+        }
+    }
+
+    /// Makes room for `count` bytes more behind the bytes.
+    #[cold]
+    fn make_room(&mut self, count: usize, pool: &mut Pool) {
+        let needed = self.len() + count;
+        assert!(needed <= Self::LEN_MAX, "a buffer of {needed} bytes");
+        if needed <= self.block.len() && self.start as usize >= self.len() {
+            self.move_to_front();
+        } else {
+            let doubled = self.len().saturating_mul(2).min(Self::LEN_MAX);
+            self.move_to(needed.max(doubled).max(BLOCK_LEN), pool);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn filled(len: usize, pool: &mut Pool) -> Buffer {
+        let mut buffer = Buffer::default();
+        buffer.append(&vec![b'x'; len], pool);
+        buffer
+    }
+
+    #[test]
+    fn an_empty_buffer_holds_no_storage_once_it_has_settled() {
+        let mut pool = Pool::new(1 << 30);
+        let mut buffer = filled(10, &mut pool);
+        buffer.consume(10);
+        assert_eq!(pool.lent_bytes(), BLOCK_LEN);
+        buffer.settle(&mut pool);
+        assert_eq!(pool.lent_bytes(), 0);
+    }
+
+    #[test]
+    fn a_piece_that_rests_costs_about_what_it_holds() {
+        let mut pool = Pool::new(1 << 30);
+        for len in [1, 64, 1000, 4097, 30_000, 300_000, 3_000_000] {
+            let mut buffer = filled(len, &mut pool);
+            buffer.settle(&mut pool);
+            assert_eq!(buffer.len(), len);
+            assert!(pool.lent_bytes() <= 4 * len.max(64), "{len} bytes rest in {}", pool.lent_bytes());
+            buffer.release(&mut pool);
+        }
+    }
+
+    #[test]
+    fn a_long_message_that_drips_in_is_moved_a_logarithmic_number_of_times() {
+        let mut pool = Pool::new(1 << 30);
+        let mut buffer = filled(SHORT_LEN + 1, &mut pool);
+        buffer.settle(&mut pool);
+        let mut moves = 0;
+        while buffer.len() < 1 << 20 {
+            if let Some(len) = buffer.block_wanted(None) {
+                buffer.move_to(len, &mut pool);
+                moves += 1;
+            }
+            let block = buffer.block.as_ptr();
+            buffer.spare()[0] = b'x';
+            buffer.commit(1);
+            buffer.settle(&mut pool);
+            moves += usize::from(block != buffer.block.as_ptr());
+        }
+        assert!(moves <= 20, "moved {moves} times on the way from 4 KiB to 1 MiB");
+    }
+
+    #[test]
+    fn growth_follows_what_was_received_and_stops_at_what_is_missing() {
+        let mut pool = Pool::new(1 << 30);
+        let mut buffer = Buffer::default();
+        let missing = 16 << 20;
+        assert_eq!(buffer.block_wanted(Some(missing)), Some(BLOCK_LEN), "a claim allocates nothing");
+        buffer = filled(1 << 20, &mut pool);
+        assert_eq!(buffer.block_wanted(Some(missing)), Some(2 << 20));
+        assert_eq!(buffer.block_wanted(Some(100_000)), Some((1 << 20) + 100_000));
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_queue_whatever_is_done_to_its_storage(
+            steps in proptest::collection::vec((0u8..5, 0usize..200_000), 1..40),
+        ) {
+            let mut pool = Pool::new(1 << 30);
+            let (mut buffer, mut model) = (Buffer::default(), Vec::<u8>::new());
+            for (index, (action, len)) in steps.into_iter().enumerate() {
+                match action {
+                    0 => {
+                        let bytes = vec![index as u8; len];
+                        buffer.append(&bytes, &mut pool);
+                        model.extend(bytes);
+                    }
+                    1 => {
+                        let len = len.min(model.len());
+                        buffer.consume(len);
+                        model.drain(..len);
+                    }
+                    2 => buffer.settle(&mut pool),
+                    3 => {
+                        match buffer.block_wanted(None) {
+                            Some(len) => buffer.move_to(len, &mut pool),
+                            None => buffer.compact(),
+                        }
+                        let len = len.min(buffer.spare().len());
+                        prop_assert!(!buffer.spare().is_empty());
+                        buffer.spare()[..len].fill(index as u8);
+                        buffer.commit(len);
+                        model.extend(vec![index as u8; len]);
+                    }
+                    _ => {
+                        buffer.truncate(len);
+                        model.truncate(len);
+                    }
+                }
+                prop_assert_eq!(buffer.bytes(), &model);
+                prop_assert_eq!(pool.lent_bytes(), buffer.block.len());
+            }
+        }
+    }
+}

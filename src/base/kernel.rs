@@ -1,0 +1,209 @@
+//! The seam on the real operating system, through `mio`.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Waker};
+use signal_hook_mio::v1_0::Signals;
+use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, TcpKeepalive, Type};
+
+use super::clock::Reading;
+use super::moment::Moment;
+use super::system::{Event, Readiness, Socket, System, interrupted};
+use super::table::Token;
+
+/// How many events one wait fetches. More ready connections than that are fetched by the next one; 1024 connections
+/// that have a turn of 64 KiB each are enough between two looks at the listeners and the clock.
+const EVENTS_MAX: usize = 1024;
+
+const WAKER: mio::Token = mio::Token(usize::MAX);
+const SIGNALS: mio::Token = mio::Token(usize::MAX - 1);
+/// Listener `index` has the token `FIRST_LISTENER - index`.
+const FIRST_LISTENER: usize = usize::MAX - 2;
+
+/// The operating system.
+pub struct Kernel {
+    poll: Poll,
+    events: Events,
+    listeners: Vec<TcpListener>,
+    /// How often a stop was asked for and not yet reported.
+    stops: Arc<AtomicUsize>,
+    waker: Arc<Waker>,
+    signals: Option<Signals>,
+    started: Instant,
+}
+
+impl Kernel {
+    /// Watches `listeners`, which keep their places as indices.
+    ///
+    /// # Errors
+    /// When the kernel refuses a poller or a registration, for instance because no descriptor is left.
+    pub fn new(mut listeners: Vec<TcpListener>) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        for (index, listener) in listeners.iter_mut().enumerate() {
+            poll.registry().register(listener, mio::Token(FIRST_LISTENER - index), Interest::READABLE)?;
+        }
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(EVENTS_MAX),
+            listeners,
+            stops: Arc::default(),
+            waker,
+            signals: None,
+            started: Instant::now(),
+        })
+    }
+
+    /// Has each arrival of one of `signals` reported as a request to stop.
+    ///
+    /// # Errors
+    /// When a signal cannot be caught.
+    pub fn stop_on(&mut self, signals: &[i32]) -> io::Result<()> {
+        let mut signals = Signals::new(signals)?;
+        self.poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+        self.signals = Some(signals);
+        Ok(())
+    }
+
+    /// A way to ask for a stop from another thread.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        Stopper { stops: Arc::clone(&self.stops), waker: Arc::clone(&self.waker) }
+    }
+}
+
+/// Asks the loop to stop, from any thread.
+#[derive(Clone, Debug)]
+pub struct Stopper {
+    stops: Arc<AtomicUsize>,
+    waker: Arc<Waker>,
+}
+
+impl Stopper {
+    /// Asks once. The loop need not be running any more.
+    pub fn stop(&self) {
+        self.stops.fetch_add(1, Ordering::Release);
+        // It fails only when the poller is gone, and then the loop has stopped.
+        let _ = self.waker.wake();
+    }
+}
+
+impl System for Kernel {
+    type Socket = TcpStream;
+
+    fn read_clocks(&self) -> Reading {
+        Reading { moment: Moment::START.after(self.started.elapsed()), wall: SystemTime::now() }
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, mut handle: impl FnMut(Event)) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            // The caller computes the timeout afresh: waiting on with the old one could go on for ever under signals.
+            Err(error) if interrupted(&error) => return Ok(()),
+            result => result?,
+        }
+        for event in &self.events {
+            match event.token() {
+                WAKER => (0..self.stops.swap(0, Ordering::Acquire)).for_each(|_| handle(Event::Stop)),
+                SIGNALS => self.signals.iter_mut().flat_map(Signals::pending).for_each(|_| handle(Event::Stop)),
+                mio::Token(token) if FIRST_LISTENER - token < self.listeners.len() => {
+                    handle(Event::Listener(FIRST_LISTENER - token));
+                }
+                mio::Token(token) => handle(Event::Connection(Token::from_usize(token), readiness(event))),
+            }
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, listener: usize) -> io::Result<(TcpStream, SocketAddr)> {
+        uninterrupted(|| match self.listeners.get(listener) {
+            Some(listener) => listener.accept(),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        })
+    }
+
+    fn register(&mut self, socket: &mut TcpStream, token: Token) -> io::Result<()> {
+        // Everything, once and for all: an interest that never changes costs no system call, and since events are edges
+        // it wakes nobody twice. 1000 small answers cause no extra event, a full socket that empties causes one.
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let interest = interest | Interest::PRIORITY;
+        self.poll.registry().register(socket, mio::Token(token.to_usize()), interest)
+    }
+
+    fn close_listeners(&mut self) {
+        self.listeners.clear();
+    }
+}
+
+fn readiness(event: &mio::event::Event) -> Readiness {
+    // Errors and hang-ups make both directions ready: the call that follows learns which error it is.
+    let failed = event.is_error() || event.is_write_closed();
+    Readiness {
+        readable: event.is_readable() || event.is_read_closed() || failed,
+        writable: event.is_writable() || failed,
+        read_to_end: event.is_read_closed() || event.is_priority() || failed,
+    }
+}
+
+// Dropping the stream closes its only descriptor, which also ends its registration: no `deregister` is owed.
+impl Socket for TcpStream {
+    fn receive(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        uninterrupted(|| self.read(buf))
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match uninterrupted(|| self.write(bytes))? {
+            0 => Err(io::ErrorKind::WriteZero.into()),
+            count => Ok(count),
+        }
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+
+    fn reset_on_close(&mut self) {
+        // If it fails the kernel keeps the unsent bytes until it gives the peer up by itself.
+        let _ = SockRef::from(&*self).set_linger(Some(Duration::ZERO));
+    }
+}
+
+fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if interrupted(&error) => {}
+            result => return result,
+        }
+    }
+}
+
+/// Listens on `addr` with a kernel queue of `backlog` connections that are not yet accepted.
+///
+/// What is set here is inherited by every accepted connection, on Linux and the BSDs alike, and costs no system call
+/// there: no delay for small answers; keepalive, so that a peer which died silently is noticed within 90 s; and urgent
+/// bytes in their place in the stream, because `telnet` sends half of an escape sequence as such.
+///
+/// # Errors
+/// When the address is in use, forbidden, or not of this machine.
+pub fn listen(addr: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = RawSocket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    if addr.is_ipv6() {
+        // An IPv6 listener that also takes IPv4 would be in the way of the IPv4 listener beside it.
+        socket.set_only_v6(true)?;
+    }
+    // A restart must not wait for the old connections in `TIME_WAIT`; two servers on one port still exclude each other.
+    socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_out_of_band_inline(true)?;
+    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10));
+    socket.set_tcp_keepalive(&keepalive.with_retries(3))?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(TcpListener::from_std(socket.into()))
+}

@@ -1,0 +1,76 @@
+//! The limits and timeouts that a server is given, and what they are by default.
+
+use std::time::Duration;
+
+use super::pool::BLOCK_LEN;
+
+/// How much a connection may send, and all of them may make the server hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest line that is taken, in bytes without its ending.
+    pub line_bytes_max: usize,
+    /// The longest payload of a frame that is taken, in bytes.
+    pub frame_bytes_max: usize,
+    /// What the buffers of all connections may hold together, in bytes.
+    pub memory_bytes_max: usize,
+}
+
+impl Limits {
+    /// The largest value of [`Limits::line_bytes_max`] and [`Limits::frame_bytes_max`]: a message and the answer to it
+    /// must fit one buffer with room to spare, and offsets into a buffer have 32 bits.
+    pub const MESSAGE_BYTES_MAX: usize = 1 << 30;
+    /// The smallest value of [`Limits::memory_bytes_max`]: below it not even the connection whose turn it is could work.
+    pub const MEMORY_BYTES_MIN: usize = 1 << 20;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { line_bytes_max: 64 << 10, frame_bytes_max: 16 << 20, memory_bytes_max: 256 << 20 }
+    }
+}
+
+/// Above so many bytes of waiting answers a connection's input is neither run nor read: backpressure.
+///
+/// A little less than a working block, so that the small answer which crosses the mark still fits the block.
+pub const HIGH_WATER_BYTES: usize = BLOCK_LEN - 4096;
+
+/// Below so many bytes of waiting answers a connection under backpressure goes on.
+pub const LOW_WATER_BYTES: usize = BLOCK_LEN / 4;
+
+const _: () = assert!(LOW_WATER_BYTES < HIGH_WATER_BYTES && HIGH_WATER_BYTES < BLOCK_LEN);
+
+/// How long a connection may take over what; `None` is for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// No message in progress, nothing sent or received.
+    pub idle: Option<Duration>,
+    /// From the first to the last byte of one message, whatever arrives in between.
+    pub message: Option<Duration>,
+    /// Answers are waiting and the peer takes no byte.
+    pub write: Option<Duration>,
+    /// After so long without a byte, a piece without a newline is a message, where the protocol says so.
+    pub quiet: Option<Duration>,
+    /// From the request to stop to the end, whatever is still waiting.
+    pub drain: Option<Duration>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            idle: Some(Duration::from_secs(300)),
+            message: Some(Duration::from_secs(30)),
+            write: Some(Duration::from_secs(30)),
+            quiet: Some(Duration::from_millis(20)),
+            drain: Some(Duration::from_secs(5)),
+        }
+    }
+}
+
+/// How long a connection lingers for the peer's end of input after its last answer.
+///
+/// Closing a socket with unread input resets the connection, and a reset destroys answers that are still under way: of
+/// 200,000 bytes, 4,096 arrived. Two seconds are several round trips on any link.
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How many bytes are discarded while lingering, at most.
+pub const LINGER_BYTES_MAX: u32 = 1 << 20;

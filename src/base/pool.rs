@@ -1,0 +1,165 @@
+//! The loop's blocks of storage: lent to connections while they hold bytes, counted, and used again.
+//!
+//! ```text
+//!             lend                     take back
+//!   kept ---------------> a buffer -----------------> kept, or given to the allocator
+//!   (last in, first out: the block that the next connection reads into is still warm in the cache)
+//! ```
+
+/// The size of a working block in bytes: what a connection reads into and writes answers to during its turn.
+///
+/// At a tenth, a batch of 1024 pipelined requests would need several reads instead of one; at ten times, the two
+/// blocks of a turn would no longer stay in the second-level cache.
+pub const BLOCK_LEN: usize = 64 * 1024;
+
+/// Blocks come in powers of two from here...
+const SMALLEST_LEN: usize = 64;
+/// ...to here; a longer one has exactly the length that was asked for and is never kept.
+const LARGEST_LEN: usize = 4 * BLOCK_LEN;
+const CLASS_COUNT: usize = (LARGEST_LEN / SMALLEST_LEN).ilog2() as usize + 1;
+
+/// How many free bytes are kept for the next loan. It is a constant of the process, not of its connections: after a
+/// burst that used much more, the rest has gone back to the allocator.
+const KEPT_BYTES_MAX: usize = 8 * BLOCK_LEN;
+
+/// What connections may hold less than the memory limit, so that the blocks with which one of them works during its
+/// turn can always be lent: two working blocks, and as much again for the answer that overflows one.
+const WORKING_BYTES: usize = 4 * BLOCK_LEN;
+
+/// Lends blocks and knows how many bytes are lent.
+#[derive(Debug)]
+pub struct Pool {
+    /// Free blocks by size class; their lengths add up to `kept_bytes`.
+    free: [Vec<Box<[u8]>>; CLASS_COUNT],
+    kept_bytes: usize,
+    /// The sum of the lengths of all blocks that are lent.
+    lent_bytes: usize,
+    /// What may be lent beyond a turn.
+    held_bytes_max: usize,
+}
+
+impl Pool {
+    /// A pool from which all connections together hold at most `memory_max` bytes.
+    #[must_use]
+    pub fn new(memory_max: usize) -> Self {
+        Self {
+            free: std::array::from_fn(|_| Vec::new()),
+            kept_bytes: 0,
+            lent_bytes: 0,
+            held_bytes_max: memory_max.saturating_sub(WORKING_BYTES),
+        }
+    }
+
+    /// Lends a block of at least `len` bytes. The caller decides whether [`Pool::has_room_for`] has a say.
+    ///
+    /// The bytes in it are whatever its last borrower left there: they are never shown to a peer, because a buffer
+    /// shows only what was written to it.
+    pub fn lend(&mut self, len: usize) -> Box<[u8]> {
+        let len = block_len(len);
+        self.lent_bytes += len;
+        match class_of(len).and_then(|class| self.free[class].pop()) {
+            Some(block) => {
+                self.kept_bytes -= len;
+                block
+            }
+            None => vec![0; len].into_boxed_slice(),
+        }
+    }
+
+    /// Takes a block back.
+    pub fn take_back(&mut self, block: Box<[u8]>) {
+        let len = block.len();
+        self.lent_bytes -= len;
+        if let Some(class) = class_of(len)
+            && self.kept_bytes + len <= KEPT_BYTES_MAX
+        {
+            self.kept_bytes += len;
+            self.free[class].push(block);
+        }
+    }
+
+    /// True exactly when a block of `len` bytes more could be held without passing the memory limit.
+    #[must_use]
+    pub const fn has_room_for(&self, len: usize) -> bool {
+        block_len(len) <= self.held_bytes_max.saturating_sub(self.lent_bytes)
+    }
+
+    /// True exactly when more is lent than may be held beyond a turn.
+    #[must_use]
+    pub const fn is_over_limit(&self) -> bool {
+        self.lent_bytes > self.held_bytes_max
+    }
+
+    /// The sum of the lengths of all blocks that are lent.
+    #[must_use]
+    pub const fn lent_bytes(&self) -> usize {
+        self.lent_bytes
+    }
+}
+
+/// The length of the block that is lent for `len` bytes.
+#[must_use]
+pub const fn block_len(len: usize) -> usize {
+    if len <= SMALLEST_LEN {
+        SMALLEST_LEN
+    } else if len <= LARGEST_LEN {
+        len.next_power_of_two()
+    } else {
+        len
+    }
+}
+
+/// The class of blocks of exactly `len` bytes.
+const fn class_of(len: usize) -> Option<usize> {
+    if len <= LARGEST_LEN { Some((len / SMALLEST_LEN).ilog2() as usize) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_the_next_power_of_two_up_to_a_limit_and_exact_beyond() {
+        let mut pool = Pool::new(1 << 30);
+        for (asked, lent) in [(0, 64), (1, 64), (64, 64), (65, 128), (BLOCK_LEN, BLOCK_LEN), (LARGEST_LEN, LARGEST_LEN)]
+        {
+            assert_eq!(pool.lend(asked).len(), lent, "{asked}");
+        }
+        assert_eq!(pool.lend(LARGEST_LEN + 1).len(), LARGEST_LEN + 1);
+    }
+
+    #[test]
+    fn the_last_block_taken_back_is_the_first_lent_again() {
+        let mut pool = Pool::new(1 << 30);
+        let (mut first, second) = (pool.lend(BLOCK_LEN), pool.lend(BLOCK_LEN));
+        first[0] = 7;
+        pool.take_back(second);
+        pool.take_back(first);
+        assert_eq!(pool.lend(BLOCK_LEN)[0], 7);
+    }
+
+    #[test]
+    fn after_a_burst_only_a_constant_is_kept_and_nothing_is_lent() {
+        let mut pool = Pool::new(1 << 30);
+        let blocks: Vec<_> = (0..1000).map(|_| pool.lend(BLOCK_LEN)).collect();
+        assert_eq!(pool.lent_bytes(), 1000 * BLOCK_LEN);
+        blocks.into_iter().for_each(|block| pool.take_back(block));
+        assert_eq!(pool.lent_bytes(), 0);
+        assert_eq!(pool.kept_bytes, KEPT_BYTES_MAX);
+        assert_eq!(pool.free.iter().flatten().map(|block| block.len()).sum::<usize>(), KEPT_BYTES_MAX);
+    }
+
+    #[test]
+    fn there_is_room_up_to_the_limit_less_the_working_blocks() {
+        let mut pool = Pool::new(WORKING_BYTES + 1024);
+        assert!(pool.has_room_for(1024));
+        assert!(!pool.has_room_for(1025));
+        let block = pool.lend(1024);
+        assert!(!pool.has_room_for(1) && !pool.is_over_limit());
+        let other = pool.lend(1);
+        assert!(pool.is_over_limit());
+        pool.take_back(block);
+        pool.take_back(other);
+        assert!(pool.has_room_for(1024));
+    }
+}

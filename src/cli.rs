@@ -1,0 +1,129 @@
+//! What the programs share at a prompt: arguments in, one line out when something is wrong.
+//!
+//! An error of the command line is one line on stderr and exit code 2, so that a script can show it and a
+//! person sees it without scrolling past a usage text. Nothing here panics when stdout or stderr is closed.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process;
+
+use clap::{CommandFactory, Parser, error::ErrorKind};
+
+/// The exit code of a wrong command line.
+pub const USAGE: i32 = 2;
+
+/// The arguments of this process.
+///
+/// Does not return when they ask for help or the version (printed on stdout, exit code 0), nor when they are
+/// wrong (one line on stderr, exit code [`USAGE`]).
+#[must_use]
+pub fn parse<Arguments: Parser>() -> Arguments {
+    let error = match Arguments::try_parse() {
+        Ok(arguments) => return arguments,
+        Err(error) => error,
+    };
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        // Whoever closed stdout does not want the text: that is no failure.
+        let _ = error.print();
+        process::exit(0);
+    }
+    refuse::<Arguments>(sentence(&error.render().to_string()))
+}
+
+/// Ends the process over arguments that are wrong only when taken together.
+///
+/// `message` is a sentence without a final full stop, as [`complain`] takes it.
+pub fn refuse<Arguments: CommandFactory>(message: impl Display) -> ! {
+    complain(Arguments::command().get_name(), format_args!("{message}; see --help"));
+    process::exit(USAGE)
+}
+
+/// Prints `program: message` as one line on stderr; a closed or full stderr is ignored.
+///
+/// Control characters are escaped: the message may quote what a user or a server sent.
+pub fn complain(program: &str, message: impl Display) {
+    let line = format!("{program}: {}\n", one_line(&message.to_string()));
+    // One write, so that lines of several programs on one stderr do not mix.
+    let _ = io::stderr().write_all(line.as_bytes());
+}
+
+/// The text with its control characters escaped, line breaks among them.
+fn one_line(text: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect()
+}
+
+/// Makes one sentence of clap's paragraphs: message, list and tip stay; usage and pointer to the help go.
+///
+/// ```text
+/// error: invalid value 'x' for '--protocol <NAME>'
+///   [possible values: text, binary]
+///
+///   tip: a similar value exists: 'text'
+///
+/// For more information, try '--help'.
+/// ```
+fn sentence(message: &str) -> String {
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    let mut sentence = String::new();
+    for line in message.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more")) {
+        let line = line.trim();
+        let separator = if sentence.is_empty() || line.is_empty() {
+            ""
+        } else if line.starts_with("tip:") {
+            "; "
+        } else {
+            " "
+        };
+        sentence.push_str(separator);
+        sentence.push_str(line);
+    }
+    sentence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    #[command(name = "program", version)]
+    struct Arguments {
+        /// A size.
+        #[arg(long, value_parser = crate::base::units::size)]
+        size: Option<usize>,
+        /// One of two words.
+        #[arg(long, value_parser = ["text", "binary"])]
+        protocol: Option<String>,
+    }
+
+    /// What is said of `arguments`, which are wrong.
+    fn said_of(arguments: &[&str]) -> String {
+        let arguments = ["program"].iter().chain(arguments);
+        sentence(&Arguments::try_parse_from(arguments).expect_err("wrong on purpose").render().to_string())
+    }
+
+    #[test]
+    fn a_value_parser_says_what_a_good_value_looks_like() {
+        let said = said_of(&["--size", "64k"]);
+        assert!(said.starts_with("invalid value '64k' for '--size <SIZE>': sizes look like"), "{said}");
+    }
+
+    #[test]
+    fn possible_values_and_tips_stay_on_the_line() {
+        let said = said_of(&["--protocol", "texd"]);
+        assert!(said.contains("[possible values: text, binary]; tip: a similar value exists: 'text'"), "{said}");
+        assert!(!said.contains("For more information"), "{said}");
+    }
+
+    #[test]
+    fn an_unknown_flag_is_one_line_without_the_usage() {
+        let said = said_of(&["--sise", "1"]);
+        assert!(said.starts_with("unexpected argument '--sise' found; tip: a similar argument exists"), "{said}");
+        assert!(!said.contains("Usage") && !said.contains('\n'), "{said}");
+    }
+
+    #[test]
+    fn control_characters_never_reach_the_terminal() {
+        assert_eq!(one_line("a\nb\u{1b}[31mc\u{9b}d é"), "a\\nb\\u{1b}[31mc\\u{9b}d é");
+    }
+}

@@ -1,0 +1,213 @@
+//! Echo and chat: messages whose answers may end with a newline or with nothing.
+//!
+//! Our server ends an answer as the message ended. The original servers read with one `recv`, answer with one
+//! `send` and end it with nothing, and where the answer quotes the message, the message's own newline may stand
+//! inside. No ending is therefore common to all of them; what is known is which answer must come:
+//!
+//! ```text
+//!   message    answer, complete with its last byte          then perhaps
+//!   hi         Server received: hi                           \n
+//!   hi         ACK: Received 'hi'   or   ACK: Received 'hi\n'    \n
+//!   time       Server Time: 00:00:00   (any digits)          \n
+//! ```
+//!
+//! So an answer is complete when it says what it had to say. The newline behind it usually comes in the same
+//! segment and is taken with it; one that comes later is dropped before the next answer. An answer that says
+//! something else is complete when the server falls quiet, and there is no better sign of its end.
+
+use super::{Due, Request};
+
+/// What an answer must contain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// The whole answers that would do. None: anything will.
+    patterns: Vec<Pattern>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Pattern {
+    /// These bytes.
+    Exact(Vec<u8>),
+    /// These bytes, where every `0` stands for any digit.
+    Digits(&'static [u8]),
+}
+
+/// What some received bytes are, seen from what was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// The answer is the first `text_len` bytes; its ending follows, `ending_len` bytes.
+    Complete {
+        /// Bytes of the answer.
+        text_len: usize,
+        /// 0, 1 for `\n` or 2 for `\r\n`.
+        ending_len: usize,
+    },
+    /// The start of the expected answer: there is more to come.
+    Start,
+    /// Something else: complete when the server falls quiet.
+    Other,
+}
+
+impl Expected {
+    /// An answer about which nothing is known.
+    #[must_use]
+    pub const fn anything() -> Self {
+        Self { patterns: Vec::new() }
+    }
+
+    fn one_of(patterns: Vec<Pattern>) -> Self {
+        Self { patterns }
+    }
+
+    /// Compares what has been received, all of it, with what was expected.
+    #[must_use]
+    pub fn compare(&self, input: &[u8]) -> Match {
+        let matches = || self.patterns.iter().map(|pattern| pattern.compare(input));
+        matches()
+            .find(|found| matches!(found, Match::Complete { .. }))
+            .or_else(|| matches().find(|found| *found == Match::Start))
+            .or_else(|| refusal(input))
+            .unwrap_or(Match::Other)
+    }
+}
+
+impl Pattern {
+    fn compare(&self, input: &[u8]) -> Match {
+        let len = self.bytes().len();
+        if !input.iter().zip(self.bytes()).all(|(byte, pattern)| self.agrees(*byte, *pattern)) {
+            return Match::Other;
+        }
+        let Some(rest) = input.get(len..) else {
+            // A server that trims its messages has then said all it will: only its silence can tell.
+            let trimmed = self.bytes().trim_ascii_end().len();
+            return if input.len() >= trimmed && trimmed < len { Match::Other } else { Match::Start };
+        };
+        match rest {
+            [] => Match::Complete { text_len: len, ending_len: 0 },
+            [b'\n', ..] => Match::Complete { text_len: len, ending_len: 1 },
+            [b'\r', b'\n', ..] => Match::Complete { text_len: len, ending_len: 2 },
+            _ => Match::Other,
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Exact(bytes) => bytes,
+            Self::Digits(bytes) => bytes,
+        }
+    }
+
+    fn agrees(&self, byte: u8, pattern: u8) -> bool {
+        match (self, pattern) {
+            (Self::Digits(_), b'0') => byte.is_ascii_digit(),
+            _ => byte == pattern,
+        }
+    }
+}
+
+/// A line that begins with `ERROR ` is an answer to anything.
+fn refusal(input: &[u8]) -> Option<Match> {
+    let newline = input.iter().position(|byte| *byte == b'\n')?;
+    let line = input.get(..newline).filter(|line| line.starts_with(b"ERROR "))?;
+    let text_len = line.strip_suffix(b"\r").unwrap_or(line).len();
+    Some(Match::Complete { text_len, ending_len: newline + 1 - text_len })
+}
+
+/// `quit` is the client's own word: it ends the session and is not sent, as in the original client.
+pub fn encode_echo(line: &[u8], output: &mut Vec<u8>) -> Request {
+    if line.eq_ignore_ascii_case(b"quit") {
+        return Request::Farewell(None);
+    }
+    push_line(line, output);
+    let answer = [b"Server received: ", line].concat();
+    Request::Answered(Due::Message(Expected::one_of(vec![Pattern::Exact(answer)])))
+}
+
+/// `exit` is sent and gets no answer.
+pub fn encode_chat(line: &[u8], output: &mut Vec<u8>) -> Request {
+    push_line(line, output);
+    let lower = line.to_ascii_lowercase();
+    let contains = |word: &[u8]| lower.windows(word.len()).any(|window| window == word);
+    let patterns = if lower == b"exit" {
+        return Request::Farewell(None);
+    } else if contains(b"time") {
+        vec![Pattern::Digits(b"Server Time: 00:00:00")]
+    } else if contains(b"hello") {
+        vec![Pattern::Exact(b"Hello from the server! Connection established.".into())]
+    } else if contains(b"status") {
+        let on = |language: &str| Pattern::Exact(format!("Server is running smoothly on {language}.").into());
+        vec![on("Rust"), on("Python")]
+    } else {
+        let quoting = |ending: &[u8]| Pattern::Exact([b"ACK: Received '", line, ending, b"'"].concat());
+        vec![quoting(b""), quoting(b"\n")]
+    };
+    Request::Answered(Due::Message(Expected::one_of(patterns)))
+}
+
+fn push_line(line: &[u8], output: &mut Vec<u8>) {
+    output.extend_from_slice(line);
+    output.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expected(encode: fn(&[u8], &mut Vec<u8>) -> Request, line: &str) -> Expected {
+        match encode(line.as_bytes(), &mut Vec::new()) {
+            Request::Answered(Due::Message(expected)) => expected,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    const fn complete(text_len: usize, ending_len: usize) -> Match {
+        Match::Complete { text_len, ending_len }
+    }
+
+    #[test]
+    fn an_echo_is_complete_with_its_last_byte_whatever_ends_it() {
+        let expected = expected(encode_echo, "hi");
+        for (input, found) in [
+            ("", Match::Start),
+            ("Server rec", Match::Start),
+            ("Server received: h", Match::Start),
+            ("Server received: hi", complete(19, 0)),
+            ("Server received: hi\n", complete(19, 1)),
+            ("Server received: hi\r\nmore", complete(19, 2)),
+            ("Server received: ho", Match::Other),
+            ("Server received: hi there", Match::Other),
+            ("ERROR LINE_TOO", Match::Other),
+            ("ERROR LINE_TOO_LONG\n", complete(19, 1)),
+        ] {
+            assert_eq!(expected.compare(input.as_bytes()), found, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_trims_is_known_by_its_silence() {
+        let expected = expected(encode_echo, "hi ");
+        assert_eq!(expected.compare(b"Server received: hi"), Match::Other);
+        assert_eq!(expected.compare(b"Server received: hi \n"), complete(20, 1));
+    }
+
+    #[test]
+    fn chat_answers_are_known_by_the_first_word_that_fits() {
+        let time = expected(encode_chat, "Hello, what TIME is it?");
+        assert_eq!(time.compare(b"Server Time: 09:08:0"), Match::Start);
+        assert_eq!(time.compare(b"Server Time: 09:08:07"), complete(21, 0));
+        assert_eq!(time.compare(b"Server Time: 9:08:07x"), Match::Other);
+        let status = expected(encode_chat, "status?");
+        assert_eq!(status.compare(b"Server is running smoothly on "), Match::Start);
+        assert_eq!(status.compare(b"Server is running smoothly on Python."), complete(37, 0));
+        assert_eq!(encode_chat(b"EXIT", &mut Vec::new()), Request::Farewell(None));
+    }
+
+    #[test]
+    fn an_acknowledgement_may_quote_the_newline_too() {
+        let expected = expected(encode_chat, "hi");
+        assert_eq!(expected.compare(b"ACK: Received 'hi"), Match::Start);
+        assert_eq!(expected.compare(b"ACK: Received 'hi'\n"), complete(18, 1));
+        assert_eq!(expected.compare(b"ACK: Received 'hi\n"), Match::Start);
+        assert_eq!(expected.compare(b"ACK: Received 'hi\n'"), complete(19, 0));
+    }
+}

@@ -1,0 +1,90 @@
+//! How each protocol asks, and how it knows which answer is due and when all of it is there.
+//!
+//! ```text
+//!   a line of a script  --encode-->  bytes to send  +  what is Due
+//!   bytes received      --Inbox----> the next answer, found by what is Due
+//! ```
+//!
+//! Nothing here reads or writes: scripts, shell and demo share it, each with its own way of waiting.
+
+mod binary;
+mod inbox;
+mod messages;
+mod text;
+mod voice;
+
+pub use inbox::{Answer, Extent, Found, Inbox};
+pub use messages::Expected;
+pub use voice::Voice;
+
+use super::target::Protocol;
+
+/// The longest answer that is taken: four times the longest that a server with default limits gives.
+///
+/// Without a limit a server that never ends its line would fill our memory instead of an error message.
+pub const ANSWER_MAX: usize = 64 << 20;
+
+/// What one line of a script asks of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Nothing that would be answered.
+    Silent,
+    /// One answer.
+    Answered(Due),
+    /// The end of the session, after one last answer if there is one; what follows would not be run.
+    Farewell(Option<Due>),
+}
+
+/// The answer that comes next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// A line.
+    Line,
+    /// A frame.
+    Frame,
+    /// An answer that may end without a newline, known by what it must contain.
+    Message(Expected),
+}
+
+impl Protocol {
+    /// Appends what `line` (without its ending) sends to `output`, and says which answer is then due.
+    ///
+    /// # Errors
+    /// A sentence about a line that means nothing to this client; nothing is appended then.
+    pub fn encode(self, line: &[u8], output: &mut Vec<u8>) -> Result<Request, String> {
+        match self {
+            Self::Text => Ok(text::encode(line, output)),
+            Self::Binary => binary::encode(line, output),
+            Self::Echo => Ok(messages::encode_echo(line, output)),
+            Self::Chat => Ok(messages::encode_chat(line, output)),
+        }
+    }
+
+    /// What the server says before it is asked.
+    #[must_use]
+    pub const fn banner(self) -> Option<Due> {
+        match self {
+            Self::Text => Some(Due::Line),
+            Self::Binary | Self::Echo | Self::Chat => None,
+        }
+    }
+
+    /// What the server says when it has not been asked, such as why it is about to close.
+    #[must_use]
+    pub const fn unasked(self) -> Due {
+        match self {
+            Self::Text => Due::Line,
+            Self::Binary => Due::Frame,
+            Self::Echo | Self::Chat => Due::Message(Expected::anything()),
+        }
+    }
+
+    /// True exactly when several requests may be on the way at once.
+    ///
+    /// The original servers of echo and chat take whatever one `recv` gives them for one message, so two that
+    /// arrive together would become one: there each message waits for the answer to the one before it.
+    #[must_use]
+    pub const fn pipelines(self) -> bool {
+        matches!(self, Self::Text | Self::Binary)
+    }
+}

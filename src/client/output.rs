@@ -1,0 +1,138 @@
+//! Stdout: answers byte for byte into a pipe, and harmless on a terminal.
+
+use std::borrow::Cow;
+use std::env;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Stdout, Write};
+
+use super::dialogue::Answer;
+use super::failure::Failure;
+use super::target::Protocol;
+
+/// Our stdout.
+#[derive(Debug)]
+pub struct Output {
+    stdout: io::BufWriter<Stdout>,
+    /// True exactly when a person looks at it: control bytes of the server are then escaped.
+    is_terminal: bool,
+    /// True exactly when colours are welcome there.
+    is_coloured: bool,
+}
+
+impl Output {
+    /// Stdout as this process found it. `NO_COLOR`, or a terminal that calls itself dumb, gets no colours.
+    #[must_use]
+    pub fn new() -> Self {
+        let is_terminal = io::stdout().is_terminal();
+        let set = |name, value: fn(&str) -> bool| env::var(name).is_ok_and(|text| value(&text));
+        let unwelcome = set("NO_COLOR", |text| !text.is_empty()) || set("TERM", |text| text == "dumb");
+        Self { stdout: io::BufWriter::new(io::stdout()), is_terminal, is_coloured: is_terminal && !unwelcome }
+    }
+
+    /// Writes text of our own.
+    ///
+    /// # Errors
+    /// When stdout takes no more, as for every function here.
+    pub fn say(&mut self, text: &str) -> Result<(), Failure> {
+        self.stdout.write_all(text.as_bytes()).map_err(|error| Failure::of_output(&error))
+    }
+
+    /// Writes an answer as a line: on a terminal escaped, an error in red; else byte for byte.
+    ///
+    /// The error of a binary server is a bare token and gets the `ERROR ` in front of it that the other
+    /// protocols send, because without its code it could not be told from an answer.
+    ///
+    /// # Errors
+    /// When stdout takes no more.
+    pub fn answer(&mut self, protocol: Protocol, answer: Answer<'_>) -> Result<(), Failure> {
+        let mark = if answer.is_error && protocol == Protocol::Binary { "ERROR " } else { "" };
+        if self.is_terminal {
+            let line = format!("{mark}{}", printable(answer.text));
+            let line = if answer.is_error { self.red(&line) } else { line.into() };
+            return self.say(&format!("{line}\n"));
+        }
+        let written = self.stdout.write_all(mark.as_bytes()).and_then(|()| self.stdout.write_all(answer.text));
+        written.and_then(|()| self.stdout.write_all(b"\n")).map_err(|error| Failure::of_output(&error))
+    }
+
+    /// Hands everything written so far to whoever reads it.
+    ///
+    /// # Errors
+    /// When stdout takes no more.
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        self.stdout.flush().map_err(|error| Failure::of_output(&error))
+    }
+
+    /// The text in green where colours are welcome.
+    #[must_use]
+    pub fn green<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.coloured("\x1b[32m", text)
+    }
+
+    /// The text in red where colours are welcome.
+    #[must_use]
+    pub fn red<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.coloured("\x1b[31m", text)
+    }
+
+    fn coloured<'a>(&self, start: &str, text: &'a str) -> Cow<'a, str> {
+        if self.is_coloured { format!("{start}{text}\x1b[0m").into() } else { text.into() }
+    }
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Output {
+    /// What is still buffered when a run fails is written as far as it goes, before the error is reported.
+    fn drop(&mut self) {
+        let _ = self.stdout.flush();
+    }
+}
+
+/// The bytes as text that cannot drive a terminal: every control character, every character that turns the
+/// direction of writing, and every byte that is not UTF-8 is escaped. Tabs and all other text stay.
+#[must_use]
+pub fn printable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\t' => text.push(c),
+                '\u{200e}'
+                | '\u{200f}'
+                | '\u{202a}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}'
+                | '\u{2028}'
+                | '\u{2029}' => {
+                    text.extend(c.escape_unicode());
+                }
+                c if c.is_ascii_control() => text.extend(c.escape_default()),
+                c if c.is_control() => text.extend(c.escape_unicode()),
+                c => text.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_drives_a_terminal_gets_through() {
+        let hostile = "\u{1b}[2J\r\n\u{7}\u{9b}31m\u{202e}\u{7f}".as_bytes();
+        let shown = printable(hostile);
+        assert_eq!(shown, r"\u{1b}[2J\r\n\u{7}\u{9b}31m\u{202e}\u{7f}");
+        assert_eq!(printable("é\tß 字 🙂".as_bytes()), "é\tß 字 🙂");
+        assert_eq!(printable(b"\xff\xfbab"), r"\xff\xfbab");
+    }
+}

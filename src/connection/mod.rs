@@ -1,0 +1,528 @@
+//! One peer: its socket, its session, and the bytes between them.
+//!
+//! ```text
+//!    kernel --fill--> input --advance--> session --append--> output --flush--> kernel
+//!
+//!             a session closes, the input ends,       all is flushed,          end of input,
+//!             a deadline falls due, the server stops  the output is shut       2 s, or 1 MiB
+//!    Open -----------------------------------------> Draining ----> Lingering ------------> closed
+//! ```
+//!
+//! A connection never waits: [`Connection::drive`] moves bytes until nothing moves, or until its share of the turn is
+//! spent. What it waits for in between is in [`expiry`].
+
+pub mod expiry;
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::base::activity::{Activity, Peer, Summary};
+use crate::base::buffer::Buffer;
+use crate::base::clock::Clock;
+use crate::base::close_reason::CloseReason;
+use crate::base::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LOW_WATER_BYTES, Timeouts};
+use crate::base::moment::Moment;
+use crate::base::pool::{BLOCK_LEN, Pool};
+use crate::base::system::{Readiness, Socket, would_block};
+use crate::protocol::{Context, Next, Notice, Output, Protocol, Session, Step};
+
+/// How many bytes a connection may read and write in one turn before the next one is served.
+///
+/// At a tenth, a flood pays for a turn with every block; at ten times, a polite client beside a hundred floods waits
+/// for more than a second.
+pub const TURN_BYTES_MAX: usize = 4 * BLOCK_LEN;
+
+/// What all connections share and work with during their turns.
+#[derive(Debug)]
+pub struct Shared {
+    /// Storage.
+    pub pool: Pool,
+    /// The time of this turn.
+    pub clock: Clock,
+    /// The log of what people do.
+    pub activity: Activity,
+    /// How long a connection may take.
+    pub timeouts: Timeouts,
+}
+
+/// What came of a turn: all that the loop needs to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Nothing more can be done before an event or a deadline.
+    Idle,
+    /// The turn was too short: there is more to do.
+    Yield,
+    /// It is over.
+    Close(CloseReason),
+}
+
+/// How far a connection is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Waiting for messages, or running them.
+    Open,
+    /// Waiting for the peer to take its last answers; nothing more is run.
+    Draining,
+    /// Waiting for the end of the peer's input, so that closing resets nothing that is under way.
+    Lingering,
+}
+
+/// How far the server's shutdown has come for this connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopping {
+    /// The server is not shutting down.
+    No,
+    /// What has arrived is being read and answered; then it is over.
+    Reading,
+    /// Nothing more is read.
+    Read,
+}
+
+/// One connection.
+// About 200 bytes, of which there is one for each idle peer: offsets have 32 bits, moments 64, flags eight.
+pub struct Connection<S> {
+    socket: S,
+    session: Box<dyn Session>,
+    peer: Peer,
+    /// Bytes that no session has consumed. At most one message and a block.
+    input: Buffer,
+    /// Answers that the kernel has not taken. At most the high-water mark and one answer.
+    output: Buffer,
+    phase: Phase,
+    /// Why it is on its way out; means nothing while it is open.
+    reason: CloseReason,
+
+    /// Remembered readiness: false only after a read said that nothing is there, or was short with nothing behind it.
+    readable: bool,
+    /// Remembered readiness: false only after a write that would have blocked.
+    writable: bool,
+    /// True exactly when a short read does not end readiness. See [`Readiness::read_to_end`].
+    read_to_end: bool,
+    /// True exactly when the peer's end of input has been read.
+    input_ended: bool,
+    /// True exactly when the input may hold a whole message that was not run.
+    runnable: bool,
+    /// True exactly when the output has passed the high-water mark and not yet sunk to the low one.
+    backpressure: bool,
+    /// True exactly when a piece is a message once the peer falls quiet.
+    ends_messages_by_quiet: bool,
+    stopping: Stopping,
+    /// True exactly when the activity log has been told of it.
+    announced: bool,
+    /// True exactly when its token is in the run queue. The loop's, kept here to be found with the rest.
+    pub queued: bool,
+
+    /// The length that the input must reach before its first message can be whole; 0 when that is not known.
+    complete_len: u32,
+    lingered_bytes: u32,
+
+    /// When its deadline falls due that the loop has entered. The loop's, as `queued`.
+    pub armed: Moment,
+    opened: Moment,
+    last_received: Moment,
+    /// When the peer last took bytes, or when bytes began to wait for it.
+    last_sent: Moment,
+    /// When the first byte of the incomplete message came; [`Moment::NEVER`] when there is none.
+    message_began: Moment,
+
+    received_bytes: u64,
+    sent_bytes: u64,
+    messages: u64,
+}
+
+impl<S: Socket> Connection<S> {
+    /// A connection that has just been accepted, with its greeting waiting to be sent.
+    pub fn new(
+        socket: S,
+        addr: SocketAddr,
+        protocol: &dyn Protocol,
+        session: Box<dyn Session>,
+        shared: &mut Shared,
+    ) -> Self {
+        let now = shared.clock.now();
+        let mut connection = Self {
+            socket,
+            session,
+            peer: Peer { addr, protocol: protocol.name() },
+            input: Buffer::default(),
+            output: Buffer::default(),
+            phase: Phase::Open,
+            reason: CloseReason::PeerClosed,
+            readable: false,
+            writable: true,
+            read_to_end: false,
+            input_ended: false,
+            runnable: false,
+            backpressure: false,
+            ends_messages_by_quiet: protocol.ends_messages_by_quiet(),
+            stopping: Stopping::No,
+            announced: false,
+            queued: false,
+            complete_len: 0,
+            lingered_bytes: 0,
+            armed: Moment::NEVER,
+            opened: now,
+            last_received: now,
+            last_sent: now,
+            message_began: Moment::NEVER,
+            received_bytes: 0,
+            sent_bytes: 0,
+            messages: 0,
+        };
+        connection.session.greet(&mut Output::new(&mut connection.output, &mut shared.pool));
+        connection
+    }
+
+    /// Remembers what the poller said. Nothing is done before the connection's turn.
+    pub const fn remember(&mut self, readiness: Readiness) {
+        self.readable |= readiness.readable;
+        self.writable |= readiness.writable;
+        self.read_to_end |= readiness.read_to_end;
+    }
+
+    /// Turns a connection away that was accepted over the limit.
+    pub fn reject(&mut self, shared: &mut Shared) {
+        self.output.release(&mut shared.pool);
+        self.end(Notice::ServerBusy, CloseReason::ServerBusy, shared);
+    }
+
+    /// Answers what has arrived by now, and then ends the conversation.
+    pub const fn stop(&mut self) {
+        self.stopping = Stopping::Reading;
+        // The kernel may hold what no event has announced yet: only a read that would block says that it does not.
+        self.readable = true;
+        self.read_to_end = true;
+    }
+
+    /// Takes nothing more from a peer that keeps on sending while the server is shutting down.
+    pub const fn stop_reading(&mut self) {
+        self.stopping = Stopping::Read;
+    }
+
+    /// Moves bytes until nothing moves or the turn is over, and gives storage back that is not needed meanwhile.
+    pub fn drive(&mut self, shared: &mut Shared) -> Turn {
+        let turn = self.work(shared).and_then(|turn| match turn {
+            Turn::Close(_) => Ok(turn),
+            Turn::Idle | Turn::Yield => Ok(self.settle(shared)?.map_or(turn, Turn::Close)),
+        });
+        turn.unwrap_or_else(|error| Turn::Close(self.reason_of(&error)))
+    }
+
+    fn work(&mut self, shared: &mut Shared) -> io::Result<Turn> {
+        let mut budget = TURN_BYTES_MAX;
+        loop {
+            let mut moved = false;
+            if self.wants_flush() {
+                moved |= self.flush(&mut budget, shared)?;
+            }
+            if self.wants_advance() {
+                moved |= self.advance(shared);
+            }
+            if self.wants_fill() {
+                moved |= self.fill(&mut budget, shared)?;
+            }
+            moved |= match self.phase {
+                Phase::Open => self.end_if_over(shared),
+                Phase::Draining if self.output.is_empty() => match self.finish_output(shared) {
+                    Some(reason) => return Ok(Turn::Close(reason)),
+                    None => true,
+                },
+                Phase::Draining => false,
+                Phase::Lingering if self.input_ended || self.lingered_bytes > LINGER_BYTES_MAX => {
+                    return Ok(Turn::Close(self.reason));
+                }
+                Phase::Lingering => self.readable && self.discard(&mut budget, shared)?,
+            };
+            if !moved {
+                return Ok(Turn::Idle);
+            }
+            if budget == 0 {
+                return Ok(Turn::Yield);
+            }
+        }
+    }
+
+    const fn wants_flush(&self) -> bool {
+        self.writable && !self.output.is_empty()
+    }
+
+    fn wants_advance(&self) -> bool {
+        self.runnable && !self.backpressure && self.phase == Phase::Open
+    }
+
+    /// Reads only when all that was read has been run. Under backpressure it reads no further than to the end of a
+    /// frame that has begun: its sender may not read before it has sent the whole of it.
+    fn wants_fill(&self) -> bool {
+        self.readable
+            && !self.runnable
+            && !self.input_ended
+            && self.phase == Phase::Open
+            && self.stopping != Stopping::Read
+            && (!self.backpressure || self.input.len() < self.complete_len as usize)
+    }
+
+    /// Hands the output to the kernel, as much as it takes.
+    fn flush(&mut self, budget: &mut usize, shared: &Shared) -> io::Result<bool> {
+        match self.socket.send(self.output.bytes()) {
+            Ok(count) => {
+                self.output.consume(count);
+                self.sent_bytes += count as u64;
+                self.last_sent = shared.clock.now();
+                *budget = budget.saturating_sub(count);
+                self.relieve(shared.clock.now());
+                Ok(true)
+            }
+            Err(error) if would_block(&error) => {
+                self.writable = false;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends backpressure once the output is low enough.
+    const fn relieve(&mut self, now: Moment) {
+        if self.backpressure && self.output.len() <= LOW_WATER_BYTES {
+            self.backpressure = false;
+            // The rest of a message could not come while nothing was read: its time starts now.
+            if self.has_incomplete_message() {
+                self.message_began = now;
+            }
+        }
+    }
+
+    /// Has the session run the whole messages that the input holds.
+    fn advance(&mut self, shared: &mut Shared) -> bool {
+        let now = shared.clock.now();
+        let (consumed, step, ended) = self.with_session(shared, |session, input, context| {
+            let (consumed, step) = session.advance(input, context);
+            (consumed, step, context.has_ended_a_message())
+        });
+        self.input.consume(consumed);
+        self.runnable = step == Step::Paused;
+        self.backpressure |= self.output.len() >= HIGH_WATER_BYTES;
+        self.complete_len = 0;
+        match step {
+            Step::Done | Step::Paused => self.message_began = Moment::NEVER,
+            Step::Incomplete { missing } => {
+                // What is buffered and missing together is at most a message and fits.
+                self.complete_len = missing.map_or(0, |missing| (self.input.len() + missing) as u32);
+                if ended || !self.has_incomplete_message() {
+                    self.message_began = now;
+                }
+            }
+            Step::Close(reason) => self.drain(reason, shared),
+        }
+        consumed > 0 || step != Step::Paused
+    }
+
+    /// Reads what has arrived, once.
+    fn fill(&mut self, budget: &mut usize, shared: &mut Shared) -> io::Result<bool> {
+        let missing = (self.complete_len as usize).checked_sub(self.input.len()).filter(|missing| *missing > 0);
+        match self.input.block_wanted(missing) {
+            Some(len) if len > BLOCK_LEN && !shared.pool.has_room_for(len) => {
+                self.refuse(shared);
+                return Ok(true);
+            }
+            Some(len) => self.input.move_to(len, &mut shared.pool),
+            None => self.input.compact(),
+        }
+        let spare = self.input.spare();
+        let spare_len = spare.len();
+        let Some(count) = self.socket.receive(spare).map(Some).or_else(none_if_would_block)? else {
+            (self.readable, self.read_to_end) = (false, false);
+            return Ok(false);
+        };
+        self.input.commit(count);
+        self.note_received(count, spare_len, shared);
+        *budget = budget.saturating_sub(count);
+        self.runnable = !self.input_ended && self.input.len() >= self.complete_len as usize;
+        Ok(true)
+    }
+
+    /// Remembers what a read of `count` bytes into room for `room` says about the socket.
+    fn note_received(&mut self, count: usize, room: usize, shared: &mut Shared) {
+        self.input_ended = count == 0;
+        // A read that leaves room has emptied the socket, and what comes later comes with an event of its own; so the
+        // read that would say `WouldBlock` is saved, a fifth of all system calls. See `Readiness::read_to_end` for when
+        // that is not so.
+        self.readable = !self.input_ended && (count == room || self.read_to_end);
+        self.last_received = shared.clock.now();
+        self.received_bytes += count as u64;
+        if count > 0 {
+            self.announce(shared);
+        }
+    }
+
+    /// The message at the front of the input has no place in memory.
+    fn refuse(&mut self, shared: &mut Shared) {
+        let consumed = self.with_session(shared, |session, input, context| session.refuse(input, context));
+        self.input.consume(consumed);
+        self.complete_len = 0;
+    }
+
+    /// Ends the conversation when nothing more can come: the peer's input has ended, or the server stops and all that
+    /// had arrived is run.
+    fn end_if_over(&mut self, shared: &mut Shared) -> bool {
+        let all_read = match self.stopping {
+            Stopping::No => self.input_ended,
+            Stopping::Reading => self.input_ended || !self.readable,
+            Stopping::Read => true,
+        };
+        if self.runnable || !all_read {
+            return false;
+        }
+        if self.ends_messages_by_quiet && self.end_of_piece(shared) == Next::Close {
+            self.drain(CloseReason::Quit, shared);
+        } else if self.input_ended {
+            self.drain(CloseReason::PeerClosed, shared);
+        } else {
+            self.end(Notice::Shutdown, CloseReason::Shutdown, shared);
+        }
+        true
+    }
+
+    /// Has the session take what is left of the input for a message.
+    fn end_of_piece(&mut self, shared: &mut Shared) -> Next {
+        let next = self.with_session(shared, |session, input, context| session.end_of_piece(input, context));
+        self.input.consume(self.input.len());
+        self.message_began = Moment::NEVER;
+        next
+    }
+
+    /// Calls the session, and keeps count of what it did.
+    fn with_session<T>(
+        &mut self,
+        shared: &mut Shared,
+        call: impl FnOnce(&mut dyn Session, &[u8], &mut Context<'_>) -> T,
+    ) -> T {
+        let Shared { pool, clock, activity, .. } = shared;
+        let now = clock.now();
+        let was_empty = self.output.is_empty();
+        let mut context = Context::new(Output::new(&mut self.output, pool), clock, activity, self.peer);
+        let result = call(self.session.as_mut(), self.input.bytes(), &mut context);
+        self.messages += context.messages();
+        if was_empty {
+            self.last_sent = now;
+        }
+        result
+    }
+
+    /// Says why the server ends the conversation, and ends it.
+    fn end(&mut self, notice: Notice, reason: CloseReason, shared: &mut Shared) {
+        self.session.say(notice, &mut Output::new(&mut self.output, &mut shared.pool));
+        self.drain(reason, shared);
+    }
+
+    /// Runs nothing more; what is answered will still be sent.
+    fn drain(&mut self, reason: CloseReason, shared: &mut Shared) {
+        self.phase = Phase::Draining;
+        self.reason = reason;
+        self.runnable = false;
+        self.message_began = Moment::NEVER;
+        self.last_sent = shared.clock.now();
+        self.input.release(&mut shared.pool);
+    }
+
+    /// All answers are with the kernel. Gives the reason to close if there is nothing to linger for: the peer's input
+    /// has been read to its end.
+    fn finish_output(&mut self, shared: &Shared) -> Option<CloseReason> {
+        if self.input_ended || self.socket.shutdown_write().is_err() {
+            return Some(self.reason);
+        }
+        self.phase = Phase::Lingering;
+        self.last_sent = shared.clock.now();
+        None
+    }
+
+    /// Reads and forgets, once.
+    fn discard(&mut self, budget: &mut usize, shared: &mut Shared) -> io::Result<bool> {
+        let mut block = shared.pool.lend(BLOCK_LEN);
+        let received = self.socket.receive(&mut block).map(Some).or_else(none_if_would_block);
+        shared.pool.take_back(block);
+        let Some(count) = received? else {
+            (self.readable, self.read_to_end) = (false, false);
+            return Ok(false);
+        };
+        self.note_received(count, BLOCK_LEN, shared);
+        self.lingered_bytes = self.lingered_bytes.saturating_add(count as u32);
+        *budget = budget.saturating_sub(count);
+        Ok(true)
+    }
+
+    /// Gives storage back. When the connections hold more than they may, this one, which came to hold more just now,
+    /// gives up its incomplete message, and if that is not enough, its answers and itself.
+    fn settle(&mut self, shared: &mut Shared) -> io::Result<Option<CloseReason>> {
+        self.input.settle(&mut shared.pool);
+        self.output.settle(&mut shared.pool);
+        if shared.pool.is_over_limit() && !self.input.is_empty() && !self.runnable {
+            self.refuse(shared);
+            if self.wants_flush() {
+                self.flush(&mut 0, shared)?;
+            }
+            self.input.settle(&mut shared.pool);
+            self.output.settle(&mut shared.pool);
+        }
+        if shared.pool.is_over_limit() && !self.output.is_empty() {
+            self.socket.reset_on_close();
+            return Ok(Some(CloseReason::MemoryLimit));
+        }
+        Ok(None)
+    }
+
+    /// Tells the activity log of this connection, if it has not been told.
+    pub fn announce(&mut self, shared: &mut Shared) {
+        if !self.announced {
+            self.announced = true;
+            shared.activity.opened(self.peer);
+        }
+    }
+
+    /// True exactly when the peer left without a byte and before anybody was told of it: it only looked whether the port
+    /// is open.
+    #[must_use]
+    pub const fn is_probe(&self, reason: CloseReason) -> bool {
+        !self.announced && matches!(reason, CloseReason::PeerClosed | CloseReason::Reset)
+    }
+
+    /// Who is at the other end.
+    #[must_use]
+    pub const fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// True exactly when it was turned away over the limit, and lingers.
+    #[must_use]
+    pub fn is_rejected(&self) -> bool {
+        self.phase != Phase::Open && self.reason == CloseReason::ServerBusy
+    }
+
+    /// Gives all storage back and sums up; the caller drops the connection, which closes the socket.
+    pub fn close(&mut self, reason: CloseReason, shared: &mut Shared) -> Summary {
+        self.input.release(&mut shared.pool);
+        self.output.release(&mut shared.pool);
+        Summary {
+            received_bytes: self.received_bytes,
+            sent_bytes: self.sent_bytes,
+            messages: self.messages,
+            duration: shared.clock.now().since(self.opened),
+            reason,
+        }
+    }
+
+    const fn has_incomplete_message(&self) -> bool {
+        !matches!(self.message_began, Moment::NEVER)
+    }
+
+    /// On its way out a connection is closed for what started that, whatever the peer does meanwhile.
+    fn reason_of(&self, error: &io::Error) -> CloseReason {
+        match self.phase {
+            Phase::Open => CloseReason::of_error(error),
+            Phase::Draining | Phase::Lingering => self.reason,
+        }
+    }
+}
+
+fn none_if_would_block<T>(error: io::Error) -> io::Result<Option<T>> {
+    if would_block(&error) { Ok(None) } else { Err(error) }
+}

@@ -1,0 +1,197 @@
+//! What a connection and a protocol are to each other: bytes in, bytes out, no input or output, no clock of its own.
+//!
+//! ```text
+//!   input ---> session.advance(input, context) ---> (bytes consumed, Step)
+//!                         |
+//!                         +--> context.output       answers, encoded in place
+//! ```
+//!
+//! A session is called once for a batch of bytes, not once for a message. What it does not consume is presented again,
+//! from the same first byte, with whatever has arrived since behind it.
+
+pub mod binary;
+pub mod chat;
+pub mod command;
+pub mod echo;
+pub mod output;
+pub mod talk;
+pub mod text;
+
+use std::sync::Arc;
+
+use crate::base::activity::{Activity, Peer};
+use crate::base::clock::Clock;
+use crate::base::close_reason::CloseReason;
+use crate::base::limits::Limits;
+pub use output::Output;
+
+/// A protocol that a listener speaks.
+pub trait Protocol: Send + Sync {
+    /// The scheme of its addresses, as in `text://127.0.0.1:40000`.
+    fn name(&self) -> &'static str;
+
+    /// The state of one new connection.
+    fn session(&self, limits: &Limits) -> Box<dyn Session>;
+
+    /// True exactly when a piece without its end is a message once the peer falls quiet, and when its input ends.
+    fn ends_messages_by_quiet(&self) -> bool {
+        false
+    }
+}
+
+/// One connection's side of a protocol.
+pub trait Session: Send {
+    /// Appends what the server says first; by default nothing.
+    fn greet(&mut self, output: &mut Output<'_>) {
+        let _ = output;
+    }
+
+    /// Runs the whole messages at the front of `input` and appends their answers, until the output is full.
+    ///
+    /// Gives how many bytes of `input` are done with, and what it waits for.
+    fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step);
+
+    /// The piece at the front of `input` is a message now, because the peer fell quiet or its input ended. Called only
+    /// where [`Protocol::ends_messages_by_quiet`] says so; all of `input` is consumed.
+    fn end_of_piece(&mut self, input: &[u8], context: &mut Context<'_>) -> Next {
+        let _ = (input, context);
+        Next::Continue
+    }
+
+    /// The incomplete message that `input` is the front of cannot be stored: the session says so in its own words and
+    /// drops the rest of it as it comes. Gives how many bytes of `input` are done with: all, or none when so little
+    /// is there that the session does not know yet where the message ends.
+    fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize;
+
+    /// Appends what the protocol has to say when the server ends the conversation; by default nothing.
+    fn say(&mut self, notice: Notice, output: &mut Output<'_>) {
+        let _ = (notice, output);
+    }
+}
+
+/// What a session waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// For the next message: everything is done.
+    Done,
+    /// For the rest of a message that has begun. What is left of the input is the front of it, or nothing when the
+    /// session drops it.
+    Incomplete {
+        /// How many bytes complete it, where the protocol knows: calling again before that makes no sense.
+        missing: Option<usize>,
+    },
+    /// For room in the output; whole messages may be left in the input.
+    Paused,
+    /// For nothing: the conversation is over, and what is left of the input is not run.
+    Close(CloseReason),
+}
+
+/// Whether the conversation goes on behind a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It goes on.
+    Continue,
+    /// The peer asked for its end.
+    Close,
+}
+
+/// Why the server ends a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// It has as many connections as it may.
+    ServerBusy,
+    /// Nothing was said for too long.
+    IdleTimeout,
+    /// One message took too long.
+    MessageTimeout,
+    /// It is shutting down.
+    Shutdown,
+}
+
+impl Notice {
+    /// The upper-case token that the protocols say; none for a shutdown, which is no error.
+    #[must_use]
+    pub const fn token(self) -> Option<&'static str> {
+        match self {
+            Self::ServerBusy => Some(SERVER_BUSY),
+            Self::IdleTimeout => Some("IDLE_TIMEOUT"),
+            Self::MessageTimeout => Some("MESSAGE_TIMEOUT"),
+            Self::Shutdown => None,
+        }
+    }
+}
+
+/// The answer to a message for which there is no memory, and to a connection for which there is no place.
+pub const SERVER_BUSY: &str = "SERVER_BUSY";
+/// The answer to a line over the limit.
+pub const LINE_TOO_LONG: &str = "LINE_TOO_LONG";
+/// The answer to a command that is in no table.
+pub const UNKNOWN_COMMAND: &str = "UNKNOWN_COMMAND";
+
+/// How many bytes an answer may need beyond those of its message: prefixes, line ends, a time.
+pub const ANSWER_OVERHEAD_BYTES: usize = 256;
+
+/// What a session works with during one call.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// Where answers go.
+    pub output: Output<'a>,
+    /// The time, read once for the whole turn.
+    pub clock: &'a mut Clock,
+    activity: &'a mut Activity,
+    peer: Peer,
+    messages: u64,
+    ended: bool,
+}
+
+impl<'a> Context<'a> {
+    /// A context for one call on behalf of `peer`.
+    #[must_use]
+    pub const fn new(output: Output<'a>, clock: &'a mut Clock, activity: &'a mut Activity, peer: Peer) -> Self {
+        Self { output, clock, activity, peer, messages: 0, ended: false }
+    }
+
+    /// A message has been received: it is counted, and shown in the activity log as `name` and its bytes.
+    #[inline]
+    pub fn received(&mut self, name: &str, message: &[u8]) {
+        self.messages += 1;
+        self.ended = true;
+        self.activity.command(self.peer, name, message);
+    }
+
+    /// Something that is no message has ended, such as a blank line: what follows is the start of another.
+    pub const fn message_ended(&mut self) {
+        self.ended = true;
+    }
+
+    /// How many messages were received.
+    #[must_use]
+    pub const fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// True exactly when a message has ended: an incomplete one behind it has only begun.
+    #[must_use]
+    pub const fn has_ended_a_message(&self) -> bool {
+        self.ended
+    }
+}
+
+/// A protocol that is built in: its scheme, its port, and how to make it.
+#[derive(Clone, Copy)]
+pub struct BuiltIn {
+    /// The scheme of its addresses.
+    pub scheme: &'static str,
+    /// The port of its default listener.
+    pub default_port: u16,
+    /// Makes the protocol.
+    pub build: fn() -> Arc<dyn Protocol>,
+}
+
+/// The built-in protocols. A new one is a file beside this one and a line here.
+pub static BUILT_IN: [BuiltIn; 4] = [
+    BuiltIn { scheme: "text", default_port: 40_000, build: || Arc::new(text::Text::new()) },
+    BuiltIn { scheme: "binary", default_port: 65_432, build: || Arc::new(binary::Binary::new()) },
+    BuiltIn { scheme: "echo", default_port: 8_888, build: || Arc::new(echo::protocol()) },
+    BuiltIn { scheme: "chat", default_port: 9_999, build: || Arc::new(chat::protocol()) },
+];

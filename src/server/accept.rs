@@ -1,0 +1,264 @@
+//! Accepting: a batch a turn, `SERVER_BUSY` over the limit, and a way back from every error.
+//!
+//! | `accept` says | what it means | then |
+//! |---|---|---|
+//! | `EAGAIN` | the queue is empty | wait for the next event |
+//! | `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM` | nothing is left to accept with | pause: no event will tell when that changes |
+//! | `ECONNABORTED` and errors of the network | one connection was lost before it was ours | on to the next |
+//! | anything else | nobody knows | pause |
+//!
+//! A pause ends after 10 ms, then 20 ms, up to 1 s, and at once when a connection of our own is closed.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::event_loop::EventLoop;
+use crate::base::close_reason::CloseReason;
+use crate::base::limits::Limits;
+use crate::base::moment::Moment;
+use crate::base::system::{Socket, System, would_block};
+use crate::base::table::{ENTRIES_MAX, Token};
+use crate::connection::Connection;
+use crate::protocol::Protocol;
+
+/// How many connections one listener may add in a turn, so that those which are open get theirs in a flood of new ones.
+const BATCH_MAX: usize = 32;
+
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// How many connections over the limit may linger, so that what they sent does not destroy the answer that tells them
+/// why they are turned away. Those beyond are closed at once.
+const REJECTED_MAX: usize = 256;
+
+/// The activity log is told of a connection when it speaks, or when it is open for so long: who only looks whether the
+/// port is open is gone by then.
+const ANNOUNCE_AFTER: Duration = Duration::from_secs(1);
+
+/// How many silent connections the activity log is told of in that time.
+const NEWCOMERS_MAX: usize = 64;
+
+const WARNING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the loop remembers of its listeners.
+pub(super) struct Acceptor {
+    listeners: Vec<Listener>,
+    connections_max: usize,
+    limits: Limits,
+    /// How many connections in the table were turned away and linger.
+    rejected: usize,
+    pause: Option<Pause>,
+    /// Connections of which the activity log is told when they speak, or when `announce_at` has come.
+    newcomers: Vec<Token>,
+    announce_at: Moment,
+    /// No warning is written before this moment: what fails once may fail a thousand times a second.
+    silent_until: Moment,
+}
+
+struct Listener {
+    protocol: Arc<dyn Protocol>,
+    /// Remembered readiness, as a connection's.
+    ready: bool,
+}
+
+/// A pause after an error that no event will announce the end of.
+struct Pause {
+    ends: Moment,
+    length: Duration,
+}
+
+/// What an error of `accept` means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    Empty,
+    Lost,
+    Exhausted,
+    Unknown,
+}
+
+impl Acceptor {
+    pub(super) fn new(protocols: Vec<Arc<dyn Protocol>>, connections_max: usize, limits: Limits) -> Self {
+        Self {
+            // What is queued before the first event is announced by it: registration is an edge too.
+            listeners: protocols.into_iter().map(|protocol| Listener { protocol, ready: false }).collect(),
+            connections_max: connections_max.min(ENTRIES_MAX - REJECTED_MAX),
+            limits,
+            rejected: 0,
+            pause: None,
+            newcomers: Vec::new(),
+            announce_at: Moment::NEVER,
+            silent_until: Moment::START,
+        }
+    }
+
+    /// Remembers that a listener may have connections.
+    pub(super) fn remember(&mut self, index: usize) {
+        if let Some(listener) = self.listeners.get_mut(index) {
+            listener.ready = true;
+        }
+    }
+
+    /// True exactly when there is something to accept now.
+    pub(super) fn is_ready(&self, now: Moment) -> bool {
+        self.pause.as_ref().is_none_or(|pause| pause.ends <= now)
+            && self.listeners.iter().any(|listener| listener.ready)
+    }
+
+    /// When the loop must look here though nothing happens.
+    pub(super) fn deadline(&self) -> Moment {
+        self.pause.as_ref().map_or(Moment::NEVER, |pause| pause.ends).min(self.announce_at)
+    }
+
+    /// A connection has been closed, and with it a descriptor: what was paused can go on.
+    pub(super) fn closed<S: Socket>(&mut self, connection: &Connection<S>) {
+        self.rejected -= usize::from(connection.is_rejected());
+        if let Some(pause) = &mut self.pause {
+            pause.ends = Moment::START;
+        }
+    }
+
+    /// Accepts nothing more.
+    pub(super) fn stop(&mut self) {
+        self.listeners.clear();
+        self.pause = None;
+    }
+
+    fn note_newcomer(&mut self, token: Token, now: Moment) {
+        if self.newcomers.len() < NEWCOMERS_MAX {
+            self.newcomers.push(token);
+            self.announce_at = self.announce_at.min(now.after(ANNOUNCE_AFTER));
+        }
+    }
+
+    fn may_warn(&mut self, now: Moment) -> bool {
+        let may = now >= self.silent_until;
+        if may {
+            self.silent_until = now.after(WARNING_INTERVAL);
+        }
+        may
+    }
+
+    fn pause(&mut self, now: Moment) -> Duration {
+        let length = self.pause.as_ref().map_or(PAUSE_MIN, |pause| (pause.length * 2).min(PAUSE_MAX));
+        self.pause = Some(Pause { ends: now.after(length), length });
+        length
+    }
+}
+
+impl<S: System> EventLoop<S> {
+    /// Accepts a batch from every listener that is ready.
+    pub(super) fn accept(&mut self) {
+        let now = self.shared.clock.now();
+        if !self.acceptor.is_ready(now) {
+            return;
+        }
+        for index in 0..self.acceptor.listeners.len() {
+            if self.acceptor.listeners[index].ready && !self.accept_batch(index) {
+                return;
+            }
+        }
+    }
+
+    /// Accepts a batch from one listener; gives false when accepting is paused.
+    fn accept_batch(&mut self, index: usize) -> bool {
+        for _ in 0..BATCH_MAX {
+            match self.system.accept(index) {
+                Ok((socket, addr)) => {
+                    self.acceptor.pause = None;
+                    self.admit(socket, addr, index);
+                }
+                Err(error) => match classify(&error) {
+                    Failure::Empty => {
+                        self.acceptor.listeners[index].ready = false;
+                        return true;
+                    }
+                    Failure::Lost => self.note_lost("a connection was lost before it was accepted", &error),
+                    Failure::Exhausted | Failure::Unknown => {
+                        self.pause_accepting(&error);
+                        return false;
+                    }
+                },
+            }
+        }
+        true
+    }
+
+    /// Takes a new connection in, or turns it away.
+    fn admit(&mut self, mut socket: S::Socket, addr: SocketAddr, index: usize) {
+        let token = self.table.next_token();
+        if let Err(error) = self.system.register(&mut socket, token) {
+            return self.note_lost("a new connection cannot be watched and is closed", &error);
+        }
+        let is_full = self.table.len() - self.acceptor.rejected >= self.acceptor.connections_max;
+        let protocol = &*self.acceptor.listeners[index].protocol;
+        let session = protocol.session(&self.acceptor.limits);
+        let mut connection = Connection::new(socket, addr, protocol, session, &mut self.shared);
+        if is_full {
+            connection.reject(&mut self.shared);
+            self.acceptor.rejected += 1;
+        } else {
+            self.acceptor.note_newcomer(token, self.shared.clock.now());
+        }
+        self.counters.accepted += 1;
+        self.table.insert(connection);
+        // What it is greeted with is sent now, not when an event says that it may.
+        self.drive(token);
+        if self.acceptor.rejected > REJECTED_MAX {
+            self.close(token, CloseReason::ServerBusy);
+        }
+    }
+
+    /// Tells the activity log of the connections that are a second old and have not said anything.
+    pub(super) fn announce_newcomers(&mut self) {
+        if self.shared.clock.now() < self.acceptor.announce_at {
+            return;
+        }
+        self.acceptor.announce_at = Moment::NEVER;
+        for token in self.acceptor.newcomers.drain(..) {
+            if let Some(connection) = self.table.get_mut(token) {
+                connection.announce(&mut self.shared);
+            }
+        }
+    }
+
+    fn pause_accepting(&mut self, error: &io::Error) {
+        let now = self.shared.clock.now();
+        self.counters.accept_pauses += 1;
+        let length = self.acceptor.pause(now);
+        if self.acceptor.may_warn(now) {
+            log::warn!("cannot accept connections: {error}; trying again in {length:?}, or when one is closed");
+        }
+    }
+
+    fn note_lost(&mut self, what: &str, error: &io::Error) {
+        self.counters.accepts_lost += 1;
+        if self.acceptor.may_warn(self.shared.clock.now()) {
+            log::warn!("{what}: {error}");
+        }
+    }
+}
+
+/// What an error of `accept` means, from accept(2) and the Linux source of `inet_csk_accept`.
+fn classify(error: &io::Error) -> Failure {
+    if would_block(error) {
+        return Failure::Empty;
+    }
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => Failure::Exhausted,
+        Some(
+            libc::ECONNABORTED
+            | libc::ECONNRESET
+            | libc::EPROTO
+            | libc::ENOPROTOOPT
+            | libc::EPERM
+            | libc::ENETDOWN
+            | libc::ENETUNREACH
+            | libc::EHOSTDOWN
+            | libc::EHOSTUNREACH
+            | libc::ETIMEDOUT,
+        ) => Failure::Lost,
+        _ => Failure::Unknown,
+    }
+}

@@ -1,0 +1,66 @@
+//! What a server is built from.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::base::limits::{Limits, Timeouts};
+use crate::protocol::Protocol;
+
+/// What a server is built from: listeners, each with its protocol, and limits.
+///
+/// ```
+/// use tinytcp::protocol::text::Text;
+/// use tinytcp::server::Config;
+///
+/// let config = Config::default().listen(([127, 0, 0, 1], 0).into(), Text::new());
+/// assert_eq!(config.listeners.len(), 1);
+/// ```
+#[derive(Clone)]
+pub struct Config {
+    /// Where to listen, and what to speak there.
+    pub listeners: Vec<Listener>,
+    /// Connections over this number are answered `SERVER_BUSY` and closed.
+    pub connections_max: usize,
+    /// How much a connection may send, and all of them may make the server hold.
+    pub limits: Limits,
+    /// How long a connection may take.
+    pub timeouts: Timeouts,
+    /// How many connections the kernel queues for each listener before they are accepted. It takes the smaller one of
+    /// this and its own limit, `net.core.somaxconn`.
+    pub backlog: u32,
+    /// Activity lines a second; `None` logs no activity.
+    pub activity_lines_max: Option<u32>,
+}
+
+/// One address to listen on.
+#[derive(Clone)]
+pub struct Listener {
+    /// The address; port 0 takes any free one.
+    pub addr: SocketAddr,
+    /// What is spoken there.
+    pub protocol: Arc<dyn Protocol>,
+    /// True exactly when a machine that does not have this address at all is no error.
+    pub optional: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listeners: Vec::new(),
+            connections_max: 1000,
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            backlog: 1024,
+            activity_lines_max: Some(50),
+        }
+    }
+}
+
+impl Config {
+    /// Adds a listener.
+    #[must_use]
+    pub fn listen(mut self, addr: SocketAddr, protocol: impl Protocol + 'static) -> Self {
+        self.listeners.push(Listener { addr, protocol: Arc::new(protocol), optional: false });
+        self
+    }
+}

@@ -1,0 +1,62 @@
+//! What a server has seen since it was started.
+
+use std::fmt;
+
+use crate::base::activity::Summary;
+use crate::base::close_reason::CloseReason;
+
+/// Sums over all connections. `accepted` is at all times the number of those that are open and those in `closed`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Connections accepted, those over the limit included.
+    pub accepted: u64,
+    /// Connections closed, by [`CloseReason`].
+    pub closed: [u64; CloseReason::COUNT],
+    /// Connections of these that never sent a byte.
+    pub probes: u64,
+    /// Connections that were lost between the peer and `accept`.
+    pub accepts_lost: u64,
+    /// How often accepting was paused, because descriptors or memory had run out.
+    pub accept_pauses: u64,
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// Messages received.
+    pub messages: u64,
+}
+
+impl Counters {
+    /// How many connections were closed for `reason`.
+    #[must_use]
+    pub fn closed_for(&self, reason: CloseReason) -> u64 {
+        self.closed[reason as usize]
+    }
+
+    /// How many connections were closed.
+    #[must_use]
+    pub fn closed_in_all(&self) -> u64 {
+        self.closed.iter().sum()
+    }
+
+    pub(super) fn add(&mut self, summary: &Summary) {
+        self.closed[summary.reason as usize] += 1;
+        self.received_bytes += summary.received_bytes;
+        self.sent_bytes += summary.sent_bytes;
+        self.messages += summary.messages;
+    }
+}
+
+impl fmt::Display for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} connections, {} turned away, {} messages, {} bytes in, {} bytes out",
+            self.accepted,
+            self.closed_for(CloseReason::ServerBusy),
+            self.messages,
+            self.received_bytes,
+            self.sent_bytes
+        )
+    }
+}

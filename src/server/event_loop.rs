@@ -1,0 +1,219 @@
+//! The loop: wait, accept, give every ready connection a turn, expire what is late.
+//!
+//! ```text
+//!   events ----> remembered readiness ----> run queue ----> drive ----> Turn
+//!   deadlines -------------------------------------------------^          |
+//!                                      ^--------- Yield ------------------+---> Close
+//! ```
+//!
+//! Events only set what a connection remembers; nothing runs while they are looked at. A connection stands in the run
+//! queue at most once, and one that has spent its turn goes to the back.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::accept::Acceptor;
+use super::config::Config;
+use super::counters::Counters;
+use super::shutdown::Shutdown;
+use crate::base::activity::Activity;
+use crate::base::clock::Clock;
+use crate::base::close_reason::CloseReason;
+use crate::base::deadlines::Deadlines;
+use crate::base::moment::Moment;
+use crate::base::pool::Pool;
+use crate::base::system::{Event, System};
+use crate::base::table::{Table, Token};
+use crate::connection::{Connection, Shared, Turn};
+use crate::protocol::Protocol;
+
+/// How many connections get a turn before the loop looks at events, listeners and the clock again.
+const TURNS_BETWEEN_WAITS_MAX: usize = 1024;
+
+/// The event loop of a server, on any implementation of the seam.
+pub struct EventLoop<S: System> {
+    pub(super) system: S,
+    pub(super) table: Table<Connection<S::Socket>>,
+    /// Tokens of connections that can move; some may have been closed since.
+    run_queue: VecDeque<Token>,
+    deadlines: Deadlines,
+    pub(super) shared: Shared,
+    pub(super) acceptor: Acceptor,
+    pub(super) shutdown: Shutdown,
+    pub(super) counters: Counters,
+}
+
+impl<S: System> EventLoop<S> {
+    /// A loop over `system`, whose listeners have the indices of `protocols`.
+    pub fn new(system: S, protocols: Vec<Arc<dyn Protocol>>, config: &Config) -> Self {
+        let clock = Clock::new(system.read_clocks());
+        Self {
+            system,
+            table: Table::default(),
+            run_queue: VecDeque::new(),
+            deadlines: Deadlines::default(),
+            shared: Shared {
+                pool: Pool::new(config.limits.memory_bytes_max),
+                clock,
+                activity: Activity::new(config.activity_lines_max),
+                timeouts: config.timeouts,
+            },
+            acceptor: Acceptor::new(protocols, config.connections_max, config.limits),
+            shutdown: Shutdown::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Serves until it is asked to stop and everything is answered, or the time for that is over.
+    ///
+    /// # Errors
+    /// When waiting for events is impossible; never for what a peer does.
+    pub fn run(mut self) -> io::Result<Counters> {
+        while !self.is_over() {
+            self.turn()?;
+        }
+        Ok(self.finish())
+    }
+
+    /// One turn of the loop.
+    pub(super) fn turn(&mut self) -> io::Result<()> {
+        self.wait()?;
+        self.accept();
+        self.run_ready();
+        self.expire();
+        self.shut_down();
+        debug_assert_eq!(self.counters.accepted, self.table.len() as u64 + self.counters.closed_in_all());
+        Ok(())
+    }
+
+    /// Turns events into remembered readiness, and reads the clock once for all that follows.
+    fn wait(&mut self) -> io::Result<()> {
+        let timeout = self.timeout();
+        let Self { system, table, run_queue, acceptor, shutdown, .. } = self;
+        system.wait(timeout, |event| match event {
+            Event::Connection(token, readiness) => {
+                if let Some(connection) = table.get_mut(token) {
+                    connection.remember(readiness);
+                    enqueue(run_queue, connection, token);
+                }
+            }
+            Event::Listener(index) => acceptor.remember(index),
+            Event::Stop => shutdown.request(),
+        })?;
+        self.shared.clock.set(self.system.read_clocks());
+        self.shared.activity.turn(self.shared.clock.now());
+        self.announce_newcomers();
+        Ok(())
+    }
+
+    /// How long nothing will happen unless there is an event.
+    fn timeout(&self) -> Option<Duration> {
+        let now = self.shared.clock.now();
+        if !self.run_queue.is_empty() || self.acceptor.is_ready(now) {
+            return Some(Duration::ZERO);
+        }
+        let deadline = self
+            .deadlines
+            .next()
+            .min(self.acceptor.deadline())
+            .min(self.shutdown.deadline())
+            .min(self.shared.activity.deadline());
+        (deadline != Moment::NEVER).then(|| deadline.since(now))
+    }
+
+    /// Gives each connection in the run queue its turn; those that yield have theirs in the next round.
+    fn run_ready(&mut self) {
+        for _ in 0..self.run_queue.len().min(TURNS_BETWEEN_WAITS_MAX) {
+            let Some(token) = self.run_queue.pop_front() else { break };
+            if let Some(connection) = self.table.get_mut(token) {
+                connection.queued = false;
+            }
+            self.drive(token);
+        }
+    }
+
+    /// Gives one connection its turn.
+    pub(super) fn drive(&mut self, token: Token) {
+        if let Some(connection) = self.table.get_mut(token) {
+            let turn = connection.drive(&mut self.shared);
+            self.after(token, turn);
+        }
+    }
+
+    /// Looks at each connection whose deadline has passed.
+    fn expire(&mut self) {
+        let now = self.shared.clock.now();
+        while let Some(key) = self.deadlines.pop_due(now) {
+            let Some(token) = self.table.token_of(key) else { continue };
+            if let Some(connection) = self.table.get_mut(token) {
+                connection.armed = Moment::NEVER;
+                let turn = connection.expire(&mut self.shared);
+                self.after(token, turn);
+            }
+        }
+    }
+
+    /// Does what a connection's turn came to.
+    fn after(&mut self, token: Token, turn: Turn) {
+        if let Turn::Close(reason) = turn {
+            return self.close(token, reason);
+        }
+        let Some(connection) = self.table.get_mut(token) else { return };
+        if turn == Turn::Yield {
+            enqueue(&mut self.run_queue, connection, token);
+        }
+        // A deadline that moved away is not entered again: when the old one falls due, `expire` finds out.
+        let deadline = connection.deadline(&self.shared.timeouts);
+        if deadline < connection.armed {
+            connection.armed = deadline;
+            self.deadlines.set(token.key(), deadline);
+        }
+    }
+
+    /// The one place where a connection ends.
+    pub(super) fn close(&mut self, token: Token, reason: CloseReason) {
+        let Some(mut connection) = self.table.remove(token) else { return };
+        self.deadlines.remove(token.key());
+        let summary = connection.close(reason, &mut self.shared);
+        self.counters.add(&summary);
+        self.acceptor.closed(&connection);
+        if connection.is_probe(reason) {
+            self.counters.probes += 1;
+            log::debug!("probe {}: {summary}", connection.peer());
+        } else {
+            connection.announce(&mut self.shared);
+            self.shared.activity.closed(connection.peer(), &summary);
+        }
+    }
+
+    /// Puts every connection into the run queue.
+    pub(super) fn enqueue_all(&mut self, mut prepare: impl FnMut(&mut Connection<S::Socket>)) {
+        let tokens: Vec<Token> = self.table.tokens().collect();
+        for token in tokens {
+            if let Some(connection) = self.table.get_mut(token) {
+                prepare(connection);
+                enqueue(&mut self.run_queue, connection, token);
+            }
+        }
+    }
+
+    /// Closes what is still open.
+    fn finish(mut self) -> Counters {
+        let tokens: Vec<Token> = self.table.tokens().collect();
+        for token in tokens {
+            self.close(token, CloseReason::Shutdown);
+        }
+        self.shared.activity.sum_up();
+        debug_assert_eq!(self.shared.pool.lent_bytes(), 0, "a closed connection holds storage");
+        self.counters
+    }
+}
+
+fn enqueue<S>(run_queue: &mut VecDeque<Token>, connection: &mut Connection<S>, token: Token) {
+    if !connection.queued {
+        connection.queued = true;
+        run_queue.push_back(token);
+    }
+}
