@@ -171,8 +171,8 @@ fn step(protocol: &str, line: &str, number: usize) -> Option<Step> {
     };
     let (mark, rest) = rest.split_once(' ').unwrap_or_else(|| panic!("protocol.md:{number}: {line:?} is no step"));
     let bytes = || match protocol {
-        "binary" => hexadecimal(rest),
-        _ => unescaped(rest),
+        "binary" => repeated(rest.split_once('#').map_or(rest, |(digits, _remark)| digits), hexadecimal),
+        _ => repeated(rest, unescaped),
     };
     let step = match (mark, rest) {
         ("#", _) => return None,
@@ -186,11 +186,25 @@ fn step(protocol: &str, line: &str, number: usize) -> Option<Step> {
     Some(step)
 }
 
-/// `ff 00  # a remark`.
+/// What `text` says when `<3 x AB>` says `AB` three times; `plain` reads what stands between such marks and in them.
+fn repeated(text: &str, plain: fn(&str) -> Vec<u8>) -> Vec<u8> {
+    let repetition = |open: usize| {
+        let (inside, after) = text[open + 1..].split_once('>')?;
+        let (times, what) = inside.split_once(" x ")?;
+        Some((times.parse::<usize>().ok()?, what, after))
+    };
+    for (open, _) in text.match_indices('<') {
+        if let Some((times, what, after)) = repetition(open) {
+            return [plain(&text[..open]), plain(what).repeat(times), repeated(after, plain)].concat();
+        }
+    }
+    plain(text)
+}
+
+/// Pairs of hexadecimal digits.
 fn hexadecimal(text: &str) -> Vec<u8> {
-    let digits = text.split_once('#').map_or(text, |(digits, _remark)| digits);
     let byte = |pair| u8::from_str_radix(pair, 16).unwrap_or_else(|_| panic!("{pair:?} in {text:?} is no byte"));
-    digits.split_ascii_whitespace().map(byte).collect()
+    text.split_ascii_whitespace().map(byte).collect()
 }
 
 /// ASCII with `\n \r \t \\ \xFF`.

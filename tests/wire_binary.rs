@@ -3,7 +3,7 @@
 mod support;
 
 use proptest::prelude::*;
-use support::dialogue::Dialogue;
+use support::dialogue::{Dialogue, Stream};
 use support::frames::{ECHO, ERROR, QUIT, REVERSE, error, frame, header};
 use support::server::Server;
 
@@ -165,7 +165,7 @@ fn mixed_streams_get_what_the_oracle_says() {
 }
 
 /// Frames good and bad, one after the other, half a frame, and where to cut them.
-fn streams() -> impl Strategy<Value = (Vec<u8>, Vec<usize>)> {
+fn streams() -> impl Strategy<Value = Stream> {
     let code = prop_oneof![6 => Just(ECHO), 6 => Just(REVERSE), 1 => Just(QUIT), 3 => any::<u8>()];
     let payload = prop_oneof![
         4 => "\\PC{0,9}".prop_map(String::into_bytes),
@@ -176,7 +176,7 @@ fn streams() -> impl Strategy<Value = (Vec<u8>, Vec<usize>)> {
     let half = proptest::collection::vec(any::<u8>(), 0..4);
     let input =
         (proptest::collection::vec(frames, 0..12), half).prop_map(|(frames, half)| [frames.concat(), half].concat());
-    (input, proptest::collection::vec(any::<usize>(), 0..5))
+    Stream::cut_at_random(input)
 }
 
 /// What the server says to all of `input` and the end behind it: the obvious way, with everything in hand at once.

@@ -5,7 +5,7 @@ mod support;
 use proptest::prelude::*;
 use support::BANNER;
 use support::clock::COVER;
-use support::dialogue::Dialogue;
+use support::dialogue::{Dialogue, Stream};
 use support::server::{Server, listen_flags, program};
 
 const HELP: &[u8] = b"HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT\n";
@@ -234,7 +234,7 @@ fn check_quickly(input: &[u8], answers: &[u8]) {
 }
 
 /// Requests good and bad, one after the other, and where to cut them.
-fn streams() -> impl Strategy<Value = (Vec<u8>, Vec<usize>)> {
+fn streams() -> impl Strategy<Value = Stream> {
     let word = prop_oneof![
         8 => proptest::sample::select(vec!["ECHO", "echo", "Echo", "TIME", "time", "HELP", "help", "hElP", "ECHOO", "X"])
             .prop_map(|word| word.as_bytes().to_vec()),
@@ -255,7 +255,7 @@ fn streams() -> impl Strategy<Value = (Vec<u8>, Vec<usize>)> {
     let half = "[A-Z \r]{0,6}".prop_map(String::into_bytes);
     let input =
         (proptest::collection::vec(line, 0..12), half).prop_map(|(lines, half)| [lines.concat(), half].concat());
-    (input, proptest::collection::vec(any::<usize>(), 0..5))
+    Stream::cut_at_random(input)
 }
 
 const HTTP_METHODS: [&[u8]; 9] =

@@ -3,10 +3,10 @@
 use super::clock::cover_local_times;
 use super::peer::{Peer, difference, shown};
 use super::server::Server;
-use proptest::strategy::Strategy;
-use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::cell::RefCell;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 
 /// Where the random cases of every test begin. Printed with each failure; another number gives other cases.
 const SEED: u64 = 0x7469_6e79_7463_7001;
@@ -53,21 +53,22 @@ impl<'a> Dialogue<'a> {
 
     /// Checks inputs drawn from `inputs`, each cut at random, against `oracle`; prints the smallest that fails.
     #[track_caller]
-    pub fn check_at_random<S>(&self, cases: u32, inputs: S, oracle: impl Fn(&[u8]) -> Vec<u8>)
-    where
-        S: Strategy<Value = (Vec<u8>, Vec<usize>)>,
-        S::Value: Debug,
-    {
+    pub fn check_at_random(
+        &self,
+        cases: u32,
+        inputs: impl Strategy<Value = Stream>,
+        oracle: impl Fn(&[u8]) -> Vec<u8>,
+    ) {
         let config = Config { cases, failure_persistence: None, max_shrink_iters: 400, ..Config::default() };
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&SEED.to_le_bytes());
         let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
-        let outcome = runner.run(&inputs, |(input, cuts)| {
-            let got = self.answer_to(&pieces(&input, &cuts));
-            let expected = oracle(&input);
+        let outcome = runner.run(&inputs, |stream| {
+            let got = self.answer_to(&stream.pieces());
+            let expected = oracle(&stream.input);
             match got == expected {
                 true => Ok(()),
-                false => Err(TestCaseError::fail(format!("{}: {}", shown(&input), difference(&got, &expected)))),
+                false => Err(TestCaseError::fail(difference(&got, &expected))),
             }
         });
         if let Err(failure) = outcome {
@@ -84,10 +85,32 @@ impl<'a> Dialogue<'a> {
     }
 }
 
-/// `input` cut at the places that `cuts` name, each taken modulo the length so that any number is a place.
-fn pieces<'a>(input: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
-    let mut places: Vec<usize> = cuts.iter().map(|cut| cut % (input.len() + 1)).chain([0, input.len()]).collect();
-    places.sort_unstable();
-    places.dedup();
-    places.windows(2).map(|ends| &input[ends[0]..ends[1]]).collect()
+/// An input and where the network cuts it.
+pub struct Stream {
+    pub input: Vec<u8>,
+    cuts: Vec<usize>,
+}
+
+impl Stream {
+    /// Inputs drawn from `inputs`, each with a few cuts.
+    pub fn cut_at_random(inputs: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Self> {
+        let cuts = proptest::collection::vec(any::<usize>(), 0..5);
+        (inputs, cuts).prop_map(|(input, cuts)| Self { input, cuts })
+    }
+
+    /// The input in pieces. A cut is taken modulo the length, so that any number is a place.
+    fn pieces(&self) -> Vec<&[u8]> {
+        let len = self.input.len();
+        let mut places: Vec<usize> = self.cuts.iter().map(|cut| cut % (len + 1)).chain([0, len]).collect();
+        places.sort_unstable();
+        places.dedup();
+        places.windows(2).map(|ends| &self.input[ends[0]..ends[1]]).collect()
+    }
+}
+
+impl Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pieces: Vec<String> = self.pieces().into_iter().map(shown).collect();
+        write!(f, "{}", pieces.join(" | "))
+    }
 }

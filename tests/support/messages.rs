@@ -1,5 +1,6 @@
 //! How echo and chat cut their input into messages: the framing that both share, written down naively.
 
+use super::dialogue::Stream;
 use super::server::Server;
 use super::wait::PATIENCE;
 use proptest::prelude::*;
@@ -33,7 +34,7 @@ pub fn messages(input: &[u8]) -> Vec<Message<'_>> {
 }
 
 /// Messages made of `words`, one after the other, and where to cut them.
-pub fn streams(words: &'static [&'static str]) -> impl Strategy<Value = (Vec<u8>, Vec<usize>)> {
+pub fn streams(words: &'static [&'static str]) -> impl Strategy<Value = Stream> {
     let bytes = prop_oneof![
         4 => proptest::sample::select(words).prop_map(|word| word.as_bytes().to_vec()),
         3 => "[ -~]{0,12}".prop_map(String::into_bytes),
@@ -43,7 +44,7 @@ pub fn streams(words: &'static [&'static str]) -> impl Strategy<Value = (Vec<u8>
     let ending = proptest::sample::select(&["\n", "\n", "\r\n", "\r\r\n", "\n\n", ""][..]);
     let message = (bytes, ending).prop_map(|(bytes, ending)| [&bytes, ending.as_bytes()].concat());
     let input = proptest::collection::vec(message, 0..10).prop_map(|messages| messages.concat());
-    (input, proptest::collection::vec(any::<usize>(), 0..5))
+    Stream::cut_at_random(input)
 }
 
 /// Sends `message` and no newline, and gets `answer` once it has been quiet, but not before.
