@@ -87,7 +87,7 @@ fn what_a_client_sent_is_cut_at_64_bytes() {
     peer.read_to_end();
     for letter in ["z", "y"] {
         let line = server.wait_for_log(&[&letter.repeat(40)]);
-        let shown = line.matches(letter).count();
+        let shown = line.split(|c: char| !letter.contains(c)).map(str::len).max().unwrap_or_default();
         assert!((50..=64).contains(&shown), "{shown} bytes of a client in: {line}");
     }
 }

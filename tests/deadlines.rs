@@ -91,24 +91,25 @@ fn a_message_that_does_not_end_is_told_and_closed_after_the_message_timeout() {
 #[test]
 fn more_bytes_do_not_extend_the_message_timeout() {
     let server = Server::start(&["--message-timeout", "1s", "--quiet-period", "1h"]);
-    for protocol in PROTOCOLS {
-        let mut peer = greeted(&server, protocol);
-        let mut dripping = peer.twin();
+    let mut peers = PROTOCOLS.map(|protocol| greeted(&server, protocol));
+    for (peer, protocol) in peers.iter_mut().zip(PROTOCOLS) {
         peer.send(begun(protocol));
-        // A thousand drops at most: the hundred seconds of a server that lets bytes extend the deadline.
-        let drip = thread::spawn(move || {
-            for _ in 0..1000 {
-                if !dripping.try_send(b"x") {
-                    break;
-                }
-                thread::sleep(Duration::from_millis(100));
-            }
-        });
-        peer.expect(farewell(protocol, "MESSAGE_TIMEOUT"));
-        peer.expect_eof();
-        drop(peer);
-        drip.join().expect("the drip ends with the connection");
     }
+    let mut dripping: Vec<Peer> = peers.iter().map(Peer::twin).collect();
+    // A hundred seconds at most, for a server that lets bytes extend the deadline.
+    let drip = thread::spawn(move || {
+        for _ in 0..1000 {
+            thread::sleep(Duration::from_millis(100));
+            dripping.retain_mut(|peer| peer.try_send(b"x"));
+            if dripping.is_empty() {
+                break;
+            }
+        }
+    });
+    for (mut peer, protocol) in peers.into_iter().zip(PROTOCOLS) {
+        assert_eq!(peer.read_to_end(), farewell(protocol, "MESSAGE_TIMEOUT"), "{protocol}");
+    }
+    drip.join().expect("the drip ends with the connections");
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl Unheard {
         for _ in 0..20 {
             let mut peer = Peer::connect(address);
             peer.expect(BANNER);
-            let lines: String = (0..500).map(|index| format!("ECHO {index:>60}\n")).collect();
+            let lines: String = (0..500).map(|index| format!("ECHO {index:0>60}\n")).collect();
             let sender = peer.send_in_background(lines.clone().into_bytes());
             peer.expect(lines);
             sender.join().expect("everything is sent");

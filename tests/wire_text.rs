@@ -211,6 +211,11 @@ fn telnet_negotiation_inside_a_command_is_ignored() {
 }
 
 #[test]
+fn an_argument_behind_telnet_negotiation_is_kept_byte_for_byte_too() {
+    check(b"\xFF\xFB\x18ECHO \x0C\x0B\r\xFF\xFB\n", b"ECHO \x0C\x0B\r\xFF\xFB\n");
+}
+
+#[test]
 fn a_telnet_subnegotiation_is_ignored() {
     check(b"\xFF\xFA\x18\x00xterm QUIT\xFF\xF0ECHO hi\n", b"ECHO hi\n");
 }

@@ -14,6 +14,7 @@ pub mod messages;
 pub mod peer;
 pub mod process;
 pub mod server;
+pub mod tool;
 pub mod wait;
 
 /// The names of the four protocols, as they stand in a URL.

@@ -82,7 +82,7 @@ impl Process {
         value.unwrap_or_else(|| panic!("no {name} in the status of {}", self.id)).trim().to_owned()
     }
 
-    /// The flags with which one descriptor was opened; `None` if it has been closed meanwhile.
+    /// The flags with which one descriptor was opened; `None` if it is not open (any more).
     pub fn descriptor_flags(self, number: u32) -> Option<u32> {
         let info = fs::read_to_string(self.file("fdinfo").join(number.to_string())).ok()?;
         let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).expect("the flags of a descriptor");
