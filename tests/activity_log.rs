@@ -117,6 +117,22 @@ fn under_load_the_lines_are_capped_and_the_rest_is_summed_up() {
 }
 
 #[test]
+fn a_flood_of_connections_is_capped_too() {
+    const CAP: usize = 5;
+    let server = Server::start(&["--activity-log", "5"]);
+    let started = Instant::now();
+    for _ in 0..2000 {
+        let mut peer = server.text();
+        peer.send("NONSENSE\nQUIT\n");
+        peer.expect("ERROR UNKNOWN_COMMAND\nBYE\n");
+    }
+    let seconds = started.elapsed().as_secs() as usize + 2;
+    let lines = server.log.raw().len();
+    // In each second the capped lines and one that sums up, and at the start the limits.
+    assert!(lines <= (CAP + 1) * seconds + 1, "{lines} lines in {seconds} seconds: {:#?}", server.log.text());
+}
+
+#[test]
 fn a_person_sees_every_command_in_spite_of_the_cap() {
     let server = Server::start(&[]);
     let mut peer = server.text();

@@ -148,3 +148,42 @@ fn an_idle_peer_leaves_the_others_alone() {
     busy.send(frame(ECHO, "still"));
     busy.expect(frame(ECHO, "still"));
 }
+
+/// Freezes the server until a deadline of a peer is long over, and lets the peer speak in that time.
+fn oversleep(server: &Server, speak: impl FnOnce()) {
+    server.freeze();
+    speak();
+    thread::sleep(Duration::from_secs(2));
+    server.thaw();
+}
+
+#[test]
+fn a_server_that_overslept_reads_what_has_come_before_it_calls_anybody_idle() {
+    let server = Server::start(&["--idle-timeout", "1s"]);
+    let mut peer = server.text();
+    let mut speaking = peer.twin();
+    oversleep(&server, || speaking.send("ECHO in time\n"));
+    peer.expect("ECHO in time\n");
+}
+
+#[test]
+fn a_server_that_overslept_reads_what_has_come_before_it_gives_a_message_up() {
+    let server = Server::start(&["--message-timeout", "1s"]);
+    let mut peer = server.text();
+    let mut speaking = peer.twin();
+    peer.send("ECHO in ");
+    oversleep(&server, || speaking.send("time\n"));
+    peer.expect("ECHO in time\n");
+}
+
+#[test]
+fn a_server_that_overslept_writes_what_it_can_before_it_cuts_a_slow_reader_off() {
+    let server = Server::start(&["--write-timeout", "1s"]);
+    let mut peer = server.connect_with_small_window("binary");
+    let answer = frame(ECHO, vec![b'x'; 8 << 20]);
+    peer.send(&answer);
+    peer.expect(&answer[..1]);
+    let mut reading = peer.twin();
+    oversleep(&server, || reading.expect(&answer[1..1 << 20]));
+    peer.expect(&answer[1 << 20..]);
+}

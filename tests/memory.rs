@@ -48,6 +48,41 @@ fn ten_thousand_headers_that_claim_the_limit_cost_nothing_like_it() {
     assert!(grown < PEERS * 16 * KIB, "{PEERS} headers cost {grown} bytes");
 }
 
+#[test]
+fn an_idle_connection_holds_next_to_nothing() {
+    const PEERS: usize = 5000;
+    let server = Server::start(&["--activity-log", "1"]);
+    rlimit::increase_nofile_limit(20_000).expect("descriptors for our own ends");
+    let before = server.process().resident_bytes();
+    // Every one has been served once, so that whatever serving takes has been taken, and given back.
+    let _peers: Vec<Peer> = (0..PEERS)
+        .map(|_| {
+            let mut peer = server.text();
+            peer.send("ECHO hello\n");
+            peer.expect("ECHO hello\n");
+            peer
+        })
+        .collect();
+    let grown = server.process().resident_bytes().saturating_sub(before);
+    assert!(grown < PEERS * KIB, "{PEERS} idle connections cost {grown} bytes");
+}
+
+#[test]
+fn a_connection_that_was_busy_once_gives_its_memory_back() {
+    const PEERS: usize = 100;
+    let server = Server::start(&[]);
+    let request = frame(ECHO, vec![b'x'; MIB]);
+    let mut peers: Vec<Peer> = (0..PEERS).map(|_| server.connect("binary")).collect();
+    let before = server.process().resident_bytes();
+    for peer in &mut peers {
+        peer.send(&request);
+        peer.expect(&request);
+    }
+    let grown = server.process().resident_bytes().saturating_sub(before);
+    // A few buffers of the size may be kept for the next who needs one; not one for each.
+    assert!(grown < 8 * MIB, "{PEERS} connections that were busy once keep {grown} bytes");
+}
+
 /// A server whose connections may hold one mebibyte together, and single messages that would need more.
 fn tight() -> Server {
     Server::start(&["--memory-limit", "1MiB", "--max-line", "4MiB", "--quiet-period", "1h"])

@@ -199,6 +199,24 @@ fn every_flag_takes_its_value_from_a_variable_too() {
 }
 
 #[test]
+fn every_flag_takes_what_the_help_says() {
+    let flags = [
+        ["--max-connections", "2k"],
+        ["--max-line", "64 KiB"],
+        ["--max-frame", "16MB"],
+        ["--memory-limit", "1GiB"],
+        ["--idle-timeout", "1h"],
+        ["--message-timeout", "off"],
+        ["--write-timeout", "30"],
+        ["--quiet-period", "200us"],
+        ["--drain-timeout", "1.5s"],
+        ["--backlog", "10k"],
+        ["--activity-log", "off"],
+    ];
+    Server::start(flags.as_flattened()).text();
+}
+
+#[test]
 fn a_flag_wins_over_its_variable() {
     let mut command = program();
     command.args(listen_flags()).args(["--max-line", "20"]).env("TINYTCP_MAX_LINE", "16");
