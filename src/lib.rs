@@ -1,4 +1,75 @@
-//! tinytcp
+//! A TCP server in one thread: a hand-written readiness loop over `mio`, a slab of connections, four tiny protocols; and
+//! the client that talks to it.
+//!
+//! # The house
+//!
+//! Imports go down only; a test reads the sources and fails on one that goes up.
+//!
+//! ```text
+//!  bin/          tinytcp-server    tinytcp-client       arguments -> config -> library -> exit code
+//!  cli                                                  one line for a wrong command line
+//!  server/       client/                                who owns sockets and the clock
+//!    event_loop    wait, accept, run the ready, expire, shut down
+//!    accept        a batch a turn, SERVER_BUSY, and a way back from every error
+//!    shutdown      answer what has arrived, and be gone in time
+//!    sink          where log lines go without ever stopping the loop
+//!  connection    one peer: fill -> advance -> flush;  Open, Draining, Lingering
+//!    expiry        what it waits for, for how long, and what happens then
+//!  protocol/     text, binary, echo, chat               bytes in -> bytes out; no I/O, no clock of its own
+//!  wire/         line, frame, telnet, address           pure functions from bytes to items
+//!  base/         buffer, pool, table, deadlines, clock, limits, activity
+//!    system        the one seam to the operating system; kernel: the seam on mio
+//! ```
+//!
+//! # One trip of data through it
+//!
+//! ```text
+//!  system.wait -> events -> table.get(token) -> remember readiness -> run queue -> connection.drive -> Turn
+//!
+//!         kernel --fill--> input --bytes--> session.advance(bytes, context) -> (consumed, Step)
+//!         kernel <-flush-- output <--- answers encoded in place        input.consume(consumed)
+//! ```
+//!
+//! 1. Events only set remembered readiness. Nothing runs while they are looked at.
+//! 2. A connection that can move stands in the run queue, once. Its turn moves bytes until nothing moves or its share is
+//!    spent; then it is [`Idle`](connection::Turn::Idle), [`Yield`](connection::Turn::Yield)s to the others, or
+//!    [`Close`](connection::Turn::Close)s.
+//! 3. A session is called once for a batch of bytes, not once for a message, and stops when its output is full.
+//! 4. Storage is lent while there are bytes to store. An idle connection holds none.
+//! 5. A message only moves a deadline; the queue of deadlines finds out when the old one falls due.
+//!
+//! # A server in a few lines
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use std::net::{Shutdown, TcpStream};
+//!
+//! use tinytcp::protocol::text::Text;
+//! use tinytcp::server::{Config, Server};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::bind(&Config::default().listen(([127, 0, 0, 1], 0).into(), Text::new()))?;
+//! let (_, addr) = server.addresses()[0];
+//! let stopper = server.stopper();
+//! let thread = std::thread::spawn(move || server.run());
+//!
+//! let mut client = TcpStream::connect(addr)?;
+//! client.write_all(b"ECHO hello\n")?;
+//! client.shutdown(Shutdown::Write)?;
+//! let mut answers = String::new();
+//! client.read_to_string(&mut answers)?;
+//! assert_eq!(answers, "WELCOME, I'm TinyServer not pressure\nECHO hello\n");
+//!
+//! stopper.stop();
+//! let counters = thread.join().expect("the loop never panics")?;
+//! assert_eq!(counters.messages, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A command of your own is one entry in a table ([`protocol::command`], `examples/calc.rs`); a protocol of your own is
+//! one implementation of [`protocol::Protocol`] and [`protocol::Session`] (`examples/chargen.rs`).
+
 pub mod base;
 pub mod cli;
 #[cfg(feature = "client")]

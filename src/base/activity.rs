@@ -15,19 +15,13 @@ const SHOWN_BYTES_MAX: usize = 64;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Who is at the other end, as log lines name it.
+/// Who is at the other end.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
     /// The address that came with the connection.
     pub addr: SocketAddr,
-    /// The protocol that the listener speaks.
-    pub protocol: &'static str,
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.protocol, self.addr)
-    }
+    /// The listener that accepted it: an index, because every idle connection holds one.
+    pub listener: u16,
 }
 
 /// What happened on one connection, from its first moment to its last.
@@ -64,6 +58,8 @@ pub struct Activity {
     counting: bool,
     second_ends: Moment,
     unwritten: Unwritten,
+    /// What is spoken at each listener.
+    protocols: Vec<&'static str>,
 }
 
 /// What happened in this second after its lines were used up.
@@ -75,10 +71,17 @@ struct Unwritten {
 }
 
 impl Activity {
-    /// A log of `lines_max` lines a second, or of none.
+    /// A log of `lines_max` lines a second, or of none, about listeners that speak `protocols`.
     #[must_use]
-    pub fn new(lines_max: Option<u32>) -> Self {
-        Self { lines_max, lines_left: 0, counting: false, second_ends: Moment::START, unwritten: Unwritten::default() }
+    pub fn new(lines_max: Option<u32>, protocols: Vec<&'static str>) -> Self {
+        Self {
+            lines_max,
+            lines_left: 0,
+            counting: false,
+            second_ends: Moment::START,
+            unwritten: Unwritten::default(),
+            protocols,
+        }
     }
 
     /// Starts a new second when the old one is over, and sums the old one up.
@@ -111,7 +114,7 @@ impl Activity {
     /// A connection was opened.
     pub fn opened(&mut self, peer: Peer) {
         if self.take_line(|unwritten| &mut unwritten.opened) {
-            log::info!("opened {peer}");
+            log::info!("opened {}", self.name(peer));
         }
     }
 
@@ -119,15 +122,32 @@ impl Activity {
     #[inline]
     pub fn command(&mut self, peer: Peer, name: &str, message: &[u8]) {
         if self.take_line(|unwritten| &mut unwritten.commands) {
-            log_command(peer, name, message);
+            self.write_command(peer, name, message);
         }
     }
 
     /// A connection was closed.
     pub fn closed(&mut self, peer: Peer, summary: &Summary) {
         if self.take_line(|unwritten| &mut unwritten.closed) {
-            log::info!("closed {peer}: {summary}");
+            log::info!("closed {}: {summary}", self.name(peer));
         }
+    }
+
+    /// A connection was opened and closed by somebody who only looked whether the port is open.
+    pub fn probed(&self, peer: Peer, summary: &Summary) {
+        log::debug!("probe {}: {summary}", self.name(peer));
+    }
+
+    #[cold]
+    fn write_command(&self, peer: Peer, name: &str, message: &[u8]) {
+        let blank = if name.is_empty() || message.is_empty() { "" } else { " " };
+        log::info!("{}: {name}{blank}{}", self.name(peer), Escaped(message));
+    }
+
+    /// A peer as log lines name it.
+    fn name(&self, peer: Peer) -> impl fmt::Display + use<> {
+        let protocol = self.protocols.get(usize::from(peer.listener)).copied().unwrap_or_default();
+        fmt::from_fn(move |f| write!(f, "{protocol} {}", peer.addr))
     }
 
     /// Takes one of this second's lines, or counts what `unwritten` names.
@@ -141,12 +161,6 @@ impl Activity {
         }
         taken
     }
-}
-
-#[cold]
-fn log_command(peer: Peer, name: &str, message: &[u8]) {
-    let blank = if name.is_empty() || message.is_empty() { "" } else { " " };
-    log::info!("{peer}: {name}{blank}{}", Escaped(message));
 }
 
 /// Bytes of a peer as a log line shows them: printable ASCII as it is, all else escaped, and the front of it only. A
@@ -171,12 +185,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn activity(lines_left: u32) -> Activity {
-        Activity { lines_left, counting: true, ..Activity::new(Some(lines_left)) }
+        Activity { lines_left, counting: true, ..Activity::new(Some(lines_left), vec!["text"]) }
     }
 
     #[test]
     fn what_exceeds_the_lines_of_a_second_is_counted() {
-        let peer = Peer { addr: ([127, 0, 0, 1], 1).into(), protocol: "text" };
+        let peer = Peer { addr: ([127, 0, 0, 1], 1).into(), listener: 0 };
         let mut activity = activity(2);
         assert_eq!(activity.deadline(), Moment::NEVER);
         activity.opened(peer);

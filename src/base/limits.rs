@@ -8,9 +8,9 @@ use super::pool::BLOCK_LEN;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The longest line that is taken, in bytes without its ending.
-    pub line_bytes_max: usize,
+    pub line_bytes_max: u32,
     /// The longest payload of a frame that is taken, in bytes.
-    pub frame_bytes_max: usize,
+    pub frame_bytes_max: u32,
     /// What the buffers of all connections may hold together, in bytes.
     pub memory_bytes_max: usize,
 }
@@ -18,7 +18,7 @@ pub struct Limits {
 impl Limits {
     /// The largest value of [`Limits::line_bytes_max`] and [`Limits::frame_bytes_max`]: a message and the answer to it
     /// must fit one buffer with room to spare, and offsets into a buffer have 32 bits.
-    pub const MESSAGE_BYTES_MAX: usize = 1 << 30;
+    pub const MESSAGE_BYTES_MAX: u32 = 1 << 30;
     /// The smallest value of [`Limits::memory_bytes_max`]: below it not even the connection whose turn it is could work.
     pub const MEMORY_BYTES_MIN: usize = 1 << 20;
 }

@@ -40,7 +40,7 @@ type Timeout = Option<Duration>;
 #[command(name = NAME, version, before_long_help = EXAMPLES, after_long_help = EXIT_CODES)]
 #[command(override_usage = "tinytcp-client [OPTIONS] [TARGET | HOST PORT] [shell | demo | test]")]
 struct Arguments {
-    /// The server: URL, HOST[:PORT] or HOST PORT; then the mode
+    /// The server: URL, HOST:PORT, HOST, or HOST PORT; then the mode
     ///
     /// The server is a URL whose scheme is the protocol (text://127.0.0.1:40000), HOST, HOST:PORT, or HOST PORT.
     /// The default is text://127.0.0.1:40000. A missing port is the protocol's default: text 40000, binary 65432,

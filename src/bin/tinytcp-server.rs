@@ -49,11 +49,11 @@ struct Arguments {
 
     /// Longest line that is taken: text, echo, chat
     #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_LINE", default_value = "64KiB", value_parser = message_size)]
-    max_line: usize,
+    max_line: u32,
 
     /// Longest payload that is taken: binary
     #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_FRAME", default_value = "16MiB", value_parser = message_size)]
-    max_frame: usize,
+    max_frame: u32,
 
     /// What the buffers of all connections may hold together
     #[arg(long, value_name = "SIZE", env = "TINYTCP_MEMORY_LIMIT", default_value = "256MiB", value_parser = memory_size)]
@@ -112,11 +112,12 @@ fn parse_lines(text: &str) -> Result<Lines, String> {
     units::count_or_off(text).map(Lines)
 }
 
-fn message_size(text: &str) -> Result<usize, String> {
-    units::size(text).and_then(|size| match size {
+fn message_size(text: &str) -> Result<u32, String> {
+    let size = u32::try_from(units::size(text)?).unwrap_or(u32::MAX);
+    match size {
         ..=Limits::MESSAGE_BYTES_MAX => Ok(size),
         _ => Err("the longest message that a server can be told to take is 1GiB".into()),
-    })
+    }
 }
 
 fn memory_size(text: &str) -> Result<usize, String> {

@@ -8,8 +8,12 @@
 //! | the peer to take answers | the last byte taken | `write` | resets |
 //! | the peer's end of input, lingering | its own end of output | 2 s | closes |
 
-use super::{CloseReason, Connection, Moment, Next, Notice, Phase, Shared, Socket, Timeouts, Turn};
-use crate::base::limits::LINGER_TIMEOUT;
+use super::{Connection, Phase, Shared, Turn};
+use crate::base::close_reason::CloseReason;
+use crate::base::limits::{LINGER_TIMEOUT, Timeouts};
+use crate::base::moment::Moment;
+use crate::base::system::Socket;
+use crate::protocol::{Next, Notice};
 
 /// How many turns in a row a late connection gets to read what has arrived for it, before it is held to its deadline:
 /// enough for a frame of the default limit that was all there while this process was stopped.

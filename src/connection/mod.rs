@@ -9,22 +9,24 @@
 //! ```
 //!
 //! A connection never waits: [`Connection::drive`] moves bytes until nothing moves, or until its share of the turn is
-//! spent. What it waits for in between is in [`expiry`].
+//! spent. Here is what it remembers and which move comes next; the moves themselves are in `transfer` (the kernel's
+//! side) and `conversation` (the session's side), and what it waits for in between is in [`expiry`].
 
+mod conversation;
 pub mod expiry;
+mod transfer;
 
 use std::io;
-use std::net::SocketAddr;
 
 use crate::base::activity::{Activity, Peer, Summary};
 use crate::base::buffer::Buffer;
 use crate::base::clock::Clock;
 use crate::base::close_reason::CloseReason;
-use crate::base::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LOW_WATER_BYTES, Timeouts};
+use crate::base::limits::{LINGER_BYTES_MAX, Limits, Timeouts};
 use crate::base::moment::Moment;
 use crate::base::pool::{BLOCK_LEN, Pool};
-use crate::base::system::{Readiness, Socket, would_block};
-use crate::protocol::{Context, Next, Notice, Output, Protocol, Session, Step};
+use crate::base::system::{Readiness, Socket};
+use crate::protocol::{Notice, Output, Protocol, Session};
 
 /// How many bytes a connection may read and write in one turn before the next one is served.
 ///
@@ -132,18 +134,12 @@ pub struct Connection<S> {
 
 impl<S: Socket> Connection<S> {
     /// A connection that has just been accepted, with its greeting waiting to be sent.
-    pub fn new(
-        socket: S,
-        addr: SocketAddr,
-        protocol: &dyn Protocol,
-        session: Box<dyn Session>,
-        shared: &mut Shared,
-    ) -> Self {
+    pub fn new(socket: S, peer: Peer, protocol: &dyn Protocol, limits: &Limits, shared: &mut Shared) -> Self {
         let now = shared.clock.now();
         let mut connection = Self {
             socket,
-            session,
-            peer: Peer { addr, protocol: protocol.name() },
+            session: protocol.session(limits),
+            peer,
             input: Buffer::default(),
             output: Buffer::default(),
             phase: Phase::Open,
@@ -261,195 +257,6 @@ impl<S: Socket> Connection<S> {
             && (!self.backpressure || self.input.len() < self.complete_len as usize)
     }
 
-    /// Hands the output to the kernel, as much as it takes.
-    fn flush(&mut self, budget: &mut usize, shared: &Shared) -> io::Result<bool> {
-        match self.socket.send(self.output.bytes()) {
-            Ok(count) => {
-                self.output.consume(count);
-                self.sent_bytes += count as u64;
-                self.last_sent = shared.clock.now();
-                *budget = budget.saturating_sub(count);
-                self.relieve(shared.clock.now());
-                Ok(true)
-            }
-            Err(error) if would_block(&error) => {
-                self.writable = false;
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Ends backpressure once the output is low enough.
-    const fn relieve(&mut self, now: Moment) {
-        if self.backpressure && self.output.len() <= LOW_WATER_BYTES {
-            self.backpressure = false;
-            // The rest of a message could not come while nothing was read: its time starts now.
-            if self.has_incomplete_message() {
-                self.message_began = now;
-            }
-        }
-    }
-
-    /// Has the session run the whole messages that the input holds.
-    fn advance(&mut self, shared: &mut Shared) -> bool {
-        let now = shared.clock.now();
-        let (consumed, step, ended) = self.with_session(shared, |session, input, context| {
-            let (consumed, step) = session.advance(input, context);
-            (consumed, step, context.has_ended_a_message())
-        });
-        self.input.consume(consumed);
-        self.runnable = step == Step::Paused;
-        self.backpressure |= self.output.len() >= HIGH_WATER_BYTES;
-        self.complete_len = 0;
-        match step {
-            Step::Done | Step::Paused => self.message_began = Moment::NEVER,
-            Step::Incomplete { missing } => {
-                // What is buffered and missing together is at most a message and fits.
-                self.complete_len = missing.map_or(0, |missing| (self.input.len() + missing) as u32);
-                if ended || !self.has_incomplete_message() {
-                    self.message_began = now;
-                }
-            }
-            Step::Close(reason) => self.drain(reason, shared),
-        }
-        consumed > 0 || step != Step::Paused
-    }
-
-    /// Reads what has arrived, once.
-    fn fill(&mut self, budget: &mut usize, shared: &mut Shared) -> io::Result<bool> {
-        let missing = (self.complete_len as usize).checked_sub(self.input.len()).filter(|missing| *missing > 0);
-        match self.input.block_wanted(missing) {
-            Some(len) if len > BLOCK_LEN && !shared.pool.has_room_for(len) => {
-                self.refuse(shared);
-                return Ok(true);
-            }
-            Some(len) => self.input.move_to(len, &mut shared.pool),
-            None => self.input.compact(),
-        }
-        let spare = self.input.spare();
-        let spare_len = spare.len();
-        let Some(count) = self.socket.receive(spare).map(Some).or_else(none_if_would_block)? else {
-            (self.readable, self.read_to_end) = (false, false);
-            return Ok(false);
-        };
-        self.input.commit(count);
-        self.note_received(count, spare_len, shared);
-        *budget = budget.saturating_sub(count);
-        self.runnable = !self.input_ended && self.input.len() >= self.complete_len as usize;
-        Ok(true)
-    }
-
-    /// Remembers what a read of `count` bytes into room for `room` says about the socket.
-    fn note_received(&mut self, count: usize, room: usize, shared: &mut Shared) {
-        self.input_ended = count == 0;
-        // A read that leaves room has emptied the socket, and what comes later comes with an event of its own; so the
-        // read that would say `WouldBlock` is saved, a fifth of all system calls. See `Readiness::read_to_end` for when
-        // that is not so.
-        self.readable = !self.input_ended && (count == room || self.read_to_end);
-        self.last_received = shared.clock.now();
-        self.received_bytes += count as u64;
-        if count > 0 {
-            self.announce(shared);
-        }
-    }
-
-    /// The message at the front of the input has no place in memory.
-    fn refuse(&mut self, shared: &mut Shared) {
-        let consumed = self.with_session(shared, |session, input, context| session.refuse(input, context));
-        self.input.consume(consumed);
-        self.complete_len = 0;
-    }
-
-    /// Ends the conversation when nothing more can come: the peer's input has ended, or the server stops and all that
-    /// had arrived is run.
-    fn end_if_over(&mut self, shared: &mut Shared) -> bool {
-        let all_read = match self.stopping {
-            Stopping::No => self.input_ended,
-            Stopping::Reading => self.input_ended || !self.readable,
-            Stopping::Read => true,
-        };
-        if self.runnable || !all_read {
-            return false;
-        }
-        if self.ends_messages_by_quiet && self.end_of_piece(shared) == Next::Close {
-            self.drain(CloseReason::Quit, shared);
-        } else if self.input_ended {
-            self.drain(CloseReason::PeerClosed, shared);
-        } else {
-            self.end(Notice::Shutdown, CloseReason::Shutdown, shared);
-        }
-        true
-    }
-
-    /// Has the session take what is left of the input for a message.
-    fn end_of_piece(&mut self, shared: &mut Shared) -> Next {
-        let next = self.with_session(shared, |session, input, context| session.end_of_piece(input, context));
-        self.input.consume(self.input.len());
-        self.message_began = Moment::NEVER;
-        next
-    }
-
-    /// Calls the session, and keeps count of what it did.
-    fn with_session<T>(
-        &mut self,
-        shared: &mut Shared,
-        call: impl FnOnce(&mut dyn Session, &[u8], &mut Context<'_>) -> T,
-    ) -> T {
-        let Shared { pool, clock, activity, .. } = shared;
-        let now = clock.now();
-        let was_empty = self.output.is_empty();
-        let mut context = Context::new(Output::new(&mut self.output, pool), clock, activity, self.peer);
-        let result = call(self.session.as_mut(), self.input.bytes(), &mut context);
-        self.messages += context.messages();
-        if was_empty {
-            self.last_sent = now;
-        }
-        result
-    }
-
-    /// Says why the server ends the conversation, and ends it.
-    fn end(&mut self, notice: Notice, reason: CloseReason, shared: &mut Shared) {
-        self.session.say(notice, &mut Output::new(&mut self.output, &mut shared.pool));
-        self.drain(reason, shared);
-    }
-
-    /// Runs nothing more; what is answered will still be sent.
-    fn drain(&mut self, reason: CloseReason, shared: &mut Shared) {
-        self.phase = Phase::Draining;
-        self.reason = reason;
-        self.runnable = false;
-        self.message_began = Moment::NEVER;
-        self.last_sent = shared.clock.now();
-        self.input.release(&mut shared.pool);
-    }
-
-    /// All answers are with the kernel. Gives the reason to close if there is nothing to linger for: the peer's input
-    /// has been read to its end.
-    fn finish_output(&mut self, shared: &Shared) -> Option<CloseReason> {
-        if self.input_ended || self.socket.shutdown_write().is_err() {
-            return Some(self.reason);
-        }
-        self.phase = Phase::Lingering;
-        self.last_sent = shared.clock.now();
-        None
-    }
-
-    /// Reads and forgets, once.
-    fn discard(&mut self, budget: &mut usize, shared: &mut Shared) -> io::Result<bool> {
-        let mut block = shared.pool.lend(BLOCK_LEN);
-        let received = self.socket.receive(&mut block).map(Some).or_else(none_if_would_block);
-        shared.pool.take_back(block);
-        let Some(count) = received? else {
-            (self.readable, self.read_to_end) = (false, false);
-            return Ok(false);
-        };
-        self.note_received(count, BLOCK_LEN, shared);
-        self.lingered_bytes = self.lingered_bytes.saturating_add(count as u32);
-        *budget = budget.saturating_sub(count);
-        Ok(true)
-    }
-
     /// Gives storage back. When the connections hold more than they may, this one, which came to hold more just now,
     /// gives up its incomplete message, and if that is not enough, its answers and itself.
     fn settle(&mut self, shared: &mut Shared) -> io::Result<Option<CloseReason>> {
@@ -521,8 +328,4 @@ impl<S: Socket> Connection<S> {
             Phase::Draining | Phase::Lingering => self.reason,
         }
     }
-}
-
-fn none_if_would_block<T>(error: io::Error) -> io::Result<Option<T>> {
-    if would_block(&error) { Ok(None) } else { Err(error) }
 }

@@ -63,8 +63,8 @@ impl Protocol for Binary {
     }
 
     fn session(&self, limits: &Limits) -> Box<dyn Session> {
-        let payload_max = u32::try_from(limits.frame_bytes_max).unwrap_or(u32::MAX);
-        Box::new(BinarySession { commands: Arc::clone(&self.commands), payload_max, dropping: 0 })
+        let commands = Arc::clone(&self.commands);
+        Box::new(BinarySession { commands, payload_max: limits.frame_bytes_max, dropping: 0 })
     }
 }
 
@@ -106,50 +106,38 @@ enum Verdict<'a> {
 
 impl Session for BinarySession {
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
-        let mut rest = input;
-        while !context.output.is_full() {
-            rest = self.drop_refused(rest, context);
-            let consumed = input.len() - rest.len();
+        let mut rest = self.drop_refused(input, context);
+        let step = loop {
             if self.dropping > 0 {
-                return (consumed, Step::Incomplete { missing: None });
+                break Step::Incomplete { missing: None };
             }
             let Some(header) = Header::decode(rest) else {
                 let missing = HEADER_LEN.saturating_sub(rest.len());
-                let step = if rest.is_empty() { Step::Done } else { Step::Incomplete { missing: Some(missing) } };
-                return (consumed, step);
+                break if rest.is_empty() { Step::Done } else { Step::Incomplete { missing: Some(missing) } };
             };
-            match self.judge(header) {
-                Verdict::Run(command) => match frame::payload(rest, header) {
-                    Ok(payload) => {
-                        run(command, payload, context);
-                        rest = rest.get(HEADER_LEN + payload.len()..).unwrap_or_default();
-                    }
-                    Err(missing) => return (consumed, Step::Incomplete { missing: Some(missing) }),
-                },
-                Verdict::Refuse(token) => {
-                    context.received(token, b"");
-                    append_error(&mut context.output, token);
-                    self.dropping = header.payload_len;
-                    rest = rest.get(HEADER_LEN..).unwrap_or_default();
-                }
-                Verdict::Quit => {
+            // An incomplete frame says so even when the output is full: its sender may not read before all of it is sent.
+            match (self.judge(header), frame::payload(rest, header)) {
+                (Verdict::Quit, _) => {
                     context.received("QUIT", b"");
-                    return (consumed, Step::Close(CloseReason::Quit));
+                    break Step::Close(CloseReason::Quit);
                 }
+                (Verdict::Run(_), Err(missing)) => break Step::Incomplete { missing: Some(missing) },
+                _ if context.output.is_full() => break Step::Paused,
+                (Verdict::Run(command), Ok(payload)) => {
+                    run(command, payload, context);
+                    rest = rest.get(HEADER_LEN + payload.len()..).unwrap_or_default();
+                }
+                (Verdict::Refuse(token), _) => rest = self.refuse_frame(token, header, rest, context),
             }
-        }
-        (input.len() - rest.len(), Step::Paused)
+        };
+        (input.len() - rest.len(), step)
     }
 
     fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
         let Some(header) = Header::decode(input) else {
             return 0;
         };
-        let missing = frame::payload(input, header).err().unwrap_or(0);
-        self.dropping = u32::try_from(missing).unwrap_or(u32::MAX);
-        context.received(SERVER_BUSY, b"");
-        append_error(&mut context.output, SERVER_BUSY);
-        input.len()
+        input.len() - self.refuse_frame(SERVER_BUSY, header, input, context).len()
     }
 
     fn say(&mut self, notice: Notice, output: &mut Output<'_>) {
@@ -174,7 +162,24 @@ impl BinarySession {
         }
     }
 
-    /// What of `rest` does not belong to a refused payload.
+    /// Refuses the frame at the front of `rest`, and gives what does not belong to it.
+    fn refuse_frame<'a>(
+        &mut self,
+        token: &'static str,
+        header: Header,
+        rest: &'a [u8],
+        context: &mut Context<'_>,
+    ) -> &'a [u8] {
+        context.refused(token);
+        append_error(&mut context.output, token);
+        self.dropping = header.payload_len;
+        if header.payload_len == 0 {
+            context.message_ended();
+        }
+        self.drop_refused(rest.get(HEADER_LEN..).unwrap_or_default(), context)
+    }
+
+    /// What of `rest` does not belong to a payload that was refused.
     fn drop_refused<'a>(&mut self, rest: &'a [u8], context: &mut Context<'_>) -> &'a [u8] {
         if self.dropping == 0 {
             return rest;

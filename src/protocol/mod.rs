@@ -159,7 +159,15 @@ impl<'a> Context<'a> {
         self.activity.command(self.peer, name, message);
     }
 
-    /// Something that is no message has ended, such as a blank line: what follows is the start of another.
+    /// A message is refused before it has ended: it is counted, and shown in the activity log as `token`.
+    #[cold]
+    pub fn refused(&mut self, token: &str) {
+        self.messages += 1;
+        self.activity.command(self.peer, token, b"");
+    }
+
+    /// Something has ended that was refused before, or is no message, such as a blank line: what follows is the start of
+    /// another.
     pub const fn message_ended(&mut self) {
         self.ended = true;
     }

@@ -123,7 +123,7 @@ impl Session for TextSession {
                 None => return (input.len() - rest.len(), self.step(rest)),
                 Some(Item::Line(line, _)) => self.run(line, context),
                 Some(Item::TooLong) => {
-                    context.received(LINE_TOO_LONG, b"");
+                    context.refused(LINE_TOO_LONG);
                     append_error(&mut context.output, LINE_TOO_LONG);
                     None
                 }
@@ -141,7 +141,7 @@ impl Session for TextSession {
 
     fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
         self.lines.drop_line();
-        context.received(SERVER_BUSY, b"");
+        context.refused(SERVER_BUSY);
         append_error(&mut context.output, SERVER_BUSY);
         input.len()
     }

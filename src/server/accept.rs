@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::event_loop::EventLoop;
+use crate::base::activity::Peer;
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::Limits;
 use crate::base::moment::Moment;
@@ -192,9 +193,10 @@ impl<S: System> EventLoop<S> {
             return self.note_lost("a new connection cannot be watched and is closed", &error);
         }
         let is_full = self.table.len() - self.acceptor.rejected >= self.acceptor.connections_max;
-        let protocol = &*self.acceptor.listeners[index].protocol;
-        let session = protocol.session(&self.acceptor.limits);
-        let mut connection = Connection::new(socket, addr, protocol, session, &mut self.shared);
+        // Of listeners beyond the 65,536th the log shows the wrong protocol, and nothing else goes wrong.
+        let peer = Peer { addr, listener: index as u16 };
+        let Acceptor { listeners, limits, .. } = &self.acceptor;
+        let mut connection = Connection::new(socket, peer, &*listeners[index].protocol, limits, &mut self.shared);
         if is_full {
             connection.reject(&mut self.shared);
             self.acceptor.rejected += 1;

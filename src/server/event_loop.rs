@@ -49,6 +49,7 @@ impl<S: System> EventLoop<S> {
     /// A loop over `system`, whose listeners have the indices of `protocols`.
     pub fn new(system: S, protocols: Vec<Arc<dyn Protocol>>, config: &Config) -> Self {
         let clock = Clock::new(system.read_clocks());
+        let names = protocols.iter().map(|protocol| protocol.name()).collect();
         Self {
             system,
             table: Table::default(),
@@ -57,7 +58,7 @@ impl<S: System> EventLoop<S> {
             shared: Shared {
                 pool: Pool::new(config.limits.memory_bytes_max),
                 clock,
-                activity: Activity::new(config.activity_lines_max),
+                activity: Activity::new(config.activity_lines_max, names),
                 timeouts: config.timeouts,
             },
             acceptor: Acceptor::new(protocols, config.connections_max, config.limits),
@@ -181,7 +182,7 @@ impl<S: System> EventLoop<S> {
         self.acceptor.closed(&connection);
         if connection.is_probe(reason) {
             self.counters.probes += 1;
-            log::debug!("probe {}: {summary}", connection.peer());
+            self.shared.activity.probed(connection.peer(), &summary);
         } else {
             connection.announce(&mut self.shared);
             self.shared.activity.closed(connection.peer(), &summary);

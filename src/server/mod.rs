@@ -4,6 +4,10 @@ mod accept;
 mod config;
 mod counters;
 mod event_loop;
+#[cfg(test)]
+mod loop_tests;
+#[cfg(test)]
+mod scripted;
 mod shutdown;
 pub mod sink;
 

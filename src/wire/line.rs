@@ -48,20 +48,22 @@ pub enum Item<'a> {
 /// The caller presents all bytes that it has not consumed yet, from the same first byte, with whatever has
 /// arrived since behind them. The search goes on where the last one stopped, so that a 64 KiB line that comes
 /// byte by byte is searched once and not 65,536 times.
+// Twelve bytes: every idle connection has one.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines {
     /// The longest line that is taken, its ending not counted.
-    line_max: usize,
+    line_max: u32,
     /// Bytes at the front of the input that are known to hold no `\n`.
-    scanned: usize,
+    scanned: u32,
     /// True exactly when the front of the input lies inside a line whose bytes are dropped.
     dropping: bool,
 }
 
 impl Lines {
-    /// A decoder at the start of a line, for lines of at most `line_max` bytes without their ending.
+    /// A decoder at the start of a line, for lines of at most `line_max` bytes without their ending. Whoever keeps the
+    /// input sees to it that it never reaches 4 GiB.
     #[must_use]
-    pub const fn new(line_max: usize) -> Self {
+    pub const fn new(line_max: u32) -> Self {
         Self { line_max, scanned: 0, dropping: false }
     }
 
@@ -71,9 +73,9 @@ impl Lines {
     /// those of a line that is being dropped.
     #[inline]
     pub fn next<'a>(&mut self, input: &'a [u8]) -> (usize, Option<Item<'a>>) {
-        let unscanned = input.get(self.scanned..).unwrap_or_default();
-        match memchr(b'\n', unscanned) {
-            Some(offset) => self.complete(input, self.scanned + offset),
+        let scanned = self.scanned as usize;
+        match memchr(b'\n', input.get(scanned..).unwrap_or_default()) {
+            Some(offset) => self.complete(input, scanned + offset),
             None => self.incomplete(input),
         }
     }
@@ -103,7 +105,7 @@ impl Lines {
         if self.dropping {
             self.dropping = false;
             (newline + 1, Some(Item::Dropped(ending)))
-        } else if line.len() > self.line_max {
+        } else if line.len() > self.line_max as usize {
             // The ending stays in the input, so that `Dropped` follows here as it does for a line in pieces.
             self.dropping = true;
             (line.len(), Some(Item::TooLong))
@@ -118,11 +120,11 @@ impl Lines {
         if self.dropping {
             self.scanned = 0;
             (content.len(), None)
-        } else if content.len() > self.line_max {
+        } else if content.len() > self.line_max as usize {
             self.drop_line();
             (content.len(), Some(Item::TooLong))
         } else {
-            self.scanned = input.len();
+            self.scanned = u32::try_from(input.len()).unwrap_or(u32::MAX);
             (0, None)
         }
     }
@@ -143,7 +145,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// What the decoder says of `pieces`, presented as they would arrive.
-    fn decode(line_max: usize, pieces: &[&[u8]]) -> Vec<String> {
+    fn decode(line_max: u32, pieces: &[&[u8]]) -> Vec<String> {
         let mut lines = Lines::new(line_max);
         let (mut input, mut said) = (Vec::new(), Vec::new());
         for piece in pieces {
@@ -162,12 +164,12 @@ mod tests {
     }
 
     /// The same, the slow and obvious way: with everything in hand at once.
-    fn oracle(line_max: usize, mut input: &[u8]) -> Vec<String> {
+    fn oracle(line_max: u32, mut input: &[u8]) -> Vec<String> {
         let mut said = Vec::new();
         while let Some(newline) = input.iter().position(|byte| *byte == b'\n') {
             let (line, rest) = (&input[..newline], &input[newline + 1..]);
             let (line, ending) = line.strip_suffix(b"\r").map_or((line, Ending::Lf), |line| (line, Ending::CrLf));
-            if line.len() > line_max {
+            if line.len() > line_max as usize {
                 said.push(format!("{:?}", Item::TooLong));
                 said.push(format!("{:?}", Item::Dropped(ending)));
             } else {
@@ -175,7 +177,7 @@ mod tests {
             }
             input = rest;
         }
-        if input.strip_suffix(b"\r").unwrap_or(input).len() > line_max {
+        if input.strip_suffix(b"\r").unwrap_or(input).len() > line_max as usize {
             said.push(format!("{:?}", Item::TooLong));
         }
         said
@@ -215,7 +217,7 @@ mod tests {
         let mut lines = Lines::new(100);
         for len in 1..=100 {
             assert_eq!(lines.next(&vec![b'x'; len]), (0, None));
-            assert_eq!(lines.scanned, len);
+            assert_eq!(lines.scanned as usize, len);
         }
     }
 
@@ -224,7 +226,7 @@ mod tests {
         fn any_cut_of_any_input_gives_what_the_oracle_gives(
             input in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), Just(b'x')], 0..60),
             cuts in proptest::collection::vec(0usize..60, 0..6),
-            line_max in 1usize..8,
+            line_max in 1u32..8,
         ) {
             let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(input.len())).collect();
             cuts.extend([0, input.len()]);

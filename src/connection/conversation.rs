@@ -1,0 +1,105 @@
+//! Between a connection's buffers and its session: what is run, and when it is over.
+
+use super::{Connection, Phase, Shared, Stopping};
+use crate::base::close_reason::CloseReason;
+use crate::base::limits::HIGH_WATER_BYTES;
+use crate::base::moment::Moment;
+use crate::base::system::Socket;
+use crate::protocol::{Context, Next, Notice, Output, Session, Step};
+
+impl<S: Socket> Connection<S> {
+    /// Has the session run the whole messages that the input holds.
+    pub(super) fn advance(&mut self, shared: &mut Shared) -> bool {
+        let now = shared.clock.now();
+        let (consumed, step, ended) = self.with_session(shared, |session, input, context| {
+            let (consumed, step) = session.advance(input, context);
+            (consumed, step, context.has_ended_a_message())
+        });
+        self.input.consume(consumed);
+        self.runnable = step == Step::Paused;
+        self.backpressure |= self.output.len() >= HIGH_WATER_BYTES;
+        self.complete_len = 0;
+        match step {
+            Step::Done | Step::Paused => self.message_began = Moment::NEVER,
+            Step::Incomplete { missing } => {
+                let complete_len = missing.map_or(0, |missing| self.input.len().saturating_add(missing));
+                self.complete_len = u32::try_from(complete_len).unwrap_or(u32::MAX);
+                if ended || !self.has_incomplete_message() {
+                    self.message_began = now;
+                }
+            }
+            Step::Close(reason) => self.drain(reason, shared),
+        }
+        consumed > 0 || step != Step::Paused
+    }
+
+    /// The message at the front of the input has no place in memory.
+    pub(super) fn refuse(&mut self, shared: &mut Shared) {
+        let consumed = self.with_session(shared, |session, input, context| session.refuse(input, context));
+        self.input.consume(consumed);
+        self.complete_len = 0;
+    }
+
+    /// Ends the conversation when nothing more can come: the peer's input has ended, or the server stops and all that
+    /// had arrived is run.
+    pub(super) fn end_if_over(&mut self, shared: &mut Shared) -> bool {
+        let all_read = match self.stopping {
+            Stopping::No => self.input_ended,
+            Stopping::Reading => self.input_ended || !self.readable,
+            Stopping::Read => true,
+        };
+        if self.runnable || !all_read {
+            return false;
+        }
+        if self.ends_messages_by_quiet && self.end_of_piece(shared) == Next::Close {
+            self.drain(CloseReason::Quit, shared);
+        } else if self.input_ended {
+            self.drain(CloseReason::PeerClosed, shared);
+        } else {
+            self.end(Notice::Shutdown, CloseReason::Shutdown, shared);
+        }
+        true
+    }
+
+    /// Has the session take what is left of the input for a message.
+    pub(super) fn end_of_piece(&mut self, shared: &mut Shared) -> Next {
+        let next = self.with_session(shared, |session, input, context| session.end_of_piece(input, context));
+        self.input.consume(self.input.len());
+        self.message_began = Moment::NEVER;
+        next
+    }
+
+    /// Calls the session, and keeps count of what it did.
+    fn with_session<T>(
+        &mut self,
+        shared: &mut Shared,
+        call: impl FnOnce(&mut dyn Session, &[u8], &mut Context<'_>) -> T,
+    ) -> T {
+        let Shared { pool, clock, activity, .. } = shared;
+        let now = clock.now();
+        let was_empty = self.output.is_empty();
+        let mut context = Context::new(Output::new(&mut self.output, pool), clock, activity, self.peer);
+        let result = call(self.session.as_mut(), self.input.bytes(), &mut context);
+        self.messages += context.messages();
+        if was_empty {
+            self.last_sent = now;
+        }
+        result
+    }
+
+    /// Says why the server ends the conversation, and ends it.
+    pub(super) fn end(&mut self, notice: Notice, reason: CloseReason, shared: &mut Shared) {
+        self.session.say(notice, &mut Output::new(&mut self.output, &mut shared.pool));
+        self.drain(reason, shared);
+    }
+
+    /// Runs nothing more; what is answered will still be sent.
+    pub(super) fn drain(&mut self, reason: CloseReason, shared: &mut Shared) {
+        self.phase = Phase::Draining;
+        self.reason = reason;
+        self.runnable = false;
+        self.message_began = Moment::NEVER;
+        self.last_sent = shared.clock.now();
+        self.input.release(&mut shared.pool);
+    }
+}

@@ -1,0 +1,110 @@
+//! Between a connection's buffers and the kernel: each function makes one system call.
+
+use std::io;
+
+use super::{Connection, Phase, Shared};
+use crate::base::close_reason::CloseReason;
+use crate::base::limits::LOW_WATER_BYTES;
+use crate::base::moment::Moment;
+use crate::base::pool::BLOCK_LEN;
+use crate::base::system::{Socket, would_block};
+
+impl<S: Socket> Connection<S> {
+    /// Hands the output to the kernel, as much as it takes.
+    pub(super) fn flush(&mut self, budget: &mut usize, shared: &Shared) -> io::Result<bool> {
+        match self.socket.send(self.output.bytes()) {
+            Ok(count) => {
+                self.output.consume(count);
+                self.sent_bytes += count as u64;
+                self.last_sent = shared.clock.now();
+                *budget = budget.saturating_sub(count);
+                self.relieve(shared.clock.now());
+                Ok(true)
+            }
+            Err(error) if would_block(&error) => {
+                self.writable = false;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends backpressure once the output is low enough.
+    const fn relieve(&mut self, now: Moment) {
+        if self.backpressure && self.output.len() <= LOW_WATER_BYTES {
+            self.backpressure = false;
+            // The rest of a message could not come while nothing was read: its time starts now.
+            if self.has_incomplete_message() {
+                self.message_began = now;
+            }
+        }
+    }
+
+    /// Reads what has arrived, once.
+    pub(super) fn fill(&mut self, budget: &mut usize, shared: &mut Shared) -> io::Result<bool> {
+        let missing = (self.complete_len as usize).checked_sub(self.input.len()).filter(|missing| *missing > 0);
+        match self.input.block_wanted(missing) {
+            Some(len) if len > BLOCK_LEN && !shared.pool.has_room_for(len) => {
+                self.refuse(shared);
+                return Ok(true);
+            }
+            Some(len) => self.input.move_to(len, &mut shared.pool),
+            None => self.input.compact(),
+        }
+        let spare = self.input.spare();
+        let spare_len = spare.len();
+        let Some(count) = self.socket.receive(spare).map(Some).or_else(none_if_would_block)? else {
+            (self.readable, self.read_to_end) = (false, false);
+            return Ok(false);
+        };
+        self.input.commit(count);
+        self.note_received(count, spare_len, shared);
+        *budget = budget.saturating_sub(count);
+        self.runnable = !self.input_ended && self.input.len() >= self.complete_len as usize;
+        Ok(true)
+    }
+
+    /// Remembers what a read of `count` bytes into room for `room` says about the socket.
+    fn note_received(&mut self, count: usize, room: usize, shared: &mut Shared) {
+        self.input_ended = count == 0;
+        // A read that leaves room has emptied the socket, and what comes later comes with an event of its own; so the
+        // read that would say `WouldBlock` is saved, a third of all system calls. See `Readiness::read_to_end` for when
+        // that is not so.
+        self.readable = !self.input_ended && (count == room || self.read_to_end);
+        self.last_received = shared.clock.now();
+        self.received_bytes += count as u64;
+        if count > 0 {
+            self.announce(shared);
+        }
+    }
+
+    /// All answers are with the kernel. Gives the reason to close if there is nothing to linger for: the peer's input
+    /// has been read to its end.
+    pub(super) fn finish_output(&mut self, shared: &Shared) -> Option<CloseReason> {
+        if self.input_ended || self.socket.shutdown_write().is_err() {
+            return Some(self.reason);
+        }
+        self.phase = Phase::Lingering;
+        self.last_sent = shared.clock.now();
+        None
+    }
+
+    /// Reads and forgets, once.
+    pub(super) fn discard(&mut self, budget: &mut usize, shared: &mut Shared) -> io::Result<bool> {
+        let mut block = shared.pool.lend(BLOCK_LEN);
+        let received = self.socket.receive(&mut block).map(Some).or_else(none_if_would_block);
+        shared.pool.take_back(block);
+        let Some(count) = received? else {
+            (self.readable, self.read_to_end) = (false, false);
+            return Ok(false);
+        };
+        self.note_received(count, BLOCK_LEN, shared);
+        self.lingered_bytes = self.lingered_bytes.saturating_add(count as u32);
+        *budget = budget.saturating_sub(count);
+        Ok(true)
+    }
+}
+
+fn none_if_would_block<T>(error: io::Error) -> io::Result<Option<T>> {
+    if would_block(&error) { Ok(None) } else { Err(error) }
+}

@@ -1,0 +1,678 @@
+//! The loop on a scripted network with a test clock: one behaviour a test.
+
+use std::time::Duration;
+
+use super::config::Config;
+use super::scripted::Stage;
+use crate::base::close_reason::CloseReason;
+use crate::base::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LINGER_TIMEOUT, Limits};
+use crate::base::system::{Event, Readiness};
+use crate::connection::TURN_BYTES_MAX;
+use crate::protocol::binary::Binary;
+use crate::protocol::text::Text;
+use crate::protocol::{chat, echo};
+use crate::wire::frame::Header;
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const IDLE: Duration = Duration::from_secs(300);
+const MESSAGE: Duration = Duration::from_secs(30);
+const WRITE: Duration = Duration::from_secs(30);
+const QUIET: Duration = Duration::from_millis(20);
+const DRAIN: Duration = Duration::from_secs(5);
+
+fn text() -> Stage {
+    Stage::new(Text::new(), &Config::default())
+}
+
+fn text_with(change: impl FnOnce(&mut Config)) -> Stage {
+    let mut config = Config::default();
+    change(&mut config);
+    Stage::new(Text::new(), &config)
+}
+
+fn closed_for(stage: &Stage, reason: CloseReason) -> u64 {
+    stage.event_loop.counters.closed_for(reason)
+}
+
+mod reading {
+    use super::*;
+
+    #[test]
+    fn one_request_costs_one_read() {
+        let mut stage = text();
+        let peer = stage.peer();
+        let before = peer.wire.borrow().reads;
+        peer.send(b"ECHO a\n");
+        stage.settle();
+        assert_eq!(peer.take_sent(), "ECHO a\n");
+        assert_eq!(peer.wire.borrow().reads - before, 1, "a short read ends readiness");
+    }
+
+    #[test]
+    fn the_end_of_input_behind_the_last_bytes_is_found_though_no_event_follows() {
+        let mut stage = text();
+        let peer = stage.peer();
+        peer.send_and_end(b"ECHO a\n");
+        stage.settle();
+        assert_eq!(peer.take_sent(), "ECHO a\n");
+        assert!(peer.is_closed());
+        assert_eq!(closed_for(&stage, CloseReason::PeerClosed), 1);
+    }
+
+    #[test]
+    fn bytes_behind_an_urgent_mark_are_read_though_the_read_before_it_was_short() {
+        let mut stage = text();
+        let peer = stage.peer();
+        peer.wire.borrow_mut().read_max = 3;
+        let token = peer.token().expect("registered");
+        peer.wire.borrow_mut().inbound_push(b"ECHO a\n");
+        stage.event(Event::Connection(token, Readiness { readable: true, writable: false, read_to_end: true }));
+        stage.settle();
+        assert_eq!(peer.take_sent(), "ECHO a\n");
+    }
+
+    #[test]
+    fn a_turn_that_is_too_short_is_continued_without_an_event() {
+        let mut stage = text();
+        let peer = stage.peer();
+        let lines = "ECHO 123456789\n".repeat(4 * TURN_BYTES_MAX / 15);
+        peer.send(lines.as_bytes());
+        stage.settle();
+        assert!(peer.take_sent() == lines, "every answer, in order");
+    }
+
+    #[test]
+    fn a_spurious_event_changes_nothing() {
+        let mut stage = text();
+        let peer = stage.peer();
+        let token = peer.token().expect("registered");
+        stage.event(Event::Connection(token, Readiness { readable: true, writable: true, read_to_end: true }));
+        stage.settle();
+        assert!(!peer.is_closed());
+        peer.send(b"ECHO a\n");
+        stage.settle();
+        assert_eq!(peer.take_sent(), "ECHO a\n");
+    }
+
+    #[test]
+    fn an_event_for_a_closed_connection_does_not_reach_the_next_one_under_its_key() {
+        let mut stage = text();
+        let first = stage.peer();
+        let stale = first.token().expect("registered");
+        first.send_and_end(b"");
+        stage.settle();
+        let second = stage.peer();
+        let reads = second.wire.borrow().reads;
+        assert_eq!(second.token().map(|token| token.key()), Some(stale.key()), "the key is used again");
+        stage.event(Event::Connection(stale, Readiness { readable: true, writable: true, read_to_end: true }));
+        stage.settle();
+        assert_eq!(second.wire.borrow().reads, reads);
+    }
+}
+
+mod writing {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_does_not_take_is_sent_when_it_does() {
+        let mut stage = text();
+        let peer = stage.peer();
+        peer.set_room(4);
+        peer.send(b"ECHO abcdef\n");
+        stage.settle();
+        assert_eq!(peer.take_sent(), "ECHO");
+        peer.set_room(100);
+        stage.settle();
+        assert_eq!(peer.take_sent(), " abcdef\n");
+    }
+
+    #[test]
+    fn under_backpressure_nothing_is_read_and_later_everything_is_answered_without_an_event() {
+        let mut stage = text();
+        let peer = stage.peer();
+        peer.set_room(0);
+        let lines = "ECHO 123456789\n".repeat(60_000);
+        peer.send(lines.as_bytes());
+        stage.settle();
+        let reads = peer.wire.borrow().reads;
+        let held = stage.event_loop.shared.pool.lent_bytes();
+        assert!(held <= 4 * HIGH_WATER_BYTES, "a peer that does not read costs {held} bytes");
+        peer.send(b"ECHO last\n");
+        stage.settle();
+        assert_eq!(peer.wire.borrow().reads, reads, "paused means no read");
+        peer.set_room(usize::MAX);
+        stage.settle();
+        assert!(peer.take_sent() == lines + "ECHO last\n");
+    }
+
+    #[test]
+    fn a_frame_that_has_begun_is_taken_in_whole_though_the_peer_reads_nothing() {
+        let mut stage = Stage::new(Binary::new(), &Config::default());
+        let peer = stage.peer();
+        peer.set_room(0);
+        let payload = vec![b'x'; 1 << 20];
+        let frame = [&Header { code: 1, payload_len: 1 << 20 }.encode()[..], &payload].concat();
+        peer.send(&frame);
+        peer.send(&frame[..100]);
+        stage.settle();
+        peer.send(&frame[100..]);
+        peer.send(&frame);
+        stage.settle();
+        let left = peer.wire.borrow().inbound_len();
+        assert!(
+            (1..=frame.len()).contains(&left),
+            "the second frame is taken, the third is not: {left} bytes are left"
+        );
+        peer.set_room(usize::MAX);
+        stage.settle();
+        assert!(peer.wire.borrow().sent == [&frame[..]; 3].concat());
+    }
+
+    #[test]
+    fn quit_behind_a_full_socket_still_gets_every_answer_out() {
+        let mut stage = text();
+        let peer = stage.peer();
+        peer.set_room(10);
+        peer.send(b"ECHO abcdef\nQUIT\nECHO never\n");
+        stage.settle();
+        assert!(!peer.is_closed());
+        peer.set_room(usize::MAX);
+        stage.settle();
+        assert_eq!(peer.take_sent(), "ECHO abcdef\nBYE\n");
+        assert!(peer.wire.borrow().sent_end);
+    }
+}
+
+mod closing {
+    use super::*;
+
+    #[test]
+    fn after_its_last_answer_the_server_lingers_until_the_peer_closes_too() {
+        let mut stage = text();
+        let peer = stage.peer();
+        peer.send(b"QUIT\n");
+        stage.settle();
+        assert!(peer.wire.borrow().sent_end && !peer.is_closed());
+        peer.send(b"still sending");
+        stage.settle();
+        assert!(!peer.is_closed());
+        peer.send_and_end(b"");
+        stage.settle();
+        assert!(peer.is_closed());
+        assert_eq!(closed_for(&stage, CloseReason::Quit), 1);
+    }
+
+    #[test]
+    fn lingering_ends_with_its_time() {
+        let mut stage = text();
+        let peer = stage.peer();
+        peer.send(b"QUIT\n");
+        stage.pass(LINGER_TIMEOUT - MILLISECOND);
+        assert!(!peer.is_closed());
+        stage.pass(MILLISECOND);
+        assert!(peer.is_closed());
+    }
+
+    #[test]
+    fn lingering_ends_with_its_bytes() {
+        let mut stage = text();
+        let peer = stage.peer();
+        peer.send(b"QUIT\n");
+        stage.settle();
+        peer.send(&vec![b'x'; LINGER_BYTES_MAX as usize]);
+        stage.settle();
+        assert!(!peer.is_closed());
+        peer.send(b"xx");
+        stage.settle();
+        assert!(peer.is_closed());
+    }
+
+    #[test]
+    fn a_reset_closes_one_connection_and_no_other() {
+        let mut stage = text();
+        let (peer, other) = (stage.peer(), stage.peer());
+        peer.reset();
+        stage.settle();
+        assert!(peer.is_closed() && !other.is_closed());
+        assert_eq!(closed_for(&stage, CloseReason::Reset), 1);
+    }
+
+    #[test]
+    fn all_storage_and_every_count_is_back_when_all_are_gone() {
+        let mut stage = text();
+        for _ in 0..10 {
+            let peer = stage.peer();
+            peer.send(b"TIME\nECHO half a li");
+            stage.settle();
+            peer.reset();
+        }
+        stage.settle();
+        assert_eq!(stage.event_loop.table.len(), 0);
+        assert_eq!(stage.event_loop.shared.pool.lent_bytes(), 0);
+        assert_eq!(stage.event_loop.counters.accepted, 10);
+        assert_eq!(stage.event_loop.counters.closed_in_all(), 10);
+    }
+}
+
+mod deadlines {
+    use super::*;
+
+    #[test]
+    fn a_silent_peer_is_told_after_the_idle_timeout_and_not_before() {
+        let mut stage = text();
+        let peer = stage.peer();
+        stage.pass(IDLE - MILLISECOND);
+        assert_eq!(peer.take_sent(), "");
+        stage.pass(MILLISECOND);
+        assert_eq!(peer.take_sent(), "ERROR IDLE_TIMEOUT\n");
+        assert!(peer.wire.borrow().sent_end);
+        stage.pass(LINGER_TIMEOUT);
+        assert_eq!(closed_for(&stage, CloseReason::IdleTimeout), 1);
+    }
+
+    #[test]
+    fn every_message_puts_the_idle_timeout_off() {
+        let mut stage = text();
+        let peer = stage.peer();
+        for _ in 0..5 {
+            stage.pass(IDLE - MILLISECOND);
+            peer.send(b"ECHO a\n");
+            stage.settle();
+            assert_eq!(peer.take_sent(), "ECHO a\n");
+        }
+        stage.pass(IDLE);
+        assert_eq!(peer.take_sent(), "ERROR IDLE_TIMEOUT\n");
+    }
+
+    #[test]
+    fn bytes_do_not_put_the_message_timeout_off() {
+        let mut stage = text();
+        let peer = stage.peer();
+        for _ in 0..29 {
+            peer.send(b"x");
+            stage.pass(SECOND);
+        }
+        assert_eq!(peer.take_sent(), "");
+        peer.send(b"x");
+        stage.pass(SECOND);
+        assert_eq!(peer.take_sent(), "ERROR MESSAGE_TIMEOUT\n");
+        stage.pass(LINGER_TIMEOUT);
+        assert_eq!(closed_for(&stage, CloseReason::MessageTimeout), 1);
+    }
+
+    #[test]
+    fn the_message_timeout_starts_anew_with_each_message() {
+        let mut stage = text();
+        let peer = stage.peer();
+        peer.send(b"ECHO a");
+        stage.pass(MESSAGE - MILLISECOND);
+        peer.send(b"\nECHO b");
+        stage.pass(MESSAGE - MILLISECOND);
+        assert_eq!(peer.take_sent(), "ECHO a\n");
+        stage.pass(MILLISECOND);
+        assert_eq!(peer.take_sent(), "ERROR MESSAGE_TIMEOUT\n");
+    }
+
+    #[test]
+    fn the_rest_of_a_line_that_is_too_long_is_under_the_message_timeout_too() {
+        let mut stage = text();
+        let peer = stage.peer();
+        for _ in 0..30 {
+            peer.send(&[b'x'; 10_000]);
+            stage.pass(SECOND);
+        }
+        assert_eq!(peer.take_sent(), "ERROR LINE_TOO_LONG\nERROR MESSAGE_TIMEOUT\n");
+    }
+
+    #[test]
+    fn a_peer_that_takes_nothing_is_reset_after_the_write_timeout() {
+        let mut stage = text();
+        let peer = stage.peer();
+        peer.set_room(3);
+        peer.send(b"ECHO a\n");
+        stage.pass(WRITE - MILLISECOND);
+        assert!(!peer.is_closed());
+        stage.pass(MILLISECOND);
+        assert!(peer.is_closed() && peer.wire.borrow().was_reset);
+        assert_eq!(closed_for(&stage, CloseReason::WriteTimeout), 1);
+    }
+
+    #[test]
+    fn taking_a_byte_puts_the_write_timeout_off_and_sending_one_does_not() {
+        let mut stage = text();
+        let peer = stage.peer();
+        peer.set_room(1);
+        peer.send(b"ECHO a\n");
+        stage.pass(WRITE - SECOND);
+        peer.set_room(1);
+        stage.pass(WRITE - SECOND);
+        peer.send(b"E");
+        assert!(!peer.is_closed());
+        stage.pass(SECOND);
+        assert!(peer.is_closed());
+    }
+
+    #[test]
+    fn a_message_that_backpressure_keeps_from_coming_is_not_late() {
+        let mut stage = text();
+        let peer = stage.peer();
+        peer.set_room(0);
+        peer.send(("ECHO 123456789\n".repeat(HIGH_WATER_BYTES / 15 + 1) + "ECHO ha").as_bytes());
+        for _ in 0..3 {
+            stage.pass(WRITE - SECOND);
+            peer.set_room(1);
+        }
+        stage.settle();
+        assert!(!peer.is_closed());
+        peer.set_room(usize::MAX);
+        peer.send(b"lf\n");
+        stage.settle();
+        assert!(peer.take_sent().ends_with("ECHO half\n"));
+    }
+
+    #[test]
+    fn a_late_tick_of_our_own_is_no_fault_of_the_peer() {
+        let mut stage = Stage::new(Binary::new(), &Config::default());
+        let peer = stage.peer();
+        let payload = vec![b'x'; 4 << 20];
+        let frame = [&Header { code: 1, payload_len: 4 << 20 }.encode()[..], &payload].concat();
+        peer.send(&frame[..100]);
+        stage.settle();
+        stage.stall(10 * MESSAGE);
+        peer.wire.borrow_mut().inbound_push(&frame[100..]);
+        stage.settle();
+        assert!(peer.wire.borrow().sent == frame, "what had arrived was read before the deadline was looked at");
+    }
+
+    #[test]
+    fn a_piece_without_a_newline_is_a_message_once_the_peer_falls_quiet() {
+        let mut stage = Stage::new(echo::protocol(), &Config::default());
+        let peer = stage.peer();
+        peer.send(b"hel");
+        stage.pass(QUIET - MILLISECOND);
+        peer.send(b"lo");
+        stage.pass(QUIET - MILLISECOND);
+        assert_eq!(peer.take_sent(), "");
+        stage.pass(MILLISECOND);
+        assert_eq!(peer.take_sent(), "Server received: hello");
+        peer.send(b"again");
+        stage.pass(QUIET);
+        assert_eq!(peer.take_sent(), "Server received: again");
+    }
+
+    #[test]
+    fn a_piece_that_says_exit_ends_the_chat() {
+        let mut stage = Stage::new(chat::protocol(), &Config::default());
+        let peer = stage.peer();
+        peer.send(b"exit");
+        stage.pass(QUIET);
+        assert!(peer.wire.borrow().sent_end);
+        assert_eq!(peer.take_sent(), "");
+    }
+
+    #[test]
+    fn a_timeout_that_is_off_never_falls_due() {
+        let mut stage = text_with(|config| config.timeouts.idle = None);
+        let peer = stage.peer();
+        stage.pass(1000 * IDLE);
+        assert!(!peer.is_closed());
+        assert_eq!(peer.take_sent(), "");
+    }
+}
+
+mod accepting {
+    use super::*;
+
+    #[test]
+    fn without_descriptors_accepting_goes_on_by_a_timer_alone() {
+        let mut stage = text();
+        for _ in 0..3 {
+            stage.fail_accept(libc::EMFILE);
+        }
+        let peer = stage.queue_peer();
+        stage.settle();
+        assert_eq!(peer.token(), None);
+        stage.pass(Duration::from_millis(10 + 20 + 40));
+        assert!(peer.take_sent().starts_with("WELCOME"));
+        assert_eq!(stage.event_loop.counters.accept_pauses, 3);
+    }
+
+    #[test]
+    fn a_descriptor_of_our_own_that_is_free_again_is_used_at_once() {
+        let mut stage = text();
+        let first = stage.peer();
+        stage.fail_accept(libc::ENFILE);
+        let second = stage.queue_peer();
+        stage.settle();
+        assert_eq!(second.token(), None);
+        first.send_and_end(b"");
+        stage.settle();
+        assert!(second.take_sent().starts_with("WELCOME"));
+    }
+
+    #[test]
+    fn a_connection_that_was_lost_in_the_queue_is_passed_over() {
+        let lost = [libc::ECONNABORTED, libc::EPROTO, libc::EPERM, libc::ENETDOWN];
+        for errno in lost {
+            let mut stage = text();
+            stage.fail_accept(errno);
+            let peer = stage.queue_peer();
+            stage.settle();
+            assert!(peer.take_sent().starts_with("WELCOME"), "errno {errno}");
+        }
+    }
+
+    #[test]
+    fn an_error_that_nobody_knows_pauses_and_ends_nothing() {
+        for errno in [libc::EINVAL, libc::EOPNOTSUPP, libc::EIO] {
+            let mut stage = text();
+            stage.fail_accept(errno);
+            let peer = stage.queue_peer();
+            stage.pass(SECOND);
+            assert!(peer.take_sent().starts_with("WELCOME"), "errno {errno}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_cannot_be_watched_is_closed_and_the_next_one_is_served() {
+        let mut stage = text();
+        stage.world.borrow_mut().watches_left = false;
+        let first = stage.queue_peer();
+        stage.settle();
+        assert!(first.is_closed());
+        stage.world.borrow_mut().watches_left = true;
+        let second = stage.queue_peer();
+        stage.settle();
+        assert!(second.take_sent().starts_with("WELCOME"));
+    }
+
+    #[test]
+    fn over_the_limit_a_peer_is_told_so_and_a_free_place_is_used_again() {
+        let mut stage = text_with(|config| config.connections_max = 2);
+        let (first, _second) = (stage.peer(), stage.peer());
+        let third = stage.queue_peer();
+        third.send(b"TIME\n");
+        stage.settle();
+        assert_eq!(third.take_sent(), "ERROR SERVER_BUSY\n");
+        assert!(third.wire.borrow().sent_end && !third.is_closed(), "it lingers: its command is still unread");
+        first.send_and_end(b"");
+        stage.settle();
+        let fourth = stage.queue_peer();
+        stage.settle();
+        assert!(fourth.take_sent().starts_with("WELCOME"), "one that lingers takes no place");
+        stage.pass(LINGER_TIMEOUT);
+        assert_eq!(closed_for(&stage, CloseReason::ServerBusy), 1);
+    }
+
+    #[test]
+    fn a_flood_of_new_connections_does_not_keep_an_old_one_waiting() {
+        let mut stage = text_with(|config| config.connections_max = 10_000);
+        let peer = stage.peer();
+        let _flood: Vec<_> = (0..1000).map(|_| stage.queue_peer()).collect();
+        peer.send(b"ECHO a\n");
+        stage.event_loop.turn().expect("a turn");
+        assert_eq!(peer.take_sent(), "ECHO a\n");
+        assert!(stage.event_loop.table.len() < 100, "a batch and no more was accepted before");
+    }
+}
+
+mod memory {
+    use super::*;
+
+    fn small() -> Stage {
+        let mut config = Config::default();
+        config.limits.memory_bytes_max = Limits::MEMORY_BYTES_MIN;
+        Stage::new(Binary::new(), &config)
+    }
+
+    fn header(payload_len: u32) -> Vec<u8> {
+        Header { code: 1, payload_len }.encode().to_vec()
+    }
+
+    #[test]
+    fn a_message_over_the_memory_limit_is_refused_and_the_session_goes_on() {
+        let mut stage = small();
+        let (peer, other) = (stage.peer(), stage.peer());
+        peer.send(&header(4 << 20));
+        peer.send(&vec![b'x'; 2 << 20]);
+        stage.settle();
+        assert_eq!(std::mem::take(&mut peer.wire.borrow_mut().sent), error("SERVER_BUSY"));
+        other.send(&[header(2), b"hi".to_vec()].concat());
+        stage.settle();
+        assert_eq!(other.wire.borrow().sent, [header(2), b"hi".to_vec()].concat(), "nobody else notices");
+        peer.send(&vec![b'x'; 2 << 20]);
+        peer.send(&[header(2), b"ok".to_vec()].concat());
+        stage.settle();
+        assert_eq!(peer.wire.borrow().sent, [header(2), b"ok".to_vec()].concat());
+    }
+
+    #[test]
+    fn many_pieces_together_stay_under_the_limit() {
+        let mut stage = small();
+        let peers: Vec<_> = (0..40).map(|_| stage.peer()).collect();
+        for peer in &peers {
+            peer.send(&header(100_000));
+            peer.send(&[b'x'; 50_000]);
+            stage.settle();
+            assert!(stage.event_loop.shared.pool.lent_bytes() <= Limits::MEMORY_BYTES_MIN);
+        }
+        let refused = peers.iter().filter(|peer| !peer.wire.borrow().sent.is_empty()).count();
+        assert!((20..40).contains(&refused), "{refused} of 40 were refused");
+    }
+
+    #[test]
+    fn answers_that_nobody_takes_stay_under_the_limit() {
+        let mut stage = small();
+        let peers: Vec<_> = (0..100).map(|_| stage.peer()).collect();
+        for peer in &peers {
+            peer.set_room(0);
+            peer.send(&[header(60_000), vec![b'x'; 60_000]].concat());
+            stage.settle();
+            assert!(stage.event_loop.shared.pool.lent_bytes() <= Limits::MEMORY_BYTES_MIN);
+        }
+        assert!(closed_for(&stage, CloseReason::MemoryLimit) > 0);
+        assert!(peers.iter().any(|peer| !peer.is_closed()));
+    }
+
+    #[test]
+    fn a_claim_allocates_nothing() {
+        let mut stage = Stage::new(Binary::new(), &Config::default());
+        for _ in 0..100 {
+            stage.peer().send(&header(16 << 20));
+            stage.settle();
+        }
+        let held = stage.event_loop.shared.pool.lent_bytes();
+        assert!(held <= 100 * 64, "100 headers hold {held} bytes");
+    }
+
+    fn error(token: &str) -> Vec<u8> {
+        let header = Header { code: 255, payload_len: u32::try_from(token.len()).expect("short") }.encode();
+        [&header[..], token.as_bytes()].concat()
+    }
+}
+
+mod stopping {
+    use super::*;
+
+    #[test]
+    fn what_had_arrived_is_answered_and_then_the_server_says_goodbye() {
+        let mut stage = text();
+        let peer = stage.peer();
+        // No event has told of these bytes yet.
+        peer.wire.borrow_mut().inbound_push(b"ECHO a\nECHO b\nECHO ha");
+        stage.event(Event::Stop);
+        stage.settle();
+        assert_eq!(peer.take_sent(), "ECHO a\nECHO b\nBYE\n");
+        assert!(peer.wire.borrow().sent_end);
+        peer.send_and_end(b"");
+        stage.settle();
+        assert!(stage.event_loop.is_over());
+    }
+
+    #[test]
+    fn a_waiting_piece_is_answered_too() {
+        let mut stage = Stage::new(echo::protocol(), &Config::default());
+        let peer = stage.peer();
+        peer.send(b"hello");
+        stage.event(Event::Stop);
+        stage.settle();
+        assert_eq!(peer.take_sent(), "Server received: hello");
+    }
+
+    #[test]
+    fn nothing_is_accepted_any_more() {
+        let mut stage = text();
+        let _open = stage.peer();
+        stage.event(Event::Stop);
+        stage.settle();
+        let late = stage.queue_peer();
+        stage.settle();
+        assert_eq!(late.token(), None);
+    }
+
+    #[test]
+    fn a_peer_that_takes_nothing_holds_it_up_no_longer_than_the_drain_timeout() {
+        let mut stage = text();
+        let peer = stage.peer();
+        peer.set_room(0);
+        peer.send(b"ECHO a\n");
+        stage.event(Event::Stop);
+        stage.pass(DRAIN - MILLISECOND);
+        assert!(!stage.event_loop.is_over());
+        stage.pass(MILLISECOND);
+        assert!(stage.event_loop.is_over());
+    }
+
+    #[test]
+    fn a_second_request_ends_it_at_once() {
+        let mut stage = text();
+        let peer = stage.peer();
+        peer.set_room(0);
+        peer.send(b"ECHO a\n");
+        stage.event(Event::Stop);
+        stage.settle();
+        assert!(!stage.event_loop.is_over());
+        stage.event(Event::Stop);
+        stage.settle();
+        assert!(stage.event_loop.is_over());
+    }
+
+    #[test]
+    fn a_peer_that_never_stops_sending_gets_whole_answers_and_a_goodbye() {
+        let mut stage = text();
+        let peer = stage.peer();
+        stage.event(Event::Stop);
+        let mut sent = 0;
+        while !peer.wire.borrow().sent_end {
+            assert!(sent < 10_000, "it is never told to stop");
+            sent += 1;
+            peer.wire.borrow_mut().inbound_push("ECHO a\n".repeat(TURN_BYTES_MAX).as_bytes());
+            stage.event_loop.turn().expect("a turn");
+            stage.stall(100 * MILLISECOND);
+        }
+        let answers = peer.take_sent();
+        let lines = answers.strip_suffix("BYE\n").expect("a goodbye at the end");
+        assert!(lines.lines().all(|line| line == "ECHO a"), "no answer is cut in half");
+    }
+}

@@ -1,0 +1,304 @@
+//! A scripted implementation of the seam: peers that do what a test says, and a clock that stands still until told.
+//!
+//! Its readiness is edge-triggered as the kernel's: an event comes when bytes, room, the end of input or an error
+//! arrive, and not again while they last.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::config::Config;
+use super::event_loop::EventLoop;
+use crate::base::clock::Reading;
+use crate::base::moment::Moment;
+use crate::base::system::{Event, Readiness, Socket, System};
+use crate::base::table::Token;
+use crate::protocol::Protocol;
+
+/// What the loop and the test share.
+pub(super) struct World {
+    now: Moment,
+    events: VecDeque<Event>,
+    /// What `accept` gives next.
+    backlog: VecDeque<io::Result<Rc<RefCell<Wire>>>>,
+    /// Whether a connection can be registered.
+    pub(super) watches_left: bool,
+    /// The timeout of the last wait.
+    timeout: Option<Duration>,
+    /// True exactly when the last wait would have waited.
+    is_quiet: bool,
+}
+
+/// One connection as its peer sees it.
+pub(super) struct Wire {
+    token: Option<Token>,
+    inbound: VecDeque<u8>,
+    inbound_ended: bool,
+    /// The most that one read gives.
+    pub(super) read_max: usize,
+    /// How many bytes the server's writes may still be.
+    room: usize,
+    error: Option<io::ErrorKind>,
+    /// What the server has sent.
+    pub(super) sent: Vec<u8>,
+    pub(super) sent_end: bool,
+    pub(super) was_reset: bool,
+    pub(super) is_closed: bool,
+    /// How often the server read.
+    pub(super) reads: usize,
+}
+
+impl Wire {
+    /// Puts bytes into the socket without an event.
+    pub(super) fn inbound_push(&mut self, bytes: &[u8]) {
+        self.inbound.extend(bytes);
+    }
+
+    /// How many bytes the server has not read.
+    pub(super) fn inbound_len(&self) -> usize {
+        self.inbound.len()
+    }
+}
+
+pub(super) struct ScriptedSystem(Rc<RefCell<World>>);
+pub(super) struct ScriptedSocket(Rc<RefCell<Wire>>);
+
+impl System for ScriptedSystem {
+    type Socket = ScriptedSocket;
+
+    fn read_clocks(&self) -> Reading {
+        let moment = self.0.borrow().now;
+        Reading { moment, wall: SystemTime::UNIX_EPOCH + moment.since(Moment::START) }
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, mut handle: impl FnMut(Event)) -> io::Result<()> {
+        let mut world = self.0.borrow_mut();
+        world.timeout = timeout;
+        world.is_quiet = timeout != Some(Duration::ZERO) && world.events.is_empty();
+        world.events.drain(..).for_each(&mut handle);
+        Ok(())
+    }
+
+    fn accept(&mut self, _listener: usize) -> io::Result<(ScriptedSocket, SocketAddr)> {
+        let wire = self.0.borrow_mut().backlog.pop_front().unwrap_or(Err(io::ErrorKind::WouldBlock.into()))?;
+        Ok((ScriptedSocket(wire), ([127, 0, 0, 1], 1).into()))
+    }
+
+    fn register(&mut self, socket: &mut ScriptedSocket, token: Token) -> io::Result<()> {
+        if !self.0.borrow().watches_left {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let mut wire = socket.0.borrow_mut();
+        wire.token = Some(token);
+        let readable = !wire.inbound.is_empty() || wire.inbound_ended;
+        let readiness = Readiness { readable, writable: wire.room > 0, read_to_end: wire.inbound_ended };
+        self.0.borrow_mut().events.push_back(Event::Connection(token, readiness));
+        Ok(())
+    }
+
+    fn close_listeners(&mut self) {
+        self.0.borrow_mut().backlog.clear();
+    }
+}
+
+impl Socket for ScriptedSocket {
+    fn receive(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut wire = self.0.borrow_mut();
+        wire.reads += 1;
+        if let Some(error) = wire.error {
+            return Err(error.into());
+        }
+        let count = buf.len().min(wire.inbound.len()).min(wire.read_max);
+        if count == 0 && !wire.inbound_ended {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        buf.iter_mut().zip(wire.inbound.drain(..count)).for_each(|(place, byte)| *place = byte);
+        Ok(count)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut wire = self.0.borrow_mut();
+        if let Some(error) = wire.error {
+            return Err(error.into());
+        }
+        let count = bytes.len().min(wire.room);
+        if count == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        wire.room -= count;
+        wire.sent.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.0.borrow_mut().sent_end = true;
+        Ok(())
+    }
+
+    fn reset_on_close(&mut self) {
+        self.0.borrow_mut().was_reset = true;
+    }
+}
+
+impl Drop for ScriptedSocket {
+    fn drop(&mut self) {
+        self.0.borrow_mut().is_closed = true;
+    }
+}
+
+/// A loop on a scripted system, and the hands that move it.
+pub(super) struct Stage {
+    pub(super) event_loop: EventLoop<ScriptedSystem>,
+    pub(super) world: Rc<RefCell<World>>,
+}
+
+/// The test's end of one connection.
+#[derive(Clone)]
+pub(super) struct Peer {
+    pub(super) wire: Rc<RefCell<Wire>>,
+    world: Rc<RefCell<World>>,
+}
+
+impl Stage {
+    /// A loop with one listener for `protocol`.
+    pub(super) fn new(protocol: impl Protocol + 'static, config: &Config) -> Self {
+        let world = Rc::new(RefCell::new(World {
+            now: Moment::START,
+            events: VecDeque::new(),
+            backlog: VecDeque::new(),
+            watches_left: true,
+            timeout: None,
+            is_quiet: false,
+        }));
+        let system = ScriptedSystem(Rc::clone(&world));
+        Self { event_loop: EventLoop::new(system, vec![Arc::new(protocol)], config), world }
+    }
+
+    /// A peer that stands in the kernel's queue, with an event that says so.
+    pub(super) fn queue_peer(&mut self) -> Peer {
+        let wire = Rc::new(RefCell::new(Wire {
+            token: None,
+            inbound: VecDeque::new(),
+            inbound_ended: false,
+            read_max: usize::MAX,
+            room: usize::MAX,
+            error: None,
+            sent: Vec::new(),
+            sent_end: false,
+            was_reset: false,
+            is_closed: false,
+            reads: 0,
+        }));
+        let mut world = self.world.borrow_mut();
+        world.backlog.push_back(Ok(Rc::clone(&wire)));
+        world.events.push_back(Event::Listener(0));
+        Peer { wire, world: Rc::clone(&self.world) }
+    }
+
+    /// A peer that has been accepted, its greeting taken away.
+    pub(super) fn peer(&mut self) -> Peer {
+        let peer = self.queue_peer();
+        self.settle();
+        peer.take_sent();
+        peer
+    }
+
+    /// Has the next `accept` fail.
+    pub(super) fn fail_accept(&mut self, errno: i32) {
+        self.world.borrow_mut().backlog.push_back(Err(io::Error::from_raw_os_error(errno)));
+    }
+
+    /// Delivers an event.
+    pub(super) fn event(&mut self, event: Event) {
+        self.world.borrow_mut().events.push_back(event);
+    }
+
+    /// Runs turns until the loop would wait, twice in a row: a deadline that has passed is acted on in between.
+    pub(super) fn settle(&mut self) {
+        let mut quiet_turns = 0;
+        for _ in 0..100_000 {
+            self.event_loop.turn().expect("the script never fails to wait");
+            quiet_turns = if self.world.borrow().is_quiet { quiet_turns + 1 } else { 0 };
+            if quiet_turns == 2 || self.event_loop.is_over() {
+                return;
+            }
+        }
+        panic!("the loop never waits: it spins");
+    }
+
+    /// Lets `time` pass, with a turn whenever the loop asked for one.
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.settle();
+        let end = self.world.borrow().now.after(time);
+        loop {
+            let wake = {
+                let world = self.world.borrow();
+                world.timeout.map_or(Moment::NEVER, |timeout| world.now.after(timeout))
+            };
+            self.world.borrow_mut().now = wake.min(end);
+            self.settle();
+            if wake >= end || self.event_loop.is_over() {
+                return;
+            }
+        }
+    }
+
+    /// Moves the clock without a turn: the process was stopped.
+    pub(super) fn stall(&mut self, time: Duration) {
+        let mut world = self.world.borrow_mut();
+        world.now = world.now.after(time);
+    }
+}
+
+impl Peer {
+    fn event(&self, readiness: Readiness) {
+        if let Some(token) = self.token() {
+            self.world.borrow_mut().events.push_back(Event::Connection(token, readiness));
+        }
+    }
+
+    /// The token under which the server registered the connection.
+    pub(super) fn token(&self) -> Option<Token> {
+        self.wire.borrow().token
+    }
+
+    /// Sends bytes.
+    pub(super) fn send(&self, bytes: &[u8]) {
+        self.wire.borrow_mut().inbound.extend(bytes);
+        self.event(Readiness { readable: true, ..Readiness::default() });
+    }
+
+    /// Sends bytes and the end of input, which come as one event.
+    pub(super) fn send_and_end(&self, bytes: &[u8]) {
+        self.wire.borrow_mut().inbound.extend(bytes);
+        self.wire.borrow_mut().inbound_ended = true;
+        self.event(Readiness { readable: true, writable: false, read_to_end: true });
+    }
+
+    /// Takes at most `room` bytes from now on.
+    pub(super) fn set_room(&self, room: usize) {
+        self.wire.borrow_mut().room = room;
+        if room > 0 {
+            self.event(Readiness { writable: true, ..Readiness::default() });
+        }
+    }
+
+    /// Resets the connection.
+    pub(super) fn reset(&self) {
+        self.wire.borrow_mut().error = Some(io::ErrorKind::ConnectionReset);
+        self.event(Readiness { readable: true, writable: true, read_to_end: true });
+    }
+
+    /// What the server has sent since the last call.
+    pub(super) fn take_sent(&self) -> String {
+        String::from_utf8(std::mem::take(&mut self.wire.borrow_mut().sent)).expect("the tests speak UTF-8")
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.wire.borrow().is_closed
+    }
+}
