@@ -105,6 +105,8 @@ fn run(transcript: &Transcript, server: &mut Server) {
             Step::Signal(signal) => server.process().signal(signal),
         }
     }
+    // The server waits a moment for our end before it frees its own.
+    drop(peers);
     if transcript.steps.iter().any(|step| matches!(step, Step::Signal(_))) {
         assert!(server.wait_for_exit().success(), "an ordered end is a success");
     }
