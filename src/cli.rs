@@ -9,6 +9,8 @@ use std::process;
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 
+const ENVIRONMENT: &str = "Every flag is also an environment variable: --some-flag is TINYTCP_SOME_FLAG.";
+
 /// The exit code of a wrong command line.
 pub const USAGE: i32 = 2;
 
@@ -18,7 +20,9 @@ pub const USAGE: i32 = 2;
 /// wrong (one line on stderr, exit code [`USAGE`]).
 #[must_use]
 pub fn parse<Arguments: Parser>() -> Arguments {
-    let error = match Arguments::try_parse() {
+    // One line about the environment instead of one behind every flag.
+    let command = Arguments::command().mut_args(|argument| argument.hide_env(true)).after_help(ENVIRONMENT);
+    let error = match command.try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => return arguments,
         Err(error) => error,
     };

@@ -7,10 +7,11 @@ use std::time::Duration;
 use clap::Parser;
 use tinytcp::base::units;
 use tinytcp::cli;
+use tinytcp::client::conformance::{self, Limits};
 use tinytcp::client::connect::Patience;
 use tinytcp::client::failure::{Failure, Verdict};
 use tinytcp::client::target::{Protocol, Target};
-use tinytcp::client::{demo, script};
+use tinytcp::client::{demo, script, shell};
 
 const NAME: &str = "tinytcp-client";
 
@@ -121,17 +122,16 @@ fn take_mode(arguments: &mut Arguments) -> Mode {
 
 fn run(mode: Mode, target: &Target, arguments: Arguments) -> Result<Verdict, Failure> {
     let patience = Patience { timeout: arguments.timeout, wait: arguments.wait };
+    let limits = Limits { line_max: arguments.max_line, frame_max: arguments.max_frame };
     match mode {
-        Mode::Shell | Mode::Test => Err(Failure::Usage("this mode is not built in".into())),
+        Mode::Shell => shell::run(target, patience),
+        Mode::Test => conformance::run(target, patience, limits),
         Mode::Demo => demo::run(target, patience),
         Mode::Script if arguments.execute.is_empty() => script::run(target, patience, io::stdin()),
         Mode::Script => {
             script::check(target.protocol, &arguments.execute)?;
-            script::run(
-                target,
-                patience,
-                Cursor::new(arguments.execute.iter().map(|command| format!("{command}\n")).collect::<String>()),
-            )
+            let lines: String = arguments.execute.iter().map(|command| format!("{command}\n")).collect();
+            script::run(target, patience, Cursor::new(lines))
         }
     }
 }

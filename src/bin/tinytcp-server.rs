@@ -33,7 +33,7 @@ Examples:
 
 /// A TCP server with four tiny protocols: text (port 40000), binary (65432), echo (8888) and chat (9999).
 #[derive(Debug, Parser)]
-#[command(name = "tinytcp-server", version, before_long_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "tinytcp-server", version, before_long_help = EXAMPLES, max_term_width = 120)]
 struct Arguments {
     /// Listen here, instead of on the default ports: text://127.0.0.1:40000; repeatable; port 0 takes any free one
     #[arg(long, value_name = "URL", env = "TINYTCP_LISTEN", value_delimiter = ',', value_parser = listen_address)]

@@ -1,7 +1,7 @@
 //! The sessions that the original clients show, asked of a real server.
 
 use super::connect::{Patience, connect};
-use super::dialogue::{Request, Voice};
+use super::dialogue::{Answer, Request, Voice};
 use super::failure::{Failure, Verdict};
 use super::link::Link;
 use super::output::{Output, printable};
@@ -9,55 +9,63 @@ use super::target::Target;
 
 /// Prints the demo of the target's protocol, one connection for each of its sessions.
 ///
+/// It asks for nothing that a server could refuse, so an answer that is an error is the last one shown.
+///
 /// # Errors
 /// As [`Failure`] says.
 pub fn run(target: &Target, patience: Patience) -> Result<Verdict, Failure> {
     let voice = target.protocol.voice();
-    let mut output = Output::new();
-    let mut verdict = Verdict::Fine;
+    let mut demo = Demo { target, voice, output: Output::new() };
     for commands in voice.demo {
-        let mut session = Session { target, voice, output: &mut output, verdict: &mut verdict };
-        session.run(patience, commands)?;
+        if demo.session(patience, commands)? == Verdict::Refused {
+            return Ok(Verdict::Refused);
+        }
     }
-    Ok(verdict)
+    Ok(Verdict::Fine)
 }
 
-struct Session<'a> {
+struct Demo<'a> {
     target: &'a Target,
-    voice: &'a Voice,
-    output: &'a mut Output,
-    verdict: &'a mut Verdict,
+    voice: &'static Voice,
+    output: Output,
 }
 
-impl Session<'_> {
-    fn run(&mut self, patience: Patience, commands: &[&str]) -> Result<(), Failure> {
+impl Demo<'_> {
+    fn session(&mut self, patience: Patience, commands: &[&str]) -> Result<Verdict, Failure> {
         self.output.say(&self.voice.connecting(self.target))?;
         self.output.flush()?;
         let mut link = Link::new(self.target, connect(self.target, patience)?, patience.timeout);
         self.output.say(&self.voice.connected(self.target))?;
-        if let Some(banner) = self.target.protocol.banner() {
-            self.show(link.answer(&banner)?)?;
+        if let Some(banner) = self.target.protocol.banner()
+            && self.show(link.answer(&banner)?)? == Verdict::Refused
+        {
+            return Ok(Verdict::Refused);
         }
         for command in commands {
-            self.output.say(&format!("{}{command}\n", self.voice.prompt))?;
-            let mut request = Vec::new();
-            let asked = self.target.protocol.encode(command.as_bytes(), &mut request).map_err(Failure::Usage)?;
-            link.send(&request)?;
-            match asked {
-                Request::Answered(due) | Request::Farewell(Some(due)) => self.show(link.answer(&due)?)?,
-                Request::Silent => {}
-                Request::Farewell(None) => self.output.say(self.voice.left)?,
+            if self.ask(&mut link, command)? == Verdict::Refused {
+                return Ok(Verdict::Refused);
             }
         }
         self.output.say(self.voice.closing)?;
-        self.output.flush()
+        self.output.flush()?;
+        Ok(Verdict::Fine)
     }
 
-    fn show(&mut self, answer: super::dialogue::Answer<'_>) -> Result<(), Failure> {
-        if answer.is_error {
-            *self.verdict = Verdict::Refused;
+    fn ask(&mut self, link: &mut Link<'_>, command: &str) -> Result<Verdict, Failure> {
+        self.output.say(&format!("{}{command}\n", self.voice.prompt))?;
+        let mut request = Vec::new();
+        let asked = self.target.protocol.encode(command.as_bytes(), &mut request).map_err(Failure::Usage)?;
+        link.send(&request)?;
+        match asked {
+            Request::Answered(due) | Request::Farewell(Some(due)) => self.show(link.answer(&due)?),
+            Request::Silent => Ok(Verdict::Fine),
+            Request::Farewell(None) => self.output.say(self.voice.left).map(|()| Verdict::Fine),
         }
+    }
+
+    fn show(&mut self, answer: Answer<'_>) -> Result<Verdict, Failure> {
         self.output.say(&format!("{}{}\n", self.voice.answer, printable(answer.text)))?;
-        self.output.flush()
+        self.output.flush()?;
+        Ok(if answer.is_error { Verdict::Refused } else { Verdict::Fine })
     }
 }

@@ -11,11 +11,14 @@
 //!      +-- conformance  a server against everything that its protocol promises
 //! ```
 
+pub mod conformance;
 pub mod connect;
 pub mod demo;
 pub mod dialogue;
 pub mod failure;
 pub mod link;
+pub mod listener;
 pub mod output;
 pub mod script;
+pub mod shell;
 pub mod target;

@@ -172,6 +172,7 @@ impl<S: System> EventLoop<S> {
                 }
                 Err(error) => match classify(&error) {
                     Failure::Empty => {
+                        self.acceptor.pause = None;
                         self.acceptor.listeners[index].ready = false;
                         return true;
                     }

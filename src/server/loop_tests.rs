@@ -6,6 +6,7 @@ use super::config::Config;
 use super::scripted::Stage;
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LINGER_TIMEOUT, Limits};
+use crate::base::moment::Moment;
 use crate::base::system::{Event, Readiness};
 use crate::connection::TURN_BYTES_MAX;
 use crate::protocol::binary::Binary;
@@ -436,6 +437,15 @@ mod accepting {
         stage.pass(Duration::from_millis(10 + 20 + 40));
         assert!(peer.take_sent().starts_with("WELCOME"));
         assert_eq!(stage.event_loop.counters.accept_pauses, 3);
+    }
+
+    #[test]
+    fn a_pause_ends_when_nobody_is_left_in_the_queue() {
+        let mut stage = text();
+        stage.fail_accept(libc::EMFILE);
+        stage.event(Event::Listener(0));
+        stage.pass(SECOND);
+        assert_eq!(stage.event_loop.acceptor.deadline(), Moment::NEVER, "a pause that is over wakes nobody");
     }
 
     #[test]

@@ -3,13 +3,13 @@
 use super::{Due, Request};
 use crate::wire::frame::Header;
 
-/// The command codes, and the one code that only a server uses.
+/// The code of a request for the same bytes, and of every answer that is no error.
 pub const ECHO: u8 = 1;
-/// See [`ECHO`].
+/// The code of a request for the text turned around.
 pub const REVERSE: u8 = 2;
-/// See [`ECHO`].
+/// The code of the farewell.
 pub const QUIT: u8 = 3;
-/// See [`ECHO`].
+/// The code of an answer that is an error.
 pub const ERROR: u8 = 255;
 
 /// The message is everything behind the blank that follows the word, byte for byte.

@@ -7,7 +7,7 @@
 //!
 //! Nothing here reads or writes: scripts, shell and demo share it, each with its own way of waiting.
 
-mod binary;
+pub mod binary;
 mod inbox;
 mod messages;
 mod text;

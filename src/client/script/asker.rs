@@ -4,9 +4,10 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use super::{Event, PIECE_LEN};
+use super::Event;
 use crate::client::dialogue::{Due, Request};
 use crate::client::failure::reason;
+use crate::client::listener::PIECE_LEN;
 use crate::client::target::Protocol;
 
 /// Sends the script.

@@ -3,9 +3,9 @@
 //! ```text
 //!   script --> [asker] ----- requests -----> server ----- answers -----> [listener]
 //!                 |                                                          |
-//!                 `--- Asked, AllAsked ---> [ one channel ] <--- Received, Ended
-//!                                                 |
-//!                                             the caller: pairs answers with requests, prints, keeps the time
+//!                 `--- Asked, AllAsked ---> [ one channel ] <------- Heard ----------'
+//!                                     |
+//!                              the caller: pairs answers with requests, prints, keeps the time
 //! ```
 //!
 //! Asking and listening are threads of their own because each may have to wait for the other side of the
@@ -16,15 +16,15 @@
 mod asker;
 mod session;
 
-use std::io::{self, Read};
-use std::net::TcpStream;
-use std::sync::mpsc::{self, SyncSender};
+use std::io::Read;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use super::connect::{Patience, connect};
 use super::dialogue::Due;
 use super::failure::{Failure, Verdict, reason};
+use super::listener::{EVENTS_MAX, Heard, listen};
 use super::target::{Protocol, Target};
 use asker::Asker;
 use session::Session;
@@ -32,12 +32,6 @@ use session::Session;
 /// How long a server must be silent before an answer that we do not know counts as complete: well over the
 /// pauses inside an answer that one `send` made, well under the patience of whoever waits.
 pub const QUIET: Duration = Duration::from_millis(250);
-
-/// Requests and answers travel in pieces of about this size.
-const PIECE_LEN: usize = 64 << 10;
-
-/// Pieces between the threads: enough to keep them all at work, little enough to stay small.
-const PIECES_MAX: usize = 16;
 
 /// What the two threads tell the caller.
 enum Event {
@@ -49,10 +43,14 @@ enum Event {
     Spoiled(String),
     /// The server has taken nothing for the length of the timeout; what is to be sent still waits.
     Stalled,
-    /// Bytes from the server.
-    Received(Vec<u8>),
-    /// The server has closed, or the connection broke.
-    Ended(Option<io::Error>),
+    /// From the server.
+    Heard(Heard),
+}
+
+impl From<Heard> for Event {
+    fn from(heard: Heard) -> Self {
+        Self::Heard(heard)
+    }
 }
 
 /// Sends the lines of `script` to `target` and prints each answer on stdout.
@@ -67,7 +65,7 @@ pub fn run(target: &Target, patience: Patience, script: impl Read + Send + 'stat
     let server = connect(target, patience)?;
     let prepared = server.set_write_timeout(patience.timeout).and_then(|()| server.try_clone());
     let to_server = prepared.map_err(|error| Failure::Broken(format!("{target}: {}", reason(&error))))?;
-    let (events, received) = mpsc::sync_channel(PIECES_MAX);
+    let (events, received) = mpsc::sync_channel(EVENTS_MAX);
     let (turns, next_turn) = mpsc::sync_channel(1);
     let asker = Asker::new(target.protocol, script, to_server, events.clone(), next_turn);
     thread::spawn(move || asker.run());
@@ -84,21 +82,4 @@ pub fn check(protocol: Protocol, commands: &[String]) -> Result<(), Failure> {
         protocol.encode(command.as_bytes(), &mut Vec::new()).map_err(Failure::Usage)?;
     }
     Ok(())
-}
-
-/// Passes on what the server says, until it ends or nobody listens.
-fn listen(mut server: TcpStream, events: &SyncSender<Event>) {
-    let mut piece = vec![0; PIECE_LEN];
-    loop {
-        let event = match server.read(&mut piece) {
-            Ok(0) => Event::Ended(None),
-            Ok(len) => Event::Received(piece.get(..len).unwrap_or_default().to_vec()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => Event::Ended(Some(error)),
-        };
-        let is_last = matches!(event, Event::Ended(_));
-        if events.send(event).is_err() || is_last {
-            return;
-        }
-    }
 }

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 use super::{Event, QUIET};
 use crate::client::dialogue::{Due, Extent, Found, Inbox};
 use crate::client::failure::{Failure, Verdict, reason};
+use crate::client::listener::{Heard, next};
 use crate::client::output::Output;
 use crate::client::target::Target;
 
@@ -78,8 +79,8 @@ impl<'a> Session<'a> {
                 Ok(Event::Asked(due, count)) => self.due.push_back((due, count)),
                 Ok(Event::AllAsked) => self.all_asked = true,
                 Ok(Event::Spoiled(text)) => (self.all_asked, self.spoiled) = (true, Some(text)),
-                Ok(Event::Received(piece)) => self.inbox.append(&piece),
-                Ok(Event::Ended(error)) => return self.end(error.as_ref(), events),
+                Ok(Event::Heard(Heard::Received(piece))) => self.inbox.append(&piece),
+                Ok(Event::Heard(Heard::Ended(error))) => return self.end(error.as_ref(), events),
                 // With answers due, it is they that are late.
                 Ok(Event::Stalled) if !was_idle => {}
                 Ok(Event::Stalled) => return Err(self.broken("the server takes no more; look at its log")),
@@ -155,11 +156,11 @@ impl<'a> Session<'a> {
             1 => "with one answer missing".into(),
             _ => format!("with {missing} answers missing"),
         };
-        match (self.last_was_error, error) {
-            // The server has said why, on stdout.
-            (true, None) => Ok(Verdict::Refused),
-            _ => Err(self.broken(&format!("{happened} {when}; look at the server's log"))),
+        // The server has said why, on stdout; a reset behind it only means that it did not read all we sent.
+        if self.last_was_error {
+            return Ok(Verdict::Refused);
         }
+        Err(self.broken(&format!("{happened} {when}; look at the server's log")))
     }
 
     /// A server may close after its last answer before our own end of the script is known here.
@@ -170,7 +171,7 @@ impl<'a> Session<'a> {
                 Ok(Event::Asked(due, count)) => self.due.push_back((due, count)),
                 Ok(Event::AllAsked) => self.all_asked = true,
                 Ok(Event::Spoiled(text)) => (self.all_asked, self.spoiled) = (true, Some(text)),
-                Ok(Event::Received(_) | Event::Ended(_) | Event::Stalled) => {}
+                Ok(Event::Heard(_) | Event::Stalled) => {}
                 Err(_) => return,
             }
         }
@@ -209,14 +210,5 @@ impl<'a> Session<'a> {
 
     fn broken(&self, what: &str) -> Failure {
         Failure::Broken(format!("{}: {what}", self.target))
-    }
-}
-
-/// The next event; an error when there is none until then.
-fn next(events: &Receiver<Event>, until: Option<Instant>) -> Result<Event, RecvTimeoutError> {
-    match until {
-        // What has already come counts, however late it is looked at.
-        Some(until) => events.recv_timeout(until.saturating_duration_since(Instant::now())),
-        None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
     }
 }

@@ -1,0 +1,221 @@
+//! Servers that are not there, break, stall or talk rubbish: the exit code and the one line for each.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::originals;
+use crate::runs::{client, finish_child, free_port, hold, run, run_script, serve, serve_on, serve_once_asked};
+
+fn commands(protocol: &str, port: u16, timeout: &str, commands: &[&str]) -> crate::runs::Run {
+    let url = format!("{protocol}://127.0.0.1:{port}");
+    let flags = commands.iter().flat_map(|command| ["-e", command]);
+    run(&[&url, "--timeout", timeout].into_iter().chain(flags).collect::<Vec<_>>())
+}
+
+#[test]
+fn nobody_listens() {
+    let port = free_port();
+    for mode in [&["-e", "TIME"][..], &["demo"], &["test"], &["shell"]] {
+        let url = format!("text://127.0.0.1:{port}");
+        run(&[&[&url[..]], mode].concat())
+            .ended_with(3)
+            .saying(&format!("cannot connect to text://127.0.0.1:{port}: connection refused; start tinytcp-server"));
+    }
+}
+
+#[test]
+fn nobody_knows_the_host() {
+    run(&["text://no-such-host.invalid", "-e", "TIME"]).ended_with(3).saying("unknown host");
+}
+
+#[test]
+fn nobody_accepts_in_time() {
+    // A queue of one that is full makes the kernel drop what comes next, as a firewall would.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().expect("valid").into()).expect("a free port");
+    socket.listen(0).expect("listening");
+    let address = socket.local_addr().expect("bound").as_socket().expect("an internet address");
+    let mut queued = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+        queued.push(stream);
+        assert!(queued.len() < 100, "the queue never fills");
+    }
+    commands("text", address.port(), "300ms", &["TIME"]).ended_with(3).saying("timed out");
+}
+
+#[test]
+fn a_server_that_starts_late_is_waited_for() {
+    let port = free_port();
+    let url = format!("text://127.0.0.1:{port}");
+    let child = client(&[&url, "--wait", "20s", "-e", "ECHO late"]).spawn().expect("the client starts");
+    thread::sleep(Duration::from_millis(300));
+    let listener = TcpListener::bind(("127.0.0.1", port)).expect("still free");
+    serve_on(listener, |mut stream| {
+        let _ = stream.write_all(b"WELCOME\n");
+        let _ = stream.read(&mut [0; 1024]);
+        let _ = stream.write_all(b"ECHO late\n");
+        hold(stream);
+    });
+    finish_child(child).ended_with(0).printing("ECHO late\n");
+}
+
+#[test]
+fn waiting_for_a_server_ends() {
+    let url = format!("text://127.0.0.1:{}", free_port());
+    let run = run(&[&url, "--wait", "300ms", "-e", "TIME"]);
+    run.ended_with(3).saying("connection refused");
+    assert!(run.elapsed >= Duration::from_millis(300), "{run:?}");
+}
+
+#[test]
+fn every_address_of_a_name_is_tried() {
+    // `localhost` is often `::1` first, and this server listens on the other one only.
+    let url = format!("text://localhost:{}", originals::text());
+    run(&[&url, "-e", "ECHO found"]).ended_with(0).printing("ECHO found\n");
+}
+
+#[test]
+fn it_closes_at_once() {
+    let port = serve(drop);
+    for mode in [&["-e", "TIME"][..], &["demo"]] {
+        let url = format!("text://127.0.0.1:{port}");
+        // Depending on who is quicker it is an end or a reset, and the line says which.
+        run(&[&[&url[..]], mode].concat()).ended_with(4);
+    }
+}
+
+#[test]
+fn it_closes_with_answers_missing() {
+    let port = serve_then_close(b"WELCOME\nECHO a\n");
+    commands("text", port, "5s", &["ECHO a", "ECHO b", "ECHO c"])
+        .ended_with(4)
+        .saying("the server closed the connection with 2 answers missing")
+        .printing("ECHO a\n");
+}
+
+#[test]
+fn it_closes_inside_an_answer() {
+    for (protocol, answer) in [
+        ("text", &b"WELCOME\nECHO"[..]),
+        ("binary", b"\x01\0\0\0\x05hal"),
+        ("binary", b"\x01\0"),
+        ("echo", b"Server rec"),
+        ("chat", b"ACK: Received 'echo"),
+    ] {
+        commands(protocol, serve_then_close(answer), "5s", &["echo a"]).ended_with(4).saying("inside an answer");
+    }
+}
+
+#[test]
+fn it_resets_the_connection() {
+    let port = serve(|mut stream| {
+        let _ = stream.write_all(b"WELCOME\n");
+        let _ = stream.read(&mut [0; 1024]);
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("a socket");
+    });
+    commands("text", port, "5s", &["TIME"]).ended_with(4).saying("connection reset with one answer missing");
+}
+
+#[test]
+fn it_never_answers() {
+    let port = serve(hold);
+    for (protocol, what) in
+        [("text", "no banner"), ("binary", "no answer"), ("echo", "no answer"), ("chat", "no answer")]
+    {
+        let run = commands(protocol, port, "300ms", &["echo a"]);
+        run.ended_with(4).saying(&format!("{what} within 300ms; does the server speak {protocol}?"));
+        assert!(run.elapsed >= Duration::from_millis(300), "{run:?}");
+    }
+    run(&[&format!("binary://127.0.0.1:{port}"), "demo", "--timeout", "300ms"]).ended_with(4).saying("no answer");
+}
+
+#[test]
+fn it_answers_a_byte_at_a_time_and_never_ends() {
+    for protocol in ["text", "echo"] {
+        let port = serve(|mut stream| {
+            while stream.write_all(b"x").is_ok() {
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        commands(protocol, port, "500ms", &["a"]).ended_with(4).saying("within 500ms");
+    }
+}
+
+#[test]
+fn it_takes_nothing() {
+    // Blank lines get no answer that could be late, so it is the sending that must be bounded.
+    let port = serve(|mut stream| {
+        let _ = stream.write_all(b"WELCOME\n");
+        thread::sleep(Duration::from_secs(60));
+    });
+    let script = vec![b'\n'; 32 << 20];
+    run_script(&[&format!("text://127.0.0.1:{port}"), "--timeout", "500ms"], &script)
+        .ended_with(4)
+        .saying("the server takes no more");
+}
+
+#[test]
+fn its_line_never_ends() {
+    let port = serve(|mut stream| while stream.write_all(&[b'x'; 64 << 10]).is_ok() {});
+    commands("text", port, "20s", &["TIME"]).ended_with(4).saying("longer than 64 MiB");
+}
+
+#[test]
+fn its_frame_is_of_no_known_kind() {
+    commands("binary", serve_once_asked(b"\x02\0\0\0\x01a"), "5s", &["echo a"]).ended_with(4).saying("has the code 2");
+    let text = originals::text();
+    commands("binary", text, "5s", &["echo a"]).ended_with(4).saying("does the server speak binary?");
+}
+
+#[test]
+fn its_frame_claims_more_than_anybody_would_take() {
+    let run = commands("binary", serve_once_asked(b"\x01\xff\xff\xff\xff"), "5s", &["echo a"]);
+    run.ended_with(4).saying("claims 4294967295 bytes");
+    assert!(run.elapsed < Duration::from_secs(4), "refused by the header: {run:?}");
+}
+
+#[test]
+fn a_refused_demo_ends_with_what_the_server_said() {
+    let busy = serve(|mut stream| drop(stream.write_all(b"ERROR SERVER_BUSY\n")));
+    let run = run(&["127.0.0.1", &busy.to_string(), "demo"]);
+    run.ended_with(1).printing(&format!("CONNECT to 127.0.0.1:{busy}\n<- ERROR SERVER_BUSY\n"));
+}
+
+#[test]
+fn a_full_stdout_is_said() {
+    if let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") {
+        let mut command = client(&[&format!("text://127.0.0.1:{}", originals::text()), "-e", "TIME"]);
+        command.stdout(full);
+        crate::runs::finish(command).ended_with(4).saying("cannot write to stdout");
+    }
+}
+
+#[test]
+fn a_timeout_does_not_count_the_time_before_there_is_a_question() {
+    let url = format!("text://127.0.0.1:{}", originals::text());
+    let mut child = client(&[&url, "--timeout", "1s"]).stdin(std::process::Stdio::piped()).spawn().expect("starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    thread::sleep(Duration::from_millis(1300));
+    stdin.write_all(b"ECHO late\n").expect("the client reads");
+    drop(stdin);
+    finish_child(child).ended_with(0).printing("ECHO late\n");
+}
+
+/// Says `answer` when asked, then closes in good order: nothing of what was asked is left unread.
+fn serve_then_close(answer: &'static [u8]) -> u16 {
+    serve(move |mut stream| {
+        let (banner, answer) = match answer.strip_prefix(b"WELCOME\n") {
+            Some(rest) => (&b"WELCOME\n"[..], rest),
+            None => (&b""[..], answer),
+        };
+        let _ = stream.write_all(banner);
+        let _ = stream.read(&mut [0; 1024]);
+        let _ = stream.write_all(answer);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        hold(stream);
+    })
+}

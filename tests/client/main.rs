@@ -1,0 +1,12 @@
+//! The client program from outside: its arguments, its output and its exit codes, against servers of every kind.
+#![cfg(feature = "client")]
+
+mod arguments;
+mod conformance;
+mod demo;
+mod failures;
+mod originals;
+mod our_server;
+mod runs;
+mod scripts;
+mod shell;
