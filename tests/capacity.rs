@@ -73,7 +73,7 @@ fn many_peers_over_the_limit_at_once_are_all_told() {
     let server = Server::start(&["--max-connections", "10"]);
     let peers = fill(&server, 10);
     server.freeze();
-    let mut refused: Vec<_> = PROTOCOLS.iter().cycle().take(200).map(|name| (name, server.connect(name))).collect();
+    let mut refused: Vec<_> = PROTOCOLS.iter().cycle().take(800).map(|name| (name, server.connect(name))).collect();
     for (protocol, peer) in &mut refused {
         peer.send(eager(protocol));
     }

@@ -142,6 +142,30 @@ fn the_memory_limit_is_over_all_connections_together() {
 }
 
 #[test]
+fn small_pieces_of_many_peers_are_within_the_limit_too() {
+    const PEERS: usize = 200;
+    let server = tight();
+    let before = server.process().resident_bytes();
+    let mut peers: Vec<Peer> = (0..PEERS).map(|_| server.text()).collect();
+    for peer in &mut peers {
+        peer.send([b"ECHO ", [b'x'; 50 * KIB].as_slice()].concat());
+    }
+    // A round trip behind them all: by then each piece has been read.
+    let mut last = server.text();
+    last.send("ECHO last\n");
+    last.expect("ECHO last\n");
+    let grown = server.process().resident_bytes().saturating_sub(before);
+    assert!(grown < 4 * MIB, "with a limit of 1 MiB, pieces of 50 KiB of {PEERS} peers cost {grown} bytes");
+    let mut refused = 0;
+    for peer in &mut peers {
+        peer.send("\nECHO next\n");
+        refused += usize::from(peer.read_line() == "ERROR SERVER_BUSY\n");
+        peer.expect("ECHO next\n");
+    }
+    assert!((PEERS - 20..PEERS).contains(&refused), "{refused} of {PEERS} refused: twenty fit at most, and some do");
+}
+
+#[test]
 fn nobody_else_notices_a_peer_over_the_memory_limit() {
     let server = tight();
     let mut others: Vec<Peer> = (0..10).map(|_| server.text()).collect();

@@ -100,6 +100,24 @@ fn everything_that_had_arrived_is_answered() {
 }
 
 #[test]
+fn everybody_is_answered_though_there_are_more_than_one_look_shows() {
+    const PEERS: usize = 3000;
+    rlimit::increase_nofile_limit(20_000).expect("descriptors for our own ends");
+    let mut server = Server::start(&["--activity-log", "1"]);
+    let mut peers: Vec<Peer> = (0..PEERS).map(|_| server.text()).collect();
+    server.freeze();
+    peers.iter_mut().for_each(|peer| peer.send("ECHO me too\n"));
+    server.process().signal("TERM");
+    server.thaw();
+    for peer in &mut peers {
+        peer.expect("ECHO me too\nBYE\n");
+        peer.expect_eof();
+    }
+    drop(peers);
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+}
+
+#[test]
 fn under_load_no_answer_is_cut_in_half() {
     const PEERS: usize = 20;
     const DEPTH: usize = 50;
