@@ -20,7 +20,10 @@ const CLASS_COUNT: usize = (LARGEST_LEN / SMALLEST_LEN).ilog2() as usize + 1;
 
 /// How many free bytes are kept for the next loan. It is a constant of the process, not of its connections: after a
 /// burst that used much more, the rest has gone back to the allocator.
-const KEPT_BYTES_MAX: usize = 8 * BLOCK_LEN;
+///
+/// A message that grows to the largest block has had one of every size, which together are less than two of the largest,
+/// and its answer may need another of the largest. With less, each such message would cost an allocation.
+const KEPT_BYTES_MAX: usize = 3 * LARGEST_LEN;
 
 /// What connections may hold less than the memory limit, so that the blocks with which one of them works during its
 /// turn can always be lent: two working blocks, and as much again for the answer that overflows one.

@@ -124,8 +124,11 @@ impl Session for BinarySession {
                 (Verdict::Run(_), Err(missing)) => break Step::Incomplete { missing: Some(missing) },
                 _ if context.output.is_full() => break Step::Paused,
                 (Verdict::Run(command), Ok(payload)) => {
-                    run(command, payload, context);
+                    let next = run(command, payload, context);
                     rest = rest.get(HEADER_LEN + payload.len()..).unwrap_or_default();
+                    if next == Next::Close {
+                        break Step::Close(CloseReason::Quit);
+                    }
                 }
                 (Verdict::Refuse(token), _) => rest = self.refuse_frame(token, header, rest, context),
             }
@@ -193,31 +196,286 @@ impl BinarySession {
     }
 }
 
-fn run(command: &Command<u8>, payload: &[u8], context: &mut Context<'_>) {
+/// Runs one frame; a command that closes does so behind its answer.
+fn run(command: &Command<u8>, payload: &[u8], context: &mut Context<'_>) -> Next {
     context.received(command.usage, payload);
     if !context.output.has_room_for(payload.len() + ANSWER_OVERHEAD_BYTES) {
-        return append_error(&mut context.output, SERVER_BUSY);
+        append_error(&mut context.output, SERVER_BUSY);
+        return Next::Continue;
     }
     let mark = context.output.len();
     context.output.append(&Header { code: ECHO, payload_len: 0 }.encode());
     let mut call = Call { argument: payload, output: &mut context.output, clock: context.clock, usages: "" };
     let outcome = (command.run)(&mut call);
     let answer_len = context.output.len() - mark - HEADER_LEN;
-    match (outcome, u32::try_from(answer_len)) {
-        (Ok(_), Ok(payload_len)) => context.output.overwrite(mark, &Header { code: ECHO, payload_len }.encode()),
-        (Err(token), _) => {
-            context.output.truncate(mark);
-            append_error(&mut context.output, token);
+    let token = match (outcome, u32::try_from(answer_len)) {
+        (Ok(next), Ok(payload_len)) => {
+            context.output.overwrite(mark, &Header { code: ECHO, payload_len }.encode());
+            return next;
         }
-        (Ok(_), Err(_)) => {
-            context.output.truncate(mark);
-            append_error(&mut context.output, FRAME_TOO_LARGE);
-        }
-    }
+        (Err(token), _) => token,
+        (Ok(_), Err(_)) => FRAME_TOO_LARGE,
+    };
+    context.output.truncate(mark);
+    append_error(&mut context.output, token);
+    Next::Continue
 }
 
 fn append_error(output: &mut Output<'_>, token: &'static str) {
     // Tokens are a few bytes long.
     output.append(&Header { code: ERROR, payload_len: token.len() as u32 }.encode());
     output.append(token.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rehearsal::{Outcome, Rehearsal, assert_answers, assert_last_answers, outcomes, small_limits};
+    use super::*;
+    use crate::base::limits::HIGH_WATER_BYTES;
+    use proptest::prelude::*;
+
+    fn frame(code: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
+        let payload = payload.as_ref();
+        let payload_len = u32::try_from(payload.len()).expect("short");
+        [&Header { code, payload_len }.encode()[..], payload].concat()
+    }
+
+    fn answers(input: impl AsRef<[u8]>, answers: impl AsRef<[u8]>) {
+        assert_answers(&Binary::new(), &small_limits(), input.as_ref(), answers.as_ref());
+    }
+
+    #[test]
+    fn the_server_says_nothing_on_accept() {
+        assert_eq!(Rehearsal::new(&Binary::new(), &small_limits()).greet().answers(), b"");
+    }
+
+    #[test]
+    fn echo_hands_back_any_bytes() {
+        answers([1, 0, 0, 0, 2, b'h', b'i'], [1, 0, 0, 0, 2, b'h', b'i']);
+        answers([1, 0, 0, 0, 3, 0xc3, 0x28, b'\n'], [1, 0, 0, 0, 3, 0xc3, 0x28, b'\n']);
+    }
+
+    #[test]
+    fn reverse_turns_scalar_values_around_and_answers_as_echo() {
+        answers([2, 0, 0, 0, 3, b'a', b'b', b'c'], [1, 0, 0, 0, 3, b'c', b'b', b'a']);
+        answers(frame(REVERSE, "a\u{e9}\u{20ac}\u{1f600}"), frame(ECHO, "\u{1f600}\u{20ac}\u{e9}a"));
+    }
+
+    #[test]
+    fn a_long_text_of_wide_scalar_values_is_reversed_in_whole() {
+        let text: String = (0..3000).flat_map(|_| ['a', '\u{20ac}', '\u{1f600}']).collect();
+        let mut rehearsal = Rehearsal::new(&Binary::new(), &Limits::default());
+        let reversed: String = text.chars().rev().collect();
+        assert!(rehearsal.feed(&frame(REVERSE, text)).answers() == frame(ECHO, reversed));
+    }
+
+    #[test]
+    fn an_empty_text_is_answered_with_an_empty_frame() {
+        answers([1, 0, 0, 0, 0], [1, 0, 0, 0, 0]);
+        answers([2, 0, 0, 0, 0], [1, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn reverse_of_bytes_that_are_not_utf8_is_an_error_and_the_session_goes_on() {
+        let input = [frame(REVERSE, b"a\xc3\x28"), frame(ECHO, "x")].concat();
+        answers(input, [frame(ERROR, "INVALID_UTF8"), frame(ECHO, "x")].concat());
+        answers(frame(REVERSE, b"\xed\xa0\x80"), frame(ERROR, "INVALID_UTF8"));
+    }
+
+    #[test]
+    fn quit_closes_without_an_answer_and_its_payload_is_ignored() {
+        for payload in [&b""[..], b"now", &[1, 0, 0, 0, 0], &[b'x'; 50]] {
+            let input = [frame(ECHO, "x"), frame(QUIT, payload), frame(ECHO, "y")].concat();
+            assert_last_answers(&Binary::new(), &small_limits(), &input, &frame(ECHO, "x"), CloseReason::Quit);
+        }
+        let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
+        rehearsal.feed(&[3, 255, 255, 255, 255]);
+        assert_eq!(rehearsal.step, Step::Close(CloseReason::Quit), "whatever its header claims");
+        assert_eq!(rehearsal.messages, 1);
+    }
+
+    #[test]
+    fn an_unknown_code_is_an_error_and_its_payload_is_skipped() {
+        for code in [0, 4, 9, 254, ERROR] {
+            let input = [frame(code, frame(ECHO, "inside")), frame(ECHO, "x")].concat();
+            answers(input, [frame(ERROR, "UNKNOWN_COMMAND"), frame(ECHO, "x")].concat());
+            answers([code, 0, 0, 0, 0], frame(ERROR, "UNKNOWN_COMMAND"));
+        }
+    }
+
+    #[test]
+    fn a_payload_up_to_the_limit_is_taken_and_one_byte_more_is_not() {
+        for len in [39, 40] {
+            answers(frame(ECHO, vec![b'x'; len]), frame(ECHO, vec![b'x'; len]));
+        }
+        answers(frame(ECHO, [b'x'; 41]), frame(ERROR, "FRAME_TOO_LARGE"));
+        answers(
+            [frame(REVERSE, [b'x'; 99]), frame(ECHO, "x")].concat(),
+            [frame(ERROR, "FRAME_TOO_LARGE"), frame(ECHO, "x")].concat(),
+        );
+    }
+
+    #[test]
+    fn the_largest_claim_is_refused_at_once_and_nothing_of_it_is_kept() {
+        let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
+        rehearsal.feed(&[1, 255, 255, 255, 255]);
+        assert_eq!(rehearsal.answers(), frame(ERROR, "FRAME_TOO_LARGE"));
+        rehearsal.feed(&[b'x'; 1000]);
+        assert_eq!(rehearsal.outcome(), Outcome { answers: vec![], closed: None });
+        assert_eq!((rehearsal.input.len(), rehearsal.messages), (0, 1));
+    }
+
+    #[test]
+    fn half_a_frame_is_not_run() {
+        let whole = frame(ECHO, "hello");
+        for len in 1..whole.len() {
+            let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
+            assert_eq!(rehearsal.feed(&whole[..len]).fall_quiet().answers(), b"");
+        }
+    }
+
+    #[test]
+    fn an_incomplete_frame_says_what_it_misses_even_while_the_output_is_full() {
+        let whole = frame(ECHO, "hello");
+        for (len, missing) in [(1, 4), (4, 1), (5, 5), (6, 4), (9, 1)] {
+            for waiting_len in [0, HIGH_WATER_BYTES, 2 * HIGH_WATER_BYTES] {
+                let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
+                rehearsal.input = whole[..len].to_vec();
+                rehearsal.advance(waiting_len);
+                assert_eq!(rehearsal.step, Step::Incomplete { missing: Some(missing) }, "{len} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn quit_needs_no_room_in_the_output() {
+        let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
+        rehearsal.input = frame(QUIT, "");
+        rehearsal.advance(HIGH_WATER_BYTES);
+        assert_eq!(rehearsal.step, Step::Close(CloseReason::Quit));
+    }
+
+    #[test]
+    fn a_frame_without_a_place_in_memory_is_refused_and_the_rest_of_it_dropped() {
+        let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
+        let refused = frame(ECHO, "hello");
+        assert_eq!(rehearsal.feed(&refused[..7]).refuse().answers(), frame(ERROR, "SERVER_BUSY"));
+        assert!(rehearsal.input.is_empty());
+        let rest = [&refused[7..], &frame(ECHO, "x")].concat();
+        assert_eq!(rehearsal.feed(&rest).answers(), frame(ECHO, "x"));
+    }
+
+    #[test]
+    fn half_a_header_is_kept_though_memory_is_short_because_nobody_knows_what_it_is_of() {
+        let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
+        assert_eq!(rehearsal.feed(&[1, 0, 0]).refuse().answers(), b"");
+        assert_eq!(rehearsal.feed(&[0, 1, b'x']).answers(), frame(ECHO, "x"));
+    }
+
+    #[test]
+    fn an_answer_without_a_place_in_memory_is_refused_in_its_turn() {
+        let limits = Limits { memory_bytes_max: 0, ..Limits::default() };
+        let mut rehearsal = Rehearsal::new(&Binary::new(), &limits);
+        let input = [frame(ECHO, vec![b'x'; 1 << 17]), frame(ECHO, "x")].concat();
+        assert_eq!(rehearsal.feed(&input).answers(), [frame(ERROR, "SERVER_BUSY"), frame(ECHO, "x")].concat());
+    }
+
+    #[test]
+    fn the_server_ends_a_conversation_with_an_error_frame_and_a_shutdown_in_silence() {
+        let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
+        for (notice, answer) in [
+            (Notice::ServerBusy, frame(ERROR, "SERVER_BUSY")),
+            (Notice::IdleTimeout, frame(ERROR, "IDLE_TIMEOUT")),
+            (Notice::MessageTimeout, frame(ERROR, "MESSAGE_TIMEOUT")),
+            (Notice::Shutdown, vec![]),
+        ] {
+            assert_eq!(rehearsal.say(notice).answers(), answer, "{notice:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_from_outside_is_run_under_its_code() {
+        let binary = Binary::with_commands([Command::new(7, "COUNT", |call: &mut Call<'_, '_>| {
+            call.output.append(b"half an answer");
+            if call.argument.is_empty() {
+                return Err("NOTHING_TO_COUNT");
+            }
+            Ok(Next::Continue)
+        })]);
+        let input = [frame(7, "x"), frame(7, "")].concat();
+        let expected = [frame(ECHO, "half an answer"), frame(ERROR, "NOTHING_TO_COUNT")].concat();
+        assert_answers(&binary, &small_limits(), &input, &expected);
+    }
+
+    #[test]
+    fn a_command_from_outside_can_end_the_conversation_behind_its_answer() {
+        let binary = Binary::with_commands([Command::new(7, "LEAVE", |call: &mut Call<'_, '_>| {
+            call.output.append(b"goodbye");
+            Ok(Next::Close)
+        })]);
+        let input = [frame(7, "x"), frame(ECHO, "never")].concat();
+        assert_last_answers(&binary, &small_limits(), &input, &frame(ECHO, "goodbye"), CloseReason::Quit);
+    }
+
+    #[test]
+    #[should_panic(expected = "a command's code is taken")]
+    fn a_command_under_the_code_of_quit_is_a_mistake_of_the_program() {
+        let _ = Binary::with_commands([Command::new(QUIT, "", |_: &mut Call<'_, '_>| Ok(Next::Continue))]);
+    }
+
+    /// The whole conversation, the slow and obvious way.
+    fn oracle(limits: &Limits, input: &[u8]) -> Outcome {
+        let (mut answers, mut input) = (Vec::new(), input.to_vec());
+        while input.len() >= HEADER_LEN {
+            let (code, payload_len) = (input[0], u32::from_be_bytes([input[1], input[2], input[3], input[4]]) as usize);
+            if code == QUIT {
+                return Outcome { answers, closed: Some(CloseReason::Quit) };
+            }
+            let refusal = match code {
+                _ if payload_len > limits.frame_bytes_max as usize => Some("FRAME_TOO_LARGE"),
+                ECHO | REVERSE => None,
+                _ => Some("UNKNOWN_COMMAND"),
+            };
+            if refusal.is_none() && input.len() < HEADER_LEN + payload_len {
+                break;
+            }
+            let behind = input.split_off((HEADER_LEN + payload_len).min(input.len()));
+            let payload = std::mem::replace(&mut input, behind).split_off(HEADER_LEN);
+            answers.extend(match (refusal, code, String::from_utf8(payload.clone())) {
+                (Some(token), ..) => frame(ERROR, token),
+                (_, ECHO, _) => frame(ECHO, payload),
+                (_, _, Ok(text)) => frame(ECHO, text.chars().rev().collect::<String>()),
+                (_, _, Err(_)) => frame(ERROR, "INVALID_UTF8"),
+            });
+        }
+        Outcome { answers, closed: None }
+    }
+
+    fn part() -> impl Strategy<Value = Vec<u8>> {
+        let payload = prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..8),
+            "\\PC{0,8}".prop_map(String::into_bytes),
+            (38usize..=42).prop_map(|len| vec![b'x'; len]),
+        ];
+        prop_oneof![
+            8 => (1u8..=2, payload.clone()).prop_map(|(code, payload)| frame(code, payload)),
+            2 => (any::<u8>(), payload).prop_map(|(code, payload)| frame(code, payload)),
+            1 => Just(frame(QUIT, "")),
+            1 => proptest::collection::vec(any::<u8>(), 0..8),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_cut_of_any_conversation_gives_what_the_oracle_gives(
+            parts in proptest::collection::vec(part(), 0..12),
+            cuts in proptest::collection::vec(any::<usize>(), 0..8),
+        ) {
+            let input = parts.concat();
+            let expected = oracle(&small_limits(), &input);
+            for outcome in outcomes(&Binary::new(), &small_limits(), &[input], &cuts) {
+                prop_assert_eq!(&outcome, &expected);
+            }
+        }
+    }
 }

@@ -18,3 +18,56 @@ fn answer(message: &[u8], output: &mut Output<'_>, _clock: &mut Clock) -> Next {
     output.append(message);
     Next::Continue
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::rehearsal::{Rehearsal, assert_answers, outcomes, small_limits, talk_bursts, talk_oracle};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn answers(input: &[u8], answers: &[u8]) {
+        assert_answers(&protocol(), &small_limits(), input, answers);
+    }
+
+    #[test]
+    fn a_message_comes_back_behind_the_prefix_and_ends_as_it_ended() {
+        answers(b"hello\n", b"Server received: hello\n");
+        answers(b"hello\r\n", b"Server received: hello\r\n");
+        let mut rehearsal = Rehearsal::new(&protocol(), &small_limits());
+        assert_eq!(rehearsal.feed(b"hello").fall_quiet().answers(), b"Server received: hello");
+    }
+
+    #[test]
+    fn any_bytes_come_back_as_they_are() {
+        answers(b" \0\xff\xf4 \xc3\x28 \r.\n", b"Server received:  \0\xff\xf4 \xc3\x28 \r.\n");
+    }
+
+    #[test]
+    fn an_empty_line_is_answered_with_the_prefix_alone() {
+        answers(b"\n", b"Server received: \n");
+    }
+
+    #[test]
+    fn a_line_over_the_limit_is_an_error_in_place_of_prefix_and_message() {
+        answers(&[&[b'x'; 41][..], b"\nhello\n"].concat(), b"ERROR LINE_TOO_LONG\nServer received: hello\n");
+    }
+
+    #[test]
+    fn no_word_ends_the_conversation() {
+        answers(b"exit\nQUIT\n", b"Server received: exit\nServer received: QUIT\n");
+    }
+
+    proptest! {
+        #[test]
+        fn any_cut_of_any_conversation_gives_what_the_oracle_gives(
+            bursts in talk_bursts(&["hello", "exit", "\u{20ac}"]),
+            cuts in proptest::collection::vec(any::<usize>(), 0..4),
+        ) {
+            let expected =
+                talk_oracle(&small_limits(), &bursts, |message| Some([b"Server received: ", message].concat()));
+            for outcome in outcomes(&protocol(), &small_limits(), &bursts, &cuts) {
+                prop_assert_eq!(&outcome, &expected);
+            }
+        }
+    }
+}

@@ -14,6 +14,8 @@ pub mod chat;
 pub mod command;
 pub mod echo;
 pub mod output;
+#[cfg(test)]
+mod rehearsal;
 pub mod talk;
 pub mod text;
 
@@ -203,3 +205,84 @@ pub static BUILT_IN: [BuiltIn; 4] = [
     BuiltIn { scheme: "echo", default_port: 8_888, build: || Arc::new(echo::protocol()) },
     BuiltIn { scheme: "chat", default_port: 9_999, build: || Arc::new(chat::protocol()) },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::rehearsal::{Rehearsal, small_limits};
+    use super::*;
+
+    #[test]
+    fn every_built_in_protocol_has_the_scheme_it_calls_itself_and_a_port() {
+        let named: Vec<_> = BUILT_IN.iter().map(|entry| (entry.scheme, entry.default_port)).collect();
+        assert_eq!(named, [("text", 40_000), ("binary", 65_432), ("echo", 8_888), ("chat", 9_999)]);
+        for entry in &BUILT_IN {
+            assert_eq!((entry.build)().name(), entry.scheme);
+        }
+    }
+
+    #[test]
+    fn only_the_framing_without_an_end_takes_a_piece_for_a_message() {
+        let by_quiet: Vec<_> = BUILT_IN
+            .iter()
+            .filter(|entry| (entry.build)().ends_messages_by_quiet())
+            .map(|entry| entry.scheme)
+            .collect();
+        assert_eq!(by_quiet, ["echo", "chat"]);
+    }
+
+    #[test]
+    fn the_end_of_input_runs_no_half_of_a_line_or_frame() {
+        let halves: [(&dyn Protocol, &[u8]); 2] = [(&text::Text::new(), b"TIME"), (&binary::Binary::new(), &[2, 0, 0])];
+        for (protocol, half) in halves {
+            let mut rehearsal = Rehearsal::new(protocol, &small_limits());
+            assert_eq!(rehearsal.feed(half).fall_quiet().answers(), b"");
+        }
+    }
+
+    #[test]
+    fn a_message_that_receives_more_bytes_has_not_ended_and_its_time_runs_on() {
+        // Halves of one message each, and whether the last of them ends it.
+        type Pieces = &'static [(&'static [u8], bool)];
+        let cases: [(&str, Pieces); 9] = [
+            ("text", &[(b"TI", false), (b"M", false), (b"E", false), (b"\n", true)]),
+            ("text", &[(b"TIME\nTI", true), (b"ME", false), (b"\r", false), (b"\n", true)]),
+            ("text", &[(b" \nTI", true), (b"ME", false)]),
+            ("text", &[(&[b'x'; 41], false), (b"more", false), (b"\nx", true), (b"x", false)]),
+            ("binary", &[(&[1, 0], false), (&[0, 0, 2, 7], false), (&[7, 1], true), (&[0], false)]),
+            ("binary", &[(&[9, 0, 0, 0, 3, 7], false), (&[7], false), (&[7, 1], true)]),
+            ("binary", &[(&[9, 0, 0, 0, 0, 1], true), (&[0], false)]),
+            ("echo", &[(b"he", false), (b"llo", false), (b"\nhe", true), (b"llo", false)]),
+            ("chat", &[(&[b'x'; 41], false), (b"more", false), (b"\n", true)]),
+        ];
+        for (scheme, pieces) in cases {
+            let entry = BUILT_IN.iter().find(|entry| entry.scheme == scheme).expect("built in");
+            let mut rehearsal = Rehearsal::new(&*(entry.build)(), &small_limits());
+            for (piece, ends) in pieces {
+                rehearsal.feed(piece);
+                assert_eq!(rehearsal.has_ended_a_message, *ends, "{scheme} at \"{}\"", piece.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
+    fn every_protocol_pauses_while_the_output_is_full_and_answers_everything_later() {
+        let frame: &[u8] = &[1, 0, 0, 0, 1, b'a'];
+        let cases: [(&str, &[u8], &[u8]); 4] = [
+            ("text", b"ECHO a\n", b"ECHO a\n"),
+            ("binary", frame, frame),
+            ("echo", b"a\n", b"Server received: a\n"),
+            ("chat", b"a\n", b"ACK: Received 'a'\n"),
+        ];
+        for (scheme, message, answer) in cases {
+            let entry = BUILT_IN.iter().find(|entry| entry.scheme == scheme).expect("built in");
+            let mut rehearsal = Rehearsal::new(&*(entry.build)(), &small_limits());
+            rehearsal.input = message.repeat(3);
+            rehearsal.advance(crate::base::limits::HIGH_WATER_BYTES);
+            assert_eq!((rehearsal.step, rehearsal.answers()), (Step::Paused, vec![]), "{scheme}");
+            rehearsal.advance(crate::base::limits::HIGH_WATER_BYTES - 1);
+            assert_eq!((rehearsal.step, rehearsal.answers()), (Step::Paused, answer.to_vec()), "{scheme}");
+            rehearsal.advance(0);
+            assert_eq!((rehearsal.step, rehearsal.answers()), (Step::Done, answer.repeat(2)), "{scheme}");
+        }
+    }
+}

@@ -83,3 +83,41 @@ impl io::Write for Output<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn it_is_full_from_the_high_water_mark_on() {
+        let (mut buffer, mut pool) = (Buffer::default(), Pool::new(1 << 30));
+        let mut output = Output::new(&mut buffer, &mut pool);
+        output.append(&[b'x'; HIGH_WATER_BYTES - 1]);
+        assert!(!output.is_full());
+        output.append(b"x");
+        assert!(output.is_full());
+    }
+
+    #[test]
+    fn an_answer_that_was_begun_is_taken_back_and_earlier_ones_stay() {
+        let (mut buffer, mut pool) = (Buffer::default(), Pool::new(1 << 30));
+        let mut output = Output::new(&mut buffer, &mut pool);
+        output.append(b"whole");
+        let mark = output.len();
+        output.append(b"begun");
+        output.truncate(mark);
+        write!(output, " {}", 2).expect("writing to an output never fails");
+        output.overwrite(0, b"W");
+        assert_eq!(buffer.bytes(), b"Whole 2");
+    }
+
+    #[test]
+    fn a_small_answer_always_has_room_and_a_large_one_only_under_the_memory_limit() {
+        let (mut buffer, mut pool) = (Buffer::default(), Pool::new(0));
+        let output = Output::new(&mut buffer, &mut pool);
+        assert!(output.has_room_for(BLOCK_LEN));
+        assert!(!output.has_room_for(BLOCK_LEN + 1));
+        assert!(!output.has_room_for(usize::MAX));
+    }
+}

@@ -128,3 +128,115 @@ fn append_error(output: &mut Output<'_>, token: &str, ending: Ending) {
     output.append(token.as_bytes());
     output.append(ending.bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::rehearsal::{Rehearsal, assert_answers, assert_last_answers, small_limits};
+    use super::*;
+
+    /// Answers with the message in brackets, and leaves at `bye`.
+    fn bracketing() -> Talk {
+        Talk::new("bracketing", |message, output, _| {
+            if message == b"bye" {
+                return Next::Close;
+            }
+            output.append(b"[");
+            output.append(message);
+            output.append(b"]");
+            Next::Continue
+        })
+    }
+
+    fn answers(input: impl AsRef<[u8]>, answers: impl AsRef<[u8]>) {
+        assert_answers(&bracketing(), &small_limits(), input.as_ref(), answers.as_ref());
+    }
+
+    /// What is answered to each of `bursts`, after which the peer falls quiet.
+    fn answers_to_bursts<const N: usize>(bursts: [&[u8]; N]) -> [String; N] {
+        let mut rehearsal = Rehearsal::new(&bracketing(), &small_limits());
+        bursts.map(|burst| rehearsal.feed(burst).fall_quiet().answers().escape_ascii().to_string())
+    }
+
+    #[test]
+    fn an_answer_ends_as_its_message_ended() {
+        answers("a\nb\r\n", "[a]\n[b]\r\n");
+        assert_eq!(answers_to_bursts([b"c"]), ["[c]"]);
+    }
+
+    #[test]
+    fn an_empty_line_is_a_message_and_falling_quiet_is_none() {
+        answers("\n\r\n", "[]\n[]\r\n");
+        assert_eq!(answers_to_bursts([b"a\n", b"", b"b"]), [r"[a]\n", "", "[b]"]);
+    }
+
+    #[test]
+    fn a_piece_is_a_message_only_once_the_peer_falls_quiet() {
+        let mut rehearsal = Rehearsal::new(&bracketing(), &small_limits());
+        assert_eq!(rehearsal.feed(b"he").feed(b"llo").answers(), b"");
+        assert_eq!(rehearsal.step, Step::Incomplete { missing: None });
+        assert_eq!(rehearsal.fall_quiet().answers(), b"[hello]");
+    }
+
+    #[test]
+    fn what_comes_after_the_quiet_is_another_message() {
+        assert_eq!(
+            answers_to_bursts([b"a", b"\n", b"b\nc", b"\r", b"d\r\n"]),
+            ["[a]", r"[]\n", r"[b]\n[c]", r"[\r]", r"[d]\r\n"]
+        );
+    }
+
+    #[test]
+    fn a_message_over_the_limit_is_refused_where_it_ends_and_as_it_ends() {
+        let long = "x".repeat(41);
+        answers(format!("{long}\na\n"), "ERROR LINE_TOO_LONG\n[a]\n");
+        answers(format!("{long}\r\n"), "ERROR LINE_TOO_LONG\r\n");
+        assert_eq!(answers_to_bursts([long.as_bytes(), b"a"]), ["ERROR LINE_TOO_LONG", "[a]"]);
+        assert_eq!(answers_to_bursts([[long.as_bytes(), b"\r"].concat().as_slice()]), ["ERROR LINE_TOO_LONG"]);
+    }
+
+    #[test]
+    fn a_message_at_the_limit_is_taken() {
+        for len in [39, 40] {
+            let text = "x".repeat(len);
+            answers(format!("{text}\r\n"), format!("[{text}]\r\n"));
+            assert_eq!(answers_to_bursts([text.as_bytes()]), [format!("[{text}]")]);
+        }
+    }
+
+    #[test]
+    fn the_message_that_closes_has_no_answer_and_nothing_behind_it_is_run() {
+        assert_last_answers(&bracketing(), &small_limits(), b"a\nbye\nb\n", b"[a]\n", CloseReason::Quit);
+        assert_eq!(answers_to_bursts([b"a", b"bye", b"b"]), ["[a]", "", ""]);
+    }
+
+    #[test]
+    fn a_message_without_a_place_in_memory_is_refused_where_it_ends() {
+        let mut rehearsal = Rehearsal::new(&bracketing(), &small_limits());
+        assert_eq!(rehearsal.feed(b"aaa").refuse().feed(b"aaa").answers(), b"");
+        assert_eq!(rehearsal.feed(b"a\r\nb\n").answers(), b"ERROR SERVER_BUSY\r\n[b]\n");
+        assert_eq!(rehearsal.feed(b"aaa").refuse().fall_quiet().answers(), b"ERROR SERVER_BUSY");
+        assert_eq!(rehearsal.feed(b"b").fall_quiet().answers(), b"[b]");
+    }
+
+    #[test]
+    fn an_answer_without_a_place_in_memory_is_refused_in_its_turn() {
+        let limits = Limits { line_bytes_max: 1 << 20, memory_bytes_max: 0, ..Limits::default() };
+        let mut rehearsal = Rehearsal::new(&bracketing(), &limits);
+        let line = "x".repeat(1 << 17);
+        assert_eq!(rehearsal.feed(format!("{line}\r\na\n").as_bytes()).answers(), b"ERROR SERVER_BUSY\r\n[a]\n");
+        assert_eq!(rehearsal.feed(line.as_bytes()).fall_quiet().answers(), b"ERROR SERVER_BUSY");
+    }
+
+    #[test]
+    fn the_server_ends_a_conversation_in_a_line_and_a_shutdown_in_silence() {
+        let mut rehearsal = Rehearsal::new(&bracketing(), &small_limits());
+        for (notice, line) in [
+            (Notice::ServerBusy, "ERROR SERVER_BUSY\n"),
+            (Notice::IdleTimeout, "ERROR IDLE_TIMEOUT\n"),
+            (Notice::MessageTimeout, "ERROR MESSAGE_TIMEOUT\n"),
+            (Notice::Shutdown, ""),
+        ] {
+            assert_eq!(rehearsal.say(notice).answers(), line.as_bytes(), "{notice:?}");
+        }
+    }
+}

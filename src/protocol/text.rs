@@ -30,8 +30,36 @@ pub struct Text {
 
 #[derive(Debug)]
 struct Commands {
-    entries: Vec<Command<&'static str>>,
+    entries: Vec<Entry>,
     usages: String,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Its key, folded.
+    word: Option<u64>,
+    command: Command<&'static str>,
+}
+
+impl Commands {
+    /// The first command called `word`, in any case of letters.
+    #[inline]
+    fn find(&self, word: &[u8]) -> Option<&Command<&'static str>> {
+        let folded = fold(word);
+        let is_called = |entry: &&Entry| match folded {
+            Some(_) => entry.word == folded,
+            None => entry.command.key.as_bytes().eq_ignore_ascii_case(word),
+        };
+        self.entries.iter().find(is_called).map(|entry| &entry.command)
+    }
+}
+
+/// A word of up to seven bytes as a number, in upper case and behind a 1 that tells lengths apart: finding a command is
+/// a comparison of numbers then, which makes a pipelined `ECHO` a fifth cheaper than comparing byte by byte.
+#[inline]
+fn fold(word: &[u8]) -> Option<u64> {
+    let append = |folded, byte: &u8| folded << 8 | u64::from(byte.to_ascii_uppercase());
+    (word.len() <= 7).then(|| word.iter().fold(1, append))
 }
 
 impl Text {
@@ -48,16 +76,18 @@ impl Text {
     /// If a key is longer than [`WORD_BYTES_MAX`].
     #[must_use]
     pub fn with_commands(more: impl IntoIterator<Item = Command<&'static str>>) -> Self {
-        let mut entries = vec![
+        let mut commands = vec![
             Command::new("TIME", "TIME", time),
             Command::new("ECHO", "ECHO <TEXT>", echo),
             Command::new("HELP", "HELP", help),
             Command::new("QUIT", "QUIT", quit),
         ];
-        entries.extend(more);
-        assert!(entries.iter().all(|entry| entry.key.len() <= WORD_BYTES_MAX), "a command's name is too long");
-        let usages: Vec<_> = entries.iter().map(|entry| entry.usage).collect();
+        commands.extend(more);
+        assert!(commands.iter().all(|command| command.key.len() <= WORD_BYTES_MAX), "a command's name is too long");
+        let usages: Vec<_> = commands.iter().map(|command| command.usage).collect();
         let usages = usages.join(" | ");
+        let entry = |command: Command<&'static str>| Entry { word: fold(command.key.as_bytes()), command };
+        let entries = commands.into_iter().map(entry).collect();
         Self { commands: Arc::new(Commands { entries, usages }) }
     }
 }
@@ -140,9 +170,12 @@ impl Session for TextSession {
     }
 
     fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
-        self.lines.drop_line();
-        context.refused(SERVER_BUSY);
-        append_error(&mut context.output, SERVER_BUSY);
+        // What waits of a line that is refused already is a carriage return: the line has had its answer.
+        if !self.lines.is_dropping() {
+            self.lines.drop_line();
+            context.refused(SERVER_BUSY);
+            append_error(&mut context.output, SERVER_BUSY);
+        }
         input.len()
     }
 
@@ -170,15 +203,10 @@ impl TextSession {
         }
         context.received("", line);
         let (word, argument) = split_word(line);
-        match self.find(word) {
+        match self.commands.find(word) {
             Some(command) => self.call(command, argument, context),
             None => self.run_unknown(line, word, argument, context),
         }
-    }
-
-    #[inline]
-    fn find(&self, word: &[u8]) -> Option<&Command<&'static str>> {
-        self.commands.entries.iter().find(|command| command.key.as_bytes().eq_ignore_ascii_case(word))
     }
 
     #[inline]
@@ -209,7 +237,7 @@ impl TextSession {
         if line.contains(&0xFF) {
             let mut place = [0; WORD_BYTES_MAX + 1];
             let (word, argument) = telnet::split_word(line, &mut place);
-            match self.find(word) {
+            match self.commands.find(word) {
                 Some(command) => return self.call(command, argument, context),
                 None if word.is_empty() => return None,
                 None => {}
@@ -240,14 +268,20 @@ const fn is_blank(byte: u8) -> bool {
 }
 
 #[inline]
-fn trim_blanks(mut line: &[u8]) -> &[u8] {
-    while let [first, rest @ ..] = line
-        && is_blank(*first)
+fn trim_blanks(line: &[u8]) -> &[u8] {
+    let mut line = skip_blanks(line);
+    while let [rest @ .., last] = line
+        && is_blank(*last)
     {
         line = rest;
     }
-    while let [rest @ .., last] = line
-        && is_blank(*last)
+    line
+}
+
+#[inline]
+fn skip_blanks(mut line: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = line
+        && is_blank(*first)
     {
         line = rest;
     }
@@ -259,7 +293,7 @@ fn trim_blanks(mut line: &[u8]) -> &[u8] {
 fn split_word(line: &[u8]) -> (&[u8], &[u8]) {
     let end = line.iter().position(|byte| is_blank(*byte)).unwrap_or(line.len());
     let (word, argument) = line.split_at_checked(end).unwrap_or((line, &[]));
-    (word, trim_blanks(argument))
+    (word, skip_blanks(argument))
 }
 
 /// True exactly when these are the words of an HTTP request line: the last one names the version, or the first one is a
@@ -269,4 +303,331 @@ fn is_http(word: &[u8], argument: &[u8]) -> bool {
         [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"];
     let last = argument.rsplit(|byte| is_blank(*byte)).next().unwrap_or_default();
     last.starts_with(b"HTTP/") || (!argument.is_empty() && METHODS.contains(&word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rehearsal::{
+        self, Outcome, Rehearsal, assert_answers, assert_last_answers, outcomes, small_limits,
+    };
+    use super::*;
+    use proptest::prelude::*;
+
+    const HELP_LINE: &str = "HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT\n";
+
+    fn answers(input: impl AsRef<[u8]>, answers: impl AsRef<[u8]>) {
+        assert_answers(&Text::new(), &small_limits(), input.as_ref(), answers.as_ref());
+    }
+
+    fn last_answers(input: &[u8], answers: &[u8], reason: CloseReason) {
+        assert_last_answers(&Text::new(), &small_limits(), input, answers, reason);
+    }
+
+    fn time_line() -> String {
+        format!("TIME {}\n", rehearsal::clock().date_and_time())
+    }
+
+    #[test]
+    fn the_server_speaks_first() {
+        let mut rehearsal = Rehearsal::new(&Text::new(), &small_limits());
+        assert_eq!(rehearsal.greet().answers(), b"WELCOME, I'm TinyServer not pressure\n");
+    }
+
+    #[test]
+    fn time_is_answered_with_the_local_time() {
+        answers("TIME\n", time_line());
+        answers("TIME whatever\n", time_line());
+    }
+
+    #[test]
+    fn echo_gives_its_argument_back() {
+        answers("ECHO hi\n", "ECHO hi\n");
+    }
+
+    #[test]
+    fn an_argument_is_kept_byte_for_byte_between_the_blanks_around_it() {
+        answers("ECHO \t a  b\t c \t\n", "ECHO a  b\t c\n");
+        answers(b"ECHO \0\xc3\x28\xff\x80 \r x\n", b"ECHO \0\xc3\x28\xff\x80 \r x\n");
+        answers("ECHO \rx\n", "ECHO \rx\n");
+    }
+
+    #[test]
+    fn echo_of_nothing_is_an_error() {
+        answers("ECHO\n", "ERROR BAD_ARGUMENTS\n");
+        answers("ECHO  \t\n", "ERROR BAD_ARGUMENTS\n");
+    }
+
+    #[test]
+    fn help_lists_the_commands_in_one_line() {
+        answers("HELP\n", HELP_LINE);
+    }
+
+    #[test]
+    fn quit_is_answered_and_nothing_behind_it_is_run() {
+        last_answers(b"QUIT\n", b"BYE\n", CloseReason::Quit);
+        let mut rehearsal = Rehearsal::new(&Text::new(), &small_limits());
+        assert_eq!(rehearsal.feed(b"ECHO a\nquit now\nECHO b\n").answers(), b"ECHO a\nBYE\n");
+        assert_eq!((rehearsal.messages, rehearsal.input.as_slice()), (2, &b"ECHO b\n"[..]));
+    }
+
+    #[test]
+    fn anything_else_is_an_unknown_command() {
+        for line in ["NOPE", "TIMES", "TIM", "ECHO\0 x", "E C H O", &"X".repeat(40), "\u{661}"] {
+            answers(format!("{line}\n"), "ERROR UNKNOWN_COMMAND\n");
+        }
+    }
+
+    #[test]
+    fn a_command_is_known_in_any_case() {
+        for line in ["echo x\n", "Echo x\n", "eChO x\n"] {
+            answers(line, "ECHO x\n");
+        }
+    }
+
+    #[test]
+    fn blanks_around_a_request_and_one_carriage_return_are_dropped() {
+        answers(" \tECHO x \t\n", "ECHO x\n");
+        answers("ECHO x \r\n", "ECHO x\n");
+        answers("ECHO x\r\r\n", "ECHO x\r\n");
+    }
+
+    #[test]
+    fn an_empty_line_gets_no_answer() {
+        for line in ["\n", "\r\n", " \t \n"] {
+            answers(line, "");
+        }
+    }
+
+    #[test]
+    fn pipelined_requests_are_answered_in_order() {
+        answers("ECHO 1\nNOPE\n\nECHO 2\r\nHELP\n", format!("ECHO 1\nERROR UNKNOWN_COMMAND\nECHO 2\n{HELP_LINE}"));
+    }
+
+    #[test]
+    fn the_limit_counts_the_line_without_its_ending() {
+        for ending in ["\n", "\r\n"] {
+            for len in [39, 40] {
+                let text = "x".repeat(len - 5);
+                answers(format!("ECHO {text}{ending}"), format!("ECHO {text}\n"));
+            }
+            answers(format!("ECHO {}{ending}", "x".repeat(36)), "ERROR LINE_TOO_LONG\n");
+        }
+    }
+
+    #[test]
+    fn a_line_over_the_limit_is_an_error_once_and_the_session_goes_on() {
+        answers(format!("{}\nECHO x\n", "TIME ".repeat(100)), "ERROR LINE_TOO_LONG\nECHO x\n");
+        let mut rehearsal = Rehearsal::new(&Text::new(), &small_limits());
+        assert_eq!(rehearsal.feed(&[b'x'; 41]).answers(), b"ERROR LINE_TOO_LONG\n", "said before the line ends");
+        assert!(rehearsal.input.is_empty(), "nothing of it is kept");
+    }
+
+    #[test]
+    fn an_http_request_line_ends_the_conversation() {
+        let lines = ["GET / HTTP/1.1", "POST /ECHO HTTP/1.0", "BREW /pot HTTP/1.1", "GET /", "PRI * HTTP/2.0"];
+        for line in lines {
+            let request = format!("{line}\r\nECHO x\r\n");
+            last_answers(request.as_bytes(), b"ERROR NOT_HTTP\n", CloseReason::WrongProtocol);
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_also_a_method_is_no_http_on_its_own() {
+        answers("GET\n", "ERROR UNKNOWN_COMMAND\n");
+        answers("get lost\n", "ERROR UNKNOWN_COMMAND\n");
+    }
+
+    #[test]
+    fn telnet_negotiation_before_or_inside_a_command_word_is_ignored() {
+        for negotiation in TELNET {
+            for at in 0..=4 {
+                let line = [&b"ECHO"[..at], negotiation, &b"ECHO"[at..], b" \r\xff x\n"].concat();
+                answers(line, b"ECHO \r\xff x\n");
+            }
+            answers([negotiation, b"\n"].concat(), "");
+        }
+    }
+
+    #[test]
+    fn half_a_line_is_not_run() {
+        let mut rehearsal = Rehearsal::new(&Text::new(), &small_limits());
+        assert_eq!(rehearsal.feed(b"QUIT").fall_quiet().outcome(), Outcome { answers: vec![], closed: None });
+        assert_eq!(rehearsal.step, Step::Incomplete { missing: None });
+    }
+
+    #[test]
+    fn a_line_without_a_place_in_memory_is_refused_and_the_rest_of_it_dropped() {
+        let mut rehearsal = Rehearsal::new(&Text::new(), &small_limits());
+        assert_eq!(rehearsal.feed(b"ECHO aaa").refuse().answers(), b"ERROR SERVER_BUSY\n");
+        assert_eq!(rehearsal.feed(b"aaaa\nECHO x\n").answers(), b"ECHO x\n");
+    }
+
+    #[test]
+    fn a_line_that_is_refused_already_is_not_refused_again() {
+        let mut rehearsal = Rehearsal::new(&Text::new(), &small_limits());
+        assert_eq!(rehearsal.feed(&[b'x'; 41]).answers(), b"ERROR LINE_TOO_LONG\n");
+        assert_eq!(rehearsal.feed(b"\r").refuse().answers(), b"");
+        assert_eq!(rehearsal.feed(b"\nECHO x\n").answers(), b"ECHO x\n");
+    }
+
+    #[test]
+    fn an_answer_without_a_place_in_memory_is_refused_in_its_turn() {
+        let limits = Limits { line_bytes_max: 1 << 20, memory_bytes_max: 0, ..Limits::default() };
+        let line = format!("ECHO {}\nECHO x\n", "x".repeat(1 << 17));
+        let mut rehearsal = Rehearsal::new(&Text::new(), &limits);
+        assert_eq!(rehearsal.feed(line.as_bytes()).answers(), b"ERROR SERVER_BUSY\nECHO x\n");
+    }
+
+    #[test]
+    fn the_server_ends_a_conversation_in_a_line() {
+        let mut rehearsal = Rehearsal::new(&Text::new(), &small_limits());
+        for (notice, line) in [
+            (Notice::ServerBusy, "ERROR SERVER_BUSY\n"),
+            (Notice::IdleTimeout, "ERROR IDLE_TIMEOUT\n"),
+            (Notice::MessageTimeout, "ERROR MESSAGE_TIMEOUT\n"),
+            (Notice::Shutdown, "BYE\n"),
+        ] {
+            assert_eq!(rehearsal.say(notice).answers(), line.as_bytes(), "{notice:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_from_outside_is_run_and_listed() {
+        let text = Text::with_commands([
+            Command::new("ADD", "ADD <A> <B>", |call: &mut Call<'_, '_>| {
+                call.output.append(b"ADD half an answer");
+                let _ = std::str::from_utf8(call.argument).map_err(|_| BAD_ARGUMENTS)?;
+                Ok(Next::Continue)
+            }),
+            Command::new("TIME", "TIME", |_: &mut Call<'_, '_>| Err("NEVER_CALLED")),
+        ]);
+        assert_answers(&text, &small_limits(), b"add 1\n", b"ADD half an answer\n");
+        assert_answers(&text, &small_limits(), b"ADD \xc3\x28\n", b"ERROR BAD_ARGUMENTS\n");
+        assert_answers(&text, &small_limits(), b"TIME\n", time_line().as_bytes());
+        let help = "HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT | ADD <A> <B> | TIME\n";
+        assert_answers(&text, &small_limits(), b"HELP\n", help.as_bytes());
+    }
+
+    #[test]
+    #[should_panic(expected = "a command's name is too long")]
+    fn a_command_that_no_line_could_name_is_a_mistake_of_the_program() {
+        let _ =
+            Text::with_commands([Command::new("A_WORD_OF_MORE_THAN_THIRTY_TWO_BYTES", "", |_: &mut Call<'_, '_>| {
+                Ok(Next::Continue)
+            })]);
+    }
+
+    const TELNET: [&[u8]; 6] =
+        [b"\xff\xfb\x20", b"\xff\xfd\x06", b"\xff\xf4", b"\xff\xfa\x1f\x00\x50\x00\x18\xff\xf0", b"\xff\xff", b"\xff"];
+
+    /// The whole conversation, the slow and obvious way.
+    fn oracle(limits: &Limits, mut input: &[u8]) -> Outcome {
+        let mut answers = Vec::new();
+        while let Some(newline) = input.iter().position(|byte| *byte == b'\n') {
+            let line = input[..newline].strip_suffix(b"\r").unwrap_or(&input[..newline]);
+            input = &input[newline + 1..];
+            let (answer, closed) = oracle_of_line(limits, line);
+            answers.extend(answer);
+            if closed.is_some() {
+                return Outcome { answers, closed };
+            }
+        }
+        if input.strip_suffix(b"\r").unwrap_or(input).len() > limits.line_bytes_max as usize {
+            answers.extend(b"ERROR LINE_TOO_LONG\n");
+        }
+        Outcome { answers, closed: None }
+    }
+
+    fn oracle_of_line(limits: &Limits, line: &[u8]) -> (Vec<u8>, Option<CloseReason>) {
+        if line.len() > limits.line_bytes_max as usize {
+            return (b"ERROR LINE_TOO_LONG\n".to_vec(), None);
+        }
+        let words: Vec<&[u8]> =
+            line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty()).collect();
+        let Some(first) = words.first() else { return (vec![], None) };
+        let (word, argument) = oracle_of_words(line);
+        match word.to_ascii_uppercase().as_slice() {
+            b"TIME" => (time_line().into_bytes(), None),
+            b"ECHO" if argument.is_empty() => (b"ERROR BAD_ARGUMENTS\n".to_vec(), None),
+            b"ECHO" => ([b"ECHO ", argument.as_slice(), b"\n"].concat(), None),
+            b"HELP" => (HELP_LINE.into(), None),
+            b"QUIT" => (b"BYE\n".to_vec(), Some(CloseReason::Quit)),
+            b"" => (vec![], None),
+            _ if words.len() > 1 && (*first == b"GET" || words[words.len() - 1].starts_with(b"HTTP/")) => {
+                (b"ERROR NOT_HTTP\n".to_vec(), Some(CloseReason::WrongProtocol))
+            }
+            _ => (b"ERROR UNKNOWN_COMMAND\n".to_vec(), None),
+        }
+    }
+
+    /// The first word without negotiation, and what follows the blanks behind it.
+    fn oracle_of_words(line: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+        let mut line = line.to_vec();
+        while is_blank(line.last()) {
+            line.pop();
+        }
+        let mut word = Vec::new();
+        while !line.is_empty() {
+            let front_len = match line.as_slice() {
+                [0xff, 0xfa, parameters @ ..] => {
+                    let end = (0..parameters.len()).find(|at| parameters[*at..].starts_with(b"\xff\xf0"));
+                    end.map_or(line.len(), |end| end + 4)
+                }
+                [0xff, 0xfb..=0xfe, ..] => 3.min(line.len()),
+                [0xff, 0xf0..=0xf9 | 0xff, ..] => 2,
+                [0xff, ..] => 1,
+                [b' ' | b'\t', ..] if word.is_empty() => 1,
+                [b' ' | b'\t', ..] => break,
+                [byte, ..] => {
+                    word.push(*byte);
+                    1
+                }
+                [] => break,
+            };
+            line.drain(..front_len);
+        }
+        while is_blank(line.first()) {
+            line.remove(0);
+        }
+        (word, line)
+    }
+
+    fn part() -> impl Strategy<Value = Vec<u8>> {
+        let word = prop_oneof![
+            Just("TIME"),
+            Just("time"),
+            Just("Echo"),
+            Just("HELP"),
+            Just("GET"),
+            Just("HTTP/1.1"),
+            Just("nope"),
+            Just("\u{20ac}"),
+            Just("ECHO "),
+        ]
+        .prop_map(|word| word.as_bytes().to_vec());
+        prop_oneof![
+            6 => word,
+            1 => prop_oneof![Just(b"QUIT\n".to_vec()), Just(b"qUit".to_vec())],
+            4 => prop_oneof![Just(b" ".to_vec()), Just(b" \t ".to_vec())],
+            5 => prop_oneof![Just(b"\n".to_vec()), Just(b"\r\n".to_vec()), Just(b"\n\n".to_vec()), Just(b"\r".to_vec())],
+            2 => proptest::sample::select(&TELNET[..]).prop_map(<[u8]>::to_vec),
+            1 => (34usize..=41).prop_map(|len| vec![b'x'; len]),
+            2 => proptest::collection::vec(any::<u8>(), 0..4),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_cut_of_any_conversation_gives_what_the_oracle_gives(
+            parts in proptest::collection::vec(part(), 0..30),
+            cuts in proptest::collection::vec(any::<usize>(), 0..8),
+        ) {
+            let input = parts.concat();
+            let expected = oracle(&small_limits(), &input);
+            for outcome in outcomes(&Text::new(), &small_limits(), &[input], &cuts) {
+                prop_assert_eq!(&outcome, &expected);
+            }
+        }
+    }
 }

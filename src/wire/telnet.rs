@@ -49,7 +49,9 @@ pub fn split_word<'a, 'w>(mut line: &'a [u8], word: &'w mut [u8]) -> (&'w [u8], 
         }
         line = rest;
     }
-    (word.get(..len).unwrap_or_default(), line.trim_ascii_start())
+    // A carriage return or a form feed belongs to what follows: only blanks separate words.
+    let blanks = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    (word.get(..len).unwrap_or_default(), line.get(blanks..).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -74,8 +76,8 @@ mod tests {
         ];
         for negotiation in negotiations {
             for at in 0..=4 {
-                let line = [&b"ECHO"[..at], negotiation, &b"ECHO"[at..], b"  a \xff b"].concat();
-                assert_eq!(split(&line), (b"ECHO".to_vec(), b"a \xff b".to_vec()), "{}", line.escape_ascii());
+                let line = [&b"ECHO"[..at], negotiation, &b"ECHO"[at..], b" \t\ra \xff b"].concat();
+                assert_eq!(split(&line), (b"ECHO".to_vec(), b"\ra \xff b".to_vec()), "{}", line.escape_ascii());
             }
         }
     }

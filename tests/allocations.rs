@@ -1,0 +1,258 @@
+//! Serving a message allocates nothing: a real server is asked over a real socket while every allocation of this process
+//! is counted.
+//!
+//! The client here prepares its buffers before and allocates nothing either. What else may allocate, such as the clock
+//! once a second or the test runner, does so now and then; what belongs to a message does so every time. So a
+//! conversation is held several times, and the fewest allocations of one time must be none.
+
+use std::alloc::System;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tinytcp::protocol::binary::Binary;
+use tinytcp::protocol::text::{BANNER, Text};
+use tinytcp::protocol::{Protocol, chat, echo};
+use tinytcp::server::{Config, Server};
+use tinytcp::wire::frame::Header;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Held by the test that counts: the others would be counted too.
+static COUNTING: Mutex<()> = Mutex::new(());
+
+/// Longer than any answer takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const WARM_UPS: usize = 4;
+const TIMES: usize = 8;
+
+/// The fewest allocations that `converse` caused of several times, with a server of `protocol` that has warmed up.
+fn fewest_allocations(protocol: impl Protocol + 'static, mut converse: impl FnMut(&mut TcpStream)) -> usize {
+    let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let config = Config::default().listen(([127, 0, 0, 1], 0).into(), protocol);
+    let server = Server::bind(&config).expect("a free port");
+    let ((name, addr), stopper) = (server.addresses()[0], server.stopper());
+    let running = thread::spawn(|| server.run());
+    let mut stream = TcpStream::connect(addr).expect("the server listens");
+    stream.set_nodelay(true).expect("a TCP socket");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
+    stream.set_write_timeout(Some(PATIENCE)).expect("a timeout above zero");
+    take_greeting(&mut stream, name);
+    (0..WARM_UPS).for_each(|_| converse(&mut stream));
+    let counts: [usize; TIMES] = std::array::from_fn(|_| {
+        let region = Region::new(ALLOCATOR);
+        converse(&mut stream);
+        let change = region.change();
+        change.allocations + change.reallocations
+    });
+    drop(stream);
+    stopper.stop();
+    running.join().expect("the server does not panic").expect("the server does not fail");
+    counts.into_iter().min().unwrap_or_default()
+}
+
+/// Reads what the server says first: of these protocols only `text` says anything.
+fn take_greeting(stream: &mut TcpStream, protocol: &str) {
+    if protocol == "text" {
+        let mut greeting = vec![0; BANNER.len() + 1];
+        stream.read_exact(&mut greeting).expect("a greeting in time");
+    }
+}
+
+/// Reads exactly `answer`, into a buffer of its own length.
+fn expect(stream: &mut TcpStream, buf: &mut [u8], answer: &[u8]) {
+    stream.read_exact(buf).expect("an answer in time");
+    assert!(buf == answer, "another answer: {}", buf[..buf.len().min(200)].escape_ascii());
+}
+
+/// Asserts that `request`, `repeats` times and each time when the one before it is answered, costs nothing.
+fn assert_one_at_a_time(protocol: impl Protocol + 'static, request: &[u8], answer: &[u8], repeats: usize) {
+    let mut buf = vec![0; answer.len()];
+    let count = fewest_allocations(protocol, |stream| {
+        for _ in 0..repeats {
+            stream.write_all(request).expect("the server reads");
+            expect(stream, &mut buf, answer);
+        }
+    });
+    assert_eq!(count, 0, "allocations for {repeats} messages, one at a time");
+}
+
+/// Asserts that a hundred of `request` at once, ten times, costs nothing.
+fn assert_pipelined(protocol: impl Protocol + 'static, request: &[u8], answer: &[u8]) {
+    let (requests, answers) = (request.repeat(100), answer.repeat(100));
+    assert_one_at_a_time(protocol, &requests, &answers, 10);
+}
+
+/// Asserts that a message whose last byte comes together with all but the last byte of the next one costs nothing.
+fn assert_in_two_pieces(protocol: impl Protocol + 'static, request: &[u8], answer: &[u8]) {
+    let (last, front) = request.split_last().expect("a request");
+    let pieces = [&[*last], front].concat();
+    let mut buf = vec![0; answer.len()];
+    let mut begun = false;
+    let count = fewest_allocations(protocol, |stream| {
+        if !begun {
+            stream.write_all(front).expect("the server reads");
+            begun = true;
+        }
+        for _ in 0..100 {
+            stream.write_all(&pieces).expect("the server reads");
+            expect(stream, &mut buf, answer);
+        }
+    });
+    assert_eq!(count, 0, "allocations for 100 messages in two pieces");
+}
+
+fn frame(code: u8, payload: &[u8]) -> Vec<u8> {
+    let payload_len = u32::try_from(payload.len()).expect("short");
+    [&Header { code, payload_len }.encode()[..], payload].concat()
+}
+
+mod text {
+    use super::*;
+
+    #[test]
+    fn one_request_at_a_time() {
+        assert_one_at_a_time(Text::new(), b"ECHO hello\n", b"ECHO hello\n", 100);
+    }
+
+    #[test]
+    fn pipelined_requests() {
+        assert_pipelined(Text::new(), b"ECHO hello\n", b"ECHO hello\n");
+    }
+
+    #[test]
+    fn requests_in_two_pieces() {
+        assert_in_two_pieces(Text::new(), b"ECHO hello\n", b"ECHO hello\n");
+    }
+
+    #[test]
+    fn the_time() {
+        let mut buf = [0; "TIME 2025-09-12T17:24:13-05:00\n".len()];
+        let count = fewest_allocations(Text::new(), |stream| {
+            for _ in 0..100 {
+                stream.write_all(b"TIME\n").expect("the server reads");
+                stream.read_exact(&mut buf).expect("an answer in time");
+            }
+        });
+        assert_eq!(count, 0);
+    }
+
+    #[test]
+    fn errors() {
+        let request = [b"NOPE\nECHO\n\n\xff\xf4NOPE\n".as_slice(), &[b'x'; 70_000], b"\n"].concat();
+        let answer =
+            b"ERROR UNKNOWN_COMMAND\nERROR BAD_ARGUMENTS\nERROR UNKNOWN_COMMAND\nERROR LINE_TOO_LONG\n".as_slice();
+        assert_one_at_a_time(Text::new(), &request, answer, 20);
+    }
+
+    #[test]
+    fn lines_of_64_kib() {
+        let line = [b"ECHO ".as_slice(), &[b'x'; (64 << 10) - 5], b"\n"].concat();
+        assert_one_at_a_time(Text::new(), &line, &line, 50);
+    }
+}
+
+mod binary {
+    use super::*;
+
+    #[test]
+    fn one_request_at_a_time() {
+        let request = frame(1, b"hello");
+        assert_one_at_a_time(Binary::new(), &request, &request, 100);
+    }
+
+    #[test]
+    fn pipelined_requests() {
+        assert_pipelined(Binary::new(), &frame(1, b"hello"), &frame(1, b"hello"));
+    }
+
+    #[test]
+    fn requests_in_two_pieces() {
+        assert_in_two_pieces(Binary::new(), &frame(1, b"hello"), &frame(1, b"hello"));
+    }
+
+    #[test]
+    fn reversing() {
+        assert_one_at_a_time(
+            Binary::new(),
+            &frame(2, "a\u{20ac}b".as_bytes()),
+            &frame(1, "b\u{20ac}a".as_bytes()),
+            100,
+        );
+    }
+
+    #[test]
+    fn frames_of_200_kib() {
+        let request = frame(1, &[b'x'; 200 << 10]);
+        assert_one_at_a_time(Binary::new(), &request, &request, 50);
+        assert_one_at_a_time(Binary::new(), &frame(2, &[b'x'; 200 << 10]), &request, 50);
+    }
+
+    #[test]
+    fn errors() {
+        let unknown = frame(9, b"whatever");
+        let invalid = frame(2, b"\xc3\x28");
+        let answer = [frame(255, b"UNKNOWN_COMMAND"), frame(255, b"INVALID_UTF8")].concat();
+        assert_one_at_a_time(Binary::new(), &[unknown, invalid].concat(), &answer, 100);
+    }
+
+    #[test]
+    fn a_frame_that_is_too_large() {
+        // 16 MiB and a byte, which are dropped as they come.
+        let request = frame(1, &vec![b'x'; (16 << 20) + 1]);
+        assert_one_at_a_time(Binary::new(), &request, &frame(255, b"FRAME_TOO_LARGE"), 1);
+    }
+}
+
+mod echo_and_chat {
+    use super::*;
+
+    #[test]
+    fn one_line_at_a_time() {
+        assert_one_at_a_time(echo::protocol(), b"hello\n", b"Server received: hello\n", 100);
+        assert_one_at_a_time(chat::protocol(), b"a message\n", b"ACK: Received 'a message'\n", 100);
+    }
+
+    #[test]
+    fn pipelined_lines() {
+        assert_pipelined(echo::protocol(), b"hello\n", b"Server received: hello\n");
+        assert_pipelined(chat::protocol(), b"a message\n", b"ACK: Received 'a message'\n");
+    }
+
+    #[test]
+    fn lines_in_two_pieces() {
+        assert_in_two_pieces(echo::protocol(), b"hello\n", b"Server received: hello\n");
+        assert_in_two_pieces(chat::protocol(), b"a message\n", b"ACK: Received 'a message'\n");
+    }
+
+    #[test]
+    fn messages_that_end_by_quiet() {
+        assert_one_at_a_time(echo::protocol(), b"hello", b"Server received: hello", 5);
+        assert_one_at_a_time(chat::protocol(), b"a message", b"ACK: Received 'a message'", 5);
+    }
+
+    #[test]
+    fn the_time_of_day() {
+        let mut buf = [0; "Server Time: 17:24:13\n".len()];
+        let count = fewest_allocations(chat::protocol(), |stream| {
+            for _ in 0..100 {
+                stream.write_all(b"time\n").expect("the server reads");
+                stream.read_exact(&mut buf).expect("an answer in time");
+            }
+        });
+        assert_eq!(count, 0);
+    }
+}
+
+#[test]
+fn an_allocation_would_be_counted() {
+    let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let region = Region::new(ALLOCATOR);
+    drop(std::hint::black_box(vec![0_u8; 64]));
+    assert!(region.change().allocations > 0);
+}
