@@ -117,11 +117,12 @@ impl Server {
         wait_for(&format!("a log line with {parts:?}"), || self.log.find(parts))
     }
 
-    /// Waits for the end of the process.
+    /// Waits for the end of the process and of all that it wrote.
     #[track_caller]
     pub fn wait_for_exit(&mut self) -> ExitStatus {
         let status = wait_for("the server exits", || self.child.try_wait().expect("ask for the child's state"));
         self.ended = true;
+        wait_until("its output ends", || self.printed.have_ended() && self.log.have_ended());
         status
     }
 
