@@ -44,12 +44,14 @@ impl<S: Socket> Connection<S> {
     /// Ends the conversation when nothing more can come: the peer's input has ended, or the server stops and all that
     /// had arrived is run.
     pub(super) fn end_if_over(&mut self, shared: &mut Shared) -> bool {
-        let all_read = match self.stopping {
-            Stopping::No => self.input_ended,
-            Stopping::Reading => self.input_ended || !self.readable,
-            Stopping::Read => true,
+        // What a session says unasked keeps it open behind the end of its input, and not when the server stops.
+        let is_all_run = !self.runnable || self.input.is_empty();
+        let is_over = match self.stopping {
+            Stopping::No => self.input_ended && !self.runnable,
+            Stopping::Reading => (self.input_ended || !self.readable) && is_all_run,
+            Stopping::Read => is_all_run,
         };
-        if self.runnable || !all_read {
+        if !is_over {
             return false;
         }
         if self.ends_messages_by_quiet && self.end_of_piece(shared) == Next::Close {

@@ -247,8 +247,8 @@ impl<S: Socket> Connection<S> {
         self.runnable && !self.backpressure && self.phase == Phase::Open
     }
 
-    /// Reads only when all that was read has been run; a session that is still talking has run all when none is left. Under backpressure it reads no further than to the end of a
-    /// frame that has begun: its sender may not read before it has sent the whole of it.
+    /// Reads only when all that was read has been run. Under backpressure it reads no further than to the end of a frame
+    /// that has begun: its sender may not read before it has sent the whole of it.
     fn wants_fill(&self) -> bool {
         self.readable
             && (!self.runnable || self.input.is_empty())

@@ -787,6 +787,17 @@ mod talking {
     }
 
     #[test]
+    fn a_shutdown_silences_it_where_its_peer_takes_everything() {
+        let (mut stage, peer) = stage_and_peer(0);
+        peer.set_room(usize::MAX);
+        stage.event(Event::Stop);
+        while !peer.wire.borrow().sent_end {
+            stage.event_loop.turn().expect("a turn");
+        }
+        assert!(peer.take_sent().ends_with("tick\n"), "nothing is cut in half");
+    }
+
+    #[test]
     fn a_shutdown_waits_for_it_no_longer_than_the_drain_timeout() {
         let (mut stage, _peer) = stage_and_peer(12);
         stage.event(Event::Stop);

@@ -1,0 +1,105 @@
+//! One thread serves all: whoever floods it must not keep the others waiting.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use support::frames::{ECHO, frame};
+use support::peer::Peer;
+use support::server::Server;
+
+/// Peers that send the same bytes as fast as they can, and read whatever comes.
+struct Flood {
+    over: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Flood {
+    fn start(server: &Server, protocol: &str, bytes: &[u8]) -> Self {
+        const PEERS: usize = 2;
+        let over = Arc::new(AtomicBool::new(false));
+        let mut threads = Vec::new();
+        for _ in 0..PEERS {
+            let (mut sender, reader) = twins(server.connect(protocol));
+            let (bytes, over) = (bytes.repeat(1 + 65_536 / bytes.len()), Arc::clone(&over));
+            threads.push(thread::spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    sender.send(&bytes);
+                }
+                sender.half_close();
+            }));
+            threads.push(thread::spawn(move || read_all(reader)));
+        }
+        Self { over, threads }
+    }
+
+    /// Ends the flood; its peers must have been served to the end as well.
+    fn stop(self) {
+        self.over.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            thread.join().expect("a flooding peer is served too");
+        }
+    }
+}
+
+fn twins(peer: Peer) -> (Peer, Peer) {
+    (peer.twin(), peer)
+}
+
+fn read_all(mut peer: Peer) {
+    while !peer.read_some(1 << 20).is_empty() {}
+}
+
+/// Thirty round trips of a polite peer beside the flood, each answered within the patience.
+fn check_polite_peer_beside(protocol: &str, flood: &[u8]) {
+    let server = Server::start(&["--activity-log", "1"]);
+    let flood = Flood::start(&server, protocol, flood);
+    let mut polite = server.text();
+    for index in 0..30 {
+        polite.send(format!("ECHO {index}\n"));
+        polite.expect(format!("ECHO {index}\n"));
+    }
+    // Somebody who comes now is served as well.
+    server.text().send("QUIT\n");
+    flood.stop();
+}
+
+#[test]
+fn a_flood_of_lines_leaves_room_for_a_polite_peer() {
+    check_polite_peer_beside("text", b"ECHO flood\n");
+}
+
+#[test]
+fn a_flood_of_empty_lines_leaves_room_for_a_polite_peer() {
+    check_polite_peer_beside("text", b"\n");
+}
+
+#[test]
+fn a_flood_of_frames_leaves_room_for_a_polite_peer() {
+    check_polite_peer_beside("binary", &frame(ECHO, "flood"));
+}
+
+#[test]
+fn a_flood_of_empty_frames_leaves_room_for_a_polite_peer() {
+    check_polite_peer_beside("binary", &frame(ECHO, ""));
+}
+
+#[test]
+fn a_line_that_never_ends_leaves_room_for_a_polite_peer() {
+    check_polite_peer_beside("echo", b"AAAAAAAAAAAAAAAA");
+}
+
+#[test]
+fn many_peers_at_once_are_all_served() {
+    let server = Server::start(&[]);
+    let mut peers: Vec<Peer> = (0..1000).map(|_| server.connect("echo")).collect();
+    for round in 0..3 {
+        for (index, peer) in peers.iter_mut().enumerate() {
+            peer.send(format!("{round} {index}\n"));
+        }
+        for (index, peer) in peers.iter_mut().enumerate() {
+            peer.expect(format!("Server received: {round} {index}\n"));
+        }
+    }
+}

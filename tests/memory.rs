@@ -1,0 +1,198 @@
+//! What peers can make the server hold: what they have sent and no more, and never more than the limit over all.
+
+mod support;
+
+use support::frames::{ECHO, REVERSE, error, frame, header};
+use support::peer::Peer;
+use support::server::Server;
+use support::{KIB, MIB};
+
+#[test]
+fn a_frame_of_the_limit_is_taken_in_whole_before_anything_is_read() {
+    let server = Server::start(&[]);
+    let mut peer = server.connect_with_small_window("binary");
+    let request = frame(ECHO, (0..16 * MIB).map(|index| (index / 7) as u8).collect::<Vec<u8>>());
+    // This returns only if the server takes it all: the kernels hold a quarter of it.
+    peer.send(&request);
+    peer.expect(request);
+}
+
+#[test]
+fn a_large_text_is_reversed() {
+    let server = Server::start(&[]);
+    let mut peer = server.connect("binary");
+    let text: String = (0..MIB).map(|index| ['a', 'é', '€', '😀'][index % 4]).collect();
+    peer.send(frame(REVERSE, &text));
+    peer.expect(frame(ECHO, text.chars().rev().collect::<String>()));
+}
+
+#[test]
+fn ten_thousand_headers_that_claim_the_limit_cost_nothing_like_it() {
+    const PEERS: usize = 10_000;
+    let server = Server::start(&["--activity-log", "1"]);
+    rlimit::increase_nofile_limit(20_000).expect("descriptors for our own ends");
+    let before = server.process().resident_bytes();
+    let mut peers: Vec<Peer> = (0..PEERS)
+        .map(|_| {
+            let mut peer = server.connect("binary");
+            peer.send(header(ECHO, 16 * MIB));
+            peer
+        })
+        .collect();
+    // One byte of each payload, so that somebody who reserves at the first byte is caught too.
+    peers.iter_mut().for_each(|peer| peer.send("x"));
+    let mut last = server.connect("binary");
+    last.send(frame(ECHO, "last"));
+    last.expect(frame(ECHO, "last"));
+    let grown = server.process().resident_bytes().saturating_sub(before);
+    assert!(grown < PEERS * 16 * KIB, "{PEERS} headers cost {grown} bytes");
+}
+
+#[test]
+fn an_idle_connection_holds_next_to_nothing() {
+    const PEERS: usize = 5000;
+    let server = Server::start(&["--activity-log", "1"]);
+    rlimit::increase_nofile_limit(20_000).expect("descriptors for our own ends");
+    let before = server.process().resident_bytes();
+    // Every one has been served once, so that whatever serving takes has been taken, and given back.
+    let _peers: Vec<Peer> = (0..PEERS)
+        .map(|_| {
+            let mut peer = server.text();
+            peer.send("ECHO hello\n");
+            peer.expect("ECHO hello\n");
+            peer
+        })
+        .collect();
+    let grown = server.process().resident_bytes().saturating_sub(before);
+    assert!(grown < PEERS * KIB, "{PEERS} idle connections cost {grown} bytes");
+}
+
+#[test]
+fn a_connection_that_was_busy_once_gives_its_memory_back() {
+    const PEERS: usize = 100;
+    let server = Server::start(&[]);
+    let request = frame(ECHO, vec![b'x'; MIB]);
+    let mut peers: Vec<Peer> = (0..PEERS).map(|_| server.connect("binary")).collect();
+    let before = server.process().resident_bytes();
+    for peer in &mut peers {
+        peer.send(&request);
+        peer.expect(&request);
+    }
+    let grown = server.process().resident_bytes().saturating_sub(before);
+    // A few buffers of the size may be kept for the next who needs one; not one for each.
+    assert!(grown < 8 * MIB, "{PEERS} connections that were busy once keep {grown} bytes");
+}
+
+/// A server whose connections may hold one mebibyte together, and single messages that would need more.
+fn tight() -> Server {
+    Server::start(&["--memory-limit", "1MiB", "--max-line", "4MiB", "--quiet-period", "1h"])
+}
+
+#[test]
+fn a_frame_over_the_memory_limit_is_refused_and_the_session_goes_on() {
+    let server = tight();
+    let mut peer = server.connect("binary");
+    peer.send([frame(ECHO, vec![b'x'; 2 * MIB]), frame(ECHO, "next")].concat());
+    peer.expect([error("SERVER_BUSY"), frame(ECHO, "next")].concat());
+}
+
+#[test]
+fn a_line_over_the_memory_limit_is_refused_and_the_session_goes_on() {
+    let server = tight();
+    let mut peer = server.text();
+    peer.send([b"ECHO ", "x".repeat(2 * MIB).as_bytes(), b"\nECHO next\n"].concat());
+    peer.expect("ERROR SERVER_BUSY\nECHO next\n");
+}
+
+#[test]
+fn messages_over_the_memory_limit_are_refused_where_they_end() {
+    let server = tight();
+    for (protocol, answer) in [("echo", "Server received: next"), ("chat", "ACK: Received 'next'")] {
+        let mut peer = server.connect(protocol);
+        peer.send([&vec![b'x'; 2 * MIB], &b"\r\nnext\n"[..]].concat());
+        peer.expect(format!("ERROR SERVER_BUSY\r\n{answer}\n"));
+    }
+}
+
+#[test]
+fn the_memory_limit_is_over_all_connections_together() {
+    let server = tight();
+    // Each alone would fit: eight times a quarter of the limit does not.
+    let mut peers: Vec<Peer> = (0..8).map(|_| server.connect("binary")).collect();
+    let payload = vec![b'x'; 256 * KIB];
+    for peer in &mut peers {
+        peer.send(header(ECHO, payload.len() + 1));
+        peer.send(&payload);
+    }
+    let mut refused = 0;
+    for peer in &mut peers {
+        peer.send("!");
+        let answer = peer.read_exact(5);
+        match answer[0] {
+            ECHO => assert!(peer.read_exact(payload.len() + 1).starts_with(&payload)),
+            _ => {
+                assert_eq!([answer, peer.read_exact(11)].concat(), error("SERVER_BUSY"));
+                refused += 1;
+            }
+        }
+        peer.send(frame(ECHO, "next"));
+        peer.expect(frame(ECHO, "next"));
+    }
+    assert!((4..8).contains(&refused), "{refused} of 8 refused: some must be, and some must not");
+}
+
+#[test]
+fn small_pieces_of_many_peers_are_within_the_limit_too() {
+    const PEERS: usize = 200;
+    let server = tight();
+    let before = server.process().resident_bytes();
+    let mut peers: Vec<Peer> = (0..PEERS).map(|_| server.text()).collect();
+    for peer in &mut peers {
+        peer.send([b"ECHO ", [b'x'; 50 * KIB].as_slice()].concat());
+    }
+    // A round trip behind them all: by then each piece has been read.
+    let mut last = server.text();
+    last.send("ECHO last\n");
+    last.expect("ECHO last\n");
+    let grown = server.process().resident_bytes().saturating_sub(before);
+    assert!(grown < 4 * MIB, "with a limit of 1 MiB, pieces of 50 KiB of {PEERS} peers cost {grown} bytes");
+    let mut refused = 0;
+    for peer in &mut peers {
+        peer.send("\nECHO next\n");
+        refused += usize::from(peer.read_line() == "ERROR SERVER_BUSY\n");
+        peer.expect("ECHO next\n");
+    }
+    assert!((PEERS - 20..PEERS).contains(&refused), "{refused} of {PEERS} refused: twenty fit at most, and some do");
+}
+
+#[test]
+fn nobody_else_notices_a_peer_over_the_memory_limit() {
+    let server = tight();
+    let mut others: Vec<Peer> = (0..10).map(|_| server.text()).collect();
+    let mut greedy = server.connect("binary");
+    greedy.send(header(ECHO, 2 * MIB));
+    for _ in 0..20 {
+        greedy.send(vec![b'x'; 2 * MIB / 20]);
+        for other in &mut others {
+            other.send("ECHO unharmed\n");
+            other.expect("ECHO unharmed\n");
+        }
+    }
+    greedy.expect(error("SERVER_BUSY"));
+}
+
+#[test]
+fn the_memory_of_a_peer_that_left_is_free_for_the_next() {
+    let server = tight();
+    for _ in 0..10 {
+        let mut peer = server.connect("binary");
+        let request = frame(ECHO, vec![b'x'; 300 * KIB]);
+        peer.send(&request[..request.len() - 1]);
+        peer.reset();
+        support::wait::wait_until("the memory is free again", || {
+            let mut peer = server.connect("binary");
+            peer.send(&request);
+            peer.read_exact(1) == [ECHO]
+        });
+    }
+}

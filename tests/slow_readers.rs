@@ -1,0 +1,111 @@
+//! Peers that read slowly or never: bounded in memory, bounded in time, and never robbed of a byte that they do read.
+
+mod support;
+
+use std::thread;
+use std::time::Duration;
+use support::frames::{ECHO, QUIT, frame};
+use support::server::Server;
+use support::{BANNER, KIB, MIB};
+
+/// What one connection may hold in the server: a line and a block of input, and answers up to the high-water mark and
+/// one answer beyond it, each of them about 64 KiB.
+const CONNECTION_MAX: usize = 4 * 64 * KIB;
+
+/// What the process may grow by for other reasons: the log, the allocator's own pages.
+const SLACK: usize = 2 * MIB;
+
+/// Twenty peers send `request` as long as anybody takes it, and read nothing.
+#[track_caller]
+fn check_memory(protocol: &str, request: &[u8]) {
+    const PEERS: usize = 20;
+    let server = Server::start(&["--write-timeout", "off"]);
+    let mut peers: Vec<_> = (0..PEERS).map(|_| server.connect_with_small_window(protocol)).collect();
+    let before = server.process().resident_bytes();
+    let requests = request.repeat(1 + 64 * KIB / request.len());
+    thread::scope(|scope| {
+        for peer in &mut peers {
+            scope.spawn(|| peer.send_until_stuck(&requests));
+        }
+    });
+    let grown = server.process().resident_bytes().saturating_sub(before);
+    assert!(grown <= PEERS * CONNECTION_MAX + SLACK, "{PEERS} peers that never read cost {grown} bytes");
+}
+
+#[test]
+fn peers_that_never_read_hold_bounded_memory() {
+    check_memory("text", &[b"ECHO ", [b'x'; KIB].as_slice(), b"\n"].concat());
+}
+
+#[test]
+fn short_requests_with_long_answers_hold_bounded_memory_too() {
+    check_memory("text", b"HELP\n");
+}
+
+#[test]
+fn errors_that_nobody_reads_hold_bounded_memory_too() {
+    check_memory("binary", &frame(9, ""));
+}
+
+#[test]
+fn messages_of_one_byte_that_nobody_reads_hold_bounded_memory_too() {
+    check_memory("echo", b"\n");
+}
+
+#[test]
+fn a_peer_that_takes_no_byte_is_cut_off_after_the_write_timeout() {
+    let server = Server::start(&["--write-timeout", "1s"]);
+    let descriptors = server.descriptor_count();
+    let mut peer = server.connect_with_small_window("text");
+    let request = [b"ECHO ", [b'x'; KIB].as_slice(), b"\n"].concat();
+    let sender = peer.twin();
+    let sender = thread::spawn(move || {
+        let mut sender = sender;
+        while sender.try_send(&request) {}
+    });
+    server.wait_for_descriptors(descriptors);
+    sender.join().expect("the sender is told that the connection is gone");
+    assert!(peer.is_ended_by_server());
+}
+
+#[test]
+fn a_peer_that_reads_slowly_is_not_cut_off() {
+    let server = Server::start(&["--write-timeout", "1s"]);
+    let mut peer = server.connect("binary");
+    let answer = frame(ECHO, vec![b'x'; 15 * MIB]);
+    peer.send(&answer);
+    // Two seconds in all, twice the timeout, but never a pause near it.
+    for part in answer.chunks(answer.len().div_ceil(40)) {
+        thread::sleep(Duration::from_millis(50));
+        peer.expect(part);
+    }
+}
+
+#[test]
+fn a_slow_reader_that_quits_after_a_large_answer_gets_all_of_it() {
+    let server = Server::start(&[]);
+    let mut peer = server.connect_with_small_window("text");
+    let lines: Vec<u8> = (0..MIB / KIB).flat_map(|index| format!("ECHO {index:0>1018}\n").into_bytes()).collect();
+    let sender = peer.send_in_background([&lines, &b"QUIT\n"[..]].concat());
+    peer.expect(BANNER);
+    for line in lines.chunks(4 * KIB) {
+        peer.expect(line);
+    }
+    peer.expect("BYE\n");
+    peer.expect_eof();
+    sender.join().expect("everything is sent");
+}
+
+#[test]
+fn unread_input_behind_quit_does_not_cost_the_last_answer() {
+    let server = Server::start(&[]);
+    let mut peer = server.connect_with_small_window("binary");
+    let answer = frame(ECHO, vec![b'x'; MIB]);
+    let unread = frame(ECHO, vec![b'y'; 100 * KIB]);
+    let sender = peer.send_in_background([answer.clone(), frame(QUIT, ""), unread].concat());
+    for part in answer.chunks(4 * KIB) {
+        peer.expect(part);
+    }
+    peer.expect_eof();
+    sender.join().expect("everything is sent");
+}

@@ -1,0 +1,27 @@
+//! Frames of the binary protocol, put together by hand.
+
+pub const ECHO: u8 = 1;
+pub const REVERSE: u8 = 2;
+pub const QUIT: u8 = 3;
+pub const ERROR: u8 = 255;
+
+/// A header that claims `payload_len` bytes, and nothing behind it.
+pub fn header(code: u8, payload_len: usize) -> Vec<u8> {
+    let payload_len = u32::try_from(payload_len).expect("a length that a header can claim");
+    let mut header = vec![code];
+    header.extend(payload_len.to_be_bytes());
+    header
+}
+
+/// A whole frame.
+pub fn frame(code: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
+    let payload = payload.as_ref();
+    let mut frame = header(code, payload.len());
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// The frame with which the server refuses.
+pub fn error(token: &str) -> Vec<u8> {
+    frame(ERROR, token)
+}

@@ -1,0 +1,224 @@
+//! A raw client: bytes out, bytes in, and every wait with a deadline.
+
+use super::wait::PATIENCE;
+use socket2::{Domain, SockRef, Socket, Type};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// One connection to the server.
+pub struct Peer {
+    stream: TcpStream,
+}
+
+impl Peer {
+    /// Connects, as an ordinary client does.
+    #[track_caller]
+    pub fn connect(address: SocketAddr) -> Self {
+        Self::new(TcpStream::connect_timeout(&address, PATIENCE).expect("connect"))
+    }
+
+    /// Connects with the smallest receive buffer there is, so that little fits on the way to a peer that does not read.
+    #[track_caller]
+    pub fn connect_with_small_window(address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("make a socket");
+        // Before the connection is made: the window that is announced then never grows.
+        socket.set_recv_buffer_size(4096).expect("shrink the receive buffer");
+        socket.connect_timeout(&address.into(), PATIENCE).expect("connect");
+        Self::new(socket.into())
+    }
+
+    fn new(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).expect("switch Nagle off, so that each send is a segment");
+        stream.set_read_timeout(Some(PATIENCE)).expect("set the read timeout");
+        stream.set_write_timeout(Some(PATIENCE)).expect("set the write timeout");
+        Self { stream }
+    }
+
+    /// The other end of the same connection, to send in one thread and read in another.
+    pub fn twin(&self) -> Self {
+        Self { stream: self.stream.try_clone().expect("clone the socket") }
+    }
+
+    /// Our address, as the server's log shows it.
+    pub fn address(&self) -> SocketAddr {
+        self.stream.local_addr().expect("a connected socket has an address")
+    }
+
+    /// Gives up a read after `patience` instead of [`PATIENCE`].
+    pub fn set_patience(&self, patience: Duration) {
+        self.stream.set_read_timeout(Some(patience)).expect("set the read timeout");
+    }
+
+    /// Sends all of `bytes`.
+    #[track_caller]
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).expect("send");
+    }
+
+    /// Sends `bytes` from a thread of its own, for more than the kernel holds while nobody reads.
+    pub fn send_in_background(&self, bytes: Vec<u8>) -> JoinHandle<()> {
+        let mut twin = self.twin();
+        thread::spawn(move || twin.send(bytes))
+    }
+
+    /// Sends as much of `bytes` as fits; false once the connection is gone.
+    pub fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
+    /// Repeats `bytes` until the kernels of both sides and the server have taken none for half a second.
+    pub fn send_until_stuck(&mut self, bytes: &[u8]) -> usize {
+        const STUCK: Duration = Duration::from_millis(500);
+        self.stream.set_nonblocking(true).expect("do not block");
+        let (mut sent, mut last_progress) = (0, Instant::now());
+        while last_progress.elapsed() < STUCK {
+            // Going on in the middle keeps the stream whole after a short write.
+            match self.stream.write(&bytes[sent % bytes.len()..]) {
+                Ok(len) => {
+                    sent += len;
+                    last_progress = Instant::now();
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(5)),
+                Err(error) => panic!("send until stuck: {error}"),
+            }
+        }
+        self.stream.set_nonblocking(false).expect("block again");
+        sent
+    }
+
+    /// Sends `bytes` and the end of input in one segment.
+    pub fn send_with_end(&mut self, bytes: &[u8]) {
+        let socket = self.stream.try_clone().expect("clone the socket");
+        SockRef::from(&socket).set_tcp_cork(true).expect("cork");
+        self.send(bytes);
+        self.half_close();
+        SockRef::from(&socket).set_tcp_cork(false).expect("uncork");
+    }
+
+    /// Ends our input; the answers still come.
+    #[track_caller]
+    pub fn half_close(&mut self) {
+        self.stream.shutdown(Shutdown::Write).expect("half-close");
+    }
+
+    /// Breaks the connection off: the server gets a reset and no end of input.
+    pub fn reset(self) {
+        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("set linger to zero");
+    }
+
+    /// Reads as many bytes as `expected` has and compares them.
+    #[track_caller]
+    pub fn expect(&mut self, expected: impl AsRef<[u8]>) {
+        let expected = expected.as_ref();
+        let (got, problem) = self.read_up_to(expected.len());
+        let problem = problem.unwrap_or_default();
+        assert!(got == expected, "{problem}{}", difference(&got, expected));
+    }
+
+    /// Reads exactly `len` bytes.
+    #[track_caller]
+    pub fn read_exact(&mut self, len: usize) -> Vec<u8> {
+        let (got, problem) = self.read_up_to(len);
+        assert!(got.len() == len, "{} of {len} bytes: {}", got.len(), problem.unwrap_or_default());
+        got
+    }
+
+    /// Reads up to and with the next `\n`.
+    #[track_caller]
+    pub fn read_line(&mut self) -> String {
+        let mut line = Vec::new();
+        while line.last() != Some(&b'\n') {
+            line.extend(self.read_exact(1));
+        }
+        String::from_utf8(line).expect("an answer in UTF-8")
+    }
+
+    /// Reads everything up to the server's end; a reset is a failure.
+    #[track_caller]
+    pub fn read_to_end(&mut self) -> Vec<u8> {
+        let mut got = Vec::new();
+        let end = self.stream.read_to_end(&mut got);
+        assert!(end.is_ok(), "no clean end but {end:?}, after {}", shown(&got));
+        got
+    }
+
+    /// The next thing is the server's end: not a byte, not a reset.
+    #[track_caller]
+    pub fn expect_eof(&mut self) {
+        let rest = self.read_to_end();
+        assert!(rest.is_empty(), "instead of the end: {}", shown(&rest));
+    }
+
+    /// Reads some bytes, at most `max`; none at the server's end.
+    #[track_caller]
+    pub fn read_some(&mut self, max: usize) -> Vec<u8> {
+        let mut buf = vec![0; max];
+        let len = self.stream.read(&mut buf).expect("read");
+        buf.truncate(len);
+        buf
+    }
+
+    /// True when there is something to read now.
+    pub fn has_bytes(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("do not block");
+        let has_bytes = matches!(self.stream.peek(&mut [0]), Ok(1));
+        self.stream.set_nonblocking(false).expect("block again");
+        has_bytes
+    }
+
+    /// True when the connection has ended, cleanly or not, within the patience; bytes on the way are dropped.
+    pub fn is_ended_by_server(&mut self) -> bool {
+        let mut buf = [0; 4096];
+        loop {
+            match self.stream.read(&mut buf) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => return !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+            }
+        }
+    }
+
+    /// What came of `len` bytes, and why no more came.
+    fn read_up_to(&mut self, len: usize) -> (Vec<u8>, Option<String>) {
+        let mut got = vec![0; len];
+        let mut filled = 0;
+        while filled < len {
+            match self.stream.read(&mut got[filled..]) {
+                Ok(0) => {
+                    got.truncate(filled);
+                    return (got, Some("the server closed; ".into()));
+                }
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    got.truncate(filled);
+                    return (got, Some(format!("{error}; ")));
+                }
+            }
+        }
+        (got, None)
+    }
+}
+
+/// Says where two byte strings part, with a few bytes around it.
+pub fn difference(got: &[u8], expected: &[u8]) -> String {
+    let same = got.iter().zip(expected).take_while(|(got, expected)| got == expected).count();
+    let from = same.saturating_sub(40);
+    let window = |bytes: &[u8]| shown(bytes.get(from..bytes.len().min(same + 120)).unwrap_or_default());
+    format!(
+        "bytes differ at {same}\n     got ({} bytes): {}\nexpected ({} bytes): {}",
+        got.len(),
+        window(got),
+        expected.len(),
+        window(expected),
+    )
+}
+
+/// Bytes for a person to read, cut when they are many.
+pub fn shown(bytes: &[u8]) -> String {
+    const MAX: usize = 400;
+    let cut = if bytes.len() > MAX { "..." } else { "" };
+    format!("\"{}\"{cut}", bytes[..bytes.len().min(MAX)].escape_ascii())
+}

@@ -1,0 +1,118 @@
+//! What the kernel knows of a process: its descriptors, memory, processor time and limits.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A running process, looked at from outside.
+#[derive(Clone, Copy)]
+pub struct Process {
+    pub id: u32,
+}
+
+impl Process {
+    /// Sends a signal by its name, such as `TERM`.
+    pub fn signal(self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.id.to_string()).status().expect("run kill");
+        assert!(sent.success(), "kill -{name} {}", self.id);
+    }
+
+    /// The numbers of the open descriptors, in order.
+    pub fn descriptors(self) -> Vec<u32> {
+        let entries = fs::read_dir(self.file("fd")).expect("list the descriptors");
+        // An entry may be gone again before it is read: the server closes what it likes while we look.
+        let mut numbers: Vec<u32> =
+            entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// The lowest number that the next descriptor can get.
+    pub fn lowest_free_descriptor(self) -> u32 {
+        let taken = self.descriptors();
+        (0..).find(|number| !taken.contains(number)).expect("a process never holds all numbers")
+    }
+
+    /// Sets the soft limit of open descriptors and leaves the hard one alone.
+    pub fn limit_descriptors(self, soft: u32) {
+        let limit = format!("--nofile={soft}:");
+        let set = Command::new("prlimit").arg("--pid").arg(self.id.to_string()).arg(limit).status();
+        assert!(set.expect("run prlimit").success(), "prlimit of {}", self.id);
+    }
+
+    /// The soft and the hard limit of open descriptors.
+    pub fn descriptor_limits(self) -> (u32, u32) {
+        let limits = self.read("limits");
+        let row = limits.lines().find(|line| line.starts_with("Max open files")).expect("the row of open files");
+        let mut numbers = row.split_ascii_whitespace().filter_map(|word| word.parse().ok());
+        (numbers.next().expect("the soft limit"), numbers.next().expect("the hard limit"))
+    }
+
+    /// The memory that is resident now.
+    pub fn resident_bytes(self) -> usize {
+        let kilobytes = self.status_field("VmRSS");
+        let kilobytes = kilobytes.strip_suffix("kB").expect("VmRSS is in kB").trim();
+        kilobytes.parse::<usize>().expect("VmRSS is a number") * 1024
+    }
+
+    /// The processor time used so far, in clock ticks of 10 ms.
+    pub fn processor_ticks(self) -> u64 {
+        // The second field is the program's name in parentheses and may hold blanks: count from behind it.
+        let stat = self.read("stat");
+        let (_, fields) = stat.rsplit_once(')').expect("a program name in parentheses");
+        let mut fields = fields.split_ascii_whitespace().skip(11);
+        let mut ticks = || fields.next().and_then(|field| field.parse::<u64>().ok()).expect("a number of ticks");
+        ticks() + ticks()
+    }
+
+    /// The times that the process went to sleep of its own will: once for each wait that had to wait.
+    pub fn sleeps(self) -> u64 {
+        self.status_field("voluntary_ctxt_switches").parse().expect("a count")
+    }
+
+    /// The letter of the process's state, such as `T` for stopped.
+    pub fn state(self) -> char {
+        self.status_field("State").chars().next().expect("a letter")
+    }
+
+    /// One field of `/proc/PID/status`.
+    pub fn status_field(self, name: &str) -> String {
+        let status = self.read("status");
+        let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.unwrap_or_else(|| panic!("no {name} in the status of {}", self.id)).trim().to_owned()
+    }
+
+    /// The flags with which one descriptor was opened; `None` if it is not open (any more).
+    pub fn descriptor_flags(self, number: u32) -> Option<u32> {
+        let info = fs::read_to_string(self.file("fdinfo").join(number.to_string())).ok()?;
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).expect("the flags of a descriptor");
+        Some(u32::from_str_radix(flags.trim(), 8).expect("flags are octal"))
+    }
+
+    /// The TCP ports over IPv4 at which the process listens.
+    pub fn listening_ports(self) -> Vec<u16> {
+        let own: Vec<String> = self.descriptors().into_iter().filter_map(|number| self.socket_inode(number)).collect();
+        let table = self.read("net/tcp");
+        let rows = table.lines().skip(1).map(|row| row.split_ascii_whitespace().collect::<Vec<_>>());
+        const LISTEN: &str = "0A";
+        rows.filter(|row| row[3] == LISTEN && own.iter().any(|inode| inode == row[9]))
+            .map(|row| {
+                let (_, port) = row[1].split_once(':').expect("address and port");
+                u16::from_str_radix(port, 16).expect("ports are hexadecimal")
+            })
+            .collect()
+    }
+
+    fn socket_inode(self, number: u32) -> Option<String> {
+        let target = fs::read_link(self.file("fd").join(number.to_string())).ok()?;
+        Some(target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())
+    }
+
+    fn read(self, name: &str) -> String {
+        fs::read_to_string(self.file(name)).unwrap_or_else(|error| panic!("/proc/{}/{name}: {error}", self.id))
+    }
+
+    fn file(self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{name}", self.id))
+    }
+}

@@ -1,0 +1,176 @@
+//! The real server binary, started for one test and killed at its end.
+
+use super::lines::Lines;
+use super::peer::Peer;
+use super::process::Process;
+use super::wait::{wait_for, wait_until};
+use super::{BANNER, PROTOCOLS};
+use std::collections::HashMap;
+use std::env;
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+
+/// A running server. Dropped, it is killed; had it ended by itself before, the test fails.
+pub struct Server {
+    child: Child,
+    addresses: HashMap<String, SocketAddr>,
+    /// The lines on stdout.
+    pub printed: Lines,
+    /// The lines on stderr.
+    pub log: Lines,
+    /// True once the test has seen the end of the process and so expected it.
+    ended: bool,
+}
+
+impl Server {
+    /// A server with one listener for each protocol, and `flags`.
+    pub fn start(flags: &[&str]) -> Self {
+        let mut command = program();
+        command.args(listen_flags()).args(flags);
+        Self::launch(command)
+    }
+
+    /// A server started by `command`, which must give it a listener for each protocol.
+    pub fn launch(command: Command) -> Self {
+        let mut server = Self::launch_only(command);
+        server.read_addresses(PROTOCOLS.len());
+        server
+    }
+
+    /// A server that is not waited for.
+    pub fn launch_only(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("start the server");
+        let printed = Lines::collect(child.stdout.take().expect("stdout is piped"));
+        let log = Lines::collect(child.stderr.take().expect("stderr is piped"));
+        Self { child, addresses: HashMap::new(), printed, log, ended: false }
+    }
+
+    /// Waits for `count` lines `listening on PROTOCOL://ADDRESS` and learns the addresses.
+    pub fn read_addresses(&mut self, count: usize) {
+        wait_until("the server says where it listens", || {
+            let ended = self.child.try_wait().expect("ask for the child's state");
+            assert!(ended.is_none(), "the server ended at its start, {ended:?}: {:#?}", self.log.text());
+            self.printed.raw().len() >= count
+        });
+        for line in self.printed.text() {
+            let url = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("a strange line on stdout: {line}"));
+            let (protocol, address) = url.split_once("://").unwrap_or_else(|| panic!("not a URL: {url}"));
+            let address = address.parse().unwrap_or_else(|_| panic!("not a numeric address: {url}"));
+            self.addresses.insert(protocol.to_owned(), address);
+        }
+    }
+
+    /// Where a protocol is served.
+    pub fn address(&self, protocol: &str) -> SocketAddr {
+        *self.addresses.get(protocol).unwrap_or_else(|| panic!("no listener for {protocol}"))
+    }
+
+    /// A new connection on which nothing has been read or sent.
+    pub fn connect(&self, protocol: &str) -> Peer {
+        Peer::connect(self.address(protocol))
+    }
+
+    /// A new connection whose kernel takes only a few kilobytes that nobody reads.
+    pub fn connect_with_small_window(&self, protocol: &str) -> Peer {
+        Peer::connect_with_small_window(self.address(protocol))
+    }
+
+    /// A new connection of the text protocol that has been welcomed.
+    pub fn text(&self) -> Peer {
+        let mut peer = self.connect("text");
+        peer.expect(BANNER);
+        peer
+    }
+
+    /// The server as the kernel sees it.
+    pub fn process(&self) -> Process {
+        Process { id: self.child.id() }
+    }
+
+    /// The number of open descriptors.
+    pub fn descriptor_count(&self) -> usize {
+        self.process().descriptors().len()
+    }
+
+    /// Waits until the server holds no more than `count` descriptors: everything else has been freed.
+    #[track_caller]
+    pub fn wait_for_descriptors(&self, count: usize) {
+        wait_until("the server frees its connections", || self.descriptor_count() <= count);
+    }
+
+    /// Stops the process: from here on the kernel collects what peers do.
+    pub fn freeze(&self) {
+        self.process().signal("STOP");
+        wait_until("the server is stopped", || self.process().state() == 'T');
+    }
+
+    /// Lets a frozen process go on.
+    pub fn thaw(&self) {
+        self.process().signal("CONT");
+    }
+
+    /// Waits for a log line that holds every one of `parts`.
+    #[track_caller]
+    pub fn wait_for_log(&self, parts: &[&str]) -> String {
+        wait_for(&format!("a log line with {parts:?}"), || self.log.find(parts))
+    }
+
+    /// Waits for the end of the process and of all that it wrote.
+    #[track_caller]
+    pub fn wait_for_exit(&mut self) -> ExitStatus {
+        let status = wait_for("the server exits", || self.child.try_wait().expect("ask for the child's state"));
+        self.ended = true;
+        wait_until("its output ends", || self.printed.have_ended() && self.log.have_ended());
+        status
+    }
+
+    /// True while the process runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("ask for the child's state").is_none()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let ended_by_itself = !self.ended && matches!(self.child.try_wait(), Ok(Some(_)));
+        // Both fail only when the process is gone already, and then there is nothing left to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            let log = self.log.text();
+            let last = log.iter().skip(log.len().saturating_sub(20));
+            eprintln!("the last lines of the server's log:");
+            last.for_each(|line| eprintln!("  {line}"));
+        } else {
+            assert!(!ended_by_itself, "the server died under the test: {:#?}", self.log.text());
+        }
+    }
+}
+
+/// The server binary, with none of the variables that would change what it does.
+pub fn program() -> Command {
+    without_settings(Command::new(env!("CARGO_BIN_EXE_tinytcp-server")))
+}
+
+/// The server binary behind another program that prepares its surroundings, such as `prlimit --nofile=64`.
+pub fn program_under(wrapper: &[&str]) -> Command {
+    let mut command = without_settings(Command::new(wrapper[0]));
+    command.args(&wrapper[1..]).arg(env!("CARGO_BIN_EXE_tinytcp-server"));
+    command
+}
+
+/// The flags that ask for one listener for each protocol, on any free port of the loopback.
+pub fn listen_flags() -> impl Iterator<Item = String> {
+    PROTOCOLS.iter().flat_map(|protocol| ["--listen".to_owned(), format!("{protocol}://127.0.0.1:0")])
+}
+
+fn without_settings(mut command: Command) -> Command {
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("TINYTCP_") || name == "RUST_LOG") {
+            command.env_remove(name);
+        }
+    }
+    command
+}

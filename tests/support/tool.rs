@@ -1,0 +1,75 @@
+//! Another program that talks to the server: netcat and its kin, or a client of the original systems.
+
+use super::peer::shown;
+use super::wait::{wait_for, wait_until};
+use std::io::{Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+/// A running program with its input in our hands; killed when dropped.
+pub struct Tool {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Tool {
+    /// Starts `program`.
+    pub fn start(program: &str, args: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{program}: {error}"));
+        let output = Arc::new(Mutex::new(Vec::new()));
+        let (mut source, collected) = (child.stdout.take().expect("stdout is piped"), Arc::clone(&output));
+        let reader = thread::spawn(move || {
+            let mut block = [0; 4096];
+            while let Ok(len @ 1..) = source.read(&mut block) {
+                collected.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&block[..len]);
+            }
+        });
+        Self { input: child.stdin.take(), child, output, reader: Some(reader) }
+    }
+
+    /// Types `bytes`.
+    #[track_caller]
+    pub fn say(&mut self, bytes: impl AsRef<[u8]>) {
+        let input = self.input.as_mut().expect("the input has not ended");
+        input.write_all(bytes.as_ref()).and_then(|()| input.flush()).expect("type");
+    }
+
+    /// Ends the program's input.
+    pub fn end_input(&mut self) {
+        self.input = None;
+    }
+
+    /// All that it has printed so far.
+    pub fn printed(&self) -> Vec<u8> {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until `bytes` stand somewhere in what it has printed.
+    #[track_caller]
+    pub fn wait_for(&self, bytes: impl AsRef<[u8]>) {
+        let bytes = bytes.as_ref();
+        let what = format!("{} among {}", shown(bytes), shown(&self.printed()));
+        wait_until(&what, || self.printed().windows(bytes.len()).any(|window| window == bytes));
+    }
+
+    /// Waits for the program's own end, and gives all that it has printed.
+    #[track_caller]
+    pub fn finish(mut self) -> Vec<u8> {
+        wait_for("the program ends", || self.child.try_wait().expect("ask for the child's state"));
+        self.reader.take().expect("not finished before").join().expect("the output is read to its end");
+        self.printed()
+    }
+}
+
+impl Drop for Tool {
+    fn drop(&mut self) {
+        // Both fail only when the program is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
