@@ -55,7 +55,12 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 /// Peers that have `scripts` to send, as far as `acts` let them; `check` holds after each act. Gives what is unsent too.
-fn play<'a>(stage: &mut Stage, scripts: &'a [Vec<u8>], acts: &[Act], check: impl Fn(&Stage)) -> Vec<(Peer, &'a [u8])> {
+fn play<'a>(
+    stage: &mut Stage,
+    scripts: &'a [Vec<u8>],
+    acts: &[Act],
+    mut check: impl FnMut(&mut Stage),
+) -> Vec<(Peer, &'a [u8])> {
     let mut peers: Vec<(Peer, &[u8])> = scripts.iter().map(|script| (stage.peer(), script.as_slice())).collect();
     for act in acts {
         match *act {
@@ -164,6 +169,36 @@ proptest! {
             assert!(stage.event_loop.shared.pool.lent_bytes() <= Limits::MEMORY_BYTES_MIN);
         });
         end(&mut stage, &peers);
+    }
+
+    #[test]
+    fn a_polite_peer_is_served_however_much_memory_the_others_want(lens in lens(), acts in vec(act(), 0..60)) {
+        let limits = Limits { memory_bytes_max: Limits::MEMORY_BYTES_MIN, ..Limits::default() };
+        let (mut stage, scripts) = (patient(Binary::new(), limits), scripts(frame, &lens));
+        let polite = stage.peer();
+        play(&mut stage, &scripts, &acts, |stage| {
+            polite.send(&frame(0, 5));
+            stage.settle();
+            assert_eq!(std::mem::take(&mut polite.wire.borrow_mut().sent), frame(0, 5));
+        });
+    }
+
+    #[test]
+    fn a_stop_answers_what_had_arrived_and_says_goodbye(lens in lens(), acts in vec(act(), 0..60)) {
+        let (mut stage, scripts) = (patient(Text::new(), Limits::default()), scripts(line, &lens));
+        let peers = play(&mut stage, &scripts, &acts, |_| {});
+        peers.iter().for_each(|(peer, _)| peer.set_room(usize::MAX));
+        stage.event(Event::Stop);
+        stage.settle();
+        for ((peer, unsent), script) in peers.iter().zip(&scripts) {
+            let arrived = script.strip_suffix(*unsent).expect("sent from its front");
+            let answered = arrived.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+            let expected = [&arrived[..answered], b"BYE\n"].concat();
+            prop_assert!(peer.wire.borrow().sent == expected, "another answer, none, or half of one");
+            prop_assert!(peer.wire.borrow().sent_end);
+        }
+        stage.pass(LINGER_TIMEOUT);
+        prop_assert!(stage.event_loop.is_over());
     }
 
     #[test]
