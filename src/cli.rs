@@ -7,7 +7,8 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process;
 
-use clap::{CommandFactory, Parser, error::ErrorKind};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser};
 
 const ENVIRONMENT: &str = "Every flag is also an environment variable: --some-flag is TINYTCP_SOME_FLAG.";
 
@@ -31,7 +32,7 @@ pub fn parse<Arguments: Parser>() -> Arguments {
         let _ = error.print();
         process::exit(0);
     }
-    refuse::<Arguments>(sentence(&error.render().to_string()))
+    refuse::<Arguments>(sentence(&error.render().to_string()) + &example(&error).unwrap_or_default())
 }
 
 /// Ends the process over arguments that are wrong only when taken together.
@@ -85,6 +86,24 @@ fn sentence(message: &str) -> String {
     sentence
 }
 
+/// How a flag is written whose value is missing. Where a value is wrong, its parser has shown an example already.
+fn example(error: &clap::Error) -> Option<String> {
+    const EXAMPLES: [(&str, &str); 5] = [
+        ("<SIZE>", "64KiB"),
+        ("<D>", "5s"),
+        ("<N>", "500"),
+        ("<URL>", "text://127.0.0.1:40000"),
+        ("<HOST>", "127.0.0.1"),
+    ];
+    let (Some(ContextValue::String(flag)), Some(ContextValue::String(value))) =
+        (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))
+    else {
+        return None;
+    };
+    let (placeholder, example) = EXAMPLES.iter().find(|(placeholder, _)| flag.contains(placeholder))?;
+    value.is_empty().then(|| format!(", as in {}", flag.replace(placeholder, example)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +129,12 @@ mod tests {
     fn a_value_parser_says_what_a_good_value_looks_like() {
         let said = said_of(&["--size", "64k"]);
         assert!(said.starts_with("invalid value '64k' for '--size <SIZE>': sizes look like"), "{said}");
+    }
+
+    #[test]
+    fn a_flag_without_its_value_is_shown_with_one() {
+        let error = Arguments::try_parse_from(["program", "--size"]).expect_err("wrong on purpose");
+        assert_eq!(example(&error).as_deref(), Some(", as in --size 64KiB"));
     }
 
     #[test]

@@ -157,8 +157,10 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     let log = Sink::new(io::stderr()).map_err(started)?;
     let announcements = Sink::new(io::stdout()).map_err(started)?;
     start_logging(arguments, &log);
-    let config = config(arguments)?;
+    let open_files = OpenFiles::raise();
+    let config = config(arguments, &open_files)?;
     let server = Server::bind_stopping_on(&config, &[libc::SIGINT, libc::SIGTERM]).map_err(|error| explain(&error))?;
+    open_files.log(arguments.max_connections);
     for (protocol, addr) in server.addresses() {
         announcements.line(&format!("listening on {protocol}://{addr}"));
     }
@@ -193,10 +195,10 @@ fn start_logging(arguments: &Arguments, sink: &Sink) {
         .init();
 }
 
-fn config(arguments: &Arguments) -> Result<Config, String> {
+fn config(arguments: &Arguments, open_files: &OpenFiles) -> Result<Config, String> {
     Ok(Config {
         listeners: listeners(arguments)?,
-        connections_max: connections_max(arguments.max_connections),
+        connections_max: arguments.max_connections.unwrap_or(usize::MAX).min(open_files.connections),
         limits: Limits {
             line_bytes_max: arguments.max_line,
             frame_bytes_max: arguments.max_frame,
@@ -214,26 +216,32 @@ fn config(arguments: &Arguments) -> Result<Config, String> {
     })
 }
 
-/// Raises the soft limit of open files to the hard one, and says how many connections that allows.
-fn connections_max(wanted: Option<usize>) -> usize {
-    let (soft, hard) = rlimit::Resource::NOFILE.get().unwrap_or((1024, 1024));
-    let raised = match rlimit::Resource::NOFILE.set(hard, hard) {
-        Ok(()) => hard,
-        Err(error) => {
-            log::warn!("cannot raise the open-file limit from {soft} to {hard}: {error}");
-            soft
-        }
-    };
-    let allowed = usize::try_from(raised).unwrap_or(usize::MAX).saturating_sub(RESERVED_DESCRIPTORS).max(1);
-    let connections_max = wanted.unwrap_or(allowed).min(allowed);
-    log::info!("open files: soft limit {soft}, hard limit {hard}; at most {connections_max} connections");
-    if let Some(wanted) = wanted.filter(|wanted| *wanted > allowed) {
-        log::warn!(
-            "{wanted} connections need a higher open-file limit: `ulimit -Hn {}`",
-            wanted + RESERVED_DESCRIPTORS
-        );
+/// The limit of open files, and what follows from it.
+struct OpenFiles {
+    soft: u64,
+    hard: u64,
+    /// How many connections the limit allows.
+    connections: usize,
+}
+
+impl OpenFiles {
+    /// Raises the soft limit to the hard one.
+    fn raise() -> Self {
+        let (soft, hard) = rlimit::Resource::NOFILE.get().unwrap_or((1024, 1024));
+        let raised = rlimit::Resource::NOFILE.set(hard, hard).map_or(soft, |()| hard);
+        let connections = usize::try_from(raised).unwrap_or(usize::MAX).saturating_sub(RESERVED_DESCRIPTORS).max(1);
+        Self { soft, hard, connections }
     }
-    connections_max
+
+    fn log(&self, wanted: Option<usize>) {
+        let Self { soft, hard, connections } = self;
+        let connections_max = wanted.unwrap_or(*connections).min(*connections);
+        log::info!("open files: soft limit {soft}, hard limit {hard}; at most {connections_max} connections");
+        if let Some(wanted) = wanted.filter(|wanted| wanted > connections) {
+            let needed = wanted + RESERVED_DESCRIPTORS;
+            log::warn!("{wanted} connections need a higher open-file limit: `ulimit -Hn {needed}`");
+        }
+    }
 }
 
 /// The listeners that were asked for, or the default ones.
