@@ -70,12 +70,18 @@ impl Buffer {
         }
     }
 
-    /// Appends `bytes`, which are copied; the storage grows by doubling.
+    /// Makes room for `count` bytes behind the bytes; the storage grows at least by doubling.
+    #[inline]
+    pub fn reserve(&mut self, count: usize, pool: &mut Pool) {
+        if self.block.len() - (self.end as usize) < count {
+            self.make_room(count, pool);
+        }
+    }
+
+    /// Appends `bytes`, which are copied.
     #[inline]
     pub fn append(&mut self, bytes: &[u8], pool: &mut Pool) {
-        if self.block.len() - (self.end as usize) < bytes.len() {
-            self.make_room(bytes.len(), pool);
-        }
+        self.reserve(bytes.len(), pool);
         let end = self.end as usize;
         self.block[end..end + bytes.len()].copy_from_slice(bytes);
         self.end += bytes.len() as u32;

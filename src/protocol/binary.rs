@@ -199,7 +199,7 @@ impl BinarySession {
 /// Runs one frame; a command that closes does so behind its answer.
 fn run(command: &Command<u8>, payload: &[u8], context: &mut Context<'_>) -> Next {
     context.received(command.usage, payload);
-    if !context.output.has_room_for(payload.len() + ANSWER_OVERHEAD_BYTES) {
+    if !context.output.reserve(payload.len() + ANSWER_OVERHEAD_BYTES) {
         append_error(&mut context.output, SERVER_BUSY);
         return Next::Continue;
     }

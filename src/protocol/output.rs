@@ -9,8 +9,8 @@ use crate::wire::line::Ending;
 
 /// Appends answers to a connection's output.
 ///
-/// Appending never fails. Who appends a lot asks [`Output::has_room_for`] first, and who appends answer after answer
-/// stops when the output [`is_full`](Output::is_full).
+/// Appending never fails. Who appends a lot asks for room first, with [`Output::reserve`], and who appends answer after
+/// answer stops when the output [`is_full`](Output::is_full).
 #[derive(Debug)]
 pub struct Output<'a> {
     buffer: &'a mut Buffer,
@@ -50,13 +50,17 @@ impl<'a> Output<'a> {
         self.len() >= HIGH_WATER_BYTES
     }
 
-    /// True exactly when an answer of `len` bytes would not pass the memory limit of all connections. A small one
-    /// always fits, in the block that whoever has a turn works with.
+    /// Makes room for an answer of `len` bytes. Gives false, and does nothing, when that would pass the memory limit of all
+    /// connections. A small answer always has room, in the block that whoever has a turn works with.
     #[must_use]
     #[inline]
-    pub const fn has_room_for(&self, len: usize) -> bool {
+    pub fn reserve(&mut self, len: usize) -> bool {
         let needed = self.len().saturating_add(len);
-        needed <= BLOCK_LEN || self.pool.has_room_for(needed)
+        let is_granted = needed <= BLOCK_LEN || self.pool.has_room_for(needed);
+        if is_granted {
+            self.buffer.reserve(len, self.pool);
+        }
+        is_granted
     }
 
     /// Appends `ERROR`, the token, and the ending of the message that it answers.
@@ -123,9 +127,9 @@ mod tests {
     #[test]
     fn a_small_answer_always_has_room_and_a_large_one_only_under_the_memory_limit() {
         let (mut buffer, mut pool) = (Buffer::default(), Pool::new(0));
-        let output = Output::new(&mut buffer, &mut pool);
-        assert!(output.has_room_for(BLOCK_LEN));
-        assert!(!output.has_room_for(BLOCK_LEN + 1));
-        assert!(!output.has_room_for(usize::MAX));
+        let mut output = Output::new(&mut buffer, &mut pool);
+        assert!(output.reserve(BLOCK_LEN));
+        assert!(!output.reserve(BLOCK_LEN + 1));
+        assert!(!output.reserve(usize::MAX));
     }
 }

@@ -100,7 +100,7 @@ impl TalkSession {
     fn answer(&self, message: &[u8], ending: Ending, context: &mut Context<'_>) -> Next {
         context.received("", message);
         let output = &mut context.output;
-        if !output.has_room_for(message.len() + ANSWER_OVERHEAD_BYTES) {
+        if !output.reserve(message.len() + ANSWER_OVERHEAD_BYTES) {
             output.append_error(SERVER_BUSY, ending);
             return Next::Continue;
         }

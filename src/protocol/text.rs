@@ -207,7 +207,7 @@ impl TextSession {
     #[inline]
     fn call(&self, command: &Command<&'static str>, argument: &[u8], context: &mut Context<'_>) -> Option<CloseReason> {
         let output = &mut context.output;
-        if !output.has_room_for(argument.len() + ANSWER_OVERHEAD_BYTES) {
+        if !output.reserve(argument.len() + ANSWER_OVERHEAD_BYTES) {
             append_error(output, SERVER_BUSY);
             return None;
         }
