@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use super::limits::Limits;
+
 /// Parses `200us 20ms 5s 2m 1h`; a bare number is seconds, fractions are fine (`1.5s`).
 ///
 /// # Errors
@@ -94,6 +96,17 @@ pub fn size(text: &str) -> Result<usize, String> {
         _ => return Err(EXAMPLE.into()),
     };
     scaled(number, factor).and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0).ok_or(EXAMPLE.into())
+}
+
+/// Parses the [`size`] of the largest message, from 1 byte to 1 GiB.
+///
+/// # Errors
+/// As [`size`], and for more than [`Limits::MESSAGE_BYTES_MAX`].
+pub fn message_size(text: &str) -> Result<u32, String> {
+    match u32::try_from(size(text)?) {
+        Ok(size @ ..=Limits::MESSAGE_BYTES_MAX) => Ok(size),
+        _ => Err("messages can have at most 1GiB".into()),
+    }
 }
 
 /// The leading number of `text` and the unit that follows it, blanks between them dropped.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use tinytcp::base::units;
 use tinytcp::cli;
-use tinytcp::client::conformance::{self, Limits};
+use tinytcp::client::conformance::{self, Assumed};
 use tinytcp::client::connect::Patience;
 use tinytcp::client::failure::{Failure, Verdict};
 use tinytcp::client::target::{Protocol, Target};
@@ -71,12 +71,12 @@ struct Arguments {
     wait: Option<Duration>,
 
     /// The longest line that the server takes; only `test` needs to know
-    #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_LINE", default_value = "64KiB", value_parser = units::size)]
-    max_line: usize,
+    #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_LINE", default_value = "64KiB", value_parser = units::message_size)]
+    max_line: u32,
 
     /// The longest payload that the server takes; only `test` needs to know
-    #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_FRAME", default_value = "16MiB", value_parser = units::size)]
-    max_frame: usize,
+    #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_FRAME", default_value = "16MiB", value_parser = units::message_size)]
+    max_frame: u32,
 }
 
 /// What is to be done with the server.
@@ -122,10 +122,10 @@ fn take_mode(arguments: &mut Arguments) -> Mode {
 
 fn run(mode: Mode, target: &Target, arguments: Arguments) -> Result<Verdict, Failure> {
     let patience = Patience { timeout: arguments.timeout, wait: arguments.wait };
-    let limits = Limits { line_max: arguments.max_line, frame_max: arguments.max_frame };
+    let assumed = Assumed { line_bytes_max: arguments.max_line, frame_bytes_max: arguments.max_frame };
     match mode {
         Mode::Shell => shell::run(target, patience),
-        Mode::Test => conformance::run(target, patience, limits),
+        Mode::Test => conformance::run(target, patience, assumed),
         Mode::Demo => demo::run(target, patience),
         Mode::Script if arguments.execute.is_empty() => script::run(target, patience, io::stdin()),
         Mode::Script => {

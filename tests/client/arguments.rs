@@ -5,11 +5,14 @@ use crate::runs::{client, finish, run};
 
 #[test]
 fn a_wrong_command_line_is_one_line_and_exit_code_2() {
-    let cases: [(&[&str], &str); 15] = [
+    let cases: [(&[&str], &str); 18] = [
         (&["--timeout", "0"], "`off` for none"),
         (&["--timeout", "5 days"], "20ms"),
         (&["--wait", "off"], "durations look like"),
         (&["--max-line", "64k"], "64KiB"),
+        (&["--max-line", "18446744073709551615", "test"], "1GiB"),
+        (&["--max-frame", "99999999GiB", "test"], "1GiB"),
+        (&["--max-frame", "1073741825", "test"], "1GiB"),
         (&["--protocol", "http"], "the protocols are text, binary, echo and chat"),
         (&["--no-such-flag"], "unexpected argument '--no-such-flag'"),
         (&["ftp://host"], "the protocols are text, binary, echo and chat"),

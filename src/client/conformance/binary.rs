@@ -90,19 +90,19 @@ pub const CHECKS: &[Check] = &[
         slow.expect(&slow_frame)
     }),
     Check::at(Limit::Frame, "a frame of exactly the limit is taken in whole before anything is read", |probe| {
-        let large = frame(ECHO, &vec![b'x'; probe.limits.frame_max]);
+        let large = frame(ECHO, &vec![b'x'; probe.assumed.payload_len_max()]);
         probe.dialogue(&large, &large)
     }),
     Check::at(Limit::Frame, "a longer frame is refused by its header alone", |probe| {
         let mut wire = probe.open()?;
-        wire.send(&header(ECHO, probe.limits.frame_max.saturating_add(1)))?;
+        wire.send(&header(ECHO, probe.assumed.payload_len_max() + 1))?;
         wire.expect(&frame(ERROR, b"FRAME_TOO_LARGE"))?;
         let mut giant = probe.open()?;
         giant.send(&[ECHO, 255, 255, 255, 255])?;
         giant.expect(&frame(ERROR, b"FRAME_TOO_LARGE"))
     }),
     Check::at(Limit::Frame, "the payload of a refused frame is skipped and the session goes on", |probe| {
-        let payload_len = probe.limits.frame_max.saturating_add(1);
+        let payload_len = probe.assumed.payload_len_max() + 1;
         let mut wire = probe.open()?;
         wire.send(&header(ECHO, payload_len))?;
         wire.expect(&frame(ERROR, b"FRAME_TOO_LARGE"))?;

@@ -62,13 +62,13 @@ pub const CHECKS: &[Check] = &[
         slow.expect(&answer(probe, b"slow", b""))
     }),
     Check::at(Limit::Line, "a message of exactly the limit is taken", |probe| {
-        let message = vec![b'x'; probe.limits.line_max];
+        let message = vec![b'x'; probe.assumed.line_len_max()];
         probe.dialogue(&[&message[..], b"\n"].concat(), &answer(probe, &message, b"\n"))?;
         probe.dialogue(&[&message[..], b"\r\n"].concat(), &answer(probe, &message, b"\r\n"))
     }),
     Check::at(Limit::Line, "a longer message is refused once and the session goes on", |probe| {
-        for excess in [1, 2, probe.limits.line_max] {
-            let message = vec![b'x'; probe.limits.line_max + excess];
+        for excess in [1, 2, probe.assumed.line_len_max()] {
+            let message = vec![b'x'; probe.assumed.line_len_max() + excess];
             let request = [&message[..], b"\nafter\n"].concat();
             let expected = [&b"ERROR LINE_TOO_LONG\n"[..], &answer(probe, b"after", b"\n")].concat();
             probe.dialogue(&request, &expected)?;

@@ -16,11 +16,23 @@ use probe::{Outcome, Probe};
 
 /// What the server is taken to allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct Assumed {
     /// The longest line or message in bytes, its ending not counted.
-    pub line_max: usize,
+    pub line_bytes_max: u32,
     /// The longest payload of a frame in bytes.
-    pub frame_max: usize,
+    pub frame_bytes_max: u32,
+}
+
+impl Assumed {
+    /// [`Assumed::line_bytes_max`] as the length of a buffer.
+    fn line_len_max(self) -> usize {
+        self.line_bytes_max.try_into().unwrap_or(usize::MAX)
+    }
+
+    /// [`Assumed::frame_bytes_max`] as the length of a buffer.
+    fn payload_len_max(self) -> usize {
+        self.frame_bytes_max.try_into().unwrap_or(usize::MAX)
+    }
 }
 
 /// One promise of a protocol.
@@ -51,11 +63,11 @@ impl Check {
     }
 
     /// What the reader of a failure should know about it.
-    fn hint(&self, limits: Limits) -> String {
+    fn hint(&self, assumed: Assumed) -> String {
         let (what, bytes, flag) = match self.limit {
             Limit::None => return String::new(),
-            Limit::Line => ("line", limits.line_max, "--max-line"),
-            Limit::Frame => ("payload", limits.frame_max, "--max-frame"),
+            Limit::Line => ("line", assumed.line_bytes_max, "--max-line"),
+            Limit::Frame => ("payload", assumed.frame_bytes_max, "--max-frame"),
         };
         format!(" (taking for granted that the longest {what} is {bytes} bytes: if it is not, say so with {flag})")
     }
@@ -65,7 +77,7 @@ impl Check {
 ///
 /// # Errors
 /// [`Failure::Unreachable`] when there is no server to check.
-pub fn run(target: &Target, patience: Patience, limits: Limits) -> Result<Verdict, Failure> {
+pub fn run(target: &Target, patience: Patience, assumed: Assumed) -> Result<Verdict, Failure> {
     drop(connect(target, patience)?);
     let checks: Vec<&Check> = match target.protocol {
         Protocol::Text => text::CHECKS.iter().collect(),
@@ -76,10 +88,10 @@ pub fn run(target: &Target, patience: Patience, limits: Limits) -> Result<Verdic
     let mut output = Output::new();
     let mut failed = 0;
     for check in &checks {
-        let outcome = (check.run)(&Probe::new(target, patience.timeout, limits));
+        let outcome = (check.run)(&Probe::new(target, patience.timeout, assumed));
         let line = match &outcome {
             Ok(()) => format!("{}   {}\n", output.green("ok"), check.name),
-            Err(mismatch) => format!("{} {}: {mismatch}{}\n", output.red("FAIL"), check.name, check.hint(limits)),
+            Err(mismatch) => format!("{} {}: {mismatch}{}\n", output.red("FAIL"), check.name, check.hint(assumed)),
         };
         failed += usize::from(outcome.is_err());
         output.say(&line)?;

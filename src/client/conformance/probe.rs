@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Limits;
+use super::Assumed;
 use crate::client::connect::{Patience, connect};
 use crate::client::failure::reason;
 use crate::client::target::{Protocol, Target};
@@ -45,14 +45,14 @@ pub struct Probe<'a> {
     timeout: Option<Duration>,
     deadline: Option<Instant>,
     /// What the server is taken to allow.
-    pub limits: Limits,
+    pub assumed: Assumed,
 }
 
 impl<'a> Probe<'a> {
     /// For a check that begins now and may take `timeout`.
     #[must_use]
-    pub fn new(target: &'a Target, timeout: Option<Duration>, limits: Limits) -> Self {
-        Self { target, timeout, deadline: timeout.map(|timeout| Instant::now() + timeout), limits }
+    pub fn new(target: &'a Target, timeout: Option<Duration>, assumed: Assumed) -> Self {
+        Self { target, timeout, deadline: timeout.map(|timeout| Instant::now() + timeout), assumed }
     }
 
     /// What the server speaks.

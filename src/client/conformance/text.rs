@@ -79,13 +79,13 @@ pub const CHECKS: &[Check] = &[
         probe.last_dialogue(b"POST /x HTTP/1.0\r\nContent-Length: 7\r\n\r\nECHO x\n", b"ERROR NOT_HTTP\n")
     }),
     Check::at(Limit::Line, "a line of exactly the limit is taken", |probe| {
-        let line = line_of(probe.limits.line_max);
+        let line = line_of(probe.assumed.line_len_max());
         probe.dialogue(&[&line[..], b"\n"].concat(), &[&line[..], b"\n"].concat())?;
         probe.dialogue(&[&line[..], b"\r\n"].concat(), &[&line[..], b"\n"].concat())
     }),
     Check::at(Limit::Line, "a longer line is refused once and the session goes on", |probe| {
-        for excess in [1, 2, probe.limits.line_max] {
-            let line = line_of(probe.limits.line_max + excess);
+        for excess in [1, 2, probe.assumed.line_len_max()] {
+            let line = line_of(probe.assumed.line_len_max() + excess);
             let request = [&line[..], b"\nECHO after\n"].concat();
             probe.dialogue(&request, b"ERROR LINE_TOO_LONG\nECHO after\n")?;
         }
@@ -93,7 +93,7 @@ pub const CHECKS: &[Check] = &[
     }),
     Check::at(Limit::Line, "a line that grows too long is refused before it ends", |probe| {
         let mut wire = probe.open()?;
-        wire.send(&line_of(probe.limits.line_max + 2))?;
+        wire.send(&line_of(probe.assumed.line_len_max() + 2))?;
         wire.expect(b"ERROR LINE_TOO_LONG\n")?;
         wire.send(b" and its end\nECHO after\n")?;
         wire.expect(b"ECHO after\n")?;
