@@ -58,7 +58,7 @@ impl<Script: Read> Asker<Script> {
 
     fn ask_all(&mut self) -> Result<(), Stop> {
         let mut line = Vec::new();
-        for number in 1.. {
+        for number in 1_u64.. {
             line.clear();
             let read = self.script.read_until(b'\n', &mut line);
             let read = read.map_err(|error| Stop::Script(format!("cannot read the script: {}", reason(&error))))?;
