@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::failure::{Failure, reason};
 use super::target::Target;
+use super::worker;
 
 /// The pause between two attempts while waiting for a server: short enough that a script hardly notices,
 /// long enough that ten waiting clients do not load the machine on which the server is about to start.
@@ -80,10 +81,10 @@ fn connect_address(address: SocketAddr, timeout: Option<Duration>) -> io::Result
 fn resolve(target: &Target, timeout: Option<Duration>) -> Result<Vec<SocketAddr>, String> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let (host, port) = (target.host.clone(), target.port);
-    thread::spawn(move || {
+    worker::start("resolver", move || {
         // Nobody receives what comes after the timeout.
         let _ = sender.send((host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>));
-    });
+    })?;
     let resolved = match timeout {
         Some(timeout) => receiver.recv_timeout(timeout).map_err(|_| {
             format!("looking up the host took more than {timeout:?}; give a numeric address, or more --timeout")

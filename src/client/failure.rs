@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use super::target::Target;
+
 /// A run that came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -46,6 +48,12 @@ impl Failure {
             Self::Broken(_) => 4,
             Self::OutputClosed => 0,
         }
+    }
+
+    /// The connection with `target`, and what came of it.
+    #[must_use]
+    pub fn broken(target: &Target, what: &str) -> Self {
+        Self::Broken(format!("{target}: {what}"))
     }
 
     /// What became of stdout when a write to it failed.

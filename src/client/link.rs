@@ -31,7 +31,7 @@ impl<'a> Link<'a> {
     /// [`Failure::Broken`].
     pub fn send(&mut self, request: &[u8]) -> Result<(), Failure> {
         let sent = self.stream.set_write_timeout(self.timeout).and_then(|()| self.stream.write_all(request));
-        sent.map_err(|error| self.broken(&reason(&error)))
+        sent.map_err(|error| Failure::broken(self.target, &reason(&error)))
     }
 
     /// Waits for the answer that is `due`.
@@ -42,7 +42,7 @@ impl<'a> Link<'a> {
         let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
         let extent = loop {
             let (until, is_quiet_enough) = match self.inbox.find(due) {
-                Err(error) => return Err(self.broken(&error)),
+                Err(error) => return Err(Failure::broken(self.target, &error)),
                 Ok(Found::Complete(extent)) => break extent,
                 Ok(Found::Incomplete) => (deadline, false),
                 Ok(Found::IfQuiet) => (earlier(deadline, Instant::now() + QUIET), true),
@@ -50,12 +50,17 @@ impl<'a> Link<'a> {
             match self.receive(until) {
                 Ok(true) => {}
                 Ok(false) | Err(_) if is_quiet_enough => break self.inbox.rest(),
-                Ok(false) => return Err(self.broken("the server closed the connection; look at its log")),
+                Ok(false) => {
+                    return Err(Failure::broken(self.target, "the server closed the connection; look at its log"));
+                }
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                     let timeout = self.timeout.unwrap_or_default();
-                    return Err(self.broken(&format!("no answer within {timeout:?}; allow more with --timeout")));
+                    return Err(Failure::broken(
+                        self.target,
+                        &format!("no answer within {timeout:?}; allow more with --timeout"),
+                    ));
                 }
-                Err(error) => return Err(self.broken(&reason(&error))),
+                Err(error) => return Err(Failure::broken(self.target, &reason(&error))),
             }
         };
         Ok(self.inbox.take(extent))
@@ -79,10 +84,6 @@ impl<'a> Link<'a> {
                 Err(error) => return Err(error),
             }
         }
-    }
-
-    fn broken(&self, what: &str) -> Failure {
-        Failure::Broken(format!("{}: {what}", self.target))
     }
 }
 

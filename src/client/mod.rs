@@ -22,3 +22,4 @@ pub mod output;
 pub mod script;
 pub mod shell;
 pub mod target;
+mod worker;

@@ -134,7 +134,9 @@ impl<'a> Probe<'a> {
         let mut writer = wire.stream.try_clone().map_err(|error| wire.mismatch("a connection", &reason(&error)))?;
         let timeout = self.timeout;
         thread::scope(|scope| {
-            scope.spawn(move || writer.set_write_timeout(timeout).and_then(|()| writer.write_all(request)));
+            let write = move || writer.set_write_timeout(timeout).and_then(|()| writer.write_all(request));
+            let writing = thread::Builder::new().spawn_scoped(scope, write);
+            writing.map_err(|error| wire.mismatch("a thread of our own that writes", &reason(&error)))?;
             thread::sleep(UNREAD);
             let outcome = wire.expect(answer);
             if outcome.is_err() {

@@ -18,7 +18,6 @@ mod session;
 
 use std::io::Read;
 use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use super::connect::{Patience, connect};
@@ -26,6 +25,7 @@ use super::dialogue::Due;
 use super::failure::{Failure, Verdict, reason};
 use super::listener::{EVENTS_MAX, Heard, listen};
 use super::target::{Protocol, Target};
+use super::worker;
 use asker::Asker;
 use session::Session;
 
@@ -64,12 +64,13 @@ impl From<Heard> for Event {
 pub fn run(target: &Target, patience: Patience, script: impl Read + Send + 'static) -> Result<Verdict, Failure> {
     let server = connect(target, patience)?;
     let prepared = server.set_write_timeout(patience.timeout).and_then(|()| server.try_clone());
-    let to_server = prepared.map_err(|error| Failure::Broken(format!("{target}: {}", reason(&error))))?;
+    let to_server = prepared.map_err(|error| Failure::broken(target, &reason(&error)))?;
     let (events, received) = mpsc::sync_channel(EVENTS_MAX);
     let (turns, next_turn) = mpsc::sync_channel(1);
     let asker = Asker::new(target.protocol, script, to_server, events.clone(), next_turn);
-    thread::spawn(move || asker.run());
-    thread::spawn(move || listen(server, &events));
+    worker::start("asker", move || asker.run())
+        .and_then(|()| worker::start("listener", move || listen(server, &events)))
+        .map_err(|error| Failure::broken(target, &error))?;
     Session::new(target, patience.timeout, turns).run(&received)
 }
 

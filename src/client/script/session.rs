@@ -83,9 +83,11 @@ impl<'a> Session<'a> {
                 Ok(Event::Heard(Heard::Ended(error))) => return self.end(error.as_ref(), events),
                 // With answers due, it is they that are late.
                 Ok(Event::Stalled) if !was_idle => {}
-                Ok(Event::Stalled) => return Err(self.broken("the server takes no more; look at its log")),
+                Ok(Event::Stalled) => {
+                    return Err(Failure::broken(self.target, "the server takes no more; look at its log"));
+                }
                 Err(_) if wait == Wait::Quiet && until != deadline => self.take(self.inbox.rest())?,
-                Err(_) => return Err(self.broken(&self.no_answer())),
+                Err(_) => return Err(Failure::broken(self.target, &self.no_answer())),
             }
             let answered = self.take_answers(&mut wait)?;
             if answered || was_idle {
@@ -107,7 +109,7 @@ impl<'a> Session<'a> {
             match self.inbox.find(due) {
                 Err(error) => {
                     let protocol = self.target.protocol.name();
-                    return Err(self.broken(&format!("{error}; does the server speak {protocol}?")));
+                    return Err(Failure::broken(self.target, &format!("{error}; does the server speak {protocol}?")));
                 }
                 Ok(Found::Incomplete) => break,
                 Ok(Found::IfQuiet) => {
@@ -160,7 +162,7 @@ impl<'a> Session<'a> {
         if self.last_was_error {
             return Ok(Verdict::Refused);
         }
-        Err(self.broken(&format!("{happened} {when}; look at the server's log")))
+        Err(Failure::broken(self.target, &format!("{happened} {when}; look at the server's log")))
     }
 
     /// A server may close after its last answer before our own end of the script is known here.
@@ -185,8 +187,10 @@ impl<'a> Session<'a> {
                 Ok(Found::Complete(extent)) => self.take(extent)?,
                 Ok(Found::IfQuiet) => self.take(self.inbox.rest())?,
                 Ok(Found::Incomplete) if self.inbox.is_empty() => return Ok(()),
-                Ok(Found::Incomplete) => return Err(self.broken("the server closed inside an answer; look at its log")),
-                Err(error) => return Err(self.broken(&error)),
+                Ok(Found::Incomplete) => {
+                    return Err(Failure::broken(self.target, "the server closed inside an answer; look at its log"));
+                }
+                Err(error) => return Err(Failure::broken(self.target, &error)),
             }
         }
     }
@@ -206,9 +210,5 @@ impl<'a> Session<'a> {
             "no {what} within {timeout:?}; does the server speak {}? Allow more with --timeout",
             self.target.protocol.name()
         )
-    }
-
-    fn broken(&self, what: &str) -> Failure {
-        Failure::Broken(format!("{}: {what}", self.target))
     }
 }

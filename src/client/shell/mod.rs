@@ -34,6 +34,7 @@ use super::listener::{EVENTS_MAX, Heard, listen, next};
 use super::output::{Output, printable};
 use super::script::QUIET;
 use super::target::Target;
+use super::worker;
 
 /// How long the next prompt waits for the answer to the last line. A slower server is still heard, above the prompt.
 const PROMPT_DELAY: Duration = Duration::from_millis(250);
@@ -88,20 +89,21 @@ pub fn run(target: &Target, patience: Patience) -> Result<Verdict, Failure> {
     output.say(&voice.connected(target))?;
 
     let prepared = server.set_write_timeout(patience.timeout).and_then(|()| server.try_clone());
-    let from_server = prepared.map_err(|error| Failure::Broken(format!("{target}: {}", reason(&error))))?;
+    let from_server = prepared.map_err(|error| Failure::broken(target, &reason(&error)))?;
     let no_terminal = |error| Failure::Usage(format!("cannot use the terminal: {error}; send commands with -e"));
     // Outside the editor Ctrl-C is a signal; unless it is caught, it would end us without a farewell.
     let interrupted = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGINT, Arc::clone(&interrupted)).map_err(|error| no_terminal(error.to_string()))?;
 
     let mut editor = editor::new(voice).map_err(|error| no_terminal(error.to_string()))?;
+    let no_thread = |error: String| Failure::broken(target, &error);
     // Without a terminal on both sides there is no prompt to write above.
-    let printer = editor.create_external_printer().ok().map(start_printer);
+    let printer = editor.create_external_printer().ok().map(start_printer).transpose().map_err(no_thread)?;
     let (events, received) = mpsc::sync_channel(EVENTS_MAX);
     let (turns, its_turn) = mpsc::sync_channel(1);
     let from_editor = events.clone();
-    thread::spawn(move || editor::run(editor, voice.prompt, &its_turn, &from_editor));
-    thread::spawn(move || listen(from_server, &events));
+    worker::start("editor", move || editor::run(editor, voice.prompt, &its_turn, &from_editor)).map_err(no_thread)?;
+    worker::start("listener", move || listen(from_server, &events)).map_err(no_thread)?;
     let mut shell = Shell {
         target,
         voice,
@@ -118,15 +120,15 @@ pub fn run(target: &Target, patience: Patience) -> Result<Verdict, Failure> {
 }
 
 /// Starts the thread that hands text to the editor.
-fn start_printer(mut printer: impl ExternalPrinter + Send + 'static) -> SyncSender<String> {
+fn start_printer(mut printer: impl ExternalPrinter + Send + 'static) -> Result<SyncSender<String>, String> {
     let (sender, texts) = mpsc::sync_channel(EVENTS_MAX);
-    thread::spawn(move || {
+    worker::start("printer", move || {
         for text in texts {
             // A terminal that has gone away is reported by the editor.
             let _ = printer.print(text);
         }
-    });
-    sender
+    })?;
+    Ok(sender)
 }
 
 /// The caller's side.
@@ -203,7 +205,7 @@ impl Shell<'_> {
         };
         let sent = match self.server.write_all(&request) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(self.broken("the server takes no more; look at its log"));
+                return Err(Failure::broken(self.target, "the server takes no more; look at its log"));
             }
             // The listener meets the same broken connection, after what the server said before it broke.
             sent => sent.is_ok(),
@@ -239,10 +241,13 @@ impl Shell<'_> {
             self.show(self.inbox.rest())?;
         }
         if let Some(error) = error {
-            return Err(self.broken(&format!("{}; look at the server's log", reason(error))));
+            return Err(Failure::broken(self.target, &format!("{}; look at the server's log", reason(error))));
         }
         if !self.asked.is_empty() {
-            return Err(self.broken("the server closed the connection with an answer missing; look at its log"));
+            return Err(Failure::broken(
+                self.target,
+                "the server closed the connection with an answer missing; look at its log",
+            ));
         }
         self.output.say("The server closed the connection.\n")?;
         self.close()
@@ -291,7 +296,7 @@ impl Shell<'_> {
                 return Ok(false);
             }
             let due = self.asked.front().cloned().unwrap_or(self.target.protocol.unasked());
-            match self.inbox.find(&due).map_err(|error| self.broken(&error))? {
+            match self.inbox.find(&due).map_err(|error| Failure::broken(self.target, &error))? {
                 Found::Complete(extent) => self.show(extent)?,
                 Found::Incomplete => return Ok(false),
                 Found::IfQuiet => return Ok(true),
@@ -314,9 +319,5 @@ impl Shell<'_> {
             }
             _ => self.output.say(&line).and_then(|()| self.output.flush()),
         }
-    }
-
-    fn broken(&self, what: &str) -> Failure {
-        Failure::Broken(format!("{}: {what}", self.target))
     }
 }
