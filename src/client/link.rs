@@ -4,9 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::dialogue::{Answer, Due, Found, Inbox};
+use super::dialogue::{Answer, Due, Found, Inbox, SILENCE};
 use super::failure::{Failure, reason};
-use super::script::QUIET;
 use super::target::Target;
 
 /// A connection with what has been received on it.
@@ -41,15 +40,15 @@ impl<'a> Link<'a> {
     pub fn answer(&mut self, due: &Due) -> Result<Answer<'_>, Failure> {
         let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
         let extent = loop {
-            let (until, is_quiet_enough) = match self.inbox.find(due) {
+            let (until, is_silence_enough) = match self.inbox.find(due) {
                 Err(error) => return Err(Failure::broken(self.target, &error)),
                 Ok(Found::Complete(extent)) => break extent,
                 Ok(Found::Incomplete) => (deadline, false),
-                Ok(Found::IfQuiet) => (earlier(deadline, Instant::now() + QUIET), true),
+                Ok(Found::IfSilent) => (earlier(deadline, Instant::now() + SILENCE), true),
             };
             match self.receive(until) {
                 Ok(true) => {}
-                Ok(false) | Err(_) if is_quiet_enough => break self.inbox.rest(),
+                Ok(false) | Err(_) if is_silence_enough => break self.inbox.rest(),
                 Ok(false) => {
                     return Err(Failure::broken(self.target, "the server closed the connection; look at its log"));
                 }

@@ -22,7 +22,7 @@ pub enum Found {
     /// Not all of it.
     Incomplete,
     /// Perhaps all of it: if the server falls quiet now, [`Inbox::rest`] is the answer.
-    IfQuiet,
+    IfSilent,
 }
 
 /// Where in the unread bytes an answer lies.
@@ -87,7 +87,7 @@ impl Inbox {
             Due::Message(expected) => match expected.compare(self.unread()) {
                 Match::Complete { text_len, ending_len } => Ok(Found::Complete(Extent::text(text_len, ending_len))),
                 Match::Start => within_limit(self.unread().len(), Found::Incomplete),
-                Match::Other => within_limit(self.unread().len(), Found::IfQuiet),
+                Match::Other => within_limit(self.unread().len(), Found::IfSilent),
             },
         }
     }
@@ -234,7 +234,7 @@ mod tests {
     fn the_rest_is_an_answer_when_the_server_says_no_more() {
         let mut inbox = Inbox::default();
         inbox.append(b"two\nlines\r\n");
-        assert_eq!(taken(&mut inbox, &Due::Message(Expected::anything())), "IfQuiet");
+        assert_eq!(taken(&mut inbox, &Due::Message(Expected::anything())), "IfSilent");
         let rest = inbox.rest();
         assert_eq!(inbox.take(rest).text, b"two\nlines");
         assert_eq!(taken(&mut inbox, &Due::Message(Expected::anything())), "Incomplete");

@@ -17,12 +17,21 @@ pub use inbox::{Answer, Extent, Found, Inbox};
 pub use messages::Expected;
 pub use voice::Voice;
 
+use std::time::Duration;
+
 use super::target::Protocol;
 
 /// The longest answer that is taken: four times the longest that a server with default limits gives.
 ///
 /// Without a limit a server that never ends its line would fill our memory instead of an error message.
 pub const ANSWER_MAX: usize = 64 << 20;
+
+/// How long a server must say nothing before an answer that we do not know counts as complete: well over the pauses
+/// inside an answer that one `send` made, well under the patience of whoever waits.
+///
+/// It is the client's own measure of a server. The quiet period, after which a server of echo or chat takes a piece
+/// for a message, is another.
+pub const SILENCE: Duration = Duration::from_millis(250);
 
 /// What one line of a script asks of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]

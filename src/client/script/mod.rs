@@ -14,11 +14,10 @@
 //! caller never waits for anything but the channel and stdout; so no circle of waiting can close.
 
 mod asker;
-mod session;
+mod conversation;
 
 use std::io::Read;
 use std::sync::mpsc;
-use std::time::Duration;
 
 use super::connect::{Patience, connect};
 use super::dialogue::Due;
@@ -27,11 +26,7 @@ use super::listener::{EVENTS_MAX, Heard, listen};
 use super::target::{Protocol, Target};
 use super::worker;
 use asker::Asker;
-use session::Session;
-
-/// How long a server must be silent before an answer that we do not know counts as complete: well over the
-/// pauses inside an answer that one `send` made, well under the patience of whoever waits.
-pub const QUIET: Duration = Duration::from_millis(250);
+use conversation::Conversation;
 
 /// What the two threads tell the caller.
 enum Event {
@@ -71,7 +66,7 @@ pub fn run(target: &Target, patience: Patience, script: impl Read + Send + 'stat
     worker::start("asker", move || asker.run())
         .and_then(|()| worker::start("listener", move || listen(server, &events)))
         .map_err(|error| Failure::broken(target, &error))?;
-    Session::new(target, patience.timeout, turns).run(&received)
+    Conversation::new(target, patience.timeout, turns).run(&received)
 }
 
 /// Says whether every one of `commands` means something to the client of `protocol`; nothing is sent.

@@ -28,11 +28,10 @@ use rustyline::ExternalPrinter;
 use signal_hook::consts::SIGINT;
 
 use super::connect::{Patience, connect};
-use super::dialogue::{Due, Extent, Found, Inbox, Request, Voice};
+use super::dialogue::{Due, Extent, Found, Inbox, Request, SILENCE, Voice};
 use super::failure::{Failure, Verdict, reason};
 use super::listener::{EVENTS_MAX, Heard, listen, next};
 use super::output::{Output, printable};
-use super::script::QUIET;
 use super::target::Target;
 use super::worker;
 
@@ -159,7 +158,7 @@ impl Shell<'_> {
                 self.give_turn()?;
             }
             let until = match (may_be_complete, self.is_editing) {
-                (true, _) => Some(Instant::now() + QUIET),
+                (true, _) => Some(Instant::now() + SILENCE),
                 (false, true) => None,
                 (false, false) => Some(prompt_at),
             };
@@ -299,7 +298,7 @@ impl Shell<'_> {
             match self.inbox.find(&due).map_err(|error| Failure::broken(self.target, &error))? {
                 Found::Complete(extent) => self.show(extent)?,
                 Found::Incomplete => return Ok(false),
-                Found::IfQuiet => return Ok(true),
+                Found::IfSilent => return Ok(true),
             }
         }
     }

@@ -6,15 +6,19 @@ use std::mem;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
-use super::{Event, QUIET};
-use crate::client::dialogue::{Due, Extent, Found, Inbox};
+use super::Event;
+use crate::client::dialogue::{Due, Extent, Found, Inbox, SILENCE};
 use crate::client::failure::{Failure, Verdict, reason};
 use crate::client::listener::{Heard, next};
 use crate::client::output::Output;
 use crate::client::target::Target;
 
+/// How long the end of the script may take to become known here once the server has closed: the asker is then as good
+/// as done, or waits for input that may never come.
+const SCRIPT_END_MAX: Duration = Duration::from_millis(250);
+
 /// The caller's side: what has been asked, what has been answered, and how long the next answer may take.
-pub struct Session<'a> {
+pub struct Conversation<'a> {
     target: &'a Target,
     timeout: Option<Duration>,
     inbox: Inbox,
@@ -38,11 +42,11 @@ enum Wait {
     /// More of the answer that is due, or of the script.
     More,
     /// The server's silence.
-    Quiet,
+    Silence,
 }
 
-impl<'a> Session<'a> {
-    /// A session with `target` in which nothing has been said yet.
+impl<'a> Conversation<'a> {
+    /// A conversation with `target` in which nothing has been said yet.
     pub fn new(target: &'a Target, timeout: Option<Duration>, turns: SyncSender<()>) -> Self {
         let banner = target.protocol.banner();
         Self {
@@ -73,7 +77,7 @@ impl<'a> Session<'a> {
             let until = match wait {
                 Wait::More if was_idle => None,
                 Wait::More => deadline,
-                Wait::Quiet => Some(deadline.map_or(before + QUIET, |deadline| deadline.min(before + QUIET))),
+                Wait::Silence => Some(deadline.map_or(before + SILENCE, |deadline| deadline.min(before + SILENCE))),
             };
             match next(events, until) {
                 Ok(Event::Asked(due, count)) => self.due.push_back((due, count)),
@@ -86,7 +90,7 @@ impl<'a> Session<'a> {
                 Ok(Event::Stalled) => {
                     return Err(Failure::broken(self.target, "the server takes no more; look at its log"));
                 }
-                Err(_) if wait == Wait::Quiet && until != deadline => self.take(self.inbox.rest())?,
+                Err(_) if wait == Wait::Silence && until != deadline => self.take(self.inbox.rest())?,
                 Err(_) => return Err(Failure::broken(self.target, &self.no_answer())),
             }
             let answered = self.take_answers(&mut wait)?;
@@ -112,8 +116,8 @@ impl<'a> Session<'a> {
                     return Err(Failure::broken(self.target, &format!("{error}; does the server speak {protocol}?")));
                 }
                 Ok(Found::Incomplete) => break,
-                Ok(Found::IfQuiet) => {
-                    *wait = Wait::Quiet;
+                Ok(Found::IfSilent) => {
+                    *wait = Wait::Silence;
                     break;
                 }
                 Ok(Found::Complete(extent)) => self.take(extent)?,
@@ -167,7 +171,7 @@ impl<'a> Session<'a> {
 
     /// A server may close after its last answer before our own end of the script is known here.
     fn learn_the_end_of_the_script(&mut self, events: &Receiver<Event>) {
-        let deadline = Instant::now() + QUIET;
+        let deadline = Instant::now() + SCRIPT_END_MAX;
         while !self.all_asked {
             match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Event::Asked(due, count)) => self.due.push_back((due, count)),
@@ -185,7 +189,7 @@ impl<'a> Session<'a> {
             let due = self.due.front().map_or(self.target.protocol.unasked(), |(due, _)| due.clone());
             match self.inbox.find(&due) {
                 Ok(Found::Complete(extent)) => self.take(extent)?,
-                Ok(Found::IfQuiet) => self.take(self.inbox.rest())?,
+                Ok(Found::IfSilent) => self.take(self.inbox.rest())?,
                 Ok(Found::Incomplete) if self.inbox.is_empty() => return Ok(()),
                 Ok(Found::Incomplete) => {
                     return Err(Failure::broken(self.target, "the server closed inside an answer; look at its log"));
