@@ -1,7 +1,7 @@
 //! The hands of a check: a connection on which any bytes can be sent, and on which answers are compared byte by byte.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::Assumed;
 use crate::client::connect::{Patience, connect};
 use crate::client::failure::reason;
+use crate::client::receive::receive;
 use crate::client::target::{Protocol, Target};
 
 /// The outcome of a check.
@@ -258,20 +259,14 @@ impl Wire<'_> {
 
     fn receive_until(&mut self, deadline: Option<Instant>) -> Result<(), End> {
         let mut piece = [0; 64 << 10];
-        loop {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
-                return Err(End::Late);
+        match receive(&mut self.stream, deadline, &mut piece) {
+            Ok(Some(0)) => Err(End::Closed),
+            Ok(Some(len)) => {
+                self.received.extend_from_slice(piece.get(..len).unwrap_or_default());
+                Ok(())
             }
-            match self.stream.set_read_timeout(left).and_then(|()| self.stream.read(&mut piece)) {
-                Ok(0) => return Err(End::Closed),
-                Ok(len) => {
-                    self.received.extend_from_slice(piece.get(..len).unwrap_or_default());
-                    return Ok(());
-                }
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                Err(error) => return Err(End::Broken(error)),
-            }
+            Ok(None) => Err(End::Late),
+            Err(error) => Err(End::Broken(error)),
         }
     }
 

@@ -1,11 +1,13 @@
 //! The sessions that the original clients show, asked of a real server.
 
+mod link;
+
 use super::connect::{Patience, connect};
 use super::dialogue::{Answer, Request, Voice};
 use super::failure::{Failure, Verdict};
-use super::link::Link;
 use super::output::{Output, printable};
 use super::target::Target;
+use link::Link;
 
 /// Prints the demo of the target's protocol, one connection for each of its sessions.
 ///

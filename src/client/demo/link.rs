@@ -1,12 +1,13 @@
-//! One connection, one question at a time: the way in which the demo talks.
+//! One connection, one question at a time.
 
-use std::io::{self, Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::dialogue::{Answer, Due, Found, Inbox, SILENCE};
-use super::failure::{Failure, reason};
-use super::target::Target;
+use crate::client::dialogue::{Answer, Due, Found, Inbox, SILENCE};
+use crate::client::failure::{Failure, reason};
+use crate::client::receive::receive;
+use crate::client::target::Target;
 
 /// A connection with what has been received on it.
 #[derive(Debug)]
@@ -39,6 +40,7 @@ impl<'a> Link<'a> {
     /// [`Failure::Broken`] when it does not come in time, or is none.
     pub fn answer(&mut self, due: &Due) -> Result<Answer<'_>, Failure> {
         let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        let mut piece = [0; 16 << 10];
         let extent = loop {
             let (until, is_silence_enough) = match self.inbox.find(due) {
                 Err(error) => return Err(Failure::broken(self.target, &error)),
@@ -46,43 +48,21 @@ impl<'a> Link<'a> {
                 Ok(Found::Incomplete) => (deadline, false),
                 Ok(Found::IfSilent) => (earlier(deadline, Instant::now() + SILENCE), true),
             };
-            match self.receive(until) {
-                Ok(true) => {}
-                Ok(false) | Err(_) if is_silence_enough => break self.inbox.rest(),
-                Ok(false) => {
+            match receive(&mut self.stream, until, &mut piece) {
+                Ok(Some(len @ 1..)) => self.inbox.append(piece.get(..len).unwrap_or_default()),
+                _ if is_silence_enough => break self.inbox.rest(),
+                Ok(Some(0)) => {
                     return Err(Failure::broken(self.target, "the server closed the connection; look at its log"));
                 }
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                Ok(None) => {
                     let timeout = self.timeout.unwrap_or_default();
-                    return Err(Failure::broken(
-                        self.target,
-                        &format!("no answer within {timeout:?}; allow more with --timeout"),
-                    ));
+                    let late = format!("no answer within {timeout:?}; allow more with --timeout");
+                    return Err(Failure::broken(self.target, &late));
                 }
                 Err(error) => return Err(Failure::broken(self.target, &reason(&error))),
             }
         };
         Ok(self.inbox.take(extent))
-    }
-
-    /// Waits for bytes; false when the server has closed, `TimedOut` when there are none until then.
-    fn receive(&mut self, until: Option<Instant>) -> io::Result<bool> {
-        let mut piece = [0; 16 << 10];
-        loop {
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            self.stream.set_read_timeout(left)?;
-            match self.stream.read(&mut piece) {
-                Ok(len) => {
-                    self.inbox.append(piece.get(..len).unwrap_or_default());
-                    return Ok(len > 0);
-                }
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                Err(error) => return Err(error),
-            }
-        }
     }
 }
 
