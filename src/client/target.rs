@@ -107,9 +107,7 @@ impl Target {
     /// The host and port as one text, an IPv6 address in brackets.
     #[must_use]
     pub fn host_port(&self) -> String {
-        let bracketed = self.host.contains(':');
-        let (open, close) = if bracketed { ("[", "]") } else { ("", "") };
-        format!("{open}{}{close}:{}", self.host, self.port)
+        self.to_string().split_off(self.protocol.name().len() + "://".len())
     }
 
     fn from_url(url: &str, protocol: Option<Protocol>) -> Result<Self, String> {
@@ -136,7 +134,8 @@ impl Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.protocol.name(), self.host_port())
+        let scheme = self.protocol.name().into();
+        Address { scheme, host: self.host.clone(), port: Some(self.port) }.fmt(f)
     }
 }
 
@@ -153,10 +152,25 @@ fn split_host(text: &str) -> Result<(String, Option<u16>), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::BUILT_IN;
 
     fn target(words: &str, protocol: Option<Protocol>) -> Result<String, String> {
         let words: Vec<String> = words.split_whitespace().map(String::from).collect();
         Target::from_words(&words, protocol).map(|target| target.to_string())
+    }
+
+    #[test]
+    fn protocols_and_ports_are_those_of_the_server() {
+        let ours = Protocol::ALL.map(|protocol| (protocol.name(), protocol.default_port()));
+        assert_eq!(ours, BUILT_IN.each_ref().map(|built_in| (built_in.scheme, built_in.default_port)));
+    }
+
+    #[test]
+    fn host_and_port_are_the_target_without_its_scheme() {
+        for host_port in ["127.0.0.1:40000", "[::1]:40000", "localhost:1"] {
+            let target = Target::from_words(&[host_port.into()], Some(Protocol::Binary)).expect(host_port);
+            assert_eq!(target.host_port(), host_port);
+        }
     }
 
     #[test]
