@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use super::limits::Limits;
+
 /// Parses `200us 20ms 5s 2m 1h`; a bare number is seconds, fractions are fine (`1.5s`).
 ///
 /// # Errors
@@ -23,14 +25,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(EXAMPLE.into()),
     };
     let seconds = decimal(number).ok_or(EXAMPLE)? * seconds_per_unit;
-    let duration = match seconds {
-        _ if seconds > MAX_SECONDS => return Err(format!("longer than 100 years; {EXAMPLE}")),
-        _ => Duration::from_secs_f64(seconds),
-    };
-    match duration {
-        Duration::ZERO => Err(format!("zero is too short to wait; {EXAMPLE}")),
-        _ => Ok(duration),
+    if seconds > MAX_SECONDS {
+        return Err(format!("longer than 100 years; {EXAMPLE}"));
     }
+    let duration = Duration::from_secs_f64(seconds);
+    if duration.is_zero() {
+        return Err(format!("zero is too short to wait; {EXAMPLE}"));
+    }
+    Ok(duration)
 }
 
 /// Parses a [`duration`], or `off` for a timeout that never falls due.
@@ -94,6 +96,18 @@ pub fn size(text: &str) -> Result<usize, String> {
         _ => return Err(EXAMPLE.into()),
     };
     scaled(number, factor).and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0).ok_or(EXAMPLE.into())
+}
+
+/// Parses the size of a message: a [`size`] of at most 1 GiB.
+///
+/// # Errors
+/// As [`size`], and for more.
+pub fn message_size(text: &str) -> Result<u32, String> {
+    let size = u32::try_from(size(text)?).unwrap_or(u32::MAX);
+    if size > Limits::MESSAGE_BYTES_MAX {
+        return Err("a message has 1GiB at most".into());
+    }
+    Ok(size)
 }
 
 /// The leading number of `text` and the unit that follows it, blanks between them dropped.
