@@ -42,10 +42,6 @@ impl Session for Generator {
         }
         (input.len(), Step::Paused)
     }
-
-    fn refuse(&mut self, input: &[u8], _: &mut Context<'_>) -> usize {
-        input.len()
-    }
 }
 
 /// A character generator on `addr`.

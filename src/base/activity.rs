@@ -85,7 +85,7 @@ impl Activity {
     }
 
     /// Starts a new second when the old one is over, and sums the old one up.
-    pub fn turn(&mut self, now: Moment) {
+    pub fn round(&mut self, now: Moment) {
         if now < self.second_ends {
             return;
         }
@@ -97,7 +97,7 @@ impl Activity {
         self.second_ends = now.after(SECOND);
     }
 
-    /// When the loop must call [`Activity::turn`] though nothing else happens.
+    /// When the loop must call [`Activity::round`] though nothing else happens.
     #[must_use]
     pub fn deadline(&self) -> Moment {
         if self.unwritten == Unwritten::default() { Moment::NEVER } else { self.second_ends }
@@ -134,8 +134,10 @@ impl Activity {
     }
 
     /// A connection was opened and closed by somebody who only looked whether the port is open.
-    pub fn probed(&self, peer: Peer, summary: &Summary) {
-        log::debug!("probe {}: {summary}", self.name(peer));
+    pub fn probed(&mut self, peer: Peer, summary: &Summary) {
+        if log::log_enabled!(log::Level::Debug) && self.take_line(|unwritten| &mut unwritten.closed) {
+            log::debug!("probe {}: {summary}", self.name(peer));
+        }
     }
 
     #[cold]
@@ -197,7 +199,7 @@ mod tests {
         (0..10).for_each(|_| activity.command(peer, "", b"TIME"));
         assert_eq!(activity.unwritten, Unwritten { opened: 0, commands: 9, closed: 0 });
         assert_eq!(activity.deadline(), activity.second_ends, "the count is due when the second is over");
-        activity.turn(Moment::START.after(SECOND));
+        activity.round(Moment::START.after(SECOND));
         assert_eq!(activity.deadline(), Moment::NEVER);
     }
 

@@ -23,7 +23,7 @@ pub enum CloseReason {
     ServerBusy,
     /// The peer speaks a foreign protocol.
     WrongProtocol,
-    /// Answers that the peer did not take would have passed the memory limit.
+    /// What the connection held, and could not give up, would have passed the memory limit.
     MemoryLimit,
     /// The server is shutting down.
     Shutdown,
@@ -49,6 +49,7 @@ impl CloseReason {
             | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::NetworkDown
             | io::ErrorKind::WriteZero => Self::Reset,
+            io::ErrorKind::OutOfMemory => Self::MemoryLimit,
             _ => Self::SystemError,
         }
     }

@@ -39,11 +39,11 @@ impl Deadlines {
         match self.places[key] {
             ABSENT => {
                 self.heap.push(entry);
-                self.rise(self.heap.len() - 1);
+                self.sift_up(self.heap.len() - 1);
             }
             place => {
                 self.heap[place as usize] = entry;
-                self.settle(place as usize);
+                self.sift(place as usize);
             }
         }
     }
@@ -60,7 +60,7 @@ impl Deadlines {
             && (place as usize) < self.heap.len()
         {
             self.heap[place as usize] = last;
-            self.settle(place as usize);
+            self.sift(place as usize);
         }
     }
 
@@ -80,12 +80,12 @@ impl Deadlines {
     }
 
     /// Puts the entry at `place` where it belongs, above or below.
-    fn settle(&mut self, place: usize) {
-        let place = self.rise(place);
-        self.sink(place);
+    fn sift(&mut self, place: usize) {
+        let place = self.sift_up(place);
+        self.sift_down(place);
     }
 
-    fn rise(&mut self, mut place: usize) -> usize {
+    fn sift_up(&mut self, mut place: usize) -> usize {
         let entry = self.heap[place];
         while place > 0 {
             let parent = (place - 1) / 2;
@@ -99,7 +99,7 @@ impl Deadlines {
         place
     }
 
-    fn sink(&mut self, mut place: usize) {
+    fn sift_down(&mut self, mut place: usize) {
         let entry = self.heap[place];
         loop {
             let mut child = 2 * place + 1;

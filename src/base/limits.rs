@@ -23,6 +23,18 @@ impl Limits {
     pub const MEMORY_BYTES_MIN: usize = 1 << 20;
 }
 
+impl Limits {
+    /// The limits, none larger than what a buffer can hold.
+    #[must_use]
+    pub fn clamped(self) -> Self {
+        Self {
+            line_bytes_max: self.line_bytes_max.min(Self::MESSAGE_BYTES_MAX),
+            frame_bytes_max: self.frame_bytes_max.min(Self::MESSAGE_BYTES_MAX),
+            memory_bytes_max: self.memory_bytes_max.max(Self::MEMORY_BYTES_MIN),
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { line_bytes_max: 64 << 10, frame_bytes_max: 16 << 20, memory_bytes_max: 256 << 20 }
@@ -72,5 +84,8 @@ impl Default for Timeouts {
 /// 200,000 bytes, 4,096 arrived. Two seconds are several round trips on any link.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How many bytes are discarded while lingering, at most.
+/// How many bytes are discarded while lingering, at most; what comes after them stays unread.
+///
+/// At a tenth, a client that has 100 KB of requests under way when it is told to go would lose its last answers to a
+/// reset; without a bound, a flood would be read at full speed for two seconds.
 pub const LINGER_BYTES_MAX: u32 = 1 << 20;

@@ -1,4 +1,5 @@
-//! The ground floor: storage, time, and the one seam to the operating system. Nothing here knows of protocols.
+//! The ground floor: storage, time, and the one seam to the operating system. Nothing here knows what
+//! is spoken.
 
 pub mod activity;
 pub mod buffer;

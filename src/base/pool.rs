@@ -18,12 +18,11 @@ const SMALLEST_LEN: usize = 64;
 const LARGEST_LEN: usize = 4 * BLOCK_LEN;
 const CLASS_COUNT: usize = (LARGEST_LEN / SMALLEST_LEN).ilog2() as usize + 1;
 
-/// How many free bytes are kept for the next loan. It is a constant of the process, not of its connections: after a
-/// burst that used much more, the rest has gone back to the allocator.
-///
-/// A message that grows to the largest block has had one of every size, which together are less than two of the largest,
-/// and its answer may need another of the largest. With less, each such message would cost an allocation.
-const KEPT_BYTES_MAX: usize = 3 * LARGEST_LEN;
+/// How many free bytes of one size are kept for the next loan, but never less than two blocks, one to read into and one
+/// to answer from. It is a constant of the process, not of its connections: after a burst that used much more, the rest
+/// has gone back to the allocator. Each size has its own bound, so that a burst of small pieces cannot push the working
+/// blocks out.
+const KEPT_BYTES_MAX: usize = LARGEST_LEN;
 
 /// What connections may hold less than the memory limit, so that the blocks with which one of them works during its
 /// turn can always be lent: two working blocks, and as much again for the answer that overflows one.
@@ -32,9 +31,8 @@ const WORKING_BYTES: usize = 4 * BLOCK_LEN;
 /// Lends blocks and knows how many bytes are lent.
 #[derive(Debug)]
 pub struct Pool {
-    /// Free blocks by size class; their lengths add up to `kept_bytes`.
+    /// Free blocks by size class.
     free: [Vec<Box<[u8]>>; CLASS_COUNT],
-    kept_bytes: usize,
     /// The sum of the lengths of all blocks that are lent.
     lent_bytes: usize,
     /// What may be lent beyond a turn.
@@ -42,12 +40,11 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool from which all connections together hold at most `memory_max` bytes.
+    /// A pool from which all connections together hold at most `memory_max` bytes between their turns.
     #[must_use]
     pub fn new(memory_max: usize) -> Self {
         Self {
             free: std::array::from_fn(|_| Vec::new()),
-            kept_bytes: 0,
             lent_bytes: 0,
             held_bytes_max: memory_max.saturating_sub(WORKING_BYTES),
         }
@@ -61,10 +58,7 @@ impl Pool {
         let len = block_len(len);
         self.lent_bytes += len;
         match class_of(len).and_then(|class| self.free[class].pop()) {
-            Some(block) => {
-                self.kept_bytes -= len;
-                block
-            }
+            Some(block) => block,
             None => vec![0; len].into_boxed_slice(),
         }
     }
@@ -74,9 +68,8 @@ impl Pool {
         let len = block.len();
         self.lent_bytes -= len;
         if let Some(class) = class_of(len)
-            && self.kept_bytes + len <= KEPT_BYTES_MAX
+            && self.free[class].len() < kept_max(len)
         {
-            self.kept_bytes += len;
             self.free[class].push(block);
         }
     }
@@ -98,6 +91,12 @@ impl Pool {
     pub const fn lent_bytes(&self) -> usize {
         self.lent_bytes
     }
+}
+
+/// How many free blocks of `len` bytes are kept.
+const fn kept_max(len: usize) -> usize {
+    let count = KEPT_BYTES_MAX / len;
+    if count < 2 { 2 } else { count }
 }
 
 /// The length of the block that is lent for `len` bytes.
@@ -148,8 +147,18 @@ mod tests {
         assert_eq!(pool.lent_bytes(), 1000 * BLOCK_LEN);
         blocks.into_iter().for_each(|block| pool.take_back(block));
         assert_eq!(pool.lent_bytes(), 0);
-        assert_eq!(pool.kept_bytes, KEPT_BYTES_MAX);
         assert_eq!(pool.free.iter().flatten().map(|block| block.len()).sum::<usize>(), KEPT_BYTES_MAX);
+    }
+
+    #[test]
+    fn a_burst_of_small_blocks_does_not_push_the_working_blocks_out() {
+        let mut pool = Pool::new(1 << 30);
+        let small: Vec<_> = (0..100_000).map(|_| pool.lend(1)).collect();
+        small.into_iter().for_each(|block| pool.take_back(block));
+        let mut working = pool.lend(BLOCK_LEN);
+        working[0] = 7;
+        pool.take_back(working);
+        assert_eq!(pool.lend(BLOCK_LEN)[0], 7, "the working block was kept");
     }
 
     #[test]

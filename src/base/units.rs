@@ -25,14 +25,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(EXAMPLE.into()),
     };
     let seconds = decimal(number).ok_or(EXAMPLE)? * seconds_per_unit;
-    let duration = match seconds {
-        _ if seconds > MAX_SECONDS => return Err(format!("longer than 100 years; {EXAMPLE}")),
-        _ => Duration::from_secs_f64(seconds),
-    };
-    match duration {
-        Duration::ZERO => Err(format!("zero is too short to wait; {EXAMPLE}")),
-        _ => Ok(duration),
+    if seconds > MAX_SECONDS {
+        return Err(format!("longer than 100 years; {EXAMPLE}"));
     }
+    let duration = Duration::from_secs_f64(seconds);
+    if duration.is_zero() {
+        return Err(format!("zero is too short to wait; {EXAMPLE}"));
+    }
+    Ok(duration)
 }
 
 /// Parses a [`duration`], or `off` for a timeout that never falls due.
@@ -98,15 +98,16 @@ pub fn size(text: &str) -> Result<usize, String> {
     scaled(number, factor).and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0).ok_or(EXAMPLE.into())
 }
 
-/// Parses the [`size`] of the largest message, from 1 byte to 1 GiB.
+/// Parses the size of a message: a [`size`] of at most 1 GiB.
 ///
 /// # Errors
-/// As [`size`], and for more than [`Limits::MESSAGE_BYTES_MAX`].
+/// As [`size`], and for more.
 pub fn message_size(text: &str) -> Result<u32, String> {
-    match u32::try_from(size(text)?) {
-        Ok(size @ ..=Limits::MESSAGE_BYTES_MAX) => Ok(size),
-        _ => Err("messages can have at most 1GiB".into()),
+    let size = u32::try_from(size(text)?).unwrap_or(u32::MAX);
+    if size > Limits::MESSAGE_BYTES_MAX {
+        return Err("a message has 1GiB at most".into());
     }
+    Ok(size)
 }
 
 /// The leading number of `text` and the unit that follows it, blanks between them dropped.

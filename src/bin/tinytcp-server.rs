@@ -3,7 +3,6 @@
 use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{SecondsFormat, Utc};
@@ -20,6 +19,10 @@ use tinytcp::wire::address::Address;
 /// Descriptors that are no connection's: listeners, the poller, standard streams, and a few to turn away with.
 const RESERVED_DESCRIPTORS: usize = 32;
 
+/// How many of these are left to turn connections away with: eight listeners, the poller, the waker, the signals and the
+/// standard streams take 16.
+const REJECTED_DESCRIPTORS: usize = 12;
+
 /// How long the program waits at its end for its last log lines to be taken.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_millis(200);
 
@@ -32,7 +35,7 @@ Examples:
   printf 'TIME\\nQUIT\\n' | nc 127.0.0.1 40000       talk to it";
 
 /// A TCP server with four tiny protocols: text (port 40000), binary (65432), echo (8888) and chat (9999).
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "tinytcp-server", version, before_long_help = EXAMPLES, max_term_width = 120)]
 struct Arguments {
     /// Listen here, instead of on the default ports: text://127.0.0.1:40000; repeatable; port 0 takes any free one
@@ -40,7 +43,7 @@ struct Arguments {
     listen: Vec<ListenAddress>,
 
     /// Host of the default listeners [default: loopback, IPv4 and IPv6]
-    #[arg(long, value_name = "HOST", env = "TINYTCP_HOST", conflicts_with = "listen")]
+    #[arg(long, value_name = "HOST", env = "TINYTCP_HOST")]
     host: Option<String>,
 
     /// Connections over this number get SERVER_BUSY [default: what the open-file limit allows, less 32]
@@ -48,11 +51,11 @@ struct Arguments {
     max_connections: Option<usize>,
 
     /// Longest line that is taken: text, echo, chat
-    #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_LINE", default_value = "64KiB", value_parser = message_size)]
+    #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_LINE", default_value = "64KiB", value_parser = units::message_size)]
     max_line: u32,
 
     /// Longest payload that is taken: binary
-    #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_FRAME", default_value = "16MiB", value_parser = message_size)]
+    #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_FRAME", default_value = "16MiB", value_parser = units::message_size)]
     max_frame: u32,
 
     /// What the buffers of all connections may hold together
@@ -92,7 +95,7 @@ struct Arguments {
     verbose: u8,
 
     /// Log less: -q warnings, -qq errors; RUST_LOG overrides
-    #[arg(short, long, action = ArgAction::Count, env = "TINYTCP_QUIET", conflicts_with = "verbose")]
+    #[arg(short, long, action = ArgAction::Count, env = "TINYTCP_QUIET")]
     quiet: u8,
 }
 
@@ -112,14 +115,6 @@ fn parse_lines(text: &str) -> Result<Lines, String> {
     units::count_or_off(text).map(Lines)
 }
 
-fn message_size(text: &str) -> Result<u32, String> {
-    let size = u32::try_from(units::size(text)?).unwrap_or(u32::MAX);
-    match size {
-        ..=Limits::MESSAGE_BYTES_MAX => Ok(size),
-        _ => Err("the longest message that a server can be told to take is 1GiB".into()),
-    }
-}
-
 fn memory_size(text: &str) -> Result<usize, String> {
     units::size(text).and_then(|size| match size {
         Limits::MEMORY_BYTES_MIN.. => Ok(size),
@@ -128,17 +123,17 @@ fn memory_size(text: &str) -> Result<usize, String> {
 }
 
 /// An address whose scheme is one of ours.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct ListenAddress {
     address: Address,
-    scheme: &'static str,
+    protocol: &'static BuiltIn,
 }
 
 fn listen_address(text: &str) -> Result<ListenAddress, String> {
     let address: Address = text.parse()?;
-    let built_in = BUILT_IN.iter().find(|built_in| built_in.scheme == address.scheme);
-    let scheme = built_in.ok_or("the protocol is text, binary, echo or chat, as in text://127.0.0.1:40000")?.scheme;
-    Ok(ListenAddress { address, scheme })
+    let protocol = BUILT_IN.iter().find(|built_in| built_in.scheme == address.scheme);
+    let protocol = protocol.ok_or("the protocol is text, binary, echo or chat, as in text://127.0.0.1:40000")?;
+    Ok(ListenAddress { address, protocol })
 }
 
 fn main() -> ExitCode {
@@ -156,7 +151,7 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     let started = |error| format!("cannot start a thread: {error}; the machine is out of memory or processes");
     let log = Sink::new(io::stderr()).map_err(started)?;
     let announcements = Sink::new(io::stdout()).map_err(started)?;
-    start_logging(arguments, &log);
+    start_logging(arguments, &log)?;
     let open_files = OpenFiles::raise();
     let config = config(arguments, &open_files)?;
     let server = Server::bind_stopping_on(&config, &[libc::SIGINT, libc::SIGTERM]).map_err(|error| explain(&error))?;
@@ -173,7 +168,12 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     outcome.map(drop).map_err(|error| format!("cannot wait for events: {error}; start the server again"))
 }
 
-fn start_logging(arguments: &Arguments, sink: &Sink) {
+fn start_logging(arguments: &Arguments, sink: &Sink) -> Result<(), String> {
+    let directives = std::env::var("RUST_LOG").unwrap_or_default();
+    // Checked here, because the logger would complain on a stderr that may be closed, and panic.
+    env_filter::Builder::new()
+        .try_parse(&directives)
+        .map_err(|error| format!("RUST_LOG is wrong: {error}; it looks like debug, or tinytcp=trace"))?;
     let level = match (arguments.quiet, arguments.verbose) {
         (0, 0) => LevelFilter::Info,
         (0, 1) => LevelFilter::Debug,
@@ -184,7 +184,7 @@ fn start_logging(arguments: &Arguments, sink: &Sink) {
     let coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     env_logger::Builder::new()
         .filter_level(level)
-        .parse_default_env()
+        .parse_filters(&directives)
         .write_style(if coloured { WriteStyle::Always } else { WriteStyle::Never })
         .target(Target::Pipe(Box::new(sink.clone())))
         .format(|line, record| {
@@ -193,12 +193,15 @@ fn start_logging(arguments: &Arguments, sink: &Sink) {
             writeln!(line, "{now} {style}{:5}{style:#} {}", record.level(), record.args())
         })
         .init();
+    Ok(())
 }
 
 fn config(arguments: &Arguments, open_files: &OpenFiles) -> Result<Config, String> {
+    let connections_max = open_files.connections_max(arguments.max_connections);
     Ok(Config {
         listeners: listeners(arguments)?,
-        connections_max: arguments.max_connections.unwrap_or(usize::MAX).min(open_files.connections),
+        connections_max,
+        rejected_max: (open_files.connections - connections_max + REJECTED_DESCRIPTORS).min(256),
         limits: Limits {
             line_bytes_max: arguments.max_line,
             frame_bytes_max: arguments.max_frame,
@@ -233,12 +236,16 @@ impl OpenFiles {
         Self { soft, hard, connections }
     }
 
+    fn connections_max(&self, wanted: Option<usize>) -> usize {
+        wanted.unwrap_or(self.connections).min(self.connections)
+    }
+
     fn log(&self, wanted: Option<usize>) {
         let Self { soft, hard, connections } = self;
-        let connections_max = wanted.unwrap_or(*connections).min(*connections);
+        let connections_max = self.connections_max(wanted);
         log::info!("open files: soft limit {soft}, hard limit {hard}; at most {connections_max} connections");
         if let Some(wanted) = wanted.filter(|wanted| wanted > connections) {
-            let needed = wanted + RESERVED_DESCRIPTORS;
+            let needed = wanted.saturating_add(RESERVED_DESCRIPTORS);
             log::warn!("{wanted} connections need a higher open-file limit: `ulimit -Hn {needed}`");
         }
     }
@@ -247,39 +254,34 @@ impl OpenFiles {
 /// The listeners that were asked for, or the default ones.
 fn listeners(arguments: &Arguments) -> Result<Vec<Listener>, String> {
     let mut listeners = Vec::new();
-    for built_in in &BUILT_IN {
-        if arguments.listen.is_empty() {
-            let hosts = arguments.host.as_ref().map_or(vec!["127.0.0.1", "::1"], |host| vec![host.as_str()]);
-            for host in hosts {
-                listeners.extend(resolve(built_in, host, built_in.default_port, arguments.host.is_none())?);
-            }
-        }
+    for ListenAddress { address, protocol } in &arguments.listen {
+        let port = address.port.unwrap_or(protocol.default_port);
+        listeners.extend(resolve(protocol, &address.host, port, false)?);
     }
-    for ListenAddress { address, scheme } in &arguments.listen {
-        if let Some(built_in) = BUILT_IN.iter().find(|built_in| built_in.scheme == *scheme) {
-            let port = address.port.unwrap_or(built_in.default_port);
-            listeners.extend(resolve(built_in, &address.host, port, false)?);
+    if listeners.is_empty() {
+        let hosts = arguments.host.as_ref().map_or(vec!["127.0.0.1", "::1"], |host| vec![host.as_str()]);
+        for protocol in &BUILT_IN {
+            for host in &hosts {
+                listeners.extend(resolve(protocol, host, protocol.default_port, arguments.host.is_none())?);
+            }
         }
     }
     Ok(listeners)
 }
 
-/// A listener for each address of `host`. One that only IPv6 has is optional where IPv4 has it too.
-fn resolve(built_in: &BuiltIn, host: &str, port: u16, is_default: bool) -> Result<Vec<Listener>, String> {
+/// A listener for each address of `host`. An IPv6 address is optional where there is one of IPv4 too.
+fn resolve(protocol: &BuiltIn, host: &str, port: u16, is_default: bool) -> Result<Vec<Listener>, String> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let addrs: Vec<SocketAddr> = (bare, port)
         .to_socket_addrs()
         .map_err(|error| {
-            let scheme = built_in.scheme;
+            let scheme = protocol.scheme;
             format!("cannot listen on {scheme}://{host}:{port}: unknown host ({error}); use an address of this machine")
         })?
         .collect();
-    let several = is_default || addrs.len() > 1;
-    let listener = |addr: SocketAddr| Listener {
-        addr,
-        protocol: Arc::clone(&(built_in.build)()),
-        optional: several && addr.is_ipv6(),
-    };
+    let has_ipv4 = is_default || addrs.iter().any(SocketAddr::is_ipv4);
+    let listener =
+        |addr: SocketAddr| Listener { addr, protocol: (protocol.build)(), optional: has_ipv4 && addr.is_ipv6() };
     Ok(addrs.into_iter().map(listener).collect())
 }
 
@@ -291,5 +293,5 @@ fn explain(failure: &BindError) -> String {
         io::ErrorKind::AddrNotAvailable => "this machine has no such address: use 127.0.0.1, or 0.0.0.0 for all",
         _ => "look at the limits of this process and its user",
     };
-    format!("{failure}; {advice}")
+    format!("{failure}: {}; {advice}", failure.error)
 }

@@ -34,11 +34,12 @@ impl<S: Socket> Connection<S> {
         consumed > 0 || step != Step::Paused || self.output.len() > waiting_len
     }
 
-    /// The message at the front of the input has no place in memory.
-    pub(super) fn refuse(&mut self, shared: &mut Shared) {
+    /// The message at the front of the input has no place in memory. Gives how many bytes of it were given up.
+    pub(super) fn refuse(&mut self, shared: &mut Shared) -> usize {
         let consumed = self.with_session(shared, |session, input, context| session.refuse(input, context));
         self.input.consume(consumed);
         self.complete_len = 0;
+        consumed
     }
 
     /// Ends the conversation when nothing more can come: the peer's input has ended, or the server stops and all that

@@ -4,7 +4,7 @@
 //!    kernel --fill--> input --advance--> session --append--> output --flush--> kernel
 //!
 //!             a session closes, the input ends,       all is flushed,          end of input,
-//!             a deadline falls due, the server stops  the output is shut       2 s, or 1 MiB
+//!             a deadline falls due, the server stops  the output is shut       or 2 s
 //!    Open -----------------------------------------> Draining ----> Lingering ------------> closed
 //! ```
 //!
@@ -94,7 +94,8 @@ pub struct Connection<S> {
     /// Why it is on its way out; means nothing while it is open.
     reason: CloseReason,
 
-    /// Remembered readiness: false only after a read said that nothing is there, or was short with nothing behind it.
+    /// Remembered readiness: false only at first, because registration announces what is there, and after a read said
+    /// that nothing is there or was short with nothing behind it.
     readable: bool,
     /// Remembered readiness: false only after a write that would have blocked.
     writable: bool,
@@ -111,6 +112,8 @@ pub struct Connection<S> {
     stopping: Stopping,
     /// True exactly when the activity log has been told of it.
     announced: bool,
+    /// True exactly when it was turned away over the limit.
+    rejected: bool,
     /// True exactly when its token is in the run queue. The loop's, kept here to be found with the rest.
     pub queued: bool,
 
@@ -154,6 +157,7 @@ impl<S: Socket> Connection<S> {
             ends_messages_by_quiet: protocol.ends_messages_by_quiet(),
             stopping: Stopping::No,
             announced: false,
+            rejected: false,
             queued: false,
             complete_len: 0,
             lingered_bytes: 0,
@@ -179,6 +183,7 @@ impl<S: Socket> Connection<S> {
 
     /// Turns a connection away that was accepted over the limit.
     pub fn reject(&mut self, shared: &mut Shared) {
+        self.rejected = true;
         self.output.release(&mut shared.pool);
         self.end(Notice::ServerBusy, CloseReason::ServerBusy, shared);
     }
@@ -205,6 +210,7 @@ impl<S: Socket> Connection<S> {
         turn.unwrap_or_else(|error| Turn::Close(self.reason_of(&error)))
     }
 
+    /// Each move says whether it moved anything; a turn in which none did is over.
     fn work(&mut self, shared: &mut Shared) -> io::Result<Turn> {
         let mut budget = TURN_BYTES_MAX;
         loop {
@@ -225,9 +231,9 @@ impl<S: Socket> Connection<S> {
                     None => true,
                 },
                 Phase::Draining => false,
-                Phase::Lingering if self.input_ended || self.lingered_bytes > LINGER_BYTES_MAX => {
-                    return Ok(Turn::Close(self.reason));
-                }
+                Phase::Lingering if self.input_ended => return Ok(Turn::Close(self.reason)),
+                // Beyond its bound the peer's bytes stay unread, but ours still have their time to get through.
+                Phase::Lingering if self.lingered_bytes > LINGER_BYTES_MAX => false,
                 Phase::Lingering => self.readable && self.discard(&mut budget, shared)?,
             };
             if !moved {
@@ -243,8 +249,10 @@ impl<S: Socket> Connection<S> {
         self.writable && !self.output.is_empty()
     }
 
+    /// Under backpressure it only looks whether a frame that has begun is complete: the session runs none while the
+    /// output is full.
     fn wants_advance(&self) -> bool {
-        self.runnable && !self.backpressure && self.phase == Phase::Open
+        self.runnable && self.phase == Phase::Open && (!self.backpressure || self.complete_len > 0)
     }
 
     /// Reads only when all that was read has been run. Under backpressure it reads no further than to the end of a frame
@@ -266,6 +274,7 @@ impl<S: Socket> Connection<S> {
         if shared.pool.is_over_limit() && !self.input.is_empty() && !self.runnable {
             self.refuse(shared);
             if self.wants_flush() {
+                // The turn is over, and this write is not charged to any.
                 self.flush(&mut 0, shared)?;
             }
             self.input.settle(&mut shared.pool);
@@ -299,10 +308,10 @@ impl<S: Socket> Connection<S> {
         self.peer
     }
 
-    /// True exactly when it was turned away over the limit, and lingers.
+    /// True exactly when it was turned away over the limit.
     #[must_use]
-    pub fn is_rejected(&self) -> bool {
-        self.phase != Phase::Open && self.reason == CloseReason::ServerBusy
+    pub const fn is_rejected(&self) -> bool {
+        self.rejected
     }
 
     /// Gives all storage back and sums up; the caller drops the connection, which closes the socket.

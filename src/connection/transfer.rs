@@ -1,4 +1,4 @@
-//! Between a connection's buffers and the kernel: each function makes one system call.
+//! Between a connection's buffers and the kernel: each move makes one system call at most.
 
 use std::io;
 
@@ -45,8 +45,11 @@ impl<S: Socket> Connection<S> {
         let missing = (self.complete_len as usize).checked_sub(self.input.len()).filter(|missing| *missing > 0);
         match self.input.block_wanted(missing) {
             Some(len) if len > BLOCK_LEN && !shared.pool.has_room_for(len) => {
-                self.refuse(shared);
-                return Ok(true);
+                return match self.refuse(shared) {
+                    // A session that keeps what it was told to give up would be told so for ever.
+                    0 => Err(io::ErrorKind::OutOfMemory.into()),
+                    _ => Ok(true),
+                };
             }
             Some(len) => self.input.move_to(len, &mut shared.pool),
             None => self.input.compact(),

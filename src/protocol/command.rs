@@ -10,11 +10,12 @@ use crate::base::clock::Clock;
 pub struct Call<'a, 'b> {
     /// What the peer sent with the command, byte for byte.
     pub argument: &'a [u8],
-    /// Where the answer goes, without line end or header: the protocol adds those.
+    /// Where the answer goes, without line end or header: the protocol adds those. An answer that is much longer than its
+    /// argument asks [`Output::reserve`] for room first; one that passes the memory limit costs its peer the connection.
     pub output: &'a mut Output<'b>,
     /// The time.
     pub clock: &'a mut Clock,
-    /// The usages of all commands in the table, separated by ` | `.
+    /// The usages of all commands in the table of `text`, separated by ` | `; empty in `binary`.
     pub usages: &'a str,
 }
 
@@ -29,7 +30,7 @@ pub type Run = dyn Fn(&mut Call<'_, '_>) -> Outcome + Send + Sync;
 pub struct Command<K> {
     /// What it is called by.
     pub key: K,
-    /// How `HELP` and the activity log name it.
+    /// How `HELP` shows it, in `text`, and the activity log, in `binary`.
     pub usage: &'static str,
     /// What it does.
     pub run: Box<Run>,

@@ -65,7 +65,13 @@ pub trait Session: Send {
     /// The incomplete message that `input` is the front of cannot be stored: the session says so in its own words and
     /// drops the rest of it as it comes. Gives how many bytes of `input` are done with: all, or none when so little
     /// is there that the session does not know yet where the message ends.
-    fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize;
+    ///
+    /// By default all of it is forgotten without a word. A session that gives up nothing of a long message loses its
+    /// connection.
+    fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
+        context.refused(SERVER_BUSY);
+        input.len()
+    }
 
     /// Appends what the protocol has to say when the server ends the conversation; by default nothing.
     fn say(&mut self, notice: Notice, output: &mut Output<'_>) {
@@ -142,7 +148,7 @@ pub const LINE_TOO_LONG: &str = "LINE_TOO_LONG";
 /// The answer to a command that is in no table.
 pub const UNKNOWN_COMMAND: &str = "UNKNOWN_COMMAND";
 
-/// How many bytes an answer may need beyond those of its message: prefixes, line ends, a time.
+/// How many bytes the answer of a built-in command may need beyond those of its message: prefixes, line ends, a time.
 pub const ANSWER_OVERHEAD_BYTES: usize = 256;
 
 /// What a session works with during one call.
@@ -210,7 +216,22 @@ pub struct BuiltIn {
     pub build: fn() -> Arc<dyn Protocol>,
 }
 
-/// The built-in protocols. A new one is a file beside this one and a line here.
+/// A protocol that several listeners share.
+impl<P: Protocol + ?Sized> Protocol for Arc<P> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn session(&self, limits: &Limits) -> Box<dyn Session> {
+        (**self).session(limits)
+    }
+
+    fn ends_messages_by_quiet(&self) -> bool {
+        (**self).ends_messages_by_quiet()
+    }
+}
+
+/// The built-in protocols. For the server, a new one is a file beside this one and a line here.
 pub static BUILT_IN: [BuiltIn; 4] = [
     BuiltIn { scheme: "text", default_port: 40_000, build: || Arc::new(text::Text::new()) },
     BuiltIn { scheme: "binary", default_port: 65_432, build: || Arc::new(binary::Binary::new()) },

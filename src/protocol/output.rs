@@ -71,7 +71,7 @@ impl<'a> Output<'a> {
     }
 
     /// Forgets all bytes behind the first `len`: takes back an answer that was begun.
-    pub fn truncate(&mut self, len: usize) {
+    pub(super) fn truncate(&mut self, len: usize) {
         self.buffer.truncate(len);
     }
 
@@ -79,7 +79,7 @@ impl<'a> Output<'a> {
     ///
     /// # Panics
     /// If they were never appended.
-    pub fn overwrite(&mut self, offset: usize, bytes: &[u8]) {
+    pub(super) fn overwrite(&mut self, offset: usize, bytes: &[u8]) {
         self.buffer.overwrite(offset, bytes);
     }
 }

@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::config::Config;
 use super::event_loop::EventLoop;
 use crate::base::activity::Peer;
 use crate::base::close_reason::CloseReason;
@@ -24,41 +25,44 @@ use crate::base::table::{ENTRIES_MAX, Token};
 use crate::connection::Connection;
 use crate::protocol::Protocol;
 
-/// How many connections one listener may add in a turn, so that those which are open get theirs in a flood of new ones.
+/// How many connections one listener may add in a round, so that those which are open get their turns in a flood of new
+/// ones. Accepting 32 takes about as long as serving 200 requests.
 const BATCH_MAX: usize = 32;
 
+/// A pause is short at first, because descriptors often come back at once, and never so long that a client gives up.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// How many connections over the limit may linger, so that what they sent does not destroy the answer that tells them
-/// why they are turned away. Those beyond are closed at once.
-const REJECTED_MAX: usize = 256;
-
-/// The activity log is told of a connection when it speaks, or when it is open for so long: who only looks whether the
-/// port is open is gone by then.
+/// The activity log is told of a connection when it speaks; of those that are silent, once in so long: who only looks
+/// whether the port is open is mostly gone by then.
 const ANNOUNCE_AFTER: Duration = Duration::from_secs(1);
 
-/// How many silent connections the activity log is told of in that time.
+/// How many silent connections the activity log is told of at a time: a few more than it shows lines in a second.
 const NEWCOMERS_MAX: usize = 64;
 
+/// Warnings come at most so often, however often their cause does.
 const WARNING_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the loop remembers of its listeners.
 pub(super) struct Acceptor {
-    listeners: Vec<Listener>,
+    listeners: Vec<Port>,
+    /// The listener that is first in the next round: when descriptors are short, each gets one in its turn.
+    first: usize,
     connections_max: usize,
+    rejected_max: usize,
+    backlog: usize,
     limits: Limits,
     /// How many connections in the table were turned away and linger.
     rejected: usize,
     pause: Option<Pause>,
-    /// Connections of which the activity log is told when they speak, or when `announce_at` has come.
+    /// Connections of which the activity log is told when they speak, or else at `announce_at`.
     newcomers: Vec<Token>,
     announce_at: Moment,
     /// No warning is written before this moment: what fails once may fail a thousand times a second.
     silent_until: Moment,
 }
 
-struct Listener {
+struct Port {
     protocol: Arc<dyn Protocol>,
     /// Remembered readiness, as a connection's.
     ready: bool,
@@ -80,12 +84,15 @@ enum Failure {
 }
 
 impl Acceptor {
-    pub(super) fn new(protocols: Vec<Arc<dyn Protocol>>, connections_max: usize, limits: Limits) -> Self {
+    pub(super) fn new(protocols: Vec<Arc<dyn Protocol>>, config: &Config) -> Self {
         Self {
             // What is queued before the first event is announced by it: registration is an edge too.
-            listeners: protocols.into_iter().map(|protocol| Listener { protocol, ready: false }).collect(),
-            connections_max: connections_max.min(ENTRIES_MAX - REJECTED_MAX),
-            limits,
+            listeners: protocols.into_iter().map(|protocol| Port { protocol, ready: false }).collect(),
+            first: 0,
+            connections_max: config.connections_max.min(ENTRIES_MAX / 2),
+            rejected_max: config.rejected_max.min(ENTRIES_MAX / 2),
+            backlog: usize::try_from(config.backlog).unwrap_or(usize::MAX),
+            limits: config.limits.clamped(),
             rejected: 0,
             pause: None,
             newcomers: Vec::new(),
@@ -155,10 +162,20 @@ impl<S: System> EventLoop<S> {
         if !self.acceptor.is_ready(now) {
             return;
         }
-        for index in 0..self.acceptor.listeners.len() {
+        let count = self.acceptor.listeners.len();
+        self.acceptor.first = (self.acceptor.first + 1) % count;
+        for index in (self.acceptor.first..count).chain(0..self.acceptor.first) {
             if self.acceptor.listeners[index].ready && !self.accept_batch(index) {
                 return;
             }
+        }
+    }
+
+    /// Accepts what the kernel has queued, as much as its queues hold: closing the listeners would reset it.
+    pub(super) fn accept_queue(&mut self) {
+        self.acceptor.listeners.iter_mut().for_each(|listener| listener.ready = true);
+        for _ in 0..=self.acceptor.backlog / BATCH_MAX {
+            self.accept();
         }
     }
 
@@ -208,12 +225,12 @@ impl<S: System> EventLoop<S> {
         self.table.insert(connection);
         // What it is greeted with is sent now, not when an event says that it may.
         self.drive(token);
-        if self.acceptor.rejected > REJECTED_MAX {
+        if self.acceptor.rejected > self.acceptor.rejected_max {
             self.close(token, CloseReason::ServerBusy);
         }
     }
 
-    /// Tells the activity log of the connections that are a second old and have not said anything.
+    /// Tells the activity log of the connections of the last second, even if they have not said anything.
     pub(super) fn announce_newcomers(&mut self) {
         if self.shared.clock.now() < self.acceptor.announce_at {
             return;

@@ -1,5 +1,6 @@
 //! What a server is built from.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -15,12 +16,15 @@ use crate::protocol::Protocol;
 /// let config = Config::default().listen(([127, 0, 0, 1], 0).into(), Text::new());
 /// assert_eq!(config.listeners.len(), 1);
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Where to listen, and what to speak there.
     pub listeners: Vec<Listener>,
     /// Connections over this number are answered `SERVER_BUSY` and closed.
     pub connections_max: usize,
+    /// How many connections over that number may linger at a time, so that what they have sent does not destroy the answer
+    /// that tells them why they are turned away. Those beyond are closed at once. Each takes a descriptor.
+    pub rejected_max: usize,
     /// How much a connection may send, and all of them may make the server hold.
     pub limits: Limits,
     /// How long a connection may take.
@@ -43,11 +47,18 @@ pub struct Listener {
     pub optional: bool,
 }
 
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.protocol.name(), self.addr)
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             listeners: Vec::new(),
             connections_max: 1000,
+            rejected_max: 256,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             backlog: 1024,

@@ -12,7 +12,7 @@ pub struct Counters {
     pub accepted: u64,
     /// Connections closed, by [`CloseReason`].
     pub closed: [u64; CloseReason::COUNT],
-    /// Connections of these that never sent a byte.
+    /// Connections of these that ended without a byte, and before the activity log was told of them.
     pub probes: u64,
     /// Connections that were lost between the peer and `accept`.
     pub accepts_lost: u64,

@@ -29,7 +29,8 @@ use crate::base::table::{Table, Token};
 use crate::connection::{Connection, Shared, Turn};
 use crate::protocol::Protocol;
 
-/// How many connections get a turn before the loop looks at events, listeners and the clock again.
+/// How many connections get a turn before the loop looks at events, listeners and the clock again: as many as one wait
+/// announces, so that in a queue that never empties a new connection waits for one round at most.
 const TURNS_BETWEEN_WAITS_MAX: usize = 1024;
 
 /// The event loop of a server, on any implementation of the seam.
@@ -56,12 +57,12 @@ impl<S: System> EventLoop<S> {
             run_queue: VecDeque::new(),
             deadlines: Deadlines::default(),
             shared: Shared {
-                pool: Pool::new(config.limits.memory_bytes_max),
+                pool: Pool::new(config.limits.clamped().memory_bytes_max),
                 clock,
                 activity: Activity::new(config.activity_lines_max, names),
                 timeouts: config.timeouts,
             },
-            acceptor: Acceptor::new(protocols, config.connections_max, config.limits),
+            acceptor: Acceptor::new(protocols, config),
             shutdown: Shutdown::default(),
             counters: Counters::default(),
         }
@@ -73,13 +74,13 @@ impl<S: System> EventLoop<S> {
     /// When waiting for events is impossible; never for what a peer does.
     pub fn run(mut self) -> io::Result<Counters> {
         while !self.is_over() {
-            self.turn()?;
+            self.round()?;
         }
         Ok(self.finish())
     }
 
-    /// One turn of the loop.
-    pub(super) fn turn(&mut self) -> io::Result<()> {
+    /// One round of the loop.
+    pub(super) fn round(&mut self) -> io::Result<()> {
         self.wait()?;
         self.accept();
         self.run_ready();
@@ -104,7 +105,7 @@ impl<S: System> EventLoop<S> {
             Event::Stop => shutdown.request(),
         })?;
         self.shared.clock.set(self.system.read_clocks());
-        self.shared.activity.turn(self.shared.clock.now());
+        self.shared.activity.round(self.shared.clock.now());
         self.announce_newcomers();
         Ok(())
     }

@@ -12,6 +12,7 @@ use crate::base::system::{Event, Readiness};
 use crate::connection::TURN_BYTES_MAX;
 use crate::protocol::binary::Binary;
 use crate::protocol::text::Text;
+use crate::protocol::{Context, Protocol, Session, Step};
 use crate::protocol::{chat, echo};
 use crate::wire::frame::Header;
 
@@ -172,6 +173,23 @@ mod writing {
     }
 
     #[test]
+    fn a_frame_has_begun_with_the_first_byte_of_its_header() {
+        for cut in 1..=6 {
+            let mut stage = Stage::new(Binary::new(), &Config::default());
+            let peer = stage.peer();
+            peer.set_room(0);
+            let payload = vec![b'x'; 1 << 20];
+            let frame = [&Header { code: 1, payload_len: 1 << 20 }.encode()[..], &payload].concat();
+            peer.send(&frame);
+            peer.send(&frame[..cut]);
+            stage.settle();
+            peer.send(&frame[cut..]);
+            stage.settle();
+            assert_eq!(peer.wire.borrow().inbound_len(), 0, "{cut} bytes of the header came first");
+        }
+    }
+
+    #[test]
     fn quit_behind_a_full_socket_still_gets_every_answer_out() {
         let mut stage = text();
         let peer = stage.peer();
@@ -217,16 +235,16 @@ mod closing {
     }
 
     #[test]
-    fn lingering_ends_with_its_bytes() {
+    fn lingering_reads_so_many_bytes_and_then_only_gives_the_answers_their_time() {
         let mut stage = text();
         let peer = stage.peer();
         peer.send(b"QUIT\n");
         stage.settle();
-        peer.send(&vec![b'x'; LINGER_BYTES_MAX as usize]);
+        peer.send(&vec![b'x'; 2 * LINGER_BYTES_MAX as usize]);
         stage.settle();
-        assert!(!peer.is_closed());
-        peer.send(b"xx");
-        stage.settle();
+        assert!(peer.wire.borrow().inbound_len() > 0, "a flood is not read for two seconds");
+        assert!(!peer.is_closed(), "closing now would reset what is under way");
+        stage.pass(LINGER_TIMEOUT);
         assert!(peer.is_closed());
     }
 
@@ -238,6 +256,58 @@ mod closing {
         stage.settle();
         assert!(peer.is_closed() && !other.is_closed());
         assert_eq!(closed_for(&stage, CloseReason::Reset), 1);
+    }
+
+    #[test]
+    fn a_session_may_close_for_any_reason() {
+        struct Full;
+        impl Protocol for Full {
+            fn name(&self) -> &'static str {
+                "full"
+            }
+            fn session(&self, _limits: &Limits) -> Box<dyn Session> {
+                Box::new(Full)
+            }
+        }
+        impl Session for Full {
+            fn advance(&mut self, input: &[u8], _context: &mut Context<'_>) -> (usize, Step) {
+                (input.len(), Step::Close(CloseReason::ServerBusy))
+            }
+        }
+        let mut stage = Stage::new(Full, &Config::default());
+        let peer = stage.peer();
+        peer.send_and_end(b"x");
+        stage.settle();
+        assert!(peer.is_closed());
+        assert_eq!(closed_for(&stage, CloseReason::ServerBusy), 1);
+    }
+
+    #[test]
+    fn a_session_that_gives_up_nothing_loses_its_connection_and_holds_nobody_up() {
+        struct Stubborn;
+        impl Protocol for Stubborn {
+            fn name(&self) -> &'static str {
+                "stubborn"
+            }
+            fn session(&self, _limits: &Limits) -> Box<dyn Session> {
+                Box::new(Stubborn)
+            }
+        }
+        impl Session for Stubborn {
+            fn advance(&mut self, _input: &[u8], _context: &mut Context<'_>) -> (usize, Step) {
+                (0, Step::Incomplete { missing: None })
+            }
+            fn refuse(&mut self, _input: &[u8], _context: &mut Context<'_>) -> usize {
+                0
+            }
+        }
+        let limits = Limits { memory_bytes_max: Limits::MEMORY_BYTES_MIN, ..Limits::default() };
+        let mut stage = Stage::new(Stubborn, &Config { limits, ..Config::default() });
+        let peer = stage.peer();
+        peer.send(&vec![0; 4 << 20]);
+        stage.settle();
+        assert!(peer.is_closed());
+        assert_eq!(closed_for(&stage, CloseReason::MemoryLimit), 1);
     }
 
     #[test]
@@ -522,7 +592,7 @@ mod accepting {
         let peer = stage.peer();
         let _flood: Vec<_> = (0..1000).map(|_| stage.queue_peer()).collect();
         peer.send(b"ECHO a\n");
-        stage.event_loop.turn().expect("a turn");
+        stage.event_loop.round().expect("a round");
         assert_eq!(peer.take_sent(), "ECHO a\n");
         assert!(stage.event_loop.table.len() < 100, "a batch and no more was accepted before");
     }
@@ -622,6 +692,18 @@ mod stopping {
     }
 
     #[test]
+    fn who_waits_to_be_accepted_has_arrived_too() {
+        let mut stage = text_with(|config| config.connections_max = 1000);
+        let peers: Vec<_> = (0..200).map(|_| stage.queue_peer()).collect();
+        peers.iter().for_each(|peer| peer.send_and_end(b"ECHO a\n"));
+        stage.event(Event::Stop);
+        stage.settle();
+        let answered = peers.iter().filter(|peer| peer.take_sent().contains("ECHO a\n")).count();
+        assert_eq!(answered, 200);
+        assert!(stage.event_loop.is_over());
+    }
+
+    #[test]
     fn a_waiting_piece_is_answered_too() {
         let mut stage = Stage::new(echo::protocol(), &Config::default());
         let peer = stage.peer();
@@ -679,7 +761,7 @@ mod stopping {
             assert!(sent < 10_000, "it is never told to stop");
             sent += 1;
             peer.wire.borrow_mut().inbound_push("ECHO a\n".repeat(TURN_BYTES_MAX).as_bytes());
-            stage.event_loop.turn().expect("a turn");
+            stage.event_loop.round().expect("a round");
             stage.stall(100 * MILLISECOND);
         }
         let answers = peer.take_sent();
@@ -690,7 +772,6 @@ mod stopping {
 
 mod talking {
     use super::*;
-    use crate::protocol::{Context, Protocol, Session, Step};
 
     /// A protocol whose sessions say `tick` for ever, unasked, and `ok` to every byte that they are sent.
     struct Ticking;
@@ -710,10 +791,6 @@ mod talking {
             context.output.append("ok\n".repeat(input.len()).as_bytes());
             context.output.append(b"tick\n");
             (input.len(), Step::Paused)
-        }
-
-        fn refuse(&mut self, input: &[u8], _context: &mut Context<'_>) -> usize {
-            input.len()
         }
     }
 
@@ -781,7 +858,7 @@ mod talking {
         other.set_room(usize::MAX);
         for _ in 0..3 {
             let before = other.wire.borrow().sent.len();
-            stage.event_loop.turn().expect("a turn");
+            stage.event_loop.round().expect("a round");
             assert!(other.wire.borrow().sent.len() > before, "each turn of the loop serves both");
         }
     }
@@ -792,7 +869,7 @@ mod talking {
         peer.set_room(usize::MAX);
         stage.event(Event::Stop);
         while !peer.wire.borrow().sent_end {
-            stage.event_loop.turn().expect("a turn");
+            stage.event_loop.round().expect("a round");
         }
         assert!(peer.take_sent().ends_with("tick\n"), "nothing is cut in half");
     }

@@ -21,7 +21,7 @@ use crate::base::kernel::{self, Kernel, Stopper};
 use crate::protocol::Protocol;
 pub use config::{Config, Listener};
 pub use counters::Counters;
-pub use event_loop::EventLoop;
+use event_loop::EventLoop;
 
 /// A server that listens and is ready to run.
 pub struct Server {
@@ -42,8 +42,8 @@ pub struct BindError {
 impl std::fmt::Display for BindError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.listener {
-            Some((protocol, addr)) => write!(f, "cannot listen on {protocol}://{addr}: {}", self.error),
-            None => write!(f, "cannot wait for events: {}", self.error),
+            Some((protocol, addr)) => write!(f, "cannot listen on {protocol}://{addr}"),
+            None => f.write_str("cannot serve"),
         }
     }
 }
@@ -54,11 +54,17 @@ impl std::error::Error for BindError {
     }
 }
 
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
 impl Server {
     /// Listens on every address of `config`. From here on clients can connect; they are served by [`Server::run`].
     ///
     /// # Errors
-    /// When an address is in use, forbidden, or not of this machine (unless its listener is optional), and when the
+    /// When there is no address; when one is in use, forbidden, or not of this machine (unless its listener is optional), and when the
     /// kernel has no descriptors left.
     pub fn bind(config: &Config) -> Result<Self, BindError> {
         Self::bind_stopping_on(config, &[])
@@ -87,6 +93,9 @@ impl Server {
             }
         }
         let build = || {
+            if sockets.is_empty() {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on"));
+            }
             let mut kernel = Kernel::new(sockets)?;
             kernel.stop_on(signals)?;
             Ok(kernel)
@@ -121,4 +130,15 @@ impl Server {
 /// True exactly when the machine does not have the address at all, as one without IPv6.
 fn is_missing(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_without_an_address_is_an_error() {
+        let failure = Server::bind(&Config::default()).expect_err("there is nothing to listen on");
+        assert_eq!(failure.error.kind(), io::ErrorKind::InvalidInput);
+    }
 }

@@ -75,7 +75,7 @@ fn play<'a>(
                 let token = peers[peer].0.token().expect("registered");
                 stage.event(Event::Connection(token, readiness));
             }
-            Act::Turn => stage.event_loop.turn().expect("a turn"),
+            Act::Turn => stage.event_loop.round().expect("a round"),
             Act::Settle => stage.settle(),
             Act::Pass(time) => stage.pass(time),
             Act::Strangers => stage.queue_peer().send_and_end(b""),

@@ -225,7 +225,7 @@ impl Stage {
     pub(super) fn settle(&mut self) {
         let mut quiet_turns = 0;
         for _ in 0..100_000 {
-            self.event_loop.turn().expect("the script never fails to wait");
+            self.event_loop.round().expect("the script never fails to wait");
             quiet_turns = if self.world.borrow().is_quiet { quiet_turns + 1 } else { 0 };
             if quiet_turns == 2 || self.event_loop.is_over() {
                 return;

@@ -5,7 +5,8 @@
 //!        |  read and answer      |  answer only             |  close
 //! ```
 //!
-//! A connection is over as soon as a read finds nothing more; the half is for peers that never stop sending.
+//! Who was waiting to be accepted has arrived too. A connection is over as soon as a read finds nothing more; the half is
+//! for peers that never stop sending, or that take their answers so slowly that the rest of their requests cannot be read.
 
 use super::event_loop::EventLoop;
 use crate::base::moment::Moment;
@@ -56,6 +57,7 @@ impl<S: System> EventLoop<S> {
             self.shutdown.started = true;
             self.shutdown.stop_reading_at = now.deadline(timeout.map(|timeout| timeout / 2));
             self.shutdown.ends = now.deadline(timeout);
+            self.accept_queue();
             self.acceptor.stop();
             self.system.close_listeners();
             self.enqueue_all(Connection::stop);
