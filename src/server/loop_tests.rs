@@ -38,6 +38,34 @@ fn closed_for(stage: &Stage, reason: CloseReason) -> u64 {
     stage.event_loop.counters.closed_for(reason)
 }
 
+/// A protocol whose sessions do as a test says.
+#[derive(Clone, Copy)]
+struct Improvised {
+    advance: fn(&[u8], &mut Context<'_>) -> (usize, Step),
+    /// Whether they give a message up for which there is no memory.
+    gives_up: bool,
+}
+
+impl Protocol for Improvised {
+    fn name(&self) -> &'static str {
+        "improvised"
+    }
+
+    fn session(&self, _limits: &Limits) -> Box<dyn Session> {
+        Box::new(*self)
+    }
+}
+
+impl Session for Improvised {
+    fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
+        (self.advance)(input, context)
+    }
+
+    fn refuse(&mut self, input: &[u8], _context: &mut Context<'_>) -> usize {
+        if self.gives_up { input.len() } else { 0 }
+    }
+}
+
 mod reading {
     use super::*;
 
@@ -260,21 +288,9 @@ mod closing {
 
     #[test]
     fn a_session_may_close_for_any_reason() {
-        struct Full;
-        impl Protocol for Full {
-            fn name(&self) -> &'static str {
-                "full"
-            }
-            fn session(&self, _limits: &Limits) -> Box<dyn Session> {
-                Box::new(Full)
-            }
-        }
-        impl Session for Full {
-            fn advance(&mut self, input: &[u8], _context: &mut Context<'_>) -> (usize, Step) {
-                (input.len(), Step::Close(CloseReason::ServerBusy))
-            }
-        }
-        let mut stage = Stage::new(Full, &Config::default());
+        let full =
+            Improvised { advance: |input, _| (input.len(), Step::Close(CloseReason::ServerBusy)), gives_up: true };
+        let mut stage = Stage::new(full, &Config::default());
         let peer = stage.peer();
         peer.send_and_end(b"x");
         stage.settle();
@@ -284,25 +300,9 @@ mod closing {
 
     #[test]
     fn a_session_that_gives_up_nothing_loses_its_connection_and_holds_nobody_up() {
-        struct Stubborn;
-        impl Protocol for Stubborn {
-            fn name(&self) -> &'static str {
-                "stubborn"
-            }
-            fn session(&self, _limits: &Limits) -> Box<dyn Session> {
-                Box::new(Stubborn)
-            }
-        }
-        impl Session for Stubborn {
-            fn advance(&mut self, _input: &[u8], _context: &mut Context<'_>) -> (usize, Step) {
-                (0, Step::Incomplete { missing: None })
-            }
-            fn refuse(&mut self, _input: &[u8], _context: &mut Context<'_>) -> usize {
-                0
-            }
-        }
         let limits = Limits { memory_bytes_max: Limits::MEMORY_BYTES_MIN, ..Limits::default() };
-        let mut stage = Stage::new(Stubborn, &Config { limits, ..Config::default() });
+        let stubborn = Improvised { advance: |_, _| (0, Step::Incomplete { missing: None }), gives_up: false };
+        let mut stage = Stage::new(stubborn, &Config { limits, ..Config::default() });
         let peer = stage.peer();
         peer.send(&vec![0; 4 << 20]);
         stage.settle();
@@ -773,30 +773,19 @@ mod stopping {
 mod talking {
     use super::*;
 
-    /// A protocol whose sessions say `tick` for ever, unasked, and `ok` to every byte that they are sent.
-    struct Ticking;
-
-    impl Protocol for Ticking {
-        fn name(&self) -> &'static str {
-            "ticking"
-        }
-
-        fn session(&self, _limits: &Limits) -> Box<dyn Session> {
-            Box::new(Ticking)
-        }
-    }
-
-    impl Session for Ticking {
-        fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
+    /// Says `tick` for ever, unasked, and `ok` to every byte that it is sent.
+    const TICKING: Improvised = Improvised {
+        advance: |input, context| {
             context.output.append("ok\n".repeat(input.len()).as_bytes());
             context.output.append(b"tick\n");
             (input.len(), Step::Paused)
-        }
-    }
+        },
+        gives_up: true,
+    };
 
     /// A peer that takes `room` bytes of the ticks.
     fn stage_and_peer(room: usize) -> (Stage, Peer) {
-        let mut stage = Stage::new(Ticking, &Config::default());
+        let mut stage = Stage::new(TICKING, &Config::default());
         let peer = stage.queue_peer();
         peer.set_room(room);
         stage.settle();
@@ -852,7 +841,7 @@ mod talking {
 
     #[test]
     fn a_peer_that_takes_everything_does_not_keep_others_waiting() {
-        let mut stage = Stage::new(Ticking, &Config::default());
+        let mut stage = Stage::new(TICKING, &Config::default());
         let (greedy, other) = (stage.queue_peer(), stage.queue_peer());
         greedy.set_room(usize::MAX);
         other.set_room(usize::MAX);
