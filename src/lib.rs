@@ -10,7 +10,7 @@
 //!  cli                                                  one line for a wrong command line
 //!  server/       client/                                who owns sockets and the clock
 //!    event_loop    wait, accept, run the ready, expire, shut down
-//!    accept        a batch a turn, SERVER_BUSY, and a way back from every error
+//!    accept        a batch a round, SERVER_BUSY, and a way back from every error
 //!    shutdown      answer what has arrived, and be gone in time
 //!    sink          where log lines go without ever stopping the loop
 //!  connection    one peer: fill -> advance -> flush;  Open, Draining, Lingering

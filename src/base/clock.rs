@@ -1,4 +1,4 @@
-//! The clock that a turn of the loop hands down, so that nothing below reads the time on its own.
+//! The clock that a round of the loop hands down, so that nothing below reads the time on its own.
 
 use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};

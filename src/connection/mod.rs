@@ -39,7 +39,7 @@ pub const TURN_BYTES_MAX: usize = 4 * BLOCK_LEN;
 pub struct Shared {
     /// Storage.
     pub pool: Pool,
-    /// The time of this turn.
+    /// The time of this round.
     pub clock: Clock,
     /// The log of what people do.
     pub activity: Activity,

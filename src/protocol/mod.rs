@@ -156,7 +156,7 @@ pub const ANSWER_OVERHEAD_BYTES: usize = 256;
 pub struct Context<'a> {
     /// Where answers go.
     pub output: Output<'a>,
-    /// The time, read once for the whole turn.
+    /// The time, read once for the whole round.
     pub clock: &'a mut Clock,
     activity: &'a mut Activity,
     peer: Peer,

@@ -1,4 +1,4 @@
-//! Accepting: a batch a turn, `SERVER_BUSY` over the limit, and a way back from every error.
+//! Accepting: a batch a round, `SERVER_BUSY` over the limit, and a way back from every error.
 //!
 //! | `accept` says | what it means | then |
 //! |---|---|---|

@@ -234,7 +234,7 @@ impl Stage {
         panic!("the loop never waits: it spins");
     }
 
-    /// Lets `time` pass, with a turn whenever the loop asked for one.
+    /// Lets `time` pass, with a round whenever the loop asked for one.
     pub(super) fn pass(&mut self, time: Duration) {
         self.settle();
         let end = self.world.borrow().now.after(time);
@@ -251,7 +251,7 @@ impl Stage {
         }
     }
 
-    /// Moves the clock without a turn: the process was stopped.
+    /// Moves the clock without a round: the process was stopped.
     pub(super) fn stall(&mut self, time: Duration) {
         let mut world = self.world.borrow_mut();
         world.now = world.now.after(time);
