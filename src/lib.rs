@@ -1,4 +1,4 @@
-//! A TCP server in one thread: a hand-written readiness loop over `mio`, a slab of connections, four tiny protocols; and
+//! A TCP server that serves everybody in one thread: a hand-written readiness loop over `mio`, a slab of connections, four tiny protocols; and
 //! the client that talks to it.
 //!
 //! # The house

@@ -149,8 +149,8 @@ fn main() -> ExitCode {
 
 fn serve(arguments: &Arguments) -> Result<(), String> {
     let started = |error| format!("cannot start a thread: {error}; the machine is out of memory or processes");
-    let log = Sink::new(io::stderr()).map_err(started)?;
-    let announcements = Sink::new(io::stdout()).map_err(started)?;
+    let log = Sink::new("stderr", io::stderr()).map_err(started)?;
+    let announcements = Sink::new("stdout", io::stdout()).map_err(started)?;
     start_logging(arguments, &log)?;
     let open_files = OpenFiles::raise();
     let config = config(arguments, &open_files)?;

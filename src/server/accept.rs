@@ -216,6 +216,9 @@ impl<S: System> EventLoop<S> {
         let Acceptor { listeners, limits, .. } = &self.acceptor;
         let mut connection = Connection::new(socket, peer, &*listeners[index].protocol, limits, &mut self.shared);
         if is_full {
+            if self.acceptor.may_warn(self.shared.clock.now()) {
+                log::warn!("turning connections away: all {} are taken", self.acceptor.connections_max);
+            }
             connection.reject(&mut self.shared);
             self.acceptor.rejected += 1;
         } else {

@@ -29,15 +29,15 @@ enum Item {
 }
 
 impl Sink {
-    /// Starts a thread that writes lines to `target`.
+    /// Starts a thread called `name` that writes lines to `target`.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn new(target: impl Write + Send + 'static) -> io::Result<Self> {
+    pub fn new(name: &str, target: impl Write + Send + 'static) -> io::Result<Self> {
         let (queue, items) = mpsc::sync_channel(LINES_MAX);
         let dropped = Arc::new(AtomicU64::new(0));
         let sink = Self { queue, dropped: Arc::clone(&dropped) };
-        thread::Builder::new().name("sink".into()).spawn(move || write_items(target, &items, &dropped))?;
+        thread::Builder::new().name(name.into()).spawn(move || write_items(target, &items, &dropped))?;
         Ok(sink)
     }
 
@@ -76,10 +76,21 @@ impl Write for Sink {
 }
 
 fn write_items(mut target: impl Write, items: &Receiver<Item>, dropped: &AtomicU64) {
+    let mut is_torn = false;
     for item in items {
         match item {
             // A sink that is closed or full may be open or have room again for a later line.
-            Item::Line(line) => drop(target.write_all(&line)),
+            Item::Line(line) => {
+                if is_torn {
+                    // What a failed write has left is not the beginning of the next line.
+                    is_torn = target.write_all(b"\n").is_err();
+                }
+                if is_torn || target.write_all(&line).is_err() {
+                    is_torn = true;
+                    dropped.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
+            }
             Item::Flush(done) => {
                 drop(target.flush());
                 let _ = done.try_send(());
@@ -87,7 +98,7 @@ fn write_items(mut target: impl Write, items: &Receiver<Item>, dropped: &AtomicU
         }
         let count = dropped.swap(0, Ordering::Relaxed);
         if count > 0 {
-            drop(writeln!(target, "{count} lines were dropped here, because they were not taken in time"));
+            drop(writeln!(target, "{count} lines were dropped here, because they were not taken"));
         }
     }
 }
@@ -116,18 +127,50 @@ mod tests {
     #[test]
     fn lines_are_written_in_order_and_a_flush_waits_for_them() {
         let page = Page::default();
-        let sink = Sink::new(page.clone()).expect("a thread");
+        let sink = Sink::new("page", page.clone()).expect("a thread");
         (0..100).for_each(|number| sink.line(&number.to_string()));
         sink.flush(PATIENCE);
         let expected: String = (0..100).map(|number| format!("{number}\n")).collect();
         assert_eq!(*page.0.lock().expect("no writer panics"), expected.into_bytes());
     }
 
+    /// Takes half of one line, nothing of the next, and everything from then on.
+    #[derive(Default)]
+    struct Full {
+        page: Page,
+        writes: usize,
+    }
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.writes += 1;
+            match self.writes {
+                1 => self.page.write(&bytes[..bytes.len() / 2]),
+                2 | 3 => Err(io::ErrorKind::StorageFull.into()),
+                _ => self.page.write(bytes),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_sink_that_was_full_goes_on_with_a_line_of_its_own_and_the_loss_is_told() {
+        let page = Page::default();
+        let sink = Sink::new("full", Full { page: page.clone(), writes: 0 }).expect("a thread");
+        ["first", "second", "third"].into_iter().for_each(|line| sink.line(line));
+        sink.flush(PATIENCE);
+        let page = String::from_utf8(page.0.lock().expect("no writer panics").clone()).expect("ASCII");
+        assert_eq!(page, "fir\nthird\n2 lines were dropped here, because they were not taken\n");
+    }
+
     #[test]
     fn a_stalled_sink_costs_lines_and_not_time_and_the_loss_is_told() {
         let page = Page::default();
         let stall = page.0.lock().expect("no writer panics");
-        let sink = Sink::new(page.clone()).expect("a thread");
+        let sink = Sink::new("page", page.clone()).expect("a thread");
         (0..LINES_MAX + 100).for_each(|_| sink.line("x"));
         sink.flush(Duration::from_millis(1));
         drop(stall);
