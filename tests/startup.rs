@@ -4,6 +4,8 @@ mod support;
 
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 use support::BANNER;
 use support::peer::Peer;
 use support::server::{Server, listen_flags, program};
@@ -32,6 +34,18 @@ fn check_failure(command: &mut Command, code: i32, parts: &[&str]) {
 #[track_caller]
 fn check_usage(flags: &[&str], wrong: &str, example: &str) {
     check_failure(program().args(listen_flags()).args(flags), 2, &[wrong, example]);
+}
+
+/// Waits until each port can be listened on. The system may have given one to an outgoing connection of another test, and
+/// keeps it for a minute after that was closed.
+fn wait_until_free(ports: &[u16]) {
+    let deadline = Instant::now() + Duration::from_secs(100);
+    for port in ports {
+        while let Err(error) = tinytcp::base::kernel::listen(([127, 0, 0, 1], *port).into(), 1) {
+            assert!(Instant::now() < deadline, "port {port} is never free: {error}");
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
 }
 
 #[test]
@@ -301,6 +315,7 @@ fn host_moves_the_default_listeners() {
 #[test]
 #[ignore = "needs the default ports: .ci/run has them free"]
 fn without_flags_the_four_protocols_listen_on_both_loopbacks() {
+    wait_until_free(&[40000, 65432, 8888, 9999]);
     let mut server = Server::launch_only(program());
     server.read_addresses(8);
     let mut lines = server.printed.text();

@@ -288,7 +288,10 @@ fn resolve(protocol: &BuiltIn, host: &str, port: u16, is_default: bool) -> Resul
 /// One line for whoever started the server: what failed, why, and what to do.
 fn explain(failure: &BindError) -> String {
     let advice = match failure.error.kind() {
-        io::ErrorKind::AddrInUse => "stop the program that has this port, or choose another with --listen",
+        // On Linux the port may also be that of an outgoing connection, for a minute after it was closed.
+        io::ErrorKind::AddrInUse => {
+            "stop the program that has this port, wait a minute, or choose another with --listen"
+        }
         io::ErrorKind::PermissionDenied => "ports below 1024 are privileged: choose one from 1025 to 49151",
         io::ErrorKind::AddrNotAvailable => "this machine has no such address: use 127.0.0.1, or 0.0.0.0 for all",
         _ => "look at the limits of this process and its user",
