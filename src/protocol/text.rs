@@ -9,7 +9,7 @@ use super::{
 };
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::Limits;
-use crate::wire::line::{Ending, Item, Lines};
+use crate::wire::line::{Ending, Item, Lines, is_blank, skip_blanks};
 use crate::wire::telnet;
 
 /// What the server says on accept.
@@ -257,25 +257,11 @@ fn append_error(output: &mut Output<'_>, token: &str) {
     output.append_error(token, Ending::Lf);
 }
 
-const fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t')
-}
-
 #[inline]
 fn trim_blanks(line: &[u8]) -> &[u8] {
     let mut line = skip_blanks(line);
     while let [rest @ .., last] = line
         && is_blank(*last)
-    {
-        line = rest;
-    }
-    line
-}
-
-#[inline]
-fn skip_blanks(mut line: &[u8]) -> &[u8] {
-    while let [first, rest @ ..] = line
-        && is_blank(*first)
     {
         line = rest;
     }

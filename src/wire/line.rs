@@ -8,6 +8,25 @@
 
 use memchr::memchr;
 
+/// True exactly for what separates words: a space or a tab. A carriage return or a form feed belongs to its word.
+#[must_use]
+#[inline]
+pub const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// What is left of `line` behind the blanks that it starts with.
+#[must_use]
+#[inline]
+pub fn skip_blanks(mut line: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = line
+        && is_blank(*first)
+    {
+        line = rest;
+    }
+    line
+}
+
 /// How a message ended, so that its answer can end the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {

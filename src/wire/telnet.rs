@@ -6,6 +6,8 @@
 //!   FF F0..F9, FF FF          a command, an escaped FF
 //! ```
 
+use super::line::{is_blank, skip_blanks};
+
 const IAC: u8 = 0xFF;
 const SUBNEGOTIATION_END: u8 = 0xF0;
 const SUBNEGOTIATION: u8 = 0xFA;
@@ -40,18 +42,16 @@ pub fn split_word<'a, 'w>(mut line: &'a [u8], word: &'w mut [u8]) -> (&'w [u8], 
             continue;
         }
         match (first, word.get_mut(len)) {
-            (b' ' | b'\t', _) if len == 0 => {}
-            (b' ' | b'\t', _) | (_, None) => break,
-            (byte, Some(place)) => {
+            (byte, _) if is_blank(*byte) && len == 0 => {}
+            (byte, Some(place)) if !is_blank(*byte) => {
                 *place = *byte;
                 len += 1;
             }
+            _ => break,
         }
         line = rest;
     }
-    // A carriage return or a form feed belongs to what follows: only blanks separate words.
-    let blanks = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-    (word.get(..len).unwrap_or_default(), line.get(blanks..).unwrap_or_default())
+    (word.get(..len).unwrap_or_default(), skip_blanks(line))
 }
 
 #[cfg(test)]
