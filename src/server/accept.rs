@@ -175,6 +175,9 @@ impl<S: System> EventLoop<S> {
     pub(super) fn accept_queue(&mut self) {
         self.acceptor.listeners.iter_mut().for_each(|listener| listener.ready = true);
         for _ in 0..=self.acceptor.backlog / BATCH_MAX {
+            if !self.acceptor.is_ready(self.shared.clock.now()) {
+                break;
+            }
             self.accept();
         }
     }
