@@ -1,5 +1,14 @@
 //! The load generator: many connections, honest numbers.
 
+pub mod gates;
 pub mod latency;
+pub mod merge;
+pub mod objective;
 pub mod outcome;
+pub mod progress;
+pub mod report;
+#[cfg(test)]
+mod samples;
+pub mod search;
 pub mod tally;
+pub mod verdict;
