@@ -277,7 +277,8 @@ fn server_overloaded(outcome: &Outcome) -> Option<Verdict> {
     (!evidence.is_empty()).then(|| Verdict::new(Kind::ServerOverloaded, evidence.join("; "), advice))
 }
 
-fn gate_crossed(gates: &[Judgement]) -> Option<Verdict> {
+/// That gates were crossed, if any was.
+pub(super) fn gate_crossed(gates: &[Judgement]) -> Option<Verdict> {
     let crossed: Vec<String> = gates
         .iter()
         .filter(|gate| gate.crossed)
