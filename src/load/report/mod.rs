@@ -11,6 +11,7 @@ use super::outcome::{Outcome, Pace};
 use super::search::Search;
 use super::verdict::{self, Kind, Verdict};
 
+mod bars;
 mod base64;
 mod chart;
 mod counts;
@@ -21,7 +22,10 @@ pub mod figures;
 mod hgrm;
 mod html;
 mod json;
+mod plots;
+mod scale;
 mod terminal;
+mod words;
 
 pub use distribution::Distribution;
 pub(in crate::load) use distribution::microseconds;
