@@ -88,6 +88,16 @@ pub const fn framing(protocol: Protocol) -> Framing {
     }
 }
 
+/// How replies of another protocol are framed: in lines if every reply that is expected is one.
+#[must_use]
+pub fn raw_framing(messages: &[Message]) -> Framing {
+    let is_line = |message: &Message| match &message.reply {
+        Reply::Exact(bytes) => memchr::memchr(b'\n', bytes) == bytes.len().checked_sub(1),
+        _ => false,
+    };
+    if messages.iter().all(is_line) { Framing::Lines } else { Framing::Unknown }
+}
+
 /// What a server of `protocol` says before anything is asked.
 #[must_use]
 pub const fn greeting(protocol: Protocol) -> &'static [u8] {

@@ -14,7 +14,7 @@ pub struct Muster {
     missing: AtomicUsize,
     /// Connections that were open when their thread was ready.
     reached: AtomicUsize,
-    /// Bit by bit, which threads have said that they are ready.
+    /// Which threads have said that they are ready.
     ready: Vec<AtomicBool>,
     start: OnceLock<Moment>,
     is_hopeless: AtomicBool,
@@ -53,6 +53,12 @@ impl Muster {
                 self.start.get_or_init(|| now);
             }
         }
+        self.start.get().copied()
+    }
+
+    /// When the load began, once it has.
+    #[must_use]
+    pub fn started(&self) -> Option<Moment> {
         self.start.get().copied()
     }
 

@@ -479,6 +479,8 @@ impl Worker {
         if self.plan.opening == Opening::AtOnce && self.untried == 0 && self.muster.reached() == 0 {
             self.muster.give_up();
         }
+        // What was counted so far belongs to the opening, and the first request to the load.
+        self.cut_slice();
         self.start = start;
         self.shared.begin(start);
         self.cut = self.next_cut();
