@@ -180,6 +180,11 @@ impl Report {
         std::iter::once(&self.verdict).chain(&self.further_verdicts)
     }
 
+    /// What else is wrong and is not told by the list of gates.
+    fn further_verdicts_but_gates(&self) -> impl Iterator<Item = &Verdict> {
+        self.further_verdicts.iter().filter(|verdict| verdict.kind != Kind::GateCrossed)
+    }
+
     /// Replaces the verdicts by `flaws`, the worst of which is the verdict; keeps them when there are none.
     pub(super) fn set_verdicts(&mut self, flaws: Vec<Verdict>) {
         let mut flaws = flaws.into_iter();

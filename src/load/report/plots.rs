@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::chart::{Chart, Series};
-use super::scale::{Axis, percentile_place_max};
+use super::scale::{Axis, percentile_place_max, quantile_at};
 use super::{Distribution, PaceKind, Report, SliceFacts};
 use crate::load::objective::Objective;
 use crate::load::search::{Search, Step};
@@ -35,21 +35,14 @@ pub(super) fn latency_over_time(report: &Report) -> Option<Chart> {
 
 /// Replies, and what was due, in each slice.
 pub(super) fn throughput_over_time(report: &Report) -> Option<Chart> {
-    let mut series = vec![
-        Series {
-            name: "right replies",
-            class: "right",
-            points: over_time(report, |slice| Some(slice.per_s(slice.correct_count))),
-        },
-        Series {
-            name: "requests sent",
-            class: "sent",
-            points: over_time(report, |slice| Some(slice.per_s(slice.sent_count))),
-        },
-    ];
+    let mut series = Vec::new();
     if report.asked.pace.kind == PaceKind::Open {
         series.push(Series { name: "requests due", class: "due", points: due(report) });
     }
+    let sent = over_time(report, |slice| Some(slice.per_s(slice.sent_count)));
+    let right = over_time(report, |slice| Some(slice.per_s(slice.correct_count)));
+    series.push(Series { name: "requests sent", class: "sent", points: sent });
+    series.push(Series { name: "right replies", class: "right", points: right });
     has_points(&series).then(|| Chart {
         description: "Throughput over time: requests sent and right replies a second".into(),
         x: time(report),
@@ -111,7 +104,7 @@ pub(super) fn search(search: &Search) -> Option<Chart> {
         (search.objective.parse::<Objective>(), rates.first(), rates.last())
     {
         let bound = Some(objective.bound().as_secs_f64());
-        series.push(Series { name: "objective", class: "due", points: vec![(*first, bound), (*last, bound)] });
+        series.push(Series { name: "objective", class: "bound", points: vec![(*first, bound), (*last, bound)] });
     }
     Some(Chart {
         description: "Latency by rate: what the search measured".into(),
@@ -153,7 +146,7 @@ fn curve(latency: &Distribution) -> Vec<(f64, Option<f64>)> {
     let end = percentile_place_max(latency.0.count());
     let point = |step| {
         let place = end * f64::from(step) / f64::from(CURVE_POINTS);
-        (place, latency.quantile(1.0 - 10_f64.powf(-place)).map(|figure| figure.as_secs_f64()))
+        (place, latency.quantile(quantile_at(place)).map(|figure| figure.as_secs_f64()))
     };
     (0..=CURVE_POINTS).map(point).collect()
 }

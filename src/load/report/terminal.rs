@@ -59,7 +59,7 @@ impl Page {
 
     fn verdicts(&mut self, report: &Report) {
         self.verdict("Verdict", &report.verdict);
-        for verdict in &report.further_verdicts {
+        for verdict in report.further_verdicts_but_gates() {
             self.verdict("Also", verdict);
         }
         let mut label = "Gates";
