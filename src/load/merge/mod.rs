@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::gates::{Gate, Judgement};
-use super::report::figures::plural;
+use super::report::figures::{plural, seconds};
 use super::report::{Asked, PaceFacts, PaceKind, Report, per_second, share};
 use super::tally::{Cause, Counts};
 use super::verdict::{self, Kind, Verdict};
@@ -83,6 +83,11 @@ fn is_same_run(a: &Report, b: &Report) -> bool {
 fn notes(reports: &[Report], timeline: &Timeline) -> Vec<String> {
     let mut notes: Vec<String> = reports.iter().flat_map(|report| report.notes.clone()).collect();
     notes.push(format!("Joined from {}.", plural(reports.len() as u64, "report")));
+    let apart_s = timeline.offsets_s.iter().copied().fold(0.0, f64::max);
+    if apart_s > 0.0 {
+        let apart = seconds(apart_s);
+        notes.push(format!("The runs began up to {apart} apart; what was asked for is their sum all the same."));
+    }
     if !timeline.is_common {
         notes.push(
             "The runs did not all overlap: throughput is the average from the first start to the last end.".into(),
@@ -277,6 +282,7 @@ mod tests {
         let correct: Vec<u64> = joined.slices.iter().map(|slice| slice.correct_count / 10_000).collect();
         assert_eq!(correct, [1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1]);
         assert!((joined.ran_s - 13.2).abs() < 1e-6, "{}", joined.ran_s);
+        assert!(joined.notes.iter().any(|note| note.contains("up to 3.20 s apart")), "{:?}", joined.notes);
         assert!(joined.notes.iter().all(|note| !note.contains("overlap")), "{:?}", joined.notes);
     }
 

@@ -11,7 +11,7 @@ pub(super) struct Timeline {
     /// The report that began first.
     pub(super) first: usize,
     /// How long after it each of them began, in seconds; less than a slice counts as nothing.
-    offsets_s: Vec<f64>,
+    pub(super) offsets_s: Vec<f64>,
     /// The longest slice, in seconds: that of the joined report.
     slice_s: f64,
     /// From the first start to the last end.

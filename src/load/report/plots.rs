@@ -131,15 +131,15 @@ fn over_time(report: &Report, value: impl Fn(&SliceFacts) -> Option<f64>) -> Vec
     report.slices.iter().map(|slice| (slice.start_s + slice.length_s / 2.0, value(slice))).collect()
 }
 
-/// What the schedule had due in each slice, in requests a second.
+/// What the schedule had due in each slice, in requests a second; nothing after its end.
 fn due(report: &Report) -> Vec<(f64, Option<f64>)> {
     let (asked, pace) = (&report.asked, report.asked.pace);
     let (from, to) = (pace.from_per_s.unwrap_or(0.0), pace.to_per_s.unwrap_or(0.0));
     let at = |start: f64| {
         let progress = (asked.warmup_s + start) / asked.duration_s.max(f64::MIN_POSITIVE);
-        from + (to - from) * progress.min(1.0)
+        (progress < 1.0).then_some(from + (to - from) * progress)
     };
-    over_time(report, |slice| Some(at(slice.start_s + slice.length_s / 2.0)))
+    over_time(report, |slice| at(slice.start_s + slice.length_s / 2.0))
 }
 
 fn curve(latency: &Distribution) -> Vec<(f64, Option<f64>)> {
@@ -206,11 +206,11 @@ mod tests {
     #[test]
     fn what_is_due_follows_the_ramp() {
         let ramp = samples::open().asked(|asked| {
-            (asked.warmup, asked.duration) = (Duration::ZERO, Duration::from_secs(10));
-            asked.pace = Pace::Open { from: 0.0, to: 100.0 };
+            (asked.warmup, asked.duration) = (Duration::ZERO, Duration::from_secs(8));
+            asked.pace = Pace::Open { from: 0.0, to: 80.0 };
         });
         let points = due(&report(ramp));
-        assert_eq!((points[0], points[9]), ((0.5, Some(5.0)), (9.5, Some(95.0))));
+        assert_eq!((points[0], points[7], points[8]), ((0.5, Some(5.0)), (7.5, Some(75.0)), (8.5, None)));
     }
 
     #[test]

@@ -118,7 +118,8 @@ impl Page {
             self.latency("from schedule", from_schedule);
         }
         if let Some(omission) = words::omission(report) {
-            self.entry("", YELLOW, &omission, 0);
+            self.line("");
+            self.entry("", "", &omission, 0);
         }
     }
 
