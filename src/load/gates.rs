@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::figures;
 use super::latency::Latency;
-use super::report::figures;
 use crate::base::units;
 
 const EXAMPLE: &str =

@@ -1,5 +1,7 @@
 //! The load generator: many connections, honest numbers.
 
+pub mod averages;
+pub mod figures;
 pub mod gates;
 pub mod latency;
 pub mod merge;

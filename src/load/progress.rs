@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::averages::per_second;
+use super::figures::{count, duration, plural, rate};
 use super::latency::Latency;
 use super::outcome::{Asked, Slice};
-use super::report::figures::{count, duration, plural, rate};
 
 /// A line so often, in a log that somebody reads.
 const LINE_EVERY: Duration = Duration::from_secs(1);
@@ -111,8 +112,8 @@ impl Progress {
     }
 
     fn text(&self, open: usize, elapsed: Duration) -> String {
-        let (recent, seconds) = (&self.recent, self.recent.length.as_secs_f64());
-        let per_second = if seconds > 0.0 { recent.correct as f64 / seconds } else { 0.0 };
+        let recent = &self.recent;
+        let replies_per_s = per_second(recent.correct, recent.length.as_secs_f64());
         let p99 = match recent.latency.count() {
             0 => "no reply".into(),
             _ => format!("p99 {}", duration(recent.latency.quantile(0.99))),
@@ -121,7 +122,7 @@ impl Progress {
             "{:.0} s of {:.0} s: {}, {p99}, {} open, {}",
             elapsed.as_secs_f64(),
             self.duration.as_secs_f64(),
-            rate(per_second),
+            rate(replies_per_s),
             count(open as u64),
             plural(self.errors, "error"),
         )

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::averages::{per_second, share};
+use super::figures::{plural, seconds};
 use super::gates::{Gate, Judgement};
-use super::report::figures::{plural, seconds};
-use super::report::{Asked, PaceFacts, PaceKind, Report, per_second, share};
+use super::report::{Asked, PaceFacts, PaceKind, Report};
 use super::tally::{Cause, Counts};
 use super::verdict::{self, Kind, Verdict};
 

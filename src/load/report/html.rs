@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::iter;
 
 use super::chart::Chart;
-use super::figures::{bytes, count, duration, percent, rate, seconds};
 use super::words::{self, QUANTILES, printable};
 use super::{Distribution, Report, plots};
+use crate::load::figures::{bytes, count, duration, percent, rate, seconds};
 use crate::load::search::Search;
 use crate::load::verdict::{Kind, Verdict};
 

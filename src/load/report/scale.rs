@@ -1,6 +1,6 @@
 //! The axes of a chart: where a value lies, and which values are marked.
 
-use super::figures;
+use crate::load::figures;
 
 /// From here on, the smaller of the values would lie on the axis if it were not logarithmic.
 const LOGARITHMIC_FROM: f64 = 30.0;

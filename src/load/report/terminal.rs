@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::iter;
 
 use super::bars;
-use super::figures::{count, duration, percent, rate, seconds};
 use super::words::{self, QUANTILES, printable};
 use super::{Distribution, Report};
+use crate::load::figures::{count, duration, percent, rate, seconds};
 use crate::load::search::Search;
 use crate::load::verdict::{Kind, Verdict};
 

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::{Kind, Verdict};
+use crate::load::averages::{per_second, share};
+use crate::load::figures::{count, duration, percent, plural, rate};
 use crate::load::gates::Judgement;
 use crate::load::outcome::{Outcome, Pace};
-use crate::load::report::figures::{count, duration, percent, plural, rate};
 use crate::load::tally::{Cause, ConnectError, Counts, Ending, ReplyError};
 
-/// A thread that is busy for this share of the time has no room left: what it does not reach in between two readiness waits, it does not reach
-/// at all, and the server waits for it.
+/// A thread that is busy for this share of the time has no room left: the server waits for it, and not it for the server.
 const BUSY_CPU_RATIO: f64 = 0.95;
 
 /// A thread that had work and no core for this share of the time: one reply in twenty was looked at late.
@@ -51,8 +51,7 @@ pub(super) fn generator_room(outcome: &Outcome) -> String {
 }
 
 /// True exactly when a run shows that the server answered nothing, where it should have.
-#[must_use]
-pub fn nothing_was_completed(outcome: &Outcome) -> bool {
+fn nothing_was_completed(outcome: &Outcome) -> bool {
     let was_only_held = matches!(outcome.asked.pace, Pace::Hold(_)) && outcome.total.sent == 0 && outcome.reached > 0;
     outcome.total.correct == 0 && !was_only_held
 }
@@ -176,7 +175,7 @@ pub(super) fn server_overloaded(outcome: &Outcome) -> Option<Verdict> {
     }
     let total = &outcome.total;
     let mut evidence: Vec<String> = list(&total.errors, &[ReplyError::Unsent], what_failed).into_iter().collect();
-    let sent = per_second(outcome, total.sent);
+    let sent = per_second(total.sent, outcome.counted.as_secs_f64());
     if sent < SCHEDULE_HELD_RATIO * due {
         evidence.push(format!("{} sent of {} due", rate(sent), rate(due)));
     }
@@ -252,8 +251,7 @@ pub fn cpu_ratio(outcome: &Outcome) -> f64 {
 }
 
 /// The requests a second that the schedule had due in the counted part, on average; `None` without a schedule.
-#[must_use]
-pub fn rate_due(outcome: &Outcome) -> Option<f64> {
+pub(super) fn rate_due(outcome: &Outcome) -> Option<f64> {
     let Pace::Open { from, to } = outcome.asked.pace else { return None };
     // The rate changes evenly, so that of the middle is the average.
     let middle = outcome.asked.warmup.as_secs_f64() + outcome.counted.as_secs_f64() / 2.0;
@@ -261,16 +259,11 @@ pub fn rate_due(outcome: &Outcome) -> Option<f64> {
     Some(from + (to - from) * progress.min(1.0))
 }
 
-fn per_second(outcome: &Outcome, number: u64) -> f64 {
-    let seconds = outcome.counted.as_secs_f64();
-    if seconds > 0.0 { number as f64 / seconds } else { 0.0 }
-}
-
 fn share_of_time(outcome: &Outcome, part: Duration) -> f64 {
-    let all = outcome.counted.as_secs_f64() * outcome.asked.threads.max(1) as f64;
-    if all > 0.0 { part.as_secs_f64() / all } else { 0.0 }
+    let threads = outcome.asked.threads.max(1) as f64;
+    share(part.as_secs_f64(), outcome.counted.as_secs_f64() * threads)
 }
 
 fn ratio(part: u64, all: u64) -> f64 {
-    if all > 0 { part as f64 / all as f64 } else { 0.0 }
+    share(part as f64, all as f64)
 }

@@ -7,8 +7,8 @@ use super::outcome::Outcome;
 
 mod findings;
 
+pub use findings::cpu_ratio;
 pub(super) use findings::gate_crossed;
-pub use findings::{cpu_ratio, nothing_was_completed, rate_due};
 
 /// What a run is worth, and why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -225,8 +225,8 @@ mod tests {
             (asked.warmup, asked.duration) = (Duration::ZERO, Duration::from_secs(10));
             asked.pace = Pace::Open { from: 0.0, to: 100.0 };
         });
-        assert_eq!(rate_due(&ramp.done()), Some(50.0));
-        assert_eq!(rate_due(&samples::closed().done()), None);
+        assert_eq!(findings::rate_due(&ramp.done()), Some(50.0));
+        assert_eq!(findings::rate_due(&samples::closed().done()), None);
     }
 
     #[test]
