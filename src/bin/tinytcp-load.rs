@@ -18,7 +18,7 @@ use tinytcp::load::outcome::{Asked, Outcome, Pace};
 use tinytcp::load::plan::{Lifetime, Opening, Plan};
 use tinytcp::load::preflight::{self, Machine};
 use tinytcp::load::progress::Progress;
-use tinytcp::load::report::{self, Paths, Report, json};
+use tinytcp::load::report::{self, Paths, Report};
 use tinytcp::load::run::{self, Interruption};
 use tinytcp::load::script::{self, Script};
 use tinytcp::load::search;
@@ -263,7 +263,7 @@ fn merged(files: &[String], arguments: &Arguments) -> Result<u8, String> {
     if files.is_empty() {
         cli::refuse::<Arguments>("merge needs the JSON reports to join, as in merge a.json b.json");
     }
-    let reports = files.iter().map(|file| json::read(file.as_ref())).collect::<Result<Vec<_>, _>>()?;
+    let reports = files.iter().map(|file| report::read(file.as_ref())).collect::<Result<Vec<_>, _>>()?;
     show(&merge::merge(reports)?, arguments)
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::figures;
 use super::latency::Latency;
-use super::report::figures;
 use crate::base::units;
 
 const EXAMPLE: &str =
@@ -132,13 +132,17 @@ impl FromStr for Gate {
 /// # Errors
 /// For anything but `p`, and a number above 0 and at most 100.
 pub(super) fn quantile(name: &str) -> Result<f64, String> {
-    let percent =
-        name.strip_prefix('p').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'));
-    let percent: Option<f64> = percent.and_then(|digits| digits.parse().ok());
-    percent
-        .filter(|percent| *percent > 0.0 && *percent <= 100.0)
-        .map(|percent| percent / 100.0)
-        .ok_or_else(|| format!("`{name}` is no percentile: they look like p50, p99 or p99.9"))
+    let wrong = || format!("`{name}` is no percentile: they look like p50, p99 or p99.9");
+    let digits = name.strip_prefix('p').ok_or_else(wrong)?;
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if whole.is_empty() || ![whole, fraction].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit())) {
+        return Err(wrong());
+    }
+    // Moving the point is exact where a division is not: 99.9 / 100 is more than 0.999, and may ask for one reply more.
+    let mut moved = format!("{whole:0>3}{fraction}");
+    moved.insert(whole.len().max(3) - 2, '.');
+    let quantile: f64 = moved.parse().map_err(|_| wrong())?;
+    if quantile > 0.0 && quantile <= 1.0 { Ok(quantile) } else { Err(wrong()) }
 }
 
 fn duration_measure(name: &str) -> Result<Measure, String> {
@@ -262,6 +266,26 @@ mod tests {
             ("connections<50", false),
         ] {
             assert_eq!(judge(gate).crossed, crossed, "{gate}: {:?}", judge(gate));
+        }
+    }
+
+    #[test]
+    fn a_percentile_is_the_quantile_that_its_digits_say() {
+        for (name, expected) in [
+            ("p50", 0.5),
+            ("p5", 0.05),
+            ("p99", 0.99),
+            ("p99.", 0.99),
+            ("p99.9", 0.999),
+            ("p99.99", 0.9999),
+            ("p0.5", 0.005),
+            ("p100", 1.0),
+            ("p100.0", 1.0),
+        ] {
+            assert_eq!(quantile(name), Ok(expected), "{name}");
+        }
+        for name in ["p", "p.", "p.5", "p0", "p100.1", "p1000", "99", "p9 9", "p-1", "p1e1", "p9.9.9", "pinf", "pä"] {
+            assert!(quantile(name).is_err(), "{name}");
         }
     }
 

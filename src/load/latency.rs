@@ -62,6 +62,12 @@ impl Latency {
     }
 }
 
+/// `duration` in microseconds, to the nanosecond: the unit of latencies in files.
+#[must_use]
+pub fn microseconds(duration: Duration) -> f64 {
+    duration.as_nanos() as f64 / 1e3
+}
+
 impl From<Histogram<u64>> for Latency {
     fn from(histogram: Histogram<u64>) -> Self {
         Self(histogram)

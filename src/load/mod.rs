@@ -14,7 +14,9 @@
 //!      +-- report, merge    the outcome for people and programs
 //! ```
 
+pub mod averages;
 pub mod connect;
+pub mod figures;
 pub mod gates;
 pub mod latency;
 pub mod merge;

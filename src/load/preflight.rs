@@ -3,9 +3,9 @@
 use std::fs;
 use std::mem;
 
+use super::figures::{bytes, count};
 use super::peer::Peer;
 use super::plan::Plan;
-use super::report::figures::{bytes, count};
 
 /// Descriptors that are no connection's: standard streams, report files, and what a resolver may need.
 const RESERVED_DESCRIPTORS: u64 = 16;

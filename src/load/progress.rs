@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::averages::per_second;
+use super::figures::{count, duration, plural, rate};
 use super::latency::Latency;
 use super::outcome::{Asked, Slice};
-use super::report::figures::{count, duration, plural, rate};
 
 /// A line so often, in a log that somebody reads.
 const LINE_EVERY: Duration = Duration::from_secs(1);
@@ -27,6 +28,8 @@ pub struct Progress {
     recent: Recent,
     /// When, after the start of the run, the next line is due.
     due: Duration,
+    /// When the opening connections were last told of, or the run began.
+    last_opening: Instant,
     errors: u64,
 }
 
@@ -58,13 +61,27 @@ impl Progress {
 
     fn with_view(duration: Duration, view: View) -> Self {
         let line_every = if duration > LONG_RUN { LINE_EVERY_IN_LONG_RUNS } else { LINE_EVERY };
-        Self { view, duration, line_every, recent: Recent::default(), due: line_every, errors: 0 }
+        Self {
+            view,
+            duration,
+            line_every,
+            recent: Recent::default(),
+            due: line_every,
+            last_opening: Instant::now(),
+            errors: 0,
+        }
     }
 
-    /// So many connections of those asked for are open, before the first slice. Only a terminal shows it.
+    /// So many connections of those asked for are open, before the first slice.
     pub fn opening(&mut self, opened: usize, asked: usize) {
-        if let View::Bar(bar) = &self.view {
-            bar.set_message(format!("{} of {}", count(opened as u64), plural(asked as u64, "connection")));
+        let text = format!("{} of {} open", count(opened as u64), plural(asked as u64, "connection"));
+        match &mut self.view {
+            View::Bar(bar) => bar.set_message(text),
+            View::Lines(out) if self.last_opening.elapsed() >= self.line_every => {
+                self.last_opening = Instant::now();
+                let _ = out.write_all(format!("{text}\n").as_bytes());
+            }
+            View::Lines(_) => {}
         }
     }
 
@@ -81,17 +98,14 @@ impl Progress {
         while self.due <= elapsed {
             self.due += self.line_every;
         }
-        let text = self.text(slice.open);
+        let text = self.text(slice.open, elapsed);
         match &mut self.view {
             View::Bar(bar) => {
-                bar.set_position(milliseconds(elapsed.min(self.duration)));
                 bar.set_message(text);
+                bar.set_position(milliseconds(elapsed.min(self.duration)));
             }
-            View::Lines(out) => {
-                let (elapsed, all) = (elapsed.as_secs_f64(), self.duration.as_secs_f64());
-                // One write, so that lines of several programs on one stderr do not mix. Whoever closed it does not want it.
-                let _ = out.write_all(format!("{elapsed:.0} s of {all:.0} s: {text}\n").as_bytes());
-            }
+            // One write, so that lines of several programs on one stderr do not mix. Whoever closed it does not want it.
+            View::Lines(out) => drop(out.write_all(format!("{text}\n").as_bytes())),
         }
         self.recent = Recent::default();
     }
@@ -103,14 +117,21 @@ impl Progress {
         }
     }
 
-    fn text(&self, open: usize) -> String {
-        let (recent, seconds) = (&self.recent, self.recent.length.as_secs_f64());
-        let per_second = if seconds > 0.0 { recent.correct as f64 / seconds } else { 0.0 };
+    fn text(&self, open: usize, elapsed: Duration) -> String {
+        let recent = &self.recent;
+        let replies_per_s = per_second(recent.correct, recent.length.as_secs_f64());
         let p99 = match recent.latency.count() {
             0 => "no reply".into(),
             _ => format!("p99 {}", duration(recent.latency.quantile(0.99))),
         };
-        format!("{}, {p99}, {} open, {}", rate(per_second), count(open as u64), plural(self.errors, "error"))
+        format!(
+            "{:.0} s of {:.0} s: {}, {p99}, {} open, {}",
+            elapsed.as_secs_f64(),
+            self.duration.as_secs_f64(),
+            rate(replies_per_s),
+            count(open as u64),
+            plural(self.errors, "error"),
+        )
     }
 }
 
@@ -122,10 +143,9 @@ impl fmt::Debug for Progress {
 
 fn bar(duration: Duration) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(milliseconds(duration)), ProgressDrawTarget::stderr());
-    let template = format!("{{bar:20}} {{elapsed}} of {:.0}s  {{msg}}", duration.as_secs_f64());
     // The template is one of ours; if the library stopped taking it, its own would be shown.
-    if let Ok(style) = ProgressStyle::with_template(&template) {
-        bar.set_style(style.progress_chars("━╸ "));
+    if let Ok(style) = ProgressStyle::with_template("{bar:20} {wide_msg}") {
+        bar.set_style(style.progress_chars("━╸┈"));
     }
     bar
 }
@@ -158,7 +178,6 @@ mod tests {
     fn lines(seconds: u64, step: Duration) -> Vec<String> {
         let page = Page::default();
         let mut progress = Progress::with_view(Duration::from_secs(seconds), View::Lines(Box::new(page.clone())));
-        progress.opening(10, 10);
         let slice = Slice { length: step, errors: 1, ..samples::closed().done().slices[0].clone() };
         let mut elapsed = step;
         while elapsed <= Duration::from_secs(seconds) {
@@ -186,6 +205,18 @@ mod tests {
     }
 
     #[test]
+    fn connections_that_take_long_to_open_are_told_of() {
+        let page = Page::default();
+        let mut progress = Progress::with_view(Duration::from_secs(10), View::Lines(Box::new(page.clone())));
+        progress.line_every = Duration::ZERO;
+        progress.opening(5, 10);
+        assert_eq!(*page.0.lock().expect("no thread panics"), b"5 of 10 connections open\n");
+        progress.line_every = Duration::from_secs(86_400);
+        progress.opening(6, 10);
+        assert_eq!(page.0.lock().expect("no thread panics").iter().filter(|byte| **byte == b'\n').count(), 1);
+    }
+
+    #[test]
     fn a_stderr_that_is_closed_is_no_reason_to_stop() {
         struct Closed;
         impl Write for Closed {
@@ -206,9 +237,12 @@ mod tests {
         let bar = ProgressBar::with_draw_target(Some(4_000), ProgressDrawTarget::hidden());
         let mut progress = Progress::with_view(Duration::from_secs(4), View::Bar(bar.clone()));
         progress.opening(5, 10);
-        assert_eq!(bar.message(), "5 of 10 connections");
+        assert_eq!(bar.message(), "5 of 10 connections open");
         progress.slice(&samples::closed().done().slices[0], Duration::from_secs(1));
-        assert_eq!((bar.position(), bar.message().as_str()), (1_000, "10,000/s, p99 1.00 ms, 10 open, 0 errors"));
+        assert_eq!(
+            (bar.position(), bar.message().as_str()),
+            (1_000, "1 s of 4 s: 10,000/s, p99 1.00 ms, 10 open, 0 errors")
+        );
         progress.finish();
         assert!(bar.is_finished());
     }

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::averages::{per_second, share};
+use super::figures::{duration, percent, plural, rate};
+use super::latency::microseconds;
 use super::objective::Objective;
 use super::outcome::Outcome;
-use super::report::figures::{duration, percent, plural, rate};
-use super::report::microseconds;
 use super::verdict::{self, Kind};
 
 /// Measurements at most, repetitions included: doubling from 1 to 65,000 and seven halvings of the last step, some of them twice.
@@ -99,25 +100,20 @@ pub fn find_max<E>(
             outcome = measure(rate)?;
             step = judge(objective, rate, &outcome);
         }
-        if outcome.interrupted_by.is_some() {
-            let outcome =
-                best.map_or_else(|| outcome.clone(), |best| Outcome { interrupted_by: outcome.interrupted_by, ..best });
+        if let Some(signal) = outcome.interrupted_by {
+            let outcome = best.map_or(outcome, |best| Outcome { interrupted_by: Some(signal), ..best });
             return Ok(Found { search, outcome });
         }
+        let kept = if step.held || search.highest_held_per_s.is_none() { outcome } else { best.unwrap_or(outcome) };
         if step.held {
             search.highest_held_per_s = Some(rate);
-            best = Some(outcome);
         } else {
             lowest_broken = Some(rate);
-            if search.highest_held_per_s.is_none() {
-                best = Some(outcome);
-            }
         }
         search.steps.push(step);
-        match (next(search.highest_held_per_s, lowest_broken), best.take()) {
-            (Some(next), kept) if search.steps.len() < MEASUREMENTS_MAX => (rate, best) = (next, kept),
-            (_, Some(outcome)) => return Ok(Found { search, outcome }),
-            (_, None) => {}
+        match next(search.highest_held_per_s, lowest_broken) {
+            Some(next) if search.steps.len() < MEASUREMENTS_MAX => (rate, best) = (next, Some(kept)),
+            _ => return Ok(Found { search, outcome: kept }),
         }
     }
 }
@@ -135,8 +131,7 @@ fn next(held: Option<f64>, broken: Option<f64>) -> Option<f64> {
 fn judge(objective: &Objective, asked_per_s: f64, outcome: &Outcome) -> Step {
     let latency = &outcome.total.from_schedule;
     let figure = |quantile| (latency.count() > 0).then(|| microseconds(latency.quantile(quantile)));
-    let seconds = outcome.counted.as_secs_f64();
-    let reached_per_s = if seconds > 0.0 { outcome.total.correct as f64 / seconds } else { 0.0 };
+    let reached_per_s = per_second(outcome.total.correct, outcome.counted.as_secs_f64());
     let broken_by = broken_by(objective, asked_per_s, reached_per_s, outcome);
     Step {
         asked_per_s,
@@ -162,7 +157,7 @@ fn broken_by(objective: &Objective, asked_per_s: f64, reached_per_s: f64, outcom
         reasons.push(plural(errors, "error"));
     }
     if reached_per_s < REACHED_RATIO * asked_per_s {
-        reasons.push(format!("only {} answered ({})", rate(reached_per_s), percent(reached_per_s / asked_per_s)));
+        reasons.push(format!("only {} answered ({})", rate(reached_per_s), percent(share(reached_per_s, asked_per_s))));
     }
     // It may hold the objective all the same; but when it does not, nobody should blame the server.
     let verdict = verdict::flaws(outcome, &[]).into_iter().find(|verdict| verdict.kind == Kind::GeneratorLimited);

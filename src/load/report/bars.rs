@@ -28,7 +28,7 @@ pub(super) fn buckets(histogram: &Histogram<u64>) -> Vec<Bucket> {
         return Vec::new();
     }
     let all = || SERIES.iter().map(|series| fill(histogram, series));
-    all().find(|buckets| buckets.len() >= BUCKETS_ENOUGH).or_else(|| all().last()).unwrap_or_default()
+    all().find(|buckets| buckets.len() >= BUCKETS_ENOUGH).or_else(|| all().next_back()).unwrap_or_default()
 }
 
 fn fill(histogram: &Histogram<u64>, series: &[f64]) -> Vec<Bucket> {

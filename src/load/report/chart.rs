@@ -10,6 +10,9 @@ const FONT_PX: f64 = 12.0;
 /// The average width of a letter, a little generous.
 const LETTER_PX: f64 = 6.6;
 
+/// The room beside the plot for half of the last mark.
+const RIGHT_PX: f64 = 14.0;
+
 /// A line of a chart.
 #[derive(Clone, Debug)]
 pub(super) struct Series {
@@ -60,11 +63,13 @@ impl Chart {
 
     fn drawing(&self, width: f64, class: &str) -> String {
         const MARK_EVERY_PX: f64 = 80.0;
+        // Room for `100,000`: charts that lie below each other share their time axis.
+        const LEFT_MIN_PX: f64 = 58.0;
         let legend = self.legend(width);
         let labels = self.y.ticks.iter().map(|(_, text)| text.chars().count()).max().unwrap_or(0);
-        let left = labels as f64 * LETTER_PX + 10.0;
+        let left = (labels as f64 * LETTER_PX + 10.0).max(LEFT_MIN_PX);
         let top = legend.rows as f64 * 20.0 + 26.0;
-        let frame = Frame { left, right: width - 14.0, top, bottom: top + self.height };
+        let frame = Frame { left, right: width - RIGHT_PX, top, bottom: top + self.height };
         let x = (self.x)(((frame.right - frame.left) / MARK_EVERY_PX) as usize);
         let height = frame.bottom + 44.0;
         let mut svg = format!(
@@ -121,13 +126,12 @@ impl Chart {
         }
         for (value, text) in &x.ticks {
             let place = frame.x(x, *value);
-            // At the right edge, a centred text would be cut off.
-            let class = if place > right - text.chars().count() as f64 * LETTER_PX / 2.0 { "end" } else { "middle" };
-            let text_x = if class == "end" { right + 12.0 } else { place };
+            // At the right edge, a centred text might be cut off.
+            let text_x = place.min(right + RIGHT_PX - text.chars().count() as f64 * LETTER_PX / 2.0);
             let _ = writeln!(
                 svg,
                 "<path class=\"tick\" d=\"M{place:.1} {bottom:.1}v5\"/>\
-                 <text class=\"{class}\" x=\"{text_x:.1}\" y=\"{:.1}\">{text}</text>",
+                 <text class=\"middle\" x=\"{text_x:.1}\" y=\"{:.1}\">{text}</text>",
                 bottom + 18.0,
             );
         }
@@ -191,7 +195,7 @@ mod tests {
     #[test]
     fn a_line_goes_from_corner_to_corner_of_the_plot() {
         let svg = chart(vec![(0.0, Some(0.0)), (10.0, Some(100.0))]).drawing(400.0, "narrow");
-        assert_eq!(line(&svg), "M29.8 246.0L386.0 46.0", "{svg}");
+        assert_eq!(line(&svg), "M58.0 246.0L386.0 46.0", "{svg}");
     }
 
     #[test]

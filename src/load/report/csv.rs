@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Report;
-use super::distribution::microseconds;
+use crate::load::latency::microseconds;
 
 const HEADER: &str = "start_s,length_s,sent_count,correct_count,errors_count,open_count,sent_per_s,replies_per_s,\
                       mean_us,p50_us,p90_us,p99_us,p99_9_us,max_us\n";

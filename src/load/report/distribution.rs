@@ -6,7 +6,7 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer}
 use serde::{Deserialize, Serialize};
 
 use super::base64;
-use crate::load::latency::Latency;
+use crate::load::latency::{Latency, microseconds};
 
 /// Durations by how often they occurred, as a report keeps them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -40,11 +40,6 @@ impl Distribution {
     pub fn max(&self) -> Option<Duration> {
         (self.0.count() > 0).then(|| self.0.max())
     }
-}
-
-/// Microseconds, to the nanosecond.
-pub(in crate::load) fn microseconds(duration: Duration) -> f64 {
-    duration.as_nanos() as f64 / 1e3
 }
 
 impl From<Distribution> for Summary {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::distribution::Distribution;
+use crate::load::averages::per_second;
 use crate::load::outcome::{self, Pace};
 use crate::load::tally::{ConnectError, Counts, Ending, ReplyError};
 
@@ -226,14 +227,4 @@ pub struct Generator {
     pub starved_s: f64,
     /// How long something that was ready or due waited for the generator.
     pub lag: Distribution,
-}
-
-/// `number` by the second; zero when no time has passed.
-pub(in crate::load) fn per_second(number: u64, seconds: f64) -> f64 {
-    if seconds > 0.0 { number as f64 / seconds } else { 0.0 }
-}
-
-/// The share that `part` is of `all`; zero when there is nothing.
-pub(in crate::load) fn share(part: f64, all: f64) -> f64 {
-    if all > 0.0 { part / all } else { 0.0 }
 }

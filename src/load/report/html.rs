@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::iter;
 
 use super::chart::Chart;
-use super::figures::{bytes, count, duration, percent, rate, seconds};
 use super::words::{self, QUANTILES, printable};
 use super::{Distribution, Report, plots};
+use crate::load::figures::{bytes, count, duration, percent, rate, seconds};
 use crate::load::search::Search;
 use crate::load::verdict::{Kind, Verdict};
 
@@ -59,7 +59,7 @@ impl Page {
             self,
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"script-src 'none'; connect-src 'none'; img-src 'none'; font-src 'none'\">\n\
              <title>Load on {target}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
              <p class=\"faint\">tinytcp-load {}, {}</p>\n<h1>{target}</h1>\n<p>{}</p>\n<p>{}</p>",
             escaped(&report.version),
@@ -73,7 +73,8 @@ impl Page {
     }
 
     fn verdicts(&mut self, report: &Report) {
-        for (place, verdict) in report.verdicts().enumerate() {
+        let shown = iter::once(&report.verdict).chain(report.further_verdicts_but_gates());
+        for (place, verdict) in shown.enumerate() {
             let further = if place > 0 { " further" } else { "" };
             put!(
                 self,
@@ -85,7 +86,7 @@ impl Page {
             );
         }
         if !report.gates.is_empty() {
-            self.open_table("", &["gate", "measured", "kept"]);
+            self.open_table("", &["gate", "measured", "result"]);
             for gate in &report.gates {
                 let word = if gate.crossed { "crossed" } else { "kept" };
                 self.row(&escaped(&gate.gate), [escaped(&gate.measured), word.into()]);
@@ -103,7 +104,7 @@ impl Page {
             ("p99", figure(latency.quantile(0.99))),
             ("max", figure(latency.max())),
             ("errors", count(report.errors.total_count)),
-            ("connections opened", count(report.connections.reached_count)),
+            ("connections", count(report.connections.reached_count)),
         ];
         self.0.push_str("<dl class=\"tiles\">\n");
         for (name, value) in tiles {
@@ -305,8 +306,12 @@ fn tone(verdict: &Verdict) -> &'static str {
     }
 }
 
+/// The text with a capital at its start, unless that is a name like `p99`.
 fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
+    if !text.split(' ').next().is_some_and(|word| word.chars().all(|c| c.is_alphabetic() || c == '-')) {
+        return text.into();
+    }
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 

@@ -175,6 +175,49 @@ mod tests {
         }
     }
 
+    /// Every way to show a report, and to join it.
+    fn show(report: Report) {
+        let mut other = report.clone();
+        other.generator.cpu_s += 1.0;
+        for report in [crate::load::merge::merge(vec![report.clone(), other]), Ok(report)].into_iter().flatten() {
+            let _ = super::super::terminal::text(&report, true, 80);
+            let _ = super::super::html::text(&report);
+            let _ = super::super::csv::text(&report);
+            let _ = super::super::hgrm::text(&report);
+            let _ = text(&report);
+            let _ = report.exit_code();
+        }
+    }
+
+    #[test]
+    fn no_number_in_a_file_makes_a_report_panic() {
+        let mut small = full();
+        small.slices.truncate(2);
+        let text = text(&small);
+        // A histogram is held to its count, and the figures beside it are not read.
+        let is_number = |line: &str| line.trim_end_matches(',').ends_with(|c: char| c.is_ascii_digit());
+        let is_fraction = |key: &str| ["_s\"", "ratio\""].iter().any(|unit| key.ends_with(unit));
+        let mut read = 0;
+        for hostile in ["0", "1", "9007199254740992", "-1", "1e-300", "-1e15"] {
+            for part in 0..4 {
+                let line = |(index, line): (usize, &str)| match line.split_once(": ") {
+                    Some((key, _)) if is_number(line) && index % 4 == part && !key.ends_with("\"count\"") => {
+                        let fits = is_fraction(key) || hostile.bytes().all(|byte| byte.is_ascii_digit());
+                        let comma = if line.ends_with(',') { "," } else { "" };
+                        if fits { format!("{key}: {hostile}{comma}\n") } else { format!("{line}\n") }
+                    }
+                    _ => format!("{line}\n"),
+                };
+                let broken: String = text.lines().enumerate().map(line).collect();
+                if let Ok(report) = parse(broken.as_bytes()) {
+                    read += 1;
+                    show(report);
+                }
+            }
+        }
+        assert!(read > 15, "only {read} of them could be read");
+    }
+
     #[test]
     fn a_file_that_is_not_there_is_one_line() {
         let error = read(Path::new("/nonexistent/run.json")).expect_err("it is not there");

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Local, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
+use super::averages::{per_second, share};
 use super::gates::{Gate, Judgement, Measured};
 use super::outcome::{Outcome, Pace};
 use super::search::Search;
@@ -18,7 +19,6 @@ mod counts;
 mod csv;
 mod distribution;
 mod facts;
-pub mod figures;
 mod hgrm;
 mod html;
 pub mod json;
@@ -28,11 +28,9 @@ mod terminal;
 mod words;
 
 pub use distribution::Distribution;
-pub(in crate::load) use distribution::microseconds;
 pub use facts::{
     Asked, Connections, Errors, Generator, Latencies, PaceFacts, PaceKind, Replies, Requests, SliceFacts, Throughput,
 };
-pub(in crate::load) use facts::{per_second, share};
 pub use json::read;
 
 /// The form of the file that this version writes and reads.
@@ -178,6 +176,11 @@ impl Report {
     /// The verdict, and what else is wrong.
     pub fn verdicts(&self) -> impl Iterator<Item = &Verdict> {
         std::iter::once(&self.verdict).chain(&self.further_verdicts)
+    }
+
+    /// What else is wrong and is not told by the list of gates.
+    fn further_verdicts_but_gates(&self) -> impl Iterator<Item = &Verdict> {
+        self.further_verdicts.iter().filter(|verdict| verdict.kind != Kind::GateCrossed)
     }
 
     /// Replaces the verdicts by `flaws`, the worst of which is the verdict; keeps them when there are none.

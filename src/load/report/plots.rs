@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::chart::{Chart, Series};
-use super::scale::{Axis, percentile_place_max};
+use super::scale::{Axis, percentile_place_max, quantile_at};
 use super::{Distribution, PaceKind, Report, SliceFacts};
 use crate::load::objective::Objective;
 use crate::load::search::{Search, Step};
@@ -35,21 +35,14 @@ pub(super) fn latency_over_time(report: &Report) -> Option<Chart> {
 
 /// Replies, and what was due, in each slice.
 pub(super) fn throughput_over_time(report: &Report) -> Option<Chart> {
-    let mut series = vec![
-        Series {
-            name: "right replies",
-            class: "right",
-            points: over_time(report, |slice| Some(slice.per_s(slice.correct_count))),
-        },
-        Series {
-            name: "requests sent",
-            class: "sent",
-            points: over_time(report, |slice| Some(slice.per_s(slice.sent_count))),
-        },
-    ];
+    let mut series = Vec::new();
     if report.asked.pace.kind == PaceKind::Open {
         series.push(Series { name: "requests due", class: "due", points: due(report) });
     }
+    let sent = over_time(report, |slice| Some(slice.per_s(slice.sent_count)));
+    let right = over_time(report, |slice| Some(slice.per_s(slice.correct_count)));
+    series.push(Series { name: "requests sent", class: "sent", points: sent });
+    series.push(Series { name: "right replies", class: "right", points: right });
     has_points(&series).then(|| Chart {
         description: "Throughput over time: requests sent and right replies a second".into(),
         x: time(report),
@@ -111,7 +104,7 @@ pub(super) fn search(search: &Search) -> Option<Chart> {
         (search.objective.parse::<Objective>(), rates.first(), rates.last())
     {
         let bound = Some(objective.bound().as_secs_f64());
-        series.push(Series { name: "objective", class: "due", points: vec![(*first, bound), (*last, bound)] });
+        series.push(Series { name: "objective", class: "bound", points: vec![(*first, bound), (*last, bound)] });
     }
     Some(Chart {
         description: "Latency by rate: what the search measured".into(),
@@ -138,22 +131,22 @@ fn over_time(report: &Report, value: impl Fn(&SliceFacts) -> Option<f64>) -> Vec
     report.slices.iter().map(|slice| (slice.start_s + slice.length_s / 2.0, value(slice))).collect()
 }
 
-/// What the schedule had due in each slice, in requests a second.
+/// What the schedule had due in each slice, in requests a second; nothing after its end.
 fn due(report: &Report) -> Vec<(f64, Option<f64>)> {
     let (asked, pace) = (&report.asked, report.asked.pace);
     let (from, to) = (pace.from_per_s.unwrap_or(0.0), pace.to_per_s.unwrap_or(0.0));
     let at = |start: f64| {
         let progress = (asked.warmup_s + start) / asked.duration_s.max(f64::MIN_POSITIVE);
-        from + (to - from) * progress.min(1.0)
+        (progress < 1.0).then_some(from + (to - from) * progress)
     };
-    over_time(report, |slice| Some(at(slice.start_s + slice.length_s / 2.0)))
+    over_time(report, |slice| at(slice.start_s + slice.length_s / 2.0))
 }
 
 fn curve(latency: &Distribution) -> Vec<(f64, Option<f64>)> {
     let end = percentile_place_max(latency.0.count());
     let point = |step| {
         let place = end * f64::from(step) / f64::from(CURVE_POINTS);
-        (place, latency.quantile(1.0 - 10_f64.powf(-place)).map(|figure| figure.as_secs_f64()))
+        (place, latency.quantile(quantile_at(place)).map(|figure| figure.as_secs_f64()))
     };
     (0..=CURVE_POINTS).map(point).collect()
 }
@@ -213,11 +206,11 @@ mod tests {
     #[test]
     fn what_is_due_follows_the_ramp() {
         let ramp = samples::open().asked(|asked| {
-            (asked.warmup, asked.duration) = (Duration::ZERO, Duration::from_secs(10));
-            asked.pace = Pace::Open { from: 0.0, to: 100.0 };
+            (asked.warmup, asked.duration) = (Duration::ZERO, Duration::from_secs(8));
+            asked.pace = Pace::Open { from: 0.0, to: 80.0 };
         });
         let points = due(&report(ramp));
-        assert_eq!((points[0], points[9]), ((0.5, Some(5.0)), (9.5, Some(95.0))));
+        assert_eq!((points[0], points[7], points[8]), ((0.5, Some(5.0)), (7.5, Some(75.0)), (8.5, None)));
     }
 
     #[test]

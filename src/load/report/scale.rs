@@ -1,6 +1,6 @@
 //! The axes of a chart: where a value lies, and which values are marked.
 
-use super::figures;
+use crate::load::figures;
 
 /// From here on, the smaller of the values would lie on the axis if it were not logarithmic.
 const LOGARITHMIC_FROM: f64 = 30.0;
@@ -69,7 +69,7 @@ impl Axis {
 
     /// Percentiles of `count` values: each step to the right leaves a tenth of them.
     ///
-    /// Values are [`percentile_place`]s.
+    /// Values are places, of which [`quantile_at`] gives the quantiles.
     pub(super) fn percentiles(count: u64, marks: usize) -> Self {
         let to = percentile_place_max(count);
         let every = if to as usize > marks { 2 } else { 1 };
@@ -115,9 +115,9 @@ impl Axis {
     }
 }
 
-/// Where a quantile lies on the axis of percentiles: 0 for none, 1 for 90 %, 2 for 99 %.
-pub(super) fn percentile_place(quantile: f64) -> f64 {
-    -(1.0 - quantile).log10()
+/// The quantile at a place on the axis of percentiles: 0 at 0, 0.9 at 1, 0.99 at 2.
+pub(super) fn quantile_at(place: f64) -> f64 {
+    1.0 - 10_f64.powf(-place)
 }
 
 /// The place of the last of `count` values: beyond it there is nothing to show.
@@ -208,7 +208,7 @@ mod tests {
         let axis = Axis::percentiles(20_000, 4);
         assert_eq!(texts(&axis), ["0 %", "90 %", "99 %", "99.9 %", "99.99 %"]);
         assert_eq!(texts(&Axis::percentiles(2_000_000, 4)), ["0 %", "99 %", "99.99 %", "99.9999 %"]);
-        assert!((percentile_place(0.999) - 3.0).abs() < 1e-9);
+        assert!((quantile_at(3.0) - 0.999).abs() < 1e-9);
     }
 
     #[test]

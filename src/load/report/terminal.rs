@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::iter;
 
 use super::bars;
-use super::figures::{count, duration, percent, rate, seconds};
 use super::words::{self, QUANTILES, printable};
 use super::{Distribution, Report};
+use crate::load::figures::{count, duration, percent, rate, seconds};
 use crate::load::search::Search;
 use crate::load::verdict::{Kind, Verdict};
 
@@ -59,7 +59,7 @@ impl Page {
 
     fn verdicts(&mut self, report: &Report) {
         self.verdict("Verdict", &report.verdict);
-        for verdict in &report.further_verdicts {
+        for verdict in report.further_verdicts_but_gates() {
             self.verdict("Also", verdict);
         }
         let mut label = "Gates";
@@ -118,7 +118,8 @@ impl Page {
             self.latency("from schedule", from_schedule);
         }
         if let Some(omission) = words::omission(report) {
-            self.entry("", YELLOW, &omission, 0);
+            self.line("");
+            self.entry("", "", &omission, 0);
         }
     }
 

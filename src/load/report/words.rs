@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::figures::{bytes, count, duration, percent, plural, rate, seconds};
 use super::{Asked, PaceKind, Report};
+use crate::load::figures::{bytes, count, duration, percent, plural, rate, seconds};
 use crate::load::tally::{Cause, Counts};
 
 /// From here on, latency from the schedule is called something else than latency from the send.

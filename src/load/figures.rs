@@ -34,10 +34,10 @@ pub fn count(count: u64) -> String {
 /// `12,345/s`; below 100 with the digits that count.
 #[must_use]
 pub fn rate(per_second: f64) -> String {
-    if per_second >= 99.5 {
-        format!("{}/s", count(per_second.round() as u64))
-    } else {
-        format!("{}/s", three_digits(per_second))
+    match per_second {
+        0.0 => "0/s".into(),
+        rate if rate >= 99.5 => format!("{}/s", count(rate.round() as u64)),
+        rate => format!("{}/s", three_digits(rate)),
     }
 }
 
@@ -111,7 +111,7 @@ mod tests {
         for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(count(number), text);
         }
-        assert_eq!((rate(12_345.4), rate(3.25), rate(0.0)), ("12,345/s".into(), "3.25/s".into(), "0.000/s".into()));
+        assert_eq!((rate(12_345.4), rate(3.25), rate(0.0)), ("12,345/s".into(), "3.25/s".into(), "0/s".into()));
         assert_eq!(
             (plural(1, "connection"), plural(2_000, "connection")),
             ("1 connection".into(), "2,000 connections".into())

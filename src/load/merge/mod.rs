@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, FixedOffset};
-
+use super::averages::{per_second, share};
+use super::figures::{plural, seconds};
 use super::gates::{Gate, Judgement};
-use super::report::{Asked, PaceFacts, PaceKind, Report, SliceFacts, per_second, share};
+use super::report::{Asked, PaceFacts, PaceKind, Report};
 use super::tally::{Cause, Counts};
 use super::verdict::{self, Kind, Verdict};
+
+mod timeline;
+
+use timeline::Timeline;
 
 /// Joins reports of runs that were made at the same time.
 ///
@@ -49,86 +53,6 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, String> {
     Ok(joined)
 }
 
-/// Where the runs lie beside each other.
-struct Timeline {
-    /// The report that began first.
-    first: usize,
-    /// How long after it each of them began, in seconds; less than a slice counts as nothing.
-    offsets_s: Vec<f64>,
-    /// The longest slice, in seconds: that of the joined report.
-    slice_s: f64,
-    /// From the first start to the last end.
-    ran_s: f64,
-    /// True exactly when there is a time at which all of them ran.
-    is_common: bool,
-}
-
-impl Timeline {
-    fn new(reports: &[Report]) -> Result<Self, String> {
-        let starts: Vec<f64> = reports.iter().map(start_s).collect::<Result<_, _>>()?;
-        let first = starts.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1)).map(|(index, _)| index);
-        let first = first.ok_or("nothing to join; name two reports or more")?;
-        let slice_s = reports.iter().filter_map(|report| report.slices.first()).map(|slice| slice.length_s);
-        let slice_s = slice_s.fold(0.0, f64::max);
-        let offset = |start: &f64| Some(start - starts[first]).filter(|offset| *offset >= slice_s).unwrap_or(0.0);
-        let offsets_s: Vec<f64> = starts.iter().map(offset).collect();
-        let ends = || offsets_s.iter().zip(reports).map(|(offset, report)| offset + report.ran_s);
-        let last_start = offsets_s.iter().copied().fold(0.0, f64::max);
-        Ok(Self {
-            first,
-            slice_s,
-            ran_s: ends().fold(0.0, f64::max),
-            is_common: ends().all(|end| end > last_start || last_start == 0.0),
-            offsets_s,
-        })
-    }
-
-    /// The slices of all, those of the same time as one.
-    fn slices(&self, reports: &[Report]) -> Vec<SliceFacts> {
-        let mut all: BTreeMap<u64, SliceFacts> = BTreeMap::new();
-        for (report, offset) in reports.iter().zip(&self.offsets_s) {
-            for (place, slice) in self.place(report, *offset) {
-                match all.get_mut(&place) {
-                    None => drop(all.insert(place, slice)),
-                    Some(there) => {
-                        add_slice(there, &slice);
-                        there.open_count += slice.open_count;
-                        there.length_s = there.length_s.max(slice.length_s);
-                    }
-                }
-            }
-        }
-        all.into_values().collect()
-    }
-
-    /// The slices of one report, each at its place among those of the joined one; shorter ones are put together.
-    fn place(&self, report: &Report, offset_s: f64) -> BTreeMap<u64, SliceFacts> {
-        let mut placed: BTreeMap<u64, SliceFacts> = BTreeMap::new();
-        for slice in &report.slices {
-            // The middle, so that a clock that is a little off does not move it to the place before.
-            let place = ((offset_s + slice.start_s + slice.length_s / 2.0) / self.slice_s).floor() as u64;
-            match placed.get_mut(&place) {
-                None => {
-                    drop(placed.insert(place, SliceFacts { start_s: place as f64 * self.slice_s, ..slice.clone() }))
-                }
-                Some(there) => {
-                    add_slice(there, slice);
-                    there.open_count = slice.open_count;
-                    there.length_s += slice.length_s;
-                }
-            }
-        }
-        placed
-    }
-}
-
-/// When the counted part of a run began, by the wall clock, in seconds.
-fn start_s(report: &Report) -> Result<f64, String> {
-    let started: DateTime<FixedOffset> = DateTime::parse_from_rfc3339(&report.started)
-        .map_err(|error| format!("`{}` is no time of a start: {error}", report.started))?;
-    Ok(started.timestamp_micros() as f64 / 1e6 + report.asked.warmup_s)
-}
-
 fn refuse_what_differs(reports: &[Report]) -> Result<(), String> {
     let kind = |report: &Report| match report.asked.pace.kind {
         PaceKind::Closed => "a closed loop",
@@ -159,7 +83,12 @@ fn is_same_run(a: &Report, b: &Report) -> bool {
 /// What a reader must know of how the runs fit together.
 fn notes(reports: &[Report], timeline: &Timeline) -> Vec<String> {
     let mut notes: Vec<String> = reports.iter().flat_map(|report| report.notes.clone()).collect();
-    notes.push(format!("Joined from the reports of {} runs.", reports.len()));
+    notes.push(format!("Joined from {}.", plural(reports.len() as u64, "report")));
+    let apart_s = timeline.offsets_s.iter().copied().fold(0.0, f64::max);
+    if apart_s > 0.0 {
+        let apart = seconds(apart_s);
+        notes.push(format!("The runs began up to {apart} apart; what was asked for is their sum all the same."));
+    }
     if !timeline.is_common {
         notes.push(
             "The runs did not all overlap: throughput is the average from the first start to the last end.".into(),
@@ -261,13 +190,6 @@ fn add_counts<C: Cause>(joined: &mut Counts<C>, counts: &Counts<C>) {
     counts.iter().for_each(|(cause, count)| joined.add(cause, count));
 }
 
-fn add_slice(joined: &mut SliceFacts, slice: &SliceFacts) {
-    joined.sent_count += slice.sent_count;
-    joined.correct_count += slice.correct_count;
-    joined.errors_count += slice.errors_count;
-    joined.latency.0.merge(&slice.latency.0);
-}
-
 fn judge_again(joined: &Report, gates: Vec<String>) -> Result<Vec<Judgement>, String> {
     let judge = |text: String| {
         let gate: Gate = text.parse().map_err(|error| format!("a report has the gate `{text}`: {error}"))?;
@@ -361,6 +283,7 @@ mod tests {
         let correct: Vec<u64> = joined.slices.iter().map(|slice| slice.correct_count / 10_000).collect();
         assert_eq!(correct, [1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1]);
         assert!((joined.ran_s - 13.2).abs() < 1e-6, "{}", joined.ran_s);
+        assert!(joined.notes.iter().any(|note| note.contains("up to 3.20 s apart")), "{:?}", joined.notes);
         assert!(joined.notes.iter().all(|note| !note.contains("overlap")), "{:?}", joined.notes);
     }
 
