@@ -6,7 +6,8 @@
 //!   schedule                                 when a request is due, whatever the server does
 //!   reader    judges what comes              tally      counts it
 //!   peer      one connection: script -> requests -> socket -> reader -> tally
-//!   worker    the loop of a thread           muster     where threads meet
+//!   worker    the loop of a thread           roster     which connections to open, and when
+//!   ledger    hands over what was counted    muster     where threads meet
 //!   run       plan -> threads -> slices -> outcome
 //!      |
 //!      +-- verdict, gates   what the outcome is worth
@@ -19,6 +20,7 @@ pub mod connect;
 pub mod figures;
 pub mod gates;
 pub mod latency;
+pub mod ledger;
 pub mod merge;
 pub mod message;
 pub mod muster;
@@ -31,12 +33,14 @@ pub mod processor;
 pub mod progress;
 pub mod reader;
 pub mod report;
+pub mod roster;
 pub mod run;
 #[cfg(test)]
 mod samples;
 pub mod schedule;
 pub mod script;
 pub mod search;
+pub mod shared;
 pub mod source;
 pub mod tally;
 pub mod timer;

@@ -2,84 +2,17 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::net::TcpStream;
 
-use super::plan::Plan;
+use super::plan::{Lifetime, Plan};
 use super::reader::{Finding, Reader};
-use super::schedule::Schedule;
-use super::tally::{Ending, ReplyError, Tally};
+use super::script::Script;
+use super::shared::{BLOCK_LEN, Shared};
+use super::tally::{Ending, ReplyError};
 use crate::base::moment::Moment;
 use crate::base::system::{interrupted, would_block};
-
-/// Bytes that one read may bring: four replies of 64 KiB.
-const BLOCK_LEN: usize = 256 * 1024;
-
-/// What the connections of a thread have in common.
-#[derive(Debug)]
-pub struct Shared {
-    /// What is counted.
-    pub tally: Tally,
-    /// Requests of all connections that have no reply yet.
-    pub in_flight: usize,
-    epoch: Instant,
-    block: Vec<u8>,
-    /// Under an open loop: the schedule of the run, which this thread shares with others.
-    schedule: Option<Schedule>,
-    /// When request 0 is due.
-    start: Moment,
-    /// This thread takes every `stride`th request, from number `offset` on.
-    stride: u64,
-    offset: u64,
-}
-
-impl Shared {
-    /// For thread `offset` of `stride` threads; `epoch` is the start of the clock that they share.
-    #[must_use]
-    pub fn new(schedule: Option<Schedule>, stride: usize, offset: usize, epoch: Instant) -> Self {
-        Self {
-            tally: Tally::default(),
-            in_flight: 0,
-            epoch,
-            block: vec![0; BLOCK_LEN],
-            schedule,
-            start: Moment::NEVER,
-            stride: stride as u64,
-            offset: offset as u64,
-        }
-    }
-
-    /// The time.
-    #[must_use]
-    pub fn now(&self) -> Moment {
-        Moment::START.after(self.epoch.elapsed())
-    }
-
-    /// Has the schedule begin at `start`.
-    pub const fn begin(&mut self, start: Moment) {
-        self.start = start;
-    }
-
-    /// When the schedule has this thread's request `number` due; never without a schedule, or behind its end.
-    #[must_use]
-    pub fn due(&self, number: u64) -> Moment {
-        let global = number.saturating_mul(self.stride).saturating_add(self.offset);
-        match &self.schedule {
-            Some(schedule) if global < schedule.count() && self.start != Moment::NEVER => {
-                self.start.after(schedule.due(global))
-            }
-            _ => Moment::NEVER,
-        }
-    }
-
-    /// How many requests the schedule has due on this thread by `now`.
-    #[must_use]
-    pub fn due_by(&self, now: Moment) -> u64 {
-        let Some(schedule) = self.schedule.as_ref().filter(|_| self.start <= now) else { return 0 };
-        schedule.due_by(now.since(self.start)).saturating_sub(self.offset).div_ceil(self.stride)
-    }
-}
 
 /// Requests that were sent by one call and have no reply yet.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +34,29 @@ pub enum Loss {
     Ended(Ending),
 }
 
+/// How long a connection is to live.
+#[derive(Clone, Copy, Debug)]
+pub struct Life {
+    begun: Moment,
+    /// How many requests may still be begun.
+    requests: u64,
+    /// When it is time to close it.
+    ends: Moment,
+}
+
+impl Life {
+    /// The life of a connection whose opening begins at `begun`.
+    #[must_use]
+    pub fn new(lifetime: Option<Lifetime>, begun: Moment) -> Self {
+        let (requests, ends) = match lifetime {
+            Some(Lifetime::Requests(count)) => (count, Moment::NEVER),
+            Some(Lifetime::Time(time)) => (u64::MAX, begun.after(time)),
+            None => (u64::MAX, Moment::NEVER),
+        };
+        Self { begun, requests, ends }
+    }
+}
+
 /// One connection.
 #[derive(Debug)]
 pub struct Peer {
@@ -113,7 +69,7 @@ pub struct Peer {
     stream: TcpStream,
     is_open: bool,
     has_received: bool,
-    begun: Moment,
+    life: Life,
     reader: Reader,
     flights: VecDeque<Flight>,
     /// The sum of the flights' counts.
@@ -124,24 +80,12 @@ pub struct Peer {
     offset: usize,
     /// Requests in flight that the kernel has not taken whole.
     unwritten: usize,
-    /// How many requests may still be begun.
-    left: u64,
-    /// When it is time to close it.
-    retires: Moment,
 }
 
 impl Peer {
-    /// A connection whose opening began at `begun`, and that begins the script at `place`.
+    /// A connection that is being opened, and that begins the script at `place`.
     #[must_use]
-    pub fn new(
-        stream: TcpStream,
-        slot: usize,
-        plan: &Plan,
-        place: usize,
-        begun: Moment,
-        left: u64,
-        retires: Moment,
-    ) -> Self {
+    pub fn new(stream: TcpStream, slot: usize, script: &Script, place: usize, life: Life) -> Self {
         Self {
             slot,
             is_queued: false,
@@ -149,15 +93,13 @@ impl Peer {
             stream,
             is_open: false,
             has_received: false,
-            begun,
-            reader: Reader::new(&plan.script, place),
+            life,
+            reader: Reader::new(script, place),
             flights: VecDeque::new(),
             in_flight: 0,
             place,
             offset: 0,
             unwritten: 0,
-            left,
-            retires,
         }
     }
 
@@ -179,33 +121,34 @@ impl Peer {
         self.reader.is_trusted()
     }
 
-    /// The connection, to be deregistered or closed in its own way.
-    pub const fn stream(&mut self) -> &mut TcpStream {
-        &mut self.stream
+    /// The connection, to be closed in its own way.
+    #[must_use]
+    pub const fn stream(&self) -> &TcpStream {
+        &self.stream
     }
 
     /// How many more requests may be begun at `now` with at most `depth` in flight.
     #[must_use]
     pub fn room(&self, depth: usize, now: Moment) -> usize {
-        if !self.is_open || self.retires <= now {
+        if !self.is_open || self.life.ends <= now {
             return 0;
         }
-        depth.saturating_sub(self.in_flight).min(usize::try_from(self.left).unwrap_or(usize::MAX))
+        depth.saturating_sub(self.in_flight).min(usize::try_from(self.life.requests).unwrap_or(usize::MAX))
     }
 
     /// True exactly when it has done what a connection is to do in its lifetime.
     #[must_use]
     pub fn is_over(&self, now: Moment) -> bool {
-        self.is_open && self.in_flight == 0 && (self.left == 0 || self.retires <= now)
+        self.is_open && self.in_flight == 0 && (self.life.requests == 0 || self.life.ends <= now)
     }
 
     /// When the thread has to look at it though nothing happens: a reply that is late by then, or the end of its lifetime.
     #[must_use]
     pub fn deadline(&self, timeout: Duration) -> Moment {
         if !self.is_open {
-            return self.begun.after(timeout);
+            return self.life.begun.after(timeout);
         }
-        self.flights.front().map_or(self.retires, |oldest| oldest.sent.after(timeout))
+        self.flights.front().map_or(self.life.ends, |oldest| oldest.sent.after(timeout))
     }
 
     /// Whether the connection is open by now. Says so once.
@@ -226,17 +169,17 @@ impl Peer {
         }
         self.is_open = true;
         shared.tally.opened += 1;
-        let now = shared.now();
-        shared.tally.connect.record(now.since(self.begun), 1);
+        let now = shared.read_clock();
+        shared.tally.connect.record(now.since(self.life.begun), 1);
         Ok(true)
     }
 
     /// Takes `count` requests into flight, which [`flush`](Self::flush) then sends; `first` is their number in the schedule.
-    pub fn begin(&mut self, count: usize, first: u64, now: Moment, shared: &mut Shared) {
-        self.flights.push_back(Flight { first, count, sent: now });
+    pub fn begin(&mut self, count: usize, first: u64, shared: &mut Shared) {
+        self.flights.push_back(Flight { first, count, sent: shared.now });
         self.in_flight += count;
         self.unwritten += count;
-        self.left = self.left.saturating_sub(count as u64);
+        self.life.requests = self.life.requests.saturating_sub(count as u64);
         shared.in_flight += count;
     }
 
@@ -272,8 +215,8 @@ impl Peer {
         shared.tally.sent += whole as u64;
         shared.tally.sent_bytes += len as u64;
         if !plan.script.is_answered() {
-            let now = shared.now();
-            self.complete(whole, now, shared);
+            shared.read_clock();
+            self.complete(whole, shared);
         }
     }
 
@@ -305,19 +248,20 @@ impl Peer {
     }
 
     fn received(&mut self, mut bytes: &[u8], plan: &Plan, shared: &mut Shared) -> Result<(), Loss> {
-        let now = shared.now();
+        let now = shared.read_clock();
+        shared.record_lag();
         shared.tally.received_bytes += bytes.len() as u64;
         if !self.has_received && !bytes.is_empty() {
             self.has_received = true;
-            shared.tally.first_byte.record(now.since(self.begun), 1);
+            shared.tally.first_byte.record(now.since(self.life.begun), 1);
         }
         loop {
             match self.reader.next(&plan.script, &mut bytes, self.in_flight) {
                 Finding::Incomplete => return Ok(()),
-                Finding::Correct(count) => self.complete(count, now, shared),
+                Finding::Correct(count) => self.complete(count, shared),
                 Finding::Overtaking(passed) => {
                     self.fail(ReplyError::Missing, passed, shared);
-                    self.complete(1, now, shared);
+                    self.complete(1, shared);
                 }
                 Finding::Wrong => self.fail(ReplyError::Wrong, 1, shared),
                 Finding::Foreign => self.fail(ReplyError::Foreign, 1, shared),
@@ -337,11 +281,12 @@ impl Peer {
     }
 
     /// The oldest `count` requests were answered, and rightly.
-    fn complete(&mut self, count: usize, now: Moment, shared: &mut Shared) {
+    fn complete(&mut self, count: usize, shared: &mut Shared) {
+        let now = shared.now;
         shared.tally.correct += count as u64;
         self.land(count, shared, |flight, count, shared| {
             shared.tally.from_send.record(now.since(flight.sent), count as u64);
-            if shared.schedule.is_some() {
+            if shared.has_schedule() {
                 for number in flight.first..flight.first + count as u64 {
                     shared.tally.from_schedule.record(now.since(shared.due(number)), 1);
                 }

@@ -151,27 +151,16 @@ fn example_range(plan: &Plan, addresses: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::{Framing, Message, Reply};
     use super::super::plan::Opening;
     use super::super::samples;
-    use super::super::script::Script;
     use super::*;
 
     const AMPLE: Machine = Machine { descriptors: 1_000_000, ports: 28_232, memory_bytes: Some(8 << 30) };
 
     fn plan(connections: usize) -> Plan {
-        let message = Message { request: vec![b'x'; 1000], reply: Reply::Exact(vec![b'x'; 1000]) };
-        let mut asked = samples::closed().done().asked;
-        (asked.connections, asked.threads, asked.depth, asked.request_bytes) = (connections, 1, 16, 1000);
-        Plan {
-            asked,
-            addresses: vec![([127, 0, 0, 1], 40000).into()],
-            script: Script::new(&[message], 16, b"", Framing::Unknown).expect("a message"),
-            opening: Opening::AtOnce,
-            lifetime: None,
-            sources: Vec::new(),
-            reset: false,
-        }
+        let mut plan = samples::plan(connections, 1, Opening::AtOnce);
+        plan.asked.depth = 16;
+        plan
     }
 
     fn missing(connections: usize, machine: Machine) -> Vec<String> {

@@ -11,12 +11,13 @@ use std::time::{Duration, SystemTime};
 use signal_hook::flag;
 
 use super::latency::Latency;
+use super::ledger::Part;
 use super::muster::Muster;
 use super::outcome::{Outcome, Slice};
 use super::plan::Plan;
 use super::progress::Progress;
 use super::tally::Tally;
-use super::worker::{Part, Worker};
+use super::worker::Worker;
 use crate::base::moment::Moment;
 
 /// How soon an interruption is noticed.

@@ -3,7 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use super::latency::Latency;
+use super::message::{Framing, Message, Reply};
 use super::outcome::{Asked, Outcome, Pace, Slice};
+use super::plan::{Opening, Plan};
+use super::script::Script;
 use super::tally::{ConnectError, Ending, ReplyError, Tally};
 
 /// An [`Outcome`] in the making; as it starts, everything went well.
@@ -115,5 +118,21 @@ impl Sample {
 
     pub(super) fn done(self) -> Outcome {
         self.0
+    }
+}
+
+/// The plan of [`closed`], with so many connections and threads.
+pub(super) fn plan(connections: usize, threads: usize, opening: Opening) -> Plan {
+    let message = Message { request: vec![b'x'; 1000], reply: Reply::Exact(vec![b'x'; 1000]) };
+    let asked =
+        closed().asked(|asked| (asked.connections, asked.threads, asked.request_bytes) = (connections, threads, 1000));
+    Plan {
+        asked: asked.done().asked,
+        addresses: vec![([127, 0, 0, 1], 40000).into()],
+        script: Script::new(&[message], 16, b"", Framing::Unknown).expect("a message"),
+        opening,
+        lifetime: None,
+        sources: Vec::new(),
+        reset: false,
     }
 }

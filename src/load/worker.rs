@@ -4,7 +4,7 @@
 //!   wait -> events -> peer.receive, peer.flush -> settle: what next?  closed loop: refill at once
 //!     ^                                                               open loop:   stand in the queue of those with room
 //!     |                                                               hold:        wait for the next heartbeat
-//!     +-- open what is due -- send what is due -- give up what is late -- cut a slice
+//!     +-- open what is due <- give up what is late <- send what is due <- hand over what was counted
 //! ```
 
 use std::collections::VecDeque;
@@ -16,17 +16,20 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::{Events, Interest, Poll};
 
-use super::connect::{self, Attempt};
+use super::connect;
+use super::ledger::{Ledger, Part};
 use super::muster::Muster;
 use super::outcome::Pace;
-use super::peer::{Loss, Peer, Shared};
-use super::plan::{Lifetime, Opening, Plan};
-use super::processor::Usage;
+use super::peer::{Life, Loss, Peer};
+use super::plan::{Opening, Plan};
+use super::roster::Roster;
 use super::schedule::Schedule;
-use super::tally::{ConnectError, Ending, ReplyError, Tally};
+use super::shared::Shared;
+use super::tally::{ConnectError, Ending, ReplyError};
 use super::timer::Timer;
 use crate::base::deadlines::Deadlines;
 use crate::base::moment::Moment;
+use crate::base::system::interrupted;
 use crate::base::table::{Table, Token};
 
 const EVENTS_MAX: usize = 1024;
@@ -34,85 +37,39 @@ const EVENTS_MAX: usize = 1024;
 /// Connections that are opened in one round: each costs the kernel tens of microseconds, for which replies would wait.
 const OPENED_PER_ROUND_MAX: usize = 32;
 
-/// Connections that are being opened at once: a server that is slow to accept is not swamped beyond its backlog.
-const OPENING_MAX: usize = 256;
-
 /// A wait ends after that long in any case, to see whether the run was stopped.
 const WAIT_MAX: Duration = Duration::from_millis(50);
 
-/// How long to wait for a connection after one has failed; twice as long after each further one, up to the longest.
-const RETRY_MIN: Duration = Duration::from_millis(10);
-const RETRY_MAX: Duration = Duration::from_secs(1);
+/// Until all threads have opened their connections, each looks so often whether the others have.
+const MUSTER_WAIT: Duration = Duration::from_millis(1);
 
 const TIMER: mio::Token = mio::Token(usize::MAX);
-
-/// What a thread has counted since it last said something.
-#[derive(Debug)]
-pub struct Part {
-    /// The thread.
-    pub worker: usize,
-    /// When it begins and ends.
-    pub span: (Moment, Moment),
-    /// What was counted.
-    pub tally: Tally,
-    /// The thread's connections that are open at its end.
-    pub open: usize,
-    /// Of the connections that the thread was asked for, how many were open at some time.
-    pub reached: usize,
-    /// The last moment at which a reply was right, as far as this part knows.
-    pub last_correct: Option<Moment>,
-}
-
-/// The place of one of the connections asked for.
-#[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    /// True exactly when an attempt to open it has been made, and has succeeded or failed.
-    was_tried: bool,
-    /// True exactly when it was open, and not refused, at some time.
-    was_reached: bool,
-    /// Connections one after the other that were of no use, however they failed.
-    failures: u32,
-    /// Attempts one after the other that opened no connection.
-    refusals: u32,
-}
 
 /// One generating thread.
 pub struct Worker {
     plan: Arc<Plan>,
     muster: Arc<Muster>,
-    parts: Sender<Part>,
     index: usize,
     poll: Poll,
     timer: Timer,
-    timer_set_for: Moment,
+    /// The moment for which the timer is set.
+    alarm: Moment,
     peers: Table<Peer>,
+    roster: Roster,
     shared: Shared,
-    slots: Vec<Slot>,
-    /// When which slot is to be opened.
-    openings: Deadlines,
-    /// Connections that are being opened.
-    opening: usize,
-    /// Slots that have not been tried.
-    untried: usize,
-    reached: usize,
-    open: usize,
-    /// When which connection has to be looked at.
+    ledger: Ledger,
+    /// When which connection has to be looked at though nothing happens.
     deadlines: Deadlines,
     /// Under an open loop: connections with room, those that have had it longest first.
     free: VecDeque<Token>,
-    /// Whether there was one when the loop last looked: what was due since then has waited for the loop alone.
+    /// Whether there was one when the loop last looked: what is due since then has waited for the loop alone.
     had_free: bool,
-    /// Connections that are held, and when their next heartbeat is due; in that order.
-    heartbeats: VecDeque<(Moment, Token)>,
+    /// Connections that have a pause, and when it is over; in that order.
+    pausing: VecDeque<(Moment, Token)>,
     /// The next request of the schedule.
     next: u64,
+    /// When the load began; never until then.
     start: Moment,
-    now: Moment,
-    cut: Moment,
-    cut_before: Moment,
-    correct_before: u64,
-    last_correct: Option<Moment>,
-    usage: Usage,
 }
 
 impl Worker {
@@ -125,43 +82,25 @@ impl Worker {
         let timer = Timer::new(poll.registry(), TIMER)?;
         let schedule = match plan.asked.pace {
             Pace::Open { from, to } => Some(Schedule::new(from, to, plan.asked.duration)),
-            _ => None,
+            Pace::Closed | Pace::Hold(_) => None,
         };
-        let threads = plan.asked.threads;
-        // Connections are dealt out in turn: each thread has its share, to within one.
-        let slots = plan.asked.connections.saturating_sub(index).div_ceil(threads);
-        let mut openings = Deadlines::default();
-        for slot in 0..slots {
-            openings.set(slot, opening_of(&plan, slot * threads + index));
-        }
         Ok(Self {
-            shared: Shared::new(schedule, threads, index, muster.epoch()),
+            roster: Roster::new(&plan, index),
+            shared: Shared::new(schedule, plan.asked.threads, index, muster.epoch()),
+            ledger: Ledger::new(index, parts),
             plan,
             muster,
-            parts,
             index,
             poll,
             timer,
-            timer_set_for: Moment::NEVER,
+            alarm: Moment::NEVER,
             peers: Table::default(),
-            slots: vec![Slot::default(); slots],
-            openings,
-            opening: 0,
-            untried: slots,
-            reached: 0,
-            open: 0,
             deadlines: Deadlines::default(),
             free: VecDeque::new(),
             had_free: false,
-            heartbeats: VecDeque::new(),
+            pausing: VecDeque::new(),
             next: 0,
             start: Moment::NEVER,
-            now: Moment::START,
-            cut: Moment::START,
-            cut_before: Moment::START,
-            correct_before: 0,
-            last_correct: None,
-            usage: Usage::default(),
         })
     }
 
@@ -171,35 +110,31 @@ impl Worker {
     /// When waiting for events is impossible.
     pub fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_MAX);
-        self.usage = Usage::of_this_thread();
-        self.now = self.shared.now();
-        self.cut_before = self.now;
-        self.cut = self.next_cut();
+        let now = self.shared.read_clock();
+        self.ledger.begin(&self.plan, self.start, now);
         while !self.is_over() {
             self.wait(&mut events)?;
             for event in &events {
                 self.handle(event);
             }
-            self.now = self.shared.now();
+            self.shared.read_clock();
             self.expire();
             self.open_due();
             self.start_when_ready();
             self.send_due()?;
-            self.cut_when_due();
+            let now = self.shared.now;
+            self.ledger.round(&self.plan, self.start, now, &mut self.shared.tally, &self.roster);
         }
         self.finish();
         Ok(())
     }
 
     fn is_over(&self) -> bool {
-        if self.muster.is_stopped() || self.now >= self.hard_end() {
-            return true;
-        }
-        let is_done = self.now >= self.end() && self.shared.in_flight == 0 && self.unsent() == 0;
-        is_done || self.muster.is_hopeless()
+        let is_done = self.shared.now >= self.end() && self.shared.in_flight == 0 && self.unsent() == 0;
+        is_done || self.shared.now >= self.hard_end() || self.muster.is_stopped() || self.muster.is_hopeless()
     }
 
-    /// No request is sent from here on, unless it is due since before.
+    /// No request becomes due from here on.
     fn end(&self) -> Moment {
         self.start.after(self.plan.asked.duration)
     }
@@ -209,94 +144,71 @@ impl Worker {
         Moment::START.after(self.plan.asked.duration).after(self.plan.asked.timeout)
     }
 
+    /// True exactly while a reply is to be followed by the next request.
+    fn is_loading(&self) -> bool {
+        self.start <= self.shared.now && self.shared.now < self.end()
+    }
+
     /// Requests that are due by the schedule and have not been begun.
     fn unsent(&self) -> u64 {
-        self.shared.due_by(self.now.min(self.end())).saturating_sub(self.next)
+        self.shared.due_by(self.shared.now.min(self.end())).saturating_sub(self.next)
     }
 
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
-        let timeout = self.wake_up().since(self.shared.now()).min(WAIT_MAX);
+        let timeout = self.wake_up().since(self.shared.now).min(WAIT_MAX);
         match self.poll.poll(events, Some(timeout)) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
+            Err(error) if interrupted(&error) => events.clear(),
             result => result?,
         }
-        self.now = self.shared.now();
+        self.shared.woken = self.shared.read_clock();
         Ok(())
     }
 
     /// When the next thing is to be done though nothing happens. What the schedule has due wakes by a timer of its own.
     fn wake_up(&self) -> Moment {
-        let openings = if self.opening < OPENING_MAX { self.openings.next() } else { Moment::NEVER };
-        let heartbeat = self.heartbeats.front().map_or(Moment::NEVER, |(due, _)| *due);
-        let end = if self.now < self.end() { self.end() } else { self.hard_end() };
-        let due = if self.timer_set_for == Moment::NEVER { Moment::NEVER } else { self.polled_timer() };
-        let muster = if self.start == Moment::NEVER { self.now.after(Duration::from_millis(1)) } else { Moment::NEVER };
-        [self.deadlines.next(), heartbeat, end, openings, self.cut, due, muster]
+        let now = self.shared.now;
+        let pause = self.pausing.front().map_or(Moment::NEVER, |(over, _)| *over);
+        let end = if now < self.end() { self.end() } else { self.hard_end() };
+        let muster = if self.start == Moment::NEVER { now.after(MUSTER_WAIT) } else { Moment::NEVER };
+        let alarm = Timer::poll_timeout(self.alarm.since(now)).map_or(Moment::NEVER, |delay| now.after(delay));
+        [self.deadlines.next(), pause, end, muster, alarm, self.roster.next(), self.ledger.next()]
             .into_iter()
             .min()
             .unwrap_or(Moment::NEVER)
     }
 
-    fn polled_timer(&self) -> Moment {
-        Timer::poll_timeout(self.timer_set_for.since(self.now)).map_or(Moment::NEVER, |delay| self.now.after(delay))
-    }
-
     fn handle(&mut self, event: &Event) {
         let token = Token::from_usize(event.token().0);
         let Some(peer) = self.peers.get_mut(token) else { return };
-        let lag = self.shared.now().since(self.now);
-        self.shared.tally.lag.record(lag, 1);
-        match react(peer, event, &self.plan, &mut self.shared) {
-            Ok(Reaction::Moved) => self.settle(token),
-            Ok(Reaction::Opened) => self.opened(token),
+        let was_open = peer.is_open();
+        let result = react(peer, event, &self.plan, &mut self.shared);
+        if !was_open && peer.is_open() {
+            let slot = peer.slot;
+            self.muster.prefer_address(self.roster.attempt(slot).address(&self.plan, &self.muster));
+            self.roster.opened(slot);
+        }
+        match result {
+            Ok(()) => self.settle(token),
             Err(loss) => self.lose(token, loss),
         }
     }
 
-    fn opened(&mut self, token: Token) {
-        self.opening -= 1;
-        self.open += 1;
-        if let Some(peer) = self.peers.get_mut(token) {
-            let slot = peer.slot;
-            let attempt = self.attempt(slot);
-            self.muster.prefer_address(attempt.address(&self.plan, &self.muster));
-            self.slots[slot].refusals = 0;
-            self.tried(slot);
-            self.reached += usize::from(!self.slots[slot].was_reached);
-            self.slots[slot].was_reached = true;
-        }
-        self.settle(token);
-    }
-
-    fn tried(&mut self, slot: usize) {
-        self.untried -= usize::from(!self.slots[slot].was_tried);
-        self.slots[slot].was_tried = true;
-    }
-
     /// Decides what a connection does next.
     fn settle(&mut self, token: Token) {
-        let now = self.now;
+        let (now, is_loading, depth) = (self.shared.now, self.is_loading(), self.plan.asked.depth);
         let Some(peer) = self.peers.get_mut(token) else { return };
         if peer.is_over(now) {
             return self.retire(token);
         }
-        let is_sending = self.start <= now && now < self.start.after(self.plan.asked.duration);
-        let depth = self.plan.asked.depth;
+        let room = if peer.is_queued { 0 } else { peer.room(depth, now) };
         match self.plan.asked.pace {
-            Pace::Closed if is_sending => {
-                let room = peer.room(depth, now);
-                if room > 0 {
-                    return self.send(token, room, 0);
-                }
-            }
-            Pace::Hold(pause) if is_sending && !peer.is_queued && peer.is_idle() && peer.is_open() => {
-                peer.is_queued = true;
+            Pace::Closed if is_loading && room > 0 => return self.send(token, room, 0),
+            Pace::Hold(pause) if is_loading && room == depth => {
                 // The first heartbeat is due at once, and shows that the connection works.
-                let due = if peer.is_trusted() { now.after(pause) } else { now };
-                let place = self.heartbeats.partition_point(|(other, _)| *other <= due);
-                self.heartbeats.insert(place, (due, token));
+                let pause = if peer.is_trusted() { pause } else { Duration::ZERO };
+                self.pause(token, now.after(pause));
             }
-            Pace::Open { .. } if !peer.is_queued && peer.room(depth, now) > 0 => {
+            Pace::Open { .. } if room > 0 => {
                 peer.is_queued = true;
                 self.free.push_back(token);
             }
@@ -305,7 +217,16 @@ impl Worker {
         self.arm(token);
     }
 
-    /// Sees to it that the connection is looked at when its deadline falls due. A deadline that has only moved is found out then.
+    /// Has a connection wait until `over`.
+    fn pause(&mut self, token: Token, over: Moment) {
+        let Some(peer) = self.peers.get_mut(token) else { return };
+        peer.is_queued = true;
+        // All pauses but the first are of one length, so that this is the end, or near it.
+        let place = self.pausing.partition_point(|(other, _)| *other <= over);
+        self.pausing.insert(place, (over, token));
+    }
+
+    /// Sees to it that the connection is looked at when its deadline falls due. One that has only moved since is found out then.
     fn arm(&mut self, token: Token) {
         let Some(peer) = self.peers.get_mut(token).filter(|peer| !peer.is_armed) else { return };
         let deadline = peer.deadline(self.plan.asked.timeout);
@@ -315,47 +236,34 @@ impl Worker {
         }
     }
 
-    fn send(&mut self, token: Token, count: usize, first: u64) {
+    /// Sends `count` requests, the first of which has this number in the schedule.
+    fn send(&mut self, token: Token, count: usize, number: u64) {
         let Some(peer) = self.peers.get_mut(token) else { return };
-        let sent = self.shared.now();
-        peer.begin(count, first, sent, &mut self.shared);
+        peer.begin(count, number, &mut self.shared);
         match peer.flush(&self.plan, &mut self.shared) {
-            // Requests that get no reply are done when they are sent, and the next ones wait for the next round.
-            Ok(()) if peer.is_idle() => self.heartbeats_or_free(token),
+            // Requests without replies are done when they are sent; the next ones wait for a round, so that all have their turn.
+            Ok(()) if peer.is_idle() && self.plan.asked.pace == Pace::Closed => self.pause(token, self.shared.now),
+            Ok(()) if peer.is_idle() => self.settle(token),
             Ok(()) => self.arm(token),
             Err(loss) => self.lose(token, loss),
         }
     }
 
-    /// A connection whose requests get no reply goes on in the next round, so that others have their turn.
-    fn heartbeats_or_free(&mut self, token: Token) {
-        match (self.plan.asked.pace, self.peers.get_mut(token)) {
-            (Pace::Closed, Some(peer)) if !peer.is_queued => {
-                peer.is_queued = true;
-                self.heartbeats.push_front((self.now, token));
-            }
-            _ => self.settle(token),
-        }
-    }
-
     /// Opens what is due to be opened, a share a round.
     fn open_due(&mut self) {
-        if self.now >= self.end() {
-            return;
-        }
         for _ in 0..OPENED_PER_ROUND_MAX {
-            if self.opening >= OPENING_MAX {
+            if self.shared.now >= self.end() {
                 return;
             }
-            let Some(slot) = self.openings.pop_due(self.now) else { return };
+            let Some(slot) = self.roster.pop_due(self.shared.now) else { return };
             self.connect(slot);
         }
     }
 
     fn connect(&mut self, slot: usize) {
-        let attempt = self.attempt(slot);
+        let attempt = self.roster.attempt(slot);
+        let begun = self.shared.read_clock();
         self.shared.tally.connects += 1;
-        let begun = self.shared.now();
         let token = self.peers.next_token();
         let interest = Interest::READABLE | Interest::WRITABLE;
         let registered = connect::start(&self.plan, &self.muster, attempt).and_then(|mut stream| {
@@ -364,100 +272,72 @@ impl Worker {
         });
         match registered {
             Ok(stream) => {
-                let (left, retires) = match self.plan.lifetime {
-                    Some(Lifetime::Requests(count)) => (count, Moment::NEVER),
-                    Some(Lifetime::Time(time)) => (u64::MAX, begun.after(time)),
-                    None => (u64::MAX, Moment::NEVER),
-                };
+                let life = Life::new(self.plan.lifetime, begun);
                 // A large step that shares no divisor with the usual lengths of a round: neighbours begin far apart.
                 let place = attempt.number.wrapping_mul(7919) % self.plan.script.len();
-                self.peers.insert(Peer::new(stream, slot, &self.plan, place, begun, left, retires));
-                self.opening += 1;
+                self.peers.insert(Peer::new(stream, slot, &self.plan.script, place, life));
+                self.roster.begun();
                 self.arm(token);
             }
-            Err(error) => self.failed(slot, connect::cause(&error)),
+            Err(error) => {
+                self.shared.tally.connect_errors.add(connect::cause(&error), 1);
+                self.roster.failed(slot, begun);
+            }
         }
     }
 
-    fn attempt(&self, slot: usize) -> Attempt {
-        Attempt { number: slot * self.plan.asked.threads + self.index, refusals: self.slots[slot].refusals }
-    }
-
-    /// The connection of `slot` did not open: another attempt is made later.
-    fn failed(&mut self, slot: usize, cause: ConnectError) {
-        self.shared.tally.connect_errors.add(cause, 1);
-        self.tried(slot);
-        self.slots[slot].refusals = self.slots[slot].refusals.saturating_add(1);
-        self.reopen_later(slot);
-    }
-
-    fn reopen_later(&mut self, slot: usize) {
-        let failures = &mut self.slots[slot].failures;
-        let pause = RETRY_MIN.saturating_mul(1 << (*failures).min(10)).min(RETRY_MAX);
-        *failures = failures.saturating_add(1);
-        self.openings.set(slot, self.now.after(pause));
-    }
-
-    /// Closes a connection that has done its work, and opens the next one in its place.
+    /// Closes a connection that has done its work, and has the next one opened in its place.
     fn retire(&mut self, token: Token) {
-        let Some(peer) = self.remove(token) else { return };
-        self.open -= 1;
-        self.slots[peer.slot].failures = 0;
-        self.openings.set(peer.slot, self.now);
+        if let Some(peer) = self.remove(token) {
+            self.roster.reopen(peer.slot, self.shared.now);
+        }
     }
 
     fn lose(&mut self, token: Token, loss: Loss) {
         let Some(mut peer) = self.remove(token) else { return };
-        if peer.is_open() {
-            self.open -= 1;
-        } else {
-            self.opening -= 1;
-        }
+        let now = self.shared.now;
         match loss {
-            Loss::Refused(error) => self.failed(peer.slot, connect::cause(&error)),
+            Loss::Refused(error) => {
+                self.shared.tally.connect_errors.add(connect::cause(&error), 1);
+                self.roster.failed(peer.slot, now);
+            }
             Loss::Busy => {
                 peer.forget(&mut self.shared);
-                self.reached -= usize::from(self.slots[peer.slot].was_reached);
-                self.slots[peer.slot].was_reached = false;
-                self.failed(peer.slot, ConnectError::Busy);
+                self.shared.tally.connect_errors.add(ConnectError::Busy, 1);
+                self.roster.turned_away(peer.slot, now);
             }
             Loss::Ended(ending) => {
                 let oldest = if ending == Ending::Silent { ReplyError::Late } else { peer.loss_of_oldest() };
                 peer.give_up(oldest, &mut self.shared);
                 self.shared.tally.endings.add(ending, 1);
-                self.reopen_after(&peer);
+                match self.plan.asked.pace {
+                    // That it has ended is the result: another one in its place would hide it.
+                    Pace::Hold(_) => {}
+                    _ if peer.is_trusted() => self.roster.reopen(peer.slot, now),
+                    _ => self.roster.reopen_later(peer.slot, now),
+                }
             }
-        }
-    }
-
-    /// A connection that has ended is opened anew, at once if it was of use; one that is held is not, since its end is the result.
-    fn reopen_after(&mut self, peer: &Peer) {
-        if matches!(self.plan.asked.pace, Pace::Hold(_)) {
-            return;
-        }
-        if peer.is_trusted() {
-            self.slots[peer.slot].failures = 0;
-            self.openings.set(peer.slot, self.now);
-        } else {
-            self.reopen_later(peer.slot);
         }
     }
 
     fn remove(&mut self, token: Token) -> Option<Peer> {
         self.deadlines.remove(token.key());
-        let mut peer = self.peers.remove(token)?;
+        let peer = self.peers.remove(token)?;
+        self.roster.closed(peer.is_open());
         if self.plan.reset {
             connect::reset_on_close(peer.stream());
         }
         Some(peer)
     }
 
+    /// Looks at the connections whose deadlines have fallen due.
     fn expire(&mut self) {
-        while let Some(key) = self.deadlines.pop_due(self.now) {
+        let (now, timeout) = (self.shared.now, self.plan.asked.timeout);
+        while let Some(key) = self.deadlines.pop_due(now) {
             let Some(token) = self.peers.token_of(key) else { continue };
             let Some(peer) = self.peers.get_mut(token) else { continue };
             peer.is_armed = false;
-            if peer.deadline(self.plan.asked.timeout) > self.now {
+            if peer.deadline(timeout) > now {
                 self.arm(token);
             } else if !peer.is_open() {
                 self.lose(token, Loss::Refused(io::ErrorKind::TimedOut.into()));
@@ -474,17 +354,19 @@ impl Worker {
         if self.start != Moment::NEVER {
             return;
         }
-        let is_ready = self.untried == 0 || self.plan.opening != Opening::AtOnce || self.now >= self.opening_end();
-        let Some(start) = self.muster.start(self.index, is_ready, self.reached, self.now) else { return };
-        if self.plan.opening == Opening::AtOnce && self.untried == 0 && self.muster.reached() == 0 {
+        let now = self.shared.now;
+        let is_at_once = self.plan.opening == Opening::AtOnce;
+        let is_ready = !is_at_once || self.roster.all_were_tried() || now >= self.opening_end();
+        let Some(start) = self.muster.start(self.index, is_ready, self.roster.reached(), now) else { return };
+        if is_at_once && self.roster.all_were_tried() && self.muster.reached() == 0 {
             self.muster.give_up();
         }
         // What was counted so far belongs to the opening, and the first request to the load.
-        self.cut_slice();
+        self.ledger.cut(&self.plan, start, now, &mut self.shared.tally, &self.roster);
         self.start = start;
         self.shared.begin(start);
-        self.cut = self.next_cut();
         for token in self.peers.tokens().collect::<Vec<_>>() {
+            self.shared.read_clock();
             self.settle(token);
         }
     }
@@ -494,30 +376,33 @@ impl Worker {
         Moment::START.after(self.plan.asked.timeout / 2)
     }
 
-    /// Sends the requests and heartbeats that are due.
+    /// Sends what is due by the schedule, and by the end of a pause.
     fn send_due(&mut self) -> io::Result<()> {
-        while let Some((_, token)) = self.heartbeats.pop_front_if(|(due, _)| *due <= self.now) {
+        let now = self.shared.now;
+        while let Some((_, token)) = self.pausing.pop_front_if(|(over, _)| *over <= now) {
+            let is_loading = self.is_loading();
             let Some(peer) = self.peers.get_mut(token) else { continue };
             peer.is_queued = false;
-            let has_room = peer.room(1, self.now) > 0;
+            let has_room = peer.room(1, now) > 0;
             match self.plan.asked.pace {
-                Pace::Hold(_) if has_room && self.now < self.end() => self.send(token, 1, 0),
+                Pace::Hold(_) if has_room && is_loading => self.send(token, 1, 0),
                 _ => self.settle(token),
             }
+            self.shared.read_clock();
         }
         self.send_scheduled();
         let next = if self.free.is_empty() { Moment::NEVER } else { self.shared.due(self.next) };
-        if next != self.timer_set_for && next != Moment::NEVER {
-            self.timer.set(next.since(self.shared.now()))?;
+        if next != self.alarm && next != Moment::NEVER {
+            self.timer.set(next.since(self.shared.read_clock()))?;
         }
-        self.timer_set_for = next;
+        self.alarm = next;
         Ok(())
     }
 
     fn send_scheduled(&mut self) {
         let mut unsent = usize::try_from(self.unsent()).unwrap_or(usize::MAX);
         if unsent > 0 && self.had_free {
-            let lag = self.now.since(self.shared.due(self.next));
+            let lag = self.shared.now.since(self.shared.due(self.next));
             self.shared.tally.lag.record(lag, 1);
         }
         while unsent > 0
@@ -527,8 +412,9 @@ impl Worker {
             let share = unsent.div_ceil(self.free.len() + 1);
             let Some(peer) = self.peers.get_mut(token) else { continue };
             peer.is_queued = false;
-            let count = share.min(peer.room(self.plan.asked.depth, self.now));
+            let count = share.min(peer.room(self.plan.asked.depth, self.shared.now));
             if count > 0 {
+                self.shared.read_clock();
                 self.send(token, count, self.next);
                 self.next += count as u64;
                 unsent -= count;
@@ -538,95 +424,37 @@ impl Worker {
         self.had_free = !self.free.is_empty();
     }
 
-    fn cut_when_due(&mut self) {
-        if self.shared.tally.correct > 0 && self.shared.tally.correct != self.correct_before {
-            self.correct_before = self.shared.tally.correct;
-            self.last_correct = Some(self.now);
-        }
-        if self.now >= self.cut {
-            self.cut_slice();
-            self.cut = self.next_cut();
-        }
-    }
-
-    /// The next boundary: of a slice while counting, of the warm-up before it.
-    fn next_cut(&self) -> Moment {
-        let slice = self.plan.slice();
-        let base = self.start.after(self.plan.asked.warmup);
-        if self.now < base {
-            return self.now.after(slice).min(base);
-        }
-        let passed = self.now.since(base).as_nanos() / slice.as_nanos().max(1) + 1;
-        base.after(slice.saturating_mul(u32::try_from(passed).unwrap_or(u32::MAX)))
-    }
-
-    /// Hands over what was counted since the last time.
-    fn cut_slice(&mut self) {
-        let usage = Usage::of_this_thread();
-        let used = usage.since(self.usage);
-        self.usage = usage;
-        let mut tally = std::mem::take(&mut self.shared.tally);
-        (tally.cpu, tally.starved) = (used.busy, used.starved);
-        self.correct_before = 0;
-        // Nobody listens any more when the program is about to end.
-        let _ = self.parts.send(Part {
-            worker: self.index,
-            span: (self.cut_before, self.now),
-            tally,
-            open: self.open,
-            reached: self.reached,
-            last_correct: self.last_correct.take(),
-        });
-        self.cut_before = self.now;
-    }
-
     /// Counts what was not answered in time, and closes everything.
     fn finish(&mut self) {
         let is_interrupted = self.muster.is_stopped();
         self.shared.tally.errors.add(ReplyError::Unsent, self.unsent());
-        let open = self.open;
         for token in self.peers.tokens().collect::<Vec<_>>() {
-            let Some(mut peer) = self.remove(token) else { continue };
+            let Some(mut peer) = self.peers.remove(token) else { continue };
             if is_interrupted {
                 peer.forget(&mut self.shared);
             } else {
                 peer.give_up(peer.loss_of_oldest(), &mut self.shared);
             }
+            if self.plan.reset {
+                connect::reset_on_close(peer.stream());
+            }
         }
-        self.open = open;
-        self.cut_slice();
+        // The connections that were open when the run ended are its result, so the roster still has them.
+        self.ledger.cut(&self.plan, self.start, self.shared.now, &mut self.shared.tally, &self.roster);
     }
 }
 
-/// When the connection with this number, counted over all threads, is to be opened.
-fn opening_of(plan: &Plan, number: usize) -> Moment {
-    match plan.opening {
-        Opening::AtOnce => Moment::START,
-        Opening::Rate(per_second) => {
-            Moment::START.after(Duration::try_from_secs_f64(number as f64 / per_second).unwrap_or(Duration::MAX))
-        }
+/// Does what an event makes possible.
+fn react(peer: &mut Peer, event: &Event, plan: &Plan, shared: &mut Shared) -> Result<(), Loss> {
+    if !peer.is_open() && !peer.open(shared)? {
+        return Ok(());
     }
-}
-
-/// What an event has led to.
-enum Reaction {
-    Moved,
-    Opened,
-}
-
-fn react(peer: &mut Peer, event: &Event, plan: &Plan, shared: &mut Shared) -> Result<Reaction, Loss> {
-    let mut reaction = Reaction::Moved;
-    if !peer.is_open() {
-        if !peer.open(shared)? {
-            return Ok(Reaction::Moved);
-        }
-        reaction = Reaction::Opened;
-    }
+    let is_ending = event.is_read_closed() || event.is_error();
     if event.is_writable() {
         peer.flush(plan, shared)?;
     }
-    if event.is_readable() || event.is_read_closed() || event.is_error() {
-        peer.receive(event.is_read_closed() || event.is_error(), plan, shared)?;
+    if event.is_readable() || is_ending {
+        peer.receive(is_ending, plan, shared)?;
     }
-    Ok(reaction)
+    Ok(())
 }
