@@ -54,8 +54,8 @@ impl Session for TalkSession {
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
         let mut rest = input;
         while !context.output.is_full() {
-            let (consumed, item) = self.lines.next(rest);
-            rest = rest.get(consumed..).unwrap_or_default();
+            let (behind, item) = self.lines.next(rest);
+            rest = behind;
             let next = match item {
                 None => return (input.len() - rest.len(), Step::of_lines(&self.lines, rest)),
                 Some(Item::Line(line, ending)) => self.answer(line, ending, context),
