@@ -316,12 +316,9 @@ const OWN_ANSWER_BYTES_MAX: usize = BLOCK_LEN - HIGH_WATER_BYTES - ANSWER_OVERHE
 /// from outside can be meant: the first of a name counts.
 #[inline]
 fn is_its_own_answer(line: &[u8]) -> bool {
-    match line {
-        [b'E', b'C', b'H', b'O', b' ', argument @ ..] if argument.len() <= OWN_ANSWER_BYTES_MAX => {
-            !matches!(argument, [] | [b' ' | b'\t', ..] | [.., b' ' | b'\t'])
-        }
-        _ => false,
-    }
+    let Some(argument) = line.strip_prefix(b"ECHO ") else { return false };
+    let is_trimmed = !matches!(argument, [] | [b' ' | b'\t', ..] | [.., b' ' | b'\t']);
+    is_trimmed && argument.len() <= OWN_ANSWER_BYTES_MAX
 }
 
 #[inline]
