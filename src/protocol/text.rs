@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use super::command::{Call, Command, Outcome};
 use super::{
-    ANSWER_OVERHEAD_BYTES, Context, LINE_TOO_LONG, Next, Notice, Output, Protocol, SERVER_BUSY, Session, Step,
-    UNKNOWN_COMMAND,
+    ANSWER_OVERHEAD_BYTES, Context, LINE_TOO_LONG, Next, Notice, OWN_ANSWER_BYTES_MAX, Output, Protocol, SERVER_BUSY,
+    Session, Step, UNKNOWN_COMMAND,
 };
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::{HIGH_WATER_BYTES, Limits};
-use crate::base::pool::BLOCK_LEN;
 use crate::wire::line::{Ending, Item, Lines, is_blank, skip_blanks};
 use crate::wire::telnet;
 
@@ -308,17 +307,13 @@ fn append_error(output: &mut Output<'_>, token: &str) {
     output.append_error(token, Ending::Lf);
 }
 
-/// The longest argument of a line that is its own answer. A longer one may not fit the block that whoever has a turn works
-/// with: then there must be memory for its answer.
-const OWN_ANSWER_BYTES_MAX: usize = BLOCK_LEN - HIGH_WATER_BYTES - ANSWER_OVERHEAD_BYTES;
-
 /// True exactly when `line`, which ends with `\n` alone, is a short `ECHO` that is answered with the same bytes. No command
 /// from outside can be meant: the first of a name counts.
 #[inline]
 fn is_its_own_answer(line: &[u8]) -> bool {
     let Some(argument) = line.strip_prefix(b"ECHO ") else { return false };
     let is_trimmed = !matches!(argument, [] | [b' ' | b'\t', ..] | [.., b' ' | b'\t']);
-    is_trimmed && argument.len() <= OWN_ANSWER_BYTES_MAX
+    is_trimmed && line.len() < OWN_ANSWER_BYTES_MAX
 }
 
 #[inline]
@@ -449,10 +444,9 @@ mod tests {
     #[test]
     fn the_request_that_fills_the_output_is_the_last_one_run() {
         for line in ["ECHO a\n", "echo a\n"] {
-            let input = line.repeat(HIGH_WATER_BYTES);
             let count = HIGH_WATER_BYTES.div_ceil(line.len());
             let mut rehearsal = Rehearsal::new(&Text::new(), &small_limits());
-            rehearsal.input = input.into();
+            rehearsal.input = line.repeat(count + 1).into();
             rehearsal.advance(0);
             assert_eq!((rehearsal.step, rehearsal.messages), (Step::Paused, count as u64));
             assert!(rehearsal.answers() == "ECHO a\n".repeat(count).as_bytes(), "{count} answers to {line:?}");
@@ -460,9 +454,9 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_is_the_same_on_both_sides_of_the_length_up_to_which_it_is_copied_in_a_run() {
+    fn an_echo_is_the_same_on_both_sides_of_the_length_up_to_which_it_is_copied_together_with_others() {
         let limits = Limits { line_bytes_max: 8192, ..small_limits() };
-        let lines: String = (OWN_ANSWER_BYTES_MAX - 2..OWN_ANSWER_BYTES_MAX + 3)
+        let lines: String = (OWN_ANSWER_BYTES_MAX - 8..OWN_ANSWER_BYTES_MAX)
             .map(|len| format!("ECHO a\nECHO {}\n", "x".repeat(len)))
             .collect();
         let mut rehearsal = Rehearsal::new(&Text::new(), &limits);
