@@ -201,22 +201,12 @@ impl Session for TextSession {
                 rest = behind;
                 continue;
             }
-            context.output.append(unanswered.get(..copied_len).unwrap_or_default());
+            if copied_len > 0 {
+                context.output.append(unanswered.get(..copied_len).unwrap_or_default());
+            }
             (unanswered, rest) = (behind, behind);
-            let reason = match item {
-                None => break Step::of_lines(&self.lines, rest),
-                Some(Item::Line(line, _)) => self.run(line, context),
-                Some(Item::TooLong) => {
-                    context.refused(LINE_TOO_LONG);
-                    append_error(&mut context.output, LINE_TOO_LONG);
-                    None
-                }
-                Some(Item::Dropped(_)) => {
-                    context.message_ended();
-                    None
-                }
-            };
-            if let Some(reason) = reason {
+            let Some(item) = item else { break Step::of_lines(&self.lines, rest) };
+            if let Some(reason) = self.answer(item, context) {
                 break Step::Close(reason);
             }
         };
@@ -243,6 +233,19 @@ impl Session for TextSession {
 }
 
 impl TextSession {
+    /// Answers one item; gives the reason if it is the last one.
+    fn answer(&self, item: Item<'_>, context: &mut Context<'_>) -> Option<CloseReason> {
+        match item {
+            Item::Line(line, _) => return self.run(line, context),
+            Item::TooLong => {
+                context.refused(LINE_TOO_LONG);
+                append_error(&mut context.output, LINE_TOO_LONG);
+            }
+            Item::Dropped(_) => context.message_ended(),
+        }
+        None
+    }
+
     /// Runs one line; gives the reason if it is the last one.
     #[inline]
     fn run(&self, line: &[u8], context: &mut Context<'_>) -> Option<CloseReason> {
