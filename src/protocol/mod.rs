@@ -18,6 +18,7 @@ pub mod output;
 mod rehearsal;
 pub mod talk;
 pub mod text;
+mod vocabulary;
 
 use std::sync::Arc;
 

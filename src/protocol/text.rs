@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::command::{Call, Command, Outcome};
+use super::vocabulary::Vocabulary;
+pub use super::vocabulary::WORD_BYTES_MAX;
 use super::{
     ANSWER_OVERHEAD_BYTES, Context, LINE_TOO_LONG, Next, Notice, OWN_ANSWER_BYTES_MAX, Output, Protocol, SERVER_BUSY,
     Session, Step, UNKNOWN_COMMAND,
@@ -19,84 +21,10 @@ pub const BAD_ARGUMENTS: &str = "BAD_ARGUMENTS";
 /// The answer to an HTTP request line.
 pub const NOT_HTTP: &str = "NOT_HTTP";
 
-/// The longest word that can be a command, in bytes.
-pub const WORD_BYTES_MAX: usize = 32;
-
 /// The protocol, with its table of commands.
 #[derive(Debug)]
 pub struct Text {
-    commands: Arc<Commands>,
-}
-
-#[derive(Debug)]
-struct Commands {
-    entries: Vec<Entry>,
-    usages: String,
-}
-
-#[derive(Debug)]
-struct Entry {
-    /// A line starts with the command's word when its front, under the mask, is this.
-    front: u64,
-    mask: u64,
-    command: Command<&'static str>,
-}
-
-impl Entry {
-    fn new(command: Command<&'static str>) -> Self {
-        let key = command.key.to_ascii_uppercase();
-        // The bit that tells a letter's cases apart is left out.
-        let mask = key.bytes().map(|byte| if byte.is_ascii_uppercase() { 0xDF } else { 0xFF }).collect::<Vec<_>>();
-        Self { front: front(key.as_bytes()), mask: front(&mask), command }
-    }
-
-    /// What follows the command's word in `line`, when that is its first word in any case of letters.
-    #[inline]
-    fn behind_word<'a>(&self, line: &'a [u8], line_front: u64) -> Option<&'a [u8]> {
-        if line_front & self.mask != self.front {
-            return None;
-        }
-        let key = self.command.key.as_bytes();
-        let (word, behind) = line.split_at_checked(key.len())?;
-        let is_whole_word = behind.first().is_none_or(|byte| is_blank(*byte));
-        (is_whole_word && (key.len() <= FRONT_LEN || word.eq_ignore_ascii_case(key))).then_some(behind)
-    }
-}
-
-impl Commands {
-    /// The first command whose word `line` starts with, and what follows the blanks behind that word.
-    #[inline]
-    fn find<'a>(&self, line: &'a [u8]) -> Option<(&Command<&'static str>, &'a [u8])> {
-        let line_front = front(line);
-        self.entries.iter().find_map(|entry| {
-            let behind = entry.behind_word(line, line_front)?;
-            Some((&entry.command, skip_blanks(behind)))
-        })
-    }
-
-    /// The same for a line in which negotiation stands before or inside the first word.
-    #[cold]
-    fn find_negotiated<'a>(&self, line: &'a [u8]) -> Option<(&Command<&'static str>, &'a [u8])> {
-        if !line.contains(&telnet::IAC) {
-            return None;
-        }
-        let mut place = [0; WORD_BYTES_MAX + 1];
-        let (word, argument) = telnet::split_word(line, &mut place);
-        let (command, _) = self.find(word)?;
-        Some((command, argument))
-    }
-}
-
-/// How many bytes [`front`] is made of.
-const FRONT_LEN: usize = size_of::<u64>();
-
-/// The first bytes of a line as a number: finding a command is a comparison of numbers then.
-#[inline]
-fn front(line: &[u8]) -> u64 {
-    match line.first_chunk::<FRONT_LEN>() {
-        Some(chunk) => u64::from_le_bytes(*chunk),
-        None => line.iter().rev().fold(0, |front, byte| front << 8 | u64::from(*byte)),
-    }
+    vocabulary: Arc<Vocabulary>,
 }
 
 impl Text {
@@ -120,11 +48,7 @@ impl Text {
             Command::new("QUIT", "QUIT", quit),
         ];
         commands.extend(more);
-        assert!(commands.iter().all(|command| command.key.len() <= WORD_BYTES_MAX), "a command's name is too long");
-        let usages: Vec<_> = commands.iter().map(|command| command.usage).collect();
-        let usages = usages.join(" | ");
-        let entries = commands.into_iter().map(Entry::new).collect();
-        Self { commands: Arc::new(Commands { entries, usages }) }
+        Self { vocabulary: Arc::new(Vocabulary::new(commands)) }
     }
 }
 
@@ -140,7 +64,7 @@ impl Protocol for Text {
     }
 
     fn session(&self, limits: &Limits) -> Box<dyn Session> {
-        Box::new(TextSession { commands: Arc::clone(&self.commands), lines: Lines::new(limits.line_bytes_max) })
+        Box::new(TextSession { vocabulary: Arc::clone(&self.vocabulary), lines: Lines::new(limits.line_bytes_max) })
     }
 }
 
@@ -171,7 +95,7 @@ fn quit(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 struct TextSession {
-    commands: Arc<Commands>,
+    vocabulary: Arc<Vocabulary>,
     lines: Lines,
 }
 
@@ -255,7 +179,7 @@ impl TextSession {
             return None;
         }
         context.received("", line);
-        match self.commands.find(line).or_else(|| self.commands.find_negotiated(line)) {
+        match self.vocabulary.find(line) {
             Some((command, argument)) => self.call(command, argument, context),
             None => answer_unknown(line, &mut context.output),
         }
@@ -269,7 +193,7 @@ impl TextSession {
             return None;
         }
         let mark = output.len();
-        let mut call = Call { argument, output, clock: context.clock, usages: &self.commands.usages };
+        let mut call = Call { argument, output, clock: context.clock, usages: &self.vocabulary.usages };
         match (command.run)(&mut call) {
             Ok(next) => {
                 context.output.append(b"\n");
@@ -569,29 +493,6 @@ mod tests {
         assert_answers(&text, &small_limits(), b"TIME\n", time_line().as_bytes());
         let help = "HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT | ADD <A> <B> | TIME\n";
         assert_answers(&text, &small_limits(), b"HELP\n", help.as_bytes());
-    }
-
-    #[test]
-    fn a_command_is_called_by_its_whole_word_whatever_that_is_made_of() {
-        let command = |key| {
-            Command::new(key, key, move |call: &mut Call<'_, '_>| {
-                call.output.append(key.as_bytes());
-                Ok(Next::Continue)
-            })
-        };
-        let keys = ["A", "X-1", "[^]", "EIGHT__8", "NINE____9", "NINE____X", "TIMETABLE"];
-        let text = Text::with_commands(keys.map(command));
-        for key in keys {
-            let lower = key.to_ascii_lowercase();
-            for line in [key.into(), format!("{lower} x"), format!("\u{9}{key}\t")] {
-                assert_answers(&text, &small_limits(), format!("{line}\n").as_bytes(), format!("{key}\n").as_bytes());
-            }
-        }
-        for line in ["X\r1", "x\u{b}-1", "{^}", "{~}", "EIGHT__", "EIGHT__88", "EIGHT__\u{18}", "NINE____", "NINE____Z"]
-        {
-            let answer = b"ERROR UNKNOWN_COMMAND\n";
-            assert_answers(&text, &small_limits(), format!("{line}\n").as_bytes(), answer);
-        }
     }
 
     #[test]
