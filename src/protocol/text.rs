@@ -110,7 +110,8 @@ impl Session for TextSession {
         //   E C H O   a \n E C H O   b \n e c h o   c \n
         //   ^ unanswered                 ^ rest
         //
-        // One by one, through the table of commands, each would cost more than twice as much.
+        // Run one by one through the table of commands, they would cost 0.060 us instead of 0.048 at 128 in flight, and
+        // 0.022 instead of 0.013 at 1024 (`cargo bench --bench cost`).
         let (mut unanswered, mut rest) = (input, input);
         let step = loop {
             let copied_len = unanswered.len() - rest.len();
