@@ -204,8 +204,10 @@ impl Worker {
         match self.plan.asked.pace {
             Pace::Closed if is_loading && room > 0 => return self.send(token, room, 0),
             Pace::Hold(pause) if is_loading && room == depth => {
-                // The first heartbeat is due at once, and shows that the connection works.
-                let pause = if peer.is_trusted() { pause } else { Duration::ZERO };
+                // The first heartbeats are spread over a pause, or they would come as a burst for ever.
+                let place = self.roster.attempt(peer.slot).number as f64 / self.plan.asked.connections as f64;
+                let first = pause.min(self.plan.asked.duration).mul_f64(place);
+                let pause = if peer.is_trusted() { pause } else { first };
                 self.pause(token, now.after(pause));
             }
             Pace::Open { .. } if room > 0 => {
