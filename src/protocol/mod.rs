@@ -21,10 +21,11 @@ pub mod text;
 
 use std::sync::Arc;
 
-use crate::base::activity::{Activity, Peer};
+use crate::base::activity::Activity;
 use crate::base::clock::Clock;
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::Limits;
+use crate::base::peer::Peer;
 use crate::wire::line::Lines;
 pub use output::Output;
 
@@ -159,7 +160,7 @@ pub struct Context<'a> {
     /// The time, read once for the whole round.
     pub clock: &'a mut Clock,
     activity: &'a mut Activity,
-    peer: Peer,
+    peer: &'a Peer,
     messages: u64,
     ended: bool,
 }
@@ -167,7 +168,7 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     /// A context for one call on behalf of `peer`.
     #[must_use]
-    pub const fn new(output: Output<'a>, clock: &'a mut Clock, activity: &'a mut Activity, peer: Peer) -> Self {
+    pub const fn new(output: Output<'a>, clock: &'a mut Clock, activity: &'a mut Activity, peer: &'a Peer) -> Self {
         Self { output, clock, activity, peer, messages: 0, ended: false }
     }
 
