@@ -33,6 +33,10 @@ use crate::protocol::Protocol;
 /// announces, so that in a queue that never empties a new connection waits for one round at most.
 const TURNS_BETWEEN_WAITS_MAX: usize = 1024;
 
+/// How many connections are looked at because their deadline has passed, before those that can move have their turns
+/// again: who came in one flood falls silent in one too. To send one away takes two system calls, 256 a millisecond or two.
+pub(super) const EXPIRED_BETWEEN_WAITS_MAX: usize = 256;
+
 /// The event loop of a server, on any implementation of the seam.
 pub struct EventLoop<S: System> {
     pub(super) system: S,
@@ -143,10 +147,11 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// Looks at each connection whose deadline has passed.
+    /// Looks at connections whose deadline has passed; those that are left are looked at in the next round.
     fn expire(&mut self) {
         let now = self.shared.clock.now();
-        while let Some(token) = self.deadlines.pop_due(now).and_then(|key| self.table.token_of(key)) {
+        for _ in 0..EXPIRED_BETWEEN_WAITS_MAX {
+            let Some(token) = self.deadlines.pop_due(now).and_then(|key| self.table.token_of(key)) else { break };
             if let Some(connection) = self.table.get_mut(token) {
                 let turn = connection.expire(&mut self.shared);
                 self.after(token, turn);

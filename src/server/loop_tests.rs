@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::config::Config;
+use super::event_loop::EXPIRED_BETWEEN_WAITS_MAX;
 use super::scripted::{Peer, Stage};
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LINGER_TIMEOUT, Limits};
@@ -341,6 +342,34 @@ mod deadlines {
         assert!(peer.wire.borrow().sent_end);
         stage.pass(LINGER_TIMEOUT);
         assert_eq!(closed_for(&stage, CloseReason::IdleTimeout), 1);
+    }
+
+    #[test]
+    fn who_is_served_has_a_turn_between_those_that_fall_due_together() {
+        let mut stage = text();
+        let silent: Vec<_> = (0..3 * EXPIRED_BETWEEN_WAITS_MAX).map(|_| stage.peer()).collect();
+        stage.pass(IDLE / 2);
+        let busy = stage.peer();
+        stage.stall(IDLE / 2);
+        for round in 1..=3 {
+            busy.send(b"ECHO a\n");
+            stage.event_loop.round().expect("a round");
+            assert_eq!(busy.take_sent(), "ECHO a\n");
+            let told = silent.iter().filter(|peer| peer.wire.borrow().sent_end).count();
+            assert_eq!(told, round * EXPIRED_BETWEEN_WAITS_MAX, "in {round} rounds");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_takes_over_a_key_takes_over_no_deadline() {
+        let mut stage = text();
+        stage.peer().send_and_end(b"");
+        stage.pass(IDLE / 2);
+        let peer = stage.peer();
+        stage.pass(IDLE - MILLISECOND);
+        assert_eq!(peer.take_sent(), "");
+        stage.pass(MILLISECOND);
+        assert_eq!(peer.take_sent(), "ERROR IDLE_TIMEOUT\n");
     }
 
     #[test]
