@@ -37,7 +37,9 @@ const TURNS_BETWEEN_WAITS_MAX: usize = 1024;
 /// again: who came in one flood falls silent in one too. To send one away takes two system calls, 256 a millisecond or two.
 pub(super) const EXPIRED_BETWEEN_WAITS_MAX: usize = 256;
 
-/// The event loop of a server, on any implementation of the seam.
+/// The event loop of a server, on any implementation of the seam: [`Server`](super::Server) runs it on the operating
+/// system. On a [`System`] of your own the whole server runs on a network of your own, with a clock of your own:
+/// `benches/million.rs` has it serve a million connections that no kernel knows of.
 pub struct EventLoop<S: System> {
     pub(super) system: S,
     pub(super) table: Table<Connection<S::Socket>>,
@@ -83,8 +85,12 @@ impl<S: System> EventLoop<S> {
         Ok(self.finish())
     }
 
-    /// One round of the loop.
-    pub(super) fn round(&mut self) -> io::Result<()> {
+    /// One round of the loop: waits until there is something to do, does a bounded share of it, and returns. [`EventLoop::run`]
+    /// is nothing but rounds.
+    ///
+    /// # Errors
+    /// When waiting for events is impossible; never for what a peer does.
+    pub fn round(&mut self) -> io::Result<()> {
         self.wait()?;
         self.accept();
         self.run_ready();
