@@ -96,9 +96,11 @@ impl Buffer {
 
     /// Moves the bytes to a block of `len` bytes, and the old block back to the pool.
     pub fn move_to(&mut self, len: usize, pool: &mut Pool) {
-        match &mut self.0 {
-            Some(block) => pool.exchange(block, len),
-            None => self.0 = Some(pool.lend(len)),
+        let mut block = pool.lend(len);
+        let is_moved = block.append(self.bytes());
+        assert!(is_moved, "{} bytes are moved to a block of {len}", self.len());
+        if let Some(old) = self.0.replace(block) {
+            pool.take_back(old);
         }
     }
 

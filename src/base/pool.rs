@@ -14,7 +14,7 @@ use super::block::Block;
 /// blocks of a turn would no longer stay in the second-level cache.
 pub const BLOCK_LEN: usize = 64 * 1024;
 
-/// Blocks come in powers of two from here...
+/// Blocks come in powers of two from twice this; a shorter one is a block without storage of its own...
 const SMALLEST_LEN: usize = 64;
 /// ...to here; a longer one has exactly the length that was asked for and is never kept.
 const LARGEST_LEN: usize = 4 * BLOCK_LEN;
@@ -47,7 +47,8 @@ impl Pool {
     #[must_use]
     pub fn new(memory_max: usize) -> Self {
         Self {
-            free: std::array::from_fn(|_| Vec::new()),
+            // With all the places that they will ever need: giving back allocates nothing.
+            free: std::array::from_fn(|class| Vec::with_capacity(kept_max(SMALLEST_LEN << class))),
             lent_bytes: 0,
             held_bytes_max: memory_max.saturating_sub(WORKING_BYTES),
         }
@@ -134,14 +135,16 @@ const fn kept_max(len: usize) -> usize {
 /// The length of the block that is lent for `len` bytes.
 #[must_use]
 pub const fn block_len(len: usize) -> usize {
-    if len <= SMALLEST_LEN {
-        SMALLEST_LEN
+    if len <= Block::SHORT_LEN {
+        Block::SHORT_LEN
     } else if len <= LARGEST_LEN {
         len.next_power_of_two()
     } else {
         len
     }
 }
+
+const _: () = assert!(SMALLEST_LEN <= Block::SHORT_LEN && Block::SHORT_LEN < 2 * SMALLEST_LEN);
 
 /// The class of blocks of exactly `len` bytes.
 const fn class_of(len: usize) -> Option<usize> {
@@ -155,7 +158,8 @@ mod tests {
     #[test]
     fn a_block_is_the_next_power_of_two_up_to_a_limit_and_exact_beyond() {
         let mut pool = Pool::new(1 << 30);
-        for (asked, lent) in [(0, 64), (1, 64), (64, 64), (65, 128), (BLOCK_LEN, BLOCK_LEN), (LARGEST_LEN, LARGEST_LEN)]
+        for (asked, lent) in
+            [(0, 104), (104, 104), (105, 128), (129, 256), (BLOCK_LEN, BLOCK_LEN), (LARGEST_LEN, LARGEST_LEN)]
         {
             assert_eq!(pool.lend(asked).capacity(), lent, "{asked}");
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::config::Config;
 use super::event_loop::EXPIRED_BETWEEN_WAITS_MAX;
 use super::scripted::{Peer, Stage};
+use crate::base::block::Block;
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LINGER_TIMEOUT, Limits};
 use crate::base::moment::Moment;
@@ -693,7 +694,7 @@ mod memory {
             stage.settle();
         }
         let held = stage.event_loop.shared.pool.lent_bytes();
-        assert!(held <= 100 * 64, "100 headers hold {held} bytes");
+        assert!(held <= 100 * Block::SHORT_LEN, "100 headers hold {held} bytes");
     }
 
     fn error(token: &str) -> Vec<u8> {
