@@ -230,12 +230,8 @@ impl Worker {
 
     /// Sees to it that the connection is looked at when its deadline falls due. One that has only moved since is found out then.
     fn arm(&mut self, token: Token) {
-        let Some(peer) = self.peers.get_mut(token).filter(|peer| !peer.is_armed) else { return };
-        let deadline = peer.deadline(self.plan.asked.timeout);
-        if deadline < Moment::NEVER {
-            peer.is_armed = true;
-            self.deadlines.set(token.key(), deadline);
-        }
+        let Some(peer) = self.peers.get_mut(token) else { return };
+        self.deadlines.bring_forward(token.key(), peer.deadline(self.plan.asked.timeout));
     }
 
     /// Sends `count` requests, the first of which has this number in the schedule.
@@ -338,7 +334,6 @@ impl Worker {
         while let Some(key) = self.deadlines.pop_due(now) {
             let Some(token) = self.peers.token_of(key) else { continue };
             let Some(peer) = self.peers.get_mut(token) else { continue };
-            peer.is_armed = false;
             if peer.deadline(timeout) > now {
                 self.arm(token);
             } else if !peer.is_open() {
