@@ -75,6 +75,8 @@ pub mod cli;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod connection;
+#[cfg(feature = "load")]
+pub mod load;
 pub mod protocol;
 pub mod server;
 pub mod wire;

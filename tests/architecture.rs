@@ -6,8 +6,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the library and its floor. A module uses its own parts, and modules of lower floors.
-const FLOORS: [(&str, usize); 7] =
-    [("base", 0), ("wire", 1), ("protocol", 2), ("connection", 3), ("server", 4), ("client", 4), ("cli", 5)];
+const FLOORS: [(&str, usize); 8] = [
+    ("base", 0),
+    ("wire", 1),
+    ("protocol", 2),
+    ("connection", 3),
+    ("server", 4),
+    ("client", 4),
+    ("load", 4),
+    ("cli", 5),
+];
 
 /// Where bytes of a peer are handled, no value is unwrapped: what cannot happen is not left to an `expect`.
 const FLOORS_WITHOUT_EXPECT: [&str; 3] = ["wire", "protocol", "connection"];
@@ -149,6 +157,8 @@ fn an_import_that_goes_up_is_found_however_it_is_written() {
         ("connection/mod.rs", "let config: crate::server::Config;"),
         ("client/script/asker.rs", "use super::super::super::server::Config;"),
         ("server/mod.rs", "use crate::client::demo;"),
+        ("load/report/mod.rs", "use crate::client::target::Target;"),
+        ("load/merge.rs", "use crate::server::Config;"),
         ("client/mod.rs", "use crate::cli;"),
         ("protocol/echo.rs", "use crate::{base, server};"),
         ("wire/frame.rs", "use crate::attic::Junk;"),

@@ -84,9 +84,9 @@ impl Batch {
     pub fn parse_lines(&self) {
         let mut lines = Lines::new(LONG_LEN as u32);
         let (mut input, mut count) = (black_box(&self.bytes[..]), 0);
-        while let (consumed, Some(Item::Line(line, _))) = lines.next(input) {
+        while let (rest, Some(Item::Line(line, _))) = lines.next(input) {
             black_box(line);
-            input = &input[consumed..];
+            input = rest;
             count += 1;
         }
         assert_eq!(count, self.count, "every line is found");

@@ -81,9 +81,13 @@ impl Buffer {
     /// Appends `bytes`, which are copied.
     #[inline]
     pub fn append(&mut self, bytes: &[u8], pool: &mut Pool) {
-        self.reserve(bytes.len(), pool);
-        let end = self.end as usize;
-        self.block[end..end + bytes.len()].copy_from_slice(bytes);
+        match self.spare().get_mut(..bytes.len()) {
+            Some(place) => place.copy_from_slice(bytes),
+            None => {
+                self.make_room(bytes.len(), pool);
+                self.spare()[..bytes.len()].copy_from_slice(bytes);
+            }
+        }
         self.end += bytes.len() as u32;
     }
 

@@ -10,8 +10,8 @@ use tinytcp::cli;
 use tinytcp::client::conformance::{self, Assumed};
 use tinytcp::client::connect::Patience;
 use tinytcp::client::failure::{Failure, Verdict};
-use tinytcp::client::target::{Protocol, Target};
 use tinytcp::client::{demo, script, shell};
+use tinytcp::wire::target::{Protocol, Target};
 
 const NAME: &str = "tinytcp-client";
 

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::failure::{Failure, reason};
-use super::target::Target;
 use super::worker;
+use crate::wire::target::Target;
 
 /// The pause between two attempts while waiting for a server: short enough that a script hardly notices,
 /// long enough that ten waiting clients do not load the machine on which the server is about to start.
@@ -121,7 +121,7 @@ mod tests {
     use std::net::TcpListener;
 
     fn target(host: &str, port: u16) -> Target {
-        Target { protocol: super::super::target::Protocol::Text, host: host.into(), port }
+        Target { protocol: crate::wire::target::Protocol::Text, host: host.into(), port }
     }
 
     #[test]

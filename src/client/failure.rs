@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use super::target::Target;
+use crate::wire::target::Target;
 
 /// A run that came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! The client: blocking, on the standard library's sockets, over the same wire code as the server.
 //!
 //! ```text
-//!   target    whom to talk to            failure   how a run ends, and its exit code
 //!   connect   a connection, in time      output    stdout, harmless on a terminal
+//!   failure   how a run ends, and its exit code
 //!   dialogue  what is asked, which answer is due, when it is complete, and in which words it is shown
 //!      |
 //!      +-- script       all lines of a script at once, answers as they come
@@ -21,5 +21,4 @@ pub mod output;
 mod receive;
 pub mod script;
 pub mod shell;
-pub mod target;
 mod worker;

@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Stdout, Write};
 
 use super::dialogue::Answer;
 use super::failure::Failure;
-use super::target::Protocol;
+use crate::wire::target::Protocol;
 
 /// Our stdout.
 #[derive(Debug)]

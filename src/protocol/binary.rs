@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::command::{Call, Command, Outcome};
 use super::{
-    ANSWER_OVERHEAD_BYTES, Context, Next, Notice, Output, Protocol, SERVER_BUSY, Session, Step, UNKNOWN_COMMAND,
+    ANSWER_OVERHEAD_BYTES, Context, Next, Notice, OWN_ANSWER_BYTES_MAX, Output, Protocol, SERVER_BUSY, Session, Step,
+    UNKNOWN_COMMAND,
 };
 use crate::base::close_reason::CloseReason;
-use crate::base::limits::Limits;
+use crate::base::limits::{HIGH_WATER_BYTES, Limits};
 use crate::wire::frame::{self, HEADER_LEN, Header};
 
 /// The code of `ECHO`, and of the answer to every command: clients of the first server expect that.
@@ -107,6 +108,9 @@ enum Verdict<'a> {
 impl Session for BinarySession {
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
         let mut rest = self.drop_refused(input, context);
+        // The frames between here and `rest` are run and are their own answers: they are copied to the output together,
+        // before anything else goes there.
+        let mut unanswered = rest;
         let step = loop {
             if self.dropping > 0 {
                 break Step::Incomplete { missing: None };
@@ -115,6 +119,7 @@ impl Session for BinarySession {
                 let missing = HEADER_LEN.saturating_sub(rest.len());
                 break if rest.is_empty() { Step::Done } else { Step::Incomplete { missing: Some(missing) } };
             };
+            let copied = unanswered.get(..unanswered.len() - rest.len()).unwrap_or_default();
             // An incomplete frame says so even when the output is full: its sender may not read before all of it is sent.
             match (self.judge(header), frame::payload(rest, header)) {
                 (Verdict::Quit, _) => {
@@ -122,17 +127,27 @@ impl Session for BinarySession {
                     break Step::Close(CloseReason::Quit);
                 }
                 (Verdict::Run(_), Err(missing)) => break Step::Incomplete { missing: Some(missing) },
-                _ if context.output.is_full() => break Step::Paused,
+                _ if context.output.len() + copied.len() >= HIGH_WATER_BYTES => break Step::Paused,
                 (Verdict::Run(command), Ok(payload)) => {
-                    let next = run(command, payload, context);
                     rest = rest.get(HEADER_LEN + payload.len()..).unwrap_or_default();
-                    if next == Next::Close {
+                    if command.key == ECHO && payload.len() <= OWN_ANSWER_BYTES_MAX {
+                        context.received(command.usage, payload);
+                        continue;
+                    }
+                    context.output.append(copied);
+                    unanswered = rest;
+                    if run(command, payload, context) == Next::Close {
                         break Step::Close(CloseReason::Quit);
                     }
                 }
-                (Verdict::Refuse(token), _) => rest = self.refuse_frame(token, header, rest, context),
+                (Verdict::Refuse(token), _) => {
+                    context.output.append(copied);
+                    rest = self.refuse_frame(token, header, rest, context);
+                    unanswered = rest;
+                }
             }
         };
+        context.output.append(unanswered.get(..unanswered.len() - rest.len()).unwrap_or_default());
         (input.len() - rest.len(), step)
     }
 
@@ -301,6 +316,28 @@ mod tests {
             answers(input, [frame(ERROR, "UNKNOWN_COMMAND"), frame(ECHO, "x")].concat());
             answers([code, 0, 0, 0, 0], frame(ERROR, "UNKNOWN_COMMAND"));
         }
+    }
+
+    #[test]
+    fn the_frame_that_fills_the_output_is_the_last_one_run() {
+        for code in [ECHO, REVERSE] {
+            let count = HIGH_WATER_BYTES.div_ceil(frame(code, "a").len());
+            let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
+            rehearsal.input = frame(code, "a").repeat(count + 1);
+            rehearsal.advance(0);
+            assert_eq!((rehearsal.step, rehearsal.messages), (Step::Paused, count as u64));
+            assert!(rehearsal.answers() == frame(ECHO, "a").repeat(count), "{count} answers to code {code}");
+        }
+    }
+
+    #[test]
+    fn an_echo_is_the_same_on_both_sides_of_the_length_up_to_which_it_is_copied_together_with_others() {
+        let limits = Limits { frame_bytes_max: 8192, ..small_limits() };
+        let frames: Vec<u8> = (OWN_ANSWER_BYTES_MAX - 2..OWN_ANSWER_BYTES_MAX + 3)
+            .flat_map(|len| [frame(ECHO, "a"), frame(ECHO, vec![b'x'; len])].concat())
+            .collect();
+        let mut rehearsal = Rehearsal::new(&Binary::new(), &limits);
+        assert!(rehearsal.feed(&frames).answers() == frames);
     }
 
     #[test]

@@ -18,13 +18,15 @@ pub mod output;
 mod rehearsal;
 pub mod talk;
 pub mod text;
+mod vocabulary;
 
 use std::sync::Arc;
 
 use crate::base::activity::{Activity, Peer};
 use crate::base::clock::Clock;
 use crate::base::close_reason::CloseReason;
-use crate::base::limits::Limits;
+use crate::base::limits::{HIGH_WATER_BYTES, Limits};
+use crate::base::pool::BLOCK_LEN;
 use crate::wire::line::Lines;
 pub use output::Output;
 
@@ -150,6 +152,10 @@ pub const UNKNOWN_COMMAND: &str = "UNKNOWN_COMMAND";
 
 /// How many bytes the answer of a built-in command may need beyond those of its message: prefixes, line ends, a time.
 pub const ANSWER_OVERHEAD_BYTES: usize = 256;
+
+/// The longest message that is copied to the output as its own answer before anybody asks whether there is memory for the
+/// answer: as long as the output is not full, that many bytes fit the block that whoever has a turn works with.
+const OWN_ANSWER_BYTES_MAX: usize = BLOCK_LEN - HIGH_WATER_BYTES - ANSWER_OVERHEAD_BYTES;
 
 /// What a session works with during one call.
 #[derive(Debug)]

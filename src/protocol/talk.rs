@@ -54,8 +54,8 @@ impl Session for TalkSession {
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
         let mut rest = input;
         while !context.output.is_full() {
-            let (consumed, item) = self.lines.next(rest);
-            rest = rest.get(consumed..).unwrap_or_default();
+            let (behind, item) = self.lines.next(rest);
+            rest = behind;
             let next = match item {
                 None => return (input.len() - rest.len(), Step::of_lines(&self.lines, rest)),
                 Some(Item::Line(line, ending)) => self.answer(line, ending, context),
@@ -106,7 +106,11 @@ impl TalkSession {
         }
         let next = (self.answer)(message, output, context.clock);
         if next == Next::Continue {
-            output.append(ending.bytes());
+            match ending {
+                // The usual ending: to store one byte that is known costs less than to copy a piece.
+                Ending::Lf => output.append(b"\n"),
+                Ending::CrLf | Ending::Nothing => output.append(ending.bytes()),
+            }
         }
         next
     }

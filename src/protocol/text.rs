@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::command::{Call, Command, Outcome};
+use super::vocabulary::Vocabulary;
+pub use super::vocabulary::WORD_BYTES_MAX;
 use super::{
-    ANSWER_OVERHEAD_BYTES, Context, LINE_TOO_LONG, Next, Notice, Output, Protocol, SERVER_BUSY, Session, Step,
-    UNKNOWN_COMMAND,
+    ANSWER_OVERHEAD_BYTES, Context, LINE_TOO_LONG, Next, Notice, OWN_ANSWER_BYTES_MAX, Output, Protocol, SERVER_BUSY,
+    Session, Step, UNKNOWN_COMMAND,
 };
 use crate::base::close_reason::CloseReason;
-use crate::base::limits::Limits;
+use crate::base::limits::{HIGH_WATER_BYTES, Limits};
 use crate::wire::line::{Ending, Item, Lines, is_blank, skip_blanks};
 use crate::wire::telnet;
 
@@ -19,47 +21,10 @@ pub const BAD_ARGUMENTS: &str = "BAD_ARGUMENTS";
 /// The answer to an HTTP request line.
 pub const NOT_HTTP: &str = "NOT_HTTP";
 
-/// The longest word that can be a command, in bytes.
-pub const WORD_BYTES_MAX: usize = 32;
-
 /// The protocol, with its table of commands.
 #[derive(Debug)]
 pub struct Text {
-    commands: Arc<Commands>,
-}
-
-#[derive(Debug)]
-struct Commands {
-    entries: Vec<Entry>,
-    usages: String,
-}
-
-#[derive(Debug)]
-struct Entry {
-    /// Its key, folded.
-    word: Option<u64>,
-    command: Command<&'static str>,
-}
-
-impl Commands {
-    /// The first command called `word`, in any case of letters.
-    #[inline]
-    fn find(&self, word: &[u8]) -> Option<&Command<&'static str>> {
-        let folded = fold(word);
-        let is_called = |entry: &&Entry| match folded {
-            Some(_) => entry.word == folded,
-            None => entry.command.key.as_bytes().eq_ignore_ascii_case(word),
-        };
-        self.entries.iter().find(is_called).map(|entry| &entry.command)
-    }
-}
-
-/// A word of up to seven bytes as a number, in upper case and behind a 1 that tells lengths apart: finding a command is
-/// a comparison of numbers then, which makes a pipelined `ECHO` a fifth cheaper than comparing byte by byte.
-#[inline]
-fn fold(word: &[u8]) -> Option<u64> {
-    let append = |folded, byte: &u8| folded << 8 | u64::from(byte.to_ascii_uppercase());
-    (word.len() <= 7).then(|| word.iter().fold(1, append))
+    vocabulary: Arc<Vocabulary>,
 }
 
 impl Text {
@@ -83,12 +48,7 @@ impl Text {
             Command::new("QUIT", "QUIT", quit),
         ];
         commands.extend(more);
-        assert!(commands.iter().all(|command| command.key.len() <= WORD_BYTES_MAX), "a command's name is too long");
-        let usages: Vec<_> = commands.iter().map(|command| command.usage).collect();
-        let usages = usages.join(" | ");
-        let entry = |command: Command<&'static str>| Entry { word: fold(command.key.as_bytes()), command };
-        let entries = commands.into_iter().map(entry).collect();
-        Self { commands: Arc::new(Commands { entries, usages }) }
+        Self { vocabulary: Arc::new(Vocabulary::new(commands)) }
     }
 }
 
@@ -104,7 +64,7 @@ impl Protocol for Text {
     }
 
     fn session(&self, limits: &Limits) -> Box<dyn Session> {
-        Box::new(TextSession { commands: Arc::clone(&self.commands), lines: Lines::new(limits.line_bytes_max) })
+        Box::new(TextSession { vocabulary: Arc::clone(&self.vocabulary), lines: Lines::new(limits.line_bytes_max) })
     }
 }
 
@@ -135,7 +95,7 @@ fn quit(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 struct TextSession {
-    commands: Arc<Commands>,
+    vocabulary: Arc<Vocabulary>,
     lines: Lines,
 }
 
@@ -145,28 +105,38 @@ impl Session for TextSession {
     }
 
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
-        let mut rest = input;
-        while !context.output.is_full() {
-            let (consumed, item) = self.lines.next(rest);
-            rest = rest.get(consumed..).unwrap_or_default();
-            let reason = match item {
-                None => return (input.len() - rest.len(), Step::of_lines(&self.lines, rest)),
-                Some(Item::Line(line, _)) => self.run(line, context),
-                Some(Item::TooLong) => {
-                    context.refused(LINE_TOO_LONG);
-                    append_error(&mut context.output, LINE_TOO_LONG);
-                    None
-                }
-                Some(Item::Dropped(_)) => {
-                    context.message_ended();
-                    None
-                }
-            };
-            if let Some(reason) = reason {
-                return (input.len() - rest.len(), Step::Close(reason));
+        // Requests that are their own answers are copied to the output all at once, before anything else goes there:
+        //
+        //   E C H O   a \n E C H O   b \n e c h o   c \n
+        //   ^ unanswered                 ^ rest
+        //
+        // Run one by one through the table of commands, they would cost 0.060 us instead of 0.048 at 128 in flight, and
+        // 0.022 instead of 0.013 at 1024 (`cargo bench --bench cost`).
+        let (mut unanswered, mut rest) = (input, input);
+        let step = loop {
+            let copied_len = unanswered.len() - rest.len();
+            if context.output.len() + copied_len >= HIGH_WATER_BYTES {
+                break Step::Paused;
             }
-        }
-        (input.len() - rest.len(), Step::Paused)
+            let (behind, item) = self.lines.next(rest);
+            if let Some(Item::Line(line, Ending::Lf)) = item
+                && is_its_own_answer(line)
+            {
+                context.received("", line);
+                rest = behind;
+                continue;
+            }
+            if copied_len > 0 {
+                context.output.append(unanswered.get(..copied_len).unwrap_or_default());
+            }
+            (unanswered, rest) = (behind, behind);
+            let Some(item) = item else { break Step::of_lines(&self.lines, rest) };
+            if let Some(reason) = self.answer(item, context) {
+                break Step::Close(reason);
+            }
+        };
+        context.output.append(unanswered.get(..unanswered.len() - rest.len()).unwrap_or_default());
+        (input.len() - rest.len(), step)
     }
 
     fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
@@ -188,6 +158,19 @@ impl Session for TextSession {
 }
 
 impl TextSession {
+    /// Answers one item; gives the reason if it is the last one.
+    fn answer(&self, item: Item<'_>, context: &mut Context<'_>) -> Option<CloseReason> {
+        match item {
+            Item::Line(line, _) => return self.run(line, context),
+            Item::TooLong => {
+                context.refused(LINE_TOO_LONG);
+                append_error(&mut context.output, LINE_TOO_LONG);
+            }
+            Item::Dropped(_) => context.message_ended(),
+        }
+        None
+    }
+
     /// Runs one line; gives the reason if it is the last one.
     #[inline]
     fn run(&self, line: &[u8], context: &mut Context<'_>) -> Option<CloseReason> {
@@ -197,10 +180,9 @@ impl TextSession {
             return None;
         }
         context.received("", line);
-        let (word, argument) = split_word(line);
-        match self.commands.find(word) {
-            Some(command) => self.call(command, argument, context),
-            None => self.run_unknown(line, word, argument, context),
+        match self.vocabulary.find(line) {
+            Some((command, argument)) => self.call(command, argument, context),
+            None => answer_unknown(line, &mut context.output),
         }
     }
 
@@ -212,7 +194,7 @@ impl TextSession {
             return None;
         }
         let mark = output.len();
-        let mut call = Call { argument, output, clock: context.clock, usages: &self.commands.usages };
+        let mut call = Call { argument, output, clock: context.clock, usages: &self.vocabulary.usages };
         match (command.run)(&mut call) {
             Ok(next) => {
                 context.output.append(b"\n");
@@ -225,27 +207,23 @@ impl TextSession {
             }
         }
     }
+}
 
-    /// Runs a line whose first word is no command as it stands.
-    #[cold]
-    fn run_unknown(&self, line: &[u8], word: &[u8], argument: &[u8], context: &mut Context<'_>) -> Option<CloseReason> {
-        if line.contains(&0xFF) {
-            let mut place = [0; WORD_BYTES_MAX + 1];
-            let (word, argument) = telnet::split_word(line, &mut place);
-            match self.commands.find(word) {
-                Some(command) => return self.call(command, argument, context),
-                None if word.is_empty() => return None,
-                None => {}
-            }
-        }
-        if is_http(word, argument) {
-            // A page in a browser can send lines of its choice in the body that follows: nothing of it is run.
-            append_error(&mut context.output, NOT_HTTP);
-            return Some(CloseReason::WrongProtocol);
-        }
-        append_error(&mut context.output, UNKNOWN_COMMAND);
-        None
+/// Answers a line that is no command; gives the reason if it is the last one.
+#[cold]
+fn answer_unknown(line: &[u8], output: &mut Output<'_>) -> Option<CloseReason> {
+    let is_negotiation_alone = telnet::split_word(line, &mut [0]).0.is_empty();
+    if is_negotiation_alone {
+        return None;
     }
+    let (word, argument) = split_word(line);
+    if is_http(word, argument) {
+        // A page in a browser can send lines of its choice in the body that follows: nothing of it is run.
+        append_error(output, NOT_HTTP);
+        return Some(CloseReason::WrongProtocol);
+    }
+    append_error(output, UNKNOWN_COMMAND);
+    None
 }
 
 fn append_line(output: &mut Output<'_>, line: &str) {
@@ -255,6 +233,15 @@ fn append_line(output: &mut Output<'_>, line: &str) {
 
 fn append_error(output: &mut Output<'_>, token: &str) {
     output.append_error(token, Ending::Lf);
+}
+
+/// True exactly when `line`, which ends with `\n` alone, is a short `ECHO` that is answered with the same bytes. No command
+/// from outside can be meant: the first of a name counts.
+#[inline]
+fn is_its_own_answer(line: &[u8]) -> bool {
+    let Some(argument) = line.strip_prefix(b"ECHO ") else { return false };
+    let is_trimmed = !matches!(argument, [] | [b' ' | b'\t', ..] | [.., b' ' | b'\t']);
+    is_trimmed && line.len() < OWN_ANSWER_BYTES_MAX
 }
 
 #[inline]
@@ -269,7 +256,6 @@ fn trim_blanks(line: &[u8]) -> &[u8] {
 }
 
 /// The first word of a trimmed line, and what follows the blanks behind it.
-#[inline]
 fn split_word(line: &[u8]) -> (&[u8], &[u8]) {
     let end = line.iter().position(|byte| is_blank(*byte)).unwrap_or(line.len());
     let (word, argument) = line.split_at_checked(end).unwrap_or((line, &[]));
@@ -381,6 +367,28 @@ mod tests {
     #[test]
     fn pipelined_requests_are_answered_in_order() {
         answers("ECHO 1\nNOPE\n\nECHO 2\r\nHELP\n", format!("ECHO 1\nERROR UNKNOWN_COMMAND\nECHO 2\n{HELP_LINE}"));
+    }
+
+    #[test]
+    fn the_request_that_fills_the_output_is_the_last_one_run() {
+        for line in ["ECHO a\n", "echo a\n"] {
+            let count = HIGH_WATER_BYTES.div_ceil(line.len());
+            let mut rehearsal = Rehearsal::new(&Text::new(), &small_limits());
+            rehearsal.input = line.repeat(count + 1).into();
+            rehearsal.advance(0);
+            assert_eq!((rehearsal.step, rehearsal.messages), (Step::Paused, count as u64));
+            assert!(rehearsal.answers() == "ECHO a\n".repeat(count).as_bytes(), "{count} answers to {line:?}");
+        }
+    }
+
+    #[test]
+    fn an_echo_is_the_same_on_both_sides_of_the_length_up_to_which_it_is_copied_together_with_others() {
+        let limits = Limits { line_bytes_max: 8192, ..small_limits() };
+        let lines: String = (OWN_ANSWER_BYTES_MAX - 8..OWN_ANSWER_BYTES_MAX)
+            .map(|len| format!("ECHO a\nECHO {}\n", "x".repeat(len)))
+            .collect();
+        let mut rehearsal = Rehearsal::new(&Text::new(), &limits);
+        assert!(rehearsal.feed(lines.as_bytes()).answers() == lines.as_bytes());
     }
 
     #[test]

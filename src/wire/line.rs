@@ -86,16 +86,18 @@ impl Lines {
         Self { line_max, scanned: 0, dropping: false }
     }
 
-    /// The number of bytes to consume from the front of `input`, and the item that they were, if one is complete.
+    /// What is left of `input` when all that is done with is consumed from its front, and the item that was there, if one
+    /// is complete.
     ///
     /// Without an item the input is incomplete: call again when there is more. Even then bytes may be consumed,
     /// those of a line that is being dropped.
     #[inline]
-    pub fn next<'a>(&mut self, input: &'a [u8]) -> (usize, Option<Item<'a>>) {
+    pub fn next<'a>(&mut self, input: &'a [u8]) -> (&'a [u8], Option<Item<'a>>) {
         let scanned = self.scanned as usize;
-        match memchr(b'\n', input.get(scanned..).unwrap_or_default()) {
-            Some(offset) => self.complete(input, scanned + offset),
-            None => self.incomplete(input),
+        let newline = memchr(b'\n', input.get(scanned..).unwrap_or_default()).map(|offset| scanned + offset);
+        match newline.and_then(|newline| input.split_at_checked(newline)) {
+            Some((line, [_newline, rest @ ..])) => self.complete(line, rest, input),
+            _ => self.incomplete(input),
         }
     }
 
@@ -118,43 +120,38 @@ impl Lines {
     }
 
     #[inline]
-    fn complete<'a>(&mut self, input: &'a [u8], newline: usize) -> (usize, Option<Item<'a>>) {
-        let (line, ending) = split_ending(input, newline);
+    fn complete<'a>(&mut self, line: &'a [u8], rest: &'a [u8], input: &'a [u8]) -> (&'a [u8], Option<Item<'a>>) {
+        let (line, ending) = match line {
+            [line @ .., b'\r'] => (line, Ending::CrLf),
+            line => (line, Ending::Lf),
+        };
         self.scanned = 0;
         if self.dropping {
             self.dropping = false;
-            (newline + 1, Some(Item::Dropped(ending)))
+            (rest, Some(Item::Dropped(ending)))
         } else if line.len() > self.line_max as usize {
             // The ending stays in the input, so that `Dropped` follows here as it does for a line in pieces.
             self.dropping = true;
-            (line.len(), Some(Item::TooLong))
+            (input.get(line.len()..).unwrap_or_default(), Some(Item::TooLong))
         } else {
-            (newline + 1, Some(Item::Line(line, ending)))
+            (rest, Some(Item::Line(line, ending)))
         }
     }
 
-    fn incomplete<'a>(&mut self, input: &'a [u8]) -> (usize, Option<Item<'a>>) {
+    fn incomplete<'a>(&mut self, input: &'a [u8]) -> (&'a [u8], Option<Item<'a>>) {
         // A `\r` at the very end may be half of the ending and is neither counted nor dropped yet.
-        let content = input.strip_suffix(b"\r").unwrap_or(input);
+        let content_len = input.strip_suffix(b"\r").unwrap_or(input).len();
+        let behind_content = input.get(content_len..).unwrap_or_default();
         if self.dropping {
             self.scanned = 0;
-            (content.len(), None)
-        } else if content.len() > self.line_max as usize {
+            (behind_content, None)
+        } else if content_len > self.line_max as usize {
             self.drop_line();
-            (content.len(), Some(Item::TooLong))
+            (behind_content, Some(Item::TooLong))
         } else {
             self.scanned = u32::try_from(input.len()).unwrap_or(u32::MAX);
-            (0, None)
+            (input, None)
         }
-    }
-}
-
-/// The line before the `\n` at `newline`, and how it ends.
-fn split_ending(input: &[u8], newline: usize) -> (&[u8], Ending) {
-    let line = input.get(..newline).unwrap_or_default();
-    match line.strip_suffix(b"\r") {
-        Some(line) => (line, Ending::CrLf),
-        None => (line, Ending::Lf),
     }
 }
 
@@ -170,9 +167,9 @@ mod tests {
         for piece in pieces {
             input.extend_from_slice(piece);
             loop {
-                let (consumed, item) = lines.next(&input);
-                let item = item.map(|item| format!("{item:?}"));
-                input.drain(..consumed);
+                let (rest, item) = lines.next(&input);
+                let (item, rest_len) = (item.map(|item| format!("{item:?}")), rest.len());
+                input.drain(..input.len() - rest_len);
                 match item {
                     Some(item) => said.push(item),
                     None => break,
@@ -205,9 +202,9 @@ mod tests {
     #[test]
     fn one_carriage_return_belongs_to_the_ending() {
         let mut lines = Lines::new(10);
-        assert_eq!(lines.next(b"a\r\r\nb"), (4, Some(Item::Line(b"a\r", Ending::CrLf))));
-        assert_eq!(lines.next(b"b"), (0, None));
-        assert_eq!(lines.next(b"b\n"), (2, Some(Item::Line(b"b", Ending::Lf))));
+        assert_eq!(lines.next(b"a\r\r\nb"), (&b"b"[..], Some(Item::Line(b"a\r", Ending::CrLf))));
+        assert_eq!(lines.next(b"b"), (&b"b"[..], None));
+        assert_eq!(lines.next(b"b\n"), (&b""[..], Some(Item::Line(b"b", Ending::Lf))));
     }
 
     #[test]
@@ -224,18 +221,19 @@ mod tests {
     #[test]
     fn a_line_that_outgrows_the_limit_is_reported_before_it_ends_and_not_stored() {
         let mut lines = Lines::new(4);
-        assert_eq!(lines.next(b"xxxx\r"), (0, None), "the carriage return may belong to the ending");
-        assert_eq!(lines.next(b"xxxx\rx"), (6, Some(Item::TooLong)));
-        assert_eq!(lines.next(b"more of it"), (10, None));
-        assert_eq!(lines.next(b"\nnext\n"), (1, Some(Item::Dropped(Ending::Lf))));
-        assert_eq!(lines.next(b"next\n"), (5, Some(Item::Line(b"next", Ending::Lf))));
+        assert_eq!(lines.next(b"xxxx\r"), (&b"xxxx\r"[..], None), "the carriage return may belong to the ending");
+        assert_eq!(lines.next(b"xxxx\rx"), (&b""[..], Some(Item::TooLong)));
+        assert_eq!(lines.next(b"more of it"), (&b""[..], None));
+        assert_eq!(lines.next(b"\nnext\n"), (&b"next\n"[..], Some(Item::Dropped(Ending::Lf))));
+        assert_eq!(lines.next(b"next\n"), (&b""[..], Some(Item::Line(b"next", Ending::Lf))));
     }
 
     #[test]
     fn every_byte_is_searched_once_however_the_line_is_cut() {
         let mut lines = Lines::new(100);
         for len in 1..=100 {
-            assert_eq!(lines.next(&vec![b'x'; len]), (0, None));
+            let input = vec![b'x'; len];
+            assert_eq!(lines.next(&input), (&*input, None));
             assert_eq!(lines.scanned as usize, len);
         }
     }

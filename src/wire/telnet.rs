@@ -8,7 +8,8 @@
 
 use super::line::{is_blank, skip_blanks};
 
-const IAC: u8 = 0xFF;
+/// Interpret as command: what every piece of negotiation starts with.
+pub const IAC: u8 = 0xFF;
 const SUBNEGOTIATION_END: u8 = 0xF0;
 const SUBNEGOTIATION: u8 = 0xFA;
 

@@ -10,7 +10,7 @@ use super::Assumed;
 use crate::client::connect::{Patience, connect};
 use crate::client::failure::reason;
 use crate::client::receive::receive;
-use crate::client::target::{Protocol, Target};
+use crate::wire::target::{Protocol, Target};
 
 /// The outcome of a check.
 pub type Outcome = Result<(), Mismatch>;

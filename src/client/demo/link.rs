@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::client::dialogue::{Answer, Due, Found, Inbox, SILENCE};
 use crate::client::failure::{Failure, reason};
 use crate::client::receive::receive;
-use crate::client::target::Target;
+use crate::wire::target::Target;
 
 /// A connection with what has been received on it.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ pub use voice::Voice;
 
 use std::time::Duration;
 
-use super::target::Protocol;
+use crate::wire::target::Protocol;
 
 /// The longest answer that is taken: four times the longest that a server with default limits gives.
 ///

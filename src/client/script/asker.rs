@@ -8,7 +8,7 @@ use super::Event;
 use crate::client::dialogue::{Due, Request};
 use crate::client::failure::reason;
 use crate::client::listener::PIECE_LEN;
-use crate::client::target::Protocol;
+use crate::wire::target::Protocol;
 
 /// Sends the script.
 pub struct Asker<Script> {

@@ -11,7 +11,7 @@ use crate::client::dialogue::{Due, Extent, Found, Inbox, SILENCE};
 use crate::client::failure::{Failure, Verdict, reason};
 use crate::client::listener::{Heard, next};
 use crate::client::output::Output;
-use crate::client::target::Target;
+use crate::wire::target::Target;
 
 /// How long the end of the script may take to become known here once the server has closed: the asker is then as good
 /// as done, or waits for input that may never come.

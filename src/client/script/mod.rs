@@ -23,8 +23,8 @@ use super::connect::{Patience, connect};
 use super::dialogue::Due;
 use super::failure::{Failure, Verdict, reason};
 use super::listener::{EVENTS_MAX, Heard, listen};
-use super::target::{Protocol, Target};
 use super::worker;
+use crate::wire::target::{Protocol, Target};
 use asker::Asker;
 use conversation::Conversation;
 

@@ -67,7 +67,7 @@ impl Validator for Words {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::target::Protocol;
+    use crate::wire::target::Protocol;
     use rustyline::history::History;
 
     #[test]

@@ -32,8 +32,8 @@ use super::dialogue::{Due, Extent, Found, Inbox, Request, SILENCE, Voice};
 use super::failure::{Failure, Verdict, reason};
 use super::listener::{EVENTS_MAX, Heard, listen, next};
 use super::output::{Output, printable};
-use super::target::Target;
 use super::worker;
+use crate::wire::target::Target;
 
 /// How long the next prompt waits for the answer to the last line. A slower server is still heard, above the prompt.
 const PROMPT_DELAY: Duration = Duration::from_millis(250);

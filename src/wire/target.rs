@@ -4,9 +4,9 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-use crate::wire::address::Address;
+use super::address::Address;
 
-/// The four protocols that the client speaks.
+/// The four protocols, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// Commands and answers of one line each, after a banner.

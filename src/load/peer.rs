@@ -1,0 +1,338 @@
+//! One connection of the generator: requests out, replies in, and how long each took.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use mio::net::TcpStream;
+
+use super::plan::{Lifetime, Plan};
+use super::reader::{Finding, Reader};
+use super::script::Script;
+use super::shared::{BLOCK_LEN, Shared};
+use super::tally::{Ending, ReplyError};
+use crate::base::moment::Moment;
+use crate::base::system::{interrupted, would_block};
+
+/// Requests that were sent by one call and have no reply yet.
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    /// The number of the first of them in this thread's schedule; without a schedule it means nothing.
+    first: u64,
+    count: usize,
+    sent: Moment,
+}
+
+/// Why a connection is of no use any more.
+#[derive(Debug)]
+pub enum Loss {
+    /// It did not open.
+    Refused(io::Error),
+    /// The server said that it is full.
+    Busy,
+    /// It ended, or was given up.
+    Ended(Ending),
+}
+
+/// How long a connection is to live.
+#[derive(Clone, Copy, Debug)]
+pub struct Life {
+    begun: Moment,
+    /// How many requests may still be begun.
+    requests: u64,
+    /// When it is time to close it.
+    ends: Moment,
+}
+
+impl Life {
+    /// The life of a connection whose opening begins at `begun`.
+    #[must_use]
+    pub fn new(lifetime: Option<Lifetime>, begun: Moment) -> Self {
+        let (requests, ends) = match lifetime {
+            Some(Lifetime::Requests(count)) => (count, Moment::NEVER),
+            Some(Lifetime::Time(time)) => (u64::MAX, begun.after(time)),
+            None => (u64::MAX, Moment::NEVER),
+        };
+        Self { begun, requests, ends }
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Peer {
+    /// The place among the connections asked for that it fills.
+    pub slot: usize,
+    /// True exactly when it stands in a queue of the thread, waiting for something to send.
+    pub is_queued: bool,
+    /// True exactly when the thread has a deadline for it.
+    pub is_armed: bool,
+    stream: TcpStream,
+    is_open: bool,
+    has_received: bool,
+    life: Life,
+    reader: Reader,
+    flights: VecDeque<Flight>,
+    /// The sum of the flights' counts.
+    in_flight: usize,
+    /// The place in the script of the first request that the kernel has not taken whole.
+    place: usize,
+    /// How many of its bytes the kernel has.
+    offset: usize,
+    /// Requests in flight that the kernel has not taken whole.
+    unwritten: usize,
+}
+
+impl Peer {
+    /// A connection that is being opened, and that begins the script at `place`.
+    #[must_use]
+    pub fn new(stream: TcpStream, slot: usize, script: &Script, place: usize, life: Life) -> Self {
+        Self {
+            slot,
+            is_queued: false,
+            is_armed: false,
+            stream,
+            is_open: false,
+            has_received: false,
+            life,
+            reader: Reader::new(script, place),
+            flights: VecDeque::new(),
+            in_flight: 0,
+            place,
+            offset: 0,
+            unwritten: 0,
+        }
+    }
+
+    /// True exactly when requests can be sent.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// True exactly when no request waits for a reply.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        self.in_flight == 0
+    }
+
+    /// True exactly when some reply has been right.
+    #[must_use]
+    pub const fn is_trusted(&self) -> bool {
+        self.reader.is_trusted()
+    }
+
+    /// The connection, to be closed in its own way.
+    #[must_use]
+    pub const fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// How many more requests may be begun at `now` with at most `depth` in flight.
+    #[must_use]
+    pub fn room(&self, depth: usize, now: Moment) -> usize {
+        if !self.is_open || self.life.ends <= now {
+            return 0;
+        }
+        depth.saturating_sub(self.in_flight).min(usize::try_from(self.life.requests).unwrap_or(usize::MAX))
+    }
+
+    /// True exactly when it has done what a connection is to do in its lifetime.
+    #[must_use]
+    pub fn is_over(&self, now: Moment) -> bool {
+        self.is_open && self.in_flight == 0 && (self.life.requests == 0 || self.life.ends <= now)
+    }
+
+    /// When the thread has to look at it though nothing happens: a reply that is late by then, or the end of its lifetime.
+    #[must_use]
+    pub fn deadline(&self, timeout: Duration) -> Moment {
+        if !self.is_open {
+            return self.life.begun.after(timeout);
+        }
+        self.flights.front().map_or(self.life.ends, |oldest| oldest.sent.after(timeout))
+    }
+
+    /// Whether the connection is open by now. Says so once.
+    ///
+    /// # Errors
+    /// When it never will be.
+    pub fn open(&mut self, shared: &mut Shared) -> Result<bool, Loss> {
+        let refused = |error| Err(Loss::Refused(error));
+        if let Some(error) = self.stream.take_error().map_err(Loss::Refused)? {
+            return refused(error);
+        }
+        match (self.stream.peer_addr(), self.stream.local_addr()) {
+            // A port that nobody listens on can be picked for our own end: the connection is then one with itself.
+            (Ok(peer), Ok(local)) if peer == local => return refused(io::ErrorKind::ConnectionRefused.into()),
+            (Ok(_), Ok(_)) => {}
+            (Err(error), _) | (_, Err(error)) if error.kind() == io::ErrorKind::NotConnected => return Ok(false),
+            (Err(error), _) | (_, Err(error)) => return refused(error),
+        }
+        self.is_open = true;
+        shared.tally.opened += 1;
+        let now = shared.read_clock();
+        shared.tally.connect.record(now.since(self.life.begun), 1);
+        Ok(true)
+    }
+
+    /// Takes `count` requests into flight, which [`flush`](Self::flush) then sends; `first` is their number in the schedule.
+    pub fn begin(&mut self, count: usize, first: u64, shared: &mut Shared) {
+        self.flights.push_back(Flight { first, count, sent: shared.now });
+        self.in_flight += count;
+        self.unwritten += count;
+        self.life.requests = self.life.requests.saturating_sub(count as u64);
+        shared.in_flight += count;
+    }
+
+    /// Sends what the kernel takes.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub fn flush(&mut self, plan: &Plan, shared: &mut Shared) -> Result<(), Loss> {
+        while self.unwritten > 0 {
+            let bytes = &plan.script.requests(self.place, self.unwritten)[self.offset..];
+            match self.stream.write(bytes) {
+                Ok(written) => {
+                    self.written(written, plan, shared);
+                    // Less than was offered: the socket is full, and an event says when it is not.
+                    if written < bytes.len() {
+                        return Ok(());
+                    }
+                }
+                Err(error) if would_block(&error) => return Ok(()),
+                Err(error) if interrupted(&error) => {}
+                // Replies to what was sent before may still be there: they are read first, and reading meets the end.
+                Err(_) => return self.receive(true, plan, shared),
+            }
+        }
+        Ok(())
+    }
+
+    fn written(&mut self, len: usize, plan: &Plan, shared: &mut Shared) {
+        let (whole, whole_bytes) = plan.script.requests_within(self.place, self.offset + len);
+        self.offset = self.offset + len - whole_bytes;
+        self.place = plan.script.behind(self.place, whole);
+        self.unwritten -= whole;
+        shared.tally.sent += whole as u64;
+        shared.tally.sent_bytes += len as u64;
+        if !plan.script.is_answered() {
+            shared.read_clock();
+            self.complete(whole, shared);
+        }
+    }
+
+    /// Reads and judges what has come. An event that said that the peer has ended its side demands to read up to that end.
+    ///
+    /// # Errors
+    /// When the connection has ended or cannot be followed any further.
+    pub fn receive(&mut self, is_read_closed: bool, plan: &Plan, shared: &mut Shared) -> Result<(), Loss> {
+        loop {
+            // The block is taken out so that the rest of `shared` can be used beside it, and put back in either case.
+            let mut block = std::mem::take(&mut shared.block);
+            let read = self.stream.read(&mut block);
+            let result = match &read {
+                Ok(len) => self.received(&block[..*len], plan, shared),
+                Err(_) => Ok(()),
+            };
+            shared.block = block;
+            result?;
+            match read {
+                Ok(0) => return Err(Loss::Ended(Ending::Closed)),
+                // A short read has emptied the socket, and the next byte is an event.
+                Ok(len) if len < BLOCK_LEN && !is_read_closed => return Ok(()),
+                Ok(_) => {}
+                Err(error) if would_block(&error) => return Ok(()),
+                Err(error) if interrupted(&error) => {}
+                Err(_) => return Err(Loss::Ended(Ending::Reset)),
+            }
+        }
+    }
+
+    fn received(&mut self, mut bytes: &[u8], plan: &Plan, shared: &mut Shared) -> Result<(), Loss> {
+        let now = shared.read_clock();
+        shared.record_lag();
+        shared.tally.received_bytes += bytes.len() as u64;
+        if !self.has_received && !bytes.is_empty() {
+            self.has_received = true;
+            shared.tally.first_byte.record(now.since(self.life.begun), 1);
+        }
+        loop {
+            match self.reader.next(&plan.script, &mut bytes, self.in_flight) {
+                Finding::Incomplete => return Ok(()),
+                Finding::Correct(count) => self.complete(count, shared),
+                Finding::Overtaking(passed) => {
+                    self.fail(ReplyError::Missing, passed, shared);
+                    self.complete(1, shared);
+                }
+                Finding::Wrong => self.fail(ReplyError::Wrong, 1, shared),
+                Finding::Foreign => self.fail(ReplyError::Foreign, 1, shared),
+                // No request of ours is answered by it.
+                Finding::Repeated => shared.tally.errors.add(ReplyError::Foreign, 1),
+                Finding::Surplus => {
+                    shared.tally.errors.add(ReplyError::Surplus, 1);
+                    return Err(Loss::Ended(Ending::Unreadable));
+                }
+                Finding::Unreadable => {
+                    self.fail(ReplyError::Wrong, self.in_flight.min(1), shared);
+                    return Err(Loss::Ended(Ending::Unreadable));
+                }
+                Finding::Busy => return Err(Loss::Busy),
+            }
+        }
+    }
+
+    /// The oldest `count` requests were answered, and rightly.
+    fn complete(&mut self, count: usize, shared: &mut Shared) {
+        let now = shared.now;
+        shared.tally.correct += count as u64;
+        self.land(count, shared, |flight, count, shared| {
+            shared.tally.from_send.record(now.since(flight.sent), count as u64);
+            if shared.has_schedule() {
+                for number in flight.first..flight.first + count as u64 {
+                    shared.tally.from_schedule.record(now.since(shared.due(number)), 1);
+                }
+            }
+        });
+    }
+
+    /// The oldest `count` requests will not be answered any more, or were not as they should have been.
+    fn fail(&mut self, error: ReplyError, count: usize, shared: &mut Shared) {
+        shared.tally.errors.add(error, count as u64);
+        self.land(count, shared, |_, _, _| {});
+    }
+
+    /// Takes the oldest `count` requests out of flight, and has `record` look at each part of them that was sent together.
+    fn land(&mut self, mut count: usize, shared: &mut Shared, record: impl Fn(&Flight, usize, &mut Shared)) {
+        shared.in_flight -= count;
+        self.in_flight -= count;
+        while count > 0
+            && let Some(oldest) = self.flights.front_mut()
+        {
+            let landed = count.min(oldest.count);
+            record(oldest, landed, shared);
+            oldest.first += landed as u64;
+            oldest.count -= landed;
+            if oldest.count == 0 {
+                self.flights.pop_front();
+            }
+            count -= landed;
+        }
+    }
+
+    /// Counts what is in flight as lost: `oldest` for the first request, and all behind it as missing.
+    pub fn give_up(&mut self, oldest: ReplyError, shared: &mut Shared) {
+        let first = self.in_flight.min(1);
+        self.fail(oldest, first, shared);
+        self.fail(ReplyError::Missing, self.in_flight, shared);
+    }
+
+    /// What the oldest request in flight suffers when the connection ends now.
+    #[must_use]
+    pub const fn loss_of_oldest(&self) -> ReplyError {
+        if self.reader.is_inside_reply() { ReplyError::Truncated } else { ReplyError::Missing }
+    }
+
+    /// Takes what is in flight out of the count, as if it had never been sent: the run was interrupted.
+    pub fn forget(&mut self, shared: &mut Shared) {
+        self.land(self.in_flight, shared, |_, _, _| {});
+    }
+}

@@ -1,0 +1,66 @@
+//! What a run is to do, ready to be done.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::outcome::{Asked, Pace};
+use super::script::Script;
+
+/// The shortest and the longest usual slice; there are at most [`SLICES_MAX`] of them, however long the run is.
+const SLICE_MIN: Duration = Duration::from_millis(100);
+const SLICE_MAX: Duration = Duration::from_secs(1);
+const SLICES_MAX: u32 = 600;
+/// As many points as a chart of a short run has.
+const SLICES_WANTED: u32 = 100;
+
+/// How connections are opened.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Opening {
+    /// All at once; requests are sent when every connection is open or has failed.
+    AtOnce,
+    /// So many a second; each sends requests as soon as it is open.
+    Rate(f64),
+}
+
+/// When a connection is closed and opened anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// After so many requests.
+    Requests(u64),
+    /// After so long, when the replies that are due have come.
+    Time(Duration),
+}
+
+/// Everything that the threads of a run need to know.
+#[derive(Debug)]
+pub struct Plan {
+    /// What was asked for: numbers of connections, depth, threads, times and pace.
+    pub asked: Asked,
+    /// The server; where it has several addresses, they are tried in turn.
+    pub addresses: Vec<SocketAddr>,
+    /// What is sent and what has to come back.
+    pub script: Script,
+    /// How connections are opened.
+    pub opening: Opening,
+    /// When they are opened anew; `None` keeps them.
+    pub lifetime: Option<Lifetime>,
+    /// Where connections come from; empty leaves it to the system.
+    pub sources: Vec<IpAddr>,
+    /// True exactly when connections are closed with a reset, which leaves no port behind in TIME_WAIT.
+    pub reset: bool,
+}
+
+impl Plan {
+    /// How long the slices are into which the counted part of the run is cut.
+    #[must_use]
+    pub fn slice(&self) -> Duration {
+        let counted = self.asked.duration.saturating_sub(self.asked.warmup);
+        (counted / SLICES_WANTED).clamp(SLICE_MIN, SLICE_MAX).max(counted / SLICES_MAX)
+    }
+
+    /// How many requests a second are due in all at `elapsed` after the start, under an open loop.
+    #[must_use]
+    pub fn is_open_loop(&self) -> bool {
+        matches!(self.asked.pace, Pace::Open { .. })
+    }
+}

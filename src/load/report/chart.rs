@@ -1,0 +1,224 @@
+//! Lines over two axes, as SVG that takes its colours and letters from the page around it.
+
+use std::fmt::Write;
+
+use super::html::escaped;
+use super::scale::Axis;
+
+const FONT_PX: f64 = 12.0;
+
+/// The average width of a letter, a little generous.
+const LETTER_PX: f64 = 6.6;
+
+/// The room beside the plot for half of the last mark.
+const RIGHT_PX: f64 = 14.0;
+
+/// A line of a chart.
+#[derive(Clone, Debug)]
+pub(super) struct Series {
+    /// Its name in the legend.
+    pub(super) name: &'static str,
+    /// The class that gives it colour and dashes.
+    pub(super) class: &'static str,
+    /// Its points from left to right; where a value is `None`, the line has a gap.
+    pub(super) points: Vec<(f64, Option<f64>)>,
+}
+
+/// A chart.
+pub(super) struct Chart {
+    /// What it shows, for those who cannot see it.
+    pub(super) description: String,
+    /// Along the bottom; made for the number of marks that there is room for.
+    pub(super) x: Box<dyn Fn(usize) -> Axis>,
+    /// Along the left side.
+    pub(super) y: Axis,
+    pub(super) series: Vec<Series>,
+    /// How high the plot is, without the letters around it.
+    pub(super) height: f64,
+}
+
+/// Where the plot lies in the drawing.
+struct Frame {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+}
+
+impl Frame {
+    fn x(&self, axis: &Axis, value: f64) -> f64 {
+        self.left + axis.place(value) * (self.right - self.left)
+    }
+
+    fn y(&self, axis: &Axis, value: f64) -> f64 {
+        self.bottom - axis.place(value) * (self.bottom - self.top)
+    }
+}
+
+impl Chart {
+    /// The chart `width` pixels wide: once for a wide window and paper, and once for a narrow one, so that letters stay as large as letters.
+    pub(super) fn svg(&self) -> String {
+        format!("{}{}", self.drawing(900.0, "wide"), self.drawing(400.0, "narrow"))
+    }
+
+    fn drawing(&self, width: f64, class: &str) -> String {
+        const MARK_EVERY_PX: f64 = 80.0;
+        // Room for `100,000`: charts that lie below each other share their time axis.
+        const LEFT_MIN_PX: f64 = 58.0;
+        let legend = self.legend(width);
+        let labels = self.y.ticks.iter().map(|(_, text)| text.chars().count()).max().unwrap_or(0);
+        let left = (labels as f64 * LETTER_PX + 10.0).max(LEFT_MIN_PX);
+        let top = legend.rows as f64 * 20.0 + 26.0;
+        let frame = Frame { left, right: width - RIGHT_PX, top, bottom: top + self.height };
+        let x = (self.x)(((frame.right - frame.left) / MARK_EVERY_PX) as usize);
+        let height = frame.bottom + 44.0;
+        let mut svg = format!(
+            "<svg class=\"{class}\" viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" aria-label=\"{}\">\n{}",
+            escaped(&self.description),
+            legend.svg,
+        );
+        self.axes(&mut svg, &frame, &x);
+        for series in &self.series {
+            self.line(&mut svg, &frame, &x, series);
+        }
+        svg.push_str("</svg>\n");
+        svg
+    }
+
+    /// The names of the lines, in as many rows as they need.
+    fn legend(&self, width: f64) -> Legend {
+        const SAMPLE_PX: f64 = 26.0;
+        let mut legend = Legend { svg: String::new(), rows: 1 };
+        let mut x = 2.0;
+        for series in &self.series {
+            let room = SAMPLE_PX + 6.0 + series.name.chars().count() as f64 * LETTER_PX + 18.0;
+            if x + room > width && x > 2.0 {
+                (x, legend.rows) = (2.0, legend.rows + 1);
+            }
+            let y = legend.rows as f64 * 20.0 - 8.0;
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                legend.svg,
+                "<path class=\"line {}\" d=\"M{x:.1} {y:.1}h{SAMPLE_PX}\"/><text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                series.class,
+                x + SAMPLE_PX + 6.0,
+                y + FONT_PX / 3.0,
+                escaped(series.name),
+            );
+            x += room;
+        }
+        legend
+    }
+
+    fn axes(&self, svg: &mut String, frame: &Frame, x: &Axis) {
+        let Frame { left, right, top, bottom } = frame;
+        let _ =
+            writeln!(svg, "<text class=\"label\" x=\"2\" y=\"{:.1}\">{}</text>", top - 10.0, escaped(&self.y.label));
+        for (value, text) in &self.y.ticks {
+            let y = frame.y(&self.y, *value);
+            let _ = writeln!(
+                svg,
+                "<path class=\"grid\" d=\"M{left:.1} {y:.1}H{right:.1}\"/>\
+                 <text class=\"end\" x=\"{:.1}\" y=\"{:.1}\">{text}</text>",
+                left - 6.0,
+                y + FONT_PX / 3.0,
+            );
+        }
+        for (value, text) in &x.ticks {
+            let place = frame.x(x, *value);
+            // At the right edge, a centred text might be cut off.
+            let text_x = place.min(right + RIGHT_PX - text.chars().count() as f64 * LETTER_PX / 2.0);
+            let _ = writeln!(
+                svg,
+                "<path class=\"tick\" d=\"M{place:.1} {bottom:.1}v5\"/>\
+                 <text class=\"middle\" x=\"{text_x:.1}\" y=\"{:.1}\">{text}</text>",
+                bottom + 18.0,
+            );
+        }
+        let _ = writeln!(
+            svg,
+            "<path class=\"axis\" d=\"M{left:.1} {bottom:.1}H{right:.1}\"/>\
+             <text class=\"label middle\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            left.midpoint(*right),
+            bottom + 38.0,
+            escaped(&x.label),
+        );
+    }
+
+    fn line(&self, svg: &mut String, frame: &Frame, x: &Axis, series: &Series) {
+        let place = |(at, value): &(f64, Option<f64>)| Some((frame.x(x, *at), frame.y(&self.y, (*value)?)));
+        let points: Vec<Option<(f64, f64)>> = series.points.iter().map(place).collect();
+        let mut path = String::new();
+        for part in points.split(Option::is_none) {
+            let mut pen = 'M';
+            for (x, y) in part.iter().flatten() {
+                let _ = write!(path, "{pen}{x:.1} {y:.1}");
+                pen = 'L';
+            }
+            // A point without neighbours is a line without a length, and its round cap a dot.
+            if part.len() == 1 {
+                path.push_str("h0.01");
+            }
+        }
+        if !path.is_empty() {
+            let _ = writeln!(svg, "<path class=\"line {}\" d=\"{path}\"/>", series.class);
+        }
+    }
+}
+
+struct Legend {
+    svg: String,
+    rows: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(points: Vec<(f64, Option<f64>)>) -> Chart {
+        Chart {
+            description: "what <it> shows".into(),
+            x: Box::new(|marks| Axis::time(10.0, marks)),
+            y: Axis::numbers("replies a second", [100.0].into_iter()),
+            series: vec![Series { name: "right & wrong", class: "p50", points }],
+            height: 200.0,
+        }
+    }
+
+    /// The numbers of the first path of class `line` that is no sample of the legend.
+    fn line(svg: &str) -> String {
+        let after_axes = &svg[svg.find("class=\"axis\"").expect("axes")..];
+        let start = after_axes.find("class=\"line p50\" d=\"").map(|at| at + "class=\"line p50\" d=\"".len());
+        start.map_or(String::new(), |at| after_axes[at..].split('"').next().unwrap_or_default().to_owned())
+    }
+
+    #[test]
+    fn a_line_goes_from_corner_to_corner_of_the_plot() {
+        let svg = chart(vec![(0.0, Some(0.0)), (10.0, Some(100.0))]).drawing(400.0, "narrow");
+        assert_eq!(line(&svg), "M58.0 246.0L386.0 46.0", "{svg}");
+    }
+
+    #[test]
+    fn a_missing_value_is_a_gap_and_a_lonely_one_a_dot() {
+        let svg =
+            chart(vec![(0.0, Some(1.0)), (1.0, None), (2.0, Some(1.0)), (3.0, Some(2.0))]).drawing(400.0, "narrow");
+        let line = line(&svg);
+        assert_eq!(
+            (line.matches('M').count(), line.matches('L').count(), line.matches("h0.01").count()),
+            (2, 1, 1),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn a_chart_without_points_has_axes_and_no_line() {
+        let svg = chart(Vec::new()).drawing(400.0, "narrow");
+        assert!(svg.contains(">100</text>") && line(&svg).is_empty(), "{svg}");
+    }
+
+    #[test]
+    fn texts_are_escaped() {
+        let svg = chart(Vec::new()).drawing(400.0, "narrow");
+        assert!(svg.contains("what &lt;it&gt; shows") && svg.contains("right &amp; wrong"), "{svg}");
+    }
+}

@@ -1,0 +1,230 @@
+//! The parts of a report, as its file spells them: every number has its unit in its name.
+
+use serde::{Deserialize, Serialize};
+
+use super::distribution::Distribution;
+use crate::load::averages::per_second;
+use crate::load::outcome::{self, Pace};
+use crate::load::tally::{ConnectError, Counts, Ending, ReplyError};
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The server as it was named; of joined reports, all of them.
+    pub target: String,
+    /// `text`, `binary`, `echo`, `chat` or `raw`.
+    pub protocol: String,
+    /// What is sent, in a few words.
+    pub messages: String,
+    /// Connections to hold open.
+    pub connections_count: u64,
+    /// Requests in flight on each connection, at most.
+    pub depth_count: u64,
+    /// Threads that generate.
+    pub threads_count: u64,
+    /// How long requests are sent, the time for warming up included.
+    pub duration_s: f64,
+    /// The first part of it, which latencies and throughput leave out.
+    pub warmup_s: f64,
+    /// How long a connection, or a reply, may take.
+    pub timeout_s: f64,
+    /// When requests are sent.
+    pub pace: PaceFacts,
+    /// How long a request is on the wire, at least.
+    pub request_bytes: u64,
+}
+
+/// When requests are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PaceFacts {
+    /// As soon as a reply has come, to keep connections alive, or on a schedule.
+    pub kind: PaceKind,
+    /// With `hold`: the time from one request on a connection to the next.
+    pub interval_s: Option<f64>,
+    /// With `open`: requests a second at the start.
+    pub from_per_s: Option<f64>,
+    /// With `open`: requests a second at the end.
+    pub to_per_s: Option<f64>,
+}
+
+/// The names of the paces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaceKind {
+    /// As soon as a reply has come.
+    Closed,
+    /// One request every so often.
+    Hold,
+    /// On a schedule.
+    Open,
+}
+
+impl From<Pace> for PaceFacts {
+    fn from(pace: Pace) -> Self {
+        let none = Self { kind: PaceKind::Closed, interval_s: None, from_per_s: None, to_per_s: None };
+        match pace {
+            Pace::Closed => none,
+            Pace::Hold(interval) => Self { kind: PaceKind::Hold, interval_s: Some(interval.as_secs_f64()), ..none },
+            Pace::Open { from, to } => {
+                Self { kind: PaceKind::Open, from_per_s: Some(from), to_per_s: Some(to), ..none }
+            }
+        }
+    }
+}
+
+impl From<&outcome::Asked> for Asked {
+    fn from(asked: &outcome::Asked) -> Self {
+        Self {
+            target: asked.target.clone(),
+            protocol: asked.protocol.clone(),
+            messages: asked.messages.clone(),
+            connections_count: asked.connections as u64,
+            depth_count: asked.depth as u64,
+            threads_count: asked.threads as u64,
+            duration_s: asked.duration.as_secs_f64(),
+            warmup_s: asked.warmup.as_secs_f64(),
+            timeout_s: asked.timeout.as_secs_f64(),
+            pace: asked.pace.into(),
+            request_bytes: asked.request_bytes as u64,
+        }
+    }
+}
+
+/// What became of the connections.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Connections {
+    /// Asked for.
+    pub asked_count: u64,
+    /// Of those, open at some time.
+    pub reached_count: u64,
+    /// Open at the end of a slice, at most.
+    pub open_most_count: u64,
+    /// Open when the run ended.
+    pub open_last_count: u64,
+    /// Begun, those included that were opened anew.
+    pub begun_count: u64,
+    /// Opened, likewise.
+    pub opened_count: u64,
+    /// Not opened, or refused with a word, by cause.
+    pub failed: Counts<ConnectError>,
+    /// Ended without the generator's doing, by cause.
+    pub ended: Counts<Ending>,
+}
+
+/// What was sent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Requests {
+    /// Requests that the kernel has taken whole.
+    pub sent_count: u64,
+    /// Bytes that the kernel has taken.
+    pub sent_bytes: u64,
+}
+
+/// What came.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Replies {
+    /// Requests that were answered, whole and right.
+    pub correct_count: u64,
+    /// Bytes that came, right or wrong.
+    pub received_bytes: u64,
+}
+
+/// Requests that were not answered as they should have been.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Errors {
+    /// By cause.
+    #[serde(flatten)]
+    pub by_cause: Counts<ReplyError>,
+    /// All causes together.
+    pub total_count: u64,
+    /// Their share of all requests that were answered or failed: 0 to 1.
+    pub ratio: f64,
+}
+
+/// What went through in a second, on average of the counted part.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Throughput {
+    /// Right replies a second.
+    pub replies_per_s: f64,
+    /// Bytes a second sent.
+    pub sent_bytes_per_s: f64,
+    /// Bytes a second received.
+    pub received_bytes_per_s: f64,
+}
+
+/// How long things took.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Latencies {
+    /// From the start of connecting to the open connection.
+    pub connect: Distribution,
+    /// From the start of connecting to the first byte that came on the connection.
+    pub first_byte: Distribution,
+    /// From the call that sent a request to the last byte of its right reply.
+    pub from_send: Distribution,
+    /// From the time at which the schedule had a request due to the last byte of its right reply; `None` without a schedule.
+    pub from_schedule: Option<Distribution>,
+}
+
+impl Latencies {
+    /// What a user of the server waits: from the schedule where there is one, else from the send.
+    #[must_use]
+    pub fn reply(&self) -> &Distribution {
+        self.from_schedule.as_ref().unwrap_or(&self.from_send)
+    }
+}
+
+/// A part of the run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SliceFacts {
+    /// When it began, counted from the start of the counted part.
+    pub start_s: f64,
+    /// How long it took.
+    pub length_s: f64,
+    /// Requests sent.
+    pub sent_count: u64,
+    /// Replies that were right.
+    pub correct_count: u64,
+    /// Requests that failed, all causes.
+    pub errors_count: u64,
+    /// Connections open at its end.
+    pub open_count: u64,
+    /// From the schedule where there is one, else from the send.
+    pub latency: Distribution,
+}
+
+impl SliceFacts {
+    /// `number` of it, by the second.
+    #[must_use]
+    pub fn per_s(&self, number: u64) -> f64 {
+        per_second(number, self.length_s)
+    }
+}
+
+impl From<&outcome::Slice> for SliceFacts {
+    fn from(slice: &outcome::Slice) -> Self {
+        Self {
+            start_s: slice.start.as_secs_f64(),
+            length_s: slice.length.as_secs_f64(),
+            sent_count: slice.sent,
+            correct_count: slice.correct,
+            errors_count: slice.errors,
+            open_count: slice.open as u64,
+            latency: Distribution(slice.latency.clone()),
+        }
+    }
+}
+
+/// How the generator fared: whether it was in the way of what it measured.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Generator {
+    /// Threads that generated.
+    pub threads_count: u64,
+    /// CPU time of all of them; 0 where the system does not tell.
+    pub cpu_s: f64,
+    /// The share of their time that they were busy, on average: 0 to 1.
+    pub cpu_ratio: f64,
+    /// How long they were ready to run and had no core; 0 where the system does not tell.
+    pub starved_s: f64,
+    /// How long something that was ready or due waited for the generator.
+    pub lag: Distribution,
+}

@@ -1,0 +1,187 @@
+//! What both the terminal and the page say in words.
+
+use std::time::Duration;
+
+use super::{Asked, PaceKind, Report};
+use crate::load::figures::{bytes, count, duration, percent, plural, rate, seconds};
+use crate::load::tally::{Cause, Counts};
+
+/// From here on, latency from the schedule is called something else than latency from the send.
+const OMISSION_FACTOR: f64 = 2.0;
+
+/// A difference that is smaller is no news.
+const OMISSION_MIN: Duration = Duration::from_millis(1);
+
+/// The head of every table of latencies.
+pub(super) const QUANTILES: [(&str, f64); 5] =
+    [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
+
+/// What was asked for: `10 connections, 1 request in flight on each, as fast as replies come, for 10.0 s`.
+pub(super) fn asked(asked: &Asked) -> String {
+    let connections = plural(asked.connections_count, "connection");
+    let pace = match (asked.pace.kind, asked.pace.from_per_s.unwrap_or(0.0), asked.pace.to_per_s.unwrap_or(0.0)) {
+        (PaceKind::Closed, ..) => {
+            format!("{} in flight on each, the next when a reply has come", plural(asked.depth_count, "request"))
+        }
+        (PaceKind::Hold, ..) => {
+            format!("only held, a request on each every {}", seconds(asked.pace.interval_s.unwrap_or(0.0)))
+        }
+        (PaceKind::Open, from, to) if from == to => format!("{} on a schedule", rate(from)),
+        (PaceKind::Open, from, to) => format!("from {} to {} on a schedule", rate(from), rate(to)),
+    };
+    let threads = match asked.threads_count {
+        0 | 1 => String::new(),
+        threads => format!(" on {}", plural(threads, "thread")),
+    };
+    let warmup = match asked.warmup_s {
+        warmup if warmup > 0.0 => format!(", the first {} uncounted", seconds(warmup)),
+        _ => String::new(),
+    };
+    format!("{connections}{threads}, {pace}, for {}{warmup}", seconds(asked.duration_s))
+}
+
+pub(super) fn connections(report: &Report) -> String {
+    let connections = &report.connections;
+    let again = match connections.begun_count.saturating_sub(connections.asked_count) {
+        0 => String::new(),
+        _ => format!(", {} begun in all", count(connections.begun_count)),
+    };
+    format!(
+        "{} of {} opened, {} open at most, {} at the end{again}",
+        count(connections.reached_count),
+        count(connections.asked_count),
+        count(connections.open_most_count),
+        count(connections.open_last_count),
+    )
+}
+
+pub(super) fn requests(report: &Report) -> String {
+    format!("{} sent, {}", count(report.requests.sent_count), bytes(report.requests.sent_bytes as f64))
+}
+
+pub(super) fn replies(report: &Report) -> String {
+    format!("{} right, {}", count(report.replies.correct_count), bytes(report.replies.received_bytes as f64))
+}
+
+pub(super) fn errors(report: &Report) -> String {
+    match report.errors.total_count {
+        0 => "none".into(),
+        errors => format!("{}, {} of all requests", count(errors), percent(report.errors.ratio)),
+    }
+}
+
+pub(super) fn throughput(report: &Report) -> String {
+    let throughput = &report.throughput;
+    let (sent, received) = (bytes(throughput.sent_bytes_per_s), bytes(throughput.received_bytes_per_s));
+    format!("{} right replies, {sent}/s sent, {received}/s received", rate(throughput.replies_per_s))
+}
+
+pub(super) fn generator(report: &Report) -> String {
+    let generator = &report.generator;
+    let threads = plural(generator.threads_count, "thread");
+    let lag = match (generator.lag.quantile(0.99), generator.lag.max()) {
+        (Some(p99), Some(max)) => format!(", late by {} (p99), {} (max)", duration(p99), duration(max)),
+        _ => String::new(),
+    };
+    let busy = percent(generator.cpu_ratio);
+    format!(
+        "{threads}, {busy} busy ({} of CPU), {} without a core{lag}",
+        seconds(generator.cpu_s),
+        seconds(generator.starved_s)
+    )
+}
+
+/// The causes that occurred, as they are named to people: `timed out`.
+pub(super) fn occurred<C: Cause>(counts: &Counts<C>) -> Vec<(String, u64)> {
+    let occurred = counts.iter().filter(|(_, count)| *count > 0);
+    occurred.map(|(cause, count)| (cause.name().replace('_', " "), count)).collect()
+}
+
+/// What it means that latency from the schedule is far longer than from the send, where it is.
+pub(super) fn omission(report: &Report) -> Option<String> {
+    let schedule = report.latency.from_schedule.as_ref()?;
+    let send = &report.latency.from_send;
+    let differing = [("p99", 0.99), ("p50", 0.5)].into_iter().find_map(|(name, quantile)| {
+        let (schedule, send) = (schedule.quantile(quantile)?, send.quantile(quantile)?);
+        let differs = schedule.saturating_sub(send) > OMISSION_MIN
+            && schedule.as_secs_f64() > OMISSION_FACTOR * send.as_secs_f64();
+        differs.then_some((name, schedule, send))
+    });
+    let (name, schedule, send) = differing?;
+    Some(format!(
+        "Counted from the schedule, {name} is {}; counted from the send, {}. Requests waited for their turn while earlier ones were \
+         slow, and whoever counts from the send leaves that out (coordinated omission). Users wait as from the schedule.",
+        duration(schedule),
+        duration(send),
+    ))
+}
+
+/// What the search found, in a sentence; `None` where there was none.
+pub(super) fn search(report: &Report) -> Option<String> {
+    let search = report.search.as_ref()?;
+    let found = match search.highest_held_per_s {
+        Some(highest) => format!("{} is the highest rate that held {}.", rate(highest), search.objective),
+        None => format!("No rate held {}.", search.objective),
+    };
+    let limit = search.limit().and_then(|step| Some((step, step.broken_by.as_ref()?)));
+    Some(match limit {
+        Some((step, why)) => format!("{found} At {}: {why}.", rate(step.asked_per_s)),
+        None => found,
+    })
+}
+
+/// What interrupted the run, where something did.
+pub(super) fn interrupted(report: &Report) -> Option<String> {
+    let name = match report.interrupted_by_signal? {
+        2 => "SIGINT".into(),
+        15 => "SIGTERM".into(),
+        signal => format!("signal {signal}"),
+    };
+    Some(format!("Interrupted by {name} after {}: this is what was done until then.", seconds(report.ran_s)))
+}
+
+/// The text with its control characters escaped: it may repeat what a user typed, or what a file says.
+pub(super) fn printable(text: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::outcome::Pace;
+    use crate::load::samples::{self, Sample};
+
+    fn report(sample: Sample) -> Report {
+        Report::new(&sample.done(), &[])
+    }
+
+    #[test]
+    fn what_was_asked_is_a_sentence_for_every_pace() {
+        let said = |pace| asked(&report(samples::closed().asked(|asked| asked.pace = pace)).asked);
+        for (pace, part) in [
+            (Pace::Closed, "10 connections, 1 request in flight on each, the next when a reply has come, for 11.0 s"),
+            (Pace::Hold(Duration::from_secs(20)), "10 connections, only held, a request on each every 20.0 s"),
+            (Pace::Open { from: 5e3, to: 5e3 }, "10 connections, 5,000/s on a schedule"),
+            (Pace::Open { from: 100.0, to: 5e3 }, "from 100/s to 5,000/s on a schedule"),
+        ] {
+            assert!(said(pace).contains(part), "{}", said(pace));
+        }
+        assert!(said(Pace::Closed).ends_with("for 11.0 s, the first 1.00 s uncounted"));
+    }
+
+    #[test]
+    fn coordinated_omission_is_named_exactly_where_it_shows() {
+        assert_eq!(omission(&report(samples::closed())), None);
+        assert_eq!(omission(&report(samples::open())), None);
+        let waiting = samples::open().total(|total| total.from_schedule.record(Duration::from_millis(40), 5_000));
+        let said = omission(&report(waiting)).expect("p99 is forty times as long");
+        assert!(said.contains("p99 is 40.0 ms; counted from the send, 1.00 ms"), "{said}");
+    }
+
+    #[test]
+    fn only_causes_that_occurred_are_named() {
+        let failed = report(samples::closed().failed(crate::load::tally::ConnectError::TimedOut, 3)).connections.failed;
+        assert_eq!(occurred(&failed), [("timed out".to_owned(), 3)]);
+    }
+}

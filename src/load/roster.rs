@@ -1,0 +1,232 @@
+//! The connections that were asked for: which ones are open, and when to try the others.
+//!
+//! ```text
+//!   due --> opening --> open --> (retired: due at once)
+//!    ^         |          |
+//!    +- pause -+----------+      twice as long after each connection that was of no use
+//! ```
+
+use std::time::Duration;
+
+use super::connect::Attempt;
+use super::plan::{Opening, Plan};
+use crate::base::deadlines::Deadlines;
+use crate::base::moment::Moment;
+
+/// How long to wait for a connection after one has failed; twice as long after each further one, up to the longest.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Connections that are being opened at once: a server that is slow to accept is not swamped beyond its backlog.
+const OPENING_MAX: usize = 256;
+
+/// The place of one of the connections asked for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    /// True exactly when an attempt to open it has succeeded or failed.
+    was_tried: bool,
+    /// True exactly when it was open, and not turned away, at some time.
+    was_reached: bool,
+    /// Connections one after the other that were of no use, however they failed.
+    failures: u32,
+    /// Attempts one after the other that opened no connection.
+    refusals: u32,
+}
+
+/// The connections asked for of one thread.
+#[derive(Debug)]
+pub struct Roster {
+    slots: Vec<Slot>,
+    /// When which slot is to be opened.
+    openings: Deadlines,
+    /// Connections that are being opened.
+    opening: usize,
+    open: usize,
+    /// Slots that have not been tried.
+    untried: usize,
+    /// Slots that were reached.
+    reached: usize,
+    /// Connections are dealt out over so many threads in turn; this is thread `offset`.
+    stride: usize,
+    offset: usize,
+}
+
+impl Roster {
+    /// The share of thread `index`.
+    #[must_use]
+    pub fn new(plan: &Plan, index: usize) -> Self {
+        let stride = plan.asked.threads;
+        let slots = plan.asked.connections.saturating_sub(index).div_ceil(stride);
+        let mut openings = Deadlines::default();
+        for slot in 0..slots {
+            openings.set(slot, first_opening(plan.opening, slot * stride + index));
+        }
+        let untried = slots;
+        let slots = vec![Slot::default(); slots];
+        Self { slots, openings, opening: 0, open: 0, untried, reached: 0, stride, offset: index }
+    }
+
+    /// When the next connection is to be opened.
+    #[must_use]
+    pub fn next(&self) -> Moment {
+        if self.opening < OPENING_MAX { self.openings.next() } else { Moment::NEVER }
+    }
+
+    /// Takes a slot whose connection is to be opened at `now`.
+    pub fn pop_due(&mut self, now: Moment) -> Option<usize> {
+        if self.opening < OPENING_MAX { self.openings.pop_due(now) } else { None }
+    }
+
+    /// The attempt that comes next in `slot`.
+    #[must_use]
+    pub fn attempt(&self, slot: usize) -> Attempt {
+        Attempt { number: slot * self.stride + self.offset, refusals: self.slots[slot].refusals }
+    }
+
+    /// A connection is being opened.
+    pub const fn begun(&mut self) {
+        self.opening += 1;
+    }
+
+    /// The connection of `slot` is open.
+    pub fn opened(&mut self, slot: usize) {
+        self.opening -= 1;
+        self.open += 1;
+        self.tried(slot);
+        let slot = &mut self.slots[slot];
+        slot.refusals = 0;
+        self.reached += usize::from(!slot.was_reached);
+        slot.was_reached = true;
+    }
+
+    /// A connection that was open, or was being opened, is there no more.
+    pub const fn closed(&mut self, was_open: bool) {
+        if was_open {
+            self.open -= 1;
+        } else {
+            self.opening -= 1;
+        }
+    }
+
+    /// The connection of `slot` could not be opened: another attempt is made later.
+    pub fn failed(&mut self, slot: usize, now: Moment) {
+        self.tried(slot);
+        let refusals = &mut self.slots[slot].refusals;
+        *refusals = refusals.saturating_add(1);
+        self.reopen_later(slot, now);
+    }
+
+    /// The server has turned the connection of `slot` away with a word: it counts as not reached.
+    pub fn turned_away(&mut self, slot: usize, now: Moment) {
+        self.reached -= usize::from(self.slots[slot].was_reached);
+        self.slots[slot].was_reached = false;
+        self.failed(slot, now);
+    }
+
+    /// Has `slot` opened at once: its last connection was of use.
+    pub fn reopen(&mut self, slot: usize, now: Moment) {
+        self.slots[slot].failures = 0;
+        self.openings.set(slot, now);
+    }
+
+    /// Has `slot` opened after a pause: its last connection was of no use.
+    pub fn reopen_later(&mut self, slot: usize, now: Moment) {
+        let failures = &mut self.slots[slot].failures;
+        let pause = PAUSE_MIN.saturating_mul(1 << (*failures).min(10)).min(PAUSE_MAX);
+        *failures = failures.saturating_add(1);
+        self.openings.set(slot, now.after(pause));
+    }
+
+    /// Connections that are open.
+    #[must_use]
+    pub const fn open(&self) -> usize {
+        self.open
+    }
+
+    /// Of the connections asked for, how many were open, and not turned away, at some time.
+    #[must_use]
+    pub const fn reached(&self) -> usize {
+        self.reached
+    }
+
+    /// True exactly when each connection asked for has been open or has failed.
+    #[must_use]
+    pub const fn all_were_tried(&self) -> bool {
+        self.untried == 0
+    }
+
+    fn tried(&mut self, slot: usize) {
+        self.untried -= usize::from(!self.slots[slot].was_tried);
+        self.slots[slot].was_tried = true;
+    }
+}
+
+/// When the connection with this number, counted over all threads, is to be opened first.
+fn first_opening(opening: Opening, number: usize) -> Moment {
+    match opening {
+        Opening::AtOnce => Moment::START,
+        Opening::Rate(per_second) => {
+            Moment::START.after(Duration::try_from_secs_f64(number as f64 / per_second).unwrap_or(Duration::MAX))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples;
+    use super::*;
+
+    fn at(milliseconds: u64) -> Moment {
+        Moment::START.after(Duration::from_millis(milliseconds))
+    }
+
+    #[test]
+    fn connections_are_dealt_out_over_the_threads_and_opened_at_their_rate() {
+        let plan = samples::plan(5, 2, Opening::Rate(100.0));
+        let mut second = Roster::new(&plan, 1);
+        assert_eq!(second.next(), at(10));
+        assert_eq!(second.pop_due(at(9)), None);
+        assert_eq!(second.pop_due(at(10)), Some(0));
+        assert_eq!(second.next(), at(30));
+        assert_eq!([0, 1].map(|slot| second.attempt(slot).number), [1, 3]);
+        assert_eq!(Roster::new(&plan, 0).slots.len(), 3);
+    }
+
+    #[test]
+    fn a_connection_that_was_of_no_use_is_tried_again_after_ever_longer_pauses_up_to_a_second() {
+        let mut roster = Roster::new(&samples::plan(1, 1, Opening::AtOnce), 0);
+        assert_eq!(roster.pop_due(at(0)), Some(0));
+        for pause in [10, 20, 40, 80, 160, 320, 640, 1000, 1000] {
+            roster.failed(0, at(0));
+            assert_eq!(roster.next(), at(pause));
+        }
+        assert!(roster.all_were_tried());
+        roster.reopen(0, at(5));
+        roster.failed(0, at(5));
+        assert_eq!(roster.next(), at(15), "a connection that was of use begins the pauses anew");
+    }
+
+    #[test]
+    fn who_is_turned_away_was_not_reached() {
+        let mut roster = Roster::new(&samples::plan(1, 1, Opening::AtOnce), 0);
+        roster.pop_due(at(0));
+        roster.begun();
+        roster.opened(0);
+        assert_eq!((roster.open(), roster.reached()), (1, 1));
+        roster.closed(true);
+        roster.turned_away(0, at(1));
+        assert_eq!((roster.open(), roster.reached()), (0, 0));
+    }
+
+    #[test]
+    fn no_more_than_so_many_are_opened_at_once() {
+        let mut roster = Roster::new(&samples::plan(OPENING_MAX + 1, 1, Opening::AtOnce), 0);
+        for _ in 0..OPENING_MAX {
+            roster.pop_due(at(0)).expect("due");
+            roster.begun();
+        }
+        assert_eq!((roster.pop_due(at(0)), roster.next()), (None, Moment::NEVER));
+        roster.opened(0);
+        assert!(roster.pop_due(at(0)).is_some());
+    }
+}

@@ -1,0 +1,187 @@
+//! One run: threads are started, what they count is put together, and the run ends in time whatever happens.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use signal_hook::flag;
+
+use super::latency::Latency;
+use super::ledger::Part;
+use super::muster::Muster;
+use super::outcome::{Outcome, Slice};
+use super::plan::Plan;
+use super::progress::Progress;
+use super::tally::Tally;
+use super::worker::Worker;
+use crate::base::moment::Moment;
+
+/// How soon an interruption is noticed.
+const LOOK_AROUND: Duration = Duration::from_millis(20);
+
+/// Whether a signal has come that ends the run.
+#[derive(Debug, Default)]
+pub struct Interruption {
+    /// The number of the signal, or zero.
+    signal: Arc<AtomicUsize>,
+}
+
+impl Interruption {
+    /// Notices these signals: the first one ends the run with a report, a second one the process.
+    ///
+    /// # Errors
+    /// When one of them cannot be caught.
+    pub fn by(signals: &[i32]) -> io::Result<Self> {
+        let interruption = Self::default();
+        let is_second = Arc::new(AtomicBool::new(false));
+        for signal in signals {
+            flag::register_conditional_shutdown(*signal, 128 + signal, Arc::clone(&is_second))?;
+            flag::register(*signal, Arc::clone(&is_second))?;
+            flag::register_usize(*signal, Arc::clone(&interruption.signal), usize::try_from(*signal).unwrap_or(0))?;
+        }
+        Ok(interruption)
+    }
+
+    /// The number of the signal that has come.
+    #[must_use]
+    pub fn signal(&self) -> Option<i32> {
+        i32::try_from(self.signal.load(Ordering::Acquire)).ok().filter(|signal| *signal != 0)
+    }
+}
+
+/// Does what `plan` says. Takes at most its duration and its timeout, and much less once interrupted.
+///
+/// # Errors
+/// When the system gives no thread or no poller.
+pub fn run(plan: Plan, interruption: &Interruption, progress: &mut Progress) -> Result<Outcome, String> {
+    let plan = Arc::new(plan);
+    let started = SystemTime::now();
+    let muster = Arc::new(Muster::new(plan.asked.threads));
+    let (sender, receiver) = mpsc::channel();
+    let mut threads = Vec::new();
+    for index in 0..plan.asked.threads {
+        let worker = Worker::new(index, Arc::clone(&plan), Arc::clone(&muster), sender.clone())
+            .map_err(|error| format!("cannot watch sockets: {error}; raise the open-file limit: `ulimit -n`"))?;
+        let name = format!("generator {index}");
+        let thread = thread::Builder::new().name(name).spawn(move || worker.run());
+        threads.push(thread.map_err(|error| format!("cannot start a thread: {error}; ask for fewer with --threads"))?);
+    }
+    drop(sender);
+    let collected = Collector::new(&plan, &muster).collect(&receiver, interruption, progress);
+    for thread in threads {
+        match thread.join() {
+            Ok(result) => result.map_err(|error| format!("cannot wait for events: {error}; start the run again"))?,
+            Err(_) => return Err("a generating thread has failed; please report what was asked for".into()),
+        }
+    }
+    Ok(collected.outcome(started, interruption.signal()))
+}
+
+/// Puts together what the threads count.
+struct Collector<'a> {
+    plan: &'a Plan,
+    muster: &'a Muster,
+    total: Tally,
+    slices: BTreeMap<u32, (usize, Slice)>,
+    /// Connections open, and reached, by thread.
+    open: Vec<usize>,
+    reached: Vec<usize>,
+    last_correct: Moment,
+    finish: Moment,
+}
+
+impl<'a> Collector<'a> {
+    fn new(plan: &'a Plan, muster: &'a Muster) -> Self {
+        let threads = plan.asked.threads;
+        Self {
+            plan,
+            muster,
+            total: Tally::default(),
+            slices: BTreeMap::new(),
+            open: vec![0; threads],
+            reached: vec![0; threads],
+            last_correct: Moment::START,
+            finish: Moment::START,
+        }
+    }
+
+    fn collect(mut self, parts: &Receiver<Part>, interruption: &Interruption, progress: &mut Progress) -> Self {
+        loop {
+            match parts.recv_timeout(LOOK_AROUND) {
+                Ok(part) => self.take(part, progress),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if interruption.signal().is_some() {
+                self.muster.stop();
+            }
+        }
+        progress.finish();
+        self
+    }
+
+    /// The start of the counted part.
+    fn base(&self) -> Option<Moment> {
+        self.muster.started().map(|start| start.after(self.plan.asked.warmup))
+    }
+
+    fn take(&mut self, part: Part, progress: &mut Progress) {
+        self.open[part.worker] = part.open;
+        self.reached[part.worker] = part.reached;
+        self.finish = self.finish.max(part.span.1);
+        self.last_correct = self.last_correct.max(part.last_correct.unwrap_or(Moment::START));
+        let Some(base) = self.base().filter(|base| *base <= part.span.0) else {
+            self.total.merge_failures(&part.tally);
+            return progress.opening(self.reached.iter().sum(), self.plan.asked.connections);
+        };
+        self.total.merge(&part.tally);
+        let length = self.plan.slice();
+        let index = part.span.0.since(base).as_nanos() / length.as_nanos().max(1);
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        let (parts, slice) = self.slices.entry(index).or_insert_with(|| (0, empty_slice(index, length)));
+        *parts += 1;
+        add(slice, &part, self.plan.is_open_loop());
+        if *parts == self.plan.asked.threads {
+            let elapsed = part.span.1.since(base) + self.plan.asked.warmup;
+            progress.slice(slice, elapsed);
+        }
+    }
+
+    fn outcome(self, started: SystemTime, interrupted_by: Option<i32>) -> Outcome {
+        let base = self.base().unwrap_or(self.finish);
+        let end = base.after(self.plan.asked.duration.saturating_sub(self.plan.asked.warmup));
+        // Waiting for replies that never came is no part of the time in which the others came.
+        let counted_to = end.max(self.last_correct).min(self.finish);
+        let mut slices: Vec<Slice> = self.slices.into_values().map(|(_, slice)| slice).collect();
+        if let Some(last) = slices.last_mut() {
+            last.length = self.finish.since(base).saturating_sub(last.start).min(last.length);
+        }
+        Outcome {
+            asked: self.plan.asked.clone(),
+            started,
+            counted: counted_to.since(base),
+            total: self.total,
+            open_most: slices.iter().map(|slice| slice.open).max().unwrap_or(0),
+            slices,
+            reached: self.reached.iter().sum(),
+            open_last: self.open.iter().sum(),
+            interrupted_by,
+        }
+    }
+}
+
+fn empty_slice(index: u32, length: Duration) -> Slice {
+    Slice { start: length * index, length, sent: 0, correct: 0, errors: 0, open: 0, latency: Latency::default() }
+}
+
+fn add(slice: &mut Slice, part: &Part, is_open_loop: bool) {
+    slice.sent += part.tally.sent;
+    slice.correct += part.tally.correct;
+    slice.errors += part.tally.errors.total();
+    slice.open += part.open;
+    slice.latency.merge(if is_open_loop { &part.tally.from_schedule } else { &part.tally.from_send });
+}

@@ -1,0 +1,243 @@
+//! What a run is worth: whether its figures tell of the server, and if not, of what.
+
+use serde::{Deserialize, Serialize};
+
+use super::gates::Judgement;
+use super::outcome::Outcome;
+
+mod findings;
+
+pub use findings::cpu_ratio;
+pub(super) use findings::gate_crossed;
+
+/// What a run is worth, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// In a word.
+    pub kind: Kind,
+    /// The numbers that say so, in a sentence.
+    pub evidence: String,
+    /// What to do, in a sentence.
+    pub advice: String,
+}
+
+/// The verdicts, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// No request was answered: there are no figures.
+    NothingCompleted,
+    /// Replies were wrong, of another request, or came unasked.
+    WrongReplies,
+    /// This machine had no port left.
+    PortLimited,
+    /// This process had no descriptor left.
+    DescriptorLimited,
+    /// The server, or the way to it, did not take the connections.
+    ServerRefused,
+    /// The run was over before all connections were begun.
+    TooShort,
+    /// Requests got no reply, or not all of it, or too late; or connections died silently.
+    Unanswered,
+    /// The generator was too slow, or had no core: the figures are its own.
+    GeneratorLimited,
+    /// The schedule was not held, though the generator had time.
+    ServerOverloaded,
+    /// A gate was crossed.
+    GateCrossed,
+    /// The figures tell of the server.
+    Valid,
+}
+
+impl Kind {
+    /// In words: `generator-limited`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NothingCompleted => "nothing completed",
+            Self::WrongReplies => "wrong replies",
+            Self::PortLimited => "port-limited",
+            Self::DescriptorLimited => "descriptor-limited",
+            Self::ServerRefused => "server-refused",
+            Self::TooShort => "too short",
+            Self::Unanswered => "unanswered",
+            Self::GeneratorLimited => "generator-limited",
+            Self::ServerOverloaded => "server-overloaded",
+            Self::GateCrossed => "gate crossed",
+            Self::Valid => "valid",
+        }
+    }
+}
+
+impl Verdict {
+    fn new(kind: Kind, evidence: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { kind, evidence: evidence.into(), advice: advice.into() }
+    }
+
+    /// That of a run without a flaw.
+    #[must_use]
+    pub fn valid(outcome: &Outcome) -> Self {
+        let evidence = format!("{}; {}", findings::held(outcome), findings::generator_room(outcome));
+        Self::new(Kind::Valid, evidence, "The figures tell of the server.")
+    }
+}
+
+/// Everything that is wrong with a run, the worst first.
+#[must_use]
+pub fn flaws(outcome: &Outcome, gates: &[Judgement]) -> Vec<Verdict> {
+    let found = [
+        findings::nothing_completed(outcome),
+        findings::wrong_replies(outcome),
+        findings::port_limited(outcome),
+        findings::descriptor_limited(outcome),
+        findings::server_refused(outcome),
+        findings::too_short(outcome),
+        findings::unanswered(outcome),
+        findings::generator_limited(outcome),
+        findings::server_overloaded(outcome),
+        findings::gate_crossed(gates),
+    ];
+    found.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::outcome::Pace;
+    use crate::load::samples::{self, Sample};
+    use crate::load::tally::{ConnectError, Ending, ReplyError};
+    use std::time::Duration;
+
+    fn of(sample: Sample) -> Vec<Verdict> {
+        let outcome = sample.done();
+        let flaws = flaws(&outcome, &[]);
+        if flaws.is_empty() { vec![Verdict::valid(&outcome)] } else { flaws }
+    }
+
+    /// The only verdict, its kind checked.
+    fn only(sample: Sample, kind: Kind) -> Verdict {
+        let found = of(sample);
+        assert_eq!(found.iter().map(|verdict| verdict.kind).collect::<Vec<_>>(), [kind], "{found:?}");
+        found[0].clone()
+    }
+
+    #[test]
+    fn a_run_without_a_flaw_is_valid_closed_or_open() {
+        assert!(only(samples::closed(), Kind::Valid).evidence.contains("busy 30.0 % of the time"));
+        only(samples::open(), Kind::Valid);
+    }
+
+    #[test]
+    fn nothing_completed_comes_first_and_its_cause_second() {
+        let found = of(samples::nothing(ConnectError::Refused));
+        assert_eq!(found[0].kind, Kind::NothingCompleted);
+        assert!(found[0].evidence.contains("connections refused: 10"), "{}", found[0].evidence);
+        assert_eq!(found[1].kind, Kind::ServerRefused);
+        assert!(found[1].evidence.contains("0 of 10 connections"), "{}", found[1].evidence);
+    }
+
+    #[test]
+    fn connections_that_are_only_held_need_no_reply() {
+        let held = samples::closed()
+            .asked(|asked| asked.pace = Pace::Hold(Duration::from_secs(60)))
+            .total(|total| (total.sent, total.correct) = (0, 0));
+        only(held, Kind::Valid);
+    }
+
+    #[test]
+    fn one_wrong_reply_is_too_many() {
+        for error in [ReplyError::Wrong, ReplyError::Foreign, ReplyError::Surplus] {
+            only(samples::closed().errors(error, 1), Kind::WrongReplies);
+        }
+    }
+
+    #[test]
+    fn what_this_machine_lacks_is_told_from_what_the_server_refuses() {
+        for (error, kind) in [
+            (ConnectError::NoPort, Kind::PortLimited),
+            (ConnectError::NoDescriptor, Kind::DescriptorLimited),
+            (ConnectError::Busy, Kind::ServerRefused),
+            (ConnectError::TimedOut, Kind::ServerRefused),
+        ] {
+            let verdict = only(samples::closed().failed(error, 3).change(|outcome| outcome.reached = 7), kind);
+            assert!(verdict.evidence.contains("7 of 10 connections"), "{}", verdict.evidence);
+        }
+    }
+
+    #[test]
+    fn a_rare_failure_that_was_made_up_for_is_no_refusal() {
+        let churn =
+            |failures| samples::closed().total(|total| total.connects = 10_000).failed(ConnectError::Reset, failures);
+        only(churn(10), Kind::Valid);
+        only(churn(11), Kind::ServerRefused);
+    }
+
+    #[test]
+    fn a_run_that_ends_while_connections_open_is_too_short() {
+        let short = || samples::closed().change(|outcome| outcome.reached = 9);
+        assert!(only(short(), Kind::TooShort).advice.contains("-d"));
+        let interrupted = short().change(|outcome| outcome.interrupted_by = Some(2));
+        assert!(only(interrupted, Kind::TooShort).evidence.contains("interrupted"));
+    }
+
+    #[test]
+    fn replies_that_are_missing_and_connections_that_die_silently_are_unanswered() {
+        only(samples::closed().errors(ReplyError::Missing, 50), Kind::Valid);
+        only(samples::closed().errors(ReplyError::Missing, 500), Kind::Unanswered);
+        let verdict = only(samples::closed().ended(Ending::Silent, 1), Kind::Unanswered);
+        assert!(verdict.evidence.contains("died silently: 1"), "{}", verdict.evidence);
+    }
+
+    #[test]
+    fn a_generator_that_is_busy_starved_or_late_is_named() {
+        let seconds = Duration::from_secs;
+        let busy = only(samples::closed().total(|total| total.cpu = seconds(10)), Kind::GeneratorLimited);
+        assert!(busy.evidence.contains("100 %"), "{}", busy.evidence);
+        let starved = only(samples::closed().total(|total| total.starved = seconds(1)), Kind::GeneratorLimited);
+        assert!(starved.evidence.contains("10.0 %"), "{}", starved.evidence);
+        let late = samples::closed().total(|total| total.lag.record(Duration::from_micros(700), 5_000));
+        assert!(only(late, Kind::GeneratorLimited).evidence.contains("700 us"));
+    }
+
+    #[test]
+    fn two_threads_have_twice_the_time() {
+        let sample = samples::closed().asked(|asked| asked.threads = 2);
+        only(sample.total(|total| total.cpu = Duration::from_secs(10)), Kind::Valid);
+    }
+
+    #[test]
+    fn a_schedule_that_is_not_held_is_the_servers_while_the_generator_has_time() {
+        let unsent = || samples::open().errors(ReplyError::Unsent, 7).total(|total| total.sent = 90_000);
+        let verdict = only(unsent(), Kind::ServerOverloaded);
+        assert!(verdict.evidence.contains("9,000/s sent of 10,000/s due"), "{}", verdict.evidence);
+        only(unsent().total(|total| total.cpu = Duration::from_secs(10)), Kind::GeneratorLimited);
+    }
+
+    #[test]
+    fn replies_that_wait_for_their_turn_show_overload() {
+        let waiting = samples::open().total(|total| total.from_schedule.record(Duration::from_millis(5), 5_000));
+        assert!(only(waiting, Kind::ServerOverloaded).evidence.contains("5.00 ms from the schedule"));
+    }
+
+    #[test]
+    fn a_ramp_is_due_what_its_middle_says() {
+        let ramp = samples::open().asked(|asked| {
+            (asked.warmup, asked.duration) = (Duration::ZERO, Duration::from_secs(10));
+            asked.pace = Pace::Open { from: 0.0, to: 100.0 };
+        });
+        assert_eq!(findings::rate_due(&ramp.done()), Some(50.0));
+        assert_eq!(findings::rate_due(&samples::closed().done()), None);
+    }
+
+    #[test]
+    fn a_gate_that_is_crossed_is_the_verdict_of_a_run_without_another_flaw() {
+        let judgement = |crossed| Judgement { gate: "p99>1us".into(), measured: "1.00 ms".into(), crossed };
+        let outcome = samples::closed().done();
+        assert_eq!(flaws(&outcome, &[judgement(false)]), []);
+        let found = flaws(&outcome, &[judgement(false), judgement(true)]);
+        assert_eq!(
+            (found[0].kind, found[0].evidence.as_str()),
+            (Kind::GateCrossed, "p99>1us crossed: 1.00 ms measured")
+        );
+    }
+}

@@ -1,0 +1,460 @@
+//! The loop of one generating thread.
+//!
+//! ```text
+//!   wait -> events -> peer.receive, peer.flush -> settle: what next?  closed loop: refill at once
+//!     ^                                                               open loop:   stand in the queue of those with room
+//!     |                                                               hold:        wait for the next heartbeat
+//!     +-- open what is due <- give up what is late <- send what is due <- hand over what was counted
+//! ```
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::{Events, Interest, Poll};
+
+use super::connect;
+use super::ledger::{Ledger, Part};
+use super::muster::Muster;
+use super::outcome::Pace;
+use super::peer::{Life, Loss, Peer};
+use super::plan::{Opening, Plan};
+use super::roster::Roster;
+use super::schedule::Schedule;
+use super::shared::Shared;
+use super::tally::{ConnectError, Ending, ReplyError};
+use super::timer::Timer;
+use crate::base::deadlines::Deadlines;
+use crate::base::moment::Moment;
+use crate::base::system::interrupted;
+use crate::base::table::{Table, Token};
+
+const EVENTS_MAX: usize = 1024;
+
+/// Connections that are opened in one round: each costs the kernel tens of microseconds, for which replies would wait.
+const OPENED_PER_ROUND_MAX: usize = 32;
+
+/// A wait ends after that long in any case, to see whether the run was stopped.
+const WAIT_MAX: Duration = Duration::from_millis(50);
+
+/// Until all threads have opened their connections, each looks so often whether the others have.
+const MUSTER_WAIT: Duration = Duration::from_millis(1);
+
+const TIMER: mio::Token = mio::Token(usize::MAX);
+
+/// One generating thread.
+pub struct Worker {
+    plan: Arc<Plan>,
+    muster: Arc<Muster>,
+    index: usize,
+    poll: Poll,
+    timer: Timer,
+    /// The moment for which the timer is set.
+    alarm: Moment,
+    peers: Table<Peer>,
+    roster: Roster,
+    shared: Shared,
+    ledger: Ledger,
+    /// When which connection has to be looked at though nothing happens.
+    deadlines: Deadlines,
+    /// Under an open loop: connections with room, those that have had it longest first.
+    free: VecDeque<Token>,
+    /// Whether there was one when the loop last looked: what is due since then has waited for the loop alone.
+    had_free: bool,
+    /// Connections that have a pause, and when it is over; in that order.
+    pausing: VecDeque<(Moment, Token)>,
+    /// The next request of the schedule.
+    next: u64,
+    /// When the load began; never until then.
+    start: Moment,
+}
+
+impl Worker {
+    /// Thread `index` of the run.
+    ///
+    /// # Errors
+    /// When no descriptor is left for a poller.
+    pub fn new(index: usize, plan: Arc<Plan>, muster: Arc<Muster>, parts: Sender<Part>) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let timer = Timer::new(poll.registry(), TIMER)?;
+        let schedule = match plan.asked.pace {
+            Pace::Open { from, to } => Some(Schedule::new(from, to, plan.asked.duration)),
+            Pace::Closed | Pace::Hold(_) => None,
+        };
+        Ok(Self {
+            roster: Roster::new(&plan, index),
+            shared: Shared::new(schedule, plan.asked.threads, index, muster.epoch()),
+            ledger: Ledger::new(index, parts),
+            plan,
+            muster,
+            index,
+            poll,
+            timer,
+            alarm: Moment::NEVER,
+            peers: Table::default(),
+            deadlines: Deadlines::default(),
+            free: VecDeque::new(),
+            had_free: false,
+            pausing: VecDeque::new(),
+            next: 0,
+            start: Moment::NEVER,
+        })
+    }
+
+    /// Generates until the run is over.
+    ///
+    /// # Errors
+    /// When waiting for events is impossible.
+    pub fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        let now = self.shared.read_clock();
+        self.ledger.begin(&self.plan, self.start, now);
+        while !self.is_over() {
+            self.wait(&mut events)?;
+            for event in &events {
+                self.handle(event);
+            }
+            self.shared.read_clock();
+            self.expire();
+            self.open_due();
+            self.start_when_ready();
+            self.send_due()?;
+            let now = self.shared.now;
+            self.ledger.round(&self.plan, self.start, now, &mut self.shared.tally, &self.roster);
+        }
+        self.finish();
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        let is_done = self.shared.now >= self.end() && self.shared.in_flight == 0 && self.unsent() == 0;
+        is_done || self.shared.now >= self.hard_end() || self.muster.is_stopped() || self.muster.is_hopeless()
+    }
+
+    /// No request becomes due from here on.
+    fn end(&self) -> Moment {
+        self.start.after(self.plan.asked.duration)
+    }
+
+    /// Nothing is waited for from here on, whatever the server does.
+    fn hard_end(&self) -> Moment {
+        Moment::START.after(self.plan.asked.duration).after(self.plan.asked.timeout)
+    }
+
+    /// True exactly while a reply is to be followed by the next request.
+    fn is_loading(&self) -> bool {
+        self.start <= self.shared.now && self.shared.now < self.end()
+    }
+
+    /// Requests that are due by the schedule and have not been begun.
+    fn unsent(&self) -> u64 {
+        self.shared.due_by(self.shared.now.min(self.end())).saturating_sub(self.next)
+    }
+
+    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        let timeout = self.wake_up().since(self.shared.now).min(WAIT_MAX);
+        match self.poll.poll(events, Some(timeout)) {
+            Err(error) if interrupted(&error) => events.clear(),
+            result => result?,
+        }
+        self.shared.woken = self.shared.read_clock();
+        Ok(())
+    }
+
+    /// When the next thing is to be done though nothing happens. What the schedule has due wakes by a timer of its own.
+    fn wake_up(&self) -> Moment {
+        let now = self.shared.now;
+        let pause = self.pausing.front().map_or(Moment::NEVER, |(over, _)| *over);
+        let end = if now < self.end() { self.end() } else { self.hard_end() };
+        let muster = if self.start == Moment::NEVER { now.after(MUSTER_WAIT) } else { Moment::NEVER };
+        let alarm = Timer::poll_timeout(self.alarm.since(now)).map_or(Moment::NEVER, |delay| now.after(delay));
+        [self.deadlines.next(), pause, end, muster, alarm, self.roster.next(), self.ledger.next()]
+            .into_iter()
+            .min()
+            .unwrap_or(Moment::NEVER)
+    }
+
+    fn handle(&mut self, event: &Event) {
+        let token = Token::from_usize(event.token().0);
+        let Some(peer) = self.peers.get_mut(token) else { return };
+        let was_open = peer.is_open();
+        let result = react(peer, event, &self.plan, &mut self.shared);
+        if !was_open && peer.is_open() {
+            let slot = peer.slot;
+            self.muster.prefer_address(self.roster.attempt(slot).address(&self.plan, &self.muster));
+            self.roster.opened(slot);
+        }
+        match result {
+            Ok(()) => self.settle(token),
+            Err(loss) => self.lose(token, loss),
+        }
+    }
+
+    /// Decides what a connection does next.
+    fn settle(&mut self, token: Token) {
+        let (now, is_loading, depth) = (self.shared.now, self.is_loading(), self.plan.asked.depth);
+        let Some(peer) = self.peers.get_mut(token) else { return };
+        if peer.is_over(now) {
+            return self.retire(token);
+        }
+        let room = if peer.is_queued { 0 } else { peer.room(depth, now) };
+        match self.plan.asked.pace {
+            Pace::Closed if is_loading && room > 0 => return self.send(token, room, 0),
+            Pace::Hold(pause) if is_loading && room == depth => {
+                // The first heartbeat is due at once, and shows that the connection works.
+                let pause = if peer.is_trusted() { pause } else { Duration::ZERO };
+                self.pause(token, now.after(pause));
+            }
+            Pace::Open { .. } if room > 0 => {
+                peer.is_queued = true;
+                self.free.push_back(token);
+            }
+            _ => {}
+        }
+        self.arm(token);
+    }
+
+    /// Has a connection wait until `over`.
+    fn pause(&mut self, token: Token, over: Moment) {
+        let Some(peer) = self.peers.get_mut(token) else { return };
+        peer.is_queued = true;
+        // All pauses but the first are of one length, so that this is the end, or near it.
+        let place = self.pausing.partition_point(|(other, _)| *other <= over);
+        self.pausing.insert(place, (over, token));
+    }
+
+    /// Sees to it that the connection is looked at when its deadline falls due. One that has only moved since is found out then.
+    fn arm(&mut self, token: Token) {
+        let Some(peer) = self.peers.get_mut(token).filter(|peer| !peer.is_armed) else { return };
+        let deadline = peer.deadline(self.plan.asked.timeout);
+        if deadline < Moment::NEVER {
+            peer.is_armed = true;
+            self.deadlines.set(token.key(), deadline);
+        }
+    }
+
+    /// Sends `count` requests, the first of which has this number in the schedule.
+    fn send(&mut self, token: Token, count: usize, number: u64) {
+        let Some(peer) = self.peers.get_mut(token) else { return };
+        peer.begin(count, number, &mut self.shared);
+        match peer.flush(&self.plan, &mut self.shared) {
+            // Requests without replies are done when they are sent; the next ones wait for a round, so that all have their turn.
+            Ok(()) if peer.is_idle() && self.plan.asked.pace == Pace::Closed => self.pause(token, self.shared.now),
+            Ok(()) if peer.is_idle() => self.settle(token),
+            Ok(()) => self.arm(token),
+            Err(loss) => self.lose(token, loss),
+        }
+    }
+
+    /// Opens what is due to be opened, a share a round.
+    fn open_due(&mut self) {
+        for _ in 0..OPENED_PER_ROUND_MAX {
+            if self.shared.now >= self.end() {
+                return;
+            }
+            let Some(slot) = self.roster.pop_due(self.shared.now) else { return };
+            self.connect(slot);
+        }
+    }
+
+    fn connect(&mut self, slot: usize) {
+        let attempt = self.roster.attempt(slot);
+        let begun = self.shared.read_clock();
+        self.shared.tally.connects += 1;
+        let token = self.peers.next_token();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registered = connect::start(&self.plan, &self.muster, attempt).and_then(|mut stream| {
+            self.poll.registry().register(&mut stream, mio::Token(token.to_usize()), interest)?;
+            Ok(stream)
+        });
+        match registered {
+            Ok(stream) => {
+                let life = Life::new(self.plan.lifetime, begun);
+                // A large step that shares no divisor with the usual lengths of a round: neighbours begin far apart.
+                let place = attempt.number.wrapping_mul(7919) % self.plan.script.len();
+                self.peers.insert(Peer::new(stream, slot, &self.plan.script, place, life));
+                self.roster.begun();
+                self.arm(token);
+            }
+            Err(error) => {
+                self.shared.tally.connect_errors.add(connect::cause(&error), 1);
+                self.roster.failed(slot, begun);
+            }
+        }
+    }
+
+    /// Closes a connection that has done its work, and has the next one opened in its place.
+    fn retire(&mut self, token: Token) {
+        if let Some(peer) = self.remove(token) {
+            self.roster.reopen(peer.slot, self.shared.now);
+        }
+    }
+
+    fn lose(&mut self, token: Token, loss: Loss) {
+        let Some(mut peer) = self.remove(token) else { return };
+        let now = self.shared.now;
+        match loss {
+            Loss::Refused(error) => {
+                self.shared.tally.connect_errors.add(connect::cause(&error), 1);
+                self.roster.failed(peer.slot, now);
+            }
+            Loss::Busy => {
+                peer.forget(&mut self.shared);
+                self.shared.tally.connect_errors.add(ConnectError::Busy, 1);
+                self.roster.turned_away(peer.slot, now);
+            }
+            Loss::Ended(ending) => {
+                let oldest = if ending == Ending::Silent { ReplyError::Late } else { peer.loss_of_oldest() };
+                peer.give_up(oldest, &mut self.shared);
+                self.shared.tally.endings.add(ending, 1);
+                match self.plan.asked.pace {
+                    // That it has ended is the result: another one in its place would hide it.
+                    Pace::Hold(_) => {}
+                    _ if peer.is_trusted() => self.roster.reopen(peer.slot, now),
+                    _ => self.roster.reopen_later(peer.slot, now),
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, token: Token) -> Option<Peer> {
+        self.deadlines.remove(token.key());
+        let peer = self.peers.remove(token)?;
+        self.roster.closed(peer.is_open());
+        if self.plan.reset {
+            connect::reset_on_close(peer.stream());
+        }
+        Some(peer)
+    }
+
+    /// Looks at the connections whose deadlines have fallen due.
+    fn expire(&mut self) {
+        let (now, timeout) = (self.shared.now, self.plan.asked.timeout);
+        while let Some(key) = self.deadlines.pop_due(now) {
+            let Some(token) = self.peers.token_of(key) else { continue };
+            let Some(peer) = self.peers.get_mut(token) else { continue };
+            peer.is_armed = false;
+            if peer.deadline(timeout) > now {
+                self.arm(token);
+            } else if !peer.is_open() {
+                self.lose(token, Loss::Refused(io::ErrorKind::TimedOut.into()));
+            } else if peer.is_idle() {
+                self.settle(token);
+            } else {
+                self.lose(token, Loss::Ended(Ending::Silent));
+            }
+        }
+    }
+
+    /// The load begins when all threads have tried to open all their connections; with a rate of opening, at once.
+    fn start_when_ready(&mut self) {
+        if self.start != Moment::NEVER {
+            return;
+        }
+        let now = self.shared.now;
+        let is_at_once = self.plan.opening == Opening::AtOnce;
+        let is_ready = !is_at_once || self.roster.all_were_tried() || now >= self.opening_end();
+        let Some(start) = self.muster.start(self.index, is_ready, self.roster.reached(), now) else { return };
+        if is_at_once && self.roster.all_were_tried() && self.muster.reached() == 0 {
+            self.muster.give_up();
+        }
+        // What was counted so far belongs to the opening, and the first request to the load.
+        self.ledger.cut(&self.plan, start, now, &mut self.shared.tally, &self.roster);
+        self.start = start;
+        self.shared.begin(start);
+        for token in self.peers.tokens().collect::<Vec<_>>() {
+            self.shared.read_clock();
+            self.settle(token);
+        }
+    }
+
+    /// Connections that are not open by then are not waited for: the other half of the timeout is for the last replies.
+    fn opening_end(&self) -> Moment {
+        Moment::START.after(self.plan.asked.timeout / 2)
+    }
+
+    /// Sends what is due by the schedule, and by the end of a pause.
+    fn send_due(&mut self) -> io::Result<()> {
+        let now = self.shared.now;
+        while let Some((_, token)) = self.pausing.pop_front_if(|(over, _)| *over <= now) {
+            let is_loading = self.is_loading();
+            let Some(peer) = self.peers.get_mut(token) else { continue };
+            peer.is_queued = false;
+            let has_room = peer.room(1, now) > 0;
+            match self.plan.asked.pace {
+                Pace::Hold(_) if has_room && is_loading => self.send(token, 1, 0),
+                _ => self.settle(token),
+            }
+            self.shared.read_clock();
+        }
+        self.send_scheduled();
+        let next = if self.free.is_empty() { Moment::NEVER } else { self.shared.due(self.next) };
+        if next != self.alarm && next != Moment::NEVER {
+            self.timer.set(next.since(self.shared.read_clock()))?;
+        }
+        self.alarm = next;
+        Ok(())
+    }
+
+    fn send_scheduled(&mut self) {
+        let mut unsent = usize::try_from(self.unsent()).unwrap_or(usize::MAX);
+        if unsent > 0 && self.had_free {
+            let lag = self.shared.now.since(self.shared.due(self.next));
+            self.shared.tally.lag.record(lag, 1);
+        }
+        while unsent > 0
+            && let Some(token) = self.free.pop_front()
+        {
+            // What is due is dealt out evenly over those that have room.
+            let share = unsent.div_ceil(self.free.len() + 1);
+            let Some(peer) = self.peers.get_mut(token) else { continue };
+            peer.is_queued = false;
+            let count = share.min(peer.room(self.plan.asked.depth, self.shared.now));
+            if count > 0 {
+                self.shared.read_clock();
+                self.send(token, count, self.next);
+                self.next += count as u64;
+                unsent -= count;
+            }
+            self.settle(token);
+        }
+        self.had_free = !self.free.is_empty();
+    }
+
+    /// Counts what was not answered in time, and closes everything.
+    fn finish(&mut self) {
+        let is_interrupted = self.muster.is_stopped();
+        self.shared.tally.errors.add(ReplyError::Unsent, self.unsent());
+        for token in self.peers.tokens().collect::<Vec<_>>() {
+            let Some(mut peer) = self.peers.remove(token) else { continue };
+            if is_interrupted {
+                peer.forget(&mut self.shared);
+            } else {
+                peer.give_up(peer.loss_of_oldest(), &mut self.shared);
+            }
+            if self.plan.reset {
+                connect::reset_on_close(peer.stream());
+            }
+        }
+        // The connections that were open when the run ended are its result, so the roster still has them.
+        self.ledger.cut(&self.plan, self.start, self.shared.now, &mut self.shared.tally, &self.roster);
+    }
+}
+
+/// Does what an event makes possible.
+fn react(peer: &mut Peer, event: &Event, plan: &Plan, shared: &mut Shared) -> Result<(), Loss> {
+    if !peer.is_open() && !peer.open(shared)? {
+        return Ok(());
+    }
+    let is_ending = event.is_read_closed() || event.is_error();
+    if event.is_writable() {
+        peer.flush(plan, shared)?;
+    }
+    if event.is_readable() || is_ending {
+        peer.receive(is_ending, plan, shared)?;
+    }
+    Ok(())
+}
