@@ -1,0 +1,166 @@
+//! What `wire` and `instructions` measure: batches of equal messages, and the two ways to run them without a network.
+
+// Each bench is a program of its own and uses only its part of this module.
+#![allow(dead_code)]
+
+use std::hint::black_box;
+use std::time::{Duration, UNIX_EPOCH};
+
+use tinytcp::base::activity::{Activity, Peer};
+use tinytcp::base::buffer::Buffer;
+use tinytcp::base::clock::{Clock, Reading};
+use tinytcp::base::limits::Limits;
+use tinytcp::base::moment::Moment;
+use tinytcp::base::pool::Pool;
+use tinytcp::protocol::binary::Binary;
+use tinytcp::protocol::text::Text;
+use tinytcp::protocol::{Context, Output, Protocol, Session, chat, echo};
+use tinytcp::wire::frame::{Front, HEADER_LEN, Header, front};
+use tinytcp::wire::line::{Item, Lines};
+
+/// The longest line, and the longest payload of a frame that is measured.
+pub const LONG_LEN: usize = 64 << 10;
+
+/// One kind of message.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// `ECHO Hello from client` and `\n`: 23 bytes.
+    ShortLine,
+    /// The same and `\r\n`.
+    ShortLineCrLf,
+    /// A line of [`LONG_LEN`] bytes and `\n`.
+    LongLine,
+    /// The same and `\r\n`.
+    LongLineCrLf,
+    /// A frame of 23 bytes.
+    ShortFrame,
+    /// A frame with a payload of [`LONG_LEN`] bytes.
+    LongFrame,
+    /// `TIME` and `\n`.
+    TimeLine,
+    /// A frame of 23 bytes whose text is to be reversed.
+    ReverseFrame,
+    /// `Hello from client` and `\n`, which echo and chat take as it is.
+    PlainLine,
+}
+
+impl Kind {
+    /// One such message.
+    #[must_use]
+    pub fn message(self) -> Vec<u8> {
+        match self {
+            Self::ShortLine => b"ECHO Hello from client\n".to_vec(),
+            Self::ShortLineCrLf => b"ECHO Hello from client\r\n".to_vec(),
+            Self::LongLine => [&[b'x'; LONG_LEN][..], b"\n"].concat(),
+            Self::LongLineCrLf => [&[b'x'; LONG_LEN][..], b"\r\n"].concat(),
+            Self::ShortFrame => frame(1, b"Hello from client!"),
+            Self::LongFrame => frame(1, &[b'x'; LONG_LEN]),
+            Self::TimeLine => b"TIME\n".to_vec(),
+            Self::ReverseFrame => frame(2, b"Hello from client!"),
+            Self::PlainLine => b"Hello from client\n".to_vec(),
+        }
+    }
+}
+
+fn frame(code: u8, payload: &[u8]) -> Vec<u8> {
+    let payload_len = u32::try_from(payload.len()).expect("a length that a header can claim");
+    [&Header { code, payload_len }.encode()[..], payload].concat()
+}
+
+/// Equal messages, one behind the other.
+pub struct Batch {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl Batch {
+    /// `count` messages of a kind.
+    #[must_use]
+    pub fn new(kind: Kind, count: usize) -> Self {
+        Self { bytes: kind.message().repeat(count), count }
+    }
+
+    /// Cuts the batch into lines.
+    pub fn parse_lines(&self) {
+        let mut lines = Lines::new(LONG_LEN as u32);
+        let (mut input, mut count) = (black_box(&self.bytes[..]), 0);
+        while let (rest, Some(Item::Line(line, _))) = lines.next(input) {
+            black_box(line);
+            input = rest;
+            count += 1;
+        }
+        assert_eq!(count, self.count, "every line is found");
+    }
+
+    /// Cuts the batch into frames.
+    pub fn parse_frames(&self) {
+        let (mut input, mut count) = (black_box(&self.bytes[..]), 0);
+        while let Front::Frame { payload, .. } = front(input) {
+            black_box(payload);
+            input = &input[HEADER_LEN + payload.len()..];
+            count += 1;
+        }
+        assert_eq!(count, self.count, "every frame is found");
+    }
+}
+
+/// The four protocols by their schemes, and a kind of message for each command that is measured.
+pub const CONVERSATIONS: [(&str, &str, Kind); 6] = [
+    ("text", "ECHO", Kind::ShortLine),
+    ("text", "TIME", Kind::TimeLine),
+    ("binary", "ECHO", Kind::ShortFrame),
+    ("binary", "REVERSE", Kind::ReverseFrame),
+    ("echo", "a line", Kind::PlainLine),
+    ("chat", "a line", Kind::PlainLine),
+];
+
+/// A session with all that a connection and the loop would lend it.
+pub struct Conversation {
+    session: Box<dyn Session>,
+    output: Buffer,
+    pool: Pool,
+    clock: Clock,
+    activity: Activity,
+    peer: Peer,
+}
+
+impl Conversation {
+    /// A conversation in the protocol of that scheme.
+    #[must_use]
+    pub fn new(scheme: &'static str) -> Self {
+        let protocol: Box<dyn Protocol> = match scheme {
+            "text" => Box::new(Text::new()),
+            "binary" => Box::new(Binary::new()),
+            "echo" => Box::new(echo::protocol()),
+            "chat" => Box::new(chat::protocol()),
+            other => panic!("no protocol `{other}`"),
+        };
+        let limits = Limits::default();
+        let wall = UNIX_EPOCH + Duration::from_secs(1_757_715_853);
+        Self {
+            session: protocol.session(&limits),
+            output: Buffer::default(),
+            pool: Pool::new(limits.memory_bytes_max),
+            clock: Clock::new(Reading { moment: Moment::START, wall }),
+            activity: Activity::new(None, vec![scheme]),
+            peer: Peer { addr: ([127, 0, 0, 1], 50_000).into(), listener: 0 },
+        }
+    }
+
+    /// Runs every message of `batch`; the answers go nowhere.
+    pub fn run(&mut self, batch: &Batch) {
+        let (mut input, mut messages) = (black_box(&batch.bytes[..]), 0);
+        while !input.is_empty() {
+            let output = Output::new(&mut self.output, &mut self.pool);
+            let mut context = Context::new(output, &mut self.clock, &mut self.activity, self.peer);
+            let (consumed, _) = self.session.advance(input, &mut context);
+            messages += context.messages();
+            input = &input[consumed..];
+            let answered = black_box(self.output.bytes()).len();
+            self.output.consume(answered);
+            assert!(consumed + answered > 0, "the session takes something or says something");
+        }
+        self.output.settle(&mut self.pool);
+        assert_eq!(messages, batch.count as u64, "every message is run");
+    }
+}

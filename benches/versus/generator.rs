@@ -1,0 +1,141 @@
+//! `tinytcp-load`, started with a load and asked what came of it.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, process, thread};
+
+use tinytcp::load::latency::microseconds;
+use tinytcp::load::report::{self, Report};
+
+use super::speech::Speech;
+
+/// What the generator does beyond the time it was given: connecting, closing.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is asked of a server.
+#[derive(Clone, Copy)]
+pub struct Load {
+    pub connections: usize,
+    pub depth: usize,
+    /// The length of the text that each request carries.
+    pub text_len: usize,
+    /// True exactly when each connection is closed after one request, and another one opened.
+    pub is_churn: bool,
+    /// True exactly when everybody else goes first.
+    pub is_background: bool,
+}
+
+/// What came of it.
+pub struct Outcome {
+    pub answers: f64,
+    pub per_second: f64,
+    pub p50_us: f64,
+    pub p99_us: f64,
+}
+
+impl Outcome {
+    fn of(report: &Report) -> Result<Self, Box<dyn Error>> {
+        let (asked, reached) = (report.connections.asked_count, report.connections.reached_count);
+        if reached < asked {
+            return Err(format!("only {reached} connections").into());
+        }
+        if report.errors.total_count > 0 {
+            return Err(format!("{} answers were wrong or missing", report.errors.total_count).into());
+        }
+        let quantile_us = |quantile| microseconds(report.latency.from_send.0.quantile(quantile));
+        Ok(Self {
+            answers: report.replies.correct_count as f64,
+            per_second: report.throughput.replies_per_s,
+            p50_us: quantile_us(0.5),
+            p99_us: quantile_us(0.99),
+        })
+    }
+}
+
+/// A running generator; killed when dropped.
+pub struct Generator {
+    child: Child,
+    /// Where it puts its report.
+    path: PathBuf,
+}
+
+impl Generator {
+    /// Sends `load` to the server at `addr`, for `duration` from when all connections are open.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(load: Load, addr: SocketAddr, speech: Speech, duration: Duration) -> Result<Self, Box<dyn Error>> {
+        let program = env!("CARGO_BIN_EXE_tinytcp-load");
+        let mut command = match load.is_background {
+            true => Command::new("nice"),
+            false => Command::new(program),
+        };
+        if load.is_background {
+            command.args(["-n", "19", program]);
+        }
+        let path = env::temp_dir().join(format!("versus-{}-{}.json", process::id(), u8::from(load.is_background)));
+        command
+            .args(target(addr, speech, load.text_len))
+            .args(["-c", &load.connections.to_string(), "-P", &load.depth.to_string()])
+            .args(["-d", &milliseconds(duration), "--timeout", &milliseconds(PATIENCE / 2), "--json"])
+            .arg(&path);
+        if load.is_churn {
+            command.args(["--lifetime", "1"]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Self { child: command.spawn()?, path })
+    }
+
+    /// Waits for its end and reads its report.
+    ///
+    /// # Errors
+    /// When it failed, or any answer was wrong or missing: such a server is not measured.
+    pub fn finish(mut self) -> Result<Outcome, Box<dyn Error>> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() > deadline {
+                return Err("no end of the load".into());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        let report = report::read(&self.path).map_err(|_| "the generator gave up")?;
+        Outcome::of(&report)
+    }
+}
+
+impl Drop for Generator {
+    fn drop(&mut self) {
+        // These fail only when there is nothing left to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn milliseconds(duration: Duration) -> String {
+    format!("{}ms", duration.as_millis())
+}
+
+/// The arguments that name the server and say what it is asked.
+fn target(addr: SocketAddr, speech: Speech, text_len: usize) -> Vec<String> {
+    match speech {
+        Speech::Ours(scheme) => {
+            let text = speech.text(text_len);
+            let message = match scheme {
+                "text" => format!("ECHO {text}"),
+                "binary" => format!("echo {text}"),
+                _ => text,
+            };
+            vec![format!("{scheme}://{addr}"), "-m".into(), message]
+        }
+        other => {
+            let exchange = other.exchange(text_len);
+            let escaped = |bytes: Vec<u8>| bytes.escape_ascii().to_string();
+            let (request, answer) = (escaped(exchange.request), escaped(exchange.answer));
+            vec![format!("tcp://{addr}"), "--raw".into(), "-m".into(), request, "--expect".into(), answer]
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The server beside others: the same load on each of them in turn, for several rounds, and a table of it.
+//!
+//! ```text
+//! cargo bench --bench versus                                  # everything, in less than six minutes
+//! cargo bench --bench versus -- --quick                       # one short round of everything
+//! cargo bench --bench versus -- depth=128 large text floor    # these rows, of these servers only
+//! ```
+//!
+//! | row | load |
+//! |---|---|
+//! | `depth=1`, `depth=16`, `depth=128`, `depth=1024` | 50 connections, so many requests in flight on each |
+//! | `many` | 19,000 connections, one request at a time on each |
+//! | `large` | 8 connections, 4 messages of 64 KiB in flight on each |
+//! | `churn` | connect, one request, close; 8 at a time |
+//! | `polite` | one client with one request at a time, beside 8 connections with 1024 in flight on each |
+//! | `memory` | 10,000 connections, each used once and then idle |
+//!
+//! Servers: `text`, `binary`, `echo` and `chat` are ours, one process for each; `floor`, `tokio`, `threads` and `python`
+//! are in `benches/peers`; `redis` and `memcached` are the installed programs, if they are.
+//!
+//! A server runs on one processor and the generator, `tinytcp-load`, on another. The first figure of a row is the
+//! processor time (user and system) of the server, all its threads, for an answer. It is steadier than the rate, and its
+//! ratio to the floor of the same round steadier still. Rates and latencies are those of server and generator together:
+//! the fastest servers wait for the generator. Linux only.
+
+mod choice;
+mod contenders;
+mod generator;
+mod processors;
+mod rows;
+mod server;
+mod speech;
+mod statistics;
+mod table;
+
+use std::error::Error;
+
+use choice::Choice;
+use processors::Processors;
+use rows::Bench;
+use table::{Results, print};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let choice = Choice::from_arguments()?;
+    let descriptors = rlimit::increase_nofile_limit(u64::MAX)?;
+    contenders::build_peers()?;
+    let bench = Bench { processors: Processors::choose()?, is_quick: choice.is_quick };
+    println!("{}.", bench.processors);
+    println!("Medians of the rounds, and in parentheses the least and the most. In a round everyone has one turn.\n");
+    let mut all = Vec::new();
+    for row in choice.rows {
+        if row.descriptors() > descriptors {
+            println!(
+                "`{}` needs {} descriptors; the limit is {descriptors} (`ulimit -Hn`).\n",
+                row.name,
+                row.descriptors()
+            );
+            continue;
+        }
+        let mut results = Results::new(row, &choice.contenders);
+        for round in 0..bench.rounds(row) {
+            for (index, contender) in choice.contenders.iter().enumerate() {
+                eprintln!("{}, round {}: {}", row.name, round + 1, contender.name);
+                results.measure(index, || bench.measure(row, contender));
+            }
+        }
+        print(&results);
+        all.push(results);
+    }
+    table::print_summary(&all);
+    let failures: Vec<String> = all.iter().flat_map(Results::failures).collect();
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("; ").into()) }
+}

@@ -1,0 +1,212 @@
+//! What is measured, row by row.
+
+use std::error::Error;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
+
+use super::contenders::{Contender, DESCRIPTORS_BESIDE};
+use super::generator::{Generator, Load, Outcome};
+use super::processors::Processors;
+use super::server::Server;
+
+/// `Hello from client`, which makes a line of 23 bytes with `ECHO ` before it.
+const SHORT_LEN: usize = 17;
+/// A line of 64 KiB, the longest that our server takes: with `ECHO ` before it.
+const LARGE_LEN: usize = (64 << 10) - "ECHO ".len();
+
+/// What the first connections make a server allocate once and for all is not counted.
+const WARM_UP_CONNECTIONS: usize = 100;
+const IDLE_CONNECTIONS: usize = 10_000;
+/// What a server tells its log of new connections, it has told by then.
+const SETTLING: Duration = Duration::from_millis(1500);
+
+/// With more connections, a thread for each would keep the machine busy for minutes, and connecting is no longer a
+/// hundredth of the work.
+const MANY: usize = 1000;
+
+/// A row of the summary, and a table of its own.
+pub struct Row {
+    /// How the command line calls it.
+    pub name: &'static str,
+    /// How the tables call it.
+    pub title: &'static str,
+    /// What its figures are. The first is the one that matters.
+    pub columns: &'static [&'static str],
+    /// True exactly when the first figure is set in relation to the floor's.
+    pub is_relative: bool,
+    kind: Kind,
+}
+
+enum Kind {
+    Load(Load),
+    Polite,
+    Memory,
+}
+
+const LOAD_COLUMNS: &[&str] = &["server CPU, us a request", "requests/s", "p50, us", "p99, us"];
+const SHORT: Load = Load { connections: 50, depth: 1, text_len: SHORT_LEN, is_churn: false, is_background: false };
+const FLOOD: Load = Load { connections: 8, depth: 1024, is_background: true, ..SHORT };
+
+const fn load(name: &'static str, title: &'static str, load: Load) -> Row {
+    Row { name, title, columns: LOAD_COLUMNS, is_relative: true, kind: Kind::Load(load) }
+}
+
+/// Everything that can be measured.
+pub static ROWS: [Row; 9] = [
+    load("depth=1", "50 connections, one request at a time", SHORT),
+    load("depth=16", "50 connections, 16 in flight", Load { depth: 16, ..SHORT }),
+    load("depth=128", "50 connections, 128 in flight", Load { depth: 128, ..SHORT }),
+    load("depth=1024", "50 connections, 1024 in flight", Load { depth: 1024, ..SHORT }),
+    load("many", "19,000 connections, one at a time", Load { connections: 19_000, ..SHORT }),
+    load(
+        "large",
+        "64 KiB lines, 4 in flight, 8 connections",
+        Load { connections: 8, depth: 4, text_len: LARGE_LEN, ..SHORT },
+    ),
+    load("churn", "connect, one request, close", Load { connections: 8, is_churn: true, ..SHORT }),
+    Row {
+        name: "polite",
+        title: "one request at a time beside a flood",
+        columns: &["p99 beside the flood, us", "p99 alone, us", "p50 beside the flood, us", "p50 alone, us"],
+        is_relative: true,
+        kind: Kind::Polite,
+    },
+    Row {
+        name: "memory",
+        title: "memory of an idle connection after use",
+        columns: &["bytes"],
+        is_relative: false,
+        kind: Kind::Memory,
+    },
+];
+
+impl Row {
+    /// How many descriptors a server and the generator need, each.
+    pub fn descriptors(&self) -> u64 {
+        let connections = match self.kind {
+            Kind::Load(load) => load.connections,
+            Kind::Polite => SHORT.connections,
+            Kind::Memory => WARM_UP_CONNECTIONS + IDLE_CONNECTIONS,
+        };
+        connections as u64 + DESCRIPTORS_BESIDE
+    }
+}
+
+/// How the rows are measured.
+pub struct Bench {
+    pub processors: Processors,
+    /// True exactly when it is only to be seen that all of it works.
+    pub is_quick: bool,
+}
+
+impl Bench {
+    /// How often everyone has a turn.
+    pub fn rounds(&self, row: &Row) -> usize {
+        match row.kind {
+            _ if self.is_quick => 1,
+            // Memory is counted, not timed.
+            Kind::Memory => 1,
+            Kind::Load(load) if load.text_len == SHORT_LEN && load.connections == SHORT.connections => 5,
+            Kind::Load(_) | Kind::Polite => 3,
+        }
+    }
+
+    /// One turn of one contender: the figures of the row's columns.
+    ///
+    /// # Errors
+    /// A few words for the table: not installed, failed, ...
+    pub fn measure(&self, row: &Row, contender: &Contender) -> Result<Vec<f64>, Box<dyn Error>> {
+        match row.kind {
+            Kind::Load(load) => self.cost(load, contender),
+            Kind::Polite => self.politeness(contender),
+            Kind::Memory => self.memory(contender),
+        }
+    }
+
+    /// How long a load goes on that warms up, and the one that is measured.
+    fn durations(&self, load: Load) -> (Duration, Duration) {
+        let (short, long) = match (load.connections > MANY, self.is_quick) {
+            (true, true) => (300, 900),
+            (true, false) => (300, 1500),
+            (false, true) => (100, 200),
+            (false, false) => (100, 400),
+        };
+        (Duration::from_millis(short), Duration::from_millis(long))
+    }
+
+    /// Two runs of the same load, the first of which warms up.
+    fn cost(&self, load: Load, contender: &Contender) -> Result<Vec<f64>, Box<dyn Error>> {
+        if load.text_len > SHORT_LEN && !contender.speech.carries_text() {
+            return Err("no such request".into());
+        }
+        if load.connections > MANY && contender.has_a_thread_each() {
+            return Err("too many threads".into());
+        }
+        let server = Server::start(contender, self.processors)?;
+        let (short, long) = self.durations(load);
+        let measure = |duration| -> Result<(f64, Outcome), Box<dyn Error>> {
+            let before = server.cpu_seconds_at_rest()?;
+            let outcome = Generator::start(load, server.addr, contender.speech, duration)?.finish()?;
+            Ok((server.cpu_seconds_at_rest()? - before, outcome))
+        };
+        let (warm_up_seconds, warm_up) = measure(short)?;
+        let (mut seconds, outcome) = measure(long)?;
+        let mut answers = outcome.answers;
+        if load.connections > MANY {
+            // Connecting and closing would count for as much as the load. It is in both runs: what the longer one has
+            // more, in time and in answers, is the load alone.
+            seconds -= warm_up_seconds;
+            answers -= warm_up.answers;
+        }
+        if seconds <= 0.0 || answers <= 0.0 {
+            return Err("too noisy to measure".into());
+        }
+        Ok(vec![seconds * 1e6 / answers, outcome.per_second, outcome.p50_us, outcome.p99_us])
+    }
+
+    fn politeness(&self, contender: &Contender) -> Result<Vec<f64>, Box<dyn Error>> {
+        let polite = Load { connections: 1, ..SHORT };
+        let server = Server::start(contender, self.processors)?;
+        let start = |load, duration| Generator::start(load, server.addr, contender.speech, duration);
+        let (short, long) = self.durations(polite);
+        let alone = start(polite, long)?.finish()?;
+        // It goes on for longer than anybody waits, and is ended when the polite client is done.
+        let flood = start(FLOOD, 100 * long)?;
+        thread::sleep(short);
+        let beside = start(polite, long)?.finish()?;
+        drop(flood);
+        Ok(vec![beside.p99_us, alone.p99_us, beside.p50_us, alone.p50_us])
+    }
+
+    fn memory(&self, contender: &Contender) -> Result<Vec<f64>, Box<dyn Error>> {
+        let server = Server::start(contender, self.processors)?;
+        let warm_up = use_and_leave_open(&server, contender, WARM_UP_CONNECTIONS)?;
+        let before = server.resident_bytes()?;
+        let idle = use_and_leave_open(&server, contender, IDLE_CONNECTIONS)?;
+        thread::sleep(SETTLING);
+        let after = server.resident_bytes()?;
+        drop((warm_up, idle));
+        Ok(vec![after.saturating_sub(before) as f64 / IDLE_CONNECTIONS as f64])
+    }
+}
+
+/// Connections on each of which one request was answered.
+fn use_and_leave_open(server: &Server, contender: &Contender, count: usize) -> Result<Vec<TcpStream>, Box<dyn Error>> {
+    let exchange = contender.speech.exchange(SHORT_LEN);
+    let expected = [contender.speech.greeting(), &exchange.answer].concat();
+    let mut answer = vec![0; expected.len()];
+    let mut streams = Vec::new();
+    for _ in 0..count {
+        let mut stream = TcpStream::connect(server.addr)?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        stream.write_all(&exchange.request)?;
+        stream.read_exact(&mut answer)?;
+        if answer != expected {
+            return Err("a wrong answer".into());
+        }
+        streams.push(stream);
+    }
+    Ok(streams)
+}

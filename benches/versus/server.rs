@@ -1,0 +1,107 @@
+//! A running server as the kernel sees it.
+
+use std::error::Error;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+
+use super::contenders::{Contender, Start};
+use super::processors::Processors;
+
+/// Longer than any server takes to start on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// Who uses less of a processor is at rest: it looks after its timers.
+const REST_SHARE: f64 = 0.02;
+
+/// A running server; killed when dropped.
+pub struct Server {
+    child: Child,
+    pub addr: SocketAddr,
+}
+
+impl Server {
+    /// Starts a contender on its processor and waits until it listens.
+    ///
+    /// # Errors
+    /// When it is not installed, or does not come up.
+    pub fn start(contender: &Contender, processors: Processors) -> Result<Self, Box<dyn Error>> {
+        let Start { mut command, addr } = contender.start()?;
+        command.stdin(Stdio::null()).stderr(Stdio::null());
+        command.stdout(if addr.is_none() { Stdio::piped() } else { Stdio::null() });
+        processors.be_server()?;
+        let child = command.spawn();
+        processors.be_generator()?;
+        let mut server = Self { child: child?, addr: addr.unwrap_or(([0, 0, 0, 0], 0).into()) };
+        match addr {
+            None => server.addr = server.read_addr()?,
+            Some(addr) => wait_for(addr)?,
+        }
+        Ok(server)
+    }
+
+    /// The address in the line `listening on SCHEME://ADDRESS`.
+    fn read_addr(&mut self) -> Result<SocketAddr, Box<dyn Error>> {
+        let mut line = String::new();
+        BufReader::new(self.child.stdout.take().ok_or("stdout is piped")?).read_line(&mut line)?;
+        let (_, addr) = line.trim_end().rsplit_once("://").ok_or("it did not come up")?;
+        Ok(addr.parse()?)
+    }
+
+    /// The bytes that are resident now.
+    ///
+    /// # Errors
+    /// When the server has ended.
+    pub fn resident_bytes(&self) -> Result<u64, Box<dyn Error>> {
+        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id()))?;
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:")).ok_or("it has ended")?;
+        let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kilobytes * 1024)
+    }
+
+    /// The processor seconds that it has used, user and system, in all threads that it has and had; read when it has
+    /// done all that it had to do.
+    ///
+    /// # Errors
+    /// When the server has ended.
+    pub fn cpu_seconds_at_rest(&self) -> nix::Result<f64> {
+        let clock = clock_getcpuclockid(Pid::from_raw(self.child.id().cast_signed()))?;
+        let used = || clock_gettime(clock).map(|used| Duration::from(used).as_secs_f64());
+        let deadline = Instant::now() + PATIENCE;
+        let mut before = used()?;
+        loop {
+            thread::sleep(LOOK_AGAIN);
+            let now = used()?;
+            let share = (now - before) / LOOK_AGAIN.as_secs_f64();
+            if share < REST_SHARE || Instant::now() > deadline {
+                return Ok(now);
+            }
+            before = now;
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only when the process is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn wait_for(addr: SocketAddr) -> Result<(), Box<dyn Error>> {
+    let deadline = Instant::now() + PATIENCE;
+    while let Err(error) = TcpStream::connect(addr) {
+        if Instant::now() > deadline {
+            return Err(error.into());
+        }
+        thread::sleep(LOOK_AGAIN);
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! How the same text is asked for in each server's own words.
+
+/// What a server speaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Speech {
+    /// One of our protocols, by the scheme of its URLs.
+    Ours(&'static str),
+    /// Lines that come back as they are, or any bytes.
+    Echo,
+    /// Redis's `ECHO`, as its clients write it.
+    Resp,
+    /// Memcached's meta no-op, the cheapest that it answers. It carries no text.
+    MetaNoop,
+}
+
+/// A request and its answer.
+pub struct Exchange {
+    pub request: Vec<u8>,
+    pub answer: Vec<u8>,
+}
+
+impl Speech {
+    /// What the server says before it is asked.
+    pub fn greeting(self) -> &'static [u8] {
+        match self {
+            Self::Ours("text") => b"WELCOME, I'm TinyServer not pressure\n",
+            _ => b"",
+        }
+    }
+
+    /// A text of that length, in words that mean nothing to the server.
+    pub fn text(self, len: usize) -> String {
+        // Chat has an answer of its own to a hello.
+        let words = if self == Self::Ours("chat") { "Howdy from client " } else { "Hello from client " };
+        words.chars().cycle().take(len).collect()
+    }
+
+    /// The bytes of one exchange about a text of that length, where the server has an answer that carries a text.
+    pub fn exchange(self, text_len: usize) -> Exchange {
+        let text = self.text(text_len);
+        let line = format!("ECHO {text}\n");
+        let (request, answer) = match self {
+            Self::Ours("binary") => (frame(&text), frame(&text)),
+            Self::Ours("echo") => (format!("{text}\n").into(), format!("Server received: {text}\n").into()),
+            Self::Ours("chat") => (format!("{text}\n").into(), format!("ACK: Received '{text}'\n").into()),
+            Self::Ours(_) | Self::Echo => (line.clone().into_bytes(), line.into_bytes()),
+            Self::Resp => {
+                let bulk = format!("${}\r\n{text}\r\n", text.len());
+                (format!("*2\r\n$4\r\nECHO\r\n{bulk}").into(), bulk.into())
+            }
+            Self::MetaNoop => (b"mn\r\n".to_vec(), b"MN\r\n".to_vec()),
+        };
+        Exchange { request, answer }
+    }
+
+    /// True exactly when an exchange carries the text.
+    pub fn carries_text(self) -> bool {
+        self != Self::MetaNoop
+    }
+}
+
+/// A frame of code 1.
+fn frame(text: &str) -> Vec<u8> {
+    let len = u32::try_from(text.len()).expect("a length that a header can claim");
+    [&[1][..], &len.to_be_bytes(), text.as_bytes()].concat()
+}

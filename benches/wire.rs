@@ -1,0 +1,71 @@
+//! What a message costs without a network: the time to find it among others, and to answer it.
+//!
+//! ```text
+//! cargo bench --bench wire                  # all of it; a word behind `--` chooses, such as `-- lines`
+//! cargo bench --bench wire -- --help        # the options of criterion: baselines, times, ...
+//! ```
+//!
+//! The time is that of one message, as part of a batch; `thrpt` is what one processor gets through. To find a frame
+//! nobody looks at its payload, so that the bytes a second of long frames are those that it steps over.
+
+mod batches;
+
+use std::time::{Duration, Instant};
+
+use batches::{Batch, CONVERSATIONS, Conversation, Kind};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+
+/// As many messages as wait at once when a client has 1024 in flight.
+const SHORT_COUNT: usize = 1024;
+/// A megabyte of long ones.
+const LONG_COUNT: usize = 16;
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    targets = lines, frames, sessions
+}
+criterion_main!(benches);
+
+fn lines(criterion: &mut Criterion) {
+    for (name, kind, count) in [
+        ("23 bytes, LF", Kind::ShortLine, SHORT_COUNT),
+        ("23 bytes, CRLF", Kind::ShortLineCrLf, SHORT_COUNT),
+        ("64 KiB, LF", Kind::LongLine, LONG_COUNT),
+        ("64 KiB, CRLF", Kind::LongLineCrLf, LONG_COUNT),
+    ] {
+        measure(criterion, "lines", name, kind, count, Batch::parse_lines);
+    }
+}
+
+fn frames(criterion: &mut Criterion) {
+    for (name, kind, count) in [("23 bytes", Kind::ShortFrame, SHORT_COUNT), ("64 KiB", Kind::LongFrame, LONG_COUNT)] {
+        measure(criterion, "frames", name, kind, count, Batch::parse_frames);
+    }
+}
+
+fn sessions(criterion: &mut Criterion) {
+    for (scheme, command, kind) in CONVERSATIONS {
+        let mut conversation = Conversation::new(scheme);
+        let name = format!("{scheme}, {command}");
+        measure(criterion, "sessions", &name, kind, SHORT_COUNT, |batch| conversation.run(batch));
+    }
+}
+
+/// The time of one message among `count`, which `run` goes through.
+fn measure(criterion: &mut Criterion, group: &str, name: &str, kind: Kind, count: usize, mut run: impl FnMut(&Batch)) {
+    let batch = Batch::new(kind, count);
+    let mut group = criterion.benchmark_group(group);
+    group.throughput(Throughput::Bytes(kind.message().len() as u64));
+    group.bench_function(name, |bencher| {
+        bencher.iter_custom(|messages| {
+            let batches = messages.div_ceil(count as u64);
+            let start = Instant::now();
+            for _ in 0..batches {
+                run(&batch);
+            }
+            start.elapsed().mul_f64(messages as f64 / (batches * count as u64) as f64)
+        });
+    });
+    group.finish();
+}
