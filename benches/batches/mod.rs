@@ -6,11 +6,12 @@
 use std::hint::black_box;
 use std::time::{Duration, UNIX_EPOCH};
 
-use tinytcp::base::activity::{Activity, Peer};
+use tinytcp::base::activity::Activity;
 use tinytcp::base::buffer::Buffer;
 use tinytcp::base::clock::{Clock, Reading};
 use tinytcp::base::limits::Limits;
 use tinytcp::base::moment::Moment;
+use tinytcp::base::peer::Peer;
 use tinytcp::base::pool::Pool;
 use tinytcp::protocol::binary::Binary;
 use tinytcp::protocol::text::Text;

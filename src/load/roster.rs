@@ -199,6 +199,7 @@ mod tests {
         for pause in [10, 20, 40, 80, 160, 320, 640, 1000, 1000] {
             roster.failed(0, at(0));
             assert_eq!(roster.next(), at(pause));
+            roster.pop_due(at(pause));
         }
         assert!(roster.all_were_tried());
         roster.reopen(0, at(5));
