@@ -203,6 +203,7 @@ mod tests {
         }
         assert!(roster.all_were_tried());
         roster.reopen(0, at(5));
+        roster.pop_due(at(5));
         roster.failed(0, at(5));
         assert_eq!(roster.next(), at(15), "a connection that was of use begins the pauses anew");
     }
