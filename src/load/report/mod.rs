@@ -13,7 +13,6 @@ use super::search::Search;
 use super::verdict::{self, Kind, Verdict};
 
 mod bars;
-mod base64;
 mod chart;
 mod counts;
 mod csv;
