@@ -25,7 +25,7 @@ pub struct Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// No request was answered: there are no figures.
+    /// No request got a right reply: there are no figures.
     NothingCompleted,
     /// Replies were wrong, of another request, or came unasked.
     WrongReplies,
@@ -37,9 +37,9 @@ pub enum Kind {
     ServerRefused,
     /// The run was over before all connections were begun.
     TooShort,
-    /// Requests got no reply, or not all of it, or too late; or connections died silently.
+    /// Requests got no reply, or not all of it, or too late; or connections died silently, or ended while they were only held.
     Unanswered,
-    /// The generator was too slow, or had no core: the figures are its own.
+    /// The generator set the pace, was late, or had no core: the figures are its own.
     GeneratorLimited,
     /// The schedule was not held, though the generator had time.
     ServerOverloaded,
