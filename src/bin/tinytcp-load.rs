@@ -508,7 +508,5 @@ fn numbered(protocol: Protocol, arguments: &Arguments) -> Vec<Message> {
 
 /// The messages as they were given.
 fn summary(arguments: &Arguments) -> Option<String> {
-    let given =
-        arguments.mix.clone().or_else(|| (!arguments.message.is_empty()).then(|| arguments.message.join(", ")))?;
-    Some(given.escape_debug().to_string())
+    arguments.mix.clone().or_else(|| (!arguments.message.is_empty()).then(|| arguments.message.join(", ")))
 }

@@ -17,6 +17,18 @@ pub fn seconds(seconds: f64) -> String {
     if seconds == 0.0 { "0 s".into() } else { format!("{} {}", three_digits(seconds / unit.0), unit.1) }
 }
 
+/// As [`seconds`], of a number that somebody has typed: `10 s`, `1.5 s`.
+#[must_use]
+pub fn typed_seconds(number: f64) -> String {
+    let text = seconds(number);
+    match text.split_once(' ') {
+        Some((digits, unit)) if digits.contains('.') => {
+            format!("{} {unit}", digits.trim_end_matches('0').trim_end_matches('.'))
+        }
+        _ => text,
+    }
+}
+
 /// `1,234,567`.
 #[must_use]
 pub fn count(count: u64) -> String {
@@ -103,6 +115,13 @@ mod tests {
             (123_456_000_000, "123 s"),
         ] {
             assert_eq!(duration(Duration::from_nanos(nanoseconds)), text);
+        }
+    }
+
+    #[test]
+    fn what_was_typed_has_no_digits_that_nobody_typed() {
+        for (seconds, text) in [(10.0, "10 s"), (1.5, "1.5 s"), (0.2, "200 ms"), (100.0, "100 s"), (0.0, "0 s")] {
+            assert_eq!(typed_seconds(seconds), text);
         }
     }
 

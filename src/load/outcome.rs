@@ -48,11 +48,33 @@ pub enum Pace {
     },
 }
 
+/// How connections are opened.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Opening {
+    /// All at once; requests are sent when every connection is open or has failed.
+    AtOnce,
+    /// So many a second; each sends requests as soon as it is open.
+    Rate(f64),
+}
+
+/// When a connection is closed and opened anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// After so many requests.
+    Requests(u64),
+    /// After so long, when the replies that are due have come.
+    Time(Duration),
+}
+
 /// One run, as it was.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// What was asked for.
     pub asked: Asked,
+    /// How connections were opened.
+    pub opening: Opening,
+    /// When they were opened anew; `None` where they were kept.
+    pub lifetime: Option<Lifetime>,
     /// When it began, by the wall clock.
     pub started: SystemTime,
     /// How long the counted part took: from the end of warming up to the last slice.

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::outcome::{Asked, Pace};
+pub use super::outcome::{Lifetime, Opening};
 use super::script::Script;
 
 /// The shortest and the longest usual slice; there are at most [`SLICES_MAX`] of them, however long the run is.
@@ -12,24 +13,6 @@ const SLICE_MAX: Duration = Duration::from_secs(1);
 const SLICES_MAX: u32 = 600;
 /// As many points as a chart of a short run has.
 const SLICES_WANTED: u32 = 100;
-
-/// How connections are opened.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Opening {
-    /// All at once; requests are sent when every connection is open or has failed.
-    AtOnce,
-    /// So many a second; each sends requests as soon as it is open.
-    Rate(f64),
-}
-
-/// When a connection is closed and opened anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lifetime {
-    /// After so many requests.
-    Requests(u64),
-    /// After so long, when the replies that are due have come.
-    Time(Duration),
-}
 
 /// Everything that the threads of a run need to know.
 #[derive(Debug)]
@@ -58,7 +41,7 @@ impl Plan {
         (counted / SLICES_WANTED).clamp(SLICE_MIN, SLICE_MAX).max(counted / SLICES_MAX)
     }
 
-    /// How many requests a second are due in all at `elapsed` after the start, under an open loop.
+    /// True exactly when requests are due on a schedule.
     #[must_use]
     pub fn is_open_loop(&self) -> bool {
         matches!(self.asked.pace, Pace::Open { .. })

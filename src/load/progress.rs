@@ -124,10 +124,13 @@ impl Progress {
             0 => "no reply".into(),
             _ => format!("p99 {}", duration(recent.latency.quantile(0.99))),
         };
+        let seconds = |duration: Duration| format!("{:.0} s", duration.as_secs_f64());
+        let place = match elapsed.checked_sub(self.duration) {
+            Some(late) if late >= self.line_every => format!("{} after the end, waiting for replies", seconds(late)),
+            _ => format!("{} of {}", seconds(elapsed.min(self.duration)), seconds(self.duration)),
+        };
         format!(
-            "{:.0} s of {:.0} s: {}, {p99}, {} open, {}",
-            elapsed.as_secs_f64(),
-            self.duration.as_secs_f64(),
+            "{place}: {}, {p99}, {} open, {}",
             rate(replies_per_s),
             count(open as u64),
             plural(self.errors, "error"),
@@ -202,6 +205,15 @@ mod tests {
         assert_eq!(quick.len(), 2, "{quick:?}");
         assert!(quick[0].contains("100,000/s") && quick[0].ends_with("10 errors"), "{quick:?}");
         assert_eq!(lines(120, Duration::from_secs(1)).len(), 12);
+    }
+
+    #[test]
+    fn what_comes_after_the_end_is_waited_for() {
+        let mut progress = Progress::with_view(Duration::from_secs(2), View::Lines(Box::new(io::sink())));
+        progress.recent.correct = 1;
+        let said = |elapsed| progress.text(10, Duration::from_millis(elapsed));
+        assert!(said(2_300).starts_with("2 s of 2 s: "), "{}", said(2_300));
+        assert!(said(5_000).starts_with("3 s after the end, waiting for replies: "), "{}", said(5_000));
     }
 
     #[test]

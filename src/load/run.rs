@@ -162,6 +162,8 @@ impl<'a> Collector<'a> {
         }
         Outcome {
             asked: self.plan.asked.clone(),
+            opening: self.plan.opening,
+            lifetime: self.plan.lifetime,
             started,
             counted: counted_to.since(base),
             total: self.total,

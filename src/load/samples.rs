@@ -55,6 +55,8 @@ pub(super) fn closed() -> Sample {
     total.lag.record(Duration::from_micros(20), 100_000);
     Sample(Outcome {
         asked,
+        opening: Opening::AtOnce,
+        lifetime: None,
         started: SystemTime::UNIX_EPOCH + Duration::from_secs(1_757_715_853),
         counted: Duration::from_secs(10),
         total,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::averages::{per_second, share};
 use super::figures::{plural, seconds};
 use super::gates::{Gate, Judgement};
-use super::report::{Asked, PaceFacts, PaceKind, Report};
+use super::report::{Asked, PaceFacts, PaceKind, Report, words};
 use super::tally::{Cause, Counts};
 use super::verdict::{self, Kind, Verdict};
 
@@ -105,6 +105,7 @@ fn notes(reports: &[Report], timeline: &Timeline) -> Vec<String> {
     differs("their duration in seconds", &|report| report.asked.duration_s.to_string());
     differs("the time to warm up in seconds", &|report| report.asked.warmup_s.to_string());
     differs("the requests in flight on a connection", &|report| report.asked.depth_count.to_string());
+    differs("how connections are opened", &|report| words::opening(&report.asked));
     differs("the version of the program", &|report| report.version.clone());
     if reports.iter().any(|report| report.search.is_some()) {
         notes.push("One of them is the best run of a search, which is left out.".into());
@@ -183,6 +184,9 @@ fn add_asked(joined: &Asked, asked: &Asked) -> Asked {
             to_per_s: sum(joined.pace.to_per_s, asked.pace.to_per_s),
         },
         request_bytes: joined.request_bytes.min(asked.request_bytes),
+        opening_per_s: sum(joined.opening_per_s, asked.opening_per_s),
+        lifetime_count: joined.lifetime_count.filter(|_| joined.lifetime_count == asked.lifetime_count),
+        lifetime_s: joined.lifetime_s.filter(|_| joined.lifetime_s == asked.lifetime_s),
     }
 }
 

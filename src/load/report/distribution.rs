@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 use serde::{Deserialize, Serialize};
 
-use super::base64;
 use crate::load::latency::{Latency, microseconds};
 
 /// Durations by how often they occurred, as a report keeps them.
@@ -59,7 +60,7 @@ impl From<Distribution> for Summary {
             p99_9_us: quantile(0.999),
             p99_99_us: quantile(0.9999),
             max_us: figure(latency.max()),
-            hdr_v2_deflate_base64: base64::encode(&histogram),
+            hdr_v2_deflate_base64: BASE64_STANDARD.encode(&histogram),
         }
     }
 }
@@ -68,7 +69,9 @@ impl TryFrom<Summary> for Distribution {
     type Error = String;
 
     fn try_from(summary: Summary) -> Result<Self, String> {
-        let bytes = base64::decode(&summary.hdr_v2_deflate_base64).ok_or("a histogram is no base64")?;
+        let bytes = BASE64_STANDARD
+            .decode(&summary.hdr_v2_deflate_base64)
+            .map_err(|error| format!("a histogram is no base64: {error}"))?;
         let histogram = Deserializer::new()
             .deserialize::<u64, _>(&mut bytes.as_slice())
             .map_err(|error| format!("a histogram cannot be read: {error}"))?;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::distribution::Distribution;
 use crate::load::averages::per_second;
-use crate::load::outcome::{self, Pace};
+use crate::load::outcome::{Lifetime, Opening, Outcome, Pace, Slice};
 use crate::load::tally::{ConnectError, Counts, Ending, ReplyError};
 
 /// What was asked for.
@@ -32,6 +32,12 @@ pub struct Asked {
     pub pace: PaceFacts,
     /// How long a request is on the wire, at least.
     pub request_bytes: u64,
+    /// How many connections are opened in a second; `None` opens all at once.
+    pub opening_per_s: Option<f64>,
+    /// After how many requests a connection is closed and opened anew.
+    pub lifetime_count: Option<u64>,
+    /// After how long a connection is closed and opened anew.
+    pub lifetime_s: Option<f64>,
 }
 
 /// When requests are sent.
@@ -72,8 +78,14 @@ impl From<Pace> for PaceFacts {
     }
 }
 
-impl From<&outcome::Asked> for Asked {
-    fn from(asked: &outcome::Asked) -> Self {
+impl From<&Outcome> for Asked {
+    fn from(outcome: &Outcome) -> Self {
+        let asked = &outcome.asked;
+        let (lifetime_count, lifetime_s) = match outcome.lifetime {
+            Some(Lifetime::Requests(count)) => (Some(count), None),
+            Some(Lifetime::Time(time)) => (None, Some(time.as_secs_f64())),
+            None => (None, None),
+        };
         Self {
             target: asked.target.clone(),
             protocol: asked.protocol.clone(),
@@ -86,6 +98,12 @@ impl From<&outcome::Asked> for Asked {
             timeout_s: asked.timeout.as_secs_f64(),
             pace: asked.pace.into(),
             request_bytes: asked.request_bytes as u64,
+            opening_per_s: match outcome.opening {
+                Opening::AtOnce => None,
+                Opening::Rate(per_s) => Some(per_s),
+            },
+            lifetime_count,
+            lifetime_s,
         }
     }
 }
@@ -200,8 +218,8 @@ impl SliceFacts {
     }
 }
 
-impl From<&outcome::Slice> for SliceFacts {
-    fn from(slice: &outcome::Slice) -> Self {
+impl From<&Slice> for SliceFacts {
+    fn from(slice: &Slice) -> Self {
         Self {
             start_s: slice.start.as_secs_f64(),
             length_s: slice.length.as_secs_f64(),

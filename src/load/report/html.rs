@@ -67,13 +67,13 @@ impl Page {
             escaped(&report.asked.messages),
             words::asked(&report.asked),
         );
-        for note in report.notes.iter().cloned().chain(words::interrupted(report)) {
+        for note in report.notes.iter().cloned().chain(words::interrupted(report)).chain(words::overtime(report)) {
             put!(self, "<p><strong>{}</strong></p>", escaped(&note));
         }
     }
 
     fn verdicts(&mut self, report: &Report) {
-        let shown = iter::once(&report.verdict).chain(report.further_verdicts_but_gates());
+        let shown = iter::once(&report.verdict).chain(report.further_verdicts_untold());
         for (place, verdict) in shown.enumerate() {
             let further = if place > 0 { " further" } else { "" };
             put!(

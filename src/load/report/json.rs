@@ -59,7 +59,7 @@ mod tests {
     /// A report in which no list is empty and nothing is missing.
     fn full() -> Report {
         let gates = ["p99>1us", "errors>0"].map(|gate| gate.parse().expect(gate));
-        let outcome = samples::open().total(|total| total.cpu *= 4).done();
+        let outcome = samples::open().total(|total| total.starved = total.cpu).done();
         let mut report = Report::new(&outcome, &gates);
         assert!(!report.further_verdicts.is_empty());
         report.notes.push("A note.".into());

@@ -13,7 +13,6 @@ use super::search::Search;
 use super::verdict::{self, Kind, Verdict};
 
 mod bars;
-mod base64;
 mod chart;
 mod counts;
 mod csv;
@@ -25,7 +24,7 @@ pub mod json;
 mod plots;
 mod scale;
 mod terminal;
-mod words;
+pub(super) mod words;
 
 pub use distribution::Distribution;
 pub use facts::{
@@ -103,7 +102,7 @@ impl Report {
             schema: SCHEMA.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             started: DateTime::<Local>::from(outcome.started).to_rfc3339_opts(SecondsFormat::Millis, false),
-            asked: (&outcome.asked).into(),
+            asked: outcome.into(),
             ran_s,
             interrupted_by_signal: outcome.interrupted_by,
             connections: Connections {
@@ -178,9 +177,12 @@ impl Report {
         std::iter::once(&self.verdict).chain(&self.further_verdicts)
     }
 
-    /// What else is wrong and is not told by the list of gates.
-    fn further_verdicts_but_gates(&self) -> impl Iterator<Item = &Verdict> {
-        self.further_verdicts.iter().filter(|verdict| verdict.kind != Kind::GateCrossed)
+    /// What else is wrong that people are not told already, by the list of gates or by the verdict.
+    fn further_verdicts_untold(&self) -> impl Iterator<Item = &Verdict> {
+        let is_told = |verdict: &Verdict| {
+            self.verdict.kind == Kind::NothingCompleted && self.verdict.evidence.ends_with(&verdict.evidence)
+        };
+        self.further_verdicts.iter().filter(move |verdict| verdict.kind != Kind::GateCrossed && !is_told(verdict))
     }
 
     /// Replaces the verdicts by `flaws`, the worst of which is the verdict; keeps them when there are none.

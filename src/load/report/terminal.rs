@@ -51,7 +51,13 @@ impl Page {
         let title = format!("{}, {}", printable(&asked.target), printable(&asked.messages));
         self.entry("", BOLD, &title, 0);
         self.entry("", "", &words::asked(asked), 0);
-        for note in report.notes.iter().map(|note| printable(note)).chain(words::interrupted(report)) {
+        for note in report
+            .notes
+            .iter()
+            .map(|note| printable(note))
+            .chain(words::interrupted(report))
+            .chain(words::overtime(report))
+        {
             self.entry("", YELLOW, &note, 0);
         }
         self.line("");
@@ -59,7 +65,7 @@ impl Page {
 
     fn verdicts(&mut self, report: &Report) {
         self.verdict("Verdict", &report.verdict);
-        for verdict in report.further_verdicts_but_gates() {
+        for verdict in report.further_verdicts_untold() {
             self.verdict("Also", verdict);
         }
         let mut label = "Gates";
@@ -95,7 +101,6 @@ impl Page {
         self.causes(words::occurred(&report.errors.by_cause), RED);
         self.entry("Throughput", BOLD, &words::throughput(report), INDENT);
         self.entry("Generator", "", &words::generator(report), INDENT);
-        self.line("");
     }
 
     /// A line for each cause, the numbers right-aligned.
@@ -107,6 +112,10 @@ impl Page {
     }
 
     fn latencies(&mut self, report: &Report) {
+        if report.latency.connect.0.count() == 0 {
+            return;
+        }
+        self.line("");
         let mut head = format!("{:INDENT$}", "Latency");
         QUANTILES.iter().map(|(name, _)| *name).chain(["max"]).for_each(|name| cell(&mut head, name));
         let head = self.paint(BOLD, &head);
@@ -126,10 +135,12 @@ impl Page {
     fn latency(&mut self, name: &str, latency: &Distribution) {
         let mut row = format!("{name:INDENT$}");
         let quantiles = QUANTILES.iter().map(|(_, quantile)| latency.quantile(*quantile));
-        for figure in quantiles.chain(iter::once(latency.max())) {
-            cell(&mut row, &figure.map_or_else(|| "-".into(), duration));
+        for figure in quantiles.chain(iter::once(latency.max())).flatten() {
+            cell(&mut row, &duration(figure));
         }
-        self.line(&row);
+        if latency.0.count() > 0 {
+            self.line(&row);
+        }
     }
 
     fn histogram(&mut self, report: &Report) {
@@ -230,7 +241,7 @@ mod tests {
             "text://127.0.0.1:40000, ECHO of 17 bytes\n",
             "Verdict       VALID\n",
             "Gates         p99>5ms kept, 1.00 ms measured\n",
-            "Connections   10 of 10 opened, 10 open at most, 10 at the end\n",
+            "Connections   10 of 10 opened, 10 open at the end\n",
             "Requests      100,000 sent, 2.19 MiB\n",
             "Replies       100,000 right, 2.19 MiB\n",
             "Errors        none\n",
@@ -294,7 +305,7 @@ mod tests {
     fn a_run_without_a_reply_has_no_figures_and_no_histogram() {
         let text = plain(samples::nothing(ConnectError::Refused));
         assert!(text.contains("Verdict       NOTHING COMPLETED\n"), "{text}");
-        assert!(text.contains("from send               -          -"), "{text}");
+        assert!(text.ends_with("without a core\n"), "{text}");
         assert!(!text.contains("Replies by"), "{text}");
     }
 

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{Asked, PaceKind, Report};
-use crate::load::figures::{bytes, count, duration, percent, plural, rate, seconds};
+use crate::load::figures::{bytes, count, duration, percent, plural, rate, seconds, typed_seconds};
 use crate::load::tally::{Cause, Counts};
+use crate::load::verdict::Kind;
 
 /// From here on, latency from the schedule is called something else than latency from the send.
 const OMISSION_FACTOR: f64 = 2.0;
@@ -12,47 +13,64 @@ const OMISSION_FACTOR: f64 = 2.0;
 /// A difference that is smaller is no news.
 const OMISSION_MIN: Duration = Duration::from_millis(1);
 
+/// A run that takes longer by this share has rates that nobody would expect from its duration.
+const OVERTIME_RATIO: f64 = 0.01;
+
 /// The head of every table of latencies.
 pub(super) const QUANTILES: [(&str, f64); 5] =
     [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
 
-/// What was asked for: `10 connections, 1 request in flight on each, as fast as replies come, for 10.0 s`.
+/// What was asked for: `10 connections, 1 request in flight on each (closed loop), for 10 s`.
 pub(super) fn asked(asked: &Asked) -> String {
     let connections = plural(asked.connections_count, "connection");
     let pace = match (asked.pace.kind, asked.pace.from_per_s.unwrap_or(0.0), asked.pace.to_per_s.unwrap_or(0.0)) {
         (PaceKind::Closed, ..) => {
-            format!("{} in flight on each, the next when a reply has come", plural(asked.depth_count, "request"))
+            format!("{} in flight on each (closed loop)", plural(asked.depth_count, "request"))
         }
         (PaceKind::Hold, ..) => {
-            format!("only held, a request on each every {}", seconds(asked.pace.interval_s.unwrap_or(0.0)))
+            format!("only held, a request on each every {}", typed_seconds(asked.pace.interval_s.unwrap_or(0.0)))
         }
-        (PaceKind::Open, from, to) if from == to => format!("{} on a schedule", rate(from)),
-        (PaceKind::Open, from, to) => format!("from {} to {} on a schedule", rate(from), rate(to)),
+        (PaceKind::Open, from, to) if from == to => format!("{} on a schedule (open loop)", rate(from)),
+        (PaceKind::Open, from, to) => format!("from {} to {} on a schedule (open loop)", rate(from), rate(to)),
     };
     let threads = match asked.threads_count {
         0 | 1 => String::new(),
         threads => format!(" on {}", plural(threads, "thread")),
     };
     let warmup = match asked.warmup_s {
-        warmup if warmup > 0.0 => format!(", the first {} uncounted", seconds(warmup)),
+        warmup if warmup > 0.0 => format!(", the first {} uncounted", typed_seconds(warmup)),
         _ => String::new(),
     };
-    format!("{connections}{threads}, {pace}, for {}{warmup}", seconds(asked.duration_s))
+    let opening = match opening(asked) {
+        opening if opening.is_empty() => opening,
+        opening => format!("; {opening}"),
+    };
+    format!("{connections}{threads}, {pace}, for {}{warmup}{opening}", typed_seconds(asked.duration_s))
+}
+
+/// `opened at 100/s, each closed after 1 request and opened anew`; nothing where all are opened at once and kept.
+pub(in crate::load) fn opening(asked: &Asked) -> String {
+    let opened = asked.opening_per_s.map(|per_s| format!("opened at {}", rate(per_s)));
+    let life = asked.lifetime_count.map(|number| plural(number, "request")).or(asked.lifetime_s.map(typed_seconds));
+    let closed = life.map(|life| format!("each closed after {life} and opened anew"));
+    opened.into_iter().chain(closed).collect::<Vec<_>>().join(", ")
 }
 
 pub(super) fn connections(report: &Report) -> String {
     let connections = &report.connections;
-    let again = match connections.begun_count.saturating_sub(connections.asked_count) {
-        0 => String::new(),
-        _ => format!(", {} begun in all", count(connections.begun_count)),
-    };
-    format!(
-        "{} of {} opened, {} open at most, {} at the end{again}",
-        count(connections.reached_count),
-        count(connections.asked_count),
-        count(connections.open_most_count),
-        count(connections.open_last_count),
-    )
+    let mut parts = vec![format!("{} of {} opened", count(connections.reached_count), count(connections.asked_count))];
+    // Where connections come and go, those that are open at one time say nothing.
+    let is_steady = connections.begun_count <= connections.asked_count;
+    if is_steady && connections.open_most_count < connections.reached_count {
+        parts.push(format!("{} open at the end of a slice at most", count(connections.open_most_count)));
+    }
+    if connections.reached_count > 0 {
+        parts.push(format!("{} open at the end", count(connections.open_last_count)));
+    }
+    if !is_steady {
+        parts.push(format!("{} begun in all", count(connections.begun_count)));
+    }
+    parts.join(", ")
 }
 
 pub(super) fn requests(report: &Report) -> String {
@@ -60,7 +78,14 @@ pub(super) fn requests(report: &Report) -> String {
 }
 
 pub(super) fn replies(report: &Report) -> String {
-    format!("{} right, {}", count(report.replies.correct_count), bytes(report.replies.received_bytes as f64))
+    let (right, sent) = (report.replies.correct_count, report.requests.sent_count);
+    let earlier = match right.saturating_sub(sent) {
+        before if before > 0 && report.asked.warmup_s > 0.0 => {
+            format!(", {} of them to requests of the warm-up", count(before))
+        }
+        _ => String::new(),
+    };
+    format!("{} right, {}{earlier}", count(right), bytes(report.replies.received_bytes as f64))
 }
 
 pub(super) fn errors(report: &Report) -> String {
@@ -108,12 +133,24 @@ pub(super) fn omission(report: &Report) -> Option<String> {
         differs.then_some((name, schedule, send))
     });
     let (name, schedule, send) = differing?;
+    let is_late = report.verdicts().any(|verdict| verdict.kind == Kind::GeneratorLimited);
+    let why = if is_late { "earlier ones were slow or the generator was late" } else { "earlier ones were slow" };
     Some(format!(
-        "Counted from the schedule, {name} is {}; counted from the send, {}. Requests waited for their turn while earlier ones were \
-         slow, and whoever counts from the send leaves that out (coordinated omission). Users wait as from the schedule.",
+        "Counted from the schedule, {name} is {}; counted from the send, {}. Requests waited for their turn because {why}, and whoever \
+         counts from the send leaves that wait out (coordinated omission). Users wait as from the schedule.",
         duration(schedule),
         duration(send),
     ))
+}
+
+/// That the counted part took longer than was asked for, where it did: until the last reply had come.
+pub(super) fn overtime(report: &Report) -> Option<String> {
+    let asked_s = report.asked.duration_s - report.asked.warmup_s;
+    let is_longer = report.interrupted_by_signal.is_none() && report.ran_s > asked_s * (1.0 + OVERTIME_RATIO);
+    is_longer.then(|| {
+        let (late, ran) = (seconds(report.ran_s - asked_s), seconds(report.ran_s));
+        format!("The last reply came {late} after the end: throughput is the average of {ran}.")
+    })
 }
 
 /// What the search found, in a sentence; `None` where there was none.
@@ -149,7 +186,7 @@ pub(super) fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::outcome::Pace;
+    use crate::load::outcome::{Lifetime, Opening, Pace};
     use crate::load::samples::{self, Sample};
 
     fn report(sample: Sample) -> Report {
@@ -160,14 +197,38 @@ mod tests {
     fn what_was_asked_is_a_sentence_for_every_pace() {
         let said = |pace| asked(&report(samples::closed().asked(|asked| asked.pace = pace)).asked);
         for (pace, part) in [
-            (Pace::Closed, "10 connections, 1 request in flight on each, the next when a reply has come, for 11.0 s"),
-            (Pace::Hold(Duration::from_secs(20)), "10 connections, only held, a request on each every 20.0 s"),
+            (Pace::Closed, "10 connections, 1 request in flight on each (closed loop), for 11 s"),
+            (Pace::Hold(Duration::from_secs(20)), "10 connections, only held, a request on each every 20 s"),
             (Pace::Open { from: 5e3, to: 5e3 }, "10 connections, 5,000/s on a schedule"),
-            (Pace::Open { from: 100.0, to: 5e3 }, "from 100/s to 5,000/s on a schedule"),
+            (Pace::Open { from: 100.0, to: 5e3 }, "from 100/s to 5,000/s on a schedule (open loop)"),
         ] {
             assert!(said(pace).contains(part), "{}", said(pace));
         }
-        assert!(said(Pace::Closed).ends_with("for 11.0 s, the first 1.00 s uncounted"));
+        assert!(said(Pace::Closed).ends_with("for 11 s, the first 1 s uncounted"));
+    }
+
+    #[test]
+    fn connections_that_do_not_stay_are_told_of() {
+        let churn = samples::closed().change(|outcome| {
+            (outcome.lifetime, outcome.opening) = (Some(Lifetime::Requests(1)), Opening::Rate(100.0));
+            (outcome.total.connects, outcome.open_most, outcome.open_last) = (70_000, 3, 2);
+        });
+        let churn = report(churn);
+        let said = asked(&churn.asked);
+        assert!(said.ends_with("; opened at 100/s, each closed after 1 request and opened anew"), "{said}");
+        assert_eq!(connections(&churn), "10 of 10 opened, 2 open at the end, 70,000 begun in all");
+        let dying = report(samples::closed().change(|outcome| (outcome.open_most, outcome.open_last) = (9, 8)));
+        assert_eq!(connections(&dying), "10 of 10 opened, 9 open at the end of a slice at most, 8 open at the end");
+    }
+
+    #[test]
+    fn numbers_that_do_not_seem_to_agree_are_explained() {
+        let warm = report(samples::closed().total(|total| total.sent -= 10));
+        assert!(replies(&warm).ends_with(", 10 of them to requests of the warm-up"), "{}", replies(&warm));
+        assert_eq!(overtime(&warm), None);
+        let late = report(samples::closed().change(|outcome| outcome.counted += Duration::from_secs(5)));
+        let said = overtime(&late).expect("half of the time again");
+        assert_eq!(said, "The last reply came 5.00 s after the end: throughput is the average of 15.0 s.");
     }
 
     #[test]

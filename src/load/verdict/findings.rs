@@ -9,14 +9,21 @@ use crate::load::gates::Judgement;
 use crate::load::outcome::{Outcome, Pace};
 use crate::load::tally::{Cause, ConnectError, Counts, Ending, ReplyError};
 
-/// A thread that is busy for this share of the time has no room left: the server waits for it, and not it for the server.
-const BUSY_CPU_RATIO: f64 = 0.95;
+/// Under a closed loop, a generator that waits for the server for less than a tenth of the time may be what sets the pace. How busy it is cannot
+/// tell more: where both saturate a core, each finds new work whenever it looks, and both read as busy for all of the time.
+const IDLE_RATIO_MIN: f64 = 0.1;
 
-/// A thread that had work and no core for this share of the time: one reply in twenty was looked at late.
-const STARVED_RATIO: f64 = 0.05;
+/// Everything in flight waits while the generator has no core: at this share, up to a tenth of each average is the machine's.
+const STARVED_RATIO: f64 = 0.1;
 
 /// Half of the p99 was spent waiting for the generator: the figure tells more of it than of the server.
 const LAG_SHARE_OF_P99: f64 = 0.5;
+
+/// Replies come in batches, and the last one of a batch waits for the others: below this, a lag is that, and nobody's fault.
+///
+/// Under a closed loop it means even less. Whatever a batch brings is answered by as many requests, which come back as a batch: the lag is that of
+/// half of the connections however fast both sides are, and a part of the latency that any program with so many connections sees.
+const LAG_MIN: Duration = Duration::from_millis(1);
 
 /// A failure in a thousand is what a burst into a full backlog costs; more is an answer.
 const FAILURES_RATIO: f64 = 0.001;
@@ -34,20 +41,31 @@ const SCHEDULE_DELAY_MIN: Duration = Duration::from_millis(1);
 pub(super) fn held(outcome: &Outcome) -> String {
     let total = &outcome.total;
     let connections = plural(outcome.reached as u64, "connection");
+    let opened = match outcome.asked.pace {
+        Pace::Hold(_) => format!("{connections} opened and {} open at the end", count(outcome.open_last as u64)),
+        _ => format!("{connections} opened"),
+    };
     match (total.correct, total.errors.total()) {
-        (0, 0) => format!("{connections} opened, and no request was due"),
-        (correct, 0) => format!("{connections} opened, {} right and none wrong", plural(correct, "reply")),
+        (0, 0) => format!("{opened}, and no request was due"),
+        (correct, 0) => format!("{opened}, {} right and none wrong", plural(correct, "reply")),
         (_, errors) => {
-            format!("{connections} opened, {} of all requests failed", percent(ratio(errors, total.correct + errors)))
+            format!("{opened}, {} of all requests failed", percent(ratio(errors, total.correct + errors)))
         }
     }
 }
 
+/// That the generator could have done more, or was in time.
 pub(super) fn generator_room(outcome: &Outcome) -> String {
-    if outcome.total.cpu.is_zero() {
-        return "the system does not tell how busy the generator was".into();
+    let total = &outcome.total;
+    let late = match total.lag.count() {
+        _ if rate_due(outcome).is_none() => String::new(),
+        0 => ", and never late".into(),
+        _ => format!(", and late by {} at most in 99 % of the cases", duration(total.lag.quantile(0.99))),
+    };
+    if total.cpu.is_zero() {
+        return format!("the system does not tell how busy the generator was{late}");
     }
-    format!("the generator was busy {} of the time", percent(cpu_ratio(outcome)))
+    format!("the generator was busy {} of the time{late}", percent(cpu_ratio(outcome)))
 }
 
 /// True exactly when a run shows that the server answered nothing, where it should have.
@@ -56,21 +74,19 @@ fn nothing_was_completed(outcome: &Outcome) -> bool {
     outcome.total.correct == 0 && !was_only_held
 }
 
-pub(super) fn nothing_completed(outcome: &Outcome) -> Option<Verdict> {
+/// That there are no figures, and why: what the worst of the other flaws says.
+pub(super) fn nothing_completed(outcome: &Outcome, others: &[Verdict]) -> Option<Verdict> {
     if !nothing_was_completed(outcome) {
         return None;
     }
-    let total = &outcome.total;
-    let why = most_frequent(&total.connect_errors).map_or_else(
-        || match most_frequent(&total.errors) {
-            Some((error, number)) => format!("{}: {}", what_failed(error), count(number)),
-            None => format!("{} opened, {} sent", plural(total.opened, "connection"), plural(total.sent, "request")),
-        },
-        |(error, number)| format!("{}: {}", what_prevented(error), count(number)),
-    );
-    let advice =
-        format!("Check that a server of protocol {} listens on {}.", outcome.asked.protocol, outcome.asked.target);
-    Some(Verdict::new(Kind::NothingCompleted, format!("no request was answered; {why}"), advice))
+    let (why, advice) = match others.first() {
+        Some(other) => (other.evidence.clone(), other.advice.clone()),
+        None => {
+            let (opened, sent) = (plural(outcome.total.opened, "connection"), plural(outcome.total.sent, "request"));
+            (format!("{opened} opened, {sent} sent"), "Let it run longer, or until its end.".into())
+        }
+    };
+    Some(Verdict::new(Kind::NothingCompleted, format!("no request got a right reply; {why}"), advice))
 }
 
 pub(super) fn wrong_replies(outcome: &Outcome) -> Option<Verdict> {
@@ -133,34 +149,61 @@ pub(super) fn too_short(outcome: &Outcome) -> Option<Verdict> {
 
 pub(super) fn unanswered(outcome: &Outcome) -> Option<Verdict> {
     const CAUSES: [ReplyError; 3] = [ReplyError::Truncated, ReplyError::Missing, ReplyError::Late];
+    const ENDINGS: [Ending; 4] = [Ending::Silent, Ending::Closed, Ending::Reset, Ending::Unreadable];
     let total = &outcome.total;
-    let failures = CAUSES.iter().map(|cause| total.errors.get(*cause)).sum();
-    let silent = list(&total.endings, &[Ending::Silent], |_| "connections that died silently");
-    if silent.is_none() && ratio(failures, total.correct + total.errors.total()) <= FAILURES_RATIO {
+    let failures: u64 = CAUSES.iter().map(|cause| total.errors.get(*cause)).sum();
+    let failures = failures.saturating_sub(cut_off(outcome));
+    // Where connections are only held, each that ended is what was looked for.
+    let is_held = matches!(outcome.asked.pace, Pace::Hold(_));
+    let ended = list(&total.endings, if is_held { &ENDINGS } else { &ENDINGS[..1] }, how_ended);
+    if ended.is_none() && ratio(failures, total.correct + total.errors.total()) <= FAILURES_RATIO {
         return None;
     }
-    let evidence: Vec<String> = [list(&total.errors, &CAUSES, what_failed), silent].into_iter().flatten().collect();
-    let advice =
-        "See the server's log, and its timeouts and limits; look at whether something between drops connections.";
+    let evidence: Vec<String> = [list(&total.errors, &CAUSES, what_failed), ended].into_iter().flatten().collect();
+    let nobody_answered = total.correct == 0 && total.received_bytes == 0;
+    let advice = if nobody_answered && total.endings.get(Ending::Silent) > 0 {
+        format!("Something takes connections and says nothing: check that it speaks {}.", outcome.asked.protocol)
+    } else {
+        "See the server's log, its timeouts and limits, and whether something between drops connections.".into()
+    };
     Some(Verdict::new(Kind::Unanswered, evidence.join(", "), advice))
 }
 
+/// Requests that a schedule had due long before, that were sent late, and that the end of the run cut off: at most what was in flight then.
+fn cut_off(outcome: &Outcome) -> u64 {
+    match outcome.total.errors.get(ReplyError::Unsent) {
+        0 => 0,
+        _ => (outcome.open_last as u64).saturating_mul(outcome.asked.depth as u64),
+    }
+}
+
 pub(super) fn generator_limited(outcome: &Outcome) -> Option<Verdict> {
-    const MORE_ROOM: &str = "Give the generator a core of its own, or more --threads, or another machine and merge.";
+    const MORE_ROOM: &str =
+        "Give it a core of its own, or more --threads where cores are free, or another machine and merge.";
     let total = &outcome.total;
+    if total.correct == 0 {
+        return None;
+    }
     let (cpu, starved) = (cpu_ratio(outcome), share_of_time(outcome, total.starved));
     let mut evidence = Vec::new();
-    if cpu >= BUSY_CPU_RATIO {
-        evidence.push(format!("the generator was busy {} of the time", percent(cpu)));
-    }
     if starved >= STARVED_RATIO {
-        evidence.push(format!("it had work and no core for {} of the time", percent(starved)));
+        evidence.push(format!("the generator had work and no core for {} of the time", percent(starved)));
+    }
+    let sets_the_pace = match outcome.asked.pace {
+        Pace::Closed => true,
+        Pace::Hold(_) => false,
+        Pace::Open { .. } => schedule_missed(outcome).is_some(),
+    };
+    if sets_the_pace && starved < STARVED_RATIO && cpu + starved > 1.0 - IDLE_RATIO_MIN {
+        evidence
+            .push(format!("the generator was busy {} of the time: the server may be able to do more", percent(cpu)));
     }
     let (lag, p50, p99) = (total.lag.quantile(0.99), total.from_send.quantile(0.5), total.from_send.quantile(0.99));
+    let has_schedule = rate_due(outcome).is_some();
     // One that is below the median shows in no figure but the smallest.
-    if total.correct > 0 && lag >= p50 && lag.as_secs_f64() >= LAG_SHARE_OF_P99 * p99.as_secs_f64() {
+    if has_schedule && lag >= p50.max(LAG_MIN) && lag.as_secs_f64() >= LAG_SHARE_OF_P99 * p99.as_secs_f64() {
         evidence.push(format!(
-            "what was ready waited up to {} for it (p99), of {} to a reply",
+            "what was ready or due waited up to {} for the generator (p99), of {} to a reply",
             duration(lag),
             duration(p99)
         ));
@@ -169,10 +212,16 @@ pub(super) fn generator_limited(outcome: &Outcome) -> Option<Verdict> {
 }
 
 pub(super) fn server_overloaded(outcome: &Outcome) -> Option<Verdict> {
-    let due = rate_due(outcome)?;
     if generator_limited(outcome).is_some() {
         return None;
     }
+    let advice = "Lower -R, or give it more connections (-c) or depth (-P); --find-max finds the rate that it holds.";
+    schedule_missed(outcome).map(|evidence| Verdict::new(Kind::ServerOverloaded, evidence, advice))
+}
+
+/// How a schedule was not held; `None` when it was, or there is none.
+fn schedule_missed(outcome: &Outcome) -> Option<String> {
+    let due = rate_due(outcome)?;
     let total = &outcome.total;
     let mut evidence: Vec<String> = list(&total.errors, &[ReplyError::Unsent], what_failed).into_iter().collect();
     let sent = per_second(total.sent, outcome.counted.as_secs_f64());
@@ -185,8 +234,7 @@ pub(super) fn server_overloaded(outcome: &Outcome) -> Option<Verdict> {
     {
         evidence.push(format!("p99 is {} from the schedule and {} from the send", duration(schedule), duration(send)));
     }
-    let advice = "Lower -R, or give it more connections (-c) or depth (-P); --find-max finds the rate that it holds.";
-    (!evidence.is_empty()).then(|| Verdict::new(Kind::ServerOverloaded, evidence.join("; "), advice))
+    (!evidence.is_empty()).then(|| evidence.join("; "))
 }
 
 /// That gates were crossed, if any was.
@@ -213,6 +261,15 @@ fn list<C: Cause>(counts: &Counts<C>, causes: &[C], name: impl Fn(C) -> &'static
         .map(|cause| format!("{}: {}", name(*cause), count(counts.get(*cause))))
         .collect();
     (!occurred.is_empty()).then(|| occurred.join(", "))
+}
+
+const fn how_ended(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Silent => "connections that died silently",
+        Ending::Closed => "connections that the server closed",
+        Ending::Reset => "connections that were reset",
+        Ending::Unreadable => "connections whose replies could not be followed",
+    }
 }
 
 fn most_frequent<C: Cause>(counts: &Counts<C>) -> Option<(C, u64)> {
@@ -254,7 +311,8 @@ pub fn cpu_ratio(outcome: &Outcome) -> f64 {
 pub(super) fn rate_due(outcome: &Outcome) -> Option<f64> {
     let Pace::Open { from, to } = outcome.asked.pace else { return None };
     // The rate changes evenly, so that of the middle is the average.
-    let middle = outcome.asked.warmup.as_secs_f64() + outcome.counted.as_secs_f64() / 2.0;
+    let counted = outcome.counted.min(outcome.asked.duration.saturating_sub(outcome.asked.warmup));
+    let middle = outcome.asked.warmup.as_secs_f64() + counted.as_secs_f64() / 2.0;
     let progress = middle / outcome.asked.duration.as_secs_f64().max(f64::MIN_POSITIVE);
     Some(from + (to - from) * progress.min(1.0))
 }

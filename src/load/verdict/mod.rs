@@ -25,7 +25,7 @@ pub struct Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// No request was answered: there are no figures.
+    /// No request got a right reply: there are no figures.
     NothingCompleted,
     /// Replies were wrong, of another request, or came unasked.
     WrongReplies,
@@ -37,9 +37,9 @@ pub enum Kind {
     ServerRefused,
     /// The run was over before all connections were begun.
     TooShort,
-    /// Requests got no reply, or not all of it, or too late; or connections died silently.
+    /// Requests got no reply, or not all of it, or too late; or connections died silently, or ended while they were only held.
     Unanswered,
-    /// The generator was too slow, or had no core: the figures are its own.
+    /// The generator set the pace, was late, or had no core: the figures are its own.
     GeneratorLimited,
     /// The schedule was not held, though the generator had time.
     ServerOverloaded,
@@ -86,7 +86,6 @@ impl Verdict {
 #[must_use]
 pub fn flaws(outcome: &Outcome, gates: &[Judgement]) -> Vec<Verdict> {
     let found = [
-        findings::nothing_completed(outcome),
         findings::wrong_replies(outcome),
         findings::port_limited(outcome),
         findings::descriptor_limited(outcome),
@@ -97,7 +96,8 @@ pub fn flaws(outcome: &Outcome, gates: &[Judgement]) -> Vec<Verdict> {
         findings::server_overloaded(outcome),
         findings::gate_crossed(gates),
     ];
-    found.into_iter().flatten().collect()
+    let others: Vec<Verdict> = found.into_iter().flatten().collect();
+    findings::nothing_completed(outcome, &others).into_iter().chain(others).collect()
 }
 
 #[cfg(test)]
@@ -131,6 +131,8 @@ mod tests {
     fn nothing_completed_comes_first_and_its_cause_second() {
         let found = of(samples::nothing(ConnectError::Refused));
         assert_eq!(found[0].kind, Kind::NothingCompleted);
+        assert_eq!(found[0].evidence, format!("no request got a right reply; {}", found[1].evidence));
+        assert_eq!(found[0].advice, found[1].advice);
         assert!(found[0].evidence.contains("connections refused: 10"), "{}", found[0].evidence);
         assert_eq!(found[1].kind, Kind::ServerRefused);
         assert!(found[1].evidence.contains("0 of 10 connections"), "{}", found[1].evidence);
@@ -142,6 +144,23 @@ mod tests {
             .asked(|asked| asked.pace = Pace::Hold(Duration::from_secs(60)))
             .total(|total| (total.sent, total.correct) = (0, 0));
         only(held, Kind::Valid);
+    }
+
+    #[test]
+    fn connections_that_are_held_and_end_are_what_was_looked_for() {
+        let held = || samples::closed().asked(|asked| asked.pace = Pace::Hold(Duration::from_secs(5)));
+        assert!(only(held(), Kind::Valid).evidence.starts_with("10 connections opened and 10 open at the end, "));
+        let verdict = only(held().ended(Ending::Closed, 2), Kind::Unanswered);
+        assert_eq!(verdict.evidence, "connections that the server closed: 2");
+        only(samples::closed().ended(Ending::Closed, 2), Kind::Valid);
+    }
+
+    #[test]
+    fn what_the_end_of_a_run_cuts_off_of_a_backlog_is_no_silence_of_the_server() {
+        let behind = || samples::open().errors(ReplyError::Unsent, 70_000);
+        only(behind().errors(ReplyError::Missing, 10), Kind::ServerOverloaded);
+        let found = of(behind().errors(ReplyError::Missing, 500));
+        assert_eq!(found[0].kind, Kind::Unanswered, "ten connections have ten requests in flight");
     }
 
     #[test]
@@ -195,8 +214,36 @@ mod tests {
         assert!(busy.evidence.contains("100 %"), "{}", busy.evidence);
         let starved = only(samples::closed().total(|total| total.starved = seconds(1)), Kind::GeneratorLimited);
         assert!(starved.evidence.contains("10.0 %"), "{}", starved.evidence);
-        let late = samples::closed().total(|total| total.lag.record(Duration::from_micros(700), 5_000));
-        assert!(only(late, Kind::GeneratorLimited).evidence.contains("700 us"));
+        let late = || samples::open().total(|total| total.lag.record(Duration::from_micros(1_100), 5_000));
+        assert!(only(late(), Kind::GeneratorLimited).evidence.contains("1.10 ms"));
+        let slow = late().total(|total| total.from_send.record(Duration::from_millis(3), 5_000));
+        only(slow.total(|total| total.from_schedule = total.from_send.clone()), Kind::Valid);
+    }
+
+    #[test]
+    fn batches_of_replies_make_no_verdict_alternate() {
+        // As on two cores, one for each side: half of every latency is the lag of a batch, and the generator never has to wait.
+        let batches = |busy| {
+            samples::closed().total(|total| {
+                total.cpu = Duration::from_millis(busy);
+                total.lag.record(Duration::from_micros(700), 200_000);
+            })
+        };
+        (9_100..10_000).step_by(100).for_each(|busy| drop(only(batches(busy), Kind::GeneratorLimited)));
+        only(batches(8_000), Kind::Valid);
+    }
+
+    #[test]
+    fn a_busy_generator_that_holds_the_schedule_limits_nothing() {
+        let busy = samples::open().total(|total| total.cpu = Duration::from_secs(10));
+        let evidence = only(busy, Kind::Valid).evidence;
+        assert!(evidence.contains("busy 100 % of the time, and late by 20.0 us"), "{evidence}");
+    }
+
+    #[test]
+    fn a_starved_generator_without_a_reply_has_no_figures_to_spoil() {
+        let starved = samples::nothing(ConnectError::Refused).total(|total| total.starved = Duration::from_secs(5));
+        assert!(of(starved).iter().all(|verdict| verdict.kind != Kind::GeneratorLimited));
     }
 
     #[test]
