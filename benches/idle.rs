@@ -1,4 +1,5 @@
-//! What an idle connection costs: the growth of the server's resident set with 10,000 of them, each used once.
+//! What an idle connection costs: the growth of the server's resident set with 10,000 of them, each used once. Then each
+//! sends half a message, and at last the other half.
 //!
 //! ```text
 //! cargo bench --bench idle
@@ -8,13 +9,15 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 const CONNECTIONS: usize = 10_000;
+/// How much each sends of a line before it pauses.
+const HALF_LEN: usize = 1000;
 /// What the first connections make the server allocate once and for all is not counted.
 const WARM_UP: usize = 100;
 
@@ -26,25 +29,50 @@ fn main() -> Result<(), Box<dyn Error>> {
         .spawn()?;
     let result = measure(&mut server);
     server.kill()?;
-    let (before, after) = result?;
-    let bytes = (after - before) / CONNECTIONS as u64;
-    println!("{CONNECTIONS} idle connections: {bytes} bytes each ({before} bytes before, {after} after)");
+    let Resident { before, idle, waiting, answered } = result?;
+    let each = |bytes: u64| bytes.saturating_sub(before) / CONNECTIONS as u64;
+    println!("{CONNECTIONS} idle connections: {} bytes each ({before} bytes before, {idle} after)", each(idle));
+    println!("with {HALF_LEN} bytes of a message: {} bytes each", each(waiting));
+    println!("when that is answered: {} bytes each", each(answered));
     Ok(())
 }
 
-/// The resident set before and after, in bytes.
-fn measure(server: &mut Child) -> Result<(u64, u64), Box<dyn Error>> {
+/// The resident set of the server in bytes, one thing after the other.
+struct Resident {
+    before: u64,
+    idle: u64,
+    waiting: u64,
+    answered: u64,
+}
+
+fn measure(server: &mut Child) -> Result<Resident, Box<dyn Error>> {
     let mut line = String::new();
     BufReader::new(server.stdout.take().ok_or("stdout is piped")?).read_line(&mut line)?;
     let addr = line.trim().rsplit('/').next().ok_or("the server says where it listens")?;
-    let warm_up = use_and_leave_open(addr, WARM_UP)?;
+    let mut warm_up = use_and_leave_open(addr, WARM_UP)?;
+    send_half(&mut warm_up)?;
+    send_rest(&mut warm_up)?;
     let before = resident_bytes(server.id())?;
-    let idle = use_and_leave_open(addr, CONNECTIONS)?;
+    let mut streams = use_and_leave_open(addr, CONNECTIONS)?;
     // The log is told of new connections a second later; that is over then too.
     thread::sleep(Duration::from_millis(1500));
-    let after = resident_bytes(server.id())?;
-    drop((warm_up, idle));
-    Ok((before, after))
+    let idle = resident_bytes(server.id())?;
+    send_half(&mut streams)?;
+    // Until each half has been read. To ask would allocate behind them, and so keep their memory from the system.
+    thread::sleep(Duration::from_millis(1500));
+    let waiting = resident_bytes(server.id())?;
+    send_rest(&mut streams)?;
+    Ok(Resident { before, idle, waiting, answered: resident_bytes(server.id())? })
+}
+
+fn send_half(streams: &mut [TcpStream]) -> io::Result<()> {
+    let half = [b"ECHO ".as_slice(), &[b'x'; HALF_LEN - 5]].concat();
+    streams.iter_mut().try_for_each(|stream| stream.write_all(&half))
+}
+
+fn send_rest(streams: &mut [TcpStream]) -> io::Result<()> {
+    let mut answer = [0; HALF_LEN + 1];
+    streams.iter_mut().try_for_each(|stream| stream.write_all(b"\n").and_then(|()| stream.read_exact(&mut answer)))
 }
 
 /// Connections on each of which one request was answered.

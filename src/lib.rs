@@ -1,14 +1,14 @@
 //! A TCP server that serves everybody in one thread: a hand-written readiness loop over `mio`, a slab of connections, four tiny protocols; and
-//! the client that talks to it.
+//! the client that talks to it; the generator that loads it.
 //!
 //! # The house
 //!
 //! Imports go down only; a test reads the sources and fails on one that goes up.
 //!
 //! ```text
-//!  bin/          tinytcp-server    tinytcp-client       arguments -> config -> library -> exit code
+//!  bin/          tinytcp-server   tinytcp-client   tinytcp-load      arguments -> config -> library -> exit code
 //!  cli                                                  one line for a wrong command line
-//!  server/       client/                                who owns sockets and the clock
+//!  server/       client/       load/                    who owns sockets and the clock
 //!    event_loop    wait, accept, run the ready, expire, shut down
 //!    accept        a batch a round, SERVER_BUSY, and a way back from every error
 //!    shutdown      answer what has arrived, and be gone in time
@@ -17,7 +17,7 @@
 //!    expiry        what it waits for, for how long, and what happens then
 //!  protocol/     text, binary, echo, chat               bytes in -> bytes out; no I/O, no clock of its own
 //!  wire/         line, frame, telnet, address           pure functions from bytes to items
-//!  base/         buffer, pool, table, deadlines, clock, limits, activity
+//!  base/         buffer, block, pool, table, run_queue, deadlines, clock, limits, peer, activity
 //!    system        the one seam to the operating system; kernel: the seam on mio
 //! ```
 //!

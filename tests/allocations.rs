@@ -250,6 +250,51 @@ mod echo_and_chat {
 }
 
 #[test]
+fn a_connection_with_half_a_message_holds_little_more_than_that_and_gives_it_back() {
+    const CONNECTIONS: usize = 100;
+    let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let config = Config::default().listen(([127, 0, 0, 1], 0).into(), Text::new());
+    let server = Server::bind(&config).expect("a free port");
+    let (addr, stopper) = (server.addresses()[0].1, server.stopper());
+    let running = thread::spawn(|| server.run());
+    let half = [b"ECHO ".as_slice(), &[b'x'; 10_000]].concat();
+    let line = [half.as_slice(), b"\n"].concat();
+    let mut buf = vec![0; line.len()];
+    let mut streams: Vec<TcpStream> = (0..=CONNECTIONS)
+        .map(|_| {
+            let mut stream = TcpStream::connect(addr).expect("the server listens");
+            stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
+            take_greeting(&mut stream, "text");
+            stream.write_all(&line).expect("the server reads");
+            expect(&mut stream, &mut buf, &line);
+            stream
+        })
+        .collect();
+    let mut last = streams.pop().expect("one more than the others");
+    let region = Region::new(ALLOCATOR);
+    let held = || {
+        let change = region.change();
+        change.bytes_allocated.saturating_sub(change.bytes_deallocated)
+    };
+    streams.iter_mut().for_each(|stream| stream.write_all(&half).expect("the server reads"));
+    // A round trip behind them all: by then each half has been read.
+    last.write_all(&line).expect("the server reads");
+    expect(&mut last, &mut buf, &line);
+    let waiting = held();
+    for stream in &mut streams {
+        stream.write_all(b"\n").expect("the server reads");
+        expect(stream, &mut buf, &line);
+    }
+    let answered = held();
+    stopper.stop();
+    running.join().expect("the server does not panic").expect("the server does not fail");
+    let sent = CONNECTIONS * half.len();
+    assert!((sent..2 * sent).contains(&waiting), "{sent} bytes are held in {waiting}");
+    // What is kept for the next that come is a constant of the server.
+    assert!(answered < 512 << 10, "{answered} of {waiting} bytes are still held");
+}
+
+#[test]
 fn an_allocation_would_be_counted() {
     let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let region = Region::new(ALLOCATOR);

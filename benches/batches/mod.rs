@@ -6,11 +6,12 @@
 use std::hint::black_box;
 use std::time::{Duration, UNIX_EPOCH};
 
-use tinytcp::base::activity::{Activity, Peer};
+use tinytcp::base::activity::Activity;
 use tinytcp::base::buffer::Buffer;
 use tinytcp::base::clock::{Clock, Reading};
 use tinytcp::base::limits::Limits;
 use tinytcp::base::moment::Moment;
+use tinytcp::base::peer::Peer;
 use tinytcp::base::pool::Pool;
 use tinytcp::protocol::binary::Binary;
 use tinytcp::protocol::text::Text;
@@ -143,7 +144,7 @@ impl Conversation {
             pool: Pool::new(limits.memory_bytes_max),
             clock: Clock::new(Reading { moment: Moment::START, wall }),
             activity: Activity::new(None, vec![scheme]),
-            peer: Peer { addr: ([127, 0, 0, 1], 50_000).into(), listener: 0 },
+            peer: Peer::new(([127, 0, 0, 1], 50_000).into(), 0),
         }
     }
 
@@ -152,7 +153,7 @@ impl Conversation {
         let (mut input, mut messages) = (black_box(&batch.bytes[..]), 0);
         while !input.is_empty() {
             let output = Output::new(&mut self.output, &mut self.pool);
-            let mut context = Context::new(output, &mut self.clock, &mut self.activity, self.peer);
+            let mut context = Context::new(output, &mut self.clock, &mut self.activity, &self.peer);
             let (consumed, _) = self.session.advance(input, &mut context);
             messages += context.messages();
             input = &input[consumed..];

@@ -4,25 +4,16 @@
 //! line when the second is over.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::close_reason::CloseReason;
 use super::moment::Moment;
+use super::peer::Peer;
 
 /// The bytes of a message that are shown. Longer ones are cut.
 const SHOWN_BYTES_MAX: usize = 64;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Who is at the other end.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer {
-    /// The address that came with the connection.
-    pub addr: SocketAddr,
-    /// The listener that accepted it: an index, because every idle connection holds one.
-    pub listener: u16,
-}
 
 /// What happened on one connection, from its first moment to its last.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +103,7 @@ impl Activity {
     }
 
     /// A connection was opened.
-    pub fn opened(&mut self, peer: Peer) {
+    pub fn opened(&mut self, peer: &Peer) {
         if self.take_line(|unwritten| &mut unwritten.opened) {
             log::info!("opened {}", self.name(peer));
         }
@@ -120,36 +111,36 @@ impl Activity {
 
     /// A message was received: `name` is what the protocol calls it, if its bytes do not say so themselves.
     #[inline]
-    pub fn command(&mut self, peer: Peer, name: &str, message: &[u8]) {
+    pub fn command(&mut self, peer: &Peer, name: &str, message: &[u8]) {
         if self.take_line(|unwritten| &mut unwritten.commands) {
             self.write_command(peer, name, message);
         }
     }
 
     /// A connection was closed.
-    pub fn closed(&mut self, peer: Peer, summary: &Summary) {
+    pub fn closed(&mut self, peer: &Peer, summary: &Summary) {
         if self.take_line(|unwritten| &mut unwritten.closed) {
             log::info!("closed {}: {summary}", self.name(peer));
         }
     }
 
     /// A connection was opened and closed by somebody who only looked whether the port is open.
-    pub fn probed(&mut self, peer: Peer, summary: &Summary) {
+    pub fn probed(&mut self, peer: &Peer, summary: &Summary) {
         if log::log_enabled!(log::Level::Debug) && self.take_line(|unwritten| &mut unwritten.closed) {
             log::debug!("probe {}: {summary}", self.name(peer));
         }
     }
 
     #[cold]
-    fn write_command(&self, peer: Peer, name: &str, message: &[u8]) {
+    fn write_command(&self, peer: &Peer, name: &str, message: &[u8]) {
         let blank = if name.is_empty() || message.is_empty() { "" } else { " " };
         log::info!("{}: {name}{blank}{}", self.name(peer), Escaped(message));
     }
 
     /// A peer as log lines name it.
-    fn name(&self, peer: Peer) -> impl fmt::Display + use<> {
-        let protocol = self.protocols.get(usize::from(peer.listener)).copied().unwrap_or_default();
-        fmt::from_fn(move |f| write!(f, "{protocol} {}", peer.addr))
+    fn name(&self, peer: &Peer) -> impl fmt::Display + use<> {
+        let (protocol, addr) = (self.protocols.get(peer.listener()).copied().unwrap_or_default(), peer.addr());
+        fmt::from_fn(move |f| write!(f, "{protocol} {addr}"))
     }
 
     /// Takes one of this second's lines, or counts what `unwritten` names.
@@ -192,11 +183,11 @@ mod tests {
 
     #[test]
     fn what_exceeds_the_lines_of_a_second_is_counted() {
-        let peer = Peer { addr: ([127, 0, 0, 1], 1).into(), listener: 0 };
+        let peer = Peer::new(([127, 0, 0, 1], 1).into(), 0);
         let mut activity = activity(2);
         assert_eq!(activity.deadline(), Moment::NEVER);
-        activity.opened(peer);
-        (0..10).for_each(|_| activity.command(peer, "", b"TIME"));
+        activity.opened(&peer);
+        (0..10).for_each(|_| activity.command(&peer, "", b"TIME"));
         assert_eq!(activity.unwritten, Unwritten { opened: 0, commands: 9, closed: 0 });
         assert_eq!(activity.deadline(), activity.second_ends, "the count is due when the second is over");
         activity.round(Moment::START.after(SECOND));

@@ -1,52 +1,42 @@
 //! A queue of bytes in one block of storage, which it holds only while it holds bytes.
 //!
-//! ```text
-//!           start            end
-//!             v               v
-//!   +---------+---------------+-------------+
-//!   | consumed|    bytes()    |   spare()   |     block, borrowed from the pool
-//!   +---------+---------------+-------------+
-//!    consume(n) --> start += n  commit(n) --> end += n
-//! ```
+//! A connection has two of them, and most connections are idle: so the block brings its marks along, and a buffer without
+//! bytes is eight bytes, a null pointer.
 
+use super::block::Block;
 use super::pool::{BLOCK_LEN, Pool, block_len};
 
 /// What is short enough to be copied to the front of a working block again each time more arrives. Above it a piece
 /// of a message stays in its own storage, which doubles: a long message that drips in is not copied for each byte.
 const SHORT_LEN: usize = BLOCK_LEN / 16;
 
-/// A queue of bytes. Invariant: `start <= end <= block.len()`, and `start == end` only when both are 0.
+/// A queue of bytes.
 #[derive(Debug, Default)]
-pub struct Buffer {
-    block: Box<[u8]>,
-    /// Offsets fit a `u32` because no block is longer than [`Buffer::LEN_MAX`].
-    start: u32,
-    end: u32,
-}
+pub struct Buffer(Option<Box<Block>>);
 
 impl Buffer {
-    /// The most that a buffer can hold in bytes. Limits on messages stay well below it.
-    pub const LEN_MAX: usize = u32::MAX as usize;
-
     /// The bytes in the queue, oldest first.
     #[must_use]
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        &self.block[self.start as usize..self.end as usize]
+        self.0.as_ref().map_or(&[], |block| block.bytes())
     }
 
     /// The number of bytes in the queue.
     #[must_use]
     #[inline]
     pub const fn len(&self) -> usize {
-        (self.end - self.start) as usize
+        match &self.0 {
+            Some(block) => block.len(),
+            None => 0,
+        }
     }
 
     /// True exactly when no byte is in the queue.
     #[must_use]
     #[inline]
     pub const fn is_empty(&self) -> bool {
-        self.start == self.end
+        self.len() == 0
     }
 
     /// Removes `count` bytes from the front.
@@ -55,56 +45,22 @@ impl Buffer {
     /// If there are fewer: that would be a defect in this program, whatever a peer sends.
     #[inline]
     pub fn consume(&mut self, count: usize) {
-        assert!(count <= self.len(), "consumed {count} of {} bytes", self.len());
-        self.start += count as u32;
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
+        match &mut self.0 {
+            Some(block) => block.consume(count),
+            None => assert!(count == 0, "consumed {count} of no bytes"),
         }
     }
 
-    /// Forgets all bytes behind the first `len`.
-    pub fn truncate(&mut self, len: usize) {
-        if len < self.len() {
-            self.end = self.start + len as u32;
-            self.consume(0);
-        }
-    }
-
-    /// Makes room for `count` bytes behind the bytes; the storage grows at least by doubling.
+    /// The block of this buffer, a working block if it has none: for whoever appends a lot and looks it up once.
     #[inline]
-    pub fn reserve(&mut self, count: usize, pool: &mut Pool) {
-        if self.block.len() - (self.end as usize) < count {
-            self.make_room(count, pool);
-        }
-    }
-
-    /// Appends `bytes`, which are copied.
-    #[inline]
-    pub fn append(&mut self, bytes: &[u8], pool: &mut Pool) {
-        match self.spare().get_mut(..bytes.len()) {
-            Some(place) => place.copy_from_slice(bytes),
-            None => {
-                self.make_room(bytes.len(), pool);
-                self.spare()[..bytes.len()].copy_from_slice(bytes);
-            }
-        }
-        self.end += bytes.len() as u32;
-    }
-
-    /// Overwrites the bytes at `offset` from the front of the queue.
-    ///
-    /// # Panics
-    /// If the queue ends before the last of them.
-    pub fn overwrite(&mut self, offset: usize, bytes: &[u8]) {
-        let start = self.start as usize + offset;
-        assert!(offset + bytes.len() <= self.len(), "overwrites what was never written");
-        self.block[start..start + bytes.len()].copy_from_slice(bytes);
+    pub fn block(&mut self, pool: &mut Pool) -> &mut Block {
+        self.0.get_or_insert_with(|| pool.lend(BLOCK_LEN))
     }
 
     /// The free storage behind the bytes; fill its front and [`Buffer::commit`] what was filled.
     #[inline]
     pub fn spare(&mut self) -> &mut [u8] {
-        &mut self.block[self.end as usize..]
+        self.0.as_mut().map_or(&mut [], |block| block.spare())
     }
 
     /// Appends the first `count` bytes of what was [`Buffer::spare`].
@@ -113,8 +69,10 @@ impl Buffer {
     /// If there was less.
     #[inline]
     pub fn commit(&mut self, count: usize) {
-        assert!(count <= self.block.len() - self.end as usize, "commits more than there was room for");
-        self.end += count as u32;
+        match &mut self.0 {
+            Some(block) => block.commit(count),
+            None => assert!(count == 0, "commits more than there was room for"),
+        }
     }
 
     /// The length of the block that reading on needs, when `missing` more bytes are known to complete the message at
@@ -127,8 +85,8 @@ impl Buffer {
         let len = self.len();
         let missing = missing.unwrap_or(usize::MAX);
         if len <= SHORT_LEN {
-            (self.block.len() < BLOCK_LEN).then_some(BLOCK_LEN)
-        } else if self.block.len() - len >= missing.min(len / 2) {
+            (self.capacity() < BLOCK_LEN).then_some(BLOCK_LEN)
+        } else if self.capacity() - len >= missing.min(len / 2) {
             None
         } else {
             let complete = len.saturating_add(missing.max(BLOCK_LEN));
@@ -139,16 +97,17 @@ impl Buffer {
     /// Moves the bytes to a block of `len` bytes, and the old block back to the pool.
     pub fn move_to(&mut self, len: usize, pool: &mut Pool) {
         let mut block = pool.lend(len);
-        let bytes = self.bytes();
-        block[..bytes.len()].copy_from_slice(bytes);
-        (self.start, self.end) = (0, self.len() as u32);
-        self.replace_block(block, pool);
+        let is_moved = block.append(self.bytes());
+        assert!(is_moved, "{} bytes are moved to a block of {len}", self.len());
+        if let Some(old) = self.0.replace(block) {
+            pool.take_back(old);
+        }
     }
 
     /// Moves the bytes to the front of their block when most of the free room is there.
     pub fn compact(&mut self) {
-        if self.block.len() - (self.end as usize) < self.start as usize {
-            self.move_to_front();
+        if let Some(block) = &mut self.0 {
+            block.compact();
         }
     }
 
@@ -160,41 +119,22 @@ impl Buffer {
     pub fn settle(&mut self, pool: &mut Pool) {
         if self.is_empty() {
             self.release(pool);
-        } else if self.block.len() > 2 * block_len(self.len()) {
+        } else if self.capacity() > 2 * block_len(self.len()) {
             self.move_to(self.len(), pool);
         }
     }
 
     /// Forgets the bytes and gives all storage back.
     pub fn release(&mut self, pool: &mut Pool) {
-        (self.start, self.end) = (0, 0);
-        if !self.block.is_empty() {
-            self.replace_block(Box::default(), pool);
+        if let Some(block) = self.0.take() {
+            pool.take_back(block);
         }
     }
 
-    fn move_to_front(&mut self) {
-        self.block.copy_within(self.start as usize..self.end as usize, 0);
-        (self.start, self.end) = (0, self.len() as u32);
-    }
-
-    fn replace_block(&mut self, block: Box<[u8]>, pool: &mut Pool) {
-        let old = std::mem::replace(&mut self.block, block);
-        if !old.is_empty() {
-            pool.take_back(old);
-        }
-    }
-
-    /// Makes room for `count` bytes more behind the bytes.
-    #[cold]
-    fn make_room(&mut self, count: usize, pool: &mut Pool) {
-        let needed = self.len() + count;
-        assert!(needed <= Self::LEN_MAX, "a buffer of {needed} bytes");
-        if needed <= self.block.len() && self.start as usize >= self.len() {
-            self.move_to_front();
-        } else {
-            let doubled = self.len().saturating_mul(2).min(Self::LEN_MAX);
-            self.move_to(needed.max(doubled).max(BLOCK_LEN), pool);
+    const fn capacity(&self) -> usize {
+        match &self.0 {
+            Some(block) => block.capacity(),
+            None => 0,
         }
     }
 }
@@ -206,8 +146,14 @@ mod tests {
 
     fn filled(len: usize, pool: &mut Pool) -> Buffer {
         let mut buffer = Buffer::default();
-        buffer.append(&vec![b'x'; len], pool);
+        append(&mut buffer, &vec![b'x'; len], pool);
         buffer
+    }
+
+    fn append(buffer: &mut Buffer, bytes: &[u8], pool: &mut Pool) {
+        let block = buffer.block(pool);
+        pool.make_room(block, bytes.len());
+        assert!(block.append(bytes));
     }
 
     #[test]
@@ -243,11 +189,11 @@ mod tests {
                 buffer.move_to(len, &mut pool);
                 moves += 1;
             }
-            let block = buffer.block.as_ptr();
+            let block = buffer.bytes().as_ptr();
             buffer.spare()[0] = b'x';
             buffer.commit(1);
             buffer.settle(&mut pool);
-            moves += usize::from(block != buffer.block.as_ptr());
+            moves += usize::from(block != buffer.bytes().as_ptr());
         }
         assert!(moves <= 20, "moved {moves} times on the way from 4 KiB to 1 MiB");
     }
@@ -274,7 +220,7 @@ mod tests {
                 match action {
                     0 => {
                         let bytes = vec![index as u8; len];
-                        buffer.append(&bytes, &mut pool);
+                        append(&mut buffer, &bytes, &mut pool);
                         model.extend(bytes);
                     }
                     1 => {
@@ -295,12 +241,12 @@ mod tests {
                         model.extend(vec![index as u8; len]);
                     }
                     _ => {
-                        buffer.truncate(len);
+                        buffer.block(&mut pool).truncate(len);
                         model.truncate(len);
                     }
                 }
                 prop_assert_eq!(buffer.bytes(), &model);
-                prop_assert_eq!(pool.lent_bytes(), buffer.block.len());
+                prop_assert_eq!(pool.lent_bytes(), buffer.capacity());
             }
         }
     }

@@ -2,6 +2,7 @@
 //! is spoken.
 
 pub mod activity;
+pub mod block;
 pub mod buffer;
 pub mod clock;
 pub mod close_reason;
@@ -9,7 +10,9 @@ pub mod deadlines;
 pub mod kernel;
 pub mod limits;
 pub mod moment;
+pub mod peer;
 pub mod pool;
+pub mod run_queue;
 pub mod system;
 pub mod table;
 pub mod units;

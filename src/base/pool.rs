@@ -6,13 +6,15 @@
 //!   (last in, first out: the block that the next connection reads into is still warm in the cache)
 //! ```
 
+use super::block::Block;
+
 /// The size of a working block in bytes: what a connection reads into and writes answers to during its turn.
 ///
 /// At a tenth, a batch of 1024 pipelined requests would need several reads instead of one; at ten times, the two
 /// blocks of a turn would no longer stay in the second-level cache.
 pub const BLOCK_LEN: usize = 64 * 1024;
 
-/// Blocks come in powers of two from here...
+/// Blocks come in powers of two from twice this; a shorter one is a block without storage of its own...
 const SMALLEST_LEN: usize = 64;
 /// ...to here; a longer one has exactly the length that was asked for and is never kept.
 const LARGEST_LEN: usize = 4 * BLOCK_LEN;
@@ -32,7 +34,8 @@ const WORKING_BYTES: usize = 4 * BLOCK_LEN;
 #[derive(Debug)]
 pub struct Pool {
     /// Free blocks by size class.
-    free: [Vec<Box<[u8]>>; CLASS_COUNT],
+    #[expect(clippy::vec_box, reason = "what is lent is a pointer, so that who holds nothing has place for no more")]
+    free: [Vec<Box<Block>>; CLASS_COUNT],
     /// The sum of the lengths of all blocks that are lent.
     lent_bytes: usize,
     /// What may be lent beyond a turn.
@@ -44,33 +47,63 @@ impl Pool {
     #[must_use]
     pub fn new(memory_max: usize) -> Self {
         Self {
-            free: std::array::from_fn(|_| Vec::new()),
+            // With all the places that they will ever need: giving back allocates nothing.
+            free: std::array::from_fn(|class| Vec::with_capacity(kept_max(SMALLEST_LEN << class))),
             lent_bytes: 0,
             held_bytes_max: memory_max.saturating_sub(WORKING_BYTES),
         }
     }
 
-    /// Lends a block of at least `len` bytes. The caller decides whether [`Pool::has_room_for`] has a say.
-    ///
-    /// The bytes in it are whatever its last borrower left there: they are never shown to a peer, because a buffer
-    /// shows only what was written to it.
-    pub fn lend(&mut self, len: usize) -> Box<[u8]> {
+    /// Lends an empty block of at least `len` bytes. The caller decides whether [`Pool::has_room_for`] has a say.
+    pub fn lend(&mut self, len: usize) -> Box<Block> {
         let len = block_len(len);
         self.lent_bytes += len;
         match class_of(len).and_then(|class| self.free[class].pop()) {
             Some(block) => block,
-            None => vec![0; len].into_boxed_slice(),
+            None => Box::new(Block::new(len)),
         }
     }
 
     /// Takes a block back.
-    pub fn take_back(&mut self, block: Box<[u8]>) {
-        let len = block.len();
+    pub fn take_back(&mut self, mut block: Box<Block>) {
+        block.clear();
+        let len = block.capacity();
         self.lent_bytes -= len;
         if let Some(class) = class_of(len)
             && self.free[class].len() < kept_max(len)
         {
             self.free[class].push(block);
+        }
+    }
+
+    /// Moves the bytes of `block` to storage of at least `len` bytes, and takes back what they were in.
+    ///
+    /// # Panics
+    /// If there are more than `len`.
+    pub fn exchange(&mut self, block: &mut Block, len: usize) {
+        let mut other = self.lend(len);
+        let is_moved = other.append(block.bytes());
+        assert!(is_moved, "{} bytes are moved to a block of {len}", block.len());
+        std::mem::swap(block, &mut other);
+        self.take_back(other);
+    }
+
+    /// Makes room for `count` bytes behind the bytes of `block`, which grows at least by doubling.
+    #[inline]
+    pub fn make_room(&mut self, block: &mut Block, count: usize) {
+        if block.spare_len() < count {
+            self.make_more_room(block, count);
+        }
+    }
+
+    #[cold]
+    fn make_more_room(&mut self, block: &mut Block, count: usize) {
+        let needed = block.len() + count;
+        if needed <= block.capacity() && block.consumed_len() >= block.len() {
+            block.move_to_front();
+        } else {
+            let doubled = block.len().saturating_mul(2).min(Block::LEN_MAX);
+            self.exchange(block, needed.max(doubled).max(BLOCK_LEN));
         }
     }
 
@@ -102,14 +135,16 @@ const fn kept_max(len: usize) -> usize {
 /// The length of the block that is lent for `len` bytes.
 #[must_use]
 pub const fn block_len(len: usize) -> usize {
-    if len <= SMALLEST_LEN {
-        SMALLEST_LEN
+    if len <= Block::SHORT_LEN {
+        Block::SHORT_LEN
     } else if len <= LARGEST_LEN {
         len.next_power_of_two()
     } else {
         len
     }
 }
+
+const _: () = assert!(SMALLEST_LEN <= Block::SHORT_LEN && Block::SHORT_LEN < 2 * SMALLEST_LEN);
 
 /// The class of blocks of exactly `len` bytes.
 const fn class_of(len: usize) -> Option<usize> {
@@ -123,21 +158,22 @@ mod tests {
     #[test]
     fn a_block_is_the_next_power_of_two_up_to_a_limit_and_exact_beyond() {
         let mut pool = Pool::new(1 << 30);
-        for (asked, lent) in [(0, 64), (1, 64), (64, 64), (65, 128), (BLOCK_LEN, BLOCK_LEN), (LARGEST_LEN, LARGEST_LEN)]
+        for (asked, lent) in
+            [(0, 104), (104, 104), (105, 128), (129, 256), (BLOCK_LEN, BLOCK_LEN), (LARGEST_LEN, LARGEST_LEN)]
         {
-            assert_eq!(pool.lend(asked).len(), lent, "{asked}");
+            assert_eq!(pool.lend(asked).capacity(), lent, "{asked}");
         }
-        assert_eq!(pool.lend(LARGEST_LEN + 1).len(), LARGEST_LEN + 1);
+        assert_eq!(pool.lend(LARGEST_LEN + 1).capacity(), LARGEST_LEN + 1);
     }
 
     #[test]
     fn the_last_block_taken_back_is_the_first_lent_again() {
         let mut pool = Pool::new(1 << 30);
         let (mut first, second) = (pool.lend(BLOCK_LEN), pool.lend(BLOCK_LEN));
-        first[0] = 7;
+        first.spare()[0] = 7;
         pool.take_back(second);
         pool.take_back(first);
-        assert_eq!(pool.lend(BLOCK_LEN)[0], 7);
+        assert_eq!(pool.lend(BLOCK_LEN).spare()[0], 7);
     }
 
     #[test]
@@ -147,7 +183,7 @@ mod tests {
         assert_eq!(pool.lent_bytes(), 1000 * BLOCK_LEN);
         blocks.into_iter().for_each(|block| pool.take_back(block));
         assert_eq!(pool.lent_bytes(), 0);
-        assert_eq!(pool.free.iter().flatten().map(|block| block.len()).sum::<usize>(), KEPT_BYTES_MAX);
+        assert_eq!(pool.free.iter().flatten().map(|block| block.capacity()).sum::<usize>(), KEPT_BYTES_MAX);
     }
 
     #[test]
@@ -156,9 +192,9 @@ mod tests {
         let small: Vec<_> = (0..100_000).map(|_| pool.lend(1)).collect();
         small.into_iter().for_each(|block| pool.take_back(block));
         let mut working = pool.lend(BLOCK_LEN);
-        working[0] = 7;
+        working.spare()[0] = 7;
         pool.take_back(working);
-        assert_eq!(pool.lend(BLOCK_LEN)[0], 7, "the working block was kept");
+        assert_eq!(pool.lend(BLOCK_LEN).spare()[0], 7, "the working block was kept");
     }
 
     #[test]

@@ -64,7 +64,9 @@ pub struct Table<T> {
     generation: Generation,
 }
 
+// The generation is looked at first, so it stands in front of what is used next.
 #[derive(Debug)]
+#[repr(C)]
 struct Entry<T> {
     generation: Generation,
     value: T,

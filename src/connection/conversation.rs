@@ -82,7 +82,7 @@ impl<S: Socket> Connection<S> {
         let Shared { pool, clock, activity, .. } = shared;
         let now = clock.now();
         let was_empty = self.output.is_empty();
-        let mut context = Context::new(Output::new(&mut self.output, pool), clock, activity, self.peer);
+        let mut context = Context::new(Output::new(&mut self.output, pool), clock, activity, &self.peer);
         let result = call(self.session.as_mut(), self.input.bytes(), &mut context);
         self.messages += context.messages();
         if was_empty {

@@ -95,7 +95,7 @@ impl<S: Socket> Connection<S> {
     /// Reads and forgets, once.
     pub(super) fn discard(&mut self, budget: &mut usize, shared: &mut Shared) -> io::Result<bool> {
         let mut block = shared.pool.lend(BLOCK_LEN);
-        let received = self.socket.receive(&mut block).map(Some).or_else(none_if_would_block);
+        let received = self.socket.receive(block.spare()).map(Some).or_else(none_if_would_block);
         shared.pool.take_back(block);
         let Some(count) = received? else {
             (self.readable, self.read_to_end) = (false, false);

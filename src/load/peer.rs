@@ -64,8 +64,6 @@ pub struct Peer {
     pub slot: usize,
     /// True exactly when it stands in a queue of the thread, waiting for something to send.
     pub is_queued: bool,
-    /// True exactly when the thread has a deadline for it.
-    pub is_armed: bool,
     stream: TcpStream,
     is_open: bool,
     has_received: bool,
@@ -89,7 +87,6 @@ impl Peer {
         Self {
             slot,
             is_queued: false,
-            is_armed: false,
             stream,
             is_open: false,
             has_received: false,

@@ -59,7 +59,7 @@ impl Roster {
         let slots = plan.asked.connections.saturating_sub(index).div_ceil(stride);
         let mut openings = Deadlines::default();
         for slot in 0..slots {
-            openings.set(slot, first_opening(plan.opening, slot * stride + index));
+            openings.bring_forward(slot, first_opening(plan.opening, slot * stride + index));
         }
         let untried = slots;
         let slots = vec![Slot::default(); slots];
@@ -126,7 +126,7 @@ impl Roster {
     /// Has `slot` opened at once: its last connection was of use.
     pub fn reopen(&mut self, slot: usize, now: Moment) {
         self.slots[slot].failures = 0;
-        self.openings.set(slot, now);
+        self.openings.bring_forward(slot, now);
     }
 
     /// Has `slot` opened after a pause: its last connection was of no use.
@@ -134,7 +134,7 @@ impl Roster {
         let failures = &mut self.slots[slot].failures;
         let pause = PAUSE_MIN.saturating_mul(1 << (*failures).min(10)).min(PAUSE_MAX);
         *failures = failures.saturating_add(1);
-        self.openings.set(slot, now.after(pause));
+        self.openings.bring_forward(slot, now.after(pause));
     }
 
     /// Connections that are open.
@@ -199,9 +199,11 @@ mod tests {
         for pause in [10, 20, 40, 80, 160, 320, 640, 1000, 1000] {
             roster.failed(0, at(0));
             assert_eq!(roster.next(), at(pause));
+            roster.pop_due(at(pause));
         }
         assert!(roster.all_were_tried());
         roster.reopen(0, at(5));
+        roster.pop_due(at(5));
         roster.failed(0, at(5));
         assert_eq!(roster.next(), at(15), "a connection that was of use begins the pauses anew");
     }

@@ -33,6 +33,7 @@ pub struct Script {
     greeting: Vec<u8>,
     framing: Framing,
     reply_bytes_max: usize,
+    is_answered: bool,
 }
 
 /// Pieces one after the other.
@@ -94,6 +95,7 @@ impl Script {
         let expected: Vec<Reply> = round.iter().map(|message| message.reply.clone()).collect();
         Ok(Self {
             exact: exact_runs(&expected),
+            is_answered: expected.iter().all(|reply| *reply != Reply::Nothing),
             reply_bytes_max: expected.iter().filter_map(exact_bytes).map(<[u8]>::len).max().unwrap_or(0),
             requests,
             replies,
@@ -190,8 +192,8 @@ impl Script {
 
     /// True exactly when requests are answered at all.
     #[must_use]
-    pub fn is_answered(&self) -> bool {
-        self.expected.iter().all(|reply| *reply != Reply::Nothing)
+    pub const fn is_answered(&self) -> bool {
+        self.is_answered
     }
 
     /// The bytes that the script keeps in memory.

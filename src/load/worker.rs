@@ -204,8 +204,10 @@ impl Worker {
         match self.plan.asked.pace {
             Pace::Closed if is_loading && room > 0 => return self.send(token, room, 0),
             Pace::Hold(pause) if is_loading && room == depth => {
-                // The first heartbeat is due at once, and shows that the connection works.
-                let pause = if peer.is_trusted() { pause } else { Duration::ZERO };
+                // The first heartbeats are spread over a pause, or they would come as a burst for ever.
+                let place = self.roster.attempt(peer.slot).number as f64 / self.plan.asked.connections as f64;
+                let first = pause.min(self.plan.asked.duration).mul_f64(place);
+                let pause = if peer.is_trusted() { pause } else { first };
                 self.pause(token, now.after(pause));
             }
             Pace::Open { .. } if room > 0 => {
@@ -228,12 +230,8 @@ impl Worker {
 
     /// Sees to it that the connection is looked at when its deadline falls due. One that has only moved since is found out then.
     fn arm(&mut self, token: Token) {
-        let Some(peer) = self.peers.get_mut(token).filter(|peer| !peer.is_armed) else { return };
-        let deadline = peer.deadline(self.plan.asked.timeout);
-        if deadline < Moment::NEVER {
-            peer.is_armed = true;
-            self.deadlines.set(token.key(), deadline);
-        }
+        let Some(peer) = self.peers.get_mut(token) else { return };
+        self.deadlines.bring_forward(token.key(), peer.deadline(self.plan.asked.timeout));
     }
 
     /// Sends `count` requests, the first of which has this number in the schedule.
@@ -336,7 +334,6 @@ impl Worker {
         while let Some(key) = self.deadlines.pop_due(now) {
             let Some(token) = self.peers.token_of(key) else { continue };
             let Some(peer) = self.peers.get_mut(token) else { continue };
-            peer.is_armed = false;
             if peer.deadline(timeout) > now {
                 self.arm(token);
             } else if !peer.is_open() {

@@ -22,10 +22,11 @@ mod vocabulary;
 
 use std::sync::Arc;
 
-use crate::base::activity::{Activity, Peer};
+use crate::base::activity::Activity;
 use crate::base::clock::Clock;
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::{HIGH_WATER_BYTES, Limits};
+use crate::base::peer::Peer;
 use crate::base::pool::BLOCK_LEN;
 use crate::wire::line::Lines;
 pub use output::Output;
@@ -165,7 +166,7 @@ pub struct Context<'a> {
     /// The time, read once for the whole round.
     pub clock: &'a mut Clock,
     activity: &'a mut Activity,
-    peer: Peer,
+    peer: &'a Peer,
     messages: u64,
     ended: bool,
 }
@@ -173,7 +174,7 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     /// A context for one call on behalf of `peer`.
     #[must_use]
-    pub const fn new(output: Output<'a>, clock: &'a mut Clock, activity: &'a mut Activity, peer: Peer) -> Self {
+    pub const fn new(output: Output<'a>, clock: &'a mut Clock, activity: &'a mut Activity, peer: &'a Peer) -> Self {
         Self { output, clock, activity, peer, messages: 0, ended: false }
     }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::base::block::Block;
 use crate::base::buffer::Buffer;
 use crate::base::limits::HIGH_WATER_BYTES;
 use crate::base::pool::{BLOCK_LEN, Pool};
@@ -13,34 +14,36 @@ use crate::wire::line::Ending;
 /// answer stops when the output [`is_full`](Output::is_full).
 #[derive(Debug)]
 pub struct Output<'a> {
-    buffer: &'a mut Buffer,
+    block: &'a mut Block,
     pool: &'a mut Pool,
 }
 
 impl<'a> Output<'a> {
     /// The end of `buffer`, which grows by blocks from `pool`.
     #[must_use]
-    pub const fn new(buffer: &'a mut Buffer, pool: &'a mut Pool) -> Self {
-        Self { buffer, pool }
+    pub fn new(buffer: &'a mut Buffer, pool: &'a mut Pool) -> Self {
+        Self { block: buffer.block(pool), pool }
     }
 
     /// Appends `bytes`.
     #[inline]
     pub fn append(&mut self, bytes: &[u8]) {
-        self.buffer.append(bytes, self.pool);
+        if !self.block.append(bytes) {
+            self.append_with_more_room(bytes);
+        }
     }
 
     /// The number of bytes that wait here, earlier answers included.
     #[must_use]
     #[inline]
     pub const fn len(&self) -> usize {
-        self.buffer.len()
+        self.block.len()
     }
 
     /// True exactly when nothing waits here.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.buffer.is_empty()
+        self.block.is_empty()
     }
 
     /// True exactly when so much waits here that no further message should be run.
@@ -58,7 +61,7 @@ impl<'a> Output<'a> {
         let needed = self.len().saturating_add(len);
         let is_granted = needed <= BLOCK_LEN || self.pool.has_room_for(needed);
         if is_granted {
-            self.buffer.reserve(len, self.pool);
+            self.pool.make_room(self.block, len);
         }
         is_granted
     }
@@ -72,7 +75,14 @@ impl<'a> Output<'a> {
 
     /// Forgets all bytes behind the first `len`: takes back an answer that was begun.
     pub(super) fn truncate(&mut self, len: usize) {
-        self.buffer.truncate(len);
+        self.block.truncate(len);
+    }
+
+    #[cold]
+    fn append_with_more_room(&mut self, bytes: &[u8]) {
+        self.pool.make_room(self.block, bytes.len());
+        let is_appended = self.block.append(bytes);
+        assert!(is_appended, "room was made for {} bytes", bytes.len());
     }
 
     /// Overwrites bytes at `offset`, for a length that is known only when all it counts has been appended.
@@ -80,7 +90,7 @@ impl<'a> Output<'a> {
     /// # Panics
     /// If they were never appended.
     pub(super) fn overwrite(&mut self, offset: usize, bytes: &[u8]) {
-        self.buffer.overwrite(offset, bytes);
+        self.block.overwrite(offset, bytes);
     }
 }
 

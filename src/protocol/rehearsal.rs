@@ -9,12 +9,13 @@ use std::time::{Duration, UNIX_EPOCH};
 use proptest::prelude::*;
 
 use super::{Context, Next, Notice, Output, Protocol, Session, Step};
-use crate::base::activity::{Activity, Peer};
+use crate::base::activity::Activity;
 use crate::base::buffer::Buffer;
 use crate::base::clock::{Clock, Reading};
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::{HIGH_WATER_BYTES, Limits};
 use crate::base::moment::Moment;
+use crate::base::peer::Peer;
 use crate::base::pool::Pool;
 
 /// What a session has said, and why it is over if it is.
@@ -156,10 +157,10 @@ impl Rehearsal {
     }
 
     fn call<T>(&mut self, waiting_len: usize, call: impl FnOnce(&mut dyn Session, &[u8], &mut Context<'_>) -> T) -> T {
-        self.output.append(&vec![b'.'; waiting_len], &mut self.pool);
-        let peer = Peer { addr: ([127, 0, 0, 1], 1).into(), listener: 0 };
+        Output::new(&mut self.output, &mut self.pool).append(&vec![b'.'; waiting_len]);
+        let peer = Peer::new(([127, 0, 0, 1], 1).into(), 0);
         let output = Output::new(&mut self.output, &mut self.pool);
-        let mut context = Context::new(output, &mut self.clock, &mut self.activity, peer);
+        let mut context = Context::new(output, &mut self.clock, &mut self.activity, &peer);
         let result = call(self.session.as_mut(), &self.input, &mut context);
         self.has_ended_a_message = context.has_ended_a_message();
         self.messages += context.messages();

@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use super::config::Config;
 use super::event_loop::EventLoop;
-use crate::base::activity::Peer;
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::Limits;
 use crate::base::moment::Moment;
+use crate::base::peer::Peer;
 use crate::base::system::{Socket, System, would_block};
 use crate::base::table::{ENTRIES_MAX, Token};
 use crate::connection::Connection;
@@ -214,10 +214,9 @@ impl<S: System> EventLoop<S> {
             return self.note_lost("a new connection cannot be watched and is closed", &error);
         }
         let is_full = self.table.len() - self.acceptor.rejected >= self.acceptor.connections_max;
-        // Of listeners beyond the 65,536th the log shows the wrong protocol, and nothing else goes wrong.
-        let peer = Peer { addr, listener: index as u16 };
         let Acceptor { listeners, limits, .. } = &self.acceptor;
-        let mut connection = Connection::new(socket, peer, &*listeners[index].protocol, limits, &mut self.shared);
+        let mut connection =
+            Connection::new(socket, Peer::new(addr, index), &*listeners[index].protocol, limits, &mut self.shared);
         if is_full {
             if self.acceptor.may_warn(self.shared.clock.now()) {
                 log::warn!("turning connections away: all {} are taken", self.acceptor.connections_max);

@@ -9,7 +9,6 @@
 //! Events only set what a connection remembers; nothing runs while they are looked at. A connection stands in the run
 //! queue at most once, and one that has spent its turn goes to the back.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +23,7 @@ use crate::base::close_reason::CloseReason;
 use crate::base::deadlines::Deadlines;
 use crate::base::moment::Moment;
 use crate::base::pool::Pool;
+use crate::base::run_queue::RunQueue;
 use crate::base::system::{Event, System};
 use crate::base::table::{Table, Token};
 use crate::connection::{Connection, Shared, Turn};
@@ -33,12 +33,18 @@ use crate::protocol::Protocol;
 /// announces, so that in a queue that never empties a new connection waits for one round at most.
 const TURNS_BETWEEN_WAITS_MAX: usize = 1024;
 
-/// The event loop of a server, on any implementation of the seam.
+/// How many connections are looked at because their deadline has passed, before those that can move have their turns
+/// again: who came in one flood falls silent in one too. To send one away takes two system calls, 256 a millisecond or two.
+pub(super) const EXPIRED_BETWEEN_WAITS_MAX: usize = 256;
+
+/// The event loop of a server, on any implementation of the seam: [`Server`](super::Server) runs it on the operating
+/// system. On a [`System`] of your own the whole server runs on a network of your own, with a clock of your own:
+/// `benches/million.rs` has it serve a million connections that no kernel knows of.
 pub struct EventLoop<S: System> {
     pub(super) system: S,
     pub(super) table: Table<Connection<S::Socket>>,
-    /// Tokens of connections that can move; some may have been closed since.
-    run_queue: VecDeque<Token>,
+    /// Connections that can move; some may have been closed since.
+    run_queue: RunQueue,
     deadlines: Deadlines,
     pub(super) shared: Shared,
     pub(super) acceptor: Acceptor,
@@ -54,7 +60,7 @@ impl<S: System> EventLoop<S> {
         Self {
             system,
             table: Table::default(),
-            run_queue: VecDeque::new(),
+            run_queue: RunQueue::default(),
             deadlines: Deadlines::default(),
             shared: Shared {
                 pool: Pool::new(config.limits.clamped().memory_bytes_max),
@@ -79,8 +85,12 @@ impl<S: System> EventLoop<S> {
         Ok(self.finish())
     }
 
-    /// One round of the loop.
-    pub(super) fn round(&mut self) -> io::Result<()> {
+    /// One round of the loop: waits until there is something to do, does a bounded share of it, and returns. [`EventLoop::run`]
+    /// is nothing but rounds.
+    ///
+    /// # Errors
+    /// When waiting for events is impossible; never for what a peer does.
+    pub fn round(&mut self) -> io::Result<()> {
         self.wait()?;
         self.accept();
         self.run_ready();
@@ -98,7 +108,7 @@ impl<S: System> EventLoop<S> {
             Event::Connection(token, readiness) => {
                 if let Some(connection) = table.get_mut(token) {
                     connection.remember(readiness);
-                    enqueue(run_queue, connection, token);
+                    run_queue.push(token.key());
                 }
             }
             Event::Listener(index) => acceptor.remember(index),
@@ -128,11 +138,10 @@ impl<S: System> EventLoop<S> {
     /// Gives each connection in the run queue its turn; those that yield have theirs in the next round.
     fn run_ready(&mut self) {
         for _ in 0..self.run_queue.len().min(TURNS_BETWEEN_WAITS_MAX) {
-            let Some(token) = self.run_queue.pop_front() else { break };
-            if let Some(connection) = self.table.get_mut(token) {
-                connection.queued = false;
+            let Some(key) = self.run_queue.pop() else { break };
+            if let Some(token) = self.table.token_of(key) {
+                self.drive(token);
             }
-            self.drive(token);
         }
     }
 
@@ -144,13 +153,12 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// Looks at each connection whose deadline has passed.
+    /// Looks at connections whose deadline has passed; those that are left are looked at in the next round.
     fn expire(&mut self) {
         let now = self.shared.clock.now();
-        while let Some(key) = self.deadlines.pop_due(now) {
-            let Some(token) = self.table.token_of(key) else { continue };
+        for _ in 0..EXPIRED_BETWEEN_WAITS_MAX {
+            let Some(token) = self.deadlines.pop_due(now).and_then(|key| self.table.token_of(key)) else { break };
             if let Some(connection) = self.table.get_mut(token) {
-                connection.armed = Moment::NEVER;
                 let turn = connection.expire(&mut self.shared);
                 self.after(token, turn);
             }
@@ -164,14 +172,10 @@ impl<S: System> EventLoop<S> {
         }
         let Some(connection) = self.table.get_mut(token) else { return };
         if turn == Turn::Yield {
-            enqueue(&mut self.run_queue, connection, token);
+            self.run_queue.push(token.key());
         }
         // A deadline that moved away is not entered again: when the old one falls due, `expire` finds out.
-        let deadline = connection.deadline(&self.shared.timeouts);
-        if deadline < connection.armed {
-            connection.armed = deadline;
-            self.deadlines.set(token.key(), deadline);
-        }
+        self.deadlines.bring_forward(token.key(), connection.deadline(&self.shared.timeouts));
     }
 
     /// The one place where a connection ends.
@@ -196,7 +200,7 @@ impl<S: System> EventLoop<S> {
         for token in tokens {
             if let Some(connection) = self.table.get_mut(token) {
                 prepare(connection);
-                enqueue(&mut self.run_queue, connection, token);
+                self.run_queue.push(token.key());
             }
         }
     }
@@ -210,12 +214,5 @@ impl<S: System> EventLoop<S> {
         self.shared.activity.sum_up();
         debug_assert_eq!(self.shared.pool.lent_bytes(), 0, "a closed connection holds storage");
         self.counters
-    }
-}
-
-fn enqueue<S>(run_queue: &mut VecDeque<Token>, connection: &mut Connection<S>, token: Token) {
-    if !connection.queued {
-        connection.queued = true;
-        run_queue.push_back(token);
     }
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::config::Config;
+use super::event_loop::EXPIRED_BETWEEN_WAITS_MAX;
 use super::scripted::{Peer, Stage};
+use crate::base::block::Block;
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LINGER_TIMEOUT, Limits};
 use crate::base::moment::Moment;
@@ -344,6 +346,34 @@ mod deadlines {
     }
 
     #[test]
+    fn who_is_served_has_a_turn_between_those_that_fall_due_together() {
+        let mut stage = text();
+        let silent: Vec<_> = (0..3 * EXPIRED_BETWEEN_WAITS_MAX).map(|_| stage.peer()).collect();
+        stage.pass(IDLE / 2);
+        let busy = stage.peer();
+        stage.stall(IDLE / 2);
+        for round in 1..=3 {
+            busy.send(b"ECHO a\n");
+            stage.event_loop.round().expect("a round");
+            assert_eq!(busy.take_sent(), "ECHO a\n");
+            let told = silent.iter().filter(|peer| peer.wire.borrow().sent_end).count();
+            assert_eq!(told, round * EXPIRED_BETWEEN_WAITS_MAX, "in {round} rounds");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_takes_over_a_key_takes_over_no_deadline() {
+        let mut stage = text();
+        stage.peer().send_and_end(b"");
+        stage.pass(IDLE / 2);
+        let peer = stage.peer();
+        stage.pass(IDLE - MILLISECOND);
+        assert_eq!(peer.take_sent(), "");
+        stage.pass(MILLISECOND);
+        assert_eq!(peer.take_sent(), "ERROR IDLE_TIMEOUT\n");
+    }
+
+    #[test]
     fn every_message_puts_the_idle_timeout_off() {
         let mut stage = text();
         let peer = stage.peer();
@@ -664,7 +694,7 @@ mod memory {
             stage.settle();
         }
         let held = stage.event_loop.shared.pool.lent_bytes();
-        assert!(held <= 100 * 64, "100 headers hold {held} bytes");
+        assert!(held <= 100 * Block::SHORT_LEN, "100 headers hold {held} bytes");
     }
 
     fn error(token: &str) -> Vec<u8> {

@@ -21,7 +21,7 @@ use crate::base::kernel::{self, Kernel, Stopper};
 use crate::protocol::Protocol;
 pub use config::{Config, Listener};
 pub use counters::Counters;
-use event_loop::EventLoop;
+pub use event_loop::EventLoop;
 
 /// A server that listens and is ready to run.
 pub struct Server {

@@ -1,0 +1,178 @@
+//! A block of storage, and which of its bytes are in use: a queue of bytes in one place.
+//!
+//! ```text
+//!           start            end
+//!             v               v
+//!   +---------+---------------+-------------+
+//!   | consumed|    bytes()    |   spare()   |
+//!   +---------+---------------+-------------+
+//!    consume(n) --> start += n  commit(n) --> end += n
+//! ```
+
+/// A block of storage with a queue of bytes in it. Invariant: `start <= end <= capacity`, and `start == end` only when
+/// both are 0.
+///
+/// What is not in the queue is whatever an earlier borrower left there; nobody is ever shown it.
+#[derive(Debug)]
+pub struct Block {
+    /// Empty in a block that makes do with `short`.
+    long: Box<[u8]>,
+    /// Storage for the beginning of a line, which is all that most connections ever leave behind between two turns.
+    ///
+    /// It also makes a block 128 bytes. What is smaller, glibc keeps apart when it is freed, and so all that lies around it: when
+    /// 10,000 pieces of 1000 bytes were over, the system got none of their memory back.
+    short: [u8; Self::SHORT_LEN],
+    /// Offsets fit a `u32` because no block is longer than [`Block::LEN_MAX`].
+    start: u32,
+    end: u32,
+}
+
+impl Block {
+    /// The most that a block can hold in bytes. Limits on messages stay well below it.
+    pub const LEN_MAX: usize = u32::MAX as usize;
+
+    /// What a block holds without storage of its own.
+    pub const SHORT_LEN: usize = 104;
+
+    /// An empty block of `len` bytes, or of [`Block::SHORT_LEN`] if that is more.
+    ///
+    /// # Panics
+    /// If that is more than [`Block::LEN_MAX`].
+    #[must_use]
+    pub fn new(len: usize) -> Self {
+        assert!(len <= Self::LEN_MAX, "a block of {len} bytes");
+        let long = if len <= Self::SHORT_LEN { Box::default() } else { vec![0; len].into_boxed_slice() };
+        Self { long, short: [0; Self::SHORT_LEN], start: 0, end: 0 }
+    }
+
+    /// How many bytes it has place for.
+    #[must_use]
+    #[inline]
+    pub const fn capacity(&self) -> usize {
+        if self.long.is_empty() { self.short.len() } else { self.long.len() }
+    }
+
+    /// The bytes in the queue, oldest first.
+    #[must_use]
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        &self.storage()[self.start as usize..self.end as usize]
+    }
+
+    /// The number of bytes in the queue.
+    #[must_use]
+    #[inline]
+    pub const fn len(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// True exactly when no byte is in the queue.
+    #[must_use]
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// The free storage behind the bytes; fill its front and [`Block::commit`] what was filled.
+    #[inline]
+    pub fn spare(&mut self) -> &mut [u8] {
+        let end = self.end as usize;
+        &mut self.storage_mut()[end..]
+    }
+
+    /// The number of free bytes behind the bytes.
+    #[must_use]
+    #[inline]
+    pub const fn spare_len(&self) -> usize {
+        self.capacity() - self.end as usize
+    }
+
+    /// Appends the first `count` bytes of what was [`Block::spare`].
+    ///
+    /// # Panics
+    /// If there was less.
+    #[inline]
+    pub fn commit(&mut self, count: usize) {
+        assert!(count <= self.spare_len(), "commits more than there was room for");
+        self.end += count as u32;
+    }
+
+    /// Appends `bytes`, which are copied; gives false, and does nothing, when there is no room for all of them.
+    #[must_use]
+    #[inline]
+    pub fn append(&mut self, bytes: &[u8]) -> bool {
+        let Some(place) = self.spare().get_mut(..bytes.len()) else { return false };
+        place.copy_from_slice(bytes);
+        self.end += bytes.len() as u32;
+        true
+    }
+
+    /// Overwrites the bytes at `offset` from the front of the queue.
+    ///
+    /// # Panics
+    /// If the queue ends before the last of them.
+    pub fn overwrite(&mut self, offset: usize, bytes: &[u8]) {
+        let start = self.start as usize + offset;
+        assert!(offset + bytes.len() <= self.len(), "overwrites what was never written");
+        self.storage_mut()[start..start + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// Removes `count` bytes from the front.
+    ///
+    /// # Panics
+    /// If there are fewer: that would be a defect in this program, whatever a peer sends.
+    #[inline]
+    pub fn consume(&mut self, count: usize) {
+        assert!(count <= self.len(), "consumed {count} of {} bytes", self.len());
+        self.start += count as u32;
+        if self.start == self.end {
+            self.clear();
+        }
+    }
+
+    /// Forgets all bytes behind the first `len`.
+    pub fn truncate(&mut self, len: usize) {
+        if len < self.len() {
+            self.end = self.start + len as u32;
+            self.consume(0);
+        }
+    }
+
+    /// Forgets all bytes.
+    pub const fn clear(&mut self) {
+        (self.start, self.end) = (0, 0);
+    }
+
+    /// Moves the bytes to the front when most of the free room is there.
+    pub fn compact(&mut self) {
+        if self.spare_len() < self.start as usize {
+            self.move_to_front();
+        }
+    }
+
+    /// Moves the bytes to the front.
+    pub fn move_to_front(&mut self) {
+        let range = self.start as usize..self.end as usize;
+        self.storage_mut().copy_within(range, 0);
+        (self.start, self.end) = (0, self.len() as u32);
+    }
+
+    /// The number of bytes that were consumed in front of the queue and not yet moved away.
+    #[must_use]
+    pub const fn consumed_len(&self) -> usize {
+        self.start as usize
+    }
+
+    #[inline]
+    fn storage(&self) -> &[u8] {
+        if self.long.is_empty() { &self.short } else { &self.long }
+    }
+
+    #[inline]
+    fn storage_mut(&mut self) -> &mut [u8] {
+        if self.long.is_empty() { &mut self.short } else { &mut self.long }
+    }
+}
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Block>() == 128);
