@@ -89,6 +89,14 @@ impl Generator {
         Ok(Self { child: command.spawn()?, path })
     }
 
+    /// Ends it, which must still be at work.
+    ///
+    /// # Errors
+    /// When it has ended before.
+    pub fn stop(mut self) -> Result<(), Box<dyn Error>> {
+        if self.child.try_wait()?.is_none() { Ok(()) } else { Err("the flood ended by itself".into()) }
+    }
+
     /// Waits for its end and reads its report.
     ///
     /// # Errors

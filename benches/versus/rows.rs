@@ -176,7 +176,7 @@ impl Bench {
         let flood = start(FLOOD, 100 * long)?;
         thread::sleep(short);
         let beside = start(polite, long)?.finish()?;
-        drop(flood);
+        flood.stop()?;
         Ok(vec![beside.p99_us, alone.p99_us, beside.p50_us, alone.p50_us])
     }
 
