@@ -273,7 +273,8 @@ fn measured(arguments: &Arguments) -> Result<u8, String> {
     let addresses = conversation.resolve()?;
     let machine = Machine::this();
     let plan = |pace| conversation.plan(arguments, addresses.clone(), pace);
-    if !ready(&plan(pace(arguments))?, &machine, arguments.preflight)? {
+    let first = plan(pace(arguments)).unwrap_or_else(|error| cli::refuse::<Arguments>(error));
+    if !ready(&first, &machine, arguments.preflight)? {
         return Ok(0);
     }
     let interruption = Interruption::by(&[libc::SIGINT, libc::SIGTERM])
@@ -283,7 +284,7 @@ fn measured(arguments: &Arguments) -> Result<u8, String> {
         run::run(plan, &interruption, &mut progress)
     };
     let Some(objective) = &arguments.find_max else {
-        return show(&Report::new(&run(plan(pace(arguments))?)?, &arguments.fail_if), arguments);
+        return show(&Report::new(&run(first)?, &arguments.fail_if), arguments);
     };
     let start = arguments.rate.map_or(SEARCH_START, |(from, _)| from);
     let found = search::find_max(objective, start, |rate| run(plan(Pace::Open { from: rate, to: rate })?))?;
