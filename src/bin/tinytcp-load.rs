@@ -240,6 +240,10 @@ fn lifetime(text: &str) -> Result<Lifetime, String> {
 
 fn message_size(text: &str) -> Result<usize, String> {
     const MAX: usize = 1 << 30;
+    // An empty frame is a message; where the protocol has no empty message, one byte is sent.
+    if text == "0" {
+        return Ok(0);
+    }
     units::size(text).and_then(|size| if size <= MAX { Ok(size) } else { Err("at most 1GiB".into()) })
 }
 
@@ -273,7 +277,8 @@ fn measured(arguments: &Arguments) -> Result<u8, String> {
     let addresses = conversation.resolve()?;
     let machine = Machine::this();
     let plan = |pace| conversation.plan(arguments, addresses.clone(), pace);
-    if !ready(&plan(pace(arguments))?, &machine, arguments.preflight)? {
+    let first = plan(pace(arguments)).unwrap_or_else(|error| cli::refuse::<Arguments>(error));
+    if !ready(&first, &machine, arguments.preflight)? {
         return Ok(0);
     }
     let interruption = Interruption::by(&[libc::SIGINT, libc::SIGTERM])
@@ -283,7 +288,7 @@ fn measured(arguments: &Arguments) -> Result<u8, String> {
         run::run(plan, &interruption, &mut progress)
     };
     let Some(objective) = &arguments.find_max else {
-        return show(&Report::new(&run(plan(pace(arguments))?)?, &arguments.fail_if), arguments);
+        return show(&Report::new(&run(first)?, &arguments.fail_if), arguments);
     };
     let start = arguments.rate.map_or(SEARCH_START, |(from, _)| from);
     let found = search::find_max(objective, start, |rate| run(plan(Pace::Open { from: rate, to: rate })?))?;

@@ -148,7 +148,7 @@ impl Reader {
     /// Looks at one item as a whole.
     fn take_apart(&mut self, script: &Script, bytes: &mut &[u8], in_flight: usize) -> Finding {
         let Some(end) = self.item_end(script, bytes) else {
-            return Finding::Unreadable;
+            return self.unreadable(in_flight);
         };
         let taken = end.unwrap_or(bytes.len());
         let (front, rest) = bytes.split_at(taken);
@@ -159,7 +159,7 @@ impl Reader {
         self.held.extend_from_slice(front);
         if end.is_none() {
             let limit = script.reply_bytes_max().saturating_add(ITEM_BYTES_MAX);
-            return if self.held.len() > limit { Finding::Unreadable } else { Finding::Incomplete };
+            return if self.held.len() > limit { self.unreadable(in_flight) } else { Finding::Incomplete };
         }
         let mut held = std::mem::take(&mut self.held);
         let finding = self.judge(script, &held, in_flight);
@@ -167,6 +167,11 @@ impl Reader {
         held.clear();
         self.held = held;
         finding
+    }
+
+    /// What cannot be told apart: where nothing was asked, it is wrong that it came at all.
+    const fn unreadable(&self, in_flight: usize) -> Finding {
+        if self.greeted && in_flight == 0 { Finding::Surplus } else { Finding::Unreadable }
     }
 
     /// Where in `bytes` the item ends that `held` begins: `Some(None)` while it is not there, `None` when nobody can tell.
@@ -292,7 +297,7 @@ mod tests {
                     Finding::Overtaking(passed) => passed + 1,
                     _ => 0,
                 };
-                if matches!(finding, Finding::Unreadable | Finding::Busy) {
+                if matches!(finding, Finding::Surplus | Finding::Unreadable | Finding::Busy) {
                     return found;
                 }
             }
@@ -371,6 +376,7 @@ mod tests {
         let raw = Message { request: b"PING".to_vec(), reply: Reply::Exact(b"PONG".to_vec()) };
         let script = Script::new(&[raw], 1, b"", Framing::Unknown).expect("a message");
         assert_eq!(findings(&script, &[b"PO", b"NGPONK"], 2), [Finding::Correct(1), Finding::Unreadable]);
+        assert_eq!(findings(&script, &[b"PONGPONG"], 1), [Finding::Correct(1), Finding::Surplus]);
     }
 
     #[test]

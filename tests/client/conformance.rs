@@ -4,14 +4,16 @@
 use std::time::Duration;
 
 use crate::originals;
-use crate::runs::{Run, hold, run, serve};
+use crate::runs::{Run, run};
+use crate::support::behaviour::{hold, serve};
+use crate::support::program::Ended;
 
 fn test(protocol: &str, port: u16, timeout: &str) -> Run {
     run(&[&format!("{protocol}://127.0.0.1:{port}"), "test", "--timeout", timeout])
 }
 
 /// The names of the checks that ended so.
-fn names<'a>(run: &'a Run, prefix: &str) -> Vec<&'a str> {
+fn names<'a>(run: &'a Ended, prefix: &str) -> Vec<&'a str> {
     run.text()
         .lines()
         .filter_map(|line| line.strip_prefix(prefix))

@@ -1,14 +1,13 @@
 //! Servers that are not there, break, stall or talk rubbish: the exit code and the one line for each.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
-use socket2::{Domain, SockRef, Socket, Type};
-
 use crate::originals;
-use crate::runs::{client, finish_child, free_port, hold, run, run_script, serve, serve_on, serve_once_asked};
+use crate::runs::{client, finish_child, run, run_script};
+use crate::support::behaviour::{FullQueue, free_port, hold, reset, serve, serve_on, serve_once_asked};
 
 fn commands(protocol: &str, port: u16, timeout: &str, commands: &[&str]) -> crate::runs::Run {
     let url = format!("{protocol}://127.0.0.1:{port}");
@@ -34,17 +33,8 @@ fn nobody_knows_the_host() {
 
 #[test]
 fn nobody_accepts_in_time() {
-    // A queue of one that is full makes the kernel drop what comes next, as a firewall would.
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    socket.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().expect("valid").into()).expect("a free port");
-    socket.listen(0).expect("listening");
-    let address = socket.local_addr().expect("bound").as_socket().expect("an internet address");
-    let mut queued = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
-        queued.push(stream);
-        assert!(queued.len() < 100, "the queue never fills");
-    }
-    commands("text", address.port(), "300ms", &["TIME"]).ended_with(3).saying("timed out");
+    let queue = FullQueue::new();
+    commands("text", queue.port, "300ms", &["TIME"]).ended_with(3).saying("timed out");
 }
 
 #[test]
@@ -115,7 +105,7 @@ fn it_resets_the_connection() {
     let port = serve(|mut stream| {
         let _ = stream.write_all(b"WELCOME\n");
         let _ = stream.read(&mut [0; 1024]);
-        SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("a socket");
+        reset(stream);
     });
     commands("text", port, "5s", &["TIME"]).ended_with(4).saying("connection reset with one answer missing");
 }

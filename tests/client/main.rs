@@ -1,6 +1,9 @@
 //! The client program from outside: its arguments, its output and its exit codes, against servers of every kind.
 #![cfg(feature = "client")]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod arguments;
 mod conformance;
 mod demo;

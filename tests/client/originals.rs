@@ -4,7 +4,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
-use crate::runs::serve;
+use crate::support::behaviour::serve;
 
 /// The time that every original server believes it is.
 pub const TIME: &str = "2025-09-12T17:24:13-05:00";

@@ -5,7 +5,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::originals;
-use crate::runs::{client, finish_child, hold, run, run_script, serve, serve_once_asked, wait};
+use crate::runs::{client, finish_child, run, run_script};
+use crate::support::behaviour::{free_port, hold, serve, serve_once_asked};
+use crate::support::program::wait;
 
 /// Nothing but knowing its last answer can end a run that has no timeout and a server that never closes.
 const NO_TIMER: [&str; 2] = ["--timeout", "off"];
@@ -77,7 +79,7 @@ fn a_word_that_means_nothing_ends_the_script_and_says_where() {
 
 #[test]
 fn commands_on_the_command_line_are_understood_before_anything_is_sent() {
-    let nobody = url("binary", crate::runs::free_port());
+    let nobody = url("binary", free_port());
     run(&[&nobody, "-e", "echo a", "-e", "foo"]).ended_with(2).saying("unknown command 'foo'");
 }
 

@@ -6,7 +6,9 @@ use std::sync::mpsc;
 use std::thread;
 
 use crate::originals;
-use crate::runs::{DEADLINE, client, finish_child, run_script, serve, wait};
+use crate::runs::{client, finish_child, run_script};
+use crate::support::behaviour::serve;
+use crate::support::program::{DEADLINE, wait};
 
 #[test]
 fn answers_and_farewells_are_in_the_words_of_each_client() {

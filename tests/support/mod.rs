@@ -6,6 +6,7 @@
 // Each test file is a program of its own and uses only its part of this module.
 #![allow(dead_code)]
 
+pub mod behaviour;
 pub mod clock;
 pub mod dialogue;
 pub mod frames;
@@ -13,6 +14,7 @@ pub mod lines;
 pub mod messages;
 pub mod peer;
 pub mod process;
+pub mod program;
 pub mod server;
 pub mod tool;
 pub mod wait;

@@ -166,7 +166,8 @@ pub fn listen_flags() -> impl Iterator<Item = String> {
     PROTOCOLS.iter().flat_map(|protocol| ["--listen".to_owned(), format!("{protocol}://127.0.0.1:0")])
 }
 
-fn without_settings(mut command: Command) -> Command {
+/// The command with none of the variables that would change what one of our programs does.
+pub fn without_settings(mut command: Command) -> Command {
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("TINYTCP_") || name == "RUST_LOG") {
             command.env_remove(name);

@@ -1,0 +1,127 @@
+//! Servers to which there is no connection, or none that lasts until the first reply.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::thread;
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+
+use crate::runs::measure;
+use crate::servers::{Answer, Counter, right, says_and_leaves, session};
+use crate::support::BANNER;
+use crate::support::behaviour::{FullQueue, hold, reset, serve, serve_on};
+use crate::support::server::Server;
+
+#[test]
+fn nobody_listens_and_the_run_ends_at_once() {
+    // Bound and not listening, so that nobody else can listen there.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+    let addr = socket.local_addr().expect("bound").as_socket().expect("an internet address");
+    let run = measure(&[&format!("text://{addr}"), "-c", "4", "-d", "20s"]);
+    run.exits_with(1).is_judged(&["nothing_completed", "server_refused"]);
+    run.all_zero("connections.failed", &["refused"]).all_zero("errors", &[]);
+    assert!(run.count("connections.failed.refused") >= 4, "{run:?}");
+    assert!(run.ended.elapsed < Duration::from_secs(10), "it waited for the end of its duration: {run:?}");
+    assert!(run.text("verdict.evidence").contains("connections refused"), "{run:?}");
+}
+
+#[test]
+fn a_full_backlog_is_a_connection_that_timed_out() {
+    let queue = FullQueue::new();
+    let url = format!("text://127.0.0.1:{}", queue.port);
+    let run = measure(&[&url, "-c", "2", "-d", "500ms", "--timeout", "300ms"]);
+    run.exits_with(1).is_judged(&["nothing_completed", "server_refused"]);
+    run.all_zero("connections.failed", &["timed_out"]).all_zero("errors", &[]);
+    assert!(run.count("connections.failed.timed_out") >= 2, "{run:?}");
+    assert_eq!(run.count("connections.opened"), 0);
+}
+
+#[test]
+fn a_server_that_ends_every_connection_at_once_completes_nothing() {
+    for is_reset in [true, false] {
+        let port = serve(move |stream| if is_reset { reset(stream) } else { drop(stream) });
+        let run = measure(&[&format!("text://127.0.0.1:{port}"), "-c", "4", "-d", "300ms", "--timeout", "500ms"]);
+        run.exits_with(1).all_zero("errors", &["missing"]).all_zero("connections.ended", &["closed", "reset"]);
+        // A reset may be quicker than the news that the connection is open.
+        run.all_zero("connections.failed", &["reset"]);
+        let failed =
+            ["failed.reset", "ended.closed", "ended.reset"].map(|key| run.count(&format!("connections.{key}")));
+        assert!(failed.iter().sum::<u64>() >= 4, "{run:?}");
+        assert_eq!(run.flaws()[0], "nothing_completed", "{run:?}");
+    }
+}
+
+#[test]
+fn connections_that_are_of_no_use_are_not_hammered() {
+    let port = serve(drop);
+    let run = measure(&[&format!("text://127.0.0.1:{port}"), "-c", "1", "-d", "500ms", "--timeout", "500ms"]);
+    // Pauses of 10, 20, 40, 80, 160 and 320 ms lie between them.
+    let begun = run.count("connections.begun");
+    assert!((2..=8).contains(&begun), "{begun} connections in half a second");
+}
+
+#[test]
+fn a_full_server_is_named_in_every_protocol() {
+    let cases: [(&str, &'static [u8]); 4] = [
+        ("text", b"ERROR SERVER_BUSY\n"),
+        ("echo", b"ERROR SERVER_BUSY\n"),
+        ("chat", b"ERROR SERVER_BUSY\n"),
+        ("binary", b"\xff\0\0\0\x0bSERVER_BUSY"),
+    ];
+    for (protocol, words) in cases {
+        let url = format!("{protocol}://127.0.0.1:{}", says_and_leaves(words));
+        let run = measure(&[&url, "-c", "2", "-d", "200ms", "--timeout", "300ms"]);
+        run.exits_with(1).is_judged(&["nothing_completed", "server_refused"]);
+        run.all_zero("connections.failed", &["busy"]).all_zero("errors", &[]).all_zero("connections.ended", &[]);
+        assert!(run.count("connections.failed.busy") >= 2, "{protocol}: {run:?}");
+        assert_eq!(run.count("connections.reached"), 0, "{protocol}: {run:?}");
+    }
+}
+
+#[test]
+fn connections_over_the_limit_of_our_server_are_fewer_than_asked_for() {
+    let server = Server::start(&["--max-connections", "3"]);
+    let url = format!("text://{}", server.address("text"));
+    let run = measure(&[&url, "-c", "5", "-d", "300ms"]);
+    run.exits_with(1).is_judged(&["server_refused"]).all_zero("errors", &[]);
+    run.all_zero("connections.failed", &["busy"]);
+    assert_eq!(run.count("connections.reached"), 3, "{run:?}");
+    assert!(run.count("replies.correct") > 0, "{run:?}");
+}
+
+#[test]
+fn another_banner_is_no_server_of_text() {
+    let port = serve(|mut stream| {
+        if stream.write_all(b"220 mail.example ESMTP\r\n").is_ok() {
+            hold(stream);
+        }
+    });
+    let run = measure(&[&format!("text://127.0.0.1:{port}"), "-c", "2", "-d", "200ms", "--timeout", "300ms"]);
+    run.exits_with(1).all_zero("errors", &["wrong"]).all_zero("connections.ended", &["unreadable"]);
+    assert!(run.count("connections.ended.unreadable") >= 2, "{run:?}");
+    assert_eq!(run.flaws()[0], "nothing_completed", "{run:?}");
+}
+
+#[test]
+fn a_server_that_dies_and_comes_back_is_used_again() {
+    // An address of its own: while nobody listens there, no other test's connection can take the port.
+    let first_life = TcpListener::bind("127.0.0.77:0").expect("a free port");
+    let addr = first_life.local_addr().expect("bound");
+    thread::spawn(move || {
+        let (stream, _) = first_life.accept().expect("the only connection");
+        drop(first_life);
+        let lines = Counter::default();
+        let _ = session(stream, BANNER, |line| if lines.add() < 5 { right(line) } else { Answer::Own(reset) });
+        thread::sleep(Duration::from_millis(100));
+        let second_life = TcpListener::bind(addr).expect("nobody has taken the port");
+        serve_on(second_life, |stream| drop(session(stream, BANNER, right)));
+    });
+    let run = measure(&[&format!("text://{addr}"), "-c", "1", "-R", "100", "-d", "600ms"]);
+    run.exits_with(0).is_judged(&["server_refused", "unanswered"]).only_error("missing", 1);
+    run.all_zero("connections.ended", &["reset"]).all_zero("connections.failed", &["refused"]);
+    assert_eq!(run.count("connections.ended.reset"), 1, "{run:?}");
+    assert!(run.count("connections.failed.refused") >= 1, "{run:?}");
+    assert_eq!(run.count("replies.correct"), 59, "{run:?}");
+}

@@ -1,0 +1,74 @@
+//! Where reports go: files, stdout, and what happens when they cannot.
+
+use std::fs::OpenOptions;
+use std::io;
+
+use crate::runs::{Scratch, generator, run};
+use crate::servers::{right, text};
+use crate::support::program;
+
+const SHORT: [&str; 5] = ["-q", "-c", "2", "-d", "100ms"];
+
+#[test]
+fn every_file_that_is_asked_for_is_written() {
+    let files = ["json", "csv", "html", "hgrm"].map(Scratch::new);
+    let [json, csv, html, hgrm] = files.each_ref().map(Scratch::path);
+    let url = text(right);
+    let ended = run(&[&[&url, "--json", json, "--csv", csv, "--html", html, "--hgrm", hgrm], &SHORT[..]].concat());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for (file, part) in
+        files.iter().zip(["\"schema\": \"tinytcp-load/1\"", "start_s,", "<!doctype html>", "Percentile"])
+    {
+        let text = file.text().expect("it was written");
+        assert!(text.to_lowercase().contains(&part.to_lowercase()), "{part} is missing: {text}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_one_line_behind_the_report() {
+    let url = text(right);
+    let json = Scratch::new("json");
+    for path in ["/no/such/folder/run.csv", "/dev/full"] {
+        let ended = run(&[&[&url, "--json", json.path(), "--csv", path], &SHORT[..]].concat());
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        ended.complaining_in_one_line("tinytcp-load").saying(&format!("cannot write {path}: "));
+        assert!(ended.text().contains("Verdict"), "{ended:?}");
+        assert!(json.text().is_some(), "the other file is written");
+    }
+}
+
+#[test]
+fn a_stdout_that_is_closed_or_full_costs_the_text_and_nothing_else() {
+    let url = text(right);
+    let full = || OpenOptions::new().write(true).open("/dev/full").map(Into::into);
+    let closed = || io::pipe().map(|(_reader, writer)| writer.into());
+    let outputs: [&dyn Fn() -> io::Result<std::process::Stdio>; 2] = [&full, &closed];
+    for output in outputs {
+        let json = Scratch::new("json");
+        let mut command = generator(&[&[&url, "--json", json.path()], &SHORT[..]].concat());
+        command.stdout(output().expect("a stdout that takes nothing"));
+        let ended = program::finish(command);
+        assert_eq!((ended.code, &ended.stderr[..]), (Some(0), ""), "{ended:?}");
+        assert!(json.text().is_some(), "the file is written");
+    }
+}
+
+#[test]
+fn progress_goes_to_stderr_and_a_closed_one_is_no_failure() {
+    let url = text(right);
+    let seconds = [&url[..], "-c", "2", "-R", "100", "-d", "1200ms"];
+    let ended = run(&seconds);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.starts_with("1 s of 1 s: ") && ended.stderr.contains("2 open, 0 errors"), "{ended:?}");
+    assert!(!ended.text().contains("1 s of 1 s: "), "{ended:?}");
+    let mut command = generator(&seconds);
+    command.stderr(io::pipe().map(|(_reader, writer)| writer).expect("a pipe"));
+    assert_eq!(program::finish(command).code, Some(0));
+}
+
+#[test]
+fn nothing_is_coloured_that_is_no_terminal() {
+    let ended = run(&[&[&text(right)[..]], &SHORT[..]].concat());
+    assert!(!ended.text().contains('\u{1b}'), "{ended:?}");
+    assert!(ended.text().lines().all(|line| line.chars().count() <= 80), "{ended:?}");
+}

@@ -1,0 +1,80 @@
+//! Connections that are only held: which of them live, and how the others have died.
+
+use std::net::TcpStream;
+
+use crate::agreement::{stop, url};
+use crate::runs::{Run, Running, generator, measure};
+use crate::servers::{Answer, Counter, right, session};
+use crate::support::BANNER;
+use crate::support::behaviour::{hold, reset, serve};
+use crate::support::process::Process;
+use crate::support::server::Server;
+use crate::support::wait::wait_until;
+
+#[test]
+fn connections_that_live_are_asked_now_and_then() {
+    let server = Server::start(&[]);
+    let run = measure(&[&url(&server, "text"), "-c", "20", "--hold", "--heartbeat", "100ms", "-d", "550ms"]);
+    let totals = stop(server);
+    run.is_flawless();
+    assert_eq!(run.text("asked.pace.kind"), "hold");
+    assert_eq!(run.count("connections.open_last"), 20);
+    assert_eq!((run.count("connections.begun"), totals.connections), (20, 20));
+    // The first one shows that the connection works; five more may follow.
+    let sent = run.count("requests.sent");
+    assert_eq!(sent, totals.messages);
+    assert!((40..=20 * 6).contains(&sent), "{sent} heartbeats");
+}
+
+/// A run of three connections to a server that answers the first heartbeat on each, and gives the second one to `end`.
+fn held(end: fn(TcpStream)) -> Run {
+    let port = serve(move |stream| {
+        let lines = Counter::default();
+        drop(session(stream, BANNER, |line| if lines.add() == 0 { right(line) } else { Answer::Own(end) }));
+    });
+    let url = format!("text://127.0.0.1:{port}");
+    measure(&[&url, "-c", "3", "--hold", "--heartbeat", "50ms", "--timeout", "300ms", "-d", "700ms"])
+}
+
+#[test]
+fn connections_that_die_are_told_apart_and_stay_dead() {
+    for (end, ending, error) in
+        [(hold as fn(TcpStream), "silent", "late"), (drop, "closed", "missing"), (reset, "reset", "missing")]
+    {
+        let run = held(end);
+        run.exits_with(0).is_judged(&["unanswered"]).only_error(error, 3).all_zero("connections.ended", &[ending]);
+        assert_eq!(run.count(&format!("connections.ended.{ending}")), 3, "{run:?}");
+        assert_eq!((run.count("connections.begun"), run.count("connections.open_last")), (3, 0), "{run:?}");
+        assert_eq!(run.count("replies.correct"), 3, "{run:?}");
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_ends_all_that_it_held() {
+    let mut server = Server::start(&[]);
+    let mut command = generator(&[&url(&server, "text"), "-c", "8", "--hold", "-d", "20s"]);
+    command.env("TINYTCP_HEARTBEAT", "10s");
+    let running = Running::start(command);
+    let generator = Process { id: running.child.id() };
+    wait_until("the first heartbeats", || server.log.text().iter().filter(|line| line.contains("ECHO")).count() == 8);
+    let open = generator.descriptors().len();
+    server.process().signal("KILL");
+    server.wait_for_exit();
+    wait_until("the generator has noticed", || generator.descriptors().len() == open - 8);
+    generator.signal("INT");
+    let run = running.finish();
+    run.exits_with(130).all_zero("connections.ended", &["closed", "reset"]);
+    assert_eq!(["closed", "reset"].iter().map(|end| run.count(&format!("connections.ended.{end}"))).sum::<u64>(), 8);
+    assert_eq!((run.count("connections.open_last"), run.count("replies.correct")), (0, 8), "{run:?}");
+}
+
+#[test]
+fn a_server_that_is_frozen_lets_connections_die_silently() {
+    let server = Server::start(&[]);
+    server.freeze();
+    // The kernel accepts, and nobody answers.
+    let run = measure(&[&url(&server, "echo"), "-c", "5", "--hold", "--timeout", "300ms", "-d", "500ms"]);
+    run.exits_with(1).is_judged(&["nothing_completed", "unanswered"]).only_error("late", 5);
+    assert_eq!(run.count("connections.ended.silent"), 5, "{run:?}");
+    server.thaw();
+}

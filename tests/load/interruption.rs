@@ -1,0 +1,107 @@
+//! Signals: the first one ends the run with its report, the second one the program.
+
+use std::io::{ErrorKind, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use crate::runs::{Running, generator};
+use crate::servers::{Counter, right, text};
+use crate::support::behaviour::{hold, serve};
+use crate::support::process::Process;
+use crate::support::program;
+use crate::support::wait::wait_until;
+
+const LONG: [&str; 5] = ["-q", "-c", "2", "-d", "60s"];
+
+#[test]
+fn an_interrupted_run_reports_what_was_done() {
+    for (signal, number, code) in [("INT", 2, 130), ("TERM", 15, 143)] {
+        let lines = Counter::default();
+        let counted = lines.clone();
+        let url = text(move |line| {
+            counted.add();
+            right(line)
+        });
+        let running = Running::start(generator(&[&url, "-c", "2", "-d", "60s"]));
+        wait_until("requests are answered", || lines.get() > 10);
+        Process { id: running.child.id() }.signal(signal);
+        let run = running.finish();
+        run.exits_with(code).all_zero("errors", &[]);
+        assert_eq!(run["interrupted_by_signal"], number);
+        assert!(run.count("replies.correct") >= 8, "{run:?}");
+        assert!(run.number("ran_s") < 30.0, "{run:?}");
+        assert!(run.ended.text().contains("Replies"), "{}", run.ended.text());
+    }
+}
+
+#[test]
+fn a_run_is_interrupted_while_it_waits_for_replies_or_connections() {
+    let silent = format!("text://127.0.0.1:{}", serve(hold));
+    let queue = crate::support::behaviour::FullQueue::new();
+    let full = format!("text://127.0.0.1:{}", queue.port);
+    for url in [silent, full] {
+        let running = Running::start(generator(&[&url, "-c", "2", "-d", "60s", "--timeout", "60s"]));
+        let generator = Process { id: running.child.id() };
+        // Standard streams, a pipe for signals, a poller, a timer, and the connections.
+        wait_until("it has begun", || generator.status_field("Threads") == "2");
+        std::thread::sleep(Duration::from_millis(50));
+        generator.signal("INT");
+        let run = running.finish();
+        run.exits_with(130).all_zero("errors", &[]);
+        assert_eq!(run.flaws()[0], "nothing_completed", "{run:?}");
+    }
+}
+
+#[test]
+fn an_interrupted_search_reports_its_best_run() {
+    let lines = Counter::default();
+    let counted = lines.clone();
+    let url = text(move |line| {
+        counted.add();
+        right(line)
+    });
+    let arguments = [&url, "--find-max", "p99=1h", "-R", "100", "-c", "1", "-d", "100ms"];
+    let running = Running::start(generator(&arguments));
+    wait_until("the second rate is measured", || lines.get() > 30);
+    Process { id: running.child.id() }.signal("INT");
+    let run = running.finish();
+    assert_eq!(run.exits_with(130)["interrupted_by_signal"], 2);
+}
+
+#[test]
+fn a_second_signal_ends_the_program_at_once() {
+    let lines = Counter::default();
+    let counted = lines.clone();
+    let url = text(move |line| {
+        counted.add();
+        right(line)
+    });
+    // Nobody reads the report: without the second signal it would be written for ever.
+    let (stdout, _reader) = full_stdout();
+    let mut command = generator(&[&[&url[..]], &LONG[..]].concat());
+    command.stdout(stdout);
+    let mut child = command.spawn().expect("the generator starts");
+    let generator = Process { id: child.id() };
+    wait_until("requests are answered", || lines.get() > 10);
+    generator.signal("INT");
+    wait_until("the run is over", || generator.status_field("Threads") == "1");
+    assert_eq!(child.try_wait().expect("a child"), None, "it writes its report");
+    generator.signal("TERM");
+    assert_eq!(program::wait(&mut child).code(), Some(143));
+}
+
+/// A stdout that takes no byte as long as the other end is not read.
+fn full_stdout() -> (OwnedFd, UnixStream) {
+    let (mut writer, reader) = UnixStream::pair().expect("two sockets");
+    writer.set_nonblocking(true).expect("a socket");
+    loop {
+        match writer.write(&[b'x'; 4096]) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => panic!("fill a socket: {error}"),
+        }
+    }
+    writer.set_nonblocking(false).expect("a socket");
+    (writer.into(), reader)
+}

@@ -1,0 +1,101 @@
+//! How connections are opened, from where, for how long, and how they are closed.
+
+use std::collections::BTreeSet;
+
+use crate::agreement::{stop, url};
+use crate::runs::measure;
+use crate::support::server::Server;
+
+#[test]
+fn a_connection_is_replaced_after_so_many_requests() {
+    for depth in ["1", "4"] {
+        let server = Server::start(&[]);
+        let run = measure(&[&url(&server, "text"), "-c", "2", "-P", depth, "--lifetime", "5", "-d", "200ms"]);
+        let totals = stop(server);
+        run.is_flawless();
+        let (sent, opened) = (run.count("requests.sent"), run.count("connections.opened"));
+        assert_eq!(sent, totals.messages, "{totals:?}: {run:?}");
+        assert!(totals.connections > 2, "{totals:?}");
+        // All but the last two have had their five.
+        assert!((sent.div_ceil(5)..=sent / 5 + 4).contains(&opened), "{opened} connections for {sent} requests");
+        assert!((opened..=run.count("connections.begun")).contains(&totals.connections), "{totals:?}: {run:?}");
+    }
+}
+
+#[test]
+fn a_connection_is_replaced_after_so_long() {
+    let server = Server::start(&[]);
+    let run = measure(&[&url(&server, "binary"), "-c", "2", "--lifetime", "50ms", "-d", "400ms"]);
+    let totals = stop(server);
+    assert_eq!(run.is_flawless().count("requests.sent"), totals.messages, "{totals:?}: {run:?}");
+    // Eight times fifty milliseconds; a loaded machine may replace them later, but not more often.
+    let opened = run.count("connections.opened");
+    assert!((4..=20).contains(&opened), "{opened} connections");
+}
+
+#[test]
+fn replaced_connections_leave_the_schedule_alone() {
+    let server = Server::start(&[]);
+    let run = measure(&[&url(&server, "echo"), "-c", "3", "--lifetime", "2", "-R", "200", "-d", "300ms"]);
+    assert_eq!(run.is_flawless().count("requests.sent"), 60);
+    assert_eq!(stop(server).messages, 60);
+    assert!((30..=33).contains(&run.count("connections.opened")), "{run:?}");
+}
+
+#[test]
+fn connections_are_closed_in_order_or_with_a_reset() {
+    for (flags, reason) in [(&[][..], "client closed"), (&["--reset"], "connection reset")] {
+        let server = Server::start(&[]);
+        let url = url(&server, "text");
+        let run = measure(&[&[&url[..], "-c", "3", "-R", "50", "-d", "200ms"], flags].concat());
+        run.is_flawless();
+        stop(server_with_closings(server, 3, reason));
+    }
+}
+
+/// Waits until the log has so many closed connections, all for this reason.
+#[track_caller]
+fn server_with_closings(server: Server, count: usize, reason: &str) -> Server {
+    let closings = || server.log.text().iter().filter(|line| line.contains("closed text")).cloned().collect::<Vec<_>>();
+    crate::support::wait::wait_until("all connections are closed", || closings().len() == count);
+    assert!(closings().iter().all(|line| line.contains(reason)), "{:#?}", closings());
+    server
+}
+
+#[test]
+fn connections_come_from_every_source_in_turn() {
+    // Who sends nothing is not logged: each of them has two of the twenty requests.
+    let server = Server::start(&[]);
+    let sources = "127.0.0.11-127.0.0.13,127.0.0.16/31";
+    measure(&[&url(&server, "text"), "-c", "10", "--source", sources, "-R", "50", "-d", "400ms"]).is_flawless();
+    let log = server.log.text();
+    let opened = log.iter().filter_map(|line| line.split_once("opened text ")?.1.rsplit_once(':'));
+    let mut connections: Vec<&str> = opened.map(|(source, _)| source).collect();
+    assert_eq!(connections.len(), 10, "{log:#?}");
+    connections.sort_unstable();
+    let expected = ["127.0.0.11", "127.0.0.12", "127.0.0.13", "127.0.0.16", "127.0.0.17"];
+    assert_eq!(connections.iter().copied().collect::<BTreeSet<_>>(), expected.into());
+    assert!(connections.chunks(2).all(|pair| pair[0] == pair[1]), "two from each: {connections:?}");
+}
+
+#[test]
+fn connections_are_opened_in_the_course_of_a_ramp() {
+    let server = Server::start(&[]);
+    for opening in [["--ramp", "200ms"], ["--connect-rate", "50"]] {
+        let run = measure(&[&[&url(&server, "text")[..], "-c", "10", "-d", "500ms"], &opening[..]].concat());
+        assert_eq!(run.is_flawless().count("connections.opened"), 10, "{opening:?}");
+    }
+}
+
+#[test]
+fn a_run_that_ends_before_all_are_open_is_too_short() {
+    let server = Server::start(&[]);
+    for opening in [["--ramp", "20s"], ["--connect-rate", "5"]] {
+        let run = measure(&[&[&url(&server, "text")[..], "-c", "100", "-d", "300ms"], &opening[..]].concat());
+        run.exits_with(1).is_judged(&["too_short"]).all_zero("connections.failed", &[]).all_zero("errors", &[]);
+        // Two are due in that time; a loaded machine may begin later, and then has some more.
+        let reached = run.count("connections.reached");
+        assert!((1..=20).contains(&reached), "{opening:?}: {reached} connections");
+        assert!(run.count("replies.correct") > 0, "the first ones do not wait for the others: {run:?}");
+    }
+}

@@ -1,0 +1,23 @@
+//! The load generator from outside: what it counts, what it says and how it ends, against servers of every kind.
+#![cfg(feature = "load")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod agreement;
+mod arguments;
+mod connecting;
+mod files;
+mod gates;
+mod hold;
+mod interruption;
+mod lifetime;
+mod merge;
+mod preflight;
+mod raw;
+mod replies;
+mod runs;
+mod schedule;
+mod search;
+mod servers;
+mod silence;

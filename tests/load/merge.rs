@@ -1,0 +1,70 @@
+//! Reports of several machines as one.
+
+use crate::runs::{Report, Scratch, refuses, run};
+use crate::servers::{right, text};
+use crate::support::program::Ended;
+
+/// A run, and the report that it leaves.
+fn report(url: &str, more: &[&str]) -> Scratch {
+    let file = Scratch::new("json");
+    let ended = run(&[&[url, "-q", "-c", "2", "-d", "200ms", "--json", file.path()], more].concat());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    file
+}
+
+fn merged(files: &[&Scratch], more: &[&str]) -> (Ended, Report) {
+    let file = Scratch::new("json");
+    let paths: Vec<&str> = files.iter().map(|file| file.path()).collect();
+    let ended = run(&[&["merge"], &paths[..], &["--json", file.path()], more].concat());
+    assert_eq!(ended.stderr, "", "{ended:?}");
+    (ended, Report::new(file.json()))
+}
+
+#[test]
+fn what_two_machines_counted_is_added_up() {
+    let url = text(right);
+    let files = [report(&url, &[]), report(&url, &["-P", "3"])];
+    let (ended, both) = merged(&[&files[0], &files[1]], &[]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.text().contains("Joined from 2 reports."), "{ended:?}");
+    let reports = [Report::new(files[0].json()), Report::new(files[1].json())];
+    for key in ["requests.sent", "replies.correct", "connections.opened", "generator.threads"] {
+        assert_eq!(both.count(key), reports.iter().map(|report| report.count(key)).sum::<u64>(), "{key}");
+    }
+    assert_eq!(both.count("asked.connections"), 4);
+}
+
+#[test]
+fn a_report_can_be_shown_again() {
+    let file = report(&text(right), &[]);
+    let (ended, again) = merged(&[&file], &[]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(again.count("replies.correct"), Report::new(file.json()).count("replies.correct"));
+}
+
+#[test]
+fn gates_are_judged_again_over_all() {
+    let url = text(right);
+    let gates = ["--fail-if", "connections<3"];
+    // Each of them alone has fewer.
+    let files = [0, 1].map(|_| {
+        let file = Scratch::new("json");
+        let ended = run(&[&[&url[..], "-q", "-c", "2", "-d", "200ms", "--json", file.path()], &gates[..]].concat());
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        file
+    });
+    let (ended, _) = merged(&[&files[0], &files[1]], &[]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[test]
+fn what_cannot_be_joined_is_one_line() {
+    let url = text(right);
+    let closed = report(&url, &[]);
+    let open = report(&url, &["-R", "100"]);
+    refuses(&["merge"], 2, "merge needs the JSON reports");
+    refuses(&["merge", "no-such-file.json"], 1, "cannot read no-such-file.json");
+    refuses(&["merge", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")], 1, "not JSON");
+    refuses(&["merge", closed.path(), closed.path()], 1, "is there twice");
+    refuses(&["merge", closed.path(), open.path()], 1, "their latencies do not mean the same");
+}

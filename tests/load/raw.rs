@@ -1,0 +1,97 @@
+//! Other servers: any bytes out, and the bytes that are expected back.
+
+use std::io::Read;
+
+use crate::runs::{measure, refuses};
+use crate::servers::{Answer, Counter, lines, session};
+use crate::support::behaviour::serve;
+
+/// A server of one command, as Redis has it.
+fn pong(line: &[u8]) -> Answer {
+    Answer::Bytes(if line == b"PING\r\n" { b"+PONG\r\n".to_vec() } else { b"-ERR unknown command\r\n".to_vec() })
+}
+
+const SHORT: [&str; 4] = ["-c", "2", "-d", "100ms"];
+
+#[test]
+fn bytes_are_sent_and_expected_as_they_are_written() {
+    let target = format!("tcp://{}", lines(pong));
+    let run = measure(&[&[&target, "--raw", "-m", r"PING\r\n", "--expect", r"+PONG\r\n"], &SHORT[..]].concat());
+    run.is_flawless();
+    assert_eq!((run.text("asked.protocol"), run.text("asked.target")), ("raw", &target[..]));
+    assert_eq!(run.count_bytes("requests.sent"), 6 * run.count("requests.sent"));
+    assert_eq!(run.count_bytes("replies.received"), 7 * run.count("replies.correct"));
+}
+
+#[test]
+fn what_is_not_expected_is_wrong() {
+    let address = lines(pong);
+    let run = measure(&[&[&address, "--raw", "-m", r"PANG\r\n", "--expect", r"+PONG\r\n"], &SHORT[..]].concat());
+    run.exits_with(1).is_judged(&["nothing_completed", "wrong_replies"]).all_zero("errors", &["wrong"]);
+}
+
+#[test]
+fn any_reply_with_the_expected_end_will_do() {
+    let number = Counter::default();
+    let address = lines(move |_| Answer::Bytes(format!("number {}\r\n", number.add()).into_bytes()));
+    let (host, port) = address.split_once(':').expect("an address");
+    measure(&[&[host, port, "--raw", "-m", r"NEXT\n", "--expect-end", r"\r\n", "-P", "3"], &SHORT[..]].concat())
+        .is_flawless();
+}
+
+#[test]
+fn the_request_itself_is_expected_unless_something_else_is_said() {
+    let address = lines(|line| Answer::Bytes(line.to_vec()));
+    measure(&[&[&address, "--raw", "-m", r"a\x00b\n"], &SHORT[..]].concat()).is_flawless();
+}
+
+#[test]
+fn a_greeting_is_expected_first() {
+    let port = serve(|stream| drop(session(stream, b"220 ready\r\n", pong)));
+    let address = format!("127.0.0.1:{port}");
+    let ping = [&address[..], "--raw", "-m", r"PING\r\n", "--expect", r"+PONG\r\n", "--timeout", "300ms"];
+    measure(&[&ping[..], &["--greeting", r"220 ready\r\n"], &SHORT[..]].concat()).is_flawless();
+    for other in [r"220 steady\r\n", ""] {
+        let run = measure(&[&ping[..], &["--greeting", other], &SHORT[..]].concat());
+        assert!(!run.flaws().is_empty(), "{other}: {run:?}");
+    }
+}
+
+#[test]
+fn where_no_reply_is_expected_requests_are_done_when_they_are_sent() {
+    let received = Counter::default();
+    let counted = received.clone();
+    let port = serve(move |mut stream| {
+        let mut block = [0; 64 << 10];
+        while let Ok(len @ 1..) = stream.read(&mut block) {
+            counted.add_many(len as u64);
+        }
+    });
+    let run = measure(&[&format!("127.0.0.1:{port}"), "--raw", "-m", "x", "--expect", "", "-R", "1000", "-d", "100ms"]);
+    run.is_flawless();
+    assert_eq!((run.count("requests.sent"), run.count("replies.correct")), (100, 100));
+    crate::support::wait::wait_until("all of them arrive", || received.get() == 100);
+}
+
+#[test]
+fn a_server_that_answers_where_nothing_is_expected_has_answers_too_many() {
+    let run = measure(&[&[&lines(pong), "--raw", "-m", r"PING\r\n", "--expect", ""], &SHORT[..]].concat());
+    run.exits_with(0).is_judged(&["wrong_replies"]).all_zero("errors", &["surplus"]);
+}
+
+#[test]
+fn raw_needs_bytes_and_a_port() {
+    for (arguments, part) in [
+        (&["--raw", "127.0.0.1:1"][..], "--raw needs the bytes to send"),
+        (&["--raw", "tcp://127.0.0.1", "-m", "x"], "--raw needs a port"),
+        (&["--raw", "text://127.0.0.1:1", "-m", "x"], "tcp://HOST:PORT"),
+        (&["--raw", "-m", "x"], "tcp://HOST:PORT"),
+        (&["tcp://127.0.0.1:1"], "add --raw"),
+        (&["--raw", "127.0.0.1:1", "-m", r"\q"], "after a backslash"),
+        (&["--raw", "127.0.0.1:1", "-m", ""], "nothing to send"),
+        (&["--raw", "127.0.0.1:1", "-m", "x", "--expect-end", ""], "--expect-end needs a byte"),
+        (&["127.0.0.1:1", "--expect", "x"], "--raw"),
+    ] {
+        refuses(arguments, 2, part);
+    }
+}

@@ -1,0 +1,195 @@
+//! Replies that are not what was asked for: each kind has its own name, and none of it is throughput.
+
+use std::sync::Mutex;
+
+use crate::runs::{Run, measure};
+use crate::servers::{Answer, Counter, right, session, text, text_but};
+use crate::support::BANNER;
+use crate::support::behaviour::{reset, serve, serve_once_asked};
+
+/// Requests of a [`steady`] run.
+const REQUESTS: u64 = 60;
+
+/// The request that goes wrong: not the first, and not one of the last.
+const FAULT: u64 = 10;
+
+/// A run of [`REQUESTS`] requests on two connections, one at a time on each.
+fn steady(url: &str) -> Run {
+    measure(&[url, "-c", "2", "-R", "200", "-d", "300ms"])
+}
+
+/// A run of one connection that always has several requests in flight.
+fn pipelined(url: &str, depth: &str) -> Run {
+    measure(&[url, "-c", "1", "-P", depth, "-d", "200ms"])
+}
+
+#[test]
+fn one_wrong_letter_is_one_wrong_reply() {
+    let url = text_but(FAULT, |line| Answer::Bytes([&line[..line.len() - 2], b"#\n"].concat()));
+    let run = steady(&url);
+    run.exits_with(0).is_judged(&["wrong_replies"]).only_error("wrong", 1).all_zero("connections.ended", &[]);
+    assert_eq!(run.count("replies.correct"), REQUESTS - 1);
+}
+
+#[test]
+fn an_error_is_a_wrong_reply() {
+    let run = steady(&text_but(FAULT, |_| Answer::Bytes(b"ERROR UNKNOWN_COMMAND\n".to_vec())));
+    run.exits_with(0).is_judged(&["wrong_replies"]).only_error("wrong", 1);
+    assert_eq!(run.count("replies.correct"), REQUESTS - 1);
+}
+
+#[test]
+fn rubbish_to_every_request_completes_nothing() {
+    let lines = Counter::default();
+    let counted = lines.clone();
+    let url = text(move |_| {
+        counted.add();
+        Answer::Bytes(b"\0\xff%%%\n".to_vec())
+    });
+    let run = measure(&[&url, "-c", "2", "-d", "200ms"]);
+    run.exits_with(1).is_judged(&["nothing_completed", "wrong_replies"]).only_error("wrong", lines.get());
+    assert_eq!(run.count("replies.correct"), 0);
+    assert_eq!(run.number("throughput.replies_per_s"), 0.0);
+}
+
+#[test]
+fn a_frame_of_another_kind_is_a_wrong_reply() {
+    let url = format!("binary://127.0.0.1:{}", serve_once_asked(b"\x07\0\0\0\x01x"));
+    let run = measure(&[&url, "-c", "1", "-d", "200ms", "--timeout", "300ms"]);
+    run.exits_with(1).all_zero("errors", &["wrong", "late", "missing"]);
+    assert!(run.count("errors.wrong") >= 1, "{run:?}");
+}
+
+#[test]
+fn another_connections_reply_is_foreign() {
+    let (connections, faults) = (Counter::default(), Counter::default());
+    let first_line = Mutex::new(None);
+    let port = serve(move |stream| {
+        let connection = connections.add();
+        let _ = session(stream, BANNER, |line| {
+            let mut first_line = first_line.lock().expect("nobody panics");
+            match first_line.as_ref() {
+                None if connection == 0 => *first_line = Some(line.to_vec()),
+                Some(other) if connection == 1 && faults.add() == 0 => return Answer::Bytes(other.clone()),
+                _ => {}
+            }
+            right(line)
+        });
+    });
+    let run = steady(&format!("text://127.0.0.1:{port}"));
+    run.exits_with(0).is_judged(&["wrong_replies"]).only_error("foreign", 1).all_zero("connections.ended", &[]);
+    assert_eq!(run.count("replies.correct"), REQUESTS - 1);
+}
+
+#[test]
+fn replies_in_another_order_are_errors() {
+    let kept = Mutex::new(Vec::new());
+    let lines = Counter::default();
+    let run = pipelined(
+        &text(move |line| {
+            let mut kept = kept.lock().expect("nobody panics");
+            match lines.add() {
+                FAULT => {
+                    *kept = line.to_vec();
+                    Answer::Nothing
+                }
+                number if number == FAULT + 2 => Answer::Bytes([&kept, line].concat()),
+                _ => right(line),
+            }
+        }),
+        "4",
+    );
+    // The reply that came too early is right; the one before it was passed over, and is nobody's when it comes.
+    run.exits_with(0).all_zero("errors", &["missing", "foreign"]);
+    assert_eq!(["missing", "foreign"].map(|cause| run.count(&format!("errors.{cause}"))), [1, 1], "{run:?}");
+    assert_eq!(run.count("replies.correct"), run.count("requests.sent") - 1);
+    assert_eq!(run.flaws()[0], "wrong_replies", "{run:?}");
+}
+
+#[test]
+fn a_reply_that_comes_twice_is_surplus_when_nothing_was_asked() {
+    let run = steady(&text_but(FAULT, |line| Answer::Bytes([line, line].concat())));
+    run.exits_with(0).is_judged(&["wrong_replies"]).only_error("surplus", 1);
+    run.all_zero("connections.ended", &["unreadable"]);
+    assert_eq!(run.count("connections.ended.unreadable"), 1);
+    assert_eq!(run.count("replies.correct"), REQUESTS);
+}
+
+#[test]
+fn a_reply_that_comes_twice_is_foreign_when_another_is_due() {
+    let before = Mutex::new(Vec::new());
+    let lines = Counter::default();
+    let url = text(move |line| {
+        let before = std::mem::replace(&mut *before.lock().expect("nobody panics"), line.to_vec());
+        if lines.add() == FAULT { Answer::Bytes([&before, line].concat()) } else { right(line) }
+    });
+    let run = pipelined(&url, "4");
+    run.exits_with(0).is_judged(&["wrong_replies"]).only_error("foreign", 1).all_zero("connections.ended", &[]);
+    assert_eq!(run.count("replies.correct"), run.count("requests.sent"));
+}
+
+#[test]
+fn a_reply_that_is_left_out_is_missing_and_those_behind_it_are_right() {
+    let run = pipelined(&text_but(FAULT, |_| Answer::Nothing), "4");
+    run.exits_with(0).only_error("missing", 1).all_zero("connections.ended", &[]);
+    assert_eq!(run.count("replies.correct"), run.count("requests.sent") - 1);
+}
+
+#[test]
+fn a_reply_that_is_left_out_is_late_when_none_comes_behind_it() {
+    let run = measure(&[&text_but(FAULT, |_| Answer::Nothing), "-c", "1", "-d", "1s", "--timeout", "500ms"]);
+    run.exits_with(0).only_error("late", 1).all_zero("connections.ended", &["silent"]);
+    assert_eq!(run.count("connections.ended.silent"), 1);
+    assert_eq!(run.is_judged(&["unanswered"]).count("replies.correct"), run.count("requests.sent") - 1);
+}
+
+#[test]
+fn a_connection_that_closes_inside_a_reply_truncates_it() {
+    let run = steady(&text_but(FAULT, |line| Answer::Last(line[..line.len() / 2].to_vec())));
+    run.exits_with(0).is_judged(&["unanswered"]).only_error("truncated", 1);
+    run.all_zero("connections.ended", &["closed"]);
+    assert_eq!(run.count("connections.ended.closed"), 1);
+    assert_eq!(run.count("replies.correct"), REQUESTS - 1);
+}
+
+#[test]
+fn a_connection_that_closes_before_a_reply_misses_it() {
+    let run = steady(&text_but(FAULT, |_| Answer::Last(Vec::new())));
+    run.exits_with(0).is_judged(&["unanswered"]).only_error("missing", 1);
+    run.all_zero("connections.ended", &["closed"]);
+    assert_eq!(run.count("connections.ended.closed"), 1);
+    assert_eq!(run.count("connections.opened"), 3, "another one took its place: {run:?}");
+    assert_eq!(run.count("replies.correct"), REQUESTS - 1);
+}
+
+#[test]
+fn a_reset_is_told_from_an_end() {
+    let run = steady(&text_but(FAULT, |_| Answer::Own(reset)));
+    run.exits_with(0).is_judged(&["unanswered"]).only_error("missing", 1).all_zero("connections.ended", &["reset"]);
+    assert_eq!(run.count("connections.ended.reset"), 1);
+    assert_eq!(run.count("replies.correct"), REQUESTS - 1);
+}
+
+#[test]
+fn a_line_that_never_ends_is_given_up() {
+    let run = steady(&text_but(FAULT, |_| Answer::Endless(vec![b'x'; 64 << 10])));
+    run.exits_with(0).is_judged(&["wrong_replies"]).only_error("wrong", 1);
+    run.all_zero("connections.ended", &["unreadable"]);
+    assert_eq!(run.count("connections.ended.unreadable"), 1);
+    assert_eq!(run.count("replies.correct"), REQUESTS - 1);
+}
+
+#[test]
+fn a_flood_that_nobody_asked_for_is_surplus_once() {
+    let run = steady(&text_but(FAULT, |line| Answer::Bytes([line, &b"ECHO flood\n".repeat(10_000)].concat())));
+    run.exits_with(0).is_judged(&["wrong_replies"]).only_error("surplus", 1);
+    run.all_zero("connections.ended", &["unreadable"]);
+    assert_eq!(run.count("connections.ended.unreadable"), 1);
+    assert_eq!(run.count("replies.correct"), REQUESTS);
+}
+
+#[test]
+fn a_right_reply_is_right_byte_by_byte_too() {
+    let run = measure(&[&text(|line| Answer::Slowly(line.to_vec())), "-c", "4", "-d", "200ms"]);
+    run.is_flawless();
+}

@@ -1,0 +1,278 @@
+//! Runs of the generator that always end, and the reports that they leave.
+
+use std::fs;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::program::{self, Ended};
+use crate::support::server::without_settings;
+
+/// What a loaded machine may add to a run: starting the process, closing its connections, writing its report.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// The generator, which knows nothing of the environment of this test.
+pub fn generator(arguments: &[&str]) -> Command {
+    prepared(Command::new(env!("CARGO_BIN_EXE_tinytcp-load")), arguments)
+}
+
+/// The generator behind another program that prepares its surroundings, such as `prlimit --nofile=64`.
+pub fn generator_under(wrapper: &[&str], arguments: &[&str]) -> Command {
+    let mut command = Command::new(wrapper[0]);
+    command.args(&wrapper[1..]).arg(env!("CARGO_BIN_EXE_tinytcp-load"));
+    prepared(command, arguments)
+}
+
+fn prepared(command: Command, arguments: &[&str]) -> Command {
+    let mut command = without_settings(command);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs the generator to its end.
+#[track_caller]
+pub fn run(arguments: &[&str]) -> Ended {
+    program::finish(generator(arguments))
+}
+
+/// Makes a run and reads its report. Nothing may be said on stderr.
+#[track_caller]
+pub fn measure(arguments: &[&str]) -> Run {
+    Running::start(generator(arguments)).finish()
+}
+
+/// The generator must refuse `arguments` with this code and one line that contains `part`, and print nothing.
+#[track_caller]
+pub fn refuses(arguments: &[&str], code: i32, part: &str) {
+    let ended = run(arguments);
+    assert_eq!(ended.code, Some(code), "{arguments:?}: {ended:?}");
+    ended.complaining_in_one_line("tinytcp-load").saying(part).printing("");
+}
+
+/// A file in the folder of this build's tests, removed when dropped.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    pub fn new(ending: &str) -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("load-{}-{number}.{ending}", std::process::id());
+        Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
+    }
+
+    pub fn path(&self) -> &str {
+        self.0.to_str().expect("a path in UTF-8")
+    }
+
+    /// What was written there, if anything was.
+    pub fn text(&self) -> Option<String> {
+        fs::read_to_string(&self.0).ok()
+    }
+
+    /// What was written there, as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text().expect("a report")).expect("a report in JSON")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // There is none when the run was refused.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// A run that goes on.
+pub struct Running {
+    pub child: Child,
+    report: Scratch,
+}
+
+impl Running {
+    /// Starts `command`, which must be a run, with `--quiet` and a report.
+    pub fn start(mut command: Command) -> Self {
+        let report = Scratch::new("json");
+        let child = command.args(["-q", "--json", report.path()]).spawn().expect("the generator starts");
+        Self { child, report }
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn finish(self) -> Run {
+        let ended = program::finish_child(self.child);
+        assert_eq!(ended.stderr, "", "{ended:?}");
+        let run = Run { report: Report(self.report.json()), ended };
+        run.report.check_sums();
+        run.check_end();
+        run
+    }
+}
+
+/// How a run ended, and its report.
+#[derive(Debug)]
+pub struct Run {
+    pub ended: Ended,
+    pub report: Report,
+}
+
+impl Deref for Run {
+    type Target = Report;
+
+    fn deref(&self) -> &Report {
+        &self.report
+    }
+}
+
+impl Run {
+    /// Every run ends at most its duration and its timeout after its start.
+    #[track_caller]
+    fn check_end(&self) {
+        let runs = self.report["search"]["steps"].as_array().map_or(1, Vec::len);
+        let seconds = self.number("asked.duration_s") + self.number("asked.timeout_s");
+        let allowed = Duration::from_secs_f64(seconds * runs as f64) + SLACK;
+        assert!(self.ended.elapsed < allowed, "it took {:?}: {}", self.ended.elapsed, self.ended.text());
+    }
+
+    #[track_caller]
+    pub fn exits_with(&self, code: i32) -> &Self {
+        assert_eq!(self.ended.code, Some(code), "{}", self.ended.text());
+        self
+    }
+
+    /// These must be the verdicts, the worst first.
+    #[track_caller]
+    pub fn is_judged(&self, kinds: &[&str]) -> &Self {
+        assert_eq!(self.flaws(), kinds, "{}", self.ended.text());
+        self
+    }
+
+    /// No connection and no reply may have failed, in a run that was made as it was asked for.
+    #[track_caller]
+    pub fn is_flawless(&self) -> &Self {
+        self.exits_with(0).is_judged(&[]);
+        self.all_zero("errors", &[]).all_zero("connections.failed", &[]).all_zero("connections.ended", &[]);
+        assert!(self.count("replies.correct") > 0, "{}", self.ended.text());
+        self
+    }
+}
+
+/// What `--json` has written. Keys are paths: `errors.wrong`.
+#[derive(Clone, Debug)]
+pub struct Report(Value);
+
+impl Deref for Report {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        &self.0
+    }
+}
+
+impl Report {
+    pub const fn new(value: Value) -> Self {
+        Self(value)
+    }
+
+    #[track_caller]
+    fn at(&self, path: &str) -> &Value {
+        let pointer = format!("/{}", path.replace('.', "/"));
+        self.0.pointer(&pointer).unwrap_or_else(|| panic!("no {path} in {:#}", self.0))
+    }
+
+    /// The number of things at `path`, whose key says `_count` behind it.
+    #[track_caller]
+    pub fn count(&self, path: &str) -> u64 {
+        self.at(&format!("{path}_count")).as_u64().expect(path)
+    }
+
+    /// The number of bytes at `path`, whose key says `_bytes` behind it.
+    #[track_caller]
+    pub fn count_bytes(&self, path: &str) -> u64 {
+        self.at(&format!("{path}_bytes")).as_u64().expect(path)
+    }
+
+    /// The number at `path`, whose key says its unit.
+    #[track_caller]
+    pub fn number(&self, path: &str) -> f64 {
+        self.at(path).as_f64().expect(path)
+    }
+
+    /// How many durations the distribution at `path` has.
+    #[track_caller]
+    pub fn durations(&self, path: &str) -> u64 {
+        self.at(&format!("{path}.count")).as_u64().expect(path)
+    }
+
+    #[track_caller]
+    pub fn text(&self, path: &str) -> &str {
+        self.at(path).as_str().expect(path)
+    }
+
+    /// All counts of the causes under `path` but `others` must be zero.
+    #[track_caller]
+    pub fn all_zero(&self, path: &str, others: &[&str]) -> &Self {
+        for (key, count) in causes(self.at(path)) {
+            assert!(others.contains(&key) || count == 0, "{path}.{key}: {:#}", self.at(path));
+        }
+        self
+    }
+
+    /// The only error must be of `cause`, so many times.
+    #[track_caller]
+    pub fn only_error(&self, cause: &str, count: u64) -> &Self {
+        assert_eq!(self.count(&format!("errors.{cause}")), count, "{:#}", self.at("errors"));
+        self.all_zero("errors", &[cause])
+    }
+
+    /// The kinds of the verdicts, the worst first; none when the run is valid.
+    ///
+    /// Whether the generator had room and the schedule was held is left out where it is not asked for: it tells of the machine on which the tests run.
+    pub fn flaws(&self) -> Vec<&str> {
+        const OF_THE_MACHINE: [&str; 3] = ["valid", "generator_limited", "server_overloaded"];
+        self.verdicts().into_iter().filter(|kind| !OF_THE_MACHINE.contains(kind)).collect()
+    }
+
+    /// The kinds of all verdicts, the worst first.
+    pub fn verdicts(&self) -> Vec<&str> {
+        let further = self.0["further_verdicts"].as_array().expect("a list");
+        [&self.0["verdict"]].into_iter().chain(further).filter_map(|verdict| verdict["kind"].as_str()).collect()
+    }
+
+    pub fn slices(&self) -> Vec<Self> {
+        self.0["slices"].as_array().expect("a list").iter().cloned().map(Self).collect()
+    }
+
+    /// Whatever the server does, the numbers of a report add up.
+    #[track_caller]
+    fn check_sums(&self) {
+        let sum_of_slices = |key: &str| self.slices().iter().map(|slice| slice.count(key)).sum::<u64>();
+        let errors: u64 = causes(self.at("errors")).into_iter().map(|(_, count)| count).sum();
+        let failed: u64 = causes(self.at("connections.failed")).into_iter().map(|(_, count)| count).sum();
+        let (correct, sent) = (self.count("replies.correct"), self.count("requests.sent"));
+        let [begun, opened, busy] =
+            ["begun", "opened", "failed.busy"].map(|key| self.count(&format!("connections.{key}")));
+        let report = format!("{:#}", self.0);
+        assert_eq!(errors, self.count("errors.total"), "{report}");
+        assert_eq!(correct, self.durations("latency.from_send"), "each right reply has a latency: {report}");
+        assert_eq!(opened, self.durations("latency.connect"), "each open connection has a latency: {report}");
+        assert_eq!(correct, sum_of_slices("correct"), "{report}");
+        assert_eq!(sent, sum_of_slices("sent"), "{report}");
+        assert!(sum_of_slices("errors") <= errors, "{report}");
+        assert!(opened + failed - busy <= begun, "{report}");
+        assert!(self.count("connections.reached") <= self.count("connections.asked"), "{report}");
+        let rate = self.number("throughput.replies_per_s") * self.number("ran_s");
+        assert!((rate - correct as f64).abs() <= 1e-6 * rate, "only right replies are throughput: {report}");
+    }
+}
+
+/// Each cause with its count.
+fn causes(counts: &Value) -> Vec<(&str, u64)> {
+    let entries = counts.as_object().expect("an object").iter();
+    let counts = entries.filter_map(|(key, value)| Some((key.strip_suffix("_count")?, value.as_u64()?)));
+    counts.filter(|(key, _)| *key != "total").collect()
+}

@@ -1,0 +1,66 @@
+//! Open loop: requests are due whether or not replies come, and latencies count from then.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::runs::measure;
+use crate::servers::{Answer, right, text, text_but};
+
+#[test]
+fn so_many_requests_are_sent_as_the_rate_says() {
+    let url = text(right);
+    for rate in ["500", "100:900", "900:100"] {
+        for threads in ["1", "3"] {
+            let run = measure(&[&url, "-R", rate, "-c", "6", "-d", "400ms", "--threads", threads]);
+            assert_eq!(run.is_flawless().count("requests.sent"), 200, "{rate}: {run:?}");
+            assert_eq!(run.durations("latency.from_schedule"), 200, "{rate}: {run:?}");
+        }
+    }
+}
+
+#[test]
+fn a_stall_counts_for_all_that_were_due_in_it() {
+    const STALL: Duration = Duration::from_millis(100);
+    let url = text_but(200, |line| {
+        thread::sleep(STALL);
+        right(line)
+    });
+    // Of 600 requests, 100 are due in the course of the stall, and wait for 50 ms on average; one is sent into it.
+    let run = measure(&[&url, "-R", "1000", "-c", "1", "-d", "600ms"]);
+    assert_eq!(run.is_flawless().count("requests.sent"), 600);
+    let [send, schedule] = ["from_send", "from_schedule"].map(|from| run.number(&format!("latency.{from}.p90_us")));
+    assert!(schedule > 20e3, "p90 from the schedule hides the stall: {run:?}");
+    assert!(schedule > 2.0 * send, "p90 is {schedule} us from the schedule and {send} us from the send");
+    for from in ["from_send", "from_schedule"] {
+        assert!(run.number(&format!("latency.{from}.max_us")) >= 99e3, "{from} hides the stall: {run:?}");
+    }
+    assert!(!run.verdicts().contains(&"valid"), "{run:?}");
+}
+
+#[test]
+fn requests_that_find_no_free_connection_are_unsent() {
+    let url = text(|line| {
+        thread::sleep(Duration::from_millis(50));
+        right(line)
+    });
+    let run = measure(&[&url, "-R", "200", "-c", "1", "-d", "300ms", "--timeout", "300ms"]);
+    run.exits_with(0);
+    // 60 are due, and 12 can be answered until nothing is waited for any more.
+    assert!(run.count("replies.correct") <= 12, "{run:?}");
+    assert_eq!(run.count("requests.sent") + run.count("errors.unsent"), 60, "{run:?}");
+    assert!(run.verdicts().iter().any(|kind| ["server_overloaded", "generator_limited"].contains(kind)), "{run:?}");
+}
+
+#[test]
+fn what_was_never_sent_is_no_reply_of_the_server() {
+    let run = measure(&[&text(|_| Answer::Nothing), "-R", "100", "-c", "1", "-d", "200ms", "--timeout", "100ms"]);
+    run.exits_with(1).all_zero("errors", &["late", "missing", "unsent"]);
+    assert_eq!(run.count("errors.total"), 20, "{run:?}");
+}
+
+#[test]
+fn a_closed_loop_has_no_schedule() {
+    let run = measure(&[&text(right), "-c", "1", "-d", "100ms"]);
+    assert!(run.is_flawless()["latency"]["from_schedule"].is_null());
+    assert_eq!(run.text("asked.pace.kind"), "closed");
+}

@@ -1,0 +1,115 @@
+//! Servers that break the rules in one way each, and count what they did.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::support::BANNER;
+use crate::support::behaviour::{hold, serve};
+
+/// What a server says to a line.
+pub enum Answer {
+    /// These bytes, in one piece.
+    Bytes(Vec<u8>),
+    /// Nothing.
+    Nothing,
+    /// These bytes, a byte at a time.
+    Slowly(Vec<u8>),
+    /// These bytes, and the end.
+    Last(Vec<u8>),
+    /// These bytes, again and again as long as somebody takes them.
+    Endless(Vec<u8>),
+    /// Something of the server's own.
+    Own(fn(TcpStream)),
+}
+
+/// The right answer to a line of `ECHO`.
+pub fn right(line: &[u8]) -> Answer {
+    Answer::Bytes(line.to_vec())
+}
+
+/// Serves text: welcomes, and gives to each line what `answer` says; gives the URL.
+pub fn text(answer: impl Fn(&[u8]) -> Answer + Send + Sync + 'static) -> String {
+    let port = serve(move |stream| drop(session(stream, BANNER, &answer)));
+    format!("text://127.0.0.1:{port}")
+}
+
+/// Serves lines that nobody welcomes; gives the address without a scheme.
+pub fn lines(answer: impl Fn(&[u8]) -> Answer + Send + Sync + 'static) -> String {
+    let port = serve(move |stream| drop(session(stream, b"", &answer)));
+    format!("127.0.0.1:{port}")
+}
+
+/// Serves text in which all is right but the answer to the line with this number, counted over all connections from 0.
+pub fn text_but(number: u64, fault: impl Fn(&[u8]) -> Answer + Send + Sync + 'static) -> String {
+    let lines = AtomicU64::new(0);
+    text(move |line| if lines.fetch_add(1, Ordering::SeqCst) == number { fault(line) } else { right(line) })
+}
+
+/// One connection, from the greeting to its end.
+pub fn session(mut stream: TcpStream, greeting: &[u8], answer: impl Fn(&[u8]) -> Answer) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    stream.write_all(greeting)?;
+    let mut input = BufReader::new(stream.try_clone()?);
+    let mut line = Vec::new();
+    while input.read_until(b'\n', &mut line)? > 0 {
+        match answer(&line) {
+            Answer::Bytes(bytes) => stream.write_all(&bytes)?,
+            Answer::Nothing => {}
+            Answer::Slowly(bytes) => {
+                for byte in bytes {
+                    stream.write_all(&[byte])?;
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+            Answer::Last(bytes) => {
+                stream.write_all(&bytes)?;
+                stream.shutdown(Shutdown::Write)?;
+                // Closing with something unread would be a reset.
+                hold(stream);
+                return Ok(());
+            }
+            Answer::Endless(bytes) => loop {
+                stream.write_all(&bytes)?;
+            },
+            Answer::Own(act) => {
+                act(stream);
+                return Ok(());
+            }
+        }
+        line.clear();
+    }
+    Ok(())
+}
+
+/// Says `words` to every connection, which is all that it says, and leaves; gives the port.
+pub fn says_and_leaves(words: &'static [u8]) -> u16 {
+    serve(move |mut stream| {
+        if stream.write_all(words).and_then(|()| stream.shutdown(Shutdown::Write)).is_ok() {
+            hold(stream);
+        }
+    })
+}
+
+/// A number that the server counts and the test reads.
+#[derive(Clone, Default)]
+pub struct Counter(Arc<AtomicU64>);
+
+impl Counter {
+    /// Counts one more; gives how many there were before.
+    pub fn add(&self) -> u64 {
+        self.add_many(1)
+    }
+
+    /// As [`add`](Self::add), with more than one.
+    pub fn add_many(&self, count: u64) -> u64 {
+        self.0.fetch_add(count, Ordering::SeqCst)
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,85 @@
+//! Servers that take connections and do not answer, or never to the end: the run ends all the same.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+use crate::runs::{Run, measure};
+use crate::servers::{Answer, text, text_but};
+use crate::support::PROTOCOLS;
+use crate::support::behaviour::{hold, serve};
+
+/// Long enough for a first request to become late well before the end.
+const PATIENT: [&str; 6] = ["-c", "2", "-d", "600ms", "--timeout", "200ms"];
+
+/// No reply may have come, and at least two may have been waited for in vain.
+#[track_caller]
+fn stays_silent(run: &Run) {
+    run.exits_with(1).is_judged(&["nothing_completed", "unanswered"]);
+    run.all_zero("connections.failed", &[]).all_zero("connections.ended", &["silent"]);
+    assert!(run.count("connections.ended.silent") >= 2, "{run:?}");
+    assert!(run.count("errors.late") >= 2, "{run:?}");
+}
+
+#[test]
+fn a_server_that_accepts_and_never_answers_is_silent_in_every_protocol() {
+    let port = serve(hold);
+    for protocol in PROTOCOLS {
+        let url = format!("{protocol}://127.0.0.1:{port}");
+        let run = measure(&[&[&url[..]], &PATIENT[..]].concat());
+        stays_silent(&run);
+        // At the end, replies may be due for less than the timeout.
+        run.all_zero("errors", &["late", "missing"]);
+    }
+}
+
+#[test]
+fn a_server_that_never_accepts_is_silent_while_its_queue_has_room() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("text://{}", listener.local_addr().expect("bound"));
+    let run = measure(&[&[&url[..]], &PATIENT[..]].concat());
+    stays_silent(&run);
+    run.all_zero("errors", &["late", "missing"]);
+}
+
+#[test]
+fn a_reply_that_trickles_in_and_never_ends_is_late() {
+    let port = serve(|mut stream| {
+        while stream.write_all(b"x").is_ok() {
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let run = measure(&[&[&format!("echo://127.0.0.1:{port}")[..]], &PATIENT[..]].concat());
+    stays_silent(&run);
+    run.all_zero("errors", &["late", "truncated", "missing"]);
+}
+
+#[test]
+fn behind_a_late_reply_all_others_are_missing() {
+    let url = text_but(0, |_| Answer::Own(hold));
+    let run = measure(&[&url, "-c", "1", "-P", "4", "-d", "1s", "--timeout", "500ms"]);
+    run.exits_with(0).all_zero("errors", &["late", "missing"]);
+    assert_eq!(["late", "missing"].map(|cause| run.count(&format!("errors.{cause}"))), [1, 3], "{run:?}");
+    run.is_judged(&["unanswered"]);
+}
+
+#[test]
+fn a_server_that_reads_nothing_stops_no_run() {
+    let port = serve(|_stream| thread::sleep(Duration::from_secs(60)));
+    let url = format!("echo://127.0.0.1:{port}");
+    let run = measure(&[&url, "--size", "1MiB", "-P", "16", "-c", "2", "-d", "600ms", "--timeout", "200ms"]);
+    run.exits_with(1).all_zero("errors", &["late", "missing"]);
+    assert!(run.count("errors.late") >= 2, "{run:?}");
+    assert!(run.count("requests.sent") < run.count("errors.total"), "not all of them fit the kernel: {run:?}");
+}
+
+#[test]
+fn what_is_in_flight_at_the_end_is_waited_for() {
+    let url = text(|line| {
+        thread::sleep(Duration::from_millis(300));
+        Answer::Bytes(line.to_vec())
+    });
+    // Each connection's only request is answered when the time for sending is over.
+    measure(&[&url, "-c", "2", "-d", "100ms"]).is_flawless();
+}

@@ -1,0 +1,72 @@
+//! Servers made of one function: it is given each connection, in a thread of its own.
+
+use socket2::{Domain, SockRef, Socket, Type};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+/// Serves every connection with `behaviour` in a thread of its own; gives the port.
+pub fn serve(behaviour: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
+    serve_on(TcpListener::bind("127.0.0.1:0").expect("a free port"), behaviour)
+}
+
+/// As [`serve`], on a listener that is there already.
+pub fn serve_on(listener: TcpListener, behaviour: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
+    let port = listener.local_addr().expect("bound").port();
+    let behaviour = Arc::new(behaviour);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let behaviour = Arc::clone(&behaviour);
+            thread::spawn(move || behaviour(stream));
+        }
+    });
+    port
+}
+
+/// Serves every connection with `answer` to its first bytes, and keeps it open until the client has gone.
+pub fn serve_once_asked(answer: &'static [u8]) -> u16 {
+    serve(move |mut stream| {
+        let _ = stream.read(&mut [0; 1024]);
+        let _ = stream.write_all(answer);
+        hold(stream);
+    })
+}
+
+/// Keeps the connection open and silent until the client has gone.
+pub fn hold(mut stream: TcpStream) {
+    while stream.read(&mut [0; 64 << 10]).is_ok_and(|len| len > 0) {}
+}
+
+/// Breaks the connection off, so that the client gets a reset.
+pub fn reset(stream: TcpStream) {
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("a socket");
+}
+
+/// A port on which nobody listens.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+}
+
+/// A listener whose queue is full, so that the kernel drops what comes next, as a firewall would.
+pub struct FullQueue {
+    _listener: Socket,
+    _queued: Vec<TcpStream>,
+    pub port: u16,
+}
+
+impl FullQueue {
+    pub fn new() -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+        socket.listen(0).expect("listening");
+        let address = socket.local_addr().expect("bound").as_socket().expect("an internet address");
+        let mut queued = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+            queued.push(stream);
+            assert!(queued.len() < 100, "the queue never fills");
+        }
+        Self { _listener: socket, _queued: queued, port: address.port() }
+    }
+}

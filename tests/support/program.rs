@@ -1,0 +1,94 @@
+//! One of our programs that runs to its end, within a deadline.
+
+use std::io::Read;
+use std::process::{Child, Command, ExitStatus};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// No program that is to end takes so long unless it hangs.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How a program ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code; `None` after a signal.
+    pub code: Option<i32>,
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+    pub elapsed: Duration,
+}
+
+impl Ended {
+    /// What was printed, which is text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.stdout).expect("text")
+    }
+
+    /// What stands on stderr must be one line that names the program.
+    #[track_caller]
+    pub fn complaining_in_one_line(&self, program: &str) -> &Self {
+        assert!(self.stderr.starts_with(&format!("{program}: ")), "{self:?}");
+        assert_eq!(self.stderr.matches('\n').count(), 1, "one line: {self:?}");
+        assert!(self.stderr.ends_with('\n'), "{self:?}");
+        self
+    }
+
+    /// What stands on stderr must contain `part`.
+    #[track_caller]
+    pub fn saying(&self, part: &str) -> &Self {
+        assert!(self.stderr.contains(part), "{part:?} is missing: {self:?}");
+        self
+    }
+
+    /// Exactly this must have been printed.
+    #[track_caller]
+    pub fn printing(&self, stdout: &str) -> &Self {
+        assert_eq!(self.text(), stdout, "{self:?}");
+        self
+    }
+}
+
+/// Runs a command to its end.
+#[track_caller]
+pub fn finish(mut command: Command) -> Ended {
+    finish_child(command.spawn().expect("the program starts"))
+}
+
+/// Waits for the end of a child and of what it prints, within the deadline.
+#[track_caller]
+pub fn finish_child(mut child: Child) -> Ended {
+    let start = Instant::now();
+    let stdout = collect(child.stdout.take());
+    let stderr = collect(child.stderr.take());
+    let status = wait(&mut child);
+    let elapsed = start.elapsed();
+    let stdout = stdout.join().expect("no panic");
+    let stderr = String::from_utf8(stderr.join().expect("no panic")).expect("text");
+    Ended { code: status.code(), stdout, stderr, elapsed }
+}
+
+/// Waits for a child; one that hangs is killed and fails the test.
+#[track_caller]
+pub fn wait(child: &mut Child) -> ExitStatus {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(status) = child.try_wait().expect("a child") {
+            return status;
+        }
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            panic!("the program hangs");
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        bytes
+    })
+}
