@@ -68,11 +68,7 @@ impl Timeline {
                 None => {
                     drop(placed.insert(place, SliceFacts { start_s: place as f64 * self.slice_s, ..slice.clone() }))
                 }
-                Some(there) => {
-                    add_slice(there, slice);
-                    there.open_count = slice.open_count;
-                    there.length_s += slice.length_s;
-                }
+                Some(there) => there.append(slice),
             }
         }
         placed

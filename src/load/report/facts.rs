@@ -211,6 +211,16 @@ pub struct SliceFacts {
 }
 
 impl SliceFacts {
+    /// Makes it one with the slice that follows.
+    pub fn append(&mut self, next: &Self) {
+        self.length_s += next.length_s;
+        self.sent_count += next.sent_count;
+        self.correct_count += next.correct_count;
+        self.errors_count += next.errors_count;
+        self.open_count = next.open_count;
+        self.latency.0.merge(&next.latency.0);
+    }
+
     /// `number` of it, by the second.
     #[must_use]
     pub fn per_s(&self, number: u64) -> f64 {

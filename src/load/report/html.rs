@@ -10,6 +10,9 @@ use crate::load::figures::{bytes, count, duration, percent, rate, seconds};
 use crate::load::search::Search;
 use crate::load::verdict::{Kind, Verdict};
 
+/// More rows of slices than that are read by no one: neighbours are put together.
+const ROWS_MAX: usize = 120;
+
 const STYLE: &str = include_str!("page.css");
 
 /// The text of the file.
@@ -253,8 +256,16 @@ impl Page {
 
     fn slices(&mut self, report: &Report) {
         let head = ["from", "sent", "right", "errors", "open", "right a second", "p50", "p99", "max"];
-        self.open_table("Slices", &head);
-        for slice in &report.slices {
+        let each = report.slices.len().div_ceil(ROWS_MAX).max(1);
+        put!(self, "<h2>Slices</h2>");
+        if each > 1 {
+            put!(self, "<p class=\"faint\">Each row is {each} slices together; --json and --csv have them all.</p>");
+        }
+        self.open_table("", &head);
+        let mut slices = report.slices.iter();
+        while let Some(first) = slices.next() {
+            let mut slice = first.clone();
+            slices.by_ref().take(each - 1).for_each(|next| slice.append(next));
             let figure = |figure: Option<_>| figure.map_or_else(|| "-".into(), duration);
             let cells = [
                 count(slice.sent_count),
@@ -318,8 +329,10 @@ fn capitalized(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::outcome::Slice;
     use crate::load::samples::{self, Sample};
     use crate::load::tally::{ConnectError, ReplyError};
+    use std::time::Duration;
 
     fn page(sample: Sample) -> String {
         text(&Report::new(&sample.done(), &["p99>5ms".parse().expect("a gate")]))
@@ -383,5 +396,24 @@ mod tests {
     fn every_slice_is_a_row() {
         let page = page(samples::closed());
         assert_eq!(page.matches("<td>10,000/s</td>").count(), 10);
+        assert!(!page.contains("slices together"));
+    }
+
+    #[test]
+    fn the_page_of_a_long_run_stays_small_and_exact() {
+        let long = samples::closed().change(|outcome| {
+            let slice = outcome.slices[0].clone();
+            let slices = (0..599).map(|start| Slice { start: Duration::from_secs(start), ..slice.clone() });
+            outcome.slices = slices.collect();
+            outcome.slices[5].latency.record(Duration::from_secs(1), 1);
+        });
+        let page = page(long);
+        assert!(page.contains("Each row is 5 slices together"));
+        let rows: Vec<&str> = page.lines().filter(|row| row.contains("<td>10,000/s</td>")).collect();
+        assert_eq!(rows.len(), 120);
+        assert!(rows[0].contains("<td>0.0 s</td><td>50,000</td><td>50,000</td><td>0</td><td>10</td>"), "{}", rows[0]);
+        assert!(rows[1].ends_with("<td>1.00 ms</td><td>1.00 s</td></tr>"), "{}", rows[1]);
+        assert!(rows[119].contains("<td>595.0 s</td><td>40,000</td>"), "{}", rows[119]);
+        assert!(page.len() < 150_000, "{} bytes", page.len());
     }
 }
