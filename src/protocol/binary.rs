@@ -78,6 +78,14 @@ fn reverse(call: &mut Call<'_, '_>) -> Outcome {
     let text = std::str::from_utf8(call.argument).map_err(|_| INVALID_UTF8)?;
     // Gathered in a small block, because an append for each scalar value would cost more than turning it around.
     let mut block = [0; 1024];
+    if text.is_ascii() {
+        // Then every byte is a scalar value: 609 instructions instead of 972 for 18 of them (`cargo bench --bench instructions`).
+        for piece in call.argument.rchunks(block.len()) {
+            block.iter_mut().zip(piece.iter().rev()).for_each(|(place, byte)| *place = *byte);
+            call.output.append(block.get(..piece.len()).unwrap_or_default());
+        }
+        return Ok(Next::Continue);
+    }
     let mut len = 0;
     for scalar in text.chars().rev() {
         if block.len() - len < scalar.len_utf8() {
