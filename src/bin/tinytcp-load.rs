@@ -181,11 +181,11 @@ struct Arguments {
     #[arg(long, value_name = "BYTES", env = "TINYTCP_GREETING", requires = "raw", allow_hyphen_values = true)]
     greeting: Option<String>,
 
-    /// Exit with 3 if this is so, as in 'p99>5ms', 'errors>0.1%' or 'rate<50k'; repeatable
+    /// Exit with 3 if this is so, as in 'p99>5ms', 'errors>0.1%' or 'rate<50k'; repeatable, also with merge
     #[arg(long, value_name = "GATE", env = "TINYTCP_FAIL_IF", value_delimiter = ',')]
     fail_if: Vec<Gate>,
 
-    /// Write the whole report for programs
+    /// Write the whole report for programs; - is stdout, and the report for people then goes to stderr
     #[arg(long, value_name = "FILE", env = "TINYTCP_JSON")]
     json: Option<PathBuf>,
 
@@ -205,7 +205,7 @@ struct Arguments {
     #[arg(long, env = "TINYTCP_PREFLIGHT")]
     preflight: bool,
 
-    /// Show no progress
+    /// Show no progress, and no report where a file goes to stdout
     #[arg(short, long, env = "TINYTCP_QUIET")]
     quiet: bool,
 }
@@ -249,6 +249,9 @@ fn message_size(text: &str) -> Result<usize, String> {
 
 fn main() -> ExitCode {
     let arguments: Arguments = cli::parse();
+    if paths(&arguments).stdout_count() > 1 {
+        cli::refuse::<Arguments>("only one of --json, --csv, --html and --hgrm can go to stdout (-)");
+    }
     let result = match arguments.words.split_first() {
         Some((word, files)) if word == "merge" => merged(files, &arguments),
         _ => measured(&arguments),
@@ -268,7 +271,7 @@ fn merged(files: &[String], arguments: &Arguments) -> Result<u8, String> {
         cli::refuse::<Arguments>("merge needs the JSON reports to join, as in merge a.json b.json");
     }
     let reports = files.iter().map(|file| report::read(file.as_ref())).collect::<Result<Vec<_>, _>>()?;
-    show(&merge::merge(reports)?, arguments)
+    show(&merge::merge(reports, &arguments.fail_if)?, arguments)
 }
 
 /// Makes the run, or the runs of a search.
@@ -324,22 +327,32 @@ fn ready(plan: &Plan, machine: &Machine, is_all: bool) -> Result<bool, String> {
     }
 }
 
-/// Prints the report and writes its files.
+/// The files that were asked for.
+fn paths(arguments: &Arguments) -> Paths {
+    Paths {
+        json: arguments.json.clone(),
+        csv: arguments.csv.clone(),
+        html: arguments.html.clone(),
+        hgrm: arguments.hgrm.clone(),
+    }
+}
+
+/// Prints the report and writes its files. A file that goes to stdout has it for itself: the report is then on stderr, unless it is to be quiet.
 fn show(report: &Report, arguments: &Arguments) -> Result<u8, String> {
-    let is_terminal = io::stdout().is_terminal();
+    let paths = paths(arguments);
+    let is_told = paths.stdout_count() == 0;
+    let is_terminal = if is_told { io::stdout().is_terminal() } else { io::stderr().is_terminal() };
     let is_coloured = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let width = if is_terminal { terminal_size().map_or(WIDTH, |(Width(width), _)| width.into()) } else { WIDTH };
-    // Whoever closed stdout does not want the text: the files and the exit code still count.
-    let _ = report::print(report, &mut io::stdout().lock(), is_coloured, width);
-    report::write_files(
-        report,
-        &Paths {
-            json: arguments.json.clone(),
-            csv: arguments.csv.clone(),
-            html: arguments.html.clone(),
-            hgrm: arguments.hgrm.clone(),
-        },
-    )?;
+    let mut out: Box<dyn Write> = match (is_told, arguments.quiet) {
+        (true, _) => Box::new(io::stdout().lock()),
+        (false, false) => Box::new(io::stderr().lock()),
+        (false, true) => Box::new(io::sink()),
+    };
+    // Whoever closed it does not want the text: the files and the exit code still count.
+    let _ = report::print(report, &mut out, is_coloured, width);
+    drop(out);
+    report::write_files(report, &paths)?;
     Ok(report.exit_code())
 }
 

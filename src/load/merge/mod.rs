@@ -15,16 +15,17 @@ use timeline::Timeline;
 
 /// Joins reports of runs that were made at the same time.
 ///
-/// Gates are judged again, over everything together. Where the runs do not quite fit together, a note says so.
+/// The gates of the runs are judged again over everything together, and `gates` with them. Where the runs do not quite fit together, a note says so.
 ///
 /// # Errors
 /// One line when they cannot be joined: there is none, one is there twice, or their latencies do not mean the same.
-pub fn merge(reports: Vec<Report>) -> Result<Report, String> {
+pub fn merge(reports: Vec<Report>, gates: &[Gate]) -> Result<Report, String> {
     let timeline = Timeline::new(&reports)?;
     refuse_what_differs(&reports)?;
     let notes = notes(&reports, &timeline);
     let slices = timeline.slices(&reports);
-    let gates = reports.iter().flat_map(|report| &report.gates).map(|judgement| judgement.gate.clone()).collect();
+    let judged = reports.iter().flat_map(|report| &report.gates).map(|judgement| judgement.gate.clone());
+    let gates = judged.chain(gates.iter().map(Gate::to_string)).collect();
     let flaws = flaws(&reports);
     let number = reports.len();
     let thread_seconds: f64 = reports.iter().map(|report| report.ran_s * report.generator.threads_count as f64).sum();
@@ -243,7 +244,7 @@ mod tests {
     }
 
     fn two(a: Sample, b: Sample) -> Report {
-        merge(vec![report(a, Duration::ZERO, &[]), report(b, Duration::from_millis(100), &[])]).expect("they fit")
+        merge(vec![report(a, Duration::ZERO, &[]), report(b, Duration::from_millis(100), &[])], &[]).expect("they fit")
     }
 
     #[test]
@@ -283,7 +284,7 @@ mod tests {
     #[test]
     fn slices_of_a_run_that_began_later_lie_later() {
         let late = report(samples::closed(), Duration::from_millis(3_200), &[]);
-        let joined = merge(vec![late, report(samples::closed(), Duration::ZERO, &[])]).expect("they fit");
+        let joined = merge(vec![late, report(samples::closed(), Duration::ZERO, &[])], &[]).expect("they fit");
         let correct: Vec<u64> = joined.slices.iter().map(|slice| slice.correct_count / 10_000).collect();
         assert_eq!(correct, [1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1]);
         assert!((joined.ran_s - 13.2).abs() < 1e-6, "{}", joined.ran_s);
@@ -318,7 +319,8 @@ mod tests {
     #[test]
     fn runs_that_do_not_overlap_are_joined_with_a_note() {
         let late = report(samples::closed(), Duration::from_secs(60), &[]);
-        let joined = merge(vec![report(samples::closed(), Duration::ZERO, &[]), late]).expect("they can be joined");
+        let joined =
+            merge(vec![report(samples::closed(), Duration::ZERO, &[]), late], &[]).expect("they can be joined");
         assert!(joined.notes.iter().any(|note| note.contains("did not all overlap")), "{:?}", joined.notes);
         assert_eq!(joined.ran_s, 70.0);
     }
@@ -343,10 +345,20 @@ mod tests {
         let parts: Vec<Report> =
             [0, 100].map(|later| report(samples::closed(), Duration::from_millis(later), &gates)).into();
         assert!(parts.iter().all(|part| part.gates[0].crossed && part.exit_code() == 3));
-        let joined = merge(parts).expect("they fit");
+        let joined = merge(parts, &[]).expect("they fit");
         assert_eq!(joined.gates.len(), 2);
         assert!(joined.gates.iter().all(|gate| !gate.crossed), "{:?}", joined.gates);
         assert_eq!((joined.verdict.kind, joined.exit_code()), (Kind::Valid, 0));
+    }
+
+    #[test]
+    fn gates_that_are_given_to_the_merge_are_judged_beside_those_of_the_runs() {
+        let parts = [0, 100].map(|later| report(samples::closed(), Duration::from_millis(later), &["errors>0"]));
+        let gates = ["rate<30k", "errors>0"].map(|gate| gate.parse().expect(gate));
+        let joined = merge(parts.into(), &gates).expect("they fit");
+        let crossed: Vec<(&str, bool)> = joined.gates.iter().map(|gate| (gate.gate.as_str(), gate.crossed)).collect();
+        assert_eq!(crossed, [("errors>0", false), ("rate<30k", true)]);
+        assert_eq!((joined.verdict.kind, joined.exit_code()), (Kind::GateCrossed, 3));
     }
 
     #[test]
@@ -362,22 +374,22 @@ mod tests {
         assert_eq!(joined.asked.target, "text://127.0.0.1:40000 and text://127.0.0.2:40000");
         assert!(joined.notes.iter().any(|note| note.contains("their targets")), "{:?}", joined.notes);
         let parts = vec![report(samples::closed(), Duration::ZERO, &[]), report(samples::open(), Duration::ZERO, &[])];
-        let error = merge(parts).expect_err("one is closed");
+        let error = merge(parts, &[]).expect_err("one is closed");
         assert!(error.contains("a closed loop") && error.contains("a schedule"), "{error}");
     }
 
     #[test]
     fn the_same_run_twice_and_no_run_are_refused() {
         let one = report(samples::closed(), Duration::ZERO, &[]);
-        assert!(merge(vec![one.clone(), one.clone()]).expect_err("the same").contains("there twice"));
-        assert!(merge(Vec::new()).expect_err("none").contains("nothing to join"));
-        assert_eq!(merge(vec![one]).expect("one is enough").replies.correct_count, 100_000);
+        assert!(merge(vec![one.clone(), one.clone()], &[]).expect_err("the same").contains("there twice"));
+        assert!(merge(Vec::new(), &[]).expect_err("none").contains("nothing to join"));
+        assert_eq!(merge(vec![one], &[]).expect("one is enough").replies.correct_count, 100_000);
     }
 
     #[test]
     fn a_start_that_is_no_time_is_refused() {
         let mut broken = report(samples::closed(), Duration::ZERO, &[]);
         broken.started = "noon".into();
-        assert!(merge(vec![broken]).expect_err("no time").contains("`noon` is no time"));
+        assert!(merge(vec![broken], &[]).expect_err("no time").contains("`noon` is no time"));
     }
 }

@@ -179,7 +179,7 @@ mod tests {
     fn show(report: Report) {
         let mut other = report.clone();
         other.generator.cpu_s += 1.0;
-        for report in [crate::load::merge::merge(vec![report.clone(), other]), Ok(report)].into_iter().flatten() {
+        for report in [crate::load::merge::merge(vec![report.clone(), other], &[]), Ok(report)].into_iter().flatten() {
             let _ = super::super::terminal::text(&report, true, 80);
             let _ = super::super::html::text(&report);
             let _ = super::super::csv::text(&report);

@@ -78,7 +78,7 @@ pub struct Report {
     pub slices: Vec<SliceFacts>,
 }
 
-/// The files to write; `None` for those that nobody asked for.
+/// The files to write; `None` for those that nobody asked for, and `-` for stdout.
 #[derive(Clone, Debug, Default)]
 pub struct Paths {
     /// The whole report, for programs.
@@ -89,6 +89,18 @@ pub struct Paths {
     pub html: Option<PathBuf>,
     /// The latencies in the text format of HdrHistogram.
     pub hgrm: Option<PathBuf>,
+}
+
+impl Paths {
+    /// How many of them are stdout.
+    #[must_use]
+    pub fn stdout_count(&self) -> usize {
+        [&self.json, &self.csv, &self.html, &self.hgrm].into_iter().flatten().filter(|path| is_stdout(path)).count()
+    }
+}
+
+fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
 }
 
 impl Report {
@@ -215,7 +227,7 @@ pub fn write_files(report: &Report, paths: &Paths) -> Result<(), String> {
     let mut errors = Vec::new();
     let mut write = |path: &Option<PathBuf>, text: &dyn Fn(&Report) -> String| {
         if let Some(path) = path
-            && let Err(error) = std::fs::write(path, text(report))
+            && let Err(error) = write_to(path, text(report).as_bytes())
         {
             errors.push(cannot("write", path, &error));
         }
@@ -225,6 +237,18 @@ pub fn write_files(report: &Report, paths: &Paths) -> Result<(), String> {
     write(&paths.html, &html::text);
     write(&paths.hgrm, &hgrm::text);
     if errors.is_empty() { Ok(()) } else { Err(errors.join("; ")) }
+}
+
+fn write_to(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if !is_stdout(path) {
+        return std::fs::write(path, bytes);
+    }
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        // Whoever closed it has read what was wanted: `| head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
 }
 
 /// Prints the report for a person: in colours if `is_coloured`, in lines of at most `width` characters.
