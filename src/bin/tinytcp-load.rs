@@ -447,6 +447,10 @@ impl Conversation {
     fn plan(&self, arguments: &Arguments, addresses: Vec<SocketAddr>, pace: Pace) -> Result<Plan, String> {
         let default = if arguments.find_max.is_some() { SEARCH_DURATION } else { DURATION };
         let duration = arguments.duration.unwrap_or(default);
+        let warmup = arguments.warmup.unwrap_or(Duration::ZERO);
+        if warmup >= duration {
+            return Err("--warmup leaves nothing of the run to be counted: make it shorter than -d".into());
+        }
         let sources = arguments.source.clone().map_or(Vec::new(), |sources| sources.0);
         Ok(Plan {
             asked: Asked {
@@ -457,7 +461,7 @@ impl Conversation {
                 depth: arguments.pipeline,
                 threads: arguments.threads.min(arguments.connections),
                 duration,
-                warmup: arguments.warmup.unwrap_or(Duration::ZERO),
+                warmup,
                 timeout: arguments.timeout,
                 pace,
                 request_bytes: self.messages.iter().map(|message| message.request.len()).min().unwrap_or(0),

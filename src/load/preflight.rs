@@ -1,7 +1,9 @@
 //! Before anything is opened: whether this machine has the ports, the descriptors and the memory for what was asked.
 
 use std::fs;
+use std::io;
 use std::mem;
+use std::net::{IpAddr, UdpSocket};
 
 use super::figures::{bytes, count};
 use super::peer::Peer;
@@ -81,6 +83,7 @@ pub fn check(plan: &Plan, machine: &Machine) -> Preflight {
     let mut preflight = Preflight { facts: Vec::new(), missing: Vec::new() };
     preflight.descriptors(plan, machine);
     preflight.ports(plan, machine);
+    preflight.sources(plan);
     preflight.memory(plan, machine);
     preflight
 }
@@ -110,6 +113,18 @@ impl Preflight {
                 "{} connections need as many ports and {sources} source address(es) have {ports} each: give {more} of them, as in --source {}, or -c {has}",
                 count(needed),
                 example_range(plan, more)
+            ));
+        }
+    }
+
+    /// The system is asked by a name for a socket that sends nothing.
+    fn sources(&mut self, plan: &Plan) {
+        let is_elsewhere = |source: &&IpAddr| {
+            UdpSocket::bind((**source, 0)).is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
+        };
+        if let Some(source) = plan.sources.iter().find(is_elsewhere) {
+            self.missing.push(format!(
+                "{source} is no address of this machine: add it (`ip addr add` as root), or leave it out of --source"
             ));
         }
     }

@@ -158,8 +158,11 @@ impl Reader {
         }
         self.held.extend_from_slice(front);
         if end.is_none() {
-            let limit = script.reply_bytes_max().saturating_add(ITEM_BYTES_MAX);
-            return if self.held.len() > limit { self.unreadable(in_flight) } else { Finding::Incomplete };
+            return if self.held.len() > item_bytes_max(script) {
+                self.unreadable(in_flight)
+            } else {
+                Finding::Incomplete
+            };
         }
         let mut held = std::mem::take(&mut self.held);
         let finding = self.judge(script, &held, in_flight);
@@ -183,7 +186,7 @@ impl Reader {
         }
         match script.framing() {
             Framing::Lines => Some(memchr(b'\n', bytes).map(|at| at + 1)),
-            Framing::Frames => Some(self.end_of_frame(bytes)),
+            Framing::Frames => self.end_of_frame(script, bytes),
             Framing::Unknown => None,
         }
     }
@@ -202,17 +205,18 @@ impl Reader {
         memchr::memmem::find(searched, end).map(|at| at + end.len() - overlap)
     }
 
-    fn end_of_frame(&self, bytes: &[u8]) -> Option<usize> {
+    /// As [`item_end`](Self::item_end): a header that claims more than anybody would wait for is none.
+    fn end_of_frame(&self, script: &Script, bytes: &[u8]) -> Option<Option<usize>> {
         let mut header = [0; HEADER_LEN];
         let known = self.held.iter().chain(bytes).take(HEADER_LEN);
         let known = header.iter_mut().zip(known).map(|(place, byte)| *place = *byte).count();
         let Front::Incomplete { header: Some(header), .. } = frame::front(&header[..known]) else {
             // Either the header is incomplete, or it is a whole frame by itself.
-            return (known == HEADER_LEN).then(|| HEADER_LEN.saturating_sub(self.held.len()));
+            return Some((known == HEADER_LEN).then(|| HEADER_LEN.saturating_sub(self.held.len())));
         };
         let whole = usize::try_from(header.payload_len).unwrap_or(usize::MAX).saturating_add(HEADER_LEN);
         let missing = whole.saturating_sub(self.held.len());
-        (missing <= bytes.len()).then_some(missing)
+        (whole <= item_bytes_max(script)).then(|| (missing <= bytes.len()).then_some(missing))
     }
 
     fn judge(&mut self, script: &Script, item: &[u8], in_flight: usize) -> Finding {
@@ -243,6 +247,11 @@ impl Reader {
         self.next = script.behind(self.next, count);
         self.trusted = true;
     }
+}
+
+/// More bytes than that are no reply.
+const fn item_bytes_max(script: &Script) -> usize {
+    script.reply_bytes_max().saturating_add(ITEM_BYTES_MAX)
 }
 
 fn fits(expected: &Reply, item: &[u8]) -> bool {

@@ -17,6 +17,7 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
         (&["-R", "fast"], "rates look like"),
         (&["--timeout", "off"], "durations look like"),
         (&["--warmup", "x"], "durations look like"),
+        (&["--warmup", "200ms", "-d", "200ms", "127.0.0.1"], "shorter than -d"),
         (&["--threads", "0"], "counts look like"),
         (&["--ramp", "1s", "--connect-rate", "5"], "cannot be used with"),
         (&["--connect-rate", "0"], "counts look like"),

@@ -79,6 +79,16 @@ fn more_connections_than_ports_need_more_source_addresses() {
 }
 
 #[test]
+fn a_source_that_is_no_address_of_this_machine_is_named() {
+    let server = Untouched::new();
+    // Reserved for documentation (RFC 5737), so that no machine has it.
+    let ended = run(&[&server.url(), "-c", "2", "--source", "127.0.0.2,192.0.2.1"]);
+    is_refused(&ended, &["192.0.2.1 is no address of this machine"]);
+    ended.complaining_in_one_line("tinytcp-load");
+    server.was_left_alone();
+}
+
+#[test]
 fn preflight_says_what_is_needed_and_opens_nothing() {
     let server = Untouched::new();
     let ended = run(&[&server.url(), "-c", "10", "--preflight"]);

@@ -61,6 +61,16 @@ fn a_frame_of_another_kind_is_a_wrong_reply() {
 }
 
 #[test]
+fn another_protocol_is_told_by_its_first_bytes() {
+    // `HTTP/` is a frame of 1.4 GB, which nobody waits for.
+    let url = format!("binary://127.0.0.1:{}", serve_once_asked(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
+    let run = measure(&[&url, "-c", "2", "-d", "200ms"]);
+    run.exits_with(1).is_judged(&["nothing_completed", "wrong_replies"]).all_zero("errors", &["wrong"]);
+    run.all_zero("connections.ended", &["unreadable"]);
+    assert!(run.count("connections.ended.unreadable") >= 2, "{run:?}");
+}
+
+#[test]
 fn another_connections_reply_is_foreign() {
     let (connections, faults) = (Counter::default(), Counter::default());
     let first_line = Mutex::new(None);
