@@ -30,16 +30,16 @@ const NAME: &str = "tinytcp-load";
 
 const EXAMPLES: &str = "\
 Examples:
-  tinytcp-load                                       50 connections, a request at a time on each, 10 seconds
-  tinytcp-load -c 1000 -P 16 -d 30s text://10.0.0.5  16 requests in flight on each of 1000 connections
-  tinytcp-load -R 5k                                 5000 requests a second, whatever the server does
-  tinytcp-load -R 100:20k -d 1m --html run.html      a ramp, and a page with its charts
-  tinytcp-load --find-max p99=1ms                    the highest rate at which 99 % take 1 ms at most
-  tinytcp-load -c 20k --hold -d 10m                  do 20,000 connections stay alive?
-  tinytcp-load --lifetime 1                          connect, one request, close, again and again
+  tinytcp-load                                      50 connections, a request at a time, 10 s
+  tinytcp-load -c 1000 -P 16 text://10.0.0.5        16 requests in flight on each connection
+  tinytcp-load -R 5k                                5000 requests a second, come what may
+  tinytcp-load -R 100:20k -d 1m --html run.html     a ramp, and a page with its charts
+  tinytcp-load --find-max p99=1ms                   the highest rate that holds this
+  tinytcp-load -c 20k --hold -d 10m                 do 20,000 connections stay alive?
+  tinytcp-load --lifetime 1                         connect, one request, close, again and again
   tinytcp-load --mix 'TIME:1,ECHO hello:3' --fail-if 'p99>5ms' --fail-if 'errors>0'
   tinytcp-load tcp://127.0.0.1:6379 --raw -m 'PING\\r\\n' --expect '+PONG\\r\\n'
-  tinytcp-load merge a.json b.json                   one report of what several machines measured";
+  tinytcp-load merge a.json b.json                  one report of several machines";
 
 const EXIT_CODES: &str = "\
 Exit codes:
