@@ -200,7 +200,7 @@ pub(super) fn generator_limited(outcome: &Outcome) -> Option<Verdict> {
     };
     if sets_the_pace && starved < STARVED_RATIO && cpu + starved > 1.0 - IDLE_RATIO_MIN {
         evidence
-            .push(format!("the generator was busy {} of the time: the server may be able to do more", percent(cpu)));
+            .push(format!("the generator was busy {} of the time, so the server may be able to do more", percent(cpu)));
     }
     let (lag, p50, p99) = (total.lag.quantile(0.99), total.from_send.quantile(0.5), total.from_send.quantile(0.99));
     let has_schedule = rate_due(outcome).is_some();
