@@ -162,7 +162,7 @@ fn broken_by(objective: &Objective, asked_per_s: f64, reached_per_s: f64, outcom
     // It may hold the objective all the same; but when it does not, nobody should blame the server.
     let verdict = verdict::flaws(outcome, &[]).into_iter().find(|verdict| verdict.kind == Kind::GeneratorLimited);
     if let Some(verdict) = verdict.filter(|_| !reasons.is_empty()) {
-        reasons.push(format!("generator-limited: {}", verdict.evidence));
+        reasons.push(format!("generator-limited ({})", verdict.evidence));
     }
     (!reasons.is_empty()).then(|| reasons.join(", "))
 }

@@ -221,7 +221,7 @@ fn flaws(reports: &[Report]) -> Vec<Verdict> {
 fn judge(joined: &mut Report, flaws: Vec<Verdict>, number: usize) {
     joined.verdict = Verdict {
         kind: Kind::Valid,
-        evidence: format!("each of the {number} runs was valid"),
+        evidence: if number == 1 { "the run was valid".into() } else { format!("each of the {number} runs was valid") },
         advice: "The figures tell of the server.".into(),
     };
     joined.further_verdicts.clear();

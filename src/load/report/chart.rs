@@ -7,8 +7,8 @@ use super::scale::Axis;
 
 const FONT_PX: f64 = 12.0;
 
-/// The average width of a letter, a little generous.
-const LETTER_PX: f64 = 6.6;
+/// The width of a digit in a broad font, which is more than that of most letters.
+const LETTER_PX: f64 = 7.6;
 
 /// The room beside the plot for half of the last mark.
 const RIGHT_PX: f64 = 14.0;

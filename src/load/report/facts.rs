@@ -242,6 +242,21 @@ impl From<&Slice> for SliceFacts {
     }
 }
 
+/// The slices of a run. What is left of it at its end, if it is short, belongs to the slice before: by the second, a few errors in a
+/// microsecond would be millions.
+pub(super) fn slices(slices: &[Slice]) -> Vec<SliceFacts> {
+    let mut facts: Vec<SliceFacts> = slices.iter().map(SliceFacts::from).collect();
+    let is_short = |last: &SliceFacts| last.length_s < facts[0].length_s / 2.0;
+    if let Some(rest) = facts.last().filter(|last| is_short(last)).cloned() {
+        facts.pop();
+        // The first one is not shorter than half of itself: another is there.
+        if let Some(last) = facts.last_mut() {
+            last.append(&rest);
+        }
+    }
+    facts
+}
+
 /// How the generator fared: whether it was in the way of what it measured.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Generator {
@@ -255,4 +270,33 @@ pub struct Generator {
     pub starved_s: f64,
     /// How long something that was ready or due waited for the generator.
     pub lag: Distribution,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::samples;
+    use std::time::Duration;
+
+    #[test]
+    fn a_short_rest_of_a_run_belongs_to_the_slice_before() {
+        let last_of = |length| {
+            let mut outcome = samples::closed().done();
+            outcome.slices[9].length = Duration::from_millis(length);
+            outcome.slices[9].errors = 5;
+            let facts = slices(&outcome.slices);
+            (facts.len(), facts.last().map(|last| (last.length_s, last.correct_count, last.errors_count)))
+        };
+        assert_eq!(last_of(500), (10, Some((0.5, 10_000, 5))));
+        assert_eq!(last_of(250), (9, Some((1.25, 20_000, 5))));
+        assert_eq!(slices(&[]).len(), 0);
+    }
+
+    #[test]
+    fn a_run_of_one_short_slice_keeps_it() {
+        let mut outcome = samples::closed().done();
+        outcome.slices.truncate(1);
+        outcome.slices[0].length = Duration::ZERO;
+        assert_eq!(slices(&outcome.slices).len(), 1);
+    }
 }

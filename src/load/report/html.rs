@@ -6,7 +6,7 @@ use std::iter;
 use super::chart::Chart;
 use super::words::{self, QUANTILES, printable};
 use super::{Distribution, Report, plots};
-use crate::load::figures::{bytes, count, duration, percent, rate, seconds};
+use crate::load::figures::{bytes, count, duration, percent, rate, seconds, typed_seconds};
 use crate::load::search::Search;
 use crate::load::verdict::{Kind, Verdict};
 
@@ -237,9 +237,9 @@ impl Page {
         self.row("protocol", [escaped(&asked.protocol)]);
         self.row("requests in flight on a connection", [count(asked.depth_count)]);
         self.row("a request, at least", [bytes(asked.request_bytes as f64)]);
-        self.row("duration", [seconds(asked.duration_s)]);
-        self.row("of it, to warm up", [seconds(asked.warmup_s)]);
-        self.row("timeout", [seconds(asked.timeout_s)]);
+        self.row("duration", [typed_seconds(asked.duration_s)]);
+        self.row("of it, to warm up", [typed_seconds(asked.warmup_s)]);
+        self.row("timeout", [typed_seconds(asked.timeout_s)]);
         self.close_column();
     }
 
@@ -262,6 +262,7 @@ impl Page {
             put!(self, "<p class=\"faint\">Each row is {each} slices together; --json and --csv have them all.</p>");
         }
         self.open_table("", &head);
+        let digits = usize::from(report.slices.iter().any(|slice| slice.start_s.fract() > 0.0));
         let mut slices = report.slices.iter();
         while let Some(first) = slices.next() {
             let mut slice = first.clone();
@@ -277,7 +278,7 @@ impl Page {
                 figure(slice.latency.quantile(0.99)),
                 figure(slice.latency.max()),
             ];
-            self.row(&format!("{:.1} s", slice.start_s), cells);
+            self.row(&format!("{:.digits$} s", slice.start_s), cells);
         }
         self.close_table();
     }
@@ -411,9 +412,9 @@ mod tests {
         assert!(page.contains("Each row is 5 slices together"));
         let rows: Vec<&str> = page.lines().filter(|row| row.contains("<td>10,000/s</td>")).collect();
         assert_eq!(rows.len(), 120);
-        assert!(rows[0].contains("<td>0.0 s</td><td>50,000</td><td>50,000</td><td>0</td><td>10</td>"), "{}", rows[0]);
+        assert!(rows[0].contains("<td>0 s</td><td>50,000</td><td>50,000</td><td>0</td><td>10</td>"), "{}", rows[0]);
         assert!(rows[1].ends_with("<td>1.00 ms</td><td>1.00 s</td></tr>"), "{}", rows[1]);
-        assert!(rows[119].contains("<td>595.0 s</td><td>40,000</td>"), "{}", rows[119]);
+        assert!(rows[119].contains("<td>595 s</td><td>40,000</td>"), "{}", rows[119]);
         assert!(page.len() < 150_000, "{} bytes", page.len());
     }
 }

@@ -152,7 +152,7 @@ impl Report {
                 starved_s: total.starved.as_secs_f64(),
                 lag: Distribution(total.lag.clone()),
             },
-            slices: outcome.slices.iter().map(SliceFacts::from).collect(),
+            slices: facts::slices(&outcome.slices),
             verdict: Verdict::valid(outcome),
             further_verdicts: Vec::new(),
             gates: Vec::new(),

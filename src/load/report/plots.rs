@@ -85,9 +85,12 @@ pub(super) fn percentiles(report: &Report) -> Option<Chart> {
     })
 }
 
-/// Latency at each rate that a search has measured; `None` without a reply.
+/// Latency at each rate that a search has measured; `None` without a reply. Of a rate that was measured twice, the second time counts.
 pub(super) fn search(search: &Search) -> Option<Chart> {
-    let curve = search.curve();
+    let mut curve = search.curve();
+    curve.reverse();
+    curve.dedup_by_key(|step| step.asked_per_s.to_bits());
+    curve.reverse();
     let rates: Vec<f64> = curve.iter().map(|step| step.asked_per_s).collect();
     let figure = |figure: fn(&Step) -> Option<f64>| {
         curve.iter().map(|step| (step.asked_per_s, figure(step).map(|figure| figure / 1e6))).collect()
@@ -226,7 +229,7 @@ mod tests {
         };
         let mut found = Search { objective: "p99=1ms".into(), highest_held_per_s: None, steps: Vec::new() };
         assert!(search(&found).is_none());
-        found.steps = vec![step(4_000.0, None), step(1_000.0, Some(500.0))];
+        found.steps = vec![step(4_000.0, Some(900.0)), step(4_000.0, None), step(1_000.0, Some(500.0))];
         let chart = search(&found).expect("there are replies");
         assert_eq!(chart.series[1].points, [(1_000.0, Some(500.0 / 1e6)), (4_000.0, None)]);
         assert_eq!(chart.series[3].points, [(1_000.0, Some(0.001)), (4_000.0, Some(0.001))]);

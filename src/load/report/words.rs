@@ -108,6 +108,9 @@ pub(super) fn generator(report: &Report) -> String {
         (Some(p99), Some(max)) => format!(", late by {} (p99), {} (max)", duration(p99), duration(max)),
         _ => String::new(),
     };
+    if report.ran_s <= 0.0 {
+        return threads;
+    }
     let busy = percent(generator.cpu_ratio);
     format!(
         "{threads}, {busy} busy ({} of CPU), {} without a core{lag}",

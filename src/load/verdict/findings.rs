@@ -162,7 +162,11 @@ pub(super) fn unanswered(outcome: &Outcome) -> Option<Verdict> {
     let evidence: Vec<String> = [list(&total.errors, &CAUSES, what_failed), ended].into_iter().flatten().collect();
     let nobody_answered = total.correct == 0 && total.received_bytes == 0;
     let advice = if nobody_answered && total.endings.get(Ending::Silent) > 0 {
-        format!("Something takes connections and says nothing: check that it speaks {}.", outcome.asked.protocol)
+        let speaks = match outcome.asked.protocol.as_str() {
+            "raw" => "what it waits for".into(),
+            protocol => format!("that it speaks {protocol}"),
+        };
+        format!("Something takes connections and says nothing: check {speaks}.")
     } else {
         "See the server's log, its timeouts and limits, and whether something between drops connections.".into()
     };
@@ -196,7 +200,7 @@ pub(super) fn generator_limited(outcome: &Outcome) -> Option<Verdict> {
     };
     if sets_the_pace && starved < STARVED_RATIO && cpu + starved > 1.0 - IDLE_RATIO_MIN {
         evidence
-            .push(format!("the generator was busy {} of the time: the server may be able to do more", percent(cpu)));
+            .push(format!("the generator was busy {} of the time, so the server may be able to do more", percent(cpu)));
     }
     let (lag, p50, p99) = (total.lag.quantile(0.99), total.from_send.quantile(0.5), total.from_send.quantile(0.99));
     let has_schedule = rate_due(outcome).is_some();
