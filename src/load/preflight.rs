@@ -117,7 +117,7 @@ impl Preflight {
         }
     }
 
-    /// The system is asked by a name for a socket that sends nothing.
+    /// Giving the address to a socket asks the system, and sends nothing.
     fn sources(&mut self, plan: &Plan) {
         let is_elsewhere = |source: &&IpAddr| {
             UdpSocket::bind((**source, 0)).is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)

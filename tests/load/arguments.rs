@@ -1,6 +1,6 @@
 //! The command line: what is said about a wrong one, and what a right one means.
 
-use crate::runs::{generator, measure, refuses, run};
+use crate::runs::{Running, generator, measure, refuses, run};
 use crate::servers::{right, text};
 use crate::support::program;
 
@@ -126,7 +126,7 @@ fn every_flag_is_an_environment_variable_too() {
     ] {
         command.env(format!("TINYTCP_{name}"), value);
     }
-    let run = crate::runs::Running::start(command).finish();
+    let run = Running::start(command).finish();
     run.is_flawless();
     assert_eq!(run.count("asked.connections"), 3);
     assert_eq!(run.count("asked.depth"), 2);

@@ -52,9 +52,8 @@ fn connections_that_die_are_told_apart_and_stay_dead() {
 #[test]
 fn a_server_that_is_killed_ends_all_that_it_held() {
     let mut server = Server::start(&[]);
-    let mut command = generator(&[&url(&server, "text"), "-c", "8", "--hold", "-d", "20s"]);
-    command.env("TINYTCP_HEARTBEAT", "10s");
-    let running = Running::start(command);
+    let arguments = [&url(&server, "text"), "-c", "8", "--hold", "--heartbeat", "10s", "-d", "20s"];
+    let running = Running::start(generator(&arguments));
     let generator = Process { id: running.child.id() };
     wait_until("the first heartbeats", || server.log.text().iter().filter(|line| line.contains("ECHO")).count() == 8);
     let open = generator.descriptors().len();

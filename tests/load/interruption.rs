@@ -3,26 +3,29 @@
 use std::io::{ErrorKind, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 use crate::runs::{Running, generator};
 use crate::servers::{Counter, right, text};
-use crate::support::behaviour::{hold, serve};
+use crate::support::behaviour::{FullQueue, hold, serve};
 use crate::support::process::Process;
 use crate::support::program;
 use crate::support::wait::wait_until;
 
-const LONG: [&str; 5] = ["-q", "-c", "2", "-d", "60s"];
+/// A server that answers rightly, and the number of lines that it has answered.
+fn counting() -> (String, Counter) {
+    let lines = Counter::default();
+    let counted = lines.clone();
+    let url = text(move |line| {
+        counted.add();
+        right(line)
+    });
+    (url, lines)
+}
 
 #[test]
 fn an_interrupted_run_reports_what_was_done() {
     for (signal, number, code) in [("INT", 2, 130), ("TERM", 15, 143)] {
-        let lines = Counter::default();
-        let counted = lines.clone();
-        let url = text(move |line| {
-            counted.add();
-            right(line)
-        });
+        let (url, lines) = counting();
         let running = Running::start(generator(&[&url, "-c", "2", "-d", "60s"]));
         wait_until("requests are answered", || lines.get() > 10);
         Process { id: running.child.id() }.signal(signal);
@@ -38,14 +41,12 @@ fn an_interrupted_run_reports_what_was_done() {
 #[test]
 fn a_run_is_interrupted_while_it_waits_for_replies_or_connections() {
     let silent = format!("text://127.0.0.1:{}", serve(hold));
-    let queue = crate::support::behaviour::FullQueue::new();
+    let queue = FullQueue::new();
     let full = format!("text://127.0.0.1:{}", queue.port);
     for url in [silent, full] {
         let running = Running::start(generator(&[&url, "-c", "2", "-d", "60s", "--timeout", "60s"]));
         let generator = Process { id: running.child.id() };
-        // Standard streams, a pipe for signals, a poller, a timer, and the connections.
         wait_until("it has begun", || generator.status_field("Threads") == "2");
-        std::thread::sleep(Duration::from_millis(50));
         generator.signal("INT");
         let run = running.finish();
         run.exits_with(130).all_zero("errors", &[]);
@@ -55,12 +56,7 @@ fn a_run_is_interrupted_while_it_waits_for_replies_or_connections() {
 
 #[test]
 fn an_interrupted_search_reports_its_best_run() {
-    let lines = Counter::default();
-    let counted = lines.clone();
-    let url = text(move |line| {
-        counted.add();
-        right(line)
-    });
+    let (url, lines) = counting();
     let arguments = [&url, "--find-max", "p99=1h", "-R", "100", "-c", "1", "-d", "100ms"];
     let running = Running::start(generator(&arguments));
     wait_until("the second rate is measured", || lines.get() > 30);
@@ -71,15 +67,10 @@ fn an_interrupted_search_reports_its_best_run() {
 
 #[test]
 fn a_second_signal_ends_the_program_at_once() {
-    let lines = Counter::default();
-    let counted = lines.clone();
-    let url = text(move |line| {
-        counted.add();
-        right(line)
-    });
+    let (url, lines) = counting();
     // Nobody reads the report: without the second signal it would be written for ever.
     let (stdout, _reader) = full_stdout();
-    let mut command = generator(&[&[&url[..]], &LONG[..]].concat());
+    let mut command = generator(&[&url, "-q", "-c", "2", "-d", "60s"]);
     command.stdout(stdout);
     let mut child = command.spawn().expect("the generator starts");
     let generator = Process { id: child.id() };

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::agreement::{stop, url};
 use crate::runs::measure;
 use crate::support::server::Server;
+use crate::support::wait::wait_until;
 
 #[test]
 fn a_connection_is_replaced_after_so_many_requests() {
@@ -49,17 +50,16 @@ fn connections_are_closed_in_order_or_with_a_reset() {
         let url = url(&server, "text");
         let run = measure(&[&[&url[..], "-c", "3", "-R", "50", "-d", "200ms"], flags].concat());
         run.is_flawless();
-        stop(server_with_closings(server, 3, reason));
+        expect_closings(&server, 3, reason);
     }
 }
 
 /// Waits until the log has so many closed connections, all for this reason.
 #[track_caller]
-fn server_with_closings(server: Server, count: usize, reason: &str) -> Server {
+fn expect_closings(server: &Server, count: usize, reason: &str) {
     let closings = || server.log.text().iter().filter(|line| line.contains("closed text")).cloned().collect::<Vec<_>>();
-    crate::support::wait::wait_until("all connections are closed", || closings().len() == count);
+    wait_until("all connections are closed", || closings().len() == count);
     assert!(closings().iter().all(|line| line.contains(reason)), "{:#?}", closings());
-    server
 }
 
 #[test]

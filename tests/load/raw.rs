@@ -5,6 +5,7 @@ use std::io::Read;
 use crate::runs::{measure, refuses};
 use crate::servers::{Answer, Counter, lines, session};
 use crate::support::behaviour::serve;
+use crate::support::wait::wait_until;
 
 /// A server of one command, as Redis has it.
 fn pong(line: &[u8]) -> Answer {
@@ -70,7 +71,7 @@ fn where_no_reply_is_expected_requests_are_done_when_they_are_sent() {
     let run = measure(&[&format!("127.0.0.1:{port}"), "--raw", "-m", "x", "--expect", "", "-R", "1000", "-d", "100ms"]);
     run.is_flawless();
     assert_eq!((run.count("requests.sent"), run.count("replies.correct")), (100, 100));
-    crate::support::wait::wait_until("all of them arrive", || received.get() == 100);
+    wait_until("all of them arrive", || received.get() == 100);
 }
 
 #[test]

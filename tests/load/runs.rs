@@ -231,7 +231,8 @@ impl Report {
 
     /// The kinds of the verdicts, the worst first; none when the run is valid.
     ///
-    /// Whether the generator had room and the schedule was held is left out where it is not asked for: it tells of the machine on which the tests run.
+    /// Whether the generator had room and the schedule was held is left out: it tells of the machine on which the tests
+    /// run. Who wants to know asks for all [`verdicts`](Self::verdicts).
     pub fn flaws(&self) -> Vec<&str> {
         const OF_THE_MACHINE: [&str; 3] = ["valid", "generator_limited", "server_overloaded"];
         self.verdicts().into_iter().filter(|kind| !OF_THE_MACHINE.contains(kind)).collect()

@@ -52,7 +52,7 @@ fn requests_that_find_no_free_connection_are_unsent() {
 }
 
 #[test]
-fn what_was_never_sent_is_no_reply_of_the_server() {
+fn every_request_that_was_due_is_accounted_for_though_none_is_answered() {
     let run = measure(&[&text(|_| Answer::Nothing), "-R", "100", "-c", "1", "-d", "200ms", "--timeout", "100ms"]);
     run.exits_with(1).all_zero("errors", &["late", "missing", "unsent"]);
     assert_eq!(run.count("errors.total"), 20, "{run:?}");
