@@ -239,12 +239,13 @@ fn lifetime(text: &str) -> Result<Lifetime, String> {
 }
 
 fn message_size(text: &str) -> Result<usize, String> {
-    const MAX: usize = 1 << 30;
+    // Several messages are kept, with their replies: this much is a gigabyte of memory.
+    const MAX: usize = 64 << 20;
     // An empty frame is a message; where the protocol has no empty message, one byte is sent.
     if text == "0" {
         return Ok(0);
     }
-    units::size(text).and_then(|size| if size <= MAX { Ok(size) } else { Err("at most 1GiB".into()) })
+    units::size(text).and_then(|size| if size <= MAX { Ok(size) } else { Err("at most 64MiB".into()) })
 }
 
 fn main() -> ExitCode {
@@ -284,6 +285,7 @@ fn measured(arguments: &Arguments) -> Result<u8, String> {
     if !ready(&first, &machine, arguments.preflight)? {
         return Ok(0);
     }
+    report::create_files(&paths(arguments))?;
     let interruption = Interruption::by(&[libc::SIGINT, libc::SIGTERM])
         .map_err(|error| format!("cannot catch signals: {error}; start it again"))?;
     let run = |plan: Plan| -> Result<Outcome, String> {

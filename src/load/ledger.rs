@@ -20,6 +20,8 @@ pub struct Part {
     pub tally: Tally,
     /// The thread's connections that are open at its end.
     pub open: usize,
+    /// The most of them that were open at once.
+    pub open_most: usize,
     /// Of the connections that the thread was asked for, how many were open at some time.
     pub reached: usize,
     /// The end of the last round in which a reply was right; `None` when there was none.
@@ -62,7 +64,7 @@ impl Ledger {
     }
 
     /// Takes note of a round, and ends the part when its time has come.
-    pub fn round(&mut self, plan: &Plan, start: Moment, now: Moment, tally: &mut Tally, roster: &Roster) {
+    pub fn round(&mut self, plan: &Plan, start: Moment, now: Moment, tally: &mut Tally, roster: &mut Roster) {
         if tally.correct != self.correct {
             self.correct = tally.correct;
             self.last_correct = Some(now);
@@ -73,7 +75,7 @@ impl Ledger {
     }
 
     /// Ends the part.
-    pub fn cut(&mut self, plan: &Plan, start: Moment, now: Moment, tally: &mut Tally, roster: &Roster) {
+    pub fn cut(&mut self, plan: &Plan, start: Moment, now: Moment, tally: &mut Tally, roster: &mut Roster) {
         let usage = Usage::of_this_thread();
         let used = usage.since(mem::replace(&mut self.usage, usage));
         let mut tally = mem::take(tally);
@@ -85,6 +87,7 @@ impl Ledger {
             span: (mem::replace(&mut self.before, now), now),
             tally,
             open: roster.open(),
+            open_most: roster.take_open_most(),
             reached: roster.reached(),
             last_correct: self.last_correct.take(),
         });

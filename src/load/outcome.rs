@@ -85,7 +85,7 @@ pub struct Outcome {
     pub slices: Vec<Slice>,
     /// Of the connections asked for, how many were open at some time.
     pub reached: usize,
-    /// The most connections that were open at the end of a slice.
+    /// The most connections that were open at once; of several threads, the sum of what each had at most in a slice.
     pub open_most: usize,
     /// The connections that were open when the run ended.
     pub open_last: usize,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
+use std::mem;
 use std::time::Duration;
 
 use mio::net::TcpStream;
@@ -67,6 +68,9 @@ pub struct Peer {
     stream: TcpStream,
     is_open: bool,
     has_received: bool,
+    /// How long it was open and nothing was to be sent, before the first request: until all connections were open.
+    unused: Duration,
+    opened: Moment,
     life: Life,
     reader: Reader,
     flights: VecDeque<Flight>,
@@ -90,6 +94,8 @@ impl Peer {
             stream,
             is_open: false,
             has_received: false,
+            unused: Duration::ZERO,
+            opened: Moment::NEVER,
             life,
             reader: Reader::new(script, place),
             flights: VecDeque::new(),
@@ -167,12 +173,15 @@ impl Peer {
         self.is_open = true;
         shared.tally.opened += 1;
         let now = shared.read_clock();
+        self.opened = now;
         shared.tally.connect.record(now.since(self.life.begun), 1);
         Ok(true)
     }
 
     /// Takes `count` requests into flight, which [`flush`](Self::flush) then sends; `first` is their number in the schedule.
     pub fn begin(&mut self, count: usize, first: u64, shared: &mut Shared) {
+        // Only the first time: from then on it is never.
+        self.unused += shared.now.since(mem::replace(&mut self.opened, Moment::NEVER));
         self.flights.push_back(Flight { first, count, sent: shared.now });
         self.in_flight += count;
         self.unwritten += count;
@@ -224,7 +233,7 @@ impl Peer {
     pub fn receive(&mut self, is_read_closed: bool, plan: &Plan, shared: &mut Shared) -> Result<(), Loss> {
         loop {
             // The block is taken out so that the rest of `shared` can be used beside it, and put back in either case.
-            let mut block = std::mem::take(&mut shared.block);
+            let mut block = mem::take(&mut shared.block);
             let read = self.stream.read(&mut block);
             let result = match &read {
                 Ok(len) => self.received(&block[..*len], plan, shared),
@@ -250,7 +259,7 @@ impl Peer {
         shared.tally.received_bytes += bytes.len() as u64;
         if !self.has_received && !bytes.is_empty() {
             self.has_received = true;
-            shared.tally.first_byte.record(now.since(self.life.begun), 1);
+            shared.tally.first_byte.record(now.since(self.life.begun).saturating_sub(self.unused), 1);
         }
         loop {
             match self.reader.next(&plan.script, &mut bytes, self.in_flight) {

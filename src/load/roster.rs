@@ -6,6 +6,7 @@
 //!    +- pause -+----------+      twice as long after each connection that was of no use
 //! ```
 
+use std::mem;
 use std::time::Duration;
 
 use super::connect::Attempt;
@@ -42,6 +43,8 @@ pub struct Roster {
     /// Connections that are being opened.
     opening: usize,
     open: usize,
+    /// The most that were open at once since somebody last asked.
+    open_most: usize,
     /// Slots that have not been tried.
     untried: usize,
     /// Slots that were reached.
@@ -63,7 +66,7 @@ impl Roster {
         }
         let untried = slots;
         let slots = vec![Slot::default(); slots];
-        Self { slots, openings, opening: 0, open: 0, untried, reached: 0, stride, offset: index }
+        Self { slots, openings, opening: 0, open: 0, open_most: 0, untried, reached: 0, stride, offset: index }
     }
 
     /// When the next connection is to be opened.
@@ -92,6 +95,7 @@ impl Roster {
     pub fn opened(&mut self, slot: usize) {
         self.opening -= 1;
         self.open += 1;
+        self.open_most = self.open_most.max(self.open);
         self.tried(slot);
         let slot = &mut self.slots[slot];
         slot.refusals = 0;
@@ -141,6 +145,11 @@ impl Roster {
     #[must_use]
     pub const fn open(&self) -> usize {
         self.open
+    }
+
+    /// The most connections that were open at once since the last call.
+    pub fn take_open_most(&mut self) -> usize {
+        mem::replace(&mut self.open_most, self.open)
     }
 
     /// Of the connections asked for, how many were open, and not turned away, at some time.

@@ -86,7 +86,7 @@ struct Collector<'a> {
     plan: &'a Plan,
     muster: &'a Muster,
     total: Tally,
-    slices: BTreeMap<u32, (usize, Slice)>,
+    slices: BTreeMap<u32, Gathered>,
     /// Connections open, and reached, by thread.
     open: Vec<usize>,
     reached: Vec<usize>,
@@ -142,10 +142,10 @@ impl<'a> Collector<'a> {
         let length = self.plan.slice();
         let index = part.span.0.since(base).as_nanos() / length.as_nanos().max(1);
         let index = u32::try_from(index).unwrap_or(u32::MAX);
-        let (parts, slice) = self.slices.entry(index).or_insert_with(|| (0, empty_slice(index, length)));
-        *parts += 1;
-        add(slice, &part, self.plan.is_open_loop());
-        if *parts == self.plan.asked.threads {
+        let gathered = self.slices.entry(index).or_insert_with(|| Gathered::new(index, length));
+        gathered.add(&part, self.plan.is_open_loop());
+        let slice = &gathered.slice;
+        if gathered.parts == self.plan.asked.threads {
             let elapsed = part.span.1.since(base) + self.plan.asked.warmup;
             progress.slice(slice, elapsed);
         }
@@ -156,7 +156,8 @@ impl<'a> Collector<'a> {
         let end = base.after(self.plan.asked.duration.saturating_sub(self.plan.asked.warmup));
         // Waiting for replies that never came is no part of the time in which the others came.
         let counted_to = end.max(self.last_correct).min(self.finish);
-        let mut slices: Vec<Slice> = self.slices.into_values().map(|(_, slice)| slice).collect();
+        let open_most = self.slices.values().map(|gathered| gathered.open_most).max().unwrap_or(0);
+        let mut slices: Vec<Slice> = self.slices.into_values().map(|gathered| gathered.slice).collect();
         if let Some(last) = slices.last_mut() {
             last.length = self.finish.since(base).saturating_sub(last.start).min(last.length);
         }
@@ -167,7 +168,7 @@ impl<'a> Collector<'a> {
             started,
             counted: counted_to.since(base),
             total: self.total,
-            open_most: slices.iter().map(|slice| slice.open).max().unwrap_or(0),
+            open_most,
             slices,
             reached: self.reached.iter().sum(),
             open_last: self.open.iter().sum(),
@@ -176,14 +177,33 @@ impl<'a> Collector<'a> {
     }
 }
 
-fn empty_slice(index: u32, length: Duration) -> Slice {
-    Slice { start: length * index, length, sent: 0, correct: 0, errors: 0, open: 0, latency: Latency::default() }
+/// A slice in the making.
+struct Gathered {
+    slice: Slice,
+    /// How many threads have handed over their parts.
+    parts: usize,
+    /// The sum of the most connections that each thread had open at once.
+    open_most: usize,
 }
 
-fn add(slice: &mut Slice, part: &Part, is_open_loop: bool) {
-    slice.sent += part.tally.sent;
-    slice.correct += part.tally.correct;
-    slice.errors += part.tally.errors.total();
-    slice.open += part.open;
-    slice.latency.merge(if is_open_loop { &part.tally.from_schedule } else { &part.tally.from_send });
+impl Gathered {
+    fn new(index: u32, length: Duration) -> Self {
+        let start = length * index;
+        let latency = Latency::default();
+        Self {
+            slice: Slice { start, length, sent: 0, correct: 0, errors: 0, open: 0, latency },
+            parts: 0,
+            open_most: 0,
+        }
+    }
+
+    fn add(&mut self, part: &Part, is_open_loop: bool) {
+        self.parts += 1;
+        self.open_most += part.open_most;
+        self.slice.sent += part.tally.sent;
+        self.slice.correct += part.tally.correct;
+        self.slice.errors += part.tally.errors.total();
+        self.slice.open += part.open;
+        self.slice.latency.merge(if is_open_loop { &part.tally.from_schedule } else { &part.tally.from_send });
+    }
 }

@@ -17,7 +17,7 @@ const ROUND_BYTES: usize = 256 * 1024;
 const ROUND_LEN: usize = 1024;
 
 /// The fewest different messages of a round, however large they are.
-const ROUND_LEN_MIN: usize = 4;
+const ROUND_LEN_MIN: usize = 2;
 
 /// The messages of a run.
 #[derive(Debug)]

@@ -162,7 +162,8 @@ pub struct Tally {
     pub errors: Counts<ReplyError>,
     /// From the start of connecting to the open connection.
     pub connect: Latency,
-    /// From the start of connecting to the first byte that came on the connection.
+    /// From the start of connecting to the first byte that came on the connection, less the time that it was open and waited
+    /// for others before its first request.
     pub first_byte: Latency,
     /// From the call that sent a request to the last byte of its right reply.
     pub from_send: Latency,

@@ -123,7 +123,7 @@ impl Worker {
             self.start_when_ready();
             self.send_due()?;
             let now = self.shared.now;
-            self.ledger.round(&self.plan, self.start, now, &mut self.shared.tally, &self.roster);
+            self.ledger.round(&self.plan, self.start, now, &mut self.shared.tally, &mut self.roster);
         }
         self.finish();
         Ok(())
@@ -168,10 +168,12 @@ impl Worker {
     fn wake_up(&self) -> Moment {
         let now = self.shared.now;
         let pause = self.pausing.front().map_or(Moment::NEVER, |(over, _)| *over);
-        let end = if now < self.end() { self.end() } else { self.hard_end() };
+        // From the end on nothing is opened any more.
+        let (end, opening) =
+            if now < self.end() { (self.end(), self.roster.next()) } else { (self.hard_end(), Moment::NEVER) };
         let muster = if self.start == Moment::NEVER { now.after(MUSTER_WAIT) } else { Moment::NEVER };
         let alarm = Timer::poll_timeout(self.alarm.since(now)).map_or(Moment::NEVER, |delay| now.after(delay));
-        [self.deadlines.next(), pause, end, muster, alarm, self.roster.next(), self.ledger.next()]
+        [self.deadlines.next(), pause, end, muster, alarm, opening, self.ledger.next()]
             .into_iter()
             .min()
             .unwrap_or(Moment::NEVER)
@@ -359,7 +361,7 @@ impl Worker {
             self.muster.give_up();
         }
         // What was counted so far belongs to the opening, and the first request to the load.
-        self.ledger.cut(&self.plan, start, now, &mut self.shared.tally, &self.roster);
+        self.ledger.cut(&self.plan, start, now, &mut self.shared.tally, &mut self.roster);
         self.start = start;
         self.shared.begin(start);
         for token in self.peers.tokens().collect::<Vec<_>>() {
@@ -437,7 +439,7 @@ impl Worker {
             }
         }
         // The connections that were open when the run ended are its result, so the roster still has them.
-        self.ledger.cut(&self.plan, self.start, self.shared.now, &mut self.shared.tally, &self.roster);
+        self.ledger.cut(&self.plan, self.start, self.shared.now, &mut self.shared.tally, &mut self.roster);
     }
 }
 

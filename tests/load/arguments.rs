@@ -30,7 +30,7 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
         (&["--source", "127.0.0.9-127.0.0.2"], "runs backwards"),
         (&["--protocol", "http"], "the protocols are text, binary, echo and chat"),
         (&["--size", "64k"], "64KiB"),
-        (&["--size", "2GiB"], "1GiB"),
+        (&["--size", "2GiB"], "64MiB"),
         (&["--size", "5", "-m", "TIME"], "cannot be used with"),
         (&["-m", "QUIT"], "--lifetime 1"),
         (&["-m", "a\nb"], "a message is one line"),

@@ -28,13 +28,19 @@ fn every_file_that_is_asked_for_is_written() {
 fn a_file_that_cannot_be_written_is_one_line_behind_the_report() {
     let url = text(right);
     let json = Scratch::new("json");
-    for path in ["/no/such/folder/run.csv", "/dev/full"] {
-        let ended = run(&[&[&url, "--json", json.path(), "--csv", path], &SHORT[..]].concat());
-        assert_eq!(ended.code, Some(1), "{ended:?}");
-        ended.complaining_in_one_line("tinytcp-load").saying(&format!("cannot write {path}: "));
-        assert!(ended.text().contains("Verdict"), "{ended:?}");
-        assert!(json.text().is_some(), "the other file is written");
-    }
+    let ended = run(&[&[&url, "--json", json.path(), "--csv", "/dev/full"], &SHORT[..]].concat());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    ended.complaining_in_one_line("tinytcp-load").saying("cannot write /dev/full: ");
+    assert!(ended.text().contains("Verdict"), "{ended:?}");
+    assert!(json.text().is_some(), "the other file is written");
+}
+
+#[test]
+fn a_file_whose_folder_does_not_exist_is_known_before_the_run() {
+    let ended = run(&[&[&text(right), "--csv", "/no/such/folder/run.csv"], &SHORT[..]].concat());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    ended.complaining_in_one_line("tinytcp-load").saying("cannot write /no/such/folder/run.csv: ");
+    assert!(!ended.text().contains("Verdict"), "nothing was run: {ended:?}");
 }
 
 #[test]

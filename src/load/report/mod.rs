@@ -1,5 +1,6 @@
 //! The report of a run: made once from its [`Outcome`], and then shown and written in every form.
 
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -170,15 +171,19 @@ impl Report {
         Self { search: Some(search), ..self }
     }
 
-    /// What a process that made this run ends with: 130 and 143 after SIGINT and SIGTERM, 1 when nothing was completed or fewer connections
-    /// were reached than asked for, 3 when a gate was crossed, else 0.
+    /// What a process that made this run ends with: 130 and 143 after SIGINT and SIGTERM, 1 when nothing was completed, fewer connections
+    /// were reached than asked for or a search found no rate, 3 when a gate was crossed, else 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let has_kind = |kind| self.verdicts().any(|verdict| verdict.kind == kind);
         if let Some(signal) = self.interrupted_by_signal {
             return 128_u8.saturating_add(u8::try_from(signal).unwrap_or(u8::MAX));
         }
-        if has_kind(Kind::NothingCompleted) || self.connections.reached_count < self.connections.asked_count {
+        let found_nothing = self.search.as_ref().is_some_and(|search| search.highest_held_per_s.is_none());
+        if found_nothing
+            || has_kind(Kind::NothingCompleted)
+            || self.connections.reached_count < self.connections.asked_count
+        {
             return 1;
         }
         if self.gates.iter().any(|gate| gate.crossed) { 3 } else { 0 }
@@ -217,6 +222,18 @@ impl Report {
             connections: self.connections.reached_count,
         }
     }
+}
+
+/// Creates the files that `paths` names where they are not there yet: what cannot be written is to be known before a long run.
+///
+/// # Errors
+/// One line about the first file that cannot be written.
+pub fn create_files(paths: &Paths) -> Result<(), String> {
+    let paths = [&paths.json, &paths.csv, &paths.html, &paths.hgrm];
+    for path in paths.into_iter().flatten().filter(|path| !is_stdout(path)) {
+        OpenOptions::new().create(true).append(true).open(path).map_err(|error| cannot("write", path, &error))?;
+    }
+    Ok(())
 }
 
 /// Writes the files that `paths` names.

@@ -62,7 +62,7 @@ pub(super) fn connections(report: &Report) -> String {
     // Where connections come and go, those that are open at one time say nothing.
     let is_steady = connections.begun_count <= connections.asked_count;
     if is_steady && connections.open_most_count < connections.reached_count {
-        parts.push(format!("{} open at the end of a slice at most", count(connections.open_most_count)));
+        parts.push(format!("{} open at most", count(connections.open_most_count)));
     }
     if connections.reached_count > 0 {
         parts.push(format!("{} open at the end", count(connections.open_last_count)));
@@ -221,7 +221,7 @@ mod tests {
         assert!(said.ends_with("; opened at 100/s, each closed after 1 request and opened anew"), "{said}");
         assert_eq!(connections(&churn), "10 of 10 opened, 2 open at the end, 70,000 begun in all");
         let dying = report(samples::closed().change(|outcome| (outcome.open_most, outcome.open_last) = (9, 8)));
-        assert_eq!(connections(&dying), "10 of 10 opened, 9 open at the end of a slice at most, 8 open at the end");
+        assert_eq!(connections(&dying), "10 of 10 opened, 9 open at most, 8 open at the end");
     }
 
     #[test]
