@@ -111,7 +111,7 @@ impl Session for TextSession {
         //   ^ unanswered                 ^ rest
         //
         // Run one by one through the table of commands, they would cost 0.060 us instead of 0.048 at 128 in flight, and
-        // 0.022 instead of 0.013 at 1024 (`cargo bench --bench cost`).
+        // 0.022 instead of 0.013 at 1024 (`cargo bench --bench versus`).
         let (mut unanswered, mut rest) = (input, input);
         let step = loop {
             let copied_len = unanswered.len() - rest.len();
