@@ -27,12 +27,12 @@ impl Attempt {
     }
 }
 
-/// Begins to connect; an event tells how it went.
+/// Begins to connect to one of the server's addresses; an event tells how it went.
 ///
 /// # Errors
 /// When the system refuses at once: no port, no descriptor, no route.
-pub fn start(plan: &Plan, muster: &Muster, attempt: Attempt) -> io::Result<TcpStream> {
-    let target = plan.addresses[attempt.address(plan, muster)];
+pub fn start(plan: &Plan, address: usize, attempt: Attempt) -> io::Result<TcpStream> {
+    let target = plan.addresses[address];
     let source = plan.sources.get((attempt.number + attempt.refusals as usize) % plan.sources.len().max(1));
     let stream = match source {
         None => TcpStream::connect(target)?,

@@ -144,7 +144,7 @@ pub fn numbered(protocol: Protocol, size: usize, number: usize) -> Message {
             Message { request: frame.clone(), reply: Reply::Exact(frame) }
         }
         Protocol::Echo => lines(&text, &[b"Server received: ", text.as_slice(), b"\n"].concat()),
-        // No letter of the English words that chat listens for stands beside its neighbour here, except by the number.
+        // Counts stay below the numbers whose letters would spell `time`.
         Protocol::Chat => lines(&text, &[b"ACK: Received '", text.as_slice(), b"'\n"].concat()),
     }
 }
@@ -296,6 +296,7 @@ fn split_unescaped(text: &str) -> Vec<String> {
     while let Some(character) = characters.next() {
         match (character, parts.last_mut()) {
             ('\\', Some(part)) if characters.next_if_eq(&',').is_some() => part.push(','),
+            ('\\', Some(part)) => part.extend(['\\'].into_iter().chain(characters.next())),
             (',', _) => parts.push(String::new()),
             (other, Some(part)) => part.push(other),
             (_, None) => {}

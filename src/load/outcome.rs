@@ -28,7 +28,7 @@ pub struct Asked {
     pub timeout: Duration,
     /// When requests are sent.
     pub pace: Pace,
-    /// The shortest requests and replies, in bytes on the wire, are that long; for the reader's orientation.
+    /// The shortest request, in bytes on the wire.
     pub request_bytes: usize,
 }
 

@@ -24,6 +24,18 @@ struct Flight {
     sent: Moment,
 }
 
+/// Reads of one connection before the others have their turn: a server that floods must not keep the thread to itself.
+const READS_PER_TURN: usize = 16;
+
+/// How far a connection was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Until there was nothing more: the next byte is an event.
+    Drained,
+    /// As far as one turn goes: there may be more, and no event will say so.
+    Yielded,
+}
+
 /// Why a connection is of no use any more.
 #[derive(Debug)]
 pub enum Loss {
@@ -63,11 +75,14 @@ impl Life {
 pub struct Peer {
     /// The place among the connections asked for that it fills.
     pub slot: usize,
+    /// Which of the server's addresses it was opened to.
+    pub address: usize,
     /// True exactly when it stands in a queue of the thread, waiting for something to send.
     pub is_queued: bool,
     stream: TcpStream,
     is_open: bool,
     has_received: bool,
+    is_of_use: bool,
     /// How long it was open and nothing was to be sent, before the first request: until all connections were open.
     unused: Duration,
     opened: Moment,
@@ -87,13 +102,15 @@ pub struct Peer {
 impl Peer {
     /// A connection that is being opened, and that begins the script at `place`.
     #[must_use]
-    pub fn new(stream: TcpStream, slot: usize, script: &Script, place: usize, life: Life) -> Self {
+    pub fn new(stream: TcpStream, slot: usize, address: usize, script: &Script, place: usize, life: Life) -> Self {
         Self {
             slot,
+            address,
             is_queued: false,
             stream,
             is_open: false,
             has_received: false,
+            is_of_use: false,
             unused: Duration::ZERO,
             opened: Moment::NEVER,
             life,
@@ -118,16 +135,27 @@ impl Peer {
         self.in_flight == 0
     }
 
-    /// True exactly when some reply has been right.
+    /// True exactly when some request has been done as it should be.
     #[must_use]
-    pub const fn is_trusted(&self) -> bool {
-        self.reader.is_trusted()
+    pub const fn is_of_use(&self) -> bool {
+        self.is_of_use
+    }
+
+    /// True exactly when a request has been begun on the open connection.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.is_open && self.opened == Moment::NEVER
     }
 
     /// The connection, to be closed in its own way.
     #[must_use]
     pub const fn stream(&self) -> &TcpStream {
         &self.stream
+    }
+
+    /// The connection, to be registered anew.
+    pub const fn stream_mut(&mut self) -> &mut TcpStream {
+        &mut self.stream
     }
 
     /// How many more requests may be begun at `now` with at most `depth` in flight.
@@ -207,7 +235,7 @@ impl Peer {
                 Err(error) if would_block(&error) => return Ok(()),
                 Err(error) if interrupted(&error) => {}
                 // Replies to what was sent before may still be there: they are read first, and reading meets the end.
-                Err(_) => return self.receive(true, plan, shared),
+                Err(_) => return self.receive(true, plan, shared).map(drop),
             }
         }
         Ok(())
@@ -230,8 +258,8 @@ impl Peer {
     ///
     /// # Errors
     /// When the connection has ended or cannot be followed any further.
-    pub fn receive(&mut self, is_read_closed: bool, plan: &Plan, shared: &mut Shared) -> Result<(), Loss> {
-        loop {
+    pub fn receive(&mut self, is_read_closed: bool, plan: &Plan, shared: &mut Shared) -> Result<Progress, Loss> {
+        for _ in 0..READS_PER_TURN {
             // The block is taken out so that the rest of `shared` can be used beside it, and put back in either case.
             let mut block = mem::take(&mut shared.block);
             let read = self.stream.read(&mut block);
@@ -243,14 +271,16 @@ impl Peer {
             result?;
             match read {
                 Ok(0) => return Err(Loss::Ended(Ending::Closed)),
-                // A short read has emptied the socket, and the next byte is an event.
-                Ok(len) if len < BLOCK_LEN && !is_read_closed => return Ok(()),
+                // A short read has emptied the socket (but for an urgent mark, which no server of ours sets), and the next byte is
+                // an event.
+                Ok(len) if len < BLOCK_LEN && !is_read_closed => return Ok(Progress::Drained),
                 Ok(_) => {}
-                Err(error) if would_block(&error) => return Ok(()),
+                Err(error) if would_block(&error) => return Ok(Progress::Drained),
                 Err(error) if interrupted(&error) => {}
                 Err(_) => return Err(Loss::Ended(Ending::Reset)),
             }
         }
+        Ok(Progress::Yielded)
     }
 
     fn received(&mut self, mut bytes: &[u8], plan: &Plan, shared: &mut Shared) -> Result<(), Loss> {
@@ -271,8 +301,7 @@ impl Peer {
                 }
                 Finding::Wrong => self.fail(ReplyError::Wrong, 1, shared),
                 Finding::Foreign => self.fail(ReplyError::Foreign, 1, shared),
-                // No request of ours is answered by it.
-                Finding::Repeated => shared.tally.errors.add(ReplyError::Foreign, 1),
+                Finding::Repeated => shared.tally.errors.add(ReplyError::Surplus, 1),
                 Finding::Surplus => {
                     shared.tally.errors.add(ReplyError::Surplus, 1);
                     return Err(Loss::Ended(Ending::Unreadable));
@@ -289,6 +318,7 @@ impl Peer {
     /// The oldest `count` requests were answered, and rightly.
     fn complete(&mut self, count: usize, shared: &mut Shared) {
         let now = shared.now;
+        self.is_of_use |= count > 0;
         shared.tally.correct += count as u64;
         self.land(count, shared, |flight, count, shared| {
             shared.tally.from_send.record(now.since(flight.sent), count as u64);
@@ -337,7 +367,7 @@ impl Peer {
         if self.reader.is_inside_reply() { ReplyError::Truncated } else { ReplyError::Missing }
     }
 
-    /// Takes what is in flight out of the count, as if it had never been sent: the run was interrupted.
+    /// Takes what is in flight out of the count without an outcome: the run was interrupted, or the server turned it away.
     pub fn forget(&mut self, shared: &mut Shared) {
         self.land(self.in_flight, shared, |_, _, _| {});
     }

@@ -38,7 +38,7 @@ impl Plan {
     #[must_use]
     pub fn slice(&self) -> Duration {
         let counted = self.asked.duration.saturating_sub(self.asked.warmup);
-        (counted / SLICES_WANTED).clamp(SLICE_MIN, SLICE_MAX).max(counted / SLICES_MAX)
+        (counted / SLICES_WANTED).clamp(SLICE_MIN, SLICE_MAX).max((counted + self.asked.timeout) / SLICES_MAX)
     }
 
     /// True exactly when requests are due on a schedule.

@@ -146,7 +146,7 @@ impl Preflight {
 
 /// The most memory that the generator and its sockets take: what is in flight may wait in the kernel.
 fn memory_bytes(plan: &Plan) -> u64 {
-    let message = plan.asked.request_bytes.saturating_add(plan.script.reply_bytes_max());
+    let message = plan.script.request_bytes_max().saturating_add(plan.script.reply_bytes_max());
     let in_flight = plan.asked.depth.saturating_mul(message).min(SOCKET_BYTES_MAX);
     let connection = mem::size_of::<Peer>() + QUEUES_BYTES + in_flight;
     let connections = plan.asked.connections.saturating_mul(connection);

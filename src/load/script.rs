@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A request is sent from where it stands, together with all that follow it, and what comes back is compared with where its reply
-//! stands. Each connection begins at another place, so that what belongs to another connection is not what is expected.
+//! stands. Connections begin at different places, as far as there are messages, so that what belongs to another one is not what is expected.
 
 use super::message::{Framing, Message, Reply};
 
@@ -32,6 +32,7 @@ pub struct Script {
     messages: usize,
     greeting: Vec<u8>,
     framing: Framing,
+    request_bytes_max: usize,
     reply_bytes_max: usize,
     is_answered: bool,
 }
@@ -96,6 +97,7 @@ impl Script {
         Ok(Self {
             exact: exact_runs(&expected),
             is_answered: expected.iter().all(|reply| *reply != Reply::Nothing),
+            request_bytes_max: messages.iter().map(|message| message.request.len()).max().unwrap_or(0),
             reply_bytes_max: expected.iter().filter_map(exact_bytes).map(<[u8]>::len).max().unwrap_or(0),
             requests,
             replies,
@@ -182,6 +184,12 @@ impl Script {
     #[must_use]
     pub const fn framing(&self) -> Framing {
         self.framing
+    }
+
+    /// The longest request.
+    #[must_use]
+    pub const fn request_bytes_max(&self) -> usize {
+        self.request_bytes_max
     }
 
     /// The longest reply that is known to the byte.

@@ -11,9 +11,9 @@ use super::latency::Latency;
 pub enum ReplyError {
     /// A whole reply whose content is that of no request of ours: `ERROR ...`, or other bytes than expected.
     Wrong,
-    /// A whole and well-made reply to another request: one that is out of order, or another connection's.
+    /// A whole and well-made reply to another request, another connection's for instance, in place of the one that is due.
     Foreign,
-    /// Bytes that came while no request was waiting for any.
+    /// Bytes, or a reply a second time, that no request was waiting for: the one kind that is no request's outcome.
     Surplus,
     /// The connection ended inside the reply.
     Truncated,
@@ -21,7 +21,8 @@ pub enum ReplyError {
     Missing,
     /// The reply was not complete within the timeout; the connection is given up.
     Late,
-    /// The schedule had the request due before the end of the run, and it was never sent: no connection was free.
+    /// The schedule had the request due before the end of the run, and it was never sent: no connection was free, or the run was
+    /// interrupted.
     Unsent,
 }
 
@@ -53,7 +54,7 @@ pub enum Ending {
     Closed,
     /// The server, or something between, reset it.
     Reset,
-    /// Nothing came for the timeout though a reply was due.
+    /// No reply was complete within the timeout though one was due.
     Silent,
     /// Its stream of replies could not be followed any further, so the generator gave it up.
     Unreadable,
@@ -158,7 +159,7 @@ pub struct Tally {
     pub correct: u64,
     /// Bytes that came, right or wrong.
     pub received_bytes: u64,
-    /// Requests that were not.
+    /// Requests that were not, and replies that no request was waiting for.
     pub errors: Counts<ReplyError>,
     /// From the start of connecting to the open connection.
     pub connect: Latency,

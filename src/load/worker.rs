@@ -20,7 +20,7 @@ use super::connect;
 use super::ledger::{Ledger, Part};
 use super::muster::Muster;
 use super::outcome::Pace;
-use super::peer::{Life, Loss, Peer};
+use super::peer::{Life, Loss, Peer, Progress};
 use super::plan::{Opening, Plan};
 use super::roster::Roster;
 use super::schedule::Schedule;
@@ -42,6 +42,12 @@ const WAIT_MAX: Duration = Duration::from_millis(50);
 
 /// Until all threads have opened their connections, each looks so often whether the others have.
 const MUSTER_WAIT: Duration = Duration::from_millis(1);
+
+/// What every connection is watched for, once and for all.
+const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
+/// Tokens of ended connections that may stand in a queue in any case.
+const FREE_SLACK: usize = 64;
 
 const TIMER: mio::Token = mio::Token(usize::MAX);
 
@@ -130,7 +136,9 @@ impl Worker {
     }
 
     fn is_over(&self) -> bool {
-        let is_done = self.shared.now >= self.end() && self.shared.in_flight == 0 && self.unsent() == 0;
+        // Nothing is opened behind the end, so that without a connection nothing can be sent any more either.
+        let can_send = self.unsent() > 0 && !self.peers.is_empty();
+        let is_done = self.shared.now >= self.end() && self.shared.in_flight == 0 && !can_send;
         is_done || self.shared.now >= self.hard_end() || self.muster.is_stopped() || self.muster.is_hopeless()
     }
 
@@ -139,7 +147,8 @@ impl Worker {
         self.start.after(self.plan.asked.duration)
     }
 
-    /// Nothing is waited for from here on, whatever the server does.
+    /// Nothing is waited for from here on, whatever the server does. Counted from the start of the run, not of the load: what
+    /// opening takes is taken from the wait for the last replies.
     fn hard_end(&self) -> Moment {
         Moment::START.after(self.plan.asked.duration).after(self.plan.asked.timeout)
     }
@@ -185,13 +194,26 @@ impl Worker {
         let was_open = peer.is_open();
         let result = react(peer, event, &self.plan, &mut self.shared);
         if !was_open && peer.is_open() {
-            let slot = peer.slot;
-            self.muster.prefer_address(self.roster.attempt(slot).address(&self.plan, &self.muster));
-            self.roster.opened(slot);
+            self.muster.prefer_address(peer.address);
+            self.roster.opened(peer.slot);
         }
         match result {
-            Ok(()) => self.settle(token),
+            Ok(progress) => {
+                if progress == Progress::Yielded {
+                    self.look_again(token);
+                }
+                self.settle(token);
+            }
             Err(loss) => self.lose(token, loss),
+        }
+    }
+
+    /// Has the kernel report once more what a connection is ready for, behind the others that are ready.
+    fn look_again(&mut self, token: Token) {
+        let Some(peer) = self.peers.get_mut(token) else { return };
+        let registered = self.poll.registry().reregister(peer.stream_mut(), mio::Token(token.to_usize()), INTEREST);
+        if let Err(error) = registered {
+            self.lose(token, Loss::Refused(error));
         }
     }
 
@@ -209,12 +231,16 @@ impl Worker {
                 // The first heartbeats are spread over a pause, or they would come as a burst for ever.
                 let place = self.roster.attempt(peer.slot).number as f64 / self.plan.asked.connections as f64;
                 let first = pause.min(self.plan.asked.duration).mul_f64(place);
-                let pause = if peer.is_trusted() { pause } else { first };
+                let pause = if peer.has_begun() { pause } else { first };
                 self.pause(token, now.after(pause));
             }
             Pace::Open { .. } if room > 0 => {
                 peer.is_queued = true;
                 self.free.push_back(token);
+                // Connections that have ended meanwhile leave their tokens here, which must not be for ever.
+                if self.free.len() > 2 * self.peers.len() + FREE_SLACK {
+                    self.free.retain(|token| self.peers.get_mut(*token).is_some());
+                }
             }
             _ => {}
         }
@@ -265,9 +291,9 @@ impl Worker {
         let begun = self.shared.read_clock();
         self.shared.tally.connects += 1;
         let token = self.peers.next_token();
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        let registered = connect::start(&self.plan, &self.muster, attempt).and_then(|mut stream| {
-            self.poll.registry().register(&mut stream, mio::Token(token.to_usize()), interest)?;
+        let address = attempt.address(&self.plan, &self.muster);
+        let registered = connect::start(&self.plan, address, attempt).and_then(|mut stream| {
+            self.poll.registry().register(&mut stream, mio::Token(token.to_usize()), INTEREST)?;
             Ok(stream)
         });
         match registered {
@@ -275,7 +301,7 @@ impl Worker {
                 let life = Life::new(self.plan.lifetime, begun);
                 // A large step that shares no divisor with the usual lengths of a round: neighbours begin far apart.
                 let place = attempt.number.wrapping_mul(7919) % self.plan.script.len();
-                self.peers.insert(Peer::new(stream, slot, &self.plan.script, place, life));
+                self.peers.insert(Peer::new(stream, slot, address, &self.plan.script, place, life));
                 self.roster.begun();
                 self.arm(token);
             }
@@ -302,18 +328,28 @@ impl Worker {
                 self.roster.failed(peer.slot, now);
             }
             Loss::Busy => {
-                peer.forget(&mut self.shared);
+                // What was due by the schedule has to be somewhere in its count; a closed loop asks again.
+                if self.shared.has_schedule() {
+                    peer.give_up(ReplyError::Missing, &mut self.shared);
+                } else {
+                    peer.forget(&mut self.shared);
+                }
                 self.shared.tally.connect_errors.add(ConnectError::Busy, 1);
                 self.roster.turned_away(peer.slot, now);
             }
             Loss::Ended(ending) => {
-                let oldest = if ending == Ending::Silent { ReplyError::Late } else { peer.loss_of_oldest() };
+                let oldest = match ending {
+                    Ending::Silent => ReplyError::Late,
+                    // The reply that could not be read is counted already.
+                    Ending::Unreadable => ReplyError::Missing,
+                    Ending::Closed | Ending::Reset => peer.loss_of_oldest(),
+                };
                 peer.give_up(oldest, &mut self.shared);
                 self.shared.tally.endings.add(ending, 1);
                 match self.plan.asked.pace {
                     // That it has ended is the result: another one in its place would hide it.
                     Pace::Hold(_) => {}
-                    _ if peer.is_trusted() => self.roster.reopen(peer.slot, now),
+                    _ if peer.is_of_use() => self.roster.reopen(peer.slot, now),
                     _ => self.roster.reopen_later(peer.slot, now),
                 }
             }
@@ -360,7 +396,9 @@ impl Worker {
         if is_at_once && self.roster.all_were_tried() && self.muster.reached() == 0 {
             self.muster.give_up();
         }
-        // What was counted so far belongs to the opening, and the first request to the load.
+        // What was counted so far belongs to the opening, and the first request to the load. Another thread may have set the
+        // start a little later than this one has looked at the clock.
+        let now = now.max(start);
         self.ledger.cut(&self.plan, start, now, &mut self.shared.tally, &mut self.roster);
         self.start = start;
         self.shared.begin(start);
@@ -444,16 +482,16 @@ impl Worker {
 }
 
 /// Does what an event makes possible.
-fn react(peer: &mut Peer, event: &Event, plan: &Plan, shared: &mut Shared) -> Result<(), Loss> {
+fn react(peer: &mut Peer, event: &Event, plan: &Plan, shared: &mut Shared) -> Result<Progress, Loss> {
     if !peer.is_open() && !peer.open(shared)? {
-        return Ok(());
+        return Ok(Progress::Drained);
     }
     let is_ending = event.is_read_closed() || event.is_error();
     if event.is_writable() {
         peer.flush(plan, shared)?;
     }
     if event.is_readable() || is_ending {
-        peer.receive(is_ending, plan, shared)?;
+        return peer.receive(is_ending, plan, shared);
     }
-    Ok(())
+    Ok(Progress::Drained)
 }

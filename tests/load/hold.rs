@@ -4,7 +4,7 @@ use std::net::TcpStream;
 
 use crate::agreement::{stop, url};
 use crate::runs::{Run, Running, generator, measure};
-use crate::servers::{Answer, Counter, right, session};
+use crate::servers::{Answer, Counter, right, session, text};
 use crate::support::BANNER;
 use crate::support::behaviour::{hold, reset, serve};
 use crate::support::process::Process;
@@ -24,6 +24,13 @@ fn connections_that_live_are_asked_now_and_then() {
     let sent = run.count("requests.sent");
     assert_eq!(sent, totals.messages);
     assert!((40..=20 * 6).contains(&sent), "{sent} heartbeats");
+}
+
+#[test]
+fn wrong_replies_do_not_hurry_the_heartbeats() {
+    let url = text(|_| Answer::Bytes(b"ERROR OOPS\n".to_vec()));
+    let run = measure(&[&url, "-c", "2", "--hold", "--heartbeat", "100ms", "-d", "450ms"]);
+    assert!((2..=2 * 5).contains(&run.count("errors.wrong")), "{run:?}");
 }
 
 /// A run of three connections to a server that answers the first heartbeat on each, and gives the second one to `end`.

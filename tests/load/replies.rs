@@ -110,8 +110,8 @@ fn replies_in_another_order_are_errors() {
         "4",
     );
     // The reply that came too early is right; the one before it was passed over, and is nobody's when it comes.
-    run.exits_with(0).all_zero("errors", &["missing", "foreign"]);
-    assert_eq!(["missing", "foreign"].map(|cause| run.count(&format!("errors.{cause}"))), [1, 1], "{run:?}");
+    run.exits_with(0).all_zero("errors", &["missing", "surplus"]);
+    assert_eq!(["missing", "surplus"].map(|cause| run.count(&format!("errors.{cause}"))), [1, 1], "{run:?}");
     assert_eq!(run.count("replies.correct"), run.count("requests.sent") - 1);
     assert_eq!(run.flaws()[0], "wrong_replies", "{run:?}");
 }
@@ -126,7 +126,7 @@ fn a_reply_that_comes_twice_is_surplus_when_nothing_was_asked() {
 }
 
 #[test]
-fn a_reply_that_comes_twice_is_foreign_when_another_is_due() {
+fn a_reply_that_comes_twice_is_surplus_when_another_is_due_and_costs_nothing_else() {
     let before = Mutex::new(Vec::new());
     let lines = Counter::default();
     let url = text(move |line| {
@@ -134,7 +134,7 @@ fn a_reply_that_comes_twice_is_foreign_when_another_is_due() {
         if lines.add() == FAULT { Answer::Bytes([&before, line].concat()) } else { right(line) }
     });
     let run = pipelined(&url, "4");
-    run.exits_with(0).is_judged(&["wrong_replies"]).only_error("foreign", 1).all_zero("connections.ended", &[]);
+    run.exits_with(0).is_judged(&["wrong_replies"]).only_error("surplus", 1).all_zero("connections.ended", &[]);
     assert_eq!(run.count("replies.correct"), run.count("requests.sent"));
 }
 

@@ -1,6 +1,6 @@
 //! Servers that take connections and do not answer, or never to the end: the run ends all the same.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
@@ -53,6 +53,19 @@ fn a_reply_that_trickles_in_and_never_ends_is_late() {
     let run = measure(&[&[&format!("echo://127.0.0.1:{port}")[..]], &PATIENT[..]].concat());
     stays_silent(&run);
     run.all_zero("errors", &["late", "truncated", "missing"]);
+}
+
+#[test]
+fn an_endless_flood_of_a_reply_that_was_given_already_holds_up_nothing() {
+    let port = serve(|mut stream| {
+        let flood = b"a\n".repeat(64 * 1024);
+        let asked = stream.read(&mut [0; 16]);
+        while asked.is_ok() && stream.write_all(&flood).is_ok() {}
+    });
+    let target = format!("tcp://127.0.0.1:{port}");
+    let run = measure(&[&[&target[..], "--raw", "-m", "a\\n", "-m", "b\\n"], &PATIENT[..]].concat());
+    assert!(run.count("errors.surplus") > 0, "{run:?}");
+    assert!(run.count("connections.ended.silent") > 0, "{run:?}");
 }
 
 #[test]
