@@ -1,10 +1,10 @@
 //! Open loop: requests are due whether or not replies come, and latencies count from then.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::runs::measure;
-use crate::servers::{Answer, right, text, text_but};
+use crate::servers::{Answer, right, says_and_leaves, text, text_but};
 
 #[test]
 fn so_many_requests_are_sent_as_the_rate_says() {
@@ -63,4 +63,21 @@ fn a_closed_loop_has_no_schedule() {
     let run = measure(&[&text(right), "-c", "1", "-d", "100ms"]);
     assert!(run.is_flawless()["latency"]["from_schedule"].is_null());
     assert_eq!(run.text("asked.pace.kind"), "closed");
+}
+
+#[test]
+fn what_was_due_while_the_server_was_full_is_accounted_for() {
+    let url = format!("text://127.0.0.1:{}", says_and_leaves(b"ERROR SERVER_BUSY\n"));
+    let run = measure(&[&url, "-c", "2", "-R", "20", "-d", "500ms", "--timeout", "1s"]);
+    assert_eq!(run.count("errors.total"), 10, "{run:?}");
+    run.all_zero("errors", &["missing", "unsent", "total"]);
+}
+
+#[test]
+fn a_run_without_a_connection_left_does_not_wait_for_one() {
+    let begun = Instant::now();
+    let url = text(right);
+    let run = measure(&[&url, "-c", "5", "--lifetime", "1", "-R", "100k", "-d", "300ms", "--timeout", "60s"]);
+    assert!(run.count("errors.unsent") > 0, "{run:?}");
+    assert!(begun.elapsed() < Duration::from_secs(30), "it waited for its timeout: {run:?}");
 }
