@@ -3,6 +3,7 @@
 //! An error of the command line is one line on stderr and exit code 2, so that a script can show it and a
 //! person sees it without scrolling past a usage text. Nothing here panics when stdout or stderr is closed.
 
+use std::env;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process;
@@ -50,6 +51,12 @@ pub fn complain(program: &str, message: impl Display) {
     let line = format!("{program}: {}\n", one_line(&message.to_string()));
     // One write, so that lines of several programs on one stderr do not mix.
     let _ = io::stderr().write_all(line.as_bytes());
+}
+
+/// True exactly when colours are welcome: on a terminal, unless `NO_COLOR` is set and not empty (no-color.org).
+#[must_use]
+pub fn is_coloured(is_terminal: bool) -> bool {
+    is_terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// The text with its control characters escaped, line breaks among them.

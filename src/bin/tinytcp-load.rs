@@ -344,7 +344,7 @@ fn show(report: &Report, arguments: &Arguments) -> Result<u8, String> {
     let paths = paths(arguments);
     let is_told = paths.stdout_count() == 0;
     let is_terminal = if is_told { io::stdout().is_terminal() } else { io::stderr().is_terminal() };
-    let is_coloured = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let is_coloured = cli::is_coloured(is_terminal);
     let width = if is_terminal { terminal_size().map_or(WIDTH, |(Width(width), _)| width.into()) } else { WIDTH };
     let mut out: Box<dyn Write> = match (is_told, arguments.quiet) {
         (true, _) => Box::new(io::stdout().lock()),
@@ -382,7 +382,7 @@ impl Conversation {
         let parse = |text: &str| message::message(protocol, text);
         let messages = match &arguments.mix {
             Some(mix) => message::mix(mix, parse)?,
-            None if arguments.message.is_empty() => numbered(protocol, arguments),
+            None if arguments.message.is_empty() => numbered(protocol, arguments)?,
             None => arguments.message.iter().map(|text| parse(text)).collect::<Result<_, _>>()?,
         };
         let default = match protocol {
@@ -524,8 +524,8 @@ impl Expected {
 }
 
 /// Messages that all differ, as many as a round of the script has room for.
-fn numbered(protocol: Protocol, arguments: &Arguments) -> Vec<Message> {
-    let first = message::numbered(protocol, arguments.size, 0);
+fn numbered(protocol: Protocol, arguments: &Arguments) -> Result<Vec<Message>, String> {
+    let first = message::numbered(protocol, arguments.size, 0)?;
     let count = script::round_len(first.request.len(), arguments.pipeline);
     (0..count).map(|number| message::numbered(protocol, arguments.size, number)).collect()
 }

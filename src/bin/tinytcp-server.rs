@@ -181,7 +181,7 @@ fn start_logging(arguments: &Arguments, sink: &Sink) -> Result<(), String> {
         (1, _) => LevelFilter::Warn,
         (_, _) => LevelFilter::Error,
     };
-    let coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let coloured = cli::is_coloured(io::stderr().is_terminal());
     env_logger::Builder::new()
         .filter_level(level)
         .parse_filters(&directives)

@@ -118,7 +118,7 @@ pub fn message(protocol: Protocol, text: &str) -> Result<Message, String> {
     match protocol {
         Protocol::Text => command(text),
         Protocol::Binary => frame(text),
-        Protocol::Echo => Ok(spoken(text, [b"Server received: ", without_return(text), b""].concat())),
+        Protocol::Echo => Ok(spoken(text, [b"Server received: ", without_return(text)].concat())),
         Protocol::Chat => chat(text),
     }
 }
@@ -127,30 +127,22 @@ pub fn message(protocol: Protocol, text: &str) -> Result<Message, String> {
 ///
 /// `size` counts the bytes behind `ECHO `, of the payload, or of the line without its end. Zero is one byte of text, since an
 /// `ECHO` of nothing is an error.
-#[must_use]
-pub fn numbered(protocol: Protocol, size: usize, number: usize) -> Message {
+///
+/// # Errors
+/// As [`message`], for the numbers whose letters are a farewell.
+pub fn numbered(protocol: Protocol, size: usize, number: usize) -> Result<Message, String> {
     const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
     let size = if protocol == Protocol::Binary { size } else { size.max(1) };
     // The number in letters comes first: two that differ are told apart in their first four bytes.
     let digit = |place: usize| LETTERS[number / 26usize.pow(place.min(3) as u32) % 26];
-    let text: Vec<u8> = (0..size).map(|at| if at < 4 { digit(at) } else { LETTERS[(at + number) % 26] }).collect();
-    match protocol {
-        Protocol::Text => {
-            let line = [b"ECHO ", text.as_slice(), b"\n"].concat();
-            Message { request: line.clone(), reply: Reply::Exact(line) }
-        }
-        Protocol::Binary => {
-            let frame = framed(ECHO, &text);
-            Message { request: frame.clone(), reply: Reply::Exact(frame) }
-        }
-        Protocol::Echo => lines(&text, &[b"Server received: ", text.as_slice(), b"\n"].concat()),
-        // Counts stay below the numbers whose letters would spell `time`.
-        Protocol::Chat => lines(&text, &[b"ACK: Received '", text.as_slice(), b"'\n"].concat()),
-    }
-}
-
-fn lines(text: &[u8], reply: &[u8]) -> Message {
-    Message { request: [text, b"\n"].concat(), reply: Reply::Exact(reply.to_vec()) }
+    let letter = |at: usize| if at < 4 { digit(at) } else { LETTERS[(at + number) % 26] };
+    let word = match protocol {
+        Protocol::Text => "ECHO ",
+        Protocol::Binary => "echo ",
+        Protocol::Echo | Protocol::Chat => "",
+    };
+    let text: String = word.chars().chain((0..size).map(|at| letter(at).into())).collect();
+    message(protocol, &text)
 }
 
 /// A line and the reply to it, which ends as the line ended.
@@ -191,7 +183,7 @@ fn frame(text: &str) -> Result<Message, String> {
 }
 
 fn framed(code: u8, payload: &[u8]) -> Vec<u8> {
-    // Whoever asks for 4 GiB in one frame gets a header that cannot be right, and is told so by the server.
+    // No message is so long: what a command line holds, and what `--size` takes, ends far below.
     let payload_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     [&Header { code, payload_len }.encode(), payload].concat()
 }
@@ -362,19 +354,20 @@ mod tests {
     fn numbered_messages_have_the_size_and_differ() {
         for protocol in Protocol::ALL {
             let all: std::collections::HashSet<_> =
-                (0..1024).map(|number| numbered(protocol, 17, number).request).collect();
+                (0..1024).map(|number| numbered(protocol, 17, number).expect("letters").request).collect();
             assert_eq!(all.len(), 1024, "{protocol:?}");
         }
-        assert_eq!(numbered(Protocol::Text, 17, 5).request.len(), "ECHO Hello from client\n".len());
-        assert_eq!(numbered(Protocol::Binary, 0, 5).request, b"\x01\0\0\0\0");
+        assert_eq!(numbered(Protocol::Text, 17, 5).expect("letters").request.len(), "ECHO Hello from client\n".len());
+        assert_eq!(numbered(Protocol::Binary, 0, 5).expect("nothing").request, b"\x01\0\0\0\0");
     }
 
     #[test]
     fn no_numbered_message_of_chat_is_one_that_chat_answers_otherwise() {
         for number in 0..26 * 26 * 26 {
-            let asked = numbered(Protocol::Chat, 17, number);
+            let asked = numbered(Protocol::Chat, 17, number).expect("letters");
             let text = String::from_utf8(asked.request.clone()).expect("letters");
-            assert_eq!(message(Protocol::Chat, text.trim_end()).expect("no farewell"), asked);
+            let reply = format!("ACK: Received '{}'\n", text.trim_end());
+            assert_eq!(asked.reply, Reply::Exact(reply.into_bytes()));
         }
     }
 

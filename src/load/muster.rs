@@ -53,7 +53,7 @@ impl Muster {
                 self.start.get_or_init(|| now);
             }
         }
-        self.start.get().copied()
+        self.started()
     }
 
     /// When the load began, once it has.

@@ -409,7 +409,7 @@ mod tests {
             sizes in proptest::collection::vec(0usize..40, 1..20),
             cuts in proptest::collection::vec(1usize..50, 1..40),
         ) {
-            let messages: Vec<_> = sizes.iter().enumerate().map(|(n, size)| numbered(TEXT, *size, n)).collect();
+            let messages: Vec<_> = sizes.iter().enumerate().map(|(n, size)| numbered(TEXT, *size, n).expect("letters")).collect();
             let script = Script::new(&messages, 1, b"", Framing::Lines).expect("messages");
             let stream: Vec<u8> = messages.iter().flat_map(|message| message.request.clone()).collect();
             let (mut pieces, mut rest) = (Vec::new(), stream.as_slice());
@@ -429,7 +429,7 @@ mod tests {
             in_flight in 0usize..2000,
         ) {
             let protocol = Protocol::ALL[protocol];
-            let script = Script::new(&[numbered(protocol, 3, 0)], 1, b"", super::super::message::framing(protocol)).expect("ok");
+            let script = Script::new(&[numbered(protocol, 3, 0).expect("letters")], 1, b"", super::super::message::framing(protocol)).expect("ok");
             let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
             findings(&script, &pieces, in_flight);
         }

@@ -254,7 +254,7 @@ mod tests {
     fn a_round_holds_all_that_are_in_flight_if_they_are_small() {
         assert_eq!(script(&["ECHO a"], 1).len(), ROUND_LEN);
         assert_eq!(script(&["ECHO a"], 5000).len(), 5000);
-        let large = numbered(Protocol::Text, 1 << 20, 0);
+        let large = numbered(Protocol::Text, 1 << 20, 0).expect("letters");
         let large = Script::new(&[large], 5000, b"", Framing::Lines).expect("a message");
         assert_eq!(large.len(), ROUND_LEN_MIN);
     }
