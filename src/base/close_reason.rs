@@ -23,6 +23,8 @@ pub enum CloseReason {
     ServerBusy,
     /// The peer speaks a foreign protocol.
     WrongProtocol,
+    /// The peer speaks TLS.
+    Tls,
     /// What the connection held, and could not give up, would have passed the memory limit.
     MemoryLimit,
     /// The server is shutting down.
@@ -66,6 +68,7 @@ impl fmt::Display for CloseReason {
             Self::WriteTimeout => "write timeout",
             Self::ServerBusy => "server busy",
             Self::WrongProtocol => "wrong protocol",
+            Self::Tls => "TLS on a plain port",
             Self::MemoryLimit => "memory limit",
             Self::Shutdown => "shutdown",
             Self::SystemError => "system error",

@@ -10,6 +10,7 @@ use super::{
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::{HIGH_WATER_BYTES, Limits};
 use crate::wire::frame::{self, HEADER_LEN, Header};
+use crate::wire::tls;
 
 /// The code of `ECHO`, and of the answer to every command: clients of the first server expect that.
 pub const ECHO: u8 = 1;
@@ -164,6 +165,11 @@ impl Session for BinarySession {
             return 0;
         };
         input.len() - self.refuse_frame(SERVER_BUSY, header, input, context).len()
+    }
+
+    fn may_begin_as_tls(&self) -> bool {
+        // Read as a header, a handshake is a frame of 48 MiB at least with a code that is not built in.
+        self.commands.iter().any(|command| command.key == tls::HANDSHAKE)
     }
 
     fn say(&mut self, notice: Notice, output: &mut Output<'_>) {
@@ -324,6 +330,14 @@ mod tests {
             answers(input, [frame(ERROR, "UNKNOWN_COMMAND"), frame(ECHO, "x")].concat());
             answers([code, 0, 0, 0, 0], frame(ERROR, "UNKNOWN_COMMAND"));
         }
+    }
+
+    #[test]
+    fn only_with_a_command_of_that_code_may_a_peer_begin_as_one_of_tls_does() {
+        let nothing = |_: &mut Call<'_, '_>| Ok(Next::Continue);
+        let own = Binary::with_commands([Command::new(0x16, "OWN", nothing)]);
+        assert!(own.session(&small_limits()).may_begin_as_tls());
+        assert!(!Binary::new().session(&small_limits()).may_begin_as_tls());
     }
 
     #[test]

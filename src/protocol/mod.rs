@@ -76,6 +76,14 @@ pub trait Session: Send {
         input.len()
     }
 
+    /// True exactly when peers of this protocol may begin as those of TLS do, with [`tls::is_handshake`]. By default they
+    /// may not: such a connection is closed with [`Notice::NotTls`] before any of its bytes gets here.
+    ///
+    /// [`tls::is_handshake`]: crate::wire::tls::is_handshake
+    fn may_begin_as_tls(&self) -> bool {
+        false
+    }
+
     /// Appends what the protocol has to say when the server ends the conversation; by default nothing.
     fn say(&mut self, notice: Notice, output: &mut Output<'_>) {
         let _ = (notice, output);
@@ -123,6 +131,8 @@ pub enum Next {
 pub enum Notice {
     /// It has as many connections as it may.
     ServerBusy,
+    /// The peer speaks TLS, and the server does not.
+    NotTls,
     /// Nothing was said for too long.
     IdleTimeout,
     /// One message took too long.
@@ -137,6 +147,7 @@ impl Notice {
     pub const fn token(self) -> Option<&'static str> {
         match self {
             Self::ServerBusy => Some(SERVER_BUSY),
+            Self::NotTls => Some("NOT_TLS"),
             Self::IdleTimeout => Some("IDLE_TIMEOUT"),
             Self::MessageTimeout => Some("MESSAGE_TIMEOUT"),
             Self::Shutdown => None,

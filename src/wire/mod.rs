@@ -5,3 +5,4 @@ pub mod frame;
 pub mod line;
 pub mod target;
 pub mod telnet;
+pub mod tls;
