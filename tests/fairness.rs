@@ -51,14 +51,14 @@ fn read_all(mut peer: Peer) {
     while !peer.read_some(1 << 20).is_empty() {}
 }
 
-/// Thirty round trips of a polite peer beside the flood, each answered within the patience.
-fn check_polite_peer_beside(protocol: &str, flood: &[u8]) {
+/// Thirty round trips of fifty polite peers beside the flood, each answered within the patience.
+fn check_polite_peers_beside(protocol: &str, flood: &[u8]) {
     let server = Server::start(&["--activity-log", "1"]);
     let flood = Flood::start(&server, protocol, flood);
-    let mut polite = server.text();
-    for index in 0..30 {
-        polite.send(format!("ECHO {index}\n"));
-        polite.expect(format!("ECHO {index}\n"));
+    let mut polite: Vec<Peer> = (0..50).map(|_| server.text()).collect();
+    for round in 0..30 {
+        polite.iter_mut().for_each(|peer| peer.send(format!("ECHO {round}\n")));
+        polite.iter_mut().for_each(|peer| peer.expect(format!("ECHO {round}\n")));
     }
     // Somebody who comes now is served as well.
     server.text().send("QUIT\n");
@@ -66,28 +66,28 @@ fn check_polite_peer_beside(protocol: &str, flood: &[u8]) {
 }
 
 #[test]
-fn a_flood_of_lines_leaves_room_for_a_polite_peer() {
-    check_polite_peer_beside("text", b"ECHO flood\n");
+fn a_flood_of_lines_leaves_room_for_polite_peers() {
+    check_polite_peers_beside("text", b"ECHO flood\n");
 }
 
 #[test]
-fn a_flood_of_empty_lines_leaves_room_for_a_polite_peer() {
-    check_polite_peer_beside("text", b"\n");
+fn a_flood_of_empty_lines_leaves_room_for_polite_peers() {
+    check_polite_peers_beside("text", b"\n");
 }
 
 #[test]
-fn a_flood_of_frames_leaves_room_for_a_polite_peer() {
-    check_polite_peer_beside("binary", &frame(ECHO, "flood"));
+fn a_flood_of_frames_leaves_room_for_polite_peers() {
+    check_polite_peers_beside("binary", &frame(ECHO, "flood"));
 }
 
 #[test]
-fn a_flood_of_empty_frames_leaves_room_for_a_polite_peer() {
-    check_polite_peer_beside("binary", &frame(ECHO, ""));
+fn a_flood_of_empty_frames_leaves_room_for_polite_peers() {
+    check_polite_peers_beside("binary", &frame(ECHO, ""));
 }
 
 #[test]
-fn a_line_that_never_ends_leaves_room_for_a_polite_peer() {
-    check_polite_peer_beside("echo", b"AAAAAAAAAAAAAAAA");
+fn a_line_that_never_ends_leaves_room_for_polite_peers() {
+    check_polite_peers_beside("echo", b"AAAAAAAAAAAAAAAA");
 }
 
 #[test]

@@ -92,6 +92,20 @@ fn check_endless_line(protocol: &str, refusal_at_end: bool, ending: &str, answer
 }
 
 #[test]
+fn whoever_leaves_inside_a_line_that_is_discarded_reads_the_refusal_and_a_clean_end() {
+    let server = Server::start(&[]);
+    for (protocol, refusal) in
+        [("text", [support::BANNER, b"ERROR LINE_TOO_LONG\n"].concat()), ("echo", b"ERROR LINE_TOO_LONG".to_vec())]
+    {
+        for _ in 0..20 {
+            let mut peer = server.connect(protocol);
+            peer.send_with_end(&[b'A'; MIB]);
+            assert_eq!(peer.read_to_end(), refusal, "{protocol}");
+        }
+    }
+}
+
+#[test]
 fn a_hundred_megabytes_in_one_line_of_text_are_refused_once() {
     check_endless_line("text", false, "\nECHO next\n", "ECHO next\n");
 }
