@@ -19,6 +19,11 @@ impl Peer {
         Self::new(TcpStream::connect_timeout(&address, PATIENCE).expect("connect"))
     }
 
+    /// Connects, if anybody listens.
+    pub fn try_connect(address: SocketAddr) -> Option<Self> {
+        TcpStream::connect_timeout(&address, PATIENCE).ok().map(Self::new)
+    }
+
     /// Connects with the smallest receive buffer there is, so that little fits on the way to a peer that does not read.
     #[track_caller]
     pub fn connect_with_small_window(address: SocketAddr) -> Self {
@@ -115,6 +120,14 @@ impl Peer {
         let (got, problem) = self.read_up_to(expected.len());
         let problem = problem.unwrap_or_default();
         assert!(got == expected, "{problem}{}", difference(&got, expected));
+    }
+
+    /// As [`Peer::expect`], but the connection may break off: true exactly when all of `expected` came.
+    #[track_caller]
+    pub fn try_expect(&mut self, expected: &[u8]) -> bool {
+        let (got, _) = self.read_up_to(expected.len());
+        assert!(expected.starts_with(&got), "{}", difference(&got, expected));
+        got.len() == expected.len()
     }
 
     /// Reads exactly `len` bytes.
