@@ -17,7 +17,7 @@ use support::server::{Server, program_under};
 use support::{MIB, PROTOCOLS};
 
 /// Keepalive asks after 60 s of silence, three times with 10 s between: that, and as much again for a busy machine.
-const KEEPALIVE_PATIENCE: Duration = Duration::from_secs(180);
+const SILENCE_PATIENCE: Duration = Duration::from_secs(180);
 
 const SERVER_ADDRESS: &str = "10.77.0.1";
 const CLIENT_ADDRESS: &str = "10.77.0.2";
@@ -85,6 +85,17 @@ fn ip(args: &[&str]) {
     assert!(status.success(), "ip {}", args.join(" "));
 }
 
+/// Waits until the server has freed all places but those of the start, for as long as silence may last.
+#[track_caller]
+fn wait_out_the_silence(server: &Server, descriptors: usize) {
+    let cut_at = Instant::now();
+    while server.descriptor_count() > descriptors {
+        assert!(cut_at.elapsed() < SILENCE_PATIENCE, "silent peers keep their places");
+        thread::sleep(Duration::from_millis(100));
+    }
+    println!("free after {:?}", cut_at.elapsed());
+}
+
 #[test]
 #[ignore = "needs root and iproute2, and 90 seconds: .ci/run has them"]
 fn keepalive_frees_the_places_of_idle_peers() {
@@ -93,22 +104,34 @@ fn keepalive_frees_the_places_of_idle_peers() {
     let descriptors = server.descriptor_count();
     let addresses: Vec<SocketAddr> = PROTOCOLS.map(|protocol| server.address(protocol)).to_vec();
     let mut peers = link.at_the_other_end(|| addresses.into_iter().map(Peer::connect).collect::<Vec<_>>());
+    peers[0].expect(support::BANNER);
     // One of them in the middle of a message.
     peers[1].send(header(ECHO, 1000));
-    peers[0].expect(support::BANNER);
-    peers[0].send("ECHO alive\n");
-    peers[0].expect("ECHO alive\n");
+    server.wait_for_log(&["opened binary"]);
     link.cut();
-    let cut_at = Instant::now();
-    while server.descriptor_count() > descriptors {
-        assert!(cut_at.elapsed() < KEEPALIVE_PATIENCE, "silent peers keep their places");
-        thread::sleep(Duration::from_millis(100));
-    }
-    println!("free after {:?}", cut_at.elapsed());
+    wait_out_the_silence(&server, descriptors);
     for protocol in PROTOCOLS {
         server.wait_for_log(&["closed", protocol, "connection reset"]);
     }
     drop(peers);
+}
+
+#[test]
+#[ignore = "needs root and iproute2, and 90 seconds: .ci/run has them"]
+fn a_peer_that_dies_before_it_has_an_answer_is_not_waited_for_much_longer() {
+    let link = Link::new();
+    let server = link.serve(&["--idle-timeout", "off", "--quiet-period", "1s"]);
+    let descriptors = server.descriptor_count();
+    let address = server.address("echo");
+    let mut peer = link.at_the_other_end(|| Peer::connect(address));
+    // The answer is due when the peer has been quiet, and by then it is dead.
+    peer.send("anybody there?");
+    server.wait_for_log(&["opened echo"]);
+    link.cut();
+    server.wait_for_log(&["anybody there?"]);
+    wait_out_the_silence(&server, descriptors);
+    server.wait_for_log(&["closed", "connection reset"]);
+    drop(peer);
 }
 
 #[test]
