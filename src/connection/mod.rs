@@ -12,6 +12,20 @@
 //! spent. Here is what it remembers and which move comes next; the moves themselves are in `transfer` (the kernel's
 //! side) and `conversation` (the session's side), and what it waits for in between is in [`expiry`].
 
+// What a peer sends reaches this code first: no value of it may panic, and no length of it may be cut.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::cast_possible_truncation
+    )
+)]
+
 mod conversation;
 pub mod expiry;
 mod transfer;

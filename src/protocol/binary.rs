@@ -216,12 +216,12 @@ impl BinarySession {
         if self.dropping == 0 {
             return rest;
         }
-        let dropped = rest.len().min(self.dropping as usize);
-        self.dropping -= dropped as u32;
+        let dropped = u32::try_from(rest.len()).unwrap_or(u32::MAX).min(self.dropping);
+        self.dropping -= dropped;
         if self.dropping == 0 {
             context.message_ended();
         }
-        rest.get(dropped..).unwrap_or_default()
+        rest.get(dropped as usize..).unwrap_or_default()
     }
 }
 
@@ -251,8 +251,8 @@ fn run(command: &Command<u8>, payload: &[u8], context: &mut Context<'_>) -> Next
 }
 
 fn append_error(output: &mut Output<'_>, token: &'static str) {
-    // Tokens are a few bytes long.
-    output.append(&Header { code: ERROR, payload_len: token.len() as u32 }.encode());
+    let payload_len = u32::try_from(token.len()).unwrap_or(u32::MAX);
+    output.append(&Header { code: ERROR, payload_len }.encode());
     output.append(token.as_bytes());
 }
 

@@ -9,6 +9,20 @@
 //! A session is called once for a batch of bytes, not once for a message. What it does not consume is presented again,
 //! from the same first byte, with whatever has arrived since behind it.
 
+// What a peer sends reaches this code first: no value of it may panic, and no length of it may be cut.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::cast_possible_truncation
+    )
+)]
+
 pub mod binary;
 pub mod chat;
 pub mod command;
