@@ -56,6 +56,11 @@ impl Peer {
         self.stream.set_read_timeout(Some(patience)).expect("set the read timeout");
     }
 
+    /// Gives up a send that stands still for `patience` instead of [`PATIENCE`].
+    pub fn set_send_patience(&self, patience: Duration) {
+        self.stream.set_write_timeout(Some(patience)).expect("set the write timeout");
+    }
+
     /// Sends all of `bytes`.
     #[track_caller]
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {

@@ -35,9 +35,22 @@ impl Process {
 
     /// Sets the soft limit of open descriptors and leaves the hard one alone.
     pub fn limit_descriptors(self, soft: u32) {
-        let limit = format!("--nofile={soft}:");
-        let set = Command::new("prlimit").arg("--pid").arg(self.id.to_string()).arg(limit).status();
-        assert!(set.expect("run prlimit").success(), "prlimit of {}", self.id);
+        self.limit(&format!("--nofile={soft}:"));
+    }
+
+    /// Lets the process have so many bytes of address space and no more.
+    pub fn limit_address_space(self, bytes: usize) {
+        self.limit(&format!("--as={bytes}"));
+    }
+
+    fn limit(self, flag: &str) {
+        let set = Command::new("prlimit").arg("--pid").arg(self.id.to_string()).arg(flag).status();
+        assert!(set.expect("run prlimit").success(), "prlimit {flag} of {}", self.id);
+    }
+
+    /// The address space that is taken now, resident or not.
+    pub fn address_space_bytes(self) -> usize {
+        self.kilobytes("VmSize") * 1024
     }
 
     /// The soft and the hard limit of open descriptors.
@@ -50,9 +63,13 @@ impl Process {
 
     /// The memory that is resident now.
     pub fn resident_bytes(self) -> usize {
-        let kilobytes = self.status_field("VmRSS");
-        let kilobytes = kilobytes.strip_suffix("kB").expect("VmRSS is in kB").trim();
-        kilobytes.parse::<usize>().expect("VmRSS is a number") * 1024
+        self.kilobytes("VmRSS") * 1024
+    }
+
+    fn kilobytes(self, field: &str) -> usize {
+        let value = self.status_field(field);
+        let value = value.strip_suffix("kB").map(str::trim).and_then(|value| value.parse().ok());
+        value.unwrap_or_else(|| panic!("{field} is a number of kB"))
     }
 
     /// The processor time used so far, in clock ticks of 10 ms.
