@@ -113,6 +113,11 @@ impl Peer {
         self.stream.shutdown(Shutdown::Write).expect("half-close");
     }
 
+    /// Ends our input, if the connection still has one.
+    pub fn try_half_close(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
     /// Breaks the connection off: the server gets a reset and no end of input.
     pub fn reset(self) {
         SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("set linger to zero");
@@ -176,6 +181,16 @@ impl Peer {
         let len = self.stream.read(&mut buf).expect("read");
         buf.truncate(len);
         buf
+    }
+
+    /// Reads `len` bytes, or fewer if the connection ends before, cleanly or not; one on which nothing comes is a failure.
+    #[track_caller]
+    pub fn read_until_ended(&mut self, len: usize) -> Vec<u8> {
+        let mut got = Vec::new();
+        let end = Read::by_ref(&mut self.stream).take(len as u64).read_to_end(&mut got);
+        let is_silent = end.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
+        assert!(!is_silent, "neither bytes nor an end come after {}", shown(&got));
+        got
     }
 
     /// True when there is something to read now.

@@ -108,16 +108,33 @@ impl Process {
 
     /// The TCP ports over IPv4 at which the process listens.
     pub fn listening_ports(self) -> Vec<u16> {
+        const LISTEN: &str = "0A";
         let own: Vec<String> = self.descriptors().into_iter().filter_map(|number| self.socket_inode(number)).collect();
+        self.connections()
+            .into_iter()
+            .filter(|connection| connection.state == LISTEN && own.contains(&connection.inode))
+            .map(|connection| connection.local_port)
+            .collect()
+    }
+
+    /// How many connections to the process have been ended by their peer and not yet by it, accepted or not.
+    pub fn close_waits(self) -> usize {
+        const CLOSE_WAIT: &str = "08";
+        let ports = self.listening_ports();
+        let is_one = |connection: &Connection| connection.state == CLOSE_WAIT && ports.contains(&connection.local_port);
+        self.connections().iter().filter(|connection| is_one(connection)).count()
+    }
+
+    /// The kernel's table of TCP over IPv4: of everybody, not only of this process.
+    fn connections(self) -> Vec<Connection> {
         let table = self.read("net/tcp");
         let rows = table.lines().skip(1).map(|row| row.split_ascii_whitespace().collect::<Vec<_>>());
-        const LISTEN: &str = "0A";
-        rows.filter(|row| row[3] == LISTEN && own.iter().any(|inode| inode == row[9]))
-            .map(|row| {
-                let (_, port) = row[1].split_once(':').expect("address and port");
-                u16::from_str_radix(port, 16).expect("ports are hexadecimal")
-            })
-            .collect()
+        rows.map(|row| {
+            let (_, port) = row[1].split_once(':').expect("address and port");
+            let local_port = u16::from_str_radix(port, 16).expect("ports are hexadecimal");
+            Connection { local_port, state: row[3].to_owned(), inode: row[9].to_owned() }
+        })
+        .collect()
     }
 
     fn socket_inode(self, number: u32) -> Option<String> {
@@ -132,4 +149,13 @@ impl Process {
     fn file(self, name: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/{name}", self.id))
     }
+}
+
+/// A row of the kernel's table of connections.
+struct Connection {
+    local_port: u16,
+    /// Two hexadecimal digits.
+    state: String,
+    /// 0 for what has not been accepted.
+    inode: String,
 }

@@ -177,15 +177,26 @@ impl Drop for Server {
     }
 }
 
+/// The variable that names a library to load into every server ahead of all others: `tests/faults/shim.c`, under which whole
+/// suites are run again.
+pub const PRELOAD: &str = "TINYTCP_TEST_PRELOAD";
+
 /// The server binary, with none of the variables that would change what it does.
 pub fn program() -> Command {
-    without_settings(Command::new(env!("CARGO_BIN_EXE_tinytcp-server")))
+    let mut command = without_settings(Command::new(env!("CARGO_BIN_EXE_tinytcp-server")));
+    command.envs(env::var_os(PRELOAD).map(|library| ("LD_PRELOAD", library)));
+    command
 }
 
 /// The server binary behind another program that prepares its surroundings, such as `prlimit --nofile=64`.
 pub fn program_under(wrapper: &[&str]) -> Command {
     let mut command = without_settings(Command::new(wrapper[0]));
-    command.args(&wrapper[1..]).arg(env!("CARGO_BIN_EXE_tinytcp-server"));
+    command.args(&wrapper[1..]);
+    if let Ok(library) = env::var(PRELOAD) {
+        // For the server alone, not for what prepares its surroundings.
+        command.arg("env").arg(format!("LD_PRELOAD={library}"));
+    }
+    command.arg(env!("CARGO_BIN_EXE_tinytcp-server"));
     command
 }
 
