@@ -21,6 +21,11 @@ pub const BAD_ARGUMENTS: &str = "BAD_ARGUMENTS";
 /// The answer to an HTTP request line.
 pub const NOT_HTTP: &str = "NOT_HTTP";
 
+/// What a request of HTTP asks for, before its argument.
+const HTTP_METHODS: [&[u8]; 9] =
+    [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"];
+const HTTP_METHOD_LEN_MAX: usize = b"OPTIONS".len();
+
 /// The protocol, with its table of commands.
 #[derive(Debug)]
 pub struct Text {
@@ -212,12 +217,14 @@ impl TextSession {
 /// Answers a line that is no command; gives the reason if it is the last one.
 #[cold]
 fn answer_unknown(line: &[u8], output: &mut Output<'_>) -> Option<CloseReason> {
-    let is_negotiation_alone = telnet::split_word(line, &mut [0]).0.is_empty();
-    if is_negotiation_alone {
+    // A word that is cut is longer than every method, and so none.
+    let mut place = [0; HTTP_METHOD_LEN_MAX + 1];
+    let (word, argument) = telnet::split_word(line, &mut place);
+    if word.is_empty() {
         return None;
     }
-    let (word, argument) = split_word(line);
-    if is_http(word, argument) {
+    let last_word = line.rsplit(|byte| is_blank(*byte)).next().unwrap_or_default();
+    if last_word.starts_with(b"HTTP/") || (HTTP_METHODS.contains(&word) && !argument.is_empty()) {
         // A page in a browser can send lines of its choice in the body that follows: nothing of it is run.
         append_error(output, NOT_HTTP);
         return Some(CloseReason::WrongProtocol);
@@ -253,22 +260,6 @@ fn trim_blanks(line: &[u8]) -> &[u8] {
         line = rest;
     }
     line
-}
-
-/// The first word of a trimmed line, and what follows the blanks behind it.
-fn split_word(line: &[u8]) -> (&[u8], &[u8]) {
-    let end = line.iter().position(|byte| is_blank(*byte)).unwrap_or(line.len());
-    let (word, argument) = line.split_at_checked(end).unwrap_or((line, &[]));
-    (word, skip_blanks(argument))
-}
-
-/// True exactly when these are the words of an HTTP request line: the last one names the version, or the first one is a
-/// method with something behind it.
-fn is_http(word: &[u8], argument: &[u8]) -> bool {
-    const METHODS: [&[u8]; 9] =
-        [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"];
-    let last = argument.rsplit(|byte| is_blank(*byte)).next().unwrap_or_default();
-    last.starts_with(b"HTTP/") || (!argument.is_empty() && METHODS.contains(&word))
 }
 
 #[cfg(test)]
@@ -412,10 +403,26 @@ mod tests {
 
     #[test]
     fn an_http_request_line_ends_the_conversation() {
-        let lines = ["GET / HTTP/1.1", "POST /ECHO HTTP/1.0", "BREW /pot HTTP/1.1", "GET /", "PRI * HTTP/2.0"];
+        let lines =
+            ["GET / HTTP/1.1", "POST /ECHO HTTP/1.0", "BREW /pot HTTP/1.1", "GET /", "PRI * HTTP/2.0", "HTTP/1.1"];
         for line in lines {
             let request = format!("{line}\r\nECHO x\r\n");
             last_answers(request.as_bytes(), b"ERROR NOT_HTTP\n", CloseReason::WrongProtocol);
+        }
+    }
+
+    #[test]
+    fn negotiation_in_front_of_an_http_request_line_does_not_hide_it() {
+        for negotiation in TELNET {
+            let request = [negotiation, b"POST /\nECHO x\n"].concat();
+            last_answers(&request, b"ERROR NOT_HTTP\n", CloseReason::WrongProtocol);
+        }
+    }
+
+    #[test]
+    fn a_word_that_only_begins_with_a_method_is_unknown() {
+        for line in ["OPTIONS_ x", "CONNECTED x", "GETHTTP/1.1 x", "XXXXXXXXHTTP/1.1"] {
+            answers(format!("{line}\n"), "ERROR UNKNOWN_COMMAND\n");
         }
     }
 
@@ -532,7 +539,7 @@ mod tests {
         }
         let words: Vec<&[u8]> =
             line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty()).collect();
-        let Some(first) = words.first() else { return (vec![], None) };
+        let Some(last) = words.last() else { return (vec![], None) };
         let (word, argument) = oracle_of_words(line);
         match word.to_ascii_uppercase().as_slice() {
             b"TIME" => (time_line().into_bytes(), None),
@@ -541,7 +548,7 @@ mod tests {
             b"HELP" => (HELP_LINE.into(), None),
             b"QUIT" => (b"BYE\n".to_vec(), Some(CloseReason::Quit)),
             b"" => (vec![], None),
-            _ if words.len() > 1 && (*first == b"GET" || words[words.len() - 1].starts_with(b"HTTP/")) => {
+            _ if (word == b"GET" && !argument.is_empty()) || last.starts_with(b"HTTP/") => {
                 (b"ERROR NOT_HTTP\n".to_vec(), Some(CloseReason::WrongProtocol))
             }
             _ => (b"ERROR UNKNOWN_COMMAND\n".to_vec(), None),

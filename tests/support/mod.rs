@@ -17,6 +17,7 @@ pub mod process;
 pub mod program;
 pub mod server;
 pub mod tool;
+pub mod transcripts;
 pub mod wait;
 
 /// The names of the four protocols, as they stand in a URL.

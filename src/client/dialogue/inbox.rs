@@ -97,7 +97,8 @@ impl Inbox {
         let front = self.consumed;
         self.consumed += extent.next;
         self.scanned = 0;
-        self.ending_may_follow = extent.end == extent.next;
+        // A frame has no ending: behind it stands the next one.
+        self.ending_may_follow = extent.end == extent.next && extent.is_error.is_none();
         let text = self.bytes.get(front + extent.start..front + extent.end).unwrap_or_default();
         Answer { text, is_error: extent.is_error.unwrap_or(text.starts_with(b"ERROR ")) }
     }
@@ -213,6 +214,17 @@ mod tests {
         let mut inbox = Inbox::default();
         inbox.append(b"\x01\xff\xff\xff\xff");
         assert!(taken(&mut inbox, &Due::Frame).contains("4294967295 bytes"));
+    }
+
+    #[test]
+    fn a_line_end_behind_a_frame_is_no_ending_but_a_frame_that_no_server_may_send() {
+        for (ending, code) in [("\n", 10), ("\r\n", 13)] {
+            let mut inbox = Inbox::default();
+            inbox.append(b"\x01\0\0\0\x02hi");
+            assert_eq!(taken(&mut inbox, &Due::Frame), "hi.");
+            inbox.append(&[ending.as_bytes(), b"\x01\0\0\0\x02hi"].concat());
+            assert!(taken(&mut inbox, &Due::Frame).contains(&format!("the code {code}")), "{ending:?}");
+        }
     }
 
     #[test]

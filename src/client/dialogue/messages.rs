@@ -115,18 +115,20 @@ fn refusal(input: &[u8]) -> Option<Match> {
 
 /// `quit` is the client's own word: it ends the session and is not sent, as in the original client.
 pub fn encode_echo(line: &[u8], output: &mut Vec<u8>) -> Request {
-    if line.eq_ignore_ascii_case(b"quit") {
+    let (message, ending) = split_ending(line);
+    if message.eq_ignore_ascii_case(b"quit") {
         return Request::Farewell(None);
     }
-    push_line(line, output);
-    let answer = [b"Server received: ", line].concat();
+    output.extend([message, ending].concat());
+    let answer = [b"Server received: ", message].concat();
     Request::Answered(Due::Message(Expected::one_of(vec![Pattern::Exact(answer)])))
 }
 
 /// `exit` is sent and gets no answer.
 pub fn encode_chat(line: &[u8], output: &mut Vec<u8>) -> Request {
-    push_line(line, output);
-    let lower = line.to_ascii_lowercase();
+    let (message, ending) = split_ending(line);
+    output.extend([message, ending].concat());
+    let lower = message.to_ascii_lowercase();
     let contains = |word: &[u8]| lower.windows(word.len()).any(|window| window == word);
     let patterns = if lower == b"exit" {
         return Request::Farewell(None);
@@ -138,15 +140,16 @@ pub fn encode_chat(line: &[u8], output: &mut Vec<u8>) -> Request {
         let on = |language: &str| Pattern::Exact(format!("Server is running smoothly on {language}.").into());
         vec![on("Rust"), on("Python")]
     } else {
-        let quoting = |ending: &[u8]| Pattern::Exact([b"ACK: Received '", line, ending, b"'"].concat());
-        vec![quoting(b""), quoting(b"\n")]
+        let quoting = |ending: &[u8]| Pattern::Exact([b"ACK: Received '", message, ending, b"'"].concat());
+        vec![quoting(b""), quoting(ending)]
     };
     Request::Answered(Due::Message(Expected::one_of(patterns)))
 }
 
-fn push_line(line: &[u8], output: &mut Vec<u8>) {
-    output.extend_from_slice(line);
-    output.push(b'\n');
+/// The message that `line` is, and the ending with which it is sent: to the server, a carriage return at the end of a line is
+/// half of its ending.
+fn split_ending(line: &[u8]) -> (&[u8], &'static [u8]) {
+    line.strip_suffix(b"\r").map_or((line, b"\n"), |message| (message, b"\r\n"))
 }
 
 #[cfg(test)]
@@ -200,6 +203,18 @@ mod tests {
         assert_eq!(status.compare(b"Server is running smoothly on "), Match::Start);
         assert_eq!(status.compare(b"Server is running smoothly on Python."), complete(37, 0));
         assert_eq!(encode_chat(b"EXIT", &mut Vec::new()), Request::Farewell(None));
+    }
+
+    #[test]
+    fn a_carriage_return_at_the_end_of_a_line_is_half_of_its_ending() {
+        let mut sent = Vec::new();
+        assert_eq!(encode_chat(b"exit\r", &mut sent), Request::Farewell(None));
+        assert_eq!(sent, b"exit\r\n");
+        let echo = expected(encode_echo, "hi\r");
+        assert_eq!(echo.compare(b"Server received: hi\r\n"), complete(19, 2));
+        let chat = expected(encode_chat, "hi\r");
+        assert_eq!(chat.compare(b"ACK: Received 'hi'\r\n"), complete(18, 2));
+        assert_eq!(chat.compare(b"ACK: Received 'hi\r\n'"), complete(20, 0));
     }
 
     #[test]

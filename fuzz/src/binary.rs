@@ -1,0 +1,47 @@
+//! A session of `binary`.
+
+use tinytcp::base::close_reason::CloseReason;
+use tinytcp::base::limits::Limits;
+use tinytcp::protocol::binary::Binary;
+
+use crate::rehearsal::Outcome;
+use crate::talk;
+
+/// Every frame has one answer or is the end, whatever its header claims.
+pub fn check(data: &[u8]) {
+    talk::check(&Binary::new(), data, |limits, bursts| oracle(limits, &bursts.concat()));
+}
+
+fn oracle(limits: &Limits, mut input: &[u8]) -> Outcome {
+    let mut answers = Vec::new();
+    while input.len() >= 5 {
+        let code = input[0];
+        let claimed = input[1..5].iter().fold(0, |claimed, byte| claimed << 8 | u64::from(*byte));
+        let received = input[5..].len().min(usize::try_from(claimed).unwrap_or(usize::MAX));
+        let payload = &input[5..5 + received];
+        let is_whole = received as u64 == claimed;
+        let answer = match code {
+            3 => return Outcome { answers, closed: Some(CloseReason::Quit) },
+            _ if claimed > u64::from(limits.frame_bytes_max) => error("FRAME_TOO_LARGE"),
+            1 | 2 if !is_whole => break,
+            1 => frame(1, payload),
+            2 => match String::from_utf8(payload.to_vec()) {
+                Ok(text) => frame(1, text.chars().rev().collect::<String>().as_bytes()),
+                Err(_) => error("INVALID_UTF8"),
+            },
+            _ => error("UNKNOWN_COMMAND"),
+        };
+        answers.extend(answer);
+        input = &input[5 + received..];
+    }
+    Outcome { answers, closed: None }
+}
+
+fn error(token: &str) -> Vec<u8> {
+    frame(255, token.as_bytes())
+}
+
+fn frame(code: u8, payload: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(payload.len()).expect("a short payload");
+    [&[code], &len.to_be_bytes()[..], payload].concat()
+}

@@ -1,0 +1,131 @@
+//! What the client makes of the bytes of any server, a hostile one too.
+
+use tinytcp::client::dialogue::{Due, Extent, Found, Inbox, Request};
+use tinytcp::client::output::printable;
+use tinytcp::wire::target::Protocol;
+
+use crate::plan::Plan;
+
+/// The first line of the stream is asked; the rest is what the server says to that.
+///
+/// Nothing that the client shows was not said, nothing is shown twice or out of order, and nothing shown on a terminal drives
+/// it. Lines and frames come out the same however they are cut; where an answer has no end but silence, the pieces count.
+pub fn check(data: &[u8]) {
+    let plan = Plan::new(data);
+    let protocol = Protocol::ALL[plan.knobs() % Protocol::ALL.len()];
+    let asked = plan.stream.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let due = due(protocol, asked);
+    let mut reading = Reading::new(due);
+    let mut skipped = (asked.len() + 1).min(plan.stream.len());
+    let said = &plan.stream[skipped..];
+    for piece in plan.pieces() {
+        let bytes = &piece.bytes[skipped.min(piece.bytes.len())..];
+        skipped -= piece.bytes.len() - bytes.len();
+        reading.receive(bytes, piece.is_last_of_burst);
+    }
+    match &reading.due {
+        Due::Line => assert_eq!(reading.answers, lines(said)),
+        Due::Frame => assert_eq!((reading.answers, reading.is_refused), frames(said)),
+        Due::Message(_) => {}
+    }
+}
+
+/// The answer that is due to `line`, or what the server may say unasked when none is.
+fn due(protocol: Protocol, line: &[u8]) -> Due {
+    match protocol.encode(line, &mut Vec::new()) {
+        Ok(Request::Answered(due) | Request::Farewell(Some(due))) => due,
+        Ok(Request::Silent | Request::Farewell(None)) => protocol.unasked(),
+        Err(error) => {
+            assert!(!error.chars().any(char::is_control), "{error:?}");
+            protocol.unasked()
+        }
+    }
+}
+
+/// An inbox, and what has been taken from it.
+struct Reading {
+    due: Due,
+    inbox: Inbox,
+    received: Vec<u8>,
+    /// The answers by now, and which of them are errors.
+    answers: Vec<(Vec<u8>, bool)>,
+    /// Where in `received` the last answer may have ended.
+    places: Vec<usize>,
+    is_refused: bool,
+}
+
+impl Reading {
+    fn new(due: Due) -> Self {
+        let (inbox, received) = (Inbox::default(), Vec::new());
+        Self { due, inbox, received, answers: Vec::new(), places: vec![0], is_refused: false }
+    }
+
+    /// Appends what was received and takes every answer that is there, and at a silence the one that silence ends.
+    fn receive(&mut self, bytes: &[u8], then_silent: bool) {
+        if self.is_refused {
+            return;
+        }
+        self.inbox.append(bytes);
+        self.received.extend_from_slice(bytes);
+        loop {
+            match self.inbox.find(&self.due) {
+                Ok(Found::Complete(extent)) => self.take(extent),
+                Ok(Found::IfSilent) if then_silent => self.take(self.inbox.rest()),
+                Ok(Found::Incomplete | Found::IfSilent) => return,
+                Err(_) => {
+                    self.is_refused = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, extent: Extent) {
+        assert!(!self.inbox.is_empty(), "an answer out of nothing");
+        let answer = self.inbox.take(extent);
+        let shown = printable(answer.text);
+        assert!(shown.chars().all(|c| c == '\t' || !c.is_control()), "{shown:?}");
+        if matches!(self.due, Due::Message(_)) {
+            self.places = places_behind(answer.text, &self.received, &self.places);
+            assert!(!self.places.is_empty(), "\"{}\" was not said there", answer.text.escape_ascii());
+            assert_eq!(answer.is_error, answer.text.starts_with(b"ERROR "));
+        }
+        self.answers.push((answer.text.to_vec(), answer.is_error));
+    }
+}
+
+/// Where in `received` the answer `text` may have ended, when the one before it may have ended at each of `places`, and its
+/// ending may stand between them.
+fn places_behind(text: &[u8], received: &[u8], places: &[usize]) -> Vec<usize> {
+    let endings: [&[u8]; 3] = [b"", b"\n", b"\r\n"];
+    let starts = places.iter().flat_map(|place| {
+        let behind = &received[*place..];
+        endings.into_iter().filter(|ending| behind.starts_with(ending)).map(|ending| *place + ending.len())
+    });
+    let mut ends: Vec<usize> =
+        starts.filter(|start| received[*start..].starts_with(text)).map(|start| start + text.len()).collect();
+    ends.sort_unstable();
+    ends.dedup();
+    ends
+}
+
+/// All whole lines.
+fn lines(said: &[u8]) -> Vec<(Vec<u8>, bool)> {
+    let whole = said.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
+    whole.map(|line| (line.to_vec(), line.starts_with(b"ERROR "))).collect()
+}
+
+/// The payloads of all frames in front of one that no server may send, and whether there is such a one.
+fn frames(mut said: &[u8]) -> (Vec<(Vec<u8>, bool)>, bool) {
+    let mut payloads = Vec::new();
+    while let [code, a, b, c, d, behind @ ..] = said {
+        let claimed = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+        if ![1, 255].contains(code) || claimed > 64 << 20 {
+            return (payloads, true);
+        }
+        let Some((payload, rest)) = behind.split_at_checked(claimed) else { break };
+        payloads.push((payload.to_vec(), *code == 255));
+        said = rest;
+    }
+    (payloads, false)
+}

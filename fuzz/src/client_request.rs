@@ -1,0 +1,56 @@
+//! What the client asks, and what our own server answers to it: the two must agree about what is a message.
+
+use tinytcp::base::close_reason::CloseReason;
+use tinytcp::base::limits::Limits;
+use tinytcp::client::dialogue::{Due, Found, Inbox, Request};
+use tinytcp::protocol::BUILT_IN;
+use tinytcp::wire::target::Protocol;
+
+use crate::plan::Plan;
+use crate::rehearsal::Rehearsal;
+
+/// Every line of the stream is a line of a script. Each gets the answer that the client waits for, exactly one and known by
+/// what it is; a line of which the client says that nothing is answered to it gets nothing; and the farewell ends the session.
+pub fn check(data: &[u8]) {
+    let plan = Plan::new(data);
+    let place = plan.knobs() % Protocol::ALL.len();
+    let mut server = Rehearsal::new(&*(BUILT_IN[place].build)(), &Limits::default());
+    let mut inbox = Inbox::default();
+    for line in plan.stream.split(|byte| *byte == b'\n') {
+        if !ask(Protocol::ALL[place], line, &mut server, &mut inbox) {
+            return;
+        }
+    }
+}
+
+/// Asks one line; gives false when that was the last one.
+fn ask(protocol: Protocol, line: &[u8], server: &mut Rehearsal, inbox: &mut Inbox) -> bool {
+    let mut request = Vec::new();
+    let Ok(due) = protocol.encode(line, &mut request) else {
+        assert!(request.is_empty(), "a line that means nothing is not sent");
+        return true;
+    };
+    server.feed(&request, false);
+    inbox.append(&server.take_answers());
+    let shown = line.escape_ascii();
+    match &due {
+        Request::Answered(due) => assert_answered(inbox, due, line),
+        Request::Farewell(Some(due)) => assert_answered(inbox, due, line),
+        Request::Silent | Request::Farewell(None) => {}
+    }
+    assert!(inbox.is_empty(), "\"{shown}\" is answered by more than was due");
+    if server.closed() == Some(CloseReason::WrongProtocol) {
+        return false;
+    }
+    let is_last = matches!(due, Request::Farewell(_));
+    let is_said = !request.is_empty();
+    assert_eq!(server.is_open(), !(is_last && is_said), "after \"{shown}\"");
+    !is_last
+}
+
+fn assert_answered(inbox: &mut Inbox, due: &Due, line: &[u8]) {
+    match inbox.find(due) {
+        Ok(Found::Complete(extent)) => drop(inbox.take(extent).text.len()),
+        other => panic!("\"{}\" is answered by {other:?}", line.escape_ascii()),
+    }
+}

@@ -1,0 +1,12 @@
+//! A session of `echo`.
+
+use tinytcp::protocol::echo;
+
+use crate::talk;
+
+/// Every message comes back behind the prefix, whatever it is made of.
+pub fn check(data: &[u8]) {
+    talk::check(&echo::protocol(), data, |limits, bursts| {
+        talk::oracle(limits, bursts, |message| Some([b"Server received: ", message].concat()))
+    });
+}

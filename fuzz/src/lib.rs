@@ -1,0 +1,46 @@
+//! What a fuzzer feeds the server and its client with, and what must be true of it then: one file a target.
+//!
+//! ```text
+//!   targets    lines  frames                    a decoder against a naive one
+//!              text  binary  echo  chat         a session against the protocol's page
+//!              client_reply  client_request     the client against any server, and against ours
+//!      |
+//!      +-- rehearsal   a session without a network, held to its contract at every call
+//!      +-- plan        how the fuzzer cuts the bytes, and when the peer falls quiet
+//!      +-- log_lines   no log line holds a raw byte of a peer
+//!      +-- seeds       the transcripts of `protocol.md` as inputs to start from
+//! ```
+//!
+//! A check panics when something is wrong, and the fuzzer keeps the bytes that did it.
+
+pub mod binary;
+pub mod chat;
+pub mod client_reply;
+pub mod client_request;
+pub mod echo;
+pub mod frames;
+pub mod lines;
+mod log_lines;
+mod plan;
+mod rehearsal;
+pub mod seeds;
+mod talk;
+pub mod text;
+#[path = "../../tests/support/transcripts.rs"]
+#[expect(dead_code, reason = "what a transcript expects of a server is for the tests with a real one")]
+mod transcripts;
+
+/// A target: its name and what it checks.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 8] = [
+    ("lines", lines::check),
+    ("frames", frames::check),
+    ("text", text::check),
+    ("binary", binary::check),
+    ("echo", echo::check),
+    ("chat", chat::check),
+    ("client_reply", client_reply::check),
+    ("client_request", client_request::check),
+];

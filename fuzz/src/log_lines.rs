@@ -1,0 +1,36 @@
+//! A logger that writes nothing and looks at every line: a peer must not be able to write one of its own, nor to drive a
+//! terminal.
+
+use std::sync::Once;
+
+use log::{LevelFilter, Log, Metadata, Record};
+
+/// The most that one line of the activity log takes: 64 bytes of the peer, each shown as four, and what is said of them.
+const LINE_LEN_MAX: usize = 64 * 4 + 128;
+
+struct Guard;
+
+static GUARD: Guard = Guard;
+
+impl Log for Guard {
+    fn enabled(&self, _metadata: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let line = record.args().to_string();
+        assert!(line.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "a raw byte in the log: {line:?}");
+        assert!(line.len() <= LINE_LEN_MAX, "a log line of {} bytes: {line}", line.len());
+    }
+
+    fn flush(&self) {}
+}
+
+/// From here on every log line is looked at.
+pub fn guard() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::set_logger(&GUARD).expect("nobody else sets a logger");
+        log::set_max_level(LevelFilter::Trace);
+    });
+}

@@ -1,0 +1,99 @@
+//! How the fuzzer cuts the bytes that it sends, and when it falls quiet.
+//!
+//! ```text
+//!   +-----------+-----------+---------------------------------+
+//!   | knobs, n  | n choices | the stream                      |
+//!   | 3 + 5 bit |           |  piece  |piece| piece |  ...    |
+//!   +-----------+-----------+---------------------------------+
+//!
+//!   a choice:  | quiet | crowded | long | length - 1, 5 bits |     used from the first again when all are used up
+//! ```
+
+/// A long piece has so many times the length of a short one.
+const LONG: usize = 64;
+
+/// A stream of bytes and how it is cut.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// Three bits for the target to use.
+    knobs: u8,
+    choices: &'a [u8],
+    /// What is sent.
+    pub stream: &'a [u8],
+}
+
+/// Bytes that arrive together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece<'a> {
+    pub bytes: &'a [u8],
+    /// True exactly when there is room for one answer only at a time.
+    pub is_crowded: bool,
+    /// True exactly when the peer falls quiet behind it.
+    pub is_last_of_burst: bool,
+}
+
+impl<'a> Plan<'a> {
+    /// The plan that the fuzzer's bytes stand for; any bytes stand for one.
+    pub fn new(data: &'a [u8]) -> Self {
+        let (first, rest) = data.split_first().unwrap_or((&0, &[]));
+        let (choices, stream) = rest.split_at(rest.len().min(usize::from(first & 0x1f)));
+        Self { knobs: first >> 5, choices, stream }
+    }
+
+    /// One of the knobs 0, 1 and 2.
+    pub const fn knob(&self, index: u8) -> bool {
+        self.knobs >> index & 1 == 1
+    }
+
+    /// A number from 0 to 7.
+    pub const fn knobs(&self) -> usize {
+        self.knobs as usize
+    }
+
+    /// All pieces of the stream; the last one ends a burst. Without choices the whole stream is one piece.
+    pub fn pieces(&self) -> Vec<Piece<'a>> {
+        let mut rest = self.stream;
+        let mut choices = self.choices.iter().cycle();
+        let mut pieces = Vec::new();
+        while !rest.is_empty() {
+            let choice = choices.next().copied();
+            let len = choice.map_or(rest.len(), |choice| {
+                let len = usize::from(choice & 0x1f) + 1;
+                if choice & 0x20 == 0 { len } else { len * LONG }
+            });
+            let (bytes, behind) = rest.split_at(len.min(rest.len()));
+            let bits = choice.unwrap_or_default();
+            let is_last_of_burst = bits & 0x80 != 0 || behind.is_empty();
+            pieces.push(Piece { bytes, is_crowded: bits & 0x40 != 0, is_last_of_burst });
+            rest = behind;
+        }
+        pieces
+    }
+}
+
+/// The pieces between one quiet moment and the next, joined.
+pub fn bursts(pieces: &[Piece<'_>]) -> Vec<Vec<u8>> {
+    pieces
+        .split_inclusive(|piece| piece.is_last_of_burst)
+        .map(|burst| burst.iter().flat_map(|piece| piece.bytes).copied().collect())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_bytes_are_a_plan_and_every_byte_behind_the_choices_is_sent() {
+        assert!(Plan::new(b"").pieces().is_empty());
+        assert!(Plan::new(b"\x1fabc").pieces().is_empty(), "all of it is choices");
+        let plan = Plan::new(b"\x23\x81\x00\x40abcdef");
+        assert!(plan.knob(0) && !plan.knob(1) && !plan.knob(2));
+        let pieces: Vec<_> =
+            plan.pieces().iter().map(|piece| (piece.bytes, piece.is_crowded, piece.is_last_of_burst)).collect();
+        let expected: [(&[u8], _, _); 5] =
+            [(b"ab", false, true), (b"c", false, false), (b"d", true, false), (b"ef", false, true), (b"", false, true)];
+        assert_eq!(pieces, expected[..4]);
+        assert_eq!(bursts(&plan.pieces()), [b"ab".to_vec(), b"cdef".to_vec()]);
+    }
+}

@@ -1,0 +1,56 @@
+//! The transcripts of `protocol.md` as inputs to start from: what its page says of a protocol, the fuzzer need not find out.
+
+use crate::TARGETS;
+use crate::transcripts::{self, Step};
+
+/// An input for one target, named after where in `protocol.md` it comes from.
+pub struct Seed {
+    pub target: &'static str,
+    pub name: String,
+    pub bytes: Vec<u8>,
+}
+
+/// The seeds that `page`, the text of `protocol.md`, holds for all targets.
+pub fn of_page(page: &str) -> Vec<Seed> {
+    let mut seeds = Vec::new();
+    for transcript in transcripts::read(page) {
+        let (mut asked, mut said) = (Vec::new(), Vec::new());
+        for step in transcript.steps {
+            match step {
+                Step::Send(_, bytes) => asked.extend(bytes),
+                Step::Expect(_, bytes) => said.extend(bytes),
+                Step::HalfClose(_) | Step::ExpectEof(_) | Step::Signal(_) => {}
+            }
+        }
+        // A message that is to be larger than a server's memory teaches nothing that a short one does not.
+        asked.truncate(2000);
+        for (target, _) in TARGETS {
+            if let Some(bytes) = input(target, &transcript.protocol, &asked, &said) {
+                seeds.push(Seed { target, name: format!("protocol-{:03}", transcript.first_line), bytes });
+            }
+        }
+    }
+    seeds
+}
+
+/// What a transcript of `protocol` is to `target`, if it is anything: the knobs of the plan, no choices, and the stream.
+fn input(target: &str, protocol: &str, asked: &[u8], said: &[u8]) -> Option<Vec<u8>> {
+    let (place, question) = match protocol {
+        "text" => (0, "TIME"),
+        "binary" => (1, "echo hello"),
+        "echo" => (2, "Hello, server!"),
+        "chat" => (3, "hello"),
+        _ => return None,
+    };
+    let knobs = |number: u8| vec![number << 5];
+    let parts = match target {
+        "lines" if protocol != "binary" => [knobs(4), asked.to_vec()],
+        "frames" if protocol == "binary" => [knobs(0), asked.to_vec()],
+        "client_reply" => [knobs(place), [question.as_bytes(), b"\n", said].concat()],
+        "client_request" if protocol != "binary" => [knobs(place), asked.to_vec()],
+        "client_request" => [knobs(place), b"echo Hello, World!\nrev a\xc3\xa9\nquit\n".to_vec()],
+        _ if target == protocol => [knobs(0), asked.to_vec()],
+        _ => return None,
+    };
+    Some(parts.concat())
+}

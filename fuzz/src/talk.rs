@@ -1,0 +1,76 @@
+//! What holds for every protocol: how the bytes are cut changes nothing, and what is answered is what its page says.
+
+use tinytcp::base::close_reason::CloseReason;
+use tinytcp::base::limits::Limits;
+use tinytcp::protocol::{LINE_TOO_LONG, Notice, Protocol};
+
+use crate::plan::{Piece, Plan, bursts};
+use crate::rehearsal::{Outcome, Rehearsal};
+
+/// Plays the fuzzer's plan with a session of `protocol`, and compares what comes of it with what comes of the same bytes
+/// uncut, and with what `oracle` makes of them, burst by burst.
+pub fn check(protocol: &dyn Protocol, data: &[u8], oracle: impl Fn(&Limits, &[Vec<u8>]) -> Outcome) {
+    let plan = Plan::new(data);
+    let limits = limits(&plan);
+    let pieces = plan.pieces();
+    let bursts = bursts(&pieces);
+    let expected = oracle(&limits, &bursts);
+    let whole = play_whole(protocol, &limits, &bursts);
+    assert_eq!(whole.outcome(), expected, "in whole bursts");
+    let cut = Rehearsal::new(protocol, &limits).play(&pieces);
+    assert_eq!(cut.outcome(), expected, "cut");
+    assert_eq!(cut.messages(), whole.messages(), "messages counted when cut");
+    play_without_memory(protocol, &limits, &pieces);
+}
+
+/// Limits that a few bytes reach, or a few kilobytes.
+fn limits(plan: &Plan<'_>) -> Limits {
+    let message_max = if plan.knob(0) { 600 } else { 40 };
+    Limits { line_bytes_max: message_max, frame_bytes_max: message_max, ..Limits::default() }
+}
+
+fn play_whole(protocol: &dyn Protocol, limits: &Limits, bursts: &[Vec<u8>]) -> Rehearsal {
+    let pieces: Vec<_> =
+        bursts.iter().map(|burst| Piece { bytes: burst, is_crowded: false, is_last_of_burst: true }).collect();
+    Rehearsal::new(protocol, limits).play(&pieces)
+}
+
+/// The same where every second piece finds no memory: the contract of a session still holds, and it can still end the
+/// conversation in its own words.
+fn play_without_memory(protocol: &dyn Protocol, limits: &Limits, pieces: &[Piece<'_>]) {
+    let mut rehearsal = Rehearsal::new(protocol, &Limits { memory_bytes_max: 0, ..*limits });
+    for (index, piece) in pieces.iter().enumerate() {
+        rehearsal.feed(piece.bytes, piece.is_crowded);
+        if index % 2 == 1 {
+            rehearsal.refuse();
+        }
+        if piece.is_last_of_burst {
+            rehearsal.fall_quiet();
+        }
+    }
+    for notice in [Notice::ServerBusy, Notice::IdleTimeout, Notice::MessageTimeout] {
+        let token = notice.token().expect("an error has a token");
+        let said = rehearsal.say(notice);
+        assert!(said.windows(token.len()).any(|window| window == token.as_bytes()), "{}", said.escape_ascii());
+    }
+}
+
+/// What a protocol that ends messages by quiet makes of `bursts`, the slow and obvious way: `answer` gives the answer to
+/// one message, `None` to the one that closes.
+pub fn oracle(limits: &Limits, bursts: &[Vec<u8>], answer: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Outcome {
+    let mut answers = Vec::new();
+    for message in bursts.iter().flat_map(|burst| burst.split_inclusive(|byte| *byte == b'\n')) {
+        let content = message.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let (content, ending) = message.split_at(content.map_or(message.len(), <[u8]>::len));
+        // Behind a piece, a carriage return may still have become half of the ending: it does not count.
+        let counted = if ending.is_empty() { content.strip_suffix(b"\r").unwrap_or(content) } else { content };
+        if counted.len() > limits.line_bytes_max as usize {
+            answers.extend(format!("ERROR {LINE_TOO_LONG}").bytes());
+        } else {
+            let Some(answer) = answer(content) else { return Outcome { answers, closed: Some(CloseReason::Quit) } };
+            answers.extend(answer);
+        }
+        answers.extend(ending);
+    }
+    Outcome { answers, closed: None }
+}
