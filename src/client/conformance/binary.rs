@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::probe::{Outcome, Probe};
-use super::{CLIENT_HELLO, Check, Limit};
+use super::{Check, Limit};
 use crate::client::dialogue::binary::{ECHO, ERROR, QUIT, REVERSE};
 use crate::wire::frame::Header;
 
@@ -88,9 +88,6 @@ pub const CHECKS: &[Check] = &[
         exchange(probe, ECHO, b"quick", b"quick")?;
         slow.send(second)?;
         slow.expect(&slow_frame)
-    }),
-    Check::new("TLS is refused and the connection closed", |probe| {
-        probe.last_dialogue(CLIENT_HELLO, &frame(ERROR, b"NOT_TLS"))
     }),
     Check::at(Limit::Frame, "a frame of exactly the limit is taken in whole before anything is read", |probe| {
         let large = frame(ECHO, &vec![b'x'; probe.assumed.payload_len_max()]);

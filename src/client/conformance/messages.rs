@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::probe::{Outcome, Probe};
-use super::{CLIENT_HELLO, Check, Limit};
+use super::{Check, Limit};
 use crate::wire::target::Protocol;
 
 /// How often a check is repeated that a busy machine can spoil: between two of its bytes the quiet period may pass,
@@ -60,9 +60,6 @@ pub const CHECKS: &[Check] = &[
         slow.send(b"slow")?;
         exchange(probe, &[(b"quick", b"\n")])?;
         slow.expect(&answer(probe, b"slow", b""))
-    }),
-    Check::new("TLS is refused and the connection closed", |probe| {
-        probe.last_dialogue(CLIENT_HELLO, b"ERROR NOT_TLS\n")
     }),
     Check::at(Limit::Line, "a message of exactly the limit is taken", |probe| {
         let message = vec![b'x'; probe.assumed.line_len_max()];

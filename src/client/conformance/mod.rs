@@ -14,9 +14,6 @@ use super::output::Output;
 use crate::wire::target::{Protocol, Target};
 use probe::{Outcome, Probe};
 
-/// What a client of TLS says first, cut off behind its version; there is a newline among the lengths.
-const CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x02\x0a\x01\x00\x02\x06\x03\x03";
-
 /// What the server is taken to allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Assumed {

@@ -1,6 +1,6 @@
 //! What a text server promises.
 
-use super::{CLIENT_HELLO, Check, Limit};
+use super::{Check, Limit};
 
 /// The promises, the plain ones first.
 pub const CHECKS: &[Check] = &[
@@ -77,9 +77,6 @@ pub const CHECKS: &[Check] = &[
     Check::new("HTTP is refused and the connection closed", |probe| {
         probe.last_dialogue(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"ERROR NOT_HTTP\n")?;
         probe.last_dialogue(b"POST /x HTTP/1.0\r\nContent-Length: 7\r\n\r\nECHO x\n", b"ERROR NOT_HTTP\n")
-    }),
-    Check::new("TLS is refused and the connection closed", |probe| {
-        probe.last_dialogue(CLIENT_HELLO, b"ERROR NOT_TLS\n")
     }),
     Check::at(Limit::Line, "a line of exactly the limit is taken", |probe| {
         let line = line_of(probe.assumed.line_len_max());
