@@ -9,6 +9,7 @@ use super::client::{Act, Client, Manner, Reading, sizes};
 use super::oracle::{Bounds, Language};
 use super::plan::Plan;
 use super::speech;
+use super::wire::Sizes;
 
 /// Every kind of peer, as a report calls it.
 pub const KINDS: [&str; 16] = [
@@ -31,13 +32,13 @@ pub const KINDS: [&str; 16] = [
 ];
 
 /// Those of them that make a server hold much.
-const GREEDY_KINDS: [&str; 5] = ["never reading", "reading late", "lying about lengths", "slowly reading", "polite"];
+const GREEDY_KINDS: [&str; 5] = ["never reading", "never reading", "reading late", "lying about lengths", "polite"];
 
 /// The peers that `choices` bring together.
 pub fn cast(plan: &Plan, choices: &mut Choices) -> Vec<Client> {
     // Memory runs out only where many want much of it.
     let (count, kinds): (_, &[_]) = match plan.is_memory_short() {
-        true => (16 + choices.below(9), &GREEDY_KINDS),
+        true => (24 + choices.below(17), &GREEDY_KINDS),
         false => (1 + choices.len(24), &KINDS),
     };
     (0..count).map(|_| client(choices.pick(kinds), plan, choices)).collect()
@@ -57,8 +58,13 @@ fn client(kind: &'static str, plan: &Plan, choices: &mut Choices) -> Client {
     // What is long and goes piece by piece takes many rounds, which find no more than a few do.
     let said_len = acts.iter().map(|act| if let Act::Say(bytes) = act { bytes.len() } else { 0 }).max().unwrap_or(0);
     manner.piece_len = manner.piece_len.max(said_len / 40);
+    manner.sizes.receive_max = manner.sizes.receive_max.max(said_len / 40);
     let soon = choices.duration(SOON);
-    let connects_at = Moment::START.after(choices.pick(&[Duration::ZERO, soon, LATER]));
+    let mut connects_at = Moment::START.after(choices.pick(&[Duration::ZERO, soon, LATER]));
+    if plan.is_memory_short() {
+        manner.sizes = Sizes { receive_max: 200_000, send_max: choices.pick(&[64, 3000]) };
+        (manner.thinking, connects_at) = (Duration::ZERO, Moment::START.after(soon));
+    }
     Client::new(kind, manner, acts, connects_at)
 }
 
