@@ -293,10 +293,8 @@ impl<S: Socket> Connection<S> {
         self.output.settle(&mut shared.pool);
         if shared.pool.is_over_limit() && !self.input.is_empty() && !self.runnable {
             self.refuse(shared);
-            if self.wants_flush() {
-                // The turn is over, and this write is not charged to any.
-                self.flush(&mut 0, shared)?;
-            }
+            // The turn is over, and these writes are not charged to any; after them nothing is left that could move.
+            while self.wants_flush() && self.flush(&mut 0, shared)? {}
             self.input.settle(&mut shared.pool);
             self.output.settle(&mut shared.pool);
         }

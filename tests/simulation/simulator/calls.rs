@@ -48,7 +48,7 @@ impl Network {
     }
 
     fn accept_fails(&mut self, listener: usize, errnos: &[i32]) -> io::Error {
-        let errno = *self.choices.pick(errnos);
+        let errno = self.choices.pick(errnos);
         self.trace.note(self.now, None, "accept fails with errno", (errno as usize, 0), &[b'0' + listener as u8]);
         io::Error::from_raw_os_error(errno)
     }
@@ -58,7 +58,7 @@ impl Network {
         if self.strikes(Fault::RegisterError) {
             self.links[id].account.is_unwatched = true;
             self.note(id, "registration fails", (0, 0), b"");
-            return Err(io::Error::from_raw_os_error(*self.choices.pick(&[libc::ENOSPC, libc::ENOMEM])));
+            return Err(io::Error::from_raw_os_error(self.choices.pick(&[libc::ENOSPC, libc::ENOMEM])));
         }
         self.links[id].account.token = Some(token);
         self.links[id].wire.register();

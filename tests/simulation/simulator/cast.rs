@@ -9,6 +9,7 @@ use super::client::{Act, Client, Manner, Reading, sizes};
 use super::oracle::{Bounds, Language};
 use super::plan::Plan;
 use super::speech;
+use super::wire::Sizes;
 
 /// Every kind of peer, as a report calls it.
 pub const KINDS: [&str; 16] = [
@@ -30,20 +31,26 @@ pub const KINDS: [&str; 16] = [
     "pausing instead of ending lines",
 ];
 
+/// Those of them that make a server hold much.
+const GREEDY_KINDS: [&str; 5] = ["never reading", "never reading", "reading late", "lying about lengths", "polite"];
+
 /// The peers that `choices` bring together.
 pub fn cast(plan: &Plan, choices: &mut Choices) -> Vec<Client> {
-    let count = 1 + choices.len(24);
-    (0..count).map(|_| client(plan, choices)).collect()
+    // Memory runs out only where many want much of it.
+    let (count, kinds): (_, &[_]) = match plan.is_memory_short() {
+        true => (24 + choices.below(17), &GREEDY_KINDS),
+        false => (1 + choices.len(24), &KINDS),
+    };
+    (0..count).map(|_| client(choices.pick(kinds), plan, choices)).collect()
 }
 
-fn client(plan: &Plan, choices: &mut Choices) -> Client {
-    let kind = *choices.pick(&KINDS);
+fn client(kind: &'static str, plan: &Plan, choices: &mut Choices) -> Client {
     let listener = choices.below(plan.languages.len());
     let mut manner = Manner {
         listener,
         reading: Reading::Eager,
-        piece_len: *choices.pick(&[usize::MAX, 1 << 16, 1000, 7]),
-        thinking: *choices.pick(&[Duration::ZERO, Duration::from_micros(50), Duration::from_millis(5)]),
+        piece_len: choices.pick(&[usize::MAX, 1 << 16, 1000, 7]),
+        thinking: choices.pick(&[Duration::ZERO, Duration::from_micros(50), Duration::from_millis(5)]),
         sizes: sizes(choices),
         is_stubborn: false,
     };
@@ -51,8 +58,13 @@ fn client(plan: &Plan, choices: &mut Choices) -> Client {
     // What is long and goes piece by piece takes many rounds, which find no more than a few do.
     let said_len = acts.iter().map(|act| if let Act::Say(bytes) = act { bytes.len() } else { 0 }).max().unwrap_or(0);
     manner.piece_len = manner.piece_len.max(said_len / 40);
+    manner.sizes.receive_max = manner.sizes.receive_max.max(said_len / 40);
     let soon = choices.duration(SOON);
-    let connects_at = Moment::START.after(*choices.pick(&[Duration::ZERO, soon, LATER]));
+    let mut connects_at = Moment::START.after(choices.pick(&[Duration::ZERO, soon, LATER]));
+    if plan.is_memory_short() {
+        manner.sizes = Sizes { receive_max: 200_000, send_max: choices.pick(&[64, 3000]) };
+        (manner.thinking, connects_at) = (Duration::ZERO, Moment::START.after(soon));
+    }
     Client::new(kind, manner, acts, connects_at)
 }
 
@@ -63,7 +75,7 @@ const LATER: Duration = Duration::from_secs(3);
 fn acts(kind: &str, manner: &mut Manner, language: Language, bounds: Bounds, choices: &mut Choices) -> Vec<Act> {
     let messages = |len: usize, choices: &mut Choices| Act::Say(speech::messages(language, bounds, len, choices));
     let some = |len_max: usize, choices: &mut Choices| {
-        let len = choices.len(len_max);
+        let len = if bounds.is_memory_short { len_max } else { choices.len(len_max) };
         messages(len, choices)
     };
     match kind {
@@ -83,7 +95,7 @@ fn acts(kind: &str, manner: &mut Manner, language: Language, bounds: Bounds, cho
         }
         "never reading" => {
             manner.reading = Reading::Never;
-            vec![some(60_000, choices), Act::AwaitEnd]
+            vec![some(70_000, choices), Act::AwaitEnd]
         }
         "slowly reading" => {
             let interval = choices.duration(Duration::from_millis(100));
@@ -134,7 +146,7 @@ fn goodbye(language: Language, choices: &mut Choices) -> Vec<Act> {
 }
 
 fn pause(choices: &mut Choices) -> Act {
-    Act::Pause(*choices.pick(&[
+    Act::Pause(choices.pick(&[
         Duration::ZERO,
         Duration::from_millis(1),
         Duration::from_millis(30),

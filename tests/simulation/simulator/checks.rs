@@ -88,11 +88,14 @@ impl Network {
                 self.fail(Invariant::Accounted, None, "a connection is open that was never accepted");
                 continue;
             };
-            self.links[id].account.entered_deadline = open.entered_deadline;
+            self.check_turn(id, &open.state);
             self.check_readiness(id, &open.state);
             self.check_storage(id, &open.state);
-            self.check_turn(id, &open.state);
             self.check_deadline(id);
+            let account = &mut self.links[id].account;
+            // Before a deadline is held against a peer, its socket is read once more: now, or when that is possible.
+            account.may_read |= account.entered_deadline <= self.now && open.state.is_readable;
+            account.entered_deadline = open.entered_deadline;
         }
         self.check_queues();
         self.check_shutdown(inspection);

@@ -48,13 +48,13 @@ impl Choices {
     }
 
     /// One of `items`.
-    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.below(items.len())]
+    pub fn pick<T: Copy>(&mut self, items: &[T]) -> T {
+        items[self.below(items.len())]
     }
 
     /// A length of at most `max`: mostly small, because what breaks at a mark breaks near it, and sometimes large.
     pub fn len(&mut self, max: usize) -> usize {
-        let magnitude = *self.pick(&[8, 40, 40, 400, 5000, usize::MAX]);
+        let magnitude = self.pick(&[8, 40, 40, 400, 5000, usize::MAX]);
         self.below(magnitude.min(max) + 1)
     }
 

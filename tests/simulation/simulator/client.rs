@@ -268,7 +268,7 @@ impl super::network::Link {
 /// Sizes of the kernel's buffers, small ones too.
 pub fn sizes(choices: &mut Choices) -> Sizes {
     Sizes {
-        receive_max: *choices.pick(&[200_000, 64, 3000, 65_536]),
-        send_max: *choices.pick(&[200_000, 64, 3000, 65_536]),
+        receive_max: choices.pick(&[200_000, 64, 3000, 65_536]),
+        send_max: choices.pick(&[200_000, 64, 3000, 65_536]),
     }
 }

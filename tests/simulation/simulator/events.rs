@@ -23,11 +23,6 @@ impl Network {
         self.begin_round();
         let events = self.pass_time(timeout);
         self.events += events.len() as u64;
-        for id in self.open_ids() {
-            let account = &mut self.links[id].account;
-            // Before a deadline is held against a peer, its socket is read once more, now or when it is not paused any more.
-            account.may_read |= account.entered_deadline <= self.now;
-        }
         events
     }
 

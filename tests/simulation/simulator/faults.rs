@@ -52,7 +52,7 @@ impl Faults {
     pub fn new(choices: &mut Choices) -> Self {
         let has_faults = choices.chance(850);
         let rates = std::array::from_fn(|_| match has_faults && choices.chance(500) {
-            true => *choices.pick(&[3, 20, 100, 300]),
+            true => choices.pick(&[3, 20, 100, 300]),
             false => 0,
         });
         Self { rates, counts: [0; FAULTS.len()], is_over: false }

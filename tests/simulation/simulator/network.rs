@@ -46,6 +46,7 @@ pub struct Network {
     wall: SystemTime,
     /// Every time of day that the wall clock has shown.
     pub shown_times: BTreeSet<String>,
+    shown_second: u64,
     pub links: Vec<Link>,
     pub queues: Vec<Queue>,
     pub is_listening: bool,
@@ -92,6 +93,7 @@ impl Network {
             now: Moment::START,
             wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_757_715_853),
             shown_times: BTreeSet::new(),
+            shown_second: 0,
             is_listening: true,
             withheld: Vec::new(),
             stale: Vec::new(),
@@ -117,10 +119,11 @@ impl Network {
             self.wall = if self.choices.chance(500) { self.wall + step } else { self.wall - step };
         }
         let reading = Reading { moment: self.now, wall: self.wall + self.now.since(Moment::START) };
-        let mut clock = Clock::new(reading);
-        let time_of_day = clock.time_of_day().to_owned();
-        if self.shown_times.insert(time_of_day) {
-            self.shown_times.insert(clock.date_and_time().to_owned());
+        let second = reading.wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        if self.shown_second != second {
+            self.shown_second = second;
+            let mut clock = Clock::new(reading);
+            self.shown_times.extend([clock.time_of_day().to_owned(), clock.date_and_time().to_owned()]);
         }
         reading
     }
@@ -165,7 +168,7 @@ impl Network {
             self.break_off(id, libc::ECONNRESET);
         }
         if self.strikes(Fault::NetworkError) {
-            let errno = *self.choices.pick(&[libc::ETIMEDOUT, libc::EHOSTUNREACH, libc::ENETUNREACH]);
+            let errno = self.choices.pick(&[libc::ETIMEDOUT, libc::EHOSTUNREACH, libc::ENETUNREACH]);
             self.break_off(id, errno);
         }
         if self.strikes(Fault::UrgentMark) {
@@ -184,7 +187,7 @@ impl Network {
         if self.strikes(Fault::Interleaving) {
             let due: Vec<usize> = (0..self.links.len()).filter(|id| self.links[*id].client.is_due(self.now)).collect();
             if !due.is_empty() {
-                let id = *self.choices.pick(&due);
+                let id = self.choices.pick(&due);
                 self.act(id);
             }
         }

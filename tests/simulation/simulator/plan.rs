@@ -29,15 +29,21 @@ pub struct Plan {
 impl Plan {
     /// The plan that `choices` make.
     pub fn new(choices: &mut Choices) -> Self {
-        let milliseconds = |choices: &mut Choices, of: &[u64]| Some(Duration::from_millis(*choices.pick(of)));
+        let milliseconds = |choices: &mut Choices, of: &[u64]| Some(Duration::from_millis(choices.pick(of)));
+        let is_memory_short = choices.chance(60);
+        let is_crowded = !is_memory_short && choices.chance(200);
         let config = Config {
-            connections_max: if choices.chance(200) { 1 + choices.below(5) } else { 1000 },
+            connections_max: if is_crowded { 1 + choices.below(5) } else { 1000 },
             rejected_max: if choices.chance(200) { choices.below(4) } else { 256 },
             backlog: 64,
             limits: Limits {
-                line_bytes_max: *choices.pick(&[100, 16, 5000, 65_536]),
-                frame_bytes_max: *choices.pick(&[100, 16, 5000, 70_000, 1 << 20]),
-                memory_bytes_max: if choices.chance(100) { Limits::MEMORY_BYTES_MIN } else { 256 << 20 },
+                line_bytes_max: if is_memory_short { 65_536 } else { choices.pick(&[100, 16, 5000, 65_536]) },
+                frame_bytes_max: if is_memory_short {
+                    200_000
+                } else {
+                    choices.pick(&[100, 16, 5000, 70_000, 1 << 20])
+                },
+                memory_bytes_max: if is_memory_short { Limits::MEMORY_BYTES_MIN } else { 256 << 20 },
             },
             timeouts: Timeouts {
                 idle: milliseconds(choices, &[300_000, 200, 3000]),
@@ -56,7 +62,7 @@ impl Plan {
         Self {
             config,
             languages,
-            descriptors_max: if choices.chance(200) { 1 + choices.below(6) } else { usize::MAX },
+            descriptors_max: if !is_memory_short && choices.chance(200) { 1 + choices.below(6) } else { usize::MAX },
             calm_at: Moment::START.after(choices.duration(Duration::from_secs(20))),
             calm_round: 20 + choices.below(500) as u64,
             stop_at: stops_early.then(|| Moment::START.after(choices.duration(Duration::from_secs(10)))),

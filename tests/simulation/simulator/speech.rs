@@ -44,11 +44,11 @@ pub fn fragment(language: Language, bounds: Bounds, choices: &mut Choices) -> Ve
     match language {
         Language::Binary => {
             let claims = [0xFFFF_FFFF, bounds.frame_max as u32, bounds.frame_max as u32 + 1, 7];
-            let mut said = vec![*choices.pick(&[1, 2, 9])];
+            let mut said = vec![choices.pick(&[1, 2, 9])];
             said.extend(choices.pick(&claims).to_be_bytes());
             said.truncate(1 + choices.below(5));
             if said.len() == 5 {
-                said.extend(std::iter::repeat_n(b'x', choices.len(bounds.frame_max.min(200_000))));
+                said.extend(text(choices.len(bounds.frame_max.min(200_000)), choices));
             }
             said
         }
@@ -75,7 +75,7 @@ pub fn foreign(choices: &mut Choices) -> Vec<u8> {
 
 fn line(mut content: Vec<u8>, choices: &mut Choices) -> Vec<u8> {
     let endings: [&[u8]; 3] = [b"\n", b"\n", b"\r\n"];
-    content.extend(*choices.pick(&endings));
+    content.extend(choices.pick(&endings));
     content
 }
 
@@ -86,7 +86,7 @@ fn command(bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
         0 => choices.pick(&words).to_vec(),
         1 => [&b"ECHO "[..], &text(1 + choices.len(200), choices)].concat(),
         _ => {
-            let len = edge(bounds.line_max, choices);
+            let len = edge(bounds.line_max, bounds, choices);
             [&b"ECHO "[..], &text(len.saturating_sub(5), choices)].concat()
         }
     }
@@ -98,19 +98,19 @@ fn words(bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
         0 => choices.pick(&known).to_vec(),
         1 => text(1 + choices.len(200), choices),
         _ => {
-            let len = edge(bounds.line_max, choices);
+            let len = edge(bounds.line_max, bounds, choices);
             text(len, choices)
         }
     }
 }
 
 fn any_frame(bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
-    let code = *choices.pick(&[1, 2, 1, 2, 9, 255]);
+    let code = choices.pick(&[1, 2, 1, 2, 9, 255]);
     let mut payload = match choices.below(3) {
         0 => Vec::new(),
         1 => text(choices.len(200), choices),
         _ => {
-            let len = edge(bounds.frame_max, choices);
+            let len = edge(bounds.frame_max, bounds, choices);
             text(len, choices)
         }
     };
@@ -123,8 +123,8 @@ fn any_frame(bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
 }
 
 /// A length at a limit, or what is tolerable where the limit is large.
-fn edge(max: usize, choices: &mut Choices) -> usize {
-    match max > 10_000 && !choices.chance(100) {
+fn edge(max: usize, bounds: Bounds, choices: &mut Choices) -> usize {
+    match max > 10_000 && !choices.chance(if bounds.is_memory_short { 700 } else { 100 }) {
         true => choices.len(3000),
         false => (max + choices.below(4)).saturating_sub(1).max(1),
     }
@@ -132,6 +132,12 @@ fn edge(max: usize, choices: &mut Choices) -> usize {
 
 /// Bytes without a newline, not all of them the same.
 fn text(len: usize, choices: &mut Choices) -> Vec<u8> {
-    let start = choices.below(20) as u8;
-    (0..len).map(|index| b'a' + (start + (index % 23) as u8) % 26).collect()
+    let pattern = b"abcdefghijklmnopqrstuvwxyz0123456789 -";
+    let start = choices.below(pattern.len());
+    let mut text = pattern[start..].to_vec();
+    while text.len() < len {
+        text.extend_from_slice(pattern);
+    }
+    text.truncate(len);
+    text
 }

@@ -16,16 +16,15 @@ use super::kernel::{Shared, SimulatedKernel};
 use super::network::Network;
 use super::oracle::Language;
 use super::plan::Plan;
+use super::trace::Trace;
 use super::witness::Witness;
 
 /// More rounds than any run needs that comes to an end.
 const ROUNDS_MAX: u64 = 50_000;
 
 /// What happened in one run in which every invariant held.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Report {
-    /// One number for all that happened: the same choices give the same.
-    pub hash: u64,
     pub rounds: u64,
     pub events: u64,
     /// How often each fault struck.
@@ -33,8 +32,8 @@ pub struct Report {
     /// What kinds of peers there were.
     pub kinds: Vec<&'static str>,
     pub counters: Counters,
-    /// All that happened, readable.
-    pub trace: Vec<String>,
+    /// All that happened.
+    pub trace: Trace,
 }
 
 /// Runs a server through what `choices` make of its world.
@@ -59,13 +58,12 @@ pub fn run(choices: Choices) -> Result<Report, Failure> {
         return Err(failure);
     }
     Ok(Report {
-        hash: network.trace.hash(),
         rounds: network.rounds,
         events: network.events,
         faults: network.faults.counts(),
         kinds: network.links.iter().map(|link| link.client.kind).collect(),
         counters,
-        trace: network.trace.last(None, usize::MAX),
+        trace: std::mem::take(&mut network.trace),
     })
 }
 
