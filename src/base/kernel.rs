@@ -112,14 +112,19 @@ impl System for Kernel {
 
     fn wait(&mut self, timeout: Option<Duration>, mut handle: impl FnMut(Event)) -> io::Result<()> {
         match self.poll.poll(&mut self.events, timeout) {
-            // The caller computes the timeout afresh: waiting on with the old one could go on for ever under signals.
-            Err(error) if interrupted(&error) => return Ok(()),
+            // The caller computes the timeout afresh: waiting on with the old one could go on for ever under signals. What
+            // has interrupted is asked for here, because its handler announces it by a byte in a socket, and the kernel
+            // may have no memory for that byte: then no event follows. (Not caught: the same while nobody waits.)
+            Err(error) if interrupted(&error) => {
+                report_signals(&mut self.signals, &mut handle);
+                return Ok(());
+            }
             result => result?,
         }
         for event in &self.events {
             match event.token() {
                 WAKER => (0..self.stops.swap(0, Ordering::Acquire)).for_each(|_| handle(Event::Stop)),
-                SIGNALS => self.signals.iter_mut().flat_map(Signals::pending).for_each(|_| handle(Event::Stop)),
+                SIGNALS => report_signals(&mut self.signals, &mut handle),
                 mio::Token(token) if FIRST_LISTENER - token < self.listeners.len() => {
                     handle(Event::Listener(FIRST_LISTENER - token));
                 }
@@ -148,6 +153,10 @@ impl System for Kernel {
     fn close_listeners(&mut self) {
         self.listeners.clear();
     }
+}
+
+fn report_signals(signals: &mut Option<Signals>, handle: &mut impl FnMut(Event)) {
+    signals.iter_mut().flat_map(Signals::pending).for_each(|_| handle(Event::Stop));
 }
 
 fn readiness(event: &mio::event::Event) -> Readiness {

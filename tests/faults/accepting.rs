@@ -6,7 +6,7 @@ use crate::support::server::Server;
 use crate::tracer::{Fault, INDEX_MAX, Trace};
 
 /// Everything that accept(2) says may happen to it, and two errors that mean a defect.
-pub const ACCEPT_ERRORS: [&str; 17] = [
+const ACCEPT_ERRORS: [&str; 17] = [
     "EMFILE",
     "ENFILE",
     "ENOBUFS",

@@ -8,12 +8,11 @@
 //! `close`, since the kernel closes nevertheless and `strace` does not; ENOMEM of `mmap` and its like, which ends the
 //! process, as README says.
 
-use crate::accepting::ACCEPT_ERRORS;
 use crate::alone;
-use crate::scenarios::{Heard, SCENARIOS, Scenario};
+use crate::scenarios::{Heard, SCENARIOS, Scenario, stop};
 use crate::support::server::Server;
 use crate::support::wait::wait_until;
-use crate::support::{BANNER, KIB};
+use crate::support::{BANNER, KIB, PROTOCOLS};
 use crate::tracer::{Fault, Trace, count};
 use std::io::{Write, stderr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,10 +21,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// At how many places a call is made to fail in a scenario: the first ones after the start.
-const PLACES_MAX: usize = 12;
+const PLACES_MAX: usize = 8;
 
 /// How many servers run at the same time: mostly they wait.
-const WORKERS: usize = 8;
+const WORKERS: usize = 12;
 
 /// A call, its errors, and what they may cost.
 struct Call {
@@ -43,7 +42,8 @@ enum Cost {
 }
 
 const CALLS: [Call; 14] = [
-    Call { name: "accept4", errors: &ACCEPT_ERRORS, cost: Cost::Nothing },
+    // One of each kind: `accepting` goes through them all.
+    Call { name: "accept4", errors: &["EMFILE", "ECONNABORTED", "ENETDOWN", "EINVAL", "EINTR"], cost: Cost::Nothing },
     Call { name: "epoll_wait", errors: &["EINTR"], cost: Cost::Nothing },
     Call { name: "recvfrom", errors: &["EINTR"], cost: Cost::Nothing },
     Call {
@@ -88,7 +88,7 @@ fn run(Run { scenario, fault, cost }: Run) -> Trace {
     let heard = (scenario.play)(&server);
     if !scenario.stops {
         check_unharmed(&server, descriptors);
-        server.process().signal("TERM");
+        stop(&server);
     }
     let status = server.wait_for_exit();
     assert_eq!(status.code(), Some(0), "the exit code");
@@ -117,8 +117,9 @@ fn runs_of(scenario: &'static Scenario, trace: &str) -> Vec<Run> {
     let mut runs = Vec::new();
     for Call { name, errors, cost } in &CALLS {
         let Some(count) = counts.get(*name) else { continue };
-        for place in 1..=count.serving.min(PLACES_MAX) {
-            let index = count.starting + place;
+        // The first lines say where the server listens, which a run goes by.
+        let before = if *name == "write" { PROTOCOLS.len() } else { count.starting };
+        for index in (before + 1..=count.starting + count.serving).take(PLACES_MAX) {
             let faults = errors.iter().map(|error| Fault { call: name, error, first: index, last: index });
             runs.extend(faults.map(|fault| Run { scenario, fault: Some(fault), cost: *cost }));
         }

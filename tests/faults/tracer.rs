@@ -71,8 +71,8 @@ impl Drop for Trace {
     }
 }
 
-/// How often the server made a call: up to the first wait for events, and from there on. Of threads that make the same
-/// call, that which made it most often counts.
+/// How often the server made a call: up to the first wait for events, and from there on. Where several threads make it, the
+/// most that one of them did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
     pub starting: usize,
@@ -91,9 +91,8 @@ pub fn count(trace: &str) -> BTreeMap<String, Count> {
     let mut counts: BTreeMap<String, Count> = BTreeMap::new();
     for ((call, _), count) in of_threads {
         let most = counts.entry(call.to_owned()).or_default();
-        if count.starting + count.serving > most.starting + most.serving {
-            *most = count;
-        }
+        most.starting = most.starting.max(count.starting);
+        most.serving = most.serving.max(count.serving);
     }
     counts
 }
