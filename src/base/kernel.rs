@@ -20,6 +20,13 @@ use super::table::Token;
 /// active connections would cost ten waits a round instead of one; more would only make rounds longer.
 const EVENTS_MAX: usize = 1024;
 
+/// How many bytes the kernel takes from one connection beyond what it can send at once: a turn's worth, so that no turn is
+/// cut short by it. Without this bound it would keep up to 4 MB for a peer that never reads, and a few hundred such peers
+/// would take all the memory that it has for TCP, everybody else's too. What is on its way does not count, so that a peer
+/// that reads gets it no slower.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT_BYTES_MAX: u32 = 256 << 10;
+
 const WAKER: mio::Token = mio::Token(usize::MAX);
 const SIGNALS: mio::Token = mio::Token(usize::MAX - 1);
 /// Listener `index` has the token `FIRST_LISTENER - index`.
@@ -202,6 +209,8 @@ pub fn listen(addr: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     socket.set_out_of_band_inline(true)?;
     let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10));
     socket.set_tcp_keepalive(&keepalive.with_retries(3))?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
