@@ -212,6 +212,7 @@ impl<S: System> EventLoop<S> {
             self.close(token, CloseReason::Shutdown);
         }
         self.shared.activity.sum_up();
+        self.counters.held_bytes_most = self.shared.pool.lent_bytes_most();
         debug_assert_eq!(self.shared.pool.lent_bytes(), 0, "a closed connection holds storage");
         self.counters
     }
