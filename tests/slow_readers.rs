@@ -74,6 +74,18 @@ fn a_million_questions_of_a_peer_that_never_reads_end_with_the_write_timeout_and
 }
 
 #[test]
+fn what_the_kernel_holds_for_a_peer_that_never_reads_is_bounded_too() {
+    /// Twice what it may hold unsent: the rest is for what is on its way.
+    const HELD_MAX: usize = 2 * 256 * KIB;
+    let server = Server::start(&["--write-timeout", "off"]);
+    let mut peer = server.connect_with_small_window("text");
+    let sent = peer.send_until_stuck(&[b"ECHO ", [b'x'; 60 * KIB].as_slice(), b"\n"].concat());
+    let held = server.process().unacknowledged_bytes(server.address("text").port(), peer.address().port());
+    assert!(sent > HELD_MAX && held > 0, "the peer has asked for {sent} bytes, {held} are held");
+    assert!(held <= HELD_MAX, "{held} bytes are held");
+}
+
+#[test]
 fn a_peer_that_takes_no_byte_is_cut_off_after_the_write_timeout() {
     let server = Server::start(&["--write-timeout", "1s"]);
     let descriptors = server.descriptor_count();

@@ -30,6 +30,13 @@ const KEEPALIVE_RETRIES: u32 = 3;
 pub const SILENCE_TIMEOUT: Duration =
     Duration::from_secs(KEEPALIVE_IDLE.as_secs() + KEEPALIVE_RETRIES as u64 * KEEPALIVE_INTERVAL.as_secs());
 
+/// How many bytes the kernel takes from one connection beyond what it can send at once: a turn's worth, so that no turn is
+/// cut short by it. Without this bound it would keep up to 4 MB for a peer that never reads, and a few hundred such peers
+/// would take all the memory that it has for TCP, everybody else's too. What is on its way does not count, so that a peer
+/// that reads gets it no slower.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT_BYTES_MAX: u32 = 256 << 10;
+
 const WAKER: mio::Token = mio::Token(usize::MAX);
 const SIGNALS: mio::Token = mio::Token(usize::MAX - 1);
 /// Listener `index` has the token `FIRST_LISTENER - index`.
@@ -229,6 +236,8 @@ pub fn listen(addr: SocketAddr, backlog: u32, write_timeout: Option<Duration>) -
     socket.set_tcp_user_timeout(write_timeout.map(|timeout| timeout.max(SILENCE_TIMEOUT)))?;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     let _ = write_timeout;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;

@@ -137,6 +137,17 @@ impl Process {
         .collect()
     }
 
+    /// The bytes from local port `local` to port `peer` over IPv4 that the kernel holds, because the peer has not
+    /// acknowledged them.
+    pub fn unacknowledged_bytes(self, local: u16, peer: u16) -> usize {
+        let table = self.read("net/tcp");
+        let mut rows = table.lines().skip(1).map(|row| row.split_ascii_whitespace().collect::<Vec<_>>());
+        let is_at = |addr: &str, port: u16| addr.ends_with(&format!(":{port:04X}"));
+        let row = rows.find(|row| is_at(row[1], local) && is_at(row[2], peer)).expect("the connection");
+        let (sent, _) = row[4].split_once(':').expect("the queues of both directions");
+        usize::from_str_radix(sent, 16).expect("lengths of queues are hexadecimal")
+    }
+
     fn socket_inode(self, number: u32) -> Option<String> {
         let target = fs::read_link(self.file("fd").join(number.to_string())).ok()?;
         Some(target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())
