@@ -131,7 +131,9 @@ impl Buffer {
         }
     }
 
-    const fn capacity(&self) -> usize {
+    /// The length of the block that it holds, 0 when it holds none.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
         match &self.0 {
             Some(block) => block.capacity(),
             None => 0,

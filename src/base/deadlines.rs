@@ -29,7 +29,7 @@ impl Deadlines {
     /// Enters `due` as the deadline of `key`, unless an earlier one is entered.
     #[inline]
     pub fn bring_forward(&mut self, key: usize, due: Moment) {
-        if due < self.dues.get(key).copied().unwrap_or(Moment::NEVER) {
+        if due < self.of(key) {
             self.enter(key, due);
         }
     }
@@ -47,6 +47,13 @@ impl Deadlines {
             let place = self.sift_up(place);
             self.sift_down(place);
         }
+    }
+
+    /// The deadline that is entered for `key`, [`Moment::NEVER`] when there is none.
+    #[must_use]
+    #[inline]
+    pub fn of(&self, key: usize) -> Moment {
+        self.dues.get(key).copied().unwrap_or(Moment::NEVER)
     }
 
     /// The earliest deadline, [`Moment::NEVER`] when there is none.

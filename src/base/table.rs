@@ -112,7 +112,12 @@ impl<T> Table<T> {
 
     /// The tokens of all entries.
     pub fn tokens(&self) -> impl Iterator<Item = Token> {
-        self.slab.iter().map(|(key, entry)| Token::new(key, entry.generation))
+        self.iter().map(|(token, _)| token)
+    }
+
+    /// All entries and their tokens.
+    pub fn iter(&self) -> impl Iterator<Item = (Token, &T)> {
+        self.slab.iter().map(|(key, entry)| (Token::new(key, entry.generation), &entry.value))
     }
 
     /// The number of entries.

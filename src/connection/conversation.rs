@@ -18,7 +18,6 @@ impl<S: Socket> Connection<S> {
         });
         self.input.consume(consumed);
         self.runnable = step == Step::Paused;
-        self.backpressure |= self.output.len() >= HIGH_WATER_BYTES;
         self.complete_len = 0;
         match step {
             Step::Done | Step::Paused => self.message_began = Moment::NEVER,
@@ -85,6 +84,7 @@ impl<S: Socket> Connection<S> {
         let mut context = Context::new(Output::new(&mut self.output, pool), clock, activity, &self.peer);
         let result = call(self.session.as_mut(), self.input.bytes(), &mut context);
         self.messages += context.messages();
+        self.backpressure |= self.output.len() >= HIGH_WATER_BYTES;
         if was_empty {
             self.last_sent = now;
         }

@@ -14,6 +14,7 @@
 
 mod conversation;
 pub mod expiry;
+pub mod inspection;
 mod transfer;
 
 use std::io;
@@ -62,7 +63,7 @@ pub enum Turn {
 
 /// How far a connection is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub enum Phase {
     /// Waiting for messages, or running them.
     Open,
     /// Waiting for the peer to take its last answers; nothing more is run.

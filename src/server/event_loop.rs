@@ -45,7 +45,7 @@ pub struct EventLoop<S: System> {
     pub(super) table: Table<Connection<S::Socket>>,
     /// Connections that can move; some may have been closed since.
     run_queue: RunQueue,
-    deadlines: Deadlines,
+    pub(super) deadlines: Deadlines,
     pub(super) shared: Shared,
     pub(super) acceptor: Acceptor,
     pub(super) shutdown: Shutdown,

@@ -180,6 +180,21 @@ mod writing {
     }
 
     #[test]
+    fn a_long_answer_to_a_piece_that_ends_by_quiet_is_backpressure_too() {
+        let mut config = Config::default();
+        config.limits.line_bytes_max = 1 << 20;
+        let mut stage = Stage::new(echo::protocol(), &config);
+        let peer = stage.peer();
+        peer.set_room(0);
+        peer.send(&vec![b'x'; HIGH_WATER_BYTES]);
+        stage.pass(QUIET);
+        let before = peer.wire.borrow().reads;
+        peer.send(b"more");
+        stage.settle();
+        assert_eq!(peer.wire.borrow().reads, before, "it is read though its answer waits");
+    }
+
+    #[test]
     fn a_frame_that_has_begun_is_taken_in_whole_though_the_peer_reads_nothing() {
         let mut stage = Stage::new(Binary::new(), &Config::default());
         let peer = stage.peer();

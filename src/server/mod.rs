@@ -4,6 +4,7 @@ mod accept;
 mod config;
 mod counters;
 mod event_loop;
+mod inspection;
 #[cfg(test)]
 mod loop_tests;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use crate::protocol::Protocol;
 pub use config::{Config, Listener};
 pub use counters::Counters;
 pub use event_loop::EventLoop;
+pub use inspection::{Inspection, OpenConnection};
 
 /// A server that listens and is ready to run.
 pub struct Server {

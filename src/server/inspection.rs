@@ -1,0 +1,53 @@
+//! What a loop holds between two rounds, for tests and for who embeds it: to be looked at, never to steer by.
+
+use super::counters::Counters;
+use super::event_loop::EventLoop;
+use crate::base::moment::Moment;
+use crate::base::system::System;
+use crate::base::table::Token;
+use crate::connection::inspection::Inspection as ConnectionInspection;
+
+/// What a loop holds between two rounds.
+#[derive(Clone, Debug)]
+pub struct Inspection<'a> {
+    /// What it has seen since it was started.
+    pub counters: &'a Counters,
+    /// How many bytes of storage its connections hold together.
+    pub lent_bytes: usize,
+    /// True exactly when it was told to stop and nothing is left to do but [`EventLoop::run`] it to its end.
+    pub is_over: bool,
+    /// Every connection that is open.
+    pub connections: Vec<OpenConnection>,
+}
+
+/// One connection that is open.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenConnection {
+    /// What the poller names it by.
+    pub token: Token,
+    /// When the loop looks at it though nothing happens, if not before.
+    pub entered_deadline: Moment,
+    /// What it remembers and holds.
+    pub state: ConnectionInspection,
+}
+
+impl<S: System> EventLoop<S> {
+    /// What it holds now. The cost grows with the number of connections.
+    #[must_use]
+    pub fn inspect(&self) -> Inspection<'_> {
+        Inspection {
+            counters: &self.counters,
+            lent_bytes: self.shared.pool.lent_bytes(),
+            is_over: self.is_over(),
+            connections: self
+                .table
+                .iter()
+                .map(|(token, connection)| OpenConnection {
+                    token,
+                    entered_deadline: self.deadlines.of(token.key()),
+                    state: connection.inspect(),
+                })
+                .collect(),
+        }
+    }
+}

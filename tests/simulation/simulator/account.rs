@@ -1,0 +1,136 @@
+//! What the server has done on one connection, as the seam and the session saw it.
+
+use tinytcp::base::limits::{HIGH_WATER_BYTES, LINGER_TIMEOUT, LOW_WATER_BYTES, Timeouts};
+use tinytcp::base::moment::Moment;
+use tinytcp::base::table::Token;
+
+use super::oracle::{Oracle, Unasked};
+
+/// What the server has done on one connection.
+pub struct Account {
+    pub oracle: Oracle,
+    /// Under which token it is watched.
+    pub token: Option<Token>,
+    pub is_accepted: bool,
+    /// The kernel refused to watch it.
+    pub is_unwatched: bool,
+    /// What has been read and not consumed.
+    pub stream: Vec<u8>,
+    /// True exactly when somebody has said that a read may give something, and no read has said otherwise since.
+    pub may_read: bool,
+    /// True exactly when an event said so, and no read would have blocked since.
+    pub reads_to_end: bool,
+    pub end_was_read: bool,
+    /// A call has reported an error.
+    pub has_failed: bool,
+    /// No session call may follow.
+    pub is_session_over: bool,
+    /// What the server said unasked.
+    pub unasked: Option<Unasked>,
+    /// When it ended its output.
+    pub shut_at: Option<Moment>,
+    pub resets_on_close: bool,
+    /// The deadline that the loop has entered for it; before that, time alone is no reason to look at it.
+    pub entered_deadline: Moment,
+    pub opened: Moment,
+    pub last_received: Moment,
+    pub last_sent: Moment,
+    pub last_session_call: Moment,
+    pub received_bytes: u64,
+    pub sent_bytes: u64,
+    /// How many bytes of answers wait in the server.
+    pub output_len: usize,
+    pub is_paused: bool,
+    /// How much it had been sent when the server was told to stop.
+    pub arrived_at_stop: u64,
+    pub calls_in_round: usize,
+    pub bytes_in_round: usize,
+}
+
+impl Account {
+    /// The account of a connection that waits to be accepted.
+    pub fn new(oracle: Oracle) -> Self {
+        Self {
+            oracle,
+            token: None,
+            is_accepted: false,
+            is_unwatched: false,
+            stream: Vec::new(),
+            may_read: false,
+            reads_to_end: false,
+            end_was_read: false,
+            has_failed: false,
+            is_session_over: false,
+            unasked: None,
+            shut_at: None,
+            resets_on_close: false,
+            entered_deadline: Moment::NEVER,
+            opened: Moment::START,
+            last_received: Moment::START,
+            last_sent: Moment::START,
+            last_session_call: Moment::START,
+            received_bytes: 0,
+            sent_bytes: 0,
+            output_len: 0,
+            is_paused: false,
+            arrived_at_stop: 0,
+            calls_in_round: 0,
+            bytes_in_round: 0,
+        }
+    }
+
+    /// It has been accepted.
+    pub fn open(&mut self, now: Moment) {
+        self.is_accepted = true;
+        (self.opened, self.last_received, self.last_sent, self.last_session_call) = (now, now, now, now);
+    }
+
+    /// A read gave `count` bytes of the `room` that there was.
+    pub fn note_received(&mut self, count: usize, room: usize, now: Moment) {
+        self.end_was_read = count == 0;
+        self.may_read = count > 0 && (count == room || self.reads_to_end);
+        self.last_received = now;
+        self.received_bytes += count as u64;
+        self.bytes_in_round += count;
+    }
+
+    /// A write took `count` bytes.
+    pub fn note_sent(&mut self, count: usize, now: Moment) {
+        self.last_sent = now;
+        self.sent_bytes += count as u64;
+        self.bytes_in_round += count;
+        self.output_len = self.output_len.saturating_sub(count);
+        self.is_paused &= self.output_len > LOW_WATER_BYTES;
+    }
+
+    /// A session call has left so much output.
+    pub fn note_output(&mut self, output_len: usize, now: Moment) {
+        self.output_len = output_len;
+        self.is_paused |= output_len >= HIGH_WATER_BYTES;
+        self.last_session_call = now;
+        self.calls_in_round += 1;
+    }
+
+    /// The latest moment at which the server must look at it though nothing happens.
+    pub fn latest_deadline(&self, timeouts: &Timeouts, ends_messages_by_quiet: bool) -> Moment {
+        if let Some(shut_at) = self.shut_at {
+            return shut_at.after(LINGER_TIMEOUT);
+        }
+        let last_moved = self.last_received.max(self.last_sent).max(self.last_session_call);
+        if self.output_len == 0 && !self.oracle.is_within_message() {
+            return last_moved.deadline(timeouts.idle);
+        }
+        let mut latest = Moment::NEVER;
+        if self.output_len > 0 {
+            latest = last_moved.deadline(timeouts.write);
+        }
+        if self.oracle.is_within_message() && !self.is_paused {
+            // A message that was held up by backpressure has its time from where that ended, which a write did.
+            latest = latest.min(self.oracle.began().max(self.last_sent).deadline(timeouts.message));
+            if ends_messages_by_quiet {
+                latest = latest.min(self.last_received.deadline(timeouts.quiet));
+            }
+        }
+        latest
+    }
+}

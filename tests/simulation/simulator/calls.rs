@@ -1,0 +1,240 @@
+//! The calls that the server makes on its kernel, and what is checked in each.
+
+use std::io;
+
+use tinytcp::base::limits::LINGER_TIMEOUT;
+use tinytcp::base::table::Token;
+
+use super::faults::Fault;
+use super::invariant::Invariant;
+use super::network::Network;
+use super::oracle::Unasked;
+use super::wire::Refusal;
+
+/// `accept` has nothing to accept with; the connection stays in the queue.
+const EXHAUSTED: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+/// `accept` reports what happened to one connection, which is gone.
+const LOST: [i32; 6] =
+    [libc::ECONNABORTED, libc::EPROTO, libc::EPERM, libc::ENETDOWN, libc::EHOSTUNREACH, libc::ETIMEDOUT];
+const UNKNOWN: [i32; 3] = [libc::EINVAL, libc::EOPNOTSUPP, libc::EIO];
+
+impl Network {
+    /// Takes a connection out of the queue.
+    pub fn accept(&mut self, listener: usize) -> io::Result<usize> {
+        self.calls_in_round += 1;
+        self.interleave();
+        if self.strikes(Fault::AcceptExhausted) {
+            return Err(self.accept_fails(listener, &EXHAUSTED));
+        }
+        if self.strikes(Fault::AcceptUnknown) {
+            return Err(self.accept_fails(listener, &UNKNOWN));
+        }
+        if self.is_out_of_descriptors() {
+            // The kernel looks for a descriptor before it looks into the queue.
+            return Err(self.accept_fails(listener, &[libc::EMFILE]));
+        }
+        let id = self.queues[listener].waiting.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
+        self.update_queues();
+        if self.strikes(Fault::AcceptLost) {
+            self.links[id].wire.fail(libc::ECONNRESET);
+            self.links[id].client.wake(self.now);
+            self.note(id, "lost before it is accepted", (0, 0), b"");
+            return Err(self.accept_fails(listener, &LOST));
+        }
+        self.note(id, "accepted by listener", (listener, 0), b"");
+        self.links[id].account.open(self.now);
+        self.last_accepted = id;
+        Ok(id)
+    }
+
+    fn accept_fails(&mut self, listener: usize, errnos: &[i32]) -> io::Error {
+        let errno = self.choices.pick(errnos);
+        self.trace.note(self.now, None, "accept fails with errno", (errno as usize, 0), &[b'0' + listener as u8]);
+        io::Error::from_raw_os_error(errno)
+    }
+
+    /// Watches a socket.
+    pub fn register(&mut self, id: usize, token: Token) -> io::Result<()> {
+        if self.strikes(Fault::RegisterError) {
+            self.links[id].account.is_unwatched = true;
+            self.note(id, "registration fails", (0, 0), b"");
+            return Err(io::Error::from_raw_os_error(self.choices.pick(&[libc::ENOSPC, libc::ENOMEM])));
+        }
+        self.links[id].account.token = Some(token);
+        self.links[id].wire.register();
+        Ok(())
+    }
+
+    /// Closes all listeners; who waits there is reset. This is also the moment at which everybody is read once more.
+    pub fn close_listeners(&mut self) {
+        self.is_listening = false;
+        let waiting: Vec<usize> = self.queues.iter_mut().flat_map(|queue| queue.waiting.drain(..)).collect();
+        for id in waiting {
+            self.links[id].wire.fail(libc::ECONNRESET);
+            self.links[id].client.wake(self.now);
+        }
+        for id in self.open_ids() {
+            let link = &mut self.links[id];
+            (link.account.may_read, link.account.reads_to_end) = (true, true);
+            link.account.arrived_at_stop = link.account.received_bytes + link.wire.unread_len() as u64;
+        }
+    }
+
+    /// Reads.
+    pub fn receive(&mut self, id: usize, buf: &mut [u8]) -> io::Result<usize> {
+        self.begin_call(id);
+        self.check_may_read(id);
+        let unread_len = self.links[id].wire.unread_len();
+        let mut len = buf.len();
+        if self.links[id].wire.is_urgent() && unread_len > 1 && self.strikes(Fault::ShortRead) {
+            len = 1 + self.choices.below(len.min(unread_len));
+        }
+        let (now, link) = (self.now, &mut self.links[id]);
+        match link.wire.receive(len) {
+            Ok(bytes) => {
+                buf[..bytes.len()].copy_from_slice(&bytes);
+                link.account.note_received(bytes.len(), buf.len(), now);
+                if !link.account.is_session_over {
+                    link.account.stream.extend_from_slice(&bytes);
+                    link.account.oracle.receive(&bytes, now);
+                }
+                link.client.wake(now);
+                self.note(id, "read", (bytes.len(), buf.len()), &bytes);
+                Ok(bytes.len())
+            }
+            Err(refusal) => {
+                if refusal == Refusal::WouldBlock {
+                    (link.account.may_read, link.account.reads_to_end) = (false, false);
+                }
+                Err(self.refuse(id, "a read fails with errno", refusal))
+            }
+        }
+    }
+
+    fn check_may_read(&mut self, id: usize) {
+        let account = &self.links[id].account;
+        let may_read = account.may_read || account.entered_deadline <= self.now;
+        let is_over = account.end_was_read || account.has_failed;
+        let is_held_up = account.is_paused && !account.is_session_over && !account.oracle.is_within_frame();
+        if !may_read {
+            self.fail(Invariant::OwnBytesOnly, Some(id), "it is read though no event for it has come");
+        }
+        if is_over {
+            self.fail(Invariant::ReadinessKept, Some(id), "it is read behind its end");
+        }
+        if is_held_up {
+            self.fail(Invariant::Backpressure, Some(id), "it is read though its answers pile up");
+        }
+    }
+
+    /// Writes.
+    pub fn send(&mut self, id: usize, bytes: &[u8]) -> io::Result<usize> {
+        self.begin_call(id);
+        let output_len = self.links[id].account.output_len;
+        if bytes.len() != output_len {
+            let what = format!("{} bytes are sent where the session left {output_len}", bytes.len());
+            self.fail(Invariant::NothingAfterClose, Some(id), what);
+        }
+        let most = match self.strikes(Fault::ShortWrite) {
+            true => 1 + self.choices.below(bytes.len()),
+            false => bytes.len(),
+        };
+        let most = if self.strikes(Fault::RefusedWrite) { 0 } else { most };
+        match self.links[id].wire.send(bytes, most) {
+            Ok(count) => {
+                self.note(id, "sent", (count, bytes.len()), &bytes[..count]);
+                self.check_sent(id, &bytes[..count]);
+                self.links[id].account.note_sent(count, self.now);
+                self.links[id].client.wake(self.now);
+                Ok(count)
+            }
+            Err(refusal) => Err(self.refuse(id, "a write fails with errno", refusal)),
+        }
+    }
+
+    fn check_sent(&mut self, id: usize, bytes: &[u8]) {
+        let Self { links, shown_times, .. } = self;
+        let given = links[id].account.oracle.give(bytes, |time| shown_times.contains(time));
+        if let Err(what) = given {
+            self.fail(Invariant::AnswersInOrder, Some(id), what);
+        }
+    }
+
+    /// Ends the output.
+    pub fn shutdown_write(&mut self, id: usize) -> io::Result<()> {
+        self.begin_call(id);
+        self.note(id, "ends its output", (0, 0), b"");
+        let link = &mut self.links[id];
+        let is_all_given = link.account.oracle.is_all_given();
+        link.account.shut_at = Some(self.now);
+        link.account.is_session_over = true;
+        link.client.wake(self.now);
+        let shut = link.wire.shutdown_write();
+        if !is_all_given {
+            self.fail(Invariant::AnswersInOrder, Some(id), "the output ends before the last answer");
+        }
+        shut.map_err(|refusal| self.refuse(id, "ending the output fails with errno", refusal))
+    }
+
+    /// The server drops a socket.
+    pub fn close(&mut self, id: usize) {
+        self.calls_in_round += 1;
+        self.check_close(id);
+        let link = &mut self.links[id];
+        link.wire.close(link.account.resets_on_close);
+        link.client.wake(self.now);
+        let (is_reset, token) = (link.wire.is_reset(), link.account.token);
+        self.stale.extend(token);
+        self.note(id, if is_reset { "closed by a reset" } else { "closed" }, (0, 0), b"");
+        self.update_queues();
+    }
+
+    /// A connection may be closed when all is said and the peer's end was read, when that took too long, when it failed, or
+    /// when there is no place for it.
+    fn check_close(&mut self, id: usize) {
+        let (now, account) = (self.now, &self.links[id].account);
+        let is_let_go = account.is_unwatched || account.has_failed || account.unasked == Some(Unasked::Busy);
+        if is_let_go || self.is_finishing || (self.plan.is_memory_short() && account.resets_on_close) {
+            return;
+        }
+        if account.resets_on_close {
+            if account.output_len == 0 || now < account.last_sent.deadline(self.plan.config.timeouts.write) {
+                self.fail(Invariant::TimeFromTheSeam, Some(id), "it is reset before its time is over");
+            }
+            return;
+        }
+        let has_lingered = account.shut_at.is_some_and(|shut_at| now >= shut_at.after(LINGER_TIMEOUT));
+        if !account.oracle.is_all_given() {
+            self.fail(Invariant::AnswersInOrder, Some(id), "it is closed before the last answer");
+        } else if !account.end_was_read && !has_lingered {
+            self.fail(
+                Invariant::AnswersInOrder,
+                Some(id),
+                "it is closed before its peer can have taken the last answer",
+            );
+        } else if account.unasked == Some(Unasked::Shutdown)
+            && account.received_bytes < account.arrived_at_stop
+            && self.stopped_at.is_some_and(|at| now < at.deadline(self.plan.config.timeouts.drain.map(|it| it / 2)))
+        {
+            self.fail(Invariant::ShutdownEnds, Some(id), "it is closed before what had arrived is read");
+        }
+    }
+
+    fn begin_call(&mut self, id: usize) {
+        self.calls_in_round += 1;
+        self.links[id].account.calls_in_round += 1;
+        self.interleave();
+        self.disturb(id);
+    }
+
+    fn refuse(&mut self, id: usize, what: &'static str, refusal: Refusal) -> io::Error {
+        match refusal {
+            Refusal::WouldBlock => io::ErrorKind::WouldBlock.into(),
+            Refusal::Errno(errno) => {
+                self.links[id].account.has_failed = true;
+                self.note(id, what, (errno as usize, 0), b"");
+                io::Error::from_raw_os_error(errno)
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The peers of a run: a few of many kinds.
+
+use std::time::Duration;
+
+use tinytcp::base::moment::Moment;
+
+use super::choices::Choices;
+use super::client::{Act, Client, Manner, Reading, sizes};
+use super::oracle::{Bounds, Language};
+use super::plan::Plan;
+use super::speech;
+use super::wire::Sizes;
+
+/// Every kind of peer, as a report calls it.
+pub const KINDS: [&str; 16] = [
+    "polite",
+    "pipelining",
+    "flooding",
+    "dripping",
+    "never reading",
+    "slowly reading",
+    "reading late",
+    "half-closing",
+    "resetting",
+    "closing early",
+    "lying about lengths",
+    "of another protocol",
+    "silent",
+    "probing",
+    "quitting with bytes behind it",
+    "pausing instead of ending lines",
+];
+
+/// Those of them that make a server hold much.
+const GREEDY_KINDS: [&str; 5] = ["never reading", "never reading", "reading late", "lying about lengths", "polite"];
+
+/// The peers that `choices` bring together.
+pub fn cast(plan: &Plan, choices: &mut Choices) -> Vec<Client> {
+    // Memory runs out only where many want much of it.
+    let (count, kinds): (_, &[_]) = match plan.is_memory_short() {
+        true => (24 + choices.below(17), &GREEDY_KINDS),
+        false => (1 + choices.len(24), &KINDS),
+    };
+    (0..count).map(|_| client(choices.pick(kinds), plan, choices)).collect()
+}
+
+fn client(kind: &'static str, plan: &Plan, choices: &mut Choices) -> Client {
+    let listener = choices.below(plan.languages.len());
+    let mut manner = Manner {
+        listener,
+        reading: Reading::Eager,
+        piece_len: choices.pick(&[usize::MAX, 1 << 16, 1000, 7]),
+        thinking: choices.pick(&[Duration::ZERO, Duration::from_micros(50), Duration::from_millis(5)]),
+        sizes: sizes(choices),
+        is_stubborn: false,
+    };
+    let acts = acts(kind, &mut manner, plan.languages[listener], plan.bounds(), choices);
+    // What is long and goes piece by piece takes many rounds, which find no more than a few do.
+    let said_len = acts.iter().map(|act| if let Act::Say(bytes) = act { bytes.len() } else { 0 }).max().unwrap_or(0);
+    manner.piece_len = manner.piece_len.max(said_len / 40);
+    manner.sizes.receive_max = manner.sizes.receive_max.max(said_len / 40);
+    let soon = choices.duration(SOON);
+    let mut connects_at = Moment::START.after(choices.pick(&[Duration::ZERO, soon, LATER]));
+    if plan.is_memory_short() {
+        manner.sizes = Sizes { receive_max: 200_000, send_max: choices.pick(&[64, 3000]) };
+        (manner.thinking, connects_at) = (Duration::ZERO, Moment::START.after(soon));
+    }
+    Client::new(kind, manner, acts, connects_at)
+}
+
+const SOON: Duration = Duration::from_millis(20);
+const LATER: Duration = Duration::from_secs(3);
+
+/// What a peer of this kind does; how it does it is put into `manner`.
+fn acts(kind: &str, manner: &mut Manner, language: Language, bounds: Bounds, choices: &mut Choices) -> Vec<Act> {
+    let messages = |len: usize, choices: &mut Choices| Act::Say(speech::messages(language, bounds, len, choices));
+    let some = |len_max: usize, choices: &mut Choices| {
+        let len = if bounds.is_memory_short { len_max } else { choices.len(len_max) };
+        messages(len, choices)
+    };
+    match kind {
+        "polite" => {
+            let mut acts = Vec::new();
+            for _ in 0..1 + choices.below(6) {
+                acts.extend([messages(1, choices), Act::AwaitAnswers, pause(choices)]);
+            }
+            acts.extend(goodbye(language, choices));
+            acts
+        }
+        "pipelining" => with(vec![some(8000, choices)], goodbye(language, choices)),
+        "flooding" => with(vec![messages(60_000, choices)], goodbye(language, choices)),
+        "dripping" => {
+            (manner.piece_len, manner.thinking) = (1 + choices.below(3), Duration::from_millis(40));
+            with(vec![messages(20, choices)], goodbye(language, choices))
+        }
+        "never reading" => {
+            manner.reading = Reading::Never;
+            vec![some(70_000, choices), Act::AwaitEnd]
+        }
+        "slowly reading" => {
+            let interval = choices.duration(Duration::from_millis(100));
+            manner.reading = Reading::Slow(500 + choices.len(5000), interval);
+            with(vec![some(20_000, choices)], goodbye(language, choices))
+        }
+        "reading late" => {
+            manner.reading = Reading::NotBefore(Moment::START.after(choices.duration(LATER)));
+            with(vec![messages(60_000, choices)], goodbye(language, choices))
+        }
+        "half-closing" => vec![some(3000, choices), Act::HalfClose, Act::AwaitEnd],
+        "resetting" => vec![some(3000, choices), pause(choices), Act::Reset],
+        "closing early" => vec![some(3000, choices), pause(choices), Act::Close],
+        "lying about lengths" => {
+            let end = if choices.chance(300) { Act::HalfClose } else { pause(choices) };
+            vec![messages(1, choices), Act::Say(speech::fragment(language, bounds, choices)), end, Act::AwaitEnd]
+        }
+        "of another protocol" => vec![Act::Say(speech::foreign(choices)), pause(choices), Act::AwaitEnd],
+        "silent" => vec![Act::AwaitEnd],
+        "probing" => vec![pause(choices), Act::Close],
+        "quitting with bytes behind it" => {
+            manner.is_stubborn = choices.chance(500);
+            let mut said = speech::messages(language, bounds, 1, choices);
+            said.extend(speech::farewell(language, choices));
+            let behind = choices.len(20_000);
+            said.extend(speech::messages(language, bounds, behind, choices));
+            vec![Act::Say(said), Act::HalfClose, Act::AwaitEnd]
+        }
+        _ => {
+            let mut acts = Vec::new();
+            for _ in 0..1 + choices.below(4) {
+                let fragment = speech::fragment(language, bounds, choices);
+                acts.extend([Act::Say(fragment), Act::AwaitAnswers, pause(choices)]);
+            }
+            with(acts, goodbye(language, choices))
+        }
+    }
+}
+
+/// One of the ways to end a conversation.
+fn goodbye(language: Language, choices: &mut Choices) -> Vec<Act> {
+    match choices.below(4) {
+        0 => vec![Act::HalfClose, Act::AwaitEnd],
+        1 => vec![Act::AwaitAnswers, Act::Close],
+        2 => vec![Act::AwaitEnd],
+        _ => vec![Act::Say(speech::farewell(language, choices)), Act::AwaitEnd],
+    }
+}
+
+fn pause(choices: &mut Choices) -> Act {
+    Act::Pause(choices.pick(&[
+        Duration::ZERO,
+        Duration::from_millis(1),
+        Duration::from_millis(30),
+        Duration::from_millis(700),
+    ]))
+}
+
+fn with(mut acts: Vec<Act>, more: Vec<Act>) -> Vec<Act> {
+    acts.extend(more);
+    acts
+}

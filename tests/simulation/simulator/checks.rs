@@ -1,0 +1,207 @@
+//! What is checked between the calls: when the server goes to sleep, and after each round.
+
+use std::time::Duration;
+
+use tinytcp::base::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LOW_WATER_BYTES};
+use tinytcp::base::pool::BLOCK_LEN;
+use tinytcp::connection::Phase;
+use tinytcp::connection::TURN_BYTES_MAX;
+use tinytcp::connection::inspection::Inspection as State;
+use tinytcp::server::Inspection;
+
+use super::invariant::Invariant;
+use super::network::Network;
+
+/// How many rounds in a row may find nothing to do: what is queued is looked at once, and so is a deadline that was put off.
+const IDLE_ROUNDS_MAX: usize = 4;
+
+/// The longest answer beside the bytes of its message.
+const ANSWER_OVERHEAD_MAX: usize = 256;
+
+/// How long a connection waits for a server that can accept it.
+const ACCEPT_WITHIN: Duration = Duration::from_secs(1);
+
+/// When the server goes to sleep.
+impl Network {
+    /// The server waits, not longer than `timeout`: then there is nothing left that it could do.
+    pub fn check_sleep(&mut self, timeout: Option<Duration>) {
+        let is_idle = timeout == Some(Duration::ZERO) && self.calls_in_round == 0;
+        self.idle_rounds = if is_idle { self.idle_rounds + 1 } else { 0 };
+        if self.idle_rounds > IDLE_ROUNDS_MAX {
+            self.fail(Invariant::NoSpinning, None, "it looks again and again, and does nothing");
+        }
+        if timeout == Some(Duration::ZERO) {
+            return;
+        }
+        if let Some(id) = self.movable.first().copied() {
+            self.fail(Invariant::Fairness, Some(id), "the server sleeps though this connection can move");
+        }
+        for id in self.open_ids() {
+            self.check_left_over(id);
+            let due = self.latest_deadline(id);
+            if timeout.is_none_or(|timeout| self.now.after(timeout) > due)
+                && due != tinytcp::base::moment::Moment::NEVER
+            {
+                self.fail(Invariant::NoSpinning, Some(id), "the server sleeps longer than until its deadline");
+            }
+        }
+    }
+
+    /// Of a connection whose kernel has nothing more to tell, all that was read is answered.
+    fn check_left_over(&mut self, id: usize) {
+        let link = &self.links[id];
+        if self.is_event_due(id) || !link.wire.is_writable() || link.account.is_unwatched {
+            return;
+        }
+        if link.account.output_len > 0 || !link.account.oracle.is_all_given() {
+            self.fail(Invariant::EverythingAnswered, Some(id), "answers are left over though there is room for them");
+        } else if link.account.shut_at.is_none() && link.wire.is_readable() {
+            self.fail(Invariant::EverythingAnswered, Some(id), "bytes are left unread though nothing is in their way");
+        }
+    }
+
+    fn latest_deadline(&self, id: usize) -> tinytcp::base::moment::Moment {
+        let link = &self.links[id];
+        let language = self.plan.languages[link.client.listener()];
+        link.account.latest_deadline(&self.plan.config.timeouts, language.ends_messages_by_quiet())
+    }
+
+    /// Who waits to be accepted, and whether anything but the server is in their way.
+    pub fn update_queues(&mut self) {
+        let is_possible = self.is_listening && self.faults.are_over() && !self.is_out_of_descriptors();
+        for queue in &mut self.queues {
+            let is_kept = is_possible && !queue.waiting.is_empty();
+            queue.acceptable_since = is_kept.then(|| queue.acceptable_since.unwrap_or(self.now));
+        }
+    }
+}
+
+/// After each round.
+impl Network {
+    /// The server has done a round.
+    pub fn check_round(&mut self, inspection: &Inspection<'_>) {
+        self.check_accounts(inspection);
+        self.check_movers();
+        for open in &inspection.connections {
+            let id = (0..self.links.len()).find(|id| self.links[*id].account.token == Some(open.token));
+            let Some(id) = id else {
+                self.fail(Invariant::Accounted, None, "a connection is open that was never accepted");
+                continue;
+            };
+            self.check_turn(id, &open.state);
+            self.check_readiness(id, &open.state);
+            self.check_storage(id, &open.state);
+            self.check_deadline(id);
+            let account = &mut self.links[id].account;
+            // Before a deadline is held against a peer, its socket is read once more: now, or when that is possible.
+            account.may_read |= account.entered_deadline <= self.now && open.state.is_readable;
+            account.entered_deadline = open.entered_deadline;
+        }
+        self.check_queues();
+        self.check_shutdown(inspection);
+    }
+
+    fn check_accounts(&mut self, inspection: &Inspection<'_>) {
+        let (open, table) = (self.open_ids().len(), inspection.connections.len());
+        let counters = inspection.counters;
+        if open != table || counters.accepted != table as u64 + counters.closed_in_all() {
+            let what = format!("{open} sockets are open, {table} connections are, of {} accepted", counters.accepted);
+            self.fail(Invariant::Accounted, None, what);
+        }
+        if inspection.lent_bytes > self.plan.config.limits.memory_bytes_max {
+            self.fail(Invariant::BoundedMemory, None, format!("{} bytes are held", inspection.lent_bytes));
+        }
+    }
+
+    /// Whoever could move when the last round ended has had a turn in this one.
+    fn check_movers(&mut self) {
+        for id in std::mem::take(&mut self.movable) {
+            let link = &self.links[id];
+            if !link.wire.is_closed_by_server() && link.account.calls_in_round == 0 {
+                self.fail(Invariant::Fairness, Some(id), "it could move and had no turn");
+            }
+        }
+    }
+
+    /// Readiness that is forgotten comes back only with an event; and whoever has readiness and something to do is queued.
+    fn check_readiness(&mut self, id: usize, state: &State) {
+        let (is_told, wire) = (!self.is_event_due(id), &self.links[id].wire);
+        let forgets_input = !state.is_readable && !state.input_ended && wire.is_readable() && is_told;
+        let forgets_room = !state.is_writable && wire.is_writable() && is_told;
+        if forgets_input {
+            self.fail(Invariant::ReadinessKept, Some(id), "no event will tell that there is something to read");
+        }
+        if forgets_room {
+            self.fail(Invariant::ReadinessKept, Some(id), "no event will tell that there is room");
+        }
+        let is_open = state.phase == Phase::Open && !state.is_paused;
+        let can_write = state.is_writable && state.output_len > 0;
+        let can_read = state.is_readable && !state.input_ended && is_open && !state.is_deaf;
+        let can_run = state.is_runnable && is_open;
+        let can_discard =
+            state.is_readable && state.phase == Phase::Lingering && state.lingered_bytes <= LINGER_BYTES_MAX;
+        if can_write || can_read || can_run || can_discard {
+            self.movable.push(id);
+        }
+        let is_wrongly_paused = state.is_paused && state.output_len <= LOW_WATER_BYTES;
+        let is_wrongly_not = !state.is_paused && state.output_len >= HIGH_WATER_BYTES && state.phase == Phase::Open;
+        if is_wrongly_paused || is_wrongly_not {
+            let what = format!("with {} bytes waiting, paused is {}", state.output_len, state.is_paused);
+            self.fail(Invariant::Backpressure, Some(id), what);
+        }
+    }
+
+    fn check_storage(&mut self, id: usize, state: &State) {
+        let bounds = self.plan.bounds();
+        let message_max = bounds.line_max.max(bounds.frame_max) + 5;
+        let held_max = |len: usize| if len == 0 { 0 } else { 4 * len.max(64) };
+        if state.input_len > message_max + BLOCK_LEN
+            || state.output_len > HIGH_WATER_BYTES + message_max + ANSWER_OVERHEAD_MAX
+        {
+            let what = format!("{} bytes wait to be run, and {} to be sent", state.input_len, state.output_len);
+            self.fail(Invariant::BoundedMemory, Some(id), what);
+        }
+        if state.input_held > held_max(state.input_len) || state.output_held > held_max(state.output_len) {
+            let (input, output) = ((state.input_len, state.input_held), (state.output_len, state.output_held));
+            let what = format!("{} bytes are held in {}, and {} in {}", input.0, input.1, output.0, output.1);
+            self.fail(Invariant::BoundedMemory, Some(id), what);
+        }
+        if state.output_len != self.links[id].account.output_len {
+            self.fail(Invariant::NothingAfterClose, Some(id), "the output is not what the session left there");
+        }
+    }
+
+    /// A connection has one turn a round, when it is new or late one more. Each may pass its share by one read and one write.
+    fn check_turn(&mut self, id: usize, state: &State) {
+        let bounds = self.plan.bounds();
+        let overshoot = bounds.frame_max.max(bounds.line_max) + HIGH_WATER_BYTES + BLOCK_LEN;
+        let bytes = self.links[id].account.bytes_in_round;
+        let is_catching_up = self.links[id].account.entered_deadline <= self.now || !self.is_listening;
+        if bytes > 2 * (TURN_BYTES_MAX + overshoot) && !is_catching_up {
+            let what = format!("{bytes} bytes were moved in one round, in {:?}", state.phase);
+            self.fail(Invariant::BoundedTurn, Some(id), what);
+        }
+    }
+
+    fn check_deadline(&mut self, id: usize) {
+        if self.latest_deadline(id) <= self.now {
+            self.fail(Invariant::DeadlinesHold, Some(id), "its deadline has passed and nothing came of it");
+        }
+    }
+
+    fn check_queues(&mut self) {
+        self.update_queues();
+        let since = self.queues.iter().filter_map(|queue| queue.acceptable_since).min();
+        if since.is_some_and(|since| self.now > since.after(ACCEPT_WITHIN)) {
+            self.fail(Invariant::AcceptRecovers, None, "somebody could be accepted for more than a second");
+        }
+    }
+
+    fn check_shutdown(&mut self, inspection: &Inspection<'_>) {
+        let drain = self.plan.config.timeouts.drain;
+        let is_late = self.stopped_at.is_some_and(|at| self.now >= at.deadline(drain));
+        if is_late && !inspection.is_over {
+            self.fail(Invariant::ShutdownEnds, None, "the shutdown goes on behind its deadline");
+        }
+    }
+}

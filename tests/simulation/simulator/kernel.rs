@@ -1,0 +1,89 @@
+//! The seam to the operating system, simulated.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tinytcp::base::clock::Reading;
+use tinytcp::base::system::{Event, Socket, System};
+use tinytcp::base::table::Token;
+
+use super::network::Network;
+
+/// The network, shared with the server.
+#[derive(Clone)]
+pub struct Shared(Arc<Mutex<Network>>);
+
+impl Shared {
+    /// The first share of `network`.
+    pub fn new(network: Network) -> Self {
+        Self(Arc::new(Mutex::new(network)))
+    }
+
+    /// The network itself, even after a panic: somebody has to tell what happened.
+    pub fn lock(&self) -> MutexGuard<'_, Network> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A kernel.
+pub struct SimulatedKernel(pub Shared);
+
+/// A connection's socket.
+pub struct SimulatedSocket {
+    network: Shared,
+    id: usize,
+}
+
+impl System for SimulatedKernel {
+    type Socket = SimulatedSocket;
+
+    fn read_clocks(&self) -> Reading {
+        self.0.lock().read_clocks()
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, handle: impl FnMut(Event)) -> io::Result<()> {
+        let events = self.0.lock().wait(timeout);
+        events.into_iter().for_each(handle);
+        Ok(())
+    }
+
+    fn accept(&mut self, listener: usize) -> io::Result<(SimulatedSocket, SocketAddr)> {
+        let id = self.0.lock().accept(listener)?;
+        let port = u16::try_from(10_000 + id).unwrap_or(u16::MAX);
+        Ok((SimulatedSocket { network: self.0.clone(), id }, ([127, 0, 0, 1], port).into()))
+    }
+
+    fn register(&mut self, socket: &mut SimulatedSocket, token: Token) -> io::Result<()> {
+        self.0.lock().register(socket.id, token)
+    }
+
+    fn close_listeners(&mut self) {
+        self.0.lock().close_listeners();
+    }
+}
+
+impl Socket for SimulatedSocket {
+    fn receive(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.network.lock().receive(self.id, buf)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.network.lock().send(self.id, bytes)
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.network.lock().shutdown_write(self.id)
+    }
+
+    fn reset_on_close(&mut self) {
+        self.network.lock().links[self.id].account.resets_on_close = true;
+    }
+}
+
+impl Drop for SimulatedSocket {
+    fn drop(&mut self) {
+        self.network.lock().close(self.id);
+    }
+}

@@ -1,0 +1,275 @@
+//! What a server must answer, worked out the slow and obvious way from `protocol.md`: bytes in, answers out.
+//!
+//! What depends on time or memory (a piece that ends by quiet, a message that finds no memory) is not foreseen here: the
+//! oracle is told that it happened, and whoever tells it checks that it may.
+
+use std::collections::VecDeque;
+
+use tinytcp::base::moment::Moment;
+
+mod binary;
+mod talk;
+mod text;
+
+/// One of the four protocols.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    Text,
+    Binary,
+    Echo,
+    Chat,
+}
+
+/// Every protocol.
+pub const LANGUAGES: [Language; 4] = [Language::Text, Language::Binary, Language::Echo, Language::Chat];
+
+impl Language {
+    /// True exactly when a piece without a newline is a message once its sender falls quiet.
+    pub fn ends_messages_by_quiet(self) -> bool {
+        matches!(self, Self::Echo | Self::Chat)
+    }
+
+    /// What the server says on accept.
+    fn greeting(self) -> &'static [u8] {
+        if self == Self::Text { b"WELCOME, I'm TinyServer not pressure\n" } else { b"" }
+    }
+
+    /// An error with nothing but a token, as the server says it unasked.
+    fn error(self, token: &str) -> Vec<u8> {
+        match self {
+            Self::Binary => binary::frame(255, token.as_bytes()),
+            _ => format!("ERROR {token}\n").into_bytes(),
+        }
+    }
+}
+
+/// Why the server says something that nobody asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unasked {
+    Busy,
+    Idle,
+    Late,
+    Shutdown,
+}
+
+/// One answer.
+struct Answer {
+    bytes: Vec<u8>,
+    /// Where a time stands in it, which the oracle does not know.
+    time: std::ops::Range<usize>,
+    /// What is answered instead when there is no memory for it.
+    or_else: Option<Vec<u8>>,
+}
+
+/// The largest messages, and whether memory may run out.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub line_max: usize,
+    pub frame_max: usize,
+    pub is_memory_short: bool,
+}
+
+/// Answers that are never longer than this beside their message are always given.
+const SMALL_MESSAGE_MAX: usize = 4096 - 256;
+
+/// The whole conversation on one connection, as it must be.
+pub struct Oracle {
+    language: Language,
+    bounds: Bounds,
+    /// What has come of a message that is not whole; a carriage return at most while a line is dropped.
+    pending: Vec<u8>,
+    /// The error for the line of which the rest is dropped.
+    dropped_line: Option<&'static str>,
+    /// How much of a refused payload is still to be dropped.
+    dropped_payload_len: usize,
+    is_closed: bool,
+    /// When the message that is not whole began, as far as the server could know.
+    began: Moment,
+    has_ended_one: bool,
+    answers: VecDeque<Answer>,
+    /// How much of the first answer has been given.
+    given_len: usize,
+}
+
+impl Oracle {
+    /// A conversation that has just begun.
+    pub fn new(language: Language, bounds: Bounds) -> Self {
+        let mut oracle = Self {
+            language,
+            bounds,
+            pending: Vec::new(),
+            dropped_line: None,
+            dropped_payload_len: 0,
+            is_closed: false,
+            began: Moment::NEVER,
+            has_ended_one: false,
+            answers: VecDeque::new(),
+            given_len: 0,
+        };
+        oracle.answer(language.greeting());
+        oracle
+    }
+
+    /// The peer's next bytes have been read.
+    pub fn receive(&mut self, bytes: &[u8], now: Moment) {
+        if self.is_closed {
+            return;
+        }
+        let was_within_message = self.is_within_message();
+        self.has_ended_one = false;
+        self.pending.extend_from_slice(bytes);
+        match self.language {
+            Language::Binary => self.frames(),
+            _ => self.lines(),
+        }
+        if self.is_closed {
+            self.pending.clear();
+        }
+        if !self.is_within_message() {
+            self.began = Moment::NEVER;
+        } else if self.has_ended_one || !was_within_message {
+            self.began = now;
+        }
+    }
+
+    /// What has come without an end is a message now.
+    pub fn end_of_piece(&mut self) {
+        let piece = std::mem::take(&mut self.pending);
+        match self.dropped_line.take() {
+            Some(token) => self.answer(format!("ERROR {token}").as_bytes()),
+            None if piece.is_empty() => {}
+            None => self.talk(&piece, b""),
+        }
+        self.began = Moment::NEVER;
+    }
+
+    /// There is no memory for the message that is not whole.
+    pub fn refuse(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        match self.language {
+            Language::Binary => self.refuse_frame(&pending),
+            Language::Text if self.dropped_line.is_some() => {}
+            Language::Text => {
+                self.dropped_line = Some("");
+                self.answer(b"ERROR SERVER_BUSY\n");
+            }
+            Language::Echo | Language::Chat => self.dropped_line = Some("SERVER_BUSY"),
+        }
+    }
+
+    /// The server ends the conversation.
+    pub fn end(&mut self, why: Unasked) {
+        self.is_closed = true;
+        self.pending.clear();
+        (self.dropped_line, self.dropped_payload_len, self.began) = (None, 0, Moment::NEVER);
+        let token = match why {
+            Unasked::Busy => {
+                self.answers.clear();
+                "SERVER_BUSY"
+            }
+            Unasked::Idle => "IDLE_TIMEOUT",
+            Unasked::Late => "MESSAGE_TIMEOUT",
+            Unasked::Shutdown if self.language == Language::Text => return self.answer(b"BYE\n"),
+            Unasked::Shutdown => return,
+        };
+        self.answer(&self.language.error(token));
+    }
+
+    /// True exactly when nothing that comes is run any more.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// True exactly when a message has begun and not ended.
+    pub fn is_within_message(&self) -> bool {
+        !self.is_closed && (!self.pending.is_empty() || self.dropped_line.is_some() || self.dropped_payload_len > 0)
+    }
+
+    /// True exactly when a frame that will be taken has begun.
+    pub fn is_within_frame(&self) -> bool {
+        self.language == Language::Binary && !self.is_closed && !self.pending.is_empty()
+    }
+
+    /// When the message that is not whole began; [`Moment::NEVER`] when there is none.
+    pub fn began(&self) -> Moment {
+        self.began
+    }
+
+    /// True exactly when every answer has been given.
+    pub fn is_all_given(&self) -> bool {
+        self.answers.is_empty()
+    }
+
+    /// The server gives `bytes`: they must be what is to be answered next. `is_time` judges a time.
+    pub fn give(&mut self, mut bytes: &[u8], is_time: impl Fn(&str) -> bool) -> Result<(), String> {
+        while !bytes.is_empty() {
+            let Some(answer) = self.answers.front_mut() else {
+                return Err(format!("nothing is to be answered, and it says \"{}\"", excerpt(bytes)));
+            };
+            let len = bytes.len().min(answer.bytes.len() - self.given_len);
+            let place = self.given_len..self.given_len + len;
+            if !answer.takes(place.clone(), &bytes[..len]) {
+                match answer.or_else.take() {
+                    Some(other) if other.starts_with(&answer.bytes[..self.given_len]) => {
+                        (answer.bytes, answer.time) = (other, 0..0);
+                        continue;
+                    }
+                    _ => {
+                        let expected = &answer.bytes[place];
+                        return Err(format!("\"{}\" was expected, not \"{}\"", excerpt(expected), excerpt(bytes)));
+                    }
+                }
+            }
+            bytes = &bytes[len..];
+            self.given_len += len;
+            if self.given_len == answer.bytes.len() {
+                let time = String::from_utf8_lossy(&answer.bytes[answer.time.clone()]).into_owned();
+                if !time.is_empty() && !is_time(&time) {
+                    return Err(format!("\"{time}\" is no time that it has been"));
+                }
+                self.answers.pop_front();
+                self.given_len = 0;
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, bytes: &[u8]) {
+        self.answer_with_time(bytes, 0..0);
+    }
+
+    fn answer_with_time(&mut self, bytes: &[u8], time: std::ops::Range<usize>) {
+        if !bytes.is_empty() {
+            self.answers.push_back(Answer { bytes: bytes.to_vec(), time, or_else: None });
+        }
+    }
+
+    /// The last answer is to a message so long that there may have been no memory for it.
+    fn may_be_refused(&mut self, message_len: usize, refusal: &[u8]) {
+        if self.bounds.is_memory_short
+            && message_len > SMALL_MESSAGE_MAX
+            && let Some(answer) = self.answers.back_mut()
+        {
+            answer.or_else = Some(refusal.to_vec());
+        }
+    }
+}
+
+impl Answer {
+    /// True exactly when `bytes` may stand at `place`; a time is remembered and judged later.
+    fn takes(&mut self, place: std::ops::Range<usize>, bytes: &[u8]) -> bool {
+        if self.time.is_empty() {
+            return self.bytes[place] == *bytes;
+        }
+        place.zip(bytes).all(|(index, byte)| {
+            if self.time.contains(&index) {
+                self.bytes[index] = *byte;
+            }
+            self.bytes[index] == *byte
+        })
+    }
+}
+
+fn excerpt(bytes: &[u8]) -> String {
+    format!("{}{}", bytes[..bytes.len().min(60)].escape_ascii(), if bytes.len() > 60 { "..." } else { "" })
+}

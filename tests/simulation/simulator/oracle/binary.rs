@@ -1,0 +1,62 @@
+//! Frames, and what `binary` answers to them.
+
+use super::Oracle;
+
+/// A frame.
+pub(super) fn frame(code: u8, payload: &[u8]) -> Vec<u8> {
+    [&[code][..], &(payload.len() as u32).to_be_bytes(), payload].concat()
+}
+
+impl Oracle {
+    /// Answers every whole frame, and refuses by its header alone what will not be taken.
+    pub(super) fn frames(&mut self) {
+        let input = std::mem::take(&mut self.pending);
+        let mut rest = &input[..];
+        loop {
+            let dropped = self.dropped_payload_len.min(rest.len());
+            rest = &rest[dropped..];
+            self.dropped_payload_len -= dropped;
+            self.has_ended_one |= dropped > 0 && self.dropped_payload_len == 0;
+            let Some((&[code, a, b, c, d], behind)) = rest.split_first_chunk() else { break };
+            let len = u32::from_be_bytes([a, b, c, d]) as usize;
+            match (code, behind.get(..len)) {
+                (3, _) => {
+                    self.is_closed = true;
+                    break;
+                }
+                _ if len > self.bounds.frame_max => rest = self.refuse_payload("FRAME_TOO_LARGE", len, behind),
+                (1 | 2, None) => break,
+                (1 | 2, Some(payload)) => {
+                    self.run(code, payload);
+                    self.has_ended_one = true;
+                    rest = &behind[len..];
+                }
+                _ => rest = self.refuse_payload("UNKNOWN_COMMAND", len, behind),
+            }
+        }
+        self.pending = rest.to_vec();
+    }
+
+    fn refuse_payload<'a>(&mut self, token: &str, len: usize, behind: &'a [u8]) -> &'a [u8] {
+        self.answer(&frame(255, token.as_bytes()));
+        self.dropped_payload_len = len;
+        self.has_ended_one |= len == 0;
+        behind
+    }
+
+    /// There is no memory for the frame at the front of `pending`.
+    pub(super) fn refuse_frame(&mut self, pending: &[u8]) {
+        let len = u32::from_be_bytes([pending[1], pending[2], pending[3], pending[4]]) as usize;
+        self.refuse_payload("SERVER_BUSY", len, b"");
+        self.dropped_payload_len -= pending.len() - 5;
+    }
+
+    fn run(&mut self, code: u8, payload: &[u8]) {
+        match (code, std::str::from_utf8(payload)) {
+            (1, _) => self.answer(&frame(1, payload)),
+            (_, Ok(text)) => self.answer(&frame(1, text.chars().rev().collect::<String>().as_bytes())),
+            (_, Err(_)) => self.answer(&frame(255, b"INVALID_UTF8")),
+        }
+        self.may_be_refused(payload.len(), &frame(255, b"SERVER_BUSY"));
+    }
+}

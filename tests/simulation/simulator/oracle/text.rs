@@ -1,0 +1,122 @@
+//! Lines, and what `text` answers to them.
+
+use super::{Language, Oracle};
+
+const HELP: &[u8] = b"HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT\n";
+const METHODS: [&[u8]; 9] = [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"];
+
+impl Oracle {
+    /// Answers every whole line, and says so when the one behind them has outgrown the limit.
+    pub(super) fn lines(&mut self) {
+        let input = std::mem::take(&mut self.pending);
+        let mut rest = &input[..];
+        while let Some(newline) = rest.iter().position(|byte| *byte == b'\n')
+            && !self.is_closed
+        {
+            let (line, behind) = (&rest[..newline], &rest[newline + 1..]);
+            self.line(line);
+            rest = behind;
+            self.has_ended_one = true;
+        }
+        if self.is_closed {
+            return;
+        }
+        self.pending = rest.to_vec();
+        let content = rest.strip_suffix(b"\r").unwrap_or(rest);
+        let carriage_return = &rest[content.len()..];
+        if self.dropped_line.is_none() && content.len() > self.bounds.line_max {
+            self.outgrow();
+        }
+        if self.dropped_line.is_some() {
+            self.pending = carriage_return.to_vec();
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        let (line, ending): (_, &[u8]) = match line.strip_suffix(b"\r") {
+            Some(line) => (line, b"\r\n"),
+            None => (line, b"\n"),
+        };
+        if self.dropped_line.is_none() && line.len() > self.bounds.line_max {
+            self.outgrow();
+        }
+        match (self.dropped_line.take(), self.language) {
+            (Some(_), Language::Text) => {}
+            (Some(token), _) => self.answer(&[b"ERROR ", token.as_bytes(), ending].concat()),
+            (None, Language::Text) => self.command(line),
+            (None, _) => self.talk(line, ending),
+        }
+    }
+
+    fn outgrow(&mut self) {
+        self.dropped_line = Some("LINE_TOO_LONG");
+        if self.language == Language::Text {
+            self.answer(b"ERROR LINE_TOO_LONG\n");
+        }
+    }
+
+    fn command(&mut self, line: &[u8]) {
+        let line = trim_end(trim_start(line));
+        if line.is_empty() {
+            return;
+        }
+        let (word, argument) = first_word(line);
+        match word.to_ascii_uppercase().as_slice() {
+            b"" => return,
+            b"TIME" => self.answer_with_time(b"TIME 2025-09-12T17:24:13-05:00\n", 5..30),
+            b"HELP" => self.answer(HELP),
+            b"ECHO" if argument.is_empty() => self.answer(b"ERROR BAD_ARGUMENTS\n"),
+            b"ECHO" => self.answer(&[b"ECHO ", argument, b"\n"].concat()),
+            b"QUIT" => {
+                self.answer(b"BYE\n");
+                self.is_closed = true;
+            }
+            _ if is_http(line) => {
+                self.answer(b"ERROR NOT_HTTP\n");
+                self.is_closed = true;
+            }
+            _ => return self.answer(b"ERROR UNKNOWN_COMMAND\n"),
+        }
+        self.may_be_refused(line.len(), b"ERROR SERVER_BUSY\n");
+    }
+}
+
+fn is_blank(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+fn trim_start(line: &[u8]) -> &[u8] {
+    &line[line.iter().take_while(|byte| is_blank(**byte)).count()..]
+}
+
+fn trim_end(line: &[u8]) -> &[u8] {
+    &line[..line.len() - line.iter().rev().take_while(|byte| is_blank(**byte)).count()]
+}
+
+/// The first word without the negotiation in front of it and in it, and what follows the blanks behind it.
+fn first_word(line: &[u8]) -> (Vec<u8>, &[u8]) {
+    let (mut word, mut at) = (Vec::new(), 0);
+    while at < line.len() {
+        let rest = &line[at..];
+        at += match rest {
+            [0xFF, 0xFB..=0xFE, ..] => 3,
+            [0xFF, 0xFA, parameters @ ..] => {
+                2 + parameters.windows(2).position(|pair| pair == [0xFF, 0xF0]).map_or(parameters.len(), |end| end + 2)
+            }
+            [0xFF, 0xF0..=0xF9 | 0xFF, ..] => 2,
+            [0xFF, ..] => 1,
+            [byte, ..] if is_blank(*byte) && word.is_empty() => 1,
+            [byte, ..] if is_blank(*byte) => break,
+            _ => {
+                word.push(rest[0]);
+                1
+            }
+        };
+    }
+    (word, trim_start(&line[at.min(line.len())..]))
+}
+
+fn is_http(line: &[u8]) -> bool {
+    let words: Vec<&[u8]> = line.split(|byte| is_blank(*byte)).filter(|word| !word.is_empty()).collect();
+    words.len() > 1 && (METHODS.contains(&words[0]) || words[words.len() - 1].starts_with(b"HTTP/"))
+}

@@ -1,0 +1,142 @@
+//! What peers say: whole messages of each protocol, and what is none.
+
+use super::choices::Choices;
+use super::oracle::{Bounds, Language};
+
+/// Whole messages, so many bytes of them at least: some that are run and some that are refused.
+pub fn messages(language: Language, bounds: Bounds, len_min: usize, choices: &mut Choices) -> Vec<u8> {
+    let mut said = Vec::new();
+    // Many messages of one kind are a flood; mixed ones cost the oracle more than they find.
+    let flood = (len_min > 2000).then(|| message(language, bounds, choices));
+    while said.len() < len_min.max(1) {
+        match &flood {
+            Some(flood) => said.extend_from_slice(flood),
+            None => said.extend(message(language, bounds, choices)),
+        }
+    }
+    said
+}
+
+/// One whole message that does not end the conversation.
+pub fn message(language: Language, bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
+    match language {
+        Language::Text => line(command(bounds, choices), choices),
+        Language::Binary => any_frame(bounds, choices),
+        Language::Echo | Language::Chat => {
+            let words = words(bounds, choices);
+            line(words, choices)
+        }
+    }
+}
+
+/// The message that asks for the end; `echo` knows none.
+pub fn farewell(language: Language, choices: &mut Choices) -> Vec<u8> {
+    match language {
+        Language::Text => choices.pick(&[&b"QUIT\n"[..], b"quit now\r\n", b" \t Quit \n"]).to_vec(),
+        Language::Binary => choices.pick(&[&b"\x03\0\0\0\0"[..], b"\x03\xff\xff\xff\xff"]).to_vec(),
+        Language::Echo => Vec::new(),
+        Language::Chat => choices.pick(&[&b"exit\n"[..], b"EXIT\r\n"]).to_vec(),
+    }
+}
+
+/// The front of a message that never ends, or claims more than will come.
+pub fn fragment(language: Language, bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
+    match language {
+        Language::Binary => {
+            let claims = [0xFFFF_FFFF, bounds.frame_max as u32, bounds.frame_max as u32 + 1, 7];
+            let mut said = vec![choices.pick(&[1, 2, 9])];
+            said.extend(choices.pick(&claims).to_be_bytes());
+            said.truncate(1 + choices.below(5));
+            if said.len() == 5 {
+                said.extend(text(choices.len(bounds.frame_max.min(200_000)), choices));
+            }
+            said
+        }
+        _ => {
+            let len = choices.len(bounds.line_max + 2);
+            text(1 + len, choices)
+        }
+    }
+}
+
+/// What speakers of other protocols say.
+pub fn foreign(choices: &mut Choices) -> Vec<u8> {
+    let speeches: [&[u8]; 6] = [
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nECHO hidden in a header\n",
+        b"POST /x HTTP/1.0\r\n\r\nTIME\n",
+        b"\xff\xfd\x03\xff\xfb\x18\xff\xfb\x20TIME\r\n",
+        b"EHLO localhost\r\n",
+        b"\xff\xfa\x1f\0\x50\0\x18\xff\xf0HELP\r\n",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+    ];
+    choices.pick(&speeches).to_vec()
+}
+
+fn line(mut content: Vec<u8>, choices: &mut Choices) -> Vec<u8> {
+    let endings: [&[u8]; 3] = [b"\n", b"\n", b"\r\n"];
+    content.extend(choices.pick(&endings));
+    content
+}
+
+fn command(bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
+    let words: [&[u8]; 9] =
+        [b"HELP", b"TIME", b"time please", b"ECHO", b"", b" \t", b"DANCE", b"GET", b"\xff\xf4ECHO interrupted"];
+    match choices.below(3) {
+        0 => choices.pick(&words).to_vec(),
+        1 => [&b"ECHO "[..], &text(1 + choices.len(200), choices)].concat(),
+        _ => {
+            let len = edge(bounds.line_max, bounds, choices);
+            [&b"ECHO "[..], &text(len.saturating_sub(5), choices)].concat()
+        }
+    }
+}
+
+fn words(bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
+    let known: [&[u8]; 7] = [b"hello", b"What TIME is it?", b"Status", b"", b"exit now", b"\xff\0\x1b", b"say hello"];
+    match choices.below(3) {
+        0 => choices.pick(&known).to_vec(),
+        1 => text(1 + choices.len(200), choices),
+        _ => {
+            let len = edge(bounds.line_max, bounds, choices);
+            text(len, choices)
+        }
+    }
+}
+
+fn any_frame(bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
+    let code = choices.pick(&[1, 2, 1, 2, 9, 255]);
+    let mut payload = match choices.below(3) {
+        0 => Vec::new(),
+        1 => text(choices.len(200), choices),
+        _ => {
+            let len = edge(bounds.frame_max, bounds, choices);
+            text(len, choices)
+        }
+    };
+    if choices.chance(50) {
+        payload.extend_from_slice(b"\xc3\x28");
+    } else if choices.chance(100) {
+        payload.extend_from_slice("a\u{e9}\u{20ac}".as_bytes());
+    }
+    [&[code][..], &(payload.len() as u32).to_be_bytes(), &payload].concat()
+}
+
+/// A length at a limit, or what is tolerable where the limit is large.
+fn edge(max: usize, bounds: Bounds, choices: &mut Choices) -> usize {
+    match max > 10_000 && !choices.chance(if bounds.is_memory_short { 700 } else { 100 }) {
+        true => choices.len(3000),
+        false => (max + choices.below(4)).saturating_sub(1).max(1),
+    }
+}
+
+/// Bytes without a newline, not all of them the same.
+fn text(len: usize, choices: &mut Choices) -> Vec<u8> {
+    let pattern = b"abcdefghijklmnopqrstuvwxyz0123456789 -";
+    let start = choices.below(pattern.len());
+    let mut text = pattern[start..].to_vec();
+    while text.len() < len {
+        text.extend_from_slice(pattern);
+    }
+    text.truncate(len);
+    text
+}

@@ -1,0 +1,304 @@
+//! One connection as the kernel sees it: two queues of bytes, and when the poller hears of them.
+//!
+//! ```text
+//!   peer --push--> inbound --receive--> server        an edge: new bytes, FIN, an error
+//!   peer <-take--- outbound <---send--- server        an edge: room again, once a write was not taken in whole
+//! ```
+//!
+//! It is Linux's, as `tcp_poll`, `tcp_recvmsg` and `tcp_sendmsg` have it: an edge only marks the socket, and what the
+//! event says is how things stand when it is fetched. `model.rs` holds it against the real one.
+
+use tinytcp::base::system::Readiness;
+
+/// What a call on a socket says, other than that it worked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    WouldBlock,
+    Errno(i32),
+}
+
+/// What a peer finds when it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    NotYet,
+    Orderly,
+    Reset,
+}
+
+/// The sizes of the kernel's buffers, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    pub receive_max: usize,
+    pub send_max: usize,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Wire {
+    sizes: Sizes,
+    inbound: Vec<u8>,
+    /// The peer has ended its output.
+    inbound_ended: bool,
+    /// The server has read that end.
+    end_was_read: bool,
+    /// Reads may be cut short though more is waiting.
+    is_urgent: bool,
+    outbound: Vec<u8>,
+    outbound_ended: bool,
+    /// A write was not taken in whole: room that comes is news.
+    wants_room: bool,
+    /// The error that the next call reports.
+    error: Option<i32>,
+    /// The connection was reset, by whichever side.
+    is_reset: bool,
+    /// The peer has closed its socket: what reaches it from now on is answered by a reset.
+    peer_closed: bool,
+    server_closed: bool,
+    /// Something is new since the last event was fetched.
+    has_edge: bool,
+}
+
+impl Wire {
+    /// A connection that is established.
+    pub fn new(sizes: Sizes) -> Self {
+        Self {
+            sizes,
+            inbound: Vec::new(),
+            inbound_ended: false,
+            end_was_read: false,
+            is_urgent: false,
+            outbound: Vec::new(),
+            outbound_ended: false,
+            wants_room: false,
+            error: None,
+            is_reset: false,
+            peer_closed: false,
+            server_closed: false,
+            has_edge: false,
+        }
+    }
+}
+
+/// The server's side.
+impl Wire {
+    /// Reads at most `len` bytes; none is the end of input.
+    pub fn receive(&mut self, len: usize) -> Result<Vec<u8>, Refusal> {
+        if !self.inbound.is_empty() {
+            let count = len.min(self.inbound.len());
+            return Ok(take_front(&mut self.inbound, count));
+        }
+        if let Some(errno) = self.error.take() {
+            return Err(Refusal::Errno(errno));
+        }
+        if self.inbound_ended || self.is_reset {
+            self.end_was_read = true;
+            return Ok(Vec::new());
+        }
+        self.is_urgent = false;
+        Err(Refusal::WouldBlock)
+    }
+
+    /// Takes the front of `bytes`, no more than `most`; gives how many.
+    pub fn send(&mut self, bytes: &[u8], most: usize) -> Result<usize, Refusal> {
+        if let Some(errno) = self.error.take() {
+            return Err(Refusal::Errno(errno));
+        }
+        if self.is_reset || self.outbound_ended {
+            return Err(Refusal::Errno(libc::EPIPE));
+        }
+        let room = self.sizes.send_max.saturating_sub(self.outbound.len());
+        let count = bytes.len().min(room).min(most);
+        self.wants_room |= count < bytes.len();
+        if count == 0 {
+            return Err(Refusal::WouldBlock);
+        }
+        self.outbound.extend_from_slice(&bytes[..count]);
+        if self.peer_closed {
+            self.fail(libc::EPIPE);
+        }
+        Ok(count)
+    }
+
+    /// Ends the server's output.
+    pub fn shutdown_write(&mut self) -> Result<(), Refusal> {
+        if self.is_reset {
+            return Err(Refusal::Errno(libc::ENOTCONN));
+        }
+        self.outbound_ended = true;
+        Ok(())
+    }
+
+    /// Closes the server's socket. With unread input, or on request, that is a reset, and what the peer has not taken is lost.
+    pub fn close(&mut self, by_reset: bool) {
+        self.server_closed = true;
+        self.outbound_ended = true;
+        if by_reset || !self.inbound.is_empty() {
+            self.is_reset = true;
+            self.outbound.clear();
+        }
+        self.inbound.clear();
+        self.has_edge = false;
+    }
+
+    /// How things stand, as an event says it.
+    pub fn readiness(&mut self) -> Readiness {
+        let is_over = self.error.is_some() || self.is_reset || (self.inbound_ended && self.outbound_ended);
+        let has_room = self.has_much_room();
+        self.wants_room |= !has_room;
+        Readiness {
+            readable: !self.inbound.is_empty() || self.inbound_ended || is_over,
+            writable: has_room || self.outbound_ended || is_over,
+            read_to_end: self.inbound_ended || is_over || self.is_urgent,
+        }
+    }
+
+    /// Fetches the edge, if there is one.
+    pub fn take_edge(&mut self) -> Option<Readiness> {
+        if !std::mem::take(&mut self.has_edge) {
+            return None;
+        }
+        let readiness = self.readiness();
+        (readiness.readable || readiness.writable).then_some(readiness)
+    }
+
+    /// The poller watches the socket: what is there already is news.
+    pub fn register(&mut self) {
+        self.has_edge = true;
+    }
+}
+
+/// The peer's side, and the network between.
+impl Wire {
+    /// Sends the front of `bytes`, as much as the server's buffer takes; gives how many.
+    pub fn push(&mut self, bytes: &[u8]) -> usize {
+        if self.inbound_ended || self.is_reset {
+            return bytes.len();
+        }
+        if self.server_closed {
+            // Nobody reads this any more: the server's kernel says so, and what was under way is lost.
+            self.is_reset = true;
+            self.outbound.clear();
+            return bytes.len();
+        }
+        let count = bytes.len().min(self.sizes.receive_max.saturating_sub(self.inbound.len()));
+        self.inbound.extend_from_slice(&bytes[..count]);
+        self.has_edge |= count > 0;
+        count
+    }
+
+    /// Takes at most `len` bytes.
+    pub fn take(&mut self, len: usize) -> Vec<u8> {
+        let count = len.min(self.outbound.len());
+        let bytes = take_front(&mut self.outbound, count);
+        self.make_room();
+        bytes
+    }
+
+    /// Room that a write waited for is news.
+    pub fn make_room(&mut self) {
+        if self.wants_room && self.has_much_room() && !self.server_closed {
+            self.wants_room = false;
+            self.has_edge = true;
+        }
+    }
+
+    /// Ends the peer's output.
+    pub fn end(&mut self) {
+        if !self.inbound_ended && !self.is_reset {
+            self.inbound_ended = true;
+            self.has_edge = !self.server_closed;
+        }
+    }
+
+    /// Closes the peer's socket: in order when it has taken everything, by a reset otherwise.
+    pub fn peer_close(&mut self) {
+        self.peer_closed = true;
+        if !self.outbound.is_empty() {
+            self.fail(if self.inbound_ended { libc::EPIPE } else { libc::ECONNRESET });
+        }
+        self.end();
+    }
+
+    /// The connection breaks, and the next call of the server reports `errno`.
+    pub fn fail(&mut self, errno: i32) {
+        if self.is_reset {
+            return;
+        }
+        self.is_reset = true;
+        self.outbound.clear();
+        if !self.server_closed {
+            self.error = Some(errno);
+            self.has_edge = true;
+        }
+    }
+
+    /// Bytes behind an urgent mark are under way: reads may be cut short until one would block.
+    pub fn mark_urgent(&mut self) {
+        if !self.inbound.is_empty() && !self.server_closed {
+            (self.is_urgent, self.has_edge) = (true, true);
+        }
+    }
+
+    /// How the peer's input ends, once it has taken everything.
+    pub fn end_seen_by_peer(&self) -> End {
+        match (self.is_reset, self.outbound_ended && self.outbound.is_empty()) {
+            (true, _) => End::Reset,
+            (false, true) => End::Orderly,
+            (false, false) => End::NotYet,
+        }
+    }
+}
+
+/// What a test may look at.
+impl Wire {
+    /// True exactly when a read would not block.
+    pub fn is_readable(&self) -> bool {
+        !self.inbound.is_empty()
+            || self.error.is_some()
+            || ((self.inbound_ended || self.is_reset) && !self.end_was_read)
+    }
+
+    /// True exactly when room would be no news.
+    pub fn is_writable(&self) -> bool {
+        !self.wants_room
+    }
+
+    pub fn unread_len(&self) -> usize {
+        self.inbound.len()
+    }
+
+    pub fn untaken_len(&self) -> usize {
+        self.outbound.len()
+    }
+
+    pub fn is_urgent(&self) -> bool {
+        self.is_urgent
+    }
+
+    pub fn is_reset(&self) -> bool {
+        self.is_reset
+    }
+
+    pub fn has_edge(&self) -> bool {
+        self.has_edge
+    }
+
+    pub fn is_closed_by_server(&self) -> bool {
+        self.server_closed
+    }
+
+    pub fn is_closed_by_peer(&self) -> bool {
+        self.peer_closed
+    }
+
+    /// As Linux has it: room is worth an event when a third of the buffer is free.
+    fn has_much_room(&self) -> bool {
+        (self.sizes.send_max.saturating_sub(self.outbound.len())) * 3 >= self.sizes.send_max
+    }
+}
+
+/// Splits the first `count` bytes off; a plain vector, because this is fast even in a build that is not optimized.
+fn take_front(bytes: &mut Vec<u8>, count: usize) -> Vec<u8> {
+    let rest = bytes.split_off(count);
+    std::mem::replace(bytes, rest)
+}

@@ -1,0 +1,161 @@
+//! A protocol around a protocol: sees every call of a session, and passes it on.
+
+use std::sync::Arc;
+
+use tinytcp::base::close_reason::CloseReason;
+use tinytcp::base::limits::Limits;
+use tinytcp::protocol::{Context, Next, Notice, Output, Protocol, Session, Step};
+
+use super::invariant::Invariant;
+use super::kernel::Shared;
+use super::network::Network;
+use super::oracle::Unasked;
+
+/// A protocol whose sessions are watched.
+pub struct Witness {
+    pub protocol: Arc<dyn Protocol>,
+    pub network: Shared,
+}
+
+impl Protocol for Witness {
+    fn name(&self) -> &'static str {
+        self.protocol.name()
+    }
+
+    fn session(&self, limits: &Limits) -> Box<dyn Session> {
+        let id = self.network.lock().last_accepted;
+        Box::new(WatchedSession { session: self.protocol.session(limits), network: self.network.clone(), id })
+    }
+
+    fn ends_messages_by_quiet(&self) -> bool {
+        self.protocol.ends_messages_by_quiet()
+    }
+}
+
+struct WatchedSession {
+    session: Box<dyn Session>,
+    network: Shared,
+    id: usize,
+}
+
+impl Session for WatchedSession {
+    fn greet(&mut self, output: &mut Output<'_>) {
+        self.session.greet(output);
+        self.network.lock().note_call(self.id, "greets", b"", 0, output.len());
+    }
+
+    fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
+        self.network.lock().check_call(self.id, input);
+        let (consumed, step) = self.session.advance(input, context);
+        let mut network = self.network.lock();
+        network.note_call(self.id, "runs", input, consumed, context.output.len());
+        network.check_step(self.id, step);
+        (consumed, step)
+    }
+
+    fn end_of_piece(&mut self, input: &[u8], context: &mut Context<'_>) -> Next {
+        self.network.lock().check_call(self.id, input);
+        self.network.lock().check_quiet(self.id);
+        let next = self.session.end_of_piece(input, context);
+        let mut network = self.network.lock();
+        network.links[self.id].account.oracle.end_of_piece();
+        network.note_call(self.id, "takes for a message", input, input.len(), context.output.len());
+        if next == Next::Close {
+            network.check_step(self.id, Step::Close(CloseReason::Quit));
+        }
+        next
+    }
+
+    fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
+        self.network.lock().check_call(self.id, input);
+        let consumed = self.session.refuse(input, context);
+        let mut network = self.network.lock();
+        if !network.plan.is_memory_short() {
+            network.fail(Invariant::BoundedMemory, Some(self.id), "a message is refused though there is memory");
+        }
+        if consumed > 0 {
+            network.links[self.id].account.oracle.refuse();
+        }
+        network.note_call(self.id, "refuses", input, consumed, context.output.len());
+        consumed
+    }
+
+    fn say(&mut self, notice: Notice, output: &mut Output<'_>) {
+        self.session.say(notice, output);
+        let mut network = self.network.lock();
+        network.check_unasked(self.id, notice);
+        network.note_call(self.id, "says unasked", b"", 0, output.len());
+    }
+}
+
+impl Network {
+    /// A session is called with all that was read on its connection and not consumed, as long as it is not over.
+    fn check_call(&mut self, id: usize, input: &[u8]) {
+        let account = &self.links[id].account;
+        let (is_own, is_over) = (account.stream == input, account.is_session_over);
+        if !is_own {
+            self.fail(Invariant::OwnBytesOnly, Some(id), "a session is shown what was not read on its connection");
+        }
+        if is_over {
+            self.fail(Invariant::NothingAfterClose, Some(id), "a session is called though its end was decided");
+        }
+    }
+
+    fn note_call(&mut self, id: usize, what: &'static str, input: &[u8], consumed: usize, output_len: usize) {
+        let now = self.now;
+        let account = &mut self.links[id].account;
+        account.note_output(output_len, now);
+        account.stream.drain(..consumed.min(account.stream.len()));
+        self.note(id, what, (consumed, input.len()), &input[..consumed]);
+    }
+
+    /// A session is over exactly when the oracle says so.
+    fn check_step(&mut self, id: usize, step: Step) {
+        let account = &mut self.links[id].account;
+        let (closes, has_closed) = (matches!(step, Step::Close(_)), account.oracle.is_closed());
+        account.is_session_over |= closes;
+        match step {
+            Step::Close(_) if !has_closed => {
+                self.fail(Invariant::AtMostOnce, Some(id), "a session closes that nobody told to");
+            }
+            Step::Done | Step::Incomplete { .. } if has_closed => {
+                self.fail(Invariant::AtMostOnce, Some(id), "a session goes on behind its last message");
+            }
+            _ => {}
+        }
+    }
+
+    /// A piece is a message when its sender has been quiet, its input has ended, or the server stops.
+    fn check_quiet(&mut self, id: usize) {
+        let account = &self.links[id].account;
+        let was_quiet = self.now >= account.last_received.deadline(self.plan.config.timeouts.quiet);
+        if !was_quiet && !account.end_was_read && self.is_listening {
+            self.fail(Invariant::TimeFromTheSeam, Some(id), "a piece is taken for a message too early");
+        }
+    }
+
+    /// The server may end a conversation when a timeout is over, when it is full, or when it stops.
+    fn check_unasked(&mut self, id: usize, notice: Notice) {
+        let timeouts = self.plan.config.timeouts;
+        let account = &mut self.links[id].account;
+        let last_moved = account.last_received.max(account.last_sent);
+        let (unasked, due) = match notice {
+            Notice::ServerBusy => (Unasked::Busy, self.now),
+            Notice::Shutdown => (Unasked::Shutdown, self.now),
+            Notice::IdleTimeout => (Unasked::Idle, last_moved.deadline(timeouts.idle)),
+            Notice::MessageTimeout => (Unasked::Late, account.oracle.began().deadline(timeouts.message)),
+        };
+        let is_over = std::mem::replace(&mut account.is_session_over, true);
+        account.unasked = Some(unasked);
+        account.oracle.end(unasked);
+        if is_over {
+            self.fail(Invariant::NothingAfterClose, Some(id), "something is said behind the end");
+        }
+        if self.now < due {
+            self.fail(Invariant::TimeFromTheSeam, Some(id), "a deadline falls due early");
+        }
+        if unasked == Unasked::Shutdown && self.is_listening {
+            self.fail(Invariant::ShutdownEnds, Some(id), "a shutdown that nobody asked for");
+        }
+    }
+}
