@@ -29,6 +29,14 @@ fn a_line_of_the_limit_is_taken_and_one_more_byte_is_not() {
 }
 
 #[test]
+fn a_line_of_the_limit_may_come_byte_by_byte() {
+    let server = Server::start(&[]);
+    let mut peer = server.text();
+    echo_line(LINE_MAX).iter().for_each(|byte| peer.send([*byte]));
+    peer.expect(echo_line(LINE_MAX));
+}
+
+#[test]
 fn a_carriage_return_before_the_newline_does_not_count() {
     let server = Server::start(&[]);
     let mut peer = server.text();

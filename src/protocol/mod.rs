@@ -330,6 +330,32 @@ mod tests {
     }
 
     #[test]
+    fn no_two_bytes_mean_something_else_when_the_network_cuts_between_them() {
+        // Where each protocol looks closest: inside a word, before an ending, in a header.
+        let places: [(&str, &[u8], &[u8]); 4] = [
+            ("text", b"ECH", b"O x\nECHO y\n"),
+            ("text", b"ECHO x", b"\nECHO y\n"),
+            ("binary", b"\x01\0\0", b"aaaaaaaaaaaaa\x01\0\0\0\x01b"),
+            ("echo", b"x", b"\ny\n"),
+        ];
+        for (scheme, before, behind) in places {
+            let entry = BUILT_IN.iter().find(|entry| entry.scheme == scheme).expect("built in");
+            let protocol = (entry.build)();
+            let heard = |pieces: [&[u8]; 2]| {
+                let mut rehearsal = Rehearsal::new(&*protocol, &small_limits());
+                pieces.into_iter().for_each(|piece| drop(rehearsal.feed(piece)));
+                rehearsal.fall_quiet().outcome()
+            };
+            for pair in 0..=u16::MAX {
+                let [first, second] = pair.to_be_bytes();
+                let (front, back) = ([before, &[first]].concat(), [&[second], behind].concat());
+                let whole = heard([&[front.as_slice(), &back].concat(), b""]);
+                assert_eq!(heard([&front, &back]), whole, "{scheme}: {first:#x} {second:#x}");
+            }
+        }
+    }
+
+    #[test]
     fn every_protocol_pauses_while_the_output_is_full_and_answers_everything_later() {
         let frame: &[u8] = &[1, 0, 0, 0, 1, b'a'];
         let cases: [(&str, &[u8], &[u8]); 4] = [

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Suites of tests that start the server as a program, and judge it by the bytes that it sends.
-const SUITES: [&str; 18] = [
+const SUITES: [&str; 20] = [
     "activity_log",
     "capacity",
     "deadlines",
@@ -27,6 +27,8 @@ const SUITES: [&str; 18] = [
     "shutdown",
     "sinks",
     "slow_readers",
+    "stops",
+    "tls",
     "wire_binary",
     "wire_chat",
     "wire_echo",
@@ -113,19 +115,19 @@ fn check_suites(faults: &'static str) {
 }
 
 #[test]
-#[ignore = "needs cc, and runs 18 suites: .ci/run does"]
+#[ignore = "needs cc, and runs 20 suites: .ci/run does"]
 fn everything_holds_when_reads_and_writes_are_cut_short() {
     check_suites("short");
 }
 
 #[test]
-#[ignore = "needs cc, and runs 18 suites: .ci/run does"]
+#[ignore = "needs cc, and runs 20 suites: .ci/run does"]
 fn everything_holds_when_one_call_in_four_is_interrupted() {
     check_suites("eintr");
 }
 
 #[test]
-#[ignore = "needs cc, and runs 18 suites: .ci/run does"]
+#[ignore = "needs cc, and runs 20 suites: .ci/run does"]
 fn everything_holds_when_calls_are_cut_short_and_interrupted_and_a_signal_comes_every_millisecond() {
     check_suites("short,eintr,alarm");
 }
