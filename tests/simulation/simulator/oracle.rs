@@ -50,6 +50,7 @@ pub enum Unasked {
     Idle,
     Late,
     Shutdown,
+    Tls,
 }
 
 /// One answer.
@@ -83,6 +84,7 @@ pub struct Oracle {
     /// How much of a refused payload is still to be dropped.
     dropped_payload_len: usize,
     is_closed: bool,
+    received_len: usize,
     /// When the message that is not whole began, as far as the server could know.
     began: Moment,
     has_ended_one: bool,
@@ -101,6 +103,7 @@ impl Oracle {
             dropped_line: None,
             dropped_payload_len: 0,
             is_closed: false,
+            received_len: 0,
             began: Moment::NEVER,
             has_ended_one: false,
             answers: VecDeque::new(),
@@ -118,6 +121,10 @@ impl Oracle {
         let was_within_message = self.is_within_message();
         self.has_ended_one = false;
         self.pending.extend_from_slice(bytes);
+        self.received_len += bytes.len();
+        if self.has_begun_as_tls() {
+            return self.end(Unasked::Tls);
+        }
         match self.language {
             Language::Binary => self.frames(),
             _ => self.lines(),
@@ -130,6 +137,13 @@ impl Oracle {
         } else if self.has_ended_one || !was_within_message {
             self.began = now;
         }
+    }
+
+    /// Three bytes decide, and in `binary` they are looked at when there is a header.
+    fn has_begun_as_tls(&self) -> bool {
+        let enough = if self.language == Language::Binary { 5 } else { 3 };
+        let is_all_there = self.received_len == self.pending.len() && self.received_len >= enough;
+        is_all_there && matches!(self.pending.as_slice(), [0x16, 3, 0..=4, ..])
     }
 
     /// What has come without an end is a message now.
@@ -167,6 +181,7 @@ impl Oracle {
                 self.answers.clear();
                 "SERVER_BUSY"
             }
+            Unasked::Tls => "NOT_TLS",
             Unasked::Idle => "IDLE_TIMEOUT",
             Unasked::Late => "MESSAGE_TIMEOUT",
             Unasked::Shutdown if self.language == Language::Text => return self.answer(b"BYE\n"),
