@@ -4,6 +4,7 @@ mod support;
 
 use std::time::Instant;
 use support::frames::{ECHO, frame};
+use support::peer::Peer;
 use support::server::{Server, listen_flags, program};
 
 #[test]
@@ -116,20 +117,53 @@ fn under_load_the_lines_are_capped_and_the_rest_is_summed_up() {
     assert!((1..=CAP * seconds).contains(&commands), "{commands} lines in {seconds} seconds; {summary}");
 }
 
+/// Twenty thousand connections, each up to no good in the next way of several, and then a polite one.
+fn flood(server: &Server) {
+    for index in 0..20_000 {
+        match index % 5 {
+            0 => converse(server.text(), b"GET / HTTP/1.1\r\n\r\n"),
+            1 => converse(server.connect("echo"), b"\x16\x03\x01\x02\x00\x01"),
+            2 => converse(server.connect("binary"), &[7, 0, 0, 0, 0, 3, 0, 0, 0, 0]),
+            3 => converse(server.text(), b"NONSENSE\nECHO\nQUIT\n"),
+            _ => {
+                let mut peer = server.connect("chat");
+                peer.send("half a message");
+                peer.reset();
+            }
+        }
+    }
+    converse(server.text(), b"QUIT\n");
+}
+
+fn converse(mut peer: Peer, request: &[u8]) {
+    peer.send(request);
+    peer.read_to_end();
+}
+
 #[test]
-fn a_flood_of_connections_is_capped_too() {
+fn a_flood_of_bad_connections_is_capped_too() {
     const CAP: usize = 5;
     let server = Server::start(&["--activity-log", "5"]);
     let started = Instant::now();
-    for _ in 0..2000 {
-        let mut peer = server.text();
-        peer.send("NONSENSE\nQUIT\n");
-        peer.expect("ERROR UNKNOWN_COMMAND\nBYE\n");
-    }
+    flood(&server);
     let seconds = started.elapsed().as_secs() as usize + 2;
     let lines = server.log.raw().len();
     // In each second the capped lines and one that sums up, and at the start the limits.
     assert!(lines <= (CAP + 1) * seconds + 1, "{lines} lines in {seconds} seconds: {:#?}", server.log.text());
+}
+
+#[test]
+fn a_flood_of_connections_that_are_turned_away_is_one_warning_a_second() {
+    const CAP: usize = 5;
+    let server = Server::start(&["--activity-log", "5", "--max-connections", "1"]);
+    let _only = server.text();
+    let started = Instant::now();
+    for _ in 0..5000 {
+        server.connect("echo").read_to_end();
+    }
+    let seconds = started.elapsed().as_secs() as usize + 2;
+    let lines = server.log.raw().len();
+    assert!(lines <= (CAP + 2) * seconds + 1, "{lines} lines in {seconds} seconds: {:#?}", server.log.text());
 }
 
 #[test]

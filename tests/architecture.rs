@@ -30,6 +30,20 @@ const FORBIDDEN_WORDS: [(&str, &str); 6] = [
     ("with_hasher", "keys that a peer chooses need the standard hasher"),
 ];
 
+/// Macros that end the program on purpose. A defect of ours is an `assert` or an `expect` that states what always holds.
+const FORBIDDEN_MACROS: [&str; 4] = ["panic!", "unreachable!", "todo!", "unimplemented!"];
+
+/// What clippy denies where bytes of a peer are handled.
+const LINTS: [&str; 7] = [
+    "unwrap_used",
+    "expect_used",
+    "indexing_slicing",
+    "string_slice",
+    "panic",
+    "unreachable",
+    "cast_possible_truncation",
+];
+
 /// What is wrong with the source of the file at `path` under `src/`.
 fn faults(path: &str, source: &str) -> Vec<String> {
     let code = production_code(source);
@@ -43,6 +57,8 @@ fn faults(path: &str, source: &str) -> Vec<String> {
     if code.contains(".unwrap()") || (code.contains(".expect(") && !may_expect) {
         faults.push(format!("{path}: unwraps a value"));
     }
+    let ends = FORBIDDEN_MACROS.iter().filter(|name| code.contains(*name));
+    faults.extend(ends.map(|name| format!("{path}: `{name}` ends the program")));
     if has_hasher(&code) {
         faults.push(format!("{path}: a map with a hasher of its own"));
     }
@@ -140,6 +156,19 @@ fn imports_go_down_and_what_is_forbidden_is_not_there() {
 }
 
 #[test]
+fn clippy_denies_what_could_panic_where_bytes_of_a_peer_are_handled() {
+    for module in FLOORS_WITHOUT_EXPECT {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(module).join("mod.rs");
+        let source = fs::read_to_string(root).expect("the root of a module");
+        let (_, denied) = source.split_once("    deny(\n").expect("a list of lints");
+        let (denied, _) = denied.split_once(')').expect("its end");
+        for lint in LINTS {
+            assert!(denied.contains(&format!("clippy::{lint}")), "{module}: {lint} is not denied");
+        }
+    }
+}
+
+#[test]
 fn every_module_of_the_library_has_a_floor() {
     let root = include_str!("../src/lib.rs");
     for module in root.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')) {
@@ -175,6 +204,8 @@ fn what_is_forbidden_is_found() {
         ("server/mod.rs", "unsafe { f() }"),
         ("server/mod.rs", "let n = text.parse().unwrap();"),
         ("wire/line.rs", "let n = text.parse().expect(\"a number\");"),
+        ("client/mod.rs", "let n = todo!();"),
+        ("server/mod.rs", "_ => unreachable!(\"never\"),"),
         ("base/table.rs", "let map: HashMap<Token, Vec<(u8, u8)>, Quick>;"),
         ("base/table.rs", "let map = HashSet::with_hasher(Quick);"),
     ] {

@@ -4,6 +4,7 @@ mod support;
 
 use support::BANNER;
 use support::frames::{ECHO, frame};
+use support::peer::difference;
 use support::server::Server;
 
 /// Sends `requests` and the end of input, and expects `answers` and the server's end.
@@ -84,4 +85,62 @@ fn the_end_alone_closes_the_session() {
         assert_eq!(peer.read_to_end(), expected, "{protocol}");
     }
     server.wait_for_descriptors(descriptors);
+}
+
+/// Sends the front of `whole` and the end behind it, for every length there is, and expects what `answers` says.
+#[track_caller]
+fn check_every_front(protocol: &str, whole: &[u8], answers: impl Fn(&[u8]) -> Vec<u8>) {
+    let server = Server::start(&["--quiet-period", "1h"]);
+    for len in 0..=whole.len() {
+        let mut peer = server.connect(protocol);
+        peer.send_with_end(&whole[..len]);
+        let (got, expected) = (peer.read_to_end(), answers(&whole[..len]));
+        assert!(got == expected, "{protocol}, {len} bytes: {}", difference(&got, &expected));
+    }
+}
+
+#[test]
+fn a_line_that_the_end_cuts_off_anywhere_is_not_run() {
+    check_every_front("text", b"ECHO a\r\nECHO bc d\nQUIT\nECHO never\n", |front| {
+        let lines = front.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")).take(3);
+        let answers = lines.map(|line| match line {
+            b"QUIT\n" => b"BYE\n".to_vec(),
+            line => [line.trim_ascii_end(), b"\n"].concat(),
+        });
+        [BANNER.to_vec(), answers.collect::<Vec<_>>().concat()].concat()
+    });
+}
+
+#[test]
+fn a_frame_that_the_end_cuts_off_anywhere_is_not_run() {
+    let frames = [frame(ECHO, "abc"), frame(ECHO, ""), frame(ECHO, [0xFF; 40])];
+    check_every_front("binary", &frames.concat(), |front| {
+        let mut whole = Vec::new();
+        for frame in &frames {
+            let longer = [whole.as_slice(), frame].concat();
+            if longer.len() > front.len() {
+                break;
+            }
+            whole = longer;
+        }
+        whole
+    });
+}
+
+#[test]
+fn a_piece_that_the_end_cuts_off_anywhere_is_a_message() {
+    for (protocol, before, after) in [("echo", "Server received: ", ""), ("chat", "ACK: Received '", "'")] {
+        check_every_front(protocol, b"one\r\n\ntwo three\nfour", |front| {
+            let messages = front.split_inclusive(|byte| *byte == b'\n').map(|message| {
+                let ending_len = match message {
+                    [.., b'\r', b'\n'] => 2,
+                    [.., b'\n'] => 1,
+                    _ => 0,
+                };
+                let (words, ending) = message.split_at(message.len() - ending_len);
+                [before.as_bytes(), words, after.as_bytes(), ending].concat()
+            });
+            messages.collect::<Vec<_>>().concat()
+        });
+    }
 }

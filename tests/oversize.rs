@@ -29,6 +29,14 @@ fn a_line_of_the_limit_is_taken_and_one_more_byte_is_not() {
 }
 
 #[test]
+fn a_line_of_the_limit_may_come_byte_by_byte() {
+    let server = Server::start(&[]);
+    let mut peer = server.text();
+    echo_line(LINE_MAX).iter().for_each(|byte| peer.send([*byte]));
+    peer.expect(echo_line(LINE_MAX));
+}
+
+#[test]
 fn a_carriage_return_before_the_newline_does_not_count() {
     let server = Server::start(&[]);
     let mut peer = server.text();
@@ -89,6 +97,20 @@ fn check_endless_line(protocol: &str, refusal_at_end: bool, ending: &str, answer
     peer.expect(answer);
     let grown = most.saturating_sub(before);
     assert!(grown < MIB, "a line that is discarded cost {grown} bytes");
+}
+
+#[test]
+fn whoever_leaves_inside_a_line_that_is_discarded_reads_the_refusal_and_a_clean_end() {
+    let server = Server::start(&[]);
+    for (protocol, refusal) in
+        [("text", [support::BANNER, b"ERROR LINE_TOO_LONG\n"].concat()), ("echo", b"ERROR LINE_TOO_LONG".to_vec())]
+    {
+        for _ in 0..20 {
+            let mut peer = server.connect(protocol);
+            peer.send_with_end(&[b'A'; MIB]);
+            assert_eq!(peer.read_to_end(), refusal, "{protocol}");
+        }
+    }
 }
 
 #[test]

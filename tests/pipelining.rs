@@ -63,6 +63,21 @@ fn sixty_thousand_chat_messages_are_answered_though_nothing_is_read_for_a_second
 }
 
 #[test]
+fn a_million_lines_are_answered_though_nothing_is_read_for_two_seconds() {
+    let server = Server::start(&["--activity-log", "1"]);
+    let mut peer = server.connect_with_small_window("text");
+    // More than two kernels hold between two sockets.
+    let lines: Vec<u8> = (0..1_000_000).flat_map(|index| format!("ECHO |{index:>32}\n").into_bytes()).collect();
+    let sender = peer.send_in_background(lines.clone());
+    // These seconds are the scenario, as above.
+    thread::sleep(Duration::from_secs(2));
+    assert!(!sender.is_finished(), "the server has taken it all, and must hold it");
+    peer.expect(BANNER);
+    lines.chunks(1 << 20).for_each(|answers| peer.expect(answers));
+    sender.join().expect("everything is sent");
+}
+
+#[test]
 fn answers_come_in_the_order_of_different_requests() {
     let server = Server::start(&[]);
     let mut peer = server.text();

@@ -3,6 +3,7 @@
 mod support;
 
 use support::frames::{ECHO, frame};
+use support::peer::Peer;
 use support::server::Server;
 use support::{KIB, MIB};
 
@@ -21,7 +22,7 @@ fn resets_during_a_large_answer_harm_nobody() {
     let server = Server::start(&[]);
     let descriptors = server.descriptor_count();
     let request = frame(ECHO, vec![b'x'; MIB]);
-    for _ in 0..200 {
+    for _ in 0..1000 {
         let mut peer = server.connect_with_small_window("binary");
         peer.send(&request);
         // One byte of the answer: the server is in the middle of it.
@@ -36,8 +37,9 @@ fn resets_before_the_connection_is_accepted_harm_nobody() {
     let server = Server::start(&[]);
     let descriptors = server.descriptor_count();
     server.freeze();
-    for index in 0..500 {
-        let mut peer = server.connect(support::PROTOCOLS[index % 4]);
+    // On one listener, whose queue they nearly fill.
+    for _ in 0..1000 {
+        let mut peer = server.connect("text");
         peer.send("ECHO x\n");
         peer.reset();
     }
@@ -47,13 +49,34 @@ fn resets_before_the_connection_is_accepted_harm_nobody() {
 
 #[test]
 fn a_reset_is_noticed_while_the_server_does_not_read() {
-    let server = Server::start(&["--write-timeout", "off"]);
-    let descriptors = server.descriptor_count();
-    let mut peer = server.connect_with_small_window("text");
-    let request = [b"ECHO ", [b'x'; KIB].as_slice(), b"\n"].concat();
-    peer.send_until_stuck(&request);
+    let (server, descriptors, peer) = stuck(&["--write-timeout", "off"]);
     peer.reset();
     check_unharmed(&server, descriptors);
+}
+
+/// A peer that has sent until nobody took any more, and reads nothing; and the server it has talked to.
+fn stuck(flags: &[&str]) -> (Server, usize, Peer) {
+    let server = Server::start(flags);
+    let descriptors = server.descriptor_count();
+    let mut peer = server.connect_with_small_window("text");
+    peer.send_until_stuck(&[b"ECHO ", [b'x'; KIB].as_slice(), b"\n"].concat());
+    (server, descriptors, peer)
+}
+
+#[test]
+fn a_close_is_noticed_while_the_server_does_not_read() {
+    let (server, descriptors, peer) = stuck(&["--write-timeout", "off"]);
+    // The kernel makes a reset of it, because there are answers that nobody will read.
+    drop(peer);
+    check_unharmed(&server, descriptors);
+}
+
+#[test]
+fn an_end_of_input_while_the_server_does_not_read_leaves_it_the_write_timeout() {
+    let (server, descriptors, mut peer) = stuck(&["--write-timeout", "2s"]);
+    peer.half_close();
+    check_unharmed(&server, descriptors);
+    server.wait_for_log(&["closed", "write timeout"]);
 }
 
 #[test]

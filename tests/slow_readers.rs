@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 use support::frames::{ECHO, QUIT, frame};
 use support::server::Server;
+use support::wait::wait_until;
 use support::{BANNER, KIB, MIB};
 
 /// What one connection may hold in the server: a line and a block of input, and answers up to the high-water mark and
@@ -50,6 +51,38 @@ fn errors_that_nobody_reads_hold_bounded_memory_too() {
 #[test]
 fn messages_of_one_byte_that_nobody_reads_hold_bounded_memory_too() {
     check_memory("echo", b"\n");
+}
+
+#[test]
+fn a_million_questions_of_a_peer_that_never_reads_end_with_the_write_timeout_and_are_counted() {
+    let server = Server::start(&["--write-timeout", "1s", "--activity-log", "1000"]);
+    let descriptors = server.descriptor_count();
+    let peer = server.connect_with_small_window("text");
+    let address = peer.address().to_string();
+    let before = server.process().resident_bytes();
+    let mut twin = peer.twin();
+    let sender = thread::spawn(move || twin.try_send(&b"HELP\n".repeat(1_000_000)));
+    let mut most = 0;
+    wait_until("the server lets go", || {
+        most = most.max(server.process().resident_bytes());
+        server.descriptor_count() <= descriptors
+    });
+    assert!(!sender.join().expect("the sender does not panic"), "the server has not taken a million");
+    server.wait_for_log(&["closed", &address, "write timeout"]);
+    let grown = most.saturating_sub(before);
+    assert!(grown <= CONNECTION_MAX + SLACK, "a peer that never reads cost {grown} bytes");
+}
+
+#[test]
+fn what_the_kernel_holds_for_a_peer_that_never_reads_is_bounded_too() {
+    /// Twice what it may hold unsent: the rest is for what is on its way.
+    const HELD_MAX: usize = 2 * 256 * KIB;
+    let server = Server::start(&["--write-timeout", "off"]);
+    let mut peer = server.connect_with_small_window("text");
+    let sent = peer.send_until_stuck(&[b"ECHO ", [b'x'; 60 * KIB].as_slice(), b"\n"].concat());
+    let held = server.process().unacknowledged_bytes(server.address("text").port(), peer.address().port());
+    assert!(sent > HELD_MAX && held > 0, "the peer has asked for {sent} bytes, {held} are held");
+    assert!(held <= HELD_MAX, "{held} bytes are held");
 }
 
 #[test]

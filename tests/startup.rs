@@ -41,7 +41,7 @@ fn check_usage(flags: &[&str], wrong: &str, example: &str) {
 fn wait_until_free(ports: &[u16]) {
     let deadline = Instant::now() + Duration::from_secs(100);
     for port in ports {
-        while let Err(error) = tinytcp::base::kernel::listen(([127, 0, 0, 1], *port).into(), 1) {
+        while let Err(error) = tinytcp::base::kernel::listen(([127, 0, 0, 1], *port).into(), 1, None) {
             assert!(Instant::now() < deadline, "port {port} is never free: {error}");
             thread::sleep(Duration::from_millis(100));
         }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::close_reason::CloseReason;
+use super::close_reason::{CloseReason, by_reason};
 use super::moment::Moment;
 use super::peer::Peer;
 
@@ -58,7 +58,8 @@ pub struct Activity {
 struct Unwritten {
     opened: u64,
     commands: u64,
-    closed: u64,
+    /// By [`CloseReason`].
+    closed: [u64; CloseReason::COUNT],
 }
 
 impl Activity {
@@ -97,8 +98,11 @@ impl Activity {
     /// Writes the count of what was not written; also at the very end.
     pub fn sum_up(&mut self) {
         let Unwritten { opened, commands, closed } = std::mem::take(&mut self.unwritten);
-        if opened + commands + closed > 0 {
-            log::info!("and in the same second: {opened} opened, {commands} commands, {closed} closed");
+        let closed_in_all: u64 = closed.iter().sum();
+        if opened + commands + closed_in_all > 0 {
+            let reasons = by_reason(&closed);
+            let reasons = fmt::from_fn(|f| if closed_in_all > 0 { write!(f, " ({reasons})") } else { Ok(()) });
+            log::info!("and in the same second: {opened} opened, {commands} commands, {closed_in_all} closed{reasons}");
         }
     }
 
@@ -119,14 +123,16 @@ impl Activity {
 
     /// A connection was closed.
     pub fn closed(&mut self, peer: &Peer, summary: &Summary) {
-        if self.take_line(|unwritten| &mut unwritten.closed) {
+        if self.take_line(|unwritten| &mut unwritten.closed[summary.reason as usize]) {
             log::info!("closed {}: {summary}", self.name(peer));
         }
     }
 
     /// A connection was opened and closed by somebody who only looked whether the port is open.
     pub fn probed(&mut self, peer: &Peer, summary: &Summary) {
-        if log::log_enabled!(log::Level::Debug) && self.take_line(|unwritten| &mut unwritten.closed) {
+        if log::log_enabled!(log::Level::Debug)
+            && self.take_line(|unwritten| &mut unwritten.closed[summary.reason as usize])
+        {
             log::debug!("probe {}: {summary}", self.name(peer));
         }
     }
@@ -188,7 +194,7 @@ mod tests {
         assert_eq!(activity.deadline(), Moment::NEVER);
         activity.opened(&peer);
         (0..10).for_each(|_| activity.command(&peer, "", b"TIME"));
-        assert_eq!(activity.unwritten, Unwritten { opened: 0, commands: 9, closed: 0 });
+        assert_eq!(activity.unwritten, Unwritten { commands: 9, ..Unwritten::default() });
         assert_eq!(activity.deadline(), activity.second_ends, "the count is due when the second is over");
         activity.round(Moment::START.after(SECOND));
         assert_eq!(activity.deadline(), Moment::NEVER);

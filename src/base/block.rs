@@ -9,6 +9,8 @@
 //!    consume(n) --> start += n  commit(n) --> end += n
 //! ```
 
+#![expect(clippy::cast_possible_truncation, reason = "no block is longer than Block::LEN_MAX")]
+
 /// A block of storage with a queue of bytes in it. Invariant: `start <= end <= capacity`, and `start == end` only when
 /// both are 0.
 ///

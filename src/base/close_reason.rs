@@ -1,5 +1,6 @@
 //! Why a connection was closed: one variant and one counter for each cause.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::io;
 
@@ -23,6 +24,8 @@ pub enum CloseReason {
     ServerBusy,
     /// The peer speaks a foreign protocol.
     WrongProtocol,
+    /// The peer speaks TLS.
+    Tls,
     /// What the connection held, and could not give up, would have passed the memory limit.
     MemoryLimit,
     /// The server is shutting down.
@@ -34,6 +37,22 @@ pub enum CloseReason {
 impl CloseReason {
     /// The number of variants.
     pub const COUNT: usize = Self::SystemError as usize + 1;
+
+    /// Every variant, in the order of the numbers that they are counted under.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Quit,
+        Self::PeerClosed,
+        Self::Reset,
+        Self::IdleTimeout,
+        Self::MessageTimeout,
+        Self::WriteTimeout,
+        Self::ServerBusy,
+        Self::WrongProtocol,
+        Self::Tls,
+        Self::MemoryLimit,
+        Self::Shutdown,
+        Self::SystemError,
+    ];
 
     /// The cause of a failed read or write.
     #[must_use]
@@ -66,9 +85,43 @@ impl fmt::Display for CloseReason {
             Self::WriteTimeout => "write timeout",
             Self::ServerBusy => "server busy",
             Self::WrongProtocol => "wrong protocol",
+            Self::Tls => "TLS on a plain port",
             Self::MemoryLimit => "memory limit",
             Self::Shutdown => "shutdown",
             Self::SystemError => "system error",
         })
+    }
+}
+
+/// Connections closed, counted by reason, as log lines tell it: `7 write timeout, 2 client closed`, the most frequent
+/// first, and those that did not occur left out.
+pub fn by_reason(counts: &[u64; CloseReason::COUNT]) -> impl fmt::Display {
+    let mut occurred: Vec<(u64, CloseReason)> =
+        counts.iter().copied().zip(CloseReason::ALL).filter(|(count, _)| *count > 0).collect();
+    occurred.sort_by_key(|(count, _)| Reverse(*count));
+    fmt::from_fn(move |f| {
+        occurred.iter().enumerate().try_for_each(|(place, (count, reason))| {
+            let comma = if place == 0 { "" } else { ", " };
+            write!(f, "{comma}{count} {reason}")
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_counted_under_its_own_number() {
+        assert!(CloseReason::ALL.iter().enumerate().all(|(number, reason)| number == *reason as usize));
+    }
+
+    #[test]
+    fn the_most_frequent_reason_is_told_first_and_one_that_did_not_occur_is_not_told() {
+        let mut counts = [0; CloseReason::COUNT];
+        assert_eq!(by_reason(&counts).to_string(), "");
+        counts[CloseReason::Quit as usize] = 2;
+        counts[CloseReason::WriteTimeout as usize] = 7;
+        assert_eq!(by_reason(&counts).to_string(), "7 write timeout, 2 client quit");
     }
 }

@@ -11,6 +11,8 @@
 //!   by place    heap    [  2   |   0   |   3   ]            4 bytes
 //! ```
 
+#![expect(clippy::cast_possible_truncation, reason = "a table has fewer than 4 billion entries")]
+
 use super::moment::Moment;
 
 /// Deadlines by key; the keys are small and dense, those of a slab.

@@ -20,6 +20,23 @@ use super::table::Token;
 /// active connections would cost ten waits a round instead of one; more would only make rounds longer.
 const EVENTS_MAX: usize = 1024;
 
+/// A peer that has been silent for so long is asked whether it still lives...
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+/// ...so often, one question after the other.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_RETRIES: u32 = 3;
+
+/// How long it takes until a peer that died silently is noticed: 60 s, and three questions.
+pub const SILENCE_TIMEOUT: Duration =
+    Duration::from_secs(KEEPALIVE_IDLE.as_secs() + KEEPALIVE_RETRIES as u64 * KEEPALIVE_INTERVAL.as_secs());
+
+/// How many bytes the kernel takes from one connection beyond what it can send at once: a turn's worth, so that no turn is
+/// cut short by it. Without this bound it would keep up to 4 MB for a peer that never reads, and a few hundred such peers
+/// would take all the memory that it has for TCP, everybody else's too. What is on its way does not count, so that a peer
+/// that reads gets it no slower.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT_BYTES_MAX: u32 = 256 << 10;
+
 const WAKER: mio::Token = mio::Token(usize::MAX);
 const SIGNALS: mio::Token = mio::Token(usize::MAX - 1);
 /// Listener `index` has the token `FIRST_LISTENER - index`.
@@ -102,14 +119,19 @@ impl System for Kernel {
 
     fn wait(&mut self, timeout: Option<Duration>, mut handle: impl FnMut(Event)) -> io::Result<()> {
         match self.poll.poll(&mut self.events, timeout) {
-            // The caller computes the timeout afresh: waiting on with the old one could go on for ever under signals.
-            Err(error) if interrupted(&error) => return Ok(()),
+            // The caller computes the timeout afresh: waiting on with the old one could go on for ever under signals. What
+            // has interrupted is asked for here, because its handler announces it by a byte in a socket, and the kernel
+            // may have no memory for that byte: then no event follows. (Not caught: the same while nobody waits.)
+            Err(error) if interrupted(&error) => {
+                report_signals(&mut self.signals, &mut handle);
+                return Ok(());
+            }
             result => result?,
         }
         for event in &self.events {
             match event.token() {
                 WAKER => (0..self.stops.swap(0, Ordering::Acquire)).for_each(|_| handle(Event::Stop)),
-                SIGNALS => self.signals.iter_mut().flat_map(Signals::pending).for_each(|_| handle(Event::Stop)),
+                SIGNALS => report_signals(&mut self.signals, &mut handle),
                 mio::Token(token) if FIRST_LISTENER - token < self.listeners.len() => {
                     handle(Event::Listener(FIRST_LISTENER - token));
                 }
@@ -138,6 +160,10 @@ impl System for Kernel {
     fn close_listeners(&mut self) {
         self.listeners.clear();
     }
+}
+
+fn report_signals(signals: &mut Option<Signals>, handle: &mut impl FnMut(Event)) {
+    signals.iter_mut().flat_map(Signals::pending).for_each(|_| handle(Event::Stop));
 }
 
 fn readiness(event: &mio::event::Event) -> Readiness {
@@ -185,12 +211,16 @@ fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 /// Listens on `addr` with a kernel queue of `backlog` connections that are not yet accepted.
 ///
 /// What is set here is inherited by every accepted connection, on Linux and the BSDs alike, and costs no system call
-/// there: no delay for small answers; keepalive, so that a peer which died silently is noticed within 90 s; and urgent
-/// bytes in their place in the stream, because `telnet` sends half of an escape sequence as such.
+/// there: no delay for small answers; urgent bytes in their place in the stream, because `telnet` sends half of an escape
+/// sequence as such; and keepalive, so that a peer which died silently is noticed after [`SILENCE_TIMEOUT`].
+///
+/// Keepalive asks only where nothing is under way. For a peer that died before it acknowledged an answer the kernel would
+/// go on sending that for a quarter of an hour; so on Linux it gives such a peer up after `write_timeout`, or after
+/// [`SILENCE_TIMEOUT`] if that is longer, because keepalive obeys this bound too.
 ///
 /// # Errors
 /// When the address is in use, forbidden, or not of this machine.
-pub fn listen(addr: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+pub fn listen(addr: SocketAddr, backlog: u32, write_timeout: Option<Duration>) -> io::Result<TcpListener> {
     let socket = RawSocket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     if addr.is_ipv6() {
         // An IPv6 listener that also takes IPv4 would be in the way of the IPv4 listener beside it.
@@ -200,8 +230,14 @@ pub fn listen(addr: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
     socket.set_out_of_band_inline(true)?;
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10));
-    socket.set_tcp_keepalive(&keepalive.with_retries(3))?;
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
+    socket.set_tcp_keepalive(&keepalive.with_retries(KEEPALIVE_RETRIES))?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket.set_tcp_user_timeout(write_timeout.map(|timeout| timeout.max(SILENCE_TIMEOUT)))?;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = write_timeout;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;

@@ -1,6 +1,9 @@
 //! The ground floor: storage, time, and the one seam to the operating system. Nothing here knows what
 //! is spoken.
 
+// A length that is cut is a wrong length: who casts one says why it fits.
+#![cfg_attr(not(test), deny(clippy::cast_possible_truncation))]
+
 pub mod activity;
 pub mod block;
 pub mod buffer;

@@ -27,7 +27,7 @@ impl Peer {
             SocketAddr::V4(addr) => (addr.ip().to_ipv6_mapped(), 0),
             SocketAddr::V6(addr) => (*addr.ip(), addr.scope_id()),
         };
-        Self { ip: ip.octets(), scope, port: addr.port(), listener: listener as u16 }
+        Self { ip: ip.octets(), scope, port: addr.port(), listener: u16::try_from(listener).unwrap_or(u16::MAX) }
     }
 
     /// The address that came with the connection.

@@ -38,6 +38,8 @@ pub struct Pool {
     free: [Vec<Box<Block>>; CLASS_COUNT],
     /// The sum of the lengths of all blocks that are lent.
     lent_bytes: usize,
+    /// The most that this sum ever was.
+    lent_bytes_most: usize,
     /// What may be lent beyond a turn.
     held_bytes_max: usize,
 }
@@ -50,6 +52,7 @@ impl Pool {
             // With all the places that they will ever need: giving back allocates nothing.
             free: std::array::from_fn(|class| Vec::with_capacity(kept_max(SMALLEST_LEN << class))),
             lent_bytes: 0,
+            lent_bytes_most: 0,
             held_bytes_max: memory_max.saturating_sub(WORKING_BYTES),
         }
     }
@@ -58,6 +61,7 @@ impl Pool {
     pub fn lend(&mut self, len: usize) -> Box<Block> {
         let len = block_len(len);
         self.lent_bytes += len;
+        self.lent_bytes_most = self.lent_bytes_most.max(self.lent_bytes);
         match class_of(len).and_then(|class| self.free[class].pop()) {
             Some(block) => block,
             None => Box::new(Block::new(len)),
@@ -124,6 +128,12 @@ impl Pool {
     pub const fn lent_bytes(&self) -> usize {
         self.lent_bytes
     }
+
+    /// The most that this sum ever was, in the middle of a turn too.
+    #[must_use]
+    pub const fn lent_bytes_most(&self) -> usize {
+        self.lent_bytes_most
+    }
 }
 
 /// How many free blocks of `len` bytes are kept.
@@ -182,7 +192,7 @@ mod tests {
         let blocks: Vec<_> = (0..1000).map(|_| pool.lend(BLOCK_LEN)).collect();
         assert_eq!(pool.lent_bytes(), 1000 * BLOCK_LEN);
         blocks.into_iter().for_each(|block| pool.take_back(block));
-        assert_eq!(pool.lent_bytes(), 0);
+        assert_eq!((pool.lent_bytes(), pool.lent_bytes_most()), (0, 1000 * BLOCK_LEN));
         assert_eq!(pool.free.iter().flatten().map(|block| block.capacity()).sum::<usize>(), KEPT_BYTES_MAX);
     }
 

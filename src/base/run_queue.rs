@@ -1,5 +1,7 @@
 //! Who can move: each once, in the order in which they are served.
 
+#![expect(clippy::cast_possible_truncation, reason = "a table has fewer than 4 billion entries")]
+
 use std::collections::VecDeque;
 
 /// A queue of keys in which a key stands at most once; the keys are small and dense, those of a slab.

@@ -46,6 +46,7 @@ impl Token {
         Self((generation as usize) << KEY_BITS | key)
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "a generation is the upper half of the bits")]
     const fn generation(self) -> Generation {
         (self.0 >> KEY_BITS) as Generation
     }

@@ -298,3 +298,24 @@ fn explain(failure: &BindError) -> String {
     };
     format!("{failure}: {}; {advice}", failure.error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_may_not_listen_somewhere_is_told_why_and_what_to_do() {
+        for (errno, why, what) in [
+            (libc::EADDRINUSE, "in use", "choose another with --listen"),
+            (libc::EACCES, "ermission denied", "choose one from 1025 to 49151"),
+            (libc::EADDRNOTAVAIL, "assign requested address", "use 127.0.0.1"),
+            (libc::EMFILE, "open files", "look at the limits"),
+        ] {
+            let listener = Some(("text", ([127, 0, 0, 1], 80).into()));
+            let line = explain(&BindError { listener, error: io::Error::from_raw_os_error(errno) });
+            assert!(line.starts_with("cannot listen on text://127.0.0.1:80: "), "{line}");
+            assert!(line.contains(why) && line.contains(what), "{line}");
+            assert!(!line.contains('\n'), "{line}");
+        }
+    }
+}

@@ -6,10 +6,15 @@ use crate::base::limits::HIGH_WATER_BYTES;
 use crate::base::moment::Moment;
 use crate::base::system::Socket;
 use crate::protocol::{Context, Next, Notice, Output, Session, Step};
+use crate::wire::tls;
 
 impl<S: Socket> Connection<S> {
     /// Has the session run the whole messages that the input holds.
     pub(super) fn advance(&mut self, shared: &mut Shared) -> bool {
+        if self.has_begun_as_tls() {
+            self.end(Notice::NotTls, CloseReason::Tls, shared);
+            return true;
+        }
         let now = shared.clock.now();
         let waiting_len = self.output.len();
         let (consumed, step, ended) = self.with_session(shared, |session, input, context| {
@@ -31,6 +36,14 @@ impl<S: Socket> Connection<S> {
             Step::Close(reason) => self.drain(reason, shared),
         }
         consumed > 0 || step != Step::Paused || self.output.len() > waiting_len
+    }
+
+    /// True exactly when nothing but the beginning of a TLS connection has come, which is not for this protocol.
+    #[inline]
+    fn has_begun_as_tls(&self) -> bool {
+        self.received_bytes == self.input.len() as u64
+            && tls::is_handshake(self.input.bytes())
+            && !self.session.may_begin_as_tls()
     }
 
     /// The message at the front of the input has no place in memory. Gives how many bytes of it were given up.

@@ -12,6 +12,20 @@
 //! spent. Here is what it remembers and which move comes next; the moves themselves are in `transfer` (the kernel's
 //! side) and `conversation` (the session's side), and what it waits for in between is in [`expiry`].
 
+// What a peer sends reaches this code first: no value of it may panic, and no length of it may be cut.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::cast_possible_truncation
+    )
+)]
+
 mod conversation;
 pub mod expiry;
 pub mod inspection;
@@ -279,10 +293,8 @@ impl<S: Socket> Connection<S> {
         self.output.settle(&mut shared.pool);
         if shared.pool.is_over_limit() && !self.input.is_empty() && !self.runnable {
             self.refuse(shared);
-            if self.wants_flush() {
-                // The turn is over, and this write is not charged to any.
-                self.flush(&mut 0, shared)?;
-            }
+            // The turn is over, and these writes are not charged to any; after them nothing is left that could move.
+            while self.wants_flush() && self.flush(&mut 0, shared)? {}
             self.input.settle(&mut shared.pool);
             self.output.settle(&mut shared.pool);
         }

@@ -102,7 +102,7 @@ impl<S: Socket> Connection<S> {
             return Ok(false);
         };
         self.note_received(count, BLOCK_LEN, shared);
-        self.lingered_bytes = self.lingered_bytes.saturating_add(count as u32);
+        self.lingered_bytes = self.lingered_bytes.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
         *budget = budget.saturating_sub(count);
         Ok(true)
     }

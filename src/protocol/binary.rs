@@ -10,6 +10,7 @@ use super::{
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::{HIGH_WATER_BYTES, Limits};
 use crate::wire::frame::{self, HEADER_LEN, Header};
+use crate::wire::tls;
 
 /// The code of `ECHO`, and of the answer to every command: clients of the first server expect that.
 pub const ECHO: u8 = 1;
@@ -166,6 +167,11 @@ impl Session for BinarySession {
         input.len() - self.refuse_frame(SERVER_BUSY, header, input, context).len()
     }
 
+    fn may_begin_as_tls(&self) -> bool {
+        // Read as a header, a handshake is a frame of 48 MiB at least with a code that is not built in.
+        self.commands.iter().any(|command| command.key == tls::HANDSHAKE)
+    }
+
     fn say(&mut self, notice: Notice, output: &mut Output<'_>) {
         if let Some(token) = notice.token() {
             append_error(output, token);
@@ -210,12 +216,12 @@ impl BinarySession {
         if self.dropping == 0 {
             return rest;
         }
-        let dropped = rest.len().min(self.dropping as usize);
-        self.dropping -= dropped as u32;
+        let dropped = u32::try_from(rest.len()).unwrap_or(u32::MAX).min(self.dropping);
+        self.dropping -= dropped;
         if self.dropping == 0 {
             context.message_ended();
         }
-        rest.get(dropped..).unwrap_or_default()
+        rest.get(dropped as usize..).unwrap_or_default()
     }
 }
 
@@ -245,8 +251,8 @@ fn run(command: &Command<u8>, payload: &[u8], context: &mut Context<'_>) -> Next
 }
 
 fn append_error(output: &mut Output<'_>, token: &'static str) {
-    // Tokens are a few bytes long.
-    output.append(&Header { code: ERROR, payload_len: token.len() as u32 }.encode());
+    let payload_len = u32::try_from(token.len()).unwrap_or(u32::MAX);
+    output.append(&Header { code: ERROR, payload_len }.encode());
     output.append(token.as_bytes());
 }
 
@@ -324,6 +330,14 @@ mod tests {
             answers(input, [frame(ERROR, "UNKNOWN_COMMAND"), frame(ECHO, "x")].concat());
             answers([code, 0, 0, 0, 0], frame(ERROR, "UNKNOWN_COMMAND"));
         }
+    }
+
+    #[test]
+    fn only_with_a_command_of_that_code_may_a_peer_begin_as_one_of_tls_does() {
+        let nothing = |_: &mut Call<'_, '_>| Ok(Next::Continue);
+        let own = Binary::with_commands([Command::new(0x16, "OWN", nothing)]);
+        assert!(own.session(&small_limits()).may_begin_as_tls());
+        assert!(!Binary::new().session(&small_limits()).may_begin_as_tls());
     }
 
     #[test]

@@ -9,6 +9,20 @@
 //! A session is called once for a batch of bytes, not once for a message. What it does not consume is presented again,
 //! from the same first byte, with whatever has arrived since behind it.
 
+// What a peer sends reaches this code first: no value of it may panic, and no length of it may be cut.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::cast_possible_truncation
+    )
+)]
+
 pub mod binary;
 pub mod chat;
 pub mod command;
@@ -76,6 +90,14 @@ pub trait Session: Send {
         input.len()
     }
 
+    /// True exactly when peers of this protocol may begin as those of TLS do, with [`tls::is_handshake`]. By default they
+    /// may not: such a connection is closed with [`Notice::NotTls`] before any of its bytes gets here.
+    ///
+    /// [`tls::is_handshake`]: crate::wire::tls::is_handshake
+    fn may_begin_as_tls(&self) -> bool {
+        false
+    }
+
     /// Appends what the protocol has to say when the server ends the conversation; by default nothing.
     fn say(&mut self, notice: Notice, output: &mut Output<'_>) {
         let _ = (notice, output);
@@ -123,6 +145,8 @@ pub enum Next {
 pub enum Notice {
     /// It has as many connections as it may.
     ServerBusy,
+    /// The peer speaks TLS, and the server does not.
+    NotTls,
     /// Nothing was said for too long.
     IdleTimeout,
     /// One message took too long.
@@ -137,6 +161,7 @@ impl Notice {
     pub const fn token(self) -> Option<&'static str> {
         match self {
             Self::ServerBusy => Some(SERVER_BUSY),
+            Self::NotTls => Some("NOT_TLS"),
             Self::IdleTimeout => Some("IDLE_TIMEOUT"),
             Self::MessageTimeout => Some("MESSAGE_TIMEOUT"),
             Self::Shutdown => None,
@@ -300,6 +325,32 @@ mod tests {
             for (piece, ends) in pieces {
                 rehearsal.feed(piece);
                 assert_eq!(rehearsal.has_ended_a_message, *ends, "{scheme} at \"{}\"", piece.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_bytes_mean_something_else_when_the_network_cuts_between_them() {
+        // Where each protocol looks closest: inside a word, before an ending, in a header.
+        let places: [(&str, &[u8], &[u8]); 4] = [
+            ("text", b"ECH", b"O x\nECHO y\n"),
+            ("text", b"ECHO x", b"\nECHO y\n"),
+            ("binary", b"\x01\0\0", b"aaaaaaaaaaaaa\x01\0\0\0\x01b"),
+            ("echo", b"x", b"\ny\n"),
+        ];
+        for (scheme, before, behind) in places {
+            let entry = BUILT_IN.iter().find(|entry| entry.scheme == scheme).expect("built in");
+            let protocol = (entry.build)();
+            let heard = |pieces: [&[u8]; 2]| {
+                let mut rehearsal = Rehearsal::new(&*protocol, &small_limits());
+                pieces.into_iter().for_each(|piece| drop(rehearsal.feed(piece)));
+                rehearsal.fall_quiet().outcome()
+            };
+            for pair in 0..=u16::MAX {
+                let [first, second] = pair.to_be_bytes();
+                let (front, back) = ([before, &[first]].concat(), [&[second], behind].concat());
+                let whole = heard([&[front.as_slice(), &back].concat(), b""]);
+                assert_eq!(heard([&front, &back]), whole, "{scheme}: {first:#x} {second:#x}");
             }
         }
     }

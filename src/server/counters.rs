@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::base::activity::Summary;
-use crate::base::close_reason::CloseReason;
+use crate::base::close_reason::{CloseReason, by_reason};
 
 /// Sums over all connections. `accepted` is at all times the number of those that are open and those in `closed`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Counters {
     pub sent_bytes: u64,
     /// Messages received.
     pub messages: u64,
+    /// The most bytes that the buffers of all connections held together, in the middle of a turn too.
+    pub held_bytes_most: usize,
 }
 
 impl Counters {
@@ -51,12 +53,17 @@ impl fmt::Display for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} connections, {} turned away, {} messages, {} bytes in, {} bytes out",
+            "{} connections, {} turned away, {} messages, {} bytes in, {} bytes out, {} bytes in buffers at most",
             self.accepted,
             self.closed_for(CloseReason::ServerBusy),
             self.messages,
             self.received_bytes,
-            self.sent_bytes
-        )
+            self.sent_bytes,
+            self.held_bytes_most
+        )?;
+        if self.closed_in_all() > 0 {
+            write!(f, "; closed: {}", by_reason(&self.closed))?;
+        }
+        Ok(())
     }
 }

@@ -212,6 +212,8 @@ impl<S: System> EventLoop<S> {
             self.close(token, CloseReason::Shutdown);
         }
         self.shared.activity.sum_up();
+        debug_assert_eq!(self.counters.accepted, self.counters.closed_in_all(), "a connection is counted wrong");
+        self.counters.held_bytes_most = self.shared.pool.lent_bytes_most();
         debug_assert_eq!(self.shared.pool.lent_bytes(), 0, "a closed connection holds storage");
         self.counters
     }

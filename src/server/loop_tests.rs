@@ -674,6 +674,20 @@ mod memory {
     }
 
     #[test]
+    fn the_answer_to_a_message_that_is_given_up_is_sent_in_whole_though_a_write_is_cut_short() {
+        let mut stage = small();
+        let peers: Vec<_> = (0..40).map(|_| stage.peer()).collect();
+        for peer in &peers {
+            peer.wire.borrow_mut().write_max = 3;
+            peer.send(&[header(100_000), vec![b'x'; 50_000]].concat());
+            stage.settle();
+        }
+        let answers: Vec<_> = peers.iter().map(|peer| peer.wire.borrow().sent.clone()).collect();
+        assert!(answers.iter().any(|answer| !answer.is_empty()), "nobody is refused");
+        assert!(answers.iter().all(|answer| answer.is_empty() || *answer == error("SERVER_BUSY")), "{answers:?}");
+    }
+
+    #[test]
     fn many_pieces_together_stay_under_the_limit() {
         let mut stage = small();
         let peers: Vec<_> = (0..40).map(|_| stage.peer()).collect();

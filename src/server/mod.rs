@@ -82,7 +82,7 @@ impl Server {
         let mut addresses = Vec::new();
         for Listener { addr, protocol, optional } in &config.listeners {
             let failed = |error| BindError { listener: Some((protocol.name(), *addr)), error };
-            match kernel::listen(*addr, config.backlog) {
+            match kernel::listen(*addr, config.backlog, config.timeouts.write) {
                 Ok(socket) => {
                     addresses.push((protocol.name(), socket.local_addr().map_err(failed)?));
                     protocols.push(Arc::clone(protocol));

@@ -40,6 +40,8 @@ pub(super) struct Wire {
     inbound_ended: bool,
     /// The most that one read gives.
     pub(super) read_max: usize,
+    /// The most that one write takes.
+    pub(super) write_max: usize,
     /// How many bytes the server's writes may still be.
     room: usize,
     /// True exactly when a write was not taken in whole, so that room which comes now comes with an event.
@@ -127,8 +129,8 @@ impl Socket for ScriptedSocket {
         if let Some(error) = wire.error {
             return Err(error.into());
         }
-        let count = bytes.len().min(wire.room);
-        wire.is_full |= count < bytes.len();
+        let count = bytes.len().min(wire.room).min(wire.write_max);
+        wire.is_full |= wire.room < bytes.len();
         if count == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -188,6 +190,7 @@ impl Stage {
             inbound: VecDeque::new(),
             inbound_ended: false,
             read_max: usize::MAX,
+            write_max: usize::MAX,
             room: usize::MAX,
             is_full: false,
             error: None,

@@ -16,7 +16,10 @@ use simulator::{Choices, Report, run};
 use tally::Tally;
 
 /// Worlds in which something went wrong once, and what it was.
-const NAMED: [(u64, &str); 1] = [(0x243, "a long answer to a piece that ends by quiet was no backpressure")];
+const NAMED: [(u64, &str); 2] = [
+    (0x243, "a long answer to a piece that ends by quiet was no backpressure"),
+    (0xa806_ee9a_7435_f189, "half of the answer to a message for which there was no memory waited for an event"),
+];
 
 /// Runs the world of `seed`; when that fails, says how to see it again.
 fn run_seed(seed: u64) -> Result<Report, String> {

@@ -19,6 +19,11 @@ impl Peer {
         Self::new(TcpStream::connect_timeout(&address, PATIENCE).expect("connect"))
     }
 
+    /// Connects, if anybody listens.
+    pub fn try_connect(address: SocketAddr) -> Option<Self> {
+        TcpStream::connect_timeout(&address, PATIENCE).ok().map(Self::new)
+    }
+
     /// Connects with the smallest receive buffer there is, so that little fits on the way to a peer that does not read.
     #[track_caller]
     pub fn connect_with_small_window(address: SocketAddr) -> Self {
@@ -49,6 +54,11 @@ impl Peer {
     /// Gives up a read after `patience` instead of [`PATIENCE`].
     pub fn set_patience(&self, patience: Duration) {
         self.stream.set_read_timeout(Some(patience)).expect("set the read timeout");
+    }
+
+    /// Gives up a send that stands still for `patience` instead of [`PATIENCE`].
+    pub fn set_send_patience(&self, patience: Duration) {
+        self.stream.set_write_timeout(Some(patience)).expect("set the write timeout");
     }
 
     /// Sends all of `bytes`.
@@ -103,6 +113,11 @@ impl Peer {
         self.stream.shutdown(Shutdown::Write).expect("half-close");
     }
 
+    /// Ends our input, if the connection still has one.
+    pub fn try_half_close(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
     /// Breaks the connection off: the server gets a reset and no end of input.
     pub fn reset(self) {
         SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("set linger to zero");
@@ -115,6 +130,14 @@ impl Peer {
         let (got, problem) = self.read_up_to(expected.len());
         let problem = problem.unwrap_or_default();
         assert!(got == expected, "{problem}{}", difference(&got, expected));
+    }
+
+    /// As [`Peer::expect`], but the connection may break off: true exactly when all of `expected` came.
+    #[track_caller]
+    pub fn try_expect(&mut self, expected: &[u8]) -> bool {
+        let (got, _) = self.read_up_to(expected.len());
+        assert!(expected.starts_with(&got), "{}", difference(&got, expected));
+        got.len() == expected.len()
     }
 
     /// Reads exactly `len` bytes.
@@ -158,6 +181,16 @@ impl Peer {
         let len = self.stream.read(&mut buf).expect("read");
         buf.truncate(len);
         buf
+    }
+
+    /// Reads `len` bytes, or fewer if the connection ends before, cleanly or not; one on which nothing comes is a failure.
+    #[track_caller]
+    pub fn read_until_ended(&mut self, len: usize) -> Vec<u8> {
+        let mut got = Vec::new();
+        let end = Read::by_ref(&mut self.stream).take(len as u64).read_to_end(&mut got);
+        let is_silent = end.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
+        assert!(!is_silent, "neither bytes nor an end come after {}", shown(&got));
+        got
     }
 
     /// True when there is something to read now.

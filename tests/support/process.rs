@@ -35,9 +35,22 @@ impl Process {
 
     /// Sets the soft limit of open descriptors and leaves the hard one alone.
     pub fn limit_descriptors(self, soft: u32) {
-        let limit = format!("--nofile={soft}:");
-        let set = Command::new("prlimit").arg("--pid").arg(self.id.to_string()).arg(limit).status();
-        assert!(set.expect("run prlimit").success(), "prlimit of {}", self.id);
+        self.limit(&format!("--nofile={soft}:"));
+    }
+
+    /// Lets the process have so many bytes of address space and no more.
+    pub fn limit_address_space(self, bytes: usize) {
+        self.limit(&format!("--as={bytes}"));
+    }
+
+    fn limit(self, flag: &str) {
+        let set = Command::new("prlimit").arg("--pid").arg(self.id.to_string()).arg(flag).status();
+        assert!(set.expect("run prlimit").success(), "prlimit {flag} of {}", self.id);
+    }
+
+    /// The address space that is taken now, resident or not.
+    pub fn address_space_bytes(self) -> usize {
+        self.kilobytes("VmSize") * 1024
     }
 
     /// The soft and the hard limit of open descriptors.
@@ -50,9 +63,13 @@ impl Process {
 
     /// The memory that is resident now.
     pub fn resident_bytes(self) -> usize {
-        let kilobytes = self.status_field("VmRSS");
-        let kilobytes = kilobytes.strip_suffix("kB").expect("VmRSS is in kB").trim();
-        kilobytes.parse::<usize>().expect("VmRSS is a number") * 1024
+        self.kilobytes("VmRSS") * 1024
+    }
+
+    fn kilobytes(self, field: &str) -> usize {
+        let value = self.status_field(field);
+        let value = value.strip_suffix("kB").map(str::trim).and_then(|value| value.parse().ok());
+        value.unwrap_or_else(|| panic!("{field} is a number of kB"))
     }
 
     /// The processor time used so far, in clock ticks of 10 ms.
@@ -91,16 +108,44 @@ impl Process {
 
     /// The TCP ports over IPv4 at which the process listens.
     pub fn listening_ports(self) -> Vec<u16> {
+        const LISTEN: &str = "0A";
         let own: Vec<String> = self.descriptors().into_iter().filter_map(|number| self.socket_inode(number)).collect();
+        self.connections()
+            .into_iter()
+            .filter(|connection| connection.state == LISTEN && own.contains(&connection.inode))
+            .map(|connection| connection.local_port)
+            .collect()
+    }
+
+    /// How many connections to the process have been ended by their peer and not yet by it, accepted or not.
+    pub fn close_waits(self) -> usize {
+        const CLOSE_WAIT: &str = "08";
+        let ports = self.listening_ports();
+        let is_one = |connection: &Connection| connection.state == CLOSE_WAIT && ports.contains(&connection.local_port);
+        self.connections().iter().filter(|connection| is_one(connection)).count()
+    }
+
+    /// The kernel's table of TCP over IPv4: of everybody, not only of this process.
+    fn connections(self) -> Vec<Connection> {
         let table = self.read("net/tcp");
         let rows = table.lines().skip(1).map(|row| row.split_ascii_whitespace().collect::<Vec<_>>());
-        const LISTEN: &str = "0A";
-        rows.filter(|row| row[3] == LISTEN && own.iter().any(|inode| inode == row[9]))
-            .map(|row| {
-                let (_, port) = row[1].split_once(':').expect("address and port");
-                u16::from_str_radix(port, 16).expect("ports are hexadecimal")
-            })
-            .collect()
+        rows.map(|row| {
+            let (_, port) = row[1].split_once(':').expect("address and port");
+            let local_port = u16::from_str_radix(port, 16).expect("ports are hexadecimal");
+            Connection { local_port, state: row[3].to_owned(), inode: row[9].to_owned() }
+        })
+        .collect()
+    }
+
+    /// The bytes from local port `local` to port `peer` over IPv4 that the kernel holds, because the peer has not
+    /// acknowledged them.
+    pub fn unacknowledged_bytes(self, local: u16, peer: u16) -> usize {
+        let table = self.read("net/tcp");
+        let mut rows = table.lines().skip(1).map(|row| row.split_ascii_whitespace().collect::<Vec<_>>());
+        let is_at = |addr: &str, port: u16| addr.ends_with(&format!(":{port:04X}"));
+        let row = rows.find(|row| is_at(row[1], local) && is_at(row[2], peer)).expect("the connection");
+        let (sent, _) = row[4].split_once(':').expect("the queues of both directions");
+        usize::from_str_radix(sent, 16).expect("lengths of queues are hexadecimal")
     }
 
     fn socket_inode(self, number: u32) -> Option<String> {
@@ -115,4 +160,13 @@ impl Process {
     fn file(self, name: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/{name}", self.id))
     }
+}
+
+/// A row of the kernel's table of connections.
+struct Connection {
+    local_port: u16,
+    /// Two hexadecimal digits.
+    state: String,
+    /// 0 for what has not been accepted.
+    inode: String,
 }

@@ -1,17 +1,22 @@
-//! The real server binary, started for one test and killed at its end.
+//! The real server binary, started for one test and ended with it.
 
 use super::lines::Lines;
 use super::peer::Peer;
 use super::process::Process;
-use super::wait::{wait_for, wait_until};
+use super::wait::{PATIENCE, wait_for, wait_until};
 use super::{BANNER, PROTOCOLS};
+use libc::{SIGINT, SIGTERM};
 use std::collections::HashMap;
 use std::env;
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
-/// A running server. Dropped, it is killed; had it ended by itself before, the test fails.
+/// A running server. Dropped, it is told to end at once, and must do so in order: as built for tests it checks at its end
+/// that every connection it accepted is counted as closed, and that every byte of storage is back. Had it ended by itself
+/// before, the test fails.
 pub struct Server {
     child: Child,
     addresses: HashMap<String, SocketAddr>,
@@ -132,12 +137,35 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Ends the process in order, and gives how that went; `None` if it hangs.
+    fn end(&mut self) -> Option<ExitStatus> {
+        // Frozen, it would not even hear it. The second request is for those who still wait for answers.
+        ["CONT", "TERM", "INT"].iter().for_each(|signal| self.process().signal(signal));
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        None
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let ended_by_itself = !self.ended && matches!(self.child.try_wait(), Ok(Some(_)));
+        let is_to_end = !self.ended && !ended_by_itself && !thread::panicking();
+        let status = if is_to_end { self.end() } else { None };
         // Both fail only when the process is gone already, and then there is nothing left to do.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // A server that has not come to catching signals yet ends by them.
+        let in_order = |status: ExitStatus| status.success() || matches!(status.signal(), Some(SIGINT | SIGTERM));
+        if is_to_end {
+            assert!(status.is_some_and(in_order), "no end in order but {status:?}: {:#?}", self.log.text());
+        }
         if thread::panicking() {
             let log = self.log.text();
             let last = log.iter().skip(log.len().saturating_sub(20));
@@ -149,15 +177,26 @@ impl Drop for Server {
     }
 }
 
+/// The variable that names a library to load into every server ahead of all others: `tests/faults/shim.c`, under which whole
+/// suites are run again.
+pub const PRELOAD: &str = "TINYTCP_TEST_PRELOAD";
+
 /// The server binary, with none of the variables that would change what it does.
 pub fn program() -> Command {
-    without_settings(Command::new(env!("CARGO_BIN_EXE_tinytcp-server")))
+    let mut command = without_settings(Command::new(env!("CARGO_BIN_EXE_tinytcp-server")));
+    command.envs(env::var_os(PRELOAD).map(|library| ("LD_PRELOAD", library)));
+    command
 }
 
 /// The server binary behind another program that prepares its surroundings, such as `prlimit --nofile=64`.
 pub fn program_under(wrapper: &[&str]) -> Command {
     let mut command = without_settings(Command::new(wrapper[0]));
-    command.args(&wrapper[1..]).arg(env!("CARGO_BIN_EXE_tinytcp-server"));
+    command.args(&wrapper[1..]);
+    if let Ok(library) = env::var(PRELOAD) {
+        // For the server alone, not for what prepares its surroundings.
+        command.arg("env").arg(format!("LD_PRELOAD={library}"));
+    }
+    command.arg(env!("CARGO_BIN_EXE_tinytcp-server"));
     command
 }
 

@@ -47,6 +47,7 @@ impl Language {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unasked {
     Busy,
+    NotTls,
     Idle,
     Late,
     Shutdown,
@@ -82,6 +83,8 @@ pub struct Oracle {
     dropped_line: Option<&'static str>,
     /// How much of a refused payload is still to be dropped.
     dropped_payload_len: usize,
+    /// True exactly when `pending` is all that has come.
+    is_beginning: bool,
     is_closed: bool,
     /// When the message that is not whole began, as far as the server could know.
     began: Moment,
@@ -100,6 +103,7 @@ impl Oracle {
             pending: Vec::new(),
             dropped_line: None,
             dropped_payload_len: 0,
+            is_beginning: true,
             is_closed: false,
             began: Moment::NEVER,
             has_ended_one: false,
@@ -118,10 +122,17 @@ impl Oracle {
         let was_within_message = self.is_within_message();
         self.has_ended_one = false;
         self.pending.extend_from_slice(bytes);
+        if self.has_begun_as_tls() {
+            self.is_closed = true;
+            self.answer(&self.language.error("NOT_TLS"));
+        }
+        let pending_len = self.pending.len();
         match self.language {
+            _ if self.is_closed => {}
             Language::Binary => self.frames(),
             _ => self.lines(),
         }
+        self.is_beginning &= self.pending.len() == pending_len;
         if self.is_closed {
             self.pending.clear();
         }
@@ -132,8 +143,16 @@ impl Oracle {
         }
     }
 
+    /// True exactly when nothing but the beginning of a connection of TLS has come.
+    fn has_begun_as_tls(&self) -> bool {
+        let looks_from = if self.language == Language::Binary { 5 } else { 3 };
+        let begins = (0..=4).any(|version| self.pending.starts_with(&[0x16, 3, version]));
+        self.is_beginning && self.pending.len() >= looks_from && begins
+    }
+
     /// What has come without an end is a message now.
     pub fn end_of_piece(&mut self) {
+        self.is_beginning = false;
         let piece = std::mem::take(&mut self.pending);
         match self.dropped_line.take() {
             Some(token) => self.answer(format!("ERROR {token}").as_bytes()),
@@ -145,6 +164,7 @@ impl Oracle {
 
     /// There is no memory for the message that is not whole.
     pub fn refuse(&mut self) {
+        self.is_beginning = false;
         let pending = std::mem::take(&mut self.pending);
         match self.language {
             Language::Binary => self.refuse_frame(&pending),
@@ -167,6 +187,8 @@ impl Oracle {
                 self.answers.clear();
                 "SERVER_BUSY"
             }
+            // That was foreseen.
+            Unasked::NotTls => return,
             Unasked::Idle => "IDLE_TIMEOUT",
             Unasked::Late => "MESSAGE_TIMEOUT",
             Unasked::Shutdown if self.language == Language::Text => return self.answer(b"BYE\n"),

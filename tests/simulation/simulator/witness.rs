@@ -141,15 +141,20 @@ impl Network {
         let last_moved = account.last_received.max(account.last_sent);
         let (unasked, due) = match notice {
             Notice::ServerBusy => (Unasked::Busy, self.now),
+            Notice::NotTls => (Unasked::NotTls, self.now),
             Notice::Shutdown => (Unasked::Shutdown, self.now),
             Notice::IdleTimeout => (Unasked::Idle, last_moved.deadline(timeouts.idle)),
             Notice::MessageTimeout => (Unasked::Late, account.oracle.began().deadline(timeouts.message)),
         };
         let is_over = std::mem::replace(&mut account.is_session_over, true);
+        let is_unfounded = unasked == Unasked::NotTls && !account.oracle.is_closed();
         account.unasked = Some(unasked);
         account.oracle.end(unasked);
         if is_over {
             self.fail(Invariant::NothingAfterClose, Some(id), "something is said behind the end");
+        }
+        if is_unfounded {
+            self.fail(Invariant::AnswersInOrder, Some(id), "a peer is told not to speak TLS, and it does not");
         }
         if self.now < due {
             self.fail(Invariant::TimeFromTheSeam, Some(id), "a deadline falls due early");

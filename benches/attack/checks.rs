@@ -1,0 +1,70 @@
+//! What must be so at the end of a run, whatever the machine.
+
+use super::run::{Outcome, Part};
+use super::server::MEMORY_LIMIT;
+
+/// What a process that has served may hold more than when it had served little: blocks that are kept for the next loan,
+/// tables with places for as many connections as there were once, and what the allocator does not give back.
+const KEPT_BYTES_MAX: usize = 8 << 20;
+
+/// What the process holds beside the buffers of its connections, at most: itself, and 200 bytes for each connection.
+const BESIDE_BUFFERS_MAX: usize = 16 << 20;
+
+/// A statement, and whether it is true.
+pub struct Check {
+    pub statement: String,
+    pub holds: bool,
+}
+
+fn check(holds: bool, statement: String) -> Check {
+    Check { statement, holds }
+}
+
+/// All of them.
+pub fn checks(outcome: &Outcome) -> Vec<Check> {
+    let Outcome { descriptors, resident_bytes, resident_bytes_most, journal, .. } = outcome;
+    let totals = journal.totals.as_ref();
+    let held = totals.map_or(u64::MAX, |totals| totals.held_bytes_most);
+    let (accepted, closed) = totals.map_or((0, 0), |totals| (totals.connections, totals.closed_in_all()));
+    let at_shutdown = totals.map_or(0, |totals| totals.closed_for("shutdown"));
+    let wrong: u64 = outcome.attackers.iter().map(|tally| tally.wrong).sum();
+    let open_at_stop = journal.open_at_stop.map_or("?".into(), |open| open.to_string());
+    let resident_max = MEMORY_LIMIT + BESIDE_BUFFERS_MAX;
+    vec![
+        honest("alone", &outcome.before),
+        honest("beside the attack", &outcome.beside),
+        honest("alone again", &outcome.after),
+        check(wrong == 0, format!("the flooders had {wrong} wrong answers")),
+        check(held <= MEMORY_LIMIT as u64, format!("buffers held {held} of {MEMORY_LIMIT} bytes at most")),
+        check(
+            *resident_bytes_most <= resident_max,
+            format!("{resident_bytes_most} bytes were resident at most, {resident_max} may be"),
+        ),
+        check(
+            descriptors.0 == descriptors.1,
+            format!("descriptors: {} before, {} at the end", descriptors.0, descriptors.1),
+        ),
+        check(
+            resident_bytes.1 <= resident_bytes.0 + KEPT_BYTES_MAX,
+            format!("resident bytes: {} before, {} at the end", resident_bytes.0, resident_bytes.1),
+        ),
+        check(
+            journal.open_at_stop == Some(0) && accepted == closed && at_shutdown == 0,
+            format!("connections: {accepted} accepted, {closed} closed, {open_at_stop} open when it was told to stop"),
+        ),
+    ]
+}
+
+fn honest(when: &str, part: &Part) -> Check {
+    let report = &part.report;
+    let (asked, reached) = (report.connections.asked_count, report.connections.reached_count);
+    let (errors, correct) = (report.errors.total_count, report.replies.correct_count);
+    let (failed, ended) = (&report.connections.failed, &report.connections.ended);
+    let lost = failed.total() + ended.total();
+    check(
+        errors == 0 && lost == 0 && reached == asked && correct > 0,
+        format!(
+            "honest clients {when}: {reached} of {asked} connected, {lost} lost, {correct} right answers, {errors} errors"
+        ),
+    )
+}

@@ -1,0 +1,51 @@
+//! What the command line chooses.
+
+use std::time::Duration;
+
+use tinytcp::base::units;
+
+/// How long each part of a run takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// How long honest clients are alone, before the attack and after it.
+    pub alone: Duration,
+    /// From the beginning of the attack until the honest clients come.
+    pub settling: Duration,
+    /// How long honest clients are beside the attack.
+    pub beside: Duration,
+    /// True exactly when it is only to be seen that all of it works, on a machine that may have other work to do.
+    pub is_quick: bool,
+    /// True exactly when the question is what becomes of the server in a long time.
+    pub is_soak: bool,
+}
+
+/// Longer than it takes for the first attackers to be thrown out.
+const SETTLING: Duration = Duration::from_secs(6);
+
+impl Choice {
+    /// What stands behind `--`: nothing, `--quick`, or `--soak` and how long.
+    ///
+    /// # Errors
+    /// A line that says what could have been written.
+    pub fn parse(words: &[&str]) -> Result<Self, String> {
+        let usual = Self {
+            alone: Duration::from_secs(10),
+            settling: SETTLING,
+            beside: Duration::from_secs(20),
+            is_quick: false,
+            is_soak: false,
+        };
+        match words {
+            [] => Ok(usual),
+            ["--quick"] => {
+                let (alone, beside) = (Duration::from_secs(1), Duration::from_secs(4));
+                Ok(Self { alone, beside, is_quick: true, ..usual })
+            }
+            ["--soak", time] => {
+                let beside = units::duration(time).map_err(|error| format!("--soak {time}: {error}"))?;
+                Ok(Self { beside, is_soak: true, ..usual })
+            }
+            _ => Err(format!("`{}` is not --quick and not --soak 20m", words.join(" "))),
+        }
+    }
+}

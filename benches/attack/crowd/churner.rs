@@ -1,0 +1,68 @@
+//! Those who come and go: half a request or a whole one, then a close or a reset.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use tinytcp::base::moment::Moment;
+
+use super::{Attacker, Kind, Next, Tally, connect};
+
+const REQUEST: &[u8] = b"ECHO here and gone\n";
+const HALF_LEN: usize = REQUEST.len() / 2;
+
+/// Each life takes its turn among these: how much is asked, whether the answer is waited for, how it ends.
+const LIVES: [Churner; 6] = [
+    Churner { asks: &[], waits: false, resets: false, sent: false },
+    Churner { asks: REQUEST.split_at(HALF_LEN).0, waits: false, resets: false, sent: false },
+    Churner { asks: REQUEST.split_at(HALF_LEN).0, waits: false, resets: true, sent: false },
+    Churner { asks: REQUEST, waits: false, resets: false, sent: false },
+    Churner { asks: REQUEST, waits: false, resets: true, sent: false },
+    Churner { asks: REQUEST, waits: true, resets: false, sent: false },
+];
+
+pub static KIND: Kind = Kind {
+    name: "churners",
+    count: 200,
+    // 2000 connections a second, all together.
+    pause: Duration::from_millis(100),
+    begin: |target, number, lives, _| {
+        let stream = connect::from_own_address(target.text, number)?;
+        let turn = (number as u64 + lives) % LIVES.len() as u64;
+        Ok((stream, Box::new(LIVES[turn as usize])))
+    },
+};
+
+#[derive(Clone, Copy)]
+struct Churner {
+    asks: &'static [u8],
+    /// True exactly when it leaves only after the last byte of its answer.
+    waits: bool,
+    resets: bool,
+    sent: bool,
+}
+
+impl Attacker for Churner {
+    fn act(&mut self, stream: &mut TcpStream, _: Moment, tally: &mut Tally) -> io::Result<Next> {
+        // An error tells that connecting is not over yet; an event will come when it is.
+        if stream.peer_addr().is_err() {
+            return stream.take_error()?.map_or(Ok(Next::Wait), Err);
+        }
+        if !self.sent && !self.asks.is_empty() {
+            // A socket without a byte in it takes these few at once.
+            tally.sent_bytes += stream.write(self.asks)? as u64;
+        }
+        self.sent = true;
+        let mut answer = [0; 256];
+        while self.waits {
+            let count = stream.read(&mut answer)?;
+            if count == 0 {
+                return Ok(Next::Ended);
+            }
+            tally.received_bytes += count as u64;
+            // The greeting may come in the same piece, or in one of its own.
+            self.waits = !answer[..count].ends_with(REQUEST);
+        }
+        Ok(if self.resets { Next::Reset } else { Next::Close })
+    }
+}

@@ -1,0 +1,262 @@
+//! The attackers: one thread, one loop over `mio::Poll`, a seat for each of them.
+//!
+//! ```text
+//!   seats    | mute 0 .. | slowloris 0 .. | churner 0 .. | flooder 0 .. |     the seat is the token
+//!   events, deadlines, those that can go on at once --> attacker.act --> wait, wait until, go on, leave
+//!                                                          left or thrown out --> pause --> the seat is taken again
+//! ```
+//!
+//! Whoever leaves, or is thrown out, comes back: the attack goes on for as long as it is asked to.
+
+mod churner;
+mod connect;
+mod flooder;
+mod mute;
+mod slowloris;
+mod tally;
+
+use std::error::Error;
+use std::io;
+use std::mem;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use nix::unistd::gettid;
+use tinytcp::base::deadlines::Deadlines;
+use tinytcp::base::moment::Moment;
+use tinytcp::base::system::{interrupted, would_block};
+
+pub use tally::Tally;
+
+use super::processors::Processors;
+
+const EVENTS_MAX: usize = 1024;
+/// How soon the end of the attack is noticed.
+const LOOK_AROUND: Duration = Duration::from_millis(20);
+/// One attacker comes after the other at first: all at once would only try the kernel's queue.
+const ARRIVAL: Duration = Duration::from_micros(500);
+
+/// Where the server listens.
+#[derive(Clone, Copy)]
+pub struct Target {
+    pub text: SocketAddr,
+    pub binary: SocketAddr,
+}
+
+/// What an attacker does next.
+enum Next {
+    /// Nothing, until there is an event.
+    Wait,
+    /// Nothing, until there is an event or it is so late.
+    Until(Moment),
+    /// The same again, when the others have had their turns.
+    GoOn,
+    /// It closes the connection.
+    Close,
+    /// It resets the connection.
+    Reset,
+    /// The server has ended the connection.
+    Ended,
+    /// The server's answer is not the one to its request.
+    Wrong,
+}
+
+/// One life of an attacker: from connecting to the end of the connection.
+trait Attacker: Send {
+    /// Does what can be done now. It is called without reason, too, and before the connection is open.
+    fn act(&mut self, stream: &mut TcpStream, now: Moment, tally: &mut Tally) -> io::Result<Next>;
+}
+
+/// A way to attack.
+struct Kind {
+    name: &'static str,
+    count: usize,
+    /// From the end of one life to the next.
+    pause: Duration,
+    /// Begins a life: that of attacker `number` of this kind, which has had so many before.
+    begin: fn(Target, number: usize, lives: u64, now: Moment) -> io::Result<(TcpStream, Box<dyn Attacker>)>,
+}
+
+/// Everyone.
+static KINDS: [&Kind; 4] = [&mute::KIND, &slowloris::KIND, &churner::KIND, &flooder::KIND];
+
+/// How many connections the attackers have, all together.
+pub fn connections_max() -> usize {
+    KINDS.iter().map(|kind| kind.count).sum()
+}
+
+/// What the attack consists of, in a few words.
+pub fn describe() -> String {
+    let kinds: Vec<String> = KINDS.iter().map(|kind| format!("{} {}", kind.count, kind.name)).collect();
+    kinds.join(", ")
+}
+
+/// An attack that goes on.
+pub struct Attack {
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<io::Result<Vec<Tally>>>,
+}
+
+impl Attack {
+    /// Begins it, where the generator of the honest load runs, which goes first if they are to give way.
+    ///
+    /// # Errors
+    /// When there is no thread or no poller for it.
+    pub fn start(target: Target, processors: Processors, gives_way: bool) -> Result<Self, Box<dyn Error>> {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let crowd = Crowd::new(target)?;
+        let is_over_too = Arc::clone(&is_over);
+        let run = move || {
+            processors.be_generator()?;
+            if gives_way {
+                give_way()?;
+            }
+            crowd.run(&is_over_too)
+        };
+        let thread = thread::Builder::new().name("attack".into()).spawn(run)?;
+        Ok(Self { is_over, thread })
+    }
+
+    /// Ends it: every connection is closed. Gives what each kind has seen.
+    ///
+    /// # Errors
+    /// When it failed.
+    pub fn stop(self) -> Result<Vec<Tally>, Box<dyn Error>> {
+        self.is_over.store(true, Ordering::Release);
+        Ok(self.thread.join().map_err(|_| "the attack panicked")??)
+    }
+}
+
+/// Lets every other thread of this processor go first: what is measured is how the server stands the attack, and not how
+/// the generator of the honest load does.
+fn give_way() -> io::Result<()> {
+    let id = gettid().to_string();
+    let status = Command::new("chrt").args(["--idle", "--pid", "0", &id]).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other("chrt (package util-linux) failed")) }
+}
+
+/// A place for one attacker.
+struct Seat {
+    kind: usize,
+    number: usize,
+    lives: u64,
+    life: Option<(TcpStream, Box<dyn Attacker>)>,
+}
+
+struct Crowd {
+    target: Target,
+    poll: Poll,
+    started: Instant,
+    seats: Vec<Seat>,
+    /// When which seat is looked at though nothing happens: an empty one is taken again then.
+    deadlines: Deadlines,
+    /// Who can go on at once.
+    busy: Vec<usize>,
+    /// By kind.
+    tallies: Vec<Tally>,
+}
+
+impl Crowd {
+    fn new(target: Target) -> io::Result<Self> {
+        let mut seats = Vec::new();
+        let mut deadlines = Deadlines::default();
+        for (index, kind) in KINDS.iter().enumerate() {
+            for number in 0..kind.count {
+                let order = u32::try_from(seats.len()).unwrap_or(u32::MAX);
+                deadlines.bring_forward(seats.len(), Moment::START.after(ARRIVAL * order));
+                seats.push(Seat { kind: index, number, lives: 0, life: None });
+            }
+        }
+        let tallies = KINDS.iter().map(|kind| Tally::new(kind.name, kind.count)).collect();
+        let (poll, started) = (Poll::new()?, Instant::now());
+        Ok(Self { target, poll, started, seats, deadlines, busy: Vec::new(), tallies })
+    }
+
+    fn run(mut self, is_over: &AtomicBool) -> io::Result<Vec<Tally>> {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        while !is_over.load(Ordering::Acquire) {
+            match self.poll.poll(&mut events, Some(self.timeout())) {
+                Err(error) if !interrupted(&error) => return Err(error),
+                _ => {}
+            }
+            let mut turns = mem::take(&mut self.busy);
+            turns.extend(events.iter().map(|event| event.token().0));
+            turns.sort_unstable();
+            turns.dedup();
+            turns.into_iter().for_each(|seat| self.give_turn(seat));
+            while let Some(seat) = self.deadlines.pop_due(self.now()) {
+                match self.seats[seat].life {
+                    Some(_) => self.give_turn(seat),
+                    None => self.begin(seat),
+                }
+            }
+        }
+        Ok(self.tallies)
+    }
+
+    fn now(&self) -> Moment {
+        Moment::START.after(self.started.elapsed())
+    }
+
+    fn timeout(&self) -> Duration {
+        if self.busy.is_empty() { self.deadlines.next().since(self.now()).min(LOOK_AROUND) } else { Duration::ZERO }
+    }
+
+    fn give_turn(&mut self, index: usize) {
+        let now = self.now();
+        let Seat { kind, life, .. } = &mut self.seats[index];
+        let tally = &mut self.tallies[*kind];
+        // An event of the last life is no reason to begin the next one.
+        let Some((stream, attacker)) = life else { return };
+        match attacker.act(stream, now, tally) {
+            Ok(Next::Wait) => return,
+            Ok(Next::Until(due)) => return self.deadlines.bring_forward(index, due),
+            Ok(Next::GoOn) => return self.busy.push(index),
+            Ok(Next::Close) => tally.left += 1,
+            Ok(Next::Reset) => {
+                connect::reset_on_close(stream);
+                tally.left += 1;
+            }
+            Ok(Next::Ended) => tally.closed += 1,
+            Ok(Next::Wrong) => tally.wrong += 1,
+            Err(error) if would_block(&error) || interrupted(&error) => return,
+            Err(error) => tally.fail(&error),
+        }
+        self.end(index, now);
+    }
+
+    fn begin(&mut self, index: usize) {
+        let now = self.now();
+        let Seat { kind, number, lives, life } = &mut self.seats[index];
+        let tally = &mut self.tallies[*kind];
+        let begun = (KINDS[*kind].begin)(self.target, *number, *lives, now).and_then(|(mut stream, attacker)| {
+            self.poll.registry().register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)?;
+            Ok((stream, attacker))
+        });
+        *lives += 1;
+        match begun {
+            Ok(begun) => {
+                tally.opened += 1;
+                *life = Some(begun);
+            }
+            Err(error) => {
+                tally.fail(&error);
+                self.end(index, now);
+            }
+        }
+    }
+
+    /// The life of a seat is over, and the next one is due after a pause.
+    fn end(&mut self, index: usize, now: Moment) {
+        let seat = &mut self.seats[index];
+        seat.life = None;
+        self.deadlines.remove(index);
+        self.deadlines.bring_forward(index, now.after(KINDS[seat.kind].pause));
+    }
+}

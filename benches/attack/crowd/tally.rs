@@ -1,0 +1,59 @@
+//! What attackers of one kind have seen.
+
+use std::fmt;
+use std::io;
+
+/// Lives of attackers of one kind, by how they ended.
+#[derive(Default)]
+pub struct Tally {
+    name: &'static str,
+    count: usize,
+    /// Lives begun.
+    pub opened: u64,
+    /// The attacker has left.
+    pub left: u64,
+    /// The server has closed the connection in order.
+    pub closed: u64,
+    /// The server has reset the connection.
+    pub reset: u64,
+    /// The connection could not be made, or was lost otherwise.
+    pub failed: u64,
+    /// An answer was not the one to the request.
+    pub wrong: u64,
+    pub sent_bytes: u64,
+    pub received_bytes: u64,
+    /// What went wrong first, of what counts as failed.
+    first_failure: Option<String>,
+}
+
+impl Tally {
+    pub fn new(name: &'static str, count: usize) -> Self {
+        Self { name, count, ..Self::default() }
+    }
+
+    /// Counts what ended a life.
+    pub fn fail(&mut self, error: &io::Error) {
+        match error.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => self.reset += 1,
+            _ => {
+                self.failed += 1;
+                self.first_failure.get_or_insert_with(|| error.to_string());
+            }
+        }
+    }
+
+    /// The heads of the columns that a tally is shown in.
+    pub const HEADS: &str = "| attackers | connections begun | left | closed by the server | reset by the server | failed | wrong answers \
+         | MB sent | MB received |\n|---|---|---|---|---|---|---|---|---|";
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, count, opened, left, closed, reset, failed, wrong, .. } = self;
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        let (sent, received) = (megabytes(self.sent_bytes), megabytes(self.received_bytes));
+        let why = self.first_failure.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+        write!(f, "| {count} {name} | {opened} | {left} | {closed} | {reset} | {failed}{why} | {wrong} ")?;
+        write!(f, "| {sent:.1} | {received:.1} |")
+    }
+}

@@ -1,0 +1,101 @@
+//! What the server's log says, read line by line as an operator would.
+
+/// What the log has said so far.
+#[derive(Debug, Default, PartialEq)]
+pub struct Journal {
+    /// Connections opened and closed, and commands: of the lines, and of the sums over the lines that were not written.
+    pub opened: u64,
+    pub closed: u64,
+    pub commands: u64,
+    /// Warnings and errors, and the first of them.
+    pub complaints: u64,
+    pub first_complaints: Vec<String>,
+    /// How many connections were open when the server was told to stop.
+    pub open_at_stop: Option<u64>,
+    /// What it said at its end.
+    pub totals: Option<Totals>,
+}
+
+/// Complaints that are kept; all are counted.
+const COMPLAINTS_KEPT: usize = 10;
+
+/// What the server has counted from its start to its end.
+#[derive(Debug, Default, PartialEq)]
+pub struct Totals {
+    pub connections: u64,
+    pub messages: u64,
+    pub received_bytes: u64,
+    pub sent_bytes: u64,
+    /// The most that all its buffers held together.
+    pub held_bytes_most: u64,
+    /// Connections closed, by reason, in the server's own words.
+    pub closed: Vec<(String, u64)>,
+}
+
+impl Journal {
+    /// Takes note of a line: `2026-11-21T03:28:53.611Z INFO  opened text 127.0.0.1:54384`.
+    pub fn note(&mut self, line: &str) {
+        let Some((_, entry)) = line.split_once(' ') else { return };
+        let Some((level, text)) = entry.split_once(' ') else { return };
+        let text = text.trim_start();
+        match level {
+            "INFO" => self.note_info(text),
+            _ => {
+                self.complaints += 1;
+                if self.first_complaints.len() < COMPLAINTS_KEPT {
+                    self.first_complaints.push(line.to_owned());
+                }
+            }
+        }
+    }
+
+    fn note_info(&mut self, text: &str) {
+        if let Some(sums) = text.strip_prefix("and in the same second: ") {
+            self.opened += count(sums, " opened").unwrap_or(0);
+            self.commands += count(sums, " commands").unwrap_or(0);
+            self.closed += count(sums, " closed").unwrap_or(0);
+        } else if let Some(open) = text.strip_prefix("stopping: ") {
+            self.open_at_stop = count(open, " connections are open");
+        } else if let Some(totals) = text.strip_prefix("stopped: ") {
+            self.totals = Totals::parse(totals);
+        } else if text.starts_with("opened ") {
+            self.opened += 1;
+        } else if text.starts_with("closed ") {
+            self.closed += 1;
+        } else if !text.starts_with("open files: ") {
+            self.commands += 1;
+        }
+    }
+}
+
+impl Totals {
+    /// `52 connections, 0 turned away, 50 messages, ..., 65536 bytes in buffers at most; closed: 50 client closed, 2 ...`.
+    fn parse(text: &str) -> Option<Self> {
+        let (sums, closed) = text.split_once("; closed: ").unwrap_or((text, ""));
+        let reasons = closed.split(", ").filter_map(|part| part.split_once(' '));
+        Some(Self {
+            connections: count(sums, " connections")?,
+            messages: count(sums, " messages")?,
+            received_bytes: count(sums, " bytes in,")?,
+            sent_bytes: count(sums, " bytes out")?,
+            held_bytes_most: count(sums, " bytes in buffers at most")?,
+            closed: reasons.filter_map(|(count, reason)| Some((reason.to_owned(), count.parse().ok()?))).collect(),
+        })
+    }
+
+    /// How many connections were closed.
+    pub fn closed_in_all(&self) -> u64 {
+        self.closed.iter().map(|(_, count)| count).sum()
+    }
+
+    /// How many connections were closed for that reason.
+    pub fn closed_for(&self, reason: &str) -> u64 {
+        self.closed.iter().find(|(name, _)| name == reason).map_or(0, |(_, count)| *count)
+    }
+}
+
+/// The number in front of `unit`.
+fn count(text: &str, unit: &str) -> Option<u64> {
+    let (before, _) = text.split_once(unit)?;
+    before.rsplit(' ').next()?.parse().ok()
+}

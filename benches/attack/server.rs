@@ -1,0 +1,124 @@
+//! The server under attack: a process of its own, seen from outside.
+
+use std::error::Error;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::crowd::Target;
+use super::journal::Journal;
+use super::process::Process;
+use super::processors::Processors;
+
+/// What the buffers of all connections may hold together: less than half of what the attackers would have it hold.
+pub const MEMORY_LIMIT: usize = 32 << 20;
+
+/// Short, so that each of them falls due many times in a run.
+const TIMEOUTS: [&str; 2] = ["--message-timeout=3s", "--write-timeout=3s"];
+
+/// Longer than a shutdown takes that has nothing left to wait for.
+const PATIENCE: Duration = Duration::from_secs(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// A running server; killed when dropped.
+pub struct Server {
+    child: Child,
+    pub process: Process,
+    pub target: Target,
+    journal: Arc<Mutex<Journal>>,
+    reader: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts the server on its processor, with a listener for lines and one for frames.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn start(processors: Processors) -> Result<Self, Box<dyn Error>> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tinytcp-server"));
+        command.args(["--listen", "text://127.0.0.1:0", "--listen", "binary://127.0.0.1:0"]).args(TIMEOUTS);
+        // One line a second and the sum of the others: enough to count by.
+        command.args(["--memory-limit", &MEMORY_LIMIT.to_string(), "--activity-log", "1"]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        processors.be_server()?;
+        let child = command.spawn();
+        processors.be_generator()?;
+        let mut child = child?;
+        let mut lines = BufReader::new(child.stdout.take().ok_or("stdout is piped")?).lines();
+        let mut listener = || -> Result<SocketAddr, Box<dyn Error>> {
+            let line = lines.next().ok_or("the server did not come up")??;
+            let (_, addr) = line.rsplit_once("://").ok_or("no address of a listener")?;
+            Ok(addr.parse()?)
+        };
+        let target = Target { text: listener()?, binary: listener()? };
+        let log = BufReader::new(child.stderr.take().ok_or("stderr is piped")?);
+        let journal = Arc::new(Mutex::new(Journal::default()));
+        let journal_too = Arc::clone(&journal);
+        let reader =
+            thread::spawn(move || log.lines().map_while(Result::ok).for_each(|line| note(&journal_too, &line)));
+        Ok(Self { process: Process { id: child.id() }, child, target, journal, reader })
+    }
+
+    /// What its log has said so far.
+    pub fn journal(&self) -> MutexGuard<'_, Journal> {
+        lock(&self.journal)
+    }
+
+    /// The most bytes that were ever resident.
+    pub fn resident_bytes_most(&self) -> Result<usize, Box<dyn Error>> {
+        let field = self.process.status_field("VmHWM");
+        let kilobytes: usize = field.strip_suffix("kB").ok_or("VmHWM is in kB")?.trim().parse()?;
+        Ok(kilobytes * 1024)
+    }
+
+    /// The processor time that it has used.
+    pub fn processor_time(&self) -> Duration {
+        // In ticks of 10 ms.
+        Duration::from_millis(10 * self.process.processor_ticks())
+    }
+
+    /// True exactly when it runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Tells it to stop, and gives all that its log has said.
+    ///
+    /// # Errors
+    /// When it does not end in time, or with another exit code than 0.
+    pub fn stop(mut self) -> Result<Journal, Box<dyn Error>> {
+        self.process.signal("TERM");
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            match self.child.try_wait()? {
+                Some(status) => break status,
+                None if Instant::now() > deadline => return Err("the server does not stop".into()),
+                None => thread::sleep(LOOK_AGAIN),
+            }
+        };
+        while !self.reader.is_finished() {
+            thread::sleep(LOOK_AGAIN);
+        }
+        let journal = std::mem::take(&mut *lock(&self.journal));
+        if status.success() { Ok(journal) } else { Err(format!("the server has ended with {status}").into()) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only when the process is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn note(journal: &Mutex<Journal>, line: &str) {
+    lock(journal).note(line);
+}
+
+fn lock(journal: &Mutex<Journal>) -> MutexGuard<'_, Journal> {
+    journal.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,110 @@
+//! `accept` and the registration of a new connection fail: whoever waits is served, though nobody comes after it.
+
+use crate::support::BANNER;
+use crate::support::peer::Peer;
+use crate::support::server::Server;
+use crate::tracer::{Fault, INDEX_MAX, Trace};
+
+/// Everything that accept(2) says may happen to it, and two errors that mean a defect.
+const ACCEPT_ERRORS: [&str; 17] = [
+    "EMFILE",
+    "ENFILE",
+    "ENOBUFS",
+    "ENOMEM",
+    "ECONNABORTED",
+    "EPROTO",
+    "EPERM",
+    "ENETDOWN",
+    "ENETUNREACH",
+    "EHOSTDOWN",
+    "EHOSTUNREACH",
+    "ENOPROTOOPT",
+    "ETIMEDOUT",
+    "EINTR",
+    "ENOSR",
+    "EINVAL",
+    "EOPNOTSUPP",
+];
+
+/// A server whose calls `first` to `last` of `call` fail with `error`.
+fn failing(trace: &Trace, call: &'static str, error: &'static str, first: usize, last: usize) -> Server {
+    trace.start(&[call], Some(Fault { call, error, first, last }), &[])
+}
+
+fn check_served(peer: &mut Peer) {
+    peer.expect(BANNER);
+    peer.send("ECHO in\n");
+    peer.expect("ECHO in\n");
+}
+
+/// Ends the server, and makes sure that there was a fault to survive.
+#[track_caller]
+fn check_ended(mut server: Server, trace: &Trace) {
+    server.process().signal("TERM");
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+    assert!(trace.has_hit(), "no call has failed");
+}
+
+#[test]
+#[ignore = "needs strace: .ci/run installs it"]
+fn after_any_failure_of_accept_the_first_peer_is_served_though_nobody_comes_after_it() {
+    for error in ACCEPT_ERRORS {
+        let trace = Trace::new();
+        let server = failing(&trace, "accept4", error, 1, 3);
+        let descriptors = server.descriptor_count();
+        let mut peer = server.connect("text");
+        check_served(&mut peer);
+        drop(peer);
+        server.wait_for_descriptors(descriptors);
+        check_ended(server, &trace);
+    }
+}
+
+#[test]
+#[ignore = "needs strace: .ci/run installs it"]
+fn after_a_failure_of_accept_everybody_in_the_queue_is_served() {
+    for error in ACCEPT_ERRORS {
+        let trace = Trace::new();
+        let server = failing(&trace, "accept4", error, 3, 4);
+        let mut peers: Vec<Peer> = (0..10).map(|_| server.connect("text")).collect();
+        peers.iter_mut().for_each(check_served);
+        drop(peers);
+        check_ended(server, &trace);
+    }
+}
+
+#[test]
+#[ignore = "needs strace: .ci/run installs it"]
+fn a_connection_that_cannot_be_watched_is_closed_and_the_next_one_is_served() {
+    for error in ["ENOSPC", "ENOMEM"] {
+        let trace = Trace::new();
+        // Four listeners, the waker and the signals come first.
+        let server = failing(&trace, "epoll_ctl", error, 7, 8);
+        let descriptors = server.descriptor_count();
+        for _ in 0..2 {
+            server.connect("text").expect_eof();
+        }
+        server.wait_for_descriptors(descriptors);
+        check_served(&mut server.connect("text"));
+        server.wait_for_descriptors(descriptors);
+        check_ended(server, &trace);
+    }
+}
+
+#[test]
+#[ignore = "needs strace: .ci/run installs it"]
+fn while_accept_fails_for_good_the_peers_that_are_in_are_served_and_the_server_can_be_stopped() {
+    let trace = Trace::new();
+    // The second peer and everybody after it: accept has said once that the queue is empty.
+    let server = failing(&trace, "accept4", "ENFILE", 3, INDEX_MAX);
+    let mut peer = server.connect("text");
+    check_served(&mut peer);
+    let _waiting = server.connect("text");
+    server.wait_for_log(&["cannot accept connections"]);
+    for _ in 0..100 {
+        peer.send("ECHO on\n");
+        peer.expect("ECHO on\n");
+    }
+    drop(peer);
+    check_ended(server, &trace);
+}

@@ -1,0 +1,164 @@
+//! Every call of every scenario fails in turn: once for each error that it may have by its manual page, at each place where it
+//! is made, up to [`PLACES_MAX`].
+//!
+//! Whatever fails, a later peer is served, SIGTERM ends the server with code 0, nobody hears a byte that is wrong, nothing
+//! panics, and every descriptor is given back. What only interrupts, delays or concerns the log is not noticed by anybody.
+//!
+//! Never injected: a count of bytes that were not sent, and EAGAIN of a read, since no event would follow; an error of
+//! `close`, since the kernel closes nevertheless and `strace` does not; ENOMEM of `mmap` and its like, which ends the
+//! process, as README says.
+
+use crate::alone;
+use crate::scenarios::{Heard, SCENARIOS, Scenario, stop};
+use crate::support::server::Server;
+use crate::support::wait::wait_until;
+use crate::support::{BANNER, KIB, PROTOCOLS};
+use crate::tracer::{Fault, Trace, count};
+use std::io::{Write, stderr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+/// At how many places a call is made to fail in a scenario: the first ones after the start.
+const PLACES_MAX: usize = 8;
+
+/// How many servers run at the same time: mostly they wait.
+const WORKERS: usize = 12;
+
+/// A call, its errors, and what they may cost.
+struct Call {
+    name: &'static str,
+    errors: &'static [&'static str],
+    cost: Cost,
+}
+
+/// What a failure may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cost {
+    Nothing,
+    /// The connection that it happens to ends early, or is never seen.
+    Connection,
+}
+
+const CALLS: [Call; 14] = [
+    // One of each kind: `accepting` goes through them all.
+    Call { name: "accept4", errors: &["EMFILE", "ECONNABORTED", "ENETDOWN", "EINVAL", "EINTR"], cost: Cost::Nothing },
+    Call { name: "epoll_wait", errors: &["EINTR"], cost: Cost::Nothing },
+    Call { name: "recvfrom", errors: &["EINTR"], cost: Cost::Nothing },
+    Call {
+        name: "recvfrom",
+        errors: &["ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH", "ENOBUFS", "ENOMEM"],
+        cost: Cost::Connection,
+    },
+    Call { name: "sendto", errors: &["EINTR"], cost: Cost::Nothing },
+    Call {
+        name: "sendto",
+        errors: &["EPIPE", "ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH", "ENOBUFS", "ENOMEM"],
+        cost: Cost::Connection,
+    },
+    Call { name: "epoll_ctl", errors: &["ENOMEM", "ENOSPC"], cost: Cost::Connection },
+    Call { name: "shutdown", errors: &["ENOTCONN", "ENOBUFS"], cost: Cost::Connection },
+    Call { name: "setsockopt", errors: &["ENOMEM", "ENOBUFS"], cost: Cost::Nothing },
+    // The log, and a zone of time that cannot be read.
+    Call { name: "write", errors: &["EINTR", "EAGAIN", "EIO", "ENOSPC", "EPIPE"], cost: Cost::Nothing },
+    Call { name: "openat", errors: &["EMFILE", "ENFILE", "ENOENT", "EACCES", "EINTR"], cost: Cost::Nothing },
+    Call { name: "statx", errors: &["ENOENT", "ENOMEM"], cost: Cost::Nothing },
+    Call { name: "read", errors: &["EINTR", "EIO"], cost: Cost::Nothing },
+    Call { name: "readlink", errors: &["ENOENT", "ENOMEM"], cost: Cost::Nothing },
+];
+
+/// One run: a scenario in which one call fails.
+#[derive(Clone, Copy)]
+struct Run {
+    scenario: &'static Scenario,
+    fault: Option<Fault>,
+    cost: Cost,
+}
+
+/// Runs a scenario, and gives the trace of it.
+fn run(Run { scenario, fault, cost }: Run) -> Trace {
+    let trace = Trace::new();
+    let mut calls: Vec<&str> = CALLS.iter().map(|call| call.name).collect();
+    if let Some(fault) = fault {
+        calls = vec![fault.call];
+    }
+    let mut server = trace.start(&calls, fault, scenario.flags);
+    let descriptors = server.descriptor_count();
+    let heard = (scenario.play)(&server);
+    if !scenario.stops {
+        check_unharmed(&server, descriptors);
+        stop(&server);
+    }
+    let status = server.wait_for_exit();
+    assert_eq!(status.code(), Some(0), "the exit code");
+    let holds = if cost == Cost::Nothing { Heard::is_all } else { Heard::is_true };
+    heard.iter().for_each(|heard| assert!(holds(heard), "it costs {cost:?}, and {heard:?}"));
+    let complaint = server.log.text().into_iter().find(|line| line.contains("panicked"));
+    assert_eq!(complaint, None, "a panic");
+    trace
+}
+
+/// A later peer is served, and no peer has left a descriptor or a connection behind.
+fn check_unharmed(server: &Server, descriptors: usize) {
+    // The fault may hit this one, or its place is not free yet: then the next one is served.
+    wait_until("a later peer is served", || {
+        let mut peer = server.connect("text");
+        peer.try_send(b"ECHO later\nQUIT\n");
+        peer.read_until_ended(KIB) == [BANNER, b"ECHO later\nBYE\n"].concat()
+    });
+    server.wait_for_descriptors(descriptors);
+    wait_until("no connection waits to be closed", || server.process().close_waits() == 0);
+}
+
+/// Every run of a scenario but the one without a fault, whose trace is given.
+fn runs_of(scenario: &'static Scenario, trace: &str) -> Vec<Run> {
+    let counts = count(trace);
+    let mut runs = Vec::new();
+    for Call { name, errors, cost } in &CALLS {
+        let Some(count) = counts.get(*name) else { continue };
+        // The first lines say where the server listens, which a run goes by.
+        let before = if *name == "write" { PROTOCOLS.len() } else { count.starting };
+        for index in (before + 1..=count.starting + count.serving).take(PLACES_MAX) {
+            let faults = errors.iter().map(|error| Fault { call: name, error, first: index, last: index });
+            runs.extend(faults.map(|fault| Run { scenario, fault: Some(fault), cost: *cost }));
+        }
+    }
+    runs
+}
+
+/// Makes every run, several at a time, and gives how many were hit by their fault, and what went wrong.
+fn make(runs: &[Run]) -> (usize, Vec<String>) {
+    let (next, hits, failures) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                while let Some(one) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    match catch_unwind(AssertUnwindSafe(|| run(*one))) {
+                        Ok(trace) => drop(hits.fetch_add(usize::from(trace.has_hit()), Ordering::Relaxed)),
+                        Err(_) => {
+                            failures.lock().expect("no panic").push(format!("{}: {:?}", one.scenario.name, one.fault))
+                        }
+                    }
+                }
+            });
+        }
+    });
+    (hits.into_inner(), failures.into_inner().expect("no panic"))
+}
+
+#[test]
+#[ignore = "needs strace, and minutes: .ci/run does"]
+fn no_failing_call_hangs_kills_or_confuses_the_server() {
+    let _alone = alone();
+    let mut runs = Vec::new();
+    for scenario in &SCENARIOS {
+        let trace = run(Run { scenario, fault: None, cost: Cost::Nothing });
+        runs.extend(runs_of(scenario, &trace.text()));
+    }
+    let (hits, failures) = make(&runs);
+    let _ =
+        writeln!(stderr(), "{} runs of {} scenarios, {hits} of them with a failed call", runs.len(), SCENARIOS.len());
+    assert!(failures.is_empty(), "{} of {} runs went wrong: {failures:#?}", failures.len(), runs.len());
+    assert!(hits > runs.len() / 2, "only {hits} of {} runs had a call that failed", runs.len());
+}

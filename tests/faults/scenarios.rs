@@ -1,0 +1,238 @@
+//! What is done with a server while one of its calls fails. Each peer tells what it heard, and what it hears from a server
+//! whose calls all succeed.
+
+use crate::support::frames::{ECHO, QUIT, REVERSE, error, frame};
+use crate::support::peer::Peer;
+use crate::support::server::Server;
+use crate::support::wait::wait_until;
+use crate::support::{BANNER, KIB};
+
+/// Something that people do with a server.
+pub struct Scenario {
+    pub name: &'static str,
+    /// The server's flags.
+    pub flags: &'static [&'static str],
+    pub play: fn(&Server) -> Vec<Heard>,
+    /// True when the server has been told to stop by the end of it.
+    pub stops: bool,
+}
+
+/// What one peer heard, and what it should have.
+#[derive(Debug)]
+pub struct Heard {
+    got: Vec<u8>,
+    expected: Vec<u8>,
+    /// What it may hear as well, when a fault has taken another peer's place.
+    otherwise: &'static [u8],
+}
+
+impl Heard {
+    /// True exactly when every byte came that should.
+    pub fn is_all(&self) -> bool {
+        timeless(&self.got) == timeless(&self.expected)
+    }
+
+    /// True exactly when no byte came that should not: the connection may have ended too early.
+    pub fn is_true(&self) -> bool {
+        let got = timeless(&self.got);
+        timeless(&self.expected).starts_with(&got) || timeless(self.otherwise).starts_with(&got)
+    }
+}
+
+/// Times look alike, in whatever zone.
+fn timeless(bytes: &[u8]) -> Vec<u8> {
+    let cover = |byte: &u8| match byte {
+        b'0'..=b'9' => b'0',
+        b'+' => b'-',
+        other => *other,
+    };
+    bytes.iter().map(cover).collect()
+}
+
+/// A peer that goes on when the connection has ended before its time.
+struct Guest {
+    peer: Peer,
+    heard: Heard,
+}
+
+impl Guest {
+    fn new(peer: Peer) -> Self {
+        Self { peer, heard: Heard { got: Vec::new(), expected: Vec::new(), otherwise: b"" } }
+    }
+
+    /// A guest of the text protocol that has been welcomed.
+    fn welcomed(server: &Server) -> Self {
+        let mut guest = Self::new(server.connect("text"));
+        guest.hear(BANNER);
+        guest
+    }
+
+    fn say(&mut self, request: impl AsRef<[u8]>, answer: impl AsRef<[u8]>) {
+        self.peer.try_send(request.as_ref());
+        self.hear(answer);
+    }
+
+    fn hear(&mut self, answer: impl AsRef<[u8]>) {
+        let answer = answer.as_ref();
+        self.heard.expected.extend_from_slice(answer);
+        self.heard.got.extend(self.peer.read_until_ended(answer.len()));
+    }
+
+    /// Hears what else comes, up to the server's end.
+    fn hear_end(mut self) -> Heard {
+        self.heard.got.extend(self.peer.read_until_ended(KIB));
+        self.heard
+    }
+
+    /// Leaves, and hears the server's end.
+    fn leave(mut self) -> Heard {
+        self.peer.try_half_close();
+        self.hear_end()
+    }
+}
+
+pub const SCENARIOS: [Scenario; 11] = [
+    Scenario { name: "a text session", flags: &[], play: text, stops: false },
+    Scenario { name: "a binary session", flags: &[], play: binary, stops: false },
+    Scenario { name: "an echo session with a quiet piece", flags: &[], play: echo, stops: false },
+    Scenario { name: "a chat session", flags: &[], play: chat, stops: false },
+    Scenario { name: "pipelining under backpressure", flags: &[], play: pipelining, stops: false },
+    Scenario { name: "requests and the end of input at once", flags: &[], play: half_close, stops: false },
+    Scenario { name: "oversize and refused input", flags: &["--max-line", "100"], play: oversize, stops: false },
+    Scenario { name: "a peer over the limit", flags: &["--max-connections", "1"], play: over_the_limit, stops: false },
+    Scenario { name: "deadlines", flags: &DEADLINES, play: deadlines, stops: false },
+    Scenario { name: "peers that break off", flags: &[], play: resets, stops: false },
+    Scenario { name: "a shutdown", flags: &["--quiet-period", "1h"], play: shutdown, stops: true },
+];
+
+fn text(server: &Server) -> Vec<Heard> {
+    let mut guest = Guest::welcomed(server);
+    guest.say("ECHO one\n", "ECHO one\n");
+    guest.say("TIME\n", "TIME 2025-09-12T17:24:13-05:00\n");
+    guest.say("NONSENSE\n", "ERROR UNKNOWN_COMMAND\n");
+    guest.say("QUIT\n", "BYE\n");
+    vec![guest.hear_end()]
+}
+
+fn binary(server: &Server) -> Vec<Heard> {
+    let mut guest = Guest::new(server.connect("binary"));
+    guest.say(frame(ECHO, "one"), frame(ECHO, "one"));
+    guest.say(frame(REVERSE, "abc"), frame(ECHO, "cba"));
+    guest.say(frame(9, "what"), error("UNKNOWN_COMMAND"));
+    guest.say(frame(QUIT, ""), "");
+    vec![guest.hear_end()]
+}
+
+fn echo(server: &Server) -> Vec<Heard> {
+    let mut guest = Guest::new(server.connect("echo"));
+    guest.say("one\n", "Server received: one\n");
+    guest.say("a piece", "Server received: a piece");
+    vec![guest.leave()]
+}
+
+fn chat(server: &Server) -> Vec<Heard> {
+    let mut guest = Guest::new(server.connect("chat"));
+    guest.say("hello\n", "Hello from the server! Connection established.\n");
+    guest.say("what time is it?\n", "Server Time: 17:24:13\n");
+    guest.say("exit\n", "");
+    vec![guest.hear_end()]
+}
+
+/// More answers than the kernel holds for a peer with a small window.
+fn pipelining(server: &Server) -> Vec<Heard> {
+    let requests = frame(ECHO, vec![b'x'; 64 * KIB]).repeat(100);
+    let mut guest = Guest::new(server.connect_with_small_window("binary"));
+    let mut sender = guest.peer.twin();
+    std::thread::scope(|scope| {
+        scope.spawn(|| sender.try_send(&requests));
+        guest.hear(&requests);
+    });
+    vec![guest.leave()]
+}
+
+fn half_close(server: &Server) -> Vec<Heard> {
+    let requests = b"ECHO once more\n".repeat(100);
+    let mut guest = Guest::welcomed(server);
+    guest.say([requests.as_slice(), b"ECHO half a comm"].concat(), "");
+    guest.peer.try_half_close();
+    guest.hear(requests);
+    vec![guest.hear_end()]
+}
+
+fn oversize(server: &Server) -> Vec<Heard> {
+    let mut guest = Guest::welcomed(server);
+    guest.say([[b'A'; KIB].as_slice(), b"\n"].concat(), "ERROR LINE_TOO_LONG\n");
+    guest.say("ECHO on\n", "ECHO on\n");
+    // Refused at its first line: the rest must not cost the answer.
+    guest.say("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "ERROR NOT_HTTP\n");
+    vec![guest.leave()]
+}
+
+fn over_the_limit(server: &Server) -> Vec<Heard> {
+    let first = Guest::welcomed(server);
+    let mut second = Guest::new(server.connect("text"));
+    second.heard.otherwise = BANNER;
+    second.say("ECHO in?\n", "ERROR SERVER_BUSY\n");
+    vec![second.leave(), first.leave()]
+}
+
+const DEADLINES: [&str; 6] = ["--idle-timeout", "200ms", "--message-timeout", "200ms", "--write-timeout", "200ms"];
+
+fn deadlines(server: &Server) -> Vec<Heard> {
+    let mut stuck = Guest::new(server.connect_with_small_window("binary"));
+    let requests = frame(ECHO, vec![b'x'; 64 * KIB]).repeat(100);
+    let mut sender = stuck.peer.twin();
+    let sender = std::thread::spawn(move || while sender.try_send(&requests) {});
+    let mut idle = Guest::welcomed(server);
+    let mut slow = Guest::new(server.connect("binary"));
+    slow.say([ECHO, 0, 0], error("MESSAGE_TIMEOUT"));
+    idle.hear("ERROR IDLE_TIMEOUT\n");
+    // It ends when the server resets the connection. What the peer has not read by then is lost, as it should be.
+    sender.join().expect("no panic");
+    stuck.heard.got.clear();
+    vec![idle.leave(), slow.leave()]
+}
+
+fn resets(server: &Server) -> Vec<Heard> {
+    for protocol in ["text", "binary"] {
+        let mut peer = server.connect(protocol);
+        peer.try_send(&frame(ECHO, vec![b'x'; 64 * KIB]));
+        peer.read_until_ended(1);
+        peer.reset();
+        server.connect(protocol).reset();
+    }
+    Vec::new()
+}
+
+/// What has arrived by the signal is answered, a piece that might go on included; half a frame is none.
+fn shutdown(server: &Server) -> Vec<Heard> {
+    let mut text = Guest::welcomed(server);
+    let mut binary = Guest::new(server.connect("binary"));
+    let mut echo = Guest::new(server.connect("echo"));
+    binary.say([frame(ECHO, "in"), vec![ECHO, 0, 0]].concat(), frame(ECHO, "in"));
+    echo.say("in\na piece", "Server received: in\n");
+    text.say("ECHO on\nECHO half a comm", "ECHO on\n");
+    stop(server);
+    text.hear("BYE\n");
+    echo.hear("Server received: a piece");
+    vec![text.hear_end(), binary.hear_end(), echo.hear_end()]
+}
+
+/// Sends SIGTERM while the server waits. When it works just then, and the kernel has no memory for the byte by which the
+/// handler announces the signal, the signal is lost.
+pub fn stop(server: &Server) {
+    wait_until("the server waits", || server.process().state() == 'S');
+    server.process().signal("TERM");
+}
+
+#[test]
+fn hearing_less_is_no_lie_and_hearing_something_else_is_one() {
+    let heard = |got: &str| Heard { got: got.into(), expected: "ECHO on\nTIME 10:20\n".into(), otherwise: b"BUSY\n" };
+    assert!(heard("ECHO on\nTIME 23:59\n").is_all());
+    assert!(!heard("ECHO on\nTIME 2").is_all());
+    assert!(heard("ECHO on\nTIME 2").is_true());
+    assert!(heard("").is_true());
+    assert!(heard("BUSY\n").is_true());
+    assert!(!heard("ECHO no\n").is_true());
+    assert!(!heard("ECHO on\nTIME 10:20\nECHO on\n").is_true());
+}

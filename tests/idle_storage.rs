@@ -1,0 +1,71 @@
+//! What an idle connection holds of what it did before, counted by the allocator to the byte: nothing.
+
+use std::alloc::System;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tinytcp::protocol::binary::{Binary, ECHO};
+use tinytcp::server::{Config, Server};
+use tinytcp::wire::frame::Header;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Longer than any answer takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const CONNECTIONS: usize = 1000;
+
+/// The most that all of them together hold more when each of them has been busy once.
+const LEFT_BYTES_MAX: usize = 64 << 10;
+
+const PAYLOAD_LEN: usize = 1 << 20;
+
+/// A frame of one byte.
+const SMALL: [u8; 6] = [ECHO, 0, 0, 0, 1, b'x'];
+
+/// Has a frame answered.
+fn ask(stream: &mut TcpStream, request: &[u8], answer: &mut [u8]) {
+    stream.write_all(request).expect("the server takes a frame in whole");
+    stream.read_exact(answer).expect("an answer in time");
+    assert!(answer == request, "another answer");
+}
+
+#[test]
+fn a_mebibyte_on_each_of_a_thousand_connections_leaves_nothing_behind() {
+    rlimit::increase_nofile_limit(4000).expect("descriptors for both ends");
+    let config = Config { connections_max: 2 * CONNECTIONS, activity_lines_max: None, ..Config::default() };
+    let server = Server::bind(&config.listen(([127, 0, 0, 1], 0).into(), Binary::new())).expect("a free port");
+    let (addr, stopper) = (server.addresses()[0].1, server.stopper());
+    let running = thread::spawn(|| server.run());
+    let large =
+        [&Header { code: ECHO, payload_len: PAYLOAD_LEN as u32 }.encode()[..], &vec![b'x'; PAYLOAD_LEN]].concat();
+    let (mut large_answer, mut small_answer) = (vec![0; large.len()], SMALL);
+    let mut streams: Vec<TcpStream> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut stream = TcpStream::connect(addr).expect("the server listens");
+            stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
+            stream.set_write_timeout(Some(PATIENCE)).expect("a timeout above zero");
+            ask(&mut stream, &SMALL, &mut small_answer);
+            stream
+        })
+        .collect();
+    // Whatever serving takes once and for all is taken by the first.
+    let (first, others) = streams.split_first_mut().expect("connections");
+    ask(first, &large, &mut large_answer);
+    ask(first, &SMALL, &mut small_answer);
+    let region = Region::new(ALLOCATOR);
+    others.iter_mut().for_each(|stream| ask(stream, &large, &mut large_answer));
+    // A round trip behind them all: by then the last one has given back what it worked with.
+    ask(first, &SMALL, &mut small_answer);
+    let change = region.change();
+    let left = change.bytes_allocated.saturating_sub(change.bytes_deallocated);
+    drop(streams);
+    stopper.stop();
+    running.join().expect("the server does not panic").expect("the server does not fail");
+    assert!(change.bytes_allocated > CONNECTIONS * PAYLOAD_LEN, "each of them held its frame for a while");
+    assert!(left <= LEFT_BYTES_MAX, "{CONNECTIONS} idle connections hold {left} bytes more than before");
+}
