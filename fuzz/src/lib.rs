@@ -4,6 +4,7 @@
 //!   targets    lines  frames                    a decoder against a naive one
 //!              text  binary  echo  chat         a session against the protocol's page
 //!              client_reply  client_request     the client against any server, and against ours
+//!              stream                           the whole loop in a simulated world
 //!      |
 //!      +-- rehearsal   a session without a network, held to its contract at every call
 //!      +-- plan        how the fuzzer cuts the bytes, and when the peer falls quiet
@@ -24,6 +25,9 @@ mod log_lines;
 mod plan;
 mod rehearsal;
 pub mod seeds;
+#[path = "../../tests/simulation/simulator/mod.rs"]
+mod simulator;
+pub mod stream;
 mod talk;
 pub mod text;
 #[path = "../../tests/support/transcripts.rs"]
@@ -34,7 +38,7 @@ mod transcripts;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("lines", lines::check),
     ("frames", frames::check),
     ("text", text::check),
@@ -43,4 +47,5 @@ pub const TARGETS: [Target; 8] = [
     ("chat", chat::check),
     ("client_reply", client_reply::check),
     ("client_request", client_request::check),
+    ("stream", stream::check),
 ];

@@ -30,7 +30,18 @@ pub fn of_page(page: &str) -> Vec<Seed> {
             }
         }
     }
+    seeds.extend((1..=8).map(world));
     seeds
+}
+
+/// A world of the simulation: bytes without a pattern, of which each is a choice.
+fn world(number: u8) -> Seed {
+    let mut state = u32::from(number);
+    let bytes = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    Seed { target: "stream", name: format!("world-{number}"), bytes: bytes.take(2000).collect() }
 }
 
 /// What a transcript of `protocol` is to `target`, if it is anything: the knobs of the plan, no choices, and the stream.

@@ -71,7 +71,7 @@ impl Oracle {
                 self.answer(b"BYE\n");
                 self.is_closed = true;
             }
-            _ if is_http(line) => {
+            _ if is_http(line, &word, argument) => {
                 self.answer(b"ERROR NOT_HTTP\n");
                 self.is_closed = true;
             }
@@ -116,7 +116,7 @@ fn first_word(line: &[u8]) -> (Vec<u8>, &[u8]) {
     (word, trim_start(&line[at.min(line.len())..]))
 }
 
-fn is_http(line: &[u8]) -> bool {
-    let words: Vec<&[u8]> = line.split(|byte| is_blank(*byte)).filter(|word| !word.is_empty()).collect();
-    words.len() > 1 && (METHODS.contains(&words[0]) || words[words.len() - 1].starts_with(b"HTTP/"))
+fn is_http(line: &[u8], word: &[u8], argument: &[u8]) -> bool {
+    let last_word = line.rsplit(|byte| is_blank(*byte)).next().unwrap_or_default();
+    last_word.starts_with(b"HTTP/") || METHODS.contains(&word) && !argument.is_empty()
 }
