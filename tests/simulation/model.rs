@@ -41,7 +41,7 @@ impl Both {
 
     /// A connection that waits to be accepted.
     fn unaccepted() -> Self {
-        let listener = listen(([127, 0, 0, 1], 0).into(), 16).expect("a free port");
+        let listener = listen(([127, 0, 0, 1], 0).into(), 16, None).expect("a free port");
         let addr = listener.local_addr().expect("bound");
         let kernel = Kernel::new(vec![listener]).expect("a poller");
         let peer = TcpStream::connect(addr).expect("a listener");
