@@ -131,7 +131,7 @@ impl Buffer {
         }
     }
 
-    const fn capacity(&self) -> usize {
+    fn capacity(&self) -> usize {
         match &self.0 {
             Some(block) => block.capacity(),
             None => 0,
