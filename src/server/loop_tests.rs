@@ -503,6 +503,20 @@ mod deadlines {
     }
 
     #[test]
+    fn who_is_late_is_read_to_the_end_though_no_event_came_and_a_read_was_short() {
+        let mut stage = text();
+        let peer = stage.peer();
+        peer.send(b"ECHO in ");
+        stage.settle();
+        stage.stall(10 * MESSAGE);
+        // An urgent mark cuts the read, and a signal has interrupted the wait that would have told of it.
+        peer.wire.borrow_mut().read_max = 3;
+        peer.wire.borrow_mut().inbound_push(b"time\n");
+        stage.settle();
+        assert_eq!(peer.take_sent(), "ECHO in time\n");
+    }
+
+    #[test]
     fn a_piece_without_a_newline_is_a_message_once_the_peer_falls_quiet() {
         let mut stage = Stage::new(echo::protocol(), &Config::default());
         let peer = stage.peer();

@@ -11,12 +11,12 @@ use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Suites of tests that start the server as a program, and judge it by the bytes that it sends.
+/// Suites of tests that start the server as a program, and judge it by the bytes that it sends; not those that judge it by its
+/// time, such as `fairness`.
 const SUITES: [&str; 20] = [
     "activity_log",
     "capacity",
     "deadlines",
-    "fairness",
     "half_close",
     "lingering",
     "memory",
