@@ -15,6 +15,7 @@ use super::faults::{Fault, Faults};
 use super::invariant::{Failure, Invariant};
 use super::oracle::Oracle;
 use super::plan::Plan;
+use super::sights::{SIGHTS, Sight};
 use super::trace::Trace;
 use super::wire::Wire;
 
@@ -70,6 +71,7 @@ pub struct Network {
     pub is_finishing: bool,
     /// Nothing would ever happen again.
     pub is_dead_quiet: bool,
+    pub sights: [u64; SIGHTS.len()],
     pub trace: Trace,
     pub failure: Option<Failure>,
 }
@@ -107,6 +109,7 @@ impl Network {
             events: 0,
             is_finishing: false,
             is_dead_quiet: false,
+            sights: [0; SIGHTS.len()],
             trace: Trace::default(),
             failure: None,
         }
@@ -131,6 +134,11 @@ impl Network {
     /// Lets `fault` happen, or not.
     pub fn strikes(&mut self, fault: Fault) -> bool {
         self.faults.strikes(fault, &mut self.choices)
+    }
+
+    /// Counts something that was seen.
+    pub fn see(&mut self, sight: Sight) {
+        self.sights[sight as usize] += 1;
     }
 
     /// Notes that something happened to `connection`.
