@@ -63,7 +63,7 @@ impl Tally {
 
     /// Asserts that everything that can happen has happened, where there were enough worlds for that.
     pub fn assert_complete(&self) {
-        if self.worlds < 500 {
+        if self.worlds < 300 {
             return;
         }
         let faults = FAULTS.iter().zip(self.faults).map(|((_, said), count)| (*said, count));

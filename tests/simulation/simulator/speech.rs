@@ -20,7 +20,7 @@ pub fn messages(language: Language, bounds: Bounds, len_min: usize, choices: &mu
 /// So many of the same message that no turn is long enough for all; short ones are fewer, because the oracle is slow.
 pub fn flood(language: Language, bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
     let one = message(language, bounds, choices);
-    let len = if one.len() > 300 { 600_000 } else { 60_000 };
+    let len = if one.len() > 300 { 600_000 } else { 20_000 };
     one.repeat(len / one.len() + 1)
 }
 
