@@ -109,12 +109,16 @@ impl Network {
             let what = format!("{open} sockets are open, {table} connections are, of {} accepted", counters.accepted);
             self.fail(Invariant::Accounted, None, what);
         }
+        let (served, served_max) = (self.served_ids().len(), self.plan.config.connections_max);
+        if served > served_max {
+            self.fail(Invariant::Accounted, None, format!("{served} connections are served, and {served_max} may be"));
+        }
         if inspection.lent_bytes > self.plan.config.limits.memory_bytes_max {
             self.fail(Invariant::BoundedMemory, None, format!("{} bytes are held", inspection.lent_bytes));
         }
     }
 
-    /// Whoever could move when the last round ended has had a turn in this one.
+    /// Whoever could move when the last round ended, or was told so, has had a turn in this one.
     fn check_movers(&mut self) {
         for id in std::mem::take(&mut self.movable) {
             let link = &self.links[id];

@@ -13,7 +13,7 @@ use super::client::Client;
 use super::events::Withheld;
 use super::faults::{Fault, Faults};
 use super::invariant::{Failure, Invariant};
-use super::oracle::Oracle;
+use super::oracle::{Oracle, Unasked};
 use super::plan::Plan;
 use super::sights::{SIGHTS, Sight};
 use super::trace::Trace;
@@ -60,7 +60,7 @@ pub struct Network {
     pub stopped_at: Option<Moment>,
     /// The connection for which the next session is made.
     pub last_accepted: usize,
-    /// Who could move at the end of the last round.
+    /// Who could move at the end of the last round, or was told so since.
     pub movable: Vec<usize>,
     /// Calls on the seam in this round, other than to wait.
     pub calls_in_round: usize,
@@ -158,6 +158,11 @@ impl Network {
     pub fn open_ids(&self) -> Vec<usize> {
         let is_open = |link: &Link| link.account.is_accepted && !link.wire.is_closed_by_server();
         (0..self.links.len()).filter(|id| is_open(&self.links[*id])).collect()
+    }
+
+    /// Those of them that were not turned away.
+    pub fn served_ids(&self) -> Vec<usize> {
+        self.open_ids().into_iter().filter(|id| self.links[*id].account.unasked != Some(Unasked::Busy)).collect()
     }
 
     /// True exactly when every descriptor is taken.

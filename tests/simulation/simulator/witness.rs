@@ -160,10 +160,15 @@ impl Network {
             Notice::MessageTimeout => (Unasked::Late, account.oracle.began().deadline(timeouts.message)),
         };
         let is_over = std::mem::replace(&mut account.is_session_over, true);
+        let has_place = unasked == Unasked::Busy && self.served_ids().len() <= self.plan.config.connections_max;
+        let account = &mut self.links[id].account;
         account.unasked = Some(unasked);
         account.oracle.end(unasked);
         if is_over {
             self.fail(Invariant::NothingAfterClose, Some(id), "something is said behind the end");
+        }
+        if has_place {
+            self.fail(Invariant::AcceptRecovers, Some(id), "it is turned away though there is a place for it");
         }
         if self.now < due {
             self.fail(Invariant::TimeFromTheSeam, Some(id), "a deadline falls due early");
