@@ -88,7 +88,12 @@ fn acts(kind: &str, manner: &mut Manner, language: Language, bounds: Bounds, cho
             acts
         }
         "pipelining" => with(vec![some(8000, choices)], goodbye(language, choices)),
-        "flooding" => with(vec![messages(60_000, choices)], goodbye(language, choices)),
+        "flooding" => {
+            manner.piece_len = usize::MAX;
+            manner.sizes.receive_max = 1 << 20;
+            let flood = Act::Say(speech::flood(language, bounds, choices));
+            with(vec![flood], goodbye(language, choices))
+        }
         "dripping" => {
             (manner.piece_len, manner.thinking) = (1 + choices.below(3), Duration::from_millis(40));
             with(vec![messages(20, choices)], goodbye(language, choices))

@@ -269,6 +269,6 @@ impl super::network::Link {
 pub fn sizes(choices: &mut Choices) -> Sizes {
     Sizes {
         receive_max: choices.pick(&[200_000, 64, 3000, 65_536]),
-        send_max: choices.pick(&[200_000, 64, 3000, 65_536]),
+        send_max: choices.pick(&[1 << 20, 64, 3000, 65_536]),
     }
 }

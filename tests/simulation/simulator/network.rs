@@ -13,8 +13,9 @@ use super::client::Client;
 use super::events::Withheld;
 use super::faults::{Fault, Faults};
 use super::invariant::{Failure, Invariant};
-use super::oracle::Oracle;
+use super::oracle::{Oracle, Unasked};
 use super::plan::Plan;
+use super::sights::{SIGHTS, Sight};
 use super::trace::Trace;
 use super::wire::Wire;
 
@@ -59,7 +60,7 @@ pub struct Network {
     pub stopped_at: Option<Moment>,
     /// The connection for which the next session is made.
     pub last_accepted: usize,
-    /// Who could move at the end of the last round.
+    /// Who could move at the end of the last round, or was told so since.
     pub movable: Vec<usize>,
     /// Calls on the seam in this round, other than to wait.
     pub calls_in_round: usize,
@@ -70,6 +71,7 @@ pub struct Network {
     pub is_finishing: bool,
     /// Nothing would ever happen again.
     pub is_dead_quiet: bool,
+    pub sights: [u64; SIGHTS.len()],
     pub trace: Trace,
     pub failure: Option<Failure>,
 }
@@ -107,6 +109,7 @@ impl Network {
             events: 0,
             is_finishing: false,
             is_dead_quiet: false,
+            sights: [0; SIGHTS.len()],
             trace: Trace::default(),
             failure: None,
         }
@@ -133,6 +136,11 @@ impl Network {
         self.faults.strikes(fault, &mut self.choices)
     }
 
+    /// Counts something that was seen.
+    pub fn see(&mut self, sight: Sight) {
+        self.sights[sight as usize] += 1;
+    }
+
     /// Notes that something happened to `connection`.
     pub fn note(&mut self, connection: usize, what: &'static str, numbers: (usize, usize), bytes: &[u8]) {
         self.trace.note(self.now, Some(connection), what, numbers, bytes);
@@ -150,6 +158,11 @@ impl Network {
     pub fn open_ids(&self) -> Vec<usize> {
         let is_open = |link: &Link| link.account.is_accepted && !link.wire.is_closed_by_server();
         (0..self.links.len()).filter(|id| is_open(&self.links[*id])).collect()
+    }
+
+    /// Those of them that were not turned away.
+    pub fn served_ids(&self) -> Vec<usize> {
+        self.open_ids().into_iter().filter(|id| self.links[*id].account.unasked != Some(Unasked::Busy)).collect()
     }
 
     /// True exactly when every descriptor is taken.

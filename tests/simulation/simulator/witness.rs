@@ -10,6 +10,7 @@ use super::invariant::Invariant;
 use super::kernel::Shared;
 use super::network::Network;
 use super::oracle::Unasked;
+use super::sights::Sight;
 
 /// A protocol whose sessions are watched.
 pub struct Witness {
@@ -58,6 +59,7 @@ impl Session for WatchedSession {
         self.network.lock().check_quiet(self.id);
         let next = self.session.end_of_piece(input, context);
         let mut network = self.network.lock();
+        network.see(Sight::Piece);
         network.links[self.id].account.oracle.end_of_piece();
         network.note_call(self.id, "takes for a message", input, input.len(), context.output.len());
         if next == Next::Close {
@@ -74,6 +76,7 @@ impl Session for WatchedSession {
             network.fail(Invariant::BoundedMemory, Some(self.id), "a message is refused though there is memory");
         }
         if consumed > 0 {
+            network.see(Sight::Refusal);
             network.links[self.id].account.oracle.refuse();
         }
         network.note_call(self.id, "refuses", input, consumed, context.output.len());
@@ -157,10 +160,15 @@ impl Network {
             Notice::MessageTimeout => (Unasked::Late, account.oracle.began().deadline(timeouts.message)),
         };
         let is_over = std::mem::replace(&mut account.is_session_over, true);
+        let has_place = unasked == Unasked::Busy && self.served_ids().len() <= self.plan.config.connections_max;
+        let account = &mut self.links[id].account;
         account.unasked = Some(unasked);
         account.oracle.end(unasked);
         if is_over {
             self.fail(Invariant::NothingAfterClose, Some(id), "something is said behind the end");
+        }
+        if has_place {
+            self.fail(Invariant::AcceptRecovers, Some(id), "it is turned away though there is a place for it");
         }
         if self.now < due {
             self.fail(Invariant::TimeFromTheSeam, Some(id), "a deadline falls due early");
