@@ -195,6 +195,7 @@ impl BinarySession {
     }
 
     /// Refuses the frame at the front of `rest`, and gives what does not belong to it.
+    #[cold]
     fn refuse_frame<'a>(
         &mut self,
         token: &'static str,

@@ -377,7 +377,9 @@ mod tests {
             let protocol = (entry.build)();
             let heard = |pieces: [&[u8]; 2]| {
                 let mut rehearsal = Rehearsal::new(&*protocol, &small_limits());
-                pieces.into_iter().for_each(|piece| drop(rehearsal.feed(piece)));
+                for piece in pieces {
+                    rehearsal.feed(piece);
+                }
                 rehearsal.fall_quiet().outcome()
             };
             for pair in 0..=u16::MAX {

@@ -1,7 +1,7 @@
 //! The real server on a real kernel whose system calls fail, are cut short, and are interrupted.
 //!
 //! `preloaded` runs whole suites of other tests under a library that makes every call behave as badly as it may; the others
-//! make single calls fail by `strace`: `accepting` and `starting` those that matter most, `matrix` each in turn.
+//! make single calls fail by `strace`: `accepting`, `starting` and `stopping` those that matter most, `matrix` each in turn.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -11,6 +11,7 @@ mod matrix;
 mod preloaded;
 mod scenarios;
 mod starting;
+mod stopping;
 mod tracer;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

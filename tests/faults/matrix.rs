@@ -9,11 +9,11 @@
 //! process, as README says.
 
 use crate::alone;
-use crate::scenarios::{Heard, SCENARIOS, Scenario, stop};
+use crate::scenarios::{Heard, SCENARIOS, Scenario};
 use crate::support::server::Server;
 use crate::support::wait::wait_until;
 use crate::support::{BANNER, KIB, PROTOCOLS};
-use crate::tracer::{Fault, Trace, count};
+use crate::tracer::{Fault, Trace, count, handler_call};
 use std::io::{Write, stderr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -88,7 +88,7 @@ fn run(Run { scenario, fault, cost }: Run) -> Trace {
     let heard = (scenario.play)(&server);
     if !scenario.stops {
         check_unharmed(&server, descriptors);
-        stop(&server);
+        end(&mut server, &trace);
     }
     let status = server.wait_for_exit();
     assert_eq!(status.code(), Some(0), "the exit code");
@@ -97,6 +97,18 @@ fn run(Run { scenario, fault, cost }: Run) -> Trace {
     let complaint = server.log.text().into_iter().find(|line| line.contains("panicked"));
     assert_eq!(complaint, None, "a panic");
     trace
+}
+
+/// Ends the server by SIGTERM. When the call that fails is the handler's own, and the server was not waiting just then, the
+/// signal is lost: then it is sent again.
+fn end(server: &mut Server, trace: &Trace) {
+    let mut signals = 0;
+    wait_until("the server ends", || {
+        let wanted = 1 + usize::from(trace.has_hit_the_handler());
+        (signals..wanted).for_each(|_| server.process().signal("TERM"));
+        signals = wanted;
+        !server.is_running()
+    });
 }
 
 /// A later peer is served, and no peer has left a descriptor or a connection behind.
@@ -119,7 +131,10 @@ fn runs_of(scenario: &'static Scenario, trace: &str) -> Vec<Run> {
         let Some(count) = counts.get(*name) else { continue };
         // The first lines say where the server listens, which a run goes by.
         let before = if *name == "write" { PROTOCOLS.len() } else { count.starting };
-        for index in (before + 1..=count.starting + count.serving).take(PLACES_MAX) {
+        // Nobody would tell a server with peers a second time.
+        let handler = scenario.stops.then(|| handler_call(name, trace)).flatten();
+        let indices = (before + 1..=count.starting + count.serving).take(PLACES_MAX);
+        for index in indices.filter(|index| Some(*index) != handler) {
             let faults = errors.iter().map(|error| Fault { call: name, error, first: index, last: index });
             runs.extend(faults.map(|fault| Run { scenario, fault: Some(fault), cost: *cost }));
         }

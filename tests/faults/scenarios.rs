@@ -4,7 +4,6 @@
 use crate::support::frames::{ECHO, QUIT, REVERSE, error, frame};
 use crate::support::peer::Peer;
 use crate::support::server::Server;
-use crate::support::wait::wait_until;
 use crate::support::{BANNER, KIB};
 
 /// Something that people do with a server.
@@ -212,17 +211,10 @@ fn shutdown(server: &Server) -> Vec<Heard> {
     binary.say([frame(ECHO, "in"), vec![ECHO, 0, 0]].concat(), frame(ECHO, "in"));
     echo.say("in\na piece", "Server received: in\n");
     text.say("ECHO on\nECHO half a comm", "ECHO on\n");
-    stop(server);
+    server.process().signal("TERM");
     text.hear("BYE\n");
     echo.hear("Server received: a piece");
     vec![text.hear_end(), binary.hear_end(), echo.hear_end()]
-}
-
-/// Sends SIGTERM while the server waits. When it works just then, and the kernel has no memory for the byte by which the
-/// handler announces the signal, the signal is lost.
-pub fn stop(server: &Server) {
-    wait_until("the server waits", || server.process().state() == 'S');
-    server.process().signal("TERM");
 }
 
 #[test]

@@ -21,6 +21,12 @@ pub struct Fault {
 /// The last call that `strace` can make to fail.
 pub const INDEX_MAX: usize = 65_534;
 
+/// What `strace` writes behind a call that it has made to fail.
+const INJECTED: &str = "(INJECTED)";
+
+/// In the call by which the handler of a signal wakes the loop, and in no other that sends.
+const HANDLERS: &str = "\"X\", 1, MSG_DONTWAIT";
+
 /// Where `strace` writes what it sees; removed at the end.
 pub struct Trace(PathBuf);
 
@@ -60,7 +66,12 @@ impl Trace {
 
     /// True when a call has been made to fail.
     pub fn has_hit(&self) -> bool {
-        self.text().contains("(INJECTED)")
+        self.text().contains(INJECTED)
+    }
+
+    /// True when it was the call by which the handler of a signal announces it.
+    pub fn has_hit_the_handler(&self) -> bool {
+        self.text().lines().any(|line| line.contains(INJECTED) && line.contains(HANDLERS))
     }
 }
 
@@ -95,6 +106,12 @@ pub fn count(trace: &str) -> BTreeMap<String, Count> {
         most.serving = most.serving.max(count.serving);
     }
     counts
+}
+
+/// Which of the calls `name` is that of the handler of a signal.
+pub fn handler_call(name: &str, trace: &str) -> Option<usize> {
+    let calls = trace.lines().filter(|line| call(line).is_some_and(|(_, called)| called == name));
+    calls.zip(1..).find(|(line, _)| line.contains(HANDLERS)).map(|(_, index)| index)
 }
 
 /// The thread and the name of the call with which a line begins: `1234 recvfrom(8, "x", ...`. What a call resumes, and signals,

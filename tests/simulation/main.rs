@@ -8,6 +8,8 @@
 //! ```
 
 mod budget;
+#[cfg(target_os = "linux")]
+mod model;
 mod simulator;
 mod tally;
 

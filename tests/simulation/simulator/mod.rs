@@ -32,7 +32,7 @@ mod oracle;
 mod plan;
 mod speech;
 mod trace;
-mod wire;
+pub mod wire;
 mod witness;
 mod world;
 

@@ -47,10 +47,10 @@ impl Language {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unasked {
     Busy,
-    NotTls,
     Idle,
     Late,
     Shutdown,
+    Tls,
 }
 
 /// One answer.
@@ -83,9 +83,8 @@ pub struct Oracle {
     dropped_line: Option<&'static str>,
     /// How much of a refused payload is still to be dropped.
     dropped_payload_len: usize,
-    /// True exactly when `pending` is all that has come.
-    is_beginning: bool,
     is_closed: bool,
+    received_len: usize,
     /// When the message that is not whole began, as far as the server could know.
     began: Moment,
     has_ended_one: bool,
@@ -103,8 +102,8 @@ impl Oracle {
             pending: Vec::new(),
             dropped_line: None,
             dropped_payload_len: 0,
-            is_beginning: true,
             is_closed: false,
+            received_len: 0,
             began: Moment::NEVER,
             has_ended_one: false,
             answers: VecDeque::new(),
@@ -122,17 +121,14 @@ impl Oracle {
         let was_within_message = self.is_within_message();
         self.has_ended_one = false;
         self.pending.extend_from_slice(bytes);
+        self.received_len += bytes.len();
         if self.has_begun_as_tls() {
-            self.is_closed = true;
-            self.answer(&self.language.error("NOT_TLS"));
+            return self.end(Unasked::Tls);
         }
-        let pending_len = self.pending.len();
         match self.language {
-            _ if self.is_closed => {}
             Language::Binary => self.frames(),
             _ => self.lines(),
         }
-        self.is_beginning &= self.pending.len() == pending_len;
         if self.is_closed {
             self.pending.clear();
         }
@@ -143,16 +139,15 @@ impl Oracle {
         }
     }
 
-    /// True exactly when nothing but the beginning of a connection of TLS has come.
+    /// Three bytes decide, and in `binary` they are looked at when there is a header.
     fn has_begun_as_tls(&self) -> bool {
-        let looks_from = if self.language == Language::Binary { 5 } else { 3 };
-        let begins = (0..=4).any(|version| self.pending.starts_with(&[0x16, 3, version]));
-        self.is_beginning && self.pending.len() >= looks_from && begins
+        let enough = if self.language == Language::Binary { 5 } else { 3 };
+        let is_all_there = self.received_len == self.pending.len() && self.received_len >= enough;
+        is_all_there && matches!(self.pending.as_slice(), [0x16, 3, 0..=4, ..])
     }
 
     /// What has come without an end is a message now.
     pub fn end_of_piece(&mut self) {
-        self.is_beginning = false;
         let piece = std::mem::take(&mut self.pending);
         match self.dropped_line.take() {
             Some(token) => self.answer(format!("ERROR {token}").as_bytes()),
@@ -164,7 +159,6 @@ impl Oracle {
 
     /// There is no memory for the message that is not whole.
     pub fn refuse(&mut self) {
-        self.is_beginning = false;
         let pending = std::mem::take(&mut self.pending);
         match self.language {
             Language::Binary => self.refuse_frame(&pending),
@@ -187,8 +181,7 @@ impl Oracle {
                 self.answers.clear();
                 "SERVER_BUSY"
             }
-            // That was foreseen.
-            Unasked::NotTls => return,
+            Unasked::Tls => "NOT_TLS",
             Unasked::Idle => "IDLE_TIMEOUT",
             Unasked::Late => "MESSAGE_TIMEOUT",
             Unasked::Shutdown if self.language == Language::Text => return self.answer(b"BYE\n"),

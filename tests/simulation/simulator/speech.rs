@@ -61,13 +61,14 @@ pub fn fragment(language: Language, bounds: Bounds, choices: &mut Choices) -> Ve
 
 /// What speakers of other protocols say.
 pub fn foreign(choices: &mut Choices) -> Vec<u8> {
-    let speeches: [&[u8]; 7] = [
+    let speeches: [&[u8]; 8] = [
+        b"\x16\x03\x01\x02\x0a\x01\0\x02\x06\x03\x03secret\n",
+        b"\x16\x03\x05ECHO no version of TLS\n",
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nECHO hidden in a header\n",
         b"POST /x HTTP/1.0\r\n\r\nTIME\n",
         b"\xff\xfd\x03\xff\xfb\x18\xff\xfb\x20TIME\r\n",
         b"EHLO localhost\r\n",
         b"\xff\xfa\x1f\0\x50\0\x18\xff\xf0HELP\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x0a",
         b"SSH-2.0-OpenSSH_9.6\r\n",
     ];
     choices.pick(&speeches).to_vec()
