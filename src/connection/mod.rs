@@ -35,6 +35,7 @@ use std::io;
 use std::mem::offset_of;
 
 use crate::base::activity::{Activity, Summary};
+use crate::base::block::Block;
 use crate::base::buffer::Buffer;
 use crate::base::clock::Clock;
 use crate::base::close_reason::CloseReason;
@@ -123,7 +124,8 @@ pub struct Connection<S> {
     read_to_end: bool,
     /// True exactly when the peer's end of input has been read.
     input_ended: bool,
-    /// True exactly when the input may hold a whole message that was not run, or the session has more to say unasked.
+    /// True exactly when the input may hold a whole message that was not run, or the session has more to say unasked; never
+    /// on its way out.
     runnable: bool,
     /// True exactly when the output has passed the high-water mark and not yet sunk to the low one.
     backpressure: bool,
@@ -276,7 +278,7 @@ impl<S: Socket> Connection<S> {
     /// Under backpressure it only looks whether a frame that has begun is complete: the session runs none while the
     /// output is full.
     fn wants_advance(&self) -> bool {
-        self.runnable && self.phase == Phase::Open && (!self.backpressure || self.complete_len > 0)
+        self.runnable && (!self.backpressure || self.complete_len > 0)
     }
 
     /// Reads only when all that was read has been run. Under backpressure it reads no further than to the end of a frame
@@ -302,7 +304,9 @@ impl<S: Socket> Connection<S> {
             self.input.settle(&mut shared.pool);
             self.output.settle(&mut shared.pool);
         }
-        if shared.pool.is_over_limit() && !self.output.is_empty() {
+        // The beginning of a header may stay: it takes no more than the connection itself.
+        let has_given_up = self.runnable || self.input.len() <= Block::SHORT_LEN;
+        if shared.pool.is_over_limit() && !(has_given_up && self.output.is_empty()) {
             self.socket.reset_on_close();
             return Ok(Some(CloseReason::MemoryLimit));
         }

@@ -408,6 +408,39 @@ mod tests {
     }
 
     #[test]
+    fn a_text_longer_than_the_block_it_is_turned_around_in_comes_back_whole() {
+        let limits = Limits { frame_bytes_max: 1 << 16, ..small_limits() };
+        for scalar in ["a", "\u{e9}", "\u{20ac}", "\u{1f600}"] {
+            for count in (1024 / scalar.len() - 2..=1024 / scalar.len() + 2).chain([3000]) {
+                let text = format!("{}{}z", "b".repeat(count % 3), scalar.repeat(count));
+                let turned: String = text.chars().rev().collect();
+                let answer = Rehearsal::new(&Binary::default(), &limits).feed(&frame(REVERSE, &text)).answers();
+                assert!(answer == frame(ECHO, turned), "{count} of {scalar}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_still_to_come_of_a_refused_frame_is_a_message_that_has_begun() {
+        let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
+        for (piece, step) in [
+            (&[9, 0, 0, 0, 3, 7][..], Step::Incomplete { missing: None }),
+            (&[7], Step::Incomplete { missing: None }),
+            (&[7], Step::Done),
+        ] {
+            assert_eq!(rehearsal.feed(piece).step, step, "{piece:?}");
+        }
+    }
+
+    #[test]
+    fn a_small_answer_is_given_however_small_the_memory() {
+        let limits = Limits { memory_bytes_max: 0, ..Limits::default() };
+        let text = "x".repeat(30_000);
+        let mut rehearsal = Rehearsal::new(&Binary::new(), &limits);
+        assert!(rehearsal.feed(&frame(REVERSE, &text)).answers() == frame(ECHO, &text));
+    }
+
+    #[test]
     fn quit_needs_no_room_in_the_output() {
         let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
         rehearsal.input = frame(QUIT, "");

@@ -183,6 +183,8 @@ pub const ANSWER_OVERHEAD_BYTES: usize = 256;
 /// answer: as long as the output is not full, that many bytes fit the block that whoever has a turn works with.
 const OWN_ANSWER_BYTES_MAX: usize = BLOCK_LEN - HIGH_WATER_BYTES - ANSWER_OVERHEAD_BYTES;
 
+const _: () = assert!(HIGH_WATER_BYTES + OWN_ANSWER_BYTES_MAX + ANSWER_OVERHEAD_BYTES <= BLOCK_LEN);
+
 /// What a session works with during one call.
 #[derive(Debug)]
 pub struct Context<'a> {
@@ -293,6 +295,38 @@ mod tests {
             .map(|entry| entry.scheme)
             .collect();
         assert_eq!(by_quiet, ["echo", "chat"]);
+    }
+
+    /// A protocol of somebody who writes no more than is needed: it waits for the end of a message that never ends.
+    struct Plain;
+
+    impl Protocol for Plain {
+        fn name(&self) -> &'static str {
+            "plain"
+        }
+
+        fn session(&self, _limits: &Limits) -> Box<dyn Session> {
+            Box::new(Self)
+        }
+    }
+
+    impl Session for Plain {
+        fn advance(&mut self, _input: &[u8], _context: &mut Context<'_>) -> (usize, Step) {
+            (0, Step::Incomplete { missing: None })
+        }
+    }
+
+    #[test]
+    fn a_session_without_words_of_its_own_is_silent_and_forgets_what_finds_no_memory() {
+        // Shared, as several listeners share a protocol: that changes nothing.
+        let plain: Arc<dyn Protocol> = Arc::new(Plain);
+        assert_eq!((plain.name(), plain.ends_messages_by_quiet()), ("plain", false));
+        let mut rehearsal = Rehearsal::new(&plain, &small_limits());
+        rehearsal.greet().feed(b"half").fall_quiet();
+        assert_eq!((rehearsal.input.as_slice(), rehearsal.messages), (&b"half"[..], 0));
+        rehearsal.refuse().say(Notice::IdleTimeout);
+        assert_eq!((rehearsal.input.as_slice(), rehearsal.messages), (&b""[..], 1));
+        assert_eq!(rehearsal.answers(), b"");
     }
 
     #[test]

@@ -122,6 +122,15 @@ mod tests {
     }
 
     #[test]
+    fn it_is_empty_until_something_is_appended() {
+        let (mut buffer, mut pool) = (Buffer::default(), Pool::new(1 << 30));
+        let mut output = Output::new(&mut buffer, &mut pool);
+        assert!(output.is_empty());
+        write!(output, "x").and_then(|()| output.flush()).expect("writing to an output never fails");
+        assert!(!output.is_empty());
+    }
+
+    #[test]
     fn an_answer_that_was_begun_is_taken_back_and_earlier_ones_stay() {
         let (mut buffer, mut pool) = (Buffer::default(), Pool::new(1 << 30));
         let mut output = Output::new(&mut buffer, &mut pool);

@@ -221,6 +221,14 @@ mod tests {
     }
 
     #[test]
+    fn a_small_answer_is_given_however_small_the_memory() {
+        let limits = Limits { line_bytes_max: 1 << 20, memory_bytes_max: 0, ..Limits::default() };
+        let line = "x".repeat(30_000);
+        let mut rehearsal = Rehearsal::new(&bracketing(), &limits);
+        assert!(rehearsal.feed(format!("{line}\n").as_bytes()).answers() == format!("[{line}]\n").as_bytes());
+    }
+
+    #[test]
     fn the_server_ends_a_conversation_in_a_line_and_a_shutdown_in_silence() {
         let mut rehearsal = Rehearsal::new(&bracketing(), &small_limits());
         for (notice, line) in [

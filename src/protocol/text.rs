@@ -444,6 +444,14 @@ mod tests {
     }
 
     #[test]
+    fn a_small_answer_is_given_however_small_the_memory() {
+        let limits = Limits { memory_bytes_max: 0, ..Limits::default() };
+        let text = "x".repeat(30_000);
+        let mut rehearsal = Rehearsal::new(&Text::default(), &limits);
+        assert!(rehearsal.feed(format!("echo {text}\n").as_bytes()).answers() == format!("ECHO {text}\n").as_bytes());
+    }
+
+    #[test]
     fn half_a_line_is_not_run() {
         let mut rehearsal = Rehearsal::new(&Text::new(), &small_limits());
         assert_eq!(rehearsal.feed(b"QUIT").fall_quiet().outcome(), Outcome { answers: vec![], closed: None });

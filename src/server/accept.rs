@@ -287,3 +287,58 @@ fn classify(error: &io::Error) -> Failure {
         _ => Failure::Unknown,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acceptor() -> Acceptor {
+        Acceptor::new(Vec::new(), &Config::default())
+    }
+
+    #[test]
+    fn what_an_error_means_follows_from_whether_its_end_is_announced() {
+        let cases: [(&[i32], Failure); 5] = [
+            (&[libc::EAGAIN], Failure::Empty),
+            (&[libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM], Failure::Exhausted),
+            (&[libc::ECONNABORTED, libc::ECONNRESET, libc::EPROTO, libc::ENOPROTOOPT, libc::EPERM], Failure::Lost),
+            (&[libc::ENETDOWN, libc::ENETUNREACH, libc::EHOSTDOWN, libc::EHOSTUNREACH, libc::ETIMEDOUT], Failure::Lost),
+            (&[libc::EINVAL, libc::EOPNOTSUPP, libc::EBADF], Failure::Unknown),
+        ];
+        for (errnos, failure) in cases {
+            for errno in errnos {
+                assert_eq!(classify(&io::Error::from_raw_os_error(*errno)), failure, "errno {errno}");
+            }
+        }
+        assert_eq!(classify(&io::ErrorKind::Other.into()), Failure::Unknown, "an error without a number");
+    }
+
+    #[test]
+    fn pauses_grow_from_ten_milliseconds_to_a_second_and_begin_anew_after_a_success() {
+        let mut acceptor = acceptor();
+        let pauses = [(); 9].map(|()| acceptor.pause(Moment::START).as_millis());
+        assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+        assert_eq!(acceptor.deadline(), Moment::START.after(PAUSE_MAX));
+        acceptor.pause = None;
+        assert_eq!(acceptor.pause(Moment::START), PAUSE_MIN);
+    }
+
+    #[test]
+    fn a_warning_comes_once_a_second_however_often_its_cause_does() {
+        let mut acceptor = acceptor();
+        let warned = [0, 0, 999, 1000, 1001, 1999, 2000]
+            .map(|milliseconds| acceptor.may_warn(Moment::START.after(Duration::from_millis(milliseconds))));
+        assert_eq!(warned, [true, false, false, true, false, false, true]);
+    }
+
+    #[test]
+    fn of_a_flood_of_silent_connections_the_log_is_told_of_the_first_ones() {
+        let mut acceptor = acceptor();
+        for number in 0..2 * NEWCOMERS_MAX {
+            let came = Moment::START.after(Duration::from_millis(number as u64));
+            acceptor.note_newcomer(Token::from_usize(number), came);
+        }
+        assert_eq!(acceptor.newcomers.len(), NEWCOMERS_MAX);
+        assert_eq!(acceptor.deadline(), Moment::START.after(ANNOUNCE_AFTER), "a second after the first one came");
+    }
+}

@@ -328,6 +328,22 @@ mod closing {
     }
 
     #[test]
+    fn sessions_that_give_up_nothing_hold_no_more_together_than_the_memory_limit() {
+        let limits = Limits { memory_bytes_max: Limits::MEMORY_BYTES_MIN, ..Limits::default() };
+        let stubborn = Improvised { advance: |_, _| (0, Step::Incomplete { missing: None }), gives_up: false };
+        let mut stage = Stage::new(stubborn, &Config { limits, ..Config::default() });
+        let peers: Vec<_> = (0..40).map(|_| stage.peer()).collect();
+        for peer in &peers {
+            peer.send(&[0; 50_000]);
+            stage.settle();
+            assert!(stage.event_loop.shared.pool.lent_bytes() <= Limits::MEMORY_BYTES_MIN);
+        }
+        let closed = peers.iter().filter(|peer| peer.is_closed()).count();
+        assert_eq!(closed_for(&stage, CloseReason::MemoryLimit), closed as u64);
+        assert!((20..40).contains(&closed), "{closed} of 40 were closed");
+    }
+
+    #[test]
     fn all_storage_and_every_count_is_back_when_all_are_gone() {
         let mut stage = text();
         for _ in 0..10 {

@@ -1,8 +1,12 @@
 //! The server: it owns the sockets and the clock.
 
 mod accept;
+#[cfg(test)]
+mod admission_tests;
 mod config;
 mod counters;
+#[cfg(test)]
+mod ending_tests;
 mod event_loop;
 mod inspection;
 #[cfg(test)]

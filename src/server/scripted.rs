@@ -23,8 +23,8 @@ use crate::protocol::Protocol;
 pub(super) struct World {
     now: Moment,
     events: VecDeque<Event>,
-    /// What `accept` gives next.
-    backlog: VecDeque<io::Result<Rc<RefCell<Wire>>>>,
+    /// What `accept` gives next, and at which listener.
+    backlog: VecDeque<(usize, io::Result<Rc<RefCell<Wire>>>)>,
     /// Whether a connection can be registered.
     pub(super) watches_left: bool,
     /// The timeout of the last wait.
@@ -47,6 +47,8 @@ pub(super) struct Wire {
     /// True exactly when a write was not taken in whole, so that room which comes now comes with an event.
     is_full: bool,
     error: Option<io::ErrorKind>,
+    /// True exactly when the end of output cannot be sent: the peer has gone, and no call has said so yet.
+    pub(super) has_gone: bool,
     /// What the server has sent.
     pub(super) sent: Vec<u8>,
     pub(super) sent_end: bool,
@@ -54,6 +56,8 @@ pub(super) struct Wire {
     pub(super) is_closed: bool,
     /// How often the server read.
     pub(super) reads: usize,
+    /// How often it wrote.
+    pub(super) writes: usize,
 }
 
 impl Wire {
@@ -87,8 +91,10 @@ impl System for ScriptedSystem {
         Ok(())
     }
 
-    fn accept(&mut self, _listener: usize) -> io::Result<(ScriptedSocket, SocketAddr)> {
-        let wire = self.0.borrow_mut().backlog.pop_front().unwrap_or(Err(io::ErrorKind::WouldBlock.into()))?;
+    fn accept(&mut self, listener: usize) -> io::Result<(ScriptedSocket, SocketAddr)> {
+        let backlog = &mut self.0.borrow_mut().backlog;
+        let next = backlog.iter().position(|(index, _)| *index == listener).and_then(|next| backlog.remove(next));
+        let wire = next.map_or(Err(io::ErrorKind::WouldBlock.into()), |(_, wire)| wire)?;
         Ok((ScriptedSocket(wire), ([127, 0, 0, 1], 1).into()))
     }
 
@@ -125,7 +131,9 @@ impl Socket for ScriptedSocket {
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        assert!(!bytes.is_empty(), "a call that sends nothing");
         let mut wire = self.0.borrow_mut();
+        wire.writes += 1;
         if let Some(error) = wire.error {
             return Err(error.into());
         }
@@ -140,7 +148,11 @@ impl Socket for ScriptedSocket {
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
-        self.0.borrow_mut().sent_end = true;
+        let mut wire = self.0.borrow_mut();
+        if wire.has_gone {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        wire.sent_end = true;
         Ok(())
     }
 
@@ -171,6 +183,11 @@ pub(super) struct Peer {
 impl Stage {
     /// A loop with one listener for `protocol`.
     pub(super) fn new(protocol: impl Protocol + 'static, config: &Config) -> Self {
+        Self::with_listeners(vec![Arc::new(protocol)], config)
+    }
+
+    /// A loop with a listener for each of `protocols`.
+    pub(super) fn with_listeners(protocols: Vec<Arc<dyn Protocol>>, config: &Config) -> Self {
         let world = Rc::new(RefCell::new(World {
             now: Moment::START,
             events: VecDeque::new(),
@@ -180,11 +197,16 @@ impl Stage {
             is_quiet: false,
         }));
         let system = ScriptedSystem(Rc::clone(&world));
-        Self { event_loop: EventLoop::new(system, vec![Arc::new(protocol)], config), world }
+        Self { event_loop: EventLoop::new(system, protocols, config), world }
     }
 
     /// A peer that stands in the kernel's queue, with an event that says so.
     pub(super) fn queue_peer(&mut self) -> Peer {
+        self.queue_peer_at(0)
+    }
+
+    /// The same at one of several listeners.
+    pub(super) fn queue_peer_at(&mut self, listener: usize) -> Peer {
         let wire = Rc::new(RefCell::new(Wire {
             token: None,
             inbound: VecDeque::new(),
@@ -194,15 +216,17 @@ impl Stage {
             room: usize::MAX,
             is_full: false,
             error: None,
+            has_gone: false,
             sent: Vec::new(),
             sent_end: false,
             was_reset: false,
             is_closed: false,
             reads: 0,
+            writes: 0,
         }));
         let mut world = self.world.borrow_mut();
-        world.backlog.push_back(Ok(Rc::clone(&wire)));
-        world.events.push_back(Event::Listener(0));
+        world.backlog.push_back((listener, Ok(Rc::clone(&wire))));
+        world.events.push_back(Event::Listener(listener));
         Peer { wire, world: Rc::clone(&self.world) }
     }
 
@@ -214,9 +238,9 @@ impl Stage {
         peer
     }
 
-    /// Has the next `accept` fail.
+    /// Has the next `accept` at the first listener fail.
     pub(super) fn fail_accept(&mut self, errno: i32) {
-        self.world.borrow_mut().backlog.push_back(Err(io::Error::from_raw_os_error(errno)));
+        self.world.borrow_mut().backlog.push_back((0, Err(io::Error::from_raw_os_error(errno))));
     }
 
     /// Delivers an event.

@@ -70,7 +70,13 @@ mod tests {
 
     #[test]
     fn an_address_survives_the_way_to_text_and_back() {
-        for text in ["text://127.0.0.1:40000", "binary://[::1]:65432", "echo://localhost", "chat://[fe80::1%lo]:0"] {
+        for text in [
+            "text://127.0.0.1:40000",
+            "binary://[::1]:65432",
+            "echo://localhost",
+            "chat://[fe80::1%lo]:0",
+            "a+b-c.d9://h:1",
+        ] {
             let address: Address = text.parse().expect(text);
             assert_eq!(address.to_string(), text);
         }
@@ -85,6 +91,7 @@ mod tests {
             "text",
             "127.0.0.1:40000",
             "://host:1",
+            "te_xt://host:1",
             "text://",
             "text://:1",
             "text://::1:40000",

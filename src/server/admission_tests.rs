@@ -1,0 +1,96 @@
+//! Who is let in, at which listener, and what is remembered of those who say nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::config::Config;
+use super::scripted::{Peer, Stage};
+use crate::base::close_reason::CloseReason;
+use crate::protocol::text::Text;
+use crate::protocol::{Protocol, echo};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn full(connections_max: usize, rejected_max: usize) -> Stage {
+    Stage::new(Text::new(), &Config { connections_max, rejected_max, ..Config::default() })
+}
+
+/// The first listener speaks `text`, the second one `echo`.
+fn two_listeners() -> Stage {
+    let protocols: Vec<Arc<dyn Protocol>> = vec![Arc::new(Text::new()), Arc::new(echo::protocol())];
+    Stage::with_listeners(protocols, &Config::default())
+}
+
+fn answer(stage: &mut Stage, peer: &Peer) -> String {
+    peer.take_sent();
+    peer.send(b"ECHO a\n");
+    stage.settle();
+    peer.take_sent()
+}
+
+#[test]
+fn those_who_are_turned_away_linger_up_to_a_number_and_further_ones_are_closed_at_once() {
+    let mut stage = full(1, 2);
+    let first = stage.peer();
+    let rejected: Vec<Peer> = (0..3).map(|_| stage.queue_peer()).collect();
+    stage.settle();
+    assert!(rejected.iter().all(|peer| peer.take_sent() == "ERROR SERVER_BUSY\n"), "all are told");
+    assert_eq!(rejected.iter().map(Peer::is_closed).collect::<Vec<_>>(), [false, false, true]);
+    rejected[0].send_and_end(b"");
+    stage.settle();
+    let next = stage.queue_peer();
+    stage.settle();
+    assert!(!next.is_closed(), "who left has made room for another one that lingers");
+    assert_eq!(answer(&mut stage, &first), "ECHO a\n");
+    assert_eq!(stage.event_loop.counters.closed_for(CloseReason::ServerBusy), 2);
+}
+
+#[test]
+fn as_many_connections_as_may_be_are_served_and_not_one_more() {
+    let mut stage = full(3, 8);
+    let peers: Vec<Peer> = (0..4).map(|_| stage.queue_peer()).collect();
+    stage.settle();
+    let welcomed: Vec<bool> = peers.iter().map(|peer| peer.take_sent().starts_with("WELCOME")).collect();
+    assert_eq!(welcomed, [true, true, true, false]);
+}
+
+#[test]
+fn each_listener_serves_its_own_protocol_though_another_one_is_silent() {
+    let mut stage = two_listeners();
+    for (listener, expected) in [(1, "Server received: ECHO a\n"), (0, "ECHO a\n"), (1, "Server received: ECHO a\n")] {
+        let peer = stage.queue_peer_at(listener);
+        stage.settle();
+        assert_eq!(answer(&mut stage, &peer), expected);
+    }
+}
+
+#[test]
+fn a_listener_without_descriptors_does_not_keep_the_others_from_their_turn() {
+    let mut stage = two_listeners();
+    (0..40).for_each(|_| stage.fail_accept(libc::EMFILE));
+    let (first, second) = (stage.queue_peer_at(0), stage.queue_peer_at(1));
+    // Whoever begins, the second round begins with the other one.
+    stage.pass(Duration::from_millis(100));
+    assert_eq!(answer(&mut stage, &second), "Server received: ECHO a\n");
+    assert!(first.token().is_none(), "its listener still fails");
+    stage.pass(60 * SECOND);
+    assert_eq!(answer(&mut stage, &first), "ECHO a\n");
+    assert_eq!(stage.event_loop.counters.accept_pauses, 40);
+}
+
+#[test]
+fn who_leaves_without_a_word_within_a_second_was_a_probe_and_later_was_a_client() {
+    let mut stage = full(1000, 8);
+    for (silence, probes) in [(SECOND - Duration::from_millis(1), 1), (SECOND, 1), (2 * SECOND, 1)] {
+        let peer = stage.peer();
+        stage.pass(silence);
+        peer.send_and_end(b"");
+        stage.settle();
+        assert!(peer.is_closed());
+        assert_eq!(stage.event_loop.counters.probes, probes, "after {silence:?}");
+    }
+    let speaker = stage.peer();
+    speaker.send_and_end(b"\n");
+    stage.settle();
+    assert_eq!(stage.event_loop.counters.probes, 1, "a byte is a word");
+}

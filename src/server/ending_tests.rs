@@ -1,0 +1,162 @@
+//! How a connection ends when something else happens at the same time.
+
+use std::time::Duration;
+
+use super::config::Config;
+use super::scripted::{Peer, Stage};
+use crate::base::close_reason::CloseReason;
+use crate::base::limits::LINGER_BYTES_MAX;
+use crate::base::pool::BLOCK_LEN;
+use crate::base::system::{Event, Readiness};
+use crate::protocol::chat;
+use crate::protocol::text::Text;
+
+fn text() -> Stage {
+    Stage::new(Text::new(), &Config::default())
+}
+
+fn closed_for(stage: &Stage, reason: CloseReason) -> u64 {
+    stage.event_loop.counters.closed_for(reason)
+}
+
+/// A chat in which `exit` waits for the end of its line until `end` happens.
+fn exit_at(end: impl FnOnce(&mut Stage, &Peer)) -> Stage {
+    let mut config = Config::default();
+    config.timeouts.quiet = None;
+    let mut stage = Stage::new(chat::protocol(), &config);
+    let peer = stage.peer();
+    peer.send(b"exit");
+    stage.settle();
+    assert!(!peer.wire.borrow().sent_end, "more of the piece may come");
+    end(&mut stage, &peer);
+    stage.pass(Duration::from_secs(2));
+    assert_eq!(peer.take_sent(), "");
+    stage
+}
+
+#[test]
+fn a_last_piece_that_says_exit_is_one_though_the_input_or_the_server_ends_with_it() {
+    let stage = exit_at(|_, peer| peer.send_and_end(b""));
+    assert_eq!(closed_for(&stage, CloseReason::Quit), 1);
+    let stage = exit_at(|stage, _| stage.event(Event::Stop));
+    assert_eq!(closed_for(&stage, CloseReason::Quit), 1);
+}
+
+#[test]
+fn a_reset_behind_the_farewell_does_not_change_why_the_connection_is_closed() {
+    let mut stage = text();
+    let (draining, lingering) = (stage.peer(), stage.peer());
+    draining.set_room(0);
+    draining.send(b"QUIT\n");
+    lingering.send(b"QUIT\n");
+    stage.settle();
+    draining.reset();
+    lingering.reset();
+    stage.settle();
+    assert!(draining.is_closed() && lingering.is_closed());
+    assert_eq!(closed_for(&stage, CloseReason::Quit), 2);
+}
+
+#[test]
+fn a_peer_that_has_gone_is_not_lingered_for() {
+    let mut stage = text();
+    let peer = stage.peer();
+    peer.wire.borrow_mut().has_gone = true;
+    peer.send(b"QUIT\n");
+    stage.settle();
+    assert!(peer.is_closed());
+    assert_eq!(closed_for(&stage, CloseReason::Quit), 1);
+}
+
+#[test]
+fn a_write_that_fails_closes_the_connection() {
+    let mut stage = text();
+    let peer = stage.peer();
+    peer.set_room(0);
+    peer.send(b"ECHO a\n");
+    stage.settle();
+    let reads = peer.wire.borrow().reads;
+    peer.reset();
+    stage.settle();
+    assert!(peer.is_closed());
+    assert_eq!(peer.wire.borrow().reads, reads, "the write came first and said it all");
+    assert_eq!(closed_for(&stage, CloseReason::Reset), 1);
+}
+
+#[test]
+fn a_write_that_takes_a_part_is_followed_by_another_without_an_event() {
+    let mut stage = text();
+    let peer = stage.peer();
+    peer.wire.borrow_mut().write_max = 3;
+    peer.send(b"ECHO abcdef\n");
+    stage.settle();
+    assert_eq!(peer.take_sent(), "ECHO abcdef\n");
+}
+
+#[test]
+fn a_full_socket_is_not_written_to_before_it_has_room() {
+    let mut stage = text();
+    let peer = stage.peer();
+    peer.set_room(3);
+    peer.send(b"ECHO a\n");
+    stage.settle();
+    let writes = peer.wire.borrow().writes;
+    peer.send(b"ECHO b\n");
+    stage.settle();
+    assert_eq!(peer.wire.borrow().writes, writes);
+    peer.set_room(usize::MAX);
+    stage.settle();
+    assert_eq!(peer.take_sent(), "ECHO a\nECHO b\n");
+}
+
+#[test]
+fn behind_the_end_of_input_nothing_is_read_whatever_the_poller_says() {
+    let mut stage = text();
+    let peer = stage.peer();
+    peer.set_room(0);
+    // Few enough to be read in whole, and more answers than the output takes.
+    peer.send_and_end(&b"HELP\n".repeat(2000));
+    stage.settle();
+    let reads = peer.wire.borrow().reads;
+    let everything = Readiness { readable: true, writable: false, read_to_end: true };
+    stage.event(Event::Connection(peer.token().expect("registered"), everything));
+    stage.settle();
+    assert_eq!(peer.wire.borrow().reads, reads);
+    assert!(!peer.is_closed(), "answers wait");
+    peer.set_room(usize::MAX);
+    stage.settle();
+    assert_eq!(peer.take_sent().lines().count(), 2000);
+    assert_eq!(closed_for(&stage, CloseReason::PeerClosed), 1);
+}
+
+#[test]
+fn of_a_peer_that_sends_on_so_many_bytes_are_dropped_and_a_block_more_at_most() {
+    let mut stage = text();
+    let peer = stage.peer();
+    peer.send(b"QUIT\n");
+    stage.settle();
+    peer.send(b"x");
+    stage.settle();
+    let len = 3 * LINGER_BYTES_MAX as usize;
+    peer.send(&vec![b'x'; len]);
+    stage.settle();
+    let dropped = len + 1 - peer.wire.borrow().inbound_len();
+    assert!((LINGER_BYTES_MAX as usize..=LINGER_BYTES_MAX as usize + BLOCK_LEN).contains(&dropped), "{dropped}");
+}
+
+#[test]
+fn a_loop_runs_until_it_is_stopped_and_counts_what_it_closes_then() {
+    let mut stage = text();
+    let (polite, stubborn) = (stage.peer(), stage.peer());
+    polite.send_and_end(b"TIME\n");
+    stubborn.set_room(0);
+    stubborn.send(b"TIME\n");
+    stage.settle();
+    stage.event(Event::Stop);
+    stage.event(Event::Stop);
+    let counters = stage.event_loop.run().expect("the script never fails to wait");
+    assert!(stubborn.is_closed());
+    assert_eq!((counters.accepted, counters.messages), (2, 2));
+    assert_eq!(counters.closed_for(CloseReason::PeerClosed), 1);
+    assert_eq!(counters.closed_for(CloseReason::Shutdown), 1);
+}
