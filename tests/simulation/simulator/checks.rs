@@ -152,6 +152,9 @@ impl Network {
         if state.is_paused {
             self.see(Sight::Pause);
         }
+        if state.lingered_bytes > LINGER_BYTES_MAX {
+            self.see(Sight::LingerBound);
+        }
         let is_wrongly_paused = state.is_paused && state.output_len <= LOW_WATER_BYTES;
         let is_wrongly_not = !state.is_paused && state.output_len >= HIGH_WATER_BYTES && state.phase == Phase::Open;
         if is_wrongly_paused || is_wrongly_not {
