@@ -152,6 +152,9 @@ impl Network {
         if state.is_paused {
             self.see(Sight::Pause);
         }
+        if state.lingered_bytes > LINGER_BYTES_MAX {
+            self.see(Sight::LingerBound);
+        }
         let is_wrongly_paused = state.is_paused && state.output_len <= LOW_WATER_BYTES;
         let is_wrongly_not = !state.is_paused && state.output_len >= HIGH_WATER_BYTES && state.phase == Phase::Open;
         if is_wrongly_paused || is_wrongly_not {
@@ -182,6 +185,10 @@ impl Network {
 
     /// A connection has one turn a round, and more when it is late. It may pass its share by one read and one write.
     fn check_turn(&mut self, id: usize, state: &State) {
+        if state.lingered_bytes as usize > LINGER_BYTES_MAX as usize + BLOCK_LEN {
+            let what = format!("{} bytes were dropped behind the end", state.lingered_bytes);
+            self.fail(Invariant::BoundedTurn, Some(id), what);
+        }
         let message_max = self.plan.bounds().frame_max.max(self.plan.bounds().line_max);
         let (largest_write, largest_read) =
             (HIGH_WATER_BYTES + message_max + ANSWER_OVERHEAD_MAX, message_max + BLOCK_LEN);

@@ -246,7 +246,8 @@ impl Network {
         Some(thinking)
     }
 
-    fn leave(&mut self, id: usize) {
+    /// A peer closes its socket.
+    pub fn leave(&mut self, id: usize) {
         self.note(id, "peer closes", (0, 0), b"");
         let link = &mut self.links[id];
         link.wire.peer_close();

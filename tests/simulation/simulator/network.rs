@@ -19,9 +19,6 @@ use super::sights::{SIGHTS, Sight};
 use super::trace::Trace;
 use super::wire::Wire;
 
-/// How much of a connection's past a failure tells.
-const TOLD_ENTRIES_MAX: usize = 60;
-
 /// One connection, from three sides. They are told apart by their place in [`Network::links`].
 pub struct Link {
     pub client: Client,
@@ -149,7 +146,7 @@ impl Network {
     /// An invariant does not hold; the first one counts.
     pub fn fail(&mut self, invariant: Invariant, connection: Option<usize>, what: impl Into<String>) {
         if self.failure.is_none() {
-            let trace = self.trace.last(connection, TOLD_ENTRIES_MAX);
+            let trace = std::mem::take(&mut self.trace);
             self.failure = Some(Failure { invariant, what: what.into(), connection, trace });
         }
     }

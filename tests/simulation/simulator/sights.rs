@@ -16,6 +16,7 @@ sights! {
     Pause "rounds that ended with a connection paused",
     Piece "pieces taken for messages",
     Refusal "messages given up for want of memory",
+    LingerBound "rounds that ended with more behind the end of a connection than is dropped",
     Wait "waits for a deadline or an event",
     StaleReuse "places of closed connections taken by others",
 }

@@ -134,13 +134,24 @@ impl Network {
             self.plan.second_stop_after = None;
             self.stops = 1;
         }
-        if self.is_dead_quiet && !is_told && !is_quiet {
-            let waiting = self.links.iter().position(|link| !link.client.is_done());
-            self.fail(Invariant::DeadlinesHold, waiting, "a peer waits for ever");
+        if std::mem::take(&mut self.is_dead_quiet) && !is_quiet {
+            self.end_endless_waits();
         }
         let ends = self.plan.calm_at.after(self.plan.horizon());
         if self.now > ends || self.rounds > ROUNDS_MAX {
             self.fail(Invariant::DeadlinesHold, None, "connections are open long after everything should be over");
+        }
+    }
+
+    /// Nothing would ever happen again: only where a timeout is off, until those who wait have enough of it.
+    fn end_endless_waits(&mut self) {
+        let waiting = self.links.iter().position(|link| !link.client.is_done());
+        if !self.plan.has_endless_waits() {
+            self.fail(Invariant::DeadlinesHold, waiting, "a peer waits for ever");
+        }
+        match waiting {
+            Some(id) => self.leave(id),
+            None => self.fail(Invariant::DeadlinesHold, None, "connections are open though every peer has left"),
         }
     }
 
