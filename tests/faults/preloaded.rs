@@ -37,7 +37,7 @@ const SUITES: [&str; 19] = [
 
 /// Tests whose scenario there is not under these faults, each with the reason.
 const LEFT_OUT: [&str; 2] = [
-    // It freezes the server at its first byte, and reads a megabyte that one write has handed to the kernel by then.
+    // It freezes the server at its first byte, and reads what one write has handed to the kernel by then.
     "a_server_that_overslept_writes_what_it_can_before_it_cuts_a_slow_reader_off",
     // It counts the processor time of a server that has nothing to do; a thousand signals a second are something to do.
     "while_descriptors_are_exhausted_the_server_does_not_spin",
