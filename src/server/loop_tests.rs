@@ -716,6 +716,18 @@ mod memory {
     }
 
     #[test]
+    fn peers_that_read_are_all_answered_though_together_they_would_pass_the_limit() {
+        let mut stage = small();
+        let requests = [header(2), b"hi".to_vec()].concat().repeat(TURN_BYTES_MAX / 4);
+        let peers: Vec<_> = (0..40).map(|_| stage.peer()).collect();
+        peers.iter().for_each(|peer| peer.send(&requests));
+        stage.settle();
+        assert_eq!(closed_for(&stage, CloseReason::MemoryLimit), 0);
+        assert!(peers.iter().all(|peer| peer.wire.borrow().sent == requests), "everybody is answered");
+        assert!(stage.event_loop.shared.pool.lent_bytes_most() <= Limits::MEMORY_BYTES_MIN);
+    }
+
+    #[test]
     fn a_claim_allocates_nothing() {
         let mut stage = Stage::new(Binary::new(), &Config::default());
         for _ in 0..100 {
