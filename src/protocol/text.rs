@@ -403,8 +403,15 @@ mod tests {
 
     #[test]
     fn an_http_request_line_ends_the_conversation() {
-        let lines =
-            ["GET / HTTP/1.1", "POST /ECHO HTTP/1.0", "BREW /pot HTTP/1.1", "GET /", "PRI * HTTP/2.0", "HTTP/1.1"];
+        let lines = [
+            "GET / HTTP/1.1",
+            "POST /ECHO HTTP/1.0",
+            "BREW /pot HTTP/1.1",
+            "GET /",
+            "PRI * HTTP/2.0",
+            "HTTP/1.1",
+            "OPTIONS *",
+        ];
         for line in lines {
             let request = format!("{line}\r\nECHO x\r\n");
             last_answers(request.as_bytes(), b"ERROR NOT_HTTP\n", CloseReason::WrongProtocol);

@@ -142,6 +142,16 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_word_is_found_behind_negotiation_too_and_no_longer_one_is_taken_for_it() {
+        let longest: &'static str = "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF";
+        assert_eq!(longest.len(), WORD_BYTES_MAX);
+        let line = [b"\xff\xf1", longest.as_bytes(), b" x"].concat();
+        assert_eq!(found(&vocabulary(&[longest]), &line), Some((longest, &b"x"[..])));
+        let line = [b"\xff\xf1", longest.as_bytes(), b"G x"].concat();
+        assert_eq!(found(&vocabulary(&[longest]), &line), None);
+    }
+
+    #[test]
     fn a_zero_byte_is_not_the_end_of_a_line() {
         assert_eq!(found(&vocabulary(&["A", "A\0"]), b"A\0"), Some(("A\0", &b""[..])));
         assert_eq!(found(&vocabulary(&["A\0"]), b"A"), None);

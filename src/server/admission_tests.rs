@@ -79,6 +79,15 @@ fn a_listener_without_descriptors_does_not_keep_the_others_from_their_turn() {
 }
 
 #[test]
+fn every_connection_that_is_lost_before_it_is_accepted_is_counted() {
+    let mut stage = full(1000, 8);
+    (0..3).for_each(|_| stage.fail_accept(libc::ECONNABORTED));
+    let peer = stage.peer();
+    assert_eq!(stage.event_loop.counters.accepts_lost, 3);
+    assert_eq!(answer(&mut stage, &peer), "ECHO a\n");
+}
+
+#[test]
 fn who_leaves_without_a_word_within_a_second_was_a_probe_and_later_was_a_client() {
     let mut stage = full(1000, 8);
     for (silence, probes) in [(SECOND - Duration::from_millis(1), 1), (SECOND, 1), (2 * SECOND, 1)] {

@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::config::Config;
 use super::scripted::{Peer, Stage};
 use crate::base::close_reason::CloseReason;
-use crate::base::limits::LINGER_BYTES_MAX;
+use crate::base::limits::{LINGER_BYTES_MAX, LINGER_TIMEOUT};
 use crate::base::pool::BLOCK_LEN;
 use crate::base::system::{Event, Readiness};
+use crate::base::table::Token;
 use crate::protocol::chat;
 use crate::protocol::text::Text;
 
@@ -145,16 +146,49 @@ fn of_a_peer_that_sends_on_so_many_bytes_are_dropped_and_a_block_more_at_most() 
 }
 
 #[test]
+fn a_client_of_tls_is_told_so_and_one_that_sends_the_same_bytes_later_is_not() {
+    let mut stage = text();
+    let peers =
+        [(&b"\x16\x03\x01\x02\n"[..], "ERROR NOT_TLS\n", 1), (b"\n\x16\x03\x01\n", "ERROR UNKNOWN_COMMAND\n", 1)];
+    for (bytes, answer, closed) in peers {
+        let peer = stage.peer();
+        peer.send(bytes);
+        stage.pass(LINGER_TIMEOUT);
+        assert_eq!(peer.take_sent(), answer);
+        assert_eq!(closed_for(&stage, CloseReason::Tls), closed);
+    }
+}
+
+#[test]
+fn a_place_in_the_run_queue_that_outlives_its_connection_is_nobodys() {
+    let mut stage = text();
+    let peer = stage.peer();
+    peer.send(b"QUIT\n");
+    stage.settle();
+    // In one round, more is dropped than a turn takes, and lingering has lasted long enough.
+    stage.stall(LINGER_TIMEOUT);
+    peer.send(&vec![b'x'; 3 * LINGER_BYTES_MAX as usize]);
+    stage.event_loop.round().expect("a round");
+    assert!(peer.is_closed());
+    stage.event_loop.round().expect("a round");
+    let next = stage.peer();
+    assert_eq!(next.token().map(Token::key), peer.token().map(Token::key), "the key is used again");
+    next.send(b"ECHO a\n");
+    stage.settle();
+    assert_eq!(next.take_sent(), "ECHO a\n");
+}
+
+#[test]
 fn a_loop_runs_until_it_is_stopped_and_counts_what_it_closes_then() {
     let mut stage = text();
     let (polite, stubborn) = (stage.peer(), stage.peer());
-    polite.send_and_end(b"TIME\n");
     stubborn.set_room(0);
-    stubborn.send(b"TIME\n");
-    stage.settle();
+    polite.send_and_end(b"ECHO a\n");
+    stubborn.send(b"ECHO b\n");
     stage.event(Event::Stop);
     stage.event(Event::Stop);
     let counters = stage.event_loop.run().expect("the script never fails to wait");
+    assert_eq!(polite.take_sent(), "ECHO a\n");
     assert!(stubborn.is_closed());
     assert_eq!((counters.accepted, counters.messages), (2, 2));
     assert_eq!(counters.closed_for(CloseReason::PeerClosed), 1);

@@ -758,6 +758,58 @@ mod memory {
     }
 
     #[test]
+    fn requests_that_wait_for_answers_that_nobody_takes_stay_under_the_limit_too() {
+        let limits = Limits { memory_bytes_max: Limits::MEMORY_BYTES_MIN, ..Limits::default() };
+        let mut stage = Stage::new(Text::new(), &Config { limits, ..Config::default() });
+        let peers: Vec<_> = (0..40).map(|_| stage.peer()).collect();
+        for peer in &peers {
+            peer.set_room(0);
+            peer.send(&b"HELP\n".repeat(10_000));
+            stage.settle();
+            assert!(stage.event_loop.shared.pool.lent_bytes() <= Limits::MEMORY_BYTES_MIN);
+        }
+        assert!(closed_for(&stage, CloseReason::MemoryLimit) > 0);
+        assert!(peers.iter().any(|peer| !peer.is_closed()));
+    }
+
+    /// A server whose memory is full to the last byte of incomplete frames.
+    fn full() -> (Stage, Vec<Peer>) {
+        let mut stage = small();
+        let count = (Limits::MEMORY_BYTES_MIN - 4 * BLOCK_LEN) / BLOCK_LEN;
+        let peers: Vec<_> = (0..count).map(|_| stage.peer()).collect();
+        for peer in &peers {
+            peer.send(&[header(100_000), vec![b'x'; 50_000]].concat());
+            stage.settle();
+            assert_eq!(peer.take_sent(), "");
+        }
+        (stage, peers)
+    }
+
+    #[test]
+    fn the_beginning_of_a_header_is_kept_though_memory_is_full() {
+        let (mut stage, peers) = full();
+        let peer = stage.peer();
+        peer.send(&header(2)[..3]);
+        stage.settle();
+        peers[0].send_and_end(b"");
+        peer.send(&[&header(2)[3..], b"hi"].concat());
+        stage.settle();
+        assert_eq!(peer.wire.borrow().sent, [header(2), b"hi".to_vec()].concat());
+    }
+
+    #[test]
+    fn who_does_not_even_take_that_a_message_is_given_up_loses_the_connection() {
+        let (mut stage, peers) = full();
+        let peer = stage.peer();
+        peer.set_room(5);
+        peer.send(&[header(100_000), vec![b'x'; 50_000]].concat());
+        stage.settle();
+        assert!(peer.is_closed() && peer.wire.borrow().was_reset);
+        assert_eq!(closed_for(&stage, CloseReason::MemoryLimit), 1);
+        assert!(peers.iter().all(|peer| !peer.is_closed()), "and nobody else does");
+    }
+
+    #[test]
     fn a_claim_allocates_nothing() {
         let mut stage = Stage::new(Binary::new(), &Config::default());
         for _ in 0..100 {
@@ -928,6 +980,11 @@ mod talking {
         peer.set_room(4 * HIGH_WATER_BYTES);
         stage.settle();
         assert_eq!(peer.take_sent().len(), 4 * HIGH_WATER_BYTES);
+        let reads = peer.wire.borrow().reads;
+        let everything = Readiness { readable: true, writable: true, read_to_end: true };
+        stage.event(Event::Connection(peer.token().expect("registered"), everything));
+        stage.settle();
+        assert_eq!(peer.wire.borrow().reads, reads, "behind the end there is nothing to read");
         assert!(!peer.is_closed());
     }
 

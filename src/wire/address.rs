@@ -85,6 +85,13 @@ mod tests {
     }
 
     #[test]
+    fn only_what_could_be_a_port_is_said_to_be_a_wrong_one() {
+        let error = |text: &str| text.parse::<Address>().expect_err(text);
+        assert!(error("text://host:http").contains("the port is a number"));
+        assert!(!error("text://fe80::1").contains("the port is a number"), "it has no brackets");
+    }
+
+    #[test]
     fn what_is_no_address_is_refused_with_an_example() {
         for text in [
             "",
