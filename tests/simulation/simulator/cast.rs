@@ -59,6 +59,7 @@ fn client(kind: &'static str, plan: &Plan, choices: &mut Choices) -> Client {
     let said_len = acts.iter().map(|act| if let Act::Say(bytes) = act { bytes.len() } else { 0 }).max().unwrap_or(0);
     manner.piece_len = manner.piece_len.max(said_len / 40);
     manner.sizes.receive_max = manner.sizes.receive_max.max(said_len / 40);
+    manner.sizes.send_max = manner.sizes.send_max.max(said_len / 40);
     let soon = choices.duration(SOON);
     let mut connects_at = Moment::START.after(choices.pick(&[Duration::ZERO, soon, LATER]));
     if plan.is_memory_short() {

@@ -94,8 +94,10 @@ impl Network {
             self.check_storage(id, &open.state);
             self.check_deadline(id);
             let account = &mut self.links[id].account;
-            // Before a deadline is held against a peer, its socket is read once more: now, or when that is possible.
-            account.may_read |= account.entered_deadline <= self.now && open.state.is_readable;
+            if account.entered_deadline <= self.now && open.state.is_readable {
+                // Before a deadline is held against a peer, its socket is read to its end: now, or when that is possible.
+                (account.may_read, account.reads_to_end) = (true, true);
+            }
             account.entered_deadline = open.entered_deadline;
         }
         self.check_queues();
