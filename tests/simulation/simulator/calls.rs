@@ -116,8 +116,13 @@ impl Network {
     }
 
     fn check_may_read(&mut self, id: usize) {
-        let account = &self.links[id].account;
-        let may_read = account.may_read || account.entered_deadline <= self.now;
+        let is_due = self.latest_deadline(id) <= self.now;
+        let account = &mut self.links[id].account;
+        if is_due || account.entered_deadline <= self.now {
+            // Before a deadline is held against a peer, its socket is read to its end.
+            (account.may_read, account.reads_to_end) = (true, true);
+        }
+        let may_read = account.may_read;
         let is_over = account.end_was_read || account.has_failed;
         let is_held_up = account.is_paused && !account.is_session_over && !account.oracle.is_within_frame();
         if !may_read {
@@ -240,7 +245,10 @@ impl Network {
 
     fn refuse(&mut self, id: usize, what: &'static str, refusal: Refusal) -> io::Error {
         match refusal {
-            Refusal::WouldBlock => io::ErrorKind::WouldBlock.into(),
+            Refusal::WouldBlock => {
+                self.note(id, "would block", (0, 0), b"");
+                io::ErrorKind::WouldBlock.into()
+            }
             Refusal::Errno(errno) => {
                 self.links[id].account.has_failed = true;
                 self.note(id, what, (errno as usize, 0), b"");

@@ -61,7 +61,8 @@ impl Network {
         }
     }
 
-    fn latest_deadline(&self, id: usize) -> Moment {
+    /// The latest moment at which the server must look at a connection though nothing happens.
+    pub fn latest_deadline(&self, id: usize) -> Moment {
         let link = &self.links[id];
         let language = self.plan.languages[link.client.listener()];
         link.account.latest_deadline(&self.plan.config.timeouts, language.ends_messages_by_quiet())
@@ -95,7 +96,7 @@ impl Network {
             self.check_deadline(id);
             let account = &mut self.links[id].account;
             if account.entered_deadline <= self.now && open.state.is_readable {
-                // Before a deadline is held against a peer, its socket is read to its end: now, or when that is possible.
+                // It was to be read to its end, and that was not possible yet.
                 (account.may_read, account.reads_to_end) = (true, true);
             }
             account.entered_deadline = open.entered_deadline;
