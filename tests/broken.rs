@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 /// Where runs start; the seeds from one start to the next are many more than any bug takes.
 const STARTS: [u64; 5] = [0, 1_000_000, 2_000_000, 3_000_000, 4_000_000];
-const SEEDS_MAX: u64 = 3000;
+const SEEDS_MAX: u64 = 10_000;
 /// A run of so many seeds ends within so many seconds, on a machine however busy; and any other test within so many.
 const SIMULATION_SECONDS: &str = "900";
 const TEST_SECONDS: &str = "60";
