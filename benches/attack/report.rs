@@ -43,7 +43,7 @@ fn print_latencies(outcome: &Outcome) {
     row("right answers", &|part| part.report.replies.correct_count.to_string(), String::new());
     row("errors", &|part| part.report.errors.total_count.to_string(), String::new());
     for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
-        let shown = |part: &Part| format!("{:.0}", microseconds(latency(&part.report).quantile(quantile)));
+        let shown = |part: &Part| us(latency(&part.report).quantile(quantile));
         row(&format!("{name}, us"), &shown, format!("{:.2}", ratio(&alone, beside, quantile)));
     }
     row("server, share of its processor", &|part| format!("{:.2}", part.server_share), String::new());
