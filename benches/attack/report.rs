@@ -14,6 +14,9 @@ use super::slope::Slope;
 /// How much longer than alone an honest client may wait beside the attack, at p99.
 const GOAL: f64 = 2.0;
 
+/// Whoever waits for a processor longer than this share of the time shares it with others.
+const STARVED_MAX: f64 = 0.1;
+
 const MEGABYTE: f64 = 1e6;
 const HOUR: f64 = 3600.0;
 
@@ -43,13 +46,20 @@ fn print_latencies(outcome: &Outcome) {
     row("right answers", &|part| part.report.replies.correct_count.to_string(), String::new());
     row("errors", &|part| part.report.errors.total_count.to_string(), String::new());
     for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
-        let shown = |part: &Part| format!("{:.0}", microseconds(latency(&part.report).quantile(quantile)));
+        let shown = |part: &Part| us(latency(&part.report).quantile(quantile));
         row(&format!("{name}, us"), &shown, format!("{:.2}", ratio(&alone, beside, quantile)));
     }
     row("server, share of its processor", &|part| format!("{:.2}", part.server_share), String::new());
+    row("and of the time in which it waited for one", &|part| format!("{:.2}", part.starved_share), String::new());
     let lag = |part: &Part| part.report.generator.lag.quantile(0.99).map_or("–".into(), us);
     row("the generator was late by at p99, us", &lag, String::new());
     row("its verdict", &|part| part.report.verdict.kind.name().into(), String::new());
+    let starved = [before, beside, after].iter().map(|part| part.starved_share).fold(0.0, f64::max);
+    if starved > STARVED_MAX {
+        println!(
+            "\nThe server waited for its processor: the machine has other work to do, and the latencies tell of that."
+        );
+    }
     let p99 = ratio(&alone, beside, 0.99);
     let reached = if p99 <= GOAL { "reached" } else { "NOT reached" };
     println!(

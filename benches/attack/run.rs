@@ -48,6 +48,8 @@ pub struct Part {
     pub report: Report,
     /// The share of a processor that the server used.
     pub server_share: f64,
+    /// The share of the time in which it could have run and no processor was free.
+    pub starved_share: f64,
 }
 
 /// The server at one moment.
@@ -107,7 +109,7 @@ fn part(
     duration: Duration,
     mut look: impl FnMut(&Server, Duration),
 ) -> Result<Part, Box<dyn Error>> {
-    let (began, used) = (Instant::now(), server.processor_time());
+    let (began, used, starved) = (Instant::now(), server.processor_time(), server.starved()?);
     let mut honest = Honest::start(server.target.text, duration)?;
     while !honest.is_over()? {
         if !server.is_running() {
@@ -116,8 +118,9 @@ fn part(
         look(server, began.elapsed());
         thread::sleep(LOOK_AROUND);
     }
-    let server_share = (server.processor_time() - used).as_secs_f64() / began.elapsed().as_secs_f64();
-    Ok(Part { report: honest.report()?, server_share })
+    let share = |time: Duration| time.as_secs_f64() / began.elapsed().as_secs_f64();
+    let (server_share, starved_share) = (share(server.processor_time() - used), share(server.starved()? - starved));
+    Ok(Part { report: honest.report()?, server_share, starved_share })
 }
 
 /// Waits until most of the attackers are there; some are always about to come back.

@@ -1,6 +1,7 @@
 //! The server under attack: a process of its own, seen from outside.
 
 use std::error::Error;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -78,6 +79,16 @@ impl Server {
     pub fn processor_time(&self) -> Duration {
         // In ticks of 10 ms.
         Duration::from_millis(10 * self.process.processor_ticks())
+    }
+
+    /// How long its loop could have run and no processor was free for it: what else the machine has to do.
+    ///
+    /// # Errors
+    /// When it has ended, or the kernel does not tell.
+    pub fn starved(&self) -> Result<Duration, Box<dyn Error>> {
+        let schedstat = fs::read_to_string(format!("/proc/{}/schedstat", self.process.id))?;
+        let nanoseconds = schedstat.split_ascii_whitespace().nth(1).ok_or("no time of waiting")?;
+        Ok(Duration::from_nanos(nanoseconds.parse()?))
     }
 
     /// True exactly when it runs.

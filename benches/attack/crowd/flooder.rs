@@ -27,41 +27,55 @@ pub static KIND: Kind = Kind {
 };
 
 struct Flooder {
-    /// Requests, one behind the other; an answer is the same bytes.
+    /// Requests, one behind the other.
     batch: Vec<u8>,
-    /// What is left of what has to come first.
-    greeting: Vec<u8>,
     sent: usize,
-    /// Bytes that have come behind the greeting.
-    received: usize,
+    /// What may come behind the greeting: the request itself, or that there was no memory for it.
+    answers: [Vec<u8>; 2],
+    /// What has to come first; nothing more when it has come.
+    greeting: Vec<u8>,
     buffer: Vec<u8>,
+    /// How much of the buffer has come and is not yet compared: the beginning of an answer.
+    waiting: usize,
 }
 
 impl Flooder {
     fn new(is_text: bool) -> Self {
-        let request = match is_text {
-            true => [b"ECHO ", TEXT, b"\n"].concat(),
-            false => [&Header { code: 1, payload_len: TEXT.len() as u32 }.encode()[..], TEXT].concat(),
+        let frame = |code, text: &[u8]| [&Header { code, payload_len: text.len() as u32 }.encode()[..], text].concat();
+        let line = |text: &[u8]| [text, b"\n"].concat();
+        let [request, refusal] = match is_text {
+            true => [line(&[b"ECHO ", TEXT].concat()), line(b"ERROR SERVER_BUSY")],
+            false => [frame(1, TEXT), frame(255, b"SERVER_BUSY")],
         };
         let batch = request.repeat(BATCH_LEN / request.len());
-        let greeting = if is_text { format!("{BANNER}\n").into_bytes() } else { Vec::new() };
-        Self { batch, greeting, sent: 0, received: 0, buffer: vec![0; BATCH_LEN] }
+        let greeting = if is_text { line(BANNER.as_bytes()) } else { Vec::new() };
+        Self { batch, sent: 0, answers: [request, refusal], greeting, buffer: vec![0; BATCH_LEN], waiting: 0 }
     }
 
-    /// True exactly when the first `count` bytes of the buffer are what has to come next.
-    fn is_right(&mut self, count: usize) -> bool {
-        let (greeting, mut bytes) = self.buffer[..count].split_at(self.greeting.len().min(count));
-        let is_greeted = self.greeting.drain(..greeting.len()).eq(greeting.iter().copied());
-        while !bytes.is_empty() {
-            let expected = &self.batch[self.received % self.batch.len()..];
-            let (piece, rest) = bytes.split_at(expected.len().min(bytes.len()));
-            if !expected.starts_with(piece) {
-                return false;
+    /// Compares what has come with what may come. Gives false when it is something else.
+    fn is_right(&mut self, tally: &mut Tally) -> bool {
+        let mut rest = &self.buffer[..self.waiting];
+        if !self.greeting.is_empty() {
+            match rest.strip_prefix(&self.greeting[..]) {
+                Some(behind) => (rest, self.greeting) = (behind, Vec::new()),
+                None => return self.greeting.starts_with(rest),
             }
-            self.received += piece.len();
-            bytes = rest;
         }
-        is_greeted
+        let [right, refusal] = &self.answers;
+        let is_right = loop {
+            if let Some(behind) = rest.strip_prefix(&right[..]) {
+                rest = behind;
+            } else if let Some(behind) = rest.strip_prefix(&refusal[..]) {
+                tally.refused += 1;
+                rest = behind;
+            } else {
+                break right.starts_with(rest) || refusal.starts_with(rest);
+            }
+        };
+        let compared = self.waiting - rest.len();
+        self.buffer.copy_within(compared..self.waiting, 0);
+        self.waiting -= compared;
+        is_right
     }
 }
 
@@ -71,13 +85,14 @@ impl Attacker for Flooder {
         let sent = written.unwrap_or(0);
         self.sent = (self.sent + sent) % self.batch.len();
         tally.sent_bytes += sent as u64;
-        let read = none_if_would_block(stream.read(&mut self.buffer))?;
+        let read = none_if_would_block(stream.read(&mut self.buffer[self.waiting..]))?;
         if read == Some(0) {
             return Ok(Next::Ended);
         }
         let received = read.unwrap_or(0);
         tally.received_bytes += received as u64;
-        if !self.is_right(received) {
+        self.waiting += received;
+        if !self.is_right(tally) {
             return Ok(Next::Wrong);
         }
         Ok(if written.is_some() || read.is_some() { Next::GoOn } else { Next::Wait })

@@ -18,8 +18,10 @@ pub struct Tally {
     pub reset: u64,
     /// The connection could not be made, or was lost otherwise.
     pub failed: u64,
-    /// An answer was not the one to the request.
+    /// A life in which an answer was not the one to the request.
     pub wrong: u64,
+    /// Requests that were refused, for there was no memory for them.
+    pub refused: u64,
     pub sent_bytes: u64,
     pub received_bytes: u64,
     /// What went wrong first, of what counts as failed.
@@ -43,17 +45,18 @@ impl Tally {
     }
 
     /// The heads of the columns that a tally is shown in.
-    pub const HEADS: &str = "| attackers | connections begun | left | closed by the server | reset by the server | failed | wrong answers \
-         | MB sent | MB received |\n|---|---|---|---|---|---|---|---|---|";
+    pub const HEADS: &str = "\
+        | attackers | connections begun | left | closed by the server | reset by the server | failed | wrong answers \
+        | refused requests | MB sent | MB received |\n|---|---|---|---|---|---|---|---|---|---|";
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, count, opened, left, closed, reset, failed, wrong, .. } = self;
+        let Self { name, count, opened, left, closed, reset, failed, wrong, refused, .. } = self;
         let megabytes = |bytes: u64| bytes as f64 / 1e6;
         let (sent, received) = (megabytes(self.sent_bytes), megabytes(self.received_bytes));
         let why = self.first_failure.as_ref().map_or(String::new(), |why| format!(" ({why})"));
-        write!(f, "| {count} {name} | {opened} | {left} | {closed} | {reset} | {failed}{why} | {wrong} ")?;
+        write!(f, "| {count} {name} | {opened} | {left} | {closed} | {reset} | {failed}{why} | {wrong} | {refused} ")?;
         write!(f, "| {sent:.1} | {received:.1} |")
     }
 }
