@@ -3,7 +3,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use support::frames::{ECHO, frame};
@@ -54,15 +54,20 @@ fn read_all(mut peer: Peer) {
     while !peer.read_some(1 << 20).is_empty() {}
 }
 
-/// Ten round trips of fifty polite peers beside the flood, each answered within the patience.
-fn check_polite_peers_beside(protocol: &str, flood: &[u8]) {
-    let server = Server::start(&["--activity-log", "1"]);
-    let flood = Flood::start(&server, protocol, flood);
+/// Ten round trips of fifty polite peers, each answered within the patience.
+fn check_polite_peers(server: &Server) {
     let mut polite: Vec<Peer> = (0..50).map(|_| server.text()).collect();
     for round in 0..10 {
         polite.iter_mut().for_each(|peer| peer.send(format!("ECHO {round}\n")));
         polite.iter_mut().for_each(|peer| peer.expect(format!("ECHO {round}\n")));
     }
+}
+
+/// Polite peers beside two that send the same as fast as they can.
+fn check_polite_peers_beside(protocol: &str, flood: &[u8]) {
+    let server = Server::start(&["--activity-log", "1"]);
+    let flood = Flood::start(&server, protocol, flood);
+    check_polite_peers(&server);
     // Somebody who comes now is served as well.
     server.text().send("QUIT\n");
     flood.stop();
@@ -91,6 +96,27 @@ fn a_flood_of_empty_frames_leaves_room_for_polite_peers() {
 #[test]
 fn a_line_that_never_ends_leaves_room_for_polite_peers() {
     check_polite_peers_beside("echo", b"AAAAAAAAAAAAAAAA");
+}
+
+#[test]
+fn a_flood_of_connections_leaves_room_for_polite_peers() {
+    let server = Server::start(&["--activity-log", "1"]);
+    let address = server.address("echo");
+    let (over, opened) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let flood = [(); 2].map(|()| {
+        let (over, opened) = (Arc::clone(&over), Arc::clone(&opened));
+        thread::spawn(move || {
+            while !over.load(Ordering::Relaxed) {
+                // A reset leaves nothing behind in either kernel that would slow the flood down.
+                Peer::connect(address).reset();
+                opened.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    });
+    (0..10).for_each(|_| check_polite_peers(&server));
+    assert!(opened.load(Ordering::Relaxed) > 0, "that was no flood");
+    over.store(true, Ordering::Relaxed);
+    flood.into_iter().for_each(|thread| thread.join().expect("everybody can connect"));
 }
 
 #[test]

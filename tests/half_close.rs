@@ -4,12 +4,13 @@ mod support;
 
 use support::BANNER;
 use support::frames::{ECHO, frame};
+use support::messages::NEVER_QUIET;
 use support::peer::difference;
 use support::server::Server;
 
 /// Sends `requests` and the end of input, and expects `answers` and the server's end.
 fn check(protocol: &str, requests: Vec<u8>, answers: Vec<u8>) {
-    let server = Server::start(&[]);
+    let server = Server::start(&NEVER_QUIET);
     let mut peer = server.connect(protocol);
     let mut sending = peer.twin();
     let sender = std::thread::spawn(move || {

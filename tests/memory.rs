@@ -5,6 +5,7 @@ mod support;
 use support::frames::{ECHO, REVERSE, error, frame, header};
 use support::peer::Peer;
 use support::server::Server;
+use support::wait::wait_until;
 use support::{KIB, MIB};
 
 #[test]
@@ -199,5 +200,30 @@ fn the_memory_of_a_peer_that_left_is_free_for_the_next() {
             peer.send(&request);
             peer.read_exact(1) == [ECHO]
         });
+    }
+}
+
+#[test]
+fn after_a_burst_the_system_has_its_memory_back_though_one_who_came_late_stays() {
+    const PEERS: usize = 300;
+    const HELD_EACH: usize = 100_000;
+    let server = Server::start(&["--activity-log", "1"]);
+    let mut first = server.connect("binary");
+    first.send(frame(ECHO, vec![b'x'; HELD_EACH]));
+    first.expect(frame(ECHO, vec![b'x'; HELD_EACH]));
+    let (before, descriptors) = (server.process().resident_bytes(), server.descriptor_count());
+    // Twice, because an allocator learns from what it is given back.
+    for _ in 0..2 {
+        let mut peers: Vec<Peer> = (0..PEERS).map(|_| server.connect("binary")).collect();
+        for peer in &mut peers {
+            peer.send([header(ECHO, MIB), vec![b'x'; HELD_EACH]].concat());
+        }
+        wait_until("all of it is held", || server.process().resident_bytes() > before + PEERS * HELD_EACH);
+        let late = peers.pop();
+        drop(peers);
+        server.wait_for_descriptors(descriptors + 1);
+        let kept = server.process().resident_bytes().saturating_sub(before);
+        assert!(kept < 4 * MIB, "{kept} bytes are kept");
+        drop(late);
     }
 }

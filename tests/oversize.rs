@@ -3,6 +3,7 @@
 mod support;
 
 use support::frames::{ECHO, REVERSE, error, frame, header};
+use support::messages::NEVER_QUIET;
 use support::server::Server;
 use support::{KIB, MIB};
 
@@ -61,7 +62,7 @@ fn a_line_is_refused_as_soon_as_it_is_certain() {
 
 #[test]
 fn messages_of_echo_and_chat_have_the_same_limit() {
-    let server = Server::start(&[]);
+    let server = Server::start(&NEVER_QUIET);
     for (protocol, before, after) in [("echo", "Server received: ", ""), ("chat", "ACK: Received '", "'")] {
         let mut peer = server.connect(protocol);
         let message = |len| "x".repeat(len);
@@ -78,7 +79,7 @@ fn messages_of_echo_and_chat_have_the_same_limit() {
 /// `ending`, with no memory to speak of spent on it.
 fn check_endless_line(protocol: &str, refusal_at_end: bool, ending: &str, answer: &str) {
     const REFUSAL: &str = "ERROR LINE_TOO_LONG\n";
-    let server = Server::start(&[]);
+    let server = Server::start(&NEVER_QUIET);
     let mut peer = if protocol == "text" { server.text() } else { server.connect(protocol) };
     let before = server.process().resident_bytes();
     let block = vec![b'A'; MIB];
@@ -101,7 +102,7 @@ fn check_endless_line(protocol: &str, refusal_at_end: bool, ending: &str, answer
 
 #[test]
 fn whoever_leaves_inside_a_line_that_is_discarded_reads_the_refusal_and_a_clean_end() {
-    let server = Server::start(&[]);
+    let server = Server::start(&NEVER_QUIET);
     for (protocol, refusal) in
         [("text", [support::BANNER, b"ERROR LINE_TOO_LONG\n"].concat()), ("echo", b"ERROR LINE_TOO_LONG".to_vec())]
     {

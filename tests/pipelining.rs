@@ -5,6 +5,7 @@ mod support;
 use std::thread;
 use std::time::Duration;
 use support::frames::{ECHO, QUIT, frame};
+use support::messages::NEVER_QUIET;
 use support::server::Server;
 use support::{BANNER, PROTOCOLS};
 
@@ -12,7 +13,7 @@ const COMMANDS: usize = 60_000;
 
 /// Sends `count` requests, reads nothing for a second, and then expects every answer in order.
 fn read_late(protocol: &str, request: fn(usize) -> Vec<u8>, answer: fn(usize) -> Vec<u8>) {
-    let server = Server::start(&[]);
+    let server = Server::start(&NEVER_QUIET);
     let mut peer = server.connect_with_small_window(protocol);
     let sender = peer.send_in_background((0..COMMANDS).flat_map(request).collect());
     // This second is the scenario: the answers fill both kernels and the server's buffers, and it must stop reading.

@@ -11,6 +11,8 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "no block is longer than Block::LEN_MAX")]
 
+use super::storage::Storage;
+
 /// A block of storage with a queue of bytes in it. Invariant: `start <= end <= capacity`, and `start == end` only when
 /// both are 0.
 ///
@@ -18,7 +20,7 @@
 #[derive(Debug)]
 pub struct Block {
     /// Empty in a block that makes do with `short`.
-    long: Box<[u8]>,
+    long: Storage,
     /// Storage for the beginning of a line, which is all that most connections ever leave behind between two turns.
     ///
     /// It also makes a block 128 bytes. What is smaller, glibc keeps apart when it is freed, and so all that lies around it: when
@@ -34,7 +36,7 @@ impl Block {
     pub const LEN_MAX: usize = u32::MAX as usize;
 
     /// What a block holds without storage of its own.
-    pub const SHORT_LEN: usize = 104;
+    pub const SHORT_LEN: usize = 96;
 
     /// An empty block of `len` bytes, or of [`Block::SHORT_LEN`] if that is more.
     ///
@@ -43,14 +45,14 @@ impl Block {
     #[must_use]
     pub fn new(len: usize) -> Self {
         assert!(len <= Self::LEN_MAX, "a block of {len} bytes");
-        let long = if len <= Self::SHORT_LEN { Box::default() } else { vec![0; len].into_boxed_slice() };
+        let long = if len <= Self::SHORT_LEN { Storage::default() } else { Storage::new(len) };
         Self { long, short: [0; Self::SHORT_LEN], start: 0, end: 0 }
     }
 
     /// How many bytes it has place for.
     #[must_use]
     #[inline]
-    pub const fn capacity(&self) -> usize {
+    pub fn capacity(&self) -> usize {
         if self.long.is_empty() { self.short.len() } else { self.long.len() }
     }
 
@@ -85,7 +87,7 @@ impl Block {
     /// The number of free bytes behind the bytes.
     #[must_use]
     #[inline]
-    pub const fn spare_len(&self) -> usize {
+    pub fn spare_len(&self) -> usize {
         self.capacity() - self.end as usize
     }
 

@@ -133,7 +133,7 @@ impl Buffer {
 
     /// The length of the block that it holds, 0 when it holds none.
     #[must_use]
-    pub const fn capacity(&self) -> usize {
+    pub fn capacity(&self) -> usize {
         match &self.0 {
             Some(block) => block.capacity(),
             None => 0,

@@ -16,6 +16,7 @@ pub mod moment;
 pub mod peer;
 pub mod pool;
 pub mod run_queue;
+pub mod storage;
 pub mod system;
 pub mod table;
 pub mod units;

@@ -169,7 +169,7 @@ mod tests {
     fn a_block_is_the_next_power_of_two_up_to_a_limit_and_exact_beyond() {
         let mut pool = Pool::new(1 << 30);
         for (asked, lent) in
-            [(0, 104), (104, 104), (105, 128), (129, 256), (BLOCK_LEN, BLOCK_LEN), (LARGEST_LEN, LARGEST_LEN)]
+            [(0, 96), (96, 96), (97, 128), (129, 256), (BLOCK_LEN, BLOCK_LEN), (LARGEST_LEN, LARGEST_LEN)]
         {
             assert_eq!(pool.lend(asked).capacity(), lent, "{asked}");
         }

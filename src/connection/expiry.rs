@@ -69,7 +69,8 @@ impl<S: Socket> Connection<S> {
 
     /// Its deadline may have passed. First it gets to move what there is: a late tick of ours is no fault of the peer.
     pub fn expire(&mut self, shared: &mut Shared) -> Turn {
-        self.readable |= !self.input_ended;
+        // No event has said that a short read empties the socket: a signal may have kept the wait from fetching it.
+        (self.readable, self.read_to_end) = (!self.input_ended, true);
         self.writable = true;
         let mut turn = self.drive(shared);
         for _ in 1..CATCH_UP_TURNS_MAX {

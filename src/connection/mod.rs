@@ -236,6 +236,7 @@ impl<S: Socket> Connection<S> {
     fn work(&mut self, shared: &mut Shared) -> io::Result<Turn> {
         let mut budget = TURN_BYTES_MAX;
         loop {
+            let held = if budget > 0 { (usize::MAX, usize::MAX) } else { (self.input.len(), self.output.len()) };
             let mut moved = false;
             if self.wants_flush() {
                 moved |= self.flush(&mut budget, shared)?;
@@ -243,7 +244,7 @@ impl<S: Socket> Connection<S> {
             if self.wants_advance() {
                 moved |= self.advance(shared);
             }
-            if self.wants_fill() {
+            if budget > 0 && self.wants_fill() {
                 moved |= self.fill(&mut budget, shared)?;
             }
             moved |= match self.phase {
@@ -259,9 +260,12 @@ impl<S: Socket> Connection<S> {
                 Phase::Lingering => self.readable && self.discard(&mut budget, shared)?,
             };
             if !moved {
-                return Ok(Turn::Idle);
+                return Ok(if budget > 0 { Turn::Idle } else { Turn::Yield });
             }
-            if budget == 0 {
+            // Whoever waits for the next turn keeps what could have moved on. If there is no memory for that it moves on now, as
+            // long as that makes it less.
+            let must_go_on = shared.pool.is_over_limit() && (self.wants_flush() || self.wants_advance());
+            if budget == 0 && !(must_go_on && (self.input.len(), self.output.len()) < held) {
                 return Ok(Turn::Yield);
             }
         }

@@ -519,6 +519,20 @@ mod deadlines {
     }
 
     #[test]
+    fn who_is_late_is_read_to_the_end_though_no_event_came_and_a_read_was_short() {
+        let mut stage = text();
+        let peer = stage.peer();
+        peer.send(b"ECHO in ");
+        stage.settle();
+        stage.stall(10 * MESSAGE);
+        // An urgent mark cuts the read, and a signal has interrupted the wait that would have told of it.
+        peer.wire.borrow_mut().read_max = 3;
+        peer.wire.borrow_mut().inbound_push(b"time\n");
+        stage.settle();
+        assert_eq!(peer.take_sent(), "ECHO in time\n");
+    }
+
+    #[test]
     fn a_piece_without_a_newline_is_a_message_once_the_peer_falls_quiet() {
         let mut stage = Stage::new(echo::protocol(), &Config::default());
         let peer = stage.peer();
@@ -687,6 +701,7 @@ mod memory {
         peer.send(&[header(2), b"ok".to_vec()].concat());
         stage.settle();
         assert_eq!(peer.wire.borrow().sent, [header(2), b"ok".to_vec()].concat());
+        assert!(stage.event_loop.shared.pool.lent_bytes_most() <= Limits::MEMORY_BYTES_MIN, "in no turn either");
     }
 
     #[test]
@@ -729,6 +744,18 @@ mod memory {
         }
         assert!(closed_for(&stage, CloseReason::MemoryLimit) > 0);
         assert!(peers.iter().any(|peer| !peer.is_closed()));
+    }
+
+    #[test]
+    fn peers_that_read_are_all_answered_though_together_they_would_pass_the_limit() {
+        let mut stage = small();
+        let requests = [header(2), b"hi".to_vec()].concat().repeat(TURN_BYTES_MAX / 4);
+        let peers: Vec<_> = (0..40).map(|_| stage.peer()).collect();
+        peers.iter().for_each(|peer| peer.send(&requests));
+        stage.settle();
+        assert_eq!(closed_for(&stage, CloseReason::MemoryLimit), 0);
+        assert!(peers.iter().all(|peer| peer.wire.borrow().sent == requests), "everybody is answered");
+        assert!(stage.event_loop.shared.pool.lent_bytes_most() <= Limits::MEMORY_BYTES_MIN);
     }
 
     #[test]

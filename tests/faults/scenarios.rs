@@ -170,7 +170,7 @@ fn oversize(server: &Server) -> Vec<Heard> {
 fn over_the_limit(server: &Server) -> Vec<Heard> {
     let first = Guest::welcomed(server);
     let mut second = Guest::new(server.connect("text"));
-    second.heard.otherwise = BANNER;
+    second.heard.otherwise = b"WELCOME, I'm TinyServer not pressure\nECHO in?\n";
     second.say("ECHO in?\n", "ERROR SERVER_BUSY\n");
     vec![second.leave(), first.leave()]
 }

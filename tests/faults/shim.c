@@ -13,9 +13,8 @@
  * The server ends a connection's readiness at a read that left room, because the kernel cuts no read short while more
  * is waiting, but for one case, which it announces: EPOLLPRI, bytes at an urgent mark. A read that is cut short here is
  * announced in the same way, by adding EPOLLPRI to every event. So the program that is tested is the one that is shipped.
- * It reads without an event in two places. When it stops it reads until there is nothing more, whatever an event said.
- * When a deadline passes it reads once: what is cut off by then arrived after the last event was fetched, or that event
- * would have had it read, and so an event of its own is still to come. */
+ * It reads without an event in two places, when it stops and when a deadline has passed, and there it reads until there is
+ * nothing more, whatever an event said. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

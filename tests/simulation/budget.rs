@@ -11,9 +11,9 @@ use tinytcp::base::units;
 use super::tally::Tally;
 
 /// Seeds that are run each time, from 0 on, however slow the machine is.
-const FIXED: u64 = 600;
+const FIXED: u64 = 300;
 /// How long fresh seeds are run when nobody asks for more.
-const USUAL: Duration = Duration::from_secs(45);
+const USUAL: Duration = Duration::from_secs(50);
 
 /// What is run.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use tinytcp::base::close_reason::CloseReason;
 
-use super::simulator::{FAULTS, KINDS, Report};
+use super::simulator::{FAULTS, KINDS, Report, SIGHTS};
 
 /// Sums over worlds.
 #[derive(Debug, Default)]
@@ -17,6 +17,7 @@ pub struct Tally {
     messages: u64,
     bytes: u64,
     faults: [u64; FAULTS.len()],
+    sights: [u64; SIGHTS.len()],
     kinds: BTreeMap<&'static str, u64>,
     /// Connections closed, by reason.
     reasons: [u64; CloseReason::COUNT],
@@ -35,6 +36,7 @@ impl From<Report> for Tally {
             messages: counters.messages,
             bytes: counters.received_bytes + counters.sent_bytes,
             faults: report.faults,
+            sights: report.sights,
             kinds,
             reasons: counters.closed,
         }
@@ -51,6 +53,7 @@ impl Tally {
         self.messages += other.messages;
         self.bytes += other.bytes;
         self.faults.iter_mut().zip(other.faults).for_each(|(sum, count)| *sum += count);
+        self.sights.iter_mut().zip(other.sights).for_each(|(sum, count)| *sum += count);
         self.reasons.iter_mut().zip(other.reasons).for_each(|(sum, count)| *sum += count);
         for (kind, count) in other.kinds {
             *self.kinds.entry(kind).or_insert(0) += count;
@@ -60,12 +63,13 @@ impl Tally {
 
     /// Asserts that everything that can happen has happened, where there were enough worlds for that.
     pub fn assert_complete(&self) {
-        if self.worlds < 500 {
+        if self.worlds < 300 {
             return;
         }
         let faults = FAULTS.iter().zip(self.faults).map(|((_, said), count)| (*said, count));
         let kinds = KINDS.iter().map(|kind| (*kind, self.kinds.get(kind).copied().unwrap_or(0)));
-        let never: Vec<_> = faults.chain(kinds).filter(|(_, count)| *count == 0).collect();
+        let sights = SIGHTS.iter().zip(self.sights).map(|(said, count)| (*said, count));
+        let never: Vec<_> = faults.chain(kinds).chain(sights).filter(|(_, count)| *count == 0).collect();
         assert!(never.is_empty(), "these never happened: {never:?}");
         for (reason, count) in CloseReason::ALL.iter().zip(self.reasons) {
             // That one neither a peer nor the kernel may cause.
@@ -89,6 +93,8 @@ impl fmt::Display for Tally {
         for ((_, said), count) in FAULTS.iter().zip(self.faults) {
             writeln!(f, "{count:10} {said}")?;
         }
+        writeln!(f, "seen:")?;
+        SIGHTS.iter().zip(self.sights).try_for_each(|(said, count)| writeln!(f, "{count:10} {said}"))?;
         writeln!(f, "peers:")?;
         self.kinds.iter().try_for_each(|(kind, count)| writeln!(f, "{count:10} {kind}"))?;
         writeln!(f, "closed for:")?;

@@ -41,6 +41,8 @@ pub struct Account {
     /// How many bytes of answers wait in the server.
     pub output_len: usize,
     pub is_paused: bool,
+    /// When it was last paused and goes on since.
+    pub resumed: Moment,
     /// How much it had been sent when the server was told to stop.
     pub arrived_at_stop: u64,
     pub calls_in_round: usize,
@@ -73,6 +75,7 @@ impl Account {
             sent_bytes: 0,
             output_len: 0,
             is_paused: false,
+            resumed: Moment::START,
             arrived_at_stop: 0,
             calls_in_round: 0,
             bytes_in_round: 0,
@@ -100,7 +103,9 @@ impl Account {
         self.sent_bytes += count as u64;
         self.bytes_in_round += count;
         self.output_len = self.output_len.saturating_sub(count);
-        self.is_paused &= self.output_len > LOW_WATER_BYTES;
+        if self.is_paused && self.output_len <= LOW_WATER_BYTES {
+            (self.is_paused, self.resumed) = (false, now);
+        }
     }
 
     /// A session call has left so much output.

@@ -9,6 +9,7 @@ use super::faults::Fault;
 use super::invariant::Invariant;
 use super::network::Network;
 use super::oracle::Unasked;
+use super::sights::Sight;
 use super::wire::Refusal;
 
 /// `accept` has nothing to accept with; the connection stays in the queue.
@@ -59,6 +60,9 @@ impl Network {
             self.links[id].account.is_unwatched = true;
             self.note(id, "registration fails", (0, 0), b"");
             return Err(io::Error::from_raw_os_error(self.choices.pick(&[libc::ENOSPC, libc::ENOMEM])));
+        }
+        if self.stale.iter().any(|stale| stale.key() == token.key()) {
+            self.see(Sight::StaleReuse);
         }
         self.links[id].account.token = Some(token);
         self.links[id].wire.register();
@@ -193,7 +197,7 @@ impl Network {
     /// when there is no place for it.
     fn check_close(&mut self, id: usize) {
         let (now, account) = (self.now, &self.links[id].account);
-        let is_let_go = account.is_unwatched || account.has_failed || account.unasked == Some(Unasked::Busy);
+        let is_let_go = account.is_unwatched || account.has_failed || self.is_turned_away_at_once(id);
         if is_let_go || self.is_finishing || (self.plan.is_memory_short() && account.resets_on_close) {
             return;
         }
@@ -218,6 +222,13 @@ impl Network {
         {
             self.fail(Invariant::ShutdownEnds, Some(id), "it is closed before what had arrived is read");
         }
+    }
+
+    /// Of those that are turned away only so many may linger.
+    fn is_turned_away_at_once(&self, id: usize) -> bool {
+        let is_turned_away = |id: &usize| self.links[*id].account.unasked == Some(Unasked::Busy);
+        let count = self.open_ids().iter().filter(|id| is_turned_away(id)).count();
+        is_turned_away(&id) && count > self.plan.config.rejected_max
     }
 
     fn begin_call(&mut self, id: usize) {

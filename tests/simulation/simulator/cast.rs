@@ -88,7 +88,12 @@ fn acts(kind: &str, manner: &mut Manner, language: Language, bounds: Bounds, cho
             acts
         }
         "pipelining" => with(vec![some(8000, choices)], goodbye(language, choices)),
-        "flooding" => with(vec![messages(60_000, choices)], goodbye(language, choices)),
+        "flooding" => {
+            manner.piece_len = usize::MAX;
+            manner.sizes.receive_max = 1 << 20;
+            let flood = Act::Say(speech::flood(language, bounds, choices));
+            with(vec![flood], goodbye(language, choices))
+        }
         "dripping" => {
             (manner.piece_len, manner.thinking) = (1 + choices.below(3), Duration::from_millis(40));
             with(vec![messages(20, choices)], goodbye(language, choices))
@@ -120,7 +125,9 @@ fn acts(kind: &str, manner: &mut Manner, language: Language, bounds: Bounds, cho
             manner.is_stubborn = choices.chance(500);
             let mut said = speech::messages(language, bounds, 1, choices);
             said.extend(speech::farewell(language, choices));
-            let behind = choices.len(20_000);
+            // More than the server takes the trouble to drop, at times.
+            let behind = if choices.chance(40) { 1_500_000 } else { choices.len(20_000) };
+            manner.sizes.receive_max = manner.sizes.receive_max.max(behind / 10);
             said.extend(speech::messages(language, bounds, behind, choices));
             vec![Act::Say(said), Act::HalfClose, Act::AwaitEnd]
         }

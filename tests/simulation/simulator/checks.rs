@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tinytcp::base::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LOW_WATER_BYTES};
+use tinytcp::base::moment::Moment;
 use tinytcp::base::pool::BLOCK_LEN;
 use tinytcp::connection::Phase;
 use tinytcp::connection::TURN_BYTES_MAX;
@@ -11,6 +12,7 @@ use tinytcp::server::Inspection;
 
 use super::invariant::Invariant;
 use super::network::Network;
+use super::sights::Sight;
 
 /// How many rounds in a row may find nothing to do: what is queued is looked at once, and so is a deadline that was put off.
 const IDLE_ROUNDS_MAX: usize = 4;
@@ -33,15 +35,14 @@ impl Network {
         if timeout == Some(Duration::ZERO) {
             return;
         }
+        self.see(Sight::Wait);
         if let Some(id) = self.movable.first().copied() {
             self.fail(Invariant::Fairness, Some(id), "the server sleeps though this connection can move");
         }
         for id in self.open_ids() {
             self.check_left_over(id);
             let due = self.latest_deadline(id);
-            if timeout.is_none_or(|timeout| self.now.after(timeout) > due)
-                && due != tinytcp::base::moment::Moment::NEVER
-            {
+            if timeout.is_none_or(|timeout| self.now.after(timeout) > due) && due != Moment::NEVER {
                 self.fail(Invariant::NoSpinning, Some(id), "the server sleeps longer than until its deadline");
             }
         }
@@ -60,7 +61,7 @@ impl Network {
         }
     }
 
-    fn latest_deadline(&self, id: usize) -> tinytcp::base::moment::Moment {
+    fn latest_deadline(&self, id: usize) -> Moment {
         let link = &self.links[id];
         let language = self.plan.languages[link.client.listener()];
         link.account.latest_deadline(&self.plan.config.timeouts, language.ends_messages_by_quiet())
@@ -108,12 +109,16 @@ impl Network {
             let what = format!("{open} sockets are open, {table} connections are, of {} accepted", counters.accepted);
             self.fail(Invariant::Accounted, None, what);
         }
+        let (served, served_max) = (self.served_ids().len(), self.plan.config.connections_max);
+        if served > served_max {
+            self.fail(Invariant::Accounted, None, format!("{served} connections are served, and {served_max} may be"));
+        }
         if inspection.lent_bytes > self.plan.config.limits.memory_bytes_max {
             self.fail(Invariant::BoundedMemory, None, format!("{} bytes are held", inspection.lent_bytes));
         }
     }
 
-    /// Whoever could move when the last round ended has had a turn in this one.
+    /// Whoever could move when the last round ended, or was told so, has had a turn in this one.
     fn check_movers(&mut self) {
         for id in std::mem::take(&mut self.movable) {
             let link = &self.links[id];
@@ -142,6 +147,13 @@ impl Network {
             state.is_readable && state.phase == Phase::Lingering && state.lingered_bytes <= LINGER_BYTES_MAX;
         if can_write || can_read || can_run || can_discard {
             self.movable.push(id);
+            self.see(Sight::Yield);
+        }
+        if state.is_paused {
+            self.see(Sight::Pause);
+        }
+        if state.lingered_bytes > LINGER_BYTES_MAX {
+            self.see(Sight::LingerBound);
         }
         let is_wrongly_paused = state.is_paused && state.output_len <= LOW_WATER_BYTES;
         let is_wrongly_not = !state.is_paused && state.output_len >= HIGH_WATER_BYTES && state.phase == Phase::Open;
@@ -171,13 +183,18 @@ impl Network {
         }
     }
 
-    /// A connection has one turn a round, when it is new or late one more. Each may pass its share by one read and one write.
+    /// A connection has one turn a round, and more when it is late. It may pass its share by one read and one write.
     fn check_turn(&mut self, id: usize, state: &State) {
-        let bounds = self.plan.bounds();
-        let overshoot = bounds.frame_max.max(bounds.line_max) + HIGH_WATER_BYTES + BLOCK_LEN;
+        if state.lingered_bytes as usize > LINGER_BYTES_MAX as usize + BLOCK_LEN {
+            let what = format!("{} bytes were dropped behind the end", state.lingered_bytes);
+            self.fail(Invariant::BoundedTurn, Some(id), what);
+        }
+        let message_max = self.plan.bounds().frame_max.max(self.plan.bounds().line_max);
+        let (largest_write, largest_read) =
+            (HIGH_WATER_BYTES + message_max + ANSWER_OVERHEAD_MAX, message_max + BLOCK_LEN);
         let bytes = self.links[id].account.bytes_in_round;
         let is_catching_up = self.links[id].account.entered_deadline <= self.now || !self.is_listening;
-        if bytes > 2 * (TURN_BYTES_MAX + overshoot) && !is_catching_up {
+        if bytes > TURN_BYTES_MAX + largest_write + largest_read && !is_catching_up {
             let what = format!("{bytes} bytes were moved in one round, in {:?}", state.phase);
             self.fail(Invariant::BoundedTurn, Some(id), what);
         }

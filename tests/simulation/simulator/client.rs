@@ -246,7 +246,8 @@ impl Network {
         Some(thinking)
     }
 
-    fn leave(&mut self, id: usize) {
+    /// A peer closes its socket.
+    pub fn leave(&mut self, id: usize) {
         self.note(id, "peer closes", (0, 0), b"");
         let link = &mut self.links[id];
         link.wire.peer_close();
@@ -269,6 +270,6 @@ impl super::network::Link {
 pub fn sizes(choices: &mut Choices) -> Sizes {
     Sizes {
         receive_max: choices.pick(&[200_000, 64, 3000, 65_536]),
-        send_max: choices.pick(&[200_000, 64, 3000, 65_536]),
+        send_max: choices.pick(&[1 << 20, 64, 3000, 65_536]),
     }
 }

@@ -7,7 +7,7 @@ use tinytcp::base::system::{Event, Readiness};
 use tinytcp::base::table::Token;
 
 use super::faults::Fault;
-use super::network::Network;
+use super::network::{Link, Network};
 use super::trace::LISTENER_EVENT;
 
 /// An event that is told later.
@@ -175,9 +175,13 @@ impl Network {
                 let id = (0..self.links.len()).find(|id| self.links[*id].account.token == Some(token));
                 self.trace.note(self.now, id, "event for place", (token.key(), 0), &told);
                 if let Some(id) = id {
-                    let account = &mut self.links[id].account;
+                    let Link { wire, account, .. } = &mut self.links[id];
                     account.may_read |= readiness.readable;
                     account.reads_to_end |= readiness.read_to_end;
+                    let is_served = !account.is_paused && !account.is_session_over && !account.end_was_read;
+                    if readiness.readable && wire.is_readable() && is_served && self.stopped_at.is_none() {
+                        self.movable.push(id);
+                    }
                 }
             }
             Event::Listener(index) => self.trace.note(self.now, None, LISTENER_EVENT, (index, 0), b""),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::trace::Trace;
+
 macro_rules! invariants {
     ($($name:ident $number:literal $said:literal,)*) => {
         /// One thing that must always hold.
@@ -38,16 +40,19 @@ invariants! {
 }
 
 /// An invariant that did not hold.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Failure {
     pub invariant: Invariant,
     /// What was seen instead.
     pub what: String,
     /// The connection concerned.
     pub connection: Option<usize>,
-    /// The last things that happened to it.
-    pub trace: Vec<String>,
+    /// All that happened.
+    pub trace: Trace,
 }
+
+/// How much of a connection's past a failure tells.
+const TOLD_ENTRIES_MAX: usize = 60;
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,6 +61,6 @@ impl fmt::Display for Failure {
             Some(connection) => writeln!(f, "the last events of connection c{connection}:")?,
             None => writeln!(f, "the last events:")?,
         }
-        self.trace.iter().try_for_each(|line| writeln!(f, "  {line}"))
+        self.trace.last(self.connection, TOLD_ENTRIES_MAX).iter().try_for_each(|line| writeln!(f, "  {line}"))
     }
 }

@@ -13,13 +13,11 @@ use super::client::Client;
 use super::events::Withheld;
 use super::faults::{Fault, Faults};
 use super::invariant::{Failure, Invariant};
-use super::oracle::Oracle;
+use super::oracle::{Oracle, Unasked};
 use super::plan::Plan;
+use super::sights::{SIGHTS, Sight};
 use super::trace::Trace;
 use super::wire::Wire;
-
-/// How much of a connection's past a failure tells.
-const TOLD_ENTRIES_MAX: usize = 60;
 
 /// One connection, from three sides. They are told apart by their place in [`Network::links`].
 pub struct Link {
@@ -59,7 +57,7 @@ pub struct Network {
     pub stopped_at: Option<Moment>,
     /// The connection for which the next session is made.
     pub last_accepted: usize,
-    /// Who could move at the end of the last round.
+    /// Who could move at the end of the last round, or was told so since.
     pub movable: Vec<usize>,
     /// Calls on the seam in this round, other than to wait.
     pub calls_in_round: usize,
@@ -70,6 +68,7 @@ pub struct Network {
     pub is_finishing: bool,
     /// Nothing would ever happen again.
     pub is_dead_quiet: bool,
+    pub sights: [u64; SIGHTS.len()],
     pub trace: Trace,
     pub failure: Option<Failure>,
 }
@@ -107,6 +106,7 @@ impl Network {
             events: 0,
             is_finishing: false,
             is_dead_quiet: false,
+            sights: [0; SIGHTS.len()],
             trace: Trace::default(),
             failure: None,
         }
@@ -133,6 +133,11 @@ impl Network {
         self.faults.strikes(fault, &mut self.choices)
     }
 
+    /// Counts something that was seen.
+    pub fn see(&mut self, sight: Sight) {
+        self.sights[sight as usize] += 1;
+    }
+
     /// Notes that something happened to `connection`.
     pub fn note(&mut self, connection: usize, what: &'static str, numbers: (usize, usize), bytes: &[u8]) {
         self.trace.note(self.now, Some(connection), what, numbers, bytes);
@@ -141,7 +146,7 @@ impl Network {
     /// An invariant does not hold; the first one counts.
     pub fn fail(&mut self, invariant: Invariant, connection: Option<usize>, what: impl Into<String>) {
         if self.failure.is_none() {
-            let trace = self.trace.last(connection, TOLD_ENTRIES_MAX);
+            let trace = std::mem::take(&mut self.trace);
             self.failure = Some(Failure { invariant, what: what.into(), connection, trace });
         }
     }
@@ -150,6 +155,11 @@ impl Network {
     pub fn open_ids(&self) -> Vec<usize> {
         let is_open = |link: &Link| link.account.is_accepted && !link.wire.is_closed_by_server();
         (0..self.links.len()).filter(|id| is_open(&self.links[*id])).collect()
+    }
+
+    /// Those of them that were not turned away.
+    pub fn served_ids(&self) -> Vec<usize> {
+        self.open_ids().into_iter().filter(|id| self.links[*id].account.unasked != Some(Unasked::Busy)).collect()
     }
 
     /// True exactly when every descriptor is taken.

@@ -29,7 +29,10 @@ pub struct Plan {
 impl Plan {
     /// The plan that `choices` make.
     pub fn new(choices: &mut Choices) -> Self {
-        let milliseconds = |choices: &mut Choices, of: &[u64]| Some(Duration::from_millis(choices.pick(of)));
+        let milliseconds = |choices: &mut Choices, of: &[u64]| {
+            let is_off = choices.chance(40);
+            (!is_off).then(|| Duration::from_millis(choices.pick(of)))
+        };
         let is_memory_short = choices.chance(60);
         let is_crowded = !is_memory_short && choices.chance(200);
         let config = Config {
@@ -83,6 +86,12 @@ impl Plan {
     /// True exactly when what the peers of a run send may pass the memory limit.
     pub fn is_memory_short(&self) -> bool {
         self.config.limits.memory_bytes_max < 16 << 20
+    }
+
+    /// True exactly when a timeout is off, so that somebody may have to be waited for until it leaves by itself.
+    pub fn has_endless_waits(&self) -> bool {
+        let Timeouts { idle, message, write, quiet, drain } = self.config.timeouts;
+        [idle, message, write, quiet, drain].contains(&None)
     }
 
     /// By when everybody is gone who can be sent away by a deadline, once the network behaves: each of them once and once

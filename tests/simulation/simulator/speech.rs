@@ -5,16 +5,23 @@ use super::oracle::{Bounds, Language};
 
 /// Whole messages, so many bytes of them at least: some that are run and some that are refused.
 pub fn messages(language: Language, bounds: Bounds, len_min: usize, choices: &mut Choices) -> Vec<u8> {
-    let mut said = Vec::new();
     // Many messages of one kind are a flood; mixed ones cost the oracle more than they find.
-    let flood = (len_min > 2000).then(|| message(language, bounds, choices));
-    while said.len() < len_min.max(1) {
-        match &flood {
-            Some(flood) => said.extend_from_slice(flood),
-            None => said.extend(message(language, bounds, choices)),
-        }
+    if len_min > 2000 {
+        let one = message(language, bounds, choices);
+        return one.repeat(len_min.div_ceil(one.len()));
+    }
+    let mut said = message(language, bounds, choices);
+    while said.len() < len_min {
+        said.extend(message(language, bounds, choices));
     }
     said
+}
+
+/// So many of the same message that no turn is long enough for all; short ones are fewer, because the oracle is slow.
+pub fn flood(language: Language, bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
+    let one = message(language, bounds, choices);
+    let len = if one.len() > 300 { 600_000 } else { 20_000 };
+    one.repeat(len / one.len() + 1)
 }
 
 /// One whole message that does not end the conversation.

@@ -8,8 +8,9 @@ use tinytcp::protocol::{Context, Next, Notice, Output, Protocol, Session, Step};
 
 use super::invariant::Invariant;
 use super::kernel::Shared;
-use super::network::Network;
+use super::network::{Link, Network};
 use super::oracle::Unasked;
+use super::sights::Sight;
 
 /// A protocol whose sessions are watched.
 pub struct Witness {
@@ -58,6 +59,7 @@ impl Session for WatchedSession {
         self.network.lock().check_quiet(self.id);
         let next = self.session.end_of_piece(input, context);
         let mut network = self.network.lock();
+        network.see(Sight::Piece);
         network.links[self.id].account.oracle.end_of_piece();
         network.note_call(self.id, "takes for a message", input, input.len(), context.output.len());
         if next == Next::Close {
@@ -74,6 +76,7 @@ impl Session for WatchedSession {
             network.fail(Invariant::BoundedMemory, Some(self.id), "a message is refused though there is memory");
         }
         if consumed > 0 {
+            network.see(Sight::Refusal);
             network.links[self.id].account.oracle.refuse();
         }
         network.note_call(self.id, "refuses", input, consumed, context.output.len());
@@ -127,10 +130,15 @@ impl Network {
 
     /// A piece is a message when its sender has been quiet, its input has ended, or the server stops.
     fn check_quiet(&mut self, id: usize) {
-        let account = &self.links[id].account;
+        let Link { account, wire, .. } = &self.links[id];
+        let has_more = wire.unread_len() > 0;
         let was_quiet = self.now >= account.last_received.deadline(self.plan.config.timeouts.quiet);
-        if !was_quiet && !account.end_was_read && self.is_listening {
-            self.fail(Invariant::TimeFromTheSeam, Some(id), "a piece is taken for a message too early");
+        if (!was_quiet || has_more) && !account.end_was_read && self.is_listening {
+            self.fail(
+                Invariant::TimeFromTheSeam,
+                Some(id),
+                "a piece is taken for a message before its sender is quiet",
+            );
         }
     }
 
@@ -154,13 +162,24 @@ impl Network {
             Notice::NotTls => return self.check_tls(id),
             Notice::Shutdown => (Unasked::Shutdown, self.now),
             Notice::IdleTimeout => (Unasked::Idle, last_moved.deadline(timeouts.idle)),
-            Notice::MessageTimeout => (Unasked::Late, account.oracle.began().deadline(timeouts.message)),
+            // While it was paused nothing of its message could come.
+            Notice::MessageTimeout => {
+                (Unasked::Late, account.oracle.began().max(account.resumed).deadline(timeouts.message))
+            }
         };
         let is_over = std::mem::replace(&mut account.is_session_over, true);
+        let has_place = unasked == Unasked::Busy && self.served_ids().len() <= self.plan.config.connections_max;
+        let account = &mut self.links[id].account;
         account.unasked = Some(unasked);
         account.oracle.end(unasked);
         if is_over {
             self.fail(Invariant::NothingAfterClose, Some(id), "something is said behind the end");
+        }
+        if has_place {
+            self.fail(Invariant::AcceptRecovers, Some(id), "it is turned away though there is a place for it");
+        }
+        if matches!(unasked, Unasked::Idle | Unasked::Late) && self.links[id].wire.unread_len() > 0 {
+            self.fail(Invariant::TimeFromTheSeam, Some(id), "it is given up though what it has sent was not read");
         }
         if self.now < due {
             self.fail(Invariant::TimeFromTheSeam, Some(id), "a deadline falls due early");

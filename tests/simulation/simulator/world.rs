@@ -4,7 +4,6 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use tinytcp::base::close_reason::CloseReason;
-use tinytcp::base::moment::Moment;
 use tinytcp::protocol::{BUILT_IN, Protocol};
 use tinytcp::server::{Counters, EventLoop};
 
@@ -16,6 +15,7 @@ use super::kernel::{Shared, SimulatedKernel};
 use super::network::Network;
 use super::oracle::Language;
 use super::plan::Plan;
+use super::sights::SIGHTS;
 use super::trace::Trace;
 use super::witness::Witness;
 
@@ -29,6 +29,8 @@ pub struct Report {
     pub events: u64,
     /// How often each fault struck.
     pub faults: [u64; FAULTS.len()],
+    /// How often each thing was seen that is worth seeing.
+    pub sights: [u64; SIGHTS.len()],
     /// What kinds of peers there were.
     pub kinds: Vec<&'static str>,
     pub counters: Counters,
@@ -61,6 +63,7 @@ pub fn run(choices: Choices) -> Result<Report, Failure> {
         rounds: network.rounds,
         events: network.events,
         faults: network.faults.counts(),
+        sights: network.sights,
         kinds: network.links.iter().map(|link| link.client.kind).collect(),
         counters,
         trace: std::mem::take(&mut network.trace),
@@ -131,13 +134,24 @@ impl Network {
             self.plan.second_stop_after = None;
             self.stops = 1;
         }
-        if self.is_dead_quiet && !is_told && !is_quiet {
-            let waiting = self.links.iter().position(|link| !link.client.is_done());
-            self.fail(Invariant::DeadlinesHold, waiting, "a peer waits for ever");
+        if std::mem::take(&mut self.is_dead_quiet) && !is_quiet {
+            self.end_endless_waits();
         }
         let ends = self.plan.calm_at.after(self.plan.horizon());
         if self.now > ends || self.rounds > ROUNDS_MAX {
             self.fail(Invariant::DeadlinesHold, None, "connections are open long after everything should be over");
+        }
+    }
+
+    /// Nothing would ever happen again: only where a timeout is off, until those who wait have enough of it.
+    fn end_endless_waits(&mut self) {
+        let waiting = self.links.iter().position(|link| !link.client.is_done());
+        if !self.plan.has_endless_waits() {
+            self.fail(Invariant::DeadlinesHold, waiting, "a peer waits for ever");
+        }
+        match waiting {
+            Some(id) => self.leave(id),
+            None => self.fail(Invariant::DeadlinesHold, None, "connections are open though every peer has left"),
         }
     }
 
@@ -166,7 +180,7 @@ impl Network {
     fn check_taken(&mut self) {
         for id in 0..self.links.len() {
             let link = &self.links[id];
-            let is_exempt = link.wire.is_reset() || !link.client.is_done() || self.now == Moment::START;
+            let is_exempt = link.wire.is_reset() || !link.client.is_done();
             if !is_exempt && link.client.taken != link.account.sent_bytes {
                 self.fail(Invariant::AnswersInOrder, Some(id), "what was sent in order has not arrived");
             }
