@@ -47,7 +47,7 @@ fn print_latencies(outcome: &Outcome) {
         row(&format!("{name}, us"), &shown, format!("{:.2}", ratio(&alone, beside, quantile)));
     }
     row("server, share of its processor", &|part| format!("{:.2}", part.server_share), String::new());
-    let lag = |part: &Part| part.report.generator.lag.quantile(0.99).map_or("–".into(), |lag| us(lag));
+    let lag = |part: &Part| part.report.generator.lag.quantile(0.99).map_or("–".into(), us);
     row("the generator was late by at p99, us", &lag, String::new());
     row("its verdict", &|part| part.report.verdict.kind.name().into(), String::new());
     let p99 = ratio(&alone, beside, 0.99);

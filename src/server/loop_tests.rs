@@ -537,6 +537,38 @@ mod deadlines {
     }
 
     #[test]
+    fn a_frame_that_has_begun_behind_answers_that_nobody_takes_is_late_only_once_they_are_taken() {
+        let mut config = Config::default();
+        config.timeouts.write = None;
+        let mut stage = Stage::new(Binary::new(), &config);
+        let peer = stage.peer();
+        let whole = [&Header { code: 1, payload_len: 65_000 }.encode()[..], &[b'x'; 65_000]].concat();
+        peer.set_room(0);
+        peer.send(&[&whole[..], &whole[..1000]].concat());
+        stage.pass(2 * MESSAGE);
+        assert!(!peer.wire.borrow().sent_end);
+        peer.set_room(usize::MAX);
+        stage.pass(MESSAGE - MILLISECOND);
+        assert_eq!(peer.wire.borrow().sent.len(), whole.len());
+        stage.pass(MILLISECOND);
+        assert!(peer.wire.borrow().sent.ends_with(b"MESSAGE_TIMEOUT"));
+    }
+
+    #[test]
+    fn a_peer_whose_messages_end_by_quiet_is_left_alone_while_answers_wait_for_it() {
+        let mut stage = Stage::new(echo::protocol(), &Config::default());
+        let peer = stage.peer();
+        peer.set_room(0);
+        peer.send(b"hi\n");
+        // A deadline that fell due without anything to do would come back at once, and the loop would spin.
+        stage.pass(WRITE - MILLISECOND);
+        assert!(!peer.is_closed());
+        peer.set_room(usize::MAX);
+        stage.settle();
+        assert_eq!(peer.take_sent(), "Server received: hi\n");
+    }
+
+    #[test]
     fn a_late_tick_of_our_own_is_no_fault_of_the_peer() {
         let mut stage = Stage::new(Binary::new(), &Config::default());
         let peer = stage.peer();

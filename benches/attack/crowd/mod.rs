@@ -73,6 +73,9 @@ trait Attacker: Send {
     fn act(&mut self, stream: &mut TcpStream, now: Moment, tally: &mut Tally) -> io::Result<Next>;
 }
 
+/// What attacks, and over what.
+type Life = (TcpStream, Box<dyn Attacker>);
+
 /// A way to attack.
 struct Kind {
     name: &'static str,
@@ -80,7 +83,7 @@ struct Kind {
     /// From the end of one life to the next.
     pause: Duration,
     /// Begins a life: that of attacker `number` of this kind, which has had so many before.
-    begin: fn(Target, number: usize, lives: u64, now: Moment) -> io::Result<(TcpStream, Box<dyn Attacker>)>,
+    begin: fn(Target, number: usize, lives: u64, now: Moment) -> io::Result<Life>,
 }
 
 /// Everyone.
