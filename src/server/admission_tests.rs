@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::config::Config;
 use super::scripted::{Peer, Stage};
 use crate::base::close_reason::CloseReason;
+use crate::base::system::Event;
 use crate::protocol::text::Text;
 use crate::protocol::{Protocol, echo};
 
@@ -76,6 +77,16 @@ fn a_listener_without_descriptors_does_not_keep_the_others_from_their_turn() {
     stage.pass(60 * SECOND);
     assert_eq!(answer(&mut stage, &first), "ECHO a\n");
     assert_eq!(stage.event_loop.counters.accept_pauses, 40);
+}
+
+#[test]
+fn a_stop_accepts_what_the_kernel_may_have_queued_and_not_a_flood_without_end() {
+    let mut stage = Stage::new(Text::new(), &Config { backlog: 64, ..Config::default() });
+    let flood: Vec<Peer> = (0..900).map(|_| stage.queue_peer()).collect();
+    stage.event(Event::Stop);
+    stage.event_loop.round().expect("a round");
+    let accepted = flood.iter().filter(|peer| peer.token().is_some()).count();
+    assert!((64..=160).contains(&accepted), "{accepted} of 900 with a queue of 64");
 }
 
 #[test]

@@ -344,6 +344,38 @@ mod closing {
     }
 
     #[test]
+    fn a_session_that_has_said_what_is_missing_is_not_called_before_it_has_come() {
+        let counting = Improvised {
+            advance: |input, context| {
+                context.refused("called");
+                let missing = 10 - input.len().min(10);
+                if missing > 0 { (0, Step::Incomplete { missing: Some(missing) }) } else { (input.len(), Step::Done) }
+            },
+            gives_up: true,
+        };
+        let mut stage = Stage::new(counting, &Config::default());
+        let peer = stage.peer();
+        for byte in b"0123456789" {
+            peer.send(&[*byte]);
+            stage.settle();
+        }
+        peer.reset();
+        stage.settle();
+        // Once behind the greeting, and once when all ten are there.
+        assert_eq!(stage.event_loop.counters.messages, 2);
+    }
+
+    #[test]
+    fn a_session_that_consumes_without_an_answer_is_called_again_until_nothing_is_left() {
+        let swallowing = Improvised { advance: |input, _| (input.len().min(1), Step::Paused), gives_up: true };
+        let mut stage = Stage::new(swallowing, &Config::default());
+        let peer = stage.peer();
+        peer.send(b"swallowed one by one");
+        stage.settle();
+        assert_eq!(stage.event_loop.shared.pool.lent_bytes(), 0);
+    }
+
+    #[test]
     fn all_storage_and_every_count_is_back_when_all_are_gone() {
         let mut stage = text();
         for _ in 0..10 {
@@ -502,6 +534,38 @@ mod deadlines {
         peer.send(b"lf\n");
         stage.settle();
         assert!(peer.take_sent().ends_with("ECHO half\n"));
+    }
+
+    #[test]
+    fn a_frame_that_has_begun_behind_answers_that_nobody_takes_is_late_only_once_they_are_taken() {
+        let mut config = Config::default();
+        config.timeouts.write = None;
+        let mut stage = Stage::new(Binary::new(), &config);
+        let peer = stage.peer();
+        let whole = [&Header { code: 1, payload_len: 65_000 }.encode()[..], &[b'x'; 65_000]].concat();
+        peer.set_room(0);
+        peer.send(&[&whole[..], &whole[..1000]].concat());
+        stage.pass(2 * MESSAGE);
+        assert!(!peer.wire.borrow().sent_end);
+        peer.set_room(usize::MAX);
+        stage.pass(MESSAGE - MILLISECOND);
+        assert_eq!(peer.wire.borrow().sent.len(), whole.len());
+        stage.pass(MILLISECOND);
+        assert!(peer.wire.borrow().sent.ends_with(b"MESSAGE_TIMEOUT"));
+    }
+
+    #[test]
+    fn a_peer_whose_messages_end_by_quiet_is_left_alone_while_answers_wait_for_it() {
+        let mut stage = Stage::new(echo::protocol(), &Config::default());
+        let peer = stage.peer();
+        peer.set_room(0);
+        peer.send(b"hi\n");
+        // A deadline that fell due without anything to do would come back at once, and the loop would spin.
+        stage.pass(WRITE - MILLISECOND);
+        assert!(!peer.is_closed());
+        peer.set_room(usize::MAX);
+        stage.settle();
+        assert_eq!(peer.take_sent(), "Server received: hi\n");
     }
 
     #[test]
@@ -701,6 +765,7 @@ mod memory {
         peer.send(&[header(2), b"ok".to_vec()].concat());
         stage.settle();
         assert_eq!(peer.wire.borrow().sent, [header(2), b"ok".to_vec()].concat());
+        assert!(stage.event_loop.shared.pool.lent_bytes_most() <= Limits::MEMORY_BYTES_MIN, "in no turn either");
     }
 
     #[test]
@@ -807,6 +872,15 @@ mod memory {
         assert!(peer.is_closed() && peer.wire.borrow().was_reset);
         assert_eq!(closed_for(&stage, CloseReason::MemoryLimit), 1);
         assert!(peers.iter().all(|peer| !peer.is_closed()), "and nobody else does");
+    }
+
+    #[test]
+    fn a_frame_that_is_nearly_there_is_given_no_more_room_than_it_needs() {
+        let mut stage = Stage::new(Binary::new(), &Config::default());
+        stage.peer().send(&[header(600_000), vec![b'x'; 590_000]].concat());
+        stage.settle();
+        let held = stage.event_loop.shared.pool.lent_bytes();
+        assert!(held < 600_000 + BLOCK_LEN, "{held} bytes for a frame of 600,000");
     }
 
     #[test]
