@@ -66,6 +66,20 @@ fn each_listener_serves_its_own_protocol_though_another_one_is_silent() {
 }
 
 #[test]
+fn every_listener_is_asked_in_a_round_and_none_once_accepting_is_paused() {
+    let mut stage = two_listeners();
+    let peers = [0, 1].map(|listener| stage.queue_peer_at(listener));
+    stage.event_loop.round().expect("a round");
+    assert!(peers.iter().all(|peer| peer.token().is_some()));
+    for listener in [0, 1] {
+        stage.fail_accept_at(listener, libc::EMFILE);
+        stage.event(Event::Listener(listener));
+    }
+    stage.event_loop.round().expect("a round");
+    assert_eq!(stage.event_loop.counters.accept_pauses, 1);
+}
+
+#[test]
 fn a_listener_without_descriptors_does_not_keep_the_others_from_their_turn() {
     let mut stage = two_listeners();
     (0..40).for_each(|_| stage.fail_accept(libc::EMFILE));

@@ -179,6 +179,21 @@ fn a_place_in_the_run_queue_that_outlives_its_connection_is_nobodys() {
 }
 
 #[test]
+fn every_byte_in_and_out_is_counted_once() {
+    let mut stage = text();
+    let peer = stage.peer();
+    peer.set_room(3);
+    peer.send(b"ECHO a\nECHO b\n");
+    stage.settle();
+    peer.set_room(usize::MAX);
+    peer.send_and_end(b"ECHO c\n");
+    stage.settle();
+    let counters = &stage.event_loop.counters;
+    let banner_len = "WELCOME, I'm TinyServer not pressure\n".len() as u64;
+    assert_eq!((counters.received_bytes, counters.sent_bytes, counters.messages), (21, banner_len + 21, 3));
+}
+
+#[test]
 fn a_loop_runs_until_it_is_stopped_and_counts_what_it_closes_then() {
     let mut stage = text();
     let (polite, stubborn) = (stage.peer(), stage.peer());

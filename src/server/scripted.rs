@@ -240,7 +240,13 @@ impl Stage {
 
     /// Has the next `accept` at the first listener fail.
     pub(super) fn fail_accept(&mut self, errno: i32) {
-        self.world.borrow_mut().backlog.push_back((0, Err(io::Error::from_raw_os_error(errno))));
+        self.fail_accept_at(0, errno);
+    }
+
+    /// The same at one of several listeners.
+    pub(super) fn fail_accept_at(&mut self, listener: usize, errno: i32) {
+        let failure = Err(io::Error::from_raw_os_error(errno));
+        self.world.borrow_mut().backlog.push_back((listener, failure));
     }
 
     /// Delivers an event.
