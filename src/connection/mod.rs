@@ -236,7 +236,6 @@ impl<S: Socket> Connection<S> {
     fn work(&mut self, shared: &mut Shared) -> io::Result<Turn> {
         let mut budget = TURN_BYTES_MAX;
         loop {
-            let held = if budget > 0 { (usize::MAX, usize::MAX) } else { (self.input.len(), self.output.len()) };
             let mut moved = false;
             if self.wants_flush() {
                 moved |= self.flush(&mut budget, shared)?;
@@ -260,12 +259,9 @@ impl<S: Socket> Connection<S> {
                 Phase::Lingering => self.readable && self.discard(&mut budget, shared)?,
             };
             if !moved {
-                return Ok(if budget > 0 { Turn::Idle } else { Turn::Yield });
+                return Ok(Turn::Idle);
             }
-            // Whoever waits for the next turn keeps what could have moved on. If there is no memory for that it moves on now, as
-            // long as that makes it less.
-            let must_go_on = shared.pool.is_over_limit() && (self.wants_flush() || self.wants_advance());
-            if budget == 0 && !(must_go_on && (self.input.len(), self.output.len()) < held) {
+            if budget == 0 {
                 return Ok(Turn::Yield);
             }
         }
@@ -295,6 +291,7 @@ impl<S: Socket> Connection<S> {
     /// Gives storage back. When the connections hold more than they may, this one, which came to hold more just now,
     /// gives up its incomplete message, and if that is not enough, its answers and itself.
     fn settle(&mut self, shared: &mut Shared) -> io::Result<Option<CloseReason>> {
+        self.unload(shared)?;
         self.input.settle(&mut shared.pool);
         self.output.settle(&mut shared.pool);
         if shared.pool.is_over_limit() && !self.input.is_empty() && !self.runnable {
@@ -311,6 +308,22 @@ impl<S: Socket> Connection<S> {
             return Ok(Some(CloseReason::MemoryLimit));
         }
         Ok(None)
+    }
+
+    /// Whoever waits for the next turn keeps what could have moved on: where there is no memory for that, it moves on now, not
+    /// charged to any turn, as long as that makes it less.
+    fn unload(&mut self, shared: &mut Shared) -> io::Result<()> {
+        let mut held = (usize::MAX, usize::MAX);
+        while shared.pool.is_over_limit() && (self.input.len(), self.output.len()) < held {
+            held = (self.input.len(), self.output.len());
+            if self.wants_flush() {
+                self.flush(&mut 0, shared)?;
+            }
+            if self.wants_advance() {
+                self.advance(shared);
+            }
+        }
+        Ok(())
     }
 
     /// Tells the activity log of this connection, if it has not been told.
