@@ -122,14 +122,16 @@ impl Account {
             return shut_at.after(LINGER_TIMEOUT);
         }
         let last_moved = self.last_received.max(self.last_sent).max(self.last_session_call);
-        if self.output_len == 0 && !self.oracle.is_within_message() {
+        // Half a message whose sender has ended is none.
+        let is_within_message = self.oracle.is_within_message() && !self.end_was_read;
+        if self.output_len == 0 && !is_within_message {
             return last_moved.deadline(timeouts.idle);
         }
         let mut latest = Moment::NEVER;
         if self.output_len > 0 {
             latest = last_moved.deadline(timeouts.write);
         }
-        if self.oracle.is_within_message() && !self.is_paused {
+        if is_within_message && !self.is_paused {
             // A message that was held up by backpressure has its time from where that ended, which a write did.
             latest = latest.min(self.oracle.began().max(self.last_sent).deadline(timeouts.message));
             if ends_messages_by_quiet {
