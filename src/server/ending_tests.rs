@@ -179,6 +179,37 @@ fn a_place_in_the_run_queue_that_outlives_its_connection_is_nobodys() {
 }
 
 #[test]
+fn a_stop_answers_what_waits_behind_a_full_socket_too() {
+    let mut stage = text();
+    let peer = stage.peer();
+    peer.set_room(0);
+    peer.send(&b"HELP\n".repeat(2000));
+    stage.settle();
+    stage.event(Event::Stop);
+    stage.settle();
+    assert!(!peer.is_closed());
+    peer.set_room(usize::MAX);
+    stage.settle();
+    let sent = peer.take_sent();
+    assert_eq!((sent.lines().count(), sent.lines().last()), (2001, Some("BYE")));
+}
+
+#[test]
+fn a_stop_answers_all_that_had_arrived_however_many_turns_that_takes() {
+    for len in [10, 60, 4000, 40_000] {
+        let mut stage = text();
+        let peer = stage.peer();
+        let line = format!("ECHO {}\n", "x".repeat(len));
+        let count = (1 << 20) / line.len();
+        peer.send(line.repeat(count).as_bytes());
+        stage.event(Event::Stop);
+        stage.settle();
+        let sent = peer.take_sent();
+        assert_eq!((sent.lines().count(), sent.lines().last()), (count + 1, Some("BYE")), "lines of {len} bytes");
+    }
+}
+
+#[test]
 fn every_byte_in_and_out_is_counted_once() {
     let mut stage = text();
     let peer = stage.peer();
