@@ -60,7 +60,11 @@ pub fn fragment(language: Language, bounds: Bounds, choices: &mut Choices) -> Ve
             said
         }
         _ => {
-            let len = choices.len(bounds.line_max + 2);
+            let len = if choices.chance(200) {
+                bounds.line_max - bounds.line_max / 20
+            } else {
+                choices.len(bounds.line_max + 2)
+            };
             text(1 + len, choices)
         }
     }
