@@ -210,6 +210,26 @@ fn a_stop_answers_all_that_had_arrived_however_many_turns_that_takes() {
 }
 
 #[test]
+fn a_stop_reads_on_for_half_of_its_time_and_then_answers_what_it_has_read() {
+    let config = Config::default();
+    let half = config.timeouts.drain.expect("it has a limit") / 2;
+    let millisecond = Duration::from_millis(1);
+    for (after, is_all_answered) in [(half - millisecond, true), (half, false)] {
+        let mut stage = Stage::new(Text::new(), &config);
+        let peer = stage.peer();
+        peer.set_room(0);
+        peer.send(&b"HELP\n".repeat(50_000));
+        stage.event(Event::Stop);
+        stage.pass(after);
+        peer.set_room(usize::MAX);
+        stage.settle();
+        let sent = peer.take_sent();
+        assert_eq!(sent.lines().count() > 50_000, is_all_answered, "after {after:?}");
+        assert_eq!(sent.lines().last(), Some("BYE"), "after {after:?}");
+    }
+}
+
+#[test]
 fn every_byte_in_and_out_is_counted_once() {
     let mut stage = text();
     let peer = stage.peer();
