@@ -37,6 +37,10 @@ pub const SILENCE_TIMEOUT: Duration =
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const UNSENT_BYTES_MAX: u32 = 256 << 10;
 
+/// The kernel takes no longer time than this in milliseconds for `TCP_USER_TIMEOUT`: 24 days.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const USER_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
+
 const WAKER: mio::Token = mio::Token(usize::MAX);
 const SIGNALS: mio::Token = mio::Token(usize::MAX - 1);
 /// Listener `index` has the token `FIRST_LISTENER - index`.
@@ -216,7 +220,8 @@ fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 ///
 /// Keepalive asks only where nothing is under way. For a peer that died before it acknowledged an answer the kernel would
 /// go on sending that for a quarter of an hour; so on Linux it gives such a peer up after `write_timeout`, or after
-/// [`SILENCE_TIMEOUT`] if that is longer, because keepalive obeys this bound too.
+/// [`SILENCE_TIMEOUT`] if that is longer. Two more things obey this bound: a peer that lives and leaves its window closed
+/// for so long is given up too, and keepalive waits for it where it is the longer one.
 ///
 /// # Errors
 /// When the address is in use, forbidden, or not of this machine.
@@ -232,14 +237,36 @@ pub fn listen(addr: SocketAddr, backlog: u32, write_timeout: Option<Duration>) -
     socket.set_out_of_band_inline(true)?;
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
     socket.set_tcp_keepalive(&keepalive.with_retries(KEEPALIVE_RETRIES))?;
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    socket.set_tcp_user_timeout(write_timeout.map(|timeout| timeout.max(SILENCE_TIMEOUT)))?;
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    let _ = write_timeout;
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
+    bound_unanswered(&socket, write_timeout)?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(TcpListener::from_std(socket.into()))
+}
+
+/// Bounds how long, and with how many bytes, the kernel waits for a peer that takes nothing.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn bound_unanswered(socket: &RawSocket, write_timeout: Option<Duration>) -> io::Result<()> {
+    let timeout = write_timeout.map(|timeout| timeout.clamp(SILENCE_TIMEOUT, USER_TIMEOUT_MAX));
+    socket.set_tcp_user_timeout(timeout)?;
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)
+}
+
+/// Elsewhere there is no such bound.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn bound_unanswered(_: &RawSocket, _: Option<Duration>) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_timeout_of_any_length_is_no_reason_not_to_listen() {
+        for timeout in [None, Some(Duration::from_millis(1)), Some(Duration::from_hours(600)), Some(Duration::MAX)] {
+            let listened = listen(([127, 0, 0, 1], 0).into(), 1, timeout);
+            assert!(listened.is_ok(), "{timeout:?}: {listened:?}");
+        }
+    }
 }

@@ -8,7 +8,8 @@ use std::ops::{Deref, DerefMut};
 use memmap2::MmapMut;
 
 /// From this length on memory comes from the system. A page costs it a third of a microsecond, and it can lend some
-/// 65,000 pieces: at a tenth, a few thousand connections with half a line each would use these up.
+/// 65,000 pieces (`vm.max_map_count`), beyond which it also fails to take some of them back: 4 GiB at least. At a tenth, a
+/// few thousand connections with half a line each would use these up.
 pub const MAPPED_LEN_MIN: usize = 64 << 10;
 
 /// Bytes that are zero at first.

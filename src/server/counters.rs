@@ -24,7 +24,8 @@ pub struct Counters {
     pub sent_bytes: u64,
     /// Messages received.
     pub messages: u64,
-    /// The most bytes that the buffers of all connections held together, in the middle of a turn too.
+    /// The most bytes that the buffers of all connections held together, in the middle of a turn too; known at the end only,
+    /// and 0 before.
     pub held_bytes_most: usize,
 }
 

@@ -11,8 +11,8 @@ pub const HANDSHAKE: u8 = 0x16;
 
 /// True exactly when `input`, the first bytes of a connection, begins as a client of SSL 3.0 to TLS 1.3 does.
 ///
-/// Three bytes decide, and no later one has a say: so it does not matter how the network cuts them, and none of the three
-/// is a newline, which any later one may be.
+/// Three bytes decide, and no later one has a say: so it does not matter how the network cuts them, unless a pause ends a
+/// message between them; and none of the three is a newline, which any later one may be.
 #[must_use]
 #[inline]
 pub const fn is_handshake(input: &[u8]) -> bool {

@@ -26,6 +26,8 @@ pub struct Tally {
     pub received_bytes: u64,
     /// What went wrong first, of what counts as failed.
     first_failure: Option<String>,
+    /// The front of the first wrong answer.
+    first_wrong: Option<String>,
 }
 
 impl Tally {
@@ -44,6 +46,12 @@ impl Tally {
         }
     }
 
+    /// Remembers the first wrong answer.
+    pub fn note_wrong(&mut self, answer: &[u8]) {
+        let front = &answer[..answer.len().min(64)];
+        self.first_wrong.get_or_insert_with(|| front.escape_ascii().to_string());
+    }
+
     /// The heads of the columns that a tally is shown in.
     pub const HEADS: &str = "\
         | attackers | connections begun | left | closed by the server | reset by the server | failed | wrong answers \
@@ -55,8 +63,12 @@ impl fmt::Display for Tally {
         let Self { name, count, opened, left, closed, reset, failed, wrong, refused, .. } = self;
         let megabytes = |bytes: u64| bytes as f64 / 1e6;
         let (sent, received) = (megabytes(self.sent_bytes), megabytes(self.received_bytes));
-        let why = self.first_failure.as_ref().map_or(String::new(), |why| format!(" ({why})"));
-        write!(f, "| {count} {name} | {opened} | {left} | {closed} | {reset} | {failed}{why} | {wrong} | {refused} ")?;
+        let remark = |why: &Option<String>| why.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+        let (why, what) = (remark(&self.first_failure), remark(&self.first_wrong));
+        write!(
+            f,
+            "| {count} {name} | {opened} | {left} | {closed} | {reset} | {failed}{why} | {wrong}{what} | {refused} "
+        )?;
         write!(f, "| {sent:.1} | {received:.1} |")
     }
 }

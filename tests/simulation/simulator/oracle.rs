@@ -139,11 +139,15 @@ impl Oracle {
         }
     }
 
-    /// Three bytes decide, and in `binary` they are looked at when there is a header.
+    /// Three bytes decide, but in `binary` the server may wait for a whole header.
     fn has_begun_as_tls(&self) -> bool {
         let enough = if self.language == Language::Binary { 5 } else { 3 };
-        let is_all_there = self.received_len == self.pending.len() && self.received_len >= enough;
-        is_all_there && matches!(self.pending.as_slice(), [0x16, 3, 0..=4, ..])
+        self.received_len >= enough && self.may_be_tls()
+    }
+
+    /// True exactly when the server may say that this is TLS.
+    pub fn may_be_tls(&self) -> bool {
+        self.received_len == self.pending.len() && matches!(self.pending.as_slice(), [0x16, 3, 0..=4, ..])
     }
 
     /// What has come without an end is a message now.

@@ -147,6 +147,9 @@ impl Network {
         let account = &mut self.links[id].account;
         account.is_session_over = true;
         account.unasked = Some(Unasked::Tls);
+        if account.oracle.may_be_tls() {
+            account.oracle.end(Unasked::Tls);
+        }
         if !account.oracle.is_closed() {
             self.fail(Invariant::AnswersInOrder, Some(id), "a peer is taken for a client of TLS");
         }
