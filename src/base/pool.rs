@@ -17,7 +17,7 @@ pub const BLOCK_LEN: usize = 64 * 1024;
 /// Blocks come in powers of two from twice this; a shorter one is a block without storage of its own...
 const SMALLEST_LEN: usize = 64;
 /// ...to here; a longer one has exactly the length that was asked for and is never kept.
-const LARGEST_LEN: usize = 16 * BLOCK_LEN;
+const LARGEST_LEN: usize = 4 * BLOCK_LEN;
 const CLASS_COUNT: usize = (LARGEST_LEN / SMALLEST_LEN).ilog2() as usize + 1;
 
 /// How many free bytes of one size are kept for the next loan, but never less than two blocks, one to read into and one
@@ -25,9 +25,9 @@ const CLASS_COUNT: usize = (LARGEST_LEN / SMALLEST_LEN).ilog2() as usize + 1;
 /// has gone back. Each size has its own bound, so that a burst of small pieces cannot push the working blocks out.
 ///
 /// Of working blocks and longer ones more is kept than of pieces, because they come from the system: with a quarter of
-/// it, every tenth answer to a long line cost a mapping, and each megabyte of a frame 650 page faults.
-const KEPT_BYTES_MAX: usize = LARGEST_LEN;
-const KEPT_PIECES_BYTES_MAX: usize = KEPT_BYTES_MAX / 4;
+/// it, every answer to a long line cost three page faults.
+const KEPT_BYTES_MAX: usize = 4 * LARGEST_LEN;
+const KEPT_PIECES_BYTES_MAX: usize = LARGEST_LEN;
 
 /// What connections may hold less than the memory limit, so that the blocks with which one of them works during its
 /// turn can always be lent: two working blocks, and as much again for the answer that overflows one.
