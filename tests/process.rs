@@ -8,6 +8,7 @@ use support::PROTOCOLS;
 use support::peer::Peer;
 use support::process::Process;
 use support::server::Server;
+use support::wait::wait_until;
 
 #[test]
 fn sigpipe_is_ignored() {
@@ -16,6 +17,22 @@ fn sigpipe_is_ignored() {
     let ignored = server.process().status_field("SigIgn");
     let ignored = u64::from_str_radix(&ignored, 16).expect("a mask");
     assert_ne!(ignored & SIGPIPE_BIT, 0, "SigIgn is {ignored:#x}");
+}
+
+/// One that came to a thread which writes the log would not interrupt the wait for events.
+#[test]
+fn signals_come_to_the_thread_that_serves_and_to_no_other() {
+    const SIGTERM_BIT: u64 = 0x4000;
+    let server = Server::start(&[]);
+    let is_blocked_by = |thread: &Process| {
+        let blocked = u64::from_str_radix(&thread.status_field("SigBlk"), 16).expect("a mask");
+        blocked & SIGTERM_BIT != 0
+    };
+    // A thread that has just been started has its mask in a moment.
+    wait_until("every thread but one blocks SIGTERM", || {
+        let (others, own) = server.process().threads().into_iter().partition::<Vec<_>, _>(is_blocked_by);
+        others.len() == 2 && own.iter().map(|thread| thread.id).eq([server.process().id])
+    });
 }
 
 #[test]

@@ -125,7 +125,8 @@ impl System for Kernel {
         match self.poll.poll(&mut self.events, timeout) {
             // The caller computes the timeout afresh: waiting on with the old one could go on for ever under signals. What
             // has interrupted is asked for here, because its handler announces it by a byte in a socket, and the kernel
-            // may have no memory for that byte: then no event follows. (Not caught: the same while nobody waits.)
+            // may have no memory for that byte: then no event follows. No other thread of the server's takes signals. (Not
+            // caught: the same while nobody waits.)
             Err(error) if interrupted(&error) => {
                 report_signals(&mut self.signals, &mut handle);
                 return Ok(());

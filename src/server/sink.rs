@@ -12,6 +12,8 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::SigSet;
+
 /// How many lines wait for a sink that is slow. At 200 bytes each they are 200 KB, twenty seconds of the busiest log.
 const LINES_MAX: usize = 1024;
 
@@ -29,7 +31,8 @@ enum Item {
 }
 
 impl Sink {
-    /// Starts a thread called `name` that writes lines to `target`.
+    /// Starts a thread called `name` that writes lines to `target`, and leaves all signals to the other threads: a signal
+    /// that comes while the loop waits has to interrupt the wait, not the writing of a line.
     ///
     /// # Errors
     /// When no thread can be started.
@@ -37,7 +40,12 @@ impl Sink {
         let (queue, items) = mpsc::sync_channel(LINES_MAX);
         let dropped = Arc::new(AtomicU64::new(0));
         let sink = Self { queue, dropped: Arc::clone(&dropped) };
-        thread::Builder::new().name(name.into()).spawn(move || write_items(target, &items, &dropped))?;
+        let write = move || {
+            // It fails only for a set that is none.
+            let _ = SigSet::all().thread_block();
+            write_items(target, &items, &dropped);
+        };
+        thread::Builder::new().name(name.into()).spawn(write)?;
         Ok(sink)
     }
 

@@ -33,6 +33,13 @@ impl Process {
         (0..).find(|number| !taken.contains(number)).expect("a process never holds all numbers")
     }
 
+    /// Its threads, each with a status of its own.
+    pub fn threads(self) -> Vec<Process> {
+        let entries = fs::read_dir(self.file("task")).expect("list the threads");
+        let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        ids.map(|id| Process { id }).collect()
+    }
+
     /// Sets the soft limit of open descriptors and leaves the hard one alone.
     pub fn limit_descriptors(self, soft: u32) {
         self.limit(&format!("--nofile={soft}:"));
