@@ -46,17 +46,20 @@ use crate::base::pool::{BLOCK_LEN, Pool};
 use crate::base::system::{Readiness, Socket};
 use crate::protocol::{Notice, Output, Protocol, Session};
 
-/// How many bytes a connection may read and write in one turn before the next one is served.
+/// How many bytes a connection may read and write in one turn before the next one is served: what one read gives, and the
+/// answers to it. The turn goes on to the end of the move that passes the bound.
 ///
-/// At a tenth, a flood pays for a turn with every block; at ten times, a polite client beside a hundred floods waits
-/// for more than a second.
-pub const TURN_BYTES_MAX: usize = 4 * BLOCK_LEN;
+/// At half of it, a line that is longer than a block costs a third more; at twice as much, who asks for little beside two
+/// floods waits half as long again.
+pub const TURN_BYTES_MAX: usize = 2 * BLOCK_LEN;
 
 /// What all connections share and work with during their turns.
 #[derive(Debug)]
 pub struct Shared {
     /// Storage.
     pub pool: Pool,
+    /// Bytes that were received and sent since the start: what the work of a turn is measured by.
+    pub moved_bytes: u64,
     /// The time of this round.
     pub clock: Clock,
     /// The log of what people do.
@@ -234,17 +237,21 @@ impl<S: Socket> Connection<S> {
 
     /// Each move says whether it moved anything; a turn in which none did is over.
     fn work(&mut self, shared: &mut Shared) -> io::Result<Turn> {
-        let mut budget = TURN_BYTES_MAX;
+        let budget_end = shared.moved_bytes + TURN_BYTES_MAX as u64;
+        // What waits goes first: that may end backpressure.
+        if self.wants_flush() {
+            self.flush(shared)?;
+        }
         loop {
             let mut moved = false;
-            if self.wants_flush() {
-                moved |= self.flush(&mut budget, shared)?;
+            if self.wants_fill() {
+                moved |= self.fill(shared)?;
             }
             if self.wants_advance() {
                 moved |= self.advance(shared);
             }
-            if budget > 0 && self.wants_fill() {
-                moved |= self.fill(&mut budget, shared)?;
+            if self.wants_flush() {
+                moved |= self.flush(shared)?;
             }
             moved |= match self.phase {
                 Phase::Open => self.end_if_over(shared),
@@ -256,12 +263,12 @@ impl<S: Socket> Connection<S> {
                 Phase::Lingering if self.input_ended => return Ok(Turn::Close(self.reason)),
                 // Beyond its bound the peer's bytes stay unread, but ours still have their time to get through.
                 Phase::Lingering if self.lingered_bytes > LINGER_BYTES_MAX => false,
-                Phase::Lingering => self.readable && self.discard(&mut budget, shared)?,
+                Phase::Lingering => self.readable && self.discard(shared)?,
             };
             if !moved {
                 return Ok(Turn::Idle);
             }
-            if budget == 0 {
+            if shared.moved_bytes >= budget_end {
                 return Ok(Turn::Yield);
             }
         }
@@ -296,8 +303,8 @@ impl<S: Socket> Connection<S> {
         self.output.settle(&mut shared.pool);
         if shared.pool.is_over_limit() && !self.input.is_empty() && !self.runnable {
             self.refuse(shared);
-            // The turn is over, and these writes are not charged to any; after them nothing is left that could move.
-            while self.wants_flush() && self.flush(&mut 0, shared)? {}
+            // The turn is over, and these writes belong to none; after them nothing is left that could move.
+            while self.wants_flush() && self.flush(shared)? {}
             self.input.settle(&mut shared.pool);
             self.output.settle(&mut shared.pool);
         }
@@ -310,14 +317,14 @@ impl<S: Socket> Connection<S> {
         Ok(None)
     }
 
-    /// Whoever waits for the next turn keeps what could have moved on: where there is no memory for that, it moves on now, not
-    /// charged to any turn, as long as that makes it less.
+    /// Whoever waits for the next turn keeps what could have moved on: where there is no memory for that, it moves on now, in
+    /// no turn's share, as long as that makes it less.
     fn unload(&mut self, shared: &mut Shared) -> io::Result<()> {
         let mut held = (usize::MAX, usize::MAX);
         while shared.pool.is_over_limit() && (self.input.len(), self.output.len()) < held {
             held = (self.input.len(), self.output.len());
             if self.wants_flush() {
-                self.flush(&mut 0, shared)?;
+                self.flush(shared)?;
             }
             if self.wants_advance() {
                 self.advance(shared);

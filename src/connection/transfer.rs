@@ -11,13 +11,13 @@ use crate::base::system::{Socket, would_block};
 
 impl<S: Socket> Connection<S> {
     /// Hands the output to the kernel, as much as it takes.
-    pub(super) fn flush(&mut self, budget: &mut usize, shared: &Shared) -> io::Result<bool> {
+    pub(super) fn flush(&mut self, shared: &mut Shared) -> io::Result<bool> {
         match self.socket.send(self.output.bytes()) {
             Ok(count) => {
                 self.output.consume(count);
                 self.sent_bytes += count as u64;
                 self.last_sent = shared.clock.now();
-                *budget = budget.saturating_sub(count);
+                shared.moved_bytes += count as u64;
                 self.relieve(shared.clock.now());
                 Ok(true)
             }
@@ -41,7 +41,7 @@ impl<S: Socket> Connection<S> {
     }
 
     /// Reads what has arrived, once.
-    pub(super) fn fill(&mut self, budget: &mut usize, shared: &mut Shared) -> io::Result<bool> {
+    pub(super) fn fill(&mut self, shared: &mut Shared) -> io::Result<bool> {
         let missing = (self.complete_len as usize).checked_sub(self.input.len()).filter(|missing| *missing > 0);
         match self.input.block_wanted(missing) {
             Some(len) if len > BLOCK_LEN && !shared.pool.has_room_for(len) => {
@@ -62,7 +62,6 @@ impl<S: Socket> Connection<S> {
         };
         self.input.commit(count);
         self.note_received(count, spare_len, shared);
-        *budget = budget.saturating_sub(count);
         self.runnable |= !self.input_ended && self.input.len() >= self.complete_len as usize;
         Ok(true)
     }
@@ -76,6 +75,7 @@ impl<S: Socket> Connection<S> {
         self.readable = !self.input_ended && (count == room || self.read_to_end);
         self.last_received = shared.clock.now();
         self.received_bytes += count as u64;
+        shared.moved_bytes += count as u64;
         if count > 0 {
             self.announce(shared);
         }
@@ -93,7 +93,7 @@ impl<S: Socket> Connection<S> {
     }
 
     /// Reads and forgets, once.
-    pub(super) fn discard(&mut self, budget: &mut usize, shared: &mut Shared) -> io::Result<bool> {
+    pub(super) fn discard(&mut self, shared: &mut Shared) -> io::Result<bool> {
         let mut block = shared.pool.lend(BLOCK_LEN);
         let received = self.socket.receive(block.spare()).map(Some).or_else(none_if_would_block);
         shared.pool.take_back(block);
@@ -103,7 +103,6 @@ impl<S: Socket> Connection<S> {
         };
         self.note_received(count, BLOCK_LEN, shared);
         self.lingered_bytes = self.lingered_bytes.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
-        *budget = budget.saturating_sub(count);
         Ok(true)
     }
 }

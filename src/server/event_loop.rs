@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Events only set what a connection remembers; nothing runs while they are looked at. A connection stands in the run
-//! queue at most once, and one that has spent its turn goes to the back.
+//! queue at most once, and one that has spent its turn goes to the back. A round ends before the queue does when its turns
+//! have moved a block: who asks for little meanwhile is then in front.
 
 use std::io;
 use std::sync::Arc;
@@ -22,16 +23,23 @@ use crate::base::clock::Clock;
 use crate::base::close_reason::CloseReason;
 use crate::base::deadlines::Deadlines;
 use crate::base::moment::Moment;
-use crate::base::pool::Pool;
+use crate::base::pool::{BLOCK_LEN, Pool};
 use crate::base::run_queue::RunQueue;
 use crate::base::system::{Event, System};
 use crate::base::table::{Table, Token};
 use crate::connection::{Connection, Shared, Turn};
 use crate::protocol::Protocol;
 
-/// How many connections get a turn before the loop looks at events, listeners and the clock again: as many as one wait
-/// announces, so that in a queue that never empties a new connection waits for one round at most.
-const TURNS_BETWEEN_WAITS_MAX: usize = 1024;
+/// How many connections get a turn before the loop looks at events, listeners and the clock again. So many small requests
+/// take about half a millisecond.
+const TURNS_BETWEEN_WAITS_MAX: usize = 128;
+
+/// How many bytes they move together before it does; the turn that passes the bound is the last one. It is what one read
+/// gives: beside a flood, who asks for little waits for the end of one turn. At ten times, for that of ten.
+const BYTES_BETWEEN_WAITS_MAX: u64 = BLOCK_LEN as u64;
+
+/// A turn that moved so many bytes needed little: so many small requests are a few hundred.
+const LITTLE_BYTES_MAX: u64 = BYTES_BETWEEN_WAITS_MAX / 4;
 
 /// How many connections are looked at because their deadline has passed, before those that can move have their turns
 /// again: who came in one flood falls silent in one too. To send one away takes two system calls, 256 a millisecond or two.
@@ -64,6 +72,7 @@ impl<S: System> EventLoop<S> {
             deadlines: Deadlines::default(),
             shared: Shared {
                 pool: Pool::new(config.limits.clamped().memory_bytes_max),
+                moved_bytes: 0,
                 clock,
                 activity: Activity::new(config.activity_lines_max, names),
                 timeouts: config.timeouts,
@@ -135,9 +144,13 @@ impl<S: System> EventLoop<S> {
         (deadline != Moment::NEVER).then(|| deadline.since(now))
     }
 
-    /// Gives each connection in the run queue its turn; those that yield have theirs in the next round.
+    /// Gives connections in the run queue their turns; those that yield, and those that are left, have theirs in a later round.
     fn run_ready(&mut self) {
+        let end = self.shared.moved_bytes + BYTES_BETWEEN_WAITS_MAX;
         for _ in 0..self.run_queue.len().min(TURNS_BETWEEN_WAITS_MAX) {
+            if self.shared.moved_bytes >= end {
+                break;
+            }
             let Some(key) = self.run_queue.pop() else { break };
             if let Some(token) = self.table.token_of(key) {
                 self.drive(token);
@@ -147,10 +160,13 @@ impl<S: System> EventLoop<S> {
 
     /// Gives one connection its turn.
     pub(super) fn drive(&mut self, token: Token) {
-        if let Some(connection) = self.table.get_mut(token) {
-            let turn = connection.drive(&mut self.shared);
-            self.after(token, turn);
+        let Some(connection) = self.table.get_mut(token) else { return };
+        let before = self.shared.moved_bytes;
+        let turn = connection.drive(&mut self.shared);
+        if self.shared.moved_bytes - before > LITTLE_BYTES_MAX {
+            self.run_queue.note_needed_much(token.key());
         }
+        self.after(token, turn);
     }
 
     /// Looks at connections whose deadline has passed; those that are left are looked at in the next round.
@@ -182,6 +198,7 @@ impl<S: System> EventLoop<S> {
     pub(super) fn close(&mut self, token: Token, reason: CloseReason) {
         let Some(mut connection) = self.table.remove(token) else { return };
         self.deadlines.remove(token.key());
+        self.run_queue.forget(token.key());
         let summary = connection.close(reason, &mut self.shared);
         self.counters.add(&summary);
         self.acceptor.closed(&connection);

@@ -1,5 +1,7 @@
 //! What the server has done on one connection, as the seam and the session saw it.
 
+use std::collections::BTreeSet;
+
 use tinytcp::base::limits::{HIGH_WATER_BYTES, LINGER_TIMEOUT, LOW_WATER_BYTES, Timeouts};
 use tinytcp::base::moment::Moment;
 use tinytcp::base::table::Token;
@@ -47,6 +49,8 @@ pub struct Account {
     pub arrived_at_stop: u64,
     pub calls_in_round: usize,
     pub bytes_in_round: usize,
+    /// Who has had a turn since it can move and has had none.
+    pub passed_by: BTreeSet<usize>,
 }
 
 impl Account {
@@ -79,6 +83,7 @@ impl Account {
             arrived_at_stop: 0,
             calls_in_round: 0,
             bytes_in_round: 0,
+            passed_by: BTreeSet::new(),
         }
     }
 

@@ -10,6 +10,7 @@ use tinytcp::connection::TURN_BYTES_MAX;
 use tinytcp::connection::inspection::Inspection as State;
 use tinytcp::server::Inspection;
 
+use super::account::Account;
 use super::invariant::Invariant;
 use super::network::Network;
 use super::sights::Sight;
@@ -121,12 +122,24 @@ impl Network {
         }
     }
 
-    /// Whoever could move when the last round ended, or was told so, has had a turn in this one.
+    /// Who could move when the last round ended, or was told so since, has had a turn in this one, or waits for it: then
+    /// nobody has had two turns meanwhile.
     fn check_movers(&mut self) {
-        for id in std::mem::take(&mut self.movable) {
-            let link = &self.links[id];
-            if !link.wire.is_closed_by_server() && link.account.calls_in_round == 0 {
-                self.fail(Invariant::Fairness, Some(id), "it could move and had no turn");
+        let movable = std::mem::take(&mut self.movable);
+        let is_late = |account: &Account| account.entered_deadline <= self.now;
+        let is_passer = |id: &usize| {
+            let account = &self.links[*id].account;
+            // Who is late has a turn out of its turn.
+            movable.contains(id) && account.calls_in_round > 0 && !is_late(account)
+        };
+        let passers: Vec<usize> = self.open_ids().into_iter().filter(is_passer).collect();
+        for id in self.open_ids() {
+            let account = &mut self.links[id].account;
+            if !movable.contains(&id) || account.calls_in_round > 0 {
+                account.passed_by.clear();
+            } else if let Some(passer) = passers.iter().find(|passer| !account.passed_by.insert(**passer)) {
+                let what = format!("it could move and had no turn, while c{passer} had two");
+                self.fail(Invariant::Fairness, Some(id), what);
             }
         }
     }
@@ -149,7 +162,7 @@ impl Network {
         let can_discard =
             state.is_readable && state.phase == Phase::Lingering && state.lingered_bytes <= LINGER_BYTES_MAX;
         if can_write || can_read || can_run || can_discard {
-            self.movable.push(id);
+            self.movable.insert(id);
             self.see(Sight::Yield);
         }
         if state.is_paused {

@@ -180,7 +180,7 @@ impl Network {
                     account.reads_to_end |= readiness.read_to_end;
                     let is_served = !account.is_paused && !account.is_session_over && !account.end_was_read;
                     if readiness.readable && wire.is_readable() && is_served && self.stopped_at.is_none() {
-                        self.movable.push(id);
+                        self.movable.insert(id);
                     }
                 }
             }

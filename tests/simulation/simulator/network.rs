@@ -58,7 +58,7 @@ pub struct Network {
     /// The connection for which the next session is made.
     pub last_accepted: usize,
     /// Who could move at the end of the last round, or was told so since.
-    pub movable: Vec<usize>,
+    pub movable: BTreeSet<usize>,
     /// Calls on the seam in this round, other than to wait.
     pub calls_in_round: usize,
     pub idle_rounds: usize,
@@ -99,7 +99,7 @@ impl Network {
             stops: 0,
             stopped_at: None,
             last_accepted: 0,
-            movable: Vec::new(),
+            movable: BTreeSet::new(),
             calls_in_round: 0,
             idle_rounds: 0,
             rounds: 0,
