@@ -33,6 +33,9 @@ const KEPT_PIECES_BYTES_MAX: usize = LARGEST_LEN;
 /// turn can always be lent: two working blocks, and as much again for the answer that overflows one.
 const WORKING_BYTES: usize = 4 * BLOCK_LEN;
 
+/// Well under the limit is under it by one part of so many: 8 MiB of 256.
+const FREE_SHARE: usize = 32;
+
 /// Lends blocks and knows how many bytes are lent.
 #[derive(Debug)]
 pub struct Pool {
@@ -124,6 +127,12 @@ impl Pool {
     #[must_use]
     pub const fn is_over_limit(&self) -> bool {
         self.lent_bytes > self.held_bytes_max
+    }
+
+    /// True exactly when so much less is held than may be that it will take a while until it is too much again.
+    #[must_use]
+    pub const fn is_well_under_limit(&self) -> bool {
+        self.lent_bytes <= self.held_bytes_max - self.held_bytes_max / FREE_SHARE
     }
 
     /// The sum of the lengths of all blocks that are lent.

@@ -1,5 +1,5 @@
-//! Memory for bytes: from the allocator, or, where it is as long as a working block, from the system itself, so that it goes
-//! back there at once.
+//! Memory for bytes: from the allocator, or, where it is several pages, from the system itself, so that it goes back there at
+//! once.
 //!
 //! What an allocator is given back it keeps while anything behind it is in use: after a burst of 32 MB, one connection that
 //! had come late held 30 MB of free memory in this process.
@@ -9,9 +9,10 @@ use std::ops::{Deref, DerefMut};
 use memmap2::MmapMut;
 
 /// From this length on memory comes from the system. A page costs it a third of a microsecond, and it can lend some
-/// 65,000 pieces (`vm.max_map_count`), beyond which it also fails to take some of them back: 4 GiB at least. At a tenth, a
-/// few thousand connections with half a line each would use these up.
-pub const MAPPED_LEN_MIN: usize = 64 << 10;
+/// 65,000 pieces that do not touch (`vm.max_map_count`), beyond which it also fails to take some of them back: 1 GiB at
+/// least. At a tenth, a few thousand connections with half a line each would use these up; at four times, the attack of
+/// `benches/attack` left 7 MB in the allocator's hands.
+pub const MAPPED_LEN_MIN: usize = 16 << 10;
 /// Above this length it comes from the allocator again: that too maps what is so long, and learns to keep what is asked for
 /// again and again. Frames of a megabyte cost twice the time without that.
 pub const MAPPED_LEN_MAX: usize = 256 << 10;

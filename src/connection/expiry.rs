@@ -18,7 +18,7 @@ use crate::protocol::{Next, Notice};
 /// How many turns in a row a late connection gets to read what has arrived for it, before it is held to its deadline:
 /// enough for a frame of the default limit that was all there while this process was stopped. Everybody else waits
 /// meanwhile, for 20 MiB of reading at most.
-const CATCH_UP_TURNS_MAX: u32 = 160;
+const CATCH_UP_TURNS_MAX: u32 = 220;
 
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

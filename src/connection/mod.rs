@@ -10,7 +10,8 @@
 //!
 //! A connection never waits: [`Connection::drive`] moves bytes until nothing moves, or until its share of the turn is
 //! spent. Here is what it remembers and which move comes next; the moves themselves are in `transfer` (the kernel's
-//! side) and `conversation` (the session's side), and what it waits for in between is in [`expiry`].
+//! side) and `conversation` (the session's side), what it waits for in between is in [`expiry`], and what it holds
+//! meanwhile in `holdings`.
 
 // What a peer sends reaches this code first: no value of it may panic, and no length of it may be cut.
 #![cfg_attr(
@@ -28,6 +29,7 @@
 
 mod conversation;
 pub mod expiry;
+mod holdings;
 pub mod inspection;
 mod transfer;
 
@@ -35,7 +37,6 @@ use std::io;
 use std::mem::offset_of;
 
 use crate::base::activity::{Activity, Summary};
-use crate::base::block::Block;
 use crate::base::buffer::Buffer;
 use crate::base::clock::Clock;
 use crate::base::close_reason::CloseReason;
@@ -46,12 +47,12 @@ use crate::base::pool::{BLOCK_LEN, Pool};
 use crate::base::system::{Readiness, Socket};
 use crate::protocol::{Notice, Output, Protocol, Session};
 
-/// How many bytes a connection may read and write in one turn before the next one is served: what one read gives, and the
-/// answers to it. The turn goes on to the end of the move that passes the bound.
+/// How many bytes a connection may read and write in one turn before the next one is served: what one read gives, and half
+/// as much of answers. The move that passes the bound is the last one, so that a turn is mostly one read and one write.
 ///
-/// At half of it, a line that is longer than a block costs a third more; at twice as much, who asks for little beside two
-/// floods waits half as long again.
-pub const TURN_BYTES_MAX: usize = 2 * BLOCK_LEN;
+/// At two thirds of it, a line that is longer than a block costs a third more; at nearly three times as much, who asks for
+/// little beside two floods waits half as long again.
+pub const TURN_BYTES_MAX: usize = BLOCK_LEN + BLOCK_LEN / 2;
 
 /// What all connections share and work with during their turns.
 #[derive(Debug)]
@@ -228,11 +229,9 @@ impl<S: Socket> Connection<S> {
 
     /// Moves bytes until nothing moves or the turn is over, and gives storage back that is not needed meanwhile.
     pub fn drive(&mut self, shared: &mut Shared) -> Turn {
-        let turn = self.work(shared).and_then(|turn| match turn {
-            Turn::Close(_) => Ok(turn),
-            Turn::Idle | Turn::Yield => Ok(self.settle(shared)?.map_or(turn, Turn::Close)),
-        });
-        turn.unwrap_or_else(|error| Turn::Close(self.reason_of(&error)))
+        let turn = self.work(shared).unwrap_or_else(|error| Turn::Close(self.reason_of(&error)));
+        self.settle(shared);
+        turn
     }
 
     /// Each move says whether it moved anything; a turn in which none did is over.
@@ -293,44 +292,6 @@ impl<S: Socket> Connection<S> {
             && self.phase == Phase::Open
             && self.stopping != Stopping::Read
             && (!self.backpressure || self.input.len() < self.complete_len as usize)
-    }
-
-    /// Gives storage back. When the connections hold more than they may, this one, which came to hold more just now,
-    /// gives up its incomplete message, and if that is not enough, its answers and itself.
-    fn settle(&mut self, shared: &mut Shared) -> io::Result<Option<CloseReason>> {
-        self.unload(shared)?;
-        self.input.settle(&mut shared.pool);
-        self.output.settle(&mut shared.pool);
-        if shared.pool.is_over_limit() && !self.input.is_empty() && !self.runnable {
-            self.refuse(shared);
-            // The turn is over, and these writes belong to none; after them nothing is left that could move.
-            while self.wants_flush() && self.flush(shared)? {}
-            self.input.settle(&mut shared.pool);
-            self.output.settle(&mut shared.pool);
-        }
-        // The beginning of a header may stay: it takes no more than the connection itself.
-        let has_given_up = self.runnable || self.input.len() <= Block::SHORT_LEN;
-        if shared.pool.is_over_limit() && !(has_given_up && self.output.is_empty()) {
-            self.socket.reset_on_close();
-            return Ok(Some(CloseReason::MemoryLimit));
-        }
-        Ok(None)
-    }
-
-    /// Whoever waits for the next turn keeps what could have moved on: where there is no memory for that, it moves on now, in
-    /// no turn's share, as long as that makes it less.
-    fn unload(&mut self, shared: &mut Shared) -> io::Result<()> {
-        let mut held = (usize::MAX, usize::MAX);
-        while shared.pool.is_over_limit() && (self.input.len(), self.output.len()) < held {
-            held = (self.input.len(), self.output.len());
-            if self.wants_flush() {
-                self.flush(shared)?;
-            }
-            if self.wants_advance() {
-                self.advance(shared);
-            }
-        }
-        Ok(())
     }
 
     /// Tells the activity log of this connection, if it has not been told.

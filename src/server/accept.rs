@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use super::config::Config;
 use super::event_loop::EventLoop;
+use super::warnings::Warnings;
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::Limits;
 use crate::base::moment::Moment;
@@ -40,9 +41,6 @@ const ANNOUNCE_AFTER: Duration = Duration::from_secs(1);
 /// How many silent connections the activity log is told of at a time: a few more than it shows lines in a second.
 const NEWCOMERS_MAX: usize = 64;
 
-/// Warnings come at most so often, however often their cause does.
-const WARNING_INTERVAL: Duration = Duration::from_secs(1);
-
 /// What the loop remembers of its listeners.
 pub(super) struct Acceptor {
     listeners: Vec<Port>,
@@ -58,8 +56,7 @@ pub(super) struct Acceptor {
     /// Connections of which the activity log is told when they speak, or else at `announce_at`.
     newcomers: Vec<Token>,
     announce_at: Moment,
-    /// No warning is written before this moment: what fails once may fail a thousand times a second.
-    silent_until: Moment,
+    warnings: Warnings,
 }
 
 struct Port {
@@ -97,7 +94,7 @@ impl Acceptor {
             pause: None,
             newcomers: Vec::new(),
             announce_at: Moment::NEVER,
-            silent_until: Moment::START,
+            warnings: Warnings::default(),
         }
     }
 
@@ -138,14 +135,6 @@ impl Acceptor {
             self.newcomers.push(token);
             self.announce_at = self.announce_at.min(now.after(ANNOUNCE_AFTER));
         }
-    }
-
-    fn may_warn(&mut self, now: Moment) -> bool {
-        let may = now >= self.silent_until;
-        if may {
-            self.silent_until = now.after(WARNING_INTERVAL);
-        }
-        may
     }
 
     fn pause(&mut self, now: Moment) -> Duration {
@@ -218,7 +207,7 @@ impl<S: System> EventLoop<S> {
         let mut connection =
             Connection::new(socket, Peer::new(addr, index), &*listeners[index].protocol, limits, &mut self.shared);
         if is_full {
-            if self.acceptor.may_warn(self.shared.clock.now()) {
+            if self.acceptor.warnings.may_pass(self.shared.clock.now()) {
                 log::warn!("turning connections away: all {} are taken", self.acceptor.connections_max);
             }
             connection.reject(&mut self.shared);
@@ -252,14 +241,14 @@ impl<S: System> EventLoop<S> {
         let now = self.shared.clock.now();
         self.counters.accept_pauses += 1;
         let length = self.acceptor.pause(now);
-        if self.acceptor.may_warn(now) {
+        if self.acceptor.warnings.may_pass(now) {
             log::warn!("cannot accept connections: {error}; trying again in {length:?}, or when one is closed");
         }
     }
 
     fn note_lost(&mut self, what: &str, error: &io::Error) {
         self.counters.accepts_lost += 1;
-        if self.acceptor.may_warn(self.shared.clock.now()) {
+        if self.acceptor.warnings.may_pass(self.shared.clock.now()) {
             log::warn!("{what}: {error}");
         }
     }
@@ -321,14 +310,6 @@ mod tests {
         assert_eq!(acceptor.deadline(), Moment::START.after(PAUSE_MAX));
         acceptor.pause = None;
         assert_eq!(acceptor.pause(Moment::START), PAUSE_MIN);
-    }
-
-    #[test]
-    fn a_warning_comes_once_a_second_however_often_its_cause_does() {
-        let mut acceptor = acceptor();
-        let warned = [0, 0, 999, 1000, 1001, 1999, 2000]
-            .map(|milliseconds| acceptor.may_warn(Moment::START.after(Duration::from_millis(milliseconds))));
-        assert_eq!(warned, [true, false, false, true, false, false, true]);
     }
 
     #[test]

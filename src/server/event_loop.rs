@@ -17,11 +17,13 @@ use std::time::Duration;
 use super::accept::Acceptor;
 use super::config::Config;
 use super::counters::Counters;
+use super::relief::Relief;
 use super::shutdown::Shutdown;
 use crate::base::activity::Activity;
 use crate::base::clock::Clock;
 use crate::base::close_reason::CloseReason;
 use crate::base::deadlines::Deadlines;
+use crate::base::holders::Holders;
 use crate::base::moment::Moment;
 use crate::base::pool::{BLOCK_LEN, Pool};
 use crate::base::run_queue::RunQueue;
@@ -54,10 +56,12 @@ pub struct EventLoop<S: System> {
     /// Connections that can move; some may have been closed since.
     run_queue: RunQueue,
     pub(super) deadlines: Deadlines,
+    pub(super) holders: Holders,
     pub(super) shared: Shared,
     pub(super) acceptor: Acceptor,
     pub(super) shutdown: Shutdown,
     pub(super) counters: Counters,
+    pub(super) relief: Relief,
 }
 
 impl<S: System> EventLoop<S> {
@@ -70,6 +74,7 @@ impl<S: System> EventLoop<S> {
             table: Table::default(),
             run_queue: RunQueue::default(),
             deadlines: Deadlines::default(),
+            holders: Holders::default(),
             shared: Shared {
                 pool: Pool::new(config.limits.clamped().memory_bytes_max),
                 moved_bytes: 0,
@@ -80,6 +85,7 @@ impl<S: System> EventLoop<S> {
             acceptor: Acceptor::new(protocols, config),
             shutdown: Shutdown::default(),
             counters: Counters::default(),
+            relief: Relief::default(),
         }
     }
 
@@ -103,6 +109,7 @@ impl<S: System> EventLoop<S> {
         self.wait()?;
         self.accept();
         self.run_ready();
+        self.relieve_further();
         self.expire();
         self.shut_down();
         debug_assert_eq!(self.counters.accepted, self.table.len() as u64 + self.counters.closed_in_all());
@@ -132,7 +139,7 @@ impl<S: System> EventLoop<S> {
     /// How long nothing will happen unless there is an event.
     fn timeout(&self) -> Option<Duration> {
         let now = self.shared.clock.now();
-        if !self.run_queue.is_empty() || self.acceptor.is_ready(now) {
+        if !self.run_queue.is_empty() || self.acceptor.is_ready(now) || self.relief.goes_on {
             return Some(Duration::ZERO);
         }
         let deadline = self
@@ -167,6 +174,7 @@ impl<S: System> EventLoop<S> {
             self.run_queue.note_needed_much(token.key());
         }
         self.after(token, turn);
+        self.relieve();
     }
 
     /// Looks at connections whose deadline has passed; those that are left are looked at in the next round.
@@ -177,12 +185,13 @@ impl<S: System> EventLoop<S> {
             if let Some(connection) = self.table.get_mut(token) {
                 let turn = connection.expire(&mut self.shared);
                 self.after(token, turn);
+                self.relieve();
             }
         }
     }
 
     /// Does what a connection's turn came to.
-    fn after(&mut self, token: Token, turn: Turn) {
+    pub(super) fn after(&mut self, token: Token, turn: Turn) {
         if let Turn::Close(reason) = turn {
             return self.close(token, reason);
         }
@@ -190,6 +199,7 @@ impl<S: System> EventLoop<S> {
         if turn == Turn::Yield {
             self.run_queue.push(token.key());
         }
+        self.holders.note(token.key(), connection.held_bytes());
         // A deadline that moved away is not entered again: when the old one falls due, `expire` finds out.
         self.deadlines.bring_forward(token.key(), connection.deadline(&self.shared.timeouts));
     }
@@ -199,6 +209,7 @@ impl<S: System> EventLoop<S> {
         let Some(mut connection) = self.table.remove(token) else { return };
         self.deadlines.remove(token.key());
         self.run_queue.forget(token.key());
+        self.holders.note(token.key(), 0);
         let summary = connection.close(reason, &mut self.shared);
         self.counters.add(&summary);
         self.acceptor.closed(&connection);

@@ -851,27 +851,76 @@ mod memory {
     }
 
     #[test]
-    fn the_beginning_of_a_header_is_kept_though_memory_is_full() {
-        let (mut stage, peers) = full();
+    fn the_beginning_of_a_message_is_kept_though_memory_is_full() {
+        let (mut stage, _peers) = full();
         let peer = stage.peer();
         peer.send(&header(2)[..3]);
         stage.settle();
-        peers[0].send_and_end(b"");
         peer.send(&[&header(2)[3..], b"hi"].concat());
         stage.settle();
         assert_eq!(peer.wire.borrow().sent, [header(2), b"hi".to_vec()].concat());
     }
 
+    /// A server whose memory is passed by incomplete frames of many peers, all small beside that of the first.
+    fn passed(room_of_first: usize) -> (Stage, Vec<Peer>) {
+        let mut stage = small();
+        let peers: Vec<_> = (0..20).map(|_| stage.peer()).collect();
+        peers[0].set_room(room_of_first);
+        for (peer, len) in peers.iter().zip([200_000].into_iter().chain(std::iter::repeat(50_000))) {
+            peer.send(&[header(300_000), vec![b'x'; len]].concat());
+            stage.settle();
+            if !peers[0].wire.borrow().sent.is_empty() {
+                break;
+            }
+        }
+        assert!(peers[1..].iter().all(|peer| !peer.is_closed() && peer.wire.borrow().sent.is_empty()));
+        (stage, peers)
+    }
+
     #[test]
-    fn who_does_not_even_take_that_a_message_is_given_up_loses_the_connection() {
-        let (mut stage, peers) = full();
-        let peer = stage.peer();
-        peer.set_room(5);
-        peer.send(&[header(100_000), vec![b'x'; 50_000]].concat());
+    fn who_holds_the_most_gives_up_its_message_and_goes_on() {
+        let (mut stage, peers) = passed(usize::MAX);
+        peers[0].send(&[vec![b'x'; 100_000], header(2), b"hi".to_vec()].concat());
         stage.settle();
-        assert!(peer.is_closed() && peer.wire.borrow().was_reset);
+        assert_eq!(peers[0].wire.borrow().sent, [error("SERVER_BUSY"), header(2), b"hi".to_vec()].concat());
+    }
+
+    #[test]
+    fn who_holds_the_most_and_does_not_even_take_that_its_message_is_given_up_loses_the_connection() {
+        let (stage, peers) = passed(5);
+        assert!(peers[0].is_closed() && peers[0].wire.borrow().was_reset);
         assert_eq!(closed_for(&stage, CloseReason::MemoryLimit), 1);
-        assert!(peers.iter().all(|peer| !peer.is_closed()), "and nobody else does");
+    }
+
+    #[test]
+    fn who_holds_little_is_served_beside_those_that_take_no_answers_and_are_closed() {
+        let mut stage = small();
+        let polite = stage.peer();
+        polite.send(&[header(2), b"h".to_vec()].concat());
+        let greedy: Vec<_> = (0..100).map(|_| stage.peer()).collect();
+        for peer in &greedy {
+            peer.set_room(0);
+            peer.send(&[header(60_000), vec![b'x'; 60_000]].concat());
+            stage.settle();
+        }
+        assert!(closed_for(&stage, CloseReason::MemoryLimit) > 50);
+        polite.send(b"i");
+        stage.settle();
+        assert_eq!(polite.wire.borrow().sent, [header(2), b"hi".to_vec()].concat());
+    }
+
+    #[test]
+    fn more_is_freed_than_is_needed_just_now() {
+        let mut stage = small();
+        let mut peers = Vec::new();
+        while peers.iter().all(|peer: &Peer| peer.wire.borrow().sent.is_empty()) {
+            peers.push(stage.peer());
+            peers[peers.len() - 1].send(&[header(2000), vec![b'x'; 1000]].concat());
+            stage.settle();
+        }
+        let refused = peers.iter().filter(|peer| !peer.wire.borrow().sent.is_empty()).count();
+        assert!(stage.event_loop.shared.pool.is_well_under_limit());
+        assert!((10..peers.len() / 10).contains(&refused), "{refused} of {} were refused", peers.len());
     }
 
     #[test]

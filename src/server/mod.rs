@@ -11,12 +11,14 @@ mod event_loop;
 mod inspection;
 #[cfg(test)]
 mod loop_tests;
+mod relief;
 #[cfg(test)]
 mod schedule_tests;
 #[cfg(test)]
 mod scripted;
 mod shutdown;
 pub mod sink;
+mod warnings;
 
 use std::io;
 use std::net::SocketAddr;

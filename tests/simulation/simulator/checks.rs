@@ -94,7 +94,7 @@ impl Network {
             self.check_turn(id, &open.state);
             self.check_readiness(id, &open.state);
             self.check_storage(id, &open.state);
-            self.check_deadline(id);
+            self.check_deadline(id, &open.state);
             let account = &mut self.links[id].account;
             if account.entered_deadline <= self.now && open.state.is_readable {
                 // It was to be read to its end, and that was not possible yet.
@@ -129,8 +129,8 @@ impl Network {
         let is_late = |account: &Account| account.entered_deadline <= self.now;
         let is_passer = |id: &usize| {
             let account = &self.links[*id].account;
-            // Who is late has a turn out of its turn.
-            movable.contains(id) && account.calls_in_round > 0 && !is_late(account)
+            // Who is late has a turn out of its turn, and so has who gives up what it holds.
+            movable.contains(id) && account.calls_in_round > 0 && !is_late(account) && !self.plan.is_memory_short()
         };
         let passers: Vec<usize> = self.open_ids().into_iter().filter(is_passer).collect();
         for id in self.open_ids() {
@@ -216,8 +216,10 @@ impl Network {
         }
     }
 
-    fn check_deadline(&mut self, id: usize) {
-        if self.latest_deadline(id) <= self.now {
+    /// Whoever waits for a turn in which it runs what it has read cannot know yet for what else it waits.
+    fn check_deadline(&mut self, id: usize, state: &State) {
+        let waits_for_its_turn = state.is_runnable && !state.is_paused;
+        if self.latest_deadline(id) <= self.now && !waits_for_its_turn {
             self.fail(Invariant::DeadlinesHold, Some(id), "its deadline has passed and nothing came of it");
         }
     }

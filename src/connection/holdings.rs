@@ -1,0 +1,56 @@
+//! The storage that a connection holds between its turns, and how it gives it up when there is too little for all.
+
+use std::io;
+
+use super::{Connection, Shared, Turn};
+use crate::base::close_reason::CloseReason;
+use crate::base::system::Socket;
+
+impl<S: Socket> Connection<S> {
+    /// How many bytes of storage it holds.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.input.capacity() + self.output.capacity()
+    }
+
+    /// Gives storage back that its bytes do not need.
+    pub(super) fn settle(&mut self, shared: &mut Shared) {
+        self.input.settle(&mut shared.pool);
+        self.output.settle(&mut shared.pool);
+    }
+
+    /// All connections together hold more than they may, and this one is to hold nothing: what can move on moves on, an
+    /// incomplete message is refused, and where that is not enough, the connection is closed with what it holds.
+    pub fn give_up(&mut self, shared: &mut Shared) -> Turn {
+        let moved = self.move_on(shared).and_then(|()| {
+            if !self.input.is_empty() && !self.runnable {
+                self.refuse(shared);
+            }
+            self.move_on(shared)
+        });
+        self.settle(shared);
+        match moved {
+            Err(error) => Turn::Close(self.reason_of(&error)),
+            Ok(()) if self.held_bytes() == 0 => Turn::Idle,
+            Ok(()) => {
+                self.socket.reset_on_close();
+                Turn::Close(CloseReason::MemoryLimit)
+            }
+        }
+    }
+
+    /// Runs and sends what waited for the next turn, as long as that makes it less.
+    fn move_on(&mut self, shared: &mut Shared) -> io::Result<()> {
+        let mut held = (usize::MAX, usize::MAX);
+        while (self.input.len(), self.output.len()) < held {
+            held = (self.input.len(), self.output.len());
+            if self.wants_flush() {
+                self.flush(shared)?;
+            }
+            if self.wants_advance() {
+                self.advance(shared);
+            }
+        }
+        Ok(())
+    }
+}
