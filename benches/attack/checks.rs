@@ -1,5 +1,7 @@
 //! What must be so at the end of a run, whatever the machine.
 
+use tinytcp::load::report::Report;
+
 use super::run::{Outcome, Part};
 use super::server::MEMORY_LIMIT;
 
@@ -56,11 +58,11 @@ pub fn checks(outcome: &Outcome) -> Vec<Check> {
 }
 
 fn honest(when: &str, part: &Part) -> Check {
-    let report = &part.report;
-    let (asked, reached) = (report.connections.asked_count, report.connections.reached_count);
-    let (errors, correct) = (report.errors.total_count, report.replies.correct_count);
-    let (failed, ended) = (&report.connections.failed, &report.connections.ended);
-    let lost = failed.total() + ended.total();
+    let sum = |count: &dyn Fn(&Report) -> u64| part.reports.iter().map(count).sum::<u64>();
+    let asked = sum(&|report| report.connections.asked_count);
+    let reached = sum(&|report| report.connections.reached_count);
+    let lost = sum(&|report| report.connections.failed.total() + report.connections.ended.total());
+    let (errors, correct) = (sum(&|report| report.errors.total_count), sum(&|report| report.replies.correct_count));
     check(
         errors == 0 && lost == 0 && reached == asked && correct > 0,
         format!(

@@ -5,6 +5,10 @@ use std::time::Duration;
 use tinytcp::base::units;
 
 /// How long each part of a run takes.
+///
+/// Machines stall: one with two virtual processors, while both are busy, for 3 to 8 ms once or twice a second, and the
+/// requests of that time are about a hundredth of all. So honest clients come in crowds, one after the other, and how far
+/// their figures are apart shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
     /// How long honest clients are alone, before the attack and after it.
@@ -13,6 +17,8 @@ pub struct Choice {
     pub settling: Duration,
     /// How long honest clients are beside the attack.
     pub beside: Duration,
+    /// How long one crowd of honest clients stays before the next one comes: each gives figures of its own.
+    pub stay: Duration,
     /// True exactly when it is only to be seen that all of it works, on a machine that may have other work to do.
     pub is_quick: bool,
     /// True exactly when the question is what becomes of the server in a long time.
@@ -32,18 +38,19 @@ impl Choice {
             alone: Duration::from_secs(10),
             settling: SETTLING,
             beside: Duration::from_secs(20),
+            stay: Duration::from_secs(2),
             is_quick: false,
             is_soak: false,
         };
         match words {
             [] => Ok(usual),
             ["--quick"] => {
-                let (alone, beside) = (Duration::from_secs(1), Duration::from_secs(4));
+                let (alone, beside) = (Duration::from_secs(2), Duration::from_secs(4));
                 Ok(Self { alone, beside, is_quick: true, ..usual })
             }
             ["--soak", time] => {
                 let beside = units::duration(time).map_err(|error| format!("--soak {time}: {error}"))?;
-                Ok(Self { beside, is_soak: true, ..usual })
+                Ok(Self { beside, stay: Duration::from_secs(20), is_soak: true, ..usual })
             }
             _ => Err(format!("`{}` is not --quick and not --soak 20m", words.join(" "))),
         }

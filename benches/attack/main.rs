@@ -7,7 +7,7 @@
 //! ```
 //!
 //! 100 honest clients ask on a schedule that waits for nobody: alone, beside the attack, and alone again, so that a machine
-//! that drifts shows. The attackers, one file each in `crowd/`:
+//! that drifts shows; after a while they are relieved by 100 others, so that one stall of the machine is not the figure. The attackers, one file each in `crowd/`:
 //!
 //! | attackers | what they do |
 //! |---|---|
@@ -38,6 +38,7 @@ mod report;
 mod run;
 mod server;
 mod slope;
+mod stalls;
 
 use std::env;
 use std::error::Error;

@@ -14,6 +14,9 @@ use super::slope::Slope;
 /// How much longer than alone an honest client may wait beside the attack, at p99.
 const GOAL: f64 = 2.0;
 
+/// What the machine may take of the time of busy programs: half of the hundredth that p99 is about.
+const STALLED_MAX: f64 = 0.005;
+
 /// Whoever waits for a processor longer than this share of the time shares it with others.
 const STARVED_MAX: f64 = 0.1;
 
@@ -37,33 +40,41 @@ pub fn print(choice: Choice, outcome: &Outcome) {
 
 fn print_latencies(outcome: &Outcome) {
     let Outcome { before, beside, after, .. } = outcome;
-    let mut alone = latency(&before.report).clone();
-    alone.merge(latency(&after.report));
     println!("| honest clients | alone | beside the attack | alone again | ratio |\n|---|---|---|---|---|");
     let row = |name: &str, figure: &dyn Fn(&Part) -> String, ratio: String| {
         println!("| {name} | {} | {} | {} | {ratio} |", figure(before), figure(beside), figure(after));
     };
-    row("right answers", &|part| part.report.replies.correct_count.to_string(), String::new());
-    row("errors", &|part| part.report.errors.total_count.to_string(), String::new());
+    let sum = |part: &Part, count: fn(&Report) -> u64| part.reports.iter().map(count).sum::<u64>().to_string();
+    row("right answers", &|part| sum(part, |report| report.replies.correct_count), String::new());
+    row("errors", &|part| sum(part, |report| report.errors.total_count), String::new());
     for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
-        let shown = |part: &Part| us(latency(&part.report).quantile(quantile));
-        row(&format!("{name}, us"), &shown, format!("{:.2}", ratio(&alone, beside, quantile)));
+        let of_crowds = |part: &Part| sorted(part.reports.iter().map(|report| latency(report).quantile(quantile)));
+        let shown = |part: &Part| spread(all(&[part]).quantile(quantile), &of_crowds(part));
+        row(&format!("{name}, us"), &shown, format!("{:.2}", ratio(outcome, quantile)));
     }
     row("server, share of its processor", &|part| format!("{:.2}", part.server_share), String::new());
     row("and of the time in which it waited for one", &|part| format!("{:.2}", part.starved_share), String::new());
-    let lag = |part: &Part| part.report.generator.lag.quantile(0.99).map_or("–".into(), us);
-    row("the generator was late by at p99, us", &lag, String::new());
-    row("its verdict", &|part| part.report.verdict.kind.name().into(), String::new());
+    let lag = |report: &Report| report.generator.lag.quantile(0.99);
+    let lags = |part: &Part| range(&sorted(part.reports.iter().filter_map(lag)));
+    row("the generator was late by at p99, us", &lags, String::new());
+    row("its verdicts", &verdicts, String::new());
     let starved = [before, beside, after].iter().map(|part| part.starved_share).fold(0.0, f64::max);
     if starved > STARVED_MAX {
         println!(
             "\nThe server waited for its processor: the machine has other work to do, and the latencies tell of that."
         );
     }
-    let p99 = ratio(&alone, beside, 0.99);
+    let p99 = ratio(outcome, 0.99);
     let reached = if p99 <= GOAL { "reached" } else { "NOT reached" };
     println!(
-        "\np99 beside the attack is {p99:.2} × that alone, before and after together; the goal of {GOAL} × is {reached}.\n"
+        "\nLatencies are of all requests, and in parentheses the least and the most of a crowd that stays for a while. p99 \
+         beside the attack is {p99:.2} × that alone, before and after together; the goal of {GOAL} × is {reached}."
+    );
+    let of_whom = if outcome.stalled_share > STALLED_MAX { "machine as well" } else { "server" };
+    println!(
+        "With nothing to do but to read the clock on both processors, the machine stalled for {:.2} % of the time, in pieces \
+         of a millisecond or more: p99 tells of the {of_whom}.\n",
+        100.0 * outcome.stalled_share
     );
 }
 
@@ -72,8 +83,47 @@ fn latency(report: &Report) -> &Latency {
     report.latency.from_schedule.as_ref().map_or(&report.latency.from_send.0, |distribution| &distribution.0)
 }
 
-fn ratio(alone: &Latency, beside: &Part, quantile: f64) -> f64 {
-    latency(&beside.report).quantile(quantile).as_secs_f64() / alone.quantile(quantile).as_secs_f64()
+/// Of all crowds together.
+fn all(parts: &[&Part]) -> Latency {
+    let mut latencies = parts.iter().flat_map(|part| &part.reports).map(latency);
+    let first = latencies.next().cloned().unwrap_or_default();
+    latencies.fold(first, |mut all, latency| {
+        all.merge(latency);
+        all
+    })
+}
+
+fn ratio(Outcome { before, beside, after, .. }: &Outcome, quantile: f64) -> f64 {
+    let seconds = |parts: &[&Part]| all(parts).quantile(quantile).as_secs_f64();
+    seconds(&[beside]) / seconds(&[before, after])
+}
+
+fn sorted(durations: impl Iterator<Item = Duration>) -> Vec<Duration> {
+    let mut durations: Vec<Duration> = durations.collect();
+    durations.sort_unstable();
+    durations
+}
+
+/// A latency, and the least and the most of the crowds, in microseconds.
+fn spread(latency: Duration, of_crowds: &[Duration]) -> String {
+    format!("{} ({})", us(latency), range(of_crowds))
+}
+
+/// The least and the most, in microseconds.
+fn range(sorted: &[Duration]) -> String {
+    match sorted {
+        [] => "–".into(),
+        [only] => us(*only),
+        [least, .., most] => format!("{}–{}", us(*least), us(*most)),
+    }
+}
+
+/// What the generator says of itself, each once.
+fn verdicts(part: &Part) -> String {
+    let mut names: Vec<&str> = part.reports.iter().map(|report| report.verdict.kind.name()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.join(", ")
 }
 
 fn us(duration: Duration) -> String {

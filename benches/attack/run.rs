@@ -13,6 +13,7 @@ use super::honest::Honest;
 use super::journal::Journal;
 use super::processors::Processors;
 use super::server::Server;
+use super::stalls;
 
 const LOOK_AROUND: Duration = Duration::from_millis(50);
 
@@ -41,11 +42,14 @@ pub struct Outcome {
     pub resident_bytes: (usize, usize),
     pub resident_bytes_most: usize,
     pub journal: Journal,
+    /// See [`stalls::share`].
+    pub stalled_share: f64,
 }
 
 /// What a part of the run gave.
 pub struct Part {
-    pub report: Report,
+    /// Of each crowd of honest clients.
+    pub reports: Vec<Report>,
     /// The share of a processor that the server used.
     pub server_share: f64,
     /// The share of the time in which it could have run and no processor was free.
@@ -72,9 +76,12 @@ pub fn run(choice: Choice, processors: Processors) -> Result<Outcome, Box<dyn Er
     let mut server = Server::start(processors)?;
     let descriptors_before = server.process.descriptors().len();
     eprintln!("honest clients alone, {:?}", choice.alone);
-    let before = part(&mut server, choice.alone, |_, _| {})?;
+    let before = part(&mut server, choice, choice.alone, |_, _| {})?;
     wait_for_descriptors(&server, descriptors_before);
     let resident_before = server.process.resident_bytes();
+
+    eprintln!("the machine, with nothing to do but to read the clock");
+    let stalled_share = stalls::share(processors)?;
 
     eprintln!("the attack begins");
     let attack = Attack::start(server.target, processors, !choice.is_quick)?;
@@ -82,11 +89,11 @@ pub fn run(choice: Choice, processors: Processors) -> Result<Outcome, Box<dyn Er
     thread::sleep(choice.settling);
     eprintln!("honest clients beside it, {:?}", choice.beside);
     let mut samples = Sampler::new(choice);
-    let beside = part(&mut server, choice.beside, |server, at| samples.look(server, at))?;
+    let beside = part(&mut server, choice, choice.beside, |server, at| samples.look(server, at))?;
     let attackers = attack.stop()?;
 
     eprintln!("honest clients alone again, {:?}", choice.alone);
-    let after = part(&mut server, choice.alone, |_, _| {})?;
+    let after = part(&mut server, choice, choice.alone, |_, _| {})?;
     let descriptors_after = wait_for_descriptors(&server, descriptors_before);
     let resident_after = server.process.resident_bytes();
     let resident_bytes_most = server.resident_bytes_most()?;
@@ -100,27 +107,33 @@ pub fn run(choice: Choice, processors: Processors) -> Result<Outcome, Box<dyn Er
         resident_bytes: (resident_before, resident_after),
         resident_bytes_most,
         journal: server.stop()?,
+        stalled_share,
     })
 }
 
 /// Honest clients for so long; `look` is called now and then, with the time since they began.
 fn part(
     server: &mut Server,
+    choice: Choice,
     duration: Duration,
     mut look: impl FnMut(&Server, Duration),
 ) -> Result<Part, Box<dyn Error>> {
     let (began, used, starved) = (Instant::now(), server.processor_time(), server.starved()?);
-    let mut honest = Honest::start(server.target.text, duration)?;
-    while !honest.is_over()? {
-        if !server.is_running() {
-            return Err("the server has ended".into());
+    let mut reports = Vec::new();
+    while began.elapsed() < duration {
+        let mut honest = Honest::start(server.target.text, choice.stay.min(duration))?;
+        while !honest.is_over()? {
+            if !server.is_running() {
+                return Err("the server has ended".into());
+            }
+            look(server, began.elapsed());
+            thread::sleep(LOOK_AROUND);
         }
-        look(server, began.elapsed());
-        thread::sleep(LOOK_AROUND);
+        reports.push(honest.report()?);
     }
     let share = |time: Duration| time.as_secs_f64() / began.elapsed().as_secs_f64();
     let (server_share, starved_share) = (share(server.processor_time() - used), share(server.starved()? - starved));
-    Ok(Part { report: honest.report()?, server_share, starved_share })
+    Ok(Part { reports, server_share, starved_share })
 }
 
 /// Waits until most of the attackers are there; some are always about to come back.
