@@ -6,9 +6,9 @@ use tinytcp::base::units;
 
 /// How long each part of a run takes.
 ///
-/// Machines stall: one with two virtual processors, while both are busy, for 3 to 8 ms once or twice a second, and the
-/// requests of that time are about a hundredth of all. So honest clients come in crowds, one after the other, and how far
-/// their figures are apart shows it.
+/// Machines stall: virtual ones, while all their processors are busy, for milliseconds at a time, and the requests of that
+/// time may be a hundredth of all. So honest clients come in crowds, one after the other, and how far their figures are
+/// apart shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
     /// How long honest clients are alone, before the attack and after it.
