@@ -85,12 +85,9 @@ fn latency(report: &Report) -> &Latency {
 
 /// Of all crowds together.
 fn all(parts: &[&Part]) -> Latency {
-    let mut latencies = parts.iter().flat_map(|part| &part.reports).map(latency);
-    let first = latencies.next().cloned().unwrap_or_default();
-    latencies.fold(first, |mut all, latency| {
-        all.merge(latency);
-        all
-    })
+    let mut all = Latency::default();
+    parts.iter().flat_map(|part| &part.reports).for_each(|report| all.merge(latency(report)));
+    all
 }
 
 fn ratio(Outcome { before, beside, after, .. }: &Outcome, quantile: f64) -> f64 {

@@ -30,10 +30,10 @@ const KEEPALIVE_RETRIES: u32 = 3;
 pub const SILENCE_TIMEOUT: Duration =
     Duration::from_secs(KEEPALIVE_IDLE.as_secs() + KEEPALIVE_RETRIES as u64 * KEEPALIVE_INTERVAL.as_secs());
 
-/// How many bytes the kernel takes from one connection beyond what it can send at once: a turn's worth, so that no turn is
-/// cut short by it. Without this bound it would keep up to 4 MB for a peer that never reads, and a few hundred such peers
-/// would take all the memory that it has for TCP, everybody else's too. What is on its way does not count, so that a peer
-/// that reads gets it no slower.
+/// How many bytes the kernel takes from one connection beyond what it can send at once: more than a turn's worth, so that
+/// no turn is cut short by it. Without this bound it would keep up to 4 MB for a peer that never reads, and a few hundred
+/// such peers would take all the memory that it has for TCP, everybody else's too. What is on its way does not count, so
+/// that a peer that reads gets it no slower.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const UNSENT_BYTES_MAX: u32 = 256 << 10;
 

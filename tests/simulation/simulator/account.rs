@@ -87,6 +87,11 @@ impl Account {
         }
     }
 
+    /// True exactly when the deadline that the loop has entered for it has passed.
+    pub fn is_late(&self, now: Moment) -> bool {
+        self.entered_deadline <= now
+    }
+
     /// It has been accepted.
     pub fn open(&mut self, now: Moment) {
         self.is_accepted = true;

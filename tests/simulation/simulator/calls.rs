@@ -118,7 +118,7 @@ impl Network {
     fn check_may_read(&mut self, id: usize) {
         let is_due = self.latest_deadline(id) <= self.now;
         let account = &mut self.links[id].account;
-        if is_due || account.entered_deadline <= self.now {
+        if is_due || account.is_late(self.now) {
             // Before a deadline is held against a peer, its socket is read to its end.
             (account.may_read, account.reads_to_end) = (true, true);
         }

@@ -10,7 +10,6 @@ use tinytcp::connection::TURN_BYTES_MAX;
 use tinytcp::connection::inspection::Inspection as State;
 use tinytcp::server::Inspection;
 
-use super::account::Account;
 use super::invariant::Invariant;
 use super::network::Network;
 use super::sights::Sight;
@@ -96,7 +95,7 @@ impl Network {
             self.check_storage(id, &open.state);
             self.check_deadline(id, &open.state);
             let account = &mut self.links[id].account;
-            if account.entered_deadline <= self.now && open.state.is_readable {
+            if account.is_late(self.now) && open.state.is_readable {
                 // It was to be read to its end, and that was not possible yet.
                 (account.may_read, account.reads_to_end) = (true, true);
             }
@@ -126,11 +125,13 @@ impl Network {
     /// nobody has had two turns meanwhile.
     fn check_movers(&mut self) {
         let movable = std::mem::take(&mut self.movable);
-        let is_late = |account: &Account| account.entered_deadline <= self.now;
         let is_passer = |id: &usize| {
             let account = &self.links[*id].account;
             // Who is late has a turn out of its turn, and so has who gives up what it holds.
-            movable.contains(id) && account.calls_in_round > 0 && !is_late(account) && !self.plan.is_memory_short()
+            movable.contains(id)
+                && account.calls_in_round > 0
+                && !account.is_late(self.now)
+                && !self.plan.is_memory_short()
         };
         let passers: Vec<usize> = self.open_ids().into_iter().filter(is_passer).collect();
         for id in self.open_ids() {
@@ -209,7 +210,7 @@ impl Network {
         let (largest_write, largest_read) =
             (HIGH_WATER_BYTES + message_max + ANSWER_OVERHEAD_MAX, message_max + BLOCK_LEN);
         let bytes = self.links[id].account.bytes_in_round;
-        let is_catching_up = self.links[id].account.entered_deadline <= self.now || !self.is_listening;
+        let is_catching_up = self.links[id].account.is_late(self.now) || !self.is_listening;
         if bytes > TURN_BYTES_MAX + largest_write + largest_read && !is_catching_up {
             let what = format!("{bytes} bytes were moved in one round, in {:?}", state.phase);
             self.fail(Invariant::BoundedTurn, Some(id), what);
