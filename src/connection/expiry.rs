@@ -72,6 +72,8 @@ impl<S: Socket> Connection<S> {
         // No event has said that a short read empties the socket: a signal may have kept the wait from fetching it.
         (self.readable, self.read_to_end) = (!self.input_ended, true);
         self.writable = true;
+        // It catches up in large pieces, whoever else waits.
+        shared.read_bytes_max = usize::MAX;
         let mut turn = self.drive(shared);
         for _ in 1..CATCH_UP_TURNS_MAX {
             if turn != Turn::Yield || !self.is_late(shared) {

@@ -61,6 +61,8 @@ pub struct Shared {
     pub pool: Pool,
     /// Bytes that were received and sent since the start: what the work of a turn is measured by.
     pub moved_bytes: u64,
+    /// The most that one read may give. A turn ends behind one that gives so much, when that is answered.
+    pub read_bytes_max: usize,
     /// The time of this round.
     pub clock: Clock,
     /// The log of what people do.
@@ -236,7 +238,7 @@ impl<S: Socket> Connection<S> {
 
     /// Each move says whether it moved anything; a turn in which none did is over.
     fn work(&mut self, shared: &mut Shared) -> io::Result<Turn> {
-        let budget_end = shared.moved_bytes + TURN_BYTES_MAX as u64;
+        let budget_end = shared.moved_bytes + TURN_BYTES_MAX.min(shared.read_bytes_max) as u64;
         // What waits goes first: that may end backpressure.
         if self.wants_flush() {
             self.flush(shared)?;

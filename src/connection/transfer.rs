@@ -55,13 +55,14 @@ impl<S: Socket> Connection<S> {
             None => self.input.compact(),
         }
         let spare = self.input.spare();
-        let spare_len = spare.len();
+        let room = spare.len().min(shared.read_bytes_max);
+        let spare = spare.split_at_mut(room).0;
         let Some(count) = self.socket.receive(spare).map(Some).or_else(none_if_would_block)? else {
             (self.readable, self.read_to_end) = (false, false);
             return Ok(false);
         };
         self.input.commit(count);
-        self.note_received(count, spare_len, shared);
+        self.note_received(count, room, shared);
         self.runnable |= !self.input_ended && self.input.len() >= self.complete_len as usize;
         Ok(true)
     }
@@ -95,13 +96,15 @@ impl<S: Socket> Connection<S> {
     /// Reads and forgets, once.
     pub(super) fn discard(&mut self, shared: &mut Shared) -> io::Result<bool> {
         let mut block = shared.pool.lend(BLOCK_LEN);
-        let received = self.socket.receive(block.spare()).map(Some).or_else(none_if_would_block);
+        let room = block.spare().len().min(shared.read_bytes_max);
+        let spare = block.spare().split_at_mut(room).0;
+        let received = self.socket.receive(spare).map(Some).or_else(none_if_would_block);
         shared.pool.take_back(block);
         let Some(count) = received? else {
             (self.readable, self.read_to_end) = (false, false);
             return Ok(false);
         };
-        self.note_received(count, BLOCK_LEN, shared);
+        self.note_received(count, room, shared);
         self.lingered_bytes = self.lingered_bytes.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
         Ok(true)
     }

@@ -8,7 +8,7 @@
 //!
 //! Events only set what a connection remembers; nothing runs while they are looked at. A connection stands in the run
 //! queue at most once, and one that has spent its turn goes to the back. A round ends before the queue does when its turns
-//! have moved a block: who asks for little meanwhile is then in front.
+//! have moved enough: who asks for little meanwhile is then in front.
 
 use std::io;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use std::time::Duration;
 use super::accept::Acceptor;
 use super::config::Config;
 use super::counters::Counters;
+use super::pace::{self, Pace};
 use super::relief::Relief;
 use super::shutdown::Shutdown;
 use crate::base::activity::Activity;
@@ -25,27 +26,12 @@ use crate::base::close_reason::CloseReason;
 use crate::base::deadlines::Deadlines;
 use crate::base::holders::Holders;
 use crate::base::moment::Moment;
-use crate::base::pool::{BLOCK_LEN, Pool};
+use crate::base::pool::Pool;
 use crate::base::run_queue::RunQueue;
 use crate::base::system::{Event, System};
 use crate::base::table::{Table, Token};
 use crate::connection::{Connection, Shared, Turn};
 use crate::protocol::Protocol;
-
-/// How many connections get a turn before the loop looks at events, listeners and the clock again. So many small requests
-/// take about half a millisecond.
-const TURNS_BETWEEN_WAITS_MAX: usize = 128;
-
-/// How many bytes they move together before it does; the turn that passes the bound is the last one. It is what one read
-/// gives: beside a flood, who asks for little waits for the end of one turn. At ten times, for that of ten.
-const BYTES_BETWEEN_WAITS_MAX: u64 = BLOCK_LEN as u64;
-
-/// A turn that moved so many bytes needed little: so many small requests are a few hundred.
-const LITTLE_BYTES_MAX: u64 = BYTES_BETWEEN_WAITS_MAX / 4;
-
-/// How many connections are looked at because their deadline has passed, before those that can move have their turns
-/// again: who came in one flood falls silent in one too. To send one away takes two system calls, 256 a millisecond or two.
-pub(super) const EXPIRED_BETWEEN_WAITS_MAX: usize = 256;
 
 /// The event loop of a server, on any implementation of the seam: [`Server`](super::Server) runs it on the operating
 /// system. On a [`System`] of your own the whole server runs on a network of your own, with a clock of your own:
@@ -55,6 +41,7 @@ pub struct EventLoop<S: System> {
     pub(super) table: Table<Connection<S::Socket>>,
     /// Connections that can move; some may have been closed since.
     run_queue: RunQueue,
+    pace: Pace,
     pub(super) deadlines: Deadlines,
     pub(super) holders: Holders,
     pub(super) shared: Shared,
@@ -73,11 +60,13 @@ impl<S: System> EventLoop<S> {
             system,
             table: Table::default(),
             run_queue: RunQueue::default(),
+            pace: Pace::default(),
             deadlines: Deadlines::default(),
             holders: Holders::default(),
             shared: Shared {
                 pool: Pool::new(config.limits.clamped().memory_bytes_max),
                 moved_bytes: 0,
+                read_bytes_max: usize::MAX,
                 clock,
                 activity: Activity::new(config.activity_lines_max, names),
                 timeouts: config.timeouts,
@@ -153,8 +142,9 @@ impl<S: System> EventLoop<S> {
 
     /// Gives connections in the run queue their turns; those that yield, and those that are left, have theirs in a later round.
     fn run_ready(&mut self) {
-        let end = self.shared.moved_bytes + BYTES_BETWEEN_WAITS_MAX;
-        for _ in 0..self.run_queue.len().min(TURNS_BETWEEN_WAITS_MAX) {
+        self.shared.read_bytes_max = self.pace.read_bytes_max();
+        let end = self.shared.moved_bytes + self.pace.round_bytes_max();
+        for _ in 0..self.run_queue.len().min(pace::TURNS_MAX) {
             if self.shared.moved_bytes >= end {
                 break;
             }
@@ -170,7 +160,9 @@ impl<S: System> EventLoop<S> {
         let Some(connection) = self.table.get_mut(token) else { return };
         let before = self.shared.moved_bytes;
         let turn = connection.drive(&mut self.shared);
-        if self.shared.moved_bytes - before > LITTLE_BYTES_MAX {
+        let moved_bytes = self.shared.moved_bytes - before;
+        self.pace.note(moved_bytes, connection.held_bytes() == 0);
+        if Pace::is_much(moved_bytes) {
             self.run_queue.note_needed_much(token.key());
         }
         self.after(token, turn);
@@ -180,7 +172,7 @@ impl<S: System> EventLoop<S> {
     /// Looks at connections whose deadline has passed; those that are left are looked at in the next round.
     fn expire(&mut self) {
         let now = self.shared.clock.now();
-        for _ in 0..EXPIRED_BETWEEN_WAITS_MAX {
+        for _ in 0..pace::EXPIRED_MAX {
             let Some(token) = self.deadlines.pop_due(now).and_then(|key| self.table.token_of(key)) else { break };
             if let Some(connection) = self.table.get_mut(token) {
                 let turn = connection.expire(&mut self.shared);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::config::Config;
-use super::event_loop::EXPIRED_BETWEEN_WAITS_MAX;
+use super::pace::EXPIRED_MAX;
 use super::scripted::{Peer, Stage};
 use crate::base::block::Block;
 use crate::base::close_reason::CloseReason;
@@ -113,6 +113,46 @@ mod reading {
         peer.send(lines.as_bytes());
         stage.settle();
         assert!(peer.take_sent() == lines, "every answer, in order");
+    }
+
+    /// Four blocks of frames.
+    fn flood() -> Vec<u8> {
+        let frame = [&Header { code: 1, payload_len: 27 }.encode()[..], &[b'x'; 27]].concat();
+        frame.repeat(4 * BLOCK_LEN / frame.len())
+    }
+
+    #[test]
+    fn a_flood_is_read_in_whole_blocks_when_nobody_asks_for_little() {
+        let mut stage = Stage::new(Binary::new(), &Config::default());
+        let (peer, _silent) = (stage.peer(), stage.peer());
+        let before = peer.wire.borrow().reads;
+        peer.send(&flood());
+        stage.settle();
+        assert!(peer.wire.borrow().sent == flood(), "every answer");
+        assert!((4..8).contains(&(peer.wire.borrow().reads - before)), "{} reads", peer.wire.borrow().reads);
+    }
+
+    #[test]
+    fn who_asks_for_little_is_answered_between_small_pieces_of_a_flood() {
+        let mut stage = Stage::new(Binary::new(), &Config::default());
+        let (polite, peer) = (stage.peer(), stage.peer());
+        polite.send(&flood()[..32]);
+        stage.settle();
+        peer.send(&flood());
+        // Nobody knows yet what it needs.
+        stage.event_loop.round().expect("a round");
+        let mut rounds = 0;
+        while peer.wire.borrow().sent.len() < flood().len() {
+            rounds += 1;
+            assert!(rounds < 100, "the flood is not answered");
+            polite.wire.borrow_mut().sent.clear();
+            polite.send(&flood()[..32]);
+            let answered = peer.wire.borrow().sent.len();
+            stage.event_loop.round().expect("a round");
+            assert_eq!(polite.wire.borrow().sent, flood()[..32], "in round {rounds}");
+            assert!(peer.wire.borrow().sent.len() - answered <= BLOCK_LEN / 4, "in round {rounds}");
+        }
+        assert!(peer.wire.borrow().sent == flood(), "every answer");
     }
 
     #[test]
@@ -411,7 +451,7 @@ mod deadlines {
     #[test]
     fn who_is_served_has_a_turn_between_those_that_fall_due_together() {
         let mut stage = text();
-        let silent: Vec<_> = (0..3 * EXPIRED_BETWEEN_WAITS_MAX).map(|_| stage.peer()).collect();
+        let silent: Vec<_> = (0..3 * EXPIRED_MAX).map(|_| stage.peer()).collect();
         stage.pass(IDLE / 2);
         let busy = stage.peer();
         stage.stall(IDLE / 2);
@@ -420,7 +460,7 @@ mod deadlines {
             stage.event_loop.round().expect("a round");
             assert_eq!(busy.take_sent(), "ECHO a\n");
             let told = silent.iter().filter(|peer| peer.wire.borrow().sent_end).count();
-            assert_eq!(told, round * EXPIRED_BETWEEN_WAITS_MAX, "in {round} rounds");
+            assert_eq!(told, round * EXPIRED_MAX, "in {round} rounds");
         }
     }
 

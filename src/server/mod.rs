@@ -11,6 +11,7 @@ mod event_loop;
 mod inspection;
 #[cfg(test)]
 mod loop_tests;
+mod pace;
 mod relief;
 #[cfg(test)]
 mod schedule_tests;
@@ -30,6 +31,7 @@ pub use config::{Config, Listener};
 pub use counters::Counters;
 pub use event_loop::EventLoop;
 pub use inspection::{Inspection, OpenConnection};
+pub use pace::EXPIRED_MAX;
 
 /// A server that listens and is ready to run.
 pub struct Server {

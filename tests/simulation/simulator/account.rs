@@ -1,6 +1,6 @@
 //! What the server has done on one connection, as the seam and the session saw it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use tinytcp::base::limits::{HIGH_WATER_BYTES, LINGER_TIMEOUT, LOW_WATER_BYTES, Timeouts};
 use tinytcp::base::moment::Moment;
@@ -49,8 +49,10 @@ pub struct Account {
     pub arrived_at_stop: u64,
     pub calls_in_round: usize,
     pub bytes_in_round: usize,
-    /// Who has had a turn since it can move and has had none.
-    pub passed_by: BTreeSet<usize>,
+    /// For how many rounds its deadline has passed and nothing came of it.
+    pub overdue_rounds: usize,
+    /// How often others have had a turn since it can move and has had none.
+    pub passed_by: BTreeMap<usize, u8>,
 }
 
 impl Account {
@@ -83,7 +85,8 @@ impl Account {
             arrived_at_stop: 0,
             calls_in_round: 0,
             bytes_in_round: 0,
-            passed_by: BTreeSet::new(),
+            overdue_rounds: 0,
+            passed_by: BTreeMap::new(),
         }
     }
 

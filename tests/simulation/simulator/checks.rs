@@ -5,9 +5,11 @@ use std::time::Duration;
 use tinytcp::base::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LOW_WATER_BYTES};
 use tinytcp::base::moment::Moment;
 use tinytcp::base::pool::BLOCK_LEN;
+use tinytcp::base::run_queue::PASSES_MAX;
 use tinytcp::connection::Phase;
 use tinytcp::connection::TURN_BYTES_MAX;
 use tinytcp::connection::inspection::Inspection as State;
+use tinytcp::server::EXPIRED_MAX;
 use tinytcp::server::Inspection;
 
 use super::invariant::Invariant;
@@ -122,7 +124,7 @@ impl Network {
     }
 
     /// Who could move when the last round ended, or was told so since, has had a turn in this one, or waits for it: then
-    /// nobody has had two turns meanwhile.
+    /// nobody has had too many turns meanwhile.
     fn check_movers(&mut self) {
         let movable = std::mem::take(&mut self.movable);
         let is_passer = |id: &usize| {
@@ -138,8 +140,13 @@ impl Network {
             let account = &mut self.links[id].account;
             if !movable.contains(&id) || account.calls_in_round > 0 {
                 account.passed_by.clear();
-            } else if let Some(passer) = passers.iter().find(|passer| !account.passed_by.insert(**passer)) {
-                let what = format!("it could move and had no turn, while c{passer} had two");
+                continue;
+            }
+            for passer in &passers {
+                *account.passed_by.entry(*passer).or_default() += 1;
+            }
+            if let Some((passer, count)) = account.passed_by.iter().find(|(_, count)| **count > PASSES_MAX) {
+                let what = format!("it could move and had no turn, while c{passer} had {count}");
                 self.fail(Invariant::Fairness, Some(id), what);
             }
         }
@@ -217,10 +224,15 @@ impl Network {
         }
     }
 
-    /// Whoever waits for a turn in which it runs what it has read cannot know yet for what else it waits.
+    /// Whoever waits for a turn in which it runs what it has read cannot know yet for what else it waits. Of many that are
+    /// late at once, so many are looked at in a round.
     fn check_deadline(&mut self, id: usize, state: &State) {
         let waits_for_its_turn = state.is_runnable && !state.is_paused;
-        if self.latest_deadline(id) <= self.now && !waits_for_its_turn {
+        let is_overdue = self.latest_deadline(id) <= self.now && !waits_for_its_turn;
+        let others_rounds = self.links.len() / EXPIRED_MAX;
+        let account = &mut self.links[id].account;
+        account.overdue_rounds = if is_overdue { account.overdue_rounds + 1 } else { 0 };
+        if account.overdue_rounds > others_rounds {
             self.fail(Invariant::DeadlinesHold, Some(id), "its deadline has passed and nothing came of it");
         }
     }

@@ -34,7 +34,7 @@ invariants! {
     EverythingAnswered 11 "whatever was read from a peer that takes its answers is answered",
     DeadlinesHold 12 "who has closed or stalled is freed by a deadline",
     AcceptRecovers 13 "whoever waits to be accepted is accepted within a second once that is possible",
-    Fairness 14 "between two turns of one who can move, everyone else who can has one",
+    Fairness 14 "nobody has more than a few turns while another one who can move waits",
     NoSpinning 15 "the loop sleeps until the next deadline when nothing is ready, and no longer",
     ShutdownEnds 16 "a shutdown answers what had arrived and ends in time",
 }
