@@ -6,9 +6,9 @@ use tinytcp::base::units;
 
 /// How long each part of a run takes.
 ///
-/// Machines stall: virtual ones, while all their processors are busy, for milliseconds at a time, and the requests of that
-/// time may be a hundredth of all. So honest clients come in crowds, one after the other, and how far their figures are
-/// apart shows it.
+/// Machines stall, for milliseconds at a time: another program, a thread of the kernel, or the host of a virtual one has the
+/// processor, and the requests of that time may be a hundredth of all. So honest clients come in crowds, one after the
+/// other: how far their figures are apart shows it, and the crowd in the middle has seen little of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
     /// How long honest clients are alone, before the attack and after it.
@@ -38,7 +38,7 @@ impl Choice {
             alone: Duration::from_secs(10),
             settling: SETTLING,
             beside: Duration::from_secs(20),
-            stay: Duration::from_secs(2),
+            stay: Duration::from_secs(1),
             is_quick: false,
             is_soak: false,
         };

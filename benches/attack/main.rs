@@ -7,7 +7,8 @@
 //! ```
 //!
 //! 100 honest clients ask on a schedule that waits for nobody: alone, beside the attack, and alone again, so that a machine
-//! that drifts shows; after a while they are relieved by 100 others, so that one stall of the machine is not the figure. The attackers, one file each in `crowd/`:
+//! that drifts shows; every second they are relieved by 100 others, so that one stall of the machine is not the figure. The
+//! attackers, one file each in `crowd/`:
 //!
 //! | attackers | what they do |
 //! |---|---|

@@ -52,6 +52,8 @@ fn print_latencies(outcome: &Outcome) {
         let shown = |part: &Part| spread(all(&[part]).quantile(quantile), &of_crowds(part));
         row(&format!("{name}, us"), &shown, format!("{:.2}", ratio(outcome, quantile)));
     }
+    let middle = |part: &Part| middle(&[part]).map_or("–".into(), us);
+    row("p99 of the crowd in the middle, us", &middle, format!("{:.2}", middle_ratio(outcome)));
     row("server, share of its processor", &|part| format!("{:.2}", part.server_share), String::new());
     row("and of the time in which it waited for one", &|part| format!("{:.2}", part.starved_share), String::new());
     let lag = |report: &Report| report.generator.lag.quantile(0.99);
@@ -64,11 +66,12 @@ fn print_latencies(outcome: &Outcome) {
             "\nThe server waited for its processor: the machine has other work to do, and the latencies tell of that."
         );
     }
-    let p99 = ratio(outcome, 0.99);
+    let (p99, of_middle) = (ratio(outcome, 0.99), middle_ratio(outcome));
     let reached = if p99 <= GOAL { "reached" } else { "NOT reached" };
     println!(
         "\nLatencies are of all requests, and in parentheses the least and the most of a crowd that stays for a while. p99 \
-         beside the attack is {p99:.2} × that alone, before and after together; the goal of {GOAL} × is {reached}."
+         beside the attack is {p99:.2} × that alone, before and after together; the goal of {GOAL} × is {reached}. For the \
+         crowds in the middle it is {of_middle:.2} ×: most stalls of the machine are in other crowds."
     );
     let of_whom = if outcome.stalled_share > STALLED_MAX { "machine as well" } else { "server" };
     println!(
@@ -92,6 +95,17 @@ fn all(parts: &[&Part]) -> Latency {
 
 fn ratio(Outcome { before, beside, after, .. }: &Outcome, quantile: f64) -> f64 {
     let seconds = |parts: &[&Part]| all(parts).quantile(quantile).as_secs_f64();
+    seconds(&[beside]) / seconds(&[before, after])
+}
+
+/// p99 of the crowd in the middle, of all that there are in `parts`.
+fn middle(parts: &[&Part]) -> Option<Duration> {
+    let crowds = sorted(parts.iter().flat_map(|part| &part.reports).map(|report| latency(report).quantile(0.99)));
+    crowds.get(crowds.len() / 2).copied()
+}
+
+fn middle_ratio(Outcome { before, beside, after, .. }: &Outcome) -> f64 {
+    let seconds = |parts: &[&Part]| middle(parts).unwrap_or_default().as_secs_f64();
     seconds(&[beside]) / seconds(&[before, after])
 }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::processors::Processors;
 
-/// How long it is watched.
-const WATCHED: Duration = Duration::from_secs(4);
+/// How long it is watched: what a machine does every few seconds has its share, such as the kernel's reclaim of memory.
+const WATCHED: Duration = Duration::from_secs(10);
 
 /// Shorter pieces are interrupts, and the work of the kernel.
 const STALL_MIN: Duration = Duration::from_millis(1);
