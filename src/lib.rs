@@ -10,6 +10,7 @@
 //!  cli                                                  one line for a wrong command line
 //!  server/       client/       load/                    who owns sockets and the clock
 //!    event_loop    wait, accept, run the ready, expire, shut down
+//!    pace          how much is done before the loop looks up: less while somebody asks for little
 //!    accept        a batch a round, SERVER_BUSY, and a way back from every error
 //!    relief        over the memory limit: who holds the most gives it up
 //!    shutdown      answer what has arrived, and be gone in time

@@ -18,11 +18,11 @@ use std::collections::VecDeque;
 
 /// How many turns somebody who needs little may have while others wait for one that needs much: as much is moved in so many
 /// as in one of those. With a single one, who asks again at once waits for all of them each time.
-const TURNS_MAX: u8 = 8;
+const SWIFT_TURNS_MAX: u8 = 8;
 
 /// How often anybody may have a turn while another one waits: what is left of its turns beside one that waited before, and all
 /// of them again.
-pub const PASSES_MAX: u8 = 2 * TURNS_MAX - 1;
+pub const PASSES_MAX: u8 = 2 * SWIFT_TURNS_MAX - 1;
 
 /// A queue of keys in which a key stands at most once; the keys are small and dense, those of a slab.
 ///
@@ -51,7 +51,7 @@ const NEEDED_MUCH: u8 = 2;
 /// One counted turn.
 const TURN: u8 = 4;
 /// All the turns that may be counted.
-const ALL_TURNS: u8 = TURNS_MAX * TURN;
+const ALL_TURNS: u8 = SWIFT_TURNS_MAX * TURN;
 
 impl RunQueue {
     /// Appends `key`, unless it stands in the queue already.
@@ -83,7 +83,7 @@ impl RunQueue {
                 self.served.push_back((self.entered, key));
             }
             *marks += TURN;
-            debug_assert!(*marks / TURN <= TURNS_MAX, "{key} has too many turns while another one waits");
+            debug_assert!(*marks / TURN <= SWIFT_TURNS_MAX, "{key} has too many turns while another one waits");
         }
         Some(key as usize)
     }
@@ -192,7 +192,7 @@ mod tests {
         let mut queue = RunQueue::default();
         (0..3).for_each(|key| queue.push(key));
         turns(&mut queue, &[1, 2], 3);
-        let cycle = [[0; TURNS_MAX as usize].as_slice(), &[1, 2]].concat();
+        let cycle = [[0; SWIFT_TURNS_MAX as usize].as_slice(), &[1, 2]].concat();
         assert_eq!(turns(&mut queue, &[1, 2], 30), cycle.repeat(3));
     }
 

@@ -49,9 +49,7 @@ use crate::protocol::{Notice, Output, Protocol, Session};
 
 /// How many bytes a connection may read and write in one turn before the next one is served: what one read gives, and half
 /// as much of answers. The move that passes the bound is the last one, so that a turn is mostly one read and one write.
-///
-/// At two thirds of it, a line that is longer than a block costs a third more; at nearly three times as much, who asks for
-/// little beside two floods waits half as long again.
+/// At two thirds of it, a line that is longer than a block costs a third more. [`Shared::read_bytes_max`] may make it less.
 pub const TURN_BYTES_MAX: usize = BLOCK_LEN + BLOCK_LEN / 2;
 
 /// What all connections share and work with during their turns.
@@ -61,7 +59,7 @@ pub struct Shared {
     pub pool: Pool,
     /// Bytes that were received and sent since the start: what the work of a turn is measured by.
     pub moved_bytes: u64,
-    /// The most that one read may give. A turn ends behind one that gives so much, when that is answered.
+    /// The most that one read may give. A turn that has moved as much is over.
     pub read_bytes_max: usize,
     /// The time of this round.
     pub clock: Clock,
