@@ -33,7 +33,7 @@ pub struct Outcome {
     pub before: Part,
     pub beside: Part,
     pub after: Part,
-    /// While they were beside the attack, if that was for long.
+    /// While they were beside the attack, in a soak.
     pub samples: Vec<Sample>,
     pub attackers: Vec<Tally>,
     /// Before any connection, and when all were gone.

@@ -16,12 +16,16 @@
 
 use std::collections::VecDeque;
 
-/// How many turns somebody who needs little may have while others wait for one that needs much: as much is moved in so many
-/// as in one of those. With a single one, who asks again at once waits for all of them each time.
-const SWIFT_TURNS_MAX: u8 = 8;
+/// How many turns somebody who needs little may have while others wait that need much. With a single one, who asks again at
+/// once waits for a turn of each of them.
+pub const SWIFT_TURNS_MAX: u8 = 8;
+
+/// How many turns, all but the first of each, those who need little may have together until all have had a turn that wait: a
+/// thousand of them that ask again and again do not keep one that needs much waiting eight times as long as one turn of each.
+const EXTRA_TURNS_MAX: u8 = 64;
 
 /// How often anybody may have a turn while another one waits: what is left of its turns beside one that waited before, and all
-/// of them again.
+/// of them again. Public for the simulation, which holds the server to it.
 pub const PASSES_MAX: u8 = 2 * SWIFT_TURNS_MAX - 1;
 
 /// A queue of keys in which a key stands at most once; the keys are small and dense, those of a slab.
@@ -40,6 +44,9 @@ pub struct RunQueue {
     /// Who has had turns while others waited in `slow`, in the order of the first of those turns, with the number of the
     /// last one that waited then: the turns are counted until that one has had its own.
     served: VecDeque<(u64, u32)>,
+    /// How many turns that are not the first counted one have been granted, until number `extra_until` has had its turn.
+    extra_turns: u8,
+    extra_until: u64,
     /// What is so for each key: the bits below, and over them how many turns are counted.
     marks: Vec<u8>,
 }
@@ -60,14 +67,24 @@ impl RunQueue {
         if *marks & QUEUED != 0 {
             return;
         }
-        let is_swift = *marks & NEEDED_MUCH == 0 && *marks < ALL_TURNS;
+        let is_extra = *marks >= TURN;
+        let needs_little = *marks & NEEDED_MUCH == 0 && *marks < ALL_TURNS;
         *marks = *marks & !NEEDED_MUCH | QUEUED;
-        if is_swift {
+        if needs_little && !is_extra {
+            self.swift.push_back(key as u32);
+        } else if needs_little && self.extra_turns < EXTRA_TURNS_MAX {
+            self.extra_turns += 1;
             self.swift.push_back(key as u32);
         } else {
             self.slow.push_back(key as u32);
             self.entered += 1;
         }
+    }
+
+    /// True exactly when the next turn is that of somebody who needed little.
+    #[must_use]
+    pub fn is_swift_next(&self) -> bool {
+        !self.swift.is_empty()
     }
 
     /// Takes out the key whose turn it is.
@@ -91,6 +108,9 @@ impl RunQueue {
     fn pop_slow(&mut self) -> Option<u32> {
         let key = self.slow.pop_front()?;
         self.left += 1;
+        if self.left >= self.extra_until {
+            (self.extra_turns, self.extra_until) = (0, self.entered);
+        }
         while let Some((_, key)) = self.served.pop_front_if(|(last, _)| *last <= self.left) {
             self.marks[key as usize] %= TURN;
         }
@@ -102,7 +122,8 @@ impl RunQueue {
         *self.marks(key) |= NEEDED_MUCH;
     }
 
-    /// Whoever takes over `key` has not needed anything yet.
+    /// Whoever takes over `key` has not needed anything yet; but the turns of the last one stay counted, so that to come and
+    /// go gives no more of them.
     pub fn forget(&mut self, key: usize) {
         *self.marks(key) &= !NEEDED_MUCH;
     }
@@ -197,6 +218,35 @@ mod tests {
     }
 
     #[test]
+    fn a_thousand_who_ask_for_little_again_and_again_have_little_more_than_a_turn_each_for_one_that_needs_much() {
+        let mut queue = RunQueue::default();
+        (0..=1000).for_each(|key| queue.push(key));
+        turns(&mut queue, &[1000], 1001);
+        let turns = turns(&mut queue, &[1000], 10_000);
+        let waits: Vec<usize> = turns.split(|key| *key == 1000).map(<[usize]>::len).collect();
+        assert!(waits.len() > 9, "{waits:?}");
+        assert!(waits.iter().all(|wait| *wait <= 1000 + 2 * EXTRA_TURNS_MAX as usize), "{waits:?}");
+    }
+
+    #[test]
+    fn somebody_may_pass_one_who_waits_with_what_is_left_of_its_turns_and_then_with_all_of_them() {
+        let mut queue = RunQueue::default();
+        let pass = |queue: &mut RunQueue| {
+            queue.push(0);
+            queue.pop().expect("somebody waits")
+        };
+        queue.note_needed_much(1);
+        queue.push(1);
+        assert_eq!(pass(&mut queue), 0);
+        queue.note_needed_much(2);
+        queue.push(2);
+        let before = std::iter::from_fn(|| Some(pass(&mut queue))).take_while(|key| *key == 0).count();
+        // That was 1, for 0 waits too now.
+        let after = std::iter::from_fn(|| Some(pass(&mut queue))).take_while(|key| *key == 0).count();
+        assert_eq!((before, after), (SWIFT_TURNS_MAX as usize - 1, 0), "2 is next, and 0 behind it");
+    }
+
+    #[test]
     fn those_who_need_much_take_turns() {
         let mut queue = RunQueue::default();
         (0..3).for_each(|key| queue.push(key));
@@ -218,6 +268,8 @@ mod tests {
                         queue.push(key);
                         waiting.entry(key).or_default();
                     }
+                    // Half of them never need much.
+                    2 if key < 4 => {}
                     2 => queue.note_needed_much(key),
                     _ => {
                         let popped = queue.pop();

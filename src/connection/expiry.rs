@@ -17,7 +17,7 @@ use crate::protocol::{Next, Notice};
 
 /// How many turns in a row a late connection gets to read what has arrived for it, before it is held to its deadline:
 /// enough for a frame of the default limit that was all there while this process was stopped. Everybody else waits
-/// meanwhile, for 20 MiB of reading at most.
+/// meanwhile, for 20 MiB of reading for each that is late.
 const CATCH_UP_TURNS_MAX: u32 = 220;
 
 /// What a connection waits for.
@@ -67,13 +67,15 @@ impl<S: Socket> Connection<S> {
         first
     }
 
-    /// Its deadline may have passed. First it gets to move what there is: a late tick of ours is no fault of the peer.
+    /// Its deadline has passed, unless it was put off meanwhile. First it gets to move what there is: a late tick of ours is no
+    /// fault of the peer.
     pub fn expire(&mut self, shared: &mut Shared) -> Turn {
+        if !self.is_late(shared) {
+            return Turn::Idle;
+        }
         // No event has said that a short read empties the socket: a signal may have kept the wait from fetching it.
         (self.readable, self.read_to_end) = (!self.input_ended, true);
         self.writable = true;
-        // It catches up in large pieces, whoever else waits.
-        shared.read_bytes_max = usize::MAX;
         let mut turn = self.drive(shared);
         for _ in 1..CATCH_UP_TURNS_MAX {
             if turn != Turn::Yield || !self.is_late(shared) {

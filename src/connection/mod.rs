@@ -59,7 +59,7 @@ pub struct Shared {
     pub pool: Pool,
     /// Bytes that were received and sent since the start: what the work of a turn is measured by.
     pub moved_bytes: u64,
-    /// The most that one read may give. A turn that has moved as much is over.
+    /// The most that one read may give, never 0. A turn that has moved as much is over.
     pub read_bytes_max: usize,
     /// The time of this round.
     pub clock: Clock,
@@ -238,8 +238,8 @@ impl<S: Socket> Connection<S> {
     fn work(&mut self, shared: &mut Shared) -> io::Result<Turn> {
         let budget_end = shared.moved_bytes + TURN_BYTES_MAX.min(shared.read_bytes_max) as u64;
         // What waits goes first: that may end backpressure.
-        if self.wants_flush() {
-            self.flush(shared)?;
+        if self.wants_flush() && self.flush(shared)? && shared.moved_bytes >= budget_end {
+            return Ok(Turn::Yield);
         }
         loop {
             let mut moved = false;

@@ -27,8 +27,8 @@ use crate::connection::Connection;
 use crate::protocol::Protocol;
 
 /// How many connections one listener may add in a round, so that those which are open get their turns in a flood of new
-/// ones. To accept 8 takes about a tenth of a millisecond; at four times as many, who asks for little waits for all of them.
-const BATCH_MAX: usize = 8;
+/// ones. To accept 8 takes about a tenth of a millisecond.
+pub(super) const BATCH_MAX: usize = 8;
 
 /// A pause is short at first, because descriptors often come back at once, and never so long that a client gives up.
 const PAUSE_MIN: Duration = Duration::from_millis(10);

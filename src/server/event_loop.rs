@@ -148,38 +148,42 @@ impl<S: System> EventLoop<S> {
             if self.shared.moved_bytes >= end {
                 break;
             }
-            let Some(key) = self.run_queue.pop() else { break };
-            if let Some(token) = self.table.token_of(key) {
-                self.drive(token);
-            }
+            let was_swift = self.run_queue.is_swift_next();
+            let Some(token) = self.run_queue.pop().and_then(|key| self.table.token_of(key)) else { continue };
+            let moved_bytes = self.drive(token);
+            let holds_nothing = self.table.get_mut(token).is_none_or(|connection| connection.held_bytes() == 0);
+            self.pace.note(moved_bytes, was_swift && holds_nothing);
         }
     }
 
-    /// Gives one connection its turn.
-    pub(super) fn drive(&mut self, token: Token) {
-        let Some(connection) = self.table.get_mut(token) else { return };
-        let before = self.shared.moved_bytes;
-        let turn = connection.drive(&mut self.shared);
-        let moved_bytes = self.shared.moved_bytes - before;
-        self.pace.note(moved_bytes, connection.held_bytes() == 0);
-        if Pace::is_much(moved_bytes) {
-            self.run_queue.note_needed_much(token.key());
-        }
-        self.after(token, turn);
-        self.relieve();
+    /// Gives one connection its turn. Gives how many bytes it moved.
+    pub(super) fn drive(&mut self, token: Token) -> u64 {
+        self.turn(token, Connection::drive)
     }
 
     /// Looks at connections whose deadline has passed; those that are left are looked at in the next round.
     fn expire(&mut self) {
         let now = self.shared.clock.now();
+        // Who is late catches up in large portions, whoever else waits.
+        self.shared.read_bytes_max = usize::MAX;
         for _ in 0..pace::EXPIRED_MAX {
             let Some(token) = self.deadlines.pop_due(now).and_then(|key| self.table.token_of(key)) else { break };
-            if let Some(connection) = self.table.get_mut(token) {
-                let turn = connection.expire(&mut self.shared);
-                self.after(token, turn);
-                self.relieve();
-            }
+            self.turn(token, Connection::expire);
         }
+    }
+
+    /// Has one connection do something, and does what that came to. Gives how many bytes it moved.
+    fn turn(&mut self, token: Token, act: impl FnOnce(&mut Connection<S::Socket>, &mut Shared) -> Turn) -> u64 {
+        let Some(connection) = self.table.get_mut(token) else { return 0 };
+        let before = self.shared.moved_bytes;
+        let turn = act(connection, &mut self.shared);
+        let moved_bytes = self.shared.moved_bytes - before;
+        if pace::needs_much(moved_bytes) {
+            self.run_queue.note_needed_much(token.key());
+        }
+        self.after(token, turn);
+        self.relieve();
+        moved_bytes
     }
 
     /// Does what a connection's turn came to.

@@ -225,14 +225,14 @@ impl Network {
     }
 
     /// Whoever waits for a turn in which it runs what it has read cannot know yet for what else it waits. Of many that are
-    /// late at once, so many are looked at in a round.
+    /// late at once, `EXPIRED_MAX` are looked at in a round.
     fn check_deadline(&mut self, id: usize, state: &State) {
         let waits_for_its_turn = state.is_runnable && !state.is_paused;
         let is_overdue = self.latest_deadline(id) <= self.now && !waits_for_its_turn;
-        let others_rounds = self.links.len() / EXPIRED_MAX;
+        let rounds_until_its_turn = self.links.len() / EXPIRED_MAX;
         let account = &mut self.links[id].account;
         account.overdue_rounds = if is_overdue { account.overdue_rounds + 1 } else { 0 };
-        if account.overdue_rounds > others_rounds {
+        if account.overdue_rounds > rounds_until_its_turn {
             self.fail(Invariant::DeadlinesHold, Some(id), "its deadline has passed and nothing came of it");
         }
     }
