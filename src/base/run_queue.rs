@@ -10,7 +10,7 @@
 //! ```
 //!
 //! In one line, a peer that asks for a few bytes would wait behind all those that are sent megabytes: beside an attack of
-//! 500 such peers, 2 ms instead of half a millisecond at the 99th percentile.
+//! 500 such peers, 2 ms at the 99th percentile.
 
 #![expect(clippy::cast_possible_truncation, reason = "a table has fewer than 4 billion entries")]
 

@@ -8,10 +8,10 @@
 //! | deadlines that have passed | 16 | 16 |
 //! | connections accepted | 8 of each listener | 8 of each listener |
 //!
-//! Bytes are counted behind each move, and the move that passes a bound is the last one. Large portions cost fewer system
-//! calls; small ones let whoever asks for little in between. Beside an attack that takes all of a processor, half of the
-//! honest requests are answered within 73 us, and within 95 with large portions (`cargo bench --bench attack`). In small ones,
-//! messages of 64 KiB would cost half as much again (`--bench versus -- large`): hence two paces.
+//! A bound of bytes is looked at when what was read is answered: that read and its answers may pass it. Large portions cost
+//! fewer system calls; small ones let whoever asks for little in between. Beside an attack that takes all of a processor, half
+//! of the honest requests are answered within 75 us, and within 95 with large portions (`cargo bench --bench attack`). In
+//! small ones, messages of 64 KiB would cost half as much again (`--bench versus -- large`): hence two paces.
 
 use crate::base::pool::BLOCK_LEN;
 use crate::base::run_queue::SWIFT_TURNS_MAX;
