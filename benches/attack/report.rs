@@ -48,12 +48,11 @@ fn print_latencies(outcome: &Outcome) {
     row("right answers", &|part| sum(part, |report| report.replies.correct_count), String::new());
     row("errors", &|part| sum(part, |report| report.errors.total_count), String::new());
     for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
-        let of_crowds = |part: &Part| sorted(part.reports.iter().map(|report| latency(report).quantile(quantile)));
-        let shown = |part: &Part| spread(all(&[part]).quantile(quantile), &of_crowds(part));
-        row(&format!("{name}, us"), &shown, format!("{:.2}", ratio(outcome, quantile)));
+        let shown = |part: &Part| spread(all(&[part]).quantile(quantile), &of_crowds(&[part], quantile));
+        row(&format!("{name}, us"), &shown, format!("{:.2}", ratio(outcome, |parts| all(parts).quantile(quantile))));
     }
-    let middle = |part: &Part| middle(&[part]).map_or("–".into(), us);
-    row("p99 of the crowd in the middle, us", &middle, format!("{:.2}", middle_ratio(outcome)));
+    let (p99, of_middle) = (ratio(outcome, |parts| all(parts).quantile(0.99)), ratio(outcome, middle));
+    row("p99 of the crowd in the middle, us", &|part| us(middle(&[part])), format!("{of_middle:.2}"));
     row("server, share of its processor", &|part| format!("{:.2}", part.server_share), String::new());
     row("and of the time in which it waited for one", &|part| format!("{:.2}", part.starved_share), String::new());
     let lag = |report: &Report| report.generator.lag.quantile(0.99);
@@ -66,7 +65,6 @@ fn print_latencies(outcome: &Outcome) {
             "\nThe server waited for its processor: the machine has other work to do, and the latencies tell of that."
         );
     }
-    let (p99, of_middle) = (ratio(outcome, 0.99), middle_ratio(outcome));
     let reached = if p99 <= GOAL { "reached" } else { "NOT reached" };
     println!(
         "\nLatencies are of all requests, and in parentheses the least and the most of a crowd that stays for a while. p99 \
@@ -93,20 +91,20 @@ fn all(parts: &[&Part]) -> Latency {
     all
 }
 
-fn ratio(Outcome { before, beside, after, .. }: &Outcome, quantile: f64) -> f64 {
-    let seconds = |parts: &[&Part]| all(parts).quantile(quantile).as_secs_f64();
-    seconds(&[beside]) / seconds(&[before, after])
+/// Of each crowd by itself, the least first.
+fn of_crowds(parts: &[&Part], quantile: f64) -> Vec<Duration> {
+    sorted(parts.iter().flat_map(|part| &part.reports).map(|report| latency(report).quantile(quantile)))
 }
 
-/// p99 of the crowd in the middle, of all that there are in `parts`.
-fn middle(parts: &[&Part]) -> Option<Duration> {
-    let crowds = sorted(parts.iter().flat_map(|part| &part.reports).map(|report| latency(report).quantile(0.99)));
-    crowds.get(crowds.len() / 2).copied()
+/// p99 of the crowd in the middle; each part has a crowd at least.
+fn middle(parts: &[&Part]) -> Duration {
+    let crowds = of_crowds(parts, 0.99);
+    crowds[crowds.len() / 2]
 }
 
-fn middle_ratio(Outcome { before, beside, after, .. }: &Outcome) -> f64 {
-    let seconds = |parts: &[&Part]| middle(parts).unwrap_or_default().as_secs_f64();
-    seconds(&[beside]) / seconds(&[before, after])
+/// A figure beside the attack, in those alone, before and after together.
+fn ratio(Outcome { before, beside, after, .. }: &Outcome, figure: impl Fn(&[&Part]) -> Duration) -> f64 {
+    figure(&[beside]).as_secs_f64() / figure(&[before, after]).as_secs_f64()
 }
 
 fn sorted(durations: impl Iterator<Item = Duration>) -> Vec<Duration> {

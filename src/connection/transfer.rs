@@ -54,10 +54,7 @@ impl<S: Socket> Connection<S> {
             Some(len) => self.input.move_to(len, &mut shared.pool),
             None => self.input.compact(),
         }
-        let spare = self.input.spare();
-        let room = spare.len().min(shared.read_bytes_max);
-        let spare = spare.split_at_mut(room).0;
-        let Some(count) = self.socket.receive(spare).map(Some).or_else(none_if_would_block)? else {
+        let Some((count, room)) = receive(&mut self.socket, self.input.spare(), shared.read_bytes_max)? else {
             (self.readable, self.read_to_end) = (false, false);
             return Ok(false);
         };
@@ -96,11 +93,9 @@ impl<S: Socket> Connection<S> {
     /// Reads and forgets, once.
     pub(super) fn discard(&mut self, shared: &mut Shared) -> io::Result<bool> {
         let mut block = shared.pool.lend(BLOCK_LEN);
-        let room = block.spare().len().min(shared.read_bytes_max);
-        let spare = block.spare().split_at_mut(room).0;
-        let received = self.socket.receive(spare).map(Some).or_else(none_if_would_block);
+        let received = receive(&mut self.socket, block.spare(), shared.read_bytes_max);
         shared.pool.take_back(block);
-        let Some(count) = received? else {
+        let Some((count, room)) = received? else {
             (self.readable, self.read_to_end) = (false, false);
             return Ok(false);
         };
@@ -110,6 +105,12 @@ impl<S: Socket> Connection<S> {
     }
 }
 
-fn none_if_would_block<T>(error: io::Error) -> io::Result<Option<T>> {
-    if would_block(&error) { Ok(None) } else { Err(error) }
+/// Reads once, `bytes_max` at most. Gives how many bytes came and for how many there was room; none when nothing is there.
+fn receive<S: Socket>(socket: &mut S, spare: &mut [u8], bytes_max: usize) -> io::Result<Option<(usize, usize)>> {
+    let room = spare.len().min(bytes_max);
+    match socket.receive(spare.split_at_mut(room).0) {
+        Ok(count) => Ok(Some((count, room))),
+        Err(error) if would_block(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

@@ -151,8 +151,8 @@ impl<S: System> EventLoop<S> {
             let was_swift = self.run_queue.is_swift_next();
             let Some(token) = self.run_queue.pop().and_then(|key| self.table.token_of(key)) else { continue };
             let moved_bytes = self.drive(token);
-            let holds_nothing = self.table.get_mut(token).is_none_or(|connection| connection.held_bytes() == 0);
-            self.pace.note(moved_bytes, was_swift && holds_nothing);
+            let is_all = was_swift && self.table.get_mut(token).is_none_or(|connection| connection.held_bytes() == 0);
+            self.pace.note(moved_bytes, is_all);
         }
     }
 
