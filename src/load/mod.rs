@@ -1,6 +1,7 @@
 //! The load generator: many connections, honest numbers.
 //!
 //! ```text
+//!   arguments -> conversation             the command line, and what it asks for
 //!   plan      what a run is to do            preflight  whether this machine can do it
 //!   message -> script                        what is asked, what has to come back
 //!   schedule                                 when a request is due, whatever the server does
@@ -15,8 +16,10 @@
 //!      +-- report, merge    the outcome for people and programs
 //! ```
 
+pub mod arguments;
 pub mod averages;
 pub mod connect;
+pub mod conversation;
 pub mod figures;
 pub mod gates;
 pub mod latency;

@@ -1,0 +1,207 @@
+//! What a command line asks for: the server, the messages and the replies to them, and the plan of a run.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use super::arguments::Arguments;
+use super::message::{self, Framing, Message, Reply};
+use super::outcome::{Asked, Pace};
+use super::plan::{Opening, Plan};
+use super::script::{self, Script};
+use crate::wire::address::Address;
+use crate::wire::target::{Protocol, Target};
+
+/// How long a run takes that was not told.
+const DURATION: Duration = Duration::from_secs(10);
+
+/// How long each rate is held by a search that was not told.
+const SEARCH_DURATION: Duration = Duration::from_secs(3);
+
+/// The server, the messages, and what the replies have to be.
+#[derive(Debug)]
+pub struct Conversation {
+    /// As reports name the server.
+    target: String,
+    host: String,
+    port: u16,
+    protocol: &'static str,
+    /// As reports name the messages.
+    summary: String,
+    messages: Vec<Message>,
+    greeting: Vec<u8>,
+    framing: Framing,
+}
+
+impl Conversation {
+    /// The conversation that `arguments` ask for.
+    ///
+    /// # Errors
+    /// A sentence about a target or a message that is none.
+    pub fn of(arguments: &Arguments) -> Result<Self, String> {
+        if arguments.raw || arguments.words.first().is_some_and(|word| word.starts_with("tcp://")) {
+            return Self::raw(arguments);
+        }
+        let target = Target::from_words(&arguments.words, arguments.protocol)?;
+        let protocol = target.protocol;
+        let parse = |text: &str| message::message(protocol, text);
+        let messages = match &arguments.mix {
+            Some(mix) => message::mix(mix, parse)?,
+            None if arguments.message.is_empty() => numbered(protocol, arguments)?,
+            None => arguments.message.iter().map(|text| parse(text)).collect::<Result<_, _>>()?,
+        };
+        let default = match protocol {
+            Protocol::Text | Protocol::Binary => format!("ECHO of {} bytes", arguments.size),
+            Protocol::Echo | Protocol::Chat => format!("messages of {} bytes", arguments.size),
+        };
+        Ok(Self {
+            target: target.to_string(),
+            protocol: protocol.name(),
+            summary: summary(arguments).unwrap_or(default),
+            messages,
+            greeting: message::greeting(protocol).to_vec(),
+            framing: message::framing(protocol),
+            host: target.host,
+            port: target.port,
+        })
+    }
+
+    fn raw(arguments: &Arguments) -> Result<Self, String> {
+        if !arguments.raw {
+            return Err("tcp:// says nothing about the bytes: add --raw, -m and --expect".into());
+        }
+        let words: Vec<&str> = arguments.words.iter().map(String::as_str).collect();
+        let url = match words.as_slice() {
+            [host, port] => format!("tcp://{host}:{port}"),
+            [url] if url.starts_with("tcp://") => (*url).into(),
+            [url] if !url.contains("://") => format!("tcp://{url}"),
+            _ => return Err("--raw needs the server as tcp://HOST:PORT or HOST:PORT".into()),
+        };
+        let address: Address = url.parse().map_err(|_| format!("'{url}' is no target: --raw takes tcp://HOST:PORT"))?;
+        let port = address.port.filter(|port| *port > 0);
+        let port = port.ok_or("--raw needs a port, as in tcp://127.0.0.1:6379")?;
+        let expected = Expected::of(arguments)?;
+        let parse = |text: &str| message::unescape(text).map(|request| expected.message(request));
+        let messages = match &arguments.mix {
+            Some(mix) => message::mix(mix, parse)?,
+            None => arguments.message.iter().map(|text| parse(text)).collect::<Result<_, _>>()?,
+        };
+        if messages.is_empty() {
+            return Err(r"--raw needs the bytes to send, as in -m 'PING\r\n' --expect '+PONG\r\n'".into());
+        }
+        let greeting = arguments.greeting.as_deref().map_or(Ok(Vec::new()), message::unescape)?;
+        Ok(Self {
+            target: address.to_string(),
+            host: address.host,
+            port,
+            protocol: "raw",
+            summary: summary(arguments).unwrap_or_default(),
+            framing: message::raw_framing(&messages),
+            messages,
+            greeting,
+        })
+    }
+
+    /// The addresses of the host.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn resolve(&self) -> Result<Vec<SocketAddr>, String> {
+        let unknown =
+            || format!("cannot find {}: unknown host; check the spelling, or give a numeric address", self.target);
+        let addresses: Vec<SocketAddr> =
+            (self.host.as_str(), self.port).to_socket_addrs().map_err(|_| unknown())?.collect();
+        if addresses.is_empty() { Err(unknown()) } else { Ok(addresses) }
+    }
+
+    /// The plan of a run on `addresses` at `pace`.
+    ///
+    /// # Errors
+    /// A sentence about arguments that do not fit together.
+    pub fn plan(&self, arguments: &Arguments, addresses: Vec<SocketAddr>, pace: Pace) -> Result<Plan, String> {
+        let default = if arguments.find_max.is_some() { SEARCH_DURATION } else { DURATION };
+        let duration = arguments.duration.unwrap_or(default);
+        let warmup = arguments.warmup.unwrap_or(Duration::ZERO);
+        if warmup >= duration {
+            return Err("--warmup leaves nothing of the run to be counted: make it shorter than -d".into());
+        }
+        let sources = arguments.source.clone().map_or(Vec::new(), |sources| sources.0);
+        Ok(Plan {
+            asked: Asked {
+                target: self.target.clone(),
+                protocol: self.protocol.into(),
+                messages: self.summary.clone(),
+                connections: arguments.connections,
+                depth: arguments.pipeline,
+                threads: arguments.threads.min(arguments.connections),
+                duration,
+                warmup,
+                timeout: arguments.timeout,
+                pace,
+                request_bytes: self.messages.iter().map(|message| message.request.len()).min().unwrap_or(0),
+            },
+            addresses: reachable(addresses, &sources)?,
+            script: Script::new(&self.messages, arguments.pipeline, &self.greeting, self.framing)?,
+            opening: match (arguments.ramp, arguments.connect_rate) {
+                (Some(ramp), _) => Opening::Rate(arguments.connections as f64 / ramp.as_secs_f64()),
+                (None, Some(rate)) => Opening::Rate(rate as f64),
+                (None, None) => Opening::AtOnce,
+            },
+            lifetime: arguments.lifetime,
+            sources,
+            reset: arguments.reset,
+        })
+    }
+}
+
+/// The addresses that can be reached from `sources`: those of the same family.
+fn reachable(addresses: Vec<SocketAddr>, sources: &[IpAddr]) -> Result<Vec<SocketAddr>, String> {
+    let Some(first) = sources.first() else { return Ok(addresses) };
+    if sources.iter().any(|source| source.is_ipv4() != first.is_ipv4()) {
+        return Err("--source mixes IPv4 and IPv6: give addresses of the server's family".into());
+    }
+    let reachable: Vec<SocketAddr> = addresses.into_iter().filter(|addr| addr.is_ipv4() == first.is_ipv4()).collect();
+    if reachable.is_empty() {
+        return Err("--source and the server are not of the same family: both IPv4, or both IPv6".into());
+    }
+    Ok(reachable)
+}
+
+/// What a raw request gets.
+enum Expected {
+    Itself,
+    Bytes(Vec<u8>),
+    End(Vec<u8>),
+}
+
+impl Expected {
+    fn of(arguments: &Arguments) -> Result<Self, String> {
+        Ok(match (&arguments.expect, &arguments.expect_end) {
+            (Some(expect), _) => Self::Bytes(message::unescape(expect)?),
+            (None, Some(end)) if end.is_empty() => return Err(r"--expect-end needs a byte, as in '\n'".into()),
+            (None, Some(end)) => Self::End(message::unescape(end)?),
+            (None, None) => Self::Itself,
+        })
+    }
+
+    fn message(&self, request: Vec<u8>) -> Message {
+        let reply = match self {
+            Self::Itself => Reply::Exact(request.clone()),
+            Self::Bytes(bytes) if bytes.is_empty() => Reply::Nothing,
+            Self::Bytes(bytes) => Reply::Exact(bytes.clone()),
+            Self::End(end) => Reply::Until(end.clone()),
+        };
+        Message { request, reply }
+    }
+}
+
+/// Messages that all differ, as many as a round of the script has room for.
+fn numbered(protocol: Protocol, arguments: &Arguments) -> Result<Vec<Message>, String> {
+    let first = message::numbered(protocol, arguments.size, 0)?;
+    let count = script::round_len(first.request.len(), arguments.pipeline);
+    (0..count).map(|number| message::numbered(protocol, arguments.size, number)).collect()
+}
+
+/// The messages as they were given.
+fn summary(arguments: &Arguments) -> Option<String> {
+    arguments.mix.clone().or_else(|| (!arguments.message.is_empty()).then(|| arguments.message.join(", ")))
+}
