@@ -11,6 +11,8 @@ use std::process;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 
+use crate::base::escape::shown;
+
 const ENVIRONMENT: &str = "Every flag is also an environment variable: --some-flag is TINYTCP_SOME_FLAG.";
 
 /// The exit code of a wrong command line.
@@ -46,9 +48,9 @@ pub fn refuse<Arguments: CommandFactory>(message: impl Display) -> ! {
 
 /// Prints `program: message` as one line on stderr; a closed or full stderr is ignored.
 ///
-/// Control characters are escaped: the message may quote what a user or a server sent.
+/// What could break the line or drive the terminal is escaped: the message may quote what a user or a server sent.
 pub fn complain(program: &str, message: impl Display) {
-    let line = format!("{program}: {}\n", one_line(&message.to_string()));
+    let line = format!("{program}: {}\n", shown(message.to_string().as_bytes()));
     // One write, so that lines of several programs on one stderr do not mix.
     let _ = io::stderr().write_all(line.as_bytes());
 }
@@ -57,12 +59,6 @@ pub fn complain(program: &str, message: impl Display) {
 #[must_use]
 pub fn is_coloured(is_terminal: bool) -> bool {
     is_terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
-/// The text with its control characters escaped, line breaks among them.
-fn one_line(text: &str) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(escaped).collect()
 }
 
 /// Makes one sentence of clap's paragraphs: message, list and tip stay; usage and pointer to the help go.
@@ -156,10 +152,5 @@ mod tests {
         let said = said_of(&["--sise", "1"]);
         assert!(said.starts_with("unexpected argument '--sise' found; tip: a similar argument exists"), "{said}");
         assert!(!said.contains("Usage") && !said.contains('\n'), "{said}");
-    }
-
-    #[test]
-    fn control_characters_never_reach_the_terminal() {
-        assert_eq!(one_line("a\nb\u{1b}[31mc\u{9b}d é"), "a\\nb\\u{1b}[31mc\\u{9b}d é");
     }
 }

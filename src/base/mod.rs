@@ -10,6 +10,7 @@ pub mod buffer;
 pub mod clock;
 pub mod close_reason;
 pub mod deadlines;
+pub mod escape;
 pub mod holders;
 pub mod kernel;
 pub mod limits;

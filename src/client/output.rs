@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 use std::env;
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Stdout, Write};
 
 use super::dialogue::Answer;
 use super::failure::Failure;
+use crate::base::escape::shown;
 use crate::wire::target::Protocol;
 
 /// Our stdout.
@@ -97,30 +97,7 @@ impl Drop for Output {
 /// direction of writing, and every byte that is not UTF-8 is escaped. Tabs and all other text stay.
 #[must_use]
 pub fn printable(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            match c {
-                '\t' => text.push(c),
-                '\u{200e}'
-                | '\u{200f}'
-                | '\u{202a}'..='\u{202e}'
-                | '\u{2066}'..='\u{2069}'
-                | '\u{2028}'
-                | '\u{2029}' => {
-                    text.extend(c.escape_unicode());
-                }
-                c if c.is_ascii_control() => text.extend(c.escape_default()),
-                c if c.is_control() => text.extend(c.escape_unicode()),
-                c => text.push(c),
-            }
-        }
-        for byte in chunk.invalid() {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "\\x{byte:02x}");
-        }
-    }
-    text
+    shown(bytes).to_string()
 }
 
 #[cfg(test)]
@@ -131,7 +108,7 @@ mod tests {
     fn nothing_that_drives_a_terminal_gets_through() {
         let hostile = "\u{1b}[2J\r\n\u{7}\u{9b}31m\u{202e}\u{7f}".as_bytes();
         let shown = printable(hostile);
-        assert_eq!(shown, r"\u{1b}[2J\r\n\u{7}\u{9b}31m\u{202e}\u{7f}");
+        assert_eq!(shown, r"\x1b[2J\r\n\x07\u{9b}31m\u{202e}\x7f");
         assert_eq!(printable("é\tß 字 🙂".as_bytes()), "é\tß 字 🙂");
         assert_eq!(printable(b"\xff\xfbab"), r"\xff\xfbab");
     }

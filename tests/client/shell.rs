@@ -73,7 +73,7 @@ fn a_server_that_leaves_first_is_reported() {
 fn a_server_cannot_drive_the_terminal_of_a_shell() {
     let port = serve(|mut stream| drop(stream.write_all(b"\x1b[2J\x07\xff\r\n")));
     let run = run_script(&[&format!("text://127.0.0.1:{port}"), "shell"], b"");
-    assert!(run.text().contains("<- \\u{1b}[2J\\u{7}\\xff"), "{run:?}");
+    assert!(run.text().contains("<- \\x1b[2J\\x07\\xff"), "{run:?}");
     assert!(!run.stdout.contains(&0x1b), "{run:?}");
 }
 
@@ -105,7 +105,7 @@ fn on_a_terminal_a_server_may_speak_and_leave_while_the_person_types() {
         let _ = stream.write_all(b"BYE\n");
     });
     let mut terminal = Terminal::start(&format!("text://127.0.0.1:{port}"));
-    terminal.wait_for("<- NEWS \\u{1b}[2J\r\n");
+    terminal.wait_for("<- NEWS \\x1b[2J\r\n");
     terminal.wait_for("-> ");
     terminal.type_keys("never sent");
     terminal.wait_for("sent");

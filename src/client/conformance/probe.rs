@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Assumed;
+use crate::base::escape::quoted;
 use crate::client::connect::{Patience, connect};
 use crate::client::failure::reason;
 use crate::client::receive::receive;
@@ -314,10 +315,10 @@ fn shown_from(bytes: &[u8], from: usize) -> String {
     }
 }
 
-/// The first bytes of a text of `len` bytes, in double quotes, so that single ones need no escape.
+/// The first bytes of a text of `len` bytes, in double quotes.
 fn cut(bytes: &[u8], len: usize) -> String {
     let start = bytes.get(..bytes.len().min(SHOWN_MAX)).unwrap_or_default();
-    let escaped = start.escape_ascii().to_string().replace(r"\'", "'");
+    let escaped = quoted(start).to_string().replace('"', r#"\""#);
     if len > start.len() { format!("\"{escaped}...\" ({len} bytes)") } else { format!("\"{escaped}\"") }
 }
 

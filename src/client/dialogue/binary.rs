@@ -1,6 +1,7 @@
 //! Binary: the words `echo <msg>`, `rev <msg>` and `quit` become frames.
 
 use super::{Due, Request};
+use crate::base::escape::{front, quoted};
 use crate::wire::frame::Header;
 
 /// The code of a request for the same bytes, and of every answer that is no error.
@@ -27,7 +28,7 @@ pub fn encode(line: &[u8], output: &mut Vec<u8>) -> Result<Request, String> {
             return Ok(Request::Farewell(None));
         }
         _ => {
-            let word = word.get(..word.len().min(32)).unwrap_or_default().escape_ascii();
+            let word = quoted(front(word, 32));
             return Err(format!("unknown command '{word}': the commands are echo <message>, rev <message> and quit"));
         }
     }

@@ -312,7 +312,7 @@ mod tests {
     #[test]
     fn control_characters_of_a_target_or_a_message_are_escaped() {
         let text = plain(samples::closed().asked(|asked| asked.messages = "\x1b[2Jhello\n".into()));
-        assert!(text.contains("\\u{1b}[2Jhello\\n") && !text.contains('\x1b'), "{text}");
+        assert!(text.contains("\\x1b[2Jhello\\n") && !text.contains('\x1b'), "{text}");
     }
 
     #[test]

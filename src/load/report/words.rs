@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Asked, PaceKind, Report};
+use crate::base::escape::shown;
 use crate::load::figures::{bytes, count, duration, percent, plural, rate, seconds, typed_seconds};
 use crate::load::tally::{Cause, Counts};
 use crate::load::verdict::Kind;
@@ -180,10 +181,9 @@ pub(super) fn interrupted(report: &Report) -> Option<String> {
     Some(format!("Interrupted by {name} after {}: this is what was done until then.", seconds(report.ran_s)))
 }
 
-/// The text with its control characters escaped: it may repeat what a user typed, or what a file says.
+/// The text with what could break a line or drive a terminal escaped: it may repeat what a user typed, or what a file says.
 pub(super) fn printable(text: &str) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(escaped).collect()
+    shown(text.as_bytes()).to_string()
 }
 
 #[cfg(test)]
