@@ -1,11 +1,13 @@
 //! The clock that a round of the loop hands down, so that nothing below reads the time on its own.
 
-use std::fmt::Write;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::fmt::{self, Write};
+use std::time::SystemTime;
 
-use chrono::{DateTime, Local};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::moment::Moment;
+use super::zone;
 
 /// What the operating system's clocks said at one time.
 #[derive(Clone, Copy, Debug)]
@@ -19,20 +21,31 @@ pub struct Reading {
 /// One reading of the clocks, and its text as the protocols write it.
 ///
 /// The text is made when it is first asked for in a second and then served from memory: a flood of `TIME` costs a
-/// copy an answer. A change of the machine's time zone shows within that second too.
+/// copy an answer.
 #[derive(Debug)]
 pub struct Clock {
     reading: Reading,
+    zone: TimeZone,
+    /// True exactly when `TZ` is not set, and the zone is the machine's, which may be changed.
+    is_zone_of_machine: bool,
     /// The second that `text` shows, counted from the Unix epoch.
-    shown_second: Option<u64>,
+    shown_second: Option<i64>,
     text: String,
 }
 
 impl Clock {
-    /// A clock that stands at `reading`.
+    /// A clock that stands at `reading`. Its local times are in UTC where `TZ` names no zone: see [`zone::of_environment`].
     #[must_use]
     pub fn new(reading: Reading) -> Self {
-        Self { reading, shown_second: None, text: String::with_capacity(32) }
+        let zone = zone::of_environment().unwrap_or(Some(TimeZone::UTC));
+        let is_zone_of_machine = zone.is_none();
+        Self {
+            reading,
+            zone: zone.unwrap_or(TimeZone::UTC),
+            is_zone_of_machine,
+            shown_second: None,
+            text: String::with_capacity(32),
+        }
     }
 
     /// Sets the clock to a new reading.
@@ -48,14 +61,18 @@ impl Clock {
 
     /// Local time in whole seconds with a numeric offset: `2025-09-12T17:24:13-05:00`.
     pub fn date_and_time(&mut self) -> &str {
-        // Before 1970 every second is shown as the first: a machine with such a clock has other worries.
-        let second = self.reading.wall.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        if self.shown_second != Some(second) {
-            self.shown_second = Some(second);
+        let now = timestamp(self.reading.wall);
+        if self.shown_second != Some(now.as_second()) {
+            self.shown_second = Some(now.as_second());
             self.text.clear();
-            let local = DateTime::<Local>::from(self.reading.wall);
+            if self.is_zone_of_machine
+                && let Some(zone) = zone::of_machine()
+            {
+                self.zone = zone;
+            }
+            let local = now.to_zoned_datetime(self.zone.clone());
             // Writing to a string cannot fail.
-            let _ = write!(self.text, "{}", local.format("%Y-%m-%dT%H:%M:%S%:z"));
+            let _ = write!(self.text, "{}", local.strftime("%Y-%m-%dT%H:%M:%S%:z"));
         }
         &self.text
     }
@@ -68,10 +85,22 @@ impl Clock {
     }
 }
 
+/// A time as log lines begin with it, in UTC: `2026-11-21T03:28:53.611Z`.
+#[must_use]
+pub fn log_time(wall: SystemTime) -> impl fmt::Display {
+    let time = timestamp(wall);
+    fmt::from_fn(move |f| write!(f, "{time:.3}"))
+}
+
+/// The time on a wall clock, which may be set to before 1970. One outside the years -9999 to 9999 is taken for 1970.
+fn timestamp(wall: SystemTime) -> Timestamp {
+    Timestamp::try_from(wall).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     fn at(seconds: u64) -> Reading {
         Reading { moment: Moment::START, wall: UNIX_EPOCH + Duration::from_secs(seconds) }
@@ -94,5 +123,23 @@ mod tests {
         assert_ne!(clock.date_and_time(), first);
         clock.set(at(100));
         assert_eq!(clock.date_and_time(), first);
+    }
+
+    #[test]
+    fn a_time_of_the_log_has_milliseconds_and_is_in_utc() {
+        let time = UNIX_EPOCH + Duration::from_millis(1_763_695_733_611);
+        assert_eq!(log_time(time).to_string(), "2025-11-21T03:28:53.611Z");
+        assert_eq!(log_time(UNIX_EPOCH).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_clock_that_stands_before_1970_is_shown_as_it_stands() {
+        let wall = UNIX_EPOCH - Duration::from_millis(86_400_250);
+        assert_eq!(log_time(wall).to_string(), "1969-12-30T23:59:59.750Z");
+        let mut clock = Clock::new(Reading { moment: Moment::START, wall });
+        assert!(clock.date_and_time().starts_with("19"), "{}", clock.date_and_time());
+        let first = clock.date_and_time().to_owned();
+        clock.set(Reading { moment: Moment::START, wall: wall - Duration::from_secs(1) });
+        assert_ne!(clock.date_and_time(), first, "seconds before 1970 differ too");
     }
 }

@@ -1,0 +1,92 @@
+//! The time zone of local times, chosen as the C library chooses it: by `TZ`, or else by the machine.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+
+use jiff::tz::{self, TimeZone};
+
+use super::escape::quoted;
+
+/// When summer time begins and ends in a zone such as `CET-1CEST` that does not say: the C library's rule.
+const USUAL_RULE: &str = ",M3.2.0,M11.1.0";
+
+/// The zone that the variable `TZ` names; `None` when it is not set, and the machine's own zone counts.
+///
+/// # Errors
+/// When the value names no zone. The sentence says that times are in UTC then, and shows values that work.
+pub fn of_environment() -> Result<Option<TimeZone>, String> {
+    env::var_os("TZ").map(|value| parse(&value)).transpose()
+}
+
+/// The machine's own zone; `None` where it has none, or where it cannot be read now. A change is seen within five minutes:
+/// for so long the lookup is cached.
+pub(super) fn of_machine() -> Option<TimeZone> {
+    TimeZone::try_system().ok()
+}
+
+/// As tzset(3): nothing is UTC; a colon in front means nothing; then a file, a name, or a rule.
+fn parse(value: &OsStr) -> Result<TimeZone, String> {
+    let name = value.to_str().map(|text| text.strip_prefix(':').unwrap_or(text));
+    let zone = match name {
+        Some("") => Some(TimeZone::UTC),
+        Some(path) if path.starts_with('/') => of_file(Path::new(path)),
+        Some(name) => tz::db().get(name).ok().or_else(|| of_rule(name)),
+        None => None,
+    };
+    zone.ok_or_else(|| {
+        format!(
+            "TZ={} names no time zone: times are in UTC; a zone looks like Europe/Berlin or CET-1CEST,M3.5.0,M10.5.0/3",
+            quoted(value.as_encoded_bytes())
+        )
+    })
+}
+
+fn of_file(path: &Path) -> Option<TimeZone> {
+    TimeZone::tzif(&path.to_string_lossy(), &fs::read(path).ok()?).ok()
+}
+
+fn of_rule(rule: &str) -> Option<TimeZone> {
+    TimeZone::posix(rule).or_else(|_| TimeZone::posix(&format!("{rule}{USUAL_RULE}"))).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    /// The offset of a zone in hours, in the middle of January and of July 2026.
+    fn offsets(value: &str) -> [i32; 2] {
+        let zone = parse(OsStr::new(value)).expect(value);
+        ["2026-01-15T12:00:00Z", "2026-07-15T12:00:00Z"].map(|time| {
+            let time: Timestamp = time.parse().expect("a time");
+            zone.to_offset(time).seconds() / 3600
+        })
+    }
+
+    #[test]
+    fn every_value_that_the_c_library_understands_is_understood() {
+        for (value, expected) in [
+            ("", [0, 0]),
+            ("UTC", [0, 0]),
+            ("EST5", [-5, -5]),
+            (":EST5EDT,M3.2.0,M11.1.0", [-5, -4]),
+            ("CET-1CEST", [1, 2]),
+            ("CET-1CEST,M3.5.0,M10.5.0/3", [1, 2]),
+            ("IST-2IDT,M3.4.4/26,M10.5.0", [2, 3]),
+            ("<-03>3<-02>,M3.5.0/-2,M10.5.0/-1", [-3, -2]),
+            ("AEST-10AEDT,M10.1.0,M4.1.0/3", [11, 10]),
+        ] {
+            assert_eq!(offsets(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_names_no_zone_is_refused_with_one_that_works() {
+        for value in ["Europe/Nowhere", "nonsense", "CET-1CEST,never", "/no/such/file", "/dev/null", ":\u{1b}[0m"] {
+            let error = parse(OsStr::new(value)).expect_err(value);
+            assert!(error.contains("Europe/Berlin") && error.is_ascii(), "{error}");
+        }
+    }
+}
