@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use support::frames::{ECHO, frame};
 use support::peer::Peer;
-use support::server::Server;
+use support::server::{SECOND_REQUEST_AFTER, Server, listen_flags, program_under};
 use support::wait::wait_until;
 use support::{KIB, PROTOCOLS};
 
@@ -58,6 +58,56 @@ fn sigterm_says_bye_closes_and_exits_with_zero() {
 #[test]
 fn sigint_says_bye_closes_and_exits_with_zero() {
     check_ordered_end("INT");
+}
+
+#[test]
+fn the_end_of_its_terminal_is_a_request_to_stop_too() {
+    check_ordered_end("HUP");
+}
+
+#[test]
+fn signals_that_come_together_are_one_request() {
+    for signals in [["TERM", "INT"], ["TERM", "TERM"], ["INT", "HUP"]] {
+        let mut server = Server::start(&["--drain-timeout", "1h"]);
+        let mut peer = server.connect_with_small_window("binary");
+        let answer = frame(ECHO, vec![b'x'; 8 << 20]);
+        peer.send(&answer);
+        peer.expect(&answer[..1]);
+        signals.iter().for_each(|signal| server.process().signal(signal));
+        peer.expect(&answer[1..]);
+        peer.expect_eof();
+        drop(peer);
+        assert_eq!(server.wait_for_exit().code(), Some(0), "{signals:?}");
+    }
+}
+
+/// A server started by a parent that handles `signals` as the flag of `env` says.
+fn start_under(flag: &str, signals: &str) -> Server {
+    let mut command = program_under(&["env", &format!("--{flag}-signal={signals}")]);
+    command.args(listen_flags());
+    Server::launch(command)
+}
+
+#[test]
+fn signals_that_the_parent_has_blocked_are_heard() {
+    for signal in ["TERM", "INT", "HUP"] {
+        let mut server = start_under("block", "TERM,INT,HUP");
+        server.process().signal(signal);
+        assert_eq!(server.wait_for_exit().code(), Some(0), "SIG{signal}");
+    }
+}
+
+#[test]
+fn a_hangup_that_the_parent_ignores_as_nohup_does_stays_ignored() {
+    let mut server = start_under("ignore", "HUP");
+    server.process().signal("HUP");
+    let mut peer = server.text();
+    peer.send("ECHO on\n");
+    peer.expect("ECHO on\n");
+    drop(peer);
+    assert_eq!(server.log.find(&["stopping"]), None);
+    server.process().signal("TERM");
+    assert_eq!(server.wait_for_exit().code(), Some(0));
 }
 
 #[test]
@@ -203,6 +253,7 @@ fn a_second_signal_ends_it_at_once() {
         server.process().signal("TERM");
         wait_until_nothing_is_accepted(&server);
         assert!(server.is_running(), "it waits for the peer that reads nothing");
+        thread::sleep(SECOND_REQUEST_AFTER);
         server.process().signal(second);
         assert_eq!(server.wait_for_exit().code(), Some(0), "a second SIG{second}");
         drop(stuck);

@@ -1,5 +1,6 @@
 //! The seam on the real operating system, through `mio`.
 
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
@@ -8,8 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Waker};
+use nix::sys::signal::{SigSet, Signal};
 use signal_hook_mio::v1_0::Signals;
-use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, Type};
 
 use super::clock::Reading;
 use super::moment::Moment;
@@ -19,27 +21,6 @@ use super::table::Token;
 /// How many events one wait fetches. More ready connections than that are fetched by the next one. At a tenth, 1000
 /// active connections would cost ten waits a round instead of one; more would only make rounds longer.
 const EVENTS_MAX: usize = 1024;
-
-/// A peer that has been silent for so long is asked whether it still lives...
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
-/// ...so often, one question after the other.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-const KEEPALIVE_RETRIES: u32 = 3;
-
-/// How long it takes until a peer that died silently is noticed: 60 s, and three questions.
-pub const SILENCE_TIMEOUT: Duration =
-    Duration::from_secs(KEEPALIVE_IDLE.as_secs() + KEEPALIVE_RETRIES as u64 * KEEPALIVE_INTERVAL.as_secs());
-
-/// How many bytes the kernel takes from one connection beyond what it can send at once: more than a turn's worth, so that
-/// no turn is cut short by it. Without this bound it would keep up to 4 MB for a peer that never reads, and a few hundred
-/// such peers would take all the memory that it has for TCP, everybody else's too. What is on its way does not count, so
-/// that a peer that reads gets it no slower.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const UNSENT_BYTES_MAX: u32 = 256 << 10;
-
-/// The kernel takes no longer time than this in milliseconds for `TCP_USER_TIMEOUT`: 24 days.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const USER_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
 
 const WAKER: mio::Token = mio::Token(usize::MAX);
 const SIGNALS: mio::Token = mio::Token(usize::MAX - 1);
@@ -80,15 +61,28 @@ impl Kernel {
         })
     }
 
-    /// Has each arrival of one of `signals` reported as a request to stop.
+    /// Has each arrival of one of `signals` reported as a request to stop, also where the parent process had blocked it.
+    /// SIGHUP stays ignored where the parent process ignores it, as `nohup` does.
     ///
     /// # Errors
     /// When a signal cannot be caught.
     pub fn stop_on(&mut self, signals: &[i32]) -> io::Result<()> {
-        let mut signals = Signals::new(signals)?;
+        let caught = signals.iter().copied().filter(|signal| *signal != libc::SIGHUP || !is_hangup_ignored());
+        let caught: Vec<i32> = caught.collect();
+        let mut signals = Signals::new(&caught)?;
         self.poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         self.signals = Some(signals);
-        Ok(())
+        let caught: SigSet = caught.iter().filter_map(|signal| Signal::try_from(*signal).ok()).collect();
+        caught.thread_unblock().map_err(io::Error::from)
+    }
+
+    /// Makes sure that `count` more descriptors can be opened.
+    ///
+    /// # Errors
+    /// When the limit of open files is below that.
+    pub fn check_room(&self, count: usize) -> io::Result<()> {
+        let spares = (0..count).map(|_| RawSocket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)));
+        spares.collect::<io::Result<Vec<_>>>().map(drop)
     }
 
     /// A way to ask for a stop from another thread.
@@ -167,6 +161,14 @@ impl System for Kernel {
     }
 }
 
+/// True exactly when this process was started with SIGHUP ignored. Only Linux says so.
+fn is_hangup_ignored() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    ignored & 1 << (libc::SIGHUP - 1) != 0
+}
+
 fn report_signals(signals: &mut Option<Signals>, handle: &mut impl FnMut(Event)) {
     signals.iter_mut().flat_map(Signals::pending).for_each(|_| handle(Event::Stop));
 }
@@ -209,65 +211,6 @@ fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
         match call() {
             Err(error) if interrupted(&error) => {}
             result => return result,
-        }
-    }
-}
-
-/// Listens on `addr` with a kernel queue of `backlog` connections that are not yet accepted.
-///
-/// What is set here is inherited by every accepted connection, on Linux and the BSDs alike, and costs no system call
-/// there: no delay for small answers; urgent bytes in their place in the stream, because `telnet` sends half of an escape
-/// sequence as such; and keepalive, so that a peer which died silently is noticed after [`SILENCE_TIMEOUT`].
-///
-/// Keepalive asks only where nothing is under way. For a peer that died before it acknowledged an answer the kernel would
-/// go on sending that for a quarter of an hour; so on Linux it gives such a peer up after `write_timeout`, or after
-/// [`SILENCE_TIMEOUT`] if that is longer. Two more things obey this bound: a peer that lives and leaves its window closed
-/// for so long is given up too, and keepalive waits for it where it is the longer one.
-///
-/// # Errors
-/// When the address is in use, forbidden, or not of this machine.
-pub fn listen(addr: SocketAddr, backlog: u32, write_timeout: Option<Duration>) -> io::Result<TcpListener> {
-    let socket = RawSocket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    if addr.is_ipv6() {
-        // An IPv6 listener that also takes IPv4 would be in the way of the IPv4 listener beside it.
-        socket.set_only_v6(true)?;
-    }
-    // A restart must not wait for the old connections in `TIME_WAIT`; two servers on one port still exclude each other.
-    socket.set_reuse_address(true)?;
-    socket.set_tcp_nodelay(true)?;
-    socket.set_out_of_band_inline(true)?;
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
-    socket.set_tcp_keepalive(&keepalive.with_retries(KEEPALIVE_RETRIES))?;
-    bound_unanswered(&socket, write_timeout)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&addr.into())?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    Ok(TcpListener::from_std(socket.into()))
-}
-
-/// Bounds how long, and with how many bytes, the kernel waits for a peer that takes nothing.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn bound_unanswered(socket: &RawSocket, write_timeout: Option<Duration>) -> io::Result<()> {
-    let timeout = write_timeout.map(|timeout| timeout.clamp(SILENCE_TIMEOUT, USER_TIMEOUT_MAX));
-    socket.set_tcp_user_timeout(timeout)?;
-    socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)
-}
-
-/// Elsewhere there is no such bound.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn bound_unanswered(_: &RawSocket, _: Option<Duration>) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_write_timeout_of_any_length_is_no_reason_not_to_listen() {
-        for timeout in [None, Some(Duration::from_millis(1)), Some(Duration::from_hours(600)), Some(Duration::MAX)] {
-            let listened = listen(([127, 0, 0, 1], 0).into(), 1, timeout);
-            assert!(listened.is_ok(), "{timeout:?}: {listened:?}");
         }
     }
 }

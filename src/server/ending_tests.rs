@@ -252,6 +252,8 @@ fn a_loop_runs_until_it_is_stopped_and_counts_what_it_closes_then() {
     polite.send_and_end(b"ECHO a\n");
     stubborn.send(b"ECHO b\n");
     stage.event(Event::Stop);
+    stage.settle();
+    stage.pass(Duration::from_millis(200));
     stage.event(Event::Stop);
     let counters = stage.event_loop.run().expect("the script never fails to wait");
     assert_eq!(polite.take_sent(), "ECHO a\n");

@@ -1070,9 +1070,27 @@ mod stopping {
         stage.event(Event::Stop);
         stage.settle();
         assert!(!stage.event_loop.is_over());
+        stage.pass(200 * MILLISECOND);
         stage.event(Event::Stop);
         stage.settle();
         assert!(stage.event_loop.is_over());
+    }
+
+    #[test]
+    fn requests_within_a_fifth_of_a_second_are_one() {
+        let mut stage = text();
+        let peer = stage.peer();
+        peer.set_room(0);
+        peer.send(b"ECHO a\n");
+        for _ in 0..2 {
+            (0..2).for_each(|_| stage.event(Event::Stop));
+            stage.settle();
+            stage.pass(199 * MILLISECOND);
+            assert!(!stage.event_loop.is_over(), "no second request has come");
+        }
+        peer.set_room(1000);
+        stage.settle();
+        assert!(peer.take_sent().ends_with("ECHO a\nBYE\n"));
     }
 
     #[test]

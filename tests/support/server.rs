@@ -14,6 +14,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// A request to stop that comes so long after the first one is a second one: longer than the server merges them.
+pub const SECOND_REQUEST_AFTER: Duration = Duration::from_millis(300);
+
 /// A running server. Dropped, it is told to end at once, and must do so in order: as built for tests it checks at its end
 /// that every connection it accepted is counted as closed, and that every byte of storage is back. Had it ended by itself
 /// before, the test fails.
@@ -140,12 +143,18 @@ impl Server {
 impl Server {
     /// Ends the process in order, and gives how that went; `None` if it hangs.
     fn end(&mut self) -> Option<ExitStatus> {
-        // Frozen, it would not even hear it. The second request is for those who still wait for answers.
-        ["CONT", "TERM", "INT"].iter().for_each(|signal| self.process().signal(signal));
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
+        // Frozen, it would not even hear it.
+        ["CONT", "TERM"].iter().for_each(|signal| self.process().signal(signal));
+        let asked = Instant::now();
+        let mut again = asked + SECOND_REQUEST_AFTER;
+        while asked.elapsed() < PATIENCE {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Some(status);
+            }
+            if Instant::now() > again {
+                // It waits for peers that take no answers: the second request is for them.
+                self.process().signal("INT");
+                again += SECOND_REQUEST_AFTER;
             }
             thread::sleep(Duration::from_millis(1));
         }
