@@ -2,13 +2,13 @@
 
 mod support;
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 use support::BANNER;
 use support::peer::Peer;
-use support::server::{Server, listen_flags, program};
+use support::server::{Server, listen_flags, program, program_under};
 
 /// Runs the server to its end, which is expected to come by itself.
 fn run(command: &mut Command) -> Output {
@@ -41,7 +41,7 @@ fn check_usage(flags: &[&str], wrong: &str, example: &str) {
 fn wait_until_free(ports: &[u16]) {
     let deadline = Instant::now() + Duration::from_secs(100);
     for port in ports {
-        while let Err(error) = tinytcp::base::kernel::listen(([127, 0, 0, 1], *port).into(), 1, None) {
+        while let Err(error) = tinytcp::base::listen::listen(([127, 0, 0, 1], *port).into(), 1, None) {
             assert!(Instant::now() < deadline, "port {port} is never free: {error}");
             thread::sleep(Duration::from_millis(100));
         }
@@ -59,7 +59,140 @@ fn a_port_in_use_is_one_line_and_exit_1() {
 fn a_port_that_another_server_holds_is_in_use() {
     let server = Server::start(&[]);
     let url = format!("echo://{}", server.address("text"));
-    check_failure(program().args(["--listen", &url]), 1, &[&url, "in use"]);
+    let parts = [url.as_str(), "in use", "another program listens there: stop it", "--listen"];
+    check_failure(program().args(["--listen", &url]), 1, &parts);
+}
+
+/// A connection from a port of its own, as a client makes it, and the end that accepted it.
+fn outgoing_connection() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.83.71.9:0").expect("any port");
+    let client = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
+    let (accepted, _) = listener.accept().expect("it is there");
+    (client, accepted)
+}
+
+#[test]
+fn a_port_that_an_outgoing_connection_has_is_told_from_that_of_a_program() {
+    let (client, _accepted) = outgoing_connection();
+    let url = format!("text://{}", client.local_addr().expect("connected"));
+    let parts = [url.as_str(), "no program listens there", "an outgoing connection has the port", "within 60 s"];
+    check_failure(program().args(["--listen", &url]), 1, &parts);
+}
+
+#[test]
+fn a_port_that_a_closed_connection_has_left_is_said_to_be_free_in_a_minute() {
+    let (client, accepted) = outgoing_connection();
+    let addr = client.local_addr().expect("connected");
+    // The end that closes first keeps its port.
+    drop(client);
+    drop(accepted);
+    support::wait::wait_until("the connection is closed", || {
+        tinytcp::base::port_holder::find(addr) == Some(tinytcp::base::port_holder::Holder::ClosedConnection)
+    });
+    let url = format!("text://{addr}");
+    check_failure(program().args(["--listen", &url]), 1, &[&url, "no program listens there", "free within 60 s; wait"]);
+}
+
+#[test]
+fn two_listeners_with_one_address_are_named_and_no_program_is_blamed() {
+    let urls = ["--listen", "text://127.83.71.4:4000", "--listen", "echo://127.83.71.4:4000"];
+    let parts = ["echo://127.83.71.4:4000", "another listener of this server has 127.83.71.4:4000"];
+    check_failure(program().args(urls), 1, &parts);
+    let everywhere = ["--listen", "text://0.0.0.0:4000", "--listen", "text://127.83.71.4:4000"];
+    check_failure(program().args(everywhere), 1, &["another listener of this server has 0.0.0.0:4000"]);
+}
+
+#[test]
+fn an_address_to_which_no_connection_can_come_is_refused_with_one_that_works() {
+    for (url, advice) in [
+        ("text://[::ffff:127.0.0.1]:4000", "write it as text://127.0.0.1:4000"),
+        ("chat://[fe80::1]:4000", "chat://[fe80::1%eth0]:4000"),
+        ("echo://224.0.0.1:4000", "multicast"),
+        ("echo://[ff02::1]:4000", "multicast"),
+    ] {
+        check_failure(program().args(["--listen", url]), 1, &[url, advice]);
+    }
+}
+
+#[test]
+fn of_the_default_listeners_those_that_can_be_had_start_and_the_rest_are_warned_of() {
+    let taken = TcpListener::bind("127.83.71.2:9999").expect("nothing else uses this address");
+    let mut command = program();
+    command.args(["--host", "127.83.71.2"]);
+    let mut server = Server::launch_only(command);
+    server.read_addresses(3);
+    server.wait_for_log(&["WARN", "chat://127.83.71.2:9999", "another program listens there"]);
+    server.text();
+    drop(server);
+    drop(taken);
+}
+
+#[test]
+fn every_listener_is_printed_however_many_there_are() {
+    const LISTENERS: usize = 1500;
+    rlimit::increase_nofile_limit(20_000).expect("descriptors for the server, which inherits the limit");
+    let mut command = program();
+    command.args((0..LISTENERS).flat_map(|_| ["--listen", "text://127.83.71.5:0"]));
+    let mut server = Server::launch_only(command);
+    server.read_addresses(LISTENERS);
+    server.text();
+}
+
+#[test]
+fn a_limit_of_files_that_leaves_none_for_a_connection_is_one_line_and_exit_1() {
+    for limit in 8..=12 {
+        let mut command = program_under(&["prlimit", &format!("--nofile={limit}")]);
+        command.args(["--listen", "text://127.0.0.1:0", "-q"]);
+        let mut server = Server::launch_only(command);
+        support::wait::wait_until("it starts or ends", || !server.printed.raw().is_empty() || !server.is_running());
+        if server.is_running() {
+            server.read_addresses(1);
+            server.text();
+            assert!(limit > 9, "it starts with {limit} descriptors");
+            continue;
+        }
+        assert_eq!(server.wait_for_exit().code(), Some(1), "{limit}");
+        let said = server.log.text();
+        assert_eq!(said.len(), 1, "{said:#?}");
+        assert!(said[0].contains("open files") && said[0].contains("ulimit -n"), "{said:#?}");
+    }
+}
+
+#[test]
+fn flags_that_contradict_each_other_are_exit_2_with_what_to_do() {
+    let loopback = ["--listen", "text://127.0.0.1:0"];
+    check_failure(program().args(loopback).args(["--host", "127.0.0.1"]), 2, &["--host", "--listen", "leave one"]);
+    check_failure(program().args(loopback).env("TINYTCP_HOST", "127.0.0.1"), 2, &["TINYTCP_HOST", "leave one"]);
+    check_failure(program().args(["-v", "-q"]), 2, &["-v", "-q", "leave one"]);
+    check_failure(program().args(["--port", "4001"]), 2, &["--listen text://127.0.0.1:4001"]);
+    check_failure(program().args(["-p4001"]), 2, &["--listen text://127.0.0.1:4001"]);
+}
+
+/// A server under a value of `TZ`.
+fn in_zone(zone: &str) -> Server {
+    let mut command = program();
+    command.args(listen_flags()).env("TZ", zone);
+    Server::launch(command)
+}
+
+#[test]
+fn a_zone_that_the_c_library_understands_is_understood() {
+    for (zone, offset) in
+        [("CET-1CEST", ["+01:00", "+02:00"]), ("IST-2IDT,M3.4.4/26,M10.5.0", ["+02:00", "+03:00"]), ("", ["+00:00"; 2])]
+    {
+        let server = in_zone(zone);
+        let mut peer = server.text();
+        peer.send("TIME\n");
+        let answer = peer.read_line();
+        assert!(offset.iter().any(|offset| answer.ends_with(&format!("{offset}\n"))), "{zone}: {answer}");
+        assert_eq!(server.log.find(&["WARN"]), None, "{zone}");
+    }
+}
+
+#[test]
+fn a_zone_that_does_not_exist_is_warned_of() {
+    let server = in_zone("Europe/Nowhere");
+    server.wait_for_log(&["WARN", "TZ=Europe/Nowhere", "UTC"]);
 }
 
 #[test]

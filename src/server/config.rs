@@ -34,22 +34,25 @@ pub struct Config {
     pub backlog: u32,
     /// Activity lines a second; `None` logs no activity.
     pub activity_lines_max: Option<u32>,
+    /// False: of a connection the activity log shows the opening and the close, and nothing of its messages.
+    pub activity_shows_messages: bool,
 }
 
-/// One address to listen on.
+/// A host to listen on: all of its addresses.
 #[derive(Clone)]
 pub struct Listener {
-    /// The address; port 0 takes any free one.
-    pub addr: SocketAddr,
+    /// The addresses. Port 0 takes a free port, the same one at each of them. An address of IPv6 that the machine does not
+    /// have is left out where there is one of IPv4.
+    pub addrs: Vec<SocketAddr>,
     /// What is spoken there.
     pub protocol: Arc<dyn Protocol>,
-    /// True exactly when a machine that does not have this address at all is no error.
-    pub optional: bool,
+    /// False: an address that cannot be had is left out with a warning, as long as the server listens anywhere.
+    pub required: bool,
 }
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.protocol.name(), self.addr)
+        write!(f, "{}://{:?}", self.protocol.name(), self.addrs)
     }
 }
 
@@ -63,6 +66,7 @@ impl Default for Config {
             timeouts: Timeouts::default(),
             backlog: 1024,
             activity_lines_max: Some(50),
+            activity_shows_messages: true,
         }
     }
 }
@@ -71,7 +75,7 @@ impl Config {
     /// Adds a listener.
     #[must_use]
     pub fn listen(mut self, addr: SocketAddr, protocol: impl Protocol + 'static) -> Self {
-        self.listeners.push(Listener { addr, protocol: Arc::new(protocol), optional: false });
+        self.listeners.push(Listener { addrs: vec![addr], protocol: Arc::new(protocol), required: true });
         self
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::base::activity::Summary;
 use crate::base::close_reason::{CloseReason, by_reason};
+use crate::base::plural::plural;
 
 /// Sums over all connections. `accepted` is at all times the number of those that are open and those in `closed`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,13 +55,13 @@ impl fmt::Display for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} connections, {} turned away, {} messages, {} bytes in, {} bytes out, {} bytes in buffers at most",
-            self.accepted,
+            "{}, {} turned away, {}, {} in, {} out, at most {} in buffers",
+            plural(self.accepted, "connection"),
             self.closed_for(CloseReason::ServerBusy),
-            self.messages,
-            self.received_bytes,
-            self.sent_bytes,
-            self.held_bytes_most
+            plural(self.messages, "message"),
+            plural(self.received_bytes, "byte"),
+            plural(self.sent_bytes, "byte"),
+            plural(self.held_bytes_most as u64, "byte")
         )?;
         if self.closed_in_all() > 0 {
             write!(f, "; closed: {}", by_reason(&self.closed))?;

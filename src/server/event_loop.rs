@@ -56,6 +56,8 @@ impl<S: System> EventLoop<S> {
     pub fn new(system: S, protocols: Vec<Arc<dyn Protocol>>, config: &Config) -> Self {
         let clock = Clock::new(system.read_clocks());
         let names = protocols.iter().map(|protocol| protocol.name()).collect();
+        let activity = Activity::new(config.activity_lines_max, names);
+        let activity = if config.activity_shows_messages { activity } else { activity.without_messages() };
         Self {
             system,
             table: Table::default(),
@@ -68,7 +70,7 @@ impl<S: System> EventLoop<S> {
                 moved_bytes: 0,
                 read_bytes_max: usize::MAX,
                 clock,
-                activity: Activity::new(config.activity_lines_max, names),
+                activity,
                 timeouts: config.timeouts,
             },
             acceptor: Acceptor::new(protocols, config),

@@ -9,6 +9,7 @@ mod counters;
 mod ending_tests;
 mod event_loop;
 mod inspection;
+mod listening;
 #[cfg(test)]
 mod loop_tests;
 mod pace;
@@ -23,45 +24,27 @@ mod warnings;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use crate::base::kernel::{self, Kernel, Stopper};
-use crate::protocol::Protocol;
+use crate::base::kernel::{Kernel, Stopper};
 pub use config::{Config, Listener};
 pub use counters::Counters;
 pub use event_loop::EventLoop;
 pub use inspection::{Inspection, OpenConnection};
+pub use listening::BindError;
+use listening::Listening;
 pub use pace::EXPIRED_MAX;
+
+/// What asks a server to stop: an interrupt from the keyboard, a request to end, and the end of the terminal.
+pub const STOP_SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+
+/// Descriptors that must be left at the start: for one connection, and for one that is turned away.
+const DESCRIPTORS_MIN: usize = 2;
 
 /// A server that listens and is ready to run.
 pub struct Server {
     event_loop: EventLoop<Kernel>,
     addresses: Vec<(&'static str, SocketAddr)>,
     stopper: Stopper,
-}
-
-/// Why a server could not be built.
-#[derive(Debug)]
-pub struct BindError {
-    /// The protocol whose listener failed, and where; `None` when it was not a listener.
-    pub listener: Option<(&'static str, SocketAddr)>,
-    /// What the operating system said.
-    pub error: io::Error,
-}
-
-impl std::fmt::Display for BindError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.listener {
-            Some((protocol, addr)) => write!(f, "cannot listen on {protocol}://{addr}"),
-            None => f.write_str("cannot serve"),
-        }
-    }
-}
-
-impl std::error::Error for BindError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
-    }
 }
 
 impl std::fmt::Debug for Server {
@@ -74,8 +57,8 @@ impl Server {
     /// Listens on every address of `config`. From here on clients can connect; they are served by [`Server::run`].
     ///
     /// # Errors
-    /// When there is no address; when one is in use, forbidden, or not of this machine (unless its listener is optional), and when the
-    /// kernel has no descriptors left.
+    /// When there is no address; when one is in use, forbidden, not of this machine, or given twice (unless its listener is
+    /// not required); and when no descriptor is left for a connection.
     pub fn bind(config: &Config) -> Result<Self, BindError> {
         Self::bind_stopping_on(config, &[])
     }
@@ -85,29 +68,11 @@ impl Server {
     /// # Errors
     /// As [`Server::bind`], and when a signal cannot be caught.
     pub fn bind_stopping_on(config: &Config, signals: &[i32]) -> Result<Self, BindError> {
-        let mut sockets = Vec::new();
-        let mut protocols: Vec<Arc<dyn Protocol>> = Vec::new();
-        let mut addresses = Vec::new();
-        for Listener { addr, protocol, optional } in &config.listeners {
-            let failed = |error| BindError { listener: Some((protocol.name(), *addr)), error };
-            match kernel::listen(*addr, config.backlog, config.timeouts.write) {
-                Ok(socket) => {
-                    addresses.push((protocol.name(), socket.local_addr().map_err(failed)?));
-                    protocols.push(Arc::clone(protocol));
-                    sockets.push(socket);
-                }
-                Err(error) if *optional && is_missing(&error) => {
-                    log::debug!("not listening on {}://{addr}: {error}", protocol.name());
-                }
-                Err(error) => return Err(failed(error)),
-            }
-        }
+        let Listening { sockets, protocols, addresses, .. } = Listening::open(config)?;
         let build = || {
-            if sockets.is_empty() {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on"));
-            }
             let mut kernel = Kernel::new(sockets)?;
             kernel.stop_on(signals)?;
+            kernel.check_room(DESCRIPTORS_MIN)?;
             Ok(kernel)
         };
         let kernel = build().map_err(|error| BindError { listener: None, error })?;
@@ -135,11 +100,6 @@ impl Server {
     pub fn run(self) -> io::Result<Counters> {
         self.event_loop.run()
     }
-}
-
-/// True exactly when the machine does not have the address at all, as one without IPv6.
-fn is_missing(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }
 
 #[cfg(test)]

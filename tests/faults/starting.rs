@@ -5,9 +5,8 @@ use crate::tracer::{Fault, Trace, call, count};
 use std::process::Stdio;
 
 /// What the start needs, with the errors of the manual pages.
-const NEEDED: [(&str, &[&str]); 10] = [
+const NEEDED: [(&str, &[&str]); 9] = [
     ("socket", &["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EACCES"]),
-    ("setsockopt", &["ENOMEM", "ENOBUFS", "ENOPROTOOPT"]),
     ("bind", &["EADDRINUSE", "EACCES", "EADDRNOTAVAIL", "ENOMEM"]),
     ("listen", &["EADDRINUSE"]),
     ("getsockname", &["ENOBUFS"]),
@@ -75,15 +74,52 @@ fn a_start_in_which_any_call_fails_is_one_line_and_exit_1() {
     }
 }
 
+/// The option that each `setsockopt` of a start sets, in order.
+fn options_set() -> Vec<String> {
+    let trace = trace_of_a_life(&["setsockopt"]).text();
+    let calls = trace.lines().filter(|line| call(line).is_some());
+    calls.map(|line| line.split(", ").nth(2).expect("the name of an option").to_owned()).collect()
+}
+
+#[test]
+#[ignore = "needs strace: .ci/run installs it"]
+fn a_start_without_the_option_that_restarts_need_is_one_line_and_exit_1() {
+    let options = options_set();
+    let index = 1 + options.iter().position(|name| name == "SO_REUSEADDR").expect("it is set");
+    check_refused("setsockopt", "ENOPROTOOPT", index);
+}
+
+#[test]
+#[ignore = "needs strace: .ci/run installs it"]
+fn a_start_without_any_tuning_option_serves_and_warns_once() {
+    let options = options_set();
+    // Keepalive is four of them.
+    let of_the_first = options.iter().take_while(|name| *name != "TCP_NOTSENT_LOWAT").count() + 1;
+    for index in (1..=of_the_first).filter(|index| options[index - 1] != "SO_REUSEADDR") {
+        let trace = Trace::new();
+        let fault = Fault { call: "setsockopt", error: "ENOPROTOOPT", first: index, last: index };
+        let mut server = trace.start(&["setsockopt"], Some(fault), &[]);
+        let mut peer = server.text();
+        peer.send("ECHO in\nQUIT\n");
+        peer.expect("ECHO in\nBYE\n");
+        drop(peer);
+        server.process().signal("TERM");
+        assert_eq!(server.wait_for_exit().code(), Some(0), "{fault:?}");
+        assert!(trace.has_hit(), "{fault:?} is never reached");
+        let warnings = server.log.text().into_iter().filter(|line| line.contains("without socket options"));
+        assert_eq!(warnings.count(), 1, "{fault:?}: {:#?}", server.log.text());
+    }
+}
+
 #[test]
 #[ignore = "needs strace: .ci/run installs it"]
 fn a_start_that_cannot_catch_the_signals_is_one_line_and_exit_1() {
     let trace = trace_of_a_life(&["rt_sigaction"]).text();
     // The first ones are made before the program has begun.
     let calls = trace.lines().filter(|line| call(line).is_some());
-    let is_ours = |line: &str| line.contains("(SIGTERM") || line.contains("(SIGINT");
+    let is_ours = |line: &str| ["(SIGTERM", "(SIGINT", "(SIGHUP"].iter().any(|name| line.contains(name));
     let indices: Vec<usize> = (1..).zip(calls).filter(|(_, line)| is_ours(line)).map(|(index, _)| index).collect();
-    assert!(indices.len() >= 2, "it catches none: {trace}");
+    assert!(indices.len() >= 3, "it catches none: {trace}");
     indices.into_iter().for_each(|index| check_refused("rt_sigaction", "EINVAL", index));
 }
 

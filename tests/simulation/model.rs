@@ -9,7 +9,8 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
-use tinytcp::base::kernel::{Kernel, listen};
+use tinytcp::base::kernel::Kernel;
+use tinytcp::base::listen::listen;
 use tinytcp::base::system::{Event, Readiness, Socket, System};
 use tinytcp::base::table::Token;
 
@@ -41,7 +42,7 @@ impl Both {
 
     /// A connection that waits to be accepted.
     fn unaccepted() -> Self {
-        let listener = listen(([127, 0, 0, 1], 0).into(), 16, None).expect("a free port");
+        let (listener, _) = listen(([127, 0, 0, 1], 0).into(), 16, None).expect("a free port");
         let addr = listener.local_addr().expect("bound");
         let kernel = Kernel::new(vec![listener]).expect("a poller");
         let peer = TcpStream::connect(addr).expect("a listener");

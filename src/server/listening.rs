@@ -1,0 +1,320 @@
+//! Listening: every address of the config gets its socket, or a sentence says why it has none and what to do.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use mio::net::TcpListener;
+
+use super::config::{Config, Listener};
+use crate::base::listen::{self, Refused};
+use crate::base::port_holder::{self, Holder};
+use crate::protocol::Protocol;
+
+/// How often a free port is taken for a listener of several addresses, until one is free at all of them.
+const PORTS_TRIED_MAX: usize = 64;
+
+/// Why a server could not be built.
+#[derive(Debug)]
+pub struct BindError {
+    /// The protocol whose listener failed, and where; `None` when it was not a listener.
+    pub listener: Option<(&'static str, SocketAddr)>,
+    /// What the operating system said.
+    pub error: io::Error,
+}
+
+impl BindError {
+    /// What the person who started the server can do, as the end of the sentence that the error begins.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        let limit = "raise the limit of open files, as with `ulimit -n 1024`";
+        match (self.error.kind(), self.listener) {
+            (_, None) if self.error.raw_os_error().is_none() => "give one with --listen".into(),
+            (io::ErrorKind::InvalidInput, Some((scheme, addr))) => advice_on_unfit(scheme, addr),
+            (io::ErrorKind::AddrInUse, Some((_, addr))) => advice_on_holder(port_holder::find(addr)).into(),
+            (io::ErrorKind::PermissionDenied, _) => {
+                "ports below 1024 are privileged: choose one from 1025 to 49151".into()
+            }
+            (io::ErrorKind::AddrNotAvailable, _) => {
+                "this machine has no such address: use 127.0.0.1, or 0.0.0.0 for all".into()
+            }
+            _ if matches!(self.error.raw_os_error(), Some(libc::EMFILE)) => limit.into(),
+            _ => "look at the limits of this process and its user".into(),
+        }
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.listener {
+            Some((protocol, addr)) => write!(f, "cannot listen on {protocol}://{addr}")?,
+            None => f.write_str("cannot serve")?,
+        }
+        write!(f, ": {}; {}", self.error, self.advice())
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// Sockets that listen, each with its protocol and its real address.
+#[derive(Default)]
+pub(super) struct Listening {
+    pub(super) sockets: Vec<TcpListener>,
+    pub(super) protocols: Vec<Arc<dyn Protocol>>,
+    pub(super) addresses: Vec<(&'static str, SocketAddr)>,
+    /// Options that make a socket serve better, and that this system refused.
+    refused_options: Vec<Refused>,
+    /// The first failure of a listener that is not required.
+    failure: Option<BindError>,
+}
+
+impl Listening {
+    /// Listens on every address of `config`.
+    ///
+    /// # Errors
+    /// When a required listener cannot be had, or none at all.
+    pub(super) fn open(config: &Config) -> Result<Self, BindError> {
+        refuse_clashes(&config.listeners)?;
+        let mut listening = Self::default();
+        for listener in &config.listeners {
+            listening.add(listener, config)?;
+        }
+        if listening.sockets.is_empty() {
+            let nowhere = || io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on");
+            return Err(listening.failure.unwrap_or_else(|| BindError { listener: None, error: nowhere() }));
+        }
+        listening.warn_of_refused_options();
+        Ok(listening)
+    }
+
+    fn add(&mut self, listener: &Listener, config: &Config) -> Result<(), BindError> {
+        let mut tries = 1;
+        let opened = loop {
+            match self.open_all(listener, config) {
+                // The port that was free at the first address is taken at another one.
+                Err(failure) if failure.is_of_chosen_port && tries < PORTS_TRIED_MAX => tries += 1,
+                result => break result.map_err(|failure| failure.error)?,
+            }
+        };
+        for (socket, addr) in opened {
+            self.sockets.push(socket);
+            self.protocols.push(Arc::clone(&listener.protocol));
+            self.addresses.push((listener.protocol.name(), addr));
+        }
+        Ok(())
+    }
+
+    /// A socket for each address of `listener` that can be had. Port 0 is the same free port at all of them.
+    fn open_all(&mut self, listener: &Listener, config: &Config) -> Result<Vec<(TcpListener, SocketAddr)>, Failure> {
+        let mut opened: Vec<(TcpListener, SocketAddr)> = Vec::new();
+        for wanted in &listener.addrs {
+            let mut addr = *wanted;
+            let chosen_port = opened.first().map(|(_, first)| first.port()).filter(|_| wanted.port() == 0);
+            addr.set_port(chosen_port.unwrap_or(wanted.port()));
+            let error = match self.open_one(addr, config) {
+                Ok(socket) => {
+                    opened.push(socket);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let is_of_chosen_port = chosen_port.is_some() && error.kind() == io::ErrorKind::AddrInUse;
+            let error = BindError { listener: Some((listener.protocol.name(), addr)), error };
+            if is_missing_ipv6(&error.error, listener, addr) {
+                log::debug!("{error}");
+            } else if listener.required || is_of_chosen_port {
+                return Err(Failure { error, is_of_chosen_port });
+            } else {
+                log::warn!("{error}");
+                self.failure.get_or_insert(error);
+            }
+        }
+        Ok(opened)
+    }
+
+    fn open_one(&mut self, addr: SocketAddr, config: &Config) -> io::Result<(TcpListener, SocketAddr)> {
+        if let Some(why) = unfitness(addr) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        let (socket, refused) = listen::listen(addr, config.backlog, config.timeouts.write)?;
+        self.refused_options.extend(refused);
+        let addr = socket.local_addr()?;
+        Ok((socket, addr))
+    }
+
+    /// One line for all options and listeners.
+    fn warn_of_refused_options(&mut self) {
+        self.refused_options.sort_by_key(|(name, _)| *name);
+        self.refused_options.dedup_by_key(|(name, _)| *name);
+        let said: Vec<String> = self.refused_options.iter().map(|(name, error)| format!("{name} ({error})")).collect();
+        if !said.is_empty() {
+            log::warn!("serving without socket options that this system refuses: {}", said.join(", "));
+        }
+    }
+}
+
+/// Why a listener could not be opened.
+struct Failure {
+    error: BindError,
+    /// True exactly when the port was chosen by us, and another one may do.
+    is_of_chosen_port: bool,
+}
+
+/// True exactly when the machine has no such IPv6 address, as one without IPv6, and the listener has one of IPv4 too.
+fn is_missing_ipv6(error: &io::Error, listener: &Listener, addr: SocketAddr) -> bool {
+    let is_missing =
+        error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(libc::EAFNOSUPPORT);
+    is_missing && addr.is_ipv6() && listener.addrs.iter().any(SocketAddr::is_ipv4)
+}
+
+/// Two listeners of one address can never both be had: the kernel would blame a program that has the port.
+fn refuse_clashes(listeners: &[Listener]) -> Result<(), BindError> {
+    let mut addrs: Vec<SocketAddr> = Vec::new();
+    for listener in listeners {
+        for addr in &listener.addrs {
+            if let Some(other) = addrs.iter().find(|other| clash(**other, *addr)) {
+                let error = format!("another listener of this server has {other}");
+                let error = io::Error::new(io::ErrorKind::AlreadyExists, error);
+                return Err(BindError { listener: Some((listener.protocol.name(), *addr)), error });
+            }
+            addrs.push(*addr);
+        }
+    }
+    Ok(())
+}
+
+/// True exactly when no two sockets can listen on both addresses.
+fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && (is_any || one == other)
+}
+
+/// Why no connection can come to an address, whatever the kernel says of it.
+fn unfitness(addr: SocketAddr) -> Option<&'static str> {
+    match addr.ip() {
+        ip if ip.is_multicast() => Some("TCP has no multicast"),
+        IpAddr::V4(ip) if ip.is_broadcast() => Some("TCP has no broadcast"),
+        IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => Some("this is an address of IPv4 in the form of IPv6"),
+        IpAddr::V6(ip) if ip.is_unicast_link_local() && is_without_scope(addr) => {
+            Some("a link-local address is one of an interface, which is not named")
+        }
+        _ => None,
+    }
+}
+
+fn is_without_scope(addr: SocketAddr) -> bool {
+    matches!(addr, SocketAddr::V6(addr) if addr.scope_id() == 0)
+}
+
+fn advice_on_unfit(scheme: &str, addr: SocketAddr) -> String {
+    match addr.ip() {
+        IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => {
+            format!("write it as {scheme}://{}", SocketAddr::new(ip.to_canonical(), addr.port()))
+        }
+        IpAddr::V6(ip) if ip.is_unicast_link_local() && is_without_scope(addr) => {
+            format!("name it, as in {scheme}://[{ip}%eth0]:{}", addr.port())
+        }
+        _ => "use an address of this machine: 127.0.0.1, or 0.0.0.0 for all".into(),
+    }
+}
+
+fn advice_on_holder(holder: Option<Holder>) -> &'static str {
+    match holder {
+        Some(Holder::Listener) => "another program listens there: stop it, or choose another port with --listen",
+        Some(Holder::Connection) => {
+            "no program listens there, but an outgoing connection has the port: it is free within 60 s after that one \
+             is closed; choose another port with --listen, or see net.ipv4.ip_local_reserved_ports"
+        }
+        Some(Holder::ClosedConnection) => {
+            "no program listens there, but a connection that was closed had the port: it is free within 60 s; wait, or \
+             choose another port with --listen"
+        }
+        None => "another program has this port: stop it, or choose another port with --listen",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::text::Text;
+
+    fn addr(text: &str) -> SocketAddr {
+        text.parse().expect(text)
+    }
+
+    fn listener(addrs: &[&str], required: bool) -> Listener {
+        Listener { addrs: addrs.iter().map(|text| addr(text)).collect(), protocol: Arc::new(Text::new()), required }
+    }
+
+    fn open(listeners: Vec<Listener>) -> Result<Vec<SocketAddr>, BindError> {
+        let listening = Listening::open(&Config { listeners, ..Config::default() })?;
+        Ok(listening.addresses.into_iter().map(|(_, addr)| addr).collect())
+    }
+
+    #[test]
+    fn a_listener_that_cannot_be_had_is_named_with_the_reason_and_what_to_do() {
+        for (errno, why, what) in [
+            (libc::EADDRINUSE, "in use", "choose another port with --listen"),
+            (libc::EACCES, "ermission denied", "choose one from 1025 to 49151"),
+            (libc::EADDRNOTAVAIL, "assign requested address", "use 127.0.0.1"),
+            (libc::EMFILE, "open files", "ulimit -n"),
+            (libc::ENOBUFS, "buffer space", "look at the limits"),
+        ] {
+            let listener = Some(("text", addr("127.0.0.1:80")));
+            let line = BindError { listener, error: io::Error::from_raw_os_error(errno) }.to_string();
+            assert!(line.starts_with("cannot listen on text://127.0.0.1:80: "), "{line}");
+            assert!(line.contains(why) && line.contains(what) && !line.contains('\n'), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_address_to_which_no_connection_can_come_is_refused_with_one_that_works() {
+        for (text, advice) in [
+            ("[::ffff:127.0.0.1]:4000", "write it as text://127.0.0.1:4000"),
+            ("[fe80::1]:4000", "name it, as in text://[fe80::1%eth0]:4000"),
+            ("224.0.0.1:4000", "use an address of this machine"),
+            ("[ff02::1]:4000", "use an address of this machine"),
+            ("255.255.255.255:4000", "use an address of this machine"),
+        ] {
+            let error = open(vec![listener(&[text], true)]).expect_err(text).to_string();
+            assert!(error.ends_with(advice) || error.contains(advice), "{error}");
+        }
+    }
+
+    #[test]
+    fn two_listeners_of_one_address_are_refused_before_anything_is_opened() {
+        for (one, other) in
+            [("127.0.0.1:4000", "127.0.0.1:4000"), ("0.0.0.0:4000", "127.0.0.1:4000"), ("[::1]:4000", "[::]:4000")]
+        {
+            let error = open(vec![listener(&[one], true), listener(&[other], true)]).expect_err(one);
+            assert_eq!(error.error.kind(), io::ErrorKind::AlreadyExists, "{error}");
+            assert!(error.to_string().contains(&format!("another listener of this server has {one}")), "{error}");
+        }
+        assert!(!clash(addr("127.0.0.1:0"), addr("127.0.0.1:0")), "port 0 is another port each time");
+        assert!(!clash(addr("0.0.0.0:1"), addr("[::]:1")), "the families have ports of their own");
+    }
+
+    #[test]
+    fn port_0_is_one_port_for_all_addresses_of_a_listener() {
+        let addrs = open(vec![listener(&["127.0.0.1:0", "127.83.2.1:0", "127.83.2.2:0"], true)]).expect("free ports");
+        assert_eq!(addrs.len(), 3);
+        assert!(addrs.iter().all(|addr| addr.port() == addrs[0].port() && addr.port() != 0), "{addrs:?}");
+    }
+
+    #[test]
+    fn what_is_not_required_is_left_out_as_long_as_something_listens() {
+        let taken = std::net::TcpListener::bind("127.83.2.3:0").expect("any port");
+        let busy = taken.local_addr().expect("bound").to_string();
+        let addrs = open(vec![listener(&[&busy], false), listener(&["127.0.0.1:0"], false)]).expect("one of two");
+        assert_eq!(addrs.len(), 1);
+        let error = open(vec![listener(&[&busy], false)]).expect_err("nothing listens");
+        assert!(error.to_string().contains("another program listens there"), "{error}");
+        let error = open(vec![listener(&[&busy], true), listener(&["127.0.0.1:0"], true)]).expect_err("required");
+        assert_eq!(error.error.kind(), io::ErrorKind::AddrInUse);
+    }
+}
