@@ -8,6 +8,12 @@ use log::{LevelFilter, Log, Metadata, Record};
 /// The most that one line of the activity log takes: 64 bytes of the peer, each shown as four, and what is said of them.
 const LINE_LEN_MAX: usize = 64 * 4 + 128;
 
+/// True exactly when a character breaks a line, drives a terminal, or changes the direction in which it writes.
+fn is_harmful(c: char) -> bool {
+    let bidi = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
+    c.is_control() || bidi.contains(c) || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
 struct Guard;
 
 static GUARD: Guard = Guard;
@@ -19,7 +25,7 @@ impl Log for Guard {
 
     fn log(&self, record: &Record<'_>) {
         let line = record.args().to_string();
-        assert!(line.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "a raw byte in the log: {line:?}");
+        assert!(!line.contains(is_harmful), "a raw character in the log: {line:?}");
         assert!(line.len() <= LINE_LEN_MAX, "a log line of {} bytes: {line}", line.len());
     }
 

@@ -7,13 +7,19 @@ use std::fmt;
 use std::time::Duration;
 
 use super::close_reason::{CloseReason, by_reason};
+use super::escape::{front, quoted};
 use super::moment::Moment;
 use super::peer::Peer;
+use super::plural::plural;
 
 /// The bytes of a message that are shown. Longer ones are cut.
 const SHOWN_BYTES_MAX: usize = 64;
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// The key under which a log record says how many milliseconds ago its event happened, where that was not just now: the
+/// time at the front of its line is that much earlier.
+pub const AGE_KEY: &str = "age_ms";
 
 /// What happened on one connection, from its first moment to its last.
 #[derive(Clone, Copy, Debug)]
@@ -32,9 +38,10 @@ pub struct Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { received_bytes, sent_bytes, messages, duration, reason } = self;
-        let seconds = duration.as_secs_f64();
-        write!(f, "{reason}; {received_bytes} bytes in, {sent_bytes} bytes out, {messages} messages, {seconds:.3} s")
+        let received = plural(self.received_bytes, "byte");
+        let sent = plural(self.sent_bytes, "byte");
+        let messages = plural(self.messages, "message");
+        write!(f, "{}; {received} in, {sent} out, {messages}, {:.3} s", self.reason, self.duration.as_secs_f64())
     }
 }
 
@@ -43,6 +50,8 @@ impl fmt::Display for Summary {
 pub struct Activity {
     /// Lines a second; `None` writes and counts nothing.
     lines_max: Option<u32>,
+    /// False where only connections are logged, and nothing of their messages.
+    shows_messages: bool,
     /// Lines that may still be written in this second.
     lines_left: u32,
     /// True exactly when what is not written is counted: there is a limit, and the log level shows the lines.
@@ -58,8 +67,9 @@ pub struct Activity {
 struct Unwritten {
     opened: u64,
     commands: u64,
-    /// By [`CloseReason`].
+    /// By [`CloseReason`], without probes.
     closed: [u64; CloseReason::COUNT],
+    probes: u64,
 }
 
 impl Activity {
@@ -68,12 +78,19 @@ impl Activity {
     pub fn new(lines_max: Option<u32>, protocols: Vec<&'static str>) -> Self {
         Self {
             lines_max,
+            shows_messages: true,
             lines_left: 0,
             counting: false,
             second_ends: Moment::START,
             unwritten: Unwritten::default(),
             protocols,
         }
+    }
+
+    /// The same log without messages: of connections it shows the opening and the close.
+    #[must_use]
+    pub fn without_messages(self) -> Self {
+        Self { shows_messages: false, ..self }
     }
 
     /// Starts a new second when the old one is over, and sums the old one up.
@@ -97,26 +114,35 @@ impl Activity {
 
     /// Writes the count of what was not written; also at the very end.
     pub fn sum_up(&mut self) {
-        let Unwritten { opened, commands, closed } = std::mem::take(&mut self.unwritten);
+        let Unwritten { opened, commands, closed, probes } = std::mem::take(&mut self.unwritten);
         let closed_in_all: u64 = closed.iter().sum();
-        if opened + commands + closed_in_all > 0 {
-            let reasons = by_reason(&closed);
-            let reasons = fmt::from_fn(|f| if closed_in_all > 0 { write!(f, " ({reasons})") } else { Ok(()) });
-            log::info!("and in the same second: {opened} opened, {commands} commands, {closed_in_all} closed{reasons}");
+        let reasons = by_reason(&closed);
+        let reasons = if closed_in_all > 0 { format!(" ({reasons})") } else { String::new() };
+        let counts = [
+            (opened, format!("{opened} opened")),
+            (commands, plural(commands, "command").to_string()),
+            (closed_in_all, format!("{closed_in_all} closed{reasons}")),
+            (probes, plural(probes, "probe").to_string()),
+        ];
+        let occurred: Vec<&str> =
+            counts.iter().filter(|(count, _)| *count > 0).map(|(_, text)| text.as_str()).collect();
+        if !occurred.is_empty() {
+            log::info!("same second, not shown: {}", occurred.join(", "));
         }
     }
 
-    /// A connection was opened.
-    pub fn opened(&mut self, peer: &Peer) {
+    /// A connection was opened, `age` ago.
+    pub fn opened(&mut self, peer: &Peer, age: Duration) {
         if self.take_line(|unwritten| &mut unwritten.opened) {
-            log::info!("opened {}", self.name(peer));
+            let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+            log::info!(age_ms; "opened {}", self.name(peer));
         }
     }
 
     /// A message was received: `name` is what the protocol calls it, if its bytes do not say so themselves.
     #[inline]
     pub fn command(&mut self, peer: &Peer, name: &str, message: &[u8]) {
-        if self.take_line(|unwritten| &mut unwritten.commands) {
+        if self.shows_messages && self.take_line(|unwritten| &mut unwritten.commands) {
             self.write_command(peer, name, message);
         }
     }
@@ -130,9 +156,7 @@ impl Activity {
 
     /// A connection was opened and closed by somebody who only looked whether the port is open.
     pub fn probed(&mut self, peer: &Peer, summary: &Summary) {
-        if log::log_enabled!(log::Level::Debug)
-            && self.take_line(|unwritten| &mut unwritten.closed[summary.reason as usize])
-        {
+        if log::log_enabled!(log::Level::Debug) && self.take_line(|unwritten| &mut unwritten.probes) {
             log::debug!("probe {}: {summary}", self.name(peer));
         }
     }
@@ -140,7 +164,7 @@ impl Activity {
     #[cold]
     fn write_command(&self, peer: &Peer, name: &str, message: &[u8]) {
         let blank = if name.is_empty() || message.is_empty() { "" } else { " " };
-        log::info!("{}: {name}{blank}{}", self.name(peer), Escaped(message));
+        log::info!("{}: {name}{blank}{}", self.name(peer), Shown(message));
     }
 
     /// A peer as log lines name it.
@@ -162,26 +186,20 @@ impl Activity {
     }
 }
 
-/// Bytes of a peer as a log line shows them: printable ASCII as it is, all else escaped, and the front of it only. A
-/// peer can so neither break the line nor drive the terminal that shows it.
-#[derive(Clone, Copy, Debug)]
-pub struct Escaped<'a>(pub &'a [u8]);
+/// Bytes of a peer as a log line shows them: quoted, and the front of them only.
+struct Shown<'a>(&'a [u8]);
 
-impl fmt::Display for Escaped<'_> {
+impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.split_at_checked(SHOWN_BYTES_MAX) {
-            Some((front, rest)) if !rest.is_empty() => {
-                write!(f, "{}... ({} bytes)", front.escape_ascii(), self.0.len())
-            }
-            _ => write!(f, "{}", self.0.escape_ascii()),
-        }
+        let shown = front(self.0, SHOWN_BYTES_MAX);
+        write!(f, "{}", quoted(shown))?;
+        if shown.len() < self.0.len() { write!(f, "... ({} bytes)", self.0.len()) } else { Ok(()) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn activity(lines_left: u32) -> Activity {
         Activity { lines_left, counting: true, ..Activity::new(Some(lines_left), vec!["text"]) }
@@ -192,7 +210,7 @@ mod tests {
         let peer = Peer::new(([127, 0, 0, 1], 1).into(), 0);
         let mut activity = activity(2);
         assert_eq!(activity.deadline(), Moment::NEVER);
-        activity.opened(&peer);
+        activity.opened(&peer, Duration::ZERO);
         (0..10).for_each(|_| activity.command(&peer, "", b"TIME"));
         assert_eq!(activity.unwritten, Unwritten { commands: 9, ..Unwritten::default() });
         assert_eq!(activity.deadline(), activity.second_ends, "the count is due when the second is over");
@@ -201,16 +219,30 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_is_cut() {
-        assert_eq!(Escaped(&[b'x'; 64]).to_string(), "x".repeat(64));
-        assert_eq!(Escaped(&[b'x'; 65]).to_string(), format!("{}... (65 bytes)", "x".repeat(64)));
+    fn without_messages_a_command_is_neither_written_nor_counted() {
+        let peer = Peer::new(([127, 0, 0, 1], 1).into(), 0);
+        let mut activity = activity(1).without_messages();
+        (0..10).for_each(|_| activity.command(&peer, "", b"TIME"));
+        assert_eq!((activity.lines_left, &activity.unwritten), (1, &Unwritten::default()));
     }
 
-    proptest! {
-        #[test]
-        fn no_byte_of_a_peer_reaches_a_log_line_raw(message in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let line = Escaped(&message).to_string();
-            prop_assert!(line.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{line:?}");
-        }
+    #[test]
+    fn a_summary_of_one_of_each_is_in_the_singular() {
+        let summary = Summary {
+            received_bytes: 1,
+            sent_bytes: 1,
+            messages: 1,
+            duration: Duration::from_millis(1),
+            reason: CloseReason::Quit,
+        };
+        assert_eq!(summary.to_string(), "client quit; 1 byte in, 1 byte out, 1 message, 0.001 s");
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_two_characters() {
+        let shown = |message: &str| Shown(message.as_bytes()).to_string();
+        assert_eq!(shown(&"x".repeat(64)), "x".repeat(64));
+        assert_eq!(shown(&"x".repeat(65)), format!("{}... (65 bytes)", "x".repeat(64)));
+        assert_eq!(shown(&format!("{}é", "x".repeat(63))), format!("{}... (65 bytes)", "x".repeat(63)));
     }
 }

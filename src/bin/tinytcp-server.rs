@@ -3,25 +3,37 @@
 use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use chrono::{SecondsFormat, Utc};
 use clap::{ArgAction, Parser};
 use env_logger::{Target, WriteStyle};
-use log::LevelFilter;
+use log::kv::Key;
+use log::{LevelFilter, Record};
+use tinytcp::base::activity::AGE_KEY;
+use tinytcp::base::clock::log_time;
 use tinytcp::base::limits::{Limits, Timeouts};
-use tinytcp::base::units;
+use tinytcp::base::plural::plural;
+use tinytcp::base::{units, zone};
 use tinytcp::cli;
 use tinytcp::protocol::{BUILT_IN, BuiltIn};
-use tinytcp::server::{BindError, Config, Listener, Server, sink::Sink};
+use tinytcp::server::{Config, Listener, STOP_SIGNALS, Server, sink::Sink};
 use tinytcp::wire::address::Address;
 
-/// Descriptors that are no connection's: listeners, the poller, standard streams, and a few to turn away with.
+/// Descriptors that are no connection's: eight listeners, the poller, standard streams, and a few to turn away with.
 const RESERVED_DESCRIPTORS: usize = 32;
 
+/// The listeners that [`RESERVED_DESCRIPTORS`] has room for. Each more takes a connection's descriptor.
+const RESERVED_LISTENERS: usize = 8;
+
 /// How many of these are left to turn connections away with: eight listeners, the poller, the waker, the signals and the
-/// standard streams take 16.
+/// standard streams take 17.
 const REJECTED_DESCRIPTORS: usize = 12;
+
+/// Activity lines a second, where no number is given.
+const ACTIVITY_LINES: u32 = 50;
+
+/// The listeners that the log names at the start; stdout names them all.
+const LOGGED_LISTENERS_MAX: usize = 16;
 
 /// How long the program waits at its end for its last log lines to be taken.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_millis(200);
@@ -86,9 +98,14 @@ struct Arguments {
     #[arg(long, value_name = "N", env = "TINYTCP_BACKLOG", default_value = "1024", value_parser = units::count)]
     backlog: usize,
 
-    /// Activity lines a second, what is over them is summed up; or `off`
-    #[arg(long, value_name = "N", env = "TINYTCP_ACTIVITY_LOG", default_value = "50", value_parser = parse_lines)]
-    activity_log: Lines,
+    /// Activity lines a second, what is over them is summed up; or `connections` without their messages, or `off`
+    /// [default: 50; connections where other machines can connect]
+    #[arg(long, value_name = "N", env = "TINYTCP_ACTIVITY_LOG", value_parser = parse_activity_log)]
+    activity_log: Option<ActivityLog>,
+
+    /// Refused with the flag that is meant.
+    #[arg(short, long, hide = true, value_name = "PORT")]
+    port: Option<String>,
 
     /// Log more: -v probes and details, -vv everything; RUST_LOG overrides
     #[arg(short, long, action = ArgAction::Count, env = "TINYTCP_VERBOSE")]
@@ -107,12 +124,24 @@ fn parse_timeout(text: &str) -> Result<Timeout, String> {
     units::timeout(text).map(Timeout)
 }
 
-/// Lines a second, or none, for the same reason.
+/// What the activity log shows.
 #[derive(Clone, Copy, Debug)]
-struct Lines(Option<usize>);
+enum ActivityLog {
+    Off,
+    /// That connections are opened and closed, and nothing of what they say.
+    Connections,
+    /// Messages too, in so many lines a second.
+    Lines(u32),
+}
 
-fn parse_lines(text: &str) -> Result<Lines, String> {
-    units::count_or_off(text).map(Lines)
+fn parse_activity_log(text: &str) -> Result<ActivityLog, String> {
+    match text {
+        "off" => Ok(ActivityLog::Off),
+        "connections" => Ok(ActivityLog::Connections),
+        _ => units::count(text)
+            .map(|lines| ActivityLog::Lines(u32::try_from(lines).unwrap_or(u32::MAX)))
+            .map_err(|error| format!("{error}; or `connections`, or `off` for none")),
+    }
 }
 
 fn memory_size(text: &str) -> Result<usize, String> {
@@ -138,6 +167,9 @@ fn listen_address(text: &str) -> Result<ListenAddress, String> {
 
 fn main() -> ExitCode {
     let arguments: Arguments = cli::parse();
+    if let Some(contradiction) = contradiction(&arguments) {
+        cli::refuse::<Arguments>(contradiction);
+    }
     match serve(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -147,18 +179,42 @@ fn main() -> ExitCode {
     }
 }
 
+/// Why the arguments make no sense together, where they do not. A variable counts as its flag.
+fn contradiction(arguments: &Arguments) -> Option<String> {
+    if let Some(port) = &arguments.port {
+        let port = port.parse().unwrap_or(4000u16);
+        return Some(format!("--port belongs to no protocol here: say --listen text://127.0.0.1:{port}"));
+    }
+    if arguments.host.is_some() && !arguments.listen.is_empty() {
+        return Some(
+            "--host (TINYTCP_HOST) moves the default listeners, which --listen (TINYTCP_LISTEN) replaces: leave one \
+                     of them out, and name the host in the URL"
+                .into(),
+        );
+    }
+    if arguments.verbose > 0 && arguments.quiet > 0 {
+        return Some("-v (TINYTCP_VERBOSE) logs more and -q (TINYTCP_QUIET) less: leave one of them out".into());
+    }
+    None
+}
+
 fn serve(arguments: &Arguments) -> Result<(), String> {
     let started = |error| format!("cannot start a thread: {error}; the machine is out of memory or processes");
     let log = Sink::new("stderr", io::stderr()).map_err(started)?;
     let announcements = Sink::new("stdout", io::stdout()).map_err(started)?;
     start_logging(arguments, &log)?;
-    let open_files = OpenFiles::raise();
-    let config = config(arguments, &open_files)?;
-    let server = Server::bind_stopping_on(&config, &[libc::SIGINT, libc::SIGTERM]).map_err(|error| explain(&error))?;
-    open_files.log(arguments.max_connections);
-    for (protocol, addr) in server.addresses() {
-        announcements.line(&format!("listening on {protocol}://{addr}"));
+    if let Err(warning) = zone::of_environment() {
+        log::warn!("{warning}");
     }
+    let listeners = listeners(arguments)?;
+    let open_files = OpenFiles::raise(listeners.iter().map(|listener| listener.addrs.len()).sum());
+    let config = config(arguments, listeners, &open_files);
+    let server = Server::bind_stopping_on(&config, &STOP_SIGNALS).map_err(|error| error.to_string())?;
+    log_start(server.addresses());
+    open_files.log(arguments.max_connections);
+    // One item, however many lines: the queue to stdout drops items when it is full, and a start without its line is none.
+    let lines = server.addresses().iter().map(|(protocol, addr)| format!("listening on {protocol}://{addr}"));
+    announcements.line(&lines.collect::<Vec<_>>().join("\n"));
     let outcome = server.run();
     if let Ok(counters) = &outcome {
         log::info!("stopped: {counters}");
@@ -188,18 +244,46 @@ fn start_logging(arguments: &Arguments, sink: &Sink) -> Result<(), String> {
         .write_style(if coloured { WriteStyle::Always } else { WriteStyle::Never })
         .target(Target::Pipe(Box::new(sink.clone())))
         .format(|line, record| {
-            let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+            let time = log_time(event_time(record));
             let style = line.default_level_style(record.level());
-            writeln!(line, "{now} {style}{:5}{style:#} {}", record.level(), record.args())
+            writeln!(line, "{time} {style}{:5}{style:#} {}", record.level(), record.args())
         })
         .init();
     Ok(())
 }
 
-fn config(arguments: &Arguments, open_files: &OpenFiles) -> Result<Config, String> {
+/// When the event of a log record happened: now, or as long ago as the record says.
+fn event_time(record: &Record<'_>) -> SystemTime {
+    let age_ms = record.key_values().get(Key::from_str(AGE_KEY)).and_then(|age| age.to_u64()).unwrap_or(0);
+    let now = SystemTime::now();
+    now.checked_sub(Duration::from_millis(age_ms)).unwrap_or(now)
+}
+
+/// Says what was started, and what is to be known of it.
+fn log_start(addresses: &[(&str, SocketAddr)]) {
+    let named = addresses.iter().take(LOGGED_LISTENERS_MAX).map(|(protocol, addr)| format!("{protocol}://{addr}"));
+    let mut listeners = named.collect::<Vec<_>>().join(", ");
+    if let Some(more @ 1..) = addresses.len().checked_sub(LOGGED_LISTENERS_MAX) {
+        listeners += &format!(" and {more} more");
+    }
+    log::info!("tinytcp-server {} listens on {listeners}", env!("CARGO_PKG_VERSION"));
+    if addresses.iter().any(|(_, addr)| !addr.ip().to_canonical().is_loopback()) {
+        log::warn!(
+            "other machines can connect, and there are no accounts: keep strangers out with a firewall, or listen on 127.0.0.1"
+        );
+    }
+}
+
+fn config(arguments: &Arguments, listeners: Vec<Listener>, open_files: &OpenFiles) -> Config {
     let connections_max = open_files.connections_max(arguments.max_connections);
-    Ok(Config {
-        listeners: listeners(arguments)?,
+    let is_reachable = |addr: &SocketAddr| !addr.ip().to_canonical().is_loopback();
+    let default = match listeners.iter().flat_map(|listener| &listener.addrs).any(is_reachable) {
+        true => ActivityLog::Connections,
+        false => ActivityLog::Lines(ACTIVITY_LINES),
+    };
+    let activity_log = arguments.activity_log.unwrap_or(default);
+    Config {
+        listeners,
         connections_max,
         rejected_max: (open_files.connections - connections_max + REJECTED_DESCRIPTORS).min(256),
         limits: Limits {
@@ -215,25 +299,33 @@ fn config(arguments: &Arguments, open_files: &OpenFiles) -> Result<Config, Strin
             drain: arguments.drain_timeout.0,
         },
         backlog: u32::try_from(arguments.backlog).unwrap_or(u32::MAX),
-        activity_lines_max: arguments.activity_log.0.map(|lines| u32::try_from(lines).unwrap_or(u32::MAX)),
-    })
+        activity_lines_max: match activity_log {
+            ActivityLog::Off => None,
+            ActivityLog::Connections => Some(ACTIVITY_LINES),
+            ActivityLog::Lines(lines) => Some(lines),
+        },
+        activity_shows_messages: matches!(activity_log, ActivityLog::Lines(_)),
+    }
 }
 
 /// The limit of open files, and what follows from it.
 struct OpenFiles {
     soft: u64,
     hard: u64,
+    /// What is no connection's.
+    reserved: usize,
     /// How many connections the limit allows.
     connections: usize,
 }
 
 impl OpenFiles {
-    /// Raises the soft limit to the hard one.
-    fn raise() -> Self {
+    /// Raises the soft limit to the hard one, for a server with so many listeners.
+    fn raise(listeners: usize) -> Self {
         let (soft, hard) = rlimit::Resource::NOFILE.get().unwrap_or((1024, 1024));
         let raised = rlimit::Resource::NOFILE.set(hard, hard).map_or(soft, |()| hard);
-        let connections = usize::try_from(raised).unwrap_or(usize::MAX).saturating_sub(RESERVED_DESCRIPTORS).max(1);
-        Self { soft, hard, connections }
+        let reserved = RESERVED_DESCRIPTORS + listeners.saturating_sub(RESERVED_LISTENERS);
+        let connections = usize::try_from(raised).unwrap_or(usize::MAX).saturating_sub(reserved).max(1);
+        Self { soft, hard, reserved, connections }
     }
 
     fn connections_max(&self, wanted: Option<usize>) -> usize {
@@ -241,62 +333,45 @@ impl OpenFiles {
     }
 
     fn log(&self, wanted: Option<usize>) {
-        let Self { soft, hard, connections } = self;
-        let connections_max = self.connections_max(wanted);
-        log::info!("open files: soft limit {soft}, hard limit {hard}; at most {connections_max} connections");
+        let Self { soft, hard, reserved, connections } = self;
+        let connections_max = plural(self.connections_max(wanted) as u64, "connection");
+        log::info!("open files: soft limit {soft}, hard limit {hard}; at most {connections_max}");
         if let Some(wanted) = wanted.filter(|wanted| wanted > connections) {
-            let needed = wanted.saturating_add(RESERVED_DESCRIPTORS);
+            let needed = wanted.saturating_add(*reserved);
             log::warn!("{wanted} connections need a higher open-file limit: `ulimit -Hn {needed}`");
         }
     }
 }
 
-/// The listeners that were asked for, or the default ones.
+/// The listeners that were asked for, all of them required; or the default ones, of which those are taken that can be had.
 fn listeners(arguments: &Arguments) -> Result<Vec<Listener>, String> {
-    let mut listeners = Vec::new();
-    for ListenAddress { address, protocol } in &arguments.listen {
-        let port = address.port.unwrap_or(protocol.default_port);
-        listeners.extend(resolve(protocol, &address.host, port, false)?);
-    }
-    if listeners.is_empty() {
+    if arguments.listen.is_empty() {
         let hosts = arguments.host.as_ref().map_or(vec!["127.0.0.1", "::1"], |host| vec![host.as_str()]);
-        for protocol in &BUILT_IN {
-            for host in &hosts {
-                listeners.extend(resolve(protocol, host, protocol.default_port, arguments.host.is_none())?);
+        let default = |protocol: &BuiltIn| listener(protocol, &hosts, protocol.default_port, false);
+        return BUILT_IN.iter().map(default).collect();
+    }
+    let asked = arguments.listen.iter().map(|ListenAddress { address, protocol }| {
+        listener(protocol, &[&address.host], address.port.unwrap_or(protocol.default_port), true)
+    });
+    asked.collect()
+}
+
+/// A listener on all addresses of `hosts`, each of them once.
+fn listener(protocol: &BuiltIn, hosts: &[&str], port: u16, required: bool) -> Result<Listener, String> {
+    let mut addrs: Vec<SocketAddr> = Vec::new();
+    for host in hosts {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let resolved = (bare, port).to_socket_addrs().map_err(|error| {
+            let scheme = protocol.scheme;
+            format!("cannot listen on {scheme}://{host}:{port}: unknown host ({error}); use an address of this machine")
+        })?;
+        for addr in resolved {
+            if !addrs.contains(&addr) {
+                addrs.push(addr);
             }
         }
     }
-    Ok(listeners)
-}
-
-/// A listener for each address of `host`. An IPv6 address is optional where there is one of IPv4 too.
-fn resolve(protocol: &BuiltIn, host: &str, port: u16, is_default: bool) -> Result<Vec<Listener>, String> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let addrs: Vec<SocketAddr> = (bare, port)
-        .to_socket_addrs()
-        .map_err(|error| {
-            let scheme = protocol.scheme;
-            format!("cannot listen on {scheme}://{host}:{port}: unknown host ({error}); use an address of this machine")
-        })?
-        .collect();
-    let has_ipv4 = is_default || addrs.iter().any(SocketAddr::is_ipv4);
-    let listener =
-        |addr: SocketAddr| Listener { addr, protocol: (protocol.build)(), optional: has_ipv4 && addr.is_ipv6() };
-    Ok(addrs.into_iter().map(listener).collect())
-}
-
-/// One line for whoever started the server: what failed, why, and what to do.
-fn explain(failure: &BindError) -> String {
-    let advice = match failure.error.kind() {
-        // On Linux the port may also be that of an outgoing connection, for a minute after it was closed.
-        io::ErrorKind::AddrInUse => {
-            "stop the program that has this port, wait a minute, or choose another with --listen"
-        }
-        io::ErrorKind::PermissionDenied => "ports below 1024 are privileged: choose one from 1025 to 49151",
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address: use 127.0.0.1, or 0.0.0.0 for all",
-        _ => "look at the limits of this process and its user",
-    };
-    format!("{failure}: {}; {advice}", failure.error)
+    Ok(Listener { addrs, protocol: (protocol.build)(), required })
 }
 
 #[cfg(test)]
@@ -304,18 +379,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_may_not_listen_somewhere_is_told_why_and_what_to_do() {
-        for (errno, why, what) in [
-            (libc::EADDRINUSE, "in use", "choose another with --listen"),
-            (libc::EACCES, "ermission denied", "choose one from 1025 to 49151"),
-            (libc::EADDRNOTAVAIL, "assign requested address", "use 127.0.0.1"),
-            (libc::EMFILE, "open files", "look at the limits"),
-        ] {
-            let listener = Some(("text", ([127, 0, 0, 1], 80).into()));
-            let line = explain(&BindError { listener, error: io::Error::from_raw_os_error(errno) });
-            assert!(line.starts_with("cannot listen on text://127.0.0.1:80: "), "{line}");
-            assert!(line.contains(why) && line.contains(what), "{line}");
-            assert!(!line.contains('\n'), "{line}");
-        }
+    fn a_name_that_resolves_to_one_address_twice_is_one_listener() {
+        let found = listener(&BUILT_IN[0], &["127.0.0.1", "127.0.0.1", "[::1]"], 4000, true).expect("addresses");
+        let addrs: Vec<String> = found.addrs.iter().map(ToString::to_string).collect();
+        assert_eq!(addrs, ["127.0.0.1:4000", "[::1]:4000"]);
     }
 }

@@ -298,7 +298,7 @@ impl<S: Socket> Connection<S> {
     pub fn announce(&mut self, shared: &mut Shared) {
         if !self.announced {
             self.announced = true;
-            shared.activity.opened(&self.peer);
+            shared.activity.opened(&self.peer, shared.clock.now().since(self.opened));
         }
     }
 

@@ -228,27 +228,30 @@ impl BinarySession {
 
 /// Runs one frame; a command that closes does so behind its answer.
 fn run(command: &Command<u8>, payload: &[u8], context: &mut Context<'_>) -> Next {
-    context.received(command.usage, payload);
+    let outcome = answer(command, payload, context);
+    context.received(outcome.err().unwrap_or(command.usage), payload);
+    outcome.unwrap_or_else(|token| {
+        append_error(&mut context.output, token);
+        Next::Continue
+    })
+}
+
+/// Appends the answer of a command; where it fails nothing is appended.
+fn answer(command: &Command<u8>, payload: &[u8], context: &mut Context<'_>) -> Outcome {
     if !context.output.reserve(payload.len() + ANSWER_OVERHEAD_BYTES) {
-        append_error(&mut context.output, SERVER_BUSY);
-        return Next::Continue;
+        return Err(SERVER_BUSY);
     }
     let mark = context.output.len();
     context.output.append(&Header { code: ECHO, payload_len: 0 }.encode());
     let mut call = Call { argument: payload, output: &mut context.output, clock: context.clock, usages: "" };
     let outcome = (command.run)(&mut call);
-    let answer_len = context.output.len() - mark - HEADER_LEN;
-    let token = match (outcome, u32::try_from(answer_len)) {
-        (Ok(next), Ok(payload_len)) => {
-            context.output.overwrite(mark, &Header { code: ECHO, payload_len }.encode());
-            return next;
-        }
-        (Err(token), _) => token,
-        (Ok(_), Err(_)) => FRAME_TOO_LARGE,
-    };
-    context.output.truncate(mark);
-    append_error(&mut context.output, token);
-    Next::Continue
+    let answer_len = u32::try_from(context.output.len() - mark - HEADER_LEN);
+    let outcome = outcome.and_then(|next| answer_len.map(|len| (next, len)).map_err(|_| FRAME_TOO_LARGE));
+    match outcome {
+        Ok((_, payload_len)) => context.output.overwrite(mark, &Header { code: ECHO, payload_len }.encode()),
+        Err(_) => context.output.truncate(mark),
+    }
+    outcome.map(|(next, _)| next)
 }
 
 fn append_error(output: &mut Output<'_>, token: &'static str) {

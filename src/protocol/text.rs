@@ -184,53 +184,52 @@ impl TextSession {
             context.message_ended();
             return None;
         }
-        context.received("", line);
-        match self.vocabulary.find(line) {
+        let outcome = match self.vocabulary.find(line) {
             Some((command, argument)) => self.call(command, argument, context),
-            None => answer_unknown(line, &mut context.output),
+            None => refusal_of_unknown(line).map_or(Ok(Next::Continue), Err),
+        };
+        context.received(outcome.err().unwrap_or_default(), line);
+        match outcome {
+            Ok(next) => (next == Next::Close).then_some(CloseReason::Quit),
+            Err(token) => {
+                append_error(&mut context.output, token);
+                (token == NOT_HTTP).then_some(CloseReason::WrongProtocol)
+            }
         }
     }
 
+    /// Runs a command, whose answer is in the output then; of one that fails nothing is.
     #[inline]
-    fn call(&self, command: &Command<&'static str>, argument: &[u8], context: &mut Context<'_>) -> Option<CloseReason> {
+    fn call(&self, command: &Command<&'static str>, argument: &[u8], context: &mut Context<'_>) -> Outcome {
         let output = &mut context.output;
         if !output.reserve(argument.len() + ANSWER_OVERHEAD_BYTES) {
-            append_error(output, SERVER_BUSY);
-            return None;
+            return Err(SERVER_BUSY);
         }
         let mark = output.len();
         let mut call = Call { argument, output, clock: context.clock, usages: &self.vocabulary.usages };
-        match (command.run)(&mut call) {
-            Ok(next) => {
-                context.output.append(b"\n");
-                (next == Next::Close).then_some(CloseReason::Quit)
-            }
-            Err(token) => {
-                context.output.truncate(mark);
-                append_error(&mut context.output, token);
-                None
-            }
+        let outcome = (command.run)(&mut call);
+        match outcome {
+            Ok(_) => context.output.append(b"\n"),
+            Err(_) => context.output.truncate(mark),
         }
+        outcome
     }
 }
 
-/// Answers a line that is no command; gives the reason if it is the last one.
+/// The answer to a line that is no command; `None` where it is nothing but telnet negotiation, and has no answer.
 #[cold]
-fn answer_unknown(line: &[u8], output: &mut Output<'_>) -> Option<CloseReason> {
+fn refusal_of_unknown(line: &[u8]) -> Option<&'static str> {
     // A word that is cut is longer than every method, and so none.
     let mut place = [0; HTTP_METHOD_LEN_MAX + 1];
     let (word, argument) = telnet::split_word(line, &mut place);
-    if word.is_empty() {
-        return None;
-    }
     let last_word = line.rsplit(|byte| is_blank(*byte)).next().unwrap_or_default();
-    if last_word.starts_with(b"HTTP/") || (HTTP_METHODS.contains(&word) && !argument.is_empty()) {
+    match word {
+        b"" => None,
         // A page in a browser can send lines of its choice in the body that follows: nothing of it is run.
-        append_error(output, NOT_HTTP);
-        return Some(CloseReason::WrongProtocol);
+        _ if last_word.starts_with(b"HTTP/") => Some(NOT_HTTP),
+        _ if HTTP_METHODS.contains(&word) && !argument.is_empty() => Some(NOT_HTTP),
+        _ => Some(UNKNOWN_COMMAND),
     }
-    append_error(output, UNKNOWN_COMMAND);
-    None
 }
 
 fn append_line(output: &mut Output<'_>, line: &str) {
