@@ -21,7 +21,7 @@ Examples:
   tinytcp-load -R 5k                                5000 requests a second, come what may
   tinytcp-load -R 100:20k -d 1m --html run.html     a ramp, and a page with its charts
   tinytcp-load --find-max p99=1ms                   the highest rate that holds this
-  tinytcp-load -c 20k --hold -d 10m                 do 20,000 connections stay alive?
+  tinytcp-load -c 10k --hold -d 10m                 do 10,000 connections stay alive?
   tinytcp-load --lifetime 1                         connect, one request, close, again and again
   tinytcp-load --mix 'TIME:1,ECHO hello:3' --fail-if 'p99>5ms' --fail-if 'errors>0'
   tinytcp-load tcp://127.0.0.1:6379 --raw -m 'PING\\r\\n' --expect '+PONG\\r\\n'
@@ -29,10 +29,11 @@ Examples:
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0        the run was made as it was asked for
+  0        the verdict is valid, generator-limited or server-overloaded
   1        nothing was completed, or fewer connections opened than asked for
   2        wrong arguments
   3        a --fail-if gate was crossed
+  4        the server left, gave wrong replies or none, or did not keep connections that were held
   130, 143 interrupted; the report of what was done is still printed";
 
 /// Loads a TCP server and checks every reply: text, binary, echo and chat of tinytcp, or any bytes.

@@ -20,6 +20,10 @@ pub struct Part {
     pub tally: Tally,
     /// The thread's connections that are open at its end.
     pub open: usize,
+    /// When the last of them ended; `None` while one is open, and before the first.
+    pub emptied: Option<Moment>,
+    /// Requests that were due at its end and not sent.
+    pub unsent: u64,
     /// The most of them that were open at once.
     pub open_most: usize,
     /// Of the connections that the thread was asked for, how many were open at some time.
@@ -64,18 +68,34 @@ impl Ledger {
     }
 
     /// Takes note of a round, and ends the part when its time has come.
-    pub fn round(&mut self, plan: &Plan, start: Moment, now: Moment, tally: &mut Tally, roster: &mut Roster) {
+    pub fn round(
+        &mut self,
+        plan: &Plan,
+        start: Moment,
+        now: Moment,
+        tally: &mut Tally,
+        roster: &mut Roster,
+        unsent: u64,
+    ) {
         if tally.correct != self.correct {
             self.correct = tally.correct;
             self.last_correct = Some(now);
         }
         if now >= self.next {
-            self.cut(plan, start, now, tally, roster);
+            self.cut(plan, start, now, tally, roster, unsent);
         }
     }
 
     /// Ends the part.
-    pub fn cut(&mut self, plan: &Plan, start: Moment, now: Moment, tally: &mut Tally, roster: &mut Roster) {
+    pub fn cut(
+        &mut self,
+        plan: &Plan,
+        start: Moment,
+        now: Moment,
+        tally: &mut Tally,
+        roster: &mut Roster,
+        unsent: u64,
+    ) {
         let usage = Usage::of_this_thread();
         let used = usage.since(mem::replace(&mut self.usage, usage));
         let mut tally = mem::take(tally);
@@ -87,6 +107,8 @@ impl Ledger {
             span: (mem::replace(&mut self.before, now), now),
             tally,
             open: roster.open(),
+            emptied: roster.emptied(),
+            unsent,
             open_most: roster.take_open_most(),
             reached: roster.reached(),
             last_correct: self.last_correct.take(),

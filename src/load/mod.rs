@@ -5,7 +5,7 @@
 //!   plan      what a run is to do            preflight  whether this machine can do it
 //!   message -> script                        what is asked, what has to come back
 //!   schedule                                 when a request is due, whatever the server does
-//!   reader    judges what comes              tally      counts it
+//!   reader    judges what comes              tally      counts it        exchange   keeps the first of each error
 //!   peer      one connection: script -> requests -> socket -> reader -> tally
 //!   worker    the loop of a thread           roster     which connections to open, and when
 //!   ledger    hands over what was counted    muster     where threads meet
@@ -20,6 +20,7 @@ pub mod arguments;
 pub mod averages;
 pub mod connect;
 pub mod conversation;
+pub mod exchange;
 pub mod figures;
 pub mod gates;
 pub mod latency;

@@ -89,6 +89,8 @@ pub struct Outcome {
     pub open_most: usize,
     /// The connections that were open when the run ended.
     pub open_last: usize,
+    /// How long after the start of the load the server left: all connections had ended, and it took no other one.
+    pub server_gone: Option<Duration>,
     /// What stopped it before its time: the number of the signal.
     pub interrupted_by: Option<i32>,
 }

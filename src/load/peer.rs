@@ -292,7 +292,7 @@ impl Peer {
             shared.tally.first_byte.record(now.since(self.life.begun).saturating_sub(self.unused), 1);
         }
         loop {
-            match self.reader.next(&plan.script, &mut bytes, self.in_flight) {
+            match self.reader.next(&plan.script, &mut bytes, self.in_flight, &mut shared.tally.exchanges) {
                 Finding::Incomplete => return Ok(()),
                 Finding::Correct(count) => self.complete(count, shared),
                 Finding::Overtaking(passed) => {
@@ -311,6 +311,7 @@ impl Peer {
                     return Err(Loss::Ended(Ending::Unreadable));
                 }
                 Finding::Busy => return Err(Loss::Busy),
+                Finding::Farewell(ending) => return Err(Loss::Ended(ending)),
             }
         }
     }
@@ -355,8 +356,11 @@ impl Peer {
     }
 
     /// Counts what is in flight as lost: `oldest` for the first request, and all behind it as missing.
-    pub fn give_up(&mut self, oldest: ReplyError, shared: &mut Shared) {
+    pub fn give_up(&mut self, oldest: ReplyError, script: &Script, shared: &mut Shared) {
         let first = self.in_flight.min(1);
+        if first > 0 && matches!(oldest, ReplyError::Truncated | ReplyError::Late) {
+            self.reader.keep_unfinished(oldest, script, &mut shared.tally.exchanges);
+        }
         self.fail(oldest, first, shared);
         self.fail(ReplyError::Missing, self.in_flight, shared);
     }

@@ -85,8 +85,8 @@ impl Progress {
         }
     }
 
-    /// A slice is over, `elapsed` after the start of the run.
-    pub fn slice(&mut self, slice: &Slice, elapsed: Duration) {
+    /// A slice is over, `elapsed` after the start of the run, and `unsent` requests are due and not sent.
+    pub fn slice(&mut self, slice: &Slice, unsent: u64, elapsed: Duration) {
         self.errors += slice.errors;
         self.recent.correct += slice.correct;
         self.recent.length += slice.length;
@@ -98,7 +98,7 @@ impl Progress {
         while self.due <= elapsed {
             self.due += self.line_every;
         }
-        let text = self.text(slice.open, elapsed);
+        let text = self.text(slice.open, unsent, elapsed);
         match &mut self.view {
             View::Bar(bar) => {
                 bar.set_message(text);
@@ -117,7 +117,7 @@ impl Progress {
         }
     }
 
-    fn text(&self, open: usize, elapsed: Duration) -> String {
+    fn text(&self, open: usize, unsent: u64, elapsed: Duration) -> String {
         let recent = &self.recent;
         let replies_per_s = per_second(recent.correct, recent.length.as_secs_f64());
         let p99 = match recent.latency.count() {
@@ -129,8 +129,9 @@ impl Progress {
             Some(late) if late >= self.line_every => format!("{} after the end, waiting for replies", seconds(late)),
             _ => format!("{} of {}", seconds(elapsed.min(self.duration)), seconds(self.duration)),
         };
+        let unsent = if unsent > 0 { format!(", {} unsent", count(unsent)) } else { String::new() };
         format!(
-            "{place}: {}, {p99}, {} open, {}",
+            "{place}: {}, {p99}, {} open{unsent}, {}",
             rate(replies_per_s),
             count(open as u64),
             plural(self.errors, "error"),
@@ -184,7 +185,7 @@ mod tests {
         let slice = Slice { length: step, errors: 1, ..samples::closed().done().slices[0].clone() };
         let mut elapsed = step;
         while elapsed <= Duration::from_secs(seconds) {
-            progress.slice(&slice, elapsed);
+            progress.slice(&slice, 0, elapsed);
             elapsed += step;
         }
         progress.finish();
@@ -211,9 +212,16 @@ mod tests {
     fn what_comes_after_the_end_is_waited_for() {
         let mut progress = Progress::with_view(Duration::from_secs(2), View::Lines(Box::new(io::sink())));
         progress.recent.correct = 1;
-        let said = |elapsed| progress.text(10, Duration::from_millis(elapsed));
+        let said = |elapsed| progress.text(10, 0, Duration::from_millis(elapsed));
         assert!(said(2_300).starts_with("2 s of 2 s: "), "{}", said(2_300));
         assert!(said(5_000).starts_with("3 s after the end, waiting for replies: "), "{}", said(5_000));
+    }
+
+    #[test]
+    fn a_line_says_how_many_requests_are_due_and_not_sent() {
+        let progress = Progress::with_view(Duration::from_secs(5), View::Lines(Box::new(io::sink())));
+        let said = progress.text(0, 3_214, Duration::from_secs(2));
+        assert_eq!(said, "2 s of 5 s: 0/s, no reply, 0 open, 3,214 unsent, 0 errors");
     }
 
     #[test]
@@ -240,7 +248,7 @@ mod tests {
             }
         }
         let mut progress = Progress::with_view(Duration::from_secs(1), View::Lines(Box::new(Closed)));
-        progress.slice(&samples::closed().done().slices[0], Duration::from_secs(1));
+        progress.slice(&samples::closed().done().slices[0], 0, Duration::from_secs(1));
         progress.finish();
     }
 
@@ -250,7 +258,7 @@ mod tests {
         let mut progress = Progress::with_view(Duration::from_secs(4), View::Bar(bar.clone()));
         progress.opening(5, 10);
         assert_eq!(bar.message(), "5 of 10 connections open");
-        progress.slice(&samples::closed().done().slices[0], Duration::from_secs(1));
+        progress.slice(&samples::closed().done().slices[0], 0, Duration::from_secs(1));
         assert_eq!(
             (bar.position(), bar.message().as_str()),
             (1_000, "1 s of 4 s: 10,000/s, p99 1.00 ms, 10 open, 0 errors")

@@ -11,8 +11,10 @@
 
 use memchr::memchr;
 
+use super::exchange::{Exchange, Exchanges};
 use super::message::{Framing, Reply};
 use super::script::Script;
+use super::tally::{Ending, ReplyError};
 use crate::wire::frame::{self, Front, HEADER_LEN};
 
 /// The longest reply of unknown bytes that is waited for, beyond the longest known one.
@@ -44,6 +46,8 @@ pub enum Finding {
     Surplus,
     /// The server is full.
     Busy,
+    /// The server's own words at the end of a connection.
+    Farewell(Ending),
     /// The bytes can't be told apart any more, or the server's first words are wrong.
     Unreadable,
 }
@@ -77,13 +81,14 @@ impl Reader {
     }
 
     /// Judges the front of `bytes`, takes it off, and says what it was. `in_flight` requests have no reply yet.
-    pub fn next(&mut self, script: &Script, bytes: &mut &[u8], in_flight: usize) -> Finding {
+    /// The first exchange of each kind that is wrong goes to `exchanges`.
+    pub fn next(&mut self, script: &Script, bytes: &mut &[u8], in_flight: usize, exchanges: &mut Exchanges) -> Finding {
         if bytes.is_empty() {
             return Finding::Incomplete;
         }
         if self.held.is_empty() {
             if !self.greeted {
-                return self.greeting(script, bytes);
+                return self.greeting(script, bytes, exchanges);
             }
             let count = script.exact(self.next).min(in_flight);
             if count > 0
@@ -92,7 +97,7 @@ impl Reader {
                 return finding;
             }
         }
-        self.take_apart(script, bytes, in_flight)
+        self.take_apart(script, bytes, in_flight, exchanges)
     }
 
     /// Compares with `count` replies that are known to the byte; `None` when the first of them is another.
@@ -122,7 +127,7 @@ impl Reader {
         None
     }
 
-    fn greeting(&mut self, script: &Script, bytes: &mut &[u8]) -> Finding {
+    fn greeting(&mut self, script: &Script, bytes: &mut &[u8], exchanges: &mut Exchanges) -> Finding {
         let expected = &script.greeting()[self.matched..];
         let len = expected.len().min(bytes.len());
         if expected[..len] == bytes[..len] {
@@ -136,42 +141,70 @@ impl Reader {
         }
         self.held.extend_from_slice(&script.greeting()[..self.matched]);
         self.matched = 0;
-        self.take_apart(script, bytes, 0)
+        self.take_apart(script, bytes, 0, exchanges)
     }
 
     /// Looks at one item as a whole.
-    fn take_apart(&mut self, script: &Script, bytes: &mut &[u8], in_flight: usize) -> Finding {
+    fn take_apart(
+        &mut self,
+        script: &Script,
+        bytes: &mut &[u8],
+        in_flight: usize,
+        exchanges: &mut Exchanges,
+    ) -> Finding {
         if in_flight == 0 && self.greeted && matches!(script.expected(self.next), Reply::Until(_)) {
+            exchanges.keep(ReplyError::Surplus, || Exchange::unasked(bytes));
             return Finding::Surplus;
         }
         let Some(end) = self.item_end(script, bytes) else {
-            return self.unreadable(in_flight);
+            self.held.extend_from_slice(bytes);
+            return self.unreadable(script, in_flight, exchanges);
         };
         let taken = end.unwrap_or(bytes.len());
         let (front, rest) = bytes.split_at(taken);
         *bytes = rest;
         if end.is_some() && self.held.is_empty() {
-            return self.judge(script, front, in_flight);
+            return self.judge(script, front, in_flight, exchanges);
         }
         self.held.extend_from_slice(front);
         if end.is_none() {
             return if self.held.len() > item_bytes_max(script) {
-                self.unreadable(in_flight)
+                self.unreadable(script, in_flight, exchanges)
             } else {
                 Finding::Incomplete
             };
         }
         let mut held = std::mem::take(&mut self.held);
-        let finding = self.judge(script, &held, in_flight);
+        let finding = self.judge(script, &held, in_flight, exchanges);
         // The storage stays with the connection: the next reply of this kind needs no new one.
         held.clear();
         self.held = held;
         finding
     }
 
-    /// What cannot be told apart: where nothing was asked, it is wrong that it came at all.
-    const fn unreadable(&self, in_flight: usize) -> Finding {
-        if self.greeted && in_flight == 0 { Finding::Surplus } else { Finding::Unreadable }
+    /// What is held cannot be told apart: where nothing was asked, it is wrong that it came at all.
+    fn unreadable(&self, script: &Script, in_flight: usize, exchanges: &mut Exchanges) -> Finding {
+        if self.greeted && in_flight == 0 {
+            exchanges.keep(ReplyError::Surplus, || Exchange::unasked(&self.held));
+            return Finding::Surplus;
+        }
+        self.keep_unfinished(ReplyError::Wrong, script, exchanges);
+        Finding::Unreadable
+    }
+
+    /// Keeps the exchange whose reply will not become whole: what has come of it is all that comes.
+    pub fn keep_unfinished(&self, error: ReplyError, script: &Script, exchanges: &mut Exchanges) {
+        exchanges.keep(error, || {
+            if !self.greeted {
+                let came = &script.greeting()[..self.matched];
+                return Exchange::at_greeting(script, if self.held.is_empty() { came } else { &self.held });
+            }
+            if self.held.is_empty() {
+                let came = script.replies(self.next, usize::from(self.matched > 0));
+                return Exchange::at(script, self.next, &came[..self.matched.min(came.len())]);
+            }
+            Exchange::at(script, self.next, &self.held).with_hint(script.framing(), &self.held)
+        });
     }
 
     /// Where in `bytes` the item ends that `held` begins: `Some(None)` while it is not there, `None` when nobody can tell.
@@ -216,17 +249,23 @@ impl Reader {
         (whole <= item_bytes_max(script)).then(|| (missing <= bytes.len()).then_some(missing))
     }
 
-    fn judge(&mut self, script: &Script, item: &[u8], in_flight: usize) -> Finding {
+    fn judge(&mut self, script: &Script, item: &[u8], in_flight: usize, exchanges: &mut Exchanges) -> Finding {
         // A full server says so in place of its first words; without such words it cannot be told from a message that is
         // refused for want of memory.
         let may_be_turned_away = if script.greeting().is_empty() { !self.trusted } else { !self.greeted };
         if may_be_turned_away && is_busy(script.framing(), item) {
             return Finding::Busy;
         }
+        let known = script.occurrences(item);
+        if let Some(ending) = farewell(script.framing(), item).filter(|_| known == 0) {
+            return Finding::Farewell(ending);
+        }
         if !self.greeted {
+            exchanges.keep(ReplyError::Wrong, || Exchange::at_greeting(script, item));
             return Finding::Unreadable;
         }
         if in_flight == 0 {
+            exchanges.keep(ReplyError::Surplus, || Exchange::unasked(item));
             return Finding::Surplus;
         }
         let window = in_flight.min(script.len());
@@ -235,12 +274,18 @@ impl Reader {
             self.advance(script, passed + 1);
             return if passed == 0 { Finding::Correct(1) } else { Finding::Overtaking(passed) };
         }
-        let known = script.occurrences(item);
         if known == 1 && (1..REPEATED_MAX.min(script.messages())).any(|distance| fits(script.len() - distance)) {
+            exchanges.keep(ReplyError::Surplus, || Exchange::at(script, self.next, item).of_another_request());
             return Finding::Repeated;
         }
+        let (finding, error) =
+            if known > 0 { (Finding::Foreign, ReplyError::Foreign) } else { (Finding::Wrong, ReplyError::Wrong) };
+        exchanges.keep(error, || {
+            let exchange = Exchange::at(script, self.next, item);
+            if known > 0 { exchange.of_another_request() } else { exchange }
+        });
         self.next = script.behind(self.next, 1);
-        if known > 0 { Finding::Foreign } else { Finding::Wrong }
+        finding
     }
 
     fn advance(&mut self, script: &Script, count: usize) {
@@ -272,6 +317,21 @@ fn is_busy(framing: Framing, item: &[u8]) -> bool {
     }
 }
 
+/// How a connection ends that the server ends with this item, which no request gets as its reply; `None` when it is another one.
+fn farewell(framing: Framing, item: &[u8]) -> Option<Ending> {
+    let word = match framing {
+        Framing::Lines if item.trim_ascii_end() == b"BYE" => return Some(Ending::Shutdown),
+        Framing::Lines => item.strip_prefix(b"ERROR ").map(<[u8]>::trim_ascii_end),
+        Framing::Frames if item.first() == Some(&255) => item.get(HEADER_LEN..),
+        Framing::Frames | Framing::Unknown => None,
+    };
+    match word? {
+        b"IDLE_TIMEOUT" => Some(Ending::IdleTimeout),
+        b"MESSAGE_TIMEOUT" => Some(Ending::MessageTimeout),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::message::{greeting, message, numbered};
@@ -294,7 +354,7 @@ mod tests {
         for piece in [script.greeting()].iter().chain(pieces) {
             let mut bytes = *piece;
             while !bytes.is_empty() {
-                let finding = reader.next(script, &mut bytes, in_flight);
+                let finding = reader.next(script, &mut bytes, in_flight, &mut Exchanges::default());
                 match (finding, found.last_mut()) {
                     (Finding::Incomplete | Finding::Correct(0), _) => {}
                     (Finding::Correct(more), Some(Finding::Correct(count))) => *count += more,
@@ -306,7 +366,7 @@ mod tests {
                     Finding::Overtaking(passed) => passed + 1,
                     _ => 0,
                 };
-                if matches!(finding, Finding::Surplus | Finding::Unreadable | Finding::Busy) {
+                if matches!(finding, Finding::Surplus | Finding::Unreadable | Finding::Busy | Finding::Farewell(_)) {
                     return found;
                 }
             }
@@ -363,10 +423,71 @@ mod tests {
     fn a_full_server_says_so_in_place_of_its_first_words() {
         let script = script_of(TEXT, &["TIME"]);
         let mut reader = Reader::new(&script, 0);
-        assert_eq!(reader.next(&script, &mut b"ERROR SERVER_BUSY\n".as_slice(), 1), Finding::Busy);
+        assert_eq!(
+            reader.next(&script, &mut b"ERROR SERVER_BUSY\n".as_slice(), 1, &mut Exchanges::default()),
+            Finding::Busy
+        );
         let binary = script_of(Protocol::Binary, &["echo x"]);
         let mut reader = Reader::new(&binary, 0);
-        assert_eq!(reader.next(&binary, &mut b"\xff\0\0\0\x0bSERVER_BUSY".as_slice(), 1), Finding::Busy);
+        assert_eq!(
+            reader.next(&binary, &mut b"\xff\0\0\0\x0bSERVER_BUSY".as_slice(), 1, &mut Exchanges::default()),
+            Finding::Busy
+        );
+    }
+
+    #[test]
+    fn the_servers_own_farewells_are_no_replies_in_any_protocol() {
+        for protocol in [TEXT, Protocol::Echo, Protocol::Chat] {
+            let script = script_of(protocol, &["hello"]);
+            for in_flight in [0, 1] {
+                let found = |bytes: &[u8]| findings(&script, &[bytes], in_flight);
+                assert_eq!(found(b"ERROR IDLE_TIMEOUT\n"), [Finding::Farewell(Ending::IdleTimeout)], "{protocol:?}");
+                assert_eq!(found(b"ERROR MESSAGE_TIMEOUT\n"), [Finding::Farewell(Ending::MessageTimeout)]);
+            }
+        }
+        assert_eq!(findings(&script_of(TEXT, &["NOOP"]), &[b"BYE\n"], 1), [Finding::Farewell(Ending::Shutdown)]);
+        let frame = b"\xff\0\0\0\x0cIDLE_TIMEOUT";
+        let binary = script_of(Protocol::Binary, &["echo x"]);
+        assert_eq!(findings(&binary, &[frame], 0), [Finding::Farewell(Ending::IdleTimeout)]);
+    }
+
+    #[test]
+    fn a_reply_that_reads_like_a_farewell_and_is_expected_is_right() {
+        let raw = Message { request: b"QUIT\n".to_vec(), reply: Reply::Exact(b"BYE\n".to_vec()) };
+        let script = Script::new(&[raw], 1, b"", Framing::Lines).expect("a message");
+        assert_eq!(findings(&script, &[b"B", b"YE\n"], 1), [Finding::Correct(1)]);
+    }
+
+    /// What is kept of the exchange that `bytes` end, with one request in flight.
+    fn kept(script: &Script, bytes: &[u8]) -> Vec<Exchange> {
+        let (mut reader, mut exchanges, mut bytes) = (Reader::new(script, 0), Exchanges::default(), bytes);
+        while !bytes.is_empty()
+            && !matches!(reader.next(script, &mut bytes, 1, &mut exchanges), Finding::Unreadable | Finding::Wrong)
+        {
+        }
+        reader.keep_unfinished(ReplyError::Late, script, &mut exchanges);
+        exchanges.iter().cloned().collect()
+    }
+
+    #[test]
+    fn a_wrong_reply_is_kept_with_its_request_and_what_was_due() {
+        let exchanges = kept(&script_of(TEXT, &["ECHO a"]), &[greeting(TEXT), b"ECHO b\x07\n"].concat());
+        let shown = (&exchanges[0].sent[..], &exchanges[0].expected[..], &exchanges[0].got[..]);
+        assert_eq!(shown, (r"ECHO a\n", r"ECHO a\n", r"ECHO b\x07\n"));
+        assert_eq!((&exchanges[0].cause[..], &exchanges[0].hint), ("wrong", &None));
+    }
+
+    #[test]
+    fn bytes_of_another_protocol_are_kept_as_what_they_are() {
+        for (protocol, bytes, part) in [
+            (Protocol::Echo, &b"$11 and no line ever"[..], "20 bytes came that are no line"),
+            (Protocol::Binary, b"HTTP/1.1 400 Bad Request", "24 bytes came that are no frame"),
+            (TEXT, b"-ERR unknown command\r\n", "no greeting came"),
+        ] {
+            let exchanges = kept(&script_of(protocol, &["echo a"]), bytes);
+            let hint = exchanges[0].hint.clone().unwrap_or_default();
+            assert_eq!(hint, format!("{}: is it another protocol?", part), "{exchanges:?}");
+        }
     }
 
     #[test]
@@ -374,9 +495,9 @@ mod tests {
         let script = script_of(TEXT, &["TIME"]);
         let mut reader = Reader::new(&script, 0);
         let mut bytes: &[u8] = b"WELCOME";
-        assert_eq!(reader.next(&script, &mut bytes, 1), Finding::Incomplete);
+        assert_eq!(reader.next(&script, &mut bytes, 1, &mut Exchanges::default()), Finding::Incomplete);
         let mut bytes: &[u8] = b" to another place\n";
-        assert_eq!(reader.next(&script, &mut bytes, 1), Finding::Unreadable);
+        assert_eq!(reader.next(&script, &mut bytes, 1, &mut Exchanges::default()), Finding::Unreadable);
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub struct Roster {
     open: usize,
     /// The most that were open at once since somebody last asked.
     open_most: usize,
+    /// When the last connection that was open ended; `None` while one is open, and before.
+    emptied: Option<Moment>,
     /// Slots that have not been tried.
     untried: usize,
     /// Slots that were reached.
@@ -66,7 +68,18 @@ impl Roster {
         }
         let untried = slots;
         let slots = vec![Slot::default(); slots];
-        Self { slots, openings, opening: 0, open: 0, open_most: 0, untried, reached: 0, stride, offset: index }
+        Self {
+            slots,
+            openings,
+            opening: 0,
+            open: 0,
+            open_most: 0,
+            emptied: None,
+            untried,
+            reached: 0,
+            stride,
+            offset: index,
+        }
     }
 
     /// When the next connection is to be opened.
@@ -95,6 +108,7 @@ impl Roster {
     pub fn opened(&mut self, slot: usize) {
         self.opening -= 1;
         self.open += 1;
+        self.emptied = None;
         self.open_most = self.open_most.max(self.open);
         self.tried(slot);
         let slot = &mut self.slots[slot];
@@ -104,9 +118,10 @@ impl Roster {
     }
 
     /// A connection that was open, or was being opened, is there no more.
-    pub const fn closed(&mut self, was_open: bool) {
+    pub fn closed(&mut self, was_open: bool, now: Moment) {
         if was_open {
             self.open -= 1;
+            self.emptied = (self.open == 0).then_some(now);
         } else {
             self.opening -= 1;
         }
@@ -145,6 +160,12 @@ impl Roster {
     #[must_use]
     pub const fn open(&self) -> usize {
         self.open
+    }
+
+    /// When the last connection that was open ended; `None` while one is open, and before.
+    #[must_use]
+    pub const fn emptied(&self) -> Option<Moment> {
+        self.emptied
     }
 
     /// The most connections that were open at once since the last call.
@@ -224,7 +245,8 @@ mod tests {
         roster.begun();
         roster.opened(0);
         assert_eq!((roster.open(), roster.reached()), (1, 1));
-        roster.closed(true);
+        roster.closed(true, at(1));
+        assert_eq!(roster.emptied(), Some(at(1)));
         roster.turned_away(0, at(1));
         assert_eq!((roster.open(), roster.reached()), (0, 0));
     }

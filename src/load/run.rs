@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -22,6 +23,9 @@ use crate::base::moment::Moment;
 
 /// How soon an interruption is noticed.
 const LOOK_AROUND: Duration = Duration::from_millis(20);
+
+/// A server that takes no connection for this long, after all of them have ended, is gone.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Whether a signal has come that ends the run.
 #[derive(Debug, Default)]
@@ -90,6 +94,9 @@ struct Collector<'a> {
     /// Connections open, and reached, by thread.
     open: Vec<usize>,
     reached: Vec<usize>,
+    /// When the last connection of each thread ended, and what was due and not sent.
+    emptied: Vec<Option<Moment>>,
+    unsent: Vec<u64>,
     last_correct: Moment,
     finish: Moment,
 }
@@ -104,6 +111,8 @@ impl<'a> Collector<'a> {
             slices: BTreeMap::new(),
             open: vec![0; threads],
             reached: vec![0; threads],
+            emptied: vec![None; threads],
+            unsent: vec![0; threads],
             last_correct: Moment::START,
             finish: Moment::START,
         }
@@ -132,6 +141,8 @@ impl<'a> Collector<'a> {
     fn take(&mut self, part: Part, progress: &mut Progress) {
         self.open[part.worker] = part.open;
         self.reached[part.worker] = part.reached;
+        self.emptied[part.worker] = part.emptied;
+        self.unsent[part.worker] = part.unsent;
         self.finish = self.finish.max(part.span.1);
         self.last_correct = self.last_correct.max(part.last_correct.unwrap_or(Moment::START));
         let Some(base) = self.base().filter(|base| *base <= part.span.0) else {
@@ -147,12 +158,24 @@ impl<'a> Collector<'a> {
         let slice = &gathered.slice;
         if gathered.parts == self.plan.asked.threads {
             let elapsed = part.span.1.since(base) + self.plan.asked.warmup;
-            progress.slice(slice, elapsed);
+            progress.slice(slice, self.unsent.iter().sum(), elapsed);
         }
+    }
+
+    /// How long after the start of the load the last connection ended, if the server then took no other one.
+    fn server_gone(&self) -> Option<Duration> {
+        if self.open.iter().any(|open| *open > 0) {
+            return None;
+        }
+        let emptied = self.emptied.iter().flatten().max()?;
+        let is_there = |address| TcpStream::connect_timeout(address, PROBE_TIMEOUT).is_ok();
+        let start = self.muster.started().unwrap_or(Moment::START);
+        (!self.plan.addresses.iter().any(is_there)).then(|| emptied.since(start))
     }
 
     fn outcome(self, started: SystemTime, interrupted_by: Option<i32>) -> Outcome {
         let base = self.base().unwrap_or(self.finish);
+        let server_gone = self.server_gone();
         let end = base.after(self.plan.asked.duration.saturating_sub(self.plan.asked.warmup));
         // Waiting for replies that never came is no part of the time in which the others came.
         let counted_to = end.max(self.last_correct).min(self.finish);
@@ -172,6 +195,7 @@ impl<'a> Collector<'a> {
             slices,
             reached: self.reached.iter().sum(),
             open_last: self.open.iter().sum(),
+            server_gone,
             interrupted_by,
         }
     }

@@ -64,6 +64,7 @@ pub(super) fn closed() -> Sample {
         reached: 10,
         open_most: 10,
         open_last: 10,
+        server_gone: None,
         interrupted_by: None,
     })
 }

@@ -4,6 +4,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use super::exchange::Exchanges;
 use super::latency::Latency;
 
 /// A request that was not answered as it should have been. None of them counts as throughput.
@@ -50,8 +51,14 @@ pub enum ConnectError {
 /// How an open connection ended that the generator did not end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The server closed it.
+    /// The server closed it without a word.
     Closed,
+    /// The server ended it with `IDLE_TIMEOUT`: nothing was sent or received for too long.
+    IdleTimeout,
+    /// The server ended it with `MESSAGE_TIMEOUT`: a request took too long to arrive whole.
+    MessageTimeout,
+    /// The server ended it with `BYE`: it is shutting down.
+    Shutdown,
     /// The server, or something between, reset it.
     Reset,
     /// No reply was complete within the timeout though one was due.
@@ -92,7 +99,7 @@ causes!(ReplyError: Wrong "wrong", Foreign "foreign", Surplus "surplus", Truncat
     Unsent "unsent");
 causes!(ConnectError: Refused "refused", TimedOut "timed_out", Reset "reset", Busy "busy", NoPort "no_port",
     NoDescriptor "no_descriptor", Unreachable "unreachable", Other "other");
-causes!(Ending: Closed "closed", Reset "reset", Silent "silent", Unreadable "unreadable");
+causes!(Ending: Closed "closed", IdleTimeout "idle_timeout", MessageTimeout "message_timeout", Shutdown "shutdown", Reset "reset", Silent "silent", Unreadable "unreadable");
 
 /// As many as the longest list of causes has.
 const CAUSES_MAX: usize = 8;
@@ -161,6 +168,8 @@ pub struct Tally {
     pub received_bytes: u64,
     /// Requests that were not, and replies that no request was waiting for.
     pub errors: Counts<ReplyError>,
+    /// The first exchange of each kind of error that a reply, or a part of one, shows.
+    pub exchanges: Exchanges,
     /// From the start of connecting to the open connection.
     pub connect: Latency,
     /// From the start of connecting to the first byte that came on the connection, less the time that it was open and waited
@@ -200,6 +209,7 @@ impl Tally {
         self.connect_errors.merge(&other.connect_errors);
         self.endings.merge(&other.endings);
         self.errors.merge(&other.errors);
+        self.exchanges.merge(&other.exchanges);
         self.connect.merge(&other.connect);
         self.first_byte.merge(&other.first_byte);
     }

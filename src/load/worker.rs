@@ -128,8 +128,8 @@ impl Worker {
             self.open_due();
             self.start_when_ready();
             self.send_due()?;
-            let now = self.shared.now;
-            self.ledger.round(&self.plan, self.start, now, &mut self.shared.tally, &mut self.roster);
+            let (now, unsent) = (self.shared.now, self.unsent());
+            self.ledger.round(&self.plan, self.start, now, &mut self.shared.tally, &mut self.roster, unsent);
         }
         self.finish();
         Ok(())
@@ -330,7 +330,7 @@ impl Worker {
             Loss::Busy => {
                 // What was due by the schedule has to be somewhere in its count; a closed loop asks again.
                 if self.shared.has_schedule() {
-                    peer.give_up(ReplyError::Missing, &mut self.shared);
+                    peer.give_up(ReplyError::Missing, &self.plan.script, &mut self.shared);
                 } else {
                     peer.forget(&mut self.shared);
                 }
@@ -340,11 +340,13 @@ impl Worker {
             Loss::Ended(ending) => {
                 let oldest = match ending {
                     Ending::Silent => ReplyError::Late,
-                    // The reply that could not be read is counted already.
-                    Ending::Unreadable => ReplyError::Missing,
+                    // The reply that could not be read is counted already; a farewell is no part of a reply.
+                    Ending::Unreadable | Ending::IdleTimeout | Ending::MessageTimeout | Ending::Shutdown => {
+                        ReplyError::Missing
+                    }
                     Ending::Closed | Ending::Reset => peer.loss_of_oldest(),
                 };
-                peer.give_up(oldest, &mut self.shared);
+                peer.give_up(oldest, &self.plan.script, &mut self.shared);
                 self.shared.tally.endings.add(ending, 1);
                 match self.plan.asked.pace {
                     // That it has ended is the result: another one in its place would hide it.
@@ -359,7 +361,7 @@ impl Worker {
     fn remove(&mut self, token: Token) -> Option<Peer> {
         self.deadlines.remove(token.key());
         let peer = self.peers.remove(token)?;
-        self.roster.closed(peer.is_open());
+        self.roster.closed(peer.is_open(), self.shared.now);
         if self.plan.reset {
             connect::reset_on_close(peer.stream());
         }
@@ -398,8 +400,8 @@ impl Worker {
         }
         // What was counted so far belongs to the opening, and the first request to the load. Another thread may have set the
         // start a little later than this one has looked at the clock.
-        let now = now.max(start);
-        self.ledger.cut(&self.plan, start, now, &mut self.shared.tally, &mut self.roster);
+        let (now, unsent) = (now.max(start), self.unsent());
+        self.ledger.cut(&self.plan, start, now, &mut self.shared.tally, &mut self.roster, unsent);
         self.start = start;
         self.shared.begin(start);
         for token in self.peers.tokens().collect::<Vec<_>>() {
@@ -464,20 +466,21 @@ impl Worker {
     /// Counts what was not answered in time, and closes everything.
     fn finish(&mut self) {
         let is_interrupted = self.muster.is_stopped();
-        self.shared.tally.errors.add(ReplyError::Unsent, self.unsent());
+        let unsent = self.unsent();
+        self.shared.tally.errors.add(ReplyError::Unsent, unsent);
         for token in self.peers.tokens().collect::<Vec<_>>() {
             let Some(mut peer) = self.peers.remove(token) else { continue };
             if is_interrupted {
                 peer.forget(&mut self.shared);
             } else {
-                peer.give_up(peer.loss_of_oldest(), &mut self.shared);
+                peer.give_up(peer.loss_of_oldest(), &self.plan.script, &mut self.shared);
             }
             if self.plan.reset {
                 connect::reset_on_close(peer.stream());
             }
         }
         // The connections that were open when the run ended are its result, so the roster still has them.
-        self.ledger.cut(&self.plan, self.start, self.shared.now, &mut self.shared.tally, &mut self.roster);
+        self.ledger.cut(&self.plan, self.start, self.shared.now, &mut self.shared.tally, &mut self.roster, unsent);
     }
 }
 

@@ -119,7 +119,7 @@ fn a_server_that_dies_and_comes_back_is_used_again() {
         serve_on(second_life, |stream| drop(session(stream, BANNER, right)));
     });
     let run = measure(&[&format!("text://{addr}"), "-c", "1", "-R", "100", "-d", "600ms"]);
-    run.exits_with(0).is_judged(&["server_refused", "unanswered"]).only_error("missing", 1);
+    run.exits_with(4).is_judged(&["server_refused", "unanswered"]).only_error("missing", 1);
     run.all_zero("connections.ended", &["reset"]).all_zero("connections.failed", &["refused"]);
     assert_eq!(run.count("connections.ended.reset"), 1, "{run:?}");
     assert!(run.count("connections.failed.refused") >= 1, "{run:?}");

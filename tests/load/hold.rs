@@ -49,11 +49,41 @@ fn connections_that_die_are_told_apart_and_stay_dead() {
         [(hold as fn(TcpStream), "silent", "late"), (drop, "closed", "missing"), (reset, "reset", "missing")]
     {
         let run = held(end);
-        run.exits_with(0).is_judged(&["unanswered"]).only_error(error, 3).all_zero("connections.ended", &[ending]);
+        run.exits_with(4)
+            .is_judged(&["connections_ended", "unanswered"])
+            .only_error(error, 3)
+            .all_zero("connections.ended", &[ending]);
         assert_eq!(run.count(&format!("connections.ended.{ending}")), 3, "{run:?}");
         assert_eq!((run.count("connections.begun"), run.count("connections.open_last")), (3, 0), "{run:?}");
         assert_eq!(run.count("replies.correct"), 3, "{run:?}");
     }
+}
+
+#[test]
+fn an_idle_timeout_of_the_server_is_its_own_end_in_every_protocol() {
+    let server = Server::start(&["--idle-timeout", "200ms"]);
+    for protocol in ["text", "binary", "echo", "chat"] {
+        let url = url(&server, protocol);
+        let run = measure(&[&url, "-c", "4", "--hold", "--heartbeat", "10s", "-d", "1500ms"]);
+        run.exits_with(4).is_judged(&["connections_ended"]).all_zero("errors", &[]);
+        run.all_zero("connections.ended", &["idle_timeout"]);
+        assert_eq!(run.count("connections.ended.idle_timeout"), 4, "{protocol}: {run:?}");
+        assert!(run.ended.text().contains("0 of 4 connections stayed alive"), "{}", run.ended.text());
+    }
+}
+
+#[test]
+fn a_shutdown_of_the_server_is_no_wrong_reply() {
+    let mut server = Server::start(&[]);
+    let arguments = [&url(&server, "text"), "-c", "4", "--hold", "--heartbeat", "10s", "-d", "4s"];
+    let running = Running::start(generator(&arguments));
+    wait_until("the heartbeats", || server.log.text().iter().filter(|line| line.contains("ECHO")).count() == 4);
+    server.process().signal("TERM");
+    server.wait_for_exit();
+    let run = running.finish();
+    run.exits_with(4).all_zero("errors", &[]).all_zero("connections.ended", &["shutdown"]);
+    run.is_judged(&["server_gone", "connections_ended"]);
+    assert_eq!(run.count("connections.ended.shutdown"), 4, "{run:?}");
 }
 
 #[test]
@@ -80,7 +110,7 @@ fn a_server_that_is_frozen_lets_connections_die_silently() {
     server.freeze();
     // The kernel accepts, and nobody answers.
     let run = measure(&[&url(&server, "echo"), "-c", "5", "--hold", "--timeout", "300ms", "-d", "500ms"]);
-    run.exits_with(1).is_judged(&["nothing_completed", "unanswered"]).only_error("late", 5);
+    run.exits_with(1).is_judged(&["nothing_completed", "connections_ended", "unanswered"]).only_error("late", 5);
     assert_eq!(run.count("connections.ended.silent"), 5, "{run:?}");
     server.thaw();
 }

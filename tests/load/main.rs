@@ -9,6 +9,7 @@ mod arguments;
 mod connecting;
 mod files;
 mod gates;
+mod gone;
 mod hold;
 mod interruption;
 mod lifetime;

@@ -77,7 +77,7 @@ fn where_no_reply_is_expected_requests_are_done_when_they_are_sent() {
 #[test]
 fn a_server_that_answers_where_nothing_is_expected_has_answers_too_many() {
     let run = measure(&[&[&lines(pong), "--raw", "-m", r"PING\r\n", "--expect", ""], &SHORT[..]].concat());
-    run.exits_with(0).is_judged(&["wrong_replies"]).all_zero("errors", &["surplus"]);
+    run.exits_with(4).is_judged(&["wrong_replies"]).all_zero("errors", &["surplus"]);
 }
 
 #[test]

@@ -27,14 +27,14 @@ fn pipelined(url: &str, depth: &str) -> Run {
 fn one_wrong_letter_is_one_wrong_reply() {
     let url = text_but(FAULT, |line| Answer::Bytes([&line[..line.len() - 2], b"#\n"].concat()));
     let run = steady(&url);
-    run.exits_with(0).is_judged(&["wrong_replies"]).only_error("wrong", 1).all_zero("connections.ended", &[]);
+    run.exits_with(4).is_judged(&["wrong_replies"]).only_error("wrong", 1).all_zero("connections.ended", &[]);
     assert_eq!(run.count("replies.correct"), REQUESTS - 1);
 }
 
 #[test]
 fn an_error_is_a_wrong_reply() {
     let run = steady(&text_but(FAULT, |_| Answer::Bytes(b"ERROR UNKNOWN_COMMAND\n".to_vec())));
-    run.exits_with(0).is_judged(&["wrong_replies"]).only_error("wrong", 1);
+    run.exits_with(4).is_judged(&["wrong_replies"]).only_error("wrong", 1);
     assert_eq!(run.count("replies.correct"), REQUESTS - 1);
 }
 
@@ -87,7 +87,7 @@ fn another_connections_reply_is_foreign() {
         });
     });
     let run = steady(&format!("text://127.0.0.1:{port}"));
-    run.exits_with(0).is_judged(&["wrong_replies"]).only_error("foreign", 1).all_zero("connections.ended", &[]);
+    run.exits_with(4).is_judged(&["wrong_replies"]).only_error("foreign", 1).all_zero("connections.ended", &[]);
     assert_eq!(run.count("replies.correct"), REQUESTS - 1);
 }
 
@@ -110,7 +110,7 @@ fn replies_in_another_order_are_errors() {
         "4",
     );
     // The reply that came too early is right; the one before it was passed over, and is nobody's when it comes.
-    run.exits_with(0).all_zero("errors", &["missing", "surplus"]);
+    run.exits_with(4).all_zero("errors", &["missing", "surplus"]);
     assert_eq!(["missing", "surplus"].map(|cause| run.count(&format!("errors.{cause}"))), [1, 1], "{run:?}");
     assert_eq!(run.count("replies.correct"), run.count("requests.sent") - 1);
     assert_eq!(run.flaws()[0], "wrong_replies", "{run:?}");
@@ -119,7 +119,7 @@ fn replies_in_another_order_are_errors() {
 #[test]
 fn a_reply_that_comes_twice_is_surplus_when_nothing_was_asked() {
     let run = steady(&text_but(FAULT, |line| Answer::Bytes([line, line].concat())));
-    run.exits_with(0).is_judged(&["wrong_replies"]).only_error("surplus", 1);
+    run.exits_with(4).is_judged(&["wrong_replies"]).only_error("surplus", 1);
     run.all_zero("connections.ended", &["unreadable"]);
     assert_eq!(run.count("connections.ended.unreadable"), 1);
     assert_eq!(run.count("replies.correct"), REQUESTS);
@@ -134,21 +134,21 @@ fn a_reply_that_comes_twice_is_surplus_when_another_is_due_and_costs_nothing_els
         if lines.add() == FAULT { Answer::Bytes([&before, line].concat()) } else { right(line) }
     });
     let run = pipelined(&url, "4");
-    run.exits_with(0).is_judged(&["wrong_replies"]).only_error("surplus", 1).all_zero("connections.ended", &[]);
+    run.exits_with(4).is_judged(&["wrong_replies"]).only_error("surplus", 1).all_zero("connections.ended", &[]);
     assert_eq!(run.count("replies.correct"), run.count("requests.sent"));
 }
 
 #[test]
 fn a_reply_that_is_left_out_is_missing_and_those_behind_it_are_right() {
     let run = pipelined(&text_but(FAULT, |_| Answer::Nothing), "4");
-    run.exits_with(0).only_error("missing", 1).all_zero("connections.ended", &[]);
+    run.only_error("missing", 1).all_zero("connections.ended", &[]);
     assert_eq!(run.count("replies.correct"), run.count("requests.sent") - 1);
 }
 
 #[test]
 fn a_reply_that_is_left_out_is_late_when_none_comes_behind_it() {
     let run = measure(&[&text_but(FAULT, |_| Answer::Nothing), "-c", "1", "-d", "1s", "--timeout", "500ms"]);
-    run.exits_with(0).only_error("late", 1).all_zero("connections.ended", &["silent"]);
+    run.exits_with(4).only_error("late", 1).all_zero("connections.ended", &["silent"]);
     assert_eq!(run.count("connections.ended.silent"), 1);
     assert_eq!(run.is_judged(&["unanswered"]).count("replies.correct"), run.count("requests.sent") - 1);
 }
@@ -156,7 +156,7 @@ fn a_reply_that_is_left_out_is_late_when_none_comes_behind_it() {
 #[test]
 fn a_connection_that_closes_inside_a_reply_truncates_it() {
     let run = steady(&text_but(FAULT, |line| Answer::Last(line[..line.len() / 2].to_vec())));
-    run.exits_with(0).is_judged(&["unanswered"]).only_error("truncated", 1);
+    run.exits_with(4).is_judged(&["unanswered"]).only_error("truncated", 1);
     run.all_zero("connections.ended", &["closed"]);
     assert_eq!(run.count("connections.ended.closed"), 1);
     assert_eq!(run.count("replies.correct"), REQUESTS - 1);
@@ -165,7 +165,7 @@ fn a_connection_that_closes_inside_a_reply_truncates_it() {
 #[test]
 fn a_connection_that_closes_before_a_reply_misses_it() {
     let run = steady(&text_but(FAULT, |_| Answer::Last(Vec::new())));
-    run.exits_with(0).is_judged(&["unanswered"]).only_error("missing", 1);
+    run.exits_with(4).is_judged(&["unanswered"]).only_error("missing", 1);
     run.all_zero("connections.ended", &["closed"]);
     assert_eq!(run.count("connections.ended.closed"), 1);
     assert_eq!(run.count("connections.opened"), 3, "another one took its place: {run:?}");
@@ -175,7 +175,7 @@ fn a_connection_that_closes_before_a_reply_misses_it() {
 #[test]
 fn a_reset_is_told_from_an_end() {
     let run = steady(&text_but(FAULT, |_| Answer::Own(reset)));
-    run.exits_with(0).is_judged(&["unanswered"]).only_error("missing", 1).all_zero("connections.ended", &["reset"]);
+    run.exits_with(4).is_judged(&["unanswered"]).only_error("missing", 1).all_zero("connections.ended", &["reset"]);
     assert_eq!(run.count("connections.ended.reset"), 1);
     assert_eq!(run.count("replies.correct"), REQUESTS - 1);
 }
@@ -183,7 +183,7 @@ fn a_reset_is_told_from_an_end() {
 #[test]
 fn a_line_that_never_ends_is_given_up() {
     let run = steady(&text_but(FAULT, |_| Answer::Endless(vec![b'x'; 64 << 10])));
-    run.exits_with(0).is_judged(&["wrong_replies"]).only_error("wrong", 1);
+    run.exits_with(4).is_judged(&["wrong_replies"]).only_error("wrong", 1);
     run.all_zero("connections.ended", &["unreadable"]);
     assert_eq!(run.count("connections.ended.unreadable"), 1);
     assert_eq!(run.count("replies.correct"), REQUESTS - 1);
@@ -192,7 +192,7 @@ fn a_line_that_never_ends_is_given_up() {
 #[test]
 fn a_flood_that_nobody_asked_for_is_surplus_once() {
     let run = steady(&text_but(FAULT, |line| Answer::Bytes([line, &b"ECHO flood\n".repeat(10_000)].concat())));
-    run.exits_with(0).is_judged(&["wrong_replies"]).only_error("surplus", 1);
+    run.exits_with(4).is_judged(&["wrong_replies"]).only_error("surplus", 1);
     run.all_zero("connections.ended", &["unreadable"]);
     assert_eq!(run.count("connections.ended.unreadable"), 1);
     assert_eq!(run.count("replies.correct"), REQUESTS);

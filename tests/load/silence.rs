@@ -72,7 +72,7 @@ fn an_endless_flood_of_a_reply_that_was_given_already_holds_up_nothing() {
 fn behind_a_late_reply_all_others_are_missing() {
     let url = text_but(0, |_| Answer::Own(hold));
     let run = measure(&[&url, "-c", "1", "-P", "4", "-d", "1s", "--timeout", "500ms"]);
-    run.exits_with(0).all_zero("errors", &["late", "missing"]);
+    run.exits_with(4).all_zero("errors", &["late", "missing"]);
     assert_eq!(["late", "missing"].map(|cause| run.count(&format!("errors.{cause}"))), [1, 3], "{run:?}");
     run.is_judged(&["unanswered"]);
 }

@@ -139,6 +139,7 @@ fn add(joined: &mut Report, report: &Report) {
     joined.connections.asked_count += connections.asked_count;
     joined.connections.reached_count += connections.reached_count;
     joined.connections.open_last_count += connections.open_last_count;
+    joined.connections.server_gone_after_s = joined.connections.server_gone_after_s.or(connections.server_gone_after_s);
     joined.connections.begun_count += connections.begun_count;
     joined.connections.opened_count += connections.opened_count;
     add_counts(&mut joined.connections.failed, &connections.failed);
@@ -150,6 +151,11 @@ fn add(joined: &mut Report, report: &Report) {
     joined.replies.received_bytes += report.replies.received_bytes;
     add_counts(&mut joined.errors.by_cause, &report.errors.by_cause);
     joined.errors.total_count += report.errors.total_count;
+    for exchange in &report.exchanges {
+        if joined.exchanges.iter().all(|kept| kept.cause != exchange.cause) {
+            joined.exchanges.push(exchange.clone());
+        }
+    }
 
     joined.latency.connect.0.merge(&report.latency.connect.0);
     joined.latency.first_byte.0.merge(&report.latency.first_byte.0);
@@ -221,8 +227,8 @@ fn flaws(reports: &[Report]) -> Vec<Verdict> {
 fn judge(joined: &mut Report, flaws: Vec<Verdict>, number: usize) {
     joined.verdict = Verdict {
         kind: Kind::Valid,
-        evidence: if number == 1 { "the run was valid".into() } else { format!("each of the {number} runs was valid") },
-        advice: "The figures tell of the server.".into(),
+        evidence: if number == 1 { "the run was valid".into() } else { format!("all {number} runs were valid") },
+        advice: verdict::FIGURES_OF_THE_SERVER.into(),
     };
     joined.further_verdicts.clear();
     let crossed = verdict::gate_crossed(&joined.gates);

@@ -60,14 +60,20 @@ mod tests {
         let mut counts = Counts::default();
         counts.add(Ending::Silent, 3);
         let text = serde_json::to_string(&counts).expect("it has a form in JSON");
-        assert_eq!(text, r#"{"closed_count":0,"reset_count":0,"silent_count":3,"unreadable_count":0}"#);
+        assert_eq!(
+            text,
+            concat!(
+                r#"{"closed_count":0,"idle_timeout_count":0,"message_timeout_count":0,"shutdown_count":0,"#,
+                r#""reset_count":0,"silent_count":3,"unreadable_count":0}"#
+            )
+        );
         let read: Counts<Ending> = serde_json::from_str(&text).expect("our own");
         assert_eq!((read.get(Ending::Silent), read.total()), (3, 3));
     }
 
     #[test]
     fn a_cause_without_its_number_is_an_error() {
-        let error = serde_json::from_str::<Counts<Ending>>(r#"{"closed_count":0,"reset_count":0,"silent_count":3}"#);
-        assert!(error.expect_err("one is missing").to_string().contains("unreadable_count"));
+        let error = serde_json::from_str::<Counts<Ending>>(r#"{"closed_count":0,"idle_timeout_count":0}"#);
+        assert!(error.expect_err("some are missing").to_string().contains("message_timeout_count"));
     }
 }

@@ -119,6 +119,8 @@ pub struct Connections {
     pub open_most_count: u64,
     /// Open when the run ended.
     pub open_last_count: u64,
+    /// How long after the start of the load the server left: all connections had ended, and it took no other one.
+    pub server_gone_after_s: Option<f64>,
     /// Begun, those included that were opened anew.
     pub begun_count: u64,
     /// Opened, likewise.

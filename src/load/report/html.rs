@@ -21,6 +21,7 @@ pub(super) fn text(report: &Report) -> String {
     page.head(report);
     page.verdicts(report);
     page.tiles(report);
+    page.exchanges(report);
     page.search(report);
     page.charts(report);
     page.tables(report);
@@ -83,7 +84,7 @@ impl Page {
                 self,
                 "<div class=\"verdict {}{further}\"><strong>{}</strong><p>{}</p><p>{}</p></div>",
                 tone(verdict),
-                capitalized(verdict.kind.name()),
+                capitalized(&words::heading(report, verdict)),
                 escaped(&capitalized(&verdict.evidence)),
                 escaped(&verdict.advice),
             );
@@ -91,7 +92,7 @@ impl Page {
         if !report.gates.is_empty() {
             self.open_table("", &["gate", "measured", "result"]);
             for gate in &report.gates {
-                let word = if gate.crossed { "crossed" } else { "kept" };
+                let word = if gate.crossed { "FAIL" } else { "PASS" };
                 self.row(&escaped(&gate.gate), [escaped(&gate.measured), word.into()]);
             }
             self.close_table();
@@ -114,6 +115,24 @@ impl Page {
             put!(self, "<div><dt>{name}</dt><dd>{value}</dd></div>");
         }
         self.0.push_str("</dl>\n");
+    }
+
+    /// The first exchange of each kind of error.
+    fn exchanges(&mut self, report: &Report) {
+        if report.exchanges.is_empty() {
+            return;
+        }
+        put!(self, "<h2>The first exchange of each error</h2>");
+        for exchange in &report.exchanges {
+            put!(self, "<dl class=\"exchange\"><dt>error</dt><dd>{}</dd>", escaped(&exchange.cause));
+            for (name, text) in [("sent", &exchange.sent), ("expected", &exchange.expected), ("got", &exchange.got)] {
+                put!(self, "<dt>{name}</dt><dd><code>{}</code></dd>", escaped(text));
+            }
+            if let Some(hint) = &exchange.hint {
+                put!(self, "<dt>hint</dt><dd>{}</dd>", escaped(hint));
+            }
+            put!(self, "</dl>");
+        }
     }
 
     fn search(&mut self, report: &Report) {

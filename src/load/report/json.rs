@@ -63,6 +63,7 @@ mod tests {
         let mut report = Report::new(&outcome, &gates);
         assert!(!report.further_verdicts.is_empty());
         report.notes.push("A note.".into());
+        report.exchanges.push(crate::load::exchange::Exchange::unasked(b"A reply."));
         let step = Step {
             asked_per_s: 1.0,
             reached_per_s: 1.0,

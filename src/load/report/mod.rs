@@ -8,6 +8,7 @@ use chrono::{DateTime, Local, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 use super::averages::{per_second, share};
+use super::exchange::Exchange;
 use super::gates::{Gate, Judgement, Measured};
 use super::outcome::{Outcome, Pace};
 use super::search::Search;
@@ -65,6 +66,8 @@ pub struct Report {
     pub replies: Replies,
     /// What went wrong.
     pub errors: Errors,
+    /// The first exchange of each kind of error.
+    pub exchanges: Vec<Exchange>,
     /// What went through in a second.
     pub throughput: Throughput,
     /// How long it took.
@@ -123,6 +126,7 @@ impl Report {
                 reached_count: outcome.reached as u64,
                 open_most_count: outcome.open_most as u64,
                 open_last_count: outcome.open_last as u64,
+                server_gone_after_s: outcome.server_gone.map(|after| after.as_secs_f64()),
                 begun_count: total.connects,
                 opened_count: total.opened,
                 failed: total.connect_errors.clone(),
@@ -135,6 +139,7 @@ impl Report {
                 ratio: share(total.errors.total() as f64, (total.correct + total.errors.total()) as f64),
                 by_cause: total.errors.clone(),
             },
+            exchanges: total.exchanges.iter().cloned().collect(),
             throughput: Throughput {
                 replies_per_s: per_second(total.correct, ran_s),
                 sent_bytes_per_s: per_second(total.sent_bytes, ran_s),
@@ -172,7 +177,8 @@ impl Report {
     }
 
     /// What a process that made this run ends with: 130 and 143 after SIGINT and SIGTERM, 1 when nothing was completed, fewer connections
-    /// were reached than asked for or a search found no rate, 3 when a gate was crossed, else 0.
+    /// were reached than asked for or a search found no rate, 3 when a gate was crossed, 4 when the server left, gave wrong replies or failed in
+    /// another way, else 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let has_kind = |kind| self.verdicts().any(|verdict| verdict.kind == kind);
@@ -186,7 +192,11 @@ impl Report {
         {
             return 1;
         }
-        if self.gates.iter().any(|gate| gate.crossed) { 3 } else { 0 }
+        match self.verdicts().all(|verdict| verdict.kind.is_sound()) {
+            _ if self.gates.iter().any(|gate| gate.crossed) => 3,
+            true => 0,
+            false => 4,
+        }
     }
 
     /// The verdict, and what else is wrong.
@@ -292,7 +302,7 @@ fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
 mod tests {
     use super::*;
     use crate::load::samples;
-    use crate::load::tally::ConnectError;
+    use crate::load::tally::{ConnectError, ReplyError};
 
     fn gates(texts: &[&str]) -> Vec<Gate> {
         texts.iter().map(|text| text.parse().expect(text)).collect()
@@ -304,6 +314,9 @@ mod tests {
         let code = |sample: samples::Sample, gates: &[Gate]| Report::new(&sample.done(), gates).exit_code();
         assert_eq!(code(samples::closed(), &gates(&["p99>1s"])), 0);
         assert_eq!(code(samples::closed(), &crossed), 3);
+        assert_eq!(code(samples::closed().errors(ReplyError::Wrong, 1), &crossed), 3);
+        assert_eq!(code(samples::closed().errors(ReplyError::Wrong, 1), &[]), 4);
+        assert_eq!(code(samples::open().errors(ReplyError::Unsent, 7), &[]), 0, "an overloaded server was measured");
         assert_eq!(code(samples::closed().change(|outcome| outcome.reached = 9), &crossed), 1);
         assert_eq!(code(samples::nothing(ConnectError::Refused), &crossed), 1);
         for (signal, expected) in [(2, 130), (15, 143)] {

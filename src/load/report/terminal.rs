@@ -13,6 +13,9 @@ use crate::load::verdict::{Kind, Verdict};
 /// Where the second column begins.
 const INDENT: usize = 14;
 
+/// And where the bytes of an exchange begin, behind the second column.
+const EXCHANGE_INDENT: usize = 12;
+
 /// Narrower, and the table of latencies does not fit.
 const WIDTH_MIN: usize = 80;
 
@@ -64,27 +67,29 @@ impl Page {
     }
 
     fn verdicts(&mut self, report: &Report) {
-        self.verdict("Verdict", &report.verdict);
+        self.verdict("Verdict", report, &report.verdict);
         for verdict in report.further_verdicts_untold() {
-            self.verdict("Also", verdict);
+            self.verdict("Also", report, verdict);
         }
         let mut label = "Gates";
         for gate in &report.gates {
-            let (word, colour) = if gate.crossed { ("crossed", RED) } else { ("kept", GREEN) };
-            let said = format!("{} {word}, {} measured", printable(&gate.gate), printable(&gate.measured));
-            self.entry(label, if gate.crossed { colour } else { "" }, &said, INDENT);
+            let (word, colour) = if gate.crossed { ("FAIL", RED) } else { ("PASS", GREEN) };
+            let said = format!("{word} {}: {}", printable(&gate.gate), printable(&gate.measured));
+            self.entry(label, colour, &said, INDENT);
             label = "";
         }
         self.line("");
     }
 
-    fn verdict(&mut self, label: &str, verdict: &Verdict) {
+    fn verdict(&mut self, label: &str, report: &Report, verdict: &Verdict) {
         let colour = match verdict.kind {
             Kind::Valid => GREEN,
             Kind::GeneratorLimited | Kind::ServerOverloaded | Kind::TooShort => YELLOW,
             _ => RED,
         };
-        self.entry(label, colour, &verdict.kind.name().to_uppercase(), INDENT);
+        let heading = words::heading(report, verdict);
+        let (name, rest) = heading.split_at(verdict.kind.name().len());
+        self.entry(label, colour, &format!("{}{rest}", name.to_uppercase()), INDENT);
         self.entry("", "", &printable(&verdict.evidence), INDENT);
         self.entry("", "", &printable(&verdict.advice), INDENT);
     }
@@ -99,8 +104,25 @@ impl Page {
         self.entry("Replies", "", &words::replies(report), INDENT);
         self.entry("Errors", if report.errors.total_count > 0 { RED } else { "" }, &words::errors(report), INDENT);
         self.causes(words::occurred(&report.errors.by_cause), RED);
+        self.exchanges(report);
         self.entry("Throughput", BOLD, &words::throughput(report), INDENT);
         self.entry("Generator", "", &words::generator(report), INDENT);
+    }
+
+    /// The first exchange of each kind of error.
+    fn exchanges(&mut self, report: &Report) {
+        for exchange in &report.exchanges {
+            let title = format!("first {}", printable(&exchange.cause));
+            let sent = Some(&exchange.sent).filter(|sent| !sent.is_empty());
+            let lines = [("sent", sent), ("expected", Some(&exchange.expected)), ("got", Some(&exchange.got))];
+            self.entry("", RED, &title, INDENT);
+            for (name, text) in lines.into_iter().filter_map(|(name, text)| Some((name, text?))) {
+                self.entry(&format!("{:INDENT$}  {name}", ""), "", &printable(text), INDENT + EXCHANGE_INDENT);
+            }
+            if let Some(hint) = &exchange.hint {
+                self.entry("", YELLOW, &format!("  {}", printable(hint)), INDENT);
+            }
+        }
     }
 
     /// A line for each cause, the numbers right-aligned.
@@ -240,7 +262,7 @@ mod tests {
         for part in [
             "text://127.0.0.1:40000, ECHO of 17 bytes\n",
             "Verdict       VALID\n",
-            "Gates         p99>5ms kept, 1.00 ms measured\n",
+            "Gates         PASS p99>5ms: 1.00 ms\n",
             "Connections   10 of 10 opened, 10 open at the end\n",
             "Requests      100,000 sent, 2.19 MiB\n",
             "Replies       100,000 right, 2.19 MiB\n",

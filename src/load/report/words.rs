@@ -6,7 +6,7 @@ use super::{Asked, PaceKind, Report};
 use crate::base::escape::shown;
 use crate::load::figures::{bytes, count, duration, percent, plural, rate, seconds, typed_seconds};
 use crate::load::tally::{Cause, Counts};
-use crate::load::verdict::Kind;
+use crate::load::verdict::{Kind, Verdict};
 
 /// From here on, latency from the schedule is called something else than latency from the send.
 const OMISSION_FACTOR: f64 = 2.0;
@@ -169,6 +169,14 @@ pub(super) fn search(report: &Report) -> Option<String> {
         Some((step, why)) => format!("{found} At {}: {why}.", rate(step.asked_per_s)),
         None => found,
     })
+}
+
+/// The verdict in a few words: `server gone after 1.5 s`.
+pub(super) fn heading(report: &Report, verdict: &Verdict) -> String {
+    match (verdict.kind, report.connections.server_gone_after_s) {
+        (Kind::ServerGone, Some(after_s)) => format!("{} after {}", verdict.kind.name(), typed_seconds(after_s)),
+        _ => verdict.kind.name().into(),
+    }
 }
 
 /// What interrupted the run, where something did.

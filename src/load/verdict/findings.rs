@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Kind, Verdict};
+use super::{Kind, Verdict, endings};
 use crate::load::averages::{per_second, share};
 use crate::load::figures::{count, duration, percent, plural, rate};
 use crate::load::gates::Judgement;
@@ -42,7 +42,7 @@ pub(super) fn held(outcome: &Outcome) -> String {
     let total = &outcome.total;
     let connections = plural(outcome.reached as u64, "connection");
     let opened = match outcome.asked.pace {
-        Pace::Hold(_) => format!("{connections} opened and {} open at the end", count(outcome.open_last as u64)),
+        Pace::Hold(_) => endings::alive(outcome),
         _ => format!("{connections} opened"),
     };
     match (total.correct, total.errors.total()) {
@@ -79,7 +79,8 @@ pub(super) fn nothing_completed(outcome: &Outcome, others: &[Verdict]) -> Option
     if !nothing_was_completed(outcome) {
         return None;
     }
-    let (why, advice) = match others.first() {
+    let is_cause = |other: &&Verdict| other.kind != Kind::GateCrossed;
+    let (why, advice) = match others.iter().find(is_cause) {
         Some(other) => (other.evidence.clone(), other.advice.clone()),
         None => {
             let (opened, sent) = (plural(outcome.total.opened, "connection"), plural(outcome.total.sent, "request"));
@@ -149,19 +150,23 @@ pub(super) fn too_short(outcome: &Outcome) -> Option<Verdict> {
 
 pub(super) fn unanswered(outcome: &Outcome) -> Option<Verdict> {
     const CAUSES: [ReplyError; 3] = [ReplyError::Truncated, ReplyError::Missing, ReplyError::Late];
-    const ENDINGS: [Ending; 4] = [Ending::Silent, Ending::Closed, Ending::Reset, Ending::Unreadable];
     let total = &outcome.total;
     let failures: u64 = CAUSES.iter().map(|cause| total.errors.get(*cause)).sum();
     let failures = failures.saturating_sub(cut_off(outcome));
-    // Where connections are only held, each that ended is what was looked for.
+    // A connection that is only held and ends is told of by another verdict.
     let is_held = matches!(outcome.asked.pace, Pace::Hold(_));
-    let ended = list(&total.endings, if is_held { &ENDINGS } else { &ENDINGS[..1] }, how_ended);
-    if ended.is_none() && ratio(failures, total.correct + total.errors.total()) <= FAILURES_RATIO {
+    let silent = match total.endings.get(Ending::Silent) {
+        0 => None,
+        _ if is_held => None,
+        silent if total.correct > 0 => Some(format!("connections that stopped answering: {}", count(silent))),
+        silent => Some(format!("connections that never answered: {}", count(silent))),
+    };
+    if silent.is_none() && ratio(failures, total.correct + total.errors.total()) <= FAILURES_RATIO {
         return None;
     }
-    let evidence: Vec<String> = [list(&total.errors, &CAUSES, what_failed), ended].into_iter().flatten().collect();
-    let nobody_answered = total.correct == 0 && total.received_bytes == 0;
-    let advice = if nobody_answered && total.endings.get(Ending::Silent) > 0 {
+    let evidence: Vec<String> = [list(&total.errors, &CAUSES, what_failed), silent].into_iter().flatten().collect();
+    let is_silent = total.correct == 0 && total.received_bytes == 0;
+    let advice = if is_silent && total.endings.get(Ending::Silent) > 0 {
         let speaks = match outcome.asked.protocol.as_str() {
             "raw" => "what it waits for".into(),
             protocol => format!("that it speaks {protocol}"),
@@ -243,11 +248,8 @@ fn schedule_missed(outcome: &Outcome) -> Option<String> {
 
 /// That gates were crossed, if any was.
 pub(in crate::load) fn gate_crossed(gates: &[Judgement]) -> Option<Verdict> {
-    let crossed: Vec<String> = gates
-        .iter()
-        .filter(|gate| gate.crossed)
-        .map(|gate| format!("{} crossed: {} measured", gate.gate, gate.measured))
-        .collect();
+    let crossed: Vec<String> =
+        gates.iter().filter(|gate| gate.crossed).map(|gate| format!("{}: {}", gate.gate, gate.measured)).collect();
     let advice = "Compare with the report of a run that kept it.";
     (!crossed.is_empty()).then(|| Verdict::new(Kind::GateCrossed, crossed.join("; "), advice))
 }
@@ -258,7 +260,7 @@ fn reached(outcome: &Outcome) -> String {
 }
 
 /// The causes among `causes` that occurred, each with its number; `None` when none did.
-fn list<C: Cause>(counts: &Counts<C>, causes: &[C], name: impl Fn(C) -> &'static str) -> Option<String> {
+pub(super) fn list<C: Cause>(counts: &Counts<C>, causes: &[C], name: impl Fn(C) -> &'static str) -> Option<String> {
     let occurred: Vec<String> = causes
         .iter()
         .filter(|cause| counts.get(**cause) > 0)
@@ -267,10 +269,13 @@ fn list<C: Cause>(counts: &Counts<C>, causes: &[C], name: impl Fn(C) -> &'static
     (!occurred.is_empty()).then(|| occurred.join(", "))
 }
 
-const fn how_ended(ending: Ending) -> &'static str {
+pub(super) const fn what_ended(ending: Ending) -> &'static str {
     match ending {
-        Ending::Silent => "connections that died silently",
-        Ending::Closed => "connections that the server closed",
+        Ending::Silent => "connections that did not answer",
+        Ending::Closed => "ended by the server without a word",
+        Ending::IdleTimeout => "ended by the server for its idle timeout",
+        Ending::MessageTimeout => "ended by the server for its message timeout",
+        Ending::Shutdown => "ended by the server's shutdown",
         Ending::Reset => "connections that were reset",
         Ending::Unreadable => "connections whose replies could not be followed",
     }
@@ -284,7 +289,7 @@ const fn what_failed(error: ReplyError) -> &'static str {
     match error {
         ReplyError::Wrong => "wrong replies",
         ReplyError::Foreign => "replies to another request",
-        ReplyError::Surplus => "replies that nobody had asked for",
+        ReplyError::Surplus => "replies that no request had asked for",
         ReplyError::Truncated => "replies that broke off",
         ReplyError::Missing => "replies that never came",
         ReplyError::Late => "replies that were late",
