@@ -16,6 +16,7 @@ pub mod kernel;
 pub mod limits;
 pub mod listen;
 pub mod moment;
+pub mod own_port;
 pub mod peer;
 pub mod plural;
 pub mod pool;

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::failure::{Failure, reason};
 use super::worker;
-use crate::wire::target::Target;
+use crate::base::own_port::connect_elsewhere;
+use crate::wire::target::{Protocol, Target};
 
 /// The pause between two attempts while waiting for a server: short enough that a script hardly notices,
 /// long enough that ten waiting clients do not load the machine on which the server is about to start.
@@ -62,11 +63,11 @@ fn attempt(target: &Target, timeout: Option<Duration>) -> Result<TcpStream, Stri
 }
 
 fn connect_address(address: SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStream> {
-    let stream = match timeout {
+    let stream = connect_elsewhere(Protocol::is_default_port, || match timeout {
         // A zero timeout is an error of its own kind to the standard library.
-        Some(timeout) => TcpStream::connect_timeout(&address, timeout.max(Duration::from_millis(1)))?,
-        None => TcpStream::connect(address)?,
-    };
+        Some(timeout) => TcpStream::connect_timeout(&address, timeout.max(Duration::from_millis(1))),
+        None => TcpStream::connect(address),
+    })?;
     // A port that nobody listens on can be picked by the kernel for our own end: the connection is then one with
     // itself, and everything that we say comes back. Waiting for a server on 40000 meets that soon.
     if stream.local_addr()? == stream.peer_addr()? {
@@ -121,7 +122,7 @@ mod tests {
     use std::net::TcpListener;
 
     fn target(host: &str, port: u16) -> Target {
-        Target { protocol: crate::wire::target::Protocol::Text, host: host.into(), port }
+        Target { protocol: Protocol::Text, host: host.into(), port }
     }
 
     #[test]

@@ -9,6 +9,8 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use super::muster::Muster;
 use super::plan::Plan;
 use super::tally::ConnectError;
+use crate::base::own_port::connect_elsewhere;
+use crate::wire::target;
 
 /// Which connection is attempted, and how often it was refused.
 #[derive(Clone, Copy, Debug)]
@@ -34,10 +36,10 @@ impl Attempt {
 pub fn start(plan: &Plan, address: usize, attempt: Attempt) -> io::Result<TcpStream> {
     let target = plan.addresses[address];
     let source = plan.sources.get((attempt.number + attempt.refusals as usize) % plan.sources.len().max(1));
-    let stream = match source {
-        None => TcpStream::connect(target)?,
-        Some(source) => connect_from(*source, target)?,
-    };
+    let stream = connect_elsewhere(target::Protocol::is_default_port, || match source {
+        None => TcpStream::connect(target),
+        Some(source) => connect_from(*source, target),
+    })?;
     // Requests are to leave when they are due, and not when a segment is full.
     stream.set_nodelay(true)?;
     Ok(stream)

@@ -8,6 +8,7 @@ use std::net::{IpAddr, UdpSocket};
 use super::figures::{bytes, count};
 use super::peer::Peer;
 use super::plan::Plan;
+use crate::wire::target::Protocol;
 
 /// Descriptors that are no connection's: standard streams, report files, and what a resolver may need.
 const RESERVED_DESCRIPTORS: u64 = 16;
@@ -54,11 +55,13 @@ impl Machine {
     }
 }
 
-/// The first and the last port (ip(7)). Where there is no such file, IANA's range from 49152 on is what systems use.
+/// How many ports there are from the first to the last one (ip(7)), without those that are never our own. Where there is no such file, IANA's range from 49152 on is what systems use.
 fn port_range(text: &str) -> Option<u64> {
     let mut bounds = text.split_ascii_whitespace().map(str::parse);
-    let (first, last): (u64, u64) = (bounds.next()?.ok()?, bounds.next()?.ok()?);
-    last.checked_sub(first).map(|count| count + 1)
+    let (first, last): (u16, u16) = (bounds.next()?.ok()?, bounds.next()?.ok()?);
+    let ports = u64::from(last.checked_sub(first)?) + 1;
+    let reserved = Protocol::ALL.iter().filter(|protocol| (first..=last).contains(&protocol.default_port()));
+    Some(ports - reserved.count() as u64)
 }
 
 /// The line `MemAvailable: N kB` (proc_meminfo(5)).
@@ -209,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_files_of_linux_are_read() {
-        assert_eq!(port_range("32768\t60999\n"), Some(28_232));
+        assert_eq!(port_range("32768\t60999\n"), Some(28_231), "port 40000 is that of a server");
         assert_eq!(memory_available("MemTotal: 10 kB\nMemAvailable:    2048 kB\n"), Some(2 << 20));
     }
 }

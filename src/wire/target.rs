@@ -50,6 +50,12 @@ impl Protocol {
     pub fn of_port(port: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|protocol| protocol.default_port() == port)
     }
+
+    /// True exactly when a server listens on this port unless told otherwise.
+    #[must_use]
+    pub fn is_default_port(port: u16) -> bool {
+        Self::of_port(port).is_some()
+    }
 }
 
 impl FromStr for Protocol {

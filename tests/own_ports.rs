@@ -1,0 +1,30 @@
+//! The client and the generator leave the default ports to servers, though the system would give them one.
+#![cfg(all(feature = "client", feature = "load"))]
+
+use std::process::Command;
+
+/// In a network namespace of its own, whose only free ports are three, the middle one a default port.
+const SCRIPT: &str = r#"
+ip link set lo up
+echo '39999 40001' > /proc/sys/net/ipv4/ip_local_port_range
+exec 3< <("$SERVER" --listen text://127.0.0.1:5555 --activity-log off 2> /dev/null)
+trap 'kill $!' EXIT
+read -r _ <&3
+run() { timeout 20 "$@" > /dev/null 2>&1; grep -c ' 0100007F:9C40 ' /proc/net/tcp; }
+for try in 1 2 3 4; do run "$CLIENT" text://127.0.0.1:5555 -e TIME; done
+run "$LOAD" text://127.0.0.1:5555 --lifetime 1 -c 1 -d 200ms
+run "$LOAD" text://127.0.0.1:5555 --source 127.0.0.1 --lifetime 1 -c 1 -d 200ms
+"#;
+
+#[test]
+#[ignore = "needs root and iproute2: .ci/run has them"]
+fn no_connection_of_the_client_or_the_generator_has_a_default_port() {
+    let mut command = Command::new("unshare");
+    command.args(["--net", "bash", "-c", SCRIPT]);
+    command.env("SERVER", env!("CARGO_BIN_EXE_tinytcp-server"));
+    command.env("CLIENT", env!("CARGO_BIN_EXE_tinytcp-client"));
+    command.env("LOAD", env!("CARGO_BIN_EXE_tinytcp-load"));
+    let output = command.output().expect("run unshare");
+    let connections = String::from_utf8(output.stdout).expect("numbers");
+    assert_eq!(connections, "0\n".repeat(6), "port 40000 was taken: {}", output.stderr.escape_ascii());
+}
