@@ -10,13 +10,15 @@
 //! BYE
 //! ```
 
+use std::error::Error;
 use std::io::Write;
 use std::net::SocketAddr;
 
+use env_logger::Env;
 use tinytcp::protocol::Next;
 use tinytcp::protocol::command::{Call, Command, Outcome};
 use tinytcp::protocol::text::{BAD_ARGUMENTS, Text};
-use tinytcp::server::{Config, Server};
+use tinytcp::server::{Config, STOP_SIGNALS, Server};
 
 /// The longest expression that is taken, in bytes.
 ///
@@ -43,7 +45,12 @@ pub fn config(addr: SocketAddr) -> Config {
     Config::default().listen(addr, Text::with_commands([Command::new("CALC", "CALC <EXPRESSION>", calc)]))
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    Server::bind(&config(([127, 0, 0, 1], 40_001).into()))?.run()?;
+fn main() -> Result<(), Box<dyn Error>> {
+    env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
+    let server = Server::bind_stopping_on(&config(([127, 0, 0, 1], 40_001).into()), &STOP_SIGNALS)?;
+    for (protocol, addr) in server.addresses() {
+        println!("listening on {protocol}://{addr}");
+    }
+    log::info!("stopped: {}", server.run()?);
     Ok(())
 }

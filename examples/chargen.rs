@@ -7,11 +7,13 @@
 //!  !"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_`abcdefg
 //! ```
 
+use std::error::Error;
 use std::net::SocketAddr;
 
+use env_logger::Env;
 use tinytcp::base::limits::Limits;
 use tinytcp::protocol::{Context, Protocol, Session, Step};
-use tinytcp::server::{Config, Server};
+use tinytcp::server::{Config, STOP_SIGNALS, Server};
 
 struct Chargen;
 
@@ -49,7 +51,12 @@ pub fn config(addr: SocketAddr) -> Config {
     Config::default().listen(addr, Chargen)
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    Server::bind(&config(([127, 0, 0, 1], 40_019).into()))?.run()?;
+fn main() -> Result<(), Box<dyn Error>> {
+    env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
+    let server = Server::bind_stopping_on(&config(([127, 0, 0, 1], 40_019).into()), &STOP_SIGNALS)?;
+    for (protocol, addr) in server.addresses() {
+        println!("listening on {protocol}://{addr}");
+    }
+    log::info!("stopped: {}", server.run()?);
     Ok(())
 }

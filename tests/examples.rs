@@ -17,6 +17,9 @@ mod calc;
 #[allow(dead_code)]
 #[path = "../examples/chargen.rs"]
 mod chargen;
+#[allow(dead_code)]
+#[path = "../examples/shout.rs"]
+mod shout;
 
 /// Longer than any answer takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -164,6 +167,79 @@ mod generating_characters {
         while !events.iter().any(mio::event::Event::is_error) {
             poll.poll(&mut events, Some(PATIENCE)).expect("a poller that works");
             assert!(!events.is_empty(), "not reset in time");
+        }
+    }
+}
+
+mod shouting {
+    use super::*;
+
+    /// What a peer hears that sends `pieces`, each after the answer to the one before it, and then ends its input.
+    fn heard(pieces: [&[u8]; 2]) -> String {
+        let running = Running::new(|addr| {
+            let mut config = shout::config(addr);
+            config.limits.line_bytes_max = 16;
+            config
+        });
+        let mut stream = running.connect();
+        for piece in pieces {
+            stream.write_all(piece).expect("the server reads");
+            thread::sleep(Duration::from_millis(20));
+        }
+        stream.shutdown(std::net::Shutdown::Write).expect("a half-close");
+        let mut heard = String::new();
+        stream.read_to_string(&mut heard).expect("the end in time");
+        running.stop();
+        heard
+    }
+
+    #[test]
+    fn a_line_comes_back_in_capitals_though_it_came_in_pieces() {
+        assert_eq!(heard([b"hel", b"lo\nyou\r\nhalf a"]), "SAY SOMETHING\nHELLO\nYOU\r\n");
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_refused_and_the_next_one_is_answered() {
+        let long = "x".repeat(17);
+        let expected = "SAY SOMETHING\nERROR LINE_TOO_LONG\nHI\n";
+        assert_eq!(heard([long.as_bytes(), b"xxx\nhi\n"]), expected);
+    }
+
+    #[test]
+    fn what_is_no_text_is_an_error_and_the_end() {
+        assert_eq!(heard([b"\xff\n", b""]), "SAY SOMETHING\nERROR NOT_TEXT\n");
+    }
+}
+
+/// The examples as programs: each says where it listens, logs, and stops in order on a signal.
+mod as_programs {
+    use super::*;
+    use std::path::Path;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn an_example_says_where_it_listens_logs_and_stops_on_a_signal() {
+        // Cargo builds examples for a run of all tests, and not for one of these alone.
+        let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--locked", "--examples", "--profile", profile]);
+        assert!(build.status().expect("run cargo").success(), "the examples do not compile");
+        let programs = Path::new(env!("CARGO_BIN_EXE_tinytcp-server")).parent().expect("a folder").join("examples");
+        for (name, signal) in [("calc", libc::SIGTERM), ("chargen", libc::SIGINT), ("shout", libc::SIGHUP)] {
+            let mut command = Command::new(programs.join(name));
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).env_remove("RUST_LOG");
+            let mut child = command.spawn().expect("it was built");
+            let mut line = String::new();
+            let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+            stdout.read_line(&mut line).expect("text");
+            assert!(line.starts_with("listening on ") && line.contains("://127.0.0.1:40"), "{name}: {line:?}");
+            let id = nix::unistd::Pid::from_raw(child.id().cast_signed());
+            let signal = nix::sys::signal::Signal::try_from(signal).expect("a signal");
+            nix::sys::signal::kill(id, signal).expect("it runs");
+            let output = child.wait_with_output().expect("it ends");
+            assert_eq!(output.status.code(), Some(0), "{name}: {output:?}");
+            let log = String::from_utf8(output.stderr).expect("text");
+            assert!(log.contains("stopping") && log.contains("stopped: 0 connections"), "{name}: {log}");
         }
     }
 }

@@ -60,6 +60,19 @@ pub trait Protocol: Send + Sync {
 }
 
 /// One connection's side of a protocol.
+///
+/// What it owes in each call:
+/// - [`Context::received`] once for each whole message, answered or refused, and [`Context::refused`] once for each that
+///   is refused before its end has come: the counters, the activity log and the message timeout follow from it.
+///   [`Context::message_ended`] where the rest of a refused message ends, and for what is no message, such as a blank line.
+/// - [`Output::reserve`] before an answer that may be longer than [`ANSWER_OVERHEAD_BYTES`]; where it says no, the answer is
+///   the error [`SERVER_BUSY`] instead. Without it a long answer may pass the memory limit, and its peer is closed.
+/// - To look at [`Output::is_full`] before each message, and to return [`Step::Paused`] when it is.
+/// - For malformed input an error in the words of the protocol. Where the next message can still be found, the conversation
+///   goes on; otherwise it ends with [`Step::Close`] and [`CloseReason::WrongProtocol`].
+///
+/// No call may panic: one thread serves everybody, so a panic ends the server and not only the connection. Nor may a call
+/// take long, for the same reason.
 pub trait Session: Send {
     /// Appends what the server says first; by default nothing.
     fn greet(&mut self, output: &mut Output<'_>) {

@@ -1,0 +1,99 @@
+//! A whole protocol in thirty lines: it greets, and says each line again in capital letters.
+//!
+//! ```text
+//! $ cargo run --example shout &
+//! $ printf 'hello\n\377\n' | nc -N 127.0.0.1 40002
+//! SAY SOMETHING
+//! HELLO
+//! ERROR NOT_TEXT
+//! ```
+
+use std::error::Error;
+use std::net::SocketAddr;
+
+use env_logger::Env;
+use tinytcp::base::close_reason::CloseReason;
+use tinytcp::base::limits::Limits;
+use tinytcp::protocol::{ANSWER_OVERHEAD_BYTES, Context, LINE_TOO_LONG, Output, Protocol, SERVER_BUSY, Session, Step};
+use tinytcp::server::{Config, STOP_SIGNALS, Server};
+use tinytcp::wire::line::{Ending, Item, Lines};
+
+struct Shout;
+
+/// One conversation: how far its line breaks have been found.
+struct Shouting(Lines);
+
+impl Protocol for Shout {
+    fn name(&self) -> &'static str {
+        "shout"
+    }
+
+    fn session(&self, limits: &Limits) -> Box<dyn Session> {
+        Box::new(Shouting(Lines::new(limits.line_bytes_max)))
+    }
+}
+
+impl Session for Shouting {
+    fn greet(&mut self, output: &mut Output<'_>) {
+        output.append(b"SAY SOMETHING\n");
+    }
+
+    fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
+        let mut rest = input;
+        let step = loop {
+            if context.output.is_full() {
+                break Step::Paused;
+            }
+            let (behind, item) = self.0.next(rest);
+            rest = behind;
+            match item {
+                Some(Item::Line(line, ending)) => {
+                    context.received("", line);
+                    if !context.output.reserve(line.len() + ANSWER_OVERHEAD_BYTES) {
+                        context.output.append_error(SERVER_BUSY, ending);
+                    } else if line.is_ascii() {
+                        context.output.append(&line.to_ascii_uppercase());
+                        context.output.append(ending.bytes());
+                    } else {
+                        context.output.append_error("NOT_TEXT", ending);
+                        break Step::Close(CloseReason::WrongProtocol);
+                    }
+                }
+                Some(Item::TooLong) => {
+                    context.refused(LINE_TOO_LONG);
+                    context.output.append_error(LINE_TOO_LONG, Ending::Lf);
+                }
+                Some(Item::Dropped(_)) => context.message_ended(),
+                // Part of a line: it is presented again, with more behind it.
+                None if rest.is_empty() && !self.0.is_dropping() => break Step::Done,
+                None => break Step::Incomplete { missing: None },
+            }
+        };
+        (input.len() - rest.len(), step)
+    }
+
+    fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
+        // Memory is short: what is here of a long line is given up, and the rest of it is dropped as it comes.
+        if !self.0.is_dropping() {
+            self.0.drop_line();
+            context.refused(SERVER_BUSY);
+            context.output.append_error(SERVER_BUSY, Ending::Lf);
+        }
+        input.len()
+    }
+}
+
+/// A server that shouts on `addr`.
+pub fn config(addr: SocketAddr) -> Config {
+    Config::default().listen(addr, Shout)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
+    let server = Server::bind_stopping_on(&config(([127, 0, 0, 1], 40_002).into()), &STOP_SIGNALS)?;
+    for (protocol, addr) in server.addresses() {
+        println!("listening on {protocol}://{addr}");
+    }
+    log::info!("stopped: {}", server.run()?);
+    Ok(())
+}
