@@ -20,7 +20,7 @@
 //!    holdings      what it holds meanwhile, and how it gives that up
 //!  protocol/     text, binary, echo, chat               bytes in -> bytes out; no I/O, no clock of its own
 //!  wire/         line, frame, telnet, tls, address      pure functions from bytes to items
-//!  base/         buffer, block, storage, pool, table, run_queue, deadlines, holders, clock, limits, peer, activity
+//!  base/         buffer, block, pool, table, run_queue, deadlines, holders, clock, limits, peer, activity
 //!    system        the one seam to the operating system; kernel: the seam on mio
 //! ```
 //!

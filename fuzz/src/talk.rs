@@ -62,9 +62,7 @@ pub fn oracle(limits: &Limits, bursts: &[Vec<u8>], answer: impl Fn(&[u8]) -> Opt
     for message in bursts.iter().flat_map(|burst| burst.split_inclusive(|byte| *byte == b'\n')) {
         let content = message.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         let (content, ending) = message.split_at(content.map_or(message.len(), <[u8]>::len));
-        // Behind a piece, a carriage return may still have become half of the ending: it does not count.
-        let counted = if ending.is_empty() { content.strip_suffix(b"\r").unwrap_or(content) } else { content };
-        if counted.len() > limits.line_bytes_max as usize {
+        if content.len() > limits.line_bytes_max as usize {
             answers.extend(format!("ERROR {LINE_TOO_LONG}").bytes());
         } else {
             let Some(answer) = answer(content) else { return Outcome { answers, closed: Some(CloseReason::Quit) } };

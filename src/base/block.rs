@@ -11,7 +11,34 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "no block is longer than Block::LEN_MAX")]
 
-use super::storage::Storage;
+use memmap2::MmapMut;
+
+/// Where the bytes of a block are, zero at first.
+#[derive(Debug)]
+enum Storage {
+    /// From the allocator; empty in a block that makes do with its short storage.
+    Heap(Box<[u8]>),
+    /// A mapping of its own: its pages are resident once they are touched, and the system has them back when it is dropped.
+    Mapped(MmapMut),
+}
+
+impl Storage {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Heap(bytes) => bytes,
+            Self::Mapped(bytes) => bytes,
+        }
+    }
+
+    #[inline]
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Heap(bytes) => bytes,
+            Self::Mapped(bytes) => bytes,
+        }
+    }
+}
 
 /// A block of storage with a queue of bytes in it. Invariant: `start <= end <= capacity`, and `start == end` only when
 /// both are 0.
@@ -38,22 +65,42 @@ impl Block {
     /// What a block holds without storage of its own.
     pub const SHORT_LEN: usize = 96;
 
-    /// An empty block of `len` bytes, or of [`Block::SHORT_LEN`] if that is more.
+    /// An empty block of `len` bytes from the allocator, or of [`Block::SHORT_LEN`] if that is more.
     ///
     /// # Panics
     /// If that is more than [`Block::LEN_MAX`].
     #[must_use]
     pub fn new(len: usize) -> Self {
+        let len = if len <= Self::SHORT_LEN { 0 } else { len };
+        Self::of_storage(Storage::Heap(vec![0; len].into_boxed_slice()))
+    }
+
+    /// An empty block of `len` bytes in a mapping of its own; `None` when the system has no place for one.
+    ///
+    /// # Panics
+    /// If that is more than [`Block::LEN_MAX`].
+    #[must_use]
+    pub fn mapped(len: usize) -> Option<Self> {
+        MmapMut::map_anon(len).ok().map(|bytes| Self::of_storage(Storage::Mapped(bytes)))
+    }
+
+    fn of_storage(long: Storage) -> Self {
+        let len = long.bytes().len();
         assert!(len <= Self::LEN_MAX, "a block of {len} bytes");
-        let long = if len <= Self::SHORT_LEN { Storage::default() } else { Storage::new(len) };
         Self { long, short: [0; Self::SHORT_LEN], start: 0, end: 0 }
+    }
+
+    /// True exactly when it is in a mapping of its own.
+    #[must_use]
+    pub const fn is_mapped(&self) -> bool {
+        matches!(self.long, Storage::Mapped(_))
     }
 
     /// How many bytes it has place for.
     #[must_use]
     #[inline]
     pub fn capacity(&self) -> usize {
-        if self.long.is_empty() { self.short.len() } else { self.long.len() }
+        self.storage().len()
     }
 
     /// The bytes in the queue, oldest first.
@@ -169,14 +216,38 @@ impl Block {
 
     #[inline]
     fn storage(&self) -> &[u8] {
-        if self.long.is_empty() { &self.short } else { &self.long }
+        match self.long.bytes() {
+            [] => &self.short,
+            long => long,
+        }
     }
 
     #[inline]
     fn storage_mut(&mut self) -> &mut [u8] {
-        if self.long.is_empty() { &mut self.short } else { &mut self.long }
+        match self.long.bytes_mut() {
+            [] => &mut self.short,
+            long => long,
+        }
     }
 }
 
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<Block>() == 128);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_zero_and_of_the_asked_length_wherever_it_comes_from() {
+        for len in [97, 4096, 4097, 1 << 20] {
+            let mapped = Block::mapped(len).expect("the system has a place for a mebibyte");
+            assert!(mapped.is_mapped());
+            for mut block in [Block::new(len), mapped] {
+                assert_eq!(*block.spare(), *vec![0; len]);
+                assert_eq!(block.capacity(), len);
+            }
+        }
+        assert_eq!(Block::new(1).capacity(), Block::SHORT_LEN);
+    }
+}

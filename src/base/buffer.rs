@@ -78,8 +78,8 @@ impl Buffer {
     /// The length of the block that reading on needs, when `missing` more bytes are known to complete the message at
     /// the front; `None` when the present block will do, once it is compact.
     ///
-    /// The answer follows what has been received, never what was claimed: at most twice as much, and no more than a
-    /// working block beyond what is missing.
+    /// The answer follows what has been received, never what was claimed: at most twice as much and a sixteenth, so that a power
+    /// of two and its header are not moved once more at the end; and no more than a working block beyond what is missing.
     #[must_use]
     pub fn block_wanted(&self, missing: Option<usize>) -> Option<usize> {
         let len = self.len();
@@ -90,18 +90,21 @@ impl Buffer {
             None
         } else {
             let complete = len.saturating_add(missing.max(BLOCK_LEN));
-            Some(block_len(complete.min(2 * len)))
+            Some(block_len(if complete <= 2 * len + len / 16 { complete } else { 2 * len }))
         }
     }
 
-    /// Moves the bytes to a block of `len` bytes, and the old block back to the pool.
-    pub fn move_to(&mut self, len: usize, pool: &mut Pool) {
-        let mut block = pool.lend(len);
+    /// Moves the bytes to a block of `len` bytes, and the old block back to the pool. Returns false, and does nothing, when that is
+    /// more than a working block and the memory limit or the system has no place for it.
+    #[must_use]
+    pub fn move_to(&mut self, len: usize, pool: &mut Pool) -> bool {
+        let Some(mut block) = pool.lend_within_limit(len) else { return false };
         let is_moved = block.append(self.bytes());
         assert!(is_moved, "{} bytes are moved to a block of {len}", self.len());
         if let Some(old) = self.0.replace(block) {
             pool.take_back(old);
         }
+        true
     }
 
     /// Moves the bytes to the front of their block when most of the free room is there.
@@ -115,12 +118,12 @@ impl Buffer {
     /// smallest block that holds them. A buffer that rests after this costs about what it holds.
     ///
     /// A block that is only one size too large is kept: growing doubles, and shrinking by one size at once would undo
-    /// it, so that a message that drips in would be copied for every drop.
+    /// it, so that a message that drips in would be copied for every drop. It is kept too when both have no place in memory.
     pub fn settle(&mut self, pool: &mut Pool) {
         if self.is_empty() {
             self.release(pool);
         } else if self.capacity() > 2 * block_len(self.len()) {
-            self.move_to(self.len(), pool);
+            let _is_moved = self.move_to(self.len(), pool);
         }
     }
 
@@ -188,7 +191,7 @@ mod tests {
         let mut moves = 0;
         while buffer.len() < 1 << 20 {
             if let Some(len) = buffer.block_wanted(None) {
-                buffer.move_to(len, &mut pool);
+                assert!(buffer.move_to(len, &mut pool));
                 moves += 1;
             }
             let block = buffer.bytes().as_ptr();
@@ -208,7 +211,12 @@ mod tests {
         assert_eq!(buffer.block_wanted(Some(missing)), Some(BLOCK_LEN), "a claim allocates nothing");
         buffer = filled(1 << 20, &mut pool);
         assert_eq!(buffer.block_wanted(Some(missing)), Some(2 << 20));
-        assert_eq!(buffer.block_wanted(Some(100_000)), Some((1 << 20) + 100_000));
+        assert_eq!(buffer.block_wanted(Some(100_000)), Some(block_len((1 << 20) + 100_000)));
+        assert_eq!(
+            buffer.block_wanted(Some((1 << 20) + 5)),
+            Some(block_len((2 << 20) + 5)),
+            "not once more for a header"
+        );
     }
 
     proptest! {
@@ -233,7 +241,7 @@ mod tests {
                     2 => buffer.settle(&mut pool),
                     3 => {
                         match buffer.block_wanted(None) {
-                            Some(len) => buffer.move_to(len, &mut pool),
+                            Some(len) => prop_assert!(buffer.move_to(len, &mut pool)),
                             None => buffer.compact(),
                         }
                         let len = len.min(buffer.spare().len());

@@ -18,7 +18,8 @@ pub enum CloseReason {
     IdleTimeout,
     /// One message took longer than [`super::limits::Timeouts::message`].
     MessageTimeout,
-    /// The peer took none of its answers for [`super::limits::Timeouts::write`].
+    /// The peer took none of its answers for [`super::limits::Timeouts::write`], or took them more slowly than
+    /// [`super::limits::WRITE_RATE_MIN`] until it was so far behind.
     WriteTimeout,
     /// The server was full.
     ServerBusy,

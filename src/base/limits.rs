@@ -58,7 +58,7 @@ pub struct Timeouts {
     pub idle: Option<Duration>,
     /// From the first to the last byte of one message, whatever arrives in between.
     pub message: Option<Duration>,
-    /// Answers are waiting and the peer takes no byte.
+    /// How far the peer may fall behind [`WRITE_RATE_MIN`] while answers wait for it; at most so long it may take no byte.
     pub write: Option<Duration>,
     /// After so long without a byte, a piece without a newline is a message, where the protocol says so.
     pub quiet: Option<Duration>,
@@ -76,6 +76,19 @@ impl Default for Timeouts {
             drain: Some(Duration::from_secs(5)),
         }
     }
+}
+
+/// The least rate in bytes a second at which a peer must take answers that wait for it: 64 kbit/s, a channel of ISDN.
+///
+/// Each byte taken moves the write deadline by the time of one byte at this rate, so that `len` bytes of answers are held for at
+/// most the write timeout and `len / WRITE_RATE_MIN` seconds. Without a least rate, one byte in each write timeout would hold a
+/// block of 16 MiB for years. At ten times, a slow mobile link would be cut off in the middle of a long answer.
+pub const WRITE_RATE_MIN: u32 = 8 << 10;
+
+/// The time in which a peer takes `count` bytes at [`WRITE_RATE_MIN`].
+#[must_use]
+pub fn write_time(count: usize) -> Duration {
+    Duration::from_secs(count as u64) / WRITE_RATE_MIN
 }
 
 /// How long a connection lingers for the peer's end of input after its last answer.

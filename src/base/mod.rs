@@ -22,7 +22,6 @@ pub mod plural;
 pub mod pool;
 pub mod port_holder;
 pub mod run_queue;
-pub mod storage;
 pub mod system;
 pub mod table;
 pub mod units;

@@ -82,7 +82,7 @@ struct Arguments {
     #[arg(long, value_name = "D", env = "TINYTCP_MESSAGE_TIMEOUT", default_value = "30s", value_parser = parse_timeout)]
     message_timeout: Timeout,
 
-    /// Close a connection that takes none of its answers for so long
+    /// Reset a connection that falls so far behind taking 8 KiB a second of its waiting answers
     #[arg(long, value_name = "D", env = "TINYTCP_WRITE_TIMEOUT", default_value = "30s", value_parser = parse_timeout)]
     write_timeout: Timeout,
 

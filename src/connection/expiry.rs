@@ -5,7 +5,7 @@
 //! | the next message | the last byte, either way | `idle` | says so and closes |
 //! | the rest of a message | its first byte | `message` | says so and closes |
 //! | whether a piece is a message | the last byte received | `quiet` | takes it for one |
-//! | the peer to take answers | the last byte taken | `write` | resets |
+//! | the peer to take answers | it was last on time, at the least rate | `write` | resets |
 //! | the peer's end of input, lingering | its own end of output | 2 s | closes |
 
 use super::{Connection, Phase, Shared, Turn};

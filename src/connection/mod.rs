@@ -144,7 +144,8 @@ pub struct Connection<S> {
     lingered_bytes: u32,
 
     last_received: Moment,
-    /// When the peer last took bytes, or when bytes began to wait for it.
+    /// When the peer last took all that waited, or when bytes began to wait for it; while they wait, each byte that is taken
+    /// moves it by the time of a byte at the least rate, never beyond now.
     last_sent: Moment,
     /// When the first byte of the incomplete message came; [`Moment::NEVER`] when there is none.
     message_began: Moment,

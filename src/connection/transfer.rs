@@ -4,7 +4,7 @@ use std::io;
 
 use super::{Connection, Phase, Shared};
 use crate::base::close_reason::CloseReason;
-use crate::base::limits::LOW_WATER_BYTES;
+use crate::base::limits::{LOW_WATER_BYTES, write_time};
 use crate::base::moment::Moment;
 use crate::base::pool::BLOCK_LEN;
 use crate::base::system::{Socket, would_block};
@@ -16,9 +16,12 @@ impl<S: Socket> Connection<S> {
             Ok(count) => {
                 self.output.consume(count);
                 self.sent_bytes += count as u64;
-                self.last_sent = shared.clock.now();
+                let now = shared.clock.now();
+                // A peer that has taken everything is on time; one that takes a part has moved its deadline by that part.
+                self.last_sent =
+                    if self.output.is_empty() { now } else { now.min(self.last_sent.after(write_time(count))) };
                 shared.moved_bytes += count as u64;
-                self.relieve(shared.clock.now());
+                self.relieve(now);
                 Ok(true)
             }
             Err(error) if would_block(&error) => {
@@ -44,15 +47,16 @@ impl<S: Socket> Connection<S> {
     pub(super) fn fill(&mut self, shared: &mut Shared) -> io::Result<bool> {
         let missing = (self.complete_len as usize).checked_sub(self.input.len()).filter(|missing| *missing > 0);
         match self.input.block_wanted(missing) {
-            Some(len) if len > BLOCK_LEN && !shared.pool.has_room_for(len) => {
-                return match self.refuse(shared) {
-                    // A session that keeps what it was told to give up would be told so for ever.
-                    0 => Err(io::ErrorKind::OutOfMemory.into()),
-                    _ => Ok(true),
-                };
-            }
-            Some(len) => self.input.move_to(len, &mut shared.pool),
             None => self.input.compact(),
+            Some(len) => {
+                if !self.input.move_to(len, &mut shared.pool) {
+                    return match self.refuse(shared) {
+                        // A session that keeps what it was told to give up would be told so for ever.
+                        0 => Err(io::ErrorKind::OutOfMemory.into()),
+                        _ => Ok(true),
+                    };
+                }
+            }
         }
         let Some((count, room)) = receive(&mut self.socket, self.input.spare(), shared.read_bytes_max)? else {
             (self.readable, self.read_to_end) = (false, false);

@@ -5,7 +5,7 @@ use std::io;
 use crate::base::block::Block;
 use crate::base::buffer::Buffer;
 use crate::base::limits::HIGH_WATER_BYTES;
-use crate::base::pool::{BLOCK_LEN, Pool};
+use crate::base::pool::Pool;
 use crate::wire::line::Ending;
 
 /// Appends answers to a connection's output.
@@ -58,12 +58,7 @@ impl<'a> Output<'a> {
     #[must_use]
     #[inline]
     pub fn reserve(&mut self, len: usize) -> bool {
-        let needed = self.len().saturating_add(len);
-        let is_granted = needed <= BLOCK_LEN || self.pool.has_room_for(needed);
-        if is_granted {
-            self.pool.make_room(self.block, len);
-        }
-        is_granted
+        self.pool.make_room_within_limit(self.block, len)
     }
 
     /// Appends `ERROR`, the token, and the ending of the message that it answers.
@@ -109,6 +104,7 @@ impl io::Write for Output<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::pool::BLOCK_LEN;
     use std::io::Write;
 
     #[test]

@@ -261,9 +261,7 @@ pub(super) fn talk_oracle(limits: &Limits, bursts: &[Vec<u8>], answer: impl Fn(&
             .collect();
         messages.retain(|(message, ending)| !message.is_empty() || !ending.is_empty());
         for (message, ending) in messages {
-            // Behind a piece, a carriage return may still have become half of the ending: it does not count.
-            let counted = if ending.is_empty() { message.strip_suffix(b"\r").unwrap_or(message) } else { message };
-            if counted.len() > limits.line_bytes_max as usize {
+            if message.len() > limits.line_bytes_max as usize {
                 answers.extend(b"ERROR LINE_TOO_LONG");
             } else if let Some(answer) = answer(message) {
                 answers.extend(answer);

@@ -76,6 +76,10 @@ impl Session for TalkSession {
         let next = match (self.lines.is_dropping(), input) {
             (true, _) => self.answer_refused(Ending::Nothing, context),
             (false, []) => Next::Continue,
+            (false, piece) if self.lines.is_too_long(piece) => {
+                self.refusal = LINE_TOO_LONG;
+                self.answer_refused(Ending::Nothing, context)
+            }
             (false, piece) => self.answer(piece, Ending::Nothing, context),
         };
         self.lines.restart();
@@ -188,11 +192,27 @@ mod tests {
     }
 
     #[test]
-    fn a_message_at_the_limit_is_taken() {
-        for len in [39, 40] {
+    fn the_limit_is_exact_for_every_ending_however_the_message_is_cut() {
+        for len in 38..=42 {
             let text = "x".repeat(len);
-            answers(format!("{text}\r\n"), format!("[{text}]\r\n"));
-            assert_eq!(answers_to_bursts([text.as_bytes()]), [format!("[{text}]")]);
+            for (ending, counted) in [("\n", len), ("\r\n", len), ("", len), ("\r", len + 1)] {
+                let message = format!("{text}{ending}");
+                let answer = match (counted <= 40, ending) {
+                    (true, "\r") => format!("[{text}\r]"),
+                    (true, _) => format!("[{text}]{ending}"),
+                    (false, "\r") => "ERROR LINE_TOO_LONG".to_owned(),
+                    (false, _) => format!("ERROR LINE_TOO_LONG{ending}"),
+                };
+                for piece_len in [1, len - 1, len, message.len()] {
+                    let mut rehearsal = Rehearsal::new(&bracketing(), &small_limits());
+                    for piece in message.as_bytes().chunks(piece_len) {
+                        rehearsal.feed(piece);
+                    }
+                    let heard = rehearsal.fall_quiet().answers();
+                    assert_eq!(heard, answer.as_bytes(), "{message:?} in pieces of {piece_len}");
+                    assert_eq!(rehearsal.feed(b"a\n").answers(), b"[a]\n");
+                }
+            }
         }
     }
 

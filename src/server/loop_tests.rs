@@ -8,7 +8,7 @@ use super::pace::EXPIRED_MAX;
 use super::scripted::{Peer, Stage};
 use crate::base::block::Block;
 use crate::base::close_reason::CloseReason;
-use crate::base::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LINGER_TIMEOUT, Limits};
+use crate::base::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LINGER_TIMEOUT, Limits, WRITE_RATE_MIN};
 use crate::base::moment::Moment;
 use crate::base::pool::BLOCK_LEN;
 use crate::base::system::{Event, Readiness};
@@ -550,23 +550,54 @@ mod deadlines {
     }
 
     #[test]
-    fn taking_a_byte_puts_the_write_timeout_off_and_sending_one_does_not() {
+    fn taking_bytes_puts_the_write_timeout_off_and_sending_them_does_not() {
         let mut stage = text();
         let peer = stage.peer();
-        peer.set_room(1);
-        peer.send(b"ECHO a\n");
+        peer.set_room(0);
+        peer.send(&[b"ECHO ", [b'x'; 3 * WRITE_RATE_MIN as usize].as_slice(), b"\n"].concat());
         stage.pass(WRITE - SECOND);
-        peer.set_room(1);
-        stage.pass(WRITE - SECOND);
-        peer.send(b"E");
-        assert!(!peer.is_closed());
+        peer.set_room(2 * WRITE_RATE_MIN as usize);
         stage.pass(SECOND);
+        peer.send(b"E");
+        assert!(!peer.is_closed(), "two seconds of the least rate were taken");
+        stage.pass(2 * SECOND);
         assert!(peer.is_closed());
+    }
+
+    /// How long a peer holds a line whose answer waits, when it takes `bytes` of it each second; none when it gets it all.
+    fn seconds_until_closed(bytes: usize) -> Option<u32> {
+        let mut stage = text();
+        let peer = stage.peer();
+        peer.set_room(0);
+        peer.send(&[b"ECHO ", [b'x'; 60_000].as_slice(), b"\n"].concat());
+        let taken = |peer: &Peer| peer.wire.borrow().sent.len();
+        for second in 1..=60_000 {
+            stage.pass(SECOND);
+            if peer.is_closed() {
+                return Some(second);
+            }
+            peer.set_room(bytes);
+            stage.settle();
+            if taken(&peer) > 60_000 {
+                return None;
+            }
+        }
+        Some(u32::MAX)
+    }
+
+    #[test]
+    fn a_peer_that_drips_reads_is_reset_once_it_is_the_write_timeout_behind() {
+        let write = u32::try_from(WRITE.as_secs()).expect("short");
+        assert_eq!(seconds_until_closed(1), Some(write + 1));
+        assert!(seconds_until_closed(WRITE_RATE_MIN as usize / 8).is_some_and(|seconds| seconds <= 2 * write));
+        assert_eq!(seconds_until_closed(WRITE_RATE_MIN as usize), None, "at the least rate it gets all of its answer");
     }
 
     #[test]
     fn a_message_that_backpressure_keeps_from_coming_is_not_late() {
-        let mut stage = text();
+        let mut config = Config::default();
+        config.timeouts.write = None;
+        let mut stage = Stage::new(Text::new(), &config);
         let peer = stage.peer();
         peer.set_room(0);
         peer.send(("ECHO 123456789\n".repeat(HIGH_WATER_BYTES / 15 + 1) + "ECHO ha").as_bytes());

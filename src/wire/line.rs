@@ -101,6 +101,13 @@ impl Lines {
         }
     }
 
+    /// True exactly when `piece`, the front of a line that ends without an ending, is longer than the limit: a carriage return at its
+    /// end is no half of an ending and counts.
+    #[must_use]
+    pub const fn is_too_long(&self, piece: &[u8]) -> bool {
+        piece.len() > self.line_max as usize
+    }
+
     /// True exactly when the bytes of the current line are being dropped.
     #[must_use]
     pub const fn is_dropping(&self) -> bool {

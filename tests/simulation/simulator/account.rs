@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tinytcp::base::limits::{HIGH_WATER_BYTES, LINGER_TIMEOUT, LOW_WATER_BYTES, Timeouts};
+use tinytcp::base::limits::{HIGH_WATER_BYTES, LINGER_TIMEOUT, LOW_WATER_BYTES, Timeouts, write_time};
 use tinytcp::base::moment::Moment;
 use tinytcp::base::table::Token;
 
@@ -37,6 +37,8 @@ pub struct Account {
     pub opened: Moment,
     pub last_received: Moment,
     pub last_sent: Moment,
+    /// The moment up to which the peer has taken its answers at the least rate.
+    pub on_time: Moment,
     pub last_session_call: Moment,
     pub received_bytes: u64,
     pub sent_bytes: u64,
@@ -76,6 +78,7 @@ impl Account {
             opened: Moment::START,
             last_received: Moment::START,
             last_sent: Moment::START,
+            on_time: Moment::START,
             last_session_call: Moment::START,
             received_bytes: 0,
             sent_bytes: 0,
@@ -99,6 +102,7 @@ impl Account {
     pub fn open(&mut self, now: Moment) {
         self.is_accepted = true;
         (self.opened, self.last_received, self.last_sent, self.last_session_call) = (now, now, now, now);
+        self.on_time = now;
     }
 
     /// A read gave `count` bytes of the `room` that there was.
@@ -116,6 +120,7 @@ impl Account {
         self.sent_bytes += count as u64;
         self.bytes_in_round += count;
         self.output_len = self.output_len.saturating_sub(count);
+        self.on_time = if self.output_len == 0 { now } else { now.min(self.on_time.after(write_time(count))) };
         if self.is_paused && self.output_len <= LOW_WATER_BYTES {
             (self.is_paused, self.resumed) = (false, now);
         }
@@ -123,6 +128,9 @@ impl Account {
 
     /// A session call has left so much output.
     pub fn note_output(&mut self, output_len: usize, now: Moment) {
+        if self.output_len == 0 {
+            self.on_time = now;
+        }
         self.output_len = output_len;
         self.is_paused |= output_len >= HIGH_WATER_BYTES;
         self.last_session_call = now;

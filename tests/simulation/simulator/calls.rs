@@ -207,7 +207,7 @@ impl Network {
             return;
         }
         if account.resets_on_close {
-            if account.output_len == 0 || now < account.last_sent.deadline(self.plan.config.timeouts.write) {
+            if account.output_len == 0 || now < account.on_time.deadline(self.plan.config.timeouts.write) {
                 self.fail(Invariant::TimeFromTheSeam, Some(id), "it is reset before its time is over");
             }
             return;

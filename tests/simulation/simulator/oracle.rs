@@ -156,6 +156,7 @@ impl Oracle {
         match self.dropped_line.take() {
             Some(token) => self.answer(format!("ERROR {token}").as_bytes()),
             None if piece.is_empty() => {}
+            None if piece.len() > self.bounds.line_max => self.answer(b"ERROR LINE_TOO_LONG"),
             None => self.talk(&piece, b""),
         }
         self.began = Moment::NEVER;
