@@ -35,6 +35,17 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+/// Parses a [`duration`] whose unit is written: as a bound, a bare `5` is taken for milliseconds as often as for seconds.
+///
+/// # Errors
+/// As [`duration`], and for a bare number.
+pub fn duration_with_unit(text: &str) -> Result<Duration, String> {
+    match split_unit(text) {
+        (number, "") if !number.is_empty() => Err(format!("{number} has no unit: write {number}ms or {number}s")),
+        _ => duration(text),
+    }
+}
+
 /// Parses a [`duration`], or `off` for a timeout that never falls due.
 ///
 /// # Errors
@@ -46,17 +57,17 @@ pub fn timeout(text: &str) -> Result<Option<Duration>, String> {
     duration(text).map(Some).map_err(|error| format!("{error}, or `off` for none"))
 }
 
-/// Parses a count: `500`, `10k` (10,000) or `2m` (2,000,000).
+/// Parses a count: `500`, `1.5k` (1,500) or `2M` (2,000,000); `K` and `m` are taken too.
 ///
 /// # Errors
 /// For anything but whole numbers from 1 to `usize::MAX`.
 pub fn count(text: &str) -> Result<usize, String> {
-    const EXAMPLE: &str = "counts look like 500, 10k or 2m, and start at 1";
+    const EXAMPLE: &str = "counts look like 500, 10k or 1.5M, and start at 1";
     let (number, unit) = split_unit(text);
     let factor = match unit {
         "" => 1,
-        "k" => 1_000,
-        "m" => 1_000_000,
+        "k" | "K" => 1_000,
+        "m" | "M" => 1_000_000,
         _ => return Err(EXAMPLE.into()),
     };
     scaled(number, factor)
@@ -122,8 +133,15 @@ fn decimal(number: &str) -> Option<f64> {
     number.parse().ok()
 }
 
+/// `number` times `factor`, exactly: a fraction is fine where a whole number comes of it.
 fn scaled(number: &str, factor: u64) -> Option<u64> {
-    number.parse::<u64>().ok()?.checked_mul(factor)
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let divisor = 10_u64.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    let part = fraction.parse::<u64>().ok()?.checked_mul(factor)?;
+    if part % divisor != 0 {
+        return None;
+    }
+    whole.parse::<u64>().ok()?.checked_mul(factor)?.checked_add(part / divisor)
 }
 
 #[cfg(test)]
@@ -162,11 +180,27 @@ mod tests {
     }
 
     #[test]
-    fn counts_take_k_and_m() {
+    fn counts_take_k_and_m_in_either_case_and_fractions_that_make_whole_numbers() {
         assert_eq!(count("500"), Ok(500));
         assert_eq!(count("10k"), Ok(10_000));
         assert_eq!(count("2m"), Ok(2_000_000));
-        for text in ["", "0", "k", "1.5k", "10K", "-1", "10kB", "99999999999999999999"] {
+        for (text, expected) in [("1M", 1_000_000), ("1.5k", 1_500), ("0.25M", 250_000), ("10K", 10_000)] {
+            assert_eq!(count(text), Ok(expected), "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "k",
+            "1.5",
+            "1.",
+            ".5k",
+            "1.2345k",
+            "1.5.5k",
+            "0.00000000000000000000001M",
+            "-1",
+            "10kB",
+            "99999999999999999999",
+        ] {
             assert!(count(text).is_err(), "{text}");
         }
         assert_eq!(count_or_off("off"), Ok(None));
@@ -184,11 +218,12 @@ mod tests {
             ("64kB", 64_000),
             ("16MB", 16_000_000),
             ("1GB", 1_000_000_000),
+            ("1.5MiB", 1_572_864),
         ];
         for (text, expected) in cases {
             assert_eq!(size(text), Ok(expected), "{text}");
         }
-        for text in ["", "0", "64k", "64K", "1m", "1.5MiB", "-1", "99999999999GiB"] {
+        for text in ["", "0", "64k", "64K", "1m", "1.3KiB", "-1", "99999999999GiB"] {
             let error = size(text).expect_err(text);
             assert!(error.contains("64KiB"), "{text}: {error}");
         }

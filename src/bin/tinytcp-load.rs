@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use terminal_size::{Width, terminal_size};
+use tinytcp::base::escape::shown;
 use tinytcp::cli;
 use tinytcp::load::arguments::Arguments;
 use tinytcp::load::conversation::Conversation;
@@ -28,6 +29,9 @@ fn main() -> ExitCode {
     let arguments: Arguments = cli::parse();
     if arguments.paths().stdout_count() > 1 {
         cli::refuse::<Arguments>("only one of --json, --csv, --html and --hgrm can go to stdout (-)");
+    }
+    if let Some(useless) = arguments.useless() {
+        cli::refuse::<Arguments>(useless);
     }
     let result = match arguments.words.split_first() {
         Some((word, files)) if word == "merge" => merged(files, &arguments),
@@ -112,6 +116,10 @@ fn show(report: &Report, arguments: &Arguments) -> Result<u8, String> {
     // Whoever closed it does not want the text: the files and the exit code still count.
     let _ = report::print(report, &mut out, is_coloured, width);
     drop(out);
-    report::write_files(report, &paths)?;
+    let written = report::write_files(report, &paths)?;
+    if !arguments.quiet && !written.is_empty() {
+        // A closed stderr does not want the line.
+        let _ = writeln!(io::stderr(), "Wrote {}", shown(written.join(", ").as_bytes()));
+    }
     Ok(report.exit_code())
 }

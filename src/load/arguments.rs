@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::parser::ValueSource;
+use clap::{Arg, CommandFactory, Parser};
 
 use super::gates::Gate;
 use super::objective::Objective;
@@ -196,6 +197,36 @@ impl Arguments {
         }
     }
 
+    /// A sentence about the first flag on the command line that would do nothing; `None` when each does something.
+    ///
+    /// Variables of the environment are not looked at: they are there for several runs.
+    #[must_use]
+    pub fn useless(&self) -> Option<String> {
+        const OF_MERGE: [&str; 7] = ["words", "fail_if", "json", "csv", "html", "hgrm", "quiet"];
+        // The arguments were taken before: this cannot fail.
+        let matches = Self::command().try_get_matches().ok()?;
+        let is_given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        if self.words.first().is_some_and(|word| word == "merge") {
+            let command = Self::command();
+            let useless = command.get_arguments().find(|argument| {
+                let id = argument.get_id().as_str();
+                !OF_MERGE.contains(&id) && is_given(id)
+            });
+            return useless
+                .and_then(Arg::get_long)
+                .map(|flag| format!("--{flag} does nothing with merge: leave it out"));
+        }
+        if is_given("heartbeat") && !self.hold {
+            return Some("--heartbeat does nothing without --hold: add it, or leave --heartbeat out".into());
+        }
+        match self.rate {
+            Some((from, to)) if self.find_max.is_some() && from != to => {
+                Some("--find-max begins at one rate: give -R A in place of -R A:B".into())
+            }
+            _ => None,
+        }
+    }
+
     /// The files to write.
     #[must_use]
     pub fn paths(&self) -> Paths {
@@ -212,7 +243,7 @@ fn sources(text: &str) -> Result<Sources, String> {
 }
 
 fn rates(text: &str) -> Result<(f64, f64), String> {
-    const EXAMPLE: &str = "rates look like 5000, 20k, or 100:5k for a ramp";
+    const EXAMPLE: &str = "rates look like 5000, 20k, 1.5M, or 100:5k for a ramp";
     let rate = |text: &str| units::count(text).map(|count| count as f64).map_err(|_| EXAMPLE.to_owned());
     match text.split_once(':') {
         Some((from, to)) => Ok((rate(from)?, rate(to)?)),
@@ -223,7 +254,7 @@ fn rates(text: &str) -> Result<(f64, f64), String> {
 fn lifetime(text: &str) -> Result<Lifetime, String> {
     let requests = |count| Lifetime::Requests(count as u64);
     // `2m` would be both: minutes are what connections live for.
-    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'k') {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) || text.ends_with(['k', 'K', 'M']) {
         return units::count(text).map(requests);
     }
     units::duration(text)

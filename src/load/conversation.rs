@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use super::arguments::Arguments;
+use super::figures::plural;
 use super::message::{self, Framing, Message, Reply};
 use super::outcome::{Asked, Pace};
 use super::plan::{Opening, Plan};
@@ -50,8 +51,8 @@ impl Conversation {
             None => arguments.message.iter().map(|text| parse(text)).collect::<Result<_, _>>()?,
         };
         let default = match protocol {
-            Protocol::Text | Protocol::Binary => format!("ECHO of {} bytes", arguments.size),
-            Protocol::Echo | Protocol::Chat => format!("messages of {} bytes", arguments.size),
+            Protocol::Text | Protocol::Binary => format!("ECHO of {}", plural(arguments.size as u64, "byte")),
+            Protocol::Echo | Protocol::Chat => format!("messages of {}", plural(arguments.size as u64, "byte")),
         };
         Ok(Self {
             target: target.to_string(),

@@ -121,7 +121,7 @@ impl FromStr for Gate {
             "errors" => (Measure::ErrorsCount, count_from_zero(bound)?),
             "rate" => (Measure::Rate, count_from_zero(bound)?),
             "connections" => (Measure::Connections, count_from_zero(bound)?),
-            _ => (duration_measure(name)?, units::duration(bound)?.as_secs_f64()),
+            _ => (duration_measure(name)?, units::duration_with_unit(bound)?.as_secs_f64()),
         };
         Ok(Self { text, measure, order, bound })
     }

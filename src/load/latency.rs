@@ -55,6 +55,12 @@ impl Latency {
         Duration::from_nanos(self.0.mean() as u64)
     }
 
+    /// The standard deviation; zero when there is none.
+    #[must_use]
+    pub fn deviation(&self) -> Duration {
+        Duration::from_nanos(self.0.stdev() as u64)
+    }
+
     /// The histogram itself, in nanoseconds: for files and charts.
     #[must_use]
     pub const fn histogram(&self) -> &Histogram<u64> {

@@ -29,6 +29,7 @@ pub mod merge;
 pub mod message;
 pub mod muster;
 pub mod objective;
+pub mod origin;
 pub mod outcome;
 pub mod peer;
 pub mod plan;

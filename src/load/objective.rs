@@ -45,7 +45,7 @@ impl FromStr for Objective {
         let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let (name, bound) = text.split_once('=').ok_or(EXAMPLE)?;
         let quantile = gates::quantile(name).map_err(|error| format!("{error}; {EXAMPLE}"))?;
-        let bound = units::duration(bound)?;
+        let bound = units::duration_with_unit(bound)?;
         Ok(Self { quantile, bound, text })
     }
 }
@@ -73,7 +73,9 @@ mod tests {
 
     #[test]
     fn a_wrong_objective_is_refused_with_an_example() {
-        for text in ["", "p99", "p99>1ms", "99=1ms", "max=1ms", "p99=", "p99=0", "p99=1 day"] {
+        let error = "p99=5".parse::<Objective>().expect_err("no unit");
+        assert!(error.contains("write 5ms or 5s"), "{error}");
+        for text in ["", "p99", "p99>1ms", "99=1ms", "max=1ms", "p99=", "p99=0s", "p99=1 day"] {
             let error = text.parse::<Objective>().expect_err(text);
             assert!(error.contains("p99=1ms") || error.contains("20ms"), "{text}: {error}");
         }

@@ -5,7 +5,7 @@ use std::io;
 use std::mem;
 use std::net::{IpAddr, UdpSocket};
 
-use super::figures::{bytes, count};
+use super::figures::{bytes, count, plural};
 use super::peer::Peer;
 use super::plan::Plan;
 use crate::wire::target::Protocol;
@@ -99,8 +99,10 @@ impl Preflight {
         self.facts.push(format!("descriptors: {} needed, {} allowed", count(needed), count(has)));
         if needed > has {
             self.missing.push(format!(
-                "{} connections need {needed} open files and this process may have {has}: `ulimit -Hn {needed}` as root, or -c {}",
-                count(wants),
+                "{} need {} open files and this process may have {}: `ulimit -Hn {needed}` as root, or -c {}",
+                plural(wants, "connection"),
+                count(needed),
+                count(has),
                 has.saturating_sub(threads * DESCRIPTORS_PER_THREAD + RESERVED_DESCRIPTORS).max(1)
             ));
         }
@@ -109,12 +111,14 @@ impl Preflight {
     fn ports(&mut self, plan: &Plan, machine: &Machine) {
         let sources = plan.sources.len().max(1) as u64;
         let (needed, has) = (plan.asked.connections as u64, machine.ports.saturating_mul(sources));
-        self.facts.push(format!("ports: {} needed, {} for {sources} source address(es)", count(needed), count(has)));
+        self.facts.push(format!("ports: {} needed, {} for {}", count(needed), count(has), addresses(sources)));
         if needed > has {
             let (ports, more) = (machine.ports, needed.div_ceil(machine.ports.max(1)));
             self.missing.push(format!(
-                "{} connections need as many ports and {sources} source address(es) have {ports} each: give {more} of them, as in --source {}, or -c {has}",
-                count(needed),
+                "{} need as many ports and {} with {} each are there: give {more} of them, as in --source {}, or -c {has}",
+                plural(needed, "connection"),
+                addresses(sources),
+                count(ports),
                 example_range(plan, more)
             ));
         }
@@ -156,6 +160,11 @@ fn memory_bytes(plan: &Plan) -> u64 {
     connections
         .saturating_add(plan.asked.threads.saturating_mul(THREAD_BYTES))
         .saturating_add(plan.script.memory_bytes()) as u64
+}
+
+/// `1 source address`, `3 source addresses`.
+fn addresses(number: u64) -> String {
+    if number == 1 { "1 source address".into() } else { format!("{} source addresses", count(number)) }
 }
 
 /// Source addresses that work as they stand: those of loopback, for a server there.

@@ -16,7 +16,7 @@ fn merged(files: &[&Scratch], more: &[&str]) -> (Ended, Report) {
     let file = Scratch::new("json");
     let paths: Vec<&str> = files.iter().map(|file| file.path()).collect();
     let ended = run(&[&["merge"], &paths[..], &["--json", file.path()], more].concat());
-    assert_eq!(ended.stderr, "", "{ended:?}");
+    assert_eq!(ended.stderr, format!("Wrote {}\n", file.path()), "{ended:?}");
     (ended, Report::new(file.json()))
 }
 
@@ -26,7 +26,7 @@ fn what_two_machines_counted_is_added_up() {
     let files = [report(&url, &[]), report(&url, &["-P", "3"])];
     let (ended, both) = merged(&[&files[0], &files[1]], &[]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.text().contains("Joined from 2 reports."), "{ended:?}");
+    assert!(ended.text().contains("Joined from 2 reports: "), "{ended:?}");
     let reports = [Report::new(files[0].json()), Report::new(files[1].json())];
     for key in ["requests.sent", "replies.correct", "connections.opened", "generator.threads"] {
         assert_eq!(both.count(key), reports.iter().map(|report| report.count(key)).sum::<u64>(), "{key}");

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::averages::{per_second, share};
 use super::figures::{plural, seconds};
 use super::gates::{Gate, Judgement};
+use super::origin::Origin;
 use super::report::{Asked, PaceFacts, PaceKind, Report, words};
 use super::tally::{Cause, Counts};
 use super::verdict::{self, Kind, Verdict};
@@ -84,7 +85,9 @@ fn is_same_run(a: &Report, b: &Report) -> bool {
 /// What a reader must know of how the runs fit together.
 fn notes(reports: &[Report], timeline: &Timeline) -> Vec<String> {
     let mut notes: Vec<String> = reports.iter().flat_map(|report| report.notes.clone()).collect();
-    notes.push(format!("Joined from {}.", plural(reports.len() as u64, "report")));
+    let files: Vec<&str> = reports.iter().map(|report| &report.file[..]).filter(|file| !file.is_empty()).collect();
+    let files = if files.is_empty() { String::new() } else { format!(": {}", files.join(", ")) };
+    notes.push(format!("Joined from {}{files}.", plural(reports.len() as u64, "report")));
     let apart_s = timeline.offsets_s.iter().copied().fold(0.0, f64::max);
     if apart_s > 0.0 {
         let apart = seconds(apart_s);
@@ -133,6 +136,7 @@ fn distinct_in_order(values: impl IntoIterator<Item = String>) -> Vec<String> {
 /// Adds what can be added up. Averages and shares are made anew by the caller.
 fn add(joined: &mut Report, report: &Report) {
     joined.asked = add_asked(&joined.asked, &report.asked);
+    joined.origin = add_origin(&joined.origin, &report.origin);
     joined.interrupted_by_signal = joined.interrupted_by_signal.or(report.interrupted_by_signal);
 
     let connections = &report.connections;
@@ -168,6 +172,17 @@ fn add(joined: &mut Report, report: &Report) {
     joined.generator.cpu_s += report.generator.cpu_s;
     joined.generator.starved_s += report.generator.starved_s;
     joined.generator.lag.0.merge(&report.generator.lag.0);
+}
+
+fn add_origin(joined: &Origin, origin: &Origin) -> Origin {
+    let both = |a: &String, b: &String| distinct([a.clone(), b.clone()]);
+    let cores_count = joined.cores_count + if joined.host == origin.host { 0 } else { origin.cores_count };
+    Origin {
+        host: both(&joined.host, &origin.host),
+        processor: both(&joined.processor, &origin.processor),
+        cores_count,
+        command: both(&joined.command, &origin.command),
+    }
 }
 
 fn add_asked(joined: &Asked, asked: &Asked) -> Asked {
@@ -214,7 +229,8 @@ fn flaws(reports: &[Report]) -> Vec<Verdict> {
     let mut flaws: BTreeMap<Kind, Verdict> = BTreeMap::new();
     for (index, report) in reports.iter().enumerate() {
         for verdict in report.verdicts().filter(|verdict| !matches!(verdict.kind, Kind::Valid | Kind::GateCrossed)) {
-            let evidence = format!("run {}: {}", index + 1, verdict.evidence);
+            let run = if report.file.is_empty() { format!("run {}", index + 1) } else { report.file.clone() };
+            let evidence = format!("{run}: {}", verdict.evidence);
             flaws
                 .entry(verdict.kind)
                 .and_modify(|there| there.evidence = format!("{}; {evidence}", there.evidence))

@@ -65,9 +65,11 @@ impl Page {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta http-equiv=\"Content-Security-Policy\" content=\"script-src 'none'; connect-src 'none'; img-src 'none'; font-src 'none'\">\n\
              <title>Load on {target}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-             <p class=\"faint\">tinytcp-load {}, {}</p>\n<h1>{target}</h1>\n<p>{}</p>\n<p>{}</p>",
+             <p class=\"faint\">tinytcp-load {}, {}, on {}</p>\n<p class=\"faint\"><code>{}</code></p>\n<h1>{target}</h1>\n<p>{}</p>\n<p>{}</p>",
             escaped(&report.version),
             escaped(&report.started),
+            escaped(&report.origin.host),
+            escaped(&report.origin.command),
             escaped(&report.asked.messages),
             words::asked(&report.asked),
         );
@@ -266,10 +268,13 @@ impl Page {
         let generator = &report.generator;
         self.open_column("The generator");
         self.row("counted", [seconds(report.ran_s)]);
+        self.row("host", [escaped(&report.origin.host)]);
+        self.row("processor", [escaped(&report.origin.processor)]);
+        self.row("cores", [count(report.origin.cores_count)]);
         self.row("threads", [count(generator.threads_count)]);
         self.row("CPU time", [seconds(generator.cpu_s)]);
         self.row("busy", [percent(generator.cpu_ratio)]);
-        self.row("without a core", [seconds(generator.starved_s)]);
+        self.row("runnable but not scheduled", [seconds(generator.starved_s)]);
         self.close_column();
     }
 

@@ -21,7 +21,8 @@ pub(super) fn text(report: &Report) -> String {
 /// One line: the file cannot be read, is no report, is of another schema, or is broken.
 pub fn read(path: &Path) -> Result<Report, String> {
     let bytes = fs::read(path).map_err(|error| cannot("read", path, &error))?;
-    parse(&bytes).map_err(|error| format!("{}: {error}", path.display()))
+    let file = path.display().to_string();
+    parse(&bytes).map(|report| Report { file: file.clone(), ..report }).map_err(|error| format!("{file}: {error}"))
 }
 
 fn parse(bytes: &[u8]) -> Result<Report, String> {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::averages::{per_second, share};
 use super::exchange::Exchange;
 use super::gates::{Gate, Judgement, Measured};
+use super::origin::Origin;
 use super::outcome::{Outcome, Pace};
 use super::search::Search;
 use super::verdict::{self, Kind, Verdict};
@@ -46,6 +47,11 @@ pub struct Report {
     pub version: String,
     /// When the run began, by the wall clock: `2025-09-12T17:24:13.250-05:00` (RFC 3339).
     pub started: String,
+    /// The machine and the command line; of joined reports, all of them.
+    pub origin: Origin,
+    /// The file that it was read from; empty where it was read from none.
+    #[serde(skip)]
+    pub file: String,
     /// What was asked for.
     pub asked: Asked,
     /// How long the counted part took: from the end of warming up to the last slice.
@@ -118,6 +124,8 @@ impl Report {
             schema: SCHEMA.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             started: DateTime::<Local>::from(outcome.started).to_rfc3339_opts(SecondsFormat::Millis, false),
+            origin: Origin::this(),
+            file: String::new(),
             asked: outcome.into(),
             ran_s,
             interrupted_by_signal: outcome.interrupted_by,
@@ -246,24 +254,25 @@ pub fn create_files(paths: &Paths) -> Result<(), String> {
     Ok(())
 }
 
-/// Writes the files that `paths` names.
+/// Writes the files that `paths` names, and returns the names of those that are not stdout.
 ///
 /// # Errors
 /// One line about each file that could not be written, joined by `; `. The others are written all the same.
-pub fn write_files(report: &Report, paths: &Paths) -> Result<(), String> {
-    let mut errors = Vec::new();
+pub fn write_files(report: &Report, paths: &Paths) -> Result<Vec<String>, String> {
+    let (mut errors, mut written) = (Vec::new(), Vec::new());
     let mut write = |path: &Option<PathBuf>, text: &dyn Fn(&Report) -> String| {
-        if let Some(path) = path
-            && let Err(error) = write_to(path, text(report).as_bytes())
-        {
-            errors.push(cannot("write", path, &error));
+        let Some(path) = path else { return };
+        match write_to(path, text(report).as_bytes()) {
+            Ok(()) if is_stdout(path) => {}
+            Ok(()) => written.push(path.display().to_string()),
+            Err(error) => errors.push(cannot("write", path, &error)),
         }
     };
     write(&paths.json, &json::text);
     write(&paths.csv, &csv::text);
     write(&paths.html, &html::text);
     write(&paths.hgrm, &hgrm::text);
-    if errors.is_empty() { Ok(()) } else { Err(errors.join("; ")) }
+    if errors.is_empty() { Ok(written) } else { Err(errors.join("; ")) }
 }
 
 fn write_to(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -139,7 +139,8 @@ impl Page {
         }
         self.line("");
         let mut head = format!("{:INDENT$}", "Latency");
-        QUANTILES.iter().map(|(name, _)| *name).chain(["max"]).for_each(|name| cell(&mut head, name));
+        let figures = QUANTILES.iter().map(|(name, _)| *name).chain(["max"]);
+        ["mean", "stdev"].into_iter().chain(figures).for_each(|name| latency_cell(&mut head, name));
         let head = self.paint(BOLD, &head);
         self.line(&head);
         self.latency("connect", &report.latency.connect);
@@ -157,8 +158,9 @@ impl Page {
     fn latency(&mut self, name: &str, latency: &Distribution) {
         let mut row = format!("{name:INDENT$}");
         let quantiles = QUANTILES.iter().map(|(_, quantile)| latency.quantile(*quantile));
-        for figure in quantiles.chain(iter::once(latency.max())).flatten() {
-            cell(&mut row, &duration(figure));
+        let average = [latency.0.mean(), latency.0.deviation()].map(Some);
+        for figure in average.into_iter().chain(quantiles).chain(iter::once(latency.max())).flatten() {
+            latency_cell(&mut row, &duration(figure));
         }
         if latency.0.count() > 0 {
             self.line(&row);
@@ -229,6 +231,12 @@ fn cell(row: &mut String, text: &str) {
     let _ = write!(row, "{text:>11}");
 }
 
+/// The same in the table of latencies, whose eight figures have to fit 80 characters.
+fn latency_cell(row: &mut String, text: &str) {
+    // Writing to a string cannot fail.
+    let _ = write!(row, "{text:>8}");
+}
+
 /// The lines of `text` when none may have more than `width` characters. A word that is longer stands alone.
 fn wrapped(text: &str, width: usize) -> Vec<&str> {
     let mut lines = Vec::new();
@@ -269,7 +277,7 @@ mod tests {
             "Errors        none\n",
             "Throughput    10,000/s right replies, 225 KiB/s sent, 225 KiB/s received\n",
             "Generator     1 thread, 30.0 % busy (3.00 s of CPU)",
-            "from send          500 us     900 us    1.00 ms    1.00 ms    1.00 ms    1.00 ms\n",
+            "from send       550 us  287 us  500 us  900 us 1.00 ms 1.00 ms 1.00 ms 1.00 ms\n",
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
@@ -327,7 +335,7 @@ mod tests {
     fn a_run_without_a_reply_has_no_figures_and_no_histogram() {
         let text = plain(samples::nothing(ConnectError::Refused));
         assert!(text.contains("Verdict       NOTHING COMPLETED\n"), "{text}");
-        assert!(text.ends_with("without a core\n"), "{text}");
+        assert!(text.ends_with("runnable but not scheduled\n"), "{text}");
         assert!(!text.contains("Replies by"), "{text}");
     }
 

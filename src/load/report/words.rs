@@ -106,7 +106,7 @@ pub(super) fn generator(report: &Report) -> String {
     let generator = &report.generator;
     let threads = plural(generator.threads_count, "thread");
     let lag = match (generator.lag.quantile(0.99), generator.lag.max()) {
-        (Some(p99), Some(max)) => format!(", late by {} (p99), {} (max)", duration(p99), duration(max)),
+        (Some(p99), Some(max)) => format!(", p99 lateness {}, max {}", duration(p99), duration(max)),
         _ => String::new(),
     };
     if report.ran_s <= 0.0 {
@@ -114,7 +114,7 @@ pub(super) fn generator(report: &Report) -> String {
     }
     let busy = percent(generator.cpu_ratio);
     format!(
-        "{threads}, {busy} busy ({} of CPU), {} without a core{lag}",
+        "{threads}, {busy} busy ({} of CPU), {} runnable but not scheduled{lag}",
         seconds(generator.cpu_s),
         seconds(generator.starved_s)
     )

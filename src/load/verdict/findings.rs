@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Kind, Verdict, endings};
 use crate::load::averages::{per_second, share};
-use crate::load::figures::{count, duration, percent, plural, rate};
+use crate::load::figures::{count, duration, percent, plural, rate, typed_seconds};
 use crate::load::gates::Judgement;
 use crate::load::outcome::{Outcome, Pace};
 use crate::load::tally::{Cause, ConnectError, Counts, Ending, ReplyError};
@@ -60,7 +60,7 @@ pub(super) fn generator_room(outcome: &Outcome) -> String {
     let late = match total.lag.count() {
         _ if rate_due(outcome).is_none() => String::new(),
         0 => ", and never late".into(),
-        _ => format!(", and late by {} at most in 99 % of the cases", duration(total.lag.quantile(0.99))),
+        _ => format!(", p99 lateness {}", duration(total.lag.quantile(0.99))),
     };
     if total.cpu.is_zero() {
         return format!("the system does not tell how busy the generator was{late}");
@@ -155,17 +155,21 @@ pub(super) fn unanswered(outcome: &Outcome) -> Option<Verdict> {
     let failures = failures.saturating_sub(cut_off(outcome));
     // A connection that is only held and ends is told of by another verdict.
     let is_held = matches!(outcome.asked.pace, Pace::Hold(_));
+    let is_silent = total.correct == 0 && total.received_bytes == 0;
     let silent = match total.endings.get(Ending::Silent) {
         0 => None,
         _ if is_held => None,
         silent if total.correct > 0 => Some(format!("connections that stopped answering: {}", count(silent))),
+        silent if is_silent && outcome.asked.protocol == "text" => {
+            let within = typed_seconds(outcome.asked.timeout.as_secs_f64());
+            Some(format!("connections that never answered: {}, no banner within {within}", count(silent)))
+        }
         silent => Some(format!("connections that never answered: {}", count(silent))),
     };
     if silent.is_none() && ratio(failures, total.correct + total.errors.total()) <= FAILURES_RATIO {
         return None;
     }
     let evidence: Vec<String> = [list(&total.errors, &CAUSES, what_failed), silent].into_iter().flatten().collect();
-    let is_silent = total.correct == 0 && total.received_bytes == 0;
     let advice = if is_silent && total.endings.get(Ending::Silent) > 0 {
         let speaks = match outcome.asked.protocol.as_str() {
             "raw" => "what it waits for".into(),
@@ -196,7 +200,7 @@ pub(super) fn generator_limited(outcome: &Outcome) -> Option<Verdict> {
     let (cpu, starved) = (cpu_ratio(outcome), share_of_time(outcome, total.starved));
     let mut evidence = Vec::new();
     if starved >= STARVED_RATIO {
-        evidence.push(format!("the generator had work and no core for {} of the time", percent(starved)));
+        evidence.push(format!("the generator was runnable but not scheduled for {} of the time", percent(starved)));
     }
     let sets_the_pace = match outcome.asked.pace {
         Pace::Closed => true,

@@ -270,7 +270,7 @@ mod tests {
     fn a_busy_generator_that_holds_the_schedule_limits_nothing() {
         let busy = samples::open().total(|total| total.cpu = Duration::from_secs(10));
         let evidence = only(busy, Kind::Valid).evidence;
-        assert!(evidence.contains("busy 100 % of the time, and late by 20.0 us"), "{evidence}");
+        assert!(evidence.contains("busy 100 % of the time, p99 lateness 20.0 us"), "{evidence}");
     }
 
     #[test]
