@@ -50,35 +50,36 @@ impl Journal {
     }
 
     fn note_info(&mut self, text: &str) {
-        if let Some(sums) = text.strip_prefix("and in the same second: ") {
+        if let Some(sums) = text.strip_prefix("same second, not shown: ") {
             self.opened += count(sums, " opened").unwrap_or(0);
-            self.commands += count(sums, " commands").unwrap_or(0);
+            self.commands += count(sums, " command").unwrap_or(0);
             self.closed += count(sums, " closed").unwrap_or(0);
-        } else if let Some(open) = text.strip_prefix("stopping: ") {
-            self.open_at_stop = count(open, " connections are open");
+        } else if let Some(open) = text.strip_prefix("stopping with ") {
+            self.open_at_stop = count(open, " connection");
         } else if let Some(totals) = text.strip_prefix("stopped: ") {
             self.totals = Totals::parse(totals);
         } else if text.starts_with("opened ") {
             self.opened += 1;
         } else if text.starts_with("closed ") {
             self.closed += 1;
-        } else if !text.starts_with("open files: ") {
+        } else if !text.starts_with("open files: ") && !text.starts_with("tinytcp-server ") {
             self.commands += 1;
         }
     }
 }
 
 impl Totals {
-    /// `52 connections, 0 turned away, 50 messages, ..., 65536 bytes in buffers at most; closed: 50 client closed, 2 ...`.
+    /// `52 connections, 0 turned away, 50 messages, 1 byte in, 9 bytes out, at most 65536 bytes in buffers; closed: 50 client
+    /// closed, 2 ...`.
     fn parse(text: &str) -> Option<Self> {
         let (sums, closed) = text.split_once("; closed: ").unwrap_or((text, ""));
         let reasons = closed.split(", ").filter_map(|part| part.split_once(' '));
         Some(Self {
-            connections: count(sums, " connections")?,
-            messages: count(sums, " messages")?,
-            received_bytes: count(sums, " bytes in,")?,
-            sent_bytes: count(sums, " bytes out")?,
-            held_bytes_most: count(sums, " bytes in buffers at most")?,
+            connections: count(sums, " connection")?,
+            messages: count(sums, " message")?,
+            received_bytes: count_of_bytes(sums, "in")?,
+            sent_bytes: count_of_bytes(sums, "out")?,
+            held_bytes_most: count_of_bytes(sums, "in buffers")?,
             closed: reasons.filter_map(|(count, reason)| Some((reason.to_owned(), count.parse().ok()?))).collect(),
         })
     }
@@ -94,7 +95,15 @@ impl Totals {
     }
 }
 
-/// The number in front of `unit`.
+/// The number of the part `1 byte in` or `2 bytes in` of a list.
+fn count_of_bytes(text: &str, place: &str) -> Option<u64> {
+    let suffixes = [format!(" byte {place}"), format!(" bytes {place}")];
+    let mut parts =
+        text.split(", ").flat_map(|part| suffixes.iter().filter_map(|suffix| part.strip_suffix(suffix.as_str())));
+    parts.next()?.rsplit(' ').next()?.parse().ok()
+}
+
+/// The number in front of `unit`, which is the stem of a noun.
 fn count(text: &str, unit: &str) -> Option<u64> {
     let (before, _) = text.split_once(unit)?;
     before.rsplit(' ').next()?.parse().ok()

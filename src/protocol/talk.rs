@@ -102,12 +102,13 @@ impl Session for TalkSession {
 impl TalkSession {
     #[inline]
     fn answer(&self, message: &[u8], ending: Ending, context: &mut Context<'_>) -> Next {
-        context.received("", message);
-        let output = &mut context.output;
-        if !output.reserve(message.len() + ANSWER_OVERHEAD_BYTES) {
-            output.append_error(SERVER_BUSY, ending);
+        if !context.output.reserve(message.len() + ANSWER_OVERHEAD_BYTES) {
+            context.received(SERVER_BUSY, message);
+            context.output.append_error(SERVER_BUSY, ending);
             return Next::Continue;
         }
+        context.received("", message);
+        let output = &mut context.output;
         let next = (self.answer)(message, output, context.clock);
         if next == Next::Continue {
             match ending {

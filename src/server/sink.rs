@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use nix::sys::signal::SigSet;
 
+use crate::base::plural::plural;
+
 /// How many lines wait for a sink that is slow. At 200 bytes each they are 200 KB, twenty seconds of the busiest log.
 const LINES_MAX: usize = 1024;
 
@@ -106,7 +108,7 @@ fn write_items(mut target: impl Write, items: &Receiver<Item>, dropped: &AtomicU
         }
         let count = dropped.swap(0, Ordering::Relaxed);
         if count > 0 {
-            drop(writeln!(target, "{count} lines were dropped here, because they were not taken"));
+            drop(writeln!(target, "dropped here, because nothing took them: {}", plural(count, "line")));
         }
     }
 }
@@ -171,7 +173,7 @@ mod tests {
         ["first", "second", "third"].into_iter().for_each(|line| sink.line(line));
         sink.flush(PATIENCE);
         let page = String::from_utf8(page.0.lock().expect("no writer panics").clone()).expect("ASCII");
-        assert_eq!(page, "fir\nthird\n2 lines were dropped here, because they were not taken\n");
+        assert_eq!(page, "fir\nthird\ndropped here, because nothing took them: 2 lines\n");
     }
 
     #[test]
@@ -187,6 +189,6 @@ mod tests {
             sink.flush(PATIENCE);
         }
         let page = String::from_utf8(page.0.lock().expect("no writer panics").clone()).expect("ASCII");
-        assert!(page.contains("lines were dropped here"), "{page}");
+        assert!(page.contains("dropped here, because"), "{page}");
     }
 }
