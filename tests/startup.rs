@@ -96,7 +96,8 @@ fn a_port_that_a_closed_connection_has_left_is_said_to_be_free_in_a_minute() {
 #[test]
 fn two_listeners_with_one_address_are_named_and_no_program_is_blamed() {
     let urls = ["--listen", "text://127.83.71.4:4000", "--listen", "echo://127.83.71.4:4000"];
-    let parts = ["echo://127.83.71.4:4000", "another listener of this server has 127.83.71.4:4000"];
+    let parts =
+        ["echo://127.83.71.4:4000", "another listener of this server has 127.83.71.4:4000", "each address once"];
     check_failure(program().args(urls), 1, &parts);
     let everywhere = ["--listen", "text://0.0.0.0:4000", "--listen", "text://127.83.71.4:4000"];
     check_failure(program().args(everywhere), 1, &["another listener of this server has 0.0.0.0:4000"]);
@@ -125,6 +126,13 @@ fn of_the_default_listeners_those_that_can_be_had_start_and_the_rest_are_warned_
     server.text();
     drop(server);
     drop(taken);
+}
+
+#[test]
+fn when_no_default_listener_can_be_had_the_first_one_is_named_in_one_line() {
+    let ports = [40000, 65432, 8888, 9999];
+    let _taken = ports.map(|port| TcpListener::bind(("127.83.71.6", port)).expect("nothing else uses this address"));
+    check_failure(program().args(["--host", "127.83.71.6"]), 1, &["text://127.83.71.6:40000", "another program"]);
 }
 
 #[test]

@@ -33,6 +33,7 @@ impl BindError {
             (_, None) if self.error.raw_os_error().is_none() => "give one with --listen".into(),
             (io::ErrorKind::InvalidInput, Some((scheme, addr))) => advice_on_unfit(scheme, addr),
             (io::ErrorKind::AddrInUse, Some((_, addr))) => advice_on_holder(port_holder::find(addr)).into(),
+            (io::ErrorKind::AlreadyExists, _) => "name each address once, or give one of them another port".into(),
             (io::ErrorKind::PermissionDenied, _) => {
                 "ports below 1024 are privileged: choose one from 1025 to 49151".into()
             }
@@ -69,8 +70,8 @@ pub(super) struct Listening {
     pub(super) addresses: Vec<(&'static str, SocketAddr)>,
     /// Options that make a socket serve better, and that this system refused.
     refused_options: Vec<Refused>,
-    /// The first failure of a listener that is not required.
-    failure: Option<BindError>,
+    /// Of listeners that are not required.
+    failures: Vec<BindError>,
 }
 
 impl Listening {
@@ -86,8 +87,10 @@ impl Listening {
         }
         if listening.sockets.is_empty() {
             let nowhere = || io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on");
-            return Err(listening.failure.unwrap_or_else(|| BindError { listener: None, error: nowhere() }));
+            let first = listening.failures.into_iter().next();
+            return Err(first.unwrap_or_else(|| BindError { listener: None, error: nowhere() }));
         }
+        listening.failures.iter().for_each(|failure| log::warn!("{failure}"));
         listening.warn_of_refused_options();
         Ok(listening)
     }
@@ -130,8 +133,7 @@ impl Listening {
             } else if listener.required || is_of_chosen_port {
                 return Err(Failure { error, is_of_chosen_port });
             } else {
-                log::warn!("{error}");
-                self.failure.get_or_insert(error);
+                self.failures.push(error);
             }
         }
         Ok(opened)
