@@ -23,7 +23,7 @@ pub enum CloseReason {
     WriteTimeout,
     /// The server was full.
     ServerBusy,
-    /// The peer speaks a foreign protocol.
+    /// The peer speaks a foreign protocol, or sends input behind which no next message can be found.
     WrongProtocol,
     /// The peer speaks TLS.
     Tls,
