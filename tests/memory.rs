@@ -227,3 +227,55 @@ fn after_a_burst_the_system_has_its_memory_back_though_one_who_came_late_stays()
         drop(late);
     }
 }
+
+/// What the process may take beside the blocks that count: its code, its tables, and free blocks that are kept.
+const RESIDENT_SLACK: usize = 16 * MIB;
+
+#[test]
+fn frames_of_chosen_sizes_and_lifetimes_leave_the_process_within_its_limit() {
+    const LIMIT: usize = 64 * MIB;
+    let flags = ["--memory-limit", "64MiB", "--message-timeout", "off", "--activity-log", "off"];
+    let server = Server::start(&flags);
+    let before = server.process().resident_bytes();
+    // An allocator that learns from this what is long keeps what is shorter.
+    let whole = frame(ECHO, vec![b'x'; 15 * MIB]);
+    let mut first = server.connect("binary");
+    first.send(&whole);
+    first.expect(&whole);
+    drop(first);
+    let mut held: Vec<(Peer, usize)> = Vec::new();
+    for _ in 0..2 {
+        let mut len = 300 * KIB;
+        while len <= 16 * MIB {
+            while held.iter().map(|(_, len)| len).sum::<usize>() + len <= LIMIT {
+                let mut peer = server.connect("binary");
+                // A peer that is refused for memory is part of the attack.
+                peer.try_send(&[header(ECHO, len), vec![b'x'; len - 1]].concat());
+                held.push((peer, len));
+            }
+            let mut is_kept = false;
+            held.retain(|_| {
+                is_kept = !is_kept;
+                is_kept
+            });
+            len = len * 21 / 10;
+        }
+    }
+    let most = server.process().resident_bytes_most();
+    assert!(most <= LIMIT + LIMIT / 10 + RESIDENT_SLACK, "{most} bytes were resident with a limit of {LIMIT}");
+    drop(held);
+    wait_until("the system has it back", || server.process().resident_bytes() <= before + RESIDENT_SLACK);
+}
+
+#[test]
+fn after_long_texts_were_reversed_the_system_has_their_memory_back() {
+    let server = Server::start(&["--activity-log", "off"]);
+    let before = server.process().resident_bytes();
+    let text = vec![b'x'; 16 * MIB];
+    let mut peers: Vec<Peer> = (0..6).map(|_| server.connect("binary")).collect();
+    let senders: Vec<_> = peers.iter().map(|peer| peer.send_in_background(frame(REVERSE, &text))).collect();
+    peers.iter_mut().for_each(|peer| peer.expect(frame(ECHO, &text)));
+    senders.into_iter().for_each(|sender| sender.join().expect("everything is sent"));
+    drop(peers);
+    wait_until("the system has it back", || server.process().resident_bytes() <= before + RESIDENT_SLACK);
+}

@@ -179,6 +179,22 @@ fn a_request_line_of_http_ends_the_session() {
 }
 
 #[test]
+fn a_request_of_http_over_the_limit_ends_the_session_and_its_body_is_not_run() {
+    let server = Server::start(&["--max-line", "16"]);
+    for method in HTTP_METHODS {
+        let request = [method, b" /", &[b'a'; 100_000], b" HTTP/1.1\r\nHost: x\r\n\r\nECHO x\n"].concat();
+        for piece_len in [3, request.len()] {
+            let mut peer = server.text();
+            let (start, rest) = request.split_at(piece_len);
+            peer.send(start);
+            peer.try_send(rest);
+            peer.expect("ERROR NOT_HTTP\n");
+            peer.expect_eof();
+        }
+    }
+}
+
+#[test]
 fn every_method_of_http_is_known() {
     for method in HTTP_METHODS {
         check_quickly(&[method, b" /\n"].concat(), b"ERROR NOT_HTTP\n");
@@ -263,8 +279,8 @@ fn streams() -> impl Strategy<Value = Stream> {
     Stream::cut_at_random(input)
 }
 
-const HTTP_METHODS: [&[u8]; 9] =
-    [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"];
+const HTTP_METHODS: [&[u8]; 10] =
+    [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI"];
 
 /// What the server says to all of `input` and the end behind it: the obvious way, with everything in hand at once.
 fn oracle(input: &[u8], line_max: usize) -> Vec<u8> {
@@ -274,7 +290,7 @@ fn oracle(input: &[u8], line_max: usize) -> Vec<u8> {
     for line in lines {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let answer = match line.len() > line_max {
-            true => "ERROR LINE_TOO_LONG".into(),
+            true => answer_too_long(line),
             false => answer(line),
         };
         said.extend_from_slice(&answer);
@@ -286,9 +302,19 @@ fn oracle(input: &[u8], line_max: usize) -> Vec<u8> {
         }
     }
     if half.strip_suffix(b"\r").unwrap_or(half).len() > line_max {
-        said.extend_from_slice(b"ERROR LINE_TOO_LONG\n");
+        said.extend_from_slice(&answer_too_long(half));
+        said.push(b'\n');
     }
     said
+}
+
+/// The first bytes of a line over the limit still say whether it is a request of HTTP.
+fn answer_too_long(line: &[u8]) -> Vec<u8> {
+    let (word, argument) = command(&line[..line.len().min(32)]);
+    match HTTP_METHODS.contains(&word.as_slice()) && !argument.is_empty() {
+        true => "ERROR NOT_HTTP".into(),
+        false => "ERROR LINE_TOO_LONG".into(),
+    }
 }
 
 fn answer(line: &[u8]) -> Vec<u8> {

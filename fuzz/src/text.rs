@@ -20,6 +20,9 @@ fn oracle(limits: &Limits, input: &[u8]) -> Outcome {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let (answer, closed) = match is_whole {
+            _ if line.len() > line_max && begins_as_http(line) => {
+                (b"ERROR NOT_HTTP".to_vec(), Some(CloseReason::WrongProtocol))
+            }
             _ if line.len() > line_max => (b"ERROR LINE_TOO_LONG".to_vec(), None),
             true => answer(line),
             false => continue,
@@ -82,7 +85,16 @@ fn trim(mut line: &[u8]) -> &[u8] {
 }
 
 fn is_http(line: &[u8], word: &[u8], argument: &[u8]) -> bool {
-    let methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
     let last = trim(line).split(|byte| matches!(byte, b' ' | b'\t')).next_back().unwrap_or_default();
-    last.starts_with(b"HTTP/") || !argument.is_empty() && methods.iter().any(|method| method.as_bytes() == word)
+    last.starts_with(b"HTTP/") || is_request(word, argument)
+}
+
+fn begins_as_http(line: &[u8]) -> bool {
+    let (word, argument) = words(&line[..line.len().min(32)]);
+    is_request(&word, argument)
+}
+
+fn is_request(word: &[u8], argument: &[u8]) -> bool {
+    let methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI"];
+    !argument.is_empty() && methods.iter().any(|method| method.as_bytes() == word)
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::{HIGH_WATER_BYTES, Limits};
 use crate::wire::line::{Ending, Item, Lines, is_blank, skip_blanks};
-use crate::wire::telnet;
+use crate::wire::{http, telnet};
 
 /// What the server says on accept.
 pub const BANNER: &str = "WELCOME, I'm TinyServer not pressure";
@@ -20,11 +20,6 @@ pub const BANNER: &str = "WELCOME, I'm TinyServer not pressure";
 pub const BAD_ARGUMENTS: &str = "BAD_ARGUMENTS";
 /// The answer to an HTTP request line.
 pub const NOT_HTTP: &str = "NOT_HTTP";
-
-/// What a request of HTTP asks for, before its argument.
-const HTTP_METHODS: [&[u8]; 9] =
-    [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"];
-const HTTP_METHOD_LEN_MAX: usize = b"OPTIONS".len();
 
 /// The protocol, with its table of commands.
 #[derive(Debug)]
@@ -69,7 +64,8 @@ impl Protocol for Text {
     }
 
     fn session(&self, limits: &Limits) -> Box<dyn Session> {
-        Box::new(TextSession { vocabulary: Arc::clone(&self.vocabulary), lines: Lines::new(limits.line_bytes_max) })
+        let vocabulary = Arc::clone(&self.vocabulary);
+        Box::new(TextSession { vocabulary, lines: Lines::new(limits.line_bytes_max), is_http: false })
     }
 }
 
@@ -102,6 +98,8 @@ fn quit(call: &mut Call<'_, '_>) -> Outcome {
 struct TextSession {
     vocabulary: Arc<Vocabulary>,
     lines: Lines,
+    /// True exactly when a request of HTTP was refused, behind which nothing is run.
+    is_http: bool,
 }
 
 impl Session for TextSession {
@@ -110,6 +108,9 @@ impl Session for TextSession {
     }
 
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
+        if self.is_http {
+            return (input.len(), Step::Close(CloseReason::WrongProtocol));
+        }
         // Requests that are their own answers are copied to the output all at once, before anything else goes there:
         //
         //   E C H O   a \n E C H O   b \n e c h o   c \n
@@ -134,8 +135,21 @@ impl Session for TextSession {
             if copied_len > 0 {
                 context.output.append(unanswered.get(..copied_len).unwrap_or_default());
             }
+            let front = rest;
             (unanswered, rest) = (behind, behind);
             let Some(item) = item else { break Step::of_lines(&self.lines, rest) };
+            if item == Item::TooLong {
+                // No length of a line, and no limit, lets a request of HTTP pass for a line that is dropped.
+                match self.is_http_front(front) {
+                    Some(true) => break refuse_http(context),
+                    Some(false) => {}
+                    None => {
+                        self.lines.restart();
+                        (unanswered, rest) = (front, front);
+                        break Step::Incomplete { missing: None };
+                    }
+                }
+            }
             if let Some(reason) = self.answer(item, context) {
                 break Step::Close(reason);
             }
@@ -147,9 +161,12 @@ impl Session for TextSession {
     fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
         // What waits of a line that is refused already is a carriage return: the line has had its answer.
         if !self.lines.is_dropping() {
+            let Some(is_http) = self.is_http_front(input) else { return 0 };
+            let token = if is_http { NOT_HTTP } else { SERVER_BUSY };
+            self.is_http = is_http;
             self.lines.drop_line();
-            context.refused(SERVER_BUSY);
-            append_error(&mut context.output, SERVER_BUSY);
+            context.refused(token);
+            append_error(&mut context.output, token);
         }
         input.len()
     }
@@ -163,6 +180,17 @@ impl Session for TextSession {
 }
 
 impl TextSession {
+    /// Whether the line at the front of `input` is a request of HTTP and no command; `None` while too little of it is there.
+    #[cold]
+    fn is_http_front(&self, input: &[u8]) -> Option<bool> {
+        let line = input.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let is_whole = line.len() < input.len();
+        match http::is_request_front(line) {
+            None if is_whole => Some(false),
+            is_http => is_http.map(|is_http| is_http && self.vocabulary.find(trim_blanks(line)).is_none()),
+        }
+    }
+
     /// Answers one item; gives the reason if it is the last one.
     fn answer(&self, item: Item<'_>, context: &mut Context<'_>) -> Option<CloseReason> {
         match item {
@@ -219,17 +247,18 @@ impl TextSession {
 /// The answer to a line that is no command; `None` where it is nothing but telnet negotiation, and has no answer.
 #[cold]
 fn refusal_of_unknown(line: &[u8]) -> Option<&'static str> {
-    // A word that is cut is longer than every method, and so none.
-    let mut place = [0; HTTP_METHOD_LEN_MAX + 1];
-    let (word, argument) = telnet::split_word(line, &mut place);
-    let last_word = line.rsplit(|byte| is_blank(*byte)).next().unwrap_or_default();
-    match word {
-        b"" => None,
-        // A page in a browser can send lines of its choice in the body that follows: nothing of it is run.
-        _ if last_word.starts_with(b"HTTP/") => Some(NOT_HTTP),
-        _ if HTTP_METHODS.contains(&word) && !argument.is_empty() => Some(NOT_HTTP),
-        _ => Some(UNKNOWN_COMMAND),
+    if telnet::split_word(line, &mut [0]).0.is_empty() {
+        return None;
     }
+    Some(if http::is_request_line(line) { NOT_HTTP } else { UNKNOWN_COMMAND })
+}
+
+/// A page in a browser can send lines of its choice in the body that follows: nothing of it is run.
+#[cold]
+fn refuse_http(context: &mut Context<'_>) -> Step {
+    context.refused(NOT_HTTP);
+    append_error(&mut context.output, NOT_HTTP);
+    Step::Close(CloseReason::WrongProtocol)
 }
 
 fn append_line(output: &mut Output<'_>, line: &str) {
@@ -418,6 +447,51 @@ mod tests {
     }
 
     #[test]
+    fn no_length_and_no_limit_hides_an_http_request_line() {
+        for line_bytes_max in [1, 4, 5, 16, 40] {
+            let limits = Limits { line_bytes_max, ..small_limits() };
+            for start in ["GET /", "OPTIONS *", "PRI *", "POST /", "\u{20}POST /"] {
+                let request = format!("{start}{} HTTP/1.1\r\nHost: x\r\n\r\nECHO x\nQUIT\n", "a".repeat(100));
+                assert_last_answers(
+                    &Text::new(),
+                    &limits,
+                    request.as_bytes(),
+                    b"ERROR NOT_HTTP\n",
+                    CloseReason::WrongProtocol,
+                );
+                let mut rehearsal = Rehearsal::new(&Text::new(), &limits);
+                for byte in request.as_bytes() {
+                    rehearsal.feed(&[*byte]);
+                    if matches!(rehearsal.step, Step::Close(_)) {
+                        break;
+                    }
+                }
+                assert_eq!(rehearsal.answers(), b"ERROR NOT_HTTP\n", "{line_bytes_max}: {request:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn behind_a_request_of_http_that_finds_no_memory_nothing_is_run() {
+        let mut rehearsal = Rehearsal::new(&Text::new(), &small_limits());
+        rehearsal.feed(b"POST /aaaa").refuse().feed(b"aaa\nECHO x\n");
+        assert_eq!(rehearsal.answers(), b"ERROR NOT_HTTP\n");
+        assert_eq!(rehearsal.step, Step::Close(CloseReason::WrongProtocol));
+    }
+
+    #[test]
+    fn a_command_from_outside_that_is_named_like_a_method_is_no_http() {
+        let get = Command::new("GET", "GET <KEY>", |call: &mut Call<'_, '_>| {
+            call.output.append(b"GOT");
+            Ok(Next::Continue)
+        });
+        let text = Text::with_commands([get]);
+        let long = [b"GET ".as_slice(), &[b'x'; 60]].concat();
+        let input = [b"GET a\n", long.as_slice(), b"\nGET b\n"].concat();
+        assert_answers(&text, &small_limits(), &input, b"GOT\nERROR LINE_TOO_LONG\nGOT\n");
+    }
+
+    #[test]
     fn negotiation_in_front_of_an_http_request_line_does_not_hide_it() {
         for negotiation in TELNET {
             let request = [negotiation, b"POST /\nECHO x\n"].concat();
@@ -541,15 +615,22 @@ mod tests {
                 return Outcome { answers, closed };
             }
         }
-        if input.strip_suffix(b"\r").unwrap_or(input).len() > limits.line_bytes_max as usize {
-            answers.extend(b"ERROR LINE_TOO_LONG\n");
+        let half = input.strip_suffix(b"\r").unwrap_or(input);
+        if half.len() <= limits.line_bytes_max as usize {
+            return Outcome { answers, closed: None };
         }
-        Outcome { answers, closed: None }
+        let (answer, closed) = oracle_of_line(limits, half);
+        Outcome { answers: [answers, answer].concat(), closed }
     }
 
     fn oracle_of_line(limits: &Limits, line: &[u8]) -> (Vec<u8>, Option<CloseReason>) {
         if line.len() > limits.line_bytes_max as usize {
-            return (b"ERROR LINE_TOO_LONG\n".to_vec(), None);
+            return match oracle_of_words(&line[..line.len().min(http::FRONT_LEN)]) {
+                (word, argument) if word == b"GET" && !argument.is_empty() => {
+                    (b"ERROR NOT_HTTP\n".to_vec(), Some(CloseReason::WrongProtocol))
+                }
+                _ => (b"ERROR LINE_TOO_LONG\n".to_vec(), None),
+            };
         }
         let words: Vec<&[u8]> =
             line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty()).collect();

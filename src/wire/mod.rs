@@ -16,6 +16,7 @@
 
 pub mod address;
 pub mod frame;
+pub mod http;
 pub mod line;
 pub mod target;
 pub mod telnet;

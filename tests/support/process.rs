@@ -73,6 +73,11 @@ impl Process {
         self.kilobytes("VmRSS") * 1024
     }
 
+    /// The most memory that was ever resident.
+    pub fn resident_bytes_most(self) -> usize {
+        self.kilobytes("VmHWM") * 1024
+    }
+
     fn kilobytes(self, field: &str) -> usize {
         let value = self.status_field(field);
         let value = value.strip_suffix("kB").map(str::trim).and_then(|value| value.parse().ok());

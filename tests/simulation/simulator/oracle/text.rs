@@ -3,7 +3,8 @@
 use super::{Language, Oracle};
 
 const HELP: &[u8] = b"HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT\n";
-const METHODS: [&[u8]; 9] = [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"];
+const METHODS: [&[u8]; 10] =
+    [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI"];
 
 impl Oracle {
     /// Answers every whole line, and says so when the one behind them has outgrown the limit.
@@ -25,7 +26,7 @@ impl Oracle {
         let content = rest.strip_suffix(b"\r").unwrap_or(rest);
         let carriage_return = &rest[content.len()..];
         if self.dropped_line.is_none() && content.len() > self.bounds.line_max {
-            self.outgrow();
+            self.outgrow(content);
         }
         if self.dropped_line.is_some() {
             self.pending = carriage_return.to_vec();
@@ -38,7 +39,10 @@ impl Oracle {
             None => (line, b"\n"),
         };
         if self.dropped_line.is_none() && line.len() > self.bounds.line_max {
-            self.outgrow();
+            self.outgrow(line);
+        }
+        if self.is_closed {
+            return;
         }
         match (self.dropped_line.take(), self.language) {
             (Some(_), Language::Text) => {}
@@ -48,7 +52,14 @@ impl Oracle {
         }
     }
 
-    fn outgrow(&mut self) {
+    fn outgrow(&mut self, line: &[u8]) {
+        let front = &line[..line.len().min(32)];
+        let (word, argument) = first_word(front);
+        if self.language == Language::Text && METHODS.contains(&word.as_slice()) && !argument.is_empty() {
+            self.answer(b"ERROR NOT_HTTP\n");
+            self.is_closed = true;
+            return;
+        }
         self.dropped_line = Some("LINE_TOO_LONG");
         if self.language == Language::Text {
             self.answer(b"ERROR LINE_TOO_LONG\n");
