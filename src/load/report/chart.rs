@@ -71,7 +71,7 @@ impl Chart {
         let top = legend.rows as f64 * 20.0 + 26.0;
         let frame = Frame { left, right: width - RIGHT_PX, top, bottom: top + self.height };
         let x = (self.x)(((frame.right - frame.left) / MARK_EVERY_PX) as usize);
-        let height = frame.bottom + 44.0;
+        let height = frame.bottom + 62.0;
         let mut svg = format!(
             "<svg class=\"{class}\" viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" aria-label=\"{}\">\n{}",
             escaped(&self.description),
@@ -81,6 +81,7 @@ impl Chart {
         for series in &self.series {
             self.line(&mut svg, &frame, &x, series);
         }
+        self.values(&mut svg, &frame, &x);
         svg.push_str("</svg>\n");
         svg
     }
@@ -143,6 +144,37 @@ impl Chart {
             bottom + 38.0,
             escaped(&x.label),
         );
+    }
+
+    /// The values at each place, or at every few: a strip shows its own below the chart while the pointer or the focus is on it.
+    fn values(&self, svg: &mut String, frame: &Frame, x: &Axis) {
+        const STRIPS_MAX: usize = 50;
+        let Some(first) = self.series.first() else { return };
+        let every = first.points.len().div_ceil(STRIPS_MAX).max(1);
+        let width = (frame.right - frame.left) / first.points.len().div_ceil(every).max(1) as f64;
+        // A line of another length, as a bound, has no value of its own at a place.
+        let lines: Vec<&Series> =
+            self.series.iter().filter(|series| series.points.len() == first.points.len()).collect();
+        for (index, (at, _)) in first.points.iter().enumerate().step_by(every) {
+            let value = |series: &&Series| {
+                let (_, value) = series.points.get(index)?;
+                Some(format!("{} {}", series.name, (self.y.show)((*value)?)))
+            };
+            let values: Vec<String> = lines.iter().filter_map(value).collect();
+            if values.is_empty() {
+                continue;
+            }
+            let text = escaped(&format!("{}: {}", (x.show)(*at), values.join(", ")));
+            let left = (frame.x(x, *at) - width / 2.0).max(frame.left);
+            let _ = writeln!(
+                svg,
+                "<g class=\"value\" tabindex=\"0\"><rect x=\"{left:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{:.1}\"/>\
+                 <text x=\"2\" y=\"{:.1}\">{text}</text></g>",
+                frame.top,
+                frame.bottom - frame.top,
+                frame.bottom + 56.0,
+            );
+        }
     }
 
     fn line(&self, svg: &mut String, frame: &Frame, x: &Axis, series: &Series) {
@@ -214,6 +246,15 @@ mod tests {
     fn a_chart_without_points_has_axes_and_no_line() {
         let svg = chart(Vec::new()).drawing(400.0, "narrow");
         assert!(svg.contains(">100</text>") && line(&svg).is_empty(), "{svg}");
+    }
+
+    #[test]
+    fn each_place_says_its_values_to_a_pointer_and_to_the_focus() {
+        let svg = chart(vec![(0.0, Some(0.0)), (10.0, Some(100.0))]).drawing(400.0, "narrow");
+        assert_eq!(svg.matches("<g class=\"value\" tabindex=\"0\">").count(), 2, "{svg}");
+        assert!(svg.contains(">10.0 s: right &amp; wrong 100</text>"), "{svg}");
+        let many = (0..600).map(|at| (f64::from(at) / 60.0, Some(1.0))).collect();
+        assert_eq!(chart(many).drawing(400.0, "narrow").matches("<g class=\"value\"").count(), 50);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::iter;
 use super::chart::Chart;
 use super::words::{self, QUANTILES, printable};
 use super::{Distribution, Report, plots};
-use crate::load::figures::{bytes, count, duration, percent, rate, seconds, typed_seconds};
+use crate::load::figures::{bytes, count, duration, percent, plural, rate, seconds, typed_seconds};
 use crate::load::search::Search;
 use crate::load::verdict::{Kind, Verdict};
 
@@ -191,7 +191,8 @@ impl Page {
 
     fn tables(&mut self, report: &Report) {
         let names: Vec<&str> = QUANTILES.iter().map(|(name, _)| *name).collect();
-        let head: Vec<&str> = ["", "count", "mean"].into_iter().chain(names).chain(["max"]).collect();
+        // A phone shows the first columns: the figures that are looked for.
+        let head: Vec<&str> = [""].into_iter().chain(names).chain(["max", "mean", "stdev", "count"]).collect();
         self.open_table("Latency", &head);
         self.latency("connect", &report.latency.connect);
         self.latency("first byte", &report.latency.first_byte);
@@ -213,9 +214,8 @@ impl Page {
         let occurred = latency.0.count() > 0;
         let figure = |figure| if occurred { duration(figure) } else { "-".into() };
         let quantiles = QUANTILES.iter().map(|(_, quantile)| figure(latency.0.quantile(*quantile)));
-        let mean = iter::once(figure(latency.0.mean()));
-        let cells = iter::once(count(latency.0.count())).chain(mean).chain(quantiles);
-        self.row(name, cells.chain(iter::once(figure(latency.0.max()))));
+        let others = [latency.0.max(), latency.0.mean(), latency.0.deviation()].map(figure);
+        self.row(name, quantiles.chain(others).chain(iter::once(count(latency.0.count()))));
     }
 
     fn connections(&mut self, report: &Report) {
@@ -279,9 +279,9 @@ impl Page {
     }
 
     fn slices(&mut self, report: &Report) {
-        let head = ["from", "sent", "right", "errors", "open", "right a second", "p50", "p99", "max"];
+        let head = ["from", "p50", "p99", "max", "right", "a second", "errors", "open", "sent"];
         let each = report.slices.len().div_ceil(ROWS_MAX).max(1);
-        put!(self, "<h2>Slices</h2>");
+        put!(self, "<details><summary>{}</summary>", plural(report.slices.len() as u64, "slice"));
         if each > 1 {
             put!(self, "<p class=\"faint\">Each row is {each} slices together; --json and --csv have them all.</p>");
         }
@@ -293,18 +293,19 @@ impl Page {
             slices.by_ref().take(each - 1).for_each(|next| slice.append(next));
             let figure = |figure: Option<_>| figure.map_or_else(|| "-".into(), duration);
             let cells = [
-                count(slice.sent_count),
-                count(slice.correct_count),
-                count(slice.errors_count),
-                count(slice.open_count),
-                rate(slice.per_s(slice.correct_count)),
                 figure(slice.latency.quantile(0.5)),
                 figure(slice.latency.quantile(0.99)),
                 figure(slice.latency.max()),
+                count(slice.correct_count),
+                rate(slice.per_s(slice.correct_count)),
+                count(slice.errors_count),
+                count(slice.open_count),
+                count(slice.sent_count),
             ];
             self.row(&format!("{:.digits$} s", slice.start_s), cells);
         }
         self.close_table();
+        put!(self, "</details>");
     }
 
     fn open_table(&mut self, title: &str, head: &[&str]) {
@@ -436,9 +437,14 @@ mod tests {
         assert!(page.contains("Each row is 5 slices together"));
         let rows: Vec<&str> = page.lines().filter(|row| row.contains("<td>10,000/s</td>")).collect();
         assert_eq!(rows.len(), 120);
-        assert!(rows[0].contains("<td>0 s</td><td>50,000</td><td>50,000</td><td>0</td><td>10</td>"), "{}", rows[0]);
-        assert!(rows[1].ends_with("<td>1.00 ms</td><td>1.00 s</td></tr>"), "{}", rows[1]);
-        assert!(rows[119].contains("<td>595 s</td><td>40,000</td>"), "{}", rows[119]);
-        assert!(page.len() < 150_000, "{} bytes", page.len());
+        assert!(
+            rows[0].contains("<td>0 s</td><td>500 us</td>")
+                && rows[0].ends_with("<td>0</td><td>10</td><td>50,000</td></tr>"),
+            "{}",
+            rows[0]
+        );
+        assert!(rows[1].contains("<td>1.00 ms</td><td>1.00 s</td>"), "{}", rows[1]);
+        assert!(rows[119].starts_with("<tr><td>595 s</td>") && rows[119].contains("<td>40,000</td>"), "{}", rows[119]);
+        assert!(page.len() < 250_000, "{} bytes", page.len());
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Axis {
     from: f64,
     to: f64,
     is_logarithmic: bool,
+    /// A value between the marks, as a reader sees it.
+    pub(super) show: fn(f64) -> String,
 }
 
 impl Axis {
@@ -27,9 +29,10 @@ impl Axis {
         let (min, max) =
             (values.clone().filter(|value| *value > 0.0).fold(f64::MAX, f64::min), values.fold(0.0, f64::max));
         if max / min < LOGARITHMIC_FROM || max == 0.0 {
-            return Self::from_zero(label, max, tick_of_duration);
+            return Self { show: figures::seconds, ..Self::from_zero(label, max, tick_of_duration) };
         }
-        Self::logarithmic(&format!("{label} (logarithmic)"), min, max, tick_of_duration)
+        let axis = Self::logarithmic(&format!("{label} (logarithmic)"), min, max, tick_of_duration);
+        Self { show: figures::seconds, ..axis }
     }
 
     /// Numbers of things, from zero.
@@ -64,6 +67,7 @@ impl Axis {
             from: 0.0,
             to,
             is_logarithmic: false,
+            show: |seconds| format!("{seconds:.1} s"),
         }
     }
 
@@ -81,6 +85,7 @@ impl Axis {
             from: 0.0,
             to,
             is_logarithmic: false,
+            show: |place| format!("{} of the replies", figures::percent(quantile_at(place))),
         }
     }
 
@@ -100,7 +105,7 @@ impl Axis {
         let step = round_step(max / MARKS);
         let to = (max / step).ceil() * step;
         let ticks = multiples(step, to).map(|value| (value, text(value))).collect();
-        Self { label: label.into(), ticks, from: 0.0, to, is_logarithmic: false }
+        Self { label: label.into(), ticks, from: 0.0, to, is_logarithmic: false, show: figure }
     }
 
     fn logarithmic(label: &str, min: f64, max: f64, text: fn(f64) -> String) -> Self {
@@ -111,8 +116,13 @@ impl Axis {
         let to = marks().find(|mark| *mark >= max * 0.999).unwrap_or(max);
         let inside = (from * 0.999)..=(to * 1.001);
         let ticks = marks().filter(|mark| inside.contains(mark)).map(|mark| (mark, text(mark))).collect();
-        Self { label: label.into(), ticks, from, to, is_logarithmic: true }
+        Self { label: label.into(), ticks, from, to, is_logarithmic: true, show: figure }
     }
+}
+
+/// A number of things with the digits that count.
+fn figure(value: f64) -> String {
+    figures::rate(value).trim_end_matches("/s").to_owned()
 }
 
 /// The quantile at a place on the axis of percentiles: 0 at 0, 0.9 at 1, 0.99 at 2.

@@ -114,7 +114,9 @@ pub fn flaws(outcome: &Outcome, gates: &[Judgement]) -> Vec<Verdict> {
         findings::generator_limited(outcome),
         findings::server_overloaded(outcome),
     ];
-    let others: Vec<Verdict> = found.into_iter().flatten().collect();
+    // That nothing was taken after the server had left is no news.
+    let follows = |kind| outcome.server_gone.is_some() && matches!(kind, Kind::ServerRefused | Kind::ServerOverloaded);
+    let others: Vec<Verdict> = found.into_iter().flatten().filter(|verdict| !follows(verdict.kind)).collect();
     findings::nothing_completed(outcome, &others).into_iter().chain(others).collect()
 }
 
@@ -194,6 +196,7 @@ mod tests {
         let told = of(gone(1_500).ended(Ending::Shutdown, 10).errors(ReplyError::Missing, 500));
         assert!(told[0].evidence.contains("(on 10 connections the server said BYE)"), "{told:?}");
         assert_eq!(told[1].kind, Kind::Unanswered);
+        only(gone(1_500).failed(ConnectError::Refused, 90).errors(ReplyError::Unsent, 5_000), Kind::ServerGone);
     }
 
     #[test]
