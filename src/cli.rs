@@ -4,14 +4,15 @@
 //! person sees it without scrolling past a usage text. Nothing here panics when stdout or stderr is closed.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fmt::Display;
-use std::io::{self, Write};
 use std::process;
 
+use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser};
+use clap::{Arg, Command, CommandFactory, Parser};
 
-use crate::base::escape::shown;
+use crate::base::terminal;
 
 const ENVIRONMENT: &str = "Every flag is also an environment variable: --some-flag is TINYTCP_SOME_FLAG.";
 
@@ -24,9 +25,8 @@ pub const USAGE: i32 = 2;
 /// wrong (one line on stderr, exit code [`USAGE`]).
 #[must_use]
 pub fn parse<Arguments: Parser>() -> Arguments {
-    // One line about the environment instead of one behind every flag.
-    let command = Arguments::command().mut_args(|argument| argument.hide_env(true)).after_help(ENVIRONMENT);
-    let error = match command.try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches)) {
+    let parsed = command::<Arguments>(is_set).try_get_matches();
+    let error = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => return arguments,
         Err(error) => error,
     };
@@ -35,7 +35,52 @@ pub fn parse<Arguments: Parser>() -> Arguments {
         let _ = error.print();
         process::exit(0);
     }
-    refuse::<Arguments>(sentence(&error.render().to_string()) + &example(&error).unwrap_or_default())
+    let message = sentence(&error.render().to_string()) + &example(&error).unwrap_or_default();
+    refuse::<Arguments>(match culprit::<Arguments>(&error) {
+        Some((flag, variable)) => message.replace(&format!("'{flag}'"), &variable),
+        None => message,
+    })
+}
+
+/// The command of `Arguments`, with the rules that all programs share.
+///
+/// A flag reads its environment variable where `reads` says so of the variable's name. The help has one line about the
+/// environment instead of one behind every flag.
+fn command<Arguments: CommandFactory>(reads: impl Fn(&OsStr) -> bool) -> Command {
+    let command = Arguments::command().after_help(ENVIRONMENT);
+    command.mut_args(|argument| {
+        let is_read = argument.get_env().is_none_or(&reads);
+        let argument = argument.hide_env(true);
+        let argument = if is_read { argument } else { argument.env(Resettable::Reset) };
+        let takes_hyphens = argument.get_action().takes_values() && !argument.is_positional() && !is_file(&argument);
+        // Clap asserts that only a flag with values allows hyphens in them.
+        if takes_hyphens { argument.allow_hyphen_values(true) } else { argument }
+    })
+}
+
+/// True exactly when the variable is set: an empty one counts as unset.
+fn is_set(variable: &OsStr) -> bool {
+    env::var_os(variable).is_some_and(|value| !value.is_empty())
+}
+
+/// True exactly when the value is the name of a file. One that begins with a hyphen is nearly always the next flag, behind a
+/// name that was forgotten.
+fn is_file(argument: &Arg) -> bool {
+    argument.get_value_names().is_some_and(|names| names.iter().any(|name| name == "FILE"))
+}
+
+/// The flag whose wrong value stands in an environment variable, as clap names it, and the variable.
+fn culprit<Arguments: CommandFactory>(error: &clap::Error) -> Option<(String, String)> {
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return None };
+    let command = Arguments::command();
+    let is_meant = |argument: &&Arg| argument.get_long().is_some_and(|long| flag.contains(&format!("--{long} ")));
+    let variable = command.get_arguments().find(is_meant)?.get_env()?.to_owned();
+    let retried = self::command::<Arguments>(|other| other != variable && is_set(other)).try_get_matches();
+    let is_cured = match retried {
+        Ok(_) => true,
+        Err(other) => other.get(ContextKind::InvalidArg) != error.get(ContextKind::InvalidArg),
+    };
+    (is_set(&variable) && is_cured).then(|| (flag.clone(), variable.to_string_lossy().into_owned()))
 }
 
 /// Ends the process over arguments that are wrong only when taken together.
@@ -50,15 +95,13 @@ pub fn refuse<Arguments: CommandFactory>(message: impl Display) -> ! {
 ///
 /// What could break the line or drive the terminal is escaped: the message may quote what a user or a server sent.
 pub fn complain(program: &str, message: impl Display) {
-    let line = format!("{program}: {}\n", shown(message.to_string().as_bytes()));
-    // One write, so that lines of several programs on one stderr do not mix.
-    let _ = io::stderr().write_all(line.as_bytes());
+    terminal::note(program, message);
 }
 
-/// True exactly when colours are welcome: on a terminal, unless `NO_COLOR` is set and not empty (no-color.org).
+/// True exactly when colours are welcome: see [`terminal::is_coloured`].
 #[must_use]
 pub fn is_coloured(is_terminal: bool) -> bool {
-    is_terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    terminal::is_coloured(is_terminal)
 }
 
 /// Makes one sentence of clap's paragraphs: message, list and tip stay; usage and pointer to the help go.

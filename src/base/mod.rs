@@ -24,5 +24,6 @@ pub mod port_holder;
 pub mod run_queue;
 pub mod system;
 pub mod table;
+pub mod terminal;
 pub mod units;
 pub mod zone;

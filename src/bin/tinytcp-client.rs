@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use tinytcp::base::terminal::Blocking;
 use tinytcp::base::units;
 use tinytcp::cli;
 use tinytcp::client::conformance::{self, Assumed};
@@ -127,7 +128,7 @@ fn run(mode: Mode, target: &Target, arguments: Arguments) -> Result<Verdict, Fai
         Mode::Shell => shell::run(target, patience),
         Mode::Test => conformance::run(target, patience, assumed),
         Mode::Demo => demo::run(target, patience),
-        Mode::Script if arguments.execute.is_empty() => script::run(target, patience, io::stdin()),
+        Mode::Script if arguments.execute.is_empty() => script::run(target, patience, Blocking(io::stdin())),
         Mode::Script => {
             script::check(target.protocol, &arguments.execute)?;
             let lines: String = arguments.execute.iter().map(|command| format!("{command}\n")).collect();

@@ -6,19 +6,31 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::failure::{Failure, reason};
+use super::failure::{Failure, reason, span};
+use super::listener::next;
+use super::receive::is_readable;
 use super::worker;
 use crate::base::own_port::connect_elsewhere;
+use crate::base::terminal::note;
 use crate::wire::target::{Protocol, Target};
 
 /// The pause between two attempts while waiting for a server: short enough that a script hardly notices,
 /// long enough that ten waiting clients do not load the machine on which the server is about to start.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long an address has to itself before the next one is tried beside it: the delay that RFC 8305 recommends.
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// What an attempt may take beyond its timeout until its thread has said so.
+const TIMEOUT_SLACK: Duration = Duration::from_millis(250);
+
+/// How long a connection must last to count as one with a server while a server is waited for.
+const SETTLING_TIME: Duration = Duration::from_millis(250);
+
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// Bounds one attempt to connect, all addresses together, and later each answer; `None` never gives up.
+    /// Bounds one attempt to connect, all addresses together, and later each answer; `None` leaves that to the system.
     pub timeout: Option<Duration>,
     /// Attempts go on for so long; `None` makes one.
     pub wait: Option<Duration>,
@@ -30,35 +42,77 @@ pub struct Patience {
 /// [`Failure::Unreachable`], whose text names every address that was tried.
 pub fn connect(target: &Target, patience: Patience) -> Result<TcpStream, Failure> {
     let start = Instant::now();
+    let mut has_waited = false;
     loop {
-        let error = match attempt(target, patience.timeout) {
+        let attempted = attempt(target, patience.timeout);
+        let attempted = if patience.wait.is_some() {
+            attempted.and_then(|stream| settled(target, stream, patience))
+        } else {
+            attempted
+        };
+        let error = match attempted {
+            Ok(stream) if has_waited => {
+                note("tinytcp-client", format_args!("waited {} for {target}", span(start.elapsed())));
+                return Ok(stream);
+            }
             Ok(stream) => return Ok(stream),
             Err(error) => error,
         };
         let left = patience.wait.map_or(Duration::ZERO, |wait| wait.saturating_sub(start.elapsed()));
         if left.is_zero() {
-            return Err(Failure::Unreachable(format!("cannot connect to {target}: {error}")));
+            let waited = if has_waited { format!(" after waiting {}", span(start.elapsed())) } else { String::new() };
+            return Err(Failure::Unreachable(format!("cannot connect to {target}{waited}: {error}")));
         }
+        has_waited = true;
         thread::sleep(left.min(RETRY_PAUSE));
     }
+}
+
+/// The connection, if a server is at its end: a proxy accepts before its server is up, and then closes.
+///
+/// A server with a banner has to say it; any other has to keep the connection for [`SETTLING_TIME`].
+fn settled(target: &Target, stream: TcpStream, patience: Patience) -> Result<TcpStream, String> {
+    let patience = if target.protocol.banner().is_some() { patience.timeout } else { Some(SETTLING_TIME) };
+    let until = patience.map(|patience| Instant::now() + patience);
+    let has_closed = match is_readable(&stream, until) {
+        Ok(true) => !matches!(stream.peek(&mut [0]), Ok(1..)),
+        Ok(false) => false,
+        Err(_) => true,
+    };
+    if has_closed { Err("the connection was closed at once; is its server up?".into()) } else { Ok(stream) }
 }
 
 /// One attempt on all addresses; an error is a reason together with what to do about it.
 fn attempt(target: &Target, timeout: Option<Duration>) -> Result<TcpStream, String> {
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let addresses = resolve(target, timeout)?;
+    let (sender, attempts) = mpsc::sync_channel(addresses.len());
     let mut errors = Vec::new();
-    for (index, address) in addresses.iter().enumerate() {
-        // An address that swallows everything may take no more than its share, or those behind it are never tried.
-        let share = deadline.map(|deadline| {
-            let shares = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
-            deadline.saturating_duration_since(Instant::now()) / shares
-        });
-        match connect_address(*address, share) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => errors.push((address, error)),
+    let mut untried = addresses.iter();
+    while errors.len() < addresses.len() {
+        if let Some(&address) = untried.next() {
+            let sender = sender.clone();
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            worker::start("connector", move || {
+                // A connection that comes after another one has been taken is closed.
+                let _ = sender.send((address, connect_address(address, left)));
+            })?;
+        }
+        let until = match untried.len() {
+            0 => deadline.map(|deadline| deadline + TIMEOUT_SLACK),
+            _ => Some(Instant::now() + STAGGER),
+        };
+        match next(&attempts, until) {
+            Ok((_, Ok(stream))) => return Ok(stream),
+            Ok((address, Err(error))) => errors.push((address, error)),
+            // The next address is tried beside the ones that do not answer.
+            Err(_) if untried.len() > 0 => {}
+            Err(_) => break,
         }
     }
+    let is_missing = |address: &&SocketAddr| !errors.iter().any(|(tried, _)| tried == *address);
+    let missing: Vec<SocketAddr> = addresses.iter().filter(is_missing).copied().collect();
+    errors.extend(missing.into_iter().map(|address| (address, io::ErrorKind::TimedOut.into())));
     Err(sentence(&errors, timeout))
 }
 
@@ -86,12 +140,10 @@ fn resolve(target: &Target, timeout: Option<Duration>) -> Result<Vec<SocketAddr>
         // Nobody receives what comes after the timeout.
         let _ = sender.send((host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>));
     })?;
-    let resolved = match timeout {
-        Some(timeout) => receiver.recv_timeout(timeout).map_err(|_| {
-            format!("looking up the host took more than {timeout:?}; give a numeric address, or more --timeout")
-        })?,
-        None => receiver.recv().map_err(|_| "looking up the host failed; give a numeric address")?,
-    };
+    let resolved = next(&receiver, timeout.map(|timeout| Instant::now() + timeout)).map_err(|_| {
+        let timeout = span(timeout.unwrap_or_default());
+        format!("looking up the host took more than {timeout}; give a numeric address, or more --timeout")
+    })?;
     match resolved {
         Ok(addresses) if !addresses.is_empty() => Ok(addresses),
         _ => Err("unknown host; check the spelling, or give a numeric address".into()),
@@ -99,7 +151,7 @@ fn resolve(target: &Target, timeout: Option<Duration>) -> Result<Vec<SocketAddr>
 }
 
 /// What went wrong at each address, and what to do.
-fn sentence(errors: &[(&SocketAddr, io::Error)], timeout: Option<Duration>) -> String {
+fn sentence(errors: &[(SocketAddr, io::Error)], timeout: Option<Duration>) -> String {
     let reasons: Vec<String> = match errors {
         [(_, error)] => vec![reason(error)],
         _ => errors.iter().map(|(address, error)| format!("{address} {}", reason(error))).collect(),
@@ -108,7 +160,7 @@ fn sentence(errors: &[(&SocketAddr, io::Error)], timeout: Option<Duration>) -> S
     let advice = if any(io::ErrorKind::ConnectionRefused) {
         "start tinytcp-server there, or wait for it with --wait 10s".into()
     } else if any(io::ErrorKind::TimedOut) {
-        let timeout = timeout.map(|timeout| format!(" {timeout:?}")).unwrap_or_default();
+        let timeout = timeout.map(|timeout| format!(" {}", span(timeout))).unwrap_or_default();
         format!("check host and port, or allow more than{timeout} with --timeout")
     } else {
         "check host and port".into()
@@ -139,7 +191,7 @@ mod tests {
     fn the_sentence_names_every_address_when_there_are_several() {
         let (first, second) = ("[::1]:9".parse().expect("valid"), "127.0.0.1:9".parse().expect("valid"));
         let errors =
-            [(&first, io::ErrorKind::ConnectionRefused.into()), (&second, io::Error::from(io::ErrorKind::TimedOut))];
+            [(first, io::ErrorKind::ConnectionRefused.into()), (second, io::Error::from(io::ErrorKind::TimedOut))];
         let said = sentence(&errors, None);
         assert!(said.starts_with("[::1]:9 connection refused, 127.0.0.1:9 timed out; start"), "{said}");
     }

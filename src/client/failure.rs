@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use crate::wire::target::Target;
 
@@ -12,15 +13,18 @@ pub enum Verdict {
     Fine,
     /// The server answered `ERROR`, or a check of the conformance run failed.
     Refused,
+    /// The connection broke, and the shell has said so.
+    Lost,
 }
 
 impl Verdict {
-    /// The exit code: 0 or 1.
+    /// The exit code: 0, 1 or 4.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::Fine => 0,
             Self::Refused => 1,
+            Self::Lost => 4,
         }
     }
 }
@@ -76,6 +80,17 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// A duration as people write it: `300 ms`, `5 s`, `1.5 s`.
+#[must_use]
+pub fn span(duration: Duration) -> String {
+    let rounded = |number: f64| (number * 10.0).round() / 10.0;
+    match duration.as_secs_f64() {
+        seconds if seconds < 1e-3 => format!("{} us", rounded(seconds * 1e6)),
+        seconds if seconds < 1.0 => format!("{} ms", rounded(seconds * 1e3)),
+        seconds => format!("{} s", rounded(seconds)),
+    }
+}
 
 /// The reason of an operating system's error, in words and without its number where the kind is a known one.
 #[must_use]

@@ -1,18 +1,18 @@
 //! Stdout: answers byte for byte into a pipe, and harmless on a terminal.
 
 use std::borrow::Cow;
-use std::env;
 use std::io::{self, IsTerminal, Stdout, Write};
 
 use super::dialogue::Answer;
 use super::failure::Failure;
 use crate::base::escape::shown;
+use crate::base::terminal::{self, Blocking};
 use crate::wire::target::Protocol;
 
 /// Our stdout.
 #[derive(Debug)]
 pub struct Output {
-    stdout: io::BufWriter<Stdout>,
+    stdout: io::BufWriter<Blocking<Stdout>>,
     /// True exactly when a person looks at it: control bytes of the server are then escaped.
     is_terminal: bool,
     /// True exactly when colours are welcome there.
@@ -24,9 +24,8 @@ impl Output {
     #[must_use]
     pub fn new() -> Self {
         let is_terminal = io::stdout().is_terminal();
-        let set = |name, value: fn(&str) -> bool| env::var(name).is_ok_and(|text| value(&text));
-        let unwelcome = set("NO_COLOR", |text| !text.is_empty()) || set("TERM", |text| text == "dumb");
-        Self { stdout: io::BufWriter::new(io::stdout()), is_terminal, is_coloured: is_terminal && !unwelcome }
+        let stdout = io::BufWriter::new(Blocking(io::stdout()));
+        Self { stdout, is_terminal, is_coloured: terminal::is_coloured(is_terminal) }
     }
 
     /// Writes text of our own.

@@ -19,13 +19,20 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, String> {
         const EXAMPLE: &str = "addresses look like text://127.0.0.1:40000 or binary://[::1]:65432";
-        let (scheme, rest) = text.split_once("://").ok_or(EXAMPLE)?;
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err(format!("the protocol is missing; {EXAMPLE}"));
+        };
         let well_formed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
         if scheme.is_empty() || !scheme.chars().all(well_formed) {
             return Err(EXAMPLE.into());
         }
-        let (host, port) = split_host_port(rest.strip_suffix('/').unwrap_or(rest)).ok_or(EXAMPLE)?;
-        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '@' | '?' | '#')) {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (host_port, path) = rest.split_at_checked(end).ok_or(EXAMPLE)?;
+        if !matches!(path, "" | "/") {
+            return Err(format!("'{path}' behind host and port means nothing here, leave it out; {EXAMPLE}"));
+        }
+        let (host, port) = split_host_port(host_port).ok_or(EXAMPLE)?;
+        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '@') {
             return Err(EXAMPLE.into());
         }
         let port = match port {
@@ -89,6 +96,16 @@ mod tests {
         let error = |text: &str| text.parse::<Address>().expect_err(text);
         assert!(error("text://host:http").contains("the port is a number"));
         assert!(!error("text://fe80::1").contains("the port is a number"), "it has no brackets");
+    }
+
+    #[test]
+    fn a_missing_protocol_and_a_path_are_named() {
+        let error = |text: &str| text.parse::<Address>().expect_err(text);
+        assert!(error("127.0.0.1:23100").contains("the protocol is missing"));
+        for text in ["text://127.0.0.1:1/a/b", "text://host/a/b", "text://[::1]:1/a/b"] {
+            assert!(error(text).starts_with("'/a/b' behind host and port"), "{text}");
+        }
+        assert!(error("text://host:1?a=b").starts_with("'?a=b' behind"));
     }
 
     #[test]

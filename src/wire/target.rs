@@ -92,6 +92,9 @@ impl Target {
         match words {
             [] => Self::complete("127.0.0.1".into(), None, protocol),
             [target] if target.contains("://") => Self::from_url(target, protocol),
+            [port] if port.bytes().all(|byte| byte.is_ascii_digit()) && !port.is_empty() => {
+                Err(format!("'{port}' looks like a port: give the host too, as in 127.0.0.1:{port}"))
+            }
             [target] => {
                 let (host, port) = split_host(target).map_err(|error| format!("'{target}' is no target: {error}"))?;
                 Self::complete(host, port, protocol)
@@ -215,5 +218,6 @@ mod tests {
             assert!(!error.contains('\n'), "{words}: {error}");
         }
         assert!(target("host http", None).expect_err("no number").contains("127.0.0.1 40000"));
+        assert!(target("40000", None).expect_err("no host").contains("looks like a port"));
     }
 }

@@ -5,7 +5,7 @@ use crate::runs::{client, finish, run};
 
 #[test]
 fn a_wrong_command_line_is_one_line_and_exit_code_2() {
-    let cases: [(&[&str], &str); 18] = [
+    let cases: [(&[&str], &str); 23] = [
         (&["--timeout", "0"], "`off` for none"),
         (&["--timeout", "5 days"], "20ms"),
         (&["--wait", "off"], "durations look like"),
@@ -19,6 +19,11 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
         (&["text://"], "text://127.0.0.1:40000"),
         (&["text://host:0"], "port 0"),
         (&["host", "port"], "ports are numbers from 1 to 65535"),
+        (&["40000"], "'40000' looks like a port"),
+        (&["text://127.0.0.1:40000/a/b"], "'/a/b' behind host and port means nothing here"),
+        (&["127.0.0.1:40000/a/b"], "'/a/b' behind host and port means nothing here"),
+        (&["--timeout", "-5"], "20ms"),
+        (&["--wait", "-5s"], "durations look like"),
         (&["a", "b", "c"], "too many words"),
         (&["a", "1", "demo", "x"], "unexpected"),
         (&["echo://host", "--protocol", "chat"], "leave one of them out"),
@@ -62,5 +67,30 @@ fn every_flag_is_an_environment_variable_too() {
     finish(command).ended_with(0).printing("a\ncb\n");
     let mut command = client(&["-e", "TIME"]);
     command.env("TINYTCP_MAX_FRAME", "1k");
-    finish(command).ended_with(2).saying("--max-frame");
+    // The variable is wrong, and no flag.
+    finish(command).ended_with(2).saying("'1k' for TINYTCP_MAX_FRAME: sizes");
+    let mut command = client(&["-e", "TIME", "--max-frame", "2k"]);
+    command.env("TINYTCP_MAX_LINE", "64KiB").env("TINYTCP_MAX_FRAME", "1k");
+    finish(command).ended_with(2).saying("'2k' for '--max-frame <SIZE>'");
+}
+
+#[test]
+fn an_empty_environment_variable_counts_as_unset() {
+    let mut command = client(&["-e", "ECHO a", &format!("text://127.0.0.1:{}", originals::text())]);
+    for flag in ["PROTOCOL", "EXECUTE", "TIMEOUT", "WAIT", "MAX_LINE", "MAX_FRAME"] {
+        command.env(format!("TINYTCP_{flag}"), "");
+    }
+    finish(command).ended_with(0).printing("ECHO a\n");
+    let port = originals::text();
+    let mut command = client(&[&format!("text://127.0.0.1:{port}"), "demo"]);
+    command.env("TINYTCP_EXECUTE", "");
+    finish(command).ended_with(0);
+}
+
+#[test]
+fn a_command_may_begin_with_a_hyphen() {
+    let url = format!("echo://127.0.0.1:{}", originals::echo());
+    run(&[&url, "-e", "-5", "-e", "--help", "--execute", "-> a"])
+        .ended_with(0)
+        .printing("Server received: -5\nServer received: --help\nServer received: -> a\n");
 }

@@ -50,14 +50,97 @@ fn a_server_that_starts_late_is_waited_for() {
         let _ = stream.write_all(b"ECHO late\n");
         hold(stream);
     });
-    finish_child(child).ended_with(0).printing("ECHO late\n");
+    let run = finish_child(child);
+    run.complaining_in_one_line("tinytcp-client").saying("waited ").printing("ECHO late\n");
+    assert_eq!(run.code, Some(0), "{run:?}");
+}
+
+#[test]
+fn a_proxy_whose_server_is_not_up_is_no_server() {
+    let connections = std::sync::atomic::AtomicUsize::new(0);
+    for protocol in ["text", "binary", "echo"] {
+        let port = serve(drop);
+        let run = run(&[&format!("{protocol}://127.0.0.1:{port}"), "--wait", "700ms", "-e", "echo a"]);
+        run.ended_with(3).saying("after waiting ").saying("the connection was closed at once; is its server up?");
+    }
+    let connections = std::sync::Arc::new(connections);
+    let port = serve(move |mut stream| {
+        if connections.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 3 {
+            return;
+        }
+        let _ = stream.read(&mut [0; 1024]);
+        let _ = stream.write_all(b"Server received: a\n");
+        hold(stream);
+    });
+    let run = run(&[&format!("echo://127.0.0.1:{port}"), "--wait", "20s", "-e", "a"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    run.saying("waited ").printing("Server received: a\n");
+}
+
+#[test]
+fn what_arrived_while_the_client_was_paused_is_not_late() {
+    use nix::sys::signal::{Signal, kill};
+    let (asked, is_asked) = std::sync::mpsc::channel();
+    let port = serve(move |mut stream| {
+        let _ = stream.write_all(b"WELCOME\n");
+        let _ = stream.read(&mut [0; 1024]);
+        let _ = asked.send(());
+        thread::sleep(Duration::from_millis(500));
+        let _ = stream.write_all(b"ECHO a\n");
+        hold(stream);
+    });
+    let url = format!("text://127.0.0.1:{port}");
+    let child = client(&[&url, "--timeout", "2s", "-e", "ECHO a"]).spawn().expect("the client starts");
+    let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+    is_asked.recv_timeout(crate::support::program::DEADLINE).expect("the client asks");
+    kill(pid, Signal::SIGSTOP).expect("our child");
+    thread::sleep(Duration::from_millis(3000));
+    kill(pid, Signal::SIGCONT).expect("our child");
+    finish_child(child).ended_with(0).printing("ECHO a\n");
+}
+
+#[test]
+fn a_foreign_banner_is_told() {
+    let port = serve(|mut stream| {
+        let _ = stream.write_all(b"$2\r\n\x1b[2Jhi\r\n");
+        hold(stream);
+    });
+    let url = format!("text://127.0.0.1:{port}");
+    run(&[&url, "-e", "ECHO hi"])
+        .ended_with(4)
+        .saying("'$2\\r' is no banner; does the server speak text?")
+        .printing("");
+    run(&[&url, "demo"]).ended_with(4).saying("'$2\\r' is no banner");
+}
+
+#[test]
+fn streams_that_do_not_block_are_waited_for() {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+    let pair = || UnixStream::pair().expect("a pair of sockets");
+    let ((mut input, stdin), (mut output, stdout)) = (pair(), pair());
+    stdin.set_nonblocking(true).and_then(|()| stdout.set_nonblocking(true)).expect("do not block");
+    let mut command = client(&[&format!("text://127.0.0.1:{}", originals::text())]);
+    command.stdin(OwnedFd::from(stdin)).stdout(OwnedFd::from(stdout));
+    let child = command.spawn().expect("the client starts");
+    drop(command);
+    thread::sleep(Duration::from_millis(100));
+    let script: String = (0..50_000).map(|number| format!("ECHO {number}\n")).collect();
+    let sent = script.clone();
+    let writer = thread::spawn(move || input.write_all(sent.as_bytes()));
+    thread::sleep(Duration::from_millis(300));
+    let mut answers = String::new();
+    output.read_to_string(&mut answers).expect("answers in UTF-8");
+    assert!(answers == script, "{} bytes of {}", answers.len(), script.len());
+    writer.join().expect("no panic").expect("the client reads all");
+    finish_child(child).ended_with(0);
 }
 
 #[test]
 fn waiting_for_a_server_ends() {
     let url = format!("text://127.0.0.1:{}", free_port());
     let run = run(&[&url, "--wait", "300ms", "-e", "TIME"]);
-    run.ended_with(3).saying("connection refused");
+    run.ended_with(3).saying("after waiting 3").saying("connection refused");
     assert!(run.elapsed >= Duration::from_millis(300), "{run:?}");
 }
 
@@ -117,7 +200,7 @@ fn it_never_answers() {
         [("text", "no banner"), ("binary", "no answer"), ("echo", "no answer"), ("chat", "no answer")]
     {
         let run = commands(protocol, port, "300ms", &["echo a"]);
-        run.ended_with(4).saying(&format!("{what} within 300ms; does the server speak {protocol}?"));
+        run.ended_with(4).saying(&format!("{what} within 300 ms; does the server speak {protocol}?"));
         assert!(run.elapsed >= Duration::from_millis(300), "{run:?}");
     }
     run(&[&format!("binary://127.0.0.1:{port}"), "demo", "--timeout", "300ms"]).ended_with(4).saying("no answer");
@@ -131,7 +214,7 @@ fn it_answers_a_byte_at_a_time_and_never_ends() {
                 thread::sleep(Duration::from_millis(20));
             }
         });
-        commands(protocol, port, "500ms", &["a"]).ended_with(4).saying("within 500ms");
+        commands(protocol, port, "500ms", &["a"]).ended_with(4).saying("within 500 ms");
     }
 }
 

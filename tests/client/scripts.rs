@@ -48,7 +48,11 @@ fn blank_lines_and_carriage_returns_get_no_answer() {
 #[test]
 fn quit_ends_a_text_script_whatever_follows() {
     let url = url("text", originals::text());
-    commands(&url, &["ECHO a", "quit", "ECHO b"]).ended_with(0).printing("ECHO a\nBYE\n");
+    let run = commands(&url, &["ECHO a", "quit", "", "ECHO b", "TIME"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    run.complaining_in_one_line("tinytcp-client").printing("ECHO a\nBYE\n");
+    run.saying("'ECHO b' was not sent: 'quit' before it ends the session");
+    commands(&url, &["ECHO a", "quit", ""]).ended_with(0).printing("ECHO a\nBYE\n");
 }
 
 #[test]
@@ -68,7 +72,7 @@ fn the_words_of_a_binary_script_are_those_of_its_client() {
     commands(&url, &["echo Hello, World!", "rev custom protocols are fun", "echo", "rev é字"])
         .ended_with(0)
         .printing("Hello, World!\nnuf era slocotorp motsuc\n\n字é\n");
-    commands(&url, &["echo a", "quit", "echo b"]).ended_with(0).printing("a\n");
+    commands(&url, &["echo a", "quit", "echo b"]).saying("'echo b' was not sent").printing("a\n");
 }
 
 #[test]
@@ -86,10 +90,10 @@ fn commands_on_the_command_line_are_understood_before_anything_is_sent() {
 #[test]
 fn answers_without_a_newline_are_complete_when_they_have_said_it_all() {
     commands(&url("echo", originals::echo()), &["hi", "", "hi there", "quit", "more"])
-        .ended_with(0)
+        .saying("'more' was not sent")
         .printing("Server received: hi\nServer received: \nServer received: hi there\n");
     commands(&url("chat", originals::chat()), &["hello", "what time?", "status", "exit", "more"])
-        .ended_with(0)
+        .saying("'more' was not sent")
         .printing("Hello from the server! Connection established.\nServer Time: 17:24:13\nServer is running smoothly on Python.\n");
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::Assumed;
 use crate::base::escape::quoted;
 use crate::client::connect::{Patience, connect};
-use crate::client::failure::reason;
+use crate::client::failure::{reason, span};
 use crate::client::receive::receive;
 use crate::wire::target::{Protocol, Target};
 
@@ -292,7 +292,7 @@ impl Wire<'_> {
         match end {
             None => bytes,
             Some(End::Closed) => format!("{bytes} and the end of the connection"),
-            Some(End::Late) => format!("{bytes} within {timeout:?}"),
+            Some(End::Late) => format!("{bytes} within {}", span(timeout)),
             Some(End::Broken(error)) => format!("{bytes} and a broken connection ({})", reason(error)),
         }
     }

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::client::dialogue::{Answer, Due, Found, Inbox, SILENCE};
-use crate::client::failure::{Failure, reason};
+use crate::client::failure::{Failure, reason, span};
 use crate::client::receive::receive;
 use crate::wire::target::Target;
 
@@ -38,7 +38,7 @@ impl<'a> Link<'a> {
     ///
     /// # Errors
     /// [`Failure::Broken`] when it does not come in time, or is none.
-    pub fn answer(&mut self, due: &Due) -> Result<Answer<'_>, Failure> {
+    pub fn answer(&mut self, due: &mut Due) -> Result<Answer<'_>, Failure> {
         let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
         let mut piece = [0; 16 << 10];
         let extent = loop {
@@ -55,8 +55,8 @@ impl<'a> Link<'a> {
                     return Err(Failure::broken(self.target, "the server closed the connection; look at its log"));
                 }
                 Ok(None) => {
-                    let timeout = self.timeout.unwrap_or_default();
-                    let late = format!("no answer within {timeout:?}; allow more with --timeout");
+                    let timeout = span(self.timeout.unwrap_or_default());
+                    let late = format!("no answer within {timeout}; allow more with --timeout");
                     return Err(Failure::broken(self.target, &late));
                 }
                 Err(error) => return Err(Failure::broken(self.target, &reason(&error))),

@@ -38,10 +38,16 @@ impl Demo<'_> {
         self.output.flush()?;
         let mut link = Link::new(self.target, connect(self.target, patience)?, patience.timeout);
         self.output.say(&self.voice.connected(self.target))?;
-        if let Some(banner) = self.target.protocol.banner()
-            && self.show(link.answer(&banner)?)? == Verdict::Refused
-        {
-            return Ok(Verdict::Refused);
+        if let Some(mut banner) = self.target.protocol.banner() {
+            let answer = link.answer(&mut banner)?;
+            if !answer.is_error
+                && let Some(complaint) = self.target.protocol.foreign_banner(answer.text)
+            {
+                return Err(Failure::broken(self.target, &complaint));
+            }
+            if self.show(answer)? == Verdict::Refused {
+                return Ok(Verdict::Refused);
+            }
         }
         for command in commands {
             if self.ask(&mut link, command)? == Verdict::Refused {
@@ -59,7 +65,7 @@ impl Demo<'_> {
         let asked = self.target.protocol.encode(command.as_bytes(), &mut request).map_err(Failure::Usage)?;
         link.send(&request)?;
         match asked {
-            Request::Answered(due) | Request::Farewell(Some(due)) => self.show(link.answer(&due)?),
+            Request::Answered(mut due) | Request::Farewell(Some(mut due)) => self.show(link.answer(&mut due)?),
             Request::Silent => Ok(Verdict::Fine),
             Request::Farewell(None) => self.output.say(self.voice.left).map(|()| Verdict::Fine),
         }

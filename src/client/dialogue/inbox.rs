@@ -74,11 +74,11 @@ impl Inbox {
         self.unread().is_empty()
     }
 
-    /// Looks for the answer that is `due`; consumes nothing.
+    /// Looks for the answer that is `due`; consumes nothing. What was compared for this `due` before is not compared again.
     ///
     /// # Errors
     /// A sentence about bytes that can never become such an answer.
-    pub fn find(&mut self, due: &Due) -> Result<Found, String> {
+    pub fn find(&mut self, due: &mut Due) -> Result<Found, String> {
         match due {
             // Silence is no answer, even where anything would do.
             _ if self.is_empty() => Ok(Found::Incomplete),
@@ -178,7 +178,7 @@ mod tests {
 
     /// The answer with a mark for what it is, or why there is none.
     fn taken(inbox: &mut Inbox, due: &Due) -> String {
-        match inbox.find(due) {
+        match inbox.find(&mut due.clone()) {
             Ok(Found::Complete(extent)) => {
                 let answer = inbox.take(extent);
                 format!("{}{}", answer.text.escape_ascii(), if answer.is_error { "!" } else { "." })
@@ -239,6 +239,23 @@ mod tests {
             }
             inbox.append(b"Server received: a\n");
             assert_eq!(taken(&mut inbox, &due), "Server received: a.", "{ending:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_answer_in_pieces_is_compared_once() {
+        let message = vec![b'x'; 4 << 20];
+        let Ok(Request::Answered(mut due)) = Protocol::Chat.encode(&message, &mut Vec::new()) else {
+            panic!("no message")
+        };
+        let answer = [b"ACK: Received '", &message[..], b"'\n"].concat();
+        let mut inbox = Inbox::default();
+        // Compared from its start each time, this would take half an hour.
+        let pieces = answer.len().div_ceil(64);
+        for (number, piece) in answer.chunks(64).enumerate() {
+            inbox.append(piece);
+            let is_complete = matches!(inbox.find(&mut due), Ok(Found::Complete(_)));
+            assert_eq!(is_complete, number + 1 == pieces, "piece {number}");
         }
     }
 

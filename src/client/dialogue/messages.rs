@@ -21,7 +21,19 @@ use super::{Due, Request};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     /// The whole answers that would do. None: anything will.
-    patterns: Vec<Pattern>,
+    patterns: Vec<Candidate>,
+    /// Bytes of the input that are known to hold no newline.
+    scanned: usize,
+}
+
+/// A whole answer that would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Candidate {
+    pattern: Pattern,
+    /// Bytes of the input that are known to agree, so that an answer in pieces is compared once.
+    agreed: usize,
+    /// True exactly when a byte of the input differs.
+    is_out: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,31 +64,59 @@ impl Expected {
     /// An answer about which nothing is known.
     #[must_use]
     pub const fn anything() -> Self {
-        Self { patterns: Vec::new() }
+        Self { patterns: Vec::new(), scanned: 0 }
     }
 
     fn one_of(patterns: Vec<Pattern>) -> Self {
-        Self { patterns }
+        let patterns = patterns.into_iter().map(|pattern| Candidate { pattern, agreed: 0, is_out: false }).collect();
+        Self { patterns, scanned: 0 }
     }
 
-    /// Compares what has been received, all of it, with what was expected.
+    /// Compares what has been received with what was expected.
+    ///
+    /// `input` is all that has been received of this answer, and begins with the input of the last call: what was compared
+    /// then is not compared again.
     #[must_use]
-    pub fn compare(&self, input: &[u8]) -> Match {
-        let matches = || self.patterns.iter().map(|pattern| pattern.compare(input));
-        matches()
-            .find(|found| matches!(found, Match::Complete { .. }))
-            .or_else(|| matches().find(|found| *found == Match::Start))
-            .or_else(|| refusal(input))
+    pub fn compare(&mut self, input: &[u8]) -> Match {
+        let matches: Vec<Match> = self.patterns.iter_mut().map(|candidate| candidate.compare(input)).collect();
+        let first = |wanted: fn(&Match) -> bool| matches.iter().copied().find(wanted);
+        first(|found| matches!(found, Match::Complete { .. }))
+            .or_else(|| first(|found| *found == Match::Start))
+            .or_else(|| self.refusal(input))
             .unwrap_or(Match::Other)
+    }
+
+    /// A line that begins with `ERROR ` is an answer to anything.
+    fn refusal(&mut self, input: &[u8]) -> Option<Match> {
+        if !input.starts_with(b"ERROR ") {
+            return None;
+        }
+        let Some(offset) = memchr::memchr(b'\n', input.get(self.scanned..)?) else {
+            self.scanned = input.len();
+            return None;
+        };
+        let newline = self.scanned + offset;
+        let line = input.get(..newline)?;
+        let text_len = line.strip_suffix(b"\r").unwrap_or(line).len();
+        Some(Match::Complete { text_len, ending_len: newline + 1 - text_len })
+    }
+}
+
+impl Candidate {
+    fn compare(&mut self, input: &[u8]) -> Match {
+        let unseen = |bytes| <[u8]>::get(bytes, self.agreed..).unwrap_or_default().iter();
+        let pairs = unseen(input).zip(unseen(self.pattern.bytes()));
+        let agreeing = pairs.take_while(|(byte, pattern)| self.pattern.agrees(**byte, **pattern)).count();
+        self.agreed += agreeing;
+        self.is_out |= self.agreed < input.len().min(self.pattern.bytes().len());
+        if self.is_out { Match::Other } else { self.pattern.found(input) }
     }
 }
 
 impl Pattern {
-    fn compare(&self, input: &[u8]) -> Match {
+    /// What `input` is, which agrees with the pattern as far as both go.
+    fn found(&self, input: &[u8]) -> Match {
         let len = self.bytes().len();
-        if !input.iter().zip(self.bytes()).all(|(byte, pattern)| self.agrees(*byte, *pattern)) {
-            return Match::Other;
-        }
         let Some(rest) = input.get(len..) else {
             // A server that trims its messages has then said all it will: only its silence can tell.
             let trimmed = self.bytes().trim_ascii_end().len();
@@ -103,14 +143,6 @@ impl Pattern {
             _ => byte == pattern,
         }
     }
-}
-
-/// A line that begins with `ERROR ` is an answer to anything.
-fn refusal(input: &[u8]) -> Option<Match> {
-    let newline = input.iter().position(|byte| *byte == b'\n')?;
-    let line = input.get(..newline).filter(|line| line.starts_with(b"ERROR "))?;
-    let text_len = line.strip_suffix(b"\r").unwrap_or(line).len();
-    Some(Match::Complete { text_len, ending_len: newline + 1 - text_len })
 }
 
 /// `quit` is the client's own word: it ends the session and is not sent, as in the original client.
@@ -182,26 +214,26 @@ mod tests {
             ("ERROR LINE_TOO", Match::Other),
             ("ERROR LINE_TOO_LONG\n", complete(19, 1)),
         ] {
-            assert_eq!(expected.compare(input.as_bytes()), found, "{input:?}");
+            assert_eq!(expected.clone().compare(input.as_bytes()), found, "{input:?}");
         }
     }
 
     #[test]
     fn a_server_that_trims_is_known_by_its_silence() {
         let expected = expected(encode_echo, "hi ");
-        assert_eq!(expected.compare(b"Server received: hi"), Match::Other);
-        assert_eq!(expected.compare(b"Server received: hi \n"), complete(20, 1));
+        assert_eq!(expected.clone().compare(b"Server received: hi"), Match::Other);
+        assert_eq!(expected.clone().compare(b"Server received: hi \n"), complete(20, 1));
     }
 
     #[test]
     fn chat_answers_are_known_by_the_first_word_that_fits() {
         let time = expected(encode_chat, "Hello, what TIME is it?");
-        assert_eq!(time.compare(b"Server Time: 09:08:0"), Match::Start);
-        assert_eq!(time.compare(b"Server Time: 09:08:07"), complete(21, 0));
-        assert_eq!(time.compare(b"Server Time: 9:08:07x"), Match::Other);
+        assert_eq!(time.clone().compare(b"Server Time: 09:08:0"), Match::Start);
+        assert_eq!(time.clone().compare(b"Server Time: 09:08:07"), complete(21, 0));
+        assert_eq!(time.clone().compare(b"Server Time: 9:08:07x"), Match::Other);
         let status = expected(encode_chat, "status?");
-        assert_eq!(status.compare(b"Server is running smoothly on "), Match::Start);
-        assert_eq!(status.compare(b"Server is running smoothly on Python."), complete(37, 0));
+        assert_eq!(status.clone().compare(b"Server is running smoothly on "), Match::Start);
+        assert_eq!(status.clone().compare(b"Server is running smoothly on Python."), complete(37, 0));
         assert_eq!(encode_chat(b"EXIT", &mut Vec::new()), Request::Farewell(None));
     }
 
@@ -211,18 +243,18 @@ mod tests {
         assert_eq!(encode_chat(b"exit\r", &mut sent), Request::Farewell(None));
         assert_eq!(sent, b"exit\r\n");
         let echo = expected(encode_echo, "hi\r");
-        assert_eq!(echo.compare(b"Server received: hi\r\n"), complete(19, 2));
+        assert_eq!(echo.clone().compare(b"Server received: hi\r\n"), complete(19, 2));
         let chat = expected(encode_chat, "hi\r");
-        assert_eq!(chat.compare(b"ACK: Received 'hi'\r\n"), complete(18, 2));
-        assert_eq!(chat.compare(b"ACK: Received 'hi\r\n'"), complete(20, 0));
+        assert_eq!(chat.clone().compare(b"ACK: Received 'hi'\r\n"), complete(18, 2));
+        assert_eq!(chat.clone().compare(b"ACK: Received 'hi\r\n'"), complete(20, 0));
     }
 
     #[test]
     fn an_acknowledgement_may_quote_the_newline_too() {
         let expected = expected(encode_chat, "hi");
-        assert_eq!(expected.compare(b"ACK: Received 'hi"), Match::Start);
-        assert_eq!(expected.compare(b"ACK: Received 'hi'\n"), complete(18, 1));
-        assert_eq!(expected.compare(b"ACK: Received 'hi\n"), Match::Start);
-        assert_eq!(expected.compare(b"ACK: Received 'hi\n'"), complete(19, 0));
+        assert_eq!(expected.clone().compare(b"ACK: Received 'hi"), Match::Start);
+        assert_eq!(expected.clone().compare(b"ACK: Received 'hi'\n"), complete(18, 1));
+        assert_eq!(expected.clone().compare(b"ACK: Received 'hi\n"), Match::Start);
+        assert_eq!(expected.clone().compare(b"ACK: Received 'hi\n'"), complete(19, 0));
     }
 }

@@ -19,6 +19,7 @@ pub use voice::Voice;
 
 use std::time::Duration;
 
+use crate::base::escape::{front, shown};
 use crate::wire::target::Protocol;
 
 /// The longest answer that is taken: four times the longest that a server with default limits gives.
@@ -76,6 +77,17 @@ impl Protocol {
             Self::Text => Some(Due::Line),
             Self::Binary | Self::Echo | Self::Chat => None,
         }
+    }
+
+    /// What is wrong with `banner`, the first line of a server; `None` when it is one of this protocol.
+    #[must_use]
+    pub fn foreign_banner(self, banner: &[u8]) -> Option<String> {
+        const SHOWN_MAX: usize = 48;
+        if self.banner().is_none() || banner.starts_with(b"WELCOME") {
+            return None;
+        }
+        let shown = shown(front(banner, SHOWN_MAX));
+        Some(format!("'{shown}' is no banner; does the server speak {}?", self.name()))
     }
 
     /// What the server says when it has not been asked, such as why it is about to close.

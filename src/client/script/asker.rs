@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use super::Event;
+use crate::base::escape::shown;
 use crate::client::dialogue::{Due, Request};
 use crate::client::failure::reason;
 use crate::client::listener::PIECE_LEN;
@@ -81,10 +82,22 @@ impl<Script: Read> Asker<Script> {
                 self.send()?;
             }
             if is_last {
-                return Ok(());
+                return self.tell_unsent(&line);
             }
         }
         self.send()
+    }
+
+    /// Tells of the first line behind `farewell` that says something, as far as it has been read already.
+    fn tell_unsent(&self, farewell: &[u8]) -> Result<(), Stop> {
+        let mut rest = self.script.buffer().split(|byte| *byte == b'\n').map(without_ending);
+        match rest.find(|line| !line.trim_ascii().is_empty()) {
+            Some(line) => {
+                let (line, farewell) = (shown(line), shown(without_ending(farewell)));
+                self.tell(Event::Unsent(format!("'{line}' was not sent: '{farewell}' before it ends the session")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// False when requests must be sent now: whoever writes the script may be waiting for their answers.

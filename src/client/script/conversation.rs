@@ -7,8 +7,9 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 use super::Event;
+use crate::base::terminal::note;
 use crate::client::dialogue::{Due, Extent, Found, Inbox, SILENCE};
-use crate::client::failure::{Failure, Verdict, reason};
+use crate::client::failure::{Failure, Verdict, reason, span};
 use crate::client::listener::{Heard, next};
 use crate::client::output::Output;
 use crate::wire::target::Target;
@@ -28,6 +29,8 @@ pub struct Conversation<'a> {
     banner_is_due: bool,
     /// True exactly when no more will be asked.
     all_asked: bool,
+    /// What of the script was not sent because the session had ended.
+    unsent: Option<String>,
     /// Why the script ended early, if its own fault.
     spoiled: Option<String>,
     verdict: Verdict,
@@ -56,6 +59,7 @@ impl<'a> Conversation<'a> {
             banner_is_due: banner.is_some(),
             due: banner.map(|due| (due, 1)).into_iter().collect(),
             all_asked: false,
+            unsent: None,
             spoiled: None,
             verdict: Verdict::Fine,
             last_was_error: false,
@@ -82,6 +86,7 @@ impl<'a> Conversation<'a> {
             match next(events, until) {
                 Ok(Event::Asked(due, count)) => self.due.push_back((due, count)),
                 Ok(Event::AllAsked) => self.all_asked = true,
+                Ok(Event::Unsent(text)) => self.unsent = Some(text),
                 Ok(Event::Spoiled(text)) => (self.all_asked, self.spoiled) = (true, Some(text)),
                 Ok(Event::Heard(Heard::Received(piece))) => self.inbox.append(&piece),
                 Ok(Event::Heard(Heard::Ended(error))) => return self.end(error.as_ref(), events),
@@ -109,7 +114,7 @@ impl<'a> Conversation<'a> {
     fn take_answers(&mut self, wait: &mut Wait) -> Result<bool, Failure> {
         let mut answered = false;
         *wait = Wait::More;
-        while let Some((due, _)) = self.due.front() {
+        while let Some((due, _)) = self.due.front_mut() {
             match self.inbox.find(due) {
                 Err(error) => {
                     let protocol = self.target.protocol.name();
@@ -131,6 +136,9 @@ impl<'a> Conversation<'a> {
     fn take(&mut self, extent: Extent) -> Result<(), Failure> {
         let answer = self.inbox.take(extent);
         let is_banner = mem::take(&mut self.banner_is_due) && !answer.is_error;
+        if is_banner && let Some(complaint) = self.target.protocol.foreign_banner(answer.text) {
+            return Err(Failure::broken(self.target, &complaint));
+        }
         self.last_was_error = answer.is_error;
         if !is_banner {
             self.output.answer(self.target.protocol, answer)?;
@@ -176,6 +184,7 @@ impl<'a> Conversation<'a> {
             match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Event::Asked(due, count)) => self.due.push_back((due, count)),
                 Ok(Event::AllAsked) => self.all_asked = true,
+                Ok(Event::Unsent(text)) => self.unsent = Some(text),
                 Ok(Event::Spoiled(text)) => (self.all_asked, self.spoiled) = (true, Some(text)),
                 Ok(Event::Heard(_) | Event::Stalled) => {}
                 Err(_) => return,
@@ -186,8 +195,8 @@ impl<'a> Conversation<'a> {
     /// Prints what the server said last: an answer whose end is the end of the connection, or why it closed.
     fn take_last_words(&mut self) -> Result<(), Failure> {
         loop {
-            let due = self.due.front().map_or(self.target.protocol.unasked(), |(due, _)| due.clone());
-            match self.inbox.find(&due) {
+            let mut due = self.due.front().map_or(self.target.protocol.unasked(), |(due, _)| due.clone());
+            match self.inbox.find(&mut due) {
                 Ok(Found::Complete(extent)) => self.take(extent)?,
                 Ok(Found::IfSilent) => self.take(self.inbox.rest())?,
                 Ok(Found::Incomplete) if self.inbox.is_empty() => return Ok(()),
@@ -207,11 +216,18 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// Says on stderr what of the script was not sent, behind all answers.
+    pub fn tell_unsent(&mut self) {
+        if let Some(text) = self.unsent.take() {
+            note("tinytcp-client", text);
+        }
+    }
+
     fn no_answer(&self) -> String {
-        let timeout = self.timeout.unwrap_or_default();
         let what = if self.banner_is_due { "banner" } else { "answer" };
         format!(
-            "no {what} within {timeout:?}; does the server speak {}? Allow more with --timeout",
+            "no {what} within {}; does the server speak {}? Allow more with --timeout",
+            span(self.timeout.unwrap_or_default()),
             self.target.protocol.name()
         )
     }

@@ -34,6 +34,8 @@ enum Event {
     Asked(Due, usize),
     /// The script has come to its end.
     AllAsked,
+    /// The session ends before the script does; a sentence that names the first line that is not sent.
+    Unsent(String),
     /// The script goes wrong here; what was asked before still counts.
     Spoiled(String),
     /// The server has taken nothing for the length of the timeout; what is to be sent still waits.
@@ -66,7 +68,10 @@ pub fn run(target: &Target, patience: Patience, script: impl Read + Send + 'stat
     worker::start("asker", move || asker.run())
         .and_then(|()| worker::start("listener", move || listen(server, &events)))
         .map_err(|error| Failure::broken(target, &error))?;
-    Conversation::new(target, patience.timeout, turns).run(&received)
+    let mut conversation = Conversation::new(target, patience.timeout, turns);
+    let result = conversation.run(&received);
+    conversation.tell_unsent();
+    result
 }
 
 /// Says whether every one of `commands` means something to the client of `protocol`; nothing is sent.

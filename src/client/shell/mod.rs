@@ -294,8 +294,8 @@ impl Shell<'_> {
             if self.inbox.is_empty() {
                 return Ok(false);
             }
-            let due = self.asked.front().cloned().unwrap_or(self.target.protocol.unasked());
-            match self.inbox.find(&due).map_err(|error| Failure::broken(self.target, &error))? {
+            let mut due = self.asked.front().cloned().unwrap_or(self.target.protocol.unasked());
+            match self.inbox.find(&mut due).map_err(|error| Failure::broken(self.target, &error))? {
                 Found::Complete(extent) => self.show(extent)?,
                 Found::Incomplete => return Ok(false),
                 Found::IfSilent => return Ok(true),
