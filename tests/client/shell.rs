@@ -33,7 +33,7 @@ fn answers_and_farewells_are_in_the_words_of_each_client() {
             "echo",
             originals::echo(),
             "hi\nquit\n",
-            "Type messages to send to server (type 'quit' to exit):\n\
+            "Type a message; quit or Ctrl-D leaves.\n\
              Server: Server received: hi\nDisconnected from server\n"
                 .into(),
         ),
@@ -65,7 +65,8 @@ fn a_server_that_leaves_first_is_reported() {
         client(&[&format!("text://127.0.0.1:{port}"), "shell"]).stdin(Stdio::piped()).spawn().expect("starts");
     let stdin = child.stdin.take();
     let run = finish_child(child);
-    assert!(run.ended_with(0).text().ends_with("<- WELCOME\n<- BYE\nThe server closed the connection.\n"), "{run:?}");
+    run.ended_with(4).saying("the server closed the connection; look at the server's log");
+    assert!(run.text().ends_with("<- WELCOME\n<- BYE\n"), "{run:?}");
     drop(stdin);
 }
 
@@ -88,8 +89,12 @@ fn on_a_terminal_a_session_reads_as_its_description_shows() {
     terminal.type_keys("re\tabc\r");
     terminal.wait_for("Server Response: cba\r\n");
     terminal.wait_for("Enter command > ");
-    // Ctrl-C.
+    // Ctrl-C clears a line with text, and leaves from an empty one.
     terminal.type_keys("half a line\x03");
+    terminal.type_keys("rev xy\r");
+    terminal.wait_for("Server Response: yx\r\n");
+    terminal.wait_for("Enter command > ");
+    terminal.type_keys("\x03");
     terminal.wait_for("Sent QUIT command to server.\r\nClosing connection to the server.\r\n");
     assert_eq!(terminal.finish(), Some(0));
 }
@@ -111,8 +116,111 @@ fn on_a_terminal_a_server_may_speak_and_leave_while_the_person_types() {
     terminal.wait_for("sent");
     leave.send(()).expect("the server waits");
     terminal.wait_for("<- BYE\r\n");
-    terminal.wait_for("The server closed the connection.\r\n");
+    terminal
+        .wait_for("the server closed the connection; look at the server's log; the next command connects again\r\n");
+    terminal.type_keys("\x04\x03\x03");
+    assert_eq!(terminal.finish(), Some(4));
+}
+
+#[test]
+#[ignore = "needs a terminal, which `script` from util-linux lends"]
+fn on_a_terminal_lines_of_one_burst_and_of_one_paste_are_requests_each() {
+    let mut terminal = Terminal::start(&format!("text://127.0.0.1:{}", originals::text()));
+    terminal.wait_for("-> ");
+    terminal.type_keys("ECHO 1\rECHO 2\rECHO 3\r");
+    for number in 1..=3 {
+        terminal.wait_for(&format!("<- ECHO {number}\r\n"));
+    }
+    terminal.wait_for("-> ");
+    terminal.type_keys("\x1b[200~ECHO 4\nECHO 5\nquit\x1b[201~\r");
+    for answer in ["ECHO 4", "ECHO 5", "BYE"] {
+        terminal.wait_for(&format!("<- {answer}\r\n"));
+    }
     assert_eq!(terminal.finish(), Some(0));
+}
+
+#[test]
+#[ignore = "needs a terminal, which `script` from util-linux lends"]
+fn on_a_terminal_bytes_that_are_no_text_do_not_end_the_session() {
+    let mut terminal = Terminal::start(&format!("text://127.0.0.1:{}", originals::text()));
+    terminal.wait_for("-> ");
+    terminal.keys.write_all(b"ECHO \xff\r").expect("the terminal is open");
+    terminal.wait_for("bytes that are no UTF-8 came");
+    terminal.wait_for("-> ");
+    terminal.type_keys("ECHO on\r");
+    terminal.wait_for("<- ECHO on\r\n");
+    terminal.type_keys("QUIT\r");
+    assert_eq!(terminal.finish(), Some(0));
+}
+
+#[test]
+#[ignore = "needs a terminal, which `script` from util-linux lends"]
+fn on_a_terminal_the_next_command_connects_again() {
+    let is_first = std::sync::atomic::AtomicBool::new(true);
+    let port = serve(move |mut stream| {
+        let _ = stream.write_all(b"WELCOME\n");
+        if is_first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+            return;
+        }
+        let _ = stream.read(&mut [0; 100]);
+        let _ = stream.write_all(b"ECHO a\n");
+        let _ = stream.read(&mut [0; 100]);
+        let _ = stream.write_all(b"BYE\n");
+    });
+    let mut terminal = Terminal::start(&format!("text://127.0.0.1:{port}"));
+    terminal.wait_for("the next command connects again\r\n");
+    terminal.type_keys("ECHO a\r");
+    terminal.wait_for("Connected again to text://127.0.0.1:");
+    terminal.wait_for("<- ECHO a\r\n");
+    terminal.type_keys("QUIT\r");
+    terminal.wait_for("<- BYE\r\n");
+    assert_eq!(terminal.finish(), Some(0));
+}
+
+#[test]
+#[ignore = "needs a terminal, which `script` from util-linux lends"]
+fn on_a_terminal_its_modes_are_restored_on_every_way_out() {
+    let text = originals::text();
+    for (url, signal) in [
+        (format!("text://127.0.0.1:{text}"), "TERM"),
+        (format!("text://127.0.0.1:{text}"), "HUP"),
+        (format!("text://127.0.0.1:{text}"), "INT"),
+    ] {
+        let client = env!("CARGO_BIN_EXE_tinytcp-client");
+        let mut terminal = Terminal::start_command(&format!(
+            "sh -c 'before=$(stty -g); sh -c \"echo pid \\$\\$ .; exec {client} {url}\"; \
+             test \"$before\" = \"$(stty -g)\" && echo SAME'"
+        ));
+        terminal.wait_for("pid ");
+        let pid = terminal.read_up_to(" .").parse().expect("a process id");
+        terminal.wait_for("-> ");
+        // Tab: the list of the words, with the prompt again below.
+        terminal.type_keys("\t\t");
+        terminal.wait_for("HELP");
+        let signal: nix::sys::signal::Signal = format!("SIG{signal}").parse().expect("a signal");
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).expect("our child");
+        terminal.wait_for("SAME\r\n");
+    }
+}
+
+#[test]
+fn a_silent_and_a_foreign_server_are_told_about() {
+    let silent = serve(crate::support::behaviour::hold);
+    let mut child = client(&[&format!("text://127.0.0.1:{silent}"), "shell", "--timeout", "300ms"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let stdin = child.stdin.take();
+    thread::sleep(std::time::Duration::from_millis(1500));
+    drop(stdin);
+    let run = finish_child(child);
+    assert!(run.text().contains("no banner within 300 ms; does the server speak text?\n"), "{run:?}");
+    let foreign = serve(|mut stream| {
+        let _ = stream.write_all(b"$2\r\n");
+        crate::support::behaviour::hold(stream);
+    });
+    let run = run_script(&[&format!("text://127.0.0.1:{foreign}"), "shell"], b"");
+    assert!(run.text().contains("is no banner; does the server speak text?\n"), "{run:?}");
 }
 
 /// The client on a terminal.
@@ -126,10 +234,14 @@ struct Terminal {
 
 impl Terminal {
     fn start(url: &str) -> Self {
-        let command = format!("{} {url}", env!("CARGO_BIN_EXE_tinytcp-client"));
+        Self::start_command(&format!("{} {url}", env!("CARGO_BIN_EXE_tinytcp-client")))
+    }
+
+    fn start_command(command: &str) -> Self {
         let mut child = Command::new("script")
-            .args(["-qefc", &command, "/dev/null"])
+            .args(["-qefc", command, "/dev/null"])
             .env("TERM", "xterm")
+            .env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -152,10 +264,17 @@ impl Terminal {
 
     #[track_caller]
     fn wait_for(&mut self, text: &str) {
+        self.read_up_to(text);
+    }
+
+    /// What is shown before `text`, which is waited for.
+    #[track_caller]
+    fn read_up_to(&mut self, text: &str) -> String {
         loop {
             if let Some(at) = self.shown.find(text) {
-                self.shown.drain(..at + text.len());
-                return;
+                let mut before: String = self.shown.drain(..at + text.len()).collect();
+                before.truncate(at);
+                return before;
             }
             match self.pieces.recv_timeout(DEADLINE) {
                 Ok(piece) => self.shown.push_str(&String::from_utf8_lossy(&piece)),

@@ -7,8 +7,10 @@ use crate::wire::target::{Protocol, Target};
 pub struct Voice {
     /// Before connecting; `{}` stands for host and port.
     connecting: &'static str,
-    /// After connecting; `{}` stands for host and port.
+    /// After connecting, in a demo; `{}` stands for host and port.
     connected: &'static str,
+    /// After connecting, in a shell: what to type, and how to leave.
+    pub greeting: &'static str,
     /// In front of what the person types.
     pub prompt: &'static str,
     /// In front of what the server says.
@@ -55,6 +57,7 @@ impl Protocol {
 static TEXT: Voice = Voice {
     connecting: "CONNECT to {}\n",
     connected: "",
+    greeting: "Type TIME, ECHO <text> or HELP; QUIT or Ctrl-D leaves.\n",
     prompt: "-> ",
     answer: "<- ",
     leave: "QUIT",
@@ -73,6 +76,7 @@ static BINARY: Voice = Voice {
         \x20 rev <message>   - Server will reverse the message.\n\
         \x20 quit            - Disconnect from the server.\n\
         --------------------------------------------------\n",
+    greeting: "Type echo <message> or rev <message>; quit or Ctrl-D leaves.\n",
     prompt: "Enter command > ",
     answer: "Server Response: ",
     leave: "quit",
@@ -85,6 +89,7 @@ static BINARY: Voice = Voice {
 static ECHO: Voice = Voice {
     connecting: "",
     connected: "Connected to server at {}\nType messages to send to server (type 'quit' to exit):\n",
+    greeting: "Type a message; quit or Ctrl-D leaves.\n",
     prompt: "> ",
     answer: "Server: ",
     leave: "quit",
@@ -97,6 +102,7 @@ static ECHO: Voice = Voice {
 static CHAT: Voice = Voice {
     connecting: "",
     connected: "Connected to server at {}\nType messages to send to server (type 'exit' to leave):\n",
+    greeting: "Type a message, such as hello, status or time; exit or Ctrl-D leaves.\n",
     prompt: "Message >> ",
     answer: "[Server]: ",
     leave: "exit",

@@ -1,21 +1,26 @@
 //! The person's side of a shell: a line editor with history and completion, in a thread of its own.
 
+use std::io::ErrorKind;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use rustyline::completion::Completer;
-use rustyline::config::Config;
+use rustyline::config::{CompletionType, Config};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
-use rustyline::history::MemHistory;
+use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
-use rustyline::{Context, Editor, Helper};
+use rustyline::{
+    Cmd, ConditionalEventHandler, Context, Editor, Event as Keys, EventContext, EventHandler, Helper, KeyEvent,
+    Movement, RepeatCount,
+};
 
 use super::Typed;
+use super::history;
 use crate::client::dialogue::Voice;
 
-/// The line editor. Its history lasts as long as the shell.
-pub type LineEditor = Editor<Words, MemHistory>;
+/// The line editor.
+pub type LineEditor = Editor<Words, DefaultHistory>;
 
 /// Completes the first word of a line.
 #[derive(Debug)]
@@ -26,19 +31,35 @@ pub struct Words(&'static [&'static str]);
 /// # Errors
 /// Those of the terminal.
 pub fn new(voice: &Voice) -> rustyline::Result<LineEditor> {
-    let config = Config::builder().auto_add_history(true).build();
-    let history = MemHistory::with_config(&config);
-    let mut editor = Editor::with_history(config, history)?;
+    let config = Config::builder().completion_type(CompletionType::List).build();
+    let mut editor = Editor::with_config(config)?;
     editor.set_helper(Some(Words(voice.words)));
+    editor.bind_sequence(KeyEvent::ctrl('C'), EventHandler::Conditional(Box::new(ClearLine)));
     Ok(editor)
+}
+
+/// Ctrl-C clears a line that has text; on an empty one it keeps its meaning, which is to leave.
+struct ClearLine;
+
+impl ConditionalEventHandler for ClearLine {
+    fn handle(&self, _: &Keys, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
+        (!context.line().is_empty()).then_some(Cmd::Kill(Movement::WholeBuffer))
+    }
 }
 
 /// Asks for a line whenever `turns` says so, and tells what was typed.
 pub fn run<Event: From<Typed>>(mut editor: LineEditor, prompt: &str, turns: &Receiver<()>, events: &SyncSender<Event>) {
+    let kept = history::open(&mut editor);
     while turns.recv().is_ok() {
         let typed = match editor.readline(prompt) {
-            Ok(line) => Typed::Line(line),
+            Ok(text) => {
+                // A paste may be several lines: each is a request of its own.
+                let lines: Vec<String> = text.split(['\n', '\r']).map(String::from).collect();
+                lines.iter().for_each(|line| history::add(&mut editor, line, kept.as_deref()));
+                Typed::Lines(lines)
+            }
             Err(ReadlineError::Interrupted | ReadlineError::Eof) => Typed::Leave,
+            Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData => Typed::Garbled,
             Err(error) => Typed::Unreadable(error.to_string()),
         };
         if events.send(typed.into()).is_err() {
@@ -68,7 +89,7 @@ impl Validator for Words {}
 mod tests {
     use super::*;
     use crate::wire::target::Protocol;
-    use rustyline::history::History;
+    use rustyline::history::{History, MemHistory};
 
     #[test]
     fn the_first_word_is_completed_in_any_case() {

@@ -14,14 +14,16 @@
 //! answers stand where the original clients printed them: between one prompt and the next.
 
 mod editor;
+mod history;
+mod terminal;
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
-use std::net::TcpStream;
+use std::mem;
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rustyline::ExternalPrinter;
@@ -29,11 +31,12 @@ use signal_hook::consts::SIGINT;
 
 use super::connect::{Patience, connect};
 use super::dialogue::{Due, Extent, Found, Inbox, Request, SILENCE, Voice};
-use super::failure::{Failure, Verdict, reason};
+use super::failure::{Failure, Verdict, reason, span};
 use super::listener::{EVENTS_MAX, Heard, listen, next};
 use super::output::{Output, printable};
 use super::worker;
 use crate::wire::target::Target;
+use terminal::SavedTerminal;
 
 /// How long the next prompt waits for the answer to the last line. A slower server is still heard, above the prompt.
 const PROMPT_DELAY: Duration = Duration::from_millis(250);
@@ -41,15 +44,13 @@ const PROMPT_DELAY: Duration = Duration::from_millis(250);
 /// How long the last answer may take when the person leaves: long enough for any network, not for patience.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
-/// How long the editor gets to draw what it was handed last, before it is called away. It tells nobody when it has
-/// drawn; waiting for a key, as it nearly always is, it takes well under a millisecond.
-const DRAW_DELAY: Duration = Duration::from_millis(50);
-
 /// What the editor tells.
 #[derive(Debug)]
 pub enum Typed {
-    /// A line, without its ending.
-    Line(String),
+    /// A line, or the lines of a paste, without their endings.
+    Lines(Vec<String>),
+    /// A line with bytes that are no UTF-8, which the editor has dropped.
+    Garbled,
     /// Ctrl-C, Ctrl-D, or the end of a stdin that is no terminal.
     Leave,
     /// The terminal is broken; why.
@@ -85,7 +86,7 @@ pub fn run(target: &Target, patience: Patience) -> Result<Verdict, Failure> {
     output.say(&voice.connecting(target))?;
     output.flush()?;
     let server = connect(target, patience)?;
-    output.say(&voice.connected(target))?;
+    output.say(voice.greeting)?;
 
     let prepared = server.set_write_timeout(patience.timeout).and_then(|()| server.try_clone());
     let from_server = prepared.map_err(|error| Failure::broken(target, &reason(&error)))?;
@@ -94,6 +95,10 @@ pub fn run(target: &Target, patience: Patience) -> Result<Verdict, Failure> {
     let interrupted = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGINT, Arc::clone(&interrupted)).map_err(|error| no_terminal(error.to_string()))?;
 
+    let may_end = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&may_end))
+        .map_err(|error| no_terminal(error.to_string()))?;
+    let _terminal = SavedTerminal::save().map_err(no_terminal)?;
     let mut editor = editor::new(voice).map_err(|error| no_terminal(error.to_string()))?;
     let no_thread = |error: String| Failure::broken(target, &error);
     // Without a terminal on both sides there is no prompt to write above.
@@ -102,13 +107,23 @@ pub fn run(target: &Target, patience: Patience) -> Result<Verdict, Failure> {
     let (turns, its_turn) = mpsc::sync_channel(1);
     let from_editor = events.clone();
     worker::start("editor", move || editor::run(editor, voice.prompt, &its_turn, &from_editor)).map_err(no_thread)?;
-    worker::start("listener", move || listen(from_server, &events)).map_err(no_thread)?;
+    let from_listener = events.clone();
+    worker::start("listener", move || listen(from_server, &from_listener)).map_err(no_thread)?;
+    let is_interactive = printer.is_some() && io::stdin().is_terminal();
     let mut shell = Shell {
         target,
         voice,
-        server,
+        patience,
+        server: Some(server),
+        events,
+        ends_to_ignore: 0,
         inbox: Inbox::default(),
         asked: target.protocol.banner().into_iter().collect(),
+        banner_is_due: target.protocol.banner().is_some(),
+        answer_by: deadline(patience),
+        unsent: VecDeque::new(),
+        is_interactive,
+        may_end,
         output,
         printer,
         turns,
@@ -116,6 +131,11 @@ pub fn run(target: &Target, patience: Patience) -> Result<Verdict, Failure> {
         interrupted,
     };
     shell.run(&received)
+}
+
+/// When an answer that is asked for now is late.
+fn deadline(patience: Patience) -> Option<Instant> {
+    patience.timeout.map(|timeout| Instant::now() + timeout)
 }
 
 /// Starts the thread that hands text to the editor.
@@ -134,8 +154,24 @@ fn start_printer(mut printer: impl ExternalPrinter + Send + 'static) -> Result<S
 struct Shell<'a> {
     target: &'a Target,
     voice: &'static Voice,
-    server: TcpStream,
+    patience: Patience,
+    /// `None` when the server has gone away.
+    server: Option<TcpStream>,
+    /// For the listener of the next connection.
+    events: SyncSender<Event>,
+    /// Connections that were given up here, whose end is still to be heard.
+    ends_to_ignore: usize,
     inbox: Inbox,
+    /// True exactly when the next answer is the banner.
+    banner_is_due: bool,
+    /// When the next answer is late; `None` when none is due, or when that has been said.
+    answer_by: Option<Instant>,
+    /// Lines of a paste that wait for the answer to the one before.
+    unsent: VecDeque<String>,
+    /// True exactly when a person sits at a terminal, who may connect again.
+    is_interactive: bool,
+    /// True while Ctrl-C ends the process at once.
+    may_end: Arc<AtomicBool>,
     /// The answers that have been asked for, the next one first.
     asked: VecDeque<Due>,
     output: Output,
@@ -153,13 +189,29 @@ impl Shell<'_> {
     fn run(&mut self, events: &Receiver<Event>) -> Result<Verdict, Failure> {
         let mut prompt_at = Instant::now() + PROMPT_DELAY;
         loop {
-            let may_be_complete = self.show_answers()?;
-            if !self.is_editing && (self.asked.is_empty() || Instant::now() >= prompt_at) {
-                self.give_turn()?;
+            let may_be_complete = match self.show_answers() {
+                Err(Failure::Broken(text)) => {
+                    self.lose(text)?;
+                    false
+                }
+                shown => shown?,
+            };
+            let is_ready = self.asked.is_empty() || Instant::now() >= prompt_at;
+            if !self.is_editing && is_ready {
+                match self.unsent.pop_front() {
+                    Some(line) => {
+                        prompt_at = Instant::now() + PROMPT_DELAY;
+                        if self.ask_or_lose(&line)? {
+                            return self.leave(events);
+                        }
+                        continue;
+                    }
+                    None => self.give_turn()?,
+                }
             }
             let until = match (may_be_complete, self.is_editing) {
                 (true, _) => Some(Instant::now() + SILENCE),
-                (false, true) => None,
+                (false, true) => self.answer_by,
                 (false, false) => Some(prompt_at),
             };
             match next(events, until) {
@@ -167,8 +219,9 @@ impl Shell<'_> {
                     self.is_editing = false;
                     prompt_at = Instant::now() + PROMPT_DELAY;
                     match typed {
-                        Typed::Line(line) if self.ask(&line)? => return self.leave(events),
-                        Typed::Line(_) => {}
+                        Typed::Lines(lines) => self.unsent.extend(lines),
+                        Typed::Garbled => self.say("bytes that are no UTF-8 came, and the line was dropped\n")?,
+                        Typed::Leave if self.server.is_none() => return self.close(Verdict::Lost),
                         Typed::Leave => {
                             self.ask(self.voice.leave)?;
                             return self.leave(events);
@@ -180,16 +233,87 @@ impl Shell<'_> {
                         }
                     }
                 }
-                Ok(Event::Heard(Heard::Received(piece))) => self.inbox.append(&piece),
-                Ok(Event::Heard(Heard::Ended(error))) => return self.end(error.as_ref(), events),
+                Ok(Event::Heard(Heard::Received(piece))) if self.server.is_some() => self.inbox.append(&piece),
+                Ok(Event::Heard(Heard::Received(_))) => {}
+                Ok(Event::Heard(Heard::Ended(_))) if self.ends_to_ignore > 0 => self.ends_to_ignore -= 1,
+                Ok(Event::Heard(Heard::Ended(error))) => self.end(error.as_ref())?,
                 Err(_) if may_be_complete => self.show(self.inbox.rest())?,
                 Err(_) => {}
             }
+            self.tell_silence()?;
             if self.interrupted.swap(false, Ordering::Relaxed) {
+                if self.server.is_none() {
+                    return self.close(Verdict::Lost);
+                }
                 self.ask(self.voice.leave)?;
                 return self.leave(events);
             }
         }
+    }
+
+    /// As [`Shell::ask`], on a new connection if the server has gone away.
+    fn ask_or_lose(&mut self, line: &str) -> Result<bool, Failure> {
+        let asked = if self.server.is_none() && !line.trim().is_empty() {
+            self.reconnect().and_then(|()| self.ask(line))
+        } else {
+            self.ask(line)
+        };
+        match asked {
+            Err(Failure::Broken(text) | Failure::Unreachable(text)) if self.is_interactive => {
+                self.lose(text)?;
+                Ok(false)
+            }
+            asked => asked,
+        }
+    }
+
+    /// Connects again. Meanwhile Ctrl-C ends the process, and the terminal is in the state in which it was found.
+    fn reconnect(&mut self) -> Result<(), Failure> {
+        self.may_end.store(true, Ordering::Relaxed);
+        let connected = connect(self.target, self.patience);
+        self.may_end.store(false, Ordering::Relaxed);
+        let server = connected?;
+        let prepared = server.set_write_timeout(self.patience.timeout).and_then(|()| server.try_clone());
+        let from_server = prepared.map_err(|error| Failure::broken(self.target, &reason(&error)))?;
+        let events = self.events.clone();
+        worker::start("listener", move || listen(from_server, &events))
+            .map_err(|error| Failure::broken(self.target, &error))?;
+        self.server = Some(server);
+        self.inbox = Inbox::default();
+        self.asked = self.target.protocol.banner().into_iter().collect();
+        self.banner_is_due = !self.asked.is_empty();
+        self.answer_by = deadline(self.patience);
+        self.say(&format!("Connected again to {}.\n", self.target))
+    }
+
+    /// The connection is of no more use: says so once, and lets a person connect again.
+    ///
+    /// # Errors
+    /// The same as a failure where no person sits at a terminal.
+    fn lose(&mut self, text: String) -> Result<(), Failure> {
+        if !self.is_interactive {
+            return Err(Failure::Broken(text));
+        }
+        if let Some(server) = self.server.take() {
+            // Its listener then ends too, if the server has not ended it already.
+            self.ends_to_ignore += usize::from(server.shutdown(Shutdown::Both).is_ok());
+        }
+        self.inbox = Inbox::default();
+        self.asked.clear();
+        self.unsent.clear();
+        self.answer_by = None;
+        self.say(&format!("{}; the next command connects again\n", printable(text.as_bytes())))
+    }
+
+    /// Says once that the answer that is due does not come.
+    fn tell_silence(&mut self) -> Result<(), Failure> {
+        if self.asked.is_empty() || self.answer_by.is_none_or(|late| Instant::now() < late) {
+            return Ok(());
+        }
+        self.answer_by = None;
+        let what = if self.banner_is_due { "banner" } else { "answer" };
+        let timeout = span(self.patience.timeout.unwrap_or_default());
+        self.say(&format!("no {what} within {timeout}; does the server speak {}?\n", self.target.protocol.name()))
     }
 
     /// Sends what was typed; true when it was the last.
@@ -202,7 +326,8 @@ impl Shell<'_> {
                 return Ok(false);
             }
         };
-        let sent = match self.server.write_all(&request) {
+        let Some(server) = &mut self.server else { return Ok(false) };
+        let sent = match server.write_all(&request) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 return Err(Failure::broken(self.target, "the server takes no more; look at its log"));
             }
@@ -210,6 +335,9 @@ impl Shell<'_> {
             sent => sent.is_ok(),
         };
         let is_last = matches!(asked, Request::Farewell(_));
+        if self.asked.is_empty() {
+            self.answer_by = deadline(self.patience);
+        }
         match asked {
             Request::Answered(due) | Request::Farewell(Some(due)) => self.asked.push_back(due),
             Request::Farewell(None) if sent => self.output.say(self.voice.left)?,
@@ -230,53 +358,29 @@ impl Shell<'_> {
             }
             self.show_answers()?;
         }
-        self.close()
+        self.close(Verdict::Fine)
     }
 
     /// The server has left first.
-    fn end(&mut self, error: Option<&io::Error>, events: &Receiver<Event>) -> Result<Verdict, Failure> {
-        self.take_the_terminal(events);
+    fn end(&mut self, error: Option<&io::Error>) -> Result<(), Failure> {
         if !self.inbox.is_empty() {
             self.show(self.inbox.rest())?;
         }
-        if let Some(error) = error {
-            return Err(Failure::broken(self.target, &format!("{}; look at the server's log", reason(error))));
-        }
-        if !self.asked.is_empty() {
-            return Err(Failure::broken(
-                self.target,
-                "the server closed the connection with an answer missing; look at its log",
-            ));
-        }
-        self.output.say("The server closed the connection.\n")?;
-        self.close()
+        let happened = error.map_or("the server closed the connection".into(), reason);
+        let missing = if self.asked.is_empty() { "" } else { " with an answer missing" };
+        self.server = None;
+        let Failure::Broken(text) =
+            Failure::broken(self.target, &format!("{happened}{missing}; look at the server's log"))
+        else {
+            return Ok(());
+        };
+        self.lose(text)
     }
 
-    fn close(&mut self) -> Result<Verdict, Failure> {
+    fn close(&mut self, verdict: Verdict) -> Result<Verdict, Failure> {
         self.output.say(self.voice.closing)?;
         self.output.flush()?;
-        Ok(Verdict::Fine)
-    }
-
-    /// Makes the editor give back the terminal, in the state in which it found it.
-    ///
-    /// The editor waits for a key and can be called away only by the signal of Ctrl-C. A signal that comes just
-    /// before the editor is ready for it is lost, hence more than one; it never ends us, since `run` catches it.
-    fn take_the_terminal(&mut self, events: &Receiver<Event>) {
-        const ATTEMPTS_MAX: usize = 50;
-        // Without a terminal nothing needs to be given back, and no signal wakes a read from a pipe.
-        if !self.is_editing || !io::stdin().is_terminal() {
-            return;
-        }
-        thread::sleep(DRAW_DELAY);
-        for _ in 0..ATTEMPTS_MAX {
-            // The operating system knows this signal, so raising it cannot fail.
-            let _ = signal_hook::low_level::raise(SIGINT);
-            if let Ok(Event::Typed(_)) = next(events, Some(Instant::now() + Duration::from_millis(20))) {
-                self.is_editing = false;
-                return;
-            }
-        }
+        Ok(verdict)
     }
 
     /// Lets the editor ask for the next line.
@@ -310,13 +414,22 @@ impl Shell<'_> {
         let text = printable(answer.text);
         let text = if answer.is_error { self.output.red(&text) } else { text.into() };
         let line = format!("{}{text}\n", self.voice.answer);
+        let is_banner = mem::take(&mut self.banner_is_due) && !answer.is_error;
+        let complaint = self.target.protocol.foreign_banner(answer.text).filter(|_| is_banner);
+        self.answer_by = deadline(self.patience);
+        self.say(&line)?;
+        complaint.map_or(Ok(()), |complaint| self.say(&format!("{complaint}\n")))
+    }
+
+    /// Shows lines, above the prompt if there is one.
+    fn say(&mut self, lines: &str) -> Result<(), Failure> {
         match &self.printer {
             Some(printer) if self.is_editing => {
                 // A printer that has gone went with the terminal, which the editor reports.
-                let _ = printer.send(line);
+                let _ = printer.send(lines.into());
                 Ok(())
             }
-            _ => self.output.say(&line).and_then(|()| self.output.flush()),
+            _ => self.output.say(lines).and_then(|()| self.output.flush()),
         }
     }
 }

@@ -1,0 +1,62 @@
+//! The history of the shell: kept in a file that only its owner can read, without secrets.
+
+use std::env;
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::editor::LineEditor;
+
+/// A line with one of these words is not kept: what stands beside it is likely to be a secret.
+const SECRETS: [&str; 6] = ["auth", "passw", "secret", "token", "credential", "api_key"];
+
+/// Loads the history and returns its file, if there is a place for one. A history that cannot be kept is none to complain of.
+pub fn open(editor: &mut LineEditor) -> Option<PathBuf> {
+    let path = directory()?.join("history");
+    DirBuilder::new().recursive(true).mode(0o700).create(path.parent()?).ok()?;
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).ok()?;
+    let mut permissions = file.metadata().ok()?.permissions();
+    // A file that was there already may be open to others.
+    permissions.set_mode(0o600);
+    file.set_permissions(permissions).ok()?;
+    // An unreadable history is an empty one.
+    let _ = editor.load_history(&path);
+    Some(path)
+}
+
+/// Adds `line`, and appends it to the file of the history if it holds no secret.
+///
+/// A line that begins with a blank is not added at all, as in other shells.
+pub fn add(editor: &mut LineEditor, line: &str, file: Option<&Path>) {
+    if line.is_empty() || line.starts_with(' ') || is_secret(line) {
+        return;
+    }
+    // Both fail only where the file cannot be written, and the shell goes on without it.
+    let _ = editor.add_history_entry(line);
+    if let Some(file) = file {
+        let _ = editor.append_history(file);
+    }
+}
+
+fn is_secret(line: &str) -> bool {
+    let line = line.to_ascii_lowercase();
+    SECRETS.iter().any(|word| line.contains(word))
+}
+
+/// Where programs keep such files, by the XDG Base Directory Specification; an empty variable counts as unset.
+fn directory() -> Option<PathBuf> {
+    let path = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let state = path("XDG_STATE_HOME").or_else(|| Some(path("HOME")?.join(".local/state")))?;
+    Some(state.join("tinytcp"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_may_hold_a_secret_are_known() {
+        assert!(is_secret("ECHO Password=x") && is_secret("AUTH me x"));
+        assert!(!is_secret("ECHO hello"));
+    }
+}
