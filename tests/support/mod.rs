@@ -8,6 +8,7 @@
 
 pub mod behaviour;
 pub mod clock;
+pub mod complaint;
 pub mod dialogue;
 pub mod frames;
 pub mod lines;
