@@ -1,290 +1,229 @@
-//! Who can move: each once. Who needed little the last time goes first, but only so often while another one waits.
+//! The run queue: connections with work to do, each listed at most once, in two classes.
 //!
 //! ```text
-//!               needed little the last time
-//!   push --------------------------------------> swift ----> pop
-//!     \                                                     /
-//!      `---------------------------------------> slow -----'  when nobody is swift
-//!        needed much the last time, or has had all
-//!        its turns while those in front waited here
+//!   push(key, Interactive) ---> interactive ---.   first, but after 8 in a row...
+//!                                               +----------------------------------> pop
+//!   push(key, Bulk) ----------> bulk ----------'   ...one of these, if any waits
 //! ```
 //!
-//! In one line, a peer that asks for a few bytes would wait behind all those that are sent megabytes: beside an attack of
-//! 500 such peers, 2 ms at the 99th percentile.
+//! This is weighted round robin between the classes, and first in, first out within one. FQ-CoDel (RFC 8290) serves
+//! sparse flows first for the same reason: in a single line, a request of a few bytes would wait for a turn of every
+//! connection that moves megabytes.
 
 #![expect(clippy::cast_possible_truncation, reason = "a table has fewer than 4 billion entries")]
 
 use std::collections::VecDeque;
 
-/// How many turns somebody who needs little may have while others wait that need much. With a single one, who asks again at
-/// once waits for a turn of each of them.
-pub const SWIFT_TURNS_MAX: u8 = 8;
+/// How many interactive turns in a row a waiting bulk connection is passed over for.
+///
+/// At 1, a request beside a flood waits for a flooder's turn after each other request; at 80, a hundred clients that ask
+/// all the time leave bulk connections a tenth of the throughput that they have now.
+const INTERACTIVE_PER_BULK: usize = 8;
 
-/// How many turns, all but the first of each, those who need little may have together until all have had a turn that wait: a
-/// thousand of them that ask again and again do not keep one that needs much waiting eight times as long as one turn of each.
-const EXTRA_TURNS_MAX: u8 = 64;
+/// What a connection asks for, as far as its last turns show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Small requests: a turn takes microseconds, and a client waits for its answer.
+    Interactive,
+    /// As many bytes as it can get.
+    Bulk,
+}
 
-/// How often anybody may have a turn while another one waits: what is left of its turns beside one that waited before, and all
-/// of them again. Public for the simulation, which holds the server to it.
-pub const PASSES_MAX: u8 = 2 * SWIFT_TURNS_MAX - 1;
+/// How many bytes a connection moves in a turn: a decaying average, in which each turn counts half as much as the next one.
+///
+/// One turn is no measure: the last one of a long transfer is small as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Twice the average, in KiB; more than a byte holds is bulk by far.
+    doubled_kib: u8,
+}
+
+impl Load {
+    /// Connections that move no more than this in a turn, in KiB, requests and answers together, are interactive.
+    const INTERACTIVE_KIB_MAX: u8 = 8;
+
+    /// A turn has moved so many bytes.
+    #[inline]
+    pub fn note(&mut self, bytes: u64) {
+        let kib = u8::try_from(bytes >> 10).unwrap_or(u8::MAX);
+        self.doubled_kib = (self.doubled_kib / 2).saturating_add(kib);
+    }
+
+    /// The class of a connection with this load.
+    #[must_use]
+    #[inline]
+    pub const fn class(self) -> Class {
+        if self.doubled_kib <= 2 * Self::INTERACTIVE_KIB_MAX { Class::Interactive } else { Class::Bulk }
+    }
+}
 
 /// A queue of keys in which a key stands at most once; the keys are small and dense, those of a slab.
 ///
-/// A place belongs to a key, and so to whoever is stored under it when its turn comes. A connection that took over the
-/// key of a closed one may so get a turn that it does not need: it moves nothing.
+/// A bulk connection with `b` bulk ones ahead of it waits for at most `8 * (b + 1)` interactive turns, and an interactive
+/// one with `i` interactive ones ahead of it for at most `i / 8 + 1` bulk turns.
+///
+/// A place belongs to a key, and so to the connection that is stored under it when its turn comes. A connection that took
+/// over the key of a closed one may so get a turn that it does not need: it moves nothing.
 #[derive(Debug, Default)]
 pub struct RunQueue {
-    /// Served first. A slab of memory can hold fewer than 4 billion entries, so that a key fits.
-    swift: VecDeque<u32>,
-    /// Served when nobody is swift.
-    slow: VecDeque<u32>,
-    /// How many keys have ever entered `slow`, and left it: the last one that stands there is number `entered`.
-    entered: u64,
-    left: u64,
-    /// Who has had turns while others waited in `slow`, in the order of the first of those turns, with the number of the
-    /// last one that waited then: the turns are counted until that one has had its own.
-    served: VecDeque<(u64, u32)>,
-    /// How many turns that are not the first counted one have been granted, until number `extra_until` has had its turn.
-    extra_turns: u8,
-    extra_until: u64,
-    /// What is so for each key: the bits below, and over them how many turns are counted.
-    marks: Vec<u8>,
+    interactive: VecDeque<u32>,
+    bulk: VecDeque<u32>,
+    /// How many interactive keys were taken out one after the other.
+    interactive_in_a_row: usize,
+    /// True exactly when the key stands in the queue.
+    is_queued: Vec<bool>,
 }
 
-/// It stands in the queue.
-const QUEUED: u8 = 1;
-/// It needed much in its last turn.
-const NEEDED_MUCH: u8 = 2;
-/// One counted turn.
-const TURN: u8 = 4;
-/// All the turns that may be counted.
-const ALL_TURNS: u8 = SWIFT_TURNS_MAX * TURN;
-
 impl RunQueue {
-    /// Appends `key`, unless it stands in the queue already.
-    pub fn push(&mut self, key: usize) {
-        let may_be_extra = self.extra_turns < EXTRA_TURNS_MAX;
-        let marks = self.marks(key);
-        if *marks & QUEUED != 0 {
+    /// Appends `key` to the line of its class, unless it stands in the queue already.
+    #[inline]
+    pub fn push(&mut self, key: usize, class: Class) {
+        if self.is_queued.len() <= key {
+            self.is_queued.resize(key + 1, false);
+        }
+        if std::mem::replace(&mut self.is_queued[key], true) {
             return;
         }
-        let is_extra = *marks >= TURN;
-        let is_swift = *marks & NEEDED_MUCH == 0 && *marks < ALL_TURNS && (may_be_extra || !is_extra);
-        *marks = *marks & !NEEDED_MUCH | QUEUED;
-        if is_swift {
-            self.extra_turns += u8::from(is_extra);
-            self.swift.push_back(key as u32);
-        } else {
-            self.slow.push_back(key as u32);
-            self.entered += 1;
+        match class {
+            Class::Interactive => self.interactive.push_back(key as u32),
+            Class::Bulk => self.bulk.push_back(key as u32),
         }
-    }
-
-    /// True exactly when the next turn is that of somebody who needed little.
-    #[must_use]
-    pub fn is_swift_next(&self) -> bool {
-        !self.swift.is_empty()
     }
 
     /// Takes out the key whose turn it is.
+    #[inline]
     pub fn pop(&mut self) -> Option<usize> {
-        let key = match self.swift.pop_front() {
-            Some(key) => key,
-            None => self.pop_slow()?,
-        };
-        let marks = &mut self.marks[key as usize];
-        *marks &= !QUEUED;
-        if !self.slow.is_empty() {
-            if *marks < TURN {
-                self.served.push_back((self.entered, key));
-            }
-            *marks += TURN;
-            debug_assert!(*marks / TURN <= SWIFT_TURNS_MAX, "{key} has too many turns while another one waits");
-        }
-        Some(key as usize)
-    }
-
-    fn pop_slow(&mut self) -> Option<u32> {
-        let key = self.slow.pop_front()?;
-        self.left += 1;
-        if self.left >= self.extra_until {
-            (self.extra_turns, self.extra_until) = (0, self.entered);
-        }
-        while let Some((_, key)) = self.served.pop_front_if(|(last, _)| *last <= self.left) {
-            self.marks[key as usize] %= TURN;
-        }
+        let bulk_is_due = self.interactive_in_a_row >= INTERACTIVE_PER_BULK && !self.bulk.is_empty();
+        let interactive = if bulk_is_due { None } else { self.interactive.pop_front() };
+        self.interactive_in_a_row = if interactive.is_some() { self.interactive_in_a_row + 1 } else { 0 };
+        let key = interactive.or_else(|| self.bulk.pop_front())? as usize;
+        self.is_queued[key] = false;
         Some(key)
-    }
-
-    /// The turn that `key` just had needed much: the next one has time until those are served that need little.
-    pub fn note_needed_much(&mut self, key: usize) {
-        *self.marks(key) |= NEEDED_MUCH;
-    }
-
-    /// Whoever takes over `key` has not needed anything yet; but the turns of the last one stay counted, so that to come and
-    /// go gives no more of them.
-    pub fn forget(&mut self, key: usize) {
-        *self.marks(key) &= !NEEDED_MUCH;
-    }
-
-    fn marks(&mut self, key: usize) -> &mut u8 {
-        if self.marks.len() <= key {
-            self.marks.resize(key + 1, 0);
-        }
-        &mut self.marks[key]
     }
 
     /// The number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.swift.len() + self.slow.len()
+        self.interactive.len() + self.bulk.len()
     }
 
-    /// True exactly when nobody can move.
+    /// True exactly when no connection has work to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.swift.is_empty() && self.slow.is_empty()
+        self.interactive.is_empty() && self.bulk.is_empty()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::Class::{Bulk, Interactive};
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
+
+    const KIB: u64 = 1 << 10;
+
+    fn class_after(turns: impl IntoIterator<Item = u64>) -> Class {
+        let mut load = Load::default();
+        turns.into_iter().for_each(|bytes| load.note(bytes));
+        load.class()
+    }
 
     fn pop_all(queue: &mut RunQueue) -> Vec<usize> {
         std::iter::from_fn(|| queue.pop()).collect()
     }
 
     #[test]
+    fn a_client_that_asks_for_eight_kib_a_turn_or_less_is_interactive() {
+        assert_eq!(class_after([]), Interactive);
+        assert_eq!(class_after([46; 1000]), Interactive);
+        assert_eq!(class_after([8 * KIB; 1000]), Interactive);
+        assert_eq!(class_after([10 * KIB; 1000]), Bulk);
+    }
+
+    #[test]
+    fn the_last_small_turn_of_a_long_transfer_is_not_interactive() {
+        assert_eq!(class_after([128 * KIB; 10].into_iter().chain([5])), Bulk);
+    }
+
+    #[test]
+    fn a_client_is_interactive_again_four_small_turns_after_a_transfer_of_any_length() {
+        assert_eq!(class_after([u64::MAX, 5, 5, 5]), Bulk);
+        assert_eq!(class_after([u64::MAX, 5, 5, 5, 5]), Interactive);
+    }
+
+    #[test]
     fn a_key_stands_in_the_queue_once_until_its_turn_has_come() {
         let mut queue = RunQueue::default();
-        [7, 2, 7, 2, 7].into_iter().for_each(|key| queue.push(key));
+        [7, 2, 7, 2, 7].into_iter().for_each(|key| queue.push(key, Interactive));
+        queue.push(2, Bulk);
         assert_eq!((queue.len(), queue.pop()), (2, Some(7)));
-        queue.push(7);
+        queue.push(7, Bulk);
         assert_eq!(pop_all(&mut queue), [2, 7]);
         assert!(queue.is_empty());
     }
 
     #[test]
-    fn who_needed_much_waits_for_those_who_needed_little() {
+    fn interactive_connections_go_first_and_each_class_keeps_its_order() {
         let mut queue = RunQueue::default();
-        queue.note_needed_much(1);
-        (0..4).for_each(|key| queue.push(key));
-        assert_eq!(pop_all(&mut queue), [0, 2, 3, 1]);
+        for (key, class) in [(1, Bulk), (2, Interactive), (3, Bulk), (4, Interactive)] {
+            queue.push(key, class);
+        }
+        assert_eq!(pop_all(&mut queue), [2, 4, 1, 3]);
     }
 
     #[test]
-    fn who_needed_much_once_is_swift_again_after_a_turn_that_needed_little() {
+    fn a_client_that_asks_again_and_again_gets_eight_turns_per_bulk_turn() {
         let mut queue = RunQueue::default();
-        queue.note_needed_much(1);
-        queue.push(1);
-        assert_eq!(pop_all(&mut queue), [1]);
-        (1..3).for_each(|key| queue.push(key));
-        assert_eq!(pop_all(&mut queue), [1, 2]);
-    }
-
-    #[test]
-    fn a_key_that_is_taken_over_is_swift() {
-        let mut queue = RunQueue::default();
-        queue.note_needed_much(1);
-        queue.forget(1);
-        (1..3).for_each(|key| queue.push(key));
-        assert_eq!(pop_all(&mut queue), [1, 2]);
-    }
-
-    /// The keys that have the next `count` turns, when each needs as much as before and waits again at once.
-    fn turns(queue: &mut RunQueue, needs_much: &[usize], count: usize) -> Vec<usize> {
+        [(0, Interactive), (1, Bulk), (2, Bulk)].into_iter().for_each(|(key, class)| queue.push(key, class));
         let mut turn = || {
             let key = queue.pop().expect("all of them wait");
-            if needs_much.contains(&key) {
-                queue.note_needed_much(key);
-            }
-            queue.push(key);
+            queue.push(key, if key == 0 { Interactive } else { Bulk });
             key
         };
-        (0..count).map(|_| turn()).collect()
+        let turns: Vec<usize> = (0..36).map(|_| turn()).collect();
+        let cycle = [[0; INTERACTIVE_PER_BULK].as_slice(), &[1], &[0; INTERACTIVE_PER_BULK], &[2]].concat();
+        assert_eq!(turns, cycle.repeat(2));
     }
 
-    #[test]
-    fn who_asks_for_little_again_and_again_has_eight_turns_for_one_of_each_that_needs_much() {
-        let mut queue = RunQueue::default();
-        (0..3).for_each(|key| queue.push(key));
-        turns(&mut queue, &[1, 2], 3);
-        let cycle = [[0; SWIFT_TURNS_MAX as usize].as_slice(), &[1, 2]].concat();
-        assert_eq!(turns(&mut queue, &[1, 2], 30), cycle.repeat(3));
-    }
-
-    #[test]
-    fn a_thousand_who_ask_for_little_again_and_again_have_little_more_than_a_turn_each_for_one_that_needs_much() {
-        let mut queue = RunQueue::default();
-        (0..=1000).for_each(|key| queue.push(key));
-        turns(&mut queue, &[1000], 1001);
-        let turns = turns(&mut queue, &[1000], 10_000);
-        let waits: Vec<usize> = turns.split(|key| *key == 1000).map(<[usize]>::len).collect();
-        assert!(waits.len() > 9, "{waits:?}");
-        assert!(waits.iter().all(|wait| *wait <= 1000 + 2 * EXTRA_TURNS_MAX as usize), "{waits:?}");
-    }
-
-    #[test]
-    fn somebody_may_pass_one_who_waits_with_what_is_left_of_its_turns_and_then_with_all_of_them() {
-        let mut queue = RunQueue::default();
-        let pass = |queue: &mut RunQueue| {
-            queue.push(0);
-            queue.pop().expect("somebody waits")
-        };
-        queue.note_needed_much(1);
-        queue.push(1);
-        assert_eq!(pass(&mut queue), 0);
-        queue.note_needed_much(2);
-        queue.push(2);
-        let before = (1..SWIFT_TURNS_MAX).map(|_| pass(&mut queue));
-        assert!(before.eq([0; SWIFT_TURNS_MAX as usize - 1]), "what is left while 1 waits");
-        assert_eq!(queue.pop(), Some(1), "0 asks for nothing just now");
-        let after = (0..SWIFT_TURNS_MAX).map(|_| pass(&mut queue));
-        assert!(after.eq([0; SWIFT_TURNS_MAX as usize]), "all of them, while 2 waits");
-        assert_eq!(pass(&mut queue), 2, "after {PASSES_MAX} turns of 0");
-    }
-
-    #[test]
-    fn those_who_need_much_take_turns() {
-        let mut queue = RunQueue::default();
-        (0..3).for_each(|key| queue.push(key));
-        assert_eq!(turns(&mut queue, &[0, 1, 2], 9), [0, 1, 2, 0, 1, 2, 0, 1, 2]);
+    /// A key that waits: what stood ahead of it when it came, and which turns it has waited for since.
+    struct Waiting {
+        class: Class,
+        ahead: usize,
+        interactive_turns: usize,
+        bulk_turns: usize,
     }
 
     proptest! {
-        /// What a run queue is for: whoever waits is passed by everyone else a few times at most.
+        /// What a run queue is for: the bound in the documentation of [`RunQueue`], for every order of calls.
         #[test]
-        fn nobody_waits_for_more_than_a_few_turns_of_another_one(
-            steps in prop::collection::vec((0..8_usize, 0..4), 0..1000)
+        fn no_connection_waits_longer_than_its_bound(
+            steps in prop::collection::vec((0..40_usize, any::<bool>(), any::<bool>()), 0..2000)
         ) {
             let mut queue = RunQueue::default();
-            // For each key in the queue, how often each other one has had a turn since it came.
-            let mut waiting: BTreeMap<usize, [u8; 8]> = BTreeMap::new();
-            for (key, step) in steps {
-                match step {
-                    0 | 1 => {
-                        queue.push(key);
-                        waiting.entry(key).or_default();
+            let mut waiting: std::collections::BTreeMap<usize, Waiting> = std::collections::BTreeMap::new();
+            for (key, is_push, is_interactive) in steps {
+                if is_push {
+                    let class = if is_interactive { Interactive } else { Bulk };
+                    queue.push(key, class);
+                    let ahead = waiting.values().filter(|other| other.class == class).count();
+                    waiting.entry(key).or_insert(Waiting { class, ahead, interactive_turns: 0, bulk_turns: 0 });
+                    continue;
+                }
+                let popped = queue.pop();
+                prop_assert_eq!(popped.is_none(), waiting.is_empty());
+                let Some(key) = popped else { continue };
+                let Some(popped) = waiting.remove(&key) else { return Err(TestCaseError::fail("was not waiting")) };
+                for (other, Waiting { class, ahead, interactive_turns, bulk_turns }) in &mut waiting {
+                    match popped.class {
+                        Interactive => *interactive_turns += 1,
+                        Bulk => *bulk_turns += 1,
                     }
-                    // Half of them never need much.
-                    2 if key < 4 => {}
-                    2 => queue.note_needed_much(key),
-                    _ => {
-                        let popped = queue.pop();
-                        prop_assert_eq!(popped.is_some(), !waiting.is_empty());
-                        let Some(key) = popped else { continue };
-                        prop_assert!(waiting.remove(&key).is_some(), "{} was not waiting", key);
-                        for (other, passed_by) in &mut waiting {
-                            passed_by[key] += 1;
-                            prop_assert!(passed_by[key] <= PASSES_MAX, "{} passed {} too often", key, other);
-                        }
+                    match class {
+                        Interactive => prop_assert!(*bulk_turns <= *ahead / INTERACTIVE_PER_BULK + 1, "{}", other),
+                        Bulk => prop_assert!(*interactive_turns <= INTERACTIVE_PER_BULK * (*ahead + 1), "{}", other),
                     }
                 }
             }
-            prop_assert_eq!(pop_all(&mut queue).len(), waiting.len());
         }
     }
 }

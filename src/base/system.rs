@@ -17,7 +17,8 @@ pub struct Readiness {
     pub readable: bool,
     /// A write may be taken, or give an error.
     pub writable: bool,
-    /// Reads must go on until they would block: something stands behind the bytes that no further event announces.
+    /// Reads must go on until they would block: something stands behind the bytes that no further event announces. This
+    /// alone makes a read possible, whatever `readable` says.
     ///
     /// That is the end of input, when it came together with the last bytes; an error; or bytes behind an urgent mark,
     /// at which the kernel cuts a read short though more is waiting.

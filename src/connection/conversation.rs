@@ -1,6 +1,6 @@
 //! Between a connection's buffers and its session: what is run, and when it is over.
 
-use super::{Connection, Phase, Shared, Stopping};
+use super::{Connection, Inlet, Phase, Shared, Stopping};
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::HIGH_WATER_BYTES;
 use crate::base::moment::Moment;
@@ -59,9 +59,10 @@ impl<S: Socket> Connection<S> {
     pub(super) fn end_if_over(&mut self, shared: &mut Shared) -> bool {
         // What a session says unasked keeps it open behind the end of its input, and not when the server stops.
         let is_all_run = !self.runnable || self.input.is_empty();
+        let has_ended = self.inlet == Inlet::Ended;
         let is_over = match self.stopping {
-            Stopping::No => self.input_ended && !self.runnable,
-            Stopping::Reading => (self.input_ended || !self.readable) && is_all_run,
+            Stopping::No => has_ended && !self.runnable,
+            Stopping::Reading => !self.is_readable() && is_all_run,
             Stopping::Read => is_all_run,
         };
         if !is_over {
@@ -69,7 +70,7 @@ impl<S: Socket> Connection<S> {
         }
         if self.ends_messages_by_quiet && self.end_of_piece(shared) == Next::Close {
             self.drain(CloseReason::Quit, shared);
-        } else if self.input_ended {
+        } else if has_ended {
             self.drain(CloseReason::PeerClosed, shared);
         } else {
             self.end(Notice::Shutdown, CloseReason::Shutdown, shared);
@@ -112,8 +113,7 @@ impl<S: Socket> Connection<S> {
 
     /// Runs nothing more; what is answered will still be sent.
     pub(super) fn drain(&mut self, reason: CloseReason, shared: &mut Shared) {
-        self.phase = Phase::Draining;
-        self.reason = reason;
+        self.phase = Phase::Draining(reason);
         self.runnable = false;
         self.message_began = Moment::NEVER;
         self.last_sent = shared.clock.now();

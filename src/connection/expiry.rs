@@ -15,10 +15,9 @@ use crate::base::moment::Moment;
 use crate::base::system::Socket;
 use crate::protocol::{Next, Notice};
 
-/// How many turns in a row a late connection gets to read what has arrived for it, before it is held to its deadline:
-/// enough for a frame of the default limit that was all there while this process was stopped. Everybody else waits
-/// meanwhile, for 20 MiB of reading for each that is late.
-const CATCH_UP_TURNS_MAX: u32 = 220;
+/// How many bytes a late connection may still read, which had arrived while this process did not run or was busy: a frame
+/// of the default limit, and as much again as one read may exceed it by.
+const GRACE_BYTES_MAX: u32 = 20 << 20;
 
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,18 +30,19 @@ enum Wait {
 }
 
 impl<S: Socket> Connection<S> {
-    /// When this connection must be looked at though nothing happens.
+    /// When this connection must be looked at though nothing happens; never while it waits for the turns in which it is
+    /// judged.
     #[must_use]
     #[inline]
     pub fn deadline(&self, timeouts: &Timeouts) -> Moment {
-        self.next_wait(timeouts).1
+        if self.overdue { Moment::NEVER } else { self.next_wait(timeouts).1 }
     }
 
     /// The wait that ends first, and when.
     fn next_wait(&self, timeouts: &Timeouts) -> (Wait, Moment) {
         match self.phase {
-            Phase::Lingering => return (Wait::Linger, self.last_sent.after(LINGER_TIMEOUT)),
-            Phase::Draining => return (Wait::Write, self.last_sent.deadline(timeouts.write)),
+            Phase::Lingering(_) => return (Wait::Linger, self.last_sent.after(LINGER_TIMEOUT)),
+            Phase::Draining(_) => return (Wait::Write, self.last_sent.deadline(timeouts.write)),
             Phase::Open => {}
         }
         if self.output.is_empty() && !self.has_incomplete_message() {
@@ -67,43 +67,50 @@ impl<S: Socket> Connection<S> {
         first
     }
 
-    /// Its deadline has passed, unless it was put off meanwhile. First it gets to move what there is: a late tick of ours is no
-    /// fault of the peer.
-    pub fn expire(&mut self, shared: &mut Shared) -> Turn {
+    /// Its deadline has passed, unless it was put off meanwhile. Before it is judged it gets turns, as every other
+    /// connection, in which it moves what there is: a late tick of ours is no fault of the peer.
+    pub fn expire(&mut self, shared: &Shared) -> Turn {
         if !self.is_late(shared) {
             return Turn::Idle;
         }
-        // No event has said that a short read empties the socket: a signal may have kept the wait from fetching it.
-        (self.readable, self.read_to_end) = (!self.input_ended, true);
-        self.writable = true;
-        let mut turn = self.drive(shared);
-        for _ in 1..CATCH_UP_TURNS_MAX {
-            if turn != Turn::Yield || !self.is_late(shared) {
-                break;
-            }
-            turn = self.drive(shared);
+        self.overdue = true;
+        if self.phase == Phase::Open {
+            self.grace_bytes = 0;
         }
+        // No event has said that a short read empties the socket: a signal may have kept the wait from fetching it.
+        self.read_to_end();
+        self.writable = true;
+        Turn::Yield
+    }
+
+    /// It had a turn after its deadline. It is judged when nothing is left to move, or when it has read so much that
+    /// it must have come since.
+    pub(super) fn judge(&mut self, turn: Turn, shared: &mut Shared) -> Turn {
+        if turn == Turn::Yield && self.grace_bytes <= GRACE_BYTES_MAX && self.is_late(shared) {
+            return turn;
+        }
+        self.overdue = false;
         if matches!(turn, Turn::Close(_)) || !self.is_late(shared) {
             return turn;
         }
-        match self.next_wait(&shared.timeouts).0 {
-            Wait::Linger => return Turn::Close(self.reason),
-            Wait::Write => {
+        match (self.next_wait(&shared.timeouts).0, self.phase) {
+            (Wait::Linger, Phase::Draining(reason) | Phase::Lingering(reason)) => return Turn::Close(reason),
+            (Wait::Linger | Wait::Write, _) => {
                 self.socket.reset_on_close();
                 return Turn::Close(CloseReason::WriteTimeout);
             }
-            Wait::Idle => self.end(Notice::IdleTimeout, CloseReason::IdleTimeout, shared),
-            Wait::Message => self.end(Notice::MessageTimeout, CloseReason::MessageTimeout, shared),
-            Wait::Quiet => {
+            (Wait::Idle, _) => self.end(Notice::IdleTimeout, CloseReason::IdleTimeout, shared),
+            (Wait::Message, _) => self.end(Notice::MessageTimeout, CloseReason::MessageTimeout, shared),
+            (Wait::Quiet, _) => {
                 if self.end_of_piece(shared) == Next::Close {
                     self.drain(CloseReason::Quit, shared);
                 }
             }
         }
-        self.drive(shared)
+        self.work(shared).unwrap_or_else(|error| Turn::Close(self.reason_of(&error)))
     }
 
     fn is_late(&self, shared: &Shared) -> bool {
-        self.deadline(&shared.timeouts) <= shared.clock.now()
+        self.next_wait(&shared.timeouts).1 <= shared.clock.now()
     }
 }

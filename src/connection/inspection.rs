@@ -1,6 +1,6 @@
 //! What a connection remembers and holds, for tests and for who embeds the loop: to be looked at, never to steer by.
 
-use super::{Connection, Phase, Stopping};
+use super::{Connection, Inlet, Phase, Stopping};
 use crate::base::system::Socket;
 
 /// What one connection remembers and holds.
@@ -20,6 +20,8 @@ pub struct Inspection {
     pub is_paused: bool,
     /// True exactly when the server stops and takes nothing more from it.
     pub is_deaf: bool,
+    /// True exactly when its deadline has passed and it waits for the turns in which it is judged.
+    pub is_overdue: bool,
     /// Bytes that no session has consumed.
     pub input_len: usize,
     /// The storage that holds them, in bytes.
@@ -28,8 +30,8 @@ pub struct Inspection {
     pub output_len: usize,
     /// The storage that holds them, in bytes.
     pub output_held: usize,
-    /// Bytes that were read and dropped behind the end.
-    pub lingered_bytes: u32,
+    /// Bytes that were read past its deadline, or behind its end while it lingers.
+    pub grace_bytes: u32,
 }
 
 impl<S: Socket> Connection<S> {
@@ -38,17 +40,18 @@ impl<S: Socket> Connection<S> {
     pub fn inspect(&self) -> Inspection {
         Inspection {
             phase: self.phase,
-            is_readable: self.readable,
+            is_readable: self.is_readable(),
             is_writable: self.writable,
-            input_ended: self.input_ended,
+            input_ended: self.inlet == Inlet::Ended,
             is_runnable: self.runnable,
             is_paused: self.backpressure,
             is_deaf: self.stopping == Stopping::Read,
+            is_overdue: self.overdue,
             input_len: self.input.len(),
             input_held: self.input.capacity(),
             output_len: self.output.len(),
             output_held: self.output.capacity(),
-            lingered_bytes: self.lingered_bytes,
+            grace_bytes: self.grace_bytes,
         }
     }
 }

@@ -44,6 +44,7 @@ use crate::base::limits::{LINGER_BYTES_MAX, Limits, Timeouts};
 use crate::base::moment::Moment;
 use crate::base::peer::Peer;
 use crate::base::pool::{BLOCK_LEN, Pool};
+use crate::base::run_queue::{Class, Load};
 use crate::base::system::{Readiness, Socket};
 use crate::protocol::{Notice, Output, Protocol, Session};
 
@@ -80,15 +81,29 @@ pub enum Turn {
     Close(CloseReason),
 }
 
-/// How far a connection is on its way out.
+/// How far a connection is on its way out, and the reason that started it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Waiting for messages, or running them.
     Open,
     /// Waiting for the peer to take its last answers; nothing more is run.
-    Draining,
+    Draining(CloseReason),
     /// Waiting for the end of the peer's input, so that closing resets nothing that is under way.
-    Lingering,
+    Lingering(CloseReason),
+}
+
+/// What the next read may find, as far as it is known: remembered readiness, which may be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inlet {
+    /// Nothing, until an event says otherwise: at first, because registration announces what is there, and after a read
+    /// said that nothing is there, or was short with nothing behind it.
+    Empty,
+    /// Bytes, the end of input, or an error. A short read empties the socket.
+    Readable,
+    /// The same, and a short read does not empty the socket. See [`Readiness::read_to_end`].
+    ReadToEnd,
+    /// Nothing ever again: the peer's end of input has been read.
+    Ended,
 }
 
 /// How far the server's shutdown has come for this connection.
@@ -119,15 +134,9 @@ pub struct Connection<S> {
 
     phase: Phase,
     stopping: Stopping,
-    /// Remembered readiness: false only at first, because registration announces what is there, and after a read said
-    /// that nothing is there or was short with nothing behind it.
-    readable: bool,
+    inlet: Inlet,
     /// Remembered readiness: false only after a write that would have blocked.
     writable: bool,
-    /// True exactly when a short read does not end readiness. See [`Readiness::read_to_end`].
-    read_to_end: bool,
-    /// True exactly when the peer's end of input has been read.
-    input_ended: bool,
     /// True exactly when the input may hold a whole message that was not run, or the session has more to say unasked; never
     /// on its way out.
     runnable: bool,
@@ -137,11 +146,13 @@ pub struct Connection<S> {
     announced: bool,
     /// True exactly when a piece is a message once the peer falls quiet.
     ends_messages_by_quiet: bool,
+    /// True exactly when its deadline has passed and it reads what had arrived by then, before it is judged.
+    overdue: bool,
     /// True exactly when it was turned away over the limit.
     rejected: bool,
-    /// Why it is on its way out; means nothing while it is open.
-    reason: CloseReason,
-    lingered_bytes: u32,
+    load: Load,
+    /// Bytes that were read past its deadline, while it is overdue, or behind its end, while it lingers.
+    grace_bytes: u32,
 
     last_received: Moment,
     /// When the peer last took all that waited, or when bytes began to wait for it; while they wait, each byte that is taken
@@ -176,18 +187,17 @@ impl<S: Socket> Connection<S> {
             complete_len: 0,
             phase: Phase::Open,
             stopping: Stopping::No,
-            readable: false,
+            inlet: Inlet::Empty,
             writable: true,
-            read_to_end: false,
-            input_ended: false,
             // A session may have something to say that nobody asked for.
             runnable: true,
             backpressure: false,
             announced: false,
             ends_messages_by_quiet: protocol.ends_messages_by_quiet(),
+            overdue: false,
             rejected: false,
-            reason: CloseReason::PeerClosed,
-            lingered_bytes: 0,
+            load: Load::default(),
+            grace_bytes: 0,
             last_received: now,
             last_sent: now,
             message_began: Moment::NEVER,
@@ -203,9 +213,18 @@ impl<S: Socket> Connection<S> {
 
     /// Remembers what the poller said. Nothing is done before the connection's turn.
     pub const fn remember(&mut self, readiness: Readiness) {
-        self.readable |= readiness.readable;
         self.writable |= readiness.writable;
-        self.read_to_end |= readiness.read_to_end;
+        self.inlet = match self.inlet {
+            Inlet::Ended | Inlet::ReadToEnd => self.inlet,
+            _ if readiness.read_to_end => Inlet::ReadToEnd,
+            Inlet::Empty if readiness.readable => Inlet::Readable,
+            Inlet::Empty | Inlet::Readable => self.inlet,
+        };
+    }
+
+    /// Remembers that there may be more to read than any event has said.
+    const fn read_to_end(&mut self) {
+        self.remember(Readiness { readable: true, writable: false, read_to_end: true });
     }
 
     /// Turns a connection away that was accepted over the limit.
@@ -219,8 +238,7 @@ impl<S: Socket> Connection<S> {
     pub const fn stop(&mut self) {
         self.stopping = Stopping::Reading;
         // The kernel may hold what no event has announced yet: only a read that would block says that it does not.
-        self.readable = true;
-        self.read_to_end = true;
+        self.read_to_end();
     }
 
     /// Takes nothing more from a peer that keeps on sending while the server is shutting down.
@@ -230,7 +248,10 @@ impl<S: Socket> Connection<S> {
 
     /// Moves bytes until nothing moves or the turn is over, and gives storage back that is not needed meanwhile.
     pub fn drive(&mut self, shared: &mut Shared) -> Turn {
+        let before = shared.moved_bytes;
         let turn = self.work(shared).unwrap_or_else(|error| Turn::Close(self.reason_of(&error)));
+        self.load.note(shared.moved_bytes - before);
+        let turn = if self.overdue { self.judge(turn, shared) } else { turn };
         self.settle(shared);
         turn
     }
@@ -255,15 +276,17 @@ impl<S: Socket> Connection<S> {
             }
             moved |= match self.phase {
                 Phase::Open => self.end_if_over(shared),
-                Phase::Draining if self.output.is_empty() => match self.finish_output(shared) {
-                    Some(reason) => return Ok(Turn::Close(reason)),
-                    None => true,
-                },
-                Phase::Draining => false,
-                Phase::Lingering if self.input_ended => return Ok(Turn::Close(self.reason)),
+                Phase::Draining(reason) if self.output.is_empty() => {
+                    if !self.finish_output(reason, shared) {
+                        return Ok(Turn::Close(reason));
+                    }
+                    true
+                }
+                Phase::Draining(_) => false,
+                Phase::Lingering(reason) if self.inlet == Inlet::Ended => return Ok(Turn::Close(reason)),
                 // Beyond its bound the peer's bytes stay unread, but ours still have their time to get through.
-                Phase::Lingering if self.lingered_bytes > LINGER_BYTES_MAX => false,
-                Phase::Lingering => self.readable && self.discard(shared)?,
+                Phase::Lingering(_) if self.grace_bytes > LINGER_BYTES_MAX => false,
+                Phase::Lingering(_) => self.is_readable() && self.discard(shared)?,
             };
             if !moved {
                 return Ok(Turn::Idle);
@@ -287,12 +310,23 @@ impl<S: Socket> Connection<S> {
     /// Reads only when all that was read has been run. Under backpressure it reads no further than to the end of a frame
     /// that has begun: its sender may not read before it has sent the whole of it.
     fn wants_fill(&self) -> bool {
-        self.readable
+        self.is_readable()
             && (!self.runnable || self.input.is_empty())
-            && !self.input_ended
             && self.phase == Phase::Open
             && self.stopping != Stopping::Read
             && (!self.backpressure || self.input.len() < self.complete_len as usize)
+    }
+
+    /// True exactly when a read may find something.
+    const fn is_readable(&self) -> bool {
+        matches!(self.inlet, Inlet::Readable | Inlet::ReadToEnd)
+    }
+
+    /// What it asks for, as far as its last turns show.
+    #[must_use]
+    #[inline]
+    pub const fn class(&self) -> Class {
+        self.load.class()
     }
 
     /// Tells the activity log of this connection, if it has not been told.
@@ -343,7 +377,7 @@ impl<S: Socket> Connection<S> {
     fn reason_of(&self, error: &io::Error) -> CloseReason {
         match self.phase {
             Phase::Open => CloseReason::of_error(error),
-            Phase::Draining | Phase::Lingering => self.reason,
+            Phase::Draining(reason) | Phase::Lingering(reason) => reason,
         }
     }
 }

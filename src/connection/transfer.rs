@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Connection, Phase, Shared};
+use super::{Connection, Inlet, Phase, Shared};
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::{LOW_WATER_BYTES, write_time};
 use crate::base::moment::Moment;
@@ -59,22 +59,28 @@ impl<S: Socket> Connection<S> {
             }
         }
         let Some((count, room)) = receive(&mut self.socket, self.input.spare(), shared.read_bytes_max)? else {
-            (self.readable, self.read_to_end) = (false, false);
+            self.inlet = Inlet::Empty;
             return Ok(false);
         };
         self.input.commit(count);
         self.note_received(count, room, shared);
-        self.runnable |= !self.input_ended && self.input.len() >= self.complete_len as usize;
+        if self.overdue {
+            self.note_grace(count);
+        }
+        self.runnable |= self.inlet != Inlet::Ended && self.input.len() >= self.complete_len as usize;
         Ok(true)
     }
 
     /// Remembers what a read of `count` bytes into room for `room` says about the socket.
     fn note_received(&mut self, count: usize, room: usize, shared: &mut Shared) {
-        self.input_ended = count == 0;
         // A read that leaves room has emptied the socket, and what comes later comes with an event of its own; so the
         // read that would say `WouldBlock` is saved, a third of all system calls. See `Readiness::read_to_end` for when
         // that is not so.
-        self.readable = !self.input_ended && (count == room || self.read_to_end);
+        if count == 0 {
+            self.inlet = Inlet::Ended;
+        } else if count < room && self.inlet == Inlet::Readable {
+            self.inlet = Inlet::Empty;
+        }
         self.last_received = shared.clock.now();
         self.received_bytes += count as u64;
         shared.moved_bytes += count as u64;
@@ -83,15 +89,16 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// All answers are with the kernel. Gives the reason to close if there is nothing to linger for: the peer's input
-    /// has been read to its end.
-    pub(super) fn finish_output(&mut self, shared: &Shared) -> Option<CloseReason> {
-        if self.input_ended || self.socket.shutdown_write().is_err() {
-            return Some(self.reason);
+    /// All answers are with the kernel: ends the output. Returns false when there is nothing to linger for, because the
+    /// peer's input has been read to its end.
+    pub(super) fn finish_output(&mut self, reason: CloseReason, shared: &Shared) -> bool {
+        if self.inlet == Inlet::Ended || self.socket.shutdown_write().is_err() {
+            return false;
         }
-        self.phase = Phase::Lingering;
+        self.phase = Phase::Lingering(reason);
+        self.grace_bytes = 0;
         self.last_sent = shared.clock.now();
-        None
+        true
     }
 
     /// Reads and forgets, once.
@@ -100,12 +107,16 @@ impl<S: Socket> Connection<S> {
         let received = receive(&mut self.socket, block.spare(), shared.read_bytes_max);
         shared.pool.take_back(block);
         let Some((count, room)) = received? else {
-            (self.readable, self.read_to_end) = (false, false);
+            self.inlet = Inlet::Empty;
             return Ok(false);
         };
         self.note_received(count, room, shared);
-        self.lingered_bytes = self.lingered_bytes.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        self.note_grace(count);
         Ok(true)
+    }
+
+    fn note_grace(&mut self, count: usize) {
+        self.grace_bytes = self.grace_bytes.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
     }
 }
 

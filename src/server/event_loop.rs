@@ -17,9 +17,9 @@ use std::time::Duration;
 use super::accept::Acceptor;
 use super::config::Config;
 use super::counters::Counters;
-use super::pace::{self, Pace};
 use super::relief::Relief;
 use super::shutdown::Shutdown;
+use super::turn_budget::{self, TurnBudget};
 use crate::base::activity::Activity;
 use crate::base::clock::Clock;
 use crate::base::close_reason::CloseReason;
@@ -27,7 +27,7 @@ use crate::base::deadlines::Deadlines;
 use crate::base::holders::Holders;
 use crate::base::moment::Moment;
 use crate::base::pool::Pool;
-use crate::base::run_queue::RunQueue;
+use crate::base::run_queue::{Class, RunQueue};
 use crate::base::system::{Event, System};
 use crate::base::table::{Table, Token};
 use crate::connection::{Connection, Shared, Turn};
@@ -41,7 +41,7 @@ pub struct EventLoop<S: System> {
     pub(super) table: Table<Connection<S::Socket>>,
     /// Connections that can move; some may have been closed since.
     run_queue: RunQueue,
-    pace: Pace,
+    budget: TurnBudget,
     pub(super) deadlines: Deadlines,
     pub(super) holders: Holders,
     pub(super) shared: Shared,
@@ -62,7 +62,7 @@ impl<S: System> EventLoop<S> {
             system,
             table: Table::default(),
             run_queue: RunQueue::default(),
-            pace: Pace::default(),
+            budget: TurnBudget::default(),
             deadlines: Deadlines::default(),
             holders: Holders::default(),
             shared: Shared {
@@ -115,7 +115,7 @@ impl<S: System> EventLoop<S> {
             Event::Connection(token, readiness) => {
                 if let Some(connection) = table.get_mut(token) {
                     connection.remember(readiness);
-                    run_queue.push(token.key());
+                    run_queue.push(token.key(), connection.class());
                 }
             }
             Event::Listener(index) => acceptor.remember(index),
@@ -144,48 +144,40 @@ impl<S: System> EventLoop<S> {
 
     /// Gives connections in the run queue their turns; those that yield, and those that are left, have theirs in a later round.
     fn run_ready(&mut self) {
-        self.shared.read_bytes_max = self.pace.read_bytes_max();
-        let end = self.shared.moved_bytes + self.pace.round_bytes_max();
-        for _ in 0..self.run_queue.len().min(pace::TURNS_MAX) {
-            if self.shared.moved_bytes >= end {
+        let before = self.shared.moved_bytes;
+        for _ in 0..self.run_queue.len().min(turn_budget::TURNS_MAX) {
+            if self.shared.moved_bytes - before >= self.budget.round_bytes_max(self.shared.clock.now()) {
                 break;
             }
-            let was_swift = self.run_queue.is_swift_next();
-            let Some(token) = self.run_queue.pop().and_then(|key| self.table.token_of(key)) else { continue };
-            let moved_bytes = self.drive(token);
-            let is_all = was_swift && self.table.get_mut(token).is_none_or(|connection| connection.held_bytes() == 0);
-            self.pace.note(moved_bytes, is_all);
+            if let Some(token) = self.run_queue.pop().and_then(|key| self.table.token_of(key)) {
+                self.drive(token);
+            }
         }
     }
 
-    /// Gives one connection its turn. Gives how many bytes it moved.
-    pub(super) fn drive(&mut self, token: Token) -> u64 {
-        self.turn(token, Connection::drive)
+    /// Gives one connection its turn.
+    pub(super) fn drive(&mut self, token: Token) {
+        let now = self.shared.clock.now();
+        self.shared.read_bytes_max = self.budget.read_bytes_max(now);
+        let Some(connection) = self.table.get_mut(token) else { return };
+        let before = self.shared.moved_bytes;
+        let turn = connection.drive(&mut self.shared);
+        if connection.class() == Class::Interactive && self.shared.moved_bytes > before {
+            self.budget.note_interactive(now);
+        }
+        self.after(token, turn);
+        self.relieve();
     }
 
     /// Looks at connections whose deadline has passed; those that are left are looked at in the next round.
     fn expire(&mut self) {
         let now = self.shared.clock.now();
-        // Who is late catches up in large portions, whoever else waits.
-        self.shared.read_bytes_max = usize::MAX;
-        for _ in 0..pace::EXPIRED_MAX {
+        for _ in 0..turn_budget::EXPIRED_MAX {
             let Some(token) = self.deadlines.pop_due(now).and_then(|key| self.table.token_of(key)) else { break };
-            self.turn(token, Connection::expire);
+            let Some(connection) = self.table.get_mut(token) else { continue };
+            let turn = connection.expire(&self.shared);
+            self.after(token, turn);
         }
-    }
-
-    /// Has one connection do something, and does what that came to. Gives how many bytes it moved.
-    fn turn(&mut self, token: Token, act: impl FnOnce(&mut Connection<S::Socket>, &mut Shared) -> Turn) -> u64 {
-        let Some(connection) = self.table.get_mut(token) else { return 0 };
-        let before = self.shared.moved_bytes;
-        let turn = act(connection, &mut self.shared);
-        let moved_bytes = self.shared.moved_bytes - before;
-        if pace::needs_much(moved_bytes) {
-            self.run_queue.note_needed_much(token.key());
-        }
-        self.after(token, turn);
-        self.relieve();
-        moved_bytes
     }
 
     /// Does what a connection's turn came to.
@@ -195,7 +187,7 @@ impl<S: System> EventLoop<S> {
         }
         let Some(connection) = self.table.get_mut(token) else { return };
         if turn == Turn::Yield {
-            self.run_queue.push(token.key());
+            self.run_queue.push(token.key(), connection.class());
         }
         self.holders.note(token.key(), connection.held_bytes());
         // A deadline that moved away is not entered again: when the old one falls due, `expire` finds out.
@@ -206,7 +198,6 @@ impl<S: System> EventLoop<S> {
     pub(super) fn close(&mut self, token: Token, reason: CloseReason) {
         let Some(mut connection) = self.table.remove(token) else { return };
         self.deadlines.remove(token.key());
-        self.run_queue.forget(token.key());
         self.holders.note(token.key(), 0);
         let summary = connection.close(reason, &mut self.shared);
         self.counters.add(&summary);
@@ -226,7 +217,7 @@ impl<S: System> EventLoop<S> {
         for token in tokens {
             if let Some(connection) = self.table.get_mut(token) {
                 prepare(connection);
-                self.run_queue.push(token.key());
+                self.run_queue.push(token.key(), connection.class());
             }
         }
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::accept::BATCH_MAX;
 use super::config::Config;
-use super::pace::EXPIRED_MAX;
 use super::scripted::{Peer, Stage};
+use super::turn_budget::EXPIRED_MAX;
 use crate::base::block::Block;
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LINGER_TIMEOUT, Limits, WRITE_RATE_MIN};
@@ -455,18 +455,19 @@ mod deadlines {
     }
 
     #[test]
-    fn who_is_served_has_a_turn_between_those_that_fall_due_together() {
+    fn a_served_peer_has_a_turn_between_others_that_fall_due_together() {
         let mut stage = text();
         let silent: Vec<_> = (0..3 * EXPIRED_MAX).map(|_| stage.peer()).collect();
         stage.pass(IDLE / 2);
         let busy = stage.peer();
         stage.stall(IDLE / 2);
-        for round in 1..=3 {
+        // In the first round they fall due, in the next one they have the turn after which they are told.
+        for round in 0..=3 {
             busy.send(b"ECHO a\n");
             stage.event_loop.round().expect("a round");
             assert_eq!(busy.take_sent(), "ECHO a\n");
             let told = silent.iter().filter(|peer| peer.wire.borrow().sent_end).count();
-            assert_eq!(told, round * EXPIRED_MAX, "in {round} rounds");
+            assert_eq!(told, round * EXPIRED_MAX, "after {round} rounds");
         }
     }
 

@@ -12,7 +12,6 @@ mod inspection;
 mod listening;
 #[cfg(test)]
 mod loop_tests;
-mod pace;
 mod relief;
 #[cfg(test)]
 mod schedule_tests;
@@ -20,6 +19,7 @@ mod schedule_tests;
 mod scripted;
 mod shutdown;
 pub mod sink;
+mod turn_budget;
 mod warnings;
 
 use std::io;
@@ -32,7 +32,7 @@ pub use event_loop::EventLoop;
 pub use inspection::{Inspection, OpenConnection};
 pub use listening::BindError;
 use listening::Listening;
-pub use pace::EXPIRED_MAX;
+pub use turn_budget::EXPIRED_MAX;
 
 /// What asks a server to stop: an interrupt from the keyboard, a request to end, and the end of the terminal.
 pub const STOP_SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];

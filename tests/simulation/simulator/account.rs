@@ -54,7 +54,7 @@ pub struct Account {
     /// For how many rounds its deadline has passed and nothing came of it.
     pub overdue_rounds: usize,
     /// How often others have had a turn since it can move and has had none.
-    pub passed_by: BTreeMap<usize, u8>,
+    pub passed_by: BTreeMap<usize, usize>,
 }
 
 impl Account {

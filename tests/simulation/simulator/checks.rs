@@ -5,7 +5,6 @@ use std::time::Duration;
 use tinytcp::base::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LOW_WATER_BYTES};
 use tinytcp::base::moment::Moment;
 use tinytcp::base::pool::BLOCK_LEN;
-use tinytcp::base::run_queue::PASSES_MAX;
 use tinytcp::connection::Phase;
 use tinytcp::connection::TURN_BYTES_MAX;
 use tinytcp::connection::inspection::Inspection as State;
@@ -136,6 +135,8 @@ impl Network {
                 && !self.plan.is_memory_short()
         };
         let passers: Vec<usize> = self.open_ids().into_iter().filter(is_passer).collect();
+        // Each bulk connection ahead of it, and it itself, waits for eight interactive turns at most.
+        let passes_max = 8 * (self.open_ids().len() + 1);
         for id in self.open_ids() {
             let account = &mut self.links[id].account;
             if !movable.contains(&id) || account.calls_in_round > 0 {
@@ -145,7 +146,7 @@ impl Network {
             for passer in &passers {
                 *account.passed_by.entry(*passer).or_default() += 1;
             }
-            if let Some((passer, count)) = account.passed_by.iter().find(|(_, count)| **count > PASSES_MAX) {
+            if let Some((passer, count)) = account.passed_by.iter().find(|(_, count)| **count > passes_max) {
                 let what = format!("it could move and had no turn, while c{passer} had {count}");
                 self.fail(Invariant::Fairness, Some(id), what);
             }
@@ -168,15 +169,15 @@ impl Network {
         let can_read = state.is_readable && !state.input_ended && is_open && !state.is_deaf;
         let can_run = state.is_runnable && is_open;
         let can_discard =
-            state.is_readable && state.phase == Phase::Lingering && state.lingered_bytes <= LINGER_BYTES_MAX;
-        if can_write || can_read || can_run || can_discard {
+            state.is_readable && matches!(state.phase, Phase::Lingering(_)) && state.grace_bytes <= LINGER_BYTES_MAX;
+        if can_write || can_read || can_run || can_discard || state.is_overdue {
             self.movable.insert(id);
             self.see(Sight::Yield);
         }
         if state.is_paused {
             self.see(Sight::Pause);
         }
-        if state.lingered_bytes > LINGER_BYTES_MAX {
+        if state.grace_bytes > LINGER_BYTES_MAX {
             self.see(Sight::LingerBound);
         }
         let is_wrongly_paused = state.is_paused && state.output_len <= LOW_WATER_BYTES;
@@ -209,8 +210,8 @@ impl Network {
 
     /// A connection has one turn a round, and more when it is late. It may pass its share by one read and one write.
     fn check_turn(&mut self, id: usize, state: &State) {
-        if state.lingered_bytes as usize > LINGER_BYTES_MAX as usize + BLOCK_LEN {
-            let what = format!("{} bytes were dropped behind the end", state.lingered_bytes);
+        if state.grace_bytes as usize > LINGER_BYTES_MAX as usize + BLOCK_LEN {
+            let what = format!("{} bytes were dropped behind the end", state.grace_bytes);
             self.fail(Invariant::BoundedTurn, Some(id), what);
         }
         let message_max = self.plan.bounds().frame_max.max(self.plan.bounds().line_max);
@@ -227,7 +228,7 @@ impl Network {
     /// Whoever waits for a turn in which it runs what it has read cannot know yet for what else it waits. Of many that are
     /// late at once, `EXPIRED_MAX` are looked at in a round.
     fn check_deadline(&mut self, id: usize, state: &State) {
-        let waits_for_its_turn = state.is_runnable && !state.is_paused;
+        let waits_for_its_turn = (state.is_runnable && !state.is_paused) || state.is_overdue;
         let is_overdue = self.latest_deadline(id) <= self.now && !waits_for_its_turn;
         let rounds_until_its_turn = self.links.len() / EXPIRED_MAX;
         let account = &mut self.links[id].account;

@@ -176,7 +176,7 @@ impl Network {
                 self.trace.note(self.now, id, "event for place", (token.key(), 0), &told);
                 if let Some(id) = id {
                     let Link { wire, account, .. } = &mut self.links[id];
-                    account.may_read |= readiness.readable;
+                    account.may_read |= readiness.readable || readiness.read_to_end;
                     account.reads_to_end |= readiness.read_to_end;
                     let is_served = !account.is_paused && !account.is_session_over && !account.end_was_read;
                     if readiness.readable && wire.is_readable() && is_served && self.stopped_at.is_none() {
