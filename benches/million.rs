@@ -135,7 +135,7 @@ struct Wire(u32);
 impl System for Simulated {
     type Socket = Wire;
 
-    fn read_clocks(&self) -> Reading {
+    fn read_clocks(&mut self) -> Reading {
         Reading { moment: self.0.now.get(), wall: SystemTime::UNIX_EPOCH }
     }
 

@@ -12,7 +12,7 @@ use super::zone;
 /// What the operating system's clocks said at one time.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
-    /// The monotonic clock; deadlines are made of it.
+    /// The monotonic clock, less the time in which the process did not run; deadlines are made of it.
     pub moment: Moment,
     /// The wall clock, which people set and which may jump; only answers are made of it.
     pub wall: SystemTime,

@@ -15,6 +15,7 @@ use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, Type};
 
 use super::clock::Reading;
 use super::moment::Moment;
+use super::running_time::RunningTime;
 use super::system::{Event, Readiness, Socket, System, interrupted};
 use super::table::Token;
 
@@ -27,6 +28,10 @@ const SIGNALS: mio::Token = mio::Token(usize::MAX - 1);
 /// Listener `index` has the token `FIRST_LISTENER - index`.
 const FIRST_LISTENER: usize = usize::MAX - 2;
 
+/// A wait for a deadline is made of waits no longer than this, so that a stop of the process is noticed. It costs two calls
+/// a second while any connection is open; a stop may look longer than it was by this much.
+const WAIT_MAX: Duration = Duration::from_millis(500);
+
 /// The operating system.
 pub struct Kernel {
     poll: Poll,
@@ -37,6 +42,9 @@ pub struct Kernel {
     waker: Arc<Waker>,
     signals: Option<Signals>,
     started: Instant,
+    running: RunningTime,
+    /// How long the last wait may have lasted, until the clocks are read.
+    waited_max: Duration,
 }
 
 impl Kernel {
@@ -58,6 +66,8 @@ impl Kernel {
             waker,
             signals: None,
             started: Instant::now(),
+            running: RunningTime::default(),
+            waited_max: Duration::ZERO,
         })
     }
 
@@ -111,11 +121,18 @@ impl Stopper {
 impl System for Kernel {
     type Socket = TcpStream;
 
-    fn read_clocks(&self) -> Reading {
-        Reading { moment: Moment::START.after(self.started.elapsed()), wall: SystemTime::now() }
+    fn read_clocks(&mut self) -> Reading {
+        let waited_max = std::mem::take(&mut self.waited_max);
+        let (counted, stall) = self.running.read(self.started.elapsed(), waited_max);
+        if let Some(stall) = stall {
+            log::warn!("the server did not run for {:.1} s: all deadlines move by that", stall.as_secs_f64());
+        }
+        Reading { moment: Moment::START.after(counted), wall: SystemTime::now() }
     }
 
     fn wait(&mut self, timeout: Option<Duration>, mut handle: impl FnMut(Event)) -> io::Result<()> {
+        let timeout = timeout.map(|timeout| timeout.min(WAIT_MAX));
+        self.waited_max = timeout.unwrap_or(Duration::MAX);
         match self.poll.poll(&mut self.events, timeout) {
             // The caller computes the timeout afresh: waiting on with the old one could go on for ever under signals. What
             // has interrupted is asked for here, because its handler announces it by a byte in a socket, and the kernel

@@ -22,6 +22,7 @@ pub mod plural;
 pub mod pool;
 pub mod port_holder;
 pub mod run_queue;
+pub mod running_time;
 pub mod system;
 pub mod table;
 pub mod terminal;

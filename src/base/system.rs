@@ -69,7 +69,7 @@ pub trait System {
     type Socket: Socket;
 
     /// Reads both clocks.
-    fn read_clocks(&self) -> Reading;
+    fn read_clocks(&mut self) -> Reading;
 
     /// Waits for events at most `timeout`, or for ever, and hands each to `handle`. Returning without any is no error.
     ///

@@ -53,7 +53,7 @@ pub struct EventLoop<S: System> {
 
 impl<S: System> EventLoop<S> {
     /// A loop over `system`, whose listeners have the indices of `protocols`.
-    pub fn new(system: S, protocols: Vec<Arc<dyn Protocol>>, config: &Config) -> Self {
+    pub fn new(mut system: S, protocols: Vec<Arc<dyn Protocol>>, config: &Config) -> Self {
         let clock = Clock::new(system.read_clocks());
         let names = protocols.iter().map(|protocol| protocol.name()).collect();
         let activity = Activity::new(config.activity_lines_max, names);

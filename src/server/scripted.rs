@@ -78,7 +78,7 @@ pub(super) struct ScriptedSocket(Rc<RefCell<Wire>>);
 impl System for ScriptedSystem {
     type Socket = ScriptedSocket;
 
-    fn read_clocks(&self) -> Reading {
+    fn read_clocks(&mut self) -> Reading {
         let moment = self.0.borrow().now;
         Reading { moment, wall: SystemTime::UNIX_EPOCH + moment.since(Moment::START) }
     }

@@ -39,7 +39,7 @@ pub struct SimulatedSocket {
 impl System for SimulatedKernel {
     type Socket = SimulatedSocket;
 
-    fn read_clocks(&self) -> Reading {
+    fn read_clocks(&mut self) -> Reading {
         self.0.lock().read_clocks()
     }
 
