@@ -11,7 +11,6 @@ pub mod clock;
 pub mod close_reason;
 pub mod deadlines;
 pub mod escape;
-pub mod holders;
 pub mod kernel;
 pub mod limits;
 pub mod listen;

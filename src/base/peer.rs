@@ -40,10 +40,32 @@ impl Peer {
         }
     }
 
+    /// What the peer's holder has of addresses.
+    #[must_use]
+    pub fn network(&self) -> Network {
+        Network::of(self.addr().ip())
+    }
+
     /// The index of the listener that accepted it.
     #[must_use]
     pub fn listener(&self) -> usize {
         usize::from(self.listener)
+    }
+}
+
+/// The addresses that one holder has: a single IPv4 address, or a /64 of IPv6, which is the least that a site is given
+/// (RFC 6177).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Network(IpAddr);
+
+impl Network {
+    /// The network that `ip` belongs to.
+    #[must_use]
+    pub fn of(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(_) => Self(ip),
+            IpAddr::V6(ip) => Self(Ipv6Addr::from_bits(ip.to_bits() & u128::MAX << 64).into()),
+        }
     }
 }
 

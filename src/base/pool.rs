@@ -52,7 +52,7 @@ const KEPT_LONG_MAX: usize = KEPT_LONG_BYTES_MAX / LARGEST_LEN;
 /// turn can always be lent: two working blocks, and as much again for the answer that overflows one.
 const WORKING_BYTES: usize = 4 * BLOCK_LEN;
 
-/// Well under the limit is under it by one part of so many: 8 MiB of 256.
+/// Eviction goes on until one part of so many is free: 8 MiB of 256.
 const FREE_SHARE: usize = 32;
 
 /// Lends blocks and knows how many bytes are lent.
@@ -74,6 +74,8 @@ pub struct Pool {
     lent_bytes_most: usize,
     /// What may be lent beyond a turn.
     held_bytes_max: usize,
+    /// The largest block that there was no room for since the last [`Pool::forget_shortage`].
+    shortage: usize,
 }
 
 impl Pool {
@@ -89,6 +91,7 @@ impl Pool {
             lent_bytes: 0,
             lent_bytes_most: 0,
             held_bytes_max: memory_max.saturating_sub(WORKING_BYTES),
+            shortage: 0,
         }
     }
 
@@ -217,14 +220,49 @@ impl Pool {
 
     /// True exactly when more is lent than may be held beyond a turn.
     #[must_use]
+    #[inline]
     pub const fn is_over_limit(&self) -> bool {
         self.lent_bytes > self.held_bytes_max
     }
 
-    /// True exactly when so much less is held than may be that it will take a while until it is too much again.
+    /// True exactly when a block of `len` bytes, beside `held` bytes that are kept, fits once all others are evicted.
     #[must_use]
-    pub const fn is_well_under_limit(&self) -> bool {
-        self.lent_bytes <= self.held_bytes_max - self.held_bytes_max / FREE_SHARE
+    pub const fn may_have_room_for(&self, len: usize, held: usize) -> bool {
+        block_len(len).saturating_add(held) <= self.held_bytes_wanted()
+    }
+
+    /// There was no room for a block of `len` bytes.
+    pub fn note_shortage(&mut self, len: usize) {
+        self.shortage = self.shortage.max(block_len(len));
+    }
+
+    /// True exactly when there was no room for something.
+    #[must_use]
+    #[inline]
+    pub const fn is_short(&self) -> bool {
+        self.shortage > 0
+    }
+
+    /// What was wanted has been made room for, or cannot be.
+    pub const fn forget_shortage(&mut self) {
+        self.shortage = 0;
+    }
+
+    /// How many bytes must become free so that what was wanted fits, and then a part of the limit is free.
+    #[must_use]
+    pub const fn excess(&self) -> usize {
+        self.lent_bytes.saturating_add(self.shortage).saturating_sub(self.held_bytes_wanted())
+    }
+
+    /// What eviction leaves lent. A part of the limit is free then, or eviction would never end.
+    const fn held_bytes_wanted(&self) -> usize {
+        self.held_bytes_max - self.held_bytes_max / FREE_SHARE
+    }
+
+    /// What all connections together may hold, working blocks included.
+    #[must_use]
+    pub const fn memory_bytes_max(&self) -> usize {
+        self.held_bytes_max + WORKING_BYTES
     }
 
     /// The sum of the lengths of all blocks that are lent.

@@ -4,6 +4,7 @@ use std::io;
 
 use super::{Connection, Shared, Turn};
 use crate::base::close_reason::CloseReason;
+use crate::base::moment::Moment;
 use crate::base::system::Socket;
 
 impl<S: Socket> Connection<S> {
@@ -11,6 +12,13 @@ impl<S: Socket> Connection<S> {
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.input.capacity() + self.output.capacity()
+    }
+
+    /// Since when it holds them: the first byte of its incomplete message, or of the answers that wait.
+    #[must_use]
+    pub fn holds_since(&self) -> Moment {
+        let waits_since = if self.output.is_empty() { Moment::NEVER } else { self.last_sent };
+        self.message_began.min(waits_since).min(self.last_received.max(self.last_sent))
     }
 
     /// Gives storage back that its bytes do not need.

@@ -289,7 +289,8 @@ impl<S: Socket> Connection<S> {
                 Phase::Lingering(_) => self.is_readable() && self.discard(shared)?,
             };
             if !moved {
-                return Ok(Turn::Idle);
+                // A read that could be made and was not waits for memory.
+                return Ok(if self.wants_fill() { Turn::Yield } else { Turn::Idle });
             }
             if shared.moved_bytes >= budget_end {
                 return Ok(Turn::Yield);

@@ -50,11 +50,7 @@ impl<S: Socket> Connection<S> {
             None => self.input.compact(),
             Some(len) => {
                 if !self.input.move_to(len, &mut shared.pool) {
-                    return match self.refuse(shared) {
-                        // A session that keeps what it was told to give up would be told so for ever.
-                        0 => Err(io::ErrorKind::OutOfMemory.into()),
-                        _ => Ok(true),
-                    };
+                    return self.wait_for_room(len, shared);
                 }
             }
         }
@@ -69,6 +65,22 @@ impl<S: Socket> Connection<S> {
         }
         self.runnable |= self.inlet != Inlet::Ended && self.input.len() >= self.complete_len as usize;
         Ok(true)
+    }
+
+    /// There is no block of `len` bytes for the message at the front of the input. The connection waits in the run queue while
+    /// eviction can make room for it, until that has, or has come to this message; else the message is refused.
+    #[cold]
+    fn wait_for_room(&mut self, len: usize, shared: &mut Shared) -> io::Result<bool> {
+        let complete_len = len.max(self.complete_len as usize);
+        if !shared.pool.has_room_for(len) && shared.pool.may_have_room_for(complete_len, self.held_bytes()) {
+            shared.pool.note_shortage(len);
+            return Ok(false);
+        }
+        match self.refuse(shared) {
+            // A session that keeps what it was told to give up would be told so for ever.
+            0 => Err(io::ErrorKind::OutOfMemory.into()),
+            _ => Ok(true),
+        }
     }
 
     /// Remembers what a read of `count` bytes into room for `room` says about the socket.

@@ -58,7 +58,13 @@ impl<'a> Output<'a> {
     #[must_use]
     #[inline]
     pub fn reserve(&mut self, len: usize) -> bool {
-        self.pool.make_room_within_limit(self.block, len)
+        let needed = self.len().saturating_add(len);
+        let is_granted = self.pool.make_room_within_limit(self.block, len);
+        if !is_granted && self.pool.may_have_room_for(needed, self.block.capacity()) {
+            // This answer is refused; a next one finds the room that eviction makes.
+            self.pool.note_shortage(needed);
+        }
+        is_granted
     }
 
     /// Appends `ERROR`, the token, and the ending of the message that it answers.

@@ -17,14 +17,13 @@ use std::time::Duration;
 use super::accept::Acceptor;
 use super::config::Config;
 use super::counters::Counters;
-use super::relief::Relief;
+use super::eviction::Eviction;
 use super::shutdown::Shutdown;
 use super::turn_budget::{self, TurnBudget};
 use crate::base::activity::Activity;
 use crate::base::clock::Clock;
 use crate::base::close_reason::CloseReason;
 use crate::base::deadlines::Deadlines;
-use crate::base::holders::Holders;
 use crate::base::moment::Moment;
 use crate::base::pool::Pool;
 use crate::base::run_queue::{Class, RunQueue};
@@ -43,12 +42,11 @@ pub struct EventLoop<S: System> {
     run_queue: RunQueue,
     budget: TurnBudget,
     pub(super) deadlines: Deadlines,
-    pub(super) holders: Holders,
     pub(super) shared: Shared,
     pub(super) acceptor: Acceptor,
     pub(super) shutdown: Shutdown,
     pub(super) counters: Counters,
-    pub(super) relief: Relief,
+    eviction: Eviction,
 }
 
 impl<S: System> EventLoop<S> {
@@ -64,7 +62,6 @@ impl<S: System> EventLoop<S> {
             run_queue: RunQueue::default(),
             budget: TurnBudget::default(),
             deadlines: Deadlines::default(),
-            holders: Holders::default(),
             shared: Shared {
                 pool: Pool::new(config.limits.clamped().memory_bytes_max),
                 moved_bytes: 0,
@@ -76,7 +73,7 @@ impl<S: System> EventLoop<S> {
             acceptor: Acceptor::new(protocols, config),
             shutdown: Shutdown::default(),
             counters: Counters::default(),
-            relief: Relief::default(),
+            eviction: Eviction::default(),
         }
     }
 
@@ -100,7 +97,7 @@ impl<S: System> EventLoop<S> {
         self.wait()?;
         self.accept();
         self.run_ready();
-        self.relieve_further();
+        self.evict_further();
         self.expire();
         self.shut_down();
         debug_assert_eq!(self.counters.accepted, self.table.len() as u64 + self.counters.closed_in_all());
@@ -130,7 +127,7 @@ impl<S: System> EventLoop<S> {
     /// How long nothing will happen unless there is an event.
     fn timeout(&self) -> Option<Duration> {
         let now = self.shared.clock.now();
-        if !self.run_queue.is_empty() || self.acceptor.is_ready(now) || self.relief.goes_on {
+        if !self.run_queue.is_empty() || self.acceptor.is_ready(now) || self.eviction.goes_on() {
             return Some(Duration::ZERO);
         }
         let deadline = self
@@ -166,7 +163,7 @@ impl<S: System> EventLoop<S> {
             self.budget.note_interactive(now);
         }
         self.after(token, turn);
-        self.relieve();
+        self.hold_memory_limit();
     }
 
     /// Looks at connections whose deadline has passed; those that are left are looked at in the next round.
@@ -180,6 +177,35 @@ impl<S: System> EventLoop<S> {
         }
     }
 
+    /// After each turn: no more is held than may be.
+    #[inline]
+    fn hold_memory_limit(&mut self) {
+        if !self.shared.pool.is_over_limit() && !self.shared.pool.is_short() {
+            return;
+        }
+        self.eviction.begin(&self.shared.pool, self.shared.clock.now());
+        while self.shared.pool.is_over_limit() && self.evict() {}
+    }
+
+    /// Each round, until enough is free for what comes. To reset a connection with all that the kernel holds for it may
+    /// take 100 microseconds, and nothing hurries once the limit holds.
+    fn evict_further(&mut self) {
+        if self.eviction.goes_on() {
+            self.evict();
+        }
+    }
+
+    /// Has one connection give up what it holds. Returns false when none is to.
+    fn evict(&mut self) -> bool {
+        let now = self.shared.clock.now();
+        let Some(token) = self.eviction.next(&self.table, &mut self.shared.pool, now) else { return false };
+        if let Some(connection) = self.table.get_mut(token) {
+            let turn = connection.give_up(&mut self.shared);
+            self.after(token, turn);
+        }
+        true
+    }
+
     /// Does what a connection's turn came to.
     pub(super) fn after(&mut self, token: Token, turn: Turn) {
         if let Turn::Close(reason) = turn {
@@ -189,7 +215,6 @@ impl<S: System> EventLoop<S> {
         if turn == Turn::Yield {
             self.run_queue.push(token.key(), connection.class());
         }
-        self.holders.note(token.key(), connection.held_bytes());
         // A deadline that moved away is not entered again: when the old one falls due, `expire` finds out.
         self.deadlines.bring_forward(token.key(), connection.deadline(&self.shared.timeouts));
     }
@@ -198,7 +223,6 @@ impl<S: System> EventLoop<S> {
     pub(super) fn close(&mut self, token: Token, reason: CloseReason) {
         let Some(mut connection) = self.table.remove(token) else { return };
         self.deadlines.remove(token.key());
-        self.holders.note(token.key(), 0);
         let summary = connection.close(reason, &mut self.shared);
         self.counters.add(&summary);
         self.acceptor.closed(&connection);

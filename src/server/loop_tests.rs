@@ -990,6 +990,30 @@ mod memory {
     }
 
     #[test]
+    fn a_message_that_has_just_come_is_taken_though_halves_of_others_fill_the_memory() {
+        let (mut stage, peers) = full();
+        stage.pass(SECOND);
+        let newcomer = stage.peer();
+        newcomer.send(&[header(150_000), vec![b'y'; 149_999]].concat());
+        stage.settle();
+        newcomer.send(b"y");
+        stage.settle();
+        assert!(newcomer.wire.borrow().sent == [header(150_000), vec![b'y'; 150_000]].concat(), "in whole");
+        assert!(peers.iter().any(|peer| peer.wire.borrow().sent == error("SERVER_BUSY")), "an older one is evicted");
+    }
+
+    #[test]
+    fn a_message_that_can_never_fit_is_refused_before_others_are_evicted_for_it() {
+        let (mut stage, peers) = full();
+        let newcomer = stage.peer();
+        newcomer.send(&[header(5_000_000), vec![b'y'; 1_000_000]].concat());
+        stage.settle();
+        assert_eq!(newcomer.wire.borrow().sent, error("SERVER_BUSY"));
+        let evicted = peers.iter().filter(|peer| !peer.wire.borrow().sent.is_empty()).count();
+        assert!(evicted <= 2, "{evicted} others were evicted, for the block that it read into");
+    }
+
+    #[test]
     fn more_is_freed_than_is_needed_just_now() {
         let mut stage = small();
         let mut peers = Vec::new();
@@ -999,7 +1023,7 @@ mod memory {
             stage.settle();
         }
         let refused = peers.iter().filter(|peer| !peer.wire.borrow().sent.is_empty()).count();
-        assert!(stage.event_loop.shared.pool.is_well_under_limit());
+        assert_eq!(stage.event_loop.shared.pool.excess(), 0);
         assert!((10..peers.len() / 10).contains(&refused), "{refused} of {} were refused", peers.len());
     }
 

@@ -8,11 +8,11 @@ mod counters;
 #[cfg(test)]
 mod ending_tests;
 mod event_loop;
+mod eviction;
 mod inspection;
 mod listening;
 #[cfg(test)]
 mod loop_tests;
-mod relief;
 #[cfg(test)]
 mod schedule_tests;
 #[cfg(test)]
