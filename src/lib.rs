@@ -10,9 +10,9 @@
 //!  cli                                                  one line for a wrong command line
 //!  server/       client/       load/                    who owns sockets and the clock
 //!    event_loop    wait, accept, run the ready, expire, shut down
-//!    pace          how much is done before the loop looks up: less while somebody asks for little
+//!    turn_budget   how much is done before the loop looks up: less while clients are interactive
 //!    accept        a batch a round, SERVER_BUSY, and a way back from every error
-//!    relief        over the memory limit: who holds the most gives it up
+//!    eviction      over the memory limit: connections that hold the most for the longest give it up
 //!    shutdown      answer what has arrived, and be gone in time
 //!    sink          where log lines go without ever stopping the loop
 //!  connection    one peer: fill -> advance -> flush;  Open, Draining, Lingering
@@ -20,7 +20,7 @@
 //!    holdings      what it holds meanwhile, and how it gives that up
 //!  protocol/     text, binary, echo, chat               bytes in -> bytes out; no I/O, no clock of its own
 //!  wire/         line, frame, telnet, tls, address      pure functions from bytes to items
-//!  base/         buffer, block, pool, table, run_queue, deadlines, holders, clock, limits, peer, activity
+//!  base/         buffer, block, pool, table, run_queue, deadlines, clock, limits, peer, activity
 //!    system        the one seam to the operating system; kernel: the seam on mio
 //! ```
 //!
