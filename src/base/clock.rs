@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 use std::time::SystemTime;
 
+use chrono::{DateTime, FixedOffset, Offset, Utc};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -61,18 +62,18 @@ impl Clock {
 
     /// Local time in whole seconds with a numeric offset: `2025-09-12T17:24:13-05:00`.
     pub fn date_and_time(&mut self) -> &str {
-        let now = timestamp(self.reading.wall);
-        if self.shown_second != Some(now.as_second()) {
-            self.shown_second = Some(now.as_second());
+        let now = date(self.reading.wall);
+        if self.shown_second != Some(now.timestamp()) {
+            self.shown_second = Some(now.timestamp());
             self.text.clear();
             if self.is_zone_of_machine
                 && let Some(zone) = zone::of_machine()
             {
                 self.zone = zone;
             }
-            let local = now.to_zoned_datetime(self.zone.clone());
+            let local = now.with_timezone(&offset(&self.zone, now));
             // Writing to a string cannot fail.
-            let _ = write!(self.text, "{}", local.strftime("%Y-%m-%dT%H:%M:%S%:z"));
+            let _ = write!(self.text, "{}", local.format("%Y-%m-%dT%H:%M:%S%:z"));
         }
         &self.text
     }
@@ -88,13 +89,20 @@ impl Clock {
 /// A time as log lines begin with it, in UTC: `2026-11-21T03:28:53.611Z`.
 #[must_use]
 pub fn log_time(wall: SystemTime) -> impl fmt::Display {
-    let time = timestamp(wall);
-    fmt::from_fn(move |f| write!(f, "{time:.3}"))
+    let time = date(wall);
+    fmt::from_fn(move |f| write!(f, "{}", time.format("%Y-%m-%dT%H:%M:%S%.3fZ")))
 }
 
-/// The time on a wall clock, which may be set to before 1970. One outside the years -9999 to 9999 is taken for 1970.
-fn timestamp(wall: SystemTime) -> Timestamp {
-    Timestamp::try_from(wall).unwrap_or(Timestamp::UNIX_EPOCH)
+/// The time on a wall clock, which may be set to before 1970. One that no calendar shows is taken for 1970.
+fn date(wall: SystemTime) -> DateTime<Utc> {
+    let time = Timestamp::try_from(wall).unwrap_or(Timestamp::UNIX_EPOCH);
+    DateTime::from_timestamp_millis(time.as_millisecond()).unwrap_or_default()
+}
+
+/// What local time in `zone` is ahead of UTC at `time`.
+fn offset(zone: &TimeZone, time: DateTime<Utc>) -> FixedOffset {
+    let seconds = Timestamp::from_second(time.timestamp()).map_or(0, |time| zone.to_offset(time).seconds());
+    FixedOffset::east_opt(seconds).unwrap_or_else(|| Utc.fix())
 }
 
 #[cfg(test)]
