@@ -257,7 +257,8 @@ fn a_connection_with_half_a_message_holds_little_more_than_that_and_gives_it_bac
     let server = Server::bind(&config).expect("a free port");
     let (addr, stopper) = (server.addresses()[0].1, server.stopper());
     let running = thread::spawn(|| server.run());
-    let half = [b"ECHO ".as_slice(), &[b'x'; 6000]].concat();
+    // Longer ones are mapped, which no allocator counts.
+    let half = [b"ECHO ".as_slice(), &[b'x'; 3000]].concat();
     let line = [half.as_slice(), b"\n"].concat();
     let mut buf = vec![0; line.len()];
     let mut streams: Vec<TcpStream> = (0..=CONNECTIONS)
