@@ -15,15 +15,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::Config;
-use super::event_loop::EventLoop;
+use super::counters::Counters;
 use super::warnings::Warnings;
-use crate::base::close_reason::CloseReason;
 use crate::base::limits::Limits;
 use crate::base::moment::Moment;
-use crate::base::peer::Peer;
-use crate::base::system::{Socket, System, would_block};
-use crate::base::table::{ENTRIES_MAX, Token};
-use crate::connection::Connection;
+use crate::base::system::{System, would_block};
+use crate::base::table::ENTRIES_MAX;
 use crate::protocol::Protocol;
 
 /// How many connections one listener may add in a round, so that those which are open get their turns in a flood of new
@@ -33,13 +30,6 @@ pub(super) const BATCH_MAX: usize = 8;
 /// A pause is short at first, because descriptors often come back at once, and never so long that a client gives up.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-
-/// The activity log is told of a connection when it speaks; of those that are silent, once in so long: who only looks
-/// whether the port is open is mostly gone by then.
-const ANNOUNCE_AFTER: Duration = Duration::from_secs(1);
-
-/// How many silent connections the activity log is told of at a time: a few more than it shows lines in a second.
-const NEWCOMERS_MAX: usize = 64;
 
 /// What the loop remembers of its listeners.
 pub(super) struct Acceptor {
@@ -53,9 +43,6 @@ pub(super) struct Acceptor {
     /// How many connections in the table were turned away and linger.
     rejected: usize,
     pause: Option<Pause>,
-    /// Connections of which the activity log is told when they speak, or else at `announce_at`.
-    newcomers: Vec<Token>,
-    announce_at: Moment,
     warnings: Warnings,
 }
 
@@ -63,6 +50,16 @@ struct Port {
     protocol: Arc<dyn Protocol>,
     /// Remembered readiness, as a connection's.
     ready: bool,
+    /// How many connections it may add in this round yet.
+    left: usize,
+}
+
+/// A connection that was accepted.
+pub(super) struct Accepted<S> {
+    pub(super) socket: S,
+    pub(super) addr: SocketAddr,
+    /// The index of its listener.
+    pub(super) listener: usize,
 }
 
 /// A pause after an error that no event will announce the end of.
@@ -84,7 +81,7 @@ impl Acceptor {
     pub(super) fn new(protocols: Vec<Arc<dyn Protocol>>, config: &Config) -> Self {
         Self {
             // What is queued before the first event is announced by it: registration is an edge too.
-            listeners: protocols.into_iter().map(|protocol| Port { protocol, ready: false }).collect(),
+            listeners: protocols.into_iter().map(|protocol| Port { protocol, ready: false, left: 0 }).collect(),
             first: 0,
             connections_max: config.connections_max.min(ENTRIES_MAX / 2),
             rejected_max: config.rejected_max.min(ENTRIES_MAX / 2),
@@ -92,8 +89,6 @@ impl Acceptor {
             limits: config.limits.clamped(),
             rejected: 0,
             pause: None,
-            newcomers: Vec::new(),
-            announce_at: Moment::NEVER,
             warnings: Warnings::default(),
         }
     }
@@ -113,15 +108,96 @@ impl Acceptor {
 
     /// When the loop must look here though nothing happens.
     pub(super) fn deadline(&self) -> Moment {
-        self.pause.as_ref().map_or(Moment::NEVER, |pause| pause.ends).min(self.announce_at)
+        self.pause.as_ref().map_or(Moment::NEVER, |pause| pause.ends)
+    }
+
+    /// Begins a round, in which every listener may add a batch.
+    pub(super) fn begin_round(&mut self) {
+        if !self.listeners.is_empty() {
+            self.first = (self.first + 1) % self.listeners.len();
+            self.listeners.iter_mut().for_each(|listener| listener.left = BATCH_MAX);
+        }
+    }
+
+    /// Accepts the next connection of this round; `None` when the batches are accepted, or nothing more can be accepted now.
+    pub(super) fn next<S: System>(
+        &mut self,
+        system: &mut S,
+        now: Moment,
+        counters: &mut Counters,
+    ) -> Option<Accepted<S::Socket>> {
+        if !self.is_ready(now) {
+            return None;
+        }
+        let count = self.listeners.len();
+        for index in (self.first..count).chain(0..self.first) {
+            while self.listeners[index].ready && self.listeners[index].left > 0 {
+                self.listeners[index].left -= 1;
+                let error = match system.accept(index) {
+                    Ok((socket, addr)) => {
+                        self.pause = None;
+                        return Some(Accepted { socket, addr, listener: index });
+                    }
+                    Err(error) => error,
+                };
+                match classify(&error) {
+                    Failure::Empty => {
+                        self.pause = None;
+                        self.listeners[index].ready = false;
+                    }
+                    Failure::Lost => {
+                        self.note_lost("a connection was lost before it was accepted", &error, now, counters)
+                    }
+                    Failure::Exhausted | Failure::Unknown => {
+                        self.begin_pause(&error, now, counters);
+                        return None;
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// What is spoken at a listener.
+    pub(super) fn protocol(&self, listener: usize) -> &dyn Protocol {
+        &*self.listeners[listener].protocol
+    }
+
+    /// How much a connection may send.
+    pub(super) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// True exactly when one more connection beside `open` ones must be turned away. It is then counted, until it is closed.
+    pub(super) fn turns_away(&mut self, open: usize, now: Moment) -> bool {
+        let is_full = open - self.rejected >= self.connections_max;
+        if is_full {
+            self.rejected += 1;
+            if self.warnings.may_pass(now) {
+                log::warn!("turning connections away: all {} are taken", self.connections_max);
+            }
+        }
+        is_full
+    }
+
+    /// True exactly when more of those that were turned away linger than may.
+    pub(super) const fn has_too_many_rejected(&self) -> bool {
+        self.rejected > self.rejected_max
     }
 
     /// A connection has been closed, and with it a descriptor: what was paused can go on.
-    pub(super) fn closed<S: Socket>(&mut self, connection: &Connection<S>) {
-        self.rejected -= usize::from(connection.is_rejected());
+    pub(super) fn closed(&mut self, was_rejected: bool) {
+        self.rejected -= usize::from(was_rejected);
         if let Some(pause) = &mut self.pause {
             pause.ends = Moment::START;
         }
+    }
+
+    /// The server stops, and what the kernel has queued is accepted first, no event needed: closing the listeners would reset
+    /// it. Returns in how many rounds.
+    pub(super) fn accept_all(&mut self) -> usize {
+        self.listeners.iter_mut().for_each(|listener| listener.ready = true);
+        1 + self.backlog / BATCH_MAX
     }
 
     /// Accepts nothing more.
@@ -130,10 +206,19 @@ impl Acceptor {
         self.pause = None;
     }
 
-    fn note_newcomer(&mut self, token: Token, now: Moment) {
-        if self.newcomers.len() < NEWCOMERS_MAX {
-            self.newcomers.push(token);
-            self.announce_at = self.announce_at.min(now.after(ANNOUNCE_AFTER));
+    /// A connection is lost, and the next one may not be.
+    pub(super) fn note_lost(&mut self, what: &str, error: &io::Error, now: Moment, counters: &mut Counters) {
+        counters.accepts_lost += 1;
+        if self.warnings.may_pass(now) {
+            log::warn!("{what}: {error}");
+        }
+    }
+
+    fn begin_pause(&mut self, error: &io::Error, now: Moment, counters: &mut Counters) {
+        counters.accept_pauses += 1;
+        let length = self.pause(now);
+        if self.warnings.may_pass(now) {
+            log::warn!("cannot accept connections: {error}; trying again in {length:?}, or when one is closed");
         }
     }
 
@@ -141,116 +226,6 @@ impl Acceptor {
         let length = self.pause.as_ref().map_or(PAUSE_MIN, |pause| (pause.length * 2).min(PAUSE_MAX));
         self.pause = Some(Pause { ends: now.after(length), length });
         length
-    }
-}
-
-impl<S: System> EventLoop<S> {
-    /// Accepts a batch from every listener that is ready.
-    pub(super) fn accept(&mut self) {
-        let now = self.shared.clock.now();
-        if !self.acceptor.is_ready(now) {
-            return;
-        }
-        let count = self.acceptor.listeners.len();
-        self.acceptor.first = (self.acceptor.first + 1) % count;
-        for index in (self.acceptor.first..count).chain(0..self.acceptor.first) {
-            if self.acceptor.listeners[index].ready && !self.accept_batch(index) {
-                return;
-            }
-        }
-    }
-
-    /// Accepts what the kernel has queued, as much as its queues hold: closing the listeners would reset it.
-    pub(super) fn accept_queue(&mut self) {
-        self.acceptor.listeners.iter_mut().for_each(|listener| listener.ready = true);
-        for _ in 0..=self.acceptor.backlog / BATCH_MAX {
-            if !self.acceptor.is_ready(self.shared.clock.now()) {
-                break;
-            }
-            self.accept();
-        }
-    }
-
-    /// Accepts a batch from one listener; gives false when accepting is paused.
-    fn accept_batch(&mut self, index: usize) -> bool {
-        for _ in 0..BATCH_MAX {
-            match self.system.accept(index) {
-                Ok((socket, addr)) => {
-                    self.acceptor.pause = None;
-                    self.admit(socket, addr, index);
-                }
-                Err(error) => match classify(&error) {
-                    Failure::Empty => {
-                        self.acceptor.pause = None;
-                        self.acceptor.listeners[index].ready = false;
-                        return true;
-                    }
-                    Failure::Lost => self.note_lost("a connection was lost before it was accepted", &error),
-                    Failure::Exhausted | Failure::Unknown => {
-                        self.pause_accepting(&error);
-                        return false;
-                    }
-                },
-            }
-        }
-        true
-    }
-
-    /// Takes a new connection in, or turns it away.
-    fn admit(&mut self, mut socket: S::Socket, addr: SocketAddr, index: usize) {
-        let token = self.table.next_token();
-        if let Err(error) = self.system.register(&mut socket, token) {
-            return self.note_lost("a new connection cannot be watched and is closed", &error);
-        }
-        let is_full = self.table.len() - self.acceptor.rejected >= self.acceptor.connections_max;
-        let Acceptor { listeners, limits, .. } = &self.acceptor;
-        let mut connection =
-            Connection::new(socket, Peer::new(addr, index), &*listeners[index].protocol, limits, &mut self.shared);
-        if is_full {
-            if self.acceptor.warnings.may_pass(self.shared.clock.now()) {
-                log::warn!("turning connections away: all {} are taken", self.acceptor.connections_max);
-            }
-            connection.reject(&mut self.shared);
-            self.acceptor.rejected += 1;
-        } else {
-            self.acceptor.note_newcomer(token, self.shared.clock.now());
-        }
-        self.counters.accepted += 1;
-        self.table.insert(connection);
-        // What it is greeted with is sent now, not when an event says that it may.
-        self.drive(token);
-        if self.acceptor.rejected > self.acceptor.rejected_max {
-            self.close(token, CloseReason::ServerBusy);
-        }
-    }
-
-    /// Tells the activity log of the connections of the last second, even if they have not said anything.
-    pub(super) fn announce_newcomers(&mut self) {
-        if self.shared.clock.now() < self.acceptor.announce_at {
-            return;
-        }
-        self.acceptor.announce_at = Moment::NEVER;
-        for token in self.acceptor.newcomers.drain(..) {
-            if let Some(connection) = self.table.get_mut(token) {
-                connection.announce(&mut self.shared);
-            }
-        }
-    }
-
-    fn pause_accepting(&mut self, error: &io::Error) {
-        let now = self.shared.clock.now();
-        self.counters.accept_pauses += 1;
-        let length = self.acceptor.pause(now);
-        if self.acceptor.warnings.may_pass(now) {
-            log::warn!("cannot accept connections: {error}; trying again in {length:?}, or when one is closed");
-        }
-    }
-
-    fn note_lost(&mut self, what: &str, error: &io::Error) {
-        self.counters.accepts_lost += 1;
-        if self.acceptor.warnings.may_pass(self.shared.clock.now()) {
-            log::warn!("{what}: {error}");
-        }
     }
 }
 
@@ -310,16 +285,5 @@ mod tests {
         assert_eq!(acceptor.deadline(), Moment::START.after(PAUSE_MAX));
         acceptor.pause = None;
         assert_eq!(acceptor.pause(Moment::START), PAUSE_MIN);
-    }
-
-    #[test]
-    fn of_a_flood_of_silent_connections_the_log_is_told_of_the_first_ones() {
-        let mut acceptor = acceptor();
-        for number in 0..2 * NEWCOMERS_MAX {
-            let came = Moment::START.after(Duration::from_millis(number as u64));
-            acceptor.note_newcomer(Token::from_usize(number), came);
-        }
-        assert_eq!(acceptor.newcomers.len(), NEWCOMERS_MAX);
-        assert_eq!(acceptor.deadline(), Moment::START.after(ANNOUNCE_AFTER), "a second after the first one came");
     }
 }

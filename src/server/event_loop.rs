@@ -14,17 +14,21 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::accept::Acceptor;
+use super::accept::{Accepted, Acceptor};
 use super::config::Config;
 use super::counters::Counters;
 use super::eviction::Eviction;
-use super::shutdown::Shutdown;
+use super::inspection::{Inspection, OpenConnection};
+use super::newcomers::Newcomers;
+use super::shutdown::{Shutdown, Step};
 use super::turn_budget::{self, TurnBudget};
 use crate::base::activity::Activity;
 use crate::base::clock::Clock;
 use crate::base::close_reason::CloseReason;
 use crate::base::deadlines::Deadlines;
 use crate::base::moment::Moment;
+use crate::base::peer::Peer;
+use crate::base::plural::plural;
 use crate::base::pool::Pool;
 use crate::base::run_queue::{Class, RunQueue};
 use crate::base::system::{Event, System};
@@ -36,15 +40,16 @@ use crate::protocol::Protocol;
 /// system. On a [`System`] of your own the whole server runs on a network of your own, with a clock of your own:
 /// `benches/million.rs` has it serve a million connections that no kernel knows of.
 pub struct EventLoop<S: System> {
-    pub(super) system: S,
-    pub(super) table: Table<Connection<S::Socket>>,
+    system: S,
+    table: Table<Connection<S::Socket>>,
     /// Connections that can move; some may have been closed since.
     run_queue: RunQueue,
     budget: TurnBudget,
-    pub(super) deadlines: Deadlines,
+    deadlines: Deadlines,
     pub(super) shared: Shared,
-    pub(super) acceptor: Acceptor,
-    pub(super) shutdown: Shutdown,
+    acceptor: Acceptor,
+    newcomers: Newcomers,
+    shutdown: Shutdown,
     pub(super) counters: Counters,
     eviction: Eviction,
 }
@@ -71,10 +76,16 @@ impl<S: System> EventLoop<S> {
                 timeouts: config.timeouts,
             },
             acceptor: Acceptor::new(protocols, config),
+            newcomers: Newcomers::default(),
             shutdown: Shutdown::default(),
             counters: Counters::default(),
             eviction: Eviction::default(),
         }
+    }
+
+    /// True exactly when it was told to stop and nothing is left to serve.
+    pub(super) fn is_over(&self) -> bool {
+        self.shutdown.is_over(self.table.len(), self.shared.clock.now())
     }
 
     /// Serves until it is asked to stop and everything is answered, or the time for that is over.
@@ -120,7 +131,11 @@ impl<S: System> EventLoop<S> {
         })?;
         self.shared.clock.set(self.system.read_clocks());
         self.shared.activity.round(self.shared.clock.now());
-        self.announce_newcomers();
+        for token in self.newcomers.take_due(self.shared.clock.now()) {
+            if let Some(connection) = self.table.get_mut(token) {
+                connection.announce(&mut self.shared);
+            }
+        }
         Ok(())
     }
 
@@ -134,9 +149,46 @@ impl<S: System> EventLoop<S> {
             .deadlines
             .next()
             .min(self.acceptor.deadline())
+            .min(self.newcomers.deadline())
             .min(self.shutdown.deadline())
             .min(self.shared.activity.deadline());
         (deadline != Moment::NEVER).then(|| deadline.since(now))
+    }
+
+    /// Accepts a batch of connections from every listener that is ready.
+    fn accept(&mut self) {
+        let now = self.shared.clock.now();
+        if !self.acceptor.is_ready(now) {
+            return;
+        }
+        self.acceptor.begin_round();
+        while let Some(accepted) = self.acceptor.next(&mut self.system, now, &mut self.counters) {
+            self.admit(accepted, now);
+        }
+    }
+
+    /// Takes a new connection in, or turns it away.
+    fn admit(&mut self, accepted: Accepted<S::Socket>, now: Moment) {
+        let Accepted { mut socket, addr, listener } = accepted;
+        let token = self.table.next_token();
+        if let Err(error) = self.system.register(&mut socket, token) {
+            let what = "a new connection cannot be watched and is closed";
+            return self.acceptor.note_lost(what, &error, now, &mut self.counters);
+        }
+        let (peer, protocol) = (Peer::new(addr, listener), self.acceptor.protocol(listener));
+        let mut connection = Connection::new(socket, peer, protocol, self.acceptor.limits(), &mut self.shared);
+        if self.acceptor.turns_away(self.table.len(), now) {
+            connection.reject(&mut self.shared);
+        } else {
+            self.newcomers.add(token, now);
+        }
+        self.counters.accepted += 1;
+        self.table.insert(connection);
+        // What it is greeted with is sent now, not when an event says that it may.
+        self.drive(token);
+        if self.acceptor.has_too_many_rejected() {
+            self.close(token, CloseReason::ServerBusy);
+        }
     }
 
     /// Gives connections in the run queue their turns; those that yield, and those that are left, have theirs in a later round.
@@ -153,7 +205,7 @@ impl<S: System> EventLoop<S> {
     }
 
     /// Gives one connection its turn.
-    pub(super) fn drive(&mut self, token: Token) {
+    fn drive(&mut self, token: Token) {
         let now = self.shared.clock.now();
         self.shared.read_bytes_max = self.budget.read_bytes_max(now);
         let Some(connection) = self.table.get_mut(token) else { return };
@@ -207,7 +259,7 @@ impl<S: System> EventLoop<S> {
     }
 
     /// Does what a connection's turn came to.
-    pub(super) fn after(&mut self, token: Token, turn: Turn) {
+    fn after(&mut self, token: Token, turn: Turn) {
         if let Turn::Close(reason) = turn {
             return self.close(token, reason);
         }
@@ -225,7 +277,7 @@ impl<S: System> EventLoop<S> {
         self.deadlines.remove(token.key());
         let summary = connection.close(reason, &mut self.shared);
         self.counters.add(&summary);
-        self.acceptor.closed(&connection);
+        self.acceptor.closed(connection.is_rejected());
         if connection.is_probe(reason) {
             self.counters.probes += 1;
             self.shared.activity.probed(connection.peer(), &summary);
@@ -235,14 +287,48 @@ impl<S: System> EventLoop<S> {
         }
     }
 
+    /// Takes the next step of a shutdown, when one is due.
+    fn shut_down(&mut self) {
+        match self.shutdown.next_step(self.shared.clock.now(), self.shared.timeouts.drain) {
+            None => {}
+            Some(Step::StopAccepting) => self.stop_accepting(),
+            Some(Step::StopReading) => self.enqueue_all(Connection::stop_reading),
+        }
+    }
+
+    fn stop_accepting(&mut self) {
+        log::info!("stopping with {} open", plural(self.table.len() as u64, "connection"));
+        (0..self.acceptor.accept_all()).for_each(|_| self.accept());
+        self.acceptor.stop();
+        self.system.close_listeners();
+        self.enqueue_all(Connection::stop);
+        self.shutdown.stopped_accepting(self.system.read_clocks().moment);
+    }
+
     /// Puts every connection into the run queue.
-    pub(super) fn enqueue_all(&mut self, mut prepare: impl FnMut(&mut Connection<S::Socket>)) {
+    fn enqueue_all(&mut self, mut prepare: impl FnMut(&mut Connection<S::Socket>)) {
         let tokens: Vec<Token> = self.table.tokens().collect();
         for token in tokens {
             if let Some(connection) = self.table.get_mut(token) {
                 prepare(connection);
                 self.run_queue.push(token.key(), connection.class());
             }
+        }
+    }
+
+    /// What it holds now. The cost grows with the number of connections.
+    #[must_use]
+    pub fn inspect(&self) -> Inspection<'_> {
+        let open = |(token, connection): (Token, &Connection<S::Socket>)| OpenConnection {
+            token,
+            entered_deadline: self.deadlines.of(token.key()),
+            state: connection.inspect(),
+        };
+        Inspection {
+            counters: &self.counters,
+            lent_bytes: self.shared.pool.lent_bytes(),
+            is_over: self.is_over(),
+            connections: self.table.iter().map(open).collect(),
         }
     }
 

@@ -1,9 +1,7 @@
 //! What a loop holds between two rounds, for tests and for who embeds it: to be looked at, never to steer by.
 
 use super::counters::Counters;
-use super::event_loop::EventLoop;
 use crate::base::moment::Moment;
-use crate::base::system::System;
 use crate::base::table::Token;
 use crate::connection::inspection::Inspection as ConnectionInspection;
 
@@ -14,7 +12,7 @@ pub struct Inspection<'a> {
     pub counters: &'a Counters,
     /// How many bytes of storage its connections hold together.
     pub lent_bytes: usize,
-    /// True exactly when it was told to stop and nothing is left to do but [`EventLoop::run`] it to its end.
+    /// True exactly when it was told to stop and nothing is left to do but [`EventLoop::run`](super::EventLoop::run) it to its end.
     pub is_over: bool,
     /// Every connection that is open.
     pub connections: Vec<OpenConnection>,
@@ -29,25 +27,4 @@ pub struct OpenConnection {
     pub entered_deadline: Moment,
     /// What it remembers and holds.
     pub state: ConnectionInspection,
-}
-
-impl<S: System> EventLoop<S> {
-    /// What it holds now. The cost grows with the number of connections.
-    #[must_use]
-    pub fn inspect(&self) -> Inspection<'_> {
-        Inspection {
-            counters: &self.counters,
-            lent_bytes: self.shared.pool.lent_bytes(),
-            is_over: self.is_over(),
-            connections: self
-                .table
-                .iter()
-                .map(|(token, connection)| OpenConnection {
-                    token,
-                    entered_deadline: self.deadlines.of(token.key()),
-                    state: connection.inspect(),
-                })
-                .collect(),
-        }
-    }
 }

@@ -9,7 +9,6 @@ use super::turn_budget::EXPIRED_MAX;
 use crate::base::block::Block;
 use crate::base::close_reason::CloseReason;
 use crate::base::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LINGER_TIMEOUT, Limits, WRITE_RATE_MIN};
-use crate::base::moment::Moment;
 use crate::base::pool::BLOCK_LEN;
 use crate::base::system::{Event, Readiness};
 use crate::connection::TURN_BYTES_MAX;
@@ -431,7 +430,7 @@ mod closing {
             peer.reset();
         }
         stage.settle();
-        assert_eq!(stage.event_loop.table.len(), 0);
+        assert_eq!(stage.event_loop.inspect().connections.len(), 0);
         assert_eq!(stage.event_loop.shared.pool.lent_bytes(), 0);
         assert_eq!(stage.event_loop.counters.accepted, 10);
         assert_eq!(stage.event_loop.counters.closed_in_all(), 10);
@@ -735,7 +734,7 @@ mod accepting {
         stage.fail_accept(libc::EMFILE);
         stage.event(Event::Listener(0));
         stage.pass(SECOND);
-        assert_eq!(stage.event_loop.acceptor.deadline(), Moment::NEVER, "a pause that is over wakes nobody");
+        assert_eq!(stage.sleeps_for(), None, "a pause that is over wakes nobody");
     }
 
     #[test]
@@ -813,7 +812,11 @@ mod accepting {
         peer.send(b"ECHO a\n");
         stage.event_loop.round().expect("a round");
         assert_eq!(peer.take_sent(), "ECHO a\n");
-        assert_eq!(stage.event_loop.table.len(), 1 + BATCH_MAX, "a batch and no more was accepted before");
+        assert_eq!(
+            stage.event_loop.inspect().connections.len(),
+            1 + BATCH_MAX,
+            "a batch and no more was accepted before"
+        );
     }
 }
 

@@ -13,6 +13,7 @@ mod inspection;
 mod listening;
 #[cfg(test)]
 mod loop_tests;
+mod newcomers;
 #[cfg(test)]
 mod schedule_tests;
 #[cfg(test)]

@@ -99,7 +99,7 @@ fn end(stage: &mut Stage, peers: &[(Peer, &[u8])]) {
 
 fn assert_all_gone(stage: &Stage) {
     let counters = &stage.event_loop.counters;
-    assert_eq!((stage.event_loop.table.len(), counters.accepted), (0, counters.closed_in_all()));
+    assert_eq!((stage.event_loop.inspect().connections.len(), counters.accepted), (0, counters.closed_in_all()));
     assert_eq!(stage.event_loop.shared.pool.lent_bytes(), 0);
 }
 

@@ -284,6 +284,11 @@ impl Stage {
         }
     }
 
+    /// How long the loop sleeps unless there is an event.
+    pub(super) fn sleeps_for(&self) -> Option<Duration> {
+        self.world.borrow().timeout
+    }
+
     /// Moves the clock without a round: the process was stopped.
     pub(super) fn stall(&mut self, time: Duration) {
         let mut world = self.world.borrow_mut();

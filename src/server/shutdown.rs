@@ -12,14 +12,19 @@
 
 use std::time::Duration;
 
-use super::event_loop::EventLoop;
 use crate::base::moment::Moment;
-use crate::base::plural::plural;
-use crate::base::system::System;
-use crate::connection::Connection;
 
 /// A request that follows the first one within this time is no second one: no person asks twice so quickly.
 const MERGED_WITHIN: Duration = Duration::from_millis(200);
+
+/// What a shutdown does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Accept what is queued and nothing more, and end each connection once what has arrived is answered.
+    StopAccepting,
+    /// Read nothing more.
+    StopReading,
+}
 
 /// How far stopping has come.
 #[derive(Debug)]
@@ -59,43 +64,77 @@ impl Shutdown {
     pub(super) fn deadline(&self) -> Moment {
         self.stop_reading_at.min(self.ends)
     }
+
+    /// The step that is due now, of a shutdown that may take `timeout`.
+    pub(super) fn next_step(&mut self, now: Moment, timeout: Option<Duration>) -> Option<Step> {
+        if std::mem::take(&mut self.requested) {
+            if !self.started {
+                self.started = true;
+                self.stop_reading_at = now.deadline(timeout.map(|timeout| timeout / 2));
+                self.ends = now.deadline(timeout);
+                return Some(Step::StopAccepting);
+            }
+            self.is_urgent |= now >= self.merged_until;
+        }
+        if now >= self.stop_reading_at {
+            self.stop_reading_at = Moment::NEVER;
+            return Some(Step::StopReading);
+        }
+        None
+    }
+
+    /// Nothing more is accepted, as of `now`. To accept the queue may take long, and what came meanwhile came together with the
+    /// first request.
+    pub(super) fn stopped_accepting(&mut self, now: Moment) {
+        self.merged_until = now.after(MERGED_WITHIN);
+    }
+
+    /// True exactly when the server is to end, with `open` connections left.
+    pub(super) fn is_over(&self, open: usize, now: Moment) -> bool {
+        self.started && (open == 0 || self.is_urgent || now >= self.ends)
+    }
 }
 
-impl<S: System> EventLoop<S> {
-    /// True exactly when there is nothing left to serve.
-    pub(super) fn is_over(&self) -> bool {
-        let Shutdown { started, is_urgent, ends, .. } = self.shutdown;
-        started && (self.table.is_empty() || is_urgent || self.shared.clock.now() >= ends)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DRAIN: Option<Duration> = Some(Duration::from_secs(4));
+
+    fn at(milliseconds: u64) -> Moment {
+        Moment::START.after(Duration::from_millis(milliseconds))
     }
 
-    /// Takes the next step of a shutdown, when one is due.
-    pub(super) fn shut_down(&mut self) {
-        let now = self.shared.clock.now();
-        if std::mem::take(&mut self.shutdown.requested) {
-            if self.shutdown.started {
-                self.shutdown.is_urgent |= now >= self.shutdown.merged_until;
-            } else {
-                self.start_to_stop(now);
-            }
-        }
-        if now >= self.shutdown.stop_reading_at {
-            self.shutdown.stop_reading_at = Moment::NEVER;
-            self.enqueue_all(Connection::stop_reading);
-        }
+    /// A shutdown that was requested at the start.
+    fn requested() -> Shutdown {
+        let mut shutdown = Shutdown::default();
+        shutdown.request();
+        assert_eq!(shutdown.next_step(at(0), DRAIN), Some(Step::StopAccepting));
+        shutdown.stopped_accepting(at(0));
+        shutdown
     }
 
-    /// Acts on the first request.
-    fn start_to_stop(&mut self, now: Moment) {
-        log::info!("stopping with {} open", plural(self.table.len() as u64, "connection"));
-        let timeout = self.shared.timeouts.drain;
-        self.shutdown.started = true;
-        self.shutdown.stop_reading_at = now.deadline(timeout.map(|timeout| timeout / 2));
-        self.shutdown.ends = now.deadline(timeout);
-        self.accept_queue();
-        self.acceptor.stop();
-        self.system.close_listeners();
-        self.enqueue_all(Connection::stop);
-        // Read anew: what came while the queue was accepted, which may take long, came together with the first request.
-        self.shutdown.merged_until = self.system.read_clocks().moment.after(MERGED_WITHIN);
+    #[test]
+    fn reading_ends_after_half_of_the_time_and_everything_after_all_of_it() {
+        let mut shutdown = requested();
+        assert_eq!(shutdown.next_step(at(1999), DRAIN), None);
+        assert_eq!(shutdown.next_step(at(2000), DRAIN), Some(Step::StopReading));
+        assert!(!shutdown.is_over(1, at(3999)) && shutdown.is_over(1, at(4000)));
+    }
+
+    #[test]
+    fn it_is_over_when_no_connection_is_left() {
+        assert!(requested().is_over(0, at(1)));
+        assert!(!Shutdown::default().is_over(0, at(1)), "no request, no end");
+    }
+
+    #[test]
+    fn a_second_request_ends_it_unless_it_came_together_with_the_first() {
+        for (after, is_over) in [(199, false), (200, true)] {
+            let mut shutdown = requested();
+            shutdown.request();
+            shutdown.next_step(at(after), DRAIN);
+            assert_eq!(shutdown.is_over(1, at(after)), is_over, "{after} ms after the first");
+        }
     }
 }
