@@ -12,6 +12,7 @@
 //!    event_loop    wait, accept, run the ready, expire, shut down
 //!    turn_budget   how much is done before the loop looks up: less while clients are interactive
 //!    accept        a batch a round, SERVER_BUSY, and a way back from every error
+//!    newcomers     connections that are logged once they have stayed for a second
 //!    eviction      over the memory limit: connections that hold the most for the longest give it up
 //!    shutdown      answer what has arrived, and be gone in time
 //!    sink          where log lines go without ever stopping the loop
