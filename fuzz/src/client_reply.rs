@@ -45,6 +45,8 @@ fn due(protocol: Protocol, line: &[u8]) -> Due {
 /// An inbox, and what has been taken from it.
 struct Reading {
     due: Due,
+    /// The answer that comes next, with what has been compared of it.
+    next: Due,
     inbox: Inbox,
     received: Vec<u8>,
     /// The answers by now, and which of them are errors.
@@ -57,7 +59,7 @@ struct Reading {
 impl Reading {
     fn new(due: Due) -> Self {
         let (inbox, received) = (Inbox::default(), Vec::new());
-        Self { due, inbox, received, answers: Vec::new(), places: vec![0], is_refused: false }
+        Self { next: due.clone(), due, inbox, received, answers: Vec::new(), places: vec![0], is_refused: false }
     }
 
     /// Appends what was received and takes every answer that is there, and at a silence the one that silence ends.
@@ -68,7 +70,7 @@ impl Reading {
         self.inbox.append(bytes);
         self.received.extend_from_slice(bytes);
         loop {
-            match self.inbox.find(&self.due) {
+            match self.inbox.find(&mut self.next) {
                 Ok(Found::Complete(extent)) => self.take(extent),
                 Ok(Found::IfSilent) if then_silent => self.take(self.inbox.rest()),
                 Ok(Found::Incomplete | Found::IfSilent) => return,
@@ -83,6 +85,7 @@ impl Reading {
     fn take(&mut self, extent: Extent) {
         assert!(!self.inbox.is_empty(), "an answer out of nothing");
         let answer = self.inbox.take(extent);
+        self.next = self.due.clone();
         let shown = printable(answer.text);
         assert!(shown.chars().all(|c| c == '\t' || !c.is_control()), "{shown:?}");
         if matches!(self.due, Due::Message(_)) {

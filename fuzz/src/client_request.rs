@@ -49,7 +49,7 @@ fn ask(protocol: Protocol, line: &[u8], server: &mut Rehearsal, inbox: &mut Inbo
 }
 
 fn assert_answered(inbox: &mut Inbox, due: &Due, line: &[u8]) {
-    match inbox.find(due) {
+    match inbox.find(&mut due.clone()) {
         Ok(Found::Complete(extent)) => drop(inbox.take(extent).text.len()),
         other => panic!("\"{}\" is answered by {other:?}", line.escape_ascii()),
     }
