@@ -28,8 +28,6 @@ pub struct Part {
     pub open_most: usize,
     /// Of the connections that the thread was asked for, how many were open at some time.
     pub reached: usize,
-    /// The end of the last round in which a reply was right; `None` when there was none.
-    pub last_correct: Option<Moment>,
 }
 
 /// Cuts what a thread counts into parts.
@@ -40,9 +38,6 @@ pub struct Ledger {
     /// Where the current part began, and where it is to end.
     before: Moment,
     next: Moment,
-    /// Right replies of this part up to the last round.
-    correct: u64,
-    last_correct: Option<Moment>,
     usage: Usage,
 }
 
@@ -50,8 +45,7 @@ impl Ledger {
     /// For thread `worker`, which hands its parts to `parts`.
     #[must_use]
     pub fn new(worker: usize, parts: Sender<Part>) -> Self {
-        let usage = Usage::default();
-        Self { worker, parts, before: Moment::START, next: Moment::START, correct: 0, last_correct: None, usage }
+        Self { worker, parts, before: Moment::START, next: Moment::START, usage: Usage::default() }
     }
 
     /// Begins to count, on the thread whose processor time is to be counted.
@@ -67,7 +61,7 @@ impl Ledger {
         self.next
     }
 
-    /// Takes note of a round, and ends the part when its time has come.
+    /// Ends the part when its time has come.
     pub fn round(
         &mut self,
         plan: &Plan,
@@ -77,10 +71,6 @@ impl Ledger {
         roster: &mut Roster,
         unsent: u64,
     ) {
-        if tally.correct != self.correct {
-            self.correct = tally.correct;
-            self.last_correct = Some(now);
-        }
         if now >= self.next {
             self.cut(plan, start, now, tally, roster, unsent);
         }
@@ -99,8 +89,9 @@ impl Ledger {
         let usage = Usage::of_this_thread();
         let used = usage.since(mem::replace(&mut self.usage, usage));
         let mut tally = mem::take(tally);
-        (tally.cpu, tally.starved) = (used.busy, used.starved);
-        self.correct = 0;
+        tally.cpu = used.busy;
+        // Both see the time without a core after a wake-up: they are not added.
+        tally.starved = tally.starved.max(used.starved);
         // Nobody listens any more when the program is about to end.
         let _ = self.parts.send(Part {
             worker: self.worker,
@@ -111,7 +102,6 @@ impl Ledger {
             unsent,
             open_most: roster.take_open_most(),
             reached: roster.reached(),
-            last_correct: self.last_correct.take(),
         });
         self.next = next_cut(plan, start, now);
     }
@@ -119,13 +109,35 @@ impl Ledger {
 
 /// The next boundary: of a slice while counting; before that, of the warm-up, and often enough for the progress to move.
 fn next_cut(plan: &Plan, start: Moment, now: Moment) -> Moment {
-    let slice = plan.slice();
-    let base = start.after(plan.asked.warmup);
-    if now < base {
-        return now.after(slice).min(base);
+    let (base, _) = plan.counted(start);
+    if now < base { now.after(plan.slice()).min(base) } else { Span::of(plan, start, now).to }
+}
+
+/// The place of a slice in the counted part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Its number.
+    pub number: u32,
+    /// Where it begins.
+    pub from: Moment,
+    /// Where it is to end.
+    pub to: Moment,
+}
+
+impl Span {
+    /// The slice that `moment`, which is not before the counted part, belongs to. One ends where the load does: what the wait for
+    /// the last replies costs is told from what the load cost.
+    #[must_use]
+    pub fn of(plan: &Plan, start: Moment, moment: Moment) -> Self {
+        let ((base, end), length) = (plan.counted(start), plan.slice());
+        let nanoseconds = length.as_nanos().max(1);
+        let (origin, first) =
+            if moment < end { (base, 0) } else { (end, end.since(base).as_nanos().div_ceil(nanoseconds)) };
+        let passed = moment.since(origin).as_nanos() / nanoseconds;
+        let from = origin.after(length.saturating_mul(u32::try_from(passed).unwrap_or(u32::MAX)));
+        let to = if moment < end { from.after(length).min(end) } else { from.after(length) };
+        Self { number: u32::try_from(first + passed).unwrap_or(u32::MAX), from, to }
     }
-    let passed = now.since(base).as_nanos() / slice.as_nanos().max(1) + 1;
-    base.after(slice.saturating_mul(u32::try_from(passed).unwrap_or(u32::MAX)))
 }
 
 #[cfg(test)]
@@ -146,5 +158,17 @@ mod tests {
         assert_eq!(next_cut(&plan, start, at(970)), at(1030));
         assert_eq!(next_cut(&plan, start, at(1030)), at(1130));
         assert_eq!(next_cut(&plan, start, at(1375)), at(1430));
+    }
+
+    #[test]
+    fn a_slice_ends_where_the_load_does() {
+        let mut plan = samples::plan(1, 1, Opening::AtOnce);
+        plan.asked.duration = Duration::from_millis(1_250);
+        let at = |milliseconds| Moment::START.after(Duration::from_millis(milliseconds));
+        for (moment, number, from, to) in [(1_000, 0, 1_000, 1_100), (1_249, 2, 1_200, 1_250), (1_250, 3, 1_250, 1_350)]
+        {
+            let span = Span { number, from: at(from), to: at(to) };
+            assert_eq!(Span::of(&plan, at(0), at(moment)), span, "at {moment} ms");
+        }
     }
 }

@@ -8,6 +8,7 @@
 //!   reader    judges what comes              tally      counts it        exchange   keeps the first of each error
 //!   peer      one connection: script -> requests -> socket -> reader -> tally
 //!   worker    the loop of a thread           roster     which connections to open, and when
+//!   backlog   what keeps a request that is due from leaving
 //!   ledger    hands over what was counted    muster     where threads meet
 //!   run       plan -> threads -> slices -> outcome
 //!      |
@@ -18,6 +19,7 @@
 
 pub mod arguments;
 pub mod averages;
+pub mod backlog;
 pub mod connect;
 pub mod conversation;
 pub mod exchange;

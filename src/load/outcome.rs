@@ -77,8 +77,11 @@ pub struct Outcome {
     pub lifetime: Option<Lifetime>,
     /// When it began, by the wall clock.
     pub started: SystemTime,
-    /// How long the counted part took: from the end of warming up to the last slice.
+    /// The time in which requests were due: from the end of warming up to the end of the load. The wait for the last replies
+    /// is no part of it.
     pub counted: Duration,
+    /// The cores that the generator's threads could have at once: one for each, as far as the machine has them.
+    pub cores: usize,
     /// Everything in the counted part, and the failures before it.
     pub total: Tally,
     /// The counted part in slices of equal length, the last one excepted.

@@ -22,6 +22,8 @@ struct Flight {
     first: u64,
     count: usize,
     sent: Moment,
+    /// How long the generator kept them, at most, though a connection was free.
+    lag: Duration,
 }
 
 /// Reads of one connection before the others have their turn: a server that floods must not keep the thread to itself.
@@ -82,6 +84,8 @@ pub struct Peer {
     stream: TcpStream,
     is_open: bool,
     has_received: bool,
+    /// When bytes came last.
+    last_received: Moment,
     is_of_use: bool,
     /// How long it was open and nothing was to be sent, before the first request: until all connections were open.
     unused: Duration,
@@ -110,6 +114,7 @@ impl Peer {
             stream,
             is_open: false,
             has_received: false,
+            last_received: Moment::START,
             is_of_use: false,
             unused: Duration::ZERO,
             opened: Moment::NEVER,
@@ -173,6 +178,13 @@ impl Peer {
         self.is_open && self.in_flight == 0 && (self.life.requests == 0 || self.life.ends <= now)
     }
 
+    /// How a connection ends whose oldest request has waited for the timeout: silent, or late if bytes came since it was sent.
+    #[must_use]
+    pub fn overdue(&self) -> Ending {
+        let is_late = self.flights.front().is_some_and(|oldest| oldest.sent < self.last_received);
+        if is_late { Ending::Late } else { Ending::Silent }
+    }
+
     /// When the thread has to look at it though nothing happens: a reply that is late by then, or the end of its lifetime.
     #[must_use]
     pub fn deadline(&self, timeout: Duration) -> Moment {
@@ -206,11 +218,12 @@ impl Peer {
         Ok(true)
     }
 
-    /// Takes `count` requests into flight, which [`flush`](Self::flush) then sends; `first` is their number in the schedule.
-    pub fn begin(&mut self, count: usize, first: u64, shared: &mut Shared) {
+    /// Takes `count` requests into flight, which [`flush`](Self::flush) then sends; `first` is their number in the schedule, and the
+    /// generator kept them for at most `lag`.
+    pub fn begin(&mut self, count: usize, first: u64, lag: Duration, shared: &mut Shared) {
         // Only the first time: from then on it is never.
         self.unused += shared.now.since(mem::replace(&mut self.opened, Moment::NEVER));
-        self.flights.push_back(Flight { first, count, sent: shared.now });
+        self.flights.push_back(Flight { first, count, sent: shared.now, lag });
         self.in_flight += count;
         self.unwritten += count;
         self.life.requests = self.life.requests.saturating_sub(count as u64);
@@ -250,7 +263,8 @@ impl Peer {
         shared.tally.sent_bytes += len as u64;
         if !plan.script.is_answered() {
             shared.read_clock();
-            self.complete(whole, shared);
+            // There is no reply that could wait for the generator.
+            self.complete(whole, Duration::ZERO, shared);
         }
     }
 
@@ -285,8 +299,9 @@ impl Peer {
 
     fn received(&mut self, mut bytes: &[u8], plan: &Plan, shared: &mut Shared) -> Result<(), Loss> {
         let now = shared.read_clock();
-        shared.record_lag();
-        shared.tally.received_bytes += bytes.len() as u64;
+        let lag = shared.lag();
+        self.last_received = now;
+        shared.tally.received_bytes += bytes.len().saturating_sub(self.reader.greeting_due(&plan.script)) as u64;
         if !self.has_received && !bytes.is_empty() {
             self.has_received = true;
             shared.tally.first_byte.record(now.since(self.life.begun).saturating_sub(self.unused), 1);
@@ -294,10 +309,10 @@ impl Peer {
         loop {
             match self.reader.next(&plan.script, &mut bytes, self.in_flight, &mut shared.tally.exchanges) {
                 Finding::Incomplete => return Ok(()),
-                Finding::Correct(count) => self.complete(count, shared),
+                Finding::Correct(count) => self.complete(count, lag, shared),
                 Finding::Overtaking(passed) => {
                     self.fail(ReplyError::Missing, passed, shared);
-                    self.complete(1, shared);
+                    self.complete(1, lag, shared);
                 }
                 Finding::Wrong => self.fail(ReplyError::Wrong, 1, shared),
                 Finding::Foreign => self.fail(ReplyError::Foreign, 1, shared),
@@ -316,18 +331,11 @@ impl Peer {
         }
     }
 
-    /// The oldest `count` requests were answered, and rightly.
-    fn complete(&mut self, count: usize, shared: &mut Shared) {
-        let now = shared.now;
+    /// The oldest `count` requests were answered, and rightly; the generator kept the replies for `lag`.
+    fn complete(&mut self, count: usize, lag: Duration, shared: &mut Shared) {
         self.is_of_use |= count > 0;
-        shared.tally.correct += count as u64;
         self.land(count, shared, |flight, count, shared| {
-            shared.tally.from_send.record(now.since(flight.sent), count as u64);
-            if shared.has_schedule() {
-                for number in flight.first..flight.first + count as u64 {
-                    shared.tally.from_schedule.record(now.since(shared.due(number)), 1);
-                }
-            }
+            shared.count_correct(flight.first, count, flight.sent, (flight.lag, lag));
         });
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::outcome::{Asked, Pace};
 pub use super::outcome::{Lifetime, Opening};
 use super::script::Script;
+use crate::base::moment::Moment;
 
 /// The shortest and the longest usual slice; there are at most [`SLICES_MAX`] of them, however long the run is.
 const SLICE_MIN: Duration = Duration::from_millis(100);
@@ -34,6 +35,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The bounds of the counted part of a load that begins at `start`: the end of warming up, and the end of the load.
+    #[must_use]
+    pub fn counted(&self, start: Moment) -> (Moment, Moment) {
+        (start.after(self.asked.warmup), start.after(self.asked.duration))
+    }
+
     /// How long the slices are into which the counted part of the run is cut.
     #[must_use]
     pub fn slice(&self) -> Duration {

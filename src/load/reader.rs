@@ -80,6 +80,12 @@ impl Reader {
         self.greeted && (self.matched > 0 || !self.held.is_empty())
     }
 
+    /// How many bytes of the greeting have not come.
+    #[must_use]
+    pub const fn greeting_due(&self, script: &Script) -> usize {
+        if self.greeted { 0 } else { script.greeting().len().saturating_sub(self.matched + self.held.len()) }
+    }
+
     /// Judges the front of `bytes`, takes it off, and says what it was. `in_flight` requests have no reply yet.
     /// The first exchange of each kind that is wrong goes to `exchanges`.
     pub fn next(&mut self, script: &Script, bytes: &mut &[u8], in_flight: usize, exchanges: &mut Exchanges) -> Finding {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::TcpStream;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -12,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use signal_hook::flag;
 
 use super::latency::Latency;
-use super::ledger::Part;
+use super::ledger::{Part, Span};
 use super::muster::Muster;
 use super::outcome::{Outcome, Slice};
 use super::plan::Plan;
@@ -97,7 +98,6 @@ struct Collector<'a> {
     /// When the last connection of each thread ended, and what was due and not sent.
     emptied: Vec<Option<Moment>>,
     unsent: Vec<u64>,
-    last_correct: Moment,
     finish: Moment,
 }
 
@@ -113,7 +113,6 @@ impl<'a> Collector<'a> {
             reached: vec![0; threads],
             emptied: vec![None; threads],
             unsent: vec![0; threads],
-            last_correct: Moment::START,
             finish: Moment::START,
         }
     }
@@ -133,27 +132,25 @@ impl<'a> Collector<'a> {
         self
     }
 
-    /// The start of the counted part.
-    fn base(&self) -> Option<Moment> {
-        self.muster.started().map(|start| start.after(self.plan.asked.warmup))
-    }
-
-    fn take(&mut self, part: Part, progress: &mut Progress) {
+    fn take(&mut self, mut part: Part, progress: &mut Progress) {
         self.open[part.worker] = part.open;
         self.reached[part.worker] = part.reached;
         self.emptied[part.worker] = part.emptied;
         self.unsent[part.worker] = part.unsent;
         self.finish = self.finish.max(part.span.1);
-        self.last_correct = self.last_correct.max(part.last_correct.unwrap_or(Moment::START));
-        let Some(base) = self.base().filter(|base| *base <= part.span.0) else {
+        let counted = |start: &Moment| self.plan.counted(*start).0 <= part.span.0;
+        let Some(start) = self.muster.started().filter(counted) else {
             self.total.merge_failures(&part.tally);
             return progress.opening(self.reached.iter().sum(), self.plan.asked.connections);
         };
+        let (base, end) = self.plan.counted(start);
+        if part.span.0 >= end {
+            // A generator that waits for the last replies is idle, which tells nothing of the load.
+            (part.tally.cpu, part.tally.starved) = (Duration::ZERO, Duration::ZERO);
+        }
         self.total.merge(&part.tally);
-        let length = self.plan.slice();
-        let index = part.span.0.since(base).as_nanos() / length.as_nanos().max(1);
-        let index = u32::try_from(index).unwrap_or(u32::MAX);
-        let gathered = self.slices.entry(index).or_insert_with(|| Gathered::new(index, length));
+        let span = Span::of(self.plan, start, part.span.0);
+        let gathered = self.slices.entry(span.number).or_insert_with(|| Gathered::new(span, base));
         gathered.add(&part, self.plan.is_open_loop());
         let slice = &gathered.slice;
         if gathered.parts == self.plan.asked.threads {
@@ -164,7 +161,9 @@ impl<'a> Collector<'a> {
 
     /// How long after the start of the load the last connection ended, if the server then took no other one.
     fn server_gone(&self) -> Option<Duration> {
-        if self.open.iter().any(|open| *open > 0) {
+        // Where the generator closed them all itself, a look at the server would be a connection that was not asked for.
+        let has_failed = self.total.endings.total() + self.total.connect_errors.total() > 0;
+        if !has_failed || self.open.iter().any(|open| *open > 0) {
             return None;
         }
         let emptied = self.emptied.iter().flatten().max()?;
@@ -174,11 +173,8 @@ impl<'a> Collector<'a> {
     }
 
     fn outcome(self, started: SystemTime, interrupted_by: Option<i32>) -> Outcome {
-        let base = self.base().unwrap_or(self.finish);
+        let (base, end) = self.plan.counted(self.muster.started().unwrap_or(self.finish));
         let server_gone = self.server_gone();
-        let end = base.after(self.plan.asked.duration.saturating_sub(self.plan.asked.warmup));
-        // Waiting for replies that never came is no part of the time in which the others came.
-        let counted_to = end.max(self.last_correct).min(self.finish);
         let open_most = self.slices.values().map(|gathered| gathered.open_most).max().unwrap_or(0);
         let mut slices: Vec<Slice> = self.slices.into_values().map(|gathered| gathered.slice).collect();
         if let Some(last) = slices.last_mut() {
@@ -189,7 +185,8 @@ impl<'a> Collector<'a> {
             opening: self.plan.opening,
             lifetime: self.plan.lifetime,
             started,
-            counted: counted_to.since(base),
+            counted: end.min(self.finish).since(base),
+            cores: self.plan.asked.threads.min(cores()),
             total: self.total,
             open_most,
             slices,
@@ -199,6 +196,11 @@ impl<'a> Collector<'a> {
             interrupted_by,
         }
     }
+}
+
+/// The cores of this machine that the process may use; one where the system does not tell.
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// A slice in the making.
@@ -211,8 +213,8 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn new(index: u32, length: Duration) -> Self {
-        let start = length * index;
+    fn new(span: Span, base: Moment) -> Self {
+        let (start, length) = (span.from.since(base), span.to.since(span.from));
         let latency = Latency::default();
         Self {
             slice: Slice { start, length, sent: 0, correct: 0, errors: 0, open: 0, latency },

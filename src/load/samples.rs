@@ -59,6 +59,7 @@ pub(super) fn closed() -> Sample {
         lifetime: None,
         started: SystemTime::UNIX_EPOCH + Duration::from_secs(1_757_715_853),
         counted: Duration::from_secs(10),
+        cores: 1,
         total,
         slices,
         reached: 10,

@@ -176,8 +176,8 @@ impl Script {
 
     /// What the server says before anything is asked.
     #[must_use]
-    pub fn greeting(&self) -> &[u8] {
-        &self.greeting
+    pub const fn greeting(&self) -> &[u8] {
+        self.greeting.as_slice()
     }
 
     /// How the end of a wrong reply is found.

@@ -4,6 +4,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use super::averages::share;
 use super::exchange::Exchanges;
 use super::latency::Latency;
 
@@ -61,8 +62,10 @@ pub enum Ending {
     Shutdown,
     /// The server, or something between, reset it.
     Reset,
-    /// No reply was complete within the timeout though one was due.
+    /// Nothing came for the timeout though a reply was due.
     Silent,
+    /// Bytes came, and the reply that was due was not complete within the timeout all the same.
+    Late,
     /// Its stream of replies could not be followed any further, so the generator gave it up.
     Unreadable,
 }
@@ -99,7 +102,8 @@ causes!(ReplyError: Wrong "wrong", Foreign "foreign", Surplus "surplus", Truncat
     Unsent "unsent");
 causes!(ConnectError: Refused "refused", TimedOut "timed_out", Reset "reset", Busy "busy", NoPort "no_port",
     NoDescriptor "no_descriptor", Unreachable "unreachable", Other "other");
-causes!(Ending: Closed "closed", IdleTimeout "idle_timeout", MessageTimeout "message_timeout", Shutdown "shutdown", Reset "reset", Silent "silent", Unreadable "unreadable");
+causes!(Ending: Closed "closed", IdleTimeout "idle_timeout", MessageTimeout "message_timeout", Shutdown "shutdown", Reset "reset",
+    Silent "silent", Late "late", Unreadable "unreadable");
 
 /// As many as the longest list of causes has.
 const CAUSES_MAX: usize = 8;
@@ -164,10 +168,15 @@ pub struct Tally {
     pub sent_bytes: u64,
     /// Requests that were answered, whole and right.
     pub correct: u64,
-    /// Bytes that came, right or wrong.
+    /// Of the right replies, how many belong to the time before the counted part or after it, fractions of a reply included:
+    /// with a schedule, those to requests that were due before it; else, of each reply the share of its time that lies outside.
+    pub outside: f64,
+    /// Bytes of replies, right or wrong; a greeting is none.
     pub received_bytes: u64,
     /// Requests that were not, and replies that no request was waiting for.
     pub errors: Counts<ReplyError>,
+    /// Of the requests that were never sent, those that the generator kept waiting for most of their delay.
+    pub unsent_by_generator: u64,
     /// The first exchange of each kind of error that a reply, or a part of one, shows.
     pub exchanges: Exchanges,
     /// From the start of connecting to the open connection.
@@ -179,21 +188,35 @@ pub struct Tally {
     pub from_send: Latency,
     /// From the time at which the schedule had a request due to the last byte of its right reply. Empty without a schedule.
     pub from_schedule: Latency,
-    /// How long something that was ready or due waited for the generator: a hint of the error in the latencies above.
+    /// For each right reply, the part of its latency that the generator caused: its request was due and a connection free, or
+    /// the reply was there and not read. Of a request that waited in a queue which the generator caused, that wait too.
     pub lag: Latency,
     /// CPU time of the generating threads; zero where the system does not tell.
     pub cpu: Duration,
-    /// How long the generating threads were ready to run and had no core; zero where the system does not tell.
+    /// How long the generating threads were ready to run and had no core, or were stopped.
     pub starved: Duration,
 }
 
 impl Tally {
+    /// The right replies that belong to the counted part, fractions included: what rates count.
+    #[must_use]
+    pub fn correct_inside(&self) -> f64 {
+        (self.correct as f64 - self.outside).max(0.0)
+    }
+
+    /// Their share of all right replies; one where there is none.
+    #[must_use]
+    pub fn inside_ratio(&self) -> f64 {
+        if self.correct > 0 { share(self.correct_inside(), self.correct as f64) } else { 1.0 }
+    }
+
     /// Adds everything that `other` counted.
     pub fn merge(&mut self, other: &Self) {
         self.merge_failures(other);
         self.sent += other.sent;
         self.sent_bytes += other.sent_bytes;
         self.correct += other.correct;
+        self.outside += other.outside;
         self.received_bytes += other.received_bytes;
         self.from_send.merge(&other.from_send);
         self.from_schedule.merge(&other.from_schedule);
@@ -209,6 +232,7 @@ impl Tally {
         self.connect_errors.merge(&other.connect_errors);
         self.endings.merge(&other.endings);
         self.errors.merge(&other.errors);
+        self.unsent_by_generator += other.unsent_by_generator;
         self.exchanges.merge(&other.exchanges);
         self.connect.merge(&other.connect);
         self.first_byte.merge(&other.first_byte);

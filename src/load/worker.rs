@@ -16,6 +16,7 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::{Events, Interest, Poll};
 
+use super::backlog::{Backlog, PAUSE_MIN};
 use super::connect;
 use super::ledger::{Ledger, Part};
 use super::muster::Muster;
@@ -66,10 +67,8 @@ pub struct Worker {
     ledger: Ledger,
     /// When which connection has to be looked at though nothing happens.
     deadlines: Deadlines,
-    /// Under an open loop: connections with room, those that have had it longest first.
-    free: VecDeque<Token>,
-    /// Whether there was one when the loop last looked: what is due since then has waited for the loop alone.
-    had_free: bool,
+    /// Under an open loop: the connections with room, and what keeps requests from leaving.
+    backlog: Backlog,
     /// Connections that have a pause, and when it is over; in that order.
     pausing: VecDeque<(Moment, Token)>,
     /// The next request of the schedule.
@@ -102,8 +101,7 @@ impl Worker {
             alarm: Moment::NEVER,
             peers: Table::default(),
             deadlines: Deadlines::default(),
-            free: VecDeque::new(),
-            had_free: false,
+            backlog: Backlog::default(),
             pausing: VecDeque::new(),
             next: 0,
             start: Moment::NEVER,
@@ -136,8 +134,7 @@ impl Worker {
     }
 
     fn is_over(&self) -> bool {
-        // Nothing is opened behind the end, so that without a connection nothing can be sent any more either.
-        let can_send = self.unsent() > 0 && !self.peers.is_empty();
+        let can_send = self.shared.has_schedule() && !self.backlog.was_closed(self.end());
         let is_done = self.shared.now >= self.end() && self.shared.in_flight == 0 && !can_send;
         is_done || self.shared.now >= self.hard_end() || self.muster.is_stopped() || self.muster.is_hopeless()
     }
@@ -165,11 +162,18 @@ impl Worker {
 
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         let timeout = self.wake_up().since(self.shared.now).min(WAIT_MAX);
+        // The poller rounds up to whole milliseconds.
+        let wake_up = self.shared.now.after(timeout + Duration::from_millis(1)).min(self.alarm);
         match self.poll.poll(events, Some(timeout)) {
             Err(error) if interrupted(&error) => events.clear(),
             result => result?,
         }
-        self.shared.woken = self.shared.read_clock();
+        let now = self.shared.read_clock();
+        let overslept = now.since(wake_up);
+        if overslept >= PAUSE_MIN {
+            self.shared.tally.starved += overslept;
+        }
+        self.shared.woken = now.min(wake_up);
         Ok(())
     }
 
@@ -226,7 +230,7 @@ impl Worker {
         }
         let room = if peer.is_queued { 0 } else { peer.room(depth, now) };
         match self.plan.asked.pace {
-            Pace::Closed if is_loading && room > 0 => return self.send(token, room, 0),
+            Pace::Closed if is_loading && room > 0 => return self.send(token, room, 0, Duration::ZERO),
             Pace::Hold(pause) if is_loading && room == depth => {
                 // The first heartbeats are spread over a pause, or they would come as a burst for ever.
                 let place = self.roster.attempt(peer.slot).number as f64 / self.plan.asked.connections as f64;
@@ -236,10 +240,10 @@ impl Worker {
             }
             Pace::Open { .. } if room > 0 => {
                 peer.is_queued = true;
-                self.free.push_back(token);
+                self.backlog.push(token);
                 // Connections that have ended meanwhile leave their tokens here, which must not be for ever.
-                if self.free.len() > 2 * self.peers.len() + FREE_SLACK {
-                    self.free.retain(|token| self.peers.get_mut(*token).is_some());
+                if self.backlog.len() > 2 * self.peers.len() + FREE_SLACK {
+                    self.backlog.retain(|token| self.peers.get_mut(*token).is_some());
                 }
             }
             _ => {}
@@ -262,10 +266,10 @@ impl Worker {
         self.deadlines.bring_forward(token.key(), peer.deadline(self.plan.asked.timeout));
     }
 
-    /// Sends `count` requests, the first of which has this number in the schedule.
-    fn send(&mut self, token: Token, count: usize, number: u64) {
+    /// Sends `count` requests, the first of which has this number in the schedule; the generator kept them for at most `lag`.
+    fn send(&mut self, token: Token, count: usize, number: u64, lag: Duration) {
         let Some(peer) = self.peers.get_mut(token) else { return };
-        peer.begin(count, number, &mut self.shared);
+        peer.begin(count, number, lag, &mut self.shared);
         match peer.flush(&self.plan, &mut self.shared) {
             // Requests without replies are done when they are sent; the next ones wait for a round, so that all have their turn.
             Ok(()) if peer.is_idle() && self.plan.asked.pace == Pace::Closed => self.pause(token, self.shared.now),
@@ -339,7 +343,7 @@ impl Worker {
             }
             Loss::Ended(ending) => {
                 let oldest = match ending {
-                    Ending::Silent => ReplyError::Late,
+                    Ending::Silent | Ending::Late => ReplyError::Late,
                     // The reply that could not be read is counted already; a farewell is no part of a reply.
                     Ending::Unreadable | Ending::IdleTimeout | Ending::MessageTimeout | Ending::Shutdown => {
                         ReplyError::Missing
@@ -381,7 +385,8 @@ impl Worker {
             } else if peer.is_idle() {
                 self.settle(token);
             } else {
-                self.lose(token, Loss::Ended(Ending::Silent));
+                let ending = peer.overdue();
+                self.lose(token, Loss::Ended(ending));
             }
         }
     }
@@ -403,7 +408,7 @@ impl Worker {
         let (now, unsent) = (now.max(start), self.unsent());
         self.ledger.cut(&self.plan, start, now, &mut self.shared.tally, &mut self.roster, unsent);
         self.start = start;
-        self.shared.begin(start);
+        self.shared.begin(start, self.plan.counted(start));
         for token in self.peers.tokens().collect::<Vec<_>>() {
             self.shared.read_clock();
             self.settle(token);
@@ -424,13 +429,14 @@ impl Worker {
             peer.is_queued = false;
             let has_room = peer.room(1, now) > 0;
             match self.plan.asked.pace {
-                Pace::Hold(_) if has_room && is_loading => self.send(token, 1, 0),
+                Pace::Hold(_) if has_room && is_loading => self.send(token, 1, 0, Duration::ZERO),
                 _ => self.settle(token),
             }
             self.shared.read_clock();
         }
         self.send_scheduled();
-        let next = if self.free.is_empty() { Moment::NEVER } else { self.shared.due(self.next) };
+        let is_waiting = !self.backlog.is_empty() && self.backlog.may_send(now, self.end());
+        let next = if !is_waiting { Moment::NEVER } else { self.shared.due(self.next) };
         if next != self.alarm && next != Moment::NEVER {
             self.timer.set(next.since(self.shared.read_clock()))?;
         }
@@ -439,28 +445,28 @@ impl Worker {
     }
 
     fn send_scheduled(&mut self) {
-        let mut unsent = usize::try_from(self.unsent()).unwrap_or(usize::MAX);
-        if unsent > 0 && self.had_free {
-            let lag = self.shared.now.since(self.shared.due(self.next));
-            self.shared.tally.lag.record(lag, 1);
+        let (now, mut unsent) = (self.shared.now, usize::try_from(self.unsent()).unwrap_or(usize::MAX));
+        if unsent > 0 {
+            self.backlog.begin_look(now, self.shared.due(self.next), self.shared.woken);
         }
         while unsent > 0
-            && let Some(token) = self.free.pop_front()
+            && self.backlog.may_send(now, self.end())
+            && let Some(token) = self.backlog.pop()
         {
             // What is due is dealt out evenly over those that have room.
-            let share = unsent.div_ceil(self.free.len() + 1);
+            let share = unsent.div_ceil(self.backlog.len() + 1);
             let Some(peer) = self.peers.get_mut(token) else { continue };
             peer.is_queued = false;
             let count = share.min(peer.room(self.plan.asked.depth, self.shared.now));
             if count > 0 {
-                self.shared.read_clock();
-                self.send(token, count, self.next);
+                let lag = self.backlog.lag() + self.shared.read_clock().since(now);
+                self.send(token, count, self.next, lag);
                 self.next += count as u64;
                 unsent -= count;
             }
             self.settle(token);
         }
-        self.had_free = !self.free.is_empty();
+        self.backlog.end_look(now, unsent > 0);
     }
 
     /// Counts what was not answered in time, and closes everything.
@@ -468,6 +474,10 @@ impl Worker {
         let is_interrupted = self.muster.is_stopped();
         let unsent = self.unsent();
         self.shared.tally.errors.add(ReplyError::Unsent, unsent);
+        let waited = self.shared.now.min(self.end()).since(self.shared.due(self.next));
+        if self.backlog.lag() * 2 >= waited {
+            self.shared.tally.unsent_by_generator += unsent;
+        }
         for token in self.peers.tokens().collect::<Vec<_>>() {
             let Some(mut peer) = self.peers.remove(token) else { continue };
             if is_interrupted {

@@ -6,6 +6,7 @@ mod support;
 
 mod agreement;
 mod arguments;
+mod blame;
 mod connecting;
 mod files;
 mod gates;

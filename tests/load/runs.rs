@@ -234,7 +234,7 @@ impl Report {
     /// Whether the generator had room and the schedule was held is left out: it tells of the machine on which the tests
     /// run. Who wants to know asks for all [`verdicts`](Self::verdicts).
     pub fn flaws(&self) -> Vec<&str> {
-        const OF_THE_MACHINE: [&str; 3] = ["valid", "generator_limited", "server_overloaded"];
+        const OF_THE_MACHINE: [&str; 4] = ["valid", "generator_limited", "server_overloaded", "tail_queued"];
         self.verdicts().into_iter().filter(|kind| !OF_THE_MACHINE.contains(kind)).collect()
     }
 
@@ -267,7 +267,14 @@ impl Report {
         assert!(opened + failed - busy <= begun, "{report}");
         assert!(self.count("connections.reached") <= self.count("connections.asked"), "{report}");
         let rate = self.number("throughput.replies_per_s") * self.number("ran_s");
-        assert!((rate - correct as f64).abs() <= 1e-6 * rate, "only right replies are throughput: {report}");
+        assert!(rate <= correct as f64 * (1.0 + 1e-6), "only right replies are throughput: {report}");
+        if self.text("asked.pace.kind") == "open" && self.number("asked.warmup_s") == 0.0 {
+            assert!(rate >= correct as f64 * (1.0 - 1e-6), "each request was due in the counted part: {report}");
+            let max = |distribution: &str| self.at(&format!("{distribution}.max_us")).as_f64().unwrap_or(0.0);
+            assert!(max("generator.lag") <= max("latency.from_schedule"), "a part is no more than its whole: {report}");
+        }
+        let busy = self.number("generator.cpu_ratio");
+        assert!((0.0..=1.0).contains(&busy), "no share is more than its whole: {report}");
     }
 }
 

@@ -37,6 +37,14 @@ pub fn text(answer: impl Fn(&[u8]) -> Answer + Send + Sync + 'static) -> String 
     format!("text://127.0.0.1:{port}")
 }
 
+/// Serves text that is right and comes `delay` after each request.
+pub fn late(delay: Duration) -> String {
+    text(move |line| {
+        thread::sleep(delay);
+        right(line)
+    })
+}
+
 /// Serves lines that nobody welcomes; gives the address without a scheme.
 pub fn lines(answer: impl Fn(&[u8]) -> Answer + Send + Sync + 'static) -> String {
     let port = serve(move |stream| drop(session(stream, b"", &answer)));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::averages::{per_second, share};
+use super::averages::share;
 use super::figures::{plural, seconds};
 use super::gates::{Gate, Judgement};
 use super::origin::Origin;
@@ -29,7 +29,13 @@ pub fn merge(reports: Vec<Report>, gates: &[Gate]) -> Result<Report, String> {
     let gates = judged.chain(gates.iter().map(Gate::to_string)).collect();
     let flaws = flaws(&reports);
     let number = reports.len();
-    let thread_seconds: f64 = reports.iter().map(|report| report.ran_s * report.generator.threads_count as f64).sum();
+    // A rate times its run's duration is what the run counted for it, which need not be whole replies.
+    let in_all = |of: &dyn Fn(&Report) -> f64| reports.iter().map(|report| of(report) * report.ran_s).sum::<f64>();
+    let replies = in_all(&|report| report.throughput.replies_per_s);
+    let sent_bytes = in_all(&|report| report.throughput.sent_bytes_per_s);
+    let received_bytes = in_all(&|report| report.throughput.received_bytes_per_s);
+    let threads = in_all(&|report| report.generator.threads_count as f64);
+    let busy = in_all(&|report| report.generator.threads_count as f64 * report.generator.cpu_ratio);
 
     let first = timeline.first;
     let mut joined = reports[first].clone();
@@ -45,11 +51,11 @@ pub fn merge(reports: Vec<Report>, gates: &[Gate]) -> Result<Report, String> {
     joined.slices = slices;
     joined.errors.ratio =
         share(joined.errors.total_count as f64, (joined.replies.correct_count + joined.errors.total_count) as f64);
-    joined.generator.cpu_ratio = share(joined.generator.cpu_s, thread_seconds);
+    joined.generator.cpu_ratio = share(busy, threads);
     let throughput = &mut joined.throughput;
-    throughput.replies_per_s = per_second(joined.replies.correct_count, joined.ran_s);
-    throughput.sent_bytes_per_s = per_second(joined.requests.sent_bytes, joined.ran_s);
-    throughput.received_bytes_per_s = per_second(joined.replies.received_bytes, joined.ran_s);
+    throughput.replies_per_s = share(replies, joined.ran_s);
+    throughput.sent_bytes_per_s = share(sent_bytes, joined.ran_s);
+    throughput.received_bytes_per_s = share(received_bytes, joined.ran_s);
     joined.gates = judge_again(&joined, gates)?;
     judge(&mut joined, flaws, number);
     Ok(joined)

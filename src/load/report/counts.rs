@@ -64,7 +64,7 @@ mod tests {
             text,
             concat!(
                 r#"{"closed_count":0,"idle_timeout_count":0,"message_timeout_count":0,"shutdown_count":0,"#,
-                r#""reset_count":0,"silent_count":3,"unreadable_count":0}"#
+                r#""reset_count":0,"silent_count":3,"late_count":0,"unreadable_count":0}"#
             )
         );
         let read: Counts<Ending> = serde_json::from_str(&text).expect("our own");
@@ -74,6 +74,6 @@ mod tests {
     #[test]
     fn a_cause_without_its_number_is_an_error() {
         let error = serde_json::from_str::<Counts<Ending>>(r#"{"closed_count":0,"idle_timeout_count":0}"#);
-        assert!(error.expect_err("some are missing").to_string().contains("message_timeout_count"));
+        assert!(error.expect_err("some are missing").to_string().contains("missing field `late_count`"));
     }
 }

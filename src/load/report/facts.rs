@@ -145,7 +145,7 @@ pub struct Requests {
 pub struct Replies {
     /// Requests that were answered, whole and right.
     pub correct_count: u64,
-    /// Bytes that came, right or wrong.
+    /// Bytes of replies, right or wrong; a greeting is none.
     pub received_bytes: u64,
 }
 
@@ -164,7 +164,7 @@ pub struct Errors {
 /// What went through in a second, on average of the counted part.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Throughput {
-    /// Right replies a second.
+    /// Right replies a second; see [`Tally::correct_inside`](crate::load::tally::Tally::correct_inside).
     pub replies_per_s: f64,
     /// Bytes a second sent.
     pub sent_bytes_per_s: f64,
@@ -266,11 +266,11 @@ pub struct Generator {
     pub threads_count: u64,
     /// CPU time of all of them; 0 where the system does not tell.
     pub cpu_s: f64,
-    /// The share of their time that they were busy, on average: 0 to 1.
+    /// The share of their time that they were busy, on average: 0 to 1; of more threads than cores, of the time of the cores.
     pub cpu_ratio: f64,
-    /// How long they were ready to run and had no core; 0 where the system does not tell.
+    /// How long they were ready to run and had no core, or were stopped.
     pub starved_s: f64,
-    /// How long something that was ready or due waited for the generator.
+    /// The part of each right reply's latency that the generator caused.
     pub lag: Distribution,
 }
 

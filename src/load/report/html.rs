@@ -73,7 +73,7 @@ impl Page {
             escaped(&report.asked.messages),
             words::asked(&report.asked),
         );
-        for note in report.notes.iter().cloned().chain(words::interrupted(report)).chain(words::overtime(report)) {
+        for note in report.notes.iter().cloned().chain(words::interrupted(report)) {
             put!(self, "<p><strong>{}</strong></p>", escaped(&note));
         }
     }
@@ -338,7 +338,7 @@ impl Page {
 fn tone(verdict: &Verdict) -> &'static str {
     match verdict.kind {
         Kind::Valid => "good",
-        Kind::GeneratorLimited | Kind::ServerOverloaded | Kind::TooShort => "middling",
+        Kind::GeneratorLimited | Kind::ServerOverloaded | Kind::TailQueued | Kind::TooShort => "middling",
         _ => "bad",
     }
 }

@@ -54,7 +54,7 @@ pub struct Report {
     pub file: String,
     /// What was asked for.
     pub asked: Asked,
-    /// How long the counted part took: from the end of warming up to the last slice.
+    /// How long the counted part took: from the end of warming up to the end of the load.
     pub ran_s: f64,
     /// The number of the signal that ended the run before its time.
     pub interrupted_by_signal: Option<i32>,
@@ -149,9 +149,9 @@ impl Report {
             },
             exchanges: total.exchanges.iter().cloned().collect(),
             throughput: Throughput {
-                replies_per_s: per_second(total.correct, ran_s),
+                replies_per_s: share(total.correct_inside(), ran_s),
                 sent_bytes_per_s: per_second(total.sent_bytes, ran_s),
-                received_bytes_per_s: per_second(total.received_bytes, ran_s),
+                received_bytes_per_s: per_second(total.received_bytes, ran_s) * total.inside_ratio(),
             },
             latency: Latencies {
                 connect: Distribution(total.connect.clone()),

@@ -54,13 +54,7 @@ impl Page {
         let title = format!("{}, {}", printable(&asked.target), printable(&asked.messages));
         self.entry("", BOLD, &title, 0);
         self.entry("", "", &words::asked(asked), 0);
-        for note in report
-            .notes
-            .iter()
-            .map(|note| printable(note))
-            .chain(words::interrupted(report))
-            .chain(words::overtime(report))
-        {
+        for note in report.notes.iter().map(|note| printable(note)).chain(words::interrupted(report)) {
             self.entry("", YELLOW, &note, 0);
         }
         self.line("");
@@ -84,7 +78,7 @@ impl Page {
     fn verdict(&mut self, label: &str, report: &Report, verdict: &Verdict) {
         let colour = match verdict.kind {
             Kind::Valid => GREEN,
-            Kind::GeneratorLimited | Kind::ServerOverloaded | Kind::TooShort => YELLOW,
+            Kind::GeneratorLimited | Kind::ServerOverloaded | Kind::TailQueued | Kind::TooShort => YELLOW,
             _ => RED,
         };
         let heading = words::heading(report, verdict);

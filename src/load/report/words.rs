@@ -14,9 +14,6 @@ const OMISSION_FACTOR: f64 = 2.0;
 /// A difference that is smaller is no news.
 const OMISSION_MIN: Duration = Duration::from_millis(1);
 
-/// A run that takes longer by this share has rates that nobody would expect from its duration.
-const OVERTIME_RATIO: f64 = 0.01;
-
 /// The head of every table of latencies.
 pub(super) const QUANTILES: [(&str, f64); 5] =
     [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
@@ -147,16 +144,6 @@ pub(super) fn omission(report: &Report) -> Option<String> {
     ))
 }
 
-/// That the counted part took longer than was asked for, where it did: until the last reply had come.
-pub(super) fn overtime(report: &Report) -> Option<String> {
-    let asked_s = report.asked.duration_s - report.asked.warmup_s;
-    let is_longer = report.interrupted_by_signal.is_none() && report.ran_s > asked_s * (1.0 + OVERTIME_RATIO);
-    is_longer.then(|| {
-        let (late, ran) = (seconds(report.ran_s - asked_s), seconds(report.ran_s));
-        format!("The last reply came {late} after the end: throughput is the average of {ran}.")
-    })
-}
-
 /// What the search found, in a sentence; `None` where there was none.
 pub(super) fn search(report: &Report) -> Option<String> {
     let search = report.search.as_ref()?;
@@ -236,10 +223,6 @@ mod tests {
     fn numbers_that_do_not_seem_to_agree_are_explained() {
         let warm = report(samples::closed().total(|total| total.sent -= 10));
         assert!(replies(&warm).ends_with(", 10 of them to requests of the warm-up"), "{}", replies(&warm));
-        assert_eq!(overtime(&warm), None);
-        let late = report(samples::closed().change(|outcome| outcome.counted += Duration::from_secs(5)));
-        let said = overtime(&late).expect("half of the time again");
-        assert_eq!(said, "The last reply came 5.00 s after the end: throughput is the average of 15.0 s.");
     }
 
     #[test]

@@ -7,9 +7,10 @@ use super::outcome::Outcome;
 
 mod endings;
 mod findings;
+mod pace;
 
-pub use findings::cpu_ratio;
 pub(super) use findings::gate_crossed;
+pub use pace::cpu_ratio;
 
 /// What is said of figures that nothing spoils.
 pub(super) const FIGURES_OF_THE_SERVER: &str = "These figures describe the server, not the generator.";
@@ -53,6 +54,8 @@ pub enum Kind {
     GeneratorLimited,
     /// The schedule was not held, though the generator had time.
     ServerOverloaded,
+    /// The schedule was held, and the slowest of its requests waited for a connection.
+    TailQueued,
     /// The figures tell of the server.
     Valid,
 }
@@ -74,6 +77,7 @@ impl Kind {
             Self::Unanswered => "unanswered",
             Self::GeneratorLimited => "generator-limited",
             Self::ServerOverloaded => "server-overloaded",
+            Self::TailQueued => "tail queued",
             Self::Valid => "valid",
         }
     }
@@ -81,7 +85,10 @@ impl Kind {
     /// True exactly when the run was made as it was asked for: its figures are those of the server or of the generator.
     #[must_use]
     pub const fn is_sound(self) -> bool {
-        matches!(self, Self::GateCrossed | Self::GeneratorLimited | Self::ServerOverloaded | Self::Valid)
+        matches!(
+            self,
+            Self::GateCrossed | Self::GeneratorLimited | Self::ServerOverloaded | Self::TailQueued | Self::Valid
+        )
     }
 }
 
@@ -93,7 +100,7 @@ impl Verdict {
     /// That of a run without a flaw.
     #[must_use]
     pub fn valid(outcome: &Outcome) -> Self {
-        let evidence = format!("{}; {}", findings::held(outcome), findings::generator_room(outcome));
+        let evidence = format!("{}; {}", findings::held(outcome), pace::generator_room(outcome));
         Self::new(Kind::Valid, evidence, FIGURES_OF_THE_SERVER)
     }
 }
@@ -111,8 +118,9 @@ pub fn flaws(outcome: &Outcome, gates: &[Judgement]) -> Vec<Verdict> {
         findings::too_short(outcome),
         endings::connections_ended(outcome),
         findings::unanswered(outcome),
-        findings::generator_limited(outcome),
-        findings::server_overloaded(outcome),
+        pace::generator_limited(outcome),
+        pace::server_overloaded(outcome),
+        pace::tail_queued(outcome),
     ];
     // That nothing was taken after the server had left is no news.
     let follows = |kind| outcome.server_gone.is_some() && matches!(kind, Kind::ServerRefused | Kind::ServerOverloaded);
@@ -128,14 +136,14 @@ mod tests {
     use crate::load::tally::{ConnectError, Ending, ReplyError};
     use std::time::Duration;
 
-    fn of(sample: Sample) -> Vec<Verdict> {
+    pub(super) fn of(sample: Sample) -> Vec<Verdict> {
         let outcome = sample.done();
         let flaws = flaws(&outcome, &[]);
         if flaws.is_empty() { vec![Verdict::valid(&outcome)] } else { flaws }
     }
 
     /// The only verdict, its kind checked.
-    fn only(sample: Sample, kind: Kind) -> Verdict {
+    pub(super) fn only(sample: Sample, kind: Kind) -> Verdict {
         let found = of(sample);
         assert_eq!(found.iter().map(|verdict| verdict.kind).collect::<Vec<_>>(), [kind], "{found:?}");
         found[0].clone()
@@ -178,14 +186,6 @@ mod tests {
         assert!(verdict.advice.contains("--heartbeat"), "{verdict:?}");
         only(ended(Ending::Silent), Kind::ConnectionsEnded);
         only(samples::closed().ended(Ending::Closed, 2), Kind::Valid);
-    }
-
-    #[test]
-    fn what_the_end_of_a_run_cuts_off_of_a_backlog_is_no_silence_of_the_server() {
-        let behind = || samples::open().errors(ReplyError::Unsent, 70_000);
-        only(behind().errors(ReplyError::Missing, 10), Kind::ServerOverloaded);
-        let found = of(behind().errors(ReplyError::Missing, 500));
-        assert_eq!(found[0].kind, Kind::Unanswered, "ten connections have ten requests in flight");
     }
 
     #[test]
@@ -241,75 +241,6 @@ mod tests {
         only(samples::closed().errors(ReplyError::Missing, 500), Kind::Unanswered);
         let verdict = only(samples::closed().ended(Ending::Silent, 1), Kind::Unanswered);
         assert!(verdict.evidence.contains("stopped answering: 1"), "{}", verdict.evidence);
-    }
-
-    #[test]
-    fn a_generator_that_is_busy_starved_or_late_is_named() {
-        let seconds = Duration::from_secs;
-        let busy = only(samples::closed().total(|total| total.cpu = seconds(10)), Kind::GeneratorLimited);
-        assert!(busy.evidence.contains("100 %"), "{}", busy.evidence);
-        let starved = only(samples::closed().total(|total| total.starved = seconds(1)), Kind::GeneratorLimited);
-        assert!(starved.evidence.contains("10.0 %"), "{}", starved.evidence);
-        let late = || samples::open().total(|total| total.lag.record(Duration::from_micros(1_100), 5_000));
-        assert!(only(late(), Kind::GeneratorLimited).evidence.contains("1.10 ms"));
-        let slow = late().total(|total| total.from_send.record(Duration::from_millis(3), 5_000));
-        only(slow.total(|total| total.from_schedule = total.from_send.clone()), Kind::Valid);
-    }
-
-    #[test]
-    fn batches_of_replies_make_no_verdict_alternate() {
-        // As on two cores, one for each side: half of every latency is the lag of a batch, and the generator never has to wait.
-        let batches = |busy| {
-            samples::closed().total(|total| {
-                total.cpu = Duration::from_millis(busy);
-                total.lag.record(Duration::from_micros(700), 200_000);
-            })
-        };
-        (9_100..10_000).step_by(100).for_each(|busy| drop(only(batches(busy), Kind::GeneratorLimited)));
-        only(batches(8_000), Kind::Valid);
-    }
-
-    #[test]
-    fn a_busy_generator_that_holds_the_schedule_limits_nothing() {
-        let busy = samples::open().total(|total| total.cpu = Duration::from_secs(10));
-        let evidence = only(busy, Kind::Valid).evidence;
-        assert!(evidence.contains("busy 100 % of the time, p99 lateness 20.0 us"), "{evidence}");
-    }
-
-    #[test]
-    fn a_starved_generator_without_a_reply_has_no_figures_to_spoil() {
-        let starved = samples::nothing(ConnectError::Refused).total(|total| total.starved = Duration::from_secs(5));
-        assert!(of(starved).iter().all(|verdict| verdict.kind != Kind::GeneratorLimited));
-    }
-
-    #[test]
-    fn two_threads_have_twice_the_time() {
-        let sample = samples::closed().asked(|asked| asked.threads = 2);
-        only(sample.total(|total| total.cpu = Duration::from_secs(10)), Kind::Valid);
-    }
-
-    #[test]
-    fn a_schedule_that_is_not_held_is_the_servers_while_the_generator_has_time() {
-        let unsent = || samples::open().errors(ReplyError::Unsent, 7).total(|total| total.sent = 90_000);
-        let verdict = only(unsent(), Kind::ServerOverloaded);
-        assert!(verdict.evidence.contains("9,000/s sent of 10,000/s due"), "{}", verdict.evidence);
-        only(unsent().total(|total| total.cpu = Duration::from_secs(10)), Kind::GeneratorLimited);
-    }
-
-    #[test]
-    fn replies_that_wait_for_their_turn_show_overload() {
-        let waiting = samples::open().total(|total| total.from_schedule.record(Duration::from_millis(5), 5_000));
-        assert!(only(waiting, Kind::ServerOverloaded).evidence.contains("5.00 ms from the schedule"));
-    }
-
-    #[test]
-    fn a_ramp_is_due_what_its_middle_says() {
-        let ramp = samples::open().asked(|asked| {
-            (asked.warmup, asked.duration) = (Duration::ZERO, Duration::from_secs(10));
-            asked.pace = Pace::Open { from: 0.0, to: 100.0 };
-        });
-        assert_eq!(findings::rate_due(&ramp.done()), Some(50.0));
-        assert_eq!(findings::rate_due(&samples::closed().done()), None);
     }
 
     #[test]

@@ -1,0 +1,76 @@
+//! Servers whose truth is known: what the generator measures of them, and what it holds against whom.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::agreement::url;
+use crate::runs::{Run, Running, generator, measure};
+use crate::servers::{late, right, text};
+use crate::support::process::Process;
+use crate::support::server::Server;
+
+#[test]
+fn a_constant_delay_lowers_no_rate_and_overloads_no_server() {
+    let url = late(Duration::from_millis(200));
+    let run = measure(&[&url, "-c", "150", "-R", "100", "-d", "1s", "--fail-if", "rate<99"]);
+    run.is_flawless();
+    assert_eq!(run.count("replies.correct"), 100);
+    assert!((run.number("throughput.replies_per_s") - 100.0).abs() < 1e-6, "{run:?}");
+    assert!(!run.verdicts().contains(&"server_overloaded"), "{run:?}");
+}
+
+#[test]
+fn a_closed_loop_never_measures_more_than_the_server_can_do() {
+    // Two connections and 300 ms for each reply are 6.67 a second; the third reply on each comes after the end.
+    let run = measure(&[&late(Duration::from_millis(300)), "-c", "2", "-d", "750ms"]);
+    assert!(run.is_flawless().count("replies.correct") <= 6, "{run:?}");
+    assert!(run.number("throughput.replies_per_s") <= 2.0 / 0.3, "{run:?}");
+}
+
+#[test]
+fn the_rate_with_a_warm_up_is_that_of_what_was_due_after_it() {
+    let url = late(Duration::from_millis(200));
+    let run = measure(&[&url, "-c", "150", "-R", "100", "-d", "1s", "--warmup", "500ms"]);
+    run.is_flawless();
+    assert!((run.number("throughput.replies_per_s") - 100.0).abs() < 1e-6, "{run:?}");
+}
+
+/// A run that is stopped for a while in its middle, beside a server that has time.
+#[track_caller]
+fn paused(arguments: &[&str]) -> Run {
+    let server = Server::start(&[]);
+    let url = url(&server, "text");
+    let running = Running::start(generator(&[&[&url[..], "-d", "2s"], arguments].concat()));
+    let process = Process { id: running.child.id() };
+    thread::sleep(Duration::from_millis(500));
+    process.signal("STOP");
+    thread::sleep(Duration::from_secs(1));
+    process.signal("CONT");
+    running.finish()
+}
+
+#[test]
+fn a_pause_of_the_generator_is_not_held_against_the_server() {
+    // With one connection, all that was due in the pause but one request then waits for the connection.
+    for connections in ["50", "1"] {
+        let run = paused(&["-R", "500", "-c", connections]);
+        let verdicts = run.verdicts();
+        assert!(verdicts.contains(&"generator_limited"), "{run:?}");
+        assert!(!verdicts.contains(&"server_overloaded") && !verdicts.contains(&"tail_queued"), "{run:?}");
+        assert!(run.number("generator.lag.p99_us") >= 500e3, "the requests that it delayed weigh: {run:?}");
+    }
+}
+
+#[test]
+fn a_closed_loop_that_was_paused_is_no_measure_of_the_server() {
+    let run = paused(&["-c", "4"]);
+    assert!(run.verdicts().contains(&"generator_limited"), "{run:?}");
+    assert!(run.number("generator.starved_s") >= 0.8, "{run:?}");
+}
+
+#[test]
+fn a_greeting_is_no_reply() {
+    let run = measure(&[&text(right), "-c", "7", "-m", "ECHO abc", "-d", "100ms"]);
+    let replies = run.is_flawless().count("replies.correct");
+    assert_eq!(run.count_bytes("replies.received"), replies * "ECHO abc\n".len() as u64, "{run:?}");
+}
