@@ -100,7 +100,8 @@ pub(super) fn server_overloaded(outcome: &Outcome) -> Option<Verdict> {
 /// That the schedule was held, and the slowest of its requests waited for a connection all the same.
 pub(super) fn tail_queued(outcome: &Outcome) -> Option<Verdict> {
     rate_due(outcome)?;
-    if generator_limited(outcome).is_some() || schedule_missed(outcome).is_some() {
+    let has_figures = outcome.total.correct > 0;
+    if !has_figures || generator_limited(outcome).is_some() || schedule_missed(outcome).is_some() {
         return None;
     }
     let unsent = list(&outcome.total.errors, &[ReplyError::Unsent], what_failed);
@@ -115,6 +116,10 @@ pub(super) fn tail_queued(outcome: &Outcome) -> Option<Verdict> {
 /// How a schedule was not held by the server; `None` when it was, or there is none.
 fn schedule_missed(outcome: &Outcome) -> Option<String> {
     let (due, total) = (rate_due(outcome)?, &outcome.total);
+    if total.correct == 0 {
+        // Why nothing was answered is another finding: a schedule says nothing of it.
+        return None;
+    }
     let unsent = total.errors.get(ReplyError::Unsent).saturating_sub(total.unsent_by_generator);
     let mut evidence = Vec::new();
     if unsent_ratio(outcome, unsent) > UNSENT_RATIO_MAX {
