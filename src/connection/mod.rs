@@ -40,7 +40,7 @@ use crate::base::activity::{Activity, Summary};
 use crate::base::buffer::Buffer;
 use crate::base::clock::Clock;
 use crate::base::close_reason::CloseReason;
-use crate::base::limits::{LINGER_BYTES_MAX, Limits, Timeouts};
+use crate::base::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LOW_WATER_BYTES, Limits, Timeouts};
 use crate::base::moment::Moment;
 use crate::base::peer::Peer;
 use crate::base::pool::{BLOCK_LEN, Pool};
@@ -253,7 +253,29 @@ impl<S: Socket> Connection<S> {
         self.load.note(shared.moved_bytes - before);
         let turn = if self.overdue { self.judge(turn, shared) } else { turn };
         self.settle(shared);
+        if !matches!(turn, Turn::Close(_)) {
+            self.debug_assert_invariants();
+        }
         turn
+    }
+
+    /// What holds between any two turns; debug builds check it after each.
+    ///
+    /// ```text
+    ///   backpressure                  =>  output > low-water mark
+    ///   Open, output >= high-water    =>  backpressure
+    ///   Draining, Lingering           =>  not runnable, no incomplete message, no input held
+    ///   Lingering                     =>  no output held
+    ///   overdue                       =>  it stands in the run queue (which only the loop knows)
+    /// ```
+    fn debug_assert_invariants(&self) {
+        let is_open = self.phase == Phase::Open;
+        debug_assert!(!self.backpressure || self.output.len() > LOW_WATER_BYTES, "backpressure without answers");
+        debug_assert!(!is_open || self.output.len() < HIGH_WATER_BYTES || self.backpressure, "no backpressure");
+        debug_assert!(is_open || !self.runnable, "runs on its way out");
+        debug_assert!(is_open || !self.has_incomplete_message(), "a message on its way out");
+        debug_assert!(is_open || self.input.capacity() == 0, "input is held on its way out");
+        debug_assert!(!matches!(self.phase, Phase::Lingering(_)) || self.output.capacity() == 0, "lingers with output");
     }
 
     /// Each move says whether it moved anything; a turn in which none did is over.
