@@ -46,7 +46,7 @@ pub fn listen<Event: From<Heard>>(mut server: TcpStream, events: &SyncSender<Eve
 /// The next event; an error when there is none until then. `None` waits for ever.
 ///
 /// What has arrived counts, however late it is looked at: after a pause of the process, the thread that reads it gets
-/// [`RESUMPTION`] to hand it over.
+/// a second to hand it over.
 ///
 /// # Errors
 /// `Timeout`, or `Disconnected` when every thread that could tell anything has gone.

@@ -6,9 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use mio::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+use super::causes::ConnectError;
 use super::muster::Muster;
 use super::plan::Plan;
-use super::tally::ConnectError;
 use crate::base::own_port::connect_elsewhere;
 use crate::wire::target;
 

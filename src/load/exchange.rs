@@ -5,10 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::causes::{Cause, ReplyError};
 use super::figures::plural;
 use super::message::{Framing, LineShape, Reply};
 use super::script::Script;
-use super::tally::{Cause, ReplyError};
 use crate::base::escape;
 
 /// Bytes that are shown of a request or a reply.

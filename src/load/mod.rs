@@ -20,6 +20,7 @@
 pub mod arguments;
 pub mod averages;
 pub mod backlog;
+pub mod causes;
 pub mod connect;
 pub mod conversation;
 pub mod exchange;

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 
+use super::causes::{Ending, ReplyError};
 use super::plan::{Lifetime, Plan};
 use super::reader::{Finding, Reader};
 use super::script::Script;
 use super::shared::{BLOCK_LEN, Shared};
-use super::tally::{Ending, ReplyError};
 use crate::base::moment::Moment;
 use crate::base::system::{interrupted, would_block};
 

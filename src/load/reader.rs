@@ -11,10 +11,10 @@
 
 use memchr::memchr;
 
+use super::causes::{Ending, ReplyError};
 use super::exchange::{Exchange, Exchanges};
 use super::message::{Framing, Reply};
 use super::script::Script;
-use super::tally::{Ending, ReplyError};
 use crate::wire::frame::{self, Front, HEADER_LEN};
 
 /// The longest reply of unknown bytes that is waited for, beyond the longest known one.

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::causes::{ConnectError, Ending, ReplyError};
 use super::latency::Latency;
 use super::message::{Framing, Message, Reply};
 use super::outcome::{Asked, Outcome, Pace, Slice};
 use super::plan::{Opening, Plan};
 use super::script::Script;
-use super::tally::{ConnectError, Ending, ReplyError, Tally};
+use super::tally::Tally;
 
 /// An [`Outcome`] in the making; as it starts, everything went well.
 pub(super) struct Sample(Outcome);

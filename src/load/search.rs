@@ -170,10 +170,10 @@ fn broken_by(objective: &Objective, asked_per_s: f64, reached_per_s: f64, outcom
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::causes::ReplyError;
     use crate::load::latency::Latency;
     use crate::load::outcome::Pace;
     use crate::load::samples;
-    use crate::load::tally::ReplyError;
     use std::convert::Infallible;
     use std::time::Duration;
 

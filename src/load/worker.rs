@@ -17,6 +17,7 @@ use mio::event::Event;
 use mio::{Events, Interest, Poll};
 
 use super::backlog::{Backlog, PAUSE_MIN};
+use super::causes::{ConnectError, Ending, ReplyError};
 use super::connect;
 use super::ledger::{Ledger, Part};
 use super::muster::Muster;
@@ -26,7 +27,6 @@ use super::plan::{Opening, Plan};
 use super::roster::Roster;
 use super::schedule::Schedule;
 use super::shared::Shared;
-use super::tally::{ConnectError, Ending, ReplyError};
 use super::timer::Timer;
 use crate::base::deadlines::Deadlines;
 use crate::base::moment::Moment;

@@ -17,7 +17,7 @@ fn every_file_that_is_asked_for_is_written() {
     let ended = run(&[&[&url, "--json", json, "--csv", csv, "--html", html, "--hgrm", hgrm], &SHORT[..]].concat());
     assert_eq!(ended.code, Some(0), "{ended:?}");
     for (file, part) in
-        files.iter().zip(["\"schema\": \"tinytcp-load/1\"", "start_s,", "<!doctype html>", "Percentile"])
+        files.iter().zip(["\"schema\": \"tinytcp-load/2\"", "start_s,", "<!doctype html>", "Percentile"])
     {
         let text = file.text().expect("it was written");
         assert!(text.to_lowercase().contains(&part.to_lowercase()), "{part} is missing: {text}");

@@ -5,13 +5,14 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::editor::LineEditor;
+use rustyline::history::DefaultHistory;
+use rustyline::{Editor, Helper};
 
 /// A line with one of these words is not kept: what stands beside it is likely to be a secret.
 const SECRETS: [&str; 6] = ["auth", "passw", "secret", "token", "credential", "api_key"];
 
 /// Loads the history and returns its file, if there is a place for one. A history that cannot be kept is none to complain of.
-pub fn open(editor: &mut LineEditor) -> Option<PathBuf> {
+pub fn open(editor: &mut Editor<impl Helper, DefaultHistory>) -> Option<PathBuf> {
     let path = directory()?.join("history");
     DirBuilder::new().recursive(true).mode(0o700).create(path.parent()?).ok()?;
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).ok()?;
@@ -27,7 +28,7 @@ pub fn open(editor: &mut LineEditor) -> Option<PathBuf> {
 /// Adds `line`, and appends it to the file of the history if it holds no secret.
 ///
 /// A line that begins with a blank is not added at all, as in other shells.
-pub fn add(editor: &mut LineEditor, line: &str, file: Option<&Path>) {
+pub fn add(editor: &mut Editor<impl Helper, DefaultHistory>, line: &str, file: Option<&Path>) {
     if line.is_empty() || line.starts_with(' ') || is_secret(line) {
         return;
     }

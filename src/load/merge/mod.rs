@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::averages::share;
+use super::causes::Cause;
 use super::figures::{plural, seconds};
 use super::gates::{Gate, Judgement};
 use super::origin::Origin;
 use super::report::{Asked, PaceFacts, PaceKind, Report, words};
-use super::tally::{Cause, Counts};
+use super::tally::Counts;
 use super::verdict::{self, Kind, Verdict};
 
 mod timeline;
@@ -260,8 +261,8 @@ fn judge(joined: &mut Report, flaws: Vec<Verdict>, number: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::causes::{ConnectError, ReplyError};
     use crate::load::samples::{self, Sample};
-    use crate::load::tally::{ConnectError, ReplyError};
     use std::time::Duration;
 
     /// The report of a run that began so much later than the others, and is told from them by its CPU time.

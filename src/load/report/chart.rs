@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::html::escaped;
+use super::escape::escaped;
 use super::scale::Axis;
 
 const FONT_PX: f64 = 12.0;

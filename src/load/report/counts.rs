@@ -7,7 +7,9 @@ use serde::ser::{Serialize, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::load::tally::{Cause, Counts};
+use crate::load::causes::Cause;
+
+use crate::load::tally::Counts;
 
 fn key(cause: impl Cause) -> String {
     format!("{}_count", cause.name())
@@ -53,7 +55,7 @@ impl<'de, C: Cause> Visitor<'de> for CountsVisitor<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::tally::Ending;
+    use crate::load::causes::Ending;
 
     #[test]
     fn every_cause_is_written_with_its_unit_and_read_back() {

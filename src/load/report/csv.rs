@@ -39,8 +39,8 @@ pub(super) fn text(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::causes::ConnectError;
     use crate::load::samples;
-    use crate::load::tally::ConnectError;
 
     #[test]
     fn every_slice_is_a_row_with_as_many_cells_as_the_header() {

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::distribution::Distribution;
 use crate::load::averages::per_second;
+use crate::load::causes::{ConnectError, Ending, ReplyError};
 use crate::load::outcome::{Lifetime, Opening, Outcome, Pace, Slice};
-use crate::load::tally::{ConnectError, Counts, Ending, ReplyError};
+use crate::load::tally::Counts;
 
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -45,8 +45,8 @@ pub(super) fn text(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::causes::ConnectError;
     use crate::load::samples;
-    use crate::load::tally::ConnectError;
 
     fn rows(text: &str) -> Vec<Vec<f64>> {
         let rows = text.lines().skip(2).filter(|line| !line.starts_with('#'));

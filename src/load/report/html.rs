@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::iter;
 
 use super::chart::Chart;
-use super::words::{self, QUANTILES, printable};
+use super::escape::escaped;
+use super::words::{self, QUANTILES};
 use super::{Distribution, Report, plots};
 use crate::load::figures::{bytes, count, duration, percent, plural, rate, seconds, typed_seconds};
 use crate::load::search::Search;
@@ -28,22 +29,6 @@ pub(super) fn text(report: &Report) -> String {
     page.slices(report);
     page.0.push_str("</body>\n</html>\n");
     page.0
-}
-
-/// The text with everything escaped that means something in HTML, and with its control characters visible.
-pub(super) fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in printable(text).chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            c => safe.push(c),
-        }
-    }
-    safe
 }
 
 /// Writes to the page; writing to a string cannot fail.
@@ -355,9 +340,9 @@ fn capitalized(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::causes::{ConnectError, ReplyError};
     use crate::load::outcome::Slice;
     use crate::load::samples::{self, Sample};
-    use crate::load::tally::{ConnectError, ReplyError};
     use std::time::Duration;
 
     fn page(sample: Sample) -> String {

@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn another_schema_is_refused_by_name() {
-        let error = parse(text(&full()).replace("tinytcp-load/1", "tinytcp-load/2").as_bytes()).expect_err("not ours");
+        let error = parse(text(&full()).replace("tinytcp-load/2", "tinytcp-load/1").as_bytes()).expect_err("not ours");
         assert!(error.contains("`tinytcp-load/2`") && error.contains("`tinytcp-load/1`"), "{error}");
     }
 

@@ -20,6 +20,7 @@ mod chart;
 mod counts;
 mod csv;
 mod distribution;
+mod escape;
 mod facts;
 mod hgrm;
 mod html;
@@ -36,7 +37,7 @@ pub use facts::{
 pub use json::read;
 
 /// The form of the file that this version writes and reads.
-pub const SCHEMA: &str = "tinytcp-load/1";
+pub const SCHEMA: &str = "tinytcp-load/2";
 
 /// Everything that is known of a run when it is over. `docs/load-report.md` describes its file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -310,8 +311,8 @@ fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::causes::{ConnectError, ReplyError};
     use crate::load::samples;
-    use crate::load::tally::{ConnectError, ReplyError};
 
     fn gates(texts: &[&str]) -> Vec<Gate> {
         texts.iter().map(|text| text.parse().expect(text)).collect()

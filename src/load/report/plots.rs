@@ -165,9 +165,9 @@ fn has_points(series: &[Series]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::causes::{ConnectError, ReplyError};
     use crate::load::outcome::Pace;
     use crate::load::samples::{self, Sample};
-    use crate::load::tally::{ConnectError, ReplyError};
 
     fn report(sample: Sample) -> Report {
         Report::new(&sample.done(), &[])

@@ -249,9 +249,9 @@ fn wrapped(text: &str, width: usize) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::causes::{ConnectError, Ending, ReplyError};
     use crate::load::samples::{self, Sample};
     use crate::load::search::Step;
-    use crate::load::tally::{ConnectError, Ending, ReplyError};
     use std::time::Duration;
 
     fn plain(sample: Sample) -> String {

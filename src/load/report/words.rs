@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::{Asked, PaceKind, Report};
 use crate::base::escape::shown;
+use crate::load::causes::Cause;
 use crate::load::figures::{bytes, count, duration, percent, plural, rate, seconds, typed_seconds};
-use crate::load::tally::{Cause, Counts};
+use crate::load::tally::Counts;
 use crate::load::verdict::{Kind, Verdict};
 
 /// From here on, latency from the schedule is called something else than latency from the send.
@@ -236,7 +237,8 @@ mod tests {
 
     #[test]
     fn only_causes_that_occurred_are_named() {
-        let failed = report(samples::closed().failed(crate::load::tally::ConnectError::TimedOut, 3)).connections.failed;
+        let failed =
+            report(samples::closed().failed(crate::load::causes::ConnectError::TimedOut, 3)).connections.failed;
         assert_eq!(occurred(&failed), [("timed out".to_owned(), 3)]);
     }
 }

@@ -1,10 +1,10 @@
 //! Connections that the server ended, and the server's own end.
 
-use super::findings::{list, what_ended};
+use super::evidence::{list, what_ended};
 use super::{Kind, Verdict};
+use crate::load::causes::{Cause, Ending};
 use crate::load::figures::{count, plural, typed_seconds};
 use crate::load::outcome::{Outcome, Pace};
-use crate::load::tally::{Cause, Ending};
 
 /// That the server left before the run was over.
 pub(super) fn server_gone(outcome: &Outcome) -> Option<Verdict> {

@@ -1,11 +1,13 @@
 //! What can be wrong with a run, each with the numbers that show it.
 
+use super::evidence::{list, what_ended};
 use super::{Kind, Verdict, endings};
 use crate::load::averages::share;
+use crate::load::causes::{Cause, ConnectError, Ending, ReplyError};
 use crate::load::figures::{count, percent, plural, typed_seconds};
 use crate::load::gates::Judgement;
 use crate::load::outcome::{Outcome, Pace};
-use crate::load::tally::{Cause, ConnectError, Counts, Ending, ReplyError};
+use crate::load::tally::Counts;
 
 /// A failure in a thousand, of requests or of connections, is tolerated: a burst into a full backlog costs as many. More is an answer.
 const FAILURES_RATIO: f64 = 0.001;
@@ -154,29 +156,6 @@ pub(in crate::load) fn gate_crossed(gates: &[Judgement]) -> Option<Verdict> {
 /// `12 of 1,000 connections were open`.
 fn reached(outcome: &Outcome) -> String {
     format!("{} of {} were open", count(outcome.reached as u64), plural(outcome.asked.connections as u64, "connection"))
-}
-
-/// The causes among `causes` that occurred, each with its number; `None` when none did.
-pub(super) fn list<C: Cause>(counts: &Counts<C>, causes: &[C], name: impl Fn(C) -> &'static str) -> Option<String> {
-    let occurred: Vec<String> = causes
-        .iter()
-        .filter(|cause| counts.get(**cause) > 0)
-        .map(|cause| format!("{}: {}", name(*cause), count(counts.get(*cause))))
-        .collect();
-    (!occurred.is_empty()).then(|| occurred.join(", "))
-}
-
-pub(super) const fn what_ended(ending: Ending) -> &'static str {
-    match ending {
-        Ending::Silent => "connections that did not answer",
-        Ending::Late => "connections given up for a late reply",
-        Ending::Closed => "ended by the server without a word",
-        Ending::IdleTimeout => "ended by the server for its idle timeout",
-        Ending::MessageTimeout => "ended by the server for its message timeout",
-        Ending::Shutdown => "ended by the server's shutdown",
-        Ending::Reset => "connections that were reset",
-        Ending::Unreadable => "connections whose replies could not be followed",
-    }
 }
 
 fn most_frequent<C: Cause>(counts: &Counts<C>) -> Option<(C, u64)> {

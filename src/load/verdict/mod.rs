@@ -6,6 +6,7 @@ use super::gates::Judgement;
 use super::outcome::Outcome;
 
 mod endings;
+mod evidence;
 mod findings;
 mod pace;
 
@@ -131,9 +132,9 @@ pub fn flaws(outcome: &Outcome, gates: &[Judgement]) -> Vec<Verdict> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::causes::{ConnectError, Ending, ReplyError};
     use crate::load::outcome::Pace;
     use crate::load::samples::{self, Sample};
-    use crate::load::tally::{ConnectError, Ending, ReplyError};
     use std::time::Duration;
 
     pub(super) fn of(sample: Sample) -> Vec<Verdict> {

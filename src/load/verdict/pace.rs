@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::findings::{list, ratio, what_failed};
+use super::evidence::list;
+use super::findings::{ratio, what_failed};
 use super::{FIGURES_OF_THE_SERVER, Kind, Verdict};
 use crate::load::averages::{per_second, share};
+use crate::load::causes::ReplyError;
 use crate::load::figures::{duration, percent, plural, rate};
 use crate::load::latency::Latency;
 use crate::load::outcome::{Outcome, Pace};
-use crate::load::tally::ReplyError;
 
 /// Under a closed loop, a generator that waits for the server for less than a tenth of the time may be what sets the pace. How busy it is cannot
 /// tell more: where both saturate a core, each finds new work whenever it looks, and both read as busy for all of the time.
@@ -170,8 +171,8 @@ fn share_of_time(outcome: &Outcome, part: Duration) -> f64 {
 mod tests {
     use super::super::tests::{of, only};
     use super::*;
+    use crate::load::causes::ConnectError;
     use crate::load::samples;
-    use crate::load::tally::ConnectError;
 
     const fn milliseconds(number: u64) -> Duration {
         Duration::from_millis(number)

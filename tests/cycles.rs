@@ -1,0 +1,129 @@
+//! No files of the library import each other in a circle.
+//!
+//! A `mod.rs` declares the files of its folder and they may use what it holds: such a pair is one thing in parts, and no circle.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+/// The modules that each module imports, by path: `load/report/html`.
+type Imports = BTreeMap<String, BTreeSet<String>>;
+
+/// The sources below `dir` by module path, without comments and the test module at the end.
+fn sources(dir: &Path, path: &str, found: &mut BTreeMap<String, String>) {
+    for entry in fs::read_dir(dir).expect("a folder of sources") {
+        let file = entry.expect("a readable folder").path();
+        let name = file.file_stem().and_then(|name| name.to_str()).expect("a name in ASCII");
+        let inner = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+        if file.is_dir() {
+            sources(&file, &inner, found);
+        } else if file.extension().is_some_and(|extension| extension == "rs") {
+            let source = fs::read_to_string(&file).expect("a readable source");
+            let production = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            let code = production.lines().filter(|line| !line.trim_start().starts_with("//"));
+            found.insert(if name == "mod" { path.to_owned() } else { inner }, code.collect::<Vec<_>>().join("\n"));
+        }
+    }
+}
+
+/// The paths that `use` names with this tree: `a::{b, c::{d, e}}` is `a::b`, `a::c::d` and `a::c::e`.
+fn expand(tree: &str) -> Vec<String> {
+    let Some((prefix, list)) = tree.split_once('{') else { return vec![tree.to_owned()] };
+    let list = list.strip_suffix('}').unwrap_or(list);
+    let (mut paths, mut depth, mut start) = (Vec::new(), 0, 0);
+    for (at, c) in list.char_indices().chain([(list.len(), ',')]) {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                paths.extend(expand(&list[start..at]).into_iter().map(|path| format!("{prefix}{path}")));
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    paths
+}
+
+/// The module that `path`, written in `module`, leads to, if it is one of `modules` and another one.
+fn target(path: &str, module: &str, modules: &BTreeMap<String, String>) -> Option<String> {
+    let mut steps = path.split("::").peekable();
+    let mut place: Vec<&str> = match *steps.peek()? {
+        "crate" => Vec::new(),
+        "super" => module.split('/').collect(),
+        _ => return None,
+    };
+    while let Some(step) = steps.next_if(|step| matches!(*step, "crate" | "super")) {
+        if step == "super" {
+            place.pop();
+        }
+    }
+    for step in steps {
+        place.push(step);
+        if !modules.contains_key(&place.join("/")) {
+            place.pop();
+            break;
+        }
+    }
+    let target = place.join("/");
+    (modules.contains_key(&target) && target != module).then_some(target)
+}
+
+fn is_part(one: &str, other: &str) -> bool {
+    one.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn imports(modules: &BTreeMap<String, String>) -> Imports {
+    let of = |(module, code): (&String, &String)| {
+        let uses = code.split("use ").skip(1).filter_map(|rest| rest.split_once(';'));
+        let paths = uses.flat_map(|(tree, _)| expand(&tree.split_whitespace().collect::<String>()));
+        let targets = paths.filter_map(|path| target(&path, module, modules));
+        let others = targets.filter(|target| !is_part(module, target) && !is_part(target, module));
+        (module.clone(), others.collect())
+    };
+    modules.iter().map(of).collect()
+}
+
+/// The modules on a way from `from` to `to`, both included.
+fn way(imports: &Imports, from: &str, to: &str, seen: &mut BTreeSet<String>) -> Option<Vec<String>> {
+    if !seen.insert(from.to_owned()) {
+        return None;
+    }
+    imports.get(from)?.iter().find_map(|next| {
+        let rest = if next == to { Some(vec![to.to_owned()]) } else { way(imports, next, to, seen) };
+        rest.map(|rest| [vec![from.to_owned()], rest].concat())
+    })
+}
+
+fn circles(imports: &Imports) -> Vec<String> {
+    let circle = |module: &String| way(imports, module, module, &mut BTreeSet::new()).map(|way| way.join(" -> "));
+    imports.keys().filter_map(circle).collect()
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let mut modules = BTreeMap::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "", &mut modules);
+    let imports = imports(&modules);
+    assert!(imports.values().map(BTreeSet::len).sum::<usize>() > 300, "hardly an import was found");
+    let circles = circles(&imports);
+    assert!(circles.is_empty(), "{}", circles.join("\n"));
+}
+
+#[test]
+fn a_circle_is_found_however_its_imports_are_written() {
+    let modules = [
+        ("load", ""),
+        ("load/a", "use super::b::{self, B};"),
+        ("load/b", "use crate::{base, load::{c::C, d}};"),
+        ("load/c", "use super::super::load::a::A;"),
+        ("load/d", "use super::Load;"),
+    ];
+    let modules = modules.map(|(module, code)| (module.to_owned(), code.to_owned())).into();
+    let expected = [
+        "load/a -> load/b -> load/c -> load/a",
+        "load/b -> load/c -> load/a -> load/b",
+        "load/c -> load/a -> load/b -> load/c",
+    ];
+    assert_eq!(circles(&imports(&modules)), expected);
+}
