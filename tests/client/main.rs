@@ -13,3 +13,5 @@ mod our_server;
 mod runs;
 mod scripts;
 mod shell;
+mod terminal;
+mod terminal_modes;

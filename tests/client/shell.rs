@@ -1,14 +1,15 @@
 //! The shell, from a pipe (where the editor shows no prompt) and on a terminal.
 
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc;
 use std::thread;
 
 use crate::originals;
 use crate::runs::{client, finish_child, run_script};
 use crate::support::behaviour::serve;
-use crate::support::program::{DEADLINE, wait};
+use crate::support::program::DEADLINE;
+use crate::terminal::Terminal;
 
 #[test]
 fn answers_and_farewells_are_in_the_words_of_each_client() {
@@ -178,32 +179,6 @@ fn on_a_terminal_the_next_command_connects_again() {
 }
 
 #[test]
-#[ignore = "needs a terminal, which `script` from util-linux lends"]
-fn on_a_terminal_its_modes_are_restored_on_every_way_out() {
-    let text = originals::text();
-    for (url, signal) in [
-        (format!("text://127.0.0.1:{text}"), "TERM"),
-        (format!("text://127.0.0.1:{text}"), "HUP"),
-        (format!("text://127.0.0.1:{text}"), "INT"),
-    ] {
-        let client = env!("CARGO_BIN_EXE_tinytcp-client");
-        let mut terminal = Terminal::start_command(&format!(
-            "sh -c 'before=$(stty -g); sh -c \"echo pid \\$\\$ .; exec {client} {url}\"; \
-             test \"$before\" = \"$(stty -g)\" && echo SAME'"
-        ));
-        terminal.wait_for("pid ");
-        let pid = terminal.read_up_to(" .").parse().expect("a process id");
-        terminal.wait_for("-> ");
-        // Tab: the list of the words, with the prompt again below.
-        terminal.type_keys("\t\t");
-        terminal.wait_for("HELP");
-        let signal: nix::sys::signal::Signal = format!("SIG{signal}").parse().expect("a signal");
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).expect("our child");
-        terminal.wait_for("SAME\r\n");
-    }
-}
-
-#[test]
 fn a_silent_and_a_foreign_server_are_told_about() {
     let silent = serve(crate::support::behaviour::hold);
     let mut child = client(&[&format!("text://127.0.0.1:{silent}"), "shell", "--timeout", "300ms"])
@@ -221,69 +196,4 @@ fn a_silent_and_a_foreign_server_are_told_about() {
     });
     let run = run_script(&[&format!("text://127.0.0.1:{foreign}"), "shell"], b"");
     assert!(run.text().contains("is no banner; does the server speak text?\n"), "{run:?}");
-}
-
-/// The client on a terminal.
-struct Terminal {
-    child: std::process::Child,
-    keys: std::process::ChildStdin,
-    pieces: mpsc::Receiver<Vec<u8>>,
-    /// What has been shown since the last thing waited for.
-    shown: String,
-}
-
-impl Terminal {
-    fn start(url: &str) -> Self {
-        Self::start_command(&format!("{} {url}", env!("CARGO_BIN_EXE_tinytcp-client")))
-    }
-
-    fn start_command(command: &str) -> Self {
-        let mut child = Command::new("script")
-            .args(["-qefc", command, "/dev/null"])
-            .env("TERM", "xterm")
-            .env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("`script` is there");
-        let keys = child.stdin.take().expect("piped");
-        let mut stdout = child.stdout.take().expect("piped");
-        let (sender, pieces) = mpsc::channel();
-        thread::spawn(move || {
-            let mut piece = [0; 4096];
-            while let Ok(len @ 1..) = stdout.read(&mut piece) {
-                let _ = sender.send(piece[..len].to_vec());
-            }
-        });
-        Self { child, keys, pieces, shown: String::new() }
-    }
-
-    fn type_keys(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).and_then(|()| self.keys.flush()).expect("the terminal is open");
-    }
-
-    #[track_caller]
-    fn wait_for(&mut self, text: &str) {
-        self.read_up_to(text);
-    }
-
-    /// What is shown before `text`, which is waited for.
-    #[track_caller]
-    fn read_up_to(&mut self, text: &str) -> String {
-        loop {
-            if let Some(at) = self.shown.find(text) {
-                let mut before: String = self.shown.drain(..at + text.len()).collect();
-                before.truncate(at);
-                return before;
-            }
-            match self.pieces.recv_timeout(DEADLINE) {
-                Ok(piece) => self.shown.push_str(&String::from_utf8_lossy(&piece)),
-                Err(_) => panic!("{text:?} never comes: {:?}", self.shown),
-            }
-        }
-    }
-
-    fn finish(mut self) -> Option<i32> {
-        wait(&mut self.child).code()
-    }
 }

@@ -3,6 +3,8 @@
 use std::io::ErrorKind;
 use std::sync::mpsc::{Receiver, SyncSender};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rustyline::completion::Completer;
 use rustyline::config::{CompletionType, Config};
 use rustyline::error::ReadlineError;
@@ -12,7 +14,7 @@ use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
 use rustyline::{
     Cmd, ConditionalEventHandler, Context, Editor, Event as Keys, EventContext, EventHandler, Helper, KeyEvent,
-    Movement, RepeatCount,
+    Modifiers, Movement, RepeatCount,
 };
 
 use super::Typed;
@@ -26,15 +28,19 @@ pub type LineEditor = Editor<Words, DefaultHistory>;
 #[derive(Debug)]
 pub struct Words(&'static [&'static str]);
 
-/// An editor that completes the words of `voice`.
+/// An editor that completes the words of `voice`, and stops the program at `stop_key`.
 ///
 /// # Errors
 /// Those of the terminal.
-pub fn new(voice: &Voice) -> rustyline::Result<LineEditor> {
+pub fn new(voice: &Voice, stop_key: Option<char>) -> rustyline::Result<LineEditor> {
     let config = Config::builder().completion_type(CompletionType::List).build();
     let mut editor = Editor::with_config(config)?;
     editor.set_helper(Some(Words(voice.words)));
     editor.bind_sequence(KeyEvent::ctrl('C'), EventHandler::Conditional(Box::new(ClearLine)));
+    if let Some(key) = stop_key {
+        let key = KeyEvent::new(key, Modifiers::NONE);
+        editor.bind_sequence(key, EventHandler::Conditional(Box::new(Stop)));
+    }
     Ok(editor)
 }
 
@@ -44,6 +50,17 @@ struct ClearLine;
 impl ConditionalEventHandler for ClearLine {
     fn handle(&self, _: &Keys, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
         (!context.line().is_empty()).then_some(Cmd::Kill(Movement::WholeBuffer))
+    }
+}
+
+/// Stops the program and those that share its job. The editor's own way sets the modes of the next prompt without waiting
+/// for the stop, which comes too late then.
+struct Stop;
+
+impl ConditionalEventHandler for Stop {
+    fn handle(&self, _: &Keys, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
+        let own_group = Pid::from_raw(0);
+        kill(own_group, Signal::SIGTSTP).ok().map(|()| Cmd::Noop)
     }
 }
 

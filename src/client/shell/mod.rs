@@ -98,11 +98,12 @@ pub fn run(target: &Target, patience: Patience) -> Result<Verdict, Failure> {
     let may_end = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&may_end))
         .map_err(|error| no_terminal(error.to_string()))?;
-    let _terminal = SavedTerminal::save().map_err(no_terminal)?;
-    let mut editor = editor::new(voice).map_err(|error| no_terminal(error.to_string()))?;
+    let terminal = SavedTerminal::save().map_err(no_terminal)?;
+    let mut editor = editor::new(voice, terminal.stop_key()).map_err(|error| no_terminal(error.to_string()))?;
     let no_thread = |error: String| Failure::broken(target, &error);
     // Without a terminal on both sides there is no prompt to write above.
     let printer = editor.create_external_printer().ok().map(start_printer).transpose().map_err(no_thread)?;
+    terminal.obey_signals(printer.clone()).map_err(no_thread)?;
     let (events, received) = mpsc::sync_channel(EVENTS_MAX);
     let (turns, its_turn) = mpsc::sync_channel(1);
     let from_editor = events.clone();
@@ -399,7 +400,11 @@ impl Shell<'_> {
                 return Ok(false);
             }
             let mut due = self.asked.front().cloned().unwrap_or(self.target.protocol.unasked());
-            match self.inbox.find(&mut due).map_err(|error| Failure::broken(self.target, &error))? {
+            let found = self.inbox.find(&mut due).map_err(|error| {
+                let protocol = self.target.protocol.name();
+                Failure::broken(self.target, &format!("{error}; does the server speak {protocol}?"))
+            });
+            match found? {
                 Found::Complete(extent) => self.show(extent)?,
                 Found::Incomplete => return Ok(false),
                 Found::IfSilent => return Ok(true),

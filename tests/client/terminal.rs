@@ -1,0 +1,73 @@
+//! A terminal for the client, lent by `script` from util-linux.
+
+use std::io::{Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+
+use crate::support::program::{DEADLINE, wait};
+
+/// The client on a terminal.
+pub struct Terminal {
+    child: Child,
+    pub keys: ChildStdin,
+    pieces: mpsc::Receiver<Vec<u8>>,
+    /// What has been shown since the last thing waited for.
+    shown: String,
+}
+
+impl Terminal {
+    pub fn start(url: &str) -> Self {
+        Self::start_command(&format!("{} {url}", env!("CARGO_BIN_EXE_tinytcp-client")))
+    }
+
+    pub fn start_command(command: &str) -> Self {
+        let mut child = Command::new("script")
+            .args(["-qefc", command, "/dev/null"])
+            .env("TERM", "xterm")
+            .env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("`script` is there");
+        let keys = child.stdin.take().expect("piped");
+        let mut stdout = child.stdout.take().expect("piped");
+        let (sender, pieces) = mpsc::channel();
+        thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(len @ 1..) = stdout.read(&mut piece) {
+                let _ = sender.send(piece[..len].to_vec());
+            }
+        });
+        Self { child, keys, pieces, shown: String::new() }
+    }
+
+    pub fn type_keys(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).and_then(|()| self.keys.flush()).expect("the terminal is open");
+    }
+
+    #[track_caller]
+    pub fn wait_for(&mut self, text: &str) {
+        self.read_up_to(text);
+    }
+
+    /// What is shown before `text`, which is waited for.
+    #[track_caller]
+    pub fn read_up_to(&mut self, text: &str) -> String {
+        loop {
+            if let Some(at) = self.shown.find(text) {
+                let mut before: String = self.shown.drain(..at + text.len()).collect();
+                before.truncate(at);
+                return before;
+            }
+            match self.pieces.recv_timeout(DEADLINE) {
+                Ok(piece) => self.shown.push_str(&String::from_utf8_lossy(&piece)),
+                Err(_) => panic!("{text:?} never comes: {:?}", self.shown),
+            }
+        }
+    }
+
+    pub fn finish(mut self) -> Option<i32> {
+        wait(&mut self.child).code()
+    }
+}
