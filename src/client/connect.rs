@@ -85,7 +85,15 @@ fn settled(target: &Target, stream: TcpStream, patience: Patience) -> Result<Tcp
 /// One attempt on all addresses; an error is a reason together with what to do about it.
 fn attempt(target: &Target, timeout: Option<Duration>) -> Result<TcpStream, String> {
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    let addresses = resolve(target, timeout)?;
+    connect_any(&resolve(target, timeout)?, timeout, deadline)
+}
+
+/// Connects to the first of the addresses that answers, which may be tried beside each other.
+fn connect_any(
+    addresses: &[SocketAddr],
+    timeout: Option<Duration>,
+    deadline: Option<Instant>,
+) -> Result<TcpStream, String> {
     let (sender, attempts) = mpsc::sync_channel(addresses.len());
     let mut errors = Vec::new();
     let mut untried = addresses.iter();
@@ -171,6 +179,7 @@ fn sentence(errors: &[(SocketAddr, io::Error)], timeout: Option<Duration>) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use socket2::{Domain, Socket, Type};
     use std::net::TcpListener;
 
     fn target(host: &str, port: u16) -> Target {
@@ -185,6 +194,25 @@ mod tests {
         let patience = Patience { timeout: Some(Duration::from_secs(5)), wait: None };
         let error = connect(&target("127.0.0.1", port), patience).expect_err("nobody listens");
         assert!(error.to_string().contains("connection refused; start tinytcp-server"), "{error}");
+    }
+
+    #[test]
+    fn without_a_timeout_an_address_that_never_answers_does_not_hold_up_the_next() {
+        let silent = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        silent
+            .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+            .and_then(|()| silent.listen(0))
+            .expect("a free port");
+        let first = silent.local_addr().expect("bound").as_socket().expect("an internet address");
+        // With its queue full, the system drops what comes next.
+        let mut queued = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&first, Duration::from_millis(100)) {
+            queued.push(stream);
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let second = listener.local_addr().expect("bound");
+        let stream = connect_any(&[first, second], None, None).expect("the second address answers");
+        assert_eq!(stream.peer_addr().expect("connected"), second);
     }
 
     #[test]

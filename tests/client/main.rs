@@ -5,6 +5,7 @@
 mod support;
 
 mod arguments;
+mod colours;
 mod conformance;
 mod demo;
 mod failures;

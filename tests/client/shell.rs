@@ -1,6 +1,8 @@
 //! The shell, from a pipe (where the editor shows no prompt) and on a terminal.
 
+use std::fs::Permissions;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::sync::mpsc;
 use std::thread;
@@ -9,7 +11,7 @@ use crate::originals;
 use crate::runs::{client, finish_child, run_script};
 use crate::support::behaviour::serve;
 use crate::support::program::DEADLINE;
-use crate::terminal::Terminal;
+use crate::terminal::{STATE_HOME, Terminal};
 
 #[test]
 fn answers_and_farewells_are_in_the_words_of_each_client() {
@@ -125,13 +127,29 @@ fn on_a_terminal_a_server_may_speak_and_leave_while_the_person_types() {
 
 #[test]
 #[ignore = "needs a terminal, which `script` from util-linux lends"]
-fn on_a_terminal_lines_of_one_burst_and_of_one_paste_are_requests_each() {
-    let mut terminal = Terminal::start(&format!("text://127.0.0.1:{}", originals::text()));
-    terminal.wait_for("-> ");
-    terminal.type_keys("ECHO 1\rECHO 2\rECHO 3\r");
-    for number in 1..=3 {
-        terminal.wait_for(&format!("<- ECHO {number}\r\n"));
+fn on_a_terminal_lines_of_one_burst_are_requests_each_in_every_protocol() {
+    for (protocol, port, prompt, answer) in [
+        ("text", originals::text(), "-> ", "<- ECHO "),
+        ("binary", originals::binary(), "Enter command > ", "Server Response: "),
+        ("echo", originals::echo(), "> ", "Server: Server received: ECHO "),
+        ("chat", originals::chat(), "Message >> ", "[Server]: ACK: Received 'ECHO "),
+    ] {
+        let mut terminal = Terminal::start(&format!("{protocol}://127.0.0.1:{port}"));
+        terminal.wait_for(prompt);
+        terminal.type_keys("ECHO 1\rECHO 2\rECHO 3\r");
+        for number in 1..=3 {
+            terminal.wait_for(&format!("{answer}{number}"));
+        }
+        terminal.wait_for(prompt);
+        terminal.type_keys("\x04");
+        assert_eq!(terminal.finish(), Some(0));
     }
+}
+
+#[test]
+#[ignore = "needs a terminal, which `script` from util-linux lends"]
+fn on_a_terminal_lines_of_one_paste_are_requests_each() {
+    let mut terminal = Terminal::start(&format!("text://127.0.0.1:{}", originals::text()));
     terminal.wait_for("-> ");
     terminal.type_keys("\x1b[200~ECHO 4\nECHO 5\nquit\x1b[201~\r");
     for answer in ["ECHO 4", "ECHO 5", "BYE"] {
@@ -176,6 +194,45 @@ fn on_a_terminal_the_next_command_connects_again() {
     terminal.type_keys("QUIT\r");
     terminal.wait_for("<- BYE\r\n");
     assert_eq!(terminal.finish(), Some(0));
+}
+
+#[test]
+#[ignore = "needs a terminal, which `script` from util-linux lends"]
+fn on_a_terminal_the_history_is_private_and_holds_no_secrets() {
+    let home = std::path::Path::new(STATE_HOME).join("private");
+    let file = home.join("tinytcp/history");
+    std::fs::create_dir_all(home.join("tinytcp")).expect("a directory");
+    // A file that others may read is closed to them.
+    std::fs::write(&file, "")
+        .and_then(|()| std::fs::set_permissions(&file, Permissions::from_mode(0o644)))
+        .expect("set");
+    let mut terminal = Terminal::start_command(&format!(
+        "XDG_STATE_HOME={} {} text://127.0.0.1:{}",
+        home.display(),
+        env!("CARGO_BIN_EXE_tinytcp-client"),
+        originals::text()
+    ));
+    for text in ["kept", "my password is x", "Token x"] {
+        terminal.wait_for("-> ");
+        terminal.type_keys(&format!("ECHO {text}\r"));
+        terminal.wait_for(&format!("<- ECHO {text}\r\n"));
+    }
+    terminal.wait_for("-> ");
+    terminal.type_keys("\x04");
+    assert_eq!(terminal.finish(), Some(0));
+    let mode = std::fs::metadata(&file).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "{mode:o}");
+    let kept = std::fs::read_to_string(&file).expect("readable");
+    std::fs::remove_dir_all(&home).expect("ours");
+    assert_eq!(kept.lines().filter(|line| line.starts_with("ECHO")).collect::<Vec<_>>(), ["ECHO kept"], "{kept}");
+}
+
+#[test]
+fn from_a_pipe_a_line_that_is_no_text_is_dropped_alone() {
+    let url = format!("text://127.0.0.1:{}", originals::text());
+    let run = run_script(&[&url, "shell"], b"ECHO 1\nECHO \xff\nECHO 2\n");
+    let shown = "<- ECHO 1\nbytes that are no UTF-8 came, and the line was dropped\n<- ECHO 2\n<- BYE\n";
+    assert!(run.ended_with(0).text().ends_with(shown), "{run:?}");
 }
 
 #[test]

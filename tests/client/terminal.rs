@@ -7,6 +7,9 @@ use std::thread;
 
 use crate::support::program::{DEADLINE, wait};
 
+/// Where the client keeps its history on such a terminal.
+pub const STATE_HOME: &str = env!("CARGO_TARGET_TMPDIR");
+
 /// The client on a terminal.
 pub struct Terminal {
     child: Child,
@@ -25,7 +28,7 @@ impl Terminal {
         let mut child = Command::new("script")
             .args(["-qefc", command, "/dev/null"])
             .env("TERM", "xterm")
-            .env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"))
+            .env("XDG_STATE_HOME", STATE_HOME)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -63,6 +66,18 @@ impl Terminal {
             match self.pieces.recv_timeout(DEADLINE) {
                 Ok(piece) => self.shown.push_str(&String::from_utf8_lossy(&piece)),
                 Err(_) => panic!("{text:?} never comes: {:?}", self.shown),
+            }
+        }
+    }
+
+    /// All that is shown until the program ends.
+    #[track_caller]
+    pub fn read_to_end(&mut self) -> String {
+        loop {
+            match self.pieces.recv_timeout(DEADLINE) {
+                Ok(piece) => self.shown.push_str(&String::from_utf8_lossy(&piece)),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return std::mem::take(&mut self.shown),
+                Err(mpsc::RecvTimeoutError::Timeout) => panic!("it never ends: {:?}", self.shown),
             }
         }
     }

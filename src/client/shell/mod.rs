@@ -221,6 +221,12 @@ impl Shell<'_> {
                     prompt_at = Instant::now() + PROMPT_DELAY;
                     match typed {
                         Typed::Lines(lines) => self.unsent.extend(lines),
+                        // The line editor of a terminal drops all that it has read with them.
+                        Typed::Garbled if self.is_interactive => {
+                            self.say(
+                                "bytes that are no UTF-8 came: the line and the rest of its burst were dropped\n",
+                            )?;
+                        }
                         Typed::Garbled => self.say("bytes that are no UTF-8 came, and the line was dropped\n")?,
                         Typed::Leave if self.server.is_none() => return self.close(Verdict::Lost),
                         Typed::Leave => {
