@@ -30,12 +30,14 @@ Examples:
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0        the verdict is valid, generator-limited or server-overloaded
+  0        the verdict is valid, generator-limited, server-overloaded or tail queued
   1        nothing was completed, or fewer connections opened than asked for
   2        wrong arguments
   3        a --fail-if gate was crossed
   4        the server left, gave wrong replies or none, or did not keep connections that were held
-  130, 143 interrupted; the report of what was done is still printed";
+  130, 143 interrupted; the report of what was done is still printed
+
+A valid run may have lost up to 0.1 % of its requests or connections, and says so; --fail-if 'errors>0' allows none.";
 
 /// Loads a TCP server and checks every reply: text, binary, echo and chat of tinytcp, or any bytes.
 #[derive(Debug, Parser)]

@@ -7,7 +7,6 @@ use mio::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::causes::ConnectError;
-use super::muster::Muster;
 use super::plan::Plan;
 use crate::base::own_port::connect_elsewhere;
 use crate::wire::target;
@@ -17,24 +16,20 @@ use crate::wire::target;
 pub struct Attempt {
     /// Its number among the connections asked for.
     pub number: usize,
-    /// Attempts one after the other that have failed; each next one takes the next address.
+    /// Attempts one after the other that have failed at all addresses.
     pub refusals: u32,
+    /// Which of the server's addresses it goes to.
+    pub address: usize,
+    /// True exactly when no other address has been tried before in this attempt.
+    pub is_first: bool,
 }
 
-impl Attempt {
-    /// Which of the server's addresses it goes to: the one that has worked, or after failures the next ones in turn.
-    #[must_use]
-    pub fn address(self, plan: &Plan, muster: &Muster) -> usize {
-        (muster.address() + self.refusals as usize) % plan.addresses.len()
-    }
-}
-
-/// Begins to connect to one of the server's addresses; an event tells how it went.
+/// Begins to connect to the address of `attempt`; an event tells how it went.
 ///
 /// # Errors
 /// When the system refuses at once: no port, no descriptor, no route.
-pub fn start(plan: &Plan, address: usize, attempt: Attempt) -> io::Result<TcpStream> {
-    let target = plan.addresses[address];
+pub fn start(plan: &Plan, attempt: Attempt) -> io::Result<TcpStream> {
+    let target = plan.addresses[attempt.address];
     let source = plan.sources.get((attempt.number + attempt.refusals as usize) % plan.sources.len().max(1));
     let stream = connect_elsewhere(target::Protocol::is_default_port, || match source {
         None => TcpStream::connect(target),
@@ -45,16 +40,38 @@ pub fn start(plan: &Plan, address: usize, attempt: Attempt) -> io::Result<TcpStr
     Ok(stream)
 }
 
-fn connect_from(source: IpAddr, target: SocketAddr) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::for_address(target), Type::STREAM, Some(Protocol::TCP))?;
+fn bound_to(source: IpAddr) -> io::Result<Socket> {
+    let own = SocketAddr::new(source, 0);
+    let socket = Socket::new(Domain::for_address(own), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
-    // A port in TIME_WAIT is no obstacle to a connection that begins on this side.
-    socket.set_reuse_address(true)?;
-    socket.bind(&SocketAddr::new(source, 0).into())?;
+    leave_port_to_connect(&socket);
+    socket.bind(&own.into())?;
+    Ok(socket)
+}
+
+fn connect_from(source: IpAddr, target: SocketAddr) -> io::Result<TcpStream> {
+    let socket = bound_to(source)?;
     match socket.connect(&target.into()) {
         Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
         _ => Ok(TcpStream::from_std(socket.into())),
     }
+}
+
+/// Has `bind` take the address alone, and `connect` the port. A port that `bind` takes is taken from all programs and for all
+/// destinations; one that `connect` takes is taken for this destination.
+#[cfg(target_os = "linux")]
+fn leave_port_to_connect(socket: &Socket) {
+    use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
+
+    // A kernel before 4.2 does not know it, and binds a port as before.
+    let _ = setsockopt(socket, IpBindAddressNoPort, &true);
+}
+
+/// Elsewhere `bind` takes the port as well.
+#[cfg(not(target_os = "linux"))]
+fn leave_port_to_connect(socket: &Socket) {
+    // A port in TIME_WAIT is no obstacle to a connection that begins on this side.
+    let _ = socket.set_reuse_address(true);
 }
 
 /// Has the connection reset when it is closed.
@@ -80,5 +97,26 @@ pub fn cause(error: &io::Error) -> ConnectError {
         }
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => ConnectError::Unreachable,
         _ => ConnectError::Other,
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_source_address_takes_no_port_before_it_is_known_for_which_destination() {
+        for source in [IpAddr::from([127, 83, 16, 1]), std::net::Ipv6Addr::LOCALHOST.into()] {
+            // A machine without IPv6 has no such socket.
+            let Ok(socket) = bound_to(source) else { continue };
+            let own = socket.local_addr().expect("bound").as_socket().expect("an internet address");
+            assert_eq!((own.ip(), own.port()), (source, 0));
+        }
+        let server = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let source = [127, 83, 16, 1].into();
+        let stream = connect_from(source, server.local_addr().expect("bound")).expect("the server listens");
+        let own = stream.local_addr().expect("connected");
+        assert!(own.ip() == source && own.port() != 0, "{own}");
     }
 }

@@ -187,11 +187,11 @@ impl Peer {
 
     /// When the thread has to look at it though nothing happens: a reply that is late by then, or the end of its lifetime.
     #[must_use]
-    pub fn deadline(&self, timeout: Duration) -> Moment {
+    pub fn deadline(&self, plan: &Plan) -> Moment {
         if !self.is_open {
-            return self.life.begun.after(timeout);
+            return self.life.begun.after(plan.connect_timeout());
         }
-        self.flights.front().map_or(self.life.ends, |oldest| oldest.sent.after(timeout))
+        self.flights.front().map_or(self.life.ends, |oldest| oldest.sent.after(plan.asked.timeout))
     }
 
     /// Whether the connection is open by now. Says so once.

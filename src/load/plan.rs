@@ -20,7 +20,7 @@ const SLICES_WANTED: u32 = 100;
 pub struct Plan {
     /// What was asked for: numbers of connections, depth, threads, times and pace.
     pub asked: Asked,
-    /// The server; where it has several addresses, they are tried in turn.
+    /// The server; where it has several addresses, each connection is tried at all of them, beginning with the one that worked last.
     pub addresses: Vec<SocketAddr>,
     /// What is sent and what has to come back.
     pub script: Script,
@@ -35,6 +35,13 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// How long opening a connection may take at one of the server's addresses: one that swallows everything must not keep
+    /// the others from being tried.
+    #[must_use]
+    pub fn connect_timeout(&self) -> Duration {
+        self.asked.timeout / u32::try_from(self.addresses.len()).unwrap_or(u32::MAX).max(1)
+    }
+
     /// The bounds of the counted part of a load that begins at `start`: the end of warming up, and the end of the load.
     #[must_use]
     pub fn counted(&self, start: Moment) -> (Moment, Moment) {

@@ -24,7 +24,7 @@ const OPENING_MAX: usize = 256;
 /// The place of one of the connections asked for.
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
-    /// True exactly when an attempt to open it has succeeded or failed.
+    /// True exactly when an attempt to open it has succeeded, or failed at all addresses.
     was_tried: bool,
     /// True exactly when it was open, and not turned away, at some time.
     was_reached: bool,
@@ -32,6 +32,9 @@ struct Slot {
     failures: u32,
     /// Attempts one after the other that opened no connection.
     refusals: u32,
+    /// The address at which the current attempt began, and how many were tried in vain since.
+    first_address: usize,
+    passed: usize,
 }
 
 /// The connections asked for of one thread.
@@ -51,6 +54,8 @@ pub struct Roster {
     untried: usize,
     /// Slots that were reached.
     reached: usize,
+    /// The server's addresses.
+    addresses: usize,
     /// Connections are dealt out over so many threads in turn; this is thread `offset`.
     stride: usize,
     offset: usize,
@@ -77,6 +82,7 @@ impl Roster {
             emptied: None,
             untried,
             reached: 0,
+            addresses: plan.addresses.len(),
             stride,
             offset: index,
         }
@@ -93,10 +99,32 @@ impl Roster {
         if self.opening < OPENING_MAX { self.openings.pop_due(now) } else { None }
     }
 
-    /// The attempt that comes next in `slot`.
+    /// The number of `slot` among the connections of all threads.
     #[must_use]
-    pub fn attempt(&self, slot: usize) -> Attempt {
-        Attempt { number: slot * self.stride + self.offset, refusals: self.slots[slot].refusals }
+    pub const fn number(&self, slot: usize) -> usize {
+        slot * self.stride + self.offset
+    }
+
+    /// The attempt that comes next in `slot`: at the address `preferred`, or at the one behind the last that was tried in vain.
+    pub fn attempt(&mut self, slot: usize, preferred: usize) -> Attempt {
+        let number = self.number(slot);
+        let slot = &mut self.slots[slot];
+        let is_first = slot.passed == 0;
+        if is_first {
+            slot.first_address = preferred;
+        }
+        let address = (slot.first_address + slot.passed) % self.addresses;
+        Attempt { number, refusals: slot.refusals, address, is_first }
+    }
+
+    /// Has `slot` opened at the next address at once; false when all have been tried in this attempt.
+    pub fn try_next_address(&mut self, slot: usize, now: Moment) -> bool {
+        self.slots[slot].passed += 1;
+        let is_left = self.slots[slot].passed < self.addresses;
+        if is_left {
+            self.openings.bring_forward(slot, now);
+        }
+        is_left
     }
 
     /// A connection is being opened.
@@ -112,7 +140,7 @@ impl Roster {
         self.open_most = self.open_most.max(self.open);
         self.tried(slot);
         let slot = &mut self.slots[slot];
-        slot.refusals = 0;
+        (slot.refusals, slot.passed) = (0, 0);
         self.reached += usize::from(!slot.was_reached);
         slot.was_reached = true;
     }
@@ -130,8 +158,8 @@ impl Roster {
     /// The connection of `slot` could not be opened: another attempt is made later.
     pub fn failed(&mut self, slot: usize, now: Moment) {
         self.tried(slot);
-        let refusals = &mut self.slots[slot].refusals;
-        *refusals = refusals.saturating_add(1);
+        let Slot { refusals, passed, .. } = &mut self.slots[slot];
+        (*refusals, *passed) = (refusals.saturating_add(1), 0);
         self.reopen_later(slot, now);
     }
 
@@ -218,8 +246,30 @@ mod tests {
         assert_eq!(second.pop_due(at(9)), None);
         assert_eq!(second.pop_due(at(10)), Some(0));
         assert_eq!(second.next(), at(30));
-        assert_eq!([0, 1].map(|slot| second.attempt(slot).number), [1, 3]);
+        assert_eq!([0, 1].map(|slot| second.attempt(slot, 0).number), [1, 3]);
         assert_eq!(Roster::new(&plan, 0).slots.len(), 3);
+    }
+
+    #[test]
+    fn an_attempt_has_failed_when_all_addresses_have() {
+        let mut plan = samples::plan(1, 1, Opening::AtOnce);
+        plan.addresses = [1, 2, 3].map(|port| ([127, 0, 0, 1], port).into()).to_vec();
+        let mut roster = Roster::new(&plan, 0);
+        let mut tried = Vec::new();
+        // Meanwhile another connection has found out that the address 0 works, which moves no attempt that has begun.
+        for preferred in [2, 0, 0] {
+            assert_eq!(roster.pop_due(at(0)), Some(0));
+            let attempt = roster.attempt(0, preferred);
+            tried.push((attempt.address, attempt.is_first));
+            assert!(!roster.all_were_tried());
+            if !roster.try_next_address(0, at(0)) {
+                roster.failed(0, at(0));
+            }
+        }
+        assert_eq!(tried, [(2, true), (0, false), (1, false)]);
+        assert!(roster.all_were_tried());
+        assert_eq!(roster.next(), at(10), "the next attempt comes after a pause");
+        assert_eq!(roster.attempt(0, 1).address, 1);
     }
 
     #[test]

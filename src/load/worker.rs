@@ -233,7 +233,7 @@ impl Worker {
             Pace::Closed if is_loading && room > 0 => return self.send(token, room, 0, Duration::ZERO),
             Pace::Hold(pause) if is_loading && room == depth => {
                 // The first heartbeats are spread over a pause, or they would come as a burst for ever.
-                let place = self.roster.attempt(peer.slot).number as f64 / self.plan.asked.connections as f64;
+                let place = self.roster.number(peer.slot) as f64 / self.plan.asked.connections as f64;
                 let first = pause.min(self.plan.asked.duration).mul_f64(place);
                 let pause = if peer.has_begun() { pause } else { first };
                 self.pause(token, now.after(pause));
@@ -263,7 +263,7 @@ impl Worker {
     /// Sees to it that the connection is looked at when its deadline falls due. One that has only moved since is found out then.
     fn arm(&mut self, token: Token) {
         let Some(peer) = self.peers.get_mut(token) else { return };
-        self.deadlines.bring_forward(token.key(), peer.deadline(self.plan.asked.timeout));
+        self.deadlines.bring_forward(token.key(), peer.deadline(&self.plan));
     }
 
     /// Sends `count` requests, the first of which has this number in the schedule; the generator kept them for at most `lag`.
@@ -291,12 +291,11 @@ impl Worker {
     }
 
     fn connect(&mut self, slot: usize) {
-        let attempt = self.roster.attempt(slot);
+        let attempt = self.roster.attempt(slot, self.muster.address());
         let begun = self.shared.read_clock();
-        self.shared.tally.connects += 1;
+        self.shared.tally.connects += u64::from(attempt.is_first);
         let token = self.peers.next_token();
-        let address = attempt.address(&self.plan, &self.muster);
-        let registered = connect::start(&self.plan, address, attempt).and_then(|mut stream| {
+        let registered = connect::start(&self.plan, attempt).and_then(|mut stream| {
             self.poll.registry().register(&mut stream, mio::Token(token.to_usize()), INTEREST)?;
             Ok(stream)
         });
@@ -305,14 +304,22 @@ impl Worker {
                 let life = Life::new(self.plan.lifetime, begun);
                 // A large step that shares no divisor with the usual lengths of a round: neighbours begin far apart.
                 let place = attempt.number.wrapping_mul(7919) % self.plan.script.len();
-                self.peers.insert(Peer::new(stream, slot, address, &self.plan.script, place, life));
+                self.peers.insert(Peer::new(stream, slot, attempt.address, &self.plan.script, place, life));
                 self.roster.begun();
                 self.arm(token);
             }
-            Err(error) => {
-                self.shared.tally.connect_errors.add(connect::cause(&error), 1);
-                self.roster.failed(slot, begun);
-            }
+            Err(error) => self.refuse(slot, &error, begun),
+        }
+    }
+
+    /// Has the next address tried where `error` says that there is none at this one; counts a failure when all have been.
+    fn refuse(&mut self, slot: usize, error: &io::Error, now: Moment) {
+        let cause = connect::cause(error);
+        // What this machine lacks, it lacks for every address.
+        let is_ours = matches!(cause, ConnectError::NoPort | ConnectError::NoDescriptor);
+        if is_ours || !self.roster.try_next_address(slot, now) {
+            self.shared.tally.connect_errors.add(cause, 1);
+            self.roster.failed(slot, now);
         }
     }
 
@@ -327,10 +334,7 @@ impl Worker {
         let Some(mut peer) = self.remove(token) else { return };
         let now = self.shared.now;
         match loss {
-            Loss::Refused(error) => {
-                self.shared.tally.connect_errors.add(connect::cause(&error), 1);
-                self.roster.failed(peer.slot, now);
-            }
+            Loss::Refused(error) => self.refuse(peer.slot, &error, now),
             Loss::Busy => {
                 // What was due by the schedule has to be somewhere in its count; a closed loop asks again.
                 if self.shared.has_schedule() {
@@ -374,11 +378,11 @@ impl Worker {
 
     /// Looks at the connections whose deadlines have fallen due.
     fn expire(&mut self) {
-        let (now, timeout) = (self.shared.now, self.plan.asked.timeout);
+        let now = self.shared.now;
         while let Some(key) = self.deadlines.pop_due(now) {
             let Some(token) = self.peers.token_of(key) else { continue };
             let Some(peer) = self.peers.get_mut(token) else { continue };
-            if peer.deadline(timeout) > now {
+            if peer.deadline(&self.plan) > now {
                 self.arm(token);
             } else if !peer.is_open() {
                 self.lose(token, Loss::Refused(io::ErrorKind::TimedOut.into()));

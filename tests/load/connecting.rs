@@ -1,7 +1,7 @@
 //! Servers to which there is no connection, or none that lasts until the first reply.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::thread;
 use std::time::Duration;
 
@@ -25,6 +25,24 @@ fn nobody_listens_and_the_run_ends_at_once() {
     assert!(run.count("connections.failed.refused") >= 4, "{run:?}");
     assert!(run.ended.elapsed < Duration::from_secs(10), "it waited for the end of its duration: {run:?}");
     assert!(run.text("verdict.evidence").contains("connections refused"), "{run:?}");
+}
+
+#[test]
+fn a_server_on_any_address_of_a_name_is_found() {
+    // Whichever address of a name that has both comes first, one of the two servers is at the other one.
+    for addr in ["127.0.0.1:0", "[::1]:0"] {
+        let Ok(listener) = TcpListener::bind(addr) else { continue };
+        let addr = listener.local_addr().expect("bound");
+        let is_named = |other: SocketAddr| other.ip() == addr.ip();
+        if !("localhost", 0).to_socket_addrs().expect("every machine knows it").any(is_named) {
+            continue;
+        }
+        let url = format!("text://localhost:{}", serve_on(listener, |stream| drop(session(stream, BANNER, right))));
+        for pace in [&["-R", "100"][..], &[]] {
+            let run = measure(&[&[&url, "-c", "5", "-d", "200ms"], pace].concat());
+            assert_eq!(run.is_flawless().count("connections.begun"), 5, "{run:?}");
+        }
+    }
 }
 
 #[test]
