@@ -1,7 +1,7 @@
 //! The person's side of a shell: a line editor with history and completion, in a thread of its own.
 
 use std::io::ErrorKind;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,13 +13,27 @@ use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
 use rustyline::{
-    Cmd, ConditionalEventHandler, Context, Editor, Event as Keys, EventContext, EventHandler, Helper, KeyEvent,
-    Modifiers, Movement, RepeatCount,
+    Cmd, ConditionalEventHandler, Context, Editor, Event as Keys, EventContext, EventHandler, ExternalPrinter, Helper,
+    KeyEvent, Modifiers, Movement, RepeatCount,
 };
 
-use super::Typed;
 use super::history;
 use crate::client::dialogue::Voice;
+use crate::client::listener::EVENTS_MAX;
+use crate::client::worker;
+
+/// What the editor tells.
+#[derive(Debug)]
+pub enum Typed {
+    /// A line, or the lines of a paste, without their endings.
+    Lines(Vec<String>),
+    /// A line with bytes that are no UTF-8, which the editor has dropped.
+    Garbled,
+    /// Ctrl-C, Ctrl-D, or the end of a stdin that is no terminal.
+    Leave,
+    /// The terminal is broken; why.
+    Unreadable(String),
+}
 
 /// The line editor.
 pub type LineEditor = Editor<Words, DefaultHistory>;
@@ -62,6 +76,22 @@ impl ConditionalEventHandler for Stop {
         let own_group = Pid::from_raw(0);
         kill(own_group, Signal::SIGTSTP).ok().map(|()| Cmd::Noop)
     }
+}
+
+/// Starts the thread that hands text to `editor`, if there is a terminal on both sides with a prompt to write above.
+///
+/// # Errors
+/// A sentence, when there is no thread for it.
+pub fn start_printer(editor: &mut LineEditor) -> Result<Option<SyncSender<String>>, String> {
+    let Ok(mut printer) = editor.create_external_printer() else { return Ok(None) };
+    let (sender, texts) = mpsc::sync_channel(EVENTS_MAX);
+    worker::start("printer", move || {
+        for text in texts {
+            // A terminal that has gone away is reported by the editor.
+            let _ = printer.print(text);
+        }
+    })?;
+    Ok(Some(sender))
 }
 
 /// Asks for a line whenever `turns` says so, and tells what was typed.

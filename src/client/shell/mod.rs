@@ -13,29 +13,30 @@
 //! writes to stdout itself; it gives the editor its next turn when the answer is there, so that a quick server's
 //! answers stand where the original clients printed them: between one prompt and the next.
 
+mod connection;
 mod editor;
 mod history;
 mod terminal;
 
 use std::collections::VecDeque;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::mem;
-use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
-use rustyline::ExternalPrinter;
 use signal_hook::consts::SIGINT;
 
 use super::connect::{Patience, connect};
 use super::dialogue::{Due, Extent, Found, Inbox, Request, SILENCE, Voice};
 use super::failure::{Failure, Verdict, reason, span};
-use super::listener::{EVENTS_MAX, Heard, listen, next};
+use super::listener::{EVENTS_MAX, Heard, next};
 use super::output::{Output, printable};
 use super::worker;
 use crate::wire::target::Target;
+use connection::Connection;
+use editor::Typed;
 use terminal::SavedTerminal;
 
 /// How long the next prompt waits for the answer to the last line. A slower server is still heard, above the prompt.
@@ -43,19 +44,6 @@ const PROMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// How long the last answer may take when the person leaves: long enough for any network, not for patience.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
-
-/// What the editor tells.
-#[derive(Debug)]
-pub enum Typed {
-    /// A line, or the lines of a paste, without their endings.
-    Lines(Vec<String>),
-    /// A line with bytes that are no UTF-8, which the editor has dropped.
-    Garbled,
-    /// Ctrl-C, Ctrl-D, or the end of a stdin that is no terminal.
-    Leave,
-    /// The terminal is broken; why.
-    Unreadable(String),
-}
 
 enum Event {
     Typed(Typed),
@@ -88,8 +76,6 @@ pub fn run(target: &Target, patience: Patience) -> Result<Verdict, Failure> {
     let server = connect(target, patience)?;
     output.say(voice.greeting)?;
 
-    let prepared = server.set_write_timeout(patience.timeout).and_then(|()| server.try_clone());
-    let from_server = prepared.map_err(|error| Failure::broken(target, &reason(&error)))?;
     let no_terminal = |error| Failure::Usage(format!("cannot use the terminal: {error}; send commands with -e"));
     // Outside the editor Ctrl-C is a signal; unless it is caught, it would end us without a farewell.
     let interrupted = Arc::new(AtomicBool::new(false));
@@ -101,30 +87,23 @@ pub fn run(target: &Target, patience: Patience) -> Result<Verdict, Failure> {
     let terminal = SavedTerminal::save().map_err(no_terminal)?;
     let mut editor = editor::new(voice, terminal.stop_key()).map_err(|error| no_terminal(error.to_string()))?;
     let no_thread = |error: String| Failure::broken(target, &error);
-    // Without a terminal on both sides there is no prompt to write above.
-    let printer = editor.create_external_printer().ok().map(start_printer).transpose().map_err(no_thread)?;
+    let printer = editor::start_printer(&mut editor).map_err(no_thread)?;
     terminal.obey_signals(printer.clone()).map_err(no_thread)?;
     let (events, received) = mpsc::sync_channel(EVENTS_MAX);
     let (turns, its_turn) = mpsc::sync_channel(1);
     let from_editor = events.clone();
     worker::start("editor", move || editor::run(editor, voice.prompt, &its_turn, &from_editor)).map_err(no_thread)?;
-    let from_listener = events.clone();
-    worker::start("listener", move || listen(from_server, &from_listener)).map_err(no_thread)?;
+    let connection = Connection::new(target, patience, server, events, may_end)?;
     let is_interactive = printer.is_some() && io::stdin().is_terminal();
     let mut shell = Shell {
-        target,
+        connection,
         voice,
-        patience,
-        server: Some(server),
-        events,
-        ends_to_ignore: 0,
         inbox: Inbox::default(),
         asked: target.protocol.banner().into_iter().collect(),
         banner_is_due: target.protocol.banner().is_some(),
         answer_by: deadline(patience),
         unsent: VecDeque::new(),
         is_interactive,
-        may_end,
         output,
         printer,
         turns,
@@ -139,29 +118,10 @@ fn deadline(patience: Patience) -> Option<Instant> {
     patience.timeout.map(|timeout| Instant::now() + timeout)
 }
 
-/// Starts the thread that hands text to the editor.
-fn start_printer(mut printer: impl ExternalPrinter + Send + 'static) -> Result<SyncSender<String>, String> {
-    let (sender, texts) = mpsc::sync_channel(EVENTS_MAX);
-    worker::start("printer", move || {
-        for text in texts {
-            // A terminal that has gone away is reported by the editor.
-            let _ = printer.print(text);
-        }
-    })?;
-    Ok(sender)
-}
-
 /// The caller's side.
 struct Shell<'a> {
-    target: &'a Target,
+    connection: Connection<'a, Event>,
     voice: &'static Voice,
-    patience: Patience,
-    /// `None` when the server has gone away.
-    server: Option<TcpStream>,
-    /// For the listener of the next connection.
-    events: SyncSender<Event>,
-    /// Connections that were given up here, whose end is still to be heard.
-    ends_to_ignore: usize,
     inbox: Inbox,
     /// True exactly when the next answer is the banner.
     banner_is_due: bool,
@@ -171,8 +131,6 @@ struct Shell<'a> {
     unsent: VecDeque<String>,
     /// True exactly when a person sits at a terminal, who may connect again.
     is_interactive: bool,
-    /// True while Ctrl-C ends the process at once.
-    may_end: Arc<AtomicBool>,
     /// The answers that have been asked for, the next one first.
     asked: VecDeque<Due>,
     output: Output,
@@ -228,7 +186,7 @@ impl Shell<'_> {
                             )?;
                         }
                         Typed::Garbled => self.say("bytes that are no UTF-8 came, and the line was dropped\n")?,
-                        Typed::Leave if self.server.is_none() => return self.close(Verdict::Lost),
+                        Typed::Leave if self.connection.is_lost() => return self.close(Verdict::Lost),
                         Typed::Leave => {
                             self.ask(self.voice.leave)?;
                             return self.leave(events);
@@ -240,16 +198,15 @@ impl Shell<'_> {
                         }
                     }
                 }
-                Ok(Event::Heard(Heard::Received(piece))) if self.server.is_some() => self.inbox.append(&piece),
-                Ok(Event::Heard(Heard::Received(_))) => {}
-                Ok(Event::Heard(Heard::Ended(_))) if self.ends_to_ignore > 0 => self.ends_to_ignore -= 1,
+                Ok(Event::Heard(heard)) if self.connection.is_stale(&heard) => {}
+                Ok(Event::Heard(Heard::Received(piece))) => self.inbox.append(&piece),
                 Ok(Event::Heard(Heard::Ended(error))) => self.end(error.as_ref())?,
                 Err(_) if may_be_complete => self.show(self.inbox.rest())?,
                 Err(_) => {}
             }
             self.tell_silence()?;
             if self.interrupted.swap(false, Ordering::Relaxed) {
-                if self.server.is_none() {
+                if self.connection.is_lost() {
                     return self.close(Verdict::Lost);
                 }
                 self.ask(self.voice.leave)?;
@@ -260,7 +217,7 @@ impl Shell<'_> {
 
     /// As [`Shell::ask`], on a new connection if the server has gone away.
     fn ask_or_lose(&mut self, line: &str) -> Result<bool, Failure> {
-        let asked = if self.server.is_none() && !line.trim().is_empty() {
+        let asked = if self.connection.is_lost() && !line.trim().is_empty() {
             self.reconnect().and_then(|()| self.ask(line))
         } else {
             self.ask(line)
@@ -274,23 +231,15 @@ impl Shell<'_> {
         }
     }
 
-    /// Connects again. Meanwhile Ctrl-C ends the process, and the terminal is in the state in which it was found.
+    /// Connects again, and begins anew.
     fn reconnect(&mut self) -> Result<(), Failure> {
-        self.may_end.store(true, Ordering::Relaxed);
-        let connected = connect(self.target, self.patience);
-        self.may_end.store(false, Ordering::Relaxed);
-        let server = connected?;
-        let prepared = server.set_write_timeout(self.patience.timeout).and_then(|()| server.try_clone());
-        let from_server = prepared.map_err(|error| Failure::broken(self.target, &reason(&error)))?;
-        let events = self.events.clone();
-        worker::start("listener", move || listen(from_server, &events))
-            .map_err(|error| Failure::broken(self.target, &error))?;
-        self.server = Some(server);
+        self.connection.reopen()?;
+        let target = self.connection.target;
         self.inbox = Inbox::default();
-        self.asked = self.target.protocol.banner().into_iter().collect();
+        self.asked = target.protocol.banner().into_iter().collect();
         self.banner_is_due = !self.asked.is_empty();
-        self.answer_by = deadline(self.patience);
-        self.say(&format!("Connected again to {}.\n", self.target))
+        self.answer_by = deadline(self.connection.patience);
+        self.say(&format!("Connected again to {target}.\n"))
     }
 
     /// The connection is of no more use: says so once, and lets a person connect again.
@@ -301,10 +250,7 @@ impl Shell<'_> {
         if !self.is_interactive {
             return Err(Failure::Broken(text));
         }
-        if let Some(server) = self.server.take() {
-            // Its listener then ends too, if the server has not ended it already.
-            self.ends_to_ignore += usize::from(server.shutdown(Shutdown::Both).is_ok());
-        }
+        self.connection.give_up();
         self.inbox = Inbox::default();
         self.asked.clear();
         self.unsent.clear();
@@ -319,31 +265,30 @@ impl Shell<'_> {
         }
         self.answer_by = None;
         let what = if self.banner_is_due { "banner" } else { "answer" };
-        let timeout = span(self.patience.timeout.unwrap_or_default());
-        self.say(&format!("no {what} within {timeout}; does the server speak {}?\n", self.target.protocol.name()))
+        let timeout = span(self.connection.patience.timeout.unwrap_or_default());
+        self.say(&format!(
+            "no {what} within {timeout}; does the server speak {}?\n",
+            self.connection.target.protocol.name()
+        ))
     }
 
     /// Sends what was typed; true when it was the last.
     fn ask(&mut self, line: &str) -> Result<bool, Failure> {
         let mut request = Vec::new();
-        let asked = match self.target.protocol.encode(line.as_bytes(), &mut request) {
+        let asked = match self.connection.target.protocol.encode(line.as_bytes(), &mut request) {
             Ok(asked) => asked,
             Err(error) => {
                 self.output.say(&format!("{error}\n"))?;
                 return Ok(false);
             }
         };
-        let Some(server) = &mut self.server else { return Ok(false) };
-        let sent = match server.write_all(&request) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(Failure::broken(self.target, "the server takes no more; look at its log"));
-            }
-            // The listener meets the same broken connection, after what the server said before it broke.
-            sent => sent.is_ok(),
-        };
+        if self.connection.is_lost() {
+            return Ok(false);
+        }
+        let sent = self.connection.send(&request)?;
         let is_last = matches!(asked, Request::Farewell(_));
         if self.asked.is_empty() {
-            self.answer_by = deadline(self.patience);
+            self.answer_by = deadline(self.connection.patience);
         }
         match asked {
             Request::Answered(due) | Request::Farewell(Some(due)) => self.asked.push_back(due),
@@ -375,9 +320,9 @@ impl Shell<'_> {
         }
         let happened = error.map_or("the server closed the connection".into(), reason);
         let missing = if self.asked.is_empty() { "" } else { " with an answer missing" };
-        self.server = None;
+        self.connection.ended();
         let Failure::Broken(text) =
-            Failure::broken(self.target, &format!("{happened}{missing}; look at the server's log"))
+            Failure::broken(self.connection.target, &format!("{happened}{missing}; look at the server's log"))
         else {
             return Ok(());
         };
@@ -405,10 +350,10 @@ impl Shell<'_> {
             if self.inbox.is_empty() {
                 return Ok(false);
             }
-            let mut due = self.asked.front().cloned().unwrap_or(self.target.protocol.unasked());
+            let mut due = self.asked.front().cloned().unwrap_or(self.connection.target.protocol.unasked());
             let found = self.inbox.find(&mut due).map_err(|error| {
-                let protocol = self.target.protocol.name();
-                Failure::broken(self.target, &format!("{error}; does the server speak {protocol}?"))
+                let protocol = self.connection.target.protocol.name();
+                Failure::broken(self.connection.target, &format!("{error}; does the server speak {protocol}?"))
             });
             match found? {
                 Found::Complete(extent) => self.show(extent)?,
@@ -426,8 +371,8 @@ impl Shell<'_> {
         let text = if answer.is_error { self.output.red(&text) } else { text.into() };
         let line = format!("{}{text}\n", self.voice.answer);
         let is_banner = mem::take(&mut self.banner_is_due) && !answer.is_error;
-        let complaint = self.target.protocol.foreign_banner(answer.text).filter(|_| is_banner);
-        self.answer_by = deadline(self.patience);
+        let complaint = self.connection.target.protocol.foreign_banner(answer.text).filter(|_| is_banner);
+        self.answer_by = deadline(self.connection.patience);
         self.say(&line)?;
         complaint.map_or(Ok(()), |complaint| self.say(&format!("{complaint}\n")))
     }
