@@ -18,7 +18,7 @@ pub struct Check {
     pub holds: bool,
 }
 
-fn check(holds: bool, statement: String) -> Check {
+pub fn check(holds: bool, statement: String) -> Check {
     Check { statement, holds }
 }
 

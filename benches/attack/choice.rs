@@ -25,15 +25,26 @@ pub struct Choice {
     pub is_soak: bool,
 }
 
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The attack, with the two others in short behind it where the choice is quick.
+    Attack(Choice),
+    /// Polite clients beside many flooders.
+    Fairness,
+    /// Resident memory under frames that lack their last byte.
+    Memory,
+}
+
 /// Longer than it takes for the first attackers to be thrown out.
 const SETTLING: Duration = Duration::from_secs(6);
 
 impl Choice {
-    /// What stands behind `--`: nothing, `--quick`, or `--soak` and how long.
+    /// What stands behind `--`: nothing, `--quick`, `--soak` and how long, `--fairness`, or `--memory`.
     ///
     /// # Errors
     /// A line that says what could have been written.
-    pub fn parse(words: &[&str]) -> Result<Self, String> {
+    pub fn parse(words: &[&str]) -> Result<Part, String> {
         let usual = Self {
             alone: Duration::from_secs(10),
             settling: SETTLING,
@@ -43,16 +54,18 @@ impl Choice {
             is_soak: false,
         };
         match words {
-            [] => Ok(usual),
+            [] => Ok(Part::Attack(usual)),
             ["--quick"] => {
                 let (alone, beside) = (Duration::from_secs(2), Duration::from_secs(4));
-                Ok(Self { alone, beside, is_quick: true, ..usual })
+                Ok(Part::Attack(Self { alone, beside, is_quick: true, ..usual }))
             }
             ["--soak", time] => {
                 let beside = units::duration(time).map_err(|error| format!("--soak {time}: {error}"))?;
-                Ok(Self { beside, stay: Duration::from_secs(20), is_soak: true, ..usual })
+                Ok(Part::Attack(Self { beside, stay: Duration::from_secs(20), is_soak: true, ..usual }))
             }
-            _ => Err(format!("`{}` is not --quick and not --soak 20m", words.join(" "))),
+            ["--fairness"] => Ok(Part::Fairness),
+            ["--memory"] => Ok(Part::Memory),
+            _ => Err(format!("`{}` is not --quick, --soak 20m, --fairness or --memory", words.join(" "))),
         }
     }
 }

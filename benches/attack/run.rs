@@ -8,11 +8,11 @@ use tinytcp::base::limits::LINGER_TIMEOUT;
 use tinytcp::load::report::Report;
 
 use super::choice::Choice;
-use super::crowd::{Attack, Tally, connections_max};
+use super::crowd::{Attack, Tally, all_kinds, connections_max};
 use super::honest::Honest;
 use super::journal::Journal;
 use super::processors::Processors;
-use super::server::Server;
+use super::server::{MEMORY_LIMIT, Server, TIMEOUTS};
 use super::stalls;
 
 const LOOK_AROUND: Duration = Duration::from_millis(50);
@@ -73,7 +73,7 @@ pub struct Sample {
 /// # Errors
 /// When it cannot be made, or the server did not live to its end.
 pub fn run(choice: Choice, processors: Processors) -> Result<Outcome, Box<dyn Error>> {
-    let mut server = Server::start(processors)?;
+    let mut server = Server::start(processors, MEMORY_LIMIT, &TIMEOUTS)?;
     let descriptors_before = server.process.descriptors().len();
     eprintln!("honest clients alone, {:?}", choice.alone);
     let before = part(&mut server, choice, choice.alone, |_, _| {})?;
@@ -84,7 +84,7 @@ pub fn run(choice: Choice, processors: Processors) -> Result<Outcome, Box<dyn Er
     let stalled_share = stalls::share(processors)?;
 
     eprintln!("the attack begins");
-    let attack = Attack::start(server.target, processors, !choice.is_quick)?;
+    let attack = Attack::start(all_kinds(), server.target, processors, !choice.is_quick)?;
     wait_for_attackers(&server, descriptors_before)?;
     thread::sleep(choice.settling);
     eprintln!("honest clients beside it, {:?}", choice.beside);
@@ -155,7 +155,7 @@ fn wait_for_attackers(server: &Server, descriptors_before: usize) -> Result<(), 
 }
 
 /// Waits until the server has no more descriptors than `count`; gives how many it has at last.
-fn wait_for_descriptors(server: &Server, count: usize) -> usize {
+pub fn wait_for_descriptors(server: &Server, count: usize) -> usize {
     let deadline = Instant::now() + AFTERMATH;
     loop {
         let open = server.process.descriptors().len();

@@ -18,7 +18,7 @@ use super::processors::Processors;
 pub const MEMORY_LIMIT: usize = 32 << 20;
 
 /// Short, so that each of them falls due many times in a run.
-const TIMEOUTS: [&str; 2] = ["--message-timeout=3s", "--write-timeout=3s"];
+pub const TIMEOUTS: [&str; 2] = ["--message-timeout=3s", "--write-timeout=3s"];
 
 /// Longer than a shutdown takes that has nothing left to wait for.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -34,15 +34,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the server on its processor, with a listener for lines and one for frames.
+    /// Starts the server on its processor, with a listener for lines and one for frames, a memory limit in bytes, and more
+    /// `flags`.
     ///
     /// # Errors
     /// When it does not come up.
-    pub fn start(processors: Processors) -> Result<Self, Box<dyn Error>> {
+    pub fn start(processors: Processors, memory_limit: usize, flags: &[&str]) -> Result<Self, Box<dyn Error>> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tinytcp-server"));
-        command.args(["--listen", "text://127.0.0.1:0", "--listen", "binary://127.0.0.1:0"]).args(TIMEOUTS);
+        command.args(["--listen", "text://127.0.0.1:0", "--listen", "binary://127.0.0.1:0"]).args(flags);
         // One line a second and the sum of the others: enough to count by.
-        command.args(["--memory-limit", &MEMORY_LIMIT.to_string(), "--activity-log", "1"]);
+        command.args(["--memory-limit", &memory_limit.to_string(), "--activity-log", "1"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         processors.be_server()?;
         let child = command.spawn();

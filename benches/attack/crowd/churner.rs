@@ -21,7 +21,7 @@ const LIVES: [Churner; 6] = [
     Churner { asks: REQUEST, waits: true, resets: false, sent: false },
 ];
 
-pub static KIND: Kind = Kind {
+pub const KIND: Kind = Kind {
     name: "churners",
     count: 200,
     // 2000 connections a second, all together.

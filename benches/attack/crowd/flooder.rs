@@ -15,9 +15,9 @@ use super::{Attacker, Kind, Next, Tally, connect};
 const BATCH_LEN: usize = 64 << 10;
 const TEXT: &[u8] = b"Hello from client";
 
-pub static KIND: Kind = Kind {
+pub const KIND: Kind = Kind {
     name: "flooders",
-    count: 2,
+    count: 1,
     pause: Duration::from_millis(100),
     begin: |target, number, _, _| {
         let is_text = number.is_multiple_of(2);

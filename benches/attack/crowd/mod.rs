@@ -77,7 +77,8 @@ trait Attacker: Send {
 type Life = (TcpStream, Box<dyn Attacker>);
 
 /// A way to attack.
-struct Kind {
+#[derive(Clone)]
+pub struct Kind {
     name: &'static str,
     count: usize,
     /// From the end of one life to the next.
@@ -87,16 +88,23 @@ struct Kind {
 }
 
 /// Everyone.
-static KINDS: [&Kind; 4] = [&mute::KIND, &slowloris::KIND, &churner::KIND, &flooder::KIND];
+pub fn all_kinds() -> Vec<Kind> {
+    vec![mute::KIND, slowloris::KIND, churner::KIND, Kind { count: 2, ..flooder::KIND }]
+}
+
+/// Flooders alone, each a kind of its own so that what it is served is counted apart.
+pub fn flooders(count: usize) -> Vec<Kind> {
+    vec![flooder::KIND; count]
+}
 
 /// How many connections the attackers have, all together.
 pub fn connections_max() -> usize {
-    KINDS.iter().map(|kind| kind.count).sum()
+    all_kinds().iter().map(|kind| kind.count).sum()
 }
 
 /// What the attack consists of, in a few words.
 pub fn describe() -> String {
-    let kinds: Vec<String> = KINDS.iter().map(|kind| format!("{} {}", kind.count, kind.name)).collect();
+    let kinds: Vec<String> = all_kinds().iter().map(|kind| format!("{} {}", kind.count, kind.name)).collect();
     kinds.join(", ")
 }
 
@@ -107,13 +115,18 @@ pub struct Attack {
 }
 
 impl Attack {
-    /// Begins it, where the generator of the honest load runs, which goes first if they are to give way.
+    /// Begins an attack of these kinds, where the generator of the honest load runs, which goes first if they are to give way.
     ///
     /// # Errors
     /// When there is no thread or no poller for it.
-    pub fn start(target: Target, processors: Processors, gives_way: bool) -> Result<Self, Box<dyn Error>> {
+    pub fn start(
+        kinds: Vec<Kind>,
+        target: Target,
+        processors: Processors,
+        gives_way: bool,
+    ) -> Result<Self, Box<dyn Error>> {
         let is_over = Arc::new(AtomicBool::new(false));
-        let crowd = Crowd::new(target)?;
+        let crowd = Crowd::new(kinds, target)?;
         let is_over_too = Arc::clone(&is_over);
         let run = move || {
             processors.be_generator()?;
@@ -153,6 +166,7 @@ struct Seat {
 }
 
 struct Crowd {
+    kinds: Vec<Kind>,
     target: Target,
     poll: Poll,
     started: Instant,
@@ -166,19 +180,19 @@ struct Crowd {
 }
 
 impl Crowd {
-    fn new(target: Target) -> io::Result<Self> {
+    fn new(kinds: Vec<Kind>, target: Target) -> io::Result<Self> {
         let mut seats = Vec::new();
         let mut deadlines = Deadlines::default();
-        for (index, kind) in KINDS.iter().enumerate() {
+        for (index, kind) in kinds.iter().enumerate() {
             for number in 0..kind.count {
                 let order = u32::try_from(seats.len()).unwrap_or(u32::MAX);
                 deadlines.bring_forward(seats.len(), Moment::START.after(ARRIVAL * order));
                 seats.push(Seat { kind: index, number, lives: 0, life: None });
             }
         }
-        let tallies = KINDS.iter().map(|kind| Tally::new(kind.name, kind.count)).collect();
+        let tallies = kinds.iter().map(|kind| Tally::new(kind.name, kind.count)).collect();
         let (poll, started) = (Poll::new()?, Instant::now());
-        Ok(Self { target, poll, started, seats, deadlines, busy: Vec::new(), tallies })
+        Ok(Self { kinds, target, poll, started, seats, deadlines, busy: Vec::new(), tallies })
     }
 
     fn run(mut self, is_over: &AtomicBool) -> io::Result<Vec<Tally>> {
@@ -238,7 +252,7 @@ impl Crowd {
         let now = self.now();
         let Seat { kind, number, lives, life } = &mut self.seats[index];
         let tally = &mut self.tallies[*kind];
-        let begun = (KINDS[*kind].begin)(self.target, *number, *lives, now).and_then(|(mut stream, attacker)| {
+        let begun = (self.kinds[*kind].begin)(self.target, *number, *lives, now).and_then(|(mut stream, attacker)| {
             self.poll.registry().register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)?;
             Ok((stream, attacker))
         });
@@ -260,6 +274,6 @@ impl Crowd {
         let seat = &mut self.seats[index];
         seat.life = None;
         self.deadlines.remove(index);
-        self.deadlines.bring_forward(index, now.after(KINDS[seat.kind].pause));
+        self.deadlines.bring_forward(index, now.after(self.kinds[seat.kind].pause));
     }
 }

@@ -12,7 +12,7 @@ use super::{Attacker, Kind, Next, Tally, Target, connect};
 /// The payload of each request, which comes back in the answer: most of what a line may hold.
 const TEXT_LEN: usize = 60_000;
 
-pub static KIND: Kind = Kind {
+pub const KIND: Kind = Kind {
     name: "that never read",
     count: 500,
     pause: Duration::from_millis(500),

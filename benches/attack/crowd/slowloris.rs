@@ -20,7 +20,7 @@ const STUBBORN: usize = 4;
 const FRAME: [u8; 5] = Header { code: 1, payload_len: 1 << 20 }.encode();
 const LINE: &[u8] = b"ECHO ";
 
-pub static KIND: Kind = Kind {
+pub const KIND: Kind = Kind {
     name: "slowloris",
     count: 1000,
     pause: Duration::from_millis(100),

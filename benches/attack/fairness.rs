@@ -1,0 +1,168 @@
+//! Polite clients beside many flooders: how long one request takes whose client sends one at a time, and whether each flooder is
+//! served.
+//!
+//! | client | what it asks for |
+//! |---|---|
+//! | small | a line of 23 bytes, on a connection that stays |
+//! | medium | a line of 3,000 bytes, on a connection that stays |
+//! | new | a line of 23 bytes, on a new connection each time |
+//!
+//! The flooders give way to the polite client on their processor: what is measured is the server. Checked: every answer is right, no
+//! flooder is left without answers, and, but for a quick run, the 99th percentile of small and medium requests is at most 5 ms and
+//! twice that without flooders, in the middle one of three rounds.
+
+use std::error::Error;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tinytcp::protocol::text::BANNER;
+
+use super::checks::{Check, check};
+use super::crowd::{Attack, Tally, flooders};
+use super::processors::Processors;
+use super::server::Server;
+
+const FLOODERS: [usize; 4] = [2, 100, 500, FLOODERS_MAX];
+pub const FLOODERS_MAX: usize = 2000;
+const ROUNDS: usize = 3;
+const STAY: Duration = Duration::from_secs(3);
+
+const QUICK_FLOODERS: [usize; 2] = [2, 100];
+const QUICK_STAY: Duration = Duration::from_millis(500);
+
+const MEMORY_LIMIT: usize = 256 << 20;
+/// From one answer to the next request, so that the flooders have most of the server's time.
+const THOUGHT: Duration = Duration::from_millis(1);
+/// From the first flooder to the first polite request.
+const SETTLING: Duration = Duration::from_secs(3);
+/// Longer than any answer takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const GOAL: Duration = Duration::from_millis(5);
+
+/// What a polite client asks for, and how.
+#[derive(Clone, Copy)]
+struct Client {
+    name: &'static str,
+    request_len: usize,
+    is_new_each_time: bool,
+    has_goal: bool,
+}
+
+const CLIENTS: [Client; 3] = [
+    Client { name: "small", request_len: 23, is_new_each_time: false, has_goal: true },
+    Client { name: "medium", request_len: 3000, is_new_each_time: false, has_goal: true },
+    Client { name: "new", request_len: 23, is_new_each_time: true, has_goal: false },
+];
+
+/// The percentiles of one client in one round.
+#[derive(Clone, Copy)]
+struct Latency {
+    p50: Duration,
+    p90: Duration,
+    p99: Duration,
+    max: Duration,
+}
+
+/// Measures all of it and prints a table. Returns what must be so.
+pub fn run(processors: Processors) -> Result<Vec<Check>, Box<dyn Error>> {
+    measure(processors, &FLOODERS, ROUNDS, STAY)
+}
+
+/// The same in a few seconds, in which no latency is judged.
+pub fn quick(processors: Processors) -> Result<Vec<Check>, Box<dyn Error>> {
+    let mut checks = measure(processors, &QUICK_FLOODERS, 1, QUICK_STAY)?;
+    checks.retain(|check| !check.statement.contains("p99"));
+    Ok(checks)
+}
+
+fn measure(
+    processors: Processors,
+    counts: &[usize],
+    rounds: usize,
+    stay: Duration,
+) -> Result<Vec<Check>, Box<dyn Error>> {
+    println!("| flooders | client | p50 | p90 | p99 | max |\n|---|---|---|---|---|---|");
+    let quiet = beside(0, processors, rounds, stay)?.0;
+    let mut checks = Vec::new();
+    for count in counts {
+        let (latencies, tallies) = beside(*count, processors, rounds, stay)?;
+        for ((client, latency), quiet) in CLIENTS.iter().zip(latencies).zip(&quiet) {
+            if client.has_goal {
+                let goal = GOAL + 2 * quiet.p99;
+                let statement =
+                    format!("{} beside {count} flooders: p99 {:?}, goal {goal:?}", client.name, latency.p99);
+                checks.push(check(latency.p99 <= goal, statement));
+            }
+        }
+        let served: Vec<u64> = tallies.iter().map(|tally| tally.received_bytes).collect();
+        let (least, most) = (served.iter().min().copied().unwrap_or(0), served.iter().max().copied().unwrap_or(0));
+        let wrong: u64 = tallies.iter().map(|tally| tally.wrong).sum();
+        let sum = served.iter().sum::<u64>() as f64 / 1e6;
+        checks.push(check(
+            least > 0 && wrong == 0,
+            format!("{count} flooders: {sum:.0} MB of answers, {least} to {most} bytes for each, {wrong} wrong"),
+        ));
+    }
+    Ok(checks)
+}
+
+/// The latencies of each client beside so many flooders, in the middle one of the rounds, and what the flooders had.
+fn beside(
+    count: usize,
+    processors: Processors,
+    rounds: usize,
+    stay: Duration,
+) -> Result<(Vec<Latency>, Vec<Tally>), Box<dyn Error>> {
+    let server = Server::start(processors, MEMORY_LIMIT, &[])?;
+    let attack = (count > 0).then(|| Attack::start(flooders(count), server.target, processors, true)).transpose()?;
+    thread::sleep(if count > 0 { SETTLING } else { Duration::ZERO });
+    let mut latencies = Vec::new();
+    for client in CLIENTS {
+        let round = |_| client.measure(server.target.text, stay);
+        let mut taken = (0..rounds).map(round).collect::<io::Result<Vec<Latency>>>()?;
+        taken.sort_by_key(|latency| latency.p99);
+        let Latency { p50, p90, p99, max } = taken[rounds / 2];
+        println!("| {count} | {} | {p50:.0?} | {p90:.0?} | {p99:.0?} | {max:.0?} |", client.name);
+        latencies.push(taken[rounds / 2]);
+    }
+    let tallies = attack.map(Attack::stop).transpose()?.unwrap_or_default();
+    server.stop()?;
+    Ok((latencies, tallies))
+}
+
+impl Client {
+    fn measure(self, addr: SocketAddr, stay: Duration) -> io::Result<Latency> {
+        let request = [b"ECHO ".as_slice(), &vec![b'x'; self.request_len - "ECHO \n".len()], b"\n"].concat();
+        let mut answer = vec![0; request.len()];
+        let mut standing = connect(addr)?;
+        let (began, mut taken) = (Instant::now(), Vec::new());
+        while began.elapsed() < stay || taken.is_empty() {
+            thread::sleep(THOUGHT);
+            let asked = Instant::now();
+            if self.is_new_each_time {
+                standing = connect(addr)?;
+            }
+            standing.write_all(&request)?;
+            standing.read_exact(&mut answer)?;
+            taken.push(asked.elapsed());
+            if answer != request {
+                return Err(io::Error::other("a polite client had a wrong answer"));
+            }
+        }
+        taken.sort_unstable();
+        let quantile = |percent: usize| taken[(taken.len() * percent / 100).min(taken.len() - 1)];
+        Ok(Latency { p50: quantile(50), p90: quantile(90), p99: quantile(99), max: quantile(100) })
+    }
+}
+
+/// A connection that has been greeted.
+fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(addr)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.read_exact(&mut vec![0; BANNER.len() + 1])?;
+    Ok(stream)
+}
