@@ -8,7 +8,7 @@ mod journal;
 #[path = "../benches/attack/slope.rs"]
 mod slope;
 
-use choice::Choice;
+use choice::{Choice, Part};
 use journal::{Journal, Totals};
 use slope::Slope;
 use std::time::Duration;
@@ -87,11 +87,17 @@ fn complaints_are_counted_and_the_first_are_kept() {
 
 #[test]
 fn a_run_is_the_usual_one_a_quick_one_or_a_soak() {
-    assert!(!Choice::parse(&[]).expect("the usual").is_soak);
-    let quick = Choice::parse(&["--quick"]).expect("quick");
+    let attack = |words: &[&str]| match Choice::parse(words) {
+        Ok(Part::Attack(choice)) => choice,
+        other => panic!("{words:?} is {other:?}"),
+    };
+    assert!(!attack(&[]).is_soak);
+    let quick = attack(&["--quick"]);
     assert!(quick.is_quick && quick.beside < Duration::from_secs(10));
-    let soak = Choice::parse(&["--soak", "20m"]).expect("a soak");
+    let soak = attack(&["--soak", "20m"]);
     assert_eq!((soak.beside, soak.is_soak), (Duration::from_secs(1200), true));
+    assert_eq!(Choice::parse(&["--fairness"]), Ok(Part::Fairness));
+    assert_eq!(Choice::parse(&["--memory"]), Ok(Part::Memory));
     for wrong in [&["--slow"][..], &["--soak"], &["--soak", "0"], &["--quick", "--soak", "1m"]] {
         assert!(Choice::parse(wrong).is_err(), "{wrong:?}");
     }
