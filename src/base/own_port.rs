@@ -34,7 +34,9 @@ pub fn connect_elsewhere<S: AsFd>(
 mod tests {
     use super::*;
     use std::io::Read;
-    use std::net::{TcpListener, TcpStream};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+
+    use socket2::{Domain, Socket, Type};
 
     #[test]
     fn a_reserved_port_is_given_up_for_another_one_and_is_free_at_once() {
@@ -50,9 +52,14 @@ mod tests {
             }
             reserved.contains(&port)
         };
+        // From an address that no other program connects from, so that none of them has the port too.
+        let source = SocketAddr::from(([127, 83, 4, 2], 0));
         let stream = connect_elsewhere(is_reserved, || {
             taken.push(());
-            TcpStream::connect(addr)
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+            socket.bind(&source.into())?;
+            socket.connect(&addr.into())?;
+            Ok(TcpStream::from(socket))
         });
         let stream = stream.expect("the server listens");
         assert_eq!(taken.len(), 3);
