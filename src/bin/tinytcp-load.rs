@@ -9,7 +9,7 @@ use tinytcp::cli;
 use tinytcp::load::arguments::Arguments;
 use tinytcp::load::conversation::Conversation;
 use tinytcp::load::merge;
-use tinytcp::load::outcome::{Asked, Outcome, Pace};
+use tinytcp::load::outcome::{Asked, Pace};
 use tinytcp::load::plan::Plan;
 use tinytcp::load::preflight::{self, Machine};
 use tinytcp::load::progress::Progress;
@@ -68,15 +68,18 @@ fn measured(arguments: &Arguments) -> Result<u8, String> {
     report::create_files(&arguments.paths())?;
     let interruption = Interruption::by(&[libc::SIGINT, libc::SIGTERM])
         .map_err(|error| format!("cannot catch signals: {error}; start it again"))?;
-    let run = |plan: Plan| -> Result<Outcome, String> {
-        let mut progress = progress(&plan.asked, arguments.quiet);
-        run::run(plan, &interruption, &mut progress)
-    };
     let Some(objective) = &arguments.find_max else {
-        return show(&Report::new(&run(first)?, &arguments.fail_if), arguments);
+        let mut progress = progress(&first.asked, arguments.quiet);
+        let outcome = run::run(first, &interruption, &mut progress)?;
+        return show(&Report::new(&outcome, &arguments.fail_if), arguments);
     };
     let start = arguments.rate.map_or(SEARCH_START, |(from, _)| from);
-    let found = search::find_max(objective, start, |rate| run(plan(Pace::Open { from: rate, to: rate })?))?;
+    let found = search::find_max(objective, start, first.asked.duration, |trial| {
+        let mut plan = plan(Pace::Open { from: trial.rate, to: trial.rate })?;
+        plan.asked.duration = trial.duration;
+        let mut progress = progress(&plan.asked, arguments.quiet).of(trial);
+        run::run(plan, &interruption, &mut progress)
+    })?;
     show(&Report::new(&found.outcome, &arguments.fail_if).with_search(found.search), arguments)
 }
 

@@ -13,7 +13,7 @@
 //!   run       plan -> threads -> slices -> outcome
 //!      |
 //!      +-- verdict, gates   what the outcome is worth
-//!      +-- search           many runs, one objective
+//!      +-- search, trial    many runs, one objective
 //!      +-- report, merge    the outcome for people and programs
 //! ```
 
@@ -52,5 +52,6 @@ pub mod shared;
 pub mod source;
 pub mod tally;
 pub mod timer;
+pub mod trial;
 pub mod verdict;
 pub mod worker;

@@ -25,6 +25,15 @@ impl Objective {
         latency.quantile(self.quantile)
     }
 
+    /// The fewest replies that say whether it holds: ten of them are beyond the percentile.
+    #[must_use]
+    pub const fn samples_min(&self) -> f64 {
+        const BEYOND: f64 = 10.0;
+        // Of p100 no number of replies is enough.
+        const MAX: f64 = 100_000.0;
+        (BEYOND / (1.0 - self.quantile)).round().min(MAX)
+    }
+
     /// The longest duration that holds it.
     #[must_use]
     pub const fn bound(&self) -> Duration {
@@ -69,6 +78,7 @@ mod tests {
         latency.record(Duration::from_nanos(100), 998);
         latency.record(Duration::from_nanos(900), 2);
         assert_eq!(objective.of(&latency), Duration::from_nanos(900));
+        assert_eq!(objective.samples_min(), 10_000.0);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::averages::per_second;
 use super::figures::{count, duration, plural, rate};
 use super::latency::Latency;
 use super::outcome::{Asked, Slice};
+use super::trial::Trial;
 
 /// A line so often, in a log that somebody reads.
 const LINE_EVERY: Duration = Duration::from_secs(1);
@@ -31,6 +32,8 @@ pub struct Progress {
     /// When the opening connections were last told of, or the run began.
     last_opening: Instant,
     errors: u64,
+    /// Where the run is one of a search: the step, the rate and the time left.
+    trial: Option<Trial>,
 }
 
 enum View {
@@ -69,7 +72,14 @@ impl Progress {
             due: line_every,
             last_opening: Instant::now(),
             errors: 0,
+            trial: None,
         }
+    }
+
+    /// The same as a part of a search, in which this run is `trial`.
+    #[must_use]
+    pub fn of(self, trial: Trial) -> Self {
+        Self { trial: Some(trial), ..self }
     }
 
     /// So many connections of those asked for are open, before the first slice.
@@ -129,9 +139,10 @@ impl Progress {
             Some(late) if late >= self.line_every => format!("{} after the end, waiting for replies", seconds(late)),
             _ => format!("{} of {}", seconds(elapsed.min(self.duration)), seconds(self.duration)),
         };
+        let step = self.trial.map(|trial| step(trial, elapsed)).unwrap_or_default();
         let unsent = if unsent > 0 { format!(", {} unsent", count(unsent)) } else { String::new() };
         format!(
-            "{place}: {}, {p99}, {} open{unsent}, {}",
+            "{step}{place}: {}, {p99}, {} open{unsent}, {}",
             rate(replies_per_s),
             count(open as u64),
             plural(self.errors, "error"),
@@ -143,6 +154,13 @@ impl fmt::Debug for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Progress").field("duration", &self.duration).finish_non_exhaustive()
     }
+}
+
+/// `step 3, 4,000/s, at least 20 s left, `
+fn step(trial: Trial, elapsed: Duration) -> String {
+    let left = trial.left.saturating_sub(elapsed).as_secs_f64();
+    let about = if trial.is_bracketed { "about" } else { "at least" };
+    format!("step {}, {}, {about} {left:.0} s left, ", trial.number, rate(trial.rate))
 }
 
 fn bar(duration: Duration) -> ProgressBar {
@@ -222,6 +240,19 @@ mod tests {
         let progress = Progress::with_view(Duration::from_secs(5), View::Lines(Box::new(io::sink())));
         let said = progress.text(0, 3_214, Duration::from_secs(2));
         assert_eq!(said, "2 s of 5 s: 0/s, no reply, 0 open, 3,214 unsent, 0 errors");
+    }
+
+    #[test]
+    fn a_run_of_a_search_says_its_step_its_rate_and_the_time_left() {
+        let seconds = Duration::from_secs;
+        let trial = Trial { number: 3, rate: 4_000.0, duration: seconds(3), left: seconds(21), is_bracketed: false };
+        let said = |trial| {
+            let progress = Progress::with_view(seconds(3), View::Lines(Box::new(io::sink())));
+            progress.of(trial).text(9, 0, seconds(1))
+        };
+        assert!(said(trial).starts_with("step 3, 4,000/s, at least 20 s left, 1 s of 3 s: "), "{}", said(trial));
+        let trial = Trial { is_bracketed: true, ..trial };
+        assert!(said(trial).starts_with("step 3, 4,000/s, about 20 s left, "), "{}", said(trial));
     }
 
     #[test]

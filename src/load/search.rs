@@ -1,25 +1,22 @@
 //! The search for the highest rate that holds an objective.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::averages::{per_second, share};
-use super::figures::{duration, percent, plural, rate};
+use super::averages::share;
+use super::figures::{duration, percent, plural, rate, typed_seconds};
 use super::latency::microseconds;
 use super::objective::Objective;
-use super::outcome::Outcome;
-use super::verdict::{self, Kind};
+use super::outcome::{Outcome, Pace};
+use super::trial::{Course, End, Trial};
+use super::verdict::{self, Kind, Verdict};
 
 /// Measurements at most, repetitions included: doubling from 1 to 65,000 and seven halvings of the last step, some of them twice.
 const MEASUREMENTS_MAX: usize = 32;
 
-/// The search ends when the lowest rate that broke is at most this much above the highest that held.
-const PRECISION: f64 = 0.03;
-
 /// A rate is reached when so much of it was answered; the rest may be on its way at the end of a run.
 const REACHED_RATIO: f64 = 0.98;
-
-/// Below one request a second there is nothing to search.
-const RATE_MIN: f64 = 1.0;
 
 /// What a search measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +25,8 @@ pub struct Search {
     pub objective: String,
     /// The highest rate that held it; `None` when none did.
     pub highest_held_per_s: Option<f64>,
+    /// What was found, in a sentence or two.
+    pub conclusion: String,
     /// Every measurement, in the order in which they were made.
     pub steps: Vec<Step>,
 }
@@ -49,6 +48,8 @@ pub struct Step {
     pub held: bool,
     /// Why it did not hold; `None` when it did.
     pub broken_by: Option<String>,
+    /// True exactly when the run was limited by the generator, as its verdict would say.
+    pub generator_limited: bool,
 }
 
 /// What a search ends with.
@@ -61,6 +62,43 @@ pub struct Found {
 }
 
 impl Search {
+    fn new(objective: &Objective) -> Self {
+        let objective = objective.to_string();
+        Self { objective, highest_held_per_s: None, conclusion: String::new(), steps: Vec::new() }
+    }
+
+    /// The end of the search: `end` says why, if it was not cut short, and by what objective.
+    fn found(mut self, outcome: Outcome, end: Option<(End, &Objective)>) -> Found {
+        let limit = self.limit().and_then(|step| Some((step, step.broken_by.as_ref()?)));
+        let limit = limit.map(|(step, why)| format!(" At {}: {why}.", rate(step.asked_per_s))).unwrap_or_default();
+        let none = format!("No rate held {}", self.objective);
+        self.conclusion = match (self.highest_held_per_s, end) {
+            (Some(highest), _) => format!("{} is the highest rate that held {}.{limit}", rate(highest), self.objective),
+            (None, Some((End::Flat, objective))) => format!("{none}: {}.", flat(objective, &outcome)),
+            (None, Some((End::Low, _))) => {
+                format!("{none}.{limit} A lower rate needs a longer -d for its percentiles to be told.")
+            }
+            (None, _) => format!("{none}.{limit}"),
+        };
+        Found { search: self, outcome }
+    }
+
+    /// What the search says of the worth of its best run: that there is none, or that the generator kept it from being higher.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Verdict> {
+        if self.highest_held_per_s.is_none() {
+            let advice =
+                "Ask for an objective that this server and this machine can hold; the figures are of the last run.";
+            return Some(Verdict { kind: Kind::NoRateHeld, evidence: self.conclusion.clone(), advice: advice.into() });
+        }
+        let advice = "The server may hold more: give the generator a core of its own, or another machine.";
+        self.limit().filter(|step| step.generator_limited).map(|step| Verdict {
+            kind: Kind::GeneratorLimited,
+            evidence: format!("at {} the generator limited the run, not the server", rate(step.asked_per_s)),
+            advice: advice.into(),
+        })
+    }
+
     /// The measurements by rate: the curve.
     #[must_use]
     pub fn curve(&self) -> Vec<&Step> {
@@ -77,75 +115,97 @@ impl Search {
     }
 }
 
-/// Looks for the highest rate that holds `objective`: doubles from `start_per_s` until one breaks (or halves until one holds), then halves the
-/// distance until it is a few percent. `measure` makes one open-loop run at the rate it is given. A rate that breaks is measured once more before
-/// that counts. An interrupted run ends the search.
+/// Looks for the highest rate that holds `objective`: doubles from `start_per_s` until one breaks (or halves until one holds, or until that changes
+/// nothing), then halves the distance until it is a few percent. `measure` makes one open-loop run as it is told; each takes `duration`, or longer
+/// where the rate has too few requests in it. A rate that breaks is measured once more before that counts. An interrupted run ends the search.
 ///
 /// # Errors
 /// The first error of `measure`.
 pub fn find_max<E>(
     objective: &Objective,
     start_per_s: f64,
-    mut measure: impl FnMut(f64) -> Result<Outcome, E>,
+    duration: Duration,
+    mut measure: impl FnMut(Trial) -> Result<Outcome, E>,
 ) -> Result<Found, E> {
-    let mut search = Search { objective: objective.to_string(), highest_held_per_s: None, steps: Vec::new() };
-    let mut lowest_broken: Option<f64> = None;
-    let mut rate = start_per_s.max(RATE_MIN);
+    let mut search = Search::new(objective);
+    let mut course = Course::new(objective, duration);
+    let mut rate = start_per_s;
     let mut best: Option<Outcome> = None;
     loop {
-        let mut outcome = measure(rate)?;
+        let mut outcome = measure(course.trial(rate))?;
+        let mut late = late(objective, rate, &outcome);
         let mut step = judge(objective, rate, &outcome);
         if !step.held && outcome.interrupted_by.is_none() {
             search.steps.push(step);
-            outcome = measure(rate)?;
+            outcome = measure(course.trial(rate))?;
+            late = late.min(self::late(objective, rate, &outcome));
             step = judge(objective, rate, &outcome);
         }
         if let Some(signal) = outcome.interrupted_by {
             let outcome = best.map_or(outcome, |best| Outcome { interrupted_by: Some(signal), ..best });
-            return Ok(Found { search, outcome });
+            return Ok(search.found(outcome, None));
         }
         let kept = if step.held || search.highest_held_per_s.is_none() { outcome } else { best.unwrap_or(outcome) };
         if step.held {
             search.highest_held_per_s = Some(rate);
+            course.held(rate);
         } else {
-            lowest_broken = Some(rate);
+            course.broke(rate, late);
         }
         search.steps.push(step);
-        match next(search.highest_held_per_s, lowest_broken) {
-            Some(next) if search.steps.len() < MEASUREMENTS_MAX => (rate, best) = (next, Some(kept)),
-            _ => return Ok(Found { search, outcome: kept }),
+        match course.next() {
+            Ok(next) if search.steps.len() < MEASUREMENTS_MAX => (rate, best) = (next, Some(kept)),
+            next => return Ok(search.found(kept, next.err().map(|end| (end, objective)))),
         }
     }
 }
 
-/// The rate to measure next; `None` when the search is over.
-fn next(held: Option<f64>, broken: Option<f64>) -> Option<f64> {
-    match (held, broken) {
-        (None, None) => None,
-        (Some(held), None) => Some(held * 2.0),
-        (None, Some(broken)) => Some(broken / 2.0).filter(|rate| *rate >= RATE_MIN),
-        (Some(held), Some(broken)) => (broken / held > 1.0 + PRECISION).then(|| held.midpoint(broken)),
-    }
+/// The latency that the objective looks at, if a run at `rate` had no error and answered all; `None` otherwise.
+fn late(objective: &Objective, rate: f64, outcome: &Outcome) -> Option<Duration> {
+    let is_whole = outcome.total.errors.total() == 0 && reached_per_s(outcome) >= REACHED_RATIO * rate;
+    (is_whole && outcome.total.from_schedule.count() > 0).then(|| objective.of(&outcome.total.from_schedule))
+}
+
+fn reached_per_s(outcome: &Outcome) -> f64 {
+    share(outcome.total.correct_inside(), outcome.counted.as_secs_f64())
+}
+
+/// That lowering the rate changes nothing, and what does not get below the bound.
+fn flat(objective: &Objective, outcome: &Outcome) -> String {
+    let (latency, bound) = (&outcome.total.from_schedule, typed_seconds(objective.bound().as_secs_f64()));
+    let lowest = match outcome.asked.pace {
+        Pace::Open { from, .. } => rate(from),
+        Pace::Closed | Pace::Hold(_) => "the lowest rate".into(),
+    };
+    // Where even half of the replies take longer, it is no noise.
+    let why = if latency.quantile(0.5) > objective.bound() {
+        format!("the server takes longer than {bound} at any rate")
+    } else {
+        format!("this machine cannot resolve {bound}")
+    };
+    format!("even at {lowest} {} is {}: {why}", objective.name(), duration(objective.of(latency)))
 }
 
 fn judge(objective: &Objective, asked_per_s: f64, outcome: &Outcome) -> Step {
     let latency = &outcome.total.from_schedule;
     let figure = |quantile| (latency.count() > 0).then(|| microseconds(latency.quantile(quantile)));
-    let reached_per_s = per_second(outcome.total.correct, outcome.counted.as_secs_f64());
-    let broken_by = broken_by(objective, asked_per_s, reached_per_s, outcome);
+    let limited = verdict::generator_limited(outcome);
+    let broken_by = broken_by(objective, asked_per_s, outcome, limited.as_ref());
     Step {
         asked_per_s,
-        reached_per_s,
+        reached_per_s: reached_per_s(outcome),
         p50_us: figure(0.5),
         p99_us: figure(0.99),
         p99_9_us: figure(0.999),
         held: broken_by.is_none(),
         broken_by,
+        generator_limited: limited.is_some(),
     }
 }
 
-fn broken_by(objective: &Objective, asked_per_s: f64, reached_per_s: f64, outcome: &Outcome) -> Option<String> {
-    let (latency, errors) = (&outcome.total.from_schedule, outcome.total.errors.total());
+fn broken_by(objective: &Objective, asked_per_s: f64, outcome: &Outcome, limited: Option<&Verdict>) -> Option<String> {
+    let (latency, errors, reached_per_s) =
+        (&outcome.total.from_schedule, outcome.total.errors.total(), reached_per_s(outcome));
     let measured = objective.of(latency);
     let mut reasons = Vec::new();
     if latency.count() == 0 {
@@ -159,9 +219,8 @@ fn broken_by(objective: &Objective, asked_per_s: f64, reached_per_s: f64, outcom
     if reached_per_s < REACHED_RATIO * asked_per_s {
         reasons.push(format!("only {} answered ({})", rate(reached_per_s), percent(share(reached_per_s, asked_per_s))));
     }
-    // It may hold the objective all the same; but when it does not, nobody should blame the server.
-    let verdict = verdict::flaws(outcome, &[]).into_iter().find(|verdict| verdict.kind == Kind::GeneratorLimited);
-    if let Some(verdict) = verdict.filter(|_| !reasons.is_empty()) {
+    // It may hold the objective all the same; but when it does not, that is not the server's doing.
+    if let Some(verdict) = limited.filter(|_| !reasons.is_empty()) {
         reasons.push(format!("generator-limited ({})", verdict.evidence));
     }
     (!reasons.is_empty()).then(|| reasons.join(", "))
@@ -172,10 +231,9 @@ mod tests {
     use super::*;
     use crate::load::causes::ReplyError;
     use crate::load::latency::Latency;
-    use crate::load::outcome::Pace;
+    use crate::load::report::Report;
     use crate::load::samples;
     use std::convert::Infallible;
-    use std::time::Duration;
 
     fn objective() -> Objective {
         "p99=1ms".parse().expect("a good one")
@@ -196,8 +254,11 @@ mod tests {
         sample.errors(ReplyError::Unsent, unsent).done()
     }
 
+    const TEN_SECONDS: Duration = Duration::from_secs(10);
+
     fn find(start: f64, mut measure: impl FnMut(f64) -> Outcome) -> Found {
-        find_max::<Infallible>(&objective(), start, |rate| Ok(measure(rate))).expect("nothing fails")
+        find_max::<Infallible>(&objective(), start, TEN_SECONDS, |trial| Ok(measure(trial.rate)))
+            .expect("nothing fails")
     }
 
     /// The rate at which the model's p99 is 1 ms.
@@ -211,7 +272,7 @@ mod tests {
             let found = find(start, |rate| server(50_000.0, rate));
             let highest = found.search.highest_held_per_s.expect("there is one");
             assert!(highest <= answer(50_000.0) * 1.001, "from {start}: {highest}");
-            assert!(highest >= answer(50_000.0) * (1.0 - PRECISION) * 0.999, "from {start}: {highest}");
+            assert!(highest >= answer(50_000.0) * 0.97 * 0.999, "from {start}: {highest}");
             assert!(found.search.steps.len() <= MEASUREMENTS_MAX + 1, "{}", found.search.steps.len());
         }
     }
@@ -246,7 +307,68 @@ mod tests {
         let found = find(1_000.0, |rate| server(0.5, rate));
         assert_eq!(found.search.highest_held_per_s, None);
         assert!(found.search.steps.len() <= MEASUREMENTS_MAX + 1);
-        assert!(matches!(found.outcome.asked.pace, Pace::Open { from, .. } if from < 2.0));
+        assert!(matches!(found.outcome.asked.pace, Pace::Open { from, .. } if from < 16.0));
+        let verdict = found.search.verdict().expect("there is no rate");
+        assert!(
+            verdict.evidence.ends_with("A lower rate needs a longer -d for its percentiles to be told."),
+            "{verdict:?}"
+        );
+    }
+
+    /// A server whose median and p99 are these at any rate.
+    fn constant(p50: Duration, p99: Duration, rate: f64) -> Outcome {
+        let mut outcome = server(f64::MAX, rate);
+        let mut latency = Latency::default();
+        latency.record(p50, 900);
+        latency.record(p99, 100);
+        (outcome.total.from_send, outcome.total.from_schedule) = (latency.clone(), latency);
+        outcome
+    }
+
+    #[test]
+    fn a_search_stops_where_a_lower_rate_changes_nothing_and_says_what_is_in_the_way() {
+        let microseconds = Duration::from_micros;
+        for (p50, p99, said) in [
+            (100, 5_000, "No rate held p99=1ms: even at 250/s p99 is 5.00 ms: this machine cannot resolve 1 ms."),
+            (
+                200_000,
+                200_000,
+                "No rate held p99=1ms: even at 250/s p99 is 200 ms: the server takes longer than 1 ms at any rate.",
+            ),
+        ] {
+            let found = find(1_000.0, |rate| constant(microseconds(p50), microseconds(p99), rate));
+            assert_eq!((found.search.conclusion.as_str(), found.search.steps.len()), (said, 6));
+        }
+    }
+
+    #[test]
+    fn a_search_that_found_nothing_is_never_valid() {
+        let found = find(1_000.0, |rate| constant(Duration::from_secs(1), Duration::from_secs(1), rate));
+        let report = Report::new(&found.outcome, &[]);
+        assert_eq!(report.verdict.kind, Kind::Valid, "the run itself had no flaw");
+        let report = report.with_search(found.search);
+        assert_eq!((report.verdict.kind, report.exit_code()), (Kind::NoRateHeld, 1));
+        assert_eq!(report.further_verdicts, []);
+    }
+
+    #[test]
+    fn what_the_generator_keeps_from_being_higher_is_said_by_the_rule_of_the_verdict() {
+        let found = find(1_000.0, |rate| {
+            let mut outcome = server(50_000.0, rate);
+            if rate >= 16_000.0 {
+                outcome.total.from_schedule.record(Duration::from_millis(9), 5_000);
+                outcome.total.lag.record(Duration::from_millis(8), 5_000);
+            }
+            outcome
+        });
+        let limit = found.search.limit().expect("the generator");
+        assert!(
+            limit.generator_limited
+                && limit.broken_by.as_deref().is_some_and(|why| why.contains("generator-limited ("))
+        );
+        assert!(found.search.steps.iter().all(|step| step.held != step.generator_limited));
+        let report = Report::new(&found.outcome, &[]).with_search(found.search);
+        assert_eq!((report.verdict.kind, report.exit_code()), (Kind::GeneratorLimited, 0));
     }
 
     #[test]
@@ -272,6 +394,9 @@ mod tests {
 
     #[test]
     fn an_error_of_the_measurement_is_handed_up() {
-        assert_eq!(find_max(&objective(), 1.0, |_| Err("no ports")).map(|found| found.search), Err("no ports"));
+        assert_eq!(
+            find_max(&objective(), 1.0, TEN_SECONDS, |_| Err("no ports")).map(|found| found.search),
+            Err("no ports")
+        );
     }
 }

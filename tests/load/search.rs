@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::runs::{measure, refuses};
-use crate::servers::{right, text};
+use crate::servers::{late, right, text};
 
 #[test]
 fn the_highest_rate_that_holds_is_found_below_what_the_server_can_do() {
@@ -13,11 +13,11 @@ fn the_highest_rate_that_holds_is_found_below_what_the_server_can_do() {
         thread::sleep(Duration::from_millis(5));
         right(line)
     });
-    let run = measure(&[&url, "--find-max", "p99=1s", "-R", "100", "-c", "1", "-d", "200ms", "--timeout", "2s"]);
+    let run = measure(&[&url, "--find-max", "p50=1s", "-R", "100", "-c", "1", "-d", "200ms", "--timeout", "2s"]);
     run.exits_with(0);
     let highest = run.number("search.highest_held_per_s");
     assert!((1.0..=205.0).contains(&highest), "{run:?}");
-    assert_eq!(run.text("search.objective"), "p99=1s");
+    assert_eq!(run.text("search.objective"), "p50=1s");
     assert_eq!(run.number("asked.pace.from_per_s"), highest, "the report is that of the best run");
     let steps = run["search"]["steps"].as_array().expect("a list");
     assert_eq!(steps[0]["asked_per_s"], 100.0);
@@ -26,6 +26,24 @@ fn the_highest_rate_that_holds_is_found_below_what_the_server_can_do() {
     for step in broken {
         assert!(step["broken_by"].is_string(), "{step:#}");
     }
+}
+
+#[test]
+fn a_search_in_which_no_rate_holds_ends_soon_and_says_why() {
+    let url = late(Duration::from_millis(70));
+    let run = measure(&[&url, "--find-max", "p50=10ms", "-R", "200", "-c", "100", "-d", "200ms"]);
+    run.exits_with(1).is_judged(&["no_rate_held"]);
+    let conclusion = run.text("search.conclusion");
+    assert!(conclusion.starts_with("No rate held p50=10ms: even at 50.0/s p50 is "), "{run:?}");
+    assert!(conclusion.ends_with("the server takes longer than 10 ms at any rate."), "{run:?}");
+    assert_eq!(run["search"]["steps"].as_array().expect("a list").len(), 6, "three rates, each twice: {run:?}");
+}
+
+#[test]
+fn each_rate_is_measured_until_it_has_the_samples_that_tell() {
+    // Ten beyond the median are twenty, which take 400 ms at 50 a second.
+    let run = measure(&[&late(Duration::ZERO), "--find-max", "p50=1us", "-R", "50", "-c", "4", "-d", "100ms"]);
+    assert!(run.exits_with(1).count("replies.correct") >= 20, "{run:?}");
 }
 
 #[test]

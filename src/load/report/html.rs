@@ -123,8 +123,8 @@ impl Page {
     }
 
     fn search(&mut self, report: &Report) {
-        let (Some(search), Some(found)) = (&report.search, words::search(report)) else { return };
-        put!(self, "<h2>The search for the highest rate</h2>\n<p>{}</p>", escaped(&found));
+        let Some(search) = &report.search else { return };
+        put!(self, "<h2>The search for the highest rate</h2>\n<p>{}</p>", escaped(&search.conclusion));
         self.chart(plots::search(search));
         self.steps(search);
     }

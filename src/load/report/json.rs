@@ -73,8 +73,14 @@ mod tests {
             p99_9_us: None,
             held: true,
             broken_by: None,
+            generator_limited: false,
         };
-        report.with_search(Search { objective: "p99=1ms".into(), highest_held_per_s: Some(1.0), steps: vec![step] })
+        report.with_search(Search {
+            objective: "p99=1ms".into(),
+            highest_held_per_s: Some(1.0),
+            conclusion: "1.00/s is the highest rate that held p99=1ms.".into(),
+            steps: vec![step],
+        })
     }
 
     fn value() -> Value {

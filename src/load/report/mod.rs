@@ -181,7 +181,14 @@ impl Report {
 
     /// The same with the search that its run is the best of.
     #[must_use]
-    pub fn with_search(self, search: Search) -> Self {
+    pub fn with_search(mut self, search: Search) -> Self {
+        let is_new = |verdict: &Verdict| self.verdicts().all(|other| other.kind != verdict.kind);
+        if let Some(verdict) = search.verdict().filter(is_new) {
+            let others = self.verdicts().filter(|other| other.kind != Kind::Valid).cloned();
+            let mut flaws: Vec<Verdict> = others.chain([verdict]).collect();
+            flaws.sort_by_key(|verdict| verdict.kind);
+            self.set_verdicts(flaws);
+        }
         Self { search: Some(search), ..self }
     }
 

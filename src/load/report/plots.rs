@@ -225,9 +225,15 @@ mod tests {
             p99_us,
             p99_9_us: None,
             held: true,
+            generator_limited: false,
             broken_by: None,
         };
-        let mut found = Search { objective: "p99=1ms".into(), highest_held_per_s: None, steps: Vec::new() };
+        let mut found = Search {
+            objective: "p99=1ms".into(),
+            highest_held_per_s: None,
+            conclusion: String::new(),
+            steps: Vec::new(),
+        };
         assert!(search(&found).is_none());
         found.steps = vec![step(4_000.0, Some(900.0)), step(4_000.0, None), step(1_000.0, Some(500.0))];
         let chart = search(&found).expect("there are replies");

@@ -34,7 +34,7 @@ pub(super) fn text(report: &Report, is_coloured: bool, width: usize) -> String {
     page.asked(report);
     page.verdicts(report);
     if let Some(search) = &report.search {
-        page.search(report, search);
+        page.search(search);
     }
     page.facts(report);
     page.latencies(report);
@@ -179,10 +179,8 @@ impl Page {
         }
     }
 
-    fn search(&mut self, report: &Report, search: &Search) {
-        if let Some(found) = words::search(report) {
-            self.entry("Search", BOLD, &printable(&found), INDENT);
-        }
+    fn search(&mut self, search: &Search) {
+        self.entry("Search", BOLD, &printable(&search.conclusion), INDENT);
         let mut head = format!("{:INDENT$}", "");
         ["asked", "reached", "p50", "p99", "p99.9"].into_iter().for_each(|name| cell(&mut head, name));
         self.line(&head);
@@ -193,7 +191,8 @@ impl Page {
             for figure in [step.p50_us, step.p99_us, step.p99_9_us] {
                 cell(&mut row, &figure.map_or_else(|| "-".into(), |figure| seconds(figure / 1e6)));
             }
-            let _ = write!(row, "  {}", if step.held { "held" } else { "broke" });
+            let limited = if step.generator_limited { ", generator-limited" } else { "" };
+            let _ = write!(row, "  {}{limited}", if step.held { "held" } else { "broke" });
             self.line(&row);
         }
         self.line("");
@@ -349,14 +348,18 @@ mod tests {
             p99_9_us: None,
             held: broken_by.is_none(),
             broken_by: broken_by.map(str::to_owned),
+            generator_limited: broken_by.is_some(),
         };
         let search = Search {
             objective: "p99=1ms".into(),
             highest_held_per_s: Some(2_000.0),
+            conclusion: "2,000/s is the highest rate that held p99=1ms.".into(),
             steps: vec![step(1_000.0, None), step(4_000.0, Some("p99 was 3.00 ms")), step(2_000.0, None)],
         };
         let text = text(&Report::new(&samples::open().done(), &[]).with_search(search), false, 80);
-        assert!(text.contains("2,000/s is the highest rate that held p99=1ms. At 4,000/s: p99 was\n"), "{text}");
+        assert!(text.contains("Search        2,000/s is the highest rate that held p99=1ms.\n"), "{text}");
+        assert!(text.contains("  broke, generator-limited\n"), "{text}");
+        assert!(text.contains("Verdict       GENERATOR-LIMITED\n"), "the generator is the limit: {text}");
         let at = |part| text.find(part).expect(part);
         assert!(at("    1,000/s    1,000/s") < at("    2,000/s    2,000/s"), "{text}");
         assert!(at("    2,000/s    2,000/s") < at("    4,000/s    4,000/s"), "{text}");

@@ -145,20 +145,6 @@ pub(super) fn omission(report: &Report) -> Option<String> {
     ))
 }
 
-/// What the search found, in a sentence; `None` where there was none.
-pub(super) fn search(report: &Report) -> Option<String> {
-    let search = report.search.as_ref()?;
-    let found = match search.highest_held_per_s {
-        Some(highest) => format!("{} is the highest rate that held {}.", rate(highest), search.objective),
-        None => format!("No rate held {}.", search.objective),
-    };
-    let limit = search.limit().and_then(|step| Some((step, step.broken_by.as_ref()?)));
-    Some(match limit {
-        Some((step, why)) => format!("{found} At {}: {why}.", rate(step.asked_per_s)),
-        None => found,
-    })
-}
-
 /// The verdict in a few words: `server gone after 1.5 s`.
 pub(super) fn heading(report: &Report, verdict: &Verdict) -> String {
     match (verdict.kind, report.connections.server_gone_after_s) {

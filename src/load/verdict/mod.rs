@@ -12,6 +12,7 @@ mod pace;
 
 pub(super) use findings::gate_crossed;
 pub use pace::cpu_ratio;
+pub(super) use pace::generator_limited;
 
 /// What is said of figures that nothing spoils.
 pub(super) const FIGURES_OF_THE_SERVER: &str = "These figures describe the server, not the generator.";
@@ -51,6 +52,8 @@ pub enum Kind {
     ConnectionsEnded,
     /// Requests got no reply, or not all of it, or too late; or connections died silently.
     Unanswered,
+    /// A search found no rate that held its objective.
+    NoRateHeld,
     /// The generator set the pace, was late, or had no core: the figures are its own.
     GeneratorLimited,
     /// The schedule was not held, though the generator had time.
@@ -76,6 +79,7 @@ impl Kind {
             Self::TooShort => "too short",
             Self::ConnectionsEnded => "connections ended",
             Self::Unanswered => "unanswered",
+            Self::NoRateHeld => "no rate held",
             Self::GeneratorLimited => "generator-limited",
             Self::ServerOverloaded => "server-overloaded",
             Self::TailQueued => "tail queued",

@@ -50,7 +50,7 @@ pub(super) fn generator_room(outcome: &Outcome) -> String {
     format!("the generator was busy {} of the time{late}", percent(cpu_ratio(outcome)))
 }
 
-pub(super) fn generator_limited(outcome: &Outcome) -> Option<Verdict> {
+pub(in crate::load) fn generator_limited(outcome: &Outcome) -> Option<Verdict> {
     const MORE_ROOM: &str =
         "Give it a core of its own, or more --threads where cores are free, or another machine and merge.";
     let total = &outcome.total;
