@@ -2,7 +2,9 @@
 
 use std::mem;
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 
+use super::backlog::PAUSE_MIN;
 use super::plan::Plan;
 use super::processor::Usage;
 use super::roster::Roster;
@@ -90,8 +92,7 @@ impl Ledger {
         let used = usage.since(mem::replace(&mut self.usage, usage));
         let mut tally = mem::take(tally);
         tally.cpu = used.busy;
-        // Both see the time without a core after a wake-up: they are not added.
-        tally.starved = tally.starved.max(used.starved);
+        tally.starved = used.starved + stopped(now.since(self.before), used, tally.waited);
         // Nobody listens any more when the program is about to end.
         let _ = self.parts.send(Part {
             worker: self.worker,
@@ -105,6 +106,14 @@ impl Ledger {
         });
         self.next = next_cut(plan, start, now);
     }
+}
+
+/// How long a thread neither ran, nor had no core, nor waited, in the time `all`: it was stopped. What is too short to be told from the
+/// inaccuracy of the others is nothing.
+fn stopped(all: Duration, used: Usage, waited: Duration) -> Duration {
+    let stopped = all.saturating_sub(used.busy + used.starved + waited);
+    // Where the system does not tell how long it ran, neither is this known.
+    if used == Usage::default() || stopped < PAUSE_MIN { Duration::ZERO } else { stopped }
 }
 
 /// The next boundary: of a slice while counting; before that, of the warm-up, and often enough for the progress to move.
@@ -145,7 +154,6 @@ mod tests {
     use super::super::plan::Opening;
     use super::super::samples;
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn cuts_fall_on_the_end_of_warming_up_and_on_whole_slices_after_it() {
@@ -158,6 +166,21 @@ mod tests {
         assert_eq!(next_cut(&plan, start, at(970)), at(1030));
         assert_eq!(next_cut(&plan, start, at(1030)), at(1130));
         assert_eq!(next_cut(&plan, start, at(1375)), at(1430));
+    }
+
+    #[test]
+    fn a_thread_that_neither_ran_nor_waited_was_stopped() {
+        let milliseconds = Duration::from_millis;
+        let used = Usage { busy: milliseconds(100), starved: milliseconds(50) };
+        let second = milliseconds(1_000);
+        assert_eq!(stopped(second, used, milliseconds(150)), milliseconds(700));
+        assert_eq!(stopped(second, used, milliseconds(845)), Duration::ZERO, "too short to be told");
+        assert_eq!(stopped(second, used, milliseconds(900)), Duration::ZERO);
+        assert_eq!(
+            stopped(second, Usage::default(), milliseconds(150)),
+            Duration::ZERO,
+            "it is not known how long it ran"
+        );
     }
 
     #[test]

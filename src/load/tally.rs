@@ -99,6 +99,8 @@ pub struct Tally {
     pub cpu: Duration,
     /// How long the generating threads were ready to run and had no core, or were stopped.
     pub starved: Duration,
+    /// How long they waited for an event or for the next thing to do.
+    pub waited: Duration,
 }
 
 impl Tally {
@@ -127,6 +129,7 @@ impl Tally {
         self.lag.merge(&other.lag);
         self.cpu += other.cpu;
         self.starved += other.starved;
+        self.waited += other.waited;
     }
 
     /// Adds what counts even while warming up: connections, and everything that failed.

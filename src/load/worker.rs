@@ -16,7 +16,7 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::{Events, Interest, Poll};
 
-use super::backlog::{Backlog, PAUSE_MIN};
+use super::backlog::Backlog;
 use super::causes::{ConnectError, Ending, ReplyError};
 use super::connect;
 use super::ledger::{Ledger, Part};
@@ -164,16 +164,13 @@ impl Worker {
         let timeout = self.wake_up().since(self.shared.now).min(WAIT_MAX);
         // The poller rounds up to whole milliseconds.
         let wake_up = self.shared.now.after(timeout + Duration::from_millis(1)).min(self.alarm);
+        let begun = self.shared.read_clock();
         match self.poll.poll(events, Some(timeout)) {
             Err(error) if interrupted(&error) => events.clear(),
             result => result?,
         }
-        let now = self.shared.read_clock();
-        let overslept = now.since(wake_up);
-        if overslept >= PAUSE_MIN {
-            self.shared.tally.starved += overslept;
-        }
-        self.shared.woken = now.min(wake_up);
+        self.shared.woken = self.shared.read_clock().min(wake_up);
+        self.shared.tally.waited += self.shared.woken.since(begun);
         Ok(())
     }
 
