@@ -175,7 +175,9 @@ impl<'a> Collector<'a> {
     fn outcome(self, started: SystemTime, interrupted_by: Option<i32>) -> Outcome {
         let (base, end) = self.plan.counted(self.muster.started().unwrap_or(self.finish));
         let server_gone = self.server_gone();
-        let open_most = self.slices.values().map(|gathered| gathered.open_most).max().unwrap_or(0);
+        let open_last = self.open.iter().sum();
+        // A thread that has no core skips slices, whose sums then lack its connections.
+        let open_most = self.slices.values().map(|gathered| gathered.open_most).max().unwrap_or(0).max(open_last);
         let mut slices: Vec<Slice> = self.slices.into_values().map(|gathered| gathered.slice).collect();
         if let Some(last) = slices.last_mut() {
             last.length = self.finish.since(base).saturating_sub(last.start).min(last.length);
@@ -191,7 +193,7 @@ impl<'a> Collector<'a> {
             open_most,
             slices,
             reached: self.reached.iter().sum(),
-            open_last: self.open.iter().sum(),
+            open_last,
             server_gone,
             interrupted_by,
         }

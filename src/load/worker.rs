@@ -41,8 +41,10 @@ const OPENED_PER_ROUND_MAX: usize = 32;
 /// A wait ends after that long in any case, to see whether the run was stopped.
 const WAIT_MAX: Duration = Duration::from_millis(50);
 
-/// Until all threads have opened their connections, each looks so often whether the others have.
+/// Until all threads have opened their connections, each looks so often whether the others have; of more than [`MUSTER_THREADS`],
+/// each looks less often, or the looks would keep a thousand threads from opening anything.
 const MUSTER_WAIT: Duration = Duration::from_millis(1);
+const MUSTER_THREADS: usize = 16;
 
 /// What every connection is watched for, once and for all.
 const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
@@ -181,7 +183,9 @@ impl Worker {
         // From the end on nothing is opened any more.
         let (end, opening) =
             if now < self.end() { (self.end(), self.roster.next()) } else { (self.hard_end(), Moment::NEVER) };
-        let muster = if self.start == Moment::NEVER { now.after(MUSTER_WAIT) } else { Moment::NEVER };
+        let looks = u32::try_from(self.plan.asked.threads.div_ceil(MUSTER_THREADS)).unwrap_or(u32::MAX);
+        let muster =
+            if self.start == Moment::NEVER { now.after(MUSTER_WAIT.saturating_mul(looks)) } else { Moment::NEVER };
         let alarm = Timer::poll_timeout(self.alarm.since(now)).map_or(Moment::NEVER, |delay| now.after(delay));
         [self.deadlines.next(), pause, end, muster, alarm, opening, self.ledger.next()]
             .into_iter()

@@ -273,6 +273,7 @@ impl Report {
             let max = |distribution: &str| self.at(&format!("{distribution}.max_us")).as_f64().unwrap_or(0.0);
             assert!(max("generator.lag") <= max("latency.from_schedule"), "a part is no more than its whole: {report}");
         }
+        assert!(self.count("connections.open_most") >= self.count("connections.open_last"), "{report}");
         let busy = self.number("generator.cpu_ratio");
         assert!((0.0..=1.0).contains(&busy), "no share is more than its whole: {report}");
     }
