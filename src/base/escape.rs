@@ -1,8 +1,8 @@
 //! Foreign text, made harmless for a terminal and for a line of a log.
 //!
 //! What a peer, a user or a file says is shown by [`quoted`] or [`shown`] and in no other way. Printable UTF-8 stays as it
-//! is. Escaped are control characters, line separators, the characters that change the direction of writing, and bytes
-//! that are no UTF-8: with them a text could break a line, drive a terminal, or read differently from what it is.
+//! is. Escaped are control characters, line separators, the characters that change the direction of writing or have no
+//! width, and bytes that are no UTF-8: with them a text could break a line, drive a terminal, or read differently from what it is.
 
 use std::fmt::{self, Write};
 
@@ -57,7 +57,8 @@ impl fmt::Display for Escaped<'_> {
 /// True exactly for a backslash and for what is no printable text of its own.
 fn is_escaped(c: char) -> bool {
     let is_bidi = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c == '\\' || c.is_control() || is_bidi || matches!(c, '\u{2028}' | '\u{2029}')
+    let has_no_width = matches!(c, '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}');
+    c == '\\' || c.is_control() || is_bidi || has_no_width || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]
@@ -73,10 +74,10 @@ mod tests {
     }
 
     #[test]
-    fn every_control_and_every_bidi_character_is_escaped() {
+    fn every_control_bidi_and_invisible_character_is_escaped() {
         let controls = ('\0'..=' ').chain('\u{7f}'..='\u{9f}').filter(|c| c.is_control());
         let bidi = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
-        for c in controls.chain(bidi.chars()).chain("\u{2028}\u{2029}".chars()) {
+        for c in controls.chain(bidi.chars()).chain("\u{2028}\u{2029}\u{200b}\u{2060}\u{2064}\u{feff}".chars()) {
             let text = quoted(c.to_string().as_bytes()).to_string();
             assert!(text.starts_with('\\') && text.is_ascii(), "{c:?}: {text}");
         }
