@@ -103,6 +103,17 @@ fn a_frame_over_the_memory_limit_is_refused_and_the_session_goes_on() {
 }
 
 #[test]
+fn a_message_that_has_no_room_though_it_is_alone_is_warned_of() {
+    for len in [2 * MIB, 700 * KIB] {
+        let server = tight();
+        let mut peer = server.connect("binary");
+        peer.send(frame(ECHO, vec![b'x'; len]));
+        peer.expect(error("SERVER_BUSY"));
+        server.wait_for_log(&["WARN", "has no room within the memory limit of 1 MiB"]);
+    }
+}
+
+#[test]
 fn a_line_over_the_memory_limit_is_refused_and_the_session_goes_on() {
     let server = tight();
     let mut peer = server.text();

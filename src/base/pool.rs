@@ -76,6 +76,8 @@ pub struct Pool {
     held_bytes_max: usize,
     /// The largest block that there was no room for since the last [`Pool::forget_shortage`].
     shortage: usize,
+    /// True exactly when something was refused since then that no eviction makes room for.
+    has_misfit: bool,
 }
 
 impl Pool {
@@ -92,6 +94,7 @@ impl Pool {
             lent_bytes_most: 0,
             held_bytes_max: memory_max.saturating_sub(WORKING_BYTES),
             shortage: 0,
+            has_misfit: false,
         }
     }
 
@@ -236,11 +239,21 @@ impl Pool {
         self.shortage = self.shortage.max(block_len(len));
     }
 
+    /// A message or its answer was refused for which eviction cannot make room.
+    pub const fn note_misfit(&mut self) {
+        self.has_misfit = true;
+    }
+
+    /// True exactly when something was refused for which eviction cannot make room; once for all since the last call.
+    pub const fn take_misfit(&mut self) -> bool {
+        std::mem::replace(&mut self.has_misfit, false)
+    }
+
     /// True exactly when there was no room for something.
     #[must_use]
     #[inline]
     pub const fn is_short(&self) -> bool {
-        self.shortage > 0
+        self.shortage > 0 || self.has_misfit
     }
 
     /// What was wanted has been made room for, or cannot be.

@@ -76,6 +76,7 @@ impl<S: Socket> Connection<S> {
             shared.pool.note_shortage(len);
             return Ok(false);
         }
+        shared.pool.note_misfit();
         match self.refuse(shared) {
             // A session that keeps what it was told to give up would be told so for ever.
             0 => Err(io::ErrorKind::OutOfMemory.into()),

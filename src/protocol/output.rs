@@ -60,9 +60,13 @@ impl<'a> Output<'a> {
     pub fn reserve(&mut self, len: usize) -> bool {
         let needed = self.len().saturating_add(len);
         let is_granted = self.pool.make_room_within_limit(self.block, len);
-        if !is_granted && self.pool.may_have_room_for(needed, self.block.capacity()) {
-            // This answer is refused; a next one finds the room that eviction makes.
-            self.pool.note_shortage(needed);
+        if !is_granted {
+            if self.pool.may_have_room_for(needed, self.block.capacity()) {
+                // This answer is refused; a next one finds the room that eviction makes.
+                self.pool.note_shortage(needed);
+            } else {
+                self.pool.note_misfit();
+            }
         }
         is_granted
     }

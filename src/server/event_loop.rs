@@ -235,7 +235,7 @@ impl<S: System> EventLoop<S> {
         if !self.shared.pool.is_over_limit() && !self.shared.pool.is_short() {
             return;
         }
-        self.eviction.begin(&self.shared.pool, self.shared.clock.now());
+        self.eviction.begin(&mut self.shared.pool, self.shared.clock.now());
         while self.shared.pool.is_over_limit() && self.evict() {}
     }
 

@@ -42,12 +42,25 @@ pub(super) struct Eviction {
     /// True exactly when the limit was reached, and not enough is free again.
     goes_on: bool,
     warnings: Warnings,
+    misfit_warnings: Warnings,
 }
 
 impl Eviction {
     /// The limit was reached, by what is held or by what there was no room for.
     #[cold]
-    pub(super) fn begin(&mut self, pool: &Pool, now: Moment) {
+    pub(super) fn begin(&mut self, pool: &mut Pool, now: Moment) {
+        if pool.take_misfit() {
+            if self.misfit_warnings.may_pass(now) {
+                log::warn!(
+                    "a message that has no room within the memory limit of {} MiB, or whose answer has none, is refused: \
+                     raise --memory-limit, or lower --max-line and --max-frame",
+                    pool.memory_bytes_max() >> 20
+                );
+            }
+            if !pool.is_over_limit() && !pool.is_short() {
+                return;
+            }
+        }
         self.goes_on = true;
         if self.warnings.may_pass(now) {
             log::warn!(
