@@ -8,13 +8,13 @@
 //! cargo bench --bench attack -- --memory         # resident memory under frames that lack their last byte
 //! ```
 //!
-//! 100 honest clients ask on a schedule that waits for nobody: alone, beside the attack, and alone again, so that a machine
+//! 100 honest clients ask on a schedule that waits for no reply: alone, beside the attack, and alone again, so that a machine
 //! that drifts shows; every second they are relieved by 100 others, so that one stall of the machine is not the figure. The
 //! attackers, one file each in `crowd/`:
 //!
 //! | attackers | what they do |
 //! |---|---|
-//! | 500 that never read | ask for 60 kB a time, lines and frames, as long as somebody takes the requests |
+//! | 500 that never read | ask for 60 kB a time, lines and frames, as long as the server takes the requests |
 //! | 1000 slowloris | a byte each half second of a line, or of a frame of 1 MiB; some go on when they are told to leave |
 //! | 200 churners | 2000 connections a second: nothing, half a request, or one; then close or reset |
 //! | 2 flooders | requests without a pause, lines and frames; every answer is compared |

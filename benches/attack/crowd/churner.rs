@@ -25,6 +25,7 @@ pub const KIND: Kind = Kind {
     name: "churners",
     count: 200,
     // 2000 connections a second, all together.
+    first: 0,
     pause: Duration::from_millis(100),
     begin: |target, number, lives, _| {
         let stream = connect::from_own_address(target.text, number)?;

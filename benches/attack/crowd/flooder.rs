@@ -18,6 +18,7 @@ const TEXT: &[u8] = b"Hello from client";
 pub const KIND: Kind = Kind {
     name: "flooders",
     count: 1,
+    first: 0,
     pause: Duration::from_millis(100),
     begin: |target, number, _, _| {
         let is_text = number.is_multiple_of(2);
@@ -65,6 +66,7 @@ impl Flooder {
         let [right, refusal, farewell] = &self.answers;
         let is_right = loop {
             if let Some(behind) = rest.strip_prefix(&right[..]) {
+                tally.answered += 1;
                 rest = behind;
             } else if let Some(behind) = rest.strip_prefix(&refusal[..]) {
                 tally.refused += 1;

@@ -81,6 +81,8 @@ type Life = (TcpStream, Box<dyn Attacker>);
 pub struct Kind {
     name: &'static str,
     count: usize,
+    /// The number of the first of them: what an attacker does may follow from its number.
+    first: usize,
     /// From the end of one life to the next.
     pause: Duration,
     /// Begins a life: that of attacker `number` of this kind, which has had so many before.
@@ -92,9 +94,9 @@ pub fn all_kinds() -> Vec<Kind> {
     vec![mute::KIND, slowloris::KIND, churner::KIND, Kind { count: 2, ..flooder::KIND }]
 }
 
-/// Flooders alone, each a kind of its own so that what it is served is counted apart.
+/// Flooders alone, of lines and of frames in turn, each a kind of its own so that what it is served is counted apart.
 pub fn flooders(count: usize) -> Vec<Kind> {
-    vec![flooder::KIND; count]
+    (0..count).map(|first| Kind { first, ..flooder::KIND }).collect()
 }
 
 /// How many connections the attackers have, all together.
@@ -184,7 +186,7 @@ impl Crowd {
         let mut seats = Vec::new();
         let mut deadlines = Deadlines::default();
         for (index, kind) in kinds.iter().enumerate() {
-            for number in 0..kind.count {
+            for number in kind.first..kind.first + kind.count {
                 let order = u32::try_from(seats.len()).unwrap_or(u32::MAX);
                 deadlines.bring_forward(seats.len(), Moment::START.after(ARRIVAL * order));
                 seats.push(Seat { kind: index, number, lives: 0, life: None });

@@ -15,6 +15,7 @@ const TEXT_LEN: usize = 60_000;
 pub const KIND: Kind = Kind {
     name: "that never read",
     count: 500,
+    first: 0,
     pause: Duration::from_millis(500),
     begin: |target, number, _, _| {
         let is_text = number.is_multiple_of(2);

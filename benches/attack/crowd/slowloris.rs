@@ -23,6 +23,7 @@ const LINE: &[u8] = b"ECHO ";
 pub const KIND: Kind = Kind {
     name: "slowloris",
     count: 1000,
+    first: 0,
     pause: Duration::from_millis(100),
     begin: |target, number, _, now| {
         let is_line = number.is_multiple_of(2);

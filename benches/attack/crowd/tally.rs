@@ -22,6 +22,8 @@ pub struct Tally {
     pub wrong: u64,
     /// Requests that were refused, for there was no memory for them.
     pub refused: u64,
+    /// Answers to flooders that were right.
+    pub answered: u64,
     pub sent_bytes: u64,
     pub received_bytes: u64,
     /// What went wrong first, of what counts as failed.
