@@ -216,6 +216,7 @@ mod as_programs {
     use super::*;
     use std::path::Path;
     use std::process::{Command, Stdio};
+    use std::time::Instant;
 
     #[test]
     fn an_example_says_where_it_listens_logs_and_stops_on_a_signal() {
@@ -226,12 +227,21 @@ mod as_programs {
         assert!(build.status().expect("run cargo").success(), "the examples do not compile");
         let programs = Path::new(env!("CARGO_BIN_EXE_tinytcp-server")).parent().expect("a folder").join("examples");
         for (name, signal) in [("calc", libc::SIGTERM), ("chargen", libc::SIGINT), ("shout", libc::SIGHUP)] {
-            let mut command = Command::new(programs.join(name));
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).env_remove("RUST_LOG");
-            let mut child = command.spawn().expect("it was built");
-            let mut line = String::new();
-            let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-            stdout.read_line(&mut line).expect("text");
+            // A connection that another program has closed may hold the port of the example for a minute.
+            let deadline = Instant::now() + Duration::from_secs(90);
+            let (child, line) = loop {
+                let mut command = Command::new(programs.join(name));
+                command.stdout(Stdio::piped()).stderr(Stdio::piped()).env_remove("RUST_LOG");
+                let mut child = command.spawn().expect("it was built");
+                let mut line = String::new();
+                let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+                stdout.read_line(&mut line).expect("text");
+                if !line.is_empty() || Instant::now() > deadline {
+                    break (child, line);
+                }
+                child.wait().expect("it ends");
+                thread::sleep(Duration::from_millis(500));
+            };
             assert!(line.starts_with("listening on ") && line.contains("://127.0.0.1:40"), "{name}: {line:?}");
             let id = nix::unistd::Pid::from_raw(child.id().cast_signed());
             let signal = nix::sys::signal::Signal::try_from(signal).expect("a signal");
