@@ -68,7 +68,7 @@ impl Load {
 pub struct RunQueue {
     interactive: VecDeque<u32>,
     bulk: VecDeque<u32>,
-    /// How many interactive keys were taken out one after the other.
+    /// How many interactive keys were taken out one after the other while a bulk one waited.
     interactive_in_a_row: usize,
     /// True exactly when the key stands in the queue.
     is_queued: Vec<bool>,
@@ -95,7 +95,8 @@ impl RunQueue {
     pub fn pop(&mut self) -> Option<usize> {
         let bulk_is_due = self.interactive_in_a_row >= INTERACTIVE_PER_BULK && !self.bulk.is_empty();
         let interactive = if bulk_is_due { None } else { self.interactive.pop_front() };
-        self.interactive_in_a_row = if interactive.is_some() { self.interactive_in_a_row + 1 } else { 0 };
+        let is_passed_over = interactive.is_some() && !self.bulk.is_empty();
+        self.interactive_in_a_row = if is_passed_over { self.interactive_in_a_row + 1 } else { 0 };
         let key = interactive.or_else(|| self.bulk.pop_front())? as usize;
         self.is_queued[key] = false;
         Some(key)
@@ -169,6 +170,16 @@ mod tests {
             queue.push(key, class);
         }
         assert_eq!(pop_all(&mut queue), [2, 4, 1, 3]);
+    }
+
+    #[test]
+    fn turns_before_a_bulk_connection_came_do_not_hasten_it() {
+        let mut queue = RunQueue::default();
+        (0..20).for_each(|key| queue.push(key, Interactive));
+        assert_eq!((0..10).filter_map(|_| queue.pop()).count(), 10);
+        queue.push(20, Bulk);
+        assert_eq!((0..INTERACTIVE_PER_BULK).filter_map(|_| queue.pop()).last(), Some(17));
+        assert_eq!(queue.pop(), Some(20));
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Network {
             self.check_storage(id, &open.state);
             self.check_deadline(id, &open.state);
             let account = &mut self.links[id].account;
-            if account.is_late(self.now) && open.state.is_readable {
+            if (account.is_late(self.now) || open.state.is_overdue) && open.state.is_readable {
                 // It was to be read to its end, and that was not possible yet.
                 (account.may_read, account.reads_to_end) = (true, true);
             }
@@ -208,7 +208,8 @@ impl Network {
         }
     }
 
-    /// A connection has one turn a round, and more when it is late. It may pass its share by one read and one write.
+    /// A connection has one turn a round, one more for every eight turns of others, and more when it is late. Each may pass its
+    /// share by one read and one write.
     fn check_turn(&mut self, id: usize, state: &State) {
         if state.grace_bytes as usize > LINGER_BYTES_MAX as usize + BLOCK_LEN {
             let what = format!("{} bytes were dropped behind the end", state.grace_bytes);
@@ -219,7 +220,8 @@ impl Network {
             (HIGH_WATER_BYTES + message_max + ANSWER_OVERHEAD_MAX, message_max + BLOCK_LEN);
         let bytes = self.links[id].account.bytes_in_round;
         let is_catching_up = self.links[id].account.is_late(self.now) || !self.is_listening;
-        if bytes > TURN_BYTES_MAX + largest_write + largest_read && !is_catching_up {
+        let turns_max = 1 + self.open_ids().len() / 8;
+        if bytes > turns_max * (TURN_BYTES_MAX + largest_write + largest_read) && !is_catching_up {
             let what = format!("{bytes} bytes were moved in one round, in {:?}", state.phase);
             self.fail(Invariant::BoundedTurn, Some(id), what);
         }
