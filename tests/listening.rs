@@ -156,8 +156,8 @@ fn one_listener_that_cannot_be_had_stops_the_start() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("any port");
     let url = format!("chat://{}", taken.local_addr().expect("a bound socket has an address"));
     // The others may have been announced by then, or not; but nothing stays behind.
-    let output = run(program().args(listen_flags()).args(["--listen", &url]));
-    assert_eq!(output.status.code(), Some(1), "{}", output.stderr.escape_ascii());
+    let ended = run(program().args(listen_flags()).args(["--listen", &url]));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
 }
 
 #[test]

@@ -311,7 +311,9 @@ fn oracle(input: &[u8], line_max: usize) -> Vec<u8> {
 /// The first bytes of a line over the limit still say whether it is a request of HTTP.
 fn answer_too_long(line: &[u8]) -> Vec<u8> {
     let (word, argument) = command(&line[..line.len().min(32)]);
-    match HTTP_METHODS.contains(&word.as_slice()) && !argument.is_empty() {
+    let is_command = ["TIME", "ECHO", "HELP", "QUIT"].iter().any(|key| word.eq_ignore_ascii_case(key.as_bytes()));
+    let has_path = argument.starts_with(b"/") && word.iter().all(u8::is_ascii_alphabetic) && !is_command;
+    match HTTP_METHODS.contains(&word.as_slice()) && !argument.is_empty() || has_path {
         true => "ERROR NOT_HTTP".into(),
         false => "ERROR LINE_TOO_LONG".into(),
     }
@@ -333,7 +335,7 @@ fn answer(line: &[u8]) -> Vec<u8> {
 
 fn looks_like_http(word: &[u8], argument: &[u8]) -> bool {
     let last_word = argument.rsplit(|byte| is_blank(*byte)).next().filter(|last| !last.is_empty()).unwrap_or(word);
-    last_word.starts_with(b"HTTP/") || (HTTP_METHODS.contains(&word) && !argument.is_empty())
+    last_word.to_ascii_uppercase().starts_with(b"HTTP/") || (HTTP_METHODS.contains(&word) && !argument.is_empty())
 }
 
 /// The command word without negotiation, and its argument.

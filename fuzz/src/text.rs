@@ -86,12 +86,14 @@ fn trim(mut line: &[u8]) -> &[u8] {
 
 fn is_http(line: &[u8], word: &[u8], argument: &[u8]) -> bool {
     let last = trim(line).split(|byte| matches!(byte, b' ' | b'\t')).next_back().unwrap_or_default();
-    last.starts_with(b"HTTP/") || is_request(word, argument)
+    last.to_ascii_uppercase().starts_with(b"HTTP/") || is_request(word, argument)
 }
 
 fn begins_as_http(line: &[u8]) -> bool {
     let (word, argument) = words(&line[..line.len().min(32)]);
-    is_request(&word, argument)
+    let is_command = ["TIME", "ECHO", "HELP", "QUIT"].iter().any(|key| word.eq_ignore_ascii_case(key.as_bytes()));
+    let has_path = argument.starts_with(b"/") && word.iter().all(u8::is_ascii_alphabetic) && !is_command;
+    is_request(&word, argument) || has_path
 }
 
 fn is_request(word: &[u8], argument: &[u8]) -> bool {

@@ -439,6 +439,7 @@ mod tests {
             "PRI * HTTP/2.0",
             "HTTP/1.1",
             "OPTIONS *",
+            "post /x http/1.1",
         ];
         for line in lines {
             let request = format!("{line}\r\nECHO x\r\n");
@@ -450,7 +451,7 @@ mod tests {
     fn no_length_and_no_limit_hides_an_http_request_line() {
         for line_bytes_max in [1, 4, 5, 16, 40] {
             let limits = Limits { line_bytes_max, ..small_limits() };
-            for start in ["GET /", "OPTIONS *", "PRI *", "POST /", "\u{20}POST /"] {
+            for start in ["GET /", "OPTIONS *", "PRI *", "POST /", "\u{20}POST /", "BREW /", "post /", "PROPFIND /"] {
                 let request = format!("{start}{} HTTP/1.1\r\nHost: x\r\n\r\nECHO x\nQUIT\n", "a".repeat(100));
                 assert_last_answers(
                     &Text::new(),
@@ -626,7 +627,14 @@ mod tests {
     fn oracle_of_line(limits: &Limits, line: &[u8]) -> (Vec<u8>, Option<CloseReason>) {
         if line.len() > limits.line_bytes_max as usize {
             return match oracle_of_words(&line[..line.len().min(http::FRONT_LEN)]) {
-                (word, argument) if word == b"GET" && !argument.is_empty() => {
+                (word, argument)
+                    if word == b"GET" && !argument.is_empty()
+                        || argument.starts_with(b"/")
+                            && word.iter().all(u8::is_ascii_alphabetic)
+                            && !["TIME", "ECHO", "HELP", "QUIT"]
+                                .iter()
+                                .any(|key| word.eq_ignore_ascii_case(key.as_bytes())) =>
+                {
                     (b"ERROR NOT_HTTP\n".to_vec(), Some(CloseReason::WrongProtocol))
                 }
                 _ => (b"ERROR LINE_TOO_LONG\n".to_vec(), None),
@@ -643,7 +651,7 @@ mod tests {
             b"HELP" => (HELP_LINE.into(), None),
             b"QUIT" => (b"BYE\n".to_vec(), Some(CloseReason::Quit)),
             b"" => (vec![], None),
-            _ if (word == b"GET" && !argument.is_empty()) || last.starts_with(b"HTTP/") => {
+            _ if (word == b"GET" && !argument.is_empty()) || last.to_ascii_uppercase().starts_with(b"HTTP/") => {
                 (b"ERROR NOT_HTTP\n".to_vec(), Some(CloseReason::WrongProtocol))
             }
             _ => (b"ERROR UNKNOWN_COMMAND\n".to_vec(), None),

@@ -7,36 +7,32 @@ use super::telnet;
 /// The methods of HTTP/1.1 (RFC 9110, RFC 5789), and what the preface of HTTP/2 has in their place (RFC 9113).
 const METHODS: [&[u8]; 10] =
     [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI"];
-const METHOD_LEN_MAX: usize = b"OPTIONS".len();
 
-/// So many bytes of a line decide, whatever comes behind them and however they are cut: the longest method, the start of its
-/// target, and some negotiation.
+/// The first bytes of a line decide: a method, the start of its target, and some negotiation.
 pub const FRONT_LEN: usize = 32;
 
-/// True exactly when `line`, which is whole, is a request line of HTTP, or ends as one does.
+/// True exactly when `line`, which is whole, is a request line of HTTP: a method and an argument, or a version at its end.
 #[must_use]
 pub fn is_request_line(line: &[u8]) -> bool {
     let last_word = line.rsplit(|byte| is_blank(*byte)).next().unwrap_or_default();
-    last_word.starts_with(b"HTTP/") || judge(line) == Some(true)
+    let has_version = last_word.get(..5).is_some_and(|front| front.eq_ignore_ascii_case(b"HTTP/"));
+    let (word, argument) = telnet::split_word(line, &mut [0; FRONT_LEN]);
+    has_version || METHODS.contains(&word) && !argument.is_empty()
 }
 
-/// Whether the line that `front` is the beginning of is a request of HTTP: a method in upper case and an argument, behind
-/// negotiation of telnet or not. `None` while too few of its bytes are there to know.
+/// Whether the line that `front` is the beginning of, and whose end is not kept, is a request line of HTTP: a method and an
+/// argument, or any other word of letters and a path, because HTTP has methods without number. `None` while too few of its bytes
+/// are there to know.
 #[must_use]
 pub fn is_request_front(front: &[u8]) -> Option<bool> {
-    match front.get(..FRONT_LEN) {
-        Some(front) => Some(judge(front) == Some(true)),
-        None => judge(front),
+    let mut place = [0; FRONT_LEN];
+    let (word, argument) = telnet::split_word(front.get(..FRONT_LEN).unwrap_or(front), &mut place);
+    let is_letters = word.iter().all(u8::is_ascii_alphabetic);
+    match argument.first() {
+        None if is_letters && front.len() < FRONT_LEN => None,
+        None => Some(false),
+        Some(first) => Some(METHODS.contains(&word) || is_letters && *first == b'/'),
     }
-}
-
-/// The same of whatever is there; `None` where it may still become a request.
-fn judge(front: &[u8]) -> Option<bool> {
-    // A word that is cut is longer than every method, and so none.
-    let mut place = [0; METHOD_LEN_MAX + 1];
-    let (word, argument) = telnet::split_word(front, &mut place);
-    let may_become_one = argument.is_empty() && METHODS.iter().any(|method| method.starts_with(word));
-    (!may_become_one).then(|| METHODS.contains(&word))
 }
 
 #[cfg(test)]
@@ -57,10 +53,27 @@ mod tests {
     }
 
     #[test]
+    fn any_word_of_letters_and_a_path_is_a_request_where_the_version_is_not_kept() {
+        for front in ["BREW /", "get /", "PROPFIND /calendars/"] {
+            assert_eq!(is_request_front(front.as_bytes()), Some(true), "{front}");
+            assert!(!is_request_line(front.as_bytes()), "{front}");
+        }
+        assert_eq!(is_request_front(b"PROPFIND"), None);
+    }
+
+    #[test]
+    fn a_version_at_the_end_of_a_whole_line_decides() {
+        for line in ["BREW /pot HTTP/1.1", "post /x http/1.1"] {
+            assert!(is_request_line(line.as_bytes()), "{line}");
+        }
+    }
+
+    #[test]
     fn anything_else_is_no_request() {
-        for front in ["ECHO", "get /", "GETS", "OPTIONS_ x", "CONNECTED x", "TIME", &" ".repeat(FRONT_LEN)] {
+        for front in
+            ["x1", "get x", "OPTIONS_ /", "CONNECTED x", "ECHO hello", &"x".repeat(FRONT_LEN), &" ".repeat(FRONT_LEN)]
+        {
             assert_eq!(is_request_front(front.as_bytes()), Some(false), "{front}");
         }
-        assert!(is_request_line(b"BREW /pot HTTP/1.1"));
     }
 }

@@ -55,7 +55,10 @@ impl Oracle {
     fn outgrow(&mut self, line: &[u8]) {
         let front = &line[..line.len().min(32)];
         let (word, argument) = first_word(front);
-        if self.language == Language::Text && METHODS.contains(&word.as_slice()) && !argument.is_empty() {
+        let is_command = ["TIME", "ECHO", "HELP", "QUIT"].iter().any(|key| word.eq_ignore_ascii_case(key.as_bytes()));
+        let has_path = argument.starts_with(b"/") && word.iter().all(u8::is_ascii_alphabetic) && !is_command;
+        let is_http = METHODS.contains(&word.as_slice()) && !argument.is_empty() || has_path;
+        if self.language == Language::Text && is_http {
             self.answer(b"ERROR NOT_HTTP\n");
             self.is_closed = true;
             return;
@@ -129,5 +132,5 @@ fn first_word(line: &[u8]) -> (Vec<u8>, &[u8]) {
 
 fn is_http(line: &[u8], word: &[u8], argument: &[u8]) -> bool {
     let last_word = line.rsplit(|byte| is_blank(*byte)).next().unwrap_or_default();
-    last_word.starts_with(b"HTTP/") || METHODS.contains(&word) && !argument.is_empty()
+    last_word.to_ascii_uppercase().starts_with(b"HTTP/") || METHODS.contains(&word) && !argument.is_empty()
 }
