@@ -23,11 +23,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use tinytcp::base::clock::Reading;
-use tinytcp::base::limits::{LINGER_TIMEOUT, Timeouts};
-use tinytcp::base::moment::Moment;
-use tinytcp::base::system::{Event, Readiness, Socket, System};
-use tinytcp::base::table::Token;
+use tinytcp::limits::{LINGER_TIMEOUT, Timeouts};
+use tinytcp::os::clock::Reading;
+use tinytcp::os::moment::Moment;
+use tinytcp::os::system::{Event, Readiness, Socket, System};
+use tinytcp::os::table::Token;
 use tinytcp::protocol::text::{BANNER, Text};
 use tinytcp::server::{Config, EventLoop};
 

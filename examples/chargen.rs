@@ -11,7 +11,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 
 use env_logger::Env;
-use tinytcp::base::limits::Limits;
+use tinytcp::limits::Limits;
 use tinytcp::protocol::{Context, Protocol, Session, Step};
 use tinytcp::server::{Config, STOP_SIGNALS, Server};
 

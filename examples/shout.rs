@@ -12,8 +12,8 @@ use std::error::Error;
 use std::net::SocketAddr;
 
 use env_logger::Env;
-use tinytcp::base::close_reason::CloseReason;
-use tinytcp::base::limits::Limits;
+use tinytcp::close_reason::CloseReason;
+use tinytcp::limits::Limits;
 use tinytcp::protocol::{ANSWER_OVERHEAD_BYTES, Context, LINE_TOO_LONG, Output, Protocol, SERVER_BUSY, Session, Step};
 use tinytcp::server::{Config, STOP_SIGNALS, Server};
 use tinytcp::wire::line::{Ending, Item, Lines};

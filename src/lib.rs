@@ -7,22 +7,25 @@
 //!
 //! ```text
 //!  bin/          tinytcp-server   tinytcp-client   tinytcp-load      arguments -> config -> library -> exit code
-//!  cli                                                  one line for a wrong command line
-//!  server/       client/       load/                    who owns sockets and the clock
+//!  server/       client/       load/                    they own sockets and the clock
 //!    event_loop    wait, accept, run the ready, expire, shut down
 //!    turn_budget   how much is done before the loop looks up: less while clients are interactive
 //!    accept        a batch a round, SERVER_BUSY, and a way back from every error
 //!    newcomers     connections that are logged once they have stayed for a second
 //!    eviction      over the memory limit: connections that hold the most for the longest give it up
 //!    shutdown      answer what has arrived, and be gone in time
-//!    sink          where log lines go without ever stopping the loop
-//!  connection    one peer: fill -> advance -> flush;  Open, Draining, Lingering
+//!  connection/   one peer: fill -> advance -> flush;  Open, Draining, Lingering
+//!    transfer      between its buffers and the kernel;  conversation: between its buffers and its session
 //!    expiry        what it waits for, for how long, and what happens then
 //!    holdings      what it holds meanwhile, and how it gives that up
 //!  protocol/     text, binary, echo, chat               bytes in -> bytes out; no I/O, no clock of its own
-//!  wire/         line, frame, telnet, tls, address      pure functions from bytes to items
-//!  base/         buffer, block, pool, table, run_queue, deadlines, clock, limits, peer, activity
-//!    system        the one seam to the operating system; kernel: the seam on mio
+//!  cli/          flags, units, URLs, the log writer     what the programs share at a prompt
+//!  queues/       run_queue, deadlines                   what the loop chooses from
+//!  logging/      activity, warnings
+//!  os/           system: the one seam to the operating system; kernel: the seam on mio; table, clock, moment, peer
+//!  wire/         line, frame, telnet, tls, http         pure functions from bytes to items
+//!  buffers/      block, buffer, pool                    queues of bytes, and who lends their storage
+//!  limits, close_reason, display
 //! ```
 //!
 //! # One trip of data through it
@@ -74,13 +77,19 @@
 //! A command of your own is one entry in a table ([`protocol::command`], `examples/calc.rs`); a protocol of your own is
 //! one implementation of [`protocol::Protocol`] and [`protocol::Session`] (`examples/chargen.rs`).
 
-pub mod base;
+pub mod buffers;
 pub mod cli;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod close_reason;
 pub mod connection;
+pub mod display;
+pub mod limits;
 #[cfg(feature = "load")]
 pub mod load;
+pub mod logging;
+pub mod os;
 pub mod protocol;
+pub mod queues;
 pub mod server;
 pub mod wire;

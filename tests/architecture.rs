@@ -6,15 +6,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the library and its floor. A module uses its own parts, and modules of lower floors.
-const FLOORS: [(&str, usize); 8] = [
-    ("base", 0),
-    ("wire", 1),
-    ("protocol", 2),
-    ("connection", 3),
-    ("server", 4),
-    ("client", 4),
-    ("load", 4),
-    ("cli", 5),
+const FLOORS: [(&str, usize); 14] = [
+    ("limits", 1),
+    ("display", 0),
+    ("buffers", 0),
+    ("wire", 0),
+    ("close_reason", 2),
+    ("os", 1),
+    ("queues", 2),
+    ("logging", 3),
+    ("cli", 3),
+    ("protocol", 4),
+    ("connection", 5),
+    ("server", 6),
+    ("client", 6),
+    ("load", 6),
 ];
 
 /// Where bytes of a peer are handled, no value is unwrapped: what cannot happen is not left to an `expect`.
@@ -179,7 +185,7 @@ fn every_module_of_the_library_has_a_floor() {
 #[test]
 fn an_import_that_goes_up_is_found_however_it_is_written() {
     for (path, code) in [
-        ("base/pool.rs", "use crate::wire::line::Lines;"),
+        ("buffers/pool.rs", "use crate::wire::line::Lines;"),
         ("wire/line.rs", "use crate::protocol::Step;"),
         ("protocol/mod.rs", "use super::connection::Connection;"),
         ("protocol/text.rs", "fn f() { super::super::server::Server::bind() }"),
@@ -188,8 +194,8 @@ fn an_import_that_goes_up_is_found_however_it_is_written() {
         ("server/mod.rs", "use crate::client::demo;"),
         ("load/report/mod.rs", "use crate::client::target::Target;"),
         ("load/merge.rs", "use crate::server::Config;"),
-        ("client/mod.rs", "use crate::cli;"),
-        ("protocol/echo.rs", "use crate::{base, server};"),
+        ("cli/units.rs", "use crate::client::demo;"),
+        ("protocol/echo.rs", "use crate::{os, server};"),
         ("wire/frame.rs", "use crate::attic::Junk;"),
     ] {
         assert_eq!(faults(path, code).len(), 1, "{path}: {code}: {:?}", faults(path, code));
@@ -199,15 +205,15 @@ fn an_import_that_goes_up_is_found_however_it_is_written() {
 #[test]
 fn what_is_forbidden_is_found() {
     for (path, code) in [
-        ("base/pool.rs", "async fn f() {}"),
+        ("buffers/pool.rs", "async fn f() {}"),
         ("bin/tinytcp-server.rs", "use tokio::net::TcpStream;"),
         ("server/mod.rs", "unsafe { f() }"),
         ("server/mod.rs", "let n = text.parse().unwrap();"),
         ("wire/line.rs", "let n = text.parse().expect(\"a number\");"),
         ("client/mod.rs", "let n = todo!();"),
         ("server/mod.rs", "_ => unreachable!(\"never\"),"),
-        ("base/table.rs", "let map: HashMap<Token, Vec<(u8, u8)>, Quick>;"),
-        ("base/table.rs", "let map = HashSet::with_hasher(Quick);"),
+        ("os/table.rs", "let map: HashMap<Token, Vec<(u8, u8)>, Quick>;"),
+        ("os/table.rs", "let map = HashSet::with_hasher(Quick);"),
     ] {
         assert_eq!(faults(path, code).len(), 1, "{path}: {code}: {:?}", faults(path, code));
     }
@@ -216,14 +222,14 @@ fn what_is_forbidden_is_found() {
 #[test]
 fn what_is_allowed_is_not_a_fault() {
     for (path, code) in [
-        ("server/mod.rs", "use crate::base::pool::Pool;\nuse crate::connection::{Connection, Turn};"),
+        ("server/mod.rs", "use crate::buffers::pool::Pool;\nuse crate::connection::{Connection, Turn};"),
         ("connection/expiry.rs", "use super::{Connection, Turn};"),
         ("client/script/asker.rs", "use super::super::target::Target;"),
         ("bin/tinytcp-server.rs", "use tinytcp::server::Server;"),
-        ("cli.rs", "use crate::client::target::Target;"),
-        ("base/pool.rs", "// An unsafe or async way would be faster.\n/// See [`crate::server`].\nfn f() {}"),
-        ("base/pool.rs", "#![forbid(unsafe_code)]\nlet map: HashMap<Vec<(u8, u8)>, u8>;"),
-        ("base/clock.rs", "let text = text.parse().expect(\"made of digits above\");"),
+        ("client/mod.rs", "use crate::cli::target::Target;"),
+        ("buffers/pool.rs", "// An unsafe or async way would be faster.\n/// See [`crate::server`].\nfn f() {}"),
+        ("buffers/pool.rs", "#![forbid(unsafe_code)]\nlet map: HashMap<Vec<(u8, u8)>, u8>;"),
+        ("os/clock.rs", "let text = text.parse().expect(\"made of digits above\");"),
         (
             "wire/line.rs",
             "fn f() {}\n#[cfg(test)]\nmod tests {\n    use crate::server;\n    fn g() { f().unwrap() }\n}",

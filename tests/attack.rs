@@ -12,7 +12,7 @@ use choice::{Choice, Part};
 use journal::{Journal, Totals};
 use slope::Slope;
 use std::time::Duration;
-use tinytcp::base::close_reason::CloseReason;
+use tinytcp::close_reason::CloseReason;
 use tinytcp::server::Counters;
 
 #[test]

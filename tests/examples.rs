@@ -6,8 +6,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
-use tinytcp::base::close_reason::CloseReason;
-use tinytcp::base::kernel::Stopper;
+use tinytcp::close_reason::CloseReason;
+use tinytcp::os::kernel::Stopper;
 use tinytcp::protocol::text::BANNER;
 use tinytcp::server::{Config, Counters, Server};
 

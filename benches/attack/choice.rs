@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tinytcp::base::units;
+use tinytcp::cli::units;
 
 /// How long each part of a run takes.
 ///

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tinytcp::base::limits::LINGER_TIMEOUT;
+use tinytcp::limits::LINGER_TIMEOUT;
 use tinytcp::load::report::Report;
 
 use super::choice::Choice;

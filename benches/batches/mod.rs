@@ -6,13 +6,13 @@
 use std::hint::black_box;
 use std::time::{Duration, UNIX_EPOCH};
 
-use tinytcp::base::activity::Activity;
-use tinytcp::base::buffer::Buffer;
-use tinytcp::base::clock::{Clock, Reading};
-use tinytcp::base::limits::Limits;
-use tinytcp::base::moment::Moment;
-use tinytcp::base::peer::Peer;
-use tinytcp::base::pool::Pool;
+use tinytcp::buffers::buffer::Buffer;
+use tinytcp::buffers::pool::Pool;
+use tinytcp::limits::Limits;
+use tinytcp::logging::activity::Activity;
+use tinytcp::os::clock::{Clock, Reading};
+use tinytcp::os::moment::Moment;
+use tinytcp::os::peer::Peer;
 use tinytcp::protocol::binary::Binary;
 use tinytcp::protocol::text::Text;
 use tinytcp::protocol::{Context, Output, Protocol, Session, chat, echo};

@@ -1,7 +1,7 @@
 //! A session of `binary`.
 
-use tinytcp::base::close_reason::CloseReason;
-use tinytcp::base::limits::Limits;
+use tinytcp::close_reason::CloseReason;
+use tinytcp::limits::Limits;
 use tinytcp::protocol::binary::Binary;
 
 use crate::rehearsal::Outcome;

@@ -2,7 +2,7 @@
 
 use tinytcp::client::dialogue::{Due, Extent, Found, Inbox, Request};
 use tinytcp::client::output::printable;
-use tinytcp::wire::target::Protocol;
+use tinytcp::cli::target::Protocol;
 
 use crate::plan::Plan;
 

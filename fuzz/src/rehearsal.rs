@@ -2,14 +2,14 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use tinytcp::base::activity::Activity;
-use tinytcp::base::buffer::Buffer;
-use tinytcp::base::clock::{Clock, Reading};
-use tinytcp::base::close_reason::CloseReason;
-use tinytcp::base::limits::{HIGH_WATER_BYTES, Limits};
-use tinytcp::base::moment::Moment;
-use tinytcp::base::peer::Peer;
-use tinytcp::base::pool::Pool;
+use tinytcp::logging::activity::Activity;
+use tinytcp::buffers::buffer::Buffer;
+use tinytcp::os::clock::{Clock, Reading};
+use tinytcp::close_reason::CloseReason;
+use tinytcp::limits::{HIGH_WATER_BYTES, Limits};
+use tinytcp::os::moment::Moment;
+use tinytcp::os::peer::Peer;
+use tinytcp::buffers::pool::Pool;
 use tinytcp::protocol::{ANSWER_OVERHEAD_BYTES, Context, Next, Notice, Output, Protocol, Session, Step};
 
 use crate::log_lines;

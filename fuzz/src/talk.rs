@@ -1,7 +1,7 @@
 //! What holds for every protocol: how the bytes are cut changes nothing, and what is answered is what its page says.
 
-use tinytcp::base::close_reason::CloseReason;
-use tinytcp::base::limits::Limits;
+use tinytcp::close_reason::CloseReason;
+use tinytcp::limits::Limits;
 use tinytcp::protocol::{LINE_TOO_LONG, Notice, Protocol};
 
 use crate::plan::{Piece, Plan, bursts};

@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use tinytcp::base::terminal::Blocking;
-use tinytcp::base::units;
 use tinytcp::cli;
+use tinytcp::cli::target::{Protocol, Target};
+use tinytcp::cli::terminal::Blocking;
+use tinytcp::cli::units;
 use tinytcp::client::conformance::{self, Assumed};
 use tinytcp::client::connect::Patience;
 use tinytcp::client::failure::{Failure, Verdict};
 use tinytcp::client::{demo, script, shell};
-use tinytcp::wire::target::{Protocol, Target};
 
 const NAME: &str = "tinytcp-client";
 

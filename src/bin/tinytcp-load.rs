@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use terminal_size::{Width, terminal_size};
-use tinytcp::base::escape::shown;
 use tinytcp::cli;
+use tinytcp::display::escape::shown;
 use tinytcp::load::arguments::Arguments;
 use tinytcp::load::conversation::Conversation;
 use tinytcp::load::merge;

@@ -9,15 +9,16 @@ use clap::{ArgAction, Parser};
 use env_logger::{Target, WriteStyle};
 use log::kv::Key;
 use log::{LevelFilter, Record};
-use tinytcp::base::activity::AGE_KEY;
-use tinytcp::base::clock::log_time;
-use tinytcp::base::limits::{Limits, Timeouts};
-use tinytcp::base::plural::plural;
-use tinytcp::base::{units, zone};
 use tinytcp::cli;
+use tinytcp::cli::address::Address;
+use tinytcp::cli::{sink::Sink, units};
+use tinytcp::display::plural::plural;
+use tinytcp::limits::{Limits, Timeouts};
+use tinytcp::logging::activity::AGE_KEY;
+use tinytcp::os::clock::log_time;
+use tinytcp::os::zone;
 use tinytcp::protocol::{BUILT_IN, BuiltIn};
-use tinytcp::server::{Config, Listener, STOP_SIGNALS, Server, sink::Sink};
-use tinytcp::wire::address::Address;
+use tinytcp::server::{Config, Listener, STOP_SIGNALS, Server};
 
 /// Descriptors that are no connection's: eight listeners, the poller, standard streams, and a few to turn away with.
 const RESERVED_DESCRIPTORS: usize = 32;

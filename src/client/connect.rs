@@ -10,9 +10,9 @@ use super::failure::{Failure, reason, span};
 use super::listener::next;
 use super::receive::is_readable;
 use super::worker;
-use crate::base::own_port::connect_elsewhere;
-use crate::base::terminal::note;
-use crate::wire::target::{Protocol, Target};
+use crate::cli::target::{Protocol, Target};
+use crate::cli::terminal::note;
+use crate::os::own_port::connect_elsewhere;
 
 /// The pause between two attempts while waiting for a server: short enough that a script hardly notices,
 /// long enough that ten waiting clients do not load the machine on which the server is about to start.

@@ -5,9 +5,9 @@ use std::io::{self, IsTerminal, Stdout, Write};
 
 use super::dialogue::Answer;
 use super::failure::Failure;
-use crate::base::escape::shown;
-use crate::base::terminal::{self, Blocking};
-use crate::wire::target::Protocol;
+use crate::cli::target::Protocol;
+use crate::cli::terminal::{self, Blocking};
+use crate::display::escape::shown;
 
 /// Our stdout.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! Between a connection's buffers and its session: what is run, and when it is over.
 
 use super::{Connection, Inlet, Phase, Shared, Stopping};
-use crate::base::close_reason::CloseReason;
-use crate::base::limits::HIGH_WATER_BYTES;
-use crate::base::moment::Moment;
-use crate::base::system::Socket;
+use crate::close_reason::CloseReason;
+use crate::limits::HIGH_WATER_BYTES;
+use crate::os::moment::Moment;
+use crate::os::system::Socket;
 use crate::protocol::{Context, Next, Notice, Output, Session, Step};
 use crate::wire::tls;
 

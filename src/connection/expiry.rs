@@ -9,10 +9,10 @@
 //! | the peer's end of input, lingering | its own end of output | 2 s | closes |
 
 use super::{Connection, Phase, Shared, Turn};
-use crate::base::close_reason::CloseReason;
-use crate::base::limits::{LINGER_TIMEOUT, Timeouts};
-use crate::base::moment::Moment;
-use crate::base::system::Socket;
+use crate::close_reason::CloseReason;
+use crate::limits::{LINGER_TIMEOUT, Timeouts};
+use crate::os::moment::Moment;
+use crate::os::system::Socket;
 use crate::protocol::{Next, Notice};
 
 /// How many bytes a late connection may still read, which had arrived while this process did not run or was busy: a frame

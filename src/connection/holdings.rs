@@ -3,9 +3,9 @@
 use std::io;
 
 use super::{Connection, Shared, Turn};
-use crate::base::close_reason::CloseReason;
-use crate::base::moment::Moment;
-use crate::base::system::Socket;
+use crate::close_reason::CloseReason;
+use crate::os::moment::Moment;
+use crate::os::system::Socket;
 
 impl<S: Socket> Connection<S> {
     /// How many bytes of storage it holds.

@@ -1,7 +1,7 @@
 //! What a connection remembers and holds, for tests and for who embeds the loop: to be looked at, never to steer by.
 
 use super::{Connection, Inlet, Phase, Stopping};
-use crate::base::system::Socket;
+use crate::os::system::Socket;
 
 /// What one connection remembers and holds.
 #[derive(Clone, Copy, Debug)]

@@ -36,17 +36,17 @@ mod transfer;
 use std::io;
 use std::mem::offset_of;
 
-use crate::base::activity::{Activity, Summary};
-use crate::base::buffer::Buffer;
-use crate::base::clock::Clock;
-use crate::base::close_reason::CloseReason;
-use crate::base::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LOW_WATER_BYTES, Limits, Timeouts};
-use crate::base::moment::Moment;
-use crate::base::peer::Peer;
-use crate::base::pool::{BLOCK_LEN, Pool};
-use crate::base::run_queue::{Class, Load};
-use crate::base::system::{Readiness, Socket};
+use crate::buffers::buffer::Buffer;
+use crate::buffers::pool::{BLOCK_LEN, Pool};
+use crate::close_reason::CloseReason;
+use crate::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LOW_WATER_BYTES, Limits, Timeouts};
+use crate::logging::activity::{Activity, Summary};
+use crate::os::clock::Clock;
+use crate::os::moment::Moment;
+use crate::os::peer::Peer;
+use crate::os::system::{Readiness, Socket};
 use crate::protocol::{Notice, Output, Protocol, Session};
+use crate::queues::run_queue::{Class, Load};
 
 /// How many bytes a connection may read and write in one turn before the next one is served: what one read gives, and half
 /// as much of answers. The move that passes the bound is the last one, so that a turn is mostly one read and one write.

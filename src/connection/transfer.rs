@@ -3,11 +3,11 @@
 use std::io;
 
 use super::{Connection, Inlet, Phase, Shared};
-use crate::base::close_reason::CloseReason;
-use crate::base::limits::{LOW_WATER_BYTES, write_time};
-use crate::base::moment::Moment;
-use crate::base::pool::BLOCK_LEN;
-use crate::base::system::{Socket, would_block};
+use crate::buffers::pool::BLOCK_LEN;
+use crate::close_reason::CloseReason;
+use crate::limits::{LOW_WATER_BYTES, write_time};
+use crate::os::moment::Moment;
+use crate::os::system::{Socket, would_block};
 
 impl<S: Socket> Connection<S> {
     /// Hands the output to the kernel, as much as it takes.

@@ -12,8 +12,8 @@ use super::objective::Objective;
 use super::outcome::{Lifetime, Pace};
 use super::report::Paths;
 use super::source;
-use crate::base::units;
-use crate::wire::target::Protocol;
+use crate::cli::target::Protocol;
+use crate::cli::units;
 
 const EXAMPLES: &str = "\
 Examples:

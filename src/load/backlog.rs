@@ -14,8 +14,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::base::moment::Moment;
-use crate::base::table::Token;
+use crate::os::moment::Moment;
+use crate::os::table::Token;
 
 /// A round of the loop that takes longer was stopped, or had no core: while no connection is free, a shorter one delays no request that a
 /// reply, which came at the same time, would not have let go as late.
@@ -103,7 +103,7 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::table::Table;
+    use crate::os::table::Table;
 
     fn at(milliseconds: u64) -> Moment {
         Moment::START.after(Duration::from_millis(milliseconds))

@@ -8,8 +8,8 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::causes::ConnectError;
 use super::plan::Plan;
-use crate::base::own_port::connect_elsewhere;
-use crate::wire::target;
+use crate::cli::target;
+use crate::os::own_port::connect_elsewhere;
 
 /// Which connection is attempted, and how often it was refused.
 #[derive(Clone, Copy, Debug)]

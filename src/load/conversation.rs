@@ -9,8 +9,8 @@ use super::message::{self, Framing, Message, Reply};
 use super::outcome::{Asked, Pace};
 use super::plan::{Opening, Plan};
 use super::script::{self, Script};
-use crate::wire::address::Address;
-use crate::wire::target::{Protocol, Target};
+use crate::cli::address::Address;
+use crate::cli::target::{Protocol, Target};
 
 /// How long a run takes that was not told.
 const DURATION: Duration = Duration::from_secs(10);

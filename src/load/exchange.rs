@@ -9,7 +9,7 @@ use super::causes::{Cause, ReplyError};
 use super::figures::plural;
 use super::message::{Framing, LineShape, Reply};
 use super::script::Script;
-use crate::base::escape;
+use crate::display::escape;
 
 /// Bytes that are shown of a request or a reply.
 const SHOWN_BYTES_MAX: usize = 64;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::figures;
 use super::latency::Latency;
-use crate::base::units;
+use crate::cli::units;
 
 const EXAMPLE: &str =
     "gates look like 'p99>5ms', 'max>1s', 'errors>0.1%', 'errors>10', 'rate<50k' or 'connections<1000'";

@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::processor::Usage;
 use super::roster::Roster;
 use super::tally::Tally;
-use crate::base::moment::Moment;
+use crate::os::moment::Moment;
 
 /// What a thread has counted since it last said something.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! What is asked and what has to come back: each request with the only reply that counts.
 
+use crate::cli::target::Protocol;
 use crate::wire::frame::Header;
 use crate::wire::line;
-use crate::wire::target::Protocol;
 
 /// What the text server says to every connection first.
 const BANNER: &[u8] = b"WELCOME, I'm TinyServer not pressure\n";

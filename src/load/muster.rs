@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crate::base::moment::Moment;
+use crate::os::moment::Moment;
 
 /// What the threads of a run know of each other.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::gates;
 use super::latency::Latency;
-use crate::base::units;
+use crate::cli::units;
 
 const EXAMPLE: &str = "an objective looks like p99=1ms or p99.9=5ms";
 

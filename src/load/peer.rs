@@ -12,8 +12,8 @@ use super::plan::{Lifetime, Plan};
 use super::reader::{Finding, Reader};
 use super::script::Script;
 use super::shared::{BLOCK_LEN, Shared};
-use crate::base::moment::Moment;
-use crate::base::system::{interrupted, would_block};
+use crate::os::moment::Moment;
+use crate::os::system::{interrupted, would_block};
 
 /// Requests that were sent by one call and have no reply yet.
 #[derive(Clone, Copy, Debug)]

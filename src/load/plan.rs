@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::outcome::{Asked, Pace};
 pub use super::outcome::{Lifetime, Opening};
 use super::script::Script;
-use crate::base::moment::Moment;
+use crate::os::moment::Moment;
 
 /// The shortest and the longest usual slice; there are at most [`SLICES_MAX`] of them, however long the run is.
 const SLICE_MIN: Duration = Duration::from_millis(100);

@@ -8,7 +8,7 @@ use std::net::{IpAddr, UdpSocket};
 use super::figures::{bytes, count, plural};
 use super::peer::Peer;
 use super::plan::Plan;
-use crate::wire::target::Protocol;
+use crate::cli::target::Protocol;
 
 /// Descriptors that are no connection's: standard streams, report files, and what a resolver may need.
 const RESERVED_DESCRIPTORS: u64 = 16;

@@ -342,7 +342,7 @@ fn farewell(framing: Framing, item: &[u8]) -> Option<Ending> {
 mod tests {
     use super::super::message::{greeting, message, numbered};
     use super::*;
-    use crate::wire::target::Protocol;
+    use crate::cli::target::Protocol;
     use proptest::prelude::*;
 
     const TEXT: Protocol = Protocol::Text;

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::connect::Attempt;
 use super::plan::{Opening, Plan};
-use crate::base::deadlines::Deadlines;
-use crate::base::moment::Moment;
+use crate::os::moment::Moment;
+use crate::queues::deadlines::Deadlines;
 
 /// How long to wait for a connection after one has failed; twice as long after each further one, up to the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(10);

@@ -20,7 +20,7 @@ use super::plan::Plan;
 use super::progress::Progress;
 use super::tally::Tally;
 use super::worker::Worker;
-use crate::base::moment::Moment;
+use crate::os::moment::Moment;
 
 /// How soon an interruption is noticed.
 const LOOK_AROUND: Duration = Duration::from_millis(20);

@@ -233,7 +233,7 @@ fn exact_runs(expected: &[Reply]) -> Vec<u32> {
 mod tests {
     use super::super::message::{message, numbered};
     use super::*;
-    use crate::wire::target::Protocol;
+    use crate::cli::target::Protocol;
 
     fn script(texts: &[&str], depth: usize) -> Script {
         let messages: Vec<_> = texts.iter().map(|text| message(Protocol::Text, text).expect("a command")).collect();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::averages::share;
 use super::schedule::Schedule;
 use super::tally::Tally;
-use crate::base::moment::Moment;
+use crate::os::moment::Moment;
 
 /// Bytes that one read may bring: four replies of 64 KiB.
 pub(super) const BLOCK_LEN: usize = 256 * 1024;

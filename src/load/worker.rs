@@ -28,10 +28,10 @@ use super::roster::Roster;
 use super::schedule::Schedule;
 use super::shared::Shared;
 use super::timer::Timer;
-use crate::base::deadlines::Deadlines;
-use crate::base::moment::Moment;
-use crate::base::system::interrupted;
-use crate::base::table::{Table, Token};
+use crate::os::moment::Moment;
+use crate::os::system::interrupted;
+use crate::os::table::{Table, Token};
+use crate::queues::deadlines::Deadlines;
 
 const EVENTS_MAX: usize = 1024;
 

@@ -7,8 +7,8 @@ use super::{
     ANSWER_OVERHEAD_BYTES, Context, Next, Notice, OWN_ANSWER_BYTES_MAX, Output, Protocol, SERVER_BUSY, Session, Step,
     UNKNOWN_COMMAND,
 };
-use crate::base::close_reason::CloseReason;
-use crate::base::limits::{HIGH_WATER_BYTES, Limits};
+use crate::close_reason::CloseReason;
+use crate::limits::{HIGH_WATER_BYTES, Limits};
 use crate::wire::frame::{self, HEADER_LEN, Header};
 use crate::wire::tls;
 
@@ -264,7 +264,7 @@ fn append_error(output: &mut Output<'_>, token: &'static str) {
 mod tests {
     use super::super::rehearsal::{Outcome, Rehearsal, assert_answers, assert_last_answers, outcomes, small_limits};
     use super::*;
-    use crate::base::limits::HIGH_WATER_BYTES;
+    use crate::limits::HIGH_WATER_BYTES;
     use proptest::prelude::*;
 
     fn frame(code: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {

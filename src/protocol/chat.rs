@@ -2,7 +2,7 @@
 
 use super::talk::Talk;
 use super::{Next, Output};
-use crate::base::clock::Clock;
+use crate::os::clock::Clock;
 
 /// The answer to a greeting.
 pub const GREETING: &str = "Hello from the server! Connection established.";
@@ -51,7 +51,7 @@ mod tests {
         self, Rehearsal, assert_answers, assert_last_answers, outcomes, small_limits, talk_bursts, talk_oracle,
     };
     use super::*;
-    use crate::base::close_reason::CloseReason;
+    use crate::close_reason::CloseReason;
     use proptest::prelude::*;
 
     fn answers(input: impl AsRef<[u8]>, answers: impl AsRef<[u8]>) {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Next, Output};
-use crate::base::clock::Clock;
+use crate::os::clock::Clock;
 
 /// One call of a command.
 #[derive(Debug)]

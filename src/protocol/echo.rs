@@ -2,7 +2,7 @@
 
 use super::talk::Talk;
 use super::{Next, Output};
-use crate::base::clock::Clock;
+use crate::os::clock::Clock;
 
 /// What stands before the message in its answer.
 pub const PREFIX: &str = "Server received: ";

@@ -36,12 +36,12 @@ mod vocabulary;
 
 use std::sync::Arc;
 
-use crate::base::activity::Activity;
-use crate::base::clock::Clock;
-use crate::base::close_reason::CloseReason;
-use crate::base::limits::{HIGH_WATER_BYTES, Limits};
-use crate::base::peer::Peer;
-use crate::base::pool::BLOCK_LEN;
+use crate::buffers::pool::BLOCK_LEN;
+use crate::close_reason::CloseReason;
+use crate::limits::{HIGH_WATER_BYTES, Limits};
+use crate::logging::activity::Activity;
+use crate::os::clock::Clock;
+use crate::os::peer::Peer;
 use crate::wire::line::Lines;
 pub use output::Output;
 
@@ -421,9 +421,9 @@ mod tests {
             let entry = BUILT_IN.iter().find(|entry| entry.scheme == scheme).expect("built in");
             let mut rehearsal = Rehearsal::new(&*(entry.build)(), &small_limits());
             rehearsal.input = message.repeat(3);
-            rehearsal.advance(crate::base::limits::HIGH_WATER_BYTES);
+            rehearsal.advance(crate::limits::HIGH_WATER_BYTES);
             assert_eq!((rehearsal.step, rehearsal.answers()), (Step::Paused, vec![]), "{scheme}");
-            rehearsal.advance(crate::base::limits::HIGH_WATER_BYTES - 1);
+            rehearsal.advance(crate::limits::HIGH_WATER_BYTES - 1);
             assert_eq!((rehearsal.step, rehearsal.answers()), (Step::Paused, answer.to_vec()), "{scheme}");
             rehearsal.advance(0);
             assert_eq!((rehearsal.step, rehearsal.answers()), (Step::Done, answer.repeat(2)), "{scheme}");

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use crate::base::block::Block;
-use crate::base::buffer::Buffer;
-use crate::base::limits::HIGH_WATER_BYTES;
-use crate::base::pool::Pool;
+use crate::buffers::block::Block;
+use crate::buffers::buffer::Buffer;
+use crate::buffers::pool::Pool;
+use crate::limits::HIGH_WATER_BYTES;
 use crate::wire::line::Ending;
 
 /// Appends answers to a connection's output.
@@ -114,7 +114,7 @@ impl io::Write for Output<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::pool::BLOCK_LEN;
+    use crate::buffers::pool::BLOCK_LEN;
     use std::io::Write;
 
     #[test]

@@ -9,14 +9,14 @@ use std::time::{Duration, UNIX_EPOCH};
 use proptest::prelude::*;
 
 use super::{Context, Next, Notice, Output, Protocol, Session, Step};
-use crate::base::activity::Activity;
-use crate::base::buffer::Buffer;
-use crate::base::clock::{Clock, Reading};
-use crate::base::close_reason::CloseReason;
-use crate::base::limits::{HIGH_WATER_BYTES, Limits};
-use crate::base::moment::Moment;
-use crate::base::peer::Peer;
-use crate::base::pool::Pool;
+use crate::buffers::buffer::Buffer;
+use crate::buffers::pool::Pool;
+use crate::close_reason::CloseReason;
+use crate::limits::{HIGH_WATER_BYTES, Limits};
+use crate::logging::activity::Activity;
+use crate::os::clock::{Clock, Reading};
+use crate::os::moment::Moment;
+use crate::os::peer::Peer;
 
 /// What a session has said, and why it is over if it is.
 #[derive(Clone, PartialEq, Eq)]

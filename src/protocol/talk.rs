@@ -6,9 +6,9 @@
 use super::{
     ANSWER_OVERHEAD_BYTES, Context, LINE_TOO_LONG, Next, Notice, Output, Protocol, SERVER_BUSY, Session, Step,
 };
-use crate::base::clock::Clock;
-use crate::base::close_reason::CloseReason;
-use crate::base::limits::Limits;
+use crate::close_reason::CloseReason;
+use crate::limits::Limits;
+use crate::os::clock::Clock;
 use crate::wire::line::{Ending, Item, Lines};
 
 /// Appends the answer to one message, without an ending.

@@ -9,8 +9,8 @@ use super::{
     ANSWER_OVERHEAD_BYTES, Context, LINE_TOO_LONG, Next, Notice, OWN_ANSWER_BYTES_MAX, Output, Protocol, SERVER_BUSY,
     Session, Step, UNKNOWN_COMMAND,
 };
-use crate::base::close_reason::CloseReason;
-use crate::base::limits::{HIGH_WATER_BYTES, Limits};
+use crate::close_reason::CloseReason;
+use crate::limits::{HIGH_WATER_BYTES, Limits};
 use crate::wire::line::{Ending, Item, Lines, is_blank, skip_blanks};
 use crate::wire::{http, telnet};
 

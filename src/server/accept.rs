@@ -16,11 +16,11 @@ use std::time::Duration;
 
 use super::config::Config;
 use super::counters::Counters;
-use super::warnings::Warnings;
-use crate::base::limits::Limits;
-use crate::base::moment::Moment;
-use crate::base::system::{System, would_block};
-use crate::base::table::ENTRIES_MAX;
+use crate::limits::Limits;
+use crate::logging::warnings::Warnings;
+use crate::os::moment::Moment;
+use crate::os::system::{System, would_block};
+use crate::os::table::ENTRIES_MAX;
 use crate::protocol::Protocol;
 
 /// How many connections one listener may add in a round, so that those which are open get their turns in a flood of new

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::config::Config;
 use super::scripted::{Peer, Stage};
-use crate::base::close_reason::CloseReason;
-use crate::base::system::Event;
+use crate::close_reason::CloseReason;
+use crate::os::system::Event;
 use crate::protocol::text::Text;
 use crate::protocol::{Protocol, echo};
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::base::limits::{Limits, Timeouts};
+use crate::limits::{Limits, Timeouts};
 use crate::protocol::Protocol;
 
 /// What a server is built from: listeners, each with its protocol, and limits.

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::base::activity::Summary;
-use crate::base::close_reason::{CloseReason, by_reason};
-use crate::base::plural::plural;
+use crate::close_reason::{CloseReason, by_reason};
+use crate::display::plural::plural;
+use crate::logging::activity::Summary;
 
 /// Sums over all connections. `accepted` is at all times the number of those that are open and those in `closed`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

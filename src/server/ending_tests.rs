@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::config::Config;
 use super::scripted::{Peer, Stage};
-use crate::base::close_reason::CloseReason;
-use crate::base::limits::{LINGER_BYTES_MAX, LINGER_TIMEOUT};
-use crate::base::pool::BLOCK_LEN;
-use crate::base::system::{Event, Readiness};
-use crate::base::table::Token;
+use crate::buffers::pool::BLOCK_LEN;
+use crate::close_reason::CloseReason;
 use crate::connection::TURN_BYTES_MAX;
+use crate::limits::{LINGER_BYTES_MAX, LINGER_TIMEOUT};
+use crate::os::system::{Event, Readiness};
+use crate::os::table::Token;
 use crate::protocol::chat;
 use crate::protocol::text::Text;
 

@@ -22,19 +22,19 @@ use super::inspection::{Inspection, OpenConnection};
 use super::newcomers::Newcomers;
 use super::shutdown::{Shutdown, Step};
 use super::turn_budget::{self, TurnBudget};
-use crate::base::activity::Activity;
-use crate::base::clock::Clock;
-use crate::base::close_reason::CloseReason;
-use crate::base::deadlines::Deadlines;
-use crate::base::moment::Moment;
-use crate::base::peer::Peer;
-use crate::base::plural::plural;
-use crate::base::pool::Pool;
-use crate::base::run_queue::{Class, RunQueue};
-use crate::base::system::{Event, System};
-use crate::base::table::{Table, Token};
+use crate::buffers::pool::Pool;
+use crate::close_reason::CloseReason;
 use crate::connection::{Connection, Shared, Turn};
+use crate::display::plural::plural;
+use crate::logging::activity::Activity;
+use crate::os::clock::Clock;
+use crate::os::moment::Moment;
+use crate::os::peer::Peer;
+use crate::os::system::{Event, System};
+use crate::os::table::{Table, Token};
 use crate::protocol::Protocol;
+use crate::queues::deadlines::Deadlines;
+use crate::queues::run_queue::{Class, RunQueue};
 
 /// The event loop of a server, on any implementation of the seam: [`Server`](super::Server) runs it on the operating
 /// system. On a [`System`] of your own the whole server runs on a network of your own, with a clock of your own:

@@ -17,13 +17,13 @@
 
 use std::collections::HashMap;
 
-use super::warnings::Warnings;
-use crate::base::moment::Moment;
-use crate::base::peer::Network;
-use crate::base::pool::Pool;
-use crate::base::system::Socket;
-use crate::base::table::{Table, Token};
+use crate::buffers::pool::Pool;
 use crate::connection::Connection;
+use crate::logging::warnings::Warnings;
+use crate::os::moment::Moment;
+use crate::os::peer::Network;
+use crate::os::system::Socket;
+use crate::os::table::{Table, Token};
 
 /// What one connection holds between its turns.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,9 @@
 //! What a loop holds between two rounds, for tests and for who embeds it: to be looked at, never to steer by.
 
 use super::counters::Counters;
-use crate::base::moment::Moment;
-use crate::base::table::Token;
 use crate::connection::inspection::Inspection as ConnectionInspection;
+use crate::os::moment::Moment;
+use crate::os::table::Token;
 
 /// What a loop holds between two rounds.
 #[derive(Clone, Debug)]

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use mio::net::TcpListener;
 
 use super::config::{Config, Listener};
-use crate::base::listen::{self, Refused};
-use crate::base::port_holder::{self, Holder};
+use crate::os::listen::{self, Refused};
+use crate::os::port_holder::{self, Holder};
 use crate::protocol::Protocol;
 
 /// How often a free port is taken for a listener of several addresses, until one is free at all of them.

@@ -19,14 +19,12 @@ mod schedule_tests;
 #[cfg(test)]
 mod scripted;
 mod shutdown;
-pub mod sink;
 mod turn_budget;
-mod warnings;
 
 use std::io;
 use std::net::SocketAddr;
 
-use crate::base::kernel::{Kernel, Stopper};
+use crate::os::kernel::{Kernel, Stopper};
 pub use config::{Config, Listener};
 pub use counters::Counters;
 pub use event_loop::EventLoop;

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use crate::base::moment::Moment;
-use crate::base::table::Token;
+use crate::os::moment::Moment;
+use crate::os::table::Token;
 
 /// For how long a silent connection is not logged.
 const ANNOUNCE_AFTER: Duration = Duration::from_secs(1);

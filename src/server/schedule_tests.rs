@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::config::Config;
 use super::scripted::{Peer, Stage};
-use crate::base::limits::{LINGER_TIMEOUT, Limits, Timeouts};
-use crate::base::system::{Event, Readiness};
+use crate::limits::{LINGER_TIMEOUT, Limits, Timeouts};
+use crate::os::system::{Event, Readiness};
 use crate::protocol::Protocol;
 use crate::protocol::binary::Binary;
 use crate::protocol::echo;

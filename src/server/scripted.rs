@@ -13,10 +13,10 @@ use std::time::{Duration, SystemTime};
 
 use super::config::Config;
 use super::event_loop::EventLoop;
-use crate::base::clock::Reading;
-use crate::base::moment::Moment;
-use crate::base::system::{Event, Readiness, Socket, System};
-use crate::base::table::Token;
+use crate::os::clock::Reading;
+use crate::os::moment::Moment;
+use crate::os::system::{Event, Readiness, Socket, System};
+use crate::os::table::Token;
 use crate::protocol::Protocol;
 
 /// What the loop and the test share.

@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use crate::base::moment::Moment;
+use crate::os::moment::Moment;
 
 /// A request that follows the first one within this time is no second one: no person asks twice so quickly.
 const MERGED_WITHIN: Duration = Duration::from_millis(200);

@@ -13,8 +13,8 @@
 
 use std::time::Duration;
 
-use crate::base::moment::Moment;
-use crate::base::pool::BLOCK_LEN;
+use crate::buffers::pool::BLOCK_LEN;
+use crate::os::moment::Moment;
 
 /// How many connections get a turn in a round. So many small requests take about half a millisecond.
 pub(super) const TURNS_MAX: usize = 128;

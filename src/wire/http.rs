@@ -16,7 +16,8 @@ pub const FRONT_LEN: usize = 32;
 pub fn is_request_line(line: &[u8]) -> bool {
     let last_word = line.rsplit(|byte| is_blank(*byte)).next().unwrap_or_default();
     let has_version = last_word.get(..5).is_some_and(|front| front.eq_ignore_ascii_case(b"HTTP/"));
-    let (word, argument) = telnet::split_word(line, &mut [0; FRONT_LEN]);
+    let mut place = [0; FRONT_LEN];
+    let (word, argument) = telnet::split_word(line, &mut place);
     has_version || METHODS.contains(&word) && !argument.is_empty()
 }
 

@@ -14,10 +14,8 @@
     )
 )]
 
-pub mod address;
 pub mod frame;
 pub mod http;
 pub mod line;
-pub mod target;
 pub mod telnet;
 pub mod tls;

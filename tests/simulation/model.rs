@@ -9,10 +9,10 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
-use tinytcp::base::kernel::Kernel;
-use tinytcp::base::listen::listen;
-use tinytcp::base::system::{Event, Readiness, Socket, System};
-use tinytcp::base::table::Token;
+use tinytcp::os::kernel::Kernel;
+use tinytcp::os::listen::listen;
+use tinytcp::os::system::{Event, Readiness, Socket, System};
+use tinytcp::os::table::Token;
 
 use super::simulator::Choices;
 use super::simulator::wire::{End, Refusal, Sizes, Wire};

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use mio::net::TcpStream;
-use tinytcp::base::moment::Moment;
+use tinytcp::os::moment::Moment;
 
 use super::{Attacker, Kind, Next, Tally, connect};
 

@@ -4,8 +4,8 @@ use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use mio::net::TcpStream;
-use tinytcp::base::moment::Moment;
-use tinytcp::base::system::would_block;
+use tinytcp::os::moment::Moment;
+use tinytcp::os::system::would_block;
 use tinytcp::protocol::text::BANNER;
 use tinytcp::wire::frame::Header;
 

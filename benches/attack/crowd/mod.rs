@@ -28,9 +28,9 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use nix::unistd::gettid;
-use tinytcp::base::deadlines::Deadlines;
-use tinytcp::base::moment::Moment;
-use tinytcp::base::system::{interrupted, would_block};
+use tinytcp::os::moment::Moment;
+use tinytcp::os::system::{interrupted, would_block};
+use tinytcp::queues::deadlines::Deadlines;
 
 pub use tally::Tally;
 

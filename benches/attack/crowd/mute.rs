@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use mio::net::TcpStream;
-use tinytcp::base::moment::Moment;
+use tinytcp::os::moment::Moment;
 use tinytcp::wire::frame::Header;
 
 use super::{Attacker, Kind, Next, Tally, Target, connect};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::probe::{Outcome, Probe};
 use super::{Check, Limit};
-use crate::wire::target::Protocol;
+use crate::cli::target::Protocol;
 
 /// How often a check is repeated that a busy machine can spoil: between two of its bytes the quiet period may pass,
 /// which makes two messages of one and is nobody's fault.

@@ -11,7 +11,7 @@ mod text;
 use super::connect::{Patience, connect};
 use super::failure::{Failure, Verdict};
 use super::output::Output;
-use crate::wire::target::{Protocol, Target};
+use crate::cli::target::{Protocol, Target};
 use probe::{Outcome, Probe};
 
 /// What the server is taken to allow.

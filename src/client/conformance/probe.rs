@@ -7,11 +7,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Assumed;
-use crate::base::escape::quoted;
+use crate::cli::target::{Protocol, Target};
 use crate::client::connect::{Patience, connect};
 use crate::client::failure::{reason, span};
 use crate::client::receive::receive;
-use crate::wire::target::{Protocol, Target};
+use crate::display::escape::quoted;
 
 /// The outcome of a check.
 pub type Outcome = Result<(), Mismatch>;

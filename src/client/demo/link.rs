@@ -4,10 +4,10 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use crate::cli::target::Target;
 use crate::client::dialogue::{Answer, Due, Found, Inbox, SILENCE};
 use crate::client::failure::{Failure, reason, span};
 use crate::client::receive::receive;
-use crate::wire::target::Target;
 
 /// A connection with what has been received on it.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use super::connect::{Patience, connect};
 use super::dialogue::{Answer, Request, Voice};
 use super::failure::{Failure, Verdict};
 use super::output::{Output, printable};
-use crate::wire::target::Target;
+use crate::cli::target::Target;
 use link::Link;
 
 /// Prints the demo of the target's protocol, one connection for each of its sessions.

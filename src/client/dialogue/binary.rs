@@ -1,7 +1,7 @@
 //! Binary: the words `echo <msg>`, `rev <msg>` and `quit` become frames.
 
 use super::{Due, Request};
-use crate::base::escape::{front, quoted};
+use crate::display::escape::{front, quoted};
 use crate::wire::frame::Header;
 
 /// The code of a request for the same bytes, and of every answer that is no error.

@@ -174,7 +174,7 @@ fn check(header: Header) -> Result<(), String> {
 mod tests {
     use super::super::{Expected, Request};
     use super::*;
-    use crate::wire::target::Protocol;
+    use crate::cli::target::Protocol;
 
     /// The answer with a mark for what it is, or why there is none.
     fn taken(inbox: &mut Inbox, due: &Due) -> String {

@@ -19,8 +19,8 @@ pub use voice::Voice;
 
 use std::time::Duration;
 
-use crate::base::escape::{front, shown};
-use crate::wire::target::Protocol;
+use crate::cli::target::Protocol;
+use crate::display::escape::{front, shown};
 
 /// The longest answer that is taken: four times the longest that a server with default limits gives.
 ///

@@ -1,6 +1,6 @@
 //! The words in which shell and demo show a session: those of the original client of each protocol.
 
-use crate::wire::target::{Protocol, Target};
+use crate::cli::target::{Protocol, Target};
 
 /// How one protocol's client talks to the person in front of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,11 +5,11 @@ use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use super::Event;
-use crate::base::escape::shown;
+use crate::cli::target::Protocol;
 use crate::client::dialogue::{Due, Request};
 use crate::client::failure::reason;
 use crate::client::listener::PIECE_LEN;
-use crate::wire::target::Protocol;
+use crate::display::escape::shown;
 
 /// Sends the script.
 pub struct Asker<Script> {

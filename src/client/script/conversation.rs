@@ -7,12 +7,12 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 use super::Event;
-use crate::base::terminal::note;
+use crate::cli::target::Target;
+use crate::cli::terminal::note;
 use crate::client::dialogue::{Due, Extent, Found, Inbox, SILENCE};
 use crate::client::failure::{Failure, Verdict, reason, span};
 use crate::client::listener::{Heard, next};
 use crate::client::output::Output;
-use crate::wire::target::Target;
 
 /// How long the end of the script may take to become known here once the server has closed: the asker is then as good
 /// as done, or waits for input that may never come.

@@ -24,7 +24,7 @@ use super::dialogue::Due;
 use super::failure::{Failure, Verdict, reason};
 use super::listener::{EVENTS_MAX, Heard, listen};
 use super::worker;
-use crate::wire::target::{Protocol, Target};
+use crate::cli::target::{Protocol, Target};
 use asker::Asker;
 use conversation::Conversation;
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 
+use crate::cli::target::Target;
 use crate::client::connect::{Patience, connect};
 use crate::client::failure::{Failure, reason};
 use crate::client::listener::{Heard, listen};
 use crate::client::worker;
-use crate::wire::target::Target;
 
 /// The connection to `target`, and what is needed to open another one.
 pub struct Connection<'a, Event> {

@@ -135,7 +135,7 @@ impl Validator for Words {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::target::Protocol;
+    use crate::cli::target::Protocol;
     use rustyline::history::{History, MemHistory};
 
     #[test]

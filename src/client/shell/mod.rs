@@ -34,7 +34,7 @@ use super::failure::{Failure, Verdict, reason, span};
 use super::listener::{EVENTS_MAX, Heard, next};
 use super::output::{Output, printable};
 use super::worker;
-use crate::wire::target::Target;
+use crate::cli::target::Target;
 use connection::Connection;
 use editor::Typed;
 use terminal::SavedTerminal;

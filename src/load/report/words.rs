@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Asked, PaceKind, Report};
-use crate::base::escape::shown;
+use crate::display::escape::shown;
 use crate::load::causes::Cause;
 use crate::load::figures::{bytes, count, duration, percent, plural, rate, seconds, typed_seconds};
 use crate::load::tally::Counts;

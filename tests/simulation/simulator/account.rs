@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tinytcp::base::limits::{HIGH_WATER_BYTES, LINGER_TIMEOUT, LOW_WATER_BYTES, Timeouts, write_time};
-use tinytcp::base::moment::Moment;
-use tinytcp::base::table::Token;
+use tinytcp::limits::{HIGH_WATER_BYTES, LINGER_TIMEOUT, LOW_WATER_BYTES, Timeouts, write_time};
+use tinytcp::os::moment::Moment;
+use tinytcp::os::table::Token;
 
 use super::oracle::{Oracle, Unasked};
 

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use tinytcp::base::limits::LINGER_TIMEOUT;
-use tinytcp::base::table::Token;
+use tinytcp::limits::LINGER_TIMEOUT;
+use tinytcp::os::table::Token;
 
 use super::faults::Fault;
 use super::invariant::Invariant;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tinytcp::base::moment::Moment;
+use tinytcp::os::moment::Moment;
 
 use super::choices::Choices;
 use super::client::{Act, Client, Manner, Reading, sizes};

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use tinytcp::base::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LOW_WATER_BYTES};
-use tinytcp::base::moment::Moment;
-use tinytcp::base::pool::BLOCK_LEN;
+use tinytcp::buffers::pool::BLOCK_LEN;
 use tinytcp::connection::Phase;
 use tinytcp::connection::TURN_BYTES_MAX;
 use tinytcp::connection::inspection::Inspection as State;
+use tinytcp::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LOW_WATER_BYTES};
+use tinytcp::os::moment::Moment;
 use tinytcp::server::EXPIRED_MAX;
 use tinytcp::server::Inspection;
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tinytcp::base::moment::Moment;
-use tinytcp::base::system::{Event, Readiness};
-use tinytcp::base::table::Token;
+use tinytcp::os::moment::Moment;
+use tinytcp::os::system::{Event, Readiness};
+use tinytcp::os::table::Token;
 
 use super::faults::Fault;
 use super::network::{Link, Network};

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tinytcp::base::clock::Reading;
-use tinytcp::base::system::{Event, Socket, System};
-use tinytcp::base::table::Token;
+use tinytcp::os::clock::Reading;
+use tinytcp::os::system::{Event, Socket, System};
+use tinytcp::os::table::Token;
 
 use super::network::Network;
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
-use tinytcp::base::clock::{Clock, Reading};
-use tinytcp::base::moment::Moment;
-use tinytcp::base::table::Token;
+use tinytcp::os::clock::{Clock, Reading};
+use tinytcp::os::moment::Moment;
+use tinytcp::os::table::Token;
 
 use super::account::Account;
 use super::choices::Choices;

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use tinytcp::base::moment::Moment;
+use tinytcp::os::moment::Moment;
 
 mod binary;
 mod talk;

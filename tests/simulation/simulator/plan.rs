@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use tinytcp::base::limits::{Limits, Timeouts};
-use tinytcp::base::moment::Moment;
+use tinytcp::limits::{Limits, Timeouts};
+use tinytcp::os::moment::Moment;
 use tinytcp::server::Config;
 
 use super::choices::Choices;

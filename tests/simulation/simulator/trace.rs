@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tinytcp::base::moment::Moment;
+use tinytcp::os::moment::Moment;
 
 /// How many bytes of a message are shown.
 const SHOWN_BYTES_MAX: usize = 24;

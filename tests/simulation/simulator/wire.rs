@@ -8,7 +8,7 @@
 //! It is Linux's, as `tcp_poll`, `tcp_recvmsg` and `tcp_sendmsg` have it: an edge only marks the socket, and what the
 //! event says is how things stand when it is fetched. `model.rs` holds it against the real one.
 
-use tinytcp::base::system::Readiness;
+use tinytcp::os::system::Readiness;
 
 /// What a call on a socket says, other than that it worked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tinytcp::base::close_reason::CloseReason;
-use tinytcp::base::limits::Limits;
+use tinytcp::close_reason::CloseReason;
+use tinytcp::limits::Limits;
 use tinytcp::protocol::{Context, Next, Notice, Output, Protocol, Session, Step};
 
 use super::invariant::Invariant;

@@ -3,7 +3,7 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
-use tinytcp::base::close_reason::CloseReason;
+use tinytcp::close_reason::CloseReason;
 use tinytcp::protocol::{BUILT_IN, Protocol};
 use tinytcp::server::{Counters, EventLoop};
 

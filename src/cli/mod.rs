@@ -3,6 +3,12 @@
 //! An error of the command line is one line on stderr and exit code 2, so that a script can show it and a
 //! person sees it without scrolling past a usage text. Nothing here panics when stdout or stderr is closed.
 
+pub mod address;
+pub mod sink;
+pub mod target;
+pub mod terminal;
+pub mod units;
+
 use std::env;
 use std::ffi::OsStr;
 use std::fmt::Display;
@@ -11,8 +17,6 @@ use std::process;
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory, Parser};
-
-use crate::base::terminal;
 
 const ENVIRONMENT: &str = "Every flag is also an environment variable: --some-flag is TINYTCP_SOME_FLAG.";
 
@@ -158,7 +162,7 @@ mod tests {
     #[command(name = "program", version)]
     struct Arguments {
         /// A size.
-        #[arg(long, value_parser = crate::base::units::size)]
+        #[arg(long, value_parser = crate::cli::units::size)]
         size: Option<usize>,
         /// One of two words.
         #[arg(long, value_parser = ["text", "binary"])]

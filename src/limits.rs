@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::pool::BLOCK_LEN;
+use crate::buffers::pool::BLOCK_LEN;
 
 /// How much a connection may send, and all of them may make the server hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,12 +14,12 @@ pub enum CloseReason {
     PeerClosed,
     /// The peer reset the connection, or closed it while answers were on their way.
     Reset,
-    /// Nothing was sent or received for [`super::limits::Timeouts::idle`].
+    /// Nothing was sent or received for [`crate::limits::Timeouts::idle`].
     IdleTimeout,
-    /// One message took longer than [`super::limits::Timeouts::message`].
+    /// One message took longer than [`crate::limits::Timeouts::message`].
     MessageTimeout,
-    /// The peer took none of its answers for [`super::limits::Timeouts::write`], or took them more slowly than
-    /// [`super::limits::WRITE_RATE_MIN`] until it was so far behind.
+    /// The peer took none of its answers for [`crate::limits::Timeouts::write`], or took them more slowly than
+    /// [`crate::limits::WRITE_RATE_MIN`] until it was so far behind.
     WriteTimeout,
     /// The server was full.
     ServerBusy,

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::base::moment::Moment;
+use crate::os::moment::Moment;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Lets one warning pass in each second.
 #[derive(Debug)]
-pub(super) struct Warnings {
+pub struct Warnings {
     silent_until: Moment,
 }
 
@@ -20,7 +20,7 @@ impl Default for Warnings {
 
 impl Warnings {
     /// True exactly when there was none for a second: then this is one.
-    pub(super) fn may_pass(&mut self, now: Moment) -> bool {
+    pub fn may_pass(&mut self, now: Moment) -> bool {
         let may = now >= self.silent_until;
         if may {
             self.silent_until = now.after(INTERVAL);

@@ -3,8 +3,8 @@
 //! A connection has two of them, and most connections are idle: so the block brings its marks along, and a buffer without
 //! bytes is eight bytes, a null pointer.
 
-use super::block::Block;
-use super::pool::{BLOCK_LEN, Pool, block_len};
+use crate::buffers::block::Block;
+use crate::buffers::pool::{BLOCK_LEN, Pool, block_len};
 
 /// What is short enough to be copied to the front of a working block again each time more arrives. Above it a piece
 /// of a message stays in its own storage, which doubles: a long message that drips in is not copied for each byte.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use nix::sys::signal::SigSet;
 
-use crate::base::plural::plural;
+use crate::display::plural::plural;
 
 /// How many lines wait for a sink that is slow. At 200 bytes each they are 200 KB, twenty seconds of the busiest log.
 const LINES_MAX: usize = 1024;

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::escape::shown;
+use crate::display::escape::shown;
 
 /// True exactly when colours are welcome: on a terminal that does not call itself dumb, unless `NO_COLOR` is set and not
 /// empty (no-color.org).

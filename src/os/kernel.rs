@@ -13,11 +13,11 @@ use nix::sys::signal::{SigSet, Signal};
 use signal_hook_mio::v1_0::Signals;
 use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, Type};
 
-use super::clock::Reading;
-use super::moment::Moment;
-use super::running_time::RunningTime;
-use super::system::{Event, Readiness, Socket, System, interrupted};
-use super::table::Token;
+use crate::os::clock::Reading;
+use crate::os::moment::Moment;
+use crate::os::running_time::RunningTime;
+use crate::os::system::{Event, Readiness, Socket, System, interrupted};
+use crate::os::table::Token;
 
 /// How many events one wait fetches. More ready connections than that are fetched by the next one. At a tenth, 1000
 /// active connections would cost ten waits a round instead of one; more would only make rounds longer.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use jiff::tz::{self, TimeZone};
 
-use super::escape::quoted;
+use crate::display::escape::quoted;
 
 /// When summer time begins and ends in a zone such as `CET-1CEST` that does not say: the C library's rule.
 const USUAL_RULE: &str = ",M3.2.0,M11.1.0";

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::limits::Limits;
+use crate::limits::Limits;
 
 /// Parses `200us 20ms 5s 2m 1h`; a bare number is seconds, fractions are fine (`1.5s`).
 ///

@@ -6,11 +6,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::close_reason::{CloseReason, by_reason};
-use super::escape::{front, quoted};
-use super::moment::Moment;
-use super::peer::Peer;
-use super::plural::plural;
+use crate::close_reason::{CloseReason, by_reason};
+use crate::display::escape::{front, quoted};
+use crate::display::plural::plural;
+use crate::os::moment::Moment;
+use crate::os::peer::Peer;
 
 /// The bytes of a message that are shown. Longer ones are cut.
 const SHOWN_BYTES_MAX: usize = 64;

@@ -6,7 +6,7 @@
 //!   (last in, first out: the block that the next connection reads into is still warm in the cache)
 //! ```
 
-use super::block::Block;
+use crate::buffers::block::Block;
 
 /// From this length on a block is a mapping of its own, which the system has back in whole when it is dropped. What an allocator is
 /// given back it keeps while anything behind it is in use: chosen lengths and lifetimes made the process 2.4 times as large as

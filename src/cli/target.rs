@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-use super::address::Address;
+use crate::cli::address::Address;
 
 /// The four protocols, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

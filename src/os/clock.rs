@@ -7,8 +7,8 @@ use chrono::{DateTime, FixedOffset, Offset, Utc};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::moment::Moment;
-use super::zone;
+use crate::os::moment::Moment;
+use crate::os::zone;
 
 /// What the operating system's clocks said at one time.
 #[derive(Clone, Copy, Debug)]

@@ -13,7 +13,7 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "a table has fewer than 4 billion entries")]
 
-use super::moment::Moment;
+use crate::os::moment::Moment;
 
 /// Deadlines by key; the keys are small and dense, those of a slab.
 #[derive(Debug, Default)]

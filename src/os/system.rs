@@ -1,14 +1,14 @@
 //! The one seam to the operating system: everything that the loop asks of it, as traits.
 //!
-//! [`Kernel`](super::kernel::Kernel) is the real one. Tests run the same loop on a scripted one, whose clock stands
+//! [`Kernel`](crate::os::kernel::Kernel) is the real one. Tests run the same loop on a scripted one, whose clock stands
 //! still until it is told to move. Dispatch is static: the seam costs nothing.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::clock::Reading;
-use super::table::Token;
+use crate::os::clock::Reading;
+use crate::os::table::Token;
 
 /// What a poller says of one connection. Every field is a hint that may be spurious: the call that follows decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
