@@ -1,10 +1,10 @@
 //! What the client asks, and what our own server answers to it: the two must agree about what is a message.
 
+use tinytcp::cli::target::Protocol;
+use tinytcp::client::dialogue::{Due, Found, Inbox, Request};
 use tinytcp::close_reason::CloseReason;
 use tinytcp::limits::Limits;
-use tinytcp::client::dialogue::{Due, Found, Inbox, Request};
 use tinytcp::protocol::BUILT_IN;
-use tinytcp::cli::target::Protocol;
 
 use crate::plan::Plan;
 use crate::rehearsal::Rehearsal;

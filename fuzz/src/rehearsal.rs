@@ -2,14 +2,14 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use tinytcp::logging::activity::Activity;
 use tinytcp::buffers::buffer::Buffer;
-use tinytcp::os::clock::{Clock, Reading};
+use tinytcp::buffers::pool::Pool;
 use tinytcp::close_reason::CloseReason;
 use tinytcp::limits::{HIGH_WATER_BYTES, Limits};
+use tinytcp::logging::activity::Activity;
+use tinytcp::os::clock::{Clock, Reading};
 use tinytcp::os::moment::Moment;
 use tinytcp::os::peer::Peer;
-use tinytcp::buffers::pool::Pool;
 use tinytcp::protocol::{ANSWER_OVERHEAD_BYTES, Context, Next, Notice, Output, Protocol, Session, Step};
 
 use crate::log_lines;
