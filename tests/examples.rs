@@ -226,7 +226,7 @@ mod as_programs {
         build.args(["build", "--quiet", "--locked", "--examples", "--profile", profile]);
         assert!(build.status().expect("run cargo").success(), "the examples do not compile");
         let programs = Path::new(env!("CARGO_BIN_EXE_tinytcp-server")).parent().expect("a folder").join("examples");
-        for (name, signal) in [("calc", libc::SIGTERM), ("chargen", libc::SIGINT), ("shout", libc::SIGHUP)] {
+        for (name, signal) in [("calc", libc::SIGTERM), ("chargen", libc::SIGINT), ("shout", libc::SIGTERM)] {
             // A connection that another program has closed may hold the port of the example for a minute.
             let deadline = Instant::now() + Duration::from_secs(90);
             let (child, line) = loop {
