@@ -46,7 +46,15 @@ mod counted {
 
     /// A conversation that has begun, so that what it allocates once and for all is not counted, and its next batch.
     fn conversation(scheme: &'static str, kind: Kind) -> (Conversation, Batch) {
-        let (mut conversation, batch) = (Conversation::new(scheme), Batch::new(kind, SHORT_COUNT));
+        begun(scheme, Batch::new(kind, SHORT_COUNT))
+    }
+
+    fn long_conversation(scheme: &'static str, kind: Kind) -> (Conversation, Batch) {
+        begun(scheme, Batch::new(kind, LONG_COUNT))
+    }
+
+    fn begun(scheme: &'static str, batch: Batch) -> (Conversation, Batch) {
+        let mut conversation = Conversation::new(scheme);
         conversation.run(&batch);
         (conversation, batch)
     }
@@ -73,10 +81,15 @@ mod counted {
     #[library_benchmark]
     #[bench::text_echo(conversation("text", Kind::ShortLine))]
     #[bench::text_time(conversation("text", Kind::TimeLine))]
+    #[bench::text_help(conversation("text", Kind::HelpLine))]
+    #[bench::text_own(conversation("text", Kind::OwnLine))]
+    #[bench::text_unknown(conversation("text", Kind::UnknownLine))]
     #[bench::binary_echo(conversation("binary", Kind::ShortFrame))]
     #[bench::binary_reverse(conversation("binary", Kind::ReverseFrame))]
     #[bench::echo(conversation("echo", Kind::PlainLine))]
     #[bench::chat(conversation("chat", Kind::PlainLine))]
+    #[bench::echo_long(long_conversation("echo", Kind::LongPlainLine))]
+    #[bench::chat_long(long_conversation("chat", Kind::LongPlainLine))]
     fn sessions((mut conversation, batch): (Conversation, Batch)) -> (Conversation, Batch) {
         conversation.run(&batch);
         (conversation, batch)

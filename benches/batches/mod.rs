@@ -14,8 +14,9 @@ use tinytcp::os::clock::{Clock, Reading};
 use tinytcp::os::moment::Moment;
 use tinytcp::os::peer::Peer;
 use tinytcp::protocol::binary::Binary;
+use tinytcp::protocol::command::{Call, Command, Outcome};
 use tinytcp::protocol::text::Text;
-use tinytcp::protocol::{Context, Output, Protocol, Session, chat, echo};
+use tinytcp::protocol::{Context, Next, Output, Protocol, Session, chat, echo};
 use tinytcp::wire::frame::{Front, HEADER_LEN, Header, front};
 use tinytcp::wire::line::{Item, Lines};
 
@@ -39,10 +40,18 @@ pub enum Kind {
     LongFrame,
     /// `TIME` and `\n`.
     TimeLine,
+    /// `HELP` and `\n`.
+    HelpLine,
+    /// `PING` and `\n`: a command that is added to the table.
+    OwnLine,
+    /// `NOPE` and `\n`: a word that is no command.
+    UnknownLine,
     /// A frame of 23 bytes whose text is to be reversed.
     ReverseFrame,
-    /// `Hello from client` and `\n`, which echo and chat take as it is.
+    /// `Howdy from client` and `\n`, which echo and chat take as it is.
     PlainLine,
+    /// 65,484 bytes of words and `\n`, which echo and chat take as they are.
+    LongPlainLine,
 }
 
 impl Kind {
@@ -57,8 +66,12 @@ impl Kind {
             Self::ShortFrame => frame(1, b"Hello from client!"),
             Self::LongFrame => frame(1, &[b'x'; LONG_LEN]),
             Self::TimeLine => b"TIME\n".to_vec(),
+            Self::HelpLine => b"HELP\n".to_vec(),
+            Self::OwnLine => b"PING\n".to_vec(),
+            Self::UnknownLine => b"NOPE\n".to_vec(),
             Self::ReverseFrame => frame(2, b"Hello from client!"),
-            Self::PlainLine => b"Hello from client\n".to_vec(),
+            Self::PlainLine => b"Howdy from client\n".to_vec(),
+            Self::LongPlainLine => [&b"Howdy from client ".repeat(3638)[..], b"\n"].concat(),
         }
     }
 }
@@ -106,14 +119,23 @@ impl Batch {
 }
 
 /// The four protocols by their schemes, and a kind of message for each command that is measured.
-pub const CONVERSATIONS: [(&str, &str, Kind); 6] = [
+pub const CONVERSATIONS: [(&str, &str, Kind); 9] = [
     ("text", "ECHO", Kind::ShortLine),
     ("text", "TIME", Kind::TimeLine),
+    ("text", "HELP", Kind::HelpLine),
+    ("text", "a command of its own", Kind::OwnLine),
+    ("text", "an unknown word", Kind::UnknownLine),
     ("binary", "ECHO", Kind::ShortFrame),
     ("binary", "REVERSE", Kind::ReverseFrame),
     ("echo", "a line", Kind::PlainLine),
     ("chat", "a line", Kind::PlainLine),
 ];
+
+/// The command that is added to the table of `text`.
+fn pong(call: &mut Call<'_, '_>) -> Outcome {
+    call.output.append(b"PONG");
+    Ok(Next::Continue)
+}
 
 /// A session with all that a connection and the loop would lend it.
 pub struct Conversation {
@@ -130,7 +152,7 @@ impl Conversation {
     #[must_use]
     pub fn new(scheme: &'static str) -> Self {
         let protocol: Box<dyn Protocol> = match scheme {
-            "text" => Box::new(Text::new()),
+            "text" => Box::new(Text::with_commands([Command::new("PING", "PING", pong)])),
             "binary" => Box::new(Binary::new()),
             "echo" => Box::new(echo::protocol()),
             "chat" => Box::new(chat::protocol()),

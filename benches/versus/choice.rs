@@ -1,6 +1,7 @@
 //! What the command line chooses.
 
 use std::env;
+use std::path::PathBuf;
 
 use super::contenders::{CONTENDERS, Contender};
 use super::rows::{ROWS, Row};
@@ -8,39 +9,49 @@ use super::rows::{ROWS, Row};
 /// The rows and the servers to measure, in the order of the tables.
 pub struct Choice {
     pub rows: Vec<&'static Row>,
-    pub contenders: Vec<&'static Contender>,
+    pub contenders: Vec<Contender>,
     pub is_quick: bool,
 }
 
 impl Choice {
-    /// What stands behind `--`: names of rows and of servers, and `--quick`. Of what is not named all is chosen.
+    /// What stands behind `--`: names of rows and of servers, `--quick`, and `--against` with the path of another build of our
+    /// server. Of what is not named all is chosen.
     ///
     /// # Errors
     /// A line that says what could have been named.
     pub fn from_arguments() -> Result<Self, String> {
         // Cargo adds `--bench` to what a person wrote.
-        let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
+        let mut words = env::args().skip(1).filter(|word| word != "--bench");
         let row_names: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
         let contender_names: Vec<&str> = CONTENDERS.iter().map(|contender| contender.name).collect();
-        let (options, names): (Vec<&str>, Vec<&str>) =
-            words.iter().map(String::as_str).partition(|word| word.starts_with('-'));
-        let is_known = |name: &&str| row_names.contains(name) || contender_names.contains(name);
-        let unknown = names.iter().find(|name| !is_known(name)).or(options.iter().find(|option| **option != "--quick"));
-        if let Some(unknown) = unknown {
-            let (rows, contenders) = (row_names.join(" "), contender_names.join(" "));
-            return Err(format!("`{unknown}` is no row ({rows}), no server ({contenders}) and not --quick"));
+        let (mut names, mut is_quick, mut other_build) = (Vec::new(), false, None);
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--quick" => is_quick = true,
+                "--against" => {
+                    let path = words.next().map(PathBuf::from).filter(|path| path.is_file());
+                    other_build = Some(path.ok_or("--against is followed by the path of a built tinytcp-server")?);
+                }
+                name if row_names.contains(&name) || contender_names.contains(&name) => names.push(word),
+                unknown => {
+                    let (rows, contenders) = (row_names.join(" "), contender_names.join(" "));
+                    return Err(format!(
+                        "`{unknown}` is no row ({rows}), no server ({contenders}) and not --quick or --against PATH"
+                    ));
+                }
+            }
         }
-        Ok(Self {
-            rows: named(&ROWS, |row| row.name, &names),
-            contenders: named(&CONTENDERS, |contender| contender.name, &names),
-            is_quick: !options.is_empty(),
-        })
+        let contenders = named(&CONTENDERS, |contender| contender.name, &names).into_iter().flat_map(|contender| {
+            let other = other_build.as_ref().and_then(|path| contender.on_other_build(path));
+            [Some(contender.clone()), other].into_iter().flatten()
+        });
+        Ok(Self { contenders: contenders.collect(), rows: named(&ROWS, |row| row.name, &names), is_quick })
     }
 }
 
 /// Those of `all` that are in `names`, or all of them if none is.
-fn named<T>(all: &'static [T], name: fn(&T) -> &str, names: &[&str]) -> Vec<&'static T> {
-    let is_named = |item: &&T| names.contains(&name(item));
+fn named<T>(all: &'static [T], name: fn(&T) -> &str, names: &[String]) -> Vec<&'static T> {
+    let is_named = |item: &&T| names.iter().any(|named| named == name(item));
     match all.iter().any(|item| is_named(&item)) {
         true => all.iter().filter(is_named).collect(),
         false => all.iter().collect(),

@@ -6,27 +6,33 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, io};
 
+use tinytcp::protocol::text::BANNER;
+
 use super::speech::Speech;
 
 const OUR_SERVER: &str = env!("CARGO_BIN_EXE_tinytcp-server");
 const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers");
 
 /// A server to measure.
+#[derive(Clone)]
 pub struct Contender {
     /// How the command line calls it.
     pub name: &'static str,
     /// How the tables call it.
-    pub title: &'static str,
+    title: &'static str,
     pub speech: Speech,
     program: Program,
 }
 
 /// What runs.
+#[derive(Clone)]
 enum Program {
     /// Our own server.
     Ours,
-    /// A program of `benches/peers`.
-    Peer(&'static str),
+    /// Another build of it.
+    Other(PathBuf),
+    /// A program of `benches/peers` with its arguments.
+    Peer(&'static str, &'static [&'static str]),
     /// A script of `benches/peers`.
     Python(&'static str),
     Redis,
@@ -35,13 +41,13 @@ enum Program {
 
 /// Everyone. The floor comes first: the others are set in relation to it.
 pub static CONTENDERS: [Contender; 10] = [
-    Contender { name: FLOOR, title: "floor", speech: Speech::Echo, program: Program::Peer("floor") },
+    Contender { name: FLOOR, title: "floor", speech: Speech::Echo, program: Program::Peer("floor", &[]) },
     Contender { name: "text", title: "**text**", speech: Speech::Ours("text"), program: Program::Ours },
     Contender { name: "binary", title: "**binary**", speech: Speech::Ours("binary"), program: Program::Ours },
     Contender { name: "echo", title: "**echo**", speech: Speech::Ours("echo"), program: Program::Ours },
     Contender { name: "chat", title: "**chat**", speech: Speech::Ours("chat"), program: Program::Ours },
-    Contender { name: "tokio", title: "tokio", speech: Speech::Echo, program: Program::Peer("tokio_line") },
-    Contender { name: "threads", title: "threads", speech: Speech::Echo, program: Program::Peer("threads") },
+    Contender { name: "tokio", title: "tokio", speech: Speech::Echo, program: Program::Peer("tokio_line", &[]) },
+    Contender { name: "threads", title: "threads", speech: Speech::Echo, program: Program::Peer("threads", &[]) },
     Contender { name: "redis", title: "redis `ECHO`", speech: Speech::Resp, program: Program::Redis },
     Contender { name: "memcached", title: "memcached `mn`", speech: Speech::MetaNoop, program: Program::Memcached },
     Contender {
@@ -51,6 +57,10 @@ pub static CONTENDERS: [Contender; 10] = [
         program: Program::Python("threads.py"),
     },
 ];
+
+/// The floor for rows in which connecting counts: it greets, as `text` does.
+static GREETING_FLOOR: Contender =
+    Contender { name: FLOOR, title: "floor", speech: Speech::Ours("text"), program: Program::Peer("floor", &[BANNER]) };
 
 /// The name of what the others are set in relation to.
 pub const FLOOR: &str = "floor";
@@ -66,14 +76,35 @@ pub struct Start {
 }
 
 impl Contender {
-    /// True exactly for our own server, and for what it is set in relation to: that they fail is an error.
+    /// True exactly for our own server, and for what it is set in relation to: a defect of theirs is an error.
     pub fn must_succeed(&self) -> bool {
         matches!(self.program, Program::Ours) || self.name == FLOOR
     }
 
+    /// The same protocol on the server at `path`, another build of ours; none for a contender that is not ours.
+    pub fn on_other_build(&self, path: &Path) -> Option<Self> {
+        let is_ours = matches!(self.program, Program::Ours);
+        is_ours.then(|| Self { program: Program::Other(path.to_owned()), ..self.clone() })
+    }
+
+    /// True exactly when it is another build of our server.
+    pub fn is_other_build(&self) -> bool {
+        matches!(self.program, Program::Other(_))
+    }
+
+    /// How a row calls it that sets it beside the other contenders.
+    pub fn title(&self) -> String {
+        format!("{}{}", self.title, if self.is_other_build() { ", other build" } else { "" })
+    }
+
+    /// The contender that takes its place where connecting counts.
+    pub fn greeting(&self) -> &Self {
+        if self.name == FLOOR { &GREETING_FLOOR } else { self }
+    }
+
     /// True exactly when each of its connections has a thread.
     pub fn has_a_thread_each(&self) -> bool {
-        matches!(self.program, Program::Peer("threads") | Program::Python(_))
+        matches!(self.program, Program::Peer("threads", _) | Program::Python(_))
     }
 
     /// The command that starts it on a free port of the loopback.
@@ -81,12 +112,14 @@ impl Contender {
     /// # Errors
     /// When it is not installed: the package that has it.
     pub fn start(&self) -> Result<Start, Box<dyn Error>> {
-        match self.program {
-            Program::Ours => {
-                let Speech::Ours(scheme) = self.speech else { unreachable!("ours speaks our protocols") };
-                Ok(says_where(OUR_SERVER, &["--listen", &format!("{scheme}://127.0.0.1:0")]))
-            }
-            Program::Peer(name) => Ok(says_where(target_folder().join("release").join(name), &[])),
+        let ours = |program: &Path| {
+            let Speech::Ours(scheme) = self.speech else { unreachable!("ours speaks our protocols") };
+            says_where(program, &["--listen", &format!("{scheme}://127.0.0.1:0")])
+        };
+        match &self.program {
+            Program::Ours => Ok(ours(Path::new(OUR_SERVER))),
+            Program::Other(path) => Ok(ours(path)),
+            Program::Peer(name, arguments) => Ok(says_where(target_folder().join("release").join(name), arguments)),
             Program::Python(name) => {
                 installed("python3", "python3")?;
                 Ok(says_where("python3", &[&format!("{PEERS}/{name}")]))

@@ -5,15 +5,18 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, fs, process, thread};
+use std::{env, fmt, fs, process, thread};
 
+use tinytcp::load::causes::ReplyError;
 use tinytcp::load::latency::microseconds;
 use tinytcp::load::report::{self, Report};
 
 use super::speech::Speech;
 
-/// What the generator does beyond the time it was given: connecting, closing.
+/// What the generator does beyond the time it was given, connecting and closing, and what that takes for each connection, on a busy
+/// machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE_PER_CONNECTION: Duration = Duration::from_millis(20);
 
 /// What is asked of a server.
 #[derive(Clone, Copy)]
@@ -22,11 +25,36 @@ pub struct Load {
     pub depth: usize,
     /// The length of the text that each request carries.
     pub text_len: usize,
+    /// True exactly when the requests are those of [`MIX`] in turn.
+    pub is_mix: bool,
     /// True exactly when each connection is closed after one request, and another one opened.
     pub is_churn: bool,
     /// True exactly when everybody else goes first.
     pub is_background: bool,
 }
+
+impl Load {
+    /// How long the generator may take beyond the time it was given.
+    fn patience(self) -> Duration {
+        PATIENCE + PATIENCE_PER_CONNECTION * u32::try_from(self.connections).unwrap_or(u32::MAX)
+    }
+}
+
+/// One line of each kind that the table of `text` answers, and a word that is not in it. A command that a user has added is found in
+/// the same table: it costs what `TIME` costs (`cargo bench --bench instructions`).
+const MIX: [&str; 5] = ["ECHO Hello from client", "TIME", "HELP", "echo Hello from client", "NOPE"];
+
+/// What a server does wrong, however fast the machine is.
+#[derive(Debug)]
+pub struct Defect(pub String);
+
+impl fmt::Display for Defect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Defect {}
 
 /// What came of it.
 pub struct Outcome {
@@ -42,8 +70,13 @@ impl Outcome {
         if reached < asked {
             return Err(format!("only {reached} connections").into());
         }
+        let of = |error| report.errors.by_cause.get(error);
+        let wrong = of(ReplyError::Wrong) + of(ReplyError::Foreign) + of(ReplyError::Surplus);
+        if wrong > 0 {
+            return Err(Box::new(Defect(format!("{wrong} answers were wrong"))));
+        }
         if report.errors.total_count > 0 {
-            return Err(format!("{} answers were wrong or missing", report.errors.total_count).into());
+            return Err(format!("{} answers were missing or late", report.errors.total_count).into());
         }
         let quantile_us = |quantile| microseconds(report.latency.from_send.0.quantile(quantile));
         Ok(Self {
@@ -58,6 +91,8 @@ impl Outcome {
 /// A running generator; killed when dropped.
 pub struct Generator {
     child: Child,
+    /// How long it may take.
+    patience: Duration,
     /// Where it puts its report.
     path: PathBuf,
 }
@@ -78,15 +113,15 @@ impl Generator {
         }
         let path = env::temp_dir().join(format!("versus-{}-{}.json", process::id(), u8::from(load.is_background)));
         command
-            .args(target(addr, speech, load.text_len))
+            .args(target(addr, speech, load))
             .args(["-c", &load.connections.to_string(), "-P", &load.depth.to_string()])
-            .args(["-d", &milliseconds(duration), "--timeout", &milliseconds(PATIENCE / 2), "--json"])
+            .args(["-d", &milliseconds(duration), "--timeout", &milliseconds(load.patience() / 2), "--json"])
             .arg(&path);
         if load.is_churn {
             command.args(["--lifetime", "1"]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Ok(Self { child: command.spawn()?, path })
+        Ok(Self { child: command.spawn()?, patience: duration + load.patience(), path })
     }
 
     /// Ends it, which must still be at work.
@@ -102,7 +137,7 @@ impl Generator {
     /// # Errors
     /// When it failed, or any answer was wrong or missing: such a server is not measured.
     pub fn finish(mut self) -> Result<Outcome, Box<dyn Error>> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         while self.child.try_wait()?.is_none() {
             if Instant::now() > deadline {
                 return Err("no end of the load".into());
@@ -128,10 +163,17 @@ fn milliseconds(duration: Duration) -> String {
 }
 
 /// The arguments that name the server and say what it is asked.
-fn target(addr: SocketAddr, speech: Speech, text_len: usize) -> Vec<String> {
+fn target(addr: SocketAddr, speech: Speech, load: Load) -> Vec<String> {
     match speech {
+        _ if load.is_mix => {
+            let greeting = speech.greeting().escape_ascii().to_string();
+            let requests = MIX.iter().flat_map(|line| ["-m".into(), format!(r"{line}\n")]);
+            // The time is in no answer before it is read: any line will do.
+            let raw = [format!("tcp://{addr}"), "--raw".into(), "--greeting".into(), greeting];
+            raw.into_iter().chain(["--expect-end".into(), r"\n".into()]).chain(requests).collect()
+        }
         Speech::Ours(scheme) => {
-            let text = speech.text(text_len);
+            let text = speech.text(load.text_len);
             let message = match scheme {
                 "text" => format!("ECHO {text}"),
                 "binary" => format!("echo {text}"),
@@ -140,7 +182,7 @@ fn target(addr: SocketAddr, speech: Speech, text_len: usize) -> Vec<String> {
             vec![format!("{scheme}://{addr}"), "-m".into(), message]
         }
         other => {
-            let exchange = other.exchange(text_len);
+            let exchange = other.exchange(load.text_len);
             let escaped = |bytes: Vec<u8>| bytes.escape_ascii().to_string();
             let (request, answer) = (escaped(exchange.request), escaped(exchange.answer));
             vec![format!("tcp://{addr}"), "--raw".into(), "-m".into(), request, "--expect".into(), answer]

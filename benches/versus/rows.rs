@@ -36,6 +36,8 @@ pub struct Row {
     pub columns: &'static [&'static str],
     /// True exactly when the first figure is set in relation to the floor's.
     pub is_relative: bool,
+    /// What that ratio is to be at most, on a quiet machine, by the names of contenders.
+    pub goals: &'static [(&'static str, f64)],
     kind: Kind,
 }
 
@@ -46,31 +48,45 @@ enum Kind {
 }
 
 const LOAD_COLUMNS: &[&str] = &["server CPU, us a request", "requests/s", "p50, us", "p99, us"];
-const SHORT: Load = Load { connections: 50, depth: 1, text_len: SHORT_LEN, is_churn: false, is_background: false };
+const SHORT: Load =
+    Load { connections: 50, depth: 1, text_len: SHORT_LEN, is_mix: false, is_churn: false, is_background: false };
 const FLOOD: Load = Load { connections: 8, depth: 1024, is_background: true, ..SHORT };
 
-const fn load(name: &'static str, title: &'static str, load: Load) -> Row {
-    Row { name, title, columns: LOAD_COLUMNS, is_relative: true, kind: Kind::Load(load) }
+const fn load(name: &'static str, title: &'static str, goals: &'static [(&'static str, f64)], load: Load) -> Row {
+    Row { name, title, columns: LOAD_COLUMNS, is_relative: true, goals, kind: Kind::Load(load) }
 }
 
 /// Everything that can be measured.
-pub static ROWS: [Row; 9] = [
-    load("depth=1", "50 connections, one request at a time", SHORT),
-    load("depth=16", "50 connections, 16 in flight", Load { depth: 16, ..SHORT }),
-    load("depth=128", "50 connections, 128 in flight", Load { depth: 128, ..SHORT }),
-    load("depth=1024", "50 connections, 1024 in flight", Load { depth: 1024, ..SHORT }),
-    load("many", "19,000 connections, one at a time", Load { connections: 19_000, ..SHORT }),
+pub static ROWS: [Row; 10] = [
+    load("depth=1", "50 connections, one request at a time", &[("text", 1.05)], SHORT),
+    load("depth=16", "50 connections, 16 in flight", &[("text", 1.10)], Load { depth: 16, ..SHORT }),
+    load("depth=128", "50 connections, 128 in flight", &[("text", 1.40)], Load { depth: 128, ..SHORT }),
+    load(
+        "depth=1024",
+        "50 connections, 1024 in flight",
+        &[("text", 2.5), ("echo", 3.0), ("chat", 3.0)],
+        Load { depth: 1024, ..SHORT },
+    ),
+    load(
+        "mix",
+        "the same with every kind of command, 128 in flight",
+        &[("text", 1.60)],
+        Load { depth: 128, is_mix: true, ..SHORT },
+    ),
+    load("many", "19,000 connections, one at a time", &[], Load { connections: 19_000, ..SHORT }),
     load(
         "large",
         "64 KiB lines, 4 in flight, 8 connections",
+        &[("text", 1.25), ("echo", 1.5), ("chat", 2.0)],
         Load { connections: 8, depth: 4, text_len: LARGE_LEN, ..SHORT },
     ),
-    load("churn", "connect, one request, close", Load { connections: 8, is_churn: true, ..SHORT }),
+    load("churn", "connect, one request, close", &[("text", 1.10)], Load { connections: 8, is_churn: true, ..SHORT }),
     Row {
         name: "polite",
         title: "one request at a time beside a flood",
         columns: &["p99 beside the flood, us", "p99 alone, us", "p50 beside the flood, us", "p50 alone, us"],
         is_relative: true,
+        goals: &[],
         kind: Kind::Polite,
     },
     Row {
@@ -78,6 +94,7 @@ pub static ROWS: [Row; 9] = [
         title: "memory of an idle connection after use",
         columns: &["bytes"],
         is_relative: false,
+        goals: &[],
         kind: Kind::Memory,
     },
 ];
@@ -141,9 +158,13 @@ impl Bench {
         if load.text_len > SHORT_LEN && !contender.speech.carries_text() {
             return Err("no such request".into());
         }
+        if load.is_mix && !contender.speech.answers_any_line() {
+            return Err("no such request".into());
+        }
         if load.connections > MANY && contender.has_a_thread_each() {
             return Err("too many threads".into());
         }
+        let contender = if load.is_churn { contender.greeting() } else { contender };
         let server = Server::start(contender, self.processors)?;
         let (short, long) = self.durations(load);
         let measure = |duration| -> Result<(f64, Outcome), Box<dyn Error>> {

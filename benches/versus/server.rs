@@ -12,6 +12,7 @@ use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
 use super::contenders::{Contender, Start};
+use super::generator::Defect;
 use super::processors::Processors;
 
 /// Longer than any server takes to start on a busy machine.
@@ -50,7 +51,7 @@ impl Server {
     fn read_addr(&mut self) -> Result<SocketAddr, Box<dyn Error>> {
         let mut line = String::new();
         BufReader::new(self.child.stdout.take().ok_or("stdout is piped")?).read_line(&mut line)?;
-        let (_, addr) = line.trim_end().rsplit_once("://").ok_or("it did not come up")?;
+        let (_, addr) = line.trim_end().rsplit_once("://").ok_or_else(|| Defect("it did not come up".into()))?;
         Ok(addr.parse()?)
     }
 

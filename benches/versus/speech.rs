@@ -53,6 +53,11 @@ impl Speech {
         Exchange { request, answer }
     }
 
+    /// True exactly when commands of `text` are answered with a line each.
+    pub fn answers_any_line(self) -> bool {
+        matches!(self, Self::Ours("text") | Self::Echo)
+    }
+
     /// True exactly when an exchange carries the text.
     pub fn carries_text(self) -> bool {
         self != Self::MetaNoop

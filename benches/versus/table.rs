@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use super::contenders::{Contender, FLOOR};
+use super::generator::Defect;
 use super::rows::Row;
 use super::statistics::{Spread, shown};
 
@@ -14,17 +15,17 @@ pub struct Results {
 
 /// What the rounds gave for one contender.
 struct Entry {
-    contender: &'static Contender,
+    contender: Contender,
     /// The figures of each round.
     rounds: Vec<Vec<f64>>,
-    /// Why there are none.
-    failure: Option<String>,
+    /// Why there are no more.
+    failure: Option<Box<dyn Error>>,
 }
 
 impl Results {
     /// None yet.
-    pub fn new(row: &'static Row, contenders: &[&'static Contender]) -> Self {
-        let entry = |contender: &&'static Contender| Entry { contender, rounds: Vec::new(), failure: None };
+    pub fn new(row: &'static Row, contenders: &[Contender]) -> Self {
+        let entry = |contender: &Contender| Entry { contender: contender.clone(), rounds: Vec::new(), failure: None };
         Self { row, entries: contenders.iter().map(entry).collect() }
     }
 
@@ -34,23 +35,63 @@ impl Results {
         if entry.failure.is_none() {
             match measure() {
                 Ok(figures) => entry.rounds.push(figures),
-                Err(error) => entry.failure = Some(error.to_string()),
+                Err(error) => entry.failure = Some(error),
             }
         }
     }
 
-    /// Why there are no figures of our own server, or of the floor, where there should be.
-    pub fn failures(&self) -> impl Iterator<Item = String> {
+    /// What our own server, or the floor, did wrong.
+    pub fn defects(&self) -> impl Iterator<Item = String> {
         let failed = self.entries.iter().filter(|entry| entry.contender.must_succeed());
-        failed.filter_map(|entry| {
-            Some(format!("{}, {}: {}", self.row.name, entry.contender.name, entry.failure.as_ref()?))
-        })
+        let defect = |entry: &'_ Entry| Some(entry.failure.as_ref()?.downcast_ref::<Defect>()?.to_string());
+        failed.filter_map(move |entry| Some(format!("{}, {}: {}", self.row.name, entry.contender.name, defect(entry)?)))
     }
 
     /// The ratio of the first figure to the floor's in the same round.
     fn ratio(&self, entry: &Entry) -> Option<Spread> {
-        let floor = self.entries.iter().find(|entry| entry.contender.name == FLOOR).filter(|_| self.row.is_relative)?;
-        Spread::of(entry.rounds.iter().zip(&floor.rounds).map(|(figures, floor)| figures[0] / floor[0]))
+        let floor = self.entries.iter().find(|other| other.contender.name == FLOOR)?;
+        self.row.is_relative.then(|| entry.relative_to(floor))?
+    }
+
+    /// The ratio of the first figure to that of the other build in the same round; none for what has no other build.
+    fn ratio_to_other_build(&self, entry: &Entry) -> Option<Spread> {
+        let is_other =
+            |other: &&Entry| other.contender.is_other_build() && other.contender.name == entry.contender.name;
+        let other = self.entries.iter().find(is_other)?;
+        (!entry.contender.is_other_build()).then(|| entry.relative_to(other))?
+    }
+
+    /// What the ratio to the floor is to be at most.
+    fn goal(&self, entry: &Entry) -> Option<f64> {
+        self.row.goals.iter().find(|(name, _)| *name == entry.contender.name).map(|(_, goal)| *goal)
+    }
+
+    /// The first figure, its ratios, and the goal for the first of them.
+    fn summary(&self, entry: &Entry) -> String {
+        let Some(figure) = entry.spread(0) else { return NO_FIGURE.into() };
+        let ratios = [
+            self.ratio(entry).map(|ratio| format!("{:.2} ×", ratio.median)),
+            self.goal(entry).map(|goal| format!("goal {goal:.2}")),
+            self.ratio_to_other_build(entry).map(|ratio| format!("{:.2} × the other build", ratio.median)),
+        ];
+        let ratios: Vec<String> = ratios.into_iter().flatten().collect();
+        let ratios = if ratios.is_empty() { String::new() } else { format!(" ({})", ratios.join(", ")) };
+        format!("{}{ratios}", shown(figure.median))
+    }
+
+    /// The cells of an entry's line.
+    fn cells(&self, entry: &Entry, with_other_build: bool) -> Vec<String> {
+        let with_ends = |Spread { min, median, max }: Spread| match entry.rounds.len() {
+            1 => shown(median),
+            _ => format!("{} ({}–{})", shown(median), shown(min), shown(max)),
+        };
+        let cell = |column| entry.spread(column).map_or(NO_FIGURE.into(), with_ends);
+        let ratio = |ratio: Option<Spread>| ratio.map_or(NO_FIGURE.into(), |ratio| format!("{:.2}", ratio.median));
+        let goal = || self.goal(entry).map_or(String::new(), |goal| format!("{goal:.2}"));
+        let relative = self.row.is_relative.then(|| [ratio(self.ratio(entry)), goal()]);
+        let other = with_other_build.then(|| ratio(self.ratio_to_other_build(entry)));
+        let cells = [entry.contender.title(), cell(0)].into_iter().chain(relative.into_iter().flatten()).chain(other);
+        cells.chain((1..self.row.columns.len()).map(cell)).collect()
     }
 }
 
@@ -59,55 +100,41 @@ impl Entry {
         Spread::of(self.rounds.iter().map(|figures| figures[column]))
     }
 
-    /// The first figure and its ratio to the floor's, or why there is none.
-    fn summary(&self, ratio: Option<Spread>) -> String {
-        match (&self.failure, self.spread(0), ratio) {
-            (Some(failure), _, _) => failure.clone(),
-            (None, Some(figure), Some(ratio)) => format!("{} ({:.2} ×)", shown(figure.median), ratio.median),
-            (None, Some(figure), None) => shown(figure.median),
-            (None, None, _) => "–".into(),
-        }
+    fn relative_to(&self, other: &Self) -> Option<Spread> {
+        Spread::of(self.rounds.iter().zip(&other.rounds).map(|(figures, other)| figures[0] / other[0]))
     }
 }
+
+/// What stands where nothing could be measured. A note under the table says why.
+const NO_FIGURE: &str = "–";
 
 /// Prints the table of one row: a line a server, medians, and in parentheses the least and the most of all rounds.
 pub fn print(results: &Results) {
     let Results { row, entries } = results;
     println!("### {} (`{}`)\n", row.title, row.name);
-    let relative: &[&str] = if row.is_relative { &["× floor"] } else { &[] };
-    let heads = [&["server", row.columns[0]], relative, &row.columns[1..]].concat();
+    let with_other_build = entries.iter().any(|entry| entry.contender.is_other_build());
+    let relative: &[&str] = if row.is_relative { &["× floor", "goal"] } else { &[] };
+    let other: &[&str] = if with_other_build { &["× other build"] } else { &[] };
+    let heads = [&["server", row.columns[0]], relative, other, &row.columns[1..]].concat();
     println!("| {} |\n{}|", heads.join(" | "), "|---".repeat(heads.len()));
     for entry in entries {
-        let mut cells = vec![entry.contender.title.to_owned()];
-        match &entry.failure {
-            Some(failure) => cells.push(failure.clone()),
-            None => cells.extend(figures(results, entry)),
-        }
-        cells.resize(heads.len(), String::new());
-        println!("| {} |", cells.join(" | "));
+        println!("| {} |", results.cells(entry, with_other_build).join(" | "));
     }
     println!();
-}
-
-fn figures(results: &Results, entry: &Entry) -> Vec<String> {
-    let with_ends = |Spread { min, median, max }: Spread| match entry.rounds.len() {
-        1 => shown(median),
-        _ => format!("{} ({}–{})", shown(median), shown(min), shown(max)),
-    };
-    let cell = |column| entry.spread(column).map_or("–".into(), with_ends);
-    let ratio = results.ratio(entry).map_or("–".into(), |ratio| format!("{:.2}", ratio.median));
-    let relative = results.row.is_relative.then_some(ratio);
-    [cell(0)].into_iter().chain(relative).chain((1..results.row.columns.len()).map(cell)).collect()
+    let failed = entries.iter().filter_map(|entry| Some((entry, entry.failure.as_ref()?)));
+    for (entry, failure) in failed {
+        println!("{NO_FIGURE} {}, round {}: {failure}.\n", entry.contender.title(), entry.rounds.len() + 1);
+    }
 }
 
 /// Prints the first figure of every row: a line a row, a column a server.
 pub fn print_summary(all: &[Results]) {
     let Some(first) = all.first() else { return };
-    let titles: Vec<&str> = first.entries.iter().map(|entry| entry.contender.title).collect();
+    let titles: Vec<String> = first.entries.iter().map(|entry| entry.contender.title()).collect();
     println!("### Summary: medians, and in parentheses the ratio to the floor\n");
     println!("| | {} |\n|---{}|", titles.join(" | "), "|---".repeat(titles.len()));
     for results in all {
-        let cells: Vec<String> = results.entries.iter().map(|entry| entry.summary(results.ratio(entry))).collect();
+        let cells: Vec<String> = results.entries.iter().map(|entry| results.summary(entry)).collect();
         println!("| {}; {} | {} |", results.row.title, results.row.columns[0], cells.join(" | "));
     }
 }

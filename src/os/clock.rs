@@ -31,6 +31,8 @@ pub struct Clock {
     is_zone_of_machine: bool,
     /// The second that `text` shows, counted from the Unix epoch.
     shown_second: Option<i64>,
+    /// True exactly when `text` shows the second of `reading`, so that it is not computed for each answer of a round.
+    is_shown: bool,
     text: String,
 }
 
@@ -45,6 +47,7 @@ impl Clock {
             zone: zone.unwrap_or(TimeZone::UTC),
             is_zone_of_machine,
             shown_second: None,
+            is_shown: false,
             text: String::with_capacity(32),
         }
     }
@@ -52,6 +55,7 @@ impl Clock {
     /// Sets the clock to a new reading.
     pub const fn set(&mut self, reading: Reading) {
         self.reading = reading;
+        self.is_shown = false;
     }
 
     /// The moment of the current reading.
@@ -61,21 +65,32 @@ impl Clock {
     }
 
     /// Local time in whole seconds with a numeric offset: `2025-09-12T17:24:13-05:00`.
+    #[inline]
     pub fn date_and_time(&mut self) -> &str {
-        let now = date(self.reading.wall);
-        if self.shown_second != Some(now.timestamp()) {
-            self.shown_second = Some(now.timestamp());
-            self.text.clear();
-            if self.is_zone_of_machine
-                && let Some(zone) = zone::of_machine()
-            {
-                self.zone = zone;
-            }
-            let local = now.with_timezone(&offset(&self.zone, now));
-            // Writing to a string cannot fail.
-            let _ = write!(self.text, "{}", local.format("%Y-%m-%dT%H:%M:%S%:z"));
+        if !self.is_shown {
+            self.show();
         }
         &self.text
+    }
+
+    /// Makes the text of the reading, unless it shows that second already.
+    #[cold]
+    fn show(&mut self) {
+        self.is_shown = true;
+        let now = date(self.reading.wall);
+        if self.shown_second == Some(now.timestamp()) {
+            return;
+        }
+        self.shown_second = Some(now.timestamp());
+        self.text.clear();
+        if self.is_zone_of_machine
+            && let Some(zone) = zone::of_machine()
+        {
+            self.zone = zone;
+        }
+        let local = now.with_timezone(&offset(&self.zone, now));
+        // Writing to a string cannot fail.
+        let _ = write!(self.text, "{}", local.format("%Y-%m-%dT%H:%M:%S%:z"));
     }
 
     /// Local time of day in whole seconds: `17:24:13`.

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use super::command::{Call, Command, Outcome};
 use super::{
-    ANSWER_OVERHEAD_BYTES, Context, Next, Notice, OWN_ANSWER_BYTES_MAX, Output, Protocol, SERVER_BUSY, Session, Step,
-    UNKNOWN_COMMAND,
+    ANSWER_OVERHEAD_BYTES, Context, Next, Notice, Output, Protocol, SERVER_BUSY, Session, Step, UNKNOWN_COMMAND,
 };
 use crate::close_reason::CloseReason;
-use crate::limits::{HIGH_WATER_BYTES, Limits};
+use crate::limits::Limits;
 use crate::wire::frame::{self, HEADER_LEN, Header};
 use crate::wire::tls;
 
@@ -117,9 +116,6 @@ enum Verdict<'a> {
 impl Session for BinarySession {
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
         let mut rest = self.drop_refused(input, context);
-        // The frames between here and `rest` are run and are their own answers: they are copied to the output together,
-        // before anything else goes there.
-        let mut unanswered = rest;
         let step = loop {
             if self.dropping > 0 {
                 break Step::Incomplete { missing: None };
@@ -128,7 +124,6 @@ impl Session for BinarySession {
                 let missing = HEADER_LEN.saturating_sub(rest.len());
                 break if rest.is_empty() { Step::Done } else { Step::Incomplete { missing: Some(missing) } };
             };
-            let copied = unanswered.get(..unanswered.len() - rest.len()).unwrap_or_default();
             // An incomplete frame says so even when the output is full: its sender may not read before all of it is sent.
             match (self.judge(header), frame::payload(rest, header)) {
                 (Verdict::Quit, _) => {
@@ -136,27 +131,16 @@ impl Session for BinarySession {
                     break Step::Close(CloseReason::Quit);
                 }
                 (Verdict::Run(_), Err(missing)) => break Step::Incomplete { missing: Some(missing) },
-                _ if context.output.len() + copied.len() >= HIGH_WATER_BYTES => break Step::Paused,
+                _ if context.output.is_full() => break Step::Paused,
                 (Verdict::Run(command), Ok(payload)) => {
                     rest = rest.get(HEADER_LEN + payload.len()..).unwrap_or_default();
-                    if command.key == ECHO && payload.len() <= OWN_ANSWER_BYTES_MAX {
-                        context.received(command.usage, payload);
-                        continue;
-                    }
-                    context.output.append(copied);
-                    unanswered = rest;
                     if run(command, payload, context) == Next::Close {
                         break Step::Close(CloseReason::Quit);
                     }
                 }
-                (Verdict::Refuse(token), _) => {
-                    context.output.append(copied);
-                    rest = self.refuse_frame(token, header, rest, context);
-                    unanswered = rest;
-                }
+                (Verdict::Refuse(token), _) => rest = self.refuse_frame(token, header, rest, context),
             }
         };
-        context.output.append(unanswered.get(..unanswered.len() - rest.len()).unwrap_or_default());
         (input.len() - rest.len(), step)
     }
 
@@ -354,16 +338,6 @@ mod tests {
             assert_eq!((rehearsal.step, rehearsal.messages), (Step::Paused, count as u64));
             assert!(rehearsal.answers() == frame(ECHO, "a").repeat(count), "{count} answers to code {code}");
         }
-    }
-
-    #[test]
-    fn an_echo_is_the_same_on_both_sides_of_the_length_up_to_which_it_is_copied_together_with_others() {
-        let limits = Limits { frame_bytes_max: 8192, ..small_limits() };
-        let frames: Vec<u8> = (OWN_ANSWER_BYTES_MAX - 2..OWN_ANSWER_BYTES_MAX + 3)
-            .flat_map(|len| [frame(ECHO, "a"), frame(ECHO, vec![b'x'; len])].concat())
-            .collect();
-        let mut rehearsal = Rehearsal::new(&Binary::new(), &limits);
-        assert!(rehearsal.feed(&frames).answers() == frames);
     }
 
     #[test]

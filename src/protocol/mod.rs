@@ -26,19 +26,18 @@
 pub mod binary;
 pub mod chat;
 pub mod command;
+mod command_table;
 pub mod echo;
 pub mod output;
 #[cfg(test)]
 mod rehearsal;
 pub mod talk;
 pub mod text;
-mod vocabulary;
 
 use std::sync::Arc;
 
-use crate::buffers::pool::BLOCK_LEN;
 use crate::close_reason::CloseReason;
-use crate::limits::{HIGH_WATER_BYTES, Limits};
+use crate::limits::Limits;
 use crate::logging::activity::Activity;
 use crate::os::clock::Clock;
 use crate::os::peer::Peer;
@@ -191,12 +190,6 @@ pub const UNKNOWN_COMMAND: &str = "UNKNOWN_COMMAND";
 
 /// How many bytes the answer of a built-in command may need beyond those of its message: prefixes, line ends, a time.
 pub const ANSWER_OVERHEAD_BYTES: usize = 256;
-
-/// The longest message that is copied to the output as its own answer before anybody asks whether there is memory for the
-/// answer: as long as the output is not full, that many bytes fit the block that whoever has a turn works with.
-const OWN_ANSWER_BYTES_MAX: usize = BLOCK_LEN - HIGH_WATER_BYTES - ANSWER_OVERHEAD_BYTES;
-
-const _: () = assert!(HIGH_WATER_BYTES + OWN_ANSWER_BYTES_MAX + ANSWER_OVERHEAD_BYTES <= BLOCK_LEN);
 
 /// What a session works with during one call.
 #[derive(Debug)]

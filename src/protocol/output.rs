@@ -58,6 +58,11 @@ impl<'a> Output<'a> {
     #[must_use]
     #[inline]
     pub fn reserve(&mut self, len: usize) -> bool {
+        self.block.spare_len() >= len || self.reserve_more(len)
+    }
+
+    #[cold]
+    fn reserve_more(&mut self, len: usize) -> bool {
         let needed = self.len().saturating_add(len);
         let is_granted = self.pool.make_room_within_limit(self.block, len);
         if !is_granted {

@@ -16,9 +16,14 @@ pub const FRONT_LEN: usize = 32;
 pub fn is_request_line(line: &[u8]) -> bool {
     let last_word = line.rsplit(|byte| is_blank(*byte)).next().unwrap_or_default();
     let has_version = last_word.get(..5).is_some_and(|front| front.eq_ignore_ascii_case(b"HTTP/"));
+    // Where no blank stands before the last word, no method has an argument.
+    has_version || last_word.len() < line.len() && has_method_and_argument(line)
+}
+
+fn has_method_and_argument(line: &[u8]) -> bool {
     let mut place = [0; FRONT_LEN];
     let (word, argument) = telnet::split_word(line, &mut place);
-    has_version || METHODS.contains(&word) && !argument.is_empty()
+    METHODS.contains(&word) && !argument.is_empty()
 }
 
 /// Whether the line that `front` is the beginning of, and whose end is not kept, is a request line of HTTP: a method and an

@@ -1,9 +1,9 @@
 //! The floor: what the kernel asks of any server with one thread. Nothing is parsed; a request is one `recv` and one
-//! `send`, and `epoll_wait` is shared by all that are ready.
+//! `send`, and `epoll_wait` is shared by all that are ready. An argument is the line that it greets every connection with.
 
 use std::collections::HashMap;
-use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::{env, io};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -21,7 +21,8 @@ fn main() -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let epoll = epoll::create(CreateFlags::CLOEXEC)?;
     epoll::add(&epoll, &listener, EventData::new_u64(index(&listener) as u64), EventFlags::IN | EventFlags::ET)?;
-    let mut echo = Echo { epoll, connections: Vec::new(), unsent: HashMap::new(), block: vec![0; BLOCK_LEN] };
+    let greeting = env::args().nth(1).map_or(Vec::new(), |line| format!("{line}\n").into_bytes());
+    let mut echo = Echo { epoll, greeting, connections: Vec::new(), unsent: HashMap::new(), block: vec![0; BLOCK_LEN] };
     let mut events = Vec::with_capacity(EVENTS_MAX);
     loop {
         match epoll::wait(&echo.epoll, spare_capacity(&mut events), None) {
@@ -48,6 +49,7 @@ fn index(descriptor: &impl AsRawFd) -> usize {
 
 struct Echo {
     epoll: OwnedFd,
+    greeting: Vec<u8>,
     connections: Vec<Option<OwnedFd>>,
     /// What a peer has not taken; nothing more is read from it until it has.
     unsent: HashMap<usize, Vec<u8>>,
@@ -57,6 +59,10 @@ struct Echo {
 impl Echo {
     fn open(&mut self, connection: OwnedFd) -> io::Result<()> {
         let index = index(&connection);
+        if !self.greeting.is_empty() {
+            // A connection that takes none of it is over, and says so when it is read.
+            let _ = send_all(&connection, &self.greeting);
+        }
         epoll::add(&self.epoll, &connection, EventData::new_u64(index as u64), READING)?;
         if self.connections.len() <= index {
             self.connections.resize_with(index + 1, || None);
