@@ -25,7 +25,7 @@ impl Oracle {
         self.pending = rest.to_vec();
         let content = rest.strip_suffix(b"\r").unwrap_or(rest);
         let carriage_return = &rest[content.len()..];
-        if self.dropped_line.is_none() && content.len() > self.bounds.line_max {
+        if self.dropped_line.is_none() && content.len() > self.bounds.line_max && !self.may_become_a_request(content) {
             self.outgrow(content);
         }
         if self.dropped_line.is_some() {
@@ -50,6 +50,13 @@ impl Oracle {
             (None, Language::Text) => self.command(line),
             (None, _) => self.talk(line, ending),
         }
+    }
+
+    /// Whether nothing but a word of letters has come, which may be a method: its path decides.
+    fn may_become_a_request(&self, front: &[u8]) -> bool {
+        let (word, argument) = first_word(front);
+        let is_word = argument.is_empty() && word.iter().all(u8::is_ascii_alphabetic);
+        self.language == Language::Text && front.len() < 32 && is_word
     }
 
     fn outgrow(&mut self, line: &[u8]) {
