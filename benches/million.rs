@@ -16,7 +16,6 @@ use std::env;
 use std::error::Error;
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,6 +25,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tinytcp::limits::{LINGER_TIMEOUT, Timeouts};
 use tinytcp::os::clock::Reading;
 use tinytcp::os::moment::Moment;
+use tinytcp::os::peer::PeerAddr;
 use tinytcp::os::system::{Event, Readiness, Socket, System};
 use tinytcp::os::table::Token;
 use tinytcp::protocol::text::{BANNER, Text};
@@ -147,7 +147,7 @@ impl System for Simulated {
         Ok(())
     }
 
-    fn accept(&mut self, _listener: usize) -> io::Result<(Wire, SocketAddr)> {
+    fn accept(&mut self, _listener: usize) -> io::Result<(Wire, PeerAddr)> {
         let backlog = self.0.backlog.get().checked_sub(1).ok_or(io::ErrorKind::WouldBlock)?;
         self.0.backlog.set(backlog);
         self.0.open.set(self.0.open.get() + 1);

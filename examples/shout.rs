@@ -91,8 +91,8 @@ pub fn config(addr: SocketAddr) -> Config {
 fn main() -> Result<(), Box<dyn Error>> {
     env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
     let server = Server::bind_stopping_on(&config(([127, 0, 0, 1], 40_002).into()), &STOP_SIGNALS)?;
-    for (protocol, addr) in server.addresses() {
-        println!("listening on {protocol}://{addr}");
+    for bound in server.addresses() {
+        println!("listening on {bound}");
     }
     log::info!("stopped: {}", server.run()?);
     Ok(())

@@ -22,7 +22,7 @@
 //!  cli/          flags, units, URLs, the log writer     what the programs share at a prompt
 //!  queues/       run_queue, deadlines                   what the loop chooses from
 //!  logging/      activity, warnings
-//!  os/           system: the one seam to the operating system; kernel: the seam on mio; table, clock, moment, peer
+//!  os/           system: the one seam to the operating system; kernel: the seam on mio; endpoint, stream; table, clock, moment, peer
 //!  wire/         line, frame, telnet, tls, http         pure functions from bytes to items
 //!  buffers/      block, buffer, pool                    queues of bytes, and who lends their storage
 //!  limits, close_reason, display
@@ -56,7 +56,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = Server::bind(&Config::default().listen(([127, 0, 0, 1], 0).into(), Text::new()))?;
-//! let (_, addr) = server.addresses()[0];
+//! let addr = server.addresses()[0].addr().expect("a listener of TCP");
 //! let stopper = server.stopper();
 //! let thread = std::thread::spawn(move || server.run());
 //!

@@ -36,7 +36,8 @@ fn fewest_allocations(protocol: impl Protocol + 'static, mut converse: impl FnMu
     let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let config = Config::default().listen(([127, 0, 0, 1], 0).into(), protocol);
     let server = Server::bind(&config).expect("a free port");
-    let ((name, addr), stopper) = (server.addresses()[0], server.stopper());
+    let (bound, stopper) = (server.addresses()[0].clone(), server.stopper());
+    let (name, addr) = (bound.protocol, bound.addr().expect("a listener of TCP"));
     let running = thread::spawn(|| server.run());
     let mut stream = TcpStream::connect(addr).expect("the server listens");
     stream.set_nodelay(true).expect("a TCP socket");
@@ -255,7 +256,7 @@ fn a_connection_with_half_a_message_holds_little_more_than_that_and_gives_it_bac
     let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let config = Config::default().listen(([127, 0, 0, 1], 0).into(), Text::new());
     let server = Server::bind(&config).expect("a free port");
-    let (addr, stopper) = (server.addresses()[0].1, server.stopper());
+    let (addr, stopper) = (server.addresses()[0].addr().expect("a listener of TCP"), server.stopper());
     let running = thread::spawn(|| server.run());
     // Longer ones are mapped, which no allocator counts.
     let half = [b"ECHO ".as_slice(), &[b'x'; 3000]].concat();

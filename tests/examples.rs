@@ -35,7 +35,7 @@ impl Running {
     /// Runs the server that `config` builds for any free port.
     fn new(config: impl FnOnce(SocketAddr) -> Config) -> Self {
         let server = Server::bind(&config(([127, 0, 0, 1], 0).into())).expect("a free port");
-        let (addr, stopper) = (server.addresses()[0].1, server.stopper());
+        let (addr, stopper) = (server.addresses()[0].addr().expect("a listener of TCP"), server.stopper());
         Self { addr, stopper, thread: thread::spawn(|| server.run()) }
     }
 

@@ -50,7 +50,7 @@ fn a_mebibyte_on_each_of_a_thousand_connections_leaves_nothing_behind() {
     rlimit::increase_nofile_limit(4000).expect("descriptors for both ends");
     let config = Config { connections_max: 2 * CONNECTIONS, activity_lines_max: None, ..Config::default() };
     let server = Server::bind(&config.listen(([127, 0, 0, 1], 0).into(), Binary::new())).expect("a free port");
-    let (addr, stopper) = (server.addresses()[0].1, server.stopper());
+    let (addr, stopper) = (server.addresses()[0].addr().expect("a listener of TCP"), server.stopper());
     let running = thread::spawn(|| server.run());
     let large =
         [&Header { code: ECHO, payload_len: PAYLOAD_LEN as u32 }.encode()[..], &vec![b'x'; PAYLOAD_LEN]].concat();

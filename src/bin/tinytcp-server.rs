@@ -1,7 +1,8 @@
 //! `tinytcp-server`: arguments to config, config to server, outcome to exit code.
 
 use std::io::{self, IsTerminal, Write};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -10,12 +11,13 @@ use env_logger::{Target, WriteStyle};
 use log::kv::Key;
 use log::{LevelFilter, Record};
 use tinytcp::cli;
-use tinytcp::cli::address::Address;
+use tinytcp::cli::address::{Address, unix_path};
 use tinytcp::cli::{sink::Sink, units};
 use tinytcp::display::plural::plural;
 use tinytcp::limits::{Limits, Timeouts};
 use tinytcp::logging::activity::AGE_KEY;
 use tinytcp::os::clock::log_time;
+use tinytcp::os::endpoint::{Bound, Endpoint};
 use tinytcp::os::zone;
 use tinytcp::protocol::{BUILT_IN, BuiltIn};
 use tinytcp::server::{Config, Listener, STOP_SIGNALS, Server};
@@ -51,13 +53,18 @@ Examples:
 #[derive(Parser)]
 #[command(name = "tinytcp-server", version, before_long_help = EXAMPLES, max_term_width = 120)]
 struct Arguments {
-    /// Listen here, instead of on the default ports: text://127.0.0.1:40000; repeatable; port 0 takes any free one
+    /// Listen here, instead of on the default ports: text://127.0.0.1:40000, or text+unix:///run/tinytcp.sock for a unix
+    /// socket; repeatable; port 0 takes any free one
     #[arg(long, value_name = "URL", env = "TINYTCP_LISTEN", value_delimiter = ',', value_parser = listen_address)]
     listen: Vec<ListenAddress>,
 
     /// Host of the default listeners [default: loopback, IPv4 and IPv6]
     #[arg(long, value_name = "HOST", env = "TINYTCP_HOST")]
     host: Option<String>,
+
+    /// Permissions of the files of unix sockets, in octal: 0660 [default: what the umask leaves]
+    #[arg(long, value_name = "MODE", env = "TINYTCP_UNIX_MODE", value_parser = file_mode)]
+    unix_mode: Option<u32>,
 
     /// Connections over this number get SERVER_BUSY [default: what the open-file limit allows, less 32]
     #[arg(long, value_name = "N", env = "TINYTCP_MAX_CONNECTIONS", value_parser = units::count)]
@@ -152,18 +159,38 @@ fn memory_size(text: &str) -> Result<usize, String> {
     })
 }
 
-/// An address whose scheme is one of ours.
+fn file_mode(text: &str) -> Result<u32, String> {
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| "permissions are octal digits from 0 to 0777, as in 0660".into())
+}
+
+/// An endpoint whose scheme is one of ours.
 #[derive(Clone)]
 struct ListenAddress {
-    address: Address,
+    place: Place,
     protocol: &'static BuiltIn,
 }
 
+/// Where to listen; nothing is looked up yet.
+#[derive(Clone)]
+enum Place {
+    Tcp(Address),
+    Unix(PathBuf),
+}
+
 fn listen_address(text: &str) -> Result<ListenAddress, String> {
-    let address: Address = text.parse()?;
-    let protocol = BUILT_IN.iter().find(|built_in| built_in.scheme == address.scheme);
+    let (scheme, place) = match unix_path(text)? {
+        Some((scheme, path)) => (scheme, Place::Unix(path)),
+        None => {
+            let address: Address = text.parse()?;
+            (address.scheme.clone(), Place::Tcp(address))
+        }
+    };
+    let protocol = BUILT_IN.iter().find(|built_in| built_in.scheme == scheme);
     let protocol = protocol.ok_or("the protocol is text, binary, echo or chat, as in text://127.0.0.1:40000")?;
-    Ok(ListenAddress { address, protocol })
+    Ok(ListenAddress { place, protocol })
 }
 
 fn main() -> ExitCode {
@@ -208,13 +235,13 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
         log::warn!("{warning}");
     }
     let listeners = listeners(arguments)?;
-    let open_files = OpenFiles::raise(listeners.iter().map(|listener| listener.addrs.len()).sum());
+    let open_files = OpenFiles::raise(listeners.iter().map(|listener| listener.endpoints.len()).sum());
     let config = config(arguments, listeners, &open_files);
     let server = Server::bind_stopping_on(&config, &STOP_SIGNALS).map_err(|error| error.to_string())?;
     log_start(server.addresses());
     open_files.log(arguments.max_connections);
     // One item, however many lines: the queue to stdout drops items when it is full, and a start without its line is none.
-    let lines = server.addresses().iter().map(|(protocol, addr)| format!("listening on {protocol}://{addr}"));
+    let lines = server.addresses().iter().map(|bound| format!("listening on {bound}"));
     announcements.line(&lines.collect::<Vec<_>>().join("\n"));
     let outcome = server.run();
     if let Ok(counters) = &outcome {
@@ -261,14 +288,14 @@ fn event_time(record: &Record<'_>) -> SystemTime {
 }
 
 /// Says what was started, and what is to be known of it.
-fn log_start(addresses: &[(&str, SocketAddr)]) {
-    let named = addresses.iter().take(LOGGED_LISTENERS_MAX).map(|(protocol, addr)| format!("{protocol}://{addr}"));
+fn log_start(addresses: &[Bound]) {
+    let named = addresses.iter().take(LOGGED_LISTENERS_MAX).map(ToString::to_string);
     let mut listeners = named.collect::<Vec<_>>().join(", ");
     if let Some(more @ 1..) = addresses.len().checked_sub(LOGGED_LISTENERS_MAX) {
         listeners += &format!(" and {more} more");
     }
     log::info!("tinytcp-server {} listens on {listeners}", env!("CARGO_PKG_VERSION"));
-    if addresses.iter().any(|(_, addr)| !addr.ip().to_canonical().is_loopback()) {
+    if !addresses.iter().all(|bound| bound.endpoint.is_local()) {
         log::warn!(
             "other machines can connect, and there are no accounts: keep strangers out with a firewall, or listen on 127.0.0.1"
         );
@@ -277,10 +304,9 @@ fn log_start(addresses: &[(&str, SocketAddr)]) {
 
 fn config(arguments: &Arguments, listeners: Vec<Listener>, open_files: &OpenFiles) -> Config {
     let connections_max = open_files.connections_max(arguments.max_connections);
-    let is_reachable = |addr: &SocketAddr| !addr.ip().to_canonical().is_loopback();
-    let default = match listeners.iter().flat_map(|listener| &listener.addrs).any(is_reachable) {
-        true => ActivityLog::Connections,
-        false => ActivityLog::Lines(ACTIVITY_LINES),
+    let default = match listeners.iter().flat_map(|listener| &listener.endpoints).all(Endpoint::is_local) {
+        true => ActivityLog::Lines(ACTIVITY_LINES),
+        false => ActivityLog::Connections,
     };
     let activity_log = arguments.activity_log.unwrap_or(default);
     Config {
@@ -299,6 +325,7 @@ fn config(arguments: &Arguments, listeners: Vec<Listener>, open_files: &OpenFile
             quiet: arguments.quiet_period.0,
             drain: arguments.drain_timeout.0,
         },
+        unix_mode: arguments.unix_mode,
         backlog: u32::try_from(arguments.backlog).unwrap_or(u32::MAX),
         activity_lines_max: match activity_log {
             ActivityLog::Off => None,
@@ -351,28 +378,34 @@ fn listeners(arguments: &Arguments) -> Result<Vec<Listener>, String> {
         let default = |protocol: &BuiltIn| listener(protocol, &hosts, protocol.default_port, false);
         return BUILT_IN.iter().map(default).collect();
     }
-    let asked = arguments.listen.iter().map(|ListenAddress { address, protocol }| {
-        listener(protocol, &[&address.host], address.port.unwrap_or(protocol.default_port), true)
+    let asked = arguments.listen.iter().map(|ListenAddress { place, protocol }| match place {
+        Place::Tcp(address) => {
+            listener(protocol, &[&address.host], address.port.unwrap_or(protocol.default_port), true)
+        }
+        Place::Unix(path) => {
+            let endpoints = vec![Endpoint::Unix(path.clone())];
+            Ok(Listener { endpoints, protocol: (protocol.build)(), required: true })
+        }
     });
     asked.collect()
 }
 
 /// A listener on all addresses of `hosts`, each of them once.
 fn listener(protocol: &BuiltIn, hosts: &[&str], port: u16, required: bool) -> Result<Listener, String> {
-    let mut addrs: Vec<SocketAddr> = Vec::new();
+    let mut endpoints: Vec<Endpoint> = Vec::new();
     for host in hosts {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let resolved = (bare, port).to_socket_addrs().map_err(|error| {
             let scheme = protocol.scheme;
             format!("cannot listen on {scheme}://{host}:{port}: unknown host ({error}); use an address of this machine")
         })?;
-        for addr in resolved {
-            if !addrs.contains(&addr) {
-                addrs.push(addr);
+        for endpoint in resolved.map(Endpoint::Tcp) {
+            if !endpoints.contains(&endpoint) {
+                endpoints.push(endpoint);
             }
         }
     }
-    Ok(Listener { addrs, protocol: (protocol.build)(), required })
+    Ok(Listener { endpoints, protocol: (protocol.build)(), required })
 }
 
 #[cfg(test)]
@@ -382,7 +415,7 @@ mod tests {
     #[test]
     fn a_name_that_resolves_to_one_address_twice_is_one_listener() {
         let found = listener(&BUILT_IN[0], &["127.0.0.1", "127.0.0.1", "[::1]"], 4000, true).expect("addresses");
-        let addrs: Vec<String> = found.addrs.iter().map(ToString::to_string).collect();
+        let addrs: Vec<String> = found.endpoints.iter().map(ToString::to_string).collect();
         assert_eq!(addrs, ["127.0.0.1:4000", "[::1]:4000"]);
     }
 }

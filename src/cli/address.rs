@@ -1,7 +1,10 @@
 //! Addresses as URLs whose scheme is the protocol: `text://127.0.0.1:40000`, `binary://[::1]:65432`.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
+
+use crate::os::endpoint::check_path;
 
 /// A protocol, a host and a port. The host is a name or a numeric address; nothing is looked up here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,23 @@ impl fmt::Display for Address {
     }
 }
 
+/// The protocol and the path of `PROTOCOL+unix://PATH`; `None` for a text of another form. All that follows `://` is the
+/// path, absolute or relative.
+///
+/// # Errors
+/// A sentence when there is no path, or one that is too long.
+pub fn unix_path(text: &str) -> Result<Option<(String, PathBuf)>, String> {
+    let Some((scheme, path)) = text.split_once("://") else { return Ok(None) };
+    let scheme = scheme.to_ascii_lowercase();
+    let Some(protocol) = scheme.strip_suffix("+unix") else { return Ok(None) };
+    if path.is_empty() {
+        return Err(format!("the path is missing, as in {protocol}+unix:///run/tinytcp.sock"));
+    }
+    let path = PathBuf::from(path);
+    check_path(&path).map_err(|error| format!("{error}: choose a shorter one, or a relative one"))?;
+    Ok(Some((protocol.into(), path)))
+}
+
 /// Splits `host`, `host:port`, `[v6]` or `[v6]:port`.
 fn split_host_port(text: &str) -> Option<(&str, Option<&str>)> {
     if let Some(rest) = text.strip_prefix('[') {
@@ -89,6 +109,18 @@ mod tests {
         }
         let address: Address = "TEXT://[::1]:7/".parse().expect("case and a final slash do not matter");
         assert_eq!(address, Address { scheme: "text".into(), host: "::1".into(), port: Some(7) });
+    }
+
+    #[test]
+    fn all_behind_the_scheme_of_a_unix_socket_is_its_path() {
+        let split =
+            |text: &str| unix_path(text).expect(text).map(|(scheme, path)| (scheme, path.display().to_string()));
+        for path in ["/run/t.sock", "t.sock", "./a b", "/a:1?b#c"] {
+            assert_eq!(split(&format!("TEXT+unix://{path}")), Some(("text".into(), path.into())));
+        }
+        assert_eq!((split("text://host:1"), split("/run/t.sock")), (None, None));
+        assert!(unix_path("text+unix://").expect_err("no path").contains("text+unix:///run/tinytcp.sock"));
+        assert!(unix_path(&format!("text+unix:///{}", "x".repeat(107))).expect_err("long").contains("at most 107"));
     }
 
     #[test]

@@ -2,20 +2,22 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Waker};
 use nix::sys::signal::{SigSet, Signal};
 use signal_hook_mio::v1_0::Signals;
-use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, Type};
+use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 
 use crate::os::clock::Reading;
+use crate::os::listen::Listener;
 use crate::os::moment::Moment;
+use crate::os::peer::PeerAddr;
 use crate::os::running_time::RunningTime;
+use crate::os::stream::Stream;
 use crate::os::system::{Event, Readiness, Socket, System, interrupted};
 use crate::os::table::Token;
 
@@ -36,7 +38,9 @@ const WAIT_MAX: Duration = Duration::from_millis(500);
 pub struct Kernel {
     poll: Poll,
     events: Events,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
+    /// How many connections of unix sockets were accepted, which has no end: it begins anew.
+    unix_peers: u32,
     /// How often a stop was asked for and not yet reported.
     stops: Arc<AtomicUsize>,
     waker: Arc<Waker>,
@@ -52,7 +56,7 @@ impl Kernel {
     ///
     /// # Errors
     /// When the kernel refuses a poller or a registration, for instance because no descriptor is left.
-    pub fn new(mut listeners: Vec<TcpListener>) -> io::Result<Self> {
+    pub fn new(mut listeners: Vec<Listener>) -> io::Result<Self> {
         let poll = Poll::new()?;
         for (index, listener) in listeners.iter_mut().enumerate() {
             poll.registry().register(listener, mio::Token(FIRST_LISTENER - index), Interest::READABLE)?;
@@ -62,6 +66,7 @@ impl Kernel {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
             listeners,
+            unix_peers: 0,
             stops: Arc::default(),
             waker,
             signals: None,
@@ -119,7 +124,7 @@ impl Stopper {
 }
 
 impl System for Kernel {
-    type Socket = TcpStream;
+    type Socket = Stream;
 
     fn read_clocks(&mut self) -> Reading {
         let waited_max = std::mem::take(&mut self.waited_max);
@@ -157,14 +162,21 @@ impl System for Kernel {
         Ok(())
     }
 
-    fn accept(&mut self, listener: usize) -> io::Result<(TcpStream, SocketAddr)> {
-        uninterrupted(|| match self.listeners.get(listener) {
-            Some(listener) => listener.accept(),
+    fn accept(&mut self, listener: usize) -> io::Result<(Stream, PeerAddr)> {
+        match self.listeners.get(listener) {
+            Some(Listener::Tcp(listener)) => {
+                uninterrupted(|| listener.accept()).map(|(socket, addr)| (Stream::Tcp(socket), PeerAddr::Ip(addr)))
+            }
+            Some(Listener::Unix(listener)) => {
+                let socket = uninterrupted(|| listener.accept())?;
+                self.unix_peers = self.unix_peers.wrapping_add(1);
+                Ok((Stream::Unix(socket), PeerAddr::Unix(self.unix_peers)))
+            }
             None => Err(io::ErrorKind::WouldBlock.into()),
-        })
+        }
     }
 
-    fn register(&mut self, socket: &mut TcpStream, token: Token) -> io::Result<()> {
+    fn register(&mut self, socket: &mut Stream, token: Token) -> io::Result<()> {
         // Everything, once and for all: an interest that never changes costs no system call, and since events are edges
         // it wakes nobody twice. 1000 small answers cause no extra event, a full socket that empties causes one.
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -201,7 +213,7 @@ fn readiness(event: &mio::event::Event) -> Readiness {
 }
 
 // Dropping the stream closes its only descriptor, which also ends its registration: no `deregister` is owed.
-impl Socket for TcpStream {
+impl Socket for Stream {
     fn receive(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         uninterrupted(|| self.read(buf))
     }
@@ -218,8 +230,7 @@ impl Socket for TcpStream {
     }
 
     fn reset_on_close(&mut self) {
-        // If it fails the kernel keeps the unsent bytes until it gives the peer up by itself.
-        let _ = SockRef::from(&*self).set_linger(Some(Duration::ZERO));
+        Self::reset_on_close(self);
     }
 }
 

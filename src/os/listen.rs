@@ -4,8 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use mio::event::Source;
 use mio::net::TcpListener;
+use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+
+use crate::os::unix_listener::UnixListener;
 
 /// A peer that has been silent for so long is asked whether it still lives...
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
@@ -30,6 +34,38 @@ const USER_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// A socket option that the system refused, and how.
 pub type Refused = (&'static str, io::Error);
+
+/// A socket that listens.
+#[derive(Debug)]
+pub enum Listener {
+    /// For connections over TCP.
+    Tcp(TcpListener),
+    /// For connections over a unix socket.
+    Unix(UnixListener),
+}
+
+impl Listener {
+    fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Self::Tcp(listener) => listener,
+            Self::Unix(listener) => &mut listener.socket,
+        }
+    }
+}
+
+impl Source for Listener {
+    fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+        self.source().register(registry, token, interest)
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+        self.source().reregister(registry, token, interest)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        self.source().deregister(registry)
+    }
+}
 
 /// Listens on `addr` with a kernel queue of `backlog` connections that are not yet accepted. Returns the socket and the
 /// tuning options that the system refused: the server works without each of them, only less well.

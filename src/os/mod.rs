@@ -4,6 +4,7 @@
 #![cfg_attr(not(test), deny(clippy::cast_possible_truncation))]
 
 pub mod clock;
+pub mod endpoint;
 pub mod kernel;
 pub mod listen;
 pub mod moment;
@@ -11,6 +12,8 @@ pub mod own_port;
 pub mod peer;
 pub mod port_holder;
 pub mod running_time;
+pub mod stream;
 pub mod system;
 pub mod table;
+pub mod unix_listener;
 pub mod zone;

@@ -9,9 +9,10 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 /// idle connection holds one: 24 bytes, where a [`SocketAddr`] alone takes 32.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// An IPv4 address as the IPv6 address that stands for it, `::ffff:192.0.2.1`.
+    /// An IPv4 address as the IPv6 address that stands for it, `::ffff:192.0.2.1`. A peer of a unix socket has `::`, from
+    /// which no connection of TCP comes.
     ip: [u8; 16],
-    /// The interface of a link-local address.
+    /// The interface of a link-local address; the number of a peer of a unix socket.
     scope: u32,
     port: u16,
     listener: u16,
@@ -22,34 +23,70 @@ impl Peer {
     ///
     /// Of listeners beyond the 65,536th the log shows the wrong protocol, and nothing else goes wrong.
     #[must_use]
-    pub fn new(addr: SocketAddr, listener: usize) -> Self {
-        let (ip, scope) = match addr {
-            SocketAddr::V4(addr) => (addr.ip().to_ipv6_mapped(), 0),
-            SocketAddr::V6(addr) => (*addr.ip(), addr.scope_id()),
+    pub fn new(addr: PeerAddr, listener: usize) -> Self {
+        let (ip, scope, port) = match addr {
+            PeerAddr::Ip(SocketAddr::V4(addr)) => (addr.ip().to_ipv6_mapped(), 0, addr.port()),
+            PeerAddr::Ip(SocketAddr::V6(addr)) => (*addr.ip(), addr.scope_id(), addr.port()),
+            PeerAddr::Unix(number) => (Ipv6Addr::UNSPECIFIED, number, 0),
         };
-        Self { ip: ip.octets(), scope, port: addr.port(), listener: u16::try_from(listener).unwrap_or(u16::MAX) }
+        Self { ip: ip.octets(), scope, port, listener: u16::try_from(listener).unwrap_or(u16::MAX) }
     }
 
     /// The address that came with the connection.
     #[must_use]
-    pub fn addr(&self) -> SocketAddr {
+    pub fn addr(&self) -> PeerAddr {
         let ip = Ipv6Addr::from(self.ip);
         match ip.to_ipv4_mapped() {
-            Some(ip) => SocketAddr::new(IpAddr::V4(ip), self.port),
-            None => SocketAddrV6::new(ip, self.port, 0, self.scope).into(),
+            Some(ip) => PeerAddr::Ip(SocketAddr::new(IpAddr::V4(ip), self.port)),
+            None if ip.is_unspecified() => PeerAddr::Unix(self.scope),
+            None => PeerAddr::Ip(SocketAddrV6::new(ip, self.port, 0, self.scope).into()),
         }
     }
 
-    /// What the peer's holder has of addresses.
+    /// What the peer's holder has of addresses. All peers of unix sockets are one network: they are processes of this
+    /// machine, and none of them has an address of its own.
     #[must_use]
     pub fn network(&self) -> Network {
-        Network::of(self.addr().ip())
+        match self.addr() {
+            PeerAddr::Ip(addr) => Network::of(addr.ip()),
+            PeerAddr::Unix(_) => Network::of(Ipv6Addr::UNSPECIFIED.into()),
+        }
     }
 
     /// The index of the listener that accepted it.
     #[must_use]
     pub fn listener(&self) -> usize {
         usize::from(self.listener)
+    }
+}
+
+/// The address of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerAddr {
+    /// Of TCP.
+    Ip(SocketAddr),
+    /// A peer of a unix socket has no address: it has the number of its connection, shown as `unix#17`.
+    Unix(u32),
+}
+
+impl From<SocketAddr> for PeerAddr {
+    fn from(addr: SocketAddr) -> Self {
+        Self::Ip(addr)
+    }
+}
+
+impl<I: Into<IpAddr>> From<(I, u16)> for PeerAddr {
+    fn from(addr: (I, u16)) -> Self {
+        Self::Ip(addr.into())
+    }
+}
+
+impl fmt::Display for PeerAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(addr) => addr.fmt(f),
+            Self::Unix(number) => write!(f, "unix#{number}"),
+        }
     }
 }
 
@@ -82,14 +119,22 @@ mod tests {
     #[test]
     fn an_address_comes_back_as_it_went_in() {
         for addr in ["192.0.2.1:80", "0.0.0.0:0", "[2001:db8::1]:443", "[::1]:65535", "[fe80::1%4294967295]:1"] {
-            let peer = Peer::new(addr.parse().expect("an address"), 65_535);
+            let peer = Peer::new(PeerAddr::Ip(addr.parse().expect("an address")), 65_535);
             assert_eq!((peer.addr().to_string(), peer.listener()), (addr.to_owned(), 65_535));
         }
     }
 
     #[test]
+    fn peers_of_unix_sockets_keep_their_numbers_and_are_one_network() {
+        let peers = [1, u32::MAX].map(|number| Peer::new(PeerAddr::Unix(number), 3));
+        assert_eq!(peers.map(|peer| peer.addr().to_string()), ["unix#1", "unix#4294967295"]);
+        assert_eq!(peers[0].network(), peers[1].network());
+        assert_ne!(peers[0].network(), Peer::new(([127, 0, 0, 1], 1).into(), 3).network());
+    }
+
+    #[test]
     fn an_ipv4_peer_of_an_ipv6_listener_is_shown_as_what_it_is() {
-        let peer = Peer::new("[::ffff:192.0.2.1]:80".parse().expect("an address"), 0);
+        let peer = Peer::new(PeerAddr::Ip("[::ffff:192.0.2.1]:80".parse().expect("an address")), 0);
         assert_eq!(peer.addr().to_string(), "192.0.2.1:80");
     }
 }

@@ -4,10 +4,10 @@
 //! still until it is told to move. Dispatch is static: the seam costs nothing.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::os::clock::Reading;
+use crate::os::peer::PeerAddr;
 use crate::os::table::Token;
 
 /// What a poller says of one connection. Every field is a hint that may be spurious: the call that follows decides.
@@ -82,7 +82,7 @@ pub trait System {
     ///
     /// # Errors
     /// Whatever `accept(2)` says, interruptions excepted.
-    fn accept(&mut self, listener: usize) -> io::Result<(Self::Socket, SocketAddr)>;
+    fn accept(&mut self, listener: usize) -> io::Result<(Self::Socket, PeerAddr)>;
 
     /// Has every event of the socket reported with `token`, from now until it is closed.
     ///

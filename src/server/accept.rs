@@ -10,7 +10,6 @@
 //! A pause ends after 10 ms, then 20 ms, up to 1 s, and at once when a connection of our own is closed.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use super::counters::Counters;
 use crate::limits::Limits;
 use crate::logging::warnings::Warnings;
 use crate::os::moment::Moment;
+use crate::os::peer::PeerAddr;
 use crate::os::system::{System, would_block};
 use crate::os::table::ENTRIES_MAX;
 use crate::protocol::Protocol;
@@ -57,7 +57,7 @@ struct Port {
 /// A connection that was accepted.
 pub(super) struct Accepted<S> {
     pub(super) socket: S,
-    pub(super) addr: SocketAddr,
+    pub(super) addr: PeerAddr,
     /// The index of its listener.
     pub(super) listener: usize,
 }

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::limits::{Limits, Timeouts};
+use crate::os::endpoint::Endpoint;
 use crate::protocol::Protocol;
 
 /// What a server is built from: listeners, each with its protocol, and limits.
@@ -32,6 +34,8 @@ pub struct Config {
     /// How many connections the kernel queues for each listener before they are accepted. It takes the smaller one of
     /// this and its own limit, `net.core.somaxconn`.
     pub backlog: u32,
+    /// The permissions of the files of unix sockets; `None` is what the umask leaves.
+    pub unix_mode: Option<u32>,
     /// Activity lines a second; `None` logs no activity.
     pub activity_lines_max: Option<u32>,
     /// False: of a connection the activity log shows the opening and the close, and nothing of its messages.
@@ -41,9 +45,9 @@ pub struct Config {
 /// A host to listen on: all of its addresses.
 #[derive(Clone)]
 pub struct Listener {
-    /// The addresses. Port 0 takes a free port, the same one at each of them. An address of IPv6 that the machine does not
+    /// The addresses, or the path of a unix socket. Port 0 takes a free port, the same one at each of them. An address of IPv6 that the machine does not
     /// have is left out where there is one of IPv4.
-    pub addrs: Vec<SocketAddr>,
+    pub endpoints: Vec<Endpoint>,
     /// What is spoken there.
     pub protocol: Arc<dyn Protocol>,
     /// False: an address that cannot be had is left out with a warning, as long as the server listens anywhere.
@@ -52,7 +56,7 @@ pub struct Listener {
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{:?}", self.protocol.name(), self.addrs)
+        write!(f, "{}://{:?}", self.protocol.name(), self.endpoints)
     }
 }
 
@@ -65,6 +69,7 @@ impl Default for Config {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             backlog: 1024,
+            unix_mode: None,
             activity_lines_max: Some(50),
             activity_shows_messages: true,
         }
@@ -72,10 +77,20 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Adds a listener.
+    /// Adds a listener on an address of TCP.
     #[must_use]
-    pub fn listen(mut self, addr: SocketAddr, protocol: impl Protocol + 'static) -> Self {
-        self.listeners.push(Listener { addrs: vec![addr], protocol: Arc::new(protocol), required: true });
+    pub fn listen(self, addr: SocketAddr, protocol: impl Protocol + 'static) -> Self {
+        self.listen_at(Endpoint::Tcp(addr), protocol)
+    }
+
+    /// Adds a listener on a unix socket, whose file is made at the start and removed at the end.
+    #[must_use]
+    pub fn listen_unix(self, path: impl Into<PathBuf>, protocol: impl Protocol + 'static) -> Self {
+        self.listen_at(Endpoint::Unix(path.into()), protocol)
+    }
+
+    fn listen_at(mut self, endpoint: Endpoint, protocol: impl Protocol + 'static) -> Self {
+        self.listeners.push(Listener { endpoints: vec![endpoint], protocol: Arc::new(protocol), required: true });
         self
     }
 }

@@ -5,11 +5,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use mio::net::TcpListener;
-
 use super::config::{Config, Listener};
+use crate::os::endpoint::{Bound, Endpoint};
 use crate::os::listen::{self, Refused};
 use crate::os::port_holder::{self, Holder};
+use crate::os::unix_listener::UnixListener;
 use crate::protocol::Protocol;
 
 /// How often a free port is taken for a listener of several addresses, until one is free at all of them.
@@ -19,7 +19,7 @@ const PORTS_TRIED_MAX: usize = 64;
 #[derive(Debug)]
 pub struct BindError {
     /// The protocol whose listener failed, and where; `None` when it was not a listener.
-    pub listener: Option<(&'static str, SocketAddr)>,
+    pub listener: Option<Bound>,
     /// What the operating system said.
     pub error: io::Error,
 }
@@ -29,8 +29,15 @@ impl BindError {
     #[must_use]
     pub fn advice(&self) -> String {
         let limit = "raise the limit of open files, as with `ulimit -n 1024`";
-        match (self.error.kind(), self.listener) {
-            (_, None) if self.error.raw_os_error().is_none() => "give one with --listen".into(),
+        let (kind, errno) = (self.error.kind(), self.error.raw_os_error());
+        if let Some(Bound { endpoint: Endpoint::Unix(_), .. }) = self.listener
+            && !matches!(errno, Some(libc::EMFILE))
+        {
+            return advice_on_path(kind).into();
+        }
+        let listener = self.listener.as_ref().and_then(|bound| Some((bound.protocol, bound.addr()?)));
+        match (kind, listener) {
+            (_, None) if errno.is_none() => "give one with --listen".into(),
             (io::ErrorKind::InvalidInput, Some((scheme, addr))) => advice_on_unfit(scheme, addr),
             (io::ErrorKind::AddrInUse, Some((_, addr))) => advice_on_holder(port_holder::find(addr)).into(),
             (io::ErrorKind::AlreadyExists, _) => "name each address once, or give one of them another port".into(),
@@ -40,7 +47,7 @@ impl BindError {
             (io::ErrorKind::AddrNotAvailable, _) => {
                 "this machine has no such address: use 127.0.0.1, or 0.0.0.0 for all".into()
             }
-            _ if matches!(self.error.raw_os_error(), Some(libc::EMFILE)) => limit.into(),
+            _ if matches!(errno, Some(libc::EMFILE)) => limit.into(),
             _ => "look at the limits of this process and its user".into(),
         }
     }
@@ -48,8 +55,8 @@ impl BindError {
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.listener {
-            Some((protocol, addr)) => write!(f, "cannot listen on {protocol}://{addr}")?,
+        match &self.listener {
+            Some(bound) => write!(f, "cannot listen on {bound}")?,
             None => f.write_str("cannot serve")?,
         }
         write!(f, ": {}; {}", self.error, self.advice())
@@ -65,9 +72,9 @@ impl std::error::Error for BindError {
 /// Sockets that listen, each with its protocol and its real address.
 #[derive(Default)]
 pub(super) struct Listening {
-    pub(super) sockets: Vec<TcpListener>,
+    pub(super) sockets: Vec<listen::Listener>,
     pub(super) protocols: Vec<Arc<dyn Protocol>>,
-    pub(super) addresses: Vec<(&'static str, SocketAddr)>,
+    pub(super) addresses: Vec<Bound>,
     /// Options that make a socket serve better, and that this system refused.
     refused_options: Vec<Refused>,
     /// Of listeners that are not required.
@@ -104,22 +111,27 @@ impl Listening {
                 result => break result.map_err(|failure| failure.error)?,
             }
         };
-        for (socket, addr) in opened {
+        for (socket, endpoint) in opened {
             self.sockets.push(socket);
             self.protocols.push(Arc::clone(&listener.protocol));
-            self.addresses.push((listener.protocol.name(), addr));
+            self.addresses.push(Bound { protocol: listener.protocol.name(), endpoint });
         }
         Ok(())
     }
 
-    /// A socket for each address of `listener` that can be had. Port 0 is the same free port at all of them.
-    fn open_all(&mut self, listener: &Listener, config: &Config) -> Result<Vec<(TcpListener, SocketAddr)>, Failure> {
-        let mut opened: Vec<(TcpListener, SocketAddr)> = Vec::new();
-        for wanted in &listener.addrs {
-            let mut addr = *wanted;
-            let chosen_port = opened.first().map(|(_, first)| first.port()).filter(|_| wanted.port() == 0);
-            addr.set_port(chosen_port.unwrap_or(wanted.port()));
-            let error = match self.open_one(addr, config) {
+    /// A socket for each endpoint of `listener` that can be had. Port 0 is the same free port at all of them.
+    fn open_all(&mut self, listener: &Listener, config: &Config) -> Result<Vec<Opened>, Failure> {
+        let mut opened: Vec<Opened> = Vec::new();
+        for wanted in &listener.endpoints {
+            let mut endpoint = wanted.clone();
+            let chosen_port = match (&mut endpoint, opened.first()) {
+                (Endpoint::Tcp(addr), Some((_, Endpoint::Tcp(first)))) if addr.port() == 0 => {
+                    addr.set_port(first.port());
+                    Some(first.port())
+                }
+                _ => None,
+            };
+            let error = match self.open_one(&endpoint, config) {
                 Ok(socket) => {
                     opened.push(socket);
                     continue;
@@ -127,8 +139,9 @@ impl Listening {
                 Err(error) => error,
             };
             let is_of_chosen_port = chosen_port.is_some() && error.kind() == io::ErrorKind::AddrInUse;
-            let error = BindError { listener: Some((listener.protocol.name(), addr)), error };
-            if is_missing_ipv6(&error.error, listener, addr) {
+            let is_missing_ipv6 = is_missing_ipv6(&error, listener, &endpoint);
+            let error = BindError { listener: Some(Bound { protocol: listener.protocol.name(), endpoint }), error };
+            if is_missing_ipv6 {
                 log::debug!("{error}");
             } else if listener.required || is_of_chosen_port {
                 return Err(Failure { error, is_of_chosen_port });
@@ -139,14 +152,21 @@ impl Listening {
         Ok(opened)
     }
 
-    fn open_one(&mut self, addr: SocketAddr, config: &Config) -> io::Result<(TcpListener, SocketAddr)> {
+    fn open_one(&mut self, endpoint: &Endpoint, config: &Config) -> io::Result<Opened> {
+        let addr = match endpoint {
+            Endpoint::Tcp(addr) => *addr,
+            Endpoint::Unix(path) => {
+                let socket = UnixListener::bind(path, config.backlog, config.unix_mode)?;
+                return Ok((listen::Listener::Unix(socket), endpoint.clone()));
+            }
+        };
         if let Some(why) = unfitness(addr) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         let (socket, refused) = listen::listen(addr, config.backlog, config.timeouts.write)?;
         self.refused_options.extend(refused);
         let addr = socket.local_addr()?;
-        Ok((socket, addr))
+        Ok((listen::Listener::Tcp(socket), Endpoint::Tcp(addr)))
     }
 
     /// One line for all options and listeners.
@@ -160,6 +180,9 @@ impl Listening {
     }
 }
 
+/// A socket that listens, and where.
+type Opened = (listen::Listener, Endpoint);
+
 /// Why a listener could not be opened.
 struct Failure {
     error: BindError,
@@ -168,30 +191,34 @@ struct Failure {
 }
 
 /// True exactly when the machine has no such IPv6 address, as one without IPv6, and the listener has one of IPv4 too.
-fn is_missing_ipv6(error: &io::Error, listener: &Listener, addr: SocketAddr) -> bool {
+fn is_missing_ipv6(error: &io::Error, listener: &Listener, endpoint: &Endpoint) -> bool {
     let is_missing =
         error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(libc::EAFNOSUPPORT);
-    is_missing && addr.is_ipv6() && listener.addrs.iter().any(SocketAddr::is_ipv4)
+    is_missing
+        && endpoint.addr().is_some_and(|addr| addr.is_ipv6())
+        && listener.endpoints.iter().filter_map(Endpoint::addr).any(|addr| addr.is_ipv4())
 }
 
 /// Two listeners of one address can never both be had: the kernel would blame a program that has the port.
 fn refuse_clashes(listeners: &[Listener]) -> Result<(), BindError> {
-    let mut addrs: Vec<SocketAddr> = Vec::new();
+    let mut endpoints: Vec<&Endpoint> = Vec::new();
     for listener in listeners {
-        for addr in &listener.addrs {
-            if let Some(other) = addrs.iter().find(|other| clash(**other, *addr)) {
+        for endpoint in &listener.endpoints {
+            if let Some(other) = endpoints.iter().find(|other| clash(other, endpoint)) {
                 let error = format!("another listener of this server has {other}");
                 let error = io::Error::new(io::ErrorKind::AlreadyExists, error);
-                return Err(BindError { listener: Some((listener.protocol.name(), *addr)), error });
+                let bound = Bound { protocol: listener.protocol.name(), endpoint: endpoint.clone() };
+                return Err(BindError { listener: Some(bound), error });
             }
-            addrs.push(*addr);
+            endpoints.push(endpoint);
         }
     }
     Ok(())
 }
 
-/// True exactly when no two sockets can listen on both addresses.
-fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+/// True exactly when no two sockets can listen on both endpoints.
+fn clash(one: &Endpoint, other: &Endpoint) -> bool {
+    let (Some(one), Some(other)) = (one.addr(), other.addr()) else { return one == other };
     let is_any = one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() != 0 && one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && (is_any || one == other)
 }
@@ -225,6 +252,18 @@ fn advice_on_unfit(scheme: &str, addr: SocketAddr) -> String {
     }
 }
 
+/// What to do about the path of a unix socket.
+fn advice_on_path(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::InvalidInput => "choose a shorter one, or a relative one",
+        io::ErrorKind::AddrInUse => "another program listens there: stop it, or choose another path with --listen",
+        io::ErrorKind::AlreadyExists => "remove it, or choose another path with --listen",
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "make its folder first, or choose another path",
+        io::ErrorKind::PermissionDenied => "choose a path in a folder that this user may write to",
+        _ => "choose another path with --listen",
+    }
+}
+
 fn advice_on_holder(holder: Option<Holder>) -> &'static str {
     match holder {
         Some(Holder::Listener) => "another program listens there: stop it, or choose another port with --listen",
@@ -250,12 +289,16 @@ mod tests {
     }
 
     fn listener(addrs: &[&str], required: bool) -> Listener {
-        Listener { addrs: addrs.iter().map(|text| addr(text)).collect(), protocol: Arc::new(Text::new()), required }
+        Listener {
+            endpoints: addrs.iter().map(|text| Endpoint::Tcp(addr(text))).collect(),
+            protocol: Arc::new(Text::new()),
+            required,
+        }
     }
 
     fn open(listeners: Vec<Listener>) -> Result<Vec<SocketAddr>, BindError> {
         let listening = Listening::open(&Config { listeners, ..Config::default() })?;
-        Ok(listening.addresses.into_iter().map(|(_, addr)| addr).collect())
+        Ok(listening.addresses.iter().filter_map(Bound::addr).collect())
     }
 
     #[test]
@@ -267,7 +310,7 @@ mod tests {
             (libc::EMFILE, "open files", "ulimit -n"),
             (libc::ENOBUFS, "buffer space", "look at the limits"),
         ] {
-            let listener = Some(("text", addr("127.0.0.1:80")));
+            let listener = Some(Bound { protocol: "text", endpoint: addr("127.0.0.1:80").into() });
             let line = BindError { listener, error: io::Error::from_raw_os_error(errno) }.to_string();
             assert!(line.starts_with("cannot listen on text://127.0.0.1:80: "), "{line}");
             assert!(line.contains(why) && line.contains(what) && !line.contains('\n'), "{line}");
@@ -297,8 +340,8 @@ mod tests {
             assert_eq!(error.error.kind(), io::ErrorKind::AlreadyExists, "{error}");
             assert!(error.to_string().contains(&format!("another listener of this server has {one}")), "{error}");
         }
-        assert!(!clash(addr("127.0.0.1:0"), addr("127.0.0.1:0")), "port 0 is another port each time");
-        assert!(!clash(addr("0.0.0.0:1"), addr("[::]:1")), "the families have ports of their own");
+        assert!(!clash(&addr("127.0.0.1:0").into(), &addr("127.0.0.1:0").into()), "port 0 is another port each time");
+        assert!(!clash(&addr("0.0.0.0:1").into(), &addr("[::]:1").into()), "the families have ports of their own");
     }
 
     #[test]

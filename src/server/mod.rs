@@ -22,8 +22,8 @@ mod shutdown;
 mod turn_budget;
 
 use std::io;
-use std::net::SocketAddr;
 
+pub use crate::os::endpoint::{Bound, Endpoint};
 use crate::os::kernel::{Kernel, Stopper};
 pub use config::{Config, Listener};
 pub use counters::Counters;
@@ -42,7 +42,7 @@ const DESCRIPTORS_MIN: usize = 2;
 /// A server that listens and is ready to run.
 pub struct Server {
     event_loop: EventLoop<Kernel>,
-    addresses: Vec<(&'static str, SocketAddr)>,
+    addresses: Vec<Bound>,
     stopper: Stopper,
 }
 
@@ -79,9 +79,9 @@ impl Server {
         Ok(Self { event_loop: EventLoop::new(kernel, protocols, config), addresses, stopper })
     }
 
-    /// The protocol and the real address of each listener, in the order of the config.
+    /// The protocol and the real endpoint of each listener, in the order of the config.
     #[must_use]
-    pub fn addresses(&self) -> &[(&'static str, SocketAddr)] {
+    pub fn addresses(&self) -> &[Bound] {
         &self.addresses
     }
 

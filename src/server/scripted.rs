@@ -6,7 +6,6 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -15,6 +14,7 @@ use super::config::Config;
 use super::event_loop::EventLoop;
 use crate::os::clock::Reading;
 use crate::os::moment::Moment;
+use crate::os::peer::PeerAddr;
 use crate::os::system::{Event, Readiness, Socket, System};
 use crate::os::table::Token;
 use crate::protocol::Protocol;
@@ -91,7 +91,7 @@ impl System for ScriptedSystem {
         Ok(())
     }
 
-    fn accept(&mut self, listener: usize) -> io::Result<(ScriptedSocket, SocketAddr)> {
+    fn accept(&mut self, listener: usize) -> io::Result<(ScriptedSocket, PeerAddr)> {
         let backlog = &mut self.0.borrow_mut().backlog;
         let next = backlog.iter().position(|(index, _)| *index == listener).and_then(|next| backlog.remove(next));
         let wire = next.map_or(Err(io::ErrorKind::WouldBlock.into()), |(_, wire)| wire)?;

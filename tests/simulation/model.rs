@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use tinytcp::os::kernel::Kernel;
-use tinytcp::os::listen::listen;
+use tinytcp::os::listen::{Listener, listen};
+use tinytcp::os::stream::Stream;
 use tinytcp::os::system::{Event, Readiness, Socket, System};
 use tinytcp::os::table::Token;
 
@@ -27,7 +28,7 @@ struct Both {
     model: Wire,
     kernel: Kernel,
     /// The server's end of the real connection.
-    server: Option<mio::net::TcpStream>,
+    server: Option<Stream>,
     peer: TcpStream,
 }
 
@@ -44,7 +45,7 @@ impl Both {
     fn unaccepted() -> Self {
         let (listener, _) = listen(([127, 0, 0, 1], 0).into(), 16, None).expect("a free port");
         let addr = listener.local_addr().expect("bound");
-        let kernel = Kernel::new(vec![listener]).expect("a poller");
+        let kernel = Kernel::new(vec![Listener::Tcp(listener)]).expect("a poller");
         let peer = TcpStream::connect(addr).expect("a listener");
         peer.set_nonblocking(true).expect("a socket");
         peer.set_nodelay(true).expect("a socket");
@@ -59,7 +60,7 @@ impl Both {
         self.model.register();
     }
 
-    fn server(&mut self) -> &mut mio::net::TcpStream {
+    fn server(&mut self) -> &mut Stream {
         self.server.as_mut().expect("accepted")
     }
 

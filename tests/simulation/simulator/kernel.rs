@@ -1,11 +1,11 @@
 //! The seam to the operating system, simulated.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tinytcp::os::clock::Reading;
+use tinytcp::os::peer::PeerAddr;
 use tinytcp::os::system::{Event, Socket, System};
 use tinytcp::os::table::Token;
 
@@ -49,7 +49,7 @@ impl System for SimulatedKernel {
         Ok(())
     }
 
-    fn accept(&mut self, listener: usize) -> io::Result<(SimulatedSocket, SocketAddr)> {
+    fn accept(&mut self, listener: usize) -> io::Result<(SimulatedSocket, PeerAddr)> {
         let id = self.0.lock().accept(listener)?;
         let port = u16::try_from(10_000 + id).unwrap_or(u16::MAX);
         Ok((SimulatedSocket { network: self.0.clone(), id }, ([127, 0, 0, 1], port).into()))
