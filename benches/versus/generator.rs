@@ -166,7 +166,7 @@ fn milliseconds(duration: Duration) -> String {
 fn target(addr: SocketAddr, speech: Speech, load: Load) -> Vec<String> {
     match speech {
         _ if load.is_mix => {
-            let greeting = speech.greeting().escape_ascii().to_string();
+            let greeting = String::from_utf8_lossy(speech.greeting()).replace('\n', r"\n");
             let requests = MIX.iter().flat_map(|line| ["-m".into(), format!(r"{line}\n")]);
             // The time is in no answer before it is read: any line will do.
             let raw = [format!("tcp://{addr}"), "--raw".into(), "--greeting".into(), greeting];

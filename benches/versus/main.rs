@@ -1,7 +1,7 @@
 //! The server beside others: the same load on each of them in turn, for several rounds, and a table of it.
 //!
 //! ```text
-//! cargo bench --bench versus                                  # everything, in nine minutes
+//! cargo bench --bench versus                                  # everything, in ten minutes
 //! cargo bench --bench versus -- --quick                       # one short round of everything
 //! cargo bench --bench versus -- depth=128 large text floor    # these rows, of these servers only
 //! cargo bench --bench versus -- --against PATH text floor     # beside the tinytcp-server of another build, in turn
