@@ -69,7 +69,7 @@ pub static ROWS: [Row; 10] = [
     ),
     load(
         "mix",
-        "the same with every kind of command, 128 in flight",
+        "50 connections, 128 in flight, commands of every kind",
         &[("text", 1.60)],
         Load { depth: 128, is_mix: true, ..SHORT },
     ),
