@@ -165,12 +165,12 @@ impl System for Kernel {
     fn accept(&mut self, listener: usize) -> io::Result<(Stream, PeerAddr)> {
         match self.listeners.get(listener) {
             Some(Listener::Tcp(listener)) => {
-                uninterrupted(|| listener.accept()).map(|(socket, addr)| (Stream::Tcp(socket), PeerAddr::Ip(addr)))
+                uninterrupted(|| listener.accept()).map(|(socket, addr)| (Stream::from(socket), PeerAddr::Ip(addr)))
             }
             Some(Listener::Unix(listener)) => {
                 let socket = uninterrupted(|| listener.accept())?;
                 self.unix_peers = self.unix_peers.wrapping_add(1);
-                Ok((Stream::Unix(socket), PeerAddr::Unix(self.unix_peers)))
+                Ok((socket, PeerAddr::Unix(self.unix_peers)))
             }
             None => Err(io::ErrorKind::WouldBlock.into()),
         }

@@ -5,28 +5,17 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use mio::event::Source;
-use mio::net::{TcpStream, UnixStream};
+use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use socket2::SockRef;
+use socket2::{SockRef, Socket};
 
 /// A connection of either kind.
+///
+/// It holds a descriptor and nothing else: every call here is one that the kernel takes for both kinds, and a tag beside the
+/// descriptor would make each idle connection larger. The one call that is not for both, the reset, is ignored by
+/// a unix socket.
 #[derive(Debug)]
-pub enum Stream {
-    /// Over TCP.
-    Tcp(TcpStream),
-    /// Over a unix socket.
-    Unix(UnixStream),
-}
-
-/// The same call on either kind.
-macro_rules! either {
-    ($stream:expr, $inner:ident => $call:expr) => {
-        match $stream {
-            Stream::Tcp($inner) => $call,
-            Stream::Unix($inner) => $call,
-        }
-    };
-}
+pub struct Stream(TcpStream);
 
 impl Stream {
     /// Ends one direction, or both.
@@ -34,28 +23,39 @@ impl Stream {
     /// # Errors
     /// When the connection is lost already.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        either!(self, stream => stream.shutdown(how))
+        self.0.shutdown(how)
     }
 
     /// Makes the close that follows a reset. A unix socket has none: the kernel frees what its peer has not taken when that
     /// peer closes.
     pub fn reset_on_close(&self) {
-        if let Self::Tcp(stream) = self {
-            // It fails only for a socket that is broken already, which needs no reset.
-            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
-        }
+        // It fails only for a socket that is broken already, which needs no reset.
+        let _ = SockRef::from(&self.0).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl From<TcpStream> for Stream {
+    fn from(stream: TcpStream) -> Self {
+        Self(stream)
+    }
+}
+
+/// A connected socket that does not block.
+impl From<Socket> for Stream {
+    fn from(socket: Socket) -> Self {
+        Self(TcpStream::from_std(socket.into()))
     }
 }
 
 impl Read for Stream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        either!(self, stream => stream.read(buf))
+        self.0.read(buf)
     }
 }
 
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        either!(self, stream => stream.write(bytes))
+        self.0.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -65,14 +65,14 @@ impl Write for Stream {
 
 impl Source for Stream {
     fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
-        either!(self, stream => stream.register(registry, token, interest))
+        self.0.register(registry, token, interest)
     }
 
     fn reregister(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
-        either!(self, stream => stream.reregister(registry, token, interest))
+        self.0.reregister(registry, token, interest)
     }
 
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        either!(self, stream => stream.deregister(registry))
+        self.0.deregister(registry)
     }
 }

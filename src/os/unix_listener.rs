@@ -5,10 +5,11 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use mio::net::{UnixListener as Socket, UnixStream};
-use socket2::{Domain, SockAddr, Socket as RawSocket, Type};
+use mio::net::UnixListener as Socket;
+use socket2::{Domain, SockAddr, SockRef, Socket as RawSocket, Type};
 
 use crate::os::endpoint::check_path;
+use crate::os::stream::Stream;
 
 /// A unix socket that listens. Dropping it removes its file, unless another program has put one of its own in that place.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl UnixListener {
             // Before it listens: until then every connection is refused.
             fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
         }
-        socket2::SockRef::from(&listener.socket).listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        SockRef::from(&listener.socket).listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         Ok(listener)
     }
 
@@ -56,8 +57,10 @@ impl UnixListener {
     ///
     /// # Errors
     /// As accept(2).
-    pub fn accept(&self) -> io::Result<UnixStream> {
-        self.socket.accept().map(|(stream, _)| stream)
+    pub fn accept(&self) -> io::Result<Stream> {
+        let (socket, _) = SockRef::from(&self.socket).accept()?;
+        socket.set_nonblocking(true)?;
+        Ok(socket.into())
     }
 }
 
