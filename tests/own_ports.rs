@@ -28,3 +28,35 @@ fn no_connection_of_the_client_or_the_generator_has_a_default_port() {
     let connections = String::from_utf8(output.stdout).expect("numbers");
     assert_eq!(connections, "0\n".repeat(6), "port 40000 was taken: {}", output.stderr.escape_ascii());
 }
+
+/// The same, for more connections one after the other than there are ports; prints what the server has accepted and what the generator has begun.
+const CROWDED_SCRIPT: &str = r#"
+ip link set lo up
+echo '39999 40001' > /proc/sys/net/ipv4/ip_local_port_range
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+exec 3< <(exec "$SERVER" --listen text://127.0.0.1:5555 --activity-log off 2> "$log")
+server=$!
+read -r _ <&3
+timeout 20 "$LOAD" text://127.0.0.1:5555 --lifetime 1 -c 1 -d 500ms -q --json - | grep -o '"begun_count": *[0-9]*'
+kill "$server"
+cat <&3
+grep -o 'stopped: [0-9]*' "$log"
+"#;
+
+#[test]
+#[ignore = "needs root and iproute2: .ci/run has them"]
+fn a_connection_that_is_given_up_for_its_port_counts_as_begun() {
+    let mut command = Command::new("unshare");
+    command.args(["--net", "bash", "-c", CROWDED_SCRIPT]);
+    command.env("SERVER", env!("CARGO_BIN_EXE_tinytcp-server")).env("LOAD", env!("CARGO_BIN_EXE_tinytcp-load"));
+    let output = command.output().expect("run unshare");
+    let printed = String::from_utf8(output.stdout.clone()).expect("text");
+    let number = |label: &str| {
+        let line = printed.lines().find_map(|line| line.strip_prefix(label)).unwrap_or_else(|| panic!("{output:?}"));
+        line.trim().parse::<u64>().expect("a number")
+    };
+    let (begun, accepted) = (number("\"begun_count\":"), number("stopped:"));
+    assert!(accepted > 2, "two found a port, and one was given that of a server: {output:?}");
+    assert!(accepted <= begun, "{output:?}");
+}

@@ -1,6 +1,7 @@
 //! Opening connections without waiting for them.
 
 use std::io;
+use std::mem;
 use std::net::{IpAddr, SocketAddr};
 
 use mio::net::TcpStream;
@@ -24,16 +25,18 @@ pub struct Attempt {
     pub is_first: bool,
 }
 
-/// Begins to connect to the address of `attempt`; an event tells how it went.
+/// Begins to connect to the address of `attempt`; an event tells how it went. Counts in `connects` each connection that was
+/// begun before and given up for its port: a server may have accepted it.
 ///
 /// # Errors
 /// When the system refuses at once: no port, no descriptor, no route.
-pub fn start(plan: &Plan, attempt: Attempt) -> io::Result<TcpStream> {
+pub fn start(plan: &Plan, attempt: Attempt, connects: &mut u64) -> io::Result<TcpStream> {
     let target = plan.addresses[attempt.address];
     let source = plan.sources.get((attempt.number + attempt.refusals as usize) % plan.sources.len().max(1));
-    let stream = connect_elsewhere(target::Protocol::is_default_port, || match source {
-        None => TcpStream::connect(target),
-        Some(source) => connect_from(*source, target),
+    let mut is_first = true;
+    let stream = connect_elsewhere(target::Protocol::is_default_port, || {
+        *connects += u64::from(!mem::take(&mut is_first));
+        source.map_or_else(|| TcpStream::connect(target), |source| connect_from(*source, target))
     })?;
     // Requests are to leave when they are due, and not when a segment is full.
     stream.set_nodelay(true)?;

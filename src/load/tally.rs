@@ -58,7 +58,7 @@ impl<C: Cause> Counts<C> {
 /// What was counted in a slice of time, or in all of it.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// Connections that were begun.
+    /// Connections that were begun, those included that were given up because the system gave them a server's port.
     pub connects: u64,
     /// Connections that opened, those included that the server then refused with a word.
     pub opened: u64,

@@ -296,7 +296,8 @@ impl Worker {
         let begun = self.shared.read_clock();
         self.shared.tally.connects += u64::from(attempt.is_first);
         let token = self.peers.next_token();
-        let registered = connect::start(&self.plan, attempt).and_then(|mut stream| {
+        let started = connect::start(&self.plan, attempt, &mut self.shared.tally.connects);
+        let registered = started.and_then(|mut stream| {
             self.poll.registry().register(&mut stream, mio::Token(token.to_usize()), INTEREST)?;
             Ok(stream)
         });
