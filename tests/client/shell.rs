@@ -1,11 +1,14 @@
 //! The shell, from a pipe (where the editor shows no prompt) and on a terminal.
 
 use std::fs::Permissions;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::sync::mpsc;
 use std::thread;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::originals;
 use crate::runs::{client, finish_child, run_script};
@@ -51,6 +54,22 @@ fn answers_and_farewells_are_in_the_words_of_each_client() {
         let run = run_script(&[&format!("{protocol}://127.0.0.1:{port}"), "shell"], typed.as_bytes());
         assert!(run.ended_with(0).text().ends_with(&shown), "{run:?}");
     }
+}
+
+#[test]
+fn an_interrupt_is_a_farewell_while_nothing_is_typed() {
+    let mut command = client(&[&format!("text://127.0.0.1:{}", originals::text()), "--timeout", "off", "shell"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("the client starts");
+    let _held_open = child.stdin.take();
+    let mut shown = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    while !shown.contains("WELCOME") {
+        assert_ne!(stdout.read_line(&mut shown).expect("text"), 0, "{shown}");
+    }
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).expect("our child");
+    assert_eq!(finish_child(child).code, Some(0));
+    stdout.read_to_string(&mut shown).expect("text");
+    assert!(shown.ends_with("<- BYE\n"), "{shown}");
 }
 
 #[test]

@@ -22,11 +22,12 @@ use std::collections::VecDeque;
 use std::io::{self, IsTerminal};
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::SIGINT;
+use signal_hook::iterator::Signals;
 
 use super::connect::{Patience, connect};
 use super::dialogue::{Due, Extent, Found, Inbox, Request, SILENCE, Voice};
@@ -47,6 +48,8 @@ const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
 enum Event {
     Typed(Typed),
+    /// By Ctrl-C while the editor did not hold the terminal, or by SIGINT from elsewhere.
+    Interrupted,
     Heard(Heard),
 }
 
@@ -78,9 +81,7 @@ pub fn run(target: &Target, patience: Patience) -> Result<Verdict, Failure> {
 
     let no_terminal = |error| Failure::Usage(format!("cannot use the terminal: {error}; send commands with -e"));
     // Outside the editor Ctrl-C is a signal; unless it is caught, it would end us without a farewell.
-    let interrupted = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(SIGINT, Arc::clone(&interrupted)).map_err(|error| no_terminal(error.to_string()))?;
-
+    let mut interrupts = Signals::new([SIGINT]).map_err(|error| no_terminal(error.to_string()))?;
     let may_end = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&may_end))
         .map_err(|error| no_terminal(error.to_string()))?;
@@ -90,6 +91,11 @@ pub fn run(target: &Target, patience: Patience) -> Result<Verdict, Failure> {
     let printer = editor::start_printer(&mut editor).map_err(no_thread)?;
     terminal.obey_signals(printer.clone()).map_err(no_thread)?;
     let (events, received) = mpsc::sync_channel(EVENTS_MAX);
+    let by_key = events.clone();
+    worker::start("interrupts", move || {
+        let _ = interrupts.forever().try_for_each(|_| by_key.send(Event::Interrupted));
+    })
+    .map_err(no_thread)?;
     let (turns, its_turn) = mpsc::sync_channel(1);
     let from_editor = events.clone();
     worker::start("editor", move || editor::run(editor, voice.prompt, &its_turn, &from_editor)).map_err(no_thread)?;
@@ -108,7 +114,6 @@ pub fn run(target: &Target, patience: Patience) -> Result<Verdict, Failure> {
         printer,
         turns,
         is_editing: false,
-        interrupted,
     };
     shell.run(&received)
 }
@@ -140,8 +145,6 @@ struct Shell<'a> {
     turns: SyncSender<()>,
     /// True exactly when the editor holds the terminal.
     is_editing: bool,
-    /// Set by Ctrl-C while the editor does not hold the terminal.
-    interrupted: Arc<AtomicBool>,
 }
 
 impl Shell<'_> {
@@ -186,11 +189,7 @@ impl Shell<'_> {
                             )?;
                         }
                         Typed::Garbled => self.say("bytes that are no UTF-8 came, and the line was dropped\n")?,
-                        Typed::Leave if self.connection.is_lost() => return self.close(Verdict::Lost),
-                        Typed::Leave => {
-                            self.ask(self.voice.leave)?;
-                            return self.leave(events);
-                        }
+                        Typed::Leave => return self.take_leave(events),
                         Typed::Unreadable(error) => {
                             return Err(Failure::Broken(format!(
                                 "cannot read the terminal: {error}; send commands with -e"
@@ -198,6 +197,7 @@ impl Shell<'_> {
                         }
                     }
                 }
+                Ok(Event::Interrupted) => return self.take_leave(events),
                 Ok(Event::Heard(heard)) if self.connection.is_stale(&heard) => {}
                 Ok(Event::Heard(Heard::Received(piece))) => self.inbox.append(&piece),
                 Ok(Event::Heard(Heard::Ended(error))) => self.end(error.as_ref())?,
@@ -205,13 +205,6 @@ impl Shell<'_> {
                 Err(_) => {}
             }
             self.tell_silence()?;
-            if self.interrupted.swap(false, Ordering::Relaxed) {
-                if self.connection.is_lost() {
-                    return self.close(Verdict::Lost);
-                }
-                self.ask(self.voice.leave)?;
-                return self.leave(events);
-            }
         }
     }
 
@@ -298,6 +291,15 @@ impl Shell<'_> {
         Ok(is_last)
     }
 
+    /// Leaves as the person wants it, with the protocol's own word where there is a server to hear it.
+    fn take_leave(&mut self, events: &Receiver<Event>) -> Result<Verdict, Failure> {
+        if self.connection.is_lost() {
+            return self.close(Verdict::Lost);
+        }
+        self.ask(self.voice.leave)?;
+        self.leave(events)
+    }
+
     /// Waits for the answers that are still due, and says goodbye.
     fn leave(&mut self, events: &Receiver<Event>) -> Result<Verdict, Failure> {
         let deadline = Instant::now() + FAREWELL_MAX;
@@ -305,7 +307,7 @@ impl Shell<'_> {
         while !self.asked.is_empty() {
             match next(events, Some(deadline)) {
                 Ok(Event::Heard(Heard::Received(piece))) => self.inbox.append(&piece),
-                Ok(Event::Typed(_)) => {}
+                Ok(Event::Typed(_) | Event::Interrupted) => {}
                 Ok(Event::Heard(Heard::Ended(_))) | Err(_) => break,
             }
             self.show_answers()?;
