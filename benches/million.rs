@@ -24,6 +24,7 @@ use std::time::{Duration, Instant, SystemTime};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tinytcp::limits::{LINGER_TIMEOUT, Timeouts};
 use tinytcp::os::clock::Reading;
+use tinytcp::os::mailbox::Mail;
 use tinytcp::os::moment::Moment;
 use tinytcp::os::peer::PeerAddr;
 use tinytcp::os::system::{Event, Readiness, Socket, System};
@@ -208,7 +209,7 @@ impl Stage {
     fn new(count: usize) -> Self {
         let network = NETWORK.with(Rc::clone);
         // Written to, so that it is resident already.
-        network.events.replace(vec![Event::Stop; count]);
+        network.events.replace((0..count).map(|_| Event::Mail(Mail::Stop)).collect());
         network.events.borrow_mut().clear();
         network.tokens.replace(vec![Token::from_usize(usize::MAX); count]);
         network.tokens.borrow_mut().clear();

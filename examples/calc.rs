@@ -27,7 +27,7 @@ use tinytcp::server::{Config, STOP_SIGNALS, Server};
 const EXPRESSION_BYTES_MAX: usize = 256;
 
 fn calc(call: &mut Call<'_, '_>) -> Outcome {
-    let expression = std::str::from_utf8(call.argument).map_err(|_| BAD_ARGUMENTS)?;
+    let expression = std::str::from_utf8(call.argument()).map_err(|_| BAD_ARGUMENTS)?;
     if expression.len() > EXPRESSION_BYTES_MAX {
         return Err(BAD_ARGUMENTS);
     }
@@ -36,7 +36,7 @@ fn calc(call: &mut Call<'_, '_>) -> Outcome {
     if !value.is_finite() {
         return Err(BAD_ARGUMENTS);
     }
-    write!(call.output, "CALC {value}").map_err(|_| BAD_ARGUMENTS)?;
+    write!(call.output(), "CALC {value}").map_err(|_| BAD_ARGUMENTS)?;
     Ok(Next::Continue)
 }
 

@@ -11,8 +11,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 
 use env_logger::Env;
-use tinytcp::limits::Limits;
-use tinytcp::protocol::{Context, Protocol, Session, Step};
+use tinytcp::protocol::{Accepted, Context, Protocol, Session, Step};
 use tinytcp::server::{Config, STOP_SIGNALS, Server};
 
 struct Chargen;
@@ -25,7 +24,7 @@ impl Protocol for Chargen {
         "chargen"
     }
 
-    fn session(&self, _limits: &Limits) -> Box<dyn Session> {
+    fn session(&self, _accepted: &Accepted) -> Box<dyn Session> {
         Box::new(Generator(0))
     }
 }
@@ -39,7 +38,7 @@ impl Session for Generator {
                 73 => b'\n',
                 _ => b' ' + (self.0 + column as u8) % 95,
             });
-            context.output.append(&line);
+            context.output().append(&line);
             self.0 = (self.0 + 1) % 95;
         }
         (input.len(), Step::Paused)

@@ -13,8 +13,9 @@ use std::net::SocketAddr;
 
 use env_logger::Env;
 use tinytcp::close_reason::CloseReason;
-use tinytcp::limits::Limits;
-use tinytcp::protocol::{ANSWER_OVERHEAD_BYTES, Context, LINE_TOO_LONG, Output, Protocol, SERVER_BUSY, Session, Step};
+use tinytcp::protocol::{
+    ANSWER_OVERHEAD_BYTES, Accepted, Context, LINE_TOO_LONG, Output, Protocol, SERVER_BUSY, Session, Step,
+};
 use tinytcp::server::{Config, STOP_SIGNALS, Server};
 use tinytcp::wire::line::{Ending, Item, Lines};
 
@@ -28,8 +29,8 @@ impl Protocol for Shout {
         "shout"
     }
 
-    fn session(&self, limits: &Limits) -> Box<dyn Session> {
-        Box::new(Shouting(Lines::new(limits.line_bytes_max)))
+    fn session(&self, accepted: &Accepted) -> Box<dyn Session> {
+        Box::new(Shouting(Lines::new(accepted.limits().line_bytes_max)))
     }
 }
 
@@ -41,7 +42,7 @@ impl Session for Shouting {
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
         let mut rest = input;
         let step = loop {
-            if context.output.is_full() {
+            if context.output().is_full() {
                 break Step::Paused;
             }
             let (behind, item) = self.0.next(rest);
@@ -49,19 +50,19 @@ impl Session for Shouting {
             match item {
                 Some(Item::Line(line, ending)) => {
                     context.received("", line);
-                    if !context.output.reserve(line.len() + ANSWER_OVERHEAD_BYTES) {
-                        context.output.append_error(SERVER_BUSY, ending);
+                    if !context.output().reserve(line.len() + ANSWER_OVERHEAD_BYTES) {
+                        context.output().append_error(SERVER_BUSY, ending);
                     } else if line.is_ascii() {
-                        context.output.append(&line.to_ascii_uppercase());
-                        context.output.append(ending.bytes());
+                        context.output().append(&line.to_ascii_uppercase());
+                        context.output().append(ending.bytes());
                     } else {
-                        context.output.append_error("NOT_TEXT", ending);
+                        context.output().append_error("NOT_TEXT", ending);
                         break Step::Close(CloseReason::WrongProtocol);
                     }
                 }
                 Some(Item::TooLong) => {
                     context.refused(LINE_TOO_LONG);
-                    context.output.append_error(LINE_TOO_LONG, Ending::Lf);
+                    context.output().append_error(LINE_TOO_LONG, Ending::Lf);
                 }
                 Some(Item::Dropped(_)) => context.message_ended(),
                 // Part of a line: it is presented again, with more behind it.
@@ -77,7 +78,7 @@ impl Session for Shouting {
         if !self.0.is_dropping() {
             self.0.drop_line();
             context.refused(SERVER_BUSY);
-            context.output.append_error(SERVER_BUSY, Ending::Lf);
+            context.output().append_error(SERVER_BUSY, Ending::Lf);
         }
         input.len()
     }

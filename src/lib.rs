@@ -57,7 +57,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = Server::bind(&Config::default().listen(([127, 0, 0, 1], 0).into(), Text::new()))?;
 //! let addr = server.addresses()[0].addr().expect("a listener of TCP");
-//! let stopper = server.stopper();
+//! let handle = server.handle();
 //! let thread = std::thread::spawn(move || server.run());
 //!
 //! let mut client = TcpStream::connect(addr)?;
@@ -67,9 +67,9 @@
 //! client.read_to_string(&mut answers)?;
 //! assert_eq!(answers, "WELCOME, I'm TinyServer not pressure\nECHO hello\n");
 //!
-//! stopper.stop();
-//! let counters = thread.join().expect("the loop never panics")?;
-//! assert_eq!(counters.messages, 1);
+//! handle.stop();
+//! let status = thread.join().expect("the loop never panics")?;
+//! assert_eq!(status.total().messages, 1);
 //! # Ok(())
 //! # }
 //! ```
@@ -92,4 +92,7 @@ pub mod os;
 pub mod protocol;
 pub mod queues;
 pub mod server;
+pub mod status;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod wire;

@@ -36,7 +36,7 @@ fn fewest_allocations(protocol: impl Protocol + 'static, mut converse: impl FnMu
     let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let config = Config::default().listen(([127, 0, 0, 1], 0).into(), protocol);
     let server = Server::bind(&config).expect("a free port");
-    let (bound, stopper) = (server.addresses()[0].clone(), server.stopper());
+    let (bound, handle) = (server.addresses()[0].clone(), server.handle());
     let (name, addr) = (bound.protocol, bound.addr().expect("a listener of TCP"));
     let running = thread::spawn(|| server.run());
     let mut stream = TcpStream::connect(addr).expect("the server listens");
@@ -52,7 +52,7 @@ fn fewest_allocations(protocol: impl Protocol + 'static, mut converse: impl FnMu
         change.allocations + change.reallocations
     });
     drop(stream);
-    stopper.stop();
+    handle.stop();
     running.join().expect("the server does not panic").expect("the server does not fail");
     counts.into_iter().min().unwrap_or_default()
 }
@@ -256,7 +256,7 @@ fn a_connection_with_half_a_message_holds_little_more_than_that_and_gives_it_bac
     let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let config = Config::default().listen(([127, 0, 0, 1], 0).into(), Text::new());
     let server = Server::bind(&config).expect("a free port");
-    let (addr, stopper) = (server.addresses()[0].addr().expect("a listener of TCP"), server.stopper());
+    let (addr, handle) = (server.addresses()[0].addr().expect("a listener of TCP"), server.handle());
     let running = thread::spawn(|| server.run());
     // Longer ones are mapped, which no allocator counts.
     let half = [b"ECHO ".as_slice(), &[b'x'; 3000]].concat();
@@ -288,7 +288,7 @@ fn a_connection_with_half_a_message_holds_little_more_than_that_and_gives_it_bac
         expect(stream, &mut buf, &line);
     }
     let answered = held();
-    stopper.stop();
+    handle.stop();
     running.join().expect("the server does not panic").expect("the server does not fail");
     let sent = CONNECTIONS * half.len();
     assert!((sent..2 * sent).contains(&waiting), "{sent} bytes are held in {waiting}");

@@ -6,21 +6,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the library and its floor. A module uses its own parts, and modules of lower floors.
-const FLOORS: [(&str, usize); 14] = [
+const FLOORS: [(&str, usize); 16] = [
     ("limits", 1),
     ("display", 0),
     ("buffers", 0),
     ("wire", 0),
     ("close_reason", 2),
-    ("os", 1),
-    ("queues", 2),
-    ("logging", 3),
-    ("cli", 3),
-    ("protocol", 4),
-    ("connection", 5),
-    ("server", 6),
-    ("client", 6),
-    ("load", 6),
+    ("status", 3),
+    ("os", 4),
+    ("queues", 5),
+    ("logging", 6),
+    ("cli", 6),
+    ("protocol", 7),
+    ("connection", 8),
+    ("server", 9),
+    ("client", 9),
+    ("load", 9),
+    ("testing", 10),
 ];
 
 /// Where bytes of a peer are handled, no value is unwrapped: what cannot happen is not left to an `expect`.

@@ -13,7 +13,8 @@ use journal::{Journal, Totals};
 use slope::Slope;
 use std::time::Duration;
 use tinytcp::close_reason::CloseReason;
-use tinytcp::server::Counters;
+use tinytcp::limits::Limits;
+use tinytcp::status::{Counters, Status};
 
 #[test]
 fn a_straight_line_has_its_slope_and_no_error() {
@@ -42,12 +43,14 @@ fn too_few_points_have_no_slope() {
 #[test]
 fn the_closing_line_is_read_as_the_server_writes_it() {
     let mut counters = Counters { accepted: 57, received_bytes: 4, sent_bytes: 5, messages: 6, ..Counters::default() };
-    counters.held_bytes_most = 65_536;
     counters.closed[CloseReason::PeerClosed as usize] = 50;
     counters.closed[CloseReason::WriteTimeout as usize] = 7;
+    let mut status = Status::new(&["text"], Limits::default(), 1, SystemTime::UNIX_EPOCH);
+    status.listeners[0].counters = counters;
+    status.held_bytes_most = 65_536;
     let mut journal = Journal::default();
     journal.note("2026-11-21T03:28:53.611Z INFO  stopping with 12 connections open");
-    journal.note(&format!("2026-11-21T03:28:53.611Z INFO  stopped: {counters}"));
+    journal.note(&format!("2026-11-21T03:28:53.611Z INFO  stopped: {status}"));
     let expected = Totals {
         connections: 57,
         messages: 6,

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
 use tinytcp::close_reason::CloseReason;
-use tinytcp::os::kernel::Stopper;
 use tinytcp::protocol::text::BANNER;
-use tinytcp::server::{Config, Counters, Server};
+use tinytcp::server::{Config, Handle, Server};
+use tinytcp::status::Status;
 
 #[allow(dead_code)]
 #[path = "../examples/calc.rs"]
@@ -27,16 +27,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A server that runs in a thread of its own.
 struct Running {
     addr: SocketAddr,
-    stopper: Stopper,
-    thread: JoinHandle<io::Result<Counters>>,
+    handle: Handle,
+    thread: JoinHandle<io::Result<Status>>,
 }
 
 impl Running {
     /// Runs the server that `config` builds for any free port.
     fn new(config: impl FnOnce(SocketAddr) -> Config) -> Self {
         let server = Server::bind(&config(([127, 0, 0, 1], 0).into())).expect("a free port");
-        let (addr, stopper) = (server.addresses()[0].addr().expect("a listener of TCP"), server.stopper());
-        Self { addr, stopper, thread: thread::spawn(|| server.run()) }
+        let (addr, handle) = (server.addresses()[0].addr().expect("a listener of TCP"), server.handle());
+        Self { addr, handle, thread: thread::spawn(|| server.run()) }
     }
 
     fn connect(&self) -> TcpStream {
@@ -46,8 +46,8 @@ impl Running {
         stream
     }
 
-    fn stop(self) -> Counters {
-        self.stopper.stop();
+    fn stop(self) -> Status {
+        self.handle.stop();
         self.thread.join().expect("the server does not panic").expect("the server does not fail")
     }
 }
@@ -141,7 +141,7 @@ mod generating_characters {
             stream.read_exact(&mut block).expect("characters in time");
         }
         drop(stream);
-        assert!(running.stop().received_bytes > 8 << 20);
+        assert!(running.stop().total().received_bytes > 8 << 20);
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod generating_characters {
         let stream = running.connect();
         stream.set_nonblocking(true).expect("a TCP socket");
         wait_for_reset(stream);
-        let counters = running.stop();
+        let counters = running.stop().total();
         assert_eq!(counters.closed_for(CloseReason::WriteTimeout), 1);
         assert!(counters.sent_bytes < 16 << 20, "the kernel took {} bytes", counters.sent_bytes);
     }

@@ -50,7 +50,7 @@ fn a_mebibyte_on_each_of_a_thousand_connections_leaves_nothing_behind() {
     rlimit::increase_nofile_limit(4000).expect("descriptors for both ends");
     let config = Config { connections_max: 2 * CONNECTIONS, activity_lines_max: None, ..Config::default() };
     let server = Server::bind(&config.listen(([127, 0, 0, 1], 0).into(), Binary::new())).expect("a free port");
-    let (addr, stopper) = (server.addresses()[0].addr().expect("a listener of TCP"), server.stopper());
+    let (addr, handle) = (server.addresses()[0].addr().expect("a listener of TCP"), server.handle());
     let running = thread::spawn(|| server.run());
     let large =
         [&Header { code: ECHO, payload_len: PAYLOAD_LEN as u32 }.encode()[..], &vec![b'x'; PAYLOAD_LEN]].concat();
@@ -76,9 +76,9 @@ fn a_mebibyte_on_each_of_a_thousand_connections_leaves_nothing_behind() {
     let left = change.bytes_allocated.saturating_sub(change.bytes_deallocated);
     let data_left = data_bytes().saturating_sub(data_before);
     drop(streams);
-    stopper.stop();
-    let counters = running.join().expect("the server does not panic").expect("the server does not fail");
-    assert!(counters.held_bytes_most > PAYLOAD_LEN, "each of them held its frame for a while");
+    handle.stop();
+    let status = running.join().expect("the server does not panic").expect("the server does not fail");
+    assert!(status.held_bytes_most > PAYLOAD_LEN, "each of them held its frame for a while");
     assert!(
         data_left <= LEFT_DATA_BYTES_MAX,
         "{CONNECTIONS} idle connections hold {data_left} bytes more of the system"

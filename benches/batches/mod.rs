@@ -4,19 +4,13 @@
 #![allow(dead_code)]
 
 use std::hint::black_box;
-use std::time::{Duration, UNIX_EPOCH};
 
-use tinytcp::buffers::buffer::Buffer;
-use tinytcp::buffers::pool::Pool;
 use tinytcp::limits::Limits;
-use tinytcp::logging::activity::Activity;
-use tinytcp::os::clock::{Clock, Reading};
-use tinytcp::os::moment::Moment;
-use tinytcp::os::peer::Peer;
 use tinytcp::protocol::binary::Binary;
 use tinytcp::protocol::command::{Call, Command, Outcome};
 use tinytcp::protocol::text::Text;
-use tinytcp::protocol::{Context, Next, Output, Protocol, Session, chat, echo};
+use tinytcp::protocol::{Next, Protocol, chat, echo};
+use tinytcp::testing::SessionHarness;
 use tinytcp::wire::frame::{Front, HEADER_LEN, Header, front};
 use tinytcp::wire::line::{Item, Lines};
 
@@ -133,19 +127,12 @@ pub const CONVERSATIONS: [(&str, &str, Kind); 9] = [
 
 /// The command that is added to the table of `text`.
 fn pong(call: &mut Call<'_, '_>) -> Outcome {
-    call.output.append(b"PONG");
+    call.output().append(b"PONG");
     Ok(Next::Continue)
 }
 
-/// A session with all that a connection and the loop would lend it.
-pub struct Conversation {
-    session: Box<dyn Session>,
-    output: Buffer,
-    pool: Pool,
-    clock: Clock,
-    activity: Activity,
-    peer: Peer,
-}
+/// A session in which batches are run.
+pub struct Conversation(SessionHarness);
 
 impl Conversation {
     /// A conversation in the protocol of that scheme.
@@ -158,32 +145,12 @@ impl Conversation {
             "chat" => Box::new(chat::protocol()),
             other => panic!("no protocol `{other}`"),
         };
-        let limits = Limits::default();
-        let wall = UNIX_EPOCH + Duration::from_secs(1_757_715_853);
-        Self {
-            session: protocol.session(&limits),
-            output: Buffer::default(),
-            pool: Pool::new(limits.memory_bytes_max),
-            clock: Clock::new(Reading { moment: Moment::START, wall }),
-            activity: Activity::new(None, vec![scheme]),
-            peer: Peer::new(([127, 0, 0, 1], 50_000).into(), 0),
-        }
+        Self(SessionHarness::new(&*protocol, &Limits::default()))
     }
 
     /// Runs every message of `batch`; the answers go nowhere.
     pub fn run(&mut self, batch: &Batch) {
-        let (mut input, mut messages) = (black_box(&batch.bytes[..]), 0);
-        while !input.is_empty() {
-            let output = Output::new(&mut self.output, &mut self.pool);
-            let mut context = Context::new(output, &mut self.clock, &mut self.activity, &self.peer);
-            let (consumed, _) = self.session.advance(input, &mut context);
-            messages += context.messages();
-            input = &input[consumed..];
-            let answered = black_box(self.output.bytes()).len();
-            self.output.consume(answered);
-            assert!(consumed + answered > 0, "the session takes something or says something");
-        }
-        self.output.settle(&mut self.pool);
+        let messages = self.0.run(black_box(&batch.bytes));
         assert_eq!(messages, batch.count as u64, "every message is run");
     }
 }

@@ -4,7 +4,7 @@ use tinytcp::close_reason::CloseReason;
 use tinytcp::limits::Limits;
 use tinytcp::protocol::binary::Binary;
 
-use crate::rehearsal::Outcome;
+use tinytcp::testing::Outcome;
 use crate::talk;
 
 /// Every frame has one answer or is the end, whatever its header claims.

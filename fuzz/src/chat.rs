@@ -2,7 +2,7 @@
 
 use tinytcp::protocol::chat;
 
-use crate::rehearsal::clock;
+use tinytcp::testing::clock;
 use crate::talk;
 
 /// The first answer that fits is given, whatever stands around the words.

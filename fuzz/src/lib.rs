@@ -23,7 +23,6 @@ pub mod frames;
 pub mod lines;
 mod log_lines;
 mod plan;
-mod rehearsal;
 pub mod seeds;
 #[path = "../../tests/simulation/simulator/mod.rs"]
 mod simulator;

@@ -3,9 +3,10 @@
 use tinytcp::close_reason::CloseReason;
 use tinytcp::limits::Limits;
 use tinytcp::protocol::{LINE_TOO_LONG, Notice, Protocol};
+use tinytcp::testing::{Outcome, SessionHarness};
 
+use crate::log_lines;
 use crate::plan::{Piece, Plan, bursts};
-use crate::rehearsal::{Outcome, Rehearsal};
 
 /// Plays the fuzzer's plan with a session of `protocol`, and compares what comes of it with what comes of the same bytes
 /// uncut, and with what `oracle` makes of them, burst by burst.
@@ -15,11 +16,11 @@ pub fn check(protocol: &dyn Protocol, data: &[u8], oracle: impl Fn(&Limits, &[Ve
     let pieces = plan.pieces();
     let bursts = bursts(&pieces);
     let expected = oracle(&limits, &bursts);
-    let whole = play_whole(protocol, &limits, &bursts);
+    let mut whole = play_whole(protocol, &limits, &bursts);
     assert_eq!(whole.outcome(), expected, "in whole bursts");
-    let cut = Rehearsal::new(protocol, &limits).play(&pieces);
+    let mut cut = play(protocol, &limits, &pieces);
     assert_eq!(cut.outcome(), expected, "cut");
-    assert_eq!(cut.messages(), whole.messages(), "messages counted when cut");
+    assert_eq!(cut.messages, whole.messages, "messages counted when cut");
     play_without_memory(protocol, &limits, &pieces);
 }
 
@@ -29,28 +30,51 @@ fn limits(plan: &Plan<'_>) -> Limits {
     Limits { line_bytes_max: message_max, frame_bytes_max: message_max, ..Limits::default() }
 }
 
-fn play_whole(protocol: &dyn Protocol, limits: &Limits, bursts: &[Vec<u8>]) -> Rehearsal {
+fn play_whole(protocol: &dyn Protocol, limits: &Limits, bursts: &[Vec<u8>]) -> SessionHarness {
     let pieces: Vec<_> =
         bursts.iter().map(|burst| Piece { bytes: burst, is_crowded: false, is_last_of_burst: true }).collect();
-    Rehearsal::new(protocol, limits).play(&pieces)
+    play(protocol, limits, &pieces)
+}
+
+/// A session whose every message is logged, and which may have spoken unasked.
+fn begin(protocol: &dyn Protocol, limits: &Limits) -> SessionHarness {
+    log_lines::guard();
+    let mut harness = SessionHarness::new(protocol, limits).with_activity_log();
+    harness.advance(0);
+    harness
+}
+
+/// Plays all pieces, and after each burst the peer falls quiet.
+fn play(protocol: &dyn Protocol, limits: &Limits, pieces: &[Piece<'_>]) -> SessionHarness {
+    let mut harness = begin(protocol, limits);
+    for piece in pieces {
+        harness.is_crowded = piece.is_crowded;
+        harness.feed(piece.bytes);
+        if piece.is_last_of_burst {
+            harness.fall_quiet();
+        }
+    }
+    harness
 }
 
 /// The same where every second piece finds no memory: the contract of a session still holds, and it can still end the
 /// conversation in its own words.
 fn play_without_memory(protocol: &dyn Protocol, limits: &Limits, pieces: &[Piece<'_>]) {
-    let mut rehearsal = Rehearsal::new(protocol, &Limits { memory_bytes_max: 0, ..*limits });
+    let mut harness = begin(protocol, &Limits { memory_bytes_max: 0, ..*limits });
     for (index, piece) in pieces.iter().enumerate() {
-        rehearsal.feed(piece.bytes, piece.is_crowded);
-        if index % 2 == 1 {
-            rehearsal.refuse();
+        harness.is_crowded = piece.is_crowded;
+        harness.feed(piece.bytes);
+        if index % 2 == 1 && harness.is_open() && !harness.input.is_empty() {
+            harness.refuse();
         }
         if piece.is_last_of_burst {
-            rehearsal.fall_quiet();
+            harness.fall_quiet();
         }
     }
     for notice in [Notice::ServerBusy, Notice::IdleTimeout, Notice::MessageTimeout] {
         let token = notice.token().expect("an error has a token");
-        let said = rehearsal.say(notice);
+        harness.answers();
+        let said = harness.say(notice).answers();
         assert!(said.windows(token.len()).any(|window| window == token.as_bytes()), "{}", said.escape_ascii());
     }
 }

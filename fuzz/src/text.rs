@@ -4,7 +4,7 @@ use tinytcp::close_reason::CloseReason;
 use tinytcp::limits::Limits;
 use tinytcp::protocol::text::Text;
 
-use crate::rehearsal::{Outcome, clock};
+use tinytcp::testing::{Outcome, clock};
 use crate::talk;
 
 /// Every line has one answer in one line, or none where its page says so, whatever stands in it.

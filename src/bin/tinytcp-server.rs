@@ -244,8 +244,8 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     let lines = server.addresses().iter().map(|bound| format!("listening on {bound}"));
     announcements.line(&lines.collect::<Vec<_>>().join("\n"));
     let outcome = server.run();
-    if let Ok(counters) = &outcome {
-        log::info!("stopped: {counters}");
+    if let Ok(status) = &outcome {
+        log::info!("stopped: {status}");
     }
     log.flush(LAST_LINES_TIMEOUT);
     announcements.flush(LAST_LINES_TIMEOUT);

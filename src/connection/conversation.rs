@@ -5,7 +5,7 @@ use crate::close_reason::CloseReason;
 use crate::limits::HIGH_WATER_BYTES;
 use crate::os::moment::Moment;
 use crate::os::system::Socket;
-use crate::protocol::{Context, Next, Notice, Output, Session, Step};
+use crate::protocol::{ConnectionInfo, Context, Next, Notice, Output, Session, Step};
 use crate::wire::tls;
 
 impl<S: Socket> Connection<S> {
@@ -92,12 +92,22 @@ impl<S: Socket> Connection<S> {
         shared: &mut Shared,
         call: impl FnOnce(&mut dyn Session, &[u8], &mut Context<'_>) -> T,
     ) -> T {
-        let Shared { pool, clock, activity, .. } = shared;
+        let Shared { pool, clock, activity, status, turn_of, .. } = shared;
         let now = clock.now();
+        let connection = ConnectionInfo {
+            peer: self.peer,
+            number: *turn_of,
+            opened: self.opened,
+            received_bytes: self.received_bytes,
+            sent_bytes: self.sent_bytes,
+            messages: self.messages,
+        };
         let was_empty = self.output.is_empty();
-        let mut context = Context::new(Output::new(&mut self.output, pool), clock, activity, &self.peer);
+        let mut context = Context::new(Output::new(&mut self.output, pool), clock, activity, &connection, status);
         let result = call(self.session.as_mut(), self.input.bytes(), &mut context);
-        self.messages += context.messages();
+        let messages = context.messages();
+        self.messages += messages;
+        status.count(self.peer.listener(), |counters| counters.messages += messages);
         self.backpressure |= self.output.len() >= HIGH_WATER_BYTES;
         if was_empty {
             self.last_sent = now;

@@ -39,14 +39,15 @@ use std::mem::offset_of;
 use crate::buffers::buffer::Buffer;
 use crate::buffers::pool::{BLOCK_LEN, Pool};
 use crate::close_reason::CloseReason;
-use crate::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LOW_WATER_BYTES, Limits, Timeouts};
+use crate::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LOW_WATER_BYTES, Timeouts};
 use crate::logging::activity::{Activity, Summary};
 use crate::os::clock::Clock;
 use crate::os::moment::Moment;
 use crate::os::peer::Peer;
 use crate::os::system::{Readiness, Socket};
-use crate::protocol::{Notice, Output, Protocol, Session};
+use crate::protocol::{Accepted, Notice, Output, Protocol, Session};
 use crate::queues::run_queue::{Class, Load};
+use crate::status::Status;
 
 /// How many bytes a connection may read and write in one turn before the next one is served: what one read gives, and half
 /// as much of answers. The move that passes the bound is the last one, so that a turn is mostly one read and one write.
@@ -58,6 +59,10 @@ pub const TURN_BYTES_MAX: usize = BLOCK_LEN + BLOCK_LEN / 2;
 pub struct Shared {
     /// Storage.
     pub pool: Pool,
+    /// The state of the server, in which every byte and every message is counted as it moves.
+    pub status: Status,
+    /// The number of the connection that has its turn: see [`Context::connection_number`](crate::protocol::Context).
+    pub turn_of: u64,
     /// Bytes that were received and sent since the start: what the work of a turn is measured by.
     pub moved_bytes: u64,
     /// The most that one read may give, never 0. A turn that has moved as much is over.
@@ -177,10 +182,10 @@ const _: () = assert!(
 
 impl<S: Socket> Connection<S> {
     /// A connection that has just been accepted, with its greeting waiting to be sent.
-    pub fn new(socket: S, peer: Peer, protocol: &dyn Protocol, limits: &Limits, shared: &mut Shared) -> Self {
+    pub fn new(socket: S, peer: Peer, protocol: &dyn Protocol, shared: &mut Shared) -> Self {
         let now = shared.clock.now();
         let mut connection = Self {
-            session: protocol.session(limits),
+            session: protocol.session(&Accepted::new(peer, shared.turn_of, shared.status.limits)),
             input: Buffer::default(),
             output: Buffer::default(),
             socket,

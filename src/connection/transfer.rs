@@ -21,6 +21,7 @@ impl<S: Socket> Connection<S> {
                 self.last_sent =
                     if self.output.is_empty() { now } else { now.min(self.last_sent.after(write_time(count))) };
                 shared.moved_bytes += count as u64;
+                shared.status.count(self.peer.listener(), |counters| counters.sent_bytes += count as u64);
                 self.relieve(now);
                 Ok(true)
             }
@@ -97,6 +98,7 @@ impl<S: Socket> Connection<S> {
         self.last_received = shared.clock.now();
         self.received_bytes += count as u64;
         shared.moved_bytes += count as u64;
+        shared.status.count(self.peer.listener(), |counters| counters.received_bytes += count as u64);
         if count > 0 {
             self.announce(shared);
         }

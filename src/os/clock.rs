@@ -64,6 +64,12 @@ impl Clock {
         self.reading.moment
     }
 
+    /// The wall clock of the current reading.
+    #[must_use]
+    pub const fn wall(&self) -> SystemTime {
+        self.reading.wall
+    }
+
     /// Local time in whole seconds with a numeric offset: `2025-09-12T17:24:13-05:00`.
     #[inline]
     pub fn date_and_time(&mut self) -> &str {

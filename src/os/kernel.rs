@@ -3,8 +3,7 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime};
 
 use mio::{Events, Interest, Poll, Waker};
@@ -14,6 +13,7 @@ use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 
 use crate::os::clock::Reading;
 use crate::os::listen::Listener;
+use crate::os::mailbox::{Handle, Mail};
 use crate::os::moment::Moment;
 use crate::os::peer::PeerAddr;
 use crate::os::running_time::RunningTime;
@@ -41,14 +41,14 @@ pub struct Kernel {
     listeners: Vec<Listener>,
     /// How many connections of unix sockets were accepted, which has no end: it begins anew.
     unix_peers: u32,
-    /// How often a stop was asked for and not yet reported.
-    stops: Arc<AtomicUsize>,
-    waker: Arc<Waker>,
+    handle: Handle,
+    mailbox: Receiver<Mail>,
     signals: Option<Signals>,
     started: Instant,
     running: RunningTime,
     /// How long the last wait may have lasted, until the clocks are read.
     waited_max: Duration,
+    stalls: (u64, Duration),
 }
 
 impl Kernel {
@@ -61,18 +61,19 @@ impl Kernel {
         for (index, listener) in listeners.iter_mut().enumerate() {
             poll.registry().register(listener, mio::Token(FIRST_LISTENER - index), Interest::READABLE)?;
         }
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let (handle, mailbox) = Handle::new(Waker::new(poll.registry(), WAKER)?);
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
             listeners,
             unix_peers: 0,
-            stops: Arc::default(),
-            waker,
+            handle,
+            mailbox,
             signals: None,
             started: Instant::now(),
             running: RunningTime::default(),
             waited_max: Duration::ZERO,
+            stalls: (0, Duration::ZERO),
         })
     }
 
@@ -100,26 +101,10 @@ impl Kernel {
         spares.collect::<io::Result<Vec<_>>>().map(drop)
     }
 
-    /// A way to ask for a stop from another thread.
+    /// Reaches the loop from another thread.
     #[must_use]
-    pub fn stopper(&self) -> Stopper {
-        Stopper { stops: Arc::clone(&self.stops), waker: Arc::clone(&self.waker) }
-    }
-}
-
-/// Asks the loop to stop, from any thread.
-#[derive(Clone, Debug)]
-pub struct Stopper {
-    stops: Arc<AtomicUsize>,
-    waker: Arc<Waker>,
-}
-
-impl Stopper {
-    /// Asks once. The loop need not be running any more.
-    pub fn stop(&self) {
-        self.stops.fetch_add(1, Ordering::Release);
-        // It fails only when the poller is gone, and then the loop has stopped.
-        let _ = self.waker.wake();
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 }
 
@@ -130,6 +115,7 @@ impl System for Kernel {
         let waited_max = std::mem::take(&mut self.waited_max);
         let (counted, stall) = self.running.read(self.started.elapsed(), waited_max);
         if let Some(stall) = stall {
+            self.stalls = (self.stalls.0 + 1, self.stalls.1 + stall);
             log::warn!("the server did not run for {:.1} s: all deadlines move by that", stall.as_secs_f64());
         }
         Reading { moment: Moment::START.after(counted), wall: SystemTime::now() }
@@ -151,7 +137,7 @@ impl System for Kernel {
         }
         for event in &self.events {
             match event.token() {
-                WAKER => (0..self.stops.swap(0, Ordering::Acquire)).for_each(|_| handle(Event::Stop)),
+                WAKER => self.mailbox.try_iter().for_each(|mail| handle(Event::Mail(mail))),
                 SIGNALS => report_signals(&mut self.signals, &mut handle),
                 mio::Token(token) if FIRST_LISTENER - token < self.listeners.len() => {
                     handle(Event::Listener(FIRST_LISTENER - token));
@@ -188,6 +174,10 @@ impl System for Kernel {
     fn close_listeners(&mut self) {
         self.listeners.clear();
     }
+
+    fn stalls(&self) -> (u64, Duration) {
+        self.stalls
+    }
 }
 
 /// True exactly when this process was started with SIGHUP ignored. Only Linux says so.
@@ -199,7 +189,7 @@ fn is_hangup_ignored() -> bool {
 }
 
 fn report_signals(signals: &mut Option<Signals>, handle: &mut impl FnMut(Event)) {
-    signals.iter_mut().flat_map(Signals::pending).for_each(|_| handle(Event::Stop));
+    signals.iter_mut().flat_map(Signals::pending).for_each(|_| handle(Event::Mail(Mail::Stop)));
 }
 
 fn readiness(event: &mio::event::Event) -> Readiness {

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod endpoint;
 pub mod kernel;
 pub mod listen;
+pub mod mailbox;
 pub mod moment;
 pub mod own_port;
 pub mod peer;

@@ -7,6 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::os::clock::Reading;
+use crate::os::mailbox::Mail;
 use crate::os::peer::PeerAddr;
 use crate::os::table::Token;
 
@@ -26,14 +27,14 @@ pub struct Readiness {
 }
 
 /// What a poller reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Event {
     /// The listener with this index may have connections to accept.
     Listener(usize),
     /// The connection with this token may be ready.
     Connection(Token, Readiness),
-    /// Somebody asked the server to stop.
-    Stop,
+    /// The loop is asked for something from outside.
+    Mail(Mail),
 }
 
 /// One connection's socket. No call blocks; none is interrupted by a signal.
@@ -92,6 +93,11 @@ pub trait System {
 
     /// Closes all listeners.
     fn close_listeners(&mut self);
+
+    /// How often the process did not run for a while since the start, and for how long in all.
+    fn stalls(&self) -> (u64, Duration) {
+        (0, Duration::ZERO)
+    }
 }
 
 /// True exactly when nothing is wrong but that there is nothing to do now.

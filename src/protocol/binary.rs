@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::command::{Call, Command, Outcome};
 use super::{
-    ANSWER_OVERHEAD_BYTES, Context, Next, Notice, Output, Protocol, SERVER_BUSY, Session, Step, UNKNOWN_COMMAND,
+    ANSWER_OVERHEAD_BYTES, Accepted, Context, Next, Notice, Output, Protocol, SERVER_BUSY, Session, Step,
+    UNKNOWN_COMMAND,
 };
 use crate::close_reason::CloseReason;
-use crate::limits::Limits;
 use crate::wire::frame::{self, HEADER_LEN, Header};
 use crate::wire::tls;
 
@@ -63,38 +63,39 @@ impl Protocol for Binary {
         "binary"
     }
 
-    fn session(&self, limits: &Limits) -> Box<dyn Session> {
+    fn session(&self, accepted: &Accepted) -> Box<dyn Session> {
         let commands = Arc::clone(&self.commands);
-        Box::new(BinarySession { commands, payload_max: limits.frame_bytes_max, dropping: 0 })
+        Box::new(BinarySession { commands, payload_max: accepted.limits().frame_bytes_max, dropping: 0 })
     }
 }
 
 fn echo(call: &mut Call<'_, '_>) -> Outcome {
-    call.output.append(call.argument);
+    let payload = call.argument();
+    call.output().append(payload);
     Ok(Next::Continue)
 }
 
 fn reverse(call: &mut Call<'_, '_>) -> Outcome {
-    let text = std::str::from_utf8(call.argument).map_err(|_| INVALID_UTF8)?;
+    let text = std::str::from_utf8(call.argument()).map_err(|_| INVALID_UTF8)?;
     // Gathered in a small block, because an append for each scalar value would cost more than turning it around.
     let mut block = [0; 1024];
     if text.is_ascii() {
         // Then every byte is a scalar value: 609 instructions instead of 972 for 18 of them (`cargo bench --bench instructions`).
-        for piece in call.argument.rchunks(block.len()) {
+        for piece in call.argument().rchunks(block.len()) {
             block.iter_mut().zip(piece.iter().rev()).for_each(|(place, byte)| *place = *byte);
-            call.output.append(block.get(..piece.len()).unwrap_or_default());
+            call.output().append(block.get(..piece.len()).unwrap_or_default());
         }
         return Ok(Next::Continue);
     }
     let mut len = 0;
     for scalar in text.chars().rev() {
         if block.len() - len < scalar.len_utf8() {
-            call.output.append(block.get(..len).unwrap_or_default());
+            call.output().append(block.get(..len).unwrap_or_default());
             len = 0;
         }
         len += scalar.encode_utf8(block.get_mut(len..).unwrap_or_default()).len();
     }
-    call.output.append(block.get(..len).unwrap_or_default());
+    call.output().append(block.get(..len).unwrap_or_default());
     Ok(Next::Continue)
 }
 
@@ -227,8 +228,7 @@ fn answer(command: &Command<u8>, payload: &[u8], context: &mut Context<'_>) -> O
     }
     let mark = context.output.len();
     context.output.append(&Header { code: ECHO, payload_len: 0 }.encode());
-    let mut call = Call { argument: payload, output: &mut context.output, clock: context.clock, usages: "" };
-    let outcome = (command.run)(&mut call);
+    let outcome = (command.run)(&mut Call::new(payload, context, ""));
     let answer_len = u32::try_from(context.output.len() - mark - HEADER_LEN);
     let outcome = outcome.and_then(|next| answer_len.map(|len| (next, len)).map_err(|_| FRAME_TOO_LARGE));
     match outcome {
@@ -249,6 +249,7 @@ mod tests {
     use super::super::rehearsal::{Outcome, Rehearsal, assert_answers, assert_last_answers, outcomes, small_limits};
     use super::*;
     use crate::limits::HIGH_WATER_BYTES;
+    use crate::limits::Limits;
     use proptest::prelude::*;
 
     fn frame(code: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
@@ -466,8 +467,8 @@ mod tests {
     #[test]
     fn a_command_from_outside_is_run_under_its_code() {
         let binary = Binary::with_commands([Command::new(7, "COUNT", |call: &mut Call<'_, '_>| {
-            call.output.append(b"half an answer");
-            if call.argument.is_empty() {
+            call.output().append(b"half an answer");
+            if call.argument().is_empty() {
                 return Err("NOTHING_TO_COUNT");
             }
             Ok(Next::Continue)
@@ -480,7 +481,7 @@ mod tests {
     #[test]
     fn a_command_from_outside_can_end_the_conversation_behind_its_answer() {
         let binary = Binary::with_commands([Command::new(7, "LEAVE", |call: &mut Call<'_, '_>| {
-            call.output.append(b"goodbye");
+            call.output().append(b"goodbye");
             Ok(Next::Close)
         })]);
         let input = [frame(7, "x"), frame(ECHO, "never")].concat();

@@ -2,21 +2,44 @@
 
 use std::fmt;
 
-use super::{Next, Output};
-use crate::os::clock::Clock;
+use super::{Context, Next, Output};
 
 /// One call of a command.
 #[derive(Debug)]
 pub struct Call<'a, 'b> {
+    argument: &'a [u8],
+    context: &'a mut Context<'b>,
+    usages: &'a str,
+}
+
+impl<'a, 'b> Call<'a, 'b> {
+    pub(super) const fn new(argument: &'a [u8], context: &'a mut Context<'b>, usages: &'a str) -> Self {
+        Self { argument, context, usages }
+    }
+
     /// What the peer sent with the command, byte for byte.
-    pub argument: &'a [u8],
+    #[must_use]
+    pub const fn argument(&self) -> &'a [u8] {
+        self.argument
+    }
+
     /// Where the answer goes, without line end or header: the protocol adds those. An answer that is much longer than its
     /// argument asks [`Output::reserve`] for room first; one that passes the memory limit costs its peer the connection.
-    pub output: &'a mut Output<'b>,
-    /// The time.
-    pub clock: &'a mut Clock,
+    #[inline]
+    pub const fn output(&mut self) -> &mut Output<'b> {
+        self.context.output()
+    }
+
+    /// The time, the connection, and the server around it. The protocol counts the message: a command does not.
+    pub const fn context(&mut self) -> &mut Context<'b> {
+        self.context
+    }
+
     /// The usages of all commands in the table of `text`, separated by ` | `; empty in `binary`.
-    pub usages: &'a str,
+    #[must_use]
+    pub const fn usages(&self) -> &'a str {
+        self.usages
+    }
 }
 
 /// What came of a call: an answer and whether the conversation goes on, or the upper-case token of an error, which

@@ -3,7 +3,7 @@
 //! ```text
 //!   input ---> session.advance(input, context) ---> (bytes consumed, Step)
 //!                         |
-//!                         +--> context.output       answers, encoded in place
+//!                         +--> context.output()     answers, encoded in place
 //! ```
 //!
 //! A session is called once for a batch of bytes, not once for a message. What it does not consume is presented again,
@@ -28,6 +28,8 @@ pub mod chat;
 pub mod command;
 mod command_table;
 pub mod echo;
+#[cfg(any(test, feature = "testing"))]
+pub mod harness;
 pub mod output;
 #[cfg(test)]
 mod rehearsal;
@@ -35,12 +37,15 @@ pub mod talk;
 pub mod text;
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use crate::close_reason::CloseReason;
 use crate::limits::Limits;
 use crate::logging::activity::Activity;
 use crate::os::clock::Clock;
-use crate::os::peer::Peer;
+use crate::os::moment::Moment;
+use crate::os::peer::{Peer, PeerAddr};
+use crate::status::Status;
 use crate::wire::line::Lines;
 pub use output::Output;
 
@@ -50,7 +55,7 @@ pub trait Protocol: Send + Sync {
     fn name(&self) -> &'static str;
 
     /// The state of one new connection.
-    fn session(&self, limits: &Limits) -> Box<dyn Session>;
+    fn session(&self, accepted: &Accepted) -> Box<dyn Session>;
 
     /// True exactly when a piece without its end is a message once the peer falls quiet, and when its input ends.
     fn ends_messages_by_quiet(&self) -> bool {
@@ -191,24 +196,156 @@ pub const UNKNOWN_COMMAND: &str = "UNKNOWN_COMMAND";
 /// How many bytes the answer of a built-in command may need beyond those of its message: prefixes, line ends, a time.
 pub const ANSWER_OVERHEAD_BYTES: usize = 256;
 
-/// What a session works with during one call.
+/// A connection that was accepted: what its session is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Accepted {
+    peer: Peer,
+    number: u64,
+    limits: Limits,
+}
+
+impl Accepted {
+    /// The connection with that number from `peer`.
+    pub(crate) const fn new(peer: Peer, number: u64, limits: Limits) -> Self {
+        Self { peer, number, limits }
+    }
+
+    /// The address at the other end, as it came with the connection.
+    #[must_use]
+    pub fn peer(&self) -> PeerAddr {
+        self.peer.addr()
+    }
+
+    /// The index of the listener, in the order of [`Status::listeners`].
+    #[must_use]
+    pub fn listener(&self) -> usize {
+        self.peer.listener()
+    }
+
+    /// The number of the connection: see [`Context::number`].
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How much the connection may send.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}
+
+/// What the connection knows of itself during a call of its session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConnectionInfo {
+    pub peer: Peer,
+    pub number: u64,
+    pub opened: Moment,
+    pub received_bytes: u64,
+    pub sent_bytes: u64,
+    pub messages: u64,
+}
+
+/// A session's only window during one call: its output, the time, its connection, and the server around it.
 #[derive(Debug)]
 pub struct Context<'a> {
-    /// Where answers go.
-    pub output: Output<'a>,
-    /// The time, read once for the whole round.
-    pub clock: &'a mut Clock,
+    output: Output<'a>,
+    clock: &'a mut Clock,
     activity: &'a mut Activity,
-    peer: &'a Peer,
+    connection: &'a ConnectionInfo,
+    status: &'a Status,
     messages: u64,
     ended: bool,
 }
 
 impl<'a> Context<'a> {
-    /// A context for one call on behalf of `peer`.
+    /// A context for one call on behalf of `connection`.
+    pub(crate) const fn new(
+        output: Output<'a>,
+        clock: &'a mut Clock,
+        activity: &'a mut Activity,
+        connection: &'a ConnectionInfo,
+        status: &'a Status,
+    ) -> Self {
+        Self { output, clock, activity, connection, status, messages: 0, ended: false }
+    }
+
+    /// Where answers go.
+    #[inline]
+    pub const fn output(&mut self) -> &mut Output<'a> {
+        &mut self.output
+    }
+
+    /// The monotonic time of this round.
     #[must_use]
-    pub const fn new(output: Output<'a>, clock: &'a mut Clock, activity: &'a mut Activity, peer: &'a Peer) -> Self {
-        Self { output, clock, activity, peer, messages: 0, ended: false }
+    pub const fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    /// The wall clock of this round, which people set and which may jump.
+    #[must_use]
+    pub const fn wall(&self) -> SystemTime {
+        self.clock.wall()
+    }
+
+    /// Appends the local time in whole seconds with a numeric offset: `2025-09-12T17:24:13-05:00`.
+    pub fn append_date_and_time(&mut self) {
+        self.output.append(self.clock.date_and_time().as_bytes());
+    }
+
+    /// The address at the other end, as it came with the connection.
+    #[must_use]
+    pub fn peer(&self) -> PeerAddr {
+        self.connection.peer.addr()
+    }
+
+    /// The index of the listener, in the order of [`Status::listeners`].
+    #[must_use]
+    pub fn listener(&self) -> usize {
+        self.connection.peer.listener()
+    }
+
+    /// The number of the connection, which no other one has while it is open. One that comes later may have it again, after
+    /// 4 billion others at the same place.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.connection.number
+    }
+
+    /// How long ago the connection was accepted.
+    #[must_use]
+    pub const fn age(&self) -> Duration {
+        self.clock.now().since(self.connection.opened)
+    }
+
+    /// How many bytes have come on this connection, those that wait to be run included.
+    #[must_use]
+    pub const fn received_bytes(&self) -> u64 {
+        self.connection.received_bytes
+    }
+
+    /// How many bytes the kernel has taken for the peer.
+    #[must_use]
+    pub const fn sent_bytes(&self) -> u64 {
+        self.connection.sent_bytes
+    }
+
+    /// How many messages the connection has sent, those of this call included.
+    #[must_use]
+    pub const fn messages_so_far(&self) -> u64 {
+        self.connection.messages + self.messages
+    }
+
+    /// How much the connection may send.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.status.limits
+    }
+
+    /// The state of the server. What this call has received is not yet counted.
+    #[must_use]
+    pub const fn status(&self) -> &'a Status {
+        self.status
     }
 
     /// A message has been received: it is counted, and shown in the activity log as `name` and its bytes.
@@ -216,14 +353,14 @@ impl<'a> Context<'a> {
     pub fn received(&mut self, name: &str, message: &[u8]) {
         self.messages += 1;
         self.ended = true;
-        self.activity.command(self.peer, name, message);
+        self.activity.command(&self.connection.peer, name, message);
     }
 
     /// A message is refused before it has ended: it is counted, and shown in the activity log as `token`.
     #[cold]
     pub fn refused(&mut self, token: &str) {
         self.messages += 1;
-        self.activity.command(self.peer, token, b"");
+        self.activity.command(&self.connection.peer, token, b"");
     }
 
     /// Something has ended that was refused before, or is no message, such as a blank line: what follows is the start of
@@ -232,7 +369,7 @@ impl<'a> Context<'a> {
         self.ended = true;
     }
 
-    /// How many messages were received.
+    /// How many messages were received in this call.
     #[must_use]
     pub const fn messages(&self) -> u64 {
         self.messages
@@ -262,8 +399,8 @@ impl<P: Protocol + ?Sized> Protocol for Arc<P> {
         (**self).name()
     }
 
-    fn session(&self, limits: &Limits) -> Box<dyn Session> {
-        (**self).session(limits)
+    fn session(&self, accepted: &Accepted) -> Box<dyn Session> {
+        (**self).session(accepted)
     }
 
     fn ends_messages_by_quiet(&self) -> bool {
@@ -311,7 +448,7 @@ mod tests {
             "plain"
         }
 
-        fn session(&self, _limits: &Limits) -> Box<dyn Session> {
+        fn session(&self, _accepted: &Accepted) -> Box<dyn Session> {
             Box::new(Self)
         }
 

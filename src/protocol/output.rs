@@ -84,7 +84,7 @@ impl<'a> Output<'a> {
     }
 
     /// Forgets all bytes behind the first `len`: takes back an answer that was begun.
-    pub(super) fn truncate(&mut self, len: usize) {
+    pub fn truncate(&mut self, len: usize) {
         self.block.truncate(len);
     }
 
@@ -99,7 +99,7 @@ impl<'a> Output<'a> {
     ///
     /// # Panics
     /// If they were never appended.
-    pub(super) fn overwrite(&mut self, offset: usize, bytes: &[u8]) {
+    pub fn overwrite(&mut self, offset: usize, bytes: &[u8]) {
         self.block.overwrite(offset, bytes);
     }
 }

@@ -4,10 +4,9 @@
 //! that has no newline behind it for the quiet period is a message too, and the answer ends as its message ended.
 
 use super::{
-    ANSWER_OVERHEAD_BYTES, Context, LINE_TOO_LONG, Next, Notice, Output, Protocol, SERVER_BUSY, Session, Step,
+    ANSWER_OVERHEAD_BYTES, Accepted, Context, LINE_TOO_LONG, Next, Notice, Output, Protocol, SERVER_BUSY, Session, Step,
 };
 use crate::close_reason::CloseReason;
-use crate::limits::Limits;
 use crate::os::clock::Clock;
 use crate::wire::line::{Ending, Item, Lines};
 
@@ -34,8 +33,12 @@ impl Protocol for Talk {
         self.name
     }
 
-    fn session(&self, limits: &Limits) -> Box<dyn Session> {
-        Box::new(TalkSession { answer: self.answer, lines: Lines::new(limits.line_bytes_max), refusal: LINE_TOO_LONG })
+    fn session(&self, accepted: &Accepted) -> Box<dyn Session> {
+        Box::new(TalkSession {
+            answer: self.answer,
+            lines: Lines::new(accepted.limits().line_bytes_max),
+            refusal: LINE_TOO_LONG,
+        })
     }
 
     fn ends_messages_by_quiet(&self) -> bool {
@@ -131,6 +134,7 @@ impl TalkSession {
 mod tests {
     use super::super::rehearsal::{Rehearsal, assert_answers, assert_last_answers, small_limits};
     use super::*;
+    use crate::limits::Limits;
 
     /// Answers with the message in brackets, and leaves at `bye`.
     fn bracketing() -> Talk {

@@ -6,11 +6,10 @@ use super::command::{Call, Command, Outcome};
 use super::command_table::CommandTable;
 pub use super::command_table::WORD_BYTES_MAX;
 use super::{
-    ANSWER_OVERHEAD_BYTES, Context, LINE_TOO_LONG, Next, Notice, Output, Protocol, SERVER_BUSY, Session, Step,
-    UNKNOWN_COMMAND,
+    ANSWER_OVERHEAD_BYTES, Accepted, Context, LINE_TOO_LONG, Next, Notice, Output, Protocol, SERVER_BUSY, Session,
+    Step, UNKNOWN_COMMAND,
 };
 use crate::close_reason::CloseReason;
-use crate::limits::Limits;
 use crate::wire::line::{Ending, Item, Lines, is_blank, skip_blanks};
 use crate::wire::{http, telnet};
 
@@ -63,35 +62,37 @@ impl Protocol for Text {
         "text"
     }
 
-    fn session(&self, limits: &Limits) -> Box<dyn Session> {
+    fn session(&self, accepted: &Accepted) -> Box<dyn Session> {
         let table = Arc::clone(&self.table);
-        Box::new(TextSession { table, lines: Lines::new(limits.line_bytes_max), is_http: false })
+        Box::new(TextSession { table, lines: Lines::new(accepted.limits().line_bytes_max), is_http: false })
     }
 }
 
 fn time(call: &mut Call<'_, '_>) -> Outcome {
-    call.output.append(b"TIME ");
-    call.output.append(call.clock.date_and_time().as_bytes());
+    call.output().append(b"TIME ");
+    call.context().append_date_and_time();
     Ok(Next::Continue)
 }
 
 fn echo(call: &mut Call<'_, '_>) -> Outcome {
-    if call.argument.is_empty() {
+    let text = call.argument();
+    if text.is_empty() {
         return Err(BAD_ARGUMENTS);
     }
-    call.output.append(b"ECHO ");
-    call.output.append(call.argument);
+    call.output().append(b"ECHO ");
+    call.output().append(text);
     Ok(Next::Continue)
 }
 
 fn help(call: &mut Call<'_, '_>) -> Outcome {
-    call.output.append(b"HELP COMMANDS: ");
-    call.output.append(call.usages.as_bytes());
+    let usages = call.usages();
+    call.output().append(b"HELP COMMANDS: ");
+    call.output().append(usages.as_bytes());
     Ok(Next::Continue)
 }
 
 fn quit(call: &mut Call<'_, '_>) -> Outcome {
-    call.output.append(b"BYE");
+    call.output().append(b"BYE");
     Ok(Next::Close)
 }
 
@@ -201,13 +202,11 @@ impl TextSession {
     /// Runs a command, whose answer is in the output then; of one that fails nothing is.
     #[inline]
     fn call(&self, command: &Command<&'static str>, argument: &[u8], context: &mut Context<'_>) -> Outcome {
-        let output = &mut context.output;
-        if !output.reserve(argument.len() + ANSWER_OVERHEAD_BYTES) {
+        if !context.output.reserve(argument.len() + ANSWER_OVERHEAD_BYTES) {
             return Err(SERVER_BUSY);
         }
-        let mark = output.len();
-        let mut call = Call { argument, output, clock: context.clock, usages: &self.table.usages };
-        let outcome = (command.run)(&mut call);
+        let mark = context.output.len();
+        let outcome = (command.run)(&mut Call::new(argument, context, &self.table.usages));
         match outcome {
             Ok(_) => context.output.append(b"\n"),
             Err(_) => context.output.truncate(mark),
@@ -260,6 +259,7 @@ mod tests {
     };
     use super::*;
     use crate::limits::HIGH_WATER_BYTES;
+    use crate::limits::Limits;
     use proptest::prelude::*;
 
     const HELP_LINE: &str = "HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT\n";
@@ -437,7 +437,7 @@ mod tests {
     #[test]
     fn a_command_from_outside_that_is_named_like_a_method_is_no_http() {
         let get = Command::new("GET", "GET <KEY>", |call: &mut Call<'_, '_>| {
-            call.output.append(b"GOT");
+            call.output().append(b"GOT");
             Ok(Next::Continue)
         });
         let text = Text::with_commands([get]);
@@ -533,8 +533,8 @@ mod tests {
     fn a_command_from_outside_is_run_and_listed() {
         let text = Text::with_commands([
             Command::new("ADD", "ADD <A> <B>", |call: &mut Call<'_, '_>| {
-                call.output.append(b"ADD half an answer");
-                let _ = std::str::from_utf8(call.argument).map_err(|_| BAD_ARGUMENTS)?;
+                call.output().append(b"ADD half an answer");
+                let _ = std::str::from_utf8(call.argument()).map_err(|_| BAD_ARGUMENTS)?;
                 Ok(Next::Continue)
             }),
             Command::new("TIME", "TIME", |_: &mut Call<'_, '_>| Err("NEVER_CALLED")),

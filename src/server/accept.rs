@@ -14,14 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::Config;
-use super::counters::Counters;
-use crate::limits::Limits;
 use crate::logging::warnings::Warnings;
 use crate::os::moment::Moment;
 use crate::os::peer::PeerAddr;
 use crate::os::system::{System, would_block};
 use crate::os::table::ENTRIES_MAX;
 use crate::protocol::Protocol;
+use crate::status::Status;
 
 /// How many connections one listener may add in a round, so that those which are open get their turns in a flood of new
 /// ones. To accept 8 takes about a tenth of a millisecond.
@@ -39,7 +38,6 @@ pub(super) struct Acceptor {
     connections_max: usize,
     rejected_max: usize,
     backlog: usize,
-    limits: Limits,
     /// How many connections in the table were turned away and linger.
     rejected: usize,
     pause: Option<Pause>,
@@ -55,7 +53,7 @@ struct Port {
 }
 
 /// A connection that was accepted.
-pub(super) struct Accepted<S> {
+pub(super) struct Incoming<S> {
     pub(super) socket: S,
     pub(super) addr: PeerAddr,
     /// The index of its listener.
@@ -86,7 +84,6 @@ impl Acceptor {
             connections_max: config.connections_max.min(ENTRIES_MAX / 2),
             rejected_max: config.rejected_max.min(ENTRIES_MAX / 2),
             backlog: usize::try_from(config.backlog).unwrap_or(usize::MAX),
-            limits: config.limits.clamped(),
             rejected: 0,
             pause: None,
             warnings: Warnings::default(),
@@ -124,8 +121,8 @@ impl Acceptor {
         &mut self,
         system: &mut S,
         now: Moment,
-        counters: &mut Counters,
-    ) -> Option<Accepted<S::Socket>> {
+        status: &mut Status,
+    ) -> Option<Incoming<S::Socket>> {
         if !self.is_ready(now) {
             return None;
         }
@@ -136,7 +133,7 @@ impl Acceptor {
                 let error = match system.accept(index) {
                     Ok((socket, addr)) => {
                         self.pause = None;
-                        return Some(Accepted { socket, addr, listener: index });
+                        return Some(Incoming { socket, addr, listener: index });
                     }
                     Err(error) => error,
                 };
@@ -146,10 +143,10 @@ impl Acceptor {
                         self.listeners[index].ready = false;
                     }
                     Failure::Lost => {
-                        self.note_lost("a connection was lost before it was accepted", &error, now, counters)
+                        self.note_lost("a connection was lost before it was accepted", &error, now, status)
                     }
                     Failure::Exhausted | Failure::Unknown => {
-                        self.begin_pause(&error, now, counters);
+                        self.begin_pause(&error, now, status);
                         return None;
                     }
                 }
@@ -161,11 +158,6 @@ impl Acceptor {
     /// What is spoken at a listener.
     pub(super) fn protocol(&self, listener: usize) -> &dyn Protocol {
         &*self.listeners[listener].protocol
-    }
-
-    /// How much a connection may send.
-    pub(super) const fn limits(&self) -> &Limits {
-        &self.limits
     }
 
     /// True exactly when one more connection beside `open` ones must be turned away. It is then counted, until it is closed.
@@ -207,15 +199,15 @@ impl Acceptor {
     }
 
     /// A connection is lost, and the next one may not be.
-    pub(super) fn note_lost(&mut self, what: &str, error: &io::Error, now: Moment, counters: &mut Counters) {
-        counters.accepts_lost += 1;
+    pub(super) fn note_lost(&mut self, what: &str, error: &io::Error, now: Moment, status: &mut Status) {
+        status.accepts_lost += 1;
         if self.warnings.may_pass(now) {
             log::warn!("{what}: {error}");
         }
     }
 
-    fn begin_pause(&mut self, error: &io::Error, now: Moment, counters: &mut Counters) {
-        counters.accept_pauses += 1;
+    fn begin_pause(&mut self, error: &io::Error, now: Moment, status: &mut Status) {
+        status.accept_pauses += 1;
         let length = self.pause(now);
         if self.warnings.may_pass(now) {
             log::warn!("cannot accept connections: {error}; trying again in {length:?}, or when one is closed");

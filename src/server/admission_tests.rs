@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::config::Config;
 use super::scripted::{Peer, Stage};
 use crate::close_reason::CloseReason;
+use crate::os::mailbox::Mail;
 use crate::os::system::Event;
 use crate::protocol::text::Text;
 use crate::protocol::{Protocol, echo};
@@ -43,7 +44,7 @@ fn those_who_are_turned_away_linger_up_to_a_number_and_further_ones_are_closed_a
     stage.settle();
     assert!(!next.is_closed(), "who left has made room for another one that lingers");
     assert_eq!(answer(&mut stage, &first), "ECHO a\n");
-    assert_eq!(stage.event_loop.counters.closed_for(CloseReason::ServerBusy), 2);
+    assert_eq!(stage.event_loop.shared.status.total().closed_for(CloseReason::ServerBusy), 2);
 }
 
 #[test]
@@ -76,7 +77,7 @@ fn every_listener_is_asked_in_a_round_and_none_once_accepting_is_paused() {
         stage.event(Event::Listener(listener));
     }
     stage.event_loop.round().expect("a round");
-    assert_eq!(stage.event_loop.counters.accept_pauses, 1);
+    assert_eq!(stage.event_loop.shared.status.accept_pauses, 1);
 }
 
 #[test]
@@ -90,14 +91,14 @@ fn a_listener_without_descriptors_does_not_keep_the_others_from_their_turn() {
     assert!(first.token().is_none(), "its listener still fails");
     stage.pass(60 * SECOND);
     assert_eq!(answer(&mut stage, &first), "ECHO a\n");
-    assert_eq!(stage.event_loop.counters.accept_pauses, 40);
+    assert_eq!(stage.event_loop.shared.status.accept_pauses, 40);
 }
 
 #[test]
 fn a_stop_accepts_what_the_kernel_may_have_queued_and_not_a_flood_without_end() {
     let mut stage = Stage::new(Text::new(), &Config { backlog: 64, ..Config::default() });
     let flood: Vec<Peer> = (0..900).map(|_| stage.queue_peer()).collect();
-    stage.event(Event::Stop);
+    stage.event(Event::Mail(Mail::Stop));
     stage.event_loop.round().expect("a round");
     let accepted = flood.iter().filter(|peer| peer.token().is_some()).count();
     assert!((64..=160).contains(&accepted), "{accepted} of 900 with a queue of 64");
@@ -108,7 +109,7 @@ fn every_connection_that_is_lost_before_it_is_accepted_is_counted() {
     let mut stage = full(1000, 8);
     (0..3).for_each(|_| stage.fail_accept(libc::ECONNABORTED));
     let peer = stage.peer();
-    assert_eq!(stage.event_loop.counters.accepts_lost, 3);
+    assert_eq!(stage.event_loop.shared.status.accepts_lost, 3);
     assert_eq!(answer(&mut stage, &peer), "ECHO a\n");
 }
 
@@ -121,10 +122,10 @@ fn who_leaves_without_a_word_within_a_second_was_a_probe_and_later_was_a_client(
         peer.send_and_end(b"");
         stage.settle();
         assert!(peer.is_closed());
-        assert_eq!(stage.event_loop.counters.probes, probes, "after {silence:?}");
+        assert_eq!(stage.event_loop.shared.status.total().probes, probes, "after {silence:?}");
     }
     let speaker = stage.peer();
     speaker.send_and_end(b"\n");
     stage.settle();
-    assert_eq!(stage.event_loop.counters.probes, 1, "a byte is a word");
+    assert_eq!(stage.event_loop.shared.status.total().probes, 1, "a byte is a word");
 }

@@ -8,6 +8,7 @@ use crate::buffers::pool::BLOCK_LEN;
 use crate::close_reason::CloseReason;
 use crate::connection::TURN_BYTES_MAX;
 use crate::limits::{LINGER_BYTES_MAX, LINGER_TIMEOUT};
+use crate::os::mailbox::Mail;
 use crate::os::system::{Event, Readiness};
 use crate::os::table::Token;
 use crate::protocol::chat;
@@ -18,7 +19,7 @@ fn text() -> Stage {
 }
 
 fn closed_for(stage: &Stage, reason: CloseReason) -> u64 {
-    stage.event_loop.counters.closed_for(reason)
+    stage.event_loop.shared.status.total().closed_for(reason)
 }
 
 /// A chat in which `exit` waits for the end of its line until `end` happens.
@@ -40,7 +41,7 @@ fn exit_at(end: impl FnOnce(&mut Stage, &Peer)) -> Stage {
 fn a_last_piece_that_says_exit_is_one_though_the_input_or_the_server_ends_with_it() {
     let stage = exit_at(|_, peer| peer.send_and_end(b""));
     assert_eq!(closed_for(&stage, CloseReason::Quit), 1);
-    let stage = exit_at(|stage, _| stage.event(Event::Stop));
+    let stage = exit_at(|stage, _| stage.event(Event::Mail(Mail::Stop)));
     assert_eq!(closed_for(&stage, CloseReason::Quit), 1);
 }
 
@@ -183,7 +184,7 @@ fn a_stop_answers_what_waits_behind_a_full_socket_too() {
     peer.set_room(0);
     peer.send(&b"HELP\n".repeat(2000));
     stage.settle();
-    stage.event(Event::Stop);
+    stage.event(Event::Mail(Mail::Stop));
     stage.settle();
     assert!(!peer.is_closed());
     peer.set_room(usize::MAX);
@@ -200,7 +201,7 @@ fn a_stop_answers_all_that_had_arrived_however_many_turns_that_takes() {
         let line = format!("ECHO {}\n", "x".repeat(len));
         let count = (1 << 20) / line.len();
         peer.send(line.repeat(count).as_bytes());
-        stage.event(Event::Stop);
+        stage.event(Event::Mail(Mail::Stop));
         stage.settle();
         let sent = peer.take_sent();
         assert_eq!((sent.lines().count(), sent.lines().last()), (count + 1, Some("BYE")), "lines of {len} bytes");
@@ -217,7 +218,7 @@ fn a_stop_reads_on_for_half_of_its_time_and_then_answers_what_it_has_read() {
         let peer = stage.peer();
         peer.set_room(0);
         peer.send(&b"HELP\n".repeat(50_000));
-        stage.event(Event::Stop);
+        stage.event(Event::Mail(Mail::Stop));
         stage.pass(after);
         peer.set_room(usize::MAX);
         stage.settle();
@@ -237,7 +238,7 @@ fn every_byte_in_and_out_is_counted_once() {
     peer.set_room(usize::MAX);
     peer.send_and_end(b"ECHO c\n");
     stage.settle();
-    let counters = &stage.event_loop.counters;
+    let counters = &stage.event_loop.shared.status.total();
     let banner_len = "WELCOME, I'm TinyServer not pressure\n".len() as u64;
     assert_eq!((counters.received_bytes, counters.sent_bytes, counters.messages), (21, banner_len + 21, 3));
 }
@@ -249,11 +250,11 @@ fn a_loop_runs_until_it_is_stopped_and_counts_what_it_closes_then() {
     stubborn.set_room(0);
     polite.send_and_end(b"ECHO a\n");
     stubborn.send(b"ECHO b\n");
-    stage.event(Event::Stop);
+    stage.event(Event::Mail(Mail::Stop));
     stage.settle();
     stage.pass(Duration::from_millis(200));
-    stage.event(Event::Stop);
-    let counters = stage.event_loop.run().expect("the script never fails to wait");
+    stage.event(Event::Mail(Mail::Stop));
+    let counters = stage.event_loop.run().expect("the script never fails to wait").total();
     assert_eq!(polite.take_sent(), "ECHO a\n");
     assert!(stubborn.is_closed());
     assert_eq!((counters.accepted, counters.messages), (2, 2));

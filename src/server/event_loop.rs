@@ -14,10 +14,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::accept::{Accepted, Acceptor};
+use super::accept::{Acceptor, Incoming};
 use super::config::Config;
-use super::counters::Counters;
 use super::eviction::Eviction;
+#[cfg(any(test, feature = "testing"))]
 use super::inspection::{Inspection, OpenConnection};
 use super::newcomers::Newcomers;
 use super::shutdown::{Shutdown, Step};
@@ -28,6 +28,7 @@ use crate::connection::{Connection, Shared, Turn};
 use crate::display::plural::plural;
 use crate::logging::activity::Activity;
 use crate::os::clock::Clock;
+use crate::os::mailbox::Mail;
 use crate::os::moment::Moment;
 use crate::os::peer::Peer;
 use crate::os::system::{Event, System};
@@ -35,6 +36,7 @@ use crate::os::table::{Table, Token};
 use crate::protocol::Protocol;
 use crate::queues::deadlines::Deadlines;
 use crate::queues::run_queue::{Class, RunQueue};
+use crate::status::Status;
 
 /// The event loop of a server, on any implementation of the seam: [`Server`](super::Server) runs it on the operating
 /// system. On a [`System`] of your own the whole server runs on a network of your own, with a clock of your own:
@@ -50,15 +52,18 @@ pub struct EventLoop<S: System> {
     acceptor: Acceptor,
     newcomers: Newcomers,
     shutdown: Shutdown,
-    pub(super) counters: Counters,
     eviction: Eviction,
+    /// Mail that the loop has not acted on.
+    inbox: Vec<Mail>,
 }
 
 impl<S: System> EventLoop<S> {
     /// A loop over `system`, whose listeners have the indices of `protocols`.
     pub fn new(mut system: S, protocols: Vec<Arc<dyn Protocol>>, config: &Config) -> Self {
         let clock = Clock::new(system.read_clocks());
-        let names = protocols.iter().map(|protocol| protocol.name()).collect();
+        let names: Vec<_> = protocols.iter().map(|protocol| protocol.name()).collect();
+        let limits = config.limits.clamped();
+        let status = Status::new(&names, limits, config.connections_max, clock.wall());
         let activity = Activity::new(config.activity_lines_max, names);
         let activity = if config.activity_shows_messages { activity } else { activity.without_messages() };
         Self {
@@ -68,7 +73,9 @@ impl<S: System> EventLoop<S> {
             budget: TurnBudget::default(),
             deadlines: Deadlines::default(),
             shared: Shared {
-                pool: Pool::new(config.limits.clamped().memory_bytes_max),
+                pool: Pool::new(limits.memory_bytes_max),
+                status,
+                turn_of: 0,
                 moved_bytes: 0,
                 read_bytes_max: usize::MAX,
                 clock,
@@ -78,8 +85,8 @@ impl<S: System> EventLoop<S> {
             acceptor: Acceptor::new(protocols, config),
             newcomers: Newcomers::default(),
             shutdown: Shutdown::default(),
-            counters: Counters::default(),
             eviction: Eviction::default(),
+            inbox: Vec::new(),
         }
     }
 
@@ -92,7 +99,7 @@ impl<S: System> EventLoop<S> {
     ///
     /// # Errors
     /// When waiting for events is impossible; never for what a peer does.
-    pub fn run(mut self) -> io::Result<Counters> {
+    pub fn run(mut self) -> io::Result<Status> {
         while !self.is_over() {
             self.round()?;
         }
@@ -106,19 +113,20 @@ impl<S: System> EventLoop<S> {
     /// When waiting for events is impossible; never for what a peer does.
     pub fn round(&mut self) -> io::Result<()> {
         self.wait()?;
+        self.read_mail();
         self.accept();
         self.run_ready();
         self.evict_further();
         self.expire();
         self.shut_down();
-        debug_assert_eq!(self.counters.accepted, self.table.len() as u64 + self.counters.closed_in_all());
+        debug_assert_eq!(self.shared.status.total().open(), self.table.len() as u64);
         Ok(())
     }
 
     /// Turns events into remembered readiness, and reads the clock once for all that follows.
     fn wait(&mut self) -> io::Result<()> {
         let timeout = self.timeout();
-        let Self { system, table, run_queue, acceptor, shutdown, .. } = self;
+        let Self { system, table, run_queue, acceptor, inbox, .. } = self;
         system.wait(timeout, |event| match event {
             Event::Connection(token, readiness) => {
                 if let Some(connection) = table.get_mut(token) {
@@ -127,9 +135,11 @@ impl<S: System> EventLoop<S> {
                 }
             }
             Event::Listener(index) => acceptor.remember(index),
-            Event::Stop => shutdown.request(),
+            Event::Mail(mail) => inbox.push(mail),
         })?;
+        let before = self.shared.clock.now();
         self.shared.clock.set(self.system.read_clocks());
+        self.note_round(timeout, before);
         self.shared.activity.round(self.shared.clock.now());
         for token in self.newcomers.take_due(self.shared.clock.now()) {
             if let Some(connection) = self.table.get_mut(token) {
@@ -137,6 +147,35 @@ impl<S: System> EventLoop<S> {
             }
         }
         Ok(())
+    }
+
+    /// Brings the gauges up to date. Without a sleep in between, two readings of the clock are a round apart.
+    fn note_round(&mut self, timeout: Option<Duration>, before: Moment) {
+        let Shared { status, clock, pool, .. } = &mut self.shared;
+        status.uptime = clock.now().since(Moment::START);
+        status.ready = self.run_queue.len();
+        status.held_bytes = pool.lent_bytes();
+        status.held_bytes_most = pool.lent_bytes_most();
+        if timeout == Some(Duration::ZERO) {
+            status.longest_round = status.longest_round.max(clock.now().since(before));
+        }
+    }
+
+    /// Does what the loop was asked for from outside.
+    fn read_mail(&mut self) {
+        for mail in std::mem::take(&mut self.inbox) {
+            match mail {
+                Mail::Stop => {
+                    self.shutdown.request();
+                    self.shared.status.is_stopping = true;
+                }
+                Mail::Status(reply) => {
+                    self.shared.status.stalls = self.system.stalls();
+                    // A thread that waits no longer has lost its interest.
+                    let _ = reply.try_send(self.shared.status.clone());
+                }
+            }
+        }
     }
 
     /// How long nothing will happen unless there is an event.
@@ -162,27 +201,29 @@ impl<S: System> EventLoop<S> {
             return;
         }
         self.acceptor.begin_round();
-        while let Some(accepted) = self.acceptor.next(&mut self.system, now, &mut self.counters) {
-            self.admit(accepted, now);
+        while let Some(incoming) = self.acceptor.next(&mut self.system, now, &mut self.shared.status) {
+            self.admit(incoming, now);
         }
     }
 
     /// Takes a new connection in, or turns it away.
-    fn admit(&mut self, accepted: Accepted<S::Socket>, now: Moment) {
-        let Accepted { mut socket, addr, listener } = accepted;
+    fn admit(&mut self, incoming: Incoming<S::Socket>, now: Moment) {
+        let Incoming { mut socket, addr, listener } = incoming;
         let token = self.table.next_token();
         if let Err(error) = self.system.register(&mut socket, token) {
             let what = "a new connection cannot be watched and is closed";
-            return self.acceptor.note_lost(what, &error, now, &mut self.counters);
+            return self.acceptor.note_lost(what, &error, now, &mut self.shared.status);
         }
-        let (peer, protocol) = (Peer::new(addr, listener), self.acceptor.protocol(listener));
-        let mut connection = Connection::new(socket, peer, protocol, self.acceptor.limits(), &mut self.shared);
+        let peer = Peer::new(addr, listener);
+        self.shared.turn_of = token.to_usize() as u64;
+        let protocol = self.acceptor.protocol(listener);
+        let mut connection = Connection::new(socket, peer, protocol, &mut self.shared);
         if self.acceptor.turns_away(self.table.len(), now) {
             connection.reject(&mut self.shared);
         } else {
             self.newcomers.add(token, now);
         }
-        self.counters.accepted += 1;
+        self.shared.status.count(peer.listener(), |counters| counters.accepted += 1);
         self.table.insert(connection);
         // What it is greeted with is sent now, not when an event says that it may.
         self.drive(token);
@@ -208,6 +249,7 @@ impl<S: System> EventLoop<S> {
     fn drive(&mut self, token: Token) {
         let now = self.shared.clock.now();
         self.shared.read_bytes_max = self.budget.read_bytes_max(now);
+        self.shared.turn_of = token.to_usize() as u64;
         let Some(connection) = self.table.get_mut(token) else { return };
         let before = self.shared.moved_bytes;
         let turn = connection.drive(&mut self.shared);
@@ -251,6 +293,7 @@ impl<S: System> EventLoop<S> {
     fn evict(&mut self) -> bool {
         let now = self.shared.clock.now();
         let Some(token) = self.eviction.next(&self.table, &mut self.shared.pool, now) else { return false };
+        self.shared.turn_of = token.to_usize() as u64;
         if let Some(connection) = self.table.get_mut(token) {
             let turn = connection.give_up(&mut self.shared);
             self.after(token, turn);
@@ -276,10 +319,11 @@ impl<S: System> EventLoop<S> {
         let Some(mut connection) = self.table.remove(token) else { return };
         self.deadlines.remove(token.key());
         let summary = connection.close(reason, &mut self.shared);
-        self.counters.add(&summary);
+        let listener = connection.peer().listener();
+        self.shared.status.count(listener, |counters| counters.closed[reason as usize] += 1);
         self.acceptor.closed(connection.is_rejected());
         if connection.is_probe(reason) {
-            self.counters.probes += 1;
+            self.shared.status.count(listener, |counters| counters.probes += 1);
             self.shared.activity.probed(connection.peer(), &summary);
         } else {
             connection.announce(&mut self.shared);
@@ -317,6 +361,7 @@ impl<S: System> EventLoop<S> {
     }
 
     /// What it holds now. The cost grows with the number of connections.
+    #[cfg(any(test, feature = "testing"))]
     #[must_use]
     pub fn inspect(&self) -> Inspection<'_> {
         let open = |(token, connection): (Token, &Connection<S::Socket>)| OpenConnection {
@@ -325,7 +370,7 @@ impl<S: System> EventLoop<S> {
             state: connection.inspect(),
         };
         Inspection {
-            counters: &self.counters,
+            status: &self.shared.status,
             lent_bytes: self.shared.pool.lent_bytes(),
             is_over: self.is_over(),
             connections: self.table.iter().map(open).collect(),
@@ -333,15 +378,18 @@ impl<S: System> EventLoop<S> {
     }
 
     /// Closes what is still open.
-    fn finish(mut self) -> Counters {
+    fn finish(mut self) -> Status {
         let tokens: Vec<Token> = self.table.tokens().collect();
         for token in tokens {
             self.close(token, CloseReason::Shutdown);
         }
         self.shared.activity.sum_up();
-        debug_assert_eq!(self.counters.accepted, self.counters.closed_in_all(), "a connection is counted wrong");
-        self.counters.held_bytes_most = self.shared.pool.lent_bytes_most();
         debug_assert_eq!(self.shared.pool.lent_bytes(), 0, "a closed connection holds storage");
-        self.counters
+        let mut status = self.shared.status;
+        debug_assert_eq!(status.total().open(), 0, "a connection is counted wrong");
+        (status.ready, status.held_bytes) = (0, 0);
+        status.held_bytes_most = self.shared.pool.lent_bytes_most();
+        status.stalls = self.system.stalls();
+        status
     }
 }

@@ -1,15 +1,15 @@
 //! What a loop holds between two rounds, for tests and for who embeds it: to be looked at, never to steer by.
 
-use super::counters::Counters;
 use crate::connection::inspection::Inspection as ConnectionInspection;
 use crate::os::moment::Moment;
 use crate::os::table::Token;
+use crate::status::Status;
 
 /// What a loop holds between two rounds.
 #[derive(Clone, Debug)]
 pub struct Inspection<'a> {
     /// What it has seen since it was started.
-    pub counters: &'a Counters,
+    pub status: &'a Status,
     /// How many bytes of storage its connections hold together.
     pub lent_bytes: usize,
     /// True exactly when it was told to stop and nothing is left to do but [`EventLoop::run`](super::EventLoop::run) it to its end.

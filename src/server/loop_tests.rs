@@ -11,10 +11,11 @@ use crate::buffers::pool::BLOCK_LEN;
 use crate::close_reason::CloseReason;
 use crate::connection::TURN_BYTES_MAX;
 use crate::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LINGER_TIMEOUT, Limits, WRITE_RATE_MIN};
+use crate::os::mailbox::Mail;
 use crate::os::system::{Event, Readiness};
 use crate::protocol::binary::Binary;
 use crate::protocol::text::Text;
-use crate::protocol::{Context, Protocol, Session, Step};
+use crate::protocol::{Accepted, Context, Protocol, Session, Step};
 use crate::protocol::{chat, echo};
 use crate::wire::frame::Header;
 
@@ -37,7 +38,7 @@ fn text_with(change: impl FnOnce(&mut Config)) -> Stage {
 }
 
 fn closed_for(stage: &Stage, reason: CloseReason) -> u64 {
-    stage.event_loop.counters.closed_for(reason)
+    stage.event_loop.shared.status.total().closed_for(reason)
 }
 
 /// A protocol whose sessions do as a test says.
@@ -53,7 +54,7 @@ impl Protocol for Improvised {
         "improvised"
     }
 
-    fn session(&self, _limits: &Limits) -> Box<dyn Session> {
+    fn session(&self, _accepted: &Accepted) -> Box<dyn Session> {
         Box::new(*self)
     }
 }
@@ -407,7 +408,7 @@ mod closing {
         peer.reset();
         stage.settle();
         // Once behind the greeting, and once when all ten are there.
-        assert_eq!(stage.event_loop.counters.messages, 2);
+        assert_eq!(stage.event_loop.shared.status.total().messages, 2);
     }
 
     #[test]
@@ -432,8 +433,8 @@ mod closing {
         stage.settle();
         assert_eq!(stage.event_loop.inspect().connections.len(), 0);
         assert_eq!(stage.event_loop.shared.pool.lent_bytes(), 0);
-        assert_eq!(stage.event_loop.counters.accepted, 10);
-        assert_eq!(stage.event_loop.counters.closed_in_all(), 10);
+        assert_eq!(stage.event_loop.shared.status.total().accepted, 10);
+        assert_eq!(stage.event_loop.shared.status.total().closed_in_all(), 10);
     }
 }
 
@@ -725,7 +726,7 @@ mod accepting {
         assert_eq!(peer.token(), None);
         stage.pass(Duration::from_millis(10 + 20 + 40));
         assert!(peer.take_sent().starts_with("WELCOME"));
-        assert_eq!(stage.event_loop.counters.accept_pauses, 3);
+        assert_eq!(stage.event_loop.shared.status.accept_pauses, 3);
     }
 
     #[test]
@@ -1065,7 +1066,7 @@ mod stopping {
         let peer = stage.peer();
         // No event has told of these bytes yet.
         peer.wire.borrow_mut().inbound_push(b"ECHO a\nECHO b\nECHO ha");
-        stage.event(Event::Stop);
+        stage.event(Event::Mail(Mail::Stop));
         stage.settle();
         assert_eq!(peer.take_sent(), "ECHO a\nECHO b\nBYE\n");
         assert!(peer.wire.borrow().sent_end);
@@ -1079,7 +1080,7 @@ mod stopping {
         let mut stage = text_with(|config| config.connections_max = 1000);
         let peers: Vec<_> = (0..200).map(|_| stage.queue_peer()).collect();
         peers.iter().for_each(|peer| peer.send_and_end(b"ECHO a\n"));
-        stage.event(Event::Stop);
+        stage.event(Event::Mail(Mail::Stop));
         stage.settle();
         let answered = peers.iter().filter(|peer| peer.take_sent().contains("ECHO a\n")).count();
         assert_eq!(answered, 200);
@@ -1091,7 +1092,7 @@ mod stopping {
         let mut stage = Stage::new(echo::protocol(), &Config::default());
         let peer = stage.peer();
         peer.send(b"hello");
-        stage.event(Event::Stop);
+        stage.event(Event::Mail(Mail::Stop));
         stage.settle();
         assert_eq!(peer.take_sent(), "Server received: hello");
     }
@@ -1100,7 +1101,7 @@ mod stopping {
     fn nothing_is_accepted_any_more() {
         let mut stage = text();
         let _open = stage.peer();
-        stage.event(Event::Stop);
+        stage.event(Event::Mail(Mail::Stop));
         stage.settle();
         let late = stage.queue_peer();
         stage.settle();
@@ -1113,7 +1114,7 @@ mod stopping {
         let peer = stage.peer();
         peer.set_room(0);
         peer.send(b"ECHO a\n");
-        stage.event(Event::Stop);
+        stage.event(Event::Mail(Mail::Stop));
         stage.pass(DRAIN - MILLISECOND);
         assert!(!stage.event_loop.is_over());
         stage.pass(MILLISECOND);
@@ -1126,11 +1127,11 @@ mod stopping {
         let peer = stage.peer();
         peer.set_room(0);
         peer.send(b"ECHO a\n");
-        stage.event(Event::Stop);
+        stage.event(Event::Mail(Mail::Stop));
         stage.settle();
         assert!(!stage.event_loop.is_over());
         stage.pass(200 * MILLISECOND);
-        stage.event(Event::Stop);
+        stage.event(Event::Mail(Mail::Stop));
         stage.settle();
         assert!(stage.event_loop.is_over());
     }
@@ -1142,7 +1143,7 @@ mod stopping {
         peer.set_room(0);
         peer.send(b"ECHO a\n");
         for _ in 0..2 {
-            (0..2).for_each(|_| stage.event(Event::Stop));
+            (0..2).for_each(|_| stage.event(Event::Mail(Mail::Stop)));
             stage.settle();
             stage.pass(199 * MILLISECOND);
             assert!(!stage.event_loop.is_over(), "no second request has come");
@@ -1156,7 +1157,7 @@ mod stopping {
     fn a_peer_that_never_stops_sending_gets_whole_answers_and_a_goodbye() {
         let mut stage = text();
         let peer = stage.peer();
-        stage.event(Event::Stop);
+        stage.event(Event::Mail(Mail::Stop));
         let mut sent = 0;
         while !peer.wire.borrow().sent_end {
             assert!(sent < 10_000, "it is never told to stop");
@@ -1177,8 +1178,8 @@ mod talking {
     /// Says `tick` for ever, unasked, and `ok` to every byte that it is sent.
     const TICKING: Improvised = Improvised {
         advance: |input, context| {
-            context.output.append("ok\n".repeat(input.len()).as_bytes());
-            context.output.append(b"tick\n");
+            context.output().append("ok\n".repeat(input.len()).as_bytes());
+            context.output().append(b"tick\n");
             (input.len(), Step::Paused)
         },
         gives_up: true,
@@ -1265,7 +1266,7 @@ mod talking {
     fn a_shutdown_silences_it_where_its_peer_takes_everything() {
         let (mut stage, peer) = stage_and_peer(0);
         peer.set_room(usize::MAX);
-        stage.event(Event::Stop);
+        stage.event(Event::Mail(Mail::Stop));
         while !peer.wire.borrow().sent_end {
             stage.event_loop.round().expect("a round");
         }
@@ -1275,7 +1276,7 @@ mod talking {
     #[test]
     fn a_shutdown_waits_for_it_no_longer_than_the_drain_timeout() {
         let (mut stage, _peer) = stage_and_peer(12);
-        stage.event(Event::Stop);
+        stage.event(Event::Mail(Mail::Stop));
         stage.pass(DRAIN);
         assert!(stage.event_loop.is_over());
     }

@@ -4,11 +4,11 @@ mod accept;
 #[cfg(test)]
 mod admission_tests;
 mod config;
-mod counters;
 #[cfg(test)]
 mod ending_tests;
 mod event_loop;
 mod eviction;
+#[cfg(any(test, feature = "testing"))]
 mod inspection;
 mod listening;
 #[cfg(test)]
@@ -24,10 +24,15 @@ mod turn_budget;
 use std::io;
 
 pub use crate::os::endpoint::{Bound, Endpoint};
-use crate::os::kernel::{Kernel, Stopper};
+use crate::os::kernel::Kernel;
+pub use crate::os::mailbox::Handle;
+use crate::status::Status;
 pub use config::{Config, Listener};
-pub use counters::Counters;
+#[cfg(any(test, feature = "testing"))]
 pub use event_loop::EventLoop;
+#[cfg(not(any(test, feature = "testing")))]
+use event_loop::EventLoop;
+#[cfg(any(test, feature = "testing"))]
 pub use inspection::{Inspection, OpenConnection};
 pub use listening::BindError;
 use listening::Listening;
@@ -43,7 +48,7 @@ const DESCRIPTORS_MIN: usize = 2;
 pub struct Server {
     event_loop: EventLoop<Kernel>,
     addresses: Vec<Bound>,
-    stopper: Stopper,
+    handle: Handle,
 }
 
 impl std::fmt::Debug for Server {
@@ -75,8 +80,11 @@ impl Server {
             Ok(kernel)
         };
         let kernel = build().map_err(|error| BindError { listener: None, error })?;
-        let stopper = kernel.stopper();
-        Ok(Self { event_loop: EventLoop::new(kernel, protocols, config), addresses, stopper })
+        let handle = kernel.handle();
+        let mut event_loop = EventLoop::new(kernel, protocols, config);
+        let listeners = event_loop.shared.status.listeners.iter_mut();
+        listeners.zip(&addresses).for_each(|(listener, bound)| listener.url = bound.to_string());
+        Ok(Self { event_loop, addresses, handle })
     }
 
     /// The protocol and the real endpoint of each listener, in the order of the config.
@@ -85,18 +93,17 @@ impl Server {
         &self.addresses
     }
 
-    /// A way to stop the server from another thread. The first stop answers what has arrived, a second one ends at
-    /// once.
+    /// Reaches the server from other threads once it runs: to stop it, and to ask for its state.
     #[must_use]
-    pub fn stopper(&self) -> Stopper {
-        self.stopper.clone()
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
-    /// Serves until it is stopped.
+    /// Serves until it is stopped, and returns what has happened.
     ///
     /// # Errors
     /// When waiting for events is impossible; never for what a peer does.
-    pub fn run(self) -> io::Result<Counters> {
+    pub fn run(self) -> io::Result<Status> {
         self.event_loop.run()
     }
 }

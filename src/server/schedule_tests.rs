@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::config::Config;
 use super::scripted::{Peer, Stage};
 use crate::limits::{LINGER_TIMEOUT, Limits, Timeouts};
+use crate::os::mailbox::Mail;
 use crate::os::system::{Event, Readiness};
 use crate::protocol::Protocol;
 use crate::protocol::binary::Binary;
@@ -98,7 +99,7 @@ fn end(stage: &mut Stage, peers: &[(Peer, &[u8])]) {
 }
 
 fn assert_all_gone(stage: &Stage) {
-    let counters = &stage.event_loop.counters;
+    let counters = &stage.event_loop.shared.status.total();
     assert_eq!((stage.event_loop.inspect().connections.len(), counters.accepted), (0, counters.closed_in_all()));
     assert_eq!(stage.event_loop.shared.pool.lent_bytes(), 0);
 }
@@ -188,7 +189,7 @@ proptest! {
         let (mut stage, scripts) = (patient(Text::new(), Limits::default()), scripts(line, &lens));
         let peers = play(&mut stage, &scripts, &acts, |_| {});
         peers.iter().for_each(|(peer, _)| peer.set_room(usize::MAX));
-        stage.event(Event::Stop);
+        stage.event(Event::Mail(Mail::Stop));
         stage.settle();
         for ((peer, unsent), script) in peers.iter().zip(&scripts) {
             let arrived = script.strip_suffix(*unsent).expect("sent from its front");

@@ -108,7 +108,7 @@ impl Network {
 
     fn check_accounts(&mut self, inspection: &Inspection<'_>) {
         let (open, table) = (self.open_ids().len(), inspection.connections.len());
-        let counters = inspection.counters;
+        let counters = inspection.status.total();
         if open != table || counters.accepted != table as u64 + counters.closed_in_all() {
             let what = format!("{open} sockets are open, {table} connections are, of {} accepted", counters.accepted);
             self.fail(Invariant::Accounted, None, what);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tinytcp::os::mailbox::Mail;
 use tinytcp::os::moment::Moment;
 use tinytcp::os::system::{Event, Readiness};
 use tinytcp::os::table::Token;
@@ -84,7 +85,7 @@ impl Network {
     fn fetch_events(&mut self) -> Vec<Event> {
         let mut events = self.released_events();
         for _ in 0..std::mem::take(&mut self.stops) {
-            events.push(Event::Stop);
+            events.push(Event::Mail(Mail::Stop));
         }
         for listener in 0..self.queues.len() {
             let has_edge = std::mem::take(&mut self.queues[listener].has_edge) && self.is_listening;
@@ -185,7 +186,7 @@ impl Network {
                 }
             }
             Event::Listener(index) => self.trace.note(self.now, None, LISTENER_EVENT, (index, 0), b""),
-            Event::Stop => {
+            Event::Mail(Mail::Stop) => {
                 self.stopped_at.get_or_insert(self.now);
                 self.trace.note(self.now, None, "told to stop", (0, 0), b"");
             }

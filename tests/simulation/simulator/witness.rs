@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use tinytcp::close_reason::CloseReason;
-use tinytcp::limits::Limits;
-use tinytcp::protocol::{Context, Next, Notice, Output, Protocol, Session, Step};
+use tinytcp::protocol::{Accepted, Context, Next, Notice, Output, Protocol, Session, Step};
 
 use super::invariant::Invariant;
 use super::kernel::Shared;
@@ -23,9 +22,9 @@ impl Protocol for Witness {
         self.protocol.name()
     }
 
-    fn session(&self, limits: &Limits) -> Box<dyn Session> {
+    fn session(&self, accepted: &Accepted) -> Box<dyn Session> {
         let id = self.network.lock().last_accepted;
-        Box::new(WatchedSession { session: self.protocol.session(limits), network: self.network.clone(), id })
+        Box::new(WatchedSession { session: self.protocol.session(accepted), network: self.network.clone(), id })
     }
 
     fn ends_messages_by_quiet(&self) -> bool {
@@ -49,7 +48,7 @@ impl Session for WatchedSession {
         self.network.lock().check_call(self.id, input);
         let (consumed, step) = self.session.advance(input, context);
         let mut network = self.network.lock();
-        network.note_call(self.id, "runs", input, consumed, context.output.len());
+        network.note_call(self.id, "runs", input, consumed, context.output().len());
         network.check_step(self.id, step);
         (consumed, step)
     }
@@ -61,7 +60,7 @@ impl Session for WatchedSession {
         let mut network = self.network.lock();
         network.see(Sight::Piece);
         network.links[self.id].account.oracle.end_of_piece();
-        network.note_call(self.id, "takes for a message", input, input.len(), context.output.len());
+        network.note_call(self.id, "takes for a message", input, input.len(), context.output().len());
         if next == Next::Close {
             network.check_step(self.id, Step::Close(CloseReason::Quit));
         }
@@ -79,7 +78,7 @@ impl Session for WatchedSession {
             network.see(Sight::Refusal);
             network.links[self.id].account.oracle.refuse();
         }
-        network.note_call(self.id, "refuses", input, consumed, context.output.len());
+        network.note_call(self.id, "refuses", input, consumed, context.output().len());
         consumed
     }
 

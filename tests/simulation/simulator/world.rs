@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tinytcp::close_reason::CloseReason;
 use tinytcp::protocol::{BUILT_IN, Protocol};
-use tinytcp::server::{Counters, EventLoop};
+use tinytcp::server::EventLoop;
+use tinytcp::status::Counters;
 
 use super::cast;
 use super::choices::Choices;
@@ -98,7 +99,7 @@ fn play(network: &Shared) -> Counters {
             break;
         }
     }
-    let counters = event_loop.run().unwrap_or_default();
+    let counters = event_loop.run().map(|status| status.total()).unwrap_or_default();
     network.lock().check_end(&counters);
     counters
 }
