@@ -11,7 +11,7 @@ mod slope;
 use choice::{Choice, Part};
 use journal::{Journal, Totals};
 use slope::Slope;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tinytcp::close_reason::CloseReason;
 use tinytcp::limits::Limits;
 use tinytcp::status::{Counters, Status};

@@ -5,16 +5,16 @@ use tinytcp::client::dialogue::{Due, Found, Inbox, Request};
 use tinytcp::close_reason::CloseReason;
 use tinytcp::limits::Limits;
 use tinytcp::protocol::BUILT_IN;
+use tinytcp::testing::SessionHarness;
 
 use crate::plan::Plan;
-use crate::rehearsal::Rehearsal;
 
 /// Every line of the stream is a line of a script. Each gets the answer that the client waits for, exactly one and known by
 /// what it is; a line of which the client says that nothing is answered to it gets nothing; and the farewell ends the session.
 pub fn check(data: &[u8]) {
     let plan = Plan::new(data);
     let place = plan.knobs() % Protocol::ALL.len();
-    let mut server = Rehearsal::new(&*(BUILT_IN[place].build)(), &Limits::default());
+    let mut server = SessionHarness::new(&*(BUILT_IN[place].build)(), &Limits::default());
     let mut inbox = Inbox::default();
     for line in plan.stream.split(|byte| *byte == b'\n') {
         if !ask(Protocol::ALL[place], line, &mut server, &mut inbox) {
@@ -24,14 +24,14 @@ pub fn check(data: &[u8]) {
 }
 
 /// Asks one line; gives false when that was the last one.
-fn ask(protocol: Protocol, line: &[u8], server: &mut Rehearsal, inbox: &mut Inbox) -> bool {
+fn ask(protocol: Protocol, line: &[u8], server: &mut SessionHarness, inbox: &mut Inbox) -> bool {
     let mut request = Vec::new();
     let Ok(due) = protocol.encode(line, &mut request) else {
         assert!(request.is_empty(), "a line that means nothing is not sent");
         return true;
     };
-    server.feed(&request, false);
-    inbox.append(&server.take_answers());
+    server.feed(&request);
+    inbox.append(&server.answers());
     let shown = line.escape_ascii();
     match &due {
         Request::Answered(due) => assert_answered(inbox, due, line),

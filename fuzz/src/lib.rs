@@ -6,7 +6,6 @@
 //!              client_reply  client_request     the client against any server, and against ours
 //!              stream                           the whole loop in a simulated world
 //!      |
-//!      +-- rehearsal   a session without a network, held to its contract at every call
 //!      +-- plan        how the fuzzer cuts the bytes, and when the peer falls quiet
 //!      +-- log_lines   no log line holds a raw byte of a peer
 //!      +-- seeds       the transcripts of `protocol.md` as inputs to start from

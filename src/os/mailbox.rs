@@ -16,7 +16,7 @@ use crate::status::Status;
 const MAILS_MAX: usize = 1024;
 
 /// What the loop is asked for from outside.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Mail {
     /// To stop. The first time it answers what has arrived; a second one, some time later, ends it at once.
     Stop,

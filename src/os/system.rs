@@ -27,7 +27,7 @@ pub struct Readiness {
 }
 
 /// What a poller reports.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Event {
     /// The listener with this index may have connections to accept.
     Listener(usize),

@@ -246,7 +246,9 @@ fn append_error(output: &mut Output<'_>, token: &'static str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rehearsal::{Outcome, Rehearsal, assert_answers, assert_last_answers, outcomes, small_limits};
+    use super::super::conversations::{
+        Outcome, SessionHarness, assert_answers, assert_last_answers, outcomes, small_limits,
+    };
     use super::*;
     use crate::limits::HIGH_WATER_BYTES;
     use crate::limits::Limits;
@@ -264,7 +266,7 @@ mod tests {
 
     #[test]
     fn the_server_says_nothing_on_accept() {
-        assert_eq!(Rehearsal::new(&Binary::new(), &small_limits()).greet().answers(), b"");
+        assert_eq!(SessionHarness::new(&Binary::new(), &small_limits()).greet().answers(), b"");
     }
 
     #[test]
@@ -282,9 +284,9 @@ mod tests {
     #[test]
     fn a_long_text_of_wide_scalar_values_is_reversed_in_whole() {
         let text: String = (0..3000).flat_map(|_| ['a', '\u{20ac}', '\u{1f600}']).collect();
-        let mut rehearsal = Rehearsal::new(&Binary::new(), &Limits::default());
+        let mut harness = SessionHarness::new(&Binary::new(), &Limits::default());
         let reversed: String = text.chars().rev().collect();
-        assert!(rehearsal.feed(&frame(REVERSE, text)).answers() == frame(ECHO, reversed));
+        assert!(harness.feed(&frame(REVERSE, text)).answers() == frame(ECHO, reversed));
     }
 
     #[test]
@@ -306,10 +308,10 @@ mod tests {
             let input = [frame(ECHO, "x"), frame(QUIT, payload), frame(ECHO, "y")].concat();
             assert_last_answers(&Binary::new(), &small_limits(), &input, &frame(ECHO, "x"), CloseReason::Quit);
         }
-        let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
-        rehearsal.feed(&[3, 255, 255, 255, 255]);
-        assert_eq!(rehearsal.step, Step::Close(CloseReason::Quit), "whatever its header claims");
-        assert_eq!(rehearsal.messages, 1);
+        let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
+        harness.feed(&[3, 255, 255, 255, 255]);
+        assert_eq!(harness.step, Step::Close(CloseReason::Quit), "whatever its header claims");
+        assert_eq!(harness.messages, 1);
     }
 
     #[test]
@@ -325,19 +327,19 @@ mod tests {
     fn only_with_a_command_of_that_code_may_a_peer_begin_as_one_of_tls_does() {
         let nothing = |_: &mut Call<'_, '_>| Ok(Next::Continue);
         let own = Binary::with_commands([Command::new(0x16, "OWN", nothing)]);
-        assert!(own.session(&small_limits()).may_begin_as_tls());
-        assert!(!Binary::new().session(&small_limits()).may_begin_as_tls());
+        assert!(SessionHarness::new(&own, &small_limits()).may_begin_as_tls());
+        assert!(!SessionHarness::new(&Binary::new(), &small_limits()).may_begin_as_tls());
     }
 
     #[test]
     fn the_frame_that_fills_the_output_is_the_last_one_run() {
         for code in [ECHO, REVERSE] {
             let count = HIGH_WATER_BYTES.div_ceil(frame(code, "a").len());
-            let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
-            rehearsal.input = frame(code, "a").repeat(count + 1);
-            rehearsal.advance(0);
-            assert_eq!((rehearsal.step, rehearsal.messages), (Step::Paused, count as u64));
-            assert!(rehearsal.answers() == frame(ECHO, "a").repeat(count), "{count} answers to code {code}");
+            let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
+            harness.input = frame(code, "a").repeat(count + 1);
+            harness.advance(0);
+            assert_eq!((harness.step, harness.messages), (Step::Paused, count as u64));
+            assert!(harness.answers() == frame(ECHO, "a").repeat(count), "{count} answers to code {code}");
         }
     }
 
@@ -355,20 +357,20 @@ mod tests {
 
     #[test]
     fn the_largest_claim_is_refused_at_once_and_nothing_of_it_is_kept() {
-        let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
-        rehearsal.feed(&[1, 255, 255, 255, 255]);
-        assert_eq!(rehearsal.answers(), frame(ERROR, "FRAME_TOO_LARGE"));
-        rehearsal.feed(&[b'x'; 1000]);
-        assert_eq!(rehearsal.outcome(), Outcome { answers: vec![], closed: None });
-        assert_eq!((rehearsal.input.len(), rehearsal.messages), (0, 1));
+        let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
+        harness.feed(&[1, 255, 255, 255, 255]);
+        assert_eq!(harness.answers(), frame(ERROR, "FRAME_TOO_LARGE"));
+        harness.feed(&[b'x'; 1000]);
+        assert_eq!(harness.outcome(), Outcome { answers: vec![], closed: None });
+        assert_eq!((harness.input.len(), harness.messages), (0, 1));
     }
 
     #[test]
     fn half_a_frame_is_not_run() {
         let whole = frame(ECHO, "hello");
         for len in 1..whole.len() {
-            let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
-            assert_eq!(rehearsal.feed(&whole[..len]).fall_quiet().answers(), b"");
+            let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
+            assert_eq!(harness.feed(&whole[..len]).fall_quiet().answers(), b"");
         }
     }
 
@@ -377,10 +379,10 @@ mod tests {
         let whole = frame(ECHO, "hello");
         for (len, missing) in [(1, 4), (4, 1), (5, 5), (6, 4), (9, 1)] {
             for waiting_len in [0, HIGH_WATER_BYTES, 2 * HIGH_WATER_BYTES] {
-                let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
-                rehearsal.input = whole[..len].to_vec();
-                rehearsal.advance(waiting_len);
-                assert_eq!(rehearsal.step, Step::Incomplete { missing: Some(missing) }, "{len} bytes");
+                let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
+                harness.input = whole[..len].to_vec();
+                harness.advance(waiting_len);
+                assert_eq!(harness.step, Step::Incomplete { missing: Some(missing) }, "{len} bytes");
             }
         }
     }
@@ -392,7 +394,7 @@ mod tests {
             for count in (1024 / scalar.len() - 2..=1024 / scalar.len() + 2).chain([3000]) {
                 let text = format!("{}{}z", "b".repeat(count % 3), scalar.repeat(count));
                 let turned: String = text.chars().rev().collect();
-                let answer = Rehearsal::new(&Binary::default(), &limits).feed(&frame(REVERSE, &text)).answers();
+                let answer = SessionHarness::new(&Binary::default(), &limits).feed(&frame(REVERSE, &text)).answers();
                 assert!(answer == frame(ECHO, turned), "{count} of {scalar}");
             }
         }
@@ -400,13 +402,13 @@ mod tests {
 
     #[test]
     fn what_is_still_to_come_of_a_refused_frame_is_a_message_that_has_begun() {
-        let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
+        let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
         for (piece, step) in [
             (&[9, 0, 0, 0, 3, 7][..], Step::Incomplete { missing: None }),
             (&[7], Step::Incomplete { missing: None }),
             (&[7], Step::Done),
         ] {
-            assert_eq!(rehearsal.feed(piece).step, step, "{piece:?}");
+            assert_eq!(harness.feed(piece).step, step, "{piece:?}");
         }
     }
 
@@ -414,53 +416,53 @@ mod tests {
     fn a_small_answer_is_given_however_small_the_memory() {
         let limits = Limits { memory_bytes_max: 0, ..Limits::default() };
         let text = "x".repeat(30_000);
-        let mut rehearsal = Rehearsal::new(&Binary::new(), &limits);
-        assert!(rehearsal.feed(&frame(REVERSE, &text)).answers() == frame(ECHO, &text));
+        let mut harness = SessionHarness::new(&Binary::new(), &limits);
+        assert!(harness.feed(&frame(REVERSE, &text)).answers() == frame(ECHO, &text));
     }
 
     #[test]
     fn quit_needs_no_room_in_the_output() {
-        let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
-        rehearsal.input = frame(QUIT, "");
-        rehearsal.advance(HIGH_WATER_BYTES);
-        assert_eq!(rehearsal.step, Step::Close(CloseReason::Quit));
+        let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
+        harness.input = frame(QUIT, "");
+        harness.advance(HIGH_WATER_BYTES);
+        assert_eq!(harness.step, Step::Close(CloseReason::Quit));
     }
 
     #[test]
     fn a_frame_without_a_place_in_memory_is_refused_and_the_rest_of_it_dropped() {
-        let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
+        let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
         let refused = frame(ECHO, "hello");
-        assert_eq!(rehearsal.feed(&refused[..7]).refuse().answers(), frame(ERROR, "SERVER_BUSY"));
-        assert!(rehearsal.input.is_empty());
+        assert_eq!(harness.feed(&refused[..7]).refuse().answers(), frame(ERROR, "SERVER_BUSY"));
+        assert!(harness.input.is_empty());
         let rest = [&refused[7..], &frame(ECHO, "x")].concat();
-        assert_eq!(rehearsal.feed(&rest).answers(), frame(ECHO, "x"));
+        assert_eq!(harness.feed(&rest).answers(), frame(ECHO, "x"));
     }
 
     #[test]
     fn half_a_header_is_kept_though_memory_is_short_because_nobody_knows_what_it_is_of() {
-        let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
-        assert_eq!(rehearsal.feed(&[1, 0, 0]).refuse().answers(), b"");
-        assert_eq!(rehearsal.feed(&[0, 1, b'x']).answers(), frame(ECHO, "x"));
+        let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
+        assert_eq!(harness.feed(&[1, 0, 0]).refuse().answers(), b"");
+        assert_eq!(harness.feed(&[0, 1, b'x']).answers(), frame(ECHO, "x"));
     }
 
     #[test]
     fn an_answer_without_a_place_in_memory_is_refused_in_its_turn() {
         let limits = Limits { memory_bytes_max: 0, ..Limits::default() };
-        let mut rehearsal = Rehearsal::new(&Binary::new(), &limits);
+        let mut harness = SessionHarness::new(&Binary::new(), &limits);
         let input = [frame(ECHO, vec![b'x'; 1 << 17]), frame(ECHO, "x")].concat();
-        assert_eq!(rehearsal.feed(&input).answers(), [frame(ERROR, "SERVER_BUSY"), frame(ECHO, "x")].concat());
+        assert_eq!(harness.feed(&input).answers(), [frame(ERROR, "SERVER_BUSY"), frame(ECHO, "x")].concat());
     }
 
     #[test]
     fn the_server_ends_a_conversation_with_an_error_frame_and_a_shutdown_in_silence() {
-        let mut rehearsal = Rehearsal::new(&Binary::new(), &small_limits());
+        let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
         for (notice, answer) in [
             (Notice::ServerBusy, frame(ERROR, "SERVER_BUSY")),
             (Notice::IdleTimeout, frame(ERROR, "IDLE_TIMEOUT")),
             (Notice::MessageTimeout, frame(ERROR, "MESSAGE_TIMEOUT")),
             (Notice::Shutdown, vec![]),
         ] {
-            assert_eq!(rehearsal.say(notice).answers(), answer, "{notice:?}");
+            assert_eq!(harness.say(notice).answers(), answer, "{notice:?}");
         }
     }
 

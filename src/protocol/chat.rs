@@ -102,8 +102,8 @@ fn starts_word(bytes: &[u8], word: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rehearsal::{
-        self, Rehearsal, assert_answers, assert_last_answers, outcomes, small_limits, talk_bursts, talk_oracle,
+    use super::super::conversations::{
+        self, SessionHarness, assert_answers, assert_last_answers, outcomes, small_limits, talk_bursts, talk_oracle,
     };
     use super::*;
     use crate::close_reason::CloseReason;
@@ -115,7 +115,7 @@ mod tests {
     }
 
     fn time_of_day() -> String {
-        format!("Server Time: {}", rehearsal::clock().time_of_day())
+        format!("Server Time: {}", conversations::clock().time_of_day())
     }
 
     #[test]
@@ -123,8 +123,8 @@ mod tests {
         for exit in ["exit\n", "EXIT\r\n", "Exit\n"] {
             assert_last_answers(&protocol(), &small_limits(), exit.as_bytes(), b"", CloseReason::Quit);
         }
-        let mut rehearsal = Rehearsal::new(&protocol(), &small_limits());
-        assert_eq!(rehearsal.feed(b"exit").fall_quiet().outcome().closed, Some(CloseReason::Quit));
+        let mut harness = SessionHarness::new(&protocol(), &small_limits());
+        assert_eq!(harness.feed(b"exit").fall_quiet().outcome().closed, Some(CloseReason::Quit));
     }
 
     #[test]
@@ -160,8 +160,8 @@ mod tests {
     fn a_word_is_found_wherever_it_starts_and_the_first_rule_counts() {
         let limits = Limits { line_bytes_max: 400, ..small_limits() };
         let answer = |message: &str| {
-            let mut rehearsal = Rehearsal::new(&protocol(), &limits);
-            String::from_utf8(rehearsal.feed(format!("{message}\n").as_bytes()).answers()).expect("ASCII")
+            let mut harness = SessionHarness::new(&protocol(), &limits);
+            String::from_utf8(harness.feed(format!("{message}\n").as_bytes()).answers()).expect("ASCII")
         };
         for start in 0..3 * BLOCK_LEN {
             for behind in [0, 1, BLOCK_LEN] {

@@ -21,7 +21,9 @@ fn answer(message: &[u8], output: &mut Output<'_>, _clock: &mut Clock) -> Next {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rehearsal::{Rehearsal, assert_answers, outcomes, small_limits, talk_bursts, talk_oracle};
+    use super::super::conversations::{
+        SessionHarness, assert_answers, outcomes, small_limits, talk_bursts, talk_oracle,
+    };
     use super::*;
     use proptest::prelude::*;
 
@@ -33,8 +35,8 @@ mod tests {
     fn a_message_comes_back_behind_the_prefix_and_ends_as_it_ended() {
         answers(b"hello\n", b"Server received: hello\n");
         answers(b"hello\r\n", b"Server received: hello\r\n");
-        let mut rehearsal = Rehearsal::new(&protocol(), &small_limits());
-        assert_eq!(rehearsal.feed(b"hello").fall_quiet().answers(), b"Server received: hello");
+        let mut harness = SessionHarness::new(&protocol(), &small_limits());
+        assert_eq!(harness.feed(b"hello").fall_quiet().answers(), b"Server received: hello");
     }
 
     #[test]

@@ -111,6 +111,12 @@ impl SessionHarness {
         self
     }
 
+    /// What the session says of [`Session::may_begin_as_tls`].
+    #[must_use]
+    pub fn may_begin_as_tls(&self) -> bool {
+        self.session.may_begin_as_tls()
+    }
+
     /// Has the session greet its peer.
     pub fn greet(&mut self) -> &mut Self {
         self.session.greet(&mut Output::new(&mut self.output, &mut self.pool));

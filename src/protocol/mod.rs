@@ -27,12 +27,12 @@ pub mod binary;
 pub mod chat;
 pub mod command;
 mod command_table;
+#[cfg(test)]
+mod conversations;
 pub mod echo;
 #[cfg(any(test, feature = "testing"))]
 pub mod harness;
 pub mod output;
-#[cfg(test)]
-mod rehearsal;
 pub mod talk;
 pub mod text;
 
@@ -418,7 +418,7 @@ pub static BUILT_IN: [BuiltIn; 4] = [
 
 #[cfg(test)]
 mod tests {
-    use super::rehearsal::{Rehearsal, small_limits};
+    use super::conversations::{SessionHarness, small_limits};
     use super::*;
 
     #[test]
@@ -468,20 +468,20 @@ mod tests {
         // Shared, as several listeners share a protocol: that changes nothing.
         let plain: Arc<dyn Protocol> = Arc::new(Plain);
         assert_eq!((plain.name(), plain.ends_messages_by_quiet()), ("plain", true));
-        let mut rehearsal = Rehearsal::new(&plain, &small_limits());
-        rehearsal.greet().feed(b"half").fall_quiet();
-        assert_eq!((rehearsal.step, rehearsal.messages), (Step::Incomplete { missing: None }, 0));
-        rehearsal.feed(b"another").refuse().say(Notice::IdleTimeout);
-        assert_eq!((rehearsal.input.as_slice(), rehearsal.messages), (&b""[..], 1));
-        assert_eq!(rehearsal.answers(), b"");
+        let mut harness = SessionHarness::new(&plain, &small_limits());
+        harness.greet().feed(b"half").fall_quiet();
+        assert_eq!((harness.step, harness.messages), (Step::Incomplete { missing: None }, 0));
+        harness.feed(b"another").refuse().say(Notice::IdleTimeout);
+        assert_eq!((harness.input.as_slice(), harness.messages), (&b""[..], 1));
+        assert_eq!(harness.answers(), b"");
     }
 
     #[test]
     fn the_end_of_input_runs_no_half_of_a_line_or_frame() {
         let halves: [(&dyn Protocol, &[u8]); 2] = [(&text::Text::new(), b"TIME"), (&binary::Binary::new(), &[2, 0, 0])];
         for (protocol, half) in halves {
-            let mut rehearsal = Rehearsal::new(protocol, &small_limits());
-            assert_eq!(rehearsal.feed(half).fall_quiet().answers(), b"");
+            let mut harness = SessionHarness::new(protocol, &small_limits());
+            assert_eq!(harness.feed(half).fall_quiet().answers(), b"");
         }
     }
 
@@ -502,10 +502,10 @@ mod tests {
         ];
         for (scheme, pieces) in cases {
             let entry = BUILT_IN.iter().find(|entry| entry.scheme == scheme).expect("built in");
-            let mut rehearsal = Rehearsal::new(&*(entry.build)(), &small_limits());
+            let mut harness = SessionHarness::new(&*(entry.build)(), &small_limits());
             for (piece, ends) in pieces {
-                rehearsal.feed(piece);
-                assert_eq!(rehearsal.has_ended_a_message, *ends, "{scheme} at \"{}\"", piece.escape_ascii());
+                harness.feed(piece);
+                assert_eq!(harness.has_ended_a_message, *ends, "{scheme} at \"{}\"", piece.escape_ascii());
             }
         }
     }
@@ -523,11 +523,11 @@ mod tests {
             let entry = BUILT_IN.iter().find(|entry| entry.scheme == scheme).expect("built in");
             let protocol = (entry.build)();
             let heard = |pieces: [&[u8]; 2]| {
-                let mut rehearsal = Rehearsal::new(&*protocol, &small_limits());
+                let mut harness = SessionHarness::new(&*protocol, &small_limits());
                 for piece in pieces {
-                    rehearsal.feed(piece);
+                    harness.feed(piece);
                 }
-                rehearsal.fall_quiet().outcome()
+                harness.fall_quiet().outcome()
             };
             for pair in 0..=u16::MAX {
                 let [first, second] = pair.to_be_bytes();
@@ -549,14 +549,14 @@ mod tests {
         ];
         for (scheme, message, answer) in cases {
             let entry = BUILT_IN.iter().find(|entry| entry.scheme == scheme).expect("built in");
-            let mut rehearsal = Rehearsal::new(&*(entry.build)(), &small_limits());
-            rehearsal.input = message.repeat(3);
-            rehearsal.advance(crate::limits::HIGH_WATER_BYTES);
-            assert_eq!((rehearsal.step, rehearsal.answers()), (Step::Paused, vec![]), "{scheme}");
-            rehearsal.advance(crate::limits::HIGH_WATER_BYTES - 1);
-            assert_eq!((rehearsal.step, rehearsal.answers()), (Step::Paused, answer.to_vec()), "{scheme}");
-            rehearsal.advance(0);
-            assert_eq!((rehearsal.step, rehearsal.answers()), (Step::Done, answer.repeat(2)), "{scheme}");
+            let mut harness = SessionHarness::new(&*(entry.build)(), &small_limits());
+            harness.input = message.repeat(3);
+            harness.advance(crate::limits::HIGH_WATER_BYTES);
+            assert_eq!((harness.step, harness.answers()), (Step::Paused, vec![]), "{scheme}");
+            harness.advance(crate::limits::HIGH_WATER_BYTES - 1);
+            assert_eq!((harness.step, harness.answers()), (Step::Paused, answer.to_vec()), "{scheme}");
+            harness.advance(0);
+            assert_eq!((harness.step, harness.answers()), (Step::Done, answer.repeat(2)), "{scheme}");
         }
     }
 }

@@ -132,7 +132,7 @@ impl TalkSession {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rehearsal::{Rehearsal, assert_answers, assert_last_answers, small_limits};
+    use super::super::conversations::{SessionHarness, assert_answers, assert_last_answers, small_limits};
     use super::*;
     use crate::limits::Limits;
 
@@ -155,8 +155,8 @@ mod tests {
 
     /// What is answered to each of `bursts`, after which the peer falls quiet.
     fn answers_to_bursts<const N: usize>(bursts: [&[u8]; N]) -> [String; N] {
-        let mut rehearsal = Rehearsal::new(&bracketing(), &small_limits());
-        bursts.map(|burst| rehearsal.feed(burst).fall_quiet().answers().escape_ascii().to_string())
+        let mut harness = SessionHarness::new(&bracketing(), &small_limits());
+        bursts.map(|burst| harness.feed(burst).fall_quiet().answers().escape_ascii().to_string())
     }
 
     #[test]
@@ -173,10 +173,10 @@ mod tests {
 
     #[test]
     fn a_piece_is_a_message_only_once_the_peer_falls_quiet() {
-        let mut rehearsal = Rehearsal::new(&bracketing(), &small_limits());
-        assert_eq!(rehearsal.feed(b"he").feed(b"llo").answers(), b"");
-        assert_eq!(rehearsal.step, Step::Incomplete { missing: None });
-        assert_eq!(rehearsal.fall_quiet().answers(), b"[hello]");
+        let mut harness = SessionHarness::new(&bracketing(), &small_limits());
+        assert_eq!(harness.feed(b"he").feed(b"llo").answers(), b"");
+        assert_eq!(harness.step, Step::Incomplete { missing: None });
+        assert_eq!(harness.fall_quiet().answers(), b"[hello]");
     }
 
     #[test]
@@ -209,13 +209,13 @@ mod tests {
                     (false, _) => format!("ERROR LINE_TOO_LONG{ending}"),
                 };
                 for piece_len in [1, len - 1, len, message.len()] {
-                    let mut rehearsal = Rehearsal::new(&bracketing(), &small_limits());
+                    let mut harness = SessionHarness::new(&bracketing(), &small_limits());
                     for piece in message.as_bytes().chunks(piece_len) {
-                        rehearsal.feed(piece);
+                        harness.feed(piece);
                     }
-                    let heard = rehearsal.fall_quiet().answers();
+                    let heard = harness.fall_quiet().answers();
                     assert_eq!(heard, answer.as_bytes(), "{message:?} in pieces of {piece_len}");
-                    assert_eq!(rehearsal.feed(b"a\n").answers(), b"[a]\n");
+                    assert_eq!(harness.feed(b"a\n").answers(), b"[a]\n");
                 }
             }
         }
@@ -229,40 +229,40 @@ mod tests {
 
     #[test]
     fn a_message_without_a_place_in_memory_is_refused_where_it_ends() {
-        let mut rehearsal = Rehearsal::new(&bracketing(), &small_limits());
-        assert_eq!(rehearsal.feed(b"aaa").refuse().feed(b"aaa").answers(), b"");
-        assert_eq!(rehearsal.feed(b"a\r\nb\n").answers(), b"ERROR SERVER_BUSY\r\n[b]\n");
-        assert_eq!(rehearsal.feed(b"aaa").refuse().fall_quiet().answers(), b"ERROR SERVER_BUSY");
-        assert_eq!(rehearsal.feed(b"b").fall_quiet().answers(), b"[b]");
+        let mut harness = SessionHarness::new(&bracketing(), &small_limits());
+        assert_eq!(harness.feed(b"aaa").refuse().feed(b"aaa").answers(), b"");
+        assert_eq!(harness.feed(b"a\r\nb\n").answers(), b"ERROR SERVER_BUSY\r\n[b]\n");
+        assert_eq!(harness.feed(b"aaa").refuse().fall_quiet().answers(), b"ERROR SERVER_BUSY");
+        assert_eq!(harness.feed(b"b").fall_quiet().answers(), b"[b]");
     }
 
     #[test]
     fn an_answer_without_a_place_in_memory_is_refused_in_its_turn() {
         let limits = Limits { line_bytes_max: 1 << 20, memory_bytes_max: 0, ..Limits::default() };
-        let mut rehearsal = Rehearsal::new(&bracketing(), &limits);
+        let mut harness = SessionHarness::new(&bracketing(), &limits);
         let line = "x".repeat(1 << 17);
-        assert_eq!(rehearsal.feed(format!("{line}\r\na\n").as_bytes()).answers(), b"ERROR SERVER_BUSY\r\n[a]\n");
-        assert_eq!(rehearsal.feed(line.as_bytes()).fall_quiet().answers(), b"ERROR SERVER_BUSY");
+        assert_eq!(harness.feed(format!("{line}\r\na\n").as_bytes()).answers(), b"ERROR SERVER_BUSY\r\n[a]\n");
+        assert_eq!(harness.feed(line.as_bytes()).fall_quiet().answers(), b"ERROR SERVER_BUSY");
     }
 
     #[test]
     fn a_small_answer_is_given_however_small_the_memory() {
         let limits = Limits { line_bytes_max: 1 << 20, memory_bytes_max: 0, ..Limits::default() };
         let line = "x".repeat(30_000);
-        let mut rehearsal = Rehearsal::new(&bracketing(), &limits);
-        assert!(rehearsal.feed(format!("{line}\n").as_bytes()).answers() == format!("[{line}]\n").as_bytes());
+        let mut harness = SessionHarness::new(&bracketing(), &limits);
+        assert!(harness.feed(format!("{line}\n").as_bytes()).answers() == format!("[{line}]\n").as_bytes());
     }
 
     #[test]
     fn the_server_ends_a_conversation_in_a_line_and_a_shutdown_in_silence() {
-        let mut rehearsal = Rehearsal::new(&bracketing(), &small_limits());
+        let mut harness = SessionHarness::new(&bracketing(), &small_limits());
         for (notice, line) in [
             (Notice::ServerBusy, "ERROR SERVER_BUSY\n"),
             (Notice::IdleTimeout, "ERROR IDLE_TIMEOUT\n"),
             (Notice::MessageTimeout, "ERROR MESSAGE_TIMEOUT\n"),
             (Notice::Shutdown, ""),
         ] {
-            assert_eq!(rehearsal.say(notice).answers(), line.as_bytes(), "{notice:?}");
+            assert_eq!(harness.say(notice).answers(), line.as_bytes(), "{notice:?}");
         }
     }
 }

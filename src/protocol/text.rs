@@ -254,8 +254,8 @@ fn trim_blanks(line: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rehearsal::{
-        self, Outcome, Rehearsal, assert_answers, assert_last_answers, outcomes, small_limits,
+    use super::super::conversations::{
+        self, Outcome, SessionHarness, assert_answers, assert_last_answers, outcomes, small_limits,
     };
     use super::*;
     use crate::limits::HIGH_WATER_BYTES;
@@ -273,13 +273,13 @@ mod tests {
     }
 
     fn time_line() -> String {
-        format!("TIME {}\n", rehearsal::clock().date_and_time())
+        format!("TIME {}\n", conversations::clock().date_and_time())
     }
 
     #[test]
     fn the_server_speaks_first() {
-        let mut rehearsal = Rehearsal::new(&Text::new(), &small_limits());
-        assert_eq!(rehearsal.greet().answers(), b"WELCOME, I'm TinyServer not pressure\n");
+        let mut harness = SessionHarness::new(&Text::new(), &small_limits());
+        assert_eq!(harness.greet().answers(), b"WELCOME, I'm TinyServer not pressure\n");
     }
 
     #[test]
@@ -314,9 +314,9 @@ mod tests {
     #[test]
     fn quit_is_answered_and_nothing_behind_it_is_run() {
         last_answers(b"QUIT\n", b"BYE\n", CloseReason::Quit);
-        let mut rehearsal = Rehearsal::new(&Text::new(), &small_limits());
-        assert_eq!(rehearsal.feed(b"ECHO a\nquit now\nECHO b\n").answers(), b"ECHO a\nBYE\n");
-        assert_eq!((rehearsal.messages, rehearsal.input.as_slice()), (2, &b"ECHO b\n"[..]));
+        let mut harness = SessionHarness::new(&Text::new(), &small_limits());
+        assert_eq!(harness.feed(b"ECHO a\nquit now\nECHO b\n").answers(), b"ECHO a\nBYE\n");
+        assert_eq!((harness.messages, harness.input.as_slice()), (2, &b"ECHO b\n"[..]));
     }
 
     #[test]
@@ -356,11 +356,11 @@ mod tests {
     fn the_request_that_fills_the_output_is_the_last_one_run() {
         for line in ["ECHO a\n", "echo a\n"] {
             let count = HIGH_WATER_BYTES.div_ceil(line.len());
-            let mut rehearsal = Rehearsal::new(&Text::new(), &small_limits());
-            rehearsal.input = line.repeat(count + 1).into();
-            rehearsal.advance(0);
-            assert_eq!((rehearsal.step, rehearsal.messages), (Step::Paused, count as u64));
-            assert!(rehearsal.answers() == "ECHO a\n".repeat(count).as_bytes(), "{count} answers to {line:?}");
+            let mut harness = SessionHarness::new(&Text::new(), &small_limits());
+            harness.input = line.repeat(count + 1).into();
+            harness.advance(0);
+            assert_eq!((harness.step, harness.messages), (Step::Paused, count as u64));
+            assert!(harness.answers() == "ECHO a\n".repeat(count).as_bytes(), "{count} answers to {line:?}");
         }
     }
 
@@ -378,9 +378,9 @@ mod tests {
     #[test]
     fn a_line_over_the_limit_is_an_error_once_and_the_session_goes_on() {
         answers(format!("{}\nECHO x\n", "TIME ".repeat(100)), "ERROR LINE_TOO_LONG\nECHO x\n");
-        let mut rehearsal = Rehearsal::new(&Text::new(), &small_limits());
-        assert_eq!(rehearsal.feed(&[b'x'; 41]).answers(), b"ERROR LINE_TOO_LONG\n", "said before the line ends");
-        assert!(rehearsal.input.is_empty(), "nothing of it is kept");
+        let mut harness = SessionHarness::new(&Text::new(), &small_limits());
+        assert_eq!(harness.feed(&[b'x'; 41]).answers(), b"ERROR LINE_TOO_LONG\n", "said before the line ends");
+        assert!(harness.input.is_empty(), "nothing of it is kept");
     }
 
     #[test]
@@ -414,24 +414,24 @@ mod tests {
                     b"ERROR NOT_HTTP\n",
                     CloseReason::WrongProtocol,
                 );
-                let mut rehearsal = Rehearsal::new(&Text::new(), &limits);
+                let mut harness = SessionHarness::new(&Text::new(), &limits);
                 for byte in request.as_bytes() {
-                    rehearsal.feed(&[*byte]);
-                    if matches!(rehearsal.step, Step::Close(_)) {
+                    harness.feed(&[*byte]);
+                    if matches!(harness.step, Step::Close(_)) {
                         break;
                     }
                 }
-                assert_eq!(rehearsal.answers(), b"ERROR NOT_HTTP\n", "{line_bytes_max}: {request:?}");
+                assert_eq!(harness.answers(), b"ERROR NOT_HTTP\n", "{line_bytes_max}: {request:?}");
             }
         }
     }
 
     #[test]
     fn behind_a_request_of_http_that_finds_no_memory_nothing_is_run() {
-        let mut rehearsal = Rehearsal::new(&Text::new(), &small_limits());
-        rehearsal.feed(b"POST /aaaa").refuse().feed(b"aaa\nECHO x\n");
-        assert_eq!(rehearsal.answers(), b"ERROR NOT_HTTP\n");
-        assert_eq!(rehearsal.step, Step::Close(CloseReason::WrongProtocol));
+        let mut harness = SessionHarness::new(&Text::new(), &small_limits());
+        harness.feed(b"POST /aaaa").refuse().feed(b"aaa\nECHO x\n");
+        assert_eq!(harness.answers(), b"ERROR NOT_HTTP\n");
+        assert_eq!(harness.step, Step::Close(CloseReason::WrongProtocol));
     }
 
     #[test]
@@ -482,50 +482,50 @@ mod tests {
     fn a_small_answer_is_given_however_small_the_memory() {
         let limits = Limits { memory_bytes_max: 0, ..Limits::default() };
         let text = "x".repeat(30_000);
-        let mut rehearsal = Rehearsal::new(&Text::default(), &limits);
-        assert!(rehearsal.feed(format!("echo {text}\n").as_bytes()).answers() == format!("ECHO {text}\n").as_bytes());
+        let mut harness = SessionHarness::new(&Text::default(), &limits);
+        assert!(harness.feed(format!("echo {text}\n").as_bytes()).answers() == format!("ECHO {text}\n").as_bytes());
     }
 
     #[test]
     fn half_a_line_is_not_run() {
-        let mut rehearsal = Rehearsal::new(&Text::new(), &small_limits());
-        assert_eq!(rehearsal.feed(b"QUIT").fall_quiet().outcome(), Outcome { answers: vec![], closed: None });
-        assert_eq!(rehearsal.step, Step::Incomplete { missing: None });
+        let mut harness = SessionHarness::new(&Text::new(), &small_limits());
+        assert_eq!(harness.feed(b"QUIT").fall_quiet().outcome(), Outcome { answers: vec![], closed: None });
+        assert_eq!(harness.step, Step::Incomplete { missing: None });
     }
 
     #[test]
     fn a_line_without_a_place_in_memory_is_refused_and_the_rest_of_it_dropped() {
-        let mut rehearsal = Rehearsal::new(&Text::new(), &small_limits());
-        assert_eq!(rehearsal.feed(b"ECHO aaa").refuse().answers(), b"ERROR SERVER_BUSY\n");
-        assert_eq!(rehearsal.feed(b"aaaa\nECHO x\n").answers(), b"ECHO x\n");
+        let mut harness = SessionHarness::new(&Text::new(), &small_limits());
+        assert_eq!(harness.feed(b"ECHO aaa").refuse().answers(), b"ERROR SERVER_BUSY\n");
+        assert_eq!(harness.feed(b"aaaa\nECHO x\n").answers(), b"ECHO x\n");
     }
 
     #[test]
     fn a_line_that_is_refused_already_is_not_refused_again() {
-        let mut rehearsal = Rehearsal::new(&Text::new(), &small_limits());
-        assert_eq!(rehearsal.feed(&[b'x'; 41]).answers(), b"ERROR LINE_TOO_LONG\n");
-        assert_eq!(rehearsal.feed(b"\r").refuse().answers(), b"");
-        assert_eq!(rehearsal.feed(b"\nECHO x\n").answers(), b"ECHO x\n");
+        let mut harness = SessionHarness::new(&Text::new(), &small_limits());
+        assert_eq!(harness.feed(&[b'x'; 41]).answers(), b"ERROR LINE_TOO_LONG\n");
+        assert_eq!(harness.feed(b"\r").refuse().answers(), b"");
+        assert_eq!(harness.feed(b"\nECHO x\n").answers(), b"ECHO x\n");
     }
 
     #[test]
     fn an_answer_without_a_place_in_memory_is_refused_in_its_turn() {
         let limits = Limits { line_bytes_max: 1 << 20, memory_bytes_max: 0, ..Limits::default() };
         let line = format!("ECHO {}\nECHO x\n", "x".repeat(1 << 17));
-        let mut rehearsal = Rehearsal::new(&Text::new(), &limits);
-        assert_eq!(rehearsal.feed(line.as_bytes()).answers(), b"ERROR SERVER_BUSY\nECHO x\n");
+        let mut harness = SessionHarness::new(&Text::new(), &limits);
+        assert_eq!(harness.feed(line.as_bytes()).answers(), b"ERROR SERVER_BUSY\nECHO x\n");
     }
 
     #[test]
     fn the_server_ends_a_conversation_in_a_line() {
-        let mut rehearsal = Rehearsal::new(&Text::new(), &small_limits());
+        let mut harness = SessionHarness::new(&Text::new(), &small_limits());
         for (notice, line) in [
             (Notice::ServerBusy, "ERROR SERVER_BUSY\n"),
             (Notice::IdleTimeout, "ERROR IDLE_TIMEOUT\n"),
             (Notice::MessageTimeout, "ERROR MESSAGE_TIMEOUT\n"),
             (Notice::Shutdown, "BYE\n"),
         ] {
-            assert_eq!(rehearsal.say(notice).answers(), line.as_bytes(), "{notice:?}");
+            assert_eq!(harness.say(notice).answers(), line.as_bytes(), "{notice:?}");
         }
     }
 

@@ -111,7 +111,7 @@ impl Network {
             let rest = events.split_off(1 + self.choices.below(events.len() - 1));
             self.withheld.extend(rest.into_iter().map(|event| Withheld { event, released_at: self.now }));
         }
-        events.iter().for_each(|event| self.note_event(*event));
+        events.iter().for_each(|event| self.note_event(event));
         events
     }
 
@@ -142,10 +142,10 @@ impl Network {
             self.withheld.push(Withheld { event, released_at: self.now.after(delay) });
             return;
         }
-        events.push(event);
         if self.strikes(Fault::DuplicatedEvent) {
-            events.push(event);
+            events.push(event.clone());
         }
+        events.push(event);
     }
 
     /// An event for whoever had the place of `token` before.
@@ -165,7 +165,7 @@ impl Network {
     }
 
     /// Notes an event that the server is told of, and that a read may now give something.
-    fn note_event(&mut self, event: Event) {
+    fn note_event(&mut self, event: &Event) {
         match event {
             Event::Connection(token, readiness) => {
                 let told: Vec<u8> =
@@ -173,7 +173,7 @@ impl Network {
                         .into_iter()
                         .filter_map(|(is_told, letter)| is_told.then_some(letter))
                         .collect();
-                let id = (0..self.links.len()).find(|id| self.links[*id].account.token == Some(token));
+                let id = (0..self.links.len()).find(|id| self.links[*id].account.token == Some(*token));
                 self.trace.note(self.now, id, "event for place", (token.key(), 0), &told);
                 if let Some(id) = id {
                     let Link { wire, account, .. } = &mut self.links[id];
@@ -185,11 +185,12 @@ impl Network {
                     }
                 }
             }
-            Event::Listener(index) => self.trace.note(self.now, None, LISTENER_EVENT, (index, 0), b""),
+            Event::Listener(index) => self.trace.note(self.now, None, LISTENER_EVENT, (*index, 0), b""),
             Event::Mail(Mail::Stop) => {
                 self.stopped_at.get_or_insert(self.now);
                 self.trace.note(self.now, None, "told to stop", (0, 0), b"");
             }
+            Event::Mail(Mail::Status(_)) => self.trace.note(self.now, None, "asked for its state", (0, 0), b""),
         }
     }
 

@@ -3,13 +3,13 @@
 use proptest::prelude::*;
 
 use super::Protocol;
-pub(super) use super::harness::{Outcome, SessionHarness as Rehearsal, clock};
+pub(super) use super::harness::{Outcome, SessionHarness, clock};
 use crate::close_reason::CloseReason;
 use crate::limits::Limits;
 
 /// A harness with an output that takes one answer and is full.
-fn crowded(protocol: &dyn Protocol, limits: &Limits) -> Rehearsal {
-    let mut harness = Rehearsal::new(protocol, limits);
+fn crowded(protocol: &dyn Protocol, limits: &Limits) -> SessionHarness {
+    let mut harness = SessionHarness::new(protocol, limits);
     harness.is_crowded = true;
     harness
 }
@@ -19,9 +19,9 @@ fn crowded(protocol: &dyn Protocol, limits: &Limits) -> Rehearsal {
 /// unless that is the end, twice.
 pub(super) fn assert_answers(protocol: &dyn Protocol, limits: &Limits, input: &[u8], answers: &[u8]) {
     assert_outcome(protocol, limits, input, answers, None);
-    let twice = Rehearsal::new(protocol, limits).feed(&[input, input].concat()).outcome();
+    let twice = SessionHarness::new(protocol, limits).feed(&[input, input].concat()).outcome();
     assert_eq!(twice, Outcome { answers: [answers, answers].concat(), closed: None }, "twice");
-    let trailed = Rehearsal::new(protocol, limits).feed(&[input, b"\x01"].concat()).outcome();
+    let trailed = SessionHarness::new(protocol, limits).feed(&[input, b"\x01"].concat()).outcome();
     assert_eq!(trailed, Outcome { answers: answers.into(), closed: None }, "with a byte behind it");
 }
 
@@ -40,32 +40,33 @@ pub(super) fn assert_last_answers(
 fn assert_outcome(protocol: &dyn Protocol, limits: &Limits, input: &[u8], answers: &[u8], closed: Option<CloseReason>) {
     let expected = Outcome { answers: answers.into(), closed };
     let shown = input.escape_ascii().to_string();
-    for (how, mut rehearsal) in [("roomy", Rehearsal::new(protocol, limits)), ("crowded", crowded(protocol, limits))] {
-        assert_eq!(rehearsal.feed(input).outcome(), expected, "{shown}: {how}");
+    for (how, mut harness) in [("roomy", SessionHarness::new(protocol, limits)), ("crowded", crowded(protocol, limits))]
+    {
+        assert_eq!(harness.feed(input).outcome(), expected, "{shown}: {how}");
     }
-    let mut rehearsal = Rehearsal::new(protocol, limits);
+    let mut harness = SessionHarness::new(protocol, limits);
     for byte in input {
-        rehearsal.feed(&[*byte]);
+        harness.feed(&[*byte]);
     }
-    assert_eq!(rehearsal.outcome(), expected, "{shown}: byte by byte");
+    assert_eq!(harness.outcome(), expected, "{shown}: byte by byte");
     for cut in 1..input.len() {
         let (front, back) = input.split_at(cut);
-        let mut rehearsal = Rehearsal::new(protocol, limits);
-        assert_eq!(rehearsal.feed(front).feed(back).outcome(), expected, "{shown}: cut at {cut}");
+        let mut harness = SessionHarness::new(protocol, limits);
+        assert_eq!(harness.feed(front).feed(back).outcome(), expected, "{shown}: cut at {cut}");
     }
 }
 
 /// What comes of `bursts`, after each of which the peer falls quiet, when each is cut at `cuts`; with an output that has
 /// room for everything, and with one that has room for an answer.
 pub(super) fn outcomes(protocol: &dyn Protocol, limits: &Limits, bursts: &[Vec<u8>], cuts: &[usize]) -> [Outcome; 2] {
-    [Rehearsal::new(protocol, limits), crowded(protocol, limits)].map(|mut rehearsal| {
+    [SessionHarness::new(protocol, limits), crowded(protocol, limits)].map(|mut harness| {
         for burst in bursts {
             for piece in pieces(burst, cuts) {
-                rehearsal.feed(piece);
+                harness.feed(piece);
             }
-            rehearsal.fall_quiet();
+            harness.fall_quiet();
         }
-        rehearsal.outcome()
+        harness.outcome()
     })
 }
 
