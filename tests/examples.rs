@@ -20,6 +20,12 @@ mod chargen;
 #[allow(dead_code)]
 #[path = "../examples/shout.rs"]
 mod shout;
+#[allow(dead_code)]
+#[path = "../examples/status.rs"]
+mod status;
+#[allow(dead_code)]
+#[path = "../examples/whoami.rs"]
+mod whoami;
 
 /// Longer than any answer takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,17 +45,30 @@ impl Running {
         Self { addr, handle, thread: thread::spawn(|| server.run()) }
     }
 
+    /// The same for a server with two listeners; gives their addresses too.
+    fn both(config: impl FnOnce(SocketAddr, SocketAddr) -> Config) -> (Self, [SocketAddr; 2]) {
+        let any = ([127, 0, 0, 1], 0).into();
+        let server = Server::bind(&config(any, any)).expect("free ports");
+        let addrs = [0, 1].map(|index: usize| server.addresses()[index].addr().expect("a listener of TCP"));
+        let handle = server.handle();
+        (Self { addr: addrs[0], handle, thread: thread::spawn(|| server.run()) }, addrs)
+    }
+
     fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.addr).expect("the server listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
-        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout above zero");
-        stream
+        connect(self.addr)
     }
 
     fn stop(self) -> Status {
         self.handle.stop();
         self.thread.join().expect("the server does not panic").expect("the server does not fail")
     }
+}
+
+fn connect(addr: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(addr).expect("the server listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
+    stream.set_write_timeout(Some(PATIENCE)).expect("a timeout above zero");
+    stream
 }
 
 mod calculating {
@@ -211,6 +230,84 @@ mod shouting {
     }
 }
 
+mod naming_the_peer {
+    use super::*;
+
+    #[test]
+    fn a_peer_of_text_is_told_who_it_is_and_what_it_has_sent() {
+        let (running, [text, _]) = Running::both(whoami::config);
+        let mut stream = connect(text);
+        let own = stream.local_addr().expect("connected");
+        stream.write_all(b"ECHO hello\nWHOAMI\nwhoami now\nQUIT\n").expect("the server reads");
+        let mut heard = String::new();
+        stream.read_to_string(&mut heard).expect("the end in time");
+        running.stop();
+        let (known, age) = heard.split_once(" messages, ").expect("an answer");
+        let expected = format!("{BANNER}\nECHO hello\nWHOAMI {own} at text://{text}, connection 1, 34 bytes, 2");
+        assert_eq!(known, expected);
+        assert!(age.ends_with(" s\nERROR BAD_ARGUMENTS\nBYE\n"), "{age}");
+    }
+
+    #[test]
+    fn a_peer_of_binary_is_told_the_same_in_a_frame() {
+        let (running, [_, binary]) = Running::both(whoami::config);
+        let first = connect(binary);
+        let mut stream = connect(binary);
+        let own = stream.local_addr().expect("connected");
+        stream.write_all(b"\x10\0\0\0\0").expect("the server reads");
+        stream.shutdown(std::net::Shutdown::Write).expect("a half-close");
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).expect("the end in time");
+        drop(first);
+        running.stop();
+        let (header, told) = heard.split_at(5);
+        assert_eq!(header, [&[1][..], &u32::try_from(told.len()).expect("short").to_be_bytes()].concat());
+        let expected = format!("{own} at binary://{binary}, connection 2, 5 bytes, 1 message, ");
+        assert!(told.starts_with(expected.as_bytes()), "{}", told.escape_ascii());
+    }
+}
+
+mod showing_the_state {
+    use super::*;
+
+    /// What is answered to `request`: the first line, and the body.
+    fn answer(request: &[u8]) -> (String, String) {
+        let (running, [text, status]) = Running::both(status::config);
+        let idle = connect(text);
+        // The server has accepted it when it greets.
+        idle.peek(&mut [0]).expect("a greeting");
+        let mut stream = connect(status);
+        stream.write_all(request).expect("the server reads");
+        let mut heard = String::new();
+        stream.read_to_string(&mut heard).expect("the end in time");
+        drop(idle);
+        running.stop();
+        let (head, body) = heard.split_once("\r\n\r\n").expect("a head");
+        let (_, length) = head.split_once("Content-Length:").expect("a length");
+        assert_eq!(length.trim_start().parse(), Ok(body.len()), "{heard}");
+        (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
+    }
+
+    #[test]
+    fn a_browser_sees_every_listener() {
+        let (result, body) = answer(b"GET /status HTTP/1.1\r\nHost: here\r\n\r\n");
+        assert_eq!(result, "HTTP/1.1 200 OK");
+        let lines: Vec<_> = body.lines().collect();
+        assert!(lines[0].ends_with(" 2 of 1000 connections open, 0 bytes in buffers"), "{body}");
+        assert!(lines[1].starts_with("text://127.0.0.1:"), "{body}");
+        assert!(lines[1].ends_with(": 1 open, 1 accepted, 0 messages, 0 bytes in, 37 bytes out"), "{body}");
+        assert!(lines[2].ends_with(": 1 open, 1 accepted, 0 messages, 36 bytes in, 0 bytes out"), "{body}");
+    }
+
+    #[test]
+    fn anything_else_is_an_error_of_http() {
+        assert_eq!(answer(b"GET / HTTP/1.1\r\n\r\n").0, "HTTP/1.1 404 Not Found");
+        assert_eq!(answer(b"POST /status HTTP/1.1\r\n\r\nbody").0, "HTTP/1.1 501 Not Implemented");
+        let long = [b"GET /", &[b'x'; 9000][..]].concat();
+        assert_eq!(answer(&long).0, "HTTP/1.1 431 Request Header Fields Too Large");
+    }
+}
+
 /// The examples as programs: each says where it listens, logs, and stops in order on a signal.
 mod as_programs {
     use super::*;
@@ -226,10 +323,16 @@ mod as_programs {
         build.args(["build", "--quiet", "--locked", "--examples", "--profile", profile]);
         assert!(build.status().expect("run cargo").success(), "the examples do not compile");
         let programs = Path::new(env!("CARGO_BIN_EXE_tinytcp-server")).parent().expect("a folder").join("examples");
-        for (name, signal) in [("calc", libc::SIGTERM), ("chargen", libc::SIGINT), ("shout", libc::SIGTERM)] {
+        for (name, signal) in [
+            ("calc", libc::SIGTERM),
+            ("chargen", libc::SIGINT),
+            ("shout", libc::SIGTERM),
+            ("status", libc::SIGINT),
+            ("whoami", libc::SIGTERM),
+        ] {
             // A connection that another program has closed may hold the port of the example for a minute.
             let deadline = Instant::now() + Duration::from_secs(90);
-            let (child, line) = loop {
+            let (child, _stdout, line) = loop {
                 let mut command = Command::new(programs.join(name));
                 command.stdout(Stdio::piped()).stderr(Stdio::piped()).env_remove("RUST_LOG");
                 let mut child = command.spawn().expect("it was built");
@@ -237,7 +340,7 @@ mod as_programs {
                 let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
                 stdout.read_line(&mut line).expect("text");
                 if !line.is_empty() || Instant::now() > deadline {
-                    break (child, line);
+                    break (child, stdout, line);
                 }
                 child.wait().expect("it ends");
                 thread::sleep(Duration::from_millis(500));

@@ -61,7 +61,7 @@ pub struct Shared {
     pub pool: Pool,
     /// The state of the server, in which every byte and every message is counted as it moves.
     pub status: Status,
-    /// The number of the connection that has its turn: see [`Context::connection_number`](crate::protocol::Context).
+    /// The number of the connection that has its turn: see [`Context::number`](crate::protocol::Context::number).
     pub turn_of: u64,
     /// Bytes that were received and sent since the start: what the work of a turn is measured by.
     pub moved_bytes: u64,

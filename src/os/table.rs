@@ -47,6 +47,12 @@ impl Token {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "a generation is the upper half of the bits")]
+    /// Which insertion this was, counted from 1; after 4 billion, or 65,535 where a `usize` has 32 bits, it begins anew.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.generation() as u64
+    }
+
     const fn generation(self) -> Generation {
         (self.0 >> KEY_BITS) as Generation
     }

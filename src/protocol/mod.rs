@@ -305,8 +305,7 @@ impl<'a> Context<'a> {
         self.connection.peer.listener()
     }
 
-    /// The number of the connection, which no other one has while it is open. One that comes later may have it again, after
-    /// 4 billion others at the same place.
+    /// The number of the connection: 1 for the first that the server accepted, 2 for the second. After 4 billion it begins anew.
     #[must_use]
     pub const fn number(&self) -> u64 {
         self.connection.number

@@ -215,7 +215,7 @@ impl<S: System> EventLoop<S> {
             return self.acceptor.note_lost(what, &error, now, &mut self.shared.status);
         }
         let peer = Peer::new(addr, listener);
-        self.shared.turn_of = token.to_usize() as u64;
+        self.shared.turn_of = token.number();
         let protocol = self.acceptor.protocol(listener);
         let mut connection = Connection::new(socket, peer, protocol, &mut self.shared);
         if self.acceptor.turns_away(self.table.len(), now) {
@@ -249,7 +249,7 @@ impl<S: System> EventLoop<S> {
     fn drive(&mut self, token: Token) {
         let now = self.shared.clock.now();
         self.shared.read_bytes_max = self.budget.read_bytes_max(now);
-        self.shared.turn_of = token.to_usize() as u64;
+        self.shared.turn_of = token.number();
         let Some(connection) = self.table.get_mut(token) else { return };
         let before = self.shared.moved_bytes;
         let turn = connection.drive(&mut self.shared);
@@ -293,7 +293,7 @@ impl<S: System> EventLoop<S> {
     fn evict(&mut self) -> bool {
         let now = self.shared.clock.now();
         let Some(token) = self.eviction.next(&self.table, &mut self.shared.pool, now) else { return false };
-        self.shared.turn_of = token.to_usize() as u64;
+        self.shared.turn_of = token.number();
         if let Some(connection) = self.table.get_mut(token) {
             let turn = connection.give_up(&mut self.shared);
             self.after(token, turn);

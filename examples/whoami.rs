@@ -1,0 +1,67 @@
+//! One command in two protocols, for what the server knows of the peer that asks: `WHOAMI` in `text`, the code 0x10 in `binary`.
+//!
+//! ```text
+//! $ cargo run --example whoami &
+//! $ printf 'ECHO hello\nWHOAMI\nQUIT\n' | nc 127.0.0.1 40003
+//! WELCOME, I'm TinyServer not pressure
+//! ECHO hello
+//! WHOAMI 127.0.0.1:51514 at text://127.0.0.1:40003, connection 1, 23 bytes, 2 messages, 0.000 s
+//! BYE
+//! $ printf '\020\0\0\0\0' | nc -N 127.0.0.1 40004 | tail -c +6
+//! 127.0.0.1:51516 at binary://127.0.0.1:40004, connection 2, 5 bytes, 1 message, 0.000 s
+//! ```
+
+use std::error::Error;
+use std::io::Write;
+use std::net::SocketAddr;
+
+use env_logger::Env;
+use tinytcp::display::plural::plural;
+use tinytcp::protocol::Next;
+use tinytcp::protocol::binary::Binary;
+use tinytcp::protocol::command::{Call, Command, Outcome};
+use tinytcp::protocol::text::{BAD_ARGUMENTS, Text};
+use tinytcp::server::{Config, STOP_SIGNALS, Server};
+
+/// The code of the command in `binary`.
+const WHOAMI: u8 = 0x10;
+
+/// Appends who asks, where, and what it has sent so far, this message included.
+fn describe_peer(call: &mut Call<'_, '_>) -> Outcome {
+    if !call.argument().is_empty() {
+        return Err(BAD_ARGUMENTS);
+    }
+    let context = call.context();
+    let (peer, number, age) = (context.peer(), context.number(), context.age().as_secs_f64());
+    let url = context.status().listeners.get(context.listener()).map_or("", |listener| &listener.url);
+    let bytes = plural(context.received_bytes(), "byte");
+    // A protocol counts a message when it is answered.
+    let messages = plural(context.messages_so_far() + 1, "message");
+    write!(context.output(), "{peer} at {url}, connection {number}, {bytes}, {messages}, {age:.3} s")
+        .map_err(|_| BAD_ARGUMENTS)?;
+    Ok(Next::Continue)
+}
+
+/// The same behind the word that is answered.
+fn whoami(call: &mut Call<'_, '_>) -> Outcome {
+    call.output().append(b"WHOAMI ");
+    describe_peer(call)
+}
+
+/// A server for both protocols with the command.
+pub fn config(text: SocketAddr, binary: SocketAddr) -> Config {
+    Config::default()
+        .listen(text, Text::with_commands([Command::new("WHOAMI", "WHOAMI", whoami)]))
+        .listen(binary, Binary::with_commands([Command::new(WHOAMI, "WHOAMI", describe_peer)]))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
+    let [text, binary] = [40_003, 40_004].map(|port| ([127, 0, 0, 1], port).into());
+    let server = Server::bind_stopping_on(&config(text, binary), &STOP_SIGNALS)?;
+    for bound in server.addresses() {
+        println!("listening on {bound}");
+    }
+    log::info!("stopped: {}", server.run()?);
+    Ok(())
+}
