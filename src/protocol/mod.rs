@@ -83,10 +83,27 @@ pub trait Session: Send {
         let _ = output;
     }
 
-    /// Runs the whole messages at the front of `input` and appends their answers, until the output is full.
+    /// Runs the whole messages at the front of `input` and appends their answers, until the output is full. Returns how many
+    /// bytes of `input` it has consumed, and what it waits for.
     ///
-    /// Gives how many bytes of `input` are done with, and what it waits for. The first call comes with no input, right
-    /// behind the greeting: a session that has something to say unasked starts here.
+    /// When it is called:
+    /// - First with no input, after the greeting: a session that has something to say unasked begins here.
+    /// - Then whenever bytes have come, and after [`Step::Paused`] when the output has drained. `input` begins with the first
+    ///   byte that was not consumed; what was there before is there again, unchanged, with more after it or with nothing more.
+    /// - After [`Step::Incomplete`] with a number, not before so many more bytes are there.
+    /// - After [`Step::Close`], never again.
+    ///
+    /// What it must hold:
+    /// - [`Step::Done`] only with all of `input` consumed.
+    /// - [`Step::Paused`] only with a full output.
+    /// - [`Step::Incomplete`] with `missing` above zero, or without it. Input that is not consumed stays in memory: a session
+    ///   that waits for the rest of a message longer than [`Context::limits`] allows refuses it instead, consumes what is there,
+    ///   and goes on consuming until that message has ended.
+    /// - At most one answer beyond the full output, of at most the length of its message and [`ANSWER_OVERHEAD_BYTES`], or
+    ///   of as much as was [reserved](Output::reserve).
+    /// - The same answers and the same end, however the input is cut into calls.
+    ///
+    /// `testing::SessionHarness`, behind the feature `testing`, checks all but the last, and makes that easy to check.
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step);
 
     /// The piece at the front of `input` is a message now, because the peer fell quiet or its input ended. Called only
@@ -129,7 +146,7 @@ pub enum Step {
     /// For the rest of a message that has begun. What is left of the input is the front of it, or nothing when the
     /// session drops it.
     Incomplete {
-        /// How many bytes complete it, where the protocol knows: calling again before that makes no sense.
+        /// How many bytes complete it, where the protocol knows.
         missing: Option<usize>,
     },
     /// For room in the output; whole messages may be left in the input.
