@@ -46,13 +46,13 @@ impl Token {
         Self((generation as usize) << KEY_BITS | key)
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "a generation is the upper half of the bits")]
     /// Which insertion this was, counted from 1; after 4 billion, or 65,535 where a `usize` has 32 bits, it begins anew.
     #[must_use]
     pub const fn number(self) -> u64 {
         self.generation() as u64
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "a generation is the upper half of the bits")]
     const fn generation(self) -> Generation {
         (self.0 >> KEY_BITS) as Generation
     }
