@@ -3,8 +3,8 @@
 use tinytcp::close_reason::CloseReason;
 use tinytcp::limits::Limits;
 use tinytcp::protocol::binary::Binary;
-
 use tinytcp::testing::Outcome;
+
 use crate::talk;
 
 /// Every frame has one answer or is the end, whatever its header claims.

@@ -1,8 +1,8 @@
 //! A session of `chat`.
 
 use tinytcp::protocol::chat;
-
 use tinytcp::testing::clock;
+
 use crate::talk;
 
 /// The first answer that fits is given, whatever stands around the words.

@@ -3,8 +3,8 @@
 use tinytcp::close_reason::CloseReason;
 use tinytcp::limits::Limits;
 use tinytcp::protocol::text::Text;
-
 use tinytcp::testing::{Outcome, clock};
+
 use crate::talk;
 
 /// Every line has one answer in one line, or none where its page says so, whatever stands in it.
