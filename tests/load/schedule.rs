@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::runs::measure;
-use crate::servers::{Answer, right, says_and_leaves, text, text_but};
+use crate::servers::{Answer, right, says_when_asked_and_leaves, text, text_but};
 
 #[test]
 fn so_many_requests_are_sent_as_the_rate_says() {
@@ -67,7 +67,7 @@ fn a_closed_loop_has_no_schedule() {
 
 #[test]
 fn what_was_due_while_the_server_was_full_is_accounted_for() {
-    let url = format!("text://127.0.0.1:{}", says_and_leaves(b"ERROR SERVER_BUSY\n"));
+    let url = format!("text://127.0.0.1:{}", says_when_asked_and_leaves(b"ERROR SERVER_BUSY\n"));
     let run = measure(&[&url, "-c", "2", "-R", "20", "-d", "500ms", "--timeout", "1s"]);
     assert_eq!(run.count("errors.total"), 10, "{run:?}");
     run.all_zero("errors", &["missing", "unsent", "total"]);

@@ -1,6 +1,6 @@
 //! Servers that break the rules in one way each, and count what they did.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -97,6 +97,16 @@ pub fn session(mut stream: TcpStream, greeting: &[u8], answer: impl Fn(&[u8]) ->
 pub fn says_and_leaves(words: &'static [u8]) -> u16 {
     serve(move |mut stream| {
         if stream.write_all(words).and_then(|()| stream.shutdown(Shutdown::Write)).is_ok() {
+            hold(stream);
+        }
+    })
+}
+
+/// The same, once something was asked: by then the connection is open for the generator too.
+pub fn says_when_asked_and_leaves(words: &'static [u8]) -> u16 {
+    serve(move |mut stream| {
+        let asked = stream.read(&mut [0]);
+        if asked.and_then(|_| stream.write_all(words)).and_then(|()| stream.shutdown(Shutdown::Write)).is_ok() {
             hold(stream);
         }
     })
