@@ -7,50 +7,12 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use support::server::{Server, program};
-use support::wait::{PATIENCE, wait_until};
+use support::server::program;
+use support::unix::{Folder, launch, start};
+use support::wait::PATIENCE;
 use support::{BANNER, PROTOCOLS};
-
-/// A folder of one test, removed with its files at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("tinytcp-unix-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("make a folder");
-        Self(folder)
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.0.join("s")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A server of `protocol` at `path`, not waited for.
-fn launch(protocol: &str, path: &Path, flags: &[&str]) -> Server {
-    let mut command = program();
-    command.args(["--listen", &url(protocol, path)]).args(flags);
-    Server::launch_only(command)
-}
-
-fn start(protocol: &str, path: &Path, flags: &[&str]) -> Server {
-    let server = launch(protocol, path, flags);
-    wait_until("the server says where it listens", || !server.printed.raw().is_empty());
-    assert_eq!(server.printed.text(), [format!("listening on {}", url(protocol, path))]);
-    server
-}
-
-fn url(protocol: &str, path: &Path) -> String {
-    format!("{protocol}+unix://{}", path.display())
-}
 
 fn connect(path: &Path) -> UnixStream {
     let stream = UnixStream::connect(path).expect("the server listens");

@@ -58,9 +58,9 @@ fn merged(files: &[String], arguments: &Arguments) -> Result<u8, String> {
 /// Makes the run, or the runs of a search.
 fn measured(arguments: &Arguments) -> Result<u8, String> {
     let conversation = Conversation::of(arguments).unwrap_or_else(|error| cli::refuse::<Arguments>(error));
-    let addresses = conversation.resolve()?;
+    let endpoints = conversation.resolve()?;
     let machine = Machine::this();
-    let plan = |pace| conversation.plan(arguments, addresses.clone(), pace);
+    let plan = |pace| conversation.plan(arguments, endpoints.clone(), pace);
     let first = plan(arguments.pace()).unwrap_or_else(|error| cli::refuse::<Arguments>(error));
     if !ready(&first, &machine, arguments.preflight)? {
         return Ok(0);

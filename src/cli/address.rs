@@ -1,10 +1,13 @@
-//! Addresses as URLs whose scheme is the protocol: `text://127.0.0.1:40000`, `binary://[::1]:65432`.
+//! Addresses as URLs whose scheme is the protocol: `text://127.0.0.1:40000`, `binary://[::1]:65432`,
+//! `chat+unix:///run/tinytcp.sock`.
 
 use std::fmt;
+use std::io;
+use std::net::ToSocketAddrs;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::os::endpoint::check_path;
+use crate::os::endpoint::{Endpoint, check_path};
 
 /// A protocol, a host and a port. The host is a name or a numeric address; nothing is looked up here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,12 +51,64 @@ impl FromStr for Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bracketed = self.host.contains(':');
-        let (open, close) = if bracketed { ("[", "]") } else { ("", "") };
-        write!(f, "{}://{open}{}{close}", self.scheme, self.host)?;
+        write!(f, "{}://{}", self.scheme, Host(&self.host))?;
         match self.port {
             Some(port) => write!(f, ":{port}"),
             None => Ok(()),
+        }
+    }
+}
+
+/// A host as URLs have it: an IPv6 address in brackets.
+struct Host<'a>(&'a str);
+
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.contains(':') { write!(f, "[{}]", self.0) } else { f.write_str(self.0) }
+    }
+}
+
+/// Where a server is. It is shown as its URL has it after `://`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A port of a host.
+    Host {
+        /// A name or a numeric address, IPv6 without brackets.
+        host: String,
+        /// Never 0.
+        port: u16,
+    },
+    /// The path of a unix socket.
+    Unix(PathBuf),
+}
+
+impl Place {
+    /// Every endpoint that this stands for: a host may have several addresses. A name is looked up, which may take long.
+    ///
+    /// # Errors
+    /// When the lookup fails.
+    pub fn resolve(&self) -> io::Result<Vec<Endpoint>> {
+        match self {
+            Self::Host { host, port } => Ok((host.as_str(), *port).to_socket_addrs()?.map(Endpoint::Tcp).collect()),
+            Self::Unix(path) => Ok(vec![Endpoint::Unix(path.clone())]),
+        }
+    }
+
+    /// What the scheme of its URL has after the protocol.
+    #[must_use]
+    pub const fn scheme_suffix(&self) -> &'static str {
+        match self {
+            Self::Host { .. } => "",
+            Self::Unix(_) => "+unix",
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host { host, port } => write!(f, "{}:{port}", Host(host)),
+            Self::Unix(path) => path.display().fmt(f),
         }
     }
 }

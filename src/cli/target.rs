@@ -1,10 +1,11 @@
-//! Whom to talk to: `text://127.0.0.1:40000`, `localhost`, `[::1]:8888`, or a host and a port as two words.
+//! The server to talk to: `text://127.0.0.1:40000`, `text+unix:///run/tinytcp.sock`, `localhost`, `[::1]:8888`, or a host and a
+//! port as two words.
 
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-use crate::cli::address::Address;
+use crate::cli::address::{Address, Place, unix_path};
 
 /// The four protocols, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,15 +70,13 @@ impl FromStr for Protocol {
     }
 }
 
-/// A server: its protocol, host and port, all known.
+/// A server: its protocol and where it is, all known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// What is spoken there.
     pub protocol: Protocol,
-    /// A name or a numeric address, IPv6 without brackets.
-    pub host: String,
-    /// Never 0.
-    pub port: u16,
+    /// Where it is.
+    pub place: Place,
 }
 
 impl Target {
@@ -113,38 +112,38 @@ impl Target {
         }
     }
 
-    /// The host and port as one text, an IPv6 address in brackets.
-    #[must_use]
-    pub fn host_port(&self) -> String {
-        self.to_string().split_off(self.protocol.name().len() + "://".len())
-    }
-
     fn from_url(url: &str, protocol: Option<Protocol>) -> Result<Self, String> {
-        let address: Address = url.parse().map_err(|error| format!("'{url}' is no target: {error}"))?;
-        let scheme: Protocol = address.scheme.parse().map_err(|error| format!("'{url}' is no target: {error}"))?;
-        match protocol {
-            Some(other) if other != scheme => Err(format!(
-                "'{url}' says {} but --protocol (TINYTCP_PROTOCOL) says {}: leave one of them out",
-                scheme.name(),
-                other.name()
-            )),
-            _ => Self::complete(address.host, address.port, Some(scheme)),
+        let no_target = |error: String| format!("'{url}' is no target: {error}");
+        let agreed = |scheme: &str| {
+            let scheme: Protocol = scheme.parse().map_err(no_target)?;
+            match protocol {
+                Some(other) if other != scheme => Err(format!(
+                    "'{url}' says {} but --protocol (TINYTCP_PROTOCOL) says {}: leave one of them out",
+                    scheme.name(),
+                    other.name()
+                )),
+                _ => Ok(scheme),
+            }
+        };
+        if let Some((scheme, path)) = unix_path(url).map_err(no_target)? {
+            return Ok(Self { protocol: agreed(&scheme)?, place: Place::Unix(path) });
         }
+        let address: Address = url.parse().map_err(no_target)?;
+        Self::complete(address.host, address.port, Some(agreed(&address.scheme)?))
     }
 
     fn complete(host: String, port: Option<u16>, protocol: Option<Protocol>) -> Result<Self, String> {
         let protocol = protocol.or_else(|| Protocol::of_port(port?)).unwrap_or(Protocol::Text);
         match port.unwrap_or(protocol.default_port()) {
             0 => Err("port 0 is for servers, which then pick one: give the port that the server printed".into()),
-            port => Ok(Self { protocol, host, port }),
+            port => Ok(Self { protocol, place: Place::Host { host, port } }),
         }
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = self.protocol.name().into();
-        Address { scheme, host: self.host.clone(), port: Some(self.port) }.fmt(f)
+        write!(f, "{}{}://{}", self.protocol.name(), self.place.scheme_suffix(), self.place)
     }
 }
 
@@ -178,8 +177,20 @@ mod tests {
     fn host_and_port_are_the_target_without_its_scheme() {
         for host_port in ["127.0.0.1:40000", "[::1]:40000", "localhost:1"] {
             let target = Target::from_words(&[host_port.into()], Some(Protocol::Binary)).expect(host_port);
-            assert_eq!(target.host_port(), host_port);
+            assert_eq!(target.place.to_string(), host_port);
         }
+    }
+
+    #[test]
+    fn a_unix_socket_is_a_target_with_a_path() {
+        let url = "chat+unix:///run/tinytcp.sock";
+        let socket = Target::from_words(&[url.into()], None).expect(url);
+        assert_eq!(socket, Target { protocol: Protocol::Chat, place: Place::Unix("/run/tinytcp.sock".into()) });
+        assert_eq!(socket.to_string(), url);
+        assert_eq!(target(url, Some(Protocol::Chat)).as_deref(), Ok(url));
+        assert!(target(url, Some(Protocol::Text)).expect_err("they disagree").contains("--protocol"));
+        assert!(target("text+unix://", None).expect_err("no path").contains("the path is missing"));
+        assert!(target("ftp+unix:///t", None).expect_err("no protocol").contains("the protocols are text"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Connecting: every address of a name, within a time, and again until the server is up.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +12,8 @@ use super::receive::is_readable;
 use super::worker;
 use crate::cli::target::{Protocol, Target};
 use crate::cli::terminal::note;
+use crate::os::endpoint::Endpoint;
+use crate::os::outgoing::connect_unix;
 use crate::os::own_port::connect_elsewhere;
 
 /// The pause between two attempts while waiting for a server: short enough that a script hardly notices,
@@ -88,22 +90,26 @@ fn attempt(target: &Target, timeout: Option<Duration>) -> Result<TcpStream, Stri
     connect_any(&resolve(target, timeout)?, timeout, deadline)
 }
 
-/// Connects to the first of the addresses that answers, which may be tried beside each other.
+/// Connects to the first of the endpoints that answers, which may be tried beside each other.
 fn connect_any(
-    addresses: &[SocketAddr],
+    endpoints: &[Endpoint],
     timeout: Option<Duration>,
     deadline: Option<Instant>,
 ) -> Result<TcpStream, String> {
-    let (sender, attempts) = mpsc::sync_channel(addresses.len());
+    let (sender, attempts) = mpsc::sync_channel(endpoints.len());
     let mut errors = Vec::new();
-    let mut untried = addresses.iter();
-    while errors.len() < addresses.len() {
-        if let Some(&address) = untried.next() {
+    let mut untried = endpoints.iter();
+    while errors.len() < endpoints.len() {
+        if let Some(endpoint) = untried.next().cloned() {
             let sender = sender.clone();
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             worker::start("connector", move || {
+                let connected = match &endpoint {
+                    Endpoint::Tcp(address) => connect_address(*address, left),
+                    Endpoint::Unix(path) => connect_unix(path).map(TcpStream::from),
+                };
                 // A connection that comes after another one has been taken is closed.
-                let _ = sender.send((address, connect_address(address, left)));
+                let _ = sender.send((endpoint, connected));
             })?;
         }
         let until = match untried.len() {
@@ -112,15 +118,15 @@ fn connect_any(
         };
         match next(&attempts, until) {
             Ok((_, Ok(stream))) => return Ok(stream),
-            Ok((address, Err(error))) => errors.push((address, error)),
-            // The next address is tried beside the ones that do not answer.
+            Ok((endpoint, Err(error))) => errors.push((endpoint, error)),
+            // The next endpoint is tried beside the ones that do not answer.
             Err(_) if untried.len() > 0 => {}
             Err(_) => break,
         }
     }
-    let is_missing = |address: &&SocketAddr| !errors.iter().any(|(tried, _)| tried == *address);
-    let missing: Vec<SocketAddr> = addresses.iter().filter(is_missing).copied().collect();
-    errors.extend(missing.into_iter().map(|address| (address, io::ErrorKind::TimedOut.into())));
+    let is_missing = |endpoint: &&Endpoint| !errors.iter().any(|(tried, _)| tried == *endpoint);
+    let missing: Vec<Endpoint> = endpoints.iter().filter(is_missing).cloned().collect();
+    errors.extend(missing.into_iter().map(|endpoint| (endpoint, io::ErrorKind::TimedOut.into())));
     Err(sentence(&errors, timeout))
 }
 
@@ -140,33 +146,36 @@ fn connect_address(address: SocketAddr, timeout: Option<Duration>) -> io::Result
     Ok(stream)
 }
 
-/// The addresses of the host. The system's resolver knows no timeout, so it runs in a thread that may be left behind.
-fn resolve(target: &Target, timeout: Option<Duration>) -> Result<Vec<SocketAddr>, String> {
+/// Where the server is. The system's resolver knows no timeout, so it runs in a thread that may be left behind.
+fn resolve(target: &Target, timeout: Option<Duration>) -> Result<Vec<Endpoint>, String> {
     let (sender, receiver) = mpsc::sync_channel(1);
-    let (host, port) = (target.host.clone(), target.port);
+    let place = target.place.clone();
     worker::start("resolver", move || {
         // Nobody receives what comes after the timeout.
-        let _ = sender.send((host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>));
+        let _ = sender.send(place.resolve());
     })?;
     let resolved = next(&receiver, timeout.map(|timeout| Instant::now() + timeout)).map_err(|_| {
         let timeout = span(timeout.unwrap_or_default());
         format!("looking up the host took more than {timeout}; give a numeric address, or more --timeout")
     })?;
     match resolved {
-        Ok(addresses) if !addresses.is_empty() => Ok(addresses),
+        Ok(endpoints) if !endpoints.is_empty() => Ok(endpoints),
         _ => Err("unknown host; check the spelling, or give a numeric address".into()),
     }
 }
 
-/// What went wrong at each address, and what to do.
-fn sentence(errors: &[(SocketAddr, io::Error)], timeout: Option<Duration>) -> String {
+/// What went wrong at each endpoint, and what to do.
+fn sentence(errors: &[(Endpoint, io::Error)], timeout: Option<Duration>) -> String {
     let reasons: Vec<String> = match errors {
         [(_, error)] => vec![reason(error)],
-        _ => errors.iter().map(|(address, error)| format!("{address} {}", reason(error))).collect(),
+        _ => errors.iter().map(|(endpoint, error)| format!("{endpoint} {}", reason(error))).collect(),
     };
     let any = |kind| errors.iter().any(|(_, error)| error.kind() == kind);
-    let advice = if any(io::ErrorKind::ConnectionRefused) {
+    // A unix socket that nothing has made is refused like a port on which nothing listens.
+    let advice = if any(io::ErrorKind::ConnectionRefused) || any(io::ErrorKind::NotFound) {
         "start tinytcp-server there, or wait for it with --wait 10s".into()
+    } else if any(io::ErrorKind::PermissionDenied) {
+        "who may connect is set by --unix-mode of tinytcp-server".into()
     } else if any(io::ErrorKind::TimedOut) {
         let timeout = timeout.map(|timeout| format!(" {}", span(timeout))).unwrap_or_default();
         format!("check host and port, or allow more than{timeout} with --timeout")
@@ -179,11 +188,12 @@ fn sentence(errors: &[(SocketAddr, io::Error)], timeout: Option<Duration>) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::address::Place;
     use socket2::{Domain, Socket, Type};
     use std::net::TcpListener;
 
     fn target(host: &str, port: u16) -> Target {
-        Target { protocol: Protocol::Text, host: host.into(), port }
+        Target { protocol: Protocol::Text, place: Place::Host { host: host.into(), port } }
     }
 
     #[test]
@@ -211,13 +221,13 @@ mod tests {
         }
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let second = listener.local_addr().expect("bound");
-        let stream = connect_any(&[first, second], None, None).expect("the second address answers");
+        let stream = connect_any(&[first.into(), second.into()], None, None).expect("the second address answers");
         assert_eq!(stream.peer_addr().expect("connected"), second);
     }
 
     #[test]
     fn the_sentence_names_every_address_when_there_are_several() {
-        let (first, second) = ("[::1]:9".parse().expect("valid"), "127.0.0.1:9".parse().expect("valid"));
+        let [first, second] = ["[::1]:9", "127.0.0.1:9"].map(|addr| Endpoint::Tcp(addr.parse().expect("valid")));
         let errors =
             [(first, io::ErrorKind::ConnectionRefused.into()), (second, io::Error::from(io::ErrorKind::TimedOut))];
         let said = sentence(&errors, None);

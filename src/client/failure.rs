@@ -97,9 +97,10 @@ pub fn span(duration: Duration) -> String {
 pub fn reason(error: &io::Error) -> String {
     use io::ErrorKind::{
         AddrNotAvailable, BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable,
-        NetworkUnreachable, PermissionDenied, StorageFull, TimedOut, UnexpectedEof,
+        NetworkUnreachable, NotFound, PermissionDenied, StorageFull, TimedOut, UnexpectedEof,
     };
     match error.kind() {
+        NotFound => "no such file".into(),
         kind @ (AddrNotAvailable | BrokenPipe | ConnectionAborted | ConnectionRefused | ConnectionReset
         | HostUnreachable | NetworkUnreachable | PermissionDenied | StorageFull | TimedOut | UnexpectedEof) => {
             kind.to_string()

@@ -3,6 +3,8 @@
 use std::io;
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
 
 use mio::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -10,7 +12,12 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use super::causes::ConnectError;
 use super::plan::Plan;
 use crate::cli::target;
+use crate::os::endpoint::Endpoint;
+use crate::os::outgoing::try_connect_unix;
 use crate::os::own_port::connect_elsewhere;
+
+/// A server that takes no connection for so long is gone.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Which connection is attempted, and how often it was refused.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +38,10 @@ pub struct Attempt {
 /// # Errors
 /// When the system refuses at once: no port, no descriptor, no route.
 pub fn start(plan: &Plan, attempt: Attempt, connects: &mut u64) -> io::Result<TcpStream> {
-    let target = plan.addresses[attempt.address];
+    let target = match &plan.endpoints[attempt.address] {
+        Endpoint::Tcp(addr) => *addr,
+        Endpoint::Unix(path) => return start_unix(path),
+    };
     let source = plan.sources.get((attempt.number + attempt.refusals as usize) % plan.sources.len().max(1));
     let mut is_first = true;
     let stream = connect_elsewhere(target::Protocol::is_default_port, || {
@@ -41,6 +51,28 @@ pub fn start(plan: &Plan, attempt: Attempt, connects: &mut u64) -> io::Result<Tc
     // Requests are to leave when they are due, and not when a segment is full.
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+/// A connection to a unix socket opens at once or not at all. One whose backlog is full has refused it, as has one that does not
+/// exist: it is tried again like a refused one of TCP.
+fn start_unix(path: &Path) -> io::Result<TcpStream> {
+    match try_connect_unix(path) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotFound) => {
+            Err(io::ErrorKind::ConnectionRefused.into())
+        }
+        connected => connected.map(|socket| TcpStream::from_std(socket.into())),
+    }
+}
+
+/// True exactly when a server takes connections at `endpoint`, or would once its backlog has room.
+#[must_use]
+pub fn takes_connections(endpoint: &Endpoint) -> bool {
+    match endpoint {
+        Endpoint::Tcp(addr) => std::net::TcpStream::connect_timeout(addr, PROBE_TIMEOUT).is_ok(),
+        Endpoint::Unix(path) => {
+            try_connect_unix(path).map_or_else(|error| error.kind() == io::ErrorKind::WouldBlock, |_| true)
+        }
+    }
 }
 
 fn bound_to(source: IpAddr) -> io::Result<Socket> {
@@ -80,7 +112,7 @@ fn leave_port_to_connect(socket: &Socket) {
 /// Has the connection reset when it is closed.
 pub fn reset_on_close(stream: &TcpStream) {
     // A socket that is broken already needs no reset.
-    let _ = SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 /// The name under which a failure is counted.

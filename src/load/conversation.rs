@@ -1,6 +1,6 @@
 //! What a command line asks for: the server, the messages and the replies to them, and the plan of a run.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::arguments::Arguments;
@@ -9,8 +9,9 @@ use super::message::{self, Framing, Message, Reply};
 use super::outcome::{Asked, Pace};
 use super::plan::{Opening, Plan};
 use super::script::{self, Script};
-use crate::cli::address::Address;
+use crate::cli::address::{Address, Place, unix_path};
 use crate::cli::target::{Protocol, Target};
+use crate::os::endpoint::Endpoint;
 
 /// How long a run takes that was not told.
 const DURATION: Duration = Duration::from_secs(10);
@@ -23,8 +24,7 @@ const SEARCH_DURATION: Duration = Duration::from_secs(3);
 pub struct Conversation {
     /// As reports name the server.
     target: String,
-    host: String,
-    port: u16,
+    place: Place,
     protocol: &'static str,
     /// As reports name the messages.
     summary: String,
@@ -39,7 +39,8 @@ impl Conversation {
     /// # Errors
     /// A sentence about a target or a message that is none.
     pub fn of(arguments: &Arguments) -> Result<Self, String> {
-        if arguments.raw || arguments.words.first().is_some_and(|word| word.starts_with("tcp://")) {
+        let is_raw = |word: &String| word.starts_with("tcp://") || word.starts_with("tcp+unix://");
+        if arguments.raw || arguments.words.first().is_some_and(is_raw) {
             return Self::raw(arguments);
         }
         let target = Target::from_words(&arguments.words, arguments.protocol)?;
@@ -61,8 +62,7 @@ impl Conversation {
             messages,
             greeting: message::greeting(protocol).to_vec(),
             framing: message::framing(protocol),
-            host: target.host,
-            port: target.port,
+            place: target.place,
         })
     }
 
@@ -70,16 +70,7 @@ impl Conversation {
         if !arguments.raw {
             return Err("tcp:// says nothing about the bytes: add --raw, -m and --expect".into());
         }
-        let words: Vec<&str> = arguments.words.iter().map(String::as_str).collect();
-        let url = match words.as_slice() {
-            [host, port] => format!("tcp://{host}:{port}"),
-            [url] if url.starts_with("tcp://") => (*url).into(),
-            [url] if !url.contains("://") => format!("tcp://{url}"),
-            _ => return Err("--raw needs the server as tcp://HOST:PORT or HOST:PORT".into()),
-        };
-        let address: Address = url.parse().map_err(|_| format!("'{url}' is no target: --raw takes tcp://HOST:PORT"))?;
-        let port = address.port.filter(|port| *port > 0);
-        let port = port.ok_or("--raw needs a port, as in tcp://127.0.0.1:6379")?;
+        let place = raw_place(&arguments.words)?;
         let expected = Expected::of(arguments)?;
         let parse = |text: &str| message::unescape(text).map(|request| expected.message(request));
         let messages = match &arguments.mix {
@@ -91,9 +82,8 @@ impl Conversation {
         }
         let greeting = arguments.greeting.as_deref().map_or(Ok(Vec::new()), message::unescape)?;
         Ok(Self {
-            target: address.to_string(),
-            host: address.host,
-            port,
+            target: format!("tcp{}://{place}", place.scheme_suffix()),
+            place,
             protocol: "raw",
             summary: summary(arguments).unwrap_or_default(),
             framing: message::raw_framing(&messages),
@@ -102,28 +92,32 @@ impl Conversation {
         })
     }
 
-    /// The addresses of the host.
+    /// Where the server is.
     ///
     /// # Errors
-    /// When it has none.
-    pub fn resolve(&self) -> Result<Vec<SocketAddr>, String> {
-        let unknown =
-            || format!("cannot find {}: unknown host; check the spelling, or give a numeric address", self.target);
-        let addresses: Vec<SocketAddr> =
-            (self.host.as_str(), self.port).to_socket_addrs().map_err(|_| unknown())?.collect();
-        if addresses.is_empty() { Err(unknown()) } else { Ok(addresses) }
+    /// When its host has no address.
+    pub fn resolve(&self) -> Result<Vec<Endpoint>, String> {
+        let endpoints = self.place.resolve().unwrap_or_default();
+        if endpoints.is_empty() {
+            let target = &self.target;
+            return Err(format!("cannot find {target}: unknown host; check the spelling, or give a numeric address"));
+        }
+        Ok(endpoints)
     }
 
-    /// The plan of a run on `addresses` at `pace`.
+    /// The plan of a run on `endpoints` at `pace`.
     ///
     /// # Errors
     /// A sentence about arguments that do not fit together.
-    pub fn plan(&self, arguments: &Arguments, addresses: Vec<SocketAddr>, pace: Pace) -> Result<Plan, String> {
+    pub fn plan(&self, arguments: &Arguments, endpoints: Vec<Endpoint>, pace: Pace) -> Result<Plan, String> {
         let default = if arguments.find_max.is_some() { SEARCH_DURATION } else { DURATION };
         let duration = arguments.duration.unwrap_or(default);
         let warmup = arguments.warmup.unwrap_or(Duration::ZERO);
         if warmup >= duration {
             return Err("--warmup leaves nothing of the run to be counted: make it shorter than -d".into());
+        }
+        if arguments.reset && matches!(self.place, Place::Unix(_)) {
+            return Err("--reset is for TCP: leave it out, a unix socket keeps no port".into());
         }
         let sources = arguments.source.clone().map_or(Vec::new(), |sources| sources.0);
         Ok(Plan {
@@ -140,7 +134,7 @@ impl Conversation {
                 pace,
                 request_bytes: self.messages.iter().map(|message| message.request.len()).min().unwrap_or(0),
             },
-            addresses: reachable(addresses, &sources)?,
+            endpoints: reachable(endpoints, &sources)?,
             script: Script::new(&self.messages, arguments.pipeline, &self.greeting, self.framing)?,
             opening: match (arguments.ramp, arguments.connect_rate) {
                 (Some(ramp), _) => Opening::Rate(arguments.connections as f64 / ramp.as_secs_f64()),
@@ -154,13 +148,36 @@ impl Conversation {
     }
 }
 
-/// The addresses that can be reached from `sources`: those of the same family.
-fn reachable(addresses: Vec<SocketAddr>, sources: &[IpAddr]) -> Result<Vec<SocketAddr>, String> {
-    let Some(first) = sources.first() else { return Ok(addresses) };
+/// The place that `words` name in a run of raw bytes.
+fn raw_place(words: &[String]) -> Result<Place, String> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let url = match words.as_slice() {
+        [host, port] => format!("tcp://{host}:{port}"),
+        [url] if url.starts_with("tcp://") => (*url).into(),
+        [url] if url.starts_with("tcp+unix://") => {
+            let (_, path) = unix_path(url)?.ok_or("--raw takes tcp+unix://PATH")?;
+            return Ok(Place::Unix(path));
+        }
+        [url] if !url.contains("://") => format!("tcp://{url}"),
+        _ => return Err("--raw needs the server as tcp://HOST:PORT, HOST:PORT or tcp+unix://PATH".into()),
+    };
+    let address: Address = url.parse().map_err(|_| format!("'{url}' is no target: --raw takes tcp://HOST:PORT"))?;
+    let port = address.port.filter(|port| *port > 0).ok_or("--raw needs a port, as in tcp://127.0.0.1:6379")?;
+    Ok(Place::Host { host: address.host, port })
+}
+
+/// The endpoints that can be reached from `sources`: those of the same family.
+fn reachable(endpoints: Vec<Endpoint>, sources: &[IpAddr]) -> Result<Vec<Endpoint>, String> {
+    let Some(first) = sources.first() else { return Ok(endpoints) };
+    if endpoints.iter().any(|endpoint| endpoint.addr().is_none()) {
+        return Err("--source is for TCP: leave it out for a unix socket".into());
+    }
     if sources.iter().any(|source| source.is_ipv4() != first.is_ipv4()) {
         return Err("--source mixes IPv4 and IPv6: give addresses of the server's family".into());
     }
-    let reachable: Vec<SocketAddr> = addresses.into_iter().filter(|addr| addr.is_ipv4() == first.is_ipv4()).collect();
+    let is_reachable = |addr: SocketAddr| addr.is_ipv4() == first.is_ipv4();
+    let reachable: Vec<Endpoint> =
+        endpoints.into_iter().filter(|endpoint| endpoint.addr().is_some_and(is_reachable)).collect();
     if reachable.is_empty() {
         return Err("--source and the server are not of the same family: both IPv4, or both IPv6".into());
     }

@@ -6,6 +6,7 @@ use std::mem;
 use std::time::Duration;
 
 use mio::net::TcpStream;
+use socket2::SockRef;
 
 use super::causes::{Ending, ReplyError};
 use super::plan::{Lifetime, Plan};
@@ -203,7 +204,9 @@ impl Peer {
         if let Some(error) = self.stream.take_error().map_err(Loss::Refused)? {
             return refused(error);
         }
-        match (self.stream.peer_addr(), self.stream.local_addr()) {
+        // Of either kind: the standard library knows only the addresses of TCP.
+        let socket = SockRef::from(&self.stream);
+        match (socket.peer_addr(), socket.local_addr()) {
             // A port that nobody listens on can be picked for our own end: the connection is then one with itself.
             (Ok(peer), Ok(local)) if peer == local => return refused(io::ErrorKind::ConnectionRefused.into()),
             (Ok(_), Ok(_)) => {}

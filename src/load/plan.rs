@@ -1,11 +1,12 @@
 //! What a run is to do, ready to be done.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::outcome::{Asked, Pace};
 pub use super::outcome::{Lifetime, Opening};
 use super::script::Script;
+use crate::os::endpoint::Endpoint;
 use crate::os::moment::Moment;
 
 /// The shortest and the longest usual slice; there are at most [`SLICES_MAX`] of them, however long the run is.
@@ -21,7 +22,7 @@ pub struct Plan {
     /// What was asked for: numbers of connections, depth, threads, times and pace.
     pub asked: Asked,
     /// The server; where it has several addresses, each connection is tried at all of them, beginning with the one that worked last.
-    pub addresses: Vec<SocketAddr>,
+    pub endpoints: Vec<Endpoint>,
     /// What is sent and what has to come back.
     pub script: Script,
     /// How connections are opened.
@@ -39,7 +40,7 @@ impl Plan {
     /// the others from being tried.
     #[must_use]
     pub fn connect_timeout(&self) -> Duration {
-        self.asked.timeout / u32::try_from(self.addresses.len()).unwrap_or(u32::MAX).max(1)
+        self.asked.timeout / u32::try_from(self.endpoints.len()).unwrap_or(u32::MAX).max(1)
     }
 
     /// The bounds of the counted part of a load that begins at `start`: the end of warming up, and the end of the load.

@@ -9,6 +9,7 @@ use super::figures::{bytes, count, plural};
 use super::peer::Peer;
 use super::plan::Plan;
 use crate::cli::target::Protocol;
+use crate::os::endpoint::Endpoint;
 
 /// Descriptors that are no connection's: standard streams, report files, and what a resolver may need.
 const RESERVED_DESCRIPTORS: u64 = 16;
@@ -87,6 +88,7 @@ pub fn check(plan: &Plan, machine: &Machine) -> Preflight {
     preflight.descriptors(plan, machine);
     preflight.ports(plan, machine);
     preflight.sources(plan);
+    preflight.permissions(plan);
     preflight.memory(plan, machine);
     preflight
 }
@@ -109,6 +111,9 @@ impl Preflight {
     }
 
     fn ports(&mut self, plan: &Plan, machine: &Machine) {
+        if plan.endpoints.iter().all(|endpoint| endpoint.addr().is_none()) {
+            return self.facts.push("ports: none needed for a unix socket".into());
+        }
         let sources = plan.sources.len().max(1) as u64;
         let (needed, has) = (plan.asked.connections as u64, machine.ports.saturating_mul(sources));
         self.facts.push(format!("ports: {} needed, {} for {}", count(needed), count(has), addresses(sources)));
@@ -133,6 +138,20 @@ impl Preflight {
             self.missing.push(format!(
                 "{source} is no address of this machine: add it (`ip addr add` as root), or leave it out of --source"
             ));
+        }
+    }
+
+    /// Opening a socket like a file asks the system for its permissions, and connects to nothing.
+    fn permissions(&mut self, plan: &Plan) {
+        for endpoint in &plan.endpoints {
+            let Endpoint::Unix(path) = endpoint else { continue };
+            let opened = fs::OpenOptions::new().write(true).open(path);
+            if opened.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+                let path = path.display();
+                self.missing.push(format!(
+                    "{path}: permission denied; who may connect is set by --unix-mode of tinytcp-server"
+                ));
+            }
         }
     }
 
@@ -169,7 +188,7 @@ fn addresses(number: u64) -> String {
 
 /// Source addresses that work as they stand: those of loopback, for a server there.
 fn example_range(plan: &Plan, addresses: u64) -> String {
-    if plan.addresses.iter().any(|addr| addr.ip().is_loopback() && addr.is_ipv4()) {
+    if plan.endpoints.iter().filter_map(Endpoint::addr).any(|addr| addr.ip().is_loopback() && addr.is_ipv4()) {
         let last = u32::from_be_bytes([127, 0, 0, 1]).saturating_add(u32::try_from(addresses).unwrap_or(u32::MAX));
         return format!("127.0.0.2-{}", std::net::Ipv4Addr::from(last));
     }

@@ -82,7 +82,7 @@ impl Roster {
             emptied: None,
             untried,
             reached: 0,
-            addresses: plan.addresses.len(),
+            addresses: plan.endpoints.len(),
             stride,
             offset: index,
         }
@@ -233,6 +233,7 @@ fn first_opening(opening: Opening, number: usize) -> Moment {
 mod tests {
     use super::super::samples;
     use super::*;
+    use crate::os::endpoint::Endpoint;
 
     fn at(milliseconds: u64) -> Moment {
         Moment::START.after(Duration::from_millis(milliseconds))
@@ -253,7 +254,7 @@ mod tests {
     #[test]
     fn an_attempt_has_failed_when_all_addresses_have() {
         let mut plan = samples::plan(1, 1, Opening::AtOnce);
-        plan.addresses = [1, 2, 3].map(|port| ([127, 0, 0, 1], port).into()).to_vec();
+        plan.endpoints = [1, 2, 3].map(|port| Endpoint::Tcp(([127, 0, 0, 1], port).into())).to_vec();
         let mut roster = Roster::new(&plan, 0);
         let mut tried = Vec::new();
         // Meanwhile another connection has found out that the address 0 works, which moves no attempt that has begun.

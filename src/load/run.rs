@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::TcpStream;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use signal_hook::flag;
 
+use super::connect;
 use super::latency::Latency;
 use super::ledger::{Part, Span};
 use super::muster::Muster;
@@ -24,9 +24,6 @@ use crate::os::moment::Moment;
 
 /// How soon an interruption is noticed.
 const LOOK_AROUND: Duration = Duration::from_millis(20);
-
-/// A server that takes no connection for this long, after all of them have ended, is gone.
-const PROBE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Whether a signal has come that ends the run.
 #[derive(Debug, Default)]
@@ -167,9 +164,8 @@ impl<'a> Collector<'a> {
             return None;
         }
         let emptied = self.emptied.iter().flatten().max()?;
-        let is_there = |address| TcpStream::connect_timeout(address, PROBE_TIMEOUT).is_ok();
         let start = self.muster.started().unwrap_or(Moment::START);
-        (!self.plan.addresses.iter().any(is_there)).then(|| emptied.since(start))
+        (!self.plan.endpoints.iter().any(connect::takes_connections)).then(|| emptied.since(start))
     }
 
     fn outcome(self, started: SystemTime, interrupted_by: Option<i32>) -> Outcome {

@@ -9,6 +9,7 @@ use super::outcome::{Asked, Outcome, Pace, Slice};
 use super::plan::{Opening, Plan};
 use super::script::Script;
 use super::tally::Tally;
+use crate::os::endpoint::Endpoint;
 
 /// An [`Outcome`] in the making; as it starts, everything went well.
 pub(super) struct Sample(Outcome);
@@ -133,7 +134,7 @@ pub(super) fn plan(connections: usize, threads: usize, opening: Opening) -> Plan
         closed().asked(|asked| (asked.connections, asked.threads, asked.request_bytes) = (connections, threads, 1000));
     Plan {
         asked: asked.done().asked,
-        addresses: vec![([127, 0, 0, 1], 40000).into()],
+        endpoints: vec![Endpoint::Tcp(([127, 0, 0, 1], 40000).into())],
         script: Script::new(&[message], 16, b"", Framing::Unknown).expect("a message"),
         opening,
         lifetime: None,

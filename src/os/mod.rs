@@ -9,6 +9,7 @@ pub mod kernel;
 pub mod listen;
 pub mod mailbox;
 pub mod moment;
+pub mod outgoing;
 pub mod own_port;
 pub mod peer;
 pub mod port_holder;

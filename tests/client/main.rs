@@ -16,3 +16,4 @@ mod scripts;
 mod shell;
 mod terminal;
 mod terminal_modes;
+mod unix;

@@ -23,3 +23,4 @@ mod schedule;
 mod search;
 mod servers;
 mod silence;
+mod unix;

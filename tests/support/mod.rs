@@ -19,6 +19,7 @@ pub mod program;
 pub mod server;
 pub mod tool;
 pub mod transcripts;
+pub mod unix;
 pub mod wait;
 
 /// The names of the four protocols, as they stand in a URL.

@@ -5,9 +5,9 @@ use crate::cli::target::{Protocol, Target};
 /// How one protocol's client talks to the person in front of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Voice {
-    /// Before connecting; `{}` stands for host and port.
+    /// Before connecting; `{}` stands for host and port, or the path.
     connecting: &'static str,
-    /// After connecting, in a demo; `{}` stands for host and port.
+    /// After connecting, in a demo; `{}` stands for host and port, or the path.
     connected: &'static str,
     /// After connecting, in a shell: what to type, and how to leave.
     pub greeting: &'static str,
@@ -31,13 +31,13 @@ impl Voice {
     /// What is said before connecting to `target`; empty, or whole lines.
     #[must_use]
     pub fn connecting(&self, target: &Target) -> String {
-        self.connecting.replace("{}", &target.host_port())
+        self.connecting.replace("{}", &target.place.to_string())
     }
 
     /// What is said once connected to `target`; empty, or whole lines.
     #[must_use]
     pub fn connected(&self, target: &Target) -> String {
-        self.connected.replace("{}", &target.host_port())
+        self.connected.replace("{}", &target.place.to_string())
     }
 }
 

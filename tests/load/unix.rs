@@ -1,0 +1,91 @@
+//! Runs against a server on a unix socket.
+
+use std::os::unix::net::UnixListener;
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::agreement::stop;
+use crate::runs::{Running, generator, measure, refuses};
+use crate::support::PROTOCOLS;
+use crate::support::unix::{Folder, start, url};
+use crate::support::wait::wait_until;
+
+#[test]
+fn every_protocol_agrees_over_a_unix_socket() {
+    let folder = Folder::new("load-agree");
+    for protocol in PROTOCOLS {
+        let path = folder.0.join(protocol);
+        let server = start(protocol, &path, &[]);
+        let run = measure(&[&url(protocol, &path), "-c", "8", "-P", "4", "-d", "200ms"]);
+        let totals = stop(server);
+        assert_eq!(run.is_flawless().count("requests.sent"), totals.messages, "{totals:?}");
+        assert_eq!((run.count("connections.opened"), totals.connections), (8, 8));
+    }
+}
+
+#[test]
+fn connections_that_live_for_one_request_agree_over_a_unix_socket() {
+    let folder = Folder::new("load-churn");
+    let server = start("text", &folder.socket(), &[]);
+    let run = measure(&[&url("text", &folder.socket()), "-c", "4", "--lifetime", "1", "-d", "200ms"]);
+    let totals = stop(server);
+    assert_eq!(run.is_flawless().count("requests.sent"), totals.messages, "{totals:?}");
+    let (opened, begun) = (run.count("connections.opened"), run.count("connections.begun"));
+    assert!(opened > 4 && (opened..=begun).contains(&totals.connections), "{totals:?} {run:?}");
+}
+
+#[test]
+fn a_server_on_a_unix_socket_that_is_killed_is_gone() {
+    let folder = Folder::new("load-gone");
+    let mut server = start("text", &folder.socket(), &[]);
+    let url = url("text", &folder.socket());
+    let running = Running::start(generator(&[&url, "-c", "3", "-R", "50", "-d", "3s", "--timeout", "2s"]));
+    wait_until("the first answers", || server.log.text().iter().any(|line| line.contains("ECHO")));
+    server.process().signal("KILL");
+    server.wait_for_exit();
+    let run = running.finish();
+    assert_eq!(run.exits_with(4).flaws()[0], "server_gone", "{run:?}");
+}
+
+#[test]
+fn a_unix_socket_that_is_missing_or_was_left_behind_refuses() {
+    let folder = Folder::new("load-missing");
+    let url = url("text", &folder.socket());
+    for is_left_behind in [false, true] {
+        if is_left_behind {
+            drop(UnixListener::bind(folder.socket()).expect("a free path"));
+        }
+        let run = measure(&[&url, "-c", "2", "-d", "200ms"]);
+        run.exits_with(1).is_judged(&["nothing_completed", "server_refused"]);
+        run.all_zero("connections.failed", &["refused"]).all_zero("errors", &[]);
+    }
+}
+
+#[test]
+fn a_full_backlog_of_a_unix_socket_refuses_and_is_no_lack_of_ports() {
+    let folder = Folder::new("load-full");
+    let listener = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+    let addr = SockAddr::unix(folder.socket()).expect("a short path");
+    // A backlog of 0 takes one.
+    listener.bind(&addr).and_then(|()| listener.listen(0)).expect("a free path");
+    let run = measure(&[&url("text", &folder.socket()), "-c", "3", "-d", "300ms", "--timeout", "300ms"]);
+    run.exits_with(1).all_zero("connections.failed", &["refused"]);
+    assert_eq!(run.count("connections.opened"), 1, "{run:?}");
+    assert!(run.count("connections.failed.refused") >= 2, "{run:?}");
+}
+
+#[test]
+fn what_is_only_for_tcp_is_refused() {
+    let url = "text+unix:///run/t.sock";
+    refuses(&[url, "--source", "127.0.0.1"], 2, "--source is for TCP");
+    refuses(&[url, "--reset"], 2, "--reset is for TCP");
+}
+
+#[test]
+fn raw_bytes_go_over_a_unix_socket_too() {
+    let folder = Folder::new("load-raw");
+    let _server = start("echo", &folder.socket(), &[]);
+    let url = url("tcp", &folder.socket());
+    let arguments = ["--raw", "-m", r"hi\n", "--expect", r"Server received: hi\n", "-c", "2", "-d", "200ms"];
+    assert_eq!(measure(&[&[&url[..]], &arguments[..]].concat()).is_flawless().text("asked.target"), url);
+}

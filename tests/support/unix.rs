@@ -1,0 +1,45 @@
+//! A server on a unix socket, in a folder of its own.
+
+use super::server::{Server, program};
+use super::wait::wait_until;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A folder of one test, removed with its files at the end.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("tinytcp-unix-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("make a folder");
+        Self(folder)
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.0.join("s")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A server of `protocol` at `path`, not waited for.
+pub fn launch(protocol: &str, path: &Path, flags: &[&str]) -> Server {
+    let mut command = program();
+    command.args(["--listen", &url(protocol, path)]).args(flags);
+    Server::launch_only(command)
+}
+
+pub fn start(protocol: &str, path: &Path, flags: &[&str]) -> Server {
+    let server = launch(protocol, path, flags);
+    wait_until("the server says where it listens", || !server.printed.raw().is_empty());
+    assert_eq!(server.printed.text(), [format!("listening on {}", url(protocol, path))]);
+    server
+}
+
+pub fn url(protocol: &str, path: &Path) -> String {
+    format!("{protocol}+unix://{}", path.display())
+}
