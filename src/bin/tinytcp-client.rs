@@ -45,8 +45,7 @@ struct Arguments {
     /// The server: URL, HOST:PORT, HOST, or HOST PORT; then the mode
     ///
     /// The server is a URL whose scheme is the protocol (text://127.0.0.1:40000, text+unix:///run/tinytcp.sock), HOST, HOST:PORT, or
-    /// HOST PORT.
-    /// The default is text://127.0.0.1:40000. A missing port is the protocol's default: text 40000, binary 65432,
+    /// HOST PORT. The default is text://127.0.0.1:40000. A missing port is the protocol's default: text 40000, binary 65432,
     /// echo 8888, chat 9999. The modes: shell (the default on a terminal) is for typing, demo shows the session of
     /// the protocol's description, test checks the server against everything that the protocol promises. Without a
     /// mode, and with -e or a stdin that is no terminal, commands are sent and only their answers printed.

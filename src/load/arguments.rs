@@ -47,8 +47,7 @@ pub struct Arguments {
     /// The server: URL, HOST:PORT, HOST, or HOST PORT; or `merge` and the JSON reports to join
     ///
     /// The server is a URL whose scheme is the protocol (text://127.0.0.1:40000, text+unix:///run/tinytcp.sock), HOST, HOST:PORT,
-    /// or HOST PORT; with --raw it is
-    /// tcp://HOST:PORT or HOST:PORT. The default is text://127.0.0.1:40000.
+    /// or HOST PORT; with --raw it is tcp://HOST:PORT, HOST:PORT or tcp+unix://PATH. The default is text://127.0.0.1:40000.
     #[arg(value_name = "TARGET", num_args = 0.., hide_default_value = true)]
     pub words: Vec<String>,
 
