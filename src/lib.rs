@@ -45,6 +45,21 @@
 //! 4. Storage is lent while there are bytes to store. An idle connection holds none.
 //! 5. A message only moves a deadline; the queue of deadlines finds out when the old one falls due.
 //!
+//! # Where something new goes
+//!
+//! | a new | goes to |
+//! |---|---|
+//! | command of `text` or `binary` | the table in `Text::new` or `Binary::new`; outside the crate, `with_commands` |
+//! | protocol | a file in `protocol/` and a line in `BUILT_IN`; outside the crate, an implementation of `Protocol` |
+//! | timeout | [`Timeouts`](limits::Timeouts), and its row in `connection/expiry` |
+//! | limit | [`Limits`](limits::Limits) |
+//! | counter or gauge | [`Status`](status::Status), counted where it happens |
+//! | reason to close | [`CloseReason`](close_reason::CloseReason) |
+//! | log line | `logging/activity` where a peer causes it as often as it likes, `logging/warnings` for a complaint at most once a second |
+//! | request from another thread | [`Mail`](os::mailbox::Mail), a method of [`Handle`](os::mailbox::Handle), and an arm of `EventLoop::read_mail` |
+//! | system call | [`System`](os::system::System) or [`Socket`](os::system::Socket), and their three implementations: kernel, simulation, `million` |
+//! | flag | `Arguments` of the program in `bin/`, which makes a [`Config`](server::Config) of it, and the table in README |
+//!
 //! # A server in a few lines
 //!
 //! ```

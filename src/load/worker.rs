@@ -16,7 +16,7 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::{Events, Interest, Poll};
 
-use super::backlog::Backlog;
+use super::backlog::{Backlog, PAUSE_MIN};
 use super::causes::{ConnectError, Ending, ReplyError};
 use super::connect;
 use super::ledger::{Ledger, Part};
@@ -166,13 +166,17 @@ impl Worker {
         let timeout = self.wake_up().since(self.shared.now).min(WAIT_MAX);
         // The poller rounds up to whole milliseconds.
         let wake_up = self.shared.now.after(timeout + Duration::from_millis(1)).min(self.alarm);
-        let begun = self.shared.read_clock();
+        let (woken_last, begun) = (self.shared.woken, self.shared.read_clock());
         match self.poll.poll(events, Some(timeout)) {
             Err(error) if interrupted(&error) => events.clear(),
             result => result?,
         }
-        self.shared.woken = self.shared.read_clock().min(wake_up);
-        self.shared.tally.waited += self.shared.woken.since(begun);
+        let returned = self.shared.read_clock();
+        let woken = returned.min(wake_up);
+        self.shared.tally.waited += woken.since(begun);
+        // After a pause in the middle of a round, what is ready at once may have been ready since that round began.
+        let was_paused = begun.since(woken_last) >= PAUSE_MIN && returned.since(begun) < PAUSE_MIN;
+        self.shared.woken = if was_paused { woken_last } else { woken };
         Ok(())
     }
 
