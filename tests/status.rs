@@ -1,0 +1,95 @@
+//! The state of a running server, as another thread is told of it.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tinytcp::close_reason::CloseReason;
+use tinytcp::protocol::echo;
+use tinytcp::protocol::text::{BANNER, Text};
+use tinytcp::server::{Config, Handle, Server};
+use tinytcp::status::Status;
+
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server of `text` and `echo` that runs in a thread of its own.
+fn start() -> (Handle, [SocketAddr; 2], JoinHandle<std::io::Result<Status>>) {
+    let any = ([127, 0, 0, 1], 0).into();
+    let config = Config::default().listen(any, Text::new()).listen(any, echo::protocol());
+    let server = Server::bind(&config).expect("free ports");
+    let addrs = [0, 1].map(|index: usize| server.addresses()[index].addr().expect("a listener of TCP"));
+    (server.handle(), addrs, thread::spawn(|| server.run()))
+}
+
+/// A connection of `text` that has been greeted, and whose `request` was answered.
+fn served(addr: SocketAddr, request: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(addr).expect("the server listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
+    stream.write_all(request).expect("the server reads");
+    let mut answers = vec![0; BANNER.len() + 1 + request.len()];
+    stream.read_exact(&mut answers).expect("answers in time");
+    stream
+}
+
+/// The state of the server, once `is_so` of it.
+fn status_when(handle: &Handle, is_so: impl Fn(&Status) -> bool) -> Status {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let status = handle.status().expect("the server runs");
+        if is_so(&status) {
+            return status;
+        }
+        assert!(Instant::now() < deadline, "{status:?}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn connections_messages_and_bytes_are_counted_by_listener_while_they_move() {
+    let (handle, [text, echo], running) = start();
+    let streams = [1, 2].map(|_| served(text, b"ECHO hello\n"));
+    let status = status_when(&handle, |status| status.listeners[0].counters.messages == 2);
+    let [of_text, of_echo] = &status.listeners[..] else { panic!("{status:?}") };
+    assert_eq!((of_text.protocol, of_text.url.as_str()), ("text", format!("text://{text}").as_str()));
+    assert_eq!((of_echo.protocol, of_echo.url.as_str()), ("echo", format!("echo://{echo}").as_str()));
+    let counters = &of_text.counters;
+    assert_eq!((counters.accepted, counters.open(), counters.closed_in_all()), (2, 2, 0));
+    assert_eq!((counters.received_bytes, counters.sent_bytes), (22, 2 * (BANNER.len() + 1 + 11) as u64));
+    assert_eq!((of_echo.counters.accepted, status.total().open()), (0, 2));
+    assert!(!status.is_stopping && status.uptime > Duration::ZERO);
+    drop(streams);
+    let status = status_when(&handle, |status| status.total().open() == 0);
+    assert_eq!(status.total().closed_for(CloseReason::PeerClosed), 2);
+    handle.stop();
+    running.join().expect("no panic").expect("no failure");
+}
+
+#[test]
+fn the_state_at_the_end_is_what_run_returns_and_a_handle_is_told_no_more() {
+    let (handle, [text, _], running) = start();
+    let stream = served(text, b"ECHO hello\n");
+    handle.stop();
+    let status = running.join().expect("no panic").expect("no failure");
+    assert!(status.is_stopping);
+    assert_eq!((status.total().messages, status.total().closed_for(CloseReason::Shutdown)), (1, 1));
+    assert_eq!(handle.status(), None);
+    // A server that has ended is not asked any more.
+    handle.stop();
+    drop(stream);
+}
+
+#[test]
+fn many_threads_are_told_at_once() {
+    let (handle, _, running) = start();
+    let threads = [(); 8].map(|()| {
+        let handle = handle.clone();
+        thread::spawn(move || (0..200).all(|_| handle.status().is_some()))
+    });
+    for thread in threads {
+        assert!(thread.join().expect("no panic"));
+    }
+    handle.stop();
+    running.join().expect("no panic").expect("no failure");
+}
