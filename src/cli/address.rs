@@ -117,10 +117,13 @@ impl fmt::Display for Place {
 /// path, absolute or relative.
 ///
 /// # Errors
-/// A sentence when there is no path, or one that is too long.
+/// A sentence when there is no protocol, no path, or one that is too long.
 pub fn unix_path(text: &str) -> Result<Option<(String, PathBuf)>, String> {
     let Some((scheme, path)) = text.split_once("://") else { return Ok(None) };
     let scheme = scheme.to_ascii_lowercase();
+    if scheme == "unix" {
+        return Err(format!("the protocol is missing, as in text+unix://{path}"));
+    }
     let Some(protocol) = scheme.strip_suffix("+unix") else { return Ok(None) };
     if path.is_empty() {
         return Err(format!("the path is missing, as in {protocol}+unix:///run/tinytcp.sock"));
@@ -174,6 +177,7 @@ mod tests {
             assert_eq!(split(&format!("TEXT+unix://{path}")), Some(("text".into(), path.into())));
         }
         assert_eq!((split("text://host:1"), split("/run/t.sock")), (None, None));
+        assert!(unix_path("unix:///t.sock").expect_err("no protocol").contains("as in text+unix:///t.sock"));
         assert!(unix_path("text+unix://").expect_err("no path").contains("text+unix:///run/tinytcp.sock"));
         assert!(unix_path(&format!("text+unix:///{}", "x".repeat(107))).expect_err("long").contains("at most 107"));
     }

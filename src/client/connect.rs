@@ -106,7 +106,7 @@ fn connect_any(
             worker::start("connector", move || {
                 let connected = match &endpoint {
                     Endpoint::Tcp(address) => connect_address(*address, left),
-                    Endpoint::Unix(path) => connect_unix(path).map(TcpStream::from),
+                    Endpoint::Unix(path) => connect_unix(path, left).map(TcpStream::from),
                 };
                 // A connection that comes after another one has been taken is closed.
                 let _ = sender.send((endpoint, connected));
@@ -171,6 +171,8 @@ fn sentence(errors: &[(Endpoint, io::Error)], timeout: Option<Duration>) -> Stri
         _ => errors.iter().map(|(endpoint, error)| format!("{endpoint} {}", reason(error))).collect(),
     };
     let any = |kind| errors.iter().any(|(_, error)| error.kind() == kind);
+    let is_unix = errors.iter().all(|(endpoint, _)| endpoint.addr().is_none());
+    let check = if is_unix { "check the path and the server's --backlog" } else { "check host and port" };
     // A unix socket that nothing has made is refused like a port on which nothing listens.
     let advice = if any(io::ErrorKind::ConnectionRefused) || any(io::ErrorKind::NotFound) {
         "start tinytcp-server there, or wait for it with --wait 10s".into()
@@ -178,9 +180,9 @@ fn sentence(errors: &[(Endpoint, io::Error)], timeout: Option<Duration>) -> Stri
         "who may connect is set by --unix-mode of tinytcp-server".into()
     } else if any(io::ErrorKind::TimedOut) {
         let timeout = timeout.map(|timeout| format!(" {}", span(timeout))).unwrap_or_default();
-        format!("check host and port, or allow more than{timeout} with --timeout")
+        format!("{check}, or allow more than{timeout} with --timeout")
     } else {
-        "check host and port".into()
+        check.into()
     };
     format!("{}; {advice}", reasons.join(", "))
 }

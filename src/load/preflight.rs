@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::mem;
 use std::net::{IpAddr, UdpSocket};
+use std::os::unix::fs::OpenOptionsExt;
 
 use super::figures::{bytes, count, plural};
 use super::peer::Peer;
@@ -141,11 +142,12 @@ impl Preflight {
         }
     }
 
-    /// Opening a socket like a file asks the system for its permissions, and connects to nothing.
+    /// Opening a socket like a file asks the system for its permissions, and connects to nothing. A pipe in its place must not
+    /// be waited for.
     fn permissions(&mut self, plan: &Plan) {
         for endpoint in &plan.endpoints {
             let Endpoint::Unix(path) = endpoint else { continue };
-            let opened = fs::OpenOptions::new().write(true).open(path);
+            let opened = fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path);
             if opened.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
                 let path = path.display();
                 self.missing.push(format!(

@@ -2,20 +2,32 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// Connects to the unix socket at `path`, and waits while its backlog is full.
+use crate::os::system::{interrupted, would_block};
+
+/// Connects to the unix socket at `path`, and waits while its backlog is full: for at most `timeout`, or for ever.
 ///
 /// A stream of TCP can hold the result, as [`Stream`](super::stream::Stream) does: each call that the programs make of it is one
 /// that the kernel takes for both kinds, but for the addresses.
 ///
 /// # Errors
 /// `NotFound` when there is no such file, `ConnectionRefused` when nothing listens there, `PermissionDenied` when this user
-/// may not write to it.
-pub fn connect_unix(path: &Path) -> io::Result<Socket> {
+/// may not write to it, `TimedOut` when the backlog stays full.
+pub fn connect_unix(path: &Path, timeout: Option<Duration>) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.connect(&SockAddr::unix(path)?)?;
+    let address = SockAddr::unix(path)?;
+    // The kernel takes the timeout of writes for connecting too (unix(7)). Zero would be none.
+    socket.set_write_timeout(timeout.map(|timeout| timeout.max(Duration::from_millis(1))))?;
+    while let Err(error) = socket.connect(&address) {
+        // An attempt that a signal has ended left nothing behind.
+        if !interrupted(&error) {
+            return Err(if would_block(&error) { io::ErrorKind::TimedOut.into() } else { error });
+        }
+    }
+    socket.set_write_timeout(None)?;
     Ok(socket)
 }
 
@@ -28,4 +40,25 @@ pub fn try_connect_unix(path: &Path) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     socket.connect(&SockAddr::unix(path)?)?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_backlog_is_waited_for_until_the_timeout() {
+        let path = std::env::temp_dir().join(format!("tinytcp-outgoing-{}", std::process::id()));
+        let listener = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+        let address = SockAddr::unix(&path).expect("a short path");
+        listener.bind(&address).and_then(|()| listener.listen(0)).expect("a free path");
+        // A backlog of 0 takes one.
+        let queued = connect_unix(&path, Some(Duration::from_secs(20))).expect("room for one");
+        assert_eq!(queued.write_timeout().expect("a socket"), None);
+        for timeout in [Duration::ZERO, Duration::from_millis(20)] {
+            let error = connect_unix(&path, Some(timeout)).expect_err("it is full");
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        }
+        std::fs::remove_file(&path).expect("our file");
+    }
 }

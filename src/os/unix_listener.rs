@@ -9,6 +9,7 @@ use mio::net::UnixListener as Socket;
 use socket2::{Domain, SockAddr, SockRef, Socket as RawSocket, Type};
 
 use crate::os::endpoint::check_path;
+use crate::os::outgoing::try_connect_unix;
 use crate::os::stream::Stream;
 
 /// A unix socket that listens. Dropping it removes its file, unless another program has put one of its own in that place.
@@ -82,11 +83,8 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     if !file.file_type().is_socket() {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file there is no socket"));
     }
-    let probe = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
     // A server whose queue is full is alive too, and must not be waited for.
-    probe.set_nonblocking(true)?;
-    let is_refused =
-        probe.connect(&SockAddr::unix(path)?).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+    let is_refused = try_connect_unix(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
     // The file that was asked, and not one that a server which starts at the same time has put there since.
     if is_refused && FileId::of(path)? == FileId(file.dev(), file.ino()) {
         return fs::remove_file(path);

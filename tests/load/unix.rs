@@ -1,13 +1,16 @@
 //! Runs against a server on a unix socket.
 
 use std::os::unix::net::UnixListener;
+use std::process::Command;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::agreement::stop;
-use crate::runs::{Running, generator, measure, refuses};
+use crate::runs::{Report, Running, Scratch, generator, generator_under, measure, refuses};
 use crate::support::PROTOCOLS;
-use crate::support::unix::{Folder, start, url};
+use crate::support::lines::Lines;
+use crate::support::program;
+use crate::support::unix::{Folder, forbid, start, url};
 use crate::support::wait::wait_until;
 
 #[test]
@@ -35,16 +38,19 @@ fn connections_that_live_for_one_request_agree_over_a_unix_socket() {
 }
 
 #[test]
-fn a_server_on_a_unix_socket_that_is_killed_is_gone() {
+fn a_server_on_a_unix_socket_that_is_killed_or_stopped_is_gone() {
     let folder = Folder::new("load-gone");
-    let mut server = start("text", &folder.socket(), &[]);
     let url = url("text", &folder.socket());
-    let running = Running::start(generator(&[&url, "-c", "3", "-R", "50", "-d", "3s", "--timeout", "2s"]));
-    wait_until("the first answers", || server.log.text().iter().any(|line| line.contains("ECHO")));
-    server.process().signal("KILL");
-    server.wait_for_exit();
-    let run = running.finish();
-    assert_eq!(run.exits_with(4).flaws()[0], "server_gone", "{run:?}");
+    // The first leaves its file behind, the second does not.
+    for signal in ["KILL", "TERM"] {
+        let mut server = start("text", &folder.socket(), &[]);
+        let running = Running::start(generator(&[&url, "-c", "3", "-R", "50", "-d", "3s", "--timeout", "2s"]));
+        wait_until("the first answers", || server.log.text().iter().any(|line| line.contains("ECHO")));
+        server.process().signal(signal);
+        server.wait_for_exit();
+        let run = running.finish();
+        assert_eq!(run.exits_with(4).flaws()[0], "server_gone", "{run:?}");
+    }
 }
 
 #[test]
@@ -72,6 +78,45 @@ fn a_full_backlog_of_a_unix_socket_refuses_and_is_no_lack_of_ports() {
     run.exits_with(1).all_zero("connections.failed", &["refused"]);
     assert_eq!(run.count("connections.opened"), 1, "{run:?}");
     assert!(run.count("connections.failed.refused") >= 2, "{run:?}");
+}
+
+#[test]
+fn connections_that_a_full_backlog_refused_are_tried_again() {
+    let folder = Folder::new("load-again");
+    // A backlog of 1 takes two.
+    let server = start("text", &folder.socket(), &["--backlog", "1"]);
+    server.freeze();
+    let report = Scratch::new("json");
+    let mut command = generator(&[&url("text", &folder.socket()), "-c", "4", "-d", "4s", "--json", report.path()]);
+    let mut child = command.spawn().expect("the generator starts");
+    let progress = Lines::collect(child.stderr.take().expect("piped"));
+    wait_until("the first line of the progress", || !progress.raw().is_empty());
+    server.thaw();
+    let ended = program::finish_child(child);
+    let run = Report::new(report.json());
+    assert_eq!((run.count("connections.reached"), run.flaws()), (4, vec!["server_refused"]), "{run:?}");
+    run.all_zero("connections.failed", &["refused"]).all_zero("errors", &[]);
+    assert!(run.count("connections.failed.refused") >= 2 && run.count("replies.correct") > 0, "{run:?}");
+    assert!(ended.text().contains("--backlog"), "{}", ended.text());
+}
+
+#[test]
+fn a_forbidden_socket_is_told_before_anything_is_opened() {
+    let folder = Folder::new("load-forbidden");
+    let _server = start("text", &folder.socket(), &[]);
+    let wrapper = forbid(&folder.socket());
+    let ended = program::finish(generator_under(wrapper, &[&url("text", &folder.socket()), "-d", "20s"]));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    ended.complaining_in_one_line("tinytcp-load").saying("permission denied; who may connect").printing("");
+}
+
+#[test]
+fn a_pipe_in_place_of_a_socket_is_not_waited_for() {
+    let folder = Folder::new("load-pipe");
+    let made = Command::new("mkfifo").arg(folder.socket()).status().expect("mkfifo runs");
+    assert!(made.success());
+    let run = measure(&[&url("text", &folder.socket()), "-c", "2", "-d", "200ms"]);
+    run.exits_with(1).all_zero("connections.failed", &["refused"]);
 }
 
 #[test]

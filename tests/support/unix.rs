@@ -3,6 +3,7 @@
 use super::server::{Server, program};
 use super::wait::wait_until;
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// A folder of one test, removed with its files at the end.
@@ -42,4 +43,11 @@ pub fn start(protocol: &str, path: &Path, flags: &[&str]) -> Server {
 
 pub fn url(protocol: &str, path: &Path) -> String {
     format!("{protocol}+unix://{}", path.display())
+}
+
+/// Takes the permissions of the file away; gives the program, with its arguments, under which they hold for root too.
+pub fn forbid(path: &Path) -> &'static [&'static str] {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o0)).expect("our own file");
+    let is_root = fs::metadata(path).expect("our own file").uid() == 0;
+    if is_root { &["setpriv", "--bounding-set=-dac_override,-dac_read_search"] } else { &["env"] }
 }

@@ -80,6 +80,7 @@ pub(super) fn server_refused(outcome: &Outcome) -> Option<Verdict> {
         ConnectError::Unreachable,
         ConnectError::Other,
     ];
+    const OPEN_SLOWLY: &str = "Open them more slowly (--ramp 10s), or give the server a longer --backlog.";
     let errors = &outcome.total.connect_errors;
     let evidence = list(errors, &CAUSES, what_prevented)?;
     let failures = CAUSES.iter().map(|cause| errors.get(*cause)).sum();
@@ -88,10 +89,12 @@ pub(super) fn server_refused(outcome: &Outcome) -> Option<Verdict> {
         return None;
     }
     let advice = match most_frequent(errors).map(|(error, _)| error) {
+        // A unix socket that takes connections refuses others while its backlog is full.
+        Some(ConnectError::Refused) if outcome.reached > 0 && outcome.asked.target.contains("+unix://") => OPEN_SLOWLY,
         Some(ConnectError::Refused | ConnectError::Unreachable) => {
             "Check that the server runs and that the address is right."
         }
-        Some(ConnectError::TimedOut) => "Open them more slowly (--ramp 10s), or give the server a longer --backlog.",
+        Some(ConnectError::TimedOut) => OPEN_SLOWLY,
         Some(ConnectError::Busy) => "Raise the server's limit (--max-connections), or ask for fewer.",
         _ => "See the server's log; open them more slowly (--ramp 10s).",
     };
