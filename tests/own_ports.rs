@@ -1,7 +1,17 @@
 //! The client and the generator leave the default ports to servers, though the system would give them one.
 #![cfg(all(feature = "client", feature = "load"))]
 
-use std::process::Command;
+use std::process::{Command, Output};
+
+/// Runs `script`, which finds our programs in its environment, in a network namespace of its own.
+fn run_in_a_namespace(script: &str) -> Output {
+    let mut command = Command::new("unshare");
+    command.args(["--net", "bash", "-c", script]);
+    command.env("SERVER", env!("CARGO_BIN_EXE_tinytcp-server"));
+    command.env("CLIENT", env!("CARGO_BIN_EXE_tinytcp-client"));
+    command.env("LOAD", env!("CARGO_BIN_EXE_tinytcp-load"));
+    command.output().expect("run unshare")
+}
 
 /// In a network namespace of its own, whose only free ports are three, the middle one a default port.
 const SCRIPT: &str = r#"
@@ -19,12 +29,7 @@ run "$LOAD" text://127.0.0.1:5555 --source 127.0.0.1 --lifetime 1 -c 1 -d 200ms
 #[test]
 #[ignore = "needs root and iproute2: .ci/run has them"]
 fn no_connection_of_the_client_or_the_generator_has_a_default_port() {
-    let mut command = Command::new("unshare");
-    command.args(["--net", "bash", "-c", SCRIPT]);
-    command.env("SERVER", env!("CARGO_BIN_EXE_tinytcp-server"));
-    command.env("CLIENT", env!("CARGO_BIN_EXE_tinytcp-client"));
-    command.env("LOAD", env!("CARGO_BIN_EXE_tinytcp-load"));
-    let output = command.output().expect("run unshare");
+    let output = run_in_a_namespace(SCRIPT);
     let connections = String::from_utf8(output.stdout).expect("numbers");
     assert_eq!(connections, "0\n".repeat(6), "port 40000 was taken: {}", output.stderr.escape_ascii());
 }
@@ -47,10 +52,7 @@ grep -o 'stopped: [0-9]*' "$log"
 #[test]
 #[ignore = "needs root and iproute2: .ci/run has them"]
 fn a_connection_that_is_given_up_for_its_port_counts_as_begun() {
-    let mut command = Command::new("unshare");
-    command.args(["--net", "bash", "-c", CROWDED_SCRIPT]);
-    command.env("SERVER", env!("CARGO_BIN_EXE_tinytcp-server")).env("LOAD", env!("CARGO_BIN_EXE_tinytcp-load"));
-    let output = command.output().expect("run unshare");
+    let output = run_in_a_namespace(CROWDED_SCRIPT);
     let printed = String::from_utf8(output.stdout.clone()).expect("text");
     let number = |label: &str| {
         let line = printed.lines().find_map(|line| line.strip_prefix(label)).unwrap_or_else(|| panic!("{output:?}"));

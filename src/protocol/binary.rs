@@ -250,8 +250,7 @@ mod tests {
         Outcome, SessionHarness, assert_answers, assert_last_answers, outcomes, small_limits,
     };
     use super::*;
-    use crate::limits::HIGH_WATER_BYTES;
-    use crate::limits::Limits;
+    use crate::limits::{HIGH_WATER_BYTES, Limits};
     use proptest::prelude::*;
 
     fn frame(code: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {

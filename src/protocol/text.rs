@@ -258,8 +258,7 @@ mod tests {
         self, Outcome, SessionHarness, assert_answers, assert_last_answers, outcomes, small_limits,
     };
     use super::*;
-    use crate::limits::HIGH_WATER_BYTES;
-    use crate::limits::Limits;
+    use crate::limits::{HIGH_WATER_BYTES, Limits};
     use proptest::prelude::*;
 
     const HELP_LINE: &str = "HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT\n";

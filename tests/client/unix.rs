@@ -1,11 +1,11 @@
 //! Servers on unix sockets.
 
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 
 use crate::runs::{client, finish, finish_child, run};
 use crate::support::PROTOCOLS;
-use crate::support::unix::{Folder, forbid, start, url};
+use crate::support::unix::{Folder, forbid, listen_for_one, start, url};
 
 #[test]
 fn every_promise_of_every_protocol_is_kept_over_a_unix_socket() {
@@ -48,12 +48,9 @@ fn a_socket_that_is_missing_or_was_left_behind_says_to_start_the_server() {
 #[test]
 fn a_server_whose_backlog_stays_full_is_given_up_after_the_timeout() {
     let folder = Folder::new("client-full");
-    let listener = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).expect("a socket");
-    let addr = socket2::SockAddr::unix(folder.socket()).expect("a short path");
-    listener.bind(&addr).and_then(|()| listener.listen(0)).expect("a free path");
     let path = folder.socket();
-    // A backlog of 0 takes one.
-    let _queued = std::os::unix::net::UnixStream::connect(&path).expect("room for one");
+    let _listener = listen_for_one(&path);
+    let _queued = UnixStream::connect(&path).expect("room for one");
     run(&[&url("text", &path), "--timeout", "300ms", "-e", "TIME"])
         .ended_with(3)
         .saying("timed out; check the path and the");

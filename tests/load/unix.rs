@@ -3,14 +3,12 @@
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
-use socket2::{Domain, SockAddr, Socket, Type};
-
 use crate::agreement::stop;
 use crate::runs::{Report, Running, Scratch, generator, generator_under, measure, refuses};
 use crate::support::PROTOCOLS;
 use crate::support::lines::Lines;
 use crate::support::program;
-use crate::support::unix::{Folder, forbid, start, url};
+use crate::support::unix::{Folder, forbid, listen_for_one, start, url};
 use crate::support::wait::wait_until;
 
 #[test]
@@ -70,10 +68,7 @@ fn a_unix_socket_that_is_missing_or_was_left_behind_refuses() {
 #[test]
 fn a_full_backlog_of_a_unix_socket_refuses_and_is_no_lack_of_ports() {
     let folder = Folder::new("load-full");
-    let listener = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
-    let addr = SockAddr::unix(folder.socket()).expect("a short path");
-    // A backlog of 0 takes one.
-    listener.bind(&addr).and_then(|()| listener.listen(0)).expect("a free path");
+    let _listener = listen_for_one(&folder.socket());
     let run = measure(&[&url("text", &folder.socket()), "-c", "3", "-d", "300ms", "--timeout", "300ms"]);
     run.exits_with(1).all_zero("connections.failed", &["refused"]);
     assert_eq!(run.count("connections.opened"), 1, "{run:?}");

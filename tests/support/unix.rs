@@ -2,6 +2,7 @@
 
 use super::server::{Server, program};
 use super::wait::wait_until;
+use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -43,6 +44,14 @@ pub fn start(protocol: &str, path: &Path, flags: &[&str]) -> Server {
 
 pub fn url(protocol: &str, path: &Path) -> String {
     format!("{protocol}+unix://{}", path.display())
+}
+
+/// A listener at `path` that never accepts: its backlog of 0 takes one connection, and is full then.
+pub fn listen_for_one(path: &Path) -> Socket {
+    let listener = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+    let addr = SockAddr::unix(path).expect("a short path");
+    listener.bind(&addr).and_then(|()| listener.listen(0)).expect("a free path");
+    listener
 }
 
 /// Takes the permissions of the file away; gives the program, with its arguments, under which they hold for root too.
