@@ -1,5 +1,5 @@
-//! What an idle connection costs: the growth of the server's resident set with 10,000 of them, each used once. Then each
-//! sends half a message, and at last the other half.
+//! What an idle connection costs: the growth of the server's resident set with 10,000 of them, each
+//! used once. Then each sends half a message, and at last the other half.
 //!
 //! ```text
 //! cargo bench --bench idle
@@ -31,7 +31,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     server.kill()?;
     let Resident { before, idle, waiting, answered } = result?;
     let each = |bytes: u64| bytes.saturating_sub(before) / CONNECTIONS as u64;
-    println!("{CONNECTIONS} idle connections: {} bytes each ({before} bytes before, {idle} after)", each(idle));
+    println!(
+        "{CONNECTIONS} idle connections: {} bytes each ({before} bytes before, {idle} after)",
+        each(idle)
+    );
     println!("with {HALF_LEN} bytes of a message: {} bytes each", each(waiting));
     println!("when that is answered: {} bytes each", each(answered));
     Ok(())
@@ -58,7 +61,8 @@ fn measure(server: &mut Child) -> Result<Resident, Box<dyn Error>> {
     thread::sleep(Duration::from_millis(1500));
     let idle = resident_bytes(server.id())?;
     send_half(&mut streams)?;
-    // Until each half has been read. To ask would allocate behind them, and so keep their memory from the system.
+    // Until each half has been read. To ask would allocate behind them, and so keep their memory
+    // from the system.
     thread::sleep(Duration::from_millis(1500));
     let waiting = resident_bytes(server.id())?;
     send_rest(&mut streams)?;
@@ -72,7 +76,9 @@ fn send_half(streams: &mut [TcpStream]) -> io::Result<()> {
 
 fn send_rest(streams: &mut [TcpStream]) -> io::Result<()> {
     let mut answer = [0; HALF_LEN + 1];
-    streams.iter_mut().try_for_each(|stream| stream.write_all(b"\n").and_then(|()| stream.read_exact(&mut answer)))
+    streams.iter_mut().try_for_each(|stream| {
+        stream.write_all(b"\n").and_then(|()| stream.read_exact(&mut answer))
+    })
 }
 
 /// Connections on each of which one request was answered.
@@ -90,7 +96,10 @@ fn use_and_leave_open(addr: &str, count: usize) -> Result<Vec<TcpStream>, Box<dy
 
 fn resident_bytes(pid: u32) -> Result<u64, Box<dyn Error>> {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-    let line = rollup.lines().find(|line| line.starts_with("Rss:")).ok_or("the kernel tells the resident set")?;
+    let line = rollup
+        .lines()
+        .find(|line| line.starts_with("Rss:"))
+        .ok_or("the kernel tells the resident set")?;
     let kilobytes: u64 = line.split_whitespace().nth(1).ok_or("a number of kB")?.parse()?;
     Ok(kilobytes * 1024)
 }

@@ -1,12 +1,14 @@
-//! How many instructions a message costs without a network. A count is the same on a busy machine and on a quiet one.
+//! How many instructions a message costs without a network. A count is the same on a busy machine
+//! and on a quiet one.
 //!
 //! ```text
 //! cargo install gungraun-runner --version 0.20.0 --locked     # the version of the library in Cargo.lock
 //! cargo bench --bench instructions
 //! ```
 //!
-//! It needs valgrind too. Where one of them is missing it says so and succeeds. A batch has 1000 short messages, or 10
-//! long ones: move the point of `Instructions` three places, or one. The difference to the last run stands beside it.
+//! It needs valgrind too. Where one of them is missing it says so and succeeds. A batch has 1000
+//! short messages, or 10 long ones: move the point of `Instructions` three places, or one. The
+//! difference to the last run stands beside it.
 
 mod batches;
 
@@ -25,7 +27,11 @@ fn main() {
 /// What to do about a program that is not there.
 fn missing() -> Option<&'static str> {
     let is_there = |program| {
-        let started = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let started = Command::new(program)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
         started.is_ok_and(|status| status.success())
     };
     if !is_there("valgrind") {
@@ -39,12 +45,15 @@ fn missing() -> Option<&'static str> {
 
 mod counted {
     use super::batches::{Batch, Conversation, Kind};
-    use gungraun::{Callgrind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
+    use gungraun::{
+        Callgrind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
+    };
 
     const SHORT_COUNT: usize = 1000;
     const LONG_COUNT: usize = 10;
 
-    /// A conversation that has begun, so that what it allocates once and for all is not counted, and its next batch.
+    /// A conversation that has begun, so that what it allocates once and for all is not counted,
+    /// and its next batch.
     fn conversation(scheme: &'static str, kind: Kind) -> (Conversation, Batch) {
         begun(scheme, Batch::new(kind, SHORT_COUNT))
     }

@@ -1,14 +1,15 @@
-//! A million connections without a kernel: the whole loop on a simulated network that costs next to nothing, so that what
-//! is measured is the server's own.
+//! A million connections without a kernel: the whole loop on a simulated network that costs next to
+//! nothing, so that what is measured is the server's own.
 //!
 //! ```text
 //! cargo bench --bench million
 //! ```
 //!
-//! For each number of connections, all are accepted and used once. Then some of them, spread over all, send a request a
-//! pass, and at last every deadline falls due at once: first when the connections have been used since, then when they have
-//! not. Each number has a process of its own, so that its resident set is its own too. The million takes 200 MB. The resident
-//! set is told by Linux only.
+//! For each number of connections, all are accepted and used once. Then some of them, spread over
+//! all, send a request a pass, and at last every deadline falls due at once: first when the
+//! connections have been used since, then when they have not. Each number has a process of its own,
+//! so that its resident set is its own too. The million takes 200 MB. The resident set is told by
+//! Linux only.
 
 use std::alloc;
 use std::cell::{Cell, RefCell};
@@ -36,7 +37,8 @@ use tinytcp::server::{Config, EventLoop};
 static ALLOCATOR: &StatsAlloc<alloc::System> = &INSTRUMENTED_SYSTEM;
 
 const CONNECTIONS: [usize; 4] = [1000, 10_000, 100_000, 1_000_000];
-/// How many of them send; the last column has all of them do so, in an order that no cache foresees.
+/// How many of them send; the last column has all of them do so, in an order that no cache
+/// foresees.
 const ACTIVE: [usize; 3] = [100, 1000, 10_000];
 /// What the first connections make the server allocate once and for all is not counted.
 const WARM_UP: usize = 100;
@@ -87,8 +89,8 @@ fn measure(count: usize) -> Result<(), Box<dyn Error>> {
     }
     print!(" {:.0} |", stage.serve(WARM_UP + count)?);
 
-    // The deadlines that were entered on accept are due, but every connection has been used since; then they are due for
-    // good; then nobody answers the end of output with one of their own.
+    // The deadlines that were entered on accept are due, but every connection has been used since;
+    // then they are due for good; then nobody answers the end of output with one of their own.
     for time in [idle / 2, idle / 2, LINGER_TIMEOUT] {
         stage.pass(time);
         print!(" {:.0} |", stage.expire(WARM_UP + count)?);
@@ -106,7 +108,8 @@ struct Network {
     /// Events that the next waits fetch, the next one last.
     events: RefCell<Vec<Event>>,
     tokens: RefCell<Vec<Token>>,
-    /// Which request of its own a connection sends that is told to be readable; nobody sends request 0.
+    /// Which request of its own a connection sends that is told to be readable; nobody sends
+    /// request 0.
     pass: Cell<u32>,
     taken_bytes: Cell<u64>,
     open: Cell<usize>,
@@ -130,7 +133,8 @@ thread_local! {
 
 struct Simulated(Rc<Network>);
 
-/// A peer that sends one request a pass and takes everything: the number of its last request, in the place of a descriptor.
+/// A peer that sends one request a pass and takes everything: the number of its last request, in
+/// the place of a descriptor.
 struct Wire(u32);
 
 impl System for Simulated {
@@ -176,7 +180,9 @@ impl Socket for Wire {
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        NETWORK.with(|network| network.taken_bytes.set(network.taken_bytes.get() + bytes.len() as u64));
+        NETWORK.with(|network| {
+            network.taken_bytes.set(network.taken_bytes.get() + bytes.len() as u64)
+        });
         Ok(bytes.len())
     }
 
@@ -205,7 +211,8 @@ struct Stage {
 }
 
 impl Stage {
-    /// A loop without connections. What the simulation itself needs for `count` of them is allocated here.
+    /// A loop without connections. What the simulation itself needs for `count` of them is
+    /// allocated here.
     fn new(count: usize) -> Self {
         let network = NETWORK.with(Rc::clone);
         // Written to, so that it is resident already.
@@ -213,8 +220,10 @@ impl Stage {
         network.events.borrow_mut().clear();
         network.tokens.replace(vec![Token::from_usize(usize::MAX); count]);
         network.tokens.borrow_mut().clear();
-        let config = Config { connections_max: count, activity_lines_max: None, ..Config::default() };
-        let event_loop = EventLoop::new(Simulated(Rc::clone(&network)), vec![Arc::new(Text::new())], &config);
+        let config =
+            Config { connections_max: count, activity_lines_max: None, ..Config::default() };
+        let event_loop =
+            EventLoop::new(Simulated(Rc::clone(&network)), vec![Arc::new(Text::new())], &config);
         Self { event_loop, network, longest_round: Duration::ZERO }
     }
 
@@ -226,7 +235,11 @@ impl Stage {
         self.network.events.borrow_mut().push(Event::Listener(0));
         self.settle()?;
         let taken = self.network.taken_bytes.get() - taken_before;
-        assert_eq!(taken, (count * (BANNER.len() + 1 + REQUEST.len())) as u64, "a greeting or an answer is missing");
+        assert_eq!(
+            taken,
+            (count * (BANNER.len() + 1 + REQUEST.len())) as u64,
+            "a greeting or an answer is missing"
+        );
         Ok(())
     }
 
@@ -235,7 +248,8 @@ impl Stage {
         self.network.now.set(self.network.now.get().after(time));
     }
 
-    /// Runs rounds until the loop would wait, twice in a row: a deadline that has passed is acted on in between.
+    /// Runs rounds until the loop would wait, twice in a row: a deadline that has passed is acted
+    /// on in between.
     fn settle(&mut self) -> io::Result<()> {
         let mut quiet_rounds = 0;
         while quiet_rounds < 2 {
@@ -247,10 +261,12 @@ impl Stage {
         Ok(())
     }
 
-    /// The nanoseconds that a request takes while `active` connections, spread over all, send one a pass.
+    /// The nanoseconds that a request takes while `active` connections, spread over all, send one a
+    /// pass.
     fn serve(&mut self, active: usize) -> io::Result<f64> {
         let tokens = self.network.tokens.borrow();
-        let mut picked: Vec<Event> = (0..active).map(|index| readable(tokens[index * tokens.len() / active])).collect();
+        let mut picked: Vec<Event> =
+            (0..active).map(|index| readable(tokens[index * tokens.len() / active])).collect();
         drop(tokens);
         shuffle(&mut picked);
         self.request(&picked)?;
@@ -272,7 +288,8 @@ impl Stage {
         self.settle()
     }
 
-    /// Looks at everybody whose deadline has passed, which is everybody: gives the nanoseconds for each.
+    /// Looks at everybody whose deadline has passed, which is everybody: gives the nanoseconds for
+    /// each.
     fn expire(&mut self, count: usize) -> io::Result<f64> {
         // Those that are looked at read once more: nobody has sent anything.
         self.network.pass.set(0);
@@ -286,7 +303,8 @@ impl Stage {
 fn shuffle<T>(items: &mut [T]) {
     let mut random: u64 = 1;
     for index in (1..items.len()).rev() {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         items.swap(index, (random >> 33) as usize % (index + 1));
     }
 }
@@ -297,6 +315,9 @@ fn nanoseconds_each(time: Duration, count: usize) -> f64 {
 
 fn resident_bytes() -> Result<usize, Box<dyn Error>> {
     let rollup = fs::read_to_string("/proc/self/smaps_rollup")?;
-    let line = rollup.lines().find(|line| line.starts_with("Rss:")).ok_or("the kernel tells the resident set")?;
+    let line = rollup
+        .lines()
+        .find(|line| line.starts_with("Rss:"))
+        .ok_or("the kernel tells the resident set")?;
     Ok(line.split_whitespace().nth(1).ok_or("a number of kB")?.parse::<usize>()? * 1024)
 }

@@ -5,8 +5,9 @@
 //! cargo bench --bench wire -- --help        # the options of criterion: baselines, times, ...
 //! ```
 //!
-//! The time is that of one message, as part of a batch; `thrpt` is what one processor gets through. To find a frame
-//! nobody looks at its payload, so that the bytes a second of long frames are those that it steps over.
+//! The time is that of one message, as part of a batch; `thrpt` is what one processor gets through.
+//! To find a frame nobody looks at its payload, so that the bytes a second of long frames are those
+//! that it steps over.
 
 mod batches;
 
@@ -39,7 +40,9 @@ fn lines(criterion: &mut Criterion) {
 }
 
 fn frames(criterion: &mut Criterion) {
-    for (name, kind, count) in [("23 bytes", Kind::ShortFrame, SHORT_COUNT), ("64 KiB", Kind::LongFrame, LONG_COUNT)] {
+    for (name, kind, count) in
+        [("23 bytes", Kind::ShortFrame, SHORT_COUNT), ("64 KiB", Kind::LongFrame, LONG_COUNT)]
+    {
         measure(criterion, "frames", name, kind, count, Batch::parse_frames);
     }
 }
@@ -53,7 +56,14 @@ fn sessions(criterion: &mut Criterion) {
 }
 
 /// The time of one message among `count`, which `run` goes through.
-fn measure(criterion: &mut Criterion, group: &str, name: &str, kind: Kind, count: usize, mut run: impl FnMut(&Batch)) {
+fn measure(
+    criterion: &mut Criterion,
+    group: &str,
+    name: &str,
+    kind: Kind,
+    count: usize,
+    mut run: impl FnMut(&Batch),
+) {
     let batch = Batch::new(kind, count);
     let mut group = criterion.benchmark_group(group);
     group.throughput(Throughput::Bytes(kind.message().len() as u64));

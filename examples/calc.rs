@@ -22,8 +22,9 @@ use tinytcp::server::{Config, STOP_SIGNALS, Server};
 
 /// The longest expression that is taken, in bytes.
 ///
-/// The server is one thread, and while a command runs nobody else is served. Parsing takes time that grows with the
-/// square of the length: a line of 64 KiB would keep everybody waiting for 70 ms, 256 bytes for a tenth of one.
+/// The server is one thread, and while a command runs nobody else is served. Parsing takes time
+/// that grows with the square of the length: a line of 64 KiB would keep everybody waiting for 70
+/// ms, 256 bytes for a tenth of one.
 const EXPRESSION_BYTES_MAX: usize = 256;
 
 fn calc(call: &mut Call<'_, '_>) -> Outcome {
@@ -42,7 +43,8 @@ fn calc(call: &mut Call<'_, '_>) -> Outcome {
 
 /// A server for `text` with the command, on `addr`.
 pub fn config(addr: SocketAddr) -> Config {
-    Config::default().listen(addr, Text::with_commands([Command::new("CALC", "CALC <EXPRESSION>", calc)]))
+    Config::default()
+        .listen(addr, Text::with_commands([Command::new("CALC", "CALC <EXPRESSION>", calc)]))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

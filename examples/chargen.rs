@@ -1,5 +1,6 @@
-//! A new protocol: the character generator of RFC 864, which talks for ever and throws away what it is sent. A peer that
-//! stops reading costs the server one block of memory, and is reset after a while: that is backpressure.
+//! A new protocol: the character generator of RFC 864, which talks for ever and throws away what it
+//! is sent. A peer that stops reading costs the server one block of memory, and is reset after a
+//! while: that is backpressure.
 //!
 //! ```text
 //! $ cargo run --example chargen &
@@ -16,7 +17,8 @@ use tinytcp::server::{Config, STOP_SIGNALS, Server};
 
 struct Chargen;
 
-/// One conversation: the place in the alphabet at which the next line starts, one further than the line before it.
+/// One conversation: the place in the alphabet at which the next line starts, one further than the
+/// line before it.
 struct Generator(u8);
 
 impl Protocol for Chargen {

@@ -14,7 +14,8 @@ use std::net::SocketAddr;
 use env_logger::Env;
 use tinytcp::close_reason::CloseReason;
 use tinytcp::protocol::{
-    ANSWER_OVERHEAD_BYTES, Accepted, Context, LINE_TOO_LONG, Output, Protocol, SERVER_BUSY, Session, Step,
+    ANSWER_OVERHEAD_BYTES, Accepted, Context, LINE_TOO_LONG, Output, Protocol, SERVER_BUSY,
+    Session, Step,
 };
 use tinytcp::server::{Config, STOP_SIGNALS, Server};
 use tinytcp::wire::line::{Ending, Item, Lines};
@@ -74,7 +75,8 @@ impl Session for Shouting {
     }
 
     fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
-        // Memory is short: what is here of a long line is given up, and the rest of it is dropped as it comes.
+        // Memory is short: what is here of a long line is given up, and the rest of it is dropped
+        // as it comes.
         if !self.0.is_dropping() {
             self.0.drop_line();
             context.refused(SERVER_BUSY);

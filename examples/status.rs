@@ -1,4 +1,5 @@
-//! A protocol of somebody else's: enough HTTP/1.1 to show the state of the server beside the protocol that it serves.
+//! A protocol of somebody else's: enough HTTP/1.1 to show the state of the server beside the
+//! protocol that it serves.
 //!
 //! ```text
 //! $ cargo run --example status &
@@ -43,9 +44,13 @@ impl Protocol for Http {
 impl Session for Conversation {
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
         let head = match memmem::find(input, b"\r\n\r\n") {
-            Some(head_len) if head_len <= HEAD_BYTES_MAX => input.get(..head_len).unwrap_or_default(),
+            Some(head_len) if head_len <= HEAD_BYTES_MAX => {
+                input.get(..head_len).unwrap_or_default()
+            }
             None if input.is_empty() => return (0, Step::Done),
-            None if input.len() <= HEAD_BYTES_MAX => return (0, Step::Incomplete { missing: None }),
+            None if input.len() <= HEAD_BYTES_MAX => {
+                return (0, Step::Incomplete { missing: None });
+            }
             _ => {
                 context.refused("HEAD_TOO_LONG");
                 answer(context, "431 Request Header Fields Too Large", |_, _| Ok(()));
@@ -65,11 +70,18 @@ impl Session for Conversation {
 }
 
 /// Appends an answer whose body `write` makes of the state of the server.
-fn answer(context: &mut Context<'_>, result: &str, write: fn(&Status, &mut dyn Write) -> io::Result<()>) {
+fn answer(
+    context: &mut Context<'_>,
+    result: &str,
+    write: fn(&Status, &mut dyn Write) -> io::Result<()>,
+) {
     let status = context.status();
     let output = context.output();
     output.append(
-        format!("HTTP/1.1 {result}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ").as_bytes(),
+        format!(
+            "HTTP/1.1 {result}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: "
+        )
+        .as_bytes(),
     );
     let length_at = output.len();
     output.append(format!("{:LENGTH_WIDTH$}\r\n\r\n", 0).as_bytes());

@@ -1,4 +1,5 @@
-//! One command in two protocols, for what the server knows of the peer that asks: `WHOAMI` in `text`, the code 0x10 in `binary`.
+//! One command in two protocols, for what the server knows of the peer that asks: `WHOAMI` in
+//! `text`, the code 0x10 in `binary`.
 //!
 //! ```text
 //! $ cargo run --example whoami &
@@ -33,12 +34,16 @@ fn describe_peer(call: &mut Call<'_, '_>) -> Outcome {
     }
     let context = call.context();
     let (peer, number, age) = (context.peer(), context.number(), context.age().as_secs_f64());
-    let url = context.status().listeners.get(context.listener()).map_or("", |listener| &listener.url);
+    let url =
+        context.status().listeners.get(context.listener()).map_or("", |listener| &listener.url);
     let bytes = plural(context.received_bytes(), "byte");
     // A protocol counts a message when it is answered.
     let messages = plural(context.messages_so_far() + 1, "message");
-    write!(context.output(), "{peer} at {url}, connection {number}, {bytes}, {messages}, {age:.3} s")
-        .map_err(|_| BAD_ARGUMENTS)?;
+    write!(
+        context.output(),
+        "{peer} at {url}, connection {number}, {bytes}, {messages}, {age:.3} s"
+    )
+    .map_err(|_| BAD_ARGUMENTS)?;
     Ok(Next::Continue)
 }
 

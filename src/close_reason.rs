@@ -18,12 +18,13 @@ pub enum CloseReason {
     IdleTimeout,
     /// One message took longer than [`crate::limits::Timeouts::message`].
     MessageTimeout,
-    /// The peer took none of its answers for [`crate::limits::Timeouts::write`], or took them more slowly than
-    /// [`crate::limits::WRITE_RATE_MIN`] until it was so far behind.
+    /// The peer took none of its answers for [`crate::limits::Timeouts::write`], or took them more
+    /// slowly than [`crate::limits::WRITE_RATE_MIN`] until it was so far behind.
     WriteTimeout,
     /// The server was full.
     ServerBusy,
-    /// The peer speaks a foreign protocol, or sends input behind which no next message can be found.
+    /// The peer speaks a foreign protocol, or sends input behind which no next message can be
+    /// found.
     WrongProtocol,
     /// The peer speaks TLS.
     Tls,
@@ -94,8 +95,8 @@ impl fmt::Display for CloseReason {
     }
 }
 
-/// Connections closed, counted by reason, as log lines tell it: `7 write timeout, 2 client closed`, the most frequent
-/// first, and those that did not occur left out.
+/// Connections closed, counted by reason, as log lines tell it: `7 write timeout, 2 client closed`,
+/// the most frequent first, and those that did not occur left out.
 pub fn by_reason(counts: &[u64; CloseReason::COUNT]) -> impl fmt::Display {
     let mut occurred: Vec<(u64, CloseReason)> =
         counts.iter().copied().zip(CloseReason::ALL).filter(|(count, _)| *count > 0).collect();
@@ -114,7 +115,9 @@ mod tests {
 
     #[test]
     fn every_reason_is_counted_under_its_own_number() {
-        assert!(CloseReason::ALL.iter().enumerate().all(|(number, reason)| number == *reason as usize));
+        assert!(
+            CloseReason::ALL.iter().enumerate().all(|(number, reason)| number == *reason as usize)
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! A TCP server that serves everybody in one thread: a hand-written readiness loop over `mio`, a slab of connections, four tiny protocols; and
-//! the client that talks to it; the generator that loads it.
+//! A TCP server that serves everybody in one thread: a hand-written readiness loop over `mio`, a
+//! slab of connections, four tiny protocols; and the client that talks to it; the generator that
+//! loads it.
 //!
 //! # The house
 //!
@@ -38,10 +39,11 @@
 //! ```
 //!
 //! 1. Events only set remembered readiness. Nothing runs while they are looked at.
-//! 2. A connection that can move stands in the run queue, once. Its turn moves bytes until nothing moves or its share is
-//!    spent; then it is [`Idle`](connection::Turn::Idle), [`Yield`](connection::Turn::Yield)s to the others, or
-//!    [`Close`](connection::Turn::Close)s.
-//! 3. A session is called once for a batch of bytes, not once for a message, and stops when its output is full.
+//! 2. A connection that can move stands in the run queue, once. Its turn moves bytes until nothing
+//!    moves or its share is spent; then it is [`Idle`](connection::Turn::Idle),
+//!    [`Yield`](connection::Turn::Yield)s to the others, or [`Close`](connection::Turn::Close)s.
+//! 3. A session is called once for a batch of bytes, not once for a message, and stops when its
+//!    output is full.
 //! 4. Storage is lent while there are bytes to store. An idle connection holds none.
 //! 5. A message only moves a deadline; the queue of deadlines finds out when the old one falls due.
 //!
@@ -89,8 +91,9 @@
 //! # }
 //! ```
 //!
-//! A command of your own is one entry in a table ([`protocol::command`], `examples/calc.rs`); a protocol of your own is
-//! one implementation of [`protocol::Protocol`] and [`protocol::Session`] (`examples/chargen.rs`).
+//! A command of your own is one entry in a table ([`protocol::command`], `examples/calc.rs`); a
+//! protocol of your own is one implementation of [`protocol::Protocol`] and [`protocol::Session`]
+//! (`examples/chargen.rs`).
 
 pub mod buffers;
 pub mod cli;

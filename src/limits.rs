@@ -16,10 +16,12 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The largest value of [`Limits::line_bytes_max`] and [`Limits::frame_bytes_max`]: a message and the answer to it
-    /// must fit one buffer with room to spare, and offsets into a buffer have 32 bits.
+    /// The largest value of [`Limits::line_bytes_max`] and [`Limits::frame_bytes_max`]: a message
+    /// and the answer to it must fit one buffer with room to spare, and offsets into a buffer
+    /// have 32 bits.
     pub const MESSAGE_BYTES_MAX: u32 = 1 << 30;
-    /// The smallest value of [`Limits::memory_bytes_max`]: below it not even the connection whose turn it is could work.
+    /// The smallest value of [`Limits::memory_bytes_max`]: below it not even the connection whose
+    /// turn it is could work.
     pub const MEMORY_BYTES_MIN: usize = 1 << 20;
 }
 
@@ -41,9 +43,11 @@ impl Default for Limits {
     }
 }
 
-/// Above so many bytes of waiting answers a connection's input is neither run nor read: backpressure.
+/// Above so many bytes of waiting answers a connection's input is neither run nor read:
+/// backpressure.
 ///
-/// A little less than a working block, so that the small answer which crosses the mark still fits the block.
+/// A little less than a working block, so that the small answer which crosses the mark still fits
+/// the block.
 pub const HIGH_WATER_BYTES: usize = BLOCK_LEN - 4096;
 
 /// Below so many bytes of waiting answers a connection under backpressure goes on.
@@ -58,9 +62,11 @@ pub struct Timeouts {
     pub idle: Option<Duration>,
     /// From the first to the last byte of one message, whatever arrives in between.
     pub message: Option<Duration>,
-    /// How far the peer may fall behind [`WRITE_RATE_MIN`] while answers wait for it; at most so long it may take no byte.
+    /// How far the peer may fall behind [`WRITE_RATE_MIN`] while answers wait for it; at most so
+    /// long it may take no byte.
     pub write: Option<Duration>,
-    /// After so long without a byte, a piece without a newline is a message, where the protocol says so.
+    /// After so long without a byte, a piece without a newline is a message, where the protocol
+    /// says so.
     pub quiet: Option<Duration>,
     /// From the request to stop to the end, whatever is still waiting.
     pub drain: Option<Duration>,
@@ -78,11 +84,13 @@ impl Default for Timeouts {
     }
 }
 
-/// The least rate in bytes a second at which a peer must take answers that wait for it: 64 kbit/s, a channel of ISDN.
+/// The least rate in bytes a second at which a peer must take answers that wait for it: 64 kbit/s,
+/// a channel of ISDN.
 ///
-/// Each byte taken moves the write deadline by the time of one byte at this rate, so that `len` bytes of answers are held for at
-/// most the write timeout and `len / WRITE_RATE_MIN` seconds. Without a least rate, one byte in each write timeout would hold a
-/// block of 16 MiB for years. At ten times, a slow mobile link would be cut off in the middle of a long answer.
+/// Each byte taken moves the write deadline by the time of one byte at this rate, so that `len`
+/// bytes of answers are held for at most the write timeout and `len / WRITE_RATE_MIN` seconds.
+/// Without a least rate, one byte in each write timeout would hold a block of 16 MiB for years. At
+/// ten times, a slow mobile link would be cut off in the middle of a long answer.
 pub const WRITE_RATE_MIN: u32 = 8 << 10;
 
 /// The time in which a peer takes `count` bytes at [`WRITE_RATE_MIN`].
@@ -93,12 +101,13 @@ pub fn write_time(count: usize) -> Duration {
 
 /// How long a connection lingers for the peer's end of input after its last answer.
 ///
-/// Closing a socket with unread input resets the connection, and a reset destroys answers that are still under way: of
-/// 200,000 bytes, 4,096 arrived. Two seconds are several round trips on any link.
+/// Closing a socket with unread input resets the connection, and a reset destroys answers that are
+/// still under way: of 200,000 bytes, 4,096 arrived. Two seconds are several round trips on any
+/// link.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How many bytes are discarded while lingering, at most; what comes after them stays unread.
 ///
-/// At a tenth, a client that has 100 KB of requests under way when it is told to go would lose its last answers to a
-/// reset; without a bound, a flood would be read at full speed for two seconds.
+/// At a tenth, a client that has 100 KB of requests under way when it is told to go would lose its
+/// last answers to a reset; without a bound, a flood would be read at full speed for two seconds.
 pub const LINGER_BYTES_MAX: u32 = 1 << 20;

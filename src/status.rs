@@ -1,4 +1,5 @@
-//! The state of a server, told once: whatever shows it, a protocol, a log line or another thread, renders this.
+//! The state of a server, told once: whatever shows it, a protocol, a log line or another thread,
+//! renders this.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -7,8 +8,8 @@ use crate::close_reason::{CloseReason, by_reason};
 use crate::display::plural::plural;
 use crate::limits::Limits;
 
-/// What a listener has seen since the start. `accepted` is at all times the number of its connections that are open and of
-/// those in `closed`.
+/// What a listener has seen since the start. `accepted` is at all times the number of its
+/// connections that are open and of those in `closed`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Connections accepted, those over the limit included.
@@ -65,15 +66,16 @@ pub struct ListenerStatus {
     pub counters: Counters,
 }
 
-/// The state of a server: what has happened since its start, and what is so now. It is filled where things happen; a gauge is
-/// as of the start of the round, which is at most one round old.
+/// The state of a server: what has happened since its start, and what is so now. It is filled where
+/// things happen; a gauge is as of the start of the round, which is at most one round old.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
     /// The listeners, in the order of the configuration, one for each address.
     pub listeners: Vec<ListenerStatus>,
     /// When the server was started, by the wall clock.
     pub started: SystemTime,
-    /// How long ago that was, by the monotonic clock, less the time in which the process did not run.
+    /// How long ago that was, by the monotonic clock, less the time in which the process did not
+    /// run.
     pub uptime: Duration,
     /// True exactly when the server was asked to stop.
     pub is_stopping: bool,
@@ -91,18 +93,28 @@ pub struct Status {
     pub held_bytes: usize,
     /// The most that they held, in the middle of a turn too.
     pub held_bytes_most: usize,
-    /// The longest time from one look at the kernel to the next while connections waited for their turn.
+    /// The longest time from one look at the kernel to the next while connections waited for their
+    /// turn.
     pub longest_round: Duration,
-    /// How often the process did not run for a while, stopped or without a processor, and for how long in all.
+    /// How often the process did not run for a while, stopped or without a processor, and for how
+    /// long in all.
     pub stalls: (u64, Duration),
 }
 
 impl Status {
     /// The state at the start of a server with listeners for `protocols`.
     #[must_use]
-    pub fn new(protocols: &[&'static str], limits: Limits, connections_max: usize, started: SystemTime) -> Self {
-        let listener =
-            |protocol: &&'static str| ListenerStatus { protocol, url: String::new(), counters: Counters::default() };
+    pub fn new(
+        protocols: &[&'static str],
+        limits: Limits,
+        connections_max: usize,
+        started: SystemTime,
+    ) -> Self {
+        let listener = |protocol: &&'static str| ListenerStatus {
+            protocol,
+            url: String::new(),
+            counters: Counters::default(),
+        };
         Self {
             listeners: protocols.iter().map(listener).collect(),
             started,
@@ -128,7 +140,8 @@ impl Status {
         total
     }
 
-    /// Counts at one listener. Beyond the 65,536th listener nothing is counted: see [`Peer::new`](crate::os::peer::Peer::new).
+    /// Counts at one listener. Beyond the 65,536th listener nothing is counted: see
+    /// [`Peer::new`](crate::os::peer::Peer::new).
     #[inline]
     pub(crate) fn count(&mut self, listener: usize, count: impl FnOnce(&mut Counters)) {
         if let Some(listener) = self.listeners.get_mut(listener) {

@@ -30,9 +30,11 @@ fn a_session_is_logged_from_its_opening_to_its_close() {
 #[test]
 fn every_protocol_logs_its_messages() {
     let server = Server::start(&[]);
-    for (protocol, request) in
-        [("binary", frame(ECHO, "from binary")), ("echo", b"from echo\n".to_vec()), ("chat", b"from chat\n".to_vec())]
-    {
+    for (protocol, request) in [
+        ("binary", frame(ECHO, "from binary")),
+        ("echo", b"from echo\n".to_vec()),
+        ("chat", b"from chat\n".to_vec()),
+    ] {
         let mut peer = server.connect(protocol);
         let address = peer.address().to_string();
         peer.send(request);
@@ -49,7 +51,9 @@ fn no_byte_of_a_client_reaches_the_log_as_it_is() {
     let every_byte: Vec<u8> = (0..=255).filter(|byte| *byte != b'\n').collect();
     for protocol in support::PROTOCOLS {
         let mut peer = server.connect(protocol);
-        for chunk in every_byte.chunks(24).chain([&b"\x1B[31m\r\x1B]0;title\x07 \xC2\x9B \xE2\x80\xAE"[..]]) {
+        for chunk in
+            every_byte.chunks(24).chain([&b"\x1B[31m\r\x1B]0;title\x07 \xC2\x9B \xE2\x80\xAE"[..]])
+        {
             match protocol {
                 "binary" => peer.send(frame(ECHO, chunk)),
                 _ => peer.send([b"ECHO ", chunk, b"\n"].concat()),
@@ -64,7 +68,8 @@ fn no_byte_of_a_client_reaches_the_log_as_it_is() {
     server.wait_for_log(&["that was all"]);
     server.wait_for_log(&[r"\x1b[31m\r\x1b]0;title\x07"]);
     for line in server.log.raw() {
-        let text = str::from_utf8(&line).unwrap_or_else(|_| panic!("not UTF-8: {}", line.escape_ascii()));
+        let text =
+            str::from_utf8(&line).unwrap_or_else(|_| panic!("not UTF-8: {}", line.escape_ascii()));
         let is_harmless = |c: char| !c.is_control() && !BIDI.contains(c);
         assert!(text.chars().all(is_harmless), "a raw character in the log: {text:?}");
     }
@@ -157,9 +162,16 @@ fn an_opening_that_is_logged_late_has_its_own_time() {
     let opened = server.wait_for_log(&["opened", &address]);
     let logged = chrono::Utc::now();
     peer.send("QUIT\n");
-    assert!((logged - connected).num_milliseconds() > 900, "it is logged after a second of silence");
-    // The greeting was read before `connected`, but the clock of the log is that of a round: it may be a little late.
-    assert!((time(&opened).to_utc() - connected).num_milliseconds() < 500, "{opened}; connected {connected}");
+    assert!(
+        (logged - connected).num_milliseconds() > 900,
+        "it is logged after a second of silence"
+    );
+    // The greeting was read before `connected`, but the clock of the log is that of a round: it may
+    // be a little late.
+    assert!(
+        (time(&opened).to_utc() - connected).num_milliseconds() < 500,
+        "{opened}; connected {connected}"
+    );
 }
 
 #[test]
@@ -189,7 +201,8 @@ fn what_a_client_sent_is_cut_at_64_bytes() {
     peer.read_to_end();
     for letter in ["z", "y"] {
         let line = server.wait_for_log(&[&letter.repeat(40)]);
-        let shown = line.split(|c: char| !letter.contains(c)).map(str::len).max().unwrap_or_default();
+        let shown =
+            line.split(|c: char| !letter.contains(c)).map(str::len).max().unwrap_or_default();
         assert!((50..=64).contains(&shown), "{shown} bytes of a client in: {line}");
     }
 }
@@ -208,17 +221,25 @@ fn under_load_the_lines_are_capped_and_the_rest_is_summed_up() {
     // The summary of the last second comes with the next.
     let summary = support::wait::wait_for("a line that sums up", || {
         server.log.text().into_iter().find(|line| {
-            let numbers = line.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse::<usize>().ok());
+            let numbers = line
+                .split(|c: char| !c.is_ascii_digit())
+                .filter_map(|word| word.parse::<usize>().ok());
             line.contains(" commands")
-                && numbers.into_iter().any(|number| (1000..=COMMANDS).contains(&number) && number != 2026)
+                && numbers
+                    .into_iter()
+                    .any(|number| (1000..=COMMANDS).contains(&number) && number != 2026)
         })
     });
     let seconds = started.elapsed().as_secs() as usize + 2;
     let commands = server.log.text().iter().filter(|line| line.contains("ECHO much")).count();
-    assert!((1..=CAP * seconds).contains(&commands), "{commands} lines in {seconds} seconds; {summary}");
+    assert!(
+        (1..=CAP * seconds).contains(&commands),
+        "{commands} lines in {seconds} seconds; {summary}"
+    );
 }
 
-/// Twenty thousand connections, each up to no good in the next way of several, and then a polite one.
+/// Twenty thousand connections, each up to no good in the next way of several, and then a polite
+/// one.
 fn flood(server: &Server) {
     for index in 0..20_000 {
         match index % 5 {
@@ -249,8 +270,13 @@ fn a_flood_of_bad_connections_is_capped_too() {
     flood(&server);
     let seconds = started.elapsed().as_secs() as usize + 2;
     let lines = server.log.raw().len();
-    // In each second the capped lines and one that sums up, and at the start the listeners and the limits.
-    assert!(lines <= (CAP + 1) * seconds + 2, "{lines} lines in {seconds} seconds: {:#?}", server.log.text());
+    // In each second the capped lines and one that sums up, and at the start the listeners and the
+    // limits.
+    assert!(
+        lines <= (CAP + 1) * seconds + 2,
+        "{lines} lines in {seconds} seconds: {:#?}",
+        server.log.text()
+    );
 }
 
 #[test]
@@ -264,7 +290,11 @@ fn a_flood_of_connections_that_are_turned_away_is_one_warning_a_second() {
     }
     let seconds = started.elapsed().as_secs() as usize + 2;
     let lines = server.log.raw().len();
-    assert!(lines <= (CAP + 2) * seconds + 2, "{lines} lines in {seconds} seconds: {:#?}", server.log.text());
+    assert!(
+        lines <= (CAP + 2) * seconds + 2,
+        "{lines} lines in {seconds} seconds: {:#?}",
+        server.log.text()
+    );
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The memory limit against peers who want all of it, under a kernel that gives no more: an allocation that goes beyond
-//! would end the process.
+//! The memory limit against peers who want all of it, under a kernel that gives no more: an
+//! allocation that goes beyond would end the process.
 
 mod support;
 
@@ -12,7 +12,8 @@ use support::{KIB, MIB};
 
 const MEMORY_LIMIT: usize = 32 * MIB;
 
-/// What the server may take beyond its limit: tables, what the allocator keeps, and the stacks of no new thread.
+/// What the server may take beyond its limit: tables, what the allocator keeps, and the stacks of
+/// no new thread.
 const SLACK: usize = 16 * MIB;
 
 /// Peers that send halves of the longest frames there are.
@@ -24,7 +25,10 @@ fn half_frames(server: &Server) -> Vec<Peer> {
 /// Peers whose answers are longer than anybody takes.
 fn unread_frames(server: &Server) -> Vec<Peer> {
     let peers = (0..30).map(|_| server.connect_with_small_window("binary")).collect();
-    send_from_each(peers, &[frame(ECHO, vec![b'x'; 3 * MIB]), frame(REVERSE, "xyz".repeat(MIB))].concat())
+    send_from_each(
+        peers,
+        &[frame(ECHO, vec![b'x'; 3 * MIB]), frame(REVERSE, "xyz".repeat(MIB))].concat(),
+    )
 }
 
 /// Peers that ask as long as anybody listens, and read nothing.
@@ -36,11 +40,13 @@ fn unread_answers(server: &Server) -> Vec<Peer> {
 
 /// Peers that begin a line.
 fn half_lines(server: &Server) -> Vec<Peer> {
-    let peers = (0..1000).map(|index| server.connect(["text", "echo", "chat"][index % 3])).collect();
+    let peers =
+        (0..1000).map(|index| server.connect(["text", "echo", "chat"][index % 3])).collect();
     send_from_each(peers, &vec![b'x'; 60 * KIB])
 }
 
-/// Has every peer send `bytes`, as far as the server takes them: some are refused, and some are cut off.
+/// Has every peer send `bytes`, as far as the server takes them: some are refused, and some are cut
+/// off.
 fn send_from_each(mut peers: Vec<Peer>, bytes: &[u8]) -> Vec<Peer> {
     for peer in &peers {
         peer.set_send_patience(std::time::Duration::from_millis(20));
@@ -64,7 +70,16 @@ fn check_serves(server: &Server) {
 fn under_attack_the_server_stays_within_its_memory_and_serves() {
     rlimit::increase_nofile_limit(4000).expect("descriptors for our own ends");
     let limit = format!("{MEMORY_LIMIT}");
-    let flags = ["--memory-limit", &limit, "--quiet-period", "1h", "--write-timeout", "1h", "--activity-log", "1"];
+    let flags = [
+        "--memory-limit",
+        &limit,
+        "--quiet-period",
+        "1h",
+        "--write-timeout",
+        "1h",
+        "--activity-log",
+        "1",
+    ];
     let server = Server::start(&flags);
     let descriptors = server.descriptor_count();
     check_serves(&server);
@@ -72,7 +87,8 @@ fn under_attack_the_server_stays_within_its_memory_and_serves() {
     process.limit_address_space(process.address_space_bytes() + MEMORY_LIMIT + SLACK);
     for _ in 0..2 {
         thread::scope(|scope| {
-            let attacks: [fn(&Server) -> Vec<Peer>; 4] = [half_frames, unread_frames, unread_answers, half_lines];
+            let attacks: [fn(&Server) -> Vec<Peer>; 4] =
+                [half_frames, unread_frames, unread_answers, half_lines];
             let server = &server;
             let attacks = attacks.map(|attack| scope.spawn(move || attack(server)));
             check_serves(server);

@@ -1,9 +1,10 @@
-//! Serving a message allocates nothing: a real server is asked over a real socket while every allocation of this process
-//! is counted.
+//! Serving a message allocates nothing: a real server is asked over a real socket while every
+//! allocation of this process is counted.
 //!
-//! The client here prepares its buffers before and allocates nothing either. What else may allocate, such as the clock
-//! once a second or the test runner, does so now and then; what belongs to a message does so every time. So a
-//! conversation is held several times, and the fewest allocations of one time must be none.
+//! The client here prepares its buffers before and allocates nothing either. What else may
+//! allocate, such as the clock once a second or the test runner, does so now and then; what belongs
+//! to a message does so every time. So a conversation is held several times, and the fewest
+//! allocations of one time must be none.
 
 use std::alloc::System;
 use std::io::{Read, Write};
@@ -31,8 +32,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const WARM_UPS: usize = 4;
 const TIMES: usize = 8;
 
-/// The fewest allocations that `converse` caused of several times, with a server of `protocol` that has warmed up.
-fn fewest_allocations(protocol: impl Protocol + 'static, mut converse: impl FnMut(&mut TcpStream)) -> usize {
+/// The fewest allocations that `converse` caused of several times, with a server of `protocol` that
+/// has warmed up.
+fn fewest_allocations(
+    protocol: impl Protocol + 'static,
+    mut converse: impl FnMut(&mut TcpStream),
+) -> usize {
     let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let config = Config::default().listen(([127, 0, 0, 1], 0).into(), protocol);
     let server = Server::bind(&config).expect("a free port");
@@ -71,8 +76,14 @@ fn expect(stream: &mut TcpStream, buf: &mut [u8], answer: &[u8]) {
     assert!(buf == answer, "another answer: {}", buf[..buf.len().min(200)].escape_ascii());
 }
 
-/// Asserts that `request`, `repeats` times and each time when the one before it is answered, costs nothing.
-fn assert_one_at_a_time(protocol: impl Protocol + 'static, request: &[u8], answer: &[u8], repeats: usize) {
+/// Asserts that `request`, `repeats` times and each time when the one before it is answered, costs
+/// nothing.
+fn assert_one_at_a_time(
+    protocol: impl Protocol + 'static,
+    request: &[u8],
+    answer: &[u8],
+    repeats: usize,
+) {
     let mut buf = vec![0; answer.len()];
     let count = fewest_allocations(protocol, |stream| {
         for _ in 0..repeats {
@@ -89,7 +100,8 @@ fn assert_pipelined(protocol: impl Protocol + 'static, request: &[u8], answer: &
     assert_one_at_a_time(protocol, &requests, &answers, 10);
 }
 
-/// Asserts that a message whose last byte comes together with all but the last byte of the next one costs nothing.
+/// Asserts that a message whose last byte comes together with all but the last byte of the next one
+/// costs nothing.
 fn assert_in_two_pieces(protocol: impl Protocol + 'static, request: &[u8], answer: &[u8]) {
     let (last, front) = request.split_last().expect("a request");
     let pieces = [&[*last], front].concat();
@@ -256,7 +268,8 @@ fn a_connection_with_half_a_message_holds_little_more_than_that_and_gives_it_bac
     let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let config = Config::default().listen(([127, 0, 0, 1], 0).into(), Text::new());
     let server = Server::bind(&config).expect("a free port");
-    let (addr, handle) = (server.addresses()[0].addr().expect("a listener of TCP"), server.handle());
+    let (addr, handle) =
+        (server.addresses()[0].addr().expect("a listener of TCP"), server.handle());
     let running = thread::spawn(|| server.run());
     // Longer ones are mapped, which no allocator counts.
     let half = [b"ECHO ".as_slice(), &[b'x'; 3000]].concat();

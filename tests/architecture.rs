@@ -5,7 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each module of the library and its floor. A module uses its own parts, and modules of lower floors.
+/// Each module of the library and its floor. A module uses its own parts, and modules of lower
+/// floors.
 const FLOORS: [(&str, usize); 16] = [
     ("limits", 1),
     ("display", 0),
@@ -25,7 +26,8 @@ const FLOORS: [(&str, usize); 16] = [
     ("testing", 10),
 ];
 
-/// Where bytes of a peer are handled, no value is unwrapped: what cannot happen is not left to an `expect`.
+/// Where bytes of a peer are handled, no value is unwrapped: what cannot happen is not left to an
+/// `expect`.
 const FLOORS_WITHOUT_EXPECT: [&str; 3] = ["wire", "protocol", "connection"];
 
 /// Words that appear nowhere, and why.
@@ -38,7 +40,8 @@ const FORBIDDEN_WORDS: [(&str, &str); 6] = [
     ("with_hasher", "keys that a peer chooses need the standard hasher"),
 ];
 
-/// Macros that end the program on purpose. A defect of ours is an `assert` or an `expect` that states what always holds.
+/// Macros that end the program on purpose. A defect of ours is an `assert` or an `expect` that
+/// states what always holds.
 const FORBIDDEN_MACROS: [&str; 4] = ["panic!", "unreachable!", "todo!", "unimplemented!"];
 
 /// What clippy denies where bytes of a peer are handled.
@@ -75,8 +78,12 @@ fn faults(path: &str, source: &str) -> Vec<String> {
         match floor_of(&target) {
             _ if target == module => {}
             Some(below) if below < floor => {}
-            Some(_) => faults.push(format!("{path}: `{module}` uses `{target}`, which is not below it")),
-            None => faults.push(format!("{path}: `{target}` is on no floor; name modules one by one")),
+            Some(_) => {
+                faults.push(format!("{path}: `{module}` uses `{target}`, which is not below it"))
+            }
+            None => {
+                faults.push(format!("{path}: `{target}` is on no floor; name modules one by one"))
+            }
         }
     }
     faults
@@ -89,7 +96,11 @@ fn floor_of(module: &str) -> Option<usize> {
 /// The source without comments, and without the test module at its end.
 fn production_code(source: &str) -> String {
     let production = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    production.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|line| [line, "\n"]).collect()
+    production
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| [line, "\n"])
+        .collect()
 }
 
 fn names(code: &str) -> impl Iterator<Item = &str> {
@@ -157,7 +168,8 @@ fn imports_go_down_and_what_is_forbidden_is_not_there() {
     assert!(files.len() > 30, "only {} sources were found", files.len());
     let mut found = Vec::new();
     for file in files {
-        let path = file.strip_prefix(&src).expect("found below it").to_str().expect("a path in ASCII");
+        let path =
+            file.strip_prefix(&src).expect("found below it").to_str().expect("a path in ASCII");
         found.extend(faults(path, &fs::read_to_string(&file).expect("a readable source")));
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
@@ -224,12 +236,18 @@ fn what_is_forbidden_is_found() {
 #[test]
 fn what_is_allowed_is_not_a_fault() {
     for (path, code) in [
-        ("server/mod.rs", "use crate::buffers::pool::Pool;\nuse crate::connection::{Connection, Turn};"),
+        (
+            "server/mod.rs",
+            "use crate::buffers::pool::Pool;\nuse crate::connection::{Connection, Turn};",
+        ),
         ("connection/expiry.rs", "use super::{Connection, Turn};"),
         ("client/script/asker.rs", "use super::super::target::Target;"),
         ("bin/tinytcp-server.rs", "use tinytcp::server::Server;"),
         ("client/mod.rs", "use crate::cli::target::Target;"),
-        ("buffers/pool.rs", "// An unsafe or async way would be faster.\n/// See [`crate::server`].\nfn f() {}"),
+        (
+            "buffers/pool.rs",
+            "// An unsafe or async way would be faster.\n/// See [`crate::server`].\nfn f() {}",
+        ),
         ("buffers/pool.rs", "#![forbid(unsafe_code)]\nlet map: HashMap<Vec<(u8, u8)>, u8>;"),
         ("os/clock.rs", "let text = text.parse().expect(\"made of digits above\");"),
         (

@@ -1,4 +1,5 @@
-//! The parts of `benches/attack` that could be wrong without anybody seeing it: what it reads and what it computes.
+//! The parts of `benches/attack` that could be wrong without anybody seeing it: what it reads and
+//! what it computes.
 
 #[path = "../benches/attack/choice.rs"]
 mod choice;
@@ -18,15 +19,18 @@ use tinytcp::status::{Counters, Status};
 
 #[test]
 fn a_straight_line_has_its_slope_and_no_error() {
-    let points: Vec<(f64, f64)> = (0..100).map(|time| (f64::from(time), 1e12 + 3.0 * f64::from(time))).collect();
+    let points: Vec<(f64, f64)> =
+        (0..100).map(|time| (f64::from(time), 1e12 + 3.0 * f64::from(time))).collect();
     let Slope { per_unit, error } = Slope::of(&points).expect("enough points");
     assert!((per_unit - 3.0).abs() < 1e-6 && error < 1e-3, "{per_unit} {error}");
 }
 
 #[test]
 fn scatter_around_a_level_is_told_as_the_error_of_the_slope() {
-    // Up and down by 1: the residuals are 1, the squares of the times around their mean sum up to (n^3 - n) / 12.
-    let points: Vec<(f64, f64)> = (0..1000).map(|time| (f64::from(time), f64::from(time % 2 * 2))).collect();
+    // Up and down by 1: the residuals are 1, the squares of the times around their mean sum up to
+    // (n^3 - n) / 12.
+    let points: Vec<(f64, f64)> =
+        (0..1000).map(|time| (f64::from(time), f64::from(time % 2 * 2))).collect();
     let Slope { per_unit, error } = Slope::of(&points).expect("enough points");
     let expected = (1000.0 / 998.0 / ((1e9 - 1e3) / 12.0_f64)).sqrt();
     assert!((error / expected - 1.0).abs() < 1e-3, "{error} for {expected}");
@@ -42,7 +46,13 @@ fn too_few_points_have_no_slope() {
 
 #[test]
 fn the_closing_line_is_read_as_the_server_writes_it() {
-    let mut counters = Counters { accepted: 57, received_bytes: 4, sent_bytes: 5, messages: 6, ..Counters::default() };
+    let mut counters = Counters {
+        accepted: 57,
+        received_bytes: 4,
+        sent_bytes: 5,
+        messages: 6,
+        ..Counters::default()
+    };
     counters.closed[CloseReason::PeerClosed as usize] = 50;
     counters.closed[CloseReason::WriteTimeout as usize] = 7;
     let mut status = Status::new(&["text"], Limits::default(), 1, SystemTime::UNIX_EPOCH);
@@ -77,13 +87,18 @@ fn lines_and_their_sums_are_added_up() {
     ] {
         journal.note(&format!("2026-11-21T03:28:53.611Z INFO  {line}"));
     }
-    assert_eq!((journal.opened, journal.commands, journal.closed, journal.complaints), (215, 222, 10, 0));
+    assert_eq!(
+        (journal.opened, journal.commands, journal.closed, journal.complaints),
+        (215, 222, 10, 0)
+    );
 }
 
 #[test]
 fn complaints_are_counted_and_the_first_are_kept() {
     let mut journal = Journal::default();
-    (0..100).for_each(|_| journal.note("2026-11-21T03:28:53.611Z WARN  turning connections away: all 10 are taken"));
+    (0..100).for_each(|_| {
+        journal.note("2026-11-21T03:28:53.611Z WARN  turning connections away: all 10 are taken")
+    });
     assert_eq!(journal.complaints, 100);
     assert_eq!(journal.first_complaints.len(), 10);
 }

@@ -1,7 +1,9 @@
-//! The simulation finds bugs: each of the likeliest ones is put into a copy of the sources, and something must fail there.
+//! The simulation finds bugs: each of the likeliest ones is put into a copy of the sources, and
+//! something must fail there.
 //!
-//! A patch in `tests/broken/` says in words what it breaks, and which test must catch it. Where that is the simulation, it
-//! is run from several starting seeds, and how many seeds it took is told.
+//! A patch in `tests/broken/` says in words what it breaks, and which test must catch it. Where
+//! that is the simulation, it is run from several starting seeds, and how many seeds it took is
+//! told.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,8 @@ use std::process::{Command, Output};
 /// Where runs start; the seeds from one start to the next are many more than any bug takes.
 const STARTS: [u64; 5] = [0, 1_000_000, 2_000_000, 3_000_000, 4_000_000];
 const SEEDS_MAX: u64 = 10_000;
-/// A run of so many seeds ends within so many seconds, on a machine however busy; and any other test within so many.
+/// A run of so many seeds ends within so many seconds, on a machine however busy; and any other
+/// test within so many.
 const SIMULATION_SECONDS: &str = "900";
 const TEST_SECONDS: &str = "60";
 
@@ -25,25 +28,30 @@ struct Patch {
 impl Patch {
     fn read(path: PathBuf) -> Self {
         let text = fs::read_to_string(&path).expect("a readable patch");
-        let catcher =
-            text.lines().find_map(|line| line.strip_prefix("Caught by: ")).expect("a patch says what catches it");
+        let catcher = text
+            .lines()
+            .find_map(|line| line.strip_prefix("Caught by: "))
+            .expect("a patch says what catches it");
         let name = path.file_stem().expect("a patch has a name").to_string_lossy().into_owned();
         Self { name, catcher: catcher.split(' ').map(str::to_owned).collect(), path }
     }
 
-    /// How many seeds it took from each start, in order of size; none for a patch that another test catches.
+    /// How many seeds it took from each start, in order of size; none for a patch that another test
+    /// catches.
     fn seeds_taken(&self, package: &Path) -> Result<Vec<u64>, String> {
         let starts = if is_simulated(&self.catcher) { &STARTS[..] } else { &STARTS[..1] };
         let mut taken = Vec::new();
         for start in starts {
             let seeds = format!("{start}..{}", start + SEEDS_MAX);
             let output = run_tests(package, &self.catcher, &seeds);
-            let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+            let said =
+                String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
             if output.status.success() || !said.contains("running 1 test") {
                 return Err(format!("nothing fails in {seeds}:\n{said}"));
             }
-            let count: Option<u64> =
-                said.split("after ").find_map(|rest| rest.split_once(" seeds, seed ")?.0.parse().ok());
+            let count: Option<u64> = said
+                .split("after ")
+                .find_map(|rest| rest.split_once(" seeds, seed ")?.0.parse().ok());
             taken.extend(count);
         }
         taken.sort_unstable();
@@ -58,8 +66,10 @@ fn is_simulated(catcher: &[String]) -> bool {
 
 fn patches() -> Vec<Patch> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken");
-    let mut paths: Vec<_> =
-        fs::read_dir(dir).expect("a folder of patches").map(|it| it.expect("readable").path()).collect();
+    let mut paths: Vec<_> = fs::read_dir(dir)
+        .expect("a folder of patches")
+        .map(|it| it.expect("readable").path())
+        .collect();
     paths.sort();
     paths.into_iter().map(Patch::read).collect()
 }
@@ -90,18 +100,23 @@ fn copy(from: &Path, to: &Path) {
 fn apply(patch: &Patch, package: &Path) {
     let mut git = Command::new("git");
     // The copy is inside the repository, whose files it must not take for its own.
-    git.current_dir(package).env("GIT_CEILING_DIRECTORIES", package.parent().expect("a folder around it"));
+    git.current_dir(package)
+        .env("GIT_CEILING_DIRECTORIES", package.parent().expect("a folder around it"));
     let status = git.arg("apply").arg(&patch.path).status().expect("git");
     assert!(status.success(), "{} no longer applies: make it anew", patch.name);
 }
 
 /// Builds what `catcher` needs.
 fn build(package: &Path, catcher: &[String]) {
-    let output = cargo_test(Command::new(env!("CARGO")), package, catcher).arg("--no-run").output().expect("cargo");
+    let output = cargo_test(Command::new(env!("CARGO")), package, catcher)
+        .arg("--no-run")
+        .output()
+        .expect("cargo");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Runs `cargo test` with `catcher`. A test that hangs has failed too: what it started is ended with it.
+/// Runs `cargo test` with `catcher`. A test that hangs has failed too: what it started is ended
+/// with it.
 fn run_tests(package: &Path, catcher: &[String], seeds: &str) -> Output {
     let mut timeout = Command::new("timeout");
     let patience = if is_simulated(catcher) { SIMULATION_SECONDS } else { TEST_SECONDS };
@@ -126,8 +141,14 @@ fn every_broken_variant_is_caught() {
         apply(&patch, &package);
         build(&package, &patch.catcher);
         match patch.seeds_taken(&package) {
-            Ok(taken) if taken.is_empty() => println!("{}: caught by {}", patch.name, patch.catcher.join(" ")),
-            Ok(taken) => println!("{}: caught after {} seeds, of {taken:?}", patch.name, taken[taken.len() / 2]),
+            Ok(taken) if taken.is_empty() => {
+                println!("{}: caught by {}", patch.name, patch.catcher.join(" "))
+            }
+            Ok(taken) => println!(
+                "{}: caught after {} seeds, of {taken:?}",
+                patch.name,
+                taken[taken.len() / 2]
+            ),
             Err(said) => escaped.push(format!("{}: {said}", patch.name)),
         }
     }
@@ -136,7 +157,8 @@ fn every_broken_variant_is_caught() {
 
 #[test]
 fn every_patch_breaks_one_of_the_ten_likeliest_bugs_and_each_of_them_has_one() {
-    let mut numbers: Vec<usize> = patches().iter().map(|patch| patch.name[..2].parse().expect("a number")).collect();
+    let mut numbers: Vec<usize> =
+        patches().iter().map(|patch| patch.name[..2].parse().expect("a number")).collect();
     numbers.dedup();
     assert_eq!(numbers, (1..=10).collect::<Vec<_>>());
 }

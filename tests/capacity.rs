@@ -1,4 +1,5 @@
-//! More peers than places, or than descriptors: the rest is told or waits, and a place that becomes free is used.
+//! More peers than places, or than descriptors: the rest is told or waits, and a place that becomes
+//! free is used.
 
 mod support;
 
@@ -73,7 +74,8 @@ fn many_peers_over_the_limit_at_once_are_all_told() {
     let server = Server::start(&["--max-connections", "10"]);
     let peers = fill(&server, 10);
     server.freeze();
-    let mut refused: Vec<_> = PROTOCOLS.iter().cycle().take(800).map(|name| (name, server.connect(name))).collect();
+    let mut refused: Vec<_> =
+        PROTOCOLS.iter().cycle().take(800).map(|name| (name, server.connect(name))).collect();
     for (protocol, peer) in &mut refused {
         peer.send(eager(protocol));
     }
@@ -99,7 +101,11 @@ fn a_free_place_is_used_again() {
             let mut peer = server.connect("text");
             (peer.read_line().as_bytes() == BANNER).then_some(peer)
         }));
-        assert_eq!(server.connect("text").read_to_end(), busy("text"), "one place was free, not two");
+        assert_eq!(
+            server.connect("text").read_to_end(),
+            busy("text"),
+            "one place was free, not two"
+        );
     }
 }
 
@@ -120,7 +126,8 @@ fn a_hundred_thousand_refused_peers_leave_no_memory_behind() {
     drop(peer);
 }
 
-/// A server with descriptors for few of the twenty peers that are waiting for it; the rest waits in the kernel's queue.
+/// A server with descriptors for few of the twenty peers that are waiting for it; the rest waits in
+/// the kernel's queue.
 fn exhausted() -> (Server, Vec<Peer>) {
     let server = Server::start(&[]);
     let process = server.process();

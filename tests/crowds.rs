@@ -1,4 +1,5 @@
-//! More connections at work than one look at the kernel shows: each has its turn as often as any other.
+//! More connections at work than one look at the kernel shows: each has its turn as often as any
+//! other.
 
 mod support;
 
@@ -62,7 +63,9 @@ fn three_thousand_busy_peers_are_served_equally_often() {
             let stream = std::net::TcpStream::connect(address).expect("connect");
             stream.set_nonblocking(true).expect("do not block");
             let mut stream = TcpStream::from_std(stream);
-            poll.registry().register(&mut stream, Token(index), Interest::READABLE).expect("register");
+            poll.registry()
+                .register(&mut stream, Token(index), Interest::READABLE)
+                .expect("register");
             Asking { stream, received_bytes: 0 }
         })
         .collect();

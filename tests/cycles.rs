@@ -1,6 +1,7 @@
 //! No files of the library import each other in a circle.
 //!
-//! A `mod.rs` declares the files of its folder and they may use what it holds: such a pair is one thing in parts, and no circle.
+//! A `mod.rs` declares the files of its folder and they may use what it holds: such a pair is one
+//! thing in parts, and no circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -21,12 +22,16 @@ fn sources(dir: &Path, path: &str, found: &mut BTreeMap<String, String>) {
             let source = fs::read_to_string(&file).expect("a readable source");
             let production = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
             let code = production.lines().filter(|line| !line.trim_start().starts_with("//"));
-            found.insert(if name == "mod" { path.to_owned() } else { inner }, code.collect::<Vec<_>>().join("\n"));
+            found.insert(
+                if name == "mod" { path.to_owned() } else { inner },
+                code.collect::<Vec<_>>().join("\n"),
+            );
         }
     }
 }
 
-/// The paths that `use` names with this tree: `a::{b, c::{d, e}}` is `a::b`, `a::c::d` and `a::c::e`.
+/// The paths that `use` names with this tree: `a::{b, c::{d, e}}` is `a::b`, `a::c::d` and
+/// `a::c::e`.
 fn expand(tree: &str) -> Vec<String> {
     let Some((prefix, list)) = tree.split_once('{') else { return vec![tree.to_owned()] };
     let list = list.strip_suffix('}').unwrap_or(list);
@@ -36,7 +41,9 @@ fn expand(tree: &str) -> Vec<String> {
             '{' => depth += 1,
             '}' => depth -= 1,
             ',' if depth == 0 => {
-                paths.extend(expand(&list[start..at]).into_iter().map(|path| format!("{prefix}{path}")));
+                paths.extend(
+                    expand(&list[start..at]).into_iter().map(|path| format!("{prefix}{path}")),
+                );
                 start = at + 1;
             }
             _ => {}
@@ -45,7 +52,8 @@ fn expand(tree: &str) -> Vec<String> {
     paths
 }
 
-/// The module that `path`, written in `module`, leads to, if it is one of `modules` and another one.
+/// The module that `path`, written in `module`, leads to, if it is one of `modules` and another
+/// one.
 fn target(path: &str, module: &str, modules: &BTreeMap<String, String>) -> Option<String> {
     let mut steps = path.split("::").peekable();
     let mut place: Vec<&str> = match *steps.peek()? {
@@ -85,18 +93,26 @@ fn imports(modules: &BTreeMap<String, String>) -> Imports {
 }
 
 /// The modules on a way from `from` to `to`, both included.
-fn way(imports: &Imports, from: &str, to: &str, seen: &mut BTreeSet<String>) -> Option<Vec<String>> {
+fn way(
+    imports: &Imports,
+    from: &str,
+    to: &str,
+    seen: &mut BTreeSet<String>,
+) -> Option<Vec<String>> {
     if !seen.insert(from.to_owned()) {
         return None;
     }
     imports.get(from)?.iter().find_map(|next| {
-        let rest = if next == to { Some(vec![to.to_owned()]) } else { way(imports, next, to, seen) };
+        let rest =
+            if next == to { Some(vec![to.to_owned()]) } else { way(imports, next, to, seen) };
         rest.map(|rest| [vec![from.to_owned()], rest].concat())
     })
 }
 
 fn circles(imports: &Imports) -> Vec<String> {
-    let circle = |module: &String| way(imports, module, module, &mut BTreeSet::new()).map(|way| way.join(" -> "));
+    let circle = |module: &String| {
+        way(imports, module, module, &mut BTreeSet::new()).map(|way| way.join(" -> "))
+    };
     imports.keys().filter_map(circle).collect()
 }
 

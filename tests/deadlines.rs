@@ -1,4 +1,5 @@
-//! Deadlines in real time, with small values. That they are exact is for the unit tests, which have a clock of their own.
+//! Deadlines in real time, with small values. That they are exact is for the unit tests, which have
+//! a clock of their own.
 
 mod support;
 
@@ -40,7 +41,11 @@ fn a_peer_that_says_nothing_is_told_and_closed_after_the_idle_timeout() {
         let started = Instant::now();
         let mut peer = greeted(&server, protocol);
         assert_eq!(peer.read_to_end(), farewell(protocol, "IDLE_TIMEOUT"), "{protocol}");
-        assert!(started.elapsed() >= Duration::from_millis(300), "{protocol} after {:?}", started.elapsed());
+        assert!(
+            started.elapsed() >= Duration::from_millis(300),
+            "{protocol} after {:?}",
+            started.elapsed()
+        );
     }
 }
 
@@ -84,7 +89,11 @@ fn a_message_that_does_not_end_is_told_and_closed_after_the_message_timeout() {
         let started = Instant::now();
         peer.send(begun(protocol));
         assert_eq!(peer.read_to_end(), farewell(protocol, "MESSAGE_TIMEOUT"), "{protocol}");
-        assert!(started.elapsed() >= Duration::from_millis(300), "{protocol} after {:?}", started.elapsed());
+        assert!(
+            started.elapsed() >= Duration::from_millis(300),
+            "{protocol} after {:?}",
+            started.elapsed()
+        );
     }
 }
 
@@ -149,7 +158,8 @@ fn an_idle_peer_leaves_the_others_alone() {
     busy.expect(frame(ECHO, "still"));
 }
 
-/// Freezes the server until a deadline of a peer is long over, and lets the peer speak in that time.
+/// Freezes the server until a deadline of a peer is long over, and lets the peer speak in that
+/// time.
 fn oversleep(server: &Server, speak: impl FnOnce()) {
     server.freeze();
     speak();

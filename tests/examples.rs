@@ -41,7 +41,8 @@ impl Running {
     /// Runs the server that `config` builds for any free port.
     fn new(config: impl FnOnce(SocketAddr) -> Config) -> Self {
         let server = Server::bind(&config(([127, 0, 0, 1], 0).into())).expect("a free port");
-        let (addr, handle) = (server.addresses()[0].addr().expect("a listener of TCP"), server.handle());
+        let (addr, handle) =
+            (server.addresses()[0].addr().expect("a listener of TCP"), server.handle());
         Self { addr, handle, thread: thread::spawn(|| server.run()) }
     }
 
@@ -49,7 +50,8 @@ impl Running {
     fn both(config: impl FnOnce(SocketAddr, SocketAddr) -> Config) -> (Self, [SocketAddr; 2]) {
         let any = ([127, 0, 0, 1], 0).into();
         let server = Server::bind(&config(any, any)).expect("free ports");
-        let addrs = [0, 1].map(|index: usize| server.addresses()[index].addr().expect("a listener of TCP"));
+        let addrs =
+            [0, 1].map(|index: usize| server.addresses()[index].addr().expect("a listener of TCP"));
         let handle = server.handle();
         (Self { addr: addrs[0], handle, thread: thread::spawn(|| server.run()) }, addrs)
     }
@@ -109,8 +111,17 @@ mod calculating {
 
     #[test]
     fn what_has_no_value_is_an_error_and_the_session_goes_on() {
-        let requests: [&[u8]; 9] =
-            [b"CALC", b"CALC 2 +", b"CALC ()", b"CALC 1/0", b"CALC x", b"CALC 1 2", b"CALC \xff", b"CALC ,", b"CALC {"];
+        let requests: [&[u8]; 9] = [
+            b"CALC",
+            b"CALC 2 +",
+            b"CALC ()",
+            b"CALC 1/0",
+            b"CALC x",
+            b"CALC 1 2",
+            b"CALC \xff",
+            b"CALC ,",
+            b"CALC {",
+        ];
         assert_eq!(answers(requests), [(); 9].map(|()| "ERROR BAD_ARGUMENTS"));
     }
 
@@ -118,10 +129,22 @@ mod calculating {
     fn no_depth_of_nesting_harms_the_server() {
         let nested = |depth: usize| ["CALC ", &"(".repeat(depth), "7", &")".repeat(depth)].concat();
         let signs = ["CALC ", &"-".repeat(254), "7"].concat();
-        let requests = [nested(127), signs, nested(128), nested(32_000), ["CALC ", &"(".repeat(65_000)].concat()];
+        let requests = [
+            nested(127),
+            signs,
+            nested(128),
+            nested(32_000),
+            ["CALC ", &"(".repeat(65_000)].concat(),
+        ];
         assert_eq!(
             answers(requests.each_ref().map(String::as_bytes)),
-            ["CALC 7", "CALC 7", "ERROR BAD_ARGUMENTS", "ERROR BAD_ARGUMENTS", "ERROR BAD_ARGUMENTS"]
+            [
+                "CALC 7",
+                "CALC 7",
+                "ERROR BAD_ARGUMENTS",
+                "ERROR BAD_ARGUMENTS",
+                "ERROR BAD_ARGUMENTS"
+            ]
         );
     }
 }
@@ -144,7 +167,8 @@ mod generating_characters {
         let mut received = vec![0; 74 * 10_000];
         running.connect().read_exact(&mut received).expect("characters in time");
         assert!(received == pattern(10_000).as_bytes());
-        let first = br##" !"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_`abcdefg"##;
+        let first =
+            br##" !"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_`abcdefg"##;
         assert!(received.starts_with(first));
         running.stop();
     }
@@ -193,7 +217,8 @@ mod generating_characters {
 mod shouting {
     use super::*;
 
-    /// What a peer hears that sends `pieces`, each after the answer to the one before it, and then ends its input.
+    /// What a peer hears that sends `pieces`, each after the answer to the one before it, and then
+    /// ends its input.
     fn heard(pieces: [&[u8]; 2]) -> String {
         let running = Running::new(|addr| {
             let mut config = shout::config(addr);
@@ -243,7 +268,9 @@ mod naming_the_peer {
         stream.read_to_string(&mut heard).expect("the end in time");
         running.stop();
         let (known, age) = heard.split_once(" messages, ").expect("an answer");
-        let expected = format!("{BANNER}\nECHO hello\nWHOAMI {own} at text://{text}, connection 1, 34 bytes, 2");
+        let expected = format!(
+            "{BANNER}\nECHO hello\nWHOAMI {own} at text://{text}, connection 1, 34 bytes, 2"
+        );
         assert_eq!(known, expected);
         assert!(age.ends_with(" s\nERROR BAD_ARGUMENTS\nBYE\n"), "{age}");
     }
@@ -261,7 +288,10 @@ mod naming_the_peer {
         drop(first);
         running.stop();
         let (header, told) = heard.split_at(5);
-        assert_eq!(header, [&[1][..], &u32::try_from(told.len()).expect("short").to_be_bytes()].concat());
+        assert_eq!(
+            header,
+            [&[1][..], &u32::try_from(told.len()).expect("short").to_be_bytes()].concat()
+        );
         let expected = format!("{own} at binary://{binary}, connection 2, 5 bytes, 1 message, ");
         assert!(told.starts_with(expected.as_bytes()), "{}", told.escape_ascii());
     }
@@ -295,8 +325,14 @@ mod showing_the_state {
         let lines: Vec<_> = body.lines().collect();
         assert!(lines[0].ends_with(" 2 of 1000 connections open, 0 bytes in buffers"), "{body}");
         assert!(lines[1].starts_with("text://127.0.0.1:"), "{body}");
-        assert!(lines[1].ends_with(": 1 open, 1 accepted, 0 messages, 0 bytes in, 37 bytes out"), "{body}");
-        assert!(lines[2].ends_with(": 1 open, 1 accepted, 0 messages, 36 bytes in, 0 bytes out"), "{body}");
+        assert!(
+            lines[1].ends_with(": 1 open, 1 accepted, 0 messages, 0 bytes in, 37 bytes out"),
+            "{body}"
+        );
+        assert!(
+            lines[2].ends_with(": 1 open, 1 accepted, 0 messages, 36 bytes in, 0 bytes out"),
+            "{body}"
+        );
     }
 
     #[test]
@@ -322,7 +358,10 @@ mod as_programs {
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--quiet", "--locked", "--examples", "--profile", profile]);
         assert!(build.status().expect("run cargo").success(), "the examples do not compile");
-        let programs = Path::new(env!("CARGO_BIN_EXE_tinytcp-server")).parent().expect("a folder").join("examples");
+        let programs = Path::new(env!("CARGO_BIN_EXE_tinytcp-server"))
+            .parent()
+            .expect("a folder")
+            .join("examples");
         for (name, signal) in [
             ("calc", libc::SIGTERM),
             ("chargen", libc::SIGINT),
@@ -330,7 +369,8 @@ mod as_programs {
             ("status", libc::SIGINT),
             ("whoami", libc::SIGTERM),
         ] {
-            // A connection that another program has closed may hold the port of the example for a minute.
+            // A connection that another program has closed may hold the port of the example for a
+            // minute.
             let deadline = Instant::now() + Duration::from_secs(90);
             let (child, _stdout, line) = loop {
                 let mut command = Command::new(programs.join(name));
@@ -345,14 +385,20 @@ mod as_programs {
                 child.wait().expect("it ends");
                 thread::sleep(Duration::from_millis(500));
             };
-            assert!(line.starts_with("listening on ") && line.contains("://127.0.0.1:40"), "{name}: {line:?}");
+            assert!(
+                line.starts_with("listening on ") && line.contains("://127.0.0.1:40"),
+                "{name}: {line:?}"
+            );
             let id = nix::unistd::Pid::from_raw(child.id().cast_signed());
             let signal = nix::sys::signal::Signal::try_from(signal).expect("a signal");
             nix::sys::signal::kill(id, signal).expect("it runs");
             let output = child.wait_with_output().expect("it ends");
             assert_eq!(output.status.code(), Some(0), "{name}: {output:?}");
             let log = String::from_utf8(output.stderr).expect("text");
-            assert!(log.contains("stopping") && log.contains("stopped: 0 connections"), "{name}: {log}");
+            assert!(
+                log.contains("stopping") && log.contains("stopped: 0 connections"),
+                "{name}: {log}"
+            );
         }
     }
 }

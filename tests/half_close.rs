@@ -1,4 +1,5 @@
-//! The peer ends its input and still reads: all that had arrived is answered, then the server closes.
+//! The peer ends its input and still reads: all that had arrived is answered, then the server
+//! closes.
 
 mod support;
 
@@ -24,7 +25,8 @@ fn check(protocol: &str, requests: Vec<u8>, answers: Vec<u8>) {
 
 #[test]
 fn ten_thousand_lines_before_the_end_are_all_answered() {
-    let lines: Vec<u8> = (0..10_000).flat_map(|index| format!("ECHO {index}\n").into_bytes()).collect();
+    let lines: Vec<u8> =
+        (0..10_000).flat_map(|index| format!("ECHO {index}\n").into_bytes()).collect();
     check("text", lines.clone(), [BANNER, &lines].concat());
 }
 
@@ -36,7 +38,8 @@ fn ten_thousand_frames_before_the_end_are_all_answered() {
 
 #[test]
 fn ten_thousand_messages_and_a_waiting_piece_before_the_end_are_all_answered() {
-    let messages = (0..10_000).flat_map(|index| format!("{index}\n").into_bytes()).chain(*b"piece").collect();
+    let messages =
+        (0..10_000).flat_map(|index| format!("{index}\n").into_bytes()).chain(*b"piece").collect();
     let answers = (0..10_000).flat_map(|index| format!("Server received: {index}\n").into_bytes());
     check("echo", messages, answers.chain(*b"Server received: piece").collect());
 }
@@ -88,7 +91,8 @@ fn the_end_alone_closes_the_session() {
     server.wait_for_descriptors(descriptors);
 }
 
-/// Sends the front of `whole` and the end behind it, for every length there is, and expects what `answers` says.
+/// Sends the front of `whole` and the end behind it, for every length there is, and expects what
+/// `answers` says.
 #[track_caller]
 fn check_every_front(protocol: &str, whole: &[u8], answers: impl Fn(&[u8]) -> Vec<u8>) {
     let server = Server::start(&["--quiet-period", "1h"]);
@@ -103,7 +107,10 @@ fn check_every_front(protocol: &str, whole: &[u8], answers: impl Fn(&[u8]) -> Ve
 #[test]
 fn a_line_that_the_end_cuts_off_anywhere_is_not_run() {
     check_every_front("text", b"ECHO a\r\nECHO bc d\nQUIT\nECHO never\n", |front| {
-        let lines = front.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")).take(3);
+        let lines = front
+            .split_inclusive(|byte| *byte == b'\n')
+            .filter(|line| line.ends_with(b"\n"))
+            .take(3);
         let answers = lines.map(|line| match line {
             b"QUIT\n" => b"BYE\n".to_vec(),
             line => [line.trim_ascii_end(), b"\n"].concat(),
@@ -130,7 +137,9 @@ fn a_frame_that_the_end_cuts_off_anywhere_is_not_run() {
 
 #[test]
 fn a_piece_that_the_end_cuts_off_anywhere_is_a_message() {
-    for (protocol, before, after) in [("echo", "Server received: ", ""), ("chat", "ACK: Received '", "'")] {
+    for (protocol, before, after) in
+        [("echo", "Server received: ", ""), ("chat", "ACK: Received '", "'")]
+    {
         check_every_front(protocol, b"one\r\n\ntwo three\nfour", |front| {
             let messages = front.split_inclusive(|byte| *byte == b'\n').map(|message| {
                 let ending_len = match message {

@@ -1,4 +1,5 @@
-//! What an idle connection holds of what it did before: nothing, by the count of the allocator and by that of the system.
+//! What an idle connection holds of what it did before: nothing, by the count of the allocator and
+//! by that of the system.
 #![cfg(target_os = "linux")]
 
 use std::alloc::System;
@@ -21,7 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 const CONNECTIONS: usize = 1000;
 
-/// The most that all of them together hold more when each of them has been busy once: of the allocator...
+/// The most that all of them together hold more when each of them has been busy once: of the
+/// allocator...
 const LEFT_BYTES_MAX: usize = 64 << 10;
 /// ...and of the system, which lends long memory, and counts what the allocator keeps for itself.
 const LEFT_DATA_BYTES_MAX: usize = 4 << 20;
@@ -41,19 +43,26 @@ fn ask(stream: &mut TcpStream, request: &[u8], answer: &mut [u8]) {
 /// What the system has lent this process to write to, in bytes.
 fn data_bytes() -> usize {
     let status = fs::read_to_string("/proc/self/status").expect("the system tells");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmData:")).expect("a line about it");
+    let line =
+        status.lines().find_map(|line| line.strip_prefix("VmData:")).expect("a line about it");
     line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number of kB") * 1024
 }
 
 #[test]
 fn a_mebibyte_on_each_of_a_thousand_connections_leaves_nothing_behind() {
     rlimit::increase_nofile_limit(4000).expect("descriptors for both ends");
-    let config = Config { connections_max: 2 * CONNECTIONS, activity_lines_max: None, ..Config::default() };
-    let server = Server::bind(&config.listen(([127, 0, 0, 1], 0).into(), Binary::new())).expect("a free port");
-    let (addr, handle) = (server.addresses()[0].addr().expect("a listener of TCP"), server.handle());
+    let config =
+        Config { connections_max: 2 * CONNECTIONS, activity_lines_max: None, ..Config::default() };
+    let server = Server::bind(&config.listen(([127, 0, 0, 1], 0).into(), Binary::new()))
+        .expect("a free port");
+    let (addr, handle) =
+        (server.addresses()[0].addr().expect("a listener of TCP"), server.handle());
     let running = thread::spawn(|| server.run());
-    let large =
-        [&Header { code: ECHO, payload_len: PAYLOAD_LEN as u32 }.encode()[..], &vec![b'x'; PAYLOAD_LEN]].concat();
+    let large = [
+        &Header { code: ECHO, payload_len: PAYLOAD_LEN as u32 }.encode()[..],
+        &vec![b'x'; PAYLOAD_LEN],
+    ]
+    .concat();
     let (mut large_answer, mut small_answer) = (vec![0; large.len()], SMALL);
     let mut streams: Vec<TcpStream> = (0..CONNECTIONS)
         .map(|_| {
@@ -77,11 +86,15 @@ fn a_mebibyte_on_each_of_a_thousand_connections_leaves_nothing_behind() {
     let data_left = data_bytes().saturating_sub(data_before);
     drop(streams);
     handle.stop();
-    let status = running.join().expect("the server does not panic").expect("the server does not fail");
+    let status =
+        running.join().expect("the server does not panic").expect("the server does not fail");
     assert!(status.held_bytes_most > PAYLOAD_LEN, "each of them held its frame for a while");
     assert!(
         data_left <= LEFT_DATA_BYTES_MAX,
         "{CONNECTIONS} idle connections hold {data_left} bytes more of the system"
     );
-    assert!(left <= LEFT_BYTES_MAX, "{CONNECTIONS} idle connections hold {left} bytes more than before");
+    assert!(
+        left <= LEFT_BYTES_MAX,
+        "{CONNECTIONS} idle connections hold {left} bytes more than before"
+    );
 }

@@ -1,4 +1,5 @@
-//! The end of a session: the last answer arrives although the peer is still sending, and the server does not wait for ever.
+//! The end of a session: the last answer arrives although the peer is still sending, and the server
+//! does not wait for ever.
 
 mod support;
 
@@ -28,7 +29,8 @@ fn whoever_goes_on_sending_after_quit_reads_bye() {
     let server = Server::start(&[]);
     for _ in 0..20 {
         let mut peer = server.text();
-        let sender = peer.send_in_background([b"QUIT\n", "ECHO more\n".repeat(50_000).as_bytes()].concat());
+        let sender =
+            peer.send_in_background([b"QUIT\n", "ECHO more\n".repeat(50_000).as_bytes()].concat());
         peer.expect("BYE\n");
         peer.expect_eof();
         sender.join().expect("the server takes it, though it does not look at it");
@@ -70,7 +72,10 @@ fn a_peer_that_never_stops_sending_is_cut_off() {
     let mut sent = 0;
     while peer.try_send(&[b'x'; KIB]) {
         sent += KIB;
-        assert!(sent < LINGER_MAX + KERNEL_MAX, "the server has taken {sent} bytes after its last word");
+        assert!(
+            sent < LINGER_MAX + KERNEL_MAX,
+            "the server has taken {sent} bytes after its last word"
+        );
     }
     server.wait_for_descriptors(descriptors);
 }

@@ -10,12 +10,13 @@ use support::complaint::{check_failure, run};
 use support::peer::Peer;
 use support::server::{Server, listen_flags, program, program_under};
 
-/// Waits until each port can be listened on. The system may have given one to an outgoing connection of another test, and
-/// keeps it for a minute after that was closed.
+/// Waits until each port can be listened on. The system may have given one to an outgoing
+/// connection of another test, and keeps it for a minute after that was closed.
 fn wait_until_free(ports: &[u16]) {
     let deadline = Instant::now() + Duration::from_secs(100);
     for port in ports {
-        while let Err(error) = tinytcp::os::listen::listen(([127, 0, 0, 1], *port).into(), 1, None) {
+        while let Err(error) = tinytcp::os::listen::listen(([127, 0, 0, 1], *port).into(), 1, None)
+        {
             assert!(Instant::now() < deadline, "port {port} is never free: {error}");
             thread::sleep(Duration::from_millis(100));
         }
@@ -49,7 +50,12 @@ fn outgoing_connection() -> (TcpStream, TcpStream) {
 fn a_port_that_an_outgoing_connection_has_is_told_from_that_of_a_program() {
     let (client, _accepted) = outgoing_connection();
     let url = format!("text://{}", client.local_addr().expect("connected"));
-    let parts = [url.as_str(), "no program listens there", "an outgoing connection has the port", "within 60 s"];
+    let parts = [
+        url.as_str(),
+        "no program listens there",
+        "an outgoing connection has the port",
+        "within 60 s",
+    ];
     check_failure(program().args(["--listen", &url]), 1, &parts);
 }
 
@@ -61,20 +67,32 @@ fn a_port_that_a_closed_connection_has_left_is_said_to_be_free_in_a_minute() {
     drop(client);
     drop(accepted);
     support::wait::wait_until("the connection is closed", || {
-        tinytcp::os::port_holder::find(addr) == Some(tinytcp::os::port_holder::Holder::ClosedConnection)
+        tinytcp::os::port_holder::find(addr)
+            == Some(tinytcp::os::port_holder::Holder::ClosedConnection)
     });
     let url = format!("text://{addr}");
-    check_failure(program().args(["--listen", &url]), 1, &[&url, "no program listens there", "free within 60 s; wait"]);
+    check_failure(
+        program().args(["--listen", &url]),
+        1,
+        &[&url, "no program listens there", "free within 60 s; wait"],
+    );
 }
 
 #[test]
 fn two_listeners_with_one_address_are_named_and_no_program_is_blamed() {
     let urls = ["--listen", "text://127.83.71.4:4000", "--listen", "echo://127.83.71.4:4000"];
-    let parts =
-        ["echo://127.83.71.4:4000", "another listener of this server has 127.83.71.4:4000", "each address once"];
+    let parts = [
+        "echo://127.83.71.4:4000",
+        "another listener of this server has 127.83.71.4:4000",
+        "each address once",
+    ];
     check_failure(program().args(urls), 1, &parts);
     let everywhere = ["--listen", "text://0.0.0.0:4000", "--listen", "text://127.83.71.4:4000"];
-    check_failure(program().args(everywhere), 1, &["another listener of this server has 0.0.0.0:4000"]);
+    check_failure(
+        program().args(everywhere),
+        1,
+        &["another listener of this server has 0.0.0.0:4000"],
+    );
 }
 
 #[test]
@@ -105,14 +123,21 @@ fn of_the_default_listeners_those_that_can_be_had_start_and_the_rest_are_warned_
 #[test]
 fn when_no_default_listener_can_be_had_the_first_one_is_named_in_one_line() {
     let ports = [40000, 65432, 8888, 9999];
-    let _taken = ports.map(|port| TcpListener::bind(("127.83.71.6", port)).expect("nothing else uses this address"));
-    check_failure(program().args(["--host", "127.83.71.6"]), 1, &["text://127.83.71.6:40000", "another program"]);
+    let _taken = ports.map(|port| {
+        TcpListener::bind(("127.83.71.6", port)).expect("nothing else uses this address")
+    });
+    check_failure(
+        program().args(["--host", "127.83.71.6"]),
+        1,
+        &["text://127.83.71.6:40000", "another program"],
+    );
 }
 
 #[test]
 fn every_listener_is_printed_however_many_there_are() {
     const LISTENERS: usize = 1500;
-    rlimit::increase_nofile_limit(20_000).expect("descriptors for the server, which inherits the limit");
+    rlimit::increase_nofile_limit(20_000)
+        .expect("descriptors for the server, which inherits the limit");
     let mut command = program();
     command.args((0..LISTENERS).flat_map(|_| ["--listen", "text://127.83.71.5:0"]));
     let mut server = Server::launch_only(command);
@@ -126,7 +151,9 @@ fn a_limit_of_files_that_leaves_none_for_a_connection_is_one_line_and_exit_1() {
         let mut command = program_under(&["prlimit", &format!("--nofile={limit}")]);
         command.args(["--listen", "text://127.0.0.1:0", "-q"]);
         let mut server = Server::launch_only(command);
-        support::wait::wait_until("it starts or ends", || !server.printed.raw().is_empty() || !server.is_running());
+        support::wait::wait_until("it starts or ends", || {
+            !server.printed.raw().is_empty() || !server.is_running()
+        });
         if server.is_running() {
             server.read_addresses(1);
             server.text();
@@ -142,7 +169,11 @@ fn a_limit_of_files_that_leaves_none_for_a_connection_is_one_line_and_exit_1() {
 
 #[test]
 fn an_unknown_host_is_one_line_and_exit_1() {
-    check_failure(program().args(["--listen", "text://no-such-host.invalid:0"]), 1, &["no-such-host.invalid"]);
+    check_failure(
+        program().args(["--listen", "text://no-such-host.invalid:0"]),
+        1,
+        &["no-such-host.invalid"],
+    );
 }
 
 #[test]
@@ -237,7 +268,9 @@ fn without_flags_the_four_protocols_listen_on_both_loopbacks() {
     let ports = [("binary", 65432), ("chat", 9999), ("echo", 8888), ("text", 40000)];
     let expected: Vec<String> = ports
         .iter()
-        .flat_map(|(protocol, port)| hosts.map(|host| format!("listening on {protocol}://{host}:{port}")))
+        .flat_map(|(protocol, port)| {
+            hosts.map(|host| format!("listening on {protocol}://{host}:{port}"))
+        })
         .collect();
     assert_eq!(lines, expected);
     Peer::connect("127.0.0.1:40000".parse().expect("an address")).expect(BANNER);

@@ -1,4 +1,5 @@
-//! What peers can make the server hold: what they have sent and no more, and never more than the limit over all.
+//! What peers can make the server hold: what they have sent and no more, and never more than the
+//! limit over all.
 
 mod support;
 
@@ -89,7 +90,8 @@ fn a_connection_that_was_busy_once_gives_its_memory_back() {
     assert!(grown < 8 * MIB, "{PEERS} connections that were busy once keep {grown} bytes");
 }
 
-/// A server whose connections may hold one mebibyte together, and single messages that would need more.
+/// A server whose connections may hold one mebibyte together, and single messages that would need
+/// more.
 fn tight() -> Server {
     Server::start(&["--memory-limit", "1MiB", "--max-line", "4MiB", "--quiet-period", "1h"])
 }
@@ -124,7 +126,8 @@ fn a_line_over_the_memory_limit_is_refused_and_the_session_goes_on() {
 #[test]
 fn messages_over_the_memory_limit_are_refused_where_they_end() {
     let server = tight();
-    for (protocol, answer) in [("echo", "Server received: next"), ("chat", "ACK: Received 'next'")] {
+    for (protocol, answer) in [("echo", "Server received: next"), ("chat", "ACK: Received 'next'")]
+    {
         let mut peer = server.connect(protocol);
         peer.send([&vec![b'x'; 2 * MIB], &b"\r\nnext\n"[..]].concat());
         peer.expect(format!("ERROR SERVER_BUSY\r\n{answer}\n"));
@@ -172,14 +175,20 @@ fn small_pieces_of_many_peers_are_within_the_limit_too() {
     last.send("ECHO last\n");
     last.expect("ECHO last\n");
     let grown = server.process().resident_bytes().saturating_sub(before);
-    assert!(grown < 4 * MIB, "with a limit of 1 MiB, pieces of 50 KiB of {PEERS} peers cost {grown} bytes");
+    assert!(
+        grown < 4 * MIB,
+        "with a limit of 1 MiB, pieces of 50 KiB of {PEERS} peers cost {grown} bytes"
+    );
     let mut refused = 0;
     for peer in &mut peers {
         peer.send("\nECHO next\n");
         refused += usize::from(peer.read_line() == "ERROR SERVER_BUSY\n");
         peer.expect("ECHO next\n");
     }
-    assert!((PEERS - 20..PEERS).contains(&refused), "{refused} of {PEERS} refused: twenty fit at most, and some do");
+    assert!(
+        (PEERS - 20..PEERS).contains(&refused),
+        "{refused} of {PEERS} refused: twenty fit at most, and some do"
+    );
 }
 
 #[test]
@@ -229,7 +238,9 @@ fn after_a_burst_the_system_has_its_memory_back_though_one_who_came_late_stays()
         for peer in &mut peers {
             peer.send([header(ECHO, MIB), vec![b'x'; HELD_EACH]].concat());
         }
-        wait_until("all of it is held", || server.process().resident_bytes() > before + PEERS * HELD_EACH);
+        wait_until("all of it is held", || {
+            server.process().resident_bytes() > before + PEERS * HELD_EACH
+        });
         let late = peers.pop();
         drop(peers);
         server.wait_for_descriptors(descriptors + 1);
@@ -239,7 +250,8 @@ fn after_a_burst_the_system_has_its_memory_back_though_one_who_came_late_stays()
     }
 }
 
-/// What the process may take beside the blocks that count: its code, its tables, and free blocks that are kept.
+/// What the process may take beside the blocks that count: its code, its tables, and free blocks
+/// that are kept.
 const RESIDENT_SLACK: usize = 16 * MIB;
 
 #[test]
@@ -273,9 +285,14 @@ fn frames_of_chosen_sizes_and_lifetimes_leave_the_process_within_its_limit() {
         }
     }
     let most = server.process().resident_bytes_most();
-    assert!(most <= LIMIT + LIMIT / 10 + RESIDENT_SLACK, "{most} bytes were resident with a limit of {LIMIT}");
+    assert!(
+        most <= LIMIT + LIMIT / 10 + RESIDENT_SLACK,
+        "{most} bytes were resident with a limit of {LIMIT}"
+    );
     drop(held);
-    wait_until("the system has it back", || server.process().resident_bytes() <= before + RESIDENT_SLACK);
+    wait_until("the system has it back", || {
+        server.process().resident_bytes() <= before + RESIDENT_SLACK
+    });
 }
 
 #[test]
@@ -284,9 +301,12 @@ fn after_long_texts_were_reversed_the_system_has_their_memory_back() {
     let before = server.process().resident_bytes();
     let text = vec![b'x'; 16 * MIB];
     let mut peers: Vec<Peer> = (0..6).map(|_| server.connect("binary")).collect();
-    let senders: Vec<_> = peers.iter().map(|peer| peer.send_in_background(frame(REVERSE, &text))).collect();
+    let senders: Vec<_> =
+        peers.iter().map(|peer| peer.send_in_background(frame(REVERSE, &text))).collect();
     peers.iter_mut().for_each(|peer| peer.expect(frame(ECHO, &text)));
     senders.into_iter().for_each(|sender| sender.join().expect("everything is sent"));
     drop(peers);
-    wait_until("the system has it back", || server.process().resident_bytes() <= before + RESIDENT_SLACK);
+    wait_until("the system has it back", || {
+        server.process().resident_bytes() <= before + RESIDENT_SLACK
+    });
 }

@@ -17,7 +17,12 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/netcats");
 /// The script with `sessions` sessions against the server at `address`.
 fn netcats(sessions: usize, address: SocketAddr) -> Command {
     let mut command = Command::new(SCRIPT);
-    command.args(["-n", &sessions.to_string(), &address.ip().to_string(), &address.port().to_string()]);
+    command.args([
+        "-n",
+        &sessions.to_string(),
+        &address.ip().to_string(),
+        &address.port().to_string(),
+    ]);
     command
 }
 
@@ -28,8 +33,8 @@ fn outcome(output: &Output) -> (Option<i32>, String) {
     (output.status.code(), counts.to_owned())
 }
 
-/// A server of the text protocol that answers what `answer` makes of each line, and closes where it makes nothing and
-/// behind `QUIT`.
+/// A server of the text protocol that answers what `answer` makes of each line, and closes where it
+/// makes nothing and behind `QUIT`.
 fn strange_server(answer: fn(&str) -> Option<String>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("a bound socket has an address");
@@ -118,7 +123,9 @@ fn a_server_that_leaves_early_misses_the_answers_from_there_on() {
 #[test]
 #[ignore = "needs nc and python3: .ci/run installs them"]
 fn a_server_that_is_not_there_is_one_line() {
-    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let nobody = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port");
     let output = netcats(4, nobody).output().expect("run the script");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!((output.status.code(), said.lines().count()), (Some(3), 1), "{said}");
@@ -128,7 +135,8 @@ fn a_server_that_is_not_there_is_one_line() {
 #[test]
 #[ignore = "needs nc and python3: .ci/run installs them"]
 fn without_nc_the_package_is_named() {
-    let python = Command::new("python3").args(["-c", "import sys; print(sys.executable, end='')"]).output();
+    let python =
+        Command::new("python3").args(["-c", "import sys; print(sys.executable, end='')"]).output();
     let python = String::from_utf8(python.expect("run python3").stdout).expect("a path in UTF-8");
     // A folder of programs with Python alone in it.
     let folder = std::env::temp_dir().join(format!("netcats-{}", std::process::id()));

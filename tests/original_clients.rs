@@ -1,4 +1,5 @@
-//! Clients written for the original systems, unchanged but for the port: what their users saw, they still see.
+//! Clients written for the original systems, unchanged but for the port: what their users saw, they
+//! still see.
 
 mod support;
 
@@ -9,7 +10,8 @@ use support::tool::Tool;
 
 /// Starts a client of `original_clients/` for `protocol`.
 fn start(server: &Server, protocol: &str, more: &[&str]) -> Tool {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/original_clients/{protocol}_client.py"));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("tests/original_clients/{protocol}_client.py"));
     let address = server.address(protocol);
     let (host, port) = (address.ip().to_string(), address.port().to_string());
     let script = script.to_str().expect("a path in UTF-8");
@@ -27,7 +29,8 @@ fn the_text_client_prints_its_transcript() {
     let server = Server::start(&[]);
     let printed = finish(start(&server, "text", &[]));
     let address = server.address("text");
-    let time = printed.lines().find_map(|line| line.strip_prefix("<- TIME ")).expect("an answer to TIME");
+    let time =
+        printed.lines().find_map(|line| line.strip_prefix("<- TIME ")).expect("an answer to TIME");
     DateTime::parse_from_rfc3339(time).expect("ISO 8601");
     let expected = format!(
         "CONNECT to {address}\n\
@@ -71,7 +74,8 @@ fn the_binary_client_prints_its_transcript() {
 fn the_echo_client_prints_its_transcript() {
     let server = Server::start(&[]);
     let mut client = start(&server, "echo", &[]);
-    // A person waits for the answer; text without a newline that follows at once would belong to the same message.
+    // A person waits for the answer; text without a newline that follows at once would belong to
+    // the same message.
     for message in ["Hello, server!", "How are you?", "Ünïcödé"] {
         client.say(format!("{message}\n"));
         client.wait_for(format!("Server: Server received: {message}\n"));

@@ -63,7 +63,9 @@ fn a_line_is_refused_as_soon_as_it_is_certain() {
 #[test]
 fn messages_of_echo_and_chat_have_the_same_limit() {
     let server = Server::start(&NEVER_QUIET);
-    for (protocol, before, after) in [("echo", "Server received: ", ""), ("chat", "ACK: Received '", "'")] {
+    for (protocol, before, after) in
+        [("echo", "Server received: ", ""), ("chat", "ACK: Received '", "'")]
+    {
         let mut peer = server.connect(protocol);
         let message = |len| "x".repeat(len);
         for len in [LINE_MAX - 1, LINE_MAX] {
@@ -75,8 +77,8 @@ fn messages_of_echo_and_chat_have_the_same_limit() {
     }
 }
 
-/// Sends a hundred megabytes of one line, without ever holding them, and expects `refusal` and then `answer` to
-/// `ending`, with no memory to speak of spent on it.
+/// Sends a hundred megabytes of one line, without ever holding them, and expects `refusal` and then
+/// `answer` to `ending`, with no memory to speak of spent on it.
 fn check_endless_line(protocol: &str, refusal_at_end: bool, ending: &str, answer: &str) {
     const REFUSAL: &str = "ERROR LINE_TOO_LONG\n";
     let server = Server::start(&NEVER_QUIET);
@@ -103,9 +105,10 @@ fn check_endless_line(protocol: &str, refusal_at_end: bool, ending: &str, answer
 #[test]
 fn whoever_leaves_inside_a_line_that_is_discarded_reads_the_refusal_and_a_clean_end() {
     let server = Server::start(&NEVER_QUIET);
-    for (protocol, refusal) in
-        [("text", [support::BANNER, b"ERROR LINE_TOO_LONG\n"].concat()), ("echo", b"ERROR LINE_TOO_LONG".to_vec())]
-    {
+    for (protocol, refusal) in [
+        ("text", [support::BANNER, b"ERROR LINE_TOO_LONG\n"].concat()),
+        ("echo", b"ERROR LINE_TOO_LONG".to_vec()),
+    ] {
         for _ in 0..20 {
             let mut peer = server.connect(protocol);
             peer.send_with_end(&[b'A'; MIB]);

@@ -1,4 +1,5 @@
-//! The client and the generator leave the default ports to servers, though the system would give them one.
+//! The client and the generator leave the default ports to servers, though the system would give
+//! them one.
 #![cfg(all(feature = "client", feature = "load"))]
 
 use std::process::{Command, Output};
@@ -13,7 +14,8 @@ fn run_in_a_namespace(script: &str) -> Output {
     command.output().expect("run unshare")
 }
 
-/// In a network namespace of its own, whose only free ports are three, the middle one a default port.
+/// In a network namespace of its own, whose only free ports are three, the middle one a default
+/// port.
 const SCRIPT: &str = r#"
 ip link set lo up
 echo '39999 40001' > /proc/sys/net/ipv4/ip_local_port_range
@@ -31,10 +33,16 @@ run "$LOAD" text://127.0.0.1:5555 --source 127.0.0.1 --lifetime 1 -c 1 -d 200ms
 fn no_connection_of_the_client_or_the_generator_has_a_default_port() {
     let output = run_in_a_namespace(SCRIPT);
     let connections = String::from_utf8(output.stdout).expect("numbers");
-    assert_eq!(connections, "0\n".repeat(6), "port 40000 was taken: {}", output.stderr.escape_ascii());
+    assert_eq!(
+        connections,
+        "0\n".repeat(6),
+        "port 40000 was taken: {}",
+        output.stderr.escape_ascii()
+    );
 }
 
-/// The same, for more connections one after the other than there are ports; prints what the server has accepted and what the generator has begun.
+/// The same, for more connections one after the other than there are ports; prints what the server
+/// has accepted and what the generator has begun.
 const CROWDED_SCRIPT: &str = r#"
 ip link set lo up
 echo '39999 40001' > /proc/sys/net/ipv4/ip_local_port_range
@@ -55,7 +63,10 @@ fn a_connection_that_is_given_up_for_its_port_counts_as_begun() {
     let output = run_in_a_namespace(CROWDED_SCRIPT);
     let printed = String::from_utf8(output.stdout.clone()).expect("text");
     let number = |label: &str| {
-        let line = printed.lines().find_map(|line| line.strip_prefix(label)).unwrap_or_else(|| panic!("{output:?}"));
+        let line = printed
+            .lines()
+            .find_map(|line| line.strip_prefix(label))
+            .unwrap_or_else(|| panic!("{output:?}"));
         line.trim().parse::<u64>().expect("a number")
     };
     let (begun, accepted) = (number("\"begun_count\":"), number("stopped:"));

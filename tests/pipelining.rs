@@ -1,4 +1,5 @@
-//! Many requests before the first answer is read: the answers come whole, in order, and none is lost.
+//! Many requests before the first answer is read: the answers come whole, in order, and none is
+//! lost.
 
 mod support;
 
@@ -16,7 +17,8 @@ fn read_late(protocol: &str, request: fn(usize) -> Vec<u8>, answer: fn(usize) ->
     let server = Server::start(&NEVER_QUIET);
     let mut peer = server.connect_with_small_window(protocol);
     let sender = peer.send_in_background((0..COMMANDS).flat_map(request).collect());
-    // This second is the scenario: the answers fill both kernels and the server's buffers, and it must stop reading.
+    // This second is the scenario: the answers fill both kernels and the server's buffers, and it
+    // must stop reading.
     thread::sleep(Duration::from_secs(1));
     if protocol == "text" {
         peer.expect(BANNER);
@@ -60,7 +62,9 @@ fn sixty_thousand_echo_messages_are_answered_though_nothing_is_read_for_a_second
 
 #[test]
 fn sixty_thousand_chat_messages_are_answered_though_nothing_is_read_for_a_second() {
-    read_late("chat", message, |index| [b"ACK: Received '", long_words(index).as_slice(), b"'\n"].concat());
+    read_late("chat", message, |index| {
+        [b"ACK: Received '", long_words(index).as_slice(), b"'\n"].concat()
+    });
 }
 
 #[test]
@@ -68,7 +72,8 @@ fn a_million_lines_are_answered_though_nothing_is_read_for_two_seconds() {
     let server = Server::start(&["--activity-log", "1"]);
     let mut peer = server.connect_with_small_window("text");
     // More than two kernels hold between two sockets.
-    let lines: Vec<u8> = (0..1_000_000).flat_map(|index| format!("ECHO |{index:>32}\n").into_bytes()).collect();
+    let lines: Vec<u8> =
+        (0..1_000_000).flat_map(|index| format!("ECHO |{index:>32}\n").into_bytes()).collect();
     let sender = peer.send_in_background(lines.clone());
     // These seconds are the scenario, as above.
     thread::sleep(Duration::from_secs(2));
@@ -90,7 +95,8 @@ fn answers_come_in_the_order_of_different_requests() {
     }
 }
 
-/// What each protocol understands as a last request, what it says to that, and a request that it would answer.
+/// What each protocol understands as a last request, what it says to that, and a request that it
+/// would answer.
 fn farewell(protocol: &str) -> (Vec<u8>, &'static str, Vec<u8>) {
     match protocol {
         "text" => (b"QUIT\n".to_vec(), "BYE\n", b"ECHO x\n".to_vec()),

@@ -1,4 +1,5 @@
-//! The process as the kernel sees it: signals it ignores, descriptors it keeps to itself, time it does not spend.
+//! The process as the kernel sees it: signals it ignores, descriptors it keeps to itself, time it
+//! does not spend.
 
 mod support;
 
@@ -30,7 +31,8 @@ fn signals_come_to_the_thread_that_serves_and_to_no_other() {
     };
     // A thread that has just been started has its mask in a moment.
     wait_until("every thread but one blocks SIGTERM", || {
-        let (others, own) = server.process().threads().into_iter().partition::<Vec<_>, _>(is_blocked_by);
+        let (others, own) =
+            server.process().threads().into_iter().partition::<Vec<_>, _>(is_blocked_by);
         others.len() == 2 && own.iter().map(|thread| thread.id).eq([server.process().id])
     });
 }
@@ -44,15 +46,24 @@ fn no_descriptor_would_reach_a_child_process() {
     // A round trip after the others: by then they have been accepted.
     server.text();
     let process = server.process();
-    // Whoever runs the tests may pass descriptors of its own on to us, and so to the server, under the same numbers.
+    // Whoever runs the tests may pass descriptors of its own on to us, and so to the server, under
+    // the same numbers.
     let inherited = Process { id: std::process::id() };
-    let inherited = |number| inherited.descriptor_flags(number).is_some_and(|flags| flags & CLOSE_ON_EXEC == 0);
-    let own = process.descriptors().into_iter().filter(|number| !STANDARD.contains(number) && !inherited(*number));
+    let inherited =
+        |number| inherited.descriptor_flags(number).is_some_and(|flags| flags & CLOSE_ON_EXEC == 0);
+    let own = process
+        .descriptors()
+        .into_iter()
+        .filter(|number| !STANDARD.contains(number) && !inherited(*number));
     let own: Vec<u32> = own.collect();
     assert!(own.len() > 2 * PROTOCOLS.len(), "listeners and connections are among {own:?}");
     for number in own {
         if let Some(flags) = process.descriptor_flags(number) {
-            assert_ne!(flags & CLOSE_ON_EXEC, 0, "descriptor {number} is open for children: {flags:o}");
+            assert_ne!(
+                flags & CLOSE_ON_EXEC,
+                0,
+                "descriptor {number} is open for children: {flags:o}"
+            );
         }
     }
     drop(peers);
@@ -63,12 +74,14 @@ fn peers_add_no_threads() {
     let server = Server::start(&[]);
     // One to serve; and a log that may stall needs somebody of its own to wait for it.
     let before = server.process().status_field("Threads");
-    let _peers: Vec<Peer> = PROTOCOLS.iter().cycle().take(200).map(|protocol| server.connect(protocol)).collect();
+    let _peers: Vec<Peer> =
+        PROTOCOLS.iter().cycle().take(200).map(|protocol| server.connect(protocol)).collect();
     server.text();
     assert_eq!(server.process().status_field("Threads"), before);
 }
 
-/// While nothing happens the server sleeps: hardly a wake-up and hardly a tick of processor time in a second and a half.
+/// While nothing happens the server sleeps: hardly a wake-up and hardly a tick of processor time in
+/// a second and a half.
 #[track_caller]
 fn check_sleeps(server: &Server) {
     const WATCHED: Duration = Duration::from_millis(1500);
@@ -92,7 +105,8 @@ fn a_server_without_peers_sleeps() {
 #[test]
 fn a_server_with_idle_peers_sleeps() {
     let server = Server::start(&[]);
-    let _peers: Vec<Peer> = PROTOCOLS.iter().cycle().take(200).map(|protocol| server.connect(protocol)).collect();
+    let _peers: Vec<Peer> =
+        PROTOCOLS.iter().cycle().take(200).map(|protocol| server.connect(protocol)).collect();
     check_sleeps(&server);
 }
 

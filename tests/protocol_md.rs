@@ -35,16 +35,25 @@ fn the_transcripts_of_chat_are_true() {
 fn every_block_is_a_transcript_and_ends_each_connection() {
     for transcript in transcripts() {
         let line = transcript.first_line;
-        assert!(PROTOCOLS.contains(&transcript.protocol.as_str()), "protocol.md:{line}: {}", transcript.protocol);
+        assert!(
+            PROTOCOLS.contains(&transcript.protocol.as_str()),
+            "protocol.md:{line}: {}",
+            transcript.protocol
+        );
         let mut ended = BTreeMap::new();
         for step in &transcript.steps {
             match step {
-                Step::Send(peer, _) | Step::Expect(peer, _) | Step::HalfClose(peer) => ended.insert(*peer, false),
+                Step::Send(peer, _) | Step::Expect(peer, _) | Step::HalfClose(peer) => {
+                    ended.insert(*peer, false)
+                }
                 Step::ExpectEof(peer) => ended.insert(*peer, true),
                 Step::Signal(_) => None,
             };
         }
-        assert!(ended.values().all(|ended| *ended), "protocol.md:{line}: a transcript ends with <eof>");
+        assert!(
+            ended.values().all(|ended| *ended),
+            "protocol.md:{line}: a transcript ends with <eof>"
+        );
     }
 }
 
@@ -53,19 +62,23 @@ fn every_error_is_shown_for_each_protocol_that_says_it() {
     let transcripts = transcripts();
     for (token, protocols) in error_table() {
         for protocol in protocols {
-            let shown = transcripts.iter().filter(|transcript| transcript.protocol == protocol).any(|transcript| {
-                transcript.steps.iter().any(|step| match step {
-                    Step::Expect(_, bytes) => String::from_utf8_lossy(bytes).contains(&token),
-                    _ => false,
-                })
-            });
+            let shown = transcripts
+                .iter()
+                .filter(|transcript| transcript.protocol == protocol)
+                .any(|transcript| {
+                    transcript.steps.iter().any(|step| match step {
+                        Step::Expect(_, bytes) => String::from_utf8_lossy(bytes).contains(&token),
+                        _ => false,
+                    })
+                });
             assert!(shown, "protocol.md shows no {protocol} transcript with {token}");
         }
     }
 }
 
 fn execute(protocol: &str) {
-    let transcripts: Vec<_> = transcripts().into_iter().filter(|transcript| transcript.protocol == protocol).collect();
+    let transcripts: Vec<_> =
+        transcripts().into_iter().filter(|transcript| transcript.protocol == protocol).collect();
     assert!(!transcripts.is_empty(), "protocol.md shows no transcript of {protocol}");
     for transcript in transcripts {
         println!("protocol.md:{}", transcript.first_line);
@@ -78,7 +91,8 @@ fn run(transcript: &Transcript, server: &mut Server) {
     let mut peers = BTreeMap::new();
     let address = server.address(&transcript.protocol);
     for step in &transcript.steps {
-        let mut peer = |name: &char| peers.entry(*name).or_insert_with(|| Peer::connect(address)).twin();
+        let mut peer =
+            |name: &char| peers.entry(*name).or_insert_with(|| Peer::connect(address)).twin();
         match step {
             Step::Send(name, bytes) => peer(name).send(bytes),
             Step::HalfClose(name) => peer(name).half_close(),
@@ -102,7 +116,9 @@ fn expect(peer: &mut Peer, expected: &[u8]) {
         true => "17:24:13".len(),
         false => "2025-09-12T17:24:13-05:00".len(),
     };
-    let got = cover_local_times(&peer.read_exact(expected.len() - covers * COVER.len() + covers * time_len));
+    let got = cover_local_times(
+        &peer.read_exact(expected.len() - covers * COVER.len() + covers * time_len),
+    );
     assert!(got == expected, "{}", difference(&got, expected));
 }
 

@@ -1,4 +1,5 @@
-//! The programs that people have: netcat in two kinds, telnet and socat, against all four protocols.
+//! The programs that people have: netcat in two kinds, telnet and socat, against all four
+//! protocols.
 
 mod support;
 
@@ -34,7 +35,8 @@ fn requests_and_answers(protocol: &str) -> (Vec<u8>, Vec<u8>) {
     }
 }
 
-/// Pours the requests of each protocol into a program, as `printf ... | program` does, and compares all it prints.
+/// Pours the requests of each protocol into a program, as `printf ... | program` does, and compares
+/// all it prints.
 #[track_caller]
 fn check_poured_in(program: &str, args: fn(SocketAddr) -> Vec<String>) {
     let server = Server::start(&[]);
@@ -45,11 +47,16 @@ fn check_poured_in(program: &str, args: fn(SocketAddr) -> Vec<String>) {
         tool.say(requests);
         tool.end_input();
         let printed = cover_local_times(&tool.finish());
-        assert!(printed == answers, "{program} {args:?}, {protocol}: {}", difference(&printed, &answers));
+        assert!(
+            printed == answers,
+            "{program} {args:?}, {protocol}: {}",
+            difference(&printed, &answers)
+        );
     }
 }
 
-/// Types the requests of each protocol one after the other, waits for each answer, and leaves by the protocol's own word.
+/// Types the requests of each protocol one after the other, waits for each answer, and leaves by
+/// the protocol's own word.
 #[track_caller]
 fn check_typed(program: &str, args: fn(SocketAddr) -> Vec<String>) {
     let server = Server::start(&[]);
@@ -58,10 +65,18 @@ fn check_typed(program: &str, args: fn(SocketAddr) -> Vec<String>) {
         let mut tool = Tool::start(program, &args.iter().map(String::as_str).collect::<Vec<_>>());
         for word in ["one", "two", "three"] {
             let (request, answer) = match protocol {
-                "text" => (format!("ECHO {word}\n").into_bytes(), format!("ECHO {word}\n").into_bytes()),
+                "text" => {
+                    (format!("ECHO {word}\n").into_bytes(), format!("ECHO {word}\n").into_bytes())
+                }
                 "binary" => (frame(ECHO, word), frame(ECHO, word)),
-                "echo" => (format!("{word}\n").into_bytes(), format!("Server received: {word}").into_bytes()),
-                _ => (format!("{word}\n").into_bytes(), format!("ACK: Received '{word}'").into_bytes()),
+                "echo" => (
+                    format!("{word}\n").into_bytes(),
+                    format!("Server received: {word}").into_bytes(),
+                ),
+                _ => (
+                    format!("{word}\n").into_bytes(),
+                    format!("ACK: Received '{word}'").into_bytes(),
+                ),
             };
             tool.say(request);
             tool.wait_for(answer);
@@ -165,7 +180,11 @@ fn telnet_is_answered_line_by_line() {
         ),
         (
             "chat",
-            [("hello\n", "Hello from the server!"), ("what\n", "ACK: Received 'what'"), ("time\n", "Server Time: ")],
+            [
+                ("hello\n", "Hello from the server!"),
+                ("what\n", "ACK: Received 'what'"),
+                ("time\n", "Server Time: "),
+            ],
         ),
     ] {
         let args = telnet(server.address(protocol));
@@ -188,7 +207,11 @@ fn two_hundred_nc_at_once_each_have_their_own_conversation() {
         .map(|index| {
             let protocol = PROTOCOLS[index % 4];
             let args = nc(server.address(protocol));
-            (index, protocol, Tool::start("nc", &args.iter().map(String::as_str).collect::<Vec<_>>()))
+            (
+                index,
+                protocol,
+                Tool::start("nc", &args.iter().map(String::as_str).collect::<Vec<_>>()),
+            )
         })
         .collect();
     let said = |index: usize, round: usize| format!("{index} says {round}");

@@ -12,7 +12,9 @@ fn functions(dir: &Path, names: &mut Vec<String>) {
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let source = fs::read_to_string(&path).expect("a readable source");
             let starts = source.lines().filter_map(|line| line.trim_start().strip_prefix("fn "));
-            names.extend(starts.map(|rest| rest.chars().take_while(|c| *c == '_' || c.is_alphanumeric()).collect()));
+            names.extend(starts.map(|rest| {
+                rest.chars().take_while(|c| *c == '_' || c.is_alphanumeric()).collect()
+            }));
         }
     }
 }
@@ -29,12 +31,15 @@ fn fits(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
         Some((before, rest)) => name.strip_prefix(before).is_some_and(|behind| {
-            (0..=behind.len()).filter(|start| behind.is_char_boundary(*start)).any(|start| fits(rest, &behind[start..]))
+            (0..=behind.len())
+                .filter(|start| behind.is_char_boundary(*start))
+                .any(|start| fits(rest, &behind[start..]))
         }),
     }
 }
 
-/// What stands in backquotes in the last part of the document and is the name of a test, without the file it is in.
+/// What stands in backquotes in the last part of the document and is the name of a test, without
+/// the file it is in.
 fn named_tests(document: &str) -> Vec<&str> {
     let (_, table) = document.split_once("## Fault by fault").expect("the table of faults");
     let quoted = table.split('`').skip(1).step_by(2);

@@ -1,4 +1,5 @@
-//! Peers that break off: each costs its own connection, never the server, and leaves no descriptor behind.
+//! Peers that break off: each costs its own connection, never the server, and leaves no descriptor
+//! behind.
 
 mod support;
 
@@ -54,7 +55,8 @@ fn a_reset_is_noticed_while_the_server_does_not_read() {
     check_unharmed(&server, descriptors);
 }
 
-/// A peer that has sent until nobody took any more, and reads nothing; and the server it has talked to.
+/// A peer that has sent until nobody took any more, and reads nothing; and the server it has talked
+/// to.
 fn stuck(flags: &[&str]) -> (Server, usize, Peer) {
     let server = Server::start(flags);
     let descriptors = server.descriptor_count();

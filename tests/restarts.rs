@@ -1,4 +1,5 @@
-//! Killed under load and started again on the same ports, a hundred times: nothing is left that would keep them.
+//! Killed under load and started again on the same ports, a hundred times: nothing is left that
+//! would keep them.
 
 mod support;
 
@@ -16,7 +17,8 @@ use support::wait::wait_until;
 
 const ROUNDS: usize = 100;
 
-/// Clients of one protocol that never give up: each asks and checks the answers, and connects again when it is cut off.
+/// Clients of one protocol that never give up: each asks and checks the answers, and connects again
+/// when it is cut off.
 struct Crowd {
     answered: Vec<Arc<AtomicU64>>,
     /// Gone when the test is over, which ends the clients.
@@ -42,9 +44,13 @@ impl Crowd {
 
     /// Returns when every client has had an answer after this moment.
     fn wait_for_answers(&self) {
-        let before: Vec<u64> = self.answered.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        let before: Vec<u64> =
+            self.answered.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         wait_until("every client is answered", || {
-            self.answered.iter().zip(&before).all(|(count, before)| count.load(Ordering::Relaxed) > *before)
+            self.answered
+                .iter()
+                .zip(&before)
+                .all(|(count, before)| count.load(Ordering::Relaxed) > *before)
         });
     }
 
@@ -60,7 +66,8 @@ impl Crowd {
 /// Asks on one connection for as long as it lasts. What comes is right as far as it comes.
 fn ask_until_cut_off(protocol: &str, address: SocketAddr, answered: &AtomicU64) {
     let Some(mut peer) = Peer::try_connect(address) else {
-        // Nobody listens between two servers, and to ask again at once would take the processor from the next one.
+        // Nobody listens between two servers, and to ask again at once would take the processor
+        // from the next one.
         return thread::sleep(Duration::from_millis(1));
     };
     let (request, answer): (Vec<u8>, Vec<u8>) = match protocol {
@@ -80,14 +87,16 @@ fn ask_until_cut_off(protocol: &str, address: SocketAddr, answered: &AtomicU64) 
     }
 }
 
-/// A loopback address that is nobody else's. On the usual one a port that is free for a moment may become that of
-/// somebody's outgoing connection; of ours even, which would then be connected to itself.
+/// A loopback address that is nobody else's. On the usual one a port that is free for a moment may
+/// become that of somebody's outgoing connection; of ours even, which would then be connected to
+/// itself.
 fn own_loopback() -> Ipv4Addr {
     let [.., high, low] = std::process::id().to_be_bytes();
     Ipv4Addr::new(127, 77, high, low)
 }
 
-/// A server on ports that are taken again; it must have them at once, whatever is left of the connections before.
+/// A server on ports that are taken again; it must have them at once, whatever is left of the
+/// connections before.
 fn start_on(addresses: &[(&'static str, SocketAddr)]) -> (Server, Duration) {
     let mut command: Command = program();
     for (protocol, address) in addresses {
@@ -118,5 +127,7 @@ fn a_server_that_is_killed_under_load_has_its_ports_again_at_once_a_hundred_time
     server.wait_for_exit();
     crowd.stop();
     // Measured for a person: what a busy machine adds to it is no defect.
-    println!("{ROUNDS} rounds: at most {longest:?} from starting the program to its listening lines");
+    println!(
+        "{ROUNDS} rounds: at most {longest:?} from starting the program to its listening lines"
+    );
 }

@@ -1,4 +1,5 @@
-//! Signals: what had arrived is answered whole, then everything closes and the process exits with 0.
+//! Signals: what had arrived is answered whole, then everything closes and the process exits with
+//! 0.
 
 mod support;
 
@@ -120,7 +121,8 @@ fn a_server_without_peers_exits_with_zero() {
 #[test]
 fn peers_that_stay_connected_do_not_hold_up_the_end() {
     let mut server = Server::start(&["--drain-timeout", "1s"]);
-    let peers: Vec<Peer> = PROTOCOLS.iter().cycle().take(40).map(|protocol| server.connect(protocol)).collect();
+    let peers: Vec<Peer> =
+        PROTOCOLS.iter().cycle().take(40).map(|protocol| server.connect(protocol)).collect();
     server.text().send("QUIT\n");
     server.process().signal("TERM");
     assert_eq!(server.wait_for_exit().code(), Some(0));
@@ -180,15 +182,20 @@ fn under_load_no_answer_is_cut_in_half() {
                 (server.text(), Arc::clone(&everybody_works), Arc::clone(&answered));
             thread::spawn(move || {
                 for round in 0.. {
-                    let requests: String = (0..DEPTH).map(|index| format!("ECHO {round} {index}\n")).collect();
-                    // Once the server has closed, sending may fail; what it has answered is still there to be read.
+                    let requests: String =
+                        (0..DEPTH).map(|index| format!("ECHO {round} {index}\n")).collect();
+                    // Once the server has closed, sending may fail; what it has answered is still
+                    // there to be read.
                     peer.try_send(requests.as_bytes());
                     for request in requests.split_inclusive('\n') {
                         let answer = peer.read_line();
                         if answer == "BYE\n" {
                             return peer.expect_eof();
                         }
-                        assert_eq!(answer, request, "an answer that is whole and the next in order");
+                        assert_eq!(
+                            answer, request,
+                            "an answer that is whole and the next in order"
+                        );
                         answered.fetch_add(1, Ordering::Relaxed);
                     }
                     if round == 0 {
@@ -241,7 +248,11 @@ fn a_peer_that_reads_nothing_holds_up_the_end_for_the_drain_timeout_only() {
     let signalled = Instant::now();
     server.process().signal("TERM");
     assert_eq!(server.wait_for_exit().code(), Some(0));
-    assert!(signalled.elapsed() >= Duration::from_millis(500), "it gave up after {:?}", signalled.elapsed());
+    assert!(
+        signalled.elapsed() >= Duration::from_millis(500),
+        "it gave up after {:?}",
+        signalled.elapsed()
+    );
     drop(stuck);
 }
 

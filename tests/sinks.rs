@@ -1,4 +1,5 @@
-//! Where the server writes its lines and its log may be closed, full, or read by nobody: it serves all the same.
+//! Where the server writes its lines and its log may be closed, full, or read by nobody: it serves
+//! all the same.
 
 mod support;
 
@@ -17,7 +18,9 @@ struct Unheard(Child);
 
 impl Unheard {
     fn start(command: &mut Command) -> Self {
-        command.args(["--listen", "text://127.0.0.1:0", "-v", "--activity-log", "1000000"]).stdin(Stdio::null());
+        command
+            .args(["--listen", "text://127.0.0.1:0", "-v", "--activity-log", "1000000"])
+            .stdin(Stdio::null());
         Self(command.spawn().expect("start the server"))
     }
 
@@ -144,6 +147,7 @@ fn a_stalled_log_does_not_hold_up_the_end() {
     peer.expect("BYE\n");
     peer.expect_eof();
     drop(peer);
-    let status = wait_for("the server exits", || server.0.try_wait().expect("ask for the child's state"));
+    let status =
+        wait_for("the server exits", || server.0.try_wait().expect("ask for the child's state"));
     assert_eq!(status.code(), Some(0));
 }

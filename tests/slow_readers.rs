@@ -1,4 +1,5 @@
-//! Peers that read slowly or never: bounded in memory, bounded in time, and never robbed of a byte that they do read.
+//! Peers that read slowly or never: bounded in memory, bounded in time, and never robbed of a byte
+//! that they do read.
 
 mod support;
 
@@ -9,8 +10,8 @@ use support::server::Server;
 use support::wait::wait_until;
 use support::{BANNER, KIB, MIB};
 
-/// What one connection may hold in the server: a line and a block of input, and answers up to the high-water mark and
-/// one answer beyond it, each of them about 64 KiB.
+/// What one connection may hold in the server: a line and a block of input, and answers up to the
+/// high-water mark and one answer beyond it, each of them about 64 KiB.
 const CONNECTION_MAX: usize = 4 * 64 * KIB;
 
 /// What the process may grow by for other reasons: the log, the allocator's own pages.
@@ -21,7 +22,8 @@ const SLACK: usize = 2 * MIB;
 fn check_memory(protocol: &str, request: &[u8]) {
     const PEERS: usize = 20;
     let server = Server::start(&["--write-timeout", "off"]);
-    let mut peers: Vec<_> = (0..PEERS).map(|_| server.connect_with_small_window(protocol)).collect();
+    let mut peers: Vec<_> =
+        (0..PEERS).map(|_| server.connect_with_small_window(protocol)).collect();
     let before = server.process().resident_bytes();
     let requests = request.repeat(1 + 64 * KIB / request.len());
     thread::scope(|scope| {
@@ -30,7 +32,10 @@ fn check_memory(protocol: &str, request: &[u8]) {
         }
     });
     let grown = server.process().resident_bytes().saturating_sub(before);
-    assert!(grown <= PEERS * CONNECTION_MAX + SLACK, "{PEERS} peers that never read cost {grown} bytes");
+    assert!(
+        grown <= PEERS * CONNECTION_MAX + SLACK,
+        "{PEERS} peers that never read cost {grown} bytes"
+    );
 }
 
 #[test]
@@ -67,7 +72,10 @@ fn a_million_questions_of_a_peer_that_never_reads_end_with_the_write_timeout_and
         most = most.max(server.process().resident_bytes());
         server.descriptor_count() <= descriptors
     });
-    assert!(!sender.join().expect("the sender does not panic"), "the server has not taken a million");
+    assert!(
+        !sender.join().expect("the sender does not panic"),
+        "the server has not taken a million"
+    );
     server.wait_for_log(&["closed", &address, "write timeout"]);
     let grown = most.saturating_sub(before);
     assert!(grown <= CONNECTION_MAX + SLACK, "a peer that never reads cost {grown} bytes");
@@ -80,7 +88,8 @@ fn what_the_kernel_holds_for_a_peer_that_never_reads_is_bounded_too() {
     let server = Server::start(&["--write-timeout", "off"]);
     let mut peer = server.connect_with_small_window("text");
     let sent = peer.send_until_stuck(&[b"ECHO ", [b'x'; 60 * KIB].as_slice(), b"\n"].concat());
-    let held = server.process().unacknowledged_bytes(server.address("text").port(), peer.address().port());
+    let held =
+        server.process().unacknowledged_bytes(server.address("text").port(), peer.address().port());
     assert!(sent > HELD_MAX && held > 0, "the peer has asked for {sent} bytes, {held} are held");
     assert!(held <= HELD_MAX, "{held} bytes are held");
 }
@@ -118,7 +127,8 @@ fn a_peer_that_reads_slowly_is_not_cut_off() {
 fn a_slow_reader_that_quits_after_a_large_answer_gets_all_of_it() {
     let server = Server::start(&[]);
     let mut peer = server.connect_with_small_window("text");
-    let lines: Vec<u8> = (0..MIB / KIB).flat_map(|index| format!("ECHO {index:0>1018}\n").into_bytes()).collect();
+    let lines: Vec<u8> =
+        (0..MIB / KIB).flat_map(|index| format!("ECHO {index:0>1018}\n").into_bytes()).collect();
     let sender = peer.send_in_background([&lines, &b"QUIT\n"[..]].concat());
     peer.expect(BANNER);
     for line in lines.chunks(4 * KIB) {

@@ -14,8 +14,16 @@ fn check_usage(flags: &[&str], wrong: &str, example: &str) {
 #[test]
 fn flags_that_contradict_each_other_are_exit_2_with_what_to_do() {
     let loopback = ["--listen", "text://127.0.0.1:0"];
-    check_failure(program().args(loopback).args(["--host", "127.0.0.1"]), 2, &["--host", "--listen", "leave one"]);
-    check_failure(program().args(loopback).env("TINYTCP_HOST", "127.0.0.1"), 2, &["TINYTCP_HOST", "leave one"]);
+    check_failure(
+        program().args(loopback).args(["--host", "127.0.0.1"]),
+        2,
+        &["--host", "--listen", "leave one"],
+    );
+    check_failure(
+        program().args(loopback).env("TINYTCP_HOST", "127.0.0.1"),
+        2,
+        &["TINYTCP_HOST", "leave one"],
+    );
     check_failure(program().args(["-v", "-q"]), 2, &["-v", "-q", "leave one"]);
     check_failure(program().args(["--port", "4001"]), 2, &["--listen text://127.0.0.1:4001"]);
     check_failure(program().args(["-p4001"]), 2, &["--listen text://127.0.0.1:4001"]);
@@ -30,14 +38,19 @@ fn in_zone(zone: &str) -> Server {
 
 #[test]
 fn a_zone_that_the_c_library_understands_is_understood() {
-    for (zone, offset) in
-        [("CET-1CEST", ["+01:00", "+02:00"]), ("IST-2IDT,M3.4.4/26,M10.5.0", ["+02:00", "+03:00"]), ("", ["+00:00"; 2])]
-    {
+    for (zone, offset) in [
+        ("CET-1CEST", ["+01:00", "+02:00"]),
+        ("IST-2IDT,M3.4.4/26,M10.5.0", ["+02:00", "+03:00"]),
+        ("", ["+00:00"; 2]),
+    ] {
         let server = in_zone(zone);
         let mut peer = server.text();
         peer.send("TIME\n");
         let answer = peer.read_line();
-        assert!(offset.iter().any(|offset| answer.ends_with(&format!("{offset}\n"))), "{zone}: {answer}");
+        assert!(
+            offset.iter().any(|offset| answer.ends_with(&format!("{offset}\n"))),
+            "{zone}: {answer}"
+        );
         assert_eq!(server.log.find(&["WARN"]), None, "{zone}");
     }
 }
@@ -65,14 +78,20 @@ fn a_flag_without_its_value_is_exit_2() {
 
 #[test]
 fn a_bad_url_is_exit_2_with_an_example() {
-    for url in ["nonsense", "text:127.0.0.1:1", "text://", "text://127.0.0.1:65536", "text://127.0.0.1:x"] {
+    for url in
+        ["nonsense", "text:127.0.0.1:1", "text://", "text://127.0.0.1:65536", "text://127.0.0.1:x"]
+    {
         check_usage(&["--listen", url], url, "text://127.0.0.1:40000");
     }
 }
 
 #[test]
 fn a_protocol_that_does_not_exist_is_exit_2_and_names_those_that_do() {
-    check_failure(program().args(["--listen", "smtp://127.0.0.1:0"]), 2, &["smtp", "text", "binary", "echo", "chat"]);
+    check_failure(
+        program().args(["--listen", "smtp://127.0.0.1:0"]),
+        2,
+        &["smtp", "text", "binary", "echo", "chat"],
+    );
 }
 
 #[test]
@@ -86,7 +105,13 @@ fn a_bad_size_is_exit_2_with_an_example() {
 
 #[test]
 fn a_bad_duration_is_exit_2_with_an_example() {
-    for flag in ["--idle-timeout", "--message-timeout", "--write-timeout", "--quiet-period", "--drain-timeout"] {
+    for flag in [
+        "--idle-timeout",
+        "--message-timeout",
+        "--write-timeout",
+        "--quiet-period",
+        "--drain-timeout",
+    ] {
         for duration in ["5 days", "soon", "20MS"] {
             check_usage(&[flag, duration], duration, "20ms");
         }
@@ -159,7 +184,8 @@ fn the_help_says_how_a_flag_is_written_as_a_variable() {
 #[test]
 fn every_flag_is_a_variable_too() {
     for flag in FLAGS.iter().filter(|flag| !matches!(**flag, "--version" | "--host")) {
-        let variable = format!("TINYTCP_{}", flag.trim_start_matches('-').replace('-', "_").to_uppercase());
+        let variable =
+            format!("TINYTCP_{}", flag.trim_start_matches('-').replace('-', "_").to_uppercase());
         // Nothing takes this for a value, so that whoever reads it says so.
         check_failure(program().env(&variable, "no!such!value"), 2, &["no!such!value"]);
     }

@@ -19,7 +19,8 @@ fn start() -> (Handle, [SocketAddr; 2], JoinHandle<std::io::Result<Status>>) {
     let any = ([127, 0, 0, 1], 0).into();
     let config = Config::default().listen(any, Text::new()).listen(any, echo::protocol());
     let server = Server::bind(&config).expect("free ports");
-    let addrs = [0, 1].map(|index: usize| server.addresses()[index].addr().expect("a listener of TCP"));
+    let addrs =
+        [0, 1].map(|index: usize| server.addresses()[index].addr().expect("a listener of TCP"));
     (server.handle(), addrs, thread::spawn(|| server.run()))
 }
 
@@ -52,11 +53,20 @@ fn connections_messages_and_bytes_are_counted_by_listener_while_they_move() {
     let streams = [1, 2].map(|_| served(text, b"ECHO hello\n"));
     let status = status_when(&handle, |status| status.listeners[0].counters.messages == 2);
     let [of_text, of_echo] = &status.listeners[..] else { panic!("{status:?}") };
-    assert_eq!((of_text.protocol, of_text.url.as_str()), ("text", format!("text://{text}").as_str()));
-    assert_eq!((of_echo.protocol, of_echo.url.as_str()), ("echo", format!("echo://{echo}").as_str()));
+    assert_eq!(
+        (of_text.protocol, of_text.url.as_str()),
+        ("text", format!("text://{text}").as_str())
+    );
+    assert_eq!(
+        (of_echo.protocol, of_echo.url.as_str()),
+        ("echo", format!("echo://{echo}").as_str())
+    );
     let counters = &of_text.counters;
     assert_eq!((counters.accepted, counters.open(), counters.closed_in_all()), (2, 2, 0));
-    assert_eq!((counters.received_bytes, counters.sent_bytes), (22, 2 * (BANNER.len() + 1 + 11) as u64));
+    assert_eq!(
+        (counters.received_bytes, counters.sent_bytes),
+        (22, 2 * (BANNER.len() + 1 + 11) as u64)
+    );
     assert_eq!((of_echo.counters.accepted, status.total().open()), (0, 2));
     assert!(!status.is_stopping && status.uptime > Duration::ZERO);
     drop(streams);

@@ -1,4 +1,5 @@
-//! SIGTERM at any moment under load: every answer is whole and in its order, and then comes a clean end.
+//! SIGTERM at any moment under load: every answer is whole and in its order, and then comes a clean
+//! end.
 
 mod support;
 
@@ -42,7 +43,8 @@ fn message(protocol: &str, index: u64) -> Vec<u8> {
     }
 }
 
-/// The answer to `words`, which stand for a whole message, or in echo and chat for the piece that was there at the end.
+/// The answer to `words`, which stand for a whole message, or in echo and chat for the piece that
+/// was there at the end.
 fn answer(protocol: &str, words: &[u8], ending: &[u8]) -> Vec<u8> {
     match protocol {
         "text" => [b"ECHO ", words, b"|", ending].concat(),
@@ -52,7 +54,8 @@ fn answer(protocol: &str, words: &[u8], ending: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Asks in batches, each when the one before it is answered, until the server ends it; gives all that it said.
+/// Asks in batches, each when the one before it is answered, until the server ends it; gives all
+/// that it said.
 fn converse(protocol: &'static str, mut peer: Peer, received: &AtomicU64) -> Vec<u8> {
     let (mut said, mut index) = (Vec::new(), 0);
     let mut answers_len = if protocol == "text" { BANNER.len() } else { 0 };
@@ -67,7 +70,8 @@ fn converse(protocol: &'static str, mut peer: Peer, received: &AtomicU64) -> Vec
         }
         let batch = index..index + 1 + chance(index) % 200;
         index = batch.end;
-        answers_len += batch.clone().map(|index| answer(protocol, &words(index), b"\n").len()).sum::<usize>();
+        answers_len +=
+            batch.clone().map(|index| answer(protocol, &words(index), b"\n").len()).sum::<usize>();
         // Once the server has closed, sending may fail; what it has said is still there to be read.
         peer.try_send(&batch.flat_map(|index| message(protocol, index)).collect::<Vec<u8>>());
     }
@@ -87,7 +91,8 @@ fn check(protocol: &str, said: &[u8]) {
         "binary" => rest.is_empty(),
         _ => {
             let next = words(index);
-            rest.is_empty() || (1..=next.len()).any(|len| rest == answer(protocol, &next[..len], b""))
+            rest.is_empty()
+                || (1..=next.len()).any(|len| rest == answer(protocol, &next[..len], b""))
         }
     };
     assert!(is_whole, "{protocol} behind {index} answers: {}", shown(rest));
@@ -100,7 +105,14 @@ fn whenever_the_signal_comes_no_answer_is_cut_in_half() {
         println!("round {round} of seed {SEED:#x}: SIGTERM behind {moment} bytes");
         // Nobody is cut off by this test's time: whoever reads his answers holds nothing up.
         // And no message ends before its newline because a busy machine pauses in the middle of it.
-        let mut server = Server::start(&["--drain-timeout", "1h", "--quiet-period", "1h", "--activity-log", "1"]);
+        let mut server = Server::start(&[
+            "--drain-timeout",
+            "1h",
+            "--quiet-period",
+            "1h",
+            "--activity-log",
+            "1",
+        ]);
         let received = Arc::new(AtomicU64::new(0));
         let clients: Vec<_> = (PROTOCOLS.into_iter().cycle().take(CLIENTS * PROTOCOLS.len()))
             .map(|protocol| {

@@ -1,4 +1,5 @@
-//! TLS at a port that does not speak it: refused by its first three bytes, in the words of the protocol, at once.
+//! TLS at a port that does not speak it: refused by its first three bytes, in the words of the
+//! protocol, at once.
 
 mod support;
 
@@ -80,7 +81,10 @@ fn behind_the_beginning_of_a_connection_it_is_text_like_any_other() {
     let mut binary = server.connect("binary");
     binary.send([frame(ECHO, CLIENT_HELLO), CLIENT_HELLO[..5].to_vec()].concat());
     binary.half_close();
-    assert_eq!(binary.read_to_end(), [frame(ECHO, CLIENT_HELLO), error("FRAME_TOO_LARGE")].concat());
+    assert_eq!(
+        binary.read_to_end(),
+        [frame(ECHO, CLIENT_HELLO), error("FRAME_TOO_LARGE")].concat()
+    );
 }
 
 #[test]
@@ -151,6 +155,11 @@ fn openssl_fails_at_once() {
 #[ignore = "needs curl: .ci/run installs it"]
 fn curl_fails_at_once() {
     check_fails("curl", |address| {
-        vec!["-sS".to_owned(), "--noproxy".to_owned(), "*".to_owned(), format!("https://{address}/")]
+        vec![
+            "-sS".to_owned(),
+            "--noproxy".to_owned(),
+            "*".to_owned(),
+            format!("https://{address}/"),
+        ]
     });
 }

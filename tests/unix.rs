@@ -1,4 +1,5 @@
-//! Listeners on unix sockets: they serve as those of TCP do, and their files come and go with the server.
+//! Listeners on unix sockets: they serve as those of TCP do, and their files come and go with the
+//! server.
 
 mod support;
 
@@ -154,7 +155,10 @@ fn a_path_in_a_missing_folder_is_refused_with_what_to_do() {
 
 #[test]
 fn a_path_that_is_too_long_is_refused() {
-    let output = program().args(["--listen", &format!("text+unix:///tmp/{}", "x".repeat(103))]).output().expect("run");
+    let output = program()
+        .args(["--listen", &format!("text+unix:///tmp/{}", "x".repeat(103))])
+        .output()
+        .expect("run");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains("at most 107"), "{said}");
 }

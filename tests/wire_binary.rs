@@ -10,7 +10,8 @@ use support::server::Server;
 /// The frame limit unless a test sets another.
 const FRAME_MAX: usize = 16 << 20;
 
-/// Checks that `input` gets `answers`, however it is cut, alone, before half a header and before half a payload.
+/// Checks that `input` gets `answers`, however it is cut, alone, before half a header and before
+/// half a payload.
 #[track_caller]
 fn check(input: &[u8], answers: &[u8]) {
     check_with_limit(FRAME_MAX, input, answers);
@@ -55,7 +56,8 @@ fn reverse_goes_by_scalar_value() {
 
 #[test]
 fn reverse_refuses_what_is_not_utf8_and_goes_on() {
-    let invalid: [&[u8]; 5] = [b"\xFF", b"a\xC3", b"\xC0\x80", b"\xED\xA0\x80", b"\xF4\x90\x80\x80"];
+    let invalid: [&[u8]; 5] =
+        [b"\xFF", b"a\xC3", b"\xC0\x80", b"\xED\xA0\x80", b"\xF4\x90\x80\x80"];
     for payload in invalid {
         check(
             &[frame(REVERSE, payload), frame(ECHO, "x")].concat(),
@@ -137,7 +139,11 @@ fn a_payload_may_look_like_frames() {
 #[test]
 fn a_frame_over_the_limit_is_refused_and_its_payload_discarded() {
     let input = [frame(ECHO, "12345678"), frame(ECHO, "123456789"), frame(REVERSE, "on")].concat();
-    check_with_limit(8, &input, &[frame(ECHO, "12345678"), error("FRAME_TOO_LARGE"), frame(ECHO, "no")].concat());
+    check_with_limit(
+        8,
+        &input,
+        &[frame(ECHO, "12345678"), error("FRAME_TOO_LARGE"), frame(ECHO, "no")].concat(),
+    );
 }
 
 #[test]
@@ -174,12 +180,13 @@ fn streams() -> impl Strategy<Value = Stream> {
     ];
     let frames = (code, payload).prop_map(|(code, payload)| frame(code, payload));
     let half = proptest::collection::vec(any::<u8>(), 0..4);
-    let input =
-        (proptest::collection::vec(frames, 0..12), half).prop_map(|(frames, half)| [frames.concat(), half].concat());
+    let input = (proptest::collection::vec(frames, 0..12), half)
+        .prop_map(|(frames, half)| [frames.concat(), half].concat());
     Stream::cut_at_random(input)
 }
 
-/// What the server says to all of `input` and the end behind it: the obvious way, with everything in hand at once.
+/// What the server says to all of `input` and the end behind it: the obvious way, with everything
+/// in hand at once.
 fn oracle(mut input: &[u8], frame_max: usize) -> Vec<u8> {
     let mut said = Vec::new();
     while let [code, a, b, c, d, rest @ ..] = input {

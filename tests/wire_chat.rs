@@ -1,4 +1,5 @@
-//! The chat protocol: each message and its answer, with a newline, without one, and however the network cuts them.
+//! The chat protocol: each message and its answer, with a newline, without one, and however the
+//! network cuts them.
 
 mod support;
 
@@ -43,7 +44,10 @@ fn nothing_after_exit_is_answered() {
 
 #[test]
 fn exit_is_the_whole_message_or_none() {
-    check(b"exit now\n exit\nexits\n", b"ACK: Received 'exit now'\nACK: Received ' exit'\nACK: Received 'exits'\n");
+    check(
+        b"exit now\n exit\nexits\n",
+        b"ACK: Received 'exit now'\nACK: Received ' exit'\nACK: Received 'exits'\n",
+    );
 }
 
 #[test]
@@ -80,7 +84,10 @@ fn time_comes_before_hello_and_hello_before_status() {
 
 #[test]
 fn an_answer_ends_as_its_message_ended() {
-    check(b"a\nstatus\r\nb", b"ACK: Received 'a'\nServer is running smoothly on Rust.\r\nACK: Received 'b'");
+    check(
+        b"a\nstatus\r\nb",
+        b"ACK: Received 'a'\nServer is running smoothly on Rust.\r\nACK: Received 'b'",
+    );
 }
 
 #[test]
@@ -121,7 +128,9 @@ fn a_message_over_the_limit_is_refused_where_it_ends() {
 #[test]
 fn mixed_streams_get_what_the_oracle_says() {
     let server = Server::start(&[&NEVER_QUIET[..], &["--max-line", "30"]].concat());
-    let inputs = streams(&["hello", "HELLO!", "the time", "status", "exit", "Exit ", "ACK", "tim", "stat us"]);
+    let inputs = streams(&[
+        "hello", "HELLO!", "the time", "status", "exit", "Exit ", "ACK", "tim", "stat us",
+    ]);
     Dialogue::new(&server, "chat").check_at_random(400, inputs, |input| oracle(input, 30));
 }
 

@@ -1,4 +1,5 @@
-//! The echo protocol: each message and its answer, with a newline, without one, and however the network cuts them.
+//! The echo protocol: each message and its answer, with a newline, without one, and however the
+//! network cuts them.
 
 mod support;
 

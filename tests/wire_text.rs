@@ -14,7 +14,8 @@ const HELP: &[u8] = b"HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT\n";
 const TELNET_PREAMBLE: &[u8] =
     b"\xFF\xFD\x03\xFF\xFB\x18\xFF\xFB\x1F\xFF\xFB\x20\xFF\xFB\x21\xFF\xFB\x22\xFF\xFB\x27\xFF\xFD\x05";
 
-/// Checks that `input` gets the banner and `answers`, however it is cut, alone and before half a command.
+/// Checks that `input` gets the banner and `answers`, however it is cut, alone and before half a
+/// command.
 #[track_caller]
 fn check(input: &[u8], answers: impl AsRef<[u8]>) {
     let server = Server::start(&[]);
@@ -139,7 +140,10 @@ fn a_tab_separates_as_a_space_does() {
 
 #[test]
 fn extra_arguments_of_time_help_and_quit_are_ignored() {
-    check(b"TIME now\nHELP me\nQUIT please\n", [format!("TIME {COVER}\n").as_bytes(), HELP, b"BYE\n"].concat());
+    check(
+        b"TIME now\nHELP me\nQUIT please\n",
+        [format!("TIME {COVER}\n").as_bytes(), HELP, b"BYE\n"].concat(),
+    );
 }
 
 #[test]
@@ -182,7 +186,8 @@ fn a_request_line_of_http_ends_the_session() {
 fn a_request_of_http_over_the_limit_ends_the_session_and_its_body_is_not_run() {
     let server = Server::start(&["--max-line", "16"]);
     for method in HTTP_METHODS {
-        let request = [method, b" /", &[b'a'; 100_000], b" HTTP/1.1\r\nHost: x\r\n\r\nECHO x\n"].concat();
+        let request =
+            [method, b" /", &[b'a'; 100_000], b" HTTP/1.1\r\nHost: x\r\n\r\nECHO x\n"].concat();
         for piece_len in [3, request.len()] {
             let mut peer = server.text();
             let (start, rest) = request.split_at(piece_len);
@@ -251,7 +256,10 @@ fn mixed_streams_get_what_the_oracle_says() {
 fn check_quickly(input: &[u8], answers: &[u8]) {
     let server = Server::start(&[]);
     let got = Dialogue::new(&server, "text").answer_to(&[input]);
-    assert_eq!(got.escape_ascii().to_string(), [BANNER, answers].concat().escape_ascii().to_string());
+    assert_eq!(
+        got.escape_ascii().to_string(),
+        [BANNER, answers].concat().escape_ascii().to_string()
+    );
 }
 
 /// Requests good and bad, one after the other, and where to cut them.
@@ -270,19 +278,23 @@ fn streams() -> impl Strategy<Value = Stream> {
         1 => Just(b"/ HTTP/1.1".to_vec()),
     ];
     let ending = proptest::sample::select(vec!["\n", "\n", "\r\n", "\r\n", "\r\r\n", "\n\n"]);
-    let line = (blanks(), word, blanks(), argument, ending).prop_map(|(before, word, between, argument, ending)| {
-        [before.as_bytes(), &word, between.as_bytes(), &argument, ending.as_bytes()].concat()
-    });
+    let line = (blanks(), word, blanks(), argument, ending).prop_map(
+        |(before, word, between, argument, ending)| {
+            [before.as_bytes(), &word, between.as_bytes(), &argument, ending.as_bytes()].concat()
+        },
+    );
     let half = "[A-Z \r]{0,6}".prop_map(String::into_bytes);
-    let input =
-        (proptest::collection::vec(line, 0..12), half).prop_map(|(lines, half)| [lines.concat(), half].concat());
+    let input = (proptest::collection::vec(line, 0..12), half)
+        .prop_map(|(lines, half)| [lines.concat(), half].concat());
     Stream::cut_at_random(input)
 }
 
-const HTTP_METHODS: [&[u8]; 10] =
-    [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI"];
+const HTTP_METHODS: [&[u8]; 10] = [
+    b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI",
+];
 
-/// What the server says to all of `input` and the end behind it: the obvious way, with everything in hand at once.
+/// What the server says to all of `input` and the end behind it: the obvious way, with everything
+/// in hand at once.
 fn oracle(input: &[u8], line_max: usize) -> Vec<u8> {
     let mut said = BANNER.to_vec();
     let mut lines: Vec<&[u8]> = input.split(|byte| *byte == b'\n').collect();
@@ -311,8 +323,11 @@ fn oracle(input: &[u8], line_max: usize) -> Vec<u8> {
 /// The first bytes of a line over the limit still say whether it is a request of HTTP.
 fn answer_too_long(line: &[u8]) -> Vec<u8> {
     let (word, argument) = command(&line[..line.len().min(32)]);
-    let is_command = ["TIME", "ECHO", "HELP", "QUIT"].iter().any(|key| word.eq_ignore_ascii_case(key.as_bytes()));
-    let has_path = argument.starts_with(b"/") && word.iter().all(u8::is_ascii_alphabetic) && !is_command;
+    let is_command = ["TIME", "ECHO", "HELP", "QUIT"]
+        .iter()
+        .any(|key| word.eq_ignore_ascii_case(key.as_bytes()));
+    let has_path =
+        argument.starts_with(b"/") && word.iter().all(u8::is_ascii_alphabetic) && !is_command;
     match HTTP_METHODS.contains(&word.as_slice()) && !argument.is_empty() || has_path {
         true => "ERROR NOT_HTTP".into(),
         false => "ERROR LINE_TOO_LONG".into(),
@@ -334,8 +349,13 @@ fn answer(line: &[u8]) -> Vec<u8> {
 }
 
 fn looks_like_http(word: &[u8], argument: &[u8]) -> bool {
-    let last_word = argument.rsplit(|byte| is_blank(*byte)).next().filter(|last| !last.is_empty()).unwrap_or(word);
-    last_word.to_ascii_uppercase().starts_with(b"HTTP/") || (HTTP_METHODS.contains(&word) && !argument.is_empty())
+    let last_word = argument
+        .rsplit(|byte| is_blank(*byte))
+        .next()
+        .filter(|last| !last.is_empty())
+        .unwrap_or(word);
+    last_word.to_ascii_uppercase().starts_with(b"HTTP/")
+        || (HTTP_METHODS.contains(&word) && !argument.is_empty())
 }
 
 /// The command word without negotiation, and its argument.
@@ -358,7 +378,9 @@ fn command(line: &[u8]) -> (Vec<u8>, &[u8]) {
 /// RFC 854: `IAC SB ... IAC SE`, `IAC WILL|WONT|DO|DONT option`, or `IAC command`.
 fn negotiation_len(bytes: &[u8]) -> usize {
     match bytes.get(1) {
-        Some(0xFA) => bytes.windows(2).position(|pair| pair == [0xFF, 0xF0]).map_or(bytes.len(), |at| at + 2),
+        Some(0xFA) => {
+            bytes.windows(2).position(|pair| pair == [0xFF, 0xF0]).map_or(bytes.len(), |at| at + 2)
+        }
         Some(0xFB..=0xFE) => 3,
         _ => 2,
     }

@@ -5,11 +5,13 @@ use tinytcp::load::report::Report;
 use super::run::{Outcome, Part};
 use super::server::MEMORY_LIMIT;
 
-/// What a process that has served may hold more than when it had served little: blocks that are kept for the next loan,
-/// tables with places for as many connections as there were once, and what the allocator does not give back.
+/// What a process that has served may hold more than when it had served little: blocks that are
+/// kept for the next loan, tables with places for as many connections as there were once, and what
+/// the allocator does not give back.
 const KEPT_BYTES_MAX: usize = 8 << 20;
 
-/// What the process holds beside the buffers of its connections, at most: itself, and 200 bytes for each connection.
+/// What the process holds beside the buffers of its connections, at most: itself, and 200 bytes for
+/// each connection.
 const BESIDE_BUFFERS_MAX: usize = 16 << 20;
 
 /// A statement, and whether it is true.
@@ -27,7 +29,8 @@ pub fn checks(outcome: &Outcome) -> Vec<Check> {
     let Outcome { descriptors, resident_bytes, resident_bytes_most, journal, .. } = outcome;
     let totals = journal.totals.as_ref();
     let held = totals.map_or(u64::MAX, |totals| totals.held_bytes_most);
-    let (accepted, closed) = totals.map_or((0, 0), |totals| (totals.connections, totals.closed_in_all()));
+    let (accepted, closed) =
+        totals.map_or((0, 0), |totals| (totals.connections, totals.closed_in_all()));
     let at_shutdown = totals.map_or(0, |totals| totals.closed_for("shutdown"));
     let wrong: u64 = outcome.attackers.iter().map(|tally| tally.wrong).sum();
     let open_at_stop = journal.open_at_stop.map_or("?".into(), |open| open.to_string());
@@ -37,7 +40,10 @@ pub fn checks(outcome: &Outcome) -> Vec<Check> {
         honest("beside the attack", &outcome.beside),
         honest("alone again", &outcome.after),
         check(wrong == 0, format!("the flooders had {wrong} wrong answers")),
-        check(held <= MEMORY_LIMIT as u64, format!("buffers held {held} of {MEMORY_LIMIT} bytes at most")),
+        check(
+            held <= MEMORY_LIMIT as u64,
+            format!("buffers held {held} of {MEMORY_LIMIT} bytes at most"),
+        ),
         check(
             *resident_bytes_most <= resident_max,
             format!("{resident_bytes_most} bytes were resident at most, {resident_max} may be"),
@@ -52,7 +58,9 @@ pub fn checks(outcome: &Outcome) -> Vec<Check> {
         ),
         check(
             journal.open_at_stop == Some(0) && accepted == closed && at_shutdown == 0,
-            format!("connections: {accepted} accepted, {closed} closed, {open_at_stop} open when it was told to stop"),
+            format!(
+                "connections: {accepted} accepted, {closed} closed, {open_at_stop} open when it was told to stop"
+            ),
         ),
     ]
 }
@@ -62,7 +70,8 @@ fn honest(when: &str, part: &Part) -> Check {
     let asked = sum(&|report| report.connections.asked_count);
     let reached = sum(&|report| report.connections.reached_count);
     let lost = sum(&|report| report.connections.failed.total() + report.connections.ended.total());
-    let (errors, correct) = (sum(&|report| report.errors.total_count), sum(&|report| report.replies.correct_count));
+    let (errors, correct) =
+        (sum(&|report| report.errors.total_count), sum(&|report| report.replies.correct_count));
     check(
         errors == 0 && lost == 0 && reached == asked && correct > 0,
         format!(

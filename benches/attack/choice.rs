@@ -6,9 +6,10 @@ use tinytcp::cli::units;
 
 /// How long each part of a run takes.
 ///
-/// Machines stall, for milliseconds at a time: another program, a thread of the kernel, or the host of a virtual one has the
-/// processor, and the requests of that time may be a hundredth of all. So honest clients come in crowds, one after the
-/// other: how far their figures are apart shows it, and the crowd in the middle has seen little of it.
+/// Machines stall, for milliseconds at a time: another program, a thread of the kernel, or the host
+/// of a virtual one has the processor, and the requests of that time may be a hundredth of all. So
+/// honest clients come in crowds, one after the other: how far their figures are apart shows it,
+/// and the crowd in the middle has seen little of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
     /// How long honest clients are alone, before the attack and after it.
@@ -17,9 +18,11 @@ pub struct Choice {
     pub settling: Duration,
     /// How long honest clients are beside the attack.
     pub beside: Duration,
-    /// How long one crowd of honest clients stays before the next one comes: each gives figures of its own.
+    /// How long one crowd of honest clients stays before the next one comes: each gives figures of
+    /// its own.
     pub stay: Duration,
-    /// True exactly when it is only to be seen that all of it works, on a machine that may have other work to do.
+    /// True exactly when it is only to be seen that all of it works, on a machine that may have
+    /// other work to do.
     pub is_quick: bool,
     /// True exactly when the question is what becomes of the server in a long time.
     pub is_soak: bool,
@@ -40,7 +43,8 @@ pub enum Part {
 const SETTLING: Duration = Duration::from_secs(6);
 
 impl Choice {
-    /// What stands behind `--`: nothing, `--quick`, `--soak` and how long, `--fairness`, or `--memory`.
+    /// What stands behind `--`: nothing, `--quick`, `--soak` and how long, `--fairness`, or
+    /// `--memory`.
     ///
     /// # Errors
     /// A line that says what could have been written.
@@ -60,12 +64,21 @@ impl Choice {
                 Ok(Part::Attack(Self { alone, beside, is_quick: true, ..usual }))
             }
             ["--soak", time] => {
-                let beside = units::duration(time).map_err(|error| format!("--soak {time}: {error}"))?;
-                Ok(Part::Attack(Self { beside, stay: Duration::from_secs(20), is_soak: true, ..usual }))
+                let beside =
+                    units::duration(time).map_err(|error| format!("--soak {time}: {error}"))?;
+                Ok(Part::Attack(Self {
+                    beside,
+                    stay: Duration::from_secs(20),
+                    is_soak: true,
+                    ..usual
+                }))
             }
             ["--fairness"] => Ok(Part::Fairness),
             ["--memory"] => Ok(Part::Memory),
-            _ => Err(format!("`{}` is not --quick, --soak 20m, --fairness or --memory", words.join(" "))),
+            _ => Err(format!(
+                "`{}` is not --quick, --soak 20m, --fairness or --memory",
+                words.join(" ")
+            )),
         }
     }
 }

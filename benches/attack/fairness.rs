@@ -1,5 +1,5 @@
-//! Polite clients beside many flooders: how long one request takes whose client sends one at a time, and whether each flooder is
-//! served.
+//! Polite clients beside many flooders: how long one request takes whose client sends one at a
+//! time, and whether each flooder is served.
 //!
 //! | client | what it asks for |
 //! |---|---|
@@ -7,9 +7,10 @@
 //! | medium | a line of 3,000 bytes, on a connection that stays |
 //! | new | a line of 23 bytes, on a new connection each time |
 //!
-//! The flooders give way to the polite client on their processor: what is measured is the server. Checked: every answer is right, no
-//! flooder is left without answers, and, but for a quick run, the 99th percentile of small and medium requests is at most 5 ms and
-//! twice that without flooders, in the middle one of three rounds.
+//! The flooders give way to the polite client on their processor: what is measured is the server.
+//! Checked: every answer is right, no flooder is left without answers, and, but for a quick run,
+//! the 99th percentile of small and medium requests is at most 5 ms and twice that without
+//! flooders, in the middle one of three rounds.
 
 use std::error::Error;
 use std::io::{self, Read, Write};
@@ -76,8 +77,13 @@ pub fn quick(processors: Processors) -> Result<Vec<Check>, Box<dyn Error>> {
     measure(processors, &QUICK_FLOODERS, None)
 }
 
-/// In so many rounds, or in one short one in which no latency is judged, on a machine that may have other work to do.
-fn measure(processors: Processors, counts: &[usize], rounds: Option<usize>) -> Result<Vec<Check>, Box<dyn Error>> {
+/// In so many rounds, or in one short one in which no latency is judged, on a machine that may have
+/// other work to do.
+fn measure(
+    processors: Processors,
+    counts: &[usize],
+    rounds: Option<usize>,
+) -> Result<Vec<Check>, Box<dyn Error>> {
     println!("| flooders | client | p50 | p90 | p99 | max |\n|---|---|---|---|---|---|");
     let quiet = beside(0, processors, rounds)?.0;
     let mut checks = Vec::new();
@@ -86,13 +92,16 @@ fn measure(processors: Processors, counts: &[usize], rounds: Option<usize>) -> R
         for ((client, latency), quiet) in CLIENTS.iter().zip(latencies).zip(&quiet) {
             if client.has_goal && rounds.is_some() {
                 let goal = GOAL + 2 * quiet.p99;
-                let statement =
-                    format!("{} beside {count} flooders: p99 {:?}, goal {goal:?}", client.name, latency.p99);
+                let statement = format!(
+                    "{} beside {count} flooders: p99 {:?}, goal {goal:?}",
+                    client.name, latency.p99
+                );
                 checks.push(check(latency.p99 <= goal, statement));
             }
         }
         let served: Vec<u64> = tallies.iter().map(|tally| tally.answered).collect();
-        let (least, most) = (served.iter().min().copied().unwrap_or(0), served.iter().max().copied().unwrap_or(0));
+        let (least, most) =
+            (served.iter().min().copied().unwrap_or(0), served.iter().max().copied().unwrap_or(0));
         let wrong: u64 = tallies.iter().map(|tally| tally.wrong).sum();
         let sum = served.iter().sum::<u64>() as f64 / 1e6;
         checks.push(check(
@@ -103,7 +112,8 @@ fn measure(processors: Processors, counts: &[usize], rounds: Option<usize>) -> R
     Ok(checks)
 }
 
-/// The latencies of each client beside so many flooders, in the middle one of the rounds, and what the flooders had.
+/// The latencies of each client beside so many flooders, in the middle one of the rounds, and what
+/// the flooders had.
 fn beside(
     count: usize,
     processors: Processors,
@@ -131,7 +141,8 @@ fn beside(
 
 impl Client {
     fn measure(self, addr: SocketAddr, stay: Duration) -> io::Result<Latency> {
-        let request = [b"ECHO ".as_slice(), &vec![b'x'; self.request_len - "ECHO \n".len()], b"\n"].concat();
+        let request =
+            [b"ECHO ".as_slice(), &vec![b'x'; self.request_len - "ECHO \n".len()], b"\n"].concat();
         let mut answer = vec![0; request.len()];
         let mut standing = connect(addr)?;
         let (began, mut taken) = (Instant::now(), Vec::new());

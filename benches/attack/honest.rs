@@ -12,8 +12,8 @@ use tinytcp::load::report::{self, Report};
 /// How many they are.
 pub const CLIENTS: usize = 100;
 
-/// How many requests are due in a second, all together: a tenth of what the generator could send, so that it is always in
-/// time, and the server has most of its time left for the attackers.
+/// How many requests are due in a second, all together: a tenth of what the generator could send,
+/// so that it is always in time, and the server has most of its time left for the attackers.
 pub const REQUESTS_PER_SECOND: usize = 2000;
 
 /// What is longer under way is an error.
@@ -56,7 +56,8 @@ impl Honest {
     /// # Errors
     /// When it gave up.
     pub fn report(self) -> Result<Report, Box<dyn Error>> {
-        Ok(report::read(&self.path).map_err(|error| format!("the honest clients gave up: {error}"))?)
+        Ok(report::read(&self.path)
+            .map_err(|error| format!("the honest clients gave up: {error}"))?)
     }
 }
 

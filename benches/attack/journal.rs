@@ -3,7 +3,8 @@
 /// What the log has said so far.
 #[derive(Debug, Default, PartialEq)]
 pub struct Journal {
-    /// Connections opened and closed, and commands: of the lines, and of the sums over the lines that were not written.
+    /// Connections opened and closed, and commands: of the lines, and of the sums over the lines
+    /// that were not written.
     pub opened: u64,
     pub closed: u64,
     pub commands: u64,
@@ -69,8 +70,8 @@ impl Journal {
 }
 
 impl Totals {
-    /// `52 connections, 0 turned away, 50 messages, 1 byte in, 9 bytes out, at most 65536 bytes in buffers; closed: 50 client
-    /// closed, 2 ...`.
+    /// `52 connections, 0 turned away, 50 messages, 1 byte in, 9 bytes out, at most 65536 bytes in
+    /// buffers; closed: 50 client closed, 2 ...`.
     fn parse(text: &str) -> Option<Self> {
         let (sums, closed) = text.split_once("; closed: ").unwrap_or((text, ""));
         let reasons = closed.split(", ").filter_map(|part| part.split_once(' '));
@@ -80,7 +81,9 @@ impl Totals {
             received_bytes: count_of_bytes(sums, "in")?,
             sent_bytes: count_of_bytes(sums, "out")?,
             held_bytes_most: count_of_bytes(sums, "in buffers")?,
-            closed: reasons.filter_map(|(count, reason)| Some((reason.to_owned(), count.parse().ok()?))).collect(),
+            closed: reasons
+                .filter_map(|(count, reason)| Some((reason.to_owned(), count.parse().ok()?)))
+                .collect(),
         })
     }
 
@@ -98,8 +101,9 @@ impl Totals {
 /// The number of the part `1 byte in` or `2 bytes in` of a list.
 fn count_of_bytes(text: &str, place: &str) -> Option<u64> {
     let suffixes = [format!(" byte {place}"), format!(" bytes {place}")];
-    let mut parts =
-        text.split(", ").flat_map(|part| suffixes.iter().filter_map(|suffix| part.strip_suffix(suffix.as_str())));
+    let mut parts = text
+        .split(", ")
+        .flat_map(|part| suffixes.iter().filter_map(|suffix| part.strip_suffix(suffix.as_str())));
     parts.next()?.rsplit(' ').next()?.parse().ok()
 }
 

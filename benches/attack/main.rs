@@ -1,4 +1,5 @@
-//! The server under attack: what honest clients notice of it, and whether everything is back when it is over.
+//! The server under attack: what honest clients notice of it, and whether everything is back when
+//! it is over.
 //!
 //! ```text
 //! cargo bench --bench attack                     # a minute
@@ -8,9 +9,9 @@
 //! cargo bench --bench attack -- --memory         # resident memory under frames that lack their last byte
 //! ```
 //!
-//! 100 honest clients ask on a schedule that waits for no reply: alone, beside the attack, and alone again, so that a machine
-//! that drifts shows; every second they are relieved by 100 others, so that one stall of the machine is not the figure. The
-//! attackers, one file each in `crowd/`:
+//! 100 honest clients ask on a schedule that waits for no reply: alone, beside the attack, and
+//! alone again, so that a machine that drifts shows; every second they are relieved by 100 others,
+//! so that one stall of the machine is not the figure. The attackers, one file each in `crowd/`:
 //!
 //! | attackers | what they do |
 //! |---|---|
@@ -19,14 +20,15 @@
 //! | 200 churners | 2000 connections a second: nothing, half a request, or one; then close or reset |
 //! | 2 flooders | requests without a pause, lines and frames; every answer is compared |
 //!
-//! The server has one processor. The other one is for the generator of the honest load, which goes first, and for the
-//! attackers. The server's timeouts are short, and its memory limit is half of what the attackers would have it hold, so
-//! that it has to turn against them all the time.
+//! The server has one processor. The other one is for the generator of the honest load, which goes
+//! first, and for the attackers. The server's timeouts are short, and its memory limit is half of
+//! what the attackers would have it hold, so that it has to turn against them all the time.
 //!
-//! Exit code 1 when an honest client saw an error, the memory limit was passed, or a descriptor, a connection or memory
-//! was not given back. That p99 is at most twice that alone is a goal, reported and not enforced: a machine that has other
-//! work to do is no defect. What is checked of the two other parts stands in `fairness` and `memory`. Linux only; it needs 2100
-//! descriptors, and chrt (util-linux).
+//! Exit code 1 when an honest client saw an error, the memory limit was passed, or a descriptor, a
+//! connection or memory was not given back. That p99 is at most twice that alone is a goal,
+//! reported and not enforced: a machine that has other work to do is no defect. What is checked of
+//! the two other parts stands in `fairness` and `memory`. Linux only; it needs 2100 descriptors,
+//! and chrt (util-linux).
 
 mod checks;
 mod choice;
@@ -83,6 +85,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for check in &checks {
         println!("- {}: {}", if check.holds { "yes" } else { "NO" }, check.statement);
     }
-    let failures: Vec<&str> = checks.iter().filter(|check| !check.holds).map(|check| &*check.statement).collect();
+    let failures: Vec<&str> =
+        checks.iter().filter(|check| !check.holds).map(|check| &*check.statement).collect();
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ").into()) }
 }

@@ -1,14 +1,16 @@
 //! What is resident under frames that lack their last byte.
 //!
-//! An allocator that keeps what it is given back can be made to keep several times the memory limit: by lengths and lifetimes that
-//! leave holes which no later frame fits. Two ways are tried, each on a server of its own:
+//! An allocator that keeps what it is given back can be made to keep several times the memory
+//! limit: by lengths and lifetimes that leave holes which no later frame fits. Two ways are tried,
+//! each on a server of its own:
 //!
 //! | way | what is sent |
 //! |---|---|
 //! | growing | one whole frame of 16 MiB; then frames of 300 KiB without their last byte, up to the limit; each second connection is closed; the same with frames 2.1 times as long, up to 16 MiB |
 //! | random | the whole frame; then frames of a random length without their last byte, up to a tenth over the limit: random connections are closed before each that would pass that |
 //!
-//! Checked: at most 1.1 times the limit and 16 MiB are ever resident, and at most 16 MiB more than at the start when all have left.
+//! Checked: at most 1.1 times the limit and 16 MiB are ever resident, and at most 16 MiB more than
+//! at the start when all have left.
 
 use std::error::Error;
 use std::io::{self, Read, Write};
@@ -54,11 +56,18 @@ pub fn quick(processors: Processors) -> Result<Vec<Check>, Box<dyn Error>> {
     measure(processors, QUICK_MEMORY_LIMIT, 1)
 }
 
-fn measure(processors: Processors, limit: usize, rounds: usize) -> Result<Vec<Check>, Box<dyn Error>> {
+fn measure(
+    processors: Processors,
+    limit: usize,
+    rounds: usize,
+) -> Result<Vec<Check>, Box<dyn Error>> {
     let mut checks = Vec::new();
-    for (name, act) in [("growing", growing as fn(SocketAddr, usize, usize) -> io::Result<()>), ("random", random)] {
+    for (name, act) in
+        [("growing", growing as fn(SocketAddr, usize, usize) -> io::Result<()>), ("random", random)]
+    {
         let server = Server::start(processors, limit, &TIMEOUTS)?;
-        let (descriptors, before) = (server.process.descriptors().len(), server.process.resident_bytes());
+        let (descriptors, before) =
+            (server.process.descriptors().len(), server.process.resident_bytes());
         act(server.target.binary, limit, rounds)?;
         wait_for_descriptors(&server, descriptors);
         let (most_max, after_max) = (limit + limit / 10 + BESIDE, before + BESIDE);
@@ -133,7 +142,9 @@ fn random(addr: SocketAddr, limit: usize, rounds: usize) -> io::Result<()> {
     for _ in 0..rounds * STEPS {
         let power = 10 + below(14);
         let len = (1 << power) + below(1 << power);
-        while !streams.is_empty() && streams.iter().map(|(_, len)| len).sum::<usize>() + len > limit + limit / 10 {
+        while !streams.is_empty()
+            && streams.iter().map(|(_, len)| len).sum::<usize>() + len > limit + limit / 10
+        {
             streams.swap_remove(below(streams.len()));
         }
         let len = len.min(FRAME_MAX);

@@ -27,7 +27,9 @@ const HOUR: f64 = 3600.0;
 pub fn print(choice: Choice, outcome: &Outcome) {
     print_latencies(outcome);
     if choice.is_quick {
-        println!("It was a quick run: the attackers did not give way to the generator, and the ratios tell nothing.\n");
+        println!(
+            "It was a quick run: the attackers did not give way to the generator, and the ratios tell nothing.\n"
+        );
     }
     println!("{}", Tally::HEADS);
     outcome.attackers.iter().for_each(|tally| println!("{tally}"));
@@ -40,21 +42,48 @@ pub fn print(choice: Choice, outcome: &Outcome) {
 
 fn print_latencies(outcome: &Outcome) {
     let Outcome { before, beside, after, .. } = outcome;
-    println!("| honest clients | alone | beside the attack | alone again | ratio |\n|---|---|---|---|---|");
+    println!(
+        "| honest clients | alone | beside the attack | alone again | ratio |\n|---|---|---|---|---|"
+    );
     let row = |name: &str, figure: &dyn Fn(&Part) -> String, ratio: String| {
-        println!("| {name} | {} | {} | {} | {ratio} |", figure(before), figure(beside), figure(after));
+        println!(
+            "| {name} | {} | {} | {} | {ratio} |",
+            figure(before),
+            figure(beside),
+            figure(after)
+        );
     };
-    let sum = |part: &Part, count: fn(&Report) -> u64| part.reports.iter().map(count).sum::<u64>().to_string();
+    let sum = |part: &Part, count: fn(&Report) -> u64| {
+        part.reports.iter().map(count).sum::<u64>().to_string()
+    };
     row("right answers", &|part| sum(part, |report| report.replies.correct_count), String::new());
     row("errors", &|part| sum(part, |report| report.errors.total_count), String::new());
     for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
-        let shown = |part: &Part| spread(all(&[part]).quantile(quantile), &of_crowds(&[part], quantile));
-        row(&format!("{name}, us"), &shown, format!("{:.2}", ratio(outcome, |parts| all(parts).quantile(quantile))));
+        let shown =
+            |part: &Part| spread(all(&[part]).quantile(quantile), &of_crowds(&[part], quantile));
+        row(
+            &format!("{name}, us"),
+            &shown,
+            format!("{:.2}", ratio(outcome, |parts| all(parts).quantile(quantile))),
+        );
     }
-    let (p99, of_middle) = (ratio(outcome, |parts| all(parts).quantile(0.99)), ratio(outcome, middle));
-    row("p99 of the crowd in the middle, us", &|part| us(middle(&[part])), format!("{of_middle:.2}"));
-    row("server, share of its processor", &|part| format!("{:.2}", part.server_share), String::new());
-    row("and of the time in which it waited for one", &|part| format!("{:.2}", part.starved_share), String::new());
+    let (p99, of_middle) =
+        (ratio(outcome, |parts| all(parts).quantile(0.99)), ratio(outcome, middle));
+    row(
+        "p99 of the crowd in the middle, us",
+        &|part| us(middle(&[part])),
+        format!("{of_middle:.2}"),
+    );
+    row(
+        "server, share of its processor",
+        &|part| format!("{:.2}", part.server_share),
+        String::new(),
+    );
+    row(
+        "and of the time in which it waited for one",
+        &|part| format!("{:.2}", part.starved_share),
+        String::new(),
+    );
     let lag = |report: &Report| report.generator.lag.quantile(0.99);
     let lags = |part: &Part| range(&sorted(part.reports.iter().filter_map(lag)));
     row("the generator was late by at p99, us", &lags, String::new());
@@ -81,7 +110,11 @@ fn print_latencies(outcome: &Outcome) {
 
 /// Counted from when requests were due: what waits behind a slow answer is not hidden.
 fn latency(report: &Report) -> &Latency {
-    report.latency.from_schedule.as_ref().map_or(&report.latency.from_send.0, |distribution| &distribution.0)
+    report
+        .latency
+        .from_schedule
+        .as_ref()
+        .map_or(&report.latency.from_send.0, |distribution| &distribution.0)
 }
 
 /// Of all crowds together.
@@ -93,7 +126,12 @@ fn all(parts: &[&Part]) -> Latency {
 
 /// Of each crowd by itself, the least first.
 fn of_crowds(parts: &[&Part], quantile: f64) -> Vec<Duration> {
-    sorted(parts.iter().flat_map(|part| &part.reports).map(|report| latency(report).quantile(quantile)))
+    sorted(
+        parts
+            .iter()
+            .flat_map(|part| &part.reports)
+            .map(|report| latency(report).quantile(quantile)),
+    )
 }
 
 /// p99 of the crowd in the middle; each part has a crowd at least.
@@ -103,7 +141,10 @@ fn middle(parts: &[&Part]) -> Duration {
 }
 
 /// A figure beside the attack, in those alone, before and after together.
-fn ratio(Outcome { before, beside, after, .. }: &Outcome, figure: impl Fn(&[&Part]) -> Duration) -> f64 {
+fn ratio(
+    Outcome { before, beside, after, .. }: &Outcome,
+    figure: impl Fn(&[&Part]) -> Duration,
+) -> f64 {
     figure(&[beside]).as_secs_f64() / figure(&[before, after]).as_secs_f64()
 }
 
@@ -129,7 +170,8 @@ fn range(sorted: &[Duration]) -> String {
 
 /// What the generator says of itself, each once.
 fn verdicts(part: &Part) -> String {
-    let mut names: Vec<&str> = part.reports.iter().map(|report| report.verdict.kind.name()).collect();
+    let mut names: Vec<&str> =
+        part.reports.iter().map(|report| report.verdict.kind.name()).collect();
     names.sort_unstable();
     names.dedup();
     names.join(", ")
@@ -141,7 +183,8 @@ fn us(duration: Duration) -> String {
 
 fn print_journal(journal: &Journal) {
     let Some(totals) = &journal.totals else { return };
-    let closed: Vec<String> = totals.closed.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    let closed: Vec<String> =
+        totals.closed.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
     println!(
         "The server: {} connections, {} messages, {:.1} MB in, {:.1} MB out; closed: {}; {} complaints in its log.\n",
         totals.connections,
@@ -155,7 +198,9 @@ fn print_journal(journal: &Journal) {
 }
 
 fn print_soak(samples: &[Sample]) {
-    println!("| s | resident, kB | descriptors | opened | closed | commands |\n|---|---|---|---|---|---|");
+    println!(
+        "| s | resident, kB | descriptors | opened | closed | commands |\n|---|---|---|---|---|---|"
+    );
     // A dozen lines tell enough.
     for Sample { at, resident_bytes, descriptors, opened, closed, commands } in
         samples.iter().step_by(samples.len().div_ceil(12).max(1)).chain(samples.last())
@@ -164,8 +209,10 @@ fn print_soak(samples: &[Sample]) {
         println!("| {seconds} | {kilobytes} | {descriptors} | {opened} | {closed} | {commands} |");
     }
     let half = &samples[samples.len() / 2..];
-    let points: Vec<(f64, f64)> =
-        half.iter().map(|sample| (sample.at.as_secs_f64() / HOUR, sample.resident_bytes as f64)).collect();
+    let points: Vec<(f64, f64)> = half
+        .iter()
+        .map(|sample| (sample.at.as_secs_f64() / HOUR, sample.resident_bytes as f64))
+        .collect();
     match Slope::of(&points) {
         Some(Slope { per_unit, error }) => println!(
             "\nResident memory in the second half: {:.0} ± {:.0} kB an hour (least squares of {} samples).\n",

@@ -138,7 +138,8 @@ fn part(
         reports.push(honest.report()?);
     }
     let share = |time: Duration| time.as_secs_f64() / began.elapsed().as_secs_f64();
-    let (server_share, starved_share) = (share(server.processor_time() - used), share(server.starved()? - starved));
+    let (server_share, starved_share) =
+        (share(server.processor_time() - used), share(server.starved()? - starved));
     Ok(Part { reports, server_share, starved_share })
 }
 
@@ -147,7 +148,9 @@ fn wait_for_attackers(server: &Server, descriptors_before: usize) -> Result<(), 
     let deadline = Instant::now() + ARRIVAL;
     while server.process.descriptors().len() < descriptors_before + connections_max() / 2 {
         if Instant::now() > deadline {
-            return Err("the attackers do not get through: has their processor other work to do?".into());
+            return Err(
+                "the attackers do not get through: has their processor other work to do?".into()
+            );
         }
         thread::sleep(LOOK_AROUND);
     }
@@ -174,7 +177,10 @@ struct Sampler {
 
 impl Sampler {
     fn new(choice: Choice) -> Self {
-        Self { interval: (choice.beside / SAMPLES_MAX).max(SAMPLE_INTERVAL_MIN), samples: Vec::new() }
+        Self {
+            interval: (choice.beside / SAMPLES_MAX).max(SAMPLE_INTERVAL_MIN),
+            samples: Vec::new(),
+        }
     }
 
     fn look(&mut self, server: &Server, at: Duration) {

@@ -14,7 +14,8 @@ use super::journal::Journal;
 use super::process::Process;
 use super::processors::Processors;
 
-/// What the buffers of all connections may hold together: less than half of what the attackers would have it hold.
+/// What the buffers of all connections may hold together: less than half of what the attackers
+/// would have it hold.
 pub const MEMORY_LIMIT: usize = 32 << 20;
 
 /// Short, so that each of them falls due many times in a run.
@@ -34,14 +35,20 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the server on its processor, with a listener for lines and one for frames, a memory limit in bytes, and more
-    /// `flags`.
+    /// Starts the server on its processor, with a listener for lines and one for frames, a memory
+    /// limit in bytes, and more `flags`.
     ///
     /// # Errors
     /// When it does not come up.
-    pub fn start(processors: Processors, memory_limit: usize, flags: &[&str]) -> Result<Self, Box<dyn Error>> {
+    pub fn start(
+        processors: Processors,
+        memory_limit: usize,
+        flags: &[&str],
+    ) -> Result<Self, Box<dyn Error>> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tinytcp-server"));
-        command.args(["--listen", "text://127.0.0.1:0", "--listen", "binary://127.0.0.1:0"]).args(flags);
+        command
+            .args(["--listen", "text://127.0.0.1:0", "--listen", "binary://127.0.0.1:0"])
+            .args(flags);
         // One line a second and the sum of the others: enough to count by.
         command.args(["--memory-limit", &memory_limit.to_string(), "--activity-log", "1"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -59,8 +66,9 @@ impl Server {
         let log = BufReader::new(child.stderr.take().ok_or("stderr is piped")?);
         let journal = Arc::new(Mutex::new(Journal::default()));
         let journal_too = Arc::clone(&journal);
-        let reader =
-            thread::spawn(move || log.lines().map_while(Result::ok).for_each(|line| note(&journal_too, &line)));
+        let reader = thread::spawn(move || {
+            log.lines().map_while(Result::ok).for_each(|line| note(&journal_too, &line))
+        });
         Ok(Self { process: Process { id: child.id() }, child, target, journal, reader })
     }
 
@@ -82,7 +90,8 @@ impl Server {
         Duration::from_millis(10 * self.process.processor_ticks())
     }
 
-    /// How long its loop could have run and no processor was free for it: what else the machine has to do.
+    /// How long its loop could have run and no processor was free for it: what else the machine has
+    /// to do.
     ///
     /// # Errors
     /// When it has ended, or the kernel does not tell.
@@ -115,7 +124,11 @@ impl Server {
             thread::sleep(LOOK_AGAIN);
         }
         let journal = std::mem::take(&mut *lock(&self.journal));
-        if status.success() { Ok(journal) } else { Err(format!("the server has ended with {status}").into()) }
+        if status.success() {
+            Ok(journal)
+        } else {
+            Err(format!("the server has ended with {status}").into())
+        }
     }
 }
 

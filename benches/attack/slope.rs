@@ -5,28 +5,32 @@
 pub struct Slope {
     /// How much the figure grows in a unit of time.
     pub per_unit: f64,
-    /// The standard error of that: what the scatter of the points around the line alone may have made of it.
+    /// The standard error of that: what the scatter of the points around the line alone may have
+    /// made of it.
     pub error: f64,
 }
 
 impl Slope {
-    /// The line through `points` of time and figure; none through fewer than three, or if all are of one time: these have
-    /// no scatter around a line.
+    /// The line through `points` of time and figure; none through fewer than three, or if all are
+    /// of one time: these have no scatter around a line.
     pub fn of(points: &[(f64, f64)]) -> Option<Self> {
         let count = points.len() as f64;
         if points.len() < 3 {
             return None;
         }
-        let (sum_time, sum_figure) = points.iter().fold((0.0, 0.0), |(t, f), point| (t + point.0, f + point.1));
+        let (sum_time, sum_figure) =
+            points.iter().fold((0.0, 0.0), |(t, f), point| (t + point.0, f + point.1));
         let (mean_time, mean_figure) = (sum_time / count, sum_figure / count);
         // From the means, so that large figures that differ little lose no digits.
-        let centred = || points.iter().map(|(time, figure)| (time - mean_time, figure - mean_figure));
+        let centred =
+            || points.iter().map(|(time, figure)| (time - mean_time, figure - mean_figure));
         let time_squares: f64 = centred().map(|(time, _)| time * time).sum();
         if time_squares == 0.0 {
             return None;
         }
         let per_unit = centred().map(|(time, figure)| time * figure).sum::<f64>() / time_squares;
-        let residual_squares: f64 = centred().map(|(time, figure)| (figure - per_unit * time).powi(2)).sum();
+        let residual_squares: f64 =
+            centred().map(|(time, figure)| (figure - per_unit * time).powi(2)).sum();
         let error = (residual_squares / (count - 2.0) / time_squares).sqrt();
         Some(Self { per_unit, error })
     }

@@ -6,25 +6,27 @@ use std::time::{Duration, Instant};
 
 use super::processors::Processors;
 
-/// How long it is watched: what a machine does every few seconds has its share, such as the kernel's reclaim of memory.
+/// How long it is watched: what a machine does every few seconds has its share, such as the
+/// kernel's reclaim of memory.
 const WATCHED: Duration = Duration::from_secs(10);
 
 /// Shorter pieces are interrupts, and the work of the kernel.
 const STALL_MIN: Duration = Duration::from_millis(1);
 
-/// The larger share of the time that either processor was away for a millisecond or more, from two threads that do nothing but
-/// read the clock.
+/// The larger share of the time that either processor was away for a millisecond or more, from two
+/// threads that do nothing but read the clock.
 ///
 /// # Errors
 /// When a thread cannot be started or moved.
 pub fn share(processors: Processors) -> io::Result<f64> {
     thread::scope(|scope| {
         let watch = |go: fn(Processors) -> nix::Result<()>| {
-            thread::Builder::new().spawn_scoped(scope, move || go(processors).map(|()| lost_share()))
+            thread::Builder::new()
+                .spawn_scoped(scope, move || go(processors).map(|()| lost_share()))
         };
         let (server, generator) = (watch(Processors::be_server)?, watch(Processors::be_generator)?);
-        let [server, generator] =
-            [server, generator].map(|thread| thread.join().map_err(|_| io::Error::other("watching panicked")));
+        let [server, generator] = [server, generator]
+            .map(|thread| thread.join().map_err(|_| io::Error::other("watching panicked")));
         Ok(f64::max(server??, generator??))
     })
 }

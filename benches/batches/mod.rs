@@ -1,4 +1,5 @@
-//! What `wire` and `instructions` measure: batches of equal messages, and the two ways to run them without a network.
+//! What `wire` and `instructions` measure: batches of equal messages, and the two ways to run them
+//! without a network.
 
 // Each bench is a program of its own and uses only its part of this module.
 #![allow(dead_code)]

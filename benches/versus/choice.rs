@@ -14,8 +14,8 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// What stands behind `--`: names of rows and of servers, `--quick`, and `--against` with the path of another build of our
-    /// server. Of what is not named all is chosen.
+    /// What stands behind `--`: names of rows and of servers, `--quick`, and `--against` with the
+    /// path of another build of our server. Of what is not named all is chosen.
     ///
     /// # Errors
     /// A line that says what could have been named.
@@ -23,16 +23,21 @@ impl Choice {
         // Cargo adds `--bench` to what a person wrote.
         let mut words = env::args().skip(1).filter(|word| word != "--bench");
         let row_names: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
-        let contender_names: Vec<&str> = CONTENDERS.iter().map(|contender| contender.name).collect();
+        let contender_names: Vec<&str> =
+            CONTENDERS.iter().map(|contender| contender.name).collect();
         let (mut names, mut is_quick, mut other_build) = (Vec::new(), false, None);
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--quick" => is_quick = true,
                 "--against" => {
                     let path = words.next().map(PathBuf::from).filter(|path| path.is_file());
-                    other_build = Some(path.ok_or("--against is followed by the path of a built tinytcp-server")?);
+                    other_build = Some(
+                        path.ok_or("--against is followed by the path of a built tinytcp-server")?,
+                    );
                 }
-                name if row_names.contains(&name) || contender_names.contains(&name) => names.push(word),
+                name if row_names.contains(&name) || contender_names.contains(&name) => {
+                    names.push(word)
+                }
                 unknown => {
                     let (rows, contenders) = (row_names.join(" "), contender_names.join(" "));
                     return Err(format!(
@@ -41,11 +46,17 @@ impl Choice {
                 }
             }
         }
-        let contenders = named(&CONTENDERS, |contender| contender.name, &names).into_iter().flat_map(|contender| {
-            let other = other_build.as_ref().and_then(|path| contender.on_other_build(path));
-            [Some(contender.clone()), other].into_iter().flatten()
-        });
-        Ok(Self { contenders: contenders.collect(), rows: named(&ROWS, |row| row.name, &names), is_quick })
+        let contenders = named(&CONTENDERS, |contender| contender.name, &names)
+            .into_iter()
+            .flat_map(|contender| {
+                let other = other_build.as_ref().and_then(|path| contender.on_other_build(path));
+                [Some(contender.clone()), other].into_iter().flatten()
+            });
+        Ok(Self {
+            contenders: contenders.collect(),
+            rows: named(&ROWS, |row| row.name, &names),
+            is_quick,
+        })
     }
 }
 

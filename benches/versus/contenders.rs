@@ -41,15 +41,60 @@ enum Program {
 
 /// Everyone. The floor comes first: the others are set in relation to it.
 pub static CONTENDERS: [Contender; 10] = [
-    Contender { name: FLOOR, title: "floor", speech: Speech::Echo, program: Program::Peer("floor", &[]) },
-    Contender { name: "text", title: "**text**", speech: Speech::Ours("text"), program: Program::Ours },
-    Contender { name: "binary", title: "**binary**", speech: Speech::Ours("binary"), program: Program::Ours },
-    Contender { name: "echo", title: "**echo**", speech: Speech::Ours("echo"), program: Program::Ours },
-    Contender { name: "chat", title: "**chat**", speech: Speech::Ours("chat"), program: Program::Ours },
-    Contender { name: "tokio", title: "tokio", speech: Speech::Echo, program: Program::Peer("tokio_line", &[]) },
-    Contender { name: "threads", title: "threads", speech: Speech::Echo, program: Program::Peer("threads", &[]) },
-    Contender { name: "redis", title: "redis `ECHO`", speech: Speech::Resp, program: Program::Redis },
-    Contender { name: "memcached", title: "memcached `mn`", speech: Speech::MetaNoop, program: Program::Memcached },
+    Contender {
+        name: FLOOR,
+        title: "floor",
+        speech: Speech::Echo,
+        program: Program::Peer("floor", &[]),
+    },
+    Contender {
+        name: "text",
+        title: "**text**",
+        speech: Speech::Ours("text"),
+        program: Program::Ours,
+    },
+    Contender {
+        name: "binary",
+        title: "**binary**",
+        speech: Speech::Ours("binary"),
+        program: Program::Ours,
+    },
+    Contender {
+        name: "echo",
+        title: "**echo**",
+        speech: Speech::Ours("echo"),
+        program: Program::Ours,
+    },
+    Contender {
+        name: "chat",
+        title: "**chat**",
+        speech: Speech::Ours("chat"),
+        program: Program::Ours,
+    },
+    Contender {
+        name: "tokio",
+        title: "tokio",
+        speech: Speech::Echo,
+        program: Program::Peer("tokio_line", &[]),
+    },
+    Contender {
+        name: "threads",
+        title: "threads",
+        speech: Speech::Echo,
+        program: Program::Peer("threads", &[]),
+    },
+    Contender {
+        name: "redis",
+        title: "redis `ECHO`",
+        speech: Speech::Resp,
+        program: Program::Redis,
+    },
+    Contender {
+        name: "memcached",
+        title: "memcached `mn`",
+        speech: Speech::MetaNoop,
+        program: Program::Memcached,
+    },
     Contender {
         name: "python",
         title: "Python threads",
@@ -59,8 +104,12 @@ pub static CONTENDERS: [Contender; 10] = [
 ];
 
 /// The floor for rows in which connecting counts: it greets, as `text` does.
-static GREETING_FLOOR: Contender =
-    Contender { name: FLOOR, title: "floor", speech: Speech::Ours("text"), program: Program::Peer("floor", &[BANNER]) };
+static GREETING_FLOOR: Contender = Contender {
+    name: FLOOR,
+    title: "floor",
+    speech: Speech::Ours("text"),
+    program: Program::Peer("floor", &[BANNER]),
+};
 
 /// The name of what the others are set in relation to.
 pub const FLOOR: &str = "floor";
@@ -76,12 +125,14 @@ pub struct Start {
 }
 
 impl Contender {
-    /// True exactly for our own server, and for what it is set in relation to: a defect of theirs is an error.
+    /// True exactly for our own server, and for what it is set in relation to: a defect of theirs
+    /// is an error.
     pub fn must_succeed(&self) -> bool {
         matches!(self.program, Program::Ours) || self.name == FLOOR
     }
 
-    /// The same protocol on the server at `path`, another build of ours; none for a contender that is not ours.
+    /// The same protocol on the server at `path`, another build of ours; none for a contender that
+    /// is not ours.
     pub fn on_other_build(&self, path: &Path) -> Option<Self> {
         let is_ours = matches!(self.program, Program::Ours);
         is_ours.then(|| Self { program: Program::Other(path.to_owned()), ..self.clone() })
@@ -113,13 +164,17 @@ impl Contender {
     /// When it is not installed: the package that has it.
     pub fn start(&self) -> Result<Start, Box<dyn Error>> {
         let ours = |program: &Path| {
-            let Speech::Ours(scheme) = self.speech else { unreachable!("ours speaks our protocols") };
+            let Speech::Ours(scheme) = self.speech else {
+                unreachable!("ours speaks our protocols")
+            };
             says_where(program, &["--listen", &format!("{scheme}://127.0.0.1:0")])
         };
         match &self.program {
             Program::Ours => Ok(ours(Path::new(OUR_SERVER))),
             Program::Other(path) => Ok(ours(path)),
-            Program::Peer(name, arguments) => Ok(says_where(target_folder().join("release").join(name), arguments)),
+            Program::Peer(name, arguments) => {
+                Ok(says_where(target_folder().join("release").join(name), arguments))
+            }
             Program::Python(name) => {
                 installed("python3", "python3")?;
                 Ok(says_where("python3", &[&format!("{PEERS}/{name}")]))
@@ -127,13 +182,24 @@ impl Contender {
             Program::Redis => {
                 installed("redis-server", "redis-server")?;
                 let clients_max = &clients_max()?;
-                let flags = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--maxclients", clients_max];
+                let flags = [
+                    "--bind",
+                    "127.0.0.1",
+                    "--save",
+                    "",
+                    "--appendonly",
+                    "no",
+                    "--maxclients",
+                    clients_max,
+                ];
                 is_told_where("redis-server", "--port", &flags)
             }
             Program::Memcached => {
                 installed("memcached", "memcached")?;
-                // One thread as everybody else, no datagrams; it refuses to run as root unless it is told who it is.
-                let flags = ["-l", "127.0.0.1", "-t", "1", "-U", "0", "-c", &clients_max()?, "-u", "root"];
+                // One thread as everybody else, no datagrams; it refuses to run as root unless it
+                // is told who it is.
+                let flags =
+                    ["-l", "127.0.0.1", "-t", "1", "-U", "0", "-c", &clients_max()?, "-u", "root"];
                 is_told_where("memcached", "-p", &flags)
             }
         }
@@ -177,7 +243,11 @@ pub fn build_peers() -> io::Result<()> {
         .arg("--target-dir")
         .arg(target_folder())
         .status()?;
-    if status.success() { Ok(()) } else { Err(io::Error::other("benches/peers could not be built")) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other("benches/peers could not be built"))
+    }
 }
 
 fn target_folder() -> PathBuf {

@@ -13,8 +13,8 @@ use tinytcp::load::report::{self, Report};
 
 use super::speech::Speech;
 
-/// What the generator does beyond the time it was given, connecting and closing, and what that takes for each connection, on a busy
-/// machine.
+/// What the generator does beyond the time it was given, connecting and closing, and what that
+/// takes for each connection, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PATIENCE_PER_CONNECTION: Duration = Duration::from_millis(20);
 
@@ -40,8 +40,9 @@ impl Load {
     }
 }
 
-/// One line of each kind that the table of `text` answers, and a word that is not in it. A command that a user has added is found in
-/// the same table: it costs what `TIME` costs (`cargo bench --bench instructions`).
+/// One line of each kind that the table of `text` answers, and a word that is not in it. A command
+/// that a user has added is found in the same table: it costs what `TIME` costs (`cargo bench
+/// --bench instructions`).
 const MIX: [&str; 5] = ["ECHO Hello from client", "TIME", "HELP", "echo Hello from client", "NOPE"];
 
 /// What a server does wrong, however fast the machine is.
@@ -76,7 +77,9 @@ impl Outcome {
             return Err(Box::new(Defect(format!("{wrong} answers were wrong"))));
         }
         if report.errors.total_count > 0 {
-            return Err(format!("{} answers were missing or late", report.errors.total_count).into());
+            return Err(
+                format!("{} answers were missing or late", report.errors.total_count).into()
+            );
         }
         let quantile_us = |quantile| microseconds(report.latency.from_send.0.quantile(quantile));
         Ok(Self {
@@ -102,7 +105,12 @@ impl Generator {
     ///
     /// # Errors
     /// When it does not start.
-    pub fn start(load: Load, addr: SocketAddr, speech: Speech, duration: Duration) -> Result<Self, Box<dyn Error>> {
+    pub fn start(
+        load: Load,
+        addr: SocketAddr,
+        speech: Speech,
+        duration: Duration,
+    ) -> Result<Self, Box<dyn Error>> {
         let program = env!("CARGO_BIN_EXE_tinytcp-load");
         let mut command = match load.is_background {
             true => Command::new("nice"),
@@ -111,11 +119,21 @@ impl Generator {
         if load.is_background {
             command.args(["-n", "19", program]);
         }
-        let path = env::temp_dir().join(format!("versus-{}-{}.json", process::id(), u8::from(load.is_background)));
+        let path = env::temp_dir().join(format!(
+            "versus-{}-{}.json",
+            process::id(),
+            u8::from(load.is_background)
+        ));
         command
             .args(target(addr, speech, load))
             .args(["-c", &load.connections.to_string(), "-P", &load.depth.to_string()])
-            .args(["-d", &milliseconds(duration), "--timeout", &milliseconds(load.patience() / 2), "--json"])
+            .args([
+                "-d",
+                &milliseconds(duration),
+                "--timeout",
+                &milliseconds(load.patience() / 2),
+                "--json",
+            ])
             .arg(&path);
         if load.is_churn {
             command.args(["--lifetime", "1"]);
@@ -129,7 +147,11 @@ impl Generator {
     /// # Errors
     /// When it has ended before.
     pub fn stop(mut self) -> Result<(), Box<dyn Error>> {
-        if self.child.try_wait()?.is_none() { Ok(()) } else { Err("the flood ended by itself".into()) }
+        if self.child.try_wait()?.is_none() {
+            Ok(())
+        } else {
+            Err("the flood ended by itself".into())
+        }
     }
 
     /// Waits for its end and reads its report.
@@ -185,7 +207,14 @@ fn target(addr: SocketAddr, speech: Speech, load: Load) -> Vec<String> {
             let exchange = other.exchange(load.text_len);
             let escaped = |bytes: Vec<u8>| bytes.escape_ascii().to_string();
             let (request, answer) = (escaped(exchange.request), escaped(exchange.answer));
-            vec![format!("tcp://{addr}"), "--raw".into(), "-m".into(), request, "--expect".into(), answer]
+            vec![
+                format!("tcp://{addr}"),
+                "--raw".into(),
+                "-m".into(),
+                request,
+                "--expect".into(),
+                answer,
+            ]
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The server beside others: the same load on each of them in turn, for several rounds, and a table of it.
+//! The server beside others: the same load on each of them in turn, for several rounds, and a table
+//! of it.
 //!
 //! ```text
 //! cargo bench --bench versus                                  # everything, in ten minutes
@@ -17,16 +18,20 @@
 //! | `polite` | one client with one request at a time, beside 8 connections with 1024 in flight on each |
 //! | `memory` | 10,000 connections, each used once and then idle |
 //!
-//! In `churn` the floor greets, as `text` does. The goals that the tables show are ratios to the floor on a quiet machine.
+//! In `churn` the floor greets, as `text` does. The goals that the tables show are ratios to the
+//! floor on a quiet machine.
 //!
-//! Servers: `text`, `binary`, `echo` and `chat` are ours, one process for each; `floor`, `tokio`, `threads` and `python`
-//! are in `benches/peers`; `redis` and `memcached` are the installed programs, if they are.
+//! Servers: `text`, `binary`, `echo` and `chat` are ours, one process for each; `floor`, `tokio`,
+//! `threads` and `python` are in `benches/peers`; `redis` and `memcached` are the installed
+//! programs, if they are.
 //!
-//! A server runs on one processor and the generator, `tinytcp-load`, on another. The first figure of a row is the
-//! processor time (user and system) of the server, all its threads, for an answer. It is steadier than the rate, and its
-//! ratio to the floor of the same round steadier still. Rates and latencies are those of server and generator together:
-//! the fastest servers wait for the generator. What a machine is too slow or too busy to measure is a dash with a note under the
-//! table; only wrong answers, or a server of ours that does not start, make the bench fail. Linux only.
+//! A server runs on one processor and the generator, `tinytcp-load`, on another. The first figure
+//! of a row is the processor time (user and system) of the server, all its threads, for an answer.
+//! It is steadier than the rate, and its ratio to the floor of the same round steadier still. Rates
+//! and latencies are those of server and generator together: the fastest servers wait for the
+//! generator. What a machine is too slow or too busy to measure is a dash with a note under the
+//! table; only wrong answers, or a server of ours that does not start, make the bench fail. Linux
+//! only.
 
 mod choice;
 mod contenders;
@@ -51,7 +56,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     contenders::build_peers()?;
     let bench = Bench { processors: Processors::choose()?, is_quick: choice.is_quick };
     println!("{}.", bench.processors);
-    println!("Medians of the rounds, and in parentheses the least and the most. In a round everyone has one turn.\n");
+    println!(
+        "Medians of the rounds, and in parentheses the least and the most. In a round everyone has one turn.\n"
+    );
     let mut all = Vec::new();
     for row in choice.rows {
         if row.descriptors() > descriptors {

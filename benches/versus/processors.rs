@@ -55,7 +55,8 @@ fn run_on(processor: usize) -> nix::Result<()> {
     sched_setaffinity(Pid::from_raw(0), &only)
 }
 
-/// The processors that share a core with this one, itself included, as the kernel writes them; equal for equal cores.
+/// The processors that share a core with this one, itself included, as the kernel writes them;
+/// equal for equal cores.
 fn core(processor: usize) -> String {
     let file = format!("/sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list");
     fs::read_to_string(file).unwrap_or_else(|_| processor.to_string())
@@ -66,15 +67,28 @@ impl fmt::Display for Processors {
         let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-        write!(f, "{}, Linux {}, ", model.map_or("an unnamed processor", |(_, name)| name), release.trim())?;
+        write!(
+            f,
+            "{}, Linux {}, ",
+            model.map_or("an unnamed processor", |(_, name)| name),
+            release.trim()
+        )?;
         match (self.pair, self.is_one_core) {
             (Some((server, generator)), false) => {
-                write!(f, "servers on processor {server} and the generator on processor {generator}")
+                write!(
+                    f,
+                    "servers on processor {server} and the generator on processor {generator}"
+                )
             }
             (Some((server, generator)), true) => {
-                write!(f, "servers on processor {server} and the generator on {generator}, which share ONE CORE")
+                write!(
+                    f,
+                    "servers on processor {server} and the generator on {generator}, which share ONE CORE"
+                )
             }
-            (None, _) => write!(f, "servers and generator NOT PINNED: there is only one processor for both"),
+            (None, _) => {
+                write!(f, "servers and generator NOT PINNED: there is only one processor for both")
+            }
         }
     }
 }

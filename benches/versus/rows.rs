@@ -22,8 +22,8 @@ const IDLE_CONNECTIONS: usize = 10_000;
 /// What a server tells its log of new connections, it has told by then.
 const SETTLING: Duration = Duration::from_millis(1500);
 
-/// With more connections, a thread for each would keep the machine busy for minutes, and connecting is no longer a
-/// hundredth of the work.
+/// With more connections, a thread for each would keep the machine busy for minutes, and connecting
+/// is no longer a hundredth of the work.
 const MANY: usize = 1000;
 
 /// A row of the summary, and a table of its own.
@@ -48,19 +48,40 @@ enum Kind {
 }
 
 const LOAD_COLUMNS: &[&str] = &["server CPU, us a request", "requests/s", "p50, us", "p99, us"];
-const SHORT: Load =
-    Load { connections: 50, depth: 1, text_len: SHORT_LEN, is_mix: false, is_churn: false, is_background: false };
+const SHORT: Load = Load {
+    connections: 50,
+    depth: 1,
+    text_len: SHORT_LEN,
+    is_mix: false,
+    is_churn: false,
+    is_background: false,
+};
 const FLOOD: Load = Load { connections: 8, depth: 1024, is_background: true, ..SHORT };
 
-const fn load(name: &'static str, title: &'static str, goals: &'static [(&'static str, f64)], load: Load) -> Row {
+const fn load(
+    name: &'static str,
+    title: &'static str,
+    goals: &'static [(&'static str, f64)],
+    load: Load,
+) -> Row {
     Row { name, title, columns: LOAD_COLUMNS, is_relative: true, goals, kind: Kind::Load(load) }
 }
 
 /// Everything that can be measured.
 pub static ROWS: [Row; 10] = [
     load("depth=1", "50 connections, one request at a time", &[("text", 1.05)], SHORT),
-    load("depth=16", "50 connections, 16 in flight", &[("text", 1.10)], Load { depth: 16, ..SHORT }),
-    load("depth=128", "50 connections, 128 in flight", &[("text", 1.40)], Load { depth: 128, ..SHORT }),
+    load(
+        "depth=16",
+        "50 connections, 16 in flight",
+        &[("text", 1.10)],
+        Load { depth: 16, ..SHORT },
+    ),
+    load(
+        "depth=128",
+        "50 connections, 128 in flight",
+        &[("text", 1.40)],
+        Load { depth: 128, ..SHORT },
+    ),
     load(
         "depth=1024",
         "50 connections, 1024 in flight",
@@ -80,11 +101,21 @@ pub static ROWS: [Row; 10] = [
         &[("text", 1.25), ("echo", 1.5), ("chat", 2.0)],
         Load { connections: 8, depth: 4, text_len: LARGE_LEN, ..SHORT },
     ),
-    load("churn", "connect, one request, close", &[("text", 1.10)], Load { connections: 8, is_churn: true, ..SHORT }),
+    load(
+        "churn",
+        "connect, one request, close",
+        &[("text", 1.10)],
+        Load { connections: 8, is_churn: true, ..SHORT },
+    ),
     Row {
         name: "polite",
         title: "one request at a time beside a flood",
-        columns: &["p99 beside the flood, us", "p99 alone, us", "p50 beside the flood, us", "p50 alone, us"],
+        columns: &[
+            "p99 beside the flood, us",
+            "p99 alone, us",
+            "p50 beside the flood, us",
+            "p50 alone, us",
+        ],
         is_relative: true,
         goals: &[],
         kind: Kind::Polite,
@@ -125,7 +156,11 @@ impl Bench {
             _ if self.is_quick => 1,
             // Memory is counted, not timed.
             Kind::Memory => 1,
-            Kind::Load(load) if load.text_len == SHORT_LEN && load.connections == SHORT.connections => 5,
+            Kind::Load(load)
+                if load.text_len == SHORT_LEN && load.connections == SHORT.connections =>
+            {
+                5
+            }
             Kind::Load(_) | Kind::Polite => 3,
         }
     }
@@ -169,15 +204,16 @@ impl Bench {
         let (short, long) = self.durations(load);
         let measure = |duration| -> Result<(f64, Outcome), Box<dyn Error>> {
             let before = server.cpu_seconds_at_rest()?;
-            let outcome = Generator::start(load, server.addr, contender.speech, duration)?.finish()?;
+            let outcome =
+                Generator::start(load, server.addr, contender.speech, duration)?.finish()?;
             Ok((server.cpu_seconds_at_rest()? - before, outcome))
         };
         let (warm_up_seconds, warm_up) = measure(short)?;
         let (mut seconds, outcome) = measure(long)?;
         let mut answers = outcome.answers;
         if load.connections > MANY {
-            // Connecting and closing would count for as much as the load. It is in both runs: what the longer one has
-            // more, in time and in answers, is the load alone.
+            // Connecting and closing would count for as much as the load. It is in both runs: what
+            // the longer one has more, in time and in answers, is the load alone.
             seconds -= warm_up_seconds;
             answers -= warm_up.answers;
         }
@@ -190,7 +226,8 @@ impl Bench {
     fn politeness(&self, contender: &Contender) -> Result<Vec<f64>, Box<dyn Error>> {
         let polite = Load { connections: 1, ..SHORT };
         let server = Server::start(contender, self.processors)?;
-        let start = |load, duration| Generator::start(load, server.addr, contender.speech, duration);
+        let start =
+            |load, duration| Generator::start(load, server.addr, contender.speech, duration);
         let (short, long) = self.durations(polite);
         let alone = start(polite, long)?.finish()?;
         // It goes on for longer than anybody waits, and is ended when the polite client is done.
@@ -214,7 +251,11 @@ impl Bench {
 }
 
 /// Connections on each of which one request was answered.
-fn use_and_leave_open(server: &Server, contender: &Contender, count: usize) -> Result<Vec<TcpStream>, Box<dyn Error>> {
+fn use_and_leave_open(
+    server: &Server,
+    contender: &Contender,
+    count: usize,
+) -> Result<Vec<TcpStream>, Box<dyn Error>> {
     let exchange = contender.speech.exchange(SHORT_LEN);
     let expected = [contender.speech.greeting(), &exchange.answer].concat();
     let mut answer = vec![0; expected.len()];

@@ -51,7 +51,10 @@ impl Server {
     fn read_addr(&mut self) -> Result<SocketAddr, Box<dyn Error>> {
         let mut line = String::new();
         BufReader::new(self.child.stdout.take().ok_or("stdout is piped")?).read_line(&mut line)?;
-        let (_, addr) = line.trim_end().rsplit_once("://").ok_or_else(|| Defect("it did not come up".into()))?;
+        let (_, addr) = line
+            .trim_end()
+            .rsplit_once("://")
+            .ok_or_else(|| Defect("it did not come up".into()))?;
         Ok(addr.parse()?)
     }
 
@@ -61,13 +64,14 @@ impl Server {
     /// When the server has ended.
     pub fn resident_bytes(&self) -> Result<u64, Box<dyn Error>> {
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id()))?;
-        let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:")).ok_or("it has ended")?;
+        let line =
+            rollup.lines().find_map(|line| line.strip_prefix("Rss:")).ok_or("it has ended")?;
         let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kilobytes * 1024)
     }
 
-    /// The processor seconds that it has used, user and system, in all threads that it has and had; read when it has
-    /// done all that it had to do.
+    /// The processor seconds that it has used, user and system, in all threads that it has and had;
+    /// read when it has done all that it had to do.
     ///
     /// # Errors
     /// When the server has ended.

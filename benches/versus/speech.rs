@@ -31,18 +31,24 @@ impl Speech {
     /// A text of that length, in words that mean nothing to the server.
     pub fn text(self, len: usize) -> String {
         // Chat has an answer of its own to a hello.
-        let words = if self == Self::Ours("chat") { "Howdy from client " } else { "Hello from client " };
+        let words =
+            if self == Self::Ours("chat") { "Howdy from client " } else { "Hello from client " };
         words.chars().cycle().take(len).collect()
     }
 
-    /// The bytes of one exchange about a text of that length, where the server has an answer that carries a text.
+    /// The bytes of one exchange about a text of that length, where the server has an answer that
+    /// carries a text.
     pub fn exchange(self, text_len: usize) -> Exchange {
         let text = self.text(text_len);
         let line = format!("ECHO {text}\n");
         let (request, answer) = match self {
             Self::Ours("binary") => (frame(&text), frame(&text)),
-            Self::Ours("echo") => (format!("{text}\n").into(), format!("Server received: {text}\n").into()),
-            Self::Ours("chat") => (format!("{text}\n").into(), format!("ACK: Received '{text}'\n").into()),
+            Self::Ours("echo") => {
+                (format!("{text}\n").into(), format!("Server received: {text}\n").into())
+            }
+            Self::Ours("chat") => {
+                (format!("{text}\n").into(), format!("ACK: Received '{text}'\n").into())
+            }
             Self::Ours(_) | Self::Echo => (line.clone().into_bytes(), line.into_bytes()),
             Self::Resp => {
                 let bulk = format!("${}\r\n{text}\r\n", text.len());

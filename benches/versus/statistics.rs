@@ -19,7 +19,8 @@ impl Spread {
     }
 }
 
-/// Three significant digits, in thousands or millions where there are many: `0.0283`, `4.80`, `2.41 M`.
+/// Three significant digits, in thousands or millions where there are many: `0.0283`, `4.80`, `2.41
+/// M`.
 pub fn shown(figure: f64) -> String {
     let (figure, unit) = match figure.abs() {
         million if million >= 1e6 => (figure / 1e6, " M"),

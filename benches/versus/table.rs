@@ -25,12 +25,20 @@ struct Entry {
 impl Results {
     /// None yet.
     pub fn new(row: &'static Row, contenders: &[Contender]) -> Self {
-        let entry = |contender: &Contender| Entry { contender: contender.clone(), rounds: Vec::new(), failure: None };
+        let entry = |contender: &Contender| Entry {
+            contender: contender.clone(),
+            rounds: Vec::new(),
+            failure: None,
+        };
         Self { row, entries: contenders.iter().map(entry).collect() }
     }
 
     /// Adds what `measure` gives for one contender. Who has failed once has no further turn.
-    pub fn measure(&mut self, index: usize, measure: impl FnOnce() -> Result<Vec<f64>, Box<dyn Error>>) {
+    pub fn measure(
+        &mut self,
+        index: usize,
+        measure: impl FnOnce() -> Result<Vec<f64>, Box<dyn Error>>,
+    ) {
         let entry = &mut self.entries[index];
         if entry.failure.is_none() {
             match measure() {
@@ -43,8 +51,11 @@ impl Results {
     /// What our own server, or the floor, did wrong.
     pub fn defects(&self) -> impl Iterator<Item = String> {
         let failed = self.entries.iter().filter(|entry| entry.contender.must_succeed());
-        let defect = |entry: &'_ Entry| Some(entry.failure.as_ref()?.downcast_ref::<Defect>()?.to_string());
-        failed.filter_map(move |entry| Some(format!("{}, {}: {}", self.row.name, entry.contender.name, defect(entry)?)))
+        let defect =
+            |entry: &'_ Entry| Some(entry.failure.as_ref()?.downcast_ref::<Defect>()?.to_string());
+        failed.filter_map(move |entry| {
+            Some(format!("{}, {}: {}", self.row.name, entry.contender.name, defect(entry)?))
+        })
     }
 
     /// The ratio of the first figure to the floor's in the same round.
@@ -53,10 +64,12 @@ impl Results {
         self.row.is_relative.then(|| entry.relative_to(floor))?
     }
 
-    /// The ratio of the first figure to that of the other build in the same round; none for what has no other build.
+    /// The ratio of the first figure to that of the other build in the same round; none for what
+    /// has no other build.
     fn ratio_to_other_build(&self, entry: &Entry) -> Option<Spread> {
-        let is_other =
-            |other: &&Entry| other.contender.is_other_build() && other.contender.name == entry.contender.name;
+        let is_other = |other: &&Entry| {
+            other.contender.is_other_build() && other.contender.name == entry.contender.name
+        };
         let other = self.entries.iter().find(is_other)?;
         (!entry.contender.is_other_build()).then(|| entry.relative_to(other))?
     }
@@ -72,10 +85,12 @@ impl Results {
         let ratios = [
             self.ratio(entry).map(|ratio| format!("{:.2} ×", ratio.median)),
             self.goal(entry).map(|goal| format!("goal {goal:.2}")),
-            self.ratio_to_other_build(entry).map(|ratio| format!("{:.2} × the other build", ratio.median)),
+            self.ratio_to_other_build(entry)
+                .map(|ratio| format!("{:.2} × the other build", ratio.median)),
         ];
         let ratios: Vec<String> = ratios.into_iter().flatten().collect();
-        let ratios = if ratios.is_empty() { String::new() } else { format!(" ({})", ratios.join(", ")) };
+        let ratios =
+            if ratios.is_empty() { String::new() } else { format!(" ({})", ratios.join(", ")) };
         format!("{}{ratios}", shown(figure.median))
     }
 
@@ -86,11 +101,16 @@ impl Results {
             _ => format!("{} ({}–{})", shown(median), shown(min), shown(max)),
         };
         let cell = |column| entry.spread(column).map_or(NO_FIGURE.into(), with_ends);
-        let ratio = |ratio: Option<Spread>| ratio.map_or(NO_FIGURE.into(), |ratio| format!("{:.2}", ratio.median));
+        let ratio = |ratio: Option<Spread>| {
+            ratio.map_or(NO_FIGURE.into(), |ratio| format!("{:.2}", ratio.median))
+        };
         let goal = || self.goal(entry).map_or(String::new(), |goal| format!("{goal:.2}"));
         let relative = self.row.is_relative.then(|| [ratio(self.ratio(entry)), goal()]);
         let other = with_other_build.then(|| ratio(self.ratio_to_other_build(entry)));
-        let cells = [entry.contender.title(), cell(0)].into_iter().chain(relative.into_iter().flatten()).chain(other);
+        let cells = [entry.contender.title(), cell(0)]
+            .into_iter()
+            .chain(relative.into_iter().flatten())
+            .chain(other);
         cells.chain((1..self.row.columns.len()).map(cell)).collect()
     }
 }
@@ -101,14 +121,17 @@ impl Entry {
     }
 
     fn relative_to(&self, other: &Self) -> Option<Spread> {
-        Spread::of(self.rounds.iter().zip(&other.rounds).map(|(figures, other)| figures[0] / other[0]))
+        Spread::of(
+            self.rounds.iter().zip(&other.rounds).map(|(figures, other)| figures[0] / other[0]),
+        )
     }
 }
 
 /// What stands where nothing could be measured. A note under the table says why.
 const NO_FIGURE: &str = "–";
 
-/// Prints the table of one row: a line a server, medians, and in parentheses the least and the most of all rounds.
+/// Prints the table of one row: a line a server, medians, and in parentheses the least and the most
+/// of all rounds.
 pub fn print(results: &Results) {
     let Results { row, entries } = results;
     println!("### {} (`{}`)\n", row.title, row.name);
@@ -123,7 +146,11 @@ pub fn print(results: &Results) {
     println!();
     let failed = entries.iter().filter_map(|entry| Some((entry, entry.failure.as_ref()?)));
     for (entry, failure) in failed {
-        println!("{NO_FIGURE} {}, round {}: {failure}.\n", entry.contender.title(), entry.rounds.len() + 1);
+        println!(
+            "{NO_FIGURE} {}, round {}: {failure}.\n",
+            entry.contender.title(),
+            entry.rounds.len() + 1
+        );
     }
 }
 
@@ -134,7 +161,8 @@ pub fn print_summary(all: &[Results]) {
     println!("### Summary: medians, and in parentheses the ratio to the floor\n");
     println!("| | {} |\n|---{}|", titles.join(" | "), "|---".repeat(titles.len()));
     for results in all {
-        let cells: Vec<String> = results.entries.iter().map(|entry| results.summary(entry)).collect();
+        let cells: Vec<String> =
+            results.entries.iter().map(|entry| results.summary(entry)).collect();
         println!("| {}; {} | {} |", results.row.title, results.row.columns[0], cells.join(" | "));
     }
 }

@@ -1,4 +1,5 @@
-//! Writes the seeds of every target to `corpus/`, where `cargo fuzz` looks for them: `cargo run --no-default-features --example seeds`.
+//! Writes the seeds of every target to `corpus/`, where `cargo fuzz` looks for them: `cargo run
+//! --no-default-features --example seeds`.
 
 use std::path::Path;
 use std::{fs, io};

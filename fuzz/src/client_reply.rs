@@ -8,8 +8,9 @@ use crate::plan::Plan;
 
 /// The first line of the stream is asked; the rest is what the server says to that.
 ///
-/// Nothing that the client shows was not said, nothing is shown twice or out of order, and nothing shown on a terminal drives
-/// it. Lines and frames come out the same however they are cut; where an answer has no end but silence, the pieces count.
+/// Nothing that the client shows was not said, nothing is shown twice or out of order, and nothing
+/// shown on a terminal drives it. Lines and frames come out the same however they are cut; where an
+/// answer has no end but silence, the pieces count.
 pub fn check(data: &[u8]) {
     let plan = Plan::new(data);
     let protocol = Protocol::ALL[plan.knobs() % Protocol::ALL.len()];
@@ -59,10 +60,19 @@ struct Reading {
 impl Reading {
     fn new(due: Due) -> Self {
         let (inbox, received) = (Inbox::default(), Vec::new());
-        Self { next: due.clone(), due, inbox, received, answers: Vec::new(), places: vec![0], is_refused: false }
+        Self {
+            next: due.clone(),
+            due,
+            inbox,
+            received,
+            answers: Vec::new(),
+            places: vec![0],
+            is_refused: false,
+        }
     }
 
-    /// Appends what was received and takes every answer that is there, and at a silence the one that silence ends.
+    /// Appends what was received and takes every answer that is there, and at a silence the one
+    /// that silence ends.
     fn receive(&mut self, bytes: &[u8], then_silent: bool) {
         if self.is_refused {
             return;
@@ -90,23 +100,32 @@ impl Reading {
         assert!(shown.chars().all(|c| c == '\t' || !c.is_control()), "{shown:?}");
         if matches!(self.due, Due::Message(_)) {
             self.places = places_behind(answer.text, &self.received, &self.places);
-            assert!(!self.places.is_empty(), "\"{}\" was not said there", answer.text.escape_ascii());
+            assert!(
+                !self.places.is_empty(),
+                "\"{}\" was not said there",
+                answer.text.escape_ascii()
+            );
             assert_eq!(answer.is_error, answer.text.starts_with(b"ERROR "));
         }
         self.answers.push((answer.text.to_vec(), answer.is_error));
     }
 }
 
-/// Where in `received` the answer `text` may have ended, when the one before it may have ended at each of `places`, and its
-/// ending may stand between them.
+/// Where in `received` the answer `text` may have ended, when the one before it may have ended at
+/// each of `places`, and its ending may stand between them.
 fn places_behind(text: &[u8], received: &[u8], places: &[usize]) -> Vec<usize> {
     let endings: [&[u8]; 3] = [b"", b"\n", b"\r\n"];
     let starts = places.iter().flat_map(|place| {
         let behind = &received[*place..];
-        endings.into_iter().filter(|ending| behind.starts_with(ending)).map(|ending| *place + ending.len())
+        endings
+            .into_iter()
+            .filter(|ending| behind.starts_with(ending))
+            .map(|ending| *place + ending.len())
     });
-    let mut ends: Vec<usize> =
-        starts.filter(|start| received[*start..].starts_with(text)).map(|start| start + text.len()).collect();
+    let mut ends: Vec<usize> = starts
+        .filter(|start| received[*start..].starts_with(text))
+        .map(|start| start + text.len())
+        .collect();
     ends.sort_unstable();
     ends.dedup();
     ends
@@ -114,11 +133,13 @@ fn places_behind(text: &[u8], received: &[u8], places: &[usize]) -> Vec<usize> {
 
 /// All whole lines.
 fn lines(said: &[u8]) -> Vec<(Vec<u8>, bool)> {
-    let whole = said.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
+    let whole =
+        said.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
     whole.map(|line| (line.to_vec(), line.starts_with(b"ERROR "))).collect()
 }
 
-/// The payloads of all frames in front of one that no server may send, and whether there is such a one.
+/// The payloads of all frames in front of one that no server may send, and whether there is such a
+/// one.
 fn frames(mut said: &[u8]) -> (Vec<(Vec<u8>, bool)>, bool) {
     let mut payloads = Vec::new();
     while let [code, a, b, c, d, behind @ ..] = said {

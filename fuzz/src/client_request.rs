@@ -1,4 +1,5 @@
-//! What the client asks, and what our own server answers to it: the two must agree about what is a message.
+//! What the client asks, and what our own server answers to it: the two must agree about what is a
+//! message.
 
 use tinytcp::cli::target::Protocol;
 use tinytcp::client::dialogue::{Due, Found, Inbox, Request};
@@ -9,8 +10,9 @@ use tinytcp::testing::SessionHarness;
 
 use crate::plan::Plan;
 
-/// Every line of the stream is a line of a script. Each gets the answer that the client waits for, exactly one and known by
-/// what it is; a line of which the client says that nothing is answered to it gets nothing; and the farewell ends the session.
+/// Every line of the stream is a line of a script. Each gets the answer that the client waits for,
+/// exactly one and known by what it is; a line of which the client says that nothing is answered to
+/// it gets nothing; and the farewell ends the session.
 pub fn check(data: &[u8]) {
     let plan = Plan::new(data);
     let place = plan.knobs() % Protocol::ALL.len();

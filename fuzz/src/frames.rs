@@ -28,7 +28,9 @@ pub fn check(data: &[u8]) {
 fn look(input: &[u8]) -> Front<'_> {
     let found = front(input);
     match found {
-        Front::Incomplete { header: None, missing } => assert_eq!(input.len() + missing, HEADER_LEN),
+        Front::Incomplete { header: None, missing } => {
+            assert_eq!(input.len() + missing, HEADER_LEN)
+        }
         Front::Incomplete { header: Some(header), missing } => {
             assert_eq!(input.len() + missing, HEADER_LEN + header.payload_len as usize);
             assert_eq!(payload(input, header), Err(missing));

@@ -1,4 +1,5 @@
-//! What a fuzzer feeds the server and its client with, and what must be true of it then: one file a target.
+//! What a fuzzer feeds the server and its client with, and what must be true of it then: one file a
+//! target.
 //!
 //! ```text
 //!   targets    lines  frames                    a decoder against a naive one
@@ -29,7 +30,10 @@ pub mod stream;
 mod talk;
 pub mod text;
 #[path = "../../tests/support/transcripts.rs"]
-#[expect(dead_code, reason = "what a transcript expects of a server is for the tests with a real one")]
+#[expect(
+    dead_code,
+    reason = "what a transcript expects of a server is for the tests with a real one"
+)]
 mod transcripts;
 
 /// A target: its name and what it checks.

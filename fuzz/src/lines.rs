@@ -4,7 +4,8 @@ use tinytcp::wire::line::{Ending, Item, Lines};
 
 use crate::plan::Plan;
 
-/// However the bytes are cut, the same lines come out, none is longer than the limit, and nothing is kept of one that is.
+/// However the bytes are cut, the same lines come out, none is longer than the limit, and nothing
+/// is kept of one that is.
 pub fn check(data: &[u8]) {
     let plan = Plan::new(data);
     let line_max = [0, 1, 2, 8, 40, 250, 1500, 1 << 30][plan.knobs()];
@@ -20,7 +21,11 @@ pub fn check(data: &[u8]) {
             let Some(item) = found_one else { break };
             found.push(item);
         }
-        assert!(input.len() <= line_max as usize + 1, "{} bytes wait for the end of a line", input.len());
+        assert!(
+            input.len() <= line_max as usize + 1,
+            "{} bytes wait for the end of a line",
+            input.len()
+        );
         assert!(!lines.is_dropping() || input.len() <= 1, "bytes of a refused line are kept");
     }
     assert_eq!(found, oracle(line_max as usize, plan.stream));
@@ -49,7 +54,8 @@ fn oracle(line_max: usize, input: &[u8]) -> Vec<Found> {
     for line in input.split_inclusive(|byte| *byte == b'\n') {
         let whole = line.strip_suffix(b"\n");
         let line = whole.unwrap_or(line);
-        let (line, ending) = line.strip_suffix(b"\r").map_or((line, Ending::Lf), |line| (line, Ending::CrLf));
+        let (line, ending) =
+            line.strip_suffix(b"\r").map_or((line, Ending::Lf), |line| (line, Ending::CrLf));
         match (whole, line.len() > line_max) {
             (Some(_), false) => found.push(Found::Line(line.to_vec(), ending)),
             (Some(_), true) => found.extend([Found::TooLong, Found::Dropped(ending)]),

@@ -50,7 +50,8 @@ impl<'a> Plan<'a> {
         self.knobs as usize
     }
 
-    /// All pieces of the stream; the last one ends a burst. Without choices the whole stream is one piece.
+    /// All pieces of the stream; the last one ends a burst. Without choices the whole stream is one
+    /// piece.
     pub fn pieces(&self) -> Vec<Piece<'a>> {
         let mut rest = self.stream;
         let mut choices = self.choices.iter().cycle();
@@ -89,10 +90,18 @@ mod tests {
         assert!(Plan::new(b"\x1fabc").pieces().is_empty(), "all of it is choices");
         let plan = Plan::new(b"\x23\x81\x00\x40abcdef");
         assert!(plan.knob(0) && !plan.knob(1) && !plan.knob(2));
-        let pieces: Vec<_> =
-            plan.pieces().iter().map(|piece| (piece.bytes, piece.is_crowded, piece.is_last_of_burst)).collect();
-        let expected: [(&[u8], _, _); 5] =
-            [(b"ab", false, true), (b"c", false, false), (b"d", true, false), (b"ef", false, true), (b"", false, true)];
+        let pieces: Vec<_> = plan
+            .pieces()
+            .iter()
+            .map(|piece| (piece.bytes, piece.is_crowded, piece.is_last_of_burst))
+            .collect();
+        let expected: [(&[u8], _, _); 5] = [
+            (b"ab", false, true),
+            (b"c", false, false),
+            (b"d", true, false),
+            (b"ef", false, true),
+            (b"", false, true),
+        ];
         assert_eq!(pieces, expected[..4]);
         assert_eq!(bursts(&plan.pieces()), [b"ab".to_vec(), b"cdef".to_vec()]);
     }

@@ -1,4 +1,5 @@
-//! The transcripts of `protocol.md` as inputs to start from: what its page says of a protocol, the fuzzer need not find out.
+//! The transcripts of `protocol.md` as inputs to start from: what its page says of a protocol, the
+//! fuzzer need not find out.
 
 use crate::TARGETS;
 use crate::transcripts::{self, Step};
@@ -22,11 +23,16 @@ pub fn of_page(page: &str) -> Vec<Seed> {
                 Step::HalfClose(_) | Step::ExpectEof(_) | Step::Signal(_) => {}
             }
         }
-        // A message that is to be larger than a server's memory teaches nothing that a short one does not.
+        // A message that is to be larger than a server's memory teaches nothing that a short one
+        // does not.
         asked.truncate(2000);
         for (target, _) in TARGETS {
             if let Some(bytes) = input(target, &transcript.protocol, &asked, &said) {
-                seeds.push(Seed { target, name: format!("protocol-{:03}", transcript.first_line), bytes });
+                seeds.push(Seed {
+                    target,
+                    name: format!("protocol-{:03}", transcript.first_line),
+                    bytes,
+                });
             }
         }
     }
@@ -44,7 +50,8 @@ fn world(number: u8) -> Seed {
     Seed { target: "stream", name: format!("world-{number}"), bytes: bytes.take(2000).collect() }
 }
 
-/// What a transcript of `protocol` is to `target`, if it is anything: the knobs of the plan, no choices, and the stream.
+/// What a transcript of `protocol` is to `target`, if it is anything: the knobs of the plan, no
+/// choices, and the stream.
 fn input(target: &str, protocol: &str, asked: &[u8], said: &[u8]) -> Option<Vec<u8>> {
     let (place, question) = match protocol {
         "text" => (0, "TIME"),

@@ -1,4 +1,5 @@
-//! What holds for every protocol: how the bytes are cut changes nothing, and what is answered is what its page says.
+//! What holds for every protocol: how the bytes are cut changes nothing, and what is answered is
+//! what its page says.
 
 use tinytcp::close_reason::CloseReason;
 use tinytcp::limits::Limits;
@@ -8,9 +9,13 @@ use tinytcp::testing::{Outcome, SessionHarness};
 use crate::log_lines;
 use crate::plan::{Piece, Plan, bursts};
 
-/// Plays the fuzzer's plan with a session of `protocol`, and compares what comes of it with what comes of the same bytes
-/// uncut, and with what `oracle` makes of them, burst by burst.
-pub fn check(protocol: &dyn Protocol, data: &[u8], oracle: impl Fn(&Limits, &[Vec<u8>]) -> Outcome) {
+/// Plays the fuzzer's plan with a session of `protocol`, and compares what comes of it with what
+/// comes of the same bytes uncut, and with what `oracle` makes of them, burst by burst.
+pub fn check(
+    protocol: &dyn Protocol,
+    data: &[u8],
+    oracle: impl Fn(&Limits, &[Vec<u8>]) -> Outcome,
+) {
     let plan = Plan::new(data);
     let limits = limits(&plan);
     let pieces = plan.pieces();
@@ -31,8 +36,10 @@ fn limits(plan: &Plan<'_>) -> Limits {
 }
 
 fn play_whole(protocol: &dyn Protocol, limits: &Limits, bursts: &[Vec<u8>]) -> SessionHarness {
-    let pieces: Vec<_> =
-        bursts.iter().map(|burst| Piece { bytes: burst, is_crowded: false, is_last_of_burst: true }).collect();
+    let pieces: Vec<_> = bursts
+        .iter()
+        .map(|burst| Piece { bytes: burst, is_crowded: false, is_last_of_burst: true })
+        .collect();
     play(protocol, limits, &pieces)
 }
 
@@ -57,8 +64,8 @@ fn play(protocol: &dyn Protocol, limits: &Limits, pieces: &[Piece<'_>]) -> Sessi
     harness
 }
 
-/// The same where every second piece finds no memory: the contract of a session still holds, and it can still end the
-/// conversation in its own words.
+/// The same where every second piece finds no memory: the contract of a session still holds, and it
+/// can still end the conversation in its own words.
 fn play_without_memory(protocol: &dyn Protocol, limits: &Limits, pieces: &[Piece<'_>]) {
     let mut harness = begin(protocol, &Limits { memory_bytes_max: 0, ..*limits });
     for (index, piece) in pieces.iter().enumerate() {
@@ -75,21 +82,32 @@ fn play_without_memory(protocol: &dyn Protocol, limits: &Limits, pieces: &[Piece
         let token = notice.token().expect("an error has a token");
         harness.answers();
         let said = harness.say(notice).answers();
-        assert!(said.windows(token.len()).any(|window| window == token.as_bytes()), "{}", said.escape_ascii());
+        assert!(
+            said.windows(token.len()).any(|window| window == token.as_bytes()),
+            "{}",
+            said.escape_ascii()
+        );
     }
 }
 
-/// What a protocol that ends messages by quiet makes of `bursts`, the slow and obvious way: `answer` gives the answer to
-/// one message, `None` to the one that closes.
-pub fn oracle(limits: &Limits, bursts: &[Vec<u8>], answer: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Outcome {
+/// What a protocol that ends messages by quiet makes of `bursts`, the slow and obvious way:
+/// `answer` gives the answer to one message, `None` to the one that closes.
+pub fn oracle(
+    limits: &Limits,
+    bursts: &[Vec<u8>],
+    answer: impl Fn(&[u8]) -> Option<Vec<u8>>,
+) -> Outcome {
     let mut answers = Vec::new();
     for message in bursts.iter().flat_map(|burst| burst.split_inclusive(|byte| *byte == b'\n')) {
-        let content = message.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let content =
+            message.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         let (content, ending) = message.split_at(content.map_or(message.len(), <[u8]>::len));
         if content.len() > limits.line_bytes_max as usize {
             answers.extend(format!("ERROR {LINE_TOO_LONG}").bytes());
         } else {
-            let Some(answer) = answer(content) else { return Outcome { answers, closed: Some(CloseReason::Quit) } };
+            let Some(answer) = answer(content) else {
+                return Outcome { answers, closed: Some(CloseReason::Quit) };
+            };
             answers.extend(answer);
         }
         answers.extend(ending);

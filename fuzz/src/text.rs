@@ -48,13 +48,16 @@ fn answer(line: &[u8]) -> (Vec<u8>, Option<CloseReason>) {
         b"ECHO" => [b"ECHO ", argument].concat(),
         b"HELP" => b"HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT".to_vec(),
         b"QUIT" => return (b"BYE".to_vec(), Some(CloseReason::Quit)),
-        _ if is_http(line, &word, argument) => return (b"ERROR NOT_HTTP".to_vec(), Some(CloseReason::WrongProtocol)),
+        _ if is_http(line, &word, argument) => {
+            return (b"ERROR NOT_HTTP".to_vec(), Some(CloseReason::WrongProtocol));
+        }
         _ => b"ERROR UNKNOWN_COMMAND".to_vec(),
     };
     (answer, None)
 }
 
-/// The first word, freed from telnet negotiation, and what follows it without the blanks at both ends.
+/// The first word, freed from telnet negotiation, and what follows it without the blanks at both
+/// ends.
 fn words(line: &[u8]) -> (Vec<u8>, &[u8]) {
     let mut line = trim(line);
     let mut word = Vec::new();
@@ -63,7 +66,10 @@ fn words(line: &[u8]) -> (Vec<u8>, &[u8]) {
             [0xff, 0xfb..=0xfe, _option, behind @ ..] => behind,
             [0xff, 0xfb..=0xfe] => &[],
             [0xff, 0xfa, behind @ ..] => {
-                let end = behind.windows(2).position(|pair| pair == [0xff, 0xf0]).map_or(behind.len(), |end| end + 2);
+                let end = behind
+                    .windows(2)
+                    .position(|pair| pair == [0xff, 0xf0])
+                    .map_or(behind.len(), |end| end + 2);
                 &behind[end..]
             }
             [0xff, 0xf0..=0xf9 | 0xff, behind @ ..] | [0xff, behind @ ..] => behind,
@@ -85,18 +91,23 @@ fn trim(mut line: &[u8]) -> &[u8] {
 }
 
 fn is_http(line: &[u8], word: &[u8], argument: &[u8]) -> bool {
-    let last = trim(line).split(|byte| matches!(byte, b' ' | b'\t')).next_back().unwrap_or_default();
+    let last =
+        trim(line).split(|byte| matches!(byte, b' ' | b'\t')).next_back().unwrap_or_default();
     last.to_ascii_uppercase().starts_with(b"HTTP/") || is_request(word, argument)
 }
 
 fn begins_as_http(line: &[u8]) -> bool {
     let (word, argument) = words(&line[..line.len().min(32)]);
-    let is_command = ["TIME", "ECHO", "HELP", "QUIT"].iter().any(|key| word.eq_ignore_ascii_case(key.as_bytes()));
-    let has_path = argument.starts_with(b"/") && word.iter().all(u8::is_ascii_alphabetic) && !is_command;
+    let is_command = ["TIME", "ECHO", "HELP", "QUIT"]
+        .iter()
+        .any(|key| word.eq_ignore_ascii_case(key.as_bytes()));
+    let has_path =
+        argument.starts_with(b"/") && word.iter().all(u8::is_ascii_alphabetic) && !is_command;
     is_request(&word, argument) || has_path
 }
 
 fn is_request(word: &[u8], argument: &[u8]) -> bool {
-    let methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI"];
+    let methods =
+        ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI"];
     !argument.is_empty() && methods.iter().any(|method| method.as_bytes() == word)
 }

@@ -34,7 +34,8 @@ Exit codes:
   3  no connection
   4  the connection broke, or an answer was late or malformed";
 
-/// `None` is `off`. A name of its own, because an `Option` is to clap an argument that may be left out.
+/// `None` is `off`. A name of its own, because an `Option` is to clap an argument that may be left
+/// out.
 type Timeout = Option<Duration>;
 
 /// Talks to a server of the tinytcp protocols: text, binary, echo and chat.
@@ -44,18 +45,20 @@ type Timeout = Option<Duration>;
 struct Arguments {
     /// The server: URL, HOST:PORT, HOST, or HOST PORT; then the mode
     ///
-    /// The server is a URL whose scheme is the protocol (text://127.0.0.1:40000, text+unix:///run/tinytcp.sock), HOST, HOST:PORT, or
-    /// HOST PORT. The default is text://127.0.0.1:40000. A missing port is the protocol's default: text 40000, binary 65432,
-    /// echo 8888, chat 9999. The modes: shell (the default on a terminal) is for typing, demo shows the session of
-    /// the protocol's description, test checks the server against everything that the protocol promises. Without a
-    /// mode, and with -e or a stdin that is no terminal, commands are sent and only their answers printed.
+    /// The server is a URL whose scheme is the protocol (text://127.0.0.1:40000,
+    /// text+unix:///run/tinytcp.sock), HOST, HOST:PORT, or HOST PORT. The default is
+    /// text://127.0.0.1:40000. A missing port is the protocol's default: text 40000, binary 65432,
+    /// echo 8888, chat 9999. The modes: shell (the default on a terminal) is for typing, demo
+    /// shows the session of the protocol's description, test checks the server against
+    /// everything that the protocol promises. Without a mode, and with -e or a stdin that is
+    /// no terminal, commands are sent and only their answers printed.
     #[arg(value_name = "TARGET", num_args = 0..=3, hide_default_value = true)]
     words: Vec<String>,
 
     /// Send COMMAND and print its answer, instead of reading stdin; repeatable
     ///
-    /// In TINYTCP_EXECUTE the commands are separated by line breaks. Lines of text, echo and chat are sent as they are;
-    /// those of binary are `echo <message>`, `rev <message>` and `quit`.
+    /// In TINYTCP_EXECUTE the commands are separated by line breaks. Lines of text, echo and chat
+    /// are sent as they are; those of binary are `echo <message>`, `rev <message>` and `quit`.
     #[arg(short, long, value_name = "COMMAND", env = "TINYTCP_EXECUTE", value_delimiter = '\n')]
     execute: Vec<String>,
 
@@ -105,7 +108,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// The mode is the last word where that is one; `test:40000` or a URL is how to name a host that is called so.
+/// The mode is the last word where that is one; `test:40000` or a URL is how to name a host that is
+/// called so.
 fn take_mode(arguments: &mut Arguments) -> Mode {
     let mode = match arguments.words.last().map(String::as_str) {
         Some("shell") => Mode::Shell,
@@ -115,7 +119,9 @@ fn take_mode(arguments: &mut Arguments) -> Mode {
         _ => return Mode::Script,
     };
     if !arguments.execute.is_empty() {
-        cli::refuse::<Arguments>("-e (TINYTCP_EXECUTE) runs commands and needs no mode: leave out one of the two");
+        cli::refuse::<Arguments>(
+            "-e (TINYTCP_EXECUTE) runs commands and needs no mode: leave out one of the two",
+        );
     }
     arguments.words.pop();
     mode
@@ -123,15 +129,19 @@ fn take_mode(arguments: &mut Arguments) -> Mode {
 
 fn run(mode: Mode, target: &Target, arguments: Arguments) -> Result<Verdict, Failure> {
     let patience = Patience { timeout: arguments.timeout, wait: arguments.wait };
-    let assumed = Assumed { line_bytes_max: arguments.max_line, frame_bytes_max: arguments.max_frame };
+    let assumed =
+        Assumed { line_bytes_max: arguments.max_line, frame_bytes_max: arguments.max_frame };
     match mode {
         Mode::Shell => shell::run(target, patience),
         Mode::Test => conformance::run(target, patience, assumed),
         Mode::Demo => demo::run(target, patience),
-        Mode::Script if arguments.execute.is_empty() => script::run(target, patience, Blocking(io::stdin())),
+        Mode::Script if arguments.execute.is_empty() => {
+            script::run(target, patience, Blocking(io::stdin()))
+        }
         Mode::Script => {
             script::check(target.protocol, &arguments.execute)?;
-            let lines: String = arguments.execute.iter().map(|command| format!("{command}\n")).collect();
+            let lines: String =
+                arguments.execute.iter().map(|command| format!("{command}\n")).collect();
             script::run(target, patience, Cursor::new(lines))
         }
     }

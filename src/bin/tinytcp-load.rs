@@ -28,7 +28,9 @@ const WIDTH: usize = 80;
 fn main() -> ExitCode {
     let arguments: Arguments = cli::parse();
     if arguments.paths().stdout_count() > 1 {
-        cli::refuse::<Arguments>("only one of --json, --csv, --html and --hgrm can go to stdout (-)");
+        cli::refuse::<Arguments>(
+            "only one of --json, --csv, --html and --hgrm can go to stdout (-)",
+        );
     }
     if let Some(useless) = arguments.useless() {
         cli::refuse::<Arguments>(useless);
@@ -51,13 +53,15 @@ fn merged(files: &[String], arguments: &Arguments) -> Result<u8, String> {
     if files.is_empty() {
         cli::refuse::<Arguments>("merge needs the JSON reports to join, as in merge a.json b.json");
     }
-    let reports = files.iter().map(|file| report::read(file.as_ref())).collect::<Result<Vec<_>, _>>()?;
+    let reports =
+        files.iter().map(|file| report::read(file.as_ref())).collect::<Result<Vec<_>, _>>()?;
     show(&merge::merge(reports, &arguments.fail_if)?, arguments)
 }
 
 /// Makes the run, or the runs of a search.
 fn measured(arguments: &Arguments) -> Result<u8, String> {
-    let conversation = Conversation::of(arguments).unwrap_or_else(|error| cli::refuse::<Arguments>(error));
+    let conversation =
+        Conversation::of(arguments).unwrap_or_else(|error| cli::refuse::<Arguments>(error));
     let endpoints = conversation.resolve()?;
     let machine = Machine::this();
     let plan = |pace| conversation.plan(arguments, endpoints.clone(), pace);
@@ -84,7 +88,11 @@ fn measured(arguments: &Arguments) -> Result<u8, String> {
 }
 
 fn progress(asked: &Asked, is_quiet: bool) -> Progress {
-    if is_quiet { Progress::silent(asked) } else { Progress::new(asked, io::stderr().is_terminal()) }
+    if is_quiet {
+        Progress::silent(asked)
+    } else {
+        Progress::new(asked, io::stderr().is_terminal())
+    }
 }
 
 /// Says what is missing before anything is opened. False when nothing is to be opened anyhow.
@@ -104,13 +112,18 @@ fn ready(plan: &Plan, machine: &Machine, is_all: bool) -> Result<bool, String> {
     }
 }
 
-/// Prints the report and writes its files. A file that goes to stdout has it for itself: the report is then on stderr, unless it is to be quiet.
+/// Prints the report and writes its files. A file that goes to stdout has it for itself: the report
+/// is then on stderr, unless it is to be quiet.
 fn show(report: &Report, arguments: &Arguments) -> Result<u8, String> {
     let paths = arguments.paths();
     let is_told = paths.stdout_count() == 0;
     let is_terminal = if is_told { io::stdout().is_terminal() } else { io::stderr().is_terminal() };
     let is_coloured = cli::is_coloured(is_terminal);
-    let width = if is_terminal { terminal_size().map_or(WIDTH, |(Width(width), _)| width.into()) } else { WIDTH };
+    let width = if is_terminal {
+        terminal_size().map_or(WIDTH, |(Width(width), _)| width.into())
+    } else {
+        WIDTH
+    };
     let mut out: Box<dyn Write> = match (is_told, arguments.quiet) {
         (true, _) => Box::new(io::stdout().lock()),
         (false, false) => Box::new(io::stderr().lock()),

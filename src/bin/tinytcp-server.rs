@@ -22,14 +22,16 @@ use tinytcp::os::zone;
 use tinytcp::protocol::{BUILT_IN, BuiltIn};
 use tinytcp::server::{Config, Listener, STOP_SIGNALS, Server};
 
-/// Descriptors that are no connection's: eight listeners, the poller, standard streams, and a few to turn away with.
+/// Descriptors that are no connection's: eight listeners, the poller, standard streams, and a few
+/// to turn away with.
 const RESERVED_DESCRIPTORS: usize = 32;
 
-/// The listeners that [`RESERVED_DESCRIPTORS`] has room for. Each more takes a connection's descriptor.
+/// The listeners that [`RESERVED_DESCRIPTORS`] has room for. Each more takes a connection's
+/// descriptor.
 const RESERVED_LISTENERS: usize = 8;
 
-/// How many of these are left to turn connections away with: eight listeners, the poller, the waker, the signals and the
-/// standard streams take 17.
+/// How many of these are left to turn connections away with: eight listeners, the poller, the
+/// waker, the signals and the standard streams take 17.
 const REJECTED_DESCRIPTORS: usize = 12;
 
 /// Activity lines a second, where no number is given.
@@ -49,12 +51,13 @@ Examples:
   tinytcp-server --listen echo://127.0.0.1:0       any free port; the line on stdout says which
   printf 'TIME\\nQUIT\\n' | nc 127.0.0.1 40000       talk to it";
 
-/// A TCP server with four tiny protocols: text (port 40000), binary (65432), echo (8888) and chat (9999).
+/// A TCP server with four tiny protocols: text (port 40000), binary (65432), echo (8888) and chat
+/// (9999).
 #[derive(Parser)]
 #[command(name = "tinytcp-server", version, before_long_help = EXAMPLES, max_term_width = 120)]
 struct Arguments {
-    /// Listen here, instead of on the default ports: text://127.0.0.1:40000, or text+unix:///run/tinytcp.sock for a unix
-    /// socket; repeatable; port 0 takes any free one
+    /// Listen here, instead of on the default ports: text://127.0.0.1:40000, or
+    /// text+unix:///run/tinytcp.sock for a unix socket; repeatable; port 0 takes any free one
     #[arg(long, value_name = "URL", env = "TINYTCP_LISTEN", value_delimiter = ',', value_parser = listen_address)]
     listen: Vec<ListenAddress>,
 
@@ -66,7 +69,8 @@ struct Arguments {
     #[arg(long, value_name = "MODE", env = "TINYTCP_UNIX_MODE", value_parser = file_mode)]
     unix_mode: Option<u32>,
 
-    /// Connections over this number get SERVER_BUSY [default: what the open-file limit allows, less 32]
+    /// Connections over this number get SERVER_BUSY [default: what the open-file limit allows,
+    /// less 32]
     #[arg(long, value_name = "N", env = "TINYTCP_MAX_CONNECTIONS", value_parser = units::count)]
     max_connections: Option<usize>,
 
@@ -106,8 +110,8 @@ struct Arguments {
     #[arg(long, value_name = "N", env = "TINYTCP_BACKLOG", default_value = "1024", value_parser = units::count)]
     backlog: usize,
 
-    /// Activity lines a second, what is over them is summed up; or `connections` without their messages, or `off`
-    /// [default: 50; connections where other machines can connect]
+    /// Activity lines a second, what is over them is summed up; or `connections` without their
+    /// messages, or `off` [default: 50; connections where other machines can connect]
     #[arg(long, value_name = "N", env = "TINYTCP_ACTIVITY_LOG", value_parser = parse_activity_log)]
     activity_log: Option<ActivityLog>,
 
@@ -124,7 +128,8 @@ struct Arguments {
     quiet: u8,
 }
 
-/// A timeout, or none. Its own type, because clap takes a bare `Option` for a flag that may be absent.
+/// A timeout, or none. Its own type, because clap takes a bare `Option` for a flag that may be
+/// absent.
 #[derive(Clone, Copy, Debug)]
 struct Timeout(Option<Duration>);
 
@@ -189,7 +194,8 @@ fn listen_address(text: &str) -> Result<ListenAddress, String> {
         }
     };
     let protocol = BUILT_IN.iter().find(|built_in| built_in.scheme == scheme);
-    let protocol = protocol.ok_or("the protocol is text, binary, echo or chat, as in text://127.0.0.1:40000")?;
+    let protocol = protocol
+        .ok_or("the protocol is text, binary, echo or chat, as in text://127.0.0.1:40000")?;
     Ok(ListenAddress { place, protocol })
 }
 
@@ -211,7 +217,9 @@ fn main() -> ExitCode {
 fn contradiction(arguments: &Arguments) -> Option<String> {
     if let Some(port) = &arguments.port {
         let port = port.parse().unwrap_or(4000u16);
-        return Some(format!("--port belongs to no protocol here: say --listen text://127.0.0.1:{port}"));
+        return Some(format!(
+            "--port belongs to no protocol here: say --listen text://127.0.0.1:{port}"
+        ));
     }
     if arguments.host.is_some() && !arguments.listen.is_empty() {
         return Some(
@@ -221,13 +229,18 @@ fn contradiction(arguments: &Arguments) -> Option<String> {
         );
     }
     if arguments.verbose > 0 && arguments.quiet > 0 {
-        return Some("-v (TINYTCP_VERBOSE) logs more and -q (TINYTCP_QUIET) less: leave one of them out".into());
+        return Some(
+            "-v (TINYTCP_VERBOSE) logs more and -q (TINYTCP_QUIET) less: leave one of them out"
+                .into(),
+        );
     }
     None
 }
 
 fn serve(arguments: &Arguments) -> Result<(), String> {
-    let started = |error| format!("cannot start a thread: {error}; the machine is out of memory or processes");
+    let started = |error| {
+        format!("cannot start a thread: {error}; the machine is out of memory or processes")
+    };
     let log = Sink::new("stderr", io::stderr()).map_err(started)?;
     let announcements = Sink::new("stdout", io::stdout()).map_err(started)?;
     start_logging(arguments, &log)?;
@@ -235,12 +248,15 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
         log::warn!("{warning}");
     }
     let listeners = listeners(arguments)?;
-    let open_files = OpenFiles::raise(listeners.iter().map(|listener| listener.endpoints.len()).sum());
+    let open_files =
+        OpenFiles::raise(listeners.iter().map(|listener| listener.endpoints.len()).sum());
     let config = config(arguments, listeners, &open_files);
-    let server = Server::bind_stopping_on(&config, &STOP_SIGNALS).map_err(|error| error.to_string())?;
+    let server =
+        Server::bind_stopping_on(&config, &STOP_SIGNALS).map_err(|error| error.to_string())?;
     log_start(server.addresses());
     open_files.log(arguments.max_connections);
-    // One item, however many lines: the queue to stdout drops items when it is full, and a start without its line is none.
+    // One item, however many lines: the queue to stdout drops items when it is full, and a start
+    // without its line is none.
     let lines = server.addresses().iter().map(|bound| format!("listening on {bound}"));
     announcements.line(&lines.collect::<Vec<_>>().join("\n"));
     let outcome = server.run();
@@ -249,15 +265,17 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     }
     log.flush(LAST_LINES_TIMEOUT);
     announcements.flush(LAST_LINES_TIMEOUT);
-    outcome.map(drop).map_err(|error| format!("cannot wait for events: {error}; start the server again"))
+    outcome
+        .map(drop)
+        .map_err(|error| format!("cannot wait for events: {error}; start the server again"))
 }
 
 fn start_logging(arguments: &Arguments, sink: &Sink) -> Result<(), String> {
     let directives = std::env::var("RUST_LOG").unwrap_or_default();
     // Checked here, because the logger would complain on a stderr that may be closed, and panic.
-    env_filter::Builder::new()
-        .try_parse(&directives)
-        .map_err(|error| format!("RUST_LOG is wrong: {error}; it looks like debug, or tinytcp=trace"))?;
+    env_filter::Builder::new().try_parse(&directives).map_err(|error| {
+        format!("RUST_LOG is wrong: {error}; it looks like debug, or tinytcp=trace")
+    })?;
     let level = match (arguments.quiet, arguments.verbose) {
         (0, 0) => LevelFilter::Info,
         (0, 1) => LevelFilter::Debug,
@@ -282,7 +300,8 @@ fn start_logging(arguments: &Arguments, sink: &Sink) -> Result<(), String> {
 
 /// When the event of a log record happened: now, or as long ago as the record says.
 fn event_time(record: &Record<'_>) -> SystemTime {
-    let age_ms = record.key_values().get(Key::from_str(AGE_KEY)).and_then(|age| age.to_u64()).unwrap_or(0);
+    let age_ms =
+        record.key_values().get(Key::from_str(AGE_KEY)).and_then(|age| age.to_u64()).unwrap_or(0);
     let now = SystemTime::now();
     now.checked_sub(Duration::from_millis(age_ms)).unwrap_or(now)
 }
@@ -304,10 +323,11 @@ fn log_start(addresses: &[Bound]) {
 
 fn config(arguments: &Arguments, listeners: Vec<Listener>, open_files: &OpenFiles) -> Config {
     let connections_max = open_files.connections_max(arguments.max_connections);
-    let default = match listeners.iter().flat_map(|listener| &listener.endpoints).all(Endpoint::is_local) {
-        true => ActivityLog::Lines(ACTIVITY_LINES),
-        false => ActivityLog::Connections,
-    };
+    let default =
+        match listeners.iter().flat_map(|listener| &listener.endpoints).all(Endpoint::is_local) {
+            true => ActivityLog::Lines(ACTIVITY_LINES),
+            false => ActivityLog::Connections,
+        };
     let activity_log = arguments.activity_log.unwrap_or(default);
     Config {
         listeners,
@@ -352,7 +372,8 @@ impl OpenFiles {
         let (soft, hard) = rlimit::Resource::NOFILE.get().unwrap_or((1024, 1024));
         let raised = rlimit::Resource::NOFILE.set(hard, hard).map_or(soft, |()| hard);
         let reserved = RESERVED_DESCRIPTORS + listeners.saturating_sub(RESERVED_LISTENERS);
-        let connections = usize::try_from(raised).unwrap_or(usize::MAX).saturating_sub(reserved).max(1);
+        let connections =
+            usize::try_from(raised).unwrap_or(usize::MAX).saturating_sub(reserved).max(1);
         Self { soft, hard, reserved, connections }
     }
 
@@ -371,17 +392,22 @@ impl OpenFiles {
     }
 }
 
-/// The listeners that were asked for, all of them required; or the default ones, of which those are taken that can be had.
+/// The listeners that were asked for, all of them required; or the default ones, of which those are
+/// taken that can be had.
 fn listeners(arguments: &Arguments) -> Result<Vec<Listener>, String> {
     if arguments.listen.is_empty() {
-        let hosts = arguments.host.as_ref().map_or(vec!["127.0.0.1", "::1"], |host| vec![host.as_str()]);
+        let hosts =
+            arguments.host.as_ref().map_or(vec!["127.0.0.1", "::1"], |host| vec![host.as_str()]);
         let default = |protocol: &BuiltIn| listener(protocol, &hosts, protocol.default_port, false);
         return BUILT_IN.iter().map(default).collect();
     }
     let asked = arguments.listen.iter().map(|ListenAddress { place, protocol }| match place {
-        Place::Tcp(address) => {
-            listener(protocol, &[&address.host], address.port.unwrap_or(protocol.default_port), true)
-        }
+        Place::Tcp(address) => listener(
+            protocol,
+            &[&address.host],
+            address.port.unwrap_or(protocol.default_port),
+            true,
+        ),
         Place::Unix(path) => {
             let endpoints = vec![Endpoint::Unix(path.clone())];
             Ok(Listener { endpoints, protocol: (protocol.build)(), required: true })
@@ -391,7 +417,12 @@ fn listeners(arguments: &Arguments) -> Result<Vec<Listener>, String> {
 }
 
 /// A listener on all addresses of `hosts`, each of them once.
-fn listener(protocol: &BuiltIn, hosts: &[&str], port: u16, required: bool) -> Result<Listener, String> {
+fn listener(
+    protocol: &BuiltIn,
+    hosts: &[&str],
+    port: u16,
+    required: bool,
+) -> Result<Listener, String> {
     let mut endpoints: Vec<Endpoint> = Vec::new();
     for host in hosts {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -414,7 +445,8 @@ mod tests {
 
     #[test]
     fn a_name_that_resolves_to_one_address_twice_is_one_listener() {
-        let found = listener(&BUILT_IN[0], &["127.0.0.1", "127.0.0.1", "[::1]"], 4000, true).expect("addresses");
+        let found = listener(&BUILT_IN[0], &["127.0.0.1", "127.0.0.1", "[::1]"], 4000, true)
+            .expect("addresses");
         let addrs: Vec<String> = found.endpoints.iter().map(ToString::to_string).collect();
         assert_eq!(addrs, ["127.0.0.1:4000", "[::1]:4000"]);
     }

@@ -18,7 +18,8 @@ use memmap2::MmapMut;
 enum Storage {
     /// From the allocator; empty in a block that makes do with its short storage.
     Heap(Box<[u8]>),
-    /// A mapping of its own: its pages are resident once they are touched, and the system has them back when it is dropped.
+    /// A mapping of its own: its pages are resident once they are touched, and the system has them
+    /// back when it is dropped.
     Mapped(MmapMut),
 }
 
@@ -40,18 +41,20 @@ impl Storage {
     }
 }
 
-/// A block of storage with a queue of bytes in it. Invariant: `start <= end <= capacity`, and `start == end` only when
-/// both are 0.
+/// A block of storage with a queue of bytes in it. Invariant: `start <= end <= capacity`, and
+/// `start == end` only when both are 0.
 ///
 /// What is not in the queue is whatever an earlier borrower left there; nobody is ever shown it.
 #[derive(Debug)]
 pub struct Block {
     /// Empty in a block that makes do with `short`.
     long: Storage,
-    /// Storage for the beginning of a line, which is all that most connections ever leave behind between two turns.
+    /// Storage for the beginning of a line, which is all that most connections ever leave behind
+    /// between two turns.
     ///
-    /// It also makes a block 128 bytes. What is smaller, glibc keeps apart when it is freed, and so all that lies around it: when
-    /// 10,000 pieces of 1000 bytes were over, the system got none of their memory back.
+    /// It also makes a block 128 bytes. What is smaller, glibc keeps apart when it is freed, and
+    /// so all that lies around it: when 10,000 pieces of 1000 bytes were over, the system got
+    /// none of their memory back.
     short: [u8; Self::SHORT_LEN],
     /// Offsets fit a `u32` because no block is longer than [`Block::LEN_MAX`].
     start: u32,
@@ -65,7 +68,8 @@ impl Block {
     /// What a block holds without storage of its own.
     pub const SHORT_LEN: usize = 96;
 
-    /// An empty block of `len` bytes from the allocator, or of [`Block::SHORT_LEN`] if that is more.
+    /// An empty block of `len` bytes from the allocator, or of [`Block::SHORT_LEN`] if that is
+    /// more.
     ///
     /// # Panics
     /// If that is more than [`Block::LEN_MAX`].
@@ -75,7 +79,8 @@ impl Block {
         Self::of_storage(Storage::Heap(vec![0; len].into_boxed_slice()))
     }
 
-    /// An empty block of `len` bytes in a mapping of its own; `None` when the system has no place for one.
+    /// An empty block of `len` bytes in a mapping of its own; `None` when the system has no place
+    /// for one.
     ///
     /// # Panics
     /// If that is more than [`Block::LEN_MAX`].
@@ -148,7 +153,8 @@ impl Block {
         self.end += count as u32;
     }
 
-    /// Appends `bytes`, which are copied; gives false, and does nothing, when there is no room for all of them.
+    /// Appends `bytes`, which are copied; gives false, and does nothing, when there is no room for
+    /// all of them.
     #[must_use]
     #[inline]
     pub fn append(&mut self, bytes: &[u8]) -> bool {

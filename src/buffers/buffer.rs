@@ -1,13 +1,14 @@
 //! A queue of bytes in one block of storage, which it holds only while it holds bytes.
 //!
-//! A connection has two of them, and most connections are idle: so the block brings its marks along, and a buffer without
-//! bytes is eight bytes, a null pointer.
+//! A connection has two of them, and most connections are idle: so the block brings its marks
+//! along, and a buffer without bytes is eight bytes, a null pointer.
 
 use crate::buffers::block::Block;
 use crate::buffers::pool::{BLOCK_LEN, Pool, block_len};
 
-/// What is short enough to be copied to the front of a working block again each time more arrives. Above it a piece
-/// of a message stays in its own storage, which doubles: a long message that drips in is not copied for each byte.
+/// What is short enough to be copied to the front of a working block again each time more arrives.
+/// Above it a piece of a message stays in its own storage, which doubles: a long message that drips
+/// in is not copied for each byte.
 const SHORT_LEN: usize = BLOCK_LEN / 16;
 
 /// A queue of bytes.
@@ -51,7 +52,8 @@ impl Buffer {
         }
     }
 
-    /// The block of this buffer, a working block if it has none: for whoever appends a lot and looks it up once.
+    /// The block of this buffer, a working block if it has none: for whoever appends a lot and
+    /// looks it up once.
     #[inline]
     pub fn block(&mut self, pool: &mut Pool) -> &mut Block {
         self.0.get_or_insert_with(|| pool.lend(BLOCK_LEN))
@@ -75,11 +77,13 @@ impl Buffer {
         }
     }
 
-    /// The length of the block that reading on needs, when `missing` more bytes are known to complete the message at
-    /// the front; `None` when the present block will do, once it is compact.
+    /// The length of the block that reading on needs, when `missing` more bytes are known to
+    /// complete the message at the front; `None` when the present block will do, once it is
+    /// compact.
     ///
-    /// The answer follows what has been received, never what was claimed: at most twice as much and a sixteenth, so that a power
-    /// of two and its header are not moved once more at the end; and no more than a working block beyond what is missing.
+    /// The answer follows what has been received, never what was claimed: at most twice as much and
+    /// a sixteenth, so that a power of two and its header are not moved once more at the end;
+    /// and no more than a working block beyond what is missing.
     #[must_use]
     pub fn block_wanted(&self, missing: Option<usize>) -> Option<usize> {
         let len = self.len();
@@ -94,8 +98,9 @@ impl Buffer {
         }
     }
 
-    /// Moves the bytes to a block of `len` bytes, and the old block back to the pool. Returns false, and does nothing, when that is
-    /// more than a working block and the memory limit or the system has no place for it.
+    /// Moves the bytes to a block of `len` bytes, and the old block back to the pool. Returns
+    /// false, and does nothing, when that is more than a working block and the memory limit or
+    /// the system has no place for it.
     #[must_use]
     pub fn move_to(&mut self, len: usize, pool: &mut Pool) -> bool {
         let Some(mut block) = pool.lend_within_limit(len) else { return false };
@@ -114,11 +119,13 @@ impl Buffer {
         }
     }
 
-    /// Gives storage back that the bytes do not need: all of it when there are none, else by moving them to the
-    /// smallest block that holds them. A buffer that rests after this costs about what it holds.
+    /// Gives storage back that the bytes do not need: all of it when there are none, else by moving
+    /// them to the smallest block that holds them. A buffer that rests after this costs about
+    /// what it holds.
     ///
-    /// A block that is only one size too large is kept: growing doubles, and shrinking by one size at once would undo
-    /// it, so that a message that drips in would be copied for every drop. It is kept too when both have no place in memory.
+    /// A block that is only one size too large is kept: growing doubles, and shrinking by one size
+    /// at once would undo it, so that a message that drips in would be copied for every drop.
+    /// It is kept too when both have no place in memory.
     pub fn settle(&mut self, pool: &mut Pool) {
         if self.is_empty() {
             self.release(pool);
@@ -178,7 +185,11 @@ mod tests {
             let mut buffer = filled(len, &mut pool);
             buffer.settle(&mut pool);
             assert_eq!(buffer.len(), len);
-            assert!(pool.lent_bytes() <= 4 * len.max(64), "{len} bytes rest in {}", pool.lent_bytes());
+            assert!(
+                pool.lent_bytes() <= 4 * len.max(64),
+                "{len} bytes rest in {}",
+                pool.lent_bytes()
+            );
             buffer.release(&mut pool);
         }
     }
@@ -208,7 +219,11 @@ mod tests {
         let mut pool = Pool::new(1 << 30);
         let mut buffer = Buffer::default();
         let missing = 16 << 20;
-        assert_eq!(buffer.block_wanted(Some(missing)), Some(BLOCK_LEN), "a claim allocates nothing");
+        assert_eq!(
+            buffer.block_wanted(Some(missing)),
+            Some(BLOCK_LEN),
+            "a claim allocates nothing"
+        );
         buffer = filled(1 << 20, &mut pool);
         assert_eq!(buffer.block_wanted(Some(missing)), Some(2 << 20));
         assert_eq!(buffer.block_wanted(Some(100_000)), Some(block_len((1 << 20) + 100_000)));

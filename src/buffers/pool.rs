@@ -1,4 +1,5 @@
-//! The loop's blocks of storage: lent to connections while they hold bytes, counted, and used again.
+//! The loop's blocks of storage: lent to connections while they hold bytes, counted, and used
+//! again.
 //!
 //! ```text
 //!             lend                     take back
@@ -8,48 +9,54 @@
 
 use crate::buffers::block::Block;
 
-/// From this length on a block is a mapping of its own, which the system has back in whole when it is dropped. What an allocator is
-/// given back it keeps while anything behind it is in use: chosen lengths and lifetimes made the process 2.4 times as large as
-/// the memory limit.
+/// From this length on a block is a mapping of its own, which the system has back in whole when it
+/// is dropped. What an allocator is given back it keeps while anything behind it is in use: chosen
+/// lengths and lifetimes made the process 2.4 times as large as the memory limit.
 const MAPPED_LEN_MIN: usize = 8 << 10;
 
-/// How many mappings there are at a time, at most. The system has some 65,530 (`vm.max_map_count`), and fails to take some back
-/// when there are more pieces. Beyond it no block that is longer than a working block is lent, and those that are not come
-/// from the allocator. A memory limit of less than 480 MiB never gets there.
+/// How many mappings there are at a time, at most. The system has some 65,530 (`vm.max_map_count`),
+/// and fails to take some back when there are more pieces. Beyond it no block that is longer than a
+/// working block is lent, and those that are not come from the allocator. A memory limit of less
+/// than 480 MiB never gets there.
 const MAPPED_MAX: usize = 60_000;
 
-/// The size of a working block in bytes: what a connection reads into and writes answers to during its turn.
+/// The size of a working block in bytes: what a connection reads into and writes answers to during
+/// its turn.
 ///
-/// At a tenth, a batch of 1024 pipelined requests would need several reads instead of one; at ten times, the two
-/// blocks of a turn would no longer stay in the second-level cache.
+/// At a tenth, a batch of 1024 pipelined requests would need several reads instead of one; at ten
+/// times, the two blocks of a turn would no longer stay in the second-level cache.
 pub const BLOCK_LEN: usize = 64 * 1024;
 
-/// Blocks come in powers of two from twice this; a shorter one is a block without storage of its own...
+/// Blocks come in powers of two from twice this; a shorter one is a block without storage of its
+/// own...
 const SMALLEST_LEN: usize = 64;
 /// ...to here; a longer one is long, and comes in steps of a sixteenth at most.
 const LARGEST_LEN: usize = 4 * BLOCK_LEN;
-/// Of long blocks there are so many lengths, as a power of two, to each power of two: few enough that a free one mostly fits.
+/// Of long blocks there are so many lengths, as a power of two, to each power of two: few enough
+/// that a free one mostly fits.
 const LONG_STEPS_LOG: u32 = 4;
 const CLASS_COUNT: usize = (LARGEST_LEN / SMALLEST_LEN).ilog2() as usize + 1;
 
-/// How many free bytes of one size are kept for the next loan, but never less than two blocks, one to read into and one
-/// to answer from. It is a constant of the process, not of its connections: after a burst that used much more, the rest
-/// has gone back. Each size has its own bound, so that a burst of small pieces cannot push the working blocks out.
+/// How many free bytes of one size are kept for the next loan, but never less than two blocks, one
+/// to read into and one to answer from. It is a constant of the process, not of its connections:
+/// after a burst that used much more, the rest has gone back. Each size has its own bound, so that
+/// a burst of small pieces cannot push the working blocks out.
 ///
-/// Of working blocks and longer ones more is kept than of pieces, because they come from the system: with a quarter of
-/// it, every answer to a long line cost three page faults.
+/// Of working blocks and longer ones more is kept than of pieces, because they come from the
+/// system: with a quarter of it, every answer to a long line cost three page faults.
 const KEPT_BYTES_MAX: usize = 4 * LARGEST_LEN;
 const KEPT_PIECES_BYTES_MAX: usize = LARGEST_LEN;
 
-/// How many bytes of long blocks are kept for the next loan: what serving one frame of a mebibyte after the other takes. With them
-/// it costs 0.27 ms of processor time; with fresh pages from the allocator it cost 1.5. At the memory limit they give way to what
-/// is lent.
+/// How many bytes of long blocks are kept for the next loan: what serving one frame of a mebibyte
+/// after the other takes. With them it costs 0.27 ms of processor time; with fresh pages from the
+/// allocator it cost 1.5. At the memory limit they give way to what is lent.
 const KEPT_LONG_BYTES_MAX: usize = 4 << 20;
 /// The most long blocks that are kept.
 const KEPT_LONG_MAX: usize = KEPT_LONG_BYTES_MAX / LARGEST_LEN;
 
-/// What connections may hold less than the memory limit, so that the blocks with which one of them works during its
-/// turn can always be lent: two working blocks, and as much again for the answer that overflows one.
+/// What connections may hold less than the memory limit, so that the blocks with which one of them
+/// works during its turn can always be lent: two working blocks, and as much again for the answer
+/// that overflows one.
 const WORKING_BYTES: usize = 4 * BLOCK_LEN;
 
 /// Eviction goes on until one part of so many is free: 8 MiB of 256.
@@ -59,7 +66,10 @@ const FREE_SHARE: usize = 32;
 #[derive(Debug)]
 pub struct Pool {
     /// Free blocks by size class.
-    #[expect(clippy::vec_box, reason = "what is lent is a pointer, so that who holds nothing has place for no more")]
+    #[expect(
+        clippy::vec_box,
+        reason = "what is lent is a pointer, so that who holds nothing has place for no more"
+    )]
     free: [Vec<Box<Block>>; CLASS_COUNT],
     /// Free long blocks, the last one taken back at the end.
     #[expect(clippy::vec_box, reason = "as above")]
@@ -81,7 +91,8 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool from which all connections together hold at most `memory_max` bytes between their turns.
+    /// A pool from which all connections together hold at most `memory_max` bytes between their
+    /// turns.
     #[must_use]
     pub fn new(memory_max: usize) -> Self {
         Self {
@@ -101,12 +112,15 @@ impl Pool {
     /// Lends an empty block of at least `len` bytes, whatever is lent already.
     pub fn lend(&mut self, len: usize) -> Box<Block> {
         let len = block_len(len);
-        let block = self.take_free(len).or_else(|| self.map(len)).unwrap_or_else(|| Box::new(Block::new(len)));
+        let block = self
+            .take_free(len)
+            .or_else(|| self.map(len))
+            .unwrap_or_else(|| Box::new(Block::new(len)));
         self.note_lent(block)
     }
 
-    /// Lends an empty block of at least `len` bytes. A block that is longer than a working block is lent only when the memory limit
-    /// and the system have a place for it.
+    /// Lends an empty block of at least `len` bytes. A block that is longer than a working block is
+    /// lent only when the memory limit and the system have a place for it.
     pub fn lend_within_limit(&mut self, len: usize) -> Option<Box<Block>> {
         if len <= BLOCK_LEN {
             return Some(self.lend(len));
@@ -144,7 +158,8 @@ impl Pool {
         Some(self.free_long.remove(place))
     }
 
-    /// A block of `len` bytes in a mapping of its own; `None` when it is too short for that, or there is no place for one more.
+    /// A block of `len` bytes in a mapping of its own; `None` when it is too short for that, or
+    /// there is no place for one more.
     fn map(&mut self, len: usize) -> Option<Box<Block>> {
         if len < MAPPED_LEN_MIN {
             return None;
@@ -163,7 +178,8 @@ impl Pool {
         Some(Box::new(block))
     }
 
-    /// True exactly when the long blocks that are free are too much beside what is lent and `len` bytes more.
+    /// True exactly when the long blocks that are free are too much beside what is lent and `len`
+    /// bytes more.
     const fn is_in_the_way(&self, len: usize) -> bool {
         let used = self.lent_bytes.saturating_add(len).saturating_add(self.free_long_bytes);
         used > self.held_bytes_max || self.mapped_count >= MAPPED_MAX
@@ -180,7 +196,8 @@ impl Pool {
         drop(block);
     }
 
-    /// Makes room for `count` bytes behind the bytes of `block`, which grows at least by doubling, whatever is lent already.
+    /// Makes room for `count` bytes behind the bytes of `block`, which grows at least by doubling,
+    /// whatever is lent already.
     #[inline]
     pub fn make_room(&mut self, block: &mut Block, count: usize) {
         if block.spare_len() < count
@@ -191,8 +208,9 @@ impl Pool {
         }
     }
 
-    /// Makes room for `count` bytes behind the bytes of `block`. Returns false, and does nothing, when that takes more than a working
-    /// block and the memory limit or the system has no place for it.
+    /// Makes room for `count` bytes behind the bytes of `block`. Returns false, and does nothing,
+    /// when that takes more than a working block and the memory limit or the system has no
+    /// place for it.
     #[must_use]
     #[inline]
     pub fn make_room_within_limit(&mut self, block: &mut Block, count: usize) -> bool {
@@ -215,7 +233,8 @@ impl Pool {
         self.take_back(other);
     }
 
-    /// True exactly when a block of `len` bytes more could be held without passing the memory limit.
+    /// True exactly when a block of `len` bytes more could be held without passing the memory
+    /// limit.
     #[must_use]
     pub const fn has_room_for(&self, len: usize) -> bool {
         block_len(len) <= self.held_bytes_max.saturating_sub(self.lent_bytes)
@@ -228,7 +247,8 @@ impl Pool {
         self.lent_bytes > self.held_bytes_max
     }
 
-    /// True exactly when a block of `len` bytes, beside `held` bytes that are kept, fits once all others are evicted.
+    /// True exactly when a block of `len` bytes, beside `held` bytes that are kept, fits once all
+    /// others are evicted.
     #[must_use]
     pub const fn may_have_room_for(&self, len: usize, held: usize) -> bool {
         block_len(len).saturating_add(held) <= self.held_bytes_wanted()
@@ -244,7 +264,8 @@ impl Pool {
         self.has_misfit = true;
     }
 
-    /// True exactly when something was refused for which eviction cannot make room; once for all since the last call.
+    /// True exactly when something was refused for which eviction cannot make room; once for all
+    /// since the last call.
     pub const fn take_misfit(&mut self) -> bool {
         std::mem::replace(&mut self.has_misfit, false)
     }
@@ -261,7 +282,8 @@ impl Pool {
         self.shortage = 0;
     }
 
-    /// How many bytes must become free so that what was wanted fits, and then a part of the limit is free.
+    /// How many bytes must become free so that what was wanted fits, and then a part of the limit
+    /// is free.
     #[must_use]
     pub const fn excess(&self) -> usize {
         self.lent_bytes.saturating_add(self.shortage).saturating_sub(self.held_bytes_wanted())
@@ -291,7 +313,8 @@ impl Pool {
     }
 }
 
-/// The length of the block in which `block` has room for `count` bytes more; `None` when moving its bytes to its front was enough.
+/// The length of the block in which `block` has room for `count` bytes more; `None` when moving its
+/// bytes to its front was enough.
 #[cold]
 fn len_with_room(block: &mut Block, count: usize) -> Option<usize> {
     let needed = block.len().saturating_add(count);
@@ -339,9 +362,14 @@ mod tests {
     #[test]
     fn a_block_is_the_next_power_of_two_and_a_long_one_a_sixteenth_longer_at_most() {
         let mut pool = Pool::new(1 << 30);
-        for (asked, lent) in
-            [(0, 96), (96, 96), (97, 128), (129, 256), (BLOCK_LEN, BLOCK_LEN), (LARGEST_LEN, LARGEST_LEN)]
-        {
+        for (asked, lent) in [
+            (0, 96),
+            (96, 96),
+            (97, 128),
+            (129, 256),
+            (BLOCK_LEN, BLOCK_LEN),
+            (LARGEST_LEN, LARGEST_LEN),
+        ] {
             assert_eq!(pool.lend(asked).capacity(), lent, "{asked}");
         }
         assert_eq!(pool.lend(LARGEST_LEN + 1).capacity(), LARGEST_LEN + LARGEST_LEN / 16);
@@ -366,7 +394,10 @@ mod tests {
         assert_eq!(pool.lent_bytes(), 1000 * BLOCK_LEN);
         blocks.into_iter().for_each(|block| pool.take_back(block));
         assert_eq!((pool.lent_bytes(), pool.lent_bytes_most()), (0, 1000 * BLOCK_LEN));
-        assert_eq!(pool.free.iter().flatten().map(|block| block.capacity()).sum::<usize>(), KEPT_BYTES_MAX);
+        assert_eq!(
+            pool.free.iter().flatten().map(|block| block.capacity()).sum::<usize>(),
+            KEPT_BYTES_MAX
+        );
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Addresses as URLs whose scheme is the protocol: `text://127.0.0.1:40000`, `binary://[::1]:65432`,
-//! `chat+unix:///run/tinytcp.sock`.
+//! Addresses as URLs whose scheme is the protocol: `text://127.0.0.1:40000`,
+//! `binary://[::1]:65432`, `chat+unix:///run/tinytcp.sock`.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,8 @@ use std::str::FromStr;
 
 use crate::os::endpoint::{Endpoint, check_path};
 
-/// A protocol, a host and a port. The host is a name or a numeric address; nothing is looked up here.
+/// A protocol, a host and a port. The host is a name or a numeric address; nothing is looked up
+/// here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// The protocol, in lower case.
@@ -35,14 +36,19 @@ impl FromStr for Address {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (host_port, path) = rest.split_at_checked(end).ok_or(EXAMPLE)?;
         if !matches!(path, "" | "/") {
-            return Err(format!("'{path}' behind host and port means nothing here, leave it out; {EXAMPLE}"));
+            return Err(format!(
+                "'{path}' behind host and port means nothing here, leave it out; {EXAMPLE}"
+            ));
         }
         let (host, port) = split_host_port(host_port).ok_or(EXAMPLE)?;
         if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '@') {
             return Err(EXAMPLE.into());
         }
         let port = match port {
-            Some(port) => Some(port.parse().map_err(|_| format!("the port is a number from 0 to 65535; {EXAMPLE}"))?),
+            Some(port) => Some(
+                port.parse()
+                    .map_err(|_| format!("the port is a number from 0 to 65535; {EXAMPLE}"))?,
+            ),
             None => None,
         };
         Ok(Self { scheme: scheme.to_ascii_lowercase(), host: host.into(), port })
@@ -83,13 +89,16 @@ pub enum Place {
 }
 
 impl Place {
-    /// Every endpoint that this stands for: a host may have several addresses. A name is looked up, which may take long.
+    /// Every endpoint that this stands for: a host may have several addresses. A name is looked up,
+    /// which may take long.
     ///
     /// # Errors
     /// When the lookup fails.
     pub fn resolve(&self) -> io::Result<Vec<Endpoint>> {
         match self {
-            Self::Host { host, port } => Ok((host.as_str(), *port).to_socket_addrs()?.map(Endpoint::Tcp).collect()),
+            Self::Host { host, port } => {
+                Ok((host.as_str(), *port).to_socket_addrs()?.map(Endpoint::Tcp).collect())
+            }
             Self::Unix(path) => Ok(vec![Endpoint::Unix(path.clone())]),
         }
     }
@@ -113,8 +122,8 @@ impl fmt::Display for Place {
     }
 }
 
-/// The protocol and the path of `PROTOCOL+unix://PATH`; `None` for a text of another form. All that follows `://` is the
-/// path, absolute or relative.
+/// The protocol and the path of `PROTOCOL+unix://PATH`; `None` for a text of another form. All that
+/// follows `://` is the path, absolute or relative.
 ///
 /// # Errors
 /// A sentence when there is no protocol, no path, or one that is too long.
@@ -129,7 +138,8 @@ pub fn unix_path(text: &str) -> Result<Option<(String, PathBuf)>, String> {
         return Err(format!("the path is missing, as in {protocol}+unix:///run/tinytcp.sock"));
     }
     let path = PathBuf::from(path);
-    check_path(&path).map_err(|error| format!("{error}: choose a shorter one, or a relative one"))?;
+    check_path(&path)
+        .map_err(|error| format!("{error}: choose a shorter one, or a relative one"))?;
     Ok(Some((protocol.into(), path)))
 }
 
@@ -165,21 +175,35 @@ mod tests {
             let address: Address = text.parse().expect(text);
             assert_eq!(address.to_string(), text);
         }
-        let address: Address = "TEXT://[::1]:7/".parse().expect("case and a final slash do not matter");
+        let address: Address =
+            "TEXT://[::1]:7/".parse().expect("case and a final slash do not matter");
         assert_eq!(address, Address { scheme: "text".into(), host: "::1".into(), port: Some(7) });
     }
 
     #[test]
     fn all_behind_the_scheme_of_a_unix_socket_is_its_path() {
-        let split =
-            |text: &str| unix_path(text).expect(text).map(|(scheme, path)| (scheme, path.display().to_string()));
+        let split = |text: &str| {
+            unix_path(text).expect(text).map(|(scheme, path)| (scheme, path.display().to_string()))
+        };
         for path in ["/run/t.sock", "t.sock", "./a b", "/a:1?b#c"] {
             assert_eq!(split(&format!("TEXT+unix://{path}")), Some(("text".into(), path.into())));
         }
         assert_eq!((split("text://host:1"), split("/run/t.sock")), (None, None));
-        assert!(unix_path("unix:///t.sock").expect_err("no protocol").contains("as in text+unix:///t.sock"));
-        assert!(unix_path("text+unix://").expect_err("no path").contains("text+unix:///run/tinytcp.sock"));
-        assert!(unix_path(&format!("text+unix:///{}", "x".repeat(107))).expect_err("long").contains("at most 107"));
+        assert!(
+            unix_path("unix:///t.sock")
+                .expect_err("no protocol")
+                .contains("as in text+unix:///t.sock")
+        );
+        assert!(
+            unix_path("text+unix://")
+                .expect_err("no path")
+                .contains("text+unix:///run/tinytcp.sock")
+        );
+        assert!(
+            unix_path(&format!("text+unix:///{}", "x".repeat(107)))
+                .expect_err("long")
+                .contains("at most 107")
+        );
     }
 
     #[test]

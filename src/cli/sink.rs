@@ -1,9 +1,10 @@
 //! Where log lines go, so that nothing which happens there ever reaches the loop.
 //!
-//! A write to a terminal, a pipe or a disk may block, and no portable call makes it not: marking the descriptor
-//! non-blocking would change it for every process that shares it, the user's shell first of all. So the loop only
-//! appends a line to a bounded queue, and a thread that does nothing else writes it. A sink that is stalled fills the
-//! queue, and further lines are dropped and counted; one that is closed or full takes nothing, and nobody minds.
+//! A write to a terminal, a pipe or a disk may block, and no portable call makes it not: marking
+//! the descriptor non-blocking would change it for every process that shares it, the user's shell
+//! first of all. So the loop only appends a line to a bounded queue, and a thread that does nothing
+//! else writes it. A sink that is stalled fills the queue, and further lines are dropped and
+//! counted; one that is closed or full takes nothing, and nobody minds.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use nix::sys::signal::SigSet;
 
 use crate::display::plural::plural;
 
-/// How many lines wait for a sink that is slow. At 200 bytes each they are 200 KB, twenty seconds of the busiest log.
+/// How many lines wait for a sink that is slow. At 200 bytes each they are 200 KB, twenty seconds
+/// of the busiest log.
 const LINES_MAX: usize = 1024;
 
 /// The near end of a sink: takes whole lines and never blocks.
@@ -33,8 +35,9 @@ enum Item {
 }
 
 impl Sink {
-    /// Starts a thread called `name` that writes lines to `target`, and leaves all signals to the other threads: a signal
-    /// that comes while the loop waits has to interrupt the wait, not the writing of a line.
+    /// Starts a thread called `name` that writes lines to `target`, and leaves all signals to the
+    /// other threads: a signal that comes while the loop waits has to interrupt the wait, not
+    /// the writing of a line.
     ///
     /// # Errors
     /// When no thread can be started.
@@ -56,8 +59,8 @@ impl Sink {
         self.append(format!("{line}\n").into_bytes());
     }
 
-    /// Waits until all lines are written, but not longer than `timeout`: a program that ends does not wait for a
-    /// sink that is stalled.
+    /// Waits until all lines are written, but not longer than `timeout`: a program that ends does
+    /// not wait for a sink that is stalled.
     pub fn flush(&self, timeout: Duration) {
         let (done, wait) = mpsc::sync_channel(1);
         if self.queue.try_send(Item::Flush(done)).is_ok() {
@@ -108,7 +111,11 @@ fn write_items(mut target: impl Write, items: &Receiver<Item>, dropped: &AtomicU
         }
         let count = dropped.swap(0, Ordering::Relaxed);
         if count > 0 {
-            drop(writeln!(target, "dropped here, because nothing took them: {}", plural(count, "line")));
+            drop(writeln!(
+                target,
+                "dropped here, because nothing took them: {}",
+                plural(count, "line")
+            ));
         }
     }
 }
@@ -172,7 +179,8 @@ mod tests {
         let sink = Sink::new("full", Full { page: page.clone(), writes: 0 }).expect("a thread");
         ["first", "second", "third"].into_iter().for_each(|line| sink.line(line));
         sink.flush(PATIENCE);
-        let page = String::from_utf8(page.0.lock().expect("no writer panics").clone()).expect("ASCII");
+        let page =
+            String::from_utf8(page.0.lock().expect("no writer panics").clone()).expect("ASCII");
         assert_eq!(page, "fir\nthird\ndropped here, because nothing took them: 2 lines\n");
     }
 
@@ -185,10 +193,13 @@ mod tests {
         sink.flush(Duration::from_millis(1));
         drop(stall);
         // The queue has room again at some time from here on, and then a flush comes through.
-        while String::from_utf8_lossy(&page.0.lock().expect("no writer panics")).lines().count() <= LINES_MAX {
+        while String::from_utf8_lossy(&page.0.lock().expect("no writer panics")).lines().count()
+            <= LINES_MAX
+        {
             sink.flush(PATIENCE);
         }
-        let page = String::from_utf8(page.0.lock().expect("no writer panics").clone()).expect("ASCII");
+        let page =
+            String::from_utf8(page.0.lock().expect("no writer panics").clone()).expect("ASCII");
         assert!(page.contains("dropped here, because"), "{page}");
     }
 }

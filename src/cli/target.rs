@@ -1,5 +1,5 @@
-//! The server to talk to: `text://127.0.0.1:40000`, `text+unix:///run/tinytcp.sock`, `localhost`, `[::1]:8888`, or a host and a
-//! port as two words.
+//! The server to talk to: `text://127.0.0.1:40000`, `text+unix:///run/tinytcp.sock`, `localhost`,
+//! `[::1]:8888`, or a host and a port as two words.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -80,10 +80,11 @@ pub struct Target {
 }
 
 impl Target {
-    /// The target that `words` name: none (the default), a URL or `HOST[:PORT]`, or `HOST` and `PORT`.
+    /// The target that `words` name: none (the default), a URL or `HOST[:PORT]`, or `HOST` and
+    /// `PORT`.
     ///
-    /// The protocol is that of the URL, else `protocol`, else the one whose default port was given, else text.
-    /// A missing port is the default port of the protocol.
+    /// The protocol is that of the URL, else `protocol`, else the one whose default port was given,
+    /// else text. A missing port is the default port of the protocol.
     ///
     /// # Errors
     /// A sentence that says what was wrong and shows a target that works.
@@ -91,24 +92,26 @@ impl Target {
         match words {
             [] => Self::complete("127.0.0.1".into(), None, protocol),
             [target] if target.contains("://") => Self::from_url(target, protocol),
-            [port] if port.bytes().all(|byte| byte.is_ascii_digit()) && !port.is_empty() => {
-                Err(format!("'{port}' looks like a port: give the host too, as in 127.0.0.1:{port}"))
-            }
+            [port] if port.bytes().all(|byte| byte.is_ascii_digit()) && !port.is_empty() => Err(
+                format!("'{port}' looks like a port: give the host too, as in 127.0.0.1:{port}"),
+            ),
             [target] => {
-                let (host, port) = split_host(target).map_err(|error| format!("'{target}' is no target: {error}"))?;
+                let (host, port) = split_host(target)
+                    .map_err(|error| format!("'{target}' is no target: {error}"))?;
                 Self::complete(host, port, protocol)
             }
             [host, port] => {
                 let number = port.parse().map_err(|_| {
                     format!("'{port}' is no port: ports are numbers from 1 to 65535, as in 127.0.0.1 40000")
                 })?;
-                let (host, _) = split_host(host)
-                    .ok()
-                    .filter(|(_, port)| port.is_none())
-                    .ok_or_else(|| format!("'{host}' is no host: HOST PORT looks like 127.0.0.1 40000"))?;
+                let (host, _) =
+                    split_host(host).ok().filter(|(_, port)| port.is_none()).ok_or_else(|| {
+                        format!("'{host}' is no host: HOST PORT looks like 127.0.0.1 40000")
+                    })?;
                 Self::complete(host, Some(number), protocol)
             }
-            _ => Err("too many words: give one TARGET, as in text://127.0.0.1:40000, or HOST PORT".into()),
+            _ => Err("too many words: give one TARGET, as in text://127.0.0.1:40000, or HOST PORT"
+                .into()),
         }
     }
 
@@ -132,10 +135,17 @@ impl Target {
         Self::complete(address.host, address.port, Some(agreed(&address.scheme)?))
     }
 
-    fn complete(host: String, port: Option<u16>, protocol: Option<Protocol>) -> Result<Self, String> {
+    fn complete(
+        host: String,
+        port: Option<u16>,
+        protocol: Option<Protocol>,
+    ) -> Result<Self, String> {
         let protocol = protocol.or_else(|| Protocol::of_port(port?)).unwrap_or(Protocol::Text);
         match port.unwrap_or(protocol.default_port()) {
-            0 => Err("port 0 is for servers, which then pick one: give the port that the server printed".into()),
+            0 => Err(
+                "port 0 is for servers, which then pick one: give the port that the server printed"
+                    .into(),
+            ),
             port => Ok(Self { protocol, place: Place::Host { host, port } }),
         }
     }
@@ -170,13 +180,17 @@ mod tests {
     #[test]
     fn protocols_and_ports_are_those_of_the_server() {
         let ours = Protocol::ALL.map(|protocol| (protocol.name(), protocol.default_port()));
-        assert_eq!(ours, BUILT_IN.each_ref().map(|built_in| (built_in.scheme, built_in.default_port)));
+        assert_eq!(
+            ours,
+            BUILT_IN.each_ref().map(|built_in| (built_in.scheme, built_in.default_port))
+        );
     }
 
     #[test]
     fn host_and_port_are_the_target_without_its_scheme() {
         for host_port in ["127.0.0.1:40000", "[::1]:40000", "localhost:1"] {
-            let target = Target::from_words(&[host_port.into()], Some(Protocol::Binary)).expect(host_port);
+            let target =
+                Target::from_words(&[host_port.into()], Some(Protocol::Binary)).expect(host_port);
             assert_eq!(target.place.to_string(), host_port);
         }
     }
@@ -185,12 +199,21 @@ mod tests {
     fn a_unix_socket_is_a_target_with_a_path() {
         let url = "chat+unix:///run/tinytcp.sock";
         let socket = Target::from_words(&[url.into()], None).expect(url);
-        assert_eq!(socket, Target { protocol: Protocol::Chat, place: Place::Unix("/run/tinytcp.sock".into()) });
+        assert_eq!(
+            socket,
+            Target { protocol: Protocol::Chat, place: Place::Unix("/run/tinytcp.sock".into()) }
+        );
         assert_eq!(socket.to_string(), url);
         assert_eq!(target(url, Some(Protocol::Chat)).as_deref(), Ok(url));
-        assert!(target(url, Some(Protocol::Text)).expect_err("they disagree").contains("--protocol"));
+        assert!(
+            target(url, Some(Protocol::Text)).expect_err("they disagree").contains("--protocol")
+        );
         assert!(target("text+unix://", None).expect_err("no path").contains("the path is missing"));
-        assert!(target("ftp+unix:///t", None).expect_err("no protocol").contains("the protocols are text"));
+        assert!(
+            target("ftp+unix:///t", None)
+                .expect_err("no protocol")
+                .contains("the protocols are text")
+        );
     }
 
     #[test]
@@ -224,7 +247,16 @@ mod tests {
 
     #[test]
     fn what_is_no_target_is_refused_with_one_that_works() {
-        for words in ["ftp://host", "text://", "host:port", "host http", "host 65536", "host:1 2", "a b c", "host 0"] {
+        for words in [
+            "ftp://host",
+            "text://",
+            "host:port",
+            "host http",
+            "host 65536",
+            "host:1 2",
+            "a b c",
+            "host 0",
+        ] {
             let error = target(words, None).expect_err(words);
             assert!(!error.contains('\n'), "{words}: {error}");
         }

@@ -1,4 +1,5 @@
-//! The standard streams of a program that people use: colours, one-line messages, and streams that do not block.
+//! The standard streams of a program that people use: colours, one-line messages, and streams that
+//! do not block.
 
 use std::env;
 use std::fmt::Display;
@@ -9,8 +10,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::display::escape::shown;
 
-/// True exactly when colours are welcome: on a terminal that does not call itself dumb, unless `NO_COLOR` is set and not
-/// empty (no-color.org).
+/// True exactly when colours are welcome: on a terminal that does not call itself dumb, unless
+/// `NO_COLOR` is set and not empty (no-color.org).
 #[must_use]
 pub fn is_coloured(is_terminal: bool) -> bool {
     is_terminal
@@ -20,7 +21,8 @@ pub fn is_coloured(is_terminal: bool) -> bool {
 
 /// Prints `program: message` as one line on stderr; a closed or full stderr is ignored.
 ///
-/// What could break the line or drive the terminal is escaped: the message may quote what a user or a server sent.
+/// What could break the line or drive the terminal is escaped: the message may quote what a user or
+/// a server sent.
 pub fn note(program: &str, message: impl Display) {
     let line = format!("{program}: {}\n", shown(message.to_string().as_bytes()));
     // One write, so that lines of several programs on one stderr do not mix.
@@ -29,7 +31,8 @@ pub fn note(program: &str, message: impl Display) {
 
 /// A stream that waits where the one inside would fail with `WouldBlock`.
 ///
-/// Whether a standard stream blocks is shared with every process that has the same one: another may have switched it.
+/// Whether a standard stream blocks is shared with every process that has the same one: another may
+/// have switched it.
 #[derive(Debug)]
 pub struct Blocking<Stream>(pub Stream);
 
@@ -78,7 +81,8 @@ mod tests {
     fn a_stream_that_does_not_block_is_waited_for() {
         let (ours, mut theirs) = UnixStream::pair().expect("a pair of sockets");
         ours.set_nonblocking(true).expect("do not block");
-        let (mut reading, mut writing) = (Blocking(ours.try_clone().expect("a clone")), Blocking(ours));
+        let (mut reading, mut writing) =
+            (Blocking(ours.try_clone().expect("a clone")), Blocking(ours));
         let bytes = vec![b'x'; 4 << 20];
         let count = bytes.len();
         thread::scope(|scope| {

@@ -1,8 +1,8 @@
 //! Durations, counts and sizes as people type them: `20ms`, `10k`, `64 KiB`.
 //!
-//! Every function takes the whole text of one value and gives either the value or a sentence that says
-//! what was wrong together with an example that works; the sentence never repeats the text, because
-//! whoever reports it shows the text beside it.
+//! Every function takes the whole text of one value and gives either the value or a sentence that
+//! says what was wrong together with an example that works; the sentence never repeats the text,
+//! because whoever reports it shows the text beside it.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use crate::limits::Limits;
 /// Parses `200us 20ms 5s 2m 1h`; a bare number is seconds, fractions are fine (`1.5s`).
 ///
 /// # Errors
-/// For zero, for `off` (see [`timeout`]), for a unit that does not exist and for more than 100 years.
+/// For zero, for `off` (see [`timeout`]), for a unit that does not exist and for more than 100
+/// years.
 pub fn duration(text: &str) -> Result<Duration, String> {
     const EXAMPLE: &str = "durations look like 200us, 20ms, 5s, 2m or 1h";
     const MAX_SECONDS: f64 = 100.0 * 365.0 * 86_400.0;
@@ -35,13 +36,16 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
-/// Parses a [`duration`] whose unit is written: as a bound, a bare `5` is taken for milliseconds as often as for seconds.
+/// Parses a [`duration`] whose unit is written: as a bound, a bare `5` is taken for milliseconds as
+/// often as for seconds.
 ///
 /// # Errors
 /// As [`duration`], and for a bare number.
 pub fn duration_with_unit(text: &str) -> Result<Duration, String> {
     match split_unit(text) {
-        (number, "") if !number.is_empty() => Err(format!("{number} has no unit: write {number}ms or {number}s")),
+        (number, "") if !number.is_empty() => {
+            Err(format!("{number} has no unit: write {number}ms or {number}s"))
+        }
         _ => duration(text),
     }
 }
@@ -106,7 +110,10 @@ pub fn size(text: &str) -> Result<usize, String> {
         "GB" => 1_000_000_000,
         _ => return Err(EXAMPLE.into()),
     };
-    scaled(number, factor).and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0).ok_or(EXAMPLE.into())
+    scaled(number, factor)
+        .and_then(|size| usize::try_from(size).ok())
+        .filter(|size| *size > 0)
+        .ok_or(EXAMPLE.into())
 }
 
 /// Parses the size of a message: a [`size`] of at most 1 GiB.
@@ -184,7 +191,9 @@ mod tests {
         assert_eq!(count("500"), Ok(500));
         assert_eq!(count("10k"), Ok(10_000));
         assert_eq!(count("2m"), Ok(2_000_000));
-        for (text, expected) in [("1M", 1_000_000), ("1.5k", 1_500), ("0.25M", 250_000), ("10K", 10_000)] {
+        for (text, expected) in
+            [("1M", 1_000_000), ("1.5k", 1_500), ("0.25M", 250_000), ("10K", 10_000)]
+        {
             assert_eq!(count(text), Ok(expected), "{text}");
         }
         for text in [

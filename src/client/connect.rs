@@ -16,11 +16,13 @@ use crate::os::endpoint::Endpoint;
 use crate::os::outgoing::connect_unix;
 use crate::os::own_port::connect_elsewhere;
 
-/// The pause between two attempts while waiting for a server: short enough that a script hardly notices,
-/// long enough that ten waiting clients do not load the machine on which the server is about to start.
+/// The pause between two attempts while waiting for a server: short enough that a script hardly
+/// notices, long enough that ten waiting clients do not load the machine on which the server is
+/// about to start.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long an address has to itself before the next one is tried beside it: the delay that RFC 8305 recommends.
+/// How long an address has to itself before the next one is tried beside it: the delay that RFC
+/// 8305 recommends.
 const STAGGER: Duration = Duration::from_millis(250);
 
 /// What an attempt may take beyond its timeout until its thread has said so.
@@ -32,7 +34,8 @@ const SETTLING_TIME: Duration = Duration::from_millis(250);
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// Bounds one attempt to connect, all addresses together, and later each answer; `None` leaves that to the system.
+    /// Bounds one attempt to connect, all addresses together, and later each answer; `None` leaves
+    /// that to the system.
     pub timeout: Option<Duration>,
     /// Attempts go on for so long; `None` makes one.
     pub wait: Option<Duration>,
@@ -54,34 +57,51 @@ pub fn connect(target: &Target, patience: Patience) -> Result<TcpStream, Failure
         };
         let error = match attempted {
             Ok(stream) if has_waited => {
-                note("tinytcp-client", format_args!("waited {} for {target}", span(start.elapsed())));
+                note(
+                    "tinytcp-client",
+                    format_args!("waited {} for {target}", span(start.elapsed())),
+                );
                 return Ok(stream);
             }
             Ok(stream) => return Ok(stream),
             Err(error) => error,
         };
-        let left = patience.wait.map_or(Duration::ZERO, |wait| wait.saturating_sub(start.elapsed()));
+        let left =
+            patience.wait.map_or(Duration::ZERO, |wait| wait.saturating_sub(start.elapsed()));
         if left.is_zero() {
-            let waited = if has_waited { format!(" after waiting {}", span(start.elapsed())) } else { String::new() };
-            return Err(Failure::Unreachable(format!("cannot connect to {target}{waited}: {error}")));
+            let waited = if has_waited {
+                format!(" after waiting {}", span(start.elapsed()))
+            } else {
+                String::new()
+            };
+            return Err(Failure::Unreachable(format!(
+                "cannot connect to {target}{waited}: {error}"
+            )));
         }
         has_waited = true;
         thread::sleep(left.min(RETRY_PAUSE));
     }
 }
 
-/// The connection, if a server is at its end: a proxy accepts before its server is up, and then closes.
+/// The connection, if a server is at its end: a proxy accepts before its server is up, and then
+/// closes.
 ///
-/// A server with a banner has to say it; any other has to keep the connection for [`SETTLING_TIME`].
+/// A server with a banner has to say it; any other has to keep the connection for
+/// [`SETTLING_TIME`].
 fn settled(target: &Target, stream: TcpStream, patience: Patience) -> Result<TcpStream, String> {
-    let patience = if target.protocol.banner().is_some() { patience.timeout } else { Some(SETTLING_TIME) };
+    let patience =
+        if target.protocol.banner().is_some() { patience.timeout } else { Some(SETTLING_TIME) };
     let until = patience.map(|patience| Instant::now() + patience);
     let has_closed = match is_readable(&stream, until) {
         Ok(true) => !matches!(stream.peek(&mut [0]), Ok(1..)),
         Ok(false) => false,
         Err(_) => true,
     };
-    if has_closed { Err("the connection was closed at once; is its server up?".into()) } else { Ok(stream) }
+    if has_closed {
+        Err("the connection was closed at once; is its server up?".into())
+    } else {
+        Ok(stream)
+    }
 }
 
 /// One attempt on all addresses; an error is a reason together with what to do about it.
@@ -133,20 +153,25 @@ fn connect_any(
 fn connect_address(address: SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStream> {
     let stream = connect_elsewhere(Protocol::is_default_port, || match timeout {
         // A zero timeout is an error of its own kind to the standard library.
-        Some(timeout) => TcpStream::connect_timeout(&address, timeout.max(Duration::from_millis(1))),
+        Some(timeout) => {
+            TcpStream::connect_timeout(&address, timeout.max(Duration::from_millis(1)))
+        }
         None => TcpStream::connect(address),
     })?;
-    // A port that nobody listens on can be picked by the kernel for our own end: the connection is then one with
-    // itself, and everything that we say comes back. Waiting for a server on 40000 meets that soon.
+    // A port that nobody listens on can be picked by the kernel for our own end: the connection is
+    // then one with itself, and everything that we say comes back. Waiting for a server on
+    // 40000 meets that soon.
     if stream.local_addr()? == stream.peer_addr()? {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
-    // Commands are small and wait for their answers: collecting them into segments would only delay them.
+    // Commands are small and wait for their answers: collecting them into segments would only delay
+    // them.
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
-/// Where the server is. The system's resolver knows no timeout, so it runs in a thread that may be left behind.
+/// Where the server is. The system's resolver knows no timeout, so it runs in a thread that may be
+/// left behind.
 fn resolve(target: &Target, timeout: Option<Duration>) -> Result<Vec<Endpoint>, String> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let place = target.place.clone();
@@ -168,11 +193,14 @@ fn resolve(target: &Target, timeout: Option<Duration>) -> Result<Vec<Endpoint>, 
 fn sentence(errors: &[(Endpoint, io::Error)], timeout: Option<Duration>) -> String {
     let reasons: Vec<String> = match errors {
         [(_, error)] => vec![reason(error)],
-        _ => errors.iter().map(|(endpoint, error)| format!("{endpoint} {}", reason(error))).collect(),
+        _ => {
+            errors.iter().map(|(endpoint, error)| format!("{endpoint} {}", reason(error))).collect()
+        }
     };
     let any = |kind| errors.iter().any(|(_, error)| error.kind() == kind);
     let is_unix = errors.iter().all(|(endpoint, _)| endpoint.addr().is_none());
-    let check = if is_unix { "check the path and the server's --backlog" } else { "check host and port" };
+    let check =
+        if is_unix { "check the path and the server's --backlog" } else { "check host and port" };
     // A unix socket that nothing has made is refused like a port on which nothing listens.
     let advice = if any(io::ErrorKind::ConnectionRefused) || any(io::ErrorKind::NotFound) {
         "start tinytcp-server there, or wait for it with --wait 10s".into()
@@ -223,16 +251,23 @@ mod tests {
         }
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let second = listener.local_addr().expect("bound");
-        let stream = connect_any(&[first.into(), second.into()], None, None).expect("the second address answers");
+        let stream = connect_any(&[first.into(), second.into()], None, None)
+            .expect("the second address answers");
         assert_eq!(stream.peer_addr().expect("connected"), second);
     }
 
     #[test]
     fn the_sentence_names_every_address_when_there_are_several() {
-        let [first, second] = ["[::1]:9", "127.0.0.1:9"].map(|addr| Endpoint::Tcp(addr.parse().expect("valid")));
-        let errors =
-            [(first, io::ErrorKind::ConnectionRefused.into()), (second, io::Error::from(io::ErrorKind::TimedOut))];
+        let [first, second] =
+            ["[::1]:9", "127.0.0.1:9"].map(|addr| Endpoint::Tcp(addr.parse().expect("valid")));
+        let errors = [
+            (first, io::ErrorKind::ConnectionRefused.into()),
+            (second, io::Error::from(io::ErrorKind::TimedOut)),
+        ];
         let said = sentence(&errors, None);
-        assert!(said.starts_with("[::1]:9 connection refused, 127.0.0.1:9 timed out; start"), "{said}");
+        assert!(
+            said.starts_with("[::1]:9 connection refused, 127.0.0.1:9 timed out; start"),
+            "{said}"
+        );
     }
 }

@@ -29,7 +29,8 @@ impl Verdict {
     }
 }
 
-/// A run that did not come to its end. Each text says what was tried, what went wrong and what to do.
+/// A run that did not come to its end. Each text says what was tried, what went wrong and what to
+/// do.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The commands to send could not be read or understood.
@@ -65,7 +66,10 @@ impl Failure {
     pub fn of_output(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::OutputClosed,
-            _ => Self::Broken(format!("cannot write to stdout: {}; look at where it leads", reason(error))),
+            _ => Self::Broken(format!(
+                "cannot write to stdout: {}; look at where it leads",
+                reason(error)
+            )),
         }
     }
 }
@@ -92,19 +96,20 @@ pub fn span(duration: Duration) -> String {
     }
 }
 
-/// The reason of an operating system's error, in words and without its number where the kind is a known one.
+/// The reason of an operating system's error, in words and without its number where the kind is a
+/// known one.
 #[must_use]
 pub fn reason(error: &io::Error) -> String {
     use io::ErrorKind::{
-        AddrNotAvailable, BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable,
-        NetworkUnreachable, NotFound, PermissionDenied, StorageFull, TimedOut, UnexpectedEof,
+        AddrNotAvailable, BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset,
+        HostUnreachable, NetworkUnreachable, NotFound, PermissionDenied, StorageFull, TimedOut,
+        UnexpectedEof,
     };
     match error.kind() {
         NotFound => "no such file".into(),
-        kind @ (AddrNotAvailable | BrokenPipe | ConnectionAborted | ConnectionRefused | ConnectionReset
-        | HostUnreachable | NetworkUnreachable | PermissionDenied | StorageFull | TimedOut | UnexpectedEof) => {
-            kind.to_string()
-        }
+        kind @ (AddrNotAvailable | BrokenPipe | ConnectionAborted | ConnectionRefused
+        | ConnectionReset | HostUnreachable | NetworkUnreachable | PermissionDenied
+        | StorageFull | TimedOut | UnexpectedEof) => kind.to_string(),
         _ => error.to_string(),
     }
 }

@@ -20,7 +20,8 @@ pub struct Output {
 }
 
 impl Output {
-    /// Stdout as this process found it. `NO_COLOR`, or a terminal that calls itself dumb, gets no colours.
+    /// Stdout as this process found it. `NO_COLOR`, or a terminal that calls itself dumb, gets no
+    /// colours.
     #[must_use]
     pub fn new() -> Self {
         let is_terminal = io::stdout().is_terminal();
@@ -38,8 +39,8 @@ impl Output {
 
     /// Writes an answer as a line: on a terminal escaped, an error in red; else byte for byte.
     ///
-    /// The error of a binary server is a bare token and gets the `ERROR ` in front of it that the other
-    /// protocols send, because without its code it could not be told from an answer.
+    /// The error of a binary server is a bare token and gets the `ERROR ` in front of it that the
+    /// other protocols send, because without its code it could not be told from an answer.
     ///
     /// # Errors
     /// When stdout takes no more.
@@ -50,8 +51,13 @@ impl Output {
             let line = if answer.is_error { self.red(&line) } else { line.into() };
             return self.say(&format!("{line}\n"));
         }
-        let written = self.stdout.write_all(mark.as_bytes()).and_then(|()| self.stdout.write_all(answer.text));
-        written.and_then(|()| self.stdout.write_all(b"\n")).map_err(|error| Failure::of_output(&error))
+        let written = self
+            .stdout
+            .write_all(mark.as_bytes())
+            .and_then(|()| self.stdout.write_all(answer.text));
+        written
+            .and_then(|()| self.stdout.write_all(b"\n"))
+            .map_err(|error| Failure::of_output(&error))
     }
 
     /// Hands everything written so far to whoever reads it.
@@ -86,14 +92,16 @@ impl Default for Output {
 }
 
 impl Drop for Output {
-    /// What is still buffered when a run fails is written as far as it goes, before the error is reported.
+    /// What is still buffered when a run fails is written as far as it goes, before the error is
+    /// reported.
     fn drop(&mut self) {
         let _ = self.stdout.flush();
     }
 }
 
-/// The bytes as text that cannot drive a terminal: every control character, every character that turns the
-/// direction of writing, and every byte that is not UTF-8 is escaped. Tabs and all other text stay.
+/// The bytes as text that cannot drive a terminal: every control character, every character that
+/// turns the direction of writing, and every byte that is not UTF-8 is escaped. Tabs and all other
+/// text stay.
 #[must_use]
 pub fn printable(bytes: &[u8]) -> String {
     shown(bytes).to_string()

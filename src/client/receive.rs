@@ -8,18 +8,27 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Waits for bytes and stores them in `piece`; gives how many, 0 when the server has closed, and `None` when there are
-/// none until then. Without an `until` it waits for ever. What has arrived counts, however late it is looked at.
+/// Waits for bytes and stores them in `piece`; gives how many, 0 when the server has closed, and
+/// `None` when there are none until then. Without an `until` it waits for ever. What has arrived
+/// counts, however late it is looked at.
 ///
 /// # Errors
 /// When the connection breaks.
-pub fn receive(stream: &mut TcpStream, until: Option<Instant>, piece: &mut [u8]) -> io::Result<Option<usize>> {
+pub fn receive(
+    stream: &mut TcpStream,
+    until: Option<Instant>,
+    piece: &mut [u8],
+) -> io::Result<Option<usize>> {
     loop {
         if !is_readable(stream, until)? {
             return Ok(None);
         }
         match stream.read(piece) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) => {}
             read => return read.map(Some),
         }
     }
@@ -46,7 +55,10 @@ pub fn is_readable(stream: &TcpStream, until: Option<Instant>) -> io::Result<boo
 pub fn poll_timeout(left: Option<Duration>) -> PollTimeout {
     let Some(left) = left else { return PollTimeout::NONE };
     let millis = left.as_nanos().div_ceil(1_000_000);
-    i32::try_from(millis).ok().and_then(|millis| PollTimeout::try_from(millis).ok()).unwrap_or(PollTimeout::MAX)
+    i32::try_from(millis)
+        .ok()
+        .and_then(|millis| PollTimeout::try_from(millis).ok())
+        .unwrap_or(PollTimeout::MAX)
 }
 
 #[cfg(test)]
@@ -58,12 +70,19 @@ mod tests {
     #[test]
     fn what_has_arrived_is_read_after_its_deadline() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let mut client = TcpStream::connect(listener.local_addr().expect("bound")).expect("a listener");
+        let mut client =
+            TcpStream::connect(listener.local_addr().expect("bound")).expect("a listener");
         let (mut server, _) = listener.accept().expect("connected");
         server.write_all(b"late").expect("connected");
         assert!(is_readable(&client, None).expect("connected"), "it has arrived");
         let mut piece = [0; 8];
-        assert_eq!(receive(&mut client, Some(Instant::now()), &mut piece).expect("connected"), Some(4));
-        assert_eq!(receive(&mut client, Some(Instant::now()), &mut piece).expect("connected"), None);
+        assert_eq!(
+            receive(&mut client, Some(Instant::now()), &mut piece).expect("connected"),
+            Some(4)
+        );
+        assert_eq!(
+            receive(&mut client, Some(Instant::now()), &mut piece).expect("connected"),
+            None
+        );
     }
 }

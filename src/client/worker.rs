@@ -11,8 +11,9 @@ use super::failure::reason;
 pub fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), String> {
     match thread::Builder::new().name(name.into()).spawn(work) {
         Ok(_) => Ok(()),
-        Err(error) => {
-            Err(format!("cannot start a thread: {}; end other processes, or raise `ulimit -u` or `-v`", reason(&error)))
-        }
+        Err(error) => Err(format!(
+            "cannot start a thread: {}; end other processes, or raise `ulimit -u` or `-v`",
+            reason(&error)
+        )),
     }
 }

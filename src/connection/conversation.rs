@@ -27,7 +27,8 @@ impl<S: Socket> Connection<S> {
         match step {
             Step::Done | Step::Paused => self.message_began = Moment::NEVER,
             Step::Incomplete { missing } => {
-                let complete_len = missing.map_or(0, |missing| self.input.len().saturating_add(missing));
+                let complete_len =
+                    missing.map_or(0, |missing| self.input.len().saturating_add(missing));
                 self.complete_len = u32::try_from(complete_len).unwrap_or(u32::MAX);
                 if ended || !self.has_incomplete_message() {
                     self.message_began = now;
@@ -38,7 +39,8 @@ impl<S: Socket> Connection<S> {
         consumed > 0 || step != Step::Paused || self.output.len() > waiting_len
     }
 
-    /// True exactly when nothing but the beginning of a TLS connection has come, which is not for this protocol.
+    /// True exactly when nothing but the beginning of a TLS connection has come, which is not for
+    /// this protocol.
     #[inline]
     fn has_begun_as_tls(&self) -> bool {
         self.received_bytes == self.input.len() as u64
@@ -46,18 +48,21 @@ impl<S: Socket> Connection<S> {
             && !self.session.may_begin_as_tls()
     }
 
-    /// The message at the front of the input has no place in memory. Gives how many bytes of it were given up.
+    /// The message at the front of the input has no place in memory. Gives how many bytes of it
+    /// were given up.
     pub(super) fn refuse(&mut self, shared: &mut Shared) -> usize {
-        let consumed = self.with_session(shared, |session, input, context| session.refuse(input, context));
+        let consumed =
+            self.with_session(shared, |session, input, context| session.refuse(input, context));
         self.input.consume(consumed);
         self.complete_len = 0;
         consumed
     }
 
-    /// Ends the conversation when nothing more can come: the peer's input has ended, or the server stops and all that
-    /// had arrived is run.
+    /// Ends the conversation when nothing more can come: the peer's input has ended, or the server
+    /// stops and all that had arrived is run.
     pub(super) fn end_if_over(&mut self, shared: &mut Shared) -> bool {
-        // What a session says unasked keeps it open behind the end of its input, and not when the server stops.
+        // What a session says unasked keeps it open behind the end of its input, and not when the
+        // server stops.
         let is_all_run = !self.runnable || self.input.is_empty();
         let has_ended = self.inlet == Inlet::Ended;
         let is_over = match self.stopping {
@@ -80,7 +85,8 @@ impl<S: Socket> Connection<S> {
 
     /// Has the session take what is left of the input for a message.
     pub(super) fn end_of_piece(&mut self, shared: &mut Shared) -> Next {
-        let next = self.with_session(shared, |session, input, context| session.end_of_piece(input, context));
+        let next = self
+            .with_session(shared, |session, input, context| session.end_of_piece(input, context));
         self.input.consume(self.input.len());
         self.message_began = Moment::NEVER;
         next
@@ -103,7 +109,8 @@ impl<S: Socket> Connection<S> {
             messages: self.messages,
         };
         let was_empty = self.output.is_empty();
-        let mut context = Context::new(Output::new(&mut self.output, pool), clock, activity, &connection, status);
+        let mut context =
+            Context::new(Output::new(&mut self.output, pool), clock, activity, &connection, status);
         let result = call(self.session.as_mut(), self.input.bytes(), &mut context);
         let messages = context.messages();
         self.messages += messages;

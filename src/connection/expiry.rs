@@ -15,8 +15,8 @@ use crate::os::moment::Moment;
 use crate::os::system::Socket;
 use crate::protocol::{Next, Notice};
 
-/// How many bytes a late connection may still read, which had arrived while this process did not run or was busy: a frame
-/// of the default limit, and as much again as one read may exceed it by.
+/// How many bytes a late connection may still read, which had arrived while this process did not
+/// run or was busy: a frame of the default limit, and as much again as one read may exceed it by.
 const GRACE_BYTES_MAX: u32 = 20 << 20;
 
 /// What a connection waits for.
@@ -30,8 +30,8 @@ enum Wait {
 }
 
 impl<S: Socket> Connection<S> {
-    /// When this connection must be looked at though nothing happens; never while it waits for the turns in which it is
-    /// judged.
+    /// When this connection must be looked at though nothing happens; never while it waits for the
+    /// turns in which it is judged.
     #[must_use]
     #[inline]
     pub fn deadline(&self, timeouts: &Timeouts) -> Moment {
@@ -57,7 +57,8 @@ impl<S: Socket> Connection<S> {
         if !self.output.is_empty() {
             consider(Wait::Write, self.last_sent.deadline(timeouts.write));
         }
-        // Under backpressure nothing is read, so that it is not for the peer to complete its message.
+        // Under backpressure nothing is read, so that it is not for the peer to complete its
+        // message.
         if self.has_incomplete_message() && !self.backpressure {
             consider(Wait::Message, self.message_began.deadline(timeouts.message));
             if self.ends_messages_by_quiet {
@@ -67,8 +68,9 @@ impl<S: Socket> Connection<S> {
         first
     }
 
-    /// Its deadline has passed, unless it was put off meanwhile. Before it is judged it gets turns, as every other
-    /// connection, in which it moves what there is: a late tick of ours is no fault of the peer.
+    /// Its deadline has passed, unless it was put off meanwhile. Before it is judged it gets turns,
+    /// as every other connection, in which it moves what there is: a late tick of ours is no
+    /// fault of the peer.
     pub fn expire(&mut self, shared: &Shared) -> Turn {
         if !self.is_late(shared) {
             return Turn::Idle;
@@ -77,14 +79,15 @@ impl<S: Socket> Connection<S> {
         if self.phase == Phase::Open {
             self.grace_bytes = 0;
         }
-        // No event has said that a short read empties the socket: a signal may have kept the wait from fetching it.
+        // No event has said that a short read empties the socket: a signal may have kept the wait
+        // from fetching it.
         self.read_to_end();
         self.writable = true;
         Turn::Yield
     }
 
-    /// It had a turn after its deadline. It is judged when nothing is left to move, or when it has read so much that
-    /// it must have come since.
+    /// It had a turn after its deadline. It is judged when nothing is left to move, or when it has
+    /// read so much that it must have come since.
     pub(super) fn judge(&mut self, turn: Turn, shared: &mut Shared) -> Turn {
         if turn == Turn::Yield && self.grace_bytes <= GRACE_BYTES_MAX && self.is_late(shared) {
             return turn;
@@ -94,13 +97,17 @@ impl<S: Socket> Connection<S> {
             return turn;
         }
         match (self.next_wait(&shared.timeouts).0, self.phase) {
-            (Wait::Linger, Phase::Draining(reason) | Phase::Lingering(reason)) => return Turn::Close(reason),
+            (Wait::Linger, Phase::Draining(reason) | Phase::Lingering(reason)) => {
+                return Turn::Close(reason);
+            }
             (Wait::Linger | Wait::Write, _) => {
                 self.socket.reset_on_close();
                 return Turn::Close(CloseReason::WriteTimeout);
             }
             (Wait::Idle, _) => self.end(Notice::IdleTimeout, CloseReason::IdleTimeout, shared),
-            (Wait::Message, _) => self.end(Notice::MessageTimeout, CloseReason::MessageTimeout, shared),
+            (Wait::Message, _) => {
+                self.end(Notice::MessageTimeout, CloseReason::MessageTimeout, shared)
+            }
             (Wait::Quiet, _) => {
                 if self.end_of_piece(shared) == Next::Close {
                     self.drain(CloseReason::Quit, shared);

@@ -1,4 +1,5 @@
-//! The storage that a connection holds between its turns, and how it gives it up when there is too little for all.
+//! The storage that a connection holds between its turns, and how it gives it up when there is too
+//! little for all.
 
 use std::io;
 
@@ -14,7 +15,8 @@ impl<S: Socket> Connection<S> {
         self.input.capacity() + self.output.capacity()
     }
 
-    /// Since when it holds them: the first byte of its incomplete message, or of the answers that wait.
+    /// Since when it holds them: the first byte of its incomplete message, or of the answers that
+    /// wait.
     #[must_use]
     pub fn holds_since(&self) -> Moment {
         let waits_since = if self.output.is_empty() { Moment::NEVER } else { self.last_sent };
@@ -27,8 +29,9 @@ impl<S: Socket> Connection<S> {
         self.output.settle(&mut shared.pool);
     }
 
-    /// All connections together hold more than they may, and this one is to hold nothing: what can move on moves on, an
-    /// incomplete message is refused, and where that is not enough, the connection is closed with what it holds.
+    /// All connections together hold more than they may, and this one is to hold nothing: what can
+    /// move on moves on, an incomplete message is refused, and where that is not enough, the
+    /// connection is closed with what it holds.
     pub fn give_up(&mut self, shared: &mut Shared) -> Turn {
         let moved = self.move_on(shared).and_then(|()| {
             if !self.input.is_empty() && !self.runnable {

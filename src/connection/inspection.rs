@@ -1,4 +1,5 @@
-//! What a connection remembers and holds, for tests and for who embeds the loop: to be looked at, never to steer by.
+//! What a connection remembers and holds, for tests and for who embeds the loop: to be looked at,
+//! never to steer by.
 
 use super::{Connection, Inlet, Phase, Stopping};
 use crate::os::system::Socket;
@@ -14,7 +15,8 @@ pub struct Inspection {
     pub is_writable: bool,
     /// True exactly when the peer's end of input has been read.
     pub input_ended: bool,
-    /// True exactly when the input may hold a whole message that was not run, or the session has more to say unasked.
+    /// True exactly when the input may hold a whole message that was not run, or the session has
+    /// more to say unasked.
     pub is_runnable: bool,
     /// True exactly when backpressure keeps it from reading and from running messages.
     pub is_paused: bool,

@@ -8,12 +8,13 @@
 //!    Open -----------------------------------------> Draining ----> Lingering ------------> closed
 //! ```
 //!
-//! A connection never waits: [`Connection::drive`] moves bytes until nothing moves, or until its share of the turn is
-//! spent. Here is what it remembers and which move comes next; the moves themselves are in `transfer` (the kernel's
-//! side) and `conversation` (the session's side), what it waits for in between is in [`expiry`], and what it holds
-//! meanwhile in `holdings`.
+//! A connection never waits: [`Connection::drive`] moves bytes until nothing moves, or until its
+//! share of the turn is spent. Here is what it remembers and which move comes next; the moves
+//! themselves are in `transfer` (the kernel's side) and `conversation` (the session's side), what
+//! it waits for in between is in [`expiry`], and what it holds meanwhile in `holdings`.
 
-// What a peer sends reaches this code first: no value of it may panic, and no length of it may be cut.
+// What a peer sends reaches this code first: no value of it may panic, and no length of it may be
+// cut.
 #![cfg_attr(
     not(test),
     deny(
@@ -49,9 +50,10 @@ use crate::protocol::{Accepted, Notice, Output, Protocol, Session};
 use crate::queues::run_queue::{Class, Load};
 use crate::status::Status;
 
-/// How many bytes a connection may read and write in one turn before the next one is served: what one read gives, and half
-/// as much of answers. The move that passes the bound is the last one, so that a turn is mostly one read and one write.
-/// At two thirds of it, a line that is longer than a block costs a third more. [`Shared::read_bytes_max`] may make it less.
+/// How many bytes a connection may read and write in one turn before the next one is served: what
+/// one read gives, and half as much of answers. The move that passes the bound is the last one, so
+/// that a turn is mostly one read and one write. At two thirds of it, a line that is longer than a
+/// block costs a third more. [`Shared::read_bytes_max`] may make it less.
 pub const TURN_BYTES_MAX: usize = BLOCK_LEN + BLOCK_LEN / 2;
 
 /// What all connections share and work with during their turns.
@@ -61,7 +63,8 @@ pub struct Shared {
     pub pool: Pool,
     /// The state of the server, in which every byte and every message is counted as it moves.
     pub status: Status,
-    /// The number of the connection that has its turn: see [`Context::number`](crate::protocol::Context::number).
+    /// The number of the connection that has its turn: see
+    /// [`Context::number`](crate::protocol::Context::number).
     pub turn_of: u64,
     /// Bytes that were received and sent since the start: what the work of a turn is measured by.
     pub moved_bytes: u64,
@@ -100,8 +103,8 @@ pub enum Phase {
 /// What the next read may find, as far as it is known: remembered readiness, which may be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inlet {
-    /// Nothing, until an event says otherwise: at first, because registration announces what is there, and after a read
-    /// said that nothing is there, or was short with nothing behind it.
+    /// Nothing, until an event says otherwise: at first, because registration announces what is
+    /// there, and after a read said that nothing is there, or was short with nothing behind it.
     Empty,
     /// Bytes, the end of input, or an error. A short read empties the socket.
     Readable,
@@ -124,8 +127,9 @@ enum Stopping {
 
 /// One connection.
 ///
-/// Most connections are idle, and there may be a million: so this is 136 bytes, in the order in which they are used. All
-/// that a request touches is in front of `opened`, 104 bytes: two cache lines, or three where these begin in the middle of one.
+/// Most connections are idle, and there may be a million: so this is 136 bytes, in the order in
+/// which they are used. All that a request touches is in front of `opened`, 104 bytes: two cache
+/// lines, or three where these begin in the middle of one.
 #[repr(C)]
 pub struct Connection<S> {
     session: Box<dyn Session>,
@@ -134,7 +138,8 @@ pub struct Connection<S> {
     /// Answers that the kernel has not taken. At most the high-water mark and one answer.
     output: Buffer,
     socket: S,
-    /// The length that the input must reach before its first message can be whole; 0 when that is not known.
+    /// The length that the input must reach before its first message can be whole; 0 when that is
+    /// not known.
     complete_len: u32,
 
     phase: Phase,
@@ -142,26 +147,30 @@ pub struct Connection<S> {
     inlet: Inlet,
     /// Remembered readiness: false only after a write that would have blocked.
     writable: bool,
-    /// True exactly when the input may hold a whole message that was not run, or the session has more to say unasked; never
-    /// on its way out.
+    /// True exactly when the input may hold a whole message that was not run, or the session has
+    /// more to say unasked; never on its way out.
     runnable: bool,
-    /// True exactly when the output has passed the high-water mark and not yet sunk to the low one.
+    /// True exactly when the output has passed the high-water mark and not yet sunk to the low
+    /// one.
     backpressure: bool,
     /// True exactly when the activity log has been told of it.
     announced: bool,
     /// True exactly when a piece is a message once the peer falls quiet.
     ends_messages_by_quiet: bool,
-    /// True exactly when its deadline has passed and it reads what had arrived by then, before it is judged.
+    /// True exactly when its deadline has passed and it reads what had arrived by then, before it
+    /// is judged.
     overdue: bool,
     /// True exactly when it was turned away over the limit.
     rejected: bool,
     load: Load,
-    /// Bytes that were read past its deadline, while it is overdue, or behind its end, while it lingers.
+    /// Bytes that were read past its deadline, while it is overdue, or behind its end, while it
+    /// lingers.
     grace_bytes: u32,
 
     last_received: Moment,
-    /// When the peer last took all that waited, or when bytes began to wait for it; while they wait, each byte that is taken
-    /// moves it by the time of a byte at the least rate, never beyond now.
+    /// When the peer last took all that waited, or when bytes began to wait for it; while they
+    /// wait, each byte that is taken moves it by the time of a byte at the least rate, never
+    /// beyond now.
     last_sent: Moment,
     /// When the first byte of the incomplete message came; [`Moment::NEVER`] when there is none.
     message_began: Moment,
@@ -173,11 +182,13 @@ pub struct Connection<S> {
     peer: Peer,
 }
 
-// An idle connection also has its session, 32 bytes with what the allocator adds; its entry in the table, 8; its deadline,
-// 16; its place in the run queue, 1; how much it holds, 1: 194 bytes in all. A field that goes over the size costs 8.
+// An idle connection also has its session, 32 bytes with what the allocator adds; its entry in the
+// table, 8; its deadline, 16; its place in the run queue, 1; how much it holds, 1: 194 bytes in
+// all. A field that goes over the size costs 8.
 #[cfg(all(unix, target_pointer_width = "64"))]
 const _: () = assert!(
-    size_of::<Connection<std::os::fd::RawFd>>() == 136 && offset_of!(Connection<std::os::fd::RawFd>, opened) == 104
+    size_of::<Connection<std::os::fd::RawFd>>() == 136
+        && offset_of!(Connection<std::os::fd::RawFd>, opened) == 104
 );
 
 impl<S: Socket> Connection<S> {
@@ -242,7 +253,8 @@ impl<S: Socket> Connection<S> {
     /// Answers what has arrived by now, and then ends the conversation.
     pub const fn stop(&mut self) {
         self.stopping = Stopping::Reading;
-        // The kernel may hold what no event has announced yet: only a read that would block says that it does not.
+        // The kernel may hold what no event has announced yet: only a read that would block says
+        // that it does not.
         self.read_to_end();
     }
 
@@ -251,7 +263,8 @@ impl<S: Socket> Connection<S> {
         self.stopping = Stopping::Read;
     }
 
-    /// Moves bytes until nothing moves or the turn is over, and gives storage back that is not needed meanwhile.
+    /// Moves bytes until nothing moves or the turn is over, and gives storage back that is not
+    /// needed meanwhile.
     pub fn drive(&mut self, shared: &mut Shared) -> Turn {
         let before = shared.moved_bytes;
         let turn = self.work(shared).unwrap_or_else(|error| Turn::Close(self.reason_of(&error)));
@@ -275,12 +288,21 @@ impl<S: Socket> Connection<S> {
     /// ```
     fn debug_assert_invariants(&self) {
         let is_open = self.phase == Phase::Open;
-        debug_assert!(!self.backpressure || self.output.len() > LOW_WATER_BYTES, "backpressure without answers");
-        debug_assert!(!is_open || self.output.len() < HIGH_WATER_BYTES || self.backpressure, "no backpressure");
+        debug_assert!(
+            !self.backpressure || self.output.len() > LOW_WATER_BYTES,
+            "backpressure without answers"
+        );
+        debug_assert!(
+            !is_open || self.output.len() < HIGH_WATER_BYTES || self.backpressure,
+            "no backpressure"
+        );
         debug_assert!(is_open || !self.runnable, "runs on its way out");
         debug_assert!(is_open || !self.has_incomplete_message(), "a message on its way out");
         debug_assert!(is_open || self.input.capacity() == 0, "input is held on its way out");
-        debug_assert!(!matches!(self.phase, Phase::Lingering(_)) || self.output.capacity() == 0, "lingers with output");
+        debug_assert!(
+            !matches!(self.phase, Phase::Lingering(_)) || self.output.capacity() == 0,
+            "lingers with output"
+        );
     }
 
     /// Each move says whether it moved anything; a turn in which none did is over.
@@ -310,8 +332,11 @@ impl<S: Socket> Connection<S> {
                     true
                 }
                 Phase::Draining(_) => false,
-                Phase::Lingering(reason) if self.inlet == Inlet::Ended => return Ok(Turn::Close(reason)),
-                // Beyond its bound the peer's bytes stay unread, but ours still have their time to get through.
+                Phase::Lingering(reason) if self.inlet == Inlet::Ended => {
+                    return Ok(Turn::Close(reason));
+                }
+                // Beyond its bound the peer's bytes stay unread, but ours still have their time to
+                // get through.
                 Phase::Lingering(_) if self.grace_bytes > LINGER_BYTES_MAX => false,
                 Phase::Lingering(_) => self.is_readable() && self.discard(shared)?,
             };
@@ -329,14 +354,15 @@ impl<S: Socket> Connection<S> {
         self.writable && !self.output.is_empty()
     }
 
-    /// Under backpressure it only looks whether a frame that has begun is complete: the session runs none while the
-    /// output is full.
+    /// Under backpressure it only looks whether a frame that has begun is complete: the session
+    /// runs none while the output is full.
     fn wants_advance(&self) -> bool {
         self.runnable && (!self.backpressure || self.complete_len > 0)
     }
 
-    /// Reads only when all that was read has been run. Under backpressure it reads no further than to the end of a frame
-    /// that has begun: its sender may not read before it has sent the whole of it.
+    /// Reads only when all that was read has been run. Under backpressure it reads no further than
+    /// to the end of a frame that has begun: its sender may not read before it has sent the
+    /// whole of it.
     fn wants_fill(&self) -> bool {
         self.is_readable()
             && (!self.runnable || self.input.is_empty())
@@ -365,8 +391,8 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// True exactly when the peer left without a byte and before anybody was told of it: it only looked whether the port
-    /// is open.
+    /// True exactly when the peer left without a byte and before anybody was told of it: it only
+    /// looked whether the port is open.
     #[must_use]
     pub const fn is_probe(&self, reason: CloseReason) -> bool {
         !self.announced && matches!(reason, CloseReason::PeerClosed | CloseReason::Reset)
@@ -384,7 +410,8 @@ impl<S: Socket> Connection<S> {
         self.rejected
     }
 
-    /// Gives all storage back and sums up; the caller drops the connection, which closes the socket.
+    /// Gives all storage back and sums up; the caller drops the connection, which closes the
+    /// socket.
     pub fn close(&mut self, reason: CloseReason, shared: &mut Shared) -> Summary {
         self.input.release(&mut shared.pool);
         self.output.release(&mut shared.pool);
@@ -401,7 +428,8 @@ impl<S: Socket> Connection<S> {
         !matches!(self.message_began, Moment::NEVER)
     }
 
-    /// On its way out a connection is closed for what started that, whatever the peer does meanwhile.
+    /// On its way out a connection is closed for what started that, whatever the peer does
+    /// meanwhile.
     fn reason_of(&self, error: &io::Error) -> CloseReason {
         match self.phase {
             Phase::Open => CloseReason::of_error(error),

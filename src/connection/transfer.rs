@@ -17,11 +17,17 @@ impl<S: Socket> Connection<S> {
                 self.output.consume(count);
                 self.sent_bytes += count as u64;
                 let now = shared.clock.now();
-                // A peer that has taken everything is on time; one that takes a part has moved its deadline by that part.
-                self.last_sent =
-                    if self.output.is_empty() { now } else { now.min(self.last_sent.after(write_time(count))) };
+                // A peer that has taken everything is on time; one that takes a part has moved its
+                // deadline by that part.
+                self.last_sent = if self.output.is_empty() {
+                    now
+                } else {
+                    now.min(self.last_sent.after(write_time(count)))
+                };
                 shared.moved_bytes += count as u64;
-                shared.status.count(self.peer.listener(), |counters| counters.sent_bytes += count as u64);
+                shared
+                    .status
+                    .count(self.peer.listener(), |counters| counters.sent_bytes += count as u64);
                 self.relieve(now);
                 Ok(true)
             }
@@ -46,7 +52,9 @@ impl<S: Socket> Connection<S> {
 
     /// Reads what has arrived, once.
     pub(super) fn fill(&mut self, shared: &mut Shared) -> io::Result<bool> {
-        let missing = (self.complete_len as usize).checked_sub(self.input.len()).filter(|missing| *missing > 0);
+        let missing = (self.complete_len as usize)
+            .checked_sub(self.input.len())
+            .filter(|missing| *missing > 0);
         match self.input.block_wanted(missing) {
             None => self.input.compact(),
             Some(len) => {
@@ -55,7 +63,9 @@ impl<S: Socket> Connection<S> {
                 }
             }
         }
-        let Some((count, room)) = receive(&mut self.socket, self.input.spare(), shared.read_bytes_max)? else {
+        let Some((count, room)) =
+            receive(&mut self.socket, self.input.spare(), shared.read_bytes_max)?
+        else {
             self.inlet = Inlet::Empty;
             return Ok(false);
         };
@@ -64,16 +74,20 @@ impl<S: Socket> Connection<S> {
         if self.overdue {
             self.note_grace(count);
         }
-        self.runnable |= self.inlet != Inlet::Ended && self.input.len() >= self.complete_len as usize;
+        self.runnable |=
+            self.inlet != Inlet::Ended && self.input.len() >= self.complete_len as usize;
         Ok(true)
     }
 
-    /// There is no block of `len` bytes for the message at the front of the input. The connection waits in the run queue while
-    /// eviction can make room for it, until that has, or has come to this message; else the message is refused.
+    /// There is no block of `len` bytes for the message at the front of the input. The connection
+    /// waits in the run queue while eviction can make room for it, until that has, or has come
+    /// to this message; else the message is refused.
     #[cold]
     fn wait_for_room(&mut self, len: usize, shared: &mut Shared) -> io::Result<bool> {
         let complete_len = len.max(self.complete_len as usize);
-        if !shared.pool.has_room_for(len) && shared.pool.may_have_room_for(complete_len, self.held_bytes()) {
+        if !shared.pool.has_room_for(len)
+            && shared.pool.may_have_room_for(complete_len, self.held_bytes())
+        {
             shared.pool.note_shortage(len);
             return Ok(false);
         }
@@ -87,9 +101,9 @@ impl<S: Socket> Connection<S> {
 
     /// Remembers what a read of `count` bytes into room for `room` says about the socket.
     fn note_received(&mut self, count: usize, room: usize, shared: &mut Shared) {
-        // A read that leaves room has emptied the socket, and what comes later comes with an event of its own; so the
-        // read that would say `WouldBlock` is saved, a third of all system calls. See `Readiness::read_to_end` for when
-        // that is not so.
+        // A read that leaves room has emptied the socket, and what comes later comes with an event
+        // of its own; so the read that would say `WouldBlock` is saved, a third of all
+        // system calls. See `Readiness::read_to_end` for when that is not so.
         if count == 0 {
             self.inlet = Inlet::Ended;
         } else if count < room && self.inlet == Inlet::Readable {
@@ -98,14 +112,16 @@ impl<S: Socket> Connection<S> {
         self.last_received = shared.clock.now();
         self.received_bytes += count as u64;
         shared.moved_bytes += count as u64;
-        shared.status.count(self.peer.listener(), |counters| counters.received_bytes += count as u64);
+        shared
+            .status
+            .count(self.peer.listener(), |counters| counters.received_bytes += count as u64);
         if count > 0 {
             self.announce(shared);
         }
     }
 
-    /// All answers are with the kernel: ends the output. Returns false when there is nothing to linger for, because the
-    /// peer's input has been read to its end.
+    /// All answers are with the kernel: ends the output. Returns false when there is nothing to
+    /// linger for, because the peer's input has been read to its end.
     pub(super) fn finish_output(&mut self, reason: CloseReason, shared: &Shared) -> bool {
         if self.inlet == Inlet::Ended || self.socket.shutdown_write().is_err() {
             return false;
@@ -131,12 +147,18 @@ impl<S: Socket> Connection<S> {
     }
 
     fn note_grace(&mut self, count: usize) {
-        self.grace_bytes = self.grace_bytes.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        self.grace_bytes =
+            self.grace_bytes.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
     }
 }
 
-/// Reads once, `bytes_max` at most. Gives how many bytes came and for how many there was room; none when nothing is there.
-fn receive<S: Socket>(socket: &mut S, spare: &mut [u8], bytes_max: usize) -> io::Result<Option<(usize, usize)>> {
+/// Reads once, `bytes_max` at most. Gives how many bytes came and for how many there was room; none
+/// when nothing is there.
+fn receive<S: Socket>(
+    socket: &mut S,
+    spare: &mut [u8],
+    bytes_max: usize,
+) -> io::Result<Option<(usize, usize)>> {
     let room = spare.len().min(bytes_max);
     match socket.receive(spare.split_at_mut(room).0) {
         Ok(count) => Ok(Some((count, room))),

@@ -1,8 +1,9 @@
 //! Foreign text, made harmless for a terminal and for a line of a log.
 //!
-//! What a peer, a user or a file says is shown by [`quoted`] or [`shown`] and in no other way. Printable UTF-8 stays as it
-//! is. Escaped are control characters, line separators, the characters that change the direction of writing or have no
-//! width, and bytes that are no UTF-8: with them a text could break a line, drive a terminal, or read differently from what it is.
+//! What a peer, a user or a file says is shown by [`quoted`] or [`shown`] and in no other way.
+//! Printable UTF-8 stays as it is. Escaped are control characters, line separators, the characters
+//! that change the direction of writing or have no width, and bytes that are no UTF-8: with them a
+//! text could break a line, drive a terminal, or read differently from what it is.
 
 use std::fmt::{self, Write};
 
@@ -18,13 +19,19 @@ pub const fn shown(bytes: &[u8]) -> impl fmt::Display + use<'_> {
     Escaped { bytes, kept: "\\\t" }
 }
 
-/// The longest front of `bytes` that has at most `len_max` bytes and does not end within a character.
+/// The longest front of `bytes` that has at most `len_max` bytes and does not end within a
+/// character.
 #[must_use]
 pub fn front(bytes: &[u8], len_max: usize) -> &[u8] {
     let is_continuation = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
     // No character has more than three continuation bytes: a longer run of them is no text.
-    let inside =
-        bytes.get(..=len_max).unwrap_or_default().iter().rev().take_while(|byte| is_continuation(byte)).count();
+    let inside = bytes
+        .get(..=len_max)
+        .unwrap_or_default()
+        .iter()
+        .rev()
+        .take_while(|byte| is_continuation(byte))
+        .count();
     let len = if inside <= 3 { len_max.saturating_sub(inside) } else { len_max };
     bytes.get(..len.max(1)).filter(|_| bytes.len() > len_max).unwrap_or(bytes)
 }
@@ -68,7 +75,8 @@ mod tests {
 
     #[test]
     fn printable_text_of_any_language_stays() {
-        for text in ["it's \"so\"", "é ß 字 🙂", "e\u{301}", "שלום", "مرحبا", "हिन्दी"] {
+        for text in ["it's \"so\"", "é ß 字 🙂", "e\u{301}", "שלום", "مرحبا", "हिन्दी"]
+        {
             assert_eq!(quoted(text.as_bytes()).to_string(), text);
         }
     }
@@ -77,11 +85,17 @@ mod tests {
     fn every_control_bidi_and_invisible_character_is_escaped() {
         let controls = ('\0'..=' ').chain('\u{7f}'..='\u{9f}').filter(|c| c.is_control());
         let bidi = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
-        for c in controls.chain(bidi.chars()).chain("\u{2028}\u{2029}\u{200b}\u{2060}\u{2064}\u{feff}".chars()) {
+        for c in controls
+            .chain(bidi.chars())
+            .chain("\u{2028}\u{2029}\u{200b}\u{2060}\u{2064}\u{feff}".chars())
+        {
             let text = quoted(c.to_string().as_bytes()).to_string();
             assert!(text.starts_with('\\') && text.is_ascii(), "{c:?}: {text}");
         }
-        assert_eq!(quoted("\u{1b}[0m\r\n\t\u{9b}\u{61c}".as_bytes()).to_string(), r"\x1b[0m\r\n\t\u{9b}\u{61c}");
+        assert_eq!(
+            quoted("\u{1b}[0m\r\n\t\u{9b}\u{61c}".as_bytes()).to_string(),
+            r"\x1b[0m\r\n\t\u{9b}\u{61c}"
+        );
     }
 
     #[test]
@@ -98,7 +112,8 @@ mod tests {
     #[test]
     fn a_front_ends_between_two_characters() {
         assert_eq!(front("aé🙂".as_bytes(), 100), "aé🙂".as_bytes());
-        for (len_max, text) in [(7, "aé🙂"), (6, "aé"), (4, "aé"), (3, "aé"), (2, "a"), (1, "a")] {
+        for (len_max, text) in [(7, "aé🙂"), (6, "aé"), (4, "aé"), (3, "aé"), (2, "a"), (1, "a")]
+        {
             assert_eq!(front("aé🙂".as_bytes(), len_max), text.as_bytes(), "{len_max}");
         }
         assert_eq!(front(&[0x80; 9], 8), [0x80; 8], "what is no text is cut anywhere");

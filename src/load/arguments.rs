@@ -42,12 +42,15 @@ A valid run may have lost up to 0.1 % of its requests or connections, and says s
 /// Loads a TCP server and checks every reply: text, binary, echo and chat of tinytcp, or any bytes.
 #[derive(Debug, Parser)]
 #[command(name = "tinytcp-load", version, before_long_help = EXAMPLES, after_long_help = EXIT_CODES, max_term_width = 120)]
-#[command(override_usage = "tinytcp-load [OPTIONS] [TARGET | HOST PORT]\n       tinytcp-load merge A.json B.json...")]
+#[command(
+    override_usage = "tinytcp-load [OPTIONS] [TARGET | HOST PORT]\n       tinytcp-load merge A.json B.json..."
+)]
 pub struct Arguments {
     /// The server: URL, HOST:PORT, HOST, or HOST PORT; or `merge` and the JSON reports to join
     ///
-    /// The server is a URL whose scheme is the protocol (text://127.0.0.1:40000, text+unix:///run/tinytcp.sock), HOST, HOST:PORT,
-    /// or HOST PORT; with --raw it is tcp://HOST:PORT, HOST:PORT or tcp+unix://PATH. The default is text://127.0.0.1:40000.
+    /// The server is a URL whose scheme is the protocol (text://127.0.0.1:40000,
+    /// text+unix:///run/tinytcp.sock), HOST, HOST:PORT, or HOST PORT; with --raw it is
+    /// tcp://HOST:PORT, HOST:PORT or tcp+unix://PATH. The default is text://127.0.0.1:40000.
     #[arg(value_name = "TARGET", num_args = 0.., hide_default_value = true)]
     pub words: Vec<String>,
 
@@ -63,7 +66,8 @@ pub struct Arguments {
     #[arg(short = 'P', long, value_name = "N", env = "TINYTCP_PIPELINE", default_value = "1", value_parser = units::count)]
     pub pipeline: usize,
 
-    /// Open loop: so many requests a second, due whether or not replies come; A:B goes evenly from A to B
+    /// Open loop: so many requests a second, due whether or not replies come; A:B goes evenly from
+    /// A to B
     #[arg(short = 'R', long, value_name = "RATE", env = "TINYTCP_RATE", value_parser = rates)]
     pub rate: Option<(f64, f64)>,
 
@@ -75,7 +79,8 @@ pub struct Arguments {
     #[arg(long, value_name = "D", env = "TINYTCP_WARMUP", value_parser = units::duration)]
     pub warmup: Option<Duration>,
 
-    /// How long opening a connection, and each reply, may take; the run takes no longer than -d and this
+    /// How long opening a connection, and each reply, may take; the run takes no longer than -d
+    /// and this
     #[arg(long, value_name = "D", env = "TINYTCP_TIMEOUT", default_value = "5s", value_parser = units::duration)]
     pub timeout: Duration,
 
@@ -91,11 +96,13 @@ pub struct Arguments {
     #[arg(long, value_name = "N", env = "TINYTCP_CONNECT_RATE", value_parser = units::count)]
     pub connect_rate: Option<usize>,
 
-    /// Close each connection after N requests (a bare number) or after a time (5s), and open another one
+    /// Close each connection after N requests (a bare number) or after a time (5s), and open
+    /// another one
     #[arg(long, value_name = "N|D", env = "TINYTCP_LIFETIME", value_parser = lifetime)]
     pub lifetime: Option<Lifetime>,
 
-    /// Open the connections and keep them: one request on each every --heartbeat; says which ones die
+    /// Open the connections and keep them: one request on each every --heartbeat; says which ones
+    /// die
     #[arg(long, env = "TINYTCP_HOLD", conflicts_with_all = ["rate", "pipeline", "lifetime"])]
     pub hold: bool,
 
@@ -103,7 +110,8 @@ pub struct Arguments {
     #[arg(long, value_name = "D", env = "TINYTCP_HEARTBEAT", default_value = "5s", value_parser = units::duration)]
     pub heartbeat: Duration,
 
-    /// Connect from these addresses in turn: 127.0.0.2-127.0.0.40, 127.0.1.0/28, several with commas
+    /// Connect from these addresses in turn: 127.0.0.2-127.0.0.40, 127.0.1.0/28, several with
+    /// commas
     #[arg(long, value_name = "ADDRESSES", env = "TINYTCP_SOURCE", value_parser = sources)]
     pub source: Option<Sources>,
 
@@ -119,9 +127,11 @@ pub struct Arguments {
     #[arg(long, value_name = "SIZE", env = "TINYTCP_SIZE", default_value = "17", value_parser = message_size, conflicts_with_all = ["message", "mix"])]
     pub size: usize,
 
-    /// Send this: a command of text, a line of echo and chat, `echo TEXT` or `rev TEXT` of binary; repeatable
+    /// Send this: a command of text, a line of echo and chat, `echo TEXT` or `rev TEXT` of binary;
+    /// repeatable
     ///
-    /// Several are sent in turn. With --raw they are bytes, with \n \r \t \0 \\ and \xff for those that are hard to type.
+    /// Several are sent in turn. With --raw they are bytes, with \n \r \t \0 \\ and \xff for those
+    /// that are hard to type.
     #[arg(
         short,
         long,
@@ -140,7 +150,8 @@ pub struct Arguments {
     #[arg(long, env = "TINYTCP_RAW")]
     pub raw: bool,
 
-    /// With --raw: the reply to each request, byte for byte [default: the request itself]; '' for none
+    /// With --raw: the reply to each request, byte for byte [default: the request itself]; '' for
+    /// none
     #[arg(
         long,
         value_name = "BYTES",
@@ -152,18 +163,32 @@ pub struct Arguments {
     pub expect: Option<String>,
 
     /// With --raw: any reply that ends with these bytes will do, as in '\r\n'
-    #[arg(long, value_name = "BYTES", env = "TINYTCP_EXPECT_END", requires = "raw", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "BYTES",
+        env = "TINYTCP_EXPECT_END",
+        requires = "raw",
+        allow_hyphen_values = true
+    )]
     pub expect_end: Option<String>,
 
     /// With --raw: what the server says first, byte for byte
-    #[arg(long, value_name = "BYTES", env = "TINYTCP_GREETING", requires = "raw", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "BYTES",
+        env = "TINYTCP_GREETING",
+        requires = "raw",
+        allow_hyphen_values = true
+    )]
     pub greeting: Option<String>,
 
-    /// Exit with 3 if this is so, as in 'p99>5ms', 'errors>0.1%' or 'rate<50k'; repeatable, also with merge
+    /// Exit with 3 if this is so, as in 'p99>5ms', 'errors>0.1%' or 'rate<50k'; repeatable, also
+    /// with merge
     #[arg(long, value_name = "GATE", env = "TINYTCP_FAIL_IF", value_delimiter = ',')]
     pub fail_if: Vec<Gate>,
 
-    /// Write the whole report for programs; - is stdout, and the report for people then goes to stderr
+    /// Write the whole report for programs; - is stdout, and the report for people then goes to
+    /// stderr
     #[arg(long, value_name = "FILE", env = "TINYTCP_JSON")]
     pub json: Option<PathBuf>,
 
@@ -199,7 +224,8 @@ impl Arguments {
         }
     }
 
-    /// A sentence about the first flag on the command line that would do nothing; `None` when each does something.
+    /// A sentence about the first flag on the command line that would do nothing; `None` when each
+    /// does something.
     ///
     /// Variables of the environment are not looked at: they are there for several runs.
     #[must_use]
@@ -219,7 +245,9 @@ impl Arguments {
                 .map(|flag| format!("--{flag} does nothing with merge: leave it out"));
         }
         if is_given("heartbeat") && !self.hold {
-            return Some("--heartbeat does nothing without --hold: add it, or leave --heartbeat out".into());
+            return Some(
+                "--heartbeat does nothing without --hold: add it, or leave --heartbeat out".into(),
+            );
         }
         match self.rate {
             Some((from, to)) if self.find_max.is_some() && from != to => {
@@ -232,11 +260,17 @@ impl Arguments {
     /// The files to write.
     #[must_use]
     pub fn paths(&self) -> Paths {
-        Paths { json: self.json.clone(), csv: self.csv.clone(), html: self.html.clone(), hgrm: self.hgrm.clone() }
+        Paths {
+            json: self.json.clone(),
+            csv: self.csv.clone(),
+            html: self.html.clone(),
+            hgrm: self.hgrm.clone(),
+        }
     }
 }
 
-/// Source addresses. A name of its own, because a `Vec` is to clap an argument that may be repeated.
+/// Source addresses. A name of its own, because a `Vec` is to clap an argument that may be
+/// repeated.
 #[derive(Clone, Debug)]
 pub struct Sources(pub Vec<IpAddr>);
 
@@ -246,7 +280,8 @@ fn sources(text: &str) -> Result<Sources, String> {
 
 fn rates(text: &str) -> Result<(f64, f64), String> {
     const EXAMPLE: &str = "rates look like 5000, 20k, 1.5M, or 100:5k for a ramp";
-    let rate = |text: &str| units::count(text).map(|count| count as f64).map_err(|_| EXAMPLE.to_owned());
+    let rate =
+        |text: &str| units::count(text).map(|count| count as f64).map_err(|_| EXAMPLE.to_owned());
     match text.split_once(':') {
         Some((from, to)) => Ok((rate(from)?, rate(to)?)),
         None => rate(text).map(|rate| (rate, rate)),
@@ -271,5 +306,6 @@ fn message_size(text: &str) -> Result<usize, String> {
     if text == "0" {
         return Ok(0);
     }
-    units::size(text).and_then(|size| if size <= MAX { Ok(size) } else { Err("at most 64MiB".into()) })
+    units::size(text)
+        .and_then(|size| if size <= MAX { Ok(size) } else { Err("at most 64MiB".into()) })
 }

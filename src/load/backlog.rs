@@ -1,4 +1,5 @@
-//! Under an open loop: which connections have room, and what keeps a request that is due from leaving.
+//! Under an open loop: which connections have room, and what keeps a request that is due from
+//! leaving.
 //!
 //! ```text
 //!   connection free:   due ------------- sent     the generator was late: it is the generator's delay
@@ -7,8 +8,9 @@
 //!     due  due  due [pause ends] sent sent sent   those that queue for a connection now wait because of the pause
 //! ```
 //!
-//! Each request that waits is charged to the generator up to the delays that the generator has caused since no request waited last. So a pause
-//! is charged to all requests that it delayed, those included that find no free connection after it, and a queue that a slow server causes is
+//! Each request that waits is charged to the generator up to the delays that the generator has
+//! caused since no request waited last. So a pause is charged to all requests that it delayed,
+//! those included that find no free connection after it, and a queue that a slow server causes is
 //! charged to the generator with no more than the microseconds between two looks.
 
 use std::collections::VecDeque;
@@ -17,8 +19,9 @@ use std::time::Duration;
 use crate::os::moment::Moment;
 use crate::os::table::Token;
 
-/// A round of the loop that takes longer was stopped, or had no core: while no connection is free, a shorter one delays no request that a
-/// reply, which came at the same time, would not have let go as late.
+/// A round of the loop that takes longer was stopped, or had no core: while no connection is free,
+/// a shorter one delays no request that a reply, which came at the same time, would not have let go
+/// as late.
 pub const PAUSE_MIN: Duration = Duration::from_millis(10);
 
 /// The connections with room, and the delays that the generator has caused.
@@ -26,7 +29,8 @@ pub const PAUSE_MIN: Duration = Duration::from_millis(10);
 pub struct Backlog {
     /// Connections with room, those that have had it longest first.
     free: VecDeque<Token>,
-    /// Whether there was one at the end of the last look: what is due since then has waited for the generator alone.
+    /// Whether there was one at the end of the last look: what is due since then has waited for
+    /// the generator alone.
     had_free: bool,
     /// When the loop last looked for requests that are due; `None` before the first time.
     looked: Option<Moment>,
@@ -62,19 +66,22 @@ impl Backlog {
         self.free.retain(is_there);
     }
 
-    /// True exactly when the loop has looked at `end` or after it: what is not sent by then is not sent any more.
+    /// True exactly when the loop has looked at `end` or after it: what is not sent by then is not
+    /// sent any more.
     #[must_use]
     pub fn was_closed(&self, end: Moment) -> bool {
         self.looked.is_some_and(|looked| looked >= end)
     }
 
-    /// Whether requests may be sent at `now`: until `end`, and once after it what the generator alone has kept from leaving before.
+    /// Whether requests may be sent at `now`: until `end`, and once after it what the generator
+    /// alone has kept from leaving before.
     #[must_use]
     pub fn may_send(&self, now: Moment, end: Moment) -> bool {
         now < end || (self.had_free && !self.was_closed(end))
     }
 
-    /// Begins a look at `now`. The oldest request that waits was due at `due`, and the loop was to be woken at `woken`.
+    /// Begins a look at `now`. The oldest request that waits was due at `due`, and the loop was to
+    /// be woken at `woken`.
     pub fn begin_look(&mut self, now: Moment, due: Moment, woken: Moment) {
         if self.had_free {
             self.lag += now.since(due);

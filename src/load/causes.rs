@@ -1,13 +1,17 @@
-//! What can go wrong in a run, by cause: requests, connections that were to be opened, and connections that were open.
+//! What can go wrong in a run, by cause: requests, connections that were to be opened, and
+//! connections that were open.
 
 /// A request that was not answered as it should have been. None of them counts as throughput.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyError {
-    /// A whole reply whose content is that of no request of ours: `ERROR ...`, or other bytes than expected.
+    /// A whole reply whose content is that of no request of ours: `ERROR ...`, or other bytes than
+    /// expected.
     Wrong,
-    /// A whole and well-made reply to another request, another connection's for instance, in place of the one that is due.
+    /// A whole and well-made reply to another request, another connection's for instance, in place
+    /// of the one that is due.
     Foreign,
-    /// Bytes, or a reply a second time, that no request was waiting for: the one kind that is no request's outcome.
+    /// Bytes, or a reply a second time, that no request was waiting for: the one kind that is no
+    /// request's outcome.
     Surplus,
     /// The connection ended inside the reply.
     Truncated,
@@ -15,8 +19,8 @@ pub enum ReplyError {
     Missing,
     /// The reply was not complete within the timeout; the connection is given up.
     Late,
-    /// The schedule had the request due before the end of the run, and it was never sent: no connection was free, or the run was
-    /// interrupted.
+    /// The schedule had the request due before the end of the run, and it was never sent: no
+    /// connection was free, or the run was interrupted.
     Unsent,
 }
 

@@ -32,8 +32,8 @@ pub struct Attempt {
     pub is_first: bool,
 }
 
-/// Begins to connect to the address of `attempt`; an event tells how it went. Counts in `connects` each connection that was
-/// begun before and given up for its port: a server may have accepted it.
+/// Begins to connect to the address of `attempt`; an event tells how it went. Counts in `connects`
+/// each connection that was begun before and given up for its port: a server may have accepted it.
 ///
 /// # Errors
 /// When the system refuses at once: no port, no descriptor, no route.
@@ -42,7 +42,8 @@ pub fn start(plan: &Plan, attempt: Attempt, connects: &mut u64) -> io::Result<Tc
         Endpoint::Tcp(addr) => *addr,
         Endpoint::Unix(path) => return start_unix(path),
     };
-    let source = plan.sources.get((attempt.number + attempt.refusals as usize) % plan.sources.len().max(1));
+    let source =
+        plan.sources.get((attempt.number + attempt.refusals as usize) % plan.sources.len().max(1));
     let mut is_first = true;
     let stream = connect_elsewhere(target::Protocol::is_default_port, || {
         *connects += u64::from(!mem::take(&mut is_first));
@@ -53,11 +54,13 @@ pub fn start(plan: &Plan, attempt: Attempt, connects: &mut u64) -> io::Result<Tc
     Ok(stream)
 }
 
-/// A connection to a unix socket opens at once or not at all. One whose backlog is full has refused it, as has one that does not
-/// exist: it is tried again like a refused one of TCP.
+/// A connection to a unix socket opens at once or not at all. One whose backlog is full has refused
+/// it, as has one that does not exist: it is tried again like a refused one of TCP.
 fn start_unix(path: &Path) -> io::Result<TcpStream> {
     match try_connect_unix(path) {
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotFound) => {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotFound) =>
+        {
             Err(io::ErrorKind::ConnectionRefused.into())
         }
         connected => connected.map(|socket| TcpStream::from_std(socket.into())),
@@ -69,9 +72,8 @@ fn start_unix(path: &Path) -> io::Result<TcpStream> {
 pub fn takes_connections(endpoint: &Endpoint) -> bool {
     match endpoint {
         Endpoint::Tcp(addr) => std::net::TcpStream::connect_timeout(addr, PROBE_TIMEOUT).is_ok(),
-        Endpoint::Unix(path) => {
-            try_connect_unix(path).map_or_else(|error| error.kind() == io::ErrorKind::WouldBlock, |_| true)
-        }
+        Endpoint::Unix(path) => try_connect_unix(path)
+            .map_or_else(|error| error.kind() == io::ErrorKind::WouldBlock, |_| true),
     }
 }
 
@@ -92,8 +94,9 @@ fn connect_from(source: IpAddr, target: SocketAddr) -> io::Result<TcpStream> {
     }
 }
 
-/// Has `bind` take the address alone, and `connect` the port. A port that `bind` takes is taken from all programs and for all
-/// destinations; one that `connect` takes is taken for this destination.
+/// Has `bind` take the address alone, and `connect` the port. A port that `bind` takes is taken
+/// from all programs and for all destinations; one that `connect` takes is taken for this
+/// destination.
 #[cfg(target_os = "linux")]
 fn leave_port_to_connect(socket: &Socket) {
     use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
@@ -119,7 +122,8 @@ pub fn reset_on_close(stream: &TcpStream) {
 #[must_use]
 pub fn cause(error: &io::Error) -> ConnectError {
     match error.raw_os_error() {
-        // `bind` says EADDRINUSE where `connect` says EADDRNOTAVAIL: no port of the source address is left.
+        // `bind` says EADDRINUSE where `connect` says EADDRNOTAVAIL: no port of the source address
+        // is left.
         Some(libc::EADDRNOTAVAIL | libc::EADDRINUSE | libc::EAGAIN) => return ConnectError::NoPort,
         Some(libc::EMFILE | libc::ENFILE) => return ConnectError::NoDescriptor,
         _ => {}
@@ -127,10 +131,12 @@ pub fn cause(error: &io::Error) -> ConnectError {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => ConnectError::Refused,
         io::ErrorKind::TimedOut => ConnectError::TimedOut,
-        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
-            ConnectError::Reset
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe => ConnectError::Reset,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            ConnectError::Unreachable
         }
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => ConnectError::Unreachable,
         _ => ConnectError::Other,
     }
 }
@@ -150,7 +156,8 @@ mod tests {
         }
         let server = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let source = [127, 83, 16, 1].into();
-        let stream = connect_from(source, server.local_addr().expect("bound")).expect("the server listens");
+        let stream =
+            connect_from(source, server.local_addr().expect("bound")).expect("the server listens");
         let own = stream.local_addr().expect("connected");
         assert!(own.ip() == source && own.port() != 0, "{own}");
     }

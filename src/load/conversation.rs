@@ -1,4 +1,5 @@
-//! What a command line asks for: the server, the messages and the replies to them, and the plan of a run.
+//! What a command line asks for: the server, the messages and the replies to them, and the plan of
+//! a run.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -52,8 +53,12 @@ impl Conversation {
             None => arguments.message.iter().map(|text| parse(text)).collect::<Result<_, _>>()?,
         };
         let default = match protocol {
-            Protocol::Text | Protocol::Binary => format!("ECHO of {}", plural(arguments.size as u64, "byte")),
-            Protocol::Echo | Protocol::Chat => format!("messages of {}", plural(arguments.size as u64, "byte")),
+            Protocol::Text | Protocol::Binary => {
+                format!("ECHO of {}", plural(arguments.size as u64, "byte"))
+            }
+            Protocol::Echo | Protocol::Chat => {
+                format!("messages of {}", plural(arguments.size as u64, "byte"))
+            }
         };
         Ok(Self {
             target: target.to_string(),
@@ -78,7 +83,9 @@ impl Conversation {
             None => arguments.message.iter().map(|text| parse(text)).collect::<Result<_, _>>()?,
         };
         if messages.is_empty() {
-            return Err(r"--raw needs the bytes to send, as in -m 'PING\r\n' --expect '+PONG\r\n'".into());
+            return Err(
+                r"--raw needs the bytes to send, as in -m 'PING\r\n' --expect '+PONG\r\n'".into()
+            );
         }
         let greeting = arguments.greeting.as_deref().map_or(Ok(Vec::new()), message::unescape)?;
         Ok(Self {
@@ -100,7 +107,9 @@ impl Conversation {
         let endpoints = self.place.resolve().unwrap_or_default();
         if endpoints.is_empty() {
             let target = &self.target;
-            return Err(format!("cannot find {target}: unknown host; check the spelling, or give a numeric address"));
+            return Err(format!(
+                "cannot find {target}: unknown host; check the spelling, or give a numeric address"
+            ));
         }
         Ok(endpoints)
     }
@@ -109,12 +118,19 @@ impl Conversation {
     ///
     /// # Errors
     /// A sentence about arguments that do not fit together.
-    pub fn plan(&self, arguments: &Arguments, endpoints: Vec<Endpoint>, pace: Pace) -> Result<Plan, String> {
+    pub fn plan(
+        &self,
+        arguments: &Arguments,
+        endpoints: Vec<Endpoint>,
+        pace: Pace,
+    ) -> Result<Plan, String> {
         let default = if arguments.find_max.is_some() { SEARCH_DURATION } else { DURATION };
         let duration = arguments.duration.unwrap_or(default);
         let warmup = arguments.warmup.unwrap_or(Duration::ZERO);
         if warmup >= duration {
-            return Err("--warmup leaves nothing of the run to be counted: make it shorter than -d".into());
+            return Err(
+                "--warmup leaves nothing of the run to be counted: make it shorter than -d".into(),
+            );
         }
         if arguments.reset && matches!(self.place, Place::Unix(_)) {
             return Err("--reset is for TCP: leave it out, a unix socket keeps no port".into());
@@ -132,7 +148,12 @@ impl Conversation {
                 warmup,
                 timeout: arguments.timeout,
                 pace,
-                request_bytes: self.messages.iter().map(|message| message.request.len()).min().unwrap_or(0),
+                request_bytes: self
+                    .messages
+                    .iter()
+                    .map(|message| message.request.len())
+                    .min()
+                    .unwrap_or(0),
             },
             endpoints: reachable(endpoints, &sources)?,
             script: Script::new(&self.messages, arguments.pipeline, &self.greeting, self.framing)?,
@@ -159,10 +180,18 @@ fn raw_place(words: &[String]) -> Result<Place, String> {
             return Ok(Place::Unix(path));
         }
         [url] if !url.contains("://") => format!("tcp://{url}"),
-        _ => return Err("--raw needs the server as tcp://HOST:PORT, HOST:PORT or tcp+unix://PATH".into()),
+        _ => {
+            return Err(
+                "--raw needs the server as tcp://HOST:PORT, HOST:PORT or tcp+unix://PATH".into()
+            );
+        }
     };
-    let address: Address = url.parse().map_err(|_| format!("'{url}' is no target: --raw takes tcp://HOST:PORT"))?;
-    let port = address.port.filter(|port| *port > 0).ok_or("--raw needs a port, as in tcp://127.0.0.1:6379")?;
+    let address: Address =
+        url.parse().map_err(|_| format!("'{url}' is no target: --raw takes tcp://HOST:PORT"))?;
+    let port = address
+        .port
+        .filter(|port| *port > 0)
+        .ok_or("--raw needs a port, as in tcp://127.0.0.1:6379")?;
     Ok(Place::Host { host: address.host, port })
 }
 
@@ -176,10 +205,14 @@ fn reachable(endpoints: Vec<Endpoint>, sources: &[IpAddr]) -> Result<Vec<Endpoin
         return Err("--source mixes IPv4 and IPv6: give addresses of the server's family".into());
     }
     let is_reachable = |addr: SocketAddr| addr.is_ipv4() == first.is_ipv4();
-    let reachable: Vec<Endpoint> =
-        endpoints.into_iter().filter(|endpoint| endpoint.addr().is_some_and(is_reachable)).collect();
+    let reachable: Vec<Endpoint> = endpoints
+        .into_iter()
+        .filter(|endpoint| endpoint.addr().is_some_and(is_reachable))
+        .collect();
     if reachable.is_empty() {
-        return Err("--source and the server are not of the same family: both IPv4, or both IPv6".into());
+        return Err(
+            "--source and the server are not of the same family: both IPv4, or both IPv6".into()
+        );
     }
     Ok(reachable)
 }
@@ -195,7 +228,9 @@ impl Expected {
     fn of(arguments: &Arguments) -> Result<Self, String> {
         Ok(match (&arguments.expect, &arguments.expect_end) {
             (Some(expect), _) => Self::Bytes(message::unescape(expect)?),
-            (None, Some(end)) if end.is_empty() => return Err(r"--expect-end needs a byte, as in '\n'".into()),
+            (None, Some(end)) if end.is_empty() => {
+                return Err(r"--expect-end needs a byte, as in '\n'".into());
+            }
             (None, Some(end)) => Self::End(message::unescape(end)?),
             (None, None) => Self::Itself,
         })
@@ -221,5 +256,8 @@ fn numbered(protocol: Protocol, arguments: &Arguments) -> Result<Vec<Message>, S
 
 /// The messages as they were given.
 fn summary(arguments: &Arguments) -> Option<String> {
-    arguments.mix.clone().or_else(|| (!arguments.message.is_empty()).then(|| arguments.message.join(", ")))
+    arguments
+        .mix
+        .clone()
+        .or_else(|| (!arguments.message.is_empty()).then(|| arguments.message.join(", ")))
 }

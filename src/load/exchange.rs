@@ -1,7 +1,8 @@
-//! The first exchange of each kind that went wrong: what was sent, what was expected, and what came.
+//! The first exchange of each kind that went wrong: what was sent, what was expected, and what
+//! came.
 //!
-//! A count says that replies were wrong, and not in what. One exchange of each kind is kept, cut short, and only
-//! where something went wrong.
+//! A count says that replies were wrong, and not in what. One exchange of each kind is kept, cut
+//! short, and only where something went wrong.
 
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +41,9 @@ impl Exchanges {
     /// Keeps `exchange` if it is the first of its kind; calls it only then.
     pub fn keep(&mut self, error: ReplyError, exchange: impl FnOnce() -> Exchange) {
         if let Some(place) = self.0.get_mut(error.index()) {
-            place.get_or_insert_with(|| Box::new(Exchange { cause: error.name().into(), ..exchange() }));
+            place.get_or_insert_with(|| {
+                Box::new(Exchange { cause: error.name().into(), ..exchange() })
+            });
         }
     }
 
@@ -64,14 +67,23 @@ impl Exchange {
     #[must_use]
     pub fn at(script: &Script, place: usize, got: &[u8]) -> Self {
         let sent = shown(script.requests(place, 1));
-        Self { cause: String::new(), sent, expected: expected(script.expected(place)), got: shown(got), hint: None }
+        Self {
+            cause: String::new(),
+            sent,
+            expected: expected(script.expected(place)),
+            got: shown(got),
+            hint: None,
+        }
     }
 
     /// `got` in place of the server's first words.
     #[must_use]
     pub fn at_greeting(script: &Script, got: &[u8]) -> Self {
         let expected = shown(script.greeting());
-        let hint = Some(foreign(script.framing(), got).unwrap_or_else(|| format!("no greeting came: {QUESTION}")));
+        let hint = Some(
+            foreign(script.framing(), got)
+                .unwrap_or_else(|| format!("no greeting came: {QUESTION}")),
+        );
         Self { cause: String::new(), sent: String::new(), expected, got: shown(got), hint }
     }
 
@@ -95,7 +107,8 @@ impl Exchange {
     }
 }
 
-/// That bytes came which are no reply of the protocol, however it frames them; `None` where they are.
+/// That bytes came which are no reply of the protocol, however it frames them; `None` where they
+/// are.
 fn foreign(framing: Framing, got: &[u8]) -> Option<String> {
     let bytes = plural(got.len() as u64, "byte");
     let came = |what| format!("{bytes} came that are no {what}: {QUESTION}");
@@ -109,7 +122,9 @@ fn foreign(framing: Framing, got: &[u8]) -> Option<String> {
 fn expected(reply: &Reply) -> String {
     match reply {
         Reply::Exact(bytes) => shown(bytes),
-        Reply::Line(LineShape::DateAndTime) => "a date and time, as in TIME 2025-09-12T17:24:13-05:00".into(),
+        Reply::Line(LineShape::DateAndTime) => {
+            "a date and time, as in TIME 2025-09-12T17:24:13-05:00".into()
+        }
         Reply::Line(LineShape::TimeOfDay) => "a time, as in Server Time: 17:24:13".into(),
         Reply::Line(LineShape::Help) => "a line that starts with HELP COMMANDS:".into(),
         Reply::Line(LineShape::NoError) => "a line that does not start with ERROR".into(),
@@ -125,7 +140,11 @@ fn shown(bytes: &[u8]) -> String {
     }
     let front = escape::front(bytes, SHOWN_BYTES_MAX);
     let text = escape::quoted(front).to_string();
-    if front.len() == bytes.len() { text } else { format!("{text}... ({})", plural(bytes.len() as u64, "byte")) }
+    if front.len() == bytes.len() {
+        text
+    } else {
+        format!("{text}... ({})", plural(bytes.len() as u64, "byte"))
+    }
 }
 
 #[cfg(test)]
@@ -149,7 +168,8 @@ mod tests {
         later.keep(ReplyError::Surplus, || Exchange::unasked(b"later"));
         later.keep(ReplyError::Wrong, || Exchange::unasked(b"wrong"));
         kept.merge(&later);
-        let kept: Vec<(&str, &str)> = kept.iter().map(|exchange| (&exchange.cause[..], &exchange.got[..])).collect();
+        let kept: Vec<(&str, &str)> =
+            kept.iter().map(|exchange| (&exchange.cause[..], &exchange.got[..])).collect();
         assert_eq!(kept, [("wrong", "wrong"), ("surplus", "first")]);
     }
 
@@ -164,6 +184,9 @@ mod tests {
             hint(Framing::Frames, b"HTTP/").as_deref(),
             Some("5 bytes came that are no frame: is it another protocol?")
         );
-        assert_eq!((hint(Framing::Lines, b"ERROR x\n"), hint(Framing::Unknown, b"x")), (None, None));
+        assert_eq!(
+            (hint(Framing::Lines, b"ERROR x\n"), hint(Framing::Unknown, b"x")),
+            (None, None)
+        );
     }
 }

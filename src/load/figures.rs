@@ -14,7 +14,11 @@ pub fn seconds(seconds: f64) -> String {
     const UNITS: [(f64, &str); 4] = [(1e-9, "ns"), (1e-6, "us"), (1e-3, "ms"), (1.0, "s")];
     // What rounds to 1000 of one unit is 1 of the next.
     let unit = UNITS.iter().rev().find(|(unit, _)| seconds / unit >= 0.9995).unwrap_or(&UNITS[0]);
-    if seconds == 0.0 { "0 s".into() } else { format!("{} {}", three_digits(seconds / unit.0), unit.1) }
+    if seconds == 0.0 {
+        "0 s".into()
+    } else {
+        format!("{} {}", three_digits(seconds / unit.0), unit.1)
+    }
 }
 
 /// As [`seconds`], of a number that somebody has typed: `10 s`, `1.5 s`.
@@ -63,10 +67,14 @@ pub fn bytes(bytes: f64) -> String {
         ((1 << 10) as f64, "KiB"),
     ];
     let unit = UNITS.iter().find(|(unit, _)| bytes / unit >= 0.9995);
-    unit.map_or_else(|| format!("{bytes:.0} B"), |(unit, name)| format!("{} {name}", three_digits(bytes / unit)))
+    unit.map_or_else(
+        || format!("{bytes:.0} B"),
+        |(unit, name)| format!("{} {name}", three_digits(bytes / unit)),
+    )
 }
 
-/// `0.120 %`; what is more than nothing never reads as nothing, and what is less than all never as all.
+/// `0.120 %`; what is more than nothing never reads as nothing, and what is less than all never as
+/// all.
 #[must_use]
 pub fn percent(ratio: f64) -> String {
     match ratio * 100.0 {
@@ -120,7 +128,9 @@ mod tests {
 
     #[test]
     fn what_was_typed_has_no_digits_that_nobody_typed() {
-        for (seconds, text) in [(10.0, "10 s"), (1.5, "1.5 s"), (0.2, "200 ms"), (100.0, "100 s"), (0.0, "0 s")] {
+        for (seconds, text) in
+            [(10.0, "10 s"), (1.5, "1.5 s"), (0.2, "200 ms"), (100.0, "100 s"), (0.0, "0 s")]
+        {
             assert_eq!(typed_seconds(seconds), text);
         }
     }
@@ -130,17 +140,25 @@ mod tests {
         for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(count(number), text);
         }
-        assert_eq!((rate(12_345.4), rate(3.25), rate(0.0)), ("12,345/s".into(), "3.25/s".into(), "0/s".into()));
+        assert_eq!(
+            (rate(12_345.4), rate(3.25), rate(0.0)),
+            ("12,345/s".into(), "3.25/s".into(), "0/s".into())
+        );
         assert_eq!(
             (plural(1, "connection"), plural(2_000, "connection")),
             ("1 connection".into(), "2,000 connections".into())
         );
-        assert_eq!((plural(0, "reply"), plural(1, "reply")), ("0 replies".into(), "1 reply".into()));
+        assert_eq!(
+            (plural(0, "reply"), plural(1, "reply")),
+            ("0 replies".into(), "1 reply".into())
+        );
     }
 
     #[test]
     fn sizes_take_the_largest_unit_that_they_fill() {
-        for (size, text) in [(0.0, "0 B"), (512.0, "512 B"), (1_536.0, "1.50 KiB"), (21_076_377.6, "20.1 MiB")] {
+        for (size, text) in
+            [(0.0, "0 B"), (512.0, "512 B"), (1_536.0, "1.50 KiB"), (21_076_377.6, "20.1 MiB")]
+        {
             assert_eq!(bytes(size), text);
         }
     }

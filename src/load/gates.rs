@@ -10,8 +10,7 @@ use super::figures;
 use super::latency::Latency;
 use crate::cli::units;
 
-const EXAMPLE: &str =
-    "gates look like 'p99>5ms', 'max>1s', 'errors>0.1%', 'errors>10', 'rate<50k' or 'connections<1000'";
+const EXAMPLE: &str = "gates look like 'p99>5ms', 'max>1s', 'errors>0.1%', 'errors>10', 'rate<50k' or 'connections<1000'";
 
 /// A condition that a run must not fulfil.
 #[derive(Clone, Debug, PartialEq)]
@@ -111,10 +110,17 @@ impl FromStr for Gate {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        let at = text.find(['<', '>']).ok_or_else(|| format!("`<` or `>` is missing; {EXAMPLE}"))?;
+        let at =
+            text.find(['<', '>']).ok_or_else(|| format!("`<` or `>` is missing; {EXAMPLE}"))?;
         let (name, rest) = text.split_at(at);
-        let orders = [(">=", Order::AtLeast), ("<=", Order::AtMost), (">", Order::Above), ("<", Order::Below)];
-        let (sign, order) = orders.into_iter().find(|(sign, _)| rest.starts_with(sign)).ok_or(EXAMPLE)?;
+        let orders = [
+            (">=", Order::AtLeast),
+            ("<=", Order::AtMost),
+            (">", Order::Above),
+            ("<", Order::Below),
+        ];
+        let (sign, order) =
+            orders.into_iter().find(|(sign, _)| rest.starts_with(sign)).ok_or(EXAMPLE)?;
         let bound = &rest[sign.len()..];
         let (measure, bound) = match name {
             "errors" if bound.ends_with('%') => (Measure::ErrorsRatio, share(bound)?),
@@ -135,10 +141,13 @@ pub(super) fn quantile(name: &str) -> Result<f64, String> {
     let wrong = || format!("`{name}` is no percentile: they look like p50, p99 or p99.9");
     let digits = name.strip_prefix('p').ok_or_else(wrong)?;
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if whole.is_empty() || ![whole, fraction].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit())) {
+    if whole.is_empty()
+        || ![whole, fraction].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
+    {
         return Err(wrong());
     }
-    // Moving the point is exact where a division is not: 99.9 / 100 is more than 0.999, and may ask for one reply more.
+    // Moving the point is exact where a division is not: 99.9 / 100 is more than 0.999, and may ask
+    // for one reply more.
     let mut moved = format!("{whole:0>3}{fraction}");
     moved.insert(whole.len().max(3) - 2, '.');
     let quantile: f64 = moved.parse().map_err(|_| wrong())?;
@@ -147,14 +156,16 @@ pub(super) fn quantile(name: &str) -> Result<f64, String> {
 
 fn duration_measure(name: &str) -> Result<Measure, String> {
     let spans = [("connect_", Span::Connect), ("first_byte_", Span::FirstByte)];
-    let span = spans.into_iter().find_map(|(prefix, span)| Some((span, name.strip_prefix(prefix)?)));
+    let span =
+        spans.into_iter().find_map(|(prefix, span)| Some((span, name.strip_prefix(prefix)?)));
     let (span, figure) = span.unwrap_or((Span::Reply, name));
     let figure = match figure {
         "max" => Figure::Max,
         "mean" => Figure::Mean,
-        _ => {
-            Figure::Quantile(quantile(figure).map_err(|_| format!("`{name}` is nothing that is measured; {EXAMPLE}"))?)
-        }
+        _ => Figure::Quantile(
+            quantile(figure)
+                .map_err(|_| format!("`{name}` is nothing that is measured; {EXAMPLE}"))?,
+        ),
     };
     Ok(Measure::Duration(span, figure))
 }
@@ -227,7 +238,8 @@ impl Order {
 mod tests {
     use super::*;
 
-    /// Replies of 1 ms to 100 ms, connects of 10 s, ten errors of a thousand requests, 990 replies a second, 50 connections.
+    /// Replies of 1 ms to 100 ms, connects of 10 s, ten errors of a thousand requests, 990 replies
+    /// a second, 50 connections.
     fn judge(gate: &str) -> Judgement {
         let (mut reply, mut connect) = (Latency::default(), Latency::default());
         (1..=100).for_each(|count| reply.record(Duration::from_millis(count), 1));
@@ -284,7 +296,10 @@ mod tests {
         ] {
             assert_eq!(quantile(name), Ok(expected), "{name}");
         }
-        for name in ["p", "p.", "p.5", "p0", "p100.1", "p1000", "99", "p9 9", "p-1", "p1e1", "p9.9.9", "pinf", "pä"] {
+        for name in [
+            "p", "p.", "p.5", "p0", "p100.1", "p1000", "99", "p9 9", "p-1", "p1e1", "p9.9.9",
+            "pinf", "pä",
+        ] {
             assert!(quantile(name).is_err(), "{name}");
         }
     }
@@ -306,7 +321,11 @@ mod tests {
     fn a_gate_over_nothing_that_was_measured_is_crossed() {
         assert_eq!(
             judge("first_byte_p99>1h"),
-            Judgement { gate: "first_byte_p99>1h".into(), measured: "nothing".into(), crossed: true }
+            Judgement {
+                gate: "first_byte_p99>1h".into(),
+                measured: "nothing".into(),
+                crossed: true
+            }
         );
         let nothing = Latency::default();
         let measured = Measured {

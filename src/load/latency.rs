@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// Three significant digits: a figure is at most 0.1 % off, and a histogram of all that can occur takes some 200 KB.
+/// Three significant digits: a figure is at most 0.1 % off, and a histogram of all that can occur
+/// takes some 200 KB.
 const SIGNIFICANT_DIGITS: u8 = 3;
 
 /// A histogram of durations, in nanoseconds.
@@ -13,7 +14,10 @@ pub struct Latency(Histogram<u64>);
 
 impl Default for Latency {
     fn default() -> Self {
-        Self(Histogram::new(SIGNIFICANT_DIGITS).expect("three digits are in the range that the histogram supports"))
+        Self(
+            Histogram::new(SIGNIFICANT_DIGITS)
+                .expect("three digits are in the range that the histogram supports"),
+        )
     }
 }
 
@@ -37,7 +41,8 @@ impl Latency {
         self.0.len()
     }
 
-    /// The duration which the share `quantile` (0.99 for p99) of the occurrences does not exceed; zero when there are none.
+    /// The duration which the share `quantile` (0.99 for p99) of the occurrences does not exceed;
+    /// zero when there are none.
     #[must_use]
     pub fn quantile(&self, quantile: f64) -> Duration {
         Duration::from_nanos(self.0.value_at_quantile(quantile))

@@ -108,15 +108,16 @@ impl Ledger {
     }
 }
 
-/// How long a thread neither ran, nor had no core, nor waited, in the time `all`: it was stopped. What is too short to be told from the
-/// inaccuracy of the others is nothing.
+/// How long a thread neither ran, nor had no core, nor waited, in the time `all`: it was stopped.
+/// What is too short to be told from the inaccuracy of the others is nothing.
 fn stopped(all: Duration, used: Usage, waited: Duration) -> Duration {
     let stopped = all.saturating_sub(used.busy + used.starved + waited);
     // Where the system does not tell how long it ran, neither is this known.
     if used == Usage::default() || stopped < PAUSE_MIN { Duration::ZERO } else { stopped }
 }
 
-/// The next boundary: of a slice while counting; before that, of the warm-up, and often enough for the progress to move.
+/// The next boundary: of a slice while counting; before that, of the warm-up, and often enough for
+/// the progress to move.
 fn next_cut(plan: &Plan, start: Moment, now: Moment) -> Moment {
     let (base, _) = plan.counted(start);
     if now < base { now.after(plan.slice()).min(base) } else { Span::of(plan, start, now).to }
@@ -134,14 +135,17 @@ pub struct Span {
 }
 
 impl Span {
-    /// The slice that `moment`, which is not before the counted part, belongs to. One ends where the load does: what the wait for
-    /// the last replies costs is told from what the load cost.
+    /// The slice that `moment`, which is not before the counted part, belongs to. One ends where
+    /// the load does: what the wait for the last replies costs is told from what the load cost.
     #[must_use]
     pub fn of(plan: &Plan, start: Moment, moment: Moment) -> Self {
         let ((base, end), length) = (plan.counted(start), plan.slice());
         let nanoseconds = length.as_nanos().max(1);
-        let (origin, first) =
-            if moment < end { (base, 0) } else { (end, end.since(base).as_nanos().div_ceil(nanoseconds)) };
+        let (origin, first) = if moment < end {
+            (base, 0)
+        } else {
+            (end, end.since(base).as_nanos().div_ceil(nanoseconds))
+        };
         let passed = moment.since(origin).as_nanos() / nanoseconds;
         let from = origin.after(length.saturating_mul(u32::try_from(passed).unwrap_or(u32::MAX)));
         let to = if moment < end { from.after(length).min(end) } else { from.after(length) };
@@ -174,7 +178,11 @@ mod tests {
         let used = Usage { busy: milliseconds(100), starved: milliseconds(50) };
         let second = milliseconds(1_000);
         assert_eq!(stopped(second, used, milliseconds(150)), milliseconds(700));
-        assert_eq!(stopped(second, used, milliseconds(845)), Duration::ZERO, "too short to be told");
+        assert_eq!(
+            stopped(second, used, milliseconds(845)),
+            Duration::ZERO,
+            "too short to be told"
+        );
         assert_eq!(stopped(second, used, milliseconds(900)), Duration::ZERO);
         assert_eq!(
             stopped(second, Usage::default(), milliseconds(150)),
@@ -188,7 +196,8 @@ mod tests {
         let mut plan = samples::plan(1, 1, Opening::AtOnce);
         plan.asked.duration = Duration::from_millis(1_250);
         let at = |milliseconds| Moment::START.after(Duration::from_millis(milliseconds));
-        for (moment, number, from, to) in [(1_000, 0, 1_000, 1_100), (1_249, 2, 1_200, 1_250), (1_250, 3, 1_250, 1_350)]
+        for (moment, number, from, to) in
+            [(1_000, 0, 1_000, 1_100), (1_249, 2, 1_200, 1_250), (1_250, 3, 1_250, 1_350)]
         {
             let span = Span { number, from: at(from), to: at(to) };
             assert_eq!(Span::of(&plan, at(0), at(moment)), span, "at {moment} ms");

@@ -58,7 +58,8 @@ impl LineShape {
     }
 }
 
-/// True exactly when `line` is `pattern` with any digit in place of each `0`, and `+` or `-` in place of `+`.
+/// True exactly when `line` is `pattern` with any digit in place of each `0`, and `+` or `-` in
+/// place of `+`.
 fn has_digits(line: &[u8], pattern: &[u8]) -> bool {
     line.len() == pattern.len()
         && line.iter().zip(pattern).all(|(byte, expected)| match expected {
@@ -107,13 +108,16 @@ pub const fn greeting(protocol: Protocol) -> &'static [u8] {
     }
 }
 
-/// The message that a person writes as `text`: a command of text, a message of echo and chat, `echo ...` or `rev ...` of binary.
+/// The message that a person writes as `text`: a command of text, a message of echo and chat, `echo
+/// ...` or `rev ...` of binary.
 ///
 /// # Errors
 /// A sentence about a text that would break the protocol's framing or end the connection.
 pub fn message(protocol: Protocol, text: &str) -> Result<Message, String> {
     if protocol != Protocol::Binary && text.contains('\n') {
-        return Err("a message is one line: leave the line break out, or use --raw for any bytes".into());
+        return Err(
+            "a message is one line: leave the line break out, or use --raw for any bytes".into()
+        );
     }
     match protocol {
         Protocol::Text => command(text),
@@ -123,10 +127,11 @@ pub fn message(protocol: Protocol, text: &str) -> Result<Message, String> {
     }
 }
 
-/// A message of `size` bytes that comes back, and that is another one for every `number` as far as `size` allows.
+/// A message of `size` bytes that comes back, and that is another one for every `number` as far as
+/// `size` allows.
 ///
-/// `size` counts the bytes behind `ECHO `, of the payload, or of the line without its end. Zero is one byte of text, since an
-/// `ECHO` of nothing is an error.
+/// `size` counts the bytes behind `ECHO `, of the payload, or of the line without its end. Zero is
+/// one byte of text, since an `ECHO` of nothing is an error.
 ///
 /// # Errors
 /// As [`message`], for the numbers whose letters are a farewell.
@@ -163,7 +168,11 @@ fn command(text: &str) -> Result<Message, String> {
     let rest = line::skip_blanks(rest.as_bytes());
     let reply = match word.to_ascii_uppercase().as_str() {
         "" => return Err("an empty line gets no answer: give a command, as in -m TIME".into()),
-        "QUIT" => return Err("QUIT ends the connection: --lifetime 1 closes after each request instead".into()),
+        "QUIT" => {
+            return Err(
+                "QUIT ends the connection: --lifetime 1 closes after each request instead".into()
+            );
+        }
         "TIME" => Reply::Line(LineShape::DateAndTime),
         "HELP" => Reply::Line(LineShape::Help),
         "ECHO" if !rest.is_empty() => Reply::Exact([b"ECHO ", rest, b"\n"].concat()),
@@ -179,7 +188,10 @@ fn frame(text: &str) -> Result<Message, String> {
         "rev" => (REVERSE, rest.chars().rev().collect()),
         _ => return Err("messages of binary are `echo TEXT` and `rev TEXT`".into()),
     };
-    Ok(Message { request: framed(code, rest.as_bytes()), reply: Reply::Exact(framed(ECHO, answer.as_bytes())) })
+    Ok(Message {
+        request: framed(code, rest.as_bytes()),
+        reply: Reply::Exact(framed(ECHO, answer.as_bytes())),
+    })
 }
 
 fn framed(code: u8, payload: &[u8]) -> Vec<u8> {
@@ -192,7 +204,9 @@ fn chat(text: &str) -> Result<Message, String> {
     let lower = text.to_ascii_lowercase();
     let message = without_return(text);
     if lower.trim_end_matches('\r') == "exit" {
-        return Err("exit ends the connection: --lifetime 1 closes after each request instead".into());
+        return Err(
+            "exit ends the connection: --lifetime 1 closes after each request instead".into()
+        );
     }
     if lower.contains("time") {
         if text.ends_with('\r') {
@@ -211,12 +225,14 @@ fn chat(text: &str) -> Result<Message, String> {
     Ok(spoken(text, reply))
 }
 
-/// Any bytes, written with `\n`, `\r`, `\t`, `\0`, `\\` and `\x1b` for those that a shell does not pass.
+/// Any bytes, written with `\n`, `\r`, `\t`, `\0`, `\\` and `\x1b` for those that a shell does not
+/// pass.
 ///
 /// # Errors
 /// A sentence about a backslash that starts none of these.
 pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
-    const HINT: &str = "after a backslash comes one of n r t 0 \\, or x and two hexadecimal digits, as in \\x1b";
+    const HINT: &str =
+        "after a backslash comes one of n r t 0 \\, or x and two hexadecimal digits, as in \\x1b";
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('\\') {
@@ -231,8 +247,10 @@ pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
             '\\' => b'\\',
             'x' => {
                 used = 3;
-                let digits =
-                    after.get(1..3).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit())).ok_or(HINT)?;
+                let digits = after
+                    .get(1..3)
+                    .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+                    .ok_or(HINT)?;
                 u8::from_str_radix(digits, 16).map_err(|_| HINT)?
             }
             _ => return Err(HINT.into()),
@@ -243,13 +261,17 @@ pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// The messages of a mix, each as often as its weight says and spread evenly: `TIME:1,ECHO hello:3` is `ECHO TIME ECHO ECHO`.
+/// The messages of a mix, each as often as its weight says and spread evenly: `TIME:1,ECHO hello:3`
+/// is `ECHO TIME ECHO ECHO`.
 ///
 /// A comma inside a message is written `\,`.
 ///
 /// # Errors
 /// A sentence about a part without a weight.
-pub fn mix(text: &str, parse: impl Fn(&str) -> Result<Message, String>) -> Result<Vec<Message>, String> {
+pub fn mix(
+    text: &str,
+    parse: impl Fn(&str) -> Result<Message, String>,
+) -> Result<Vec<Message>, String> {
     const HINT: &str = "a mix looks like 'TIME:1,ECHO hello:3': messages with their weights";
     const WEIGHTS_MAX: u64 = 10_000;
     let mut parts = Vec::new();
@@ -258,7 +280,10 @@ pub fn mix(text: &str, parse: impl Fn(&str) -> Result<Message, String>) -> Resul
         let weight: u64 = weight.trim().parse().ok().filter(|weight| *weight > 0).ok_or(HINT)?;
         parts.push((parse(message.trim_start())?, weight));
     }
-    let divisor = parts.iter().fold(0, |divisor, (_, weight)| greatest_common_divisor(divisor, *weight)).max(1);
+    let divisor = parts
+        .iter()
+        .fold(0, |divisor, (_, weight)| greatest_common_divisor(divisor, *weight))
+        .max(1);
     let total = parts.iter().map(|(_, weight)| weight / divisor).fold(0, u64::saturating_add);
     if total > WEIGHTS_MAX {
         return Err(format!("the weights of a mix may add up to {WEIGHTS_MAX}: use smaller ones"));
@@ -320,9 +345,19 @@ mod tests {
             (Protocol::Echo, "hi", b"hi\n", b"Server received: hi\n"),
             (Protocol::Echo, "", b"\n", b"Server received: \n"),
             (Protocol::Echo, "hi\r", b"hi\r\n", b"Server received: hi\r\n"),
-            (Protocol::Chat, "Hello!", b"Hello!\n", b"Hello from the server! Connection established.\n"),
+            (
+                Protocol::Chat,
+                "Hello!",
+                b"Hello!\n",
+                b"Hello from the server! Connection established.\n",
+            ),
             (Protocol::Chat, "what", b"what\n", b"ACK: Received 'what'\n"),
-            (Protocol::Binary, "rev ab\u{e9}", b"\x02\0\0\0\x04ab\xc3\xa9", b"\x01\0\0\0\x04\xc3\xa9ba"),
+            (
+                Protocol::Binary,
+                "rev ab\u{e9}",
+                b"\x02\0\0\0\x04ab\xc3\xa9",
+                b"\x01\0\0\0\x04\xc3\xa9ba",
+            ),
             (Protocol::Binary, "echo", b"\x01\0\0\0\0", b"\x01\0\0\0\0"),
         ];
         for (protocol, text, request, reply) in cases {
@@ -343,9 +378,12 @@ mod tests {
 
     #[test]
     fn what_would_end_or_break_the_session_is_refused() {
-        for (protocol, text) in
-            [(Protocol::Text, "quit"), (Protocol::Text, "A\nB"), (Protocol::Chat, "EXIT"), (Protocol::Binary, "quit")]
-        {
+        for (protocol, text) in [
+            (Protocol::Text, "quit"),
+            (Protocol::Text, "A\nB"),
+            (Protocol::Chat, "EXIT"),
+            (Protocol::Binary, "quit"),
+        ] {
             message(protocol, text).expect_err(text);
         }
     }
@@ -353,11 +391,15 @@ mod tests {
     #[test]
     fn numbered_messages_have_the_size_and_differ() {
         for protocol in Protocol::ALL {
-            let all: std::collections::HashSet<_> =
-                (0..1024).map(|number| numbered(protocol, 17, number).expect("letters").request).collect();
+            let all: std::collections::HashSet<_> = (0..1024)
+                .map(|number| numbered(protocol, 17, number).expect("letters").request)
+                .collect();
             assert_eq!(all.len(), 1024, "{protocol:?}");
         }
-        assert_eq!(numbered(Protocol::Text, 17, 5).expect("letters").request.len(), "ECHO Hello from client\n".len());
+        assert_eq!(
+            numbered(Protocol::Text, 17, 5).expect("letters").request.len(),
+            "ECHO Hello from client\n".len()
+        );
         assert_eq!(numbered(Protocol::Binary, 0, 5).expect("nothing").request, b"\x01\0\0\0\0");
     }
 
@@ -381,7 +423,8 @@ mod tests {
 
     #[test]
     fn a_mix_spreads_its_messages_by_weight() {
-        let messages = mix("TIME:2,ECHO a\\,b:6", |text| message(Protocol::Text, text)).expect("a mix");
+        let messages =
+            mix("TIME:2,ECHO a\\,b:6", |text| message(Protocol::Text, text)).expect("a mix");
         let sent: Vec<u8> = messages.into_iter().flat_map(|message| message.request).collect();
         assert_eq!(sent.iter().filter(|byte| **byte == b'\n').count(), 4);
         assert_eq!(String::from_utf8_lossy(&sent).matches("ECHO a,b\n").count(), 3);

@@ -45,8 +45,15 @@ impl Muster {
         self.epoch
     }
 
-    /// The start of the load, once all threads are ready; `is_ready` says that this one is, with `reached` open connections.
-    pub fn start(&self, thread: usize, is_ready: bool, reached: usize, now: Moment) -> Option<Moment> {
+    /// The start of the load, once all threads are ready; `is_ready` says that this one is, with
+    /// `reached` open connections.
+    pub fn start(
+        &self,
+        thread: usize,
+        is_ready: bool,
+        reached: usize,
+        now: Moment,
+    ) -> Option<Moment> {
         if is_ready && !self.ready[thread].swap(true, Ordering::AcqRel) {
             self.reached.fetch_add(reached, Ordering::AcqRel);
             if self.missing.fetch_sub(1, Ordering::AcqRel) == 1 {

@@ -24,7 +24,9 @@ impl Origin {
     #[must_use]
     pub fn this() -> Self {
         let processor = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| model(&text));
-        let host = fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| env::var("HOSTNAME").ok());
+        let host = fs::read_to_string("/proc/sys/kernel/hostname")
+            .ok()
+            .or_else(|| env::var("HOSTNAME").ok());
         let words = env::args_os().map(|word| quoted(&word.to_string_lossy()));
         Self {
             host: host.map_or_else(|| "unknown".into(), |host| host.trim().to_owned()),
@@ -38,7 +40,8 @@ impl Origin {
 /// The line `model name : ...` of proc_cpuinfo(5).
 fn model(text: &str) -> Option<String> {
     let line = text.lines().find_map(|line| line.strip_prefix("model name"))?;
-    Some(line.trim_start_matches([' ', '\t', ':']).trim().to_owned()).filter(|model| !model.is_empty())
+    Some(line.trim_start_matches([' ', '\t', ':']).trim().to_owned())
+        .filter(|model| !model.is_empty())
 }
 
 /// The word as a shell takes it for one.
@@ -57,9 +60,13 @@ mod tests {
 
     #[test]
     fn a_command_can_be_given_to_a_shell_again() {
-        let words = ["tinytcp-load", "text://[::1]:40000", "--fail-if", "p99>5ms", "-m", "it's", ""];
+        let words =
+            ["tinytcp-load", "text://[::1]:40000", "--fail-if", "p99>5ms", "-m", "it's", ""];
         let command = words.map(quoted).join(" ");
-        assert_eq!(command, r"tinytcp-load 'text://[::1]:40000' --fail-if 'p99>5ms' -m 'it'\''s' ''");
+        assert_eq!(
+            command,
+            r"tinytcp-load 'text://[::1]:40000' --fail-if 'p99>5ms' -m 'it'\''s' ''"
+        );
     }
 
     #[test]
@@ -72,6 +79,9 @@ mod tests {
     #[test]
     fn this_machine_has_cores_and_a_name() {
         let this = Origin::this();
-        assert!(this.cores_count > 0 && !this.host.is_empty() && !this.command.is_empty(), "{this:?}");
+        assert!(
+            this.cores_count > 0 && !this.host.is_empty() && !this.command.is_empty(),
+            "{this:?}"
+        );
     }
 }

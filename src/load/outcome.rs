@@ -39,7 +39,8 @@ pub enum Pace {
     Closed,
     /// One request on each connection every so often, to see which connections live.
     Hold(Duration),
-    /// On a schedule that does not wait for replies: requests a second, at the start and at the end of the run.
+    /// On a schedule that does not wait for replies: requests a second, at the start and at the end
+    /// of the run.
     Open {
         /// At the start.
         from: f64,
@@ -77,10 +78,11 @@ pub struct Outcome {
     pub lifetime: Option<Lifetime>,
     /// When it began, by the wall clock.
     pub started: SystemTime,
-    /// The time in which requests were due: from the end of warming up to the end of the load. The wait for the last replies
-    /// is no part of it.
+    /// The time in which requests were due: from the end of warming up to the end of the load. The
+    /// wait for the last replies is no part of it.
     pub counted: Duration,
-    /// The cores that the generator's threads could have at once: one for each, as far as the machine has them.
+    /// The cores that the generator's threads could have at once: one for each, as far as the
+    /// machine has them.
     pub cores: usize,
     /// Everything in the counted part, and the failures before it.
     pub total: Tally,
@@ -88,11 +90,13 @@ pub struct Outcome {
     pub slices: Vec<Slice>,
     /// Of the connections asked for, how many were open at some time.
     pub reached: usize,
-    /// The most connections that were open at once; of several threads, the sum of what each had at most in a slice.
+    /// The most connections that were open at once; of several threads, the sum of what each had
+    /// at most in a slice.
     pub open_most: usize,
     /// The connections that were open when the run ended.
     pub open_last: usize,
-    /// How long after the start of the load the server left: all connections had ended, and it took no other one.
+    /// How long after the start of the load the server left: all connections had ended, and it
+    /// took no other one.
     pub server_gone: Option<Duration>,
     /// What stopped it before its time: the number of the signal.
     pub interrupted_by: Option<i32>,

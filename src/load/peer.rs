@@ -19,7 +19,8 @@ use crate::os::system::{interrupted, would_block};
 /// Requests that were sent by one call and have no reply yet.
 #[derive(Clone, Copy, Debug)]
 struct Flight {
-    /// The number of the first of them in this thread's schedule; without a schedule it means nothing.
+    /// The number of the first of them in this thread's schedule; without a schedule it means
+    /// nothing.
     first: u64,
     count: usize,
     sent: Moment,
@@ -27,7 +28,8 @@ struct Flight {
     lag: Duration,
 }
 
-/// Reads of one connection before the others have their turn: a server that floods must not keep the thread to itself.
+/// Reads of one connection before the others have their turn: a server that floods must not keep
+/// the thread to itself.
 const READS_PER_TURN: usize = 16;
 
 /// How far a connection was read.
@@ -88,7 +90,8 @@ pub struct Peer {
     /// When bytes came last.
     last_received: Moment,
     is_of_use: bool,
-    /// How long it was open and nothing was to be sent, before the first request: until all connections were open.
+    /// How long it was open and nothing was to be sent, before the first request: until all
+    /// connections were open.
     unused: Duration,
     opened: Moment,
     life: Life,
@@ -107,7 +110,14 @@ pub struct Peer {
 impl Peer {
     /// A connection that is being opened, and that begins the script at `place`.
     #[must_use]
-    pub fn new(stream: TcpStream, slot: usize, address: usize, script: &Script, place: usize, life: Life) -> Self {
+    pub fn new(
+        stream: TcpStream,
+        slot: usize,
+        address: usize,
+        script: &Script,
+        place: usize,
+        life: Life,
+    ) -> Self {
         Self {
             slot,
             address,
@@ -170,7 +180,9 @@ impl Peer {
         if !self.is_open || self.life.ends <= now {
             return 0;
         }
-        depth.saturating_sub(self.in_flight).min(usize::try_from(self.life.requests).unwrap_or(usize::MAX))
+        depth
+            .saturating_sub(self.in_flight)
+            .min(usize::try_from(self.life.requests).unwrap_or(usize::MAX))
     }
 
     /// True exactly when it has done what a connection is to do in its lifetime.
@@ -179,14 +191,16 @@ impl Peer {
         self.is_open && self.in_flight == 0 && (self.life.requests == 0 || self.life.ends <= now)
     }
 
-    /// How a connection ends whose oldest request has waited for the timeout: silent, or late if bytes came since it was sent.
+    /// How a connection ends whose oldest request has waited for the timeout: silent, or late if
+    /// bytes came since it was sent.
     #[must_use]
     pub fn overdue(&self) -> Ending {
         let is_late = self.flights.front().is_some_and(|oldest| oldest.sent < self.last_received);
         if is_late { Ending::Late } else { Ending::Silent }
     }
 
-    /// When the thread has to look at it though nothing happens: a reply that is late by then, or the end of its lifetime.
+    /// When the thread has to look at it though nothing happens: a reply that is late by then, or
+    /// the end of its lifetime.
     #[must_use]
     pub fn deadline(&self, plan: &Plan) -> Moment {
         if !self.is_open {
@@ -207,10 +221,15 @@ impl Peer {
         // Of either kind: the standard library knows only the addresses of TCP.
         let socket = SockRef::from(&self.stream);
         match (socket.peer_addr(), socket.local_addr()) {
-            // A port that nobody listens on can be picked for our own end: the connection is then one with itself.
-            (Ok(peer), Ok(local)) if peer == local => return refused(io::ErrorKind::ConnectionRefused.into()),
+            // A port that nobody listens on can be picked for our own end: the connection is then
+            // one with itself.
+            (Ok(peer), Ok(local)) if peer == local => {
+                return refused(io::ErrorKind::ConnectionRefused.into());
+            }
             (Ok(_), Ok(_)) => {}
-            (Err(error), _) | (_, Err(error)) if error.kind() == io::ErrorKind::NotConnected => return Ok(false),
+            (Err(error), _) | (_, Err(error)) if error.kind() == io::ErrorKind::NotConnected => {
+                return Ok(false);
+            }
             (Err(error), _) | (_, Err(error)) => return refused(error),
         }
         self.is_open = true;
@@ -221,8 +240,8 @@ impl Peer {
         Ok(true)
     }
 
-    /// Takes `count` requests into flight, which [`flush`](Self::flush) then sends; `first` is their number in the schedule, and the
-    /// generator kept them for at most `lag`.
+    /// Takes `count` requests into flight, which [`flush`](Self::flush) then sends; `first` is
+    /// their number in the schedule, and the generator kept them for at most `lag`.
     pub fn begin(&mut self, count: usize, first: u64, lag: Duration, shared: &mut Shared) {
         // Only the first time: from then on it is never.
         self.unused += shared.now.since(mem::replace(&mut self.opened, Moment::NEVER));
@@ -250,7 +269,8 @@ impl Peer {
                 }
                 Err(error) if would_block(&error) => return Ok(()),
                 Err(error) if interrupted(&error) => {}
-                // Replies to what was sent before may still be there: they are read first, and reading meets the end.
+                // Replies to what was sent before may still be there: they are read first, and
+                // reading meets the end.
                 Err(_) => return self.receive(true, plan, shared).map(drop),
             }
         }
@@ -271,13 +291,20 @@ impl Peer {
         }
     }
 
-    /// Reads and judges what has come. An event that said that the peer has ended its side demands to read up to that end.
+    /// Reads and judges what has come. An event that said that the peer has ended its side demands
+    /// to read up to that end.
     ///
     /// # Errors
     /// When the connection has ended or cannot be followed any further.
-    pub fn receive(&mut self, is_read_closed: bool, plan: &Plan, shared: &mut Shared) -> Result<Progress, Loss> {
+    pub fn receive(
+        &mut self,
+        is_read_closed: bool,
+        plan: &Plan,
+        shared: &mut Shared,
+    ) -> Result<Progress, Loss> {
         for _ in 0..READS_PER_TURN {
-            // The block is taken out so that the rest of `shared` can be used beside it, and put back in either case.
+            // The block is taken out so that the rest of `shared` can be used beside it, and put
+            // back in either case.
             let mut block = mem::take(&mut shared.block);
             let read = self.stream.read(&mut block);
             let result = match &read {
@@ -288,8 +315,8 @@ impl Peer {
             result?;
             match read {
                 Ok(0) => return Err(Loss::Ended(Ending::Closed)),
-                // A short read has emptied the socket (but for an urgent mark, which no server of ours sets), and the next byte is
-                // an event.
+                // A short read has emptied the socket (but for an urgent mark, which no server of
+                // ours sets), and the next byte is an event.
                 Ok(len) if len < BLOCK_LEN && !is_read_closed => return Ok(Progress::Drained),
                 Ok(_) => {}
                 Err(error) if would_block(&error) => return Ok(Progress::Drained),
@@ -304,13 +331,22 @@ impl Peer {
         let now = shared.read_clock();
         let lag = shared.lag();
         self.last_received = now;
-        shared.tally.received_bytes += bytes.len().saturating_sub(self.reader.greeting_due(&plan.script)) as u64;
+        shared.tally.received_bytes +=
+            bytes.len().saturating_sub(self.reader.greeting_due(&plan.script)) as u64;
         if !self.has_received && !bytes.is_empty() {
             self.has_received = true;
-            shared.tally.first_byte.record(now.since(self.life.begun).saturating_sub(self.unused), 1);
+            shared
+                .tally
+                .first_byte
+                .record(now.since(self.life.begun).saturating_sub(self.unused), 1);
         }
         loop {
-            match self.reader.next(&plan.script, &mut bytes, self.in_flight, &mut shared.tally.exchanges) {
+            match self.reader.next(
+                &plan.script,
+                &mut bytes,
+                self.in_flight,
+                &mut shared.tally.exchanges,
+            ) {
                 Finding::Incomplete => return Ok(()),
                 Finding::Correct(count) => self.complete(count, lag, shared),
                 Finding::Overtaking(passed) => {
@@ -334,7 +370,8 @@ impl Peer {
         }
     }
 
-    /// The oldest `count` requests were answered, and rightly; the generator kept the replies for `lag`.
+    /// The oldest `count` requests were answered, and rightly; the generator kept the replies for
+    /// `lag`.
     fn complete(&mut self, count: usize, lag: Duration, shared: &mut Shared) {
         self.is_of_use |= count > 0;
         self.land(count, shared, |flight, count, shared| {
@@ -342,14 +379,21 @@ impl Peer {
         });
     }
 
-    /// The oldest `count` requests will not be answered any more, or were not as they should have been.
+    /// The oldest `count` requests will not be answered any more, or were not as they should have
+    /// been.
     fn fail(&mut self, error: ReplyError, count: usize, shared: &mut Shared) {
         shared.tally.errors.add(error, count as u64);
         self.land(count, shared, |_, _, _| {});
     }
 
-    /// Takes the oldest `count` requests out of flight, and has `record` look at each part of them that was sent together.
-    fn land(&mut self, mut count: usize, shared: &mut Shared, record: impl Fn(&Flight, usize, &mut Shared)) {
+    /// Takes the oldest `count` requests out of flight, and has `record` look at each part of them
+    /// that was sent together.
+    fn land(
+        &mut self,
+        mut count: usize,
+        shared: &mut Shared,
+        record: impl Fn(&Flight, usize, &mut Shared),
+    ) {
         shared.in_flight -= count;
         self.in_flight -= count;
         while count > 0
@@ -366,7 +410,8 @@ impl Peer {
         }
     }
 
-    /// Counts what is in flight as lost: `oldest` for the first request, and all behind it as missing.
+    /// Counts what is in flight as lost: `oldest` for the first request, and all behind it as
+    /// missing.
     pub fn give_up(&mut self, oldest: ReplyError, script: &Script, shared: &mut Shared) {
         let first = self.in_flight.min(1);
         if first > 0 && matches!(oldest, ReplyError::Truncated | ReplyError::Late) {
@@ -382,7 +427,8 @@ impl Peer {
         if self.reader.is_inside_reply() { ReplyError::Truncated } else { ReplyError::Missing }
     }
 
-    /// Takes what is in flight out of the count without an outcome: the run was interrupted, or the server turned it away.
+    /// Takes what is in flight out of the count without an outcome: the run was interrupted, or the
+    /// server turned it away.
     pub fn forget(&mut self, shared: &mut Shared) {
         self.land(self.in_flight, shared, |_, _, _| {});
     }

@@ -9,7 +9,8 @@ use super::script::Script;
 use crate::os::endpoint::Endpoint;
 use crate::os::moment::Moment;
 
-/// The shortest and the longest usual slice; there are at most [`SLICES_MAX`] of them, however long the run is.
+/// The shortest and the longest usual slice; there are at most [`SLICES_MAX`] of them, however long
+/// the run is.
 const SLICE_MIN: Duration = Duration::from_millis(100);
 const SLICE_MAX: Duration = Duration::from_secs(1);
 const SLICES_MAX: u32 = 600;
@@ -21,7 +22,8 @@ const SLICES_WANTED: u32 = 100;
 pub struct Plan {
     /// What was asked for: numbers of connections, depth, threads, times and pace.
     pub asked: Asked,
-    /// The server; where it has several addresses, each connection is tried at all of them, beginning with the one that worked last.
+    /// The server; where it has several addresses, each connection is tried at all of them,
+    /// beginning with the one that worked last.
     pub endpoints: Vec<Endpoint>,
     /// What is sent and what has to come back.
     pub script: Script,
@@ -31,19 +33,21 @@ pub struct Plan {
     pub lifetime: Option<Lifetime>,
     /// Where connections come from; empty leaves it to the system.
     pub sources: Vec<IpAddr>,
-    /// True exactly when connections are closed with a reset, which leaves no port behind in TIME_WAIT.
+    /// True exactly when connections are closed with a reset, which leaves no port behind in
+    /// TIME_WAIT.
     pub reset: bool,
 }
 
 impl Plan {
-    /// How long opening a connection may take at one of the server's addresses: one that swallows everything must not keep
-    /// the others from being tried.
+    /// How long opening a connection may take at one of the server's addresses: one that swallows
+    /// everything must not keep the others from being tried.
     #[must_use]
     pub fn connect_timeout(&self) -> Duration {
         self.asked.timeout / u32::try_from(self.endpoints.len()).unwrap_or(u32::MAX).max(1)
     }
 
-    /// The bounds of the counted part of a load that begins at `start`: the end of warming up, and the end of the load.
+    /// The bounds of the counted part of a load that begins at `start`: the end of warming up, and
+    /// the end of the load.
     #[must_use]
     pub fn counted(&self, start: Moment) -> (Moment, Moment) {
         (start.after(self.asked.warmup), start.after(self.asked.duration))
@@ -53,7 +57,9 @@ impl Plan {
     #[must_use]
     pub fn slice(&self) -> Duration {
         let counted = self.asked.duration.saturating_sub(self.asked.warmup);
-        (counted / SLICES_WANTED).clamp(SLICE_MIN, SLICE_MAX).max((counted + self.asked.timeout) / SLICES_MAX)
+        (counted / SLICES_WANTED)
+            .clamp(SLICE_MIN, SLICE_MAX)
+            .max((counted + self.asked.timeout) / SLICES_MAX)
     }
 
     /// True exactly when requests are due on a schedule.

@@ -1,4 +1,5 @@
-//! Before anything is opened: whether this machine has the ports, the descriptors and the memory for what was asked.
+//! Before anything is opened: whether this machine has the ports, the descriptors and the memory
+//! for what was asked.
 
 use std::fs;
 use std::io;
@@ -12,13 +13,15 @@ use super::plan::Plan;
 use crate::cli::target::Protocol;
 use crate::os::endpoint::Endpoint;
 
-/// Descriptors that are no connection's: standard streams, report files, and what a resolver may need.
+/// Descriptors that are no connection's: standard streams, report files, and what a resolver may
+/// need.
 const RESERVED_DESCRIPTORS: u64 = 16;
 
 /// Descriptors of a thread: a poller and a timer.
 const DESCRIPTORS_PER_THREAD: u64 = 2;
 
-/// The kernel lets so many bytes wait in the two directions of one connection, and a message cannot take more.
+/// The kernel lets so many bytes wait in the two directions of one connection, and a message cannot
+/// take more.
 const SOCKET_BYTES_MAX: usize = 8 << 20;
 
 /// A thread's block for reading and its histograms.
@@ -43,8 +46,9 @@ impl Machine {
     #[must_use]
     pub fn this() -> Self {
         // Where it cannot be raised, the limit that is there decides.
-        let descriptors =
-            rlimit::increase_nofile_limit(u64::MAX).or_else(|_| rlimit::Resource::NOFILE.get_soft()).unwrap_or(1024);
+        let descriptors = rlimit::increase_nofile_limit(u64::MAX)
+            .or_else(|_| rlimit::Resource::NOFILE.get_soft())
+            .unwrap_or(1024);
         Self {
             descriptors,
             ports: fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")
@@ -52,17 +56,22 @@ impl Machine {
                 .as_deref()
                 .and_then(port_range)
                 .unwrap_or(16_384),
-            memory_bytes: fs::read_to_string("/proc/meminfo").ok().as_deref().and_then(memory_available),
+            memory_bytes: fs::read_to_string("/proc/meminfo")
+                .ok()
+                .as_deref()
+                .and_then(memory_available),
         }
     }
 }
 
-/// How many ports there are from the first to the last one (ip(7)), without those that are never our own. Where there is no such file, IANA's range from 49152 on is what systems use.
+/// How many ports there are from the first to the last one (ip(7)), without those that are never
+/// our own. Where there is no such file, IANA's range from 49152 on is what systems use.
 fn port_range(text: &str) -> Option<u64> {
     let mut bounds = text.split_ascii_whitespace().map(str::parse);
     let (first, last): (u16, u16) = (bounds.next()?.ok()?, bounds.next()?.ok()?);
     let ports = u64::from(last.checked_sub(first)?) + 1;
-    let reserved = Protocol::ALL.iter().filter(|protocol| (first..=last).contains(&protocol.default_port()));
+    let reserved =
+        Protocol::ALL.iter().filter(|protocol| (first..=last).contains(&protocol.default_port()));
     Some(ports - reserved.count() as u64)
 }
 
@@ -97,7 +106,8 @@ pub fn check(plan: &Plan, machine: &Machine) -> Preflight {
 impl Preflight {
     fn descriptors(&mut self, plan: &Plan, machine: &Machine) {
         let threads = plan.asked.threads as u64;
-        let needed = plan.asked.connections as u64 + threads * DESCRIPTORS_PER_THREAD + RESERVED_DESCRIPTORS;
+        let needed =
+            plan.asked.connections as u64 + threads * DESCRIPTORS_PER_THREAD + RESERVED_DESCRIPTORS;
         let (has, wants) = (machine.descriptors, plan.asked.connections as u64);
         self.facts.push(format!("descriptors: {} needed, {} allowed", count(needed), count(has)));
         if needed > has {
@@ -117,7 +127,12 @@ impl Preflight {
         }
         let sources = plan.sources.len().max(1) as u64;
         let (needed, has) = (plan.asked.connections as u64, machine.ports.saturating_mul(sources));
-        self.facts.push(format!("ports: {} needed, {} for {}", count(needed), count(has), addresses(sources)));
+        self.facts.push(format!(
+            "ports: {} needed, {} for {}",
+            count(needed),
+            count(has),
+            addresses(sources)
+        ));
         if needed > has {
             let (ports, more) = (machine.ports, needed.div_ceil(machine.ports.max(1)));
             self.missing.push(format!(
@@ -133,7 +148,8 @@ impl Preflight {
     /// Giving the address to a socket asks the system, and sends nothing.
     fn sources(&mut self, plan: &Plan) {
         let is_elsewhere = |source: &&IpAddr| {
-            UdpSocket::bind((**source, 0)).is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
+            UdpSocket::bind((**source, 0))
+                .is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
         };
         if let Some(source) = plan.sources.iter().find(is_elsewhere) {
             self.missing.push(format!(
@@ -142,12 +158,13 @@ impl Preflight {
         }
     }
 
-    /// Opening a socket like a file asks the system for its permissions, and connects to nothing. A pipe in its place must not
-    /// be waited for.
+    /// Opening a socket like a file asks the system for its permissions, and connects to nothing. A
+    /// pipe in its place must not be waited for.
     fn permissions(&mut self, plan: &Plan) {
         for endpoint in &plan.endpoints {
             let Endpoint::Unix(path) = endpoint else { continue };
-            let opened = fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path);
+            let opened =
+                fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path);
             if opened.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
                 let path = path.display();
                 self.missing.push(format!(
@@ -161,7 +178,8 @@ impl Preflight {
         let needed = memory_bytes(plan);
         let has = machine.memory_bytes;
         let available = has.map_or("unknown".into(), |has| bytes(has as f64));
-        self.facts.push(format!("memory: up to {} needed, {available} available", bytes(needed as f64)));
+        self.facts
+            .push(format!("memory: up to {} needed, {available} available", bytes(needed as f64)));
         if let Some(has) = has.filter(|has| needed > *has) {
             self.missing.push(format!(
                 "up to {} of memory are needed and {} are available: ask for fewer connections, a smaller -P or a smaller --size",
@@ -172,7 +190,8 @@ impl Preflight {
     }
 }
 
-/// The most memory that the generator and its sockets take: what is in flight may wait in the kernel.
+/// The most memory that the generator and its sockets take: what is in flight may wait in the
+/// kernel.
 fn memory_bytes(plan: &Plan) -> u64 {
     let message = plan.script.request_bytes_max().saturating_add(plan.script.reply_bytes_max());
     let in_flight = plan.asked.depth.saturating_mul(message).min(SOCKET_BYTES_MAX);
@@ -185,13 +204,23 @@ fn memory_bytes(plan: &Plan) -> u64 {
 
 /// `1 source address`, `3 source addresses`.
 fn addresses(number: u64) -> String {
-    if number == 1 { "1 source address".into() } else { format!("{} source addresses", count(number)) }
+    if number == 1 {
+        "1 source address".into()
+    } else {
+        format!("{} source addresses", count(number))
+    }
 }
 
 /// Source addresses that work as they stand: those of loopback, for a server there.
 fn example_range(plan: &Plan, addresses: u64) -> String {
-    if plan.endpoints.iter().filter_map(Endpoint::addr).any(|addr| addr.ip().is_loopback() && addr.is_ipv4()) {
-        let last = u32::from_be_bytes([127, 0, 0, 1]).saturating_add(u32::try_from(addresses).unwrap_or(u32::MAX));
+    if plan
+        .endpoints
+        .iter()
+        .filter_map(Endpoint::addr)
+        .any(|addr| addr.ip().is_loopback() && addr.is_ipv4())
+    {
+        let last = u32::from_be_bytes([127, 0, 0, 1])
+            .saturating_add(u32::try_from(addresses).unwrap_or(u32::MAX));
         return format!("127.0.0.2-{}", std::net::Ipv4Addr::from(last));
     }
     "192.0.2.10-192.0.2.20 (addresses of this machine)".into()
@@ -203,7 +232,8 @@ mod tests {
     use super::super::samples;
     use super::*;
 
-    const AMPLE: Machine = Machine { descriptors: 1_000_000, ports: 28_232, memory_bytes: Some(8 << 30) };
+    const AMPLE: Machine =
+        Machine { descriptors: 1_000_000, ports: 28_232, memory_bytes: Some(8 << 30) };
 
     fn plan(connections: usize) -> Plan {
         let mut plan = samples::plan(connections, 1, Opening::AtOnce);
@@ -231,7 +261,10 @@ mod tests {
     #[test]
     fn too_few_descriptors_are_said_together_with_the_number_that_would_do() {
         let missing = missing(100, Machine { descriptors: 117, ..AMPLE });
-        assert!(missing[0].contains("ulimit -Hn 118") && missing[0].ends_with("-c 99"), "{missing:?}");
+        assert!(
+            missing[0].contains("ulimit -Hn 118") && missing[0].ends_with("-c 99"),
+            "{missing:?}"
+        );
     }
 
     #[test]

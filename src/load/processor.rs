@@ -13,22 +13,30 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Of the calling thread; zero where there is no `/proc/thread-self/schedstat` (proc_pid_schedstat(5)), as outside Linux.
+    /// Of the calling thread; zero where there is no `/proc/thread-self/schedstat`
+    /// (proc_pid_schedstat(5)), as outside Linux.
     #[must_use]
     pub fn of_this_thread() -> Self {
-        fs::read_to_string("/proc/thread-self/schedstat").ok().and_then(|text| Self::parse(&text)).unwrap_or_default()
+        fs::read_to_string("/proc/thread-self/schedstat")
+            .ok()
+            .and_then(|text| Self::parse(&text))
+            .unwrap_or_default()
     }
 
     /// Two numbers in nanoseconds, and how often it was given a core.
     fn parse(text: &str) -> Option<Self> {
-        let mut numbers = text.split_ascii_whitespace().map(|number| number.parse().map(Duration::from_nanos));
+        let mut numbers =
+            text.split_ascii_whitespace().map(|number| number.parse().map(Duration::from_nanos));
         Some(Self { busy: numbers.next()?.ok()?, starved: numbers.next()?.ok()? })
     }
 
     /// What was used since `earlier`.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Self {
-        Self { busy: self.busy.saturating_sub(earlier.busy), starved: self.starved.saturating_sub(earlier.starved) }
+        Self {
+            busy: self.busy.saturating_sub(earlier.busy),
+            starved: self.starved.saturating_sub(earlier.starved),
+        }
     }
 }
 
@@ -39,7 +47,10 @@ mod tests {
     #[test]
     fn the_two_times_of_a_thread_are_read() {
         let usage = Usage::parse("1500 20 7\n").expect("well made");
-        assert_eq!((usage.busy, usage.starved), (Duration::from_nanos(1500), Duration::from_nanos(20)));
+        assert_eq!(
+            (usage.busy, usage.starved),
+            (Duration::from_nanos(1500), Duration::from_nanos(20))
+        );
         assert_eq!(Usage::parse("1500"), None);
     }
 }

@@ -1,4 +1,5 @@
-//! What a run shows on stderr while it runs: a line that changes on a terminal, otherwise a line a second.
+//! What a run shows on stderr while it runs: a line that changes on a terminal, otherwise a line a
+//! second.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -52,7 +53,11 @@ impl Progress {
     /// The progress of what was asked for, on stderr; `is_terminal` says whether that is one.
     #[must_use]
     pub fn new(asked: &Asked, is_terminal: bool) -> Self {
-        let view = if is_terminal { View::Bar(bar(asked.duration)) } else { View::Lines(Box::new(io::stderr())) };
+        let view = if is_terminal {
+            View::Bar(bar(asked.duration))
+        } else {
+            View::Lines(Box::new(io::stderr()))
+        };
         Self::with_view(asked.duration, view)
     }
 
@@ -84,7 +89,8 @@ impl Progress {
 
     /// So many connections of those asked for are open, before the first slice.
     pub fn opening(&mut self, opened: usize, asked: usize) {
-        let text = format!("{} of {} open", count(opened as u64), plural(asked as u64, "connection"));
+        let text =
+            format!("{} of {} open", count(opened as u64), plural(asked as u64, "connection"));
         match &mut self.view {
             View::Bar(bar) => bar.set_message(text),
             View::Lines(out) if self.last_opening.elapsed() >= self.line_every => {
@@ -95,7 +101,8 @@ impl Progress {
         }
     }
 
-    /// A slice is over, `elapsed` after the start of the run, and `unsent` requests are due and not sent.
+    /// A slice is over, `elapsed` after the start of the run, and `unsent` requests are due and not
+    /// sent.
     pub fn slice(&mut self, slice: &Slice, unsent: u64, elapsed: Duration) {
         self.errors += slice.errors;
         self.recent.correct += slice.correct;
@@ -114,7 +121,8 @@ impl Progress {
                 bar.set_message(text);
                 bar.set_position(milliseconds(elapsed.min(self.duration)));
             }
-            // One write, so that lines of several programs on one stderr do not mix. Whoever closed it does not want it.
+            // One write, so that lines of several programs on one stderr do not mix. Whoever closed
+            // it does not want it.
             View::Lines(out) => drop(out.write_all(format!("{text}\n").as_bytes())),
         }
         self.recent = Recent::default();
@@ -136,7 +144,9 @@ impl Progress {
         };
         let seconds = |duration: Duration| format!("{:.0} s", duration.as_secs_f64());
         let place = match elapsed.checked_sub(self.duration) {
-            Some(late) if late >= self.line_every => format!("{} after the end, waiting for replies", seconds(late)),
+            Some(late) if late >= self.line_every => {
+                format!("{} after the end, waiting for replies", seconds(late))
+            }
             _ => format!("{} of {}", seconds(elapsed.min(self.duration)), seconds(self.duration)),
         };
         let step = self.trial.map(|trial| step(trial, elapsed)).unwrap_or_default();
@@ -164,7 +174,8 @@ fn step(trial: Trial, elapsed: Duration) -> String {
 }
 
 fn bar(duration: Duration) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(milliseconds(duration)), ProgressDrawTarget::stderr());
+    let bar =
+        ProgressBar::with_draw_target(Some(milliseconds(duration)), ProgressDrawTarget::stderr());
     // The template is one of ours; if the library stopped taking it, its own would be shown.
     if let Ok(style) = ProgressStyle::with_template("{bar:20} {wide_msg}") {
         bar.set_style(style.progress_chars("━╸┈"));
@@ -199,7 +210,8 @@ mod tests {
     /// What is written in a run of `seconds` with a slice each `step`.
     fn lines(seconds: u64, step: Duration) -> Vec<String> {
         let page = Page::default();
-        let mut progress = Progress::with_view(Duration::from_secs(seconds), View::Lines(Box::new(page.clone())));
+        let mut progress =
+            Progress::with_view(Duration::from_secs(seconds), View::Lines(Box::new(page.clone())));
         let slice = Slice { length: step, errors: 1, ..samples::closed().done().slices[0].clone() };
         let mut elapsed = step;
         while elapsed <= Duration::from_secs(seconds) {
@@ -228,16 +240,22 @@ mod tests {
 
     #[test]
     fn what_comes_after_the_end_is_waited_for() {
-        let mut progress = Progress::with_view(Duration::from_secs(2), View::Lines(Box::new(io::sink())));
+        let mut progress =
+            Progress::with_view(Duration::from_secs(2), View::Lines(Box::new(io::sink())));
         progress.recent.correct = 1;
         let said = |elapsed| progress.text(10, 0, Duration::from_millis(elapsed));
         assert!(said(2_300).starts_with("2 s of 2 s: "), "{}", said(2_300));
-        assert!(said(5_000).starts_with("3 s after the end, waiting for replies: "), "{}", said(5_000));
+        assert!(
+            said(5_000).starts_with("3 s after the end, waiting for replies: "),
+            "{}",
+            said(5_000)
+        );
     }
 
     #[test]
     fn a_line_says_how_many_requests_are_due_and_not_sent() {
-        let progress = Progress::with_view(Duration::from_secs(5), View::Lines(Box::new(io::sink())));
+        let progress =
+            Progress::with_view(Duration::from_secs(5), View::Lines(Box::new(io::sink())));
         let said = progress.text(0, 3_214, Duration::from_secs(2));
         assert_eq!(said, "2 s of 5 s: 0/s, no reply, 0 open, 3,214 unsent, 0 errors");
     }
@@ -245,12 +263,22 @@ mod tests {
     #[test]
     fn a_run_of_a_search_says_its_step_its_rate_and_the_time_left() {
         let seconds = Duration::from_secs;
-        let trial = Trial { number: 3, rate: 4_000.0, duration: seconds(3), left: seconds(21), is_bracketed: false };
+        let trial = Trial {
+            number: 3,
+            rate: 4_000.0,
+            duration: seconds(3),
+            left: seconds(21),
+            is_bracketed: false,
+        };
         let said = |trial| {
             let progress = Progress::with_view(seconds(3), View::Lines(Box::new(io::sink())));
             progress.of(trial).text(9, 0, seconds(1))
         };
-        assert!(said(trial).starts_with("step 3, 4,000/s, at least 20 s left, 1 s of 3 s: "), "{}", said(trial));
+        assert!(
+            said(trial).starts_with("step 3, 4,000/s, at least 20 s left, 1 s of 3 s: "),
+            "{}",
+            said(trial)
+        );
         let trial = Trial { is_bracketed: true, ..trial };
         assert!(said(trial).starts_with("step 3, 4,000/s, about 20 s left, "), "{}", said(trial));
     }
@@ -258,13 +286,17 @@ mod tests {
     #[test]
     fn connections_that_take_long_to_open_are_told_of() {
         let page = Page::default();
-        let mut progress = Progress::with_view(Duration::from_secs(10), View::Lines(Box::new(page.clone())));
+        let mut progress =
+            Progress::with_view(Duration::from_secs(10), View::Lines(Box::new(page.clone())));
         progress.line_every = Duration::ZERO;
         progress.opening(5, 10);
         assert_eq!(*page.0.lock().expect("no thread panics"), b"5 of 10 connections open\n");
         progress.line_every = Duration::from_secs(86_400);
         progress.opening(6, 10);
-        assert_eq!(page.0.lock().expect("no thread panics").iter().filter(|byte| **byte == b'\n').count(), 1);
+        assert_eq!(
+            page.0.lock().expect("no thread panics").iter().filter(|byte| **byte == b'\n').count(),
+            1
+        );
     }
 
     #[test]
@@ -278,7 +310,8 @@ mod tests {
                 Ok(())
             }
         }
-        let mut progress = Progress::with_view(Duration::from_secs(1), View::Lines(Box::new(Closed)));
+        let mut progress =
+            Progress::with_view(Duration::from_secs(1), View::Lines(Box::new(Closed)));
         progress.slice(&samples::closed().done().slices[0], 0, Duration::from_secs(1));
         progress.finish();
     }

@@ -5,9 +5,9 @@
 //!                   ^next  ^ matched                               compared where they stand; `r9'` is looked at as a whole
 //! ```
 //!
-//! Replies that are known to the byte are compared many at once, without being split and without being copied. Only what differs,
-//! or what has no more than a shape, is taken apart by the protocol's framing, so that one wrong reply is one error and the
-//! connection goes on behind it.
+//! Replies that are known to the byte are compared many at once, without being split and without
+//! being copied. Only what differs, or what has no more than a shape, is taken apart by the
+//! protocol's framing, so that one wrong reply is one error and the connection goes on behind it.
 
 use memchr::memchr;
 
@@ -20,8 +20,8 @@ use crate::wire::frame::{self, Front, HEADER_LEN};
 /// The longest reply of unknown bytes that is waited for, beyond the longest known one.
 const ITEM_BYTES_MAX: usize = 64 << 10;
 
-/// A reply that was due at most so many replies ago is taken for one that was repeated or overtaken; any other one stands in place of
-/// the reply that is due.
+/// A reply that was due at most so many replies ago is taken for one that was repeated or
+/// overtaken; any other one stands in place of the reply that is due.
 const REPEATED_MAX: usize = 64;
 
 /// The payload of a frame, or the line, that a full server sends.
@@ -57,7 +57,8 @@ pub enum Finding {
 pub struct Reader {
     /// The place of the oldest request without a reply.
     next: usize,
-    /// How many bytes of what is expected have come and were right; zero while `held` is not empty.
+    /// How many bytes of what is expected have come and were right; zero while `held` is not
+    /// empty.
     matched: usize,
     /// True exactly when the server's first words have come, or there are none.
     greeted: bool,
@@ -71,7 +72,13 @@ impl Reader {
     /// A connection that begins the script at `place`.
     #[must_use]
     pub fn new(script: &Script, place: usize) -> Self {
-        Self { next: place, matched: 0, greeted: script.greeting().is_empty(), trusted: false, held: Vec::new() }
+        Self {
+            next: place,
+            matched: 0,
+            greeted: script.greeting().is_empty(),
+            trusted: false,
+            held: Vec::new(),
+        }
     }
 
     /// True exactly when a part of a reply, and not all of it, has come.
@@ -83,12 +90,22 @@ impl Reader {
     /// How many bytes of the greeting have not come.
     #[must_use]
     pub const fn greeting_due(&self, script: &Script) -> usize {
-        if self.greeted { 0 } else { script.greeting().len().saturating_sub(self.matched + self.held.len()) }
+        if self.greeted {
+            0
+        } else {
+            script.greeting().len().saturating_sub(self.matched + self.held.len())
+        }
     }
 
-    /// Judges the front of `bytes`, takes it off, and says what it was. `in_flight` requests have no reply yet.
-    /// The first exchange of each kind that is wrong goes to `exchanges`.
-    pub fn next(&mut self, script: &Script, bytes: &mut &[u8], in_flight: usize, exchanges: &mut Exchanges) -> Finding {
+    /// Judges the front of `bytes`, takes it off, and says what it was. `in_flight` requests have
+    /// no reply yet. The first exchange of each kind that is wrong goes to `exchanges`.
+    pub fn next(
+        &mut self,
+        script: &Script,
+        bytes: &mut &[u8],
+        in_flight: usize,
+        exchanges: &mut Exchanges,
+    ) -> Finding {
         if bytes.is_empty() {
             return Finding::Incomplete;
         }
@@ -106,7 +123,8 @@ impl Reader {
         self.take_apart(script, bytes, in_flight, exchanges)
     }
 
-    /// Compares with `count` replies that are known to the byte; `None` when the first of them is another.
+    /// Compares with `count` replies that are known to the byte; `None` when the first of them is
+    /// another.
     fn compare(&mut self, script: &Script, bytes: &mut &[u8], count: usize) -> Option<Finding> {
         let expected = &script.replies(self.next, count)[self.matched..];
         let len = expected.len().min(bytes.len());
@@ -133,7 +151,12 @@ impl Reader {
         None
     }
 
-    fn greeting(&mut self, script: &Script, bytes: &mut &[u8], exchanges: &mut Exchanges) -> Finding {
+    fn greeting(
+        &mut self,
+        script: &Script,
+        bytes: &mut &[u8],
+        exchanges: &mut Exchanges,
+    ) -> Finding {
         let expected = &script.greeting()[self.matched..];
         let len = expected.len().min(bytes.len());
         if expected[..len] == bytes[..len] {
@@ -203,7 +226,10 @@ impl Reader {
         exchanges.keep(error, || {
             if !self.greeted {
                 let came = &script.greeting()[..self.matched];
-                return Exchange::at_greeting(script, if self.held.is_empty() { came } else { &self.held });
+                return Exchange::at_greeting(
+                    script,
+                    if self.held.is_empty() { came } else { &self.held },
+                );
             }
             if self.held.is_empty() {
                 let came = script.replies(self.next, usize::from(self.matched > 0));
@@ -213,7 +239,8 @@ impl Reader {
         });
     }
 
-    /// Where in `bytes` the item ends that `held` begins: `Some(None)` while it is not there, `None` when nobody can tell.
+    /// Where in `bytes` the item ends that `held` begins: `Some(None)` while it is not there,
+    /// `None` when nobody can tell.
     fn item_end(&self, script: &Script, bytes: &[u8]) -> Option<Option<usize>> {
         if self.greeted
             && let Reply::Until(end) = script.expected(self.next)
@@ -241,7 +268,8 @@ impl Reader {
         memchr::memmem::find(searched, end).map(|at| at + end.len() - overlap)
     }
 
-    /// As [`item_end`](Self::item_end): a header that claims more than anybody would wait for is none.
+    /// As [`item_end`](Self::item_end): a header that claims more than anybody would wait for is
+    /// none.
     fn end_of_frame(&self, script: &Script, bytes: &[u8]) -> Option<Option<usize>> {
         let mut header = [0; HEADER_LEN];
         let known = self.held.iter().chain(bytes).take(HEADER_LEN);
@@ -250,15 +278,23 @@ impl Reader {
             // Either the header is incomplete, or it is a whole frame by itself.
             return Some((known == HEADER_LEN).then(|| HEADER_LEN.saturating_sub(self.held.len())));
         };
-        let whole = usize::try_from(header.payload_len).unwrap_or(usize::MAX).saturating_add(HEADER_LEN);
+        let whole =
+            usize::try_from(header.payload_len).unwrap_or(usize::MAX).saturating_add(HEADER_LEN);
         let missing = whole.saturating_sub(self.held.len());
         (whole <= item_bytes_max(script)).then(|| (missing <= bytes.len()).then_some(missing))
     }
 
-    fn judge(&mut self, script: &Script, item: &[u8], in_flight: usize, exchanges: &mut Exchanges) -> Finding {
-        // A full server says so in place of its first words; without such words it cannot be told from a message that is
-        // refused for want of memory.
-        let may_be_turned_away = if script.greeting().is_empty() { !self.trusted } else { !self.greeted };
+    fn judge(
+        &mut self,
+        script: &Script,
+        item: &[u8],
+        in_flight: usize,
+        exchanges: &mut Exchanges,
+    ) -> Finding {
+        // A full server says so in place of its first words; without such words it cannot be told
+        // from a message that is refused for want of memory.
+        let may_be_turned_away =
+            if script.greeting().is_empty() { !self.trusted } else { !self.greeted };
         if may_be_turned_away && is_busy(script.framing(), item) {
             return Finding::Busy;
         }
@@ -275,17 +311,26 @@ impl Reader {
             return Finding::Surplus;
         }
         let window = in_flight.min(script.len());
-        let fits = |distance: usize| fits(script.expected(script.behind(self.next, distance)), item);
+        let fits =
+            |distance: usize| fits(script.expected(script.behind(self.next, distance)), item);
         if let Some(passed) = (0..window).find(|distance| fits(*distance)) {
             self.advance(script, passed + 1);
             return if passed == 0 { Finding::Correct(1) } else { Finding::Overtaking(passed) };
         }
-        if known == 1 && (1..REPEATED_MAX.min(script.messages())).any(|distance| fits(script.len() - distance)) {
-            exchanges.keep(ReplyError::Surplus, || Exchange::at(script, self.next, item).of_another_request());
+        if known == 1
+            && (1..REPEATED_MAX.min(script.messages()))
+                .any(|distance| fits(script.len() - distance))
+        {
+            exchanges.keep(ReplyError::Surplus, || {
+                Exchange::at(script, self.next, item).of_another_request()
+            });
             return Finding::Repeated;
         }
-        let (finding, error) =
-            if known > 0 { (Finding::Foreign, ReplyError::Foreign) } else { (Finding::Wrong, ReplyError::Wrong) };
+        let (finding, error) = if known > 0 {
+            (Finding::Foreign, ReplyError::Foreign)
+        } else {
+            (Finding::Wrong, ReplyError::Wrong)
+        };
         exchanges.keep(error, || {
             let exchange = Exchange::at(script, self.next, item);
             if known > 0 { exchange.of_another_request() } else { exchange }
@@ -323,7 +368,8 @@ fn is_busy(framing: Framing, item: &[u8]) -> bool {
     }
 }
 
-/// How a connection ends that the server ends with this item, which no request gets as its reply; `None` when it is another one.
+/// How a connection ends that the server ends with this item, which no request gets as its reply;
+/// `None` when it is another one.
 fn farewell(framing: Framing, item: &[u8]) -> Option<Ending> {
     let word = match framing {
         Framing::Lines if item.trim_ascii_end() == b"BYE" => return Some(Ending::Shutdown),
@@ -348,12 +394,14 @@ mod tests {
     const TEXT: Protocol = Protocol::Text;
 
     fn script_of(protocol: Protocol, texts: &[&str]) -> Script {
-        let messages: Vec<_> = texts.iter().map(|text| message(protocol, text).expect("a message")).collect();
+        let messages: Vec<_> =
+            texts.iter().map(|text| message(protocol, text).expect("a message")).collect();
         let framing = super::super::message::framing(protocol);
         Script::new(&messages, 1, greeting(protocol), framing).expect("messages")
     }
 
-    /// All findings about `pieces`, with `in_flight` requests and the greeting before them, right ones added up.
+    /// All findings about `pieces`, with `in_flight` requests and the greeting before them, right
+    /// ones added up.
     fn findings(script: &Script, pieces: &[&[u8]], mut in_flight: usize) -> Vec<Finding> {
         let mut reader = Reader::new(script, 0);
         let mut found = Vec::new();
@@ -372,7 +420,10 @@ mod tests {
                     Finding::Overtaking(passed) => passed + 1,
                     _ => 0,
                 };
-                if matches!(finding, Finding::Surplus | Finding::Unreadable | Finding::Busy | Finding::Farewell(_)) {
+                if matches!(
+                    finding,
+                    Finding::Surplus | Finding::Unreadable | Finding::Busy | Finding::Farewell(_)
+                ) {
                     return found;
                 }
             }
@@ -383,7 +434,10 @@ mod tests {
     #[test]
     fn right_replies_are_right_in_one_piece_byte_by_byte_and_at_every_split() {
         let cases = [
-            (script_of(TEXT, &["ECHO a", "TIME", "ECHO bcd"]), "ECHO a\nTIME 2025-09-12T17:24:13-05:00\nECHO bcd\n"),
+            (
+                script_of(TEXT, &["ECHO a", "TIME", "ECHO bcd"]),
+                "ECHO a\nTIME 2025-09-12T17:24:13-05:00\nECHO bcd\n",
+            ),
             (
                 script_of(Protocol::Binary, &["echo hi", "rev ab", "echo"]),
                 "\x01\0\0\0\x02hi\x01\0\0\0\x02ba\x01\0\0\0\0",
@@ -399,7 +453,11 @@ mod tests {
             assert_eq!(right.len(), 1, "{right:?} {}", bytes.escape_ascii());
             assert_eq!(findings(script, &bytes.chunks(1).collect::<Vec<_>>(), 5), right);
             for at in 0..bytes.len() {
-                assert_eq!(findings(script, &[&bytes[..at], &bytes[at..]], 5), right, "split at {at}");
+                assert_eq!(
+                    findings(script, &[&bytes[..at], &bytes[at..]], 5),
+                    right,
+                    "split at {at}"
+                );
             }
         }
     }
@@ -409,19 +467,34 @@ mod tests {
         use Finding::*;
         let far: Vec<String> = (0..200).map(|number| format!("ECHO far{number}")).collect();
         let near = ["ECHO a", "ECHO b", "ECHO c", "ECHO d"];
-        let script = script_of(TEXT, &near.into_iter().chain(far.iter().map(String::as_str)).collect::<Vec<_>>());
+        let script = script_of(
+            TEXT,
+            &near.into_iter().chain(far.iter().map(String::as_str)).collect::<Vec<_>>(),
+        );
         let cases: [(&str, usize, &[Finding]); 6] = [
             ("ECHO a\nERROR OOPS\nECHO c\n", 3, &[Correct(1), Wrong, Correct(1)]),
             ("ECHO aX\nECHO b\n", 2, &[Wrong, Correct(1)]),
             ("ECHO a\nECHO a\nECHO b\n", 3, &[Correct(1), Repeated, Correct(1)]),
-            ("ECHO a\nECHO c\nECHO b\nECHO d\n", 4, &[Correct(1), Overtaking(1), Repeated, Correct(1)]),
+            (
+                "ECHO a\nECHO c\nECHO b\nECHO d\n",
+                4,
+                &[Correct(1), Overtaking(1), Repeated, Correct(1)],
+            ),
             ("ECHO far100\nECHO b\n", 2, &[Foreign, Correct(1)]),
             ("ECHO a\nECHO b\n", 1, &[Correct(1), Surplus]),
         ];
         for (replies, in_flight, expected) in cases {
-            assert_eq!(findings(&script, &[replies.as_bytes()], in_flight), expected, "{replies:?}");
+            assert_eq!(
+                findings(&script, &[replies.as_bytes()], in_flight),
+                expected,
+                "{replies:?}"
+            );
             let bytewise: Vec<&[u8]> = replies.as_bytes().chunks(1).collect();
-            assert_eq!(findings(&script, &bytewise, in_flight), expected, "{replies:?}, byte by byte");
+            assert_eq!(
+                findings(&script, &bytewise, in_flight),
+                expected,
+                "{replies:?}, byte by byte"
+            );
         }
     }
 
@@ -430,13 +503,23 @@ mod tests {
         let script = script_of(TEXT, &["TIME"]);
         let mut reader = Reader::new(&script, 0);
         assert_eq!(
-            reader.next(&script, &mut b"ERROR SERVER_BUSY\n".as_slice(), 1, &mut Exchanges::default()),
+            reader.next(
+                &script,
+                &mut b"ERROR SERVER_BUSY\n".as_slice(),
+                1,
+                &mut Exchanges::default()
+            ),
             Finding::Busy
         );
         let binary = script_of(Protocol::Binary, &["echo x"]);
         let mut reader = Reader::new(&binary, 0);
         assert_eq!(
-            reader.next(&binary, &mut b"\xff\0\0\0\x0bSERVER_BUSY".as_slice(), 1, &mut Exchanges::default()),
+            reader.next(
+                &binary,
+                &mut b"\xff\0\0\0\x0bSERVER_BUSY".as_slice(),
+                1,
+                &mut Exchanges::default()
+            ),
             Finding::Busy
         );
     }
@@ -447,11 +530,21 @@ mod tests {
             let script = script_of(protocol, &["hello"]);
             for in_flight in [0, 1] {
                 let found = |bytes: &[u8]| findings(&script, &[bytes], in_flight);
-                assert_eq!(found(b"ERROR IDLE_TIMEOUT\n"), [Finding::Farewell(Ending::IdleTimeout)], "{protocol:?}");
-                assert_eq!(found(b"ERROR MESSAGE_TIMEOUT\n"), [Finding::Farewell(Ending::MessageTimeout)]);
+                assert_eq!(
+                    found(b"ERROR IDLE_TIMEOUT\n"),
+                    [Finding::Farewell(Ending::IdleTimeout)],
+                    "{protocol:?}"
+                );
+                assert_eq!(
+                    found(b"ERROR MESSAGE_TIMEOUT\n"),
+                    [Finding::Farewell(Ending::MessageTimeout)]
+                );
             }
         }
-        assert_eq!(findings(&script_of(TEXT, &["NOOP"]), &[b"BYE\n"], 1), [Finding::Farewell(Ending::Shutdown)]);
+        assert_eq!(
+            findings(&script_of(TEXT, &["NOOP"]), &[b"BYE\n"], 1),
+            [Finding::Farewell(Ending::Shutdown)]
+        );
         let frame = b"\xff\0\0\0\x0cIDLE_TIMEOUT";
         let binary = script_of(Protocol::Binary, &["echo x"]);
         assert_eq!(findings(&binary, &[frame], 0), [Finding::Farewell(Ending::IdleTimeout)]);
@@ -466,18 +559,22 @@ mod tests {
 
     /// What is kept of the exchange that `bytes` end, with one request in flight.
     fn kept(script: &Script, bytes: &[u8]) -> Vec<Exchange> {
-        let (mut reader, mut exchanges, mut bytes) = (Reader::new(script, 0), Exchanges::default(), bytes);
+        let (mut reader, mut exchanges, mut bytes) =
+            (Reader::new(script, 0), Exchanges::default(), bytes);
         while !bytes.is_empty()
-            && !matches!(reader.next(script, &mut bytes, 1, &mut exchanges), Finding::Unreadable | Finding::Wrong)
-        {
-        }
+            && !matches!(
+                reader.next(script, &mut bytes, 1, &mut exchanges),
+                Finding::Unreadable | Finding::Wrong
+            )
+        {}
         reader.keep_unfinished(ReplyError::Late, script, &mut exchanges);
         exchanges.iter().cloned().collect()
     }
 
     #[test]
     fn a_wrong_reply_is_kept_with_its_request_and_what_was_due() {
-        let exchanges = kept(&script_of(TEXT, &["ECHO a"]), &[greeting(TEXT), b"ECHO b\x07\n"].concat());
+        let exchanges =
+            kept(&script_of(TEXT, &["ECHO a"]), &[greeting(TEXT), b"ECHO b\x07\n"].concat());
         let shown = (&exchanges[0].sent[..], &exchanges[0].expected[..], &exchanges[0].got[..]);
         assert_eq!(shown, (r"ECHO a\n", r"ECHO a\n", r"ECHO b\x07\n"));
         assert_eq!((&exchanges[0].cause[..], &exchanges[0].hint), ("wrong", &None));
@@ -501,22 +598,32 @@ mod tests {
         let script = script_of(TEXT, &["TIME"]);
         let mut reader = Reader::new(&script, 0);
         let mut bytes: &[u8] = b"WELCOME";
-        assert_eq!(reader.next(&script, &mut bytes, 1, &mut Exchanges::default()), Finding::Incomplete);
+        assert_eq!(
+            reader.next(&script, &mut bytes, 1, &mut Exchanges::default()),
+            Finding::Incomplete
+        );
         let mut bytes: &[u8] = b" to another place\n";
-        assert_eq!(reader.next(&script, &mut bytes, 1, &mut Exchanges::default()), Finding::Unreadable);
+        assert_eq!(
+            reader.next(&script, &mut bytes, 1, &mut Exchanges::default()),
+            Finding::Unreadable
+        );
     }
 
     #[test]
     fn without_a_framing_a_wrong_reply_makes_the_connection_unreadable() {
         let raw = Message { request: b"PING".to_vec(), reply: Reply::Exact(b"PONG".to_vec()) };
         let script = Script::new(&[raw], 1, b"", Framing::Unknown).expect("a message");
-        assert_eq!(findings(&script, &[b"PO", b"NGPONK"], 2), [Finding::Correct(1), Finding::Unreadable]);
+        assert_eq!(
+            findings(&script, &[b"PO", b"NGPONK"], 2),
+            [Finding::Correct(1), Finding::Unreadable]
+        );
         assert_eq!(findings(&script, &[b"PONGPONG"], 1), [Finding::Correct(1), Finding::Surplus]);
     }
 
     #[test]
     fn a_reply_may_end_with_a_delimiter_that_comes_in_pieces() {
-        let raw = Message { request: b"INCR x\r\n".to_vec(), reply: Reply::Until(b"\r\n".to_vec()) };
+        let raw =
+            Message { request: b"INCR x\r\n".to_vec(), reply: Reply::Until(b"\r\n".to_vec()) };
         let script = Script::new(&[raw], 1, b"", Framing::Unknown).expect("a message");
         assert_eq!(findings(&script, &[b":1\r", b"\n:", b"2\r\n"], 2), [Finding::Correct(2)]);
     }

@@ -14,11 +14,13 @@ use super::plan::{Opening, Plan};
 use crate::os::moment::Moment;
 use crate::queues::deadlines::Deadlines;
 
-/// How long to wait for a connection after one has failed; twice as long after each further one, up to the longest.
+/// How long to wait for a connection after one has failed; twice as long after each further one, up
+/// to the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// Connections that are being opened at once: a server that is slow to accept is not swamped beyond its backlog.
+/// Connections that are being opened at once: a server that is slow to accept is not swamped beyond
+/// its backlog.
 const OPENING_MAX: usize = 256;
 
 /// The place of one of the connections asked for.
@@ -105,7 +107,8 @@ impl Roster {
         slot * self.stride + self.offset
     }
 
-    /// The attempt that comes next in `slot`: at the address `preferred`, or at the one behind the last that was tried in vain.
+    /// The attempt that comes next in `slot`: at the address `preferred`, or at the one behind the
+    /// last that was tried in vain.
     pub fn attempt(&mut self, slot: usize, preferred: usize) -> Attempt {
         let number = self.number(slot);
         let slot = &mut self.slots[slot];
@@ -117,7 +120,8 @@ impl Roster {
         Attempt { number, refusals: slot.refusals, address, is_first }
     }
 
-    /// Has `slot` opened at the next address at once; false when all have been tried in this attempt.
+    /// Has `slot` opened at the next address at once; false when all have been tried in this
+    /// attempt.
     pub fn try_next_address(&mut self, slot: usize, now: Moment) -> bool {
         self.slots[slot].passed += 1;
         let is_left = self.slots[slot].passed < self.addresses;
@@ -223,9 +227,9 @@ impl Roster {
 fn first_opening(opening: Opening, number: usize) -> Moment {
     match opening {
         Opening::AtOnce => Moment::START,
-        Opening::Rate(per_second) => {
-            Moment::START.after(Duration::try_from_secs_f64(number as f64 / per_second).unwrap_or(Duration::MAX))
-        }
+        Opening::Rate(per_second) => Moment::START.after(
+            Duration::try_from_secs_f64(number as f64 / per_second).unwrap_or(Duration::MAX),
+        ),
     }
 }
 
@@ -254,10 +258,12 @@ mod tests {
     #[test]
     fn an_attempt_has_failed_when_all_addresses_have() {
         let mut plan = samples::plan(1, 1, Opening::AtOnce);
-        plan.endpoints = [1, 2, 3].map(|port| Endpoint::Tcp(([127, 0, 0, 1], port).into())).to_vec();
+        plan.endpoints =
+            [1, 2, 3].map(|port| Endpoint::Tcp(([127, 0, 0, 1], port).into())).to_vec();
         let mut roster = Roster::new(&plan, 0);
         let mut tried = Vec::new();
-        // Meanwhile another connection has found out that the address 0 works, which moves no attempt that has begun.
+        // Meanwhile another connection has found out that the address 0 works, which moves no
+        // attempt that has begun.
         for preferred in [2, 0, 0] {
             assert_eq!(roster.pop_due(at(0)), Some(0));
             let attempt = roster.attempt(0, preferred);

@@ -1,4 +1,5 @@
-//! One run: threads are started, what they count is put together, and the run ends in time whatever happens.
+//! One run: threads are started, what they count is put together, and the run ends in time whatever
+//! happens.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -43,7 +44,11 @@ impl Interruption {
         for signal in signals {
             flag::register_conditional_shutdown(*signal, 128 + signal, Arc::clone(&is_second))?;
             flag::register(*signal, Arc::clone(&is_second))?;
-            flag::register_usize(*signal, Arc::clone(&interruption.signal), usize::try_from(*signal).unwrap_or(0))?;
+            flag::register_usize(
+                *signal,
+                Arc::clone(&interruption.signal),
+                usize::try_from(*signal).unwrap_or(0),
+            )?;
         }
         Ok(interruption)
     }
@@ -55,11 +60,16 @@ impl Interruption {
     }
 }
 
-/// Does what `plan` says. Takes at most its duration and its timeout, and much less once interrupted.
+/// Does what `plan` says. Takes at most its duration and its timeout, and much less once
+/// interrupted.
 ///
 /// # Errors
 /// When the system gives no thread or no poller.
-pub fn run(plan: Plan, interruption: &Interruption, progress: &mut Progress) -> Result<Outcome, String> {
+pub fn run(
+    plan: Plan,
+    interruption: &Interruption,
+    progress: &mut Progress,
+) -> Result<Outcome, String> {
     let plan = Arc::new(plan);
     let started = SystemTime::now();
     let muster = Arc::new(Muster::new(plan.asked.threads));
@@ -67,17 +77,26 @@ pub fn run(plan: Plan, interruption: &Interruption, progress: &mut Progress) -> 
     let mut threads = Vec::new();
     for index in 0..plan.asked.threads {
         let worker = Worker::new(index, Arc::clone(&plan), Arc::clone(&muster), sender.clone())
-            .map_err(|error| format!("cannot watch sockets: {error}; raise the open-file limit: `ulimit -n`"))?;
+            .map_err(|error| {
+                format!("cannot watch sockets: {error}; raise the open-file limit: `ulimit -n`")
+            })?;
         let name = format!("generator {index}");
         let thread = thread::Builder::new().name(name).spawn(move || worker.run());
-        threads.push(thread.map_err(|error| format!("cannot start a thread: {error}; ask for fewer with --threads"))?);
+        threads.push(thread.map_err(|error| {
+            format!("cannot start a thread: {error}; ask for fewer with --threads")
+        })?);
     }
     drop(sender);
     let collected = Collector::new(&plan, &muster).collect(&receiver, interruption, progress);
     for thread in threads {
         match thread.join() {
-            Ok(result) => result.map_err(|error| format!("cannot wait for events: {error}; start the run again"))?,
-            Err(_) => return Err("a generating thread has failed; please report what was asked for".into()),
+            Ok(result) => result
+                .map_err(|error| format!("cannot wait for events: {error}; start the run again"))?,
+            Err(_) => {
+                return Err(
+                    "a generating thread has failed; please report what was asked for".into()
+                );
+            }
         }
     }
     Ok(collected.outcome(started, interruption.signal()))
@@ -114,7 +133,12 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn collect(mut self, parts: &Receiver<Part>, interruption: &Interruption, progress: &mut Progress) -> Self {
+    fn collect(
+        mut self,
+        parts: &Receiver<Part>,
+        interruption: &Interruption,
+        progress: &mut Progress,
+    ) -> Self {
         loop {
             match parts.recv_timeout(LOOK_AROUND) {
                 Ok(part) => self.take(part, progress),
@@ -156,9 +180,11 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// How long after the start of the load the last connection ended, if the server then took no other one.
+    /// How long after the start of the load the last connection ended, if the server then took no
+    /// other one.
     fn server_gone(&self) -> Option<Duration> {
-        // Where the generator closed them all itself, a look at the server would be a connection that was not asked for.
+        // Where the generator closed them all itself, a look at the server would be a connection
+        // that was not asked for.
         let has_failed = self.total.endings.total() + self.total.connect_errors.total() > 0;
         if !has_failed || self.open.iter().any(|open| *open > 0) {
             return None;
@@ -173,8 +199,15 @@ impl<'a> Collector<'a> {
         let server_gone = self.server_gone();
         let open_last = self.open.iter().sum();
         // A thread that has no core skips slices, whose sums then lack its connections.
-        let open_most = self.slices.values().map(|gathered| gathered.open_most).max().unwrap_or(0).max(open_last);
-        let mut slices: Vec<Slice> = self.slices.into_values().map(|gathered| gathered.slice).collect();
+        let open_most = self
+            .slices
+            .values()
+            .map(|gathered| gathered.open_most)
+            .max()
+            .unwrap_or(0)
+            .max(open_last);
+        let mut slices: Vec<Slice> =
+            self.slices.into_values().map(|gathered| gathered.slice).collect();
         if let Some(last) = slices.last_mut() {
             last.length = self.finish.since(base).saturating_sub(last.start).min(last.length);
         }
@@ -228,6 +261,10 @@ impl Gathered {
         self.slice.correct += part.tally.correct;
         self.slice.errors += part.tally.errors.total();
         self.slice.open += part.open;
-        self.slice.latency.merge(if is_open_loop { &part.tally.from_schedule } else { &part.tally.from_send });
+        self.slice.latency.merge(if is_open_loop {
+            &part.tally.from_schedule
+        } else {
+            &part.tally.from_send
+        });
     }
 }

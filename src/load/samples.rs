@@ -14,7 +14,8 @@ use crate::os::endpoint::Endpoint;
 /// An [`Outcome`] in the making; as it starts, everything went well.
 pub(super) struct Sample(Outcome);
 
-/// Ten connections, a closed loop, ten seconds in ten slices, 100,000 right replies within 100 us to 1 ms each.
+/// Ten connections, a closed loop, ten seconds in ten slices, 100,000 right replies within 100 us
+/// to 1 ms each.
 pub(super) fn closed() -> Sample {
     let asked = Asked {
         target: "text://127.0.0.1:40000".into(),
@@ -74,7 +75,8 @@ pub(super) fn closed() -> Sample {
 
 /// The same at 10,000 requests a second on a schedule.
 pub(super) fn open() -> Sample {
-    let mut sample = closed().asked(|asked| asked.pace = Pace::Open { from: 10_000.0, to: 10_000.0 });
+    let mut sample =
+        closed().asked(|asked| asked.pace = Pace::Open { from: 10_000.0, to: 10_000.0 });
     sample.0.total.from_schedule = sample.0.total.from_send.clone();
     sample
 }
@@ -130,8 +132,9 @@ impl Sample {
 /// The plan of [`closed`], with so many connections and threads.
 pub(super) fn plan(connections: usize, threads: usize, opening: Opening) -> Plan {
     let message = Message { request: vec![b'x'; 1000], reply: Reply::Exact(vec![b'x'; 1000]) };
-    let asked =
-        closed().asked(|asked| (asked.connections, asked.threads, asked.request_bytes) = (connections, threads, 1000));
+    let asked = closed().asked(|asked| {
+        (asked.connections, asked.threads, asked.request_bytes) = (connections, threads, 1000)
+    });
     Plan {
         asked: asked.done().asked,
         endpoints: vec![Endpoint::Tcp(([127, 0, 0, 1], 40000).into())],

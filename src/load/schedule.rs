@@ -8,7 +8,8 @@
 //!       +-------------------> time
 //! ```
 //!
-//! Because it is a function, requests that are due and cannot be sent need no queue: their times can be computed at any time.
+//! Because it is a function, requests that are due and cannot be sent need no queue: their times
+//! can be computed at any time.
 
 use std::time::Duration;
 
@@ -28,7 +29,11 @@ impl Schedule {
     #[must_use]
     pub fn new(from: f64, to: f64, duration: Duration) -> Self {
         let seconds = duration.as_secs_f64();
-        Self { from, slope: (to - from) / seconds, count: ((from + to) / 2.0 * seconds).ceil() as u64 }
+        Self {
+            from,
+            slope: (to - from) / seconds,
+            count: ((from + to) / 2.0 * seconds).ceil() as u64,
+        }
     }
 
     /// How many requests the whole schedule has.
@@ -37,11 +42,13 @@ impl Schedule {
         self.count
     }
 
-    /// When request `number` is due, counted from the start; the first has the number 0 and is due at once.
+    /// When request `number` is due, counted from the start; the first has the number 0 and is due
+    /// at once.
     #[must_use]
     pub fn due(&self, number: u64) -> Duration {
         let number = number as f64;
-        // Of the two forms of the solution this one also holds for a slope of zero, and loses no digits near it.
+        // Of the two forms of the solution this one also holds for a slope of zero, and loses no
+        // digits near it.
         let root = (self.from * self.from + 2.0 * self.slope * number).max(0.0).sqrt();
         Duration::from_secs_f64(2.0 * number / (self.from + root))
     }

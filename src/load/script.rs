@@ -1,16 +1,19 @@
-//! The script: the messages in the order in which every connection sends them, ready to be sent and compared without being copied.
+//! The script: the messages in the order in which every connection sends them, ready to be sent and
+//! compared without being copied.
 //!
 //! ```text
 //!   requests  | m0 | m1 | m2 | ... | m0 | m1 | m2 | ... |     the round twice: from any place a whole round is one slice
 //!   replies   | r0 | r1 | r2 | ... | r0 | r1 | r2 | ... |
 //! ```
 //!
-//! A request is sent from where it stands, together with all that follow it, and what comes back is compared with where its reply
-//! stands. Connections begin at different places, as far as there are messages, so that what belongs to another one is not what is expected.
+//! A request is sent from where it stands, together with all that follow it, and what comes back is
+//! compared with where its reply stands. Connections begin at different places, as far as there are
+//! messages, so that what belongs to another one is not what is expected.
 
 use super::message::{Framing, Message, Reply};
 
-/// Bytes of a round beyond which messages are not repeated any more: the round is then still warm in a core's cache.
+/// Bytes of a round beyond which messages are not repeated any more: the round is then still warm
+/// in a core's cache.
 const ROUND_BYTES: usize = 256 * 1024;
 
 /// Messages of a round, unless more are needed to keep as many in flight.
@@ -60,33 +63,44 @@ impl Bytes {
         &self.bytes[self.start(index)..self.start(index + count)]
     }
 
-    /// How many of the `count` pieces from `index` on end within their first `len` bytes, and how many bytes those are.
+    /// How many of the `count` pieces from `index` on end within their first `len` bytes, and how
+    /// many bytes those are.
     fn within(&self, index: usize, count: usize, len: usize) -> (usize, usize) {
         let start = self.start(index);
-        let whole = self.ends[index..index + count].iter().take_while(|end| **end - start <= len).count();
+        let whole =
+            self.ends[index..index + count].iter().take_while(|end| **end - start <= len).count();
         (whole, self.start(index + whole) - start)
     }
 }
 
-/// How many messages of `message_bytes` on the wire, sent and received, a round has for `depth` in flight.
+/// How many messages of `message_bytes` on the wire, sent and received, a round has for `depth` in
+/// flight.
 #[must_use]
 pub fn round_len(message_bytes: usize, depth: usize) -> usize {
     let fitting = ROUND_BYTES / message_bytes.max(1);
-    // As many as are in flight, so that they leave in one piece; with large messages that no longer pays.
+    // As many as are in flight, so that they leave in one piece; with large messages that no longer
+    // pays.
     fitting.clamp(ROUND_LEN_MIN, ROUND_LEN.max(depth))
 }
 
 impl Script {
-    /// A script of `messages`, one after the other and again from the first, for `depth` requests in flight.
+    /// A script of `messages`, one after the other and again from the first, for `depth` requests
+    /// in flight.
     ///
     /// # Errors
     /// When there is no message, or no byte to send in one.
-    pub fn new(messages: &[Message], depth: usize, greeting: &[u8], framing: Framing) -> Result<Self, String> {
+    pub fn new(
+        messages: &[Message],
+        depth: usize,
+        greeting: &[u8],
+        framing: Framing,
+    ) -> Result<Self, String> {
         if messages.is_empty() || messages.iter().any(|message| message.request.is_empty()) {
             return Err("there is nothing to send: a message has one byte at least".into());
         }
         let round_bytes: usize = messages.iter().map(|message| message.request.len()).sum();
-        let repeats = round_len(round_bytes / messages.len(), depth).div_ceil(messages.len()).max(1);
+        let repeats =
+            round_len(round_bytes / messages.len(), depth).div_ceil(messages.len()).max(1);
         let round: Vec<&Message> = messages.iter().cycle().take(messages.len() * repeats).collect();
         let (mut requests, mut replies) = (Bytes::default(), Bytes::default());
         for message in round.iter().chain(&round) {
@@ -97,8 +111,17 @@ impl Script {
         Ok(Self {
             exact: exact_runs(&expected),
             is_answered: expected.iter().all(|reply| *reply != Reply::Nothing),
-            request_bytes_max: messages.iter().map(|message| message.request.len()).max().unwrap_or(0),
-            reply_bytes_max: expected.iter().filter_map(exact_bytes).map(<[u8]>::len).max().unwrap_or(0),
+            request_bytes_max: messages
+                .iter()
+                .map(|message| message.request.len())
+                .max()
+                .unwrap_or(0),
+            reply_bytes_max: expected
+                .iter()
+                .filter_map(exact_bytes)
+                .map(<[u8]>::len)
+                .max()
+                .unwrap_or(0),
             requests,
             replies,
             expected,
@@ -132,7 +155,8 @@ impl Script {
         self.requests.pieces(place, count.min(self.len()))
     }
 
-    /// How many requests from `place` on, at most a round, end within their first `len` bytes, and how many bytes those are.
+    /// How many requests from `place` on, at most a round, end within their first `len` bytes, and
+    /// how many bytes those are.
     #[must_use]
     pub fn requests_within(&self, place: usize, len: usize) -> (usize, usize) {
         self.requests.within(place, self.len(), len)
@@ -150,7 +174,8 @@ impl Script {
         self.replies.pieces(place, count)
     }
 
-    /// How many of the `count` exact replies from `place` on end within their first `len` bytes, and how many bytes those are.
+    /// How many of the `count` exact replies from `place` on end within their first `len` bytes,
+    /// and how many bytes those are.
     #[must_use]
     pub fn replies_within(&self, place: usize, count: usize, len: usize) -> (usize, usize) {
         self.replies.within(place, count, len)
@@ -165,7 +190,11 @@ impl Script {
     /// How many of the messages have `item` as their exact reply.
     #[must_use]
     pub fn occurrences(&self, item: &[u8]) -> usize {
-        self.expected.iter().take(self.messages).filter(|reply| exact_bytes(reply) == Some(item)).count()
+        self.expected
+            .iter()
+            .take(self.messages)
+            .filter(|reply| exact_bytes(reply) == Some(item))
+            .count()
     }
 
     /// How many messages there are before they are repeated.
@@ -236,7 +265,8 @@ mod tests {
     use crate::cli::target::Protocol;
 
     fn script(texts: &[&str], depth: usize) -> Script {
-        let messages: Vec<_> = texts.iter().map(|text| message(Protocol::Text, text).expect("a command")).collect();
+        let messages: Vec<_> =
+            texts.iter().map(|text| message(Protocol::Text, text).expect("a command")).collect();
         Script::new(&messages, depth, b"", Framing::Lines).expect("messages")
     }
 

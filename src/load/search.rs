@@ -12,10 +12,12 @@ use super::outcome::{Outcome, Pace};
 use super::trial::{Course, End, Trial};
 use super::verdict::{self, Kind, Verdict};
 
-/// Measurements at most, repetitions included: doubling from 1 to 65,000 and seven halvings of the last step, some of them twice.
+/// Measurements at most, repetitions included: doubling from 1 to 65,000 and seven halvings of the
+/// last step, some of them twice.
 const MEASUREMENTS_MAX: usize = 32;
 
-/// A rate is reached when so much of it was answered; the rest may be on its way at the end of a run.
+/// A rate is reached when so much of it was answered; the rest may be on its way at the end of a
+/// run.
 const REACHED_RATIO: f64 = 0.98;
 
 /// What a search measured.
@@ -70,31 +72,49 @@ impl Search {
     /// The end of the search: `end` says why, if it was not cut short, and by what objective.
     fn found(mut self, outcome: Outcome, end: Option<(End, &Objective)>) -> Found {
         let limit = self.limit().and_then(|step| Some((step, step.broken_by.as_ref()?)));
-        let limit = limit.map(|(step, why)| format!(" At {}: {why}.", rate(step.asked_per_s))).unwrap_or_default();
+        let limit = limit
+            .map(|(step, why)| format!(" At {}: {why}.", rate(step.asked_per_s)))
+            .unwrap_or_default();
         let none = format!("No rate held {}", self.objective);
         self.conclusion = match (self.highest_held_per_s, end) {
-            (Some(highest), _) => format!("{} is the highest rate that held {}.{limit}", rate(highest), self.objective),
-            (None, Some((End::Flat, objective))) => format!("{none}: {}.", flat(objective, &outcome)),
+            (Some(highest), _) => format!(
+                "{} is the highest rate that held {}.{limit}",
+                rate(highest),
+                self.objective
+            ),
+            (None, Some((End::Flat, objective))) => {
+                format!("{none}: {}.", flat(objective, &outcome))
+            }
             (None, Some((End::Low, _))) => {
-                format!("{none}.{limit} A lower rate needs a longer -d for its percentiles to be told.")
+                format!(
+                    "{none}.{limit} A lower rate needs a longer -d for its percentiles to be told."
+                )
             }
             (None, _) => format!("{none}.{limit}"),
         };
         Found { search: self, outcome }
     }
 
-    /// What the search says of the worth of its best run: that there is none, or that the generator kept it from being higher.
+    /// What the search says of the worth of its best run: that there is none, or that the generator
+    /// kept it from being higher.
     #[must_use]
     pub fn verdict(&self) -> Option<Verdict> {
         if self.highest_held_per_s.is_none() {
-            let advice =
-                "Ask for an objective that this server and this machine can hold; the figures are of the last run.";
-            return Some(Verdict { kind: Kind::NoRateHeld, evidence: self.conclusion.clone(), advice: advice.into() });
+            let advice = "Ask for an objective that this server and this machine can hold; the figures are of the last run.";
+            return Some(Verdict {
+                kind: Kind::NoRateHeld,
+                evidence: self.conclusion.clone(),
+                advice: advice.into(),
+            });
         }
-        let advice = "The server may hold more: give the generator a core of its own, or another machine.";
+        let advice =
+            "The server may hold more: give the generator a core of its own, or another machine.";
         self.limit().filter(|step| step.generator_limited).map(|step| Verdict {
             kind: Kind::GeneratorLimited,
-            evidence: format!("at {} the generator limited the run, not the server", rate(step.asked_per_s)),
+            evidence: format!(
+                "at {} the generator limited the run, not the server",
+                rate(step.asked_per_s)
+            ),
             advice: advice.into(),
         })
     }
@@ -115,9 +135,11 @@ impl Search {
     }
 }
 
-/// Looks for the highest rate that holds `objective`: doubles from `start_per_s` until one breaks (or halves until one holds, or until that changes
-/// nothing), then halves the distance until it is a few percent. `measure` makes one open-loop run as it is told; each takes `duration`, or longer
-/// where the rate has too few requests in it. A rate that breaks is measured once more before that counts. An interrupted run ends the search.
+/// Looks for the highest rate that holds `objective`: doubles from `start_per_s` until one breaks
+/// (or halves until one holds, or until that changes nothing), then halves the distance until it is
+/// a few percent. `measure` makes one open-loop run as it is told; each takes `duration`, or longer
+/// where the rate has too few requests in it. A rate that breaks is measured once more before that
+/// counts. An interrupted run ends the search.
 ///
 /// # Errors
 /// The first error of `measure`.
@@ -142,10 +164,15 @@ pub fn find_max<E>(
             step = judge(objective, rate, &outcome);
         }
         if let Some(signal) = outcome.interrupted_by {
-            let outcome = best.map_or(outcome, |best| Outcome { interrupted_by: Some(signal), ..best });
+            let outcome =
+                best.map_or(outcome, |best| Outcome { interrupted_by: Some(signal), ..best });
             return Ok(search.found(outcome, None));
         }
-        let kept = if step.held || search.highest_held_per_s.is_none() { outcome } else { best.unwrap_or(outcome) };
+        let kept = if step.held || search.highest_held_per_s.is_none() {
+            outcome
+        } else {
+            best.unwrap_or(outcome)
+        };
         if step.held {
             search.highest_held_per_s = Some(rate);
             course.held(rate);
@@ -160,10 +187,13 @@ pub fn find_max<E>(
     }
 }
 
-/// The latency that the objective looks at, if a run at `rate` had no error and answered all; `None` otherwise.
+/// The latency that the objective looks at, if a run at `rate` had no error and answered all;
+/// `None` otherwise.
 fn late(objective: &Objective, rate: f64, outcome: &Outcome) -> Option<Duration> {
-    let is_whole = outcome.total.errors.total() == 0 && reached_per_s(outcome) >= REACHED_RATIO * rate;
-    (is_whole && outcome.total.from_schedule.count() > 0).then(|| objective.of(&outcome.total.from_schedule))
+    let is_whole =
+        outcome.total.errors.total() == 0 && reached_per_s(outcome) >= REACHED_RATIO * rate;
+    (is_whole && outcome.total.from_schedule.count() > 0)
+        .then(|| objective.of(&outcome.total.from_schedule))
 }
 
 fn reached_per_s(outcome: &Outcome) -> f64 {
@@ -172,7 +202,8 @@ fn reached_per_s(outcome: &Outcome) -> f64 {
 
 /// That lowering the rate changes nothing, and what does not get below the bound.
 fn flat(objective: &Objective, outcome: &Outcome) -> String {
-    let (latency, bound) = (&outcome.total.from_schedule, typed_seconds(objective.bound().as_secs_f64()));
+    let (latency, bound) =
+        (&outcome.total.from_schedule, typed_seconds(objective.bound().as_secs_f64()));
     let lowest = match outcome.asked.pace {
         Pace::Open { from, .. } => rate(from),
         Pace::Closed | Pace::Hold(_) => "the lowest rate".into(),
@@ -203,7 +234,12 @@ fn judge(objective: &Objective, asked_per_s: f64, outcome: &Outcome) -> Step {
     }
 }
 
-fn broken_by(objective: &Objective, asked_per_s: f64, outcome: &Outcome, limited: Option<&Verdict>) -> Option<String> {
+fn broken_by(
+    objective: &Objective,
+    asked_per_s: f64,
+    outcome: &Outcome,
+    limited: Option<&Verdict>,
+) -> Option<String> {
     let (latency, errors, reached_per_s) =
         (&outcome.total.from_schedule, outcome.total.errors.total(), reached_per_s(outcome));
     let measured = objective.of(latency);
@@ -217,7 +253,11 @@ fn broken_by(objective: &Objective, asked_per_s: f64, outcome: &Outcome, limited
         reasons.push(plural(errors, "error"));
     }
     if reached_per_s < REACHED_RATIO * asked_per_s {
-        reasons.push(format!("only {} answered ({})", rate(reached_per_s), percent(share(reached_per_s, asked_per_s))));
+        reasons.push(format!(
+            "only {} answered ({})",
+            rate(reached_per_s),
+            percent(share(reached_per_s, asked_per_s))
+        ));
     }
     // It may hold the objective all the same; but when it does not, that is not the server's doing.
     if let Some(verdict) = limited.filter(|_| !reasons.is_empty()) {
@@ -239,17 +279,20 @@ mod tests {
         "p99=1ms".parse().expect("a good one")
     }
 
-    /// A queue with one server that takes 1/`capacity` s a request: p99 grows as the rate comes near to it; beyond it requests are not sent.
+    /// A queue with one server that takes 1/`capacity` s a request: p99 grows as the rate comes
+    /// near to it; beyond it requests are not sent.
     fn server(capacity: f64, rate: f64) -> Outcome {
         let load = rate / capacity;
         let p99 = if load < 1.0 { 4.6 / capacity / (1.0 - load) } else { 1.0 };
         let mut latency = Latency::default();
         latency.record(Duration::from_secs_f64(p99), 1_000);
         let answered = (rate.min(capacity) * 10.0) as u64;
-        let sample = samples::open().asked(|asked| asked.pace = Pace::Open { from: rate, to: rate }).total(|total| {
-            (total.sent, total.correct) = (answered, answered);
-            (total.from_send, total.from_schedule) = (latency.clone(), latency);
-        });
+        let sample = samples::open()
+            .asked(|asked| asked.pace = Pace::Open { from: rate, to: rate })
+            .total(|total| {
+                (total.sent, total.correct) = (answered, answered);
+                (total.from_send, total.from_schedule) = (latency.clone(), latency);
+            });
         let unsent = if load > 1.0 { ((rate - capacity) * 10.0) as u64 } else { 0 };
         sample.errors(ReplyError::Unsent, unsent).done()
     }
@@ -273,7 +316,11 @@ mod tests {
             let highest = found.search.highest_held_per_s.expect("there is one");
             assert!(highest <= answer(50_000.0) * 1.001, "from {start}: {highest}");
             assert!(highest >= answer(50_000.0) * 0.97 * 0.999, "from {start}: {highest}");
-            assert!(found.search.steps.len() <= MEASUREMENTS_MAX + 1, "{}", found.search.steps.len());
+            assert!(
+                found.search.steps.len() <= MEASUREMENTS_MAX + 1,
+                "{}",
+                found.search.steps.len()
+            );
         }
     }
 
@@ -283,7 +330,10 @@ mod tests {
         let highest = found.search.highest_held_per_s.expect("there is one");
         assert_eq!(found.outcome.asked.pace, Pace::Open { from: highest, to: highest });
         let limit = found.search.limit().expect("the search found one");
-        assert!(limit.asked_per_s > highest && limit.broken_by.as_deref().is_some_and(|why| why.contains("p99 was")));
+        assert!(
+            limit.asked_per_s > highest
+                && limit.broken_by.as_deref().is_some_and(|why| why.contains("p99 was"))
+        );
         assert!(found.search.curve().is_sorted_by(|a, b| a.asked_per_s <= b.asked_per_s));
     }
 
@@ -297,7 +347,11 @@ mod tests {
             outcome.total.errors.add(ReplyError::Late, noise);
             outcome
         });
-        assert!(found.search.highest_held_per_s > Some(40_000.0), "{:?}", found.search.highest_held_per_s);
+        assert!(
+            found.search.highest_held_per_s > Some(40_000.0),
+            "{:?}",
+            found.search.highest_held_per_s
+        );
         let broken = found.search.steps.iter().find(|step| !step.held).expect("it is shown");
         assert_eq!((broken.asked_per_s, broken.broken_by.as_deref()), (2_000.0, Some("1 error")));
     }
@@ -310,7 +364,9 @@ mod tests {
         assert!(matches!(found.outcome.asked.pace, Pace::Open { from, .. } if from < 16.0));
         let verdict = found.search.verdict().expect("there is no rate");
         assert!(
-            verdict.evidence.ends_with("A lower rate needs a longer -d for its percentiles to be told."),
+            verdict
+                .evidence
+                .ends_with("A lower rate needs a longer -d for its percentiles to be told."),
             "{verdict:?}"
         );
     }
@@ -329,7 +385,11 @@ mod tests {
     fn a_search_stops_where_a_lower_rate_changes_nothing_and_says_what_is_in_the_way() {
         let microseconds = Duration::from_micros;
         for (p50, p99, said) in [
-            (100, 5_000, "No rate held p99=1ms: even at 250/s p99 is 5.00 ms: this machine cannot resolve 1 ms."),
+            (
+                100,
+                5_000,
+                "No rate held p99=1ms: even at 250/s p99 is 5.00 ms: this machine cannot resolve 1 ms.",
+            ),
             (
                 200_000,
                 200_000,
@@ -343,7 +403,8 @@ mod tests {
 
     #[test]
     fn a_search_that_found_nothing_is_never_valid() {
-        let found = find(1_000.0, |rate| constant(Duration::from_secs(1), Duration::from_secs(1), rate));
+        let found =
+            find(1_000.0, |rate| constant(Duration::from_secs(1), Duration::from_secs(1), rate));
         let report = Report::new(&found.outcome, &[]);
         assert_eq!(report.verdict.kind, Kind::Valid, "the run itself had no flaw");
         let report = report.with_search(found.search);
@@ -364,7 +425,10 @@ mod tests {
         let limit = found.search.limit().expect("the generator");
         assert!(
             limit.generator_limited
-                && limit.broken_by.as_deref().is_some_and(|why| why.contains("generator-limited ("))
+                && limit
+                    .broken_by
+                    .as_deref()
+                    .is_some_and(|why| why.contains("generator-limited ("))
         );
         assert!(found.search.steps.iter().all(|step| step.held != step.generator_limited));
         let report = Report::new(&found.outcome, &[]).with_search(found.search);

@@ -1,4 +1,5 @@
-//! What the connections of one thread share: the clock, the schedule, the block for reading, and the count.
+//! What the connections of one thread share: the clock, the schedule, the block for reading, and
+//! the count.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,8 @@ pub struct Shared {
     pub in_flight: usize,
     /// The last reading of the clock. Whatever takes its time reads it anew.
     pub now: Moment,
-    /// When the thread was last woken, or was to be woken: what is looked at only now was ready by then.
+    /// When the thread was last woken, or was to be woken: what is looked at only now was ready by
+    /// then.
     pub woken: Moment,
     /// Where bytes are read to. Whoever reads takes it out, and puts it back.
     pub(super) block: Vec<u8>,
@@ -72,8 +74,9 @@ impl Shared {
         self.counted = counted;
     }
 
-    /// Counts the right replies to `count` requests that were sent by one call at `sent`, the first of them number `first` of the schedule. The
-    /// generator kept the requests for up to `send_lag` and the replies for `read_lag`.
+    /// Counts the right replies to `count` requests that were sent by one call at `sent`, the first
+    /// of them number `first` of the schedule. The generator kept the requests for up to
+    /// `send_lag` and the replies for `read_lag`.
     pub fn count_correct(
         &mut self,
         first: u64,
@@ -112,7 +115,8 @@ impl Shared {
         self.schedule.is_some()
     }
 
-    /// When the schedule has this thread's request `number` due; never without a schedule, before the load, or behind its end.
+    /// When the schedule has this thread's request `number` due; never without a schedule, before
+    /// the load, or behind its end.
     #[must_use]
     pub fn due(&self, number: u64) -> Moment {
         let global = number.saturating_mul(self.stride).saturating_add(self.offset);
@@ -127,7 +131,9 @@ impl Shared {
     /// How many requests the schedule has due on this thread by `moment`.
     #[must_use]
     pub fn due_by(&self, moment: Moment) -> u64 {
-        let Some(schedule) = self.schedule.as_ref().filter(|_| self.start <= moment) else { return 0 };
+        let Some(schedule) = self.schedule.as_ref().filter(|_| self.start <= moment) else {
+            return 0;
+        };
         schedule.due_by(moment.since(self.start)).saturating_sub(self.offset).div_ceil(self.stride)
     }
 }
@@ -160,8 +166,13 @@ mod tests {
         Moment::START.after(Duration::from_millis(milliseconds))
     }
 
-    /// Replies to `sent`, which come so many milliseconds later each, in a run of which the time from 1,000 to 5,000 ms counts.
-    fn answered(schedule: Option<Schedule>, later: u64, sent: impl IntoIterator<Item = u64>) -> Tally {
+    /// Replies to `sent`, which come so many milliseconds later each, in a run of which the time
+    /// from 1,000 to 5,000 ms counts.
+    fn answered(
+        schedule: Option<Schedule>,
+        later: u64,
+        sent: impl IntoIterator<Item = u64>,
+    ) -> Tally {
         let mut shared = Shared::new(schedule, 1, 0, Instant::now());
         shared.begin(at(0), (at(1_000), at(5_000)));
         for (number, sent) in sent.into_iter().enumerate() {
@@ -173,9 +184,14 @@ mod tests {
 
     #[test]
     fn a_closed_loop_counts_of_each_reply_the_share_of_its_time_inside() {
-        // One connection and 600 ms for each reply: 6.67 replies in 4 s, however the first and the last ones lie.
+        // One connection and 600 ms for each reply: 6.67 replies in 4 s, however the first and the
+        // last ones lie.
         let tally = answered(None, 600, [600, 1_200, 1_800, 2_400, 3_000, 3_600, 4_200, 4_800]);
-        assert!((tally.correct_inside() - 4_000.0 / 600.0).abs() < 1e-9, "{}", tally.correct_inside());
+        assert!(
+            (tally.correct_inside() - 4_000.0 / 600.0).abs() < 1e-9,
+            "{}",
+            tally.correct_inside()
+        );
     }
 
     #[test]

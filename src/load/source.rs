@@ -5,19 +5,24 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// More addresses than that are nobody's intention.
 const SOURCES_MAX: u128 = 1 << 16;
 
-const EXAMPLE: &str = "sources look like 127.0.0.2, 127.0.0.2-127.0.0.40 or 127.0.1.0/28, several with commas";
+const EXAMPLE: &str =
+    "sources look like 127.0.0.2, 127.0.0.2-127.0.0.40 or 127.0.1.0/28, several with commas";
 
 /// The addresses that `text` names: single ones, ranges and CIDR blocks, separated by commas.
 ///
-/// All addresses of a block are meant, the first and the last too: on loopback each is as good as the others.
+/// All addresses of a block are meant, the first and the last too: on loopback each is as good as
+/// the others.
 ///
 /// # Errors
-/// A sentence with an example, for what is no address, for a range that runs backwards and for more than 65,536 addresses.
+/// A sentence with an example, for what is no address, for a range that runs backwards and for more
+/// than 65,536 addresses.
 pub fn sources(text: &str) -> Result<Vec<IpAddr>, String> {
     let mut sources = Vec::new();
     for part in text.split(',').map(str::trim) {
         let (first, last) = bounds(part)?;
-        let count = last.checked_sub(first).ok_or_else(|| format!("the range '{part}' runs backwards; {EXAMPLE}"))?;
+        let count = last
+            .checked_sub(first)
+            .ok_or_else(|| format!("the range '{part}' runs backwards; {EXAMPLE}"))?;
         if count >= SOURCES_MAX - sources.len() as u128 {
             return Err(format!("more than {SOURCES_MAX} source addresses; {EXAMPLE}"));
         }
@@ -88,8 +93,16 @@ mod tests {
 
     #[test]
     fn what_is_no_source_is_refused_with_an_example() {
-        for wrong in ["", "host", "127.0.0.9-127.0.0.2", "127.0.0.1-::1", "127.0.0.1/33", "10.0.0.0/15", "::/0", "1-2"]
-        {
+        for wrong in [
+            "",
+            "host",
+            "127.0.0.9-127.0.0.2",
+            "127.0.0.1-::1",
+            "127.0.0.1/33",
+            "10.0.0.0/15",
+            "::/0",
+            "1-2",
+        ] {
             let error = sources(wrong).expect_err(wrong);
             assert!(error.contains("127.0.0.2-127.0.0.40"), "{wrong}: {error}");
         }

@@ -1,5 +1,5 @@
-//! What a run counts. All of it can be added up: the slices of time to a total, the threads to one run, the runs of several machines to one
-//! report.
+//! What a run counts. All of it can be added up: the slices of time to a total, the threads to one
+//! run, the runs of several machines to one report.
 
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -58,7 +58,8 @@ impl<C: Cause> Counts<C> {
 /// What was counted in a slice of time, or in all of it.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// Connections that were begun, those included that were given up because the system gave them a server's port.
+    /// Connections that were begun, those included that were given up because the system gave them
+    /// a server's port.
     pub connects: u64,
     /// Connections that opened, those included that the server then refused with a word.
     pub opened: u64,
@@ -72,28 +73,32 @@ pub struct Tally {
     pub sent_bytes: u64,
     /// Requests that were answered, whole and right.
     pub correct: u64,
-    /// Of the right replies, how many belong to the time before the counted part or after it, fractions of a reply included:
-    /// with a schedule, those to requests that were due before it; else, of each reply the share of its time that lies outside.
+    /// Of the right replies, how many belong to the time before the counted part or after it,
+    /// fractions of a reply included: with a schedule, those to requests that were due before
+    /// it; else, of each reply the share of its time that lies outside.
     pub outside: f64,
     /// Bytes of replies, right or wrong; a greeting is none.
     pub received_bytes: u64,
     /// Requests that were not, and replies that no request was waiting for.
     pub errors: Counts<ReplyError>,
-    /// Of the requests that were never sent, those that the generator kept waiting for most of their delay.
+    /// Of the requests that were never sent, those that the generator kept waiting for most of
+    /// their delay.
     pub unsent_by_generator: u64,
     /// The first exchange of each kind of error that a reply, or a part of one, shows.
     pub exchanges: Exchanges,
     /// From the start of connecting to the open connection.
     pub connect: Latency,
-    /// From the start of connecting to the first byte that came on the connection, less the time that it was open and waited
-    /// for others before its first request.
+    /// From the start of connecting to the first byte that came on the connection, less the time
+    /// that it was open and waited for others before its first request.
     pub first_byte: Latency,
     /// From the call that sent a request to the last byte of its right reply.
     pub from_send: Latency,
-    /// From the time at which the schedule had a request due to the last byte of its right reply. Empty without a schedule.
+    /// From the time at which the schedule had a request due to the last byte of its right reply.
+    /// Empty without a schedule.
     pub from_schedule: Latency,
-    /// For each right reply, the part of its latency that the generator caused: its request was due and a connection free, or
-    /// the reply was there and not read. Of a request that waited in a queue which the generator caused, that wait too.
+    /// For each right reply, the part of its latency that the generator caused: its request was
+    /// due and a connection free, or the reply was there and not read. Of a request that
+    /// waited in a queue which the generator caused, that wait too.
     pub lag: Latency,
     /// CPU time of the generating threads; zero where the system does not tell.
     pub cpu: Duration,

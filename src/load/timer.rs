@@ -22,9 +22,17 @@ impl Timer {
         use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
         use std::os::fd::AsRawFd;
 
-        let descriptor = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-        // Edge-triggered, so that nobody has to read it: each expiry is an event (timerfd_create(2)).
-        registry.register(&mut mio::unix::SourceFd(&descriptor.as_raw_fd()), token, Interest::READABLE)?;
+        let descriptor = timerfd_create(
+            TimerfdClockId::Monotonic,
+            TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
+        )?;
+        // Edge-triggered, so that nobody has to read it: each expiry is an event
+        // (timerfd_create(2)).
+        registry.register(
+            &mut mio::unix::SourceFd(&descriptor.as_raw_fd()),
+            token,
+            Interest::READABLE,
+        )?;
         Ok(Self { descriptor })
     }
 
@@ -73,7 +81,8 @@ impl Timer {
         Ok(())
     }
 
-    /// The poller rounds up, so it waits for the whole milliseconds and is then asked again and again.
+    /// The poller rounds up, so it waits for the whole milliseconds and is then asked again and
+    /// again.
     #[must_use]
     pub fn poll_timeout(delay: Duration) -> Option<Duration> {
         Some(Duration::from_millis(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)))

@@ -1,4 +1,5 @@
-//! The course of a search: which rate comes next, how long it is measured, and when another one tells nothing.
+//! The course of a search: which rate comes next, how long it is measured, and when another one
+//! tells nothing.
 //!
 //! ```text
 //!   up:   double until one breaks       down:  halve until one holds, while that changes anything
@@ -10,7 +11,8 @@ use std::time::Duration;
 
 use super::objective::Objective;
 
-/// The search ends when the lowest rate that broke is at most this much above the highest that held.
+/// The search ends when the lowest rate that broke is at most this much above the highest that
+/// held.
 const PRECISION: f64 = 0.03;
 
 /// Below one request a second there is nothing to search.
@@ -22,7 +24,8 @@ const LONGER_MAX: u32 = 10;
 /// When a rate that is lower by this factor...
 const FLAT_FACTOR: f64 = 4.0;
 
-/// ...has a latency that is not lower by this one, lowering the rate changes nothing: with no load at all, it would be about as long.
+/// ...has a latency that is not lower by this one, lowering the rate changes nothing: with no load
+/// at all, it would be about as long.
 const FLAT_GAIN: f64 = 2.0;
 
 /// A measurement that is to be made.
@@ -36,7 +39,8 @@ pub struct Trial {
     pub duration: Duration,
     /// How long the search takes from its start on, if nothing is measured twice.
     pub left: Duration,
-    /// True exactly when a rate that holds and one that breaks are known: without both, it may take longer.
+    /// True exactly when a rate that holds and one that breaks are known: without both, it may
+    /// take longer.
     pub is_bracketed: bool,
 }
 
@@ -104,13 +108,16 @@ impl Course {
     /// When the search is over, with the reason.
     pub fn next(&self) -> Result<f64, End> {
         match (self.held, self.broken) {
-            (Some(held), Some(broken)) if broken / held > 1.0 + PRECISION => Ok(held.midpoint(broken)),
+            (Some(held), Some(broken)) if broken / held > 1.0 + PRECISION => {
+                Ok(held.midpoint(broken))
+            }
             (Some(_), Some(_)) | (None, None) => Err(End::Found),
             (Some(held), None) => Ok(held * 2.0),
             (None, Some(_)) if self.is_flat(FLAT_FACTOR) => Err(End::Flat),
             (None, Some(broken)) => {
                 let lower = broken / 2.0;
-                let is_low = lower < RATE_MIN || self.duration_at(lower) > self.duration * LONGER_MAX;
+                let is_low =
+                    lower < RATE_MIN || self.duration_at(lower) > self.duration * LONGER_MAX;
                 match is_low {
                     // There is no lower rate to compare with: the one above has to do.
                     true if self.is_flat(FLAT_FACTOR / 2.0) => Err(End::Flat),
@@ -147,7 +154,11 @@ mod tests {
     fn a_rate_is_measured_for_as_long_as_its_samples_take() {
         let mut course = course("p99=1ms");
         assert_eq!(course.trial(1_000.0).duration, 3 * SECOND);
-        assert_eq!(course.trial(100.0).duration, 10 * SECOND, "a thousand samples, ten of them above p99");
+        assert_eq!(
+            course.trial(100.0).duration,
+            10 * SECOND,
+            "a thousand samples, ten of them above p99"
+        );
     }
 
     #[test]
@@ -155,7 +166,10 @@ mod tests {
         let ends = |latencies: [u64; 3]| {
             let mut course = course("p50=1ms");
             for (rate, late) in [400.0, 200.0, 100.0].into_iter().zip(latencies) {
-                assert_eq!(course.next().err(), Some(End::Found).filter(|_| course.broken.is_none()));
+                assert_eq!(
+                    course.next().err(),
+                    Some(End::Found).filter(|_| course.broken.is_none())
+                );
                 course.broke(rate, Some(Duration::from_millis(late)));
             }
             course.next()

@@ -35,14 +35,16 @@ use crate::queues::deadlines::Deadlines;
 
 const EVENTS_MAX: usize = 1024;
 
-/// Connections that are opened in one round: each costs the kernel tens of microseconds, for which replies would wait.
+/// Connections that are opened in one round: each costs the kernel tens of microseconds, for which
+/// replies would wait.
 const OPENED_PER_ROUND_MAX: usize = 32;
 
 /// A wait ends after that long in any case, to see whether the run was stopped.
 const WAIT_MAX: Duration = Duration::from_millis(50);
 
-/// Until all threads have opened their connections, each looks so often whether the others have; of more than [`MUSTER_THREADS`],
-/// each looks less often, or the looks would keep a thousand threads from opening anything.
+/// Until all threads have opened their connections, each looks so often whether the others have; of
+/// more than [`MUSTER_THREADS`], each looks less often, or the looks would keep a thousand threads
+/// from opening anything.
 const MUSTER_WAIT: Duration = Duration::from_millis(1);
 const MUSTER_THREADS: usize = 16;
 
@@ -84,7 +86,12 @@ impl Worker {
     ///
     /// # Errors
     /// When no descriptor is left for a poller.
-    pub fn new(index: usize, plan: Arc<Plan>, muster: Arc<Muster>, parts: Sender<Part>) -> io::Result<Self> {
+    pub fn new(
+        index: usize,
+        plan: Arc<Plan>,
+        muster: Arc<Muster>,
+        parts: Sender<Part>,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let timer = Timer::new(poll.registry(), TIMER)?;
         let schedule = match plan.asked.pace {
@@ -129,7 +136,14 @@ impl Worker {
             self.start_when_ready();
             self.send_due()?;
             let (now, unsent) = (self.shared.now, self.unsent());
-            self.ledger.round(&self.plan, self.start, now, &mut self.shared.tally, &mut self.roster, unsent);
+            self.ledger.round(
+                &self.plan,
+                self.start,
+                now,
+                &mut self.shared.tally,
+                &mut self.roster,
+                unsent,
+            );
         }
         self.finish();
         Ok(())
@@ -138,7 +152,10 @@ impl Worker {
     fn is_over(&self) -> bool {
         let can_send = self.shared.has_schedule() && !self.backlog.was_closed(self.end());
         let is_done = self.shared.now >= self.end() && self.shared.in_flight == 0 && !can_send;
-        is_done || self.shared.now >= self.hard_end() || self.muster.is_stopped() || self.muster.is_hopeless()
+        is_done
+            || self.shared.now >= self.hard_end()
+            || self.muster.is_stopped()
+            || self.muster.is_hopeless()
     }
 
     /// No request becomes due from here on.
@@ -146,8 +163,8 @@ impl Worker {
         self.start.after(self.plan.asked.duration)
     }
 
-    /// Nothing is waited for from here on, whatever the server does. Counted from the start of the run, not of the load: what
-    /// opening takes is taken from the wait for the last replies.
+    /// Nothing is waited for from here on, whatever the server does. Counted from the start of the
+    /// run, not of the load: what opening takes is taken from the wait for the last replies.
     fn hard_end(&self) -> Moment {
         Moment::START.after(self.plan.asked.duration).after(self.plan.asked.timeout)
     }
@@ -174,23 +191,33 @@ impl Worker {
         let returned = self.shared.read_clock();
         let woken = returned.min(wake_up);
         self.shared.tally.waited += woken.since(begun);
-        // After a pause in the middle of a round, what is ready at once may have been ready since that round began.
+        // After a pause in the middle of a round, what is ready at once may have been ready since
+        // that round began.
         let was_paused = begun.since(woken_last) >= PAUSE_MIN && returned.since(begun) < PAUSE_MIN;
         self.shared.woken = if was_paused { woken_last } else { woken };
         Ok(())
     }
 
-    /// When the next thing is to be done though nothing happens. What the schedule has due wakes by a timer of its own.
+    /// When the next thing is to be done though nothing happens. What the schedule has due wakes by
+    /// a timer of its own.
     fn wake_up(&self) -> Moment {
         let now = self.shared.now;
         let pause = self.pausing.front().map_or(Moment::NEVER, |(over, _)| *over);
         // From the end on nothing is opened any more.
-        let (end, opening) =
-            if now < self.end() { (self.end(), self.roster.next()) } else { (self.hard_end(), Moment::NEVER) };
-        let looks = u32::try_from(self.plan.asked.threads.div_ceil(MUSTER_THREADS)).unwrap_or(u32::MAX);
-        let muster =
-            if self.start == Moment::NEVER { now.after(MUSTER_WAIT.saturating_mul(looks)) } else { Moment::NEVER };
-        let alarm = Timer::poll_timeout(self.alarm.since(now)).map_or(Moment::NEVER, |delay| now.after(delay));
+        let (end, opening) = if now < self.end() {
+            (self.end(), self.roster.next())
+        } else {
+            (self.hard_end(), Moment::NEVER)
+        };
+        let looks =
+            u32::try_from(self.plan.asked.threads.div_ceil(MUSTER_THREADS)).unwrap_or(u32::MAX);
+        let muster = if self.start == Moment::NEVER {
+            now.after(MUSTER_WAIT.saturating_mul(looks))
+        } else {
+            Moment::NEVER
+        };
+        let alarm = Timer::poll_timeout(self.alarm.since(now))
+            .map_or(Moment::NEVER, |delay| now.after(delay));
         [self.deadlines.next(), pause, end, muster, alarm, opening, self.ledger.next()]
             .into_iter()
             .min()
@@ -217,10 +244,15 @@ impl Worker {
         }
     }
 
-    /// Has the kernel report once more what a connection is ready for, behind the others that are ready.
+    /// Has the kernel report once more what a connection is ready for, behind the others that are
+    /// ready.
     fn look_again(&mut self, token: Token) {
         let Some(peer) = self.peers.get_mut(token) else { return };
-        let registered = self.poll.registry().reregister(peer.stream_mut(), mio::Token(token.to_usize()), INTEREST);
+        let registered = self.poll.registry().reregister(
+            peer.stream_mut(),
+            mio::Token(token.to_usize()),
+            INTEREST,
+        );
         if let Err(error) = registered {
             self.lose(token, Loss::Refused(error));
         }
@@ -235,10 +267,14 @@ impl Worker {
         }
         let room = if peer.is_queued { 0 } else { peer.room(depth, now) };
         match self.plan.asked.pace {
-            Pace::Closed if is_loading && room > 0 => return self.send(token, room, 0, Duration::ZERO),
+            Pace::Closed if is_loading && room > 0 => {
+                return self.send(token, room, 0, Duration::ZERO);
+            }
             Pace::Hold(pause) if is_loading && room == depth => {
-                // The first heartbeats are spread over a pause, or they would come as a burst for ever.
-                let place = self.roster.number(peer.slot) as f64 / self.plan.asked.connections as f64;
+                // The first heartbeats are spread over a pause, or they would come as a burst for
+                // ever.
+                let place =
+                    self.roster.number(peer.slot) as f64 / self.plan.asked.connections as f64;
                 let first = pause.min(self.plan.asked.duration).mul_f64(place);
                 let pause = if peer.has_begun() { pause } else { first };
                 self.pause(token, now.after(pause));
@@ -246,7 +282,8 @@ impl Worker {
             Pace::Open { .. } if room > 0 => {
                 peer.is_queued = true;
                 self.backlog.push(token);
-                // Connections that have ended meanwhile leave their tokens here, which must not be for ever.
+                // Connections that have ended meanwhile leave their tokens here, which must not be
+                // for ever.
                 if self.backlog.len() > 2 * self.peers.len() + FREE_SLACK {
                     self.backlog.retain(|token| self.peers.get_mut(*token).is_some());
                 }
@@ -265,19 +302,24 @@ impl Worker {
         self.pausing.insert(place, (over, token));
     }
 
-    /// Sees to it that the connection is looked at when its deadline falls due. One that has only moved since is found out then.
+    /// Sees to it that the connection is looked at when its deadline falls due. One that has only
+    /// moved since is found out then.
     fn arm(&mut self, token: Token) {
         let Some(peer) = self.peers.get_mut(token) else { return };
         self.deadlines.bring_forward(token.key(), peer.deadline(&self.plan));
     }
 
-    /// Sends `count` requests, the first of which has this number in the schedule; the generator kept them for at most `lag`.
+    /// Sends `count` requests, the first of which has this number in the schedule; the generator
+    /// kept them for at most `lag`.
     fn send(&mut self, token: Token, count: usize, number: u64, lag: Duration) {
         let Some(peer) = self.peers.get_mut(token) else { return };
         peer.begin(count, number, lag, &mut self.shared);
         match peer.flush(&self.plan, &mut self.shared) {
-            // Requests without replies are done when they are sent; the next ones wait for a round, so that all have their turn.
-            Ok(()) if peer.is_idle() && self.plan.asked.pace == Pace::Closed => self.pause(token, self.shared.now),
+            // Requests without replies are done when they are sent; the next ones wait for a round,
+            // so that all have their turn.
+            Ok(()) if peer.is_idle() && self.plan.asked.pace == Pace::Closed => {
+                self.pause(token, self.shared.now)
+            }
             Ok(()) if peer.is_idle() => self.settle(token),
             Ok(()) => self.arm(token),
             Err(loss) => self.lose(token, loss),
@@ -308,9 +350,17 @@ impl Worker {
         match registered {
             Ok(stream) => {
                 let life = Life::new(self.plan.lifetime, begun);
-                // A large step that shares no divisor with the usual lengths of a round: neighbours begin far apart.
+                // A large step that shares no divisor with the usual lengths of a round: neighbours
+                // begin far apart.
                 let place = attempt.number.wrapping_mul(7919) % self.plan.script.len();
-                self.peers.insert(Peer::new(stream, slot, attempt.address, &self.plan.script, place, life));
+                self.peers.insert(Peer::new(
+                    stream,
+                    slot,
+                    attempt.address,
+                    &self.plan.script,
+                    place,
+                    life,
+                ));
                 self.roster.begun();
                 self.arm(token);
             }
@@ -318,7 +368,8 @@ impl Worker {
         }
     }
 
-    /// Has the next address tried where `error` says that there is none at this one; counts a failure when all have been.
+    /// Has the next address tried where `error` says that there is none at this one; counts a
+    /// failure when all have been.
     fn refuse(&mut self, slot: usize, error: &io::Error, now: Moment) {
         let cause = connect::cause(error);
         // What this machine lacks, it lacks for every address.
@@ -342,7 +393,8 @@ impl Worker {
         match loss {
             Loss::Refused(error) => self.refuse(peer.slot, &error, now),
             Loss::Busy => {
-                // What was due by the schedule has to be somewhere in its count; a closed loop asks again.
+                // What was due by the schedule has to be somewhere in its count; a closed loop asks
+                // again.
                 if self.shared.has_schedule() {
                     peer.give_up(ReplyError::Missing, &self.plan.script, &mut self.shared);
                 } else {
@@ -354,10 +406,12 @@ impl Worker {
             Loss::Ended(ending) => {
                 let oldest = match ending {
                     Ending::Silent | Ending::Late => ReplyError::Late,
-                    // The reply that could not be read is counted already; a farewell is no part of a reply.
-                    Ending::Unreadable | Ending::IdleTimeout | Ending::MessageTimeout | Ending::Shutdown => {
-                        ReplyError::Missing
-                    }
+                    // The reply that could not be read is counted already; a farewell is no part of
+                    // a reply.
+                    Ending::Unreadable
+                    | Ending::IdleTimeout
+                    | Ending::MessageTimeout
+                    | Ending::Shutdown => ReplyError::Missing,
                     Ending::Closed | Ending::Reset => peer.loss_of_oldest(),
                 };
                 peer.give_up(oldest, &self.plan.script, &mut self.shared);
@@ -401,7 +455,8 @@ impl Worker {
         }
     }
 
-    /// The load begins when all threads have tried to open all their connections; with a rate of opening, at once.
+    /// The load begins when all threads have tried to open all their connections; with a rate of
+    /// opening, at once.
     fn start_when_ready(&mut self) {
         if self.start != Moment::NEVER {
             return;
@@ -409,12 +464,16 @@ impl Worker {
         let now = self.shared.now;
         let is_at_once = self.plan.opening == Opening::AtOnce;
         let is_ready = !is_at_once || self.roster.all_were_tried() || now >= self.opening_end();
-        let Some(start) = self.muster.start(self.index, is_ready, self.roster.reached(), now) else { return };
+        let Some(start) = self.muster.start(self.index, is_ready, self.roster.reached(), now)
+        else {
+            return;
+        };
         if is_at_once && self.roster.all_were_tried() && self.muster.reached() == 0 {
             self.muster.give_up();
         }
-        // What was counted so far belongs to the opening, and the first request to the load. Another thread may have set the
-        // start a little later than this one has looked at the clock.
+        // What was counted so far belongs to the opening, and the first request to the load.
+        // Another thread may have set the start a little later than this one has looked at
+        // the clock.
         let (now, unsent) = (now.max(start), self.unsent());
         self.ledger.cut(&self.plan, start, now, &mut self.shared.tally, &mut self.roster, unsent);
         self.start = start;
@@ -425,7 +484,8 @@ impl Worker {
         }
     }
 
-    /// Connections that are not open by then are not waited for: the other half of the timeout is for the last replies.
+    /// Connections that are not open by then are not waited for: the other half of the timeout is
+    /// for the last replies.
     fn opening_end(&self) -> Moment {
         Moment::START.after(self.plan.asked.timeout / 2)
     }
@@ -455,7 +515,8 @@ impl Worker {
     }
 
     fn send_scheduled(&mut self) {
-        let (now, mut unsent) = (self.shared.now, usize::try_from(self.unsent()).unwrap_or(usize::MAX));
+        let (now, mut unsent) =
+            (self.shared.now, usize::try_from(self.unsent()).unwrap_or(usize::MAX));
         if unsent > 0 {
             self.backlog.begin_look(now, self.shared.due(self.next), self.shared.woken);
         }
@@ -499,13 +560,26 @@ impl Worker {
                 connect::reset_on_close(peer.stream());
             }
         }
-        // The connections that were open when the run ended are its result, so the roster still has them.
-        self.ledger.cut(&self.plan, self.start, self.shared.now, &mut self.shared.tally, &mut self.roster, unsent);
+        // The connections that were open when the run ended are its result, so the roster still has
+        // them.
+        self.ledger.cut(
+            &self.plan,
+            self.start,
+            self.shared.now,
+            &mut self.shared.tally,
+            &mut self.roster,
+            unsent,
+        );
     }
 }
 
 /// Does what an event makes possible.
-fn react(peer: &mut Peer, event: &Event, plan: &Plan, shared: &mut Shared) -> Result<Progress, Loss> {
+fn react(
+    peer: &mut Peer,
+    event: &Event,
+    plan: &Plan,
+    shared: &mut Shared,
+) -> Result<Progress, Loss> {
     if !peer.is_open() && !peer.open(shared)? {
         return Ok(Progress::Drained);
     }

@@ -1,7 +1,7 @@
 //! The activity log: every step that a person takes shows, and a load test costs a line a second.
 //!
-//! So many lines are written each second; what comes after them in the same second is counted, and the count is one
-//! line when the second is over.
+//! So many lines are written each second; what comes after them in the same second is counted, and
+//! the count is one line when the second is over.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,8 +17,8 @@ const SHOWN_BYTES_MAX: usize = 64;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The key under which a log record says how many milliseconds ago its event happened, where that was not just now: the
-/// time at the front of its line is that much earlier.
+/// The key under which a log record says how many milliseconds ago its event happened, where that
+/// was not just now: the time at the front of its line is that much earlier.
 pub const AGE_KEY: &str = "age_ms";
 
 /// What happened on one connection, from its first moment to its last.
@@ -41,7 +41,12 @@ impl fmt::Display for Summary {
         let received = plural(self.received_bytes, "byte");
         let sent = plural(self.sent_bytes, "byte");
         let messages = plural(self.messages, "message");
-        write!(f, "{}; {received} in, {sent} out, {messages}, {:.3} s", self.reason, self.duration.as_secs_f64())
+        write!(
+            f,
+            "{}; {received} in, {sent} out, {messages}, {:.3} s",
+            self.reason,
+            self.duration.as_secs_f64()
+        )
     }
 }
 
@@ -54,7 +59,8 @@ pub struct Activity {
     shows_messages: bool,
     /// Lines that may still be written in this second.
     lines_left: u32,
-    /// True exactly when what is not written is counted: there is a limit, and the log level shows the lines.
+    /// True exactly when what is not written is counted: there is a limit, and the log level shows
+    /// the lines.
     counting: bool,
     second_ends: Moment,
     unwritten: Unwritten,
@@ -139,7 +145,8 @@ impl Activity {
         }
     }
 
-    /// A message was received: `name` is what the protocol calls it, if its bytes do not say so themselves.
+    /// A message was received: `name` is what the protocol calls it, if its bytes do not say so
+    /// themselves.
     #[inline]
     pub fn command(&mut self, peer: &Peer, name: &str, message: &[u8]) {
         if self.shows_messages && self.take_line(|unwritten| &mut unwritten.commands) {
@@ -156,7 +163,8 @@ impl Activity {
 
     /// A connection was opened and closed by somebody who only looked whether the port is open.
     pub fn probed(&mut self, peer: &Peer, summary: &Summary) {
-        if log::log_enabled!(log::Level::Debug) && self.take_line(|unwritten| &mut unwritten.probes) {
+        if log::log_enabled!(log::Level::Debug) && self.take_line(|unwritten| &mut unwritten.probes)
+        {
             log::debug!("probe {}: {summary}", self.name(peer));
         }
     }
@@ -169,7 +177,8 @@ impl Activity {
 
     /// A peer as log lines name it.
     fn name(&self, peer: &Peer) -> impl fmt::Display + use<> {
-        let (protocol, addr) = (self.protocols.get(peer.listener()).copied().unwrap_or_default(), peer.addr());
+        let (protocol, addr) =
+            (self.protocols.get(peer.listener()).copied().unwrap_or_default(), peer.addr());
         fmt::from_fn(move |f| write!(f, "{protocol} {addr}"))
     }
 
@@ -213,7 +222,11 @@ mod tests {
         activity.opened(&peer, Duration::ZERO);
         (0..10).for_each(|_| activity.command(&peer, "", b"TIME"));
         assert_eq!(activity.unwritten, Unwritten { commands: 9, ..Unwritten::default() });
-        assert_eq!(activity.deadline(), activity.second_ends, "the count is due when the second is over");
+        assert_eq!(
+            activity.deadline(),
+            activity.second_ends,
+            "the count is due when the second is over"
+        );
         activity.round(Moment::START.after(SECOND));
         assert_eq!(activity.deadline(), Moment::NEVER);
     }
@@ -243,6 +256,9 @@ mod tests {
         let shown = |message: &str| Shown(message.as_bytes()).to_string();
         assert_eq!(shown(&"x".repeat(64)), "x".repeat(64));
         assert_eq!(shown(&"x".repeat(65)), format!("{}... (65 bytes)", "x".repeat(64)));
-        assert_eq!(shown(&format!("{}é", "x".repeat(63))), format!("{}... (65 bytes)", "x".repeat(63)));
+        assert_eq!(
+            shown(&format!("{}é", "x".repeat(63))),
+            format!("{}... (65 bytes)", "x".repeat(63))
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Warnings come at most once a second, however often their cause does: what fails once may fail a thousand times a second.
+//! Warnings come at most once a second, however often their cause does: what fails once may fail a
+//! thousand times a second.
 
 use std::time::Duration;
 
@@ -36,8 +37,9 @@ mod tests {
     #[test]
     fn a_warning_comes_once_a_second_however_often_its_cause_does() {
         let mut warnings = Warnings::default();
-        let passed = [0, 0, 999, 1000, 1001, 1999, 2000]
-            .map(|milliseconds| warnings.may_pass(Moment::START.after(Duration::from_millis(milliseconds))));
+        let passed = [0, 0, 999, 1000, 1001, 1999, 2000].map(|milliseconds| {
+            warnings.may_pass(Moment::START.after(Duration::from_millis(milliseconds)))
+        });
         assert_eq!(passed, [true, false, false, true, false, false, true]);
     }
 }

@@ -13,7 +13,8 @@ use crate::os::zone;
 /// What the operating system's clocks said at one time.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
-    /// The monotonic clock, less the time in which the process did not run; deadlines are made of it.
+    /// The monotonic clock, less the time in which the process did not run; deadlines are made of
+    /// it.
     pub moment: Moment,
     /// The wall clock, which people set and which may jump; only answers are made of it.
     pub wall: SystemTime,
@@ -21,8 +22,8 @@ pub struct Reading {
 
 /// One reading of the clocks, and its text as the protocols write it.
 ///
-/// The text is made when it is first asked for in a second and then served from memory: a flood of `TIME` costs a
-/// copy an answer.
+/// The text is made when it is first asked for in a second and then served from memory: a flood of
+/// `TIME` costs a copy an answer.
 #[derive(Debug)]
 pub struct Clock {
     reading: Reading,
@@ -31,13 +32,15 @@ pub struct Clock {
     is_zone_of_machine: bool,
     /// The second that `text` shows, counted from the Unix epoch.
     shown_second: Option<i64>,
-    /// True exactly when `text` shows the second of `reading`, so that it is not computed for each answer of a round.
+    /// True exactly when `text` shows the second of `reading`, so that it is not computed for each
+    /// answer of a round.
     is_shown: bool,
     text: String,
 }
 
 impl Clock {
-    /// A clock that stands at `reading`. Its local times are in UTC where `TZ` names no zone: see [`zone::of_environment`].
+    /// A clock that stands at `reading`. Its local times are in UTC where `TZ` names no zone: see
+    /// [`zone::of_environment`].
     #[must_use]
     pub fn new(reading: Reading) -> Self {
         let zone = zone::of_environment().unwrap_or(Some(TimeZone::UTC));
@@ -114,7 +117,8 @@ pub fn log_time(wall: SystemTime) -> impl fmt::Display {
     fmt::from_fn(move |f| write!(f, "{}", time.format("%Y-%m-%dT%H:%M:%S%.3fZ")))
 }
 
-/// The time on a wall clock, which may be set to before 1970. One that no calendar shows is taken for 1970.
+/// The time on a wall clock, which may be set to before 1970. One that no calendar shows is taken
+/// for 1970.
 fn date(wall: SystemTime) -> DateTime<Utc> {
     let time = Timestamp::try_from(wall).unwrap_or(Timestamp::UNIX_EPOCH);
     DateTime::from_timestamp_millis(time.as_millisecond()).unwrap_or_default()
@@ -122,7 +126,8 @@ fn date(wall: SystemTime) -> DateTime<Utc> {
 
 /// What local time in `zone` is ahead of UTC at `time`.
 fn offset(zone: &TimeZone, time: DateTime<Utc>) -> FixedOffset {
-    let seconds = Timestamp::from_second(time.timestamp()).map_or(0, |time| zone.to_offset(time).seconds());
+    let seconds =
+        Timestamp::from_second(time.timestamp()).map_or(0, |time| zone.to_offset(time).seconds());
     FixedOffset::east_opt(seconds).unwrap_or_else(|| Utc.fix())
 }
 
@@ -139,7 +144,8 @@ mod tests {
     fn local_time_has_whole_seconds_and_a_numeric_offset() {
         let mut clock = Clock::new(at(1_757_715_853));
         let text = clock.date_and_time().to_owned();
-        let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        let shape: String =
+            text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
         assert_eq!(shape.replace('-', "+"), "0000+00+00T00:00:00+00:00", "{text}");
         assert_eq!(clock.time_of_day(), &text[11..19]);
     }

@@ -1,4 +1,5 @@
-//! Where a server listens, and where a client connects: an address of TCP or the path of a unix socket.
+//! Where a server listens, and where a client connects: an address of TCP or the path of a unix
+//! socket.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -48,8 +49,8 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// A listener: what is spoken there, and where it is. It is shown as its URL: `text://127.0.0.1:40000`,
-/// `text+unix:///run/tinytcp.sock`.
+/// A listener: what is spoken there, and where it is. It is shown as its URL:
+/// `text://127.0.0.1:40000`, `text+unix:///run/tinytcp.sock`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
     /// The name of the protocol.
@@ -80,7 +81,9 @@ impl fmt::Display for Bound {
 pub fn check_path(path: &Path) -> Result<(), String> {
     match path.as_os_str().len() {
         ..=PATH_BYTES_MAX => Ok(()),
-        len => Err(format!("the path has {len} bytes, and the path of a unix socket at most {PATH_BYTES_MAX}")),
+        len => Err(format!(
+            "the path has {len} bytes, and the path of a unix socket at most {PATH_BYTES_MAX}"
+        )),
     }
 }
 
@@ -90,7 +93,8 @@ mod tests {
 
     #[test]
     fn a_listener_is_shown_as_its_url() {
-        let tcp = Bound { protocol: "text", endpoint: Endpoint::Tcp(([127, 0, 0, 1], 40000).into()) };
+        let tcp =
+            Bound { protocol: "text", endpoint: Endpoint::Tcp(([127, 0, 0, 1], 40000).into()) };
         let unix = Bound { protocol: "echo", endpoint: Endpoint::Unix("/run/t.sock".into()) };
         assert_eq!(
             (tcp.to_string(), unix.to_string()),

@@ -21,8 +21,9 @@ use crate::os::stream::Stream;
 use crate::os::system::{Event, Readiness, Socket, System, interrupted};
 use crate::os::table::Token;
 
-/// How many events one wait fetches. More ready connections than that are fetched by the next one. At a tenth, 1000
-/// active connections would cost ten waits a round instead of one; more would only make rounds longer.
+/// How many events one wait fetches. More ready connections than that are fetched by the next one.
+/// At a tenth, 1000 active connections would cost ten waits a round instead of one; more would only
+/// make rounds longer.
 const EVENTS_MAX: usize = 1024;
 
 const WAKER: mio::Token = mio::Token(usize::MAX);
@@ -30,8 +31,9 @@ const SIGNALS: mio::Token = mio::Token(usize::MAX - 1);
 /// Listener `index` has the token `FIRST_LISTENER - index`.
 const FIRST_LISTENER: usize = usize::MAX - 2;
 
-/// A wait for a deadline is made of waits no longer than this, so that a stop of the process is noticed. It costs two calls
-/// a second while any connection is open; a stop may look longer than it was by this much.
+/// A wait for a deadline is made of waits no longer than this, so that a stop of the process is
+/// noticed. It costs two calls a second while any connection is open; a stop may look longer than
+/// it was by this much.
 const WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// The operating system.
@@ -55,11 +57,16 @@ impl Kernel {
     /// Watches `listeners`, which keep their places as indices.
     ///
     /// # Errors
-    /// When the kernel refuses a poller or a registration, for instance because no descriptor is left.
+    /// When the kernel refuses a poller or a registration, for instance because no descriptor is
+    /// left.
     pub fn new(mut listeners: Vec<Listener>) -> io::Result<Self> {
         let poll = Poll::new()?;
         for (index, listener) in listeners.iter_mut().enumerate() {
-            poll.registry().register(listener, mio::Token(FIRST_LISTENER - index), Interest::READABLE)?;
+            poll.registry().register(
+                listener,
+                mio::Token(FIRST_LISTENER - index),
+                Interest::READABLE,
+            )?;
         }
         let (handle, mailbox) = Handle::new(Waker::new(poll.registry(), WAKER)?);
         Ok(Self {
@@ -77,18 +84,23 @@ impl Kernel {
         })
     }
 
-    /// Has each arrival of one of `signals` reported as a request to stop, also where the parent process had blocked it.
-    /// SIGHUP stays ignored where the parent process ignores it, as `nohup` does.
+    /// Has each arrival of one of `signals` reported as a request to stop, also where the parent
+    /// process had blocked it. SIGHUP stays ignored where the parent process ignores it, as
+    /// `nohup` does.
     ///
     /// # Errors
     /// When a signal cannot be caught.
     pub fn stop_on(&mut self, signals: &[i32]) -> io::Result<()> {
-        let caught = signals.iter().copied().filter(|signal| *signal != libc::SIGHUP || !is_hangup_ignored());
+        let caught = signals
+            .iter()
+            .copied()
+            .filter(|signal| *signal != libc::SIGHUP || !is_hangup_ignored());
         let caught: Vec<i32> = caught.collect();
         let mut signals = Signals::new(&caught)?;
         self.poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         self.signals = Some(signals);
-        let caught: SigSet = caught.iter().filter_map(|signal| Signal::try_from(*signal).ok()).collect();
+        let caught: SigSet =
+            caught.iter().filter_map(|signal| Signal::try_from(*signal).ok()).collect();
         caught.thread_unblock().map_err(io::Error::from)
     }
 
@@ -97,7 +109,8 @@ impl Kernel {
     /// # Errors
     /// When the limit of open files is below that.
     pub fn check_room(&self, count: usize) -> io::Result<()> {
-        let spares = (0..count).map(|_| RawSocket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)));
+        let spares =
+            (0..count).map(|_| RawSocket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)));
         spares.collect::<io::Result<Vec<_>>>().map(drop)
     }
 
@@ -116,7 +129,10 @@ impl System for Kernel {
         let (counted, stall) = self.running.read(self.started.elapsed(), waited_max);
         if let Some(stall) = stall {
             self.stalls = (self.stalls.0 + 1, self.stalls.1 + stall);
-            log::warn!("the server did not run for {:.1} s: all deadlines move by that", stall.as_secs_f64());
+            log::warn!(
+                "the server did not run for {:.1} s: all deadlines move by that",
+                stall.as_secs_f64()
+            );
         }
         Reading { moment: Moment::START.after(counted), wall: SystemTime::now() }
     }
@@ -125,10 +141,11 @@ impl System for Kernel {
         let timeout = timeout.map(|timeout| timeout.min(WAIT_MAX));
         self.waited_max = timeout.unwrap_or(Duration::MAX);
         match self.poll.poll(&mut self.events, timeout) {
-            // The caller computes the timeout afresh: waiting on with the old one could go on for ever under signals. What
-            // has interrupted is asked for here, because its handler announces it by a byte in a socket, and the kernel
-            // may have no memory for that byte: then no event follows. No other thread of the server's takes signals. (Not
-            // caught: the same while nobody waits.)
+            // The caller computes the timeout afresh: waiting on with the old one could go on for
+            // ever under signals. What has interrupted is asked for here, because its
+            // handler announces it by a byte in a socket, and the kernel may have no
+            // memory for that byte: then no event follows. No other thread of the server's takes
+            // signals. (Not caught: the same while nobody waits.)
             Err(error) if interrupted(&error) => {
                 report_signals(&mut self.signals, &mut handle);
                 return Ok(());
@@ -142,7 +159,9 @@ impl System for Kernel {
                 mio::Token(token) if FIRST_LISTENER - token < self.listeners.len() => {
                     handle(Event::Listener(FIRST_LISTENER - token));
                 }
-                mio::Token(token) => handle(Event::Connection(Token::from_usize(token), readiness(event))),
+                mio::Token(token) => {
+                    handle(Event::Connection(Token::from_usize(token), readiness(event)))
+                }
             }
         }
         Ok(())
@@ -150,9 +169,8 @@ impl System for Kernel {
 
     fn accept(&mut self, listener: usize) -> io::Result<(Stream, PeerAddr)> {
         match self.listeners.get(listener) {
-            Some(Listener::Tcp(listener)) => {
-                uninterrupted(|| listener.accept()).map(|(socket, addr)| (Stream::from(socket), PeerAddr::Ip(addr)))
-            }
+            Some(Listener::Tcp(listener)) => uninterrupted(|| listener.accept())
+                .map(|(socket, addr)| (Stream::from(socket), PeerAddr::Ip(addr))),
             Some(Listener::Unix(listener)) => {
                 let socket = uninterrupted(|| listener.accept())?;
                 self.unix_peers = self.unix_peers.wrapping_add(1);
@@ -163,8 +181,9 @@ impl System for Kernel {
     }
 
     fn register(&mut self, socket: &mut Stream, token: Token) -> io::Result<()> {
-        // Everything, once and for all: an interest that never changes costs no system call, and since events are edges
-        // it wakes nobody twice. 1000 small answers cause no extra event, a full socket that empties causes one.
+        // Everything, once and for all: an interest that never changes costs no system call, and
+        // since events are edges it wakes nobody twice. 1000 small answers cause no extra
+        // event, a full socket that empties causes one.
         let interest = Interest::READABLE | Interest::WRITABLE;
         #[cfg(any(target_os = "linux", target_os = "android"))]
         let interest = interest | Interest::PRIORITY;
@@ -193,7 +212,8 @@ fn report_signals(signals: &mut Option<Signals>, handle: &mut impl FnMut(Event))
 }
 
 fn readiness(event: &mio::event::Event) -> Readiness {
-    // Errors and hang-ups make both directions ready: the call that follows learns which error it is.
+    // Errors and hang-ups make both directions ready: the call that follows learns which error it
+    // is.
     let failed = event.is_error() || event.is_write_closed();
     Readiness {
         readable: event.is_readable() || event.is_read_closed() || failed,
@@ -202,7 +222,8 @@ fn readiness(event: &mio::event::Event) -> Readiness {
     }
 }
 
-// Dropping the stream closes its only descriptor, which also ends its registration: no `deregister` is owed.
+// Dropping the stream closes its only descriptor, which also ends its registration: no `deregister`
+// is owed.
 impl Socket for Stream {
     fn receive(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         uninterrupted(|| self.read(buf))

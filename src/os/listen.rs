@@ -18,13 +18,15 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_RETRIES: u32 = 3;
 
 /// How long it takes until a peer that died silently is noticed: 60 s, and three questions.
-pub const SILENCE_TIMEOUT: Duration =
-    Duration::from_secs(KEEPALIVE_IDLE.as_secs() + KEEPALIVE_RETRIES as u64 * KEEPALIVE_INTERVAL.as_secs());
+pub const SILENCE_TIMEOUT: Duration = Duration::from_secs(
+    KEEPALIVE_IDLE.as_secs() + KEEPALIVE_RETRIES as u64 * KEEPALIVE_INTERVAL.as_secs(),
+);
 
-/// How many bytes the kernel takes from one connection beyond what it can send at once: more than a turn's worth, so that
-/// no turn is cut short by it. Without this bound it would keep up to 4 MB for a peer that never reads, and a few hundred
-/// such peers would take all the memory that it has for TCP, everybody else's too. What is on its way does not count, so
-/// that a peer that reads gets it no slower.
+/// How many bytes the kernel takes from one connection beyond what it can send at once: more than a
+/// turn's worth, so that no turn is cut short by it. Without this bound it would keep up to 4 MB
+/// for a peer that never reads, and a few hundred such peers would take all the memory that it has
+/// for TCP, everybody else's too. What is on its way does not count, so that a peer that reads gets
+/// it no slower.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const UNSENT_BYTES_MAX: u32 = 256 << 10;
 
@@ -54,11 +56,21 @@ impl Listener {
 }
 
 impl Source for Listener {
-    fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+    fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
         self.source().register(registry, token, interest)
     }
 
-    fn reregister(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+    fn reregister(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
         self.source().reregister(registry, token, interest)
     }
 
@@ -67,8 +79,9 @@ impl Source for Listener {
     }
 }
 
-/// Listens on `addr` with a kernel queue of `backlog` connections that are not yet accepted. Returns the socket and the
-/// tuning options that the system refused: the server works without each of them, only less well.
+/// Listens on `addr` with a kernel queue of `backlog` connections that are not yet accepted.
+/// Returns the socket and the tuning options that the system refused: the server works without each
+/// of them, only less well.
 ///
 /// # Errors
 /// When the address is in use, forbidden, or not of this machine.
@@ -82,7 +95,8 @@ pub fn listen(
         // An IPv6 listener that also takes IPv4 would be in the way of the IPv4 listener beside it.
         socket.set_only_v6(true)?;
     }
-    // A restart must not wait for the old connections in `TIME_WAIT`; two servers on one port still exclude each other.
+    // A restart must not wait for the old connections in `TIME_WAIT`; two servers on one port still
+    // exclude each other.
     socket.set_reuse_address(true)?;
     let refused = tune(&socket, write_timeout);
     socket.set_nonblocking(true)?;
@@ -91,9 +105,10 @@ pub fn listen(
     Ok((TcpListener::from_std(socket.into()), refused))
 }
 
-/// Sets what every accepted connection inherits, on Linux and the BSDs alike, so that it costs no system call there: no
-/// delay for small answers; urgent bytes in their place in the stream, because `telnet` sends half of an escape sequence as
-/// such; and keepalive, so that a peer which died silently is noticed after [`SILENCE_TIMEOUT`].
+/// Sets what every accepted connection inherits, on Linux and the BSDs alike, so that it costs no
+/// system call there: no delay for small answers; urgent bytes in their place in the stream,
+/// because `telnet` sends half of an escape sequence as such; and keepalive, so that a peer which
+/// died silently is noticed after [`SILENCE_TIMEOUT`].
 fn tune(socket: &Socket, write_timeout: Option<Duration>) -> Vec<Refused> {
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
     let mut outcomes = vec![
@@ -107,12 +122,16 @@ fn tune(socket: &Socket, write_timeout: Option<Duration>) -> Vec<Refused> {
 
 /// Bounds how long, and with how many bytes, the kernel waits for a peer that takes nothing.
 ///
-/// Keepalive asks only where nothing is under way. For a peer that died before it acknowledged an answer the kernel would
-/// go on sending that for a quarter of an hour; so on Linux it gives such a peer up after `write_timeout`, or after
-/// [`SILENCE_TIMEOUT`] if that is longer. Two more things obey this bound: a peer that lives and leaves its window closed
-/// for so long is given up too, and keepalive waits for it where it is the longer one.
+/// Keepalive asks only where nothing is under way. For a peer that died before it acknowledged an
+/// answer the kernel would go on sending that for a quarter of an hour; so on Linux it gives such a
+/// peer up after `write_timeout`, or after [`SILENCE_TIMEOUT`] if that is longer. Two more things
+/// obey this bound: a peer that lives and leaves its window closed for so long is given up too, and
+/// keepalive waits for it where it is the longer one.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn bound_unanswered(socket: &Socket, write_timeout: Option<Duration>) -> [(&'static str, io::Result<()>); 2] {
+fn bound_unanswered(
+    socket: &Socket,
+    write_timeout: Option<Duration>,
+) -> [(&'static str, io::Result<()>); 2] {
     let timeout = write_timeout.map(|timeout| timeout.clamp(SILENCE_TIMEOUT, USER_TIMEOUT_MAX));
     [
         ("TCP_USER_TIMEOUT", socket.set_tcp_user_timeout(timeout)),
@@ -132,7 +151,12 @@ mod tests {
 
     #[test]
     fn a_write_timeout_of_any_length_is_no_reason_not_to_listen() {
-        for timeout in [None, Some(Duration::from_millis(1)), Some(Duration::from_hours(600)), Some(Duration::MAX)] {
+        for timeout in [
+            None,
+            Some(Duration::from_millis(1)),
+            Some(Duration::from_hours(600)),
+            Some(Duration::MAX),
+        ] {
             let (_, refused) = listen(([127, 0, 0, 1], 0).into(), 1, timeout).expect("any port");
             assert!(refused.is_empty(), "{timeout:?}: {refused:?}");
         }

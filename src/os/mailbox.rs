@@ -18,7 +18,8 @@ const MAILS_MAX: usize = 1024;
 /// What the loop is asked for from outside.
 #[derive(Clone, Debug)]
 pub enum Mail {
-    /// To stop. The first time it answers what has arrived; a second one, some time later, ends it at once.
+    /// To stop. The first time it answers what has arrived; a second one, some time later, ends it
+    /// at once.
     Stop,
     /// To send its state back.
     Status(SyncSender<Status>),
@@ -38,8 +39,8 @@ impl Handle {
         (Self { mails, waker: Arc::new(waker) }, mailbox)
     }
 
-    /// Asks the server to stop: the first time it answers what has arrived, a second time, at least 200 ms later, it ends at
-    /// once. A server that has ended is not asked any more.
+    /// Asks the server to stop: the first time it answers what has arrived, a second time, at least
+    /// 200 ms later, it ends at once. A server that has ended is not asked any more.
     ///
     /// It waits while 1,024 others wait for the loop: a session never calls it.
     pub fn stop(&self) {
@@ -48,7 +49,8 @@ impl Handle {
 
     /// The state of the server; `None` once it has ended.
     ///
-    /// It waits for the loop, at most for the rest of one round: a session asks its context instead.
+    /// It waits for the loop, at most for the rest of one round: a session asks its context
+    /// instead.
     #[must_use]
     pub fn status(&self) -> Option<Status> {
         let (reply, answer) = mpsc::sync_channel(1);

@@ -1,4 +1,5 @@
-//! The operating system: the one seam that the loop sees of it, what runs behind that seam, addresses and time.
+//! The operating system: the one seam that the loop sees of it, what runs behind that seam,
+//! addresses and time.
 
 // A length that is cut is a wrong length: code that casts one says why it fits.
 #![cfg_attr(not(test), deny(clippy::cast_possible_truncation))]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// A point in time: nanoseconds since the loop's clock was started.
 ///
-/// Half the size of a [`std::time::Instant`], of which every connection would hold five; and a simulated clock can
-/// make one out of nothing. The range is 584 years.
+/// Half the size of a [`std::time::Instant`], of which every connection would hold five; and a
+/// simulated clock can make one out of nothing. The range is 584 years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(u64);
 

@@ -8,14 +8,15 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::os::system::{interrupted, would_block};
 
-/// Connects to the unix socket at `path`, and waits while its backlog is full: for at most `timeout`, or for ever.
+/// Connects to the unix socket at `path`, and waits while its backlog is full: for at most
+/// `timeout`, or for ever.
 ///
-/// A stream of TCP can hold the result, as [`Stream`](super::stream::Stream) does: each call that the programs make of it is one
-/// that the kernel takes for both kinds, but for the addresses.
+/// A stream of TCP can hold the result, as [`Stream`](super::stream::Stream) does: each call that
+/// the programs make of it is one that the kernel takes for both kinds, but for the addresses.
 ///
 /// # Errors
-/// `NotFound` when there is no such file, `ConnectionRefused` when nothing listens there, `PermissionDenied` when this user
-/// may not write to it, `TimedOut` when the backlog stays full.
+/// `NotFound` when there is no such file, `ConnectionRefused` when nothing listens there,
+/// `PermissionDenied` when this user may not write to it, `TimedOut` when the backlog stays full.
 pub fn connect_unix(path: &Path, timeout: Option<Duration>) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     let address = SockAddr::unix(path)?;

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-/// Connects by `connect`, and again for as long as the system takes a port for our end that `is_reserved`.
+/// Connects by `connect`, and again for as long as the system takes a port for our end that
+/// `is_reserved`.
 ///
-/// A connection keeps its port for a minute after its end, and no server can listen there meanwhile. So a client must not have
-/// a port on which servers listen. The connections that are given up are reset, which frees their ports at once; until
-/// then they are kept, so that no port comes twice.
+/// A connection keeps its port for a minute after its end, and no server can listen there
+/// meanwhile. So a client must not have a port on which servers listen. The connections that are
+/// given up are reset, which frees their ports at once; until then they are kept, so that no port
+/// comes twice.
 ///
 /// # Errors
 /// What `connect` says.
@@ -52,7 +54,8 @@ mod tests {
             }
             reserved.contains(&port)
         };
-        // From an address that no other program connects from, so that none of them has the port too.
+        // From an address that no other program connects from, so that none of them has the port
+        // too.
         let source = SocketAddr::from(([127, 83, 4, 2], 0));
         let stream = connect_elsewhere(is_reserved, || {
             taken.push(());
@@ -66,14 +69,23 @@ mod tests {
         for port in reserved.into_inner() {
             assert_ne!(stream.local_addr().expect("connected").port(), port);
             let (mut given_up, _) = server.accept().expect("it was connected");
-            assert_eq!(given_up.read(&mut [0]).expect_err("reset").kind(), io::ErrorKind::ConnectionReset);
-            drop(TcpListener::bind((stream.local_addr().expect("connected").ip(), port)).expect("the port is free"));
+            assert_eq!(
+                given_up.read(&mut [0]).expect_err("reset").kind(),
+                io::ErrorKind::ConnectionReset
+            );
+            drop(
+                TcpListener::bind((stream.local_addr().expect("connected").ip(), port))
+                    .expect("the port is free"),
+            );
         }
     }
 
     #[test]
     fn a_failure_to_connect_is_passed_on() {
-        let failure = connect_elsewhere(|_| true, || Err::<TcpStream, _>(io::ErrorKind::ConnectionRefused.into()));
+        let failure = connect_elsewhere(
+            |_| true,
+            || Err::<TcpStream, _>(io::ErrorKind::ConnectionRefused.into()),
+        );
         assert_eq!(failure.expect_err("it always fails").kind(), io::ErrorKind::ConnectionRefused);
     }
 }

@@ -5,12 +5,13 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// Who is at the other end, and which listener accepted it.
 ///
-/// It is kept because the kernel no longer tells the address of a connection that was reset, and kept small because every
-/// idle connection holds one: 24 bytes, where a [`SocketAddr`] alone takes 32.
+/// It is kept because the kernel no longer tells the address of a connection that was reset, and
+/// kept small because every idle connection holds one: 24 bytes, where a [`SocketAddr`] alone takes
+/// 32.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// An IPv4 address as the IPv6 address that stands for it, `::ffff:192.0.2.1`. A peer of a unix socket has `::`, from
-    /// which no connection of TCP comes.
+    /// An IPv4 address as the IPv6 address that stands for it, `::ffff:192.0.2.1`. A peer of a
+    /// unix socket has `::`, from which no connection of TCP comes.
     ip: [u8; 16],
     /// The interface of a link-local address; the number of a peer of a unix socket.
     scope: u32,
@@ -21,7 +22,8 @@ pub struct Peer {
 impl Peer {
     /// The peer at `addr`, accepted by the listener with the index `listener`.
     ///
-    /// Of listeners beyond the 65,536th the log shows the wrong protocol, and nothing else goes wrong.
+    /// Of listeners beyond the 65,536th the log shows the wrong protocol, and nothing else goes
+    /// wrong.
     #[must_use]
     pub fn new(addr: PeerAddr, listener: usize) -> Self {
         let (ip, scope, port) = match addr {
@@ -43,8 +45,8 @@ impl Peer {
         }
     }
 
-    /// What the peer's holder has of addresses. All peers of unix sockets are one network: they are processes of this
-    /// machine, and none of them has an address of its own.
+    /// What the peer's holder has of addresses. All peers of unix sockets are one network: they are
+    /// processes of this machine, and none of them has an address of its own.
     #[must_use]
     pub fn network(&self) -> Network {
         match self.addr() {
@@ -65,7 +67,8 @@ impl Peer {
 pub enum PeerAddr {
     /// Of TCP.
     Ip(SocketAddr),
-    /// A peer of a unix socket has no address: it has the number of its connection, shown as `unix#17`.
+    /// A peer of a unix socket has no address: it has the number of its connection, shown as
+    /// `unix#17`.
     Unix(u32),
 }
 
@@ -90,8 +93,8 @@ impl fmt::Display for PeerAddr {
     }
 }
 
-/// The addresses that one holder has: a single IPv4 address, or a /64 of IPv6, which is the least that a site is given
-/// (RFC 6177).
+/// The addresses that one holder has: a single IPv4 address, or a /64 of IPv6, which is the least
+/// that a site is given (RFC 6177).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network(IpAddr);
 
@@ -118,7 +121,13 @@ mod tests {
 
     #[test]
     fn an_address_comes_back_as_it_went_in() {
-        for addr in ["192.0.2.1:80", "0.0.0.0:0", "[2001:db8::1]:443", "[::1]:65535", "[fe80::1%4294967295]:1"] {
+        for addr in [
+            "192.0.2.1:80",
+            "0.0.0.0:0",
+            "[2001:db8::1]:443",
+            "[::1]:65535",
+            "[fe80::1%4294967295]:1",
+        ] {
             let peer = Peer::new(PeerAddr::Ip(addr.parse().expect("an address")), 65_535);
             assert_eq!((peer.addr().to_string(), peer.listener()), (addr.to_owned(), 65_535));
         }

@@ -14,22 +14,27 @@ pub enum Holder {
     ClosedConnection,
 }
 
-/// What has the port of `addr`, as far as the kernel's tables say: on Linux, from `/proc`. `None` elsewhere, and when
-/// the port is held by a socket that neither listens nor is connected.
+/// What has the port of `addr`, as far as the kernel's tables say: on Linux, from `/proc`. `None`
+/// elsewhere, and when the port is held by a socket that neither listens nor is connected.
 #[must_use]
 pub fn find(addr: SocketAddr) -> Option<Holder> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| fs::read_to_string(path).unwrap_or_default());
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .map(|path| fs::read_to_string(path).unwrap_or_default());
     find_in(tables.iter().flat_map(|table| table.lines()), addr)
 }
 
 fn find_in<'a>(rows: impl Iterator<Item = &'a str>, addr: SocketAddr) -> Option<Holder> {
     let is_at = |ip: IpAddr| ip == addr.ip() || ip.is_unspecified() || addr.ip().is_unspecified();
-    let holders = rows.filter_map(parse).filter(|(local, _)| local.port() == addr.port() && is_at(local.ip()));
-    // A listener explains more than its connections do, and an open connection more than a closed one.
+    let holders = rows
+        .filter_map(parse)
+        .filter(|(local, _)| local.port() == addr.port() && is_at(local.ip()));
+    // A listener explains more than its connections do, and an open connection more than a closed
+    // one.
     holders.map(|(_, holder)| holder).min_by_key(|holder| *holder as u8)
 }
 
-/// The local address and the state of a row: `0: 0100007F:9C40 00000000:0000 0A ...`, all in hexadecimal.
+/// The local address and the state of a row: `0: 0100007F:9C40 00000000:0000 0A ...`, all in
+/// hexadecimal.
 fn parse(row: &str) -> Option<(SocketAddr, Holder)> {
     const LISTEN: &str = "0A";
     const TIME_WAIT: &str = "06";
@@ -91,7 +96,13 @@ mod tests {
 
     #[test]
     fn what_is_no_row_is_no_holder() {
-        for row in ["  sl  local_address rem_address   st", "", "0: 0100007F", "0: 0100007:1 0:0 0A", "0: x:1 0:0 0A"] {
+        for row in [
+            "  sl  local_address rem_address   st",
+            "",
+            "0: 0100007F",
+            "0: 0100007:1 0:0 0A",
+            "0: x:1 0:0 0A",
+        ] {
             assert_eq!(parse(row), None, "{row}");
         }
     }

@@ -5,16 +5,17 @@
 //!   counted   |------ 0.5 s -----|- 0.2 s -|--- ...
 //! ```
 //!
-//! While the process is stopped, frozen or swapped out, no connection is read: a peer whose window is closed by that is not
-//! to blame for it.
+//! While the process is stopped, frozen or swapped out, no connection is read: a peer whose window
+//! is closed by that is not to blame for it.
 
 use std::time::Duration;
 
-/// A clock reading that comes this much later than it could have was late because the process did not run. It then counts as
-/// this much and no more, so that a machine on which every reading is late still reaches its deadlines.
+/// A clock reading that comes this much later than it could have was late because the process did
+/// not run. It then counts as this much and no more, so that a machine on which every reading is
+/// late still reaches its deadlines.
 ///
-/// The longest turn, that of a message of the default limit, takes a fifth of it. At ten times, a stop of a second would be
-/// held against uploads; at a tenth, busy turns would put deadlines off.
+/// The longest turn, that of a message of the default limit, takes a fifth of it. At ten times, a
+/// stop of a second would be held against uploads; at a tenth, busy turns would put deadlines off.
 const STALL_MIN: Duration = Duration::from_millis(200);
 
 /// Counts the time in which the loop runs.
@@ -27,8 +28,9 @@ pub struct RunningTime {
 }
 
 impl RunningTime {
-    /// The clock shows `elapsed` now, after the loop asked to wait for `timeout` at most. Returns the time that counts since the
-    /// clock was started, and how long the loop did not run if that was noticed.
+    /// The clock shows `elapsed` now, after the loop asked to wait for `timeout` at most. Returns
+    /// the time that counts since the clock was started, and how long the loop did not run if
+    /// that was noticed.
     pub fn read(&mut self, elapsed: Duration, timeout: Duration) -> (Duration, Option<Duration>) {
         let gap = elapsed.saturating_sub(self.elapsed);
         self.elapsed = elapsed;
@@ -65,7 +67,10 @@ mod tests {
     #[test]
     fn deadlines_are_reached_though_every_reading_is_late() {
         let mut time = RunningTime::default();
-        let (counted, _) = (1..=50).map(|second| time.read(ms(1000 * second), ms(0))).last().expect("fifty readings");
+        let (counted, _) = (1..=50)
+            .map(|second| time.read(ms(1000 * second), ms(0)))
+            .last()
+            .expect("fifty readings");
         assert_eq!(counted, ms(50 * 200));
     }
 }

@@ -11,9 +11,9 @@ use socket2::{SockRef, Socket};
 
 /// A connection of either kind.
 ///
-/// It holds a descriptor and nothing else: every call here is one that the kernel takes for both kinds, and a tag beside the
-/// descriptor would make each idle connection larger. The one call that is not for both, the reset, is ignored by
-/// a unix socket.
+/// It holds a descriptor and nothing else: every call here is one that the kernel takes for both
+/// kinds, and a tag beside the descriptor would make each idle connection larger. The one call that
+/// is not for both, the reset, is ignored by a unix socket.
 #[derive(Debug)]
 pub struct Stream(TcpStream);
 
@@ -26,8 +26,8 @@ impl Stream {
         self.0.shutdown(how)
     }
 
-    /// Makes the close that follows a reset. A unix socket has none: the kernel frees what its peer has not taken when that
-    /// peer closes.
+    /// Makes the close that follows a reset. A unix socket has none: the kernel frees what its peer
+    /// has not taken when that peer closes.
     pub fn reset_on_close(&self) {
         // It fails only for a socket that is broken already, which needs no reset.
         let _ = SockRef::from(&self.0).set_linger(Some(Duration::ZERO));
@@ -64,11 +64,21 @@ impl Write for Stream {
 }
 
 impl Source for Stream {
-    fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+    fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
         self.0.register(registry, token, interest)
     }
 
-    fn reregister(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+    fn reregister(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
         self.0.reregister(registry, token, interest)
     }
 

@@ -1,7 +1,8 @@
 //! The one seam to the operating system: everything that the loop asks of it, as traits.
 //!
-//! [`Kernel`](crate::os::kernel::Kernel) is the real one. Tests run the same loop on a scripted one, whose clock stands
-//! still until it is told to move. Dispatch is static: the seam costs nothing.
+//! [`Kernel`](crate::os::kernel::Kernel) is the real one. Tests run the same loop on a scripted
+//! one, whose clock stands still until it is told to move. Dispatch is static: the seam costs
+//! nothing.
 
 use std::io;
 use std::time::Duration;
@@ -11,18 +12,19 @@ use crate::os::mailbox::Mail;
 use crate::os::peer::PeerAddr;
 use crate::os::table::Token;
 
-/// What a poller says of one connection. Every field is a hint that may be spurious: the call that follows decides.
+/// What a poller says of one connection. Every field is a hint that may be spurious: the call that
+/// follows decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
     /// A read may give bytes, the end of input, or an error.
     pub readable: bool,
     /// A write may be taken, or give an error.
     pub writable: bool,
-    /// Reads must go on until they would block: something stands behind the bytes that no further event announces. This
-    /// alone makes a read possible, whatever `readable` says.
+    /// Reads must go on until they would block: something stands behind the bytes that no further
+    /// event announces. This alone makes a read possible, whatever `readable` says.
     ///
-    /// That is the end of input, when it came together with the last bytes; an error; or bytes behind an urgent mark,
-    /// at which the kernel cuts a read short though more is waiting.
+    /// That is the end of input, when it came together with the last bytes; an error; or bytes
+    /// behind an urgent mark, at which the kernel cuts a read short though more is waiting.
     pub read_to_end: bool,
 }
 
@@ -48,7 +50,8 @@ pub trait Socket {
     /// Writes the front of `bytes`, which are not empty; gives how many were taken, never 0.
     ///
     /// # Errors
-    /// `WouldBlock` when the peer takes nothing now; whatever else means that the connection is lost.
+    /// `WouldBlock` when the peer takes nothing now; whatever else means that the connection is
+    /// lost.
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
     /// Ends the output: the peer reads the end of input behind the last answer.
@@ -57,14 +60,15 @@ pub trait Socket {
     /// When the connection is lost already.
     fn shutdown_write(&mut self) -> io::Result<()>;
 
-    /// Makes the close that follows a reset, which frees at once what the kernel still holds for a peer that takes it
-    /// no more.
+    /// Makes the close that follows a reset, which frees at once what the kernel still holds for a
+    /// peer that takes it no more.
     fn reset_on_close(&mut self);
 }
 
 /// The operating system as the loop sees it.
 ///
-/// Readiness is edge-triggered: an event comes when something new happens, and not again while it lasts.
+/// Readiness is edge-triggered: an event comes when something new happens, and not again while it
+/// lasts.
 pub trait System {
     /// A connection's socket; dropping it closes the connection.
     type Socket: Socket;
@@ -72,14 +76,15 @@ pub trait System {
     /// Reads both clocks.
     fn read_clocks(&mut self) -> Reading;
 
-    /// Waits for events at most `timeout`, or for ever, and hands each to `handle`. Returning without any is no error.
+    /// Waits for events at most `timeout`, or for ever, and hands each to `handle`. Returning
+    /// without any is no error.
     ///
     /// # Errors
     /// When waiting is impossible for good; never for an interruption.
     fn wait(&mut self, timeout: Option<Duration>, handle: impl FnMut(Event)) -> io::Result<()>;
 
-    /// Accepts one connection. The address is the one that came with the connection: asking the socket for it later
-    /// fails when the peer has reset it already.
+    /// Accepts one connection. The address is the one that came with the connection: asking the
+    /// socket for it later fails when the peer has reset it already.
     ///
     /// # Errors
     /// Whatever `accept(2)` says, interruptions excepted.

@@ -1,8 +1,9 @@
 //! The table of connections: a slab whose keys carry a generation.
 //!
-//! A slab hands the key of a closed connection to the next one that is accepted. An event or a place in the run queue
-//! that was meant for the first would then reach the second. So a [`Token`] is a key together with the generation of
-//! what was stored under it, and a token of an older generation finds nothing.
+//! A slab hands the key of a closed connection to the next one that is accepted. An event or a
+//! place in the run queue that was meant for the first would then reach the second. So a [`Token`]
+//! is a key together with the generation of what was stored under it, and a token of an older
+//! generation finds nothing.
 //!
 //! ```text
 //!   token = | generation | key |      one `usize`, half of its bits each; what the poller hands back with an event
@@ -13,13 +14,14 @@ use slab::Slab;
 const KEY_BITS: u32 = usize::BITS / 2;
 const KEY_MASK: usize = (1 << KEY_BITS) - 1;
 
-/// The most entries that a table may hold: 4 billion, and 64,511 where a `usize` has 32 bits. The topmost keys name no
-/// entry, so that a poller can use their tokens for listeners and the like.
+/// The most entries that a table may hold: 4 billion, and 64,511 where a `usize` has 32 bits. The
+/// topmost keys name no entry, so that a poller can use their tokens for listeners and the like.
 pub const ENTRIES_MAX: usize = KEY_MASK - 1024;
 
 /// Names one entry of a [`Table`], and never another one later.
 ///
-/// On a machine whose `usize` has 64 bits a name comes back after 4 billion insertions under the same key.
+/// On a machine whose `usize` has 64 bits a name comes back after 4 billion insertions under the
+/// same key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Token(usize);
 
@@ -46,13 +48,17 @@ impl Token {
         Self((generation as usize) << KEY_BITS | key)
     }
 
-    /// Which insertion this was, counted from 1; after 4 billion, or 65,535 where a `usize` has 32 bits, it begins anew.
+    /// Which insertion this was, counted from 1; after 4 billion, or 65,535 where a `usize` has 32
+    /// bits, it begins anew.
     #[must_use]
     pub const fn number(self) -> u64 {
         self.generation() as u64
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "a generation is the upper half of the bits")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a generation is the upper half of the bits"
+    )]
     const fn generation(self) -> Generation {
         (self.0 >> KEY_BITS) as Generation
     }

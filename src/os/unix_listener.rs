@@ -12,7 +12,8 @@ use crate::os::endpoint::check_path;
 use crate::os::outgoing::try_connect_unix;
 use crate::os::stream::Stream;
 
-/// A unix socket that listens. Dropping it removes its file, unless another program has put one of its own in that place.
+/// A unix socket that listens. Dropping it removes its file, unless another program has put one of
+/// its own in that place.
 #[derive(Debug)]
 pub struct UnixListener {
     pub(super) socket: Socket,
@@ -31,12 +32,12 @@ impl FileId {
 }
 
 impl UnixListener {
-    /// Listens at `path`, with the permissions `mode`, or with what the umask leaves. A socket there on which no program
-    /// listens any more is replaced.
+    /// Listens at `path`, with the permissions `mode`, or with what the umask leaves. A socket
+    /// there on which no program listens any more is replaced.
     ///
     /// # Errors
-    /// `InvalidInput` when the path is too long, `AddrInUse` when a program listens there, `AlreadyExists` when the file
-    /// there is no socket; else what the system says.
+    /// `InvalidInput` when the path is too long, `AddrInUse` when a program listens there,
+    /// `AlreadyExists` when the file there is no socket; else what the system says.
     pub fn bind(path: &Path, backlog: u32, mode: Option<u32>) -> io::Result<Self> {
         check_path(path).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
         remove_stale(path)?;
@@ -74,7 +75,8 @@ impl Drop for UnixListener {
     }
 }
 
-/// Removes the socket at `path` that a killed server left behind: the system refuses connections to it.
+/// Removes the socket at `path` that a killed server left behind: the system refuses connections to
+/// it.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let file = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -84,8 +86,10 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file there is no socket"));
     }
     // A server whose queue is full is alive too, and must not be waited for.
-    let is_refused = try_connect_unix(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-    // The file that was asked, and not one that a server which starts at the same time has put there since.
+    let is_refused =
+        try_connect_unix(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+    // The file that was asked, and not one that a server which starts at the same time has put
+    // there since.
     if is_refused && FileId::of(path)? == FileId(file.dev(), file.ino()) {
         return fs::remove_file(path);
     }

@@ -1,4 +1,5 @@
-//! The time zone of local times, chosen as the C library chooses it: by `TZ`, or else by the machine.
+//! The time zone of local times, chosen as the C library chooses it: by `TZ`, or else by the
+//! machine.
 
 use std::env;
 use std::ffi::OsStr;
@@ -9,19 +10,22 @@ use jiff::tz::{self, TimeZone};
 
 use crate::display::escape::quoted;
 
-/// When summer time begins and ends in a zone such as `CET-1CEST` that does not say: the C library's rule.
+/// When summer time begins and ends in a zone such as `CET-1CEST` that does not say: the C
+/// library's rule.
 const USUAL_RULE: &str = ",M3.2.0,M11.1.0";
 
-/// The zone that the variable `TZ` names; `None` when it is not set, and the machine's own zone counts.
+/// The zone that the variable `TZ` names; `None` when it is not set, and the machine's own zone
+/// counts.
 ///
 /// # Errors
-/// When the value names no zone. The sentence says that times are in UTC then, and shows values that work.
+/// When the value names no zone. The sentence says that times are in UTC then, and shows values
+/// that work.
 pub fn of_environment() -> Result<Option<TimeZone>, String> {
     env::var_os("TZ").map(|value| parse(&value)).transpose()
 }
 
-/// The machine's own zone; `None` where it has none, or where it cannot be read now. A change is seen within five minutes:
-/// for so long the lookup is cached.
+/// The machine's own zone; `None` where it has none, or where it cannot be read now. A change is
+/// seen within five minutes: for so long the lookup is cached.
 pub(super) fn of_machine() -> Option<TimeZone> {
     TimeZone::try_system().ok()
 }
@@ -84,7 +88,14 @@ mod tests {
 
     #[test]
     fn a_value_that_names_no_zone_is_refused_with_one_that_works() {
-        for value in ["Europe/Nowhere", "nonsense", "CET-1CEST,never", "/no/such/file", "/dev/null", ":\u{1b}[0m"] {
+        for value in [
+            "Europe/Nowhere",
+            "nonsense",
+            "CET-1CEST,never",
+            "/no/such/file",
+            "/dev/null",
+            ":\u{1b}[0m",
+        ] {
             let error = parse(OsStr::new(value)).expect_err(value);
             assert!(error.contains("Europe/Berlin") && error.is_ascii(), "{error}");
         }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::command::{Call, Command, Outcome};
 use super::{
-    ANSWER_OVERHEAD_BYTES, Accepted, Context, Next, Notice, Output, Protocol, SERVER_BUSY, Session, Step,
-    UNKNOWN_COMMAND,
+    ANSWER_OVERHEAD_BYTES, Accepted, Context, Next, Notice, Output, Protocol, SERVER_BUSY, Session,
+    Step, UNKNOWN_COMMAND,
 };
 use crate::close_reason::CloseReason;
 use crate::wire::frame::{self, HEADER_LEN, Header};
@@ -38,16 +38,20 @@ impl Binary {
         Self::with_commands([])
     }
 
-    /// The protocol with more commands behind its own; the first entry of a code counts. The answer is the payload of a
-    /// frame with code 1.
+    /// The protocol with more commands behind its own; the first entry of a code counts. The answer
+    /// is the payload of a frame with code 1.
     ///
     /// # Panics
     /// If a command's code is [`QUIT`] or [`ERROR`], which are not in the table.
     #[must_use]
     pub fn with_commands(more: impl IntoIterator<Item = Command<u8>>) -> Self {
-        let mut commands = vec![Command::new(ECHO, "ECHO", echo), Command::new(REVERSE, "REVERSE", reverse)];
+        let mut commands =
+            vec![Command::new(ECHO, "ECHO", echo), Command::new(REVERSE, "REVERSE", reverse)];
         commands.extend(more);
-        assert!(commands.iter().all(|command| ![QUIT, ERROR].contains(&command.key)), "a command's code is taken");
+        assert!(
+            commands.iter().all(|command| ![QUIT, ERROR].contains(&command.key)),
+            "a command's code is taken"
+        );
         Self { commands: commands.into() }
     }
 }
@@ -65,7 +69,11 @@ impl Protocol for Binary {
 
     fn session(&self, accepted: &Accepted) -> Box<dyn Session> {
         let commands = Arc::clone(&self.commands);
-        Box::new(BinarySession { commands, payload_max: accepted.limits().frame_bytes_max, dropping: 0 })
+        Box::new(BinarySession {
+            commands,
+            payload_max: accepted.limits().frame_bytes_max,
+            dropping: 0,
+        })
     }
 }
 
@@ -77,10 +85,12 @@ fn echo(call: &mut Call<'_, '_>) -> Outcome {
 
 fn reverse(call: &mut Call<'_, '_>) -> Outcome {
     let text = std::str::from_utf8(call.argument()).map_err(|_| INVALID_UTF8)?;
-    // Gathered in a small block, because an append for each scalar value would cost more than turning it around.
+    // Gathered in a small block, because an append for each scalar value would cost more than
+    // turning it around.
     let mut block = [0; 1024];
     if text.is_ascii() {
-        // Then every byte is a scalar value: 609 instructions instead of 972 for 18 of them (`cargo bench --bench instructions`).
+        // Then every byte is a scalar value: 609 instructions instead of 972 for 18 of them (`cargo
+        // bench --bench instructions`).
         for piece in call.argument().rchunks(block.len()) {
             block.iter_mut().zip(piece.iter().rev()).for_each(|(place, byte)| *place = *byte);
             call.output().append(block.get(..piece.len()).unwrap_or_default());
@@ -123,15 +133,22 @@ impl Session for BinarySession {
             }
             let Some(header) = Header::decode(rest) else {
                 let missing = HEADER_LEN.saturating_sub(rest.len());
-                break if rest.is_empty() { Step::Done } else { Step::Incomplete { missing: Some(missing) } };
+                break if rest.is_empty() {
+                    Step::Done
+                } else {
+                    Step::Incomplete { missing: Some(missing) }
+                };
             };
-            // An incomplete frame says so even when the output is full: its sender may not read before all of it is sent.
+            // An incomplete frame says so even when the output is full: its sender may not read
+            // before all of it is sent.
             match (self.judge(header), frame::payload(rest, header)) {
                 (Verdict::Quit, _) => {
                     context.received("QUIT", b"");
                     break Step::Close(CloseReason::Quit);
                 }
-                (Verdict::Run(_), Err(missing)) => break Step::Incomplete { missing: Some(missing) },
+                (Verdict::Run(_), Err(missing)) => {
+                    break Step::Incomplete { missing: Some(missing) };
+                }
                 _ if context.output.is_full() => break Step::Paused,
                 (Verdict::Run(command), Ok(payload)) => {
                     rest = rest.get(HEADER_LEN + payload.len()..).unwrap_or_default();
@@ -139,7 +156,9 @@ impl Session for BinarySession {
                         break Step::Close(CloseReason::Quit);
                     }
                 }
-                (Verdict::Refuse(token), _) => rest = self.refuse_frame(token, header, rest, context),
+                (Verdict::Refuse(token), _) => {
+                    rest = self.refuse_frame(token, header, rest, context)
+                }
             }
         };
         (input.len() - rest.len(), step)
@@ -153,7 +172,8 @@ impl Session for BinarySession {
     }
 
     fn may_begin_as_tls(&self) -> bool {
-        // Read as a header, a handshake is a frame of 48 MiB at least with a code that is not built in.
+        // Read as a header, a handshake is a frame of 48 MiB at least with a code that is not built
+        // in.
         self.commands.iter().any(|command| command.key == tls::HANDSHAKE)
     }
 
@@ -230,9 +250,12 @@ fn answer(command: &Command<u8>, payload: &[u8], context: &mut Context<'_>) -> O
     context.output.append(&Header { code: ECHO, payload_len: 0 }.encode());
     let outcome = (command.run)(&mut Call::new(payload, context, ""));
     let answer_len = u32::try_from(context.output.len() - mark - HEADER_LEN);
-    let outcome = outcome.and_then(|next| answer_len.map(|len| (next, len)).map_err(|_| FRAME_TOO_LARGE));
+    let outcome =
+        outcome.and_then(|next| answer_len.map(|len| (next, len)).map_err(|_| FRAME_TOO_LARGE));
     match outcome {
-        Ok((_, payload_len)) => context.output.overwrite(mark, &Header { code: ECHO, payload_len }.encode()),
+        Ok((_, payload_len)) => {
+            context.output.overwrite(mark, &Header { code: ECHO, payload_len }.encode())
+        }
         Err(_) => context.output.truncate(mark),
     }
     outcome.map(|(next, _)| next)
@@ -277,7 +300,10 @@ mod tests {
     #[test]
     fn reverse_turns_scalar_values_around_and_answers_as_echo() {
         answers([2, 0, 0, 0, 3, b'a', b'b', b'c'], [1, 0, 0, 0, 3, b'c', b'b', b'a']);
-        answers(frame(REVERSE, "a\u{e9}\u{20ac}\u{1f600}"), frame(ECHO, "\u{1f600}\u{20ac}\u{e9}a"));
+        answers(
+            frame(REVERSE, "a\u{e9}\u{20ac}\u{1f600}"),
+            frame(ECHO, "\u{1f600}\u{20ac}\u{e9}a"),
+        );
     }
 
     #[test]
@@ -305,7 +331,13 @@ mod tests {
     fn quit_closes_without_an_answer_and_its_payload_is_ignored() {
         for payload in [&b""[..], b"now", &[1, 0, 0, 0, 0], &[b'x'; 50]] {
             let input = [frame(ECHO, "x"), frame(QUIT, payload), frame(ECHO, "y")].concat();
-            assert_last_answers(&Binary::new(), &small_limits(), &input, &frame(ECHO, "x"), CloseReason::Quit);
+            assert_last_answers(
+                &Binary::new(),
+                &small_limits(),
+                &input,
+                &frame(ECHO, "x"),
+                CloseReason::Quit,
+            );
         }
         let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
         harness.feed(&[3, 255, 255, 255, 255]);
@@ -338,7 +370,10 @@ mod tests {
             harness.input = frame(code, "a").repeat(count + 1);
             harness.advance(0);
             assert_eq!((harness.step, harness.messages), (Step::Paused, count as u64));
-            assert!(harness.answers() == frame(ECHO, "a").repeat(count), "{count} answers to code {code}");
+            assert!(
+                harness.answers() == frame(ECHO, "a").repeat(count),
+                "{count} answers to code {code}"
+            );
         }
     }
 
@@ -381,7 +416,11 @@ mod tests {
                 let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
                 harness.input = whole[..len].to_vec();
                 harness.advance(waiting_len);
-                assert_eq!(harness.step, Step::Incomplete { missing: Some(missing) }, "{len} bytes");
+                assert_eq!(
+                    harness.step,
+                    Step::Incomplete { missing: Some(missing) },
+                    "{len} bytes"
+                );
             }
         }
     }
@@ -393,7 +432,9 @@ mod tests {
             for count in (1024 / scalar.len() - 2..=1024 / scalar.len() + 2).chain([3000]) {
                 let text = format!("{}{}z", "b".repeat(count % 3), scalar.repeat(count));
                 let turned: String = text.chars().rev().collect();
-                let answer = SessionHarness::new(&Binary::default(), &limits).feed(&frame(REVERSE, &text)).answers();
+                let answer = SessionHarness::new(&Binary::default(), &limits)
+                    .feed(&frame(REVERSE, &text))
+                    .answers();
                 assert!(answer == frame(ECHO, turned), "{count} of {scalar}");
             }
         }
@@ -449,7 +490,10 @@ mod tests {
         let limits = Limits { memory_bytes_max: 0, ..Limits::default() };
         let mut harness = SessionHarness::new(&Binary::new(), &limits);
         let input = [frame(ECHO, vec![b'x'; 1 << 17]), frame(ECHO, "x")].concat();
-        assert_eq!(harness.feed(&input).answers(), [frame(ERROR, "SERVER_BUSY"), frame(ECHO, "x")].concat());
+        assert_eq!(
+            harness.feed(&input).answers(),
+            [frame(ERROR, "SERVER_BUSY"), frame(ECHO, "x")].concat()
+        );
     }
 
     #[test]
@@ -467,13 +511,14 @@ mod tests {
 
     #[test]
     fn a_command_from_outside_is_run_under_its_code() {
-        let binary = Binary::with_commands([Command::new(7, "COUNT", |call: &mut Call<'_, '_>| {
-            call.output().append(b"half an answer");
-            if call.argument().is_empty() {
-                return Err("NOTHING_TO_COUNT");
-            }
-            Ok(Next::Continue)
-        })]);
+        let binary =
+            Binary::with_commands([Command::new(7, "COUNT", |call: &mut Call<'_, '_>| {
+                call.output().append(b"half an answer");
+                if call.argument().is_empty() {
+                    return Err("NOTHING_TO_COUNT");
+                }
+                Ok(Next::Continue)
+            })]);
         let input = [frame(7, "x"), frame(7, "")].concat();
         let expected = [frame(ECHO, "half an answer"), frame(ERROR, "NOTHING_TO_COUNT")].concat();
         assert_answers(&binary, &small_limits(), &input, &expected);
@@ -481,25 +526,35 @@ mod tests {
 
     #[test]
     fn a_command_from_outside_can_end_the_conversation_behind_its_answer() {
-        let binary = Binary::with_commands([Command::new(7, "LEAVE", |call: &mut Call<'_, '_>| {
-            call.output().append(b"goodbye");
-            Ok(Next::Close)
-        })]);
+        let binary =
+            Binary::with_commands([Command::new(7, "LEAVE", |call: &mut Call<'_, '_>| {
+                call.output().append(b"goodbye");
+                Ok(Next::Close)
+            })]);
         let input = [frame(7, "x"), frame(ECHO, "never")].concat();
-        assert_last_answers(&binary, &small_limits(), &input, &frame(ECHO, "goodbye"), CloseReason::Quit);
+        assert_last_answers(
+            &binary,
+            &small_limits(),
+            &input,
+            &frame(ECHO, "goodbye"),
+            CloseReason::Quit,
+        );
     }
 
     #[test]
     #[should_panic(expected = "a command's code is taken")]
     fn a_command_under_the_code_of_quit_is_a_mistake_of_the_program() {
-        let _ = Binary::with_commands([Command::new(QUIT, "", |_: &mut Call<'_, '_>| Ok(Next::Continue))]);
+        let _ = Binary::with_commands([Command::new(QUIT, "", |_: &mut Call<'_, '_>| {
+            Ok(Next::Continue)
+        })]);
     }
 
     /// The whole conversation, the slow and obvious way.
     fn oracle(limits: &Limits, input: &[u8]) -> Outcome {
         let (mut answers, mut input) = (Vec::new(), input.to_vec());
         while input.len() >= HEADER_LEN {
-            let (code, payload_len) = (input[0], u32::from_be_bytes([input[1], input[2], input[3], input[4]]) as usize);
+            let (code, payload_len) =
+                (input[0], u32::from_be_bytes([input[1], input[2], input[3], input[4]]) as usize);
             if code == QUIT {
                 return Outcome { answers, closed: Some(CloseReason::Quit) };
             }

@@ -45,7 +45,8 @@ enum Topic {
 }
 
 /// The words that decide, in lower case.
-const WORDS: [(&[u8], Topic); 3] = [(b"time", Topic::Time), (b"hello", Topic::Hello), (b"status", Topic::Status)];
+const WORDS: [(&[u8], Topic); 3] =
+    [(b"time", Topic::Time), (b"hello", Topic::Hello), (b"status", Topic::Status)];
 
 /// The first rule of which `message` contains the word.
 fn topic(message: &[u8]) -> Option<Topic> {
@@ -53,7 +54,8 @@ fn topic(message: &[u8]) -> Option<Topic> {
     for start in (0..message.len()).step_by(BLOCK_LEN) {
         let rest = message.get(start..).unwrap_or_default();
         if may_start_word(rest) {
-            let found = WORDS.iter().find(|(word, _)| starts_word(rest, word)).map(|(_, topic)| *topic);
+            let found =
+                WORDS.iter().find(|(word, _)| starts_word(rest, word)).map(|(_, topic)| *topic);
             first = first.into_iter().chain(found).min();
         }
         if first == Some(Topic::Time) {
@@ -66,7 +68,8 @@ fn topic(message: &[u8]) -> Option<Topic> {
 /// How many places are searched at once.
 const BLOCK_LEN: usize = 32;
 
-/// True exactly when the first three letters of one of [`WORDS`] start at one of the first [`BLOCK_LEN`] places of `bytes`.
+/// True exactly when the first three letters of one of [`WORDS`] start at one of the first
+/// [`BLOCK_LEN`] places of `bytes`.
 #[inline]
 fn may_start_word(bytes: &[u8]) -> bool {
     if let Some(block) = bytes.first_chunk() {
@@ -81,15 +84,17 @@ fn may_start_word(bytes: &[u8]) -> bool {
 
 /// True exactly when `block` holds the first three letters of one of [`WORDS`].
 ///
-/// It has no branch for a byte, so the compiler compares 16 places with one instruction, where this is a function of its own.
+/// It has no branch for a byte, so the compiler compares 16 places with one instruction, where this
+/// is a function of its own.
 #[inline(never)]
 fn holds_front(block: &[u8; BLOCK_LEN + 2]) -> bool {
     let [_, seconds @ ..] = block;
     let [_, thirds @ ..] = seconds;
     let mut holds = false;
     for ((first, second), third) in block.iter().zip(seconds).zip(thirds) {
-        let differs =
-            |front: &[u8; 3]| (first | 0x20) ^ front[0] | (second | 0x20) ^ front[1] | (third | 0x20) ^ front[2];
+        let differs = |front: &[u8; 3]| {
+            (first | 0x20) ^ front[0] | (second | 0x20) ^ front[1] | (third | 0x20) ^ front[2]
+        };
         holds |= (differs(b"tim") == 0) | (differs(b"hel") == 0) | (differs(b"sta") == 0);
     }
     holds
@@ -103,7 +108,8 @@ fn starts_word(bytes: &[u8], word: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::conversations::{
-        self, SessionHarness, assert_answers, assert_last_answers, outcomes, small_limits, talk_bursts, talk_oracle,
+        self, SessionHarness, assert_answers, assert_last_answers, outcomes, small_limits,
+        talk_bursts, talk_oracle,
     };
     use super::*;
     use crate::close_reason::CloseReason;
@@ -121,7 +127,13 @@ mod tests {
     #[test]
     fn exit_closes_without_an_answer_in_any_case() {
         for exit in ["exit\n", "EXIT\r\n", "Exit\n"] {
-            assert_last_answers(&protocol(), &small_limits(), exit.as_bytes(), b"", CloseReason::Quit);
+            assert_last_answers(
+                &protocol(),
+                &small_limits(),
+                exit.as_bytes(),
+                b"",
+                CloseReason::Quit,
+            );
         }
         let mut harness = SessionHarness::new(&protocol(), &small_limits());
         assert_eq!(harness.feed(b"exit").fall_quiet().outcome().closed, Some(CloseReason::Quit));
@@ -161,18 +173,34 @@ mod tests {
         let limits = Limits { line_bytes_max: 400, ..small_limits() };
         let answer = |message: &str| {
             let mut harness = SessionHarness::new(&protocol(), &limits);
-            String::from_utf8(harness.feed(format!("{message}\n").as_bytes()).answers()).expect("ASCII")
+            String::from_utf8(harness.feed(format!("{message}\n").as_bytes()).answers())
+                .expect("ASCII")
         };
         for start in 0..3 * BLOCK_LEN {
             for behind in [0, 1, BLOCK_LEN] {
                 let around = |word: &str| {
-                    format!("{}{word}{}", "hello statu tim ".repeat(6).split_at(start).0, "x".repeat(behind))
+                    format!(
+                        "{}{word}{}",
+                        "hello statu tim ".repeat(6).split_at(start).0,
+                        "x".repeat(behind)
+                    )
                 };
-                assert_eq!(answer(&around("tIME")), format!("{}\n", time_of_day()), "{start} {behind}");
-                let around =
-                    |word: &str| format!("{}{word}{}", "stat ".repeat(20).split_at(start).0, "status".repeat(behind));
+                assert_eq!(
+                    answer(&around("tIME")),
+                    format!("{}\n", time_of_day()),
+                    "{start} {behind}"
+                );
+                let around = |word: &str| {
+                    format!(
+                        "{}{word}{}",
+                        "stat ".repeat(20).split_at(start).0,
+                        "status".repeat(behind)
+                    )
+                };
                 assert_eq!(answer(&around("HELLo")), format!("{GREETING}\n"), "{start} {behind}");
-                let around = |word: &str| format!("{}{word}{}", "s".repeat(start), "hell tim".repeat(behind));
+                let around = |word: &str| {
+                    format!("{}{word}{}", "s".repeat(start), "hell tim".repeat(behind))
+                };
                 assert_eq!(answer(&around("StatuS")), format!("{STATUS}\n"), "{start} {behind}");
             }
         }
@@ -187,16 +215,24 @@ mod tests {
 
     #[test]
     fn a_line_over_the_limit_is_an_error_whatever_it_contains() {
-        answers(format!("{}\nhello\n", "time ".repeat(9)), format!("ERROR LINE_TOO_LONG\n{GREETING}\n"));
+        answers(
+            format!("{}\nhello\n", "time ".repeat(9)),
+            format!("ERROR LINE_TOO_LONG\n{GREETING}\n"),
+        );
     }
 
     fn oracle(message: &[u8]) -> Option<Vec<u8>> {
-        let text: String = message.iter().map(|byte| char::from(byte.to_ascii_lowercase())).collect();
+        let text: String =
+            message.iter().map(|byte| char::from(byte.to_ascii_lowercase())).collect();
         match text {
             text if text == "exit" => None,
             text if text.contains("time") => Some(time_of_day().into_bytes()),
-            text if text.contains("hello") => Some(b"Hello from the server! Connection established.".to_vec()),
-            text if text.contains("status") => Some(b"Server is running smoothly on Rust.".to_vec()),
+            text if text.contains("hello") => {
+                Some(b"Hello from the server! Connection established.".to_vec())
+            }
+            text if text.contains("status") => {
+                Some(b"Server is running smoothly on Rust.".to_vec())
+            }
             _ => Some([b"ACK: Received '", message, b"'"].concat()),
         }
     }

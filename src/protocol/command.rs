@@ -13,7 +13,11 @@ pub struct Call<'a, 'b> {
 }
 
 impl<'a, 'b> Call<'a, 'b> {
-    pub(super) const fn new(argument: &'a [u8], context: &'a mut Context<'b>, usages: &'a str) -> Self {
+    pub(super) const fn new(
+        argument: &'a [u8],
+        context: &'a mut Context<'b>,
+        usages: &'a str,
+    ) -> Self {
         Self { argument, context, usages }
     }
 
@@ -23,14 +27,16 @@ impl<'a, 'b> Call<'a, 'b> {
         self.argument
     }
 
-    /// Where the answer goes, without line end or header: the protocol adds those. An answer that is much longer than its
-    /// argument asks [`Output::reserve`] for room first; one that passes the memory limit costs its peer the connection.
+    /// Where the answer goes, without line end or header: the protocol adds those. An answer that
+    /// is much longer than its argument asks [`Output::reserve`] for room first; one that
+    /// passes the memory limit costs its peer the connection.
     #[inline]
     pub const fn output(&mut self) -> &mut Output<'b> {
         self.context.output()
     }
 
-    /// The time, the connection, and the server around it. The protocol counts the message: a command does not.
+    /// The time, the connection, and the server around it. The protocol counts the message: a
+    /// command does not.
     pub const fn context(&mut self) -> &mut Context<'b> {
         self.context
     }
@@ -42,8 +48,8 @@ impl<'a, 'b> Call<'a, 'b> {
     }
 }
 
-/// What came of a call: an answer and whether the conversation goes on, or the upper-case token of an error, which
-/// replaces whatever had been answered.
+/// What came of a call: an answer and whether the conversation goes on, or the upper-case token of
+/// an error, which replaces whatever had been answered.
 pub type Outcome = Result<Next, &'static str>;
 
 /// A command's function.
@@ -72,6 +78,9 @@ impl<K> Command<K> {
 
 impl<K: fmt::Debug> fmt::Debug for Command<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Command").field("key", &self.key).field("usage", &self.usage).finish_non_exhaustive()
+        f.debug_struct("Command")
+            .field("key", &self.key)
+            .field("usage", &self.usage)
+            .finish_non_exhaustive()
     }
 }

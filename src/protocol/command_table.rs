@@ -22,12 +22,16 @@ impl CommandTable {
     /// If a key is longer than [`WORD_BYTES_MAX`].
     #[must_use]
     pub fn new(commands: Vec<Command<&'static str>>) -> Self {
-        assert!(commands.iter().all(|command| command.key.len() <= WORD_BYTES_MAX), "a command's name is too long");
+        assert!(
+            commands.iter().all(|command| command.key.len() <= WORD_BYTES_MAX),
+            "a command's name is too long"
+        );
         let usages: Vec<_> = commands.iter().map(|command| command.usage).collect();
         Self { usages: usages.join(" | "), entries: commands.into_iter().map(Entry::new).collect() }
     }
 
-    /// The first command whose word is the first one of `line`, which is trimmed, and what follows the blanks behind it.
+    /// The first command whose word is the first one of `line`, which is trimmed, and what follows
+    /// the blanks behind it.
     #[inline]
     #[must_use]
     pub fn find<'a>(&self, line: &'a [u8]) -> Option<(&Command<&'static str>, &'a [u8])> {
@@ -60,8 +64,9 @@ impl CommandTable {
 struct Entry {
     /// A line starts with the command's word when its front, under the mask, is this.
     ///
-    /// Comparing the two as one number is what makes a pipelined request cheap: comparing the word byte by byte, with
-    /// `eq_ignore_ascii_case`, costs a third more instructions for the whole request (`cargo bench --bench instructions`).
+    /// Comparing the two as one number is what makes a pipelined request cheap: comparing the word
+    /// byte by byte, with `eq_ignore_ascii_case`, costs a third more instructions for the
+    /// whole request (`cargo bench --bench instructions`).
     front: u64,
     /// Leaves out the bit that tells a letter's cases apart, and what is behind the word.
     mask: u64,
@@ -71,11 +76,13 @@ struct Entry {
 impl Entry {
     fn new(command: Command<&'static str>) -> Self {
         let key = command.key.to_ascii_uppercase();
-        let mask: Vec<u8> = key.bytes().map(|byte| if byte.is_ascii_uppercase() { 0xDF } else { 0xFF }).collect();
+        let mask: Vec<u8> =
+            key.bytes().map(|byte| if byte.is_ascii_uppercase() { 0xDF } else { 0xFF }).collect();
         Self { front: front(key.as_bytes()), mask: front(&mask), command }
     }
 
-    /// What follows the command's word in `line`, when that is its first word in any case of letters.
+    /// What follows the command's word in `line`, when that is its first word in any case of
+    /// letters.
     #[inline]
     fn behind_word<'a>(&self, line: &'a [u8], line_front: u64) -> Option<&'a [u8]> {
         if line_front & self.mask != self.front {
@@ -84,7 +91,8 @@ impl Entry {
         let key = self.command.key.as_bytes();
         let (word, behind) = line.split_at_checked(key.len())?;
         let is_whole_word = behind.first().is_none_or(|byte| is_blank(*byte));
-        (is_whole_word && (key.len() <= FRONT_LEN || word.eq_ignore_ascii_case(key))).then_some(behind)
+        (is_whole_word && (key.len() <= FRONT_LEN || word.eq_ignore_ascii_case(key)))
+            .then_some(behind)
     }
 }
 
@@ -106,7 +114,11 @@ mod tests {
     use crate::protocol::Next;
 
     fn table_of(keys: &[&'static str]) -> CommandTable {
-        CommandTable::new(keys.iter().map(|key| Command::new(*key, key, |_: &mut _| Ok(Next::Continue))).collect())
+        CommandTable::new(
+            keys.iter()
+                .map(|key| Command::new(*key, key, |_: &mut _| Ok(Next::Continue)))
+                .collect(),
+        )
     }
 
     fn found<'a>(table: &CommandTable, line: &'a [u8]) -> Option<(&'static str, &'a [u8])> {
@@ -121,8 +133,16 @@ mod tests {
             let lower = key.to_ascii_lowercase();
             assert_eq!(found(&table, key.as_bytes()), Some((key, &b""[..])));
             assert_eq!(found(&table, lower.as_bytes()), Some((key, &b""[..])), "{lower}");
-            assert_eq!(found(&table, format!("{lower} \tx  y").as_bytes()), Some((key, &b"x  y"[..])), "{lower}");
-            assert_eq!(found(&table, &[b"\xff\xf1", key.as_bytes()].concat()), Some((key, &b""[..])), "{key}");
+            assert_eq!(
+                found(&table, format!("{lower} \tx  y").as_bytes()),
+                Some((key, &b"x  y"[..])),
+                "{lower}"
+            );
+            assert_eq!(
+                found(&table, &[b"\xff\xf1", key.as_bytes()].concat()),
+                Some((key, &b""[..])),
+                "{key}"
+            );
         }
         let strangers: [&[u8]; 10] = [
             b"AA",

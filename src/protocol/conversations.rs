@@ -1,4 +1,5 @@
-//! What the tests of the protocols share: conversations in every way in which a network can cut them.
+//! What the tests of the protocols share: conversations in every way in which a network can cut
+//! them.
 
 use proptest::prelude::*;
 
@@ -14,10 +15,15 @@ fn crowded(protocol: &dyn Protocol, limits: &Limits) -> SessionHarness {
     harness
 }
 
-/// Asserts that `input`, which is whole messages, is answered by `answers` and nothing else, however it comes: whole, byte
-/// by byte, cut at every place, with room for one answer at a time, with the front of another message behind it, and,
-/// unless that is the end, twice.
-pub(super) fn assert_answers(protocol: &dyn Protocol, limits: &Limits, input: &[u8], answers: &[u8]) {
+/// Asserts that `input`, which is whole messages, is answered by `answers` and nothing else,
+/// however it comes: whole, byte by byte, cut at every place, with room for one answer at a time,
+/// with the front of another message behind it, and, unless that is the end, twice.
+pub(super) fn assert_answers(
+    protocol: &dyn Protocol,
+    limits: &Limits,
+    input: &[u8],
+    answers: &[u8],
+) {
     assert_outcome(protocol, limits, input, answers, None);
     let twice = SessionHarness::new(protocol, limits).feed(&[input, input].concat()).outcome();
     assert_eq!(twice, Outcome { answers: [answers, answers].concat(), closed: None }, "twice");
@@ -25,7 +31,8 @@ pub(super) fn assert_answers(protocol: &dyn Protocol, limits: &Limits, input: &[
     assert_eq!(trailed, Outcome { answers: answers.into(), closed: None }, "with a byte behind it");
 }
 
-/// As [`assert_answers`], and then the conversation is over: what is sent behind `input` changes nothing.
+/// As [`assert_answers`], and then the conversation is over: what is sent behind `input` changes
+/// nothing.
 pub(super) fn assert_last_answers(
     protocol: &dyn Protocol,
     limits: &Limits,
@@ -37,10 +44,17 @@ pub(super) fn assert_last_answers(
     assert_outcome(protocol, limits, &[input, input].concat(), answers, Some(reason));
 }
 
-fn assert_outcome(protocol: &dyn Protocol, limits: &Limits, input: &[u8], answers: &[u8], closed: Option<CloseReason>) {
+fn assert_outcome(
+    protocol: &dyn Protocol,
+    limits: &Limits,
+    input: &[u8],
+    answers: &[u8],
+    closed: Option<CloseReason>,
+) {
     let expected = Outcome { answers: answers.into(), closed };
     let shown = input.escape_ascii().to_string();
-    for (how, mut harness) in [("roomy", SessionHarness::new(protocol, limits)), ("crowded", crowded(protocol, limits))]
+    for (how, mut harness) in
+        [("roomy", SessionHarness::new(protocol, limits)), ("crowded", crowded(protocol, limits))]
     {
         assert_eq!(harness.feed(input).outcome(), expected, "{shown}: {how}");
     }
@@ -56,9 +70,14 @@ fn assert_outcome(protocol: &dyn Protocol, limits: &Limits, input: &[u8], answer
     }
 }
 
-/// What comes of `bursts`, after each of which the peer falls quiet, when each is cut at `cuts`; with an output that has
-/// room for everything, and with one that has room for an answer.
-pub(super) fn outcomes(protocol: &dyn Protocol, limits: &Limits, bursts: &[Vec<u8>], cuts: &[usize]) -> [Outcome; 2] {
+/// What comes of `bursts`, after each of which the peer falls quiet, when each is cut at `cuts`;
+/// with an output that has room for everything, and with one that has room for an answer.
+pub(super) fn outcomes(
+    protocol: &dyn Protocol,
+    limits: &Limits,
+    bursts: &[Vec<u8>],
+    cuts: &[usize],
+) -> [Outcome; 2] {
     [SessionHarness::new(protocol, limits), crowded(protocol, limits)].map(|mut harness| {
         for burst in bursts {
             for piece in pieces(burst, cuts) {
@@ -71,7 +90,8 @@ pub(super) fn outcomes(protocol: &dyn Protocol, limits: &Limits, bursts: &[Vec<u
 }
 
 fn pieces<'a>(input: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
-    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (input.len() + 1)).chain([0, input.len()]).collect();
+    let mut cuts: Vec<usize> =
+        cuts.iter().map(|cut| cut % (input.len() + 1)).chain([0, input.len()]).collect();
     cuts.sort_unstable();
     cuts.windows(2).map(|cut| &input[cut[0]..cut[1]]).collect()
 }
@@ -81,15 +101,21 @@ pub(super) fn small_limits() -> Limits {
     Limits { line_bytes_max: 40, frame_bytes_max: 40, ..Limits::default() }
 }
 
-/// What a protocol that ends messages by quiet makes of `bursts`, the slow and obvious way: `answer` gives the answer to
-/// one message, `None` to the one that closes.
-pub(super) fn talk_oracle(limits: &Limits, bursts: &[Vec<u8>], answer: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Outcome {
+/// What a protocol that ends messages by quiet makes of `bursts`, the slow and obvious way:
+/// `answer` gives the answer to one message, `None` to the one that closes.
+pub(super) fn talk_oracle(
+    limits: &Limits,
+    bursts: &[Vec<u8>],
+    answer: impl Fn(&[u8]) -> Option<Vec<u8>>,
+) -> Outcome {
     let mut answers = Vec::new();
     for burst in bursts {
         let mut messages: Vec<(&[u8], &[u8])> = burst
             .split_inclusive(|byte| *byte == b'\n')
             .map(|message| {
-                let content = message.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+                let content = message
+                    .strip_suffix(b"\n")
+                    .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
                 message.split_at(content.map_or(message.len(), <[u8]>::len))
             })
             .collect();

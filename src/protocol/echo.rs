@@ -51,7 +51,10 @@ mod tests {
 
     #[test]
     fn a_line_over_the_limit_is_an_error_in_place_of_prefix_and_message() {
-        answers(&[&[b'x'; 41][..], b"\nhello\n"].concat(), b"ERROR LINE_TOO_LONG\nServer received: hello\n");
+        answers(
+            &[&[b'x'; 41][..], b"\nhello\n"].concat(),
+            b"ERROR LINE_TOO_LONG\nServer received: hello\n",
+        );
     }
 
     #[test]

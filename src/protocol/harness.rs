@@ -3,7 +3,10 @@
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::{ANSWER_OVERHEAD_BYTES, Accepted, ConnectionInfo, Context, Next, Notice, Output, Protocol, Session, Step};
+use super::{
+    ANSWER_OVERHEAD_BYTES, Accepted, ConnectionInfo, Context, Next, Notice, Output, Protocol,
+    Session, Step,
+};
 use crate::buffers::buffer::Buffer;
 use crate::buffers::pool::Pool;
 use crate::close_reason::CloseReason;
@@ -29,7 +32,8 @@ impl fmt::Debug for Outcome {
     }
 }
 
-/// A session and everything that a connection and the loop would lend it, with a clock that stands still.
+/// A session and everything that a connection and the loop would lend it, with a clock that stands
+/// still.
 ///
 /// Each call is held to the contract of [`Session::advance`]: a session that breaks it panics here.
 ///
@@ -47,7 +51,8 @@ pub struct SessionHarness {
     ends_messages_by_quiet: bool,
     /// What the session has not consumed.
     pub input: Vec<u8>,
-    /// The length that the input must reach before its first message can be whole; 0 where the session has not said it.
+    /// The length that the input must reach before its first message can be whole; 0 where the
+    /// session has not said it.
     complete_len: usize,
     output: Buffer,
     /// The most that may wait in the output: full, and one answer more.
@@ -61,7 +66,8 @@ pub struct SessionHarness {
     pub is_crowded: bool,
     /// What the last call waits for.
     pub step: Step,
-    /// True exactly when a message has ended in the last call: what follows is the start of another.
+    /// True exactly when a message has ended in the last call: what follows is the start of
+    /// another.
     pub has_ended_a_message: bool,
     /// How many messages were received, those refused included.
     pub messages: u64,
@@ -105,8 +111,10 @@ impl SessionHarness {
     /// Logs every message, as a server does that is asked to.
     #[must_use]
     pub fn with_activity_log(mut self) -> Self {
-        self.activity =
-            Activity::new(Some(u32::MAX), self.status.listeners.iter().map(|listener| listener.protocol).collect());
+        self.activity = Activity::new(
+            Some(u32::MAX),
+            self.status.listeners.iter().map(|listener| listener.protocol).collect(),
+        );
         self.activity.round(self.clock.now());
         self
     }
@@ -127,7 +135,8 @@ impl SessionHarness {
     /// Feeds one piece, and takes the answers as often as they fill the output.
     ///
     /// # Panics
-    /// If the session breaks its contract, in particular if it pauses though there is room and nothing moves.
+    /// If the session breaks its contract, in particular if it pauses though there is room and
+    /// nothing moves.
     pub fn feed(&mut self, piece: &[u8]) -> &mut Self {
         if self.is_open() {
             self.input.extend_from_slice(piece);
@@ -137,24 +146,34 @@ impl SessionHarness {
                 let before = (self.input.len(), self.answers.len());
                 self.advance(waiting_len);
                 let after = (self.input.len(), self.answers.len());
-                assert!(self.step != Step::Paused || before != after, "there is room, and nothing moves");
+                assert!(
+                    self.step != Step::Paused || before != after,
+                    "there is room, and nothing moves"
+                );
             }
         }
         self
     }
 
-    /// Has the session run what it can while `waiting_len` bytes of earlier answers wait in the output.
+    /// Has the session run what it can while `waiting_len` bytes of earlier answers wait in the
+    /// output.
     ///
     /// # Panics
     /// If the session breaks its contract.
     pub fn advance(&mut self, waiting_len: usize) {
         let (consumed, step) = self.call(waiting_len, |session, input, context| {
             let (consumed, step) = session.advance(input, context);
-            assert!(step != Step::Paused || context.output.is_full(), "paused though there is room");
+            assert!(
+                step != Step::Paused || context.output.is_full(),
+                "paused though there is room"
+            );
             (consumed, step)
         });
         assert!(step != Step::Done || consumed == self.input.len(), "done, with bytes left");
-        assert!(consumed == 0 || self.input.len() >= self.complete_len, "less has come than was missing");
+        assert!(
+            consumed == 0 || self.input.len() >= self.complete_len,
+            "less has come than was missing"
+        );
         self.input.drain(..consumed);
         self.complete_len = 0;
         if let Step::Incomplete { missing: Some(missing) } = step {
@@ -167,7 +186,9 @@ impl SessionHarness {
     /// The peer falls quiet, or its input ends.
     pub fn fall_quiet(&mut self) -> &mut Self {
         if self.is_open() && self.ends_messages_by_quiet {
-            if self.call(0, |session, input, context| session.end_of_piece(input, context)) == Next::Close {
+            if self.call(0, |session, input, context| session.end_of_piece(input, context))
+                == Next::Close
+            {
                 self.step = Step::Close(CloseReason::Quit);
             }
             self.input.clear();
@@ -181,7 +202,10 @@ impl SessionHarness {
     /// If the session gives up a part of it only.
     pub fn refuse(&mut self) -> &mut Self {
         let consumed = self.call(0, |session, input, context| session.refuse(input, context));
-        assert!(consumed == 0 || consumed == self.input.len(), "a message that is given up is given up whole");
+        assert!(
+            consumed == 0 || consumed == self.input.len(),
+            "a message that is given up is given up whole"
+        );
         self.input.drain(..consumed);
         self.complete_len = 0;
         self
@@ -194,13 +218,20 @@ impl SessionHarness {
         self
     }
 
-    /// Has the session run the whole messages of `input`, and forgets the answers. Returns how many messages were received. For
-    /// measurements: nothing is copied, and the contract is not checked.
+    /// Has the session run the whole messages of `input`, and forgets the answers. Returns how many
+    /// messages were received. For measurements: nothing is copied, and the contract is not
+    /// checked.
     pub fn run(&mut self, input: &[u8]) -> u64 {
         let (mut rest, mut messages) = (input, 0);
         while !rest.is_empty() {
             let output = Output::new(&mut self.output, &mut self.pool);
-            let mut context = Context::new(output, &mut self.clock, &mut self.activity, &self.connection, &self.status);
+            let mut context = Context::new(
+                output,
+                &mut self.clock,
+                &mut self.activity,
+                &self.connection,
+                &self.status,
+            );
             let (consumed, _) = self.session.advance(rest, &mut context);
             messages += context.messages();
             rest = rest.get(consumed..).unwrap_or_default();
@@ -217,7 +248,8 @@ impl SessionHarness {
         std::mem::take(&mut self.answers)
     }
 
-    /// What has been said since the last call of this or of [`SessionHarness::answers`], and why it is over if it is.
+    /// What has been said since the last call of this or of [`SessionHarness::answers`], and why it
+    /// is over if it is.
     pub fn outcome(&mut self) -> Outcome {
         Outcome { answers: self.answers(), closed: self.closed() }
     }
@@ -234,12 +266,23 @@ impl SessionHarness {
         self.closed().is_none()
     }
 
-    fn call<T>(&mut self, waiting_len: usize, call: impl FnOnce(&mut dyn Session, &[u8], &mut Context<'_>) -> T) -> T {
+    fn call<T>(
+        &mut self,
+        waiting_len: usize,
+        call: impl FnOnce(&mut dyn Session, &[u8], &mut Context<'_>) -> T,
+    ) -> T {
         Output::new(&mut self.output, &mut self.pool).append(&vec![b'.'; waiting_len]);
-        self.connection.received_bytes = self.connection.received_bytes.max(self.input.len() as u64);
+        self.connection.received_bytes =
+            self.connection.received_bytes.max(self.input.len() as u64);
         self.connection.messages = self.messages;
         let output = Output::new(&mut self.output, &mut self.pool);
-        let mut context = Context::new(output, &mut self.clock, &mut self.activity, &self.connection, &self.status);
+        let mut context = Context::new(
+            output,
+            &mut self.clock,
+            &mut self.activity,
+            &self.connection,
+            &self.status,
+        );
         let result = call(self.session.as_mut(), &self.input, &mut context);
         self.has_ended_a_message = context.has_ended_a_message();
         self.messages += context.messages();
@@ -261,5 +304,8 @@ impl SessionHarness {
 /// The clock of every harness, which stands still at 2025-09-12T22:24:13Z.
 #[must_use]
 pub fn clock() -> Clock {
-    Clock::new(Reading { moment: Moment::START, wall: UNIX_EPOCH + Duration::from_secs(1_757_715_853) })
+    Clock::new(Reading {
+        moment: Moment::START,
+        wall: UNIX_EPOCH + Duration::from_secs(1_757_715_853),
+    })
 }

@@ -1,4 +1,5 @@
-//! What a connection and a protocol are to each other: bytes in, bytes out, no input or output, no clock of its own.
+//! What a connection and a protocol are to each other: bytes in, bytes out, no input or output, no
+//! clock of its own.
 //!
 //! ```text
 //!   input ---> session.advance(input, context) ---> (bytes consumed, Step)
@@ -6,10 +7,11 @@
 //!                         +--> context.output()     answers, encoded in place
 //! ```
 //!
-//! A session is called once for a batch of bytes, not once for a message. What it does not consume is presented again,
-//! from the same first byte, with whatever has arrived since behind it.
+//! A session is called once for a batch of bytes, not once for a message. What it does not consume
+//! is presented again, from the same first byte, with whatever has arrived since behind it.
 
-// What a peer sends reaches this code first: no value of it may panic, and no length of it may be cut.
+// What a peer sends reaches this code first: no value of it may panic, and no length of it may be
+// cut.
 #![cfg_attr(
     not(test),
     deny(
@@ -57,7 +59,8 @@ pub trait Protocol: Send + Sync {
     /// The state of one new connection.
     fn session(&self, accepted: &Accepted) -> Box<dyn Session>;
 
-    /// True exactly when a piece without its end is a message once the peer falls quiet, and when its input ends.
+    /// True exactly when a piece without its end is a message once the peer falls quiet, and when
+    /// its input ends.
     fn ends_messages_by_quiet(&self) -> bool {
         false
     }
@@ -66,73 +69,84 @@ pub trait Protocol: Send + Sync {
 /// One connection's side of a protocol.
 ///
 /// What it owes in each call:
-/// - [`Context::received`] once for each whole message, answered or refused, and [`Context::refused`] once for each that
-///   is refused before its end has come: the counters, the activity log and the message timeout follow from it.
-///   [`Context::message_ended`] where the rest of a refused message ends, and for what is no message, such as a blank line.
-/// - [`Output::reserve`] before an answer that may be longer than [`ANSWER_OVERHEAD_BYTES`]; where it says no, the answer is
-///   the error [`SERVER_BUSY`] instead. Without it a long answer may pass the memory limit, and its peer is closed.
+/// - [`Context::received`] once for each whole message, answered or refused, and
+///   [`Context::refused`] once for each that is refused before its end has come: the counters, the
+///   activity log and the message timeout follow from it. [`Context::message_ended`] where the rest
+///   of a refused message ends, and for what is no message, such as a blank line.
+/// - [`Output::reserve`] before an answer that may be longer than [`ANSWER_OVERHEAD_BYTES`]; where
+///   it says no, the answer is the error [`SERVER_BUSY`] instead. Without it a long answer may pass
+///   the memory limit, and its peer is closed.
 /// - To look at [`Output::is_full`] before each message, and to return [`Step::Paused`] when it is.
-/// - For malformed input an error in the words of the protocol. Where the next message can still be found, the conversation
-///   goes on; otherwise it ends with [`Step::Close`] and [`CloseReason::WrongProtocol`].
+/// - For malformed input an error in the words of the protocol. Where the next message can still be
+///   found, the conversation goes on; otherwise it ends with [`Step::Close`] and
+///   [`CloseReason::WrongProtocol`].
 ///
-/// No call may panic: one thread serves everybody, so a panic ends the server and not only the connection. Nor may a call
-/// take long, for the same reason.
+/// No call may panic: one thread serves everybody, so a panic ends the server and not only the
+/// connection. Nor may a call take long, for the same reason.
 pub trait Session: Send {
     /// Appends what the server says first; by default nothing.
     fn greet(&mut self, output: &mut Output<'_>) {
         let _ = output;
     }
 
-    /// Runs the whole messages at the front of `input` and appends their answers, until the output is full. Returns how many
-    /// bytes of `input` it has consumed, and what it waits for.
+    /// Runs the whole messages at the front of `input` and appends their answers, until the output
+    /// is full. Returns how many bytes of `input` it has consumed, and what it waits for.
     ///
     /// When it is called:
-    /// - First with no input, after the greeting: a session that has something to say unasked begins here.
-    /// - Then whenever bytes have come, and after [`Step::Paused`] when the output has drained. `input` begins with the first
-    ///   byte that was not consumed; what was there before is there again, unchanged, with more after it or with nothing more.
+    /// - First with no input, after the greeting: a session that has something to say unasked
+    ///   begins here.
+    /// - Then whenever bytes have come, and after [`Step::Paused`] when the output has drained.
+    ///   `input` begins with the first byte that was not consumed; what was there before is there
+    ///   again, unchanged, with more after it or with nothing more.
     /// - After [`Step::Incomplete`] with a number, not before so many more bytes are there.
     /// - After [`Step::Close`], never again.
     ///
     /// What it must hold:
     /// - [`Step::Done`] only with all of `input` consumed.
     /// - [`Step::Paused`] only with a full output.
-    /// - [`Step::Incomplete`] with `missing` above zero, or without it. Input that is not consumed stays in memory: a session
-    ///   that waits for the rest of a message longer than [`Context::limits`] allows refuses it instead, consumes what is there,
-    ///   and goes on consuming until that message has ended.
-    /// - At most one answer beyond the full output, of at most the length of its message and [`ANSWER_OVERHEAD_BYTES`], or
-    ///   of as much as was [reserved](Output::reserve).
+    /// - [`Step::Incomplete`] with `missing` above zero, or without it. Input that is not consumed
+    ///   stays in memory: a session that waits for the rest of a message longer than
+    ///   [`Context::limits`] allows refuses it instead, consumes what is there, and goes on
+    ///   consuming until that message has ended.
+    /// - At most one answer beyond the full output, of at most the length of its message and
+    ///   [`ANSWER_OVERHEAD_BYTES`], or of as much as was [reserved](Output::reserve).
     /// - The same answers and the same end, however the input is cut into calls.
     ///
-    /// `testing::SessionHarness`, behind the feature `testing`, checks all but the last, and makes that easy to check.
+    /// `testing::SessionHarness`, behind the feature `testing`, checks all but the last, and makes
+    /// that easy to check.
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step);
 
-    /// The piece at the front of `input` is a message now, because the peer fell quiet or its input ended. Called only
-    /// where [`Protocol::ends_messages_by_quiet`] says so; all of `input` is consumed.
+    /// The piece at the front of `input` is a message now, because the peer fell quiet or its input
+    /// ended. Called only where [`Protocol::ends_messages_by_quiet`] says so; all of `input` is
+    /// consumed.
     fn end_of_piece(&mut self, input: &[u8], context: &mut Context<'_>) -> Next {
         let _ = (input, context);
         Next::Continue
     }
 
-    /// The incomplete message that `input` is the front of cannot be stored: the session says so in its own words and
-    /// drops the rest of it as it comes. Gives how many bytes of `input` are done with: all, or none when so little
-    /// is there that the session does not know yet where the message ends.
+    /// The incomplete message that `input` is the front of cannot be stored: the session says so in
+    /// its own words and drops the rest of it as it comes. Gives how many bytes of `input` are
+    /// done with: all, or none when so little is there that the session does not know yet where
+    /// the message ends.
     ///
-    /// By default all of it is forgotten without a word. A session that gives up nothing of a long message loses its
-    /// connection.
+    /// By default all of it is forgotten without a word. A session that gives up nothing of a long
+    /// message loses its connection.
     fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
         context.refused(SERVER_BUSY);
         input.len()
     }
 
-    /// True exactly when peers of this protocol may begin as those of TLS do, with [`tls::is_handshake`]. By default they
-    /// may not: such a connection is closed with [`Notice::NotTls`] before any of its bytes gets here.
+    /// True exactly when peers of this protocol may begin as those of TLS do, with
+    /// [`tls::is_handshake`]. By default they may not: such a connection is closed with
+    /// [`Notice::NotTls`] before any of its bytes gets here.
     ///
     /// [`tls::is_handshake`]: crate::wire::tls::is_handshake
     fn may_begin_as_tls(&self) -> bool {
         false
     }
 
-    /// Appends what the protocol has to say when the server ends the conversation; by default nothing.
+    /// Appends what the protocol has to say when the server ends the conversation; by default
+    /// nothing.
     fn say(&mut self, notice: Notice, output: &mut Output<'_>) {
         let _ = (notice, output);
     }
@@ -143,16 +157,16 @@ pub trait Session: Send {
 pub enum Step {
     /// For the next message: everything is done.
     Done,
-    /// For the rest of a message that has begun. What is left of the input is the front of it, or nothing when the
-    /// session drops it.
+    /// For the rest of a message that has begun. What is left of the input is the front of it, or
+    /// nothing when the session drops it.
     Incomplete {
         /// How many bytes complete it, where the protocol knows.
         missing: Option<usize>,
     },
     /// For room in the output; whole messages may be left in the input.
     ///
-    /// A session that talks unasked waits for this too, with all of its input consumed: it is called again as long as
-    /// there is room, with whatever has arrived since.
+    /// A session that talks unasked waits for this too, with all of its input consumed: it is
+    /// called again as long as there is room, with whatever has arrived since.
     Paused,
     /// For nothing: the conversation is over, and what is left of the input is not run.
     Close(CloseReason),
@@ -161,7 +175,11 @@ pub enum Step {
 impl Step {
     /// What a session of lines waits for when `rest` holds no whole line.
     fn of_lines(lines: &Lines, rest: &[u8]) -> Self {
-        if rest.is_empty() && !lines.is_dropping() { Self::Done } else { Self::Incomplete { missing: None } }
+        if rest.is_empty() && !lines.is_dropping() {
+            Self::Done
+        } else {
+            Self::Incomplete { missing: None }
+        }
     }
 }
 
@@ -203,14 +221,16 @@ impl Notice {
     }
 }
 
-/// The answer to a message for which there is no memory, and to a connection for which there is no place.
+/// The answer to a message for which there is no memory, and to a connection for which there is no
+/// place.
 pub const SERVER_BUSY: &str = "SERVER_BUSY";
 /// The answer to a line over the limit.
 pub const LINE_TOO_LONG: &str = "LINE_TOO_LONG";
 /// The answer to a command that is in no table.
 pub const UNKNOWN_COMMAND: &str = "UNKNOWN_COMMAND";
 
-/// How many bytes the answer of a built-in command may need beyond those of its message: prefixes, line ends, a time.
+/// How many bytes the answer of a built-in command may need beyond those of its message: prefixes,
+/// line ends, a time.
 pub const ANSWER_OVERHEAD_BYTES: usize = 256;
 
 /// A connection that was accepted: what its session is made from.
@@ -263,7 +283,8 @@ pub(crate) struct ConnectionInfo {
     pub messages: u64,
 }
 
-/// A session's only window during one call: its output, the time, its connection, and the server around it.
+/// A session's only window during one call: its output, the time, its connection, and the server
+/// around it.
 #[derive(Debug)]
 pub struct Context<'a> {
     output: Output<'a>,
@@ -322,7 +343,8 @@ impl<'a> Context<'a> {
         self.connection.peer.listener()
     }
 
-    /// The number of the connection: 1 for the first that the server accepted, 2 for the second. After 4 billion it begins anew.
+    /// The number of the connection: 1 for the first that the server accepted, 2 for the second.
+    /// After 4 billion it begins anew.
     #[must_use]
     pub const fn number(&self) -> u64 {
         self.connection.number
@@ -364,7 +386,8 @@ impl<'a> Context<'a> {
         self.status
     }
 
-    /// A message has been received: it is counted, and shown in the activity log as `name` and its bytes.
+    /// A message has been received: it is counted, and shown in the activity log as `name` and its
+    /// bytes.
     #[inline]
     pub fn received(&mut self, name: &str, message: &[u8]) {
         self.messages += 1;
@@ -372,15 +395,16 @@ impl<'a> Context<'a> {
         self.activity.command(&self.connection.peer, name, message);
     }
 
-    /// A message is refused before it has ended: it is counted, and shown in the activity log as `token`.
+    /// A message is refused before it has ended: it is counted, and shown in the activity log as
+    /// `token`.
     #[cold]
     pub fn refused(&mut self, token: &str) {
         self.messages += 1;
         self.activity.command(&self.connection.peer, token, b"");
     }
 
-    /// Something has ended that was refused before, or is no message, such as a blank line: what follows is the start of
-    /// another.
+    /// Something has ended that was refused before, or is no message, such as a blank line: what
+    /// follows is the start of another.
     pub const fn message_ended(&mut self) {
         self.ended = true;
     }
@@ -439,7 +463,8 @@ mod tests {
 
     #[test]
     fn every_built_in_protocol_has_the_scheme_it_calls_itself_and_a_port() {
-        let named: Vec<_> = BUILT_IN.iter().map(|entry| (entry.scheme, entry.default_port)).collect();
+        let named: Vec<_> =
+            BUILT_IN.iter().map(|entry| (entry.scheme, entry.default_port)).collect();
         assert_eq!(named, [("text", 40_000), ("binary", 65_432), ("echo", 8_888), ("chat", 9_999)]);
         for entry in &BUILT_IN {
             assert_eq!((entry.build)().name(), entry.scheme);
@@ -456,7 +481,8 @@ mod tests {
         assert_eq!(by_quiet, ["echo", "chat"]);
     }
 
-    /// A protocol of somebody who writes no more than is needed: it waits for the end of a message that never ends.
+    /// A protocol of somebody who writes no more than is needed: it waits for the end of a message
+    /// that never ends.
     struct Plain;
 
     impl Protocol for Plain {
@@ -494,7 +520,8 @@ mod tests {
 
     #[test]
     fn the_end_of_input_runs_no_half_of_a_line_or_frame() {
-        let halves: [(&dyn Protocol, &[u8]); 2] = [(&text::Text::new(), b"TIME"), (&binary::Binary::new(), &[2, 0, 0])];
+        let halves: [(&dyn Protocol, &[u8]); 2] =
+            [(&text::Text::new(), b"TIME"), (&binary::Binary::new(), &[2, 0, 0])];
         for (protocol, half) in halves {
             let mut harness = SessionHarness::new(protocol, &small_limits());
             assert_eq!(harness.feed(half).fall_quiet().answers(), b"");
@@ -521,7 +548,12 @@ mod tests {
             let mut harness = SessionHarness::new(&*(entry.build)(), &small_limits());
             for (piece, ends) in pieces {
                 harness.feed(piece);
-                assert_eq!(harness.has_ended_a_message, *ends, "{scheme} at \"{}\"", piece.escape_ascii());
+                assert_eq!(
+                    harness.has_ended_a_message,
+                    *ends,
+                    "{scheme} at \"{}\"",
+                    piece.escape_ascii()
+                );
             }
         }
     }
@@ -570,9 +602,17 @@ mod tests {
             harness.advance(crate::limits::HIGH_WATER_BYTES);
             assert_eq!((harness.step, harness.answers()), (Step::Paused, vec![]), "{scheme}");
             harness.advance(crate::limits::HIGH_WATER_BYTES - 1);
-            assert_eq!((harness.step, harness.answers()), (Step::Paused, answer.to_vec()), "{scheme}");
+            assert_eq!(
+                (harness.step, harness.answers()),
+                (Step::Paused, answer.to_vec()),
+                "{scheme}"
+            );
             harness.advance(0);
-            assert_eq!((harness.step, harness.answers()), (Step::Done, answer.repeat(2)), "{scheme}");
+            assert_eq!(
+                (harness.step, harness.answers()),
+                (Step::Done, answer.repeat(2)),
+                "{scheme}"
+            );
         }
     }
 }

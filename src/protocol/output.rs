@@ -10,8 +10,8 @@ use crate::wire::line::Ending;
 
 /// Appends answers to a connection's output.
 ///
-/// Appending never fails. Who appends a lot asks for room first, with [`Output::reserve`], and who appends answer after
-/// answer stops when the output [`is_full`](Output::is_full).
+/// Appending never fails. Who appends a lot asks for room first, with [`Output::reserve`], and who
+/// appends answer after answer stops when the output [`is_full`](Output::is_full).
 #[derive(Debug)]
 pub struct Output<'a> {
     block: &'a mut Block,
@@ -53,8 +53,9 @@ impl<'a> Output<'a> {
         self.len() >= HIGH_WATER_BYTES
     }
 
-    /// Makes room for an answer of `len` bytes. Gives false, and does nothing, when that would pass the memory limit of all
-    /// connections. A small answer always has room, in the block that whoever has a turn works with.
+    /// Makes room for an answer of `len` bytes. Gives false, and does nothing, when that would pass
+    /// the memory limit of all connections. A small answer always has room, in the block that
+    /// whoever has a turn works with.
     #[must_use]
     #[inline]
     pub fn reserve(&mut self, len: usize) -> bool {
@@ -95,7 +96,8 @@ impl<'a> Output<'a> {
         assert!(is_appended, "room was made for {} bytes", bytes.len());
     }
 
-    /// Overwrites bytes at `offset`, for a length that is known only when all it counts has been appended.
+    /// Overwrites bytes at `offset`, for a length that is known only when all it counts has been
+    /// appended.
     ///
     /// # Panics
     /// If they were never appended.
@@ -137,7 +139,9 @@ mod tests {
         let (mut buffer, mut pool) = (Buffer::default(), Pool::new(1 << 30));
         let mut output = Output::new(&mut buffer, &mut pool);
         assert!(output.is_empty());
-        write!(output, "x").and_then(|()| output.flush()).expect("writing to an output never fails");
+        write!(output, "x")
+            .and_then(|()| output.flush())
+            .expect("writing to an output never fails");
         assert!(!output.is_empty());
     }
 

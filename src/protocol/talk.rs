@@ -1,10 +1,12 @@
 //! The framing of `echo` and `chat`: a message ends at a newline, or where the peer falls quiet.
 //!
-//! The first clients of these protocols send text without a newline and print what one `recv` gives them. So a piece
-//! that has no newline behind it for the quiet period is a message too, and the answer ends as its message ended.
+//! The first clients of these protocols send text without a newline and print what one `recv` gives
+//! them. So a piece that has no newline behind it for the quiet period is a message too, and the
+//! answer ends as its message ended.
 
 use super::{
-    ANSWER_OVERHEAD_BYTES, Accepted, Context, LINE_TOO_LONG, Next, Notice, Output, Protocol, SERVER_BUSY, Session, Step,
+    ANSWER_OVERHEAD_BYTES, Accepted, Context, LINE_TOO_LONG, Next, Notice, Output, Protocol,
+    SERVER_BUSY, Session, Step,
 };
 use crate::close_reason::CloseReason;
 use crate::os::clock::Clock;
@@ -21,7 +23,8 @@ pub struct Talk {
 }
 
 impl Talk {
-    /// The protocol `name` that answers with `answer`, which appends nothing when it gives [`Next::Close`].
+    /// The protocol `name` that answers with `answer`, which appends nothing when it gives
+    /// [`Next::Close`].
     #[must_use]
     pub const fn new(name: &'static str, answer: Answer) -> Self {
         Self { name, answer }
@@ -49,7 +52,8 @@ impl Protocol for Talk {
 struct TalkSession {
     answer: Answer,
     lines: Lines,
-    /// Why the message that is being dropped was refused. It is said where the message ends, as it ends.
+    /// Why the message that is being dropped was refused. It is said where the message ends, as it
+    /// ends.
     refusal: &'static str,
 }
 
@@ -115,7 +119,8 @@ impl TalkSession {
         let next = (self.answer)(message, output, context.clock);
         if next == Next::Continue {
             match ending {
-                // The usual ending: to store one byte that is known costs less than to copy a piece.
+                // The usual ending: to store one byte that is known costs less than to copy a
+                // piece.
                 Ending::Lf => output.append(b"\n"),
                 Ending::CrLf | Ending::Nothing => output.append(ending.bytes()),
             }
@@ -132,7 +137,9 @@ impl TalkSession {
 
 #[cfg(test)]
 mod tests {
-    use super::super::conversations::{SessionHarness, assert_answers, assert_last_answers, small_limits};
+    use super::super::conversations::{
+        SessionHarness, assert_answers, assert_last_answers, small_limits,
+    };
     use super::*;
     use crate::limits::Limits;
 
@@ -193,7 +200,10 @@ mod tests {
         answers(format!("{long}\na\n"), "ERROR LINE_TOO_LONG\n[a]\n");
         answers(format!("{long}\r\n"), "ERROR LINE_TOO_LONG\r\n");
         assert_eq!(answers_to_bursts([long.as_bytes(), b"a"]), ["ERROR LINE_TOO_LONG", "[a]"]);
-        assert_eq!(answers_to_bursts([[long.as_bytes(), b"\r"].concat().as_slice()]), ["ERROR LINE_TOO_LONG"]);
+        assert_eq!(
+            answers_to_bursts([[long.as_bytes(), b"\r"].concat().as_slice()]),
+            ["ERROR LINE_TOO_LONG"]
+        );
     }
 
     #[test]
@@ -223,7 +233,13 @@ mod tests {
 
     #[test]
     fn the_message_that_closes_has_no_answer_and_nothing_behind_it_is_run() {
-        assert_last_answers(&bracketing(), &small_limits(), b"a\nbye\nb\n", b"[a]\n", CloseReason::Quit);
+        assert_last_answers(
+            &bracketing(),
+            &small_limits(),
+            b"a\nbye\nb\n",
+            b"[a]\n",
+            CloseReason::Quit,
+        );
         assert_eq!(answers_to_bursts([b"a", b"bye", b"b"]), ["[a]", "", ""]);
     }
 
@@ -241,7 +257,10 @@ mod tests {
         let limits = Limits { line_bytes_max: 1 << 20, memory_bytes_max: 0, ..Limits::default() };
         let mut harness = SessionHarness::new(&bracketing(), &limits);
         let line = "x".repeat(1 << 17);
-        assert_eq!(harness.feed(format!("{line}\r\na\n").as_bytes()).answers(), b"ERROR SERVER_BUSY\r\n[a]\n");
+        assert_eq!(
+            harness.feed(format!("{line}\r\na\n").as_bytes()).answers(),
+            b"ERROR SERVER_BUSY\r\n[a]\n"
+        );
         assert_eq!(harness.feed(line.as_bytes()).fall_quiet().answers(), b"ERROR SERVER_BUSY");
     }
 
@@ -250,7 +269,10 @@ mod tests {
         let limits = Limits { line_bytes_max: 1 << 20, memory_bytes_max: 0, ..Limits::default() };
         let line = "x".repeat(30_000);
         let mut harness = SessionHarness::new(&bracketing(), &limits);
-        assert!(harness.feed(format!("{line}\n").as_bytes()).answers() == format!("[{line}]\n").as_bytes());
+        assert!(
+            harness.feed(format!("{line}\n").as_bytes()).answers()
+                == format!("[{line}]\n").as_bytes()
+        );
     }
 
     #[test]

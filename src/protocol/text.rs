@@ -6,8 +6,8 @@ use super::command::{Call, Command, Outcome};
 use super::command_table::CommandTable;
 pub use super::command_table::WORD_BYTES_MAX;
 use super::{
-    ANSWER_OVERHEAD_BYTES, Accepted, Context, LINE_TOO_LONG, Next, Notice, Output, Protocol, SERVER_BUSY, Session,
-    Step, UNKNOWN_COMMAND,
+    ANSWER_OVERHEAD_BYTES, Accepted, Context, LINE_TOO_LONG, Next, Notice, Output, Protocol,
+    SERVER_BUSY, Session, Step, UNKNOWN_COMMAND,
 };
 use crate::close_reason::CloseReason;
 use crate::wire::line::{Ending, Item, Lines, is_blank, skip_blanks};
@@ -33,8 +33,9 @@ impl Text {
         Self::with_commands([])
     }
 
-    /// The protocol with more commands behind its own; the first entry of a name counts. A key is a word in upper case,
-    /// which is compared in any case; an answer is one line, and the line's end is added to it.
+    /// The protocol with more commands behind its own; the first entry of a name counts. A key is a
+    /// word in upper case, which is compared in any case; an answer is one line, and the line's
+    /// end is added to it.
     ///
     /// # Panics
     /// If a key is longer than [`WORD_BYTES_MAX`].
@@ -64,7 +65,11 @@ impl Protocol for Text {
 
     fn session(&self, accepted: &Accepted) -> Box<dyn Session> {
         let table = Arc::clone(&self.table);
-        Box::new(TextSession { table, lines: Lines::new(accepted.limits().line_bytes_max), is_http: false })
+        Box::new(TextSession {
+            table,
+            lines: Lines::new(accepted.limits().line_bytes_max),
+            is_http: false,
+        })
     }
 }
 
@@ -125,7 +130,8 @@ impl Session for TextSession {
                         break Step::Close(reason);
                     }
                 }
-                // No length of a line, and no limit, lets a request of HTTP pass for a line that is dropped.
+                // No length of a line, and no limit, lets a request of HTTP pass for a line that is
+                // dropped.
                 Some(Item::TooLong) => match self.is_http_front(front) {
                     Some(true) => {
                         refuse_front(NOT_HTTP, context);
@@ -146,7 +152,8 @@ impl Session for TextSession {
     }
 
     fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
-        // What waits of a line that is refused already is a carriage return: the line has had its answer.
+        // What waits of a line that is refused already is a carriage return: the line has had its
+        // answer.
         if !self.lines.is_dropping() {
             let Some(is_http) = self.is_http_front(input) else { return 0 };
             let token = if is_http { NOT_HTTP } else { SERVER_BUSY };
@@ -166,14 +173,17 @@ impl Session for TextSession {
 }
 
 impl TextSession {
-    /// Whether the line at the front of `input` is a request of HTTP and no command; `None` while too little of it is there.
+    /// Whether the line at the front of `input` is a request of HTTP and no command; `None` while
+    /// too little of it is there.
     #[cold]
     fn is_http_front(&self, input: &[u8]) -> Option<bool> {
         let line = input.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let is_whole = line.len() < input.len();
         match http::is_request_front(line) {
             None if is_whole => Some(false),
-            is_http => is_http.map(|is_http| is_http && self.table.find(trim_blanks(line)).is_none()),
+            is_http => {
+                is_http.map(|is_http| is_http && self.table.find(trim_blanks(line)).is_none())
+            }
         }
     }
 
@@ -201,7 +211,12 @@ impl TextSession {
 
     /// Runs a command, whose answer is in the output then; of one that fails nothing is.
     #[inline]
-    fn call(&self, command: &Command<&'static str>, argument: &[u8], context: &mut Context<'_>) -> Outcome {
+    fn call(
+        &self,
+        command: &Command<&'static str>,
+        argument: &[u8],
+        context: &mut Context<'_>,
+    ) -> Outcome {
         if !context.output.reserve(argument.len() + ANSWER_OVERHEAD_BYTES) {
             return Err(SERVER_BUSY);
         }
@@ -215,7 +230,8 @@ impl TextSession {
     }
 }
 
-/// The answer to a line that is no command; `None` where it is nothing but telnet negotiation, and has no answer.
+/// The answer to a line that is no command; `None` where it is nothing but telnet negotiation, and
+/// has no answer.
 #[cold]
 fn refusal_of_unknown(line: &[u8]) -> Option<&'static str> {
     if line.starts_with(&[telnet::IAC]) && telnet::split_word(line, &mut [0]).0.is_empty() {
@@ -224,8 +240,8 @@ fn refusal_of_unknown(line: &[u8]) -> Option<&'static str> {
     Some(if http::is_request_line(line) { NOT_HTTP } else { UNKNOWN_COMMAND })
 }
 
-/// Refuses a line of which the front is here. Behind a request of HTTP nothing is run, because a page in a browser can send lines of
-/// its choice in the body that follows.
+/// Refuses a line of which the front is here. Behind a request of HTTP nothing is run, because a
+/// page in a browser can send lines of its choice in the body that follows.
 #[cold]
 fn refuse_front(token: &'static str, context: &mut Context<'_>) {
     context.refused(token);
@@ -348,7 +364,10 @@ mod tests {
 
     #[test]
     fn pipelined_requests_are_answered_in_order() {
-        answers("ECHO 1\nNOPE\n\nECHO 2\r\nHELP\n", format!("ECHO 1\nERROR UNKNOWN_COMMAND\nECHO 2\n{HELP_LINE}"));
+        answers(
+            "ECHO 1\nNOPE\n\nECHO 2\r\nHELP\n",
+            format!("ECHO 1\nERROR UNKNOWN_COMMAND\nECHO 2\n{HELP_LINE}"),
+        );
     }
 
     #[test]
@@ -359,7 +378,10 @@ mod tests {
             harness.input = line.repeat(count + 1).into();
             harness.advance(0);
             assert_eq!((harness.step, harness.messages), (Step::Paused, count as u64));
-            assert!(harness.answers() == "ECHO a\n".repeat(count).as_bytes(), "{count} answers to {line:?}");
+            assert!(
+                harness.answers() == "ECHO a\n".repeat(count).as_bytes(),
+                "{count} answers to {line:?}"
+            );
         }
     }
 
@@ -378,7 +400,11 @@ mod tests {
     fn a_line_over_the_limit_is_an_error_once_and_the_session_goes_on() {
         answers(format!("{}\nECHO x\n", "TIME ".repeat(100)), "ERROR LINE_TOO_LONG\nECHO x\n");
         let mut harness = SessionHarness::new(&Text::new(), &small_limits());
-        assert_eq!(harness.feed(&[b'x'; 41]).answers(), b"ERROR LINE_TOO_LONG\n", "said before the line ends");
+        assert_eq!(
+            harness.feed(&[b'x'; 41]).answers(),
+            b"ERROR LINE_TOO_LONG\n",
+            "said before the line ends"
+        );
         assert!(harness.input.is_empty(), "nothing of it is kept");
     }
 
@@ -404,8 +430,18 @@ mod tests {
     fn no_length_and_no_limit_hides_an_http_request_line() {
         for line_bytes_max in [1, 4, 5, 16, 40] {
             let limits = Limits { line_bytes_max, ..small_limits() };
-            for start in ["GET /", "OPTIONS *", "PRI *", "POST /", "\u{20}POST /", "BREW /", "post /", "PROPFIND /"] {
-                let request = format!("{start}{} HTTP/1.1\r\nHost: x\r\n\r\nECHO x\nQUIT\n", "a".repeat(100));
+            for start in [
+                "GET /",
+                "OPTIONS *",
+                "PRI *",
+                "POST /",
+                "\u{20}POST /",
+                "BREW /",
+                "post /",
+                "PROPFIND /",
+            ] {
+                let request =
+                    format!("{start}{} HTTP/1.1\r\nHost: x\r\n\r\nECHO x\nQUIT\n", "a".repeat(100));
                 assert_last_answers(
                     &Text::new(),
                     &limits,
@@ -482,13 +518,19 @@ mod tests {
         let limits = Limits { memory_bytes_max: 0, ..Limits::default() };
         let text = "x".repeat(30_000);
         let mut harness = SessionHarness::new(&Text::default(), &limits);
-        assert!(harness.feed(format!("echo {text}\n").as_bytes()).answers() == format!("ECHO {text}\n").as_bytes());
+        assert!(
+            harness.feed(format!("echo {text}\n").as_bytes()).answers()
+                == format!("ECHO {text}\n").as_bytes()
+        );
     }
 
     #[test]
     fn half_a_line_is_not_run() {
         let mut harness = SessionHarness::new(&Text::new(), &small_limits());
-        assert_eq!(harness.feed(b"QUIT").fall_quiet().outcome(), Outcome { answers: vec![], closed: None });
+        assert_eq!(
+            harness.feed(b"QUIT").fall_quiet().outcome(),
+            Outcome { answers: vec![], closed: None }
+        );
         assert_eq!(harness.step, Step::Incomplete { missing: None });
     }
 
@@ -548,14 +590,21 @@ mod tests {
     #[test]
     #[should_panic(expected = "a command's name is too long")]
     fn a_command_that_no_line_could_name_is_a_mistake_of_the_program() {
-        let _ =
-            Text::with_commands([Command::new("A_WORD_OF_MORE_THAN_THIRTY_TWO_BYTES", "", |_: &mut Call<'_, '_>| {
-                Ok(Next::Continue)
-            })]);
+        let _ = Text::with_commands([Command::new(
+            "A_WORD_OF_MORE_THAN_THIRTY_TWO_BYTES",
+            "",
+            |_: &mut Call<'_, '_>| Ok(Next::Continue),
+        )]);
     }
 
-    const TELNET: [&[u8]; 6] =
-        [b"\xff\xfb\x20", b"\xff\xfd\x06", b"\xff\xf4", b"\xff\xfa\x1f\x00\x50\x00\x18\xff\xf0", b"\xff\xff", b"\xff"];
+    const TELNET: [&[u8]; 6] = [
+        b"\xff\xfb\x20",
+        b"\xff\xfd\x06",
+        b"\xff\xf4",
+        b"\xff\xfa\x1f\x00\x50\x00\x18\xff\xf0",
+        b"\xff\xff",
+        b"\xff",
+    ];
 
     /// The whole conversation, the slow and obvious way.
     fn oracle(limits: &Limits, mut input: &[u8]) -> Outcome {
@@ -593,8 +642,10 @@ mod tests {
                 _ => (b"ERROR LINE_TOO_LONG\n".to_vec(), None),
             };
         }
-        let words: Vec<&[u8]> =
-            line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty()).collect();
+        let words: Vec<&[u8]> = line
+            .split(|byte| matches!(byte, b' ' | b'\t'))
+            .filter(|word| !word.is_empty())
+            .collect();
         let Some(last) = words.last() else { return (vec![], None) };
         let (word, argument) = oracle_of_words(line);
         match word.to_ascii_uppercase().as_slice() {
@@ -604,7 +655,9 @@ mod tests {
             b"HELP" => (HELP_LINE.into(), None),
             b"QUIT" => (b"BYE\n".to_vec(), Some(CloseReason::Quit)),
             b"" => (vec![], None),
-            _ if (word == b"GET" && !argument.is_empty()) || last.to_ascii_uppercase().starts_with(b"HTTP/") => {
+            _ if (word == b"GET" && !argument.is_empty())
+                || last.to_ascii_uppercase().starts_with(b"HTTP/") =>
+            {
                 (b"ERROR NOT_HTTP\n".to_vec(), Some(CloseReason::WrongProtocol))
             }
             _ => (b"ERROR UNKNOWN_COMMAND\n".to_vec(), None),
@@ -622,7 +675,8 @@ mod tests {
         while !line.is_empty() {
             let front_len = match line.as_slice() {
                 [0xff, 0xfa, parameters @ ..] => {
-                    let end = (0..parameters.len()).find(|at| parameters[*at..].starts_with(b"\xff\xf0"));
+                    let end =
+                        (0..parameters.len()).find(|at| parameters[*at..].starts_with(b"\xff\xf0"));
                     end.map_or(line.len(), |end| end + 4)
                 }
                 [0xff, 0xfb..=0xfe, ..] => 3.min(line.len()),

@@ -1,9 +1,10 @@
 //! When the loop has to look at which connection again, though nothing happens.
 //!
-//! A binary heap with at most one entry for a key, and for each key its place in the heap, so that an entry can be
-//! moved. Every message puts its connection's deadline off, and the heap does not hear of it: a deadline is entered only
-//! when it is earlier than the entered one, and when an entry falls due that has been put off since, it is entered anew.
-//! A message costs one comparison, an idle connection one heap operation a timeout.
+//! A binary heap with at most one entry for a key, and for each key its place in the heap, so that
+//! an entry can be moved. Every message puts its connection's deadline off, and the heap does not
+//! hear of it: a deadline is entered only when it is earlier than the entered one, and when an
+//! entry falls due that has been put off since, it is entered anew. A message costs one comparison,
+//! an idle connection one heap operation a timeout.
 //!
 //! ```text
 //!   by key      dues    [ 30 s | never |  10 s | 20 s ]     8 bytes, what a message is compared with
@@ -22,8 +23,8 @@ pub struct Deadlines {
     dues: Vec<Moment>,
     /// `heap[places[key]] == key` for every key with an entry; means nothing for the others.
     places: Vec<u32>,
-    /// Keys as a binary heap: none is due later than its two children at `2 * place + 1` and `2 * place + 2`. A table
-    /// has fewer than 4 billion entries, so that keys and places fit.
+    /// Keys as a binary heap: none is due later than its two children at `2 * place + 1` and `2 *
+    /// place + 2`. A table has fewer than 4 billion entries, so that keys and places fit.
     heap: Vec<u32>,
 }
 

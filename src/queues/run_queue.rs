@@ -6,9 +6,9 @@
 //!   push(key, Bulk) ----------> bulk ----------'   ...one of these, if any waits
 //! ```
 //!
-//! This is weighted round robin between the classes, and first in, first out within one. FQ-CoDel (RFC 8290) serves
-//! sparse flows first for the same reason: in a single line, a request of a few bytes would wait for a turn of every
-//! connection that moves megabytes.
+//! This is weighted round robin between the classes, and first in, first out within one. FQ-CoDel
+//! (RFC 8290) serves sparse flows first for the same reason: in a single line, a request of a few
+//! bytes would wait for a turn of every connection that moves megabytes.
 
 #![expect(clippy::cast_possible_truncation, reason = "a table has fewer than 4 billion entries")]
 
@@ -16,8 +16,9 @@ use std::collections::VecDeque;
 
 /// How many interactive turns in a row a waiting bulk connection is passed over for.
 ///
-/// At 1, a request beside a flood waits for a flooder's turn after each other request; at 80, a hundred clients that ask
-/// all the time leave bulk connections a tenth of the throughput that they have now.
+/// At 1, a request beside a flood waits for a flooder's turn after each other request; at 80, a
+/// hundred clients that ask all the time leave bulk connections a tenth of the throughput that they
+/// have now.
 const INTERACTIVE_PER_BULK: usize = 8;
 
 /// What a connection asks for, as far as its last turns show.
@@ -29,7 +30,8 @@ pub enum Class {
     Bulk,
 }
 
-/// How many bytes a connection moves in a turn: a decaying average, in which each turn counts half as much as the next one.
+/// How many bytes a connection moves in a turn: a decaying average, in which each turn counts half
+/// as much as the next one.
 ///
 /// One turn is no measure: the last one of a long transfer is small as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +41,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// Connections that move no more than this in a turn, in KiB, requests and answers together, are interactive.
+    /// Connections that move no more than this in a turn, in KiB, requests and answers together,
+    /// are interactive.
     const INTERACTIVE_KIB_MAX: u8 = 8;
 
     /// A turn has moved so many bytes.
@@ -53,17 +56,24 @@ impl Load {
     #[must_use]
     #[inline]
     pub const fn class(self) -> Class {
-        if self.doubled_kib <= 2 * Self::INTERACTIVE_KIB_MAX { Class::Interactive } else { Class::Bulk }
+        if self.doubled_kib <= 2 * Self::INTERACTIVE_KIB_MAX {
+            Class::Interactive
+        } else {
+            Class::Bulk
+        }
     }
 }
 
-/// A queue of keys in which a key stands at most once; the keys are small and dense, those of a slab.
+/// A queue of keys in which a key stands at most once; the keys are small and dense, those of a
+/// slab.
 ///
-/// A bulk connection with `b` bulk ones ahead of it waits for at most `8 * (b + 1)` interactive turns, and an interactive
-/// one with `i` interactive ones ahead of it for at most `i / 8 + 1` bulk turns.
+/// A bulk connection with `b` bulk ones ahead of it waits for at most `8 * (b + 1)` interactive
+/// turns, and an interactive one with `i` interactive ones ahead of it for at most `i / 8 + 1` bulk
+/// turns.
 ///
-/// A place belongs to a key, and so to the connection that is stored under it when its turn comes. A connection that took
-/// over the key of a closed one may so get a turn that it does not need: it moves nothing.
+/// A place belongs to a key, and so to the connection that is stored under it when its turn comes.
+/// A connection that took over the key of a closed one may so get a turn that it does not need: it
+/// moves nothing.
 #[derive(Debug, Default)]
 pub struct RunQueue {
     interactive: VecDeque<u32>,
@@ -93,7 +103,8 @@ impl RunQueue {
     /// Takes out the key whose turn it is.
     #[inline]
     pub fn pop(&mut self) -> Option<usize> {
-        let bulk_is_due = self.interactive_in_a_row >= INTERACTIVE_PER_BULK && !self.bulk.is_empty();
+        let bulk_is_due =
+            self.interactive_in_a_row >= INTERACTIVE_PER_BULK && !self.bulk.is_empty();
         let interactive = if bulk_is_due { None } else { self.interactive.pop_front() };
         let is_passed_over = interactive.is_some() && !self.bulk.is_empty();
         self.interactive_in_a_row = if is_passed_over { self.interactive_in_a_row + 1 } else { 0 };
@@ -185,18 +196,22 @@ mod tests {
     #[test]
     fn a_client_that_asks_again_and_again_gets_eight_turns_per_bulk_turn() {
         let mut queue = RunQueue::default();
-        [(0, Interactive), (1, Bulk), (2, Bulk)].into_iter().for_each(|(key, class)| queue.push(key, class));
+        [(0, Interactive), (1, Bulk), (2, Bulk)]
+            .into_iter()
+            .for_each(|(key, class)| queue.push(key, class));
         let mut turn = || {
             let key = queue.pop().expect("all of them wait");
             queue.push(key, if key == 0 { Interactive } else { Bulk });
             key
         };
         let turns: Vec<usize> = (0..36).map(|_| turn()).collect();
-        let cycle = [[0; INTERACTIVE_PER_BULK].as_slice(), &[1], &[0; INTERACTIVE_PER_BULK], &[2]].concat();
+        let cycle =
+            [[0; INTERACTIVE_PER_BULK].as_slice(), &[1], &[0; INTERACTIVE_PER_BULK], &[2]].concat();
         assert_eq!(turns, cycle.repeat(2));
     }
 
-    /// A key that waits: what stood ahead of it when it came, and which turns it has waited for since.
+    /// A key that waits: what stood ahead of it when it came, and which turns it has waited for
+    /// since.
     struct Waiting {
         class: Class,
         ahead: usize,

@@ -7,7 +7,8 @@
 //! | `ECONNABORTED` and errors of the network | one connection was lost before it was ours | on to the next |
 //! | anything else | nobody knows | pause |
 //!
-//! A pause ends after 10 ms, then 20 ms, up to 1 s, and at once when a connection of our own is closed.
+//! A pause ends after 10 ms, then 20 ms, up to 1 s, and at once when a connection of our own is
+//! closed.
 
 use std::io;
 use std::sync::Arc;
@@ -22,18 +23,20 @@ use crate::os::table::ENTRIES_MAX;
 use crate::protocol::Protocol;
 use crate::status::Status;
 
-/// How many connections one listener may add in a round, so that those which are open get their turns in a flood of new
-/// ones. To accept 8 takes about a tenth of a millisecond.
+/// How many connections one listener may add in a round, so that those which are open get their
+/// turns in a flood of new ones. To accept 8 takes about a tenth of a millisecond.
 pub(super) const BATCH_MAX: usize = 8;
 
-/// A pause is short at first, because descriptors often come back at once, and never so long that a client gives up.
+/// A pause is short at first, because descriptors often come back at once, and never so long that a
+/// client gives up.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// What the loop remembers of its listeners.
 pub(super) struct Acceptor {
     listeners: Vec<Port>,
-    /// The listener that is first in the next round: when descriptors are short, each gets one in its turn.
+    /// The listener that is first in the next round: when descriptors are short, each gets one in
+    /// its turn.
     first: usize,
     connections_max: usize,
     rejected_max: usize,
@@ -78,8 +81,12 @@ enum Failure {
 impl Acceptor {
     pub(super) fn new(protocols: Vec<Arc<dyn Protocol>>, config: &Config) -> Self {
         Self {
-            // What is queued before the first event is announced by it: registration is an edge too.
-            listeners: protocols.into_iter().map(|protocol| Port { protocol, ready: false, left: 0 }).collect(),
+            // What is queued before the first event is announced by it: registration is an edge
+            // too.
+            listeners: protocols
+                .into_iter()
+                .map(|protocol| Port { protocol, ready: false, left: 0 })
+                .collect(),
             first: 0,
             connections_max: config.connections_max.min(ENTRIES_MAX / 2),
             rejected_max: config.rejected_max.min(ENTRIES_MAX / 2),
@@ -116,7 +123,8 @@ impl Acceptor {
         }
     }
 
-    /// Accepts the next connection of this round; `None` when the batches are accepted, or nothing more can be accepted now.
+    /// Accepts the next connection of this round; `None` when the batches are accepted, or nothing
+    /// more can be accepted now.
     pub(super) fn next<S: System>(
         &mut self,
         system: &mut S,
@@ -142,9 +150,12 @@ impl Acceptor {
                         self.pause = None;
                         self.listeners[index].ready = false;
                     }
-                    Failure::Lost => {
-                        self.note_lost("a connection was lost before it was accepted", &error, now, status)
-                    }
+                    Failure::Lost => self.note_lost(
+                        "a connection was lost before it was accepted",
+                        &error,
+                        now,
+                        status,
+                    ),
                     Failure::Exhausted | Failure::Unknown => {
                         self.begin_pause(&error, now, status);
                         return None;
@@ -160,7 +171,8 @@ impl Acceptor {
         &*self.listeners[listener].protocol
     }
 
-    /// True exactly when one more connection beside `open` ones must be turned away. It is then counted, until it is closed.
+    /// True exactly when one more connection beside `open` ones must be turned away. It is then
+    /// counted, until it is closed.
     pub(super) fn turns_away(&mut self, open: usize, now: Moment) -> bool {
         let is_full = open - self.rejected >= self.connections_max;
         if is_full {
@@ -185,8 +197,8 @@ impl Acceptor {
         }
     }
 
-    /// The server stops, and what the kernel has queued is accepted first, no event needed: closing the listeners would reset
-    /// it. Returns in how many rounds.
+    /// The server stops, and what the kernel has queued is accepted first, no event needed: closing
+    /// the listeners would reset it. Returns in how many rounds.
     pub(super) fn accept_all(&mut self) -> usize {
         self.listeners.iter_mut().for_each(|listener| listener.ready = true);
         1 + self.backlog / BATCH_MAX
@@ -199,7 +211,13 @@ impl Acceptor {
     }
 
     /// A connection is lost, and the next one may not be.
-    pub(super) fn note_lost(&mut self, what: &str, error: &io::Error, now: Moment, status: &mut Status) {
+    pub(super) fn note_lost(
+        &mut self,
+        what: &str,
+        error: &io::Error,
+        now: Moment,
+        status: &mut Status,
+    ) {
         status.accepts_lost += 1;
         if self.warnings.may_pass(now) {
             log::warn!("{what}: {error}");
@@ -210,12 +228,15 @@ impl Acceptor {
         status.accept_pauses += 1;
         let length = self.pause(now);
         if self.warnings.may_pass(now) {
-            log::warn!("cannot accept connections: {error}; trying again in {length:?}, or when one is closed");
+            log::warn!(
+                "cannot accept connections: {error}; trying again in {length:?}, or when one is closed"
+            );
         }
     }
 
     fn pause(&mut self, now: Moment) -> Duration {
-        let length = self.pause.as_ref().map_or(PAUSE_MIN, |pause| (pause.length * 2).min(PAUSE_MAX));
+        let length =
+            self.pause.as_ref().map_or(PAUSE_MIN, |pause| (pause.length * 2).min(PAUSE_MAX));
         self.pause = Some(Pause { ends: now.after(length), length });
         length
     }
@@ -257,16 +278,42 @@ mod tests {
         let cases: [(&[i32], Failure); 5] = [
             (&[libc::EAGAIN], Failure::Empty),
             (&[libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM], Failure::Exhausted),
-            (&[libc::ECONNABORTED, libc::ECONNRESET, libc::EPROTO, libc::ENOPROTOOPT, libc::EPERM], Failure::Lost),
-            (&[libc::ENETDOWN, libc::ENETUNREACH, libc::EHOSTDOWN, libc::EHOSTUNREACH, libc::ETIMEDOUT], Failure::Lost),
+            (
+                &[
+                    libc::ECONNABORTED,
+                    libc::ECONNRESET,
+                    libc::EPROTO,
+                    libc::ENOPROTOOPT,
+                    libc::EPERM,
+                ],
+                Failure::Lost,
+            ),
+            (
+                &[
+                    libc::ENETDOWN,
+                    libc::ENETUNREACH,
+                    libc::EHOSTDOWN,
+                    libc::EHOSTUNREACH,
+                    libc::ETIMEDOUT,
+                ],
+                Failure::Lost,
+            ),
             (&[libc::EINVAL, libc::EOPNOTSUPP, libc::EBADF], Failure::Unknown),
         ];
         for (errnos, failure) in cases {
             for errno in errnos {
-                assert_eq!(classify(&io::Error::from_raw_os_error(*errno)), failure, "errno {errno}");
+                assert_eq!(
+                    classify(&io::Error::from_raw_os_error(*errno)),
+                    failure,
+                    "errno {errno}"
+                );
             }
         }
-        assert_eq!(classify(&io::ErrorKind::Other.into()), Failure::Unknown, "an error without a number");
+        assert_eq!(
+            classify(&io::ErrorKind::Other.into()),
+            Failure::Unknown,
+            "an error without a number"
+        );
     }
 
     #[test]

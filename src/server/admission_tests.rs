@@ -52,14 +52,17 @@ fn as_many_connections_as_may_be_are_served_and_not_one_more() {
     let mut stage = full(3, 8);
     let peers: Vec<Peer> = (0..4).map(|_| stage.queue_peer()).collect();
     stage.settle();
-    let welcomed: Vec<bool> = peers.iter().map(|peer| peer.take_sent().starts_with("WELCOME")).collect();
+    let welcomed: Vec<bool> =
+        peers.iter().map(|peer| peer.take_sent().starts_with("WELCOME")).collect();
     assert_eq!(welcomed, [true, true, true, false]);
 }
 
 #[test]
 fn each_listener_serves_its_own_protocol_though_another_one_is_silent() {
     let mut stage = two_listeners();
-    for (listener, expected) in [(1, "Server received: ECHO a\n"), (0, "ECHO a\n"), (1, "Server received: ECHO a\n")] {
+    for (listener, expected) in
+        [(1, "Server received: ECHO a\n"), (0, "ECHO a\n"), (1, "Server received: ECHO a\n")]
+    {
         let peer = stage.queue_peer_at(listener);
         stage.settle();
         assert_eq!(answer(&mut stage, &peer), expected);
@@ -116,7 +119,8 @@ fn every_connection_that_is_lost_before_it_is_accepted_is_counted() {
 #[test]
 fn who_leaves_without_a_word_within_a_second_was_a_probe_and_later_was_a_client() {
     let mut stage = full(1000, 8);
-    for (silence, probes) in [(SECOND - Duration::from_millis(1), 1), (SECOND, 1), (2 * SECOND, 1)] {
+    for (silence, probes) in [(SECOND - Duration::from_millis(1), 1), (SECOND, 1), (2 * SECOND, 1)]
+    {
         let peer = stage.peer();
         stage.pass(silence);
         peer.send_and_end(b"");

@@ -144,14 +144,19 @@ fn of_a_peer_that_sends_on_so_many_bytes_are_dropped_and_a_block_more_at_most() 
     peer.send(&vec![b'x'; len]);
     stage.settle();
     let dropped = len + 1 - peer.wire.borrow().inbound_len();
-    assert!((LINGER_BYTES_MAX as usize..=LINGER_BYTES_MAX as usize + BLOCK_LEN).contains(&dropped), "{dropped}");
+    assert!(
+        (LINGER_BYTES_MAX as usize..=LINGER_BYTES_MAX as usize + BLOCK_LEN).contains(&dropped),
+        "{dropped}"
+    );
 }
 
 #[test]
 fn a_client_of_tls_is_told_so_and_one_that_sends_the_same_bytes_later_is_not() {
     let mut stage = text();
-    let peers =
-        [(&b"\x16\x03\x01\x02\n"[..], "ERROR NOT_TLS\n", 1), (b"\n\x16\x03\x01\n", "ERROR UNKNOWN_COMMAND\n", 1)];
+    let peers = [
+        (&b"\x16\x03\x01\x02\n"[..], "ERROR NOT_TLS\n", 1),
+        (b"\n\x16\x03\x01\n", "ERROR UNKNOWN_COMMAND\n", 1),
+    ];
     for (bytes, answer, closed) in peers {
         let peer = stage.peer();
         peer.send(bytes);
@@ -204,7 +209,11 @@ fn a_stop_answers_all_that_had_arrived_however_many_turns_that_takes() {
         stage.event(Event::Mail(Mail::Stop));
         stage.settle();
         let sent = peer.take_sent();
-        assert_eq!((sent.lines().count(), sent.lines().last()), (count + 1, Some("BYE")), "lines of {len} bytes");
+        assert_eq!(
+            (sent.lines().count(), sent.lines().last()),
+            (count + 1, Some("BYE")),
+            "lines of {len} bytes"
+        );
     }
 }
 
@@ -240,7 +249,10 @@ fn every_byte_in_and_out_is_counted_once() {
     stage.settle();
     let counters = &stage.event_loop.shared.status.total();
     let banner_len = "WELCOME, I'm TinyServer not pressure\n".len() as u64;
-    assert_eq!((counters.received_bytes, counters.sent_bytes, counters.messages), (21, banner_len + 21, 3));
+    assert_eq!(
+        (counters.received_bytes, counters.sent_bytes, counters.messages),
+        (21, banner_len + 21, 3)
+    );
 }
 
 #[test]

@@ -6,9 +6,10 @@
 //!                                      ^--------- Yield ------------------+---> Close
 //! ```
 //!
-//! Events only set what a connection remembers; nothing runs while they are looked at. A connection stands in the run
-//! queue at most once, and one that has spent its turn goes to the back. A round ends before the queue does when its turns
-//! have moved enough: who asks for little meanwhile is then in front.
+//! Events only set what a connection remembers; nothing runs while they are looked at. A connection
+//! stands in the run queue at most once, and one that has spent its turn goes to the back. A round
+//! ends before the queue does when its turns have moved enough: who asks for little meanwhile is
+//! then in front.
 
 use std::io;
 use std::sync::Arc;
@@ -38,9 +39,10 @@ use crate::queues::deadlines::Deadlines;
 use crate::queues::run_queue::{Class, RunQueue};
 use crate::status::Status;
 
-/// The event loop of a server, on any implementation of the seam: [`Server`](super::Server) runs it on the operating
-/// system. On a [`System`] of your own the whole server runs on a network of your own, with a clock of your own:
-/// `benches/million.rs` has it serve a million connections that no kernel knows of.
+/// The event loop of a server, on any implementation of the seam: [`Server`](super::Server) runs it
+/// on the operating system. On a [`System`] of your own the whole server runs on a network of your
+/// own, with a clock of your own: `benches/million.rs` has it serve a million connections that no
+/// kernel knows of.
 pub struct EventLoop<S: System> {
     system: S,
     table: Table<Connection<S::Socket>>,
@@ -65,7 +67,8 @@ impl<S: System> EventLoop<S> {
         let limits = config.limits.clamped();
         let status = Status::new(&names, limits, config.connections_max, clock.wall());
         let activity = Activity::new(config.activity_lines_max, names);
-        let activity = if config.activity_shows_messages { activity } else { activity.without_messages() };
+        let activity =
+            if config.activity_shows_messages { activity } else { activity.without_messages() };
         Self {
             system,
             table: Table::default(),
@@ -106,8 +109,8 @@ impl<S: System> EventLoop<S> {
         Ok(self.finish())
     }
 
-    /// One round of the loop: waits until there is something to do, does a bounded share of it, and returns. [`EventLoop::run`]
-    /// is nothing but rounds.
+    /// One round of the loop: waits until there is something to do, does a bounded share of it, and
+    /// returns. [`EventLoop::run`] is nothing but rounds.
     ///
     /// # Errors
     /// When waiting for events is impossible; never for what a peer does.
@@ -149,7 +152,8 @@ impl<S: System> EventLoop<S> {
         Ok(())
     }
 
-    /// Brings the gauges up to date. Without a sleep in between, two readings of the clock are a round apart.
+    /// Brings the gauges up to date. Without a sleep in between, two readings of the clock are a
+    /// round apart.
     fn note_round(&mut self, timeout: Option<Duration>, before: Moment) {
         let Shared { status, clock, pool, .. } = &mut self.shared;
         status.uptime = clock.now().since(Moment::START);
@@ -201,7 +205,9 @@ impl<S: System> EventLoop<S> {
             return;
         }
         self.acceptor.begin_round();
-        while let Some(incoming) = self.acceptor.next(&mut self.system, now, &mut self.shared.status) {
+        while let Some(incoming) =
+            self.acceptor.next(&mut self.system, now, &mut self.shared.status)
+        {
             self.admit(incoming, now);
         }
     }
@@ -232,11 +238,14 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// Gives connections in the run queue their turns; those that yield, and those that are left, have theirs in a later round.
+    /// Gives connections in the run queue their turns; those that yield, and those that are left,
+    /// have theirs in a later round.
     fn run_ready(&mut self) {
         let before = self.shared.moved_bytes;
         for _ in 0..self.run_queue.len().min(turn_budget::TURNS_MAX) {
-            if self.shared.moved_bytes - before >= self.budget.round_bytes_max(self.shared.clock.now()) {
+            if self.shared.moved_bytes - before
+                >= self.budget.round_bytes_max(self.shared.clock.now())
+            {
                 break;
             }
             if let Some(token) = self.run_queue.pop().and_then(|key| self.table.token_of(key)) {
@@ -260,11 +269,15 @@ impl<S: System> EventLoop<S> {
         self.hold_memory_limit();
     }
 
-    /// Looks at connections whose deadline has passed; those that are left are looked at in the next round.
+    /// Looks at connections whose deadline has passed; those that are left are looked at in the
+    /// next round.
     fn expire(&mut self) {
         let now = self.shared.clock.now();
         for _ in 0..turn_budget::EXPIRED_MAX {
-            let Some(token) = self.deadlines.pop_due(now).and_then(|key| self.table.token_of(key)) else { break };
+            let Some(token) = self.deadlines.pop_due(now).and_then(|key| self.table.token_of(key))
+            else {
+                break;
+            };
             let Some(connection) = self.table.get_mut(token) else { continue };
             let turn = connection.expire(&self.shared);
             self.after(token, turn);
@@ -281,8 +294,8 @@ impl<S: System> EventLoop<S> {
         while self.shared.pool.is_over_limit() && self.evict() {}
     }
 
-    /// Each round, until enough is free for what comes. To reset a connection with all that the kernel holds for it may
-    /// take 100 microseconds, and nothing hurries once the limit holds.
+    /// Each round, until enough is free for what comes. To reset a connection with all that the
+    /// kernel holds for it may take 100 microseconds, and nothing hurries once the limit holds.
     fn evict_further(&mut self) {
         if self.eviction.goes_on() {
             self.evict();
@@ -292,7 +305,9 @@ impl<S: System> EventLoop<S> {
     /// Has one connection give up what it holds. Returns false when none is to.
     fn evict(&mut self) -> bool {
         let now = self.shared.clock.now();
-        let Some(token) = self.eviction.next(&self.table, &mut self.shared.pool, now) else { return false };
+        let Some(token) = self.eviction.next(&self.table, &mut self.shared.pool, now) else {
+            return false;
+        };
         self.shared.turn_of = token.number();
         if let Some(connection) = self.table.get_mut(token) {
             let turn = connection.give_up(&mut self.shared);
@@ -310,7 +325,8 @@ impl<S: System> EventLoop<S> {
         if turn == Turn::Yield {
             self.run_queue.push(token.key(), connection.class());
         }
-        // A deadline that moved away is not entered again: when the old one falls due, `expire` finds out.
+        // A deadline that moved away is not entered again: when the old one falls due, `expire`
+        // finds out.
         self.deadlines.bring_forward(token.key(), connection.deadline(&self.shared.timeouts));
     }
 

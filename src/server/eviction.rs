@@ -1,4 +1,5 @@
-//! Eviction: when all connections together hold more than the memory limit, some give up what they hold.
+//! Eviction: when all connections together hold more than the memory limit, some give up what they
+//! hold.
 //!
 //! ```text
 //!   held   |----------------------------|----|  limit
@@ -7,13 +8,14 @@
 //!   from there on                                one connection a round, until the message and 1/32 of the limit fit
 //! ```
 //!
-//! Which connections? Those with the largest space-time product: the bytes that they hold between their turns times how long
-//! they have held them. Half a message that waits for its end is so evicted before the message that has just come, however
-//! many connections hold such halves. While one address holds more than half of all, only its connections are evicted. (redis
-//! evicts clients by size alone: `maxmemory-clients`.)
+//! Which connections? Those with the largest space-time product: the bytes that they hold between
+//! their turns times how long they have held them. Half a message that waits for its end is so
+//! evicted before the message that has just come, however many connections hold such halves. While
+//! one address holds more than half of all, only its connections are evicted. (redis evicts clients
+//! by size alone: `maxmemory-clients`.)
 //!
-//! A survey of all connections finds enough of them at once. It takes 10 ns for each connection, and at least 1/32 of the limit
-//! is evicted before the next one.
+//! A survey of all connections finds enough of them at once. It takes 10 ns for each connection,
+//! and at least 1/32 of the limit is evicted before the next one.
 
 use std::collections::HashMap;
 
@@ -75,7 +77,8 @@ impl Eviction {
         self.goes_on
     }
 
-    /// The connection to evict next. `None` when enough is free, or no connection holds anything: then eviction is over.
+    /// The connection to evict next. `None` when enough is free, or no connection holds anything:
+    /// then eviction is over.
     pub(super) fn next<S: Socket>(
         &mut self,
         connections: &Table<Connection<S>>,
@@ -86,10 +89,16 @@ impl Eviction {
         if excess > 0 {
             let holding = |(token, connection): (Token, &Connection<S>)| {
                 let (bytes, since) = (connection.held_bytes(), connection.holds_since());
-                (bytes > 0).then(|| Holding { token, network: connection.peer().network(), bytes, since })
+                (bytes > 0).then(|| Holding {
+                    token,
+                    network: connection.peer().network(),
+                    bytes,
+                    since,
+                })
             };
             if self.victims.is_empty() {
-                self.victims = choose(connections.iter().filter_map(holding).collect(), excess, now);
+                self.victims =
+                    choose(connections.iter().filter_map(holding).collect(), excess, now);
             }
             if let Some(token) = self.victims.pop() {
                 return Some(token);
@@ -119,7 +128,8 @@ fn choose(mut holdings: Vec<Holding>, excess: usize, now: Moment) -> Vec<Token> 
         found += holding.bytes;
         is_needed
     };
-    let mut victims: Vec<Token> = holdings.iter().take_while(is_needed).map(|holding| holding.token).collect();
+    let mut victims: Vec<Token> =
+        holdings.iter().take_while(is_needed).map(|holding| holding.token).collect();
     victims.reverse();
     victims
 }
@@ -137,7 +147,8 @@ mod tests {
 
     use super::*;
 
-    /// The keys that are evicted, of holdings with the keys 0, 1, ... that are an address, KiB, and their age in ms.
+    /// The keys that are evicted, of holdings with the keys 0, 1, ... that are an address, KiB, and
+    /// their age in ms.
     fn evicted(holdings: &[(u8, usize, u64)], excess_kib: usize) -> Vec<usize> {
         let now = Moment::START.after(Duration::from_secs(60));
         let holding = |(key, (host, kib, age)): (usize, &(u8, usize, u64))| Holding {
@@ -146,7 +157,8 @@ mod tests {
             bytes: kib << 10,
             since: Moment::START.after(Duration::from_secs(60) - Duration::from_millis(*age)),
         };
-        let mut victims = choose(holdings.iter().enumerate().map(holding).collect(), excess_kib << 10, now);
+        let mut victims =
+            choose(holdings.iter().enumerate().map(holding).collect(), excess_kib << 10, now);
         victims.reverse();
         victims.into_iter().map(Token::key).collect()
     }
@@ -159,7 +171,10 @@ mod tests {
 
     #[test]
     fn what_is_held_for_long_is_evicted_before_a_larger_message_that_has_just_come() {
-        assert_eq!(evicted(&[(1, 16, 9000), (2, 16, 8000), (3, 16, 7000), (4, 40, 10)], 20), [0, 1]);
+        assert_eq!(
+            evicted(&[(1, 16, 9000), (2, 16, 8000), (3, 16, 7000), (4, 40, 10)], 20),
+            [0, 1]
+        );
     }
 
     #[test]

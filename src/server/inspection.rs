@@ -1,4 +1,5 @@
-//! What a loop holds between two rounds, for tests and for who embeds it: to be looked at, never to steer by.
+//! What a loop holds between two rounds, for tests and for who embeds it: to be looked at, never to
+//! steer by.
 
 use crate::connection::inspection::Inspection as ConnectionInspection;
 use crate::os::moment::Moment;
@@ -12,7 +13,8 @@ pub struct Inspection<'a> {
     pub status: &'a Status,
     /// How many bytes of storage its connections hold together.
     pub lent_bytes: usize,
-    /// True exactly when it was told to stop and nothing is left to do but [`EventLoop::run`](super::EventLoop::run) it to its end.
+    /// True exactly when it was told to stop and nothing is left to do but
+    /// [`EventLoop::run`](super::EventLoop::run) it to its end.
     pub is_over: bool,
     /// Every connection that is open.
     pub connections: Vec<OpenConnection>,

@@ -1,4 +1,5 @@
-//! Listening: every address of the config gets its socket, or a sentence says why it has none and what to do.
+//! Listening: every address of the config gets its socket, or a sentence says why it has none and
+//! what to do.
 
 use std::fmt;
 use std::io;
@@ -12,7 +13,8 @@ use crate::os::port_holder::{self, Holder};
 use crate::os::unix_listener::UnixListener;
 use crate::protocol::Protocol;
 
-/// How often a free port is taken for a listener of several addresses, until one is free at all of them.
+/// How often a free port is taken for a listener of several addresses, until one is free at all of
+/// them.
 const PORTS_TRIED_MAX: usize = 64;
 
 /// Why a server could not be built.
@@ -25,7 +27,8 @@ pub struct BindError {
 }
 
 impl BindError {
-    /// What the person who started the server can do, as the end of the sentence that the error begins.
+    /// What the person who started the server can do, as the end of the sentence that the error
+    /// begins.
     #[must_use]
     pub fn advice(&self) -> String {
         let limit = "raise the limit of open files, as with `ulimit -n 1024`";
@@ -35,12 +38,17 @@ impl BindError {
         {
             return advice_on_path(kind).into();
         }
-        let listener = self.listener.as_ref().and_then(|bound| Some((bound.protocol, bound.addr()?)));
+        let listener =
+            self.listener.as_ref().and_then(|bound| Some((bound.protocol, bound.addr()?)));
         match (kind, listener) {
             (_, None) if errno.is_none() => "give one with --listen".into(),
             (io::ErrorKind::InvalidInput, Some((scheme, addr))) => advice_on_unfit(scheme, addr),
-            (io::ErrorKind::AddrInUse, Some((_, addr))) => advice_on_holder(port_holder::find(addr)).into(),
-            (io::ErrorKind::AlreadyExists, _) => "name each address once, or give one of them another port".into(),
+            (io::ErrorKind::AddrInUse, Some((_, addr))) => {
+                advice_on_holder(port_holder::find(addr)).into()
+            }
+            (io::ErrorKind::AlreadyExists, _) => {
+                "name each address once, or give one of them another port".into()
+            }
             (io::ErrorKind::PermissionDenied, _) => {
                 "ports below 1024 are privileged: choose one from 1025 to 49151".into()
             }
@@ -93,7 +101,8 @@ impl Listening {
             listening.add(listener, config)?;
         }
         if listening.sockets.is_empty() {
-            let nowhere = || io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on");
+            let nowhere =
+                || io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on");
             let first = listening.failures.into_iter().next();
             return Err(first.unwrap_or_else(|| BindError { listener: None, error: nowhere() }));
         }
@@ -119,7 +128,8 @@ impl Listening {
         Ok(())
     }
 
-    /// A socket for each endpoint of `listener` that can be had. Port 0 is the same free port at all of them.
+    /// A socket for each endpoint of `listener` that can be had. Port 0 is the same free port at
+    /// all of them.
     fn open_all(&mut self, listener: &Listener, config: &Config) -> Result<Vec<Opened>, Failure> {
         let mut opened: Vec<Opened> = Vec::new();
         for wanted in &listener.endpoints {
@@ -138,9 +148,13 @@ impl Listening {
                 }
                 Err(error) => error,
             };
-            let is_of_chosen_port = chosen_port.is_some() && error.kind() == io::ErrorKind::AddrInUse;
+            let is_of_chosen_port =
+                chosen_port.is_some() && error.kind() == io::ErrorKind::AddrInUse;
             let is_missing_ipv6 = is_missing_ipv6(&error, listener, &endpoint);
-            let error = BindError { listener: Some(Bound { protocol: listener.protocol.name(), endpoint }), error };
+            let error = BindError {
+                listener: Some(Bound { protocol: listener.protocol.name(), endpoint }),
+                error,
+            };
             if is_missing_ipv6 {
                 log::debug!("{error}");
             } else if listener.required || is_of_chosen_port {
@@ -173,9 +187,13 @@ impl Listening {
     fn warn_of_refused_options(&mut self) {
         self.refused_options.sort_by_key(|(name, _)| *name);
         self.refused_options.dedup_by_key(|(name, _)| *name);
-        let said: Vec<String> = self.refused_options.iter().map(|(name, error)| format!("{name} ({error})")).collect();
+        let said: Vec<String> =
+            self.refused_options.iter().map(|(name, error)| format!("{name} ({error})")).collect();
         if !said.is_empty() {
-            log::warn!("serving without socket options that this system refuses: {}", said.join(", "));
+            log::warn!(
+                "serving without socket options that this system refuses: {}",
+                said.join(", ")
+            );
         }
     }
 }
@@ -190,16 +208,18 @@ struct Failure {
     is_of_chosen_port: bool,
 }
 
-/// True exactly when the machine has no such IPv6 address, as one without IPv6, and the listener has one of IPv4 too.
+/// True exactly when the machine has no such IPv6 address, as one without IPv6, and the listener
+/// has one of IPv4 too.
 fn is_missing_ipv6(error: &io::Error, listener: &Listener, endpoint: &Endpoint) -> bool {
-    let is_missing =
-        error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(libc::EAFNOSUPPORT);
+    let is_missing = error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(libc::EAFNOSUPPORT);
     is_missing
         && endpoint.addr().is_some_and(|addr| addr.is_ipv6())
         && listener.endpoints.iter().filter_map(Endpoint::addr).any(|addr| addr.is_ipv4())
 }
 
-/// Two listeners of one address can never both be had: the kernel would blame a program that has the port.
+/// Two listeners of one address can never both be had: the kernel would blame a program that has
+/// the port.
 fn refuse_clashes(listeners: &[Listener]) -> Result<(), BindError> {
     let mut endpoints: Vec<&Endpoint> = Vec::new();
     for listener in listeners {
@@ -207,7 +227,8 @@ fn refuse_clashes(listeners: &[Listener]) -> Result<(), BindError> {
             if let Some(other) = endpoints.iter().find(|other| clash(other, endpoint)) {
                 let error = format!("another listener of this server has {other}");
                 let error = io::Error::new(io::ErrorKind::AlreadyExists, error);
-                let bound = Bound { protocol: listener.protocol.name(), endpoint: endpoint.clone() };
+                let bound =
+                    Bound { protocol: listener.protocol.name(), endpoint: endpoint.clone() };
                 return Err(BindError { listener: Some(bound), error });
             }
             endpoints.push(endpoint);
@@ -220,7 +241,10 @@ fn refuse_clashes(listeners: &[Listener]) -> Result<(), BindError> {
 fn clash(one: &Endpoint, other: &Endpoint) -> bool {
     let (Some(one), Some(other)) = (one.addr(), other.addr()) else { return one == other };
     let is_any = one.ip().is_unspecified() || other.ip().is_unspecified();
-    one.port() != 0 && one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && (is_any || one == other)
+    one.port() != 0
+        && one.port() == other.port()
+        && one.is_ipv4() == other.is_ipv4()
+        && (is_any || one == other)
 }
 
 /// Why no connection can come to an address, whatever the kernel says of it.
@@ -228,7 +252,9 @@ fn unfitness(addr: SocketAddr) -> Option<&'static str> {
     match addr.ip() {
         ip if ip.is_multicast() => Some("TCP has no multicast"),
         IpAddr::V4(ip) if ip.is_broadcast() => Some("TCP has no broadcast"),
-        IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => Some("this is an address of IPv4 in the form of IPv6"),
+        IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => {
+            Some("this is an address of IPv4 in the form of IPv6")
+        }
         IpAddr::V6(ip) if ip.is_unicast_link_local() && is_without_scope(addr) => {
             Some("a link-local address is one of an interface, which is not named")
         }
@@ -256,9 +282,13 @@ fn advice_on_unfit(scheme: &str, addr: SocketAddr) -> String {
 fn advice_on_path(kind: io::ErrorKind) -> &'static str {
     match kind {
         io::ErrorKind::InvalidInput => "choose a shorter one, or a relative one",
-        io::ErrorKind::AddrInUse => "another program listens there: stop it, or choose another path with --listen",
+        io::ErrorKind::AddrInUse => {
+            "another program listens there: stop it, or choose another path with --listen"
+        }
         io::ErrorKind::AlreadyExists => "remove it, or choose another path with --listen",
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "make its folder first, or choose another path",
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            "make its folder first, or choose another path"
+        }
         io::ErrorKind::PermissionDenied => "choose a path in a folder that this user may write to",
         _ => "choose another path with --listen",
     }
@@ -266,7 +296,9 @@ fn advice_on_path(kind: io::ErrorKind) -> &'static str {
 
 fn advice_on_holder(holder: Option<Holder>) -> &'static str {
     match holder {
-        Some(Holder::Listener) => "another program listens there: stop it, or choose another port with --listen",
+        Some(Holder::Listener) => {
+            "another program listens there: stop it, or choose another port with --listen"
+        }
         Some(Holder::Connection) => {
             "no program listens there, but an outgoing connection has the port: it is free within 60 s after that one \
              is closed; choose another port with --listen, or see net.ipv4.ip_local_reserved_ports"
@@ -311,7 +343,8 @@ mod tests {
             (libc::ENOBUFS, "buffer space", "look at the limits"),
         ] {
             let listener = Some(Bound { protocol: "text", endpoint: addr("127.0.0.1:80").into() });
-            let line = BindError { listener, error: io::Error::from_raw_os_error(errno) }.to_string();
+            let line =
+                BindError { listener, error: io::Error::from_raw_os_error(errno) }.to_string();
             assert!(line.starts_with("cannot listen on text://127.0.0.1:80: "), "{line}");
             assert!(line.contains(why) && line.contains(what) && !line.contains('\n'), "{line}");
         }
@@ -333,33 +366,51 @@ mod tests {
 
     #[test]
     fn two_listeners_of_one_address_are_refused_before_anything_is_opened() {
-        for (one, other) in
-            [("127.0.0.1:4000", "127.0.0.1:4000"), ("0.0.0.0:4000", "127.0.0.1:4000"), ("[::1]:4000", "[::]:4000")]
-        {
-            let error = open(vec![listener(&[one], true), listener(&[other], true)]).expect_err(one);
+        for (one, other) in [
+            ("127.0.0.1:4000", "127.0.0.1:4000"),
+            ("0.0.0.0:4000", "127.0.0.1:4000"),
+            ("[::1]:4000", "[::]:4000"),
+        ] {
+            let error =
+                open(vec![listener(&[one], true), listener(&[other], true)]).expect_err(one);
             assert_eq!(error.error.kind(), io::ErrorKind::AlreadyExists, "{error}");
-            assert!(error.to_string().contains(&format!("another listener of this server has {one}")), "{error}");
+            assert!(
+                error.to_string().contains(&format!("another listener of this server has {one}")),
+                "{error}"
+            );
         }
-        assert!(!clash(&addr("127.0.0.1:0").into(), &addr("127.0.0.1:0").into()), "port 0 is another port each time");
-        assert!(!clash(&addr("0.0.0.0:1").into(), &addr("[::]:1").into()), "the families have ports of their own");
+        assert!(
+            !clash(&addr("127.0.0.1:0").into(), &addr("127.0.0.1:0").into()),
+            "port 0 is another port each time"
+        );
+        assert!(
+            !clash(&addr("0.0.0.0:1").into(), &addr("[::]:1").into()),
+            "the families have ports of their own"
+        );
     }
 
     #[test]
     fn port_0_is_one_port_for_all_addresses_of_a_listener() {
-        let addrs = open(vec![listener(&["127.0.0.1:0", "127.83.2.1:0", "127.83.2.2:0"], true)]).expect("free ports");
+        let addrs = open(vec![listener(&["127.0.0.1:0", "127.83.2.1:0", "127.83.2.2:0"], true)])
+            .expect("free ports");
         assert_eq!(addrs.len(), 3);
-        assert!(addrs.iter().all(|addr| addr.port() == addrs[0].port() && addr.port() != 0), "{addrs:?}");
+        assert!(
+            addrs.iter().all(|addr| addr.port() == addrs[0].port() && addr.port() != 0),
+            "{addrs:?}"
+        );
     }
 
     #[test]
     fn what_is_not_required_is_left_out_as_long_as_something_listens() {
         let taken = std::net::TcpListener::bind("127.83.2.3:0").expect("any port");
         let busy = taken.local_addr().expect("bound").to_string();
-        let addrs = open(vec![listener(&[&busy], false), listener(&["127.0.0.1:0"], false)]).expect("one of two");
+        let addrs = open(vec![listener(&[&busy], false), listener(&["127.0.0.1:0"], false)])
+            .expect("one of two");
         assert_eq!(addrs.len(), 1);
         let error = open(vec![listener(&[&busy], false)]).expect_err("nothing listens");
         assert!(error.to_string().contains("another program listens there"), "{error}");
-        let error = open(vec![listener(&[&busy], true), listener(&["127.0.0.1:0"], true)]).expect_err("required");
+        let error = open(vec![listener(&[&busy], true), listener(&["127.0.0.1:0"], true)])
+            .expect_err("required");
         assert_eq!(error.error.kind(), io::ErrorKind::AddrInUse);
     }
 }

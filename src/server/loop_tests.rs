@@ -101,7 +101,10 @@ mod reading {
         peer.wire.borrow_mut().read_max = 3;
         let token = peer.token().expect("registered");
         peer.wire.borrow_mut().inbound_push(b"ECHO a\n");
-        stage.event(Event::Connection(token, Readiness { readable: true, writable: false, read_to_end: true }));
+        stage.event(Event::Connection(
+            token,
+            Readiness { readable: true, writable: false, read_to_end: true },
+        ));
         stage.settle();
         assert_eq!(peer.take_sent(), "ECHO a\n");
     }
@@ -166,7 +169,10 @@ mod reading {
         let mut stage = text();
         let peer = stage.peer();
         let token = peer.token().expect("registered");
-        stage.event(Event::Connection(token, Readiness { readable: true, writable: true, read_to_end: true }));
+        stage.event(Event::Connection(
+            token,
+            Readiness { readable: true, writable: true, read_to_end: true },
+        ));
         stage.settle();
         assert!(!peer.is_closed());
         peer.send(b"ECHO a\n");
@@ -183,8 +189,15 @@ mod reading {
         stage.settle();
         let second = stage.peer();
         let reads = second.wire.borrow().reads;
-        assert_eq!(second.token().map(|token| token.key()), Some(stale.key()), "the key is used again");
-        stage.event(Event::Connection(stale, Readiness { readable: true, writable: true, read_to_end: true }));
+        assert_eq!(
+            second.token().map(|token| token.key()),
+            Some(stale.key()),
+            "the key is used again"
+        );
+        stage.event(Event::Connection(
+            stale,
+            Readiness { readable: true, writable: true, read_to_end: true },
+        ));
         stage.settle();
         assert_eq!(second.wire.borrow().reads, reads);
     }
@@ -351,8 +364,10 @@ mod closing {
 
     #[test]
     fn a_session_may_close_for_any_reason() {
-        let full =
-            Improvised { advance: |input, _| (input.len(), Step::Close(CloseReason::ServerBusy)), gives_up: true };
+        let full = Improvised {
+            advance: |input, _| (input.len(), Step::Close(CloseReason::ServerBusy)),
+            gives_up: true,
+        };
         let mut stage = Stage::new(full, &Config::default());
         let peer = stage.peer();
         peer.send_and_end(b"x");
@@ -364,7 +379,8 @@ mod closing {
     #[test]
     fn a_session_that_gives_up_nothing_loses_its_connection_and_holds_nobody_up() {
         let limits = Limits { memory_bytes_max: Limits::MEMORY_BYTES_MIN, ..Limits::default() };
-        let stubborn = Improvised { advance: |_, _| (0, Step::Incomplete { missing: None }), gives_up: false };
+        let stubborn =
+            Improvised { advance: |_, _| (0, Step::Incomplete { missing: None }), gives_up: false };
         let mut stage = Stage::new(stubborn, &Config { limits, ..Config::default() });
         let peer = stage.peer();
         peer.send(&vec![0; 4 << 20]);
@@ -376,7 +392,8 @@ mod closing {
     #[test]
     fn sessions_that_give_up_nothing_hold_no_more_together_than_the_memory_limit() {
         let limits = Limits { memory_bytes_max: Limits::MEMORY_BYTES_MIN, ..Limits::default() };
-        let stubborn = Improvised { advance: |_, _| (0, Step::Incomplete { missing: None }), gives_up: false };
+        let stubborn =
+            Improvised { advance: |_, _| (0, Step::Incomplete { missing: None }), gives_up: false };
         let mut stage = Stage::new(stubborn, &Config { limits, ..Config::default() });
         let peers: Vec<_> = (0..40).map(|_| stage.peer()).collect();
         for peer in &peers {
@@ -395,7 +412,11 @@ mod closing {
             advance: |input, context| {
                 context.refused("called");
                 let missing = 10 - input.len().min(10);
-                if missing > 0 { (0, Step::Incomplete { missing: Some(missing) }) } else { (input.len(), Step::Done) }
+                if missing > 0 {
+                    (0, Step::Incomplete { missing: Some(missing) })
+                } else {
+                    (input.len(), Step::Done)
+                }
             },
             gives_up: true,
         };
@@ -413,7 +434,8 @@ mod closing {
 
     #[test]
     fn a_session_that_consumes_without_an_answer_is_called_again_until_nothing_is_left() {
-        let swallowing = Improvised { advance: |input, _| (input.len().min(1), Step::Paused), gives_up: true };
+        let swallowing =
+            Improvised { advance: |input, _| (input.len().min(1), Step::Paused), gives_up: true };
         let mut stage = Stage::new(swallowing, &Config::default());
         let peer = stage.peer();
         peer.send(b"swallowed one by one");
@@ -461,7 +483,8 @@ mod deadlines {
         stage.pass(IDLE / 2);
         let busy = stage.peer();
         stage.stall(IDLE / 2);
-        // In the first round they fall due, in the next one they have the turn after which they are told.
+        // In the first round they fall due, in the next one they have the turn after which they are
+        // told.
         for round in 0..=3 {
             busy.send(b"ECHO a\n");
             stage.event_loop.round().expect("a round");
@@ -565,7 +588,8 @@ mod deadlines {
         assert!(peer.is_closed());
     }
 
-    /// How long a peer holds a line whose answer waits, when it takes `bytes` of it each second; none when it gets it all.
+    /// How long a peer holds a line whose answer waits, when it takes `bytes` of it each second;
+    /// none when it gets it all.
     fn seconds_until_closed(bytes: usize) -> Option<u32> {
         let mut stage = text();
         let peer = stage.peer();
@@ -590,8 +614,15 @@ mod deadlines {
     fn a_peer_that_drips_reads_is_reset_once_it_is_the_write_timeout_behind() {
         let write = u32::try_from(WRITE.as_secs()).expect("short");
         assert_eq!(seconds_until_closed(1), Some(write + 1));
-        assert!(seconds_until_closed(WRITE_RATE_MIN as usize / 8).is_some_and(|seconds| seconds <= 2 * write));
-        assert_eq!(seconds_until_closed(WRITE_RATE_MIN as usize), None, "at the least rate it gets all of its answer");
+        assert!(
+            seconds_until_closed(WRITE_RATE_MIN as usize / 8)
+                .is_some_and(|seconds| seconds <= 2 * write)
+        );
+        assert_eq!(
+            seconds_until_closed(WRITE_RATE_MIN as usize),
+            None,
+            "at the least rate it gets all of its answer"
+        );
     }
 
     #[test]
@@ -620,7 +651,8 @@ mod deadlines {
         config.timeouts.write = None;
         let mut stage = Stage::new(Binary::new(), &config);
         let peer = stage.peer();
-        let whole = [&Header { code: 1, payload_len: 65_000 }.encode()[..], &[b'x'; 65_000]].concat();
+        let whole =
+            [&Header { code: 1, payload_len: 65_000 }.encode()[..], &[b'x'; 65_000]].concat();
         peer.set_room(0);
         peer.send(&[&whole[..], &whole[..1000]].concat());
         stage.pass(2 * MESSAGE);
@@ -638,7 +670,8 @@ mod deadlines {
         let peer = stage.peer();
         peer.set_room(0);
         peer.send(b"hi\n");
-        // A deadline that fell due without anything to do would come back at once, and the loop would spin.
+        // A deadline that fell due without anything to do would come back at once, and the loop
+        // would spin.
         stage.pass(WRITE - MILLISECOND);
         assert!(!peer.is_closed());
         peer.set_room(usize::MAX);
@@ -659,7 +692,10 @@ mod deadlines {
         stage.stall(10 * MESSAGE);
         peer.wire.borrow_mut().inbound_push(&frame[100..]);
         stage.settle();
-        assert!(peer.wire.borrow().sent == frame, "what had arrived was read before the deadline was looked at");
+        assert!(
+            peer.wire.borrow().sent == frame,
+            "what had arrived was read before the deadline was looked at"
+        );
     }
 
     #[test]
@@ -669,7 +705,8 @@ mod deadlines {
         peer.send(b"ECHO in ");
         stage.settle();
         stage.stall(10 * MESSAGE);
-        // An urgent mark cuts the read, and a signal has interrupted the wait that would have told of it.
+        // An urgent mark cuts the read, and a signal has interrupted the wait that would have told
+        // of it.
         peer.wire.borrow_mut().read_max = 3;
         peer.wire.borrow_mut().inbound_push(b"time\n");
         stage.settle();
@@ -795,7 +832,10 @@ mod accepting {
         third.send(b"TIME\n");
         stage.settle();
         assert_eq!(third.take_sent(), "ERROR SERVER_BUSY\n");
-        assert!(third.wire.borrow().sent_end && !third.is_closed(), "it lingers: its command is still unread");
+        assert!(
+            third.wire.borrow().sent_end && !third.is_closed(),
+            "it lingers: its command is still unread"
+        );
         first.send_and_end(b"");
         stage.settle();
         let fourth = stage.queue_peer();
@@ -844,12 +884,19 @@ mod memory {
         assert_eq!(std::mem::take(&mut peer.wire.borrow_mut().sent), error("SERVER_BUSY"));
         other.send(&[header(2), b"hi".to_vec()].concat());
         stage.settle();
-        assert_eq!(other.wire.borrow().sent, [header(2), b"hi".to_vec()].concat(), "nobody else notices");
+        assert_eq!(
+            other.wire.borrow().sent,
+            [header(2), b"hi".to_vec()].concat(),
+            "nobody else notices"
+        );
         peer.send(&vec![b'x'; 2 << 20]);
         peer.send(&[header(2), b"ok".to_vec()].concat());
         stage.settle();
         assert_eq!(peer.wire.borrow().sent, [header(2), b"ok".to_vec()].concat());
-        assert!(stage.event_loop.shared.pool.lent_bytes_most() <= Limits::MEMORY_BYTES_MIN, "in no turn either");
+        assert!(
+            stage.event_loop.shared.pool.lent_bytes_most() <= Limits::MEMORY_BYTES_MIN,
+            "in no turn either"
+        );
     }
 
     #[test]
@@ -863,7 +910,10 @@ mod memory {
         }
         let answers: Vec<_> = peers.iter().map(|peer| peer.wire.borrow().sent.clone()).collect();
         assert!(answers.iter().any(|answer| !answer.is_empty()), "nobody is refused");
-        assert!(answers.iter().all(|answer| answer.is_empty() || *answer == error("SERVER_BUSY")), "{answers:?}");
+        assert!(
+            answers.iter().all(|answer| answer.is_empty() || *answer == error("SERVER_BUSY")),
+            "{answers:?}"
+        );
     }
 
     #[test]
@@ -902,7 +952,10 @@ mod memory {
         peers.iter().for_each(|peer| peer.send(&requests));
         stage.settle();
         assert_eq!(closed_for(&stage, CloseReason::MemoryLimit), 0);
-        assert!(peers.iter().all(|peer| peer.wire.borrow().sent == requests), "everybody is answered");
+        assert!(
+            peers.iter().all(|peer| peer.wire.borrow().sent == requests),
+            "everybody is answered"
+        );
         assert!(stage.event_loop.shared.pool.lent_bytes_most() <= Limits::MEMORY_BYTES_MIN);
     }
 
@@ -945,19 +998,23 @@ mod memory {
         assert_eq!(peer.wire.borrow().sent, [header(2), b"hi".to_vec()].concat());
     }
 
-    /// A server whose memory is passed by incomplete frames of many peers, all small beside that of the first.
+    /// A server whose memory is passed by incomplete frames of many peers, all small beside that of
+    /// the first.
     fn passed(room_of_first: usize) -> (Stage, Vec<Peer>) {
         let mut stage = small();
         let peers: Vec<_> = (0..20).map(|_| stage.peer()).collect();
         peers[0].set_room(room_of_first);
-        for (peer, len) in peers.iter().zip([200_000].into_iter().chain(std::iter::repeat(50_000))) {
+        for (peer, len) in peers.iter().zip([200_000].into_iter().chain(std::iter::repeat(50_000)))
+        {
             peer.send(&[header(300_000), vec![b'x'; len]].concat());
             stage.settle();
             if !peers[0].wire.borrow().sent.is_empty() {
                 break;
             }
         }
-        assert!(peers[1..].iter().all(|peer| !peer.is_closed() && peer.wire.borrow().sent.is_empty()));
+        assert!(
+            peers[1..].iter().all(|peer| !peer.is_closed() && peer.wire.borrow().sent.is_empty())
+        );
         (stage, peers)
     }
 
@@ -966,11 +1023,15 @@ mod memory {
         let (mut stage, peers) = passed(usize::MAX);
         peers[0].send(&[vec![b'x'; 100_000], header(2), b"hi".to_vec()].concat());
         stage.settle();
-        assert_eq!(peers[0].wire.borrow().sent, [error("SERVER_BUSY"), header(2), b"hi".to_vec()].concat());
+        assert_eq!(
+            peers[0].wire.borrow().sent,
+            [error("SERVER_BUSY"), header(2), b"hi".to_vec()].concat()
+        );
     }
 
     #[test]
-    fn who_holds_the_most_and_does_not_even_take_that_its_message_is_given_up_loses_the_connection() {
+    fn who_holds_the_most_and_does_not_even_take_that_its_message_is_given_up_loses_the_connection()
+    {
         let (stage, peers) = passed(5);
         assert!(peers[0].is_closed() && peers[0].wire.borrow().was_reset);
         assert_eq!(closed_for(&stage, CloseReason::MemoryLimit), 1);
@@ -1002,8 +1063,14 @@ mod memory {
         stage.settle();
         newcomer.send(b"y");
         stage.settle();
-        assert!(newcomer.wire.borrow().sent == [header(150_000), vec![b'y'; 150_000]].concat(), "in whole");
-        assert!(peers.iter().any(|peer| peer.wire.borrow().sent == error("SERVER_BUSY")), "an older one is evicted");
+        assert!(
+            newcomer.wire.borrow().sent == [header(150_000), vec![b'y'; 150_000]].concat(),
+            "in whole"
+        );
+        assert!(
+            peers.iter().any(|peer| peer.wire.borrow().sent == error("SERVER_BUSY")),
+            "an older one is evicted"
+        );
     }
 
     #[test]
@@ -1028,7 +1095,11 @@ mod memory {
         }
         let refused = peers.iter().filter(|peer| !peer.wire.borrow().sent.is_empty()).count();
         assert_eq!(stage.event_loop.shared.pool.excess(), 0);
-        assert!((10..peers.len() / 10).contains(&refused), "{refused} of {} were refused", peers.len());
+        assert!(
+            (10..peers.len() / 10).contains(&refused),
+            "{refused} of {} were refused",
+            peers.len()
+        );
     }
 
     #[test]
@@ -1052,7 +1123,8 @@ mod memory {
     }
 
     fn error(token: &str) -> Vec<u8> {
-        let header = Header { code: 255, payload_len: u32::try_from(token.len()).expect("short") }.encode();
+        let header =
+            Header { code: 255, payload_len: u32::try_from(token.len()).expect("short") }.encode();
         [&header[..], token.as_bytes()].concat()
     }
 }
@@ -1258,7 +1330,10 @@ mod talking {
             let before = sent();
             // Each of them sends more than a round may.
             (0..2).for_each(|_| stage.event_loop.round().expect("a round"));
-            assert!(sent().iter().zip(before).all(|(now, before)| *now > before), "two rounds serve both");
+            assert!(
+                sent().iter().zip(before).all(|(now, before)| *now > before),
+                "two rounds serve both"
+            );
         }
     }
 

@@ -38,7 +38,8 @@ pub use listening::BindError;
 use listening::Listening;
 pub use turn_budget::EXPIRED_MAX;
 
-/// What asks a server to stop: an interrupt from the keyboard, a request to end, and the end of the terminal.
+/// What asks a server to stop: an interrupt from the keyboard, a request to end, and the end of the
+/// terminal.
 pub const STOP_SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
 
 /// Descriptors that must be left at the start: for one connection, and for one that is turned away.
@@ -58,11 +59,12 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
-    /// Listens on every address of `config`. From here on clients can connect; they are served by [`Server::run`].
+    /// Listens on every address of `config`. From here on clients can connect; they are served by
+    /// [`Server::run`].
     ///
     /// # Errors
-    /// When there is no address; when one is in use, forbidden, not of this machine, or given twice (unless its listener is
-    /// not required); and when no descriptor is left for a connection.
+    /// When there is no address; when one is in use, forbidden, not of this machine, or given twice
+    /// (unless its listener is not required); and when no descriptor is left for a connection.
     pub fn bind(config: &Config) -> Result<Self, BindError> {
         Self::bind_stopping_on(config, &[])
     }

@@ -1,6 +1,8 @@
-//! Connections that have been accepted and have not said anything, of which the activity log is told later.
+//! Connections that have been accepted and have not said anything, of which the activity log is
+//! told later.
 //!
-//! A port scanner or a health check is gone within a second, mostly; the log then counts it as a probe.
+//! A port scanner or a health check is gone within a second, mostly; the log then counts it as a
+//! probe.
 
 use std::time::Duration;
 
@@ -10,7 +12,8 @@ use crate::os::table::Token;
 /// For how long a silent connection is not logged.
 const ANNOUNCE_AFTER: Duration = Duration::from_secs(1);
 
-/// How many silent connections are logged at a time: a few more than the log shows lines in a second.
+/// How many silent connections are logged at a time: a few more than the log shows lines in a
+/// second.
 const NEWCOMERS_MAX: usize = 64;
 
 /// The connections of the last second.
@@ -58,7 +61,10 @@ mod tests {
     fn the_first_silent_connections_of_a_flood_are_logged_a_second_after_the_first_one() {
         let mut newcomers = Newcomers::default();
         for number in 0..2 * NEWCOMERS_MAX {
-            newcomers.add(Token::from_usize(number), Moment::START.after(Duration::from_millis(number as u64)));
+            newcomers.add(
+                Token::from_usize(number),
+                Moment::START.after(Duration::from_millis(number as u64)),
+            );
         }
         let due = Moment::START.after(ANNOUNCE_AFTER);
         assert_eq!(newcomers.deadline(), due);

@@ -1,5 +1,5 @@
-//! The loop under random schedules: whatever the network does, each peer gets the answers to its own messages, in order
-//! and in whole.
+//! The loop under random schedules: whatever the network does, each peer gets the answers to its
+//! own messages, in order and in whole.
 
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ use crate::wire::frame::Header;
 
 const PEERS: usize = 3;
 
-/// One thing that happens. Lengths are small and large, because what breaks at a mark breaks near it.
+/// One thing that happens. Lengths are small and large, because what breaks at a mark breaks near
+/// it.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     /// A peer sends so many bytes more of what it has to send.
@@ -42,8 +43,9 @@ fn len() -> impl Strategy<Value = usize> {
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    let readiness = (any::<bool>(), any::<bool>(), any::<bool>())
-        .prop_map(|(readable, writable, read_to_end)| Readiness { readable, writable, read_to_end });
+    let readiness = (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |(readable, writable, read_to_end)| Readiness { readable, writable, read_to_end },
+    );
     prop_oneof![
         4 => (0..PEERS, len()).prop_map(|(peer, len)| Act::Send(peer, len)),
         3 => (0..PEERS, len()).prop_map(|(peer, len)| Act::Take(peer, len)),
@@ -55,14 +57,16 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// Peers that have `scripts` to send, as far as `acts` let them; `check` holds after each act. Gives what is unsent too.
+/// Peers that have `scripts` to send, as far as `acts` let them; `check` holds after each act.
+/// Gives what is unsent too.
 fn play<'a>(
     stage: &mut Stage,
     scripts: &'a [Vec<u8>],
     acts: &[Act],
     mut check: impl FnMut(&mut Stage),
 ) -> Vec<(Peer, &'a [u8])> {
-    let mut peers: Vec<(Peer, &[u8])> = scripts.iter().map(|script| (stage.peer(), script.as_slice())).collect();
+    let mut peers: Vec<(Peer, &[u8])> =
+        scripts.iter().map(|script| (stage.peer(), script.as_slice())).collect();
     for act in acts {
         match *act {
             Act::Send(peer, len) => {
@@ -100,7 +104,10 @@ fn end(stage: &mut Stage, peers: &[(Peer, &[u8])]) {
 
 fn assert_all_gone(stage: &Stage) {
     let counters = &stage.event_loop.shared.status.total();
-    assert_eq!((stage.event_loop.inspect().connections.len(), counters.accepted), (0, counters.closed_in_all()));
+    assert_eq!(
+        (stage.event_loop.inspect().connections.len(), counters.accepted),
+        (0, counters.closed_in_all())
+    );
     assert_eq!(stage.event_loop.shared.pool.lent_bytes(), 0);
 }
 
@@ -125,13 +132,17 @@ fn assert_stalled_are_freed(protocol: impl Protocol + 'static, scripts: &[Vec<u8
     let mut stage = Stage::new(protocol, &Config::default());
     play(&mut stage, scripts, acts, |_| {});
     let Timeouts { idle, message, write, quiet, .. } = Timeouts::default();
-    stage.pass([idle, message, write, quiet].into_iter().flatten().sum::<Duration>() + LINGER_TIMEOUT);
+    stage.pass(
+        [idle, message, write, quiet].into_iter().flatten().sum::<Duration>() + LINGER_TIMEOUT,
+    );
     assert_all_gone(&stage);
 }
 
 /// What each peer has to send: a message of each length in `lens`.
 fn scripts(message: impl Fn(usize, usize) -> Vec<u8>, lens: &[Vec<usize>]) -> Vec<Vec<u8>> {
-    let script = |(peer, lens): (usize, &Vec<usize>)| lens.iter().flat_map(|len| message(peer, *len)).collect();
+    let script = |(peer, lens): (usize, &Vec<usize>)| {
+        lens.iter().flat_map(|len| message(peer, *len)).collect()
+    };
     lens.iter().enumerate().map(script).collect()
 }
 

@@ -1,7 +1,8 @@
-//! A scripted implementation of the seam: peers that do what a test says, and a clock that stands still until told.
+//! A scripted implementation of the seam: peers that do what a test says, and a clock that stands
+//! still until told.
 //!
-//! Its readiness is edge-triggered as the kernel's: an event comes when bytes, room, the end of input or an error
-//! arrive, and not again while they last.
+//! Its readiness is edge-triggered as the kernel's: an event comes when bytes, room, the end of
+//! input or an error arrive, and not again while they last.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -44,10 +45,12 @@ pub(super) struct Wire {
     pub(super) write_max: usize,
     /// How many bytes the server's writes may still be.
     room: usize,
-    /// True exactly when a write was not taken in whole, so that room which comes now comes with an event.
+    /// True exactly when a write was not taken in whole, so that room which comes now comes with
+    /// an event.
     is_full: bool,
     error: Option<io::ErrorKind>,
-    /// True exactly when the end of output cannot be sent: the peer has gone, and no call has said so yet.
+    /// True exactly when the end of output cannot be sent: the peer has gone, and no call has said
+    /// so yet.
     pub(super) has_gone: bool,
     /// What the server has sent.
     pub(super) sent: Vec<u8>,
@@ -93,7 +96,10 @@ impl System for ScriptedSystem {
 
     fn accept(&mut self, listener: usize) -> io::Result<(ScriptedSocket, PeerAddr)> {
         let backlog = &mut self.0.borrow_mut().backlog;
-        let next = backlog.iter().position(|(index, _)| *index == listener).and_then(|next| backlog.remove(next));
+        let next = backlog
+            .iter()
+            .position(|(index, _)| *index == listener)
+            .and_then(|next| backlog.remove(next));
         let wire = next.map_or(Err(io::ErrorKind::WouldBlock.into()), |(_, wire)| wire)?;
         Ok((ScriptedSocket(wire), ([127, 0, 0, 1], 1).into()))
     }
@@ -105,7 +111,8 @@ impl System for ScriptedSystem {
         let mut wire = socket.0.borrow_mut();
         wire.token = Some(token);
         let readable = !wire.inbound.is_empty() || wire.inbound_ended;
-        let readiness = Readiness { readable, writable: wire.room > 0, read_to_end: wire.inbound_ended };
+        let readiness =
+            Readiness { readable, writable: wire.room > 0, read_to_end: wire.inbound_ended };
         self.0.borrow_mut().events.push_back(Event::Connection(token, readiness));
         Ok(())
     }
@@ -254,7 +261,8 @@ impl Stage {
         self.world.borrow_mut().events.push_back(event);
     }
 
-    /// Runs turns until the loop would wait, twice in a row: a deadline that has passed is acted on in between.
+    /// Runs turns until the loop would wait, twice in a row: a deadline that has passed is acted on
+    /// in between.
     pub(super) fn settle(&mut self) {
         let mut quiet_turns = 0;
         for _ in 0..100_000 {
@@ -337,7 +345,8 @@ impl Peer {
 
     /// What the server has sent since the last call.
     pub(super) fn take_sent(&self) -> String {
-        String::from_utf8(std::mem::take(&mut self.wire.borrow_mut().sent)).expect("the tests speak UTF-8")
+        String::from_utf8(std::mem::take(&mut self.wire.borrow_mut().sent))
+            .expect("the tests speak UTF-8")
     }
 
     pub(super) fn is_closed(&self) -> bool {

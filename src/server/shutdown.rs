@@ -5,22 +5,26 @@
 //!        |  read and answer      |  answer only             |  close
 //! ```
 //!
-//! Requests that come together are one: a shell that ends sends SIGINT and SIGTERM, or one of them twice.
+//! Requests that come together are one: a shell that ends sends SIGINT and SIGTERM, or one of them
+//! twice.
 //!
-//! Who was waiting to be accepted has arrived too. A connection is over as soon as a read finds nothing more; the half is
-//! for peers that never stop sending, or that take their answers so slowly that the rest of their requests cannot be read.
+//! Who was waiting to be accepted has arrived too. A connection is over as soon as a read finds
+//! nothing more; the half is for peers that never stop sending, or that take their answers so
+//! slowly that the rest of their requests cannot be read.
 
 use std::time::Duration;
 
 use crate::os::moment::Moment;
 
-/// A request that follows the first one within this time is no second one: no person asks twice so quickly.
+/// A request that follows the first one within this time is no second one: no person asks twice so
+/// quickly.
 const MERGED_WITHIN: Duration = Duration::from_millis(200);
 
 /// What a shutdown does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Accept what is queued and nothing more, and end each connection once what has arrived is answered.
+    /// Accept what is queued and nothing more, and end each connection once what has arrived is
+    /// answered.
     StopAccepting,
     /// Read nothing more.
     StopReading,
@@ -83,8 +87,8 @@ impl Shutdown {
         None
     }
 
-    /// Nothing more is accepted, as of `now`. To accept the queue may take long, and what came meanwhile came together with the
-    /// first request.
+    /// Nothing more is accepted, as of `now`. To accept the queue may take long, and what came
+    /// meanwhile came together with the first request.
     pub(super) fn stopped_accepting(&mut self, now: Moment) {
         self.merged_until = now.after(MERGED_WITHIN);
     }

@@ -41,7 +41,8 @@ impl Header {
 pub enum Front<'a> {
     /// No whole header, or not the whole payload: so many bytes are missing, at least.
     Incomplete {
-        /// The header, once it is there: what it asks for can be refused before the payload is stored.
+        /// The header, once it is there: what it asks for can be refused before the payload is
+        /// stored.
         header: Option<Header>,
         /// The bytes to the next point at which looking again makes sense; never zero.
         missing: usize,
@@ -68,13 +69,15 @@ pub fn front(input: &[u8]) -> Front<'_> {
     }
 }
 
-/// The payload behind `header`, which was decoded from the front of `input`; or how many of its bytes are missing.
+/// The payload behind `header`, which was decoded from the front of `input`; or how many of its
+/// bytes are missing.
 ///
 /// # Errors
 /// While the payload is not there in whole.
 #[inline]
 pub fn payload(input: &[u8], header: Header) -> Result<&[u8], usize> {
-    // A `u32` fits a `usize` on every machine that mio runs on; where it should not, the claim is simply never met.
+    // A `u32` fits a `usize` on every machine that mio runs on; where it should not, the claim is
+    // simply never met.
     let payload_len = usize::try_from(header.payload_len).unwrap_or(usize::MAX);
     let received = input.get(HEADER_LEN..).unwrap_or_default();
     received.get(..payload_len).ok_or(payload_len.saturating_sub(received.len()))
@@ -106,7 +109,10 @@ mod tests {
     fn an_empty_frame_is_whole_and_the_largest_claim_is_only_incomplete() {
         assert_eq!(front(&[1, 0, 0, 0, 0, 7]), Front::Frame { code: 1, payload: b"" });
         let header = Some(Header { code: 1, payload_len: u32::MAX });
-        assert_eq!(front(&[1, 255, 255, 255, 255, 7]), Front::Incomplete { header, missing: u32::MAX as usize - 1 });
+        assert_eq!(
+            front(&[1, 255, 255, 255, 255, 7]),
+            Front::Incomplete { header, missing: u32::MAX as usize - 1 }
+        );
     }
 
     proptest! {

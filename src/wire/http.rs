@@ -1,17 +1,20 @@
-//! What a request of HTTP begins with (RFC 9112, section 3), as far as a server without HTTP needs it: a page in a browser can
-//! send one to any port, with lines of its choice behind it.
+//! What a request of HTTP begins with (RFC 9112, section 3), as far as a server without HTTP needs
+//! it: a page in a browser can send one to any port, with lines of its choice behind it.
 
 use super::line::is_blank;
 use super::telnet;
 
-/// The methods of HTTP/1.1 (RFC 9110, RFC 5789), and what the preface of HTTP/2 has in their place (RFC 9113).
-const METHODS: [&[u8]; 10] =
-    [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI"];
+/// The methods of HTTP/1.1 (RFC 9110, RFC 5789), and what the preface of HTTP/2 has in their place
+/// (RFC 9113).
+const METHODS: [&[u8]; 10] = [
+    b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI",
+];
 
 /// The first bytes of a line decide: a method, the start of its target, and some negotiation.
 pub const FRONT_LEN: usize = 32;
 
-/// True exactly when `line`, which is whole, is a request line of HTTP: a method and an argument, or a version at its end.
+/// True exactly when `line`, which is whole, is a request line of HTTP: a method and an argument,
+/// or a version at its end.
 #[must_use]
 pub fn is_request_line(line: &[u8]) -> bool {
     let last_word = line.rsplit(|byte| is_blank(*byte)).next().unwrap_or_default();
@@ -26,9 +29,9 @@ fn has_method_and_argument(line: &[u8]) -> bool {
     METHODS.contains(&word) && !argument.is_empty()
 }
 
-/// Whether the line that `front` is the beginning of, and whose end is not kept, is a request line of HTTP: a method and an
-/// argument, or any other word of letters and a path, because HTTP has methods without number. `None` while too few of its bytes
-/// are there to know.
+/// Whether the line that `front` is the beginning of, and whose end is not kept, is a request line
+/// of HTTP: a method and an argument, or any other word of letters and a path, because HTTP has
+/// methods without number. `None` while too few of its bytes are there to know.
 #[must_use]
 pub fn is_request_front(front: &[u8]) -> Option<bool> {
     let mut place = [0; FRONT_LEN];
@@ -76,9 +79,15 @@ mod tests {
 
     #[test]
     fn anything_else_is_no_request() {
-        for front in
-            ["x1", "get x", "OPTIONS_ /", "CONNECTED x", "ECHO hello", &"x".repeat(FRONT_LEN), &" ".repeat(FRONT_LEN)]
-        {
+        for front in [
+            "x1",
+            "get x",
+            "OPTIONS_ /",
+            "CONNECTED x",
+            "ECHO hello",
+            &"x".repeat(FRONT_LEN),
+            &" ".repeat(FRONT_LEN),
+        ] {
             assert_eq!(is_request_front(front.as_bytes()), Some(false), "{front}");
         }
     }

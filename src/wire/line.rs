@@ -8,7 +8,8 @@
 
 use memchr::memchr;
 
-/// True exactly for what separates words: a space or a tab. A carriage return or a form feed belongs to its word.
+/// True exactly for what separates words: a space or a tab. A carriage return or a form feed
+/// belongs to its word.
 #[must_use]
 #[inline]
 pub const fn is_blank(byte: u8) -> bool {
@@ -55,8 +56,8 @@ impl Ending {
 pub enum Item<'a> {
     /// A whole line without its ending.
     Line(&'a [u8], Ending),
-    /// The line at the front has outgrown the limit. Said once for each such line, as soon as it is certain;
-    /// its bytes are dropped from here to its end.
+    /// The line at the front has outgrown the limit. Said once for each such line, as soon as it is
+    /// certain; its bytes are dropped from here to its end.
     TooLong,
     /// The end of a line whose bytes were dropped.
     Dropped(Ending),
@@ -64,9 +65,9 @@ pub enum Item<'a> {
 
 /// Finds lines in a stream that arrives in pieces, in time linear in the bytes received.
 ///
-/// The caller presents all bytes that it has not consumed yet, from the same first byte, with whatever has
-/// arrived since behind them. The search goes on where the last one stopped, so that a 64 KiB line that comes
-/// byte by byte is searched once and not 65,536 times.
+/// The caller presents all bytes that it has not consumed yet, from the same first byte, with
+/// whatever has arrived since behind them. The search goes on where the last one stopped, so that a
+/// 64 KiB line that comes byte by byte is searched once and not 65,536 times.
 // Twelve bytes: every idle connection has one.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines {
@@ -79,30 +80,31 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// A decoder at the start of a line, for lines of at most `line_max` bytes without their ending. Whoever keeps the
-    /// input sees to it that it never reaches 4 GiB.
+    /// A decoder at the start of a line, for lines of at most `line_max` bytes without their
+    /// ending. Whoever keeps the input sees to it that it never reaches 4 GiB.
     #[must_use]
     pub const fn new(line_max: u32) -> Self {
         Self { line_max, scanned: 0, dropping: false }
     }
 
-    /// What is left of `input` when all that is done with is consumed from its front, and the item that was there, if one
-    /// is complete.
+    /// What is left of `input` when all that is done with is consumed from its front, and the item
+    /// that was there, if one is complete.
     ///
-    /// Without an item the input is incomplete: call again when there is more. Even then bytes may be consumed,
-    /// those of a line that is being dropped.
+    /// Without an item the input is incomplete: call again when there is more. Even then bytes may
+    /// be consumed, those of a line that is being dropped.
     #[inline]
     pub fn next<'a>(&mut self, input: &'a [u8]) -> (&'a [u8], Option<Item<'a>>) {
         let scanned = self.scanned as usize;
-        let newline = memchr(b'\n', input.get(scanned..).unwrap_or_default()).map(|offset| scanned + offset);
+        let newline =
+            memchr(b'\n', input.get(scanned..).unwrap_or_default()).map(|offset| scanned + offset);
         match newline.and_then(|newline| input.split_at_checked(newline)) {
             Some((line, [_newline, rest @ ..])) => self.complete(line, rest, input),
             _ => self.incomplete(input),
         }
     }
 
-    /// True exactly when `piece`, the front of a line that ends without an ending, is longer than the limit: a carriage return at its
-    /// end is no half of an ending and counts.
+    /// True exactly when `piece`, the front of a line that ends without an ending, is longer than
+    /// the limit: a carriage return at its end is no half of an ending and counts.
     #[must_use]
     pub const fn is_too_long(&self, piece: &[u8]) -> bool {
         piece.len() > self.line_max as usize
@@ -120,14 +122,20 @@ impl Lines {
         self.dropping = true;
     }
 
-    /// Takes the front of the input for the start of a new line; the caller has consumed what was before it.
+    /// Takes the front of the input for the start of a new line; the caller has consumed what was
+    /// before it.
     pub const fn restart(&mut self) {
         self.scanned = 0;
         self.dropping = false;
     }
 
     #[inline]
-    fn complete<'a>(&mut self, line: &'a [u8], rest: &'a [u8], input: &'a [u8]) -> (&'a [u8], Option<Item<'a>>) {
+    fn complete<'a>(
+        &mut self,
+        line: &'a [u8],
+        rest: &'a [u8],
+        input: &'a [u8],
+    ) -> (&'a [u8], Option<Item<'a>>) {
         let (line, ending) = match line {
             [line @ .., b'\r'] => (line, Ending::CrLf),
             line => (line, Ending::Lf),
@@ -137,7 +145,8 @@ impl Lines {
             self.dropping = false;
             (rest, Some(Item::Dropped(ending)))
         } else if line.len() > self.line_max as usize {
-            // The ending stays in the input, so that `Dropped` follows here as it does for a line in pieces.
+            // The ending stays in the input, so that `Dropped` follows here as it does for a line
+            // in pieces.
             self.dropping = true;
             (input.get(line.len()..).unwrap_or_default(), Some(Item::TooLong))
         } else {
@@ -191,7 +200,8 @@ mod tests {
         let mut said = Vec::new();
         while let Some(newline) = input.iter().position(|byte| *byte == b'\n') {
             let (line, rest) = (&input[..newline], &input[newline + 1..]);
-            let (line, ending) = line.strip_suffix(b"\r").map_or((line, Ending::Lf), |line| (line, Ending::CrLf));
+            let (line, ending) =
+                line.strip_suffix(b"\r").map_or((line, Ending::Lf), |line| (line, Ending::CrLf));
             if line.len() > line_max as usize {
                 said.push(format!("{:?}", Item::TooLong));
                 said.push(format!("{:?}", Item::Dropped(ending)));
@@ -228,7 +238,11 @@ mod tests {
     #[test]
     fn a_line_that_outgrows_the_limit_is_reported_before_it_ends_and_not_stored() {
         let mut lines = Lines::new(4);
-        assert_eq!(lines.next(b"xxxx\r"), (&b"xxxx\r"[..], None), "the carriage return may belong to the ending");
+        assert_eq!(
+            lines.next(b"xxxx\r"),
+            (&b"xxxx\r"[..], None),
+            "the carriage return may belong to the ending"
+        );
         assert_eq!(lines.next(b"xxxx\rx"), (&b""[..], Some(Item::TooLong)));
         assert_eq!(lines.next(b"more of it"), (&b""[..], None));
         assert_eq!(lines.next(b"\nnext\n"), (&b"next\n"[..], Some(Item::Dropped(Ending::Lf))));

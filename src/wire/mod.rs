@@ -1,6 +1,8 @@
-//! What travels on the wire: pure functions from bytes to items, shared by the server, the client and the load generator.
+//! What travels on the wire: pure functions from bytes to items, shared by the server, the client
+//! and the load generator.
 
-// What a peer sends reaches this code first: no value of it may panic, and no length of it may be cut.
+// What a peer sends reaches this code first: no value of it may panic, and no length of it may be
+// cut.
 #![cfg_attr(
     not(test),
     deny(

@@ -13,10 +13,11 @@ pub const IAC: u8 = 0xFF;
 const SUBNEGOTIATION_END: u8 = 0xF0;
 const SUBNEGOTIATION: u8 = 0xFA;
 
-/// The front of `input` behind the negotiation that it starts with; `None` when it starts with something else.
+/// The front of `input` behind the negotiation that it starts with; `None` when it starts with
+/// something else.
 ///
-/// What is cut off by the end of `input` is passed over too: a newline among the options ends a line like any other,
-/// and the part behind it starts anew.
+/// What is cut off by the end of `input` is passed over too: a newline among the options ends a
+/// line like any other, and the part behind it starts anew.
 #[must_use]
 pub fn skip_negotiation(input: &[u8]) -> Option<&[u8]> {
     let rest = input.strip_prefix(&[IAC])?;
@@ -27,14 +28,15 @@ pub fn skip_negotiation(input: &[u8]) -> Option<&[u8]> {
             end.and_then(|end| parameters.get(end + 2..)).unwrap_or_default()
         }
         [0xFB..=0xFE] => &[],
-        // `telnet` sends the second half of some commands out of band, where it may be lost: the first half is alone.
+        // `telnet` sends the second half of some commands out of band, where it may be lost: the
+        // first half is alone.
         behind => behind,
     };
     Some(behind)
 }
 
-/// Splits a line into its first word, freed from negotiation before and inside it, and what follows the blanks behind
-/// that word. The word is written to `word`, and cut where that is full.
+/// Splits a line into its first word, freed from negotiation before and inside it, and what follows
+/// the blanks behind that word. The word is written to `word`, and cut where that is full.
 pub fn split_word<'a, 'w>(mut line: &'a [u8], word: &'w mut [u8]) -> (&'w [u8], &'a [u8]) {
     let mut len = 0;
     while let Some((first, rest)) = line.split_first() {
@@ -78,7 +80,12 @@ mod tests {
         for negotiation in negotiations {
             for at in 0..=4 {
                 let line = [&b"ECHO"[..at], negotiation, &b"ECHO"[at..], b" \t\ra \xff b"].concat();
-                assert_eq!(split(&line), (b"ECHO".to_vec(), b"\ra \xff b".to_vec()), "{}", line.escape_ascii());
+                assert_eq!(
+                    split(&line),
+                    (b"ECHO".to_vec(), b"\ra \xff b".to_vec()),
+                    "{}",
+                    line.escape_ascii()
+                );
             }
         }
     }

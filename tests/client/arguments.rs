@@ -42,7 +42,11 @@ fn help_and_version_go_to_stdout() {
     assert!(long.text().contains("Exit codes:"), "{long:?}");
     let short = run(&["-h"]);
     assert!(short.ended_with(0).text().len() < long.text().len(), "{short:?}");
-    run(&["--version"]).ended_with(0).printing(concat!("tinytcp-client ", env!("CARGO_PKG_VERSION"), "\n"));
+    run(&["--version"]).ended_with(0).printing(concat!(
+        "tinytcp-client ",
+        env!("CARGO_PKG_VERSION"),
+        "\n"
+    ));
 }
 
 #[test]

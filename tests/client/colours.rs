@@ -22,7 +22,8 @@ fn the_generator_shows_a_dumb_terminal_no_colours() {
 fn the_log_of_the_server_shows_a_dumb_terminal_no_colours() {
     for (term, is_coloured) in [("xterm", true), ("dumb", false)] {
         let server = env!("CARGO_BIN_EXE_tinytcp-server");
-        let command = format!("sh -c 'echo pid $$ .; TERM={term} exec {server} --listen text://127.0.0.1:0'");
+        let command =
+            format!("sh -c 'echo pid $$ .; TERM={term} exec {server} --listen text://127.0.0.1:0'");
         let mut terminal = Terminal::start_command(&command);
         terminal.wait_for("pid ");
         let pid = Pid::from_raw(terminal.read_up_to(" .").parse().expect("a process id"));

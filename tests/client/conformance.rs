@@ -1,5 +1,5 @@
-//! The conformance run against servers that keep only some promises, or none. That ours keeps all of them is a
-//! test of its own.
+//! The conformance run against servers that keep only some promises, or none. That ours keeps all
+//! of them is a test of its own.
 
 use std::time::Duration;
 
@@ -25,7 +25,11 @@ fn names<'a>(run: &'a Ended, prefix: &str) -> Vec<&'a str> {
 fn an_original_text_server_passes_what_it_promises_and_fails_the_rest() {
     let run = test("text", originals::text(), "2s");
     let (passed, failed) = (names(run.ended_with(1), "ok   "), names(&run, "FAIL "));
-    for name in ["the banner comes first", "QUIT is answered and closes", "pipelined commands are answered in order"] {
+    for name in [
+        "the banner comes first",
+        "QUIT is answered and closes",
+        "pipelined commands are answered in order",
+    ] {
         assert!(passed.contains(&name), "{name}: {run:?}");
     }
     for name in ["HTTP is refused and the connection closed", "half a command is never run"] {
@@ -42,7 +46,11 @@ fn the_other_originals_pass_their_own_promises() {
             &["ECHO hands back its payload", "REVERSE turns characters around, not bytes"][..],
         ),
         ("echo", originals::echo(), &["a message is answered", "no word is a command"]),
-        ("chat", originals::chat(), &["a message without a newline is answered when its sender falls quiet"]),
+        (
+            "chat",
+            originals::chat(),
+            &["a message without a newline is answered when its sender falls quiet"],
+        ),
     ] {
         let run = test(protocol, port, "1s");
         let passed = names(run.ended_with(1), "ok   ");
@@ -55,10 +63,15 @@ fn the_other_originals_pass_their_own_promises() {
 #[test]
 fn a_failed_check_shows_what_was_sent_expected_and_got() {
     let run = test("echo", originals::echo(), "1s");
-    let line =
-        run.text().lines().find(|line| line.starts_with("FAIL a half-closed connection")).expect("no half-close");
+    let line = run
+        .text()
+        .lines()
+        .find(|line| line.starts_with("FAIL a half-closed connection"))
+        .expect("no half-close");
     assert!(
-        line.contains(r#"sent "one\ntwo\n", expected "Server received: one\nServer received: two\n", got "#),
+        line.contains(
+            r#"sent "one\ntwo\n", expected "Server received: one\nServer received: two\n", got "#
+        ),
         "{line}"
     );
 }
@@ -66,8 +79,12 @@ fn a_failed_check_shows_what_was_sent_expected_and_got() {
 #[test]
 fn a_check_that_hangs_on_a_limit_says_which_flag_sets_it() {
     let run = test("binary", originals::binary(), "300ms");
-    let limit = run.text().lines().find(|line| line.starts_with("FAIL a longer frame")).expect("no limit");
-    assert!(limit.contains("taking for granted that the longest payload is 16777216 bytes"), "{limit}");
+    let limit =
+        run.text().lines().find(|line| line.starts_with("FAIL a longer frame")).expect("no limit");
+    assert!(
+        limit.contains("taking for granted that the longest payload is 16777216 bytes"),
+        "{limit}"
+    );
     assert!(limit.contains("--max-frame"), "{limit}");
 }
 
@@ -93,7 +110,9 @@ fn a_server_that_closes_at_once_fails_without_a_crash() {
 #[test]
 fn a_server_that_floods_fails_without_a_crash() {
     for protocol in ["text", "binary", "echo"] {
-        let port = serve(|mut stream| while std::io::Write::write_all(&mut stream, &[b'x'; 1 << 16]).is_ok() {});
+        let port = serve(
+            |mut stream| while std::io::Write::write_all(&mut stream, &[b'x'; 1 << 16]).is_ok() {},
+        );
         test(protocol, port, "300ms").ended_with(1);
     }
 }

@@ -1,4 +1,5 @@
-//! Servers that are not there, break, stall or talk rubbish: the exit code and the one line for each.
+//! Servers that are not there, break, stall or talk rubbish: the exit code and the one line for
+//! each.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -7,7 +8,9 @@ use std::time::Duration;
 
 use crate::originals;
 use crate::runs::{client, finish_child, run, run_script};
-use crate::support::behaviour::{FullQueue, free_port, hold, reset, serve, serve_on, serve_once_asked};
+use crate::support::behaviour::{
+    FullQueue, free_port, hold, reset, serve, serve_on, serve_once_asked,
+};
 
 fn commands(protocol: &str, port: u16, timeout: &str, commands: &[&str]) -> crate::runs::Run {
     let url = format!("{protocol}://127.0.0.1:{port}");
@@ -20,9 +23,9 @@ fn nobody_listens() {
     let port = free_port();
     for mode in [&["-e", "TIME"][..], &["demo"], &["test"], &["shell"]] {
         let url = format!("text://127.0.0.1:{port}");
-        run(&[&[&url[..]], mode].concat())
-            .ended_with(3)
-            .saying(&format!("cannot connect to text://127.0.0.1:{port}: connection refused; start tinytcp-server"));
+        run(&[&[&url[..]], mode].concat()).ended_with(3).saying(&format!(
+            "cannot connect to text://127.0.0.1:{port}: connection refused; start tinytcp-server"
+        ));
     }
 }
 
@@ -41,7 +44,8 @@ fn nobody_accepts_in_time() {
 fn a_server_that_starts_late_is_waited_for() {
     let port = free_port();
     let url = format!("text://127.0.0.1:{port}");
-    let child = client(&[&url, "--wait", "20s", "-e", "ECHO late"]).spawn().expect("the client starts");
+    let child =
+        client(&[&url, "--wait", "20s", "-e", "ECHO late"]).spawn().expect("the client starts");
     thread::sleep(Duration::from_millis(300));
     let listener = TcpListener::bind(("127.0.0.1", port)).expect("still free");
     serve_on(listener, |mut stream| {
@@ -60,8 +64,11 @@ fn a_proxy_whose_server_is_not_up_is_no_server() {
     let connections = std::sync::atomic::AtomicUsize::new(0);
     for protocol in ["text", "binary", "echo"] {
         let port = serve(drop);
-        let run = run(&[&format!("{protocol}://127.0.0.1:{port}"), "--wait", "700ms", "-e", "echo a"]);
-        run.ended_with(3).saying("after waiting ").saying("the connection was closed at once; is its server up?");
+        let run =
+            run(&[&format!("{protocol}://127.0.0.1:{port}"), "--wait", "700ms", "-e", "echo a"]);
+        run.ended_with(3)
+            .saying("after waiting ")
+            .saying("the connection was closed at once; is its server up?");
     }
     let connections = std::sync::Arc::new(connections);
     let port = serve(move |mut stream| {
@@ -90,7 +97,8 @@ fn what_arrived_while_the_client_was_paused_is_not_late() {
         hold(stream);
     });
     let url = format!("text://127.0.0.1:{port}");
-    let child = client(&[&url, "--timeout", "2s", "-e", "ECHO a"]).spawn().expect("the client starts");
+    let child =
+        client(&[&url, "--timeout", "2s", "-e", "ECHO a"]).spawn().expect("the client starts");
     let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
     is_asked.recv_timeout(crate::support::program::DEADLINE).expect("the client asks");
     kill(pid, Signal::SIGSTOP).expect("our child");
@@ -179,7 +187,9 @@ fn it_closes_inside_an_answer() {
         ("echo", b"Server rec"),
         ("chat", b"ACK: Received 'echo"),
     ] {
-        commands(protocol, serve_then_close(answer), "5s", &["echo a"]).ended_with(4).saying("inside an answer");
+        commands(protocol, serve_then_close(answer), "5s", &["echo a"])
+            .ended_with(4)
+            .saying("inside an answer");
     }
 }
 
@@ -190,20 +200,28 @@ fn it_resets_the_connection() {
         let _ = stream.read(&mut [0; 1024]);
         reset(stream);
     });
-    commands("text", port, "5s", &["TIME"]).ended_with(4).saying("connection reset with one answer missing");
+    commands("text", port, "5s", &["TIME"])
+        .ended_with(4)
+        .saying("connection reset with one answer missing");
 }
 
 #[test]
 fn it_never_answers() {
     let port = serve(hold);
-    for (protocol, what) in
-        [("text", "no banner"), ("binary", "no answer"), ("echo", "no answer"), ("chat", "no answer")]
-    {
+    for (protocol, what) in [
+        ("text", "no banner"),
+        ("binary", "no answer"),
+        ("echo", "no answer"),
+        ("chat", "no answer"),
+    ] {
         let run = commands(protocol, port, "300ms", &["echo a"]);
-        run.ended_with(4).saying(&format!("{what} within 300 ms; does the server speak {protocol}?"));
+        run.ended_with(4)
+            .saying(&format!("{what} within 300 ms; does the server speak {protocol}?"));
         assert!(run.elapsed >= Duration::from_millis(300), "{run:?}");
     }
-    run(&[&format!("binary://127.0.0.1:{port}"), "demo", "--timeout", "300ms"]).ended_with(4).saying("no answer");
+    run(&[&format!("binary://127.0.0.1:{port}"), "demo", "--timeout", "300ms"])
+        .ended_with(4)
+        .saying("no answer");
 }
 
 #[test]
@@ -239,9 +257,13 @@ fn its_line_never_ends() {
 
 #[test]
 fn its_frame_is_of_no_known_kind() {
-    commands("binary", serve_once_asked(b"\x02\0\0\0\x01a"), "5s", &["echo a"]).ended_with(4).saying("has the code 2");
+    commands("binary", serve_once_asked(b"\x02\0\0\0\x01a"), "5s", &["echo a"])
+        .ended_with(4)
+        .saying("has the code 2");
     let text = originals::text();
-    commands("binary", text, "5s", &["echo a"]).ended_with(4).saying("does the server speak binary?");
+    commands("binary", text, "5s", &["echo a"])
+        .ended_with(4)
+        .saying("does the server speak binary?");
 }
 
 #[test]
@@ -261,7 +283,8 @@ fn a_refused_demo_ends_with_what_the_server_said() {
 #[test]
 fn a_full_stdout_is_said() {
     if let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") {
-        let mut command = client(&[&format!("text://127.0.0.1:{}", originals::text()), "-e", "TIME"]);
+        let mut command =
+            client(&[&format!("text://127.0.0.1:{}", originals::text()), "-e", "TIME"]);
         command.stdout(full);
         crate::runs::finish(command).ended_with(4).saying("cannot write to stdout");
     }
@@ -270,7 +293,10 @@ fn a_full_stdout_is_said() {
 #[test]
 fn a_timeout_does_not_count_the_time_before_there_is_a_question() {
     let url = format!("text://127.0.0.1:{}", originals::text());
-    let mut child = client(&[&url, "--timeout", "1s"]).stdin(std::process::Stdio::piped()).spawn().expect("starts");
+    let mut child = client(&[&url, "--timeout", "1s"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .expect("starts");
     let mut stdin = child.stdin.take().expect("piped");
     thread::sleep(Duration::from_millis(1300));
     stdin.write_all(b"ECHO late\n").expect("the client reads");

@@ -1,4 +1,5 @@
-//! The client program from outside: its arguments, its output and its exit codes, against servers of every kind.
+//! The client program from outside: its arguments, its output and its exit codes, against servers
+//! of every kind.
 #![cfg(feature = "client")]
 
 #[path = "../support/mod.rs"]

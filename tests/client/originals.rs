@@ -1,5 +1,5 @@
-//! The four original servers, as far as a client can tell: blocking, one thread a connection, and for echo and chat
-//! one `recv` of at most 1024 bytes for each message.
+//! The four original servers, as far as a client can tell: blocking, one thread a connection, and
+//! for echo and chat one `recv` of at most 1024 bytes for each message.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -21,7 +21,9 @@ pub fn binary() -> u16 {
 
 /// A server of echo; gives its port.
 pub fn echo() -> u16 {
-    serve(|stream| drop(message_session(stream, |message| Some(format!("Server received: {message}")))))
+    serve(|stream| {
+        drop(message_session(stream, |message| Some(format!("Server received: {message}"))))
+    })
 }
 
 /// A server of chat; gives its port.
@@ -30,8 +32,12 @@ pub fn chat() -> u16 {
         drop(message_session(stream, |message| match message.to_lowercase() {
             lower if lower == "exit" => None,
             lower if lower.contains("time") => Some("Server Time: 17:24:13".into()),
-            lower if lower.contains("hello") => Some("Hello from the server! Connection established.".into()),
-            lower if lower.contains("status") => Some("Server is running smoothly on Python.".into()),
+            lower if lower.contains("hello") => {
+                Some("Hello from the server! Connection established.".into())
+            }
+            lower if lower.contains("status") => {
+                Some("Server is running smoothly on Python.".into())
+            }
             _ => Some(format!("ACK: Received '{message}'")),
         }));
     })
@@ -65,7 +71,10 @@ fn binary_session(mut stream: TcpStream) -> io::Result<()> {
         stream.read_exact(&mut payload)?;
         match code {
             1 => {}
-            2 => payload = String::from_utf8_lossy(&payload).chars().rev().collect::<String>().into_bytes(),
+            2 => {
+                payload =
+                    String::from_utf8_lossy(&payload).chars().rev().collect::<String>().into_bytes()
+            }
             3 => return Ok(()),
             _ => continue,
         }
@@ -74,7 +83,10 @@ fn binary_session(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-fn message_session(mut stream: TcpStream, answer: impl Fn(&str) -> Option<String>) -> io::Result<()> {
+fn message_session(
+    mut stream: TcpStream,
+    answer: impl Fn(&str) -> Option<String>,
+) -> io::Result<()> {
     let mut buffer = [0; 1024];
     loop {
         let len = stream.read(&mut buffer)?;

@@ -75,7 +75,15 @@ fn our_chat_server_keeps_every_promise() {
 fn other_limits_are_kept_as_exactly() {
     for protocol in ["text", "binary", "echo", "chat"] {
         let server = Server::start(protocol, &["--max-line", "1000B", "--max-frame", "2kB"]);
-        let run = server.client(&["test", "--timeout", "20s", "--max-line", "1000", "--max-frame", "2000"]);
+        let run = server.client(&[
+            "test",
+            "--timeout",
+            "20s",
+            "--max-line",
+            "1000",
+            "--max-frame",
+            "2000",
+        ]);
         assert!(run.ended_with(0).text().ends_with(" 0 failed\n"), "{run:?}");
     }
 }
@@ -84,8 +92,14 @@ fn other_limits_are_kept_as_exactly() {
 fn every_demo_runs() {
     for (protocol, part) in [
         ("text", "-> ECHO Hello from client\n<- ECHO Hello from client\n-> QUIT\n<- BYE\n"),
-        ("binary", "Enter command > rev custom protocols are fun\nServer Response: nuf era slocotorp motsuc\n"),
-        ("echo", "> How are you?\nServer: Server received: How are you?\n> quit\nDisconnected from server\n"),
+        (
+            "binary",
+            "Enter command > rev custom protocols are fun\nServer Response: nuf era slocotorp motsuc\n",
+        ),
+        (
+            "echo",
+            "> How are you?\nServer: Server received: How are you?\n> quit\nDisconnected from server\n",
+        ),
         ("chat", "Message >> status\n[Server]: Server is running smoothly on Rust.\n"),
     ] {
         let run = Server::start(protocol, &[]).client(&["demo"]);
@@ -103,7 +117,10 @@ fn every_script_is_answered_without_a_timer() {
     ] {
         let server = Server::start(protocol, &[]);
         let [first, second] = commands;
-        server.client(&["--timeout", "off", "-e", first, "-e", second]).ended_with(0).printing(expected);
+        server
+            .client(&["--timeout", "off", "-e", first, "-e", second])
+            .ended_with(0)
+            .printing(expected);
     }
 }
 
@@ -111,7 +128,8 @@ fn every_script_is_answered_without_a_timer() {
 fn what_the_server_refuses_is_exit_code_1() {
     let busy = Server::start("text", &["--max-connections", "1"]);
     let port = busy.url.rsplit(':').next().expect("a port").to_string();
-    let _only = std::net::TcpStream::connect(("127.0.0.1", port.parse().expect("a number"))).expect("a place");
+    let _only = std::net::TcpStream::connect(("127.0.0.1", port.parse().expect("a number")))
+        .expect("a place");
     busy.client(&["-e", "TIME"]).ended_with(1).printing("ERROR SERVER_BUSY\n");
     let short = Server::start("binary", &["--max-frame", "5B"]);
     short.client(&["-e", "echo 123456"]).ended_with(1).printing("ERROR FRAME_TOO_LARGE\n");

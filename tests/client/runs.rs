@@ -28,7 +28,8 @@ impl Deref for Run {
 }
 
 impl Run {
-    /// The run must have ended with `code`; any other code than 0 and 1 tells why in one line on stderr.
+    /// The run must have ended with `code`; any other code than 0 and 1 tells why in one line on
+    /// stderr.
     #[track_caller]
     pub fn ended_with(&self, code: i32) -> &Ended {
         assert_eq!(self.code, Some(code), "{self:?}");

@@ -9,7 +9,8 @@ use crate::runs::{client, finish_child, run, run_script};
 use crate::support::behaviour::{free_port, hold, serve, serve_once_asked};
 use crate::support::program::wait;
 
-/// Nothing but knowing its last answer can end a run that has no timeout and a server that never closes.
+/// Nothing but knowing its last answer can end a run that has no timeout and a server that never
+/// closes.
 const NO_TIMER: [&str; 2] = ["--timeout", "off"];
 
 fn url(protocol: &str, port: u16) -> String {
@@ -26,7 +27,9 @@ fn commands(url: &str, commands: &[&str]) -> crate::runs::Run {
 #[test]
 fn a_text_script_prints_the_answers_and_nothing_else() {
     let url = url("text", originals::text());
-    run_script(&[&url], b"TIME\nECHO hi").ended_with(0).printing(&format!("TIME {}\nECHO hi\n", originals::TIME));
+    run_script(&[&url], b"TIME\nECHO hi")
+        .ended_with(0)
+        .printing(&format!("TIME {}\nECHO hi\n", originals::TIME));
     commands(&url, &["ECHO hi", "HELP"])
         .ended_with(0)
         .printing("ECHO hi\nHELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT\n");
@@ -34,14 +37,20 @@ fn a_text_script_prints_the_answers_and_nothing_else() {
 
 #[test]
 fn an_empty_script_is_a_short_visit() {
-    run_script(&[&url("text", originals::text()), "--timeout", "off"], b"").ended_with(0).printing("");
-    run_script(&[&url("echo", originals::echo()), "--timeout", "off"], b"").ended_with(0).printing("");
+    run_script(&[&url("text", originals::text()), "--timeout", "off"], b"")
+        .ended_with(0)
+        .printing("");
+    run_script(&[&url("echo", originals::echo()), "--timeout", "off"], b"")
+        .ended_with(0)
+        .printing("");
 }
 
 #[test]
 fn blank_lines_and_carriage_returns_get_no_answer() {
     let url = url("text", originals::text());
-    run_script(&[&url, "--timeout", "off"], b"\r\n \t\nECHO a\r\n\n").ended_with(0).printing("ECHO a\n");
+    run_script(&[&url, "--timeout", "off"], b"\r\n \t\nECHO a\r\n\n")
+        .ended_with(0)
+        .printing("ECHO a\n");
     run_script(&[&url, "--timeout", "off"], b"\n\n").ended_with(0).printing("");
 }
 
@@ -61,7 +70,9 @@ fn an_error_answer_is_printed_and_the_script_goes_on() {
         .ended_with(1)
         .printing("ERROR UNKNOWN_COMMAND\nECHO on\n");
     let busy = serve_once_asked(b"\xff\0\0\0\x0bSERVER_BUSY\x01\0\0\0\x02on");
-    commands(&url("binary", busy), &["echo a", "echo on"]).ended_with(1).printing("ERROR SERVER_BUSY\non\n");
+    commands(&url("binary", busy), &["echo a", "echo on"])
+        .ended_with(1)
+        .printing("ERROR SERVER_BUSY\non\n");
     let too_long = serve_once_asked(b"ERROR LINE_TOO_LONG\n");
     commands(&url("echo", too_long), &["a"]).ended_with(1).printing("ERROR LINE_TOO_LONG\n");
 }
@@ -78,7 +89,10 @@ fn the_words_of_a_binary_script_are_those_of_its_client() {
 #[test]
 fn a_word_that_means_nothing_ends_the_script_and_says_where() {
     let url = url("binary", originals::binary());
-    run_script(&[&url], b"echo a\nfoo\necho b\n").ended_with(2).saying("line 2 of the script").printing("a\n");
+    run_script(&[&url], b"echo a\nfoo\necho b\n")
+        .ended_with(2)
+        .saying("line 2 of the script")
+        .printing("a\n");
 }
 
 #[test]
@@ -111,7 +125,9 @@ fn an_answer_that_nobody_knows_is_complete_when_the_server_falls_quiet() {
             let _ = stream.write_all(b"You said something");
         }
     });
-    commands(&url("echo", other), &["a", "b"]).ended_with(0).printing("You said something\nYou said something\n");
+    commands(&url("echo", other), &["a", "b"])
+        .ended_with(0)
+        .printing("You said something\nYou said something\n");
 }
 
 #[test]
@@ -127,7 +143,9 @@ fn an_answer_that_comes_in_pieces_is_one_answer() {
         let _ = stream.write_all(b"Server received: b");
         hold(stream);
     });
-    commands(&url("echo", slow), &["a", "b"]).ended_with(0).printing("Server received: a\nServer received: b\n");
+    commands(&url("echo", slow), &["a", "b"])
+        .ended_with(0)
+        .printing("Server received: a\nServer received: b\n");
 }
 
 #[test]
@@ -151,8 +169,9 @@ fn answers_are_printed_byte_for_byte() {
 #[test]
 fn a_server_that_reads_nothing_until_its_answers_are_taken_is_no_dead_end() {
     // Far more than two sockets hold: whoever sends everything before reading waits for ever.
-    let script: Vec<u8> =
-        (0..200_000).flat_map(|number| format!("ECHO line {number} {:60}.\n", "").into_bytes()).collect();
+    let script: Vec<u8> = (0..200_000)
+        .flat_map(|number| format!("ECHO line {number} {:60}.\n", "").into_bytes())
+        .collect();
     let url = url("text", originals::text());
     let run = run_script(&[&url, "--timeout", "off"], &script);
     assert!(run.ended_with(0).stdout == script, "answers differ: {} bytes", run.stdout.len());
@@ -165,7 +184,10 @@ fn an_answer_is_printed_while_the_script_is_still_being_written() {
         (url("binary", originals::binary()), "rev ab\n", "ba\n"),
         (url("echo", originals::echo()), "a\n", "Server received: a\n"),
     ] {
-        let mut child = client(&[&url, "--timeout", "off"]).stdin(Stdio::piped()).spawn().expect("the client starts");
+        let mut child = client(&[&url, "--timeout", "off"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("the client starts");
         let mut stdin = child.stdin.take().expect("piped");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         for _ in 0..2 {
@@ -183,7 +205,10 @@ fn an_answer_is_printed_while_the_script_is_still_being_written() {
 #[test]
 fn half_a_line_does_not_hold_up_the_lines_before_it() {
     let url = url("text", originals::text());
-    let mut child = client(&[&url, "--timeout", "off"]).stdin(Stdio::piped()).spawn().expect("the client starts");
+    let mut child = client(&[&url, "--timeout", "off"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the client starts");
     let mut stdin = child.stdin.take().expect("piped");
     let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
     stdin.write_all(b"ECHO a\nECH").expect("the client reads");
@@ -208,7 +233,9 @@ fn a_server_that_closes_ends_a_script_that_is_still_open() {
 #[test]
 fn a_server_that_says_why_it_closes_is_believed() {
     let busy = serve(|mut stream| drop(stream.write_all(b"ERROR SERVER_BUSY\n")));
-    run(&[&url("text", busy), "-e", "TIME", "-e", "HELP"]).ended_with(1).printing("ERROR SERVER_BUSY\n");
+    run(&[&url("text", busy), "-e", "TIME", "-e", "HELP"])
+        .ended_with(1)
+        .printing("ERROR SERVER_BUSY\n");
     let idle = serve(|mut stream| {
         let _ = stream.write_all(b"WELCOME\n");
         let _ = stream.write_all(b"ERROR IDLE_TIMEOUT\n");

@@ -24,7 +24,9 @@ fn answers_and_farewells_are_in_the_words_of_each_client() {
             "text",
             originals::text(),
             "TIME\n\nfoo\nQUIT\n",
-            format!("<- WELCOME, I'm TinyServer not pressure\n<- TIME {time}\n<- ERROR UNKNOWN_COMMAND\n<- BYE\n"),
+            format!(
+                "<- WELCOME, I'm TinyServer not pressure\n<- TIME {time}\n<- ERROR UNKNOWN_COMMAND\n<- BYE\n"
+            ),
         ),
         (
             "binary",
@@ -47,18 +49,21 @@ fn answers_and_farewells_are_in_the_words_of_each_client() {
             "chat",
             originals::chat(),
             "hello\nexit\n",
-            "[Server]: Hello from the server! Connection established.\nDisconnected from server\n".into(),
+            "[Server]: Hello from the server! Connection established.\nDisconnected from server\n"
+                .into(),
         ),
     ];
     for (protocol, port, typed, shown) in cases {
-        let run = run_script(&[&format!("{protocol}://127.0.0.1:{port}"), "shell"], typed.as_bytes());
+        let run =
+            run_script(&[&format!("{protocol}://127.0.0.1:{port}"), "shell"], typed.as_bytes());
         assert!(run.ended_with(0).text().ends_with(&shown), "{run:?}");
     }
 }
 
 #[test]
 fn an_interrupt_is_a_farewell_while_nothing_is_typed() {
-    let mut command = client(&[&format!("text://127.0.0.1:{}", originals::text()), "--timeout", "off", "shell"]);
+    let mut command =
+        client(&[&format!("text://127.0.0.1:{}", originals::text()), "--timeout", "off", "shell"]);
     let mut child = command.stdin(Stdio::piped()).spawn().expect("the client starts");
     let _held_open = child.stdin.take();
     let mut shown = String::new();
@@ -74,17 +79,26 @@ fn an_interrupt_is_a_farewell_while_nothing_is_typed() {
 
 #[test]
 fn the_end_of_input_is_a_farewell() {
-    let text = run_script(&[&format!("text://127.0.0.1:{}", originals::text()), "shell"], b"ECHO a\n");
+    let text =
+        run_script(&[&format!("text://127.0.0.1:{}", originals::text()), "shell"], b"ECHO a\n");
     assert!(text.ended_with(0).text().ends_with("<- ECHO a\n<- BYE\n"), "{text:?}");
-    let binary = run_script(&[&format!("binary://127.0.0.1:{}", originals::binary()), "shell"], b"");
-    assert!(binary.ended_with(0).text().ends_with("Sent QUIT command to server.\nClosing connection to the server.\n"));
+    let binary =
+        run_script(&[&format!("binary://127.0.0.1:{}", originals::binary()), "shell"], b"");
+    assert!(
+        binary
+            .ended_with(0)
+            .text()
+            .ends_with("Sent QUIT command to server.\nClosing connection to the server.\n")
+    );
 }
 
 #[test]
 fn a_server_that_leaves_first_is_reported() {
     let port = serve(|mut stream| drop(stream.write_all(b"WELCOME\nBYE\n")));
-    let mut child =
-        client(&[&format!("text://127.0.0.1:{port}"), "shell"]).stdin(Stdio::piped()).spawn().expect("starts");
+    let mut child = client(&[&format!("text://127.0.0.1:{port}"), "shell"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("starts");
     let stdin = child.stdin.take();
     let run = finish_child(child);
     run.ended_with(4).saying("the server closed the connection; look at the server's log");
@@ -243,14 +257,19 @@ fn on_a_terminal_the_history_is_private_and_holds_no_secrets() {
     assert_eq!(mode & 0o777, 0o600, "{mode:o}");
     let kept = std::fs::read_to_string(&file).expect("readable");
     std::fs::remove_dir_all(&home).expect("ours");
-    assert_eq!(kept.lines().filter(|line| line.starts_with("ECHO")).collect::<Vec<_>>(), ["ECHO kept"], "{kept}");
+    assert_eq!(
+        kept.lines().filter(|line| line.starts_with("ECHO")).collect::<Vec<_>>(),
+        ["ECHO kept"],
+        "{kept}"
+    );
 }
 
 #[test]
 fn from_a_pipe_a_line_that_is_no_text_is_dropped_alone() {
     let url = format!("text://127.0.0.1:{}", originals::text());
     let run = run_script(&[&url, "shell"], b"ECHO 1\nECHO \xff\nECHO 2\n");
-    let shown = "<- ECHO 1\nbytes that are no UTF-8 came, and the line was dropped\n<- ECHO 2\n<- BYE\n";
+    let shown =
+        "<- ECHO 1\nbytes that are no UTF-8 came, and the line was dropped\n<- ECHO 2\n<- BYE\n";
     assert!(run.ended_with(0).text().ends_with(shown), "{run:?}");
 }
 
@@ -265,7 +284,10 @@ fn a_silent_and_a_foreign_server_are_told_about() {
     thread::sleep(std::time::Duration::from_millis(1500));
     drop(stdin);
     let run = finish_child(child);
-    assert!(run.text().contains("no banner within 300 ms; does the server speak text?\n"), "{run:?}");
+    assert!(
+        run.text().contains("no banner within 300 ms; does the server speak text?\n"),
+        "{run:?}"
+    );
     let foreign = serve(|mut stream| {
         let _ = stream.write_all(b"$2\r\n");
         crate::support::behaviour::hold(stream);

@@ -46,7 +46,10 @@ impl Terminal {
     }
 
     pub fn type_keys(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).and_then(|()| self.keys.flush()).expect("the terminal is open");
+        self.keys
+            .write_all(keys.as_bytes())
+            .and_then(|()| self.keys.flush())
+            .expect("the terminal is open");
     }
 
     #[track_caller]
@@ -76,7 +79,9 @@ impl Terminal {
         loop {
             match self.pieces.recv_timeout(DEADLINE) {
                 Ok(piece) => self.shown.push_str(&String::from_utf8_lossy(&piece)),
-                Err(mpsc::RecvTimeoutError::Disconnected) => return std::mem::take(&mut self.shown),
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return std::mem::take(&mut self.shown);
+                }
                 Err(mpsc::RecvTimeoutError::Timeout) => panic!("it never ends: {:?}", self.shown),
             }
         }

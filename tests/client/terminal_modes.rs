@@ -1,4 +1,5 @@
-//! The modes of the terminal: given back on every way out and at every stop, and taken again when the client continues.
+//! The modes of the terminal: given back on every way out and at every stop, and taken again when
+//! the client continues.
 
 use std::io::{Read, Write};
 use std::sync::{Mutex, mpsc};
@@ -13,7 +14,8 @@ use crate::terminal::Terminal;
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_tinytcp-client");
 
-/// Starts the client, and returns the id of its process too. After its end `SAME` is shown, if the modes are.
+/// Starts the client, and returns the id of its process too. After its end `SAME` is shown, if the
+/// modes are.
 fn start(url: &str) -> (Terminal, Pid) {
     let mut terminal = Terminal::start_command(&format!(
         "sh -c 'before=$(stty -g); sh -c \"echo pid \\$\\$ .; exec {CLIENT} {url}\"; \
@@ -56,7 +58,9 @@ fn modes_are_restored_when_a_signal_ends_the_client() {
 #[ignore = "needs a terminal, which `script` from util-linux lends"]
 fn modes_are_restored_after_a_server_that_leaves_between_two_keys() {
     // The keys before the server leaves, and those that let the editor show that it has left.
-    for (before, after) in [("\t\t", ""), ("\x1b[200~half", "\x1b[201~"), ("\x1b", "x"), ("\x16", "x")] {
+    for (before, after) in
+        [("\t\t", ""), ("\x1b[200~half", "\x1b[201~"), ("\x1b", "x"), ("\x16", "x")]
+    {
         let (leave, may_leave) = mpsc::channel();
         let (left, has_left) = mpsc::channel();
         let may_leave = Mutex::new(may_leave);
@@ -96,7 +100,10 @@ fn start_job() -> (Terminal, Pid) {
     terminal.type_keys("before=$(stty -g)\r");
     terminal.wait_for("ready> ");
     // The quotes keep the echo of the line from being taken for the answer.
-    terminal.type_keys(&format!("sh -c 'echo p\"\"id $$ .; exec {CLIENT} text://127.0.0.1:{}'\r", originals::text()));
+    terminal.type_keys(&format!(
+        "sh -c 'echo p\"\"id $$ .; exec {CLIENT} text://127.0.0.1:{}'\r",
+        originals::text()
+    ));
     let pid = read_pid(&mut terminal);
     terminal.wait_for("-> ");
     terminal.type_keys("ECHO half");
@@ -108,7 +115,8 @@ fn start_job() -> (Terminal, Pid) {
 #[ignore = "needs a terminal, which `script` from util-linux lends"]
 fn a_stop_gives_the_terminal_back_and_fg_takes_it_again() {
     let by_key: fn(&mut Terminal, Pid) = |terminal, _| terminal.type_keys("\x1a");
-    let from_outside: fn(&mut Terminal, Pid) = |_, pid| kill(pid, Signal::SIGTSTP).expect("our child");
+    let from_outside: fn(&mut Terminal, Pid) =
+        |_, pid| kill(pid, Signal::SIGTSTP).expect("our child");
     for stop in [by_key, from_outside] {
         let (mut terminal, pid) = start_job();
         stop(&mut terminal, pid);

@@ -30,7 +30,8 @@ fn a_demo_names_the_path() {
 #[test]
 fn a_socket_that_comes_later_is_waited_for() {
     let folder = Folder::new("client-wait");
-    let child = client(&[&url("text", &folder.socket()), "--wait", "20s", "-e", "ECHO late"]).spawn();
+    let child =
+        client(&[&url("text", &folder.socket()), "--wait", "20s", "-e", "ECHO late"]).spawn();
     let _server = start("text", &folder.socket(), &[]);
     let run = finish_child(child.expect("the client starts"));
     assert_eq!((run.code, run.text()), (Some(0), "ECHO late\n"), "{run:?}");
@@ -42,7 +43,9 @@ fn a_socket_that_is_missing_or_was_left_behind_says_to_start_the_server() {
     let url = url("text", &folder.socket());
     run(&[&url, "-e", "TIME"]).ended_with(3).saying("no such file; start tinytcp-server there");
     drop(UnixListener::bind(folder.socket()).expect("a free path"));
-    run(&[&url, "-e", "TIME"]).ended_with(3).saying("connection refused; start tinytcp-server there");
+    run(&[&url, "-e", "TIME"])
+        .ended_with(3)
+        .saying("connection refused; start tinytcp-server there");
 }
 
 #[test]
@@ -65,5 +68,7 @@ fn a_socket_that_the_user_may_not_use_names_the_flag_that_lets_them() {
     command.args(&wrapper[1..]).arg(client(&[]).get_program());
     command.args([&url("text", &folder.socket()), "-e", "TIME"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    finish(command).ended_with(3).saying("permission denied; who may connect is set by --unix-mode");
+    finish(command)
+        .ended_with(3)
+        .saying("permission denied; who may connect is set by --unix-mode");
 }

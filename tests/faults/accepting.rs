@@ -1,4 +1,5 @@
-//! `accept` and the registration of a new connection fail: whoever waits is served, though nobody comes after it.
+//! `accept` and the registration of a new connection fail: whoever waits is served, though nobody
+//! comes after it.
 
 use crate::support::BANNER;
 use crate::support::peer::Peer;
@@ -27,7 +28,13 @@ const ACCEPT_ERRORS: [&str; 17] = [
 ];
 
 /// A server whose calls `first` to `last` of `call` fail with `error`.
-fn failing(trace: &Trace, call: &'static str, error: &'static str, first: usize, last: usize) -> Server {
+fn failing(
+    trace: &Trace,
+    call: &'static str,
+    error: &'static str,
+    first: usize,
+    last: usize,
+) -> Server {
     trace.start(&[call], Some(Fault { call, error, first, last }), &[])
 }
 

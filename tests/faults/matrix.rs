@@ -1,12 +1,13 @@
-//! Every call of every scenario fails in turn: once for each error that it may have by its manual page, at each place where it
-//! is made, up to [`PLACES_MAX`].
+//! Every call of every scenario fails in turn: once for each error that it may have by its manual
+//! page, at each place where it is made, up to [`PLACES_MAX`].
 //!
-//! Whatever fails, a later peer is served, SIGTERM ends the server with code 0, nobody hears a byte that is wrong, nothing
-//! panics, and every descriptor is given back. What only interrupts, delays or concerns the log is not noticed by anybody.
+//! Whatever fails, a later peer is served, SIGTERM ends the server with code 0, nobody hears a byte
+//! that is wrong, nothing panics, and every descriptor is given back. What only interrupts, delays
+//! or concerns the log is not noticed by anybody.
 //!
-//! Never injected: a count of bytes that were not sent, and EAGAIN of a read, since no event would follow; an error of
-//! `close`, since the kernel closes nevertheless and `strace` does not; ENOMEM of `mmap` and its like, which ends the
-//! process, as README says.
+//! Never injected: a count of bytes that were not sent, and EAGAIN of a read, since no event would
+//! follow; an error of `close`, since the kernel closes nevertheless and `strace` does not; ENOMEM
+//! of `mmap` and its like, which ends the process, as README says.
 
 use crate::alone;
 use crate::scenarios::{Heard, SCENARIOS, Scenario};
@@ -43,7 +44,11 @@ enum Cost {
 
 const CALLS: [Call; 14] = [
     // One of each kind: `accepting` goes through them all.
-    Call { name: "accept4", errors: &["EMFILE", "ECONNABORTED", "ENETDOWN", "EINVAL", "EINTR"], cost: Cost::Nothing },
+    Call {
+        name: "accept4",
+        errors: &["EMFILE", "ECONNABORTED", "ENETDOWN", "EINVAL", "EINTR"],
+        cost: Cost::Nothing,
+    },
     Call { name: "epoll_wait", errors: &["EINTR"], cost: Cost::Nothing },
     Call { name: "recvfrom", errors: &["EINTR"], cost: Cost::Nothing },
     Call {
@@ -61,8 +66,16 @@ const CALLS: [Call; 14] = [
     Call { name: "shutdown", errors: &["ENOTCONN", "ENOBUFS"], cost: Cost::Connection },
     Call { name: "setsockopt", errors: &["ENOMEM", "ENOBUFS"], cost: Cost::Nothing },
     // The log, and a zone of time that cannot be read.
-    Call { name: "write", errors: &["EINTR", "EAGAIN", "EIO", "ENOSPC", "EPIPE"], cost: Cost::Nothing },
-    Call { name: "openat", errors: &["EMFILE", "ENFILE", "ENOENT", "EACCES", "EINTR"], cost: Cost::Nothing },
+    Call {
+        name: "write",
+        errors: &["EINTR", "EAGAIN", "EIO", "ENOSPC", "EPIPE"],
+        cost: Cost::Nothing,
+    },
+    Call {
+        name: "openat",
+        errors: &["EMFILE", "ENFILE", "ENOENT", "EACCES", "EINTR"],
+        cost: Cost::Nothing,
+    },
     Call { name: "statx", errors: &["ENOENT", "ENOMEM"], cost: Cost::Nothing },
     Call { name: "read", errors: &["EINTR", "EIO"], cost: Cost::Nothing },
     Call { name: "readlink", errors: &["ENOENT", "ENOMEM"], cost: Cost::Nothing },
@@ -99,8 +112,8 @@ fn run(Run { scenario, fault, cost }: Run) -> Trace {
     trace
 }
 
-/// Ends the server by SIGTERM. When the call that fails is the handler's own, and the server was not waiting just then, the
-/// signal is lost: then it is sent again.
+/// Ends the server by SIGTERM. When the call that fails is the handler's own, and the server was
+/// not waiting just then, the signal is lost: then it is sent again.
 fn end(server: &mut Server, trace: &Trace) {
     let mut signals = 0;
     wait_until("the server ends", || {
@@ -135,14 +148,16 @@ fn runs_of(scenario: &'static Scenario, trace: &str) -> Vec<Run> {
         let handler = scenario.stops.then(|| handler_call(name, trace)).flatten();
         let indices = (before + 1..=count.starting + count.serving).take(PLACES_MAX);
         for index in indices.filter(|index| Some(*index) != handler) {
-            let faults = errors.iter().map(|error| Fault { call: name, error, first: index, last: index });
+            let faults =
+                errors.iter().map(|error| Fault { call: name, error, first: index, last: index });
             runs.extend(faults.map(|fault| Run { scenario, fault: Some(fault), cost: *cost }));
         }
     }
     runs
 }
 
-/// Makes every run, several at a time, and gives how many were hit by their fault, and what went wrong.
+/// Makes every run, several at a time, and gives how many were hit by their fault, and what went
+/// wrong.
 fn make(runs: &[Run]) -> (usize, Vec<String>) {
     let (next, hits, failures) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
     thread::scope(|scope| {
@@ -150,10 +165,13 @@ fn make(runs: &[Run]) -> (usize, Vec<String>) {
             scope.spawn(|| {
                 while let Some(one) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
                     match catch_unwind(AssertUnwindSafe(|| run(*one))) {
-                        Ok(trace) => drop(hits.fetch_add(usize::from(trace.has_hit()), Ordering::Relaxed)),
-                        Err(_) => {
-                            failures.lock().expect("no panic").push(format!("{}: {:?}", one.scenario.name, one.fault))
+                        Ok(trace) => {
+                            drop(hits.fetch_add(usize::from(trace.has_hit()), Ordering::Relaxed))
                         }
+                        Err(_) => failures
+                            .lock()
+                            .expect("no panic")
+                            .push(format!("{}: {:?}", one.scenario.name, one.fault)),
                     }
                 }
             });
@@ -172,8 +190,17 @@ fn no_failing_call_hangs_kills_or_confuses_the_server() {
         runs.extend(runs_of(scenario, &trace.text()));
     }
     let (hits, failures) = make(&runs);
-    let _ =
-        writeln!(stderr(), "{} runs of {} scenarios, {hits} of them with a failed call", runs.len(), SCENARIOS.len());
-    assert!(failures.is_empty(), "{} of {} runs went wrong: {failures:#?}", failures.len(), runs.len());
+    let _ = writeln!(
+        stderr(),
+        "{} runs of {} scenarios, {hits} of them with a failed call",
+        runs.len(),
+        SCENARIOS.len()
+    );
+    assert!(
+        failures.is_empty(),
+        "{} of {} runs went wrong: {failures:#?}",
+        failures.len(),
+        runs.len()
+    );
     assert!(hits > runs.len() / 2, "only {hits} of {} runs had a call that failed", runs.len());
 }

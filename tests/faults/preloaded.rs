@@ -1,6 +1,8 @@
-//! Whole suites, again, with a server whose reads and writes are cut short and whose calls are interrupted.
+//! Whole suites, again, with a server whose reads and writes are cut short and whose calls are
+//! interrupted.
 //!
-//! The faults follow from a seed, which `TINYTCP_SEED` sets and a failure prints; how they meet what happens does not.
+//! The faults follow from a seed, which `TINYTCP_SEED` sets and a failure prints; how they meet
+//! what happens does not.
 
 use crate::alone;
 use crate::support::server::{PRELOAD, Server, listen_flags, program};
@@ -11,8 +13,8 @@ use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Suites of tests that start the server as a program, and judge it by the bytes that it sends; not those that judge it by its
-/// time, such as `fairness`.
+/// Suites of tests that start the server as a program, and judge it by the bytes that it sends; not
+/// those that judge it by its time, such as `fairness`.
 const SUITES: [&str; 19] = [
     "activity_log",
     "capacity",
@@ -37,9 +39,11 @@ const SUITES: [&str; 19] = [
 
 /// Tests whose scenario there is not under these faults, each with the reason.
 const LEFT_OUT: [&str; 2] = [
-    // It freezes the server at its first byte, and reads what one write has handed to the kernel by then.
+    // It freezes the server at its first byte, and reads what one write has handed to the kernel
+    // by then.
     "a_server_that_overslept_writes_what_it_can_before_it_cuts_a_slow_reader_off",
-    // It counts the processor time of a server that has nothing to do; a thousand signals a second are something to do.
+    // It counts the processor time of a server that has nothing to do; a thousand signals a second
+    // are something to do.
     "while_descriptors_are_exhausted_the_server_does_not_spin",
 ];
 
@@ -54,18 +58,23 @@ struct Shim {
 impl Shim {
     fn new(faults: &'static str) -> Self {
         const SEED: u64 = 0x7469_6e79;
-        let seed = env::var("TINYTCP_SEED").map_or(SEED, |seed| seed.parse().expect("TINYTCP_SEED is a number"));
-        let place = |kind| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("shim-{faults}.{kind}"));
+        let seed = env::var("TINYTCP_SEED")
+            .map_or(SEED, |seed| seed.parse().expect("TINYTCP_SEED is a number"));
+        let place =
+            |kind| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("shim-{faults}.{kind}"));
         let shim = Self { library: place("so"), counts: place("counts"), faults, seed };
         fs::write(&shim.counts, [0; 4 * size_of::<u64>()]).expect("a file for the counts");
         let mut compile = Command::new("cc");
-        compile.args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&shim.library);
+        compile
+            .args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o"])
+            .arg(&shim.library);
         compile.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/shim.c"));
         assert!(compile.status().expect("run cc").success(), "the library does not compile");
         shim
     }
 
-    /// The variables with which a server, or a suite of tests that start servers, runs under the library.
+    /// The variables with which a server, or a suite of tests that start servers, runs under the
+    /// library.
     fn variables(&self, library: &str) -> [(String, OsString); 4] {
         [
             (library.into(), self.library.clone().into()),
@@ -85,7 +94,8 @@ impl Shim {
     }
 }
 
-/// Runs every suite under the library. Cargo finds the suites; it has built them already if it runs all tests.
+/// Runs every suite under the library. Cargo finds the suites; it has built them already if it runs
+/// all tests.
 fn check_suites(faults: &'static str) {
     let _alone = alone();
     let shim = Shim::new(faults);
@@ -103,9 +113,11 @@ fn check_suites(faults: &'static str) {
     let output = tests.output().expect("run cargo");
     let [reads, writes, interruptions, signals] = shim.counts();
     let said = String::from_utf8_lossy(&output.stdout);
-    let replay = format!("TINYTCP_SEED={} cargo test --test faults -- --ignored preloaded", shim.seed);
+    let replay =
+        format!("TINYTCP_SEED={} cargo test --test faults -- --ignored preloaded", shim.seed);
     assert!(output.status.success(), "{said}\nunder {faults}; to try it again: {replay}");
-    // Not captured as what a test prints is: these are figures for whoever reads the log of a run that passed.
+    // Not captured as what a test prints is: these are figures for whoever reads the log of a run
+    // that passed.
     let passed = said.lines().filter(|line| line.ends_with(" ... ok")).count();
     let _ = writeln!(
         stderr(),
@@ -128,7 +140,8 @@ fn everything_holds_when_one_call_in_four_is_interrupted() {
 
 #[test]
 #[ignore = "needs cc, and runs 19 suites: .ci/run does"]
-fn everything_holds_when_calls_are_cut_short_and_interrupted_and_a_signal_comes_every_millisecond() {
+fn everything_holds_when_calls_are_cut_short_and_interrupted_and_a_signal_comes_every_millisecond()
+{
     check_suites("short,eintr,alarm");
 }
 
@@ -146,5 +159,9 @@ fn the_library_cuts_and_interrupts_the_server_that_is_shipped() {
         peer.send(&line);
         peer.expect(&line);
     }
-    assert!(shim.counts().into_iter().all(|count| count > 0), "nothing happened: {:?}", shim.counts());
+    assert!(
+        shim.counts().into_iter().all(|count| count > 0),
+        "nothing happened: {:?}",
+        shim.counts()
+    );
 }

@@ -1,5 +1,5 @@
-//! What is done with a server while one of its calls fails. Each peer tells what it heard, and what it hears from a server
-//! whose calls all succeed.
+//! What is done with a server while one of its calls fails. Each peer tells what it heard, and what
+//! it hears from a server whose calls all succeed.
 
 use crate::support::frames::{ECHO, QUIT, REVERSE, error, frame};
 use crate::support::peer::Peer;
@@ -96,9 +96,24 @@ pub const SCENARIOS: [Scenario; 11] = [
     Scenario { name: "an echo session with a quiet piece", flags: &[], play: echo, stops: false },
     Scenario { name: "a chat session", flags: &[], play: chat, stops: false },
     Scenario { name: "pipelining under backpressure", flags: &[], play: pipelining, stops: false },
-    Scenario { name: "requests and the end of input at once", flags: &[], play: half_close, stops: false },
-    Scenario { name: "oversize and refused input", flags: &["--max-line", "100"], play: oversize, stops: false },
-    Scenario { name: "a peer over the limit", flags: &["--max-connections", "1"], play: over_the_limit, stops: false },
+    Scenario {
+        name: "requests and the end of input at once",
+        flags: &[],
+        play: half_close,
+        stops: false,
+    },
+    Scenario {
+        name: "oversize and refused input",
+        flags: &["--max-line", "100"],
+        play: oversize,
+        stops: false,
+    },
+    Scenario {
+        name: "a peer over the limit",
+        flags: &["--max-connections", "1"],
+        play: over_the_limit,
+        stops: false,
+    },
     Scenario { name: "deadlines", flags: &DEADLINES, play: deadlines, stops: false },
     Scenario { name: "peers that break off", flags: &[], play: resets, stops: false },
     Scenario { name: "a shutdown", flags: &["--quiet-period", "1h"], play: shutdown, stops: true },
@@ -175,7 +190,8 @@ fn over_the_limit(server: &Server) -> Vec<Heard> {
     vec![second.leave(), first.leave()]
 }
 
-const DEADLINES: [&str; 6] = ["--idle-timeout", "200ms", "--message-timeout", "200ms", "--write-timeout", "200ms"];
+const DEADLINES: [&str; 6] =
+    ["--idle-timeout", "200ms", "--message-timeout", "200ms", "--write-timeout", "200ms"];
 
 fn deadlines(server: &Server) -> Vec<Heard> {
     let mut stuck = Guest::new(server.connect_with_small_window("binary"));
@@ -186,7 +202,8 @@ fn deadlines(server: &Server) -> Vec<Heard> {
     let mut slow = Guest::new(server.connect("binary"));
     slow.say([ECHO, 0, 0], error("MESSAGE_TIMEOUT"));
     idle.hear("ERROR IDLE_TIMEOUT\n");
-    // It ends when the server resets the connection. What the peer has not read by then is lost, as it should be.
+    // It ends when the server resets the connection. What the peer has not read by then is lost, as
+    // it should be.
     sender.join().expect("no panic");
     stuck.heard.got.clear();
     vec![idle.leave(), slow.leave()]
@@ -203,7 +220,8 @@ fn resets(server: &Server) -> Vec<Heard> {
     Vec::new()
 }
 
-/// What has arrived by the signal is answered, a piece that might go on included; half a frame is none.
+/// What has arrived by the signal is answered, a piece that might go on included; half a frame is
+/// none.
 fn shutdown(server: &Server) -> Vec<Heard> {
     let mut text = Guest::welcomed(server);
     let mut binary = Guest::new(server.connect("binary"));
@@ -219,7 +237,11 @@ fn shutdown(server: &Server) -> Vec<Heard> {
 
 #[test]
 fn hearing_less_is_no_lie_and_hearing_something_else_is_one() {
-    let heard = |got: &str| Heard { got: got.into(), expected: "ECHO on\nTIME 10:20\n".into(), otherwise: b"BUSY\n" };
+    let heard = |got: &str| Heard {
+        got: got.into(),
+        expected: "ECHO on\nTIME 10:20\n".into(),
+        otherwise: b"BUSY\n",
+    };
     assert!(heard("ECHO on\nTIME 23:59\n").is_all());
     assert!(!heard("ECHO on\nTIME 2").is_all());
     assert!(heard("ECHO on\nTIME 2").is_true());

@@ -1,4 +1,5 @@
-//! The calls of the start: one that fails is one line and exit code 1. And no descriptor is made that a child would inherit.
+//! The calls of the start: one that fails is one line and exit code 1. And no descriptor is made
+//! that a child would inherit.
 
 use crate::support::program::finish;
 use crate::tracer::{Fault, Trace, call, count};
@@ -106,7 +107,8 @@ fn a_start_without_any_tuning_option_serves_and_warns_once() {
         server.process().signal("TERM");
         assert_eq!(server.wait_for_exit().code(), Some(0), "{fault:?}");
         assert!(trace.has_hit(), "{fault:?} is never reached");
-        let warnings = server.log.text().into_iter().filter(|line| line.contains("without socket options"));
+        let warnings =
+            server.log.text().into_iter().filter(|line| line.contains("without socket options"));
         assert_eq!(warnings.count(), 1, "{fault:?}: {:#?}", server.log.text());
     }
 }
@@ -117,8 +119,10 @@ fn a_start_that_cannot_catch_the_signals_is_one_line_and_exit_1() {
     let trace = trace_of_a_life(&["rt_sigaction"]).text();
     // The first ones are made before the program has begun.
     let calls = trace.lines().filter(|line| call(line).is_some());
-    let is_ours = |line: &str| ["(SIGTERM", "(SIGINT", "(SIGHUP"].iter().any(|name| line.contains(name));
-    let indices: Vec<usize> = (1..).zip(calls).filter(|(_, line)| is_ours(line)).map(|(index, _)| index).collect();
+    let is_ours =
+        |line: &str| ["(SIGTERM", "(SIGINT", "(SIGHUP"].iter().any(|name| line.contains(name));
+    let indices: Vec<usize> =
+        (1..).zip(calls).filter(|(_, line)| is_ours(line)).map(|(index, _)| index).collect();
     assert!(indices.len() >= 3, "it catches none: {trace}");
     indices.into_iter().for_each(|index| check_refused("rt_sigaction", "EINVAL", index));
 }

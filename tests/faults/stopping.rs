@@ -10,7 +10,9 @@ fn a_signal_that_comes_while_the_server_waits_is_heard_though_there_is_no_memory
         let trace = Trace::new();
         let fault = Fault { call: "sendto", error: "ENOBUFS", first: 1, last: 1 };
         let mut server = trace.start(&["sendto", "epoll_wait"], Some(fault), &[]);
-        wait_until("the server waits", || trace.text().contains("epoll_wait(") && server.process().state() == 'S');
+        wait_until("the server waits", || {
+            trace.text().contains("epoll_wait(") && server.process().state() == 'S'
+        });
         server.process().signal(signal);
         assert_eq!(server.wait_for_exit().code(), Some(0));
         assert!(trace.has_hit_the_handler(), "the byte was not lost: {}", trace.text());

@@ -1,4 +1,5 @@
-//! `strace` around the server: it writes down the server's system calls, and makes some of them fail.
+//! `strace` around the server: it writes down the server's system calls, and makes some of them
+//! fail.
 
 use crate::support::server::{Server, listen_flags, program_under};
 use std::collections::BTreeMap;
@@ -38,14 +39,16 @@ impl Trace {
         Self(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name))
     }
 
-    /// The server with `flags`, traced in those of its calls that `calls` names, with `fault` among them. The child process
-    /// is the server itself: `strace` watches from behind.
+    /// The server with `flags`, traced in those of its calls that `calls` names, with `fault` among
+    /// them. The child process is the server itself: `strace` watches from behind.
     pub fn command(&self, calls: &[&str], fault: Option<Fault>, flags: &[&str]) -> Command {
         let path = self.0.to_str().expect("a path in UTF-8");
         let traced = format!("trace={}", calls.join(","));
-        let inject =
-            fault.map(|Fault { call, error, first, last }| format!("inject={call}:error={error}:when={first}..{last}"));
-        let mut wrapper = vec!["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-o", path, "-e", &traced];
+        let inject = fault.map(|Fault { call, error, first, last }| {
+            format!("inject={call}:error={error}:when={first}..{last}")
+        });
+        let mut wrapper =
+            vec!["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-o", path, "-e", &traced];
         if let Some(inject) = &inject {
             wrapper.extend(["-e", inject]);
         }
@@ -82,8 +85,8 @@ impl Drop for Trace {
     }
 }
 
-/// How often the server made a call: up to the first wait for events, and from there on. Where several threads make it, the
-/// most that one of them did.
+/// How often the server made a call: up to the first wait for events, and from there on. Where
+/// several threads make it, the most that one of them did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
     pub starting: usize,
@@ -114,8 +117,8 @@ pub fn handler_call(name: &str, trace: &str) -> Option<usize> {
     calls.zip(1..).find(|(line, _)| line.contains(HANDLERS)).map(|(_, index)| index)
 }
 
-/// The thread and the name of the call with which a line begins: `1234 recvfrom(8, "x", ...`. What a call resumes, and signals,
-/// are no calls.
+/// The thread and the name of the call with which a line begins: `1234 recvfrom(8, "x", ...`. What
+/// a call resumes, and signals, are no calls.
 pub fn call(line: &str) -> Option<(&str, &str)> {
     let (thread, rest) = line.split_once(' ')?;
     let (name, _) = rest.trim_start().split_once('(')?;

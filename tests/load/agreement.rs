@@ -113,7 +113,17 @@ fn messages_of_every_size_agree() {
 fn a_message_over_the_limit_is_answered_with_an_error_that_is_no_throughput() {
     let server = Server::start(&["--max-line", "1KiB", "--max-frame", "1KiB"]);
     for protocol in PROTOCOLS {
-        let run = measure(&[&url(&server, protocol), "--size", "1025", "-c", "2", "-d", "100ms", "--timeout", "500ms"]);
+        let run = measure(&[
+            &url(&server, protocol),
+            "--size",
+            "1025",
+            "-c",
+            "2",
+            "-d",
+            "100ms",
+            "--timeout",
+            "500ms",
+        ]);
         run.exits_with(1);
         assert_eq!(run.flaws()[..2], ["nothing_completed", "wrong_replies"], "{protocol}: {run:?}");
         assert!(run.count("errors.wrong") > 0, "{protocol}: {run:?}");
@@ -122,10 +132,29 @@ fn a_message_over_the_limit_is_answered_with_an_error_that_is_no_throughput() {
 
 #[test]
 fn messages_that_were_given_agree() {
-    agree("text", &["-m", "TIME", "-m", "ECHO  a  b ", "-m", "help", "-c", "3", "-P", "3", "-d", "100ms"]);
+    agree(
+        "text",
+        &["-m", "TIME", "-m", "ECHO  a  b ", "-m", "help", "-c", "3", "-P", "3", "-d", "100ms"],
+    );
     agree("binary", &["-m", "rev abc", "-m", "echo", "-c", "2", "-d", "100ms"]);
     agree("echo", &["-m", "hi", "-m", "", "-m", "-x", "-c", "2", "-d", "100ms"]);
-    agree("chat", &["-m", "what TIME is it", "-m", "hello", "-m", "status", "-m", "other", "-c", "2", "-d", "100ms"]);
+    agree(
+        "chat",
+        &[
+            "-m",
+            "what TIME is it",
+            "-m",
+            "hello",
+            "-m",
+            "status",
+            "-m",
+            "other",
+            "-c",
+            "2",
+            "-d",
+            "100ms",
+        ],
+    );
 }
 
 #[test]
@@ -134,7 +163,10 @@ fn a_mix_sends_each_message_as_often_as_its_weight_says() {
     let sent = run.count("requests.sent");
     // `ECHO hello` is 11 bytes long and `TIME` 5.
     let times = (sent * 11 - run.count_bytes("requests.sent")) / 6;
-    assert!((times * 4).abs_diff(sent) <= 4 * 2, "{times} of {sent}: within one on each connection");
+    assert!(
+        (times * 4).abs_diff(sent) <= 4 * 2,
+        "{times} of {sent}: within one on each connection"
+    );
     assert_eq!(run.text("asked.messages"), "TIME:1,ECHO hello:3");
 }
 
@@ -151,11 +183,14 @@ fn what_comes_before_the_counted_part_is_left_out() {
 
 #[test]
 fn bytes_agree_in_both_directions() {
-    for (protocol, greeting) in [("binary", 0), ("echo", 0), ("chat", 0), ("text", BANNER.len() as u64)] {
+    for (protocol, greeting) in
+        [("binary", 0), ("echo", 0), ("chat", 0), ("text", BANNER.len() as u64)]
+    {
         let server = Server::start(&[]);
         let run = measure(&[&url(&server, protocol), "-c", "3", "-P", "4", "-d", "100ms"]);
         let totals = stop(server);
-        // Greetings that came before the first request belong to no part of the run that counts bytes.
+        // Greetings that came before the first request belong to no part of the run that counts
+        // bytes.
         let uncounted = totals.sent_bytes - run.count_bytes("replies.received");
         assert!(uncounted <= 3 * greeting, "{protocol}: {totals:?}: {run:?}");
     }

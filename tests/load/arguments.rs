@@ -75,7 +75,10 @@ fn a_source_of_another_family_than_the_server_is_refused() {
 fn help_and_version_go_to_stdout() {
     let long = run(&["--help"]);
     assert_eq!((long.code, &long.stderr[..]), (Some(0), ""), "{long:?}");
-    assert!(long.text().starts_with("Examples:\n") && long.text().contains("Exit codes:"), "{long:?}");
+    assert!(
+        long.text().starts_with("Examples:\n") && long.text().contains("Exit codes:"),
+        "{long:?}"
+    );
     let short = run(&["-h"]);
     assert_eq!(short.code, Some(0), "{short:?}");
     assert!(short.text().len() < long.text().len(), "{short:?}");
@@ -85,12 +88,14 @@ fn help_and_version_go_to_stdout() {
 #[test]
 fn every_example_of_the_help_is_understood() {
     let help = run(&["--help"]);
-    let examples: Vec<&str> = help.text().lines().filter_map(|line| line.strip_prefix("  tinytcp-load")).collect();
+    let examples: Vec<&str> =
+        help.text().lines().filter_map(|line| line.strip_prefix("  tinytcp-load")).collect();
     assert!(examples.len() >= 10, "{examples:#?}");
     for example in examples {
         let words = words(example);
         // A run opens nothing; merge, which does not take the flag, finds no files.
-        let preflight = (words.first().map(String::as_str) != Some("merge")).then_some("--preflight");
+        let preflight =
+            (words.first().map(String::as_str) != Some("merge")).then_some("--preflight");
         let arguments: Vec<&str> = words.iter().map(String::as_str).chain(preflight).collect();
         let ended = run(&arguments);
         // A machine may have too little for it, and the reports to merge are not there.
@@ -98,7 +103,8 @@ fn every_example_of_the_help_is_understood() {
     }
 }
 
-/// The words of a command as a shell sees them, up to the explanation that stands two blanks behind them.
+/// The words of a command as a shell sees them, up to the explanation that stands two blanks behind
+/// them.
 fn words(command: &str) -> Vec<String> {
     let (command, _) = command.split_once("  ").unwrap_or((command, ""));
     let mut words = vec![];

@@ -1,4 +1,5 @@
-//! Servers whose truth is known: what the generator measures of them, and what it holds against whom.
+//! Servers whose truth is known: what the generator measures of them, and what it holds against
+//! whom.
 
 use std::thread;
 use std::time::Duration;
@@ -21,7 +22,8 @@ fn a_constant_delay_lowers_no_rate_and_overloads_no_server() {
 
 #[test]
 fn a_closed_loop_never_measures_more_than_the_server_can_do() {
-    // Two connections and 300 ms for each reply are 6.67 a second; the third reply on each comes after the end.
+    // Two connections and 300 ms for each reply are 6.67 a second; the third reply on each comes
+    // after the end.
     let run = measure(&[&late(Duration::from_millis(300)), "-c", "2", "-d", "750ms"]);
     assert!(run.is_flawless().count("replies.correct") <= 6, "{run:?}");
     assert!(run.number("throughput.replies_per_s") <= 2.0 / 0.3, "{run:?}");
@@ -51,13 +53,20 @@ fn paused(arguments: &[&str]) -> Run {
 
 #[test]
 fn a_pause_of_the_generator_is_not_held_against_the_server() {
-    // With one connection, all that was due in the pause but one request then waits for the connection.
+    // With one connection, all that was due in the pause but one request then waits for the
+    // connection.
     for connections in ["50", "1"] {
         let run = paused(&["-R", "500", "-c", connections]);
         let verdicts = run.verdicts();
         assert!(verdicts.contains(&"generator_limited"), "{run:?}");
-        assert!(!verdicts.contains(&"server_overloaded") && !verdicts.contains(&"tail_queued"), "{run:?}");
-        assert!(run.number("generator.lag.p99_us") >= 500e3, "the requests that it delayed weigh: {run:?}");
+        assert!(
+            !verdicts.contains(&"server_overloaded") && !verdicts.contains(&"tail_queued"),
+            "{run:?}"
+        );
+        assert!(
+            run.number("generator.lag.p99_us") >= 500e3,
+            "the requests that it delayed weigh: {run:?}"
+        );
     }
 }
 

@@ -23,13 +23,17 @@ fn nobody_listens_and_the_run_ends_at_once() {
     run.exits_with(1).is_judged(&["nothing_completed", "server_refused"]);
     run.all_zero("connections.failed", &["refused"]).all_zero("errors", &[]);
     assert!(run.count("connections.failed.refused") >= 4, "{run:?}");
-    assert!(run.ended.elapsed < Duration::from_secs(10), "it waited for the end of its duration: {run:?}");
+    assert!(
+        run.ended.elapsed < Duration::from_secs(10),
+        "it waited for the end of its duration: {run:?}"
+    );
     assert!(run.text("verdict.evidence").contains("connections refused"), "{run:?}");
 }
 
 #[test]
 fn a_server_on_any_address_of_a_name_is_found() {
-    // Whichever address of a name that has both comes first, one of the two servers is at the other one.
+    // Whichever address of a name that has both comes first, one of the two servers is at the other
+    // one.
     for addr in ["127.0.0.1:0", "[::1]:0"] {
         let Ok(listener) = TcpListener::bind(addr) else { continue };
         let addr = listener.local_addr().expect("bound");
@@ -37,7 +41,10 @@ fn a_server_on_any_address_of_a_name_is_found() {
         if !("localhost", 0).to_socket_addrs().expect("every machine knows it").any(is_named) {
             continue;
         }
-        let url = format!("text://localhost:{}", serve_on(listener, |stream| drop(session(stream, BANNER, right))));
+        let url = format!(
+            "text://localhost:{}",
+            serve_on(listener, |stream| drop(session(stream, BANNER, right)))
+        );
         for pace in [&["-R", "100"][..], &[]] {
             let run = measure(&[&[&url, "-c", "5", "-d", "200ms"], pace].concat());
             assert_eq!(run.is_flawless().count("connections.begun"), 5, "{run:?}");
@@ -60,12 +67,22 @@ fn a_full_backlog_is_a_connection_that_timed_out() {
 fn a_server_that_ends_every_connection_at_once_completes_nothing() {
     for is_reset in [true, false] {
         let port = serve(move |stream| if is_reset { reset(stream) } else { drop(stream) });
-        let run = measure(&[&format!("text://127.0.0.1:{port}"), "-c", "4", "-d", "300ms", "--timeout", "500ms"]);
-        run.exits_with(1).all_zero("errors", &["missing"]).all_zero("connections.ended", &["closed", "reset"]);
+        let run = measure(&[
+            &format!("text://127.0.0.1:{port}"),
+            "-c",
+            "4",
+            "-d",
+            "300ms",
+            "--timeout",
+            "500ms",
+        ]);
+        run.exits_with(1)
+            .all_zero("errors", &["missing"])
+            .all_zero("connections.ended", &["closed", "reset"]);
         // A reset may be quicker than the news that the connection is open.
         run.all_zero("connections.failed", &["reset"]);
-        let failed =
-            ["failed.reset", "ended.closed", "ended.reset"].map(|key| run.count(&format!("connections.{key}")));
+        let failed = ["failed.reset", "ended.closed", "ended.reset"]
+            .map(|key| run.count(&format!("connections.{key}")));
         assert!(failed.iter().sum::<u64>() >= 4, "{run:?}");
         assert_eq!(run.flaws()[0], "nothing_completed", "{run:?}");
     }
@@ -74,7 +91,15 @@ fn a_server_that_ends_every_connection_at_once_completes_nothing() {
 #[test]
 fn connections_that_are_of_no_use_are_not_hammered() {
     let port = serve(drop);
-    let run = measure(&[&format!("text://127.0.0.1:{port}"), "-c", "1", "-d", "500ms", "--timeout", "500ms"]);
+    let run = measure(&[
+        &format!("text://127.0.0.1:{port}"),
+        "-c",
+        "1",
+        "-d",
+        "500ms",
+        "--timeout",
+        "500ms",
+    ]);
     // Pauses of 10, 20, 40, 80, 160 and 320 ms lie between them.
     let begun = run.count("connections.begun");
     assert!((2..=8).contains(&begun), "{begun} connections in half a second");
@@ -92,7 +117,9 @@ fn a_full_server_is_named_in_every_protocol() {
         let url = format!("{protocol}://127.0.0.1:{}", says_and_leaves(words));
         let run = measure(&[&url, "-c", "2", "-d", "200ms", "--timeout", "300ms"]);
         run.exits_with(1).is_judged(&["nothing_completed", "server_refused"]);
-        run.all_zero("connections.failed", &["busy"]).all_zero("errors", &[]).all_zero("connections.ended", &[]);
+        run.all_zero("connections.failed", &["busy"])
+            .all_zero("errors", &[])
+            .all_zero("connections.ended", &[]);
         assert!(run.count("connections.failed.busy") >= 2, "{protocol}: {run:?}");
         assert_eq!(run.count("connections.reached"), 0, "{protocol}: {run:?}");
     }
@@ -116,7 +143,15 @@ fn another_banner_is_no_server_of_text() {
             hold(stream);
         }
     });
-    let run = measure(&[&format!("text://127.0.0.1:{port}"), "-c", "2", "-d", "200ms", "--timeout", "300ms"]);
+    let run = measure(&[
+        &format!("text://127.0.0.1:{port}"),
+        "-c",
+        "2",
+        "-d",
+        "200ms",
+        "--timeout",
+        "300ms",
+    ]);
     run.exits_with(1).all_zero("errors", &["wrong"]).all_zero("connections.ended", &["unreadable"]);
     assert!(run.count("connections.ended.unreadable") >= 2, "{run:?}");
     assert_eq!(run.flaws()[0], "nothing_completed", "{run:?}");
@@ -124,14 +159,20 @@ fn another_banner_is_no_server_of_text() {
 
 #[test]
 fn a_server_that_dies_and_comes_back_is_used_again() {
-    // An address of its own: while nobody listens there, no other test's connection can take the port.
+    // An address of its own: while nobody listens there, no other test's connection can take the
+    // port.
     let first_life = TcpListener::bind("127.0.0.77:0").expect("a free port");
     let addr = first_life.local_addr().expect("bound");
     thread::spawn(move || {
         let (stream, _) = first_life.accept().expect("the only connection");
         drop(first_life);
         let lines = Counter::default();
-        let _ = session(stream, BANNER, |line| if lines.add() < 5 { right(line) } else { Answer::Own(reset) });
+        let _ =
+            session(
+                stream,
+                BANNER,
+                |line| if lines.add() < 5 { right(line) } else { Answer::Own(reset) },
+            );
         thread::sleep(Duration::from_millis(100));
         let second_life = TcpListener::bind(addr).expect("nobody has taken the port");
         serve_on(second_life, |stream| drop(session(stream, BANNER, right)));

@@ -14,11 +14,16 @@ fn every_file_that_is_asked_for_is_written() {
     let files = ["json", "csv", "html", "hgrm"].map(Scratch::new);
     let [json, csv, html, hgrm] = files.each_ref().map(Scratch::path);
     let url = text(right);
-    let ended = run(&[&[&url, "--json", json, "--csv", csv, "--html", html, "--hgrm", hgrm], &SHORT[..]].concat());
+    let ended =
+        run(&[&[&url, "--json", json, "--csv", csv, "--html", html, "--hgrm", hgrm], &SHORT[..]]
+            .concat());
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    for (file, part) in
-        files.iter().zip(["\"schema\": \"tinytcp-load/2\"", "start_s,", "<!doctype html>", "Percentile"])
-    {
+    for (file, part) in files.iter().zip([
+        "\"schema\": \"tinytcp-load/2\"",
+        "start_s,",
+        "<!doctype html>",
+        "Percentile",
+    ]) {
         let text = file.text().expect("it was written");
         assert!(text.to_lowercase().contains(&part.to_lowercase()), "{part} is missing: {text}");
     }
@@ -65,7 +70,10 @@ fn progress_goes_to_stderr_and_a_closed_one_is_no_failure() {
     let seconds = [&url[..], "-c", "2", "-R", "100", "-d", "1200ms"];
     let ended = run(&seconds);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.stderr.starts_with("1 s of 1 s: ") && ended.stderr.contains("2 open, 0 errors"), "{ended:?}");
+    assert!(
+        ended.stderr.starts_with("1 s of 1 s: ") && ended.stderr.contains("2 open, 0 errors"),
+        "{ended:?}"
+    );
     assert!(!ended.text().contains("1 s of 1 s: "), "{ended:?}");
     let mut command = generator(&seconds);
     command.stderr(io::pipe().map(|(_reader, writer)| writer).expect("a pipe"));

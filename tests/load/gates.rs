@@ -5,7 +5,8 @@ use crate::servers::{Answer, right, text, text_but};
 
 #[test]
 fn a_gate_that_is_kept_changes_nothing() {
-    let gates = ["--fail-if", "p99>1h,errors>0", "--fail-if", "rate<1", "--fail-if", "connections<2"];
+    let gates =
+        ["--fail-if", "p99>1h,errors>0", "--fail-if", "rate<1", "--fail-if", "connections<2"];
     let run = measure(&[&[&text(right)[..], "-c", "2", "-d", "200ms"], &gates[..]].concat());
     let judged = run.is_flawless()["gates"].as_array().expect("a list");
     assert_eq!(judged.len(), 4);
@@ -16,7 +17,15 @@ fn a_gate_that_is_kept_changes_nothing() {
 #[test]
 fn a_gate_that_is_crossed_is_exit_code_3_and_says_what_was_measured() {
     let url = text(right);
-    for gate in ["rate>0", "p50<1h", "max<1h", "connect_p99<1h", "first_byte_mean<1h", "errors<=0%", "connections>=2"] {
+    for gate in [
+        "rate>0",
+        "p50<1h",
+        "max<1h",
+        "connect_p99<1h",
+        "first_byte_mean<1h",
+        "errors<=0%",
+        "connections>=2",
+    ] {
         let run = measure(&[&url, "-c", "2", "-d", "100ms", "--fail-if", gate]);
         run.exits_with(3).is_judged(&["gate_crossed"]);
         assert!(run.ended.text().contains(&format!("FAIL {gate}: ")), "{}", run.ended.text());
@@ -32,7 +41,15 @@ fn an_error_crosses_a_gate_of_errors() {
 
 #[test]
 fn a_run_without_a_reply_crosses_every_gate_of_replies_and_exits_with_1() {
-    let run = measure(&[&text(|_| Answer::Bytes(b"no\n".to_vec())), "-c", "1", "-d", "100ms", "--fail-if", "p99>1h"]);
+    let run = measure(&[
+        &text(|_| Answer::Bytes(b"no\n".to_vec())),
+        "-c",
+        "1",
+        "-d",
+        "100ms",
+        "--fail-if",
+        "p99>1h",
+    ]);
     run.exits_with(1).is_judged(&["nothing_completed", "gate_crossed", "wrong_replies"]);
     assert_eq!(run["gates"][0]["measured"], "nothing");
 }

@@ -38,13 +38,17 @@ fn a_server_that_is_killed_or_stopped_is_gone_and_the_run_exits_with_4() {
 fn the_progress_shows_that_no_connection_is_open_and_what_is_not_sent() {
     let mut server = Server::start(&[]);
     let url = url(&server, "text");
-    let child = generator(&[&[&url[..]], &LONG[..]].concat()).spawn().expect("the generator starts");
+    let child =
+        generator(&[&[&url[..]], &LONG[..]].concat()).spawn().expect("the generator starts");
     wait_until("the first answers", || server.log.text().iter().any(|line| line.contains("ECHO")));
     server.process().signal("KILL");
     server.wait_for_exit();
     let ended = program::finish_child(child);
     assert!(ended.elapsed < Duration::from_secs(30), "{ended:?}");
-    assert!(ended.stderr.lines().any(|line| line.contains(" 0 open, ") && line.contains(" unsent, ")), "{ended:?}");
+    assert!(
+        ended.stderr.lines().any(|line| line.contains(" 0 open, ") && line.contains(" unsent, ")),
+        "{ended:?}"
+    );
 }
 
 #[test]
@@ -52,7 +56,9 @@ fn the_first_wrong_reply_is_shown_with_its_request_and_what_was_due() {
     let url = text_but(10, |_| Answer::Bytes(b"ERROR O\x1bPS\n".to_vec()));
     let run = measure(&[&url, "-c", "1", "-m", "ECHO hello", "-R", "200", "-d", "300ms"]);
     let exchange = &run.exits_with(4).only_error("wrong", 1)["exchanges"][0];
-    for (key, text) in [("cause", "wrong"), ("sent", r"ECHO hello\n"), ("expected", r"ECHO hello\n")] {
+    for (key, text) in
+        [("cause", "wrong"), ("sent", r"ECHO hello\n"), ("expected", r"ECHO hello\n")]
+    {
         assert_eq!(exchange[key], text, "{exchange:#}");
     }
     assert_eq!(exchange["got"], r"ERROR O\x1bPS\n");

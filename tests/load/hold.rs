@@ -14,7 +14,16 @@ use crate::support::wait::wait_until;
 #[test]
 fn connections_that_live_are_asked_now_and_then() {
     let server = Server::start(&[]);
-    let run = measure(&[&url(&server, "text"), "-c", "20", "--hold", "--heartbeat", "100ms", "-d", "550ms"]);
+    let run = measure(&[
+        &url(&server, "text"),
+        "-c",
+        "20",
+        "--hold",
+        "--heartbeat",
+        "100ms",
+        "-d",
+        "550ms",
+    ]);
     let totals = stop(server);
     run.is_flawless();
     assert_eq!(run.text("asked.pace.kind"), "hold");
@@ -33,28 +42,48 @@ fn wrong_replies_do_not_hurry_the_heartbeats() {
     assert!((2..=2 * 5).contains(&run.count("errors.wrong")), "{run:?}");
 }
 
-/// A run of three connections to a server that answers the first heartbeat on each, and gives the second one to `end`.
+/// A run of three connections to a server that answers the first heartbeat on each, and gives the
+/// second one to `end`.
 fn held(end: fn(TcpStream)) -> Run {
     let port = serve(move |stream| {
         let lines = Counter::default();
-        drop(session(stream, BANNER, |line| if lines.add() == 0 { right(line) } else { Answer::Own(end) }));
+        drop(session(stream, BANNER, |line| {
+            if lines.add() == 0 { right(line) } else { Answer::Own(end) }
+        }));
     });
     let url = format!("text://127.0.0.1:{port}");
-    measure(&[&url, "-c", "3", "--hold", "--heartbeat", "50ms", "--timeout", "300ms", "-d", "700ms"])
+    measure(&[
+        &url,
+        "-c",
+        "3",
+        "--hold",
+        "--heartbeat",
+        "50ms",
+        "--timeout",
+        "300ms",
+        "-d",
+        "700ms",
+    ])
 }
 
 #[test]
 fn connections_that_die_are_told_apart_and_stay_dead() {
-    for (end, ending, error) in
-        [(hold as fn(TcpStream), "silent", "late"), (drop, "closed", "missing"), (reset, "reset", "missing")]
-    {
+    for (end, ending, error) in [
+        (hold as fn(TcpStream), "silent", "late"),
+        (drop, "closed", "missing"),
+        (reset, "reset", "missing"),
+    ] {
         let run = held(end);
         run.exits_with(4)
             .is_judged(&["connections_ended", "unanswered"])
             .only_error(error, 3)
             .all_zero("connections.ended", &[ending]);
         assert_eq!(run.count(&format!("connections.ended.{ending}")), 3, "{run:?}");
-        assert_eq!((run.count("connections.begun"), run.count("connections.open_last")), (3, 0), "{run:?}");
+        assert_eq!(
+            (run.count("connections.begun"), run.count("connections.open_last")),
+            (3, 0),
+            "{run:?}"
+        );
         assert_eq!(run.count("replies.correct"), 3, "{run:?}");
     }
 }
@@ -68,7 +97,11 @@ fn an_idle_timeout_of_the_server_is_its_own_end_in_every_protocol() {
         run.exits_with(4).is_judged(&["connections_ended"]).all_zero("errors", &[]);
         run.all_zero("connections.ended", &["idle_timeout"]);
         assert_eq!(run.count("connections.ended.idle_timeout"), 4, "{protocol}: {run:?}");
-        assert!(run.ended.text().contains("0 of 4 connections stayed alive"), "{}", run.ended.text());
+        assert!(
+            run.ended.text().contains("0 of 4 connections stayed alive"),
+            "{}",
+            run.ended.text()
+        );
     }
 }
 
@@ -77,7 +110,9 @@ fn a_shutdown_of_the_server_is_no_wrong_reply() {
     let mut server = Server::start(&[]);
     let arguments = [&url(&server, "text"), "-c", "4", "--hold", "--heartbeat", "10s", "-d", "4s"];
     let running = Running::start(generator(&arguments));
-    wait_until("the heartbeats", || server.log.text().iter().filter(|line| line.contains("ECHO")).count() == 4);
+    wait_until("the heartbeats", || {
+        server.log.text().iter().filter(|line| line.contains("ECHO")).count() == 4
+    });
     server.process().signal("TERM");
     server.wait_for_exit();
     let run = running.finish();
@@ -92,7 +127,9 @@ fn a_server_that_is_killed_ends_all_that_it_held() {
     let arguments = [&url(&server, "text"), "-c", "8", "--hold", "--heartbeat", "10s", "-d", "20s"];
     let running = Running::start(generator(&arguments));
     let generator = Process { id: running.child.id() };
-    wait_until("the first heartbeats", || server.log.text().iter().filter(|line| line.contains("ECHO")).count() == 8);
+    wait_until("the first heartbeats", || {
+        server.log.text().iter().filter(|line| line.contains("ECHO")).count() == 8
+    });
     let open = generator.descriptors().len();
     server.process().signal("KILL");
     server.wait_for_exit();
@@ -100,8 +137,18 @@ fn a_server_that_is_killed_ends_all_that_it_held() {
     generator.signal("INT");
     let run = running.finish();
     run.exits_with(130).all_zero("connections.ended", &["closed", "reset"]);
-    assert_eq!(["closed", "reset"].iter().map(|end| run.count(&format!("connections.ended.{end}"))).sum::<u64>(), 8);
-    assert_eq!((run.count("connections.open_last"), run.count("replies.correct")), (0, 8), "{run:?}");
+    assert_eq!(
+        ["closed", "reset"]
+            .iter()
+            .map(|end| run.count(&format!("connections.ended.{end}")))
+            .sum::<u64>(),
+        8
+    );
+    assert_eq!(
+        (run.count("connections.open_last"), run.count("replies.correct")),
+        (0, 8),
+        "{run:?}"
+    );
 }
 
 #[test]
@@ -109,8 +156,11 @@ fn a_server_that_is_frozen_lets_connections_die_silently() {
     let server = Server::start(&[]);
     server.freeze();
     // The kernel accepts, and nobody answers.
-    let run = measure(&[&url(&server, "echo"), "-c", "5", "--hold", "--timeout", "300ms", "-d", "500ms"]);
-    run.exits_with(1).is_judged(&["nothing_completed", "connections_ended", "unanswered"]).only_error("late", 5);
+    let run =
+        measure(&[&url(&server, "echo"), "-c", "5", "--hold", "--timeout", "300ms", "-d", "500ms"]);
+    run.exits_with(1)
+        .is_judged(&["nothing_completed", "connections_ended", "unanswered"])
+        .only_error("late", 5);
     assert_eq!(run.count("connections.ended.silent"), 5, "{run:?}");
     server.thaw();
 }

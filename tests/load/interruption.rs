@@ -44,7 +44,8 @@ fn a_run_is_interrupted_while_it_waits_for_replies_or_connections() {
     let queue = FullQueue::new();
     let full = format!("text://127.0.0.1:{}", queue.port);
     for url in [silent, full] {
-        let running = Running::start(generator(&[&url, "-c", "2", "-d", "60s", "--timeout", "60s"]));
+        let running =
+            Running::start(generator(&[&url, "-c", "2", "-d", "60s", "--timeout", "60s"]));
         let generator = Process { id: running.child.id() };
         wait_until("it has begun", || generator.status_field("Threads") == "2");
         generator.signal("INT");

@@ -12,15 +12,29 @@ use crate::support::wait::wait_until;
 fn a_connection_is_replaced_after_so_many_requests() {
     for depth in ["1", "4"] {
         let server = Server::start(&[]);
-        let run = measure(&[&url(&server, "text"), "-c", "2", "-P", depth, "--lifetime", "5", "-d", "200ms"]);
+        let run = measure(&[
+            &url(&server, "text"),
+            "-c",
+            "2",
+            "-P",
+            depth,
+            "--lifetime",
+            "5",
+            "-d",
+            "200ms",
+        ]);
         let totals = stop(server);
         run.is_flawless();
         let (sent, opened) = (run.count("requests.sent"), run.count("connections.opened"));
         assert_eq!(sent, totals.messages, "{totals:?}: {run:?}");
         assert!(totals.connections > 2, "{totals:?}");
         // All but the last two have had their five.
-        assert!((sent.div_ceil(5)..=sent / 5 + 4).contains(&opened), "{opened} connections for {sent} requests");
-        // The server also sees each connection that was given up because its own port was a default one.
+        assert!(
+            (sent.div_ceil(5)..=sent / 5 + 4).contains(&opened),
+            "{opened} connections for {sent} requests"
+        );
+        // The server also sees each connection that was given up because its own port was a default
+        // one.
         let begun = run.count("connections.begun") + PROTOCOLS.len() as u64;
         assert!((opened..=begun).contains(&totals.connections), "{totals:?}: {run:?}");
     }
@@ -40,7 +54,8 @@ fn a_connection_is_replaced_after_so_long() {
 #[test]
 fn replaced_connections_leave_the_schedule_alone() {
     let server = Server::start(&[]);
-    let run = measure(&[&url(&server, "echo"), "-c", "3", "--lifetime", "2", "-R", "200", "-d", "300ms"]);
+    let run =
+        measure(&[&url(&server, "echo"), "-c", "3", "--lifetime", "2", "-R", "200", "-d", "300ms"]);
     assert_eq!(run.is_flawless().count("requests.sent"), 60);
     assert_eq!(stop(server).messages, 60);
     assert!((30..=33).contains(&run.count("connections.opened")), "{run:?}");
@@ -60,7 +75,15 @@ fn connections_are_closed_in_order_or_with_a_reset() {
 /// Waits until the log has so many closed connections, all for this reason.
 #[track_caller]
 fn expect_closings(server: &Server, count: usize, reason: &str) {
-    let closings = || server.log.text().iter().filter(|line| line.contains("closed text")).cloned().collect::<Vec<_>>();
+    let closings = || {
+        server
+            .log
+            .text()
+            .iter()
+            .filter(|line| line.contains("closed text"))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
     wait_until("all connections are closed", || closings().len() == count);
     assert!(closings().iter().all(|line| line.contains(reason)), "{:#?}", closings());
 }
@@ -70,7 +93,8 @@ fn connections_come_from_every_source_in_turn() {
     // Who sends nothing is not logged: each of them has two of the twenty requests.
     let server = Server::start(&[]);
     let sources = "127.0.0.11-127.0.0.13,127.0.0.16/31";
-    measure(&[&url(&server, "text"), "-c", "10", "--source", sources, "-R", "50", "-d", "400ms"]).is_flawless();
+    measure(&[&url(&server, "text"), "-c", "10", "--source", sources, "-R", "50", "-d", "400ms"])
+        .is_flawless();
     let log = server.log.text();
     let opened = log.iter().filter_map(|line| line.split_once("opened text ")?.1.rsplit_once(':'));
     let mut connections: Vec<&str> = opened.map(|(source, _)| source).collect();
@@ -85,7 +109,9 @@ fn connections_come_from_every_source_in_turn() {
 fn connections_are_opened_in_the_course_of_a_ramp() {
     let server = Server::start(&[]);
     for opening in [["--ramp", "200ms"], ["--connect-rate", "50"]] {
-        let run = measure(&[&[&url(&server, "text")[..], "-c", "10", "-d", "500ms"], &opening[..]].concat());
+        let run = measure(
+            &[&[&url(&server, "text")[..], "-c", "10", "-d", "500ms"], &opening[..]].concat(),
+        );
         assert_eq!(run.is_flawless().count("connections.opened"), 10, "{opening:?}");
     }
 }
@@ -94,11 +120,19 @@ fn connections_are_opened_in_the_course_of_a_ramp() {
 fn a_run_that_ends_before_all_are_open_is_too_short() {
     let server = Server::start(&[]);
     for opening in [["--ramp", "20s"], ["--connect-rate", "5"]] {
-        let run = measure(&[&[&url(&server, "text")[..], "-c", "100", "-d", "300ms"], &opening[..]].concat());
-        run.exits_with(1).is_judged(&["too_short"]).all_zero("connections.failed", &[]).all_zero("errors", &[]);
+        let run = measure(
+            &[&[&url(&server, "text")[..], "-c", "100", "-d", "300ms"], &opening[..]].concat(),
+        );
+        run.exits_with(1)
+            .is_judged(&["too_short"])
+            .all_zero("connections.failed", &[])
+            .all_zero("errors", &[]);
         // Two are due in that time; a loaded machine may begin later, and then has some more.
         let reached = run.count("connections.reached");
         assert!((1..=20).contains(&reached), "{opening:?}: {reached} connections");
-        assert!(run.count("replies.correct") > 0, "the first ones do not wait for the others: {run:?}");
+        assert!(
+            run.count("replies.correct") > 0,
+            "the first ones do not wait for the others: {run:?}"
+        );
     }
 }

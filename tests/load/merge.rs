@@ -7,7 +7,8 @@ use crate::support::program::Ended;
 /// A run, and the report that it leaves.
 fn report(url: &str, more: &[&str]) -> Scratch {
     let file = Scratch::new("json");
-    let ended = run(&[&[url, "-q", "-c", "2", "-d", "200ms", "--json", file.path()], more].concat());
+    let ended =
+        run(&[&[url, "-q", "-c", "2", "-d", "200ms", "--json", file.path()], more].concat());
     assert_eq!(ended.code, Some(0), "{ended:?}");
     file
 }
@@ -29,7 +30,11 @@ fn what_two_machines_counted_is_added_up() {
     assert!(ended.text().contains("Joined from 2 reports: "), "{ended:?}");
     let reports = [Report::new(files[0].json()), Report::new(files[1].json())];
     for key in ["requests.sent", "replies.correct", "connections.opened", "generator.threads"] {
-        assert_eq!(both.count(key), reports.iter().map(|report| report.count(key)).sum::<u64>(), "{key}");
+        assert_eq!(
+            both.count(key),
+            reports.iter().map(|report| report.count(key)).sum::<u64>(),
+            "{key}"
+        );
     }
     assert_eq!(both.count("asked.connections"), 4);
 }
@@ -49,7 +54,9 @@ fn gates_are_judged_again_over_all() {
     // Each of them alone has fewer.
     let files = [0, 1].map(|_| {
         let file = Scratch::new("json");
-        let ended = run(&[&[&url[..], "-q", "-c", "2", "-d", "200ms", "--json", file.path()], &gates[..]].concat());
+        let ended =
+            run(&[&[&url[..], "-q", "-c", "2", "-d", "200ms", "--json", file.path()], &gates[..]]
+                .concat());
         assert_eq!(ended.code, Some(3), "{ended:?}");
         file
     });

@@ -73,7 +73,8 @@ fn more_connections_than_ports_need_more_source_addresses() {
     let too_many = run(&[&server.url(), "-c", "70k"]);
     is_refused(&too_many, &["as many ports", "--source 127.0.0.2-127.0.0."]);
     server.was_left_alone();
-    let more = run(&[&server.url(), "-c", "70k", "--source", "127.0.0.2-127.0.0.40", "--preflight"]);
+    let more =
+        run(&[&server.url(), "-c", "70k", "--source", "127.0.0.2-127.0.0.40", "--preflight"]);
     assert!(!more.stderr.contains("ports"), "{more:?}");
     server.was_left_alone();
 }
@@ -94,7 +95,8 @@ fn preflight_says_what_is_needed_and_opens_nothing() {
     let ended = run(&[&server.url(), "-c", "10", "--preflight"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(ended.stderr, "", "{ended:?}");
-    let names: Vec<&str> = ended.text().lines().filter_map(|line| Some(line.split_once(": ")?.0)).collect();
+    let names: Vec<&str> =
+        ended.text().lines().filter_map(|line| Some(line.split_once(": ")?.0)).collect();
     assert_eq!(names, ["descriptors", "ports", "memory"], "{ended:?}");
     server.was_left_alone();
 }

@@ -9,7 +9,11 @@ use crate::support::wait::wait_until;
 
 /// A server of one command, as Redis has it.
 fn pong(line: &[u8]) -> Answer {
-    Answer::Bytes(if line == b"PING\r\n" { b"+PONG\r\n".to_vec() } else { b"-ERR unknown command\r\n".to_vec() })
+    Answer::Bytes(if line == b"PING\r\n" {
+        b"+PONG\r\n".to_vec()
+    } else {
+        b"-ERR unknown command\r\n".to_vec()
+    })
 }
 
 const SHORT: [&str; 4] = ["-c", "2", "-d", "100ms"];
@@ -17,7 +21,9 @@ const SHORT: [&str; 4] = ["-c", "2", "-d", "100ms"];
 #[test]
 fn bytes_are_sent_and_expected_as_they_are_written() {
     let target = format!("tcp://{}", lines(pong));
-    let run = measure(&[&[&target, "--raw", "-m", r"PING\r\n", "--expect", r"+PONG\r\n"], &SHORT[..]].concat());
+    let run = measure(
+        &[&[&target, "--raw", "-m", r"PING\r\n", "--expect", r"+PONG\r\n"], &SHORT[..]].concat(),
+    );
     run.is_flawless();
     assert_eq!((run.text("asked.protocol"), run.text("asked.target")), ("raw", &target[..]));
     assert_eq!(run.count_bytes("requests.sent"), 6 * run.count("requests.sent"));
@@ -27,17 +33,25 @@ fn bytes_are_sent_and_expected_as_they_are_written() {
 #[test]
 fn what_is_not_expected_is_wrong() {
     let address = lines(pong);
-    let run = measure(&[&[&address, "--raw", "-m", r"PANG\r\n", "--expect", r"+PONG\r\n"], &SHORT[..]].concat());
-    run.exits_with(1).is_judged(&["nothing_completed", "wrong_replies"]).all_zero("errors", &["wrong"]);
+    let run = measure(
+        &[&[&address, "--raw", "-m", r"PANG\r\n", "--expect", r"+PONG\r\n"], &SHORT[..]].concat(),
+    );
+    run.exits_with(1)
+        .is_judged(&["nothing_completed", "wrong_replies"])
+        .all_zero("errors", &["wrong"]);
 }
 
 #[test]
 fn any_reply_with_the_expected_end_will_do() {
     let number = Counter::default();
-    let address = lines(move |_| Answer::Bytes(format!("number {}\r\n", number.add()).into_bytes()));
+    let address =
+        lines(move |_| Answer::Bytes(format!("number {}\r\n", number.add()).into_bytes()));
     let (host, port) = address.split_once(':').expect("an address");
-    measure(&[&[host, port, "--raw", "-m", r"NEXT\n", "--expect-end", r"\r\n", "-P", "3"], &SHORT[..]].concat())
-        .is_flawless();
+    measure(
+        &[&[host, port, "--raw", "-m", r"NEXT\n", "--expect-end", r"\r\n", "-P", "3"], &SHORT[..]]
+            .concat(),
+    )
+    .is_flawless();
 }
 
 #[test]
@@ -50,7 +64,8 @@ fn the_request_itself_is_expected_unless_something_else_is_said() {
 fn a_greeting_is_expected_first() {
     let port = serve(|stream| drop(session(stream, b"220 ready\r\n", pong)));
     let address = format!("127.0.0.1:{port}");
-    let ping = [&address[..], "--raw", "-m", r"PING\r\n", "--expect", r"+PONG\r\n", "--timeout", "300ms"];
+    let ping =
+        [&address[..], "--raw", "-m", r"PING\r\n", "--expect", r"+PONG\r\n", "--timeout", "300ms"];
     measure(&[&ping[..], &["--greeting", r"220 ready\r\n"], &SHORT[..]].concat()).is_flawless();
     for other in [r"220 steady\r\n", ""] {
         let run = measure(&[&ping[..], &["--greeting", other], &SHORT[..]].concat());
@@ -68,7 +83,18 @@ fn where_no_reply_is_expected_requests_are_done_when_they_are_sent() {
             counted.add_many(len as u64);
         }
     });
-    let run = measure(&[&format!("127.0.0.1:{port}"), "--raw", "-m", "x", "--expect", "", "-R", "1000", "-d", "100ms"]);
+    let run = measure(&[
+        &format!("127.0.0.1:{port}"),
+        "--raw",
+        "-m",
+        "x",
+        "--expect",
+        "",
+        "-R",
+        "1000",
+        "-d",
+        "100ms",
+    ]);
     run.is_flawless();
     assert_eq!((run.count("requests.sent"), run.count("replies.correct")), (100, 100));
     wait_until("all of them arrive", || received.get() == 100);
@@ -76,7 +102,9 @@ fn where_no_reply_is_expected_requests_are_done_when_they_are_sent() {
 
 #[test]
 fn a_server_that_answers_where_nothing_is_expected_has_answers_too_many() {
-    let run = measure(&[&[&lines(pong), "--raw", "-m", r"PING\r\n", "--expect", ""], &SHORT[..]].concat());
+    let run = measure(
+        &[&[&lines(pong), "--raw", "-m", r"PING\r\n", "--expect", ""], &SHORT[..]].concat(),
+    );
     run.exits_with(4).is_judged(&["wrong_replies"]).all_zero("errors", &["surplus"]);
 }
 

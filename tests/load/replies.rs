@@ -1,4 +1,5 @@
-//! Replies that are not what was asked for: each kind has its own name, and none of it is throughput.
+//! Replies that are not what was asked for: each kind has its own name, and none of it is
+//! throughput.
 
 use std::sync::Mutex;
 
@@ -27,7 +28,10 @@ fn pipelined(url: &str, depth: &str) -> Run {
 fn one_wrong_letter_is_one_wrong_reply() {
     let url = text_but(FAULT, |line| Answer::Bytes([&line[..line.len() - 2], b"#\n"].concat()));
     let run = steady(&url);
-    run.exits_with(4).is_judged(&["wrong_replies"]).only_error("wrong", 1).all_zero("connections.ended", &[]);
+    run.exits_with(4)
+        .is_judged(&["wrong_replies"])
+        .only_error("wrong", 1)
+        .all_zero("connections.ended", &[]);
     assert_eq!(run.count("replies.correct"), REQUESTS - 1);
 }
 
@@ -47,7 +51,9 @@ fn rubbish_to_every_request_completes_nothing() {
         Answer::Bytes(b"\0\xff%%%\n".to_vec())
     });
     let run = measure(&[&url, "-c", "2", "-d", "200ms"]);
-    run.exits_with(1).is_judged(&["nothing_completed", "wrong_replies"]).only_error("wrong", lines.get());
+    run.exits_with(1)
+        .is_judged(&["nothing_completed", "wrong_replies"])
+        .only_error("wrong", lines.get());
     assert_eq!(run.count("replies.correct"), 0);
     assert_eq!(run.number("throughput.replies_per_s"), 0.0);
 }
@@ -63,9 +69,12 @@ fn a_frame_of_another_kind_is_a_wrong_reply() {
 #[test]
 fn another_protocol_is_told_by_its_first_bytes() {
     // `HTTP/` is a frame of 1.4 GB, which nobody waits for.
-    let url = format!("binary://127.0.0.1:{}", serve_once_asked(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
+    let url =
+        format!("binary://127.0.0.1:{}", serve_once_asked(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
     let run = measure(&[&url, "-c", "2", "-d", "200ms"]);
-    run.exits_with(1).is_judged(&["nothing_completed", "wrong_replies"]).all_zero("errors", &["wrong"]);
+    run.exits_with(1)
+        .is_judged(&["nothing_completed", "wrong_replies"])
+        .all_zero("errors", &["wrong"]);
     run.all_zero("connections.ended", &["unreadable"]);
     assert!(run.count("connections.ended.unreadable") >= 2, "{run:?}");
 }
@@ -80,14 +89,19 @@ fn another_connections_reply_is_foreign() {
             let mut first_line = first_line.lock().expect("nobody panics");
             match first_line.as_ref() {
                 None if connection == 0 => *first_line = Some(line.to_vec()),
-                Some(other) if connection == 1 && faults.add() == 0 => return Answer::Bytes(other.clone()),
+                Some(other) if connection == 1 && faults.add() == 0 => {
+                    return Answer::Bytes(other.clone());
+                }
                 _ => {}
             }
             right(line)
         });
     });
     let run = steady(&format!("text://127.0.0.1:{port}"));
-    run.exits_with(4).is_judged(&["wrong_replies"]).only_error("foreign", 1).all_zero("connections.ended", &[]);
+    run.exits_with(4)
+        .is_judged(&["wrong_replies"])
+        .only_error("foreign", 1)
+        .all_zero("connections.ended", &[]);
     assert_eq!(run.count("replies.correct"), REQUESTS - 1);
 }
 
@@ -109,9 +123,14 @@ fn replies_in_another_order_are_errors() {
         }),
         "4",
     );
-    // The reply that came too early is right; the one before it was passed over, and is nobody's when it comes.
+    // The reply that came too early is right; the one before it was passed over, and is nobody's
+    // when it comes.
     run.exits_with(4).all_zero("errors", &["missing", "surplus"]);
-    assert_eq!(["missing", "surplus"].map(|cause| run.count(&format!("errors.{cause}"))), [1, 1], "{run:?}");
+    assert_eq!(
+        ["missing", "surplus"].map(|cause| run.count(&format!("errors.{cause}"))),
+        [1, 1],
+        "{run:?}"
+    );
     assert_eq!(run.count("replies.correct"), run.count("requests.sent") - 1);
     assert_eq!(run.flaws()[0], "wrong_replies", "{run:?}");
 }
@@ -134,7 +153,10 @@ fn a_reply_that_comes_twice_is_surplus_when_another_is_due_and_costs_nothing_els
         if lines.add() == FAULT { Answer::Bytes([&before, line].concat()) } else { right(line) }
     });
     let run = pipelined(&url, "4");
-    run.exits_with(4).is_judged(&["wrong_replies"]).only_error("surplus", 1).all_zero("connections.ended", &[]);
+    run.exits_with(4)
+        .is_judged(&["wrong_replies"])
+        .only_error("surplus", 1)
+        .all_zero("connections.ended", &[]);
     assert_eq!(run.count("replies.correct"), run.count("requests.sent"));
 }
 
@@ -147,10 +169,21 @@ fn a_reply_that_is_left_out_is_missing_and_those_behind_it_are_right() {
 
 #[test]
 fn a_reply_that_is_left_out_is_late_when_none_comes_behind_it() {
-    let run = measure(&[&text_but(FAULT, |_| Answer::Nothing), "-c", "1", "-d", "1s", "--timeout", "500ms"]);
+    let run = measure(&[
+        &text_but(FAULT, |_| Answer::Nothing),
+        "-c",
+        "1",
+        "-d",
+        "1s",
+        "--timeout",
+        "500ms",
+    ]);
     run.exits_with(4).only_error("late", 1).all_zero("connections.ended", &["silent"]);
     assert_eq!(run.count("connections.ended.silent"), 1);
-    assert_eq!(run.is_judged(&["unanswered"]).count("replies.correct"), run.count("requests.sent") - 1);
+    assert_eq!(
+        run.is_judged(&["unanswered"]).count("replies.correct"),
+        run.count("requests.sent") - 1
+    );
 }
 
 #[test]
@@ -175,7 +208,10 @@ fn a_connection_that_closes_before_a_reply_misses_it() {
 #[test]
 fn a_reset_is_told_from_an_end() {
     let run = steady(&text_but(FAULT, |_| Answer::Own(reset)));
-    run.exits_with(4).is_judged(&["unanswered"]).only_error("missing", 1).all_zero("connections.ended", &["reset"]);
+    run.exits_with(4)
+        .is_judged(&["unanswered"])
+        .only_error("missing", 1)
+        .all_zero("connections.ended", &["reset"]);
     assert_eq!(run.count("connections.ended.reset"), 1);
     assert_eq!(run.count("replies.correct"), REQUESTS - 1);
 }
@@ -191,7 +227,9 @@ fn a_line_that_never_ends_is_given_up() {
 
 #[test]
 fn a_flood_that_nobody_asked_for_is_surplus_once() {
-    let run = steady(&text_but(FAULT, |line| Answer::Bytes([line, &b"ECHO flood\n".repeat(10_000)].concat())));
+    let run = steady(&text_but(FAULT, |line| {
+        Answer::Bytes([line, &b"ECHO flood\n".repeat(10_000)].concat())
+    }));
     run.exits_with(4).is_judged(&["wrong_replies"]).only_error("surplus", 1);
     run.all_zero("connections.ended", &["unreadable"]);
     assert_eq!(run.count("connections.ended.unreadable"), 1);

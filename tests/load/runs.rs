@@ -12,7 +12,8 @@ use serde_json::Value;
 use crate::support::program::{self, Ended};
 use crate::support::server::without_settings;
 
-/// What a loaded machine may add to a run: starting the process, closing its connections, writing its report.
+/// What a loaded machine may add to a run: starting the process, closing its connections, writing
+/// its report.
 const SLACK: Duration = Duration::from_secs(5);
 
 /// The generator, which knows nothing of the environment of this test.
@@ -20,7 +21,8 @@ pub fn generator(arguments: &[&str]) -> Command {
     prepared(Command::new(env!("CARGO_BIN_EXE_tinytcp-load")), arguments)
 }
 
-/// The generator behind another program that prepares its surroundings, such as `prlimit --nofile=64`.
+/// The generator behind another program that prepares its surroundings, such as `prlimit
+/// --nofile=64`.
 pub fn generator_under(wrapper: &[&str], arguments: &[&str]) -> Command {
     let mut command = Command::new(wrapper[0]);
     command.args(&wrapper[1..]).arg(env!("CARGO_BIN_EXE_tinytcp-load"));
@@ -45,7 +47,8 @@ pub fn measure(arguments: &[&str]) -> Run {
     Running::start(generator(arguments)).finish()
 }
 
-/// The generator must refuse `arguments` with this code and one line that contains `part`, and print nothing.
+/// The generator must refuse `arguments` with this code and one line that contains `part`, and
+/// print nothing.
 #[track_caller]
 pub fn refuses(arguments: &[&str], code: i32, part: &str) {
     let ended = run(arguments);
@@ -97,7 +100,8 @@ impl Running {
     /// Starts `command`, which must be a run, with `--quiet` and a report.
     pub fn start(mut command: Command) -> Self {
         let report = Scratch::new("json");
-        let child = command.args(["-q", "--json", report.path()]).spawn().expect("the generator starts");
+        let child =
+            command.args(["-q", "--json", report.path()]).spawn().expect("the generator starts");
         Self { child, report }
     }
 
@@ -135,7 +139,12 @@ impl Run {
         let runs = self.report["search"]["steps"].as_array().map_or(1, Vec::len);
         let seconds = self.number("asked.duration_s") + self.number("asked.timeout_s");
         let allowed = Duration::from_secs_f64(seconds * runs as f64) + SLACK;
-        assert!(self.ended.elapsed < allowed, "it took {:?}: {}", self.ended.elapsed, self.ended.text());
+        assert!(
+            self.ended.elapsed < allowed,
+            "it took {:?}: {}",
+            self.ended.elapsed,
+            self.ended.text()
+        );
     }
 
     #[track_caller]
@@ -156,8 +165,11 @@ impl Run {
     pub fn is_flawless(&self) -> &Self {
         self.exits_with(0).is_judged(&[]);
         // A generator without a core sends nothing behind its schedule, and says so.
-        let may_lack: &[&str] = if self.verdicts().contains(&"generator_limited") { &["unsent"] } else { &[] };
-        self.all_zero("errors", may_lack).all_zero("connections.failed", &[]).all_zero("connections.ended", &[]);
+        let may_lack: &[&str] =
+            if self.verdicts().contains(&"generator_limited") { &["unsent"] } else { &[] };
+        self.all_zero("errors", may_lack)
+            .all_zero("connections.failed", &[])
+            .all_zero("connections.ended", &[]);
         assert!(self.count("replies.correct") > 0, "{}", self.ended.text());
         self
     }
@@ -233,17 +245,23 @@ impl Report {
 
     /// The kinds of the verdicts, the worst first; none when the run is valid.
     ///
-    /// Whether the generator had room and the schedule was held is left out: it tells of the machine on which the tests
-    /// run. Who wants to know asks for all [`verdicts`](Self::verdicts).
+    /// Whether the generator had room and the schedule was held is left out: it tells of the
+    /// machine on which the tests run. Who wants to know asks for all
+    /// [`verdicts`](Self::verdicts).
     pub fn flaws(&self) -> Vec<&str> {
-        const OF_THE_MACHINE: [&str; 4] = ["valid", "generator_limited", "server_overloaded", "tail_queued"];
+        const OF_THE_MACHINE: [&str; 4] =
+            ["valid", "generator_limited", "server_overloaded", "tail_queued"];
         self.verdicts().into_iter().filter(|kind| !OF_THE_MACHINE.contains(kind)).collect()
     }
 
     /// The kinds of all verdicts, the worst first.
     pub fn verdicts(&self) -> Vec<&str> {
         let further = self.0["further_verdicts"].as_array().expect("a list");
-        [&self.0["verdict"]].into_iter().chain(further).filter_map(|verdict| verdict["kind"].as_str()).collect()
+        [&self.0["verdict"]]
+            .into_iter()
+            .chain(further)
+            .filter_map(|verdict| verdict["kind"].as_str())
+            .collect()
     }
 
     pub fn slices(&self) -> Vec<Self> {
@@ -253,29 +271,53 @@ impl Report {
     /// Whatever the server does, the numbers of a report add up.
     #[track_caller]
     fn check_sums(&self) {
-        let sum_of_slices = |key: &str| self.slices().iter().map(|slice| slice.count(key)).sum::<u64>();
+        let sum_of_slices =
+            |key: &str| self.slices().iter().map(|slice| slice.count(key)).sum::<u64>();
         let errors: u64 = causes(self.at("errors")).into_iter().map(|(_, count)| count).sum();
-        let failed: u64 = causes(self.at("connections.failed")).into_iter().map(|(_, count)| count).sum();
+        let failed: u64 =
+            causes(self.at("connections.failed")).into_iter().map(|(_, count)| count).sum();
         let (correct, sent) = (self.count("replies.correct"), self.count("requests.sent"));
         let [begun, opened, busy] =
             ["begun", "opened", "failed.busy"].map(|key| self.count(&format!("connections.{key}")));
         let report = format!("{:#}", self.0);
         assert_eq!(errors, self.count("errors.total"), "{report}");
-        assert_eq!(correct, self.durations("latency.from_send"), "each right reply has a latency: {report}");
-        assert_eq!(opened, self.durations("latency.connect"), "each open connection has a latency: {report}");
+        assert_eq!(
+            correct,
+            self.durations("latency.from_send"),
+            "each right reply has a latency: {report}"
+        );
+        assert_eq!(
+            opened,
+            self.durations("latency.connect"),
+            "each open connection has a latency: {report}"
+        );
         assert_eq!(correct, sum_of_slices("correct"), "{report}");
         assert_eq!(sent, sum_of_slices("sent"), "{report}");
         assert!(sum_of_slices("errors") <= errors, "{report}");
         assert!(opened + failed - busy <= begun, "{report}");
         assert!(self.count("connections.reached") <= self.count("connections.asked"), "{report}");
         let rate = self.number("throughput.replies_per_s") * self.number("ran_s");
-        assert!(rate <= correct as f64 * (1.0 + 1e-6), "only right replies are throughput: {report}");
+        assert!(
+            rate <= correct as f64 * (1.0 + 1e-6),
+            "only right replies are throughput: {report}"
+        );
         if self.text("asked.pace.kind") == "open" && self.number("asked.warmup_s") == 0.0 {
-            assert!(rate >= correct as f64 * (1.0 - 1e-6), "each request was due in the counted part: {report}");
-            let max = |distribution: &str| self.at(&format!("{distribution}.max_us")).as_f64().unwrap_or(0.0);
-            assert!(max("generator.lag") <= max("latency.from_schedule"), "a part is no more than its whole: {report}");
+            assert!(
+                rate >= correct as f64 * (1.0 - 1e-6),
+                "each request was due in the counted part: {report}"
+            );
+            let max = |distribution: &str| {
+                self.at(&format!("{distribution}.max_us")).as_f64().unwrap_or(0.0)
+            };
+            assert!(
+                max("generator.lag") <= max("latency.from_schedule"),
+                "a part is no more than its whole: {report}"
+            );
         }
-        assert!(self.count("connections.open_most") >= self.count("connections.open_last"), "{report}");
+        assert!(
+            self.count("connections.open_most") >= self.count("connections.open_last"),
+            "{report}"
+        );
         let busy = self.number("generator.cpu_ratio");
         assert!((0.0..=1.0).contains(&busy), "no share is more than its whole: {report}");
     }
@@ -284,6 +326,7 @@ impl Report {
 /// Each cause with its count.
 fn causes(counts: &Value) -> Vec<(&str, u64)> {
     let entries = counts.as_object().expect("an object").iter();
-    let counts = entries.filter_map(|(key, value)| Some((key.strip_suffix("_count")?, value.as_u64()?)));
+    let counts =
+        entries.filter_map(|(key, value)| Some((key.strip_suffix("_count")?, value.as_u64()?)));
     counts.filter(|(key, _)| *key != "total").collect()
 }

@@ -25,14 +25,22 @@ fn a_stall_counts_for_all_that_were_due_in_it() {
         thread::sleep(STALL);
         right(line)
     });
-    // Of 600 requests, 100 are due in the course of the stall, and wait for 50 ms on average; one is sent into it.
+    // Of 600 requests, 100 are due in the course of the stall, and wait for 50 ms on average; one
+    // is sent into it.
     let run = measure(&[&url, "-R", "1000", "-c", "1", "-d", "600ms"]);
     assert_eq!(run.is_flawless().count("requests.sent"), 600);
-    let [send, schedule] = ["from_send", "from_schedule"].map(|from| run.number(&format!("latency.{from}.p90_us")));
+    let [send, schedule] =
+        ["from_send", "from_schedule"].map(|from| run.number(&format!("latency.{from}.p90_us")));
     assert!(schedule > 20e3, "p90 from the schedule hides the stall: {run:?}");
-    assert!(schedule > 2.0 * send, "p90 is {schedule} us from the schedule and {send} us from the send");
+    assert!(
+        schedule > 2.0 * send,
+        "p90 is {schedule} us from the schedule and {send} us from the send"
+    );
     for from in ["from_send", "from_schedule"] {
-        assert!(run.number(&format!("latency.{from}.max_us")) >= 99e3, "{from} hides the stall: {run:?}");
+        assert!(
+            run.number(&format!("latency.{from}.max_us")) >= 99e3,
+            "{from} hides the stall: {run:?}"
+        );
     }
     assert!(!run.verdicts().contains(&"valid"), "{run:?}");
 }
@@ -48,12 +56,25 @@ fn requests_that_find_no_free_connection_are_unsent() {
     // 60 are due, and 6 can be sent within the duration: behind schedule, nothing is sent after it.
     assert!(run.count("requests.sent") <= 6, "{run:?}");
     assert_eq!(run.count("requests.sent") + run.count("errors.unsent"), 60, "{run:?}");
-    assert!(run.verdicts().iter().any(|kind| ["server_overloaded", "generator_limited"].contains(kind)), "{run:?}");
+    assert!(
+        run.verdicts().iter().any(|kind| ["server_overloaded", "generator_limited"].contains(kind)),
+        "{run:?}"
+    );
 }
 
 #[test]
 fn every_request_that_was_due_is_accounted_for_though_none_is_answered() {
-    let run = measure(&[&text(|_| Answer::Nothing), "-R", "100", "-c", "1", "-d", "200ms", "--timeout", "100ms"]);
+    let run = measure(&[
+        &text(|_| Answer::Nothing),
+        "-R",
+        "100",
+        "-c",
+        "1",
+        "-d",
+        "200ms",
+        "--timeout",
+        "100ms",
+    ]);
     run.exits_with(1).all_zero("errors", &["late", "missing", "unsent"]);
     assert_eq!(run.count("errors.total"), 20, "{run:?}");
 }
@@ -77,7 +98,19 @@ fn what_was_due_while_the_server_was_full_is_accounted_for() {
 fn a_run_without_a_connection_left_does_not_wait_for_one() {
     let begun = Instant::now();
     let url = text(right);
-    let run = measure(&[&url, "-c", "5", "--lifetime", "1", "-R", "100k", "-d", "300ms", "--timeout", "60s"]);
+    let run = measure(&[
+        &url,
+        "-c",
+        "5",
+        "--lifetime",
+        "1",
+        "-R",
+        "100k",
+        "-d",
+        "300ms",
+        "--timeout",
+        "60s",
+    ]);
     assert!(run.count("errors.unsent") > 0, "{run:?}");
     assert!(begun.elapsed() < Duration::from_secs(30), "it waited for its timeout: {run:?}");
 }

@@ -8,12 +8,25 @@ use crate::servers::{late, right, text};
 
 #[test]
 fn the_highest_rate_that_holds_is_found_below_what_the_server_can_do() {
-    // One connection, one request at a time, and five milliseconds for each: 200 a second and no more.
+    // One connection, one request at a time, and five milliseconds for each: 200 a second and no
+    // more.
     let url = text(|line| {
         thread::sleep(Duration::from_millis(5));
         right(line)
     });
-    let run = measure(&[&url, "--find-max", "p50=1s", "-R", "100", "-c", "1", "-d", "200ms", "--timeout", "2s"]);
+    let run = measure(&[
+        &url,
+        "--find-max",
+        "p50=1s",
+        "-R",
+        "100",
+        "-c",
+        "1",
+        "-d",
+        "200ms",
+        "--timeout",
+        "2s",
+    ]);
     run.exits_with(0);
     let highest = run.number("search.highest_held_per_s");
     assert!((1.0..=205.0).contains(&highest), "{run:?}");
@@ -36,13 +49,27 @@ fn a_search_in_which_no_rate_holds_ends_soon_and_says_why() {
     let conclusion = run.text("search.conclusion");
     assert!(conclusion.starts_with("No rate held p50=10ms: even at 50.0/s p50 is "), "{run:?}");
     assert!(conclusion.ends_with("the server takes longer than 10 ms at any rate."), "{run:?}");
-    assert_eq!(run["search"]["steps"].as_array().expect("a list").len(), 6, "three rates, each twice: {run:?}");
+    assert_eq!(
+        run["search"]["steps"].as_array().expect("a list").len(),
+        6,
+        "three rates, each twice: {run:?}"
+    );
 }
 
 #[test]
 fn each_rate_is_measured_until_it_has_the_samples_that_tell() {
     // Ten beyond the median are twenty, which take 400 ms at 50 a second.
-    let run = measure(&[&late(Duration::ZERO), "--find-max", "p50=1us", "-R", "50", "-c", "4", "-d", "100ms"]);
+    let run = measure(&[
+        &late(Duration::ZERO),
+        "--find-max",
+        "p50=1us",
+        "-R",
+        "50",
+        "-c",
+        "4",
+        "-d",
+        "100ms",
+    ]);
     assert!(run.exits_with(1).count("replies.correct") >= 20, "{run:?}");
 }
 

@@ -51,14 +51,23 @@ pub fn lines(answer: impl Fn(&[u8]) -> Answer + Send + Sync + 'static) -> String
     format!("127.0.0.1:{port}")
 }
 
-/// Serves text in which all is right but the answer to the line with this number, counted over all connections from 0.
+/// Serves text in which all is right but the answer to the line with this number, counted over all
+/// connections from 0.
 pub fn text_but(number: u64, fault: impl Fn(&[u8]) -> Answer + Send + Sync + 'static) -> String {
     let lines = AtomicU64::new(0);
-    text(move |line| if lines.fetch_add(1, Ordering::SeqCst) == number { fault(line) } else { right(line) })
+    text(
+        move |line| {
+            if lines.fetch_add(1, Ordering::SeqCst) == number { fault(line) } else { right(line) }
+        },
+    )
 }
 
 /// One connection, from the greeting to its end.
-pub fn session(mut stream: TcpStream, greeting: &[u8], answer: impl Fn(&[u8]) -> Answer) -> io::Result<()> {
+pub fn session(
+    mut stream: TcpStream,
+    greeting: &[u8],
+    answer: impl Fn(&[u8]) -> Answer,
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
     stream.write_all(greeting)?;
     let mut input = BufReader::new(stream.try_clone()?);
@@ -106,7 +115,11 @@ pub fn says_and_leaves(words: &'static [u8]) -> u16 {
 pub fn says_when_asked_and_leaves(words: &'static [u8]) -> u16 {
     serve(move |mut stream| {
         let asked = stream.read(&mut [0]);
-        if asked.and_then(|_| stream.write_all(words)).and_then(|()| stream.shutdown(Shutdown::Write)).is_ok() {
+        if asked
+            .and_then(|_| stream.write_all(words))
+            .and_then(|()| stream.shutdown(Shutdown::Write))
+            .is_ok()
+        {
             hold(stream);
         }
     })

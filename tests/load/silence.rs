@@ -52,8 +52,12 @@ fn a_reply_that_trickles_in_and_never_ends_is_late() {
     });
     let run = measure(&[&[&format!("echo://127.0.0.1:{port}")[..]], &PATIENT[..]].concat());
     run.exits_with(1).is_judged(&["nothing_completed", "unanswered"]);
-    run.all_zero("errors", &["late", "truncated", "missing"]).all_zero("connections.ended", &["late"]);
-    assert!(run.count("connections.ended.late") >= 2, "bytes came, so that they were not silent: {run:?}");
+    run.all_zero("errors", &["late", "truncated", "missing"])
+        .all_zero("connections.ended", &["late"]);
+    assert!(
+        run.count("connections.ended.late") >= 2,
+        "bytes came, so that they were not silent: {run:?}"
+    );
 }
 
 #[test]
@@ -64,7 +68,8 @@ fn an_endless_flood_of_a_reply_that_was_given_already_holds_up_nothing() {
         while asked.is_ok() && stream.write_all(&flood).is_ok() {}
     });
     let target = format!("tcp://127.0.0.1:{port}");
-    let run = measure(&[&[&target[..], "--raw", "-m", "a\\n", "-m", "b\\n"], &PATIENT[..]].concat());
+    let run =
+        measure(&[&[&target[..], "--raw", "-m", "a\\n", "-m", "b\\n"], &PATIENT[..]].concat());
     assert!(run.count("errors.surplus") > 0, "{run:?}");
     assert!(run.count("connections.ended.late") > 0, "{run:?}");
 }
@@ -74,7 +79,11 @@ fn behind_a_late_reply_all_others_are_missing() {
     let url = text_but(0, |_| Answer::Own(hold));
     let run = measure(&[&url, "-c", "1", "-P", "4", "-d", "1s", "--timeout", "500ms"]);
     run.exits_with(4).all_zero("errors", &["late", "missing"]);
-    assert_eq!(["late", "missing"].map(|cause| run.count(&format!("errors.{cause}"))), [1, 3], "{run:?}");
+    assert_eq!(
+        ["late", "missing"].map(|cause| run.count(&format!("errors.{cause}"))),
+        [1, 3],
+        "{run:?}"
+    );
     run.is_judged(&["unanswered"]);
 }
 
@@ -82,10 +91,25 @@ fn behind_a_late_reply_all_others_are_missing() {
 fn a_server_that_reads_nothing_stops_no_run() {
     let port = serve(|_stream| thread::sleep(Duration::from_secs(60)));
     let url = format!("echo://127.0.0.1:{port}");
-    let run = measure(&[&url, "--size", "1MiB", "-P", "16", "-c", "2", "-d", "600ms", "--timeout", "200ms"]);
+    let run = measure(&[
+        &url,
+        "--size",
+        "1MiB",
+        "-P",
+        "16",
+        "-c",
+        "2",
+        "-d",
+        "600ms",
+        "--timeout",
+        "200ms",
+    ]);
     run.exits_with(1).all_zero("errors", &["late", "missing"]);
     assert!(run.count("errors.late") >= 2, "{run:?}");
-    assert!(run.count("requests.sent") < run.count("errors.total"), "not all of them fit the kernel: {run:?}");
+    assert!(
+        run.count("requests.sent") < run.count("errors.total"),
+        "not all of them fit the kernel: {run:?}"
+    );
 }
 
 #[test]

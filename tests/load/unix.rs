@@ -28,7 +28,8 @@ fn every_protocol_agrees_over_a_unix_socket() {
 fn connections_that_live_for_one_request_agree_over_a_unix_socket() {
     let folder = Folder::new("load-churn");
     let server = start("text", &folder.socket(), &[]);
-    let run = measure(&[&url("text", &folder.socket()), "-c", "4", "--lifetime", "1", "-d", "200ms"]);
+    let run =
+        measure(&[&url("text", &folder.socket()), "-c", "4", "--lifetime", "1", "-d", "200ms"]);
     let totals = stop(server);
     assert_eq!(run.is_flawless().count("requests.sent"), totals.messages, "{totals:?}");
     let (opened, begun) = (run.count("connections.opened"), run.count("connections.begun"));
@@ -42,8 +43,20 @@ fn a_server_on_a_unix_socket_that_is_killed_or_stopped_is_gone() {
     // The first leaves its file behind, the second does not.
     for signal in ["KILL", "TERM"] {
         let mut server = start("text", &folder.socket(), &[]);
-        let running = Running::start(generator(&[&url, "-c", "3", "-R", "50", "-d", "3s", "--timeout", "2s"]));
-        wait_until("the first answers", || server.log.text().iter().any(|line| line.contains("ECHO")));
+        let running = Running::start(generator(&[
+            &url,
+            "-c",
+            "3",
+            "-R",
+            "50",
+            "-d",
+            "3s",
+            "--timeout",
+            "2s",
+        ]));
+        wait_until("the first answers", || {
+            server.log.text().iter().any(|line| line.contains("ECHO"))
+        });
         server.process().signal(signal);
         server.wait_for_exit();
         let run = running.finish();
@@ -69,7 +82,8 @@ fn a_unix_socket_that_is_missing_or_was_left_behind_refuses() {
 fn a_full_backlog_of_a_unix_socket_refuses_and_is_no_lack_of_ports() {
     let folder = Folder::new("load-full");
     let _listener = listen_for_one(&folder.socket());
-    let run = measure(&[&url("text", &folder.socket()), "-c", "3", "-d", "300ms", "--timeout", "300ms"]);
+    let run =
+        measure(&[&url("text", &folder.socket()), "-c", "3", "-d", "300ms", "--timeout", "300ms"]);
     run.exits_with(1).all_zero("connections.failed", &["refused"]);
     assert_eq!(run.count("connections.opened"), 1, "{run:?}");
     assert!(run.count("connections.failed.refused") >= 2, "{run:?}");
@@ -82,16 +96,31 @@ fn connections_that_a_full_backlog_refused_are_tried_again() {
     let server = start("text", &folder.socket(), &["--backlog", "1"]);
     server.freeze();
     let report = Scratch::new("json");
-    let mut command = generator(&[&url("text", &folder.socket()), "-c", "4", "-d", "4s", "--json", report.path()]);
+    let mut command = generator(&[
+        &url("text", &folder.socket()),
+        "-c",
+        "4",
+        "-d",
+        "4s",
+        "--json",
+        report.path(),
+    ]);
     let mut child = command.spawn().expect("the generator starts");
     let progress = Lines::collect(child.stderr.take().expect("piped"));
     wait_until("the first line of the progress", || !progress.raw().is_empty());
     server.thaw();
     let ended = program::finish_child(child);
     let run = Report::new(report.json());
-    assert_eq!((run.count("connections.reached"), run.flaws()), (4, vec!["server_refused"]), "{run:?}");
+    assert_eq!(
+        (run.count("connections.reached"), run.flaws()),
+        (4, vec!["server_refused"]),
+        "{run:?}"
+    );
     run.all_zero("connections.failed", &["refused"]).all_zero("errors", &[]);
-    assert!(run.count("connections.failed.refused") >= 2 && run.count("replies.correct") > 0, "{run:?}");
+    assert!(
+        run.count("connections.failed.refused") >= 2 && run.count("replies.correct") > 0,
+        "{run:?}"
+    );
     assert!(ended.text().contains("--backlog"), "{}", ended.text());
 }
 
@@ -100,9 +129,13 @@ fn a_forbidden_socket_is_told_before_anything_is_opened() {
     let folder = Folder::new("load-forbidden");
     let _server = start("text", &folder.socket(), &[]);
     let wrapper = forbid(&folder.socket());
-    let ended = program::finish(generator_under(wrapper, &[&url("text", &folder.socket()), "-d", "20s"]));
+    let ended =
+        program::finish(generator_under(wrapper, &[&url("text", &folder.socket()), "-d", "20s"]));
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    ended.complaining_in_one_line("tinytcp-load").saying("permission denied; who may connect").printing("");
+    ended
+        .complaining_in_one_line("tinytcp-load")
+        .saying("permission denied; who may connect")
+        .printing("");
 }
 
 #[test]
@@ -126,6 +159,10 @@ fn raw_bytes_go_over_a_unix_socket_too() {
     let folder = Folder::new("load-raw");
     let _server = start("echo", &folder.socket(), &[]);
     let url = url("tcp", &folder.socket());
-    let arguments = ["--raw", "-m", r"hi\n", "--expect", r"Server received: hi\n", "-c", "2", "-d", "200ms"];
-    assert_eq!(measure(&[&[&url[..]], &arguments[..]].concat()).is_flawless().text("asked.target"), url);
+    let arguments =
+        ["--raw", "-m", r"hi\n", "--expect", r"Server received: hi\n", "-c", "2", "-d", "200ms"];
+    assert_eq!(
+        measure(&[&[&url[..]], &arguments[..]].concat()).is_flawless().text("asked.target"),
+        url
+    );
 }

@@ -33,11 +33,14 @@ impl Budget {
             Self::One(number(&seed))
         } else if let Ok(seeds) = env::var("TINYTCP_SEEDS") {
             match seeds.split_once("..") {
-                Some((first, end)) => Self::Range(number(first), number(end).saturating_sub(number(first))),
+                Some((first, end)) => {
+                    Self::Range(number(first), number(end).saturating_sub(number(first)))
+                }
                 None => Self::Range(fresh_seed(), number(&seeds)),
             }
         } else {
-            let time = env::var("TINYTCP_SIM_TIME").map(|time| units::duration(&time).expect("a time such as 10m"));
+            let time = env::var("TINYTCP_SIM_TIME")
+                .map(|time| units::duration(&time).expect("a time such as 10m"));
             Self::Time(time.unwrap_or(USUAL))
         }
     }
@@ -61,7 +64,10 @@ impl Budget {
             while let Some(seed) = next() {
                 let world = run(seed).inspect_err(|_| has_failed.store(true, Ordering::Relaxed));
                 tally = tally.add(world.map_err(|failure| {
-                    format!("after {} seeds, seed {seed:#x}: {failure}", taken.load(Ordering::Relaxed))
+                    format!(
+                        "after {} seeds, seed {seed:#x}: {failure}",
+                        taken.load(Ordering::Relaxed)
+                    )
                 })?);
             }
             Ok(tally)
@@ -69,7 +75,9 @@ impl Budget {
         thread::scope(|scope| {
             let threads = thread::available_parallelism().map_or(1, usize::from);
             let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            let tallies = workers.into_iter().map(|worker| worker.join().expect("a failure is told, not thrown"));
+            let tallies = workers
+                .into_iter()
+                .map(|worker| worker.join().expect("a failure is told, not thrown"));
             tallies.reduce(|sum, tally| Ok(sum?.add(tally?))).unwrap_or(Ok(Tally::default()))
         })
     }

@@ -1,4 +1,5 @@
-//! The whole event loop under a simulated operating system: thousands of small worlds, each made from one seed.
+//! The whole event loop under a simulated operating system: thousands of small worlds, each made
+//! from one seed.
 //!
 //! ```text
 //! cargo test --test simulation                            fixed seeds, then fresh ones, for about a minute
@@ -22,7 +23,9 @@ use tally::Tally;
 /// Runs the world of `seed`; when that fails, says how to see it again.
 fn run_seed(seed: u64) -> Result<Report, String> {
     run(Choices::of_seed(seed)).map_err(|failure| {
-        format!("{failure}replay it: TINYTCP_SEED={seed:#x} cargo test --test simulation -- --nocapture")
+        format!(
+            "{failure}replay it: TINYTCP_SEED={seed:#x} cargo test --test simulation -- --nocapture"
+        )
     })
 }
 
@@ -46,7 +49,9 @@ fn every_invariant_holds_in_every_world() {
     if let Budget::One(seed) = budget {
         return show(seed);
     }
-    let tally = budget.run(|seed| run_seed(seed).map(Tally::from)).unwrap_or_else(|failure| panic!("{failure}"));
+    let tally = budget
+        .run(|seed| run_seed(seed).map(Tally::from))
+        .unwrap_or_else(|failure| panic!("{failure}"));
     println!("{tally}");
     tally.assert_complete();
 }
@@ -56,7 +61,11 @@ fn the_same_seed_gives_the_same_trace_and_another_one_another() {
     let hashes = || (0..12).map(|seed| hold_in(seed).trace.hash()).collect::<Vec<_>>();
     let (once, again) = (hashes(), hashes());
     assert_eq!(once, again);
-    assert_eq!(once.iter().collect::<BTreeSet<_>>().len(), once.len(), "two worlds are the same: {once:x?}");
+    assert_eq!(
+        once.iter().collect::<BTreeSet<_>>().len(),
+        once.len(),
+        "two worlds are the same: {once:x?}"
+    );
 }
 
 #[test]

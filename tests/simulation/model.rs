@@ -1,7 +1,7 @@
 //! The simulated kernel beside the real one: what is done to both must come out the same.
 //!
-//! The facts that the server is built on are tests of their own; then random scripts, in which no buffer fills up, because
-//! how large the real ones are is nobody's promise.
+//! The facts that the server is built on are tests of their own; then random scripts, in which no
+//! buffer fills up, because how large the real ones are is nobody's promise.
 
 use std::fmt::Debug;
 use std::io::{self, ErrorKind, Read, Write};
@@ -132,7 +132,8 @@ impl Both {
     fn receive(&mut self, len: usize) -> Result<Vec<u8>, Refusal> {
         let foreseen = self.model.receive(len);
         let mut buf = vec![0; len];
-        let seen = self.server().receive(&mut buf).map(|count| buf[..count].to_vec()).map_err(refusal);
+        let seen =
+            self.server().receive(&mut buf).map(|count| buf[..count].to_vec()).map_err(refusal);
         same(seen, foreseen)
     }
 
@@ -163,8 +164,11 @@ impl Both {
                 Ok(0) => break End::Orderly,
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => break End::Reset,
                 Err(_) if foreseen == End::NotYet => break End::NotYet,
-                // What had come before a reset may still be read; the model drops it, as a slower network would.
-                Ok(_) | Err(_) => assert!(began.elapsed() < PATIENCE, "the end of the peer's input"),
+                // What had come before a reset may still be read; the model drops it, as a slower
+                // network would.
+                Ok(_) | Err(_) => {
+                    assert!(began.elapsed() < PATIENCE, "the end of the peer's input")
+                }
             }
         };
         assert_eq!(seen, foreseen, "the end of the peer's input");

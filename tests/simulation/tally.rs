@@ -61,7 +61,8 @@ impl Tally {
         self
     }
 
-    /// Asserts that everything that can happen has happened, where there were enough worlds for that.
+    /// Asserts that everything that can happen has happened, where there were enough worlds for
+    /// that.
     pub fn assert_complete(&self) {
         if self.worlds < 300 {
             return;
@@ -69,7 +70,8 @@ impl Tally {
         let faults = FAULTS.iter().zip(self.faults).map(|((_, said), count)| (*said, count));
         let kinds = KINDS.iter().map(|kind| (*kind, self.kinds.get(kind).copied().unwrap_or(0)));
         let sights = SIGHTS.iter().zip(self.sights).map(|(said, count)| (*said, count));
-        let never: Vec<_> = faults.chain(kinds).chain(sights).filter(|(_, count)| *count == 0).collect();
+        let never: Vec<_> =
+            faults.chain(kinds).chain(sights).filter(|(_, count)| *count == 0).collect();
         assert!(never.is_empty(), "these never happened: {never:?}");
         for (reason, count) in CloseReason::ALL.iter().zip(self.reasons) {
             // That one neither a peer nor the kernel may cause.
@@ -94,10 +96,16 @@ impl fmt::Display for Tally {
             writeln!(f, "{count:10} {said}")?;
         }
         writeln!(f, "seen:")?;
-        SIGHTS.iter().zip(self.sights).try_for_each(|(said, count)| writeln!(f, "{count:10} {said}"))?;
+        SIGHTS
+            .iter()
+            .zip(self.sights)
+            .try_for_each(|(said, count)| writeln!(f, "{count:10} {said}"))?;
         writeln!(f, "peers:")?;
         self.kinds.iter().try_for_each(|(kind, count)| writeln!(f, "{count:10} {kind}"))?;
         writeln!(f, "closed for:")?;
-        CloseReason::ALL.iter().zip(self.reasons).try_for_each(|(reason, count)| writeln!(f, "{count:10} {reason}"))
+        CloseReason::ALL
+            .iter()
+            .zip(self.reasons)
+            .try_for_each(|(reason, count)| writeln!(f, "{count:10} {reason}"))
     }
 }

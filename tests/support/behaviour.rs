@@ -13,7 +13,10 @@ pub fn serve(behaviour: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
 }
 
 /// As [`serve`], on a listener that is there already.
-pub fn serve_on(listener: TcpListener, behaviour: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
+pub fn serve_on(
+    listener: TcpListener,
+    behaviour: impl Fn(TcpStream) + Send + Sync + 'static,
+) -> u16 {
     let port = listener.local_addr().expect("bound").port();
     let behaviour = Arc::new(behaviour);
     thread::spawn(move || {
@@ -25,7 +28,8 @@ pub fn serve_on(listener: TcpListener, behaviour: impl Fn(TcpStream) + Send + Sy
     port
 }
 
-/// Serves every connection with `answer` to its first bytes, and keeps it open until the client has gone.
+/// Serves every connection with `answer` to its first bytes, and keeps it open until the client has
+/// gone.
 pub fn serve_once_asked(answer: &'static [u8]) -> u16 {
     serve(move |mut stream| {
         let _ = stream.read(&mut [0; 1024]);
@@ -46,7 +50,10 @@ pub fn reset(stream: TcpStream) {
 
 /// A port on which nobody listens.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port()
 }
 
 /// A listener whose queue is full, so that the kernel drops what comes next, as a firewall would.

@@ -1,11 +1,13 @@
-//! Local times in answers: checked against our own clock, then covered, so that answers can be compared.
+//! Local times in answers: checked against our own clock, then covered, so that answers can be
+//! compared.
 
 use chrono::{DateTime, Duration, Local, NaiveDateTime, NaiveTime};
 
 /// What a covered time looks like.
 pub const COVER: &str = "<local time>";
 
-/// How far an answer's time may lie from our clock: minutes of a stalled machine are no defect, a wrong hour is.
+/// How far an answer's time may lie from our clock: minutes of a stalled machine are no defect, a
+/// wrong hour is.
 const TOLERANCE: Duration = Duration::minutes(2);
 
 const TEXT_PREFIX: &[u8] = b"TIME ";
@@ -15,7 +17,8 @@ const CHAT_LEN: usize = "17:24:13".len();
 
 /// `bytes` with every right time of the text and the chat protocol replaced by [`COVER`].
 ///
-/// A time in a wrong form stays as it is and so fails the comparison that follows; a time that is not now panics.
+/// A time in a wrong form stays as it is and so fails the comparison that follows; a time that is
+/// not now panics.
 pub fn cover_local_times(bytes: &[u8]) -> Vec<u8> {
     let mut covered = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
@@ -44,7 +47,8 @@ fn stamp_of_chat(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     stamp(bytes, CHAT_PREFIX, CHAT_LEN, is_time_of_day_now)
 }
 
-/// The prefix and what follows the time, if `bytes` begin with a prefix and a time in the right form.
+/// The prefix and what follows the time, if `bytes` begin with a prefix and a time in the right
+/// form.
 fn stamp<'a>(
     bytes: &'a [u8],
     prefix: &[u8],

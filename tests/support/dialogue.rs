@@ -1,4 +1,5 @@
-//! One input, sent in every way in which a network can deliver it, and the whole answer that comes back.
+//! One input, sent in every way in which a network can deliver it, and the whole answer that comes
+//! back.
 
 use super::clock::cover_local_times;
 use super::peer::{Peer, difference, shown};
@@ -8,15 +9,17 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::cell::RefCell;
 use std::fmt::{self, Debug};
 
-/// Where the random cases of every test begin. Printed with each failure; another number gives other cases.
+/// Where the random cases of every test begin. Printed with each failure; another number gives
+/// other cases.
 const SEED: u64 = 0x7469_6e79_7463_7001;
 
 /// Talks one protocol with one server, each input on a connection of its own.
 pub struct Dialogue<'a> {
     server: &'a Server,
     protocol: &'static str,
-    /// A second connection. The server has one thread and is fair: once it has answered here, it has also looked at
-    /// what arrived on the first one before. So pieces arrive apart, without a sleep.
+    /// A second connection. The server has one thread and is fair: once it has answered here, it
+    /// has also looked at what arrived on the first one before. So pieces arrive apart,
+    /// without a sleep.
     bystander: RefCell<Peer>,
 }
 
@@ -25,7 +28,8 @@ impl<'a> Dialogue<'a> {
         Self { server, protocol, bystander: RefCell::new(server.text()) }
     }
 
-    /// All that the server says when `pieces` arrive one after the other and the end of input follows.
+    /// All that the server says when `pieces` arrive one after the other and the end of input
+    /// follows.
     #[track_caller]
     pub fn answer_to(&self, pieces: &[&[u8]]) -> Vec<u8> {
         let mut peer = self.server.connect(self.protocol);
@@ -39,7 +43,8 @@ impl<'a> Dialogue<'a> {
         cover_local_times(&peer.read_to_end())
     }
 
-    /// `input` gets `expected` and the server's end: whole, byte by byte, and cut in two at every place.
+    /// `input` gets `expected` and the server's end: whole, byte by byte, and cut in two at every
+    /// place.
     #[track_caller]
     pub fn check_every_way(&self, input: &[u8], expected: &[u8]) {
         let bytes: Vec<&[u8]> = input.chunks(1).collect();
@@ -47,11 +52,17 @@ impl<'a> Dialogue<'a> {
         for pieces in [vec![input], bytes].into_iter().chain(halves) {
             let got = self.answer_to(&pieces);
             let cuts: Vec<String> = pieces.iter().map(|piece| shown(piece)).collect();
-            assert!(got == expected, "{} in {cuts:?}: {}", self.protocol, difference(&got, expected));
+            assert!(
+                got == expected,
+                "{} in {cuts:?}: {}",
+                self.protocol,
+                difference(&got, expected)
+            );
         }
     }
 
-    /// Checks inputs drawn from `inputs`, each cut at random, against `oracle`; prints the smallest that fails.
+    /// Checks inputs drawn from `inputs`, each cut at random, against `oracle`; prints the smallest
+    /// that fails.
     #[track_caller]
     pub fn check_at_random(
         &self,
@@ -59,10 +70,12 @@ impl<'a> Dialogue<'a> {
         inputs: impl Strategy<Value = Stream>,
         oracle: impl Fn(&[u8]) -> Vec<u8>,
     ) {
-        let config = Config { cases, failure_persistence: None, max_shrink_iters: 400, ..Config::default() };
+        let config =
+            Config { cases, failure_persistence: None, max_shrink_iters: 400, ..Config::default() };
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&SEED.to_le_bytes());
-        let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
+        let mut runner =
+            TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
         let outcome = runner.run(&inputs, |stream| {
             let got = self.answer_to(&stream.pieces());
             let expected = oracle(&stream.input);
@@ -101,7 +114,8 @@ impl Stream {
     /// The input in pieces. A cut is taken modulo the length, so that any number is a place.
     fn pieces(&self) -> Vec<&[u8]> {
         let len = self.input.len();
-        let mut places: Vec<usize> = self.cuts.iter().map(|cut| cut % (len + 1)).chain([0, len]).collect();
+        let mut places: Vec<usize> =
+            self.cuts.iter().map(|cut| cut % (len + 1)).chain([0, len]).collect();
         places.sort_unstable();
         places.dedup();
         places.windows(2).map(|ends| &self.input[ends[0]..ends[1]]).collect()

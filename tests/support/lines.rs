@@ -27,7 +27,11 @@ impl Lines {
             let mut line = Vec::new();
             while matches!(source.read_until(b'\n', &mut line), Ok(1..)) {
                 line.pop_if(|last| *last == b'\n');
-                collected.lines.lock().unwrap_or_else(PoisonError::into_inner).push(mem::take(&mut line));
+                collected
+                    .lines
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(mem::take(&mut line));
             }
             collected.ended.store(true, Ordering::Release);
         });

@@ -1,4 +1,5 @@
-//! How echo and chat cut their input into messages: the framing that both share, written down naively.
+//! How echo and chat cut their input into messages: the framing that both share, written down
+//! naively.
 
 use super::dialogue::Stream;
 use super::server::Server;
@@ -6,7 +7,8 @@ use super::wait::PATIENCE;
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 
-/// A quiet period that no test waits for: messages then end at newlines and at the end of input only.
+/// A quiet period that no test waits for: messages then end at newlines and at the end of input
+/// only.
 pub const NEVER_QUIET: [&str; 2] = ["--quiet-period", "1h"];
 
 /// A message as it stands in the input.
@@ -57,5 +59,9 @@ pub fn check_quiet(protocol: &str, message: &str, answer: &str) {
     let sent_at = Instant::now();
     peer.send(message);
     peer.expect(answer);
-    assert!(sent_at.elapsed() >= QUIET, "answered after {:?}: that is no quiet period", sent_at.elapsed());
+    assert!(
+        sent_at.elapsed() >= QUIET,
+        "answered after {:?}: that is no quiet period",
+        sent_at.elapsed()
+    );
 }

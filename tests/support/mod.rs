@@ -1,7 +1,8 @@
-//! What the black-box tests share: the real server in a process of its own, a raw peer, and waits with a deadline.
+//! What the black-box tests share: the real server in a process of its own, a raw peer, and waits
+//! with a deadline.
 //!
-//! Nothing here knows the server's code. It is started as a person would start it, told apart by what it prints,
-//! and judged by the bytes it sends.
+//! Nothing here knows the server's code. It is started as a person would start it, told apart by
+//! what it prints, and judged by the bytes it sends.
 
 // Each test file is a program of its own and uses only its part of this module.
 #![allow(dead_code)]

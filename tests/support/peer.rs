@@ -24,10 +24,12 @@ impl Peer {
         TcpStream::connect_timeout(&address, PATIENCE).ok().map(Self::new)
     }
 
-    /// Connects with the smallest receive buffer there is, so that little fits on the way to a peer that does not read.
+    /// Connects with the smallest receive buffer there is, so that little fits on the way to a peer
+    /// that does not read.
     #[track_caller]
     pub fn connect_with_small_window(address: SocketAddr) -> Self {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("make a socket");
+        let socket =
+            Socket::new(Domain::for_address(address), Type::STREAM, None).expect("make a socket");
         // Before the connection is made: the window that is announced then never grows.
         socket.set_recv_buffer_size(4096).expect("shrink the receive buffer");
         socket.connect_timeout(&address.into(), PATIENCE).expect("connect");
@@ -78,7 +80,8 @@ impl Peer {
         self.stream.write_all(bytes).is_ok()
     }
 
-    /// Repeats `bytes` until the kernels of both sides and the server have taken none for half a second.
+    /// Repeats `bytes` until the kernels of both sides and the server have taken none for half a
+    /// second.
     pub fn send_until_stuck(&mut self, bytes: &[u8]) -> usize {
         const STUCK: Duration = Duration::from_millis(500);
         self.stream.set_nonblocking(true).expect("do not block");
@@ -90,7 +93,9 @@ impl Peer {
                     sent += len;
                     last_progress = Instant::now();
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(5)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    thread::sleep(Duration::from_millis(5))
+                }
                 Err(error) => panic!("send until stuck: {error}"),
             }
         }
@@ -132,7 +137,8 @@ impl Peer {
         assert!(got == expected, "{problem}{}", difference(&got, expected));
     }
 
-    /// As [`Peer::expect`], but the connection may break off: true exactly when all of `expected` came.
+    /// As [`Peer::expect`], but the connection may break off: true exactly when all of `expected`
+    /// came.
     #[track_caller]
     pub fn try_expect(&mut self, expected: &[u8]) -> bool {
         let (got, _) = self.read_up_to(expected.len());
@@ -183,12 +189,15 @@ impl Peer {
         buf
     }
 
-    /// Reads `len` bytes, or fewer if the connection ends before, cleanly or not; one on which nothing comes is a failure.
+    /// Reads `len` bytes, or fewer if the connection ends before, cleanly or not; one on which
+    /// nothing comes is a failure.
     #[track_caller]
     pub fn read_until_ended(&mut self, len: usize) -> Vec<u8> {
         let mut got = Vec::new();
         let end = Read::by_ref(&mut self.stream).take(len as u64).read_to_end(&mut got);
-        let is_silent = end.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
+        let is_silent = end.is_err_and(|error| {
+            matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+        });
         assert!(!is_silent, "neither bytes nor an end come after {}", shown(&got));
         got
     }
@@ -201,14 +210,17 @@ impl Peer {
         has_bytes
     }
 
-    /// True when the connection has ended, cleanly or not, within the patience; bytes on the way are dropped.
+    /// True when the connection has ended, cleanly or not, within the patience; bytes on the way
+    /// are dropped.
     pub fn is_ended_by_server(&mut self) -> bool {
         let mut buf = [0; 4096];
         loop {
             match self.stream.read(&mut buf) {
                 Ok(0) => return true,
                 Ok(_) => {}
-                Err(error) => return !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+                Err(error) => {
+                    return !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+                }
             }
         }
     }
@@ -239,7 +251,8 @@ impl Peer {
 pub fn difference(got: &[u8], expected: &[u8]) -> String {
     let same = got.iter().zip(expected).take_while(|(got, expected)| got == expected).count();
     let from = same.saturating_sub(40);
-    let window = |bytes: &[u8]| shown(bytes.get(from..bytes.len().min(same + 120)).unwrap_or_default());
+    let window =
+        |bytes: &[u8]| shown(bytes.get(from..bytes.len().min(same + 120)).unwrap_or_default());
     format!(
         "bytes differ at {same}\n     got ({} bytes): {}\nexpected ({} bytes): {}",
         got.len(),

@@ -13,16 +13,23 @@ pub struct Process {
 impl Process {
     /// Sends a signal by its name, such as `TERM`.
     pub fn signal(self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.id.to_string()).status().expect("run kill");
+        let sent = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.id.to_string())
+            .status()
+            .expect("run kill");
         assert!(sent.success(), "kill -{name} {}", self.id);
     }
 
     /// The numbers of the open descriptors, in order.
     pub fn descriptors(self) -> Vec<u32> {
         let entries = fs::read_dir(self.file("fd")).expect("list the descriptors");
-        // An entry may be gone again before it is read: the server closes what it likes while we look.
-        let mut numbers: Vec<u32> =
-            entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+        // An entry may be gone again before it is read: the server closes what it likes while we
+        // look.
+        let mut numbers: Vec<u32> = entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .collect();
         numbers.sort_unstable();
         numbers
     }
@@ -63,7 +70,10 @@ impl Process {
     /// The soft and the hard limit of open descriptors.
     pub fn descriptor_limits(self) -> (u32, u32) {
         let limits = self.read("limits");
-        let row = limits.lines().find(|line| line.starts_with("Max open files")).expect("the row of open files");
+        let row = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"))
+            .expect("the row of open files");
         let mut numbers = row.split_ascii_whitespace().filter_map(|word| word.parse().ok());
         (numbers.next().expect("the soft limit"), numbers.next().expect("the hard limit"))
     }
@@ -86,15 +96,19 @@ impl Process {
 
     /// The processor time used so far, in clock ticks of 10 ms.
     pub fn processor_ticks(self) -> u64 {
-        // The second field is the program's name in parentheses and may hold blanks: count from behind it.
+        // The second field is the program's name in parentheses and may hold blanks: count from
+        // behind it.
         let stat = self.read("stat");
         let (_, fields) = stat.rsplit_once(')').expect("a program name in parentheses");
         let mut fields = fields.split_ascii_whitespace().skip(11);
-        let mut ticks = || fields.next().and_then(|field| field.parse::<u64>().ok()).expect("a number of ticks");
+        let mut ticks = || {
+            fields.next().and_then(|field| field.parse::<u64>().ok()).expect("a number of ticks")
+        };
         ticks() + ticks()
     }
 
-    /// The times that the process went to sleep of its own will: once for each wait that had to wait.
+    /// The times that the process went to sleep of its own will: once for each wait that had to
+    /// wait.
     pub fn sleeps(self) -> u64 {
         self.status_field("voluntary_ctxt_switches").parse().expect("a count")
     }
@@ -114,14 +128,18 @@ impl Process {
     /// The flags with which one descriptor was opened; `None` if it is not open (any more).
     pub fn descriptor_flags(self, number: u32) -> Option<u32> {
         let info = fs::read_to_string(self.file("fdinfo").join(number.to_string())).ok()?;
-        let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).expect("the flags of a descriptor");
+        let flags = info
+            .lines()
+            .find_map(|line| line.strip_prefix("flags:"))
+            .expect("the flags of a descriptor");
         Some(u32::from_str_radix(flags.trim(), 8).expect("flags are octal"))
     }
 
     /// The TCP ports over IPv4 at which the process listens.
     pub fn listening_ports(self) -> Vec<u16> {
         const LISTEN: &str = "0A";
-        let own: Vec<String> = self.descriptors().into_iter().filter_map(|number| self.socket_inode(number)).collect();
+        let own: Vec<String> =
+            self.descriptors().into_iter().filter_map(|number| self.socket_inode(number)).collect();
         self.connections()
             .into_iter()
             .filter(|connection| connection.state == LISTEN && own.contains(&connection.inode))
@@ -129,18 +147,22 @@ impl Process {
             .collect()
     }
 
-    /// How many connections to the process have been ended by their peer and not yet by it, accepted or not.
+    /// How many connections to the process have been ended by their peer and not yet by it,
+    /// accepted or not.
     pub fn close_waits(self) -> usize {
         const CLOSE_WAIT: &str = "08";
         let ports = self.listening_ports();
-        let is_one = |connection: &Connection| connection.state == CLOSE_WAIT && ports.contains(&connection.local_port);
+        let is_one = |connection: &Connection| {
+            connection.state == CLOSE_WAIT && ports.contains(&connection.local_port)
+        };
         self.connections().iter().filter(|connection| is_one(connection)).count()
     }
 
     /// The kernel's table of TCP over IPv4: of everybody, not only of this process.
     fn connections(self) -> Vec<Connection> {
         let table = self.read("net/tcp");
-        let rows = table.lines().skip(1).map(|row| row.split_ascii_whitespace().collect::<Vec<_>>());
+        let rows =
+            table.lines().skip(1).map(|row| row.split_ascii_whitespace().collect::<Vec<_>>());
         rows.map(|row| {
             let (_, port) = row[1].split_once(':').expect("address and port");
             let local_port = u16::from_str_radix(port, 16).expect("ports are hexadecimal");
@@ -149,13 +171,15 @@ impl Process {
         .collect()
     }
 
-    /// The bytes from local port `local` to port `peer` over IPv4 that the kernel holds, because the peer has not
-    /// acknowledged them.
+    /// The bytes from local port `local` to port `peer` over IPv4 that the kernel holds, because
+    /// the peer has not acknowledged them.
     pub fn unacknowledged_bytes(self, local: u16, peer: u16) -> usize {
         let table = self.read("net/tcp");
-        let mut rows = table.lines().skip(1).map(|row| row.split_ascii_whitespace().collect::<Vec<_>>());
+        let mut rows =
+            table.lines().skip(1).map(|row| row.split_ascii_whitespace().collect::<Vec<_>>());
         let is_at = |addr: &str, port: u16| addr.ends_with(&format!(":{port:04X}"));
-        let row = rows.find(|row| is_at(row[1], local) && is_at(row[2], peer)).expect("the connection");
+        let row =
+            rows.find(|row| is_at(row[1], local) && is_at(row[2], peer)).expect("the connection");
         let (sent, _) = row[4].split_once(':').expect("the queues of both directions");
         usize::from_str_radix(sent, 16).expect("lengths of queues are hexadecimal")
     }
@@ -166,7 +190,8 @@ impl Process {
     }
 
     fn read(self, name: &str) -> String {
-        fs::read_to_string(self.file(name)).unwrap_or_else(|error| panic!("/proc/{}/{name}: {error}", self.id))
+        fs::read_to_string(self.file(name))
+            .unwrap_or_else(|error| panic!("/proc/{}/{name}: {error}", self.id))
     }
 
     fn file(self, name: &str) -> PathBuf {

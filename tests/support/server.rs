@@ -14,12 +14,13 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A request to stop that comes so long after the first one is a second one: longer than the server merges them.
+/// A request to stop that comes so long after the first one is a second one: longer than the server
+/// merges them.
 pub const SECOND_REQUEST_AFTER: Duration = Duration::from_millis(300);
 
-/// A running server. Dropped, it is told to end at once, and must do so in order: as built for tests it checks at its end
-/// that every connection it accepted is counted as closed, and that every byte of storage is back. Had it ended by itself
-/// before, the test fails.
+/// A running server. Dropped, it is told to end at once, and must do so in order: as built for
+/// tests it checks at its end that every connection it accepted is counted as closed, and that
+/// every byte of storage is back. Had it ended by itself before, the test fails.
 pub struct Server {
     child: Child,
     addresses: HashMap<String, SocketAddr>,
@@ -59,13 +60,21 @@ impl Server {
     pub fn read_addresses(&mut self, count: usize) {
         wait_until("the server says where it listens", || {
             let ended = self.child.try_wait().expect("ask for the child's state");
-            assert!(ended.is_none(), "the server ended at its start, {ended:?}: {:#?}", self.log.text());
+            assert!(
+                ended.is_none(),
+                "the server ended at its start, {ended:?}: {:#?}",
+                self.log.text()
+            );
             self.printed.raw().len() >= count
         });
         for line in self.printed.text() {
-            let url = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("a strange line on stdout: {line}"));
-            let (protocol, address) = url.split_once("://").unwrap_or_else(|| panic!("not a URL: {url}"));
-            let address = address.parse().unwrap_or_else(|_| panic!("not a numeric address: {url}"));
+            let url = line
+                .strip_prefix("listening on ")
+                .unwrap_or_else(|| panic!("a strange line on stdout: {line}"));
+            let (protocol, address) =
+                url.split_once("://").unwrap_or_else(|| panic!("not a URL: {url}"));
+            let address =
+                address.parse().unwrap_or_else(|_| panic!("not a numeric address: {url}"));
             self.addresses.insert(protocol.to_owned(), address);
         }
     }
@@ -102,7 +111,8 @@ impl Server {
         self.process().descriptors().len()
     }
 
-    /// Waits until the server holds no more than `count` descriptors: everything else has been freed.
+    /// Waits until the server holds no more than `count` descriptors: everything else has been
+    /// freed.
     #[track_caller]
     pub fn wait_for_descriptors(&self, count: usize) {
         wait_until("the server frees its connections", || self.descriptor_count() <= count);
@@ -128,7 +138,9 @@ impl Server {
     /// Waits for the end of the process and of all that it wrote.
     #[track_caller]
     pub fn wait_for_exit(&mut self) -> ExitStatus {
-        let status = wait_for("the server exits", || self.child.try_wait().expect("ask for the child's state"));
+        let status = wait_for("the server exits", || {
+            self.child.try_wait().expect("ask for the child's state")
+        });
         self.ended = true;
         wait_until("its output ends", || self.printed.have_ended() && self.log.have_ended());
         status
@@ -171,9 +183,15 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
         // A server that has not come to catching signals yet ends by them.
-        let in_order = |status: ExitStatus| status.success() || matches!(status.signal(), Some(SIGINT | SIGTERM));
+        let in_order = |status: ExitStatus| {
+            status.success() || matches!(status.signal(), Some(SIGINT | SIGTERM))
+        };
         if is_to_end {
-            assert!(status.is_some_and(in_order), "no end in order but {status:?}: {:#?}", self.log.text());
+            assert!(
+                status.is_some_and(in_order),
+                "no end in order but {status:?}: {:#?}",
+                self.log.text()
+            );
         }
         if thread::panicking() {
             let log = self.log.text();
@@ -186,8 +204,8 @@ impl Drop for Server {
     }
 }
 
-/// The variable that names a library to load into every server ahead of all others: `tests/faults/shim.c`, under which whole
-/// suites are run again.
+/// The variable that names a library to load into every server ahead of all others:
+/// `tests/faults/shim.c`, under which whole suites are run again.
 pub const PRELOAD: &str = "TINYTCP_TEST_PRELOAD";
 
 /// The server binary, with none of the variables that would change what it does.
@@ -197,7 +215,8 @@ pub fn program() -> Command {
     command
 }
 
-/// The server binary behind another program that prepares its surroundings, such as `prlimit --nofile=64`.
+/// The server binary behind another program that prepares its surroundings, such as `prlimit
+/// --nofile=64`.
 pub fn program_under(wrapper: &[&str]) -> Command {
     let mut command = without_settings(Command::new(wrapper[0]));
     command.args(&wrapper[1..]);
@@ -211,7 +230,9 @@ pub fn program_under(wrapper: &[&str]) -> Command {
 
 /// The flags that ask for one listener for each protocol, on any free port of the loopback.
 pub fn listen_flags() -> impl Iterator<Item = String> {
-    PROTOCOLS.iter().flat_map(|protocol| ["--listen".to_owned(), format!("{protocol}://127.0.0.1:0")])
+    PROTOCOLS
+        .iter()
+        .flat_map(|protocol| ["--listen".to_owned(), format!("{protocol}://127.0.0.1:0")])
 }
 
 /// The command with none of the variables that would change what one of our programs does.

@@ -1,4 +1,5 @@
-//! Another program that talks to the server: netcat and its kin, or a client of the original systems.
+//! Another program that talks to the server: netcat and its kin, or a client of the original
+//! systems.
 
 use super::peer::shown;
 use super::wait::{wait_for, wait_until};
@@ -22,11 +23,15 @@ impl Tool {
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{program}: {error}"));
         let output = Arc::new(Mutex::new(Vec::new()));
-        let (mut source, collected) = (child.stdout.take().expect("stdout is piped"), Arc::clone(&output));
+        let (mut source, collected) =
+            (child.stdout.take().expect("stdout is piped"), Arc::clone(&output));
         let reader = thread::spawn(move || {
             let mut block = [0; 4096];
             while let Ok(len @ 1..) = source.read(&mut block) {
-                collected.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&block[..len]);
+                collected
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .extend_from_slice(&block[..len]);
             }
         });
         Self { input: child.stdin.take(), child, output, reader: Some(reader) }
@@ -61,7 +66,11 @@ impl Tool {
     #[track_caller]
     pub fn finish(mut self) -> Vec<u8> {
         wait_for("the program ends", || self.child.try_wait().expect("ask for the child's state"));
-        self.reader.take().expect("not finished before").join().expect("the output is read to its end");
+        self.reader
+            .take()
+            .expect("not finished before")
+            .join()
+            .expect("the output is read to its end");
         self.printed()
     }
 }

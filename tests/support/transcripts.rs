@@ -34,10 +34,17 @@ pub fn read(page: &str) -> Vec<Transcript> {
         let Some(info) = line.strip_prefix("```") else { continue };
         let mut words = info.split_ascii_whitespace().map(str::to_owned);
         let name = words.next().unwrap_or_default();
-        let protocol = name.strip_suffix("-session").unwrap_or_else(|| panic!("protocol.md:{}: {name}", index + 1));
+        let protocol = name
+            .strip_suffix("-session")
+            .unwrap_or_else(|| panic!("protocol.md:{}: {name}", index + 1));
         let body = lines.by_ref().take_while(|(_, line)| *line != "```");
         let steps = body.filter_map(|(index, line)| step(protocol, line, index + 1)).collect();
-        let transcript = Transcript { first_line: index + 2, protocol: protocol.into(), flags: words.collect(), steps };
+        let transcript = Transcript {
+            first_line: index + 2,
+            protocol: protocol.into(),
+            flags: words.collect(),
+            steps,
+        };
         transcripts.push(transcript);
     }
     transcripts
@@ -49,14 +56,19 @@ fn step(protocol: &str, line: &str, number: usize) -> Option<Step> {
         Some(rest) => ('B', rest),
         None => (' ', line),
     };
-    let (mark, rest) = rest.split_once(' ').unwrap_or_else(|| panic!("protocol.md:{number}: {line:?} is no step"));
+    let (mark, rest) =
+        rest.split_once(' ').unwrap_or_else(|| panic!("protocol.md:{number}: {line:?} is no step"));
     let bytes = || match protocol {
-        "binary" => repeated(rest.split_once('#').map_or(rest, |(digits, _remark)| digits), hexadecimal),
+        "binary" => {
+            repeated(rest.split_once('#').map_or(rest, |(digits, _remark)| digits), hexadecimal)
+        }
         _ => repeated(rest, unescaped),
     };
     let step = match (mark, rest) {
         ("#", _) => return None,
-        ("!", signal) => Step::Signal(signal.strip_prefix("SIG").expect("the name of a signal").to_owned()),
+        ("!", signal) => {
+            Step::Signal(signal.strip_prefix("SIG").expect("the name of a signal").to_owned())
+        }
         (">", "<half-close>") => Step::HalfClose(peer),
         ("<", "<eof>") => Step::ExpectEof(peer),
         (">", _) => Step::Send(peer, bytes()),
@@ -66,7 +78,8 @@ fn step(protocol: &str, line: &str, number: usize) -> Option<Step> {
     Some(step)
 }
 
-/// What `text` says when `<3 x AB>` says `AB` three times; `plain` reads what stands between such marks and in them.
+/// What `text` says when `<3 x AB>` says `AB` three times; `plain` reads what stands between such
+/// marks and in them.
 fn repeated(text: &str, plain: fn(&str) -> Vec<u8>) -> Vec<u8> {
     let repetition = |open: usize| {
         let (inside, after) = text[open + 1..].split_once('>')?;
@@ -75,7 +88,8 @@ fn repeated(text: &str, plain: fn(&str) -> Vec<u8>) -> Vec<u8> {
     };
     for (open, _) in text.match_indices('<') {
         if let Some((times, what, after)) = repetition(open) {
-            return [plain(&text[..open]), plain(what).repeat(times), repeated(after, plain)].concat();
+            return [plain(&text[..open]), plain(what).repeat(times), repeated(after, plain)]
+                .concat();
         }
     }
     plain(text)
@@ -83,7 +97,9 @@ fn repeated(text: &str, plain: fn(&str) -> Vec<u8>) -> Vec<u8> {
 
 /// Pairs of hexadecimal digits.
 fn hexadecimal(text: &str) -> Vec<u8> {
-    let byte = |pair| u8::from_str_radix(pair, 16).unwrap_or_else(|_| panic!("{pair:?} in {text:?} is no byte"));
+    let byte = |pair| {
+        u8::from_str_radix(pair, 16).unwrap_or_else(|_| panic!("{pair:?} in {text:?} is no byte"))
+    };
     text.split_ascii_whitespace().map(byte).collect()
 }
 
@@ -98,7 +114,9 @@ fn unescaped(text: &str) -> Vec<u8> {
             Some(b'r') => (b'\r', 1),
             Some(b't') => (b'\t', 1),
             Some(b'\\') => (b'\\', 1),
-            Some(b'x') => (u8::from_str_radix(&escape[1..3], 16).expect("two hexadecimal digits"), 3),
+            Some(b'x') => {
+                (u8::from_str_radix(&escape[1..3], 16).expect("two hexadecimal digits"), 3)
+            }
             _ => panic!("an unknown escape in {text:?}"),
         };
         bytes.push(byte);

@@ -12,7 +12,8 @@ pub struct Folder(pub PathBuf);
 
 impl Folder {
     pub fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("tinytcp-unix-{name}-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("tinytcp-unix-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("make a folder");
         Self(folder)
     }
@@ -46,7 +47,8 @@ pub fn url(protocol: &str, path: &Path) -> String {
     format!("{protocol}+unix://{}", path.display())
 }
 
-/// A listener at `path` that never accepts: its backlog of 0 takes one connection, and is full then.
+/// A listener at `path` that never accepts: its backlog of 0 takes one connection, and is full
+/// then.
 pub fn listen_for_one(path: &Path) -> Socket {
     let listener = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
     let addr = SockAddr::unix(path).expect("a short path");
@@ -54,7 +56,8 @@ pub fn listen_for_one(path: &Path) -> Socket {
     listener
 }
 
-/// Takes the permissions of the file away; gives the program, with its arguments, under which they hold for root too.
+/// Takes the permissions of the file away; gives the program, with its arguments, under which they
+/// hold for root too.
 pub fn forbid(path: &Path) -> &'static [&'static str] {
     fs::set_permissions(path, fs::Permissions::from_mode(0o0)).expect("our own file");
     let is_root = fs::metadata(path).expect("our own file").uid() == 0;

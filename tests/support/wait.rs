@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long anything may take that the server owes at once. Long, because a busy machine is no defect; a test that
-/// passes never waits for it.
+/// How long anything may take that the server owes at once. Long, because a busy machine is no
+/// defect; a test that passes never waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Between two looks at a condition that nothing announces.

@@ -11,7 +11,8 @@ use super::{Attacker, Kind, Next, Tally, connect};
 const REQUEST: &[u8] = b"ECHO here and gone\n";
 const HALF_LEN: usize = REQUEST.len() / 2;
 
-/// Each life takes its turn among these: how much is asked, whether the answer is waited for, how it ends.
+/// Each life takes its turn among these: how much is asked, whether the answer is waited for, how
+/// it ends.
 const LIVES: [Churner; 6] = [
     Churner { asks: &[], waits: false, resets: false, sent: false },
     Churner { asks: REQUEST.split_at(HALF_LEN).0, waits: false, resets: false, sent: false },

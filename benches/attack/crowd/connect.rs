@@ -7,8 +7,8 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-/// Begins to connect, from an address of the loopback that is the attacker's own: each has its own ports, so that those
-/// in `TIME_WAIT` never use them up.
+/// Begins to connect, from an address of the loopback that is the attacker's own: each has its own
+/// ports, so that those in `TIME_WAIT` never use them up.
 pub fn from_own_address(target: SocketAddr, number: usize) -> io::Result<TcpStream> {
     let socket = socket(target)?;
     let number = u32::try_from(number).unwrap_or(u32::MAX);
@@ -18,12 +18,12 @@ pub fn from_own_address(target: SocketAddr, number: usize) -> io::Result<TcpStre
     connect(socket, target)
 }
 
-/// Begins to connect with the smallest receive buffer there is, so that little fits on the way to a peer that does not
-/// read.
+/// Begins to connect with the smallest receive buffer there is, so that little fits on the way to a
+/// peer that does not read.
 pub fn with_small_window(target: SocketAddr) -> io::Result<TcpStream> {
     let socket = socket(target)?;
-    // Before the connection is made: the window that is announced then never grows. What the kernel keeps of our own
-    // output is not what is tried here.
+    // Before the connection is made: the window that is announced then never grows. What the kernel
+    // keeps of our own output is not what is tried here.
     socket.set_recv_buffer_size(4096)?;
     socket.set_send_buffer_size(64 << 10)?;
     connect(socket, target)

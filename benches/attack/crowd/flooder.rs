@@ -31,8 +31,9 @@ struct Flooder {
     /// Requests, one behind the other.
     batch: Vec<u8>,
     sent: usize,
-    /// What may come behind the greeting: the request itself, or that there was no memory for it; or, when this process had
-    /// no processor for longer than half a request may wait for its other half, that it took too long.
+    /// What may come behind the greeting: the request itself, or that there was no memory for it;
+    /// or, when this process had no processor for longer than half a request may wait for its
+    /// other half, that it took too long.
     answers: [Vec<u8>; 3],
     /// What has to come first; nothing more when it has come.
     greeting: Vec<u8>,
@@ -43,15 +44,28 @@ struct Flooder {
 
 impl Flooder {
     fn new(is_text: bool) -> Self {
-        let frame = |code, text: &[u8]| [&Header { code, payload_len: text.len() as u32 }.encode()[..], text].concat();
+        let frame = |code, text: &[u8]| {
+            [&Header { code, payload_len: text.len() as u32 }.encode()[..], text].concat()
+        };
         let line = |text: &[u8]| [text, b"\n"].concat();
         let [request, refusal, farewell] = match is_text {
-            true => [line(&[b"ECHO ", TEXT].concat()), line(b"ERROR SERVER_BUSY"), line(b"ERROR MESSAGE_TIMEOUT")],
+            true => [
+                line(&[b"ECHO ", TEXT].concat()),
+                line(b"ERROR SERVER_BUSY"),
+                line(b"ERROR MESSAGE_TIMEOUT"),
+            ],
             false => [frame(1, TEXT), frame(255, b"SERVER_BUSY"), frame(255, b"MESSAGE_TIMEOUT")],
         };
         let batch = request.repeat(BATCH_LEN / request.len());
         let greeting = if is_text { line(BANNER.as_bytes()) } else { Vec::new() };
-        Self { batch, sent: 0, answers: [request, refusal, farewell], greeting, buffer: vec![0; BATCH_LEN], waiting: 0 }
+        Self {
+            batch,
+            sent: 0,
+            answers: [request, refusal, farewell],
+            greeting,
+            buffer: vec![0; BATCH_LEN],
+            waiting: 0,
+        }
     }
 
     /// Compares what has come with what may come. Gives false when it is something else.

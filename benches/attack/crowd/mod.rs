@@ -69,7 +69,8 @@ enum Next {
 
 /// One life of an attacker: from connecting to the end of the connection.
 trait Attacker: Send {
-    /// Does what can be done now. It is called without reason, too, and before the connection is open.
+    /// Does what can be done now. It is called without reason, too, and before the connection is
+    /// open.
     fn act(&mut self, stream: &mut TcpStream, now: Moment, tally: &mut Tally) -> io::Result<Next>;
 }
 
@@ -94,7 +95,8 @@ pub fn all_kinds() -> Vec<Kind> {
     vec![mute::KIND, slowloris::KIND, churner::KIND, Kind { count: 2, ..flooder::KIND }]
 }
 
-/// Flooders alone, of lines and of frames in turn, each a kind of its own so that what it is served is counted apart.
+/// Flooders alone, of lines and of frames in turn, each a kind of its own so that what it is served
+/// is counted apart.
 pub fn flooders(count: usize) -> Vec<Kind> {
     (0..count).map(|first| Kind { first, ..flooder::KIND }).collect()
 }
@@ -106,7 +108,8 @@ pub fn connections_max() -> usize {
 
 /// What the attack consists of, in a few words.
 pub fn describe() -> String {
-    let kinds: Vec<String> = all_kinds().iter().map(|kind| format!("{} {}", kind.count, kind.name)).collect();
+    let kinds: Vec<String> =
+        all_kinds().iter().map(|kind| format!("{} {}", kind.count, kind.name)).collect();
     kinds.join(", ")
 }
 
@@ -117,7 +120,8 @@ pub struct Attack {
 }
 
 impl Attack {
-    /// Begins an attack of these kinds, where the generator of the honest load runs, which goes first if they are to give way.
+    /// Begins an attack of these kinds, where the generator of the honest load runs, which goes
+    /// first if they are to give way.
     ///
     /// # Errors
     /// When there is no thread or no poller for it.
@@ -151,12 +155,16 @@ impl Attack {
     }
 }
 
-/// Lets every other thread of this processor go first: what is measured is how the server stands the attack, and not how
-/// the generator of the honest load does.
+/// Lets every other thread of this processor go first: what is measured is how the server stands
+/// the attack, and not how the generator of the honest load does.
 fn give_way() -> io::Result<()> {
     let id = gettid().to_string();
     let status = Command::new("chrt").args(["--idle", "--pid", "0", &id]).status()?;
-    if status.success() { Ok(()) } else { Err(io::Error::other("chrt (package util-linux) failed")) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other("chrt (package util-linux) failed"))
+    }
 }
 
 /// A place for one attacker.
@@ -224,7 +232,11 @@ impl Crowd {
     }
 
     fn timeout(&self) -> Duration {
-        if self.busy.is_empty() { self.deadlines.next().since(self.now()).min(LOOK_AROUND) } else { Duration::ZERO }
+        if self.busy.is_empty() {
+            self.deadlines.next().since(self.now()).min(LOOK_AROUND)
+        } else {
+            Duration::ZERO
+        }
     }
 
     fn give_turn(&mut self, index: usize) {
@@ -254,10 +266,16 @@ impl Crowd {
         let now = self.now();
         let Seat { kind, number, lives, life } = &mut self.seats[index];
         let tally = &mut self.tallies[*kind];
-        let begun = (self.kinds[*kind].begin)(self.target, *number, *lives, now).and_then(|(mut stream, attacker)| {
-            self.poll.registry().register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)?;
-            Ok((stream, attacker))
-        });
+        let begun = (self.kinds[*kind].begin)(self.target, *number, *lives, now).and_then(
+            |(mut stream, attacker)| {
+                self.poll.registry().register(
+                    &mut stream,
+                    Token(index),
+                    Interest::READABLE | Interest::WRITABLE,
+                )?;
+                Ok((stream, attacker))
+            },
+        );
         *lives += 1;
         match begun {
             Ok(begun) => {

@@ -30,7 +30,10 @@ pub const KIND: Kind = Kind {
         let stream = connect::plainly(if is_line { target.text } else { target.binary })?;
         let front = if is_line { LINE } else { &FRAME };
         let is_stubborn = number / 2 % STUBBORN == 0;
-        Ok((stream, Box::new(Slowloris { front, sent: 0, next: now, is_stubborn, is_ended: false })))
+        Ok((
+            stream,
+            Box::new(Slowloris { front, sent: 0, next: now, is_stubborn, is_ended: false }),
+        ))
     },
 };
 

@@ -65,7 +65,8 @@ impl fmt::Display for Tally {
         let Self { name, count, opened, left, closed, reset, failed, wrong, refused, .. } = self;
         let megabytes = |bytes: u64| bytes as f64 / 1e6;
         let (sent, received) = (megabytes(self.sent_bytes), megabytes(self.received_bytes));
-        let remark = |why: &Option<String>| why.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+        let remark =
+            |why: &Option<String>| why.as_ref().map_or(String::new(), |why| format!(" ({why})"));
         let (why, what) = (remark(&self.first_failure), remark(&self.first_wrong));
         write!(
             f,

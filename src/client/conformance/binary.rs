@@ -15,7 +15,9 @@ pub const CHECKS: &[Check] = &[
         wire.send(&frame(ECHO, b"first"))?;
         wire.expect(&frame(ECHO, b"first"))
     }),
-    Check::new("ECHO hands back its payload", |probe| exchange(probe, ECHO, b"Hello, World!", b"Hello, World!")),
+    Check::new("ECHO hands back its payload", |probe| {
+        exchange(probe, ECHO, b"Hello, World!", b"Hello, World!")
+    }),
     Check::new("ECHO hands back any bytes", |probe| {
         let payload: Vec<u8> = (0..=255).collect();
         exchange(probe, ECHO, &payload, &payload)
@@ -31,20 +33,31 @@ pub const CHECKS: &[Check] = &[
         probe.dialogue(&request, &[frame(ECHO, b""), frame(ECHO, b""), frame(ECHO, b"on")].concat())
     }),
     Check::new("REVERSE of bytes that are not UTF-8 is refused and the session goes on", |probe| {
-        let request = [frame(REVERSE, b"ab\xffcd"), frame(REVERSE, b"\xc3"), frame(ECHO, b"on")].concat();
+        let request =
+            [frame(REVERSE, b"ab\xffcd"), frame(REVERSE, b"\xc3"), frame(ECHO, b"on")].concat();
         let refusal = frame(ERROR, b"INVALID_UTF8");
         probe.dialogue(&request, &[refusal.clone(), refusal, frame(ECHO, b"on")].concat())
     }),
-    Check::new("an unknown command is refused, its payload skipped, and the session goes on", |probe| {
-        for code in [0, 4, 100, ERROR] {
-            let request = [frame(code, &frame(ECHO, b"not run")), frame(code, b""), frame(ECHO, b"on")].concat();
-            let refusal = frame(ERROR, b"UNKNOWN_COMMAND");
-            probe.dialogue(&request, &[refusal.clone(), refusal, frame(ECHO, b"on")].concat())?;
-        }
-        Ok(())
+    Check::new(
+        "an unknown command is refused, its payload skipped, and the session goes on",
+        |probe| {
+            for code in [0, 4, 100, ERROR] {
+                let request =
+                    [frame(code, &frame(ECHO, b"not run")), frame(code, b""), frame(ECHO, b"on")]
+                        .concat();
+                let refusal = frame(ERROR, b"UNKNOWN_COMMAND");
+                probe
+                    .dialogue(&request, &[refusal.clone(), refusal, frame(ECHO, b"on")].concat())?;
+            }
+            Ok(())
+        },
+    ),
+    Check::new("QUIT closes without an answer", |probe| {
+        probe.last_dialogue(&frame(QUIT, b""), b"")
     }),
-    Check::new("QUIT closes without an answer", |probe| probe.last_dialogue(&frame(QUIT, b""), b"")),
-    Check::new("the payload of QUIT is ignored", |probe| probe.last_dialogue(&frame(QUIT, b"payload"), b"")),
+    Check::new("the payload of QUIT is ignored", |probe| {
+        probe.last_dialogue(&frame(QUIT, b"payload"), b"")
+    }),
     Check::new("nothing after QUIT is run", |probe| {
         let request = [frame(ECHO, b"before"), frame(QUIT, b""), frame(ECHO, b"late")].concat();
         probe.last_dialogue(&request, &frame(ECHO, b"before"))
@@ -64,7 +77,8 @@ pub const CHECKS: &[Check] = &[
         )
     }),
     Check::new("frames may be cut anywhere", |probe| {
-        let request = [frame(ECHO, b"one"), frame(ECHO, b""), frame(REVERSE, "é!".as_bytes())].concat();
+        let request =
+            [frame(ECHO, b"one"), frame(ECHO, b""), frame(REVERSE, "é!".as_bytes())].concat();
         let answer = [frame(ECHO, b"one"), frame(ECHO, b""), frame(ECHO, "!é".as_bytes())].concat();
         probe.cut_dialogue(&request, &answer)
     }),
@@ -89,10 +103,14 @@ pub const CHECKS: &[Check] = &[
         slow.send(second)?;
         slow.expect(&slow_frame)
     }),
-    Check::at(Limit::Frame, "a frame of exactly the limit is taken in whole before anything is read", |probe| {
-        let large = frame(ECHO, &vec![b'x'; probe.assumed.payload_len_max()]);
-        probe.dialogue(&large, &large)
-    }),
+    Check::at(
+        Limit::Frame,
+        "a frame of exactly the limit is taken in whole before anything is read",
+        |probe| {
+            let large = frame(ECHO, &vec![b'x'; probe.assumed.payload_len_max()]);
+            probe.dialogue(&large, &large)
+        },
+    ),
     Check::at(Limit::Frame, "a longer frame is refused by its header alone", |probe| {
         let mut wire = probe.open()?;
         wire.send(&header(ECHO, probe.assumed.payload_len_max() + 1))?;
@@ -101,15 +119,19 @@ pub const CHECKS: &[Check] = &[
         giant.send(&[ECHO, 255, 255, 255, 255])?;
         giant.expect(&frame(ERROR, b"FRAME_TOO_LARGE"))
     }),
-    Check::at(Limit::Frame, "the payload of a refused frame is skipped and the session goes on", |probe| {
-        let payload_len = probe.assumed.payload_len_max() + 1;
-        let mut wire = probe.open()?;
-        wire.send(&header(ECHO, payload_len))?;
-        wire.expect(&frame(ERROR, b"FRAME_TOO_LARGE"))?;
-        wire.send(&vec![b'x'; payload_len])?;
-        wire.send(&frame(ECHO, b"on"))?;
-        wire.expect(&frame(ECHO, b"on"))
-    }),
+    Check::at(
+        Limit::Frame,
+        "the payload of a refused frame is skipped and the session goes on",
+        |probe| {
+            let payload_len = probe.assumed.payload_len_max() + 1;
+            let mut wire = probe.open()?;
+            wire.send(&header(ECHO, payload_len))?;
+            wire.expect(&frame(ERROR, b"FRAME_TOO_LARGE"))?;
+            wire.send(&vec![b'x'; payload_len])?;
+            wire.send(&frame(ECHO, b"on"))?;
+            wire.expect(&frame(ECHO, b"on"))
+        },
+    ),
 ];
 
 fn exchange(probe: &Probe<'_>, code: u8, request: &[u8], answer: &[u8]) -> Outcome {
@@ -126,5 +148,7 @@ fn header(code: u8, payload_len: usize) -> [u8; 5] {
 }
 
 fn numbered_frames(count: usize) -> Vec<u8> {
-    (0..count).flat_map(|number| frame(ECHO, format!("frame number {number} of many").as_bytes())).collect()
+    (0..count)
+        .flat_map(|number| frame(ECHO, format!("frame number {number} of many").as_bytes()))
+        .collect()
 }

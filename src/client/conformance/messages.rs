@@ -6,8 +6,8 @@ use super::probe::{Outcome, Probe};
 use super::{Check, Limit};
 use crate::cli::target::Protocol;
 
-/// How often a check is repeated that a busy machine can spoil: between two of its bytes the quiet period may pass,
-/// which makes two messages of one and is nobody's fault.
+/// How often a check is repeated that a busy machine can spoil: between two of its bytes the quiet
+/// period may pass, which makes two messages of one and is nobody's fault.
 const ATTEMPTS: usize = 3;
 
 /// A message with its ending, or without one.
@@ -36,9 +36,18 @@ pub const CHECKS: &[Check] = &[
         let expected = [answer(probe, b"one", b"\n"), answer(probe, b"two", b"\n")].concat();
         probe.half_closed_dialogue(b"one\ntwo\n", &expected)
     }),
-    Check::new("an empty line is a message", |probe| exchange(probe, &[(b"", b"\n"), (b"", b"\r\n"), (b"x", b"\n")])),
+    Check::new("an empty line is a message", |probe| {
+        exchange(probe, &[(b"", b"\n"), (b"", b"\r\n"), (b"x", b"\n")])
+    }),
     Check::new("blanks and bytes of any encoding are kept", |probe| {
-        exchange(probe, &[(b"  a  b \t", b"\n"), ("é字🙂".as_bytes(), b"\n"), (b"\x00\x01\xff\xfe\x80 a\rb", b"\r\n")])
+        exchange(
+            probe,
+            &[
+                (b"  a  b \t", b"\n"),
+                ("é字🙂".as_bytes(), b"\n"),
+                (b"\x00\x01\xff\xfe\x80 a\rb", b"\r\n"),
+            ],
+        )
     }),
     Check::new("pipelined messages are answered in order", |probe| {
         let (request, expected) = numbered(probe, 1_000);
@@ -70,7 +79,8 @@ pub const CHECKS: &[Check] = &[
         for excess in [1, 2, probe.assumed.line_len_max()] {
             let message = vec![b'x'; probe.assumed.line_len_max() + excess];
             let request = [&message[..], b"\nafter\n"].concat();
-            let expected = [&b"ERROR LINE_TOO_LONG\n"[..], &answer(probe, b"after", b"\n")].concat();
+            let expected =
+                [&b"ERROR LINE_TOO_LONG\n"[..], &answer(probe, b"after", b"\n")].concat();
             probe.dialogue(&request, &expected)?;
         }
         Ok(())
@@ -97,7 +107,11 @@ pub const CHAT_CHECKS: &[Check] = &[
         all_answered(probe, &["hello", "HELLO", "Oh, hello there", "Othello"], hello)
     }),
     Check::new("a message with `status` is told how the server is", |probe| {
-        all_answered(probe, &["status", "Status?", "your STATUS please"], b"Server is running smoothly on Rust.")
+        all_answered(
+            probe,
+            &["status", "Status?", "your STATUS please"],
+            b"Server is running smoothly on Rust.",
+        )
     }),
     Check::new("the first word of time, hello, status decides", |probe| {
         let mut wire = probe.open()?;
@@ -191,7 +205,9 @@ mod tests {
     #[test]
     fn only_a_time_of_day_will_do() {
         assert!(is_time(b"Server Time: 17:24:13"));
-        for wrong in ["Server Time: 24:00:00", "Server Time: 7:24:13", "Server Time: 17:24", "17:24:13"] {
+        for wrong in
+            ["Server Time: 24:00:00", "Server Time: 7:24:13", "Server Time: 17:24", "17:24:13"]
+        {
             assert!(!is_time(wrong.as_bytes()), "{wrong}");
         }
     }

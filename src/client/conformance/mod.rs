@@ -1,7 +1,8 @@
 //! The conformance run: does a server keep every promise of its protocol?
 //!
-//! Each check is one promise, on connections of its own, bounded by the timeout. What a check says when it fails is
-//! all that the author of another server gets to see, so it shows what was sent, expected and got.
+//! Each check is one promise, on connections of its own, bounded by the timeout. What a check says
+//! when it fails is all that the author of another server gets to see, so it shows what was sent,
+//! expected and got.
 
 mod binary;
 mod messages;
@@ -69,7 +70,9 @@ impl Check {
             Limit::Line => ("line", assumed.line_bytes_max, "--max-line"),
             Limit::Frame => ("payload", assumed.frame_bytes_max, "--max-frame"),
         };
-        format!(" (taking for granted that the longest {what} is {bytes} bytes: if it is not, say so with {flag})")
+        format!(
+            " (taking for granted that the longest {what} is {bytes} bytes: if it is not, say so with {flag})"
+        )
     }
 }
 
@@ -91,13 +94,22 @@ pub fn run(target: &Target, patience: Patience, assumed: Assumed) -> Result<Verd
         let outcome = (check.run)(&Probe::new(target, patience.timeout, assumed));
         let line = match &outcome {
             Ok(()) => format!("{}   {}\n", output.green("ok"), check.name),
-            Err(mismatch) => format!("{} {}: {mismatch}{}\n", output.red("FAIL"), check.name, check.hint(assumed)),
+            Err(mismatch) => format!(
+                "{} {}: {mismatch}{}\n",
+                output.red("FAIL"),
+                check.name,
+                check.hint(assumed)
+            ),
         };
         failed += usize::from(outcome.is_err());
         output.say(&line)?;
         output.flush()?;
     }
-    output.say(&format!("{target}: {} checks, {} passed, {failed} failed\n", checks.len(), checks.len() - failed))?;
+    output.say(&format!(
+        "{target}: {} checks, {} passed, {failed} failed\n",
+        checks.len(),
+        checks.len() - failed
+    ))?;
     output.flush()?;
     Ok(if failed == 0 { Verdict::Fine } else { Verdict::Refused })
 }

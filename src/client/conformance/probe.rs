@@ -1,4 +1,5 @@
-//! The hands of a check: a connection on which any bytes can be sent, and on which answers are compared byte by byte.
+//! The hands of a check: a connection on which any bytes can be sent, and on which answers are
+//! compared byte by byte.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -19,8 +20,9 @@ pub type Outcome = Result<(), Mismatch>;
 /// The banner of a text server.
 pub const BANNER: &[u8] = b"WELCOME, I'm TinyServer not pressure\n";
 
-/// The pause that puts two sends into two segments. Without it they may arrive as one, and the check passes for the
-/// wrong reason; it must stay well under the quiet period, which would make two messages of them.
+/// The pause that puts two sends into two segments. Without it they may arrive as one, and the
+/// check passes for the wrong reason; it must stay well under the quiet period, which would make
+/// two messages of them.
 const SEGMENT_PAUSE: Duration = Duration::from_millis(1);
 
 /// How many bytes of something are shown.
@@ -71,7 +73,8 @@ impl<'a> Probe<'a> {
             expected: "a connection".into(),
             got: failure.to_string(),
         })?;
-        let mut wire = Wire { probe: self, stream, sent: Vec::new(), sent_len: 0, received: Vec::new() };
+        let mut wire =
+            Wire { probe: self, stream, sent: Vec::new(), sent_len: 0, received: Vec::new() };
         if self.target.protocol == Protocol::Text {
             wire.expect(BANNER)?;
         }
@@ -103,7 +106,8 @@ impl<'a> Probe<'a> {
         wire.expect_close()
     }
 
-    /// As [`Probe::dialogue`] for every way to cut the request in two segments, all on one connection.
+    /// As [`Probe::dialogue`] for every way to cut the request in two segments, all on one
+    /// connection.
     pub fn cut_dialogue(&self, request: &[u8], answer: &[u8]) -> Outcome {
         let mut wire = self.open()?;
         for cut in 1..request.len() {
@@ -126,19 +130,25 @@ impl<'a> Probe<'a> {
         wire.expect_no_more()
     }
 
-    /// As [`Probe::dialogue`], with nothing read for a while: the server must keep the answers, or stop reading,
-    /// and lose nothing.
+    /// As [`Probe::dialogue`], with nothing read for a while: the server must keep the answers, or
+    /// stop reading, and lose nothing.
     pub fn unread_dialogue(&self, request: &[u8], answer: &[u8]) -> Outcome {
         const UNREAD: Duration = Duration::from_millis(200);
         let mut wire = self.open()?;
         wire.note_sent(request);
         // Its failure shows in what comes back.
-        let mut writer = wire.stream.try_clone().map_err(|error| wire.mismatch("a connection", &reason(&error)))?;
+        let mut writer = wire
+            .stream
+            .try_clone()
+            .map_err(|error| wire.mismatch("a connection", &reason(&error)))?;
         let timeout = self.timeout;
         thread::scope(|scope| {
-            let write = move || writer.set_write_timeout(timeout).and_then(|()| writer.write_all(request));
+            let write =
+                move || writer.set_write_timeout(timeout).and_then(|()| writer.write_all(request));
             let writing = thread::Builder::new().spawn_scoped(scope, write);
-            writing.map_err(|error| wire.mismatch("a thread of our own that writes", &reason(&error)))?;
+            writing.map_err(|error| {
+                wire.mismatch("a thread of our own that writes", &reason(&error))
+            })?;
             thread::sleep(UNREAD);
             let outcome = wire.expect(answer);
             if outcome.is_err() {
@@ -173,13 +183,15 @@ enum End {
 impl Wire<'_> {
     /// Sends `bytes`.
     ///
-    /// A server that refuses may close before it has them all, which is no failure: its answer decides. One that
-    /// stops taking bytes is.
+    /// A server that refuses may close before it has them all, which is no failure: its answer
+    /// decides. One that stops taking bytes is.
     pub fn send(&mut self, bytes: &[u8]) -> Outcome {
         self.note_sent(bytes);
         let left = self.left().map_err(|_| self.mismatch("it to be taken", "no time left"))?;
         match self.stream.set_write_timeout(left).and_then(|()| self.stream.write_all(bytes)) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
+            {
                 Err(self.mismatch("it to be taken in whole", "a server that takes no more"))
             }
             _ => Ok(()),
@@ -210,7 +222,8 @@ impl Wire<'_> {
             };
             // Long texts that agree for long are shown from shortly before they part.
             let agreeing = expected.iter().zip(&self.received).take_while(|(a, b)| a == b).count();
-            let from = if expected.len() > SHOWN_MAX { agreeing.saturating_sub(SHOWN_MAX / 3) } else { 0 };
+            let from =
+                if expected.len() > SHOWN_MAX { agreeing.saturating_sub(SHOWN_MAX / 3) } else { 0 };
             return Err(self.mismatch(&shown_from(expected, from), &self.got(from, end.as_ref())));
         }
     }
@@ -231,7 +244,11 @@ impl Wire<'_> {
 
     /// Nothing may have come beyond what was expected so far.
     pub fn expect_no_more(&self) -> Outcome {
-        if self.received.is_empty() { Ok(()) } else { Err(self.mismatch("no more", &self.got(0, None))) }
+        if self.received.is_empty() {
+            Ok(())
+        } else {
+            Err(self.mismatch("no more", &self.got(0, None)))
+        }
     }
 
     /// Nothing may come for `duration`.
@@ -273,7 +290,8 @@ impl Wire<'_> {
 
     /// The time that the check has left.
     fn left(&self) -> Result<Option<Duration>, End> {
-        match self.probe.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+        match self.probe.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        {
             Some(Duration::ZERO) => Err(End::Late),
             left => Ok(left),
         }
@@ -287,13 +305,19 @@ impl Wire<'_> {
 
     /// What has been received from byte `from` on, and why there is no more.
     fn got(&self, from: usize, end: Option<&End>) -> String {
-        let bytes = if self.received.is_empty() { "nothing".into() } else { shown_from(&self.received, from) };
+        let bytes = if self.received.is_empty() {
+            "nothing".into()
+        } else {
+            shown_from(&self.received, from)
+        };
         let timeout = self.probe.timeout.unwrap_or_default();
         match end {
             None => bytes,
             Some(End::Closed) => format!("{bytes} and the end of the connection"),
             Some(End::Late) => format!("{bytes} within {}", span(timeout)),
-            Some(End::Broken(error)) => format!("{bytes} and a broken connection ({})", reason(error)),
+            Some(End::Broken(error)) => {
+                format!("{bytes} and a broken connection ({})", reason(error))
+            }
         }
     }
 
@@ -319,7 +343,11 @@ fn shown_from(bytes: &[u8], from: usize) -> String {
 fn cut(bytes: &[u8], len: usize) -> String {
     let start = bytes.get(..bytes.len().min(SHOWN_MAX)).unwrap_or_default();
     let escaped = quoted(start).to_string().replace('"', r#"\""#);
-    if len > start.len() { format!("\"{escaped}...\" ({len} bytes)") } else { format!("\"{escaped}\"") }
+    if len > start.len() {
+        format!("\"{escaped}...\" ({len} bytes)")
+    } else {
+        format!("\"{escaped}\"")
+    }
 }
 
 #[cfg(test)]

@@ -19,12 +19,18 @@ pub const CHECKS: &[Check] = &[
     Check::new("HELP lists the commands in one line", |probe| {
         let mut wire = probe.open()?;
         wire.send(b"HELP\n")?;
-        wire.expect_line("\"HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT\\n\", perhaps with more", is_help)
+        wire.expect_line(
+            "\"HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT\\n\", perhaps with more",
+            is_help,
+        )
     }),
     Check::new("QUIT is answered and closes", |probe| probe.last_dialogue(b"QUIT\n", b"BYE\n")),
-    Check::new("nothing after QUIT is run", |probe| probe.last_dialogue(b"QUIT\nECHO late\nQUIT\n", b"BYE\n")),
+    Check::new("nothing after QUIT is run", |probe| {
+        probe.last_dialogue(b"QUIT\nECHO late\nQUIT\n", b"BYE\n")
+    }),
     Check::new("an unknown command is refused and the session goes on", |probe| {
-        let unknown = b"ERROR UNKNOWN_COMMAND\nERROR UNKNOWN_COMMAND\nERROR UNKNOWN_COMMAND\nECHO on\n";
+        let unknown =
+            b"ERROR UNKNOWN_COMMAND\nERROR UNKNOWN_COMMAND\nERROR UNKNOWN_COMMAND\nECHO on\n";
         probe.dialogue(b"FOO\nECHOO x\nTIM\nECHO on\n", unknown)
     }),
     Check::new("commands come in any case, texts keep theirs", |probe| {
@@ -36,7 +42,9 @@ pub const CHECKS: &[Check] = &[
     Check::new("blanks around a command are dropped, those inside a text kept", |probe| {
         probe.dialogue(b" \t ECHO   a  b\tc \t \n", b"ECHO a  b\tc\n")
     }),
-    Check::new("an empty line gets no answer", |probe| probe.dialogue(b"\n\r\n \t \n\nECHO x\n", b"ECHO x\n")),
+    Check::new("an empty line gets no answer", |probe| {
+        probe.dialogue(b"\n\r\n \t \n\nECHO x\n", b"ECHO x\n")
+    }),
     Check::new("texts of any encoding are kept byte for byte", |probe| {
         let line = b"ECHO \xc3\xa9\xe5\xad\x97\xf0\x9f\x99\x82 \x00\x01\xff\xfb\xff\xfe\x80\n";
         probe.dialogue(line, line)
@@ -53,7 +61,10 @@ pub const CHECKS: &[Check] = &[
         probe.dripped_dialogue(b"ECHO drip\r\necho drop\n", b"ECHO drip\nECHO drop\n")
     }),
     Check::new("commands may be cut anywhere", |probe| {
-        probe.cut_dialogue(b"ECHO one\r\nfoo\n\nECHO two\n", b"ECHO one\nERROR UNKNOWN_COMMAND\nECHO two\n")
+        probe.cut_dialogue(
+            b"ECHO one\r\nfoo\n\nECHO two\n",
+            b"ECHO one\nERROR UNKNOWN_COMMAND\nECHO two\n",
+        )
     }),
     Check::new("a half-closed connection is answered, then closed", |probe| {
         probe.half_closed_dialogue(b"ECHO a\nECHO b\n", b"ECHO a\nECHO b\n")
@@ -76,7 +87,10 @@ pub const CHECKS: &[Check] = &[
     }),
     Check::new("HTTP is refused and the connection closed", |probe| {
         probe.last_dialogue(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"ERROR NOT_HTTP\n")?;
-        probe.last_dialogue(b"POST /x HTTP/1.0\r\nContent-Length: 7\r\n\r\nECHO x\n", b"ERROR NOT_HTTP\n")
+        probe.last_dialogue(
+            b"POST /x HTTP/1.0\r\nContent-Length: 7\r\n\r\nECHO x\n",
+            b"ERROR NOT_HTTP\n",
+        )
     }),
     Check::at(Limit::Line, "a line of exactly the limit is taken", |probe| {
         let line = line_of(probe.assumed.line_len_max());
@@ -118,7 +132,9 @@ fn is_help(line: &[u8]) -> bool {
 }
 
 fn numbered_lines(count: usize) -> Vec<u8> {
-    (0..count).flat_map(|number| format!("ECHO line number {number} of many\n").into_bytes()).collect()
+    (0..count)
+        .flat_map(|number| format!("ECHO line number {number} of many\n").into_bytes())
+        .collect()
 }
 
 /// An ECHO command of `len` bytes without its ending.
@@ -136,7 +152,11 @@ mod tests {
     fn only_the_one_form_of_a_time_will_do() {
         assert!(is_time(b"TIME 2025-09-12T17:24:13-05:00"));
         assert!(is_time(b"TIME 2025-09-12T17:24:13+00:00"));
-        for wrong in ["TIME 2025-09-12T17:24:13Z", "TIME 2025-09-12T17:24:13.5+00:00", "2025-09-12T17:24:13+00:00"] {
+        for wrong in [
+            "TIME 2025-09-12T17:24:13Z",
+            "TIME 2025-09-12T17:24:13.5+00:00",
+            "2025-09-12T17:24:13+00:00",
+        ] {
             assert!(!is_time(wrong.as_bytes()), "{wrong}");
         }
     }

@@ -30,7 +30,10 @@ impl<'a> Link<'a> {
     /// # Errors
     /// [`Failure::Broken`].
     pub fn send(&mut self, request: &[u8]) -> Result<(), Failure> {
-        let sent = self.stream.set_write_timeout(self.timeout).and_then(|()| self.stream.write_all(request));
+        let sent = self
+            .stream
+            .set_write_timeout(self.timeout)
+            .and_then(|()| self.stream.write_all(request));
         sent.map_err(|error| Failure::broken(self.target, &reason(&error)))
     }
 
@@ -52,7 +55,10 @@ impl<'a> Link<'a> {
                 Ok(Some(len @ 1..)) => self.inbox.append(piece.get(..len).unwrap_or_default()),
                 _ if is_silence_enough => break self.inbox.rest(),
                 Ok(Some(0)) => {
-                    return Err(Failure::broken(self.target, "the server closed the connection; look at its log"));
+                    return Err(Failure::broken(
+                        self.target,
+                        "the server closed the connection; look at its log",
+                    ));
                 }
                 Ok(None) => {
                     let timeout = span(self.timeout.unwrap_or_default());

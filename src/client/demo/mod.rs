@@ -11,7 +11,8 @@ use link::Link;
 
 /// Prints the demo of the target's protocol, one connection for each of its sessions.
 ///
-/// It asks for nothing that a server could refuse, so an answer that is an error is the last one shown.
+/// It asks for nothing that a server could refuse, so an answer that is an error is the last one
+/// shown.
 ///
 /// # Errors
 /// As [`Failure`] says.
@@ -62,10 +63,16 @@ impl Demo<'_> {
     fn ask(&mut self, link: &mut Link<'_>, command: &str) -> Result<Verdict, Failure> {
         self.output.say(&format!("{}{command}\n", self.voice.prompt))?;
         let mut request = Vec::new();
-        let asked = self.target.protocol.encode(command.as_bytes(), &mut request).map_err(Failure::Usage)?;
+        let asked = self
+            .target
+            .protocol
+            .encode(command.as_bytes(), &mut request)
+            .map_err(Failure::Usage)?;
         link.send(&request)?;
         match asked {
-            Request::Answered(mut due) | Request::Farewell(Some(mut due)) => self.show(link.answer(&mut due)?),
+            Request::Answered(mut due) | Request::Farewell(Some(mut due)) => {
+                self.show(link.answer(&mut due)?)
+            }
             Request::Silent => Ok(Verdict::Fine),
             Request::Farewell(None) => self.output.say(self.voice.left).map(|()| Verdict::Fine),
         }

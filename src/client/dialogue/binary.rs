@@ -29,14 +29,17 @@ pub fn encode(line: &[u8], output: &mut Vec<u8>) -> Result<Request, String> {
         }
         _ => {
             let word = quoted(front(word, 32));
-            return Err(format!("unknown command '{word}': the commands are echo <message>, rev <message> and quit"));
+            return Err(format!(
+                "unknown command '{word}': the commands are echo <message>, rev <message> and quit"
+            ));
         }
     }
     Ok(Request::Answered(Due::Frame))
 }
 
 fn frame(code: u8, payload: &[u8], output: &mut Vec<u8>) -> Result<(), String> {
-    let payload_len = u32::try_from(payload.len()).map_err(|_| "a message must be shorter than 4 GiB")?;
+    let payload_len =
+        u32::try_from(payload.len()).map_err(|_| "a message must be shorter than 4 GiB")?;
     output.extend_from_slice(&Header { code, payload_len }.encode());
     output.extend_from_slice(payload);
     Ok(())
@@ -67,7 +70,10 @@ mod tests {
     fn an_unknown_word_is_refused_and_nothing_is_sent() {
         let mut output = Vec::new();
         let error = encode(b"time\x1b now", &mut output).expect_err("no command");
-        assert_eq!(error, r"unknown command 'time\x1b': the commands are echo <message>, rev <message> and quit");
+        assert_eq!(
+            error,
+            r"unknown command 'time\x1b': the commands are echo <message>, rev <message> and quit"
+        );
         assert!(output.is_empty());
     }
 }

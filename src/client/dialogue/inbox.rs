@@ -9,8 +9,9 @@ use crate::wire::frame::{self, Front, HEADER_LEN, Header};
 pub struct Answer<'a> {
     /// What the server said, byte for byte.
     pub text: &'a [u8],
-    /// True exactly when it is an error in the protocol's own words; `text` then begins with `ERROR ` for all
-    /// protocols but binary, where the frame's code says so and the text is the bare token.
+    /// True exactly when it is an error in the protocol's own words; `text` then begins with
+    /// `ERROR ` for all protocols but binary, where the frame's code says so and the text is
+    /// the bare token.
     pub is_error: bool,
 }
 
@@ -74,7 +75,8 @@ impl Inbox {
         self.unread().is_empty()
     }
 
-    /// Looks for the answer that is `due`; consumes nothing. What was compared for this `due` before is not compared again.
+    /// Looks for the answer that is `due`; consumes nothing. What was compared for this `due`
+    /// before is not compared again.
     ///
     /// # Errors
     /// A sentence about bytes that can never become such an answer.
@@ -85,7 +87,9 @@ impl Inbox {
             Due::Line => self.find_line(),
             Due::Frame => self.find_frame(),
             Due::Message(expected) => match expected.compare(self.unread()) {
-                Match::Complete { text_len, ending_len } => Ok(Found::Complete(Extent::text(text_len, ending_len))),
+                Match::Complete { text_len, ending_len } => {
+                    Ok(Found::Complete(Extent::text(text_len, ending_len)))
+                }
                 Match::Start => within_limit(self.unread().len(), Found::Incomplete),
                 Match::Other => within_limit(self.unread().len(), Found::IfSilent),
             },
@@ -103,11 +107,13 @@ impl Inbox {
         Answer { text, is_error: extent.is_error.unwrap_or(text.starts_with(b"ERROR ")) }
     }
 
-    /// All that is there, its ending left out: the answer of a server that has fallen quiet or has closed.
+    /// All that is there, its ending left out: the answer of a server that has fallen quiet or has
+    /// closed.
     #[must_use]
     pub fn rest(&self) -> Extent {
         let rest = self.unread();
-        let text = rest.strip_suffix(b"\n").map_or(rest, |text| text.strip_suffix(b"\r").unwrap_or(text));
+        let text =
+            rest.strip_suffix(b"\n").map_or(rest, |text| text.strip_suffix(b"\r").unwrap_or(text));
         Extent::text(text.len(), rest.len() - text.len())
     }
 
@@ -124,7 +130,9 @@ impl Inbox {
 
     fn find_frame(&self) -> Result<Found, String> {
         match frame::front(self.unread()) {
-            Front::Incomplete { header: Some(header), .. } => check(header).map(|()| Found::Incomplete),
+            Front::Incomplete { header: Some(header), .. } => {
+                check(header).map(|()| Found::Incomplete)
+            }
             Front::Incomplete { header: None, .. } => Ok(Found::Incomplete),
             Front::Frame { code, payload } => {
                 check(Header { code, payload_len: 0 })?;
@@ -154,7 +162,10 @@ impl Inbox {
 fn within_limit(len: usize, found: Found) -> Result<Found, String> {
     match len {
         0..=ANSWER_MAX => Ok(found),
-        _ => Err(format!("the answer is longer than {} MiB and still not complete", ANSWER_MAX >> 20)),
+        _ => Err(format!(
+            "the answer is longer than {} MiB and still not complete",
+            ANSWER_MAX >> 20
+        )),
     }
 }
 
@@ -162,11 +173,16 @@ fn within_limit(len: usize, found: Found) -> Result<Found, String> {
 fn check(header: Header) -> Result<(), String> {
     let Header { code, payload_len } = header;
     if code != binary::ECHO && code != binary::ERROR {
-        return Err(format!("the answer has the code {code}, where only 1 (answer) and 255 (error) exist"));
+        return Err(format!(
+            "the answer has the code {code}, where only 1 (answer) and 255 (error) exist"
+        ));
     }
     match usize::try_from(payload_len) {
         Ok(len) if len <= ANSWER_MAX => Ok(()),
-        _ => Err(format!("the answer claims {payload_len} bytes, more than the {} MiB we take", ANSWER_MAX >> 20)),
+        _ => Err(format!(
+            "the answer claims {payload_len} bytes, more than the {} MiB we take",
+            ANSWER_MAX >> 20
+        )),
     }
 }
 
@@ -223,13 +239,18 @@ mod tests {
             inbox.append(b"\x01\0\0\0\x02hi");
             assert_eq!(taken(&mut inbox, &Due::Frame), "hi.");
             inbox.append(&[ending.as_bytes(), b"\x01\0\0\0\x02hi"].concat());
-            assert!(taken(&mut inbox, &Due::Frame).contains(&format!("the code {code}")), "{ending:?}");
+            assert!(
+                taken(&mut inbox, &Due::Frame).contains(&format!("the code {code}")),
+                "{ending:?}"
+            );
         }
     }
 
     #[test]
     fn the_ending_of_a_message_may_come_late() {
-        let Ok(Request::Answered(due)) = Protocol::Echo.encode(b"a", &mut Vec::new()) else { panic!("no message") };
+        let Ok(Request::Answered(due)) = Protocol::Echo.encode(b"a", &mut Vec::new()) else {
+            panic!("no message")
+        };
         for ending in ["\n", "\r\n"] {
             let mut inbox = Inbox::default();
             inbox.append(b"Server received: a");
@@ -245,7 +266,8 @@ mod tests {
     #[test]
     fn a_long_answer_in_pieces_is_compared_once() {
         let message = vec![b'x'; 4 << 20];
-        let Ok(Request::Answered(mut due)) = Protocol::Chat.encode(&message, &mut Vec::new()) else {
+        let Ok(Request::Answered(mut due)) = Protocol::Chat.encode(&message, &mut Vec::new())
+        else {
             panic!("no message")
         };
         let answer = [b"ACK: Received '", &message[..], b"'\n"].concat();

@@ -1,8 +1,9 @@
 //! Echo and chat: messages whose answers may end with a newline or with nothing.
 //!
-//! Our server ends an answer as the message ended. The original servers read with one `recv`, answer with one
-//! `send` and end it with nothing, and where the answer quotes the message, the message's own newline may stand
-//! inside. No ending is therefore common to all of them; what is known is which answer must come:
+//! Our server ends an answer as the message ended. The original servers read with one `recv`,
+//! answer with one `send` and end it with nothing, and where the answer quotes the message, the
+//! message's own newline may stand inside. No ending is therefore common to all of them; what is
+//! known is which answer must come:
 //!
 //! ```text
 //!   message    answer, complete with its last byte          then perhaps
@@ -11,9 +12,10 @@
 //!   time       Server Time: 00:00:00   (any digits)          \n
 //! ```
 //!
-//! So an answer is complete when it says what it had to say. The newline behind it usually comes in the same
-//! segment and is taken with it; one that comes later is dropped before the next answer. An answer that says
-//! something else is complete when the server falls quiet, and there is no better sign of its end.
+//! So an answer is complete when it says what it had to say. The newline behind it usually comes in
+//! the same segment and is taken with it; one that comes later is dropped before the next answer.
+//! An answer that says something else is complete when the server falls quiet, and there is no
+//! better sign of its end.
 
 use super::{Due, Request};
 
@@ -68,17 +70,21 @@ impl Expected {
     }
 
     fn one_of(patterns: Vec<Pattern>) -> Self {
-        let patterns = patterns.into_iter().map(|pattern| Candidate { pattern, agreed: 0, is_out: false }).collect();
+        let patterns = patterns
+            .into_iter()
+            .map(|pattern| Candidate { pattern, agreed: 0, is_out: false })
+            .collect();
         Self { patterns, scanned: 0 }
     }
 
     /// Compares what has been received with what was expected.
     ///
-    /// `input` is all that has been received of this answer, and begins with the input of the last call: what was compared
-    /// then is not compared again.
+    /// `input` is all that has been received of this answer, and begins with the input of the last
+    /// call: what was compared then is not compared again.
     #[must_use]
     pub fn compare(&mut self, input: &[u8]) -> Match {
-        let matches: Vec<Match> = self.patterns.iter_mut().map(|candidate| candidate.compare(input)).collect();
+        let matches: Vec<Match> =
+            self.patterns.iter_mut().map(|candidate| candidate.compare(input)).collect();
         let first = |wanted: fn(&Match) -> bool| matches.iter().copied().find(wanted);
         first(|found| matches!(found, Match::Complete { .. }))
             .or_else(|| first(|found| *found == Match::Start))
@@ -106,7 +112,8 @@ impl Candidate {
     fn compare(&mut self, input: &[u8]) -> Match {
         let unseen = |bytes| <[u8]>::get(bytes, self.agreed..).unwrap_or_default().iter();
         let pairs = unseen(input).zip(unseen(self.pattern.bytes()));
-        let agreeing = pairs.take_while(|(byte, pattern)| self.pattern.agrees(**byte, **pattern)).count();
+        let agreeing =
+            pairs.take_while(|(byte, pattern)| self.pattern.agrees(**byte, **pattern)).count();
         self.agreed += agreeing;
         self.is_out |= self.agreed < input.len().min(self.pattern.bytes().len());
         if self.is_out { Match::Other } else { self.pattern.found(input) }
@@ -118,9 +125,14 @@ impl Pattern {
     fn found(&self, input: &[u8]) -> Match {
         let len = self.bytes().len();
         let Some(rest) = input.get(len..) else {
-            // A server that trims its messages has then said all it will: only its silence can tell.
+            // A server that trims its messages has then said all it will: only its silence can
+            // tell.
             let trimmed = self.bytes().trim_ascii_end().len();
-            return if input.len() >= trimmed && trimmed < len { Match::Other } else { Match::Start };
+            return if input.len() >= trimmed && trimmed < len {
+                Match::Other
+            } else {
+                Match::Start
+            };
         };
         match rest {
             [] => Match::Complete { text_len: len, ending_len: 0 },
@@ -169,17 +181,20 @@ pub fn encode_chat(line: &[u8], output: &mut Vec<u8>) -> Request {
     } else if contains(b"hello") {
         vec![Pattern::Exact(b"Hello from the server! Connection established.".into())]
     } else if contains(b"status") {
-        let on = |language: &str| Pattern::Exact(format!("Server is running smoothly on {language}.").into());
+        let on = |language: &str| {
+            Pattern::Exact(format!("Server is running smoothly on {language}.").into())
+        };
         vec![on("Rust"), on("Python")]
     } else {
-        let quoting = |ending: &[u8]| Pattern::Exact([b"ACK: Received '", message, ending, b"'"].concat());
+        let quoting =
+            |ending: &[u8]| Pattern::Exact([b"ACK: Received '", message, ending, b"'"].concat());
         vec![quoting(b""), quoting(ending)]
     };
     Request::Answered(Due::Message(Expected::one_of(patterns)))
 }
 
-/// The message that `line` is, and the ending with which it is sent: to the server, a carriage return at the end of a line is
-/// half of its ending.
+/// The message that `line` is, and the ending with which it is sent: to the server, a carriage
+/// return at the end of a line is half of its ending.
 fn split_ending(line: &[u8]) -> (&[u8], &'static [u8]) {
     line.strip_suffix(b"\r").map_or((line, b"\n"), |message| (message, b"\r\n"))
 }
@@ -233,7 +248,10 @@ mod tests {
         assert_eq!(time.clone().compare(b"Server Time: 9:08:07x"), Match::Other);
         let status = expected(encode_chat, "status?");
         assert_eq!(status.clone().compare(b"Server is running smoothly on "), Match::Start);
-        assert_eq!(status.clone().compare(b"Server is running smoothly on Python."), complete(37, 0));
+        assert_eq!(
+            status.clone().compare(b"Server is running smoothly on Python."),
+            complete(37, 0)
+        );
         assert_eq!(encode_chat(b"EXIT", &mut Vec::new()), Request::Farewell(None));
     }
 

@@ -5,7 +5,8 @@
 //!   bytes received      --Inbox----> the next answer, found by what is Due
 //! ```
 //!
-//! Nothing here reads or writes: scripts, shell and demo share it, each with its own way of waiting.
+//! Nothing here reads or writes: scripts, shell and demo share it, each with its own way of
+//! waiting.
 
 pub mod binary;
 mod inbox;
@@ -22,16 +23,18 @@ use std::time::Duration;
 use crate::cli::target::Protocol;
 use crate::display::escape::{front, shown};
 
-/// The longest answer that is taken: four times the longest that a server with default limits gives.
+/// The longest answer that is taken: four times the longest that a server with default limits
+/// gives.
 ///
-/// Without a limit a server that never ends its line would fill our memory instead of an error message.
+/// Without a limit a server that never ends its line would fill our memory instead of an error
+/// message.
 pub const ANSWER_MAX: usize = 64 << 20;
 
-/// How long a server must say nothing before an answer that we do not know counts as complete: well over the pauses
-/// inside an answer that one `send` made, well under the patience of whoever waits.
+/// How long a server must say nothing before an answer that we do not know counts as complete: well
+/// over the pauses inside an answer that one `send` made, well under the patience of whoever waits.
 ///
-/// It is the client's own measure of a server. The quiet period, after which a server of echo or chat takes a piece
-/// for a message, is another.
+/// It is the client's own measure of a server. The quiet period, after which a server of echo or
+/// chat takes a piece for a message, is another.
 pub const SILENCE: Duration = Duration::from_millis(250);
 
 /// What one line of a script asks of the server.
@@ -41,7 +44,8 @@ pub enum Request {
     Silent,
     /// One answer.
     Answered(Due),
-    /// The end of the session, after one last answer if there is one; what follows would not be run.
+    /// The end of the session, after one last answer if there is one; what follows would not be
+    /// run.
     Farewell(Option<Due>),
 }
 
@@ -57,7 +61,8 @@ pub enum Due {
 }
 
 impl Protocol {
-    /// Appends what `line` (without its ending) sends to `output`, and says which answer is then due.
+    /// Appends what `line` (without its ending) sends to `output`, and says which answer is then
+    /// due.
     ///
     /// # Errors
     /// A sentence about a line that means nothing to this client; nothing is appended then.
@@ -79,7 +84,8 @@ impl Protocol {
         }
     }
 
-    /// What is wrong with `banner`, the first line of a server; `None` when it is one of this protocol.
+    /// What is wrong with `banner`, the first line of a server; `None` when it is one of this
+    /// protocol.
     #[must_use]
     pub fn foreign_banner(self, banner: &[u8]) -> Option<String> {
         const SHOWN_MAX: usize = 48;
@@ -102,8 +108,9 @@ impl Protocol {
 
     /// True exactly when several requests may be on the way at once.
     ///
-    /// The original servers of echo and chat take whatever one `recv` gives them for one message, so two that
-    /// arrive together would become one: there each message waits for the answer to the one before it.
+    /// The original servers of echo and chat take whatever one `recv` gives them for one message,
+    /// so two that arrive together would become one: there each message waits for the answer to
+    /// the one before it.
     #[must_use]
     pub const fn pipelines(self) -> bool {
         matches!(self, Self::Text | Self::Binary)

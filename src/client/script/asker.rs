@@ -49,7 +49,8 @@ impl<Script: Read> Asker<Script> {
     pub fn run(mut self) {
         let end = match self.ask_all() {
             Ok(()) => Event::AllAsked,
-            // The listener meets the same broken connection, after what the server said before it broke.
+            // The listener meets the same broken connection, after what the server said before it
+            // broke.
             Err(Stop::Connection) => return,
             Err(Stop::Script(text)) => Event::Spoiled(text),
         };
@@ -62,7 +63,9 @@ impl<Script: Read> Asker<Script> {
         for number in 1_u64.. {
             line.clear();
             let read = self.script.read_until(b'\n', &mut line);
-            let read = read.map_err(|error| Stop::Script(format!("cannot read the script: {}", reason(&error))))?;
+            let read = read.map_err(|error| {
+                Stop::Script(format!("cannot read the script: {}", reason(&error)))
+            })?;
             if read == 0 {
                 break;
             }
@@ -88,19 +91,23 @@ impl<Script: Read> Asker<Script> {
         self.send()
     }
 
-    /// Tells of the first line behind `farewell` that says something, as far as it has been read already.
+    /// Tells of the first line behind `farewell` that says something, as far as it has been read
+    /// already.
     fn tell_unsent(&self, farewell: &[u8]) -> Result<(), Stop> {
         let mut rest = self.script.buffer().split(|byte| *byte == b'\n').map(without_ending);
         match rest.find(|line| !line.trim_ascii().is_empty()) {
             Some(line) => {
                 let (line, farewell) = (shown(line), shown(without_ending(farewell)));
-                self.tell(Event::Unsent(format!("'{line}' was not sent: '{farewell}' before it ends the session")))
+                self.tell(Event::Unsent(format!(
+                    "'{line}' was not sent: '{farewell}' before it ends the session"
+                )))
             }
             None => Ok(()),
         }
     }
 
-    /// False when requests must be sent now: whoever writes the script may be waiting for their answers.
+    /// False when requests must be sent now: whoever writes the script may be waiting for their
+    /// answers.
     fn another_line_is_at_hand(&self) -> bool {
         self.requests.len() < PIECE_LEN && memchr::memchr(b'\n', self.script.buffer()).is_some()
     }
@@ -118,7 +125,9 @@ impl<Script: Read> Asker<Script> {
                 Ok(len) => sent += len,
                 Err(error) => match error.kind() {
                     io::ErrorKind::Interrupted => {}
-                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => self.tell(Event::Stalled)?,
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                        self.tell(Event::Stalled)?
+                    }
                     _ => return Err(Stop::Connection),
                 },
             }

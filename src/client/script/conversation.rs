@@ -14,11 +14,12 @@ use crate::client::failure::{Failure, Verdict, reason, span};
 use crate::client::listener::{Heard, next};
 use crate::client::output::Output;
 
-/// How long the end of the script may take to become known here once the server has closed: the asker is then as good
-/// as done, or waits for input that may never come.
+/// How long the end of the script may take to become known here once the server has closed: the
+/// asker is then as good as done, or waits for input that may never come.
 const SCRIPT_END_MAX: Duration = Duration::from_millis(250);
 
-/// The caller's side: what has been asked, what has been answered, and how long the next answer may take.
+/// The caller's side: what has been asked, what has been answered, and how long the next answer may
+/// take.
 pub struct Conversation<'a> {
     target: &'a Target,
     timeout: Option<Duration>,
@@ -75,13 +76,16 @@ impl<'a> Conversation<'a> {
         while !(self.due.is_empty() && self.all_asked) {
             let before = Instant::now();
             self.output.flush()?;
-            // A pager that holds up our stdout holds up the answers too: that time is not the server's.
+            // A pager that holds up our stdout holds up the answers too: that time is not the
+            // server's.
             deadline = deadline.map(|deadline| deadline + before.elapsed());
             let was_idle = self.due.is_empty();
             let until = match wait {
                 Wait::More if was_idle => None,
                 Wait::More => deadline,
-                Wait::Silence => Some(deadline.map_or(before + SILENCE, |deadline| deadline.min(before + SILENCE))),
+                Wait::Silence => Some(
+                    deadline.map_or(before + SILENCE, |deadline| deadline.min(before + SILENCE)),
+                ),
             };
             match next(events, until) {
                 Ok(Event::Asked(due, count)) => self.due.push_back((due, count)),
@@ -93,9 +97,14 @@ impl<'a> Conversation<'a> {
                 // With answers due, it is they that are late.
                 Ok(Event::Stalled) if !was_idle => {}
                 Ok(Event::Stalled) => {
-                    return Err(Failure::broken(self.target, "the server takes no more; look at its log"));
+                    return Err(Failure::broken(
+                        self.target,
+                        "the server takes no more; look at its log",
+                    ));
                 }
-                Err(_) if wait == Wait::Silence && until != deadline => self.take(self.inbox.rest())?,
+                Err(_) if wait == Wait::Silence && until != deadline => {
+                    self.take(self.inbox.rest())?
+                }
                 Err(_) => return Err(Failure::broken(self.target, &self.no_answer())),
             }
             let answered = self.take_answers(&mut wait)?;
@@ -118,7 +127,10 @@ impl<'a> Conversation<'a> {
             match self.inbox.find(due) {
                 Err(error) => {
                     let protocol = self.target.protocol.name();
-                    return Err(Failure::broken(self.target, &format!("{error}; does the server speak {protocol}?")));
+                    return Err(Failure::broken(
+                        self.target,
+                        &format!("{error}; does the server speak {protocol}?"),
+                    ));
                 }
                 Ok(Found::Incomplete) => break,
                 Ok(Found::IfSilent) => {
@@ -156,7 +168,11 @@ impl<'a> Conversation<'a> {
     }
 
     /// The server has closed before we would have.
-    fn end(&mut self, error: Option<&io::Error>, events: &Receiver<Event>) -> Result<Verdict, Failure> {
+    fn end(
+        &mut self,
+        error: Option<&io::Error>,
+        events: &Receiver<Event>,
+    ) -> Result<Verdict, Failure> {
         self.learn_the_end_of_the_script(events);
         self.take_last_words()?;
         let missing: usize = self.due.iter().map(|(_, count)| count).sum();
@@ -170,7 +186,8 @@ impl<'a> Conversation<'a> {
             1 => "with one answer missing".into(),
             _ => format!("with {missing} answers missing"),
         };
-        // The server has said why, on stdout; a reset behind it only means that it did not read all we sent.
+        // The server has said why, on stdout; a reset behind it only means that it did not read all
+        // we sent.
         if self.last_was_error {
             return Ok(Verdict::Refused);
         }
@@ -192,16 +209,21 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Prints what the server said last: an answer whose end is the end of the connection, or why it closed.
+    /// Prints what the server said last: an answer whose end is the end of the connection, or why
+    /// it closed.
     fn take_last_words(&mut self) -> Result<(), Failure> {
         loop {
-            let mut due = self.due.front().map_or(self.target.protocol.unasked(), |(due, _)| due.clone());
+            let mut due =
+                self.due.front().map_or(self.target.protocol.unasked(), |(due, _)| due.clone());
             match self.inbox.find(&mut due) {
                 Ok(Found::Complete(extent)) => self.take(extent)?,
                 Ok(Found::IfSilent) => self.take(self.inbox.rest())?,
                 Ok(Found::Incomplete) if self.inbox.is_empty() => return Ok(()),
                 Ok(Found::Incomplete) => {
-                    return Err(Failure::broken(self.target, "the server closed inside an answer; look at its log"));
+                    return Err(Failure::broken(
+                        self.target,
+                        "the server closed inside an answer; look at its log",
+                    ));
                 }
                 Err(error) => return Err(Failure::broken(self.target, &error)),
             }

@@ -8,10 +8,11 @@
 //!                              the caller: pairs answers with requests, prints, keeps the time
 //! ```
 //!
-//! Asking and listening are threads of their own because each may have to wait for the other side of the
-//! connection: with 100 MB of commands on the way the server stops reading until somebody takes its answers, and
-//! a single thread that is stuck in a write takes none. The listener always comes round to reading, since the
-//! caller never waits for anything but the channel and stdout; so no circle of waiting can close.
+//! Asking and listening are threads of their own because each may have to wait for the other side
+//! of the connection: with 100 MB of commands on the way the server stops reading until somebody
+//! takes its answers, and a single thread that is stuck in a write takes none. The listener always
+//! comes round to reading, since the caller never waits for anything but the channel and stdout; so
+//! no circle of waiting can close.
 
 mod asker;
 mod conversation;
@@ -30,11 +31,13 @@ use conversation::Conversation;
 
 /// What the two threads tell the caller.
 enum Event {
-    /// So many requests are about to be sent, each due such an answer. Always before the answer itself.
+    /// So many requests are about to be sent, each due such an answer. Always before the answer
+    /// itself.
     Asked(Due, usize),
     /// The script has come to its end.
     AllAsked,
-    /// The session ends before the script does; a sentence that names the first line that is not sent.
+    /// The session ends before the script does; a sentence that names the first line that is not
+    /// sent.
     Unsent(String),
     /// The script goes wrong here; what was asked before still counts.
     Spoiled(String),
@@ -52,13 +55,18 @@ impl From<Heard> for Event {
 
 /// Sends the lines of `script` to `target` and prints each answer on stdout.
 ///
-/// Lines end with `\n` or `\r\n`, the last one needs no ending. Only answers are printed: the banner of a text
-/// server is waited for and left out. A line that ends the session (`QUIT`, `exit`) ends the script, whatever
-/// follows it. A thread that still waits for more of the script is left behind when the server ends first.
+/// Lines end with `\n` or `\r\n`, the last one needs no ending. Only answers are printed: the
+/// banner of a text server is waited for and left out. A line that ends the session (`QUIT`,
+/// `exit`) ends the script, whatever follows it. A thread that still waits for more of the script
+/// is left behind when the server ends first.
 ///
 /// # Errors
 /// As [`Failure`] says.
-pub fn run(target: &Target, patience: Patience, script: impl Read + Send + 'static) -> Result<Verdict, Failure> {
+pub fn run(
+    target: &Target,
+    patience: Patience,
+    script: impl Read + Send + 'static,
+) -> Result<Verdict, Failure> {
     let server = connect(target, patience)?;
     let prepared = server.set_write_timeout(patience.timeout).and_then(|()| server.try_clone());
     let to_server = prepared.map_err(|error| Failure::broken(target, &reason(&error)))?;
@@ -74,7 +82,8 @@ pub fn run(target: &Target, patience: Patience, script: impl Read + Send + 'stat
     result
 }
 
-/// Says whether every one of `commands` means something to the client of `protocol`; nothing is sent.
+/// Says whether every one of `commands` means something to the client of `protocol`; nothing is
+/// sent.
 ///
 /// # Errors
 /// [`Failure::Usage`] for the first that does not.

@@ -38,12 +38,14 @@ impl<'a, Event: From<Heard> + Send + 'static> Connection<'a, Event> {
         events: SyncSender<Event>,
         may_end: Arc<AtomicBool>,
     ) -> Result<Self, Failure> {
-        let mut connection = Self { target, patience, server: None, events, ends_to_ignore: 0, may_end };
+        let mut connection =
+            Self { target, patience, server: None, events, ends_to_ignore: 0, may_end };
         connection.adopt(server)?;
         Ok(connection)
     }
 
-    /// Connects again. Meanwhile Ctrl-C ends the process, and the terminal is in the state in which it was found.
+    /// Connects again. Meanwhile Ctrl-C ends the process, and the terminal is in the state in which
+    /// it was found.
     ///
     /// # Errors
     /// As [`Failure`] says.
@@ -55,8 +57,10 @@ impl<'a, Event: From<Heard> + Send + 'static> Connection<'a, Event> {
     }
 
     fn adopt(&mut self, server: TcpStream) -> Result<(), Failure> {
-        let prepared = server.set_write_timeout(self.patience.timeout).and_then(|()| server.try_clone());
-        let from_server = prepared.map_err(|error| Failure::broken(self.target, &reason(&error)))?;
+        let prepared =
+            server.set_write_timeout(self.patience.timeout).and_then(|()| server.try_clone());
+        let from_server =
+            prepared.map_err(|error| Failure::broken(self.target, &reason(&error)))?;
         let events = self.events.clone();
         worker::start("listener", move || listen(from_server, &events))
             .map_err(|error| Failure::broken(self.target, &error))?;
@@ -81,8 +85,8 @@ impl<'a, Event: From<Heard> + Send + 'static> Connection<'a, Event> {
         }
     }
 
-    /// Sends `request`; false when the connection is broken. The listener meets the same broken connection, after what
-    /// the server said before it broke.
+    /// Sends `request`; false when the connection is broken. The listener meets the same broken
+    /// connection, after what the server said before it broke.
     ///
     /// # Errors
     /// When the server takes no more.

@@ -13,8 +13,8 @@ use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
 use rustyline::{
-    Cmd, ConditionalEventHandler, Context, Editor, Event as Keys, EventContext, EventHandler, ExternalPrinter, Helper,
-    KeyEvent, Modifiers, Movement, RepeatCount,
+    Cmd, ConditionalEventHandler, Context, Editor, Event as Keys, EventContext, EventHandler,
+    ExternalPrinter, Helper, KeyEvent, Modifiers, Movement, RepeatCount,
 };
 
 use super::history;
@@ -67,8 +67,8 @@ impl ConditionalEventHandler for ClearLine {
     }
 }
 
-/// Stops the program and those that share its job. The editor's own way sets the modes of the next prompt without waiting
-/// for the stop, which comes too late then.
+/// Stops the program and those that share its job. The editor's own way sets the modes of the next
+/// prompt without waiting for the stop, which comes too late then.
 struct Stop;
 
 impl ConditionalEventHandler for Stop {
@@ -78,7 +78,8 @@ impl ConditionalEventHandler for Stop {
     }
 }
 
-/// Starts the thread that hands text to `editor`, if there is a terminal on both sides with a prompt to write above.
+/// Starts the thread that hands text to `editor`, if there is a terminal on both sides with a
+/// prompt to write above.
 ///
 /// # Errors
 /// A sentence, when there is no thread for it.
@@ -95,7 +96,12 @@ pub fn start_printer(editor: &mut LineEditor) -> Result<Option<SyncSender<String
 }
 
 /// Asks for a line whenever `turns` says so, and tells what was typed.
-pub fn run<Event: From<Typed>>(mut editor: LineEditor, prompt: &str, turns: &Receiver<()>, events: &SyncSender<Event>) {
+pub fn run<Event: From<Typed>>(
+    mut editor: LineEditor,
+    prompt: &str,
+    turns: &Receiver<()>,
+    events: &SyncSender<Event>,
+) {
     let kept = history::open(&mut editor);
     while turns.recv().is_ok() {
         let typed = match editor.readline(prompt) {
@@ -106,7 +112,9 @@ pub fn run<Event: From<Typed>>(mut editor: LineEditor, prompt: &str, turns: &Rec
                 Typed::Lines(lines)
             }
             Err(ReadlineError::Interrupted | ReadlineError::Eof) => Typed::Leave,
-            Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData => Typed::Garbled,
+            Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
+                Typed::Garbled
+            }
             Err(error) => Typed::Unreadable(error.to_string()),
         };
         if events.send(typed.into()).is_err() {
@@ -118,9 +126,16 @@ pub fn run<Event: From<Typed>>(mut editor: LineEditor, prompt: &str, turns: &Rec
 impl Completer for Words {
     type Candidate = String;
 
-    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+    fn complete(
+        &self,
+        line: &str,
+        pos: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
         let typed = line.get(..pos).unwrap_or_default();
-        let begins = |word: &&&str| word.get(..typed.len()).is_some_and(|start| start.eq_ignore_ascii_case(typed));
+        let begins = |word: &&&str| {
+            word.get(..typed.len()).is_some_and(|start| start.eq_ignore_ascii_case(typed))
+        };
         Ok((0, self.0.iter().filter(begins).map(|word| (*word).to_string()).collect()))
     }
 }
@@ -143,7 +158,9 @@ mod tests {
         let history = MemHistory::with_config(&Config::default());
         assert!(history.is_empty());
         let words = Words(Protocol::Text.voice().words);
-        let complete = |line: &str| words.complete(line, line.len(), &Context::new(&history)).expect("no terminal").1;
+        let complete = |line: &str| {
+            words.complete(line, line.len(), &Context::new(&history)).expect("no terminal").1
+        };
         assert_eq!(complete("ec"), ["ECHO "]);
         assert_eq!(complete("").len(), 4);
         assert!(complete("ECHO h").is_empty());

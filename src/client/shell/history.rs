@@ -11,7 +11,8 @@ use rustyline::{Editor, Helper};
 /// A line with one of these words is not kept: what stands beside it is likely to be a secret.
 const SECRETS: [&str; 6] = ["auth", "passw", "secret", "token", "credential", "api_key"];
 
-/// Loads the history and returns its file, if there is a place for one. A history that cannot be kept is none to complain of.
+/// Loads the history and returns its file, if there is a place for one. A history that cannot be
+/// kept is none to complain of.
 pub fn open(editor: &mut Editor<impl Helper, DefaultHistory>) -> Option<PathBuf> {
     let path = directory()?.join("history");
     DirBuilder::new().recursive(true).mode(0o700).create(path.parent()?).ok()?;
@@ -44,7 +45,8 @@ fn is_secret(line: &str) -> bool {
     SECRETS.iter().any(|word| line.contains(word))
 }
 
-/// Where programs keep such files, by the XDG Base Directory Specification; an empty variable counts as unset.
+/// Where programs keep such files, by the XDG Base Directory Specification; an empty variable
+/// counts as unset.
 fn directory() -> Option<PathBuf> {
     let path = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let state = path("XDG_STATE_HOME").or_else(|| Some(path("HOME")?.join(".local/state")))?;

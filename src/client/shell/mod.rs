@@ -7,11 +7,12 @@
 //!                 `----- its turn -----------'
 //! ```
 //!
-//! While the editor holds the terminal, text must go through it or it would land in the middle of what is being
-//! typed. The editor takes such text only while it waits for a key, so handing it over may have to wait, and the
-//! printer is a thread of its own for that reason alone. While the editor does not hold the terminal, the caller
-//! writes to stdout itself; it gives the editor its next turn when the answer is there, so that a quick server's
-//! answers stand where the original clients printed them: between one prompt and the next.
+//! While the editor holds the terminal, text must go through it or it would land in the middle of
+//! what is being typed. The editor takes such text only while it waits for a key, so handing it
+//! over may have to wait, and the printer is a thread of its own for that reason alone. While the
+//! editor does not hold the terminal, the caller writes to stdout itself; it gives the editor its
+//! next turn when the answer is there, so that a quick server's answers stand where the original
+//! clients printed them: between one prompt and the next.
 
 mod connection;
 mod editor;
@@ -40,10 +41,12 @@ use connection::Connection;
 use editor::Typed;
 use terminal::SavedTerminal;
 
-/// How long the next prompt waits for the answer to the last line. A slower server is still heard, above the prompt.
+/// How long the next prompt waits for the answer to the last line. A slower server is still heard,
+/// above the prompt.
 const PROMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// How long the last answer may take when the person leaves: long enough for any network, not for patience.
+/// How long the last answer may take when the person leaves: long enough for any network, not for
+/// patience.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
 enum Event {
@@ -79,14 +82,17 @@ pub fn run(target: &Target, patience: Patience) -> Result<Verdict, Failure> {
     let server = connect(target, patience)?;
     output.say(voice.greeting)?;
 
-    let no_terminal = |error| Failure::Usage(format!("cannot use the terminal: {error}; send commands with -e"));
-    // Outside the editor Ctrl-C is a signal; unless it is caught, it would end us without a farewell.
+    let no_terminal =
+        |error| Failure::Usage(format!("cannot use the terminal: {error}; send commands with -e"));
+    // Outside the editor Ctrl-C is a signal; unless it is caught, it would end us without a
+    // farewell.
     let mut interrupts = Signals::new([SIGINT]).map_err(|error| no_terminal(error.to_string()))?;
     let may_end = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&may_end))
         .map_err(|error| no_terminal(error.to_string()))?;
     let terminal = SavedTerminal::save().map_err(no_terminal)?;
-    let mut editor = editor::new(voice, terminal.stop_key()).map_err(|error| no_terminal(error.to_string()))?;
+    let mut editor =
+        editor::new(voice, terminal.stop_key()).map_err(|error| no_terminal(error.to_string()))?;
     let no_thread = |error: String| Failure::broken(target, &error);
     let printer = editor::start_printer(&mut editor).map_err(no_thread)?;
     terminal.obey_signals(printer.clone()).map_err(no_thread)?;
@@ -98,7 +104,8 @@ pub fn run(target: &Target, patience: Patience) -> Result<Verdict, Failure> {
     .map_err(no_thread)?;
     let (turns, its_turn) = mpsc::sync_channel(1);
     let from_editor = events.clone();
-    worker::start("editor", move || editor::run(editor, voice.prompt, &its_turn, &from_editor)).map_err(no_thread)?;
+    worker::start("editor", move || editor::run(editor, voice.prompt, &its_turn, &from_editor))
+        .map_err(no_thread)?;
     let connection = Connection::new(target, patience, server, events, may_end)?;
     let is_interactive = printer.is_some() && io::stdin().is_terminal();
     let mut shell = Shell {
@@ -188,7 +195,9 @@ impl Shell<'_> {
                                 "bytes that are no UTF-8 came: the line and the rest of its burst were dropped\n",
                             )?;
                         }
-                        Typed::Garbled => self.say("bytes that are no UTF-8 came, and the line was dropped\n")?,
+                        Typed::Garbled => {
+                            self.say("bytes that are no UTF-8 came, and the line was dropped\n")?
+                        }
                         Typed::Leave => return self.take_leave(events),
                         Typed::Unreadable(error) => {
                             return Err(Failure::Broken(format!(
@@ -291,7 +300,8 @@ impl Shell<'_> {
         Ok(is_last)
     }
 
-    /// Leaves as the person wants it, with the protocol's own word where there is a server to hear it.
+    /// Leaves as the person wants it, with the protocol's own word where there is a server to hear
+    /// it.
     fn take_leave(&mut self, events: &Receiver<Event>) -> Result<Verdict, Failure> {
         if self.connection.is_lost() {
             return self.close(Verdict::Lost);
@@ -323,9 +333,10 @@ impl Shell<'_> {
         let happened = error.map_or("the server closed the connection".into(), reason);
         let missing = if self.asked.is_empty() { "" } else { " with an answer missing" };
         self.connection.ended();
-        let Failure::Broken(text) =
-            Failure::broken(self.connection.target, &format!("{happened}{missing}; look at the server's log"))
-        else {
+        let Failure::Broken(text) = Failure::broken(
+            self.connection.target,
+            &format!("{happened}{missing}; look at the server's log"),
+        ) else {
             return Ok(());
         };
         self.lose(text)
@@ -346,16 +357,21 @@ impl Shell<'_> {
         Ok(())
     }
 
-    /// Shows every answer that is complete; true when the rest is one too if the server falls quiet.
+    /// Shows every answer that is complete; true when the rest is one too if the server falls
+    /// quiet.
     fn show_answers(&mut self) -> Result<bool, Failure> {
         loop {
             if self.inbox.is_empty() {
                 return Ok(false);
             }
-            let mut due = self.asked.front().cloned().unwrap_or(self.connection.target.protocol.unasked());
+            let mut due =
+                self.asked.front().cloned().unwrap_or(self.connection.target.protocol.unasked());
             let found = self.inbox.find(&mut due).map_err(|error| {
                 let protocol = self.connection.target.protocol.name();
-                Failure::broken(self.connection.target, &format!("{error}; does the server speak {protocol}?"))
+                Failure::broken(
+                    self.connection.target,
+                    &format!("{error}; does the server speak {protocol}?"),
+                )
             });
             match found? {
                 Found::Complete(extent) => self.show(extent)?,
@@ -373,7 +389,8 @@ impl Shell<'_> {
         let text = if answer.is_error { self.output.red(&text) } else { text.into() };
         let line = format!("{}{text}\n", self.voice.answer);
         let is_banner = mem::take(&mut self.banner_is_due) && !answer.is_error;
-        let complaint = self.connection.target.protocol.foreign_banner(answer.text).filter(|_| is_banner);
+        let complaint =
+            self.connection.target.protocol.foreign_banner(answer.text).filter(|_| is_banner);
         self.answer_by = deadline(self.connection.patience);
         self.say(&line)?;
         complaint.map_or(Ok(()), |complaint| self.say(&format!("{complaint}\n")))

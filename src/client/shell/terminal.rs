@@ -6,7 +6,9 @@ use std::sync::Mutex;
 use std::sync::mpsc::SyncSender;
 
 use nix::sys::signal::{SigSet, Signal, raise};
-use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr};
+use nix::sys::termios::{
+    LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
+};
 use nix::unistd::{getpgrp, tcgetpgrp};
 
 use crate::client::worker;
@@ -15,19 +17,22 @@ use crate::client::worker;
 const PASTE_MARKS_ON: &[u8] = b"\x1b[?2004h";
 const PASTE_MARKS_OFF: &[u8] = b"\x1b[?2004l";
 
-/// Shown above the prompt, it changes nothing, one line up and down again; but the prompt and the line are drawn anew.
+/// Shown above the prompt, it changes nothing, one line up and down again; but the prompt and the
+/// line are drawn anew.
 const REDRAW: &str = "\x1b[A\n";
 
-/// The signals that end or stop the process, before which the terminal is restored, and the one that continues it.
-const CAUGHT: [Signal; 5] = [Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGTSTP, Signal::SIGCONT];
+/// The signals that end or stop the process, before which the terminal is restored, and the one
+/// that continues it.
+const CAUGHT: [Signal; 5] =
+    [Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGTSTP, Signal::SIGCONT];
 
 /// The modes of the terminal at stdin; restored when dropped.
 #[derive(Clone, Debug)]
 pub struct SavedTerminal(Option<Termios>);
 
 impl SavedTerminal {
-    /// Saves the modes, which a panic restores too, and blocks the signals for [`SavedTerminal::obey_signals`] in this
-    /// thread and in those that it starts.
+    /// Saves the modes, which a panic restores too, and blocks the signals for
+    /// [`SavedTerminal::obey_signals`] in this thread and in those that it starts.
     ///
     /// # Errors
     /// A sentence, when signals cannot be blocked.
@@ -46,8 +51,9 @@ impl SavedTerminal {
         Ok(saved)
     }
 
-    /// Restores the modes before a signal ends or stops the process. When it continues, the line editor gets back the
-    /// modes that it had, and `printer` lets it draw the prompt and the line again.
+    /// Restores the modes before a signal ends or stops the process. When it continues, the line
+    /// editor gets back the modes that it had, and `printer` lets it draw the prompt and the
+    /// line again.
     ///
     /// # Errors
     /// A sentence, when there is no thread for it.
@@ -56,7 +62,9 @@ impl SavedTerminal {
             return Ok(());
         }
         let restored = self.clone();
-        worker::start("signals", move || restored.obey(&SigSet::from_iter(CAUGHT), printer.as_ref()))
+        worker::start("signals", move || {
+            restored.obey(&SigSet::from_iter(CAUGHT), printer.as_ref())
+        })
     }
 
     /// The key that stops the program in the modes that were found.
@@ -72,9 +80,12 @@ impl SavedTerminal {
                 editing = editing.or_else(editing_modes);
                 self.restore();
                 let only = SigSet::from(signal);
-                // The default action comes with the unblocking: it ends the process, or it stops it until SIGCONT.
-                // The system leaves out the stop where no shell could ever end it.
-                let _ = raise(signal).and_then(|()| only.thread_unblock()).and_then(|()| only.thread_block());
+                // The default action comes with the unblocking: it ends the process, or it stops it
+                // until SIGCONT. The system leaves out the stop where no shell
+                // could ever end it.
+                let _ = raise(signal)
+                    .and_then(|()| only.thread_unblock())
+                    .and_then(|()| only.thread_block());
             }
             if !is_ours() {
                 continue;
@@ -105,8 +116,8 @@ impl Drop for SavedTerminal {
     }
 }
 
-/// True exactly when the terminal serves this program: in the background, a change of its modes would stop the process
-/// and break the program that it serves.
+/// True exactly when the terminal serves this program: in the background, a change of its modes
+/// would stop the process and break the program that it serves.
 fn is_ours() -> bool {
     tcgetpgrp(io::stdin()).is_ok_and(|group| group == getpgrp())
 }
@@ -117,7 +128,8 @@ fn editing_modes() -> Option<Termios> {
     (!modes.local_flags.contains(LocalFlags::ICANON)).then_some(modes)
 }
 
-/// Sets the modes of the terminal and the marking of pasted text. A terminal that has gone away needs nothing.
+/// Sets the modes of the terminal and the marking of pasted text. A terminal that has gone away
+/// needs nothing.
 fn set(modes: &Termios, paste_marks: &[u8]) {
     let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, modes);
     if io::stdout().is_terminal() {

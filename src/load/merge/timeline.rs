@@ -23,11 +23,15 @@ pub(super) struct Timeline {
 impl Timeline {
     pub(super) fn new(reports: &[Report]) -> Result<Self, String> {
         let starts: Vec<f64> = reports.iter().map(start_s).collect::<Result<_, _>>()?;
-        let first = starts.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1)).map(|(index, _)| index);
+        let first =
+            starts.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1)).map(|(index, _)| index);
         let first = first.ok_or("nothing to join; name two reports or more")?;
-        let slice_s = reports.iter().filter_map(|report| report.slices.first()).map(|slice| slice.length_s);
+        let slice_s =
+            reports.iter().filter_map(|report| report.slices.first()).map(|slice| slice.length_s);
         let slice_s = slice_s.fold(0.0, f64::max);
-        let offset = |start: &f64| Some(start - starts[first]).filter(|offset| *offset >= slice_s).unwrap_or(0.0);
+        let offset = |start: &f64| {
+            Some(start - starts[first]).filter(|offset| *offset >= slice_s).unwrap_or(0.0)
+        };
         let offsets_s: Vec<f64> = starts.iter().map(offset).collect();
         let ends = || offsets_s.iter().zip(reports).map(|(offset, report)| offset + report.ran_s);
         let last_start = offsets_s.iter().copied().fold(0.0, f64::max);
@@ -58,16 +62,20 @@ impl Timeline {
         all.into_values().collect()
     }
 
-    /// The slices of one report, each at its place among those of the joined one; shorter ones are put together.
+    /// The slices of one report, each at its place among those of the joined one; shorter ones are
+    /// put together.
     fn place(&self, report: &Report, offset_s: f64) -> BTreeMap<u64, SliceFacts> {
         let mut placed: BTreeMap<u64, SliceFacts> = BTreeMap::new();
         for slice in &report.slices {
-            // The middle, so that a clock that is a little off does not move it to the place before.
-            let place = ((offset_s + slice.start_s + slice.length_s / 2.0) / self.slice_s).floor() as u64;
+            // The middle, so that a clock that is a little off does not move it to the place
+            // before.
+            let place =
+                ((offset_s + slice.start_s + slice.length_s / 2.0) / self.slice_s).floor() as u64;
             match placed.get_mut(&place) {
-                None => {
-                    drop(placed.insert(place, SliceFacts { start_s: place as f64 * self.slice_s, ..slice.clone() }))
-                }
+                None => drop(placed.insert(
+                    place,
+                    SliceFacts { start_s: place as f64 * self.slice_s, ..slice.clone() },
+                )),
                 Some(there) => there.append(slice),
             }
         }

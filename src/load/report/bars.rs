@@ -1,4 +1,5 @@
-//! A histogram of characters: logarithmic buckets with round bounds, and bars to an eighth of a character.
+//! A histogram of characters: logarithmic buckets with round bounds, and bars to an eighth of a
+//! character.
 
 use std::time::Duration;
 
@@ -22,26 +23,36 @@ pub(super) struct Bucket {
     pub(super) count: u64,
 }
 
-/// The buckets of what `histogram` holds, in nanoseconds, from the first with a count to the last; none when it is empty.
+/// The buckets of what `histogram` holds, in nanoseconds, from the first with a count to the last;
+/// none when it is empty.
 pub(super) fn buckets(histogram: &Histogram<u64>) -> Vec<Bucket> {
     if histogram.is_empty() {
         return Vec::new();
     }
     let all = || SERIES.iter().map(|series| fill(histogram, series));
-    all().find(|buckets| buckets.len() >= BUCKETS_ENOUGH).or_else(|| all().next_back()).unwrap_or_default()
+    all()
+        .find(|buckets| buckets.len() >= BUCKETS_ENOUGH)
+        .or_else(|| all().next_back())
+        .unwrap_or_default()
 }
 
 fn fill(histogram: &Histogram<u64>, series: &[f64]) -> Vec<Bucket> {
     // A decade more than 64 bits of nanoseconds have.
-    let bounds = (0..=20).flat_map(|decade| series.iter().map(move |step| (step * 10_f64.powi(decade)) as u64));
+    let bounds = (0..=20)
+        .flat_map(|decade| series.iter().map(move |step| (step * 10_f64.powi(decade)) as u64));
     let mut bounds: Vec<u64> = std::iter::once(0).chain(bounds).collect();
     bounds.dedup();
     let mut buckets: Vec<Bucket> = bounds
         .windows(2)
-        .map(|pair| Bucket { from: Duration::from_nanos(pair[0]), to: Duration::from_nanos(pair[1]), count: 0 })
+        .map(|pair| Bucket {
+            from: Duration::from_nanos(pair[0]),
+            to: Duration::from_nanos(pair[1]),
+            count: 0,
+        })
         .collect();
     for step in histogram.iter_recorded() {
-        // Of the values that the histogram takes for one, the longest: a round duration then begins its bucket.
+        // Of the values that the histogram takes for one, the longest: a round duration then begins
+        // its bucket.
         let value = Duration::from_nanos(step.value_iterated_to());
         let place = buckets.partition_point(|bucket| bucket.to <= value);
         if let Some(bucket) = buckets.get_mut(place) {
@@ -68,7 +79,9 @@ mod tests {
 
     fn of(counts: &[(u64, u64)]) -> Vec<Bucket> {
         let mut latency = Latency::default();
-        counts.iter().for_each(|(microseconds, count)| latency.record(Duration::from_micros(*microseconds), *count));
+        counts.iter().for_each(|(microseconds, count)| {
+            latency.record(Duration::from_micros(*microseconds), *count)
+        });
         buckets(latency.histogram())
     }
 

@@ -56,7 +56,8 @@ impl Frame {
 }
 
 impl Chart {
-    /// The chart `width` pixels wide: once for a wide window and paper, and once for a narrow one, so that letters stay as large as letters.
+    /// The chart `width` pixels wide: once for a wide window and paper, and once for a narrow one,
+    /// so that letters stay as large as letters.
     pub(super) fn svg(&self) -> String {
         format!("{}{}", self.drawing(900.0, "wide"), self.drawing(400.0, "narrow"))
     }
@@ -113,8 +114,12 @@ impl Chart {
 
     fn axes(&self, svg: &mut String, frame: &Frame, x: &Axis) {
         let Frame { left, right, top, bottom } = frame;
-        let _ =
-            writeln!(svg, "<text class=\"label\" x=\"2\" y=\"{:.1}\">{}</text>", top - 10.0, escaped(&self.y.label));
+        let _ = writeln!(
+            svg,
+            "<text class=\"label\" x=\"2\" y=\"{:.1}\">{}</text>",
+            top - 10.0,
+            escaped(&self.y.label)
+        );
         for (value, text) in &self.y.ticks {
             let y = frame.y(&self.y, *value);
             let _ = writeln!(
@@ -128,7 +133,8 @@ impl Chart {
         for (value, text) in &x.ticks {
             let place = frame.x(x, *value);
             // At the right edge, a centred text might be cut off.
-            let text_x = place.min(right + RIGHT_PX - text.chars().count() as f64 * LETTER_PX / 2.0);
+            let text_x =
+                place.min(right + RIGHT_PX - text.chars().count() as f64 * LETTER_PX / 2.0);
             let _ = writeln!(
                 svg,
                 "<path class=\"tick\" d=\"M{place:.1} {bottom:.1}v5\"/>\
@@ -146,7 +152,8 @@ impl Chart {
         );
     }
 
-    /// The values at each place, or at every few: a strip shows its own below the chart while the pointer or the focus is on it.
+    /// The values at each place, or at every few: a strip shows its own below the chart while the
+    /// pointer or the focus is on it.
     fn values(&self, svg: &mut String, frame: &Frame, x: &Axis) {
         const STRIPS_MAX: usize = 50;
         let Some(first) = self.series.first() else { return };
@@ -178,7 +185,8 @@ impl Chart {
     }
 
     fn line(&self, svg: &mut String, frame: &Frame, x: &Axis, series: &Series) {
-        let place = |(at, value): &(f64, Option<f64>)| Some((frame.x(x, *at), frame.y(&self.y, (*value)?)));
+        let place =
+            |(at, value): &(f64, Option<f64>)| Some((frame.x(x, *at), frame.y(&self.y, (*value)?)));
         let points: Vec<Option<(f64, f64)>> = series.points.iter().map(place).collect();
         let mut path = String::new();
         for part in points.split(Option::is_none) {
@@ -220,8 +228,12 @@ mod tests {
     /// The numbers of the first path of class `line` that is no sample of the legend.
     fn line(svg: &str) -> String {
         let after_axes = &svg[svg.find("class=\"axis\"").expect("axes")..];
-        let start = after_axes.find("class=\"line p50\" d=\"").map(|at| at + "class=\"line p50\" d=\"".len());
-        start.map_or(String::new(), |at| after_axes[at..].split('"').next().unwrap_or_default().to_owned())
+        let start = after_axes
+            .find("class=\"line p50\" d=\"")
+            .map(|at| at + "class=\"line p50\" d=\"".len());
+        start.map_or(String::new(), |at| {
+            after_axes[at..].split('"').next().unwrap_or_default().to_owned()
+        })
     }
 
     #[test]
@@ -232,8 +244,8 @@ mod tests {
 
     #[test]
     fn a_missing_value_is_a_gap_and_a_lonely_one_a_dot() {
-        let svg =
-            chart(vec![(0.0, Some(1.0)), (1.0, None), (2.0, Some(1.0)), (3.0, Some(2.0))]).drawing(400.0, "narrow");
+        let svg = chart(vec![(0.0, Some(1.0)), (1.0, None), (2.0, Some(1.0)), (3.0, Some(2.0))])
+            .drawing(400.0, "narrow");
         let line = line(&svg);
         assert_eq!(
             (line.matches('M').count(), line.matches('L').count(), line.matches("h0.01").count()),
@@ -260,6 +272,9 @@ mod tests {
     #[test]
     fn texts_are_escaped() {
         let svg = chart(Vec::new()).drawing(400.0, "narrow");
-        assert!(svg.contains("what &lt;it&gt; shows") && svg.contains("right &amp; wrong"), "{svg}");
+        assert!(
+            svg.contains("what &lt;it&gt; shows") && svg.contains("right &amp; wrong"),
+            "{svg}"
+        );
     }
 }

@@ -37,7 +37,8 @@ impl<'de, C: Cause> Visitor<'de> for CountsVisitor<C> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Counts<C>, A::Error> {
-        let mut missing: BTreeMap<String, C> = C::ALL.iter().map(|cause| (key(*cause), *cause)).collect();
+        let mut missing: BTreeMap<String, C> =
+            C::ALL.iter().map(|cause| (key(*cause), *cause)).collect();
         let mut counts = Counts::default();
         while let Some(name) = map.next_key::<String>()? {
             match missing.remove(&name) {
@@ -75,7 +76,10 @@ mod tests {
 
     #[test]
     fn a_cause_without_its_number_is_an_error() {
-        let error = serde_json::from_str::<Counts<Ending>>(r#"{"closed_count":0,"idle_timeout_count":0}"#);
-        assert!(error.expect_err("some are missing").to_string().contains("missing field `late_count`"));
+        let error =
+            serde_json::from_str::<Counts<Ending>>(r#"{"closed_count":0,"idle_timeout_count":0}"#);
+        assert!(
+            error.expect_err("some are missing").to_string().contains("missing field `late_count`")
+        );
     }
 }

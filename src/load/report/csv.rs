@@ -29,7 +29,11 @@ pub(super) fn text(report: &Report) -> String {
             slice.per_s(slice.correct_count),
         );
         for figure in [mean].into_iter().chain(quantiles).chain([latency.max()]) {
-            let _ = write!(text, ",{}", figure.map_or(String::new(), |figure| format!("{:.3}", microseconds(figure))));
+            let _ = write!(
+                text,
+                ",{}",
+                figure.map_or(String::new(), |figure| format!("{:.3}", microseconds(figure)))
+            );
         }
         text.push('\n');
     }
@@ -49,13 +53,22 @@ mod tests {
         assert_eq!(rows.len(), 11);
         assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{text}");
         let cell = |name: &str| rows[3][rows[0].iter().position(|head| *head == name).expect(name)];
-        assert_eq!((cell("start_s"), cell("correct_count"), cell("replies_per_s")), ("2.000", "10000", "10000.0"));
-        assert!(cell("p50_us").parse::<f64>().is_ok_and(|figure| (499.0..502.0).contains(&figure)), "{text}");
+        assert_eq!(
+            (cell("start_s"), cell("correct_count"), cell("replies_per_s")),
+            ("2.000", "10000", "10000.0")
+        );
+        assert!(
+            cell("p50_us").parse::<f64>().is_ok_and(|figure| (499.0..502.0).contains(&figure)),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_slice_without_a_reply_has_empty_figures() {
         let text = text(&Report::new(&samples::nothing(ConnectError::Refused).done(), &[]));
-        assert!(text.lines().nth(1).is_some_and(|row| row.ends_with("0,0,0,0,0.0,0.0,,,,,,")), "{text}");
+        assert!(
+            text.lines().nth(1).is_some_and(|row| row.ends_with("0,0,0,0,0.0,0.0,,,,,,")),
+            "{text}"
+        );
     }
 }

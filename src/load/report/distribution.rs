@@ -1,4 +1,5 @@
-//! Durations in a file: the figures that people look for, and the whole histogram, so that files can be joined without an error.
+//! Durations in a file: the figures that people look for, and the whole histogram, so that files
+//! can be joined without an error.
 
 use std::time::Duration;
 
@@ -49,7 +50,8 @@ impl From<Distribution> for Summary {
         let figure = |duration| (latency.count() > 0).then(|| microseconds(duration));
         let quantile = |quantile| figure(latency.quantile(quantile));
         let mut histogram = Vec::new();
-        // A vector takes every byte, and a histogram of three digits is far below the length that the format can express.
+        // A vector takes every byte, and a histogram of three digits is far below the length that
+        // the format can express.
         let _ = V2DeflateSerializer::new().serialize(latency.histogram(), &mut histogram);
         Self {
             count: latency.count(),
@@ -78,7 +80,11 @@ impl TryFrom<Summary> for Distribution {
             .deserialize::<u64, _>(&mut bytes.as_slice())
             .map_err(|error| format!("a histogram cannot be read: {error}"))?;
         if histogram.len() != summary.count {
-            return Err(format!("a histogram holds {} durations where {} are told", histogram.len(), summary.count));
+            return Err(format!(
+                "a histogram holds {} durations where {} are told",
+                histogram.len(),
+                summary.count
+            ));
         }
         // Added to one of our own, because one that was read does not grow.
         let mut latency = Latency::default();
@@ -103,10 +109,15 @@ mod tests {
 
     #[test]
     fn a_file_holds_the_figures_in_microseconds() {
-        let value: serde_json::Value = serde_json::from_str(&text(&milliseconds(1..=100))).expect("it is JSON");
-        for (key, expected) in
-            [("min_us", 1e3), ("mean_us", 50.5e3), ("p50_us", 50e3), ("p99_us", 99e3), ("max_us", 100e3)]
-        {
+        let value: serde_json::Value =
+            serde_json::from_str(&text(&milliseconds(1..=100))).expect("it is JSON");
+        for (key, expected) in [
+            ("min_us", 1e3),
+            ("mean_us", 50.5e3),
+            ("p50_us", 50e3),
+            ("p99_us", 99e3),
+            ("max_us", 100e3),
+        ] {
             let figure = value[key].as_f64().expect(key);
             assert!((figure / expected - 1.0).abs() < 0.001, "{key}: {figure}");
         }
@@ -127,7 +138,10 @@ mod tests {
     fn nothing_that_occurred_is_no_duration_of_zero() {
         let nothing = milliseconds([]);
         let value: serde_json::Value = serde_json::from_str(&text(&nothing)).expect("it is JSON");
-        assert_eq!((&value["count"], &value["p50_us"], &value["max_us"]), (&0.into(), &().into(), &().into()));
+        assert_eq!(
+            (&value["count"], &value["p50_us"], &value["max_us"]),
+            (&0.into(), &().into(), &().into())
+        );
         assert_eq!(nothing.quantile(0.5), None);
         let read: Distribution = serde_json::from_str(&text(&nothing)).expect("our own");
         assert_eq!(read.0.count(), 0);

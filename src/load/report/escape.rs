@@ -2,7 +2,8 @@
 
 use super::words::printable;
 
-/// The text with everything escaped that means something in HTML, and with its control characters visible.
+/// The text with everything escaped that means something in HTML, and with its control characters
+/// visible.
 pub(super) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in printable(text).chars() {

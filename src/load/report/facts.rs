@@ -68,10 +68,13 @@ pub enum PaceKind {
 
 impl From<Pace> for PaceFacts {
     fn from(pace: Pace) -> Self {
-        let none = Self { kind: PaceKind::Closed, interval_s: None, from_per_s: None, to_per_s: None };
+        let none =
+            Self { kind: PaceKind::Closed, interval_s: None, from_per_s: None, to_per_s: None };
         match pace {
             Pace::Closed => none,
-            Pace::Hold(interval) => Self { kind: PaceKind::Hold, interval_s: Some(interval.as_secs_f64()), ..none },
+            Pace::Hold(interval) => {
+                Self { kind: PaceKind::Hold, interval_s: Some(interval.as_secs_f64()), ..none }
+            }
             Pace::Open { from, to } => {
                 Self { kind: PaceKind::Open, from_per_s: Some(from), to_per_s: Some(to), ..none }
             }
@@ -120,7 +123,8 @@ pub struct Connections {
     pub open_most_count: u64,
     /// Open when the run ended.
     pub open_last_count: u64,
-    /// How long after the start of the load the server left: all connections had ended, and it took no other one.
+    /// How long after the start of the load the server left: all connections had ended, and it
+    /// took no other one.
     pub server_gone_after_s: Option<f64>,
     /// Begun, those included that were opened anew.
     pub begun_count: u64,
@@ -165,7 +169,8 @@ pub struct Errors {
 /// What went through in a second, on average of the counted part.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Throughput {
-    /// Right replies a second; see [`Tally::correct_inside`](crate::load::tally::Tally::correct_inside).
+    /// Right replies a second; see
+    /// [`Tally::correct_inside`](crate::load::tally::Tally::correct_inside).
     pub replies_per_s: f64,
     /// Bytes a second sent.
     pub sent_bytes_per_s: f64,
@@ -182,7 +187,8 @@ pub struct Latencies {
     pub first_byte: Distribution,
     /// From the call that sent a request to the last byte of its right reply.
     pub from_send: Distribution,
-    /// From the time at which the schedule had a request due to the last byte of its right reply; `None` without a schedule.
+    /// From the time at which the schedule had a request due to the last byte of its right reply;
+    /// `None` without a schedule.
     pub from_schedule: Option<Distribution>,
 }
 
@@ -245,8 +251,8 @@ impl From<&Slice> for SliceFacts {
     }
 }
 
-/// The slices of a run. What is left of it at its end, if it is short, belongs to the slice before: by the second, a few errors in a
-/// microsecond would be millions.
+/// The slices of a run. What is left of it at its end, if it is short, belongs to the slice before:
+/// by the second, a few errors in a microsecond would be millions.
 pub(super) fn slices(slices: &[Slice]) -> Vec<SliceFacts> {
     let mut facts: Vec<SliceFacts> = slices.iter().map(SliceFacts::from).collect();
     let is_short = |last: &SliceFacts| last.length_s < facts[0].length_s / 2.0;
@@ -267,7 +273,8 @@ pub struct Generator {
     pub threads_count: u64,
     /// CPU time of all of them; 0 where the system does not tell.
     pub cpu_s: f64,
-    /// The share of their time that they were busy, on average: 0 to 1; of more threads than cores, of the time of the cores.
+    /// The share of their time that they were busy, on average: 0 to 1; of more threads than
+    /// cores, of the time of the cores.
     pub cpu_ratio: f64,
     /// How long they were ready to run and had no core, or were stopped.
     pub starved_s: f64,
@@ -288,7 +295,10 @@ mod tests {
             outcome.slices[9].length = Duration::from_millis(length);
             outcome.slices[9].errors = 5;
             let facts = slices(&outcome.slices);
-            (facts.len(), facts.last().map(|last| (last.length_s, last.correct_count, last.errors_count)))
+            (
+                facts.len(),
+                facts.last().map(|last| (last.length_s, last.correct_count, last.errors_count)),
+            )
         };
         assert_eq!(last_of(500), (10, Some((0.5, 10_000, 5))));
         assert_eq!(last_of(250), (9, Some((1.25, 20_000, 5))));

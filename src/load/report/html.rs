@@ -111,8 +111,14 @@ impl Page {
         }
         put!(self, "<h2>The first exchange of each error</h2>");
         for exchange in &report.exchanges {
-            put!(self, "<dl class=\"exchange\"><dt>error</dt><dd>{}</dd>", escaped(&exchange.cause));
-            for (name, text) in [("sent", &exchange.sent), ("expected", &exchange.expected), ("got", &exchange.got)] {
+            put!(
+                self,
+                "<dl class=\"exchange\"><dt>error</dt><dd>{}</dd>",
+                escaped(&exchange.cause)
+            );
+            for (name, text) in
+                [("sent", &exchange.sent), ("expected", &exchange.expected), ("got", &exchange.got)]
+            {
                 put!(self, "<dt>{name}</dt><dd><code>{}</code></dd>", escaped(text));
             }
             if let Some(hint) = &exchange.hint {
@@ -124,7 +130,11 @@ impl Page {
 
     fn search(&mut self, report: &Report) {
         let Some(search) = &report.search else { return };
-        put!(self, "<h2>The search for the highest rate</h2>\n<p>{}</p>", escaped(&search.conclusion));
+        put!(
+            self,
+            "<h2>The search for the highest rate</h2>\n<p>{}</p>",
+            escaped(&search.conclusion)
+        );
         self.chart(plots::search(search));
         self.steps(search);
     }
@@ -133,8 +143,8 @@ impl Page {
         self.open_table("", &["asked", "reached", "p50", "p99", "p99.9", ""]);
         for step in search.curve() {
             let figures = [step.p50_us, step.p99_us, step.p99_9_us];
-            let [p50, p99, p99_9] =
-                figures.map(|figure| figure.map_or_else(|| "-".into(), |figure| seconds(figure / 1e6)));
+            let [p50, p99, p99_9] = figures
+                .map(|figure| figure.map_or_else(|| "-".into(), |figure| seconds(figure / 1e6)));
             put!(
                 self,
                 "<tr><td>{}</td><td>{}</td><td>{p50}</td><td>{p99}</td><td>{p99_9}</td><td class=\"words\">{}</td></tr>",
@@ -177,7 +187,8 @@ impl Page {
     fn tables(&mut self, report: &Report) {
         let names: Vec<&str> = QUANTILES.iter().map(|(name, _)| *name).collect();
         // A phone shows the first columns: the figures that are looked for.
-        let head: Vec<&str> = [""].into_iter().chain(names).chain(["max", "mean", "stdev", "count"]).collect();
+        let head: Vec<&str> =
+            [""].into_iter().chain(names).chain(["max", "mean", "stdev", "count"]).collect();
         self.open_table("Latency", &head);
         self.latency("connect", &report.latency.connect);
         self.latency("first byte", &report.latency.first_byte);
@@ -233,7 +244,10 @@ impl Page {
         self.row("errors, of all requests", [percent(report.errors.ratio)]);
         let amount = |all: u64, per_s: f64| [format!("{}, {}/s", bytes(all as f64), bytes(per_s))];
         self.row("sent", amount(report.requests.sent_bytes, throughput.sent_bytes_per_s));
-        self.row("received", amount(report.replies.received_bytes, throughput.received_bytes_per_s));
+        self.row(
+            "received",
+            amount(report.replies.received_bytes, throughput.received_bytes_per_s),
+        );
         self.close_column();
     }
 
@@ -268,7 +282,10 @@ impl Page {
         let each = report.slices.len().div_ceil(ROWS_MAX).max(1);
         put!(self, "<details><summary>{}</summary>", plural(report.slices.len() as u64, "slice"));
         if each > 1 {
-            put!(self, "<p class=\"faint\">Each row is {each} slices together; --json and --csv have them all.</p>");
+            put!(
+                self,
+                "<p class=\"faint\">Each row is {each} slices together; --json and --csv have them all.</p>"
+            );
         }
         self.open_table("", &head);
         let digits = usize::from(report.slices.iter().any(|slice| slice.start_s.fract() > 0.0));
@@ -297,7 +314,8 @@ impl Page {
         if !title.is_empty() {
             put!(self, "<h2>{title}</h2>");
         }
-        let cells: String = head.iter().map(|name| format!("<th scope=\"col\">{name}</th>")).collect();
+        let cells: String =
+            head.iter().map(|name| format!("<th scope=\"col\">{name}</th>")).collect();
         put!(self, "<div class=\"scroll\"><table>\n<thead><tr>{cells}</tr></thead>\n<tbody>");
     }
 
@@ -323,7 +341,9 @@ impl Page {
 fn tone(verdict: &Verdict) -> &'static str {
     match verdict.kind {
         Kind::Valid => "good",
-        Kind::GeneratorLimited | Kind::ServerOverloaded | Kind::TailQueued | Kind::TooShort => "middling",
+        Kind::GeneratorLimited | Kind::ServerOverloaded | Kind::TailQueued | Kind::TooShort => {
+            "middling"
+        }
         _ => "bad",
     }
 }
@@ -331,7 +351,11 @@ fn tone(verdict: &Verdict) -> &'static str {
 /// The text with a capital at its start, unless that is a name like `p99`.
 fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
-    if !text.split(' ').next().is_some_and(|word| word.chars().all(|c| c.is_alphabetic() || c == '-')) {
+    if !text
+        .split(' ')
+        .next()
+        .is_some_and(|word| word.chars().all(|c| c.is_alphabetic() || c == '-'))
+    {
         return text.into();
     }
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
@@ -353,10 +377,12 @@ mod tests {
     fn unbalanced(html: &str) -> Vec<&str> {
         let mut open = Vec::new();
         for tag in html.split('<').skip(1) {
-            let name =
-                tag.split(|c: char| !c.is_ascii_alphanumeric() && c != '/' && c != '!').next().unwrap_or_default();
-            let is_empty =
-                ["meta", "!DOCTYPE"].contains(&name) || tag.split('>').next().is_some_and(|tag| tag.ends_with('/'));
+            let name = tag
+                .split(|c: char| !c.is_ascii_alphanumeric() && c != '/' && c != '!')
+                .next()
+                .unwrap_or_default();
+            let is_empty = ["meta", "!DOCTYPE"].contains(&name)
+                || tag.split('>').next().is_some_and(|tag| tag.ends_with('/'));
             match name.strip_prefix('/') {
                 Some(name) if open.last() == Some(&name) => drop(open.pop()),
                 Some(name) => open.push(name),
@@ -370,7 +396,9 @@ mod tests {
     #[test]
     fn every_element_is_closed() {
         let eventful = samples::open().errors(ReplyError::Late, 5).failed(ConnectError::Busy, 1);
-        for page in [page(samples::closed()), page(eventful), page(samples::nothing(ConnectError::Refused))] {
+        for page in
+            [page(samples::closed()), page(eventful), page(samples::nothing(ConnectError::Refused))]
+        {
             assert_eq!(unbalanced(&page), Vec::<&str>::new());
             assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"));
         }
@@ -399,7 +427,10 @@ mod tests {
             asked.target = "<script>alert('a')</script>".into();
             asked.messages = "a & b\u{7}".into();
         }));
-        assert!(page.contains("<h1>&lt;script&gt;alert(&#39;a&#39;)&lt;/script&gt;</h1>"), "{page}");
+        assert!(
+            page.contains("<h1>&lt;script&gt;alert(&#39;a&#39;)&lt;/script&gt;</h1>"),
+            "{page}"
+        );
         assert!(page.contains("a &amp; b\\x07") && !page.contains("<script"));
     }
 
@@ -414,13 +445,15 @@ mod tests {
     fn the_page_of_a_long_run_stays_small_and_exact() {
         let long = samples::closed().change(|outcome| {
             let slice = outcome.slices[0].clone();
-            let slices = (0..599).map(|start| Slice { start: Duration::from_secs(start), ..slice.clone() });
+            let slices =
+                (0..599).map(|start| Slice { start: Duration::from_secs(start), ..slice.clone() });
             outcome.slices = slices.collect();
             outcome.slices[5].latency.record(Duration::from_secs(1), 1);
         });
         let page = page(long);
         assert!(page.contains("Each row is 5 slices together"));
-        let rows: Vec<&str> = page.lines().filter(|row| row.contains("<td>10,000/s</td>")).collect();
+        let rows: Vec<&str> =
+            page.lines().filter(|row| row.contains("<td>10,000/s</td>")).collect();
         assert_eq!(rows.len(), 120);
         assert!(
             rows[0].contains("<td>0 s</td><td>500 us</td>")
@@ -429,7 +462,11 @@ mod tests {
             rows[0]
         );
         assert!(rows[1].contains("<td>1.00 ms</td><td>1.00 s</td>"), "{}", rows[1]);
-        assert!(rows[119].starts_with("<tr><td>595 s</td>") && rows[119].contains("<td>40,000</td>"), "{}", rows[119]);
+        assert!(
+            rows[119].starts_with("<tr><td>595 s</td>") && rows[119].contains("<td>40,000</td>"),
+            "{}",
+            rows[119]
+        );
         assert!(page.len() < 250_000, "{} bytes", page.len());
     }
 }

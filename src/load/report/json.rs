@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::{Report, SCHEMA, cannot};
 
-/// Above this, a number in JSON need not be the one that was written (RFC 8259, section 6); and what is below can be added up without fear.
+/// Above this, a number in JSON need not be the one that was written (RFC 8259, section 6); and
+/// what is below can be added up without fear.
 const EXACT_MAX: u64 = 1 << 53;
 
 pub(super) fn text(report: &Report) -> String {
@@ -22,15 +23,20 @@ pub(super) fn text(report: &Report) -> String {
 pub fn read(path: &Path) -> Result<Report, String> {
     let bytes = fs::read(path).map_err(|error| cannot("read", path, &error))?;
     let file = path.display().to_string();
-    parse(&bytes).map(|report| Report { file: file.clone(), ..report }).map_err(|error| format!("{file}: {error}"))
+    parse(&bytes)
+        .map(|report| Report { file: file.clone(), ..report })
+        .map_err(|error| format!("{file}: {error}"))
 }
 
 fn parse(bytes: &[u8]) -> Result<Report, String> {
     const REPORT: &str = "merge takes files that --json has written";
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| format!("not JSON ({error}); {REPORT}"))?;
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|error| format!("not JSON ({error}); {REPORT}"))?;
     match value.get("schema").and_then(Value::as_str) {
         Some(SCHEMA) => {}
-        Some(other) => return Err(format!("its schema is `{other}`, and this version reads `{SCHEMA}` only")),
+        Some(other) => {
+            return Err(format!("its schema is `{other}`, and this version reads `{SCHEMA}` only"));
+        }
         None => return Err(format!("no report of a load run; {REPORT}")),
     }
     if !counts_are_exact(&value) {
@@ -41,7 +47,9 @@ fn parse(bytes: &[u8]) -> Result<Report, String> {
 
 fn counts_are_exact(value: &Value) -> bool {
     match value {
-        Value::Number(number) => number.as_f64().is_some_and(|number| number.abs() <= EXACT_MAX as f64),
+        Value::Number(number) => {
+            number.as_f64().is_some_and(|number| number.abs() <= EXACT_MAX as f64)
+        }
         Value::Array(values) => values.iter().all(counts_are_exact),
         Value::Object(members) => members.values().all(counts_are_exact),
         _ => true,
@@ -87,7 +95,8 @@ mod tests {
         serde_json::from_str(&text(&full())).expect("it is JSON")
     }
 
-    /// The keys of `value` that lead to no object: `asked.pace.kind`, `notes[]`, `latency.connect`, `(distribution).p50_us`.
+    /// The keys of `value` that lead to no object: `asked.pace.kind`, `notes[]`, `latency.connect`,
+    /// `(distribution).p50_us`.
     fn keys(path: &str, value: &Value, found: &mut BTreeSet<String>) {
         match value {
             Value::Object(members) => {
@@ -97,22 +106,29 @@ mod tests {
                 }
                 for (key, member) in members {
                     match path {
-                        _ if is_distribution => keys(&format!("(distribution).{key}"), member, found),
+                        _ if is_distribution => {
+                            keys(&format!("(distribution).{key}"), member, found)
+                        }
                         "" => keys(key, member, found),
                         _ => keys(&format!("{path}.{key}"), member, found),
                     }
                 }
             }
-            Value::Array(values) => values.iter().for_each(|value| keys(&format!("{path}[]"), value, found)),
+            Value::Array(values) => {
+                values.iter().for_each(|value| keys(&format!("{path}[]"), value, found))
+            }
             _ => drop(found.insert(path.into())),
         }
     }
 
-    /// What stands in backticks at the start of each row of the page's tables whose head starts with `head`.
+    /// What stands in backticks at the start of each row of the page's tables whose head starts
+    /// with `head`.
     fn rows(head: &str) -> Vec<&'static str> {
         let tables = PAGE.split("\n\n").filter(|paragraph| paragraph.starts_with(head));
         tables
-            .flat_map(|table| table.lines().filter_map(|row| Some(row.strip_prefix("| `")?.split_once('`')?.0)))
+            .flat_map(|table| {
+                table.lines().filter_map(|row| Some(row.strip_prefix("| `")?.split_once('`')?.0))
+            })
             .collect()
     }
 
@@ -135,7 +151,8 @@ mod tests {
 
     #[test]
     fn every_number_has_its_unit_in_its_key() {
-        const UNITS: [&str; 7] = ["_s", "_us", "_bytes", "_count", "ratio", "count", "interrupted_by_signal"];
+        const UNITS: [&str; 7] =
+            ["_s", "_us", "_bytes", "_count", "ratio", "count", "interrupted_by_signal"];
         fn check(key: &str, value: &Value) {
             match value {
                 Value::Number(_) => assert!(UNITS.iter().any(|unit| key.ends_with(unit)), "{key}"),
@@ -149,9 +166,13 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back_whole() {
-        // A histogram that has grown otherwise is encoded otherwise; the figures beside it are made of it.
+        // A histogram that has grown otherwise is encoded otherwise; the figures beside it are made
+        // of it.
         let lines = |text: &str| -> Vec<String> {
-            text.lines().filter(|line| !line.contains("hdr_v2_deflate_base64")).map(str::to_owned).collect()
+            text.lines()
+                .filter(|line| !line.contains("hdr_v2_deflate_base64"))
+                .map(str::to_owned)
+                .collect()
         };
         let written = text(&full());
         let read = parse(written.as_bytes()).expect("our own");
@@ -160,8 +181,12 @@ mod tests {
 
     #[test]
     fn another_schema_is_refused_by_name() {
-        let error = parse(text(&full()).replace("tinytcp-load/2", "tinytcp-load/1").as_bytes()).expect_err("not ours");
-        assert!(error.contains("`tinytcp-load/2`") && error.contains("`tinytcp-load/1`"), "{error}");
+        let error = parse(text(&full()).replace("tinytcp-load/2", "tinytcp-load/1").as_bytes())
+            .expect_err("not ours");
+        assert!(
+            error.contains("`tinytcp-load/2`") && error.contains("`tinytcp-load/1`"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -175,7 +200,10 @@ mod tests {
             (good.replace("\"ran_s\"", "\"ran_m\""), "missing field `ran_s`"),
             (good.replace("\"late_count\"", "\"later_count\""), "missing field `late_count`"),
             (good.replace("\"sent_count\": 100000", "\"sent_count\": -1"), "broken"),
-            (good.replace("\"sent_count\": 100000", "\"sent_count\": 18446744073709551615"), "2^53"),
+            (
+                good.replace("\"sent_count\": 100000", "\"sent_count\": 18446744073709551615"),
+                "2^53",
+            ),
         ] {
             assert_ne!(broken, good);
             let error = parse(broken.as_bytes()).expect_err(what);
@@ -187,7 +215,10 @@ mod tests {
     fn show(report: Report) {
         let mut other = report.clone();
         other.generator.cpu_s += 1.0;
-        for report in [crate::load::merge::merge(vec![report.clone(), other], &[]), Ok(report)].into_iter().flatten() {
+        for report in [crate::load::merge::merge(vec![report.clone(), other], &[]), Ok(report)]
+            .into_iter()
+            .flatten()
+        {
             let _ = super::super::terminal::text(&report, true, 80);
             let _ = super::super::html::text(&report);
             let _ = super::super::csv::text(&report);
@@ -203,16 +234,24 @@ mod tests {
         small.slices.truncate(2);
         let text = text(&small);
         // A histogram is held to its count, and the figures beside it are not read.
-        let is_number = |line: &str| line.trim_end_matches(',').ends_with(|c: char| c.is_ascii_digit());
+        let is_number =
+            |line: &str| line.trim_end_matches(',').ends_with(|c: char| c.is_ascii_digit());
         let is_fraction = |key: &str| ["_s\"", "ratio\""].iter().any(|unit| key.ends_with(unit));
         let mut read = 0;
         for hostile in ["0", "1", "9007199254740992", "-1", "1e-300", "-1e15"] {
             for part in 0..4 {
                 let line = |(index, line): (usize, &str)| match line.split_once(": ") {
-                    Some((key, _)) if is_number(line) && index % 4 == part && !key.ends_with("\"count\"") => {
-                        let fits = is_fraction(key) || hostile.bytes().all(|byte| byte.is_ascii_digit());
+                    Some((key, _))
+                        if is_number(line) && index % 4 == part && !key.ends_with("\"count\"") =>
+                    {
+                        let fits =
+                            is_fraction(key) || hostile.bytes().all(|byte| byte.is_ascii_digit());
                         let comma = if line.ends_with(',') { "," } else { "" };
-                        if fits { format!("{key}: {hostile}{comma}\n") } else { format!("{line}\n") }
+                        if fits {
+                            format!("{key}: {hostile}{comma}\n")
+                        } else {
+                            format!("{line}\n")
+                        }
                     }
                     _ => format!("{line}\n"),
                 };

@@ -32,7 +32,8 @@ pub(super) mod words;
 
 pub use distribution::Distribution;
 pub use facts::{
-    Asked, Connections, Errors, Generator, Latencies, PaceFacts, PaceKind, Replies, Requests, SliceFacts, Throughput,
+    Asked, Connections, Errors, Generator, Latencies, PaceFacts, PaceKind, Replies, Requests,
+    SliceFacts, Throughput,
 };
 pub use json::read;
 
@@ -106,7 +107,11 @@ impl Paths {
     /// How many of them are stdout.
     #[must_use]
     pub fn stdout_count(&self) -> usize {
-        [&self.json, &self.csv, &self.html, &self.hgrm].into_iter().flatten().filter(|path| is_stdout(path)).count()
+        [&self.json, &self.csv, &self.html, &self.hgrm]
+            .into_iter()
+            .flatten()
+            .filter(|path| is_stdout(path))
+            .count()
     }
 }
 
@@ -124,7 +129,8 @@ impl Report {
         let mut report = Self {
             schema: SCHEMA.into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            started: DateTime::<Local>::from(outcome.started).to_rfc3339_opts(SecondsFormat::Millis, false),
+            started: DateTime::<Local>::from(outcome.started)
+                .to_rfc3339_opts(SecondsFormat::Millis, false),
             origin: Origin::this(),
             file: String::new(),
             asked: outcome.into(),
@@ -145,14 +151,18 @@ impl Report {
             replies: Replies { correct_count: total.correct, received_bytes: total.received_bytes },
             errors: Errors {
                 total_count: total.errors.total(),
-                ratio: share(total.errors.total() as f64, (total.correct + total.errors.total()) as f64),
+                ratio: share(
+                    total.errors.total() as f64,
+                    (total.correct + total.errors.total()) as f64,
+                ),
                 by_cause: total.errors.clone(),
             },
             exchanges: total.exchanges.iter().cloned().collect(),
             throughput: Throughput {
                 replies_per_s: share(total.correct_inside(), ran_s),
                 sent_bytes_per_s: per_second(total.sent_bytes, ran_s),
-                received_bytes_per_s: per_second(total.received_bytes, ran_s) * total.inside_ratio(),
+                received_bytes_per_s: per_second(total.received_bytes, ran_s)
+                    * total.inside_ratio(),
             },
             latency: Latencies {
                 connect: Distribution(total.connect.clone()),
@@ -192,8 +202,9 @@ impl Report {
         Self { search: Some(search), ..self }
     }
 
-    /// What a process that made this run ends with: 130 and 143 after SIGINT and SIGTERM, 1 when nothing was completed, fewer connections
-    /// were reached than asked for or a search found no rate, 3 when a gate was crossed, 4 when the server left, gave wrong replies or failed in
+    /// What a process that made this run ends with: 130 and 143 after SIGINT and SIGTERM, 1 when
+    /// nothing was completed, fewer connections were reached than asked for or a search found
+    /// no rate, 3 when a gate was crossed, 4 when the server left, gave wrong replies or failed in
     /// another way, else 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
@@ -201,7 +212,8 @@ impl Report {
         if let Some(signal) = self.interrupted_by_signal {
             return 128_u8.saturating_add(u8::try_from(signal).unwrap_or(u8::MAX));
         }
-        let found_nothing = self.search.as_ref().is_some_and(|search| search.highest_held_per_s.is_none());
+        let found_nothing =
+            self.search.as_ref().is_some_and(|search| search.highest_held_per_s.is_none());
         if found_nothing
             || has_kind(Kind::NothingCompleted)
             || self.connections.reached_count < self.connections.asked_count
@@ -223,12 +235,16 @@ impl Report {
     /// What else is wrong that people are not told already, by the list of gates or by the verdict.
     fn further_verdicts_untold(&self) -> impl Iterator<Item = &Verdict> {
         let is_told = |verdict: &Verdict| {
-            self.verdict.kind == Kind::NothingCompleted && self.verdict.evidence.ends_with(&verdict.evidence)
+            self.verdict.kind == Kind::NothingCompleted
+                && self.verdict.evidence.ends_with(&verdict.evidence)
         };
-        self.further_verdicts.iter().filter(move |verdict| verdict.kind != Kind::GateCrossed && !is_told(verdict))
+        self.further_verdicts
+            .iter()
+            .filter(move |verdict| verdict.kind != Kind::GateCrossed && !is_told(verdict))
     }
 
-    /// Replaces the verdicts by `flaws`, the worst of which is the verdict; keeps them when there are none.
+    /// Replaces the verdicts by `flaws`, the worst of which is the verdict; keeps them when there
+    /// are none.
     pub(super) fn set_verdicts(&mut self, flaws: Vec<Verdict>) {
         let mut flaws = flaws.into_iter();
         if let Some(worst) = flaws.next() {
@@ -250,14 +266,19 @@ impl Report {
     }
 }
 
-/// Creates the files that `paths` names where they are not there yet: what cannot be written is to be known before a long run.
+/// Creates the files that `paths` names where they are not there yet: what cannot be written is to
+/// be known before a long run.
 ///
 /// # Errors
 /// One line about the first file that cannot be written.
 pub fn create_files(paths: &Paths) -> Result<(), String> {
     let paths = [&paths.json, &paths.csv, &paths.html, &paths.hgrm];
     for path in paths.into_iter().flatten().filter(|path| !is_stdout(path)) {
-        OpenOptions::new().create(true).append(true).open(path).map_err(|error| cannot("write", path, &error))?;
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(|error| cannot("write", path, &error))?;
     }
     Ok(())
 }
@@ -265,7 +286,8 @@ pub fn create_files(paths: &Paths) -> Result<(), String> {
 /// Writes the files that `paths` names, and returns the names of those that are not stdout.
 ///
 /// # Errors
-/// One line about each file that could not be written, joined by `; `. The others are written all the same.
+/// One line about each file that could not be written, joined by `; `. The others are written all
+/// the same.
 pub fn write_files(report: &Report, paths: &Paths) -> Result<Vec<String>, String> {
     let (mut errors, mut written) = (Vec::new(), Vec::new());
     let mut write = |path: &Option<PathBuf>, text: &dyn Fn(&Report) -> String| {
@@ -295,11 +317,17 @@ fn write_to(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Prints the report for a person: in colours if `is_coloured`, in lines of at most `width` characters.
+/// Prints the report for a person: in colours if `is_coloured`, in lines of at most `width`
+/// characters.
 ///
 /// # Errors
 /// When `out` takes no more.
-pub fn print(report: &Report, out: &mut impl Write, is_coloured: bool, width: usize) -> io::Result<()> {
+pub fn print(
+    report: &Report,
+    out: &mut impl Write,
+    is_coloured: bool,
+    width: usize,
+) -> io::Result<()> {
     out.write_all(terminal::text(report, is_coloured, width).as_bytes())?;
     out.flush()
 }
@@ -328,17 +356,26 @@ mod tests {
     #[test]
     fn the_exit_code_tells_the_first_thing_that_a_script_must_know() {
         let crossed = gates(&["p99>1us"]);
-        let code = |sample: samples::Sample, gates: &[Gate]| Report::new(&sample.done(), gates).exit_code();
+        let code = |sample: samples::Sample, gates: &[Gate]| {
+            Report::new(&sample.done(), gates).exit_code()
+        };
         assert_eq!(code(samples::closed(), &gates(&["p99>1s"])), 0);
         assert_eq!(code(samples::closed(), &crossed), 3);
         assert_eq!(code(samples::closed().errors(ReplyError::Wrong, 1), &crossed), 3);
         assert_eq!(code(samples::closed().errors(ReplyError::Wrong, 1), &[]), 4);
-        assert_eq!(code(samples::open().errors(ReplyError::Unsent, 7), &[]), 0, "an overloaded server was measured");
+        assert_eq!(
+            code(samples::open().errors(ReplyError::Unsent, 7), &[]),
+            0,
+            "an overloaded server was measured"
+        );
         assert_eq!(code(samples::closed().change(|outcome| outcome.reached = 9), &crossed), 1);
         assert_eq!(code(samples::nothing(ConnectError::Refused), &crossed), 1);
         for (signal, expected) in [(2, 130), (15, 143)] {
             assert_eq!(
-                code(samples::closed().change(|outcome| outcome.interrupted_by = Some(signal)), &crossed),
+                code(
+                    samples::closed().change(|outcome| outcome.interrupted_by = Some(signal)),
+                    &crossed
+                ),
                 expected
             );
         }
@@ -353,10 +390,13 @@ mod tests {
 
     #[test]
     fn a_run_without_time_has_no_rate_and_does_not_divide_by_it() {
-        let outcome =
-            samples::nothing(ConnectError::Refused).change(|outcome| outcome.counted = std::time::Duration::ZERO);
+        let outcome = samples::nothing(ConnectError::Refused)
+            .change(|outcome| outcome.counted = std::time::Duration::ZERO);
         let report = Report::new(&outcome.done(), &[]);
-        assert_eq!((report.throughput.replies_per_s, report.generator.cpu_ratio, report.errors.ratio), (0.0, 0.0, 0.0));
+        assert_eq!(
+            (report.throughput.replies_per_s, report.generator.cpu_ratio, report.errors.ratio),
+            (0.0, 0.0, 0.0)
+        );
     }
 
     #[test]
@@ -374,9 +414,14 @@ mod tests {
             csv: Some(folder.join("run.csv")),
             ..Paths::default()
         };
-        let error =
-            write_files(&Report::new(&samples::closed().done(), &[]), &paths).expect_err("there is no such folder");
-        assert!(error.starts_with("cannot write ") && error.contains("run.json") && !error.contains('\n'), "{error}");
+        let error = write_files(&Report::new(&samples::closed().done(), &[]), &paths)
+            .expect_err("there is no such folder");
+        assert!(
+            error.starts_with("cannot write ")
+                && error.contains("run.json")
+                && !error.contains('\n'),
+            "{error}"
+        );
         assert!(folder.join("run.csv").exists());
         std::fs::remove_dir_all(&folder).expect("our own folder");
     }

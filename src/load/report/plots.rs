@@ -68,16 +68,26 @@ pub(super) fn connections_over_time(report: &Report) -> Option<Chart> {
     changed.then(|| strip("Open connections over time", "open", report, series))
 }
 
-/// The latency that each share of the replies did not exceed, from the schedule beside from the send; `None` without a reply.
+/// The latency that each share of the replies did not exceed, from the schedule beside from the
+/// send; `None` without a reply.
 pub(super) fn percentiles(report: &Report) -> Option<Chart> {
     let count = report.latency.from_send.0.count();
     let mut series = Vec::new();
     if let Some(from_schedule) = &report.latency.from_schedule {
-        series.push(Series { name: "from the schedule", class: "p99", points: curve(from_schedule) });
+        series.push(Series {
+            name: "from the schedule",
+            class: "p99",
+            points: curve(from_schedule),
+        });
     }
-    series.push(Series { name: "from the send", class: "p50", points: curve(&report.latency.from_send) });
+    series.push(Series {
+        name: "from the send",
+        class: "p50",
+        points: curve(&report.latency.from_send),
+    });
     has_points(&series).then(|| Chart {
-        description: "Percentile curve: the latency that each share of the replies did not exceed".into(),
+        description: "Percentile curve: the latency that each share of the replies did not exceed"
+            .into(),
         x: Box::new(move |marks| Axis::percentiles(count, marks)),
         y: Axis::durations("latency", values(&series)),
         series,
@@ -85,7 +95,8 @@ pub(super) fn percentiles(report: &Report) -> Option<Chart> {
     })
 }
 
-/// Latency at each rate that a search has measured; `None` without a reply. Of a rate that was measured twice, the second time counts.
+/// Latency at each rate that a search has measured; `None` without a reply. Of a rate that was
+/// measured twice, the second time counts.
 pub(super) fn search(search: &Search) -> Option<Chart> {
     let mut curve = search.curve();
     curve.reverse();
@@ -93,7 +104,10 @@ pub(super) fn search(search: &Search) -> Option<Chart> {
     curve.reverse();
     let rates: Vec<f64> = curve.iter().map(|step| step.asked_per_s).collect();
     let figure = |figure: fn(&Step) -> Option<f64>| {
-        curve.iter().map(|step| (step.asked_per_s, figure(step).map(|figure| figure / 1e6))).collect()
+        curve
+            .iter()
+            .map(|step| (step.asked_per_s, figure(step).map(|figure| figure / 1e6)))
+            .collect()
     };
     let mut series = vec![
         Series { name: "p99.9", class: "max", points: figure(|step| step.p99_9_us) },
@@ -107,12 +121,18 @@ pub(super) fn search(search: &Search) -> Option<Chart> {
         (search.objective.parse::<Objective>(), rates.first(), rates.last())
     {
         let bound = Some(objective.bound().as_secs_f64());
-        series.push(Series { name: "objective", class: "bound", points: vec![(*first, bound), (*last, bound)] });
+        series.push(Series {
+            name: "objective",
+            class: "bound",
+            points: vec![(*first, bound), (*last, bound)],
+        });
     }
     Some(Chart {
         description: "Latency by rate: what the search measured".into(),
         y: Axis::durations("latency from the schedule", values(&series)),
-        x: Box::new(move |marks| Axis::rates("requests a second that were due", rates.iter().copied(), marks)),
+        x: Box::new(move |marks| {
+            Axis::rates("requests a second that were due", rates.iter().copied(), marks)
+        }),
         series,
         height: HEIGHT,
     })
@@ -130,7 +150,10 @@ fn time(report: &Report) -> Box<dyn Fn(usize) -> Axis> {
 }
 
 /// A point in the middle of each slice.
-fn over_time(report: &Report, value: impl Fn(&SliceFacts) -> Option<f64>) -> Vec<(f64, Option<f64>)> {
+fn over_time(
+    report: &Report,
+    value: impl Fn(&SliceFacts) -> Option<f64>,
+) -> Vec<(f64, Option<f64>)> {
     report.slices.iter().map(|slice| (slice.start_s + slice.length_s / 2.0, value(slice))).collect()
 }
 
@@ -184,9 +207,13 @@ mod tests {
     fn errors_and_connections_are_drawn_where_there_is_something_to_see() {
         let calm = report(samples::closed());
         assert!(errors_over_time(&calm).is_none() && connections_over_time(&calm).is_none());
-        let eventful = samples::closed().errors(ReplyError::Late, 1).change(|outcome| outcome.slices[3].open = 9);
+        let eventful = samples::closed()
+            .errors(ReplyError::Late, 1)
+            .change(|outcome| outcome.slices[3].open = 9);
         let eventful = report(eventful);
-        assert!(errors_over_time(&eventful).is_some() && connections_over_time(&eventful).is_some());
+        assert!(
+            errors_over_time(&eventful).is_some() && connections_over_time(&eventful).is_some()
+        );
     }
 
     #[test]
@@ -213,7 +240,10 @@ mod tests {
             asked.pace = Pace::Open { from: 0.0, to: 80.0 };
         });
         let points = due(&report(ramp));
-        assert_eq!((points[0], points[7], points[8]), ((0.5, Some(5.0)), (7.5, Some(75.0)), (8.5, None)));
+        assert_eq!(
+            (points[0], points[7], points[8]),
+            ((0.5, Some(5.0)), (7.5, Some(75.0)), (8.5, None))
+        );
     }
 
     #[test]
@@ -235,7 +265,8 @@ mod tests {
             steps: Vec::new(),
         };
         assert!(search(&found).is_none());
-        found.steps = vec![step(4_000.0, Some(900.0)), step(4_000.0, None), step(1_000.0, Some(500.0))];
+        found.steps =
+            vec![step(4_000.0, Some(900.0)), step(4_000.0, None), step(1_000.0, Some(500.0))];
         let chart = search(&found).expect("there are replies");
         assert_eq!(chart.series[1].points, [(1_000.0, Some(500.0 / 1e6)), (4_000.0, None)]);
         assert_eq!(chart.series[3].points, [(1_000.0, Some(0.001)), (4_000.0, Some(0.001))]);

@@ -6,8 +6,17 @@ use crate::load::figures;
 const LOGARITHMIC_FROM: f64 = 30.0;
 
 /// Nine in ten a step: the marks of a percentile axis.
-const PERCENTILES: [&str; 9] =
-    ["0 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %", "99.9999 %", "99.99999 %", "99.999999 %"];
+const PERCENTILES: [&str; 9] = [
+    "0 %",
+    "90 %",
+    "99 %",
+    "99.9 %",
+    "99.99 %",
+    "99.999 %",
+    "99.9999 %",
+    "99.99999 %",
+    "99.999999 %",
+];
 
 /// One axis.
 #[derive(Clone, Debug)]
@@ -26,10 +35,15 @@ pub(super) struct Axis {
 impl Axis {
     /// Durations of `values` in seconds: from zero, or logarithmic where they differ a lot.
     pub(super) fn durations(label: &str, values: impl Iterator<Item = f64> + Clone) -> Self {
-        let (min, max) =
-            (values.clone().filter(|value| *value > 0.0).fold(f64::MAX, f64::min), values.fold(0.0, f64::max));
+        let (min, max) = (
+            values.clone().filter(|value| *value > 0.0).fold(f64::MAX, f64::min),
+            values.fold(0.0, f64::max),
+        );
         if max / min < LOGARITHMIC_FROM || max == 0.0 {
-            return Self { show: figures::seconds, ..Self::from_zero(label, max, tick_of_duration) };
+            return Self {
+                show: figures::seconds,
+                ..Self::from_zero(label, max, tick_of_duration)
+            };
         }
         let axis = Self::logarithmic(&format!("{label} (logarithmic)"), min, max, tick_of_duration);
         Self { show: figures::seconds, ..axis }
@@ -41,12 +55,17 @@ impl Axis {
     }
 
     /// Rates from the lowest to the highest, with room for about `marks` of them.
-    pub(super) fn rates(label: &str, values: impl Iterator<Item = f64> + Clone, marks: usize) -> Self {
+    pub(super) fn rates(
+        label: &str,
+        values: impl Iterator<Item = f64> + Clone,
+        marks: usize,
+    ) -> Self {
         let (min, max) = (values.clone().fold(f64::MAX, f64::min), values.fold(0.0, f64::max));
         if max / min < LOGARITHMIC_FROM || min <= 0.0 {
             return Self::from_zero(label, max, tick_of_number);
         }
-        let mut axis = Self::logarithmic(&format!("{label} (logarithmic)"), min, max, tick_of_number);
+        let mut axis =
+            Self::logarithmic(&format!("{label} (logarithmic)"), min, max, tick_of_number);
         if axis.ticks.len() > marks {
             let is_decade = |value: f64| (value.log10() - value.log10().round()).abs() < 1e-6;
             axis.ticks.retain(|(value, _)| is_decade(*value));
@@ -57,10 +76,12 @@ impl Axis {
     /// The time from 0 to `seconds`, about `marks` of it marked.
     pub(super) fn time(seconds: f64, marks: usize) -> Self {
         const MINUTES_FROM: f64 = 300.0;
-        let (unit, label) = if seconds > MINUTES_FROM { (60.0, "minutes") } else { (1.0, "seconds") };
+        let (unit, label) =
+            if seconds > MINUTES_FROM { (60.0, "minutes") } else { (1.0, "seconds") };
         let to = seconds.max(f64::MIN_POSITIVE);
         let step = round_step(to / unit / marks as f64);
-        let ticks = multiples(step, to / unit).map(|value| (value * unit, tick_of_number(value))).collect();
+        let ticks =
+            multiples(step, to / unit).map(|value| (value * unit, tick_of_number(value))).collect();
         Self {
             label: format!("{label} since the start of the counted part"),
             ticks,
@@ -77,7 +98,8 @@ impl Axis {
     pub(super) fn percentiles(count: u64, marks: usize) -> Self {
         let to = percentile_place_max(count);
         let every = if to as usize > marks { 2 } else { 1 };
-        let ticks = PERCENTILES.iter().enumerate().map(|(place, text)| (place as f64, (*text).to_owned()));
+        let ticks =
+            PERCENTILES.iter().enumerate().map(|(place, text)| (place as f64, (*text).to_owned()));
         let ticks = ticks.filter(|(place, _)| *place <= to).step_by(every).collect();
         Self {
             label: "share of the replies (logarithmic in what is left)".into(),
@@ -110,12 +132,16 @@ impl Axis {
 
     fn logarithmic(label: &str, min: f64, max: f64, text: fn(f64) -> String) -> Self {
         const DECADES_MANY: f64 = 3.0;
-        let steps: &[f64] = if (max / min).log10() > DECADES_MANY { &[1.0] } else { &[1.0, 2.0, 5.0] };
-        let marks = || (-12..=20).flat_map(|decade| steps.iter().map(move |step| step * 10_f64.powi(decade)));
+        let steps: &[f64] =
+            if (max / min).log10() > DECADES_MANY { &[1.0] } else { &[1.0, 2.0, 5.0] };
+        let marks = || {
+            (-12..=20).flat_map(|decade| steps.iter().map(move |step| step * 10_f64.powi(decade)))
+        };
         let from = marks().take_while(|mark| *mark <= min * 1.001).last().unwrap_or(min);
         let to = marks().find(|mark| *mark >= max * 0.999).unwrap_or(max);
         let inside = (from * 0.999)..=(to * 1.001);
-        let ticks = marks().filter(|mark| inside.contains(mark)).map(|mark| (mark, text(mark))).collect();
+        let ticks =
+            marks().filter(|mark| inside.contains(mark)).map(|mark| (mark, text(mark))).collect();
         Self { label: label.into(), ticks, from, to, is_logarithmic: true, show: figure }
     }
 }
@@ -146,7 +172,9 @@ fn round_step(step: f64) -> f64 {
 /// 0, `step`, 2 `step`, ... up to `to`.
 fn multiples(step: f64, to: f64) -> impl Iterator<Item = f64> {
     // A chart of more marks than that would be unreadable: the steps are made from `to`.
-    (0..100).map(move |place| f64::from(place) * step).take_while(move |value| *value <= to * 1.000_001)
+    (0..100)
+        .map(move |place| f64::from(place) * step)
+        .take_while(move |value| *value <= to * 1.000_001)
 }
 
 fn tick_of_duration(seconds: f64) -> String {
@@ -184,10 +212,16 @@ mod tests {
     #[test]
     fn durations_that_differ_a_lot_are_logarithmic() {
         let axis = Axis::durations("latency", [110e-6, 45e-3].into_iter());
-        assert_eq!(texts(&axis), ["100 us", "200 us", "500 us", "1 ms", "2 ms", "5 ms", "10 ms", "20 ms", "50 ms"]);
+        assert_eq!(
+            texts(&axis),
+            ["100 us", "200 us", "500 us", "1 ms", "2 ms", "5 ms", "10 ms", "20 ms", "50 ms"]
+        );
         assert!(axis.label.ends_with("(logarithmic)"));
         let wide = Axis::durations("latency", [1e-6, 2.0].into_iter());
-        assert_eq!(texts(&wide), ["1 us", "10 us", "100 us", "1 ms", "10 ms", "100 ms", "1 s", "10 s"]);
+        assert_eq!(
+            texts(&wide),
+            ["1 us", "10 us", "100 us", "1 ms", "10 ms", "100 ms", "1 s", "10 s"]
+        );
         assert!((wide.place(1e-3) - 3.0 / 7.0).abs() < 1e-9);
     }
 
@@ -217,7 +251,10 @@ mod tests {
     fn percentiles_go_as_far_as_there_are_values() {
         let axis = Axis::percentiles(20_000, 4);
         assert_eq!(texts(&axis), ["0 %", "90 %", "99 %", "99.9 %", "99.99 %"]);
-        assert_eq!(texts(&Axis::percentiles(2_000_000, 4)), ["0 %", "99 %", "99.99 %", "99.9999 %"]);
+        assert_eq!(
+            texts(&Axis::percentiles(2_000_000, 4)),
+            ["0 %", "99 %", "99.99 %", "99.9999 %"]
+        );
         assert!((quantile_at(3.0) - 0.999).abs() < 1e-9);
     }
 
@@ -230,6 +267,9 @@ mod tests {
 
     #[test]
     fn large_numbers_are_grouped() {
-        assert_eq!(texts(&Axis::numbers("replies", [51_000.0].into_iter()))[..3], ["0", "20,000", "40,000"]);
+        assert_eq!(
+            texts(&Axis::numbers("replies", [51_000.0].into_iter()))[..3],
+            ["0", "20,000", "40,000"]
+        );
     }
 }

@@ -30,7 +30,8 @@ const CYAN: &str = "\x1b[36m";
 
 /// The report in lines of at most `width` characters; colours only underline what the words say.
 pub(super) fn text(report: &Report, is_coloured: bool, width: usize) -> String {
-    let mut page = Page { text: String::new(), is_coloured, width: width.clamp(WIDTH_MIN, WIDTH_MAX) };
+    let mut page =
+        Page { text: String::new(), is_coloured, width: width.clamp(WIDTH_MIN, WIDTH_MAX) };
     page.asked(report);
     page.verdicts(report);
     if let Some(search) = &report.search {
@@ -54,7 +55,9 @@ impl Page {
         let title = format!("{}, {}", printable(&asked.target), printable(&asked.messages));
         self.entry("", BOLD, &title, 0);
         self.entry("", "", &words::asked(asked), 0);
-        for note in report.notes.iter().map(|note| printable(note)).chain(words::interrupted(report)) {
+        for note in
+            report.notes.iter().map(|note| printable(note)).chain(words::interrupted(report))
+        {
             self.entry("", YELLOW, &note, 0);
         }
         self.line("");
@@ -78,7 +81,9 @@ impl Page {
     fn verdict(&mut self, label: &str, report: &Report, verdict: &Verdict) {
         let colour = match verdict.kind {
             Kind::Valid => GREEN,
-            Kind::GeneratorLimited | Kind::ServerOverloaded | Kind::TailQueued | Kind::TooShort => YELLOW,
+            Kind::GeneratorLimited | Kind::ServerOverloaded | Kind::TailQueued | Kind::TooShort => {
+                YELLOW
+            }
             _ => RED,
         };
         let heading = words::heading(report, verdict);
@@ -91,12 +96,23 @@ impl Page {
     fn facts(&mut self, report: &Report) {
         self.entry("Connections", "", &words::connections(report), INDENT);
         let failed = words::occurred(&report.connections.failed);
-        self.causes(failed.into_iter().map(|(cause, number)| (format!("failed: {cause}"), number)), RED);
+        self.causes(
+            failed.into_iter().map(|(cause, number)| (format!("failed: {cause}"), number)),
+            RED,
+        );
         let ended = words::occurred(&report.connections.ended);
-        self.causes(ended.into_iter().map(|(cause, number)| (format!("ended: {cause}"), number)), YELLOW);
+        self.causes(
+            ended.into_iter().map(|(cause, number)| (format!("ended: {cause}"), number)),
+            YELLOW,
+        );
         self.entry("Requests", "", &words::requests(report), INDENT);
         self.entry("Replies", "", &words::replies(report), INDENT);
-        self.entry("Errors", if report.errors.total_count > 0 { RED } else { "" }, &words::errors(report), INDENT);
+        self.entry(
+            "Errors",
+            if report.errors.total_count > 0 { RED } else { "" },
+            &words::errors(report),
+            INDENT,
+        );
         self.causes(words::occurred(&report.errors.by_cause), RED);
         self.exchanges(report);
         self.entry("Throughput", BOLD, &words::throughput(report), INDENT);
@@ -108,10 +124,19 @@ impl Page {
         for exchange in &report.exchanges {
             let title = format!("first {}", printable(&exchange.cause));
             let sent = Some(&exchange.sent).filter(|sent| !sent.is_empty());
-            let lines = [("sent", sent), ("expected", Some(&exchange.expected)), ("got", Some(&exchange.got))];
+            let lines = [
+                ("sent", sent),
+                ("expected", Some(&exchange.expected)),
+                ("got", Some(&exchange.got)),
+            ];
             self.entry("", RED, &title, INDENT);
             for (name, text) in lines.into_iter().filter_map(|(name, text)| Some((name, text?))) {
-                self.entry(&format!("{:INDENT$}  {name}", ""), "", &printable(text), INDENT + EXCHANGE_INDENT);
+                self.entry(
+                    &format!("{:INDENT$}  {name}", ""),
+                    "",
+                    &printable(text),
+                    INDENT + EXCHANGE_INDENT,
+                );
             }
             if let Some(hint) = &exchange.hint {
                 self.entry("", YELLOW, &format!("  {}", printable(hint)), INDENT);
@@ -122,7 +147,11 @@ impl Page {
     /// A line for each cause, the numbers right-aligned.
     fn causes(&mut self, causes: impl IntoIterator<Item = (String, u64)>, colour: &str) {
         for (cause, number) in causes {
-            let line = format!("{:INDENT$}{}", "", self.paint(colour, &format!("  {cause:<24}{:>12}", count(number))));
+            let line = format!(
+                "{:INDENT$}{}",
+                "",
+                self.paint(colour, &format!("  {cause:<24}{:>12}", count(number)))
+            );
             self.line(&line);
         }
     }
@@ -153,7 +182,9 @@ impl Page {
         let mut row = format!("{name:INDENT$}");
         let quantiles = QUANTILES.iter().map(|(_, quantile)| latency.quantile(*quantile));
         let average = [latency.0.mean(), latency.0.deviation()].map(Some);
-        for figure in average.into_iter().chain(quantiles).chain(iter::once(latency.max())).flatten() {
+        for figure in
+            average.into_iter().chain(quantiles).chain(iter::once(latency.max())).flatten()
+        {
             latency_cell(&mut row, &duration(figure));
         }
         if latency.0.count() > 0 {
@@ -165,7 +196,11 @@ impl Page {
         let buckets = bars::buckets(report.latency.reply().0.histogram());
         let Some(most) = buckets.iter().map(|bucket| bucket.count).max() else { return };
         let total: u64 = buckets.iter().map(|bucket| bucket.count).sum();
-        let from = if report.latency.from_schedule.is_some() { "from the schedule" } else { "from the send" };
+        let from = if report.latency.from_schedule.is_some() {
+            "from the schedule"
+        } else {
+            "from the send"
+        };
         self.line("");
         let head = self.paint(BOLD, &format!("Replies by their latency {from}"));
         self.line(&head);
@@ -182,7 +217,9 @@ impl Page {
     fn search(&mut self, search: &Search) {
         self.entry("Search", BOLD, &printable(&search.conclusion), INDENT);
         let mut head = format!("{:INDENT$}", "");
-        ["asked", "reached", "p50", "p99", "p99.9"].into_iter().for_each(|name| cell(&mut head, name));
+        ["asked", "reached", "p50", "p99", "p99.9"]
+            .into_iter()
+            .for_each(|name| cell(&mut head, name));
         self.line(&head);
         for step in search.curve() {
             let mut row = format!("{:INDENT$}", "");
@@ -214,7 +251,11 @@ impl Page {
     }
 
     fn paint(&self, colour: &str, text: &str) -> String {
-        if self.is_coloured && !colour.is_empty() { format!("{colour}{text}\x1b[0m") } else { text.into() }
+        if self.is_coloured && !colour.is_empty() {
+            format!("{colour}{text}\x1b[0m")
+        } else {
+            text.into()
+        }
     }
 }
 
@@ -230,7 +271,8 @@ fn latency_cell(row: &mut String, text: &str) {
     let _ = write!(row, "{text:>8}");
 }
 
-/// The lines of `text` when none may have more than `width` characters. A word that is longer stands alone.
+/// The lines of `text` when none may have more than `width` characters. A word that is longer
+/// stands alone.
 fn wrapped(text: &str, width: usize) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = text.trim();
@@ -295,14 +337,19 @@ mod tests {
     #[test]
     fn no_line_is_wider_than_asked_and_none_ends_in_blanks() {
         let waiting = || {
-            let sample = samples::open().total(|total| total.from_schedule.record(Duration::from_millis(40), 5_000));
+            let sample = samples::open()
+                .total(|total| total.from_schedule.record(Duration::from_millis(40), 5_000));
             sample.failed(ConnectError::Refused, 2).errors(ReplyError::Wrong, 3)
         };
         for width in [60, 80, 120] {
             let text = text(&Report::new(&waiting().done(), &[]), false, width);
             assert!(text.contains("coordinated"), "{text}");
             for line in text.lines() {
-                assert!(line.chars().count() <= width.max(WIDTH_MIN), "{} of {width}: {line}", line.chars().count());
+                assert!(
+                    line.chars().count() <= width.max(WIDTH_MIN),
+                    "{} of {width}: {line}",
+                    line.chars().count()
+                );
                 assert_eq!(line, line.trim_end());
             }
         }
@@ -314,7 +361,11 @@ mod tests {
         let coloured = text(&report, true, 80);
         let mut plain = String::new();
         for (index, part) in coloured.split("\x1b[").enumerate() {
-            plain.push_str(if index == 0 { part } else { part.split_once('m').expect("a colour").1 });
+            plain.push_str(if index == 0 {
+                part
+            } else {
+                part.split_once('m').expect("a colour").1
+            });
         }
         assert!(coloured.contains("\x1b[1;31mWRONG REPLIES\x1b[0m"), "{coloured}");
         assert_eq!(lines(&plain), lines(&text(&report, false, 80)));
@@ -354,12 +405,22 @@ mod tests {
             objective: "p99=1ms".into(),
             highest_held_per_s: Some(2_000.0),
             conclusion: "2,000/s is the highest rate that held p99=1ms.".into(),
-            steps: vec![step(1_000.0, None), step(4_000.0, Some("p99 was 3.00 ms")), step(2_000.0, None)],
+            steps: vec![
+                step(1_000.0, None),
+                step(4_000.0, Some("p99 was 3.00 ms")),
+                step(2_000.0, None),
+            ],
         };
         let text = text(&Report::new(&samples::open().done(), &[]).with_search(search), false, 80);
-        assert!(text.contains("Search        2,000/s is the highest rate that held p99=1ms.\n"), "{text}");
+        assert!(
+            text.contains("Search        2,000/s is the highest rate that held p99=1ms.\n"),
+            "{text}"
+        );
         assert!(text.contains("  broke, generator-limited\n"), "{text}");
-        assert!(text.contains("Verdict       GENERATOR-LIMITED\n"), "the generator is the limit: {text}");
+        assert!(
+            text.contains("Verdict       GENERATOR-LIMITED\n"),
+            "the generator is the limit: {text}"
+        );
         let at = |part| text.find(part).expect(part);
         assert!(at("    1,000/s    1,000/s") < at("    2,000/s    2,000/s"), "{text}");
         assert!(at("    2,000/s    2,000/s") < at("    4,000/s    4,000/s"), "{text}");

@@ -22,15 +22,26 @@ pub(super) const QUANTILES: [(&str, f64); 5] =
 /// What was asked for: `10 connections, 1 request in flight on each (closed loop), for 10 s`.
 pub(super) fn asked(asked: &Asked) -> String {
     let connections = plural(asked.connections_count, "connection");
-    let pace = match (asked.pace.kind, asked.pace.from_per_s.unwrap_or(0.0), asked.pace.to_per_s.unwrap_or(0.0)) {
+    let pace = match (
+        asked.pace.kind,
+        asked.pace.from_per_s.unwrap_or(0.0),
+        asked.pace.to_per_s.unwrap_or(0.0),
+    ) {
         (PaceKind::Closed, ..) => {
             format!("{} in flight on each (closed loop)", plural(asked.depth_count, "request"))
         }
         (PaceKind::Hold, ..) => {
-            format!("only held, a request on each every {}", typed_seconds(asked.pace.interval_s.unwrap_or(0.0)))
+            format!(
+                "only held, a request on each every {}",
+                typed_seconds(asked.pace.interval_s.unwrap_or(0.0))
+            )
         }
-        (PaceKind::Open, from, to) if from == to => format!("{} on a schedule (open loop)", rate(from)),
-        (PaceKind::Open, from, to) => format!("from {} to {} on a schedule (open loop)", rate(from), rate(to)),
+        (PaceKind::Open, from, to) if from == to => {
+            format!("{} on a schedule (open loop)", rate(from))
+        }
+        (PaceKind::Open, from, to) => {
+            format!("from {} to {} on a schedule (open loop)", rate(from), rate(to))
+        }
     };
     let threads = match asked.threads_count {
         0 | 1 => String::new(),
@@ -44,20 +55,31 @@ pub(super) fn asked(asked: &Asked) -> String {
         opening if opening.is_empty() => opening,
         opening => format!("; {opening}"),
     };
-    format!("{connections}{threads}, {pace}, for {}{warmup}{opening}", typed_seconds(asked.duration_s))
+    format!(
+        "{connections}{threads}, {pace}, for {}{warmup}{opening}",
+        typed_seconds(asked.duration_s)
+    )
 }
 
-/// `opened at 100/s, each closed after 1 request and opened anew`; nothing where all are opened at once and kept.
+/// `opened at 100/s, each closed after 1 request and opened anew`; nothing where all are opened at
+/// once and kept.
 pub(in crate::load) fn opening(asked: &Asked) -> String {
     let opened = asked.opening_per_s.map(|per_s| format!("opened at {}", rate(per_s)));
-    let life = asked.lifetime_count.map(|number| plural(number, "request")).or(asked.lifetime_s.map(typed_seconds));
+    let life = asked
+        .lifetime_count
+        .map(|number| plural(number, "request"))
+        .or(asked.lifetime_s.map(typed_seconds));
     let closed = life.map(|life| format!("each closed after {life} and opened anew"));
     opened.into_iter().chain(closed).collect::<Vec<_>>().join(", ")
 }
 
 pub(super) fn connections(report: &Report) -> String {
     let connections = &report.connections;
-    let mut parts = vec![format!("{} of {} opened", count(connections.reached_count), count(connections.asked_count))];
+    let mut parts = vec![format!(
+        "{} of {} opened",
+        count(connections.reached_count),
+        count(connections.asked_count)
+    )];
     // Where connections come and go, those that are open at one time say nothing.
     let is_steady = connections.begun_count <= connections.asked_count;
     if is_steady && connections.open_most_count < connections.reached_count {
@@ -73,7 +95,11 @@ pub(super) fn connections(report: &Report) -> String {
 }
 
 pub(super) fn requests(report: &Report) -> String {
-    format!("{} sent, {}", count(report.requests.sent_count), bytes(report.requests.sent_bytes as f64))
+    format!(
+        "{} sent, {}",
+        count(report.requests.sent_count),
+        bytes(report.requests.sent_bytes as f64)
+    )
 }
 
 pub(super) fn replies(report: &Report) -> String {
@@ -96,15 +122,21 @@ pub(super) fn errors(report: &Report) -> String {
 
 pub(super) fn throughput(report: &Report) -> String {
     let throughput = &report.throughput;
-    let (sent, received) = (bytes(throughput.sent_bytes_per_s), bytes(throughput.received_bytes_per_s));
-    format!("{} right replies, {sent}/s sent, {received}/s received", rate(throughput.replies_per_s))
+    let (sent, received) =
+        (bytes(throughput.sent_bytes_per_s), bytes(throughput.received_bytes_per_s));
+    format!(
+        "{} right replies, {sent}/s sent, {received}/s received",
+        rate(throughput.replies_per_s)
+    )
 }
 
 pub(super) fn generator(report: &Report) -> String {
     let generator = &report.generator;
     let threads = plural(generator.threads_count, "thread");
     let lag = match (generator.lag.quantile(0.99), generator.lag.max()) {
-        (Some(p99), Some(max)) => format!(", p99 lateness {}, max {}", duration(p99), duration(max)),
+        (Some(p99), Some(max)) => {
+            format!(", p99 lateness {}, max {}", duration(p99), duration(max))
+        }
         _ => String::new(),
     };
     if report.ran_s <= 0.0 {
@@ -136,7 +168,11 @@ pub(super) fn omission(report: &Report) -> Option<String> {
     });
     let (name, schedule, send) = differing?;
     let is_late = report.verdicts().any(|verdict| verdict.kind == Kind::GeneratorLimited);
-    let why = if is_late { "earlier ones were slow or the generator was late" } else { "earlier ones were slow" };
+    let why = if is_late {
+        "earlier ones were slow or the generator was late"
+    } else {
+        "earlier ones were slow"
+    };
     Some(format!(
         "Counted from the schedule, {name} is {}; counted from the send, {}. Requests waited for their turn because {why}, and whoever \
          counts from the send leaves that wait out (coordinated omission). Users wait as from the schedule.",
@@ -148,7 +184,9 @@ pub(super) fn omission(report: &Report) -> Option<String> {
 /// The verdict in a few words: `server gone after 1.5 s`.
 pub(super) fn heading(report: &Report, verdict: &Verdict) -> String {
     match (verdict.kind, report.connections.server_gone_after_s) {
-        (Kind::ServerGone, Some(after_s)) => format!("{} after {}", verdict.kind.name(), typed_seconds(after_s)),
+        (Kind::ServerGone, Some(after_s)) => {
+            format!("{} after {}", verdict.kind.name(), typed_seconds(after_s))
+        }
         _ => verdict.kind.name().into(),
     }
 }
@@ -160,10 +198,14 @@ pub(super) fn interrupted(report: &Report) -> Option<String> {
         15 => "SIGTERM".into(),
         signal => format!("signal {signal}"),
     };
-    Some(format!("Interrupted by {name} after {}: this is what was done until then.", seconds(report.ran_s)))
+    Some(format!(
+        "Interrupted by {name} after {}: this is what was done until then.",
+        seconds(report.ran_s)
+    ))
 }
 
-/// The text with what could break a line or drive a terminal escaped: it may repeat what a user typed, or what a file says.
+/// The text with what could break a line or drive a terminal escaped: it may repeat what a user
+/// typed, or what a file says.
 pub(super) fn printable(text: &str) -> String {
     shown(text.as_bytes()).to_string()
 }
@@ -183,9 +225,15 @@ mod tests {
         let said = |pace| asked(&report(samples::closed().asked(|asked| asked.pace = pace)).asked);
         for (pace, part) in [
             (Pace::Closed, "10 connections, 1 request in flight on each (closed loop), for 11 s"),
-            (Pace::Hold(Duration::from_secs(20)), "10 connections, only held, a request on each every 20 s"),
+            (
+                Pace::Hold(Duration::from_secs(20)),
+                "10 connections, only held, a request on each every 20 s",
+            ),
             (Pace::Open { from: 5e3, to: 5e3 }, "10 connections, 5,000/s on a schedule"),
-            (Pace::Open { from: 100.0, to: 5e3 }, "from 100/s to 5,000/s on a schedule (open loop)"),
+            (
+                Pace::Open { from: 100.0, to: 5e3 },
+                "from 100/s to 5,000/s on a schedule (open loop)",
+            ),
         ] {
             assert!(said(pace).contains(part), "{}", said(pace));
         }
@@ -195,28 +243,39 @@ mod tests {
     #[test]
     fn connections_that_do_not_stay_are_told_of() {
         let churn = samples::closed().change(|outcome| {
-            (outcome.lifetime, outcome.opening) = (Some(Lifetime::Requests(1)), Opening::Rate(100.0));
+            (outcome.lifetime, outcome.opening) =
+                (Some(Lifetime::Requests(1)), Opening::Rate(100.0));
             (outcome.total.connects, outcome.open_most, outcome.open_last) = (70_000, 3, 2);
         });
         let churn = report(churn);
         let said = asked(&churn.asked);
-        assert!(said.ends_with("; opened at 100/s, each closed after 1 request and opened anew"), "{said}");
+        assert!(
+            said.ends_with("; opened at 100/s, each closed after 1 request and opened anew"),
+            "{said}"
+        );
         assert_eq!(connections(&churn), "10 of 10 opened, 2 open at the end, 70,000 begun in all");
-        let dying = report(samples::closed().change(|outcome| (outcome.open_most, outcome.open_last) = (9, 8)));
+        let dying = report(
+            samples::closed().change(|outcome| (outcome.open_most, outcome.open_last) = (9, 8)),
+        );
         assert_eq!(connections(&dying), "10 of 10 opened, 9 open at most, 8 open at the end");
     }
 
     #[test]
     fn numbers_that_do_not_seem_to_agree_are_explained() {
         let warm = report(samples::closed().total(|total| total.sent -= 10));
-        assert!(replies(&warm).ends_with(", 10 of them to requests of the warm-up"), "{}", replies(&warm));
+        assert!(
+            replies(&warm).ends_with(", 10 of them to requests of the warm-up"),
+            "{}",
+            replies(&warm)
+        );
     }
 
     #[test]
     fn coordinated_omission_is_named_exactly_where_it_shows() {
         assert_eq!(omission(&report(samples::closed())), None);
         assert_eq!(omission(&report(samples::open())), None);
-        let waiting = samples::open().total(|total| total.from_schedule.record(Duration::from_millis(40), 5_000));
+        let waiting = samples::open()
+            .total(|total| total.from_schedule.record(Duration::from_millis(40), 5_000));
         let said = omission(&report(waiting)).expect("p99 is forty times as long");
         assert!(said.contains("p99 is 40.0 ms; counted from the send, 1.00 ms"), "{said}");
     }
@@ -224,7 +283,9 @@ mod tests {
     #[test]
     fn only_causes_that_occurred_are_named() {
         let failed =
-            report(samples::closed().failed(crate::load::causes::ConnectError::TimedOut, 3)).connections.failed;
+            report(samples::closed().failed(crate::load::causes::ConnectError::TimedOut, 3))
+                .connections
+                .failed;
         assert_eq!(occurred(&failed), [("timed out".to_owned(), 3)]);
     }
 }

@@ -13,8 +13,11 @@ pub(super) fn server_gone(outcome: &Outcome) -> Option<Verdict> {
         0 => "without a word".into(),
         told => format!("(on {} the server said BYE)", plural(told, "connection")),
     };
-    let evidence = format!("all connections ended {how}, the last one after {after}, and no other one was taken");
-    let advice = "See the server's log and its exit code; what was measured before that may still be right.";
+    let evidence = format!(
+        "all connections ended {how}, the last one after {after}, and no other one was taken"
+    );
+    let advice =
+        "See the server's log and its exit code; what was measured before that may still be right.";
     Some(Verdict::new(Kind::ServerGone, evidence, advice))
 }
 
@@ -30,13 +33,18 @@ pub(super) fn connections_ended(outcome: &Outcome) -> Option<Verdict> {
         (idle, _) if idle > 0 => {
             "Send heartbeats more often than the server's idle timeout allows (--heartbeat), or raise --idle-timeout."
         }
-        (_, silent) if silent > 0 => "See whether the server answers, and whether something between drops connections.",
-        _ => "See the server's log, its timeouts and limits, and whether something between drops connections.",
+        (_, silent) if silent > 0 => {
+            "See whether the server answers, and whether something between drops connections."
+        }
+        _ => {
+            "See the server's log, its timeouts and limits, and whether something between drops connections."
+        }
     };
     Some(Verdict::new(Kind::ConnectionsEnded, evidence, advice))
 }
 
-/// How many of the connections that were held stayed alive: `all 10 connections stayed alive`, `3 of 10 connections ...`.
+/// How many of the connections that were held stayed alive: `all 10 connections stayed alive`, `3
+/// of 10 connections ...`.
 pub(super) fn alive(outcome: &Outcome) -> String {
     let (open, reached) = (outcome.open_last as u64, outcome.reached as u64);
     match plural(reached, "connection") {

@@ -5,7 +5,11 @@ use crate::load::figures::count;
 use crate::load::tally::Counts;
 
 /// The causes among `causes` that occurred, each with its number; `None` when none did.
-pub(super) fn list<C: Cause>(counts: &Counts<C>, causes: &[C], name: impl Fn(C) -> &'static str) -> Option<String> {
+pub(super) fn list<C: Cause>(
+    counts: &Counts<C>,
+    causes: &[C],
+    name: impl Fn(C) -> &'static str,
+) -> Option<String> {
     let occurred: Vec<String> = causes
         .iter()
         .filter(|cause| counts.get(**cause) > 0)

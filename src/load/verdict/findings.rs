@@ -9,7 +9,8 @@ use crate::load::gates::Judgement;
 use crate::load::outcome::{Outcome, Pace};
 use crate::load::tally::Counts;
 
-/// A failure in a thousand, of requests or of connections, is tolerated: a burst into a full backlog costs as many. More is an answer.
+/// A failure in a thousand, of requests or of connections, is tolerated: a burst into a full
+/// backlog costs as many. More is an answer.
 const FAILURES_RATIO: f64 = 0.001;
 
 /// That the connections were there, and that the replies were right.
@@ -24,15 +25,21 @@ pub(super) fn held(outcome: &Outcome) -> String {
         (0, 0) => format!("{opened}, and no request was due"),
         (correct, 0) => format!("{opened}, {} right and none wrong", plural(correct, "reply")),
         (_, errors) => {
-            let (failed, tolerated) = (ratio(errors, total.correct + errors), percent(FAILURES_RATIO));
-            format!("{opened}, {} of all requests failed (up to {tolerated} is tolerated)", percent(failed))
+            let (failed, tolerated) =
+                (ratio(errors, total.correct + errors), percent(FAILURES_RATIO));
+            format!(
+                "{opened}, {} of all requests failed (up to {tolerated} is tolerated)",
+                percent(failed)
+            )
         }
     }
 }
 
 /// True exactly when a run shows that the server answered nothing, where it should have.
 fn nothing_was_completed(outcome: &Outcome) -> bool {
-    let was_only_held = matches!(outcome.asked.pace, Pace::Hold(_)) && outcome.total.sent == 0 && outcome.reached > 0;
+    let was_only_held = matches!(outcome.asked.pace, Pace::Hold(_))
+        && outcome.total.sent == 0
+        && outcome.reached > 0;
     outcome.total.correct == 0 && !was_only_held
 }
 
@@ -45,17 +52,26 @@ pub(super) fn nothing_completed(outcome: &Outcome, others: &[Verdict]) -> Option
     let (why, advice) = match others.iter().find(is_cause) {
         Some(other) => (other.evidence.clone(), other.advice.clone()),
         None => {
-            let (opened, sent) = (plural(outcome.total.opened, "connection"), plural(outcome.total.sent, "request"));
+            let (opened, sent) =
+                (plural(outcome.total.opened, "connection"), plural(outcome.total.sent, "request"));
             (format!("{opened} opened, {sent} sent"), "Let it run longer, or until its end.".into())
         }
     };
-    Some(Verdict::new(Kind::NothingCompleted, format!("no request got a right reply; {why}"), advice))
+    Some(Verdict::new(
+        Kind::NothingCompleted,
+        format!("no request got a right reply; {why}"),
+        advice,
+    ))
 }
 
 pub(super) fn wrong_replies(outcome: &Outcome) -> Option<Verdict> {
-    let evidence =
-        list(&outcome.total.errors, &[ReplyError::Wrong, ReplyError::Foreign, ReplyError::Surplus], what_failed)?;
-    let advice = "Look at one exchange by hand; check the protocol, and what is expected as the reply.";
+    let evidence = list(
+        &outcome.total.errors,
+        &[ReplyError::Wrong, ReplyError::Foreign, ReplyError::Surplus],
+        what_failed,
+    )?;
+    let advice =
+        "Look at one exchange by hand; check the protocol, and what is expected as the reply.";
     Some(Verdict::new(Kind::WrongReplies, evidence, advice))
 }
 
@@ -66,7 +82,8 @@ pub(super) fn port_limited(outcome: &Outcome) -> Option<Verdict> {
 }
 
 pub(super) fn descriptor_limited(outcome: &Outcome) -> Option<Verdict> {
-    let evidence = list(&outcome.total.connect_errors, &[ConnectError::NoDescriptor], what_prevented)?;
+    let evidence =
+        list(&outcome.total.connect_errors, &[ConnectError::NoDescriptor], what_prevented)?;
     let advice = "Raise the limit of open files: ulimit -n, or LimitNOFILE= in a service.";
     Some(Verdict::new(Kind::DescriptorLimited, format!("{evidence}, {}", reached(outcome)), advice))
 }
@@ -80,7 +97,8 @@ pub(super) fn server_refused(outcome: &Outcome) -> Option<Verdict> {
         ConnectError::Unreachable,
         ConnectError::Other,
     ];
-    const OPEN_SLOWLY: &str = "Open them more slowly (--ramp 10s), or give the server a longer --backlog.";
+    const OPEN_SLOWLY: &str =
+        "Open them more slowly (--ramp 10s), or give the server a longer --backlog.";
     let errors = &outcome.total.connect_errors;
     let evidence = list(errors, &CAUSES, what_prevented)?;
     let failures = CAUSES.iter().map(|cause| errors.get(*cause)).sum();
@@ -90,25 +108,33 @@ pub(super) fn server_refused(outcome: &Outcome) -> Option<Verdict> {
     }
     let advice = match most_frequent(errors).map(|(error, _)| error) {
         // A unix socket that takes connections refuses others while its backlog is full.
-        Some(ConnectError::Refused) if outcome.reached > 0 && outcome.asked.target.contains("+unix://") => OPEN_SLOWLY,
+        Some(ConnectError::Refused)
+            if outcome.reached > 0 && outcome.asked.target.contains("+unix://") =>
+        {
+            OPEN_SLOWLY
+        }
         Some(ConnectError::Refused | ConnectError::Unreachable) => {
             "Check that the server runs and that the address is right."
         }
         Some(ConnectError::TimedOut) => OPEN_SLOWLY,
-        Some(ConnectError::Busy) => "Raise the server's limit (--max-connections), or ask for fewer.",
+        Some(ConnectError::Busy) => {
+            "Raise the server's limit (--max-connections), or ask for fewer."
+        }
         _ => "See the server's log; open them more slowly (--ramp 10s).",
     };
     Some(Verdict::new(Kind::ServerRefused, format!("{evidence}, {}", reached(outcome)), advice))
 }
 
 pub(super) fn too_short(outcome: &Outcome) -> Option<Verdict> {
-    let is_incomplete = outcome.reached < outcome.asked.connections && outcome.total.connect_errors.total() == 0;
+    let is_incomplete =
+        outcome.reached < outcome.asked.connections && outcome.total.connect_errors.total() == 0;
     is_incomplete.then(|| {
         let (why, advice) = match outcome.interrupted_by {
             Some(_) => ("interrupted", "Let it run to its end."),
             None => ("over", "Make -d longer, or --ramp shorter."),
         };
-        let evidence = format!("the run was {why} before all connections were open, {}", reached(outcome));
+        let evidence =
+            format!("the run was {why} before all connections were open, {}", reached(outcome));
         Verdict::new(Kind::TooShort, evidence, advice)
     })
 }
@@ -123,15 +149,23 @@ pub(super) fn unanswered(outcome: &Outcome) -> Option<Verdict> {
     let silent = match total.endings.get(Ending::Silent) {
         0 => None,
         _ if is_held => None,
-        silent if total.correct > 0 => Some(format!("connections that stopped answering: {}", count(silent))),
+        silent if total.correct > 0 => {
+            Some(format!("connections that stopped answering: {}", count(silent)))
+        }
         silent if is_silent && outcome.asked.protocol == "text" => {
             let within = typed_seconds(outcome.asked.timeout.as_secs_f64());
-            Some(format!("connections that never answered: {}, no banner within {within}", count(silent)))
+            Some(format!(
+                "connections that never answered: {}, no banner within {within}",
+                count(silent)
+            ))
         }
         silent => Some(format!("connections that never answered: {}", count(silent))),
     };
     let late = list(&total.endings, &[Ending::Late], what_ended).filter(|_| !is_held);
-    if silent.is_none() && late.is_none() && ratio(failures, total.correct + total.errors.total()) <= FAILURES_RATIO {
+    if silent.is_none()
+        && late.is_none()
+        && ratio(failures, total.correct + total.errors.total()) <= FAILURES_RATIO
+    {
         return None;
     }
     let evidence: Vec<String> =
@@ -150,15 +184,22 @@ pub(super) fn unanswered(outcome: &Outcome) -> Option<Verdict> {
 
 /// That gates were crossed, if any was.
 pub(in crate::load) fn gate_crossed(gates: &[Judgement]) -> Option<Verdict> {
-    let crossed: Vec<String> =
-        gates.iter().filter(|gate| gate.crossed).map(|gate| format!("{}: {}", gate.gate, gate.measured)).collect();
+    let crossed: Vec<String> = gates
+        .iter()
+        .filter(|gate| gate.crossed)
+        .map(|gate| format!("{}: {}", gate.gate, gate.measured))
+        .collect();
     let advice = "Compare with the report of a run that kept it.";
     (!crossed.is_empty()).then(|| Verdict::new(Kind::GateCrossed, crossed.join("; "), advice))
 }
 
 /// `12 of 1,000 connections were open`.
 fn reached(outcome: &Outcome) -> String {
-    format!("{} of {} were open", count(outcome.reached as u64), plural(outcome.asked.connections as u64, "connection"))
+    format!(
+        "{} of {} were open",
+        count(outcome.reached as u64),
+        plural(outcome.asked.connections as u64, "connection")
+    )
 }
 
 fn most_frequent<C: Cause>(counts: &Counts<C>) -> Option<(C, u64)> {

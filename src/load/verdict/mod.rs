@@ -15,7 +15,8 @@ pub use pace::cpu_ratio;
 pub(super) use pace::generator_limited;
 
 /// What is said of figures that nothing spoils.
-pub(super) const FIGURES_OF_THE_SERVER: &str = "These figures describe the server, not the generator.";
+pub(super) const FIGURES_OF_THE_SERVER: &str =
+    "These figures describe the server, not the generator.";
 
 /// What a run is worth, and why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,12 +88,17 @@ impl Kind {
         }
     }
 
-    /// True exactly when the run was made as it was asked for: its figures are those of the server or of the generator.
+    /// True exactly when the run was made as it was asked for: its figures are those of the server
+    /// or of the generator.
     #[must_use]
     pub const fn is_sound(self) -> bool {
         matches!(
             self,
-            Self::GateCrossed | Self::GeneratorLimited | Self::ServerOverloaded | Self::TailQueued | Self::Valid
+            Self::GateCrossed
+                | Self::GeneratorLimited
+                | Self::ServerOverloaded
+                | Self::TailQueued
+                | Self::Valid
         )
     }
 }
@@ -128,8 +134,12 @@ pub fn flaws(outcome: &Outcome, gates: &[Judgement]) -> Vec<Verdict> {
         pace::tail_queued(outcome),
     ];
     // That nothing was taken after the server had left is no news.
-    let follows = |kind| outcome.server_gone.is_some() && matches!(kind, Kind::ServerRefused | Kind::ServerOverloaded);
-    let others: Vec<Verdict> = found.into_iter().flatten().filter(|verdict| !follows(verdict.kind)).collect();
+    let follows = |kind| {
+        outcome.server_gone.is_some()
+            && matches!(kind, Kind::ServerRefused | Kind::ServerOverloaded)
+    };
+    let others: Vec<Verdict> =
+        found.into_iter().flatten().filter(|verdict| !follows(verdict.kind)).collect();
     findings::nothing_completed(outcome, &others).into_iter().chain(others).collect()
 }
 
@@ -150,7 +160,11 @@ mod tests {
     /// The only verdict, its kind checked.
     pub(super) fn only(sample: Sample, kind: Kind) -> Verdict {
         let found = of(sample);
-        assert_eq!(found.iter().map(|verdict| verdict.kind).collect::<Vec<_>>(), [kind], "{found:?}");
+        assert_eq!(
+            found.iter().map(|verdict| verdict.kind).collect::<Vec<_>>(),
+            [kind],
+            "{found:?}"
+        );
         found[0].clone()
     }
 
@@ -164,7 +178,10 @@ mod tests {
     fn nothing_completed_comes_first_and_its_cause_second() {
         let found = of(samples::nothing(ConnectError::Refused));
         assert_eq!(found[0].kind, Kind::NothingCompleted);
-        assert_eq!(found[0].evidence, format!("no request got a right reply; {}", found[1].evidence));
+        assert_eq!(
+            found[0].evidence,
+            format!("no request got a right reply; {}", found[1].evidence)
+        );
         assert_eq!(found[0].advice, found[1].advice);
         assert!(found[0].evidence.contains("connections refused: 10"), "{}", found[0].evidence);
         assert_eq!(found[1].kind, Kind::ServerRefused);
@@ -181,13 +198,22 @@ mod tests {
 
     #[test]
     fn connections_that_are_held_and_end_are_what_was_looked_for() {
-        let held = || samples::closed().asked(|asked| asked.pace = Pace::Hold(Duration::from_secs(5)));
-        assert!(only(held(), Kind::Valid).evidence.starts_with("all 10 connections stayed alive, "));
+        let held =
+            || samples::closed().asked(|asked| asked.pace = Pace::Hold(Duration::from_secs(5)));
+        assert!(
+            only(held(), Kind::Valid).evidence.starts_with("all 10 connections stayed alive, ")
+        );
         let ended = |ending| held().ended(ending, 2).change(|outcome| outcome.open_last = 8);
         let verdict = only(ended(Ending::Closed), Kind::ConnectionsEnded);
-        assert_eq!(verdict.evidence, "8 of 10 connections stayed alive; ended by the server without a word: 2");
+        assert_eq!(
+            verdict.evidence,
+            "8 of 10 connections stayed alive; ended by the server without a word: 2"
+        );
         let verdict = only(ended(Ending::IdleTimeout), Kind::ConnectionsEnded);
-        assert!(verdict.evidence.ends_with("ended by the server for its idle timeout: 2"), "{verdict:?}");
+        assert!(
+            verdict.evidence.ends_with("ended by the server for its idle timeout: 2"),
+            "{verdict:?}"
+        );
         assert!(verdict.advice.contains("--heartbeat"), "{verdict:?}");
         only(ended(Ending::Silent), Kind::ConnectionsEnded);
         only(samples::closed().ended(Ending::Closed, 2), Kind::Valid);
@@ -195,13 +221,22 @@ mod tests {
 
     #[test]
     fn a_server_that_left_comes_before_what_followed_from_it() {
-        let gone = |after| samples::open().change(|outcome| outcome.server_gone = Some(Duration::from_millis(after)));
+        let gone = |after| {
+            samples::open()
+                .change(|outcome| outcome.server_gone = Some(Duration::from_millis(after)))
+        };
         let verdict = only(gone(1_500), Kind::ServerGone);
-        assert!(verdict.evidence.contains("without a word, the last one after 1.5 s"), "{verdict:?}");
+        assert!(
+            verdict.evidence.contains("without a word, the last one after 1.5 s"),
+            "{verdict:?}"
+        );
         let told = of(gone(1_500).ended(Ending::Shutdown, 10).errors(ReplyError::Missing, 500));
         assert!(told[0].evidence.contains("(on 10 connections the server said BYE)"), "{told:?}");
         assert_eq!(told[1].kind, Kind::Unanswered);
-        only(gone(1_500).failed(ConnectError::Refused, 90).errors(ReplyError::Unsent, 5_000), Kind::ServerGone);
+        only(
+            gone(1_500).failed(ConnectError::Refused, 90).errors(ReplyError::Unsent, 5_000),
+            Kind::ServerGone,
+        );
     }
 
     #[test]
@@ -219,15 +254,21 @@ mod tests {
             (ConnectError::Busy, Kind::ServerRefused),
             (ConnectError::TimedOut, Kind::ServerRefused),
         ] {
-            let verdict = only(samples::closed().failed(error, 3).change(|outcome| outcome.reached = 7), kind);
+            let verdict = only(
+                samples::closed().failed(error, 3).change(|outcome| outcome.reached = 7),
+                kind,
+            );
             assert!(verdict.evidence.contains("7 of 10 connections"), "{}", verdict.evidence);
         }
     }
 
     #[test]
     fn a_rare_failure_that_was_made_up_for_is_no_refusal() {
-        let churn =
-            |failures| samples::closed().total(|total| total.connects = 10_000).failed(ConnectError::Reset, failures);
+        let churn = |failures| {
+            samples::closed()
+                .total(|total| total.connects = 10_000)
+                .failed(ConnectError::Reset, failures)
+        };
         only(churn(10), Kind::Valid);
         only(churn(11), Kind::ServerRefused);
     }
@@ -250,10 +291,14 @@ mod tests {
 
     #[test]
     fn a_gate_that_is_crossed_is_the_verdict_of_a_run_without_another_flaw() {
-        let judgement = |crossed| Judgement { gate: "p99>1us".into(), measured: "1.00 ms".into(), crossed };
+        let judgement =
+            |crossed| Judgement { gate: "p99>1us".into(), measured: "1.00 ms".into(), crossed };
         let outcome = samples::closed().done();
         assert_eq!(flaws(&outcome, &[judgement(false)]), []);
         let found = flaws(&outcome, &[judgement(false), judgement(true)]);
-        assert_eq!((found[0].kind, found[0].evidence.as_str()), (Kind::GateCrossed, "p99>1us: 1.00 ms"));
+        assert_eq!(
+            (found[0].kind, found[0].evidence.as_str()),
+            (Kind::GateCrossed, "p99>1us: 1.00 ms")
+        );
     }
 }

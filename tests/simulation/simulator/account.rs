@@ -18,7 +18,8 @@ pub struct Account {
     pub is_unwatched: bool,
     /// What has been read and not consumed.
     pub stream: Vec<u8>,
-    /// True exactly when somebody has said that a read may give something, and no read has said otherwise since.
+    /// True exactly when somebody has said that a read may give something, and no read has said
+    /// otherwise since.
     pub may_read: bool,
     /// True exactly when an event said so, and no read would have blocked since.
     pub reads_to_end: bool,
@@ -32,7 +33,8 @@ pub struct Account {
     /// When it ended its output.
     pub shut_at: Option<Moment>,
     pub resets_on_close: bool,
-    /// The deadline that the loop has entered for it; before that, time alone is no reason to look at it.
+    /// The deadline that the loop has entered for it; before that, time alone is no reason to look
+    /// at it.
     pub entered_deadline: Moment,
     pub opened: Moment,
     pub last_received: Moment,
@@ -101,7 +103,8 @@ impl Account {
     /// It has been accepted.
     pub fn open(&mut self, now: Moment) {
         self.is_accepted = true;
-        (self.opened, self.last_received, self.last_sent, self.last_session_call) = (now, now, now, now);
+        (self.opened, self.last_received, self.last_sent, self.last_session_call) =
+            (now, now, now, now);
         self.on_time = now;
     }
 
@@ -120,7 +123,8 @@ impl Account {
         self.sent_bytes += count as u64;
         self.bytes_in_round += count;
         self.output_len = self.output_len.saturating_sub(count);
-        self.on_time = if self.output_len == 0 { now } else { now.min(self.on_time.after(write_time(count))) };
+        self.on_time =
+            if self.output_len == 0 { now } else { now.min(self.on_time.after(write_time(count))) };
         if self.is_paused && self.output_len <= LOW_WATER_BYTES {
             (self.is_paused, self.resumed) = (false, now);
         }
@@ -153,7 +157,8 @@ impl Account {
             latest = last_moved.deadline(timeouts.write);
         }
         if is_within_message && !self.is_paused {
-            // A message that was held up by backpressure has its time from where that ended, which a write did.
+            // A message that was held up by backpressure has its time from where that ended, which
+            // a write did.
             latest = latest.min(self.oracle.began().max(self.last_sent).deadline(timeouts.message));
             if ends_messages_by_quiet {
                 latest = latest.min(self.last_received.deadline(timeouts.quiet));

@@ -15,8 +15,14 @@ use super::wire::Refusal;
 /// `accept` has nothing to accept with; the connection stays in the queue.
 const EXHAUSTED: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
 /// `accept` reports what happened to one connection, which is gone.
-const LOST: [i32; 6] =
-    [libc::ECONNABORTED, libc::EPROTO, libc::EPERM, libc::ENETDOWN, libc::EHOSTUNREACH, libc::ETIMEDOUT];
+const LOST: [i32; 6] = [
+    libc::ECONNABORTED,
+    libc::EPROTO,
+    libc::EPERM,
+    libc::ENETDOWN,
+    libc::EHOSTUNREACH,
+    libc::ETIMEDOUT,
+];
 const UNKNOWN: [i32; 3] = [libc::EINVAL, libc::EOPNOTSUPP, libc::EIO];
 
 impl Network {
@@ -50,7 +56,13 @@ impl Network {
 
     fn accept_fails(&mut self, listener: usize, errnos: &[i32]) -> io::Error {
         let errno = self.choices.pick(errnos);
-        self.trace.note(self.now, None, "accept fails with errno", (errno as usize, 0), &[b'0' + listener as u8]);
+        self.trace.note(
+            self.now,
+            None,
+            "accept fails with errno",
+            (errno as usize, 0),
+            &[b'0' + listener as u8],
+        );
         io::Error::from_raw_os_error(errno)
     }
 
@@ -59,7 +71,9 @@ impl Network {
         if self.strikes(Fault::RegisterError) {
             self.links[id].account.is_unwatched = true;
             self.note(id, "registration fails", (0, 0), b"");
-            return Err(io::Error::from_raw_os_error(self.choices.pick(&[libc::ENOSPC, libc::ENOMEM])));
+            return Err(io::Error::from_raw_os_error(
+                self.choices.pick(&[libc::ENOSPC, libc::ENOMEM]),
+            ));
         }
         if self.stale.iter().any(|stale| stale.key() == token.key()) {
             self.see(Sight::StaleReuse);
@@ -69,10 +83,12 @@ impl Network {
         Ok(())
     }
 
-    /// Closes all listeners; who waits there is reset. This is also the moment at which everybody is read once more.
+    /// Closes all listeners; who waits there is reset. This is also the moment at which everybody
+    /// is read once more.
     pub fn close_listeners(&mut self) {
         self.is_listening = false;
-        let waiting: Vec<usize> = self.queues.iter_mut().flat_map(|queue| queue.waiting.drain(..)).collect();
+        let waiting: Vec<usize> =
+            self.queues.iter_mut().flat_map(|queue| queue.waiting.drain(..)).collect();
         for id in waiting {
             self.links[id].wire.fail(libc::ECONNRESET);
             self.links[id].client.wake(self.now);
@@ -80,7 +96,8 @@ impl Network {
         for id in self.open_ids() {
             let link = &mut self.links[id];
             (link.account.may_read, link.account.reads_to_end) = (true, true);
-            link.account.arrived_at_stop = link.account.received_bytes + link.wire.unread_len() as u64;
+            link.account.arrived_at_stop =
+                link.account.received_bytes + link.wire.unread_len() as u64;
         }
     }
 
@@ -124,9 +141,14 @@ impl Network {
         }
         let may_read = account.may_read;
         let is_over = account.end_was_read || account.has_failed;
-        let is_held_up = account.is_paused && !account.is_session_over && !account.oracle.is_within_frame();
+        let is_held_up =
+            account.is_paused && !account.is_session_over && !account.oracle.is_within_frame();
         if !may_read {
-            self.fail(Invariant::OwnBytesOnly, Some(id), "it is read though no event for it has come");
+            self.fail(
+                Invariant::OwnBytesOnly,
+                Some(id),
+                "it is read though no event for it has come",
+            );
         }
         if is_over {
             self.fail(Invariant::ReadinessKept, Some(id), "it is read behind its end");
@@ -141,7 +163,8 @@ impl Network {
         self.begin_call(id);
         let output_len = self.links[id].account.output_len;
         if bytes.len() != output_len {
-            let what = format!("{} bytes are sent where the session left {output_len}", bytes.len());
+            let what =
+                format!("{} bytes are sent where the session left {output_len}", bytes.len());
             self.fail(Invariant::NothingAfterClose, Some(id), what);
         }
         let most = match self.strikes(Fault::ShortWrite) {
@@ -180,7 +203,11 @@ impl Network {
         link.client.wake(self.now);
         let shut = link.wire.shutdown_write();
         if !is_all_given {
-            self.fail(Invariant::AnswersInOrder, Some(id), "the output ends before the last answer");
+            self.fail(
+                Invariant::AnswersInOrder,
+                Some(id),
+                "the output ends before the last answer",
+            );
         }
         shut.map_err(|refusal| self.refuse(id, "ending the output fails with errno", refusal))
     }
@@ -198,21 +225,32 @@ impl Network {
         self.update_queues();
     }
 
-    /// A connection may be closed when all is said and the peer's end was read, when that took too long, when it failed, or
-    /// when there is no place for it.
+    /// A connection may be closed when all is said and the peer's end was read, when that took too
+    /// long, when it failed, or when there is no place for it.
     fn check_close(&mut self, id: usize) {
         let (now, account) = (self.now, &self.links[id].account);
-        let is_let_go = account.is_unwatched || account.has_failed || self.is_turned_away_at_once(id);
-        if is_let_go || self.is_finishing || (self.plan.is_memory_short() && account.resets_on_close) {
+        let is_let_go =
+            account.is_unwatched || account.has_failed || self.is_turned_away_at_once(id);
+        if is_let_go
+            || self.is_finishing
+            || (self.plan.is_memory_short() && account.resets_on_close)
+        {
             return;
         }
         if account.resets_on_close {
-            if account.output_len == 0 || now < account.on_time.deadline(self.plan.config.timeouts.write) {
-                self.fail(Invariant::TimeFromTheSeam, Some(id), "it is reset before its time is over");
+            if account.output_len == 0
+                || now < account.on_time.deadline(self.plan.config.timeouts.write)
+            {
+                self.fail(
+                    Invariant::TimeFromTheSeam,
+                    Some(id),
+                    "it is reset before its time is over",
+                );
             }
             return;
         }
-        let has_lingered = account.shut_at.is_some_and(|shut_at| now >= shut_at.after(LINGER_TIMEOUT));
+        let has_lingered =
+            account.shut_at.is_some_and(|shut_at| now >= shut_at.after(LINGER_TIMEOUT));
         if !account.oracle.is_all_given() {
             self.fail(Invariant::AnswersInOrder, Some(id), "it is closed before the last answer");
         } else if !account.end_was_read && !has_lingered {
@@ -223,9 +261,15 @@ impl Network {
             );
         } else if account.unasked == Some(Unasked::Shutdown)
             && account.received_bytes < account.arrived_at_stop
-            && self.stopped_at.is_some_and(|at| now < at.deadline(self.plan.config.timeouts.drain.map(|it| it / 2)))
+            && self.stopped_at.is_some_and(|at| {
+                now < at.deadline(self.plan.config.timeouts.drain.map(|it| it / 2))
+            })
         {
-            self.fail(Invariant::ShutdownEnds, Some(id), "it is closed before what had arrived is read");
+            self.fail(
+                Invariant::ShutdownEnds,
+                Some(id),
+                "it is closed before what had arrived is read",
+            );
         }
     }
 

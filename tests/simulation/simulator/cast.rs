@@ -32,7 +32,8 @@ pub const KINDS: [&str; 16] = [
 ];
 
 /// Those of them that make a server hold much.
-const GREEDY_KINDS: [&str; 5] = ["never reading", "never reading", "reading late", "lying about lengths", "polite"];
+const GREEDY_KINDS: [&str; 5] =
+    ["never reading", "never reading", "reading late", "lying about lengths", "polite"];
 
 /// The peers that `choices` bring together.
 pub fn cast(plan: &Plan, choices: &mut Choices) -> Vec<Client> {
@@ -50,13 +51,21 @@ fn client(kind: &'static str, plan: &Plan, choices: &mut Choices) -> Client {
         listener,
         reading: Reading::Eager,
         piece_len: choices.pick(&[usize::MAX, 1 << 16, 1000, 7]),
-        thinking: choices.pick(&[Duration::ZERO, Duration::from_micros(50), Duration::from_millis(5)]),
+        thinking: choices.pick(&[
+            Duration::ZERO,
+            Duration::from_micros(50),
+            Duration::from_millis(5),
+        ]),
         sizes: sizes(choices),
         is_stubborn: false,
     };
     let acts = acts(kind, &mut manner, plan.languages[listener], plan.bounds(), choices);
     // What is long and goes piece by piece takes many rounds, which find no more than a few do.
-    let said_len = acts.iter().map(|act| if let Act::Say(bytes) = act { bytes.len() } else { 0 }).max().unwrap_or(0);
+    let said_len = acts
+        .iter()
+        .map(|act| if let Act::Say(bytes) = act { bytes.len() } else { 0 })
+        .max()
+        .unwrap_or(0);
     manner.piece_len = manner.piece_len.max(said_len / 40);
     manner.sizes.receive_max = manner.sizes.receive_max.max(said_len / 40);
     manner.sizes.send_max = manner.sizes.send_max.max(said_len / 40);
@@ -73,8 +82,16 @@ const SOON: Duration = Duration::from_millis(20);
 const LATER: Duration = Duration::from_secs(3);
 
 /// What a peer of this kind does; how it does it is put into `manner`.
-fn acts(kind: &str, manner: &mut Manner, language: Language, bounds: Bounds, choices: &mut Choices) -> Vec<Act> {
-    let messages = |len: usize, choices: &mut Choices| Act::Say(speech::messages(language, bounds, len, choices));
+fn acts(
+    kind: &str,
+    manner: &mut Manner,
+    language: Language,
+    bounds: Bounds,
+    choices: &mut Choices,
+) -> Vec<Act> {
+    let messages = |len: usize, choices: &mut Choices| {
+        Act::Say(speech::messages(language, bounds, len, choices))
+    };
     let some = |len_max: usize, choices: &mut Choices| {
         let len = if bounds.is_memory_short { len_max } else { choices.len(len_max) };
         messages(len, choices)
@@ -117,9 +134,16 @@ fn acts(kind: &str, manner: &mut Manner, language: Language, bounds: Bounds, cho
         "closing early" => vec![some(3000, choices), pause(choices), Act::Close],
         "lying about lengths" => {
             let end = if choices.chance(300) { Act::HalfClose } else { pause(choices) };
-            vec![messages(1, choices), Act::Say(speech::fragment(language, bounds, choices)), end, Act::AwaitEnd]
+            vec![
+                messages(1, choices),
+                Act::Say(speech::fragment(language, bounds, choices)),
+                end,
+                Act::AwaitEnd,
+            ]
         }
-        "of another protocol" => vec![Act::Say(speech::foreign(choices)), pause(choices), Act::AwaitEnd],
+        "of another protocol" => {
+            vec![Act::Say(speech::foreign(choices)), pause(choices), Act::AwaitEnd]
+        }
         "silent" => vec![Act::AwaitEnd],
         "probing" => vec![pause(choices), Act::Close],
         "quitting with bytes behind it" => {

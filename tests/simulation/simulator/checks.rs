@@ -15,7 +15,8 @@ use super::invariant::Invariant;
 use super::network::Network;
 use super::sights::Sight;
 
-/// How many rounds in a row may find nothing to do: what is queued is looked at once, and so is a deadline that was put off.
+/// How many rounds in a row may find nothing to do: what is queued is looked at once, and so is a
+/// deadline that was put off.
 const IDLE_ROUNDS_MAX: usize = 4;
 
 /// The longest answer beside the bytes of its message.
@@ -38,13 +39,21 @@ impl Network {
         }
         self.see(Sight::Wait);
         if let Some(id) = self.movable.first().copied() {
-            self.fail(Invariant::Fairness, Some(id), "the server sleeps though this connection can move");
+            self.fail(
+                Invariant::Fairness,
+                Some(id),
+                "the server sleeps though this connection can move",
+            );
         }
         for id in self.open_ids() {
             self.check_left_over(id);
             let due = self.latest_deadline(id);
             if timeout.is_none_or(|timeout| self.now.after(timeout) > due) && due != Moment::NEVER {
-                self.fail(Invariant::NoSpinning, Some(id), "the server sleeps longer than until its deadline");
+                self.fail(
+                    Invariant::NoSpinning,
+                    Some(id),
+                    "the server sleeps longer than until its deadline",
+                );
             }
         }
     }
@@ -56,9 +65,17 @@ impl Network {
             return;
         }
         if link.account.output_len > 0 || !link.account.oracle.is_all_given() {
-            self.fail(Invariant::EverythingAnswered, Some(id), "answers are left over though there is room for them");
+            self.fail(
+                Invariant::EverythingAnswered,
+                Some(id),
+                "answers are left over though there is room for them",
+            );
         } else if link.account.shut_at.is_none() && link.wire.is_readable() {
-            self.fail(Invariant::EverythingAnswered, Some(id), "bytes are left unread though nothing is in their way");
+            self.fail(
+                Invariant::EverythingAnswered,
+                Some(id),
+                "bytes are left unread though nothing is in their way",
+            );
         }
     }
 
@@ -71,7 +88,8 @@ impl Network {
 
     /// Who waits to be accepted, and whether anything but the server is in their way.
     pub fn update_queues(&mut self) {
-        let is_possible = self.is_listening && self.faults.are_over() && !self.is_out_of_descriptors();
+        let is_possible =
+            self.is_listening && self.faults.are_over() && !self.is_out_of_descriptors();
         for queue in &mut self.queues {
             let is_kept = is_possible && !queue.waiting.is_empty();
             queue.acceptable_since = is_kept.then(|| queue.acceptable_since.unwrap_or(self.now));
@@ -86,9 +104,14 @@ impl Network {
         self.check_accounts(inspection);
         self.check_movers();
         for open in &inspection.connections {
-            let id = (0..self.links.len()).find(|id| self.links[*id].account.token == Some(open.token));
+            let id =
+                (0..self.links.len()).find(|id| self.links[*id].account.token == Some(open.token));
             let Some(id) = id else {
-                self.fail(Invariant::Accounted, None, "a connection is open that was never accepted");
+                self.fail(
+                    Invariant::Accounted,
+                    None,
+                    "a connection is open that was never accepted",
+                );
                 continue;
             };
             self.check_turn(id, &open.state);
@@ -110,20 +133,31 @@ impl Network {
         let (open, table) = (self.open_ids().len(), inspection.connections.len());
         let counters = inspection.status.total();
         if open != table || counters.accepted != table as u64 + counters.closed_in_all() {
-            let what = format!("{open} sockets are open, {table} connections are, of {} accepted", counters.accepted);
+            let what = format!(
+                "{open} sockets are open, {table} connections are, of {} accepted",
+                counters.accepted
+            );
             self.fail(Invariant::Accounted, None, what);
         }
         let (served, served_max) = (self.served_ids().len(), self.plan.config.connections_max);
         if served > served_max {
-            self.fail(Invariant::Accounted, None, format!("{served} connections are served, and {served_max} may be"));
+            self.fail(
+                Invariant::Accounted,
+                None,
+                format!("{served} connections are served, and {served_max} may be"),
+            );
         }
         if inspection.lent_bytes > self.plan.config.limits.memory_bytes_max {
-            self.fail(Invariant::BoundedMemory, None, format!("{} bytes are held", inspection.lent_bytes));
+            self.fail(
+                Invariant::BoundedMemory,
+                None,
+                format!("{} bytes are held", inspection.lent_bytes),
+            );
         }
     }
 
-    /// Who could move when the last round ended, or was told so since, has had a turn in this one, or waits for it: then
-    /// nobody has had too many turns meanwhile.
+    /// Who could move when the last round ended, or was told so since, has had a turn in this one,
+    /// or waits for it: then nobody has had too many turns meanwhile.
     fn check_movers(&mut self) {
         let movable = std::mem::take(&mut self.movable);
         let is_passer = |id: &usize| {
@@ -135,7 +169,8 @@ impl Network {
                 && !self.plan.is_memory_short()
         };
         let passers: Vec<usize> = self.open_ids().into_iter().filter(is_passer).collect();
-        // Each bulk connection ahead of it, and it itself, waits for eight interactive turns at most.
+        // Each bulk connection ahead of it, and it itself, waits for eight interactive turns at
+        // most.
         let passes_max = 8 * (self.open_ids().len() + 1);
         for id in self.open_ids() {
             let account = &mut self.links[id].account;
@@ -146,20 +181,28 @@ impl Network {
             for passer in &passers {
                 *account.passed_by.entry(*passer).or_default() += 1;
             }
-            if let Some((passer, count)) = account.passed_by.iter().find(|(_, count)| **count > passes_max) {
+            if let Some((passer, count)) =
+                account.passed_by.iter().find(|(_, count)| **count > passes_max)
+            {
                 let what = format!("it could move and had no turn, while c{passer} had {count}");
                 self.fail(Invariant::Fairness, Some(id), what);
             }
         }
     }
 
-    /// Readiness that is forgotten comes back only with an event; and whoever has readiness and something to do is queued.
+    /// Readiness that is forgotten comes back only with an event; and whoever has readiness and
+    /// something to do is queued.
     fn check_readiness(&mut self, id: usize, state: &State) {
         let (is_told, wire) = (!self.is_event_due(id), &self.links[id].wire);
-        let forgets_input = !state.is_readable && !state.input_ended && wire.is_readable() && is_told;
+        let forgets_input =
+            !state.is_readable && !state.input_ended && wire.is_readable() && is_told;
         let forgets_room = !state.is_writable && wire.is_writable() && is_told;
         if forgets_input {
-            self.fail(Invariant::ReadinessKept, Some(id), "no event will tell that there is something to read");
+            self.fail(
+                Invariant::ReadinessKept,
+                Some(id),
+                "no event will tell that there is something to read",
+            );
         }
         if forgets_room {
             self.fail(Invariant::ReadinessKept, Some(id), "no event will tell that there is room");
@@ -168,8 +211,9 @@ impl Network {
         let can_write = state.is_writable && state.output_len > 0;
         let can_read = state.is_readable && !state.input_ended && is_open && !state.is_deaf;
         let can_run = state.is_runnable && is_open;
-        let can_discard =
-            state.is_readable && matches!(state.phase, Phase::Lingering(_)) && state.grace_bytes <= LINGER_BYTES_MAX;
+        let can_discard = state.is_readable
+            && matches!(state.phase, Phase::Lingering(_))
+            && state.grace_bytes <= LINGER_BYTES_MAX;
         if can_write || can_read || can_run || can_discard || state.is_overdue {
             self.movable.insert(id);
             self.see(Sight::Yield);
@@ -181,9 +225,11 @@ impl Network {
             self.see(Sight::LingerBound);
         }
         let is_wrongly_paused = state.is_paused && state.output_len <= LOW_WATER_BYTES;
-        let is_wrongly_not = !state.is_paused && state.output_len >= HIGH_WATER_BYTES && state.phase == Phase::Open;
+        let is_wrongly_not =
+            !state.is_paused && state.output_len >= HIGH_WATER_BYTES && state.phase == Phase::Open;
         if is_wrongly_paused || is_wrongly_not {
-            let what = format!("with {} bytes waiting, paused is {}", state.output_len, state.is_paused);
+            let what =
+                format!("with {} bytes waiting, paused is {}", state.output_len, state.is_paused);
             self.fail(Invariant::Backpressure, Some(id), what);
         }
     }
@@ -195,21 +241,34 @@ impl Network {
         if state.input_len > message_max + BLOCK_LEN
             || state.output_len > HIGH_WATER_BYTES + message_max + ANSWER_OVERHEAD_MAX
         {
-            let what = format!("{} bytes wait to be run, and {} to be sent", state.input_len, state.output_len);
+            let what = format!(
+                "{} bytes wait to be run, and {} to be sent",
+                state.input_len, state.output_len
+            );
             self.fail(Invariant::BoundedMemory, Some(id), what);
         }
-        if state.input_held > held_max(state.input_len) || state.output_held > held_max(state.output_len) {
-            let (input, output) = ((state.input_len, state.input_held), (state.output_len, state.output_held));
-            let what = format!("{} bytes are held in {}, and {} in {}", input.0, input.1, output.0, output.1);
+        if state.input_held > held_max(state.input_len)
+            || state.output_held > held_max(state.output_len)
+        {
+            let (input, output) =
+                ((state.input_len, state.input_held), (state.output_len, state.output_held));
+            let what = format!(
+                "{} bytes are held in {}, and {} in {}",
+                input.0, input.1, output.0, output.1
+            );
             self.fail(Invariant::BoundedMemory, Some(id), what);
         }
         if state.output_len != self.links[id].account.output_len {
-            self.fail(Invariant::NothingAfterClose, Some(id), "the output is not what the session left there");
+            self.fail(
+                Invariant::NothingAfterClose,
+                Some(id),
+                "the output is not what the session left there",
+            );
         }
     }
 
-    /// A connection has one turn a round, one more for every eight turns of others, and more when it is late. Each may pass its
-    /// share by one read and one write.
+    /// A connection has one turn a round, one more for every eight turns of others, and more when
+    /// it is late. Each may pass its share by one read and one write.
     fn check_turn(&mut self, id: usize, state: &State) {
         if state.grace_bytes as usize > LINGER_BYTES_MAX as usize + BLOCK_LEN {
             let what = format!("{} bytes were dropped behind the end", state.grace_bytes);
@@ -227,8 +286,8 @@ impl Network {
         }
     }
 
-    /// Whoever waits for a turn in which it runs what it has read cannot know yet for what else it waits. Of many that are
-    /// late at once, `EXPIRED_MAX` are looked at in a round.
+    /// Whoever waits for a turn in which it runs what it has read cannot know yet for what else it
+    /// waits. Of many that are late at once, `EXPIRED_MAX` are looked at in a round.
     fn check_deadline(&mut self, id: usize, state: &State) {
         let waits_for_its_turn = (state.is_runnable && !state.is_paused) || state.is_overdue;
         let is_overdue = self.latest_deadline(id) <= self.now && !waits_for_its_turn;
@@ -236,7 +295,11 @@ impl Network {
         let account = &mut self.links[id].account;
         account.overdue_rounds = if is_overdue { account.overdue_rounds + 1 } else { 0 };
         if account.overdue_rounds > rounds_until_its_turn {
-            self.fail(Invariant::DeadlinesHold, Some(id), "its deadline has passed and nothing came of it");
+            self.fail(
+                Invariant::DeadlinesHold,
+                Some(id),
+                "its deadline has passed and nothing came of it",
+            );
         }
     }
 
@@ -244,7 +307,11 @@ impl Network {
         self.update_queues();
         let since = self.queues.iter().filter_map(|queue| queue.acceptable_since).min();
         if since.is_some_and(|since| self.now > since.after(ACCEPT_WITHIN)) {
-            self.fail(Invariant::AcceptRecovers, None, "somebody could be accepted for more than a second");
+            self.fail(
+                Invariant::AcceptRecovers,
+                None,
+                "somebody could be accepted for more than a second",
+            );
         }
     }
 

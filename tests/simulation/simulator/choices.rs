@@ -1,16 +1,19 @@
 //! Where every decision of a run comes from: a seed, or the bytes of a fuzzer.
 //!
-//! Whatever is chosen, 0 is the plainest choice: a fuzzer whose bytes run out chooses a network without faults.
+//! Whatever is chosen, 0 is the plainest choice: a fuzzer whose bytes run out chooses a network
+//! without faults.
 
 use std::time::Duration;
 
-/// A source of decisions. The same source makes the same decisions, on every machine and for ever: named seeds live on.
+/// A source of decisions. The same source makes the same decisions, on every machine and for ever:
+/// named seeds live on.
 #[derive(Clone, Debug)]
 pub struct Choices(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    /// The state of a SplitMix64 generator: three lines whose stream no update of a library can change.
+    /// The state of a SplitMix64 generator: three lines whose stream no update of a library can
+    /// change.
     Seed(u64),
     /// Bytes, the next one last.
     Bytes(Vec<u8>),
@@ -37,7 +40,8 @@ impl Choices {
             Source::Seed(state) => (split_mix(state) % bound as u64) as usize,
             Source::Bytes(bytes) => {
                 let width = bound.ilog2() / 8 + 1;
-                (0..width).fold(0, |number, _| number << 8 | usize::from(bytes.pop().unwrap_or(0))) % bound
+                (0..width).fold(0, |number, _| number << 8 | usize::from(bytes.pop().unwrap_or(0)))
+                    % bound
             }
         }
     }
@@ -52,7 +56,8 @@ impl Choices {
         items[self.below(items.len())]
     }
 
-    /// A length of at most `max`: mostly small, because what breaks at a mark breaks near it, and sometimes large.
+    /// A length of at most `max`: mostly small, because what breaks at a mark breaks near it, and
+    /// sometimes large.
     pub fn len(&mut self, max: usize) -> usize {
         let magnitude = self.pick(&[8, 40, 40, 400, 5000, usize::MAX]);
         self.below(magnitude.min(max) + 1)

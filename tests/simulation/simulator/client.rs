@@ -155,12 +155,19 @@ impl Network {
         let link = &mut self.links[id];
         let (end, is_stubborn) = (link.wire.end_seen_by_peer(), link.client.manner.is_stubborn);
         // Who never reads never finds the end of its input either.
-        let is_left_alone = link.client.manner.reading == Reading::Never && link.wire.is_closed_by_server();
-        let waits = matches!(link.client.acts.front(), None | Some(Act::AwaitEnd | Act::AwaitAnswers));
+        let is_left_alone =
+            link.client.manner.reading == Reading::Never && link.wire.is_closed_by_server();
+        let waits =
+            matches!(link.client.acts.front(), None | Some(Act::AwaitEnd | Act::AwaitAnswers));
         let is_heard_out = !is_stubborn || waits;
         let is_over = end == End::Reset || (end == End::Orderly && is_heard_out) || is_left_alone;
         if is_over {
-            self.note(id, if end == End::Reset { "peer finds it reset" } else { "peer has the end" }, (0, 0), b"");
+            self.note(
+                id,
+                if end == End::Reset { "peer finds it reset" } else { "peer has the end" },
+                (0, 0),
+                b"",
+            );
             return self.leave(id);
         }
         let mut next_at = self.links[id].client.pauses_until;
@@ -201,8 +208,8 @@ impl Network {
         }
     }
 
-    /// Does the first thing on the list, or a part of it. Gives how long it thinks before the next; `None` when it
-    /// waits for the server.
+    /// Does the first thing on the list, or a part of it. Gives how long it thinks before the next;
+    /// `None` when it waits for the server.
     fn perform(&mut self, id: usize) -> Option<Duration> {
         let link = &mut self.links[id];
         let thinking = self.choices.duration(link.client.manner.thinking);

@@ -109,7 +109,8 @@ impl Network {
         }
         if events.len() > 1 && self.strikes(Fault::CutBatch) {
             let rest = events.split_off(1 + self.choices.below(events.len() - 1));
-            self.withheld.extend(rest.into_iter().map(|event| Withheld { event, released_at: self.now }));
+            self.withheld
+                .extend(rest.into_iter().map(|event| Withheld { event, released_at: self.now }));
         }
         events.iter().for_each(|event| self.note_event(event));
         events
@@ -118,7 +119,8 @@ impl Network {
     fn released_events(&mut self) -> Vec<Event> {
         let (now, is_calm) = (self.now, self.faults.are_over());
         let is_due = |withheld: &Withheld| is_calm || withheld.released_at <= now;
-        let (due, rest) = std::mem::take(&mut self.withheld).into_iter().partition::<Vec<_>, _>(is_due);
+        let (due, rest) =
+            std::mem::take(&mut self.withheld).into_iter().partition::<Vec<_>, _>(is_due);
         self.withheld = rest;
         due.into_iter().map(|withheld| withheld.event).collect()
     }
@@ -150,7 +152,12 @@ impl Network {
 
     /// An event for whoever had the place of `token` before.
     fn remind_of_the_dead(&mut self, token: Token, events: &mut Vec<Event>) {
-        let stale = self.stale.iter().rev().find(|stale| stale.key() == token.key() && **stale != token).copied();
+        let stale = self
+            .stale
+            .iter()
+            .rev()
+            .find(|stale| stale.key() == token.key() && **stale != token)
+            .copied();
         if let Some(stale) = stale
             && self.strikes(Fault::StaleEvent)
         {
@@ -168,36 +175,51 @@ impl Network {
     fn note_event(&mut self, event: &Event) {
         match event {
             Event::Connection(token, readiness) => {
-                let told: Vec<u8> =
-                    [(readiness.readable, b'r'), (readiness.writable, b'w'), (readiness.read_to_end, b'e')]
-                        .into_iter()
-                        .filter_map(|(is_told, letter)| is_told.then_some(letter))
-                        .collect();
-                let id = (0..self.links.len()).find(|id| self.links[*id].account.token == Some(*token));
+                let told: Vec<u8> = [
+                    (readiness.readable, b'r'),
+                    (readiness.writable, b'w'),
+                    (readiness.read_to_end, b'e'),
+                ]
+                .into_iter()
+                .filter_map(|(is_told, letter)| is_told.then_some(letter))
+                .collect();
+                let id =
+                    (0..self.links.len()).find(|id| self.links[*id].account.token == Some(*token));
                 self.trace.note(self.now, id, "event for place", (token.key(), 0), &told);
                 if let Some(id) = id {
                     let Link { wire, account, .. } = &mut self.links[id];
                     account.may_read |= readiness.readable || readiness.read_to_end;
                     account.reads_to_end |= readiness.read_to_end;
-                    let is_served = !account.is_paused && !account.is_session_over && !account.end_was_read;
-                    if readiness.readable && wire.is_readable() && is_served && self.stopped_at.is_none() {
+                    let is_served =
+                        !account.is_paused && !account.is_session_over && !account.end_was_read;
+                    if readiness.readable
+                        && wire.is_readable()
+                        && is_served
+                        && self.stopped_at.is_none()
+                    {
                         self.movable.insert(id);
                     }
                 }
             }
-            Event::Listener(index) => self.trace.note(self.now, None, LISTENER_EVENT, (*index, 0), b""),
+            Event::Listener(index) => {
+                self.trace.note(self.now, None, LISTENER_EVENT, (*index, 0), b"")
+            }
             Event::Mail(Mail::Stop) => {
                 self.stopped_at.get_or_insert(self.now);
                 self.trace.note(self.now, None, "told to stop", (0, 0), b"");
             }
-            Event::Mail(Mail::Status(_)) => self.trace.note(self.now, None, "asked for its state", (0, 0), b""),
+            Event::Mail(Mail::Status(_)) => {
+                self.trace.note(self.now, None, "asked for its state", (0, 0), b"")
+            }
         }
     }
 
-    /// True exactly when the server has not been told yet of something that happened to this connection.
+    /// True exactly when the server has not been told yet of something that happened to this
+    /// connection.
     pub fn is_event_due(&self, id: usize) -> bool {
         let Some(token) = self.links[id].account.token else { return false };
-        let is_about = |withheld: &Withheld| matches!(withheld.event, Event::Connection(it, _) if it == token);
+        let is_about =
+            |withheld: &Withheld| matches!(withheld.event, Event::Connection(it, _) if it == token);
         self.links[id].wire.has_edge() || self.withheld.iter().any(is_about)
     }
 }

@@ -61,6 +61,9 @@ impl fmt::Display for Failure {
             Some(connection) => writeln!(f, "the last events of connection c{connection}:")?,
             None => writeln!(f, "the last events:")?,
         }
-        self.trace.last(self.connection, TOLD_ENTRIES_MAX).iter().try_for_each(|line| writeln!(f, "  {line}"))
+        self.trace
+            .last(self.connection, TOLD_ENTRIES_MAX)
+            .iter()
+            .try_for_each(|line| writeln!(f, "  {line}"))
     }
 }

@@ -1,4 +1,5 @@
-//! Everything that is not the server: its kernel, the network, and the peers; what they share is one clock.
+//! Everything that is not the server: its kernel, the network, and the peers; what they share is
+//! one clock.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime};
@@ -119,11 +120,13 @@ impl Network {
             self.wall = if self.choices.chance(500) { self.wall + step } else { self.wall - step };
         }
         let reading = Reading { moment: self.now, wall: self.wall + self.now.since(Moment::START) };
-        let second = reading.wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let second =
+            reading.wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         if self.shown_second != second {
             self.shown_second = second;
             let mut clock = Clock::new(reading);
-            self.shown_times.extend([clock.time_of_day().to_owned(), clock.date_and_time().to_owned()]);
+            self.shown_times
+                .extend([clock.time_of_day().to_owned(), clock.date_and_time().to_owned()]);
         }
         reading
     }
@@ -139,12 +142,23 @@ impl Network {
     }
 
     /// Notes that something happened to `connection`.
-    pub fn note(&mut self, connection: usize, what: &'static str, numbers: (usize, usize), bytes: &[u8]) {
+    pub fn note(
+        &mut self,
+        connection: usize,
+        what: &'static str,
+        numbers: (usize, usize),
+        bytes: &[u8],
+    ) {
         self.trace.note(self.now, Some(connection), what, numbers, bytes);
     }
 
     /// An invariant does not hold; the first one counts.
-    pub fn fail(&mut self, invariant: Invariant, connection: Option<usize>, what: impl Into<String>) {
+    pub fn fail(
+        &mut self,
+        invariant: Invariant,
+        connection: Option<usize>,
+        what: impl Into<String>,
+    ) {
         if self.failure.is_none() {
             let trace = std::mem::take(&mut self.trace);
             self.failure = Some(Failure { invariant, what: what.into(), connection, trace });
@@ -159,7 +173,10 @@ impl Network {
 
     /// Those of them that were not turned away.
     pub fn served_ids(&self) -> Vec<usize> {
-        self.open_ids().into_iter().filter(|id| self.links[*id].account.unasked != Some(Unasked::Busy)).collect()
+        self.open_ids()
+            .into_iter()
+            .filter(|id| self.links[*id].account.unasked != Some(Unasked::Busy))
+            .collect()
     }
 
     /// True exactly when every descriptor is taken.
@@ -178,7 +195,8 @@ impl Network {
             self.break_off(id, libc::ECONNRESET);
         }
         if self.strikes(Fault::NetworkError) {
-            let errno = self.choices.pick(&[libc::ETIMEDOUT, libc::EHOSTUNREACH, libc::ENETUNREACH]);
+            let errno =
+                self.choices.pick(&[libc::ETIMEDOUT, libc::EHOSTUNREACH, libc::ENETUNREACH]);
             self.break_off(id, errno);
         }
         if self.strikes(Fault::UrgentMark) {
@@ -195,7 +213,9 @@ impl Network {
     /// Between two calls of the server a peer may act.
     pub fn interleave(&mut self) {
         if self.strikes(Fault::Interleaving) {
-            let due: Vec<usize> = (0..self.links.len()).filter(|id| self.links[*id].client.is_due(self.now)).collect();
+            let due: Vec<usize> = (0..self.links.len())
+                .filter(|id| self.links[*id].client.is_due(self.now))
+                .collect();
             if !due.is_empty() {
                 let id = self.choices.pick(&due);
                 self.act(id);
@@ -205,7 +225,8 @@ impl Network {
 
     /// Everybody whose time has come acts once.
     pub fn act_all(&mut self) {
-        let mut due: Vec<usize> = (0..self.links.len()).filter(|id| self.links[*id].client.is_due(self.now)).collect();
+        let mut due: Vec<usize> =
+            (0..self.links.len()).filter(|id| self.links[*id].client.is_due(self.now)).collect();
         self.choices.shuffle(&mut due);
         for id in due {
             self.act(id);

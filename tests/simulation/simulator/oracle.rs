@@ -1,7 +1,8 @@
-//! What a server must answer, worked out the slow and obvious way from `protocol.md`: bytes in, answers out.
+//! What a server must answer, worked out the slow and obvious way from `protocol.md`: bytes in,
+//! answers out.
 //!
-//! What depends on time or memory (a piece that ends by quiet, a message that finds no memory) is not foreseen here: the
-//! oracle is told that it happened, and whoever tells it checks that it may.
+//! What depends on time or memory (a piece that ends by quiet, a message that finds no memory) is
+//! not foreseen here: the oracle is told that it happened, and whoever tells it checks that it may.
 
 use std::collections::VecDeque;
 
@@ -21,7 +22,8 @@ pub enum Language {
 }
 
 /// Every protocol.
-pub const LANGUAGES: [Language; 4] = [Language::Text, Language::Binary, Language::Echo, Language::Chat];
+pub const LANGUAGES: [Language; 4] =
+    [Language::Text, Language::Binary, Language::Echo, Language::Chat];
 
 impl Language {
     /// True exactly when a piece without a newline is a message once its sender falls quiet.
@@ -77,7 +79,8 @@ const SMALL_MESSAGE_MAX: usize = 4096 - 256;
 pub struct Oracle {
     language: Language,
     bounds: Bounds,
-    /// What has come of a message that is not whole; a carriage return at most while a line is dropped.
+    /// What has come of a message that is not whole; a carriage return at most while a line is
+    /// dropped.
     pending: Vec<u8>,
     /// The error for the line of which the rest is dropped.
     dropped_line: Option<&'static str>,
@@ -147,7 +150,8 @@ impl Oracle {
 
     /// True exactly when the server may say that this is TLS.
     pub fn may_be_tls(&self) -> bool {
-        self.received_len == self.pending.len() && matches!(self.pending.as_slice(), [0x16, 3, 0..=4, ..])
+        self.received_len == self.pending.len()
+            && matches!(self.pending.as_slice(), [0x16, 3, 0..=4, ..])
     }
 
     /// What has come without an end is a message now.
@@ -202,7 +206,10 @@ impl Oracle {
 
     /// True exactly when a message has begun and not ended.
     pub fn is_within_message(&self) -> bool {
-        !self.is_closed && (!self.pending.is_empty() || self.dropped_line.is_some() || self.dropped_payload_len > 0)
+        !self.is_closed
+            && (!self.pending.is_empty()
+                || self.dropped_line.is_some()
+                || self.dropped_payload_len > 0)
     }
 
     /// True exactly when a frame that will be taken has begun.
@@ -224,7 +231,10 @@ impl Oracle {
     pub fn give(&mut self, mut bytes: &[u8], is_time: impl Fn(&str) -> bool) -> Result<(), String> {
         while !bytes.is_empty() {
             let Some(answer) = self.answers.front_mut() else {
-                return Err(format!("nothing is to be answered, and it says \"{}\"", excerpt(bytes)));
+                return Err(format!(
+                    "nothing is to be answered, and it says \"{}\"",
+                    excerpt(bytes)
+                ));
             };
             let len = bytes.len().min(answer.bytes.len() - self.given_len);
             let place = self.given_len..self.given_len + len;
@@ -236,7 +246,11 @@ impl Oracle {
                     }
                     _ => {
                         let expected = &answer.bytes[place];
-                        return Err(format!("\"{}\" was expected, not \"{}\"", excerpt(expected), excerpt(bytes)));
+                        return Err(format!(
+                            "\"{}\" was expected, not \"{}\"",
+                            excerpt(expected),
+                            excerpt(bytes)
+                        ));
                     }
                 }
             }
@@ -291,5 +305,9 @@ impl Answer {
 }
 
 fn excerpt(bytes: &[u8]) -> String {
-    format!("{}{}", bytes[..bytes.len().min(60)].escape_ascii(), if bytes.len() > 60 { "..." } else { "" })
+    format!(
+        "{}{}",
+        bytes[..bytes.len().min(60)].escape_ascii(),
+        if bytes.len() > 60 { "..." } else { "" }
+    )
 }

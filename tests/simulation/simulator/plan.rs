@@ -1,4 +1,5 @@
-//! What one run is made of: the server's limits and timeouts, small or large, and how long which part takes.
+//! What one run is made of: the server's limits and timeouts, small or large, and how long which
+//! part takes.
 
 use std::time::Duration;
 
@@ -40,13 +41,21 @@ impl Plan {
             rejected_max: if choices.chance(200) { choices.below(4) } else { 256 },
             backlog: 64,
             limits: Limits {
-                line_bytes_max: if is_memory_short { 65_536 } else { choices.pick(&[100, 16, 5000, 65_536]) },
+                line_bytes_max: if is_memory_short {
+                    65_536
+                } else {
+                    choices.pick(&[100, 16, 5000, 65_536])
+                },
                 frame_bytes_max: if is_memory_short {
                     200_000
                 } else {
                     choices.pick(&[100, 16, 5000, 70_000, 1 << 20])
                 },
-                memory_bytes_max: if is_memory_short { Limits::MEMORY_BYTES_MIN } else { 256 << 20 },
+                memory_bytes_max: if is_memory_short {
+                    Limits::MEMORY_BYTES_MIN
+                } else {
+                    256 << 20
+                },
             },
             timeouts: Timeouts {
                 idle: milliseconds(choices, &[300_000, 200, 3000]),
@@ -65,11 +74,18 @@ impl Plan {
         Self {
             config,
             languages,
-            descriptors_max: if !is_memory_short && choices.chance(200) { 1 + choices.below(6) } else { usize::MAX },
+            descriptors_max: if !is_memory_short && choices.chance(200) {
+                1 + choices.below(6)
+            } else {
+                usize::MAX
+            },
             calm_at: Moment::START.after(choices.duration(Duration::from_secs(20))),
             calm_round: 20 + choices.below(500) as u64,
-            stop_at: stops_early.then(|| Moment::START.after(choices.duration(Duration::from_secs(10)))),
-            second_stop_after: choices.chance(200).then(|| choices.duration(Duration::from_secs(2))),
+            stop_at: stops_early
+                .then(|| Moment::START.after(choices.duration(Duration::from_secs(10)))),
+            second_stop_after: choices
+                .chance(200)
+                .then(|| choices.duration(Duration::from_secs(2))),
         }
     }
 
@@ -88,16 +104,18 @@ impl Plan {
         self.config.limits.memory_bytes_max < 16 << 20
     }
 
-    /// True exactly when a timeout is off, so that somebody may have to be waited for until it leaves by itself.
+    /// True exactly when a timeout is off, so that somebody may have to be waited for until it
+    /// leaves by itself.
     pub fn has_endless_waits(&self) -> bool {
         let Timeouts { idle, message, write, quiet, drain } = self.config.timeouts;
         [idle, message, write, quiet, drain].contains(&None)
     }
 
-    /// By when everybody is gone who can be sent away by a deadline, once the network behaves: each of them once and once
-    /// again, and what the peers themselves take their time for.
+    /// By when everybody is gone who can be sent away by a deadline, once the network behaves: each
+    /// of them once and once again, and what the peers themselves take their time for.
     pub fn horizon(&self) -> Duration {
         let Timeouts { idle, message, write, .. } = self.config.timeouts;
-        [idle, message, write].into_iter().flatten().sum::<Duration>() * 4 + Duration::from_secs(600)
+        [idle, message, write].into_iter().flatten().sum::<Duration>() * 4
+            + Duration::from_secs(600)
     }
 }

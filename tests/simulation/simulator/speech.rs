@@ -4,7 +4,12 @@ use super::choices::Choices;
 use super::oracle::{Bounds, Language};
 
 /// Whole messages, so many bytes of them at least: some that are run and some that are refused.
-pub fn messages(language: Language, bounds: Bounds, len_min: usize, choices: &mut Choices) -> Vec<u8> {
+pub fn messages(
+    language: Language,
+    bounds: Bounds,
+    len_min: usize,
+    choices: &mut Choices,
+) -> Vec<u8> {
     // Many messages of one kind are a flood; mixed ones cost the oracle more than they find.
     if len_min > 2000 {
         let one = message(language, bounds, choices);
@@ -17,7 +22,8 @@ pub fn messages(language: Language, bounds: Bounds, len_min: usize, choices: &mu
     said
 }
 
-/// So many of the same message that no turn is long enough for all; short ones are fewer, because the oracle is slow.
+/// So many of the same message that no turn is long enough for all; short ones are fewer, because
+/// the oracle is slow.
 pub fn flood(language: Language, bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
     let one = message(language, bounds, choices);
     let len = if one.len() > 300 { 600_000 } else { 20_000 };
@@ -92,8 +98,17 @@ fn line(mut content: Vec<u8>, choices: &mut Choices) -> Vec<u8> {
 }
 
 fn command(bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
-    let words: [&[u8]; 9] =
-        [b"HELP", b"TIME", b"time please", b"ECHO", b"", b" \t", b"DANCE", b"GET", b"\xff\xf4ECHO interrupted"];
+    let words: [&[u8]; 9] = [
+        b"HELP",
+        b"TIME",
+        b"time please",
+        b"ECHO",
+        b"",
+        b" \t",
+        b"DANCE",
+        b"GET",
+        b"\xff\xf4ECHO interrupted",
+    ];
     match choices.below(3) {
         0 => choices.pick(&words).to_vec(),
         1 => [&b"ECHO "[..], &text(1 + choices.len(200), choices)].concat(),
@@ -105,7 +120,8 @@ fn command(bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
 }
 
 fn words(bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
-    let known: [&[u8]; 7] = [b"hello", b"What TIME is it?", b"Status", b"", b"exit now", b"\xff\0\x1b", b"say hello"];
+    let known: [&[u8]; 7] =
+        [b"hello", b"What TIME is it?", b"Status", b"", b"exit now", b"\xff\0\x1b", b"say hello"];
     match choices.below(3) {
         0 => choices.pick(&known).to_vec(),
         1 => text(1 + choices.len(200), choices),

@@ -54,7 +54,8 @@ impl Default for Trace {
 }
 
 impl Trace {
-    /// Notes that something happened, with two numbers (the second is not shown when it is 0) and bytes.
+    /// Notes that something happened, with two numbers (the second is not shown when it is 0) and
+    /// bytes.
     pub fn note(
         &mut self,
         moment: Moment,
@@ -78,15 +79,22 @@ impl Trace {
         self.hash
     }
 
-    /// The last `count` entries about `connection` and about all; without a connection, about everybody.
+    /// The last `count` entries about `connection` and about all; without a connection, about
+    /// everybody.
     pub fn last(&self, connection: Option<usize>, count: usize) -> Vec<String> {
         let is_about_it = |entry: &Entry| match entry.connection {
             Some(_) => entry.connection == connection,
             None => entry.what != LISTENER_EVENT,
         };
         let is_shown = |entry: &&Entry| connection.is_none() || is_about_it(entry);
-        let mut shown: Vec<String> =
-            self.entries.iter().rev().filter(is_shown).take(count).map(ToString::to_string).collect();
+        let mut shown: Vec<String> = self
+            .entries
+            .iter()
+            .rev()
+            .filter(is_shown)
+            .take(count)
+            .map(ToString::to_string)
+            .collect();
         shown.reverse();
         shown
     }

@@ -5,8 +5,9 @@
 //!   peer <-take--- outbound <---send--- server        an edge: room again, once a write was not taken in whole
 //! ```
 //!
-//! It is Linux's, as `tcp_poll`, `tcp_recvmsg` and `tcp_sendmsg` have it: an edge only marks the socket, and what the
-//! event says is how things stand when it is fetched. `model.rs` holds it against the real one.
+//! It is Linux's, as `tcp_poll`, `tcp_recvmsg` and `tcp_sendmsg` have it: an edge only marks the
+//! socket, and what the event says is how things stand when it is fetched. `model.rs` holds it
+//! against the real one.
 
 use tinytcp::os::system::Readiness;
 
@@ -128,7 +129,8 @@ impl Wire {
         Ok(())
     }
 
-    /// Closes the server's socket. With unread input, or on request, that is a reset, and what the peer has not taken is lost.
+    /// Closes the server's socket. With unread input, or on request, that is a reset, and what the
+    /// peer has not taken is lost.
     pub fn close(&mut self, by_reset: bool) {
         self.server_closed = true;
         self.outbound_ended = true;
@@ -142,7 +144,8 @@ impl Wire {
 
     /// How things stand, as an event says it.
     pub fn readiness(&mut self) -> Readiness {
-        let is_over = self.error.is_some() || self.is_reset || (self.inbound_ended && self.outbound_ended);
+        let is_over =
+            self.error.is_some() || self.is_reset || (self.inbound_ended && self.outbound_ended);
         let has_room = self.has_much_room();
         self.wants_room |= !has_room;
         Readiness {
@@ -175,7 +178,8 @@ impl Wire {
             return bytes.len();
         }
         if self.server_closed {
-            // Nobody reads this any more: the server's kernel says so, and what was under way is lost.
+            // Nobody reads this any more: the server's kernel says so, and what was under way is
+            // lost.
             self.is_reset = true;
             self.outbound.clear();
             return bytes.len();
@@ -297,7 +301,8 @@ impl Wire {
     }
 }
 
-/// Splits the first `count` bytes off; a plain vector, because this is fast even in a build that is not optimized.
+/// Splits the first `count` bytes off; a plain vector, because this is fast even in a build that is
+/// not optimized.
 fn take_front(bytes: &mut Vec<u8>, count: usize) -> Vec<u8> {
     let rest = bytes.split_off(count);
     std::mem::replace(bytes, rest)

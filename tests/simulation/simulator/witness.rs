@@ -24,7 +24,11 @@ impl Protocol for Witness {
 
     fn session(&self, accepted: &Accepted) -> Box<dyn Session> {
         let id = self.network.lock().last_accepted;
-        Box::new(WatchedSession { session: self.protocol.session(accepted), network: self.network.clone(), id })
+        Box::new(WatchedSession {
+            session: self.protocol.session(accepted),
+            network: self.network.clone(),
+            id,
+        })
     }
 
     fn ends_messages_by_quiet(&self) -> bool {
@@ -60,7 +64,13 @@ impl Session for WatchedSession {
         let mut network = self.network.lock();
         network.see(Sight::Piece);
         network.links[self.id].account.oracle.end_of_piece();
-        network.note_call(self.id, "takes for a message", input, input.len(), context.output().len());
+        network.note_call(
+            self.id,
+            "takes for a message",
+            input,
+            input.len(),
+            context.output().len(),
+        );
         if next == Next::Close {
             network.check_step(self.id, Step::Close(CloseReason::Quit));
         }
@@ -72,7 +82,11 @@ impl Session for WatchedSession {
         let consumed = self.session.refuse(input, context);
         let mut network = self.network.lock();
         if !network.plan.is_memory_short() {
-            network.fail(Invariant::BoundedMemory, Some(self.id), "a message is refused though there is memory");
+            network.fail(
+                Invariant::BoundedMemory,
+                Some(self.id),
+                "a message is refused though there is memory",
+            );
         }
         if consumed > 0 {
             network.see(Sight::Refusal);
@@ -91,19 +105,35 @@ impl Session for WatchedSession {
 }
 
 impl Network {
-    /// A session is called with all that was read on its connection and not consumed, as long as it is not over.
+    /// A session is called with all that was read on its connection and not consumed, as long as it
+    /// is not over.
     fn check_call(&mut self, id: usize, input: &[u8]) {
         let account = &self.links[id].account;
         let (is_own, is_over) = (account.stream == input, account.is_session_over);
         if !is_own {
-            self.fail(Invariant::OwnBytesOnly, Some(id), "a session is shown what was not read on its connection");
+            self.fail(
+                Invariant::OwnBytesOnly,
+                Some(id),
+                "a session is shown what was not read on its connection",
+            );
         }
         if is_over {
-            self.fail(Invariant::NothingAfterClose, Some(id), "a session is called though its end was decided");
+            self.fail(
+                Invariant::NothingAfterClose,
+                Some(id),
+                "a session is called though its end was decided",
+            );
         }
     }
 
-    fn note_call(&mut self, id: usize, what: &'static str, input: &[u8], consumed: usize, output_len: usize) {
+    fn note_call(
+        &mut self,
+        id: usize,
+        what: &'static str,
+        input: &[u8],
+        consumed: usize,
+        output_len: usize,
+    ) {
         let now = self.now;
         let account = &mut self.links[id].account;
         account.note_output(output_len, now);
@@ -121,13 +151,18 @@ impl Network {
                 self.fail(Invariant::AtMostOnce, Some(id), "a session closes that nobody told to");
             }
             Step::Done | Step::Incomplete { .. } if has_closed => {
-                self.fail(Invariant::AtMostOnce, Some(id), "a session goes on behind its last message");
+                self.fail(
+                    Invariant::AtMostOnce,
+                    Some(id),
+                    "a session goes on behind its last message",
+                );
             }
             _ => {}
         }
     }
 
-    /// A piece is a message when its sender has been quiet, its input has ended, or the server stops.
+    /// A piece is a message when its sender has been quiet, its input has ended, or the server
+    /// stops.
     fn check_quiet(&mut self, id: usize) {
         let Link { account, wire, .. } = &self.links[id];
         let has_more = wire.unread_len() > 0;
@@ -165,12 +200,14 @@ impl Network {
             Notice::Shutdown => (Unasked::Shutdown, self.now),
             Notice::IdleTimeout => (Unasked::Idle, last_moved.deadline(timeouts.idle)),
             // While it was paused nothing of its message could come.
-            Notice::MessageTimeout => {
-                (Unasked::Late, account.oracle.began().max(account.resumed).deadline(timeouts.message))
-            }
+            Notice::MessageTimeout => (
+                Unasked::Late,
+                account.oracle.began().max(account.resumed).deadline(timeouts.message),
+            ),
         };
         let is_over = std::mem::replace(&mut account.is_session_over, true);
-        let has_place = unasked == Unasked::Busy && self.served_ids().len() <= self.plan.config.connections_max;
+        let has_place =
+            unasked == Unasked::Busy && self.served_ids().len() <= self.plan.config.connections_max;
         let account = &mut self.links[id].account;
         account.unasked = Some(unasked);
         account.oracle.end(unasked);
@@ -178,10 +215,19 @@ impl Network {
             self.fail(Invariant::NothingAfterClose, Some(id), "something is said behind the end");
         }
         if has_place {
-            self.fail(Invariant::AcceptRecovers, Some(id), "it is turned away though there is a place for it");
+            self.fail(
+                Invariant::AcceptRecovers,
+                Some(id),
+                "it is turned away though there is a place for it",
+            );
         }
-        if matches!(unasked, Unasked::Idle | Unasked::Late) && self.links[id].wire.unread_len() > 0 {
-            self.fail(Invariant::TimeFromTheSeam, Some(id), "it is given up though what it has sent was not read");
+        if matches!(unasked, Unasked::Idle | Unasked::Late) && self.links[id].wire.unread_len() > 0
+        {
+            self.fail(
+                Invariant::TimeFromTheSeam,
+                Some(id),
+                "it is given up though what it has sent was not read",
+            );
         }
         if self.now < due {
             self.fail(Invariant::TimeFromTheSeam, Some(id), "a deadline falls due early");

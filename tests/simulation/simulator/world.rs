@@ -1,4 +1,5 @@
-//! One run: a server, a network, and peers; first with faults, then without, until everybody is gone and the server stops.
+//! One run: a server, a network, and peers; first with faults, then without, until everybody is
+//! gone and the server stops.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -52,7 +53,9 @@ pub fn run(choices: Choices) -> Result<Report, Failure> {
         Ok(counters) => counters,
         Err(panic) => {
             let said = panic.downcast_ref::<String>().cloned();
-            let said = said.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default();
+            let said = said
+                .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
+                .unwrap_or_default();
             network.fail(Invariant::NoPanic, None, said);
             Counters::default()
         }
@@ -118,7 +121,8 @@ impl Network {
     /// Goes on to the next part when it is time.
     fn advance_plan(&mut self) {
         let is_quiet = self.are_clients_done() && self.open_ids().is_empty();
-        if !self.faults.are_over() && (is_quiet || self.now >= self.plan.calm_at || self.rounds >= self.plan.calm_round)
+        if !self.faults.are_over()
+            && (is_quiet || self.now >= self.plan.calm_at || self.rounds >= self.plan.calm_round)
         {
             self.trace.note(self.now, None, "faults stop", (0, 0), b"");
             self.faults.stop();
@@ -140,11 +144,16 @@ impl Network {
         }
         let ends = self.plan.calm_at.after(self.plan.horizon());
         if self.now > ends || self.rounds > ROUNDS_MAX {
-            self.fail(Invariant::DeadlinesHold, None, "connections are open long after everything should be over");
+            self.fail(
+                Invariant::DeadlinesHold,
+                None,
+                "connections are open long after everything should be over",
+            );
         }
     }
 
-    /// Nothing would ever happen again: only where a timeout is off, until those who wait have enough of it.
+    /// Nothing would ever happen again: only where a timeout is off, until those who wait have
+    /// enough of it.
     fn end_endless_waits(&mut self) {
         let waiting = self.links.iter().position(|link| !link.client.is_done());
         if !self.plan.has_endless_waits() {
@@ -152,7 +161,11 @@ impl Network {
         }
         match waiting {
             Some(id) => self.leave(id),
-            None => self.fail(Invariant::DeadlinesHold, None, "connections are open though every peer has left"),
+            None => self.fail(
+                Invariant::DeadlinesHold,
+                None,
+                "connections are open though every peer has left",
+            ),
         }
     }
 
@@ -162,17 +175,30 @@ impl Network {
         if let Some(id) = left.first() {
             self.fail(Invariant::Accounted, Some(*id), "its socket was never closed");
         }
-        let watched = || self.links.iter().filter(|link| link.account.is_accepted && !link.account.is_unwatched);
+        let watched = || {
+            self.links.iter().filter(|link| link.account.is_accepted && !link.account.is_unwatched)
+        };
         let accepted = watched().count() as u64;
         let received: u64 = watched().map(|link| link.account.received_bytes).sum();
         let sent: u64 = watched().map(|link| link.account.sent_bytes).sum();
-        let counted = (counters.accepted, counters.closed_in_all(), counters.received_bytes, counters.sent_bytes);
+        let counted = (
+            counters.accepted,
+            counters.closed_in_all(),
+            counters.received_bytes,
+            counters.sent_bytes,
+        );
         if counted != (accepted, accepted, received, sent) {
-            let what = format!("{counted:?} were counted, and there were {accepted}, {received} bytes in, {sent} out");
+            let what = format!(
+                "{counted:?} were counted, and there were {accepted}, {received} bytes in, {sent} out"
+            );
             self.fail(Invariant::Accounted, None, what);
         }
         if counters.closed_for(CloseReason::SystemError) > 0 {
-            self.fail(Invariant::Accounted, None, "an error of a peer is counted as one of the system");
+            self.fail(
+                Invariant::Accounted,
+                None,
+                "an error of a peer is counted as one of the system",
+            );
         }
         self.check_taken();
     }
@@ -183,7 +209,11 @@ impl Network {
             let link = &self.links[id];
             let is_exempt = link.wire.is_reset() || !link.client.is_done();
             if !is_exempt && link.client.taken != link.account.sent_bytes {
-                self.fail(Invariant::AnswersInOrder, Some(id), "what was sent in order has not arrived");
+                self.fail(
+                    Invariant::AnswersInOrder,
+                    Some(id),
+                    "what was sent in order has not arrived",
+                );
             }
         }
     }

@@ -1,5 +1,6 @@
-//! The floor: what the kernel asks of any server with one thread. Nothing is parsed; a request is one `recv` and one
-//! `send`, and `epoll_wait` is shared by all that are ready. An argument is the line that it greets every connection with.
+//! The floor: what the kernel asks of any server with one thread. Nothing is parsed; a request is
+//! one `recv` and one `send`, and `epoll_wait` is shared by all that are ready. An argument is the
+//! line that it greets every connection with.
 
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -13,16 +14,28 @@ use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send};
 const EVENTS_MAX: usize = 1024;
 const BLOCK_LEN: usize = 64 * 1024;
 
-/// What every connection is registered for, edge-triggered. To write is waited for only while a peer takes nothing.
+/// What every connection is registered for, edge-triggered. To write is waited for only while a
+/// peer takes nothing.
 const READING: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::ET);
 
 fn main() -> io::Result<()> {
     let listener = tinytcp_peers::listen()?;
     listener.set_nonblocking(true)?;
     let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-    epoll::add(&epoll, &listener, EventData::new_u64(index(&listener) as u64), EventFlags::IN | EventFlags::ET)?;
+    epoll::add(
+        &epoll,
+        &listener,
+        EventData::new_u64(index(&listener) as u64),
+        EventFlags::IN | EventFlags::ET,
+    )?;
     let greeting = env::args().nth(1).map_or(Vec::new(), |line| format!("{line}\n").into_bytes());
-    let mut echo = Echo { epoll, greeting, connections: Vec::new(), unsent: HashMap::new(), block: vec![0; BLOCK_LEN] };
+    let mut echo = Echo {
+        epoll,
+        greeting,
+        connections: Vec::new(),
+        unsent: HashMap::new(),
+        block: vec![0; BLOCK_LEN],
+    };
     let mut events = Vec::with_capacity(EVENTS_MAX);
     loop {
         match epoll::wait(&echo.epoll, spare_capacity(&mut events), None) {
@@ -32,7 +45,9 @@ fn main() -> io::Result<()> {
         for event in events.drain(..) {
             let (index, flags) = (event.data.u64() as usize, event.flags);
             if index == self::index(&listener) {
-                while let Ok(connection) = accept_with(&listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+                while let Ok(connection) =
+                    accept_with(&listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)
+                {
                     echo.open(connection)?;
                 }
             } else if echo.drive(index, flags).is_err() {
@@ -76,8 +91,8 @@ impl Echo {
         self.unsent.remove(&index);
     }
 
-    /// Sends back what has arrived. A short read is the end of it, unless the peer has ended its input: that is
-    /// announced once.
+    /// Sends back what has arrived. A short read is the end of it, unless the peer has ended its
+    /// input: that is announced once.
     ///
     /// # Errors
     /// When the connection is over.
@@ -93,7 +108,12 @@ impl Echo {
             }
             self.unsent.remove(&index);
             // This also announces again what has arrived in the meantime.
-            return epoll::modify(&self.epoll, connection, EventData::new_u64(index as u64), READING);
+            return epoll::modify(
+                &self.epoll,
+                connection,
+                EventData::new_u64(index as u64),
+                READING,
+            );
         }
         loop {
             let (count, _) = match recv(connection, self.block.as_mut_slice(), RecvFlags::empty()) {
@@ -105,7 +125,12 @@ impl Echo {
             if sent < count {
                 self.unsent.insert(index, self.block[sent..count].to_vec());
                 let writing = READING | EventFlags::OUT;
-                return epoll::modify(&self.epoll, connection, EventData::new_u64(index as u64), writing);
+                return epoll::modify(
+                    &self.epoll,
+                    connection,
+                    EventData::new_u64(index as u64),
+                    writing,
+                );
             }
             if count < BLOCK_LEN && !flags.contains(EventFlags::RDHUP) {
                 return Ok(());

@@ -1,6 +1,7 @@
 //! A line echo on the standard library alone: a thread a connection, buffers around the socket.
 //!
-//! What is answered is flushed when no whole line is waiting any more: a flush a line would cost a `send` each.
+//! What is answered is flushed when no whole line is waiting any more: a flush a line would cost a
+//! `send` each.
 
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::net::TcpStream;

@@ -1,6 +1,8 @@
-//! A line echo on tokio, as its users write it: a task a connection, one thread, buffers around the socket.
+//! A line echo on tokio, as its users write it: a task a connection, one thread, buffers around the
+//! socket.
 //!
-//! What is answered is flushed when no whole line is waiting any more: a flush a line would cost a `send` each.
+//! What is answered is flushed when no whole line is waiting any more: a flush a line would cost a
+//! `send` each.
 
 use std::io;
 

@@ -24,7 +24,9 @@ impl Oracle {
                     self.is_closed = true;
                     break;
                 }
-                _ if len > self.bounds.frame_max => rest = self.refuse_payload("FRAME_TOO_LARGE", len, behind),
+                _ if len > self.bounds.frame_max => {
+                    rest = self.refuse_payload("FRAME_TOO_LARGE", len, behind)
+                }
                 (1 | 2, None) => break,
                 (1 | 2, Some(payload)) => {
                     self.run(code, payload);
@@ -54,7 +56,9 @@ impl Oracle {
     fn run(&mut self, code: u8, payload: &[u8]) {
         match (code, std::str::from_utf8(payload)) {
             (1, _) => self.answer(&frame(1, payload)),
-            (_, Ok(text)) => self.answer(&frame(1, text.chars().rev().collect::<String>().as_bytes())),
+            (_, Ok(text)) => {
+                self.answer(&frame(1, text.chars().rev().collect::<String>().as_bytes()))
+            }
             (_, Err(_)) => self.answer(&frame(255, b"INVALID_UTF8")),
         }
         self.may_be_refused(payload.len(), &frame(255, b"SERVER_BUSY"));

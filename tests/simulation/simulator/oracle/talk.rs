@@ -12,11 +12,15 @@ impl Oracle {
                 self.is_closed = true;
                 return;
             }
-            _ if contains(b"time") => self.answer_with_time(&[b"Server Time: 17:24:13", ending].concat(), 13..21),
+            _ if contains(b"time") => {
+                self.answer_with_time(&[b"Server Time: 17:24:13", ending].concat(), 13..21)
+            }
             _ if contains(b"hello") => {
                 self.answer(&[b"Hello from the server! Connection established.", ending].concat());
             }
-            _ if contains(b"status") => self.answer(&[b"Server is running smoothly on Rust.", ending].concat()),
+            _ if contains(b"status") => {
+                self.answer(&[b"Server is running smoothly on Rust.", ending].concat())
+            }
             _ => self.answer(&[b"ACK: Received '", message, b"'", ending].concat()),
         }
         self.may_be_refused(message.len(), &[b"ERROR SERVER_BUSY", ending].concat());

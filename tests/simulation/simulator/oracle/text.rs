@@ -3,8 +3,9 @@
 use super::{Language, Oracle};
 
 const HELP: &[u8] = b"HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT\n";
-const METHODS: [&[u8]; 10] =
-    [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI"];
+const METHODS: [&[u8]; 10] = [
+    b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI",
+];
 
 impl Oracle {
     /// Answers every whole line, and says so when the one behind them has outgrown the limit.
@@ -25,7 +26,10 @@ impl Oracle {
         self.pending = rest.to_vec();
         let content = rest.strip_suffix(b"\r").unwrap_or(rest);
         let carriage_return = &rest[content.len()..];
-        if self.dropped_line.is_none() && content.len() > self.bounds.line_max && !self.may_become_a_request(content) {
+        if self.dropped_line.is_none()
+            && content.len() > self.bounds.line_max
+            && !self.may_become_a_request(content)
+        {
             self.outgrow(content);
         }
         if self.dropped_line.is_some() {
@@ -62,8 +66,11 @@ impl Oracle {
     fn outgrow(&mut self, line: &[u8]) {
         let front = &line[..line.len().min(32)];
         let (word, argument) = first_word(front);
-        let is_command = ["TIME", "ECHO", "HELP", "QUIT"].iter().any(|key| word.eq_ignore_ascii_case(key.as_bytes()));
-        let has_path = argument.starts_with(b"/") && word.iter().all(u8::is_ascii_alphabetic) && !is_command;
+        let is_command = ["TIME", "ECHO", "HELP", "QUIT"]
+            .iter()
+            .any(|key| word.eq_ignore_ascii_case(key.as_bytes()));
+        let has_path =
+            argument.starts_with(b"/") && word.iter().all(u8::is_ascii_alphabetic) && !is_command;
         let is_http = METHODS.contains(&word.as_slice()) && !argument.is_empty() || has_path;
         if self.language == Language::Text && is_http {
             self.answer(b"ERROR NOT_HTTP\n");
@@ -114,7 +121,8 @@ fn trim_end(line: &[u8]) -> &[u8] {
     &line[..line.len() - line.iter().rev().take_while(|byte| is_blank(**byte)).count()]
 }
 
-/// The first word without the negotiation in front of it and in it, and what follows the blanks behind it.
+/// The first word without the negotiation in front of it and in it, and what follows the blanks
+/// behind it.
 fn first_word(line: &[u8]) -> (Vec<u8>, &[u8]) {
     let (mut word, mut at) = (Vec::new(), 0);
     while at < line.len() {
@@ -122,7 +130,10 @@ fn first_word(line: &[u8]) -> (Vec<u8>, &[u8]) {
         at += match rest {
             [0xFF, 0xFB..=0xFE, ..] => 3,
             [0xFF, 0xFA, parameters @ ..] => {
-                2 + parameters.windows(2).position(|pair| pair == [0xFF, 0xF0]).map_or(parameters.len(), |end| end + 2)
+                2 + parameters
+                    .windows(2)
+                    .position(|pair| pair == [0xFF, 0xF0])
+                    .map_or(parameters.len(), |end| end + 2)
             }
             [0xFF, 0xF0..=0xF9 | 0xFF, ..] => 2,
             [0xFF, ..] => 1,
@@ -139,5 +150,6 @@ fn first_word(line: &[u8]) -> (Vec<u8>, &[u8]) {
 
 fn is_http(line: &[u8], word: &[u8], argument: &[u8]) -> bool {
     let last_word = line.rsplit(|byte| is_blank(*byte)).next().unwrap_or_default();
-    last_word.to_ascii_uppercase().starts_with(b"HTTP/") || METHODS.contains(&word) && !argument.is_empty()
+    last_word.to_ascii_uppercase().starts_with(b"HTTP/")
+        || METHODS.contains(&word) && !argument.is_empty()
 }
