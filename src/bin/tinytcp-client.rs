@@ -2,6 +2,7 @@
 
 use std::io::{self, Cursor, IsTerminal};
 use std::process::ExitCode;
+use std::slice;
 use std::time::Duration;
 
 use clap::Parser;
@@ -9,7 +10,7 @@ use tinytcp::cli;
 use tinytcp::cli::target::{Protocol, Target};
 use tinytcp::cli::terminal::Blocking;
 use tinytcp::cli::units;
-use tinytcp::client::conformance::{self, Assumed};
+use tinytcp::client::conformance::{self, AssumedLimits, Part};
 use tinytcp::client::connect::Patience;
 use tinytcp::client::failure::{Failure, Verdict};
 use tinytcp::client::{demo, script, shell};
@@ -74,6 +75,13 @@ struct Arguments {
     #[arg(long, value_name = "D", env = "TINYTCP_WAIT", value_parser = units::duration)]
     wait: Option<Duration>,
 
+    /// Run only this part of `test`: protocol or server
+    ///
+    /// `protocol` has the checks that an original server of the protocol passes. `server` has those
+    /// of tinytcp-server alone: its limits and errors, HTTP, TLS, telnet, any bytes.
+    #[arg(long, value_name = "PART", env = "TINYTCP_ONLY")]
+    only: Option<Part>,
+
     /// The longest line that the server takes; only `test` needs to know
     #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_LINE", default_value = "64KiB", value_parser = units::message_size)]
     max_line: u32,
@@ -95,6 +103,11 @@ enum Mode {
 fn main() -> ExitCode {
     let mut arguments: Arguments = cli::parse();
     let mode = take_mode(&mut arguments);
+    if arguments.only.is_some() && mode != Mode::Test {
+        cli::refuse::<Arguments>(
+            "--only (TINYTCP_ONLY) chooses a part of `test`: add that word, or leave the flag out",
+        );
+    }
     let target = Target::from_words(&arguments.words, arguments.protocol)
         .unwrap_or_else(|error| cli::refuse::<Arguments>(error));
     match run(mode, &target, arguments) {
@@ -129,11 +142,14 @@ fn take_mode(arguments: &mut Arguments) -> Mode {
 
 fn run(mode: Mode, target: &Target, arguments: Arguments) -> Result<Verdict, Failure> {
     let patience = Patience { timeout: arguments.timeout, wait: arguments.wait };
-    let assumed =
-        Assumed { line_bytes_max: arguments.max_line, frame_bytes_max: arguments.max_frame };
+    let limits =
+        AssumedLimits { line_bytes_max: arguments.max_line, frame_bytes_max: arguments.max_frame };
     match mode {
         Mode::Shell => shell::run(target, patience),
-        Mode::Test => conformance::run(target, patience, assumed),
+        Mode::Test => {
+            let parts = arguments.only.as_ref().map_or(&Part::ALL[..], slice::from_ref);
+            conformance::run(target, patience, limits, parts)
+        }
         Mode::Demo => demo::run(target, patience),
         Mode::Script if arguments.execute.is_empty() => {
             script::run(target, patience, Blocking(io::stdin()))

@@ -5,7 +5,7 @@ use crate::runs::{client, finish, run};
 
 #[test]
 fn a_wrong_command_line_is_one_line_and_exit_code_2() {
-    let cases: [(&[&str], &str); 23] = [
+    let cases: [(&[&str], &str); 26] = [
         (&["--timeout", "0"], "`off` for none"),
         (&["--timeout", "5 days"], "20ms"),
         (&["--wait", "off"], "durations look like"),
@@ -28,6 +28,9 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
         (&["a", "1", "demo", "x"], "unexpected"),
         (&["echo://host", "--protocol", "chat"], "leave one of them out"),
         (&["-e", "TIME", "demo"], "leave out one"),
+        (&["test", "--only", "telnet"], "the parts of a test are protocol and server"),
+        (&["demo", "--only", "server"], "chooses a part of `test`"),
+        (&["-e", "TIME", "--only", "server"], "chooses a part of `test`"),
         (&["host\nname:1\u{1b}"], r"host\nname"),
     ];
     for (arguments, part) in cases {
@@ -81,7 +84,7 @@ fn every_flag_is_an_environment_variable_too() {
 #[test]
 fn an_empty_environment_variable_counts_as_unset() {
     let mut command = client(&["-e", "ECHO a", &format!("text://127.0.0.1:{}", originals::text())]);
-    for flag in ["PROTOCOL", "EXECUTE", "TIMEOUT", "WAIT", "MAX_LINE", "MAX_FRAME"] {
+    for flag in ["PROTOCOL", "EXECUTE", "TIMEOUT", "WAIT", "ONLY", "MAX_LINE", "MAX_FRAME"] {
         command.env(format!("TINYTCP_{flag}"), "");
     }
     finish(command).ended_with(0).printing("ECHO a\n");

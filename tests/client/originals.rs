@@ -1,34 +1,35 @@
-//! The four original servers, as far as a client can tell: blocking, one thread a connection, and
-//! for echo and chat one `recv` of at most 1024 bytes for each message.
+//! Servers that behave as the four original ones: blocking, a thread for each connection (chat
+//! serves one after the other), and for echo and chat one `recv` of at most 1024 bytes for each
+//! message.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
-use crate::support::behaviour::serve;
+use crate::support::behaviour::{serve, serve_in_turn};
 
-/// The time that every original server believes it is.
+/// The time that these servers report.
 pub const TIME: &str = "2025-09-12T17:24:13-05:00";
 
-/// A server of text; gives its port.
+/// Starts a server of text; returns its port.
 pub fn text() -> u16 {
     serve(|stream| drop(text_session(stream)))
 }
 
-/// A server of binary; gives its port.
+/// Starts a server of binary; returns its port.
 pub fn binary() -> u16 {
     serve(|stream| drop(binary_session(stream)))
 }
 
-/// A server of echo; gives its port.
+/// Starts a server of echo; returns its port.
 pub fn echo() -> u16 {
     serve(|stream| {
         drop(message_session(stream, |message| Some(format!("Server received: {message}"))))
     })
 }
 
-/// A server of chat; gives its port.
+/// Starts a server of chat; returns its port.
 pub fn chat() -> u16 {
-    serve(|stream| {
+    serve_in_turn(|stream| {
         drop(message_session(stream, |message| match message.to_lowercase() {
             lower if lower == "exit" => None,
             lower if lower.contains("time") => Some("Server Time: 17:24:13".into()),

@@ -1,4 +1,4 @@
-//! Servers made of one function: it is given each connection, in a thread of its own.
+//! Servers made of one function, which is called with each connection.
 
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{Read, Write};
@@ -7,9 +7,17 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// Serves every connection with `behaviour` in a thread of its own; gives the port.
+/// Serves every connection with `behaviour` in a thread of its own; returns the port.
 pub fn serve(behaviour: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
     serve_on(TcpListener::bind("127.0.0.1:0").expect("a free port"), behaviour)
+}
+
+/// Serves one connection after the other with `behaviour`; returns the port.
+pub fn serve_in_turn(behaviour: impl Fn(TcpStream) + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("bound").port();
+    thread::spawn(move || listener.incoming().flatten().for_each(behaviour));
+    port
 }
 
 /// As [`serve`], on a listener that is there already.

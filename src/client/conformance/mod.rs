@@ -1,48 +1,120 @@
-//! The conformance run: does a server keep every promise of its protocol?
+//! The conformance run: checks that a server keeps each promise of its protocol.
 //!
-//! Each check is one promise, on connections of its own, bounded by the timeout. What a check says
-//! when it fails is all that the author of another server gets to see, so it shows what was sent,
-//! expected and got.
+//! The checks have two parts, with a list of each beside every protocol:
+//!
+//! - [`Part::Protocol`]: behaviour that the original servers have and that their clients rely on.
+//!   An original server passes every one of these checks. So they send only what an original
+//!   client could send: text in UTF-8, and to echo and chat one short message without a newline
+//!   at a time.
+//! - [`Part::Server`]: promises that only this server makes: its limits and errors, its guards
+//!   against HTTP, TLS and telnet, messages in lines for echo and chat, any bytes as text. An
+//!   original server answers these in its own way, or breaks.
+//!
+//! Each check is one promise. It uses connections of its own and ends within the timeout. A
+//! failure shows the bytes that were sent, expected and received: the author of another server
+//! sees nothing else.
 
 mod binary;
+mod chat;
+mod connection;
+mod echo;
 mod messages;
 mod probe;
 mod text;
+
+use std::str::FromStr;
 
 use super::connect::{Patience, connect};
 use super::failure::{Failure, Verdict};
 use super::output::Output;
 use crate::cli::target::{Protocol, Target};
-use probe::{Outcome, Probe};
+use crate::display::plural::plural;
+use probe::{CheckResult, Probe};
 
-/// What the server is taken to allow.
+/// The limits that the checks assume of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Assumed {
-    /// The longest line or message in bytes, its ending not counted.
+pub struct AssumedLimits {
+    /// The longest line or message in bytes, without its ending.
     pub line_bytes_max: u32,
     /// The longest payload of a frame in bytes.
     pub frame_bytes_max: u32,
 }
 
-impl Assumed {
-    /// [`Assumed::line_bytes_max`] as the length of a buffer.
+impl AssumedLimits {
+    /// [`AssumedLimits::line_bytes_max`] as the length of a buffer.
     fn line_len_max(self) -> usize {
         self.line_bytes_max.try_into().unwrap_or(usize::MAX)
     }
 
-    /// [`Assumed::frame_bytes_max`] as the length of a buffer.
+    /// [`AssumedLimits::frame_bytes_max`] as the length of a buffer.
     fn payload_len_max(self) -> usize {
         self.frame_bytes_max.try_into().unwrap_or(usize::MAX)
     }
 }
 
-/// One promise of a protocol.
+/// One of the two parts of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Behaviour of the original servers.
+    Protocol,
+    /// Promises that only this server makes.
+    Server,
+}
+
+impl Part {
+    /// Both, in the order of a run.
+    pub const ALL: [Self; 2] = [Self::Protocol, Self::Server];
+
+    /// Its name in reports and flags.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Protocol => "protocol",
+            Self::Server => "server",
+        }
+    }
+
+    /// One line about its checks.
+    const fn description(self) -> &'static str {
+        match self {
+            Self::Protocol => "behaviour of the original servers",
+            Self::Server => "further promises of tinytcp-server",
+        }
+    }
+
+    /// Its checks of a protocol.
+    const fn checks(self, protocol: Protocol) -> &'static [&'static [Check]] {
+        match (self, protocol) {
+            (Self::Protocol, Protocol::Text) => &[text::PROTOCOL_CHECKS],
+            (Self::Server, Protocol::Text) => &[text::SERVER_CHECKS],
+            (Self::Protocol, Protocol::Binary) => &[binary::PROTOCOL_CHECKS],
+            (Self::Server, Protocol::Binary) => &[binary::SERVER_CHECKS],
+            (Self::Protocol, Protocol::Echo) => &[messages::PROTOCOL_CHECKS, echo::PROTOCOL_CHECKS],
+            (Self::Server, Protocol::Echo) => &[messages::SERVER_CHECKS, echo::SERVER_CHECKS],
+            (Self::Protocol, Protocol::Chat) => &[messages::PROTOCOL_CHECKS, chat::PROTOCOL_CHECKS],
+            (Self::Server, Protocol::Chat) => &[messages::SERVER_CHECKS, chat::SERVER_CHECKS],
+        }
+    }
+}
+
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|part| part.name() == name)
+            .ok_or_else(|| "the parts of a test are protocol and server".into())
+    }
+}
+
+/// One promise.
 struct Check {
     /// The promise, as a sentence without its full stop.
     name: &'static str,
-    /// Sees whether it is kept.
-    run: fn(&Probe<'_>) -> Outcome,
-    /// The limit on which the outcome depends.
+    /// Finds out whether the server keeps it.
+    run: fn(&Probe<'_>) -> CheckResult,
+    /// The limit on which the result depends.
     limit: Limit,
 }
 
@@ -55,61 +127,74 @@ enum Limit {
 }
 
 impl Check {
-    const fn new(name: &'static str, run: fn(&Probe<'_>) -> Outcome) -> Self {
+    const fn new(name: &'static str, run: fn(&Probe<'_>) -> CheckResult) -> Self {
         Self { name, run, limit: Limit::None }
     }
 
-    const fn at(limit: Limit, name: &'static str, run: fn(&Probe<'_>) -> Outcome) -> Self {
+    const fn at(limit: Limit, name: &'static str, run: fn(&Probe<'_>) -> CheckResult) -> Self {
         Self { name, run, limit }
     }
 
-    /// What the reader of a failure should know about it.
-    fn hint(&self, assumed: Assumed) -> String {
-        let (what, bytes, flag) = match self.limit {
+    /// The words that follow a failure: the limit that the check assumed, and its flag.
+    fn hint(&self, limits: AssumedLimits) -> String {
+        let (item, bytes, flag) = match self.limit {
             Limit::None => return String::new(),
-            Limit::Line => ("line", assumed.line_bytes_max, "--max-line"),
-            Limit::Frame => ("payload", assumed.frame_bytes_max, "--max-frame"),
+            Limit::Line => ("line", limits.line_bytes_max, "--max-line"),
+            Limit::Frame => ("payload", limits.frame_bytes_max, "--max-frame"),
         };
         format!(
-            " (taking for granted that the longest {what} is {bytes} bytes: if it is not, say so with {flag})"
+            " (assumes that the longest {item} is {}; set another limit with {flag})",
+            plural(u64::from(bytes), "byte")
         )
     }
 }
 
-/// Runs every check of the target's protocol and prints a line for each, then how many there were.
+/// Runs the checks of the target's protocol in `parts`. Prints a line for each check, and a
+/// summary line after each part.
+///
+/// Returns [`Verdict::Refused`] if a check failed.
 ///
 /// # Errors
 /// [`Failure::Unreachable`] when there is no server to check.
-pub fn run(target: &Target, patience: Patience, assumed: Assumed) -> Result<Verdict, Failure> {
+pub fn run(
+    target: &Target,
+    patience: Patience,
+    limits: AssumedLimits,
+    parts: &[Part],
+) -> Result<Verdict, Failure> {
     drop(connect(target, patience)?);
-    let checks: Vec<&Check> = match target.protocol {
-        Protocol::Text => text::CHECKS.iter().collect(),
-        Protocol::Binary => binary::CHECKS.iter().collect(),
-        Protocol::Echo => messages::CHECKS.iter().chain(messages::ECHO_CHECKS).collect(),
-        Protocol::Chat => messages::CHECKS.iter().chain(messages::CHAT_CHECKS).collect(),
-    };
     let mut output = Output::new();
-    let mut failed = 0;
-    for check in &checks {
-        let outcome = (check.run)(&Probe::new(target, patience.timeout, assumed));
-        let line = match &outcome {
-            Ok(()) => format!("{}   {}\n", output.green("ok"), check.name),
-            Err(mismatch) => format!(
-                "{} {}: {mismatch}{}\n",
-                output.red("FAIL"),
-                check.name,
-                check.hint(assumed)
-            ),
-        };
-        failed += usize::from(outcome.is_err());
-        output.say(&line)?;
+    let mut verdict = Verdict::Fine;
+    for part in parts {
+        output.say(&format!("{target} {}: {}\n", part.name(), part.description()))?;
+        let (mut passed, mut failed) = (0, 0);
+        for check in part.checks(target.protocol).iter().copied().flatten() {
+            let result = (check.run)(&Probe::new(target, patience.timeout, limits));
+            output.say(&report(check, &result, limits, &output))?;
+            output.flush()?;
+            match result {
+                Ok(()) => passed += 1,
+                Err(_) => failed += 1,
+            }
+        }
+        let checks = plural(passed + failed, "check");
+        let name = part.name();
+        output.say(&format!("{target} {name}: {checks}, {passed} passed, {failed} failed\n"))?;
         output.flush()?;
+        if failed > 0 {
+            verdict = Verdict::Refused;
+        }
     }
-    output.say(&format!(
-        "{target}: {} checks, {} passed, {failed} failed\n",
-        checks.len(),
-        checks.len() - failed
-    ))?;
-    output.flush()?;
-    Ok(if failed == 0 { Verdict::Fine } else { Verdict::Refused })
+    Ok(verdict)
+}
+
+/// The line about one check.
+fn report(check: &Check, result: &CheckResult, limits: AssumedLimits, output: &Output) -> String {
+    match result {
+        Ok(()) => format!("{}   {}\n", output.green("ok"), check.name),
+        Err(mismatch) => {
+            let hint = check.hint(limits);
+            format!("{} {}: {mismatch}{hint}\n", output.red("FAIL"), check.name)
+        }
+    }
 }
