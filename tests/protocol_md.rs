@@ -125,7 +125,7 @@ fn expect(peer: &mut Peer, expected: &[u8]) {
 /// The tokens of the table of errors, each with the protocols that say it.
 fn error_table() -> Vec<(String, Vec<String>)> {
     let page = page();
-    let (_, after) = page.split_once("| token | said by |").expect("the table of errors");
+    let (_, after) = page.split_once("| token | sent by |").expect("the table of errors");
     let rows = after.lines().skip(2).take_while(|line| line.starts_with('|'));
     let table: Vec<_> = rows
         .map(|row| {

@@ -1,53 +1,94 @@
-//! What README says of flags and files is what the programs and the tree say.
+//! README, and the pages that show commands with what they print: executed against real servers.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::Command;
+mod support;
 
-const README: &str = include_str!("../README.md");
+use std::fs;
+use support::consoles::{self, Console};
+use support::documents::{Document, root};
+use support::peer::Peer;
+use support::server::Server;
 
-/// The words of `text` that start with `prefix`, up to the first character that cannot be in a
-/// name.
-fn words<'a>(text: &'a str, prefix: &str) -> BTreeSet<&'a str> {
-    let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | '.');
-    text.match_indices(prefix)
-        .map(|(start, _)| {
-            text[start..].split(|c| !is_of_name(c)).next().unwrap_or_default().trim_end_matches('.')
-        })
-        .collect()
-}
+const LINES_MAX: usize = 130;
 
-/// The part of README under a heading.
-fn section(heading: &str) -> &'static str {
-    let start = README.find(&format!("\n## {heading}\n")).expect(heading);
-    let body = &README[start + 4..];
-    &body[..body.find("\n## ").unwrap_or(body.len())]
+#[test]
+fn readme_shows_what_its_commands_print() {
+    execute("README.md", 3);
 }
 
 #[test]
-fn the_table_of_flags_is_what_the_server_takes() {
-    let help = Command::new(env!("CARGO_BIN_EXE_tinytcp-server"))
-        .arg("-h")
-        .output()
-        .expect("the server starts");
-    let help = String::from_utf8(help.stdout).expect("help is UTF-8");
-    let taken: BTreeSet<_> = words(&help, "--")
-        .into_iter()
-        .filter(|flag| !["--help", "--version", "--some-flag"].contains(flag))
-        .collect();
-    let table: String =
-        section("The server").lines().filter(|line| line.starts_with("| `-")).collect();
-    assert_eq!(words(&table, "--"), taken);
+fn the_page_of_the_client_shows_what_its_commands_print() {
+    execute("docs/client.md", 1);
 }
 
 #[test]
-fn every_file_that_is_named_exists() {
-    for prefix in ["src/", "examples/", "tests/", "benches/"] {
-        for file in words(README, prefix) {
-            assert!(
-                Path::new(env!("CARGO_MANIFEST_DIR")).join(file).exists(),
-                "README names {file}"
-            );
+fn the_page_of_the_load_generator_shows_what_its_commands_print() {
+    execute("docs/load.md", 1);
+}
+
+/// Runs the commands of a page, of which there are `count` at least, each against one server.
+fn execute(page: &str, count: usize) {
+    let server = Server::start(&[]);
+    let consoles = consoles::read(&Document::read(page).text);
+    // The script with real netcat sessions needs Python: `netcats.rs` runs it.
+    let consoles: Vec<_> =
+        consoles.into_iter().filter(|console| console.command != "benches/netcats").collect();
+    assert!(consoles.len() >= count, "{page} shows {} commands", consoles.len());
+    for Console { line, command, output } in &consoles {
+        println!("{page}:{line}: {command}");
+        match command.strip_prefix("nc ") {
+            Some(target) => converse(&server, target, output),
+            None => consoles::check(&consoles::run(command, &server), output),
         }
     }
+}
+
+/// Holds a conversation as with `nc`: after the greeting, each line that is typed is followed by its
+/// answer.
+fn converse(server: &Server, target: &str, lines: &[String]) {
+    assert_eq!(target, "127.0.0.1 40000", "a session with `text`");
+    let mut peer = Peer::connect(server.address("text"));
+    let (greeting, dialogue) = lines.split_first().expect("a greeting");
+    consoles::check(&peer.read_line(), std::slice::from_ref(greeting));
+    for pair in dialogue.chunks(2) {
+        peer.send(format!("{}\n", pair[0]));
+        consoles::check(&peer.read_line(), &pair[1..]);
+    }
+    peer.expect_eof();
+}
+
+#[test]
+fn each_protocol_answers_the_command_beside_it() {
+    let server = Server::start(&[]);
+    let readme = Document::read("README.md").text.replace("\\|", "\u{1}");
+    let rows: Vec<Vec<&str>> = readme
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|row| row.split('|').map(|cell| cell.trim().trim_matches('`')).collect())
+        .filter(|row: &Vec<_>| support::PROTOCOLS.contains(&row[1]))
+        .collect();
+    assert_eq!(rows.len(), support::PROTOCOLS.len());
+    for row in rows {
+        let command = row[4].replace('\u{1}', "|");
+        let answer = consoles::run(&command, &server);
+        assert!(!answer.is_empty() && !answer.contains("ERROR"), "{command}: {answer}");
+    }
+}
+
+#[test]
+fn the_round_in_readme_is_that_of_the_event_loop() {
+    let calls = |text: &str| -> Vec<String> {
+        let (_, body) = text.split_once("pub fn round(").expect("a round");
+        let body = body.lines().skip(1).take_while(|line| !line.trim_start().starts_with("Ok("));
+        let code = body.map(|line| line.split("//").next().unwrap_or_default().trim().to_owned());
+        code.filter(|code| code.starts_with("self.")).collect()
+    };
+    let source = fs::read_to_string(root().join("src/server/event_loop.rs"));
+    let (source, readme) = (source.expect("a source"), Document::read("README.md").text);
+    assert_eq!(calls(&readme), calls(&source));
+}
+
+#[test]
+fn readme_is_short() {
+    let count = Document::read("README.md").text.lines().count();
+    assert!(count <= LINES_MAX, "README has {count} lines");
 }

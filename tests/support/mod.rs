@@ -10,7 +10,9 @@
 pub mod behaviour;
 pub mod clock;
 pub mod complaint;
+pub mod consoles;
 pub mod dialogue;
+pub mod documents;
 pub mod frames;
 pub mod lines;
 pub mod messages;
