@@ -76,7 +76,8 @@ fn no_byte_of_a_client_reaches_the_log_as_it_is() {
 }
 
 /// The characters that change the direction in which a terminal writes.
-const BIDI: &str = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
+const BIDI: &str = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\
+    \u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
 
 #[test]
 fn printable_text_of_a_client_is_shown_and_bidi_characters_are_escaped() {

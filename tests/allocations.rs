@@ -158,8 +158,9 @@ mod text {
     #[test]
     fn errors() {
         let request = [b"NOPE\nECHO\n\n\xff\xf4NOPE\n".as_slice(), &[b'x'; 70_000], b"\n"].concat();
-        let answer =
-            b"ERROR UNKNOWN_COMMAND\nERROR BAD_ARGUMENTS\nERROR UNKNOWN_COMMAND\nERROR LINE_TOO_LONG\n".as_slice();
+        let answer = b"ERROR UNKNOWN_COMMAND\nERROR BAD_ARGUMENTS\nERROR UNKNOWN_COMMAND\n\
+            ERROR LINE_TOO_LONG\n"
+            .as_slice();
         assert_one_at_a_time(Text::new(), &request, answer, 20);
     }
 

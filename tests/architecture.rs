@@ -252,7 +252,8 @@ fn what_is_allowed_is_not_a_fault() {
         ("os/clock.rs", "let text = text.parse().expect(\"made of digits above\");"),
         (
             "wire/line.rs",
-            "fn f() {}\n#[cfg(test)]\nmod tests {\n    use crate::server;\n    fn g() { f().unwrap() }\n}",
+            "fn f() {}\n#[cfg(test)]\nmod tests {\n    use crate::server;\n    \
+             fn g() { f().unwrap() }\n}",
         ),
     ] {
         assert_eq!(faults(path, code), Vec::<String>::new(), "{path}: {code}");

@@ -82,7 +82,8 @@ fn lines_and_their_sums_are_added_up() {
         "opened text 127.0.0.1:54384",
         "text 127.0.0.1:54384: ECHO same second, not shown: 9 opened",
         "closed text 127.0.0.1:54384: client closed; 9 bytes in, 9 bytes out, 1 message, 0.001 s",
-        "same second, not shown: 213 opened, 220 commands, 9 closed (7 write timeout, 2 client closed)",
+        "same second, not shown: 213 opened, 220 commands, \
+         9 closed (7 write timeout, 2 client closed)",
         "same second, not shown: 1 opened, 1 command",
     ] {
         journal.note(&format!("2026-11-21T03:28:53.611Z INFO  {line}"));

@@ -133,7 +133,7 @@ fn cargo_test(mut command: Command, package: &Path, catcher: &[String]) -> Comma
 }
 
 #[test]
-#[ignore = "builds the package once for each broken variant, which takes minutes; needs git and timeout"]
+#[ignore = "builds the package once per variant, in minutes; needs git and timeout"]
 fn every_broken_variant_is_caught() {
     let mut escaped = Vec::new();
     for patch in patches() {

@@ -51,7 +51,8 @@ trap 'rm -f "$log"' EXIT
 exec 3< <(exec "$SERVER" --listen text://127.0.0.1:5555 --activity-log off 2> "$log")
 server=$!
 read -r _ <&3
-timeout 20 "$LOAD" text://127.0.0.1:5555 --lifetime 1 -c 1 -d 500ms -q --json - | grep -o '"begun_count": *[0-9]*'
+timeout 20 "$LOAD" text://127.0.0.1:5555 --lifetime 1 -c 1 -d 500ms -q --json - |
+    grep -o '"begun_count": *[0-9]*'
 kill "$server"
 cat <&3
 grep -o 'stopped: [0-9]*' "$log"

@@ -11,12 +11,15 @@ use support::server::Server;
 use support::tool::Tool;
 use support::{BANNER, PROTOCOLS};
 
+const TEXT_ANSWERS: &[u8] = b"ECHO hi there\nERROR UNKNOWN_COMMAND\nECHO last\n";
+const CONNECTED: &str = "Hello from the server! Connection established.";
+
 /// A few requests of each protocol, and all that comes back when the input ends behind them.
 fn requests_and_answers(protocol: &str) -> (Vec<u8>, Vec<u8>) {
     match protocol {
         "text" => (
             b"TIME\necho hi there\r\nNONSENSE\nECHO last\n".to_vec(),
-            [BANNER, format!("TIME {COVER}\nECHO hi there\nERROR UNKNOWN_COMMAND\nECHO last\n").as_bytes()].concat(),
+            [BANNER, format!("TIME {COVER}\n").as_bytes(), TEXT_ANSWERS].concat(),
         ),
         "binary" => (
             [frame(ECHO, "hi"), frame(REVERSE, "abc"), frame(ECHO, [0, 255, 10, 13])].concat(),
@@ -28,8 +31,7 @@ fn requests_and_answers(protocol: &str) -> (Vec<u8>, Vec<u8>) {
         ),
         "chat" => (
             b"hello\nwhat time is it?\nbye".to_vec(),
-            format!("Hello from the server! Connection established.\nServer Time: {COVER}\nACK: Received 'bye'")
-                .into_bytes(),
+            format!("{CONNECTED}\nServer Time: {COVER}\nACK: Received 'bye'").into_bytes(),
         ),
         other => panic!("{other}?"),
     }

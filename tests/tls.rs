@@ -9,8 +9,8 @@ use support::server::Server;
 use support::{BANNER, KIB, PROTOCOLS};
 
 /// What OpenSSL 3.0 sends first, with a newline among its lengths and one behind them.
-const CLIENT_HELLO: &[u8] =
-    b"\x16\x03\x01\x01\x0A\x01\x00\x01\x06\x03\x03secret\n\x00\x3E\x13\x02\x13\x03\x13\x01\xC0\x2C\xC0\x30\x00\x0A\x00\x16";
+const CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x01\x0A\x01\x00\x01\x06\x03\x03secret\n\
+    \x00\x3E\x13\x02\x13\x03\x13\x01\xC0\x2C\xC0\x30\x00\x0A\x00\x16";
 
 /// All that a server of `protocol` says to a client of TLS.
 fn refusal(protocol: &str) -> Vec<u8> {

@@ -3,16 +3,17 @@
 mod support;
 
 use proptest::prelude::*;
-use support::BANNER;
 use support::clock::COVER;
 use support::dialogue::{Dialogue, Stream};
 use support::server::{Server, listen_flags, program};
+use support::text_model::{BANNER, conversation};
+use tinytcp::wire::http;
 
 const HELP: &[u8] = b"HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT\n";
 
 /// What a Linux telnet offers when it speaks first; option 0x20 is also a blank.
-const TELNET_PREAMBLE: &[u8] =
-    b"\xFF\xFD\x03\xFF\xFB\x18\xFF\xFB\x1F\xFF\xFB\x20\xFF\xFB\x21\xFF\xFB\x22\xFF\xFB\x27\xFF\xFD\x05";
+const TELNET_PREAMBLE: &[u8] = b"\xFF\xFD\x03\xFF\xFB\x18\xFF\xFB\x1F\xFF\xFB\x20\
+    \xFF\xFB\x21\xFF\xFB\x22\xFF\xFB\x27\xFF\xFD\x05";
 
 /// Checks that `input` gets the banner and `answers`, however it is cut, alone and before half a
 /// command.
@@ -21,7 +22,7 @@ fn check(input: &[u8], answers: impl AsRef<[u8]>) {
     let server = Server::start(&[]);
     let dialogue = Dialogue::new(&server, "text");
     let expected = [BANNER, answers.as_ref()].concat();
-    assert_eq!(oracle(input, 65_536), expected, "the oracle itself");
+    assert_eq!(model(input, 65_536), expected, "the model itself");
     dialogue.check_every_way(input, &expected);
     dialogue.check_every_way(&[input, b"ECHO half a comm"].concat(), &expected);
 }
@@ -173,7 +174,7 @@ fn a_line_over_the_limit_is_refused_once_and_the_session_goes_on() {
     let input = b"ECHO 3456789 123456789 123456789\nECHO 34567890123\r\nECHO 345678901234\r\n";
     let answers = b"ERROR LINE_TOO_LONG\nECHO 34567890123\nERROR LINE_TOO_LONG\n";
     let expected = [BANNER, answers].concat();
-    assert_eq!(oracle(input, 16), expected, "the oracle itself");
+    assert_eq!(model(input, 16), expected, "the model itself");
     dialogue.check_every_way(input, &expected);
 }
 
@@ -185,7 +186,7 @@ fn a_request_line_of_http_ends_the_session() {
 #[test]
 fn a_request_of_http_over_the_limit_ends_the_session_and_its_body_is_not_run() {
     let server = Server::start(&["--max-line", "16"]);
-    for method in HTTP_METHODS {
+    for method in http::METHODS {
         let request =
             [method, b" /", &[b'a'; 100_000], b" HTTP/1.1\r\nHost: x\r\n\r\nECHO x\n"].concat();
         for piece_len in [3, request.len()] {
@@ -201,7 +202,7 @@ fn a_request_of_http_over_the_limit_ends_the_session_and_its_body_is_not_run() {
 
 #[test]
 fn every_method_of_http_is_known() {
-    for method in HTTP_METHODS {
+    for method in http::METHODS {
         check_quickly(&[method, b" /\n"].concat(), b"ERROR NOT_HTTP\n");
     }
 }
@@ -247,9 +248,9 @@ fn telnet_negotiation_alone_is_an_empty_line() {
 }
 
 #[test]
-fn mixed_streams_get_what_the_oracle_says() {
+fn mixed_streams_get_the_answers_of_the_model() {
     let server = Server::start(&["--max-line", "40"]);
-    Dialogue::new(&server, "text").check_at_random(400, streams(), |input| oracle(input, 40));
+    Dialogue::new(&server, "text").check_at_random(400, streams(), |input| model(input, 40));
 }
 
 /// As [`check`], cut in few ways only.
@@ -265,15 +266,16 @@ fn check_quickly(input: &[u8], answers: &[u8]) {
 /// Requests good and bad, one after the other, and where to cut them.
 fn streams() -> impl Strategy<Value = Stream> {
     let word = prop_oneof![
-        8 => proptest::sample::select(vec!["ECHO", "echo", "Echo", "TIME", "time", "HELP", "help", "hElP", "ECHOO", "X"])
-            .prop_map(|word| word.as_bytes().to_vec()),
-        1 => proptest::sample::select(vec!["GET", "post", "QUIT", "quit"]).prop_map(|word| word.as_bytes().to_vec()),
+        8 => words(&[
+            "ECHO", "echo", "Echo", "TIME", "time", "HELP", "help", "hElP", "ECHOO", "X",
+        ]),
+        1 => words(&["GET", "post", "QUIT", "quit"]),
         1 => Just([TELNET_PREAMBLE, b"ECHO"].concat()),
     ];
     let blanks = || proptest::sample::select(vec!["", " ", "\t", "  ", " \t "]);
     let argument = prop_oneof![
         4 => "[ -~]{0,12}".prop_map(String::into_bytes),
-        2 => proptest::collection::vec(any::<u8>().prop_filter("no line end", |byte| *byte != b'\n'), 0..8),
+        2 => proptest::collection::vec(no_line_end(), 0..8),
         1 => Just(vec![b'z'; 40]),
         1 => Just(b"/ HTTP/1.1".to_vec()),
     ];
@@ -289,117 +291,15 @@ fn streams() -> impl Strategy<Value = Stream> {
     Stream::cut_at_random(input)
 }
 
-const HTTP_METHODS: [&[u8]; 10] = [
-    b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI",
-];
-
-/// What the server says to all of `input` and the end behind it: the obvious way, with everything
-/// in hand at once.
-fn oracle(input: &[u8], line_max: usize) -> Vec<u8> {
-    let mut said = BANNER.to_vec();
-    let mut lines: Vec<&[u8]> = input.split(|byte| *byte == b'\n').collect();
-    let half = lines.pop().unwrap_or_default();
-    for line in lines {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let answer = match line.len() > line_max {
-            true => answer_too_long(line),
-            false => answer(line),
-        };
-        said.extend_from_slice(&answer);
-        if !answer.is_empty() {
-            said.push(b'\n');
-        }
-        if answer == b"BYE" || answer == b"ERROR NOT_HTTP" {
-            return said;
-        }
-    }
-    if half.strip_suffix(b"\r").unwrap_or(half).len() > line_max {
-        said.extend_from_slice(&answer_too_long(half));
-        said.push(b'\n');
-    }
-    said
+fn words(words: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+    proptest::sample::select(words).prop_map(|word| word.as_bytes().to_vec())
 }
 
-/// The first bytes of a line over the limit still say whether it is a request of HTTP.
-fn answer_too_long(line: &[u8]) -> Vec<u8> {
-    let (word, argument) = command(&line[..line.len().min(32)]);
-    let is_command = ["TIME", "ECHO", "HELP", "QUIT"]
-        .iter()
-        .any(|key| word.eq_ignore_ascii_case(key.as_bytes()));
-    let has_path =
-        argument.starts_with(b"/") && word.iter().all(u8::is_ascii_alphabetic) && !is_command;
-    match HTTP_METHODS.contains(&word.as_slice()) && !argument.is_empty() || has_path {
-        true => "ERROR NOT_HTTP".into(),
-        false => "ERROR LINE_TOO_LONG".into(),
-    }
+fn no_line_end() -> impl Strategy<Value = u8> {
+    any::<u8>().prop_filter("no line end", |byte| *byte != b'\n')
 }
 
-fn answer(line: &[u8]) -> Vec<u8> {
-    let (word, argument) = command(line);
-    match word.to_ascii_uppercase().as_slice() {
-        b"" => Vec::new(),
-        b"TIME" => format!("TIME {COVER}").into(),
-        b"ECHO" if argument.is_empty() => "ERROR BAD_ARGUMENTS".into(),
-        b"ECHO" => [b"ECHO ", argument].concat(),
-        b"HELP" => HELP.trim_ascii_end().to_vec(),
-        b"QUIT" => "BYE".into(),
-        _ if looks_like_http(&word, argument) => "ERROR NOT_HTTP".into(),
-        _ => "ERROR UNKNOWN_COMMAND".into(),
-    }
-}
-
-fn looks_like_http(word: &[u8], argument: &[u8]) -> bool {
-    let last_word = argument
-        .rsplit(|byte| is_blank(*byte))
-        .next()
-        .filter(|last| !last.is_empty())
-        .unwrap_or(word);
-    last_word.to_ascii_uppercase().starts_with(b"HTTP/")
-        || (HTTP_METHODS.contains(&word) && !argument.is_empty())
-}
-
-/// The command word without negotiation, and its argument.
-fn command(line: &[u8]) -> (Vec<u8>, &[u8]) {
-    let mut word = Vec::new();
-    let mut rest = line;
-    loop {
-        match rest {
-            [0xFF, ..] => rest = &rest[negotiation_len(rest).min(rest.len())..],
-            [byte, ..] if is_blank(*byte) && word.is_empty() => rest = &rest[1..],
-            [byte, ..] if !is_blank(*byte) => {
-                word.push(*byte);
-                rest = &rest[1..];
-            }
-            _ => return (word, trim_blanks(rest)),
-        }
-    }
-}
-
-/// RFC 854: `IAC SB ... IAC SE`, `IAC WILL|WONT|DO|DONT option`, or `IAC command`.
-fn negotiation_len(bytes: &[u8]) -> usize {
-    match bytes.get(1) {
-        Some(0xFA) => {
-            bytes.windows(2).position(|pair| pair == [0xFF, 0xF0]).map_or(bytes.len(), |at| at + 2)
-        }
-        Some(0xFB..=0xFE) => 3,
-        _ => 2,
-    }
-}
-
-fn trim_blanks(mut bytes: &[u8]) -> &[u8] {
-    while let [first, rest @ ..] = bytes
-        && is_blank(*first)
-    {
-        bytes = rest;
-    }
-    while let [rest @ .., last] = bytes
-        && is_blank(*last)
-    {
-        bytes = rest;
-    }
-    bytes
-}
-
-fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t')
+/// What the model makes of `input`: the banner and all answers.
+fn model(input: &[u8], line_max: usize) -> Vec<u8> {
+    [BANNER, &conversation(input, line_max, COVER).0].concat()
 }

@@ -29,6 +29,8 @@ mod simulator;
 pub mod stream;
 mod talk;
 pub mod text;
+#[path = "../../tests/support/text_model.rs"]
+mod text_model;
 #[path = "../../tests/support/transcripts.rs"]
 #[expect(
     dead_code,

@@ -12,7 +12,8 @@ const LINE_LEN_MAX: usize = 64 * 4 + 128;
 /// True exactly when a character breaks a line, drives a terminal, or changes the direction in
 /// which it writes.
 fn is_harmful(c: char) -> bool {
-    let bidi = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
+    let bidi = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\
+    \u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
     c.is_control() || bidi.contains(c) || matches!(c, '\u{2028}' | '\u{2029}')
 }
 

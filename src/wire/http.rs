@@ -6,7 +6,7 @@ use super::telnet;
 
 /// The methods of HTTP/1.1 (RFC 9110, RFC 5789), and what the preface of HTTP/2 has in their place
 /// (RFC 9113).
-const METHODS: [&[u8]; 10] = [
+pub const METHODS: [&[u8]; 10] = [
     b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI",
 ];
 

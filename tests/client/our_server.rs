@@ -94,11 +94,13 @@ fn every_demo_runs() {
         ("text", "-> ECHO Hello from client\n<- ECHO Hello from client\n-> QUIT\n<- BYE\n"),
         (
             "binary",
-            "Enter command > rev custom protocols are fun\nServer Response: nuf era slocotorp motsuc\n",
+            "Enter command > rev custom protocols are fun\n\
+             Server Response: nuf era slocotorp motsuc\n",
         ),
         (
             "echo",
-            "> How are you?\nServer: Server received: How are you?\n> quit\nDisconnected from server\n",
+            "> How are you?\nServer: Server received: How are you?\n\
+             > quit\nDisconnected from server\n",
         ),
         ("chat", "Message >> status\n[Server]: Server is running smoothly on Rust.\n"),
     ] {

@@ -108,7 +108,10 @@ fn answers_without_a_newline_are_complete_when_they_have_said_it_all() {
         .printing("Server received: hi\nServer received: \nServer received: hi there\n");
     commands(&url("chat", originals::chat()), &["hello", "what time?", "status", "exit", "more"])
         .saying("'more' was not sent")
-        .printing("Hello from the server! Connection established.\nServer Time: 17:24:13\nServer is running smoothly on Python.\n");
+        .printing(
+            "Hello from the server! Connection established.\nServer Time: 17:24:13\n\
+             Server is running smoothly on Python.\n",
+        );
 }
 
 #[test]

@@ -25,7 +25,8 @@ fn answers_and_farewells_are_in_the_words_of_each_client() {
             originals::text(),
             "TIME\n\nfoo\nQUIT\n",
             format!(
-                "<- WELCOME, I'm TinyServer not pressure\n<- TIME {time}\n<- ERROR UNKNOWN_COMMAND\n<- BYE\n"
+                "<- WELCOME, I'm TinyServer not pressure\n<- TIME {time}\n\
+                 <- ERROR UNKNOWN_COMMAND\n<- BYE\n"
             ),
         ),
         (
@@ -152,8 +153,10 @@ fn on_a_terminal_a_server_may_speak_and_leave_while_the_person_types() {
     terminal.wait_for("sent");
     leave.send(()).expect("the server waits");
     terminal.wait_for("<- BYE\r\n");
-    terminal
-        .wait_for("the server closed the connection; look at the server's log; the next command connects again\r\n");
+    terminal.wait_for(
+        "the server closed the connection; look at the server's log; \
+         the next command connects again\r\n",
+    );
     terminal.type_keys("\x04\x03\x03");
     assert_eq!(terminal.finish(), Some(4));
 }

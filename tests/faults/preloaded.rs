@@ -121,8 +121,8 @@ fn check_suites(faults: &'static str) {
     let passed = said.lines().filter(|line| line.ends_with(" ... ok")).count();
     let _ = writeln!(
         stderr(),
-        "{faults}: {passed} tests passed with {reads} reads and {writes} writes cut short, {interruptions} calls \
-         interrupted, {signals} signals"
+        "{faults}: {passed} tests passed with {reads} reads and {writes} writes cut short, \
+         {interruptions} calls interrupted, {signals} signals"
     );
 }
 

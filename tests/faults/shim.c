@@ -1,20 +1,22 @@
-/* A library that is loaded into the server ahead of the C library, and makes its system calls behave as badly as they
- * are allowed to. It changes when bytes and events come, and never which.
+/* A library that is loaded into the server ahead of the C library. It makes system calls behave as
+ * badly as they are allowed to: it changes when bytes and events come, and never which.
  *
  *   SHIM_FAULTS  what it does, some of
- *                  short  reads and writes of streams move only some of the bytes that they could, and a wait for events
- *                         fetches only some of those there are
+ *                  short  reads and writes of streams move only some of the possible bytes, and a
+ *                         wait for events fetches only some of the events
  *                  eintr  one call in four fails with EINTR before it has done anything
- *                  alarm  a signal comes every millisecond, and its handler does not restart what it interrupts
+ *                  alarm  a signal comes every millisecond; its handler restarts no call
  *   SHIM_SEED    a number that all choices follow from
- *   SHIM_COUNTS  a file of four 64-bit numbers that every process adds to: reads cut, writes cut, calls interrupted,
- *                signals taken. It is shared memory, so that a process which is killed has counted too.
+ *   SHIM_COUNTS  a file of four 64-bit numbers that every process adds to: reads cut, writes cut,
+ *                calls interrupted, signals taken. It is shared memory: a process that is killed
+ *                has counted too.
  *
- * The server ends a connection's readiness at a read that left room, because the kernel cuts no read short while more
- * is waiting, but for one case, which it announces: EPOLLPRI, bytes at an urgent mark. A read that is cut short here is
- * announced in the same way, by adding EPOLLPRI to every event. So the program that is tested is the one that is shipped.
- * It reads without an event in two places, when it stops and when a deadline has passed, and there it reads until there is
- * nothing more, whatever an event said. */
+ * The server ends a connection's readiness at a read that left room, because the kernel cuts no
+ * read short while more bytes wait. There is one exception, which the kernel announces: EPOLLPRI,
+ * bytes at an urgent mark. A read that is cut short here is announced in the same way, by adding
+ * EPOLLPRI to every event, so that the program under test is the one that is shipped. The server
+ * reads without an event in two places, when it stops and when a deadline has passed. There it
+ * reads until nothing is left, whatever an event said. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -71,7 +73,7 @@ static int interrupted(void) {
     return 1;
 }
 
-/* At most `max`, at least 1 if there is any: mostly a few, and in between so many that a long message gets through. */
+/* At most `max`, at least 1 if `max` is: mostly a few, and sometimes enough for long messages. */
 static size_t some(size_t max) {
     uint64_t drawn = draw();
     size_t most = drawn & 1 ? 16 : 4096;
@@ -85,9 +87,9 @@ static int is_stream(int fd) {
     return fstat(fd, &status) == 0 && (S_ISSOCK(status.st_mode) || S_ISFIFO(status.st_mode));
 }
 
-/* True for a peer whose window is a few KiB, as that of a peer in a test which reads slowly. Segments of a few bytes would use
- * its memory up long before its window, and the kernel would drop them and go on with one in 200 ms. It cuts writes to
- * such a peer itself. */
+/* True for a peer whose window is a few KiB, as of a slow reader in a test. Segments of a few bytes
+ * would use its memory up long before its window: the kernel would drop them and send one in
+ * 200 ms. The kernel cuts writes to such a peer itself. */
 static int has_small_window(int fd) {
     struct tcp_info info = {0};
     socklen_t len = sizeof info;
@@ -119,7 +121,8 @@ EXPORT ssize_t recv(int fd, void *buf, size_t len, int flags) {
     return interrupted() ? -1 : next_recv(fd, buf, cut_read(fd, len), flags);
 }
 
-EXPORT ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr, socklen_t *addr_len) {
+EXPORT ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
+                        socklen_t *addr_len) {
     return interrupted() ? -1 : next_recvfrom(fd, buf, cut_read(fd, len), flags, addr, addr_len);
 }
 
@@ -135,13 +138,16 @@ EXPORT ssize_t writev(int fd, const struct iovec *parts, int count) {
     return next_write(fd, parts[0].iov_base, cut_write(fd, parts[0].iov_len));
 }
 
-/* A signal handler wakes the loop by a byte with MSG_DONTWAIT. It cannot try again, and the kernel never interrupts it:
- * only a call that waits is interrupted. */
+/* A signal handler wakes the loop by a byte with MSG_DONTWAIT. It cannot try again, and the kernel
+ * never interrupts it: only a call that waits is interrupted. */
 EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags) {
-    return !(flags & MSG_DONTWAIT) && interrupted() ? -1 : next_send(fd, buf, cut_write(fd, len), flags);
+    if (!(flags & MSG_DONTWAIT) && interrupted())
+        return -1;
+    return next_send(fd, buf, cut_write(fd, len), flags);
 }
 
-EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr, socklen_t addr_len) {
+EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
+                      socklen_t addr_len) {
     return interrupted() ? -1 : next_sendto(fd, buf, cut_write(fd, len), flags, addr, addr_len);
 }
 
@@ -152,7 +158,8 @@ EXPORT int accept4(int fd, struct sockaddr *addr, socklen_t *addr_len, int flags
 EXPORT int epoll_wait(int fd, struct epoll_event *events, int max, int timeout) {
     if (interrupted())
         return -1;
-    int count = next_epoll_wait(fd, events, cuts && max > 1 ? (int)some((size_t)max) : max, timeout);
+    int fetched_max = cuts && max > 1 ? (int)some((size_t)max) : max;
+    int count = next_epoll_wait(fd, events, fetched_max, timeout);
     for (int index = 0; cuts && index < count; index++)
         events[index].events |= EPOLLPRI;
     return count;
@@ -180,9 +187,10 @@ static void share_counts(const char *path) {
 }
 
 __attribute__((constructor)) static void start(void) {
-    const char *faults = getenv("SHIM_FAULTS"), *seed = getenv("SHIM_SEED"), *path = getenv("SHIM_COUNTS");
-    int found = FIND(read) && FIND(recv) && FIND(recvfrom) && FIND(write) && FIND(writev) && FIND(send) && FIND(sendto)
-        && FIND(accept4) && FIND(epoll_wait);
+    const char *faults = getenv("SHIM_FAULTS");
+    const char *seed = getenv("SHIM_SEED"), *path = getenv("SHIM_COUNTS");
+    int found = FIND(read) && FIND(recv) && FIND(recvfrom) && FIND(write) && FIND(writev)
+        && FIND(send) && FIND(sendto) && FIND(accept4) && FIND(epoll_wait);
     if (!found || !faults || !seed || !path)
         abort();
     state = strtoull(seed, NULL, 10);

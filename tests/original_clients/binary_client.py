@@ -1,4 +1,4 @@
-"""A client of the binary protocol as its first users wrote it: a whole frame out, exactly one frame in."""
+"""A client of the binary protocol as its first users wrote it: one frame out, one frame in."""
 
 import socket
 import struct

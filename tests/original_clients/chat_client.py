@@ -1,4 +1,4 @@
-"""A client of the chat protocol as its first users wrote it: one send without a newline, one recv."""
+"""A client of the chat protocol as its first users wrote it: send without newline, recv."""
 
 import socket
 import sys

@@ -1,4 +1,4 @@
-"""A client of the echo protocol as its first users wrote it: text without a newline out, whatever one recv gives in.
+"""A client of the echo protocol as its first users wrote it: send without newline, recv.
 
 With `test` as the third argument it sends messages of its own instead of those that are typed.
 """

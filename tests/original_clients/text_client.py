@@ -1,4 +1,4 @@
-"""A client of the text protocol as its first users wrote it: one file object, one line out, one line in."""
+"""A client of the text protocol as its first users wrote it: one line out, one line in."""
 
 import socket
 import sys

@@ -10,24 +10,22 @@ use tinytcp::cli::units;
 
 use super::tally::Tally;
 
-/// Seeds that are run each time, from 0 on, however slow the machine is.
+/// The number of seeds that are always run, from 0 on, however slow the machine is.
 const FIXED: u64 = 300;
-/// How long fresh seeds are run when nobody asks for more.
-const USUAL: Duration = Duration::from_secs(50);
 
 /// What is run.
 #[derive(Clone, Copy, Debug)]
 pub enum Budget {
-    /// One seed, to be looked at.
+    /// One seed, with a trace.
     One(u64),
-    /// So many seeds from this one on.
+    /// The first seed and the number of seeds.
     Range(u64, u64),
-    /// The fixed seeds, and fresh ones until so much time is over.
+    /// The fixed seeds, then fresh ones until the time is over.
     Time(Duration),
 }
 
 impl Budget {
-    /// What the environment asks for.
+    /// What the environment asks for; without a word from it, the fixed seeds.
     pub fn from_environment() -> Self {
         if let Ok(seed) = env::var("TINYTCP_SEED") {
             Self::One(number(&seed))
@@ -41,7 +39,7 @@ impl Budget {
         } else {
             let time = env::var("TINYTCP_SIM_TIME")
                 .map(|time| units::duration(&time).expect("a time such as 10m"));
-            Self::Time(time.unwrap_or(USUAL))
+            Self::Time(time.unwrap_or(Duration::ZERO))
         }
     }
 

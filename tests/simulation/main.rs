@@ -2,10 +2,10 @@
 //! from one seed.
 //!
 //! ```text
-//! cargo test --test simulation                            fixed seeds, then fresh ones, for about a minute
-//! TINYTCP_SEED=0x1f cargo test --test simulation          one seed, with all that happens in it
-//! TINYTCP_SEEDS=10000 cargo test --test simulation        so many fresh seeds; 0..10000 are these
-//! TINYTCP_SIM_TIME=10m cargo test --test simulation       fresh seeds for so long
+//! cargo test --test simulation                         the fixed seeds, the same every time
+//! TINYTCP_SIM_TIME=10m cargo test --test simulation    then fresh seeds, until the time is over
+//! TINYTCP_SEEDS=10000 cargo test --test simulation     10,000 fresh seeds; 0..10000 are these
+//! TINYTCP_SEED=0x1f cargo test --test simulation       one seed, and all that happens in it
 //! ```
 
 mod budget;

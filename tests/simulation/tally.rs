@@ -89,7 +89,8 @@ impl fmt::Display for Tally {
         let Self { worlds, rounds, events, connections, messages, bytes, .. } = self;
         writeln!(
             f,
-            "{worlds} seeds, {rounds} rounds, {events} events, {connections} connections, {messages} messages, {bytes} bytes; {} faults:",
+            "{worlds} seeds, {rounds} rounds, {events} events, {connections} connections, \
+             {messages} messages, {bytes} bytes; {} faults:",
             self.faults.iter().sum::<u64>()
         )?;
         for ((_, said), count) in FAULTS.iter().zip(self.faults) {

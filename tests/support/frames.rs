@@ -1,9 +1,6 @@
 //! Frames of the binary protocol, put together by hand.
 
-pub const ECHO: u8 = 1;
-pub const REVERSE: u8 = 2;
-pub const QUIT: u8 = 3;
-pub const ERROR: u8 = 255;
+pub use tinytcp::protocol::binary::{ECHO, ERROR, QUIT, REVERSE};
 
 /// A header that claims `payload_len` bytes, and nothing behind it.
 pub fn header(code: u8, payload_len: usize) -> Vec<u8> {

@@ -22,7 +22,7 @@ macro_rules! invariants {
 invariants! {
     NoPanic 0 "nothing that a peer or the kernel does makes the server panic or give up",
     AnswersInOrder 1 "the output is the answers to the input, in order, and all of it arrives",
-    OwnBytesOnly 2 "a session sees the bytes of its own connection, and events reach whom they are about",
+    OwnBytesOnly 2 "a session sees the bytes and the events of its own connection only",
     BoundedMemory 3 "what is held stays under its bounds, and a header alone takes nothing",
     Accounted 4 "what was accepted is open or closed",
     NothingAfterClose 5 "after a close is decided nothing is run or appended",
@@ -33,7 +33,7 @@ invariants! {
     TimeFromTheSeam 10 "nothing falls due early",
     EverythingAnswered 11 "whatever was read from a peer that takes its answers is answered",
     DeadlinesHold 12 "who has closed or stalled is freed by a deadline",
-    AcceptRecovers 13 "whoever waits to be accepted is accepted within a second once that is possible",
+    AcceptRecovers 13 "a waiting connection is accepted within a second once that is possible",
     Fairness 14 "nobody has more than a few turns while another one who can move waits",
     NoSpinning 15 "the loop sleeps until the next deadline when nothing is ready, and no longer",
     ShutdownEnds 16 "a shutdown answers what had arrived and ends in time",

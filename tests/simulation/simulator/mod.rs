@@ -4,7 +4,7 @@
 //!   choices ----> plan, cast          what the server may do, who talks to it
 //!      |
 //!      v
-//!   network: client <--> wire <--> account      one link: a peer, the kernel's side, what the server did
+//!   network: client <--> wire <--> account      one link: a peer, the kernel, the server's acts
 //!      ^                   ^
 //!      | act               | calls (checked one by one), events (delayed, split, stale, ...)
 //!      +------ wait -------+------- EventLoop ------- Witness(protocol)

@@ -11,6 +11,8 @@ use tinytcp::os::moment::Moment;
 mod binary;
 mod talk;
 mod text;
+#[path = "../../support/text_model.rs"]
+mod text_model;
 
 /// One of the four protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +35,7 @@ impl Language {
 
     /// What the server says on accept.
     fn greeting(self) -> &'static [u8] {
-        if self == Self::Text { b"WELCOME, I'm TinyServer not pressure\n" } else { b"" }
+        if self == Self::Text { text_model::BANNER } else { b"" }
     }
 
     /// An error with nothing but a token, as the server says it unasked.

@@ -1,8 +1,8 @@
 //! One connection as the kernel sees it: two queues of bytes, and when the poller hears of them.
 //!
 //! ```text
-//!   peer --push--> inbound --receive--> server        an edge: new bytes, FIN, an error
-//!   peer <-take--- outbound <---send--- server        an edge: room again, once a write was not taken in whole
+//!   peer --push--> inbound --receive--> server     an edge: new bytes, FIN, an error
+//!   peer <-take--- outbound <---send--- server     an edge: room again after a short write
 //! ```
 //!
 //! It is Linux's, as `tcp_poll`, `tcp_recvmsg` and `tcp_sendmsg` have it: an edge only marks the

@@ -189,7 +189,8 @@ impl Network {
         );
         if counted != (accepted, accepted, received, sent) {
             let what = format!(
-                "{counted:?} were counted, and there were {accepted}, {received} bytes in, {sent} out"
+                "{counted:?} were counted, and there were {accepted} connections, {received} \
+                 bytes in, {sent} out"
             );
             self.fail(Invariant::Accounted, None, what);
         }

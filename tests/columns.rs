@@ -1,0 +1,90 @@
+//! No line of code, comment, document or script has more than 100 columns.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// `rustfmt.toml` has the same number.
+const COLUMNS_MAX: usize = 100;
+
+/// Folders of what is built, downloaded or found by a fuzzer.
+const FOLDERS_LEFT_OUT: [&str; 5] = ["target", ".git", "corpus", "artifacts", "coverage"];
+
+/// Texts that others have written: licences, lock files, pictures.
+const FILES_LEFT_OUT: [&str; 4] = ["LICENSE-APACHE", "LICENSE-MIT", ".lock", ".svg"];
+
+/// Files and folders that are still to be wrapped.
+const TO_BE_WRAPPED: &[&str] = &[
+    ".ci/",
+    "Cargo.toml",
+    "README.md",
+    "benches/",
+    "cli/",
+    "client/",
+    "clippy.toml",
+    "core/",
+    "docs/",
+    "examples/",
+    "fuzz/",
+    "load/",
+    "protocol.md",
+    "src/",
+];
+
+/// Every text file below `folder`.
+fn text_files(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a readable folder") {
+        let path = entry.expect("a readable folder").path();
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a name in UTF-8");
+        if path.is_symlink() || FILES_LEFT_OUT.iter().any(|suffix| name.ends_with(suffix)) {
+            continue;
+        }
+        match path.is_dir() {
+            true if FOLDERS_LEFT_OUT.contains(&name) => {}
+            true => text_files(&path, files),
+            false => files.push(path),
+        }
+    }
+}
+
+/// A row of a Markdown table cannot be wrapped, and neither can an address.
+fn cannot_be_wrapped(path: &str, line: &str) -> bool {
+    let is_row = path.ends_with(".md") && line.starts_with('|');
+    is_row || line.split(' ').any(|word| word.contains("://") && word.len() > COLUMNS_MAX / 2)
+}
+
+/// The lines of the file at `path` that are too long, each with its place.
+fn long_lines(path: &str, text: &str) -> Vec<String> {
+    // A patch has a column more than the file that it changes.
+    let columns_max = COLUMNS_MAX + usize::from(path.ends_with(".patch"));
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| line.chars().count() > columns_max && !cannot_be_wrapped(path, line))
+        .map(|(index, line)| format!("{path}:{}: {} columns", index + 1, line.chars().count()))
+        .collect()
+}
+
+#[test]
+fn no_line_has_more_than_a_hundred_columns() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    text_files(root, &mut files);
+    assert!(files.len() > 300, "only {} files were found", files.len());
+    let mut found = Vec::new();
+    for file in files {
+        let path = file.strip_prefix(root).expect("found below it").to_str().expect("UTF-8");
+        if !TO_BE_WRAPPED.iter().any(|start| path.starts_with(start)) {
+            let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{path}: {error}"));
+            found.extend(long_lines(path, &text));
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn rows_of_tables_and_long_addresses_may_be_wider() {
+    let (row, address) = (format!("|{}|", " x".repeat(60)), format!("https://{}", "x".repeat(100)));
+    assert_eq!(long_lines("docs/a.md", &format!("{row}\n{address}")), Vec::<String>::new());
+    assert_eq!(long_lines("src/a.rs", &row), ["src/a.rs:1: 122 columns"]);
+    let sentence = format!("\n{} (https://x.org)", "x ".repeat(50));
+    assert_eq!(long_lines("docs/a.md", &sentence), ["docs/a.md:2: 116 columns"]);
+}
