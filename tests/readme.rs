@@ -42,8 +42,8 @@ fn execute(page: &str, count: usize) {
     }
 }
 
-/// Holds a conversation as with `nc`: after the greeting, each line that is typed is followed by its
-/// answer.
+/// Holds a conversation as with `nc`: after the greeting, each line that is typed is followed by
+/// its answer.
 fn converse(server: &Server, target: &str, lines: &[String]) {
     assert_eq!(target, "127.0.0.1 40000", "a session with `text`");
     let mut peer = Peer::connect(server.address("text"));

@@ -1,4 +1,4 @@
-//! The documents agree with the tree: names of files and tests, links, flags, and the width of lines.
+//! The documents agree with the tree: names of files and tests, links, flags, width of lines.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -100,11 +100,11 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// The printed lines must have the shape of the expected ones: the same words, and a number with its
-/// unit where there is one.
+/// The printed lines must have the shape of the expected ones: the same words, and a number with
+/// its unit where there is one.
 ///
-/// A verdict of the load generator depends on the machine, and the width of its figures decides where
-/// its lines are wrapped: it is compared as one line, and only where it is the expected one.
+/// A verdict of the load generator depends on the machine, and the width of its figures decides
+/// where its lines are wrapped: it is compared as one line, and only where it is the expected one.
 #[track_caller]
 pub fn check(printed: &str, expected: &[String]) {
     let (printed_shapes, expected_shapes) = (shapes(printed.lines()), shapes(expected));
