@@ -92,3 +92,16 @@ fn readme_is_short() {
     let count = Document::read("README.md").text.lines().count();
     assert!(count <= LINES_MAX, "README has {count} lines");
 }
+
+#[test]
+fn a_report_is_compared_by_its_words_and_not_by_its_figures() {
+    let shown = "...\nVerdict  VALID\n         10 replies right\n...\np99  1.5 ms\n...";
+    let shown: Vec<String> = shown.lines().map(str::to_owned).collect();
+    let fits =
+        |printed: &str| std::panic::catch_unwind(|| consoles::check(printed, &shown)).is_ok();
+    assert!(fits("run\nVerdict  VALID\n         7 replies\n         right\n\np99  20 us\nend"));
+    assert!(fits("Verdict  TOO-SHORT\n         1 s was too short\n\np99  20 us"));
+    assert!(!fits("Verdict  VALID\n         7 replies wrong\n\np99  20 us"));
+    assert!(!fits("Verdict  VALID\n         7 replies right\n\np50  20 us"));
+    assert!(!fits("p99  20 us\nVerdict  VALID\n         7 replies right"));
+}

@@ -1,4 +1,4 @@
-//! The documents agree with the tree: names of files and tests, links, flags, width of lines.
+//! The documents agree with the tree: names of files and tests, links, and flags.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -7,4 +7,3 @@ mod files;
 mod flags;
 mod links;
 mod tests;
-mod width;

@@ -7,7 +7,7 @@
 //!
 //! Never injected: a count of bytes that were not sent, and EAGAIN of a read, since no event would
 //! follow; an error of `close`, since the kernel closes nevertheless and `strace` does not; ENOMEM
-//! of `mmap` and its like, which ends the process, as README says.
+//! of `mmap` and its like, which ends the process, as `docs/operations.md` says.
 
 use crate::alone;
 use crate::scenarios::{Heard, SCENARIOS, Scenario};
