@@ -23,15 +23,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use tinytcp::limits::{LINGER_TIMEOUT, Timeouts};
-use tinytcp::os::clock::Reading;
-use tinytcp::os::mailbox::Mail;
-use tinytcp::os::moment::Moment;
-use tinytcp::os::peer::PeerAddr;
-use tinytcp::os::system::{Event, Readiness, Socket, System};
-use tinytcp::os::table::Token;
-use tinytcp::protocol::text::{BANNER, Text};
-use tinytcp::server::{Config, EventLoop};
+use tinytcp_core::limits::{LINGER_TIMEOUT, Timeouts};
+use tinytcp_core::os::clock::Reading;
+use tinytcp_core::os::mailbox::Mail;
+use tinytcp_core::os::moment::Moment;
+use tinytcp_core::os::peer::PeerAddr;
+use tinytcp_core::os::system::{Event, Readiness, Socket, System};
+use tinytcp_core::os::table::Token;
+use tinytcp_core::protocol::text::{BANNER, Text};
+use tinytcp_core::server::{Config, EventLoop};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<alloc::System> = &INSTRUMENTED_SYSTEM;

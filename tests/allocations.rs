@@ -14,11 +14,11 @@ use std::thread;
 use std::time::Duration;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use tinytcp::protocol::binary::Binary;
-use tinytcp::protocol::text::{BANNER, Text};
-use tinytcp::protocol::{Protocol, chat, echo};
-use tinytcp::server::{Config, Server};
-use tinytcp::wire::frame::Header;
+use tinytcp_core::protocol::binary::Binary;
+use tinytcp_core::protocol::text::{BANNER, Text};
+use tinytcp_core::protocol::{Protocol, chat, echo};
+use tinytcp_core::server::{Config, Server};
+use tinytcp_core::wire::frame::Header;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

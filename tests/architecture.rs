@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the library and its floor. A module uses its own parts, and modules of lower
-/// floors.
+/// floors. A member of the workspace other than `core` counts as one module.
 const FLOORS: [(&str, usize); 16] = [
     ("limits", 1),
     ("display", 0),
@@ -55,7 +55,11 @@ const LINTS: [&str; 7] = [
     "cast_possible_truncation",
 ];
 
-/// What is wrong with the source of the file at `path` under `src/`.
+/// The members of the workspace.
+const MEMBERS: [&str; 4] = ["core", "cli", "client", "load"];
+
+/// What is wrong with the source of the file at `path`: `wire/line.rs` in `core`, `load/run.rs` in
+/// another member.
 fn faults(path: &str, source: &str) -> Vec<String> {
     let code = production_code(source);
     let mut faults: Vec<String> = FORBIDDEN_WORDS
@@ -130,13 +134,18 @@ fn has_hasher(code: &str) -> bool {
 
 /// The top-level modules that `code` names by a path from the root, or by one that climbs there.
 fn imports(path: &str, code: &str) -> Vec<String> {
-    let own = path.trim_end_matches(".rs").trim_end_matches("/mod").split('/').collect::<Vec<_>>();
+    let own = path.trim_end_matches(".rs").trim_end_matches("/mod").trim_end_matches("/lib");
+    let own = own.split('/').collect::<Vec<_>>();
     code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':')
         .filter_map(|name| {
             let steps: Vec<&str> = name.split("::").collect();
             let climbs = steps.iter().take_while(|step| **step == "super").count();
             match steps.first() {
-                Some(&"crate") if steps.len() > 1 => Some(steps[1].to_owned()),
+                Some(&"crate") if MEMBERS.contains(&own[0]) => Some(own[0].to_owned()),
+                Some(&("crate" | "tinytcp_core")) if steps.len() > 1 => Some(steps[1].to_owned()),
+                Some(first) if first.starts_with("tinytcp_") => {
+                    Some(first.trim_start_matches("tinytcp_").to_owned())
+                }
                 Some(&"super") if climbs < own.len() => Some(own[0].to_owned()),
                 Some(&"super") => Some(steps.get(climbs).copied().unwrap_or_default().to_owned()),
                 _ => None,
@@ -147,7 +156,8 @@ fn imports(path: &str, code: &str) -> Vec<String> {
 
 /// The files of the library under `dir`, those that are test modules as a whole left out.
 fn library_files(dir: &Path, files: &mut Vec<PathBuf>) {
-    let root = fs::read_to_string(dir.join("mod.rs")).unwrap_or_default();
+    let root: String =
+        ["mod.rs", "lib.rs"].iter().flat_map(|root| fs::read_to_string(dir.join(root))).collect();
     let is_test = |name: &str| root.contains(&format!("#[cfg(test)]\nmod {name};"));
     for entry in fs::read_dir(dir).expect("a folder of sources") {
         let path = entry.expect("a readable folder").path();
@@ -160,17 +170,26 @@ fn library_files(dir: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
+/// The folders of sources, each with what the paths of its files start with.
+fn sources() -> impl Iterator<Item = (&'static str, PathBuf)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let module = |member| if member == "core" { "" } else { member };
+    let members = MEMBERS.map(|member| (module(member), root.join(member).join("src")));
+    members.into_iter().chain([("programs", root.join("src"))])
+}
+
 #[test]
 fn imports_go_down_and_what_is_forbidden_is_not_there() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    library_files(&src, &mut files);
-    assert!(files.len() > 30, "only {} sources were found", files.len());
     let mut found = Vec::new();
-    for file in files {
-        let path =
-            file.strip_prefix(&src).expect("found below it").to_str().expect("a path in ASCII");
-        found.extend(faults(path, &fs::read_to_string(&file).expect("a readable source")));
+    for (module, src) in sources() {
+        let mut files = Vec::new();
+        library_files(&src, &mut files);
+        assert!(!files.is_empty(), "{} has no sources", src.display());
+        for file in files {
+            let path = Path::new(module).join(file.strip_prefix(&src).expect("found below it"));
+            let source = fs::read_to_string(&file).expect("a readable source");
+            found.extend(faults(path.to_str().expect("a path in ASCII"), &source));
+        }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
@@ -178,7 +197,8 @@ fn imports_go_down_and_what_is_forbidden_is_not_there() {
 #[test]
 fn clippy_denies_what_could_panic_where_bytes_of_a_peer_are_handled() {
     for module in FLOORS_WITHOUT_EXPECT {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(module).join("mod.rs");
+        let root =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("core/src").join(module).join("mod.rs");
         let source = fs::read_to_string(root).expect("the root of a module");
         let (_, denied) = source.split_once("    deny(\n").expect("a list of lints");
         let (denied, _) = denied.split_once(')').expect("its end");
@@ -190,7 +210,7 @@ fn clippy_denies_what_could_panic_where_bytes_of_a_peer_are_handled() {
 
 #[test]
 fn every_module_of_the_library_has_a_floor() {
-    let root = include_str!("../src/lib.rs");
+    let root = include_str!("../core/src/lib.rs");
     for module in root.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')) {
         assert!(floor_of(module).is_some(), "`{module}` is on no floor");
     }
@@ -204,11 +224,10 @@ fn an_import_that_goes_up_is_found_however_it_is_written() {
         ("protocol/mod.rs", "use super::connection::Connection;"),
         ("protocol/text.rs", "fn f() { super::super::server::Server::bind() }"),
         ("connection/mod.rs", "let config: crate::server::Config;"),
-        ("client/script/asker.rs", "use super::super::super::server::Config;"),
-        ("server/mod.rs", "use crate::client::demo;"),
-        ("load/report/mod.rs", "use crate::client::target::Target;"),
-        ("load/merge.rs", "use crate::server::Config;"),
-        ("cli/units.rs", "use crate::client::demo;"),
+        ("server/mod.rs", "use tinytcp_client::demo;"),
+        ("load/report/mod.rs", "use tinytcp_client::connect::Patience;"),
+        ("load/merge.rs", "use tinytcp_core::server::Config;"),
+        ("cli/units.rs", "use tinytcp_client::demo;"),
         ("protocol/echo.rs", "use crate::{os, server};"),
         ("wire/frame.rs", "use crate::attic::Junk;"),
     ] {
@@ -220,11 +239,11 @@ fn an_import_that_goes_up_is_found_however_it_is_written() {
 fn what_is_forbidden_is_found() {
     for (path, code) in [
         ("buffers/pool.rs", "async fn f() {}"),
-        ("bin/tinytcp-server.rs", "use tokio::net::TcpStream;"),
+        ("programs/bin/tinytcp-server.rs", "use tokio::net::TcpStream;"),
         ("server/mod.rs", "unsafe { f() }"),
         ("server/mod.rs", "let n = text.parse().unwrap();"),
         ("wire/line.rs", "let n = text.parse().expect(\"a number\");"),
-        ("client/mod.rs", "let n = todo!();"),
+        ("client/lib.rs", "let n = todo!();"),
         ("server/mod.rs", "_ => unreachable!(\"never\"),"),
         ("os/table.rs", "let map: HashMap<Token, Vec<(u8, u8)>, Quick>;"),
         ("os/table.rs", "let map = HashSet::with_hasher(Quick);"),
@@ -241,9 +260,9 @@ fn what_is_allowed_is_not_a_fault() {
             "use crate::buffers::pool::Pool;\nuse crate::connection::{Connection, Turn};",
         ),
         ("connection/expiry.rs", "use super::{Connection, Turn};"),
-        ("client/script/asker.rs", "use super::super::target::Target;"),
-        ("bin/tinytcp-server.rs", "use tinytcp::server::Server;"),
-        ("client/mod.rs", "use crate::cli::target::Target;"),
+        ("client/script/asker.rs", "use super::super::connect::Patience;"),
+        ("programs/bin/tinytcp-server.rs", "use tinytcp_core::server::Server;"),
+        ("client/lib.rs", "use tinytcp_cli::target::Target;\nuse crate::demo;"),
         (
             "buffers/pool.rs",
             "// An unsafe or async way would be faster.\n/// See [`crate::server`].\nfn f() {}",

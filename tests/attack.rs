@@ -13,9 +13,9 @@ use choice::{Choice, Part};
 use journal::{Journal, Totals};
 use slope::Slope;
 use std::time::{Duration, SystemTime};
-use tinytcp::close_reason::CloseReason;
-use tinytcp::limits::Limits;
-use tinytcp::status::{Counters, Status};
+use tinytcp_core::close_reason::CloseReason;
+use tinytcp_core::limits::Limits;
+use tinytcp_core::status::{Counters, Status};
 
 #[test]
 fn a_straight_line_has_its_slope_and_no_error() {

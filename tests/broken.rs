@@ -79,7 +79,9 @@ fn copy_package() -> PathBuf {
     let from = Path::new(env!("CARGO_MANIFEST_DIR"));
     let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join("broken");
     let _ = fs::remove_dir_all(&to);
-    for name in ["Cargo.toml", "Cargo.lock", "README.md", "src", "tests", "benches", "examples"] {
+    let files = ["Cargo.toml", "Cargo.lock", "README.md"];
+    let folders = ["core", "cli", "client", "load", "src", "tests", "benches", "examples"];
+    for name in files.iter().chain(&folders) {
         copy(&from.join(name), &to.join(name));
     }
     to

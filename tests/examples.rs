@@ -6,10 +6,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
-use tinytcp::close_reason::CloseReason;
-use tinytcp::protocol::text::BANNER;
-use tinytcp::server::{Config, Handle, Server};
-use tinytcp::status::Status;
+use tinytcp_core::close_reason::CloseReason;
+use tinytcp_core::protocol::text::BANNER;
+use tinytcp_core::server::{Config, Handle, Server};
+use tinytcp_core::status::Status;
 
 #[allow(dead_code)]
 #[path = "../examples/calc.rs"]

@@ -10,9 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use tinytcp::protocol::binary::{Binary, ECHO};
-use tinytcp::server::{Config, Server};
-use tinytcp::wire::frame::Header;
+use tinytcp_core::protocol::binary::{Binary, ECHO};
+use tinytcp_core::server::{Config, Server};
+use tinytcp_core::wire::frame::Header;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

@@ -15,7 +15,8 @@ use support::server::{Server, listen_flags, program, program_under};
 fn wait_until_free(ports: &[u16]) {
     let deadline = Instant::now() + Duration::from_secs(100);
     for port in ports {
-        while let Err(error) = tinytcp::os::listen::listen(([127, 0, 0, 1], *port).into(), 1, None)
+        while let Err(error) =
+            tinytcp_core::os::listen::listen(([127, 0, 0, 1], *port).into(), 1, None)
         {
             assert!(Instant::now() < deadline, "port {port} is never free: {error}");
             thread::sleep(Duration::from_millis(100));
@@ -67,8 +68,8 @@ fn a_port_that_a_closed_connection_has_left_is_said_to_be_free_in_a_minute() {
     drop(client);
     drop(accepted);
     support::wait::wait_until("the connection is closed", || {
-        tinytcp::os::port_holder::find(addr)
-            == Some(tinytcp::os::port_holder::Holder::ClosedConnection)
+        tinytcp_core::os::port_holder::find(addr)
+            == Some(tinytcp_core::os::port_holder::Holder::ClosedConnection)
     });
     let url = format!("text://{addr}");
     check_failure(

@@ -82,7 +82,7 @@ fn the_round_in_readme_is_that_of_the_event_loop() {
         let code = body.map(|line| line.split("//").next().unwrap_or_default().trim().to_owned());
         code.filter(|code| code.starts_with("self.")).collect()
     };
-    let source = fs::read_to_string(root().join("src/server/event_loop.rs"));
+    let source = fs::read_to_string(root().join("core/src/server/event_loop.rs"));
     let (source, readme) = (source.expect("a source"), Document::read("README.md").text);
     assert_eq!(calls(&readme), calls(&source));
 }

@@ -5,11 +5,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tinytcp::close_reason::CloseReason;
-use tinytcp::protocol::echo;
-use tinytcp::protocol::text::{BANNER, Text};
-use tinytcp::server::{Config, Handle, Server};
-use tinytcp::status::Status;
+use tinytcp_core::close_reason::CloseReason;
+use tinytcp_core::protocol::echo;
+use tinytcp_core::protocol::text::{BANNER, Text};
+use tinytcp_core::server::{Config, Handle, Server};
+use tinytcp_core::status::Status;
 
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);

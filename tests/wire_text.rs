@@ -7,7 +7,7 @@ use support::clock::COVER;
 use support::dialogue::{Dialogue, Stream};
 use support::server::{Server, listen_flags, program};
 use support::text_model::{BANNER, conversation};
-use tinytcp::wire::http;
+use tinytcp_core::wire::http;
 
 const HELP: &[u8] = b"HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT\n";
 

@@ -1,6 +1,6 @@
 //! What must be so at the end of a run, whatever the machine.
 
-use tinytcp::load::report::Report;
+use tinytcp_load::report::Report;
 
 use super::run::{Outcome, Part};
 use super::server::MEMORY_LIMIT;

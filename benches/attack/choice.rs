@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tinytcp::cli::units;
+use tinytcp_cli::units;
 
 /// How long each part of a run takes.
 ///

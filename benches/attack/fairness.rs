@@ -18,7 +18,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tinytcp::protocol::text::BANNER;
+use tinytcp_core::protocol::text::BANNER;
 
 use super::checks::{Check, check};
 use super::crowd::{Attack, Tally, flooders};

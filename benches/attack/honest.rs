@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use std::{env, fs, process};
 
-use tinytcp::load::report::{self, Report};
+use tinytcp_load::report::{self, Report};
 
 /// How many they are.
 pub const CLIENTS: usize = 100;

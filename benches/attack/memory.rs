@@ -18,7 +18,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tinytcp::wire::frame::{HEADER_LEN, Header};
+use tinytcp_core::wire::frame::{HEADER_LEN, Header};
 
 use super::checks::{Check, check};
 use super::processors::Processors;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use tinytcp::load::latency::{Latency, microseconds};
-use tinytcp::load::report::Report;
+use tinytcp_load::latency::{Latency, microseconds};
+use tinytcp_load::report::Report;
 
 use super::choice::Choice;
 use super::crowd::Tally;

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tinytcp::limits::LINGER_TIMEOUT;
-use tinytcp::load::report::Report;
+use tinytcp_core::limits::LINGER_TIMEOUT;
+use tinytcp_load::report::Report;
 
 use super::choice::Choice;
 use super::crowd::{Attack, Tally, all_kinds, connections_max};

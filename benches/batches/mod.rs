@@ -6,14 +6,14 @@
 
 use std::hint::black_box;
 
-use tinytcp::limits::Limits;
-use tinytcp::protocol::binary::Binary;
-use tinytcp::protocol::command::{Call, Command, Outcome};
-use tinytcp::protocol::text::Text;
-use tinytcp::protocol::{Next, Protocol, chat, echo};
-use tinytcp::testing::SessionHarness;
-use tinytcp::wire::frame::{Front, HEADER_LEN, Header, front};
-use tinytcp::wire::line::{Item, Lines};
+use tinytcp_core::limits::Limits;
+use tinytcp_core::protocol::binary::Binary;
+use tinytcp_core::protocol::command::{Call, Command, Outcome};
+use tinytcp_core::protocol::text::Text;
+use tinytcp_core::protocol::{Next, Protocol, chat, echo};
+use tinytcp_core::testing::SessionHarness;
+use tinytcp_core::wire::frame::{Front, HEADER_LEN, Header, front};
+use tinytcp_core::wire::line::{Item, Lines};
 
 /// The longest line, and the longest payload of a frame that is measured.
 pub const LONG_LEN: usize = 64 << 10;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, io};
 
-use tinytcp::protocol::text::BANNER;
+use tinytcp_core::protocol::text::BANNER;
 
 use super::speech::Speech;
 

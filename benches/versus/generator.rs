@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fmt, fs, process, thread};
 
-use tinytcp::load::causes::ReplyError;
-use tinytcp::load::latency::microseconds;
-use tinytcp::load::report::{self, Report};
+use tinytcp_load::causes::ReplyError;
+use tinytcp_load::latency::microseconds;
+use tinytcp_load::report::{self, Report};
 
 use super::speech::Speech;
 

@@ -1,9 +1,9 @@
 //! A session of `binary`.
 
-use tinytcp::close_reason::CloseReason;
-use tinytcp::limits::Limits;
-use tinytcp::protocol::binary::Binary;
-use tinytcp::testing::Outcome;
+use tinytcp_core::close_reason::CloseReason;
+use tinytcp_core::limits::Limits;
+use tinytcp_core::protocol::binary::Binary;
+use tinytcp_core::testing::Outcome;
 
 use crate::talk;
 

@@ -1,7 +1,7 @@
 //! A session of `chat`.
 
-use tinytcp::protocol::chat;
-use tinytcp::testing::clock;
+use tinytcp_core::protocol::chat;
+use tinytcp_core::testing::clock;
 
 use crate::talk;
 

@@ -1,8 +1,8 @@
 //! What the client makes of the bytes of any server, a hostile one too.
 
-use tinytcp::cli::target::Protocol;
-use tinytcp::client::dialogue::{Due, Extent, Found, Inbox, Request};
-use tinytcp::client::output::printable;
+use tinytcp_cli::target::Protocol;
+use tinytcp_client::dialogue::{Dialogue, Due, Extent, Found, Inbox, Request};
+use tinytcp_client::output::printable;
 
 use crate::plan::Plan;
 

@@ -1,12 +1,12 @@
 //! What the client asks, and what our own server answers to it: the two must agree about what is a
 //! message.
 
-use tinytcp::cli::target::Protocol;
-use tinytcp::client::dialogue::{Due, Found, Inbox, Request};
-use tinytcp::close_reason::CloseReason;
-use tinytcp::limits::Limits;
-use tinytcp::protocol::BUILT_IN;
-use tinytcp::testing::SessionHarness;
+use tinytcp_cli::target::Protocol;
+use tinytcp_client::dialogue::{Dialogue, Due, Found, Inbox, Request};
+use tinytcp_core::close_reason::CloseReason;
+use tinytcp_core::limits::Limits;
+use tinytcp_core::protocol::BUILT_IN;
+use tinytcp_core::testing::SessionHarness;
 
 use crate::plan::Plan;
 

@@ -1,6 +1,6 @@
 //! A session of `echo`.
 
-use tinytcp::protocol::echo;
+use tinytcp_core::protocol::echo;
 
 use crate::talk;
 

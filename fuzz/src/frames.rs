@@ -1,6 +1,6 @@
 //! The decoder of frames against one that reads byte by byte.
 
-use tinytcp::wire::frame::{Front, HEADER_LEN, Header, front, payload};
+use tinytcp_core::wire::frame::{Front, HEADER_LEN, Header, front, payload};
 
 use crate::plan::Plan;
 

@@ -1,6 +1,6 @@
 //! The decoder of lines against one that has everything in hand at once.
 
-use tinytcp::wire::line::{Ending, Item, Lines};
+use tinytcp_core::wire::line::{Ending, Item, Lines};
 
 use crate::plan::Plan;
 

@@ -1,10 +1,10 @@
 //! What holds for every protocol: how the bytes are cut changes nothing, and what is answered is
 //! what its page says.
 
-use tinytcp::close_reason::CloseReason;
-use tinytcp::limits::Limits;
-use tinytcp::protocol::{LINE_TOO_LONG, Notice, Protocol};
-use tinytcp::testing::{Outcome, SessionHarness};
+use tinytcp_core::close_reason::CloseReason;
+use tinytcp_core::limits::Limits;
+use tinytcp_core::protocol::{LINE_TOO_LONG, Notice, Protocol};
+use tinytcp_core::testing::{Outcome, SessionHarness};
 
 use crate::log_lines;
 use crate::plan::{Piece, Plan, bursts};

@@ -1,9 +1,9 @@
 //! A session of `text`.
 
-use tinytcp::close_reason::CloseReason;
-use tinytcp::limits::Limits;
-use tinytcp::protocol::text::Text;
-use tinytcp::testing::{Outcome, clock};
+use tinytcp_core::close_reason::CloseReason;
+use tinytcp_core::limits::Limits;
+use tinytcp_core::protocol::text::Text;
+use tinytcp_core::testing::{Outcome, clock};
 
 use crate::talk;
 use crate::text_model::{End, conversation};

@@ -10,17 +10,17 @@ use clap::{ArgAction, Parser};
 use env_logger::{Target, WriteStyle};
 use log::kv::Key;
 use log::{LevelFilter, Record};
-use tinytcp::cli;
-use tinytcp::cli::address::{Address, unix_path};
-use tinytcp::cli::{sink::Sink, units};
-use tinytcp::display::plural::plural;
-use tinytcp::limits::{Limits, Timeouts};
-use tinytcp::logging::activity::AGE_KEY;
-use tinytcp::os::clock::log_time;
-use tinytcp::os::endpoint::{Bound, Endpoint};
-use tinytcp::os::zone;
-use tinytcp::protocol::{BUILT_IN, BuiltIn};
-use tinytcp::server::{Config, Listener, STOP_SIGNALS, Server};
+use tinytcp_cli::address::{Address, unix_path};
+use tinytcp_cli::sink::Sink;
+use tinytcp_cli::{signals, units};
+use tinytcp_core::display::plural::plural;
+use tinytcp_core::limits::{Limits, Timeouts};
+use tinytcp_core::logging::activity::AGE_KEY;
+use tinytcp_core::os::clock::log_time;
+use tinytcp_core::os::endpoint::{Bound, Endpoint};
+use tinytcp_core::os::zone;
+use tinytcp_core::protocol::{BUILT_IN, BuiltIn};
+use tinytcp_core::server::{Config, Listener, STOP_SIGNALS, Server};
 
 /// Descriptors that are no connection's: eight listeners, the poller, standard streams, and a few
 /// to turn away with.
@@ -200,14 +200,14 @@ fn listen_address(text: &str) -> Result<ListenAddress, String> {
 }
 
 fn main() -> ExitCode {
-    let arguments: Arguments = cli::parse();
+    let arguments: Arguments = tinytcp_cli::parse();
     if let Some(contradiction) = contradiction(&arguments) {
-        cli::refuse::<Arguments>(contradiction);
+        tinytcp_cli::refuse::<Arguments>(contradiction);
     }
     match serve(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            cli::complain("tinytcp-server", message);
+            tinytcp_cli::complain("tinytcp-server", message);
             ExitCode::FAILURE
         }
     }
@@ -253,6 +253,8 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     let config = config(arguments, listeners, &open_files);
     let server =
         Server::bind_stopping_on(&config, &STOP_SIGNALS).map_err(|error| error.to_string())?;
+    signals::unblock(&STOP_SIGNALS)
+        .map_err(|error| format!("cannot unblock signals: {error}; start the server again"))?;
     log_start(server.addresses());
     open_files.log(arguments.max_connections);
     // One item, however many lines: the queue to stdout drops items when it is full, and a start
@@ -283,7 +285,7 @@ fn start_logging(arguments: &Arguments, sink: &Sink) -> Result<(), String> {
         (1, _) => LevelFilter::Warn,
         (_, _) => LevelFilter::Error,
     };
-    let coloured = cli::is_coloured(io::stderr().is_terminal());
+    let coloured = tinytcp_cli::is_coloured(io::stderr().is_terminal());
     env_logger::Builder::new()
         .filter_level(level)
         .parse_filters(&directives)

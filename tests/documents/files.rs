@@ -31,7 +31,7 @@ fn every_file_that_a_document_names_exists() {
         let is_path =
             |word: &&str| word.split_once('/').is_some_and(|(first, _)| folders.contains(first));
         for word in words(&document.text).filter(is_path) {
-            // `src/wire/line::name` names a function in `src/wire/line.rs`.
+            // `core/src/wire/line::name` names a function in `core/src/wire/line.rs`.
             let found = [root(), &dir]
                 .into_iter()
                 .any(|base| base.join(word).exists() || base.join(format!("{word}.rs")).exists());

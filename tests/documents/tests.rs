@@ -1,7 +1,8 @@
 //! Every test that a document names is in the file that the document names.
 //!
-//! `file::name` is in `tests/`, `src/file::name` is a unit test, and a name without a file is in
-//! the file named before it in the same item, row or paragraph. `*` is anything, `{a,b}` a choice.
+//! `file::name` is in `tests/`, `core/src/file::name` is a unit test, and a name without a file is
+//! in the file named before it in the same item, row or paragraph. `*` is anything, `{a,b}` a
+//! choice.
 
 use crate::support::documents::{self, Document, root};
 use std::collections::BTreeMap;

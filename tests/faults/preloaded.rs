@@ -105,7 +105,7 @@ fn check_suites(faults: &'static str) {
         tests.arg("--release");
     }
     if !cfg!(feature = "client") || !cfg!(feature = "load") {
-        tests.arg("--no-default-features");
+        tests.args(["--no-default-features", "--features", "server"]);
     }
     tests.args(SUITES.iter().flat_map(|suite| ["--test", suite]));
     tests.arg("--").args(LEFT_OUT.iter().flat_map(|test| ["--skip", test]));

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tinytcp::cli::units;
+use tinytcp_cli::units;
 
 use super::tally::Tally;
 

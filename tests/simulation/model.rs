@@ -9,11 +9,11 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
-use tinytcp::os::kernel::Kernel;
-use tinytcp::os::listen::{Listener, listen};
-use tinytcp::os::stream::Stream;
-use tinytcp::os::system::{Event, Readiness, Socket, System};
-use tinytcp::os::table::Token;
+use tinytcp_core::os::kernel::Kernel;
+use tinytcp_core::os::listen::{Listener, listen};
+use tinytcp_core::os::stream::Stream;
+use tinytcp_core::os::system::{Event, Readiness, Socket, System};
+use tinytcp_core::os::table::Token;
 
 use super::simulator::Choices;
 use super::simulator::wire::{End, Refusal, Sizes, Wire};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use tinytcp::close_reason::CloseReason;
+use tinytcp_core::close_reason::CloseReason;
 
 use super::simulator::{FAULTS, KINDS, Report, SIGHTS};
 

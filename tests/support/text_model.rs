@@ -7,7 +7,7 @@
 // Each test program that includes this uses only its part.
 #![allow(dead_code)]
 
-use tinytcp::wire::http;
+use tinytcp_core::wire::http;
 
 /// What the server says on accept.
 pub const BANNER: &[u8] = b"WELCOME, I'm TinyServer not pressure\n";

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use mio::net::TcpStream;
-use tinytcp::os::moment::Moment;
+use tinytcp_core::os::moment::Moment;
 
 use super::{Attacker, Kind, Next, Tally, connect};
 

@@ -4,10 +4,10 @@ use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use mio::net::TcpStream;
-use tinytcp::os::moment::Moment;
-use tinytcp::os::system::would_block;
-use tinytcp::protocol::text::BANNER;
-use tinytcp::wire::frame::Header;
+use tinytcp_core::os::moment::Moment;
+use tinytcp_core::os::system::would_block;
+use tinytcp_core::protocol::text::BANNER;
+use tinytcp_core::wire::frame::Header;
 
 use super::{Attacker, Kind, Next, Tally, connect};
 

@@ -28,9 +28,9 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use nix::unistd::gettid;
-use tinytcp::os::moment::Moment;
-use tinytcp::os::system::{interrupted, would_block};
-use tinytcp::queues::deadlines::Deadlines;
+use tinytcp_core::os::moment::Moment;
+use tinytcp_core::os::system::{interrupted, would_block};
+use tinytcp_core::queues::deadlines::Deadlines;
 
 pub use tally::Tally;
 

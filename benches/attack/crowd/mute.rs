@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use mio::net::TcpStream;
-use tinytcp::os::moment::Moment;
-use tinytcp::wire::frame::Header;
+use tinytcp_core::os::moment::Moment;
+use tinytcp_core::wire::frame::Header;
 
 use super::{Attacker, Kind, Next, Tally, Target, connect};
 

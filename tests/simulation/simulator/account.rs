@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use tinytcp::limits::{HIGH_WATER_BYTES, LINGER_TIMEOUT, LOW_WATER_BYTES, Timeouts, write_time};
-use tinytcp::os::moment::Moment;
-use tinytcp::os::table::Token;
+use tinytcp_core::limits::{
+    HIGH_WATER_BYTES, LINGER_TIMEOUT, LOW_WATER_BYTES, Timeouts, write_time,
+};
+use tinytcp_core::os::moment::Moment;
+use tinytcp_core::os::table::Token;
 
 use super::oracle::{Oracle, Unasked};
 

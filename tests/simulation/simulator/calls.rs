@@ -2,8 +2,8 @@
 
 use std::io;
 
-use tinytcp::limits::LINGER_TIMEOUT;
-use tinytcp::os::table::Token;
+use tinytcp_core::limits::LINGER_TIMEOUT;
+use tinytcp_core::os::table::Token;
 
 use super::faults::Fault;
 use super::invariant::Invariant;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tinytcp::os::moment::Moment;
+use tinytcp_core::os::moment::Moment;
 
 use super::choices::Choices;
 use super::client::{Act, Client, Manner, Reading, sizes};

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use tinytcp::buffers::pool::BLOCK_LEN;
-use tinytcp::connection::Phase;
-use tinytcp::connection::TURN_BYTES_MAX;
-use tinytcp::connection::inspection::Inspection as State;
-use tinytcp::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LOW_WATER_BYTES};
-use tinytcp::os::moment::Moment;
-use tinytcp::server::EXPIRED_MAX;
-use tinytcp::server::Inspection;
+use tinytcp_core::buffers::pool::BLOCK_LEN;
+use tinytcp_core::connection::Phase;
+use tinytcp_core::connection::TURN_BYTES_MAX;
+use tinytcp_core::connection::inspection::Inspection as State;
+use tinytcp_core::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LOW_WATER_BYTES};
+use tinytcp_core::os::moment::Moment;
+use tinytcp_core::server::EXPIRED_MAX;
+use tinytcp_core::server::Inspection;
 
 use super::invariant::Invariant;
 use super::network::Network;

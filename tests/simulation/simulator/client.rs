@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use tinytcp::os::moment::Moment;
+use tinytcp_core::os::moment::Moment;
 
 use super::choices::Choices;
 use super::network::Network;

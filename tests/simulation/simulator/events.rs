@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use tinytcp::os::mailbox::Mail;
-use tinytcp::os::moment::Moment;
-use tinytcp::os::system::{Event, Readiness};
-use tinytcp::os::table::Token;
+use tinytcp_core::os::mailbox::Mail;
+use tinytcp_core::os::moment::Moment;
+use tinytcp_core::os::system::{Event, Readiness};
+use tinytcp_core::os::table::Token;
 
 use super::faults::Fault;
 use super::network::{Link, Network};

@@ -4,10 +4,10 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tinytcp::os::clock::Reading;
-use tinytcp::os::peer::PeerAddr;
-use tinytcp::os::system::{Event, Socket, System};
-use tinytcp::os::table::Token;
+use tinytcp_core::os::clock::Reading;
+use tinytcp_core::os::peer::PeerAddr;
+use tinytcp_core::os::system::{Event, Socket, System};
+use tinytcp_core::os::table::Token;
 
 use super::network::Network;
 

@@ -4,9 +4,9 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
-use tinytcp::os::clock::{Clock, Reading};
-use tinytcp::os::moment::Moment;
-use tinytcp::os::table::Token;
+use tinytcp_core::os::clock::{Clock, Reading};
+use tinytcp_core::os::moment::Moment;
+use tinytcp_core::os::table::Token;
 
 use super::account::Account;
 use super::choices::Choices;

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use tinytcp::os::moment::Moment;
+use tinytcp_core::os::moment::Moment;
 
 mod binary;
 mod talk;

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use tinytcp::limits::{Limits, Timeouts};
-use tinytcp::os::moment::Moment;
-use tinytcp::server::Config;
+use tinytcp_core::limits::{Limits, Timeouts};
+use tinytcp_core::os::moment::Moment;
+use tinytcp_core::server::Config;
 
 use super::choices::Choices;
 use super::oracle::{Bounds, LANGUAGES, Language};

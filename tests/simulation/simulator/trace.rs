@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tinytcp::os::moment::Moment;
+use tinytcp_core::os::moment::Moment;
 
 /// How many bytes of a message are shown.
 const SHOWN_BYTES_MAX: usize = 24;

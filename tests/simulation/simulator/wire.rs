@@ -9,7 +9,7 @@
 //! socket, and what the event says is how things stand when it is fetched. `model.rs` holds it
 //! against the real one.
 
-use tinytcp::os::system::Readiness;
+use tinytcp_core::os::system::Readiness;
 
 /// What a call on a socket says, other than that it worked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tinytcp::close_reason::CloseReason;
-use tinytcp::protocol::{Accepted, Context, Next, Notice, Output, Protocol, Session, Step};
+use tinytcp_core::close_reason::CloseReason;
+use tinytcp_core::protocol::{Accepted, Context, Next, Notice, Output, Protocol, Session, Step};
 
 use super::invariant::Invariant;
 use super::kernel::Shared;

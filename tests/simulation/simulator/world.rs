@@ -4,10 +4,10 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
-use tinytcp::close_reason::CloseReason;
-use tinytcp::protocol::{BUILT_IN, Protocol};
-use tinytcp::server::EventLoop;
-use tinytcp::status::Counters;
+use tinytcp_core::close_reason::CloseReason;
+use tinytcp_core::protocol::{BUILT_IN, Protocol};
+use tinytcp_core::server::EventLoop;
+use tinytcp_core::status::Counters;
 
 use super::cast;
 use super::choices::Choices;

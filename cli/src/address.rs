@@ -1,0 +1,249 @@
+//! Addresses as URLs whose scheme is the protocol: `text://127.0.0.1:40000`,
+//! `binary://[::1]:65432`, `chat+unix:///run/tinytcp.sock`.
+
+use std::fmt;
+use std::io;
+use std::net::ToSocketAddrs;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use tinytcp_core::os::endpoint::{Endpoint, check_path};
+
+/// A protocol, a host and a port. The host is a name or a numeric address; nothing is looked up
+/// here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The protocol, in lower case.
+    pub scheme: String,
+    /// The host, an IPv6 address without its brackets.
+    pub host: String,
+    /// The port; `None` where the text gave none. 0 asks a listener for any free one.
+    pub port: Option<u16>,
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const EXAMPLE: &str = "addresses look like text://127.0.0.1:40000 or binary://[::1]:65432";
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err(format!("the protocol is missing; {EXAMPLE}"));
+        };
+        let well_formed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+        if scheme.is_empty() || !scheme.chars().all(well_formed) {
+            return Err(EXAMPLE.into());
+        }
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (host_port, path) = rest.split_at_checked(end).ok_or(EXAMPLE)?;
+        if !matches!(path, "" | "/") {
+            return Err(format!(
+                "'{path}' behind host and port means nothing here, leave it out; {EXAMPLE}"
+            ));
+        }
+        let (host, port) = split_host_port(host_port).ok_or(EXAMPLE)?;
+        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '@') {
+            return Err(EXAMPLE.into());
+        }
+        let port = match port {
+            Some(port) => Some(
+                port.parse()
+                    .map_err(|_| format!("the port is a number from 0 to 65535; {EXAMPLE}"))?,
+            ),
+            None => None,
+        };
+        Ok(Self { scheme: scheme.to_ascii_lowercase(), host: host.into(), port })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, Host(&self.host))?;
+        match self.port {
+            Some(port) => write!(f, ":{port}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A host as URLs have it: an IPv6 address in brackets.
+struct Host<'a>(&'a str);
+
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.contains(':') { write!(f, "[{}]", self.0) } else { f.write_str(self.0) }
+    }
+}
+
+/// Where a server is. It is shown as its URL has it after `://`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A port of a host.
+    Host {
+        /// A name or a numeric address, IPv6 without brackets.
+        host: String,
+        /// Never 0.
+        port: u16,
+    },
+    /// The path of a unix socket.
+    Unix(PathBuf),
+}
+
+impl Place {
+    /// Every endpoint that this stands for: a host may have several addresses. A name is looked up,
+    /// which may take long.
+    ///
+    /// # Errors
+    /// When the lookup fails.
+    pub fn resolve(&self) -> io::Result<Vec<Endpoint>> {
+        match self {
+            Self::Host { host, port } => {
+                Ok((host.as_str(), *port).to_socket_addrs()?.map(Endpoint::Tcp).collect())
+            }
+            Self::Unix(path) => Ok(vec![Endpoint::Unix(path.clone())]),
+        }
+    }
+
+    /// What the scheme of its URL has after the protocol.
+    #[must_use]
+    pub const fn scheme_suffix(&self) -> &'static str {
+        match self {
+            Self::Host { .. } => "",
+            Self::Unix(_) => "+unix",
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host { host, port } => write!(f, "{}:{port}", Host(host)),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// The protocol and the path of `PROTOCOL+unix://PATH`; `None` for a text of another form. All that
+/// follows `://` is the path, absolute or relative.
+///
+/// # Errors
+/// A sentence when there is no protocol, no path, or one that is too long.
+pub fn unix_path(text: &str) -> Result<Option<(String, PathBuf)>, String> {
+    let Some((scheme, path)) = text.split_once("://") else { return Ok(None) };
+    let scheme = scheme.to_ascii_lowercase();
+    if scheme == "unix" {
+        return Err(format!("the protocol is missing, as in text+unix://{path}"));
+    }
+    let Some(protocol) = scheme.strip_suffix("+unix") else { return Ok(None) };
+    if path.is_empty() {
+        return Err(format!("the path is missing, as in {protocol}+unix:///run/tinytcp.sock"));
+    }
+    let path = PathBuf::from(path);
+    check_path(&path)
+        .map_err(|error| format!("{error}: choose a shorter one, or a relative one"))?;
+    Ok(Some((protocol.into(), path)))
+}
+
+/// Splits `host`, `host:port`, `[v6]` or `[v6]:port`.
+fn split_host_port(text: &str) -> Option<(&str, Option<&str>)> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']')?;
+        return match rest {
+            "" => Some((host, None)),
+            _ => Some((host, Some(rest.strip_prefix(':')?))),
+        };
+    }
+    match text.split_once(':') {
+        Some((_, port)) if port.contains(':') => None,
+        Some((host, port)) => Some((host, Some(port))),
+        None => Some((text, None)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_survives_the_way_to_text_and_back() {
+        for text in [
+            "text://127.0.0.1:40000",
+            "binary://[::1]:65432",
+            "echo://localhost",
+            "chat://[fe80::1%lo]:0",
+            "a+b-c.d9://h:1",
+        ] {
+            let address: Address = text.parse().expect(text);
+            assert_eq!(address.to_string(), text);
+        }
+        let address: Address =
+            "TEXT://[::1]:7/".parse().expect("case and a final slash do not matter");
+        assert_eq!(address, Address { scheme: "text".into(), host: "::1".into(), port: Some(7) });
+    }
+
+    #[test]
+    fn all_behind_the_scheme_of_a_unix_socket_is_its_path() {
+        let split = |text: &str| {
+            unix_path(text).expect(text).map(|(scheme, path)| (scheme, path.display().to_string()))
+        };
+        for path in ["/run/t.sock", "t.sock", "./a b", "/a:1?b#c"] {
+            assert_eq!(split(&format!("TEXT+unix://{path}")), Some(("text".into(), path.into())));
+        }
+        assert_eq!((split("text://host:1"), split("/run/t.sock")), (None, None));
+        assert!(
+            unix_path("unix:///t.sock")
+                .expect_err("no protocol")
+                .contains("as in text+unix:///t.sock")
+        );
+        assert!(
+            unix_path("text+unix://")
+                .expect_err("no path")
+                .contains("text+unix:///run/tinytcp.sock")
+        );
+        assert!(
+            unix_path(&format!("text+unix:///{}", "x".repeat(107)))
+                .expect_err("long")
+                .contains("at most 107")
+        );
+    }
+
+    #[test]
+    fn only_what_could_be_a_port_is_said_to_be_a_wrong_one() {
+        let error = |text: &str| text.parse::<Address>().expect_err(text);
+        assert!(error("text://host:http").contains("the port is a number"));
+        assert!(!error("text://fe80::1").contains("the port is a number"), "it has no brackets");
+    }
+
+    #[test]
+    fn a_missing_protocol_and_a_path_are_named() {
+        let error = |text: &str| text.parse::<Address>().expect_err(text);
+        assert!(error("127.0.0.1:23100").contains("the protocol is missing"));
+        for text in ["text://127.0.0.1:1/a/b", "text://host/a/b", "text://[::1]:1/a/b"] {
+            assert!(error(text).starts_with("'/a/b' behind host and port"), "{text}");
+        }
+        assert!(error("text://host:1?a=b").starts_with("'?a=b' behind"));
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_an_example() {
+        for text in [
+            "",
+            "text",
+            "127.0.0.1:40000",
+            "://host:1",
+            "te_xt://host:1",
+            "text://",
+            "text://:1",
+            "text://::1:40000",
+            "text://host:",
+            "text://host:65536",
+            "text://host:-1",
+            "text://[::1",
+            "text://[::1]40000",
+            "text://a b:1",
+            "text://a/b:1",
+        ] {
+            let error = text.parse::<Address>().expect_err(text);
+            assert!(error.contains("text://127.0.0.1:40000"), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! What the programs share at a prompt: arguments in, one line out when something is wrong.
+//!
+//! An error of the command line is one line on stderr and exit code 2, so that a script can show it
+//! and a person sees it without scrolling past a usage text. Nothing here panics when stdout or
+//! stderr is closed.
+
+pub mod address;
+pub mod signals;
+pub mod sink;
+pub mod target;
+pub mod terminal;
+pub mod units;
+
+use std::env;
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::process;
+
+use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command, CommandFactory, Parser};
+
+const ENVIRONMENT: &str =
+    "Every flag is also an environment variable: --some-flag is TINYTCP_SOME_FLAG.";
+
+/// The exit code of a wrong command line.
+pub const USAGE: i32 = 2;
+
+/// The arguments of this process.
+///
+/// Does not return when they ask for help or the version (printed on stdout, exit code 0), nor when
+/// they are wrong (one line on stderr, exit code [`USAGE`]).
+#[must_use]
+pub fn parse<Arguments: Parser>() -> Arguments {
+    let parsed = command::<Arguments>(is_set).try_get_matches();
+    let error = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
+        Ok(arguments) => return arguments,
+        Err(error) => error,
+    };
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        // Whoever closed stdout does not want the text: that is no failure.
+        let _ = error.print();
+        process::exit(0);
+    }
+    let message = sentence(&error.render().to_string()) + &example(&error).unwrap_or_default();
+    refuse::<Arguments>(match culprit::<Arguments>(&error) {
+        Some((flag, variable)) => message.replace(&format!("'{flag}'"), &variable),
+        None => message,
+    })
+}
+
+/// The command of `Arguments`, with the rules that all programs share.
+///
+/// A flag reads its environment variable where `reads` says so of the variable's name. The help has
+/// one line about the environment instead of one behind every flag.
+fn command<Arguments: CommandFactory>(reads: impl Fn(&OsStr) -> bool) -> Command {
+    let command = Arguments::command().after_help(ENVIRONMENT);
+    command.mut_args(|argument| {
+        let is_read = argument.get_env().is_none_or(&reads);
+        let argument = argument.hide_env(true);
+        let argument = if is_read { argument } else { argument.env(Resettable::Reset) };
+        let takes_hyphens = argument.get_action().takes_values()
+            && !argument.is_positional()
+            && !is_file(&argument);
+        // Clap asserts that only a flag with values allows hyphens in them.
+        if takes_hyphens { argument.allow_hyphen_values(true) } else { argument }
+    })
+}
+
+/// True exactly when the variable is set: an empty one counts as unset.
+fn is_set(variable: &OsStr) -> bool {
+    env::var_os(variable).is_some_and(|value| !value.is_empty())
+}
+
+/// True exactly when the value is the name of a file. One that begins with a hyphen is nearly
+/// always the next flag, behind a name that was forgotten.
+fn is_file(argument: &Arg) -> bool {
+    argument.get_value_names().is_some_and(|names| names.iter().any(|name| name == "FILE"))
+}
+
+/// The flag whose wrong value stands in an environment variable, as clap names it, and the
+/// variable.
+fn culprit<Arguments: CommandFactory>(error: &clap::Error) -> Option<(String, String)> {
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return None };
+    let command = Arguments::command();
+    let is_meant = |argument: &&Arg| {
+        argument.get_long().is_some_and(|long| flag.contains(&format!("--{long} ")))
+    };
+    let variable = command.get_arguments().find(is_meant)?.get_env()?.to_owned();
+    let retried =
+        self::command::<Arguments>(|other| other != variable && is_set(other)).try_get_matches();
+    let is_cured = match retried {
+        Ok(_) => true,
+        Err(other) => other.get(ContextKind::InvalidArg) != error.get(ContextKind::InvalidArg),
+    };
+    (is_set(&variable) && is_cured).then(|| (flag.clone(), variable.to_string_lossy().into_owned()))
+}
+
+/// Ends the process over arguments that are wrong only when taken together.
+///
+/// `message` is a sentence without a final full stop, as [`complain`] takes it.
+pub fn refuse<Arguments: CommandFactory>(message: impl Display) -> ! {
+    complain(Arguments::command().get_name(), format_args!("{message}; see --help"));
+    process::exit(USAGE)
+}
+
+/// Prints `program: message` as one line on stderr; a closed or full stderr is ignored.
+///
+/// What could break the line or drive the terminal is escaped: the message may quote what a user or
+/// a server sent.
+pub fn complain(program: &str, message: impl Display) {
+    terminal::note(program, message);
+}
+
+/// True exactly when colours are welcome: see [`terminal::is_coloured`].
+#[must_use]
+pub fn is_coloured(is_terminal: bool) -> bool {
+    terminal::is_coloured(is_terminal)
+}
+
+/// Makes one sentence of clap's paragraphs: message, list and tip stay; usage and pointer to the
+/// help go.
+///
+/// ```text
+/// error: invalid value 'x' for '--protocol <NAME>'
+///   [possible values: text, binary]
+///
+///   tip: a similar value exists: 'text'
+///
+/// For more information, try '--help'.
+/// ```
+fn sentence(message: &str) -> String {
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    let mut sentence = String::new();
+    for line in message
+        .lines()
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+    {
+        let line = line.trim();
+        let separator = if sentence.is_empty() || line.is_empty() {
+            ""
+        } else if line.starts_with("tip:") {
+            "; "
+        } else {
+            " "
+        };
+        sentence.push_str(separator);
+        sentence.push_str(line);
+    }
+    sentence
+}
+
+/// How a flag is written whose value is missing. Where a value is wrong, its parser has shown an
+/// example already.
+fn example(error: &clap::Error) -> Option<String> {
+    const EXAMPLES: [(&str, &str); 5] = [
+        ("<SIZE>", "64KiB"),
+        ("<D>", "5s"),
+        ("<N>", "500"),
+        ("<URL>", "text://127.0.0.1:40000"),
+        ("<HOST>", "127.0.0.1"),
+    ];
+    let (Some(ContextValue::String(flag)), Some(ContextValue::String(value))) =
+        (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))
+    else {
+        return None;
+    };
+    let (placeholder, example) =
+        EXAMPLES.iter().find(|(placeholder, _)| flag.contains(placeholder))?;
+    value.is_empty().then(|| format!(", as in {}", flag.replace(placeholder, example)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    #[command(name = "program", version)]
+    struct Arguments {
+        /// A size.
+        #[arg(long, value_parser = crate::units::size)]
+        size: Option<usize>,
+        /// One of two words.
+        #[arg(long, value_parser = ["text", "binary"])]
+        protocol: Option<String>,
+    }
+
+    /// What is said of `arguments`, which are wrong.
+    fn said_of(arguments: &[&str]) -> String {
+        let arguments = ["program"].iter().chain(arguments);
+        sentence(
+            &Arguments::try_parse_from(arguments)
+                .expect_err("wrong on purpose")
+                .render()
+                .to_string(),
+        )
+    }
+
+    #[test]
+    fn a_value_parser_says_what_a_good_value_looks_like() {
+        let said = said_of(&["--size", "64k"]);
+        assert!(
+            said.starts_with("invalid value '64k' for '--size <SIZE>': sizes look like"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_flag_without_its_value_is_shown_with_one() {
+        let error = Arguments::try_parse_from(["program", "--size"]).expect_err("wrong on purpose");
+        assert_eq!(example(&error).as_deref(), Some(", as in --size 64KiB"));
+    }
+
+    #[test]
+    fn possible_values_and_tips_stay_on_the_line() {
+        let said = said_of(&["--protocol", "texd"]);
+        assert!(
+            said.contains("[possible values: text, binary]; tip: a similar value exists: 'text'"),
+            "{said}"
+        );
+        assert!(!said.contains("For more information"), "{said}");
+    }
+
+    #[test]
+    fn an_unknown_flag_is_one_line_without_the_usage() {
+        let said = said_of(&["--sise", "1"]);
+        assert!(
+            said.starts_with("unexpected argument '--sise' found; tip: a similar argument exists"),
+            "{said}"
+        );
+        assert!(!said.contains("Usage") && !said.contains('\n'), "{said}");
+    }
+}

@@ -1,0 +1,15 @@
+//! Signals that a parent process has blocked.
+
+use std::io;
+
+use nix::sys::signal::{SigSet, Signal};
+
+/// Lets `signals` reach this thread, also where the parent process had blocked them.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn unblock(signals: &[i32]) -> io::Result<()> {
+    let signals: SigSet =
+        signals.iter().filter_map(|signal| Signal::try_from(*signal).ok()).collect();
+    signals.thread_unblock().map_err(io::Error::from)
+}

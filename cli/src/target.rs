@@ -1,0 +1,267 @@
+//! The server to talk to: `text://127.0.0.1:40000`, `text+unix:///run/tinytcp.sock`, `localhost`,
+//! `[::1]:8888`, or a host and a port as two words.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+use crate::address::{Address, Place, unix_path};
+
+/// The four protocols, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Commands and answers of one line each, after a banner.
+    Text,
+    /// Frames of a five-byte header and a payload.
+    Binary,
+    /// Messages that come back behind a prefix.
+    Echo,
+    /// Messages that are answered by what they contain.
+    Chat,
+}
+
+impl Protocol {
+    /// All of them, the default first.
+    pub const ALL: [Self; 4] = [Self::Text, Self::Binary, Self::Echo, Self::Chat];
+
+    /// Its name, which is also the scheme of its URLs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Binary => "binary",
+            Self::Echo => "echo",
+            Self::Chat => "chat",
+        }
+    }
+
+    /// The port on which a server of this protocol listens unless told otherwise.
+    #[must_use]
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Text => 40000,
+            Self::Binary => 65432,
+            Self::Echo => 8888,
+            Self::Chat => 9999,
+        }
+    }
+
+    /// The protocol whose default port this is.
+    #[must_use]
+    pub fn of_port(port: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|protocol| protocol.default_port() == port)
+    }
+
+    /// True exactly when a server listens on this port unless told otherwise.
+    #[must_use]
+    pub fn is_default_port(port: u16) -> bool {
+        Self::of_port(port).is_some()
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|protocol| protocol.name().eq_ignore_ascii_case(name))
+            .ok_or_else(|| "the protocols are text, binary, echo and chat".into())
+    }
+}
+
+/// A server: its protocol and where it is, all known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// What is spoken there.
+    pub protocol: Protocol,
+    /// Where it is.
+    pub place: Place,
+}
+
+impl Target {
+    /// The target that `words` name: none (the default), a URL or `HOST[:PORT]`, or `HOST` and
+    /// `PORT`.
+    ///
+    /// The protocol is that of the URL, else `protocol`, else the one whose default port was given,
+    /// else text. A missing port is the default port of the protocol.
+    ///
+    /// # Errors
+    /// A sentence that says what was wrong and shows a target that works.
+    pub fn from_words(words: &[String], protocol: Option<Protocol>) -> Result<Self, String> {
+        match words {
+            [] => Self::complete("127.0.0.1".into(), None, protocol),
+            [target] if target.contains("://") => Self::from_url(target, protocol),
+            [port] if port.bytes().all(|byte| byte.is_ascii_digit()) && !port.is_empty() => Err(
+                format!("'{port}' looks like a port: give the host too, as in 127.0.0.1:{port}"),
+            ),
+            [target] => {
+                let (host, port) = split_host(target)
+                    .map_err(|error| format!("'{target}' is no target: {error}"))?;
+                Self::complete(host, port, protocol)
+            }
+            [host, port] => {
+                let number = port.parse().map_err(|_| {
+                    format!("'{port}' is no port: ports are numbers from 1 to 65535, as in 127.0.0.1 40000")
+                })?;
+                let (host, _) =
+                    split_host(host).ok().filter(|(_, port)| port.is_none()).ok_or_else(|| {
+                        format!("'{host}' is no host: HOST PORT looks like 127.0.0.1 40000")
+                    })?;
+                Self::complete(host, Some(number), protocol)
+            }
+            _ => Err("too many words: give one TARGET, as in text://127.0.0.1:40000, or HOST PORT"
+                .into()),
+        }
+    }
+
+    fn from_url(url: &str, protocol: Option<Protocol>) -> Result<Self, String> {
+        let no_target = |error: String| format!("'{url}' is no target: {error}");
+        let agreed = |scheme: &str| {
+            let scheme: Protocol = scheme.parse().map_err(no_target)?;
+            match protocol {
+                Some(other) if other != scheme => Err(format!(
+                    "'{url}' says {} but --protocol (TINYTCP_PROTOCOL) says {}: leave one of them out",
+                    scheme.name(),
+                    other.name()
+                )),
+                _ => Ok(scheme),
+            }
+        };
+        if let Some((scheme, path)) = unix_path(url).map_err(no_target)? {
+            return Ok(Self { protocol: agreed(&scheme)?, place: Place::Unix(path) });
+        }
+        let address: Address = url.parse().map_err(no_target)?;
+        Self::complete(address.host, address.port, Some(agreed(&address.scheme)?))
+    }
+
+    fn complete(
+        host: String,
+        port: Option<u16>,
+        protocol: Option<Protocol>,
+    ) -> Result<Self, String> {
+        let protocol = protocol.or_else(|| Protocol::of_port(port?)).unwrap_or(Protocol::Text);
+        match port.unwrap_or(protocol.default_port()) {
+            0 => Err(
+                "port 0 is for servers, which then pick one: give the port that the server printed"
+                    .into(),
+            ),
+            port => Ok(Self { protocol, place: Place::Host { host, port } }),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}://{}", self.protocol.name(), self.place.scheme_suffix(), self.place)
+    }
+}
+
+/// Splits `host`, `host:port`, `[v6]`, `[v6]:port` or a bare `v6`.
+fn split_host(text: &str) -> Result<(String, Option<u16>), String> {
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Ok((text.into(), None));
+    }
+    // A URL differs from this only by its scheme, and any scheme will do.
+    let address: Address = format!("text://{text}").parse()?;
+    Ok((address.host, address.port))
+}
+
+#[cfg(test)]
+mod tests {
+    use tinytcp_core::protocol::BUILT_IN;
+
+    use super::*;
+
+    fn target(words: &str, protocol: Option<Protocol>) -> Result<String, String> {
+        let words: Vec<String> = words.split_whitespace().map(String::from).collect();
+        Target::from_words(&words, protocol).map(|target| target.to_string())
+    }
+
+    #[test]
+    fn protocols_and_ports_are_those_of_the_server() {
+        let ours = Protocol::ALL.map(|protocol| (protocol.name(), protocol.default_port()));
+        assert_eq!(
+            ours,
+            BUILT_IN.each_ref().map(|built_in| (built_in.scheme, built_in.default_port))
+        );
+    }
+
+    #[test]
+    fn host_and_port_are_the_target_without_its_scheme() {
+        for host_port in ["127.0.0.1:40000", "[::1]:40000", "localhost:1"] {
+            let target =
+                Target::from_words(&[host_port.into()], Some(Protocol::Binary)).expect(host_port);
+            assert_eq!(target.place.to_string(), host_port);
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_is_a_target_with_a_path() {
+        let url = "chat+unix:///run/tinytcp.sock";
+        let socket = Target::from_words(&[url.into()], None).expect(url);
+        assert_eq!(
+            socket,
+            Target { protocol: Protocol::Chat, place: Place::Unix("/run/tinytcp.sock".into()) }
+        );
+        assert_eq!(socket.to_string(), url);
+        assert_eq!(target(url, Some(Protocol::Chat)).as_deref(), Ok(url));
+        assert!(
+            target(url, Some(Protocol::Text)).expect_err("they disagree").contains("--protocol")
+        );
+        assert!(target("text+unix://", None).expect_err("no path").contains("the path is missing"));
+        assert!(
+            target("ftp+unix:///t", None)
+                .expect_err("no protocol")
+                .contains("the protocols are text")
+        );
+    }
+
+    #[test]
+    fn what_is_left_out_is_filled_in() {
+        let cases = [
+            ("", "text://127.0.0.1:40000"),
+            ("text://127.0.0.1:40001", "text://127.0.0.1:40001"),
+            ("binary://localhost", "binary://localhost:65432"),
+            ("CHAT://[::1]", "chat://[::1]:9999"),
+            ("localhost", "text://localhost:40000"),
+            ("::1", "text://[::1]:40000"),
+            ("[::1]:8888", "echo://[::1]:8888"),
+            ("10.0.0.1:9999", "chat://10.0.0.1:9999"),
+            ("127.0.0.1 8888", "echo://127.0.0.1:8888"),
+            ("127.0.0.1 50000", "text://127.0.0.1:50000"),
+            ("::1 65432", "binary://[::1]:65432"),
+        ];
+        for (words, expected) in cases {
+            assert_eq!(target(words, None).as_deref(), Ok(expected), "{words}");
+        }
+    }
+
+    #[test]
+    fn the_flag_decides_where_the_target_does_not() {
+        assert_eq!(target("", Some(Protocol::Echo)).as_deref(), Ok("echo://127.0.0.1:8888"));
+        assert_eq!(target("host 8888", Some(Protocol::Chat)).as_deref(), Ok("chat://host:8888"));
+        assert_eq!(target("echo://host", Some(Protocol::Echo)).as_deref(), Ok("echo://host:8888"));
+        let error = target("echo://host", Some(Protocol::Chat)).expect_err("they disagree");
+        assert!(error.contains("--protocol"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_target_is_refused_with_one_that_works() {
+        for words in [
+            "ftp://host",
+            "text://",
+            "host:port",
+            "host http",
+            "host 65536",
+            "host:1 2",
+            "a b c",
+            "host 0",
+        ] {
+            let error = target(words, None).expect_err(words);
+            assert!(!error.contains('\n'), "{words}: {error}");
+        }
+        assert!(target("host http", None).expect_err("no number").contains("127.0.0.1 40000"));
+        assert!(target("40000", None).expect_err("no host").contains("looks like a port"));
+    }
+}

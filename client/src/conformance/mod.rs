@@ -1,0 +1,201 @@
+//! The conformance run: checks that a server keeps each promise of its protocol.
+//!
+//! The checks have two parts, with a list of each beside every protocol:
+//!
+//! - [`Part::Protocol`]: behaviour that the original servers have and that their clients rely on.
+//!   An original server passes every one of these checks. So they send only what an original
+//!   client could send: text in UTF-8, and to echo and chat one short message without a newline
+//!   at a time.
+//! - [`Part::Server`]: promises that only this server makes: its limits and errors, its guards
+//!   against HTTP, TLS and telnet, messages in lines for echo and chat, any bytes as text. An
+//!   original server answers these in its own way, or breaks.
+//!
+//! Each check is one promise. It uses connections of its own and ends within the timeout. A
+//! failure shows the bytes that were sent, expected and received: the author of another server
+//! sees nothing else.
+
+mod binary;
+mod chat;
+mod connection;
+mod echo;
+mod messages;
+mod probe;
+mod text;
+
+use std::str::FromStr;
+
+use probe::{CheckResult, Probe};
+use tinytcp_cli::target::{Protocol, Target};
+use tinytcp_core::display::plural::plural;
+
+use super::connect::{Patience, connect};
+use super::failure::{Failure, Verdict};
+use super::output::Output;
+
+/// The limits that the checks assume of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AssumedLimits {
+    /// The longest line or message in bytes, without its ending.
+    pub line_bytes_max: u32,
+    /// The longest payload of a frame in bytes.
+    pub frame_bytes_max: u32,
+}
+
+impl AssumedLimits {
+    /// [`AssumedLimits::line_bytes_max`] as the length of a buffer.
+    fn line_len_max(self) -> usize {
+        self.line_bytes_max.try_into().unwrap_or(usize::MAX)
+    }
+
+    /// [`AssumedLimits::frame_bytes_max`] as the length of a buffer.
+    fn payload_len_max(self) -> usize {
+        self.frame_bytes_max.try_into().unwrap_or(usize::MAX)
+    }
+}
+
+/// One of the two parts of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Behaviour of the original servers.
+    Protocol,
+    /// Promises that only this server makes.
+    Server,
+}
+
+impl Part {
+    /// Both, in the order of a run.
+    pub const ALL: [Self; 2] = [Self::Protocol, Self::Server];
+
+    /// Its name in reports and flags.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Protocol => "protocol",
+            Self::Server => "server",
+        }
+    }
+
+    /// One line about its checks.
+    const fn description(self) -> &'static str {
+        match self {
+            Self::Protocol => "behaviour of the original servers",
+            Self::Server => "further promises of tinytcp-server",
+        }
+    }
+
+    /// Its checks of a protocol.
+    const fn checks(self, protocol: Protocol) -> &'static [&'static [Check]] {
+        match (self, protocol) {
+            (Self::Protocol, Protocol::Text) => &[text::PROTOCOL_CHECKS],
+            (Self::Server, Protocol::Text) => &[text::SERVER_CHECKS],
+            (Self::Protocol, Protocol::Binary) => &[binary::PROTOCOL_CHECKS],
+            (Self::Server, Protocol::Binary) => &[binary::SERVER_CHECKS],
+            (Self::Protocol, Protocol::Echo) => &[messages::PROTOCOL_CHECKS, echo::PROTOCOL_CHECKS],
+            (Self::Server, Protocol::Echo) => &[messages::SERVER_CHECKS, echo::SERVER_CHECKS],
+            (Self::Protocol, Protocol::Chat) => &[messages::PROTOCOL_CHECKS, chat::PROTOCOL_CHECKS],
+            (Self::Server, Protocol::Chat) => &[messages::SERVER_CHECKS, chat::SERVER_CHECKS],
+        }
+    }
+}
+
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|part| part.name() == name)
+            .ok_or_else(|| "the parts of a test are protocol and server".into())
+    }
+}
+
+/// One promise.
+struct Check {
+    /// The promise, as a sentence without its full stop.
+    name: &'static str,
+    /// Finds out whether the server keeps it.
+    run: fn(&Probe<'_>) -> CheckResult,
+    /// The limit on which the result depends.
+    limit: Limit,
+}
+
+/// A limit that a server is free to choose and has no way to announce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limit {
+    None,
+    Line,
+    Frame,
+}
+
+impl Check {
+    const fn new(name: &'static str, run: fn(&Probe<'_>) -> CheckResult) -> Self {
+        Self { name, run, limit: Limit::None }
+    }
+
+    const fn at(limit: Limit, name: &'static str, run: fn(&Probe<'_>) -> CheckResult) -> Self {
+        Self { name, run, limit }
+    }
+
+    /// The words that follow a failure: the limit that the check assumed, and its flag.
+    fn hint(&self, limits: AssumedLimits) -> String {
+        let (item, bytes, flag) = match self.limit {
+            Limit::None => return String::new(),
+            Limit::Line => ("line", limits.line_bytes_max, "--max-line"),
+            Limit::Frame => ("payload", limits.frame_bytes_max, "--max-frame"),
+        };
+        format!(
+            " (assumes that the longest {item} is {}; set another limit with {flag})",
+            plural(u64::from(bytes), "byte")
+        )
+    }
+}
+
+/// Runs the checks of the target's protocol in `parts`. Prints a line for each check, and a
+/// summary line after each part.
+///
+/// Returns [`Verdict::Refused`] if a check failed.
+///
+/// # Errors
+/// [`Failure::Unreachable`] when there is no server to check.
+pub fn run(
+    target: &Target,
+    patience: Patience,
+    limits: AssumedLimits,
+    parts: &[Part],
+) -> Result<Verdict, Failure> {
+    drop(connect(target, patience)?);
+    let mut output = Output::new();
+    let mut verdict = Verdict::Fine;
+    for part in parts {
+        output.say(&format!("{target} {}: {}\n", part.name(), part.description()))?;
+        let (mut passed, mut failed) = (0, 0);
+        for check in part.checks(target.protocol).iter().copied().flatten() {
+            let result = (check.run)(&Probe::new(target, patience.timeout, limits));
+            output.say(&report(check, &result, limits, &output))?;
+            output.flush()?;
+            match result {
+                Ok(()) => passed += 1,
+                Err(_) => failed += 1,
+            }
+        }
+        let checks = plural(passed + failed, "check");
+        let name = part.name();
+        output.say(&format!("{target} {name}: {checks}, {passed} passed, {failed} failed\n"))?;
+        output.flush()?;
+        if failed > 0 {
+            verdict = Verdict::Refused;
+        }
+    }
+    Ok(verdict)
+}
+
+/// The line about one check.
+fn report(check: &Check, result: &CheckResult, limits: AssumedLimits, output: &Output) -> String {
+    match result {
+        Ok(()) => format!("{}   {}\n", output.green("ok"), check.name),
+        Err(mismatch) => {
+            let hint = check.hint(limits);
+            format!("{} {}: {mismatch}{hint}\n", output.red("FAIL"), check.name)
+        }
+    }
+}

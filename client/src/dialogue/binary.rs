@@ -1,0 +1,80 @@
+//! Binary: the words `echo <msg>`, `rev <msg>` and `quit` become frames.
+
+use tinytcp_core::display::escape::{front, quoted};
+use tinytcp_core::wire::frame::Header;
+
+use super::{Due, Request};
+
+/// The code of a request for the same bytes, and of every answer that is no error.
+pub const ECHO: u8 = 1;
+/// The code of a request for the text turned around.
+pub const REVERSE: u8 = 2;
+/// The code of the farewell.
+pub const QUIT: u8 = 3;
+/// The code of an answer that is an error.
+pub const ERROR: u8 = 255;
+
+/// The message is everything behind the blank that follows the word, byte for byte.
+pub fn encode(line: &[u8], output: &mut Vec<u8>) -> Result<Request, String> {
+    let line = line.trim_ascii_start();
+    let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
+    let (word, rest) = line.split_at(end);
+    let payload = rest.get(1..).unwrap_or_default();
+    match word.to_ascii_lowercase().as_slice() {
+        b"" => return Ok(Request::Silent),
+        b"echo" => frame(ECHO, payload, output)?,
+        b"rev" => frame(REVERSE, payload, output)?,
+        b"quit" => {
+            frame(QUIT, b"", output)?;
+            return Ok(Request::Farewell(None));
+        }
+        _ => {
+            let word = quoted(front(word, 32));
+            return Err(format!(
+                "unknown command '{word}': the commands are echo <message>, rev <message> and quit"
+            ));
+        }
+    }
+    Ok(Request::Answered(Due::Frame))
+}
+
+fn frame(code: u8, payload: &[u8], output: &mut Vec<u8>) -> Result<(), String> {
+    let payload_len =
+        u32::try_from(payload.len()).map_err(|_| "a message must be shorter than 4 GiB")?;
+    output.extend_from_slice(&Header { code, payload_len }.encode());
+    output.extend_from_slice(payload);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_become_frames_in_any_case_and_keep_inner_blanks() {
+        let cases: [(&[u8], &[u8]); 6] = [
+            (b"echo Hi", b"\x01\0\0\0\x02Hi"),
+            (b"ECHO  a  b ", b"\x01\0\0\0\x06 a  b "),
+            (b"echo", b"\x01\0\0\0\0"),
+            (b"echo ", b"\x01\0\0\0\0"),
+            (b"rev \xff", b"\x02\0\0\0\x01\xff"),
+            (b" quit now", b"\x03\0\0\0\0"),
+        ];
+        for (line, expected) in cases {
+            let mut output = Vec::new();
+            encode(line, &mut output).expect("a command");
+            assert_eq!(output, expected, "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn an_unknown_word_is_refused_and_nothing_is_sent() {
+        let mut output = Vec::new();
+        let error = encode(b"time\x1b now", &mut output).expect_err("no command");
+        assert_eq!(
+            error,
+            r"unknown command 'time\x1b': the commands are echo <message>, rev <message> and quit"
+        );
+        assert!(output.is_empty());
+    }
+}

@@ -1,0 +1,192 @@
+//! The first exchange of each kind that went wrong: what was sent, what was expected, and what
+//! came.
+//!
+//! A count says that replies were wrong, and not in what. One exchange of each kind is kept, cut
+//! short, and only where something went wrong.
+
+use serde::{Deserialize, Serialize};
+use tinytcp_core::display::escape;
+
+use super::causes::{Cause, ReplyError};
+use super::figures::plural;
+use super::message::{Framing, LineShape, Reply};
+use super::script::Script;
+
+/// Bytes that are shown of a request or a reply.
+const SHOWN_BYTES_MAX: usize = 64;
+
+/// What follows a number of bytes that are no reply of the protocol.
+const QUESTION: &str = "is it another protocol?";
+
+/// An exchange that went wrong. Bytes are escaped, and cut after 64.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// The kind of error: `wrong`, `surplus`, ...
+    pub cause: String,
+    /// The request; empty where none was waiting for a reply.
+    pub sent: String,
+    /// The reply that was due, in its bytes or in words.
+    pub expected: String,
+    /// What came instead.
+    pub got: String,
+    /// What the bytes suggest; `None` where they suggest nothing.
+    pub hint: Option<String>,
+}
+
+/// The first exchange of each kind.
+#[derive(Clone, Debug, Default)]
+pub struct Exchanges([Option<Box<Exchange>>; ReplyError::ALL.len()]);
+
+impl Exchanges {
+    /// Keeps `exchange` if it is the first of its kind; calls it only then.
+    pub fn keep(&mut self, error: ReplyError, exchange: impl FnOnce() -> Exchange) {
+        if let Some(place) = self.0.get_mut(error.index()) {
+            place.get_or_insert_with(|| {
+                Box::new(Exchange { cause: error.name().into(), ..exchange() })
+            });
+        }
+    }
+
+    /// Adds those of `other` whose kinds are not there yet.
+    pub fn merge(&mut self, other: &Self) {
+        for (place, more) in self.0.iter_mut().zip(&other.0) {
+            if place.is_none() {
+                place.clone_from(more);
+            }
+        }
+    }
+
+    /// All of them, in the order of the kinds.
+    pub fn iter(&self) -> impl Iterator<Item = &Exchange> {
+        self.0.iter().flatten().map(AsRef::as_ref)
+    }
+}
+
+impl Exchange {
+    /// `got` in place of the reply to the request at `place` of the script.
+    #[must_use]
+    pub fn at(script: &Script, place: usize, got: &[u8]) -> Self {
+        let sent = shown(script.requests(place, 1));
+        Self {
+            cause: String::new(),
+            sent,
+            expected: expected(script.expected(place)),
+            got: shown(got),
+            hint: None,
+        }
+    }
+
+    /// `got` in place of the server's first words.
+    #[must_use]
+    pub fn at_greeting(script: &Script, got: &[u8]) -> Self {
+        let expected = shown(script.greeting());
+        let hint = Some(
+            foreign(script.framing(), got)
+                .unwrap_or_else(|| format!("no greeting came: {QUESTION}")),
+        );
+        Self { cause: String::new(), sent: String::new(), expected, got: shown(got), hint }
+    }
+
+    /// `got` though no request was waiting.
+    #[must_use]
+    pub fn unasked(got: &[u8]) -> Self {
+        let expected = "nothing: every request had its reply".into();
+        Self { cause: String::new(), sent: String::new(), expected, got: shown(got), hint: None }
+    }
+
+    /// The same with the hint that `got` is a reply of the script.
+    #[must_use]
+    pub fn of_another_request(self) -> Self {
+        Self { hint: Some("this is the reply to another request".into()), ..self }
+    }
+
+    /// The same with what `got`, which is no whole reply in `framing`, suggests.
+    #[must_use]
+    pub fn with_hint(self, framing: Framing, got: &[u8]) -> Self {
+        Self { hint: foreign(framing, got), ..self }
+    }
+}
+
+/// That bytes came which are no reply of the protocol, however it frames them; `None` where they
+/// are.
+fn foreign(framing: Framing, got: &[u8]) -> Option<String> {
+    let bytes = plural(got.len() as u64, "byte");
+    let came = |what| format!("{bytes} came that are no {what}: {QUESTION}");
+    match framing {
+        Framing::Lines if !got.is_empty() && !got.contains(&b'\n') => Some(came("line")),
+        Framing::Frames if !got.is_empty() => Some(came("frame")),
+        _ => None,
+    }
+}
+
+fn expected(reply: &Reply) -> String {
+    match reply {
+        Reply::Exact(bytes) => shown(bytes),
+        Reply::Line(LineShape::DateAndTime) => {
+            "a date and time, as in TIME 2025-09-12T17:24:13-05:00".into()
+        }
+        Reply::Line(LineShape::TimeOfDay) => "a time, as in Server Time: 17:24:13".into(),
+        Reply::Line(LineShape::Help) => "a line that starts with HELP COMMANDS:".into(),
+        Reply::Line(LineShape::NoError) => "a line that does not start with ERROR".into(),
+        Reply::Until(end) => format!("bytes that end with {}", shown(end)),
+        Reply::Nothing => "nothing".into(),
+    }
+}
+
+/// The front of `bytes`, escaped.
+fn shown(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return "nothing".into();
+    }
+    let front = escape::front(bytes, SHOWN_BYTES_MAX);
+    let text = escape::quoted(front).to_string();
+    if front.len() == bytes.len() {
+        text
+    } else {
+        format!("{text}... ({})", plural(bytes.len() as u64, "byte"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_escaped_and_cut() {
+        assert_eq!(shown(b"\xffPING\r\n"), r"\xffPING\r\n");
+        let long = shown(&[b'x'; 2_000]);
+        assert_eq!(long, format!("{}... (2,000 bytes)", "x".repeat(64)));
+    }
+
+    #[test]
+    fn only_the_first_exchange_of_a_kind_is_kept() {
+        let mut kept = Exchanges::default();
+        for got in [b"first", b"other"] {
+            kept.keep(ReplyError::Surplus, || Exchange::unasked(got));
+        }
+        let mut later = Exchanges::default();
+        later.keep(ReplyError::Surplus, || Exchange::unasked(b"later"));
+        later.keep(ReplyError::Wrong, || Exchange::unasked(b"wrong"));
+        kept.merge(&later);
+        let kept: Vec<(&str, &str)> =
+            kept.iter().map(|exchange| (&exchange.cause[..], &exchange.got[..])).collect();
+        assert_eq!(kept, [("wrong", "wrong"), ("surplus", "first")]);
+    }
+
+    #[test]
+    fn bytes_that_no_framing_makes_a_reply_suggest_another_protocol() {
+        let hint = |framing, got: &[u8]| foreign(framing, got);
+        assert_eq!(
+            hint(Framing::Lines, b"\x03\0\0\x13").as_deref(),
+            Some("4 bytes came that are no line: is it another protocol?")
+        );
+        assert_eq!(
+            hint(Framing::Frames, b"HTTP/").as_deref(),
+            Some("5 bytes came that are no frame: is it another protocol?")
+        );
+        assert_eq!(
+            (hint(Framing::Lines, b"ERROR x\n"), hint(Framing::Unknown, b"x")),
+            (None, None)
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! Which slices of several runs belong to the same time.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, FixedOffset};
+
+use crate::report::{Report, SliceFacts};
+
+/// Where the runs lie beside each other.
+pub(super) struct Timeline {
+    /// The report that began first.
+    pub(super) first: usize,
+    /// How long after it each of them began, in seconds; less than a slice counts as nothing.
+    pub(super) offsets_s: Vec<f64>,
+    /// The longest slice, in seconds: that of the joined report.
+    slice_s: f64,
+    /// From the first start to the last end.
+    pub(super) ran_s: f64,
+    /// True exactly when there is a time at which all of them ran.
+    pub(super) is_common: bool,
+}
+
+impl Timeline {
+    pub(super) fn new(reports: &[Report]) -> Result<Self, String> {
+        let starts: Vec<f64> = reports.iter().map(start_s).collect::<Result<_, _>>()?;
+        let first =
+            starts.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1)).map(|(index, _)| index);
+        let first = first.ok_or("nothing to join; name two reports or more")?;
+        let slice_s =
+            reports.iter().filter_map(|report| report.slices.first()).map(|slice| slice.length_s);
+        let slice_s = slice_s.fold(0.0, f64::max);
+        let offset = |start: &f64| {
+            Some(start - starts[first]).filter(|offset| *offset >= slice_s).unwrap_or(0.0)
+        };
+        let offsets_s: Vec<f64> = starts.iter().map(offset).collect();
+        let ends = || offsets_s.iter().zip(reports).map(|(offset, report)| offset + report.ran_s);
+        let last_start = offsets_s.iter().copied().fold(0.0, f64::max);
+        Ok(Self {
+            first,
+            slice_s,
+            ran_s: ends().fold(0.0, f64::max),
+            is_common: ends().all(|end| end > last_start || last_start == 0.0),
+            offsets_s,
+        })
+    }
+
+    /// The slices of all, those of the same time as one.
+    pub(super) fn slices(&self, reports: &[Report]) -> Vec<SliceFacts> {
+        let mut all: BTreeMap<u64, SliceFacts> = BTreeMap::new();
+        for (report, offset) in reports.iter().zip(&self.offsets_s) {
+            for (place, slice) in self.place(report, *offset) {
+                match all.get_mut(&place) {
+                    None => drop(all.insert(place, slice)),
+                    Some(there) => {
+                        add_slice(there, &slice);
+                        there.open_count += slice.open_count;
+                        there.length_s = there.length_s.max(slice.length_s);
+                    }
+                }
+            }
+        }
+        all.into_values().collect()
+    }
+
+    /// The slices of one report, each at its place among those of the joined one; shorter ones are
+    /// put together.
+    fn place(&self, report: &Report, offset_s: f64) -> BTreeMap<u64, SliceFacts> {
+        let mut placed: BTreeMap<u64, SliceFacts> = BTreeMap::new();
+        for slice in &report.slices {
+            // The middle, so that a clock that is a little off does not move it to the place
+            // before.
+            let place =
+                ((offset_s + slice.start_s + slice.length_s / 2.0) / self.slice_s).floor() as u64;
+            match placed.get_mut(&place) {
+                None => drop(placed.insert(
+                    place,
+                    SliceFacts { start_s: place as f64 * self.slice_s, ..slice.clone() },
+                )),
+                Some(there) => there.append(slice),
+            }
+        }
+        placed
+    }
+}
+
+/// When the counted part of a run began, by the wall clock, in seconds.
+fn start_s(report: &Report) -> Result<f64, String> {
+    let started: DateTime<FixedOffset> = DateTime::parse_from_rfc3339(&report.started)
+        .map_err(|error| format!("`{}` is no time of a start: {error}", report.started))?;
+    Ok(started.timestamp_micros() as f64 / 1e6 + report.asked.warmup_s)
+}
+
+fn add_slice(joined: &mut SliceFacts, slice: &SliceFacts) {
+    joined.sent_count += slice.sent_count;
+    joined.correct_count += slice.correct_count;
+    joined.errors_count += slice.errors_count;
+    joined.latency.0.merge(&slice.latency.0);
+}

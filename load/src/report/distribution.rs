@@ -1,0 +1,163 @@
+//! Durations in a file: the figures that people look for, and the whole histogram, so that files
+//! can be joined without an error.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+use serde::{Deserialize, Serialize};
+
+use crate::latency::{Latency, microseconds};
+
+/// Durations by how often they occurred, as a report keeps them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(into = "Summary", try_from = "Summary")]
+pub struct Distribution(pub Latency);
+
+/// What a file says of them. Every figure but the histogram is `None` where nothing occurred.
+#[derive(Serialize, Deserialize)]
+struct Summary {
+    count: u64,
+    min_us: Option<f64>,
+    mean_us: Option<f64>,
+    stdev_us: Option<f64>,
+    p50_us: Option<f64>,
+    p90_us: Option<f64>,
+    p99_us: Option<f64>,
+    p99_9_us: Option<f64>,
+    p99_99_us: Option<f64>,
+    max_us: Option<f64>,
+    hdr_v2_deflate_base64: String,
+}
+
+impl Distribution {
+    /// The duration that the share `quantile` does not exceed; `None` where nothing occurred.
+    #[must_use]
+    pub fn quantile(&self, quantile: f64) -> Option<Duration> {
+        (self.0.count() > 0).then(|| self.0.quantile(quantile))
+    }
+
+    /// The longest duration; `None` where nothing occurred.
+    #[must_use]
+    pub fn max(&self) -> Option<Duration> {
+        (self.0.count() > 0).then(|| self.0.max())
+    }
+}
+
+impl From<Distribution> for Summary {
+    fn from(Distribution(latency): Distribution) -> Self {
+        let figure = |duration| (latency.count() > 0).then(|| microseconds(duration));
+        let quantile = |quantile| figure(latency.quantile(quantile));
+        let mut histogram = Vec::new();
+        // A vector takes every byte, and a histogram of three digits is far below the length that
+        // the format can express.
+        let _ = V2DeflateSerializer::new().serialize(latency.histogram(), &mut histogram);
+        Self {
+            count: latency.count(),
+            min_us: figure(Duration::from_nanos(latency.histogram().min())),
+            mean_us: figure(latency.mean()),
+            stdev_us: figure(latency.deviation()),
+            p50_us: quantile(0.5),
+            p90_us: quantile(0.9),
+            p99_us: quantile(0.99),
+            p99_9_us: quantile(0.999),
+            p99_99_us: quantile(0.9999),
+            max_us: figure(latency.max()),
+            hdr_v2_deflate_base64: BASE64_STANDARD.encode(&histogram),
+        }
+    }
+}
+
+impl TryFrom<Summary> for Distribution {
+    type Error = String;
+
+    fn try_from(summary: Summary) -> Result<Self, String> {
+        let bytes = BASE64_STANDARD
+            .decode(&summary.hdr_v2_deflate_base64)
+            .map_err(|error| format!("a histogram is no base64: {error}"))?;
+        let histogram = Deserializer::new()
+            .deserialize::<u64, _>(&mut bytes.as_slice())
+            .map_err(|error| format!("a histogram cannot be read: {error}"))?;
+        if histogram.len() != summary.count {
+            return Err(format!(
+                "a histogram holds {} durations where {} are told",
+                histogram.len(),
+                summary.count
+            ));
+        }
+        // Added to one of our own, because one that was read does not grow.
+        let mut latency = Latency::default();
+        latency.merge(&histogram.into());
+        Ok(Self(latency))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn milliseconds(counts: impl IntoIterator<Item = u64>) -> Distribution {
+        let mut latency = Latency::default();
+        counts.into_iter().for_each(|count| latency.record(Duration::from_millis(count), 1));
+        Distribution(latency)
+    }
+
+    fn text(distribution: &Distribution) -> String {
+        serde_json::to_string(distribution).expect("it has a form in JSON")
+    }
+
+    #[test]
+    fn a_file_holds_the_figures_in_microseconds() {
+        let value: serde_json::Value =
+            serde_json::from_str(&text(&milliseconds(1..=100))).expect("it is JSON");
+        for (key, expected) in [
+            ("min_us", 1e3),
+            ("mean_us", 50.5e3),
+            ("p50_us", 50e3),
+            ("p99_us", 99e3),
+            ("max_us", 100e3),
+        ] {
+            let figure = value[key].as_f64().expect(key);
+            assert!((figure / expected - 1.0).abs() < 0.001, "{key}: {figure}");
+        }
+        assert_eq!(value["count"], 100);
+    }
+
+    #[test]
+    fn what_is_read_back_is_what_was_written_and_can_grow() {
+        let written = milliseconds([1, 2, 2, 3]);
+        let mut read: Distribution = serde_json::from_str(&text(&written)).expect("our own");
+        assert_eq!(read.0.histogram(), written.0.histogram());
+        read.0.merge(&milliseconds([3_600_000]).0);
+        assert_eq!(read.0.count(), 5);
+        assert!(read.max() > Some(Duration::from_secs(3_590)), "{:?}", read.max());
+    }
+
+    #[test]
+    fn nothing_that_occurred_is_no_duration_of_zero() {
+        let nothing = milliseconds([]);
+        let value: serde_json::Value = serde_json::from_str(&text(&nothing)).expect("it is JSON");
+        assert_eq!(
+            (&value["count"], &value["p50_us"], &value["max_us"]),
+            (&0.into(), &().into(), &().into())
+        );
+        assert_eq!(nothing.quantile(0.5), None);
+        let read: Distribution = serde_json::from_str(&text(&nothing)).expect("our own");
+        assert_eq!(read.0.count(), 0);
+    }
+
+    #[test]
+    fn a_broken_histogram_is_an_error() {
+        let good = text(&milliseconds([1, 2, 3]));
+        for broken in [
+            good.replace("\"count\":3", "\"count\":4"),
+            good.replace("base64\":\"", "base64\":\"!"),
+            good.replace("base64\":\"H", "base64\":\"I"),
+            good.replace("base64\":\"", "base64\":\"AAAA"),
+        ] {
+            assert_ne!(broken, good);
+            assert!(serde_json::from_str::<Distribution>(&broken).is_err(), "{broken}");
+        }
+    }
+}

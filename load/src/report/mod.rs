@@ -1,0 +1,428 @@
+//! The report of a run: made once from its [`Outcome`], and then shown and written in every form.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Local, SecondsFormat};
+use serde::{Deserialize, Serialize};
+
+use super::averages::{per_second, share};
+use super::exchange::Exchange;
+use super::gates::{Gate, Judgement, Measured};
+use super::origin::Origin;
+use super::outcome::{Outcome, Pace};
+use super::search::Search;
+use super::verdict::{self, Kind, Verdict};
+
+mod bars;
+mod chart;
+mod counts;
+mod csv;
+mod distribution;
+mod escape;
+mod facts;
+mod hgrm;
+mod html;
+pub mod json;
+mod plots;
+mod scale;
+mod terminal;
+pub(super) mod words;
+
+pub use distribution::Distribution;
+pub use facts::{
+    Asked, Connections, Errors, Generator, Latencies, PaceFacts, PaceKind, Replies, Requests,
+    SliceFacts, Throughput,
+};
+pub use json::read;
+
+/// The form of the file that this version writes and reads.
+pub const SCHEMA: &str = "tinytcp-load/2";
+
+/// Everything that is known of a run when it is over. `docs/load-report.md` describes its file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The version of the program that made it.
+    pub version: String,
+    /// When the run began, by the wall clock: `2025-09-12T17:24:13.250-05:00` (RFC 3339).
+    pub started: String,
+    /// The machine and the command line; of joined reports, all of them.
+    pub origin: Origin,
+    /// The file that it was read from; empty where it was read from none.
+    #[serde(skip)]
+    pub file: String,
+    /// What was asked for.
+    pub asked: Asked,
+    /// How long the counted part took: from the end of warming up to the end of the load.
+    pub ran_s: f64,
+    /// The number of the signal that ended the run before its time.
+    pub interrupted_by_signal: Option<i32>,
+    /// What the run is worth.
+    pub verdict: Verdict,
+    /// What else is wrong with it, the worst first.
+    pub further_verdicts: Vec<Verdict>,
+    /// What came of each gate.
+    pub gates: Vec<Judgement>,
+    /// Connections.
+    pub connections: Connections,
+    /// What was sent.
+    pub requests: Requests,
+    /// What came.
+    pub replies: Replies,
+    /// What went wrong.
+    pub errors: Errors,
+    /// The first exchange of each kind of error.
+    pub exchanges: Vec<Exchange>,
+    /// What went through in a second.
+    pub throughput: Throughput,
+    /// How long it took.
+    pub latency: Latencies,
+    /// How the generator fared.
+    pub generator: Generator,
+    /// The search that this run is the best of.
+    pub search: Option<Search>,
+    /// What a reader of joined reports must know of them, a sentence each.
+    pub notes: Vec<String>,
+    /// The counted part in slices.
+    pub slices: Vec<SliceFacts>,
+}
+
+/// The files to write; `None` for those that nobody asked for, and `-` for stdout.
+#[derive(Clone, Debug, Default)]
+pub struct Paths {
+    /// The whole report, for programs.
+    pub json: Option<PathBuf>,
+    /// A row for each slice.
+    pub csv: Option<PathBuf>,
+    /// A page to look at.
+    pub html: Option<PathBuf>,
+    /// The latencies in the text format of HdrHistogram.
+    pub hgrm: Option<PathBuf>,
+}
+
+impl Paths {
+    /// How many of them are stdout.
+    #[must_use]
+    pub fn stdout_count(&self) -> usize {
+        [&self.json, &self.csv, &self.html, &self.hgrm]
+            .into_iter()
+            .flatten()
+            .filter(|path| is_stdout(path))
+            .count()
+    }
+}
+
+fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+impl Report {
+    /// The report of a run, judged by `gates`.
+    #[must_use]
+    pub fn new(outcome: &Outcome, gates: &[Gate]) -> Self {
+        let total = &outcome.total;
+        let ran_s = outcome.counted.as_secs_f64();
+        let has_schedule = matches!(outcome.asked.pace, Pace::Open { .. });
+        let mut report = Self {
+            schema: SCHEMA.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            started: DateTime::<Local>::from(outcome.started)
+                .to_rfc3339_opts(SecondsFormat::Millis, false),
+            origin: Origin::this(),
+            file: String::new(),
+            asked: outcome.into(),
+            ran_s,
+            interrupted_by_signal: outcome.interrupted_by,
+            connections: Connections {
+                asked_count: outcome.asked.connections as u64,
+                reached_count: outcome.reached as u64,
+                open_most_count: outcome.open_most as u64,
+                open_last_count: outcome.open_last as u64,
+                server_gone_after_s: outcome.server_gone.map(|after| after.as_secs_f64()),
+                begun_count: total.connects,
+                opened_count: total.opened,
+                failed: total.connect_errors.clone(),
+                ended: total.endings.clone(),
+            },
+            requests: Requests { sent_count: total.sent, sent_bytes: total.sent_bytes },
+            replies: Replies { correct_count: total.correct, received_bytes: total.received_bytes },
+            errors: Errors {
+                total_count: total.errors.total(),
+                ratio: share(
+                    total.errors.total() as f64,
+                    (total.correct + total.errors.total()) as f64,
+                ),
+                by_cause: total.errors.clone(),
+            },
+            exchanges: total.exchanges.iter().cloned().collect(),
+            throughput: Throughput {
+                replies_per_s: share(total.correct_inside(), ran_s),
+                sent_bytes_per_s: per_second(total.sent_bytes, ran_s),
+                received_bytes_per_s: per_second(total.received_bytes, ran_s)
+                    * total.inside_ratio(),
+            },
+            latency: Latencies {
+                connect: Distribution(total.connect.clone()),
+                first_byte: Distribution(total.first_byte.clone()),
+                from_send: Distribution(total.from_send.clone()),
+                from_schedule: has_schedule.then(|| Distribution(total.from_schedule.clone())),
+            },
+            generator: Generator {
+                threads_count: outcome.asked.threads as u64,
+                cpu_s: total.cpu.as_secs_f64(),
+                cpu_ratio: verdict::cpu_ratio(outcome),
+                starved_s: total.starved.as_secs_f64(),
+                lag: Distribution(total.lag.clone()),
+            },
+            slices: facts::slices(&outcome.slices),
+            verdict: Verdict::valid(outcome),
+            further_verdicts: Vec::new(),
+            gates: Vec::new(),
+            search: None,
+            notes: Vec::new(),
+        };
+        report.gates = gates.iter().map(|gate| gate.judge(&report.measured())).collect();
+        report.set_verdicts(verdict::flaws(outcome, &report.gates));
+        report
+    }
+
+    /// The same with the search that its run is the best of.
+    #[must_use]
+    pub fn with_search(mut self, search: Search) -> Self {
+        let is_new = |verdict: &Verdict| self.verdicts().all(|other| other.kind != verdict.kind);
+        if let Some(verdict) = search.verdict().filter(is_new) {
+            let others = self.verdicts().filter(|other| other.kind != Kind::Valid).cloned();
+            let mut flaws: Vec<Verdict> = others.chain([verdict]).collect();
+            flaws.sort_by_key(|verdict| verdict.kind);
+            self.set_verdicts(flaws);
+        }
+        Self { search: Some(search), ..self }
+    }
+
+    /// What a process that made this run ends with: 130 and 143 after SIGINT and SIGTERM, 1 when
+    /// nothing was completed, fewer connections were reached than asked for or a search found
+    /// no rate, 3 when a gate was crossed, 4 when the server left, gave wrong replies or failed in
+    /// another way, else 0.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        let has_kind = |kind| self.verdicts().any(|verdict| verdict.kind == kind);
+        if let Some(signal) = self.interrupted_by_signal {
+            return 128_u8.saturating_add(u8::try_from(signal).unwrap_or(u8::MAX));
+        }
+        let found_nothing =
+            self.search.as_ref().is_some_and(|search| search.highest_held_per_s.is_none());
+        if found_nothing
+            || has_kind(Kind::NothingCompleted)
+            || self.connections.reached_count < self.connections.asked_count
+        {
+            return 1;
+        }
+        match self.verdicts().all(|verdict| verdict.kind.is_sound()) {
+            _ if self.gates.iter().any(|gate| gate.crossed) => 3,
+            true => 0,
+            false => 4,
+        }
+    }
+
+    /// The verdict, and what else is wrong.
+    pub fn verdicts(&self) -> impl Iterator<Item = &Verdict> {
+        std::iter::once(&self.verdict).chain(&self.further_verdicts)
+    }
+
+    /// What else is wrong that people are not told already, by the list of gates or by the verdict.
+    fn further_verdicts_untold(&self) -> impl Iterator<Item = &Verdict> {
+        let is_told = |verdict: &Verdict| {
+            self.verdict.kind == Kind::NothingCompleted
+                && self.verdict.evidence.ends_with(&verdict.evidence)
+        };
+        self.further_verdicts
+            .iter()
+            .filter(move |verdict| verdict.kind != Kind::GateCrossed && !is_told(verdict))
+    }
+
+    /// Replaces the verdicts by `flaws`, the worst of which is the verdict; keeps them when there
+    /// are none.
+    pub(super) fn set_verdicts(&mut self, flaws: Vec<Verdict>) {
+        let mut flaws = flaws.into_iter();
+        if let Some(worst) = flaws.next() {
+            (self.verdict, self.further_verdicts) = (worst, flaws.collect());
+        }
+    }
+
+    /// What gates look at.
+    pub(super) fn measured(&self) -> Measured<'_> {
+        Measured {
+            reply: &self.latency.reply().0,
+            connect: &self.latency.connect.0,
+            first_byte: &self.latency.first_byte.0,
+            correct: self.replies.correct_count,
+            errors: self.errors.total_count,
+            replies_per_s: self.throughput.replies_per_s,
+            connections: self.connections.reached_count,
+        }
+    }
+}
+
+/// Creates the files that `paths` names where they are not there yet: what cannot be written is to
+/// be known before a long run.
+///
+/// # Errors
+/// One line about the first file that cannot be written.
+pub fn create_files(paths: &Paths) -> Result<(), String> {
+    let paths = [&paths.json, &paths.csv, &paths.html, &paths.hgrm];
+    for path in paths.into_iter().flatten().filter(|path| !is_stdout(path)) {
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(|error| cannot("write", path, &error))?;
+    }
+    Ok(())
+}
+
+/// Writes the files that `paths` names, and returns the names of those that are not stdout.
+///
+/// # Errors
+/// One line about each file that could not be written, joined by `; `. The others are written all
+/// the same.
+pub fn write_files(report: &Report, paths: &Paths) -> Result<Vec<String>, String> {
+    let (mut errors, mut written) = (Vec::new(), Vec::new());
+    let mut write = |path: &Option<PathBuf>, text: &dyn Fn(&Report) -> String| {
+        let Some(path) = path else { return };
+        match write_to(path, text(report).as_bytes()) {
+            Ok(()) if is_stdout(path) => {}
+            Ok(()) => written.push(path.display().to_string()),
+            Err(error) => errors.push(cannot("write", path, &error)),
+        }
+    };
+    write(&paths.json, &json::text);
+    write(&paths.csv, &csv::text);
+    write(&paths.html, &html::text);
+    write(&paths.hgrm, &hgrm::text);
+    if errors.is_empty() { Ok(written) } else { Err(errors.join("; ")) }
+}
+
+fn write_to(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if !is_stdout(path) {
+        return std::fs::write(path, bytes);
+    }
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        // Whoever closed it has read what was wanted: `| head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+/// Prints the report for a person: in colours if `is_coloured`, in lines of at most `width`
+/// characters.
+///
+/// # Errors
+/// When `out` takes no more.
+pub fn print(
+    report: &Report,
+    out: &mut impl Write,
+    is_coloured: bool,
+    width: usize,
+) -> io::Result<()> {
+    out.write_all(terminal::text(report, is_coloured, width).as_bytes())?;
+    out.flush()
+}
+
+/// One line about a file: what was tried, what went wrong, what to do.
+fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::NotFound => "check the name of its folder",
+        io::ErrorKind::PermissionDenied => "name a place that this user may use",
+        io::ErrorKind::StorageFull => "make room on the disk",
+        _ => "name another place",
+    };
+    format!("cannot {what} {}: {error}; {advice}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::causes::{ConnectError, ReplyError};
+    use crate::samples;
+
+    fn gates(texts: &[&str]) -> Vec<Gate> {
+        texts.iter().map(|text| text.parse().expect(text)).collect()
+    }
+
+    #[test]
+    fn the_exit_code_tells_the_first_thing_that_a_script_must_know() {
+        let crossed = gates(&["p99>1us"]);
+        let code = |sample: samples::Sample, gates: &[Gate]| {
+            Report::new(&sample.done(), gates).exit_code()
+        };
+        assert_eq!(code(samples::closed(), &gates(&["p99>1s"])), 0);
+        assert_eq!(code(samples::closed(), &crossed), 3);
+        assert_eq!(code(samples::closed().errors(ReplyError::Wrong, 1), &crossed), 3);
+        assert_eq!(code(samples::closed().errors(ReplyError::Wrong, 1), &[]), 4);
+        assert_eq!(
+            code(samples::open().errors(ReplyError::Unsent, 7), &[]),
+            0,
+            "an overloaded server was measured"
+        );
+        assert_eq!(code(samples::closed().change(|outcome| outcome.reached = 9), &crossed), 1);
+        assert_eq!(code(samples::nothing(ConnectError::Refused), &crossed), 1);
+        for (signal, expected) in [(2, 130), (15, 143)] {
+            assert_eq!(
+                code(
+                    samples::closed().change(|outcome| outcome.interrupted_by = Some(signal)),
+                    &crossed
+                ),
+                expected
+            );
+        }
+    }
+
+    #[test]
+    fn throughput_counts_right_replies_by_the_second() {
+        let report = Report::new(&samples::closed().done(), &[]);
+        assert_eq!((report.ran_s, report.throughput.replies_per_s), (10.0, 10_000.0));
+        assert_eq!(report.throughput.sent_bytes_per_s, 230_000.0);
+    }
+
+    #[test]
+    fn a_run_without_time_has_no_rate_and_does_not_divide_by_it() {
+        let outcome = samples::nothing(ConnectError::Refused)
+            .change(|outcome| outcome.counted = std::time::Duration::ZERO);
+        let report = Report::new(&outcome.done(), &[]);
+        assert_eq!(
+            (report.throughput.replies_per_s, report.generator.cpu_ratio, report.errors.ratio),
+            (0.0, 0.0, 0.0)
+        );
+    }
+
+    #[test]
+    fn latency_from_the_schedule_is_there_exactly_where_there_is_one() {
+        assert!(Report::new(&samples::open().done(), &[]).latency.from_schedule.is_some());
+        assert!(Report::new(&samples::closed().done(), &[]).latency.from_schedule.is_none());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_one_line_and_the_others_are_written() {
+        let folder = std::env::temp_dir().join(format!("tinytcp-report-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        let paths = Paths {
+            json: Some(folder.join("missing").join("run.json")),
+            csv: Some(folder.join("run.csv")),
+            ..Paths::default()
+        };
+        let error = write_files(&Report::new(&samples::closed().done(), &[]), &paths)
+            .expect_err("there is no such folder");
+        assert!(
+            error.starts_with("cannot write ")
+                && error.contains("run.json")
+                && !error.contains('\n'),
+            "{error}"
+        );
+        assert!(folder.join("run.csv").exists());
+        std::fs::remove_dir_all(&folder).expect("our own folder");
+    }
+}

@@ -1,0 +1,291 @@
+//! What both the terminal and the page say in words.
+
+use std::time::Duration;
+
+use tinytcp_core::display::escape::shown;
+
+use super::{Asked, PaceKind, Report};
+use crate::causes::Cause;
+use crate::figures::{bytes, count, duration, percent, plural, rate, seconds, typed_seconds};
+use crate::tally::Counts;
+use crate::verdict::{Kind, Verdict};
+
+/// From here on, latency from the schedule is called something else than latency from the send.
+const OMISSION_FACTOR: f64 = 2.0;
+
+/// A difference that is smaller is no news.
+const OMISSION_MIN: Duration = Duration::from_millis(1);
+
+/// The head of every table of latencies.
+pub(super) const QUANTILES: [(&str, f64); 5] =
+    [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
+
+/// What was asked for: `10 connections, 1 request in flight on each (closed loop), for 10 s`.
+pub(super) fn asked(asked: &Asked) -> String {
+    let connections = plural(asked.connections_count, "connection");
+    let pace = match (
+        asked.pace.kind,
+        asked.pace.from_per_s.unwrap_or(0.0),
+        asked.pace.to_per_s.unwrap_or(0.0),
+    ) {
+        (PaceKind::Closed, ..) => {
+            format!("{} in flight on each (closed loop)", plural(asked.depth_count, "request"))
+        }
+        (PaceKind::Hold, ..) => {
+            format!(
+                "only held, a request on each every {}",
+                typed_seconds(asked.pace.interval_s.unwrap_or(0.0))
+            )
+        }
+        (PaceKind::Open, from, to) if from == to => {
+            format!("{} on a schedule (open loop)", rate(from))
+        }
+        (PaceKind::Open, from, to) => {
+            format!("from {} to {} on a schedule (open loop)", rate(from), rate(to))
+        }
+    };
+    let threads = match asked.threads_count {
+        0 | 1 => String::new(),
+        threads => format!(" on {}", plural(threads, "thread")),
+    };
+    let warmup = match asked.warmup_s {
+        warmup if warmup > 0.0 => format!(", the first {} uncounted", typed_seconds(warmup)),
+        _ => String::new(),
+    };
+    let opening = match opening(asked) {
+        opening if opening.is_empty() => opening,
+        opening => format!("; {opening}"),
+    };
+    format!(
+        "{connections}{threads}, {pace}, for {}{warmup}{opening}",
+        typed_seconds(asked.duration_s)
+    )
+}
+
+/// `opened at 100/s, each closed after 1 request and opened anew`; nothing where all are opened at
+/// once and kept.
+pub(crate) fn opening(asked: &Asked) -> String {
+    let opened = asked.opening_per_s.map(|per_s| format!("opened at {}", rate(per_s)));
+    let life = asked
+        .lifetime_count
+        .map(|number| plural(number, "request"))
+        .or(asked.lifetime_s.map(typed_seconds));
+    let closed = life.map(|life| format!("each closed after {life} and opened anew"));
+    opened.into_iter().chain(closed).collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn connections(report: &Report) -> String {
+    let connections = &report.connections;
+    let mut parts = vec![format!(
+        "{} of {} opened",
+        count(connections.reached_count),
+        count(connections.asked_count)
+    )];
+    // Where connections come and go, those that are open at one time say nothing.
+    let is_steady = connections.begun_count <= connections.asked_count;
+    if is_steady && connections.open_most_count < connections.reached_count {
+        parts.push(format!("{} open at most", count(connections.open_most_count)));
+    }
+    if connections.reached_count > 0 {
+        parts.push(format!("{} open at the end", count(connections.open_last_count)));
+    }
+    if !is_steady {
+        parts.push(format!("{} begun in all", count(connections.begun_count)));
+    }
+    parts.join(", ")
+}
+
+pub(super) fn requests(report: &Report) -> String {
+    format!(
+        "{} sent, {}",
+        count(report.requests.sent_count),
+        bytes(report.requests.sent_bytes as f64)
+    )
+}
+
+pub(super) fn replies(report: &Report) -> String {
+    let (right, sent) = (report.replies.correct_count, report.requests.sent_count);
+    let earlier = match right.saturating_sub(sent) {
+        before if before > 0 && report.asked.warmup_s > 0.0 => {
+            format!(", {} of them to requests of the warm-up", count(before))
+        }
+        _ => String::new(),
+    };
+    format!("{} right, {}{earlier}", count(right), bytes(report.replies.received_bytes as f64))
+}
+
+pub(super) fn errors(report: &Report) -> String {
+    match report.errors.total_count {
+        0 => "none".into(),
+        errors => format!("{}, {} of all requests", count(errors), percent(report.errors.ratio)),
+    }
+}
+
+pub(super) fn throughput(report: &Report) -> String {
+    let throughput = &report.throughput;
+    let (sent, received) =
+        (bytes(throughput.sent_bytes_per_s), bytes(throughput.received_bytes_per_s));
+    format!(
+        "{} right replies, {sent}/s sent, {received}/s received",
+        rate(throughput.replies_per_s)
+    )
+}
+
+pub(super) fn generator(report: &Report) -> String {
+    let generator = &report.generator;
+    let threads = plural(generator.threads_count, "thread");
+    let lag = match (generator.lag.quantile(0.99), generator.lag.max()) {
+        (Some(p99), Some(max)) => {
+            format!(", p99 lateness {}, max {}", duration(p99), duration(max))
+        }
+        _ => String::new(),
+    };
+    if report.ran_s <= 0.0 {
+        return threads;
+    }
+    let busy = percent(generator.cpu_ratio);
+    format!(
+        "{threads}, {busy} busy ({} of CPU), {} runnable but not scheduled{lag}",
+        seconds(generator.cpu_s),
+        seconds(generator.starved_s)
+    )
+}
+
+/// The causes that occurred, as they are named to people: `timed out`.
+pub(super) fn occurred<C: Cause>(counts: &Counts<C>) -> Vec<(String, u64)> {
+    let occurred = counts.iter().filter(|(_, count)| *count > 0);
+    occurred.map(|(cause, count)| (cause.name().replace('_', " "), count)).collect()
+}
+
+/// What it means that latency from the schedule is far longer than from the send, where it is.
+pub(super) fn omission(report: &Report) -> Option<String> {
+    let schedule = report.latency.from_schedule.as_ref()?;
+    let send = &report.latency.from_send;
+    let differing = [("p99", 0.99), ("p50", 0.5)].into_iter().find_map(|(name, quantile)| {
+        let (schedule, send) = (schedule.quantile(quantile)?, send.quantile(quantile)?);
+        let differs = schedule.saturating_sub(send) > OMISSION_MIN
+            && schedule.as_secs_f64() > OMISSION_FACTOR * send.as_secs_f64();
+        differs.then_some((name, schedule, send))
+    });
+    let (name, schedule, send) = differing?;
+    let is_late = report.verdicts().any(|verdict| verdict.kind == Kind::GeneratorLimited);
+    let why = if is_late {
+        "earlier ones were slow or the generator was late"
+    } else {
+        "earlier ones were slow"
+    };
+    Some(format!(
+        "Counted from the schedule, {name} is {}; counted from the send, {}. Requests waited for their turn because {why}, and whoever \
+         counts from the send leaves that wait out (coordinated omission). Users wait as from the schedule.",
+        duration(schedule),
+        duration(send),
+    ))
+}
+
+/// The verdict in a few words: `server gone after 1.5 s`.
+pub(super) fn heading(report: &Report, verdict: &Verdict) -> String {
+    match (verdict.kind, report.connections.server_gone_after_s) {
+        (Kind::ServerGone, Some(after_s)) => {
+            format!("{} after {}", verdict.kind.name(), typed_seconds(after_s))
+        }
+        _ => verdict.kind.name().into(),
+    }
+}
+
+/// What interrupted the run, where something did.
+pub(super) fn interrupted(report: &Report) -> Option<String> {
+    let name = match report.interrupted_by_signal? {
+        2 => "SIGINT".into(),
+        15 => "SIGTERM".into(),
+        signal => format!("signal {signal}"),
+    };
+    Some(format!(
+        "Interrupted by {name} after {}: this is what was done until then.",
+        seconds(report.ran_s)
+    ))
+}
+
+/// The text with what could break a line or drive a terminal escaped: it may repeat what a user
+/// typed, or what a file says.
+pub(super) fn printable(text: &str) -> String {
+    shown(text.as_bytes()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::{Lifetime, Opening, Pace};
+    use crate::samples::{self, Sample};
+
+    fn report(sample: Sample) -> Report {
+        Report::new(&sample.done(), &[])
+    }
+
+    #[test]
+    fn what_was_asked_is_a_sentence_for_every_pace() {
+        let said = |pace| asked(&report(samples::closed().asked(|asked| asked.pace = pace)).asked);
+        for (pace, part) in [
+            (Pace::Closed, "10 connections, 1 request in flight on each (closed loop), for 11 s"),
+            (
+                Pace::Hold(Duration::from_secs(20)),
+                "10 connections, only held, a request on each every 20 s",
+            ),
+            (Pace::Open { from: 5e3, to: 5e3 }, "10 connections, 5,000/s on a schedule"),
+            (
+                Pace::Open { from: 100.0, to: 5e3 },
+                "from 100/s to 5,000/s on a schedule (open loop)",
+            ),
+        ] {
+            assert!(said(pace).contains(part), "{}", said(pace));
+        }
+        assert!(said(Pace::Closed).ends_with("for 11 s, the first 1 s uncounted"));
+    }
+
+    #[test]
+    fn connections_that_do_not_stay_are_told_of() {
+        let churn = samples::closed().change(|outcome| {
+            (outcome.lifetime, outcome.opening) =
+                (Some(Lifetime::Requests(1)), Opening::Rate(100.0));
+            (outcome.total.connects, outcome.open_most, outcome.open_last) = (70_000, 3, 2);
+        });
+        let churn = report(churn);
+        let said = asked(&churn.asked);
+        assert!(
+            said.ends_with("; opened at 100/s, each closed after 1 request and opened anew"),
+            "{said}"
+        );
+        assert_eq!(connections(&churn), "10 of 10 opened, 2 open at the end, 70,000 begun in all");
+        let dying = report(
+            samples::closed().change(|outcome| (outcome.open_most, outcome.open_last) = (9, 8)),
+        );
+        assert_eq!(connections(&dying), "10 of 10 opened, 9 open at most, 8 open at the end");
+    }
+
+    #[test]
+    fn numbers_that_do_not_seem_to_agree_are_explained() {
+        let warm = report(samples::closed().total(|total| total.sent -= 10));
+        assert!(
+            replies(&warm).ends_with(", 10 of them to requests of the warm-up"),
+            "{}",
+            replies(&warm)
+        );
+    }
+
+    #[test]
+    fn coordinated_omission_is_named_exactly_where_it_shows() {
+        assert_eq!(omission(&report(samples::closed())), None);
+        assert_eq!(omission(&report(samples::open())), None);
+        let waiting = samples::open()
+            .total(|total| total.from_schedule.record(Duration::from_millis(40), 5_000));
+        let said = omission(&report(waiting)).expect("p99 is forty times as long");
+        assert!(said.contains("p99 is 40.0 ms; counted from the send, 1.00 ms"), "{said}");
+    }
+
+    #[test]
+    fn only_causes_that_occurred_are_named() {
+        let failed = report(samples::closed().failed(crate::causes::ConnectError::TimedOut, 3))
+            .connections
+            .failed;
+        assert_eq!(occurred(&failed), [("timed out".to_owned(), 3)]);
+    }
+}
