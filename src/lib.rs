@@ -41,3 +41,8 @@ pub use tinytcp_core::{
     buffers, close_reason, connection, display, limits, logging, os, protocol, queues, server,
     status, wire,
 };
+
+/// The code in README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -59,7 +59,7 @@
 //! | log line | `logging/activity` where a peer causes it as often as it likes, `logging/warnings` for a complaint at most once a second |
 //! | request from another thread | [`Mail`](os::mailbox::Mail), a method of [`Handle`](os::mailbox::Handle), and an arm of `EventLoop::read_mail` |
 //! | system call | [`System`](os::system::System) or [`Socket`](os::system::Socket), and their three implementations: kernel, simulation, `million` |
-//! | flag | `Arguments` of the program in `bin/`, which makes a [`Config`](server::Config) of it, and the table in README |
+//! | flag | `Arguments` of the program in `bin/`, which makes a [`Config`](server::Config) of it, and the page of the program in `docs/` |
 
 pub mod buffers;
 pub mod close_reason;
