@@ -1,12 +1,12 @@
-//! Averages and shares: of nothing they are zero, never a division by it.
+//! Averages and shares that are zero instead of a division by zero.
 
-/// `number` by the second; zero when no time has passed.
+/// Returns `number` per second; zero if no time has passed.
 #[must_use]
 pub fn per_second(number: u64, seconds: f64) -> f64 {
     share(number as f64, seconds)
 }
 
-/// The share that `part` is of `all`; zero when there is nothing.
+/// Returns the share of `part` in `all`; zero if `all` is zero.
 #[must_use]
 pub fn share(part: f64, all: f64) -> f64 {
     if all > 0.0 { part / all } else { 0.0 }

@@ -1,17 +1,16 @@
-//! Under an open loop: which connections have room, and what keeps a request that is due from
-//! leaving.
+//! The free connections of an open loop, and the delay of due requests that the generator causes.
 //!
 //! ```text
-//!   connection free:   due ------------- sent     the generator was late: it is the generator's delay
-//!   no connection:     due -- reply -- sent       the server was slow: it is the server's delay
-//!   after a pause of the generator:
-//!     due  due  due [pause ends] sent sent sent   those that queue for a connection now wait because of the pause
+//!   connection free:   due ------------- sent     delay of the generator
+//!   no connection:     due -- reply -- sent       delay of the server
+//!   after a pause of the generator, the requests that queue wait because of the pause:
+//!     due  due  due [pause ends] sent sent sent
 //! ```
 //!
-//! Each request that waits is charged to the generator up to the delays that the generator has
-//! caused since no request waited last. So a pause is charged to all requests that it delayed,
-//! those included that find no free connection after it, and a queue that a slow server causes is
-//! charged to the generator with no more than the microseconds between two looks.
+//! Each waiting request is charged to the generator, up to the delays that the generator has caused
+//! since the queue was last empty. A pause is therefore charged for all requests that it delayed,
+//! including those that find no free connection after it. For a queue that a slow server causes,
+//! the generator is charged only microseconds per round.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -19,69 +18,67 @@ use std::time::Duration;
 use tinytcp_core::os::moment::Moment;
 use tinytcp_core::os::table::Token;
 
-/// A round of the loop that takes longer was stopped, or had no core: while no connection is free,
-/// a shorter one delays no request that a reply, which came at the same time, would not have let go
-/// as late.
+/// A longer round means that the thread was stopped or had no core. Without a free connection, a
+/// shorter round is not charged: a request would have waited for a reply in any case.
 pub const PAUSE_MIN: Duration = Duration::from_millis(10);
 
-/// The connections with room, and the delays that the generator has caused.
+/// The free connections, and the delays that the generator has caused.
 #[derive(Debug, Default)]
 pub struct Backlog {
-    /// Connections with room, those that have had it longest first.
+    /// Connections with room for a request, longest free first.
     free: VecDeque<Token>,
-    /// Whether there was one at the end of the last look: what is due since then has waited for
+    /// Whether one was free at the end of the last look: requests due since then have waited for
     /// the generator alone.
     had_free: bool,
-    /// When the loop last looked for requests that are due; `None` before the first time.
+    /// When the loop last looked for due requests; `None` before the first time.
     looked: Option<Moment>,
-    /// The delays that the generator has caused since no request waited last.
+    /// The delays that the generator has caused since the queue was last empty.
     lag: Duration,
 }
 
 impl Backlog {
-    /// A connection has room.
+    /// Adds a connection with room.
     pub fn push(&mut self, token: Token) {
         self.free.push_back(token);
     }
 
-    /// The connection that has had room longest.
+    /// Removes and returns the connection that has been free longest.
     pub fn pop(&mut self) -> Option<Token> {
         self.free.pop_front()
     }
 
-    /// Connections with room, those that have ended included.
+    /// Returns the number of entries, including ended connections.
     #[must_use]
     pub fn len(&self) -> usize {
         self.free.len()
     }
 
-    /// True exactly when no connection has room.
+    /// Returns true if no connection is free.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.free.is_empty()
     }
 
-    /// Forgets the connections that `is_there` does not know.
+    /// Removes the connections for which `is_there` returns false.
     pub fn retain(&mut self, is_there: impl FnMut(&Token) -> bool) {
         self.free.retain(is_there);
     }
 
-    /// True exactly when the loop has looked at `end` or after it: what is not sent by then is not
-    /// sent any more.
+    /// Returns true if the loop has looked at or after `end`: later no request is sent.
     #[must_use]
     pub fn was_closed(&self, end: Moment) -> bool {
         self.looked.is_some_and(|looked| looked >= end)
     }
 
-    /// Whether requests may be sent at `now`: until `end`, and once after it what the generator
-    /// alone has kept from leaving before.
+    /// Returns whether requests may be sent at `now`: until `end`, and once after it the requests
+    /// that only the generator delayed.
     #[must_use]
     pub fn may_send(&self, now: Moment, end: Moment) -> bool {
         now < end || (self.had_free && !self.was_closed(end))
     }
 
-    /// Begins a look at `now`. The oldest request that waits was due at `due`, and the loop was to
-    /// be woken at `woken`.
+    /// Starts a look at `now`. The oldest waiting request was due at `due`, and the loop should
+    /// have woken at `woken`.
     pub fn begin_look(&mut self, now: Moment, due: Moment, woken: Moment) {
         if self.had_free {
             self.lag += now.since(due);
@@ -91,7 +88,7 @@ impl Backlog {
         }
     }
 
-    /// Ends a look, after which requests still wait or not.
+    /// Ends a look; `is_waiting` reports whether requests still wait.
     pub fn end_look(&mut self, now: Moment, is_waiting: bool) {
         self.looked = Some(now);
         self.had_free = !self.free.is_empty();
@@ -100,7 +97,7 @@ impl Backlog {
         }
     }
 
-    /// How much of a request's delay the generator has caused, at most.
+    /// Returns the upper bound of a request's delay that the generator has caused.
     #[must_use]
     pub const fn lag(&self) -> Duration {
         self.lag

@@ -1,80 +1,79 @@
-//! What can go wrong in a run, by cause: requests, connections that were to be opened, and
-//! connections that were open.
+//! The causes of failures: of requests, of connection attempts and of open connections.
 
-/// A request that was not answered as it should have been. None of them counts as throughput.
+/// A failed request or an unexpected reply. None counts as throughput.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyError {
-    /// A whole reply whose content is that of no request of ours: `ERROR ...`, or other bytes than
+    /// A complete reply that matches no request of the script: `ERROR ...`, or other bytes than
     /// expected.
     Wrong,
-    /// A whole and well-made reply to another request, another connection's for instance, in place
-    /// of the one that is due.
+    /// A complete reply to another request, for instance of another connection, in place of the
+    /// expected one.
     Foreign,
-    /// Bytes, or a reply a second time, that no request was waiting for: the one kind that is no
-    /// request's outcome.
+    /// A reply, or bytes, that no request was waiting for. Only this cause is not the outcome of a
+    /// request.
     Surplus,
     /// The connection ended inside the reply.
     Truncated,
     /// The connection, or the run, ended before the first byte of the reply.
     Missing,
-    /// The reply was not complete within the timeout; the connection is given up.
+    /// The reply was not complete within the timeout; the generator closes the connection.
     Late,
-    /// The schedule had the request due before the end of the run, and it was never sent: no
-    /// connection was free, or the run was interrupted.
+    /// The request was due before the end of the run and never sent: no connection was free, or the
+    /// run was interrupted.
     Unsent,
 }
 
-/// A connection that could not be opened.
+/// A connection attempt that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectError {
-    /// Nobody listens there.
+    /// No process listens at the address.
     Refused,
-    /// Not open within the timeout: a full backlog, or packets that are dropped.
+    /// Not open within the timeout: a full backlog, or dropped packets.
     TimedOut,
-    /// The server ended it while it was being opened.
+    /// Reset by the server while opening.
     Reset,
-    /// The server said that it is full.
+    /// Rejected by the server with `SERVER_BUSY`.
     Busy,
     /// This machine has no port left for the source address (`EADDRNOTAVAIL`).
     NoPort,
     /// This process has no descriptor left (`EMFILE`, `ENFILE`).
     NoDescriptor,
-    /// No way to the host.
+    /// No route to the host.
     Unreachable,
-    /// Anything else.
+    /// Any other error.
     Other,
 }
 
-/// How an open connection ended that the generator did not end.
+/// How an open connection ended without the generator closing it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The server closed it without a word.
+    /// Closed by the server without an error message.
     Closed,
-    /// The server ended it with `IDLE_TIMEOUT`: nothing was sent or received for too long.
+    /// Closed by the server with `IDLE_TIMEOUT`: no traffic for too long.
     IdleTimeout,
-    /// The server ended it with `MESSAGE_TIMEOUT`: a request took too long to arrive whole.
+    /// Closed by the server with `MESSAGE_TIMEOUT`: a request took too long to arrive completely.
     MessageTimeout,
-    /// The server ended it with `BYE`: it is shutting down.
+    /// Closed by the server with `BYE`: the server is shutting down.
     Shutdown,
-    /// The server, or something between, reset it.
+    /// Reset by the server, or by a device on the way.
     Reset,
-    /// Nothing came for the timeout though a reply was due.
+    /// No bytes arrived within the timeout although a reply was due.
     Silent,
-    /// Bytes came, and the reply that was due was not complete within the timeout all the same.
+    /// Bytes arrived, but the reply that was due was not complete within the timeout.
     Late,
-    /// Its stream of replies could not be followed any further, so the generator gave it up.
+    /// Closed by the generator because its replies could not be parsed any further.
     Unreadable,
 }
 
-/// The causes that one [`Counts`](super::tally::Counts) tells apart.
+/// A set of causes that can be counted separately.
 pub trait Cause: Copy + 'static {
-    /// All of them, in the order in which reports show them.
+    /// All causes, in the order of reports.
     const ALL: &'static [Self];
 
-    /// Its name in reports, in lower case.
+    /// Returns the name in reports, in lower case.
     fn name(self) -> &'static str;
 
-    /// Its place in [`Self::ALL`].
+    /// Returns the index in [`Self::ALL`].
     fn index(self) -> usize;
 }
 
@@ -94,9 +93,37 @@ macro_rules! causes {
     };
 }
 
-causes!(ReplyError: Wrong "wrong", Foreign "foreign", Surplus "surplus", Truncated "truncated", Missing "missing", Late "late",
-    Unsent "unsent");
-causes!(ConnectError: Refused "refused", TimedOut "timed_out", Reset "reset", Busy "busy", NoPort "no_port",
-    NoDescriptor "no_descriptor", Unreachable "unreachable", Other "other");
-causes!(Ending: Closed "closed", IdleTimeout "idle_timeout", MessageTimeout "message_timeout", Shutdown "shutdown", Reset "reset",
-    Silent "silent", Late "late", Unreadable "unreadable");
+causes!(
+    ReplyError:
+    Wrong "wrong",
+    Foreign "foreign",
+    Surplus "surplus",
+    Truncated "truncated",
+    Missing "missing",
+    Late "late",
+    Unsent "unsent"
+);
+
+causes!(
+    ConnectError:
+    Refused "refused",
+    TimedOut "timed_out",
+    Reset "reset",
+    Busy "busy",
+    NoPort "no_port",
+    NoDescriptor "no_descriptor",
+    Unreachable "unreachable",
+    Other "other"
+);
+
+causes!(
+    Ending:
+    Closed "closed",
+    IdleTimeout "idle_timeout",
+    MessageTimeout "message_timeout",
+    Shutdown "shutdown",
+    Reset "reset",
+    Silent "silent",
+    Late "late",
+    Unreadable "unreadable"
+);

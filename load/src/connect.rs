@@ -1,4 +1,4 @@
-//! Opening connections without waiting for them.
+//! Opening connections without blocking.
 
 use std::io;
 use std::mem;
@@ -16,27 +16,28 @@ use tinytcp_core::os::own_port::connect_elsewhere;
 use super::causes::ConnectError;
 use super::plan::Plan;
 
-/// A server that takes no connection for so long is gone.
+/// A server that accepts no connection within this time is gone.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Which connection is attempted, and how often it was refused.
+/// One connection attempt.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt {
-    /// Its number among the connections asked for.
+    /// Its number among the requested connections.
     pub number: usize,
-    /// Attempts one after the other that have failed at all addresses.
+    /// Number of consecutive attempts that failed at all addresses.
     pub refusals: u32,
-    /// Which of the server's addresses it goes to.
+    /// Index of the server address.
     pub address: usize,
-    /// True exactly when no other address has been tried before in this attempt.
+    /// True if it is the first address of this attempt.
     pub is_first: bool,
 }
 
-/// Begins to connect to the address of `attempt`; an event tells how it went. Counts in `connects`
-/// each connection that was begun before and given up for its port: a server may have accepted it.
+/// Starts a connection to the address of `attempt`; an event reports the result. Counts in
+/// `connects` each earlier connection that was closed because of its source port, since a server
+/// may have accepted it.
 ///
 /// # Errors
-/// When the system refuses at once: no port, no descriptor, no route.
+/// Fails if the system refuses at once: no port, no descriptor, no route.
 pub fn start(plan: &Plan, attempt: Attempt, connects: &mut u64) -> io::Result<TcpStream> {
     let target = match &plan.endpoints[attempt.address] {
         Endpoint::Tcp(addr) => *addr,
@@ -49,13 +50,13 @@ pub fn start(plan: &Plan, attempt: Attempt, connects: &mut u64) -> io::Result<Tc
         *connects += u64::from(!mem::take(&mut is_first));
         source.map_or_else(|| TcpStream::connect(target), |source| connect_from(*source, target))
     })?;
-    // Requests are to leave when they are due, and not when a segment is full.
+    // A request must be sent when it is due, not when a segment is full.
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
-/// A connection to a unix socket opens at once or not at all. One whose backlog is full has refused
-/// it, as has one that does not exist: it is tried again like a refused one of TCP.
+/// Opens a connection to a unix socket, which succeeds or fails at once. A full backlog and a
+/// missing socket count as refused, and are tried again like a refused connection of TCP.
 fn start_unix(path: &Path) -> io::Result<TcpStream> {
     match try_connect_unix(path) {
         Err(error)
@@ -67,7 +68,7 @@ fn start_unix(path: &Path) -> io::Result<TcpStream> {
     }
 }
 
-/// True exactly when a server takes connections at `endpoint`, or would once its backlog has room.
+/// Returns true if a server accepts connections at `endpoint`, or would once its backlog has room.
 #[must_use]
 pub fn takes_connections(endpoint: &Endpoint) -> bool {
     match endpoint {
@@ -94,36 +95,35 @@ fn connect_from(source: IpAddr, target: SocketAddr) -> io::Result<TcpStream> {
     }
 }
 
-/// Has `bind` take the address alone, and `connect` the port. A port that `bind` takes is taken
-/// from all programs and for all destinations; one that `connect` takes is taken for this
-/// destination.
+/// Makes `bind` take only the address, and `connect` the port. A port taken by `bind` is taken for
+/// all destinations; a port taken by `connect` only for this one.
 #[cfg(target_os = "linux")]
 fn leave_port_to_connect(socket: &Socket) {
     use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
 
-    // A kernel before 4.2 does not know it, and binds a port as before.
+    // Kernels before 4.2 lack the option, and `bind` then takes a port.
     let _ = setsockopt(socket, IpBindAddressNoPort, &true);
 }
 
-/// Elsewhere `bind` takes the port as well.
+/// On other systems, `bind` takes the port too.
 #[cfg(not(target_os = "linux"))]
 fn leave_port_to_connect(socket: &Socket) {
-    // A port in TIME_WAIT is no obstacle to a connection that begins on this side.
+    // A port in TIME_WAIT does not hinder an outgoing connection.
     let _ = socket.set_reuse_address(true);
 }
 
-/// Has the connection reset when it is closed.
+/// Makes the kernel reset the connection when it is closed.
 pub fn reset_on_close(stream: &TcpStream) {
-    // A socket that is broken already needs no reset.
+    // A broken socket needs no reset.
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
-/// The name under which a failure is counted.
+/// Returns the cause that a failed attempt counts as.
 #[must_use]
 pub fn cause(error: &io::Error) -> ConnectError {
     match error.raw_os_error() {
-        // `bind` says EADDRINUSE where `connect` says EADDRNOTAVAIL: no port of the source address
-        // is left.
+        // `bind` fails with EADDRINUSE, `connect` with EADDRNOTAVAIL, if the source address has no
+        // free port.
         Some(libc::EADDRNOTAVAIL | libc::EADDRINUSE | libc::EAGAIN) => return ConnectError::NoPort,
         Some(libc::EMFILE | libc::ENFILE) => return ConnectError::NoDescriptor,
         _ => {}
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_source_address_takes_no_port_before_it_is_known_for_which_destination() {
+    fn binding_a_source_address_takes_no_port() {
         for source in [IpAddr::from([127, 83, 16, 1]), std::net::Ipv6Addr::LOCALHOST.into()] {
             // A machine without IPv6 has no such socket.
             let Ok(socket) = bound_to(source) else { continue };

@@ -1,5 +1,5 @@
-//! What a command line asks for: the server, the messages and the replies to them, and the plan of
-//! a run.
+//! The workload of a command line: the server, the messages with the expected replies, and the plan
+//! of a run.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -15,20 +15,20 @@ use super::outcome::{Asked, Pace};
 use super::plan::{Opening, Plan};
 use super::script::{self, Script};
 
-/// How long a run takes that was not told.
+/// Default duration of a run.
 const DURATION: Duration = Duration::from_secs(10);
 
-/// How long each rate is held by a search that was not told.
+/// Default duration of each measurement of a search.
 const SEARCH_DURATION: Duration = Duration::from_secs(3);
 
-/// The server, the messages, and what the replies have to be.
+/// The server, the messages and the expected replies.
 #[derive(Debug)]
 pub struct Conversation {
-    /// As reports name the server.
+    /// The server as reports name it.
     target: String,
     place: Place,
     protocol: &'static str,
-    /// As reports name the messages.
+    /// The messages as reports name them.
     summary: String,
     messages: Vec<Message>,
     greeting: Vec<u8>,
@@ -36,10 +36,10 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// The conversation that `arguments` ask for.
+    /// Returns the workload of a command line.
     ///
     /// # Errors
-    /// A sentence about a target or a message that is none.
+    /// Fails with a sentence about an invalid target or message.
     pub fn of(arguments: &Arguments) -> Result<Self, String> {
         let is_raw = |word: &String| word.starts_with("tcp://") || word.starts_with("tcp+unix://");
         if arguments.raw || arguments.words.first().is_some_and(is_raw) {
@@ -74,7 +74,7 @@ impl Conversation {
 
     fn raw(arguments: &Arguments) -> Result<Self, String> {
         if !arguments.raw {
-            return Err("tcp:// says nothing about the bytes: add --raw, -m and --expect".into());
+            return Err("tcp:// names no protocol: add --raw, -m and --expect".into());
         }
         let place = raw_place(&arguments.words)?;
         let expected = Expected::of(arguments)?;
@@ -100,10 +100,10 @@ impl Conversation {
         })
     }
 
-    /// Where the server is.
+    /// Resolves the server's name to its addresses.
     ///
     /// # Errors
-    /// When its host has no address.
+    /// Fails if the host has no address.
     pub fn resolve(&self) -> Result<Vec<Endpoint>, String> {
         let endpoints = self.place.resolve().unwrap_or_default();
         if endpoints.is_empty() {
@@ -115,10 +115,10 @@ impl Conversation {
         Ok(endpoints)
     }
 
-    /// The plan of a run on `endpoints` at `pace`.
+    /// Returns the plan of a run on `endpoints` at `pace`.
     ///
     /// # Errors
-    /// A sentence about arguments that do not fit together.
+    /// Fails with a sentence about arguments that do not fit together.
     pub fn plan(
         &self,
         arguments: &Arguments,
@@ -129,9 +129,7 @@ impl Conversation {
         let duration = arguments.duration.unwrap_or(default);
         let warmup = arguments.warmup.unwrap_or(Duration::ZERO);
         if warmup >= duration {
-            return Err(
-                "--warmup leaves nothing of the run to be counted: make it shorter than -d".into(),
-            );
+            return Err("--warmup leaves no time to measure: make it shorter than -d".into());
         }
         if arguments.reset && matches!(self.place, Place::Unix(_)) {
             return Err("--reset is for TCP: leave it out, a unix socket keeps no port".into());
@@ -170,7 +168,7 @@ impl Conversation {
     }
 }
 
-/// The place that `words` name in a run of raw bytes.
+/// Returns the server that `words` name in a raw run.
 fn raw_place(words: &[String]) -> Result<Place, String> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let url = match words.as_slice() {
@@ -196,14 +194,14 @@ fn raw_place(words: &[String]) -> Result<Place, String> {
     Ok(Place::Host { host: address.host, port })
 }
 
-/// The endpoints that can be reached from `sources`: those of the same family.
+/// Returns the endpoints that are reachable from `sources`: those of the same address family.
 fn reachable(endpoints: Vec<Endpoint>, sources: &[IpAddr]) -> Result<Vec<Endpoint>, String> {
     let Some(first) = sources.first() else { return Ok(endpoints) };
     if endpoints.iter().any(|endpoint| endpoint.addr().is_none()) {
         return Err("--source is for TCP: leave it out for a unix socket".into());
     }
     if sources.iter().any(|source| source.is_ipv4() != first.is_ipv4()) {
-        return Err("--source mixes IPv4 and IPv6: give addresses of the server's family".into());
+        return Err("--source mixes IPv4 and IPv6: use addresses of the server's family".into());
     }
     let is_reachable = |addr: SocketAddr| addr.is_ipv4() == first.is_ipv4();
     let reachable: Vec<Endpoint> = endpoints
@@ -212,13 +210,13 @@ fn reachable(endpoints: Vec<Endpoint>, sources: &[IpAddr]) -> Result<Vec<Endpoin
         .collect();
     if reachable.is_empty() {
         return Err(
-            "--source and the server are not of the same family: both IPv4, or both IPv6".into()
+            "--source and the server differ in address family: use both IPv4, or both IPv6".into(),
         );
     }
     Ok(reachable)
 }
 
-/// What a raw request gets.
+/// The expected reply to a raw request.
 enum Expected {
     Itself,
     Bytes(Vec<u8>),
@@ -248,14 +246,14 @@ impl Expected {
     }
 }
 
-/// Messages that all differ, as many as a round of the script has room for.
+/// Returns distinct messages, as many as a round of the script has room for.
 fn numbered(protocol: Protocol, arguments: &Arguments) -> Result<Vec<Message>, String> {
     let first = message::numbered(protocol, arguments.size, 0)?;
     let count = script::round_len(first.request.len(), arguments.pipeline);
     (0..count).map(|number| message::numbered(protocol, arguments.size, number)).collect()
 }
 
-/// The messages as they were given.
+/// Returns the messages as the user wrote them; `None` for the default messages.
 fn summary(arguments: &Arguments) -> Option<String> {
     arguments
         .mix

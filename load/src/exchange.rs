@@ -1,8 +1,8 @@
-//! The first exchange of each kind that went wrong: what was sent, what was expected, and what
-//! came.
+//! The first exchange of each kind of error: the request, the expected reply and the received
+//! bytes.
 //!
-//! A count says that replies were wrong, and not in what. One exchange of each kind is kept, cut
-//! short, and only where something went wrong.
+//! A count shows that replies were wrong, but not how. One exchange of each kind is kept,
+//! truncated, and only if an error occurs.
 
 use serde::{Deserialize, Serialize};
 use tinytcp_core::display::escape;
@@ -12,24 +12,24 @@ use super::figures::plural;
 use super::message::{Framing, LineShape, Reply};
 use super::script::Script;
 
-/// Bytes that are shown of a request or a reply.
+/// Number of bytes shown of a request or a reply.
 const SHOWN_BYTES_MAX: usize = 64;
 
-/// What follows a number of bytes that are no reply of the protocol.
+/// The end of a hint about bytes that are not a reply of the protocol.
 const QUESTION: &str = "is it another protocol?";
 
-/// An exchange that went wrong. Bytes are escaped, and cut after 64.
+/// A failed exchange. Bytes are escaped, and truncated after 64.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchange {
     /// The kind of error: `wrong`, `surplus`, ...
     pub cause: String,
-    /// The request; empty where none was waiting for a reply.
+    /// The request; empty if none was waiting for a reply.
     pub sent: String,
-    /// The reply that was due, in its bytes or in words.
+    /// The expected reply, as bytes or as a description.
     pub expected: String,
-    /// What came instead.
+    /// The received bytes.
     pub got: String,
-    /// What the bytes suggest; `None` where they suggest nothing.
+    /// What the bytes suggest; `None` if they suggest nothing.
     pub hint: Option<String>,
 }
 
@@ -38,7 +38,7 @@ pub struct Exchange {
 pub struct Exchanges([Option<Box<Exchange>>; ReplyError::ALL.len()]);
 
 impl Exchanges {
-    /// Keeps `exchange` if it is the first of its kind; calls it only then.
+    /// Keeps `exchange` if it is the first of its kind, and calls the closure only then.
     pub fn keep(&mut self, error: ReplyError, exchange: impl FnOnce() -> Exchange) {
         if let Some(place) = self.0.get_mut(error.index()) {
             place.get_or_insert_with(|| {
@@ -47,7 +47,7 @@ impl Exchanges {
         }
     }
 
-    /// Adds those of `other` whose kinds are not there yet.
+    /// Adds those of `other` whose kinds are missing.
     pub fn merge(&mut self, other: &Self) {
         for (place, more) in self.0.iter_mut().zip(&other.0) {
             if place.is_none() {
@@ -56,14 +56,14 @@ impl Exchanges {
         }
     }
 
-    /// All of them, in the order of the kinds.
+    /// Returns the exchanges in the order of their kinds.
     pub fn iter(&self) -> impl Iterator<Item = &Exchange> {
         self.0.iter().flatten().map(AsRef::as_ref)
     }
 }
 
 impl Exchange {
-    /// `got` in place of the reply to the request at `place` of the script.
+    /// Returns an exchange with `got` in place of the reply to the request at `place`.
     #[must_use]
     pub fn at(script: &Script, place: usize, got: &[u8]) -> Self {
         let sent = shown(script.requests(place, 1));
@@ -76,45 +76,45 @@ impl Exchange {
         }
     }
 
-    /// `got` in place of the server's first words.
+    /// Returns an exchange with `got` in place of the greeting.
     #[must_use]
     pub fn at_greeting(script: &Script, got: &[u8]) -> Self {
         let expected = shown(script.greeting());
         let hint = Some(
             foreign(script.framing(), got)
-                .unwrap_or_else(|| format!("no greeting came: {QUESTION}")),
+                .unwrap_or_else(|| format!("no greeting arrived: {QUESTION}")),
         );
         Self { cause: String::new(), sent: String::new(), expected, got: shown(got), hint }
     }
 
-    /// `got` though no request was waiting.
+    /// Returns an exchange with `got` although no request was waiting.
     #[must_use]
     pub fn unasked(got: &[u8]) -> Self {
-        let expected = "nothing: every request had its reply".into();
+        let expected = "nothing: no request was waiting for a reply".into();
         Self { cause: String::new(), sent: String::new(), expected, got: shown(got), hint: None }
     }
 
-    /// The same with the hint that `got` is a reply of the script.
+    /// Adds the hint that `got` is a reply of the script.
     #[must_use]
     pub fn of_another_request(self) -> Self {
         Self { hint: Some("this is the reply to another request".into()), ..self }
     }
 
-    /// The same with what `got`, which is no whole reply in `framing`, suggests.
+    /// Adds a hint about `got`, which is not a complete reply in `framing`.
     #[must_use]
     pub fn with_hint(self, framing: Framing, got: &[u8]) -> Self {
         Self { hint: foreign(framing, got), ..self }
     }
 }
 
-/// That bytes came which are no reply of the protocol, however it frames them; `None` where they
-/// are.
+/// Returns a hint that the bytes are not a reply of the protocol, judged by its framing; `None` if
+/// they could be one.
 fn foreign(framing: Framing, got: &[u8]) -> Option<String> {
     let bytes = plural(got.len() as u64, "byte");
-    let came = |what| format!("{bytes} came that are no {what}: {QUESTION}");
+    let arrived = |what| format!("{bytes} arrived that are not a {what}: {QUESTION}");
     match framing {
-        Framing::Lines if !got.is_empty() && !got.contains(&b'\n') => Some(came("line")),
-        Framing::Frames if !got.is_empty() => Some(came("frame")),
+        Framing::Lines if !got.is_empty() && !got.contains(&b'\n') => Some(arrived("line")),
+        Framing::Frames if !got.is_empty() => Some(arrived("frame")),
         _ => None,
     }
 }
@@ -123,9 +123,9 @@ fn expected(reply: &Reply) -> String {
     match reply {
         Reply::Exact(bytes) => shown(bytes),
         Reply::Line(LineShape::DateAndTime) => {
-            "a date and time, as in TIME 2025-09-12T17:24:13-05:00".into()
+            "a date and time, such as TIME 2025-09-12T17:24:13-05:00".into()
         }
-        Reply::Line(LineShape::TimeOfDay) => "a time, as in Server Time: 17:24:13".into(),
+        Reply::Line(LineShape::TimeOfDay) => "a time, such as Server Time: 17:24:13".into(),
         Reply::Line(LineShape::Help) => "a line that starts with HELP COMMANDS:".into(),
         Reply::Line(LineShape::NoError) => "a line that does not start with ERROR".into(),
         Reply::Until(end) => format!("bytes that end with {}", shown(end)),
@@ -133,7 +133,7 @@ fn expected(reply: &Reply) -> String {
     }
 }
 
-/// The front of `bytes`, escaped.
+/// Returns the start of `bytes`, escaped.
 fn shown(bytes: &[u8]) -> String {
     if bytes.is_empty() {
         return "nothing".into();
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_escaped_and_cut() {
+    fn bytes_are_escaped_and_truncated() {
         assert_eq!(shown(b"\xffPING\r\n"), r"\xffPING\r\n");
         let long = shown(&[b'x'; 2_000]);
         assert_eq!(long, format!("{}... (2,000 bytes)", "x".repeat(64)));
@@ -174,15 +174,15 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_no_framing_makes_a_reply_suggest_another_protocol() {
+    fn bytes_that_do_not_fit_the_framing_suggest_another_protocol() {
         let hint = |framing, got: &[u8]| foreign(framing, got);
         assert_eq!(
             hint(Framing::Lines, b"\x03\0\0\x13").as_deref(),
-            Some("4 bytes came that are no line: is it another protocol?")
+            Some("4 bytes arrived that are not a line: is it another protocol?")
         );
         assert_eq!(
             hint(Framing::Frames, b"HTTP/").as_deref(),
-            Some("5 bytes came that are no frame: is it another protocol?")
+            Some("5 bytes arrived that are not a frame: is it another protocol?")
         );
         assert_eq!(
             (hint(Framing::Lines, b"ERROR x\n"), hint(Framing::Unknown, b"x")),

@@ -1,18 +1,18 @@
-//! Numbers as people read them: three digits that count, and a unit.
+//! Numbers as text: three significant digits and a unit.
 
 use std::time::Duration;
 
-/// `1.23 us`, `45.6 ms`, `7.89 s`.
+/// Formats a duration: `1.23 us`, `45.6 ms`, `7.89 s`.
 #[must_use]
 pub fn duration(duration: Duration) -> String {
     seconds(duration.as_secs_f64())
 }
 
-/// As [`duration`], of a number of seconds.
+/// Formats seconds like [`duration`].
 #[must_use]
 pub fn seconds(seconds: f64) -> String {
     const UNITS: [(f64, &str); 4] = [(1e-9, "ns"), (1e-6, "us"), (1e-3, "ms"), (1.0, "s")];
-    // What rounds to 1000 of one unit is 1 of the next.
+    // A value that rounds to 1000 of one unit is 1 of the next.
     let unit = UNITS.iter().rev().find(|(unit, _)| seconds / unit >= 0.9995).unwrap_or(&UNITS[0]);
     if seconds == 0.0 {
         "0 s".into()
@@ -21,7 +21,7 @@ pub fn seconds(seconds: f64) -> String {
     }
 }
 
-/// As [`seconds`], of a number that somebody has typed: `10 s`, `1.5 s`.
+/// Formats seconds that a user typed, without trailing zeros: `10 s`, `1.5 s`.
 #[must_use]
 pub fn typed_seconds(number: f64) -> String {
     let text = seconds(number);
@@ -33,7 +33,7 @@ pub fn typed_seconds(number: f64) -> String {
     }
 }
 
-/// `1,234,567`.
+/// Formats a count: `1,234,567`.
 #[must_use]
 pub fn count(count: u64) -> String {
     let digits = count.to_string();
@@ -47,7 +47,7 @@ pub fn count(count: u64) -> String {
     text
 }
 
-/// `12,345/s`; below 100 with the digits that count.
+/// Formats a rate: `12,345/s`; below 100 with three significant digits.
 #[must_use]
 pub fn rate(per_second: f64) -> String {
     match per_second {
@@ -57,7 +57,7 @@ pub fn rate(per_second: f64) -> String {
     }
 }
 
-/// `512 B`, `1.50 KiB`, `20.1 MiB`.
+/// Formats a size: `512 B`, `1.50 KiB`, `20.1 MiB`.
 #[must_use]
 pub fn bytes(bytes: f64) -> String {
     const UNITS: [(f64, &str); 4] = [
@@ -73,8 +73,8 @@ pub fn bytes(bytes: f64) -> String {
     )
 }
 
-/// `0.120 %`; what is more than nothing never reads as nothing, and what is less than all never as
-/// all.
+/// Formats a share: `0.120 %`. A share above zero never reads as zero, and one below one never as
+/// 100 %.
 #[must_use]
 pub fn percent(ratio: f64) -> String {
     match ratio * 100.0 {
@@ -86,7 +86,7 @@ pub fn percent(ratio: f64) -> String {
     }
 }
 
-/// `1 connection`, `2,000 replies`.
+/// Formats a count with its noun: `1 connection`, `2,000 replies`.
 #[must_use]
 pub fn plural(number: u64, noun: &str) -> String {
     let number_text = count(number);
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_have_three_digits_and_the_unit_that_fits() {
+    fn durations_have_three_digits_and_a_fitting_unit() {
         for (nanoseconds, text) in [
             (0, "0 s"),
             (7, "7.00 ns"),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_typed_has_no_digits_that_nobody_typed() {
+    fn typed_durations_have_no_trailing_zeros() {
         for (seconds, text) in
             [(10.0, "10 s"), (1.5, "1.5 s"), (0.2, "200 ms"), (100.0, "100 s"), (0.0, "0 s")]
         {
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_take_the_largest_unit_that_they_fill() {
+    fn sizes_use_the_largest_unit_that_they_fill() {
         for (size, text) in
             [(0.0, "0 B"), (512.0, "512 B"), (1_536.0, "1.50 KiB"), (21_076_377.6, "20.1 MiB")]
         {
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_that_is_not_zero_never_reads_as_zero_and_only_all_reads_as_all() {
+    fn only_zero_reads_as_0_and_only_one_as_100_percent() {
         for (ratio, text) in [
             (0.0, "0 %"),
             (1e-9, "< 0.001 %"),

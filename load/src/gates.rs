@@ -1,4 +1,4 @@
-//! Gates: what a run must keep to, as a script says it (`--fail-if 'p99>5ms'`).
+//! Gates: conditions that fail a run (`--fail-if 'p99>5ms'`).
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,9 +10,10 @@ use tinytcp_cli::units;
 use super::figures;
 use super::latency::Latency;
 
-const EXAMPLE: &str = "gates look like 'p99>5ms', 'max>1s', 'errors>0.1%', 'errors>10', 'rate<50k' or 'connections<1000'";
+const EXAMPLE: &str = "gates look like 'p99>5ms', 'max>1s', 'errors>0.1%', 'errors>10', \
+ 'rate<50k' or 'connections<1000'";
 
-/// A condition that a run must not fulfil.
+/// A condition that fails a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gate {
     text: String,
@@ -21,19 +22,19 @@ pub struct Gate {
     bound: f64,
 }
 
-/// What a gate looks at. The bounds of durations are in seconds.
+/// The metric of a gate. Bounds of durations are in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Measure {
     Duration(Span, Figure),
     ErrorsCount,
     ErrorsRatio,
-    /// Right replies a second.
+    /// Correct replies per second.
     Rate,
-    /// Of the connections asked for, those that were open at some time.
+    /// The number of requested connections that were open at some time.
     Connections,
 }
 
-/// Which durations.
+/// The kind of duration.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Span {
     Reply,
@@ -56,38 +57,38 @@ enum Order {
     AtMost,
 }
 
-/// The facts that gates look at.
+/// The measurements that gates check.
 #[derive(Clone, Copy, Debug)]
 pub struct Measured<'a> {
-    /// From the schedule to the reply where there is a schedule, else from the send.
+    /// Reply latency: from the schedule if there is one, else from the send.
     pub reply: &'a Latency,
-    /// From the start of connecting to the open connection.
+    /// From the connection attempt to the open connection.
     pub connect: &'a Latency,
-    /// From the start of connecting to the first byte.
+    /// From the connection attempt to the first byte received.
     pub first_byte: &'a Latency,
-    /// Requests that were answered right.
+    /// Correct replies.
     pub correct: u64,
-    /// Requests that were not.
+    /// Failed requests.
     pub errors: u64,
-    /// Right replies a second.
+    /// Correct replies per second.
     pub replies_per_s: f64,
-    /// Of the connections asked for, those that were open at some time.
+    /// The number of requested connections that were open at some time.
     pub connections: u64,
 }
 
-/// What came of a gate.
+/// The result of a gate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
-    /// The gate as it was given: `p99>5ms`.
+    /// The gate as the user wrote it: `p99>5ms`.
     pub gate: String,
-    /// What was measured, for people: `6.21 ms`; `nothing` where nothing was.
+    /// The measured value as text: `6.21 ms`; `nothing` if there is none.
     pub measured: String,
-    /// True exactly when the run fails by it.
+    /// True if the gate fails the run.
     pub crossed: bool,
 }
 
 impl Gate {
-    /// Judges a run. Where nothing was measured that the gate could look at, it counts as crossed.
+    /// Checks a run. A gate without a measured value counts as crossed.
     #[must_use]
     pub fn judge(&self, measured: &Measured<'_>) -> Judgement {
         let value = self.measure.of(measured);
@@ -133,12 +134,12 @@ impl FromStr for Gate {
     }
 }
 
-/// The quantile of `p99` or `p99.9`.
+/// Parses the quantile of `p99` or `p99.9`.
 ///
 /// # Errors
-/// For anything but `p`, and a number above 0 and at most 100.
+/// Fails unless the name is `p` with a number above 0 and at most 100.
 pub(super) fn quantile(name: &str) -> Result<f64, String> {
-    let wrong = || format!("`{name}` is no percentile: they look like p50, p99 or p99.9");
+    let wrong = || format!("`{name}` is not a percentile: percentiles look like p50, p99 or p99.9");
     let digits = name.strip_prefix('p').ok_or_else(wrong)?;
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     if whole.is_empty()
@@ -146,8 +147,8 @@ pub(super) fn quantile(name: &str) -> Result<f64, String> {
     {
         return Err(wrong());
     }
-    // Moving the point is exact where a division is not: 99.9 / 100 is more than 0.999, and may ask
-    // for one reply more.
+    // Moving the decimal point is exact, unlike a division: 99.9 / 100 exceeds 0.999, and could
+    // require one more reply.
     let mut moved = format!("{whole:0>3}{fraction}");
     moved.insert(whole.len().max(3) - 2, '.');
     let quantile: f64 = moved.parse().map_err(|_| wrong())?;
@@ -163,21 +164,22 @@ fn duration_measure(name: &str) -> Result<Measure, String> {
         "max" => Figure::Max,
         "mean" => Figure::Mean,
         _ => Figure::Quantile(
-            quantile(figure)
-                .map_err(|_| format!("`{name}` is nothing that is measured; {EXAMPLE}"))?,
+            quantile(figure).map_err(|_| format!("`{name}` is not a metric; {EXAMPLE}"))?,
         ),
     };
     Ok(Measure::Duration(span, figure))
 }
 
-/// The share that `0.1%` is.
+/// Parses a share such as `0.1%`.
 fn share(text: &str) -> Result<f64, String> {
     let percent: Option<f64> = text.trim_end_matches('%').parse().ok();
     let percent = percent.filter(|percent| (0.0..=100.0).contains(percent));
-    percent.map(|percent| percent / 100.0).ok_or_else(|| format!("`{text}` is no share; {EXAMPLE}"))
+    percent
+        .map(|percent| percent / 100.0)
+        .ok_or_else(|| format!("`{text}` is not a share; {EXAMPLE}"))
 }
 
-/// A count, or zero: `errors>0` is a good gate.
+/// Parses a count or zero: `errors>0` is a useful gate.
 fn count_from_zero(text: &str) -> Result<f64, String> {
     if text == "0" { Ok(0.0) } else { units::count(text).map(|count| count as f64) }
 }
@@ -238,8 +240,8 @@ impl Order {
 mod tests {
     use super::*;
 
-    /// Replies of 1 ms to 100 ms, connects of 10 s, ten errors of a thousand requests, 990 replies
-    /// a second, 50 connections.
+    /// Checks a gate against replies of 1 to 100 ms, connection attempts of 10 s, 10 errors of 1000
+    /// requests, 990 replies per second and 50 connections.
     fn judge(gate: &str) -> Judgement {
         let (mut reply, mut connect) = (Latency::default(), Latency::default());
         (1..=100).for_each(|count| reply.record(Duration::from_millis(count), 1));
@@ -258,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_is_crossed_exactly_when_its_condition_holds() {
+    fn a_gate_is_crossed_exactly_if_its_condition_is_true() {
         for (gate, crossed) in [
             ("p99>98ms", true),
             ("p99>100ms", false),
@@ -282,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_percentile_is_the_quantile_that_its_digits_say() {
+    fn a_percentile_is_the_quantile_of_its_digits() {
         for (name, expected) in [
             ("p50", 0.5),
             ("p5", 0.05),
@@ -305,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_measured_is_told_with_its_unit() {
+    fn the_measured_value_has_its_unit() {
         for (gate, measured) in [
             ("max>1s", "100 ms"),
             ("errors>1%", "1.00 %"),
@@ -318,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_over_nothing_that_was_measured_is_crossed() {
+    fn a_gate_without_a_measured_value_is_crossed() {
         assert_eq!(
             judge("first_byte_p99>1h"),
             Judgement {

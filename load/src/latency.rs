@@ -1,11 +1,11 @@
-//! Durations by how often they occurred.
+//! Histograms of durations.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// Three significant digits: a figure is at most 0.1 % off, and a histogram of all that can occur
-/// takes some 200 KB.
+/// Three significant digits: a value is at most 0.1 % off, and a histogram of the full range takes
+/// about 200 KB.
 const SIGNIFICANT_DIGITS: u8 = 3;
 
 /// A histogram of durations, in nanoseconds.
@@ -22,58 +22,58 @@ impl Default for Latency {
 }
 
 impl Latency {
-    /// Counts `count` occurrences of `duration`.
+    /// Records `count` occurrences of `duration`.
     pub fn record(&mut self, duration: Duration, count: u64) {
-        // It grows by itself, and 584 years fit: the only error is one that cannot occur.
+        // It resizes automatically, and 584 years fit, so no error can occur.
         let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let _ = self.0.record_n(nanoseconds, count);
     }
 
-    /// Adds all that `other` counted.
+    /// Adds all occurrences of `other`.
     pub fn merge(&mut self, other: &Self) {
-        // It grows by itself: the only error is one that cannot occur.
+        // It resizes automatically, so no error can occur.
         let _ = self.0.add(&other.0);
     }
 
-    /// The number of occurrences.
+    /// Returns the number of occurrences.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.len()
     }
 
-    /// The duration which the share `quantile` (0.99 for p99) of the occurrences does not exceed;
-    /// zero when there are none.
+    /// Returns the duration that the share `quantile` of the occurrences (0.99 for p99) does not
+    /// exceed; zero if there are none.
     #[must_use]
     pub fn quantile(&self, quantile: f64) -> Duration {
         Duration::from_nanos(self.0.value_at_quantile(quantile))
     }
 
-    /// The longest duration; zero when there is none.
+    /// Returns the longest duration; zero if there are none.
     #[must_use]
     pub fn max(&self) -> Duration {
         Duration::from_nanos(self.0.max())
     }
 
-    /// The arithmetic mean; zero when there is none.
+    /// Returns the arithmetic mean; zero if there are none.
     #[must_use]
     pub fn mean(&self) -> Duration {
         Duration::from_nanos(self.0.mean() as u64)
     }
 
-    /// The standard deviation; zero when there is none.
+    /// Returns the standard deviation; zero if there are none.
     #[must_use]
     pub fn deviation(&self) -> Duration {
         Duration::from_nanos(self.0.stdev() as u64)
     }
 
-    /// The histogram itself, in nanoseconds: for files and charts.
+    /// Returns the histogram, in nanoseconds.
     #[must_use]
     pub const fn histogram(&self) -> &Histogram<u64> {
         &self.0
     }
 }
 
-/// `duration` in microseconds, to the nanosecond: the unit of latencies in files.
+/// Returns `duration` in microseconds with fractions, the unit of latencies in files.
 #[must_use]
 pub fn microseconds(duration: Duration) -> f64 {
     duration.as_nanos() as f64 / 1e3

@@ -1,4 +1,4 @@
-//! The slices of a thread: what it counts is cut off and handed over from time to time.
+//! The slice recorder of a thread: it cuts the counts into slices and sends them to the collector.
 
 use std::mem;
 use std::sync::mpsc::Sender;
@@ -12,59 +12,59 @@ use super::processor::Usage;
 use super::roster::Roster;
 use super::tally::Tally;
 
-/// What a thread has counted since it last said something.
+/// The counts of a thread since its last part.
 #[derive(Debug)]
 pub struct Part {
-    /// The thread.
+    /// Index of the thread.
     pub worker: usize,
-    /// When it begins and ends.
+    /// Its start and end.
     pub span: (Moment, Moment),
-    /// What was counted.
+    /// The counts.
     pub tally: Tally,
-    /// The thread's connections that are open at its end.
+    /// Connections of the thread open at its end.
     pub open: usize,
-    /// When the last of them ended; `None` while one is open, and before the first.
+    /// When the last open connection ended; `None` while one is open, and before the first.
     pub emptied: Option<Moment>,
-    /// Requests that were due at its end and not sent.
+    /// Requests due at its end and not sent.
     pub unsent: u64,
-    /// The most of them that were open at once.
+    /// Most connections open at once.
     pub open_most: usize,
-    /// Of the connections that the thread was asked for, how many were open at some time.
+    /// Number of the thread's connections that were open at some time.
     pub reached: usize,
 }
 
-/// Cuts what a thread counts into parts.
+/// Cuts the counts of a thread into parts.
 #[derive(Debug)]
 pub struct Ledger {
     worker: usize,
     parts: Sender<Part>,
-    /// Where the current part began, and where it is to end.
+    /// Start and planned end of the current part.
     before: Moment,
     next: Moment,
     usage: Usage,
 }
 
 impl Ledger {
-    /// For thread `worker`, which hands its parts to `parts`.
+    /// Creates the recorder of thread `worker`, which sends its parts to `parts`.
     #[must_use]
     pub fn new(worker: usize, parts: Sender<Part>) -> Self {
         Self { worker, parts, before: Moment::START, next: Moment::START, usage: Usage::default() }
     }
 
-    /// Begins to count, on the thread whose processor time is to be counted.
+    /// Starts recording. Must run on the thread whose processor time is measured.
     pub fn begin(&mut self, plan: &Plan, start: Moment, now: Moment) {
         self.usage = Usage::of_this_thread();
         self.before = now;
         self.next = next_cut(plan, start, now);
     }
 
-    /// When the current part is to end.
+    /// Returns the planned end of the current part.
     #[must_use]
     pub const fn next(&self) -> Moment {
         self.next
     }
 
-    /// Ends the part when its time has come.
+    /// Ends the part if it is due.
     pub fn round(
         &mut self,
         plan: &Plan,
@@ -79,7 +79,7 @@ impl Ledger {
         }
     }
 
-    /// Ends the part.
+    /// Ends the part and sends it.
     pub fn cut(
         &mut self,
         plan: &Plan,
@@ -94,7 +94,7 @@ impl Ledger {
         let mut tally = mem::take(tally);
         tally.cpu = used.busy;
         tally.starved = used.starved + stopped(now.since(self.before), used, tally.waited);
-        // Nobody listens any more when the program is about to end.
+        // The collector is gone when the program is about to end.
         let _ = self.parts.send(Part {
             worker: self.worker,
             span: (mem::replace(&mut self.before, now), now),
@@ -109,35 +109,35 @@ impl Ledger {
     }
 }
 
-/// How long a thread neither ran, nor had no core, nor waited, in the time `all`: it was stopped.
-/// What is too short to be told from the inaccuracy of the others is nothing.
+/// Returns the part of the time `all` in which a thread was stopped: it neither ran, nor lacked a
+/// core, nor waited. A result within the measurement error counts as zero.
 fn stopped(all: Duration, used: Usage, waited: Duration) -> Duration {
     let stopped = all.saturating_sub(used.busy + used.starved + waited);
-    // Where the system does not tell how long it ran, neither is this known.
+    // If the system does not report the CPU time, this is unknown too.
     if used == Usage::default() || stopped < PAUSE_MIN { Duration::ZERO } else { stopped }
 }
 
-/// The next boundary: of a slice while counting; before that, of the warm-up, and often enough for
-/// the progress to move.
+/// Returns the next boundary: of a slice in the measurement window; before it, of the warm-up, and
+/// often enough for the progress display.
 fn next_cut(plan: &Plan, start: Moment, now: Moment) -> Moment {
     let (base, _) = plan.counted(start);
     if now < base { now.after(plan.slice()).min(base) } else { Span::of(plan, start, now).to }
 }
 
-/// The place of a slice in the counted part.
+/// The position of a slice in the measurement window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// Its number.
     pub number: u32,
-    /// Where it begins.
+    /// Its start.
     pub from: Moment,
-    /// Where it is to end.
+    /// Its planned end.
     pub to: Moment,
 }
 
 impl Span {
-    /// The slice that `moment`, which is not before the counted part, belongs to. One ends where
-    /// the load does: what the wait for the last replies costs is told from what the load cost.
+    /// Returns the slice of `moment`, which is not before the measurement window. One slice ends
+    /// where the load does, so that the wait for the last replies is measured separately.
     #[must_use]
     pub fn of(plan: &Plan, start: Moment, moment: Moment) -> Self {
         let ((base, end), length) = (plan.counted(start), plan.slice());
@@ -161,8 +161,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cuts_fall_on_the_end_of_warming_up_and_on_whole_slices_after_it() {
-        // A second of warming up and ten seconds that count, in slices of 100 ms.
+    fn slices_start_at_the_end_of_the_warm_up() {
+        // One second of warm-up and a measurement window of ten seconds, in slices of 100 ms.
         let plan = samples::plan(1, 1, Opening::AtOnce);
         assert_eq!(plan.slice(), Duration::from_millis(100));
         let at = |milliseconds| Moment::START.after(Duration::from_millis(milliseconds));

@@ -1,21 +1,4 @@
-//! The load generator: many connections, honest numbers.
-//!
-//! ```text
-//!   arguments -> conversation             the command line, and what it asks for
-//!   plan      what a run is to do            preflight  whether this machine can do it
-//!   message -> script                        what is asked, what has to come back
-//!   schedule                                 when a request is due, whatever the server does
-//!   reader    judges what comes              tally      counts it        exchange   keeps the first of each error
-//!   peer      one connection: script -> requests -> socket -> reader -> tally
-//!   worker    the loop of a thread           roster     which connections to open, and when
-//!   backlog   what keeps a request that is due from leaving
-//!   ledger    hands over what was counted    muster     where threads meet
-//!   run       plan -> threads -> slices -> outcome
-//!      |
-//!      +-- verdict, gates   what the outcome is worth
-//!      +-- search, trial    many runs, one objective
-//!      +-- report, merge    the outcome for people and programs
-//! ```
+//! The load generator.
 
 pub mod arguments;
 pub mod averages;

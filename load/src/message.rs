@@ -1,38 +1,38 @@
-//! What is asked and what has to come back: each request with the only reply that counts.
+//! The messages of a run: each request with the reply that it must get.
 
 use tinytcp_cli::target::Protocol;
 use tinytcp_core::wire::frame::Header;
 use tinytcp_core::wire::line;
 
-/// What the text server says to every connection first.
+/// The greeting of the text server.
 const BANNER: &[u8] = b"WELCOME, I'm TinyServer not pressure\n";
 
 const ECHO: u8 = 1;
 const REVERSE: u8 = 2;
 
-/// A request and its reply.
+/// A request and the expected reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// The bytes that are sent.
+    /// The bytes to send.
     pub request: Vec<u8>,
-    /// What has to come back.
+    /// The expected reply.
     pub reply: Reply,
 }
 
-/// What has to come back.
+/// The expected reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// These bytes.
+    /// Exactly these bytes.
     Exact(Vec<u8>),
-    /// One line that looks like this.
+    /// One line of this shape.
     Line(LineShape),
-    /// Anything that ends with these bytes, of which there is at least one.
+    /// Any bytes that end with these, at least one.
     Until(Vec<u8>),
-    /// Nothing: the request is done when the kernel has it.
+    /// No reply: the request is complete when the kernel has accepted it.
     Nothing,
 }
 
-/// Lines whose bytes are not known before they come.
+/// Shapes of lines whose bytes are not known in advance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineShape {
     /// `TIME 2025-09-12T17:24:13-05:00`.
@@ -41,12 +41,13 @@ pub enum LineShape {
     TimeOfDay,
     /// `HELP COMMANDS: ...`.
     Help,
-    /// A line that does not start with `ERROR `: the answer to a command that is not one of ours.
+    /// A line that does not start with `ERROR `: the reply to a command that the server does not
+    /// have.
     NoError,
 }
 
 impl LineShape {
-    /// True exactly when `line`, which ends with `\n`, has this shape.
+    /// Returns true if `line`, including its `\n`, has this shape.
     #[must_use]
     pub fn fits(self, line: &[u8]) -> bool {
         match self {
@@ -58,8 +59,8 @@ impl LineShape {
     }
 }
 
-/// True exactly when `line` is `pattern` with any digit in place of each `0`, and `+` or `-` in
-/// place of `+`.
+/// Returns true if `line` matches `pattern`, in which `0` stands for any digit and `+` for `+` or
+/// `-`.
 fn has_digits(line: &[u8], pattern: &[u8]) -> bool {
     line.len() == pattern.len()
         && line.iter().zip(pattern).all(|(byte, expected)| match expected {
@@ -69,18 +70,18 @@ fn has_digits(line: &[u8], pattern: &[u8]) -> bool {
         })
 }
 
-/// How the end of a reply is found that is not the expected one.
+/// How to find the end of a reply that is not the expected one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// At its `\n`.
     Lines,
-    /// Its header says.
+    /// At the length in its header.
     Frames,
-    /// There is no way: after a wrong reply the connection is of no use.
+    /// Unknown: the connection ends at a wrong reply.
     Unknown,
 }
 
-/// How the replies of `protocol` are framed.
+/// Returns how the replies of `protocol` are framed.
 #[must_use]
 pub const fn framing(protocol: Protocol) -> Framing {
     match protocol {
@@ -89,7 +90,7 @@ pub const fn framing(protocol: Protocol) -> Framing {
     }
 }
 
-/// How replies of another protocol are framed: in lines if every reply that is expected is one.
+/// Returns how replies of a raw run are framed: as lines if every expected reply is a line.
 #[must_use]
 pub fn raw_framing(messages: &[Message]) -> Framing {
     let is_line = |message: &Message| match &message.reply {
@@ -99,7 +100,7 @@ pub fn raw_framing(messages: &[Message]) -> Framing {
     if messages.iter().all(is_line) { Framing::Lines } else { Framing::Unknown }
 }
 
-/// What a server of `protocol` says before anything is asked.
+/// Returns the greeting of `protocol`; empty if it has none.
 #[must_use]
 pub const fn greeting(protocol: Protocol) -> &'static [u8] {
     match protocol {
@@ -108,15 +109,15 @@ pub const fn greeting(protocol: Protocol) -> &'static [u8] {
     }
 }
 
-/// The message that a person writes as `text`: a command of text, a message of echo and chat, `echo
-/// ...` or `rev ...` of binary.
+/// Parses a message: a text command, an echo or chat line, or `echo ...` or `rev ...` for binary.
 ///
 /// # Errors
-/// A sentence about a text that would break the protocol's framing or end the connection.
+/// Fails with a sentence about a text that would break the protocol's framing or end the
+/// connection.
 pub fn message(protocol: Protocol, text: &str) -> Result<Message, String> {
     if protocol != Protocol::Binary && text.contains('\n') {
         return Err(
-            "a message is one line: leave the line break out, or use --raw for any bytes".into()
+            "a message is one line: remove the line break, or use --raw to send any bytes".into()
         );
     }
     match protocol {
@@ -127,18 +128,18 @@ pub fn message(protocol: Protocol, text: &str) -> Result<Message, String> {
     }
 }
 
-/// A message of `size` bytes that comes back, and that is another one for every `number` as far as
-/// `size` allows.
+/// Returns a message of `size` bytes that the server echoes. Messages of different `number` differ
+/// as far as `size` allows.
 ///
-/// `size` counts the bytes behind `ECHO `, of the payload, or of the line without its end. Zero is
-/// one byte of text, since an `ECHO` of nothing is an error.
+/// `size` counts the bytes after `ECHO `, of the payload, or of the line without its end. A size of
+/// zero becomes one byte in text, because an empty `ECHO` is an error.
 ///
 /// # Errors
-/// As [`message`], for the numbers whose letters are a farewell.
+/// Fails like [`message`], for numbers whose letters end the connection.
 pub fn numbered(protocol: Protocol, size: usize, number: usize) -> Result<Message, String> {
     const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
     let size = if protocol == Protocol::Binary { size } else { size.max(1) };
-    // The number in letters comes first: two that differ are told apart in their first four bytes.
+    // The number comes first, in letters, so different messages differ in their first four bytes.
     let digit = |place: usize| LETTERS[number / 26usize.pow(place.min(3) as u32) % 26];
     let letter = |at: usize| if at < 4 { digit(at) } else { LETTERS[(at + number) % 26] };
     let word = match protocol {
@@ -150,7 +151,7 @@ pub fn numbered(protocol: Protocol, size: usize, number: usize) -> Result<Messag
     message(protocol, &text)
 }
 
-/// A line and the reply to it, which ends as the line ended.
+/// Returns a line and its reply, which has the line ending of the request.
 fn spoken(text: &str, mut reply: Vec<u8>) -> Message {
     let ending: &[u8] = if text.ends_with('\r') { b"\r\n" } else { b"\n" };
     reply.extend_from_slice(ending);
@@ -167,11 +168,9 @@ fn command(text: &str) -> Result<Message, String> {
     let (word, rest) = line.split_at(end);
     let rest = line::skip_blanks(rest.as_bytes());
     let reply = match word.to_ascii_uppercase().as_str() {
-        "" => return Err("an empty line gets no answer: give a command, as in -m TIME".into()),
+        "" => return Err("an empty line gets no reply: use a command, such as -m TIME".into()),
         "QUIT" => {
-            return Err(
-                "QUIT ends the connection: --lifetime 1 closes after each request instead".into()
-            );
+            return Err("QUIT ends the connection: --lifetime 1 closes after each request".into());
         }
         "TIME" => Reply::Line(LineShape::DateAndTime),
         "HELP" => Reply::Line(LineShape::Help),
@@ -186,7 +185,7 @@ fn frame(text: &str) -> Result<Message, String> {
     let (code, answer) = match word.to_ascii_lowercase().as_str() {
         "echo" => (ECHO, rest.to_owned()),
         "rev" => (REVERSE, rest.chars().rev().collect()),
-        _ => return Err("messages of binary are `echo TEXT` and `rev TEXT`".into()),
+        _ => return Err("binary messages are `echo TEXT` and `rev TEXT`".into()),
     };
     Ok(Message {
         request: framed(code, rest.as_bytes()),
@@ -195,7 +194,7 @@ fn frame(text: &str) -> Result<Message, String> {
 }
 
 fn framed(code: u8, payload: &[u8]) -> Vec<u8> {
-    // No message is so long: what a command line holds, and what `--size` takes, ends far below.
+    // No message is that long: a command line and `--size` have far lower limits.
     let payload_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     [&Header { code, payload_len }.encode(), payload].concat()
 }
@@ -204,13 +203,11 @@ fn chat(text: &str) -> Result<Message, String> {
     let lower = text.to_ascii_lowercase();
     let message = without_return(text);
     if lower.trim_end_matches('\r') == "exit" {
-        return Err(
-            "exit ends the connection: --lifetime 1 closes after each request instead".into()
-        );
+        return Err("exit ends the connection: --lifetime 1 closes after each request".into());
     }
     if lower.contains("time") {
         if text.ends_with('\r') {
-            return Err("leave the carriage return at the end out".into());
+            return Err("remove the carriage return at the end".into());
         }
         let request = [text.as_bytes(), b"\n"].concat();
         return Ok(Message { request, reply: Reply::Line(LineShape::TimeOfDay) });
@@ -225,11 +222,10 @@ fn chat(text: &str) -> Result<Message, String> {
     Ok(spoken(text, reply))
 }
 
-/// Any bytes, written with `\n`, `\r`, `\t`, `\0`, `\\` and `\x1b` for those that a shell does not
-/// pass.
+/// Parses bytes written with `\n`, `\r`, `\t`, `\0`, `\\` and `\x1b`.
 ///
 /// # Errors
-/// A sentence about a backslash that starts none of these.
+/// Fails with a sentence about an unknown escape.
 pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
     const HINT: &str =
         "after a backslash comes one of n r t 0 \\, or x and two hexadecimal digits, as in \\x1b";
@@ -261,13 +257,13 @@ pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// The messages of a mix, each as often as its weight says and spread evenly: `TIME:1,ECHO hello:3`
-/// is `ECHO TIME ECHO ECHO`.
+/// Returns the messages of a mix, each as often as its weight and spread evenly: `TIME:1,ECHO
+/// hello:3` is `ECHO TIME ECHO ECHO`.
 ///
 /// A comma inside a message is written `\,`.
 ///
 /// # Errors
-/// A sentence about a part without a weight.
+/// Fails with a sentence about a part without a weight.
 pub fn mix(
     text: &str,
     parse: impl Fn(&str) -> Result<Message, String>,
@@ -286,12 +282,14 @@ pub fn mix(
         .max(1);
     let total = parts.iter().map(|(_, weight)| weight / divisor).fold(0, u64::saturating_add);
     if total > WEIGHTS_MAX {
-        return Err(format!("the weights of a mix may add up to {WEIGHTS_MAX}: use smaller ones"));
+        return Err(format!(
+            "the weights of a mix add up to more than {WEIGHTS_MAX}: use smaller weights"
+        ));
     }
     Ok(spread(&parts, divisor, total))
 }
 
-/// Each time the part is next that is furthest behind its share.
+/// Repeatedly picks the part that is furthest below its share.
 fn spread(parts: &[(Message, u64)], divisor: u64, total: u64) -> Vec<Message> {
     let mut used = vec![0u64; parts.len()];
     let mut messages = Vec::new();
@@ -339,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn each_protocol_knows_the_reply_to_what_people_send() {
+    fn each_protocol_knows_the_replies_to_its_messages() {
         let cases: [(Protocol, &str, &[u8], &[u8]); 8] = [
             (Protocol::Text, "echo  a  b ", b"echo  a  b \n", b"ECHO a  b\n"),
             (Protocol::Echo, "hi", b"hi\n", b"Server received: hi\n"),
@@ -366,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_that_nobody_knows_before_have_a_shape() {
+    fn replies_not_known_in_advance_have_a_shape() {
         let time = message(Protocol::Text, "time").expect("a command");
         assert_eq!(time.reply, Reply::Line(LineShape::DateAndTime));
         assert!(LineShape::DateAndTime.fits(b"TIME 2025-09-12T17:24:13-05:00\n"));
@@ -377,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_end_or_break_the_session_is_refused() {
+    fn messages_that_end_or_break_the_session_are_refused() {
         for (protocol, text) in [
             (Protocol::Text, "quit"),
             (Protocol::Text, "A\nB"),
@@ -389,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn numbered_messages_have_the_size_and_differ() {
+    fn numbered_messages_have_the_requested_size_and_differ() {
         for protocol in Protocol::ALL {
             let all: std::collections::HashSet<_> = (0..1024)
                 .map(|number| numbered(protocol, 17, number).expect("letters").request)
@@ -404,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn no_numbered_message_of_chat_is_one_that_chat_answers_otherwise() {
+    fn no_numbered_chat_message_is_a_chat_keyword() {
         for number in 0..26 * 26 * 26 {
             let asked = numbered(Protocol::Chat, 17, number).expect("letters");
             let text = String::from_utf8(asked.request.clone()).expect("letters");
@@ -414,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_give_any_byte() {
+    fn escapes_can_write_any_byte() {
         assert_eq!(unescape(r"*1\r\n\x00\xfF\\\t").as_deref(), Ok(b"*1\r\n\0\xff\\\t".as_slice()));
         for wrong in [r"\", r"\q", r"\x1", r"\xg0", r"\x+1"] {
             unescape(wrong).expect_err(wrong);

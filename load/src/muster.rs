@@ -1,4 +1,4 @@
-//! Where the threads of a run meet: they start together, and they stop together.
+//! The barrier of a run's threads: they start and stop together.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -6,25 +6,25 @@ use std::time::Instant;
 
 use tinytcp_core::os::moment::Moment;
 
-/// What the threads of a run know of each other.
+/// The state that all threads of a run share.
 #[derive(Debug)]
 pub struct Muster {
     epoch: Instant,
-    /// Threads that have not tried to open all their connections.
+    /// Threads that have not tried all their connections.
     missing: AtomicUsize,
-    /// Connections that were open when their thread was ready.
+    /// Open connections of the threads that are ready.
     reached: AtomicUsize,
-    /// Which threads have said that they are ready.
+    /// Which threads are ready.
     ready: Vec<AtomicBool>,
     start: OnceLock<Moment>,
     is_hopeless: AtomicBool,
     is_stopped: AtomicBool,
-    /// Which of the server's addresses has worked.
+    /// Index of the server address that last worked.
     address: AtomicUsize,
 }
 
 impl Muster {
-    /// For so many threads, whose clock starts now.
+    /// Creates the barrier for `threads` threads, whose clock starts now.
     #[must_use]
     pub fn new(threads: usize) -> Self {
         Self {
@@ -39,14 +39,14 @@ impl Muster {
         }
     }
 
-    /// The start of the clock.
+    /// Returns the start of the clock.
     #[must_use]
     pub const fn epoch(&self) -> Instant {
         self.epoch
     }
 
-    /// The start of the load, once all threads are ready; `is_ready` says that this one is, with
-    /// `reached` open connections.
+    /// Returns the start of the load once all threads are ready. `is_ready` reports that this one
+    /// is, with `reached` open connections.
     pub fn start(
         &self,
         thread: usize,
@@ -63,47 +63,47 @@ impl Muster {
         self.started()
     }
 
-    /// When the load began, once it has.
+    /// Returns the start of the load, if it has started.
     #[must_use]
     pub fn started(&self) -> Option<Moment> {
         self.start.get().copied()
     }
 
-    /// Says that all connections have been tried, and none was opened.
+    /// Records that all connections have failed.
     pub fn give_up(&self) {
         self.is_hopeless.store(true, Ordering::Release);
     }
 
-    /// How many connections were open when their threads were ready.
+    /// Returns how many connections were open when their threads were ready.
     #[must_use]
     pub fn reached(&self) -> usize {
         self.reached.load(Ordering::Acquire)
     }
 
-    /// True exactly when there is no use in going on.
+    /// Returns true if no connection can be opened.
     #[must_use]
     pub fn is_hopeless(&self) -> bool {
         self.is_hopeless.load(Ordering::Acquire)
     }
 
-    /// Ends the run: nothing more is sent, and nothing waited for.
+    /// Stops the run: no more requests, and no wait for replies.
     pub fn stop(&self) {
         self.is_stopped.store(true, Ordering::Release);
     }
 
-    /// True exactly when the run was ended.
+    /// Returns true if the run was stopped.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.is_stopped.load(Ordering::Acquire)
     }
 
-    /// Which of the server's addresses has worked, as an index; the first until one has.
+    /// Returns the index of the server address that last worked; 0 at first.
     #[must_use]
     pub fn address(&self) -> usize {
         self.address.load(Ordering::Relaxed)
     }
 
-    /// Remembers the address that has worked.
+    /// Records the address that worked.
     pub fn prefer_address(&self, index: usize) {
         self.address.store(index, Ordering::Relaxed);
     }

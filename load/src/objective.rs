@@ -11,7 +11,7 @@ use super::latency::Latency;
 
 const EXAMPLE: &str = "an objective looks like p99=1ms or p99.9=5ms";
 
-/// The share of the replies that must come within a time, counted from the schedule.
+/// A bound of a percentile of the latency from the schedule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Objective {
     text: String,
@@ -20,28 +20,28 @@ pub struct Objective {
 }
 
 impl Objective {
-    /// What the objective looks at, in a run's latencies.
+    /// Returns the percentile of the objective in `latency`.
     #[must_use]
     pub fn of(&self, latency: &Latency) -> Duration {
         latency.quantile(self.quantile)
     }
 
-    /// The fewest replies that say whether it holds: ten of them are beyond the percentile.
+    /// Returns the minimum number of replies for a decision: ten of them lie beyond the percentile.
     #[must_use]
     pub const fn samples_min(&self) -> f64 {
         const BEYOND: f64 = 10.0;
-        // Of p100 no number of replies is enough.
+        // For p100, no number is sufficient.
         const MAX: f64 = 100_000.0;
         (BEYOND / (1.0 - self.quantile)).round().min(MAX)
     }
 
-    /// The longest duration that holds it.
+    /// Returns the longest duration that meets it.
     #[must_use]
     pub const fn bound(&self) -> Duration {
         self.bound
     }
 
-    /// The part before the sign of equality: `p99`.
+    /// Returns the name of the percentile: `p99`.
     #[must_use]
     pub fn name(&self) -> &str {
         self.text.split('=').next().unwrap_or_default()

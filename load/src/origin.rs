@@ -1,4 +1,4 @@
-//! Where a report comes from: the machine, and the command line.
+//! The origin of a report: the machine and the command line.
 
 use std::env;
 use std::fs;
@@ -6,21 +6,21 @@ use std::thread;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a report comes from.
+/// The origin of a report: the machine and the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// The name of the machine; `unknown` where the system does not tell, as for the processor.
+    /// Name of the machine; `unknown` if the system does not report it.
     pub host: String,
-    /// The model of its processor.
+    /// Model of its processor; `unknown` if the system does not report it.
     pub processor: String,
-    /// The cores that this process may use.
+    /// Number of cores that the process may use.
     pub cores_count: u64,
     /// The command line, quoted for a shell.
     pub command: String,
 }
 
 impl Origin {
-    /// This machine and this process.
+    /// Returns the origin of this process.
     #[must_use]
     pub fn this() -> Self {
         let processor = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| model(&text));
@@ -37,14 +37,14 @@ impl Origin {
     }
 }
 
-/// The line `model name : ...` of proc_cpuinfo(5).
+/// Parses the line `model name : ...` of proc_cpuinfo(5).
 fn model(text: &str) -> Option<String> {
     let line = text.lines().find_map(|line| line.strip_prefix("model name"))?;
     Some(line.trim_start_matches([' ', '\t', ':']).trim().to_owned())
         .filter(|model| !model.is_empty())
 }
 
-/// The word as a shell takes it for one.
+/// Quotes a word for a shell.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_can_be_given_to_a_shell_again() {
+    fn a_command_can_be_pasted_into_a_shell() {
         let words =
             ["tinytcp-load", "text://[::1]:40000", "--fail-if", "p99>5ms", "-m", "it's", ""];
         let command = words.map(quoted).join(" ");

@@ -1,50 +1,49 @@
-//! What a run was asked to do and what came of it: the facts from which every report is made.
+//! The settings of a run and its outcome: the facts from which every report is made.
 
 use std::time::{Duration, SystemTime};
 
 use super::latency::Latency;
 use super::tally::Tally;
 
-/// What was asked for, as reports repeat it.
+/// The requested settings, as reports repeat them.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// The server as it was named: `text://127.0.0.1:40000`.
+    /// The server as the user named it: `text://127.0.0.1:40000`.
     pub target: String,
     /// `text`, `binary`, `echo`, `chat` or `raw`.
     pub protocol: String,
-    /// What is sent, in a few words: `ECHO of 17 bytes`, `TIME:1, ECHO hello:3`.
+    /// A short description of the messages: `ECHO of 17 bytes`, `TIME:1, ECHO hello:3`.
     pub messages: String,
-    /// Connections to hold open.
+    /// Number of connections.
     pub connections: usize,
-    /// Requests in flight on each connection, at most.
+    /// Maximum number of requests in flight on each connection.
     pub depth: usize,
-    /// Threads that generate.
+    /// Number of generator threads.
     pub threads: usize,
-    /// How long requests are sent, the time for warming up included.
+    /// Duration of the load, including the warm-up.
     pub duration: Duration,
-    /// The first part of it, which latencies and throughput leave out.
+    /// The first part of it, which latencies and throughput exclude.
     pub warmup: Duration,
-    /// How long a connection, or a reply, may take.
+    /// Timeout of a connection attempt and of a reply.
     pub timeout: Duration,
     /// When requests are sent.
     pub pace: Pace,
-    /// The shortest request, in bytes on the wire.
+    /// Size of the shortest request, in bytes.
     pub request_bytes: usize,
 }
 
 /// When the next request is sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
-    /// As soon as a reply has come: the rate is what the server makes of it.
+    /// Closed loop: when a reply has arrived. The server determines the rate.
     Closed,
-    /// One request on each connection every so often, to see which connections live.
+    /// One request on each connection per interval, to see which connections stay open.
     Hold(Duration),
-    /// On a schedule that does not wait for replies: requests a second, at the start and at the end
-    /// of the run.
+    /// Open loop: on a schedule that does not wait for replies, in requests per second.
     Open {
-        /// At the start.
+        /// Rate at the start.
         from: f64,
-        /// At the end; the rate changes evenly in between.
+        /// Rate at the end; the rate changes linearly.
         to: f64,
     },
 }
@@ -52,71 +51,70 @@ pub enum Pace {
 /// How connections are opened.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Opening {
-    /// All at once; requests are sent when every connection is open or has failed.
+    /// All at once; requests start when every connection is open or has failed.
     AtOnce,
-    /// So many a second; each sends requests as soon as it is open.
+    /// At this number per second; each connection sends requests as soon as it is open.
     Rate(f64),
 }
 
-/// When a connection is closed and opened anew.
+/// When a connection is closed and reopened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
-    /// After so many requests.
+    /// After this number of requests.
     Requests(u64),
-    /// After so long, when the replies that are due have come.
+    /// After this time, once the outstanding replies have arrived.
     Time(Duration),
 }
 
-/// One run, as it was.
+/// The outcome of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// What was asked for.
+    /// The requested settings.
     pub asked: Asked,
     /// How connections were opened.
     pub opening: Opening,
-    /// When they were opened anew; `None` where they were kept.
+    /// When they were closed and reopened; `None` if they were kept open.
     pub lifetime: Option<Lifetime>,
-    /// When it began, by the wall clock.
+    /// Wall-clock time of the start.
     pub started: SystemTime,
-    /// The time in which requests were due: from the end of warming up to the end of the load. The
-    /// wait for the last replies is no part of it.
+    /// Length of the measurement window: from the end of the warm-up to the end of the load,
+    /// without the wait for the last replies.
     pub counted: Duration,
-    /// The cores that the generator's threads could have at once: one for each, as far as the
-    /// machine has them.
+    /// The number of cores that the generator threads could use at once.
     pub cores: usize,
-    /// Everything in the counted part, and the failures before it.
+    /// All counts of the measurement window, and the failures before it.
     pub total: Tally,
-    /// The counted part in slices of equal length, the last one excepted.
+    /// The measurement window in slices of equal length, except for the last one.
     pub slices: Vec<Slice>,
-    /// Of the connections asked for, how many were open at some time.
+    /// The number of requested connections that were open at some time.
     pub reached: usize,
-    /// The most connections that were open at once; of several threads, the sum of what each had
-    /// at most in a slice.
+    /// The most connections open at once; with several threads, the sum of each thread's maximum in
+    /// a slice.
     pub open_most: usize,
-    /// The connections that were open when the run ended.
+    /// Connections open at the end of the run.
     pub open_last: usize,
-    /// How long after the start of the load the server left: all connections had ended, and it
-    /// took no other one.
+    /// Time from the start of the load until the server was gone: all connections had ended, and it
+    /// accepted no other one.
     pub server_gone: Option<Duration>,
-    /// What stopped it before its time: the number of the signal.
+    /// The number of the signal that interrupted it.
     pub interrupted_by: Option<i32>,
 }
 
-/// A part of the run.
+/// A slice of the run.
 #[derive(Clone, Debug)]
 pub struct Slice {
-    /// When it began, counted from the start of the counted part.
+    /// Its start, relative to the start of the measurement window.
     pub start: Duration,
-    /// How long it took.
+    /// Its length.
     pub length: Duration,
     /// Requests sent.
     pub sent: u64,
-    /// Replies that were right.
+    /// Correct replies.
     pub correct: u64,
-    /// Requests that failed, all causes.
+    /// Failed requests, all causes.
     pub errors: u64,
     /// Connections open at its end.
     pub open: usize,
-    /// Latency from the schedule where there is one, else from the send.
+    /// Latency from the schedule if there is one, else from the send.
     pub latency: Latency,
 }

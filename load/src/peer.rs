@@ -1,4 +1,4 @@
-//! One connection of the generator: requests out, replies in, and how long each took.
+//! One connection of the generator: it sends requests, checks replies and measures latencies.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -16,54 +16,52 @@ use super::reader::{Finding, Reader};
 use super::script::Script;
 use super::shared::{BLOCK_LEN, Shared};
 
-/// Requests that were sent by one call and have no reply yet.
+/// Requests sent by one system call that have no reply yet.
 #[derive(Clone, Copy, Debug)]
 struct Flight {
-    /// The number of the first of them in this thread's schedule; without a schedule it means
-    /// nothing.
+    /// Number of the first request in this thread's schedule; unused without a schedule.
     first: u64,
     count: usize,
     sent: Moment,
-    /// How long the generator kept them, at most, though a connection was free.
+    /// Upper bound of the delay that the generator caused while a connection was free.
     lag: Duration,
 }
 
-/// Reads of one connection before the others have their turn: a server that floods must not keep
-/// the thread to itself.
+/// Maximum number of reads per turn: a flooding server must not occupy the thread.
 const READS_PER_TURN: usize = 16;
 
 /// How far a connection was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Until there was nothing more: the next byte is an event.
+    /// To the last byte: the next byte triggers an event.
     Drained,
-    /// As far as one turn goes: there may be more, and no event will say so.
+    /// To the limit of one turn: more bytes may be there without another event.
     Yielded,
 }
 
-/// Why a connection is of no use any more.
+/// Why a connection is lost.
 #[derive(Debug)]
 pub enum Loss {
-    /// It did not open.
+    /// The connection attempt failed.
     Refused(io::Error),
-    /// The server said that it is full.
+    /// The server rejected it with `SERVER_BUSY`.
     Busy,
-    /// It ended, or was given up.
+    /// It ended, or the generator closed it.
     Ended(Ending),
 }
 
-/// How long a connection is to live.
+/// The remaining lifetime of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Life {
     begun: Moment,
-    /// How many requests may still be begun.
+    /// Number of requests that may still be sent.
     requests: u64,
-    /// When it is time to close it.
+    /// When to close it.
     ends: Moment,
 }
 
 impl Life {
-    /// The life of a connection whose opening begins at `begun`.
+    /// Returns the lifetime of a connection whose attempt starts at `begun`.
     #[must_use]
     pub fn new(lifetime: Option<Lifetime>, begun: Moment) -> Self {
         let (requests, ends) = match lifetime {
@@ -78,37 +76,36 @@ impl Life {
 /// One connection.
 #[derive(Debug)]
 pub struct Peer {
-    /// The place among the connections asked for that it fills.
+    /// Its slot among the requested connections.
     pub slot: usize,
-    /// Which of the server's addresses it was opened to.
+    /// Index of the server address.
     pub address: usize,
-    /// True exactly when it stands in a queue of the thread, waiting for something to send.
+    /// True if it is in a queue of the thread, waiting for requests to send.
     pub is_queued: bool,
     stream: TcpStream,
     is_open: bool,
     has_received: bool,
-    /// When bytes came last.
+    /// When bytes last arrived.
     last_received: Moment,
     is_of_use: bool,
-    /// How long it was open and nothing was to be sent, before the first request: until all
-    /// connections were open.
+    /// Time that it was open before the first request, while other connections were opening.
     unused: Duration,
     opened: Moment,
     life: Life,
     reader: Reader,
     flights: VecDeque<Flight>,
-    /// The sum of the flights' counts.
+    /// Sum of the counts in `flights`.
     in_flight: usize,
-    /// The place in the script of the first request that the kernel has not taken whole.
+    /// Script position of the first request that is not completely sent.
     place: usize,
-    /// How many of its bytes the kernel has.
+    /// Number of its bytes that are sent.
     offset: usize,
-    /// Requests in flight that the kernel has not taken whole.
+    /// Requests in flight that are not completely sent.
     unwritten: usize,
 }
 
 impl Peer {
-    /// A connection that is being opened, and that begins the script at `place`.
+    /// Creates a connection that is opening and starts the script at `place`.
     #[must_use]
     pub fn new(
         stream: TcpStream,
@@ -139,42 +136,42 @@ impl Peer {
         }
     }
 
-    /// True exactly when requests can be sent.
+    /// Returns true if requests can be sent.
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.is_open
     }
 
-    /// True exactly when no request waits for a reply.
+    /// Returns true if no request is in flight.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
         self.in_flight == 0
     }
 
-    /// True exactly when some request has been done as it should be.
+    /// Returns true if a request was completed.
     #[must_use]
     pub const fn is_of_use(&self) -> bool {
         self.is_of_use
     }
 
-    /// True exactly when a request has been begun on the open connection.
+    /// Returns true if a request was started on the open connection.
     #[must_use]
     pub fn has_begun(&self) -> bool {
         self.is_open && self.opened == Moment::NEVER
     }
 
-    /// The connection, to be closed in its own way.
+    /// Returns the stream.
     #[must_use]
     pub const fn stream(&self) -> &TcpStream {
         &self.stream
     }
 
-    /// The connection, to be registered anew.
+    /// Returns the stream, to register it again.
     pub const fn stream_mut(&mut self) -> &mut TcpStream {
         &mut self.stream
     }
 
-    /// How many more requests may be begun at `now` with at most `depth` in flight.
+    /// Returns how many more requests can start at `now` with at most `depth` in flight.
     #[must_use]
     pub fn room(&self, depth: usize, now: Moment) -> usize {
         if !self.is_open || self.life.ends <= now {
@@ -185,21 +182,21 @@ impl Peer {
             .min(usize::try_from(self.life.requests).unwrap_or(usize::MAX))
     }
 
-    /// True exactly when it has done what a connection is to do in its lifetime.
+    /// Returns true if its lifetime is over and no request is in flight.
     #[must_use]
     pub fn is_over(&self, now: Moment) -> bool {
         self.is_open && self.in_flight == 0 && (self.life.requests == 0 || self.life.ends <= now)
     }
 
-    /// How a connection ends whose oldest request has waited for the timeout: silent, or late if
-    /// bytes came since it was sent.
+    /// Returns how the connection ends when its oldest request has reached the timeout: late if
+    /// bytes arrived since the request was sent, else silent.
     #[must_use]
     pub fn overdue(&self) -> Ending {
         let is_late = self.flights.front().is_some_and(|oldest| oldest.sent < self.last_received);
         if is_late { Ending::Late } else { Ending::Silent }
     }
 
-    /// When the thread has to look at it though nothing happens: a reply that is late by then, or
+    /// Returns when to check the connection without an event: the timeout of its oldest request, or
     /// the end of its lifetime.
     #[must_use]
     pub fn deadline(&self, plan: &Plan) -> Moment {
@@ -209,20 +206,20 @@ impl Peer {
         self.flights.front().map_or(self.life.ends, |oldest| oldest.sent.after(plan.asked.timeout))
     }
 
-    /// Whether the connection is open by now. Says so once.
+    /// Checks whether the connection attempt has succeeded, and records the opening once.
     ///
     /// # Errors
-    /// When it never will be.
+    /// Fails if the attempt has failed.
     pub fn open(&mut self, shared: &mut Shared) -> Result<bool, Loss> {
         let refused = |error| Err(Loss::Refused(error));
         if let Some(error) = self.stream.take_error().map_err(Loss::Refused)? {
             return refused(error);
         }
-        // Of either kind: the standard library knows only the addresses of TCP.
+        // This works for TCP and unix sockets; the standard library supports addresses of TCP only.
         let socket = SockRef::from(&self.stream);
         match (socket.peer_addr(), socket.local_addr()) {
-            // A port that nobody listens on can be picked for our own end: the connection is then
-            // one with itself.
+            // The system can pick an unused target port for our own end: the connection is then one
+            // with itself.
             (Ok(peer), Ok(local)) if peer == local => {
                 return refused(io::ErrorKind::ConnectionRefused.into());
             }
@@ -240,10 +237,10 @@ impl Peer {
         Ok(true)
     }
 
-    /// Takes `count` requests into flight, which [`flush`](Self::flush) then sends; `first` is
-    /// their number in the schedule, and the generator kept them for at most `lag`.
+    /// Adds `count` requests in flight, which [`flush`](Self::flush) then sends. `first` is their
+    /// number in the schedule, and the generator delayed them by at most `lag`.
     pub fn begin(&mut self, count: usize, first: u64, lag: Duration, shared: &mut Shared) {
-        // Only the first time: from then on it is never.
+        // This adds time only once: `opened` is never from here on.
         self.unused += shared.now.since(mem::replace(&mut self.opened, Moment::NEVER));
         self.flights.push_back(Flight { first, count, sent: shared.now, lag });
         self.in_flight += count;
@@ -252,25 +249,25 @@ impl Peer {
         shared.in_flight += count;
     }
 
-    /// Sends what the kernel takes.
+    /// Sends as many bytes as the kernel accepts.
     ///
     /// # Errors
-    /// When the connection is broken.
+    /// Fails if the connection is broken.
     pub fn flush(&mut self, plan: &Plan, shared: &mut Shared) -> Result<(), Loss> {
         while self.unwritten > 0 {
             let bytes = &plan.script.requests(self.place, self.unwritten)[self.offset..];
             match self.stream.write(bytes) {
                 Ok(written) => {
                     self.written(written, plan, shared);
-                    // Less than was offered: the socket is full, and an event says when it is not.
+                    // A short write: the socket is full, and an event reports when it has room.
                     if written < bytes.len() {
                         return Ok(());
                     }
                 }
                 Err(error) if would_block(&error) => return Ok(()),
                 Err(error) if interrupted(&error) => {}
-                // Replies to what was sent before may still be there: they are read first, and
-                // reading meets the end.
+                // Replies to earlier requests may still be readable. They are read first, and
+                // reading then meets the end.
                 Err(_) => return self.receive(true, plan, shared).map(drop),
             }
         }
@@ -286,16 +283,16 @@ impl Peer {
         shared.tally.sent_bytes += len as u64;
         if !plan.script.is_answered() {
             shared.read_clock();
-            // There is no reply that could wait for the generator.
+            // No reply can wait for the generator.
             self.complete(whole, Duration::ZERO, shared);
         }
     }
 
-    /// Reads and judges what has come. An event that said that the peer has ended its side demands
-    /// to read up to that end.
+    /// Reads and checks the received bytes. If an event reported the end of the server's side, it
+    /// reads to that end.
     ///
     /// # Errors
-    /// When the connection has ended or cannot be followed any further.
+    /// Fails if the connection has ended or its replies cannot be parsed any further.
     pub fn receive(
         &mut self,
         is_read_closed: bool,
@@ -303,8 +300,8 @@ impl Peer {
         shared: &mut Shared,
     ) -> Result<Progress, Loss> {
         for _ in 0..READS_PER_TURN {
-            // The block is taken out so that the rest of `shared` can be used beside it, and put
-            // back in either case.
+            // The block is taken out so that the rest of `shared` can be used, and put back in
+            // either case.
             let mut block = mem::take(&mut shared.block);
             let read = self.stream.read(&mut block);
             let result = match &read {
@@ -315,8 +312,8 @@ impl Peer {
             result?;
             match read {
                 Ok(0) => return Err(Loss::Ended(Ending::Closed)),
-                // A short read has emptied the socket (but for an urgent mark, which no server of
-                // ours sets), and the next byte is an event.
+                // A short read has emptied the socket, and the next byte triggers an event. (Urgent
+                // data would be an exception, and our servers send none.)
                 Ok(len) if len < BLOCK_LEN && !is_read_closed => return Ok(Progress::Drained),
                 Ok(_) => {}
                 Err(error) if would_block(&error) => return Ok(Progress::Drained),
@@ -370,7 +367,7 @@ impl Peer {
         }
     }
 
-    /// The oldest `count` requests were answered, and rightly; the generator kept the replies for
+    /// Completes the oldest `count` requests with correct replies, which the generator delayed by
     /// `lag`.
     fn complete(&mut self, count: usize, lag: Duration, shared: &mut Shared) {
         self.is_of_use |= count > 0;
@@ -379,15 +376,14 @@ impl Peer {
         });
     }
 
-    /// The oldest `count` requests will not be answered any more, or were not as they should have
-    /// been.
+    /// Completes the oldest `count` requests as failed with `error`.
     fn fail(&mut self, error: ReplyError, count: usize, shared: &mut Shared) {
         shared.tally.errors.add(error, count as u64);
         self.land(count, shared, |_, _, _| {});
     }
 
-    /// Takes the oldest `count` requests out of flight, and has `record` look at each part of them
-    /// that was sent together.
+    /// Removes the oldest `count` requests in flight, and calls `record` for each part of them that
+    /// was sent together.
     fn land(
         &mut self,
         mut count: usize,
@@ -410,8 +406,7 @@ impl Peer {
         }
     }
 
-    /// Counts what is in flight as lost: `oldest` for the first request, and all behind it as
-    /// missing.
+    /// Counts the requests in flight as failed: the oldest with `oldest`, all others as missing.
     pub fn give_up(&mut self, oldest: ReplyError, script: &Script, shared: &mut Shared) {
         let first = self.in_flight.min(1);
         if first > 0 && matches!(oldest, ReplyError::Truncated | ReplyError::Late) {
@@ -421,14 +416,14 @@ impl Peer {
         self.fail(ReplyError::Missing, self.in_flight, shared);
     }
 
-    /// What the oldest request in flight suffers when the connection ends now.
+    /// Returns the error of the oldest request in flight if the connection ends now.
     #[must_use]
     pub const fn loss_of_oldest(&self) -> ReplyError {
         if self.reader.is_inside_reply() { ReplyError::Truncated } else { ReplyError::Missing }
     }
 
-    /// Takes what is in flight out of the count without an outcome: the run was interrupted, or the
-    /// server turned it away.
+    /// Removes the requests in flight without an outcome: the run was interrupted, or the server
+    /// rejected the connection.
     pub fn forget(&mut self, shared: &mut Shared) {
         self.land(self.in_flight, shared, |_, _, _| {});
     }

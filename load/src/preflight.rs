@@ -1,5 +1,4 @@
-//! Before anything is opened: whether this machine has the ports, the descriptors and the memory
-//! for what was asked.
+//! The preflight check: whether this machine has the ports, descriptors and memory for a run.
 
 use std::fs;
 use std::io;
@@ -14,39 +13,38 @@ use super::figures::{bytes, count, plural};
 use super::peer::Peer;
 use super::plan::Plan;
 
-/// Descriptors that are no connection's: standard streams, report files, and what a resolver may
-/// need.
+/// Descriptors for other purposes than connections: standard streams, report files and a resolver.
 const RESERVED_DESCRIPTORS: u64 = 16;
 
-/// Descriptors of a thread: a poller and a timer.
+/// Descriptors per thread: a poller and a timer.
 const DESCRIPTORS_PER_THREAD: u64 = 2;
 
-/// The kernel lets so many bytes wait in the two directions of one connection, and a message cannot
-/// take more.
+/// Maximum number of bytes that the kernel buffers for one connection in both directions.
 const SOCKET_BYTES_MAX: usize = 8 << 20;
 
-/// A thread's block for reading and its histograms.
+/// A thread's read block and its histograms.
 const THREAD_BYTES: usize = 4 << 20;
 
-/// The places in the queues beside the connection itself, its flights and the growth of the tables.
+/// Bytes of a connection in queues and tables, besides the connection itself.
 const QUEUES_BYTES: usize = 320;
 
-/// What this machine has.
+/// The resources of a machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Machine {
-    /// Files that this process may have open.
+    /// Maximum number of open files of this process.
     pub descriptors: u64,
-    /// Ports that the system hands out for outgoing connections, for each source address.
+    /// Ports for outgoing connections, per source address.
     pub ports: u64,
-    /// Memory that programs can still take; `None` where the system does not say.
+    /// Available memory; `None` if the system does not report it.
     pub memory_bytes: Option<u64>,
 }
 
 impl Machine {
-    /// This machine, after the soft limit of open files was raised to the hard one.
+    /// Raises the soft limit of open files to the hard limit, and returns the resources of this
+    /// machine.
     #[must_use]
     pub fn this() -> Self {
-        // Where it cannot be raised, the limit that is there decides.
+        // If it cannot be raised, the current limit applies.
         let descriptors = rlimit::increase_nofile_limit(u64::MAX)
             .or_else(|_| rlimit::Resource::NOFILE.get_soft())
             .unwrap_or(1024);
@@ -65,8 +63,8 @@ impl Machine {
     }
 }
 
-/// How many ports there are from the first to the last one (ip(7)), without those that are never
-/// our own. Where there is no such file, IANA's range from 49152 on is what systems use.
+/// Returns the number of ports of the range (ip(7)), without the default ports of the server.
+/// Systems without such a file use IANA's range from 49152.
 fn port_range(text: &str) -> Option<u64> {
     let mut bounds = text.split_ascii_whitespace().map(str::parse);
     let (first, last): (u16, u16) = (bounds.next()?.ok()?, bounds.next()?.ok()?);
@@ -76,23 +74,23 @@ fn port_range(text: &str) -> Option<u64> {
     Some(ports - reserved.count() as u64)
 }
 
-/// The line `MemAvailable: N kB` (proc_meminfo(5)).
+/// Parses the line `MemAvailable: N kB` (proc_meminfo(5)).
 fn memory_available(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(1024)
 }
 
-/// What a run needs, beside what there is.
+/// The needs of a run compared with the available resources.
 #[derive(Debug)]
 pub struct Preflight {
-    /// A line each about descriptors, ports and memory.
+    /// One line each about descriptors, ports and memory.
     pub facts: Vec<String>,
-    /// A sentence each about what is missing, and what to do; empty when nothing is.
+    /// One sentence about each missing resource, with a remedy; empty if nothing is missing.
     pub missing: Vec<String>,
 }
 
-/// Compares what `plan` needs with what `machine` has.
+/// Compares the needs of `plan` with the resources of `machine`.
 #[must_use]
 pub fn check(plan: &Plan, machine: &Machine) -> Preflight {
     let mut preflight = Preflight { facts: Vec::new(), missing: Vec::new() };
@@ -113,9 +111,10 @@ impl Preflight {
         self.facts.push(format!("descriptors: {} needed, {} allowed", count(needed), count(has)));
         if needed > has {
             self.missing.push(format!(
-                "{} need {} open files and this process may have {}: `ulimit -Hn {needed}` as root, or -c {}",
-                plural(wants, "connection"),
+                "{} open files are needed for {}, but this process may open {}: raise the limit \
+                 (`ulimit -Hn {needed}` as root), or use -c {}",
                 count(needed),
+                plural(wants, "connection"),
                 count(has),
                 has.saturating_sub(threads * DESCRIPTORS_PER_THREAD + RESERVED_DESCRIPTORS).max(1)
             ));
@@ -137,16 +136,17 @@ impl Preflight {
         if needed > has {
             let (ports, more) = (machine.ports, needed.div_ceil(machine.ports.max(1)));
             self.missing.push(format!(
-                "{} need as many ports and {} with {} each are there: give {more} of them, as in --source {}, or -c {has}",
-                plural(needed, "connection"),
+                "{} are needed, but {} with {} each are available: use {more} addresses, such as \
+                 --source {}, or use -c {has}",
+                plural(needed, "port"),
                 addresses(sources),
-                count(ports),
+                plural(ports, "port"),
                 example_range(plan, more)
             ));
         }
     }
 
-    /// Giving the address to a socket asks the system, and sends nothing.
+    /// Binding a socket checks the address without sending anything.
     fn sources(&mut self, plan: &Plan) {
         let is_elsewhere = |source: &&IpAddr| {
             UdpSocket::bind((**source, 0))
@@ -154,13 +154,14 @@ impl Preflight {
         };
         if let Some(source) = plan.sources.iter().find(is_elsewhere) {
             self.missing.push(format!(
-                "{source} is no address of this machine: add it (`ip addr add` as root), or leave it out of --source"
+                "{source} is not an address of this machine: add it (`ip addr add` as root), or \
+                 remove it from --source"
             ));
         }
     }
 
-    /// Opening a socket like a file asks the system for its permissions, and connects to nothing. A
-    /// pipe in its place must not be waited for.
+    /// Opening a socket like a file checks its permissions without connecting. `O_NONBLOCK` avoids
+    /// waiting if the file is a pipe.
     fn permissions(&mut self, plan: &Plan) {
         for endpoint in &plan.endpoints {
             let Endpoint::Unix(path) = endpoint else { continue };
@@ -169,7 +170,8 @@ impl Preflight {
             if opened.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
                 let path = path.display();
                 self.missing.push(format!(
-                    "{path}: permission denied; who may connect is set by --unix-mode of tinytcp-server"
+                    "{path}: permission denied; tinytcp-server sets the permissions with \
+                     --unix-mode"
                 ));
             }
         }
@@ -183,7 +185,8 @@ impl Preflight {
             .push(format!("memory: up to {} needed, {available} available", bytes(needed as f64)));
         if let Some(has) = has.filter(|has| needed > *has) {
             self.missing.push(format!(
-                "up to {} of memory are needed and {} are available: ask for fewer connections, a smaller -P or a smaller --size",
+                "up to {} of memory is needed, but {} is available: use fewer connections, a \
+                 smaller -P or a smaller --size",
                 bytes(needed as f64),
                 bytes(has as f64)
             ));
@@ -191,8 +194,8 @@ impl Preflight {
     }
 }
 
-/// The most memory that the generator and its sockets take: what is in flight may wait in the
-/// kernel.
+/// Returns the most memory that the generator and its sockets can use: all requests in flight can
+/// wait in the kernel.
 fn memory_bytes(plan: &Plan) -> u64 {
     let message = plan.script.request_bytes_max().saturating_add(plan.script.reply_bytes_max());
     let in_flight = plan.asked.depth.saturating_mul(message).min(SOCKET_BYTES_MAX);
@@ -212,7 +215,7 @@ fn addresses(number: u64) -> String {
     }
 }
 
-/// Source addresses that work as they stand: those of loopback, for a server there.
+/// Returns an example of source addresses: for a server on loopback, one that works unchanged.
 fn example_range(plan: &Plan, addresses: u64) -> String {
     if plan
         .endpoints
@@ -247,20 +250,20 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_misses_nothing_up_to_the_limit() {
+    fn a_run_up_to_the_limits_misses_nothing() {
         assert_eq!(missing(28_232, AMPLE), Vec::<String>::new());
         assert_eq!(missing(100, Machine { descriptors: 100 + 18, ..AMPLE }), Vec::<String>::new());
     }
 
     #[test]
-    fn too_few_ports_are_said_together_with_sources_that_would_do() {
+    fn too_few_ports_are_reported_with_sufficient_sources() {
         let missing = missing(60_000, AMPLE);
         assert_eq!(missing.len(), 1, "{missing:?}");
         assert!(missing[0].contains("--source 127.0.0.2-127.0.0.4"), "{missing:?}");
     }
 
     #[test]
-    fn too_few_descriptors_are_said_together_with_the_number_that_would_do() {
+    fn too_few_descriptors_are_reported_with_the_needed_number() {
         let missing = missing(100, Machine { descriptors: 117, ..AMPLE });
         assert!(
             missing[0].contains("ulimit -Hn 118") && missing[0].ends_with("-c 99"),
@@ -269,14 +272,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_flight_counts_as_memory() {
+    fn requests_in_flight_count_as_memory() {
         let missing = missing(20_000, Machine { memory_bytes: Some(300 << 20), ..AMPLE });
         assert!(missing[0].contains("a smaller -P"), "{missing:?}");
     }
 
     #[test]
-    fn the_files_of_linux_are_read() {
-        assert_eq!(port_range("32768\t60999\n"), Some(28_231), "port 40000 is that of a server");
+    fn the_files_of_linux_are_parsed() {
+        assert_eq!(port_range("32768\t60999\n"), Some(28_231), "port 40000 belongs to a server");
         assert_eq!(memory_available("MemTotal: 10 kB\nMemAvailable:    2048 kB\n"), Some(2 << 20));
     }
 }

@@ -1,19 +1,19 @@
-//! What the operating system says of the processor time of a thread.
+//! The processor time of a thread, as the operating system reports it.
 
 use std::fs;
 use std::time::Duration;
 
-/// Processor time of the calling thread since it was started.
+/// Processor time of a thread since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Time on a core, user and system.
     pub busy: Duration,
-    /// Time in which it could have run and no core was free.
+    /// Time runnable without a free core.
     pub starved: Duration,
 }
 
 impl Usage {
-    /// Of the calling thread; zero where there is no `/proc/thread-self/schedstat`
+    /// Returns the usage of the calling thread; zero without `/proc/thread-self/schedstat`
     /// (proc_pid_schedstat(5)), as outside Linux.
     #[must_use]
     pub fn of_this_thread() -> Self {
@@ -23,14 +23,14 @@ impl Usage {
             .unwrap_or_default()
     }
 
-    /// Two numbers in nanoseconds, and how often it was given a core.
+    /// Two numbers in nanoseconds, then the number of times that the thread got a core.
     fn parse(text: &str) -> Option<Self> {
         let mut numbers =
             text.split_ascii_whitespace().map(|number| number.parse().map(Duration::from_nanos));
         Some(Self { busy: numbers.next()?.ok()?, starved: numbers.next()?.ok()? })
     }
 
-    /// What was used since `earlier`.
+    /// Returns the usage since `earlier`.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Self {
         Self {

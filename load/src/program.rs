@@ -19,10 +19,10 @@ use crate::search;
 
 const NAME: &str = "tinytcp-load";
 
-/// Where a search begins that was not told.
+/// Default first rate of a search, in requests per second.
 const SEARCH_START: f64 = 1000.0;
 
-/// The width of a report that is not shown on a terminal.
+/// Width of a report that is not shown on a terminal.
 const WIDTH: usize = 80;
 
 /// Runs the program.
@@ -50,19 +50,17 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Joins reports.
+/// Merges reports.
 fn merged(files: &[String], arguments: &Arguments) -> Result<u8, String> {
     if files.is_empty() {
-        tinytcp_cli::refuse::<Arguments>(
-            "merge needs the JSON reports to join, as in merge a.json b.json",
-        );
+        tinytcp_cli::refuse::<Arguments>("merge needs JSON reports, as in merge a.json b.json");
     }
     let reports =
         files.iter().map(|file| report::read(file.as_ref())).collect::<Result<Vec<_>, _>>()?;
     show(&merge::merge(reports, &arguments.fail_if)?, arguments)
 }
 
-/// Makes the run, or the runs of a search.
+/// Makes a run, or the runs of a search.
 fn measured(arguments: &Arguments) -> Result<u8, String> {
     let conversation =
         Conversation::of(arguments).unwrap_or_else(|error| tinytcp_cli::refuse::<Arguments>(error));
@@ -100,12 +98,13 @@ fn progress(asked: &Asked, is_quiet: bool) -> Progress {
     }
 }
 
-/// Says what is missing before anything is opened. False when nothing is to be opened anyhow.
+/// Reports missing resources before any connection is opened. Returns false if nothing is to be
+/// opened.
 fn ready(plan: &Plan, machine: &Machine, is_all: bool) -> Result<bool, String> {
     let preflight = preflight::check(plan, machine);
     if is_all {
         let facts: String = preflight.facts.iter().map(|fact| format!("{fact}\n")).collect();
-        // Whoever closed stdout does not want the text: that is no failure.
+        // A closed stdout is no failure.
         let _ = io::stdout().write_all(facts.as_bytes());
     }
     match preflight.missing.split_first() {
@@ -117,8 +116,8 @@ fn ready(plan: &Plan, machine: &Machine, is_all: bool) -> Result<bool, String> {
     }
 }
 
-/// Prints the report and writes its files. A file that goes to stdout has it for itself: the report
-/// is then on stderr, unless it is to be quiet.
+/// Prints the report and writes its files. If a file goes to stdout, the report goes to stderr, or
+/// nowhere with --quiet.
 fn show(report: &Report, arguments: &Arguments) -> Result<u8, String> {
     let paths = arguments.paths();
     let is_told = paths.stdout_count() == 0;
@@ -134,12 +133,12 @@ fn show(report: &Report, arguments: &Arguments) -> Result<u8, String> {
         (false, false) => Box::new(io::stderr().lock()),
         (false, true) => Box::new(io::sink()),
     };
-    // Whoever closed it does not want the text: the files and the exit code still count.
+    // A closed stream is no failure: the files and the exit code still count.
     let _ = report::print(report, &mut out, is_coloured, width);
     drop(out);
     let written = report::write_files(report, &paths)?;
     if !arguments.quiet && !written.is_empty() {
-        // A closed stderr does not want the line.
+        // A closed stderr is no failure.
         let _ = writeln!(io::stderr(), "Wrote {}", shown(written.join(", ").as_bytes()));
     }
     Ok(report.exit_code())

@@ -1,5 +1,4 @@
-//! What a run shows on stderr while it runs: a line that changes on a terminal, otherwise a line a
-//! second.
+//! The progress of a run on stderr: one changing line on a terminal, otherwise one line per second.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -13,10 +12,10 @@ use super::latency::Latency;
 use super::outcome::{Asked, Slice};
 use super::trial::Trial;
 
-/// A line so often, in a log that somebody reads.
+/// Interval of lines in a log.
 const LINE_EVERY: Duration = Duration::from_secs(1);
 
-/// And so often in a run that is longer than [`LONG_RUN`].
+/// Interval of lines in a run longer than [`LONG_RUN`].
 const LINE_EVERY_IN_LONG_RUNS: Duration = Duration::from_secs(10);
 
 const LONG_RUN: Duration = Duration::from_secs(60);
@@ -26,14 +25,14 @@ pub struct Progress {
     view: View,
     duration: Duration,
     line_every: Duration,
-    /// What came since the last line.
+    /// Replies since the last line.
     recent: Recent,
-    /// When, after the start of the run, the next line is due.
+    /// When the next line is due, after the start of the run.
     due: Duration,
-    /// When the opening connections were last told of, or the run began.
+    /// When the opening connections were last reported, or the run started.
     last_opening: Instant,
     errors: u64,
-    /// Where the run is one of a search: the step, the rate and the time left.
+    /// For a run of a search: its step, rate and remaining time.
     trial: Option<Trial>,
 }
 
@@ -50,7 +49,7 @@ struct Recent {
 }
 
 impl Progress {
-    /// The progress of what was asked for, on stderr; `is_terminal` says whether that is one.
+    /// Shows the progress of a run on stderr; `is_terminal` is true if stderr is a terminal.
     #[must_use]
     pub fn new(asked: &Asked, is_terminal: bool) -> Self {
         let view = if is_terminal {
@@ -61,7 +60,7 @@ impl Progress {
         Self::with_view(asked.duration, view)
     }
 
-    /// No progress.
+    /// Shows no progress.
     #[must_use]
     pub fn silent(asked: &Asked) -> Self {
         Self::with_view(asked.duration, View::Lines(Box::new(io::sink())))
@@ -81,13 +80,13 @@ impl Progress {
         }
     }
 
-    /// The same as a part of a search, in which this run is `trial`.
+    /// Marks the run as `trial` of a search.
     #[must_use]
     pub fn of(self, trial: Trial) -> Self {
         Self { trial: Some(trial), ..self }
     }
 
-    /// So many connections of those asked for are open, before the first slice.
+    /// Shows the number of open connections before the first slice.
     pub fn opening(&mut self, opened: usize, asked: usize) {
         let text =
             format!("{} of {} open", count(opened as u64), plural(asked as u64, "connection"));
@@ -101,14 +100,14 @@ impl Progress {
         }
     }
 
-    /// A slice is over, `elapsed` after the start of the run, and `unsent` requests are due and not
-    /// sent.
+    /// Shows a finished slice, `elapsed` after the start of the run, with `unsent` requests that
+    /// are due.
     pub fn slice(&mut self, slice: &Slice, unsent: u64, elapsed: Duration) {
         self.errors += slice.errors;
         self.recent.correct += slice.correct;
         self.recent.length += slice.length;
         self.recent.latency.merge(&slice.latency);
-        // A terminal shows every slice; slices need not be as long as a line is due.
+        // A terminal shows every slice; in a log, several slices can share a line.
         if matches!(self.view, View::Lines(_)) && elapsed < self.due {
             return;
         }
@@ -121,14 +120,14 @@ impl Progress {
                 bar.set_message(text);
                 bar.set_position(milliseconds(elapsed.min(self.duration)));
             }
-            // One write, so that lines of several programs on one stderr do not mix. Whoever closed
-            // it does not want it.
+            // One write per line, so that lines of several programs on one stderr do not mix. A
+            // closed stderr is no error.
             View::Lines(out) => drop(out.write_all(format!("{text}\n").as_bytes())),
         }
         self.recent = Recent::default();
     }
 
-    /// The run is over. Nothing of the progress stays on a terminal.
+    /// Ends the progress display and clears it from a terminal.
     pub fn finish(&mut self) {
         if let View::Bar(bar) = &self.view {
             bar.finish_and_clear();
@@ -176,7 +175,7 @@ fn step(trial: Trial, elapsed: Duration) -> String {
 fn bar(duration: Duration) -> ProgressBar {
     let bar =
         ProgressBar::with_draw_target(Some(milliseconds(duration)), ProgressDrawTarget::stderr());
-    // The template is one of ours; if the library stopped taking it, its own would be shown.
+    // The template is a constant; if the library rejected it, its default would be shown.
     if let Ok(style) = ProgressStyle::with_template("{bar:20} {wide_msg}") {
         bar.set_style(style.progress_chars("━╸┈"));
     }
@@ -194,7 +193,7 @@ mod tests {
     use super::*;
     use crate::samples;
 
-    /// A stderr that remembers.
+    /// A stderr that records its bytes.
     #[derive(Clone, Default)]
     struct Page(Arc<Mutex<Vec<u8>>>);
 
@@ -208,7 +207,7 @@ mod tests {
         }
     }
 
-    /// What is written in a run of `seconds` with a slice each `step`.
+    /// Returns the lines of a run of `seconds` with a slice each `step`.
     fn lines(seconds: u64, step: Duration) -> Vec<String> {
         let page = Page::default();
         let mut progress =
@@ -225,14 +224,14 @@ mod tests {
     }
 
     #[test]
-    fn a_line_a_second_tells_rate_latency_connections_and_errors() {
+    fn a_line_per_second_shows_rate_latency_connections_and_errors() {
         let lines = lines(3, Duration::from_secs(1));
         assert_eq!(lines.len(), 3);
         assert_eq!(lines[1], "2 s of 3 s: 10,000/s, p99 1.00 ms, 10 open, 2 errors");
     }
 
     #[test]
-    fn short_slices_are_put_together_and_long_runs_say_less() {
+    fn short_slices_are_combined_and_long_runs_have_fewer_lines() {
         let quick = lines(2, Duration::from_millis(100));
         assert_eq!(quick.len(), 2, "{quick:?}");
         assert!(quick[0].contains("100,000/s") && quick[0].ends_with("10 errors"), "{quick:?}");
@@ -240,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_after_the_end_is_waited_for() {
+    fn the_wait_after_the_end_is_shown() {
         let mut progress =
             Progress::with_view(Duration::from_secs(2), View::Lines(Box::new(io::sink())));
         progress.recent.correct = 1;
@@ -254,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_how_many_requests_are_due_and_not_sent() {
+    fn a_line_shows_requests_due_and_not_sent() {
         let progress =
             Progress::with_view(Duration::from_secs(5), View::Lines(Box::new(io::sink())));
         let said = progress.text(0, 3_214, Duration::from_secs(2));
@@ -262,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_a_search_says_its_step_its_rate_and_the_time_left() {
+    fn a_run_of_a_search_shows_step_rate_and_remaining_time() {
         let seconds = Duration::from_secs;
         let trial = Trial {
             number: 3,
@@ -285,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_take_long_to_open_are_told_of() {
+    fn slowly_opening_connections_are_shown() {
         let page = Page::default();
         let mut progress =
             Progress::with_view(Duration::from_secs(10), View::Lines(Box::new(page.clone())));
@@ -301,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stderr_that_is_closed_is_no_reason_to_stop() {
+    fn a_closed_stderr_does_not_stop_the_run() {
         struct Closed;
         impl Write for Closed {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -318,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_terminal_the_line_says_how_far_it_is() {
+    fn a_terminal_line_shows_the_position() {
         let bar = ProgressBar::with_draw_target(Some(4_000), ProgressDrawTarget::hidden());
         let mut progress = Progress::with_view(Duration::from_secs(4), View::Bar(bar.clone()));
         progress.opening(5, 10);

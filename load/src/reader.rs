@@ -1,13 +1,13 @@
-//! The judge of one connection: which of the bytes that come are the replies that are due.
+//! The reply checker of one connection: compares the received bytes with the expected replies.
 //!
 //! ```text
-//!    script:   ... | r7 | r8 | r9 | r10 | ...         received:  | r7 | r8 | r9' ...
-//!                   ^next  ^ matched                               compared where they stand; `r9'` is looked at as a whole
+//!    script:   ... | r7 | r8 | r9 | r10 | ...     received:  | r7 | r8 | r9' ...
+//!                   ^next  ^ matched                    compared in place; `r9'` is parsed
 //! ```
 //!
-//! Replies that are known to the byte are compared many at once, without being split and without
-//! being copied. Only what differs, or what has no more than a shape, is taken apart by the
-//! protocol's framing, so that one wrong reply is one error and the connection goes on behind it.
+//! Replies whose bytes are known are compared many at once, without splitting or copying. Only a
+//! reply that differs, or one of which only the shape is known, is parsed with the protocol's
+//! framing. So one wrong reply is one error, and the connection continues after it.
 
 use memchr::memchr;
 use tinytcp_core::wire::frame::{self, Front, HEADER_LEN};
@@ -17,59 +17,58 @@ use super::exchange::{Exchange, Exchanges};
 use super::message::{Framing, Reply};
 use super::script::Script;
 
-/// The longest reply of unknown bytes that is waited for, beyond the longest known one.
+/// Maximum length of a reply of unknown bytes, beyond the longest known reply.
 const ITEM_BYTES_MAX: usize = 64 << 10;
 
-/// A reply that was due at most so many replies ago is taken for one that was repeated or
-/// overtaken; any other one stands in place of the reply that is due.
+/// A reply that was due at most this many replies ago counts as repeated or overtaken. Any other
+/// reply stands for the one that is due.
 const REPEATED_MAX: usize = 64;
 
-/// The payload of a frame, or the line, that a full server sends.
+/// The error of a full server: the payload of a frame, or the rest of an `ERROR` line.
 const BUSY: &[u8] = b"SERVER_BUSY";
 
-/// What the front of the received bytes was.
+/// What the received bytes start with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// Nothing whole: all bytes are taken, and more are needed.
+    /// An incomplete reply: all bytes are consumed, and more are needed.
     Incomplete,
-    /// So many right replies to the oldest requests.
+    /// This number of correct replies to the oldest requests.
     Correct(usize),
-    /// A reply that is none of the script's, in place of the oldest request's.
+    /// A reply that is not in the script, in place of the oldest request's.
     Wrong,
-    /// A reply of the script in place of the oldest request's, though to another request.
+    /// A reply of the script to another request, in place of the oldest request's.
     Foreign,
-    /// The reply to a request that has its reply already: no request is answered by it.
+    /// The reply to a request that was answered before; no request is completed by it.
     Repeated,
-    /// The right reply to a later request: so many before it were passed over, and itself.
+    /// The correct reply to a later request; this number of requests before it were skipped.
     Overtaking(usize),
-    /// Bytes that no request asked for.
+    /// Bytes that no request was waiting for.
     Surplus,
     /// The server is full.
     Busy,
-    /// The server's own words at the end of a connection.
+    /// The server's closing message.
     Farewell(Ending),
-    /// The bytes can't be told apart any more, or the server's first words are wrong.
+    /// The replies cannot be parsed any further, or the greeting is wrong.
     Unreadable,
 }
 
-/// Where a connection stands in the script, and what it has of a reply.
+/// The position of a connection in the script, and the received part of a reply.
 #[derive(Debug)]
 pub struct Reader {
-    /// The place of the oldest request without a reply.
+    /// Script position of the oldest request without a reply.
     next: usize,
-    /// How many bytes of what is expected have come and were right; zero while `held` is not
-    /// empty.
+    /// Number of received and correct bytes of the expected reply; zero while `held` is not empty.
     matched: usize,
-    /// True exactly when the server's first words have come, or there are none.
+    /// True if the greeting has arrived, or there is none.
     greeted: bool,
-    /// True exactly when a reply has been right.
+    /// True if any reply was correct.
     trusted: bool,
-    /// The beginning of an item that is to be looked at as a whole.
+    /// The start of a reply that must be parsed as a whole.
     held: Vec<u8>,
 }
 
 impl Reader {
-    /// A connection that begins the script at `place`.
+    /// Creates the checker of a connection that starts the script at `place`.
     #[must_use]
     pub fn new(script: &Script, place: usize) -> Self {
         Self {
@@ -81,13 +80,13 @@ impl Reader {
         }
     }
 
-    /// True exactly when a part of a reply, and not all of it, has come.
+    /// Returns true if a part of a reply has arrived.
     #[must_use]
     pub const fn is_inside_reply(&self) -> bool {
         self.greeted && (self.matched > 0 || !self.held.is_empty())
     }
 
-    /// How many bytes of the greeting have not come.
+    /// Returns how many bytes of the greeting are missing.
     #[must_use]
     pub const fn greeting_due(&self, script: &Script) -> usize {
         if self.greeted {
@@ -97,8 +96,8 @@ impl Reader {
         }
     }
 
-    /// Judges the front of `bytes`, takes it off, and says what it was. `in_flight` requests have
-    /// no reply yet. The first exchange of each kind that is wrong goes to `exchanges`.
+    /// Checks the start of `bytes`, consumes it, and returns what it was. `in_flight` requests have
+    /// no reply yet. The first exchange of each kind of error is kept in `exchanges`.
     pub fn next(
         &mut self,
         script: &Script,
@@ -123,8 +122,8 @@ impl Reader {
         self.take_apart(script, bytes, in_flight, exchanges)
     }
 
-    /// Compares with `count` replies that are known to the byte; `None` when the first of them is
-    /// another.
+    /// Compares with `count` replies whose bytes are known; returns `None` if the first one
+    /// differs.
     fn compare(&mut self, script: &Script, bytes: &mut &[u8], count: usize) -> Option<Finding> {
         let expected = &script.replies(self.next, count)[self.matched..];
         let len = expected.len().min(bytes.len());
@@ -145,7 +144,7 @@ impl Reader {
             *bytes = &[];
             return Some(Finding::Incomplete);
         }
-        // What has been right so far is a part of what is wrong as a whole.
+        // The correct bytes so far belong to the reply that is wrong as a whole.
         self.held.extend_from_slice(&script.replies(self.next, 1)[..self.matched]);
         self.matched = 0;
         None
@@ -165,7 +164,7 @@ impl Reader {
             if len == expected.len() {
                 (self.greeted, self.matched) = (true, 0);
             }
-            // Whatever follows is judged by the next call, which finds no bytes if there are none.
+            // The next call checks the remaining bytes, or finds none.
             return if bytes.is_empty() { Finding::Incomplete } else { Finding::Correct(0) };
         }
         self.held.extend_from_slice(&script.greeting()[..self.matched]);
@@ -173,7 +172,7 @@ impl Reader {
         self.take_apart(script, bytes, 0, exchanges)
     }
 
-    /// Looks at one item as a whole.
+    /// Parses one reply as a whole.
     fn take_apart(
         &mut self,
         script: &Script,
@@ -205,13 +204,13 @@ impl Reader {
         }
         let mut held = std::mem::take(&mut self.held);
         let finding = self.judge(script, &held, in_flight, exchanges);
-        // The storage stays with the connection: the next reply of this kind needs no new one.
+        // The storage stays with the connection, so the next reply of this kind allocates nothing.
         held.clear();
         self.held = held;
         finding
     }
 
-    /// What is held cannot be told apart: where nothing was asked, it is wrong that it came at all.
+    /// Handles held bytes that cannot be parsed: if no request is in flight, they are surplus.
     fn unreadable(&self, script: &Script, in_flight: usize, exchanges: &mut Exchanges) -> Finding {
         if self.greeted && in_flight == 0 {
             exchanges.keep(ReplyError::Surplus, || Exchange::unasked(&self.held));
@@ -221,7 +220,7 @@ impl Reader {
         Finding::Unreadable
     }
 
-    /// Keeps the exchange whose reply will not become whole: what has come of it is all that comes.
+    /// Keeps the exchange of a reply that stays incomplete, with the bytes that arrived.
     pub fn keep_unfinished(&self, error: ReplyError, script: &Script, exchanges: &mut Exchanges) {
         exchanges.keep(error, || {
             if !self.greeted {
@@ -239,8 +238,8 @@ impl Reader {
         });
     }
 
-    /// Where in `bytes` the item ends that `held` begins: `Some(None)` while it is not there,
-    /// `None` when nobody can tell.
+    /// Returns where in `bytes` the reply ends that starts in `held`: `Some(None)` if the end is
+    /// not there yet, `None` if the framing is unknown.
     fn item_end(&self, script: &Script, bytes: &[u8]) -> Option<Option<usize>> {
         if self.greeted
             && let Reply::Until(end) = script.expected(self.next)
@@ -255,7 +254,7 @@ impl Reader {
     }
 
     fn end_of_delimited(&self, bytes: &[u8], end: &[u8]) -> Option<usize> {
-        // The delimiter may have begun in what is held.
+        // The delimiter may start in the held bytes.
         let overlap = self.held.len().min(end.len().saturating_sub(1));
         let tail = &self.held[self.held.len() - overlap..];
         let joined: Vec<u8>;
@@ -268,14 +267,13 @@ impl Reader {
         memchr::memmem::find(searched, end).map(|at| at + end.len() - overlap)
     }
 
-    /// As [`item_end`](Self::item_end): a header that claims more than anybody would wait for is
-    /// none.
+    /// Like [`item_end`](Self::item_end). A header of an implausible length is not a frame.
     fn end_of_frame(&self, script: &Script, bytes: &[u8]) -> Option<Option<usize>> {
         let mut header = [0; HEADER_LEN];
         let known = self.held.iter().chain(bytes).take(HEADER_LEN);
         let known = header.iter_mut().zip(known).map(|(place, byte)| *place = *byte).count();
         let Front::Incomplete { header: Some(header), .. } = frame::front(&header[..known]) else {
-            // Either the header is incomplete, or it is a whole frame by itself.
+            // Either the header is incomplete, or it is a complete frame by itself.
             return Some((known == HEADER_LEN).then(|| HEADER_LEN.saturating_sub(self.held.len())));
         };
         let whole =
@@ -291,8 +289,8 @@ impl Reader {
         in_flight: usize,
         exchanges: &mut Exchanges,
     ) -> Finding {
-        // A full server says so in place of its first words; without such words it cannot be told
-        // from a message that is refused for want of memory.
+        // A full server sends its error in place of the greeting. Without a greeting, the error
+        // cannot be distinguished from a message that was rejected for lack of memory.
         let may_be_turned_away =
             if script.greeting().is_empty() { !self.trusted } else { !self.greeted };
         if may_be_turned_away && is_busy(script.framing(), item) {
@@ -345,7 +343,7 @@ impl Reader {
     }
 }
 
-/// More bytes than that are no reply.
+/// Returns the maximum length of a reply.
 const fn item_bytes_max(script: &Script) -> usize {
     script.reply_bytes_max().saturating_add(ITEM_BYTES_MAX)
 }
@@ -359,7 +357,7 @@ fn fits(expected: &Reply, item: &[u8]) -> bool {
     }
 }
 
-/// True exactly when the item is the word of a full server, in the framing of any of our protocols.
+/// Returns true if the item is the error of a full server, in the framing of any of our protocols.
 fn is_busy(framing: Framing, item: &[u8]) -> bool {
     match framing {
         Framing::Lines => item.strip_prefix(b"ERROR ").map(<[u8]>::trim_ascii_end) == Some(BUSY),
@@ -368,8 +366,8 @@ fn is_busy(framing: Framing, item: &[u8]) -> bool {
     }
 }
 
-/// How a connection ends that the server ends with this item, which no request gets as its reply;
-/// `None` when it is another one.
+/// Returns how the connection ends if the item is a closing message of the server; `None`
+/// otherwise.
 fn farewell(framing: Framing, item: &[u8]) -> Option<Ending> {
     let word = match framing {
         Framing::Lines if item.trim_ascii_end() == b"BYE" => return Some(Ending::Shutdown),
@@ -386,10 +384,11 @@ fn farewell(framing: Framing, item: &[u8]) -> Option<Ending> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection;
     use proptest::prelude::*;
     use tinytcp_cli::target::Protocol;
 
-    use super::super::message::{greeting, message, numbered};
+    use super::super::message::{Message, framing, greeting, message, numbered};
     use super::*;
 
     const TEXT: Protocol = Protocol::Text;
@@ -397,12 +396,11 @@ mod tests {
     fn script_of(protocol: Protocol, texts: &[&str]) -> Script {
         let messages: Vec<_> =
             texts.iter().map(|text| message(protocol, text).expect("a message")).collect();
-        let framing = super::super::message::framing(protocol);
-        Script::new(&messages, 1, greeting(protocol), framing).expect("messages")
+        Script::new(&messages, 1, greeting(protocol), framing(protocol)).expect("messages")
     }
 
-    /// All findings about `pieces`, with `in_flight` requests and the greeting before them, right
-    /// ones added up.
+    /// Returns all findings in `pieces`, with `in_flight` requests and after the greeting.
+    /// Consecutive correct replies are added up.
     fn findings(script: &Script, pieces: &[&[u8]], mut in_flight: usize) -> Vec<Finding> {
         let mut reader = Reader::new(script, 0);
         let mut found = Vec::new();
@@ -433,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn right_replies_are_right_in_one_piece_byte_by_byte_and_at_every_split() {
+    fn correct_replies_are_recognised_at_every_split() {
         let cases = [
             (
                 script_of(TEXT, &["ECHO a", "TIME", "ECHO bcd"]),
@@ -464,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_wrong_reply_has_its_own_name_and_the_next_reply_is_right_again() {
+    fn each_wrong_reply_has_its_kind_and_the_next_is_correct() {
         use Finding::*;
         let far: Vec<String> = (0..200).map(|number| format!("ECHO far{number}")).collect();
         let near = ["ECHO a", "ECHO b", "ECHO c", "ECHO d"];
@@ -500,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_server_says_so_in_place_of_its_first_words() {
+    fn a_full_server_sends_busy_in_place_of_the_greeting() {
         let script = script_of(TEXT, &["TIME"]);
         let mut reader = Reader::new(&script, 0);
         assert_eq!(
@@ -526,7 +524,7 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_own_farewells_are_no_replies_in_any_protocol() {
+    fn closing_messages_are_not_replies_in_any_protocol() {
         for protocol in [TEXT, Protocol::Echo, Protocol::Chat] {
             let script = script_of(protocol, &["hello"]);
             for in_flight in [0, 1] {
@@ -552,13 +550,13 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_that_reads_like_a_farewell_and_is_expected_is_right() {
+    fn an_expected_reply_that_reads_like_a_closing_message_is_correct() {
         let raw = Message { request: b"QUIT\n".to_vec(), reply: Reply::Exact(b"BYE\n".to_vec()) };
         let script = Script::new(&[raw], 1, b"", Framing::Lines).expect("a message");
         assert_eq!(findings(&script, &[b"B", b"YE\n"], 1), [Finding::Correct(1)]);
     }
 
-    /// What is kept of the exchange that `bytes` end, with one request in flight.
+    /// Returns the kept exchanges after `bytes`, with one request in flight.
     fn kept(script: &Script, bytes: &[u8]) -> Vec<Exchange> {
         let (mut reader, mut exchanges, mut bytes) =
             (Reader::new(script, 0), Exchanges::default(), bytes);
@@ -573,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_reply_is_kept_with_its_request_and_what_was_due() {
+    fn a_wrong_reply_is_kept_with_its_request_and_expected_reply() {
         let exchanges =
             kept(&script_of(TEXT, &["ECHO a"]), &[greeting(TEXT), b"ECHO b\x07\n"].concat());
         let shown = (&exchanges[0].sent[..], &exchanges[0].expected[..], &exchanges[0].got[..]);
@@ -582,11 +580,15 @@ mod tests {
     }
 
     #[test]
-    fn bytes_of_another_protocol_are_kept_as_what_they_are() {
+    fn bytes_of_another_protocol_are_kept_with_a_hint() {
         for (protocol, bytes, part) in [
-            (Protocol::Echo, &b"$11 and no line ever"[..], "20 bytes came that are no line"),
-            (Protocol::Binary, b"HTTP/1.1 400 Bad Request", "24 bytes came that are no frame"),
-            (TEXT, b"-ERR unknown command\r\n", "no greeting came"),
+            (Protocol::Echo, &b"$11 and no line ever"[..], "20 bytes arrived that are not a line"),
+            (
+                Protocol::Binary,
+                b"HTTP/1.1 400 Bad Request",
+                "24 bytes arrived that are not a frame",
+            ),
+            (TEXT, b"-ERR unknown command\r\n", "no greeting arrived"),
         ] {
             let exchanges = kept(&script_of(protocol, &["echo a"]), bytes);
             let hint = exchanges[0].hint.clone().unwrap_or_default();
@@ -595,7 +597,7 @@ mod tests {
     }
 
     #[test]
-    fn other_first_words_make_the_connection_unreadable() {
+    fn a_wrong_greeting_makes_the_connection_unreadable() {
         let script = script_of(TEXT, &["TIME"]);
         let mut reader = Reader::new(&script, 0);
         let mut bytes: &[u8] = b"WELCOME";
@@ -611,7 +613,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_framing_a_wrong_reply_makes_the_connection_unreadable() {
+    fn a_wrong_reply_of_unknown_framing_is_unreadable() {
         let raw = Message { request: b"PING".to_vec(), reply: Reply::Exact(b"PONG".to_vec()) };
         let script = Script::new(&[raw], 1, b"", Framing::Unknown).expect("a message");
         assert_eq!(
@@ -622,7 +624,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_may_end_with_a_delimiter_that_comes_in_pieces() {
+    fn a_delimiter_may_arrive_in_pieces() {
         let raw =
             Message { request: b"INCR x\r\n".to_vec(), reply: Reply::Until(b"\r\n".to_vec()) };
         let script = Script::new(&[raw], 1, b"", Framing::Unknown).expect("a message");
@@ -630,23 +632,23 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_without_an_end_is_not_kept_for_ever() {
+    fn an_endless_reply_is_not_kept_forever() {
         let script = script_of(TEXT, &["ECHO a"]);
         let endless = vec![b'x'; ITEM_BYTES_MAX + 100];
         assert_eq!(findings(&script, &[&endless], 1), [Finding::Unreadable]);
     }
 
-    use super::super::message::Message;
-
     proptest! {
         #[test]
-        fn any_split_of_right_replies_counts_all_of_them(
-            sizes in proptest::collection::vec(0usize..40, 1..20),
-            cuts in proptest::collection::vec(1usize..50, 1..40),
+        fn any_split_of_correct_replies_counts_all_of_them(
+            sizes in collection::vec(0usize..40, 1..20),
+            cuts in collection::vec(1usize..50, 1..40),
         ) {
-            let messages: Vec<_> = sizes.iter().enumerate().map(|(n, size)| numbered(TEXT, *size, n).expect("letters")).collect();
+            let message = |(n, size): (usize, &usize)| numbered(TEXT, *size, n).expect("letters");
+            let messages: Vec<_> = sizes.iter().enumerate().map(message).collect();
             let script = Script::new(&messages, 1, b"", Framing::Lines).expect("messages");
-            let stream: Vec<u8> = messages.iter().flat_map(|message| message.request.clone()).collect();
+            let stream: Vec<u8> =
+                messages.iter().flat_map(|message| message.request.clone()).collect();
             let (mut pieces, mut rest) = (Vec::new(), stream.as_slice());
             for cut in cuts {
                 let (piece, behind) = rest.split_at(cut.min(rest.len()));
@@ -654,17 +656,19 @@ mod tests {
                 rest = behind;
             }
             pieces.push(rest);
-            prop_assert_eq!(findings(&script, &pieces, messages.len()), [Finding::Correct(messages.len())]);
+            let expected = [Finding::Correct(messages.len())];
+            prop_assert_eq!(findings(&script, &pieces, messages.len()), expected);
         }
 
         #[test]
-        fn rubbish_never_breaks_the_judge(
-            pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 0..12),
+        fn random_bytes_never_break_the_checker(
+            pieces in collection::vec(collection::vec(any::<u8>(), 0..60), 0..12),
             protocol in 0usize..4,
             in_flight in 0usize..2000,
         ) {
             let protocol = Protocol::ALL[protocol];
-            let script = Script::new(&[numbered(protocol, 3, 0).expect("letters")], 1, b"", super::super::message::framing(protocol)).expect("ok");
+            let message = numbered(protocol, 3, 0).expect("letters");
+            let script = Script::new(&[message], 1, b"", framing(protocol)).expect("a message");
             let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
             findings(&script, &pieces, in_flight);
         }

@@ -1,9 +1,9 @@
-//! The connections that were asked for: which ones are open, and when to try the others.
+//! The slots of the requested connections: which ones are open, and when to try the others.
 //!
 //! ```text
-//!   due --> opening --> open --> (retired: due at once)
+//!   due --> opening --> open --> (end of lifetime: due at once)
 //!    ^         |          |
-//!    +- pause -+----------+      twice as long after each connection that was of no use
+//!    +- pause -+----------+      doubled after each failed connection
 //! ```
 
 use std::mem;
@@ -15,57 +15,57 @@ use tinytcp_core::queues::deadlines::Deadlines;
 use super::connect::Attempt;
 use super::plan::{Opening, Plan};
 
-/// How long to wait for a connection after one has failed; twice as long after each further one, up
-/// to the longest.
+/// Bounds of the pause after a failed connection. The pause doubles with each further failure.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// Connections that are being opened at once: a server that is slow to accept is not swamped beyond
-/// its backlog.
+/// Maximum number of connections opening at once, so that a server that accepts slowly is not
+/// flooded beyond its backlog.
 const OPENING_MAX: usize = 256;
 
-/// The place of one of the connections asked for.
+/// The slot of one requested connection.
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
-    /// True exactly when an attempt to open it has succeeded, or failed at all addresses.
+    /// True if an attempt to open it has succeeded, or has failed at all addresses.
     was_tried: bool,
-    /// True exactly when it was open, and not turned away, at some time.
+    /// True if it was open, and not rejected, at some time.
     was_reached: bool,
-    /// Connections one after the other that were of no use, however they failed.
+    /// Number of consecutive failed connections, for any reason.
     failures: u32,
-    /// Attempts one after the other that opened no connection.
+    /// Number of consecutive failed attempts.
     refusals: u32,
-    /// The address at which the current attempt began, and how many were tried in vain since.
+    /// The first address of the current attempt, and the number of addresses that have failed
+    /// since.
     first_address: usize,
     passed: usize,
 }
 
-/// The connections asked for of one thread.
+/// The connection slots of one thread.
 #[derive(Debug)]
 pub struct Roster {
     slots: Vec<Slot>,
-    /// When which slot is to be opened.
+    /// When to open which slot.
     openings: Deadlines,
-    /// Connections that are being opened.
+    /// Number of connections that are opening.
     opening: usize,
     open: usize,
-    /// The most that were open at once since somebody last asked.
+    /// Most connections open at once since the last report.
     open_most: usize,
-    /// When the last connection that was open ended; `None` while one is open, and before.
+    /// When the last open connection ended; `None` while one is open, and before the first.
     emptied: Option<Moment>,
-    /// Slots that have not been tried.
+    /// Number of slots not tried yet.
     untried: usize,
-    /// Slots that were reached.
+    /// Number of slots that were open at some time.
     reached: usize,
-    /// The server's addresses.
+    /// Number of server addresses.
     addresses: usize,
-    /// Connections are dealt out over so many threads in turn; this is thread `offset`.
+    /// Connections are assigned to `stride` threads in turn; this is thread `offset`.
     stride: usize,
     offset: usize,
 }
 
 impl Roster {
-    /// The share of thread `index`.
+    /// Creates the slots of thread `index`.
     #[must_use]
     pub fn new(plan: &Plan, index: usize) -> Self {
         let stride = plan.asked.threads;
@@ -91,25 +91,25 @@ impl Roster {
         }
     }
 
-    /// When the next connection is to be opened.
+    /// Returns when to open the next connection.
     #[must_use]
     pub fn next(&self) -> Moment {
         if self.opening < OPENING_MAX { self.openings.next() } else { Moment::NEVER }
     }
 
-    /// Takes a slot whose connection is to be opened at `now`.
+    /// Removes and returns a slot whose connection is due at `now`.
     pub fn pop_due(&mut self, now: Moment) -> Option<usize> {
         if self.opening < OPENING_MAX { self.openings.pop_due(now) } else { None }
     }
 
-    /// The number of `slot` among the connections of all threads.
+    /// Returns the number of `slot` among the connections of all threads.
     #[must_use]
     pub const fn number(&self, slot: usize) -> usize {
         slot * self.stride + self.offset
     }
 
-    /// The attempt that comes next in `slot`: at the address `preferred`, or at the one behind the
-    /// last that was tried in vain.
+    /// Returns the next attempt of `slot`: at the address `preferred`, or at the one after the last
+    /// failed address.
     pub fn attempt(&mut self, slot: usize, preferred: usize) -> Attempt {
         let number = self.number(slot);
         let slot = &mut self.slots[slot];
@@ -121,8 +121,8 @@ impl Roster {
         Attempt { number, refusals: slot.refusals, address, is_first }
     }
 
-    /// Has `slot` opened at the next address at once; false when all have been tried in this
-    /// attempt.
+    /// Schedules `slot` for its next address at once; returns false if all addresses have failed in
+    /// this attempt.
     pub fn try_next_address(&mut self, slot: usize, now: Moment) -> bool {
         self.slots[slot].passed += 1;
         let is_left = self.slots[slot].passed < self.addresses;
@@ -132,12 +132,12 @@ impl Roster {
         is_left
     }
 
-    /// A connection is being opened.
+    /// Records that a connection is opening.
     pub const fn begun(&mut self) {
         self.opening += 1;
     }
 
-    /// The connection of `slot` is open.
+    /// Records that the connection of `slot` is open.
     pub fn opened(&mut self, slot: usize) {
         self.opening -= 1;
         self.open += 1;
@@ -150,7 +150,7 @@ impl Roster {
         slot.was_reached = true;
     }
 
-    /// A connection that was open, or was being opened, is there no more.
+    /// Records the end of a connection that was open or opening.
     pub fn closed(&mut self, was_open: bool, now: Moment) {
         if was_open {
             self.open -= 1;
@@ -160,7 +160,7 @@ impl Roster {
         }
     }
 
-    /// The connection of `slot` could not be opened: another attempt is made later.
+    /// Records that the attempt of `slot` has failed, and schedules another one.
     pub fn failed(&mut self, slot: usize, now: Moment) {
         self.tried(slot);
         let Slot { refusals, passed, .. } = &mut self.slots[slot];
@@ -168,20 +168,20 @@ impl Roster {
         self.reopen_later(slot, now);
     }
 
-    /// The server has turned the connection of `slot` away with a word: it counts as not reached.
+    /// Records that the server rejected the connection of `slot`, which counts as not reached.
     pub fn turned_away(&mut self, slot: usize, now: Moment) {
         self.reached -= usize::from(self.slots[slot].was_reached);
         self.slots[slot].was_reached = false;
         self.failed(slot, now);
     }
 
-    /// Has `slot` opened at once: its last connection was of use.
+    /// Schedules `slot` at once: its last connection succeeded.
     pub fn reopen(&mut self, slot: usize, now: Moment) {
         self.slots[slot].failures = 0;
         self.openings.bring_forward(slot, now);
     }
 
-    /// Has `slot` opened after a pause: its last connection was of no use.
+    /// Schedules `slot` after a pause: its last connection failed.
     pub fn reopen_later(&mut self, slot: usize, now: Moment) {
         let failures = &mut self.slots[slot].failures;
         let pause = PAUSE_MIN.saturating_mul(1 << (*failures).min(10)).min(PAUSE_MAX);
@@ -189,30 +189,30 @@ impl Roster {
         self.openings.bring_forward(slot, now.after(pause));
     }
 
-    /// Connections that are open.
+    /// Returns the number of open connections.
     #[must_use]
     pub const fn open(&self) -> usize {
         self.open
     }
 
-    /// When the last connection that was open ended; `None` while one is open, and before.
+    /// When the last open connection ended; `None` while one is open, and before the first.
     #[must_use]
     pub const fn emptied(&self) -> Option<Moment> {
         self.emptied
     }
 
-    /// The most connections that were open at once since the last call.
+    /// Returns the most connections open at once since the last call.
     pub fn take_open_most(&mut self) -> usize {
         mem::replace(&mut self.open_most, self.open)
     }
 
-    /// Of the connections asked for, how many were open, and not turned away, at some time.
+    /// Returns how many requested connections were open, and not rejected, at some time.
     #[must_use]
     pub const fn reached(&self) -> usize {
         self.reached
     }
 
-    /// True exactly when each connection asked for has been open or has failed.
+    /// Returns true if each requested connection has been open or has failed.
     #[must_use]
     pub const fn all_were_tried(&self) -> bool {
         self.untried == 0
@@ -224,7 +224,7 @@ impl Roster {
     }
 }
 
-/// When the connection with this number, counted over all threads, is to be opened first.
+/// Returns when to open the connection with this number, counted over all threads.
 fn first_opening(opening: Opening, number: usize) -> Moment {
     match opening {
         Opening::AtOnce => Moment::START,
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_are_dealt_out_over_the_threads_and_opened_at_their_rate() {
+    fn threads_share_connections_and_open_them_at_their_rate() {
         let plan = samples::plan(5, 2, Opening::Rate(100.0));
         let mut second = Roster::new(&plan, 1);
         assert_eq!(second.next(), at(10));
@@ -258,14 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_has_failed_when_all_addresses_have() {
+    fn an_attempt_fails_when_all_addresses_have_failed() {
         let mut plan = samples::plan(1, 1, Opening::AtOnce);
         plan.endpoints =
             [1, 2, 3].map(|port| Endpoint::Tcp(([127, 0, 0, 1], port).into())).to_vec();
         let mut roster = Roster::new(&plan, 0);
         let mut tried = Vec::new();
-        // Meanwhile another connection has found out that the address 0 works, which moves no
-        // attempt that has begun.
+        // Another connection has found that address 0 works, which does not affect an attempt in
+        // progress.
         for preferred in [2, 0, 0] {
             assert_eq!(roster.pop_due(at(0)), Some(0));
             let attempt = roster.attempt(0, preferred);
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_was_of_no_use_is_tried_again_after_ever_longer_pauses_up_to_a_second() {
+    fn failed_connections_are_retried_with_pauses_doubling_to_1_s() {
         let mut roster = Roster::new(&samples::plan(1, 1, Opening::AtOnce), 0);
         assert_eq!(roster.pop_due(at(0)), Some(0));
         for pause in [10, 20, 40, 80, 160, 320, 640, 1000, 1000] {
@@ -294,11 +294,11 @@ mod tests {
         roster.reopen(0, at(5));
         roster.pop_due(at(5));
         roster.failed(0, at(5));
-        assert_eq!(roster.next(), at(15), "a connection that was of use begins the pauses anew");
+        assert_eq!(roster.next(), at(15), "a successful connection resets the pause");
     }
 
     #[test]
-    fn who_is_turned_away_was_not_reached() {
+    fn a_rejected_connection_is_not_reached() {
         let mut roster = Roster::new(&samples::plan(1, 1, Opening::AtOnce), 0);
         roster.pop_due(at(0));
         roster.begun();
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_so_many_are_opened_at_once() {
+    fn the_number_of_opening_connections_is_limited() {
         let mut roster = Roster::new(&samples::plan(OPENING_MAX + 1, 1, Opening::AtOnce), 0);
         for _ in 0..OPENING_MAX {
             roster.pop_due(at(0)).expect("due");

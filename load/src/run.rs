@@ -1,5 +1,4 @@
-//! One run: threads are started, what they count is put together, and the run ends in time whatever
-//! happens.
+//! One run: start the threads, combine their counts, and end in time whatever the server does.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,21 +22,21 @@ use super::progress::Progress;
 use super::tally::Tally;
 use super::worker::Worker;
 
-/// How soon an interruption is noticed.
+/// Longest delay before an interruption is noticed.
 const LOOK_AROUND: Duration = Duration::from_millis(20);
 
-/// Whether a signal has come that ends the run.
+/// Records the signal that ends the run.
 #[derive(Debug, Default)]
 pub struct Interruption {
-    /// The number of the signal, or zero.
+    /// The number of the signal; zero before one arrives.
     signal: Arc<AtomicUsize>,
 }
 
 impl Interruption {
-    /// Notices these signals: the first one ends the run with a report, a second one the process.
+    /// Catches these signals. The first one ends the run with a report, the second one the process.
     ///
     /// # Errors
-    /// When one of them cannot be caught.
+    /// Fails if a signal cannot be caught.
     pub fn by(signals: &[i32]) -> io::Result<Self> {
         let interruption = Self::default();
         let is_second = Arc::new(AtomicBool::new(false));
@@ -53,18 +52,18 @@ impl Interruption {
         Ok(interruption)
     }
 
-    /// The number of the signal that has come.
+    /// Returns the number of the signal that arrived.
     #[must_use]
     pub fn signal(&self) -> Option<i32> {
         i32::try_from(self.signal.load(Ordering::Acquire)).ok().filter(|signal| *signal != 0)
     }
 }
 
-/// Does what `plan` says. Takes at most its duration and its timeout, and much less once
-/// interrupted.
+/// Executes `plan` and returns its outcome. Takes at most the plan's duration plus its timeout, and
+/// ends within milliseconds once interrupted.
 ///
 /// # Errors
-/// When the system gives no thread or no poller.
+/// Fails if a thread or a poller cannot be created.
 pub fn run(
     plan: Plan,
     interruption: &Interruption,
@@ -82,9 +81,10 @@ pub fn run(
             })?;
         let name = format!("generator {index}");
         let thread = thread::Builder::new().name(name).spawn(move || worker.run());
-        threads.push(thread.map_err(|error| {
-            format!("cannot start a thread: {error}; ask for fewer with --threads")
-        })?);
+        threads.push(
+            thread
+                .map_err(|error| format!("cannot start a thread: {error}; use fewer --threads"))?,
+        );
     }
     drop(sender);
     let collected = Collector::new(&plan, &muster).collect(&receiver, interruption, progress);
@@ -93,25 +93,23 @@ pub fn run(
             Ok(result) => result
                 .map_err(|error| format!("cannot wait for events: {error}; start the run again"))?,
             Err(_) => {
-                return Err(
-                    "a generating thread has failed; please report what was asked for".into()
-                );
+                return Err("a generator thread has failed; please report the command line".into());
             }
         }
     }
     Ok(collected.outcome(started, interruption.signal()))
 }
 
-/// Puts together what the threads count.
+/// Combines the counts of all threads.
 struct Collector<'a> {
     plan: &'a Plan,
     muster: &'a Muster,
     total: Tally,
     slices: BTreeMap<u32, Gathered>,
-    /// Connections open, and reached, by thread.
+    /// Open connections and reached connections of each thread.
     open: Vec<usize>,
     reached: Vec<usize>,
-    /// When the last connection of each thread ended, and what was due and not sent.
+    /// When the last connection of each thread ended, and its requests that are due and not sent.
     emptied: Vec<Option<Moment>>,
     unsent: Vec<u64>,
     finish: Moment,
@@ -166,7 +164,8 @@ impl<'a> Collector<'a> {
         };
         let (base, end) = self.plan.counted(start);
         if part.span.0 >= end {
-            // A generator that waits for the last replies is idle, which tells nothing of the load.
+            // While the generator waits for the last replies it is idle, which would distort its
+            // load.
             (part.tally.cpu, part.tally.starved) = (Duration::ZERO, Duration::ZERO);
         }
         self.total.merge(&part.tally);
@@ -180,11 +179,11 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// How long after the start of the load the last connection ended, if the server then took no
-    /// other one.
+    /// Returns how long after the start of the load the last connection ended, if the server then
+    /// accepted no other one.
     fn server_gone(&self) -> Option<Duration> {
-        // Where the generator closed them all itself, a look at the server would be a connection
-        // that was not asked for.
+        // If the generator closed all connections itself, a probe would be an unrequested
+        // connection.
         let has_failed = self.total.endings.total() + self.total.connect_errors.total() > 0;
         if !has_failed || self.open.iter().any(|open| *open > 0) {
             return None;
@@ -198,7 +197,7 @@ impl<'a> Collector<'a> {
         let (base, end) = self.plan.counted(self.muster.started().unwrap_or(self.finish));
         let server_gone = self.server_gone();
         let open_last = self.open.iter().sum();
-        // A thread that has no core skips slices, whose sums then lack its connections.
+        // A thread without a core skips slices, and their sums then lack its connections.
         let open_most = self
             .slices
             .values()
@@ -229,17 +228,17 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// The cores of this machine that the process may use; one where the system does not tell.
+/// Returns the number of cores that the process may use; one if the system does not report it.
 fn cores() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// A slice in the making.
+/// A slice, complete when all threads have sent their parts.
 struct Gathered {
     slice: Slice,
-    /// How many threads have handed over their parts.
+    /// Number of threads whose parts have arrived.
     parts: usize,
-    /// The sum of the most connections that each thread had open at once.
+    /// Sum, over the threads, of the most connections that each had open at once.
     open_most: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Outcomes made by hand, for the tests of everything that is said of them.
+//! Handmade outcomes for the tests of verdicts and reports.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,11 +12,11 @@ use super::plan::{Opening, Plan};
 use super::script::Script;
 use super::tally::Tally;
 
-/// An [`Outcome`] in the making; as it starts, everything went well.
+/// An [`Outcome`] under construction, at first without any failure.
 pub(super) struct Sample(Outcome);
 
-/// Ten connections, a closed loop, ten seconds in ten slices, 100,000 right replies within 100 us
-/// to 1 ms each.
+/// Ten connections, a closed loop, ten seconds in ten slices, and 100,000 correct replies with
+/// latencies of 100 us to 1 ms.
 pub(super) fn closed() -> Sample {
     let asked = Asked {
         target: "text://127.0.0.1:40000".into(),
@@ -74,7 +74,7 @@ pub(super) fn closed() -> Sample {
     })
 }
 
-/// The same at 10,000 requests a second on a schedule.
+/// The same with a schedule of 10,000 requests per second.
 pub(super) fn open() -> Sample {
     let mut sample =
         closed().asked(|asked| asked.pace = Pace::Open { from: 10_000.0, to: 10_000.0 });
@@ -82,7 +82,7 @@ pub(super) fn open() -> Sample {
     sample
 }
 
-/// A run in which nothing could be opened, for the cause `error`.
+/// A run in which no connection opened, because of `error`.
 pub(super) fn nothing(error: ConnectError) -> Sample {
     closed().change(|outcome| {
         outcome.total = Tally { connects: 10, ..Tally::default() };
@@ -130,7 +130,7 @@ impl Sample {
     }
 }
 
-/// The plan of [`closed`], with so many connections and threads.
+/// The plan of [`closed`], with other numbers of connections and threads.
 pub(super) fn plan(connections: usize, threads: usize, opening: Opening) -> Plan {
     let message = Message { request: vec![b'x'; 1000], reply: Reply::Exact(vec![b'x'; 1000]) };
     let asked = closed().asked(|asked| {

@@ -1,31 +1,33 @@
-//! When requests are due under an open loop: a function of time that knows nothing of replies.
+//! The schedule of an open loop: when requests are due, as a function of time that does not depend
+//! on replies.
 //!
 //! ```text
 //!   rate
-//!    to |            ___/       request k is due when the area under the line, from the start, is k
+//!    to |            ___/       request k is due when the area under the line is k
 //!       |      ___---
 //!  from |___---
 //!       +-------------------> time
 //! ```
 //!
-//! Because it is a function, requests that are due and cannot be sent need no queue: their times
-//! can be computed at any time.
+//! Because it is a function, due requests that cannot be sent need no queue: their times can be
+//! computed later.
 
 use std::time::Duration;
 
-/// A rate that goes evenly from one value to another.
+/// A rate that changes linearly.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
-    /// Requests a second at the start.
+    /// Requests per second at the start.
     from: f64,
-    /// How much the rate grows in a second.
+    /// Change of the rate per second.
     slope: f64,
-    /// Requests in all.
+    /// Total number of requests.
     count: u64,
 }
 
 impl Schedule {
-    /// From `from` to `to` requests a second, both above zero, in the course of `duration`.
+    /// Creates a schedule from `from` to `to` requests per second, both above zero, over
+    /// `duration`.
     #[must_use]
     pub fn new(from: f64, to: f64, duration: Duration) -> Self {
         let seconds = duration.as_secs_f64();
@@ -36,24 +38,23 @@ impl Schedule {
         }
     }
 
-    /// How many requests the whole schedule has.
+    /// Returns the total number of requests.
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.count
     }
 
-    /// When request `number` is due, counted from the start; the first has the number 0 and is due
-    /// at once.
+    /// Returns when request `number` is due after the start. Request 0 is due at the start.
     #[must_use]
     pub fn due(&self, number: u64) -> Duration {
         let number = number as f64;
-        // Of the two forms of the solution this one also holds for a slope of zero, and loses no
-        // digits near it.
+        // Of the two forms of the solution, this one holds for a slope of zero and keeps its
+        // precision near it.
         let root = (self.from * self.from + 2.0 * self.slope * number).max(0.0).sqrt();
         Duration::from_secs_f64(2.0 * number / (self.from + root))
     }
 
-    /// How many requests are due by `elapsed` after the start.
+    /// Returns how many requests are due by `elapsed` after the start.
     #[must_use]
     pub fn due_by(&self, elapsed: Duration) -> u64 {
         let seconds = elapsed.as_secs_f64();
@@ -96,7 +97,7 @@ mod tests {
             let number = ((schedule.count() - 1) as f64 * share) as u64;
             let due = schedule.due(number);
             prop_assert!(due <= Duration::from_secs(seconds) + Duration::from_micros(1));
-            // A nanosecond of rounding may hide the last of them.
+            // Rounding to nanoseconds may hide the last of them.
             let counted = schedule.due_by(due + Duration::from_nanos(10));
             prop_assert!(counted > number, "{counted} are due when number {number} is");
             prop_assert!(schedule.due(number + 1) >= due);

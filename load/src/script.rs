@@ -1,25 +1,24 @@
-//! The script: the messages in the order in which every connection sends them, ready to be sent and
-//! compared without being copied.
+//! The script: the messages in the order in which every connection sends them, stored so that
+//! sending and comparing copy nothing.
 //!
 //! ```text
-//!   requests  | m0 | m1 | m2 | ... | m0 | m1 | m2 | ... |     the round twice: from any place a whole round is one slice
+//!   requests  | m0 | m1 | m2 | ... | m0 | m1 | m2 | ... |    two rounds: any round is 1 slice
 //!   replies   | r0 | r1 | r2 | ... | r0 | r1 | r2 | ... |
 //! ```
 //!
-//! A request is sent from where it stands, together with all that follow it, and what comes back is
-//! compared with where its reply stands. Connections begin at different places, as far as there are
-//! messages, so that what belongs to another one is not what is expected.
+//! Requests are sent from their place, together with those that follow, and replies are compared
+//! with theirs. Connections start at different places if there are several messages, so that the
+//! reply of another connection is not the expected one.
 
 use super::message::{Framing, Message, Reply};
 
-/// Bytes of a round beyond which messages are not repeated any more: the round is then still warm
-/// in a core's cache.
+/// Maximum size of a round, unless it needs more messages: the round then fits the cache of a core.
 const ROUND_BYTES: usize = 256 * 1024;
 
-/// Messages of a round, unless more are needed to keep as many in flight.
+/// Number of messages of a round, unless more are needed to keep them in flight.
 const ROUND_LEN: usize = 1024;
 
-/// The fewest different messages of a round, however large they are.
+/// Minimum number of messages of a round, however large they are.
 const ROUND_LEN_MIN: usize = 2;
 
 /// The messages of a run.
@@ -27,11 +26,11 @@ const ROUND_LEN_MIN: usize = 2;
 pub struct Script {
     requests: Bytes,
     replies: Bytes,
-    /// For each place of the round twice: how many replies from there on are known to the byte.
+    /// For each place of the two rounds: the number of consecutive replies with known bytes.
     exact: Vec<u32>,
-    /// The replies of one round.
+    /// The expected replies of one round.
     expected: Vec<Reply>,
-    /// How many of them there are before they are repeated.
+    /// Number of distinct messages.
     messages: usize,
     greeting: Vec<u8>,
     framing: Framing,
@@ -40,7 +39,7 @@ pub struct Script {
     is_answered: bool,
 }
 
-/// Pieces one after the other.
+/// Concatenated pieces.
 #[derive(Debug, Default)]
 struct Bytes {
     bytes: Vec<u8>,
@@ -58,13 +57,13 @@ impl Bytes {
         index.checked_sub(1).map_or(0, |before| self.ends[before])
     }
 
-    /// `count` pieces from `index` on.
+    /// Returns `count` pieces from `index`.
     fn pieces(&self, index: usize, count: usize) -> &[u8] {
         &self.bytes[self.start(index)..self.start(index + count)]
     }
 
-    /// How many of the `count` pieces from `index` on end within their first `len` bytes, and how
-    /// many bytes those are.
+    /// Returns how many of the `count` pieces from `index` end within their first `len` bytes, and
+    /// the length of those.
     fn within(&self, index: usize, count: usize, len: usize) -> (usize, usize) {
         let start = self.start(index);
         let whole =
@@ -73,22 +72,20 @@ impl Bytes {
     }
 }
 
-/// How many messages of `message_bytes` on the wire, sent and received, a round has for `depth` in
-/// flight.
+/// Returns the number of messages of a round, for messages of `message_bytes` (request and reply)
+/// and `depth` requests in flight.
 #[must_use]
 pub fn round_len(message_bytes: usize, depth: usize) -> usize {
     let fitting = ROUND_BYTES / message_bytes.max(1);
-    // As many as are in flight, so that they leave in one piece; with large messages that no longer
-    // pays.
+    // All requests in flight fit one write; for large messages, one write has no benefit.
     fitting.clamp(ROUND_LEN_MIN, ROUND_LEN.max(depth))
 }
 
 impl Script {
-    /// A script of `messages`, one after the other and again from the first, for `depth` requests
-    /// in flight.
+    /// Creates a script that repeats `messages` in order, for `depth` requests in flight.
     ///
     /// # Errors
-    /// When there is no message, or no byte to send in one.
+    /// Fails if there is no message, or an empty request.
     pub fn new(
         messages: &[Message],
         depth: usize,
@@ -96,7 +93,7 @@ impl Script {
         framing: Framing,
     ) -> Result<Self, String> {
         if messages.is_empty() || messages.iter().any(|message| message.request.is_empty()) {
-            return Err("there is nothing to send: a message has one byte at least".into());
+            return Err("there is nothing to send: a message has at least 1 byte".into());
         }
         let round_bytes: usize = messages.iter().map(|message| message.request.len()).sum();
         let repeats =
@@ -131,63 +128,63 @@ impl Script {
         })
     }
 
-    /// The number of messages after which the script begins again.
+    /// Returns the number of messages of a round.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.expected.len()
     }
 
-    /// Never true: see [`Script::new`].
+    /// Returns false: see [`Script::new`].
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.expected.is_empty()
     }
 
-    /// The place `count` messages behind `place`.
+    /// Returns the place `count` messages after `place`.
     #[must_use]
     pub const fn behind(&self, place: usize, count: usize) -> usize {
         (place + count) % self.len()
     }
 
-    /// The requests from `place` on, `count` of them but at most a round.
+    /// Returns the bytes of `count` requests from `place`, at most a round.
     #[must_use]
     pub fn requests(&self, place: usize, count: usize) -> &[u8] {
         self.requests.pieces(place, count.min(self.len()))
     }
 
-    /// How many requests from `place` on, at most a round, end within their first `len` bytes, and
-    /// how many bytes those are.
+    /// Returns how many requests from `place` end within their first `len` bytes, at most a round,
+    /// and the length of those.
     #[must_use]
     pub fn requests_within(&self, place: usize, len: usize) -> (usize, usize) {
         self.requests.within(place, self.len(), len)
     }
 
-    /// How many replies from `place` on are known to the byte; at most a round.
+    /// Returns the number of consecutive replies with known bytes from `place`, at most a round.
     #[must_use]
     pub fn exact(&self, place: usize) -> usize {
         (self.exact[place] as usize).min(self.len())
     }
 
-    /// The bytes of `count` replies from `place` on, which are [`exact`](Self::exact).
+    /// Returns the bytes of `count` replies from `place`, which must be [`exact`](Self::exact).
     #[must_use]
     pub fn replies(&self, place: usize, count: usize) -> &[u8] {
         self.replies.pieces(place, count)
     }
 
-    /// How many of the `count` exact replies from `place` on end within their first `len` bytes,
-    /// and how many bytes those are.
+    /// Returns how many of the `count` exact replies from `place` end within their first `len`
+    /// bytes, and the length of those.
     #[must_use]
     pub fn replies_within(&self, place: usize, count: usize, len: usize) -> (usize, usize) {
         self.replies.within(place, count, len)
     }
 
-    /// What the reply at `place` has to be.
+    /// Returns the expected reply at `place`.
     #[must_use]
     pub fn expected(&self, place: usize) -> &Reply {
         &self.expected[place]
     }
 
-    /// How many of the messages have `item` as their exact reply.
+    /// Returns how many messages have `item` as their exact reply.
     #[must_use]
     pub fn occurrences(&self, item: &[u8]) -> usize {
         self.expected
@@ -197,43 +194,43 @@ impl Script {
             .count()
     }
 
-    /// How many messages there are before they are repeated.
+    /// Returns the number of distinct messages.
     #[must_use]
     pub const fn messages(&self) -> usize {
         self.messages
     }
 
-    /// What the server says before anything is asked.
+    /// Returns the greeting of the server.
     #[must_use]
     pub const fn greeting(&self) -> &[u8] {
         self.greeting.as_slice()
     }
 
-    /// How the end of a wrong reply is found.
+    /// Returns how to find the end of a wrong reply.
     #[must_use]
     pub const fn framing(&self) -> Framing {
         self.framing
     }
 
-    /// The longest request.
+    /// Returns the size of the longest request.
     #[must_use]
     pub const fn request_bytes_max(&self) -> usize {
         self.request_bytes_max
     }
 
-    /// The longest reply that is known to the byte.
+    /// Returns the size of the longest reply with known bytes.
     #[must_use]
     pub const fn reply_bytes_max(&self) -> usize {
         self.reply_bytes_max
     }
 
-    /// True exactly when requests are answered at all.
+    /// Returns true if all requests get a reply.
     #[must_use]
     pub const fn is_answered(&self) -> bool {
         self.is_answered
     }
 
-    /// The bytes that the script keeps in memory.
+    /// Returns the memory that the script uses, in bytes.
     #[must_use]
     pub const fn memory_bytes(&self) -> usize {
         self.requests.bytes.len() + self.replies.bytes.len()
@@ -247,7 +244,8 @@ fn exact_bytes(reply: &Reply) -> Option<&[u8]> {
     }
 }
 
-/// For each place of two rounds, how many exact replies follow without another one between them.
+/// For each place of two rounds, counts the exact replies that follow without another kind between
+/// them.
 fn exact_runs(expected: &[Reply]) -> Vec<u32> {
     let mut runs = vec![0; expected.len() * 2];
     let mut run = 0;
@@ -272,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn from_any_place_a_whole_round_is_one_slice() {
+    fn a_round_from_any_place_is_one_slice() {
         let script = script(&["ECHO a", "ECHO bc"], 1);
         let last = script.len() - 1;
         assert!(script.requests(last, 3).starts_with(b"ECHO bc\nECHO a\nECHO bc\n"));
@@ -282,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_holds_all_that_are_in_flight_if_they_are_small() {
+    fn a_round_holds_all_small_messages_in_flight() {
         assert_eq!(script(&["ECHO a"], 1).len(), ROUND_LEN);
         assert_eq!(script(&["ECHO a"], 5000).len(), 5000);
         let large = numbered(Protocol::Text, 1 << 20, 0).expect("letters");
@@ -300,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_without_a_byte_to_send_is_refused() {
+    fn a_script_without_bytes_to_send_is_refused() {
         let empty = Message { request: Vec::new(), reply: Reply::Nothing };
         Script::new(&[empty], 1, b"", Framing::Unknown).expect_err("no byte");
         Script::new(&[], 1, b"", Framing::Unknown).expect_err("no message");

@@ -1,4 +1,4 @@
-//! The search for the highest rate that holds an objective.
+//! The search for the highest rate that meets an objective.
 
 use std::time::Duration;
 
@@ -12,54 +12,54 @@ use super::outcome::{Outcome, Pace};
 use super::trial::{Course, End, Trial};
 use super::verdict::{self, Kind, Verdict};
 
-/// Measurements at most, repetitions included: doubling from 1 to 65,000 and seven halvings of the
-/// last step, some of them twice.
+/// Maximum number of measurements, including repetitions: doubling from 1 to 65,000, and seven
+/// bisections, some of them repeated.
 const MEASUREMENTS_MAX: usize = 32;
 
-/// A rate is reached when so much of it was answered; the rest may be on its way at the end of a
-/// run.
+/// A rate counts as reached if this share of it was answered; the rest may still be in flight at
+/// the end of a run.
 const REACHED_RATIO: f64 = 0.98;
 
-/// What a search measured.
+/// The report of a search.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Search {
-    /// As it was given: `p99=1ms`.
+    /// The objective as the user wrote it: `p99=1ms`.
     pub objective: String,
-    /// The highest rate that held it; `None` when none did.
+    /// The highest rate that met it; `None` if none did.
     pub highest_held_per_s: Option<f64>,
-    /// What was found, in a sentence or two.
+    /// The result in words.
     pub conclusion: String,
-    /// Every measurement, in the order in which they were made.
+    /// Every measurement, in order of time.
     pub steps: Vec<Step>,
 }
 
 /// One measurement of a search.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// Requests a second that were due.
+    /// Requests due per second.
     pub asked_per_s: f64,
-    /// Right replies a second that came.
+    /// Correct replies per second.
     pub reached_per_s: f64,
-    /// The median latency from the schedule; `None` when no reply came, as for the other two.
+    /// The median latency from the schedule; `None` without a reply, as for the other two.
     pub p50_us: Option<f64>,
-    /// The latency from the schedule that 99 % of the replies did not exceed.
+    /// The p99 latency from the schedule.
     pub p99_us: Option<f64>,
-    /// The latency from the schedule that 99.9 % of the replies did not exceed.
+    /// The p99.9 latency from the schedule.
     pub p99_9_us: Option<f64>,
-    /// True exactly when the objective held, without an error.
+    /// True if the objective was met without an error.
     pub held: bool,
-    /// Why it did not hold; `None` when it did.
+    /// Why it was not met; `None` if it was.
     pub broken_by: Option<String>,
-    /// True exactly when the run was limited by the generator, as its verdict would say.
+    /// True if the verdict of this run would be generator-limited.
     pub generator_limited: bool,
 }
 
-/// What a search ends with.
+/// The result of a search.
 #[derive(Debug)]
 pub struct Found {
-    /// What it measured.
+    /// The measurements.
     pub search: Search,
-    /// The run at the highest rate that held; the last one when none did.
+    /// The run at the highest rate that met the objective; the last run if none did.
     pub outcome: Outcome,
 }
 
@@ -69,38 +69,35 @@ impl Search {
         Self { objective, highest_held_per_s: None, conclusion: String::new(), steps: Vec::new() }
     }
 
-    /// The end of the search: `end` says why, if it was not cut short, and by what objective.
+    /// Ends the search. `end` is the reason and the objective, unless the search was interrupted.
     fn found(mut self, outcome: Outcome, end: Option<(End, &Objective)>) -> Found {
         let limit = self.limit().and_then(|step| Some((step, step.broken_by.as_ref()?)));
         let limit = limit
             .map(|(step, why)| format!(" At {}: {why}.", rate(step.asked_per_s)))
             .unwrap_or_default();
-        let none = format!("No rate held {}", self.objective);
+        let none = format!("No rate met {}", self.objective);
         self.conclusion = match (self.highest_held_per_s, end) {
-            (Some(highest), _) => format!(
-                "{} is the highest rate that held {}.{limit}",
-                rate(highest),
-                self.objective
-            ),
+            (Some(highest), _) => {
+                format!("{} is the highest rate that met {}.{limit}", rate(highest), self.objective)
+            }
             (None, Some((End::Flat, objective))) => {
                 format!("{none}: {}.", flat(objective, &outcome))
             }
             (None, Some((End::Low, _))) => {
-                format!(
-                    "{none}.{limit} A lower rate needs a longer -d for its percentiles to be told."
-                )
+                format!("{none}.{limit} A lower rate needs a longer -d to measure its percentiles.")
             }
             (None, _) => format!("{none}.{limit}"),
         };
         Found { search: self, outcome }
     }
 
-    /// What the search says of the worth of its best run: that there is none, or that the generator
-    /// kept it from being higher.
+    /// Returns the verdict of the search: that no rate met the objective, or that the generator
+    /// prevented a higher one.
     #[must_use]
     pub fn verdict(&self) -> Option<Verdict> {
         if self.highest_held_per_s.is_none() {
-            let advice = "Ask for an objective that this server and this machine can hold; the figures are of the last run.";
+            let advice = "Choose an objective that this server and this machine can meet; the \
+             results are those of the last run.";
             return Some(Verdict {
                 kind: Kind::NoRateHeld,
                 evidence: self.conclusion.clone(),
@@ -108,7 +105,7 @@ impl Search {
             });
         }
         let advice =
-            "The server may hold more: give the generator a core of its own, or another machine.";
+            "The server may handle more: give the generator its own core, or another machine.";
         self.limit().filter(|step| step.generator_limited).map(|step| Verdict {
             kind: Kind::GeneratorLimited,
             evidence: format!(
@@ -119,7 +116,7 @@ impl Search {
         })
     }
 
-    /// The measurements by rate: the curve.
+    /// Returns the measurements in order of rate.
     #[must_use]
     pub fn curve(&self) -> Vec<&Step> {
         let mut curve: Vec<&Step> = self.steps.iter().collect();
@@ -127,7 +124,8 @@ impl Search {
         curve
     }
 
-    /// Why the search went no higher: what broke the lowest rate above the highest that held.
+    /// Returns the lowest failed rate above the highest that met the objective: the reason why the
+    /// search went no higher.
     #[must_use]
     pub fn limit(&self) -> Option<&Step> {
         let highest = self.highest_held_per_s.unwrap_or(0.0);
@@ -135,14 +133,13 @@ impl Search {
     }
 }
 
-/// Looks for the highest rate that holds `objective`: doubles from `start_per_s` until one breaks
-/// (or halves until one holds, or until that changes nothing), then halves the distance until it is
-/// a few percent. `measure` makes one open-loop run as it is told; each takes `duration`, or longer
-/// where the rate has too few requests in it. A rate that breaks is measured once more before that
-/// counts. An interrupted run ends the search.
+/// Searches the highest rate that meets `objective`. It doubles the rate from `start_per_s` until
+/// one fails, or halves it until one succeeds or a lower rate does not help, and then bisects to
+/// within 3 %. `measure` makes one open-loop run; each takes `duration`, or longer if the rate has
+/// too few requests. A failing rate is measured once more. An interrupted run ends the search.
 ///
 /// # Errors
-/// The first error of `measure`.
+/// Returns the first error of `measure`.
 pub fn find_max<E>(
     objective: &Objective,
     start_per_s: f64,
@@ -187,7 +184,7 @@ pub fn find_max<E>(
     }
 }
 
-/// The latency that the objective looks at, if a run at `rate` had no error and answered all;
+/// Returns the percentile of the objective if a run at `rate` had no error and reached the rate;
 /// `None` otherwise.
 fn late(objective: &Objective, rate: f64, outcome: &Outcome) -> Option<Duration> {
     let is_whole =
@@ -200,7 +197,7 @@ fn reached_per_s(outcome: &Outcome) -> f64 {
     share(outcome.total.correct_inside(), outcome.counted.as_secs_f64())
 }
 
-/// That lowering the rate changes nothing, and what does not get below the bound.
+/// Explains why a lower rate does not help.
 fn flat(objective: &Objective, outcome: &Outcome) -> String {
     let (latency, bound) =
         (&outcome.total.from_schedule, typed_seconds(objective.bound().as_secs_f64()));
@@ -208,7 +205,7 @@ fn flat(objective: &Objective, outcome: &Outcome) -> String {
         Pace::Open { from, .. } => rate(from),
         Pace::Closed | Pace::Hold(_) => "the lowest rate".into(),
     };
-    // Where even half of the replies take longer, it is no noise.
+    // If even half of the replies take longer, the server is the reason and not noise.
     let why = if latency.quantile(0.5) > objective.bound() {
         format!("the server takes longer than {bound} at any rate")
     } else {
@@ -259,7 +256,7 @@ fn broken_by(
             percent(share(reached_per_s, asked_per_s))
         ));
     }
-    // It may hold the objective all the same; but when it does not, that is not the server's doing.
+    // A limited generator matters only if the objective was missed.
     if let Some(verdict) = limited.filter(|_| !reasons.is_empty()) {
         reasons.push(format!("generator-limited ({})", verdict.evidence));
     }
@@ -280,8 +277,8 @@ mod tests {
         "p99=1ms".parse().expect("a good one")
     }
 
-    /// A queue with one server that takes 1/`capacity` s a request: p99 grows as the rate comes
-    /// near to it; beyond it requests are not sent.
+    /// A model of a queue with one server of this capacity: p99 grows near the capacity, and beyond
+    /// it requests stay unsent.
     fn server(capacity: f64, rate: f64) -> Outcome {
         let load = rate / capacity;
         let p99 = if load < 1.0 { 4.6 / capacity / (1.0 - load) } else { 1.0 };
@@ -305,13 +302,13 @@ mod tests {
             .expect("nothing fails")
     }
 
-    /// The rate at which the model's p99 is 1 ms.
+    /// Returns the rate at which the model's p99 is 1 ms.
     fn answer(capacity: f64) -> f64 {
         capacity - 4_600.0
     }
 
     #[test]
-    fn the_highest_rate_is_found_within_a_few_percent_from_below_and_from_above() {
+    fn the_highest_rate_is_found_within_3_percent() {
         for start in [1.0, 100.0, 40_000.0, 3_000_000.0] {
             let found = find(start, |rate| server(50_000.0, rate));
             let highest = found.search.highest_held_per_s.expect("there is one");
@@ -326,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn the_run_that_is_kept_is_that_of_the_highest_rate() {
+    fn the_kept_run_is_that_of_the_highest_rate() {
         let found = find(1_000.0, |rate| server(50_000.0, rate));
         let highest = found.search.highest_held_per_s.expect("there is one");
         assert_eq!(found.outcome.asked.pace, Pace::Open { from: highest, to: highest });
@@ -339,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn one_noisy_run_is_repeated_and_does_not_count() {
+    fn a_noisy_run_is_repeated_and_does_not_count() {
         let mut runs = 0;
         let found = find(1_000.0, |rate| {
             runs += 1;
@@ -358,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn an_objective_that_no_rate_holds_ends_the_search_with_the_last_run() {
+    fn an_unmet_objective_ends_the_search_with_the_last_run() {
         let found = find(1_000.0, |rate| server(0.5, rate));
         assert_eq!(found.search.highest_held_per_s, None);
         assert!(found.search.steps.len() <= MEASUREMENTS_MAX + 1);
@@ -367,12 +364,12 @@ mod tests {
         assert!(
             verdict
                 .evidence
-                .ends_with("A lower rate needs a longer -d for its percentiles to be told."),
+                .ends_with("A lower rate needs a longer -d to measure its percentiles."),
             "{verdict:?}"
         );
     }
 
-    /// A server whose median and p99 are these at any rate.
+    /// A model of a server with a constant median and p99.
     fn constant(p50: Duration, p99: Duration, rate: f64) -> Outcome {
         let mut outcome = server(f64::MAX, rate);
         let mut latency = Latency::default();
@@ -383,18 +380,20 @@ mod tests {
     }
 
     #[test]
-    fn a_search_stops_where_a_lower_rate_changes_nothing_and_says_what_is_in_the_way() {
+    fn a_search_stops_and_explains_if_a_lower_rate_does_not_help() {
         let microseconds = Duration::from_micros;
         for (p50, p99, said) in [
             (
                 100,
                 5_000,
-                "No rate held p99=1ms: even at 250/s p99 is 5.00 ms: this machine cannot resolve 1 ms.",
+                "No rate met p99=1ms: even at 250/s p99 is 5.00 ms: this machine cannot resolve 1 \
+                 ms.",
             ),
             (
                 200_000,
                 200_000,
-                "No rate held p99=1ms: even at 250/s p99 is 200 ms: the server takes longer than 1 ms at any rate.",
+                "No rate met p99=1ms: even at 250/s p99 is 200 ms: the server takes longer than 1 \
+                 ms at any rate.",
             ),
         ] {
             let found = find(1_000.0, |rate| constant(microseconds(p50), microseconds(p99), rate));
@@ -403,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_that_found_nothing_is_never_valid() {
+    fn a_search_without_a_result_is_never_valid() {
         let found =
             find(1_000.0, |rate| constant(Duration::from_secs(1), Duration::from_secs(1), rate));
         let report = Report::new(&found.outcome, &[]);
@@ -414,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_generator_keeps_from_being_higher_is_said_by_the_rule_of_the_verdict() {
+    fn a_rate_limited_by_the_generator_is_reported_as_such() {
         let found = find(1_000.0, |rate| {
             let mut outcome = server(50_000.0, rate);
             if rate >= 16_000.0 {
@@ -437,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_without_a_limit_ends_the_search_all_the_same() {
+    fn a_search_of_a_server_without_a_limit_ends() {
         let found = find(1_000.0, |rate| server(f64::MAX, rate));
         assert_eq!(found.search.steps.len(), MEASUREMENTS_MAX);
         assert!(found.search.limit().is_none());
@@ -458,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_measurement_is_handed_up() {
+    fn an_error_of_a_measurement_is_returned() {
         assert_eq!(
             find_max(&objective(), 1.0, TEN_SECONDS, |_| Err("no ports")).map(|found| found.search),
             Err("no ports")

@@ -1,5 +1,5 @@
-//! What the connections of one thread share: the clock, the schedule, the block for reading, and
-//! the count.
+//! The state that the connections of one thread share: the clock, the schedule, the read block and
+//! the counts.
 
 use std::time::{Duration, Instant};
 
@@ -9,37 +9,37 @@ use super::averages::share;
 use super::schedule::Schedule;
 use super::tally::Tally;
 
-/// Bytes that one read may bring: four replies of 64 KiB.
+/// Size of the read block: four replies of 64 KiB.
 pub(super) const BLOCK_LEN: usize = 256 * 1024;
 
-/// What the connections of a thread share.
+/// The shared state of one thread.
 #[derive(Debug)]
 pub struct Shared {
-    /// What is counted.
+    /// The counts of the thread.
     pub tally: Tally,
-    /// Requests of all connections that have no reply yet.
+    /// Requests in flight on all connections.
     pub in_flight: usize,
-    /// The last reading of the clock. Whatever takes its time reads it anew.
+    /// The last reading of the clock. Slow operations read it again.
     pub now: Moment,
-    /// When the thread was last woken, or was to be woken: what is looked at only now was ready by
-    /// then.
+    /// When the thread last woke up, or should have: events handled now were ready by then.
     pub woken: Moment,
-    /// Where bytes are read to. Whoever reads takes it out, and puts it back.
+    /// The read block. A reader takes it out and puts it back.
     pub(super) block: Vec<u8>,
     epoch: Instant,
-    /// Under an open loop: the schedule of the run, which this thread shares with others.
+    /// Open loop: the schedule of the run, which this thread shares with others.
     schedule: Option<Schedule>,
-    /// When request 0 is due; never before the load has begun.
+    /// When request 0 is due; never before the load has started.
     start: Moment,
-    /// The bounds of the part of the load that is counted.
+    /// Start and end of the measurement window.
     counted: (Moment, Moment),
-    /// This thread takes every `stride`th request, from number `offset` on.
+    /// This thread sends every `stride`th request, starting at number `offset`.
     stride: u64,
     offset: u64,
 }
 
 impl Shared {
-    /// For thread `offset` of `stride` threads; `epoch` is the start of the clock that they share.
+    /// Creates the state of thread `offset` of `stride` threads; `epoch` is the start of their
+    /// common clock.
     #[must_use]
     pub fn new(schedule: Option<Schedule>, stride: usize, offset: usize, epoch: Instant) -> Self {
         Self {
@@ -57,27 +57,27 @@ impl Shared {
         }
     }
 
-    /// Reads the clock.
+    /// Reads the clock and returns the time.
     pub fn read_clock(&mut self) -> Moment {
         self.now = Moment::START.after(self.epoch.elapsed());
         self.now
     }
 
-    /// How long something that was ready when the thread was woken has waited until now.
+    /// Returns how long an event that was ready at the last wake-up has waited.
     #[must_use]
     pub fn lag(&self) -> Duration {
         self.now.since(self.woken)
     }
 
-    /// Has the schedule begin at `start`, and the part that is counted with its bounds.
+    /// Starts the schedule at `start`, with the measurement window `counted`.
     pub const fn begin(&mut self, start: Moment, counted: (Moment, Moment)) {
         self.start = start;
         self.counted = counted;
     }
 
-    /// Counts the right replies to `count` requests that were sent by one call at `sent`, the first
-    /// of them number `first` of the schedule. The generator kept the requests for up to
-    /// `send_lag` and the replies for `read_lag`.
+    /// Counts the correct replies to `count` requests that were sent by one call at `sent`, the
+    /// first of them number `first` of the schedule. The generator delayed the requests by up to
+    /// `send_lag` and the replies by `read_lag`.
     pub fn count_correct(
         &mut self,
         first: u64,
@@ -100,7 +100,7 @@ impl Shared {
         }
     }
 
-    /// The share of the time from `sent` until now that is no part of the counted time.
+    /// Returns the share of the time from `sent` until now outside the measurement window.
     fn share_outside(&self, sent: Moment) -> f64 {
         let (base, end) = self.counted;
         if base <= sent && self.now <= end {
@@ -110,14 +110,14 @@ impl Shared {
         1.0 - share(inside.as_secs_f64(), self.now.since(sent).as_secs_f64())
     }
 
-    /// True exactly when requests are due by a schedule.
+    /// Returns true if requests are sent on a schedule.
     #[must_use]
     pub const fn has_schedule(&self) -> bool {
         self.schedule.is_some()
     }
 
-    /// When the schedule has this thread's request `number` due; never without a schedule, before
-    /// the load, or behind its end.
+    /// Returns when this thread's request `number` is due; never without a schedule, before the
+    /// load, or after the last request.
     #[must_use]
     pub fn due(&self, number: u64) -> Moment {
         let global = number.saturating_mul(self.stride).saturating_add(self.offset);
@@ -129,7 +129,7 @@ impl Shared {
         }
     }
 
-    /// How many requests the schedule has due on this thread by `moment`.
+    /// Returns how many requests of this thread are due by `moment`.
     #[must_use]
     pub fn due_by(&self, moment: Moment) -> u64 {
         let Some(schedule) = self.schedule.as_ref().filter(|_| self.start <= moment) else {
@@ -167,8 +167,8 @@ mod tests {
         Moment::START.after(Duration::from_millis(milliseconds))
     }
 
-    /// Replies to `sent`, which come so many milliseconds later each, in a run of which the time
-    /// from 1,000 to 5,000 ms counts.
+    /// Counts replies to requests at `sent`, each `later` milliseconds later. The measurement
+    /// window is 1,000 to 5,000 ms.
     fn answered(
         schedule: Option<Schedule>,
         later: u64,
@@ -185,8 +185,8 @@ mod tests {
 
     #[test]
     fn a_closed_loop_counts_of_each_reply_the_share_of_its_time_inside() {
-        // One connection and 600 ms for each reply: 6.67 replies in 4 s, however the first and the
-        // last ones lie.
+        // One connection and 600 ms per reply: 6.67 replies in 4 s, however the first and the last
+        // replies lie.
         let tally = answered(None, 600, [600, 1_200, 1_800, 2_400, 3_000, 3_600, 4_200, 4_800]);
         assert!(
             (tally.correct_inside() - 4_000.0 / 600.0).abs() < 1e-9,

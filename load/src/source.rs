@@ -1,20 +1,19 @@
-//! Source addresses: each one has its own 28,000 or so ports.
+//! Source addresses: each one has about 28,000 ports of its own.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// More addresses than that are nobody's intention.
+/// Maximum number of addresses; more are a mistake.
 const SOURCES_MAX: u128 = 1 << 16;
 
 const EXAMPLE: &str =
     "sources look like 127.0.0.2, 127.0.0.2-127.0.0.40 or 127.0.1.0/28, several with commas";
 
-/// The addresses that `text` names: single ones, ranges and CIDR blocks, separated by commas.
+/// Parses source addresses: single ones, ranges and CIDR blocks, separated by commas.
 ///
-/// All addresses of a block are meant, the first and the last too: on loopback each is as good as
-/// the others.
+/// A block includes its first and last address, which are usable on loopback.
 ///
 /// # Errors
-/// A sentence with an example, for what is no address, for a range that runs backwards and for more
+/// Fails with an example, for text that is not an address, a range that runs backwards, and more
 /// than 65,536 addresses.
 pub fn sources(text: &str) -> Result<Vec<IpAddr>, String> {
     let mut sources = Vec::new();
@@ -32,7 +31,7 @@ pub fn sources(text: &str) -> Result<Vec<IpAddr>, String> {
     Ok(sources)
 }
 
-/// The first and the last address as numbers.
+/// Returns the first and the last address as numbers.
 fn bounds(part: &str) -> Result<(u128, u128), String> {
     if let Some((first, last)) = part.split_once('-') {
         let (first, last) = (address(first)?, address(last)?);
@@ -54,7 +53,7 @@ fn bounds(part: &str) -> Result<(u128, u128), String> {
 }
 
 fn address(text: &str) -> Result<IpAddr, String> {
-    text.trim().parse().map_err(|_| format!("'{text}' is no address; {EXAMPLE}"))
+    text.trim().parse().map_err(|_| format!("'{text}' is not an address; {EXAMPLE}"))
 }
 
 fn to_number(addr: IpAddr) -> u128 {
@@ -80,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn single_addresses_ranges_and_blocks_are_named() {
+    fn single_addresses_ranges_and_blocks_are_parsed() {
         assert_eq!(named("127.0.0.2"), ["127.0.0.2"]);
         assert_eq!(
             named("127.0.0.254-127.0.1.1, ::1"),
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_source_is_refused_with_an_example() {
+    fn an_invalid_source_is_refused_with_an_example() {
         for wrong in [
             "",
             "host",

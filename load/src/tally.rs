@@ -1,5 +1,5 @@
-//! What a run counts. All of it can be added up: the slices of time to a total, the threads to one
-//! run, the runs of several machines to one report.
+//! The counts of a run. They add up: slices to a total, threads to a run, and the runs of several
+//! machines to one report.
 
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use super::causes::{Cause, ConnectError, Ending, ReplyError};
 use super::exchange::Exchanges;
 use super::latency::Latency;
 
-/// As many as the longest list of causes has.
+/// Length of the longest list of causes.
 const CAUSES_MAX: usize = 8;
 
-/// A number for each cause.
+/// A count for each cause.
 #[derive(Clone, Debug)]
 pub struct Counts<C> {
     counts: [u64; CAUSES_MAX],
@@ -26,24 +26,24 @@ impl<C> Default for Counts<C> {
 }
 
 impl<C: Cause> Counts<C> {
-    /// Counts `count` more of `cause`.
+    /// Adds `count` occurrences of `cause`.
     pub fn add(&mut self, cause: C, count: u64) {
         self.counts[cause.index()] += count;
     }
 
-    /// How many there were of `cause`.
+    /// Returns the number of occurrences of `cause`.
     #[must_use]
     pub fn get(&self, cause: C) -> u64 {
         self.counts[cause.index()]
     }
 
-    /// All causes together.
+    /// Returns the sum over all causes.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// Each cause with its number, zeros included.
+    /// Returns each cause with its count, zeros included.
     pub fn iter(&self) -> impl Iterator<Item = (C, u64)> + '_ {
         C::ALL.iter().map(|cause| (*cause, self.get(*cause)))
     }
@@ -55,73 +55,73 @@ impl<C: Cause> Counts<C> {
     }
 }
 
-/// What was counted in a slice of time, or in all of it.
+/// The counts of a slice of time, or of a complete run.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// Connections that were begun, those included that were given up because the system gave them
-    /// a server's port.
+    /// Connections attempted, including those given up because the system assigned a port of the
+    /// server as the source port.
     pub connects: u64,
-    /// Connections that opened, those included that the server then refused with a word.
+    /// Connections opened, including those that the server then rejected.
     pub opened: u64,
-    /// Connections that did not open, or that the server refused with a word.
+    /// Connections that did not open or were rejected by the server.
     pub connect_errors: Counts<ConnectError>,
-    /// Connections that ended without the generator's doing.
+    /// Connections that ended without the generator closing them.
     pub endings: Counts<Ending>,
-    /// Requests that the kernel has taken whole.
+    /// Requests completely accepted by the kernel.
     pub sent: u64,
-    /// Bytes that the kernel has taken.
+    /// Bytes accepted by the kernel.
     pub sent_bytes: u64,
-    /// Requests that were answered, whole and right.
+    /// Requests with a complete and correct reply.
     pub correct: u64,
-    /// Of the right replies, how many belong to the time before the counted part or after it,
-    /// fractions of a reply included: with a schedule, those to requests that were due before
-    /// it; else, of each reply the share of its time that lies outside.
+    /// The number of correct replies outside the measurement window, including fractions of a
+    /// reply. With a schedule, replies to requests due before the window; otherwise, of each reply,
+    /// the share of its time outside.
     pub outside: f64,
-    /// Bytes of replies, right or wrong; a greeting is none.
+    /// Bytes of replies, correct or wrong; a greeting is not a reply.
     pub received_bytes: u64,
-    /// Requests that were not, and replies that no request was waiting for.
+    /// Failed requests, and replies that no request was waiting for.
     pub errors: Counts<ReplyError>,
-    /// Of the requests that were never sent, those that the generator kept waiting for most of
-    /// their delay.
+    /// Requests never sent for which the generator caused most of the delay.
     pub unsent_by_generator: u64,
-    /// The first exchange of each kind of error that a reply, or a part of one, shows.
+    /// The first exchange of each kind of error that is visible in a reply.
     pub exchanges: Exchanges,
-    /// From the start of connecting to the open connection.
+    /// Time from the connection attempt to the open connection.
     pub connect: Latency,
-    /// From the start of connecting to the first byte that came on the connection, less the time
-    /// that it was open and waited for others before its first request.
+    /// Time from the connection attempt to the first byte received, without the time in which the
+    /// open connection waited for others before its first request.
     pub first_byte: Latency,
-    /// From the call that sent a request to the last byte of its right reply.
+    /// Time from the system call that sent a request to the last byte of its correct reply.
     pub from_send: Latency,
-    /// From the time at which the schedule had a request due to the last byte of its right reply.
-    /// Empty without a schedule.
+    /// Time from the scheduled moment of a request to the last byte of its correct reply. Empty
+    /// without a schedule.
     pub from_schedule: Latency,
-    /// For each right reply, the part of its latency that the generator caused: its request was
-    /// due and a connection free, or the reply was there and not read. Of a request that
-    /// waited in a queue which the generator caused, that wait too.
+    /// For each correct reply, the part of its latency that the generator caused: the request was
+    /// due and a connection free, or the reply was readable and not read. Includes the wait in a
+    /// queue that the generator caused.
     pub lag: Latency,
-    /// CPU time of the generating threads; zero where the system does not tell.
+    /// CPU time of the generator threads; zero if the system does not report it.
     pub cpu: Duration,
-    /// How long the generating threads were ready to run and had no core, or were stopped.
+    /// Time in which generator threads were runnable without a core, or were stopped.
     pub starved: Duration,
-    /// How long they waited for an event or for the next thing to do.
+    /// Time in which they waited for an event or for the next scheduled action.
     pub waited: Duration,
 }
 
 impl Tally {
-    /// The right replies that belong to the counted part, fractions included: what rates count.
+    /// Returns the number of correct replies in the measurement window, fractions included: the
+    /// basis of rates.
     #[must_use]
     pub fn correct_inside(&self) -> f64 {
         (self.correct as f64 - self.outside).max(0.0)
     }
 
-    /// Their share of all right replies; one where there is none.
+    /// Returns their share of all correct replies; one if there are none.
     #[must_use]
     pub fn inside_ratio(&self) -> f64 {
         if self.correct > 0 { share(self.correct_inside(), self.correct as f64) } else { 1.0 }
     }
 
-    /// Adds everything that `other` counted.
+    /// Adds all counts of `other`.
     pub fn merge(&mut self, other: &Self) {
         self.merge_failures(other);
         self.sent += other.sent;
@@ -137,7 +137,7 @@ impl Tally {
         self.waited += other.waited;
     }
 
-    /// Adds what counts even while warming up: connections, and everything that failed.
+    /// Adds the counts that include the warm-up: connections and failures.
     pub fn merge_failures(&mut self, other: &Self) {
         self.connects += other.connects;
         self.opened += other.opened;

@@ -1,11 +1,11 @@
-//! A wake-up at a moment, to the microsecond: the poller's own timeout counts whole milliseconds.
+//! A timer of microsecond precision: the poller's own timeout counts whole milliseconds.
 
 use std::io;
 use std::time::Duration;
 
 use mio::{Interest, Registry, Token};
 
-/// Wakes the poller once.
+/// A timer that wakes the poller once.
 #[derive(Debug)]
 pub struct Timer {
     #[cfg(target_os = "linux")]
@@ -14,10 +14,10 @@ pub struct Timer {
 
 #[cfg(target_os = "linux")]
 impl Timer {
-    /// A timer whose event carries `token`.
+    /// Creates a timer whose event carries `token`.
     ///
     /// # Errors
-    /// When no descriptor is left.
+    /// Fails if no descriptor is left.
     pub fn new(registry: &Registry, token: Token) -> io::Result<Self> {
         use std::os::fd::AsRawFd;
 
@@ -27,8 +27,7 @@ impl Timer {
             TimerfdClockId::Monotonic,
             TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
         )?;
-        // Edge-triggered, so that nobody has to read it: each expiry is an event
-        // (timerfd_create(2)).
+        // Edge-triggered, so it need not be read: each expiry is an event (timerfd_create(2)).
         registry.register(
             &mut mio::unix::SourceFd(&descriptor.as_raw_fd()),
             token,
@@ -37,15 +36,15 @@ impl Timer {
         Ok(Self { descriptor })
     }
 
-    /// Wakes the poller after `delay`, in place of any wake-up that was set before.
+    /// Wakes the poller after `delay`, and cancels any earlier setting.
     ///
     /// # Errors
-    /// None that the system's documentation knows for such a call.
+    /// The system documents no error for such a call.
     pub fn set(&self, delay: Duration) -> io::Result<()> {
         use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
 
         let never = Timespec { tv_sec: 0, tv_nsec: 0 };
-        // Zero would switch it off.
+        // Zero would disarm the timer.
         let delay = delay.max(Duration::from_nanos(1));
         let seconds = i64::try_from(delay.as_secs()).unwrap_or(i64::MAX);
         let value = Timespec { tv_sec: seconds, tv_nsec: delay.subsec_nanos().into() };
@@ -57,7 +56,8 @@ impl Timer {
         Ok(())
     }
 
-    /// The timeout for the poller that leads to a wake-up after `delay` too.
+    /// Returns the poller timeout needed for a wake-up after `delay`; `None` if the timer itself
+    /// wakes the poller.
     #[must_use]
     pub const fn poll_timeout(_delay: Duration) -> Option<Duration> {
         None
@@ -66,10 +66,10 @@ impl Timer {
 
 #[cfg(not(target_os = "linux"))]
 impl Timer {
-    /// Elsewhere the poller's own timeout has to do.
+    /// On other systems, the poller's own timeout is used.
     ///
     /// # Errors
-    /// None.
+    /// Never fails.
     pub fn new(_registry: &Registry, _token: Token) -> io::Result<Self> {
         Ok(Self {})
     }
@@ -77,13 +77,12 @@ impl Timer {
     /// Does nothing: see [`poll_timeout`](Self::poll_timeout).
     ///
     /// # Errors
-    /// None.
+    /// Never fails.
     pub fn set(&self, _delay: Duration) -> io::Result<()> {
         Ok(())
     }
 
-    /// The poller rounds up, so it waits for the whole milliseconds and is then asked again and
-    /// again.
+    /// The poller rounds up, so it waits for the whole milliseconds and is then polled repeatedly.
     #[must_use]
     pub fn poll_timeout(delay: Duration) -> Option<Duration> {
         Some(Duration::from_millis(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)))

@@ -1,83 +1,84 @@
-//! The course of a search: which rate comes next, how long it is measured, and when another one
-//! tells nothing.
+//! The order of a search: the next rate to measure, its duration, and when a lower rate cannot
+//! help.
 //!
 //! ```text
-//!   up:   double until one breaks       down:  halve until one holds, while that changes anything
+//!   up:   double until a rate fails     down:  halve until a rate meets the objective
 //!                       \               /
-//!                        halve the distance until it is a few percent
+//!                                             bisect down to 3 percent
 //! ```
 
 use std::time::Duration;
 
 use super::objective::Objective;
 
-/// The search ends when the lowest rate that broke is at most this much above the highest that
-/// held.
+/// The search ends when the lowest rate that failed is at most this far above the highest that met
+/// the objective.
 const PRECISION: f64 = 0.03;
 
-/// Below one request a second there is nothing to search.
+/// Lowest rate of a search, in requests per second.
 const RATE_MIN: f64 = 1.0;
 
-/// A lower rate is not tried when its fewest samples take so many times as long as was asked for.
+/// A lower rate is not measured if its minimum number of samples takes this many times the
+/// requested duration.
 const LONGER_MAX: u32 = 10;
 
-/// When a rate that is lower by this factor...
+/// If dividing the rate by this factor...
 const FLAT_FACTOR: f64 = 4.0;
 
-/// ...has a latency that is not lower by this one, lowering the rate changes nothing: with no load
-/// at all, it would be about as long.
+/// ...does not divide the latency by this one, a lower rate does not help: the latency is nearly
+/// that of an idle server.
 const FLAT_GAIN: f64 = 2.0;
 
-/// A measurement that is to be made.
+/// One measurement of a search.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trial {
-    /// Its number, from 1 on.
+    /// Its number, starting at 1.
     pub number: usize,
-    /// Requests a second.
+    /// Requests per second.
     pub rate: f64,
-    /// How long they are sent: long enough for the fewest samples that tell.
+    /// Its duration, long enough for the minimum number of samples.
     pub duration: Duration,
-    /// How long the search takes from its start on, if nothing is measured twice.
+    /// Expected time from its start to the end of the search, if no rate is measured twice.
     pub left: Duration,
-    /// True exactly when a rate that holds and one that breaks are known: without both, it may
-    /// take longer.
+    /// True if a rate that met the objective and one that failed are known. Until then, `left` is a
+    /// lower bound.
     pub is_bracketed: bool,
 }
 
-/// Why no other rate is measured.
+/// Why a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The highest rate is known to a few percent.
+    /// The highest rate is known to within 3 %.
     Found,
-    /// Lowering the rate changes nothing.
+    /// A lower rate does not reduce the latency.
     Flat,
-    /// At a lower rate the fewest samples would take too long, or there is no lower one.
+    /// A lower rate would take too long for its samples, or there is none.
     Low,
 }
 
-/// Where a search stands.
+/// The state of a search.
 #[derive(Debug)]
 pub struct Course {
-    /// How long each rate is measured, if it has the samples by then.
+    /// Requested duration of each measurement.
     duration: Duration,
-    /// The fewest samples that tell.
+    /// Minimum number of samples of a measurement.
     samples: f64,
     held: Option<f64>,
     broken: Option<f64>,
-    /// The rates that broke the objective by their latencies alone, with these.
+    /// The rates that failed by their latency alone, with that latency.
     late: Vec<(f64, Duration)>,
     number: usize,
 }
 
 impl Course {
-    /// The start of a search for the highest rate that holds `objective`.
+    /// Starts a search for the highest rate that meets `objective`.
     #[must_use]
     pub const fn new(objective: &Objective, duration: Duration) -> Self {
         let samples = objective.samples_min();
         Self { duration, samples, held: None, broken: None, late: Vec::new(), number: 0 }
     }
 
-    /// The next measurement, at `rate`.
+    /// Returns the next measurement, at `rate`.
     pub fn trial(&mut self, rate: f64) -> Trial {
         self.number += 1;
         let duration = self.duration_at(rate);
@@ -85,27 +86,27 @@ impl Course {
             (Some(held), Some(broken)) => (true, broken / held),
             _ => (false, 2.0),
         };
-        // Each halving of the distance halves what the ratio is above one.
+        // Each bisection halves the distance of the ratio from one.
         let halvings = ((ratio - 1.0) / PRECISION).log2().ceil().max(1.0) as u32;
         let runs = if is_bracketed { halvings } else { halvings + 1 };
         Trial { number: self.number, rate, duration, left: duration * runs, is_bracketed }
     }
 
-    /// The rate `rate` held.
+    /// Records that `rate` met the objective.
     pub const fn held(&mut self, rate: f64) {
         self.held = Some(rate);
     }
 
-    /// The rate `rate` broke; `late` is its latency if nothing else was wrong.
+    /// Records that `rate` failed; `late` is its latency if nothing else was wrong.
     pub fn broke(&mut self, rate: f64, late: Option<Duration>) {
         self.broken = Some(rate);
         self.late.extend(late.map(|late| (rate, late)));
     }
 
-    /// The rate to measure next.
+    /// Returns the rate to measure next.
     ///
     /// # Errors
-    /// When the search is over, with the reason.
+    /// Returns why the search is over.
     pub fn next(&self) -> Result<f64, End> {
         match (self.held, self.broken) {
             (Some(held), Some(broken)) if broken / held > 1.0 + PRECISION => {
@@ -119,7 +120,7 @@ impl Course {
                 let is_low =
                     lower < RATE_MIN || self.duration_at(lower) > self.duration * LONGER_MAX;
                 match is_low {
-                    // There is no lower rate to compare with: the one above has to do.
+                    // There is no lower rate to compare with, so the one above has to do.
                     true if self.is_flat(FLAT_FACTOR / 2.0) => Err(End::Flat),
                     true => Err(End::Low),
                     false => Ok(lower),
@@ -128,7 +129,7 @@ impl Course {
         }
     }
 
-    /// True exactly when a rate that was higher by `factor` had a latency that was not much longer.
+    /// Returns true if a rate that was higher by `factor` had a similar latency.
     fn is_flat(&self, factor: f64) -> bool {
         let Some((rate, late)) = self.late.last() else { return false };
         let is_same = |higher: &&(f64, Duration)| higher.0 >= factor * rate;
@@ -151,18 +152,14 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_measured_for_as_long_as_its_samples_take() {
+    fn a_rate_is_measured_until_it_has_its_samples() {
         let mut course = course("p99=1ms");
         assert_eq!(course.trial(1_000.0).duration, 3 * SECOND);
-        assert_eq!(
-            course.trial(100.0).duration,
-            10 * SECOND,
-            "a thousand samples, ten of them above p99"
-        );
+        assert_eq!(course.trial(100.0).duration, 10 * SECOND, "1000 samples, 10 of them above p99");
     }
 
     #[test]
-    fn lowering_the_rate_ends_where_it_changes_nothing() {
+    fn the_search_stops_if_a_lower_rate_does_not_help() {
         let ends = |latencies: [u64; 3]| {
             let mut course = course("p50=1ms");
             for (rate, late) in [400.0, 200.0, 100.0].into_iter().zip(latencies) {
@@ -179,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_breaks_by_more_than_its_latency_is_no_measure_of_the_lowest_latency() {
+    fn only_rates_that_failed_by_latency_alone_are_compared() {
         let mut course = course("p50=1ms");
         [400.0, 200.0].into_iter().for_each(|rate| course.broke(rate, None));
         course.broke(100.0, Some(SECOND));
@@ -187,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn no_rate_is_tried_whose_samples_take_ten_times_as_long_as_was_asked_for() {
+    fn no_rate_takes_over_ten_times_the_requested_duration() {
         let mut course = course("p99=1ms");
         course.broke(80.0, None);
         assert_eq!(course.next(), Ok(40.0), "25 s of at most 30 s");
@@ -195,11 +192,11 @@ mod tests {
         assert_eq!(course.next(), Err(End::Low));
         let late = Some(Duration::from_millis(5));
         [80.0, 40.0].into_iter().for_each(|rate| course.broke(rate, late));
-        assert_eq!(course.next(), Err(End::Flat), "at half of the rate the latency is the same");
+        assert_eq!(course.next(), Err(End::Flat), "half of the rate has the same latency");
     }
 
     #[test]
-    fn the_time_left_is_that_of_the_halvings_that_are_left() {
+    fn the_remaining_time_is_that_of_the_remaining_bisections() {
         let mut course = course("p99=1ms");
         let first = course.trial(1_000.0);
         assert_eq!((first.number, first.left, first.is_bracketed), (1, 7 * 3 * SECOND, false));

@@ -1,10 +1,10 @@
-//! The loop of one generating thread.
+//! The event loop of one generator thread.
 //!
 //! ```text
-//!   wait -> events -> peer.receive, peer.flush -> settle: what next?  closed loop: refill at once
-//!     ^                                                               open loop:   stand in the queue of those with room
-//!     |                                                               hold:        wait for the next heartbeat
-//!     +-- open what is due <- give up what is late <- send what is due <- hand over what was counted
+//!   wait -> events -> receive, flush -> schedule_next:  closed loop: send at once
+//!     ^                                              open loop:   queue as free connection
+//!     |                                              hold:        wait for the next heartbeat
+//!     +-- record slice <- send due requests <- open connections <- check deadlines
 //! ```
 
 use std::collections::VecDeque;
@@ -35,57 +35,57 @@ use super::timer::Timer;
 
 const EVENTS_MAX: usize = 1024;
 
-/// Connections that are opened in one round: each costs the kernel tens of microseconds, for which
-/// replies would wait.
+/// Maximum number of connections opened per round. Each costs the kernel tens of microseconds,
+/// during which replies wait.
 const OPENED_PER_ROUND_MAX: usize = 32;
 
-/// A wait ends after that long in any case, to see whether the run was stopped.
+/// Longest wait, so that a stopped run is noticed.
 const WAIT_MAX: Duration = Duration::from_millis(50);
 
-/// Until all threads have opened their connections, each looks so often whether the others have; of
-/// more than [`MUSTER_THREADS`], each looks less often, or the looks would keep a thousand threads
-/// from opening anything.
+/// Interval at which a thread checks whether all threads have opened their connections. With more
+/// than [`MUSTER_THREADS`] threads the interval grows, because the checks of a thousand threads
+/// would leave no time to open connections.
 const MUSTER_WAIT: Duration = Duration::from_millis(1);
 const MUSTER_THREADS: usize = 16;
 
-/// What every connection is watched for, once and for all.
+/// The events that every connection is registered for, once.
 const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
-/// Tokens of ended connections that may stand in a queue in any case.
+/// Number of tokens of ended connections that a queue may hold in any case.
 const FREE_SLACK: usize = 64;
 
 const TIMER: mio::Token = mio::Token(usize::MAX);
 
-/// One generating thread.
+/// One generator thread.
 pub struct Worker {
     plan: Arc<Plan>,
     muster: Arc<Muster>,
     index: usize,
     poll: Poll,
     timer: Timer,
-    /// The moment for which the timer is set.
+    /// The moment that the timer is set to.
     alarm: Moment,
     peers: Table<Peer>,
     roster: Roster,
     shared: Shared,
     ledger: Ledger,
-    /// When which connection has to be looked at though nothing happens.
+    /// When to check which connection even without an event.
     deadlines: Deadlines,
-    /// Under an open loop: the connections with room, and what keeps requests from leaving.
+    /// Open loop: the free connections, and what delays requests.
     backlog: Backlog,
-    /// Connections that have a pause, and when it is over; in that order.
+    /// Pausing connections with the end of their pause, in that order.
     pausing: VecDeque<(Moment, Token)>,
-    /// The next request of the schedule.
+    /// Number of the next request of the schedule.
     next: u64,
-    /// When the load began; never until then.
+    /// Start of the load; [`Moment::NEVER`] before it.
     start: Moment,
 }
 
 impl Worker {
-    /// Thread `index` of the run.
+    /// Creates thread `index` of the run.
     ///
     /// # Errors
-    /// When no descriptor is left for a poller.
+    /// Fails if no descriptor is left for a poller.
     pub fn new(
         index: usize,
         plan: Arc<Plan>,
@@ -117,10 +117,10 @@ impl Worker {
         })
     }
 
-    /// Generates until the run is over.
+    /// Generates load until the run is over.
     ///
     /// # Errors
-    /// When waiting for events is impossible.
+    /// Fails if waiting for events is impossible.
     pub fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_MAX);
         let now = self.shared.read_clock();
@@ -158,23 +158,23 @@ impl Worker {
             || self.muster.is_hopeless()
     }
 
-    /// No request becomes due from here on.
+    /// The end of the load: no request is due at or after it.
     fn end(&self) -> Moment {
         self.start.after(self.plan.asked.duration)
     }
 
-    /// Nothing is waited for from here on, whatever the server does. Counted from the start of the
-    /// run, not of the load: what opening takes is taken from the wait for the last replies.
+    /// The end of the run, whatever the server does. It counts from the start of the run, not of
+    /// the load: the time for opening connections is taken from the wait for the last replies.
     fn hard_end(&self) -> Moment {
         Moment::START.after(self.plan.asked.duration).after(self.plan.asked.timeout)
     }
 
-    /// True exactly while a reply is to be followed by the next request.
+    /// Returns true while a reply is followed by the next request.
     fn is_loading(&self) -> bool {
         self.start <= self.shared.now && self.shared.now < self.end()
     }
 
-    /// Requests that are due by the schedule and have not been begun.
+    /// Returns the number of requests that are due and not sent.
     fn unsent(&self) -> u64 {
         self.shared.due_by(self.shared.now.min(self.end())).saturating_sub(self.next)
     }
@@ -191,19 +191,19 @@ impl Worker {
         let returned = self.shared.read_clock();
         let woken = returned.min(wake_up);
         self.shared.tally.waited += woken.since(begun);
-        // After a pause in the middle of a round, what is ready at once may have been ready since
-        // that round began.
+        // After a pause in the middle of a round, an event that is ready at once may have been
+        // ready since that round began.
         let was_paused = begun.since(woken_last) >= PAUSE_MIN && returned.since(begun) < PAUSE_MIN;
         self.shared.woken = if was_paused { woken_last } else { woken };
         Ok(())
     }
 
-    /// When the next thing is to be done though nothing happens. What the schedule has due wakes by
-    /// a timer of its own.
+    /// Returns the next moment to act without an event. Scheduled requests wake the poller by the
+    /// timer instead.
     fn wake_up(&self) -> Moment {
         let now = self.shared.now;
         let pause = self.pausing.front().map_or(Moment::NEVER, |(over, _)| *over);
-        // From the end on nothing is opened any more.
+        // No connection is opened after the end.
         let (end, opening) = if now < self.end() {
             (self.end(), self.roster.next())
         } else {
@@ -244,8 +244,8 @@ impl Worker {
         }
     }
 
-    /// Has the kernel report once more what a connection is ready for, behind the others that are
-    /// ready.
+    /// Registers a connection again, so that the kernel reports its readiness after the other ready
+    /// connections.
     fn look_again(&mut self, token: Token) {
         let Some(peer) = self.peers.get_mut(token) else { return };
         let registered = self.poll.registry().reregister(
@@ -258,7 +258,7 @@ impl Worker {
         }
     }
 
-    /// Decides what a connection does next.
+    /// Decides the next action of a connection.
     fn settle(&mut self, token: Token) {
         let (now, is_loading, depth) = (self.shared.now, self.is_loading(), self.plan.asked.depth);
         let Some(peer) = self.peers.get_mut(token) else { return };
@@ -271,8 +271,8 @@ impl Worker {
                 return self.send(token, room, 0, Duration::ZERO);
             }
             Pace::Hold(pause) if is_loading && room == depth => {
-                // The first heartbeats are spread over a pause, or they would come as a burst for
-                // ever.
+                // The first heartbeats are spread over one interval; otherwise they would stay a
+                // burst forever.
                 let place =
                     self.roster.number(peer.slot) as f64 / self.plan.asked.connections as f64;
                 let first = pause.min(self.plan.asked.duration).mul_f64(place);
@@ -282,8 +282,8 @@ impl Worker {
             Pace::Open { .. } if room > 0 => {
                 peer.is_queued = true;
                 self.backlog.push(token);
-                // Connections that have ended meanwhile leave their tokens here, which must not be
-                // for ever.
+                // Ended connections leave their tokens in the queue, which must not grow without
+                // bound.
                 if self.backlog.len() > 2 * self.peers.len() + FREE_SLACK {
                     self.backlog.retain(|token| self.peers.get_mut(*token).is_some());
                 }
@@ -293,30 +293,30 @@ impl Worker {
         self.arm(token);
     }
 
-    /// Has a connection wait until `over`.
+    /// Pauses a connection until `over`.
     fn pause(&mut self, token: Token, over: Moment) {
         let Some(peer) = self.peers.get_mut(token) else { return };
         peer.is_queued = true;
-        // All pauses but the first are of one length, so that this is the end, or near it.
+        // All pauses except the first have the same length, so the place is at or near the end.
         let place = self.pausing.partition_point(|(other, _)| *other <= over);
         self.pausing.insert(place, (over, token));
     }
 
-    /// Sees to it that the connection is looked at when its deadline falls due. One that has only
-    /// moved since is found out then.
+    /// Sets the deadline of a connection. A deadline that moved later is corrected when the old one
+    /// is due.
     fn arm(&mut self, token: Token) {
         let Some(peer) = self.peers.get_mut(token) else { return };
         self.deadlines.bring_forward(token.key(), peer.deadline(&self.plan));
     }
 
-    /// Sends `count` requests, the first of which has this number in the schedule; the generator
-    /// kept them for at most `lag`.
+    /// Sends `count` requests, of which `number` is the first in the schedule. The generator
+    /// delayed them by at most `lag`.
     fn send(&mut self, token: Token, count: usize, number: u64, lag: Duration) {
         let Some(peer) = self.peers.get_mut(token) else { return };
         peer.begin(count, number, lag, &mut self.shared);
         match peer.flush(&self.plan, &mut self.shared) {
-            // Requests without replies are done when they are sent; the next ones wait for a round,
-            // so that all have their turn.
+            // Requests without replies are complete when sent. The next ones wait for the next
+            // round, so that all connections have a turn.
             Ok(()) if peer.is_idle() && self.plan.asked.pace == Pace::Closed => {
                 self.pause(token, self.shared.now)
             }
@@ -326,7 +326,7 @@ impl Worker {
         }
     }
 
-    /// Opens what is due to be opened, a share a round.
+    /// Opens the connections that are due, a limited number per round.
     fn open_due(&mut self) {
         for _ in 0..OPENED_PER_ROUND_MAX {
             if self.shared.now >= self.end() {
@@ -350,8 +350,8 @@ impl Worker {
         match registered {
             Ok(stream) => {
                 let life = Life::new(self.plan.lifetime, begun);
-                // A large step that shares no divisor with the usual lengths of a round: neighbours
-                // begin far apart.
+                // A large step that shares no divisor with usual script lengths: neighbouring
+                // connections start far apart.
                 let place = attempt.number.wrapping_mul(7919) % self.plan.script.len();
                 self.peers.insert(Peer::new(
                     stream,
@@ -368,11 +368,10 @@ impl Worker {
         }
     }
 
-    /// Has the next address tried where `error` says that there is none at this one; counts a
-    /// failure when all have been.
+    /// Tries the next address if `error` belongs to this one; counts a failure after all addresses.
     fn refuse(&mut self, slot: usize, error: &io::Error, now: Moment) {
         let cause = connect::cause(error);
-        // What this machine lacks, it lacks for every address.
+        // Missing ports or descriptors affect every address.
         let is_ours = matches!(cause, ConnectError::NoPort | ConnectError::NoDescriptor);
         if is_ours || !self.roster.try_next_address(slot, now) {
             self.shared.tally.connect_errors.add(cause, 1);
@@ -380,7 +379,7 @@ impl Worker {
         }
     }
 
-    /// Closes a connection that has done its work, and has the next one opened in its place.
+    /// Closes a connection at the end of its lifetime, and opens the next one in its slot.
     fn retire(&mut self, token: Token) {
         if let Some(peer) = self.remove(token) {
             self.roster.reopen(peer.slot, self.shared.now);
@@ -393,8 +392,7 @@ impl Worker {
         match loss {
             Loss::Refused(error) => self.refuse(peer.slot, &error, now),
             Loss::Busy => {
-                // What was due by the schedule has to be somewhere in its count; a closed loop asks
-                // again.
+                // Scheduled requests must appear in some count; a closed loop sends them again.
                 if self.shared.has_schedule() {
                     peer.give_up(ReplyError::Missing, &self.plan.script, &mut self.shared);
                 } else {
@@ -406,8 +404,8 @@ impl Worker {
             Loss::Ended(ending) => {
                 let oldest = match ending {
                     Ending::Silent | Ending::Late => ReplyError::Late,
-                    // The reply that could not be read is counted already; a farewell is no part of
-                    // a reply.
+                    // An unreadable reply is already counted; a closing message is not a part of a
+                    // reply.
                     Ending::Unreadable
                     | Ending::IdleTimeout
                     | Ending::MessageTimeout
@@ -417,7 +415,8 @@ impl Worker {
                 peer.give_up(oldest, &self.plan.script, &mut self.shared);
                 self.shared.tally.endings.add(ending, 1);
                 match self.plan.asked.pace {
-                    // That it has ended is the result: another one in its place would hide it.
+                    // The end of a held connection is the result; a new one in its place would hide
+                    // it.
                     Pace::Hold(_) => {}
                     _ if peer.is_of_use() => self.roster.reopen(peer.slot, now),
                     _ => self.roster.reopen_later(peer.slot, now),
@@ -436,7 +435,7 @@ impl Worker {
         Some(peer)
     }
 
-    /// Looks at the connections whose deadlines have fallen due.
+    /// Checks the connections whose deadlines are due.
     fn expire(&mut self) {
         let now = self.shared.now;
         while let Some(key) = self.deadlines.pop_due(now) {
@@ -455,8 +454,8 @@ impl Worker {
         }
     }
 
-    /// The load begins when all threads have tried to open all their connections; with a rate of
-    /// opening, at once.
+    /// Starts the load when all threads have tried to open all their connections; with an opening
+    /// rate, at once.
     fn start_when_ready(&mut self) {
         if self.start != Moment::NEVER {
             return;
@@ -471,9 +470,8 @@ impl Worker {
         if is_at_once && self.roster.all_were_tried() && self.muster.reached() == 0 {
             self.muster.give_up();
         }
-        // What was counted so far belongs to the opening, and the first request to the load.
-        // Another thread may have set the start a little later than this one has looked at
-        // the clock.
+        // The counts so far belong to the opening phase. Another thread may have set the start
+        // slightly after this thread's clock reading.
         let (now, unsent) = (now.max(start), self.unsent());
         self.ledger.cut(&self.plan, start, now, &mut self.shared.tally, &mut self.roster, unsent);
         self.start = start;
@@ -490,7 +488,7 @@ impl Worker {
         Moment::START.after(self.plan.asked.timeout / 2)
     }
 
-    /// Sends what is due by the schedule, and by the end of a pause.
+    /// Sends the requests that are due by the schedule or by the end of a pause.
     fn send_due(&mut self) -> io::Result<()> {
         let now = self.shared.now;
         while let Some((_, token)) = self.pausing.pop_front_if(|(over, _)| *over <= now) {
@@ -524,7 +522,7 @@ impl Worker {
             && self.backlog.may_send(now, self.end())
             && let Some(token) = self.backlog.pop()
         {
-            // What is due is dealt out evenly over those that have room.
+            // The due requests are spread evenly over the free connections.
             let share = unsent.div_ceil(self.backlog.len() + 1);
             let Some(peer) = self.peers.get_mut(token) else { continue };
             peer.is_queued = false;
@@ -540,7 +538,7 @@ impl Worker {
         self.backlog.end_look(now, unsent > 0);
     }
 
-    /// Counts what was not answered in time, and closes everything.
+    /// Counts the requests without a reply, and closes all connections.
     fn finish(&mut self) {
         let is_interrupted = self.muster.is_stopped();
         let unsent = self.unsent();
@@ -560,8 +558,7 @@ impl Worker {
                 connect::reset_on_close(peer.stream());
             }
         }
-        // The connections that were open when the run ended are its result, so the roster still has
-        // them.
+        // The slots still list the connections that were open at the end: they are a result.
         self.ledger.cut(
             &self.plan,
             self.start,
@@ -573,7 +570,7 @@ impl Worker {
     }
 }
 
-/// Does what an event makes possible.
+/// Handles one event of a connection.
 fn react(
     peer: &mut Peer,
     event: &Event,

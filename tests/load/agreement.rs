@@ -1,10 +1,10 @@
-//! The generator and our server count the same: requests, connections, bytes.
+//! The generator and our server count the same requests, connections and bytes.
 
 use crate::runs::{Run, measure};
 use crate::support::server::Server;
 use crate::support::{BANNER, KIB, PROTOCOLS};
 
-/// What the server says of itself when it has stopped.
+/// The totals that the server logs when it has stopped.
 #[derive(Debug)]
 pub struct Totals {
     pub connections: u64,
@@ -13,7 +13,7 @@ pub struct Totals {
     sent_bytes: u64,
 }
 
-/// Stops the server; gives what it has counted.
+/// Stops the server and returns its totals.
 #[track_caller]
 pub fn stop(mut server: Server) -> Totals {
     server.process().signal("TERM");
@@ -32,12 +32,12 @@ pub fn stop(mut server: Server) -> Totals {
     }
 }
 
-/// Where the server of this test listens.
+/// Returns the URL of the server of this test.
 pub fn url(server: &Server, protocol: &str) -> String {
     format!("{protocol}://{}", server.address(protocol))
 }
 
-/// A run against a server of its own, without a flaw, in which both have counted the same.
+/// Makes a run without a flaw against its own server, in which both count the same.
 #[track_caller]
 fn agree(protocol: &str, arguments: &[&str]) -> Run {
     let server = Server::start(&[]);
@@ -49,7 +49,7 @@ fn agree(protocol: &str, arguments: &[&str]) -> Run {
     assert_eq!(sent, run.count("replies.correct"), "{protocol} {arguments:?}");
     assert_eq!(run.count_bytes("requests.sent"), totals.received_bytes, "{protocol} {arguments:?}");
     let connections = totals.connections;
-    // One that is closed while it opens is open for the server.
+    // A connection that is closed while it opens is open for the server.
     assert!(
         (run.count("connections.opened")..=run.count("connections.begun")).contains(&connections),
         "{totals:?}: {run:?}"
@@ -110,7 +110,7 @@ fn messages_of_every_size_agree() {
 }
 
 #[test]
-fn a_message_over_the_limit_is_answered_with_an_error_that_is_no_throughput() {
+fn errors_about_long_messages_are_not_throughput() {
     let server = Server::start(&["--max-line", "1KiB", "--max-frame", "1KiB"]);
     for protocol in PROTOCOLS {
         let run = measure(&[
@@ -131,7 +131,7 @@ fn a_message_over_the_limit_is_answered_with_an_error_that_is_no_throughput() {
 }
 
 #[test]
-fn messages_that_were_given_agree() {
+fn messages_of_the_command_line_agree() {
     agree(
         "text",
         &["-m", "TIME", "-m", "ECHO  a  b ", "-m", "help", "-c", "3", "-P", "3", "-d", "100ms"],
@@ -158,7 +158,7 @@ fn messages_that_were_given_agree() {
 }
 
 #[test]
-fn a_mix_sends_each_message_as_often_as_its_weight_says() {
+fn a_mix_sends_each_message_by_its_weight() {
     let run = agree("text", &["--mix", "TIME:1,ECHO hello:3", "-c", "2", "-d", "200ms"]);
     let sent = run.count("requests.sent");
     // `ECHO hello` is 11 bytes long and `TIME` 5.
@@ -171,7 +171,7 @@ fn a_mix_sends_each_message_as_often_as_its_weight_says() {
 }
 
 #[test]
-fn what_comes_before_the_counted_part_is_left_out() {
+fn the_warm_up_is_left_out() {
     let server = Server::start(&[]);
     let run = measure(&[&url(&server, "echo"), "-c", "2", "-d", "400ms", "--warmup", "200ms"]);
     let totals = stop(server);
@@ -189,8 +189,7 @@ fn bytes_agree_in_both_directions() {
         let server = Server::start(&[]);
         let run = measure(&[&url(&server, protocol), "-c", "3", "-P", "4", "-d", "100ms"]);
         let totals = stop(server);
-        // Greetings that came before the first request belong to no part of the run that counts
-        // bytes.
+        // Greetings before the first request are in no slice that counts bytes.
         let uncounted = totals.sent_bytes - run.count_bytes("replies.received");
         assert!(uncounted <= 3 * greeting, "{protocol}: {totals:?}: {run:?}");
     }

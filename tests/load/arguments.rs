@@ -1,4 +1,4 @@
-//! The command line: what is said about a wrong one, and what a right one means.
+//! The command line: errors of wrong ones, and the meaning of correct ones.
 
 use crate::runs::{Running, generator, measure, refuses, run};
 use crate::servers::{right, text};
@@ -26,12 +26,12 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
         (&["--hold", "-R", "5"], "cannot be used with"),
         (&["--hold", "--lifetime", "5"], "cannot be used with"),
         (&["--heartbeat", "0"], "durations look like"),
-        (&["--heartbeat", "1s"], "--heartbeat does nothing without --hold"),
-        (&["--find-max", "p99=1ms", "-R", "1k:2k"], "begins at one rate"),
+        (&["--heartbeat", "1s"], "--heartbeat has no effect without --hold"),
+        (&["--find-max", "p99=1ms", "-R", "1k:2k"], "starts at one rate"),
         (&["--find-max", "p99=1"], "write 1ms or 1s"),
         (&["--fail-if", "p99>5"], "write 5ms or 5s"),
-        (&["merge", "a.json", "-c", "5"], "--connections does nothing with merge"),
-        (&["merge", "a.json", "-d", "5"], "--duration does nothing with merge"),
+        (&["merge", "a.json", "-c", "5"], "--connections has no effect with merge"),
+        (&["merge", "a.json", "-d", "5"], "--duration has no effect with merge"),
         (&["--source", "localhost"], "sources look like"),
         (&["--source", "127.0.0.9-127.0.0.2"], "runs backwards"),
         (&["--protocol", "http"], "the protocols are text, binary, echo and chat"),
@@ -40,7 +40,7 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
         (&["--size", "5", "-m", "TIME"], "cannot be used with"),
         (&["-m", "QUIT"], "--lifetime 1"),
         (&["-m", "a\nb"], "a message is one line"),
-        (&["-m", ""], "an empty line gets no answer"),
+        (&["-m", ""], "an empty line gets no reply"),
         (&["-p", "binary", "-m", "quit"], "`echo TEXT` and `rev TEXT`"),
         (&["-p", "chat", "-m", "exit"], "--lifetime 1"),
         (&["--mix", "TIME"], "a mix looks like"),
@@ -61,7 +61,7 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
 }
 
 #[test]
-fn nobody_knows_the_host() {
+fn an_unknown_host_is_refused() {
     refuses(&["text://no-such-host.invalid"], 1, "unknown host");
 }
 
@@ -86,30 +86,29 @@ fn help_and_version_go_to_stdout() {
 }
 
 #[test]
-fn every_example_of_the_help_is_understood() {
+fn every_example_of_the_help_works() {
     let help = run(&["--help"]);
     let examples: Vec<&str> =
         help.text().lines().filter_map(|line| line.strip_prefix("  tinytcp-load")).collect();
     assert!(examples.len() >= 10, "{examples:#?}");
     for example in examples {
         let words = words(example);
-        // A run opens nothing; merge, which does not take the flag, finds no files.
+        // The preflight opens nothing. `merge` has no such flag, and finds no files.
         let preflight =
             (words.first().map(String::as_str) != Some("merge")).then_some("--preflight");
         let arguments: Vec<&str> = words.iter().map(String::as_str).chain(preflight).collect();
         let ended = run(&arguments);
-        // A machine may have too little for it, and the reports to merge are not there.
+        // The machine may lack resources, and the reports to merge do not exist.
         assert!(matches!(ended.code, Some(0 | 1)), "{arguments:?}: {ended:?}");
     }
 }
 
-/// The words of a command as a shell sees them, up to the explanation that stands two blanks behind
-/// them.
+/// Splits a command like a shell, up to its description, which follows two spaces.
 fn words(command: &str) -> Vec<String> {
     let (command, _) = command.split_once("  ").unwrap_or((command, ""));
     let mut words = vec![];
     for (index, part) in command.split('\'').enumerate() {
-        // Every other part stands between quotes.
+        // Every other part is in quotes.
         if index % 2 == 1 {
             words.push(part.to_owned());
         } else {
@@ -120,7 +119,7 @@ fn words(command: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_flag_is_an_environment_variable_too() {
+fn every_flag_is_also_an_environment_variable() {
     let mut command = generator(&[&text(right)]);
     for (name, value) in [
         ("CONNECTIONS", "3"),
@@ -159,7 +158,7 @@ fn every_flag_is_an_environment_variable_too() {
 }
 
 #[test]
-fn a_wrong_environment_variable_is_named_by_its_name() {
+fn errors_name_the_environment_variable() {
     for name in ["DURATION", "SIZE", "FIND_MAX"] {
         let mut command = generator(&[]);
         command.env(format!("TINYTCP_{name}"), "~");
@@ -170,7 +169,7 @@ fn a_wrong_environment_variable_is_named_by_its_name() {
 }
 
 #[test]
-fn host_and_port_and_protocol_come_in_every_form() {
+fn targets_can_be_written_in_every_form() {
     let url = text(right);
     let address = url.strip_prefix("text://").expect("a URL");
     let (host, port) = address.split_once(':').expect("an address");

@@ -1,5 +1,4 @@
-//! Servers whose truth is known: what the generator measures of them, and what it holds against
-//! whom.
+//! Servers of known speed: what the generator measures, and which side its verdict blames.
 
 use std::thread;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use crate::support::process::Process;
 use crate::support::server::Server;
 
 #[test]
-fn a_constant_delay_lowers_no_rate_and_overloads_no_server() {
+fn a_constant_delay_is_no_overload() {
     let url = late(Duration::from_millis(200));
     let run = measure(&[&url, "-c", "150", "-R", "100", "-d", "1s", "--fail-if", "rate<99"]);
     run.is_flawless();
@@ -21,23 +20,23 @@ fn a_constant_delay_lowers_no_rate_and_overloads_no_server() {
 }
 
 #[test]
-fn a_closed_loop_never_measures_more_than_the_server_can_do() {
-    // Two connections and 300 ms for each reply are 6.67 a second; the third reply on each comes
-    // after the end.
+fn a_closed_loop_never_exceeds_the_servers_capacity() {
+    // Two connections and 300 ms per reply are 6.67 replies per second; the third reply on each
+    // arrives after the end.
     let run = measure(&[&late(Duration::from_millis(300)), "-c", "2", "-d", "750ms"]);
     assert!(run.is_flawless().count("replies.correct") <= 6, "{run:?}");
     assert!(run.number("throughput.replies_per_s") <= 2.0 / 0.3, "{run:?}");
 }
 
 #[test]
-fn the_rate_with_a_warm_up_is_that_of_what_was_due_after_it() {
+fn the_rate_covers_requests_due_after_the_warm_up() {
     let url = late(Duration::from_millis(200));
     let run = measure(&[&url, "-c", "150", "-R", "100", "-d", "1s", "--warmup", "500ms"]);
     run.is_flawless();
     assert!((run.number("throughput.replies_per_s") - 100.0).abs() < 1e-6, "{run:?}");
 }
 
-/// A run that is stopped for a while in its middle, beside a server that has time.
+/// Makes a run that is stopped for a second in its middle, with an idle server.
 #[track_caller]
 fn paused(arguments: &[&str]) -> Run {
     let server = Server::start(&[]);
@@ -52,9 +51,8 @@ fn paused(arguments: &[&str]) -> Run {
 }
 
 #[test]
-fn a_pause_of_the_generator_is_not_held_against_the_server() {
-    // With one connection, all that was due in the pause but one request then waits for the
-    // connection.
+fn a_pause_of_the_generator_is_not_blamed_on_the_server() {
+    // With one connection, all requests due in the pause except one wait for the connection.
     for connections in ["50", "1"] {
         let run = paused(&["-R", "500", "-c", connections]);
         let verdicts = run.verdicts();
@@ -63,22 +61,19 @@ fn a_pause_of_the_generator_is_not_held_against_the_server() {
             !verdicts.contains(&"server_overloaded") && !verdicts.contains(&"tail_queued"),
             "{run:?}"
         );
-        assert!(
-            run.number("generator.lag.p99_us") >= 500e3,
-            "the requests that it delayed weigh: {run:?}"
-        );
+        assert!(run.number("generator.lag.p99_us") >= 500e3, "the delayed requests count: {run:?}");
     }
 }
 
 #[test]
-fn a_closed_loop_that_was_paused_is_no_measure_of_the_server() {
+fn a_paused_closed_loop_is_generator_limited() {
     let run = paused(&["-c", "4"]);
     assert!(run.verdicts().contains(&"generator_limited"), "{run:?}");
     assert!(run.number("generator.starved_s") >= 0.8, "{run:?}");
 }
 
 #[test]
-fn a_greeting_is_no_reply() {
+fn a_greeting_is_not_a_reply() {
     let run = measure(&[&text(right), "-c", "7", "-m", "ECHO abc", "-d", "100ms"]);
     let replies = run.is_flawless().count("replies.correct");
     assert_eq!(run.count_bytes("replies.received"), replies * "ECHO abc\n".len() as u64, "{run:?}");

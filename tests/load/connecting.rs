@@ -1,4 +1,4 @@
-//! Servers to which there is no connection, or none that lasts until the first reply.
+//! Servers that refuse connections, or end them before the first reply.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -14,8 +14,8 @@ use crate::support::behaviour::{FullQueue, hold, reset, serve, serve_on};
 use crate::support::server::Server;
 
 #[test]
-fn nobody_listens_and_the_run_ends_at_once() {
-    // Bound and not listening, so that nobody else can listen there.
+fn a_run_without_a_listener_ends_at_once() {
+    // Bound and not listening, so that no other program can listen there.
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
     let addr = socket.local_addr().expect("bound").as_socket().expect("an internet address");
@@ -32,8 +32,7 @@ fn nobody_listens_and_the_run_ends_at_once() {
 
 #[test]
 fn a_server_on_any_address_of_a_name_is_found() {
-    // Whichever address of a name that has both comes first, one of the two servers is at the other
-    // one.
+    // Whichever address of the name comes first, one of the two servers has the other one.
     for addr in ["127.0.0.1:0", "[::1]:0"] {
         let Ok(listener) = TcpListener::bind(addr) else { continue };
         let addr = listener.local_addr().expect("bound");
@@ -53,7 +52,7 @@ fn a_server_on_any_address_of_a_name_is_found() {
 }
 
 #[test]
-fn a_full_backlog_is_a_connection_that_timed_out() {
+fn connections_to_a_full_backlog_time_out() {
     let queue = FullQueue::new();
     let url = format!("text://127.0.0.1:{}", queue.port);
     let run = measure(&[&url, "-c", "2", "-d", "500ms", "--timeout", "300ms"]);
@@ -64,7 +63,7 @@ fn a_full_backlog_is_a_connection_that_timed_out() {
 }
 
 #[test]
-fn a_server_that_ends_every_connection_at_once_completes_nothing() {
+fn a_server_that_ends_all_connections_completes_nothing() {
     for is_reset in [true, false] {
         let port = serve(move |stream| if is_reset { reset(stream) } else { drop(stream) });
         let run = measure(&[
@@ -79,7 +78,7 @@ fn a_server_that_ends_every_connection_at_once_completes_nothing() {
         run.exits_with(1)
             .all_zero("errors", &["missing"])
             .all_zero("connections.ended", &["closed", "reset"]);
-        // A reset may be quicker than the news that the connection is open.
+        // A reset can arrive before the event that the connection is open.
         run.all_zero("connections.failed", &["reset"]);
         let failed = ["failed.reset", "ended.closed", "ended.reset"]
             .map(|key| run.count(&format!("connections.{key}")));
@@ -89,7 +88,7 @@ fn a_server_that_ends_every_connection_at_once_completes_nothing() {
 }
 
 #[test]
-fn connections_that_are_of_no_use_are_not_hammered() {
+fn failing_connections_are_retried_with_pauses() {
     let port = serve(drop);
     let run = measure(&[
         &format!("text://127.0.0.1:{port}"),
@@ -106,7 +105,7 @@ fn connections_that_are_of_no_use_are_not_hammered() {
 }
 
 #[test]
-fn a_full_server_is_named_in_every_protocol() {
+fn a_full_server_is_recognised_in_every_protocol() {
     let cases: [(&str, &'static [u8]); 4] = [
         ("text", b"ERROR SERVER_BUSY\n"),
         ("echo", b"ERROR SERVER_BUSY\n"),
@@ -126,7 +125,7 @@ fn a_full_server_is_named_in_every_protocol() {
 }
 
 #[test]
-fn connections_over_the_limit_of_our_server_are_fewer_than_asked_for() {
+fn connections_over_the_limit_of_our_server_are_rejected() {
     let server = Server::start(&["--max-connections", "3"]);
     let url = format!("text://{}", server.address("text"));
     let run = measure(&[&url, "-c", "5", "-d", "300ms"]);
@@ -137,7 +136,7 @@ fn connections_over_the_limit_of_our_server_are_fewer_than_asked_for() {
 }
 
 #[test]
-fn another_banner_is_no_server_of_text() {
+fn another_banner_is_not_a_text_server() {
     let port = serve(|mut stream| {
         if stream.write_all(b"220 mail.example ESMTP\r\n").is_ok() {
             hold(stream);
@@ -158,9 +157,9 @@ fn another_banner_is_no_server_of_text() {
 }
 
 #[test]
-fn a_server_that_dies_and_comes_back_is_used_again() {
-    // An address of its own: while nobody listens there, no other test's connection can take the
-    // port.
+fn a_restarted_server_is_used_again() {
+    // An address of its own, so that no other test's connection can take the port between the two
+    // servers.
     let first_life = TcpListener::bind("127.0.0.77:0").expect("a free port");
     let addr = first_life.local_addr().expect("bound");
     thread::spawn(move || {
@@ -174,7 +173,7 @@ fn a_server_that_dies_and_comes_back_is_used_again() {
                 |line| if lines.add() < 5 { right(line) } else { Answer::Own(reset) },
             );
         thread::sleep(Duration::from_millis(100));
-        let second_life = TcpListener::bind(addr).expect("nobody has taken the port");
+        let second_life = TcpListener::bind(addr).expect("the port is still free");
         serve_on(second_life, |stream| drop(session(stream, BANNER, right)));
     });
     let run = measure(&[&format!("text://{addr}"), "-c", "1", "-R", "100", "-d", "600ms"]);

@@ -1,4 +1,4 @@
-//! Where reports go: files, stdout, and what happens when they cannot.
+//! The destinations of reports: files, stdout, and errors of writing.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -10,7 +10,7 @@ use crate::support::program;
 const SHORT: [&str; 5] = ["-q", "-c", "2", "-d", "100ms"];
 
 #[test]
-fn every_file_that_is_asked_for_is_written() {
+fn every_requested_file_is_written() {
     let files = ["json", "csv", "html", "hgrm"].map(Scratch::new);
     let [json, csv, html, hgrm] = files.each_ref().map(Scratch::path);
     let url = text(right);
@@ -30,7 +30,7 @@ fn every_file_that_is_asked_for_is_written() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_is_one_line_behind_the_report() {
+fn an_unwritable_file_is_one_line_after_the_report() {
     let url = text(right);
     let json = Scratch::new("json");
     let ended = run(&[&[&url, "--json", json.path(), "--csv", "/dev/full"], &SHORT[..]].concat());
@@ -41,7 +41,7 @@ fn a_file_that_cannot_be_written_is_one_line_behind_the_report() {
 }
 
 #[test]
-fn a_file_whose_folder_does_not_exist_is_known_before_the_run() {
+fn a_missing_folder_is_reported_before_the_run() {
     let ended = run(&[&[&text(right), "--csv", "/no/such/folder/run.csv"], &SHORT[..]].concat());
     assert_eq!(ended.code, Some(1), "{ended:?}");
     ended.complaining_in_one_line("tinytcp-load").saying("cannot write /no/such/folder/run.csv: ");
@@ -49,7 +49,7 @@ fn a_file_whose_folder_does_not_exist_is_known_before_the_run() {
 }
 
 #[test]
-fn a_stdout_that_is_closed_or_full_costs_the_text_and_nothing_else() {
+fn a_closed_or_full_stdout_loses_only_the_text() {
     let url = text(right);
     let full = || OpenOptions::new().write(true).open("/dev/full").map(Into::into);
     let closed = || io::pipe().map(|(_reader, writer)| writer.into());
@@ -65,7 +65,7 @@ fn a_stdout_that_is_closed_or_full_costs_the_text_and_nothing_else() {
 }
 
 #[test]
-fn progress_goes_to_stderr_and_a_closed_one_is_no_failure() {
+fn progress_goes_to_stderr_which_may_be_closed() {
     let url = text(right);
     let seconds = [&url[..], "-c", "2", "-R", "100", "-d", "1200ms"];
     let ended = run(&seconds);
@@ -81,7 +81,7 @@ fn progress_goes_to_stderr_and_a_closed_one_is_no_failure() {
 }
 
 #[test]
-fn nothing_is_coloured_that_is_no_terminal() {
+fn output_without_a_terminal_has_no_colours() {
     let ended = run(&[&[&text(right)[..]], &SHORT[..]].concat());
     assert!(!ended.text().contains('\u{1b}'), "{ended:?}");
     assert!(ended.text().lines().all(|line| line.chars().count() <= 80), "{ended:?}");

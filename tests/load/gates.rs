@@ -4,7 +4,7 @@ use crate::runs::{measure, refuses};
 use crate::servers::{Answer, right, text, text_but};
 
 #[test]
-fn a_gate_that_is_kept_changes_nothing() {
+fn a_passed_gate_changes_nothing() {
     let gates =
         ["--fail-if", "p99>1h,errors>0", "--fail-if", "rate<1", "--fail-if", "connections<2"];
     let run = measure(&[&[&text(right)[..], "-c", "2", "-d", "200ms"], &gates[..]].concat());
@@ -15,7 +15,7 @@ fn a_gate_that_is_kept_changes_nothing() {
 }
 
 #[test]
-fn a_gate_that_is_crossed_is_exit_code_3_and_says_what_was_measured() {
+fn a_crossed_gate_is_exit_code_3_with_the_measured_value() {
     let url = text(right);
     for gate in [
         "rate>0",
@@ -40,7 +40,7 @@ fn an_error_crosses_a_gate_of_errors() {
 }
 
 #[test]
-fn a_run_without_a_reply_crosses_every_gate_of_replies_and_exits_with_1() {
+fn a_run_without_a_reply_crosses_gates_and_exits_with_1() {
     let run = measure(&[
         &text(|_| Answer::Bytes(b"no\n".to_vec())),
         "-c",
@@ -55,7 +55,7 @@ fn a_run_without_a_reply_crosses_every_gate_of_replies_and_exits_with_1() {
 }
 
 #[test]
-fn what_is_no_gate_is_refused_with_an_example() {
+fn an_invalid_gate_is_refused_with_an_example() {
     for gate in ["p99", "p99>", "p99=5ms", "p101>5ms", "speed>1", "errors>x", "rate<5ms", ""] {
         refuses(&["--fail-if", gate], 2, "--fail-if");
     }

@@ -1,4 +1,4 @@
-//! A server that leaves in the middle of a run, and what is shown of replies that are wrong.
+//! Servers that stop during a run, and the exchanges shown of wrong replies.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::support::program;
 use crate::support::server::Server;
 use crate::support::wait::wait_until;
 
-/// Arguments of a run that is long enough for a server to leave in its middle.
+/// Arguments of a run that is long enough for a server to stop in its middle.
 const LONG: [&str; 8] = ["-c", "3", "-R", "50", "-d", "3s", "--timeout", "2s"];
 
-/// A run on a server that gets `signal` once it has answered.
+/// Makes a run on a server that gets `signal` after its first replies.
 fn left_by(signal: &str) -> Running {
     let mut server = Server::start(&[]);
     let running = Running::start(generator(&[&[&url(&server, "text")[..]], &LONG[..]].concat()));
@@ -23,7 +23,7 @@ fn left_by(signal: &str) -> Running {
 }
 
 #[test]
-fn a_server_that_is_killed_or_stopped_is_gone_and_the_run_exits_with_4() {
+fn a_killed_or_stopped_server_is_gone_and_the_exit_code_4() {
     for signal in ["KILL", "TERM"] {
         let run = left_by(signal).finish();
         run.exits_with(4).all_zero("errors", &["missing", "unsent"]);
@@ -35,7 +35,7 @@ fn a_server_that_is_killed_or_stopped_is_gone_and_the_run_exits_with_4() {
 }
 
 #[test]
-fn the_progress_shows_that_no_connection_is_open_and_what_is_not_sent() {
+fn the_progress_shows_open_connections_and_unsent_requests() {
     let mut server = Server::start(&[]);
     let url = url(&server, "text");
     let child =
@@ -52,7 +52,7 @@ fn the_progress_shows_that_no_connection_is_open_and_what_is_not_sent() {
 }
 
 #[test]
-fn the_first_wrong_reply_is_shown_with_its_request_and_what_was_due() {
+fn the_first_wrong_reply_is_shown_with_its_exchange() {
     let url = text_but(10, |_| Answer::Bytes(b"ERROR O\x1bPS\n".to_vec()));
     let run = measure(&[&url, "-c", "1", "-m", "ECHO hello", "-R", "200", "-d", "300ms"]);
     let exchange = &run.exits_with(4).only_error("wrong", 1)["exchanges"][0];
@@ -66,9 +66,9 @@ fn the_first_wrong_reply_is_shown_with_its_request_and_what_was_due() {
 }
 
 #[test]
-fn foreign_bytes_are_called_what_they_are() {
+fn bytes_of_another_protocol_are_reported_as_such() {
     let url = format!("echo://127.0.0.1:{}", says_and_leaves(b"SSH-2.0-OpenSSH_9.6\r"));
     let run = measure(&[&url, "-c", "1", "-d", "300ms", "--timeout", "300ms"]);
-    let said = "20 bytes came that are no line: is it another protocol?";
+    let said = "20 bytes arrived that are not a line: is it another protocol?";
     assert!(run.exits_with(1).ended.text().contains(said), "{}", run.ended.text());
 }

@@ -1,4 +1,4 @@
-//! Connections that are only held: which of them live, and how the others have died.
+//! Held connections: which of them stay alive, and how the others end.
 
 use std::net::TcpStream;
 
@@ -12,7 +12,7 @@ use crate::support::server::Server;
 use crate::support::wait::wait_until;
 
 #[test]
-fn connections_that_live_are_asked_now_and_then() {
+fn held_connections_get_heartbeats() {
     let server = Server::start(&[]);
     let run = measure(&[
         &url(&server, "text"),
@@ -29,7 +29,7 @@ fn connections_that_live_are_asked_now_and_then() {
     assert_eq!(run.text("asked.pace.kind"), "hold");
     assert_eq!(run.count("connections.open_last"), 20);
     assert_eq!((run.count("connections.begun"), totals.connections), (20, 20));
-    // The first one shows that the connection works; five more may follow.
+    // The first heartbeat shows that the connection works; up to five more follow.
     let sent = run.count("requests.sent");
     assert_eq!(sent, totals.messages);
     assert!((40..=20 * 6).contains(&sent), "{sent} heartbeats");
@@ -42,8 +42,8 @@ fn wrong_replies_do_not_hurry_the_heartbeats() {
     assert!((2..=2 * 5).contains(&run.count("errors.wrong")), "{run:?}");
 }
 
-/// A run of three connections to a server that answers the first heartbeat on each, and gives the
-/// second one to `end`.
+/// Makes a run of three connections to a server that answers the first heartbeat on each, and
+/// handles the second one with `end`.
 fn held(end: fn(TcpStream)) -> Run {
     let port = serve(move |stream| {
         let lines = Counter::default();
@@ -67,7 +67,7 @@ fn held(end: fn(TcpStream)) -> Run {
 }
 
 #[test]
-fn connections_that_die_are_told_apart_and_stay_dead() {
+fn endings_are_distinguished_and_connections_not_reopened() {
     for (end, ending, error) in [
         (hold as fn(TcpStream), "silent", "late"),
         (drop, "closed", "missing"),
@@ -89,7 +89,7 @@ fn connections_that_die_are_told_apart_and_stay_dead() {
 }
 
 #[test]
-fn an_idle_timeout_of_the_server_is_its_own_end_in_every_protocol() {
+fn idle_timeouts_are_recognised_in_every_protocol() {
     let server = Server::start(&["--idle-timeout", "200ms"]);
     for protocol in ["text", "binary", "echo", "chat"] {
         let url = url(&server, protocol);
@@ -106,7 +106,7 @@ fn an_idle_timeout_of_the_server_is_its_own_end_in_every_protocol() {
 }
 
 #[test]
-fn a_shutdown_of_the_server_is_no_wrong_reply() {
+fn a_shutdown_of_the_server_is_not_a_wrong_reply() {
     let mut server = Server::start(&[]);
     let arguments = [&url(&server, "text"), "-c", "4", "--hold", "--heartbeat", "10s", "-d", "4s"];
     let running = Running::start(generator(&arguments));
@@ -122,7 +122,7 @@ fn a_shutdown_of_the_server_is_no_wrong_reply() {
 }
 
 #[test]
-fn a_server_that_is_killed_ends_all_that_it_held() {
+fn a_killed_server_ends_all_held_connections() {
     let mut server = Server::start(&[]);
     let arguments = [&url(&server, "text"), "-c", "8", "--hold", "--heartbeat", "10s", "-d", "20s"];
     let running = Running::start(generator(&arguments));
@@ -152,10 +152,10 @@ fn a_server_that_is_killed_ends_all_that_it_held() {
 }
 
 #[test]
-fn a_server_that_is_frozen_lets_connections_die_silently() {
+fn connections_to_a_frozen_server_are_silent() {
     let server = Server::start(&[]);
     server.freeze();
-    // The kernel accepts, and nobody answers.
+    // The kernel accepts, and no reply comes.
     let run =
         measure(&[&url(&server, "echo"), "-c", "5", "--hold", "--timeout", "300ms", "-d", "500ms"]);
     run.exits_with(1)

@@ -11,7 +11,7 @@ use crate::support::process::Process;
 use crate::support::program;
 use crate::support::wait::wait_until;
 
-/// A server that answers rightly, and the number of lines that it has answered.
+/// Returns a correct server and the number of lines that it has answered.
 fn counting() -> (String, Counter) {
     let lines = Counter::default();
     let counted = lines.clone();
@@ -23,7 +23,7 @@ fn counting() -> (String, Counter) {
 }
 
 #[test]
-fn an_interrupted_run_reports_what_was_done() {
+fn an_interrupted_run_still_reports() {
     for (signal, number, code) in [("INT", 2, 130), ("TERM", 15, 143)] {
         let (url, lines) = counting();
         let running = Running::start(generator(&[&url, "-c", "2", "-d", "60s"]));
@@ -39,7 +39,7 @@ fn an_interrupted_run_reports_what_was_done() {
 }
 
 #[test]
-fn a_run_is_interrupted_while_it_waits_for_replies_or_connections() {
+fn a_waiting_run_can_be_interrupted() {
     let silent = format!("text://127.0.0.1:{}", serve(hold));
     let queue = FullQueue::new();
     let full = format!("text://127.0.0.1:{}", queue.port);
@@ -47,7 +47,7 @@ fn a_run_is_interrupted_while_it_waits_for_replies_or_connections() {
         let running =
             Running::start(generator(&[&url, "-c", "2", "-d", "60s", "--timeout", "60s"]));
         let generator = Process { id: running.child.id() };
-        wait_until("it has begun", || generator.status_field("Threads") == "2");
+        wait_until("it has started", || generator.status_field("Threads") == "2");
         generator.signal("INT");
         let run = running.finish();
         run.exits_with(130).all_zero("errors", &[]);
@@ -69,7 +69,7 @@ fn an_interrupted_search_reports_its_best_run() {
 #[test]
 fn a_second_signal_ends_the_program_at_once() {
     let (url, lines) = counting();
-    // Nobody reads the report: without the second signal it would be written for ever.
+    // The report is not read: without the second signal, writing it would block forever.
     let (stdout, _reader) = full_stdout();
     let mut command = generator(&[&url, "-q", "-c", "2", "-d", "60s"]);
     command.stdout(stdout);
@@ -83,7 +83,7 @@ fn a_second_signal_ends_the_program_at_once() {
     assert_eq!(program::wait(&mut child).code(), Some(143));
 }
 
-/// A stdout that takes no byte as long as the other end is not read.
+/// Returns a full stdout, and its other end, which is not read.
 fn full_stdout() -> (OwnedFd, UnixStream) {
     let (mut writer, reader) = UnixStream::pair().expect("two sockets");
     writer.set_nonblocking(true).expect("a socket");

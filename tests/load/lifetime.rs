@@ -1,4 +1,4 @@
-//! How connections are opened, from where, for how long, and how they are closed.
+//! How connections are opened, from which addresses, for how long, and how they are closed.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::support::server::Server;
 use crate::support::wait::wait_until;
 
 #[test]
-fn a_connection_is_replaced_after_so_many_requests() {
+fn a_connection_is_reopened_after_a_number_of_requests() {
     for depth in ["1", "4"] {
         let server = Server::start(&[]);
         let run = measure(&[
@@ -28,31 +28,31 @@ fn a_connection_is_replaced_after_so_many_requests() {
         let (sent, opened) = (run.count("requests.sent"), run.count("connections.opened"));
         assert_eq!(sent, totals.messages, "{totals:?}: {run:?}");
         assert!(totals.connections > 2, "{totals:?}");
-        // All but the last two have had their five.
+        // All but the last two have sent five requests.
         assert!(
             (sent.div_ceil(5)..=sent / 5 + 4).contains(&opened),
             "{opened} connections for {sent} requests"
         );
-        // The server also sees each connection that was given up because its own port was a default
-        // one.
+        // The server also counts each connection that was closed because its source port was a
+        // default port.
         let begun = run.count("connections.begun") + PROTOCOLS.len() as u64;
         assert!((opened..=begun).contains(&totals.connections), "{totals:?}: {run:?}");
     }
 }
 
 #[test]
-fn a_connection_is_replaced_after_so_long() {
+fn a_connection_is_reopened_after_a_time() {
     let server = Server::start(&[]);
     let run = measure(&[&url(&server, "binary"), "-c", "2", "--lifetime", "50ms", "-d", "400ms"]);
     let totals = stop(server);
     assert_eq!(run.is_flawless().count("requests.sent"), totals.messages, "{totals:?}: {run:?}");
-    // Eight times fifty milliseconds; a loaded machine may replace them later, but not more often.
+    // Eight times fifty milliseconds; a loaded machine may reopen later, but not more often.
     let opened = run.count("connections.opened");
     assert!((4..=20).contains(&opened), "{opened} connections");
 }
 
 #[test]
-fn replaced_connections_leave_the_schedule_alone() {
+fn reopened_connections_do_not_affect_the_schedule() {
     let server = Server::start(&[]);
     let run =
         measure(&[&url(&server, "echo"), "-c", "3", "--lifetime", "2", "-R", "200", "-d", "300ms"]);
@@ -62,7 +62,7 @@ fn replaced_connections_leave_the_schedule_alone() {
 }
 
 #[test]
-fn connections_are_closed_in_order_or_with_a_reset() {
+fn connections_close_normally_or_with_a_reset() {
     for (flags, reason) in [(&[][..], "client closed"), (&["--reset"], "connection reset")] {
         let server = Server::start(&[]);
         let url = url(&server, "text");
@@ -72,7 +72,7 @@ fn connections_are_closed_in_order_or_with_a_reset() {
     }
 }
 
-/// Waits until the log has so many closed connections, all for this reason.
+/// Waits until the log has `count` closed connections, all with this reason.
 #[track_caller]
 fn expect_closings(server: &Server, count: usize, reason: &str) {
     let closings = || {
@@ -89,8 +89,8 @@ fn expect_closings(server: &Server, count: usize, reason: &str) {
 }
 
 #[test]
-fn connections_come_from_every_source_in_turn() {
-    // Who sends nothing is not logged: each of them has two of the twenty requests.
+fn connections_use_every_source_in_turn() {
+    // A silent connection is not logged, so each sends two of the twenty requests.
     let server = Server::start(&[]);
     let sources = "127.0.0.11-127.0.0.13,127.0.0.16/31";
     measure(&[&url(&server, "text"), "-c", "10", "--source", sources, "-R", "50", "-d", "400ms"])
@@ -106,7 +106,7 @@ fn connections_come_from_every_source_in_turn() {
 }
 
 #[test]
-fn connections_are_opened_in_the_course_of_a_ramp() {
+fn connections_are_opened_over_the_time_of_a_ramp() {
     let server = Server::start(&[]);
     for opening in [["--ramp", "200ms"], ["--connect-rate", "50"]] {
         let run = measure(
@@ -127,12 +127,12 @@ fn a_run_that_ends_before_all_are_open_is_too_short() {
             .is_judged(&["too_short"])
             .all_zero("connections.failed", &[])
             .all_zero("errors", &[]);
-        // Two are due in that time; a loaded machine may begin later, and then has some more.
+        // Two are due in that time; a loaded machine may start later and then open more.
         let reached = run.count("connections.reached");
         assert!((1..=20).contains(&reached), "{opening:?}: {reached} connections");
         assert!(
             run.count("replies.correct") > 0,
-            "the first ones do not wait for the others: {run:?}"
+            "open connections do not wait for the others: {run:?}"
         );
     }
 }

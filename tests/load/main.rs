@@ -1,5 +1,5 @@
-//! The load generator from outside: what it counts, what it says and how it ends, against servers
-//! of every kind.
+//! The load generator as a program: its counts, reports and exit codes, against servers of every
+//! kind.
 #![cfg(feature = "load")]
 
 #[path = "../support/mod.rs"]

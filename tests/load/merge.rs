@@ -1,10 +1,10 @@
-//! Reports of several machines as one.
+//! Merging reports of several machines.
 
 use crate::runs::{Report, Scratch, refuses, run};
 use crate::servers::{right, text};
 use crate::support::program::Ended;
 
-/// A run, and the report that it leaves.
+/// Makes a run and returns its report.
 fn report(url: &str, more: &[&str]) -> Scratch {
     let file = Scratch::new("json");
     let ended =
@@ -22,12 +22,12 @@ fn merged(files: &[&Scratch], more: &[&str]) -> (Ended, Report) {
 }
 
 #[test]
-fn what_two_machines_counted_is_added_up() {
+fn counts_of_two_machines_are_added_up() {
     let url = text(right);
     let files = [report(&url, &[]), report(&url, &["-P", "3"])];
     let (ended, both) = merged(&[&files[0], &files[1]], &[]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.text().contains("Joined from 2 reports: "), "{ended:?}");
+    assert!(ended.text().contains("Merged from 2 reports: "), "{ended:?}");
     let reports = [Report::new(files[0].json()), Report::new(files[1].json())];
     for key in ["requests.sent", "replies.correct", "connections.opened", "generator.threads"] {
         assert_eq!(
@@ -40,7 +40,7 @@ fn what_two_machines_counted_is_added_up() {
 }
 
 #[test]
-fn a_report_can_be_shown_again() {
+fn a_single_report_can_be_shown_again() {
     let file = report(&text(right), &[]);
     let (ended, again) = merged(&[&file], &[]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -48,10 +48,10 @@ fn a_report_can_be_shown_again() {
 }
 
 #[test]
-fn gates_are_judged_again_over_all() {
+fn gates_are_checked_against_the_merged_report() {
     let url = text(right);
     let gates = ["--fail-if", "connections<3"];
-    // Each of them alone has fewer.
+    // Each run alone has fewer.
     let files = [0, 1].map(|_| {
         let file = Scratch::new("json");
         let ended =
@@ -65,13 +65,13 @@ fn gates_are_judged_again_over_all() {
 }
 
 #[test]
-fn what_cannot_be_joined_is_one_line() {
+fn reports_that_do_not_fit_are_refused_in_one_line() {
     let url = text(right);
     let closed = report(&url, &[]);
     let open = report(&url, &["-R", "100"]);
-    refuses(&["merge"], 2, "merge needs the JSON reports");
+    refuses(&["merge"], 2, "merge needs JSON reports");
     refuses(&["merge", "no-such-file.json"], 1, "cannot read no-such-file.json");
     refuses(&["merge", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")], 1, "not JSON");
-    refuses(&["merge", closed.path(), closed.path()], 1, "is there twice");
-    refuses(&["merge", closed.path(), open.path()], 1, "their latencies do not mean the same");
+    refuses(&["merge", closed.path(), closed.path()], 1, "is listed twice");
+    refuses(&["merge", closed.path(), open.path()], 1, "their latencies are not comparable");
 }

@@ -1,11 +1,11 @@
-//! Before anything is opened: what the run needs, and what is missing.
+//! The preflight check: what a run needs, and what is missing, before any connection.
 
 use std::net::TcpListener;
 
 use crate::runs::{generator, generator_under, run};
 use crate::support::program::{self, Ended};
 
-/// A server to which nobody may connect.
+/// A server that must get no connection.
 struct Untouched(TcpListener);
 
 impl Untouched {
@@ -23,7 +23,7 @@ impl Untouched {
     #[track_caller]
     fn was_left_alone(&self) {
         let accepted = self.0.accept();
-        assert!(accepted.is_err(), "somebody has connected: {accepted:?}");
+        assert!(accepted.is_err(), "a connection was made: {accepted:?}");
     }
 }
 
@@ -37,30 +37,33 @@ fn is_refused(ended: &Ended, parts: &[&str]) {
 }
 
 #[test]
-fn too_few_descriptors_are_said_before_anything_is_opened() {
+fn too_few_descriptors_are_reported_before_any_connection() {
     let server = Untouched::new();
     let command = generator_under(&["prlimit", "--nofile=64:64"], &[&server.url(), "-c", "100"]);
     let ended = program::finish(command);
-    is_refused(&ended, &["100 connections need", "this process may have 64", "`ulimit -Hn"]);
+    is_refused(
+        &ended,
+        &["118 open files are needed for 100 connections", "may open 64", "`ulimit -Hn"],
+    );
     ended.complaining_in_one_line("tinytcp-load");
     server.was_left_alone();
 }
 
 #[test]
-fn as_many_as_it_says_are_enough() {
+fn the_suggested_number_of_connections_is_sufficient() {
     let advised = |connections: &str| {
         let arguments = ["text://127.0.0.1:1", "--preflight", "-c", connections];
         program::finish(generator_under(&["prlimit", "--nofile=64:64"], &arguments))
     };
     let refused = advised("100");
-    let (_, connections) = refused.stderr.trim_end().rsplit_once("or -c ").expect("an advice");
+    let (_, connections) = refused.stderr.trim_end().rsplit_once("or use -c ").expect("an advice");
     assert_eq!(advised(connections).code, Some(0), "{refused:?}");
     let one_more = connections.parse::<u64>().expect("a number") + 1;
     assert_eq!(advised(&one_more.to_string()).code, Some(1), "{refused:?}");
 }
 
 #[test]
-fn the_soft_limit_is_raised_before_it_is_judged() {
+fn the_soft_limit_is_raised_before_the_check() {
     let arguments = ["text://127.0.0.1:1", "--preflight", "-c", "100"];
     let ended = program::finish(generator_under(&["prlimit", "--nofile=64:500"], &arguments));
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -71,7 +74,7 @@ fn the_soft_limit_is_raised_before_it_is_judged() {
 fn more_connections_than_ports_need_more_source_addresses() {
     let server = Untouched::new();
     let too_many = run(&[&server.url(), "-c", "70k"]);
-    is_refused(&too_many, &["as many ports", "--source 127.0.0.2-127.0.0."]);
+    is_refused(&too_many, &["ports are needed", "--source 127.0.0.2-127.0.0."]);
     server.was_left_alone();
     let more =
         run(&[&server.url(), "-c", "70k", "--source", "127.0.0.2-127.0.0.40", "--preflight"]);
@@ -80,17 +83,17 @@ fn more_connections_than_ports_need_more_source_addresses() {
 }
 
 #[test]
-fn a_source_that_is_no_address_of_this_machine_is_named() {
+fn a_source_of_another_machine_is_refused() {
     let server = Untouched::new();
     // Reserved for documentation (RFC 5737), so that no machine has it.
     let ended = run(&[&server.url(), "-c", "2", "--source", "127.0.0.2,192.0.2.1"]);
-    is_refused(&ended, &["192.0.2.1 is no address of this machine"]);
+    is_refused(&ended, &["192.0.2.1 is not an address of this machine"]);
     ended.complaining_in_one_line("tinytcp-load");
     server.was_left_alone();
 }
 
 #[test]
-fn preflight_says_what_is_needed_and_opens_nothing() {
+fn preflight_reports_the_needs_and_opens_nothing() {
     let server = Untouched::new();
     let ended = run(&[&server.url(), "-c", "10", "--preflight"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -102,9 +105,9 @@ fn preflight_says_what_is_needed_and_opens_nothing() {
 }
 
 #[test]
-fn preflight_says_what_is_missing_beside_what_is_needed() {
+fn preflight_reports_what_is_missing_with_the_needs() {
     let ended = program::finish(generator(&["text://127.0.0.1:1", "-c", "2m", "--preflight"]));
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.text().contains("ports: 2,000,000 needed"), "{ended:?}");
-    assert!(ended.stderr.contains("as many ports"), "{ended:?}");
+    assert!(ended.stderr.contains("ports are needed"), "{ended:?}");
 }

@@ -1,4 +1,4 @@
-//! Other servers: any bytes out, and the bytes that are expected back.
+//! Raw runs: any bytes to any server, and the bytes expected back.
 
 use std::io::Read;
 
@@ -7,7 +7,7 @@ use crate::servers::{Answer, Counter, lines, session};
 use crate::support::behaviour::serve;
 use crate::support::wait::wait_until;
 
-/// A server of one command, as Redis has it.
+/// A server with one command of Redis.
 fn pong(line: &[u8]) -> Answer {
     Answer::Bytes(if line == b"PING\r\n" {
         b"+PONG\r\n".to_vec()
@@ -19,7 +19,7 @@ fn pong(line: &[u8]) -> Answer {
 const SHORT: [&str; 4] = ["-c", "2", "-d", "100ms"];
 
 #[test]
-fn bytes_are_sent_and_expected_as_they_are_written() {
+fn raw_bytes_are_sent_and_expected_exactly() {
     let target = format!("tcp://{}", lines(pong));
     let run = measure(
         &[&[&target, "--raw", "-m", r"PING\r\n", "--expect", r"+PONG\r\n"], &SHORT[..]].concat(),
@@ -31,7 +31,7 @@ fn bytes_are_sent_and_expected_as_they_are_written() {
 }
 
 #[test]
-fn what_is_not_expected_is_wrong() {
+fn an_unexpected_reply_is_wrong() {
     let address = lines(pong);
     let run = measure(
         &[&[&address, "--raw", "-m", r"PANG\r\n", "--expect", r"+PONG\r\n"], &SHORT[..]].concat(),
@@ -42,7 +42,7 @@ fn what_is_not_expected_is_wrong() {
 }
 
 #[test]
-fn any_reply_with_the_expected_end_will_do() {
+fn any_reply_with_the_expected_end_is_correct() {
     let number = Counter::default();
     let address =
         lines(move |_| Answer::Bytes(format!("number {}\r\n", number.add()).into_bytes()));
@@ -55,7 +55,7 @@ fn any_reply_with_the_expected_end_will_do() {
 }
 
 #[test]
-fn the_request_itself_is_expected_unless_something_else_is_said() {
+fn by_default_the_request_is_the_expected_reply() {
     let address = lines(|line| Answer::Bytes(line.to_vec()));
     measure(&[&[&address, "--raw", "-m", r"a\x00b\n"], &SHORT[..]].concat()).is_flawless();
 }
@@ -74,7 +74,7 @@ fn a_greeting_is_expected_first() {
 }
 
 #[test]
-fn where_no_reply_is_expected_requests_are_done_when_they_are_sent() {
+fn requests_without_replies_are_complete_when_sent() {
     let received = Counter::default();
     let counted = received.clone();
     let port = serve(move |mut stream| {
@@ -101,7 +101,7 @@ fn where_no_reply_is_expected_requests_are_done_when_they_are_sent() {
 }
 
 #[test]
-fn a_server_that_answers_where_nothing_is_expected_has_answers_too_many() {
+fn replies_are_surplus_if_none_is_expected() {
     let run = measure(
         &[&[&lines(pong), "--raw", "-m", r"PING\r\n", "--expect", ""], &SHORT[..]].concat(),
     );
@@ -109,7 +109,7 @@ fn a_server_that_answers_where_nothing_is_expected_has_answers_too_many() {
 }
 
 #[test]
-fn raw_needs_bytes_and_a_port() {
+fn a_raw_run_needs_bytes_and_a_port() {
     for (arguments, part) in [
         (&["--raw", "127.0.0.1:1"][..], "--raw needs the bytes to send"),
         (&["--raw", "tcp://127.0.0.1", "-m", "x"], "--raw needs a port"),

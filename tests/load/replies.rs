@@ -1,5 +1,4 @@
-//! Replies that are not what was asked for: each kind has its own name, and none of it is
-//! throughput.
+//! Wrong replies: each kind has its own name, and none is throughput.
 
 use std::sync::Mutex;
 
@@ -8,18 +7,18 @@ use crate::servers::{Answer, Counter, right, session, text, text_but};
 use crate::support::BANNER;
 use crate::support::behaviour::{reset, serve, serve_once_asked};
 
-/// Requests of a [`steady`] run.
+/// Number of requests of a [`steady`] run.
 const REQUESTS: u64 = 60;
 
-/// The request that goes wrong: not the first, and not one of the last.
+/// The request with the fault: not the first, and not one of the last.
 const FAULT: u64 = 10;
 
-/// A run of [`REQUESTS`] requests on two connections, one at a time on each.
+/// Makes a run of [`REQUESTS`] requests on two connections, one at a time on each.
 fn steady(url: &str) -> Run {
     measure(&[url, "-c", "2", "-R", "200", "-d", "300ms"])
 }
 
-/// A run of one connection that always has several requests in flight.
+/// Makes a run of one connection with several requests in flight.
 fn pipelined(url: &str, depth: &str) -> Run {
     measure(&[url, "-c", "1", "-P", depth, "-d", "200ms"])
 }
@@ -43,7 +42,7 @@ fn an_error_is_a_wrong_reply() {
 }
 
 #[test]
-fn rubbish_to_every_request_completes_nothing() {
+fn garbage_replies_complete_nothing() {
     let lines = Counter::default();
     let counted = lines.clone();
     let url = text(move |_| {
@@ -67,8 +66,8 @@ fn a_frame_of_another_kind_is_a_wrong_reply() {
 }
 
 #[test]
-fn another_protocol_is_told_by_its_first_bytes() {
-    // `HTTP/` is a frame of 1.4 GB, which nobody waits for.
+fn another_protocol_is_recognised_by_its_first_bytes() {
+    // `HTTP/` reads as a frame of 1.4 GB, which is not waited for.
     let url =
         format!("binary://127.0.0.1:{}", serve_once_asked(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
     let run = measure(&[&url, "-c", "2", "-d", "200ms"]);
@@ -86,7 +85,7 @@ fn another_connections_reply_is_foreign() {
     let port = serve(move |stream| {
         let connection = connections.add();
         let _ = session(stream, BANNER, |line| {
-            let mut first_line = first_line.lock().expect("nobody panics");
+            let mut first_line = first_line.lock().expect("no thread panics");
             match first_line.as_ref() {
                 None if connection == 0 => *first_line = Some(line.to_vec()),
                 Some(other) if connection == 1 && faults.add() == 0 => {
@@ -111,7 +110,7 @@ fn replies_in_another_order_are_errors() {
     let lines = Counter::default();
     let run = pipelined(
         &text(move |line| {
-            let mut kept = kept.lock().expect("nobody panics");
+            let mut kept = kept.lock().expect("no thread panics");
             match lines.add() {
                 FAULT => {
                     *kept = line.to_vec();
@@ -123,8 +122,8 @@ fn replies_in_another_order_are_errors() {
         }),
         "4",
     );
-    // The reply that came too early is right; the one before it was passed over, and is nobody's
-    // when it comes.
+    // The early reply is correct. The one before it was skipped, and belongs to no request when it
+    // arrives.
     run.exits_with(4).all_zero("errors", &["missing", "surplus"]);
     assert_eq!(
         ["missing", "surplus"].map(|cause| run.count(&format!("errors.{cause}"))),
@@ -136,7 +135,7 @@ fn replies_in_another_order_are_errors() {
 }
 
 #[test]
-fn a_reply_that_comes_twice_is_surplus_when_nothing_was_asked() {
+fn a_repeated_reply_without_a_request_is_surplus() {
     let run = steady(&text_but(FAULT, |line| Answer::Bytes([line, line].concat())));
     run.exits_with(4).is_judged(&["wrong_replies"]).only_error("surplus", 1);
     run.all_zero("connections.ended", &["unreadable"]);
@@ -145,11 +144,12 @@ fn a_reply_that_comes_twice_is_surplus_when_nothing_was_asked() {
 }
 
 #[test]
-fn a_reply_that_comes_twice_is_surplus_when_another_is_due_and_costs_nothing_else() {
+fn a_repeated_reply_before_another_is_only_surplus() {
     let before = Mutex::new(Vec::new());
     let lines = Counter::default();
     let url = text(move |line| {
-        let before = std::mem::replace(&mut *before.lock().expect("nobody panics"), line.to_vec());
+        let before =
+            std::mem::replace(&mut *before.lock().expect("no thread panics"), line.to_vec());
         if lines.add() == FAULT { Answer::Bytes([&before, line].concat()) } else { right(line) }
     });
     let run = pipelined(&url, "4");
@@ -161,14 +161,14 @@ fn a_reply_that_comes_twice_is_surplus_when_another_is_due_and_costs_nothing_els
 }
 
 #[test]
-fn a_reply_that_is_left_out_is_missing_and_those_behind_it_are_right() {
+fn a_skipped_reply_is_missing_and_the_next_are_correct() {
     let run = pipelined(&text_but(FAULT, |_| Answer::Nothing), "4");
     run.only_error("missing", 1).all_zero("connections.ended", &[]);
     assert_eq!(run.count("replies.correct"), run.count("requests.sent") - 1);
 }
 
 #[test]
-fn a_reply_that_is_left_out_is_late_when_none_comes_behind_it() {
+fn a_skipped_last_reply_is_late() {
     let run = measure(&[
         &text_but(FAULT, |_| Answer::Nothing),
         "-c",
@@ -187,7 +187,7 @@ fn a_reply_that_is_left_out_is_late_when_none_comes_behind_it() {
 }
 
 #[test]
-fn a_connection_that_closes_inside_a_reply_truncates_it() {
+fn a_close_inside_a_reply_truncates_it() {
     let run = steady(&text_but(FAULT, |line| Answer::Last(line[..line.len() / 2].to_vec())));
     run.exits_with(4).is_judged(&["unanswered"]).only_error("truncated", 1);
     run.all_zero("connections.ended", &["closed"]);
@@ -196,7 +196,7 @@ fn a_connection_that_closes_inside_a_reply_truncates_it() {
 }
 
 #[test]
-fn a_connection_that_closes_before_a_reply_misses_it() {
+fn a_reply_is_missing_after_a_close() {
     let run = steady(&text_but(FAULT, |_| Answer::Last(Vec::new())));
     run.exits_with(4).is_judged(&["unanswered"]).only_error("missing", 1);
     run.all_zero("connections.ended", &["closed"]);
@@ -206,7 +206,7 @@ fn a_connection_that_closes_before_a_reply_misses_it() {
 }
 
 #[test]
-fn a_reset_is_told_from_an_end() {
+fn a_reset_differs_from_a_close() {
     let run = steady(&text_but(FAULT, |_| Answer::Own(reset)));
     run.exits_with(4)
         .is_judged(&["unanswered"])
@@ -217,7 +217,7 @@ fn a_reset_is_told_from_an_end() {
 }
 
 #[test]
-fn a_line_that_never_ends_is_given_up() {
+fn an_endless_line_ends_the_connection() {
     let run = steady(&text_but(FAULT, |_| Answer::Endless(vec![b'x'; 64 << 10])));
     run.exits_with(4).is_judged(&["wrong_replies"]).only_error("wrong", 1);
     run.all_zero("connections.ended", &["unreadable"]);
@@ -226,7 +226,7 @@ fn a_line_that_never_ends_is_given_up() {
 }
 
 #[test]
-fn a_flood_that_nobody_asked_for_is_surplus_once() {
+fn an_unrequested_flood_is_surplus_once() {
     let run = steady(&text_but(FAULT, |line| {
         Answer::Bytes([line, &b"ECHO flood\n".repeat(10_000)].concat())
     }));
@@ -237,7 +237,7 @@ fn a_flood_that_nobody_asked_for_is_surplus_once() {
 }
 
 #[test]
-fn a_right_reply_is_right_byte_by_byte_too() {
+fn a_correct_reply_may_arrive_byte_by_byte() {
     let run = measure(&[&text(|line| Answer::Slowly(line.to_vec())), "-c", "4", "-d", "200ms"]);
     run.is_flawless();
 }

@@ -1,4 +1,4 @@
-//! Runs of the generator that always end, and the reports that they leave.
+//! Runs of the generator, which always end, and their reports.
 
 use std::fs;
 use std::ops::Deref;
@@ -12,17 +12,16 @@ use serde_json::Value;
 use crate::support::program::{self, Ended};
 use crate::support::server::without_settings;
 
-/// What a loaded machine may add to a run: starting the process, closing its connections, writing
-/// its report.
+/// Time that a loaded machine may add to a run: starting the process, closing its connections,
+/// writing its report.
 const SLACK: Duration = Duration::from_secs(5);
 
-/// The generator, which knows nothing of the environment of this test.
+/// Returns the command of the generator, without settings from the environment.
 pub fn generator(arguments: &[&str]) -> Command {
     prepared(Command::new(env!("CARGO_BIN_EXE_tinytcp-load")), arguments)
 }
 
-/// The generator behind another program that prepares its surroundings, such as `prlimit
-/// --nofile=64`.
+/// Returns the command of the generator started by another program, such as `prlimit --nofile=64`.
 pub fn generator_under(wrapper: &[&str], arguments: &[&str]) -> Command {
     let mut command = Command::new(wrapper[0]);
     command.args(&wrapper[1..]).arg(env!("CARGO_BIN_EXE_tinytcp-load"));
@@ -41,14 +40,14 @@ pub fn run(arguments: &[&str]) -> Ended {
     program::finish(generator(arguments))
 }
 
-/// Makes a run and reads its report. Nothing may be said on stderr.
+/// Makes a run and reads its report. Its stderr must be empty.
 #[track_caller]
 pub fn measure(arguments: &[&str]) -> Run {
     Running::start(generator(arguments)).finish()
 }
 
-/// The generator must refuse `arguments` with this code and one line that contains `part`, and
-/// print nothing.
+/// Checks that the generator refuses `arguments` with this code and one line that contains `part`,
+/// and prints nothing.
 #[track_caller]
 pub fn refuses(arguments: &[&str], code: i32, part: &str) {
     let ended = run(arguments);
@@ -71,12 +70,12 @@ impl Scratch {
         self.0.to_str().expect("a path in UTF-8")
     }
 
-    /// What was written there, if anything was.
+    /// Returns the content of the file, if it exists.
     pub fn text(&self) -> Option<String> {
         fs::read_to_string(&self.0).ok()
     }
 
-    /// What was written there, as JSON.
+    /// Returns the content of the file as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text().expect("a report")).expect("a report in JSON")
@@ -85,12 +84,12 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // There is none when the run was refused.
+        // The file does not exist if the run was refused.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// A run that goes on.
+/// A run in progress.
 pub struct Running {
     pub child: Child,
     report: Scratch,
@@ -153,18 +152,18 @@ impl Run {
         self
     }
 
-    /// These must be the verdicts, the worst first.
+    /// Checks the verdicts, worst first.
     #[track_caller]
     pub fn is_judged(&self, kinds: &[&str]) -> &Self {
         assert_eq!(self.flaws(), kinds, "{}", self.ended.text());
         self
     }
 
-    /// No connection and no reply may have failed, in a run that was made as it was asked for.
+    /// Checks that no connection and no reply failed, in a run as requested.
     #[track_caller]
     pub fn is_flawless(&self) -> &Self {
         self.exits_with(0).is_judged(&[]);
-        // A generator without a core sends nothing behind its schedule, and says so.
+        // A generator without a core misses its schedule, and reports it.
         let may_lack: &[&str] =
             if self.verdicts().contains(&"generator_limited") { &["unsent"] } else { &[] };
         self.all_zero("errors", may_lack)
@@ -175,7 +174,7 @@ impl Run {
     }
 }
 
-/// What `--json` has written. Keys are paths: `errors.wrong`.
+/// A report of `--json`. Keys are paths: `errors.wrong`.
 #[derive(Clone, Debug)]
 pub struct Report(Value);
 
@@ -198,25 +197,25 @@ impl Report {
         self.0.pointer(&pointer).unwrap_or_else(|| panic!("no {path} in {:#}", self.0))
     }
 
-    /// The number of things at `path`, whose key says `_count` behind it.
+    /// Returns the number at `path`, whose key ends with `_count`.
     #[track_caller]
     pub fn count(&self, path: &str) -> u64 {
         self.at(&format!("{path}_count")).as_u64().expect(path)
     }
 
-    /// The number of bytes at `path`, whose key says `_bytes` behind it.
+    /// Returns the number of bytes at `path`, whose key ends with `_bytes`.
     #[track_caller]
     pub fn count_bytes(&self, path: &str) -> u64 {
         self.at(&format!("{path}_bytes")).as_u64().expect(path)
     }
 
-    /// The number at `path`, whose key says its unit.
+    /// Returns the number at `path`, whose key includes its unit.
     #[track_caller]
     pub fn number(&self, path: &str) -> f64 {
         self.at(path).as_f64().expect(path)
     }
 
-    /// How many durations the distribution at `path` has.
+    /// Returns the number of durations of the distribution at `path`.
     #[track_caller]
     pub fn durations(&self, path: &str) -> u64 {
         self.at(&format!("{path}.count")).as_u64().expect(path)
@@ -227,7 +226,7 @@ impl Report {
         self.at(path).as_str().expect(path)
     }
 
-    /// All counts of the causes under `path` but `others` must be zero.
+    /// Checks that all counts of causes under `path` except `others` are zero.
     #[track_caller]
     pub fn all_zero(&self, path: &str, others: &[&str]) -> &Self {
         for (key, count) in causes(self.at(path)) {
@@ -236,25 +235,24 @@ impl Report {
         self
     }
 
-    /// The only error must be of `cause`, so many times.
+    /// Checks that the only errors are `count` of `cause`.
     #[track_caller]
     pub fn only_error(&self, cause: &str, count: u64) -> &Self {
         assert_eq!(self.count(&format!("errors.{cause}")), count, "{:#}", self.at("errors"));
         self.all_zero("errors", &[cause])
     }
 
-    /// The kinds of the verdicts, the worst first; none when the run is valid.
+    /// Returns the kinds of the verdicts, worst first; none if the run is valid.
     ///
-    /// Whether the generator had room and the schedule was held is left out: it tells of the
-    /// machine on which the tests run. Who wants to know asks for all
-    /// [`verdicts`](Self::verdicts).
+    /// Verdicts about the speed of the generator and the schedule are left out, because they depend
+    /// on the machine of the test; [`verdicts`](Self::verdicts) returns all.
     pub fn flaws(&self) -> Vec<&str> {
         const OF_THE_MACHINE: [&str; 4] =
             ["valid", "generator_limited", "server_overloaded", "tail_queued"];
         self.verdicts().into_iter().filter(|kind| !OF_THE_MACHINE.contains(kind)).collect()
     }
 
-    /// The kinds of all verdicts, the worst first.
+    /// Returns the kinds of all verdicts, worst first.
     pub fn verdicts(&self) -> Vec<&str> {
         let further = self.0["further_verdicts"].as_array().expect("a list");
         [&self.0["verdict"]]
@@ -268,7 +266,7 @@ impl Report {
         self.0["slices"].as_array().expect("a list").iter().cloned().map(Self).collect()
     }
 
-    /// Whatever the server does, the numbers of a report add up.
+    /// Checks that the numbers of a report add up, whatever the server does.
     #[track_caller]
     fn check_sums(&self) {
         let sum_of_slices =
@@ -284,7 +282,7 @@ impl Report {
         assert_eq!(
             correct,
             self.durations("latency.from_send"),
-            "each right reply has a latency: {report}"
+            "each correct reply has a latency: {report}"
         );
         assert_eq!(
             opened,
@@ -299,19 +297,19 @@ impl Report {
         let rate = self.number("throughput.replies_per_s") * self.number("ran_s");
         assert!(
             rate <= correct as f64 * (1.0 + 1e-6),
-            "only right replies are throughput: {report}"
+            "only correct replies are throughput: {report}"
         );
         if self.text("asked.pace.kind") == "open" && self.number("asked.warmup_s") == 0.0 {
             assert!(
                 rate >= correct as f64 * (1.0 - 1e-6),
-                "each request was due in the counted part: {report}"
+                "each request was due in the measurement window: {report}"
             );
             let max = |distribution: &str| {
                 self.at(&format!("{distribution}.max_us")).as_f64().unwrap_or(0.0)
             };
             assert!(
                 max("generator.lag") <= max("latency.from_schedule"),
-                "a part is no more than its whole: {report}"
+                "a part does not exceed the whole: {report}"
             );
         }
         assert!(
@@ -319,11 +317,11 @@ impl Report {
             "{report}"
         );
         let busy = self.number("generator.cpu_ratio");
-        assert!((0.0..=1.0).contains(&busy), "no share is more than its whole: {report}");
+        assert!((0.0..=1.0).contains(&busy), "a share is at most 1: {report}");
     }
 }
 
-/// Each cause with its count.
+/// Returns each cause with its count.
 fn causes(counts: &Value) -> Vec<(&str, u64)> {
     let entries = counts.as_object().expect("an object").iter();
     let counts =

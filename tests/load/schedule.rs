@@ -1,4 +1,5 @@
-//! Open loop: requests are due whether or not replies come, and latencies count from then.
+//! Open loop: requests are due whether or not replies arrive, and latencies count from the
+//! schedule.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use crate::runs::measure;
 use crate::servers::{Answer, right, says_when_asked_and_leaves, text, text_but};
 
 #[test]
-fn so_many_requests_are_sent_as_the_rate_says() {
+fn the_rate_determines_the_number_of_requests() {
     let url = text(right);
     for rate in ["500", "100:900", "900:100"] {
         for threads in ["1", "3"] {
@@ -19,14 +20,14 @@ fn so_many_requests_are_sent_as_the_rate_says() {
 }
 
 #[test]
-fn a_stall_counts_for_all_that_were_due_in_it() {
+fn a_stall_counts_for_all_requests_due_in_it() {
     const STALL: Duration = Duration::from_millis(100);
     let url = text_but(200, |line| {
         thread::sleep(STALL);
         right(line)
     });
-    // Of 600 requests, 100 are due in the course of the stall, and wait for 50 ms on average; one
-    // is sent into it.
+    // Of 600 requests, 100 are due during the stall and wait for 50 ms on average; one is sent into
+    // it.
     let run = measure(&[&url, "-R", "1000", "-c", "1", "-d", "600ms"]);
     assert_eq!(run.is_flawless().count("requests.sent"), 600);
     let [send, schedule] =
@@ -46,14 +47,14 @@ fn a_stall_counts_for_all_that_were_due_in_it() {
 }
 
 #[test]
-fn requests_that_find_no_free_connection_are_unsent() {
+fn requests_without_a_free_connection_are_unsent() {
     let url = text(|line| {
         thread::sleep(Duration::from_millis(50));
         right(line)
     });
     let run = measure(&[&url, "-R", "200", "-c", "1", "-d", "300ms", "--timeout", "300ms"]);
     run.exits_with(0);
-    // 60 are due, and 6 can be sent within the duration: behind schedule, nothing is sent after it.
+    // 60 are due, and 6 can be sent within the duration. No request is sent after it.
     assert!(run.count("requests.sent") <= 6, "{run:?}");
     assert_eq!(run.count("requests.sent") + run.count("errors.unsent"), 60, "{run:?}");
     assert!(
@@ -63,7 +64,7 @@ fn requests_that_find_no_free_connection_are_unsent() {
 }
 
 #[test]
-fn every_request_that_was_due_is_accounted_for_though_none_is_answered() {
+fn every_due_request_is_counted_even_without_replies() {
     let run = measure(&[
         &text(|_| Answer::Nothing),
         "-R",
@@ -87,7 +88,7 @@ fn a_closed_loop_has_no_schedule() {
 }
 
 #[test]
-fn what_was_due_while_the_server_was_full_is_accounted_for() {
+fn requests_due_while_the_server_is_full_are_counted() {
     let url = format!("text://127.0.0.1:{}", says_when_asked_and_leaves(b"ERROR SERVER_BUSY\n"));
     let run = measure(&[&url, "-c", "2", "-R", "20", "-d", "500ms", "--timeout", "1s"]);
     assert_eq!(run.count("errors.total"), 10, "{run:?}");
@@ -95,7 +96,7 @@ fn what_was_due_while_the_server_was_full_is_accounted_for() {
 }
 
 #[test]
-fn a_run_without_a_connection_left_does_not_wait_for_one() {
+fn a_run_without_open_connections_ends_on_time() {
     let begun = Instant::now();
     let url = text(right);
     let run = measure(&[

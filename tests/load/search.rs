@@ -7,9 +7,8 @@ use crate::runs::{measure, refuses};
 use crate::servers::{late, right, text};
 
 #[test]
-fn the_highest_rate_that_holds_is_found_below_what_the_server_can_do() {
-    // One connection, one request at a time, and five milliseconds for each: 200 a second and no
-    // more.
+fn the_highest_rate_is_found_below_the_servers_capacity() {
+    // One connection, one request at a time, and 5 ms per request: at most 200 per second.
     let url = text(|line| {
         thread::sleep(Duration::from_millis(5));
         right(line)
@@ -35,19 +34,19 @@ fn the_highest_rate_that_holds_is_found_below_what_the_server_can_do() {
     let steps = run["search"]["steps"].as_array().expect("a list");
     assert_eq!(steps[0]["asked_per_s"], 100.0);
     let broken = steps.iter().filter(|step| step["held"] == false);
-    assert!(broken.clone().count() >= 2, "the rate that breaks is measured twice: {steps:#?}");
+    assert!(broken.clone().count() >= 2, "a failing rate is measured twice: {steps:#?}");
     for step in broken {
         assert!(step["broken_by"].is_string(), "{step:#}");
     }
 }
 
 #[test]
-fn a_search_in_which_no_rate_holds_ends_soon_and_says_why() {
+fn a_search_without_a_result_ends_soon_with_a_reason() {
     let url = late(Duration::from_millis(70));
     let run = measure(&[&url, "--find-max", "p50=10ms", "-R", "200", "-c", "100", "-d", "200ms"]);
     run.exits_with(1).is_judged(&["no_rate_held"]);
     let conclusion = run.text("search.conclusion");
-    assert!(conclusion.starts_with("No rate held p50=10ms: even at 50.0/s p50 is "), "{run:?}");
+    assert!(conclusion.starts_with("No rate met p50=10ms: even at 50.0/s p50 is "), "{run:?}");
     assert!(conclusion.ends_with("the server takes longer than 10 ms at any rate."), "{run:?}");
     assert_eq!(
         run["search"]["steps"].as_array().expect("a list").len(),
@@ -57,8 +56,8 @@ fn a_search_in_which_no_rate_holds_ends_soon_and_says_why() {
 }
 
 #[test]
-fn each_rate_is_measured_until_it_has_the_samples_that_tell() {
-    // Ten beyond the median are twenty, which take 400 ms at 50 a second.
+fn each_rate_is_measured_until_it_has_enough_samples() {
+    // Ten replies beyond the median need twenty, which take 400 ms at 50 per second.
     let run = measure(&[
         &late(Duration::ZERO),
         "--find-max",
@@ -74,7 +73,7 @@ fn each_rate_is_measured_until_it_has_the_samples_that_tell() {
 }
 
 #[test]
-fn a_search_has_nothing_to_do_with_what_only_holds() {
+fn a_search_cannot_hold_connections() {
     refuses(&["--find-max", "p99=1ms", "--hold"], 2, "cannot be used with");
     refuses(&["--find-max", "p99"], 2, "--find-max");
 }

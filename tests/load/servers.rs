@@ -1,4 +1,4 @@
-//! Servers that break the rules in one way each, and count what they did.
+//! Servers that break the rules in one way each, and count their faults.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::support::BANNER;
 use crate::support::behaviour::{hold, serve};
 
-/// What a server says to a line.
+/// The answer of a server to a line.
 pub enum Answer {
     /// These bytes, in one piece.
     Bytes(Vec<u8>),
@@ -18,26 +18,26 @@ pub enum Answer {
     Nothing,
     /// These bytes, a byte at a time.
     Slowly(Vec<u8>),
-    /// These bytes, and the end.
+    /// These bytes, then the end of the connection.
     Last(Vec<u8>),
-    /// These bytes, again and again as long as somebody takes them.
+    /// These bytes, repeated as long as the client reads.
     Endless(Vec<u8>),
-    /// Something of the server's own.
+    /// Custom behaviour.
     Own(fn(TcpStream)),
 }
 
-/// The right answer to a line of `ECHO`.
+/// Returns the correct answer to a line of `ECHO`.
 pub fn right(line: &[u8]) -> Answer {
     Answer::Bytes(line.to_vec())
 }
 
-/// Serves text: welcomes, and gives to each line what `answer` says; gives the URL.
+/// Serves text: sends the banner, and answers each line with `answer`. Returns the URL.
 pub fn text(answer: impl Fn(&[u8]) -> Answer + Send + Sync + 'static) -> String {
     let port = serve(move |stream| drop(session(stream, BANNER, &answer)));
     format!("text://127.0.0.1:{port}")
 }
 
-/// Serves text that is right and comes `delay` after each request.
+/// Serves correct text with a delay of `delay` after each request.
 pub fn late(delay: Duration) -> String {
     text(move |line| {
         thread::sleep(delay);
@@ -45,13 +45,13 @@ pub fn late(delay: Duration) -> String {
     })
 }
 
-/// Serves lines that nobody welcomes; gives the address without a scheme.
+/// Serves lines without a banner. Returns the address without a scheme.
 pub fn lines(answer: impl Fn(&[u8]) -> Answer + Send + Sync + 'static) -> String {
     let port = serve(move |stream| drop(session(stream, b"", &answer)));
     format!("127.0.0.1:{port}")
 }
 
-/// Serves text in which all is right but the answer to the line with this number, counted over all
+/// Serves text with correct answers, except to the line with this number, counted over all
 /// connections from 0.
 pub fn text_but(number: u64, fault: impl Fn(&[u8]) -> Answer + Send + Sync + 'static) -> String {
     let lines = AtomicU64::new(0);
@@ -62,7 +62,7 @@ pub fn text_but(number: u64, fault: impl Fn(&[u8]) -> Answer + Send + Sync + 'st
     )
 }
 
-/// One connection, from the greeting to its end.
+/// Serves one connection, from the greeting to its end.
 pub fn session(
     mut stream: TcpStream,
     greeting: &[u8],
@@ -85,7 +85,7 @@ pub fn session(
             Answer::Last(bytes) => {
                 stream.write_all(&bytes)?;
                 stream.shutdown(Shutdown::Write)?;
-                // Closing with something unread would be a reset.
+                // Closing with unread bytes would cause a reset.
                 hold(stream);
                 return Ok(());
             }
@@ -102,7 +102,7 @@ pub fn session(
     Ok(())
 }
 
-/// Says `words` to every connection, which is all that it says, and leaves; gives the port.
+/// Sends only `words` on every connection and closes it. Returns the port.
 pub fn says_and_leaves(words: &'static [u8]) -> u16 {
     serve(move |mut stream| {
         if stream.write_all(words).and_then(|()| stream.shutdown(Shutdown::Write)).is_ok() {
@@ -111,7 +111,7 @@ pub fn says_and_leaves(words: &'static [u8]) -> u16 {
     })
 }
 
-/// The same, once something was asked: by then the connection is open for the generator too.
+/// The same after the first request, when the connection is open for the generator too.
 pub fn says_when_asked_and_leaves(words: &'static [u8]) -> u16 {
     serve(move |mut stream| {
         let asked = stream.read(&mut [0]);
@@ -125,17 +125,17 @@ pub fn says_when_asked_and_leaves(words: &'static [u8]) -> u16 {
     })
 }
 
-/// A number that the server counts and the test reads.
+/// A counter that the server increments and the test reads.
 #[derive(Clone, Default)]
 pub struct Counter(Arc<AtomicU64>);
 
 impl Counter {
-    /// Counts one more; gives how many there were before.
+    /// Increments the counter, and returns its previous value.
     pub fn add(&self) -> u64 {
         self.add_many(1)
     }
 
-    /// As [`add`](Self::add), with more than one.
+    /// Like [`add`](Self::add), for `count` occurrences.
     pub fn add_many(&self, count: u64) -> u64 {
         self.0.fetch_add(count, Ordering::SeqCst)
     }

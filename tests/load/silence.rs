@@ -1,4 +1,4 @@
-//! Servers that take connections and do not answer, or never to the end: the run ends all the same.
+//! Servers that accept connections and never answer, or never completely: the run still ends.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -10,10 +10,10 @@ use crate::servers::{Answer, text, text_but};
 use crate::support::PROTOCOLS;
 use crate::support::behaviour::{hold, serve};
 
-/// Long enough for a first request to become late well before the end.
+/// A run long enough for a first request to become late well before its end.
 const PATIENT: [&str; 6] = ["-c", "2", "-d", "600ms", "--timeout", "200ms"];
 
-/// No reply may have come, and at least two may have been waited for in vain.
+/// Checks that no reply arrived and at least two requests were late.
 #[track_caller]
 fn stays_silent(run: &Run) {
     run.exits_with(1).is_judged(&["nothing_completed", "unanswered"]);
@@ -23,19 +23,19 @@ fn stays_silent(run: &Run) {
 }
 
 #[test]
-fn a_server_that_accepts_and_never_answers_is_silent_in_every_protocol() {
+fn a_server_that_never_answers_is_silent_in_every_protocol() {
     let port = serve(hold);
     for protocol in PROTOCOLS {
         let url = format!("{protocol}://127.0.0.1:{port}");
         let run = measure(&[&[&url[..]], &PATIENT[..]].concat());
         stays_silent(&run);
-        // At the end, replies may be due for less than the timeout.
+        // At the end, some replies are due for less than the timeout.
         run.all_zero("errors", &["late", "missing"]);
     }
 }
 
 #[test]
-fn a_server_that_never_accepts_is_silent_while_its_queue_has_room() {
+fn a_server_that_never_accepts_is_silent() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("text://{}", listener.local_addr().expect("bound"));
     let run = measure(&[&[&url[..]], &PATIENT[..]].concat());
@@ -44,7 +44,7 @@ fn a_server_that_never_accepts_is_silent_while_its_queue_has_room() {
 }
 
 #[test]
-fn a_reply_that_trickles_in_and_never_ends_is_late() {
+fn an_endless_slow_reply_is_late() {
     let port = serve(|mut stream| {
         while stream.write_all(b"x").is_ok() {
             thread::sleep(Duration::from_millis(20));
@@ -56,12 +56,12 @@ fn a_reply_that_trickles_in_and_never_ends_is_late() {
         .all_zero("connections.ended", &["late"]);
     assert!(
         run.count("connections.ended.late") >= 2,
-        "bytes came, so that they were not silent: {run:?}"
+        "bytes arrived, so they were not silent: {run:?}"
     );
 }
 
 #[test]
-fn an_endless_flood_of_a_reply_that_was_given_already_holds_up_nothing() {
+fn an_endless_flood_of_an_old_reply_blocks_nothing() {
     let port = serve(|mut stream| {
         let flood = b"a\n".repeat(64 * 1024);
         let asked = stream.read(&mut [0; 16]);
@@ -75,7 +75,7 @@ fn an_endless_flood_of_a_reply_that_was_given_already_holds_up_nothing() {
 }
 
 #[test]
-fn behind_a_late_reply_all_others_are_missing() {
+fn after_a_late_reply_all_others_are_missing() {
     let url = text_but(0, |_| Answer::Own(hold));
     let run = measure(&[&url, "-c", "1", "-P", "4", "-d", "1s", "--timeout", "500ms"]);
     run.exits_with(4).all_zero("errors", &["late", "missing"]);
@@ -88,7 +88,7 @@ fn behind_a_late_reply_all_others_are_missing() {
 }
 
 #[test]
-fn a_server_that_reads_nothing_stops_no_run() {
+fn a_server_that_reads_nothing_does_not_block_the_run() {
     let port = serve(|_stream| thread::sleep(Duration::from_secs(60)));
     let url = format!("echo://127.0.0.1:{port}");
     let run = measure(&[
@@ -108,16 +108,16 @@ fn a_server_that_reads_nothing_stops_no_run() {
     assert!(run.count("errors.late") >= 2, "{run:?}");
     assert!(
         run.count("requests.sent") < run.count("errors.total"),
-        "not all of them fit the kernel: {run:?}"
+        "the kernel cannot buffer all of them: {run:?}"
     );
 }
 
 #[test]
-fn what_is_in_flight_at_the_end_is_waited_for() {
+fn requests_in_flight_at_the_end_are_waited_for() {
     let url = text(|line| {
         thread::sleep(Duration::from_millis(300));
         Answer::Bytes(line.to_vec())
     });
-    // Each connection's only request is answered when the time for sending is over.
+    // The only request of each connection is answered after the time for sending.
     measure(&[&url, "-c", "2", "-d", "100ms"]).is_flawless();
 }

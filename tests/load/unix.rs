@@ -25,7 +25,7 @@ fn every_protocol_agrees_over_a_unix_socket() {
 }
 
 #[test]
-fn connections_that_live_for_one_request_agree_over_a_unix_socket() {
+fn one_request_per_connection_agrees_over_a_unix_socket() {
     let folder = Folder::new("load-churn");
     let server = start("text", &folder.socket(), &[]);
     let run =
@@ -37,7 +37,7 @@ fn connections_that_live_for_one_request_agree_over_a_unix_socket() {
 }
 
 #[test]
-fn a_server_on_a_unix_socket_that_is_killed_or_stopped_is_gone() {
+fn a_killed_or_stopped_server_on_a_unix_socket_is_gone() {
     let folder = Folder::new("load-gone");
     let url = url("text", &folder.socket());
     // The first leaves its file behind, the second does not.
@@ -65,7 +65,7 @@ fn a_server_on_a_unix_socket_that_is_killed_or_stopped_is_gone() {
 }
 
 #[test]
-fn a_unix_socket_that_is_missing_or_was_left_behind_refuses() {
+fn a_missing_or_stale_unix_socket_refuses() {
     let folder = Folder::new("load-missing");
     let url = url("text", &folder.socket());
     for is_left_behind in [false, true] {
@@ -79,7 +79,7 @@ fn a_unix_socket_that_is_missing_or_was_left_behind_refuses() {
 }
 
 #[test]
-fn a_full_backlog_of_a_unix_socket_refuses_and_is_no_lack_of_ports() {
+fn a_full_backlog_of_a_unix_socket_refuses() {
     let folder = Folder::new("load-full");
     let _listener = listen_for_one(&folder.socket());
     let run =
@@ -90,9 +90,9 @@ fn a_full_backlog_of_a_unix_socket_refuses_and_is_no_lack_of_ports() {
 }
 
 #[test]
-fn connections_that_a_full_backlog_refused_are_tried_again() {
+fn connections_refused_by_a_full_backlog_are_retried() {
     let folder = Folder::new("load-again");
-    // A backlog of 1 takes two.
+    // A backlog of 1 holds two connections.
     let server = start("text", &folder.socket(), &["--backlog", "1"]);
     server.freeze();
     let report = Scratch::new("json");
@@ -125,7 +125,7 @@ fn connections_that_a_full_backlog_refused_are_tried_again() {
 }
 
 #[test]
-fn a_forbidden_socket_is_told_before_anything_is_opened() {
+fn a_forbidden_socket_is_reported_before_any_connection() {
     let folder = Folder::new("load-forbidden");
     let _server = start("text", &folder.socket(), &[]);
     let wrapper = forbid(&folder.socket());
@@ -134,12 +134,12 @@ fn a_forbidden_socket_is_told_before_anything_is_opened() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     ended
         .complaining_in_one_line("tinytcp-load")
-        .saying("permission denied; who may connect")
+        .saying("permission denied; tinytcp-server sets")
         .printing("");
 }
 
 #[test]
-fn a_pipe_in_place_of_a_socket_is_not_waited_for() {
+fn a_pipe_in_place_of_a_socket_does_not_block() {
     let folder = Folder::new("load-pipe");
     let made = Command::new("mkfifo").arg(folder.socket()).status().expect("mkfifo runs");
     assert!(made.success());
@@ -148,14 +148,14 @@ fn a_pipe_in_place_of_a_socket_is_not_waited_for() {
 }
 
 #[test]
-fn what_is_only_for_tcp_is_refused() {
+fn flags_for_tcp_are_refused() {
     let url = "text+unix:///run/t.sock";
     refuses(&[url, "--source", "127.0.0.1"], 2, "--source is for TCP");
     refuses(&[url, "--reset"], 2, "--reset is for TCP");
 }
 
 #[test]
-fn raw_bytes_go_over_a_unix_socket_too() {
+fn raw_bytes_work_over_a_unix_socket() {
     let folder = Folder::new("load-raw");
     let _server = start("echo", &folder.socket(), &[]);
     let url = url("tcp", &folder.socket());

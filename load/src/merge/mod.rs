@@ -1,4 +1,4 @@
-//! Reports of several machines as one: sums, exact histograms, and the worst of the verdicts.
+//! Merging reports of several machines: sums, exact histograms, and the worst of the verdicts.
 
 use std::collections::BTreeMap;
 
@@ -15,14 +15,14 @@ mod timeline;
 
 use timeline::Timeline;
 
-/// Joins reports of runs that were made at the same time.
+/// Merges reports of simultaneous runs.
 ///
-/// The gates of the runs are judged again over everything together, and `gates` with them. Where
-/// the runs do not quite fit together, a note says so.
+/// The gates of the runs, and `gates`, are checked against the merged results. A note names each
+/// way in which the runs differ.
 ///
 /// # Errors
-/// One line when they cannot be joined: there is none, one is there twice, or their latencies do
-/// not mean the same.
+/// Fails with one line if there is no report, one is listed twice, or their latencies are not
+/// comparable.
 pub fn merge(reports: Vec<Report>, gates: &[Gate]) -> Result<Report, String> {
     let timeline = Timeline::new(&reports)?;
     refuse_what_differs(&reports)?;
@@ -33,8 +33,7 @@ pub fn merge(reports: Vec<Report>, gates: &[Gate]) -> Result<Report, String> {
     let gates = judged.chain(gates.iter().map(Gate::to_string)).collect();
     let flaws = flaws(&reports);
     let number = reports.len();
-    // A rate times its run's duration is what the run counted for it, which need not be whole
-    // replies.
+    // A rate times the duration of its run is its count, which can include fractions of replies.
     let in_all = |of: &dyn Fn(&Report) -> f64| {
         reports.iter().map(|report| of(report) * report.ran_s).sum::<f64>()
     };
@@ -74,18 +73,18 @@ pub fn merge(reports: Vec<Report>, gates: &[Gate]) -> Result<Report, String> {
 fn refuse_what_differs(reports: &[Report]) -> Result<(), String> {
     let kind = |report: &Report| match report.asked.pace.kind {
         PaceKind::Closed => "a closed loop",
-        PaceKind::Hold => "connections only held",
+        PaceKind::Hold => "held connections",
         PaceKind::Open => "a schedule",
     };
     for (index, report) in reports.iter().enumerate() {
         let other = kind(&reports[0]);
         if kind(report) != other {
-            let why = "their latencies do not mean the same; join those of one kind";
+            let why = "their latencies are not comparable; merge reports of one kind";
             return Err(format!("one report is of {other} and another of {}: {why}", kind(report)));
         }
         if reports[..index].iter().any(|earlier| is_same_run(earlier, report)) {
             return Err(format!(
-                "the run that began at {} is there twice; name each report once",
+                "the run that started at {} is listed twice; name each report once",
                 report.started
             ));
         }
@@ -93,7 +92,7 @@ fn refuse_what_differs(reports: &[Report]) -> Result<(), String> {
     Ok(())
 }
 
-/// No two runs use the same CPU time to the nanosecond from the same millisecond on.
+/// Different runs never use the same CPU time to the nanosecond from the same millisecond.
 fn is_same_run(a: &Report, b: &Report) -> bool {
     a.started == b.started
         && a.requests.sent_bytes == b.requests.sent_bytes
@@ -101,23 +100,25 @@ fn is_same_run(a: &Report, b: &Report) -> bool {
         && a.generator.lag.0.histogram() == b.generator.lag.0.histogram()
 }
 
-/// What a reader must know of how the runs fit together.
+/// Returns notes on how the runs differ.
 fn notes(reports: &[Report], timeline: &Timeline) -> Vec<String> {
     let mut notes: Vec<String> = reports.iter().flat_map(|report| report.notes.clone()).collect();
     let files: Vec<&str> =
         reports.iter().map(|report| &report.file[..]).filter(|file| !file.is_empty()).collect();
     let files = if files.is_empty() { String::new() } else { format!(": {}", files.join(", ")) };
-    notes.push(format!("Joined from {}{files}.", plural(reports.len() as u64, "report")));
+    notes.push(format!("Merged from {}{files}.", plural(reports.len() as u64, "report")));
     let apart_s = timeline.offsets_s.iter().copied().fold(0.0, f64::max);
     if apart_s > 0.0 {
         let apart = seconds(apart_s);
         notes.push(format!(
-            "The runs began up to {apart} apart; what was asked for is their sum all the same."
+            "The runs started up to {apart} apart; their settings are added up anyway."
         ));
     }
     if !timeline.is_common {
         notes.push(
-            "The runs did not all overlap: throughput is the average from the first start to the last end.".into(),
+            "The runs did not all overlap: throughput is the average from the first start to the \
+             last end."
+                .into(),
         );
     }
     let mut differs = |what: &str, value: &dyn Fn(&Report) -> String| {
@@ -129,14 +130,14 @@ fn notes(reports: &[Report], timeline: &Timeline) -> Vec<String> {
     differs("their targets", &|report| report.asked.target.clone());
     differs("what they send", &|report| report.asked.messages.clone());
     differs("their duration in seconds", &|report| report.asked.duration_s.to_string());
-    differs("the time to warm up in seconds", &|report| report.asked.warmup_s.to_string());
-    differs("the requests in flight on a connection", &|report| {
+    differs("their warm-up in seconds", &|report| report.asked.warmup_s.to_string());
+    differs("their requests in flight on a connection", &|report| {
         report.asked.depth_count.to_string()
     });
     differs("how connections are opened", &|report| words::opening(&report.asked));
     differs("the version of the program", &|report| report.version.clone());
     if reports.iter().any(|report| report.search.is_some()) {
-        notes.push("One of them is the best run of a search, which is left out.".into());
+        notes.push("One run is the best run of a search; the search is left out.".into());
     }
     distinct_in_order(notes)
 }
@@ -157,7 +158,7 @@ fn distinct_in_order(values: impl IntoIterator<Item = String>) -> Vec<String> {
     seen
 }
 
-/// Adds what can be added up. Averages and shares are made anew by the caller.
+/// Adds all counts. The caller recomputes averages and shares.
 fn add(joined: &mut Report, report: &Report) {
     joined.asked = add_asked(&joined.asked, &report.asked);
     joined.origin = add_origin(&joined.origin, &report.origin);
@@ -214,7 +215,7 @@ fn add_origin(joined: &Origin, origin: &Origin) -> Origin {
 }
 
 fn add_asked(joined: &Asked, asked: &Asked) -> Asked {
-    // A target that is joined already is not split again: that it may be named twice is no harm.
+    // A merged target is not split again; it may be named twice.
     let both = |a: &String, b: &String| distinct([a.clone(), b.clone()]);
     let sum = |a: Option<f64>, b: Option<f64>| a.zip(b).map(|(a, b)| a + b);
     Asked {
@@ -255,8 +256,8 @@ fn judge_again(joined: &Report, gates: Vec<String>) -> Result<Vec<Judgement>, St
     distinct_in_order(gates).into_iter().map(judge).collect()
 }
 
-/// What is wrong with any of the runs, the worst first, that of one kind together. Gates are left
-/// out: they are judged again.
+/// Returns the flaws of all runs, worst first and one per kind. Gates are left out, because they
+/// are checked again.
 fn flaws(reports: &[Report]) -> Vec<Verdict> {
     let mut flaws: BTreeMap<Kind, Verdict> = BTreeMap::new();
     for (index, report) in reports.iter().enumerate() {
@@ -302,8 +303,7 @@ mod tests {
     use crate::causes::{ConnectError, ReplyError};
     use crate::samples::{self, Sample};
 
-    /// The report of a run that began so much later than the others, and is told from them by its
-    /// CPU time.
+    /// Returns the report of a run that started `later`, with a CPU time of its own.
     fn report(sample: Sample, later: Duration, gates: &[&str]) -> Report {
         let sample = sample
             .change(|outcome| outcome.started += later)
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_add_up_and_shares_are_made_anew() {
+    fn counts_add_up_and_shares_are_recomputed() {
         let joined = two(
             samples::closed().errors(ReplyError::Late, 50),
             samples::closed().errors(ReplyError::Wrong, 50),
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_are_those_of_all_replies_together() {
+    fn percentiles_cover_the_replies_of_all_runs() {
         let slow = samples::closed().total(|total| {
             total.from_send = Default::default();
             total.from_send.record(Duration::from_millis(50), 100_000);
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn slices_lie_on_each_other_when_the_runs_began_within_one() {
+    fn slices_of_simultaneous_runs_are_merged() {
         let joined = two(samples::closed(), samples::closed());
         assert_eq!(joined.slices.len(), 10);
         let slice = &joined.slices[4];
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn slices_of_a_run_that_began_later_lie_later() {
+    fn slices_of_a_later_run_are_shifted() {
         let late = report(samples::closed(), Duration::from_millis(3_200), &[]);
         let joined = merge(vec![late, report(samples::closed(), Duration::ZERO, &[])], &[])
             .expect("they fit");
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn slices_of_another_length_are_put_together() {
+    fn slices_of_different_lengths_are_combined() {
         let short = samples::closed().change(|outcome| {
             let halves = outcome.slices.iter().flat_map(|slice| {
                 let half = |start| super::super::outcome::Slice {
@@ -405,10 +405,10 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_do_not_overlap_are_joined_with_a_note() {
+    fn runs_that_do_not_overlap_are_merged_with_a_note() {
         let late = report(samples::closed(), Duration::from_secs(60), &[]);
         let joined = merge(vec![report(samples::closed(), Duration::ZERO, &[]), late], &[])
-            .expect("they can be joined");
+            .expect("they can be merged");
         assert!(
             joined.notes.iter().any(|note| note.contains("did not all overlap")),
             "{:?}",
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_verdict_is_that_of_all() {
+    fn the_worst_verdict_comes_first() {
         let busy = samples::closed().total(|total| total.cpu = Duration::from_secs(10));
         let refused =
             samples::closed().failed(ConnectError::Busy, 4).change(|outcome| outcome.reached = 6);
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn gates_are_judged_again_over_all_together() {
+    fn gates_are_checked_against_the_merged_results() {
         let gates = ["rate<15k", "errors>0"];
         let parts: Vec<Report> = [0, 100]
             .map(|later| report(samples::closed(), Duration::from_millis(later), &gates))
@@ -446,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn gates_that_are_given_to_the_merge_are_judged_beside_those_of_the_runs() {
+    fn gates_of_the_merge_are_checked_besides_those_of_the_runs() {
         let parts = [0, 100]
             .map(|later| report(samples::closed(), Duration::from_millis(later), &["errors>0"]));
         let gates = ["rate<30k", "errors>0"].map(|gate| gate.parse().expect(gate));
@@ -467,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn other_targets_are_named_and_other_paces_refused() {
+    fn different_targets_are_noted_and_different_paces_refused() {
         let other = samples::closed().asked(|asked| asked.target = "text://127.0.0.2:40000".into());
         let joined = two(samples::closed(), other);
         assert_eq!(joined.asked.target, "text://127.0.0.1:40000 and text://127.0.0.2:40000");
@@ -490,16 +490,18 @@ mod tests {
         assert!(
             merge(vec![one.clone(), one.clone()], &[])
                 .expect_err("the same")
-                .contains("there twice")
+                .contains("listed twice")
         );
-        assert!(merge(Vec::new(), &[]).expect_err("none").contains("nothing to join"));
+        assert!(merge(Vec::new(), &[]).expect_err("none").contains("nothing to merge"));
         assert_eq!(merge(vec![one], &[]).expect("one is enough").replies.correct_count, 100_000);
     }
 
     #[test]
-    fn a_start_that_is_no_time_is_refused() {
+    fn an_invalid_start_time_is_refused() {
         let mut broken = report(samples::closed(), Duration::ZERO, &[]);
         broken.started = "noon".into();
-        assert!(merge(vec![broken], &[]).expect_err("no time").contains("`noon` is no time"));
+        assert!(
+            merge(vec![broken], &[]).expect_err("no time").contains("`noon` is not a start time")
+        );
     }
 }

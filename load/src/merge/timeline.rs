@@ -1,4 +1,4 @@
-//! Which slices of several runs belong to the same time.
+//! Which slices of several runs cover the same time.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +6,17 @@ use chrono::{DateTime, FixedOffset};
 
 use crate::report::{Report, SliceFacts};
 
-/// Where the runs lie beside each other.
+/// The common timeline of several runs.
 pub(super) struct Timeline {
-    /// The report that began first.
+    /// Index of the report that started first.
     pub(super) first: usize,
-    /// How long after it each of them began, in seconds; less than a slice counts as nothing.
+    /// Start of each report after the first one, in seconds; less than a slice counts as zero.
     pub(super) offsets_s: Vec<f64>,
-    /// The longest slice, in seconds: that of the joined report.
+    /// The longest slice, in seconds, which the merged report uses.
     slice_s: f64,
-    /// From the first start to the last end.
+    /// Time from the first start to the last end.
     pub(super) ran_s: f64,
-    /// True exactly when there is a time at which all of them ran.
+    /// True if all runs overlap.
     pub(super) is_common: bool,
 }
 
@@ -25,7 +25,7 @@ impl Timeline {
         let starts: Vec<f64> = reports.iter().map(start_s).collect::<Result<_, _>>()?;
         let first =
             starts.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1)).map(|(index, _)| index);
-        let first = first.ok_or("nothing to join; name two reports or more")?;
+        let first = first.ok_or("nothing to merge; name two or more reports")?;
         let slice_s =
             reports.iter().filter_map(|report| report.slices.first()).map(|slice| slice.length_s);
         let slice_s = slice_s.fold(0.0, f64::max);
@@ -44,7 +44,7 @@ impl Timeline {
         })
     }
 
-    /// The slices of all, those of the same time as one.
+    /// Returns the merged slices of all reports.
     pub(super) fn slices(&self, reports: &[Report]) -> Vec<SliceFacts> {
         let mut all: BTreeMap<u64, SliceFacts> = BTreeMap::new();
         for (report, offset) in reports.iter().zip(&self.offsets_s) {
@@ -62,13 +62,13 @@ impl Timeline {
         all.into_values().collect()
     }
 
-    /// The slices of one report, each at its place among those of the joined one; shorter ones are
-    /// put together.
+    /// Returns the slices of one report by their place in the merged one; shorter slices are
+    /// combined.
     fn place(&self, report: &Report, offset_s: f64) -> BTreeMap<u64, SliceFacts> {
         let mut placed: BTreeMap<u64, SliceFacts> = BTreeMap::new();
         for slice in &report.slices {
-            // The middle, so that a clock that is a little off does not move it to the place
-            // before.
+            // The middle of the slice, so that a small clock error does not move it to the previous
+            // place.
             let place =
                 ((offset_s + slice.start_s + slice.length_s / 2.0) / self.slice_s).floor() as u64;
             match placed.get_mut(&place) {
@@ -83,10 +83,10 @@ impl Timeline {
     }
 }
 
-/// When the counted part of a run began, by the wall clock, in seconds.
+/// Returns the wall-clock start of the measurement window, in seconds.
 fn start_s(report: &Report) -> Result<f64, String> {
     let started: DateTime<FixedOffset> = DateTime::parse_from_rfc3339(&report.started)
-        .map_err(|error| format!("`{}` is no time of a start: {error}", report.started))?;
+        .map_err(|error| format!("`{}` is not a start time: {error}", report.started))?;
     Ok(started.timestamp_micros() as f64 / 1e6 + report.asked.warmup_s)
 }
 

@@ -1,5 +1,4 @@
-//! A histogram of characters: logarithmic buckets with round bounds, and bars to an eighth of a
-//! character.
+//! A text histogram: logarithmic buckets with round bounds, and bars of eighths of a character.
 
 use std::time::Duration;
 
@@ -12,10 +11,10 @@ const SERIES: [&[f64]; 3] = [
     &[1.0, 1.2, 1.5, 1.8, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0],
 ];
 
-/// With fewer buckets than that, finer ones show more.
+/// Minimum number of buckets; with fewer, finer bounds are used.
 const BUCKETS_ENOUGH: usize = 8;
 
-/// Durations from `from` up to, and without, `to`.
+/// Durations from `from` to `to`, excluding `to`.
 #[derive(Debug, PartialEq)]
 pub(super) struct Bucket {
     pub(super) from: Duration,
@@ -23,8 +22,8 @@ pub(super) struct Bucket {
     pub(super) count: u64,
 }
 
-/// The buckets of what `histogram` holds, in nanoseconds, from the first with a count to the last;
-/// none when it is empty.
+/// Returns the buckets of `histogram` (in nanoseconds), from the first with a count to the last;
+/// none if it is empty.
 pub(super) fn buckets(histogram: &Histogram<u64>) -> Vec<Bucket> {
     if histogram.is_empty() {
         return Vec::new();
@@ -37,7 +36,7 @@ pub(super) fn buckets(histogram: &Histogram<u64>) -> Vec<Bucket> {
 }
 
 fn fill(histogram: &Histogram<u64>, series: &[f64]) -> Vec<Bucket> {
-    // A decade more than 64 bits of nanoseconds have.
+    // One decade more than 64 bits of nanoseconds need.
     let bounds = (0..=20)
         .flat_map(|decade| series.iter().map(move |step| (step * 10_f64.powi(decade)) as u64));
     let mut bounds: Vec<u64> = std::iter::once(0).chain(bounds).collect();
@@ -51,8 +50,8 @@ fn fill(histogram: &Histogram<u64>, series: &[f64]) -> Vec<Bucket> {
         })
         .collect();
     for step in histogram.iter_recorded() {
-        // Of the values that the histogram takes for one, the longest: a round duration then begins
-        // its bucket.
+        // The longest of the values that the histogram does not distinguish, so that a round
+        // duration starts its bucket.
         let value = Duration::from_nanos(step.value_iterated_to());
         let place = buckets.partition_point(|bucket| bucket.to <= value);
         if let Some(bucket) = buckets.get_mut(place) {
@@ -64,7 +63,7 @@ fn fill(histogram: &Histogram<u64>, series: &[f64]) -> Vec<Bucket> {
     buckets.drain(first..=last).collect()
 }
 
-/// A bar of the share `ratio` of `room` characters; what is more than nothing shows.
+/// Returns a bar for the share `ratio` of `room` characters; any share above zero is visible.
 pub(super) fn bar(ratio: f64, room: usize) -> String {
     const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let eighths = (ratio.clamp(0.0, 1.0) * room as f64 * 8.0).round() as usize;
@@ -96,13 +95,13 @@ mod tests {
     }
 
     #[test]
-    fn a_round_duration_begins_its_bucket() {
+    fn a_round_duration_starts_its_bucket() {
         let buckets = of(&[(1_000, 3), (100_000, 1)]);
         assert_eq!((buckets[0].from, buckets[0].count), (Duration::from_millis(1), 3));
     }
 
     #[test]
-    fn a_narrow_range_gets_finer_buckets_and_a_wide_one_coarser() {
+    fn a_narrow_range_has_finer_buckets_than_a_wide_one() {
         assert!(of(&[(100, 1), (190, 1)]).len() >= 4);
         let wide = of(&[(1, 1), (10_000_000, 1)]);
         assert!(wide.len() <= 24, "{}", wide.len());
@@ -110,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_is_as_long_as_its_share_and_never_vanishes() {
+    fn a_bar_has_the_length_of_its_share_and_is_never_empty() {
         assert_eq!(bar(1.0, 4), "████");
         assert_eq!(bar(0.5, 3), "█▌");
         assert_eq!(bar(1e-9, 10), "▏");

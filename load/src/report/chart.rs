@@ -1,4 +1,4 @@
-//! Lines over two axes, as SVG that takes its colours and letters from the page around it.
+//! Line charts as SVG, with colours and fonts of the surrounding page.
 
 use std::fmt::Write;
 
@@ -7,10 +7,10 @@ use super::scale::Axis;
 
 const FONT_PX: f64 = 12.0;
 
-/// The width of a digit in a broad font, which is more than that of most letters.
+/// Width of a digit in a wide font; most letters are narrower.
 const LETTER_PX: f64 = 7.6;
 
-/// The room beside the plot for half of the last mark.
+/// Space right of the plot for half of the last tick label.
 const RIGHT_PX: f64 = 14.0;
 
 /// A line of a chart.
@@ -18,26 +18,26 @@ const RIGHT_PX: f64 = 14.0;
 pub(super) struct Series {
     /// Its name in the legend.
     pub(super) name: &'static str,
-    /// The class that gives it colour and dashes.
+    /// The CSS class with its colour and dashes.
     pub(super) class: &'static str,
-    /// Its points from left to right; where a value is `None`, the line has a gap.
+    /// Its points from left to right; a value of `None` is a gap.
     pub(super) points: Vec<(f64, Option<f64>)>,
 }
 
 /// A chart.
 pub(super) struct Chart {
-    /// What it shows, for those who cannot see it.
+    /// Text alternative of the chart.
     pub(super) description: String,
-    /// Along the bottom; made for the number of marks that there is room for.
+    /// Creates the horizontal axis for a number of ticks that fits.
     pub(super) x: Box<dyn Fn(usize) -> Axis>,
-    /// Along the left side.
+    /// The vertical axis.
     pub(super) y: Axis,
     pub(super) series: Vec<Series>,
-    /// How high the plot is, without the letters around it.
+    /// Height of the plot without its labels.
     pub(super) height: f64,
 }
 
-/// Where the plot lies in the drawing.
+/// The area of the plot in the drawing.
 struct Frame {
     left: f64,
     right: f64,
@@ -56,15 +56,15 @@ impl Frame {
 }
 
 impl Chart {
-    /// The chart `width` pixels wide: once for a wide window and paper, and once for a narrow one,
-    /// so that letters stay as large as letters.
+    /// Returns the chart twice, for a wide window or paper and for a narrow window, so that its
+    /// text keeps its size.
     pub(super) fn svg(&self) -> String {
         format!("{}{}", self.drawing(900.0, "wide"), self.drawing(400.0, "narrow"))
     }
 
     fn drawing(&self, width: f64, class: &str) -> String {
         const MARK_EVERY_PX: f64 = 80.0;
-        // Room for `100,000`: charts that lie below each other share their time axis.
+        // Space for `100,000`: charts below each other share their time axis.
         const LEFT_MIN_PX: f64 = 58.0;
         let legend = self.legend(width);
         let labels = self.y.ticks.iter().map(|(_, text)| text.chars().count()).max().unwrap_or(0);
@@ -74,7 +74,8 @@ impl Chart {
         let x = (self.x)(((frame.right - frame.left) / MARK_EVERY_PX) as usize);
         let height = frame.bottom + 62.0;
         let mut svg = format!(
-            "<svg class=\"{class}\" viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" aria-label=\"{}\">\n{}",
+            "<svg class=\"{class}\" viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" \
+             aria-label=\"{}\">\n{}",
             escaped(&self.description),
             legend.svg,
         );
@@ -87,7 +88,7 @@ impl Chart {
         svg
     }
 
-    /// The names of the lines, in as many rows as they need.
+    /// Returns the names of the lines, in as many rows as needed.
     fn legend(&self, width: f64) -> Legend {
         const SAMPLE_PX: f64 = 26.0;
         let mut legend = Legend { svg: String::new(), rows: 1 };
@@ -101,7 +102,8 @@ impl Chart {
             // Writing to a string cannot fail.
             let _ = writeln!(
                 legend.svg,
-                "<path class=\"line {}\" d=\"M{x:.1} {y:.1}h{SAMPLE_PX}\"/><text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                "<path class=\"line {}\" d=\"M{x:.1} {y:.1}h{SAMPLE_PX}\"/><text x=\"{:.1}\" \
+                 y=\"{:.1}\">{}</text>",
                 series.class,
                 x + SAMPLE_PX + 6.0,
                 y + FONT_PX / 3.0,
@@ -132,7 +134,7 @@ impl Chart {
         }
         for (value, text) in &x.ticks {
             let place = frame.x(x, *value);
-            // At the right edge, a centred text might be cut off.
+            // At the right edge, a centred label could be cut off.
             let text_x =
                 place.min(right + RIGHT_PX - text.chars().count() as f64 * LETTER_PX / 2.0);
             let _ = writeln!(
@@ -152,14 +154,14 @@ impl Chart {
         );
     }
 
-    /// The values at each place, or at every few: a strip shows its own below the chart while the
-    /// pointer or the focus is on it.
+    /// Adds strips that show the values at their place below the chart while the pointer or the
+    /// focus is on them. Long charts have a strip for every few places.
     fn values(&self, svg: &mut String, frame: &Frame, x: &Axis) {
         const STRIPS_MAX: usize = 50;
         let Some(first) = self.series.first() else { return };
         let every = first.points.len().div_ceil(STRIPS_MAX).max(1);
         let width = (frame.right - frame.left) / first.points.len().div_ceil(every).max(1) as f64;
-        // A line of another length, as a bound, has no value of its own at a place.
+        // A line of another length, such as a bound, has no value at a place.
         let lines: Vec<&Series> =
             self.series.iter().filter(|series| series.points.len() == first.points.len()).collect();
         for (index, (at, _)) in first.points.iter().enumerate().step_by(every) {
@@ -175,7 +177,8 @@ impl Chart {
             let left = (frame.x(x, *at) - width / 2.0).max(frame.left);
             let _ = writeln!(
                 svg,
-                "<g class=\"value\" tabindex=\"0\"><rect x=\"{left:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{:.1}\"/>\
+                "<g class=\"value\" tabindex=\"0\"><rect x=\"{left:.1}\" y=\"{:.1}\" \
+                 width=\"{width:.1}\" height=\"{:.1}\"/>\
                  <text x=\"2\" y=\"{:.1}\">{text}</text></g>",
                 frame.top,
                 frame.bottom - frame.top,
@@ -195,7 +198,7 @@ impl Chart {
                 let _ = write!(path, "{pen}{x:.1} {y:.1}");
                 pen = 'L';
             }
-            // A point without neighbours is a line without a length, and its round cap a dot.
+            // A point without neighbours is a line of no length, drawn as a dot by its round cap.
             if part.len() == 1 {
                 path.push_str("h0.01");
             }
@@ -219,13 +222,13 @@ mod tests {
         Chart {
             description: "what <it> shows".into(),
             x: Box::new(|marks| Axis::time(10.0, marks)),
-            y: Axis::numbers("replies a second", [100.0].into_iter()),
+            y: Axis::numbers("replies per second", [100.0].into_iter()),
             series: vec![Series { name: "right & wrong", class: "p50", points }],
             height: 200.0,
         }
     }
 
-    /// The numbers of the first path of class `line` that is no sample of the legend.
+    /// Returns the data of the first path of class `line` after the legend.
     fn line(svg: &str) -> String {
         let after_axes = &svg[svg.find("class=\"axis\"").expect("axes")..];
         let start = after_axes
@@ -243,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_value_is_a_gap_and_a_lonely_one_a_dot() {
+    fn a_missing_value_is_a_gap_and_a_single_one_a_dot() {
         let svg = chart(vec![(0.0, Some(1.0)), (1.0, None), (2.0, Some(1.0)), (3.0, Some(2.0))])
             .drawing(400.0, "narrow");
         let line = line(&svg);
@@ -261,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn each_place_says_its_values_to_a_pointer_and_to_the_focus() {
+    fn each_place_shows_its_values_on_hover_and_focus() {
         let svg = chart(vec![(0.0, Some(0.0)), (10.0, Some(100.0))]).drawing(400.0, "narrow");
         assert_eq!(svg.matches("<g class=\"value\" tabindex=\"0\">").count(), 2, "{svg}");
         assert!(svg.contains(">10.0 s: right &amp; wrong 100</text>"), "{svg}");

@@ -1,4 +1,4 @@
-//! Numbers by cause in a file: `{"refused_count": 3, "timed_out_count": 0, ...}`.
+//! Counts by cause in a file: `{"refused_count": 3, "timed_out_count": 0, ...}`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,7 +32,7 @@ impl<'de, C: Cause> Visitor<'de> for CountsVisitor<C> {
     type Value = Counts<C>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number for each cause")
+        f.write_str("a count for each cause")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Counts<C>, A::Error> {
@@ -65,8 +65,9 @@ mod tests {
         assert_eq!(
             text,
             concat!(
-                r#"{"closed_count":0,"idle_timeout_count":0,"message_timeout_count":0,"shutdown_count":0,"#,
-                r#""reset_count":0,"silent_count":3,"late_count":0,"unreadable_count":0}"#
+                r#"{"closed_count":0,"idle_timeout_count":0,"message_timeout_count":0,"#,
+                r#""shutdown_count":0,"reset_count":0,"silent_count":3,"late_count":0,"#,
+                r#""unreadable_count":0}"#
             )
         );
         let read: Counts<Ending> = serde_json::from_str(&text).expect("our own");
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_without_its_number_is_an_error() {
+    fn a_cause_without_a_count_is_an_error() {
         let error =
             serde_json::from_str::<Counts<Ending>>(r#"{"closed_count":0,"idle_timeout_count":0}"#);
         assert!(

@@ -1,14 +1,14 @@
-//! The report as a table: a row for each slice of the run.
+//! The report as CSV: a row for each slice of the run.
 
 use std::fmt::Write;
 
 use super::Report;
 use crate::latency::microseconds;
 
-const HEADER: &str = "start_s,length_s,sent_count,correct_count,errors_count,open_count,sent_per_s,replies_per_s,\
-                      mean_us,p50_us,p90_us,p99_us,p99_9_us,max_us\n";
+const HEADER: &str = "start_s,length_s,sent_count,correct_count,errors_count,open_count,\
+                      sent_per_s,replies_per_s,mean_us,p50_us,p90_us,p99_us,p99_9_us,max_us\n";
 
-/// The text of the file. A figure of a slice without a reply is empty.
+/// Returns the text of the file. The latencies of a slice without a reply are empty.
 pub(super) fn text(report: &Report) -> String {
     let mut text = HEADER.to_owned();
     for slice in &report.slices {
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slice_without_a_reply_has_empty_figures() {
+    fn a_slice_without_a_reply_has_empty_latencies() {
         let text = text(&Report::new(&samples::nothing(ConnectError::Refused).done(), &[]));
         assert!(
             text.lines().nth(1).is_some_and(|row| row.ends_with("0,0,0,0,0.0,0.0,,,,,,")),

@@ -1,5 +1,5 @@
-//! Durations in a file: the figures that people look for, and the whole histogram, so that files
-//! can be joined without an error.
+//! Durations in a file: summary statistics, and the complete histogram, so that files can be merged
+//! exactly.
 
 use std::time::Duration;
 
@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::latency::{Latency, microseconds};
 
-/// Durations by how often they occurred, as a report keeps them.
+/// A distribution of durations in a report.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(into = "Summary", try_from = "Summary")]
 pub struct Distribution(pub Latency);
 
-/// What a file says of them. Every figure but the histogram is `None` where nothing occurred.
+/// The keys of a distribution in a file. Every value except the histogram is `None` if nothing
+/// occurred.
 #[derive(Serialize, Deserialize)]
 struct Summary {
     count: u64,
@@ -32,13 +33,13 @@ struct Summary {
 }
 
 impl Distribution {
-    /// The duration that the share `quantile` does not exceed; `None` where nothing occurred.
+    /// Returns the duration that the share `quantile` does not exceed; `None` if nothing occurred.
     #[must_use]
     pub fn quantile(&self, quantile: f64) -> Option<Duration> {
         (self.0.count() > 0).then(|| self.0.quantile(quantile))
     }
 
-    /// The longest duration; `None` where nothing occurred.
+    /// Returns the longest duration; `None` if nothing occurred.
     #[must_use]
     pub fn max(&self) -> Option<Duration> {
         (self.0.count() > 0).then(|| self.0.max())
@@ -50,8 +51,8 @@ impl From<Distribution> for Summary {
         let figure = |duration| (latency.count() > 0).then(|| microseconds(duration));
         let quantile = |quantile| figure(latency.quantile(quantile));
         let mut histogram = Vec::new();
-        // A vector takes every byte, and a histogram of three digits is far below the length that
-        // the format can express.
+        // Writing to a vector cannot fail, and a histogram of three digits is far below the size
+        // limit of the format.
         let _ = V2DeflateSerializer::new().serialize(latency.histogram(), &mut histogram);
         Self {
             count: latency.count(),
@@ -75,18 +76,18 @@ impl TryFrom<Summary> for Distribution {
     fn try_from(summary: Summary) -> Result<Self, String> {
         let bytes = BASE64_STANDARD
             .decode(&summary.hdr_v2_deflate_base64)
-            .map_err(|error| format!("a histogram is no base64: {error}"))?;
+            .map_err(|error| format!("a histogram is not valid base64: {error}"))?;
         let histogram = Deserializer::new()
             .deserialize::<u64, _>(&mut bytes.as_slice())
             .map_err(|error| format!("a histogram cannot be read: {error}"))?;
         if histogram.len() != summary.count {
             return Err(format!(
-                "a histogram holds {} durations where {} are told",
+                "a histogram has {} durations, but its count is {}",
                 histogram.len(),
                 summary.count
             ));
         }
-        // Added to one of our own, because one that was read does not grow.
+        // Merged into a new histogram, because one that was read does not resize.
         let mut latency = Latency::default();
         latency.merge(&histogram.into());
         Ok(Self(latency))
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_holds_the_figures_in_microseconds() {
+    fn a_file_has_its_statistics_in_microseconds() {
         let value: serde_json::Value =
             serde_json::from_str(&text(&milliseconds(1..=100))).expect("it is JSON");
         for (key, expected) in [
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_back_is_what_was_written_and_can_grow() {
+    fn a_histogram_is_read_back_exactly_and_can_grow() {
         let written = milliseconds([1, 2, 2, 3]);
         let mut read: Distribution = serde_json::from_str(&text(&written)).expect("our own");
         assert_eq!(read.0.histogram(), written.0.histogram());
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_occurred_is_no_duration_of_zero() {
+    fn an_empty_distribution_has_no_values() {
         let nothing = milliseconds([]);
         let value: serde_json::Value = serde_json::from_str(&text(&nothing)).expect("it is JSON");
         assert_eq!(
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_histogram_is_an_error() {
+    fn an_invalid_histogram_is_an_error() {
         let good = text(&milliseconds([1, 2, 3]));
         for broken in [
             good.replace("\"count\":3", "\"count\":4"),

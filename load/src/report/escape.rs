@@ -1,9 +1,8 @@
-//! Text that is shown in HTML and SVG.
+//! Escaping of text for HTML and SVG.
 
 use super::words::printable;
 
-/// The text with everything escaped that means something in HTML, and with its control characters
-/// visible.
+/// Escapes the special characters of HTML, and makes control characters visible.
 pub(super) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in printable(text).chars() {

@@ -1,4 +1,4 @@
-//! The parts of a report, as its file spells them: every number has its unit in its name.
+//! The sections of a report, as its file has them: every number has its unit in its name.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,61 +8,61 @@ use crate::causes::{ConnectError, Ending, ReplyError};
 use crate::outcome::{Lifetime, Opening, Outcome, Pace, Slice};
 use crate::tally::Counts;
 
-/// What was asked for.
+/// The requested settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Asked {
-    /// The server as it was named; of joined reports, all of them.
+    /// The server as the user named it; of merged reports, all of them.
     pub target: String,
     /// `text`, `binary`, `echo`, `chat` or `raw`.
     pub protocol: String,
-    /// What is sent, in a few words.
+    /// A short description of the messages.
     pub messages: String,
-    /// Connections to hold open.
+    /// Number of connections.
     pub connections_count: u64,
-    /// Requests in flight on each connection, at most.
+    /// Maximum number of requests in flight on each connection.
     pub depth_count: u64,
-    /// Threads that generate.
+    /// Number of generator threads.
     pub threads_count: u64,
-    /// How long requests are sent, the time for warming up included.
+    /// Duration of the load, including the warm-up.
     pub duration_s: f64,
-    /// The first part of it, which latencies and throughput leave out.
+    /// The first part of it, which latencies and throughput exclude.
     pub warmup_s: f64,
-    /// How long a connection, or a reply, may take.
+    /// Timeout of a connection attempt and of a reply.
     pub timeout_s: f64,
     /// When requests are sent.
     pub pace: PaceFacts,
-    /// How long a request is on the wire, at least.
+    /// Size of the shortest request.
     pub request_bytes: u64,
-    /// How many connections are opened in a second; `None` opens all at once.
+    /// Connections opened per second; `None` opens all at once.
     pub opening_per_s: Option<f64>,
-    /// After how many requests a connection is closed and opened anew.
+    /// Number of requests after which a connection is reopened.
     pub lifetime_count: Option<u64>,
-    /// After how long a connection is closed and opened anew.
+    /// Time after which a connection is reopened.
     pub lifetime_s: Option<f64>,
 }
 
 /// When requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PaceFacts {
-    /// As soon as a reply has come, to keep connections alive, or on a schedule.
+    /// Closed loop, held connections, or open loop.
     pub kind: PaceKind,
-    /// With `hold`: the time from one request on a connection to the next.
+    /// With `hold`: time between two requests on a connection.
     pub interval_s: Option<f64>,
-    /// With `open`: requests a second at the start.
+    /// With `open`: requests per second at the start.
     pub from_per_s: Option<f64>,
-    /// With `open`: requests a second at the end.
+    /// With `open`: requests per second at the end.
     pub to_per_s: Option<f64>,
 }
 
-/// The names of the paces.
+/// The kinds of pace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PaceKind {
-    /// As soon as a reply has come.
+    /// Closed loop: when a reply has arrived.
     Closed,
-    /// One request every so often.
+    /// Held connections with one request per interval.
     Hold,
-    /// On a schedule.
+    /// Open loop: on a schedule.
     Open,
 }
 
@@ -112,115 +112,115 @@ impl From<&Outcome> for Asked {
     }
 }
 
-/// What became of the connections.
+/// Connections.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Connections {
-    /// Asked for.
+    /// Requested.
     pub asked_count: u64,
     /// Of those, open at some time.
     pub reached_count: u64,
-    /// Open at the end of a slice, at most.
+    /// Most connections open at once.
     pub open_most_count: u64,
     /// Open when the run ended.
     pub open_last_count: u64,
-    /// How long after the start of the load the server left: all connections had ended, and it
-    /// took no other one.
+    /// Time from the start of the load until the server was gone: all connections had ended, and it
+    /// accepted no other one.
     pub server_gone_after_s: Option<f64>,
-    /// Begun, those included that were opened anew.
+    /// Attempts, including reopened connections.
     pub begun_count: u64,
-    /// Opened, likewise.
+    /// Opened, including reopened connections.
     pub opened_count: u64,
-    /// Not opened, or refused with a word, by cause.
+    /// Not opened, or rejected by the server, by cause.
     pub failed: Counts<ConnectError>,
-    /// Ended without the generator's doing, by cause.
+    /// Ended without the generator closing them, by cause.
     pub ended: Counts<Ending>,
 }
 
-/// What was sent.
+/// Requests.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Requests {
-    /// Requests that the kernel has taken whole.
+    /// Requests completely accepted by the kernel.
     pub sent_count: u64,
-    /// Bytes that the kernel has taken.
+    /// Bytes accepted by the kernel.
     pub sent_bytes: u64,
 }
 
-/// What came.
+/// Replies.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Replies {
-    /// Requests that were answered, whole and right.
+    /// Requests with a complete and correct reply.
     pub correct_count: u64,
-    /// Bytes of replies, right or wrong; a greeting is none.
+    /// Bytes of replies, correct or wrong; a greeting is not a reply.
     pub received_bytes: u64,
 }
 
-/// Requests that were not answered as they should have been.
+/// Failed requests.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Errors {
     /// By cause.
     #[serde(flatten)]
     pub by_cause: Counts<ReplyError>,
-    /// All causes together.
+    /// Sum over all causes.
     pub total_count: u64,
-    /// Their share of all requests that were answered or failed: 0 to 1.
+    /// Their share of all answered and failed requests, 0 to 1.
     pub ratio: f64,
 }
 
-/// What went through in a second, on average of the counted part.
+/// Averages over the measurement window.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Throughput {
-    /// Right replies a second; see
+    /// Correct replies per second; see
     /// [`Tally::correct_inside`](crate::tally::Tally::correct_inside).
     pub replies_per_s: f64,
-    /// Bytes a second sent.
+    /// Bytes sent per second.
     pub sent_bytes_per_s: f64,
-    /// Bytes a second received.
+    /// Bytes received per second.
     pub received_bytes_per_s: f64,
 }
 
-/// How long things took.
+/// Latencies.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Latencies {
-    /// From the start of connecting to the open connection.
+    /// From the connection attempt to the open connection.
     pub connect: Distribution,
-    /// From the start of connecting to the first byte that came on the connection.
+    /// From the connection attempt to the first byte received.
     pub first_byte: Distribution,
-    /// From the call that sent a request to the last byte of its right reply.
+    /// From the system call that sent a request to the last byte of its correct reply.
     pub from_send: Distribution,
-    /// From the time at which the schedule had a request due to the last byte of its right reply;
-    /// `None` without a schedule.
+    /// From the scheduled moment of a request to the last byte of its correct reply; `None` without
+    /// a schedule.
     pub from_schedule: Option<Distribution>,
 }
 
 impl Latencies {
-    /// What a user of the server waits: from the schedule where there is one, else from the send.
+    /// Returns the latency that users see: from the schedule if there is one, else from the send.
     #[must_use]
     pub fn reply(&self) -> &Distribution {
         self.from_schedule.as_ref().unwrap_or(&self.from_send)
     }
 }
 
-/// A part of the run.
+/// A slice of the run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SliceFacts {
-    /// When it began, counted from the start of the counted part.
+    /// Its start, relative to the start of the measurement window.
     pub start_s: f64,
-    /// How long it took.
+    /// Its length.
     pub length_s: f64,
     /// Requests sent.
     pub sent_count: u64,
-    /// Replies that were right.
+    /// Correct replies.
     pub correct_count: u64,
-    /// Requests that failed, all causes.
+    /// Failed requests, all causes.
     pub errors_count: u64,
     /// Connections open at its end.
     pub open_count: u64,
-    /// From the schedule where there is one, else from the send.
+    /// From the schedule if there is one, else from the send.
     pub latency: Distribution,
 }
 
 impl SliceFacts {
-    /// Makes it one with the slice that follows.
+    /// Appends the following slice.
     pub fn append(&mut self, next: &Self) {
         self.length_s += next.length_s;
         self.sent_count += next.sent_count;
@@ -230,7 +230,7 @@ impl SliceFacts {
         self.latency.0.merge(&next.latency.0);
     }
 
-    /// `number` of it, by the second.
+    /// Returns `number` per second of the slice.
     #[must_use]
     pub fn per_s(&self, number: u64) -> f64 {
         per_second(number, self.length_s)
@@ -251,14 +251,14 @@ impl From<&Slice> for SliceFacts {
     }
 }
 
-/// The slices of a run. What is left of it at its end, if it is short, belongs to the slice before:
-/// by the second, a few errors in a microsecond would be millions.
+/// Returns the slices of a run. A short rest at its end is added to the slice before it: a few
+/// errors in a microsecond would read as millions per second.
 pub(super) fn slices(slices: &[Slice]) -> Vec<SliceFacts> {
     let mut facts: Vec<SliceFacts> = slices.iter().map(SliceFacts::from).collect();
     let is_short = |last: &SliceFacts| last.length_s < facts[0].length_s / 2.0;
     if let Some(rest) = facts.last().filter(|last| is_short(last)).cloned() {
         facts.pop();
-        // The first one is not shorter than half of itself: another is there.
+        // The first slice is not shorter than half of itself, so another one exists.
         if let Some(last) = facts.last_mut() {
             last.append(&rest);
         }
@@ -266,19 +266,19 @@ pub(super) fn slices(slices: &[Slice]) -> Vec<SliceFacts> {
     facts
 }
 
-/// How the generator fared: whether it was in the way of what it measured.
+/// The generator, to show whether it distorted the results.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Generator {
-    /// Threads that generated.
+    /// Number of generator threads.
     pub threads_count: u64,
-    /// CPU time of all of them; 0 where the system does not tell.
+    /// CPU time of all threads; 0 if the system does not report it.
     pub cpu_s: f64,
-    /// The share of their time that they were busy, on average: 0 to 1; of more threads than
-    /// cores, of the time of the cores.
+    /// Share of their time in which they were busy, 0 to 1; with more threads than cores, of the
+    /// time of the cores.
     pub cpu_ratio: f64,
-    /// How long they were ready to run and had no core, or were stopped.
+    /// Time in which they were runnable without a core, or stopped.
     pub starved_s: f64,
-    /// The part of each right reply's latency that the generator caused.
+    /// The part of each correct reply's latency that the generator caused.
     pub lag: Distribution,
 }
 
@@ -290,7 +290,7 @@ mod tests {
     use crate::samples;
 
     #[test]
-    fn a_short_rest_of_a_run_belongs_to_the_slice_before() {
+    fn a_short_rest_is_added_to_the_previous_slice() {
         let last_of = |length| {
             let mut outcome = samples::closed().done();
             outcome.slices[9].length = Duration::from_millis(length);

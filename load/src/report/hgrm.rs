@@ -1,16 +1,16 @@
-//! The latencies in the percentile format of HdrHistogram, as its plotter reads it and wrk2 prints
-//! it: in milliseconds.
+//! The latencies in the percentile format of HdrHistogram, in milliseconds, as its plotter reads it
+//! and wrk2 prints it.
 
 use std::fmt::Write;
 
 use super::Report;
 
-/// So many rows for each halving of the distance to 100 %: the customary number.
+/// Number of rows per halving of the distance to 100 %, as is customary.
 const ROWS_PER_HALVING: u32 = 5;
 
 const NANOSECONDS_PER_MS: f64 = 1e6;
 
-/// The text of the file.
+/// Returns the text of the file.
 ///
 /// ```text
 ///        Value     Percentile TotalCount 1/(1-Percentile)
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rows_rise_to_the_maximum_at_a_hundred_percent() {
+    fn the_rows_rise_to_the_maximum_at_100_percent() {
         let text = text(&Report::new(&samples::closed().done(), &[]));
         assert!(
             text.starts_with("       Value     Percentile TotalCount 1/(1-Percentile)\n\n"),

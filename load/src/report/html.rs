@@ -1,4 +1,4 @@
-//! The report as one page: no script, no network, nothing beside it.
+//! The report as a single HTML page, without scripts or external resources.
 
 use std::fmt::Write;
 use std::iter;
@@ -11,12 +11,12 @@ use crate::figures::{bytes, count, duration, percent, plural, rate, seconds, typ
 use crate::search::Search;
 use crate::verdict::{Kind, Verdict};
 
-/// More rows of slices than that are read by no one: neighbours are put together.
+/// Maximum number of rows of slices; above it, neighbours are combined.
 const ROWS_MAX: usize = 120;
 
 const STYLE: &str = include_str!("page.css");
 
-/// The text of the file.
+/// Returns the text of the file.
 pub(super) fn text(report: &Report) -> String {
     let mut page = Page(String::new());
     page.head(report);
@@ -31,7 +31,7 @@ pub(super) fn text(report: &Report) -> String {
     page.0
 }
 
-/// Writes to the page; writing to a string cannot fail.
+/// Writes to the page. Writing to a string cannot fail.
 macro_rules! put {
     ($page:expr, $($argument:tt)*) => {{
         let _ = writeln!($page.0, $($argument)*);
@@ -43,14 +43,17 @@ struct Page(String);
 impl Page {
     fn head(&mut self, report: &Report) {
         let target = escaped(&report.asked.target);
-        // The policy holds the page to what it promises: it fetches nothing and runs nothing.
+        // The policy enforces that the page loads nothing and runs nothing.
         put!(
             self,
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta http-equiv=\"Content-Security-Policy\" content=\"script-src 'none'; connect-src 'none'; img-src 'none'; font-src 'none'\">\n\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"script-src 'none'; \
+             connect-src 'none'; img-src 'none'; font-src 'none'\">\n\
              <title>Load on {target}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-             <p class=\"faint\">tinytcp-load {}, {}, on {}</p>\n<p class=\"faint\"><code>{}</code></p>\n<h1>{target}</h1>\n<p>{}</p>\n<p>{}</p>",
+             <p class=\"faint\">tinytcp-load {}, {}, on {}</p>\n\
+             <p class=\"faint\"><code>{}</code></p>\n\
+             <h1>{target}</h1>\n<p>{}</p>\n<p>{}</p>",
             escaped(&report.version),
             escaped(&report.started),
             escaped(&report.origin.host),
@@ -90,7 +93,7 @@ impl Page {
         let latency = report.latency.reply();
         let figure = |figure: Option<_>| figure.map_or_else(|| "-".into(), duration);
         let tiles = [
-            ("right replies", rate(report.throughput.replies_per_s)),
+            ("correct replies", rate(report.throughput.replies_per_s)),
             ("p50", figure(latency.quantile(0.5))),
             ("p99", figure(latency.quantile(0.99))),
             ("max", figure(latency.max())),
@@ -104,7 +107,7 @@ impl Page {
         self.0.push_str("</dl>\n");
     }
 
-    /// The first exchange of each kind of error.
+    /// Adds the first exchange of each kind of error.
     fn exchanges(&mut self, report: &Report) {
         if report.exchanges.is_empty() {
             return;
@@ -130,11 +133,7 @@ impl Page {
 
     fn search(&mut self, report: &Report) {
         let Some(search) = &report.search else { return };
-        put!(
-            self,
-            "<h2>The search for the highest rate</h2>\n<p>{}</p>",
-            escaped(&search.conclusion)
-        );
+        put!(self, "<h2>Search for the highest rate</h2>\n<p>{}</p>", escaped(&search.conclusion));
         self.chart(plots::search(search));
         self.steps(search);
     }
@@ -147,10 +146,11 @@ impl Page {
                 .map(|figure| figure.map_or_else(|| "-".into(), |figure| seconds(figure / 1e6)));
             put!(
                 self,
-                "<tr><td>{}</td><td>{}</td><td>{p50}</td><td>{p99}</td><td>{p99_9}</td><td class=\"words\">{}</td></tr>",
+                "<tr><td>{}</td><td>{}</td><td>{p50}</td><td>{p99}</td><td>{p99_9}</td>\
+                 <td class=\"words\">{}</td></tr>",
                 rate(step.asked_per_s),
                 rate(step.reached_per_s),
-                escaped(step.broken_by.as_deref().unwrap_or("held")),
+                escaped(step.broken_by.as_deref().unwrap_or("met")),
             );
         }
         self.close_table();
@@ -186,7 +186,7 @@ impl Page {
 
     fn tables(&mut self, report: &Report) {
         let names: Vec<&str> = QUANTILES.iter().map(|(name, _)| *name).collect();
-        // A phone shows the first columns: the figures that are looked for.
+        // A narrow screen shows the first columns, so percentiles come first.
         let head: Vec<&str> =
             [""].into_iter().chain(names).chain(["max", "mean", "stdev", "count"]).collect();
         self.open_table("Latency", &head);
@@ -196,7 +196,7 @@ impl Page {
         if let Some(from_schedule) = &report.latency.from_schedule {
             self.latency("reply, from the schedule", from_schedule);
         }
-        self.latency("lag of the generator", &report.generator.lag);
+        self.latency("generator lag", &report.generator.lag);
         self.close_table();
         self.0.push_str("<div class=\"pair\">\n");
         self.connections(report);
@@ -217,12 +217,12 @@ impl Page {
     fn connections(&mut self, report: &Report) {
         let connections = &report.connections;
         self.open_column("Connections");
-        self.row("asked for", [count(connections.asked_count)]);
+        self.row("requested", [count(connections.asked_count)]);
         self.row("of those, opened", [count(connections.reached_count)]);
-        self.row("open at most", [count(connections.open_most_count)]);
+        self.row("open at once, at most", [count(connections.open_most_count)]);
         self.row("open at the end", [count(connections.open_last_count)]);
-        self.row("begun, reopened ones included", [count(connections.begun_count)]);
-        self.row("opened, reopened ones included", [count(connections.opened_count)]);
+        self.row("attempts, including reopened", [count(connections.begun_count)]);
+        self.row("opened, including reopened", [count(connections.opened_count)]);
         for (cause, number) in words::occurred(&connections.failed) {
             self.row(&format!("failed: {cause}"), [count(number)]);
         }
@@ -236,12 +236,12 @@ impl Page {
         let throughput = &report.throughput;
         self.open_column("Requests and replies");
         self.row("requests sent", [count(report.requests.sent_count)]);
-        self.row("right replies", [count(report.replies.correct_count)]);
+        self.row("correct replies", [count(report.replies.correct_count)]);
         self.row("errors", [count(report.errors.total_count)]);
         for (cause, number) in words::occurred(&report.errors.by_cause) {
             self.row(&format!("errors: {cause}"), [count(number)]);
         }
-        self.row("errors, of all requests", [percent(report.errors.ratio)]);
+        self.row("errors, share of all requests", [percent(report.errors.ratio)]);
         let amount = |all: u64, per_s: f64| [format!("{}, {}/s", bytes(all as f64), bytes(per_s))];
         self.row("sent", amount(report.requests.sent_bytes, throughput.sent_bytes_per_s));
         self.row(
@@ -253,20 +253,20 @@ impl Page {
 
     fn asked(&mut self, report: &Report) {
         let asked = &report.asked;
-        self.open_column("Asked for");
+        self.open_column("Settings");
         self.row("protocol", [escaped(&asked.protocol)]);
         self.row("requests in flight on a connection", [count(asked.depth_count)]);
-        self.row("a request, at least", [bytes(asked.request_bytes as f64)]);
+        self.row("shortest request", [bytes(asked.request_bytes as f64)]);
         self.row("duration", [typed_seconds(asked.duration_s)]);
-        self.row("of it, to warm up", [typed_seconds(asked.warmup_s)]);
+        self.row("of it, warm-up", [typed_seconds(asked.warmup_s)]);
         self.row("timeout", [typed_seconds(asked.timeout_s)]);
         self.close_column();
     }
 
     fn generator(&mut self, report: &Report) {
         let generator = &report.generator;
-        self.open_column("The generator");
-        self.row("counted", [seconds(report.ran_s)]);
+        self.open_column("Generator");
+        self.row("measurement window", [seconds(report.ran_s)]);
         self.row("host", [escaped(&report.origin.host)]);
         self.row("processor", [escaped(&report.origin.processor)]);
         self.row("cores", [count(report.origin.cores_count)]);
@@ -278,13 +278,14 @@ impl Page {
     }
 
     fn slices(&mut self, report: &Report) {
-        let head = ["from", "p50", "p99", "max", "right", "a second", "errors", "open", "sent"];
+        let head = ["from", "p50", "p99", "max", "correct", "per second", "errors", "open", "sent"];
         let each = report.slices.len().div_ceil(ROWS_MAX).max(1);
         put!(self, "<details><summary>{}</summary>", plural(report.slices.len() as u64, "slice"));
         if each > 1 {
             put!(
                 self,
-                "<p class=\"faint\">Each row is {each} slices together; --json and --csv have them all.</p>"
+                "<p class=\"faint\">Each row combines {each} slices; --json and --csv list every \
+                 slice.</p>"
             );
         }
         self.open_table("", &head);
@@ -331,7 +332,7 @@ impl Page {
         self.0.push_str("</tbody></table></section>\n");
     }
 
-    /// A row; what its cells say is escaped already.
+    /// Adds a row of cells that are already escaped.
     fn row(&mut self, name: &str, cells: impl IntoIterator<Item = String>) {
         let cells: String = cells.into_iter().map(|cell| format!("<td>{cell}</td>")).collect();
         put!(self, "<tr><td>{name}</td>{cells}</tr>");
@@ -348,7 +349,7 @@ fn tone(verdict: &Verdict) -> &'static str {
     }
 }
 
-/// The text with a capital at its start, unless that is a name like `p99`.
+/// Capitalises the first word, unless it is a name like `p99`.
 fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
     if !text
@@ -374,7 +375,7 @@ mod tests {
         text(&Report::new(&sample.done(), &["p99>5ms".parse().expect("a gate")]))
     }
 
-    /// The elements of `html` that are open at its end, or that end without a beginning.
+    /// Returns the elements of `html` that are not closed, or closed without being opened.
     fn unbalanced(html: &str) -> Vec<&str> {
         let mut open = Vec::new();
         for tag in html.split('<').skip(1) {
@@ -407,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_needs_no_network_and_no_script() {
+    fn the_page_loads_nothing_and_has_no_script() {
         let page = page(samples::open());
         for word in ["<script", "<link", "<img", "@import", "url(", "http:", "https:", "src="] {
             assert!(!page.contains(word), "{word}");
@@ -415,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn the_verdict_stands_above_every_figure() {
+    fn the_verdict_comes_before_every_number() {
         let page = page(samples::closed().errors(ReplyError::Wrong, 3));
         let at = |part: &str| page.find(part).expect(part);
         assert!(at("<strong>Wrong replies</strong>") < at("<dl class=\"tiles\">"));
@@ -423,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_user_typed_is_shown_and_not_run() {
+    fn user_text_is_shown_and_not_executed() {
         let page = page(samples::closed().asked(|asked| {
             asked.target = "<script>alert('a')</script>".into();
             asked.messages = "a & b\u{7}".into();
@@ -439,7 +440,7 @@ mod tests {
     fn every_slice_is_a_row() {
         let page = page(samples::closed());
         assert_eq!(page.matches("<td>10,000/s</td>").count(), 10);
-        assert!(!page.contains("slices together"));
+        assert!(!page.contains("Each row combines"));
     }
 
     #[test]
@@ -452,7 +453,7 @@ mod tests {
             outcome.slices[5].latency.record(Duration::from_secs(1), 1);
         });
         let page = page(long);
-        assert!(page.contains("Each row is 5 slices together"));
+        assert!(page.contains("Each row combines 5 slices"));
         let rows: Vec<&str> =
             page.lines().filter(|row| row.contains("<td>10,000/s</td>")).collect();
         assert_eq!(rows.len(), 120);

@@ -1,4 +1,4 @@
-//! The report as a file for programs. `docs/load-report.md` describes it, key by key.
+//! The report as JSON. `docs/load-report.md` describes every key.
 
 use std::fs;
 use std::path::Path;
@@ -7,19 +7,20 @@ use serde_json::Value;
 
 use super::{Report, SCHEMA, cannot};
 
-/// Above this, a number in JSON need not be the one that was written (RFC 8259, section 6); and
-/// what is below can be added up without fear.
+/// Largest integer that every JSON parser reads exactly (RFC 8259, section 6). Sums of such numbers
+/// cannot overflow.
 const EXACT_MAX: u64 = 1 << 53;
 
 pub(super) fn text(report: &Report) -> String {
-    // Every key is text, and every part has a form in JSON: the error is one that cannot occur.
+    // Every key is a string and every part is serialisable, so no error can occur.
     serde_json::to_string_pretty(report).unwrap_or_default() + "\n"
 }
 
 /// Reads a report that `--json` has written.
 ///
 /// # Errors
-/// One line: the file cannot be read, is no report, is of another schema, or is broken.
+/// Fails with one line if the file cannot be read, is not a report, has another schema, or is
+/// invalid.
 pub fn read(path: &Path) -> Result<Report, String> {
     let bytes = fs::read(path).map_err(|error| cannot("read", path, &error))?;
     let file = path.display().to_string();
@@ -29,20 +30,20 @@ pub fn read(path: &Path) -> Result<Report, String> {
 }
 
 fn parse(bytes: &[u8]) -> Result<Report, String> {
-    const REPORT: &str = "merge takes files that --json has written";
+    const REPORT: &str = "merge reads files that --json has written";
     let value: Value =
         serde_json::from_slice(bytes).map_err(|error| format!("not JSON ({error}); {REPORT}"))?;
     match value.get("schema").and_then(Value::as_str) {
         Some(SCHEMA) => {}
         Some(other) => {
-            return Err(format!("its schema is `{other}`, and this version reads `{SCHEMA}` only"));
+            return Err(format!("its schema is `{other}`; this version reads `{SCHEMA}` only"));
         }
-        None => return Err(format!("no report of a load run; {REPORT}")),
+        None => return Err(format!("not a load report; {REPORT}")),
     }
     if !counts_are_exact(&value) {
-        return Err(format!("broken: a number is above 2^53; {REPORT}"));
+        return Err(format!("invalid: a number is above 2^53; {REPORT}"));
     }
-    serde_json::from_value(value).map_err(|error| format!("broken: {error}; {REPORT}"))
+    serde_json::from_value(value).map_err(|error| format!("invalid: {error}; {REPORT}"))
 }
 
 fn counts_are_exact(value: &Value) -> bool {
@@ -66,7 +67,7 @@ mod tests {
 
     const PAGE: &str = include_str!("../../../docs/load-report.md");
 
-    /// A report in which no list is empty and nothing is missing.
+    /// A report without empty lists or missing parts.
     fn full() -> Report {
         let gates = ["p99>1us", "errors>0"].map(|gate| gate.parse().expect(gate));
         let outcome = samples::open().total(|total| total.starved = total.cpu).done();
@@ -87,7 +88,7 @@ mod tests {
         report.with_search(Search {
             objective: "p99=1ms".into(),
             highest_held_per_s: Some(1.0),
-            conclusion: "1.00/s is the highest rate that held p99=1ms.".into(),
+            conclusion: "1.00/s is the highest rate that met p99=1ms.".into(),
             steps: vec![step],
         })
     }
@@ -96,8 +97,8 @@ mod tests {
         serde_json::from_str(&text(&full())).expect("it is JSON")
     }
 
-    /// The keys of `value` that lead to no object: `asked.pace.kind`, `notes[]`, `latency.connect`,
-    /// `(distribution).p50_us`.
+    /// Collects the keys of `value` that hold no object: `asked.pace.kind`, `notes[]`,
+    /// `latency.connect`, `(distribution).p50_us`.
     fn keys(path: &str, value: &Value, found: &mut BTreeSet<String>) {
         match value {
             Value::Object(members) => {
@@ -122,8 +123,8 @@ mod tests {
         }
     }
 
-    /// What stands in backticks at the start of each row of the page's tables whose head starts
-    /// with `head`.
+    /// Returns the first code span of each row of the page's tables whose heading starts with
+    /// `head`.
     fn rows(head: &str) -> Vec<&'static str> {
         let tables = PAGE.split("\n\n").filter(|paragraph| paragraph.starts_with(head));
         tables
@@ -166,9 +167,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back_whole() {
-        // A histogram that has grown otherwise is encoded otherwise; the figures beside it are made
-        // of it.
+    fn a_written_report_is_read_back_completely() {
+        // A histogram that was resized differently is encoded differently; the other values are
+        // computed from it.
         let lines = |text: &str| -> Vec<String> {
             text.lines()
                 .filter(|line| !line.contains("hdr_v2_deflate_base64"))
@@ -191,16 +192,16 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_file_is_one_line() {
+    fn an_invalid_file_is_one_line() {
         let good = text(&full());
         for (broken, what) in [
             (String::new(), "not JSON"),
             (good[..good.len() / 2].to_owned(), "not JSON"),
-            ("{}".to_owned(), "no report"),
-            ("[1]".to_owned(), "no report"),
+            ("{}".to_owned(), "not a load report"),
+            ("[1]".to_owned(), "not a load report"),
             (good.replace("\"ran_s\"", "\"ran_m\""), "missing field `ran_s`"),
             (good.replace("\"late_count\"", "\"later_count\""), "missing field `late_count`"),
-            (good.replace("\"sent_count\": 100000", "\"sent_count\": -1"), "broken"),
+            (good.replace("\"sent_count\": 100000", "\"sent_count\": -1"), "invalid"),
             (
                 good.replace("\"sent_count\": 100000", "\"sent_count\": 18446744073709551615"),
                 "2^53",
@@ -212,7 +213,7 @@ mod tests {
         }
     }
 
-    /// Every way to show a report, and to join it.
+    /// Prints and merges a report in every way.
     fn show(report: Report) {
         let mut other = report.clone();
         other.generator.cpu_s += 1.0;
@@ -230,11 +231,11 @@ mod tests {
     }
 
     #[test]
-    fn no_number_in_a_file_makes_a_report_panic() {
+    fn no_number_in_a_file_causes_a_panic() {
         let mut small = full();
         small.slices.truncate(2);
         let text = text(&small);
-        // A histogram is held to its count, and the figures beside it are not read.
+        // A histogram is checked against its count, and the other values are not read.
         let is_number =
             |line: &str| line.trim_end_matches(',').ends_with(|c: char| c.is_ascii_digit());
         let is_fraction = |key: &str| ["_s\"", "ratio\""].iter().any(|unit| key.ends_with(unit));
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_one_line() {
+    fn a_missing_file_is_one_line() {
         let error = read(Path::new("/nonexistent/run.json")).expect_err("it is not there");
         assert!(error.starts_with("cannot read /nonexistent/run.json: "), "{error}");
     }

@@ -1,4 +1,4 @@
-//! The report of a run: made once from its [`Outcome`], and then shown and written in every form.
+//! The report of a run: created from its [`Outcome`], then printed and written in every format.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -37,74 +37,74 @@ pub use facts::{
 };
 pub use json::read;
 
-/// The form of the file that this version writes and reads.
+/// The schema of the files that this version writes and reads.
 pub const SCHEMA: &str = "tinytcp-load/2";
 
-/// Everything that is known of a run when it is over. `docs/load-report.md` describes its file.
+/// The report of a finished run. `docs/load-report.md` describes its file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// [`SCHEMA`].
     pub schema: String,
-    /// The version of the program that made it.
+    /// Version of the program that created it.
     pub version: String,
-    /// When the run began, by the wall clock: `2025-09-12T17:24:13.250-05:00` (RFC 3339).
+    /// Wall-clock time of the start: `2025-09-12T17:24:13.250-05:00` (RFC 3339).
     pub started: String,
-    /// The machine and the command line; of joined reports, all of them.
+    /// The machine and the command line; of merged reports, all of them.
     pub origin: Origin,
-    /// The file that it was read from; empty where it was read from none.
+    /// The file that it was read from; empty if it was created here.
     #[serde(skip)]
     pub file: String,
-    /// What was asked for.
+    /// The requested settings.
     pub asked: Asked,
-    /// How long the counted part took: from the end of warming up to the end of the load.
+    /// Length of the measurement window: from the end of the warm-up to the end of the load.
     pub ran_s: f64,
-    /// The number of the signal that ended the run before its time.
+    /// The number of the signal that interrupted the run.
     pub interrupted_by_signal: Option<i32>,
-    /// What the run is worth.
+    /// The verdict on the run.
     pub verdict: Verdict,
-    /// What else is wrong with it, the worst first.
+    /// Further flaws, worst first.
     pub further_verdicts: Vec<Verdict>,
-    /// What came of each gate.
+    /// The result of each gate.
     pub gates: Vec<Judgement>,
     /// Connections.
     pub connections: Connections,
-    /// What was sent.
+    /// Requests.
     pub requests: Requests,
-    /// What came.
+    /// Replies.
     pub replies: Replies,
-    /// What went wrong.
+    /// Errors.
     pub errors: Errors,
     /// The first exchange of each kind of error.
     pub exchanges: Vec<Exchange>,
-    /// What went through in a second.
+    /// Throughput.
     pub throughput: Throughput,
-    /// How long it took.
+    /// Latencies.
     pub latency: Latencies,
-    /// How the generator fared.
+    /// The generator.
     pub generator: Generator,
-    /// The search that this run is the best of.
+    /// The search of which this run is the best.
     pub search: Option<Search>,
-    /// What a reader of joined reports must know of them, a sentence each.
+    /// Notes on merged reports, a sentence each.
     pub notes: Vec<String>,
-    /// The counted part in slices.
+    /// The slices of the measurement window.
     pub slices: Vec<SliceFacts>,
 }
 
-/// The files to write; `None` for those that nobody asked for, and `-` for stdout.
+/// The files to write; `None` for formats not requested, and `-` for stdout.
 #[derive(Clone, Debug, Default)]
 pub struct Paths {
-    /// The whole report, for programs.
+    /// The complete report as JSON.
     pub json: Option<PathBuf>,
-    /// A row for each slice.
+    /// CSV with a row for each slice.
     pub csv: Option<PathBuf>,
-    /// A page to look at.
+    /// An HTML page.
     pub html: Option<PathBuf>,
     /// The latencies in the text format of HdrHistogram.
     pub hgrm: Option<PathBuf>,
 }
 
 impl Paths {
-    /// How many of them are stdout.
+    /// Returns how many of them are stdout.
     #[must_use]
     pub fn stdout_count(&self) -> usize {
         [&self.json, &self.csv, &self.html, &self.hgrm]
@@ -120,7 +120,7 @@ fn is_stdout(path: &Path) -> bool {
 }
 
 impl Report {
-    /// The report of a run, judged by `gates`.
+    /// Creates the report of a run, and checks `gates`.
     #[must_use]
     pub fn new(outcome: &Outcome, gates: &[Gate]) -> Self {
         let total = &outcome.total;
@@ -189,7 +189,7 @@ impl Report {
         report
     }
 
-    /// The same with the search that its run is the best of.
+    /// Adds the search of which this run is the best.
     #[must_use]
     pub fn with_search(mut self, search: Search) -> Self {
         let is_new = |verdict: &Verdict| self.verdicts().all(|other| other.kind != verdict.kind);
@@ -202,10 +202,9 @@ impl Report {
         Self { search: Some(search), ..self }
     }
 
-    /// What a process that made this run ends with: 130 and 143 after SIGINT and SIGTERM, 1 when
-    /// nothing was completed, fewer connections were reached than asked for or a search found
-    /// no rate, 3 when a gate was crossed, 4 when the server left, gave wrong replies or failed in
-    /// another way, else 0.
+    /// Returns the exit code: 130 and 143 after SIGINT and SIGTERM; 1 if nothing was completed, not
+    /// all connections were reached or a search found no rate; 3 if a gate was crossed; 4 if the
+    /// server was gone, sent wrong replies or failed in another way; else 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let has_kind = |kind| self.verdicts().any(|verdict| verdict.kind == kind);
@@ -227,12 +226,12 @@ impl Report {
         }
     }
 
-    /// The verdict, and what else is wrong.
+    /// Returns all verdicts, worst first.
     pub fn verdicts(&self) -> impl Iterator<Item = &Verdict> {
         std::iter::once(&self.verdict).chain(&self.further_verdicts)
     }
 
-    /// What else is wrong that people are not told already, by the list of gates or by the verdict.
+    /// Returns the further verdicts that neither the list of gates nor the main verdict shows.
     fn further_verdicts_untold(&self) -> impl Iterator<Item = &Verdict> {
         let is_told = |verdict: &Verdict| {
             self.verdict.kind == Kind::NothingCompleted
@@ -243,8 +242,7 @@ impl Report {
             .filter(move |verdict| verdict.kind != Kind::GateCrossed && !is_told(verdict))
     }
 
-    /// Replaces the verdicts by `flaws`, the worst of which is the verdict; keeps them when there
-    /// are none.
+    /// Replaces the verdicts by `flaws`, worst first; keeps them if there are none.
     pub(super) fn set_verdicts(&mut self, flaws: Vec<Verdict>) {
         let mut flaws = flaws.into_iter();
         if let Some(worst) = flaws.next() {
@@ -252,7 +250,7 @@ impl Report {
         }
     }
 
-    /// What gates look at.
+    /// Returns the measurements that gates check.
     pub(super) fn measured(&self) -> Measured<'_> {
         Measured {
             reply: &self.latency.reply().0,
@@ -266,11 +264,11 @@ impl Report {
     }
 }
 
-/// Creates the files that `paths` names where they are not there yet: what cannot be written is to
-/// be known before a long run.
+/// Creates missing files of `paths`, so that a path that cannot be written is reported before a
+/// long run.
 ///
 /// # Errors
-/// One line about the first file that cannot be written.
+/// Fails with one line about the first file that cannot be written.
 pub fn create_files(paths: &Paths) -> Result<(), String> {
     let paths = [&paths.json, &paths.csv, &paths.html, &paths.hgrm];
     for path in paths.into_iter().flatten().filter(|path| !is_stdout(path)) {
@@ -283,11 +281,11 @@ pub fn create_files(paths: &Paths) -> Result<(), String> {
     Ok(())
 }
 
-/// Writes the files that `paths` names, and returns the names of those that are not stdout.
+/// Writes the files of `paths`, and returns the names of those other than stdout.
 ///
 /// # Errors
-/// One line about each file that could not be written, joined by `; `. The others are written all
-/// the same.
+/// Fails with one line about each file that could not be written, joined by `; `. The others are
+/// written.
 pub fn write_files(report: &Report, paths: &Paths) -> Result<Vec<String>, String> {
     let (mut errors, mut written) = (Vec::new(), Vec::new());
     let mut write = |path: &Option<PathBuf>, text: &dyn Fn(&Report) -> String| {
@@ -311,17 +309,16 @@ fn write_to(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        // Whoever closed it has read what was wanted: `| head`.
+        // A reader such as `head` closes the pipe when it has enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }
 }
 
-/// Prints the report for a person: in colours if `is_coloured`, in lines of at most `width`
-/// characters.
+/// Prints the report as text, in colours if `is_coloured`, in lines of at most `width` characters.
 ///
 /// # Errors
-/// When `out` takes no more.
+/// Fails if `out` cannot be written.
 pub fn print(
     report: &Report,
     out: &mut impl Write,
@@ -332,13 +329,13 @@ pub fn print(
     out.flush()
 }
 
-/// One line about a file: what was tried, what went wrong, what to do.
+/// Returns one line about a file: the action, the error and a remedy.
 fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
     let advice = match error.kind() {
         io::ErrorKind::NotFound => "check the name of its folder",
-        io::ErrorKind::PermissionDenied => "name a place that this user may use",
-        io::ErrorKind::StorageFull => "make room on the disk",
-        _ => "name another place",
+        io::ErrorKind::PermissionDenied => "check its permissions",
+        io::ErrorKind::StorageFull => "free some disk space",
+        _ => "choose another path",
     };
     format!("cannot {what} {}: {error}; {advice}", path.display())
 }
@@ -354,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_code_tells_the_first_thing_that_a_script_must_know() {
+    fn the_exit_code_is_that_of_the_worst_flaw() {
         let crossed = gates(&["p99>1us"]);
         let code = |sample: samples::Sample, gates: &[Gate]| {
             Report::new(&sample.done(), gates).exit_code()
@@ -382,14 +379,14 @@ mod tests {
     }
 
     #[test]
-    fn throughput_counts_right_replies_by_the_second() {
+    fn throughput_is_correct_replies_per_second() {
         let report = Report::new(&samples::closed().done(), &[]);
         assert_eq!((report.ran_s, report.throughput.replies_per_s), (10.0, 10_000.0));
         assert_eq!(report.throughput.sent_bytes_per_s, 230_000.0);
     }
 
     #[test]
-    fn a_run_without_time_has_no_rate_and_does_not_divide_by_it() {
+    fn a_run_of_zero_time_has_zero_rates() {
         let outcome = samples::nothing(ConnectError::Refused)
             .change(|outcome| outcome.counted = std::time::Duration::ZERO);
         let report = Report::new(&outcome.done(), &[]);
@@ -400,13 +397,13 @@ mod tests {
     }
 
     #[test]
-    fn latency_from_the_schedule_is_there_exactly_where_there_is_one() {
+    fn latency_from_the_schedule_exists_only_with_a_schedule() {
         assert!(Report::new(&samples::open().done(), &[]).latency.from_schedule.is_some());
         assert!(Report::new(&samples::closed().done(), &[]).latency.from_schedule.is_none());
     }
 
     #[test]
-    fn a_file_that_cannot_be_written_is_one_line_and_the_others_are_written() {
+    fn an_unwritable_file_is_one_line_and_the_others_are_written() {
         let folder = std::env::temp_dir().join(format!("tinytcp-report-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a temporary folder");
         let paths = Paths {

@@ -1,4 +1,4 @@
-//! Which charts a report has, and what they show.
+//! The charts of a report.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use super::{Distribution, PaceKind, Report, SliceFacts};
 use crate::objective::Objective;
 use crate::search::{Search, Step};
 
-/// The points of a percentile curve: close enough for the eye.
+/// Number of points of a percentile curve.
 const CURVE_POINTS: u32 = 240;
 
 const HEIGHT: f64 = 230.0;
 const HEIGHT_OF_STRIP: f64 = 90.0;
 
-/// Latency in each slice; `None` where no slice has a reply.
+/// Latency in each slice; `None` without a reply.
 pub(super) fn latency_over_time(report: &Report) -> Option<Chart> {
     let figure = |figure: fn(&Distribution) -> Option<Duration>| {
         over_time(report, move |slice| figure(&slice.latency).map(|figure| figure.as_secs_f64()))
@@ -33,7 +33,7 @@ pub(super) fn latency_over_time(report: &Report) -> Option<Chart> {
     })
 }
 
-/// Replies, and what was due, in each slice.
+/// Requests due, requests sent and correct replies in each slice.
 pub(super) fn throughput_over_time(report: &Report) -> Option<Chart> {
     let mut series = Vec::new();
     if report.asked.pace.kind == PaceKind::Open {
@@ -42,25 +42,25 @@ pub(super) fn throughput_over_time(report: &Report) -> Option<Chart> {
     let sent = over_time(report, |slice| Some(slice.per_s(slice.sent_count)));
     let right = over_time(report, |slice| Some(slice.per_s(slice.correct_count)));
     series.push(Series { name: "requests sent", class: "sent", points: sent });
-    series.push(Series { name: "right replies", class: "right", points: right });
+    series.push(Series { name: "correct replies", class: "right", points: right });
     has_points(&series).then(|| Chart {
-        description: "Throughput over time: requests sent and right replies a second".into(),
+        description: "Throughput over time: requests sent and correct replies per second".into(),
         x: time(report),
-        y: Axis::numbers("a second", values(&series)),
+        y: Axis::numbers("per second", values(&series)),
         series,
         height: HEIGHT,
     })
 }
 
-/// Errors in each slice; `None` where there is none.
+/// Errors in each slice; `None` without an error.
 pub(super) fn errors_over_time(report: &Report) -> Option<Chart> {
     let points = over_time(report, |slice| Some(slice.per_s(slice.errors_count)));
     let occurred = report.slices.iter().any(|slice| slice.errors_count > 0);
     let series = vec![Series { name: "errors", class: "errors", points }];
-    occurred.then(|| strip("Errors over time", "a second", report, series))
+    occurred.then(|| strip("Errors over time", "per second", report, series))
 }
 
-/// Open connections at the end of each slice; `None` where they were always as many.
+/// Open connections at the end of each slice; `None` if the number is constant.
 pub(super) fn connections_over_time(report: &Report) -> Option<Chart> {
     let points = over_time(report, |slice| Some(slice.open_count as f64));
     let changed = report.slices.windows(2).any(|pair| pair[0].open_count != pair[1].open_count);
@@ -68,8 +68,7 @@ pub(super) fn connections_over_time(report: &Report) -> Option<Chart> {
     changed.then(|| strip("Open connections over time", "open", report, series))
 }
 
-/// The latency that each share of the replies did not exceed, from the schedule beside from the
-/// send; `None` without a reply.
+/// Latency by percentile, from the schedule and from the send; `None` without a reply.
 pub(super) fn percentiles(report: &Report) -> Option<Chart> {
     let count = report.latency.from_send.0.count();
     let mut series = Vec::new();
@@ -95,8 +94,8 @@ pub(super) fn percentiles(report: &Report) -> Option<Chart> {
     })
 }
 
-/// Latency at each rate that a search has measured; `None` without a reply. Of a rate that was
-/// measured twice, the second time counts.
+/// Latency at each measured rate of a search; `None` without a reply. Of a rate that was measured
+/// twice, the second measurement counts.
 pub(super) fn search(search: &Search) -> Option<Chart> {
     let mut curve = search.curve();
     curve.reverse();
@@ -131,7 +130,7 @@ pub(super) fn search(search: &Search) -> Option<Chart> {
         description: "Latency by rate: what the search measured".into(),
         y: Axis::durations("latency from the schedule", values(&series)),
         x: Box::new(move |marks| {
-            Axis::rates("requests a second that were due", rates.iter().copied(), marks)
+            Axis::rates("requests due per second", rates.iter().copied(), marks)
         }),
         series,
         height: HEIGHT,
@@ -143,13 +142,13 @@ fn strip(description: &str, unit: &str, report: &Report, series: Vec<Series>) ->
     Chart { description: description.into(), x: time(report), y, series, height: HEIGHT_OF_STRIP }
 }
 
-/// The axis from the start of the counted part to the end of the last slice.
+/// The time axis, from the start of the measurement window to the end of the last slice.
 fn time(report: &Report) -> Box<dyn Fn(usize) -> Axis> {
     let end = report.slices.iter().map(|slice| slice.start_s + slice.length_s).fold(0.0, f64::max);
     Box::new(move |marks| Axis::time(end, marks))
 }
 
-/// A point in the middle of each slice.
+/// Returns a point in the middle of each slice.
 fn over_time(
     report: &Report,
     value: impl Fn(&SliceFacts) -> Option<f64>,
@@ -157,7 +156,7 @@ fn over_time(
     report.slices.iter().map(|slice| (slice.start_s + slice.length_s / 2.0, value(slice))).collect()
 }
 
-/// What the schedule had due in each slice, in requests a second; nothing after its end.
+/// Returns the scheduled rate in each slice, in requests per second; `None` after its end.
 fn due(report: &Report) -> Vec<(f64, Option<f64>)> {
     let (asked, pace) = (&report.asked, report.asked.pace);
     let (from, to) = (pace.from_per_s.unwrap_or(0.0), pace.to_per_s.unwrap_or(0.0));
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_and_connections_are_drawn_where_there_is_something_to_see() {
+    fn errors_and_connections_are_drawn_only_if_they_change() {
         let calm = report(samples::closed());
         assert!(errors_over_time(&calm).is_none() && connections_over_time(&calm).is_none());
         let eventful = samples::closed()
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn both_latencies_are_drawn_where_both_exist() {
+    fn both_latencies_are_drawn_if_both_exist() {
         let lines = |sample| percentiles(&report(sample)).map(|chart| chart.series.len());
         assert_eq!((lines(samples::closed()), lines(samples::open())), (Some(1), Some(2)));
     }
@@ -234,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_follows_the_ramp() {
+    fn the_scheduled_rate_follows_the_ramp() {
         let ramp = samples::open().asked(|asked| {
             (asked.warmup, asked.duration) = (Duration::ZERO, Duration::from_secs(8));
             asked.pace = Pace::Open { from: 0.0, to: 80.0 };

@@ -1,11 +1,12 @@
-//! The axes of a chart: where a value lies, and which values are marked.
+//! The axes of a chart: positions of values, and ticks.
 
 use crate::figures;
 
-/// From here on, the smaller of the values would lie on the axis if it were not logarithmic.
+/// Minimum ratio of the largest and smallest value for a logarithmic axis; on a linear axis, the
+/// smallest would touch the bottom.
 const LOGARITHMIC_FROM: f64 = 30.0;
 
-/// Nine in ten a step: the marks of a percentile axis.
+/// Tick labels of a percentile axis.
 const PERCENTILES: [&str; 9] = [
     "0 %",
     "90 %",
@@ -21,19 +22,20 @@ const PERCENTILES: [&str; 9] = [
 /// One axis.
 #[derive(Clone, Debug)]
 pub(super) struct Axis {
-    /// What it shows, and in which unit.
+    /// The quantity and its unit.
     pub(super) label: String,
-    /// The marked values, with what stands there.
+    /// The values with a tick, and their labels.
     pub(super) ticks: Vec<(f64, String)>,
     from: f64,
     to: f64,
     is_logarithmic: bool,
-    /// A value between the marks, as a reader sees it.
+    /// Formats a value between the ticks.
     pub(super) show: fn(f64) -> String,
 }
 
 impl Axis {
-    /// Durations of `values` in seconds: from zero, or logarithmic where they differ a lot.
+    /// An axis of durations in seconds: linear from zero, or logarithmic if the values differ by a
+    /// large factor.
     pub(super) fn durations(label: &str, values: impl Iterator<Item = f64> + Clone) -> Self {
         let (min, max) = (
             values.clone().filter(|value| *value > 0.0).fold(f64::MAX, f64::min),
@@ -49,12 +51,12 @@ impl Axis {
         Self { show: figures::seconds, ..axis }
     }
 
-    /// Numbers of things, from zero.
+    /// An axis of numbers from zero.
     pub(super) fn numbers(label: &str, values: impl Iterator<Item = f64>) -> Self {
         Self::from_zero(label, values.fold(0.0, f64::max), tick_of_number)
     }
 
-    /// Rates from the lowest to the highest, with room for about `marks` of them.
+    /// An axis of rates from the lowest to the highest, with about `marks` ticks.
     pub(super) fn rates(
         label: &str,
         values: impl Iterator<Item = f64> + Clone,
@@ -73,7 +75,7 @@ impl Axis {
         axis
     }
 
-    /// The time from 0 to `seconds`, about `marks` of it marked.
+    /// An axis of time from 0 to `seconds`, with about `marks` ticks.
     pub(super) fn time(seconds: f64, marks: usize) -> Self {
         const MINUTES_FROM: f64 = 300.0;
         let (unit, label) =
@@ -83,7 +85,7 @@ impl Axis {
         let ticks =
             multiples(step, to / unit).map(|value| (value * unit, tick_of_number(value))).collect();
         Self {
-            label: format!("{label} since the start of the counted part"),
+            label: format!("{label} since the start of the measurement window"),
             ticks,
             from: 0.0,
             to,
@@ -92,9 +94,10 @@ impl Axis {
         }
     }
 
-    /// Percentiles of `count` values: each step to the right leaves a tenth of them.
+    /// An axis of percentiles of `count` values, on which each step to the right leaves a tenth of
+    /// them.
     ///
-    /// Values are places, of which [`quantile_at`] gives the quantiles.
+    /// Values are places, which [`quantile_at`] converts to quantiles.
     pub(super) fn percentiles(count: u64, marks: usize) -> Self {
         let to = percentile_place_max(count);
         let every = if to as usize > marks { 2 } else { 1 };
@@ -111,7 +114,7 @@ impl Axis {
         }
     }
 
-    /// Where `value` lies: 0 at the start of the axis, 1 at its end.
+    /// Returns the position of `value`: 0 at the start of the axis, 1 at its end.
     pub(super) fn place(&self, value: f64) -> f64 {
         let place = if self.is_logarithmic {
             (value.max(self.from) / self.from).ln() / (self.to / self.from).ln()
@@ -146,22 +149,22 @@ impl Axis {
     }
 }
 
-/// A number of things with the digits that count.
+/// Formats a number with three significant digits.
 fn figure(value: f64) -> String {
     figures::rate(value).trim_end_matches("/s").to_owned()
 }
 
-/// The quantile at a place on the axis of percentiles: 0 at 0, 0.9 at 1, 0.99 at 2.
+/// Returns the quantile at a place on the percentile axis: 0 at 0, 0.9 at 1, 0.99 at 2.
 pub(super) fn quantile_at(place: f64) -> f64 {
     1.0 - 10_f64.powf(-place)
 }
 
-/// The place of the last of `count` values: beyond it there is nothing to show.
+/// Returns the place of the last of `count` values, the end of the axis.
 pub(super) fn percentile_place_max(count: u64) -> f64 {
     (count as f64).log10().clamp(1.0, (PERCENTILES.len() - 1) as f64)
 }
 
-/// The next of 1, 2, 5, 10, 20, ... that is not smaller.
+/// Rounds up to the next of 1, 2, 5, 10, 20, ...
 fn round_step(step: f64) -> f64 {
     let decade = 10_f64.powf(step.log10().floor());
     let rest = step / decade;
@@ -169,9 +172,9 @@ fn round_step(step: f64) -> f64 {
     round * decade
 }
 
-/// 0, `step`, 2 `step`, ... up to `to`.
+/// Returns 0, `step`, 2 `step`, ... up to `to`.
 fn multiples(step: f64, to: f64) -> impl Iterator<Item = f64> {
-    // A chart of more marks than that would be unreadable: the steps are made from `to`.
+    // The step is derived from `to`, so there are far fewer ticks.
     (0..100)
         .map(move |place| f64::from(place) * step)
         .take_while(move |value| *value <= to * 1.000_001)
@@ -187,7 +190,7 @@ fn tick_of_number(number: f64) -> String {
     if number >= 999.5 { figures::count(number.round() as u64) } else { trimmed(number) }
 }
 
-/// Three decimals at most, and no zeros at the end.
+/// Formats a number with at most three decimals and no trailing zeros.
 fn trimmed(number: f64) -> String {
     let text = format!("{number:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -202,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_that_are_alike_start_at_zero_with_round_marks() {
+    fn similar_durations_start_at_zero_with_round_ticks() {
         let axis = Axis::durations("latency", [0.9e-3, 4.2e-3].into_iter());
         assert_eq!(texts(&axis), ["0", "1 ms", "2 ms", "3 ms", "4 ms", "5 ms"]);
         assert!((axis.place(2.5e-3) - 0.5).abs() < 1e-9);
@@ -210,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_that_differ_a_lot_are_logarithmic() {
+    fn durations_of_a_wide_range_are_logarithmic() {
         let axis = Axis::durations("latency", [110e-6, 45e-3].into_iter());
         assert_eq!(
             texts(&axis),
@@ -226,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_at_all_still_has_an_axis() {
+    fn no_values_still_have_an_axis() {
         for axis in [
             Axis::durations("latency", std::iter::empty()),
             Axis::numbers("replies", [0.0].into_iter()),
@@ -248,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_go_as_far_as_there_are_values() {
+    fn the_percentile_axis_ends_at_the_last_value() {
         let axis = Axis::percentiles(20_000, 4);
         assert_eq!(texts(&axis), ["0 %", "90 %", "99 %", "99.9 %", "99.99 %"]);
         assert_eq!(
@@ -259,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_marked_as_there_is_room() {
+    fn rates_have_as_many_ticks_as_fit() {
         let rates = || [900.0, 64_000.0].into_iter();
         assert_eq!(texts(&Axis::rates("asked", rates(), 4)), ["1,000", "10,000", "100,000"]);
         assert_eq!(texts(&Axis::rates("asked", rates(), 9)).len(), 8);

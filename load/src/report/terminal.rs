@@ -1,4 +1,4 @@
-//! The report at a prompt.
+//! The printed report.
 
 use std::fmt::Write;
 use std::iter;
@@ -10,16 +10,16 @@ use crate::figures::{count, duration, percent, rate, seconds};
 use crate::search::Search;
 use crate::verdict::{Kind, Verdict};
 
-/// Where the second column begins.
+/// Column of the values.
 const INDENT: usize = 14;
 
-/// And where the bytes of an exchange begin, behind the second column.
+/// Width of the labels of an exchange.
 const EXCHANGE_INDENT: usize = 12;
 
-/// Narrower, and the table of latencies does not fit.
+/// Minimum width, for the table of latencies.
 const WIDTH_MIN: usize = 80;
 
-/// Wider, and the eye does not find back.
+/// Maximum width, for readability.
 const WIDTH_MAX: usize = 120;
 
 const BOLD: &str = "\x1b[1m";
@@ -28,7 +28,8 @@ const YELLOW: &str = "\x1b[1;33m";
 const GREEN: &str = "\x1b[1;32m";
 const CYAN: &str = "\x1b[36m";
 
-/// The report in lines of at most `width` characters; colours only underline what the words say.
+/// Returns the report in lines of at most `width` characters. Colours only repeat what the words
+/// say.
 pub(super) fn text(report: &Report, is_coloured: bool, width: usize) -> String {
     let mut page =
         Page { text: String::new(), is_coloured, width: width.clamp(WIDTH_MIN, WIDTH_MAX) };
@@ -144,7 +145,7 @@ impl Page {
         }
     }
 
-    /// A line for each cause, the numbers right-aligned.
+    /// Adds a line for each cause, with right-aligned counts.
     fn causes(&mut self, causes: impl IntoIterator<Item = (String, u64)>, colour: &str) {
         for (cause, number) in causes {
             let line = format!(
@@ -202,7 +203,7 @@ impl Page {
             "from the send"
         };
         self.line("");
-        let head = self.paint(BOLD, &format!("Replies by their latency {from}"));
+        let head = self.paint(BOLD, &format!("Replies by latency {from}"));
         self.line(&head);
         let room = self.width - 35;
         for bucket in buckets {
@@ -229,13 +230,13 @@ impl Page {
                 cell(&mut row, &figure.map_or_else(|| "-".into(), |figure| seconds(figure / 1e6)));
             }
             let limited = if step.generator_limited { ", generator-limited" } else { "" };
-            let _ = write!(row, "  {}{limited}", if step.held { "held" } else { "broke" });
+            let _ = write!(row, "  {}{limited}", if step.held { "met" } else { "missed" });
             self.line(&row);
         }
         self.line("");
     }
 
-    /// A label, and behind it a text that goes on below itself where the line is full.
+    /// Adds a label and a text, which is wrapped in its column.
     fn entry(&mut self, label: &str, colour: &str, text: &str, indent: usize) {
         let mut label = format!("{label:indent$}");
         for line in wrapped(text, self.width - indent) {
@@ -259,20 +260,19 @@ impl Page {
     }
 }
 
-/// Appends a right-aligned cell of a table.
+/// Appends a right-aligned table cell.
 fn cell(row: &mut String, text: &str) {
     // Writing to a string cannot fail.
     let _ = write!(row, "{text:>11}");
 }
 
-/// The same in the table of latencies, whose eight figures have to fit 80 characters.
+/// Appends a cell of the latency table, whose eight values must fit 80 characters.
 fn latency_cell(row: &mut String, text: &str) {
     // Writing to a string cannot fail.
     let _ = write!(row, "{text:>8}");
 }
 
-/// The lines of `text` when none may have more than `width` characters. A word that is longer
-/// stands alone.
+/// Wraps `text` to lines of at most `width` characters. A longer word has a line of its own.
 fn wrapped(text: &str, width: usize) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = text.trim();
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_known_stands_there() {
+    fn every_section_is_printed() {
         let text = plain(samples::closed());
         for part in [
             "text://127.0.0.1:40000, ECHO of 17 bytes\n",
@@ -309,9 +309,9 @@ mod tests {
             "Gates         PASS p99>5ms: 1.00 ms\n",
             "Connections   10 of 10 opened, 10 open at the end\n",
             "Requests      100,000 sent, 2.19 MiB\n",
-            "Replies       100,000 right, 2.19 MiB\n",
+            "Replies       100,000 correct, 2.19 MiB\n",
             "Errors        none\n",
-            "Throughput    10,000/s right replies, 225 KiB/s sent, 225 KiB/s received\n",
+            "Throughput    10,000/s correct replies, 225 KiB/s sent, 225 KiB/s received\n",
             "Generator     1 thread, 30.0 % busy (3.00 s of CPU)",
             "from send       550 us  287 us  500 us  900 us 1.00 ms 1.00 ms 1.00 ms 1.00 ms\n",
         ] {
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn no_line_is_wider_than_asked_and_none_ends_in_blanks() {
+    fn no_line_exceeds_the_width_or_ends_in_blanks() {
         let waiting = || {
             let sample = samples::open()
                 .total(|total| total.from_schedule.record(Duration::from_millis(40), 5_000));
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_change_no_word() {
+    fn colours_do_not_change_the_text() {
         let report = Report::new(&samples::closed().errors(ReplyError::Wrong, 3).done(), &[]);
         let coloured = text(&report, true, 80);
         let mut plain = String::new();
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_without_a_reply_has_no_figures_and_no_histogram() {
+    fn a_run_without_a_reply_has_no_latencies_and_no_histogram() {
         let text = plain(samples::nothing(ConnectError::Refused));
         assert!(text.contains("Verdict       NOTHING COMPLETED\n"), "{text}");
         assert!(text.ends_with("runnable but not scheduled\n"), "{text}");
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_of_a_target_or_a_message_are_escaped() {
+    fn control_characters_of_user_text_are_escaped() {
         let text = plain(samples::closed().asked(|asked| asked.messages = "\x1b[2Jhello\n".into()));
         assert!(text.contains("\\x1b[2Jhello\\n") && !text.contains('\x1b'), "{text}");
     }
@@ -405,7 +405,7 @@ mod tests {
         let search = Search {
             objective: "p99=1ms".into(),
             highest_held_per_s: Some(2_000.0),
-            conclusion: "2,000/s is the highest rate that held p99=1ms.".into(),
+            conclusion: "2,000/s is the highest rate that met p99=1ms.".into(),
             steps: vec![
                 step(1_000.0, None),
                 step(4_000.0, Some("p99 was 3.00 ms")),
@@ -414,10 +414,10 @@ mod tests {
         };
         let text = text(&Report::new(&samples::open().done(), &[]).with_search(search), false, 80);
         assert!(
-            text.contains("Search        2,000/s is the highest rate that held p99=1ms.\n"),
+            text.contains("Search        2,000/s is the highest rate that met p99=1ms.\n"),
             "{text}"
         );
-        assert!(text.contains("  broke, generator-limited\n"), "{text}");
+        assert!(text.contains("  missed, generator-limited\n"), "{text}");
         assert!(
             text.contains("Verdict       GENERATOR-LIMITED\n"),
             "the generator is the limit: {text}"
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_wrapped_at_blanks() {
+    fn text_is_wrapped_at_spaces() {
         assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
         assert_eq!(wrapped("one two three", 6), ["one", "two", "three"]);
         assert_eq!(wrapped("unbreakable word", 4), ["unbreakable", "word"]);

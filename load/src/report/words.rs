@@ -1,4 +1,4 @@
-//! What both the terminal and the page say in words.
+//! The sentences that the printed report and the HTML page share.
 
 use std::time::Duration;
 
@@ -10,17 +10,18 @@ use crate::figures::{bytes, count, duration, percent, plural, rate, seconds, typ
 use crate::tally::Counts;
 use crate::verdict::{Kind, Verdict};
 
-/// From here on, latency from the schedule is called something else than latency from the send.
+/// Minimum ratio of the latencies from the schedule and from the send that is reported as
+/// coordinated omission.
 const OMISSION_FACTOR: f64 = 2.0;
 
-/// A difference that is smaller is no news.
+/// Minimum difference that is reported.
 const OMISSION_MIN: Duration = Duration::from_millis(1);
 
-/// The head of every table of latencies.
+/// The percentiles of every table of latencies.
 pub(super) const QUANTILES: [(&str, f64); 5] =
     [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
 
-/// What was asked for: `10 connections, 1 request in flight on each (closed loop), for 10 s`.
+/// Describes the settings: `10 connections, 1 request in flight on each (closed loop), for 10 s`.
 pub(super) fn asked(asked: &Asked) -> String {
     let connections = plural(asked.connections_count, "connection");
     let pace = match (
@@ -33,7 +34,7 @@ pub(super) fn asked(asked: &Asked) -> String {
         }
         (PaceKind::Hold, ..) => {
             format!(
-                "only held, a request on each every {}",
+                "held open with 1 request on each every {}",
                 typed_seconds(asked.pace.interval_s.unwrap_or(0.0))
             )
         }
@@ -49,7 +50,7 @@ pub(super) fn asked(asked: &Asked) -> String {
         threads => format!(" on {}", plural(threads, "thread")),
     };
     let warmup = match asked.warmup_s {
-        warmup if warmup > 0.0 => format!(", the first {} uncounted", typed_seconds(warmup)),
+        warmup if warmup > 0.0 => format!(" with {} of warm-up", typed_seconds(warmup)),
         _ => String::new(),
     };
     let opening = match opening(asked) {
@@ -62,15 +63,15 @@ pub(super) fn asked(asked: &Asked) -> String {
     )
 }
 
-/// `opened at 100/s, each closed after 1 request and opened anew`; nothing where all are opened at
-/// once and kept.
+/// Describes how connections are opened: `opened at 100/s, each reopened after 1 request`; empty if
+/// all are opened at once and kept.
 pub(crate) fn opening(asked: &Asked) -> String {
     let opened = asked.opening_per_s.map(|per_s| format!("opened at {}", rate(per_s)));
     let life = asked
         .lifetime_count
         .map(|number| plural(number, "request"))
         .or(asked.lifetime_s.map(typed_seconds));
-    let closed = life.map(|life| format!("each closed after {life} and opened anew"));
+    let closed = life.map(|life| format!("each reopened after {life}"));
     opened.into_iter().chain(closed).collect::<Vec<_>>().join(", ")
 }
 
@@ -81,16 +82,16 @@ pub(super) fn connections(report: &Report) -> String {
         count(connections.reached_count),
         count(connections.asked_count)
     )];
-    // Where connections come and go, those that are open at one time say nothing.
+    // If connections are reopened, the number open at one time is meaningless.
     let is_steady = connections.begun_count <= connections.asked_count;
     if is_steady && connections.open_most_count < connections.reached_count {
-        parts.push(format!("{} open at most", count(connections.open_most_count)));
+        parts.push(format!("at most {} open at once", count(connections.open_most_count)));
     }
     if connections.reached_count > 0 {
         parts.push(format!("{} open at the end", count(connections.open_last_count)));
     }
     if !is_steady {
-        parts.push(format!("{} begun in all", count(connections.begun_count)));
+        parts.push(format!("{} attempts in total", count(connections.begun_count)));
     }
     parts.join(", ")
 }
@@ -111,7 +112,7 @@ pub(super) fn replies(report: &Report) -> String {
         }
         _ => String::new(),
     };
-    format!("{} right, {}{earlier}", count(right), bytes(report.replies.received_bytes as f64))
+    format!("{} correct, {}{earlier}", count(right), bytes(report.replies.received_bytes as f64))
 }
 
 pub(super) fn errors(report: &Report) -> String {
@@ -126,7 +127,7 @@ pub(super) fn throughput(report: &Report) -> String {
     let (sent, received) =
         (bytes(throughput.sent_bytes_per_s), bytes(throughput.received_bytes_per_s));
     format!(
-        "{} right replies, {sent}/s sent, {received}/s received",
+        "{} correct replies, {sent}/s sent, {received}/s received",
         rate(throughput.replies_per_s)
     )
 }
@@ -136,7 +137,7 @@ pub(super) fn generator(report: &Report) -> String {
     let threads = plural(generator.threads_count, "thread");
     let lag = match (generator.lag.quantile(0.99), generator.lag.max()) {
         (Some(p99), Some(max)) => {
-            format!(", p99 lateness {}, max {}", duration(p99), duration(max))
+            format!(", lag p99 {}, max {}", duration(p99), duration(max))
         }
         _ => String::new(),
     };
@@ -151,13 +152,13 @@ pub(super) fn generator(report: &Report) -> String {
     )
 }
 
-/// The causes that occurred, as they are named to people: `timed out`.
+/// Returns the causes that occurred, with their names as text: `timed out`.
 pub(super) fn occurred<C: Cause>(counts: &Counts<C>) -> Vec<(String, u64)> {
     let occurred = counts.iter().filter(|(_, count)| *count > 0);
     occurred.map(|(cause, count)| (cause.name().replace('_', " "), count)).collect()
 }
 
-/// What it means that latency from the schedule is far longer than from the send, where it is.
+/// Explains coordinated omission, if latency from the schedule is far longer than from the send.
 pub(super) fn omission(report: &Report) -> Option<String> {
     let schedule = report.latency.from_schedule.as_ref()?;
     let send = &report.latency.from_send;
@@ -175,14 +176,16 @@ pub(super) fn omission(report: &Report) -> Option<String> {
         "earlier ones were slow"
     };
     Some(format!(
-        "Counted from the schedule, {name} is {}; counted from the send, {}. Requests waited for their turn because {why}, and whoever \
-         counts from the send leaves that wait out (coordinated omission). Users wait as from the schedule.",
+        "{name} is {} from the schedule and {} from the send: requests waited for a connection \
+         because {why}. \
+         Latency from the send omits that wait (coordinated omission); users see latency from the \
+         schedule.",
         duration(schedule),
         duration(send),
     ))
 }
 
-/// The verdict in a few words: `server gone after 1.5 s`.
+/// Returns the heading of a verdict: `server gone after 1.5 s`.
 pub(super) fn heading(report: &Report, verdict: &Verdict) -> String {
     match (verdict.kind, report.connections.server_gone_after_s) {
         (Kind::ServerGone, Some(after_s)) => {
@@ -192,7 +195,7 @@ pub(super) fn heading(report: &Report, verdict: &Verdict) -> String {
     }
 }
 
-/// What interrupted the run, where something did.
+/// Describes what interrupted the run, if it was interrupted.
 pub(super) fn interrupted(report: &Report) -> Option<String> {
     let name = match report.interrupted_by_signal? {
         2 => "SIGINT".into(),
@@ -200,13 +203,13 @@ pub(super) fn interrupted(report: &Report) -> Option<String> {
         signal => format!("signal {signal}"),
     };
     Some(format!(
-        "Interrupted by {name} after {}: this is what was done until then.",
+        "Interrupted by {name} after {}: the report covers the time until then.",
         seconds(report.ran_s)
     ))
 }
 
-/// The text with what could break a line or drive a terminal escaped: it may repeat what a user
-/// typed, or what a file says.
+/// Escapes characters that could break a line or control a terminal: the text can come from a user
+/// or a file.
 pub(super) fn printable(text: &str) -> String {
     shown(text.as_bytes()).to_string()
 }
@@ -222,13 +225,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_is_a_sentence_for_every_pace() {
+    fn the_settings_of_every_pace_are_a_sentence() {
         let said = |pace| asked(&report(samples::closed().asked(|asked| asked.pace = pace)).asked);
         for (pace, part) in [
             (Pace::Closed, "10 connections, 1 request in flight on each (closed loop), for 11 s"),
             (
                 Pace::Hold(Duration::from_secs(20)),
-                "10 connections, only held, a request on each every 20 s",
+                "10 connections, held open with 1 request on each every 20 s",
             ),
             (Pace::Open { from: 5e3, to: 5e3 }, "10 connections, 5,000/s on a schedule"),
             (
@@ -238,11 +241,11 @@ mod tests {
         ] {
             assert!(said(pace).contains(part), "{}", said(pace));
         }
-        assert!(said(Pace::Closed).ends_with("for 11 s, the first 1 s uncounted"));
+        assert!(said(Pace::Closed).ends_with("for 11 s with 1 s of warm-up"));
     }
 
     #[test]
-    fn connections_that_do_not_stay_are_told_of() {
+    fn reopened_and_lost_connections_are_shown() {
         let churn = samples::closed().change(|outcome| {
             (outcome.lifetime, outcome.opening) =
                 (Some(Lifetime::Requests(1)), Opening::Rate(100.0));
@@ -250,19 +253,22 @@ mod tests {
         });
         let churn = report(churn);
         let said = asked(&churn.asked);
-        assert!(
-            said.ends_with("; opened at 100/s, each closed after 1 request and opened anew"),
-            "{said}"
+        assert!(said.ends_with("; opened at 100/s, each reopened after 1 request"), "{said}");
+        assert_eq!(
+            connections(&churn),
+            "10 of 10 opened, 2 open at the end, 70,000 attempts in total"
         );
-        assert_eq!(connections(&churn), "10 of 10 opened, 2 open at the end, 70,000 begun in all");
         let dying = report(
             samples::closed().change(|outcome| (outcome.open_most, outcome.open_last) = (9, 8)),
         );
-        assert_eq!(connections(&dying), "10 of 10 opened, 9 open at most, 8 open at the end");
+        assert_eq!(
+            connections(&dying),
+            "10 of 10 opened, at most 9 open at once, 8 open at the end"
+        );
     }
 
     #[test]
-    fn numbers_that_do_not_seem_to_agree_are_explained() {
+    fn replies_to_requests_of_the_warm_up_are_explained() {
         let warm = report(samples::closed().total(|total| total.sent -= 10));
         assert!(
             replies(&warm).ends_with(", 10 of them to requests of the warm-up"),
@@ -272,13 +278,16 @@ mod tests {
     }
 
     #[test]
-    fn coordinated_omission_is_named_exactly_where_it_shows() {
+    fn coordinated_omission_is_named_only_if_it_shows() {
         assert_eq!(omission(&report(samples::closed())), None);
         assert_eq!(omission(&report(samples::open())), None);
         let waiting = samples::open()
             .total(|total| total.from_schedule.record(Duration::from_millis(40), 5_000));
         let said = omission(&report(waiting)).expect("p99 is forty times as long");
-        assert!(said.contains("p99 is 40.0 ms; counted from the send, 1.00 ms"), "{said}");
+        assert!(
+            said.contains("p99 is 40.0 ms from the schedule and 1.00 ms from the send"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -1,27 +1,26 @@
-//! Connections that the server ended, and the server's own end.
+//! Verdicts about connections that the server ended, and about a server that is gone.
 
-use super::evidence::{list, what_ended};
+use super::evidence::{CHECK_SERVER_AND_NETWORK, list, what_ended};
 use super::{Kind, Verdict};
 use crate::causes::{Cause, Ending};
 use crate::figures::{count, plural, typed_seconds};
 use crate::outcome::{Outcome, Pace};
 
-/// That the server left before the run was over.
+/// Checks whether the server was gone before the end of the run.
 pub(super) fn server_gone(outcome: &Outcome) -> Option<Verdict> {
     let after = typed_seconds(outcome.server_gone?.as_secs_f64());
     let how = match outcome.total.endings.get(Ending::Shutdown) {
-        0 => "without a word".into(),
-        told => format!("(on {} the server said BYE)", plural(told, "connection")),
+        0 => "without a message".into(),
+        count => format!("({} with BYE)", plural(count, "connection")),
     };
     let evidence = format!(
-        "all connections ended {how}, the last one after {after}, and no other one was taken"
+        "all connections ended {how}, the last one after {after}; the server accepted no other one"
     );
-    let advice =
-        "See the server's log and its exit code; what was measured before that may still be right.";
+    let advice = "Check the server's log and exit code; the results before that time may be valid.";
     Some(Verdict::new(Kind::ServerGone, evidence, advice))
 }
 
-/// The answer to whether all connections that were held stayed alive: that they did not.
+/// Checks whether held connections have ended.
 pub(super) fn connections_ended(outcome: &Outcome) -> Option<Verdict> {
     let endings = &outcome.total.endings;
     if !matches!(outcome.asked.pace, Pace::Hold(_)) || endings.total() == 0 {
@@ -31,20 +30,19 @@ pub(super) fn connections_ended(outcome: &Outcome) -> Option<Verdict> {
     let evidence = format!("{}; {causes}", alive(outcome));
     let advice = match (endings.get(Ending::IdleTimeout), endings.get(Ending::Silent)) {
         (idle, _) if idle > 0 => {
-            "Send heartbeats more often than the server's idle timeout allows (--heartbeat), or raise --idle-timeout."
+            "Shorten the interval of heartbeats (--heartbeat), or raise the server's \
+             --idle-timeout."
         }
         (_, silent) if silent > 0 => {
-            "See whether the server answers, and whether something between drops connections."
+            "Check that the server answers, and that no device on the way drops connections."
         }
-        _ => {
-            "See the server's log, its timeouts and limits, and whether something between drops connections."
-        }
+        _ => CHECK_SERVER_AND_NETWORK,
     };
     Some(Verdict::new(Kind::ConnectionsEnded, evidence, advice))
 }
 
-/// How many of the connections that were held stayed alive: `all 10 connections stayed alive`, `3
-/// of 10 connections ...`.
+/// Describes how many held connections stayed alive: `all 10 connections stayed alive`, `3 of 10
+/// connections stayed alive`.
 pub(super) fn alive(outcome: &Outcome) -> String {
     let (open, reached) = (outcome.open_last as u64, outcome.reached as u64);
     match plural(reached, "connection") {

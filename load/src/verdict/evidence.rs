@@ -1,10 +1,10 @@
-//! What occurred, and how often, as the evidence of a verdict names it.
+//! Causes and their counts, as the evidence of a verdict names them.
 
 use crate::causes::{Cause, Ending};
 use crate::figures::count;
 use crate::tally::Counts;
 
-/// The causes among `causes` that occurred, each with its number; `None` when none did.
+/// Lists the causes among `causes` that occurred, with their counts; `None` if none did.
 pub(super) fn list<C: Cause>(
     counts: &Counts<C>,
     causes: &[C],
@@ -18,15 +18,21 @@ pub(super) fn list<C: Cause>(
     (!occurred.is_empty()).then(|| occurred.join(", "))
 }
 
+/// The advice for connections that the server or the network ended.
+pub(super) const CHECK_SERVER_AND_NETWORK: &str = "Check the server's log, timeouts and limits, \
+ and \
+    the network for devices that drop connections.";
+
+/// Names an ending in evidence.
 pub(super) const fn what_ended(ending: Ending) -> &'static str {
     match ending {
         Ending::Silent => "connections that did not answer",
-        Ending::Late => "connections given up for a late reply",
-        Ending::Closed => "ended by the server without a word",
-        Ending::IdleTimeout => "ended by the server for its idle timeout",
-        Ending::MessageTimeout => "ended by the server for its message timeout",
-        Ending::Shutdown => "ended by the server's shutdown",
-        Ending::Reset => "connections that were reset",
-        Ending::Unreadable => "connections whose replies could not be followed",
+        Ending::Late => "connections closed after a late reply",
+        Ending::Closed => "closed by the server without a message",
+        Ending::IdleTimeout => "closed by the server's idle timeout",
+        Ending::MessageTimeout => "closed by the server's message timeout",
+        Ending::Shutdown => "closed by the server's shutdown",
+        Ending::Reset => "connections reset",
+        Ending::Unreadable => "connections with unreadable replies",
     }
 }

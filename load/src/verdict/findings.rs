@@ -1,6 +1,6 @@
-//! What can be wrong with a run, each with the numbers that show it.
+//! The flaws of a run, each with the numbers that prove it.
 
-use super::evidence::{list, what_ended};
+use super::evidence::{CHECK_SERVER_AND_NETWORK, list, what_ended};
 use super::{Kind, Verdict, endings};
 use crate::averages::share;
 use crate::causes::{Cause, ConnectError, Ending, ReplyError};
@@ -9,11 +9,11 @@ use crate::gates::Judgement;
 use crate::outcome::{Outcome, Pace};
 use crate::tally::Counts;
 
-/// A failure in a thousand, of requests or of connections, is tolerated: a burst into a full
-/// backlog costs as many. More is an answer.
+/// The tolerated share of failed requests or connections: a burst into a full backlog causes that
+/// many.
 const FAILURES_RATIO: f64 = 0.001;
 
-/// That the connections were there, and that the replies were right.
+/// Describes the connections and replies of a run without a flaw.
 pub(super) fn held(outcome: &Outcome) -> String {
     let total = &outcome.total;
     let connections = plural(outcome.reached as u64, "connection");
@@ -23,19 +23,19 @@ pub(super) fn held(outcome: &Outcome) -> String {
     };
     match (total.correct, total.errors.total()) {
         (0, 0) => format!("{opened}, and no request was due"),
-        (correct, 0) => format!("{opened}, {} right and none wrong", plural(correct, "reply")),
+        (correct, 0) => format!("{opened}, {} and no errors", plural(correct, "correct reply")),
         (_, errors) => {
             let (failed, tolerated) =
                 (ratio(errors, total.correct + errors), percent(FAILURES_RATIO));
             format!(
-                "{opened}, {} of all requests failed (up to {tolerated} is tolerated)",
+                "{opened}, {} of all requests failed ({tolerated} is tolerated)",
                 percent(failed)
             )
         }
     }
 }
 
-/// True exactly when a run shows that the server answered nothing, where it should have.
+/// Returns true if the server should have answered and completed nothing.
 fn nothing_was_completed(outcome: &Outcome) -> bool {
     let was_only_held = matches!(outcome.asked.pace, Pace::Hold(_))
         && outcome.total.sent == 0
@@ -43,7 +43,7 @@ fn nothing_was_completed(outcome: &Outcome) -> bool {
     outcome.total.correct == 0 && !was_only_held
 }
 
-/// That there are no figures, and why: what the worst of the other flaws says.
+/// Checks whether nothing was completed; the reason is the worst of the other flaws.
 pub(super) fn nothing_completed(outcome: &Outcome, others: &[Verdict]) -> Option<Verdict> {
     if !nothing_was_completed(outcome) {
         return None;
@@ -54,12 +54,15 @@ pub(super) fn nothing_completed(outcome: &Outcome, others: &[Verdict]) -> Option
         None => {
             let (opened, sent) =
                 (plural(outcome.total.opened, "connection"), plural(outcome.total.sent, "request"));
-            (format!("{opened} opened, {sent} sent"), "Let it run longer, or until its end.".into())
+            (
+                format!("{opened} opened, {sent} sent"),
+                "Run for a longer time, or let the run finish.".into(),
+            )
         }
     };
     Some(Verdict::new(
         Kind::NothingCompleted,
-        format!("no request got a right reply; {why}"),
+        format!("no request got a correct reply; {why}"),
         advice,
     ))
 }
@@ -71,13 +74,14 @@ pub(super) fn wrong_replies(outcome: &Outcome) -> Option<Verdict> {
         what_failed,
     )?;
     let advice =
-        "Look at one exchange by hand; check the protocol, and what is expected as the reply.";
+        "Check the protocol and the expected reply; the report shows an exchange of each error.";
     Some(Verdict::new(Kind::WrongReplies, evidence, advice))
 }
 
 pub(super) fn port_limited(outcome: &Outcome) -> Option<Verdict> {
     let evidence = list(&outcome.total.connect_errors, &[ConnectError::NoPort], what_prevented)?;
-    let advice = "Give more source addresses: --source 127.0.0.2-127.0.0.40, or widen net.ipv4.ip_local_port_range.";
+    let advice = "Use more source addresses, such as --source 127.0.0.2-127.0.0.40, or widen \
+     net.ipv4.ip_local_port_range.";
     Some(Verdict::new(Kind::PortLimited, format!("{evidence}, {}", reached(outcome)), advice))
 }
 
@@ -98,7 +102,7 @@ pub(super) fn server_refused(outcome: &Outcome) -> Option<Verdict> {
         ConnectError::Other,
     ];
     const OPEN_SLOWLY: &str =
-        "Open them more slowly (--ramp 10s), or give the server a longer --backlog.";
+        "Open connections more slowly (--ramp 10s), or raise the server's --backlog.";
     let errors = &outcome.total.connect_errors;
     let evidence = list(errors, &CAUSES, what_prevented)?;
     let failures = CAUSES.iter().map(|cause| errors.get(*cause)).sum();
@@ -107,20 +111,20 @@ pub(super) fn server_refused(outcome: &Outcome) -> Option<Verdict> {
         return None;
     }
     let advice = match most_frequent(errors).map(|(error, _)| error) {
-        // A unix socket that takes connections refuses others while its backlog is full.
+        // A unix socket refuses connections while its backlog is full.
         Some(ConnectError::Refused)
             if outcome.reached > 0 && outcome.asked.target.contains("+unix://") =>
         {
             OPEN_SLOWLY
         }
         Some(ConnectError::Refused | ConnectError::Unreachable) => {
-            "Check that the server runs and that the address is right."
+            "Check that the server runs and that the address is correct."
         }
         Some(ConnectError::TimedOut) => OPEN_SLOWLY,
         Some(ConnectError::Busy) => {
-            "Raise the server's limit (--max-connections), or ask for fewer."
+            "Raise the server's --max-connections, or use fewer connections (-c)."
         }
-        _ => "See the server's log; open them more slowly (--ramp 10s).",
+        _ => "Check the server's log; open connections more slowly (--ramp 10s).",
     };
     Some(Verdict::new(Kind::ServerRefused, format!("{evidence}, {}", reached(outcome)), advice))
 }
@@ -130,11 +134,11 @@ pub(super) fn too_short(outcome: &Outcome) -> Option<Verdict> {
         outcome.reached < outcome.asked.connections && outcome.total.connect_errors.total() == 0;
     is_incomplete.then(|| {
         let (why, advice) = match outcome.interrupted_by {
-            Some(_) => ("interrupted", "Let it run to its end."),
-            None => ("over", "Make -d longer, or --ramp shorter."),
+            Some(_) => ("was interrupted", "Let the run finish."),
+            None => ("ended", "Make -d longer, or --ramp shorter."),
         };
         let evidence =
-            format!("the run was {why} before all connections were open, {}", reached(outcome));
+            format!("the run {why} before all connections were open, {}", reached(outcome));
         Verdict::new(Kind::TooShort, evidence, advice)
     })
 }
@@ -143,7 +147,7 @@ pub(super) fn unanswered(outcome: &Outcome) -> Option<Verdict> {
     const CAUSES: [ReplyError; 3] = [ReplyError::Truncated, ReplyError::Missing, ReplyError::Late];
     let total = &outcome.total;
     let failures: u64 = CAUSES.iter().map(|cause| total.errors.get(*cause)).sum();
-    // A connection that is only held and ends is told of by another verdict.
+    // The end of a held connection has a verdict of its own.
     let is_held = matches!(outcome.asked.pace, Pace::Hold(_));
     let is_silent = total.first_byte.count() == 0;
     let silent = match total.endings.get(Ending::Silent) {
@@ -172,31 +176,31 @@ pub(super) fn unanswered(outcome: &Outcome) -> Option<Verdict> {
         [list(&total.errors, &CAUSES, what_failed), silent, late].into_iter().flatten().collect();
     let advice = if is_silent && total.endings.get(Ending::Silent) > 0 {
         let speaks = match outcome.asked.protocol.as_str() {
-            "raw" => "what it waits for".into(),
+            "raw" => "which request it expects".into(),
             protocol => format!("that it speaks {protocol}"),
         };
-        format!("Something takes connections and says nothing: check {speaks}.")
+        format!("The server accepts connections but sends nothing: check {speaks}.")
     } else {
-        "See the server's log, its timeouts and limits, and whether something between drops connections.".into()
+        CHECK_SERVER_AND_NETWORK.into()
     };
     Some(Verdict::new(Kind::Unanswered, evidence.join(", "), advice))
 }
 
-/// That gates were crossed, if any was.
+/// Checks whether gates were crossed.
 pub(crate) fn gate_crossed(gates: &[Judgement]) -> Option<Verdict> {
     let crossed: Vec<String> = gates
         .iter()
         .filter(|gate| gate.crossed)
         .map(|gate| format!("{}: {}", gate.gate, gate.measured))
         .collect();
-    let advice = "Compare with the report of a run that kept it.";
+    let advice = "Compare with the report of a run that passed the gate.";
     (!crossed.is_empty()).then(|| Verdict::new(Kind::GateCrossed, crossed.join("; "), advice))
 }
 
-/// `12 of 1,000 connections were open`.
+/// Describes the reached connections: `12 of 1,000 connections opened`.
 fn reached(outcome: &Outcome) -> String {
     format!(
-        "{} of {} were open",
+        "{} of {} opened",
         count(outcome.reached as u64),
         plural(outcome.asked.connections as u64, "connection")
     )
@@ -210,11 +214,11 @@ pub(super) const fn what_failed(error: ReplyError) -> &'static str {
     match error {
         ReplyError::Wrong => "wrong replies",
         ReplyError::Foreign => "replies to another request",
-        ReplyError::Surplus => "replies that no request had asked for",
-        ReplyError::Truncated => "replies that broke off",
-        ReplyError::Missing => "replies that never came",
-        ReplyError::Late => "replies that were late",
-        ReplyError::Unsent => "requests that were due and found no free connection",
+        ReplyError::Surplus => "unexpected replies",
+        ReplyError::Truncated => "truncated replies",
+        ReplyError::Missing => "missing replies",
+        ReplyError::Late => "late replies",
+        ReplyError::Unsent => "requests due without a free connection",
     }
 }
 
@@ -223,11 +227,11 @@ const fn what_prevented(error: ConnectError) -> &'static str {
         ConnectError::Refused => "connections refused",
         ConnectError::TimedOut => "connections timed out",
         ConnectError::Reset => "connections reset while opening",
-        ConnectError::Busy => "connections told that the server is full",
-        ConnectError::NoPort => "connections without a port",
-        ConnectError::NoDescriptor => "connections without a descriptor",
-        ConnectError::Unreachable => "connections without a way to the host",
-        ConnectError::Other => "connections failed otherwise",
+        ConnectError::Busy => "connections rejected by a full server",
+        ConnectError::NoPort => "connections without a free port",
+        ConnectError::NoDescriptor => "connections without a free descriptor",
+        ConnectError::Unreachable => "connections without a route to the host",
+        ConnectError::Other => "connections with another error",
     }
 }
 

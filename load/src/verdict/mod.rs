@@ -1,4 +1,4 @@
-//! What a run is worth: whether its figures tell of the server, and if not, of what.
+//! The verdict on a run: whether its results describe the server, and if not, what they describe.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,59 +14,59 @@ pub(super) use findings::gate_crossed;
 pub use pace::cpu_ratio;
 pub(super) use pace::generator_limited;
 
-/// What is said of figures that nothing spoils.
+/// The advice for a valid run.
 pub(super) const FIGURES_OF_THE_SERVER: &str =
-    "These figures describe the server, not the generator.";
+    "The results describe the server, not the generator.";
 
-/// What a run is worth, and why.
+/// The verdict on a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// In a word.
+    /// Its kind.
     pub kind: Kind,
-    /// The numbers that say so, in a sentence.
+    /// The numbers that prove it, in a sentence.
     pub evidence: String,
     /// What to do, in a sentence.
     pub advice: String,
 }
 
-/// The verdicts, the worst first.
+/// The kinds of verdicts, worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// No request got a right reply: there are no figures.
+    /// No request got a correct reply, so there are no results.
     NothingCompleted,
     /// A gate was crossed.
     GateCrossed,
-    /// All connections ended and the server took no other one.
+    /// All connections ended, and the server accepted no other one.
     ServerGone,
-    /// Replies were wrong, of another request, or came unasked.
+    /// Replies were wrong, belonged to another request, or were unexpected.
     WrongReplies,
     /// This machine had no port left.
     PortLimited,
     /// This process had no descriptor left.
     DescriptorLimited,
-    /// The server, or the way to it, did not take the connections.
+    /// The server, or the network, refused connections.
     ServerRefused,
-    /// The run was over before all connections were begun.
+    /// The run ended before all connections were attempted.
     TooShort,
-    /// Connections that were only held did not all stay alive.
+    /// Not all held connections stayed open.
     ConnectionsEnded,
-    /// Requests got no reply, or not all of it, or too late; or connections died silently.
+    /// Requests got no reply, a partial reply, or a late reply; or connections became silent.
     Unanswered,
-    /// A search found no rate that held its objective.
+    /// A search found no rate that met its objective.
     NoRateHeld,
-    /// The generator set the pace, was late, or had no core: the figures are its own.
+    /// The generator set the pace, was late, or had no core: the results describe the generator.
     GeneratorLimited,
-    /// The schedule was not held, though the generator had time.
+    /// The schedule was not met, although the generator had time.
     ServerOverloaded,
-    /// The schedule was held, and the slowest of its requests waited for a connection.
+    /// The schedule was met, but the slowest requests waited for a connection.
     TailQueued,
-    /// The figures tell of the server.
+    /// The results describe the server.
     Valid,
 }
 
 impl Kind {
-    /// In words: `generator-limited`.
+    /// Returns the name: `generator-limited`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -88,8 +88,8 @@ impl Kind {
         }
     }
 
-    /// True exactly when the run was made as it was asked for: its figures are those of the server
-    /// or of the generator.
+    /// Returns true if the run was made as requested, so that its results describe the server or
+    /// the generator.
     #[must_use]
     pub const fn is_sound(self) -> bool {
         matches!(
@@ -108,7 +108,7 @@ impl Verdict {
         Self { kind, evidence: evidence.into(), advice: advice.into() }
     }
 
-    /// That of a run without a flaw.
+    /// Returns the verdict on a run without a flaw.
     #[must_use]
     pub fn valid(outcome: &Outcome) -> Self {
         let evidence = format!("{}; {}", findings::held(outcome), pace::generator_room(outcome));
@@ -116,7 +116,7 @@ impl Verdict {
     }
 }
 
-/// Everything that is wrong with a run, the worst first.
+/// Returns all flaws of a run, worst first.
 #[must_use]
 pub fn flaws(outcome: &Outcome, gates: &[Judgement]) -> Vec<Verdict> {
     let found = [
@@ -133,7 +133,7 @@ pub fn flaws(outcome: &Outcome, gates: &[Judgement]) -> Vec<Verdict> {
         pace::server_overloaded(outcome),
         pace::tail_queued(outcome),
     ];
-    // That nothing was taken after the server had left is no news.
+    // Refused connections after the server has gone are not reported separately.
     let follows = |kind| {
         outcome.server_gone.is_some()
             && matches!(kind, Kind::ServerRefused | Kind::ServerOverloaded)
@@ -158,7 +158,7 @@ mod tests {
         if flaws.is_empty() { vec![Verdict::valid(&outcome)] } else { flaws }
     }
 
-    /// The only verdict, its kind checked.
+    /// Returns the only verdict, which must have this kind.
     pub(super) fn only(sample: Sample, kind: Kind) -> Verdict {
         let found = of(sample);
         assert_eq!(
@@ -171,17 +171,17 @@ mod tests {
 
     #[test]
     fn a_run_without_a_flaw_is_valid_closed_or_open() {
-        assert!(only(samples::closed(), Kind::Valid).evidence.contains("busy 30.0 % of the time"));
+        assert!(only(samples::closed(), Kind::Valid).evidence.contains("generator 30.0 % busy"));
         only(samples::open(), Kind::Valid);
     }
 
     #[test]
-    fn nothing_completed_comes_first_and_its_cause_second() {
+    fn nothing_completed_comes_before_its_cause() {
         let found = of(samples::nothing(ConnectError::Refused));
         assert_eq!(found[0].kind, Kind::NothingCompleted);
         assert_eq!(
             found[0].evidence,
-            format!("no request got a right reply; {}", found[1].evidence)
+            format!("no request got a correct reply; {}", found[1].evidence)
         );
         assert_eq!(found[0].advice, found[1].advice);
         assert!(found[0].evidence.contains("connections refused: 10"), "{}", found[0].evidence);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_are_only_held_need_no_reply() {
+    fn held_connections_need_no_reply() {
         let held = samples::closed()
             .asked(|asked| asked.pace = Pace::Hold(Duration::from_secs(60)))
             .total(|total| (total.sent, total.correct) = (0, 0));
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_are_held_and_end_are_what_was_looked_for() {
+    fn held_connections_that_end_are_reported() {
         let held =
             || samples::closed().asked(|asked| asked.pace = Pace::Hold(Duration::from_secs(5)));
         assert!(
@@ -208,11 +208,11 @@ mod tests {
         let verdict = only(ended(Ending::Closed), Kind::ConnectionsEnded);
         assert_eq!(
             verdict.evidence,
-            "8 of 10 connections stayed alive; ended by the server without a word: 2"
+            "8 of 10 connections stayed alive; closed by the server without a message: 2"
         );
         let verdict = only(ended(Ending::IdleTimeout), Kind::ConnectionsEnded);
         assert!(
-            verdict.evidence.ends_with("ended by the server for its idle timeout: 2"),
+            verdict.evidence.ends_with("closed by the server's idle timeout: 2"),
             "{verdict:?}"
         );
         assert!(verdict.advice.contains("--heartbeat"), "{verdict:?}");
@@ -221,18 +221,18 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_left_comes_before_what_followed_from_it() {
+    fn a_gone_server_comes_before_its_consequences() {
         let gone = |after| {
             samples::open()
                 .change(|outcome| outcome.server_gone = Some(Duration::from_millis(after)))
         };
         let verdict = only(gone(1_500), Kind::ServerGone);
         assert!(
-            verdict.evidence.contains("without a word, the last one after 1.5 s"),
+            verdict.evidence.contains("without a message, the last one after 1.5 s"),
             "{verdict:?}"
         );
         let told = of(gone(1_500).ended(Ending::Shutdown, 10).errors(ReplyError::Missing, 500));
-        assert!(told[0].evidence.contains("(on 10 connections the server said BYE)"), "{told:?}");
+        assert!(told[0].evidence.contains("(10 connections with BYE)"), "{told:?}");
         assert_eq!(told[1].kind, Kind::Unanswered);
         only(
             gone(1_500).failed(ConnectError::Refused, 90).errors(ReplyError::Unsent, 5_000),
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_machine_lacks_is_told_from_what_the_server_refuses() {
+    fn limits_of_this_machine_differ_from_refusals_of_the_server() {
         for (error, kind) in [
             (ConnectError::NoPort, Kind::PortLimited),
             (ConnectError::NoDescriptor, Kind::DescriptorLimited),
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rare_failure_that_was_made_up_for_is_no_refusal() {
+    fn a_rare_failure_with_a_later_success_is_no_refusal() {
         let churn = |failures| {
             samples::closed()
                 .total(|total| total.connects = 10_000)
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_that_are_missing_and_connections_that_die_silently_are_unanswered() {
+    fn missing_replies_and_silent_connections_are_unanswered() {
         only(samples::closed().errors(ReplyError::Missing, 50), Kind::Valid);
         only(samples::closed().errors(ReplyError::Missing, 500), Kind::Unanswered);
         let verdict = only(samples::closed().ended(Ending::Silent, 1), Kind::Unanswered);
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_that_is_crossed_is_the_verdict_of_a_run_without_another_flaw() {
+    fn a_crossed_gate_is_the_verdict_of_a_run_without_other_flaws() {
         let judgement =
             |crossed| Judgement { gate: "p99>1us".into(), measured: "1.00 ms".into(), crossed };
         let outcome = samples::closed().done();

@@ -1,4 +1,5 @@
-//! Whether the generator kept the pace that was asked for, and whose doing it was that it did not.
+//! Whether the generator met its schedule, and if not, whether the generator or the server caused
+//! it.
 
 use std::time::Duration;
 
@@ -11,55 +12,54 @@ use crate::figures::{duration, percent, plural, rate};
 use crate::latency::Latency;
 use crate::outcome::{Outcome, Pace};
 
-/// Under a closed loop, a generator that waits for the server for less than a tenth of the time may
-/// be what sets the pace. How busy it is cannot tell more: where both saturate a core, each finds
-/// new work whenever it looks, and both read as busy for all of the time.
+/// Minimum share of the time that the generator must wait for the server in a closed loop; below
+/// it, the generator may set the pace. CPU usage cannot show more: if both saturate a core, each
+/// finds new work at every look, and both are busy all the time.
 const IDLE_RATIO_MIN: f64 = 0.1;
 
-/// Everything in flight waits while the generator does not run: at this share, up to a tenth of
-/// each average is the machine's.
+/// All requests in flight wait while the generator does not run. At this share, up to a tenth of
+/// each average is caused by the machine.
 const STARVED_RATIO: f64 = 0.1;
 
-/// Half of the p99 was spent waiting for the generator: the figure describes it more than the
+/// If the generator caused half of the p99 latency, it describes the generator more than the
 /// server.
 const LAG_SHARE_OF_P99: f64 = 0.5;
 
-/// Replies come in batches, and the last one of a batch waits for the others: below this, a lag is
-/// that, and no fault.
+/// Replies arrive in batches, and the last one of a batch waits for the others. A lag below this is
+/// normal.
 ///
-/// Under a closed loop it means even less. Whatever a batch brings is answered by as many requests,
-/// which come back as a batch: the lag is that of half of the connections however fast both sides
-/// are, and a part of the latency that any program with so many connections sees.
+/// In a closed loop, lag is no flaw at all. Each batch of replies is answered by a batch of
+/// requests, so the lag is that of half of the connections however fast both sides are, and a part
+/// of the latency of any program with that many connections.
 const LAG_MIN: Duration = Duration::from_millis(1);
 
-/// A schedule is held when 98 % of it was sent.
+/// A schedule is met if 98 % of its requests were sent.
 const UNSENT_RATIO_MAX: f64 = 0.02;
 
-/// Replies that came twice as late after the schedule as after the send: half of the time was spent
-/// waiting for the turn.
+/// Requests queued if the latency from the schedule is at least this many times the latency from
+/// the send: half of the time was spent waiting for a connection.
 const QUEUED_FACTOR: f64 = 2.0;
 
-/// Below this, the schedule's delay is the resolution of timers, and no fault.
+/// A smaller delay is the resolution of timers.
 const QUEUED_MIN: Duration = Duration::from_millis(1);
 
-/// That the generator could have done more, or was in time.
+/// Describes how busy and how late the generator was in a valid run.
 pub(super) fn generator_room(outcome: &Outcome) -> String {
     let lag = &outcome.total.lag;
     let late = match lag.count() {
         _ if rate_due(outcome).is_none() => String::new(),
-        0 => ", and never late".into(),
-        _ => {
-            format!(", p99 lateness {}, max {}", duration(lag.quantile(0.99)), duration(lag.max()))
-        }
+        0 => ", lag 0".into(),
+        _ => format!(", lag p99 {}, max {}", duration(lag.quantile(0.99)), duration(lag.max())),
     };
     if outcome.total.cpu.is_zero() {
-        return format!("the system does not tell how busy the generator was{late}");
+        return format!("generator CPU time unknown{late}");
     }
-    format!("the generator was busy {} of the time{late}", percent(cpu_ratio(outcome)))
+    format!("generator {} busy{late}", percent(cpu_ratio(outcome)))
 }
 
 pub(crate) fn generator_limited(outcome: &Outcome) -> Option<Verdict> {
-    const MORE_ROOM: &str = "Give it a core of its own, or more --threads where cores are free, or another machine and merge.";
+    const MORE_ROOM: &str = "Give the generator its own core, use more --threads if cores are \
+     free, or merge runs of several machines.";
     let total = &outcome.total;
     if total.correct == 0 {
         return None;
@@ -79,20 +79,20 @@ pub(crate) fn generator_limited(outcome: &Outcome) -> Option<Verdict> {
     };
     if sets_the_pace && starved < STARVED_RATIO && cpu + starved > 1.0 - IDLE_RATIO_MIN {
         evidence.push(format!(
-            "the generator was busy {} of the time, so the server may be able to do more",
+            "the generator was busy {} of the time, so the server may handle more",
             percent(cpu)
         ));
     }
     if unsent_ratio(outcome, total.unsent_by_generator) > UNSENT_RATIO_MAX {
         let unsent = plural(total.unsent_by_generator, "request");
-        evidence.push(format!("{unsent} were not sent because the generator did not run"));
+        evidence.push(format!("{unsent} not sent because the generator did not run"));
     }
-    // Of each reply, the lag is a part of the latency from the schedule; a closed loop has none,
-    // see `LAG_MIN`.
+    // The lag of a reply is a part of its latency from the schedule. A closed loop is excluded, see
+    // `LAG_MIN`.
     let (lag, p99) = (total.lag.quantile(0.99), total.from_schedule.quantile(0.99));
     if rate_due(outcome).is_some() && lag >= LAG_MIN.max(p99.mul_f64(LAG_SHARE_OF_P99)) {
         evidence.push(format!(
-            "requests that were due and replies that had come waited for the generator for {} (p99), of {} from the schedule to the reply",
+            "generator lag p99 {}, of {} from the schedule to the reply",
             duration(lag.min(p99)),
             duration(p99)
         ));
@@ -105,12 +105,12 @@ pub(super) fn server_overloaded(outcome: &Outcome) -> Option<Verdict> {
     if generator_limited(outcome).is_some() {
         return None;
     }
-    let advice = "Lower -R, or give it more connections (-c) or depth (-P); --find-max finds the rate that it holds.";
+    let advice =
+        "Lower -R, or raise -c or -P; --find-max finds the highest rate that the server sustains.";
     schedule_missed(outcome).map(|evidence| Verdict::new(Kind::ServerOverloaded, evidence, advice))
 }
 
-/// That the schedule was held, and the slowest of its requests waited for a connection all the
-/// same.
+/// Checks whether the schedule was met while its slowest requests waited for a connection.
 pub(super) fn tail_queued(outcome: &Outcome) -> Option<Verdict> {
     rate_due(outcome)?;
     let has_figures = outcome.total.correct > 0;
@@ -120,19 +120,21 @@ pub(super) fn tail_queued(outcome: &Outcome) -> Option<Verdict> {
     let unsent = list(&outcome.total.errors, &[ReplyError::Unsent], what_failed);
     let evidence: Vec<String> = unsent.into_iter().chain(queued(outcome, "p99", 0.99)).collect();
     let advice =
-        format!("{FIGURES_OF_THE_SERVER} More connections (-c) or depth (-P) shorten the wait.");
+        format!("{FIGURES_OF_THE_SERVER} More connections (-c) or a larger -P shorten the wait.");
     (!evidence.is_empty()).then(|| {
-        let evidence =
-            format!("the schedule was held and only its tail queued: {}", evidence.join("; "));
+        let evidence = format!(
+            "the schedule was met, but its slowest requests queued: {}",
+            evidence.join("; ")
+        );
         Verdict::new(Kind::TailQueued, evidence, advice)
     })
 }
 
-/// How a schedule was not held by the server; `None` when it was, or there is none.
+/// Describes how the server missed the schedule; `None` if it was met, or there is none.
 fn schedule_missed(outcome: &Outcome) -> Option<String> {
     let (due, total) = (rate_due(outcome)?, &outcome.total);
     if total.correct == 0 {
-        // Why nothing was answered is another finding: a schedule says nothing of it.
+        // Without any reply, another verdict names the reason.
         return None;
     }
     let unsent = total.errors.get(ReplyError::Unsent).saturating_sub(total.unsent_by_generator);
@@ -142,12 +144,13 @@ fn schedule_missed(outcome: &Outcome) -> Option<String> {
         evidence.push(format!("{} sent of {} due", rate(sent), rate(due)));
         evidence.extend(list(&total.errors, &[ReplyError::Unsent], what_failed));
     }
-    // A queue that even the request in the middle waited in never became empty.
+    // A queue that delays even the median request never became empty.
     evidence.extend(queued(outcome, "p50", 0.5));
     (!evidence.is_empty()).then(|| evidence.join("; "))
 }
 
-/// That requests waited for a free connection for as long as for their replies, by this quantile.
+/// Describes that requests waited for a free connection as long as for their replies, at this
+/// quantile.
 fn queued(outcome: &Outcome, name: &str, quantile: f64) -> Option<String> {
     let of = |latency: &Latency| latency.quantile(quantile);
     let (schedule, send) = (of(&outcome.total.from_schedule), of(&outcome.total.from_send));
@@ -162,30 +165,30 @@ fn queued(outcome: &Outcome, name: &str, quantile: f64) -> Option<String> {
     })
 }
 
-/// The share that `unsent` requests are of all that were due.
+/// Returns the share of `unsent` requests among all due requests.
 fn unsent_ratio(outcome: &Outcome, unsent: u64) -> f64 {
     ratio(unsent, outcome.total.sent + outcome.total.errors.get(ReplyError::Unsent))
 }
 
-/// The share of the time of all threads that they were busy; of no more threads than there are
+/// Returns the share of the time in which the threads were busy, for at most as many threads as
 /// cores.
 #[must_use]
 pub fn cpu_ratio(outcome: &Outcome) -> f64 {
     share_of_time(outcome, outcome.total.cpu)
 }
 
-/// The requests a second that the schedule had due in the counted part, on average; `None` without
-/// a schedule.
+/// Returns the average rate of the schedule in the measurement window, in requests per second;
+/// `None` without a schedule.
 pub(super) fn rate_due(outcome: &Outcome) -> Option<f64> {
     let Pace::Open { from, to } = outcome.asked.pace else { return None };
-    // The rate changes evenly, so that of the middle is the average.
+    // The rate changes linearly, so the average is the rate in the middle.
     let middle = outcome.asked.warmup.as_secs_f64() + outcome.counted.as_secs_f64() / 2.0;
     let progress = middle / outcome.asked.duration.as_secs_f64().max(f64::MIN_POSITIVE);
     Some(from + (to - from) * progress.min(1.0))
 }
 
-/// A share of the time that the threads could have had: a thousand of them on two cores have that
-/// of two.
+/// Returns the share of `part` in the time that the threads could have: a thousand threads on two
+/// cores have the time of two.
 fn share_of_time(outcome: &Outcome, part: Duration) -> f64 {
     share(part.as_secs_f64(), outcome.counted.as_secs_f64() * outcome.cores as f64).min(1.0)
 }
@@ -202,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generator_that_is_busy_or_starved_is_named() {
+    fn a_busy_or_starved_generator_is_the_limit() {
         let seconds = Duration::from_secs;
         let busy =
             only(samples::closed().total(|total| total.cpu = seconds(10)), Kind::GeneratorLimited);
@@ -215,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generator_that_caused_half_of_the_slowest_latencies_is_named() {
+    fn a_generator_that_causes_half_of_the_p99_is_the_limit() {
         let late = |lag| {
             samples::open().total(|total| {
                 total.from_schedule.record(milliseconds(1_000), 5_000);
@@ -223,12 +226,15 @@ mod tests {
             })
         };
         let evidence = only(late(510), Kind::GeneratorLimited).evidence;
-        assert!(evidence.contains("for 510 ms (p99), of 1.00 s from the schedule"), "{evidence}");
+        assert!(
+            evidence.contains("generator lag p99 510 ms, of 1.00 s from the schedule"),
+            "{evidence}"
+        );
         only(late(490), Kind::TailQueued);
     }
 
     #[test]
-    fn threads_have_the_time_of_as_many_cores_as_there_are() {
+    fn threads_share_the_time_of_the_cores() {
         let busy = |threads, cores| {
             let sample = samples::closed().asked(|asked| asked.threads = threads);
             sample
@@ -243,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_that_is_not_held_is_the_servers_while_the_generator_has_time() {
+    fn a_missed_schedule_is_overload_if_the_generator_has_time() {
         let unsent = || {
             samples::open().errors(ReplyError::Unsent, 10_000).total(|total| total.sent = 90_000)
         };
@@ -253,7 +259,7 @@ mod tests {
         let paused = unsent().total(|total| total.unsent_by_generator = 9_000);
         let evidence = only(paused, Kind::GeneratorLimited).evidence;
         assert!(
-            evidence.contains("9,000 requests were not sent because the generator did not run"),
+            evidence.contains("9,000 requests not sent because the generator did not run"),
             "{evidence}"
         );
     }
@@ -270,12 +276,12 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_that_was_held_while_its_tail_queued_is_no_overload() {
+    fn a_met_schedule_with_a_queued_tail_is_no_overload() {
         let waiting =
             samples::open().total(|total| total.from_schedule.record(milliseconds(5), 5_000));
         let verdict = only(waiting, Kind::TailQueued);
         assert!(
-            verdict.evidence.starts_with("the schedule was held and only its tail queued"),
+            verdict.evidence.starts_with("the schedule was met, but its slowest requests queued"),
             "{verdict:?}"
         );
         assert!(
@@ -284,13 +290,13 @@ mod tests {
         );
         let unsent = only(samples::open().errors(ReplyError::Unsent, 7), Kind::TailQueued);
         assert!(
-            unsent.evidence.ends_with("requests that were due and found no free connection: 7"),
+            unsent.evidence.ends_with("requests due without a free connection: 7"),
             "{unsent:?}"
         );
     }
 
     #[test]
-    fn a_constant_delay_however_long_is_no_overload() {
+    fn a_constant_delay_is_no_overload() {
         let slow = samples::open().total(|total| {
             total.from_send = Latency::default();
             total.from_send.record(milliseconds(200), 100_000);
@@ -300,9 +306,9 @@ mod tests {
     }
 
     #[test]
-    fn batches_of_replies_make_no_verdict_alternate() {
+    fn batches_of_replies_do_not_change_the_verdict() {
         // As on two cores, one for each side: half of every latency is the lag of a batch, and the
-        // generator never has to wait.
+        // generator never waits.
         let batches = |busy| {
             samples::closed().total(|total| {
                 total.cpu = Duration::from_millis(busy);
@@ -316,21 +322,21 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_generator_that_holds_the_schedule_limits_nothing() {
+    fn a_busy_generator_that_meets_the_schedule_is_valid() {
         let busy = samples::open().total(|total| total.cpu = Duration::from_secs(10));
         let evidence = only(busy, Kind::Valid).evidence;
-        assert!(evidence.contains("busy 100 % of the time, p99 lateness 20.0 us"), "{evidence}");
+        assert!(evidence.contains("generator 100 % busy, lag p99 20.0 us"), "{evidence}");
     }
 
     #[test]
-    fn a_starved_generator_without_a_reply_has_no_figures_to_spoil() {
+    fn a_starved_generator_without_a_reply_is_not_the_limit() {
         let starved = samples::nothing(ConnectError::Refused)
             .total(|total| total.starved = Duration::from_secs(5));
         assert!(of(starved).iter().all(|verdict| verdict.kind != Kind::GeneratorLimited));
     }
 
     #[test]
-    fn a_ramp_is_due_what_its_middle_says() {
+    fn the_rate_of_a_ramp_is_that_of_its_middle() {
         let ramp = samples::open().asked(|asked| {
             (asked.warmup, asked.duration) = (Duration::ZERO, Duration::from_secs(10));
             asked.pace = Pace::Open { from: 0.0, to: 100.0 };
