@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tinytcp_load::latency::{Latency, microseconds};
+use tinytcp_load::measurement::latency::{Latency, microseconds};
 use tinytcp_load::report::Report;
 
 use super::choice::Choice;

@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fmt, fs, process, thread};
 
-use tinytcp_load::causes::ReplyError;
-use tinytcp_load::latency::microseconds;
+use tinytcp_load::measurement::causes::ReplyError;
+use tinytcp_load::measurement::latency::microseconds;
 use tinytcp_load::report::{self, Report};
 
 use super::speech::Speech;

@@ -1,43 +1,35 @@
-//! The load generator.
+//! The load generator of tinytcp, which checks every reply.
+//!
+//! Each room uses only the rooms below it:
+//!
+//! ```text
+//!  command_line   arguments -> workload -> plan; preflight; exit code
+//!  report         the outcome as text, JSON, CSV and HTML; merging reports; progress of a run
+//!  judgement      what the outcome proves: verdict, gates, search for the highest rate
+//!  engine         threads, connections, slices: plan -> outcome
+//!  traffic        requests, when they are due, and the check of replies
+//!  measurement    latencies, counts, causes of failures, outcome
+//! ```
+//!
+//! A run takes this way through them:
+//!
+//! ```text
+//!  Arguments -> Workload -> Plan
+//!     |
+//!  run: one Worker per thread --> Connection: script -> requests -> socket -> ReplyChecker -> Counts
+//!     |        ^ ConnectionSlots, Schedule, FreeConnections        SliceRecorder -> slices --+
+//!     +-- Outcome <--------------------------------------------------------------------------+
+//!     |
+//!  verdict, gates -> Report -> terminal, files, exit code
+//! ```
 
-pub mod arguments;
-pub mod averages;
-pub mod backlog;
-pub mod causes;
-pub mod connect;
-pub mod conversation;
-pub mod exchange;
-pub mod figures;
-pub mod gates;
-pub mod latency;
-pub mod ledger;
-pub mod merge;
-pub mod message;
-pub mod muster;
-pub mod objective;
-pub mod origin;
-pub mod outcome;
-pub mod peer;
-pub mod plan;
-pub mod preflight;
-pub mod processor;
-mod program;
-pub mod progress;
-pub mod reader;
-pub mod report;
-pub mod roster;
-pub mod run;
+pub mod command_line;
+pub mod engine;
 #[cfg(test)]
-mod samples;
-pub mod schedule;
-pub mod script;
-pub mod search;
-pub mod shared;
-pub mod source;
-pub mod tally;
-pub mod timer;
-pub mod trial;
-pub mod verdict;
-pub mod worker;
+mod fixtures;
+pub mod judgement;
+pub mod measurement;
+pub mod report;
+pub mod traffic;
 
-pub use program::main;
+pub use command_line::main;

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 use serde::{Deserialize, Serialize};
 
-use crate::latency::{Latency, microseconds};
+use crate::measurement::latency::{Latency, microseconds};
 
 /// A distribution of durations in a report.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

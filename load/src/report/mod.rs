@@ -1,41 +1,36 @@
 //! The report of a run: created from its [`Outcome`], then printed and written in every format.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-
 use chrono::{DateTime, Local, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
-use super::averages::{per_second, share};
-use super::exchange::Exchange;
-use super::gates::{Gate, Judgement, Measured};
-use super::origin::Origin;
-use super::outcome::{Outcome, Pace};
-use super::search::Search;
-use super::verdict::{self, Kind, Verdict};
+use crate::judgement::gates::{Gate, Judgement, Measured};
+use crate::judgement::search::Search;
+use crate::judgement::verdict::{self, Kind, Verdict};
+use crate::measurement::averages::{per_second, share};
+use crate::measurement::exchange::Exchange;
+use crate::measurement::outcome::Outcome;
+use crate::measurement::settings::Pace;
+use crate::report::origin::Origin;
 
-mod bars;
-mod chart;
-mod counts;
-mod csv;
+mod cause_counts;
 mod distribution;
-mod escape;
-mod facts;
-mod hgrm;
-mod html;
-pub mod json;
-mod plots;
-mod scale;
+mod files;
+mod formats;
+pub mod merge;
+pub mod origin;
+mod page;
+pub mod progress;
+mod sections;
 mod terminal;
-pub(super) mod words;
+mod words;
 
 pub use distribution::Distribution;
-pub use facts::{
+pub use files::{Paths, create_files, print, write_files};
+pub use formats::json::read;
+pub use sections::{
     Asked, Connections, Errors, Generator, Latencies, PaceFacts, PaceKind, Replies, Requests,
     SliceFacts, Throughput,
 };
-pub use json::read;
 
 /// The schema of the files that this version writes and reads.
 pub const SCHEMA: &str = "tinytcp-load/2";
@@ -88,35 +83,6 @@ pub struct Report {
     pub notes: Vec<String>,
     /// The slices of the measurement window.
     pub slices: Vec<SliceFacts>,
-}
-
-/// The files to write; `None` for formats not requested, and `-` for stdout.
-#[derive(Clone, Debug, Default)]
-pub struct Paths {
-    /// The complete report as JSON.
-    pub json: Option<PathBuf>,
-    /// CSV with a row for each slice.
-    pub csv: Option<PathBuf>,
-    /// An HTML page.
-    pub html: Option<PathBuf>,
-    /// The latencies in the text format of HdrHistogram.
-    pub hgrm: Option<PathBuf>,
-}
-
-impl Paths {
-    /// Returns how many of them are stdout.
-    #[must_use]
-    pub fn stdout_count(&self) -> usize {
-        [&self.json, &self.csv, &self.html, &self.hgrm]
-            .into_iter()
-            .flatten()
-            .filter(|path| is_stdout(path))
-            .count()
-    }
-}
-
-fn is_stdout(path: &Path) -> bool {
-    path == Path::new("-")
 }
 
 impl Report {
@@ -177,7 +143,7 @@ impl Report {
                 starved_s: total.starved.as_secs_f64(),
                 lag: Distribution(total.lag.clone()),
             },
-            slices: facts::slices(&outcome.slices),
+            slices: sections::slices(&outcome.slices),
             verdict: Verdict::valid(outcome),
             further_verdicts: Vec::new(),
             gates: Vec::new(),
@@ -264,87 +230,11 @@ impl Report {
     }
 }
 
-/// Creates missing files of `paths`, so that a path that cannot be written is reported before a
-/// long run.
-///
-/// # Errors
-/// Fails with one line about the first file that cannot be written.
-pub fn create_files(paths: &Paths) -> Result<(), String> {
-    let paths = [&paths.json, &paths.csv, &paths.html, &paths.hgrm];
-    for path in paths.into_iter().flatten().filter(|path| !is_stdout(path)) {
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map_err(|error| cannot("write", path, &error))?;
-    }
-    Ok(())
-}
-
-/// Writes the files of `paths`, and returns the names of those other than stdout.
-///
-/// # Errors
-/// Fails with one line about each file that could not be written, joined by `; `. The others are
-/// written.
-pub fn write_files(report: &Report, paths: &Paths) -> Result<Vec<String>, String> {
-    let (mut errors, mut written) = (Vec::new(), Vec::new());
-    let mut write = |path: &Option<PathBuf>, text: &dyn Fn(&Report) -> String| {
-        let Some(path) = path else { return };
-        match write_to(path, text(report).as_bytes()) {
-            Ok(()) if is_stdout(path) => {}
-            Ok(()) => written.push(path.display().to_string()),
-            Err(error) => errors.push(cannot("write", path, &error)),
-        }
-    };
-    write(&paths.json, &json::text);
-    write(&paths.csv, &csv::text);
-    write(&paths.html, &html::text);
-    write(&paths.hgrm, &hgrm::text);
-    if errors.is_empty() { Ok(written) } else { Err(errors.join("; ")) }
-}
-
-fn write_to(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if !is_stdout(path) {
-        return std::fs::write(path, bytes);
-    }
-    let mut out = io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        // A reader such as `head` closes the pipe when it has enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result,
-    }
-}
-
-/// Prints the report as text, in colours if `is_coloured`, in lines of at most `width` characters.
-///
-/// # Errors
-/// Fails if `out` cannot be written.
-pub fn print(
-    report: &Report,
-    out: &mut impl Write,
-    is_coloured: bool,
-    width: usize,
-) -> io::Result<()> {
-    out.write_all(terminal::text(report, is_coloured, width).as_bytes())?;
-    out.flush()
-}
-
-/// Returns one line about a file: the action, the error and a remedy.
-fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
-    let advice = match error.kind() {
-        io::ErrorKind::NotFound => "check the name of its folder",
-        io::ErrorKind::PermissionDenied => "check its permissions",
-        io::ErrorKind::StorageFull => "free some disk space",
-        _ => "choose another path",
-    };
-    format!("cannot {what} {}: {error}; {advice}", path.display())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::causes::{ConnectError, ReplyError};
-    use crate::samples;
+    use crate::fixtures;
+    use crate::measurement::causes::{ConnectError, ReplyError};
 
     fn gates(texts: &[&str]) -> Vec<Gate> {
         texts.iter().map(|text| text.parse().expect(text)).collect()
@@ -353,24 +243,24 @@ mod tests {
     #[test]
     fn the_exit_code_is_that_of_the_worst_flaw() {
         let crossed = gates(&["p99>1us"]);
-        let code = |sample: samples::Sample, gates: &[Gate]| {
+        let code = |sample: fixtures::Sample, gates: &[Gate]| {
             Report::new(&sample.done(), gates).exit_code()
         };
-        assert_eq!(code(samples::closed(), &gates(&["p99>1s"])), 0);
-        assert_eq!(code(samples::closed(), &crossed), 3);
-        assert_eq!(code(samples::closed().errors(ReplyError::Wrong, 1), &crossed), 3);
-        assert_eq!(code(samples::closed().errors(ReplyError::Wrong, 1), &[]), 4);
+        assert_eq!(code(fixtures::closed(), &gates(&["p99>1s"])), 0);
+        assert_eq!(code(fixtures::closed(), &crossed), 3);
+        assert_eq!(code(fixtures::closed().errors(ReplyError::Wrong, 1), &crossed), 3);
+        assert_eq!(code(fixtures::closed().errors(ReplyError::Wrong, 1), &[]), 4);
         assert_eq!(
-            code(samples::open().errors(ReplyError::Unsent, 7), &[]),
+            code(fixtures::open().errors(ReplyError::Unsent, 7), &[]),
             0,
             "an overloaded server was measured"
         );
-        assert_eq!(code(samples::closed().change(|outcome| outcome.reached = 9), &crossed), 1);
-        assert_eq!(code(samples::nothing(ConnectError::Refused), &crossed), 1);
+        assert_eq!(code(fixtures::closed().change(|outcome| outcome.reached = 9), &crossed), 1);
+        assert_eq!(code(fixtures::nothing(ConnectError::Refused), &crossed), 1);
         for (signal, expected) in [(2, 130), (15, 143)] {
             assert_eq!(
                 code(
-                    samples::closed().change(|outcome| outcome.interrupted_by = Some(signal)),
+                    fixtures::closed().change(|outcome| outcome.interrupted_by = Some(signal)),
                     &crossed
                 ),
                 expected
@@ -380,14 +270,14 @@ mod tests {
 
     #[test]
     fn throughput_is_correct_replies_per_second() {
-        let report = Report::new(&samples::closed().done(), &[]);
+        let report = Report::new(&fixtures::closed().done(), &[]);
         assert_eq!((report.ran_s, report.throughput.replies_per_s), (10.0, 10_000.0));
         assert_eq!(report.throughput.sent_bytes_per_s, 230_000.0);
     }
 
     #[test]
     fn a_run_of_zero_time_has_zero_rates() {
-        let outcome = samples::nothing(ConnectError::Refused)
+        let outcome = fixtures::nothing(ConnectError::Refused)
             .change(|outcome| outcome.counted = std::time::Duration::ZERO);
         let report = Report::new(&outcome.done(), &[]);
         assert_eq!(
@@ -398,28 +288,7 @@ mod tests {
 
     #[test]
     fn latency_from_the_schedule_exists_only_with_a_schedule() {
-        assert!(Report::new(&samples::open().done(), &[]).latency.from_schedule.is_some());
-        assert!(Report::new(&samples::closed().done(), &[]).latency.from_schedule.is_none());
-    }
-
-    #[test]
-    fn an_unwritable_file_is_one_line_and_the_others_are_written() {
-        let folder = std::env::temp_dir().join(format!("tinytcp-report-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a temporary folder");
-        let paths = Paths {
-            json: Some(folder.join("missing").join("run.json")),
-            csv: Some(folder.join("run.csv")),
-            ..Paths::default()
-        };
-        let error = write_files(&Report::new(&samples::closed().done(), &[]), &paths)
-            .expect_err("there is no such folder");
-        assert!(
-            error.starts_with("cannot write ")
-                && error.contains("run.json")
-                && !error.contains('\n'),
-            "{error}"
-        );
-        assert!(folder.join("run.csv").exists());
-        std::fs::remove_dir_all(&folder).expect("our own folder");
+        assert!(Report::new(&fixtures::open().done(), &[]).latency.from_schedule.is_some());
+        assert!(Report::new(&fixtures::closed().done(), &[]).latency.from_schedule.is_none());
     }
 }

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use tinytcp_core::display::escape::shown;
 
-use super::{Asked, PaceKind, Report};
-use crate::causes::Cause;
-use crate::figures::{bytes, count, duration, percent, plural, rate, seconds, typed_seconds};
-use crate::tally::Counts;
-use crate::verdict::{Kind, Verdict};
+use crate::judgement::verdict::{Kind, Verdict};
+use crate::measurement::causes::Cause;
+use crate::measurement::counts::Counts;
+use crate::measurement::format::{
+    bytes, count, duration, percent, plural, rate, seconds, typed_seconds,
+};
+use crate::report::{Asked, PaceKind, Report};
 
 /// Minimum ratio of the latencies from the schedule and from the send that is reported as
 /// coordinated omission.
@@ -217,8 +219,8 @@ pub(super) fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::{Lifetime, Opening, Pace};
-    use crate::samples::{self, Sample};
+    use crate::fixtures::{self, Sample};
+    use crate::measurement::settings::{Lifetime, Opening, Pace};
 
     fn report(sample: Sample) -> Report {
         Report::new(&sample.done(), &[])
@@ -226,7 +228,7 @@ mod tests {
 
     #[test]
     fn the_settings_of_every_pace_are_a_sentence() {
-        let said = |pace| asked(&report(samples::closed().asked(|asked| asked.pace = pace)).asked);
+        let said = |pace| asked(&report(fixtures::closed().asked(|asked| asked.pace = pace)).asked);
         for (pace, part) in [
             (Pace::Closed, "10 connections, 1 request in flight on each (closed loop), for 11 s"),
             (
@@ -246,7 +248,7 @@ mod tests {
 
     #[test]
     fn reopened_and_lost_connections_are_shown() {
-        let churn = samples::closed().change(|outcome| {
+        let churn = fixtures::closed().change(|outcome| {
             (outcome.lifetime, outcome.opening) =
                 (Some(Lifetime::Requests(1)), Opening::Rate(100.0));
             (outcome.total.connects, outcome.open_most, outcome.open_last) = (70_000, 3, 2);
@@ -259,7 +261,7 @@ mod tests {
             "10 of 10 opened, 2 open at the end, 70,000 attempts in total"
         );
         let dying = report(
-            samples::closed().change(|outcome| (outcome.open_most, outcome.open_last) = (9, 8)),
+            fixtures::closed().change(|outcome| (outcome.open_most, outcome.open_last) = (9, 8)),
         );
         assert_eq!(
             connections(&dying),
@@ -269,7 +271,7 @@ mod tests {
 
     #[test]
     fn replies_to_requests_of_the_warm_up_are_explained() {
-        let warm = report(samples::closed().total(|total| total.sent -= 10));
+        let warm = report(fixtures::closed().total(|total| total.sent -= 10));
         assert!(
             replies(&warm).ends_with(", 10 of them to requests of the warm-up"),
             "{}",
@@ -279,9 +281,9 @@ mod tests {
 
     #[test]
     fn coordinated_omission_is_named_only_if_it_shows() {
-        assert_eq!(omission(&report(samples::closed())), None);
-        assert_eq!(omission(&report(samples::open())), None);
-        let waiting = samples::open()
+        assert_eq!(omission(&report(fixtures::closed())), None);
+        assert_eq!(omission(&report(fixtures::open())), None);
+        let waiting = fixtures::open()
             .total(|total| total.from_schedule.record(Duration::from_millis(40), 5_000));
         let said = omission(&report(waiting)).expect("p99 is forty times as long");
         assert!(
@@ -292,9 +294,11 @@ mod tests {
 
     #[test]
     fn only_causes_that_occurred_are_named() {
-        let failed = report(samples::closed().failed(crate::causes::ConnectError::TimedOut, 3))
-            .connections
-            .failed;
+        let failed = report(
+            fixtures::closed().failed(crate::measurement::causes::ConnectError::TimedOut, 3),
+        )
+        .connections
+        .failed;
         assert_eq!(occurred(&failed), [("timed out".to_owned(), 3)]);
     }
 }

@@ -1,0 +1,365 @@
+//! The command line of `tinytcp-load`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::parser::ValueSource;
+use clap::{Arg, CommandFactory, Parser};
+use tinytcp_cli::target::Protocol;
+use tinytcp_cli::units;
+
+use super::source_addresses;
+use crate::judgement::gates::Gate;
+use crate::judgement::objective::Objective;
+use crate::measurement::settings::{Lifetime, Pace};
+use crate::report::Paths;
+
+const EXAMPLES: &str = "\
+Examples:
+  tinytcp-load                                      50 connections, 1 request at a time each, 10 s
+  tinytcp-load -c 1000 -P 16 text://10.0.0.5        16 requests in flight on each connection
+  tinytcp-load -R 5k                                5000 requests per second on a fixed schedule
+  tinytcp-load -R 100:20k -d 1m --html run.html     a rising rate, and an HTML page with charts
+  tinytcp-load --find-max p99=1ms                   the highest rate with a p99 of at most 1 ms
+  tinytcp-load -c 10k --hold -d 10m                 do 10,000 idle connections stay open?
+  tinytcp-load --lifetime 1                         connect, send 1 request, close, repeat
+  tinytcp-load --mix 'TIME:1,ECHO hello:3' --fail-if 'p99>5ms' --fail-if 'errors>0'
+  tinytcp-load tcp://127.0.0.1:6379 --raw -m 'PING\\r\\n' --expect '+PONG\\r\\n'
+  tinytcp-load merge a.json b.json                  one report from several machines";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0        verdict valid, generator-limited, server-overloaded or tail queued
+  1        no correct reply, or fewer connections opened than requested
+  2        invalid arguments
+  3        a --fail-if condition was met
+  4        the server stopped, sent wrong or no replies, or closed held connections
+  130, 143 interrupted by SIGINT or SIGTERM; the report so far is still printed
+
+A valid run can include up to 0.1 % failed requests or connections, which the report names.
+--fail-if 'errors>0' tolerates none.";
+
+/// Load-tests a TCP server and checks every reply: the protocols of tinytcp, or raw bytes.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tinytcp-load",
+    version,
+    before_long_help = EXAMPLES,
+    after_long_help = EXIT_CODES,
+    max_term_width = 100
+)]
+#[command(
+    override_usage = "tinytcp-load [OPTIONS] [TARGET | HOST PORT]\n       tinytcp-load merge \
+     A.json B.json..."
+)]
+pub struct Arguments {
+    /// The server: URL, HOST:PORT, HOST, or HOST PORT; or `merge` and the JSON reports to merge
+    ///
+    /// A server is a URL whose scheme is the protocol (text://127.0.0.1:40000,
+    /// text+unix:///run/tinytcp.sock), HOST, HOST:PORT, or HOST PORT; with --raw, it is
+    /// tcp://HOST:PORT, HOST:PORT or tcp+unix://PATH. The default is text://127.0.0.1:40000.
+    #[arg(value_name = "TARGET", num_args = 0.., hide_default_value = true)]
+    pub words: Vec<String>,
+
+    /// Number of connections
+    #[arg(
+        short,
+        long,
+        value_name = "N",
+        env = "TINYTCP_CONNECTIONS",
+        default_value = "50",
+        value_parser = units::count
+    )]
+    pub connections: usize,
+
+    /// Duration of the load [default: 10s; with --find-max 3s at each rate]
+    #[arg(short, long, value_name = "D", env = "TINYTCP_DURATION", value_parser = units::duration)]
+    pub duration: Option<Duration>,
+
+    /// Maximum number of requests in flight on each connection
+    #[arg(
+        short = 'P',
+        long,
+        value_name = "N",
+        env = "TINYTCP_PIPELINE",
+        default_value = "1",
+        value_parser = units::count
+    )]
+    pub pipeline: usize,
+
+    /// Open loop: requests per second, sent on schedule without waiting for replies; A:B changes
+    /// the rate linearly from A to B
+    #[arg(short = 'R', long, value_name = "RATE", env = "TINYTCP_RATE", value_parser = rates)]
+    pub rate: Option<(f64, f64)>,
+
+    /// Search for the highest rate that meets an objective such as p99=1ms; -R sets the first rate
+    #[arg(
+        long,
+        value_name = "OBJECTIVE",
+        env = "TINYTCP_FIND_MAX",
+        conflicts_with_all = ["hold", "warmup"]
+    )]
+    pub find_max: Option<Objective>,
+
+    /// Exclude this first part of the run from throughput and latencies
+    #[arg(long, value_name = "D", env = "TINYTCP_WARMUP", value_parser = units::duration)]
+    pub warmup: Option<Duration>,
+
+    /// Timeout of a connection attempt, and of each reply; a run ends at most this long after -d
+    #[arg(
+        long,
+        value_name = "D",
+        env = "TINYTCP_TIMEOUT",
+        default_value = "5s",
+        value_parser = units::duration
+    )]
+    pub timeout: Duration,
+
+    /// Number of generator threads
+    #[arg(
+        long,
+        value_name = "N",
+        env = "TINYTCP_THREADS",
+        default_value = "1",
+        value_parser = units::count
+    )]
+    pub threads: usize,
+
+    /// Open the connections evenly over this time, instead of all before the first request
+    #[arg(
+        long,
+        value_name = "D",
+        env = "TINYTCP_RAMP",
+        value_parser = units::duration,
+        conflicts_with = "connect_rate"
+    )]
+    pub ramp: Option<Duration>,
+
+    /// Open this number of connections per second, instead of all before the first request
+    #[arg(long, value_name = "N", env = "TINYTCP_CONNECT_RATE", value_parser = units::count)]
+    pub connect_rate: Option<usize>,
+
+    /// Close and reopen each connection after N requests (a bare number) or after a time (5s)
+    #[arg(long, value_name = "N|D", env = "TINYTCP_LIFETIME", value_parser = lifetime)]
+    pub lifetime: Option<Lifetime>,
+
+    /// Keep the connections open with one request on each every --heartbeat; report lost
+    /// connections
+    #[arg(long, env = "TINYTCP_HOLD", conflicts_with_all = ["rate", "pipeline", "lifetime"])]
+    pub hold: bool,
+
+    /// Time between two requests on a held connection
+    #[arg(
+        long,
+        value_name = "D",
+        env = "TINYTCP_HEARTBEAT",
+        default_value = "5s",
+        value_parser = units::duration
+    )]
+    pub heartbeat: Duration,
+
+    /// Source addresses, used in turn: 127.0.0.2-127.0.0.40, 127.0.1.0/28, several with commas
+    #[arg(long, value_name = "ADDRESSES", env = "TINYTCP_SOURCE", value_parser = sources)]
+    pub source: Option<Sources>,
+
+    /// Close connections with a reset, which leaves no port in TIME_WAIT
+    #[arg(long, env = "TINYTCP_RESET")]
+    pub reset: bool,
+
+    /// The protocol, if TARGET does not name it: text, binary, echo or chat
+    #[arg(short, long, value_name = "NAME", env = "TINYTCP_PROTOCOL", conflicts_with = "raw")]
+    pub protocol: Option<Protocol>,
+
+    /// Size of the message in each request: the text after ECHO, the payload, or the line
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "TINYTCP_SIZE",
+        default_value = "17",
+        value_parser = message_size,
+        conflicts_with_all = ["message", "mix"]
+    )]
+    pub size: usize,
+
+    /// Message to send: a text command, an echo or chat line, or `echo TEXT` or `rev TEXT` for
+    /// binary; repeatable
+    ///
+    /// Several messages are sent in turn. With --raw, a message is bytes, and \n \r \t \0 \\ and
+    /// \xff stand for bytes that are hard to type.
+    #[arg(
+        short,
+        long,
+        value_name = "TEXT",
+        env = "TINYTCP_MESSAGE",
+        conflicts_with = "mix",
+        allow_hyphen_values = true
+    )]
+    pub message: Vec<String>,
+
+    /// Messages to send, with their weights, such as 'TIME:1,ECHO hello:3'
+    #[arg(long, value_name = "MIX", env = "TINYTCP_MIX")]
+    pub mix: Option<String>,
+
+    /// Raw bytes for any server: send those of -m or --mix, and expect those of --expect
+    #[arg(long, env = "TINYTCP_RAW")]
+    pub raw: bool,
+
+    /// With --raw: the exact reply to each request [default: the request itself]; '' for no reply
+    #[arg(
+        long,
+        value_name = "BYTES",
+        env = "TINYTCP_EXPECT",
+        requires = "raw",
+        conflicts_with = "expect_end",
+        allow_hyphen_values = true
+    )]
+    pub expect: Option<String>,
+
+    /// With --raw: accept any reply that ends with these bytes, such as '\r\n'
+    #[arg(
+        long,
+        value_name = "BYTES",
+        env = "TINYTCP_EXPECT_END",
+        requires = "raw",
+        allow_hyphen_values = true
+    )]
+    pub expect_end: Option<String>,
+
+    /// With --raw: the exact bytes that the server sends first
+    #[arg(
+        long,
+        value_name = "BYTES",
+        env = "TINYTCP_GREETING",
+        requires = "raw",
+        allow_hyphen_values = true
+    )]
+    pub greeting: Option<String>,
+
+    /// Exit with 3 if this condition is met: 'p99>5ms', 'errors>0.1%' or 'rate<50k'; repeatable,
+    /// also with merge
+    #[arg(long, value_name = "GATE", env = "TINYTCP_FAIL_IF", value_delimiter = ',')]
+    pub fail_if: Vec<Gate>,
+
+    /// Write the complete report as JSON; - is stdout, and the printed report then goes to stderr
+    #[arg(long, value_name = "FILE", env = "TINYTCP_JSON")]
+    pub json: Option<PathBuf>,
+
+    /// Write a CSV file with one row per time slice
+    #[arg(long, value_name = "FILE", env = "TINYTCP_CSV")]
+    pub csv: Option<PathBuf>,
+
+    /// Write an HTML page with charts
+    #[arg(long, value_name = "FILE", env = "TINYTCP_HTML")]
+    pub html: Option<PathBuf>,
+
+    /// Write the latencies in the text format of HdrHistogram tools
+    #[arg(long, value_name = "FILE", env = "TINYTCP_HGRM")]
+    pub hgrm: Option<PathBuf>,
+
+    /// Only print the ports, descriptors and memory that the run needs; open nothing
+    #[arg(long, env = "TINYTCP_PREFLIGHT")]
+    pub preflight: bool,
+
+    /// Show no progress, and no report if a file goes to stdout
+    #[arg(short, long, env = "TINYTCP_QUIET")]
+    pub quiet: bool,
+}
+
+impl Arguments {
+    /// Returns the load model: open loop with --rate, held connections with --hold, else closed
+    /// loop.
+    #[must_use]
+    pub const fn pace(&self) -> Pace {
+        match (self.rate, self.hold) {
+            (Some((from, to)), _) => Pace::Open { from, to },
+            (None, true) => Pace::Hold(self.heartbeat),
+            (None, false) => Pace::Closed,
+        }
+    }
+
+    /// Returns a sentence about the first flag on the command line that has no effect; `None` if
+    /// each flag has one.
+    ///
+    /// Environment variables are not checked: they can be set for several runs.
+    #[must_use]
+    pub fn useless(&self) -> Option<String> {
+        const OF_MERGE: [&str; 7] = ["words", "fail_if", "json", "csv", "html", "hgrm", "quiet"];
+        // The same arguments were parsed before, so this cannot fail.
+        let matches = Self::command().try_get_matches().ok()?;
+        let is_given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        if self.words.first().is_some_and(|word| word == "merge") {
+            let command = Self::command();
+            let useless = command.get_arguments().find(|argument| {
+                let id = argument.get_id().as_str();
+                !OF_MERGE.contains(&id) && is_given(id)
+            });
+            return useless
+                .and_then(Arg::get_long)
+                .map(|flag| format!("--{flag} has no effect with merge: leave it out"));
+        }
+        if is_given("heartbeat") && !self.hold {
+            return Some(
+                "--heartbeat has no effect without --hold: add --hold, or leave --heartbeat out"
+                    .into(),
+            );
+        }
+        match self.rate {
+            Some((from, to)) if self.find_max.is_some() && from != to => {
+                Some("--find-max starts at one rate: use -R A instead of -R A:B".into())
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the report files to write.
+    #[must_use]
+    pub fn paths(&self) -> Paths {
+        Paths {
+            json: self.json.clone(),
+            csv: self.csv.clone(),
+            html: self.html.clone(),
+            hgrm: self.hgrm.clone(),
+        }
+    }
+}
+
+/// Source addresses. A type of its own, because clap takes a `Vec` for a repeatable argument.
+#[derive(Clone, Debug)]
+pub struct Sources(pub Vec<IpAddr>);
+
+fn sources(text: &str) -> Result<Sources, String> {
+    source_addresses::sources(text).map(Sources)
+}
+
+fn rates(text: &str) -> Result<(f64, f64), String> {
+    const EXAMPLE: &str = "rates look like 5000, 20k, 1.5M, or 100:5k for a ramp";
+    let rate =
+        |text: &str| units::count(text).map(|count| count as f64).map_err(|_| EXAMPLE.to_owned());
+    match text.split_once(':') {
+        Some((from, to)) => Ok((rate(from)?, rate(to)?)),
+        None => rate(text).map(|rate| (rate, rate)),
+    }
+}
+
+fn lifetime(text: &str) -> Result<Lifetime, String> {
+    let requests = |count| Lifetime::Requests(count as u64);
+    // `2m` could mean both, and means 2 minutes.
+    if text.bytes().all(|byte| byte.is_ascii_digit()) || text.ends_with(['k', 'K', 'M']) {
+        return units::count(text).map(requests);
+    }
+    units::duration(text)
+        .map(Lifetime::Time)
+        .map_err(|error| format!("{error}; a bare number, as in 100, counts requests"))
+}
+
+fn message_size(text: &str) -> Result<usize, String> {
+    // A script holds several messages with their replies: at this size, a gigabyte of memory.
+    const MAX: usize = 64 << 20;
+    // An empty frame is a message; protocols without an empty message send one byte.
+    if text == "0" {
+        return Ok(0);
+    }
+    units::size(text)
+        .and_then(|size| if size <= MAX { Ok(size) } else { Err("at most 64MiB".into()) })
+}

@@ -1,0 +1,150 @@
+//! `tinytcp-load`: arguments to plan, plan to outcome, outcome to report and exit code.
+
+pub mod arguments;
+pub mod preflight;
+pub mod source_addresses;
+pub mod workload;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use terminal_size::{Width, terminal_size};
+use tinytcp_core::display::escape::shown;
+
+use crate::engine::interruption::Interruption;
+use crate::engine::run;
+use crate::judgement::search;
+use crate::measurement::settings::{Asked, Pace};
+use crate::report::progress::Progress;
+use crate::report::{self, Report, merge};
+use crate::traffic::plan::Plan;
+use arguments::Arguments;
+use preflight::Machine;
+use workload::Conversation;
+
+const NAME: &str = "tinytcp-load";
+
+/// Default first rate of a search, in requests per second.
+const SEARCH_START: f64 = 1000.0;
+
+/// Width of a report that is not shown on a terminal.
+const WIDTH: usize = 80;
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments: Arguments = tinytcp_cli::parse();
+    if arguments.paths().stdout_count() > 1 {
+        tinytcp_cli::refuse::<Arguments>(
+            "only one of --json, --csv, --html and --hgrm can go to stdout (-)",
+        );
+    }
+    if let Some(useless) = arguments.useless() {
+        tinytcp_cli::refuse::<Arguments>(useless);
+    }
+    let result = match arguments.words.split_first() {
+        Some((word, files)) if word == "merge" => merged(files, &arguments),
+        _ => measured(&arguments),
+    };
+    match result {
+        Ok(code) => code.into(),
+        Err(message) => {
+            tinytcp_cli::complain(NAME, message);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Merges reports.
+fn merged(files: &[String], arguments: &Arguments) -> Result<u8, String> {
+    if files.is_empty() {
+        tinytcp_cli::refuse::<Arguments>("merge needs JSON reports, as in merge a.json b.json");
+    }
+    let reports =
+        files.iter().map(|file| report::read(file.as_ref())).collect::<Result<Vec<_>, _>>()?;
+    show(&merge::merge(reports, &arguments.fail_if)?, arguments)
+}
+
+/// Makes a run, or the runs of a search.
+fn measured(arguments: &Arguments) -> Result<u8, String> {
+    let conversation =
+        Conversation::of(arguments).unwrap_or_else(|error| tinytcp_cli::refuse::<Arguments>(error));
+    let endpoints = conversation.resolve()?;
+    let machine = Machine::this();
+    let plan = |pace| conversation.plan(arguments, endpoints.clone(), pace);
+    let first =
+        plan(arguments.pace()).unwrap_or_else(|error| tinytcp_cli::refuse::<Arguments>(error));
+    if !ready(&first, &machine, arguments.preflight)? {
+        return Ok(0);
+    }
+    report::create_files(&arguments.paths())?;
+    let interruption = Interruption::by(&[libc::SIGINT, libc::SIGTERM])
+        .map_err(|error| format!("cannot catch signals: {error}; start it again"))?;
+    let Some(objective) = &arguments.find_max else {
+        let mut progress = progress(&first.asked, arguments.quiet);
+        let outcome = run::run(first, &interruption, &mut progress)?;
+        return show(&Report::new(&outcome, &arguments.fail_if), arguments);
+    };
+    let start = arguments.rate.map_or(SEARCH_START, |(from, _)| from);
+    let found = search::find_max(objective, start, first.asked.duration, |trial| {
+        let mut plan = plan(Pace::Open { from: trial.rate, to: trial.rate })?;
+        plan.asked.duration = trial.duration;
+        let mut progress = progress(&plan.asked, arguments.quiet).of(trial);
+        run::run(plan, &interruption, &mut progress)
+    })?;
+    show(&Report::new(&found.outcome, &arguments.fail_if).with_search(found.search), arguments)
+}
+
+fn progress(asked: &Asked, is_quiet: bool) -> Progress {
+    if is_quiet {
+        Progress::silent(asked)
+    } else {
+        Progress::new(asked, io::stderr().is_terminal())
+    }
+}
+
+/// Reports missing resources before any connection is opened. Returns false if nothing is to be
+/// opened.
+fn ready(plan: &Plan, machine: &Machine, is_all: bool) -> Result<bool, String> {
+    let preflight = preflight::check(plan, machine);
+    if is_all {
+        let facts: String = preflight.facts.iter().map(|fact| format!("{fact}\n")).collect();
+        // A closed stdout is no failure.
+        let _ = io::stdout().write_all(facts.as_bytes());
+    }
+    match preflight.missing.split_first() {
+        None => Ok(!is_all),
+        Some((first, others)) => {
+            others.iter().for_each(|missing| tinytcp_cli::complain(NAME, missing));
+            Err(first.clone())
+        }
+    }
+}
+
+/// Prints the report and writes its files. If a file goes to stdout, the report goes to stderr, or
+/// nowhere with --quiet.
+fn show(report: &Report, arguments: &Arguments) -> Result<u8, String> {
+    let paths = arguments.paths();
+    let is_told = paths.stdout_count() == 0;
+    let is_terminal = if is_told { io::stdout().is_terminal() } else { io::stderr().is_terminal() };
+    let is_coloured = tinytcp_cli::is_coloured(is_terminal);
+    let width = if is_terminal {
+        terminal_size().map_or(WIDTH, |(Width(width), _)| width.into())
+    } else {
+        WIDTH
+    };
+    let mut out: Box<dyn Write> = match (is_told, arguments.quiet) {
+        (true, _) => Box::new(io::stdout().lock()),
+        (false, false) => Box::new(io::stderr().lock()),
+        (false, true) => Box::new(io::sink()),
+    };
+    // A closed stream is no failure: the files and the exit code still count.
+    let _ = report::print(report, &mut out, is_coloured, width);
+    drop(out);
+    let written = report::write_files(report, &paths)?;
+    if !arguments.quiet && !written.is_empty() {
+        // A closed stderr is no failure.
+        let _ = writeln!(io::stderr(), "Wrote {}", shown(written.join(", ").as_bytes()));
+    }
+    Ok(report.exit_code())
+}

@@ -1,0 +1,263 @@
+//! The workload of a command line: the server, the messages with the expected replies, and the plan
+//! of a run.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tinytcp_cli::address::{Address, Place, unix_path};
+use tinytcp_cli::target::{Protocol, Target};
+use tinytcp_core::os::endpoint::Endpoint;
+
+use super::arguments::Arguments;
+use crate::measurement::format::plural;
+use crate::measurement::settings::{Asked, Opening, Pace};
+use crate::traffic::message::{Framing, Message, Reply};
+use crate::traffic::plan::Plan;
+use crate::traffic::script::{self, Script};
+use crate::traffic::{mix, protocols, raw};
+
+/// Default duration of a run.
+const DURATION: Duration = Duration::from_secs(10);
+
+/// Default duration of each measurement of a search.
+const SEARCH_DURATION: Duration = Duration::from_secs(3);
+
+/// The server, the messages and the expected replies.
+#[derive(Debug)]
+pub struct Conversation {
+    /// The server as reports name it.
+    target: String,
+    place: Place,
+    protocol: &'static str,
+    /// The messages as reports name them.
+    summary: String,
+    messages: Vec<Message>,
+    greeting: Vec<u8>,
+    framing: Framing,
+}
+
+impl Conversation {
+    /// Returns the workload of a command line.
+    ///
+    /// # Errors
+    /// Fails with a sentence about an invalid target or message.
+    pub fn of(arguments: &Arguments) -> Result<Self, String> {
+        let is_raw = |word: &String| word.starts_with("tcp://") || word.starts_with("tcp+unix://");
+        if arguments.raw || arguments.words.first().is_some_and(is_raw) {
+            return Self::raw(arguments);
+        }
+        let target = Target::from_words(&arguments.words, arguments.protocol)?;
+        let protocol = target.protocol;
+        let parse = |text: &str| protocols::message(protocol, text);
+        let messages = match &arguments.mix {
+            Some(weighted) => mix::mix(weighted, parse)?,
+            None if arguments.message.is_empty() => numbered(protocol, arguments)?,
+            None => arguments.message.iter().map(|text| parse(text)).collect::<Result<_, _>>()?,
+        };
+        let default = match protocol {
+            Protocol::Text | Protocol::Binary => {
+                format!("ECHO of {}", plural(arguments.size as u64, "byte"))
+            }
+            Protocol::Echo | Protocol::Chat => {
+                format!("messages of {}", plural(arguments.size as u64, "byte"))
+            }
+        };
+        Ok(Self {
+            target: target.to_string(),
+            protocol: protocol.name(),
+            summary: summary(arguments).unwrap_or(default),
+            messages,
+            greeting: protocols::greeting(protocol).to_vec(),
+            framing: protocols::framing(protocol),
+            place: target.place,
+        })
+    }
+
+    fn raw(arguments: &Arguments) -> Result<Self, String> {
+        if !arguments.raw {
+            return Err("tcp:// names no protocol: add --raw, -m and --expect".into());
+        }
+        let place = raw_place(&arguments.words)?;
+        let expected = Expected::of(arguments)?;
+        let parse = |text: &str| raw::unescape(text).map(|request| expected.message(request));
+        let messages = match &arguments.mix {
+            Some(weighted) => mix::mix(weighted, parse)?,
+            None => arguments.message.iter().map(|text| parse(text)).collect::<Result<_, _>>()?,
+        };
+        if messages.is_empty() {
+            return Err(
+                r"--raw needs the bytes to send, as in -m 'PING\r\n' --expect '+PONG\r\n'".into()
+            );
+        }
+        let greeting = arguments.greeting.as_deref().map_or(Ok(Vec::new()), raw::unescape)?;
+        Ok(Self {
+            target: format!("tcp{}://{place}", place.scheme_suffix()),
+            place,
+            protocol: "raw",
+            summary: summary(arguments).unwrap_or_default(),
+            framing: raw::raw_framing(&messages),
+            messages,
+            greeting,
+        })
+    }
+
+    /// Resolves the server's name to its addresses.
+    ///
+    /// # Errors
+    /// Fails if the host has no address.
+    pub fn resolve(&self) -> Result<Vec<Endpoint>, String> {
+        let endpoints = self.place.resolve().unwrap_or_default();
+        if endpoints.is_empty() {
+            let target = &self.target;
+            return Err(format!(
+                "cannot find {target}: unknown host; check the spelling, or give a numeric address"
+            ));
+        }
+        Ok(endpoints)
+    }
+
+    /// Returns the plan of a run on `endpoints` at `pace`.
+    ///
+    /// # Errors
+    /// Fails with a sentence about arguments that do not fit together.
+    pub fn plan(
+        &self,
+        arguments: &Arguments,
+        endpoints: Vec<Endpoint>,
+        pace: Pace,
+    ) -> Result<Plan, String> {
+        let default = if arguments.find_max.is_some() { SEARCH_DURATION } else { DURATION };
+        let duration = arguments.duration.unwrap_or(default);
+        let warmup = arguments.warmup.unwrap_or(Duration::ZERO);
+        if warmup >= duration {
+            return Err("--warmup leaves no time to measure: make it shorter than -d".into());
+        }
+        if arguments.reset && matches!(self.place, Place::Unix(_)) {
+            return Err("--reset is for TCP: leave it out, a unix socket keeps no port".into());
+        }
+        let sources = arguments.source.clone().map_or(Vec::new(), |sources| sources.0);
+        Ok(Plan {
+            asked: Asked {
+                target: self.target.clone(),
+                protocol: self.protocol.into(),
+                messages: self.summary.clone(),
+                connections: arguments.connections,
+                depth: arguments.pipeline,
+                threads: arguments.threads.min(arguments.connections),
+                duration,
+                warmup,
+                timeout: arguments.timeout,
+                pace,
+                request_bytes: self
+                    .messages
+                    .iter()
+                    .map(|message| message.request.len())
+                    .min()
+                    .unwrap_or(0),
+            },
+            endpoints: reachable(endpoints, &sources)?,
+            script: Script::new(&self.messages, arguments.pipeline, &self.greeting, self.framing)?,
+            opening: match (arguments.ramp, arguments.connect_rate) {
+                (Some(ramp), _) => Opening::Rate(arguments.connections as f64 / ramp.as_secs_f64()),
+                (None, Some(rate)) => Opening::Rate(rate as f64),
+                (None, None) => Opening::AtOnce,
+            },
+            lifetime: arguments.lifetime,
+            sources,
+            reset: arguments.reset,
+        })
+    }
+}
+
+/// Returns the server that `words` name in a raw run.
+fn raw_place(words: &[String]) -> Result<Place, String> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let url = match words.as_slice() {
+        [host, port] => format!("tcp://{host}:{port}"),
+        [url] if url.starts_with("tcp://") => (*url).into(),
+        [url] if url.starts_with("tcp+unix://") => {
+            let (_, path) = unix_path(url)?.ok_or("--raw takes tcp+unix://PATH")?;
+            return Ok(Place::Unix(path));
+        }
+        [url] if !url.contains("://") => format!("tcp://{url}"),
+        _ => {
+            return Err(
+                "--raw needs the server as tcp://HOST:PORT, HOST:PORT or tcp+unix://PATH".into()
+            );
+        }
+    };
+    let address: Address =
+        url.parse().map_err(|_| format!("'{url}' is no target: --raw takes tcp://HOST:PORT"))?;
+    let port = address
+        .port
+        .filter(|port| *port > 0)
+        .ok_or("--raw needs a port, as in tcp://127.0.0.1:6379")?;
+    Ok(Place::Host { host: address.host, port })
+}
+
+/// Returns the endpoints that are reachable from `sources`: those of the same address family.
+fn reachable(endpoints: Vec<Endpoint>, sources: &[IpAddr]) -> Result<Vec<Endpoint>, String> {
+    let Some(first) = sources.first() else { return Ok(endpoints) };
+    if endpoints.iter().any(|endpoint| endpoint.addr().is_none()) {
+        return Err("--source is for TCP: leave it out for a unix socket".into());
+    }
+    if sources.iter().any(|source| source.is_ipv4() != first.is_ipv4()) {
+        return Err("--source mixes IPv4 and IPv6: use addresses of the server's family".into());
+    }
+    let is_reachable = |addr: SocketAddr| addr.is_ipv4() == first.is_ipv4();
+    let reachable: Vec<Endpoint> = endpoints
+        .into_iter()
+        .filter(|endpoint| endpoint.addr().is_some_and(is_reachable))
+        .collect();
+    if reachable.is_empty() {
+        return Err(
+            "--source and the server differ in address family: use both IPv4, or both IPv6".into(),
+        );
+    }
+    Ok(reachable)
+}
+
+/// The expected reply to a raw request.
+enum Expected {
+    Itself,
+    Bytes(Vec<u8>),
+    End(Vec<u8>),
+}
+
+impl Expected {
+    fn of(arguments: &Arguments) -> Result<Self, String> {
+        Ok(match (&arguments.expect, &arguments.expect_end) {
+            (Some(expect), _) => Self::Bytes(raw::unescape(expect)?),
+            (None, Some(end)) if end.is_empty() => {
+                return Err(r"--expect-end needs a byte, as in '\n'".into());
+            }
+            (None, Some(end)) => Self::End(raw::unescape(end)?),
+            (None, None) => Self::Itself,
+        })
+    }
+
+    fn message(&self, request: Vec<u8>) -> Message {
+        let reply = match self {
+            Self::Itself => Reply::Exact(request.clone()),
+            Self::Bytes(bytes) if bytes.is_empty() => Reply::Nothing,
+            Self::Bytes(bytes) => Reply::Exact(bytes.clone()),
+            Self::End(end) => Reply::Until(end.clone()),
+        };
+        Message { request, reply }
+    }
+}
+
+/// Returns distinct messages, as many as a round of the script has room for.
+fn numbered(protocol: Protocol, arguments: &Arguments) -> Result<Vec<Message>, String> {
+    let first = protocols::numbered(protocol, arguments.size, 0)?;
+    let count = script::round_len(first.request.len(), arguments.pipeline);
+    (0..count).map(|number| protocols::numbered(protocol, arguments.size, number)).collect()
+}
+
+/// Returns the messages as the user wrote them; `None` for the default messages.
+fn summary(arguments: &Arguments) -> Option<String> {
+    arguments
+        .mix
+        .clone()
+        .or_else(|| (!arguments.message.is_empty()).then(|| arguments.message.join(", ")))
+}

@@ -1,0 +1,241 @@
+//! One connection of the generator: it sends requests, checks replies and measures latencies.
+
+pub mod transfer;
+
+use std::collections::VecDeque;
+use std::io;
+use std::mem;
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use socket2::SockRef;
+use tinytcp_core::os::moment::Moment;
+
+use super::thread_state::Shared;
+use crate::measurement::causes::Ending;
+use crate::measurement::settings::Lifetime;
+use crate::traffic::plan::Plan;
+use crate::traffic::reply_checker::Reader;
+use crate::traffic::script::Script;
+
+/// Requests sent by one system call that have no reply yet.
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    /// Number of the first request in this thread's schedule; unused without a schedule.
+    first: u64,
+    count: usize,
+    sent: Moment,
+    /// Upper bound of the delay that the generator caused while a connection was free.
+    lag: Duration,
+}
+
+/// Why a connection is lost.
+#[derive(Debug)]
+pub enum Loss {
+    /// The connection attempt failed.
+    Refused(io::Error),
+    /// The server rejected it with `SERVER_BUSY`.
+    Busy,
+    /// It ended, or the generator closed it.
+    Ended(Ending),
+}
+
+/// The remaining lifetime of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Life {
+    begun: Moment,
+    /// Number of requests that may still be sent.
+    requests: u64,
+    /// When to close it.
+    ends: Moment,
+}
+
+impl Life {
+    /// Returns the lifetime of a connection whose attempt starts at `begun`.
+    #[must_use]
+    pub fn new(lifetime: Option<Lifetime>, begun: Moment) -> Self {
+        let (requests, ends) = match lifetime {
+            Some(Lifetime::Requests(count)) => (count, Moment::NEVER),
+            Some(Lifetime::Time(time)) => (u64::MAX, begun.after(time)),
+            None => (u64::MAX, Moment::NEVER),
+        };
+        Self { begun, requests, ends }
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Peer {
+    /// Its slot among the requested connections.
+    pub slot: usize,
+    /// Index of the server address.
+    pub address: usize,
+    /// True if it is in a queue of the thread, waiting for requests to send.
+    pub is_queued: bool,
+    stream: TcpStream,
+    is_open: bool,
+    has_received: bool,
+    /// When bytes last arrived.
+    last_received: Moment,
+    is_of_use: bool,
+    /// Time that it was open before the first request, while other connections were opening.
+    unused: Duration,
+    opened: Moment,
+    life: Life,
+    reader: Reader,
+    flights: VecDeque<Flight>,
+    /// Sum of the counts in `flights`.
+    in_flight: usize,
+    /// Script position of the first request that is not completely sent.
+    place: usize,
+    /// Number of its bytes that are sent.
+    offset: usize,
+    /// Requests in flight that are not completely sent.
+    unwritten: usize,
+}
+
+impl Peer {
+    /// Creates a connection that is opening and starts the script at `place`.
+    #[must_use]
+    pub fn new(
+        stream: TcpStream,
+        slot: usize,
+        address: usize,
+        script: &Script,
+        place: usize,
+        life: Life,
+    ) -> Self {
+        Self {
+            slot,
+            address,
+            is_queued: false,
+            stream,
+            is_open: false,
+            has_received: false,
+            last_received: Moment::START,
+            is_of_use: false,
+            unused: Duration::ZERO,
+            opened: Moment::NEVER,
+            life,
+            reader: Reader::new(script, place),
+            flights: VecDeque::new(),
+            in_flight: 0,
+            place,
+            offset: 0,
+            unwritten: 0,
+        }
+    }
+
+    /// Returns true if requests can be sent.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Returns true if no request is in flight.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        self.in_flight == 0
+    }
+
+    /// Returns true if a request was completed.
+    #[must_use]
+    pub const fn is_of_use(&self) -> bool {
+        self.is_of_use
+    }
+
+    /// Returns true if a request was started on the open connection.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.is_open && self.opened == Moment::NEVER
+    }
+
+    /// Returns the stream.
+    #[must_use]
+    pub const fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Returns the stream, to register it again.
+    pub const fn stream_mut(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    /// Returns how many more requests can start at `now` with at most `depth` in flight.
+    #[must_use]
+    pub fn room(&self, depth: usize, now: Moment) -> usize {
+        if !self.is_open || self.life.ends <= now {
+            return 0;
+        }
+        depth
+            .saturating_sub(self.in_flight)
+            .min(usize::try_from(self.life.requests).unwrap_or(usize::MAX))
+    }
+
+    /// Returns true if its lifetime is over and no request is in flight.
+    #[must_use]
+    pub fn is_over(&self, now: Moment) -> bool {
+        self.is_open && self.in_flight == 0 && (self.life.requests == 0 || self.life.ends <= now)
+    }
+
+    /// Returns how the connection ends when its oldest request has reached the timeout: late if
+    /// bytes arrived since the request was sent, else silent.
+    #[must_use]
+    pub fn overdue(&self) -> Ending {
+        let is_late = self.flights.front().is_some_and(|oldest| oldest.sent < self.last_received);
+        if is_late { Ending::Late } else { Ending::Silent }
+    }
+
+    /// Returns when to check the connection without an event: the timeout of its oldest request, or
+    /// the end of its lifetime.
+    #[must_use]
+    pub fn deadline(&self, plan: &Plan) -> Moment {
+        if !self.is_open {
+            return self.life.begun.after(plan.connect_timeout());
+        }
+        self.flights.front().map_or(self.life.ends, |oldest| oldest.sent.after(plan.asked.timeout))
+    }
+
+    /// Checks whether the connection attempt has succeeded, and records the opening once.
+    ///
+    /// # Errors
+    /// Fails if the attempt has failed.
+    pub fn open(&mut self, shared: &mut Shared) -> Result<bool, Loss> {
+        let refused = |error| Err(Loss::Refused(error));
+        if let Some(error) = self.stream.take_error().map_err(Loss::Refused)? {
+            return refused(error);
+        }
+        // This works for TCP and unix sockets; the standard library supports addresses of TCP only.
+        let socket = SockRef::from(&self.stream);
+        match (socket.peer_addr(), socket.local_addr()) {
+            // The system can pick an unused target port for our own end: the connection is then one
+            // with itself.
+            (Ok(peer), Ok(local)) if peer == local => {
+                return refused(io::ErrorKind::ConnectionRefused.into());
+            }
+            (Ok(_), Ok(_)) => {}
+            (Err(error), _) | (_, Err(error)) if error.kind() == io::ErrorKind::NotConnected => {
+                return Ok(false);
+            }
+            (Err(error), _) | (_, Err(error)) => return refused(error),
+        }
+        self.is_open = true;
+        shared.tally.opened += 1;
+        let now = shared.read_clock();
+        self.opened = now;
+        shared.tally.connect.record(now.since(self.life.begun), 1);
+        Ok(true)
+    }
+
+    /// Adds `count` requests in flight, which [`flush`](Self::flush) then sends. `first` is their
+    /// number in the schedule, and the generator delayed them by at most `lag`.
+    pub fn begin(&mut self, count: usize, first: u64, lag: Duration, shared: &mut Shared) {
+        // This adds time only once: `opened` is never from here on.
+        self.unused += shared.now.since(mem::replace(&mut self.opened, Moment::NEVER));
+        self.flights.push_back(Flight { first, count, sent: shared.now, lag });
+        self.in_flight += count;
+        self.unwritten += count;
+        self.life.requests = self.life.requests.saturating_sub(count as u64);
+        shared.in_flight += count;
+    }
+}

@@ -1,0 +1,53 @@
+//! One run: start the threads, combine their counts, and end in time whatever the server does.
+
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::SystemTime;
+
+use super::collector::{Collector, Observer};
+use super::interruption::Interruption;
+use super::start_barrier::Muster;
+use super::worker::Worker;
+use crate::measurement::outcome::Outcome;
+use crate::traffic::plan::Plan;
+
+/// Executes `plan` and returns its outcome. Takes at most the plan's duration plus its timeout, and
+/// ends within milliseconds once interrupted.
+///
+/// # Errors
+/// Fails if a thread or a poller cannot be created.
+pub fn run(
+    plan: Plan,
+    interruption: &Interruption,
+    observer: &mut impl Observer,
+) -> Result<Outcome, String> {
+    let plan = Arc::new(plan);
+    let started = SystemTime::now();
+    let muster = Arc::new(Muster::new(plan.asked.threads));
+    let (sender, receiver) = mpsc::channel();
+    let mut threads = Vec::new();
+    for index in 0..plan.asked.threads {
+        let worker = Worker::new(index, Arc::clone(&plan), Arc::clone(&muster), sender.clone())
+            .map_err(|error| {
+                format!("cannot watch sockets: {error}; raise the open-file limit: `ulimit -n`")
+            })?;
+        let name = format!("generator {index}");
+        let thread = thread::Builder::new().name(name).spawn(move || worker.run());
+        threads.push(
+            thread
+                .map_err(|error| format!("cannot start a thread: {error}; use fewer --threads"))?,
+        );
+    }
+    drop(sender);
+    let collected = Collector::new(&plan, &muster).collect(&receiver, interruption, observer);
+    for thread in threads {
+        match thread.join() {
+            Ok(result) => result
+                .map_err(|error| format!("cannot wait for events: {error}; start the run again"))?,
+            Err(_) => {
+                return Err("a generator thread has failed; please report the command line".into());
+            }
+        }
+    }
+    Ok(collected.outcome(started, interruption.signal()))
+}

@@ -1,0 +1,207 @@
+//! The slice recorder of a thread: it cuts the counts into slices and sends them to the collector.
+
+use std::mem;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use tinytcp_core::os::moment::Moment;
+
+use super::cpu_usage::Usage;
+use super::free_connections::PAUSE_MIN;
+use super::slots::Roster;
+use crate::measurement::counts::Tally;
+use crate::traffic::plan::Plan;
+
+/// The counts of a thread since its last part.
+#[derive(Debug)]
+pub struct Part {
+    /// Index of the thread.
+    pub worker: usize,
+    /// Its start and end.
+    pub span: (Moment, Moment),
+    /// The counts.
+    pub tally: Tally,
+    /// Connections of the thread open at its end.
+    pub open: usize,
+    /// When the last open connection ended; `None` while one is open, and before the first.
+    pub emptied: Option<Moment>,
+    /// Requests due at its end and not sent.
+    pub unsent: u64,
+    /// Most connections open at once.
+    pub open_most: usize,
+    /// Number of the thread's connections that were open at some time.
+    pub reached: usize,
+}
+
+/// Cuts the counts of a thread into parts.
+#[derive(Debug)]
+pub struct Ledger {
+    worker: usize,
+    parts: Sender<Part>,
+    /// Start and planned end of the current part.
+    before: Moment,
+    next: Moment,
+    usage: Usage,
+}
+
+impl Ledger {
+    /// Creates the recorder of thread `worker`, which sends its parts to `parts`.
+    #[must_use]
+    pub fn new(worker: usize, parts: Sender<Part>) -> Self {
+        Self { worker, parts, before: Moment::START, next: Moment::START, usage: Usage::default() }
+    }
+
+    /// Starts recording. Must run on the thread whose processor time is measured.
+    pub fn begin(&mut self, plan: &Plan, start: Moment, now: Moment) {
+        self.usage = Usage::of_this_thread();
+        self.before = now;
+        self.next = next_cut(plan, start, now);
+    }
+
+    /// Returns the planned end of the current part.
+    #[must_use]
+    pub const fn next(&self) -> Moment {
+        self.next
+    }
+
+    /// Ends the part if it is due.
+    pub fn round(
+        &mut self,
+        plan: &Plan,
+        start: Moment,
+        now: Moment,
+        tally: &mut Tally,
+        roster: &mut Roster,
+        unsent: u64,
+    ) {
+        if now >= self.next {
+            self.cut(plan, start, now, tally, roster, unsent);
+        }
+    }
+
+    /// Ends the part and sends it.
+    pub fn cut(
+        &mut self,
+        plan: &Plan,
+        start: Moment,
+        now: Moment,
+        tally: &mut Tally,
+        roster: &mut Roster,
+        unsent: u64,
+    ) {
+        let usage = Usage::of_this_thread();
+        let used = usage.since(mem::replace(&mut self.usage, usage));
+        let mut tally = mem::take(tally);
+        tally.cpu = used.busy;
+        tally.starved = used.starved + stopped(now.since(self.before), used, tally.waited);
+        // The collector is gone when the program is about to end.
+        let _ = self.parts.send(Part {
+            worker: self.worker,
+            span: (mem::replace(&mut self.before, now), now),
+            tally,
+            open: roster.open(),
+            emptied: roster.emptied(),
+            unsent,
+            open_most: roster.take_open_most(),
+            reached: roster.reached(),
+        });
+        self.next = next_cut(plan, start, now);
+    }
+}
+
+/// Returns the part of the time `all` in which a thread was stopped: it neither ran, nor lacked a
+/// core, nor waited. A result within the measurement error counts as zero.
+fn stopped(all: Duration, used: Usage, waited: Duration) -> Duration {
+    let stopped = all.saturating_sub(used.busy + used.starved + waited);
+    // If the system does not report the CPU time, this is unknown too.
+    if used == Usage::default() || stopped < PAUSE_MIN { Duration::ZERO } else { stopped }
+}
+
+/// Returns the next boundary: of a slice in the measurement window; before it, of the warm-up, and
+/// often enough for the progress display.
+fn next_cut(plan: &Plan, start: Moment, now: Moment) -> Moment {
+    let (base, _) = plan.counted(start);
+    if now < base { now.after(plan.slice()).min(base) } else { Span::of(plan, start, now).to }
+}
+
+/// The position of a slice in the measurement window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Its number.
+    pub number: u32,
+    /// Its start.
+    pub from: Moment,
+    /// Its planned end.
+    pub to: Moment,
+}
+
+impl Span {
+    /// Returns the slice of `moment`, which is not before the measurement window. One slice ends
+    /// where the load does, so that the wait for the last replies is measured separately.
+    #[must_use]
+    pub fn of(plan: &Plan, start: Moment, moment: Moment) -> Self {
+        let ((base, end), length) = (plan.counted(start), plan.slice());
+        let nanoseconds = length.as_nanos().max(1);
+        let (origin, first) = if moment < end {
+            (base, 0)
+        } else {
+            (end, end.since(base).as_nanos().div_ceil(nanoseconds))
+        };
+        let passed = moment.since(origin).as_nanos() / nanoseconds;
+        let from = origin.after(length.saturating_mul(u32::try_from(passed).unwrap_or(u32::MAX)));
+        let to = if moment < end { from.after(length).min(end) } else { from.after(length) };
+        Self { number: u32::try_from(first + passed).unwrap_or(u32::MAX), from, to }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+    use crate::measurement::settings::Opening;
+
+    #[test]
+    fn slices_start_at_the_end_of_the_warm_up() {
+        // One second of warm-up and a measurement window of ten seconds, in slices of 100 ms.
+        let plan = fixtures::plan(1, 1, Opening::AtOnce);
+        assert_eq!(plan.slice(), Duration::from_millis(100));
+        let at = |milliseconds| Moment::START.after(Duration::from_millis(milliseconds));
+        let start = at(30);
+        assert_eq!(next_cut(&plan, Moment::NEVER, at(7)), at(107), "before the load has begun");
+        assert_eq!(next_cut(&plan, start, at(970)), at(1030));
+        assert_eq!(next_cut(&plan, start, at(1030)), at(1130));
+        assert_eq!(next_cut(&plan, start, at(1375)), at(1430));
+    }
+
+    #[test]
+    fn a_thread_that_neither_ran_nor_waited_was_stopped() {
+        let milliseconds = Duration::from_millis;
+        let used = Usage { busy: milliseconds(100), starved: milliseconds(50) };
+        let second = milliseconds(1_000);
+        assert_eq!(stopped(second, used, milliseconds(150)), milliseconds(700));
+        assert_eq!(
+            stopped(second, used, milliseconds(845)),
+            Duration::ZERO,
+            "too short to be told"
+        );
+        assert_eq!(stopped(second, used, milliseconds(900)), Duration::ZERO);
+        assert_eq!(
+            stopped(second, Usage::default(), milliseconds(150)),
+            Duration::ZERO,
+            "it is not known how long it ran"
+        );
+    }
+
+    #[test]
+    fn a_slice_ends_where_the_load_does() {
+        let mut plan = fixtures::plan(1, 1, Opening::AtOnce);
+        plan.asked.duration = Duration::from_millis(1_250);
+        let at = |milliseconds| Moment::START.after(Duration::from_millis(milliseconds));
+        for (moment, number, from, to) in
+            [(1_000, 0, 1_000, 1_100), (1_249, 2, 1_200, 1_250), (1_250, 3, 1_250, 1_350)]
+        {
+            let span = Span { number, from: at(from), to: at(to) };
+            assert_eq!(Span::of(&plan, at(0), at(moment)), span, "at {moment} ms");
+        }
+    }
+}

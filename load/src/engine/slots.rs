@@ -1,0 +1,325 @@
+//! The slots of the requested connections: which ones are open, and when to try the others.
+//!
+//! ```text
+//!   due --> opening --> open --> (end of lifetime: due at once)
+//!    ^         |          |
+//!    +- pause -+----------+      doubled after each failed connection
+//! ```
+
+use std::mem;
+use std::time::Duration;
+
+use tinytcp_core::os::moment::Moment;
+use tinytcp_core::queues::deadlines::Deadlines;
+
+use super::connect::Attempt;
+use crate::measurement::settings::Opening;
+use crate::traffic::plan::Plan;
+
+/// Bounds of the pause after a failed connection. The pause doubles with each further failure.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Maximum number of connections opening at once, so that a server that accepts slowly is not
+/// flooded beyond its backlog.
+const OPENING_MAX: usize = 256;
+
+/// The slot of one requested connection.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    /// True if an attempt to open it has succeeded, or has failed at all addresses.
+    was_tried: bool,
+    /// True if it was open, and not rejected, at some time.
+    was_reached: bool,
+    /// Number of consecutive failed connections, for any reason.
+    failures: u32,
+    /// Number of consecutive failed attempts.
+    refusals: u32,
+    /// The first address of the current attempt, and the number of addresses that have failed
+    /// since.
+    first_address: usize,
+    passed: usize,
+}
+
+/// The connection slots of one thread.
+#[derive(Debug)]
+pub struct Roster {
+    slots: Vec<Slot>,
+    /// When to open which slot.
+    openings: Deadlines,
+    /// Number of connections that are opening.
+    opening: usize,
+    open: usize,
+    /// Most connections open at once since the last report.
+    open_most: usize,
+    /// When the last open connection ended; `None` while one is open, and before the first.
+    emptied: Option<Moment>,
+    /// Number of slots not tried yet.
+    untried: usize,
+    /// Number of slots that were open at some time.
+    reached: usize,
+    /// Number of server addresses.
+    addresses: usize,
+    /// Connections are assigned to `stride` threads in turn; this is thread `offset`.
+    stride: usize,
+    offset: usize,
+}
+
+impl Roster {
+    /// Creates the slots of thread `index`.
+    #[must_use]
+    pub fn new(plan: &Plan, index: usize) -> Self {
+        let stride = plan.asked.threads;
+        let slots = plan.asked.connections.saturating_sub(index).div_ceil(stride);
+        let mut openings = Deadlines::default();
+        for slot in 0..slots {
+            openings.bring_forward(slot, first_opening(plan.opening, slot * stride + index));
+        }
+        let untried = slots;
+        let slots = vec![Slot::default(); slots];
+        Self {
+            slots,
+            openings,
+            opening: 0,
+            open: 0,
+            open_most: 0,
+            emptied: None,
+            untried,
+            reached: 0,
+            addresses: plan.endpoints.len(),
+            stride,
+            offset: index,
+        }
+    }
+
+    /// Returns when to open the next connection.
+    #[must_use]
+    pub fn next(&self) -> Moment {
+        if self.opening < OPENING_MAX { self.openings.next() } else { Moment::NEVER }
+    }
+
+    /// Removes and returns a slot whose connection is due at `now`.
+    pub fn pop_due(&mut self, now: Moment) -> Option<usize> {
+        if self.opening < OPENING_MAX { self.openings.pop_due(now) } else { None }
+    }
+
+    /// Returns the number of `slot` among the connections of all threads.
+    #[must_use]
+    pub const fn number(&self, slot: usize) -> usize {
+        slot * self.stride + self.offset
+    }
+
+    /// Returns the next attempt of `slot`: at the address `preferred`, or at the one after the last
+    /// failed address.
+    pub fn attempt(&mut self, slot: usize, preferred: usize) -> Attempt {
+        let number = self.number(slot);
+        let slot = &mut self.slots[slot];
+        let is_first = slot.passed == 0;
+        if is_first {
+            slot.first_address = preferred;
+        }
+        let address = (slot.first_address + slot.passed) % self.addresses;
+        Attempt { number, refusals: slot.refusals, address, is_first }
+    }
+
+    /// Schedules `slot` for its next address at once; returns false if all addresses have failed in
+    /// this attempt.
+    pub fn try_next_address(&mut self, slot: usize, now: Moment) -> bool {
+        self.slots[slot].passed += 1;
+        let is_left = self.slots[slot].passed < self.addresses;
+        if is_left {
+            self.openings.bring_forward(slot, now);
+        }
+        is_left
+    }
+
+    /// Records that a connection is opening.
+    pub const fn begun(&mut self) {
+        self.opening += 1;
+    }
+
+    /// Records that the connection of `slot` is open.
+    pub fn opened(&mut self, slot: usize) {
+        self.opening -= 1;
+        self.open += 1;
+        self.emptied = None;
+        self.open_most = self.open_most.max(self.open);
+        self.tried(slot);
+        let slot = &mut self.slots[slot];
+        (slot.refusals, slot.passed) = (0, 0);
+        self.reached += usize::from(!slot.was_reached);
+        slot.was_reached = true;
+    }
+
+    /// Records the end of a connection that was open or opening.
+    pub fn closed(&mut self, was_open: bool, now: Moment) {
+        if was_open {
+            self.open -= 1;
+            self.emptied = (self.open == 0).then_some(now);
+        } else {
+            self.opening -= 1;
+        }
+    }
+
+    /// Records that the attempt of `slot` has failed, and schedules another one.
+    pub fn failed(&mut self, slot: usize, now: Moment) {
+        self.tried(slot);
+        let Slot { refusals, passed, .. } = &mut self.slots[slot];
+        (*refusals, *passed) = (refusals.saturating_add(1), 0);
+        self.reopen_later(slot, now);
+    }
+
+    /// Records that the server rejected the connection of `slot`, which counts as not reached.
+    pub fn turned_away(&mut self, slot: usize, now: Moment) {
+        self.reached -= usize::from(self.slots[slot].was_reached);
+        self.slots[slot].was_reached = false;
+        self.failed(slot, now);
+    }
+
+    /// Schedules `slot` at once: its last connection succeeded.
+    pub fn reopen(&mut self, slot: usize, now: Moment) {
+        self.slots[slot].failures = 0;
+        self.openings.bring_forward(slot, now);
+    }
+
+    /// Schedules `slot` after a pause: its last connection failed.
+    pub fn reopen_later(&mut self, slot: usize, now: Moment) {
+        let failures = &mut self.slots[slot].failures;
+        let pause = PAUSE_MIN.saturating_mul(1 << (*failures).min(10)).min(PAUSE_MAX);
+        *failures = failures.saturating_add(1);
+        self.openings.bring_forward(slot, now.after(pause));
+    }
+
+    /// Returns the number of open connections.
+    #[must_use]
+    pub const fn open(&self) -> usize {
+        self.open
+    }
+
+    /// When the last open connection ended; `None` while one is open, and before the first.
+    #[must_use]
+    pub const fn emptied(&self) -> Option<Moment> {
+        self.emptied
+    }
+
+    /// Returns the most connections open at once since the last call.
+    pub fn take_open_most(&mut self) -> usize {
+        mem::replace(&mut self.open_most, self.open)
+    }
+
+    /// Returns how many requested connections were open, and not rejected, at some time.
+    #[must_use]
+    pub const fn reached(&self) -> usize {
+        self.reached
+    }
+
+    /// Returns true if each requested connection has been open or has failed.
+    #[must_use]
+    pub const fn all_were_tried(&self) -> bool {
+        self.untried == 0
+    }
+
+    fn tried(&mut self, slot: usize) {
+        self.untried -= usize::from(!self.slots[slot].was_tried);
+        self.slots[slot].was_tried = true;
+    }
+}
+
+/// Returns when to open the connection with this number, counted over all threads.
+fn first_opening(opening: Opening, number: usize) -> Moment {
+    match opening {
+        Opening::AtOnce => Moment::START,
+        Opening::Rate(per_second) => Moment::START.after(
+            Duration::try_from_secs_f64(number as f64 / per_second).unwrap_or(Duration::MAX),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tinytcp_core::os::endpoint::Endpoint;
+
+    use super::*;
+    use crate::fixtures;
+
+    fn at(milliseconds: u64) -> Moment {
+        Moment::START.after(Duration::from_millis(milliseconds))
+    }
+
+    #[test]
+    fn threads_share_connections_and_open_them_at_their_rate() {
+        let plan = fixtures::plan(5, 2, Opening::Rate(100.0));
+        let mut second = Roster::new(&plan, 1);
+        assert_eq!(second.next(), at(10));
+        assert_eq!(second.pop_due(at(9)), None);
+        assert_eq!(second.pop_due(at(10)), Some(0));
+        assert_eq!(second.next(), at(30));
+        assert_eq!([0, 1].map(|slot| second.attempt(slot, 0).number), [1, 3]);
+        assert_eq!(Roster::new(&plan, 0).slots.len(), 3);
+    }
+
+    #[test]
+    fn an_attempt_fails_when_all_addresses_have_failed() {
+        let mut plan = fixtures::plan(1, 1, Opening::AtOnce);
+        plan.endpoints =
+            [1, 2, 3].map(|port| Endpoint::Tcp(([127, 0, 0, 1], port).into())).to_vec();
+        let mut roster = Roster::new(&plan, 0);
+        let mut tried = Vec::new();
+        // Another connection has found that address 0 works, which does not affect an attempt in
+        // progress.
+        for preferred in [2, 0, 0] {
+            assert_eq!(roster.pop_due(at(0)), Some(0));
+            let attempt = roster.attempt(0, preferred);
+            tried.push((attempt.address, attempt.is_first));
+            assert!(!roster.all_were_tried());
+            if !roster.try_next_address(0, at(0)) {
+                roster.failed(0, at(0));
+            }
+        }
+        assert_eq!(tried, [(2, true), (0, false), (1, false)]);
+        assert!(roster.all_were_tried());
+        assert_eq!(roster.next(), at(10), "the next attempt comes after a pause");
+        assert_eq!(roster.attempt(0, 1).address, 1);
+    }
+
+    #[test]
+    fn failed_connections_are_retried_with_pauses_doubling_to_1_s() {
+        let mut roster = Roster::new(&fixtures::plan(1, 1, Opening::AtOnce), 0);
+        assert_eq!(roster.pop_due(at(0)), Some(0));
+        for pause in [10, 20, 40, 80, 160, 320, 640, 1000, 1000] {
+            roster.failed(0, at(0));
+            assert_eq!(roster.next(), at(pause));
+            roster.pop_due(at(pause));
+        }
+        assert!(roster.all_were_tried());
+        roster.reopen(0, at(5));
+        roster.pop_due(at(5));
+        roster.failed(0, at(5));
+        assert_eq!(roster.next(), at(15), "a successful connection resets the pause");
+    }
+
+    #[test]
+    fn a_rejected_connection_is_not_reached() {
+        let mut roster = Roster::new(&fixtures::plan(1, 1, Opening::AtOnce), 0);
+        roster.pop_due(at(0));
+        roster.begun();
+        roster.opened(0);
+        assert_eq!((roster.open(), roster.reached()), (1, 1));
+        roster.closed(true, at(1));
+        assert_eq!(roster.emptied(), Some(at(1)));
+        roster.turned_away(0, at(1));
+        assert_eq!((roster.open(), roster.reached()), (0, 0));
+    }
+
+    #[test]
+    fn the_number_of_opening_connections_is_limited() {
+        let mut roster = Roster::new(&fixtures::plan(OPENING_MAX + 1, 1, Opening::AtOnce), 0);
+        for _ in 0..OPENING_MAX {
+            roster.pop_due(at(0)).expect("due");
+            roster.begun();
+        }
+        assert_eq!((roster.pop_due(at(0)), roster.next()), (None, Moment::NEVER));
+        roster.opened(0);
+        assert!(roster.pop_due(at(0)).is_some());
+    }
+}

@@ -1,0 +1,6 @@
+//! What the outcome of a run proves: its verdict, its gates, and the search for the highest rate.
+
+pub mod gates;
+pub mod objective;
+pub mod search;
+pub mod verdict;

@@ -1,0 +1,241 @@
+//! The flaws of a run, each with the numbers that prove it.
+
+use super::evidence::{CHECK_SERVER_AND_NETWORK, list, what_ended};
+use crate::judgement::gates::Judgement;
+use crate::judgement::verdict::{Kind, Verdict, endings};
+use crate::measurement::averages::share;
+use crate::measurement::causes::{Cause, ConnectError, Ending, ReplyError};
+use crate::measurement::counts::Counts;
+use crate::measurement::format::{count, percent, plural, typed_seconds};
+use crate::measurement::outcome::Outcome;
+use crate::measurement::settings::Pace;
+
+/// The tolerated share of failed requests or connections: a burst into a full backlog causes that
+/// many.
+const FAILURES_RATIO: f64 = 0.001;
+
+/// Describes the connections and replies of a run without a flaw.
+pub(super) fn held(outcome: &Outcome) -> String {
+    let total = &outcome.total;
+    let connections = plural(outcome.reached as u64, "connection");
+    let opened = match outcome.asked.pace {
+        Pace::Hold(_) => endings::alive(outcome),
+        _ => format!("{connections} opened"),
+    };
+    match (total.correct, total.errors.total()) {
+        (0, 0) => format!("{opened}, and no request was due"),
+        (correct, 0) => format!("{opened}, {} and no errors", plural(correct, "correct reply")),
+        (_, errors) => {
+            let (failed, tolerated) =
+                (ratio(errors, total.correct + errors), percent(FAILURES_RATIO));
+            format!(
+                "{opened}, {} of all requests failed ({tolerated} is tolerated)",
+                percent(failed)
+            )
+        }
+    }
+}
+
+/// Returns true if the server should have answered and completed nothing.
+fn nothing_was_completed(outcome: &Outcome) -> bool {
+    let was_only_held = matches!(outcome.asked.pace, Pace::Hold(_))
+        && outcome.total.sent == 0
+        && outcome.reached > 0;
+    outcome.total.correct == 0 && !was_only_held
+}
+
+/// Checks whether nothing was completed; the reason is the worst of the other flaws.
+pub(super) fn nothing_completed(outcome: &Outcome, others: &[Verdict]) -> Option<Verdict> {
+    if !nothing_was_completed(outcome) {
+        return None;
+    }
+    let is_cause = |other: &&Verdict| other.kind != Kind::GateCrossed;
+    let (why, advice) = match others.iter().find(is_cause) {
+        Some(other) => (other.evidence.clone(), other.advice.clone()),
+        None => {
+            let (opened, sent) =
+                (plural(outcome.total.opened, "connection"), plural(outcome.total.sent, "request"));
+            (
+                format!("{opened} opened, {sent} sent"),
+                "Run for a longer time, or let the run finish.".into(),
+            )
+        }
+    };
+    Some(Verdict::new(
+        Kind::NothingCompleted,
+        format!("no request got a correct reply; {why}"),
+        advice,
+    ))
+}
+
+pub(super) fn wrong_replies(outcome: &Outcome) -> Option<Verdict> {
+    let evidence = list(
+        &outcome.total.errors,
+        &[ReplyError::Wrong, ReplyError::Foreign, ReplyError::Surplus],
+        what_failed,
+    )?;
+    let advice =
+        "Check the protocol and the expected reply; the report shows an exchange of each error.";
+    Some(Verdict::new(Kind::WrongReplies, evidence, advice))
+}
+
+pub(super) fn port_limited(outcome: &Outcome) -> Option<Verdict> {
+    let evidence = list(&outcome.total.connect_errors, &[ConnectError::NoPort], what_prevented)?;
+    let advice = "Use more source addresses, such as --source 127.0.0.2-127.0.0.40, or widen \
+     net.ipv4.ip_local_port_range.";
+    Some(Verdict::new(Kind::PortLimited, format!("{evidence}, {}", reached(outcome)), advice))
+}
+
+pub(super) fn descriptor_limited(outcome: &Outcome) -> Option<Verdict> {
+    let evidence =
+        list(&outcome.total.connect_errors, &[ConnectError::NoDescriptor], what_prevented)?;
+    let advice = "Raise the limit of open files: ulimit -n, or LimitNOFILE= in a service.";
+    Some(Verdict::new(Kind::DescriptorLimited, format!("{evidence}, {}", reached(outcome)), advice))
+}
+
+pub(super) fn server_refused(outcome: &Outcome) -> Option<Verdict> {
+    const CAUSES: [ConnectError; 6] = [
+        ConnectError::Refused,
+        ConnectError::TimedOut,
+        ConnectError::Reset,
+        ConnectError::Busy,
+        ConnectError::Unreachable,
+        ConnectError::Other,
+    ];
+    const OPEN_SLOWLY: &str =
+        "Open connections more slowly (--ramp 10s), or raise the server's --backlog.";
+    let errors = &outcome.total.connect_errors;
+    let evidence = list(errors, &CAUSES, what_prevented)?;
+    let failures = CAUSES.iter().map(|cause| errors.get(*cause)).sum();
+    let is_incomplete = outcome.reached < outcome.asked.connections;
+    if !is_incomplete && ratio(failures, outcome.total.connects) <= FAILURES_RATIO {
+        return None;
+    }
+    let advice = match most_frequent(errors).map(|(error, _)| error) {
+        // A unix socket refuses connections while its backlog is full.
+        Some(ConnectError::Refused)
+            if outcome.reached > 0 && outcome.asked.target.contains("+unix://") =>
+        {
+            OPEN_SLOWLY
+        }
+        Some(ConnectError::Refused | ConnectError::Unreachable) => {
+            "Check that the server runs and that the address is correct."
+        }
+        Some(ConnectError::TimedOut) => OPEN_SLOWLY,
+        Some(ConnectError::Busy) => {
+            "Raise the server's --max-connections, or use fewer connections (-c)."
+        }
+        _ => "Check the server's log; open connections more slowly (--ramp 10s).",
+    };
+    Some(Verdict::new(Kind::ServerRefused, format!("{evidence}, {}", reached(outcome)), advice))
+}
+
+pub(super) fn too_short(outcome: &Outcome) -> Option<Verdict> {
+    let is_incomplete =
+        outcome.reached < outcome.asked.connections && outcome.total.connect_errors.total() == 0;
+    is_incomplete.then(|| {
+        let (why, advice) = match outcome.interrupted_by {
+            Some(_) => ("was interrupted", "Let the run finish."),
+            None => ("ended", "Make -d longer, or --ramp shorter."),
+        };
+        let evidence =
+            format!("the run {why} before all connections were open, {}", reached(outcome));
+        Verdict::new(Kind::TooShort, evidence, advice)
+    })
+}
+
+pub(super) fn unanswered(outcome: &Outcome) -> Option<Verdict> {
+    const CAUSES: [ReplyError; 3] = [ReplyError::Truncated, ReplyError::Missing, ReplyError::Late];
+    let total = &outcome.total;
+    let failures: u64 = CAUSES.iter().map(|cause| total.errors.get(*cause)).sum();
+    // The end of a held connection has a verdict of its own.
+    let is_held = matches!(outcome.asked.pace, Pace::Hold(_));
+    let is_silent = total.first_byte.count() == 0;
+    let silent = match total.endings.get(Ending::Silent) {
+        0 => None,
+        _ if is_held => None,
+        silent if total.correct > 0 => {
+            Some(format!("connections that stopped answering: {}", count(silent)))
+        }
+        silent if is_silent && outcome.asked.protocol == "text" => {
+            let within = typed_seconds(outcome.asked.timeout.as_secs_f64());
+            Some(format!(
+                "connections that never answered: {}, no banner within {within}",
+                count(silent)
+            ))
+        }
+        silent => Some(format!("connections that never answered: {}", count(silent))),
+    };
+    let late = list(&total.endings, &[Ending::Late], what_ended).filter(|_| !is_held);
+    if silent.is_none()
+        && late.is_none()
+        && ratio(failures, total.correct + total.errors.total()) <= FAILURES_RATIO
+    {
+        return None;
+    }
+    let evidence: Vec<String> =
+        [list(&total.errors, &CAUSES, what_failed), silent, late].into_iter().flatten().collect();
+    let advice = if is_silent && total.endings.get(Ending::Silent) > 0 {
+        let speaks = match outcome.asked.protocol.as_str() {
+            "raw" => "which request it expects".into(),
+            protocol => format!("that it speaks {protocol}"),
+        };
+        format!("The server accepts connections but sends nothing: check {speaks}.")
+    } else {
+        CHECK_SERVER_AND_NETWORK.into()
+    };
+    Some(Verdict::new(Kind::Unanswered, evidence.join(", "), advice))
+}
+
+/// Checks whether gates were crossed.
+pub(crate) fn gate_crossed(gates: &[Judgement]) -> Option<Verdict> {
+    let crossed: Vec<String> = gates
+        .iter()
+        .filter(|gate| gate.crossed)
+        .map(|gate| format!("{}: {}", gate.gate, gate.measured))
+        .collect();
+    let advice = "Compare with the report of a run that passed the gate.";
+    (!crossed.is_empty()).then(|| Verdict::new(Kind::GateCrossed, crossed.join("; "), advice))
+}
+
+/// Describes the reached connections: `12 of 1,000 connections opened`.
+fn reached(outcome: &Outcome) -> String {
+    format!(
+        "{} of {} opened",
+        count(outcome.reached as u64),
+        plural(outcome.asked.connections as u64, "connection")
+    )
+}
+
+fn most_frequent<C: Cause>(counts: &Counts<C>) -> Option<(C, u64)> {
+    counts.iter().filter(|(_, number)| *number > 0).max_by_key(|(_, number)| *number)
+}
+
+pub(super) const fn what_failed(error: ReplyError) -> &'static str {
+    match error {
+        ReplyError::Wrong => "wrong replies",
+        ReplyError::Foreign => "replies to another request",
+        ReplyError::Surplus => "unexpected replies",
+        ReplyError::Truncated => "truncated replies",
+        ReplyError::Missing => "missing replies",
+        ReplyError::Late => "late replies",
+        ReplyError::Unsent => "requests due without a free connection",
+    }
+}
+
+const fn what_prevented(error: ConnectError) -> &'static str {
+    match error {
+        ConnectError::Refused => "connections refused",
+        ConnectError::TimedOut => "connections timed out",
+        ConnectError::Reset => "connections reset while opening",
+        ConnectError::Busy => "connections rejected by a full server",
+        ConnectError::NoPort => "connections without a free port",
+        ConnectError::NoDescriptor => "connections without a free descriptor",
+        ConnectError::Unreachable => "connections without a route to the host",
+        ConnectError::Other => "connections with another error",
+    }
+}
+
+pub(super) fn ratio(part: u64, all: u64) -> f64 {
+    share(part as f64, all as f64)
+}

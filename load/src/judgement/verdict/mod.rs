@@ -1,0 +1,305 @@
+//! The verdict on a run: whether its results describe the server, and if not, what they describe.
+
+use serde::{Deserialize, Serialize};
+
+use super::gates::Judgement;
+use crate::measurement::outcome::Outcome;
+
+mod endings;
+mod evidence;
+mod findings;
+mod pace;
+
+pub(crate) use findings::gate_crossed;
+pub use pace::cpu_ratio;
+pub(super) use pace::generator_limited;
+
+/// The advice for a valid run.
+pub(crate) const FIGURES_OF_THE_SERVER: &str =
+    "The results describe the server, not the generator.";
+
+/// The verdict on a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Its kind.
+    pub kind: Kind,
+    /// The numbers that prove it, in a sentence.
+    pub evidence: String,
+    /// What to do, in a sentence.
+    pub advice: String,
+}
+
+/// The kinds of verdicts, worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// No request got a correct reply, so there are no results.
+    NothingCompleted,
+    /// A gate was crossed.
+    GateCrossed,
+    /// All connections ended, and the server accepted no other one.
+    ServerGone,
+    /// Replies were wrong, belonged to another request, or were unexpected.
+    WrongReplies,
+    /// This machine had no port left.
+    PortLimited,
+    /// This process had no descriptor left.
+    DescriptorLimited,
+    /// The server, or the network, refused connections.
+    ServerRefused,
+    /// The run ended before all connections were attempted.
+    TooShort,
+    /// Not all held connections stayed open.
+    ConnectionsEnded,
+    /// Requests got no reply, a partial reply, or a late reply; or connections became silent.
+    Unanswered,
+    /// A search found no rate that met its objective.
+    NoRateHeld,
+    /// The generator set the pace, was late, or had no core: the results describe the generator.
+    GeneratorLimited,
+    /// The schedule was not met, although the generator had time.
+    ServerOverloaded,
+    /// The schedule was met, but the slowest requests waited for a connection.
+    TailQueued,
+    /// The results describe the server.
+    Valid,
+}
+
+impl Kind {
+    /// Returns the name: `generator-limited`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NothingCompleted => "nothing completed",
+            Self::GateCrossed => "gate crossed",
+            Self::ServerGone => "server gone",
+            Self::WrongReplies => "wrong replies",
+            Self::PortLimited => "port-limited",
+            Self::DescriptorLimited => "descriptor-limited",
+            Self::ServerRefused => "server-refused",
+            Self::TooShort => "too short",
+            Self::ConnectionsEnded => "connections ended",
+            Self::Unanswered => "unanswered",
+            Self::NoRateHeld => "no rate held",
+            Self::GeneratorLimited => "generator-limited",
+            Self::ServerOverloaded => "server-overloaded",
+            Self::TailQueued => "tail queued",
+            Self::Valid => "valid",
+        }
+    }
+
+    /// Returns true if the run was made as requested, so that its results describe the server or
+    /// the generator.
+    #[must_use]
+    pub const fn is_sound(self) -> bool {
+        matches!(
+            self,
+            Self::GateCrossed
+                | Self::GeneratorLimited
+                | Self::ServerOverloaded
+                | Self::TailQueued
+                | Self::Valid
+        )
+    }
+}
+
+impl Verdict {
+    fn new(kind: Kind, evidence: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { kind, evidence: evidence.into(), advice: advice.into() }
+    }
+
+    /// Returns the verdict on a run without a flaw.
+    #[must_use]
+    pub fn valid(outcome: &Outcome) -> Self {
+        let evidence = format!("{}; {}", findings::held(outcome), pace::generator_room(outcome));
+        Self::new(Kind::Valid, evidence, FIGURES_OF_THE_SERVER)
+    }
+}
+
+/// Returns all flaws of a run, worst first.
+#[must_use]
+pub fn flaws(outcome: &Outcome, gates: &[Judgement]) -> Vec<Verdict> {
+    let found = [
+        findings::gate_crossed(gates),
+        endings::server_gone(outcome),
+        findings::wrong_replies(outcome),
+        findings::port_limited(outcome),
+        findings::descriptor_limited(outcome),
+        findings::server_refused(outcome),
+        findings::too_short(outcome),
+        endings::connections_ended(outcome),
+        findings::unanswered(outcome),
+        pace::generator_limited(outcome),
+        pace::server_overloaded(outcome),
+        pace::tail_queued(outcome),
+    ];
+    // Refused connections after the server has gone are not reported separately.
+    let follows = |kind| {
+        outcome.server_gone.is_some()
+            && matches!(kind, Kind::ServerRefused | Kind::ServerOverloaded)
+    };
+    let others: Vec<Verdict> =
+        found.into_iter().flatten().filter(|verdict| !follows(verdict.kind)).collect();
+    findings::nothing_completed(outcome, &others).into_iter().chain(others).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::fixtures::{self, Sample};
+    use crate::measurement::causes::{ConnectError, Ending, ReplyError};
+    use crate::measurement::settings::Pace;
+
+    pub(super) fn of(sample: Sample) -> Vec<Verdict> {
+        let outcome = sample.done();
+        let flaws = flaws(&outcome, &[]);
+        if flaws.is_empty() { vec![Verdict::valid(&outcome)] } else { flaws }
+    }
+
+    /// Returns the only verdict, which must have this kind.
+    pub(super) fn only(sample: Sample, kind: Kind) -> Verdict {
+        let found = of(sample);
+        assert_eq!(
+            found.iter().map(|verdict| verdict.kind).collect::<Vec<_>>(),
+            [kind],
+            "{found:?}"
+        );
+        found[0].clone()
+    }
+
+    #[test]
+    fn a_run_without_a_flaw_is_valid_closed_or_open() {
+        assert!(only(fixtures::closed(), Kind::Valid).evidence.contains("generator 30.0 % busy"));
+        only(fixtures::open(), Kind::Valid);
+    }
+
+    #[test]
+    fn nothing_completed_comes_before_its_cause() {
+        let found = of(fixtures::nothing(ConnectError::Refused));
+        assert_eq!(found[0].kind, Kind::NothingCompleted);
+        assert_eq!(
+            found[0].evidence,
+            format!("no request got a correct reply; {}", found[1].evidence)
+        );
+        assert_eq!(found[0].advice, found[1].advice);
+        assert!(found[0].evidence.contains("connections refused: 10"), "{}", found[0].evidence);
+        assert_eq!(found[1].kind, Kind::ServerRefused);
+        assert!(found[1].evidence.contains("0 of 10 connections"), "{}", found[1].evidence);
+    }
+
+    #[test]
+    fn held_connections_need_no_reply() {
+        let held = fixtures::closed()
+            .asked(|asked| asked.pace = Pace::Hold(Duration::from_secs(60)))
+            .total(|total| (total.sent, total.correct) = (0, 0));
+        only(held, Kind::Valid);
+    }
+
+    #[test]
+    fn held_connections_that_end_are_reported() {
+        let held =
+            || fixtures::closed().asked(|asked| asked.pace = Pace::Hold(Duration::from_secs(5)));
+        assert!(
+            only(held(), Kind::Valid).evidence.starts_with("all 10 connections stayed alive, ")
+        );
+        let ended = |ending| held().ended(ending, 2).change(|outcome| outcome.open_last = 8);
+        let verdict = only(ended(Ending::Closed), Kind::ConnectionsEnded);
+        assert_eq!(
+            verdict.evidence,
+            "8 of 10 connections stayed alive; closed by the server without a message: 2"
+        );
+        let verdict = only(ended(Ending::IdleTimeout), Kind::ConnectionsEnded);
+        assert!(
+            verdict.evidence.ends_with("closed by the server's idle timeout: 2"),
+            "{verdict:?}"
+        );
+        assert!(verdict.advice.contains("--heartbeat"), "{verdict:?}");
+        only(ended(Ending::Silent), Kind::ConnectionsEnded);
+        only(fixtures::closed().ended(Ending::Closed, 2), Kind::Valid);
+    }
+
+    #[test]
+    fn a_gone_server_comes_before_its_consequences() {
+        let gone = |after| {
+            fixtures::open()
+                .change(|outcome| outcome.server_gone = Some(Duration::from_millis(after)))
+        };
+        let verdict = only(gone(1_500), Kind::ServerGone);
+        assert!(
+            verdict.evidence.contains("without a message, the last one after 1.5 s"),
+            "{verdict:?}"
+        );
+        let told = of(gone(1_500).ended(Ending::Shutdown, 10).errors(ReplyError::Missing, 500));
+        assert!(told[0].evidence.contains("(10 connections with BYE)"), "{told:?}");
+        assert_eq!(told[1].kind, Kind::Unanswered);
+        only(
+            gone(1_500).failed(ConnectError::Refused, 90).errors(ReplyError::Unsent, 5_000),
+            Kind::ServerGone,
+        );
+    }
+
+    #[test]
+    fn one_wrong_reply_is_too_many() {
+        for error in [ReplyError::Wrong, ReplyError::Foreign, ReplyError::Surplus] {
+            only(fixtures::closed().errors(error, 1), Kind::WrongReplies);
+        }
+    }
+
+    #[test]
+    fn limits_of_this_machine_differ_from_refusals_of_the_server() {
+        for (error, kind) in [
+            (ConnectError::NoPort, Kind::PortLimited),
+            (ConnectError::NoDescriptor, Kind::DescriptorLimited),
+            (ConnectError::Busy, Kind::ServerRefused),
+            (ConnectError::TimedOut, Kind::ServerRefused),
+        ] {
+            let verdict = only(
+                fixtures::closed().failed(error, 3).change(|outcome| outcome.reached = 7),
+                kind,
+            );
+            assert!(verdict.evidence.contains("7 of 10 connections"), "{}", verdict.evidence);
+        }
+    }
+
+    #[test]
+    fn a_rare_failure_with_a_later_success_is_no_refusal() {
+        let churn = |failures| {
+            fixtures::closed()
+                .total(|total| total.connects = 10_000)
+                .failed(ConnectError::Reset, failures)
+        };
+        only(churn(10), Kind::Valid);
+        only(churn(11), Kind::ServerRefused);
+    }
+
+    #[test]
+    fn a_run_that_ends_while_connections_open_is_too_short() {
+        let short = || fixtures::closed().change(|outcome| outcome.reached = 9);
+        assert!(only(short(), Kind::TooShort).advice.contains("-d"));
+        let interrupted = short().change(|outcome| outcome.interrupted_by = Some(2));
+        assert!(only(interrupted, Kind::TooShort).evidence.contains("interrupted"));
+    }
+
+    #[test]
+    fn missing_replies_and_silent_connections_are_unanswered() {
+        only(fixtures::closed().errors(ReplyError::Missing, 50), Kind::Valid);
+        only(fixtures::closed().errors(ReplyError::Missing, 500), Kind::Unanswered);
+        let verdict = only(fixtures::closed().ended(Ending::Silent, 1), Kind::Unanswered);
+        assert!(verdict.evidence.contains("stopped answering: 1"), "{}", verdict.evidence);
+    }
+
+    #[test]
+    fn a_crossed_gate_is_the_verdict_of_a_run_without_other_flaws() {
+        let judgement =
+            |crossed| Judgement { gate: "p99>1us".into(), measured: "1.00 ms".into(), crossed };
+        let outcome = fixtures::closed().done();
+        assert_eq!(flaws(&outcome, &[judgement(false)]), []);
+        let found = flaws(&outcome, &[judgement(false), judgement(true)]);
+        assert_eq!(
+            (found[0].kind, found[0].evidence.as_str()),
+            (Kind::GateCrossed, "p99>1us: 1.00 ms")
+        );
+    }
+}

@@ -1,0 +1,10 @@
+//! What a run measures: latencies, counts, causes of failures, and the outcome that holds them.
+
+pub mod averages;
+pub mod causes;
+pub mod counts;
+pub mod exchange;
+pub mod format;
+pub mod latency;
+pub mod outcome;
+pub mod settings;

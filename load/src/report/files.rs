@@ -1,0 +1,140 @@
+//! Printing a report, and writing its files.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::formats::{csv, hgrm, json};
+use super::{Report, page, terminal};
+
+/// The files to write; `None` for formats not requested, and `-` for stdout.
+#[derive(Clone, Debug, Default)]
+pub struct Paths {
+    /// The complete report as JSON.
+    pub json: Option<PathBuf>,
+    /// CSV with a row for each slice.
+    pub csv: Option<PathBuf>,
+    /// An HTML page.
+    pub html: Option<PathBuf>,
+    /// The latencies in the text format of HdrHistogram.
+    pub hgrm: Option<PathBuf>,
+}
+
+impl Paths {
+    /// Returns how many of them are stdout.
+    #[must_use]
+    pub fn stdout_count(&self) -> usize {
+        [&self.json, &self.csv, &self.html, &self.hgrm]
+            .into_iter()
+            .flatten()
+            .filter(|path| is_stdout(path))
+            .count()
+    }
+}
+
+fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Creates missing files of `paths`, so that a path that cannot be written is reported before a
+/// long run.
+///
+/// # Errors
+/// Fails with one line about the first file that cannot be written.
+pub fn create_files(paths: &Paths) -> Result<(), String> {
+    let paths = [&paths.json, &paths.csv, &paths.html, &paths.hgrm];
+    for path in paths.into_iter().flatten().filter(|path| !is_stdout(path)) {
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(|error| cannot("write", path, &error))?;
+    }
+    Ok(())
+}
+
+/// Writes the files of `paths`, and returns the names of those other than stdout.
+///
+/// # Errors
+/// Fails with one line about each file that could not be written, joined by `; `. The others are
+/// written.
+pub fn write_files(report: &Report, paths: &Paths) -> Result<Vec<String>, String> {
+    let (mut errors, mut written) = (Vec::new(), Vec::new());
+    let mut write = |path: &Option<PathBuf>, text: &dyn Fn(&Report) -> String| {
+        let Some(path) = path else { return };
+        match write_to(path, text(report).as_bytes()) {
+            Ok(()) if is_stdout(path) => {}
+            Ok(()) => written.push(path.display().to_string()),
+            Err(error) => errors.push(cannot("write", path, &error)),
+        }
+    };
+    write(&paths.json, &json::text);
+    write(&paths.csv, &csv::text);
+    write(&paths.html, &page::text);
+    write(&paths.hgrm, &hgrm::text);
+    if errors.is_empty() { Ok(written) } else { Err(errors.join("; ")) }
+}
+
+fn write_to(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if !is_stdout(path) {
+        return std::fs::write(path, bytes);
+    }
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        // A reader such as `head` closes the pipe when it has enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+/// Prints the report as text, in colours if `is_coloured`, in lines of at most `width` characters.
+///
+/// # Errors
+/// Fails if `out` cannot be written.
+pub fn print(
+    report: &Report,
+    out: &mut impl Write,
+    is_coloured: bool,
+    width: usize,
+) -> io::Result<()> {
+    out.write_all(terminal::text(report, is_coloured, width).as_bytes())?;
+    out.flush()
+}
+
+/// Returns one line about a file: the action, the error and a remedy.
+pub(super) fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::NotFound => "check the name of its folder",
+        io::ErrorKind::PermissionDenied => "check its permissions",
+        io::ErrorKind::StorageFull => "free some disk space",
+        _ => "choose another path",
+    };
+    format!("cannot {what} {}: {error}; {advice}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+
+    #[test]
+    fn an_unwritable_file_is_one_line_and_the_others_are_written() {
+        let folder = std::env::temp_dir().join(format!("tinytcp-report-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        let paths = Paths {
+            json: Some(folder.join("missing").join("run.json")),
+            csv: Some(folder.join("run.csv")),
+            ..Paths::default()
+        };
+        let error = write_files(&Report::new(&fixtures::closed().done(), &[]), &paths)
+            .expect_err("there is no such folder");
+        assert!(
+            error.starts_with("cannot write ")
+                && error.contains("run.json")
+                && !error.contains('\n'),
+            "{error}"
+        );
+        assert!(folder.join("run.csv").exists());
+        std::fs::remove_dir_all(&folder).expect("our own folder");
+    }
+}

@@ -1,0 +1,5 @@
+//! The report as a file for programs.
+
+pub(super) mod csv;
+pub(super) mod hgrm;
+pub mod json;

@@ -1,0 +1,96 @@
+//! Sums of merged reports.
+
+use super::notes::distinct;
+use crate::measurement::causes::Cause;
+use crate::measurement::counts::Counts;
+use crate::report::origin::Origin;
+use crate::report::{Asked, PaceFacts, Report};
+
+/// Adds all counts. The caller recomputes averages and shares.
+pub(super) fn add(joined: &mut Report, report: &Report) {
+    joined.asked = add_asked(&joined.asked, &report.asked);
+    joined.origin = add_origin(&joined.origin, &report.origin);
+    joined.interrupted_by_signal = joined.interrupted_by_signal.or(report.interrupted_by_signal);
+
+    let connections = &report.connections;
+    joined.connections.asked_count += connections.asked_count;
+    joined.connections.reached_count += connections.reached_count;
+    joined.connections.open_last_count += connections.open_last_count;
+    joined.connections.server_gone_after_s =
+        joined.connections.server_gone_after_s.or(connections.server_gone_after_s);
+    joined.connections.begun_count += connections.begun_count;
+    joined.connections.opened_count += connections.opened_count;
+    add_counts(&mut joined.connections.failed, &connections.failed);
+    add_counts(&mut joined.connections.ended, &connections.ended);
+
+    joined.requests.sent_count += report.requests.sent_count;
+    joined.requests.sent_bytes += report.requests.sent_bytes;
+    joined.replies.correct_count += report.replies.correct_count;
+    joined.replies.received_bytes += report.replies.received_bytes;
+    add_counts(&mut joined.errors.by_cause, &report.errors.by_cause);
+    joined.errors.total_count += report.errors.total_count;
+    for exchange in &report.exchanges {
+        if joined.exchanges.iter().all(|kept| kept.cause != exchange.cause) {
+            joined.exchanges.push(exchange.clone());
+        }
+    }
+
+    joined.latency.connect.0.merge(&report.latency.connect.0);
+    joined.latency.first_byte.0.merge(&report.latency.first_byte.0);
+    joined.latency.from_send.0.merge(&report.latency.from_send.0);
+    if let (Some(all), Some(more)) =
+        (&mut joined.latency.from_schedule, &report.latency.from_schedule)
+    {
+        all.0.merge(&more.0);
+    }
+
+    joined.generator.threads_count += report.generator.threads_count;
+    joined.generator.cpu_s += report.generator.cpu_s;
+    joined.generator.starved_s += report.generator.starved_s;
+    joined.generator.lag.0.merge(&report.generator.lag.0);
+}
+
+fn add_origin(joined: &Origin, origin: &Origin) -> Origin {
+    let both = |a: &String, b: &String| distinct([a.clone(), b.clone()]);
+    let cores_count =
+        joined.cores_count + if joined.host == origin.host { 0 } else { origin.cores_count };
+    Origin {
+        host: both(&joined.host, &origin.host),
+        processor: both(&joined.processor, &origin.processor),
+        cores_count,
+        command: both(&joined.command, &origin.command),
+    }
+}
+
+fn add_asked(joined: &Asked, asked: &Asked) -> Asked {
+    // A merged target is not split again; it may be named twice.
+    let both = |a: &String, b: &String| distinct([a.clone(), b.clone()]);
+    let sum = |a: Option<f64>, b: Option<f64>| a.zip(b).map(|(a, b)| a + b);
+    Asked {
+        target: both(&joined.target, &asked.target),
+        protocol: both(&joined.protocol, &asked.protocol),
+        messages: both(&joined.messages, &asked.messages),
+        connections_count: joined.connections_count + asked.connections_count,
+        depth_count: joined.depth_count.max(asked.depth_count),
+        threads_count: joined.threads_count + asked.threads_count,
+        duration_s: joined.duration_s.max(asked.duration_s),
+        warmup_s: joined.warmup_s.max(asked.warmup_s),
+        timeout_s: joined.timeout_s.max(asked.timeout_s),
+        pace: PaceFacts {
+            kind: joined.pace.kind,
+            interval_s: joined.pace.interval_s,
+            from_per_s: sum(joined.pace.from_per_s, asked.pace.from_per_s),
+            to_per_s: sum(joined.pace.to_per_s, asked.pace.to_per_s),
+        },
+        request_bytes: joined.request_bytes.min(asked.request_bytes),
+        opening_per_s: sum(joined.opening_per_s, asked.opening_per_s),
+        lifetime_count: joined
+            .lifetime_count
+            .filter(|_| joined.lifetime_count == asked.lifetime_count),
+        lifetime_s: joined.lifetime_s.filter(|_| joined.lifetime_s == asked.lifetime_s),
+    }
+}
+
+fn add_counts<C: Cause>(joined: &mut Counts<C>, counts: &Counts<C>) {
+    counts.iter().for_each(|(cause, count)| joined.add(cause, count));
+}

@@ -1,0 +1,334 @@
+//! The progress of a run on stderr: one changing line on a terminal, otherwise one line per second.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::engine::collector::Observer;
+use crate::judgement::search::course::Trial;
+use crate::measurement::averages::per_second;
+use crate::measurement::format::{count, duration, plural, rate};
+use crate::measurement::latency::Latency;
+use crate::measurement::outcome::Slice;
+use crate::measurement::settings::Asked;
+
+/// Interval of lines in a log.
+const LINE_EVERY: Duration = Duration::from_secs(1);
+
+/// Interval of lines in a run longer than [`LONG_RUN`].
+const LINE_EVERY_IN_LONG_RUNS: Duration = Duration::from_secs(10);
+
+const LONG_RUN: Duration = Duration::from_secs(60);
+
+/// The progress of a run.
+pub struct Progress {
+    view: View,
+    duration: Duration,
+    line_every: Duration,
+    /// Replies since the last line.
+    recent: Recent,
+    /// When the next line is due, after the start of the run.
+    due: Duration,
+    /// When the opening connections were last reported, or the run started.
+    last_opening: Instant,
+    errors: u64,
+    /// For a run of a search: its step, rate and remaining time.
+    trial: Option<Trial>,
+}
+
+enum View {
+    Bar(ProgressBar),
+    Lines(Box<dyn Write + Send>),
+}
+
+#[derive(Default)]
+struct Recent {
+    correct: u64,
+    length: Duration,
+    latency: Latency,
+}
+
+impl Progress {
+    /// Shows the progress of a run on stderr; `is_terminal` is true if stderr is a terminal.
+    #[must_use]
+    pub fn new(asked: &Asked, is_terminal: bool) -> Self {
+        let view = if is_terminal {
+            View::Bar(bar(asked.duration))
+        } else {
+            View::Lines(Box::new(io::stderr()))
+        };
+        Self::with_view(asked.duration, view)
+    }
+
+    /// Shows no progress.
+    #[must_use]
+    pub fn silent(asked: &Asked) -> Self {
+        Self::with_view(asked.duration, View::Lines(Box::new(io::sink())))
+    }
+
+    fn with_view(duration: Duration, view: View) -> Self {
+        let line_every = if duration > LONG_RUN { LINE_EVERY_IN_LONG_RUNS } else { LINE_EVERY };
+        Self {
+            view,
+            duration,
+            line_every,
+            recent: Recent::default(),
+            due: line_every,
+            last_opening: Instant::now(),
+            errors: 0,
+            trial: None,
+        }
+    }
+
+    /// Marks the run as `trial` of a search.
+    #[must_use]
+    pub fn of(self, trial: Trial) -> Self {
+        Self { trial: Some(trial), ..self }
+    }
+
+    fn text(&self, open: usize, unsent: u64, elapsed: Duration) -> String {
+        let recent = &self.recent;
+        let replies_per_s = per_second(recent.correct, recent.length.as_secs_f64());
+        let p99 = match recent.latency.count() {
+            0 => "no reply".into(),
+            _ => format!("p99 {}", duration(recent.latency.quantile(0.99))),
+        };
+        let seconds = |duration: Duration| format!("{:.0} s", duration.as_secs_f64());
+        let place = match elapsed.checked_sub(self.duration) {
+            Some(late) if late >= self.line_every => {
+                format!("{} after the end, waiting for replies", seconds(late))
+            }
+            _ => format!("{} of {}", seconds(elapsed.min(self.duration)), seconds(self.duration)),
+        };
+        let step = self.trial.map(|trial| step(trial, elapsed)).unwrap_or_default();
+        let unsent = if unsent > 0 { format!(", {} unsent", count(unsent)) } else { String::new() };
+        format!(
+            "{step}{place}: {}, {p99}, {} open{unsent}, {}",
+            rate(replies_per_s),
+            count(open as u64),
+            plural(self.errors, "error"),
+        )
+    }
+}
+
+impl Observer for Progress {
+    fn opening(&mut self, opened: usize, requested: usize) {
+        let text =
+            format!("{} of {} open", count(opened as u64), plural(requested as u64, "connection"));
+        match &mut self.view {
+            View::Bar(bar) => bar.set_message(text),
+            View::Lines(out) if self.last_opening.elapsed() >= self.line_every => {
+                self.last_opening = Instant::now();
+                let _ = out.write_all(format!("{text}\n").as_bytes());
+            }
+            View::Lines(_) => {}
+        }
+    }
+
+    fn slice(&mut self, slice: &Slice, unsent: u64, elapsed: Duration) {
+        self.errors += slice.errors;
+        self.recent.correct += slice.correct;
+        self.recent.length += slice.length;
+        self.recent.latency.merge(&slice.latency);
+        // A terminal shows every slice; in a log, several slices can share a line.
+        if matches!(self.view, View::Lines(_)) && elapsed < self.due {
+            return;
+        }
+        while self.due <= elapsed {
+            self.due += self.line_every;
+        }
+        let text = self.text(slice.open, unsent, elapsed);
+        match &mut self.view {
+            View::Bar(bar) => {
+                bar.set_message(text);
+                bar.set_position(milliseconds(elapsed.min(self.duration)));
+            }
+            // One write per line, so that lines of several programs on one stderr do not mix. A
+            // closed stderr is no error.
+            View::Lines(out) => drop(out.write_all(format!("{text}\n").as_bytes())),
+        }
+        self.recent = Recent::default();
+    }
+
+    fn finish(&mut self) {
+        if let View::Bar(bar) = &self.view {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Progress").field("duration", &self.duration).finish_non_exhaustive()
+    }
+}
+
+/// `step 3, 4,000/s, at least 20 s left, `
+fn step(trial: Trial, elapsed: Duration) -> String {
+    let left = trial.left.saturating_sub(elapsed).as_secs_f64();
+    let about = if trial.is_bracketed { "about" } else { "at least" };
+    format!("step {}, {}, {about} {left:.0} s left, ", trial.number, rate(trial.rate))
+}
+
+fn bar(duration: Duration) -> ProgressBar {
+    let bar =
+        ProgressBar::with_draw_target(Some(milliseconds(duration)), ProgressDrawTarget::stderr());
+    // The template is a constant; if the library rejected it, its default would be shown.
+    if let Ok(style) = ProgressStyle::with_template("{bar:20} {wide_msg}") {
+        bar.set_style(style.progress_chars("━╸┈"));
+    }
+    bar
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::fixtures;
+
+    /// A stderr that records its bytes.
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no thread panics").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Returns the lines of a run of `seconds` with a slice each `step`.
+    fn lines(seconds: u64, step: Duration) -> Vec<String> {
+        let page = Page::default();
+        let mut progress =
+            Progress::with_view(Duration::from_secs(seconds), View::Lines(Box::new(page.clone())));
+        let slice =
+            Slice { length: step, errors: 1, ..fixtures::closed().done().slices[0].clone() };
+        let mut elapsed = step;
+        while elapsed <= Duration::from_secs(seconds) {
+            progress.slice(&slice, 0, elapsed);
+            elapsed += step;
+        }
+        progress.finish();
+        let bytes = page.0.lock().expect("no thread panics").clone();
+        String::from_utf8(bytes).expect("text").lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_line_per_second_shows_rate_latency_connections_and_errors() {
+        let lines = lines(3, Duration::from_secs(1));
+        assert_eq!(lines.len(), 3);
+        assert_eq!(lines[1], "2 s of 3 s: 10,000/s, p99 1.00 ms, 10 open, 2 errors");
+    }
+
+    #[test]
+    fn short_slices_are_combined_and_long_runs_have_fewer_lines() {
+        let quick = lines(2, Duration::from_millis(100));
+        assert_eq!(quick.len(), 2, "{quick:?}");
+        assert!(quick[0].contains("100,000/s") && quick[0].ends_with("10 errors"), "{quick:?}");
+        assert_eq!(lines(120, Duration::from_secs(1)).len(), 12);
+    }
+
+    #[test]
+    fn the_wait_after_the_end_is_shown() {
+        let mut progress =
+            Progress::with_view(Duration::from_secs(2), View::Lines(Box::new(io::sink())));
+        progress.recent.correct = 1;
+        let said = |elapsed| progress.text(10, 0, Duration::from_millis(elapsed));
+        assert!(said(2_300).starts_with("2 s of 2 s: "), "{}", said(2_300));
+        assert!(
+            said(5_000).starts_with("3 s after the end, waiting for replies: "),
+            "{}",
+            said(5_000)
+        );
+    }
+
+    #[test]
+    fn a_line_shows_requests_due_and_not_sent() {
+        let progress =
+            Progress::with_view(Duration::from_secs(5), View::Lines(Box::new(io::sink())));
+        let said = progress.text(0, 3_214, Duration::from_secs(2));
+        assert_eq!(said, "2 s of 5 s: 0/s, no reply, 0 open, 3,214 unsent, 0 errors");
+    }
+
+    #[test]
+    fn a_run_of_a_search_shows_step_rate_and_remaining_time() {
+        let seconds = Duration::from_secs;
+        let trial = Trial {
+            number: 3,
+            rate: 4_000.0,
+            duration: seconds(3),
+            left: seconds(21),
+            is_bracketed: false,
+        };
+        let said = |trial| {
+            let progress = Progress::with_view(seconds(3), View::Lines(Box::new(io::sink())));
+            progress.of(trial).text(9, 0, seconds(1))
+        };
+        assert!(
+            said(trial).starts_with("step 3, 4,000/s, at least 20 s left, 1 s of 3 s: "),
+            "{}",
+            said(trial)
+        );
+        let trial = Trial { is_bracketed: true, ..trial };
+        assert!(said(trial).starts_with("step 3, 4,000/s, about 20 s left, "), "{}", said(trial));
+    }
+
+    #[test]
+    fn slowly_opening_connections_are_shown() {
+        let page = Page::default();
+        let mut progress =
+            Progress::with_view(Duration::from_secs(10), View::Lines(Box::new(page.clone())));
+        progress.line_every = Duration::ZERO;
+        progress.opening(5, 10);
+        assert_eq!(*page.0.lock().expect("no thread panics"), b"5 of 10 connections open\n");
+        progress.line_every = Duration::from_secs(86_400);
+        progress.opening(6, 10);
+        assert_eq!(
+            page.0.lock().expect("no thread panics").iter().filter(|byte| **byte == b'\n').count(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_closed_stderr_does_not_stop_the_run() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut progress =
+            Progress::with_view(Duration::from_secs(1), View::Lines(Box::new(Closed)));
+        progress.slice(&fixtures::closed().done().slices[0], 0, Duration::from_secs(1));
+        progress.finish();
+    }
+
+    #[test]
+    fn a_terminal_line_shows_the_position() {
+        let bar = ProgressBar::with_draw_target(Some(4_000), ProgressDrawTarget::hidden());
+        let mut progress = Progress::with_view(Duration::from_secs(4), View::Bar(bar.clone()));
+        progress.opening(5, 10);
+        assert_eq!(bar.message(), "5 of 10 connections open");
+        progress.slice(&fixtures::closed().done().slices[0], 0, Duration::from_secs(1));
+        assert_eq!(
+            (bar.position(), bar.message().as_str()),
+            (1_000, "1 s of 4 s: 10,000/s, p99 1.00 ms, 10 open, 0 errors")
+        );
+        progress.finish();
+        assert!(bar.is_finished());
+    }
+}

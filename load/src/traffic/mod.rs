@@ -1,0 +1,11 @@
+//! The traffic of a run: the requests, when they are due, and the check of the replies.
+
+mod exchange;
+pub mod message;
+pub mod mix;
+pub mod plan;
+pub mod protocols;
+pub mod raw;
+pub mod reply_checker;
+pub mod schedule;
+pub mod script;

@@ -1,0 +1,68 @@
+//! The plan of a run: everything that its threads need to know.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tinytcp_core::os::endpoint::Endpoint;
+use tinytcp_core::os::moment::Moment;
+
+use super::script::Script;
+use crate::measurement::settings::{Asked, Lifetime, Opening, Pace};
+
+/// Bounds of the length of a slice. A run has at most [`SLICES_MAX`] slices, however long it is.
+const SLICE_MIN: Duration = Duration::from_millis(100);
+const SLICE_MAX: Duration = Duration::from_secs(1);
+const SLICES_MAX: u32 = 600;
+/// Number of slices of a short run: as many points as its charts have.
+const SLICES_WANTED: u32 = 100;
+
+/// The plan of a run.
+#[derive(Debug)]
+pub struct Plan {
+    /// The requested settings: connections, depth, threads, times and pace.
+    pub asked: Asked,
+    /// The addresses of the server. Each connection tries all of them, starting with the last one
+    /// that worked.
+    pub endpoints: Vec<Endpoint>,
+    /// The requests and the expected replies.
+    pub script: Script,
+    /// How connections are opened.
+    pub opening: Opening,
+    /// When they are closed and reopened; `None` keeps them open.
+    pub lifetime: Option<Lifetime>,
+    /// Source addresses of connections; if empty, the system chooses.
+    pub sources: Vec<IpAddr>,
+    /// True if connections are closed with a reset, which leaves no port in TIME_WAIT.
+    pub reset: bool,
+}
+
+impl Plan {
+    /// Returns the timeout of a connection attempt at one address: one unresponsive address must
+    /// leave time for the others.
+    #[must_use]
+    pub fn connect_timeout(&self) -> Duration {
+        self.asked.timeout / u32::try_from(self.endpoints.len()).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// Returns the measurement window of a load that begins at `start`: from the end of the warm-up
+    /// to the end of the load.
+    #[must_use]
+    pub fn counted(&self, start: Moment) -> (Moment, Moment) {
+        (start.after(self.asked.warmup), start.after(self.asked.duration))
+    }
+
+    /// Returns the length of the slices of the measurement window.
+    #[must_use]
+    pub fn slice(&self) -> Duration {
+        let counted = self.asked.duration.saturating_sub(self.asked.warmup);
+        (counted / SLICES_WANTED)
+            .clamp(SLICE_MIN, SLICE_MAX)
+            .max((counted + self.asked.timeout) / SLICES_MAX)
+    }
+
+    /// Returns true if requests are sent on a schedule.
+    #[must_use]
+    pub fn is_open_loop(&self) -> bool {
+        matches!(self.asked.pace, Pace::Open { .. })
+    }
+}
