@@ -4,23 +4,23 @@ use std::time::{Duration, SystemTime};
 
 use tinytcp_core::os::endpoint::Endpoint;
 
-use crate::measurement::causes::{ConnectError, Ending, ReplyError};
-use crate::measurement::counts::Tally;
+use crate::measurement::causes::{ConnectError, ConnectionEnd, ReplyError};
+use crate::measurement::counts::Counts;
 use crate::measurement::latency::Latency;
-use crate::measurement::outcome::{Outcome, Slice};
-use crate::measurement::settings::{Asked, Opening, Pace};
-use crate::traffic::message::{Framing, Message, Reply};
+use crate::measurement::outcome::{RunOutcome, Slice};
+use crate::measurement::settings::{Opening, Pace, RunSettings, ServerTarget};
+use crate::traffic::message::{ExpectedReply, Framing, ScriptMessage};
 use crate::traffic::plan::Plan;
 use crate::traffic::script::Script;
 
-/// An [`Outcome`] under construction, at first without any failure.
-pub(super) struct Sample(Outcome);
+/// An [`RunOutcome`] under construction, at first without any failure.
+pub(super) struct OutcomeBuilder(RunOutcome);
 
 /// Ten connections, a closed loop, ten seconds in ten slices, and 100,000 correct replies with
 /// latencies of 100 us to 1 ms.
-pub(super) fn closed() -> Sample {
-    let asked = Asked {
-        target: "text://127.0.0.1:40000".into(),
+pub(super) fn closed() -> OutcomeBuilder {
+    let settings = RunSettings {
+        target: ServerTarget { name: "text://127.0.0.1:40000".into(), is_unix: false },
         protocol: "text".into(),
         messages: "ECHO of 17 bytes".into(),
         connections: 10,
@@ -44,7 +44,7 @@ pub(super) fn closed() -> Sample {
         latency: replies.clone(),
     };
     let slices: Vec<Slice> = (0..10).map(slice).collect();
-    let mut total = Tally {
+    let mut total = Counts {
         connects: 10,
         opened: 10,
         sent: 100_000,
@@ -52,14 +52,14 @@ pub(super) fn closed() -> Sample {
         correct: 100_000,
         received_bytes: 2_300_000,
         cpu: Duration::from_secs(3),
-        ..Tally::default()
+        ..Counts::default()
     };
     slices.iter().for_each(|slice| total.from_send.merge(&slice.latency));
     total.connect.record(Duration::from_micros(80), 10);
     total.first_byte.record(Duration::from_micros(160), 10);
     total.lag.record(Duration::from_micros(20), 100_000);
-    Sample(Outcome {
-        asked,
+    OutcomeBuilder(RunOutcome {
+        settings,
         opening: Opening::AtOnce,
         lifetime: None,
         started: SystemTime::UNIX_EPOCH + Duration::from_secs(1_757_715_853),
@@ -76,17 +76,17 @@ pub(super) fn closed() -> Sample {
 }
 
 /// The same with a schedule of 10,000 requests per second.
-pub(super) fn open() -> Sample {
+pub(super) fn open() -> OutcomeBuilder {
     let mut sample =
-        closed().asked(|asked| asked.pace = Pace::Open { from: 10_000.0, to: 10_000.0 });
+        closed().settings(|settings| settings.pace = Pace::Open { from: 10_000.0, to: 10_000.0 });
     sample.0.total.from_schedule = sample.0.total.from_send.clone();
     sample
 }
 
 /// A run in which no connection opened, because of `error`.
-pub(super) fn nothing(error: ConnectError) -> Sample {
+pub(super) fn nothing(error: ConnectError) -> OutcomeBuilder {
     closed().change(|outcome| {
-        outcome.total = Tally { connects: 10, ..Tally::default() };
+        outcome.total = Counts { connects: 10, ..Counts::default() };
         outcome.total.connect_errors.add(error, 10);
         for slice in &mut outcome.slices {
             *slice = Slice { sent: 0, correct: 0, open: 0, latency: Latency::default(), ..*slice };
@@ -95,17 +95,17 @@ pub(super) fn nothing(error: ConnectError) -> Sample {
     })
 }
 
-impl Sample {
-    pub(super) fn change(mut self, change: impl FnOnce(&mut Outcome)) -> Self {
+impl OutcomeBuilder {
+    pub(super) fn change(mut self, change: impl FnOnce(&mut RunOutcome)) -> Self {
         change(&mut self.0);
         self
     }
 
-    pub(super) fn asked(self, change: impl FnOnce(&mut Asked)) -> Self {
-        self.change(|outcome| change(&mut outcome.asked))
+    pub(super) fn settings(self, change: impl FnOnce(&mut RunSettings)) -> Self {
+        self.change(|outcome| change(&mut outcome.settings))
     }
 
-    pub(super) fn total(self, change: impl FnOnce(&mut Tally)) -> Self {
+    pub(super) fn total(self, change: impl FnOnce(&mut Counts)) -> Self {
         self.change(|outcome| change(&mut outcome.total))
     }
 
@@ -122,23 +122,25 @@ impl Sample {
         self.total(|total| total.connect_errors.add(error, count))
     }
 
-    pub(super) fn ended(self, ending: Ending, count: u64) -> Self {
+    pub(super) fn ended(self, ending: ConnectionEnd, count: u64) -> Self {
         self.total(|total| total.endings.add(ending, count))
     }
 
-    pub(super) fn done(self) -> Outcome {
+    pub(super) fn done(self) -> RunOutcome {
         self.0
     }
 }
 
 /// The plan of [`closed`], with other numbers of connections and threads.
 pub(super) fn plan(connections: usize, threads: usize, opening: Opening) -> Plan {
-    let message = Message { request: vec![b'x'; 1000], reply: Reply::Exact(vec![b'x'; 1000]) };
-    let asked = closed().asked(|asked| {
-        (asked.connections, asked.threads, asked.request_bytes) = (connections, threads, 1000)
+    let message =
+        ScriptMessage { request: vec![b'x'; 1000], reply: ExpectedReply::Exact(vec![b'x'; 1000]) };
+    let settings = closed().settings(|settings| {
+        (settings.connections, settings.threads, settings.request_bytes) =
+            (connections, threads, 1000)
     });
     Plan {
-        asked: asked.done().asked,
+        settings: settings.done().settings,
         endpoints: vec![Endpoint::Tcp(([127, 0, 0, 1], 40000).into())],
         script: Script::new(&[message], 16, b"", Framing::Unknown).expect("a message"),
         opening,

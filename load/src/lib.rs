@@ -16,9 +16,9 @@
 //! ```text
 //!  Arguments -> Workload -> Plan
 //!     |
-//!  run: one Worker per thread --> Connection: script -> requests -> socket -> ReplyChecker -> Counts
-//!     |        ^ ConnectionSlots, Schedule, FreeConnections        SliceRecorder -> slices --+
-//!     +-- Outcome <--------------------------------------------------------------------------+
+//!  run: 1 Worker per thread --> LoadConnection: script -> socket -> ReplyChecker -> Counts
+//!     |      ^ ConnectionSlots, Schedule, FreeConnections    SliceRecorder -> slices --+
+//!     +-- RunOutcome <-----------------------------------------------------------------+
 //!     |
 //!  verdict, gates -> Report -> terminal, files, exit code
 //! ```

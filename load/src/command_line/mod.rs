@@ -14,13 +14,13 @@ use tinytcp_core::display::escape::shown;
 use crate::engine::interruption::Interruption;
 use crate::engine::run;
 use crate::judgement::search;
-use crate::measurement::settings::{Asked, Pace};
-use crate::report::progress::Progress;
+use crate::measurement::settings::{Pace, RunSettings};
+use crate::report::progress::ProgressDisplay;
 use crate::report::{self, Report, merge};
 use crate::traffic::plan::Plan;
 use arguments::Arguments;
 use preflight::Machine;
-use workload::Conversation;
+use workload::Workload;
 
 const NAME: &str = "tinytcp-load";
 
@@ -68,7 +68,7 @@ fn merged(files: &[String], arguments: &Arguments) -> Result<u8, String> {
 /// Makes a run, or the runs of a search.
 fn measured(arguments: &Arguments) -> Result<u8, String> {
     let conversation =
-        Conversation::of(arguments).unwrap_or_else(|error| tinytcp_cli::refuse::<Arguments>(error));
+        Workload::of(arguments).unwrap_or_else(|error| tinytcp_cli::refuse::<Arguments>(error));
     let endpoints = conversation.resolve()?;
     let machine = Machine::this();
     let plan = |pace| conversation.plan(arguments, endpoints.clone(), pace);
@@ -81,25 +81,25 @@ fn measured(arguments: &Arguments) -> Result<u8, String> {
     let interruption = Interruption::by(&[libc::SIGINT, libc::SIGTERM])
         .map_err(|error| format!("cannot catch signals: {error}; start it again"))?;
     let Some(objective) = &arguments.find_max else {
-        let mut progress = progress(&first.asked, arguments.quiet);
+        let mut progress = progress(&first.settings, arguments.quiet);
         let outcome = run::run(first, &interruption, &mut progress)?;
         return show(&Report::new(&outcome, &arguments.fail_if), arguments);
     };
     let start = arguments.rate.map_or(SEARCH_START, |(from, _)| from);
-    let found = search::find_max(objective, start, first.asked.duration, |trial| {
+    let found = search::find_max(objective, start, first.settings.duration, |trial| {
         let mut plan = plan(Pace::Open { from: trial.rate, to: trial.rate })?;
-        plan.asked.duration = trial.duration;
-        let mut progress = progress(&plan.asked, arguments.quiet).of(trial);
+        plan.settings.duration = trial.duration;
+        let mut progress = progress(&plan.settings, arguments.quiet).of(trial);
         run::run(plan, &interruption, &mut progress)
     })?;
     show(&Report::new(&found.outcome, &arguments.fail_if).with_search(found.search), arguments)
 }
 
-fn progress(asked: &Asked, is_quiet: bool) -> Progress {
+fn progress(settings: &RunSettings, is_quiet: bool) -> ProgressDisplay {
     if is_quiet {
-        Progress::silent(asked)
+        ProgressDisplay::silent(settings)
     } else {
-        Progress::new(asked, io::stderr().is_terminal())
+        ProgressDisplay::new(settings, io::stderr().is_terminal())
     }
 }
 

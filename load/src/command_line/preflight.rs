@@ -7,7 +7,7 @@ use std::{fs, io, mem};
 use tinytcp_cli::target::Protocol;
 use tinytcp_core::os::endpoint::Endpoint;
 
-use crate::engine::connection::Peer;
+use crate::engine::connection::LoadConnection;
 use crate::measurement::format::{bytes, count, plural};
 use crate::traffic::plan::Plan;
 
@@ -102,10 +102,11 @@ pub fn check(plan: &Plan, machine: &Machine) -> Preflight {
 
 impl Preflight {
     fn descriptors(&mut self, plan: &Plan, machine: &Machine) {
-        let threads = plan.asked.threads as u64;
-        let needed =
-            plan.asked.connections as u64 + threads * DESCRIPTORS_PER_THREAD + RESERVED_DESCRIPTORS;
-        let (has, wants) = (machine.descriptors, plan.asked.connections as u64);
+        let threads = plan.settings.threads as u64;
+        let needed = plan.settings.connections as u64
+            + threads * DESCRIPTORS_PER_THREAD
+            + RESERVED_DESCRIPTORS;
+        let (has, wants) = (machine.descriptors, plan.settings.connections as u64);
         self.facts.push(format!("descriptors: {} needed, {} allowed", count(needed), count(has)));
         if needed > has {
             self.missing.push(format!(
@@ -124,7 +125,8 @@ impl Preflight {
             return self.facts.push("ports: none needed for a unix socket".into());
         }
         let sources = plan.sources.len().max(1) as u64;
-        let (needed, has) = (plan.asked.connections as u64, machine.ports.saturating_mul(sources));
+        let (needed, has) =
+            (plan.settings.connections as u64, machine.ports.saturating_mul(sources));
         self.facts.push(format!(
             "ports: {} needed, {} for {}",
             count(needed),
@@ -196,11 +198,11 @@ impl Preflight {
 /// wait in the kernel.
 fn memory_bytes(plan: &Plan) -> u64 {
     let message = plan.script.request_bytes_max().saturating_add(plan.script.reply_bytes_max());
-    let in_flight = plan.asked.depth.saturating_mul(message).min(SOCKET_BYTES_MAX);
-    let connection = mem::size_of::<Peer>() + QUEUES_BYTES + in_flight;
-    let connections = plan.asked.connections.saturating_mul(connection);
+    let in_flight = plan.settings.depth.saturating_mul(message).min(SOCKET_BYTES_MAX);
+    let connection = mem::size_of::<LoadConnection>() + QUEUES_BYTES + in_flight;
+    let connections = plan.settings.connections.saturating_mul(connection);
     connections
-        .saturating_add(plan.asked.threads.saturating_mul(THREAD_BYTES))
+        .saturating_add(plan.settings.threads.saturating_mul(THREAD_BYTES))
         .saturating_add(plan.script.memory_bytes()) as u64
 }
 
@@ -239,7 +241,7 @@ mod tests {
 
     fn plan(connections: usize) -> Plan {
         let mut plan = fixtures::plan(connections, 1, Opening::AtOnce);
-        plan.asked.depth = 16;
+        plan.settings.depth = 16;
         plan
     }
 

@@ -10,8 +10,8 @@ use tinytcp_core::os::endpoint::Endpoint;
 
 use super::arguments::Arguments;
 use crate::measurement::format::plural;
-use crate::measurement::settings::{Asked, Opening, Pace};
-use crate::traffic::message::{Framing, Message, Reply};
+use crate::measurement::settings::{Opening, Pace, RunSettings, ServerTarget};
+use crate::traffic::message::{ExpectedReply, Framing, ScriptMessage};
 use crate::traffic::plan::Plan;
 use crate::traffic::script::{self, Script};
 use crate::traffic::{mix, protocols, raw};
@@ -24,19 +24,19 @@ const SEARCH_DURATION: Duration = Duration::from_secs(3);
 
 /// The server, the messages and the expected replies.
 #[derive(Debug)]
-pub struct Conversation {
+pub struct Workload {
     /// The server as reports name it.
     target: String,
     place: Place,
     protocol: &'static str,
     /// The messages as reports name them.
-    summary: String,
-    messages: Vec<Message>,
+    description: String,
+    messages: Vec<ScriptMessage>,
     greeting: Vec<u8>,
     framing: Framing,
 }
 
-impl Conversation {
+impl Workload {
     /// Returns the workload of a command line.
     ///
     /// # Errors
@@ -65,7 +65,7 @@ impl Conversation {
         Ok(Self {
             target: target.to_string(),
             protocol: protocol.name(),
-            summary: summary(arguments).unwrap_or(default),
+            description: description(arguments).unwrap_or(default),
             messages,
             greeting: protocols::greeting(protocol).to_vec(),
             framing: protocols::framing(protocol),
@@ -78,7 +78,7 @@ impl Conversation {
             return Err("tcp:// names no protocol: add --raw, -m and --expect".into());
         }
         let place = raw_place(&arguments.words)?;
-        let expected = Expected::of(arguments)?;
+        let expected = RawExpectation::of(arguments)?;
         let parse = |text: &str| raw::unescape(text).map(|request| expected.message(request));
         let messages = match &arguments.mix {
             Some(weighted) => mix::mix(weighted, parse)?,
@@ -94,7 +94,7 @@ impl Conversation {
             target: format!("tcp{}://{place}", place.scheme_suffix()),
             place,
             protocol: "raw",
-            summary: summary(arguments).unwrap_or_default(),
+            description: description(arguments).unwrap_or_default(),
             framing: raw::raw_framing(&messages),
             messages,
             greeting,
@@ -137,10 +137,13 @@ impl Conversation {
         }
         let sources = arguments.source.clone().map_or(Vec::new(), |sources| sources.0);
         Ok(Plan {
-            asked: Asked {
-                target: self.target.clone(),
+            settings: RunSettings {
+                target: ServerTarget {
+                    name: self.target.clone(),
+                    is_unix: matches!(self.place, Place::Unix(_)),
+                },
                 protocol: self.protocol.into(),
-                messages: self.summary.clone(),
+                messages: self.description.clone(),
                 connections: arguments.connections,
                 depth: arguments.pipeline,
                 threads: arguments.threads.min(arguments.connections),
@@ -218,13 +221,13 @@ fn reachable(endpoints: Vec<Endpoint>, sources: &[IpAddr]) -> Result<Vec<Endpoin
 }
 
 /// The expected reply to a raw request.
-enum Expected {
+enum RawExpectation {
     Itself,
     Bytes(Vec<u8>),
     End(Vec<u8>),
 }
 
-impl Expected {
+impl RawExpectation {
     fn of(arguments: &Arguments) -> Result<Self, String> {
         Ok(match (&arguments.expect, &arguments.expect_end) {
             (Some(expect), _) => Self::Bytes(raw::unescape(expect)?),
@@ -236,26 +239,26 @@ impl Expected {
         })
     }
 
-    fn message(&self, request: Vec<u8>) -> Message {
+    fn message(&self, request: Vec<u8>) -> ScriptMessage {
         let reply = match self {
-            Self::Itself => Reply::Exact(request.clone()),
-            Self::Bytes(bytes) if bytes.is_empty() => Reply::Nothing,
-            Self::Bytes(bytes) => Reply::Exact(bytes.clone()),
-            Self::End(end) => Reply::Until(end.clone()),
+            Self::Itself => ExpectedReply::Exact(request.clone()),
+            Self::Bytes(bytes) if bytes.is_empty() => ExpectedReply::Nothing,
+            Self::Bytes(bytes) => ExpectedReply::Exact(bytes.clone()),
+            Self::End(end) => ExpectedReply::Until(end.clone()),
         };
-        Message { request, reply }
+        ScriptMessage { request, reply }
     }
 }
 
 /// Returns distinct messages, as many as a round of the script has room for.
-fn numbered(protocol: Protocol, arguments: &Arguments) -> Result<Vec<Message>, String> {
+fn numbered(protocol: Protocol, arguments: &Arguments) -> Result<Vec<ScriptMessage>, String> {
     let first = protocols::numbered(protocol, arguments.size, 0)?;
     let count = script::round_len(first.request.len(), arguments.pipeline);
     (0..count).map(|number| protocols::numbered(protocol, arguments.size, number)).collect()
 }
 
 /// Returns the messages as the user wrote them; `None` for the default messages.
-fn summary(arguments: &Arguments) -> Option<String> {
+fn description(arguments: &Arguments) -> Option<String> {
     arguments
         .mix
         .clone()

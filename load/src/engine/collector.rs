@@ -10,11 +10,11 @@ use tinytcp_core::os::moment::Moment;
 
 use super::connect;
 use super::interruption::Interruption;
-use super::slice_recorder::{Part, Span};
-use super::start_barrier::Muster;
-use crate::measurement::counts::Tally;
+use super::slice_recorder::{SlicePart, SliceSpan};
+use super::start_barrier::StartBarrier;
+use crate::measurement::counts::Counts;
 use crate::measurement::latency::Latency;
-use crate::measurement::outcome::{Outcome, Slice};
+use crate::measurement::outcome::{RunOutcome, Slice};
 use crate::traffic::plan::Plan;
 
 /// Longest delay before an interruption is noticed.
@@ -36,29 +36,29 @@ pub trait Observer {
 /// Combines the counts of all threads.
 pub(super) struct Collector<'a> {
     plan: &'a Plan,
-    muster: &'a Muster,
-    total: Tally,
-    slices: BTreeMap<u32, Gathered>,
+    barrier: &'a StartBarrier,
+    total: Counts,
+    slices: BTreeMap<u32, PartialSlice>,
     /// Open connections and reached connections of each thread.
     open: Vec<usize>,
     reached: Vec<usize>,
     /// When the last connection of each thread ended, and its requests that are due and not sent.
-    emptied: Vec<Option<Moment>>,
+    last_closed: Vec<Option<Moment>>,
     unsent: Vec<u64>,
     finish: Moment,
 }
 
 impl<'a> Collector<'a> {
-    pub(super) fn new(plan: &'a Plan, muster: &'a Muster) -> Self {
-        let threads = plan.asked.threads;
+    pub(super) fn new(plan: &'a Plan, barrier: &'a StartBarrier) -> Self {
+        let threads = plan.settings.threads;
         Self {
             plan,
-            muster,
-            total: Tally::default(),
+            barrier,
+            total: Counts::default(),
             slices: BTreeMap::new(),
             open: vec![0; threads],
             reached: vec![0; threads],
-            emptied: vec![None; threads],
+            last_closed: vec![None; threads],
             unsent: vec![0; threads],
             finish: Moment::START,
         }
@@ -66,7 +66,7 @@ impl<'a> Collector<'a> {
 
     pub(super) fn collect(
         mut self,
-        parts: &Receiver<Part>,
+        parts: &Receiver<SlicePart>,
         interruption: &Interruption,
         observer: &mut impl Observer,
     ) -> Self {
@@ -77,37 +77,38 @@ impl<'a> Collector<'a> {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if interruption.signal().is_some() {
-                self.muster.stop();
+                self.barrier.stop();
             }
         }
         observer.finish();
         self
     }
 
-    fn take(&mut self, mut part: Part, observer: &mut impl Observer) {
+    fn take(&mut self, mut part: SlicePart, observer: &mut impl Observer) {
         self.open[part.worker] = part.open;
         self.reached[part.worker] = part.reached;
-        self.emptied[part.worker] = part.emptied;
+        self.last_closed[part.worker] = part.last_closed;
         self.unsent[part.worker] = part.unsent;
         self.finish = self.finish.max(part.span.1);
         let counted = |start: &Moment| self.plan.counted(*start).0 <= part.span.0;
-        let Some(start) = self.muster.started().filter(counted) else {
-            self.total.merge_failures(&part.tally);
-            return observer.opening(self.reached.iter().sum(), self.plan.asked.connections);
+        let Some(start) = self.barrier.started().filter(counted) else {
+            self.total.merge_failures(&part.counts);
+            return observer.opening(self.reached.iter().sum(), self.plan.settings.connections);
         };
         let (base, end) = self.plan.counted(start);
         if part.span.0 >= end {
             // While the generator waits for the last replies it is idle, which would distort its
             // load.
-            (part.tally.cpu, part.tally.starved) = (Duration::ZERO, Duration::ZERO);
+            (part.counts.cpu, part.counts.starved) = (Duration::ZERO, Duration::ZERO);
         }
-        self.total.merge(&part.tally);
-        let span = Span::of(self.plan, start, part.span.0);
-        let gathered = self.slices.entry(span.number).or_insert_with(|| Gathered::new(span, base));
-        gathered.add(&part, self.plan.is_open_loop());
-        let slice = &gathered.slice;
-        if gathered.parts == self.plan.asked.threads {
-            let elapsed = part.span.1.since(base) + self.plan.asked.warmup;
+        self.total.merge(&part.counts);
+        let span = SliceSpan::of(self.plan, start, part.span.0);
+        let partial =
+            self.slices.entry(span.number).or_insert_with(|| PartialSlice::new(span, base));
+        partial.add(&part, self.plan.is_open_loop());
+        let slice = &partial.slice;
+        if partial.parts == self.plan.settings.threads {
+            let elapsed = part.span.1.since(base) + self.plan.settings.warmup;
             observer.slice(slice, self.unsent.iter().sum(), elapsed);
         }
     }
@@ -121,35 +122,31 @@ impl<'a> Collector<'a> {
         if !has_failed || self.open.iter().any(|open| *open > 0) {
             return None;
         }
-        let emptied = self.emptied.iter().flatten().max()?;
-        let start = self.muster.started().unwrap_or(Moment::START);
-        (!self.plan.endpoints.iter().any(connect::takes_connections)).then(|| emptied.since(start))
+        let last_closed = self.last_closed.iter().flatten().max()?;
+        let start = self.barrier.started().unwrap_or(Moment::START);
+        (!self.plan.endpoints.iter().any(connect::takes_connections))
+            .then(|| last_closed.since(start))
     }
 
-    pub(super) fn outcome(self, started: SystemTime, interrupted_by: Option<i32>) -> Outcome {
-        let (base, end) = self.plan.counted(self.muster.started().unwrap_or(self.finish));
+    pub(super) fn outcome(self, started: SystemTime, interrupted_by: Option<i32>) -> RunOutcome {
+        let (base, end) = self.plan.counted(self.barrier.started().unwrap_or(self.finish));
         let server_gone = self.server_gone();
         let open_last = self.open.iter().sum();
         // A thread without a core skips slices, and their sums then lack its connections.
-        let open_most = self
-            .slices
-            .values()
-            .map(|gathered| gathered.open_most)
-            .max()
-            .unwrap_or(0)
-            .max(open_last);
+        let open_most =
+            self.slices.values().map(|partial| partial.open_most).max().unwrap_or(0).max(open_last);
         let mut slices: Vec<Slice> =
-            self.slices.into_values().map(|gathered| gathered.slice).collect();
+            self.slices.into_values().map(|partial| partial.slice).collect();
         if let Some(last) = slices.last_mut() {
             last.length = self.finish.since(base).saturating_sub(last.start).min(last.length);
         }
-        Outcome {
-            asked: self.plan.asked.clone(),
+        RunOutcome {
+            settings: self.plan.settings.clone(),
             opening: self.plan.opening,
             lifetime: self.plan.lifetime,
             started,
             counted: end.min(self.finish).since(base),
-            cores: self.plan.asked.threads.min(cores()),
+            cores: self.plan.settings.threads.min(cores()),
             total: self.total,
             open_most,
             slices,
@@ -167,7 +164,7 @@ fn cores() -> usize {
 }
 
 /// A slice, complete when all threads have sent their parts.
-struct Gathered {
+struct PartialSlice {
     slice: Slice,
     /// Number of threads whose parts have arrived.
     parts: usize,
@@ -175,8 +172,8 @@ struct Gathered {
     open_most: usize,
 }
 
-impl Gathered {
-    fn new(span: Span, base: Moment) -> Self {
+impl PartialSlice {
+    fn new(span: SliceSpan, base: Moment) -> Self {
         let (start, length) = (span.from.since(base), span.to.since(span.from));
         let latency = Latency::default();
         Self {
@@ -186,17 +183,17 @@ impl Gathered {
         }
     }
 
-    fn add(&mut self, part: &Part, is_open_loop: bool) {
+    fn add(&mut self, part: &SlicePart, is_open_loop: bool) {
         self.parts += 1;
         self.open_most += part.open_most;
-        self.slice.sent += part.tally.sent;
-        self.slice.correct += part.tally.correct;
-        self.slice.errors += part.tally.errors.total();
+        self.slice.sent += part.counts.sent;
+        self.slice.correct += part.counts.correct;
+        self.slice.errors += part.counts.errors.total();
         self.slice.open += part.open;
         self.slice.latency.merge(if is_open_loop {
-            &part.tally.from_schedule
+            &part.counts.from_schedule
         } else {
-            &part.tally.from_send
+            &part.counts.from_send
         });
     }
 }

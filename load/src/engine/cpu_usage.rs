@@ -5,14 +5,14 @@ use std::time::Duration;
 
 /// Processor time of a thread since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
+pub struct CpuUsage {
     /// Time on a core, user and system.
     pub busy: Duration,
     /// Time runnable without a free core.
     pub starved: Duration,
 }
 
-impl Usage {
+impl CpuUsage {
     /// Returns the usage of the calling thread; zero without `/proc/thread-self/schedstat`
     /// (proc_pid_schedstat(5)), as outside Linux.
     #[must_use]
@@ -46,11 +46,11 @@ mod tests {
 
     #[test]
     fn the_two_times_of_a_thread_are_read() {
-        let usage = Usage::parse("1500 20 7\n").expect("well made");
+        let usage = CpuUsage::parse("1500 20 7\n").expect("well made");
         assert_eq!(
             (usage.busy, usage.starved),
             (Duration::from_nanos(1500), Duration::from_nanos(20))
         );
-        assert_eq!(Usage::parse("1500"), None);
+        assert_eq!(CpuUsage::parse("1500"), None);
     }
 }

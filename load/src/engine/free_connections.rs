@@ -24,7 +24,7 @@ pub const PAUSE_MIN: Duration = Duration::from_millis(10);
 
 /// The free connections, and the delays that the generator has caused.
 #[derive(Debug, Default)]
-pub struct Backlog {
+pub struct FreeConnections {
     /// Connections with room for a request, longest free first.
     free: VecDeque<Token>,
     /// Whether one was free at the end of the last look: requests due since then have waited for
@@ -36,7 +36,7 @@ pub struct Backlog {
     lag: Duration,
 }
 
-impl Backlog {
+impl FreeConnections {
     /// Adds a connection with room.
     pub fn push(&mut self, token: Token) {
         self.free.push_back(token);
@@ -119,46 +119,46 @@ mod tests {
     }
 
     /// One connection has room at the moment 0.
-    fn with_a_free_connection() -> Backlog {
-        let mut backlog = Backlog::default();
-        backlog.push(Table::<()>::default().next_token());
-        backlog.end_look(at(0), false);
-        backlog
+    fn with_a_free_connection() -> FreeConnections {
+        let mut free = FreeConnections::default();
+        free.push(Table::<()>::default().next_token());
+        free.end_look(at(0), false);
+        free
     }
 
     #[test]
     fn a_delay_while_a_connection_was_free_is_the_generators() {
-        let mut backlog = with_a_free_connection();
-        backlog.begin_look(at(1_000), at(3), at(3));
-        assert_eq!(backlog.lag(), milliseconds(997));
-        backlog.pop();
-        backlog.end_look(at(1_000), true);
+        let mut free = with_a_free_connection();
+        free.begin_look(at(1_000), at(3), at(3));
+        assert_eq!(free.lag(), milliseconds(997));
+        free.pop();
+        free.end_look(at(1_000), true);
         // Others of that pause still wait, and no connection is free.
-        backlog.begin_look(at(1_002), at(4), at(1_001));
-        assert_eq!(backlog.lag(), milliseconds(997));
-        backlog.end_look(at(1_003), false);
-        assert_eq!(backlog.lag(), Duration::ZERO, "no request waits any more");
+        free.begin_look(at(1_002), at(4), at(1_001));
+        assert_eq!(free.lag(), milliseconds(997));
+        free.end_look(at(1_003), false);
+        assert_eq!(free.lag(), Duration::ZERO, "no request waits any more");
     }
 
     #[test]
     fn a_delay_while_no_connection_was_free_is_the_servers() {
-        let mut backlog = Backlog::default();
-        backlog.end_look(at(0), false);
-        backlog.begin_look(at(500), at(3), at(499));
-        assert_eq!(backlog.lag(), Duration::ZERO);
-        backlog.end_look(at(500), true);
-        backlog.begin_look(at(1_500), at(3), at(550));
-        assert_eq!(backlog.lag(), milliseconds(950), "the loop was to be woken at 550 ms");
+        let mut free = FreeConnections::default();
+        free.end_look(at(0), false);
+        free.begin_look(at(500), at(3), at(499));
+        assert_eq!(free.lag(), Duration::ZERO);
+        free.end_look(at(500), true);
+        free.begin_look(at(1_500), at(3), at(550));
+        assert_eq!(free.lag(), milliseconds(950), "the loop was to be woken at 550 ms");
     }
 
     #[test]
     fn after_the_end_only_what_the_generator_kept_is_sent_and_only_once() {
-        let backlog = with_a_free_connection();
-        assert!(backlog.may_send(at(9), at(10)) && backlog.may_send(at(11), at(10)));
+        let free = with_a_free_connection();
+        assert!(free.may_send(at(9), at(10)) && free.may_send(at(11), at(10)));
         let mut closed = with_a_free_connection();
         closed.end_look(at(11), true);
         assert!(closed.was_closed(at(10)) && !closed.may_send(at(12), at(10)));
-        let mut busy = Backlog::default();
+        let mut busy = FreeConnections::default();
         busy.end_look(at(9), true);
         assert!(busy.may_send(at(9), at(10)) && !busy.may_send(at(10), at(10)));
     }

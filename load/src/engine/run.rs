@@ -6,9 +6,9 @@ use std::time::SystemTime;
 
 use super::collector::{Collector, Observer};
 use super::interruption::Interruption;
-use super::start_barrier::Muster;
+use super::start_barrier::StartBarrier;
 use super::worker::Worker;
-use crate::measurement::outcome::Outcome;
+use crate::measurement::outcome::RunOutcome;
 use crate::traffic::plan::Plan;
 
 /// Executes `plan` and returns its outcome. Takes at most the plan's duration plus its timeout, and
@@ -20,14 +20,14 @@ pub fn run(
     plan: Plan,
     interruption: &Interruption,
     observer: &mut impl Observer,
-) -> Result<Outcome, String> {
+) -> Result<RunOutcome, String> {
     let plan = Arc::new(plan);
     let started = SystemTime::now();
-    let muster = Arc::new(Muster::new(plan.asked.threads));
+    let barrier = Arc::new(StartBarrier::new(plan.settings.threads));
     let (sender, receiver) = mpsc::channel();
     let mut threads = Vec::new();
-    for index in 0..plan.asked.threads {
-        let worker = Worker::new(index, Arc::clone(&plan), Arc::clone(&muster), sender.clone())
+    for index in 0..plan.settings.threads {
+        let worker = Worker::new(index, Arc::clone(&plan), Arc::clone(&barrier), sender.clone())
             .map_err(|error| {
                 format!("cannot watch sockets: {error}; raise the open-file limit: `ulimit -n`")
             })?;
@@ -39,7 +39,7 @@ pub fn run(
         );
     }
     drop(sender);
-    let collected = Collector::new(&plan, &muster).collect(&receiver, interruption, observer);
+    let collected = Collector::new(&plan, &barrier).collect(&receiver, interruption, observer);
     for thread in threads {
         match thread.join() {
             Ok(result) => result

@@ -6,25 +6,25 @@ use std::time::Duration;
 
 use tinytcp_core::os::moment::Moment;
 
-use super::cpu_usage::Usage;
+use super::cpu_usage::CpuUsage;
 use super::free_connections::PAUSE_MIN;
-use super::slots::Roster;
-use crate::measurement::counts::Tally;
+use super::slots::ConnectionSlots;
+use crate::measurement::counts::Counts;
 use crate::traffic::plan::Plan;
 
 /// The counts of a thread since its last part.
 #[derive(Debug)]
-pub struct Part {
+pub struct SlicePart {
     /// Index of the thread.
     pub worker: usize,
     /// Its start and end.
     pub span: (Moment, Moment),
     /// The counts.
-    pub tally: Tally,
+    pub counts: Counts,
     /// Connections of the thread open at its end.
     pub open: usize,
     /// When the last open connection ended; `None` while one is open, and before the first.
-    pub emptied: Option<Moment>,
+    pub last_closed: Option<Moment>,
     /// Requests due at its end and not sent.
     pub unsent: u64,
     /// Most connections open at once.
@@ -35,25 +35,31 @@ pub struct Part {
 
 /// Cuts the counts of a thread into parts.
 #[derive(Debug)]
-pub struct Ledger {
+pub struct SliceRecorder {
     worker: usize,
-    parts: Sender<Part>,
+    parts: Sender<SlicePart>,
     /// Start and planned end of the current part.
     before: Moment,
     next: Moment,
-    usage: Usage,
+    usage: CpuUsage,
 }
 
-impl Ledger {
+impl SliceRecorder {
     /// Creates the recorder of thread `worker`, which sends its parts to `parts`.
     #[must_use]
-    pub fn new(worker: usize, parts: Sender<Part>) -> Self {
-        Self { worker, parts, before: Moment::START, next: Moment::START, usage: Usage::default() }
+    pub fn new(worker: usize, parts: Sender<SlicePart>) -> Self {
+        Self {
+            worker,
+            parts,
+            before: Moment::START,
+            next: Moment::START,
+            usage: CpuUsage::default(),
+        }
     }
 
     /// Starts recording. Must run on the thread whose processor time is measured.
     pub fn begin(&mut self, plan: &Plan, start: Moment, now: Moment) {
-        self.usage = Usage::of_this_thread();
+        self.usage = CpuUsage::of_this_thread();
         self.before = now;
         self.next = next_cut(plan, start, now);
     }
@@ -70,12 +76,12 @@ impl Ledger {
         plan: &Plan,
         start: Moment,
         now: Moment,
-        tally: &mut Tally,
-        roster: &mut Roster,
+        counts: &mut Counts,
+        slots: &mut ConnectionSlots,
         unsent: u64,
     ) {
         if now >= self.next {
-            self.cut(plan, start, now, tally, roster, unsent);
+            self.cut(plan, start, now, counts, slots, unsent);
         }
     }
 
@@ -85,25 +91,25 @@ impl Ledger {
         plan: &Plan,
         start: Moment,
         now: Moment,
-        tally: &mut Tally,
-        roster: &mut Roster,
+        counts: &mut Counts,
+        slots: &mut ConnectionSlots,
         unsent: u64,
     ) {
-        let usage = Usage::of_this_thread();
+        let usage = CpuUsage::of_this_thread();
         let used = usage.since(mem::replace(&mut self.usage, usage));
-        let mut tally = mem::take(tally);
-        tally.cpu = used.busy;
-        tally.starved = used.starved + stopped(now.since(self.before), used, tally.waited);
+        let mut counts = mem::take(counts);
+        counts.cpu = used.busy;
+        counts.starved = used.starved + stopped(now.since(self.before), used, counts.waited);
         // The collector is gone when the program is about to end.
-        let _ = self.parts.send(Part {
+        let _ = self.parts.send(SlicePart {
             worker: self.worker,
             span: (mem::replace(&mut self.before, now), now),
-            tally,
-            open: roster.open(),
-            emptied: roster.emptied(),
+            counts,
+            open: slots.open(),
+            last_closed: slots.last_closed(),
             unsent,
-            open_most: roster.take_open_most(),
-            reached: roster.reached(),
+            open_most: slots.take_open_most(),
+            reached: slots.reached(),
         });
         self.next = next_cut(plan, start, now);
     }
@@ -111,22 +117,22 @@ impl Ledger {
 
 /// Returns the part of the time `all` in which a thread was stopped: it neither ran, nor lacked a
 /// core, nor waited. A result within the measurement error counts as zero.
-fn stopped(all: Duration, used: Usage, waited: Duration) -> Duration {
+fn stopped(all: Duration, used: CpuUsage, waited: Duration) -> Duration {
     let stopped = all.saturating_sub(used.busy + used.starved + waited);
     // If the system does not report the CPU time, this is unknown too.
-    if used == Usage::default() || stopped < PAUSE_MIN { Duration::ZERO } else { stopped }
+    if used == CpuUsage::default() || stopped < PAUSE_MIN { Duration::ZERO } else { stopped }
 }
 
 /// Returns the next boundary: of a slice in the measurement window; before it, of the warm-up, and
 /// often enough for the progress display.
 fn next_cut(plan: &Plan, start: Moment, now: Moment) -> Moment {
     let (base, _) = plan.counted(start);
-    if now < base { now.after(plan.slice()).min(base) } else { Span::of(plan, start, now).to }
+    if now < base { now.after(plan.slice()).min(base) } else { SliceSpan::of(plan, start, now).to }
 }
 
 /// The position of a slice in the measurement window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
+pub struct SliceSpan {
     /// Its number.
     pub number: u32,
     /// Its start.
@@ -135,7 +141,7 @@ pub struct Span {
     pub to: Moment,
 }
 
-impl Span {
+impl SliceSpan {
     /// Returns the slice of `moment`, which is not before the measurement window. One slice ends
     /// where the load does, so that the wait for the last replies is measured separately.
     #[must_use]
@@ -176,7 +182,7 @@ mod tests {
     #[test]
     fn a_thread_that_neither_ran_nor_waited_was_stopped() {
         let milliseconds = Duration::from_millis;
-        let used = Usage { busy: milliseconds(100), starved: milliseconds(50) };
+        let used = CpuUsage { busy: milliseconds(100), starved: milliseconds(50) };
         let second = milliseconds(1_000);
         assert_eq!(stopped(second, used, milliseconds(150)), milliseconds(700));
         assert_eq!(
@@ -186,7 +192,7 @@ mod tests {
         );
         assert_eq!(stopped(second, used, milliseconds(900)), Duration::ZERO);
         assert_eq!(
-            stopped(second, Usage::default(), milliseconds(150)),
+            stopped(second, CpuUsage::default(), milliseconds(150)),
             Duration::ZERO,
             "it is not known how long it ran"
         );
@@ -195,13 +201,13 @@ mod tests {
     #[test]
     fn a_slice_ends_where_the_load_does() {
         let mut plan = fixtures::plan(1, 1, Opening::AtOnce);
-        plan.asked.duration = Duration::from_millis(1_250);
+        plan.settings.duration = Duration::from_millis(1_250);
         let at = |milliseconds| Moment::START.after(Duration::from_millis(milliseconds));
         for (moment, number, from, to) in
             [(1_000, 0, 1_000, 1_100), (1_249, 2, 1_200, 1_250), (1_250, 3, 1_250, 1_350)]
         {
-            let span = Span { number, from: at(from), to: at(to) };
-            assert_eq!(Span::of(&plan, at(0), at(moment)), span, "at {moment} ms");
+            let span = SliceSpan { number, from: at(from), to: at(to) };
+            assert_eq!(SliceSpan::of(&plan, at(0), at(moment)), span, "at {moment} ms");
         }
     }
 }

@@ -43,7 +43,7 @@ struct Slot {
 
 /// The connection slots of one thread.
 #[derive(Debug)]
-pub struct Roster {
+pub struct ConnectionSlots {
     slots: Vec<Slot>,
     /// When to open which slot.
     openings: Deadlines,
@@ -53,7 +53,7 @@ pub struct Roster {
     /// Most connections open at once since the last report.
     open_most: usize,
     /// When the last open connection ended; `None` while one is open, and before the first.
-    emptied: Option<Moment>,
+    last_closed: Option<Moment>,
     /// Number of slots not tried yet.
     untried: usize,
     /// Number of slots that were open at some time.
@@ -65,12 +65,12 @@ pub struct Roster {
     offset: usize,
 }
 
-impl Roster {
+impl ConnectionSlots {
     /// Creates the slots of thread `index`.
     #[must_use]
     pub fn new(plan: &Plan, index: usize) -> Self {
-        let stride = plan.asked.threads;
-        let slots = plan.asked.connections.saturating_sub(index).div_ceil(stride);
+        let stride = plan.settings.threads;
+        let slots = plan.settings.connections.saturating_sub(index).div_ceil(stride);
         let mut openings = Deadlines::default();
         for slot in 0..slots {
             openings.bring_forward(slot, first_opening(plan.opening, slot * stride + index));
@@ -83,7 +83,7 @@ impl Roster {
             opening: 0,
             open: 0,
             open_most: 0,
-            emptied: None,
+            last_closed: None,
             untried,
             reached: 0,
             addresses: plan.endpoints.len(),
@@ -142,7 +142,7 @@ impl Roster {
     pub fn opened(&mut self, slot: usize) {
         self.opening -= 1;
         self.open += 1;
-        self.emptied = None;
+        self.last_closed = None;
         self.open_most = self.open_most.max(self.open);
         self.tried(slot);
         let slot = &mut self.slots[slot];
@@ -155,7 +155,7 @@ impl Roster {
     pub fn closed(&mut self, was_open: bool, now: Moment) {
         if was_open {
             self.open -= 1;
-            self.emptied = (self.open == 0).then_some(now);
+            self.last_closed = (self.open == 0).then_some(now);
         } else {
             self.opening -= 1;
         }
@@ -170,7 +170,7 @@ impl Roster {
     }
 
     /// Records that the server rejected the connection of `slot`, which counts as not reached.
-    pub fn turned_away(&mut self, slot: usize, now: Moment) {
+    pub fn rejected(&mut self, slot: usize, now: Moment) {
         self.reached -= usize::from(self.slots[slot].was_reached);
         self.slots[slot].was_reached = false;
         self.failed(slot, now);
@@ -198,8 +198,8 @@ impl Roster {
 
     /// When the last open connection ended; `None` while one is open, and before the first.
     #[must_use]
-    pub const fn emptied(&self) -> Option<Moment> {
-        self.emptied
+    pub const fn last_closed(&self) -> Option<Moment> {
+        self.last_closed
     }
 
     /// Returns the most connections open at once since the last call.
@@ -249,13 +249,13 @@ mod tests {
     #[test]
     fn threads_share_connections_and_open_them_at_their_rate() {
         let plan = fixtures::plan(5, 2, Opening::Rate(100.0));
-        let mut second = Roster::new(&plan, 1);
+        let mut second = ConnectionSlots::new(&plan, 1);
         assert_eq!(second.next(), at(10));
         assert_eq!(second.pop_due(at(9)), None);
         assert_eq!(second.pop_due(at(10)), Some(0));
         assert_eq!(second.next(), at(30));
         assert_eq!([0, 1].map(|slot| second.attempt(slot, 0).number), [1, 3]);
-        assert_eq!(Roster::new(&plan, 0).slots.len(), 3);
+        assert_eq!(ConnectionSlots::new(&plan, 0).slots.len(), 3);
     }
 
     #[test]
@@ -263,63 +263,64 @@ mod tests {
         let mut plan = fixtures::plan(1, 1, Opening::AtOnce);
         plan.endpoints =
             [1, 2, 3].map(|port| Endpoint::Tcp(([127, 0, 0, 1], port).into())).to_vec();
-        let mut roster = Roster::new(&plan, 0);
+        let mut slots = ConnectionSlots::new(&plan, 0);
         let mut tried = Vec::new();
         // Another connection has found that address 0 works, which does not affect an attempt in
         // progress.
         for preferred in [2, 0, 0] {
-            assert_eq!(roster.pop_due(at(0)), Some(0));
-            let attempt = roster.attempt(0, preferred);
+            assert_eq!(slots.pop_due(at(0)), Some(0));
+            let attempt = slots.attempt(0, preferred);
             tried.push((attempt.address, attempt.is_first));
-            assert!(!roster.all_were_tried());
-            if !roster.try_next_address(0, at(0)) {
-                roster.failed(0, at(0));
+            assert!(!slots.all_were_tried());
+            if !slots.try_next_address(0, at(0)) {
+                slots.failed(0, at(0));
             }
         }
         assert_eq!(tried, [(2, true), (0, false), (1, false)]);
-        assert!(roster.all_were_tried());
-        assert_eq!(roster.next(), at(10), "the next attempt comes after a pause");
-        assert_eq!(roster.attempt(0, 1).address, 1);
+        assert!(slots.all_were_tried());
+        assert_eq!(slots.next(), at(10), "the next attempt comes after a pause");
+        assert_eq!(slots.attempt(0, 1).address, 1);
     }
 
     #[test]
     fn failed_connections_are_retried_with_pauses_doubling_to_1_s() {
-        let mut roster = Roster::new(&fixtures::plan(1, 1, Opening::AtOnce), 0);
-        assert_eq!(roster.pop_due(at(0)), Some(0));
+        let mut slots = ConnectionSlots::new(&fixtures::plan(1, 1, Opening::AtOnce), 0);
+        assert_eq!(slots.pop_due(at(0)), Some(0));
         for pause in [10, 20, 40, 80, 160, 320, 640, 1000, 1000] {
-            roster.failed(0, at(0));
-            assert_eq!(roster.next(), at(pause));
-            roster.pop_due(at(pause));
+            slots.failed(0, at(0));
+            assert_eq!(slots.next(), at(pause));
+            slots.pop_due(at(pause));
         }
-        assert!(roster.all_were_tried());
-        roster.reopen(0, at(5));
-        roster.pop_due(at(5));
-        roster.failed(0, at(5));
-        assert_eq!(roster.next(), at(15), "a successful connection resets the pause");
+        assert!(slots.all_were_tried());
+        slots.reopen(0, at(5));
+        slots.pop_due(at(5));
+        slots.failed(0, at(5));
+        assert_eq!(slots.next(), at(15), "a successful connection resets the pause");
     }
 
     #[test]
     fn a_rejected_connection_is_not_reached() {
-        let mut roster = Roster::new(&fixtures::plan(1, 1, Opening::AtOnce), 0);
-        roster.pop_due(at(0));
-        roster.begun();
-        roster.opened(0);
-        assert_eq!((roster.open(), roster.reached()), (1, 1));
-        roster.closed(true, at(1));
-        assert_eq!(roster.emptied(), Some(at(1)));
-        roster.turned_away(0, at(1));
-        assert_eq!((roster.open(), roster.reached()), (0, 0));
+        let mut slots = ConnectionSlots::new(&fixtures::plan(1, 1, Opening::AtOnce), 0);
+        slots.pop_due(at(0));
+        slots.begun();
+        slots.opened(0);
+        assert_eq!((slots.open(), slots.reached()), (1, 1));
+        slots.closed(true, at(1));
+        assert_eq!(slots.last_closed(), Some(at(1)));
+        slots.rejected(0, at(1));
+        assert_eq!((slots.open(), slots.reached()), (0, 0));
     }
 
     #[test]
     fn the_number_of_opening_connections_is_limited() {
-        let mut roster = Roster::new(&fixtures::plan(OPENING_MAX + 1, 1, Opening::AtOnce), 0);
+        let mut slots =
+            ConnectionSlots::new(&fixtures::plan(OPENING_MAX + 1, 1, Opening::AtOnce), 0);
         for _ in 0..OPENING_MAX {
-            roster.pop_due(at(0)).expect("due");
-            roster.begun();
+            slots.pop_due(at(0)).expect("due");
+            slots.begun();
         }
-        assert_eq!((roster.pop_due(at(0)), roster.next()), (None, Moment::NEVER));
-        roster.opened(0);
-        assert!(roster.pop_due(at(0)).is_some());
+        assert_eq!((slots.pop_due(at(0)), slots.next()), (None, Moment::NEVER));
+        slots.opened(0);
+        assert!(slots.pop_due(at(0)).is_some());
     }
 }

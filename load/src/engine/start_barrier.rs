@@ -8,7 +8,7 @@ use tinytcp_core::os::moment::Moment;
 
 /// The state that all threads of a run share.
 #[derive(Debug)]
-pub struct Muster {
+pub struct StartBarrier {
     epoch: Instant,
     /// Threads that have not tried all their connections.
     missing: AtomicUsize,
@@ -23,7 +23,7 @@ pub struct Muster {
     address: AtomicUsize,
 }
 
-impl Muster {
+impl StartBarrier {
     /// Creates the barrier for `threads` threads, whose clock starts now.
     #[must_use]
     pub fn new(threads: usize) -> Self {
@@ -70,7 +70,7 @@ impl Muster {
     }
 
     /// Records that all connections have failed.
-    pub fn give_up(&self) {
+    pub fn mark_hopeless(&self) {
         self.is_hopeless.store(true, Ordering::Release);
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tinytcp_core::os::moment::Moment;
 
 use crate::measurement::averages::share;
-use crate::measurement::counts::Tally;
+use crate::measurement::counts::Counts;
 use crate::traffic::schedule::Schedule;
 
 /// Size of the read block: four replies of 64 KiB.
@@ -14,9 +14,9 @@ pub(super) const BLOCK_LEN: usize = 256 * 1024;
 
 /// The shared state of one thread.
 #[derive(Debug)]
-pub struct Shared {
+pub struct ThreadState {
     /// The counts of the thread.
-    pub tally: Tally,
+    pub counts: Counts,
     /// Requests in flight on all connections.
     pub in_flight: usize,
     /// The last reading of the clock. Slow operations read it again.
@@ -37,13 +37,13 @@ pub struct Shared {
     offset: u64,
 }
 
-impl Shared {
+impl ThreadState {
     /// Creates the state of thread `offset` of `stride` threads; `epoch` is the start of their
     /// common clock.
     #[must_use]
     pub fn new(schedule: Option<Schedule>, stride: usize, offset: usize, epoch: Instant) -> Self {
         Self {
-            tally: Tally::default(),
+            counts: Counts::default(),
             in_flight: 0,
             now: Moment::START,
             woken: Moment::START,
@@ -86,17 +86,17 @@ impl Shared {
         (send_lag, read_lag): (Duration, Duration),
     ) {
         let (since_sent, read_lag) = (self.now.since(sent), read_lag.min(self.now.since(sent)));
-        self.tally.correct += count as u64;
-        self.tally.from_send.record(since_sent, count as u64);
+        self.counts.correct += count as u64;
+        self.counts.from_send.record(since_sent, count as u64);
         if !self.has_schedule() {
-            self.tally.outside += self.share_outside(sent) * count as f64;
-            return self.tally.lag.record(read_lag, count as u64);
+            self.counts.outside += self.share_outside(sent) * count as f64;
+            return self.counts.lag.record(read_lag, count as u64);
         }
         for number in first..first + count as u64 {
             let due = self.due(number);
-            self.tally.outside += if due < self.counted.0 { 1.0 } else { 0.0 };
-            self.tally.from_schedule.record(self.now.since(due), 1);
-            self.tally.lag.record(sent.since(due).min(send_lag) + read_lag, 1);
+            self.counts.outside += if due < self.counted.0 { 1.0 } else { 0.0 };
+            self.counts.from_schedule.record(self.now.since(due), 1);
+            self.counts.lag.record(sent.since(due).min(send_lag) + read_lag, 1);
         }
     }
 
@@ -146,16 +146,16 @@ mod tests {
     #[test]
     fn threads_share_one_schedule_without_a_gap_or_a_request_twice() {
         let schedule = Schedule::new(1000.0, 1000.0, Duration::from_secs(1));
-        let threads: Vec<Shared> = (0..3)
+        let threads: Vec<ThreadState> = (0..3)
             .map(|index| {
-                let mut shared = Shared::new(Some(schedule), 3, index, Instant::now());
-                shared.begin(Moment::START, (Moment::START, Moment::NEVER));
-                shared
+                let mut state = ThreadState::new(Some(schedule), 3, index, Instant::now());
+                state.begin(Moment::START, (Moment::START, Moment::NEVER));
+                state
             })
             .collect();
         let at = |milliseconds| Moment::START.after(Duration::from_millis(milliseconds));
         for milliseconds in [0, 1, 2, 3, 500, 998, 999, 5000] {
-            let all: u64 = threads.iter().map(|shared| shared.due_by(at(milliseconds))).sum();
+            let all: u64 = threads.iter().map(|state| state.due_by(at(milliseconds))).sum();
             assert_eq!(all, (milliseconds + 1).min(1000), "after {milliseconds} ms");
         }
         assert_eq!([0, 1, 2].map(|index| threads[index].due(100)), [at(300), at(301), at(302)]);
@@ -173,43 +173,43 @@ mod tests {
         schedule: Option<Schedule>,
         later: u64,
         sent: impl IntoIterator<Item = u64>,
-    ) -> Tally {
-        let mut shared = Shared::new(schedule, 1, 0, Instant::now());
-        shared.begin(at(0), (at(1_000), at(5_000)));
+    ) -> Counts {
+        let mut state = ThreadState::new(schedule, 1, 0, Instant::now());
+        state.begin(at(0), (at(1_000), at(5_000)));
         for (number, sent) in sent.into_iter().enumerate() {
-            shared.now = at(sent + later);
-            shared.count_correct(number as u64, 1, at(sent), (Duration::ZERO, Duration::ZERO));
+            state.now = at(sent + later);
+            state.count_correct(number as u64, 1, at(sent), (Duration::ZERO, Duration::ZERO));
         }
-        shared.tally
+        state.counts
     }
 
     #[test]
     fn a_closed_loop_counts_of_each_reply_the_share_of_its_time_inside() {
         // One connection and 600 ms per reply: 6.67 replies in 4 s, however the first and the last
         // replies lie.
-        let tally = answered(None, 600, [600, 1_200, 1_800, 2_400, 3_000, 3_600, 4_200, 4_800]);
+        let counts = answered(None, 600, [600, 1_200, 1_800, 2_400, 3_000, 3_600, 4_200, 4_800]);
         assert!(
-            (tally.correct_inside() - 4_000.0 / 600.0).abs() < 1e-9,
+            (counts.correct_inside() - 4_000.0 / 600.0).abs() < 1e-9,
             "{}",
-            tally.correct_inside()
+            counts.correct_inside()
         );
     }
 
     #[test]
     fn a_schedule_counts_the_replies_to_what_was_due_inside() {
         let schedule = Schedule::new(10.0, 10.0, Duration::from_secs(5));
-        let tally = answered(Some(schedule), 400, (0..50).map(|number| number * 100));
-        assert_eq!((tally.correct, tally.correct_inside()), (50, 40.0));
+        let counts = answered(Some(schedule), 400, (0..50).map(|number| number * 100));
+        assert_eq!((counts.correct, counts.correct_inside()), (50, 40.0));
     }
 
     #[test]
     fn the_generators_part_of_a_latency_is_never_more_than_the_latency() {
         let schedule = Schedule::new(10.0, 10.0, Duration::from_secs(5));
-        let mut shared = Shared::new(Some(schedule), 1, 0, Instant::now());
-        shared.begin(at(0), (at(0), at(5_000)));
-        shared.now = at(130);
+        let mut state = ThreadState::new(Some(schedule), 1, 0, Instant::now());
+        state.begin(at(0), (at(0), at(5_000)));
+        state.now = at(130);
         let second = Duration::from_secs(1);
-        shared.count_correct(1, 1, at(110), (second, second));
-        assert_eq!(shared.tally.lag.max(), shared.tally.from_schedule.max());
+        state.count_correct(1, 1, at(110), (second, second));
+        assert_eq!(state.counts.lag.max(), state.counts.from_schedule.max());
     }
 }

@@ -17,15 +17,15 @@ const EXAMPLE: &str = "gates look like 'p99>5ms', 'max>1s', 'errors>0.1%', 'erro
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gate {
     text: String,
-    measure: Measure,
-    order: Order,
+    metric: Metric,
+    comparison: Comparison,
     bound: f64,
 }
 
 /// The metric of a gate. Bounds of durations are in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Measure {
-    Duration(Span, Figure),
+enum Metric {
+    Duration(LatencyKind, Statistic),
     ErrorsCount,
     ErrorsRatio,
     /// Correct replies per second.
@@ -36,21 +36,21 @@ enum Measure {
 
 /// The kind of duration.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Span {
+enum LatencyKind {
     Reply,
     Connect,
     FirstByte,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Figure {
+enum Statistic {
     Quantile(f64),
     Mean,
     Max,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Order {
+enum Comparison {
     Above,
     AtLeast,
     Below,
@@ -59,7 +59,7 @@ enum Order {
 
 /// The measurements that gates check.
 #[derive(Clone, Copy, Debug)]
-pub struct Measured<'a> {
+pub struct Measurements<'a> {
     /// Reply latency: from the schedule if there is one, else from the send.
     pub reply: &'a Latency,
     /// From the connection attempt to the open connection.
@@ -78,7 +78,7 @@ pub struct Measured<'a> {
 
 /// The result of a gate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Judgement {
+pub struct GateResult {
     /// The gate as the user wrote it: `p99>5ms`.
     pub gate: String,
     /// The measured value as text: `6.21 ms`; `nothing` if there is none.
@@ -90,12 +90,12 @@ pub struct Judgement {
 impl Gate {
     /// Checks a run. A gate without a measured value counts as crossed.
     #[must_use]
-    pub fn judge(&self, measured: &Measured<'_>) -> Judgement {
-        let value = self.measure.of(measured);
-        Judgement {
+    pub fn judge(&self, measured: &Measurements<'_>) -> GateResult {
+        let value = self.metric.of(measured);
+        GateResult {
             gate: self.text.clone(),
-            measured: value.map_or_else(|| "nothing".into(), |value| self.measure.show(value)),
-            crossed: value.is_none_or(|value| self.order.holds(value, self.bound)),
+            measured: value.map_or_else(|| "nothing".into(), |value| self.metric.show(value)),
+            crossed: value.is_none_or(|value| self.comparison.holds(value, self.bound)),
         }
     }
 }
@@ -114,23 +114,23 @@ impl FromStr for Gate {
         let at =
             text.find(['<', '>']).ok_or_else(|| format!("`<` or `>` is missing; {EXAMPLE}"))?;
         let (name, rest) = text.split_at(at);
-        let orders = [
-            (">=", Order::AtLeast),
-            ("<=", Order::AtMost),
-            (">", Order::Above),
-            ("<", Order::Below),
+        let comparisons = [
+            (">=", Comparison::AtLeast),
+            ("<=", Comparison::AtMost),
+            (">", Comparison::Above),
+            ("<", Comparison::Below),
         ];
-        let (sign, order) =
-            orders.into_iter().find(|(sign, _)| rest.starts_with(sign)).ok_or(EXAMPLE)?;
+        let (sign, comparison) =
+            comparisons.into_iter().find(|(sign, _)| rest.starts_with(sign)).ok_or(EXAMPLE)?;
         let bound = &rest[sign.len()..];
-        let (measure, bound) = match name {
-            "errors" if bound.ends_with('%') => (Measure::ErrorsRatio, share(bound)?),
-            "errors" => (Measure::ErrorsCount, count_from_zero(bound)?),
-            "rate" => (Measure::Rate, count_from_zero(bound)?),
-            "connections" => (Measure::Connections, count_from_zero(bound)?),
-            _ => (duration_measure(name)?, units::duration_with_unit(bound)?.as_secs_f64()),
+        let (metric, bound) = match name {
+            "errors" if bound.ends_with('%') => (Metric::ErrorsRatio, share(bound)?),
+            "errors" => (Metric::ErrorsCount, count_from_zero(bound)?),
+            "rate" => (Metric::Rate, count_from_zero(bound)?),
+            "connections" => (Metric::Connections, count_from_zero(bound)?),
+            _ => (duration_metric(name)?, units::duration_with_unit(bound)?.as_secs_f64()),
         };
-        Ok(Self { text, measure, order, bound })
+        Ok(Self { text, metric, comparison, bound })
     }
 }
 
@@ -155,19 +155,19 @@ pub(super) fn quantile(name: &str) -> Result<f64, String> {
     if quantile > 0.0 && quantile <= 1.0 { Ok(quantile) } else { Err(wrong()) }
 }
 
-fn duration_measure(name: &str) -> Result<Measure, String> {
-    let spans = [("connect_", Span::Connect), ("first_byte_", Span::FirstByte)];
-    let span =
-        spans.into_iter().find_map(|(prefix, span)| Some((span, name.strip_prefix(prefix)?)));
-    let (span, figure) = span.unwrap_or((Span::Reply, name));
-    let figure = match figure {
-        "max" => Figure::Max,
-        "mean" => Figure::Mean,
-        _ => Figure::Quantile(
-            quantile(figure).map_err(|_| format!("`{name}` is not a metric; {EXAMPLE}"))?,
+fn duration_metric(name: &str) -> Result<Metric, String> {
+    let kinds = [("connect_", LatencyKind::Connect), ("first_byte_", LatencyKind::FirstByte)];
+    let kind =
+        kinds.into_iter().find_map(|(prefix, kind)| Some((kind, name.strip_prefix(prefix)?)));
+    let (kind, statistic) = kind.unwrap_or((LatencyKind::Reply, name));
+    let statistic = match statistic {
+        "max" => Statistic::Max,
+        "mean" => Statistic::Mean,
+        _ => Statistic::Quantile(
+            quantile(statistic).map_err(|_| format!("`{name}` is not a metric; {EXAMPLE}"))?,
         ),
     };
-    Ok(Measure::Duration(span, figure))
+    Ok(Metric::Duration(kind, statistic))
 }
 
 /// Parses a share such as `0.1%`.
@@ -184,16 +184,16 @@ fn count_from_zero(text: &str) -> Result<f64, String> {
     if text == "0" { Ok(0.0) } else { units::count(text).map(|count| count as f64) }
 }
 
-impl Measure {
-    fn of(self, measured: &Measured<'_>) -> Option<f64> {
+impl Metric {
+    fn of(self, measured: &Measurements<'_>) -> Option<f64> {
         match self {
-            Self::Duration(span, figure) => {
-                let latency = match span {
-                    Span::Reply => measured.reply,
-                    Span::Connect => measured.connect,
-                    Span::FirstByte => measured.first_byte,
+            Self::Duration(kind, statistic) => {
+                let latency = match kind {
+                    LatencyKind::Reply => measured.reply,
+                    LatencyKind::Connect => measured.connect,
+                    LatencyKind::FirstByte => measured.first_byte,
                 };
-                (latency.count() > 0).then(|| figure.of(latency).as_secs_f64())
+                (latency.count() > 0).then(|| statistic.of(latency).as_secs_f64())
             }
             Self::ErrorsCount => Some(measured.errors as f64),
             Self::ErrorsRatio => {
@@ -215,7 +215,7 @@ impl Measure {
     }
 }
 
-impl Figure {
+impl Statistic {
     fn of(self, latency: &Latency) -> Duration {
         match self {
             Self::Quantile(quantile) => latency.quantile(quantile),
@@ -225,7 +225,7 @@ impl Figure {
     }
 }
 
-impl Order {
+impl Comparison {
     fn holds(self, value: f64, bound: f64) -> bool {
         match self {
             Self::Above => value > bound,
@@ -242,12 +242,12 @@ mod tests {
 
     /// Checks a gate against replies of 1 to 100 ms, connection attempts of 10 s, 10 errors of 1000
     /// requests, 990 replies per second and 50 connections.
-    fn judge(gate: &str) -> Judgement {
+    fn judge(gate: &str) -> GateResult {
         let (mut reply, mut connect) = (Latency::default(), Latency::default());
         (1..=100).for_each(|count| reply.record(Duration::from_millis(count), 1));
         connect.record(Duration::from_secs(10), 1);
         let first_byte = Latency::default();
-        let measured = Measured {
+        let measured = Measurements {
             reply: &reply,
             connect: &connect,
             first_byte: &first_byte,
@@ -323,14 +323,14 @@ mod tests {
     fn a_gate_without_a_measured_value_is_crossed() {
         assert_eq!(
             judge("first_byte_p99>1h"),
-            Judgement {
+            GateResult {
                 gate: "first_byte_p99>1h".into(),
                 measured: "nothing".into(),
                 crossed: true
             }
         );
         let nothing = Latency::default();
-        let measured = Measured {
+        let measured = Measurements {
             reply: &nothing,
             connect: &nothing,
             first_byte: &nothing,

@@ -46,7 +46,7 @@ pub enum ConnectError {
 
 /// How an open connection ended without the generator closing it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum ConnectionEnd {
     /// Closed by the server without an error message.
     Closed,
     /// Closed by the server with `IDLE_TIMEOUT`: no traffic for too long.
@@ -117,7 +117,7 @@ causes!(
 );
 
 causes!(
-    Ending:
+    ConnectionEnd:
     Closed "closed",
     IdleTimeout "idle_timeout",
     MessageTimeout "message_timeout",

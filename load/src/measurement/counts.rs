@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::averages::share;
-use super::causes::{Cause, ConnectError, Ending, ReplyError};
+use super::causes::{Cause, ConnectError, ConnectionEnd, ReplyError};
 use super::exchange::Exchanges;
 use super::latency::Latency;
 
@@ -14,18 +14,18 @@ const CAUSES_MAX: usize = 8;
 
 /// A count for each cause.
 #[derive(Clone, Debug)]
-pub struct Counts<C> {
+pub struct CauseCounts<C> {
     counts: [u64; CAUSES_MAX],
     causes: PhantomData<C>,
 }
 
-impl<C> Default for Counts<C> {
+impl<C> Default for CauseCounts<C> {
     fn default() -> Self {
         Self { counts: [0; CAUSES_MAX], causes: PhantomData }
     }
 }
 
-impl<C: Cause> Counts<C> {
+impl<C: Cause> CauseCounts<C> {
     /// Adds `count` occurrences of `cause`.
     pub fn add(&mut self, cause: C, count: u64) {
         self.counts[cause.index()] += count;
@@ -57,16 +57,16 @@ impl<C: Cause> Counts<C> {
 
 /// The counts of a slice of time, or of a complete run.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub struct Counts {
     /// Connections attempted, including those given up because the system assigned a port of the
     /// server as the source port.
     pub connects: u64,
     /// Connections opened, including those that the server then rejected.
     pub opened: u64,
     /// Connections that did not open or were rejected by the server.
-    pub connect_errors: Counts<ConnectError>,
+    pub connect_errors: CauseCounts<ConnectError>,
     /// Connections that ended without the generator closing them.
-    pub endings: Counts<Ending>,
+    pub endings: CauseCounts<ConnectionEnd>,
     /// Requests completely accepted by the kernel.
     pub sent: u64,
     /// Bytes accepted by the kernel.
@@ -80,7 +80,7 @@ pub struct Tally {
     /// Bytes of replies, correct or wrong; a greeting is not a reply.
     pub received_bytes: u64,
     /// Failed requests, and replies that no request was waiting for.
-    pub errors: Counts<ReplyError>,
+    pub errors: CauseCounts<ReplyError>,
     /// Requests never sent for which the generator caused most of the delay.
     pub unsent_by_generator: u64,
     /// The first exchange of each kind of error that is visible in a reply.
@@ -107,7 +107,7 @@ pub struct Tally {
     pub waited: Duration,
 }
 
-impl Tally {
+impl Counts {
     /// Returns the number of correct replies in the measurement window, fractions included: the
     /// basis of rates.
     #[must_use]

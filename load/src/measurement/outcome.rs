@@ -2,15 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::counts::Tally;
+use super::counts::Counts;
 use super::latency::Latency;
-use super::settings::{Asked, Lifetime, Opening};
+use super::settings::{Lifetime, Opening, RunSettings};
 
 /// The outcome of a run.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct RunOutcome {
     /// The requested settings.
-    pub asked: Asked,
+    pub settings: RunSettings,
     /// How connections were opened.
     pub opening: Opening,
     /// When they were closed and reopened; `None` if they were kept open.
@@ -23,7 +23,7 @@ pub struct Outcome {
     /// The number of cores that the generator threads could use at once.
     pub cores: usize,
     /// All counts of the measurement window, and the failures before it.
-    pub total: Tally,
+    pub total: Counts,
     /// The measurement window in slices of equal length, except for the last one.
     pub slices: Vec<Slice>,
     /// The number of requested connections that were open at some time.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 /// The requested settings, as reports repeat them.
 #[derive(Clone, Debug)]
-pub struct Asked {
-    /// The server as the user named it: `text://127.0.0.1:40000`.
-    pub target: String,
+pub struct RunSettings {
+    /// The server.
+    pub target: ServerTarget,
     /// `text`, `binary`, `echo`, `chat` or `raw`.
     pub protocol: String,
     /// A short description of the messages: `ECHO of 17 bytes`, `TIME:1, ECHO hello:3`.
@@ -27,6 +27,15 @@ pub struct Asked {
     pub pace: Pace,
     /// Size of the shortest request, in bytes.
     pub request_bytes: usize,
+}
+
+/// The server of a run.
+#[derive(Clone, Debug)]
+pub struct ServerTarget {
+    /// Its name, as the user wrote it: `text://127.0.0.1:40000`.
+    pub name: String,
+    /// True if it listens on a unix socket.
+    pub is_unix: bool,
 }
 
 /// When the next request is sent.

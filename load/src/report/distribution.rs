@@ -12,13 +12,13 @@ use crate::measurement::latency::{Latency, microseconds};
 
 /// A distribution of durations in a report.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(into = "Summary", try_from = "Summary")]
+#[serde(into = "DistributionFields", try_from = "DistributionFields")]
 pub struct Distribution(pub Latency);
 
 /// The keys of a distribution in a file. Every value except the histogram is `None` if nothing
 /// occurred.
 #[derive(Serialize, Deserialize)]
-struct Summary {
+struct DistributionFields {
     count: u64,
     min_us: Option<f64>,
     mean_us: Option<f64>,
@@ -46,7 +46,7 @@ impl Distribution {
     }
 }
 
-impl From<Distribution> for Summary {
+impl From<Distribution> for DistributionFields {
     fn from(Distribution(latency): Distribution) -> Self {
         let figure = |duration| (latency.count() > 0).then(|| microseconds(duration));
         let quantile = |quantile| figure(latency.quantile(quantile));
@@ -70,21 +70,21 @@ impl From<Distribution> for Summary {
     }
 }
 
-impl TryFrom<Summary> for Distribution {
+impl TryFrom<DistributionFields> for Distribution {
     type Error = String;
 
-    fn try_from(summary: Summary) -> Result<Self, String> {
+    fn try_from(fields: DistributionFields) -> Result<Self, String> {
         let bytes = BASE64_STANDARD
-            .decode(&summary.hdr_v2_deflate_base64)
+            .decode(&fields.hdr_v2_deflate_base64)
             .map_err(|error| format!("a histogram is not valid base64: {error}"))?;
         let histogram = Deserializer::new()
             .deserialize::<u64, _>(&mut bytes.as_slice())
             .map_err(|error| format!("a histogram cannot be read: {error}"))?;
-        if histogram.len() != summary.count {
+        if histogram.len() != fields.count {
             return Err(format!(
                 "a histogram has {} durations, but its count is {}",
                 histogram.len(),
-                summary.count
+                fields.count
             ));
         }
         // Merged into a new histogram, because one that was read does not resize.

@@ -1,14 +1,14 @@
-//! The report of a run: created from its [`Outcome`], then printed and written in every format.
+//! The report of a run: created from its [`RunOutcome`], then printed and written in every format.
 
 use chrono::{DateTime, Local, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
-use crate::judgement::gates::{Gate, Judgement, Measured};
+use crate::judgement::gates::{Gate, GateResult, Measurements};
 use crate::judgement::search::Search;
-use crate::judgement::verdict::{self, Kind, Verdict};
+use crate::judgement::verdict::{self, RunVerdict, VerdictKind};
 use crate::measurement::averages::{per_second, share};
 use crate::measurement::exchange::Exchange;
-use crate::measurement::outcome::Outcome;
+use crate::measurement::outcome::RunOutcome;
 use crate::measurement::settings::Pace;
 use crate::report::origin::Origin;
 
@@ -28,8 +28,8 @@ pub use distribution::Distribution;
 pub use files::{Paths, create_files, print, write_files};
 pub use formats::json::read;
 pub use sections::{
-    Asked, Connections, Errors, Generator, Latencies, PaceFacts, PaceKind, Replies, Requests,
-    SliceFacts, Throughput,
+    Connections, Errors, Generator, Latencies, PaceKind, Replies, ReportPace, ReportSettings,
+    ReportSlice, Requests, Throughput,
 };
 
 /// The schema of the files that this version writes and reads.
@@ -50,17 +50,18 @@ pub struct Report {
     #[serde(skip)]
     pub file: String,
     /// The requested settings.
-    pub asked: Asked,
+    #[serde(rename = "asked")]
+    pub settings: ReportSettings,
     /// Length of the measurement window: from the end of the warm-up to the end of the load.
     pub ran_s: f64,
     /// The number of the signal that interrupted the run.
     pub interrupted_by_signal: Option<i32>,
     /// The verdict on the run.
-    pub verdict: Verdict,
+    pub verdict: RunVerdict,
     /// Further flaws, worst first.
-    pub further_verdicts: Vec<Verdict>,
+    pub further_verdicts: Vec<RunVerdict>,
     /// The result of each gate.
-    pub gates: Vec<Judgement>,
+    pub gates: Vec<GateResult>,
     /// Connections.
     pub connections: Connections,
     /// Requests.
@@ -82,16 +83,16 @@ pub struct Report {
     /// Notes on merged reports, a sentence each.
     pub notes: Vec<String>,
     /// The slices of the measurement window.
-    pub slices: Vec<SliceFacts>,
+    pub slices: Vec<ReportSlice>,
 }
 
 impl Report {
     /// Creates the report of a run, and checks `gates`.
     #[must_use]
-    pub fn new(outcome: &Outcome, gates: &[Gate]) -> Self {
+    pub fn new(outcome: &RunOutcome, gates: &[Gate]) -> Self {
         let total = &outcome.total;
         let ran_s = outcome.counted.as_secs_f64();
-        let has_schedule = matches!(outcome.asked.pace, Pace::Open { .. });
+        let has_schedule = matches!(outcome.settings.pace, Pace::Open { .. });
         let mut report = Self {
             schema: SCHEMA.into(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -99,11 +100,11 @@ impl Report {
                 .to_rfc3339_opts(SecondsFormat::Millis, false),
             origin: Origin::this(),
             file: String::new(),
-            asked: outcome.into(),
+            settings: outcome.into(),
             ran_s,
             interrupted_by_signal: outcome.interrupted_by,
             connections: Connections {
-                asked_count: outcome.asked.connections as u64,
+                asked_count: outcome.settings.connections as u64,
                 reached_count: outcome.reached as u64,
                 open_most_count: outcome.open_most as u64,
                 open_last_count: outcome.open_last as u64,
@@ -137,14 +138,14 @@ impl Report {
                 from_schedule: has_schedule.then(|| Distribution(total.from_schedule.clone())),
             },
             generator: Generator {
-                threads_count: outcome.asked.threads as u64,
+                threads_count: outcome.settings.threads as u64,
                 cpu_s: total.cpu.as_secs_f64(),
                 cpu_ratio: verdict::cpu_ratio(outcome),
                 starved_s: total.starved.as_secs_f64(),
                 lag: Distribution(total.lag.clone()),
             },
             slices: sections::slices(&outcome.slices),
-            verdict: Verdict::valid(outcome),
+            verdict: RunVerdict::valid(outcome),
             further_verdicts: Vec::new(),
             gates: Vec::new(),
             search: None,
@@ -158,10 +159,10 @@ impl Report {
     /// Adds the search of which this run is the best.
     #[must_use]
     pub fn with_search(mut self, search: Search) -> Self {
-        let is_new = |verdict: &Verdict| self.verdicts().all(|other| other.kind != verdict.kind);
+        let is_new = |verdict: &RunVerdict| self.verdicts().all(|other| other.kind != verdict.kind);
         if let Some(verdict) = search.verdict().filter(is_new) {
-            let others = self.verdicts().filter(|other| other.kind != Kind::Valid).cloned();
-            let mut flaws: Vec<Verdict> = others.chain([verdict]).collect();
+            let others = self.verdicts().filter(|other| other.kind != VerdictKind::Valid).cloned();
+            let mut flaws: Vec<RunVerdict> = others.chain([verdict]).collect();
             flaws.sort_by_key(|verdict| verdict.kind);
             self.set_verdicts(flaws);
         }
@@ -180,7 +181,7 @@ impl Report {
         let found_nothing =
             self.search.as_ref().is_some_and(|search| search.highest_held_per_s.is_none());
         if found_nothing
-            || has_kind(Kind::NothingCompleted)
+            || has_kind(VerdictKind::NothingCompleted)
             || self.connections.reached_count < self.connections.asked_count
         {
             return 1;
@@ -193,23 +194,23 @@ impl Report {
     }
 
     /// Returns all verdicts, worst first.
-    pub fn verdicts(&self) -> impl Iterator<Item = &Verdict> {
+    pub fn verdicts(&self) -> impl Iterator<Item = &RunVerdict> {
         std::iter::once(&self.verdict).chain(&self.further_verdicts)
     }
 
     /// Returns the further verdicts that neither the list of gates nor the main verdict shows.
-    fn further_verdicts_untold(&self) -> impl Iterator<Item = &Verdict> {
-        let is_told = |verdict: &Verdict| {
-            self.verdict.kind == Kind::NothingCompleted
+    fn further_verdicts_untold(&self) -> impl Iterator<Item = &RunVerdict> {
+        let is_told = |verdict: &RunVerdict| {
+            self.verdict.kind == VerdictKind::NothingCompleted
                 && self.verdict.evidence.ends_with(&verdict.evidence)
         };
         self.further_verdicts
             .iter()
-            .filter(move |verdict| verdict.kind != Kind::GateCrossed && !is_told(verdict))
+            .filter(move |verdict| verdict.kind != VerdictKind::GateCrossed && !is_told(verdict))
     }
 
     /// Replaces the verdicts by `flaws`, worst first; keeps them if there are none.
-    pub(super) fn set_verdicts(&mut self, flaws: Vec<Verdict>) {
+    pub(super) fn set_verdicts(&mut self, flaws: Vec<RunVerdict>) {
         let mut flaws = flaws.into_iter();
         if let Some(worst) = flaws.next() {
             (self.verdict, self.further_verdicts) = (worst, flaws.collect());
@@ -217,8 +218,8 @@ impl Report {
     }
 
     /// Returns the measurements that gates check.
-    pub(super) fn measured(&self) -> Measured<'_> {
-        Measured {
+    pub(super) fn measured(&self) -> Measurements<'_> {
+        Measurements {
             reply: &self.latency.reply().0,
             connect: &self.latency.connect.0,
             first_byte: &self.latency.first_byte.0,
@@ -243,7 +244,7 @@ mod tests {
     #[test]
     fn the_exit_code_is_that_of_the_worst_flaw() {
         let crossed = gates(&["p99>1us"]);
-        let code = |sample: fixtures::Sample, gates: &[Gate]| {
+        let code = |sample: fixtures::OutcomeBuilder, gates: &[Gate]| {
             Report::new(&sample.done(), gates).exit_code()
         };
         assert_eq!(code(fixtures::closed(), &gates(&["p99>1s"])), 0);

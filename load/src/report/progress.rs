@@ -12,7 +12,7 @@ use crate::measurement::averages::per_second;
 use crate::measurement::format::{count, duration, plural, rate};
 use crate::measurement::latency::Latency;
 use crate::measurement::outcome::Slice;
-use crate::measurement::settings::Asked;
+use crate::measurement::settings::RunSettings;
 
 /// Interval of lines in a log.
 const LINE_EVERY: Duration = Duration::from_secs(1);
@@ -23,7 +23,7 @@ const LINE_EVERY_IN_LONG_RUNS: Duration = Duration::from_secs(10);
 const LONG_RUN: Duration = Duration::from_secs(60);
 
 /// The progress of a run.
-pub struct Progress {
+pub struct ProgressDisplay {
     view: View,
     duration: Duration,
     line_every: Duration,
@@ -50,22 +50,22 @@ struct Recent {
     latency: Latency,
 }
 
-impl Progress {
+impl ProgressDisplay {
     /// Shows the progress of a run on stderr; `is_terminal` is true if stderr is a terminal.
     #[must_use]
-    pub fn new(asked: &Asked, is_terminal: bool) -> Self {
+    pub fn new(settings: &RunSettings, is_terminal: bool) -> Self {
         let view = if is_terminal {
-            View::Bar(bar(asked.duration))
+            View::Bar(bar(settings.duration))
         } else {
             View::Lines(Box::new(io::stderr()))
         };
-        Self::with_view(asked.duration, view)
+        Self::with_view(settings.duration, view)
     }
 
     /// Shows no progress.
     #[must_use]
-    pub fn silent(asked: &Asked) -> Self {
-        Self::with_view(asked.duration, View::Lines(Box::new(io::sink())))
+    pub fn silent(settings: &RunSettings) -> Self {
+        Self::with_view(settings.duration, View::Lines(Box::new(io::sink())))
     }
 
     fn with_view(duration: Duration, view: View) -> Self {
@@ -113,7 +113,7 @@ impl Progress {
     }
 }
 
-impl Observer for Progress {
+impl Observer for ProgressDisplay {
     fn opening(&mut self, opened: usize, requested: usize) {
         let text =
             format!("{} of {} open", count(opened as u64), plural(requested as u64, "connection"));
@@ -159,9 +159,9 @@ impl Observer for Progress {
     }
 }
 
-impl fmt::Debug for Progress {
+impl fmt::Debug for ProgressDisplay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Progress").field("duration", &self.duration).finish_non_exhaustive()
+        f.debug_struct("ProgressDisplay").field("duration", &self.duration).finish_non_exhaustive()
     }
 }
 
@@ -195,9 +195,9 @@ mod tests {
 
     /// A stderr that records its bytes.
     #[derive(Clone, Default)]
-    struct Page(Arc<Mutex<Vec<u8>>>);
+    struct RecordedStderr(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Page {
+    impl Write for RecordedStderr {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().expect("no thread panics").write(bytes)
         }
@@ -209,9 +209,11 @@ mod tests {
 
     /// Returns the lines of a run of `seconds` with a slice each `step`.
     fn lines(seconds: u64, step: Duration) -> Vec<String> {
-        let page = Page::default();
-        let mut progress =
-            Progress::with_view(Duration::from_secs(seconds), View::Lines(Box::new(page.clone())));
+        let page = RecordedStderr::default();
+        let mut progress = ProgressDisplay::with_view(
+            Duration::from_secs(seconds),
+            View::Lines(Box::new(page.clone())),
+        );
         let slice =
             Slice { length: step, errors: 1, ..fixtures::closed().done().slices[0].clone() };
         let mut elapsed = step;
@@ -242,7 +244,7 @@ mod tests {
     #[test]
     fn the_wait_after_the_end_is_shown() {
         let mut progress =
-            Progress::with_view(Duration::from_secs(2), View::Lines(Box::new(io::sink())));
+            ProgressDisplay::with_view(Duration::from_secs(2), View::Lines(Box::new(io::sink())));
         progress.recent.correct = 1;
         let said = |elapsed| progress.text(10, 0, Duration::from_millis(elapsed));
         assert!(said(2_300).starts_with("2 s of 2 s: "), "{}", said(2_300));
@@ -256,7 +258,7 @@ mod tests {
     #[test]
     fn a_line_shows_requests_due_and_not_sent() {
         let progress =
-            Progress::with_view(Duration::from_secs(5), View::Lines(Box::new(io::sink())));
+            ProgressDisplay::with_view(Duration::from_secs(5), View::Lines(Box::new(io::sink())));
         let said = progress.text(0, 3_214, Duration::from_secs(2));
         assert_eq!(said, "2 s of 5 s: 0/s, no reply, 0 open, 3,214 unsent, 0 errors");
     }
@@ -272,7 +274,8 @@ mod tests {
             is_bracketed: false,
         };
         let said = |trial| {
-            let progress = Progress::with_view(seconds(3), View::Lines(Box::new(io::sink())));
+            let progress =
+                ProgressDisplay::with_view(seconds(3), View::Lines(Box::new(io::sink())));
             progress.of(trial).text(9, 0, seconds(1))
         };
         assert!(
@@ -286,9 +289,11 @@ mod tests {
 
     #[test]
     fn slowly_opening_connections_are_shown() {
-        let page = Page::default();
-        let mut progress =
-            Progress::with_view(Duration::from_secs(10), View::Lines(Box::new(page.clone())));
+        let page = RecordedStderr::default();
+        let mut progress = ProgressDisplay::with_view(
+            Duration::from_secs(10),
+            View::Lines(Box::new(page.clone())),
+        );
         progress.line_every = Duration::ZERO;
         progress.opening(5, 10);
         assert_eq!(*page.0.lock().expect("no thread panics"), b"5 of 10 connections open\n");
@@ -312,7 +317,7 @@ mod tests {
             }
         }
         let mut progress =
-            Progress::with_view(Duration::from_secs(1), View::Lines(Box::new(Closed)));
+            ProgressDisplay::with_view(Duration::from_secs(1), View::Lines(Box::new(Closed)));
         progress.slice(&fixtures::closed().done().slices[0], 0, Duration::from_secs(1));
         progress.finish();
     }
@@ -320,7 +325,8 @@ mod tests {
     #[test]
     fn a_terminal_line_shows_the_position() {
         let bar = ProgressBar::with_draw_target(Some(4_000), ProgressDrawTarget::hidden());
-        let mut progress = Progress::with_view(Duration::from_secs(4), View::Bar(bar.clone()));
+        let mut progress =
+            ProgressDisplay::with_view(Duration::from_secs(4), View::Bar(bar.clone()));
         progress.opening(5, 10);
         assert_eq!(bar.message(), "5 of 10 connections open");
         progress.slice(&fixtures::closed().done().slices[0], 0, Duration::from_secs(1));

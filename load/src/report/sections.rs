@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::distribution::Distribution;
 use crate::measurement::averages::per_second;
-use crate::measurement::causes::{ConnectError, Ending, ReplyError};
-use crate::measurement::counts::Counts;
-use crate::measurement::outcome::{Outcome, Slice};
+use crate::measurement::causes::{ConnectError, ConnectionEnd, ReplyError};
+use crate::measurement::counts::CauseCounts;
+use crate::measurement::outcome::{RunOutcome, Slice};
 use crate::measurement::settings::{Lifetime, Opening, Pace};
 
 /// The requested settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct ReportSettings {
     /// The server as the user named it; of merged reports, all of them.
     pub target: String,
     /// `text`, `binary`, `echo`, `chat` or `raw`.
@@ -31,7 +31,7 @@ pub struct Asked {
     /// Timeout of a connection attempt and of a reply.
     pub timeout_s: f64,
     /// When requests are sent.
-    pub pace: PaceFacts,
+    pub pace: ReportPace,
     /// Size of the shortest request.
     pub request_bytes: u64,
     /// Connections opened per second; `None` opens all at once.
@@ -44,7 +44,7 @@ pub struct Asked {
 
 /// When requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PaceFacts {
+pub struct ReportPace {
     /// Closed loop, held connections, or open loop.
     pub kind: PaceKind,
     /// With `hold`: time between two requests on a connection.
@@ -67,7 +67,7 @@ pub enum PaceKind {
     Open,
 }
 
-impl From<Pace> for PaceFacts {
+impl From<Pace> for ReportPace {
     fn from(pace: Pace) -> Self {
         let none =
             Self { kind: PaceKind::Closed, interval_s: None, from_per_s: None, to_per_s: None };
@@ -83,26 +83,26 @@ impl From<Pace> for PaceFacts {
     }
 }
 
-impl From<&Outcome> for Asked {
-    fn from(outcome: &Outcome) -> Self {
-        let asked = &outcome.asked;
+impl From<&RunOutcome> for ReportSettings {
+    fn from(outcome: &RunOutcome) -> Self {
+        let settings = &outcome.settings;
         let (lifetime_count, lifetime_s) = match outcome.lifetime {
             Some(Lifetime::Requests(count)) => (Some(count), None),
             Some(Lifetime::Time(time)) => (None, Some(time.as_secs_f64())),
             None => (None, None),
         };
         Self {
-            target: asked.target.clone(),
-            protocol: asked.protocol.clone(),
-            messages: asked.messages.clone(),
-            connections_count: asked.connections as u64,
-            depth_count: asked.depth as u64,
-            threads_count: asked.threads as u64,
-            duration_s: asked.duration.as_secs_f64(),
-            warmup_s: asked.warmup.as_secs_f64(),
-            timeout_s: asked.timeout.as_secs_f64(),
-            pace: asked.pace.into(),
-            request_bytes: asked.request_bytes as u64,
+            target: settings.target.name.clone(),
+            protocol: settings.protocol.clone(),
+            messages: settings.messages.clone(),
+            connections_count: settings.connections as u64,
+            depth_count: settings.depth as u64,
+            threads_count: settings.threads as u64,
+            duration_s: settings.duration.as_secs_f64(),
+            warmup_s: settings.warmup.as_secs_f64(),
+            timeout_s: settings.timeout.as_secs_f64(),
+            pace: settings.pace.into(),
+            request_bytes: settings.request_bytes as u64,
             opening_per_s: match outcome.opening {
                 Opening::AtOnce => None,
                 Opening::Rate(per_s) => Some(per_s),
@@ -132,9 +132,9 @@ pub struct Connections {
     /// Opened, including reopened connections.
     pub opened_count: u64,
     /// Not opened, or rejected by the server, by cause.
-    pub failed: Counts<ConnectError>,
+    pub failed: CauseCounts<ConnectError>,
     /// Ended without the generator closing them, by cause.
-    pub ended: Counts<Ending>,
+    pub ended: CauseCounts<ConnectionEnd>,
 }
 
 /// Requests.
@@ -160,7 +160,7 @@ pub struct Replies {
 pub struct Errors {
     /// By cause.
     #[serde(flatten)]
-    pub by_cause: Counts<ReplyError>,
+    pub by_cause: CauseCounts<ReplyError>,
     /// Sum over all causes.
     pub total_count: u64,
     /// Their share of all answered and failed requests, 0 to 1.
@@ -171,7 +171,7 @@ pub struct Errors {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Throughput {
     /// Correct replies per second; see
-    /// [`Tally::correct_inside`](crate::measurement::counts::Tally::correct_inside).
+    /// [`Counts::correct_inside`](crate::measurement::counts::Counts::correct_inside).
     pub replies_per_s: f64,
     /// Bytes sent per second.
     pub sent_bytes_per_s: f64,
@@ -203,7 +203,7 @@ impl Latencies {
 
 /// A slice of the run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SliceFacts {
+pub struct ReportSlice {
     /// Its start, relative to the start of the measurement window.
     pub start_s: f64,
     /// Its length.
@@ -220,7 +220,7 @@ pub struct SliceFacts {
     pub latency: Distribution,
 }
 
-impl SliceFacts {
+impl ReportSlice {
     /// Appends the following slice.
     pub fn append(&mut self, next: &Self) {
         self.length_s += next.length_s;
@@ -238,7 +238,7 @@ impl SliceFacts {
     }
 }
 
-impl From<&Slice> for SliceFacts {
+impl From<&Slice> for ReportSlice {
     fn from(slice: &Slice) -> Self {
         Self {
             start_s: slice.start.as_secs_f64(),
@@ -254,9 +254,9 @@ impl From<&Slice> for SliceFacts {
 
 /// Returns the slices of a run. A short rest at its end is added to the slice before it: a few
 /// errors in a microsecond would read as millions per second.
-pub(super) fn slices(slices: &[Slice]) -> Vec<SliceFacts> {
-    let mut facts: Vec<SliceFacts> = slices.iter().map(SliceFacts::from).collect();
-    let is_short = |last: &SliceFacts| last.length_s < facts[0].length_s / 2.0;
+pub(super) fn slices(slices: &[Slice]) -> Vec<ReportSlice> {
+    let mut facts: Vec<ReportSlice> = slices.iter().map(ReportSlice::from).collect();
+    let is_short = |last: &ReportSlice| last.length_s < facts[0].length_s / 2.0;
     if let Some(rest) = facts.last().filter(|last| is_short(last)).cloned() {
         facts.pop();
         // The first slice is not shorter than half of itself, so another one exists.

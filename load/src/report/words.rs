@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tinytcp_core::display::escape::shown;
 
-use crate::judgement::verdict::{Kind, Verdict};
+use crate::judgement::verdict::{RunVerdict, VerdictKind};
 use crate::measurement::causes::Cause;
-use crate::measurement::counts::Counts;
+use crate::measurement::counts::CauseCounts;
 use crate::measurement::format::{
     bytes, count, duration, percent, plural, rate, seconds, typed_seconds,
 };
-use crate::report::{Asked, PaceKind, Report};
+use crate::report::{PaceKind, Report, ReportSettings};
 
 /// Minimum ratio of the latencies from the schedule and from the send that is reported as
 /// coordinated omission.
@@ -24,20 +24,20 @@ pub(super) const QUANTILES: [(&str, f64); 5] =
     [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
 
 /// Describes the settings: `10 connections, 1 request in flight on each (closed loop), for 10 s`.
-pub(super) fn asked(asked: &Asked) -> String {
-    let connections = plural(asked.connections_count, "connection");
+pub(super) fn settings(settings: &ReportSettings) -> String {
+    let connections = plural(settings.connections_count, "connection");
     let pace = match (
-        asked.pace.kind,
-        asked.pace.from_per_s.unwrap_or(0.0),
-        asked.pace.to_per_s.unwrap_or(0.0),
+        settings.pace.kind,
+        settings.pace.from_per_s.unwrap_or(0.0),
+        settings.pace.to_per_s.unwrap_or(0.0),
     ) {
         (PaceKind::Closed, ..) => {
-            format!("{} in flight on each (closed loop)", plural(asked.depth_count, "request"))
+            format!("{} in flight on each (closed loop)", plural(settings.depth_count, "request"))
         }
         (PaceKind::Hold, ..) => {
             format!(
                 "held open with 1 request on each every {}",
-                typed_seconds(asked.pace.interval_s.unwrap_or(0.0))
+                typed_seconds(settings.pace.interval_s.unwrap_or(0.0))
             )
         }
         (PaceKind::Open, from, to) if from == to => {
@@ -47,32 +47,32 @@ pub(super) fn asked(asked: &Asked) -> String {
             format!("from {} to {} on a schedule (open loop)", rate(from), rate(to))
         }
     };
-    let threads = match asked.threads_count {
+    let threads = match settings.threads_count {
         0 | 1 => String::new(),
         threads => format!(" on {}", plural(threads, "thread")),
     };
-    let warmup = match asked.warmup_s {
+    let warmup = match settings.warmup_s {
         warmup if warmup > 0.0 => format!(" with {} of warm-up", typed_seconds(warmup)),
         _ => String::new(),
     };
-    let opening = match opening(asked) {
+    let opening = match opening(settings) {
         opening if opening.is_empty() => opening,
         opening => format!("; {opening}"),
     };
     format!(
         "{connections}{threads}, {pace}, for {}{warmup}{opening}",
-        typed_seconds(asked.duration_s)
+        typed_seconds(settings.duration_s)
     )
 }
 
 /// Describes how connections are opened: `opened at 100/s, each reopened after 1 request`; empty if
 /// all are opened at once and kept.
-pub(crate) fn opening(asked: &Asked) -> String {
-    let opened = asked.opening_per_s.map(|per_s| format!("opened at {}", rate(per_s)));
-    let life = asked
+pub(crate) fn opening(settings: &ReportSettings) -> String {
+    let opened = settings.opening_per_s.map(|per_s| format!("opened at {}", rate(per_s)));
+    let life = settings
         .lifetime_count
         .map(|number| plural(number, "request"))
-        .or(asked.lifetime_s.map(typed_seconds));
+        .or(settings.lifetime_s.map(typed_seconds));
     let closed = life.map(|life| format!("each reopened after {life}"));
     opened.into_iter().chain(closed).collect::<Vec<_>>().join(", ")
 }
@@ -109,7 +109,7 @@ pub(super) fn requests(report: &Report) -> String {
 pub(super) fn replies(report: &Report) -> String {
     let (right, sent) = (report.replies.correct_count, report.requests.sent_count);
     let earlier = match right.saturating_sub(sent) {
-        before if before > 0 && report.asked.warmup_s > 0.0 => {
+        before if before > 0 && report.settings.warmup_s > 0.0 => {
             format!(", {} of them to requests of the warm-up", count(before))
         }
         _ => String::new(),
@@ -155,7 +155,7 @@ pub(super) fn generator(report: &Report) -> String {
 }
 
 /// Returns the causes that occurred, with their names as text: `timed out`.
-pub(super) fn occurred<C: Cause>(counts: &Counts<C>) -> Vec<(String, u64)> {
+pub(super) fn occurred<C: Cause>(counts: &CauseCounts<C>) -> Vec<(String, u64)> {
     let occurred = counts.iter().filter(|(_, count)| *count > 0);
     occurred.map(|(cause, count)| (cause.name().replace('_', " "), count)).collect()
 }
@@ -171,7 +171,7 @@ pub(super) fn omission(report: &Report) -> Option<String> {
         differs.then_some((name, schedule, send))
     });
     let (name, schedule, send) = differing?;
-    let is_late = report.verdicts().any(|verdict| verdict.kind == Kind::GeneratorLimited);
+    let is_late = report.verdicts().any(|verdict| verdict.kind == VerdictKind::GeneratorLimited);
     let why = if is_late {
         "earlier ones were slow or the generator was late"
     } else {
@@ -188,9 +188,9 @@ pub(super) fn omission(report: &Report) -> Option<String> {
 }
 
 /// Returns the heading of a verdict: `server gone after 1.5 s`.
-pub(super) fn heading(report: &Report, verdict: &Verdict) -> String {
+pub(super) fn heading(report: &Report, verdict: &RunVerdict) -> String {
     match (verdict.kind, report.connections.server_gone_after_s) {
-        (Kind::ServerGone, Some(after_s)) => {
+        (VerdictKind::ServerGone, Some(after_s)) => {
             format!("{} after {}", verdict.kind.name(), typed_seconds(after_s))
         }
         _ => verdict.kind.name().into(),
@@ -219,16 +219,18 @@ pub(super) fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{self, Sample};
+    use crate::fixtures::{self, OutcomeBuilder};
     use crate::measurement::settings::{Lifetime, Opening, Pace};
 
-    fn report(sample: Sample) -> Report {
+    fn report(sample: OutcomeBuilder) -> Report {
         Report::new(&sample.done(), &[])
     }
 
     #[test]
     fn the_settings_of_every_pace_are_a_sentence() {
-        let said = |pace| asked(&report(fixtures::closed().asked(|asked| asked.pace = pace)).asked);
+        let said = |pace| {
+            settings(&report(fixtures::closed().settings(|settings| settings.pace = pace)).settings)
+        };
         for (pace, part) in [
             (Pace::Closed, "10 connections, 1 request in flight on each (closed loop), for 11 s"),
             (
@@ -254,7 +256,7 @@ mod tests {
             (outcome.total.connects, outcome.open_most, outcome.open_last) = (70_000, 3, 2);
         });
         let churn = report(churn);
-        let said = asked(&churn.asked);
+        let said = settings(&churn.settings);
         assert!(said.ends_with("; opened at 100/s, each reopened after 1 request"), "{said}");
         assert_eq!(
             connections(&churn),

@@ -2,7 +2,7 @@
 
 use tinytcp_core::display::escape;
 
-use super::message::{Framing, LineShape, Reply};
+use super::message::{ExpectedReply, Framing, LineShape};
 use super::script::Script;
 use crate::measurement::exchange::Exchange;
 use crate::measurement::format::plural;
@@ -40,7 +40,7 @@ impl Exchange {
 
     /// Returns an exchange with `got` although no request was waiting.
     #[must_use]
-    pub fn unasked(got: &[u8]) -> Self {
+    pub fn unrequested(got: &[u8]) -> Self {
         let expected = "nothing: no request was waiting for a reply".into();
         Self { cause: String::new(), sent: String::new(), expected, got: shown(got), hint: None }
     }
@@ -70,17 +70,17 @@ fn foreign(framing: Framing, got: &[u8]) -> Option<String> {
     }
 }
 
-fn expected(reply: &Reply) -> String {
+fn expected(reply: &ExpectedReply) -> String {
     match reply {
-        Reply::Exact(bytes) => shown(bytes),
-        Reply::Line(LineShape::DateAndTime) => {
+        ExpectedReply::Exact(bytes) => shown(bytes),
+        ExpectedReply::Line(LineShape::DateAndTime) => {
             "a date and time, such as TIME 2025-09-12T17:24:13-05:00".into()
         }
-        Reply::Line(LineShape::TimeOfDay) => "a time, such as Server Time: 17:24:13".into(),
-        Reply::Line(LineShape::Help) => "a line that starts with HELP COMMANDS:".into(),
-        Reply::Line(LineShape::NoError) => "a line that does not start with ERROR".into(),
-        Reply::Until(end) => format!("bytes that end with {}", shown(end)),
-        Reply::Nothing => "nothing".into(),
+        ExpectedReply::Line(LineShape::TimeOfDay) => "a time, such as Server Time: 17:24:13".into(),
+        ExpectedReply::Line(LineShape::Help) => "a line that starts with HELP COMMANDS:".into(),
+        ExpectedReply::Line(LineShape::NoError) => "a line that does not start with ERROR".into(),
+        ExpectedReply::Until(end) => format!("bytes that end with {}", shown(end)),
+        ExpectedReply::Nothing => "nothing".into(),
     }
 }
 

@@ -2,16 +2,16 @@
 
 /// A request and the expected reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub struct ScriptMessage {
     /// The bytes to send.
     pub request: Vec<u8>,
     /// The expected reply.
-    pub reply: Reply,
+    pub reply: ExpectedReply,
 }
 
 /// The expected reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply {
+pub enum ExpectedReply {
     /// Exactly these bytes.
     Exact(Vec<u8>),
     /// One line of this shape.

@@ -1,6 +1,6 @@
 //! Mixes of messages by weight.
 
-use super::message::Message;
+use super::message::ScriptMessage;
 
 /// Returns the messages of a mix, each as often as its weight and spread evenly: `TIME:1,ECHO
 /// hello:3` is `ECHO TIME ECHO ECHO`.
@@ -11,8 +11,8 @@ use super::message::Message;
 /// Fails with a sentence about a part without a weight.
 pub fn mix(
     text: &str,
-    parse: impl Fn(&str) -> Result<Message, String>,
-) -> Result<Vec<Message>, String> {
+    parse: impl Fn(&str) -> Result<ScriptMessage, String>,
+) -> Result<Vec<ScriptMessage>, String> {
     const HINT: &str = "a mix looks like 'TIME:1,ECHO hello:3': messages with their weights";
     const WEIGHTS_MAX: u64 = 10_000;
     let mut parts = Vec::new();
@@ -35,7 +35,7 @@ pub fn mix(
 }
 
 /// Repeatedly picks the part that is furthest below its share.
-fn spread(parts: &[(Message, u64)], divisor: u64, total: u64) -> Vec<Message> {
+fn spread(parts: &[(ScriptMessage, u64)], divisor: u64, total: u64) -> Vec<ScriptMessage> {
     let mut used = vec![0u64; parts.len()];
     let mut messages = Vec::new();
     for turn in 1..=total {

@@ -7,7 +7,7 @@ use tinytcp_core::os::endpoint::Endpoint;
 use tinytcp_core::os::moment::Moment;
 
 use super::script::Script;
-use crate::measurement::settings::{Asked, Lifetime, Opening, Pace};
+use crate::measurement::settings::{Lifetime, Opening, Pace, RunSettings};
 
 /// Bounds of the length of a slice. A run has at most [`SLICES_MAX`] slices, however long it is.
 const SLICE_MIN: Duration = Duration::from_millis(100);
@@ -20,7 +20,7 @@ const SLICES_WANTED: u32 = 100;
 #[derive(Debug)]
 pub struct Plan {
     /// The requested settings: connections, depth, threads, times and pace.
-    pub asked: Asked,
+    pub settings: RunSettings,
     /// The addresses of the server. Each connection tries all of them, starting with the last one
     /// that worked.
     pub endpoints: Vec<Endpoint>,
@@ -41,28 +41,28 @@ impl Plan {
     /// leave time for the others.
     #[must_use]
     pub fn connect_timeout(&self) -> Duration {
-        self.asked.timeout / u32::try_from(self.endpoints.len()).unwrap_or(u32::MAX).max(1)
+        self.settings.timeout / u32::try_from(self.endpoints.len()).unwrap_or(u32::MAX).max(1)
     }
 
     /// Returns the measurement window of a load that begins at `start`: from the end of the warm-up
     /// to the end of the load.
     #[must_use]
     pub fn counted(&self, start: Moment) -> (Moment, Moment) {
-        (start.after(self.asked.warmup), start.after(self.asked.duration))
+        (start.after(self.settings.warmup), start.after(self.settings.duration))
     }
 
     /// Returns the length of the slices of the measurement window.
     #[must_use]
     pub fn slice(&self) -> Duration {
-        let counted = self.asked.duration.saturating_sub(self.asked.warmup);
+        let counted = self.settings.duration.saturating_sub(self.settings.warmup);
         (counted / SLICES_WANTED)
             .clamp(SLICE_MIN, SLICE_MAX)
-            .max((counted + self.asked.timeout) / SLICES_MAX)
+            .max((counted + self.settings.timeout) / SLICES_MAX)
     }
 
     /// Returns true if requests are sent on a schedule.
     #[must_use]
     pub fn is_open_loop(&self) -> bool {
-        matches!(self.asked.pace, Pace::Open { .. })
+        matches!(self.settings.pace, Pace::Open { .. })
     }
 }

@@ -4,7 +4,7 @@ use tinytcp_cli::target::Protocol;
 use tinytcp_core::wire::frame::Header;
 use tinytcp_core::wire::line;
 
-use super::message::{Framing, LineShape, Message, Reply};
+use super::message::{ExpectedReply, Framing, LineShape, ScriptMessage};
 
 /// The greeting of the text server.
 const BANNER: &[u8] = b"WELCOME, I'm TinyServer not pressure\n";
@@ -35,7 +35,7 @@ pub const fn greeting(protocol: Protocol) -> &'static [u8] {
 /// # Errors
 /// Fails with a sentence about a text that would break the protocol's framing or end the
 /// connection.
-pub fn message(protocol: Protocol, text: &str) -> Result<Message, String> {
+pub fn message(protocol: Protocol, text: &str) -> Result<ScriptMessage, String> {
     if protocol != Protocol::Binary && text.contains('\n') {
         return Err(
             "a message is one line: remove the line break, or use --raw to send any bytes".into()
@@ -57,7 +57,7 @@ pub fn message(protocol: Protocol, text: &str) -> Result<Message, String> {
 ///
 /// # Errors
 /// Fails like [`message`], for numbers whose letters end the connection.
-pub fn numbered(protocol: Protocol, size: usize, number: usize) -> Result<Message, String> {
+pub fn numbered(protocol: Protocol, size: usize, number: usize) -> Result<ScriptMessage, String> {
     const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
     let size = if protocol == Protocol::Binary { size } else { size.max(1) };
     // The number comes first, in letters, so different messages differ in their first four bytes.
@@ -73,17 +73,17 @@ pub fn numbered(protocol: Protocol, size: usize, number: usize) -> Result<Messag
 }
 
 /// Returns a line and its reply, which has the line ending of the request.
-fn spoken(text: &str, mut reply: Vec<u8>) -> Message {
+fn spoken(text: &str, mut reply: Vec<u8>) -> ScriptMessage {
     let ending: &[u8] = if text.ends_with('\r') { b"\r\n" } else { b"\n" };
     reply.extend_from_slice(ending);
-    Message { request: [text.as_bytes(), b"\n"].concat(), reply: Reply::Exact(reply) }
+    ScriptMessage { request: [text.as_bytes(), b"\n"].concat(), reply: ExpectedReply::Exact(reply) }
 }
 
 fn without_return(text: &str) -> &[u8] {
     text.strip_suffix('\r').unwrap_or(text).as_bytes()
 }
 
-fn command(text: &str) -> Result<Message, String> {
+fn command(text: &str) -> Result<ScriptMessage, String> {
     let line = text.trim_matches([' ', '\t', '\r']);
     let end = line.find([' ', '\t']).unwrap_or(line.len());
     let (word, rest) = line.split_at(end);
@@ -93,24 +93,24 @@ fn command(text: &str) -> Result<Message, String> {
         "QUIT" => {
             return Err("QUIT ends the connection: --lifetime 1 closes after each request".into());
         }
-        "TIME" => Reply::Line(LineShape::DateAndTime),
-        "HELP" => Reply::Line(LineShape::Help),
-        "ECHO" if !rest.is_empty() => Reply::Exact([b"ECHO ", rest, b"\n"].concat()),
-        _ => Reply::Line(LineShape::NoError),
+        "TIME" => ExpectedReply::Line(LineShape::DateAndTime),
+        "HELP" => ExpectedReply::Line(LineShape::Help),
+        "ECHO" if !rest.is_empty() => ExpectedReply::Exact([b"ECHO ", rest, b"\n"].concat()),
+        _ => ExpectedReply::Line(LineShape::NoError),
     };
-    Ok(Message { request: [text.as_bytes(), b"\n"].concat(), reply })
+    Ok(ScriptMessage { request: [text.as_bytes(), b"\n"].concat(), reply })
 }
 
-fn frame(text: &str) -> Result<Message, String> {
+fn frame(text: &str) -> Result<ScriptMessage, String> {
     let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
     let (code, answer) = match word.to_ascii_lowercase().as_str() {
         "echo" => (ECHO, rest.to_owned()),
         "rev" => (REVERSE, rest.chars().rev().collect()),
         _ => return Err("binary messages are `echo TEXT` and `rev TEXT`".into()),
     };
-    Ok(Message {
+    Ok(ScriptMessage {
         request: framed(code, rest.as_bytes()),
-        reply: Reply::Exact(framed(ECHO, answer.as_bytes())),
+        reply: ExpectedReply::Exact(framed(ECHO, answer.as_bytes())),
     })
 }
 
@@ -120,7 +120,7 @@ fn framed(code: u8, payload: &[u8]) -> Vec<u8> {
     [&Header { code, payload_len }.encode(), payload].concat()
 }
 
-fn chat(text: &str) -> Result<Message, String> {
+fn chat(text: &str) -> Result<ScriptMessage, String> {
     let lower = text.to_ascii_lowercase();
     let message = without_return(text);
     if lower.trim_end_matches('\r') == "exit" {
@@ -131,7 +131,7 @@ fn chat(text: &str) -> Result<Message, String> {
             return Err("remove the carriage return at the end".into());
         }
         let request = [text.as_bytes(), b"\n"].concat();
-        return Ok(Message { request, reply: Reply::Line(LineShape::TimeOfDay) });
+        return Ok(ScriptMessage { request, reply: ExpectedReply::Line(LineShape::TimeOfDay) });
     }
     let reply: Vec<u8> = if lower.contains("hello") {
         b"Hello from the server! Connection established.".to_vec()
@@ -150,7 +150,7 @@ mod tests {
     fn exact(protocol: Protocol, text: &str) -> (Vec<u8>, Vec<u8>) {
         let message = message(protocol, text).expect(text);
         match message.reply {
-            Reply::Exact(reply) => (message.request, reply),
+            ExpectedReply::Exact(reply) => (message.request, reply),
             other => panic!("{text}: {other:?}"),
         }
     }
@@ -212,17 +212,17 @@ mod tests {
     #[test]
     fn no_numbered_chat_message_is_a_chat_keyword() {
         for number in 0..26 * 26 * 26 {
-            let asked = numbered(Protocol::Chat, 17, number).expect("letters");
-            let text = String::from_utf8(asked.request.clone()).expect("letters");
+            let message = numbered(Protocol::Chat, 17, number).expect("letters");
+            let text = String::from_utf8(message.request.clone()).expect("letters");
             let reply = format!("ACK: Received '{}'\n", text.trim_end());
-            assert_eq!(asked.reply, Reply::Exact(reply.into_bytes()));
+            assert_eq!(message.reply, ExpectedReply::Exact(reply.into_bytes()));
         }
     }
 
     #[test]
     fn replies_not_known_in_advance_have_a_shape() {
         let time = message(Protocol::Text, "time").expect("a command");
-        assert_eq!(time.reply, Reply::Line(LineShape::DateAndTime));
+        assert_eq!(time.reply, ExpectedReply::Line(LineShape::DateAndTime));
         assert!(LineShape::DateAndTime.fits(b"TIME 2025-09-12T17:24:13-05:00\n"));
         assert!(!LineShape::DateAndTime.fits(b"TIME 2025-09-12T17:24:13Z\n"));
         assert!(LineShape::TimeOfDay.fits(b"Server Time: 17:24:13\n"));

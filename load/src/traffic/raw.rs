@@ -1,12 +1,12 @@
 //! The bytes of a raw run: their notation on the command line, and the framing of the replies.
 
-use super::message::{Framing, Message, Reply};
+use super::message::{ExpectedReply, Framing, ScriptMessage};
 
 /// Returns how replies of a raw run are framed: as lines if every expected reply is a line.
 #[must_use]
-pub fn raw_framing(messages: &[Message]) -> Framing {
-    let is_line = |message: &Message| match &message.reply {
-        Reply::Exact(bytes) => memchr::memchr(b'\n', bytes) == bytes.len().checked_sub(1),
+pub fn raw_framing(messages: &[ScriptMessage]) -> Framing {
+    let is_line = |message: &ScriptMessage| match &message.reply {
+        ExpectedReply::Exact(bytes) => memchr::memchr(b'\n', bytes) == bytes.len().checked_sub(1),
         _ => false,
     };
     if messages.iter().all(is_line) { Framing::Lines } else { Framing::Unknown }

@@ -10,7 +10,7 @@
 //! with theirs. Connections start at different places if there are several messages, so that the
 //! reply of another connection is not the expected one.
 
-use super::message::{Framing, Message, Reply};
+use super::message::{ExpectedReply, Framing, ScriptMessage};
 
 /// Maximum size of a round, unless it needs more messages: the round then fits the cache of a core.
 const ROUND_BYTES: usize = 256 * 1024;
@@ -29,7 +29,7 @@ pub struct Script {
     /// For each place of the two rounds: the number of consecutive replies with known bytes.
     exact: Vec<u32>,
     /// The expected replies of one round.
-    expected: Vec<Reply>,
+    expected: Vec<ExpectedReply>,
     /// Number of distinct messages.
     messages: usize,
     greeting: Vec<u8>,
@@ -87,7 +87,7 @@ impl Script {
     /// # Errors
     /// Fails if there is no message, or an empty request.
     pub fn new(
-        messages: &[Message],
+        messages: &[ScriptMessage],
         depth: usize,
         greeting: &[u8],
         framing: Framing,
@@ -98,16 +98,18 @@ impl Script {
         let round_bytes: usize = messages.iter().map(|message| message.request.len()).sum();
         let repeats =
             round_len(round_bytes / messages.len(), depth).div_ceil(messages.len()).max(1);
-        let round: Vec<&Message> = messages.iter().cycle().take(messages.len() * repeats).collect();
+        let round: Vec<&ScriptMessage> =
+            messages.iter().cycle().take(messages.len() * repeats).collect();
         let (mut requests, mut replies) = (Bytes::default(), Bytes::default());
         for message in round.iter().chain(&round) {
             requests.push(&message.request);
             replies.push(exact_bytes(&message.reply).unwrap_or_default());
         }
-        let expected: Vec<Reply> = round.iter().map(|message| message.reply.clone()).collect();
+        let expected: Vec<ExpectedReply> =
+            round.iter().map(|message| message.reply.clone()).collect();
         Ok(Self {
             exact: exact_runs(&expected),
-            is_answered: expected.iter().all(|reply| *reply != Reply::Nothing),
+            is_answered: expected.iter().all(|reply| *reply != ExpectedReply::Nothing),
             request_bytes_max: messages
                 .iter()
                 .map(|message| message.request.len())
@@ -142,7 +144,7 @@ impl Script {
 
     /// Returns the place `count` messages after `place`.
     #[must_use]
-    pub const fn behind(&self, place: usize, count: usize) -> usize {
+    pub const fn after(&self, place: usize, count: usize) -> usize {
         (place + count) % self.len()
     }
 
@@ -180,7 +182,7 @@ impl Script {
 
     /// Returns the expected reply at `place`.
     #[must_use]
-    pub fn expected(&self, place: usize) -> &Reply {
+    pub fn expected(&self, place: usize) -> &ExpectedReply {
         &self.expected[place]
     }
 
@@ -237,16 +239,16 @@ impl Script {
     }
 }
 
-fn exact_bytes(reply: &Reply) -> Option<&[u8]> {
+fn exact_bytes(reply: &ExpectedReply) -> Option<&[u8]> {
     match reply {
-        Reply::Exact(bytes) => Some(bytes),
+        ExpectedReply::Exact(bytes) => Some(bytes),
         _ => None,
     }
 }
 
 /// For each place of two rounds, counts the exact replies that follow without another kind between
 /// them.
-fn exact_runs(expected: &[Reply]) -> Vec<u32> {
+fn exact_runs(expected: &[ExpectedReply]) -> Vec<u32> {
     let mut runs = vec![0; expected.len() * 2];
     let mut run = 0;
     for place in (0..runs.len()).rev() {
@@ -276,7 +278,7 @@ mod tests {
         assert!(script.requests(last, 3).starts_with(b"ECHO bc\nECHO a\nECHO bc\n"));
         assert_eq!(script.requests_within(last, 15), (2, 15));
         assert_eq!(script.requests_within(last, 14), (1, 8));
-        assert_eq!(script.behind(last, 1), 0);
+        assert_eq!(script.after(last, 1), 0);
     }
 
     #[test]
@@ -299,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_script_without_bytes_to_send_is_refused() {
-        let empty = Message { request: Vec::new(), reply: Reply::Nothing };
+        let empty = ScriptMessage { request: Vec::new(), reply: ExpectedReply::Nothing };
         Script::new(&[empty], 1, b"", Framing::Unknown).expect_err("no byte");
         Script::new(&[], 1, b"", Framing::Unknown).expect_err("no message");
     }

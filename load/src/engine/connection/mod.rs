@@ -3,24 +3,23 @@
 pub mod transfer;
 
 use std::collections::VecDeque;
-use std::io;
-use std::mem;
 use std::time::Duration;
+use std::{io, mem};
 
 use mio::net::TcpStream;
 use socket2::SockRef;
 use tinytcp_core::os::moment::Moment;
 
-use super::thread_state::Shared;
-use crate::measurement::causes::Ending;
+use super::thread_state::ThreadState;
+use crate::measurement::causes::ConnectionEnd;
 use crate::measurement::settings::Lifetime;
 use crate::traffic::plan::Plan;
-use crate::traffic::reply_checker::Reader;
+use crate::traffic::reply_checker::ReplyChecker;
 use crate::traffic::script::Script;
 
 /// Requests sent by one system call that have no reply yet.
 #[derive(Clone, Copy, Debug)]
-struct Flight {
+struct InFlight {
     /// Number of the first request in this thread's schedule; unused without a schedule.
     first: u64,
     count: usize,
@@ -37,12 +36,12 @@ pub enum Loss {
     /// The server rejected it with `SERVER_BUSY`.
     Busy,
     /// It ended, or the generator closed it.
-    Ended(Ending),
+    Ended(ConnectionEnd),
 }
 
 /// The remaining lifetime of a connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Life {
+pub struct RemainingLife {
     begun: Moment,
     /// Number of requests that may still be sent.
     requests: u64,
@@ -50,7 +49,7 @@ pub struct Life {
     ends: Moment,
 }
 
-impl Life {
+impl RemainingLife {
     /// Returns the lifetime of a connection whose attempt starts at `begun`.
     #[must_use]
     pub fn new(lifetime: Option<Lifetime>, begun: Moment) -> Self {
@@ -65,7 +64,7 @@ impl Life {
 
 /// One connection.
 #[derive(Debug)]
-pub struct Peer {
+pub struct LoadConnection {
     /// Its slot among the requested connections.
     pub slot: usize,
     /// Index of the server address.
@@ -77,14 +76,14 @@ pub struct Peer {
     has_received: bool,
     /// When bytes last arrived.
     last_received: Moment,
-    is_of_use: bool,
+    has_completed: bool,
     /// Time that it was open before the first request, while other connections were opening.
-    unused: Duration,
+    idle_before_first: Duration,
     opened: Moment,
-    life: Life,
-    reader: Reader,
-    flights: VecDeque<Flight>,
-    /// Sum of the counts in `flights`.
+    life: RemainingLife,
+    checker: ReplyChecker,
+    batches: VecDeque<InFlight>,
+    /// Sum of the counts in `batches`.
     in_flight: usize,
     /// Script position of the first request that is not completely sent.
     place: usize,
@@ -94,7 +93,7 @@ pub struct Peer {
     unwritten: usize,
 }
 
-impl Peer {
+impl LoadConnection {
     /// Creates a connection that is opening and starts the script at `place`.
     #[must_use]
     pub fn new(
@@ -103,7 +102,7 @@ impl Peer {
         address: usize,
         script: &Script,
         place: usize,
-        life: Life,
+        life: RemainingLife,
     ) -> Self {
         Self {
             slot,
@@ -113,12 +112,12 @@ impl Peer {
             is_open: false,
             has_received: false,
             last_received: Moment::START,
-            is_of_use: false,
-            unused: Duration::ZERO,
+            has_completed: false,
+            idle_before_first: Duration::ZERO,
             opened: Moment::NEVER,
             life,
-            reader: Reader::new(script, place),
-            flights: VecDeque::new(),
+            checker: ReplyChecker::new(script, place),
+            batches: VecDeque::new(),
             in_flight: 0,
             place,
             offset: 0,
@@ -140,8 +139,8 @@ impl Peer {
 
     /// Returns true if a request was completed.
     #[must_use]
-    pub const fn is_of_use(&self) -> bool {
-        self.is_of_use
+    pub const fn has_completed(&self) -> bool {
+        self.has_completed
     }
 
     /// Returns true if a request was started on the open connection.
@@ -181,9 +180,9 @@ impl Peer {
     /// Returns how the connection ends when its oldest request has reached the timeout: late if
     /// bytes arrived since the request was sent, else silent.
     #[must_use]
-    pub fn overdue(&self) -> Ending {
-        let is_late = self.flights.front().is_some_and(|oldest| oldest.sent < self.last_received);
-        if is_late { Ending::Late } else { Ending::Silent }
+    pub fn overdue(&self) -> ConnectionEnd {
+        let is_late = self.batches.front().is_some_and(|oldest| oldest.sent < self.last_received);
+        if is_late { ConnectionEnd::Late } else { ConnectionEnd::Silent }
     }
 
     /// Returns when to check the connection without an event: the timeout of its oldest request, or
@@ -193,14 +192,16 @@ impl Peer {
         if !self.is_open {
             return self.life.begun.after(plan.connect_timeout());
         }
-        self.flights.front().map_or(self.life.ends, |oldest| oldest.sent.after(plan.asked.timeout))
+        self.batches
+            .front()
+            .map_or(self.life.ends, |oldest| oldest.sent.after(plan.settings.timeout))
     }
 
     /// Checks whether the connection attempt has succeeded, and records the opening once.
     ///
     /// # Errors
     /// Fails if the attempt has failed.
-    pub fn open(&mut self, shared: &mut Shared) -> Result<bool, Loss> {
+    pub fn check_open(&mut self, state: &mut ThreadState) -> Result<bool, Loss> {
         let refused = |error| Err(Loss::Refused(error));
         if let Some(error) = self.stream.take_error().map_err(Loss::Refused)? {
             return refused(error);
@@ -210,7 +211,7 @@ impl Peer {
         match (socket.peer_addr(), socket.local_addr()) {
             // The system can pick an unused target port for our own end: the connection is then one
             // with itself.
-            (Ok(peer), Ok(local)) if peer == local => {
+            (Ok(remote), Ok(local)) if remote == local => {
                 return refused(io::ErrorKind::ConnectionRefused.into());
             }
             (Ok(_), Ok(_)) => {}
@@ -220,22 +221,28 @@ impl Peer {
             (Err(error), _) | (_, Err(error)) => return refused(error),
         }
         self.is_open = true;
-        shared.tally.opened += 1;
-        let now = shared.read_clock();
+        state.counts.opened += 1;
+        let now = state.read_clock();
         self.opened = now;
-        shared.tally.connect.record(now.since(self.life.begun), 1);
+        state.counts.connect.record(now.since(self.life.begun), 1);
         Ok(true)
     }
 
     /// Adds `count` requests in flight, which [`flush`](Self::flush) then sends. `first` is their
     /// number in the schedule, and the generator delayed them by at most `lag`.
-    pub fn begin(&mut self, count: usize, first: u64, lag: Duration, shared: &mut Shared) {
+    pub fn start_requests(
+        &mut self,
+        count: usize,
+        first: u64,
+        lag: Duration,
+        state: &mut ThreadState,
+    ) {
         // This adds time only once: `opened` is never from here on.
-        self.unused += shared.now.since(mem::replace(&mut self.opened, Moment::NEVER));
-        self.flights.push_back(Flight { first, count, sent: shared.now, lag });
+        self.idle_before_first += state.now.since(mem::replace(&mut self.opened, Moment::NEVER));
+        self.batches.push_back(InFlight { first, count, sent: state.now, lag });
         self.in_flight += count;
         self.unwritten += count;
         self.life.requests = self.life.requests.saturating_sub(count as u64);
-        shared.in_flight += count;
+        state.in_flight += count;
     }
 }

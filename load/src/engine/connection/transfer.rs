@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tinytcp_core::os::system::{interrupted, would_block};
 
-use super::{Flight, Loss, Peer};
-use crate::engine::thread_state::{BLOCK_LEN, Shared};
-use crate::measurement::causes::{Ending, ReplyError};
+use super::{InFlight, LoadConnection, Loss};
+use crate::engine::thread_state::{BLOCK_LEN, ThreadState};
+use crate::measurement::causes::{ConnectionEnd, ReplyError};
 use crate::traffic::plan::Plan;
 use crate::traffic::reply_checker::Finding;
 use crate::traffic::script::Script;
@@ -18,24 +18,24 @@ const READS_PER_TURN: usize = 16;
 
 /// How far a connection was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum ReadProgress {
     /// To the last byte: the next byte triggers an event.
     Drained,
     /// To the limit of one turn: more bytes may be there without another event.
     Yielded,
 }
 
-impl Peer {
+impl LoadConnection {
     /// Sends as many bytes as the kernel accepts.
     ///
     /// # Errors
     /// Fails if the connection is broken.
-    pub fn flush(&mut self, plan: &Plan, shared: &mut Shared) -> Result<(), Loss> {
+    pub fn flush(&mut self, plan: &Plan, state: &mut ThreadState) -> Result<(), Loss> {
         while self.unwritten > 0 {
             let bytes = &plan.script.requests(self.place, self.unwritten)[self.offset..];
             match self.stream.write(bytes) {
                 Ok(written) => {
-                    self.written(written, plan, shared);
+                    self.written(written, plan, state);
                     // A short write: the socket is full, and an event reports when it has room.
                     if written < bytes.len() {
                         return Ok(());
@@ -45,23 +45,23 @@ impl Peer {
                 Err(error) if interrupted(&error) => {}
                 // Replies to earlier requests may still be readable. They are read first, and
                 // reading then meets the end.
-                Err(_) => return self.receive(true, plan, shared).map(drop),
+                Err(_) => return self.receive(true, plan, state).map(drop),
             }
         }
         Ok(())
     }
 
-    fn written(&mut self, len: usize, plan: &Plan, shared: &mut Shared) {
+    fn written(&mut self, len: usize, plan: &Plan, state: &mut ThreadState) {
         let (whole, whole_bytes) = plan.script.requests_within(self.place, self.offset + len);
         self.offset = self.offset + len - whole_bytes;
-        self.place = plan.script.behind(self.place, whole);
+        self.place = plan.script.after(self.place, whole);
         self.unwritten -= whole;
-        shared.tally.sent += whole as u64;
-        shared.tally.sent_bytes += len as u64;
+        state.counts.sent += whole as u64;
+        state.counts.sent_bytes += len as u64;
         if !plan.script.is_answered() {
-            shared.read_clock();
+            state.read_clock();
             // No reply can wait for the generator.
-            self.complete(whole, Duration::ZERO, shared);
+            self.complete(whole, Duration::ZERO, state);
         }
     }
 
@@ -74,134 +74,139 @@ impl Peer {
         &mut self,
         is_read_closed: bool,
         plan: &Plan,
-        shared: &mut Shared,
-    ) -> Result<Progress, Loss> {
+        state: &mut ThreadState,
+    ) -> Result<ReadProgress, Loss> {
         for _ in 0..READS_PER_TURN {
-            // The block is taken out so that the rest of `shared` can be used, and put back in
+            // The block is taken out so that the rest of `state` can be used, and put back in
             // either case.
-            let mut block = mem::take(&mut shared.block);
+            let mut block = mem::take(&mut state.block);
             let read = self.stream.read(&mut block);
             let result = match &read {
-                Ok(len) => self.received(&block[..*len], plan, shared),
+                Ok(len) => self.received(&block[..*len], plan, state),
                 Err(_) => Ok(()),
             };
-            shared.block = block;
+            state.block = block;
             result?;
             match read {
-                Ok(0) => return Err(Loss::Ended(Ending::Closed)),
+                Ok(0) => return Err(Loss::Ended(ConnectionEnd::Closed)),
                 // A short read has emptied the socket, and the next byte triggers an event. (Urgent
                 // data would be an exception, and our servers send none.)
-                Ok(len) if len < BLOCK_LEN && !is_read_closed => return Ok(Progress::Drained),
+                Ok(len) if len < BLOCK_LEN && !is_read_closed => return Ok(ReadProgress::Drained),
                 Ok(_) => {}
-                Err(error) if would_block(&error) => return Ok(Progress::Drained),
+                Err(error) if would_block(&error) => return Ok(ReadProgress::Drained),
                 Err(error) if interrupted(&error) => {}
-                Err(_) => return Err(Loss::Ended(Ending::Reset)),
+                Err(_) => return Err(Loss::Ended(ConnectionEnd::Reset)),
             }
         }
-        Ok(Progress::Yielded)
+        Ok(ReadProgress::Yielded)
     }
 
-    fn received(&mut self, mut bytes: &[u8], plan: &Plan, shared: &mut Shared) -> Result<(), Loss> {
-        let now = shared.read_clock();
-        let lag = shared.lag();
+    fn received(
+        &mut self,
+        mut bytes: &[u8],
+        plan: &Plan,
+        state: &mut ThreadState,
+    ) -> Result<(), Loss> {
+        let now = state.read_clock();
+        let lag = state.lag();
         self.last_received = now;
-        shared.tally.received_bytes +=
-            bytes.len().saturating_sub(self.reader.greeting_due(&plan.script)) as u64;
+        state.counts.received_bytes +=
+            bytes.len().saturating_sub(self.checker.greeting_due(&plan.script)) as u64;
         if !self.has_received && !bytes.is_empty() {
             self.has_received = true;
-            shared
-                .tally
+            state
+                .counts
                 .first_byte
-                .record(now.since(self.life.begun).saturating_sub(self.unused), 1);
+                .record(now.since(self.life.begun).saturating_sub(self.idle_before_first), 1);
         }
         loop {
-            match self.reader.next(
+            match self.checker.next(
                 &plan.script,
                 &mut bytes,
                 self.in_flight,
-                &mut shared.tally.exchanges,
+                &mut state.counts.exchanges,
             ) {
                 Finding::Incomplete => return Ok(()),
-                Finding::Correct(count) => self.complete(count, lag, shared),
+                Finding::Correct(count) => self.complete(count, lag, state),
                 Finding::Overtaking(passed) => {
-                    self.fail(ReplyError::Missing, passed, shared);
-                    self.complete(1, lag, shared);
+                    self.fail(ReplyError::Missing, passed, state);
+                    self.complete(1, lag, state);
                 }
-                Finding::Wrong => self.fail(ReplyError::Wrong, 1, shared),
-                Finding::Foreign => self.fail(ReplyError::Foreign, 1, shared),
-                Finding::Repeated => shared.tally.errors.add(ReplyError::Surplus, 1),
+                Finding::Wrong => self.fail(ReplyError::Wrong, 1, state),
+                Finding::Foreign => self.fail(ReplyError::Foreign, 1, state),
+                Finding::Repeated => state.counts.errors.add(ReplyError::Surplus, 1),
                 Finding::Surplus => {
-                    shared.tally.errors.add(ReplyError::Surplus, 1);
-                    return Err(Loss::Ended(Ending::Unreadable));
+                    state.counts.errors.add(ReplyError::Surplus, 1);
+                    return Err(Loss::Ended(ConnectionEnd::Unreadable));
                 }
                 Finding::Unreadable => {
-                    self.fail(ReplyError::Wrong, self.in_flight.min(1), shared);
-                    return Err(Loss::Ended(Ending::Unreadable));
+                    self.fail(ReplyError::Wrong, self.in_flight.min(1), state);
+                    return Err(Loss::Ended(ConnectionEnd::Unreadable));
                 }
                 Finding::Busy => return Err(Loss::Busy),
-                Finding::Farewell(ending) => return Err(Loss::Ended(ending)),
+                Finding::Closing(ending) => return Err(Loss::Ended(ending)),
             }
         }
     }
 
     /// Completes the oldest `count` requests with correct replies, which the generator delayed by
     /// `lag`.
-    fn complete(&mut self, count: usize, lag: Duration, shared: &mut Shared) {
-        self.is_of_use |= count > 0;
-        self.land(count, shared, |flight, count, shared| {
-            shared.count_correct(flight.first, count, flight.sent, (flight.lag, lag));
+    fn complete(&mut self, count: usize, lag: Duration, state: &mut ThreadState) {
+        self.has_completed |= count > 0;
+        self.remove_oldest(count, state, |flight, count, state| {
+            state.count_correct(flight.first, count, flight.sent, (flight.lag, lag));
         });
     }
 
     /// Completes the oldest `count` requests as failed with `error`.
-    fn fail(&mut self, error: ReplyError, count: usize, shared: &mut Shared) {
-        shared.tally.errors.add(error, count as u64);
-        self.land(count, shared, |_, _, _| {});
+    fn fail(&mut self, error: ReplyError, count: usize, state: &mut ThreadState) {
+        state.counts.errors.add(error, count as u64);
+        self.remove_oldest(count, state, |_, _, _| {});
     }
 
     /// Removes the oldest `count` requests in flight, and calls `record` for each part of them that
     /// was sent together.
-    fn land(
+    fn remove_oldest(
         &mut self,
         mut count: usize,
-        shared: &mut Shared,
-        record: impl Fn(&Flight, usize, &mut Shared),
+        state: &mut ThreadState,
+        record: impl Fn(&InFlight, usize, &mut ThreadState),
     ) {
-        shared.in_flight -= count;
+        state.in_flight -= count;
         self.in_flight -= count;
         while count > 0
-            && let Some(oldest) = self.flights.front_mut()
+            && let Some(oldest) = self.batches.front_mut()
         {
-            let landed = count.min(oldest.count);
-            record(oldest, landed, shared);
-            oldest.first += landed as u64;
-            oldest.count -= landed;
+            let removed = count.min(oldest.count);
+            record(oldest, removed, state);
+            oldest.first += removed as u64;
+            oldest.count -= removed;
             if oldest.count == 0 {
-                self.flights.pop_front();
+                self.batches.pop_front();
             }
-            count -= landed;
+            count -= removed;
         }
     }
 
     /// Counts the requests in flight as failed: the oldest with `oldest`, all others as missing.
-    pub fn give_up(&mut self, oldest: ReplyError, script: &Script, shared: &mut Shared) {
+    pub fn fail_all(&mut self, oldest: ReplyError, script: &Script, state: &mut ThreadState) {
         let first = self.in_flight.min(1);
         if first > 0 && matches!(oldest, ReplyError::Truncated | ReplyError::Late) {
-            self.reader.keep_unfinished(oldest, script, &mut shared.tally.exchanges);
+            self.checker.keep_unfinished(oldest, script, &mut state.counts.exchanges);
         }
-        self.fail(oldest, first, shared);
-        self.fail(ReplyError::Missing, self.in_flight, shared);
+        self.fail(oldest, first, state);
+        self.fail(ReplyError::Missing, self.in_flight, state);
     }
 
     /// Returns the error of the oldest request in flight if the connection ends now.
     #[must_use]
-    pub const fn loss_of_oldest(&self) -> ReplyError {
-        if self.reader.is_inside_reply() { ReplyError::Truncated } else { ReplyError::Missing }
+    pub const fn error_of_oldest(&self) -> ReplyError {
+        if self.checker.is_inside_reply() { ReplyError::Truncated } else { ReplyError::Missing }
     }
 
     /// Removes the requests in flight without an outcome: the run was interrupted, or the server
     /// rejected the connection.
-    pub fn forget(&mut self, shared: &mut Shared) {
-        self.land(self.in_flight, shared, |_, _, _| {});
+    pub fn discard_in_flight(&mut self, state: &mut ThreadState) {
+        self.remove_oldest(self.in_flight, state, |_, _, _| {});
     }
 }

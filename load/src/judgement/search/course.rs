@@ -47,7 +47,7 @@ pub struct Trial {
 
 /// Why a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum SearchEnd {
     /// The highest rate is known to within 3 %.
     Found,
     /// A lower rate does not reduce the latency.
@@ -58,7 +58,7 @@ pub enum End {
 
 /// The state of a search.
 #[derive(Debug)]
-pub struct Course {
+pub struct SearchCourse {
     /// Requested duration of each measurement.
     duration: Duration,
     /// Minimum number of samples of a measurement.
@@ -70,7 +70,7 @@ pub struct Course {
     number: usize,
 }
 
-impl Course {
+impl SearchCourse {
     /// Starts a search for the highest rate that meets `objective`.
     #[must_use]
     pub const fn new(objective: &Objective, duration: Duration) -> Self {
@@ -107,22 +107,22 @@ impl Course {
     ///
     /// # Errors
     /// Returns why the search is over.
-    pub fn next(&self) -> Result<f64, End> {
+    pub fn next(&self) -> Result<f64, SearchEnd> {
         match (self.held, self.broken) {
             (Some(held), Some(broken)) if broken / held > 1.0 + PRECISION => {
                 Ok(held.midpoint(broken))
             }
-            (Some(_), Some(_)) | (None, None) => Err(End::Found),
+            (Some(_), Some(_)) | (None, None) => Err(SearchEnd::Found),
             (Some(held), None) => Ok(held * 2.0),
-            (None, Some(_)) if self.is_flat(FLAT_FACTOR) => Err(End::Flat),
+            (None, Some(_)) if self.is_flat(FLAT_FACTOR) => Err(SearchEnd::Flat),
             (None, Some(broken)) => {
                 let lower = broken / 2.0;
                 let is_low =
                     lower < RATE_MIN || self.duration_at(lower) > self.duration * LONGER_MAX;
                 match is_low {
                     // There is no lower rate to compare with, so the one above has to do.
-                    true if self.is_flat(FLAT_FACTOR / 2.0) => Err(End::Flat),
-                    true => Err(End::Low),
+                    true if self.is_flat(FLAT_FACTOR / 2.0) => Err(SearchEnd::Flat),
+                    true => Err(SearchEnd::Low),
                     false => Ok(lower),
                 }
             }
@@ -147,8 +147,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn course(objective: &str) -> Course {
-        Course::new(&objective.parse().expect("a good one"), 3 * SECOND)
+    fn course(objective: &str) -> SearchCourse {
+        SearchCourse::new(&objective.parse().expect("a good one"), 3 * SECOND)
     }
 
     #[test]
@@ -165,13 +165,13 @@ mod tests {
             for (rate, late) in [400.0, 200.0, 100.0].into_iter().zip(latencies) {
                 assert_eq!(
                     course.next().err(),
-                    Some(End::Found).filter(|_| course.broken.is_none())
+                    Some(SearchEnd::Found).filter(|_| course.broken.is_none())
                 );
                 course.broke(rate, Some(Duration::from_millis(late)));
             }
             course.next()
         };
-        assert_eq!(ends([5, 4, 4]), Err(End::Flat));
+        assert_eq!(ends([5, 4, 4]), Err(SearchEnd::Flat));
         assert_eq!(ends([50, 12, 4]), Ok(50.0));
     }
 
@@ -189,10 +189,10 @@ mod tests {
         course.broke(80.0, None);
         assert_eq!(course.next(), Ok(40.0), "25 s of at most 30 s");
         course.broke(40.0, None);
-        assert_eq!(course.next(), Err(End::Low));
+        assert_eq!(course.next(), Err(SearchEnd::Low));
         let late = Some(Duration::from_millis(5));
         [80.0, 40.0].into_iter().for_each(|rate| course.broke(rate, late));
-        assert_eq!(course.next(), Err(End::Flat), "half of the rate has the same latency");
+        assert_eq!(course.next(), Err(SearchEnd::Flat), "half of the rate has the same latency");
     }
 
     #[test]

@@ -10,11 +10,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::objective::Objective;
-use super::verdict::{Kind, Verdict};
+use super::verdict::{RunVerdict, VerdictKind};
 use crate::measurement::format::{duration, rate, typed_seconds};
-use crate::measurement::outcome::Outcome;
+use crate::measurement::outcome::RunOutcome;
 use crate::measurement::settings::Pace;
-use course::{Course, End, Trial};
+use course::{SearchCourse, SearchEnd, Trial};
 use step::{judge, late};
 
 /// Maximum number of measurements, including repetitions: doubling from 1 to 65,000, and seven
@@ -31,12 +31,12 @@ pub struct Search {
     /// The result in words.
     pub conclusion: String,
     /// Every measurement, in order of time.
-    pub steps: Vec<Step>,
+    pub steps: Vec<SearchStep>,
 }
 
 /// One measurement of a search.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Step {
+pub struct SearchStep {
     /// Requests due per second.
     pub asked_per_s: f64,
     /// Correct replies per second.
@@ -57,11 +57,11 @@ pub struct Step {
 
 /// The result of a search.
 #[derive(Debug)]
-pub struct Found {
+pub struct SearchResult {
     /// The measurements.
     pub search: Search,
     /// The run at the highest rate that met the objective; the last run if none did.
-    pub outcome: Outcome,
+    pub outcome: RunOutcome,
 }
 
 impl Search {
@@ -71,7 +71,7 @@ impl Search {
     }
 
     /// Ends the search. `end` is the reason and the objective, unless the search was interrupted.
-    fn found(mut self, outcome: Outcome, end: Option<(End, &Objective)>) -> Found {
+    fn found(mut self, outcome: RunOutcome, end: Option<(SearchEnd, &Objective)>) -> SearchResult {
         let limit = self.limit().and_then(|step| Some((step, step.broken_by.as_ref()?)));
         let limit = limit
             .map(|(step, why)| format!(" At {}: {why}.", rate(step.asked_per_s)))
@@ -81,34 +81,34 @@ impl Search {
             (Some(highest), _) => {
                 format!("{} is the highest rate that met {}.{limit}", rate(highest), self.objective)
             }
-            (None, Some((End::Flat, objective))) => {
+            (None, Some((SearchEnd::Flat, objective))) => {
                 format!("{none}: {}.", flat(objective, &outcome))
             }
-            (None, Some((End::Low, _))) => {
+            (None, Some((SearchEnd::Low, _))) => {
                 format!("{none}.{limit} A lower rate needs a longer -d to measure its percentiles.")
             }
             (None, _) => format!("{none}.{limit}"),
         };
-        Found { search: self, outcome }
+        SearchResult { search: self, outcome }
     }
 
     /// Returns the verdict of the search: that no rate met the objective, or that the generator
     /// prevented a higher one.
     #[must_use]
-    pub fn verdict(&self) -> Option<Verdict> {
+    pub fn verdict(&self) -> Option<RunVerdict> {
         if self.highest_held_per_s.is_none() {
             let advice = "Choose an objective that this server and this machine can meet; the \
              results are those of the last run.";
-            return Some(Verdict {
-                kind: Kind::NoRateHeld,
+            return Some(RunVerdict {
+                kind: VerdictKind::NoRateHeld,
                 evidence: self.conclusion.clone(),
                 advice: advice.into(),
             });
         }
         let advice =
             "The server may handle more: give the generator its own core, or another machine.";
-        self.limit().filter(|step| step.generator_limited).map(|step| Verdict {
-            kind: Kind::GeneratorLimited,
+        self.limit().filter(|step| step.generator_limited).map(|step| RunVerdict {
+            kind: VerdictKind::GeneratorLimited,
             evidence: format!(
                 "at {} the generator limited the run, not the server",
                 rate(step.asked_per_s)
@@ -119,8 +119,8 @@ impl Search {
 
     /// Returns the measurements in order of rate.
     #[must_use]
-    pub fn curve(&self) -> Vec<&Step> {
-        let mut curve: Vec<&Step> = self.steps.iter().collect();
+    pub fn curve(&self) -> Vec<&SearchStep> {
+        let mut curve: Vec<&SearchStep> = self.steps.iter().collect();
         curve.sort_by(|a, b| a.asked_per_s.total_cmp(&b.asked_per_s));
         curve
     }
@@ -128,7 +128,7 @@ impl Search {
     /// Returns the lowest failed rate above the highest that met the objective: the reason why the
     /// search went no higher.
     #[must_use]
-    pub fn limit(&self) -> Option<&Step> {
+    pub fn limit(&self) -> Option<&SearchStep> {
         let highest = self.highest_held_per_s.unwrap_or(0.0);
         self.curve().into_iter().find(|step| !step.held && step.asked_per_s > highest)
     }
@@ -145,12 +145,12 @@ pub fn find_max<E>(
     objective: &Objective,
     start_per_s: f64,
     duration: Duration,
-    mut measure: impl FnMut(Trial) -> Result<Outcome, E>,
-) -> Result<Found, E> {
+    mut measure: impl FnMut(Trial) -> Result<RunOutcome, E>,
+) -> Result<SearchResult, E> {
     let mut search = Search::new(objective);
-    let mut course = Course::new(objective, duration);
+    let mut course = SearchCourse::new(objective, duration);
     let mut rate = start_per_s;
-    let mut best: Option<Outcome> = None;
+    let mut best: Option<RunOutcome> = None;
     loop {
         let mut outcome = measure(course.trial(rate))?;
         let mut late = late(objective, rate, &outcome);
@@ -163,7 +163,7 @@ pub fn find_max<E>(
         }
         if let Some(signal) = outcome.interrupted_by {
             let outcome =
-                best.map_or(outcome, |best| Outcome { interrupted_by: Some(signal), ..best });
+                best.map_or(outcome, |best| RunOutcome { interrupted_by: Some(signal), ..best });
             return Ok(search.found(outcome, None));
         }
         let kept = if step.held || search.highest_held_per_s.is_none() {
@@ -186,10 +186,10 @@ pub fn find_max<E>(
 }
 
 /// Explains why a lower rate does not help.
-fn flat(objective: &Objective, outcome: &Outcome) -> String {
+fn flat(objective: &Objective, outcome: &RunOutcome) -> String {
     let (latency, bound) =
         (&outcome.total.from_schedule, typed_seconds(objective.bound().as_secs_f64()));
-    let lowest = match outcome.asked.pace {
+    let lowest = match outcome.settings.pace {
         Pace::Open { from, .. } => rate(from),
         Pace::Closed | Pace::Hold(_) => "the lowest rate".into(),
     };

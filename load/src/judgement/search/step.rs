@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::Step;
+use super::SearchStep;
 use crate::judgement::objective::Objective;
-use crate::judgement::verdict::{self, Verdict};
+use crate::judgement::verdict::{self, RunVerdict};
 use crate::measurement::averages::share;
 use crate::measurement::format::{duration, percent, plural, rate};
 use crate::measurement::latency::microseconds;
-use crate::measurement::outcome::Outcome;
+use crate::measurement::outcome::RunOutcome;
 
 /// A rate counts as reached if this share of it was answered; the rest may still be in flight at
 /// the end of a run.
@@ -16,23 +16,23 @@ const REACHED_RATIO: f64 = 0.98;
 
 /// Returns the percentile of the objective if a run at `rate` had no error and reached the rate;
 /// `None` otherwise.
-pub(super) fn late(objective: &Objective, rate: f64, outcome: &Outcome) -> Option<Duration> {
+pub(super) fn late(objective: &Objective, rate: f64, outcome: &RunOutcome) -> Option<Duration> {
     let is_whole =
         outcome.total.errors.total() == 0 && reached_per_s(outcome) >= REACHED_RATIO * rate;
     (is_whole && outcome.total.from_schedule.count() > 0)
         .then(|| objective.of(&outcome.total.from_schedule))
 }
 
-fn reached_per_s(outcome: &Outcome) -> f64 {
+fn reached_per_s(outcome: &RunOutcome) -> f64 {
     share(outcome.total.correct_inside(), outcome.counted.as_secs_f64())
 }
 
-pub(super) fn judge(objective: &Objective, asked_per_s: f64, outcome: &Outcome) -> Step {
+pub(super) fn judge(objective: &Objective, asked_per_s: f64, outcome: &RunOutcome) -> SearchStep {
     let latency = &outcome.total.from_schedule;
     let figure = |quantile| (latency.count() > 0).then(|| microseconds(latency.quantile(quantile)));
     let limited = verdict::generator_limited(outcome);
     let broken_by = broken_by(objective, asked_per_s, outcome, limited.as_ref());
-    Step {
+    SearchStep {
         asked_per_s,
         reached_per_s: reached_per_s(outcome),
         p50_us: figure(0.5),
@@ -47,8 +47,8 @@ pub(super) fn judge(objective: &Objective, asked_per_s: f64, outcome: &Outcome) 
 fn broken_by(
     objective: &Objective,
     asked_per_s: f64,
-    outcome: &Outcome,
-    limited: Option<&Verdict>,
+    outcome: &RunOutcome,
+    limited: Option<&RunVerdict>,
 ) -> Option<String> {
     let (latency, errors, reached_per_s) =
         (&outcome.total.from_schedule, outcome.total.errors.total(), reached_per_s(outcome));

@@ -14,14 +14,14 @@ fn objective() -> Objective {
 
 /// A model of a queue with one server of this capacity: p99 grows near the capacity, and beyond
 /// it requests stay unsent.
-fn server(capacity: f64, rate: f64) -> Outcome {
+fn server(capacity: f64, rate: f64) -> RunOutcome {
     let load = rate / capacity;
     let p99 = if load < 1.0 { 4.6 / capacity / (1.0 - load) } else { 1.0 };
     let mut latency = Latency::default();
     latency.record(Duration::from_secs_f64(p99), 1_000);
     let answered = (rate.min(capacity) * 10.0) as u64;
     let sample = fixtures::open()
-        .asked(|asked| asked.pace = Pace::Open { from: rate, to: rate })
+        .settings(|settings| settings.pace = Pace::Open { from: rate, to: rate })
         .total(|total| {
             (total.sent, total.correct) = (answered, answered);
             (total.from_send, total.from_schedule) = (latency.clone(), latency);
@@ -32,7 +32,7 @@ fn server(capacity: f64, rate: f64) -> Outcome {
 
 const TEN_SECONDS: Duration = Duration::from_secs(10);
 
-fn find(start: f64, mut measure: impl FnMut(f64) -> Outcome) -> Found {
+fn find(start: f64, mut measure: impl FnMut(f64) -> RunOutcome) -> SearchResult {
     find_max::<Infallible>(&objective(), start, TEN_SECONDS, |trial| Ok(measure(trial.rate)))
         .expect("nothing fails")
 }
@@ -57,7 +57,7 @@ fn the_highest_rate_is_found_within_3_percent() {
 fn the_kept_run_is_that_of_the_highest_rate() {
     let found = find(1_000.0, |rate| server(50_000.0, rate));
     let highest = found.search.highest_held_per_s.expect("there is one");
-    assert_eq!(found.outcome.asked.pace, Pace::Open { from: highest, to: highest });
+    assert_eq!(found.outcome.settings.pace, Pace::Open { from: highest, to: highest });
     let limit = found.search.limit().expect("the search found one");
     assert!(
         limit.asked_per_s > highest
@@ -90,7 +90,7 @@ fn an_unmet_objective_ends_the_search_with_the_last_run() {
     let found = find(1_000.0, |rate| server(0.5, rate));
     assert_eq!(found.search.highest_held_per_s, None);
     assert!(found.search.steps.len() <= MEASUREMENTS_MAX + 1);
-    assert!(matches!(found.outcome.asked.pace, Pace::Open { from, .. } if from < 16.0));
+    assert!(matches!(found.outcome.settings.pace, Pace::Open { from, .. } if from < 16.0));
     let verdict = found.search.verdict().expect("there is no rate");
     assert!(
         verdict.evidence.ends_with("A lower rate needs a longer -d to measure its percentiles."),
@@ -99,7 +99,7 @@ fn an_unmet_objective_ends_the_search_with_the_last_run() {
 }
 
 /// A model of a server with a constant median and p99.
-fn constant(p50: Duration, p99: Duration, rate: f64) -> Outcome {
+fn constant(p50: Duration, p99: Duration, rate: f64) -> RunOutcome {
     let mut outcome = server(f64::MAX, rate);
     let mut latency = Latency::default();
     latency.record(p50, 900);
@@ -135,9 +135,9 @@ fn a_search_without_a_result_is_never_valid() {
     let found =
         find(1_000.0, |rate| constant(Duration::from_secs(1), Duration::from_secs(1), rate));
     let report = Report::new(&found.outcome, &[]);
-    assert_eq!(report.verdict.kind, Kind::Valid, "the run itself had no flaw");
+    assert_eq!(report.verdict.kind, VerdictKind::Valid, "the run itself had no flaw");
     let report = report.with_search(found.search);
-    assert_eq!((report.verdict.kind, report.exit_code()), (Kind::NoRateHeld, 1));
+    assert_eq!((report.verdict.kind, report.exit_code()), (VerdictKind::NoRateHeld, 1));
     assert_eq!(report.further_verdicts, []);
 }
 
@@ -158,7 +158,7 @@ fn a_rate_limited_by_the_generator_is_reported_as_such() {
     );
     assert!(found.search.steps.iter().all(|step| step.held != step.generator_limited));
     let report = Report::new(&found.outcome, &[]).with_search(found.search);
-    assert_eq!((report.verdict.kind, report.exit_code()), (Kind::GeneratorLimited, 0));
+    assert_eq!((report.verdict.kind, report.exit_code()), (VerdictKind::GeneratorLimited, 0));
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn an_interruption_ends_the_search_with_the_best_run_so_far() {
         outcome
     });
     assert_eq!((found.search.steps.len(), found.search.highest_held_per_s), (2, Some(2_000.0)));
-    assert_eq!(found.outcome.asked.pace, Pace::Open { from: 2_000.0, to: 2_000.0 });
+    assert_eq!(found.outcome.settings.pace, Pace::Open { from: 2_000.0, to: 2_000.0 });
     assert_eq!(found.outcome.interrupted_by, Some(2));
 }
 

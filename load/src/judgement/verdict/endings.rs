@@ -1,16 +1,16 @@
 //! Verdicts about connections that the server ended, and about a server that is gone.
 
 use super::evidence::{CHECK_SERVER_AND_NETWORK, list, what_ended};
-use crate::judgement::verdict::{Kind, Verdict};
-use crate::measurement::causes::{Cause, Ending};
+use crate::judgement::verdict::{RunVerdict, VerdictKind};
+use crate::measurement::causes::{Cause, ConnectionEnd};
 use crate::measurement::format::{count, plural, typed_seconds};
-use crate::measurement::outcome::Outcome;
+use crate::measurement::outcome::RunOutcome;
 use crate::measurement::settings::Pace;
 
 /// Checks whether the server was gone before the end of the run.
-pub(super) fn server_gone(outcome: &Outcome) -> Option<Verdict> {
+pub(super) fn server_gone(outcome: &RunOutcome) -> Option<RunVerdict> {
     let after = typed_seconds(outcome.server_gone?.as_secs_f64());
-    let how = match outcome.total.endings.get(Ending::Shutdown) {
+    let how = match outcome.total.endings.get(ConnectionEnd::Shutdown) {
         0 => "without a message".into(),
         count => format!("({} with BYE)", plural(count, "connection")),
     };
@@ -18,18 +18,19 @@ pub(super) fn server_gone(outcome: &Outcome) -> Option<Verdict> {
         "all connections ended {how}, the last one after {after}; the server accepted no other one"
     );
     let advice = "Check the server's log and exit code; the results before that time may be valid.";
-    Some(Verdict::new(Kind::ServerGone, evidence, advice))
+    Some(RunVerdict::new(VerdictKind::ServerGone, evidence, advice))
 }
 
 /// Checks whether held connections have ended.
-pub(super) fn connections_ended(outcome: &Outcome) -> Option<Verdict> {
+pub(super) fn connections_ended(outcome: &RunOutcome) -> Option<RunVerdict> {
     let endings = &outcome.total.endings;
-    if !matches!(outcome.asked.pace, Pace::Hold(_)) || endings.total() == 0 {
+    if !matches!(outcome.settings.pace, Pace::Hold(_)) || endings.total() == 0 {
         return None;
     }
-    let causes = list(endings, Ending::ALL, what_ended).unwrap_or_default();
+    let causes = list(endings, ConnectionEnd::ALL, what_ended).unwrap_or_default();
     let evidence = format!("{}; {causes}", alive(outcome));
-    let advice = match (endings.get(Ending::IdleTimeout), endings.get(Ending::Silent)) {
+    let advice = match (endings.get(ConnectionEnd::IdleTimeout), endings.get(ConnectionEnd::Silent))
+    {
         (idle, _) if idle > 0 => {
             "Shorten the interval of heartbeats (--heartbeat), or raise the server's \
              --idle-timeout."
@@ -39,12 +40,12 @@ pub(super) fn connections_ended(outcome: &Outcome) -> Option<Verdict> {
         }
         _ => CHECK_SERVER_AND_NETWORK,
     };
-    Some(Verdict::new(Kind::ConnectionsEnded, evidence, advice))
+    Some(RunVerdict::new(VerdictKind::ConnectionsEnded, evidence, advice))
 }
 
 /// Describes how many held connections stayed alive: `all 10 connections stayed alive`, `3 of 10
 /// connections stayed alive`.
-pub(super) fn alive(outcome: &Outcome) -> String {
+pub(super) fn alive(outcome: &RunOutcome) -> String {
     let (open, reached) = (outcome.open_last as u64, outcome.reached as u64);
     match plural(reached, "connection") {
         connections if open == reached && reached > 1 => format!("all {connections} stayed alive"),

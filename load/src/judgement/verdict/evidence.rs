@@ -1,12 +1,12 @@
 //! Causes and their counts, as the evidence of a verdict names them.
 
-use crate::measurement::causes::{Cause, Ending};
-use crate::measurement::counts::Counts;
+use crate::measurement::causes::{Cause, ConnectionEnd};
+use crate::measurement::counts::CauseCounts;
 use crate::measurement::format::count;
 
 /// Lists the causes among `causes` that occurred, with their counts; `None` if none did.
 pub(super) fn list<C: Cause>(
-    counts: &Counts<C>,
+    counts: &CauseCounts<C>,
     causes: &[C],
     name: impl Fn(C) -> &'static str,
 ) -> Option<String> {
@@ -24,15 +24,15 @@ pub(super) const CHECK_SERVER_AND_NETWORK: &str = "Check the server's log, timeo
     the network for devices that drop connections.";
 
 /// Names an ending in evidence.
-pub(super) const fn what_ended(ending: Ending) -> &'static str {
+pub(super) const fn what_ended(ending: ConnectionEnd) -> &'static str {
     match ending {
-        Ending::Silent => "connections that did not answer",
-        Ending::Late => "connections closed after a late reply",
-        Ending::Closed => "closed by the server without a message",
-        Ending::IdleTimeout => "closed by the server's idle timeout",
-        Ending::MessageTimeout => "closed by the server's message timeout",
-        Ending::Shutdown => "closed by the server's shutdown",
-        Ending::Reset => "connections reset",
-        Ending::Unreadable => "connections with unreadable replies",
+        ConnectionEnd::Silent => "connections that did not answer",
+        ConnectionEnd::Late => "connections closed after a late reply",
+        ConnectionEnd::Closed => "closed by the server without a message",
+        ConnectionEnd::IdleTimeout => "closed by the server's idle timeout",
+        ConnectionEnd::MessageTimeout => "closed by the server's message timeout",
+        ConnectionEnd::Shutdown => "closed by the server's shutdown",
+        ConnectionEnd::Reset => "connections reset",
+        ConnectionEnd::Unreadable => "connections with unreadable replies",
     }
 }

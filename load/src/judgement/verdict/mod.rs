@@ -2,17 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::gates::Judgement;
-use crate::measurement::outcome::Outcome;
+use super::gates::GateResult;
+use crate::measurement::outcome::RunOutcome;
 
 mod endings;
 mod evidence;
-mod findings;
-mod pace;
+mod failures;
+mod schedule;
 
-pub(crate) use findings::gate_crossed;
-pub use pace::cpu_ratio;
-pub(super) use pace::generator_limited;
+pub(crate) use failures::gate_crossed;
+pub use schedule::cpu_ratio;
+pub(super) use schedule::generator_limited;
 
 /// The advice for a valid run.
 pub(crate) const FIGURES_OF_THE_SERVER: &str =
@@ -20,9 +20,9 @@ pub(crate) const FIGURES_OF_THE_SERVER: &str =
 
 /// The verdict on a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Verdict {
+pub struct RunVerdict {
     /// Its kind.
-    pub kind: Kind,
+    pub kind: VerdictKind,
     /// The numbers that prove it, in a sentence.
     pub evidence: String,
     /// What to do, in a sentence.
@@ -32,7 +32,7 @@ pub struct Verdict {
 /// The kinds of verdicts, worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum VerdictKind {
     /// No request got a correct reply, so there are no results.
     NothingCompleted,
     /// A gate was crossed.
@@ -65,7 +65,7 @@ pub enum Kind {
     Valid,
 }
 
-impl Kind {
+impl VerdictKind {
     /// Returns the name: `generator-limited`.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -103,44 +103,45 @@ impl Kind {
     }
 }
 
-impl Verdict {
-    fn new(kind: Kind, evidence: impl Into<String>, advice: impl Into<String>) -> Self {
+impl RunVerdict {
+    fn new(kind: VerdictKind, evidence: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { kind, evidence: evidence.into(), advice: advice.into() }
     }
 
     /// Returns the verdict on a run without a flaw.
     #[must_use]
-    pub fn valid(outcome: &Outcome) -> Self {
-        let evidence = format!("{}; {}", findings::held(outcome), pace::generator_room(outcome));
-        Self::new(Kind::Valid, evidence, FIGURES_OF_THE_SERVER)
+    pub fn valid(outcome: &RunOutcome) -> Self {
+        let evidence =
+            format!("{}; {}", failures::held(outcome), schedule::generator_room(outcome));
+        Self::new(VerdictKind::Valid, evidence, FIGURES_OF_THE_SERVER)
     }
 }
 
 /// Returns all flaws of a run, worst first.
 #[must_use]
-pub fn flaws(outcome: &Outcome, gates: &[Judgement]) -> Vec<Verdict> {
+pub fn flaws(outcome: &RunOutcome, gates: &[GateResult]) -> Vec<RunVerdict> {
     let found = [
-        findings::gate_crossed(gates),
+        failures::gate_crossed(gates),
         endings::server_gone(outcome),
-        findings::wrong_replies(outcome),
-        findings::port_limited(outcome),
-        findings::descriptor_limited(outcome),
-        findings::server_refused(outcome),
-        findings::too_short(outcome),
+        failures::wrong_replies(outcome),
+        failures::port_limited(outcome),
+        failures::descriptor_limited(outcome),
+        failures::server_refused(outcome),
+        failures::too_short(outcome),
         endings::connections_ended(outcome),
-        findings::unanswered(outcome),
-        pace::generator_limited(outcome),
-        pace::server_overloaded(outcome),
-        pace::tail_queued(outcome),
+        failures::unanswered(outcome),
+        schedule::generator_limited(outcome),
+        schedule::server_overloaded(outcome),
+        schedule::tail_queued(outcome),
     ];
     // Refused connections after the server has gone are not reported separately.
     let follows = |kind| {
         outcome.server_gone.is_some()
-            && matches!(kind, Kind::ServerRefused | Kind::ServerOverloaded)
+            && matches!(kind, VerdictKind::ServerRefused | VerdictKind::ServerOverloaded)
     };
-    let others: Vec<Verdict> =
+    let others: Vec<RunVerdict> =
         found.into_iter().flatten().filter(|verdict| !follows(verdict.kind)).collect();
-    findings::nothing_completed(outcome, &others).into_iter().chain(others).collect()
+    failures::nothing_completed(outcome, &others).into_iter().chain(others).collect()
 }
 
 #[cfg(test)]
@@ -148,18 +149,18 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::fixtures::{self, Sample};
-    use crate::measurement::causes::{ConnectError, Ending, ReplyError};
+    use crate::fixtures::{self, OutcomeBuilder};
+    use crate::measurement::causes::{ConnectError, ConnectionEnd, ReplyError};
     use crate::measurement::settings::Pace;
 
-    pub(super) fn of(sample: Sample) -> Vec<Verdict> {
+    pub(super) fn of(sample: OutcomeBuilder) -> Vec<RunVerdict> {
         let outcome = sample.done();
         let flaws = flaws(&outcome, &[]);
-        if flaws.is_empty() { vec![Verdict::valid(&outcome)] } else { flaws }
+        if flaws.is_empty() { vec![RunVerdict::valid(&outcome)] } else { flaws }
     }
 
     /// Returns the only verdict, which must have this kind.
-    pub(super) fn only(sample: Sample, kind: Kind) -> Verdict {
+    pub(super) fn only(sample: OutcomeBuilder, kind: VerdictKind) -> RunVerdict {
         let found = of(sample);
         assert_eq!(
             found.iter().map(|verdict| verdict.kind).collect::<Vec<_>>(),
@@ -171,53 +172,59 @@ mod tests {
 
     #[test]
     fn a_run_without_a_flaw_is_valid_closed_or_open() {
-        assert!(only(fixtures::closed(), Kind::Valid).evidence.contains("generator 30.0 % busy"));
-        only(fixtures::open(), Kind::Valid);
+        assert!(
+            only(fixtures::closed(), VerdictKind::Valid).evidence.contains("generator 30.0 % busy")
+        );
+        only(fixtures::open(), VerdictKind::Valid);
     }
 
     #[test]
     fn nothing_completed_comes_before_its_cause() {
         let found = of(fixtures::nothing(ConnectError::Refused));
-        assert_eq!(found[0].kind, Kind::NothingCompleted);
+        assert_eq!(found[0].kind, VerdictKind::NothingCompleted);
         assert_eq!(
             found[0].evidence,
             format!("no request got a correct reply; {}", found[1].evidence)
         );
         assert_eq!(found[0].advice, found[1].advice);
         assert!(found[0].evidence.contains("connections refused: 10"), "{}", found[0].evidence);
-        assert_eq!(found[1].kind, Kind::ServerRefused);
+        assert_eq!(found[1].kind, VerdictKind::ServerRefused);
         assert!(found[1].evidence.contains("0 of 10 connections"), "{}", found[1].evidence);
     }
 
     #[test]
     fn held_connections_need_no_reply() {
         let held = fixtures::closed()
-            .asked(|asked| asked.pace = Pace::Hold(Duration::from_secs(60)))
+            .settings(|settings| settings.pace = Pace::Hold(Duration::from_secs(60)))
             .total(|total| (total.sent, total.correct) = (0, 0));
-        only(held, Kind::Valid);
+        only(held, VerdictKind::Valid);
     }
 
     #[test]
     fn held_connections_that_end_are_reported() {
-        let held =
-            || fixtures::closed().asked(|asked| asked.pace = Pace::Hold(Duration::from_secs(5)));
+        let held = || {
+            fixtures::closed()
+                .settings(|settings| settings.pace = Pace::Hold(Duration::from_secs(5)))
+        };
         assert!(
-            only(held(), Kind::Valid).evidence.starts_with("all 10 connections stayed alive, ")
+            only(held(), VerdictKind::Valid)
+                .evidence
+                .starts_with("all 10 connections stayed alive, ")
         );
         let ended = |ending| held().ended(ending, 2).change(|outcome| outcome.open_last = 8);
-        let verdict = only(ended(Ending::Closed), Kind::ConnectionsEnded);
+        let verdict = only(ended(ConnectionEnd::Closed), VerdictKind::ConnectionsEnded);
         assert_eq!(
             verdict.evidence,
             "8 of 10 connections stayed alive; closed by the server without a message: 2"
         );
-        let verdict = only(ended(Ending::IdleTimeout), Kind::ConnectionsEnded);
+        let verdict = only(ended(ConnectionEnd::IdleTimeout), VerdictKind::ConnectionsEnded);
         assert!(
             verdict.evidence.ends_with("closed by the server's idle timeout: 2"),
             "{verdict:?}"
         );
         assert!(verdict.advice.contains("--heartbeat"), "{verdict:?}");
-        only(ended(Ending::Silent), Kind::ConnectionsEnded);
-        only(fixtures::closed().ended(Ending::Closed, 2), Kind::Valid);
+        only(ended(ConnectionEnd::Silent), VerdictKind::ConnectionsEnded);
+        only(fixtures::closed().ended(ConnectionEnd::Closed, 2), VerdictKind::Valid);
     }
 
     #[test]
@@ -226,34 +233,35 @@ mod tests {
             fixtures::open()
                 .change(|outcome| outcome.server_gone = Some(Duration::from_millis(after)))
         };
-        let verdict = only(gone(1_500), Kind::ServerGone);
+        let verdict = only(gone(1_500), VerdictKind::ServerGone);
         assert!(
             verdict.evidence.contains("without a message, the last one after 1.5 s"),
             "{verdict:?}"
         );
-        let told = of(gone(1_500).ended(Ending::Shutdown, 10).errors(ReplyError::Missing, 500));
+        let told =
+            of(gone(1_500).ended(ConnectionEnd::Shutdown, 10).errors(ReplyError::Missing, 500));
         assert!(told[0].evidence.contains("(10 connections with BYE)"), "{told:?}");
-        assert_eq!(told[1].kind, Kind::Unanswered);
+        assert_eq!(told[1].kind, VerdictKind::Unanswered);
         only(
             gone(1_500).failed(ConnectError::Refused, 90).errors(ReplyError::Unsent, 5_000),
-            Kind::ServerGone,
+            VerdictKind::ServerGone,
         );
     }
 
     #[test]
     fn one_wrong_reply_is_too_many() {
         for error in [ReplyError::Wrong, ReplyError::Foreign, ReplyError::Surplus] {
-            only(fixtures::closed().errors(error, 1), Kind::WrongReplies);
+            only(fixtures::closed().errors(error, 1), VerdictKind::WrongReplies);
         }
     }
 
     #[test]
     fn limits_of_this_machine_differ_from_refusals_of_the_server() {
         for (error, kind) in [
-            (ConnectError::NoPort, Kind::PortLimited),
-            (ConnectError::NoDescriptor, Kind::DescriptorLimited),
-            (ConnectError::Busy, Kind::ServerRefused),
-            (ConnectError::TimedOut, Kind::ServerRefused),
+            (ConnectError::NoPort, VerdictKind::PortLimited),
+            (ConnectError::NoDescriptor, VerdictKind::DescriptorLimited),
+            (ConnectError::Busy, VerdictKind::ServerRefused),
+            (ConnectError::TimedOut, VerdictKind::ServerRefused),
         ] {
             let verdict = only(
                 fixtures::closed().failed(error, 3).change(|outcome| outcome.reached = 7),
@@ -264,42 +272,54 @@ mod tests {
     }
 
     #[test]
+    fn a_unix_socket_that_refuses_some_has_a_full_backlog() {
+        let advice = |is_unix| {
+            let refused = fixtures::closed().failed(ConnectError::Refused, 3);
+            let refused = refused.settings(|settings| settings.target.is_unix = is_unix);
+            only(refused, VerdictKind::ServerRefused).advice
+        };
+        assert!(advice(true).contains("--backlog"), "{}", advice(true));
+        assert!(advice(false).contains("address"), "{}", advice(false));
+    }
+
+    #[test]
     fn a_rare_failure_with_a_later_success_is_no_refusal() {
         let churn = |failures| {
             fixtures::closed()
                 .total(|total| total.connects = 10_000)
                 .failed(ConnectError::Reset, failures)
         };
-        only(churn(10), Kind::Valid);
-        only(churn(11), Kind::ServerRefused);
+        only(churn(10), VerdictKind::Valid);
+        only(churn(11), VerdictKind::ServerRefused);
     }
 
     #[test]
     fn a_run_that_ends_while_connections_open_is_too_short() {
         let short = || fixtures::closed().change(|outcome| outcome.reached = 9);
-        assert!(only(short(), Kind::TooShort).advice.contains("-d"));
+        assert!(only(short(), VerdictKind::TooShort).advice.contains("-d"));
         let interrupted = short().change(|outcome| outcome.interrupted_by = Some(2));
-        assert!(only(interrupted, Kind::TooShort).evidence.contains("interrupted"));
+        assert!(only(interrupted, VerdictKind::TooShort).evidence.contains("interrupted"));
     }
 
     #[test]
     fn missing_replies_and_silent_connections_are_unanswered() {
-        only(fixtures::closed().errors(ReplyError::Missing, 50), Kind::Valid);
-        only(fixtures::closed().errors(ReplyError::Missing, 500), Kind::Unanswered);
-        let verdict = only(fixtures::closed().ended(Ending::Silent, 1), Kind::Unanswered);
+        only(fixtures::closed().errors(ReplyError::Missing, 50), VerdictKind::Valid);
+        only(fixtures::closed().errors(ReplyError::Missing, 500), VerdictKind::Unanswered);
+        let verdict =
+            only(fixtures::closed().ended(ConnectionEnd::Silent, 1), VerdictKind::Unanswered);
         assert!(verdict.evidence.contains("stopped answering: 1"), "{}", verdict.evidence);
     }
 
     #[test]
     fn a_crossed_gate_is_the_verdict_of_a_run_without_other_flaws() {
         let judgement =
-            |crossed| Judgement { gate: "p99>1us".into(), measured: "1.00 ms".into(), crossed };
+            |crossed| GateResult { gate: "p99>1us".into(), measured: "1.00 ms".into(), crossed };
         let outcome = fixtures::closed().done();
         assert_eq!(flaws(&outcome, &[judgement(false)]), []);
         let found = flaws(&outcome, &[judgement(false), judgement(true)]);
         assert_eq!(
             (found[0].kind, found[0].evidence.as_str()),
-            (Kind::GateCrossed, "p99>1us: 1.00 ms")
+            (VerdictKind::GateCrossed, "p99>1us: 1.00 ms")
         );
     }
 }

@@ -64,7 +64,7 @@ mod tests {
 
     use super::*;
     use crate::fixtures;
-    use crate::judgement::search::{Search, Step};
+    use crate::judgement::search::{Search, SearchStep};
 
     const PAGE: &str = include_str!("../../../../docs/load-report.md");
 
@@ -75,8 +75,8 @@ mod tests {
         let mut report = Report::new(&outcome, &gates);
         assert!(!report.further_verdicts.is_empty());
         report.notes.push("A note.".into());
-        report.exchanges.push(crate::measurement::exchange::Exchange::unasked(b"A reply."));
-        let step = Step {
+        report.exchanges.push(crate::measurement::exchange::Exchange::unrequested(b"A reply."));
+        let step = SearchStep {
             asked_per_s: 1.0,
             reached_per_s: 1.0,
             p50_us: None,
@@ -145,11 +145,11 @@ mod tests {
 
     #[test]
     fn the_page_describes_every_verdict_in_their_order() {
-        use crate::judgement::verdict::Kind;
+        use crate::judgement::verdict::VerdictKind;
         let kind = |name| serde_json::from_value(Value::from(name)).expect("a kind");
-        let described: Vec<Kind> = rows("| kind").into_iter().map(kind).collect();
+        let described: Vec<VerdictKind> = rows("| kind").into_iter().map(kind).collect();
         assert!(described.is_sorted_by(|a, b| a < b), "{described:?}");
-        assert_eq!(described.len(), Kind::Valid as usize + 1);
+        assert_eq!(described.len(), VerdictKind::Valid as usize + 1);
     }
 
     #[test]

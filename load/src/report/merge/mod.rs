@@ -8,8 +8,8 @@ mod timeline;
 
 use std::collections::BTreeMap;
 
-use crate::judgement::gates::{Gate, Judgement};
-use crate::judgement::verdict::{self, Kind, Verdict};
+use crate::judgement::gates::{Gate, GateResult};
+use crate::judgement::verdict::{self, RunVerdict, VerdictKind};
 use crate::measurement::averages::share;
 use crate::report::{PaceKind, Report};
 use notes::{distinct_in_order, notes};
@@ -72,7 +72,7 @@ pub fn merge(reports: Vec<Report>, gates: &[Gate]) -> Result<Report, String> {
 }
 
 fn refuse_what_differs(reports: &[Report]) -> Result<(), String> {
-    let kind = |report: &Report| match report.asked.pace.kind {
+    let kind = |report: &Report| match report.settings.pace.kind {
         PaceKind::Closed => "a closed loop",
         PaceKind::Hold => "held connections",
         PaceKind::Open => "a schedule",
@@ -101,7 +101,7 @@ fn is_same_run(a: &Report, b: &Report) -> bool {
         && a.generator.lag.0.histogram() == b.generator.lag.0.histogram()
 }
 
-fn judge_again(joined: &Report, gates: Vec<String>) -> Result<Vec<Judgement>, String> {
+fn judge_again(joined: &Report, gates: Vec<String>) -> Result<Vec<GateResult>, String> {
     let judge = |text: String| {
         let gate: Gate =
             text.parse().map_err(|error| format!("a report has the gate `{text}`: {error}"))?;
@@ -112,13 +112,12 @@ fn judge_again(joined: &Report, gates: Vec<String>) -> Result<Vec<Judgement>, St
 
 /// Returns the flaws of all runs, worst first and one per kind. Gates are left out, because they
 /// are checked again.
-fn flaws(reports: &[Report]) -> Vec<Verdict> {
-    let mut flaws: BTreeMap<Kind, Verdict> = BTreeMap::new();
+fn flaws(reports: &[Report]) -> Vec<RunVerdict> {
+    let mut flaws: BTreeMap<VerdictKind, RunVerdict> = BTreeMap::new();
     for (index, report) in reports.iter().enumerate() {
-        for verdict in report
-            .verdicts()
-            .filter(|verdict| !matches!(verdict.kind, Kind::Valid | Kind::GateCrossed))
-        {
+        for verdict in report.verdicts().filter(|verdict| {
+            !matches!(verdict.kind, VerdictKind::Valid | VerdictKind::GateCrossed)
+        }) {
             let run = if report.file.is_empty() {
                 format!("run {}", index + 1)
             } else {
@@ -128,15 +127,15 @@ fn flaws(reports: &[Report]) -> Vec<Verdict> {
             flaws
                 .entry(verdict.kind)
                 .and_modify(|there| there.evidence = format!("{}; {evidence}", there.evidence))
-                .or_insert_with(|| Verdict { evidence: evidence.clone(), ..verdict.clone() });
+                .or_insert_with(|| RunVerdict { evidence: evidence.clone(), ..verdict.clone() });
         }
     }
     flaws.into_values().collect()
 }
 
-fn judge(joined: &mut Report, flaws: Vec<Verdict>, number: usize) {
-    joined.verdict = Verdict {
-        kind: Kind::Valid,
+fn judge(joined: &mut Report, flaws: Vec<RunVerdict>, number: usize) {
+    joined.verdict = RunVerdict {
+        kind: VerdictKind::Valid,
         evidence: if number == 1 {
             "the run was valid".into()
         } else {

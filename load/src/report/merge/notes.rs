@@ -33,14 +33,14 @@ pub(super) fn notes(reports: &[Report], timeline: &Timeline) -> Vec<String> {
             notes.push(format!("The runs differ in {what}: {values}."));
         }
     };
-    differs("their targets", &|report| report.asked.target.clone());
-    differs("what they send", &|report| report.asked.messages.clone());
-    differs("their duration in seconds", &|report| report.asked.duration_s.to_string());
-    differs("their warm-up in seconds", &|report| report.asked.warmup_s.to_string());
+    differs("their targets", &|report| report.settings.target.clone());
+    differs("what they send", &|report| report.settings.messages.clone());
+    differs("their duration in seconds", &|report| report.settings.duration_s.to_string());
+    differs("their warm-up in seconds", &|report| report.settings.warmup_s.to_string());
     differs("their requests in flight on a connection", &|report| {
-        report.asked.depth_count.to_string()
+        report.settings.depth_count.to_string()
     });
-    differs("how connections are opened", &|report| words::opening(&report.asked));
+    differs("how connections are opened", &|report| words::opening(&report.settings));
     differs("the version of the program", &|report| report.version.clone());
     if reports.iter().any(|report| report.search.is_some()) {
         notes.push("One run is the best run of a search; the search is left out.".into());

@@ -2,13 +2,13 @@
 
 use super::notes::distinct;
 use crate::measurement::causes::Cause;
-use crate::measurement::counts::Counts;
+use crate::measurement::counts::CauseCounts;
 use crate::report::origin::Origin;
-use crate::report::{Asked, PaceFacts, Report};
+use crate::report::{Report, ReportPace, ReportSettings};
 
 /// Adds all counts. The caller recomputes averages and shares.
 pub(super) fn add(joined: &mut Report, report: &Report) {
-    joined.asked = add_asked(&joined.asked, &report.asked);
+    joined.settings = add_settings(&joined.settings, &report.settings);
     joined.origin = add_origin(&joined.origin, &report.origin);
     joined.interrupted_by_signal = joined.interrupted_by_signal.or(report.interrupted_by_signal);
 
@@ -62,35 +62,35 @@ fn add_origin(joined: &Origin, origin: &Origin) -> Origin {
     }
 }
 
-fn add_asked(joined: &Asked, asked: &Asked) -> Asked {
+fn add_settings(joined: &ReportSettings, settings: &ReportSettings) -> ReportSettings {
     // A merged target is not split again; it may be named twice.
     let both = |a: &String, b: &String| distinct([a.clone(), b.clone()]);
     let sum = |a: Option<f64>, b: Option<f64>| a.zip(b).map(|(a, b)| a + b);
-    Asked {
-        target: both(&joined.target, &asked.target),
-        protocol: both(&joined.protocol, &asked.protocol),
-        messages: both(&joined.messages, &asked.messages),
-        connections_count: joined.connections_count + asked.connections_count,
-        depth_count: joined.depth_count.max(asked.depth_count),
-        threads_count: joined.threads_count + asked.threads_count,
-        duration_s: joined.duration_s.max(asked.duration_s),
-        warmup_s: joined.warmup_s.max(asked.warmup_s),
-        timeout_s: joined.timeout_s.max(asked.timeout_s),
-        pace: PaceFacts {
+    ReportSettings {
+        target: both(&joined.target, &settings.target),
+        protocol: both(&joined.protocol, &settings.protocol),
+        messages: both(&joined.messages, &settings.messages),
+        connections_count: joined.connections_count + settings.connections_count,
+        depth_count: joined.depth_count.max(settings.depth_count),
+        threads_count: joined.threads_count + settings.threads_count,
+        duration_s: joined.duration_s.max(settings.duration_s),
+        warmup_s: joined.warmup_s.max(settings.warmup_s),
+        timeout_s: joined.timeout_s.max(settings.timeout_s),
+        pace: ReportPace {
             kind: joined.pace.kind,
             interval_s: joined.pace.interval_s,
-            from_per_s: sum(joined.pace.from_per_s, asked.pace.from_per_s),
-            to_per_s: sum(joined.pace.to_per_s, asked.pace.to_per_s),
+            from_per_s: sum(joined.pace.from_per_s, settings.pace.from_per_s),
+            to_per_s: sum(joined.pace.to_per_s, settings.pace.to_per_s),
         },
-        request_bytes: joined.request_bytes.min(asked.request_bytes),
-        opening_per_s: sum(joined.opening_per_s, asked.opening_per_s),
+        request_bytes: joined.request_bytes.min(settings.request_bytes),
+        opening_per_s: sum(joined.opening_per_s, settings.opening_per_s),
         lifetime_count: joined
             .lifetime_count
-            .filter(|_| joined.lifetime_count == asked.lifetime_count),
-        lifetime_s: joined.lifetime_s.filter(|_| joined.lifetime_s == asked.lifetime_s),
+            .filter(|_| joined.lifetime_count == settings.lifetime_count),
+        lifetime_s: joined.lifetime_s.filter(|_| joined.lifetime_s == settings.lifetime_s),
     }
 }
 
-fn add_counts<C: Cause>(joined: &mut Counts<C>, counts: &Counts<C>) {
+fn add_counts<C: Cause>(joined: &mut CauseCounts<C>, counts: &CauseCounts<C>) {
     counts.iter().for_each(|(cause, count)| joined.add(cause, count));
 }

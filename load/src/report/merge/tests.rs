@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use super::*;
-use crate::fixtures::{self, Sample};
+use crate::fixtures::{self, OutcomeBuilder};
 use crate::measurement::causes::{ConnectError, ReplyError};
 
 /// Returns the report of a run that started `later`, with a CPU time of its own.
-fn report(sample: Sample, later: Duration, gates: &[&str]) -> Report {
+fn report(sample: OutcomeBuilder, later: Duration, gates: &[&str]) -> Report {
     let sample =
         sample.change(|outcome| outcome.started += later).total(|total| total.cpu += later / 1_000);
     let gates: Vec<Gate> = gates.iter().map(|gate| gate.parse().expect(gate)).collect();
     Report::new(&sample.done(), &gates)
 }
 
-fn two(a: Sample, b: Sample) -> Report {
+fn two(a: OutcomeBuilder, b: OutcomeBuilder) -> Report {
     merge(vec![report(a, Duration::ZERO, &[]), report(b, Duration::from_millis(100), &[])], &[])
         .expect("they fit")
 }
@@ -31,7 +31,7 @@ fn counts_add_up_and_shares_are_recomputed() {
         (100, 50)
     );
     assert!((joined.errors.ratio - 100.0 / 200_100.0).abs() < 1e-12);
-    assert_eq!((joined.asked.connections_count, joined.connections.reached_count), (20, 20));
+    assert_eq!((joined.settings.connections_count, joined.connections.reached_count), (20, 20));
     assert_eq!((joined.ran_s, joined.throughput.replies_per_s), (10.0, 20_000.0));
     assert!((joined.generator.cpu_ratio - 0.3).abs() < 0.001, "{}", joined.generator.cpu_ratio);
 }
@@ -122,13 +122,13 @@ fn the_worst_verdict_comes_first() {
     let refused =
         fixtures::closed().failed(ConnectError::Busy, 4).change(|outcome| outcome.reached = 6);
     let joined = two(busy, refused);
-    assert_eq!(joined.verdict.kind, Kind::ServerRefused);
+    assert_eq!(joined.verdict.kind, VerdictKind::ServerRefused);
     assert!(joined.verdict.evidence.starts_with("run 2: "), "{}", joined.verdict.evidence);
     assert_eq!(
         joined.further_verdicts.iter().map(|verdict| verdict.kind).collect::<Vec<_>>(),
-        [Kind::GeneratorLimited]
+        [VerdictKind::GeneratorLimited]
     );
-    assert_eq!(two(fixtures::closed(), fixtures::closed()).verdict.kind, Kind::Valid);
+    assert_eq!(two(fixtures::closed(), fixtures::closed()).verdict.kind, VerdictKind::Valid);
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn gates_are_checked_against_the_merged_results() {
     let joined = merge(parts, &[]).expect("they fit");
     assert_eq!(joined.gates.len(), 2);
     assert!(joined.gates.iter().all(|gate| !gate.crossed), "{:?}", joined.gates);
-    assert_eq!((joined.verdict.kind, joined.exit_code()), (Kind::Valid, 0));
+    assert_eq!((joined.verdict.kind, joined.exit_code()), (VerdictKind::Valid, 0));
 }
 
 #[test]
@@ -153,12 +153,12 @@ fn gates_of_the_merge_are_checked_besides_those_of_the_runs() {
     let crossed: Vec<(&str, bool)> =
         joined.gates.iter().map(|gate| (gate.gate.as_str(), gate.crossed)).collect();
     assert_eq!(crossed, [("errors>0", false), ("rate<30k", true)]);
-    assert_eq!((joined.verdict.kind, joined.exit_code()), (Kind::GateCrossed, 3));
+    assert_eq!((joined.verdict.kind, joined.exit_code()), (VerdictKind::GateCrossed, 3));
 }
 
 #[test]
 fn rates_of_schedules_add_up() {
-    let pace = two(fixtures::open(), fixtures::open()).asked.pace;
+    let pace = two(fixtures::open(), fixtures::open()).settings.pace;
     assert_eq!(
         (pace.kind, pace.from_per_s, pace.to_per_s),
         (PaceKind::Open, Some(20_000.0), Some(20_000.0))
@@ -167,9 +167,10 @@ fn rates_of_schedules_add_up() {
 
 #[test]
 fn different_targets_are_noted_and_different_paces_refused() {
-    let other = fixtures::closed().asked(|asked| asked.target = "text://127.0.0.2:40000".into());
+    let other = fixtures::closed()
+        .settings(|settings| settings.target.name = "text://127.0.0.2:40000".into());
     let joined = two(fixtures::closed(), other);
-    assert_eq!(joined.asked.target, "text://127.0.0.1:40000 and text://127.0.0.2:40000");
+    assert_eq!(joined.settings.target, "text://127.0.0.1:40000 and text://127.0.0.2:40000");
     assert!(joined.notes.iter().any(|note| note.contains("their targets")), "{:?}", joined.notes);
     let parts = vec![
         report(fixtures::closed(), Duration::ZERO, &[]),

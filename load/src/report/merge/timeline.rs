@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, FixedOffset};
 
-use crate::report::{Report, SliceFacts};
+use crate::report::{Report, ReportSlice};
 
 /// The common timeline of several runs.
 pub(super) struct Timeline {
@@ -45,8 +45,8 @@ impl Timeline {
     }
 
     /// Returns the merged slices of all reports.
-    pub(super) fn slices(&self, reports: &[Report]) -> Vec<SliceFacts> {
-        let mut all: BTreeMap<u64, SliceFacts> = BTreeMap::new();
+    pub(super) fn slices(&self, reports: &[Report]) -> Vec<ReportSlice> {
+        let mut all: BTreeMap<u64, ReportSlice> = BTreeMap::new();
         for (report, offset) in reports.iter().zip(&self.offsets_s) {
             for (place, slice) in self.place(report, *offset) {
                 match all.get_mut(&place) {
@@ -64,8 +64,8 @@ impl Timeline {
 
     /// Returns the slices of one report by their place in the merged one; shorter slices are
     /// combined.
-    fn place(&self, report: &Report, offset_s: f64) -> BTreeMap<u64, SliceFacts> {
-        let mut placed: BTreeMap<u64, SliceFacts> = BTreeMap::new();
+    fn place(&self, report: &Report, offset_s: f64) -> BTreeMap<u64, ReportSlice> {
+        let mut placed: BTreeMap<u64, ReportSlice> = BTreeMap::new();
         for slice in &report.slices {
             // The middle of the slice, so that a small clock error does not move it to the previous
             // place.
@@ -74,7 +74,7 @@ impl Timeline {
             match placed.get_mut(&place) {
                 None => drop(placed.insert(
                     place,
-                    SliceFacts { start_s: place as f64 * self.slice_s, ..slice.clone() },
+                    ReportSlice { start_s: place as f64 * self.slice_s, ..slice.clone() },
                 )),
                 Some(there) => there.append(slice),
             }
@@ -87,10 +87,10 @@ impl Timeline {
 fn start_s(report: &Report) -> Result<f64, String> {
     let started: DateTime<FixedOffset> = DateTime::parse_from_rfc3339(&report.started)
         .map_err(|error| format!("`{}` is not a start time: {error}", report.started))?;
-    Ok(started.timestamp_micros() as f64 / 1e6 + report.asked.warmup_s)
+    Ok(started.timestamp_micros() as f64 / 1e6 + report.settings.warmup_s)
 }
 
-fn add_slice(joined: &mut SliceFacts, slice: &SliceFacts) {
+fn add_slice(joined: &mut ReportSlice, slice: &ReportSlice) {
     joined.sent_count += slice.sent_count;
     joined.correct_count += slice.correct_count;
     joined.errors_count += slice.errors_count;

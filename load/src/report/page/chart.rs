@@ -38,14 +38,14 @@ pub(super) struct Chart {
 }
 
 /// The area of the plot in the drawing.
-struct Frame {
+struct PlotArea {
     left: f64,
     right: f64,
     top: f64,
     bottom: f64,
 }
 
-impl Frame {
+impl PlotArea {
     fn x(&self, axis: &Axis, value: f64) -> f64 {
         self.left + axis.place(value) * (self.right - self.left)
     }
@@ -70,20 +70,20 @@ impl Chart {
         let labels = self.y.ticks.iter().map(|(_, text)| text.chars().count()).max().unwrap_or(0);
         let left = (labels as f64 * LETTER_PX + 10.0).max(LEFT_MIN_PX);
         let top = legend.rows as f64 * 20.0 + 26.0;
-        let frame = Frame { left, right: width - RIGHT_PX, top, bottom: top + self.height };
-        let x = (self.x)(((frame.right - frame.left) / MARK_EVERY_PX) as usize);
-        let height = frame.bottom + 62.0;
+        let area = PlotArea { left, right: width - RIGHT_PX, top, bottom: top + self.height };
+        let x = (self.x)(((area.right - area.left) / MARK_EVERY_PX) as usize);
+        let height = area.bottom + 62.0;
         let mut svg = format!(
             "<svg class=\"{class}\" viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" \
              aria-label=\"{}\">\n{}",
             escaped(&self.description),
             legend.svg,
         );
-        self.axes(&mut svg, &frame, &x);
+        self.axes(&mut svg, &area, &x);
         for series in &self.series {
-            self.line(&mut svg, &frame, &x, series);
+            self.line(&mut svg, &area, &x, series);
         }
-        self.values(&mut svg, &frame, &x);
+        self.values(&mut svg, &area, &x);
         svg.push_str("</svg>\n");
         svg
     }
@@ -114,8 +114,8 @@ impl Chart {
         legend
     }
 
-    fn axes(&self, svg: &mut String, frame: &Frame, x: &Axis) {
-        let Frame { left, right, top, bottom } = frame;
+    fn axes(&self, svg: &mut String, area: &PlotArea, x: &Axis) {
+        let PlotArea { left, right, top, bottom } = area;
         let _ = writeln!(
             svg,
             "<text class=\"label\" x=\"2\" y=\"{:.1}\">{}</text>",
@@ -123,7 +123,7 @@ impl Chart {
             escaped(&self.y.label)
         );
         for (value, text) in &self.y.ticks {
-            let y = frame.y(&self.y, *value);
+            let y = area.y(&self.y, *value);
             let _ = writeln!(
                 svg,
                 "<path class=\"grid\" d=\"M{left:.1} {y:.1}H{right:.1}\"/>\
@@ -133,7 +133,7 @@ impl Chart {
             );
         }
         for (value, text) in &x.ticks {
-            let place = frame.x(x, *value);
+            let place = area.x(x, *value);
             // At the right edge, a centred label could be cut off.
             let text_x =
                 place.min(right + RIGHT_PX - text.chars().count() as f64 * LETTER_PX / 2.0);
@@ -156,11 +156,11 @@ impl Chart {
 
     /// Adds strips that show the values at their place below the chart while the pointer or the
     /// focus is on them. Long charts have a strip for every few places.
-    fn values(&self, svg: &mut String, frame: &Frame, x: &Axis) {
+    fn values(&self, svg: &mut String, area: &PlotArea, x: &Axis) {
         const STRIPS_MAX: usize = 50;
         let Some(first) = self.series.first() else { return };
         let every = first.points.len().div_ceil(STRIPS_MAX).max(1);
-        let width = (frame.right - frame.left) / first.points.len().div_ceil(every).max(1) as f64;
+        let width = (area.right - area.left) / first.points.len().div_ceil(every).max(1) as f64;
         // A line of another length, such as a bound, has no value at a place.
         let lines: Vec<&Series> =
             self.series.iter().filter(|series| series.points.len() == first.points.len()).collect();
@@ -174,22 +174,22 @@ impl Chart {
                 continue;
             }
             let text = escaped(&format!("{}: {}", (x.show)(*at), values.join(", ")));
-            let left = (frame.x(x, *at) - width / 2.0).max(frame.left);
+            let left = (area.x(x, *at) - width / 2.0).max(area.left);
             let _ = writeln!(
                 svg,
                 "<g class=\"value\" tabindex=\"0\"><rect x=\"{left:.1}\" y=\"{:.1}\" \
                  width=\"{width:.1}\" height=\"{:.1}\"/>\
                  <text x=\"2\" y=\"{:.1}\">{text}</text></g>",
-                frame.top,
-                frame.bottom - frame.top,
-                frame.bottom + 56.0,
+                area.top,
+                area.bottom - area.top,
+                area.bottom + 56.0,
             );
         }
     }
 
-    fn line(&self, svg: &mut String, frame: &Frame, x: &Axis, series: &Series) {
+    fn line(&self, svg: &mut String, area: &PlotArea, x: &Axis, series: &Series) {
         let place =
-            |(at, value): &(f64, Option<f64>)| Some((frame.x(x, *at), frame.y(&self.y, (*value)?)));
+            |(at, value): &(f64, Option<f64>)| Some((area.x(x, *at), area.y(&self.y, (*value)?)));
         let points: Vec<Option<(f64, f64)>> = series.points.iter().map(place).collect();
         let mut path = String::new();
         for part in points.split(Option::is_none) {

@@ -17,7 +17,7 @@ use std::fmt::Write;
 use std::iter;
 
 use super::words;
-use crate::judgement::verdict::{Kind, Verdict};
+use crate::judgement::verdict::{RunVerdict, VerdictKind};
 use crate::measurement::format::{count, duration, rate};
 use crate::report::Report;
 use chart::Chart;
@@ -27,7 +27,7 @@ const STYLE: &str = include_str!("page.css");
 
 /// Returns the text of the file.
 pub(super) fn text(report: &Report) -> String {
-    let mut page = Page(String::new());
+    let mut page = HtmlPage(String::new());
     page.head(report);
     page.verdicts(report);
     page.tiles(report);
@@ -40,11 +40,11 @@ pub(super) fn text(report: &Report) -> String {
     page.0
 }
 
-struct Page(String);
+struct HtmlPage(String);
 
-impl Page {
+impl HtmlPage {
     fn head(&mut self, report: &Report) {
-        let target = escaped(&report.asked.target);
+        let target = escaped(&report.settings.target);
         // The policy enforces that the page loads nothing and runs nothing.
         put!(
             self,
@@ -60,8 +60,8 @@ impl Page {
             escaped(&report.started),
             escaped(&report.origin.host),
             escaped(&report.origin.command),
-            escaped(&report.asked.messages),
-            words::asked(&report.asked),
+            escaped(&report.settings.messages),
+            words::settings(&report.settings),
         );
         for note in report.notes.iter().cloned().chain(words::interrupted(report)) {
             put!(self, "<p><strong>{}</strong></p>", escaped(&note));
@@ -169,12 +169,13 @@ impl Page {
     }
 }
 
-fn tone(verdict: &Verdict) -> &'static str {
+fn tone(verdict: &RunVerdict) -> &'static str {
     match verdict.kind {
-        Kind::Valid => "good",
-        Kind::GeneratorLimited | Kind::ServerOverloaded | Kind::TailQueued | Kind::TooShort => {
-            "middling"
-        }
+        VerdictKind::Valid => "good",
+        VerdictKind::GeneratorLimited
+        | VerdictKind::ServerOverloaded
+        | VerdictKind::TailQueued
+        | VerdictKind::TooShort => "middling",
         _ => "bad",
     }
 }
@@ -197,11 +198,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::fixtures::{self, Sample};
+    use crate::fixtures::{self, OutcomeBuilder};
     use crate::measurement::causes::{ConnectError, ReplyError};
     use crate::measurement::outcome::Slice;
 
-    fn page(sample: Sample) -> String {
+    fn page(sample: OutcomeBuilder) -> String {
         text(&Report::new(&sample.done(), &["p99>5ms".parse().expect("a gate")]))
     }
 
@@ -257,9 +258,9 @@ mod tests {
 
     #[test]
     fn user_text_is_shown_and_not_executed() {
-        let page = page(fixtures::closed().asked(|asked| {
-            asked.target = "<script>alert('a')</script>".into();
-            asked.messages = "a & b\u{7}".into();
+        let page = page(fixtures::closed().settings(|settings| {
+            settings.target.name = "<script>alert('a')</script>".into();
+            settings.messages = "a & b\u{7}".into();
         }));
         assert!(
             page.contains("<h1>&lt;script&gt;alert(&#39;a&#39;)&lt;/script&gt;</h1>"),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::chart::{Chart, Series};
 use super::scale::{Axis, percentile_place_max, quantile_at};
 use crate::judgement::objective::Objective;
-use crate::judgement::search::{Search, Step};
-use crate::report::{Distribution, PaceKind, Report, SliceFacts};
+use crate::judgement::search::{Search, SearchStep};
+use crate::report::{Distribution, PaceKind, Report, ReportSlice};
 
 /// Number of points of a percentile curve.
 const CURVE_POINTS: u32 = 240;
@@ -36,7 +36,7 @@ pub(super) fn latency_over_time(report: &Report) -> Option<Chart> {
 /// Requests due, requests sent and correct replies in each slice.
 pub(super) fn throughput_over_time(report: &Report) -> Option<Chart> {
     let mut series = Vec::new();
-    if report.asked.pace.kind == PaceKind::Open {
+    if report.settings.pace.kind == PaceKind::Open {
         series.push(Series { name: "requests due", class: "due", points: due(report) });
     }
     let sent = over_time(report, |slice| Some(slice.per_s(slice.sent_count)));
@@ -102,7 +102,7 @@ pub(super) fn search(search: &Search) -> Option<Chart> {
     curve.dedup_by_key(|step| step.asked_per_s.to_bits());
     curve.reverse();
     let rates: Vec<f64> = curve.iter().map(|step| step.asked_per_s).collect();
-    let figure = |figure: fn(&Step) -> Option<f64>| {
+    let figure = |figure: fn(&SearchStep) -> Option<f64>| {
         curve
             .iter()
             .map(|step| (step.asked_per_s, figure(step).map(|figure| figure / 1e6)))
@@ -151,17 +151,17 @@ fn time(report: &Report) -> Box<dyn Fn(usize) -> Axis> {
 /// Returns a point in the middle of each slice.
 fn over_time(
     report: &Report,
-    value: impl Fn(&SliceFacts) -> Option<f64>,
+    value: impl Fn(&ReportSlice) -> Option<f64>,
 ) -> Vec<(f64, Option<f64>)> {
     report.slices.iter().map(|slice| (slice.start_s + slice.length_s / 2.0, value(slice))).collect()
 }
 
 /// Returns the scheduled rate in each slice, in requests per second; `None` after its end.
 fn due(report: &Report) -> Vec<(f64, Option<f64>)> {
-    let (asked, pace) = (&report.asked, report.asked.pace);
+    let (settings, pace) = (&report.settings, report.settings.pace);
     let (from, to) = (pace.from_per_s.unwrap_or(0.0), pace.to_per_s.unwrap_or(0.0));
     let at = |start: f64| {
-        let progress = (asked.warmup_s + start) / asked.duration_s.max(f64::MIN_POSITIVE);
+        let progress = (settings.warmup_s + start) / settings.duration_s.max(f64::MIN_POSITIVE);
         (progress < 1.0).then_some(from + (to - from) * progress)
     };
     over_time(report, |slice| at(slice.start_s + slice.length_s / 2.0))
@@ -187,11 +187,11 @@ fn has_points(series: &[Series]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{self, Sample};
+    use crate::fixtures::{self, OutcomeBuilder};
     use crate::measurement::causes::{ConnectError, ReplyError};
     use crate::measurement::settings::Pace;
 
-    fn report(sample: Sample) -> Report {
+    fn report(sample: OutcomeBuilder) -> Report {
         Report::new(&sample.done(), &[])
     }
 
@@ -234,9 +234,9 @@ mod tests {
 
     #[test]
     fn the_scheduled_rate_follows_the_ramp() {
-        let ramp = fixtures::open().asked(|asked| {
-            (asked.warmup, asked.duration) = (Duration::ZERO, Duration::from_secs(8));
-            asked.pace = Pace::Open { from: 0.0, to: 80.0 };
+        let ramp = fixtures::open().settings(|settings| {
+            (settings.warmup, settings.duration) = (Duration::ZERO, Duration::from_secs(8));
+            settings.pace = Pace::Open { from: 0.0, to: 80.0 };
         });
         let points = due(&report(ramp));
         assert_eq!(
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_search_is_drawn_by_rate_with_its_objective() {
-        let step = |asked_per_s, p99_us| Step {
+        let step = |asked_per_s, p99_us| SearchStep {
             asked_per_s,
             reached_per_s: asked_per_s,
             p50_us: Some(100.0),

@@ -230,7 +230,7 @@ mod tests {
         for axis in [
             Axis::durations("latency", std::iter::empty()),
             Axis::numbers("replies", [0.0].into_iter()),
-            Axis::rates("asked", std::iter::empty(), 8),
+            Axis::rates("due", std::iter::empty(), 8),
             Axis::time(0.0, 8),
             Axis::percentiles(0, 8),
         ] {
@@ -261,8 +261,8 @@ mod tests {
     #[test]
     fn rates_have_as_many_ticks_as_fit() {
         let rates = || [900.0, 64_000.0].into_iter();
-        assert_eq!(texts(&Axis::rates("asked", rates(), 4)), ["1,000", "10,000", "100,000"]);
-        assert_eq!(texts(&Axis::rates("asked", rates(), 9)).len(), 8);
+        assert_eq!(texts(&Axis::rates("due", rates(), 4)), ["1,000", "10,000", "100,000"]);
+        assert_eq!(texts(&Axis::rates("due", rates(), 9)).len(), 8);
     }
 
     #[test]

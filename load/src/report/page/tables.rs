@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::iter;
 
-use super::Page;
+use super::HtmlPage;
 use super::escape::escaped;
 use crate::judgement::search::Search;
 use crate::measurement::format::{
@@ -15,9 +15,9 @@ use crate::report::{Distribution, Report};
 /// Maximum number of rows of slices; above it, neighbours are combined.
 const ROWS_MAX: usize = 120;
 
-impl Page {
+impl HtmlPage {
     pub(super) fn steps(&mut self, search: &Search) {
-        self.open_table("", &["asked", "reached", "p50", "p99", "p99.9", ""]);
+        self.open_table("", &["requested", "reached", "p50", "p99", "p99.9", ""]);
         for step in search.curve() {
             let figures = [step.p50_us, step.p99_us, step.p99_9_us];
             let [p50, p99, p99_9] = figures
@@ -51,7 +51,7 @@ impl Page {
         self.0.push_str("<div class=\"pair\">\n");
         self.connections(report);
         self.requests(report);
-        self.asked(report);
+        self.settings(report);
         self.generator(report);
         self.0.push_str("</div>\n");
     }
@@ -101,15 +101,15 @@ impl Page {
         self.close_column();
     }
 
-    fn asked(&mut self, report: &Report) {
-        let asked = &report.asked;
+    fn settings(&mut self, report: &Report) {
+        let settings = &report.settings;
         self.open_column("Settings");
-        self.row("protocol", [escaped(&asked.protocol)]);
-        self.row("requests in flight on a connection", [count(asked.depth_count)]);
-        self.row("shortest request", [bytes(asked.request_bytes as f64)]);
-        self.row("duration", [typed_seconds(asked.duration_s)]);
-        self.row("of it, warm-up", [typed_seconds(asked.warmup_s)]);
-        self.row("timeout", [typed_seconds(asked.timeout_s)]);
+        self.row("protocol", [escaped(&settings.protocol)]);
+        self.row("requests in flight on a connection", [count(settings.depth_count)]);
+        self.row("shortest request", [bytes(settings.request_bytes as f64)]);
+        self.row("duration", [typed_seconds(settings.duration_s)]);
+        self.row("of it, warm-up", [typed_seconds(settings.warmup_s)]);
+        self.row("timeout", [typed_seconds(settings.timeout_s)]);
         self.close_column();
     }
 

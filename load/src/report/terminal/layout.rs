@@ -3,13 +3,13 @@
 use std::fmt::Write;
 
 /// A report under construction.
-pub(super) struct Page {
+pub(super) struct TextPage {
     pub(super) text: String,
     pub(super) is_coloured: bool,
     pub(super) width: usize,
 }
 
-impl Page {
+impl TextPage {
     /// Adds a label and a text, which is wrapped in its column.
     pub(super) fn entry(&mut self, label: &str, colour: &str, text: &str, indent: usize) {
         let mut label = format!("{label:indent$}");

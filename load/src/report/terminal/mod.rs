@@ -8,10 +8,10 @@ use std::iter;
 
 use super::words::{self, QUANTILES, printable};
 use crate::judgement::search::Search;
-use crate::judgement::verdict::{Kind, Verdict};
+use crate::judgement::verdict::{RunVerdict, VerdictKind};
 use crate::measurement::format::{count, duration, percent, rate, seconds};
 use crate::report::{Distribution, Report};
-use layout::{Page, cell, latency_cell};
+use layout::{TextPage, cell, latency_cell};
 
 /// Column of the values.
 const INDENT: usize = 14;
@@ -35,8 +35,8 @@ const CYAN: &str = "\x1b[36m";
 /// say.
 pub(super) fn text(report: &Report, is_coloured: bool, width: usize) -> String {
     let mut page =
-        Page { text: String::new(), is_coloured, width: width.clamp(WIDTH_MIN, WIDTH_MAX) };
-    page.asked(report);
+        TextPage { text: String::new(), is_coloured, width: width.clamp(WIDTH_MIN, WIDTH_MAX) };
+    page.settings(report);
     page.verdicts(report);
     if let Some(search) = &report.search {
         page.search(search);
@@ -47,12 +47,12 @@ pub(super) fn text(report: &Report, is_coloured: bool, width: usize) -> String {
     page.text
 }
 
-impl Page {
-    fn asked(&mut self, report: &Report) {
-        let asked = &report.asked;
-        let title = format!("{}, {}", printable(&asked.target), printable(&asked.messages));
+impl TextPage {
+    fn settings(&mut self, report: &Report) {
+        let settings = &report.settings;
+        let title = format!("{}, {}", printable(&settings.target), printable(&settings.messages));
         self.entry("", BOLD, &title, 0);
-        self.entry("", "", &words::asked(asked), 0);
+        self.entry("", "", &words::settings(settings), 0);
         for note in
             report.notes.iter().map(|note| printable(note)).chain(words::interrupted(report))
         {
@@ -76,12 +76,13 @@ impl Page {
         self.line("");
     }
 
-    fn verdict(&mut self, label: &str, report: &Report, verdict: &Verdict) {
+    fn verdict(&mut self, label: &str, report: &Report, verdict: &RunVerdict) {
         let colour = match verdict.kind {
-            Kind::Valid => GREEN,
-            Kind::GeneratorLimited | Kind::ServerOverloaded | Kind::TailQueued | Kind::TooShort => {
-                YELLOW
-            }
+            VerdictKind::Valid => GREEN,
+            VerdictKind::GeneratorLimited
+            | VerdictKind::ServerOverloaded
+            | VerdictKind::TailQueued
+            | VerdictKind::TooShort => YELLOW,
             _ => RED,
         };
         let heading = words::heading(report, verdict);
@@ -215,7 +216,7 @@ impl Page {
     fn search(&mut self, search: &Search) {
         self.entry("Search", BOLD, &printable(&search.conclusion), INDENT);
         let mut head = format!("{:INDENT$}", "");
-        ["asked", "reached", "p50", "p99", "p99.9"]
+        ["requested", "reached", "p50", "p99", "p99.9"]
             .into_iter()
             .for_each(|name| cell(&mut head, name));
         self.line(&head);
@@ -239,11 +240,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::fixtures::{self, Sample};
-    use crate::judgement::search::Step;
-    use crate::measurement::causes::{ConnectError, Ending, ReplyError};
+    use crate::fixtures::{self, OutcomeBuilder};
+    use crate::judgement::search::SearchStep;
+    use crate::measurement::causes::{ConnectError, ConnectionEnd, ReplyError};
 
-    fn plain(sample: Sample) -> String {
+    fn plain(sample: OutcomeBuilder) -> String {
         text(&Report::new(&sample.done(), &["p99>5ms".parse().expect("a gate")]), false, 80)
     }
 
@@ -269,7 +270,8 @@ mod tests {
 
     #[test]
     fn only_causes_that_occurred_are_shown() {
-        let sample = fixtures::closed().failed(ConnectError::Refused, 2).ended(Ending::Silent, 3);
+        let sample =
+            fixtures::closed().failed(ConnectError::Refused, 2).ended(ConnectionEnd::Silent, 3);
         let text = plain(sample.errors(ReplyError::Late, 1_234));
         for part in [
             "failed: refused",
@@ -333,14 +335,15 @@ mod tests {
 
     #[test]
     fn control_characters_of_user_text_are_escaped() {
-        let text =
-            plain(fixtures::closed().asked(|asked| asked.messages = "\x1b[2Jhello\n".into()));
+        let text = plain(
+            fixtures::closed().settings(|settings| settings.messages = "\x1b[2Jhello\n".into()),
+        );
         assert!(text.contains("\\x1b[2Jhello\\n") && !text.contains('\x1b'), "{text}");
     }
 
     #[test]
     fn a_search_shows_its_curve_by_rate() {
-        let step = |asked_per_s, broken_by: Option<&str>| Step {
+        let step = |asked_per_s, broken_by: Option<&str>| SearchStep {
             asked_per_s,
             reached_per_s: asked_per_s,
             p50_us: Some(100.0),

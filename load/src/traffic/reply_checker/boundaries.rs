@@ -3,19 +3,19 @@
 use memchr::memchr;
 use tinytcp_core::wire::frame::{self, Front, HEADER_LEN};
 
-use super::Reader;
-use crate::traffic::message::{Framing, Reply};
+use super::ReplyChecker;
+use crate::traffic::message::{ExpectedReply, Framing};
 use crate::traffic::script::Script;
 
 /// Maximum length of a reply of unknown bytes, beyond the longest known reply.
 pub(super) const ITEM_BYTES_MAX: usize = 64 << 10;
 
-impl Reader {
+impl ReplyChecker {
     /// Returns where in `bytes` the reply ends that starts in `held`: `Some(None)` if the end is
     /// not there yet, `None` if the framing is unknown.
     pub(super) fn item_end(&self, script: &Script, bytes: &[u8]) -> Option<Option<usize>> {
         if self.greeted
-            && let Reply::Until(end) = script.expected(self.next)
+            && let ExpectedReply::Until(end) = script.expected(self.next)
         {
             return Some(self.end_of_delimited(bytes, end));
         }

@@ -14,12 +14,12 @@ mod server_messages;
 #[cfg(test)]
 mod tests;
 
-use super::message::Reply;
+use super::message::ExpectedReply;
 use super::script::Script;
-use crate::measurement::causes::{Ending, ReplyError};
+use crate::measurement::causes::{ConnectionEnd, ReplyError};
 use crate::measurement::exchange::{Exchange, Exchanges};
 use boundaries::item_bytes_max;
-use server_messages::{farewell, is_busy};
+use server_messages::{closing_message, is_busy};
 
 /// A reply that was due at most this many replies ago counts as repeated or overtaken. Any other
 /// reply stands for the one that is due.
@@ -45,14 +45,14 @@ pub enum Finding {
     /// The server is full.
     Busy,
     /// The server's closing message.
-    Farewell(Ending),
+    Closing(ConnectionEnd),
     /// The replies cannot be parsed any further, or the greeting is wrong.
     Unreadable,
 }
 
 /// The position of a connection in the script, and the received part of a reply.
 #[derive(Debug)]
-pub struct Reader {
+pub struct ReplyChecker {
     /// Script position of the oldest request without a reply.
     next: usize,
     /// Number of received and correct bytes of the expected reply; zero while `held` is not empty.
@@ -65,7 +65,7 @@ pub struct Reader {
     held: Vec<u8>,
 }
 
-impl Reader {
+impl ReplyChecker {
     /// Creates the checker of a connection that starts the script at `place`.
     #[must_use]
     pub fn new(script: &Script, place: usize) -> Self {
@@ -117,7 +117,7 @@ impl Reader {
                 return finding;
             }
         }
-        self.take_apart(script, bytes, in_flight, exchanges)
+        self.parse(script, bytes, in_flight, exchanges)
     }
 
     /// Compares with `count` replies whose bytes are known; returns `None` if the first one
@@ -167,19 +167,22 @@ impl Reader {
         }
         self.held.extend_from_slice(&script.greeting()[..self.matched]);
         self.matched = 0;
-        self.take_apart(script, bytes, 0, exchanges)
+        self.parse(script, bytes, 0, exchanges)
     }
 
     /// Parses one reply as a whole.
-    fn take_apart(
+    fn parse(
         &mut self,
         script: &Script,
         bytes: &mut &[u8],
         in_flight: usize,
         exchanges: &mut Exchanges,
     ) -> Finding {
-        if in_flight == 0 && self.greeted && matches!(script.expected(self.next), Reply::Until(_)) {
-            exchanges.keep(ReplyError::Surplus, || Exchange::unasked(bytes));
+        if in_flight == 0
+            && self.greeted
+            && matches!(script.expected(self.next), ExpectedReply::Until(_))
+        {
+            exchanges.keep(ReplyError::Surplus, || Exchange::unrequested(bytes));
             return Finding::Surplus;
         }
         let Some(end) = self.item_end(script, bytes) else {
@@ -211,7 +214,7 @@ impl Reader {
     /// Handles held bytes that cannot be parsed: if no request is in flight, they are surplus.
     fn unreadable(&self, script: &Script, in_flight: usize, exchanges: &mut Exchanges) -> Finding {
         if self.greeted && in_flight == 0 {
-            exchanges.keep(ReplyError::Surplus, || Exchange::unasked(&self.held));
+            exchanges.keep(ReplyError::Surplus, || Exchange::unrequested(&self.held));
             return Finding::Surplus;
         }
         self.keep_unfinished(ReplyError::Wrong, script, exchanges);
@@ -245,26 +248,25 @@ impl Reader {
     ) -> Finding {
         // A full server sends its error in place of the greeting. Without a greeting, the error
         // cannot be distinguished from a message that was rejected for lack of memory.
-        let may_be_turned_away =
+        let may_be_rejected =
             if script.greeting().is_empty() { !self.trusted } else { !self.greeted };
-        if may_be_turned_away && is_busy(script.framing(), item) {
+        if may_be_rejected && is_busy(script.framing(), item) {
             return Finding::Busy;
         }
         let known = script.occurrences(item);
-        if let Some(ending) = farewell(script.framing(), item).filter(|_| known == 0) {
-            return Finding::Farewell(ending);
+        if let Some(ending) = closing_message(script.framing(), item).filter(|_| known == 0) {
+            return Finding::Closing(ending);
         }
         if !self.greeted {
             exchanges.keep(ReplyError::Wrong, || Exchange::at_greeting(script, item));
             return Finding::Unreadable;
         }
         if in_flight == 0 {
-            exchanges.keep(ReplyError::Surplus, || Exchange::unasked(item));
+            exchanges.keep(ReplyError::Surplus, || Exchange::unrequested(item));
             return Finding::Surplus;
         }
         let window = in_flight.min(script.len());
-        let fits =
-            |distance: usize| fits(script.expected(script.behind(self.next, distance)), item);
+        let fits = |distance: usize| fits(script.expected(script.after(self.next, distance)), item);
         if let Some(passed) = (0..window).find(|distance| fits(*distance)) {
             self.advance(script, passed + 1);
             return if passed == 0 { Finding::Correct(1) } else { Finding::Overtaking(passed) };
@@ -287,21 +289,21 @@ impl Reader {
             let exchange = Exchange::at(script, self.next, item);
             if known > 0 { exchange.of_another_request() } else { exchange }
         });
-        self.next = script.behind(self.next, 1);
+        self.next = script.after(self.next, 1);
         finding
     }
 
     fn advance(&mut self, script: &Script, count: usize) {
-        self.next = script.behind(self.next, count);
+        self.next = script.after(self.next, count);
         self.trusted = true;
     }
 }
 
-fn fits(expected: &Reply, item: &[u8]) -> bool {
+fn fits(expected: &ExpectedReply, item: &[u8]) -> bool {
     match expected {
-        Reply::Exact(bytes) => bytes == item,
-        Reply::Line(shape) => shape.fits(item),
-        Reply::Until(end) => item.ends_with(end),
-        Reply::Nothing => false,
+        ExpectedReply::Exact(bytes) => bytes == item,
+        ExpectedReply::Line(shape) => shape.fits(item),
+        ExpectedReply::Until(end) => item.ends_with(end),
+        ExpectedReply::Nothing => false,
     }
 }

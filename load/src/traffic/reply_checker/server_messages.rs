@@ -2,7 +2,7 @@
 
 use tinytcp_core::wire::frame::HEADER_LEN;
 
-use crate::measurement::causes::Ending;
+use crate::measurement::causes::ConnectionEnd;
 use crate::traffic::message::Framing;
 
 /// The error of a full server: the payload of a frame, or the rest of an `ERROR` line.
@@ -19,16 +19,16 @@ pub(super) fn is_busy(framing: Framing, item: &[u8]) -> bool {
 
 /// Returns how the connection ends if the item is a closing message of the server; `None`
 /// otherwise.
-pub(super) fn farewell(framing: Framing, item: &[u8]) -> Option<Ending> {
+pub(super) fn closing_message(framing: Framing, item: &[u8]) -> Option<ConnectionEnd> {
     let word = match framing {
-        Framing::Lines if item.trim_ascii_end() == b"BYE" => return Some(Ending::Shutdown),
+        Framing::Lines if item.trim_ascii_end() == b"BYE" => return Some(ConnectionEnd::Shutdown),
         Framing::Lines => item.strip_prefix(b"ERROR ").map(<[u8]>::trim_ascii_end),
         Framing::Frames if item.first() == Some(&255) => item.get(HEADER_LEN..),
         Framing::Frames | Framing::Unknown => None,
     };
     match word? {
-        b"IDLE_TIMEOUT" => Some(Ending::IdleTimeout),
-        b"MESSAGE_TIMEOUT" => Some(Ending::MessageTimeout),
+        b"IDLE_TIMEOUT" => Some(ConnectionEnd::IdleTimeout),
+        b"MESSAGE_TIMEOUT" => Some(ConnectionEnd::MessageTimeout),
         _ => None,
     }
 }

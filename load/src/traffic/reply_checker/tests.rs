@@ -6,7 +6,7 @@ use tinytcp_cli::target::Protocol;
 
 use super::boundaries::ITEM_BYTES_MAX;
 use super::*;
-use crate::traffic::message::{Framing, Message};
+use crate::traffic::message::{Framing, ScriptMessage};
 use crate::traffic::protocols::{framing, greeting, message, numbered};
 
 const TEXT: Protocol = Protocol::Text;
@@ -20,12 +20,12 @@ fn script_of(protocol: Protocol, texts: &[&str]) -> Script {
 /// Returns all findings in `pieces`, with `in_flight` requests and after the greeting.
 /// Consecutive correct replies are added up.
 fn findings(script: &Script, pieces: &[&[u8]], mut in_flight: usize) -> Vec<Finding> {
-    let mut reader = Reader::new(script, 0);
+    let mut checker = ReplyChecker::new(script, 0);
     let mut found = Vec::new();
     for piece in [script.greeting()].iter().chain(pieces) {
         let mut bytes = *piece;
         while !bytes.is_empty() {
-            let finding = reader.next(script, &mut bytes, in_flight, &mut Exchanges::default());
+            let finding = checker.next(script, &mut bytes, in_flight, &mut Exchanges::default());
             match (finding, found.last_mut()) {
                 (Finding::Incomplete | Finding::Correct(0), _) => {}
                 (Finding::Correct(more), Some(Finding::Correct(count))) => *count += more,
@@ -39,7 +39,7 @@ fn findings(script: &Script, pieces: &[&[u8]], mut in_flight: usize) -> Vec<Find
             };
             if matches!(
                 finding,
-                Finding::Surplus | Finding::Unreadable | Finding::Busy | Finding::Farewell(_)
+                Finding::Surplus | Finding::Unreadable | Finding::Busy | Finding::Closing(_)
             ) {
                 return found;
             }
@@ -102,15 +102,15 @@ fn each_wrong_reply_has_its_kind_and_the_next_is_correct() {
 #[test]
 fn a_full_server_sends_busy_in_place_of_the_greeting() {
     let script = script_of(TEXT, &["TIME"]);
-    let mut reader = Reader::new(&script, 0);
+    let mut checker = ReplyChecker::new(&script, 0);
     assert_eq!(
-        reader.next(&script, &mut b"ERROR SERVER_BUSY\n".as_slice(), 1, &mut Exchanges::default()),
+        checker.next(&script, &mut b"ERROR SERVER_BUSY\n".as_slice(), 1, &mut Exchanges::default()),
         Finding::Busy
     );
     let binary = script_of(Protocol::Binary, &["echo x"]);
-    let mut reader = Reader::new(&binary, 0);
+    let mut checker = ReplyChecker::new(&binary, 0);
     assert_eq!(
-        reader.next(
+        checker.next(
             &binary,
             &mut b"\xff\0\0\0\x0bSERVER_BUSY".as_slice(),
             1,
@@ -128,42 +128,45 @@ fn closing_messages_are_not_replies_in_any_protocol() {
             let found = |bytes: &[u8]| findings(&script, &[bytes], in_flight);
             assert_eq!(
                 found(b"ERROR IDLE_TIMEOUT\n"),
-                [Finding::Farewell(Ending::IdleTimeout)],
+                [Finding::Closing(ConnectionEnd::IdleTimeout)],
                 "{protocol:?}"
             );
             assert_eq!(
                 found(b"ERROR MESSAGE_TIMEOUT\n"),
-                [Finding::Farewell(Ending::MessageTimeout)]
+                [Finding::Closing(ConnectionEnd::MessageTimeout)]
             );
         }
     }
     assert_eq!(
         findings(&script_of(TEXT, &["NOOP"]), &[b"BYE\n"], 1),
-        [Finding::Farewell(Ending::Shutdown)]
+        [Finding::Closing(ConnectionEnd::Shutdown)]
     );
     let frame = b"\xff\0\0\0\x0cIDLE_TIMEOUT";
     let binary = script_of(Protocol::Binary, &["echo x"]);
-    assert_eq!(findings(&binary, &[frame], 0), [Finding::Farewell(Ending::IdleTimeout)]);
+    assert_eq!(findings(&binary, &[frame], 0), [Finding::Closing(ConnectionEnd::IdleTimeout)]);
 }
 
 #[test]
 fn an_expected_reply_that_reads_like_a_closing_message_is_correct() {
-    let raw = Message { request: b"QUIT\n".to_vec(), reply: Reply::Exact(b"BYE\n".to_vec()) };
+    let raw = ScriptMessage {
+        request: b"QUIT\n".to_vec(),
+        reply: ExpectedReply::Exact(b"BYE\n".to_vec()),
+    };
     let script = Script::new(&[raw], 1, b"", Framing::Lines).expect("a message");
     assert_eq!(findings(&script, &[b"B", b"YE\n"], 1), [Finding::Correct(1)]);
 }
 
 /// Returns the kept exchanges after `bytes`, with one request in flight.
 fn kept(script: &Script, bytes: &[u8]) -> Vec<Exchange> {
-    let (mut reader, mut exchanges, mut bytes) =
-        (Reader::new(script, 0), Exchanges::default(), bytes);
+    let (mut checker, mut exchanges, mut bytes) =
+        (ReplyChecker::new(script, 0), Exchanges::default(), bytes);
     while !bytes.is_empty()
         && !matches!(
-            reader.next(script, &mut bytes, 1, &mut exchanges),
+            checker.next(script, &mut bytes, 1, &mut exchanges),
             Finding::Unreadable | Finding::Wrong
         )
     {}
-    reader.keep_unfinished(ReplyError::Late, script, &mut exchanges);
+    checker.keep_unfinished(ReplyError::Late, script, &mut exchanges);
     exchanges.iter().cloned().collect()
 }
 
@@ -192,16 +195,23 @@ fn bytes_of_another_protocol_are_kept_with_a_hint() {
 #[test]
 fn a_wrong_greeting_makes_the_connection_unreadable() {
     let script = script_of(TEXT, &["TIME"]);
-    let mut reader = Reader::new(&script, 0);
+    let mut checker = ReplyChecker::new(&script, 0);
     let mut bytes: &[u8] = b"WELCOME";
-    assert_eq!(reader.next(&script, &mut bytes, 1, &mut Exchanges::default()), Finding::Incomplete);
+    assert_eq!(
+        checker.next(&script, &mut bytes, 1, &mut Exchanges::default()),
+        Finding::Incomplete
+    );
     let mut bytes: &[u8] = b" to another place\n";
-    assert_eq!(reader.next(&script, &mut bytes, 1, &mut Exchanges::default()), Finding::Unreadable);
+    assert_eq!(
+        checker.next(&script, &mut bytes, 1, &mut Exchanges::default()),
+        Finding::Unreadable
+    );
 }
 
 #[test]
 fn a_wrong_reply_of_unknown_framing_is_unreadable() {
-    let raw = Message { request: b"PING".to_vec(), reply: Reply::Exact(b"PONG".to_vec()) };
+    let raw =
+        ScriptMessage { request: b"PING".to_vec(), reply: ExpectedReply::Exact(b"PONG".to_vec()) };
     let script = Script::new(&[raw], 1, b"", Framing::Unknown).expect("a message");
     assert_eq!(
         findings(&script, &[b"PO", b"NGPONK"], 2),
@@ -212,7 +222,10 @@ fn a_wrong_reply_of_unknown_framing_is_unreadable() {
 
 #[test]
 fn a_delimiter_may_arrive_in_pieces() {
-    let raw = Message { request: b"INCR x\r\n".to_vec(), reply: Reply::Until(b"\r\n".to_vec()) };
+    let raw = ScriptMessage {
+        request: b"INCR x\r\n".to_vec(),
+        reply: ExpectedReply::Until(b"\r\n".to_vec()),
+    };
     let script = Script::new(&[raw], 1, b"", Framing::Unknown).expect("a message");
     assert_eq!(findings(&script, &[b":1\r", b"\n:", b"2\r\n"], 2), [Finding::Correct(2)]);
 }

@@ -1,13 +1,13 @@
 //! The flaws of a run, each with the numbers that prove it.
 
 use super::evidence::{CHECK_SERVER_AND_NETWORK, list, what_ended};
-use crate::judgement::gates::Judgement;
-use crate::judgement::verdict::{Kind, Verdict, endings};
+use crate::judgement::gates::GateResult;
+use crate::judgement::verdict::{RunVerdict, VerdictKind, endings};
 use crate::measurement::averages::share;
-use crate::measurement::causes::{Cause, ConnectError, Ending, ReplyError};
-use crate::measurement::counts::Counts;
+use crate::measurement::causes::{Cause, ConnectError, ConnectionEnd, ReplyError};
+use crate::measurement::counts::CauseCounts;
 use crate::measurement::format::{count, percent, plural, typed_seconds};
-use crate::measurement::outcome::Outcome;
+use crate::measurement::outcome::RunOutcome;
 use crate::measurement::settings::Pace;
 
 /// The tolerated share of failed requests or connections: a burst into a full backlog causes that
@@ -15,10 +15,10 @@ use crate::measurement::settings::Pace;
 const FAILURES_RATIO: f64 = 0.001;
 
 /// Describes the connections and replies of a run without a flaw.
-pub(super) fn held(outcome: &Outcome) -> String {
+pub(super) fn held(outcome: &RunOutcome) -> String {
     let total = &outcome.total;
     let connections = plural(outcome.reached as u64, "connection");
-    let opened = match outcome.asked.pace {
+    let opened = match outcome.settings.pace {
         Pace::Hold(_) => endings::alive(outcome),
         _ => format!("{connections} opened"),
     };
@@ -37,19 +37,19 @@ pub(super) fn held(outcome: &Outcome) -> String {
 }
 
 /// Returns true if the server should have answered and completed nothing.
-fn nothing_was_completed(outcome: &Outcome) -> bool {
-    let was_only_held = matches!(outcome.asked.pace, Pace::Hold(_))
+fn nothing_was_completed(outcome: &RunOutcome) -> bool {
+    let was_only_held = matches!(outcome.settings.pace, Pace::Hold(_))
         && outcome.total.sent == 0
         && outcome.reached > 0;
     outcome.total.correct == 0 && !was_only_held
 }
 
 /// Checks whether nothing was completed; the reason is the worst of the other flaws.
-pub(super) fn nothing_completed(outcome: &Outcome, others: &[Verdict]) -> Option<Verdict> {
+pub(super) fn nothing_completed(outcome: &RunOutcome, others: &[RunVerdict]) -> Option<RunVerdict> {
     if !nothing_was_completed(outcome) {
         return None;
     }
-    let is_cause = |other: &&Verdict| other.kind != Kind::GateCrossed;
+    let is_cause = |other: &&RunVerdict| other.kind != VerdictKind::GateCrossed;
     let (why, advice) = match others.iter().find(is_cause) {
         Some(other) => (other.evidence.clone(), other.advice.clone()),
         None => {
@@ -61,14 +61,14 @@ pub(super) fn nothing_completed(outcome: &Outcome, others: &[Verdict]) -> Option
             )
         }
     };
-    Some(Verdict::new(
-        Kind::NothingCompleted,
+    Some(RunVerdict::new(
+        VerdictKind::NothingCompleted,
         format!("no request got a correct reply; {why}"),
         advice,
     ))
 }
 
-pub(super) fn wrong_replies(outcome: &Outcome) -> Option<Verdict> {
+pub(super) fn wrong_replies(outcome: &RunOutcome) -> Option<RunVerdict> {
     let evidence = list(
         &outcome.total.errors,
         &[ReplyError::Wrong, ReplyError::Foreign, ReplyError::Surplus],
@@ -76,24 +76,32 @@ pub(super) fn wrong_replies(outcome: &Outcome) -> Option<Verdict> {
     )?;
     let advice =
         "Check the protocol and the expected reply; the report shows an exchange of each error.";
-    Some(Verdict::new(Kind::WrongReplies, evidence, advice))
+    Some(RunVerdict::new(VerdictKind::WrongReplies, evidence, advice))
 }
 
-pub(super) fn port_limited(outcome: &Outcome) -> Option<Verdict> {
+pub(super) fn port_limited(outcome: &RunOutcome) -> Option<RunVerdict> {
     let evidence = list(&outcome.total.connect_errors, &[ConnectError::NoPort], what_prevented)?;
     let advice = "Use more source addresses, such as --source 127.0.0.2-127.0.0.40, or widen \
      net.ipv4.ip_local_port_range.";
-    Some(Verdict::new(Kind::PortLimited, format!("{evidence}, {}", reached(outcome)), advice))
+    Some(RunVerdict::new(
+        VerdictKind::PortLimited,
+        format!("{evidence}, {}", reached(outcome)),
+        advice,
+    ))
 }
 
-pub(super) fn descriptor_limited(outcome: &Outcome) -> Option<Verdict> {
+pub(super) fn descriptor_limited(outcome: &RunOutcome) -> Option<RunVerdict> {
     let evidence =
         list(&outcome.total.connect_errors, &[ConnectError::NoDescriptor], what_prevented)?;
     let advice = "Raise the limit of open files: ulimit -n, or LimitNOFILE= in a service.";
-    Some(Verdict::new(Kind::DescriptorLimited, format!("{evidence}, {}", reached(outcome)), advice))
+    Some(RunVerdict::new(
+        VerdictKind::DescriptorLimited,
+        format!("{evidence}, {}", reached(outcome)),
+        advice,
+    ))
 }
 
-pub(super) fn server_refused(outcome: &Outcome) -> Option<Verdict> {
+pub(super) fn server_refused(outcome: &RunOutcome) -> Option<RunVerdict> {
     const CAUSES: [ConnectError; 6] = [
         ConnectError::Refused,
         ConnectError::TimedOut,
@@ -107,15 +115,13 @@ pub(super) fn server_refused(outcome: &Outcome) -> Option<Verdict> {
     let errors = &outcome.total.connect_errors;
     let evidence = list(errors, &CAUSES, what_prevented)?;
     let failures = CAUSES.iter().map(|cause| errors.get(*cause)).sum();
-    let is_incomplete = outcome.reached < outcome.asked.connections;
+    let is_incomplete = outcome.reached < outcome.settings.connections;
     if !is_incomplete && ratio(failures, outcome.total.connects) <= FAILURES_RATIO {
         return None;
     }
     let advice = match most_frequent(errors).map(|(error, _)| error) {
         // A unix socket refuses connections while its backlog is full.
-        Some(ConnectError::Refused)
-            if outcome.reached > 0 && outcome.asked.target.contains("+unix://") =>
-        {
+        Some(ConnectError::Refused) if outcome.reached > 0 && outcome.settings.target.is_unix => {
             OPEN_SLOWLY
         }
         Some(ConnectError::Refused | ConnectError::Unreachable) => {
@@ -127,12 +133,16 @@ pub(super) fn server_refused(outcome: &Outcome) -> Option<Verdict> {
         }
         _ => "Check the server's log; open connections more slowly (--ramp 10s).",
     };
-    Some(Verdict::new(Kind::ServerRefused, format!("{evidence}, {}", reached(outcome)), advice))
+    Some(RunVerdict::new(
+        VerdictKind::ServerRefused,
+        format!("{evidence}, {}", reached(outcome)),
+        advice,
+    ))
 }
 
-pub(super) fn too_short(outcome: &Outcome) -> Option<Verdict> {
+pub(super) fn too_short(outcome: &RunOutcome) -> Option<RunVerdict> {
     let is_incomplete =
-        outcome.reached < outcome.asked.connections && outcome.total.connect_errors.total() == 0;
+        outcome.reached < outcome.settings.connections && outcome.total.connect_errors.total() == 0;
     is_incomplete.then(|| {
         let (why, advice) = match outcome.interrupted_by {
             Some(_) => ("was interrupted", "Let the run finish."),
@@ -140,25 +150,25 @@ pub(super) fn too_short(outcome: &Outcome) -> Option<Verdict> {
         };
         let evidence =
             format!("the run {why} before all connections were open, {}", reached(outcome));
-        Verdict::new(Kind::TooShort, evidence, advice)
+        RunVerdict::new(VerdictKind::TooShort, evidence, advice)
     })
 }
 
-pub(super) fn unanswered(outcome: &Outcome) -> Option<Verdict> {
+pub(super) fn unanswered(outcome: &RunOutcome) -> Option<RunVerdict> {
     const CAUSES: [ReplyError; 3] = [ReplyError::Truncated, ReplyError::Missing, ReplyError::Late];
     let total = &outcome.total;
     let failures: u64 = CAUSES.iter().map(|cause| total.errors.get(*cause)).sum();
     // The end of a held connection has a verdict of its own.
-    let is_held = matches!(outcome.asked.pace, Pace::Hold(_));
+    let is_held = matches!(outcome.settings.pace, Pace::Hold(_));
     let is_silent = total.first_byte.count() == 0;
-    let silent = match total.endings.get(Ending::Silent) {
+    let silent = match total.endings.get(ConnectionEnd::Silent) {
         0 => None,
         _ if is_held => None,
         silent if total.correct > 0 => {
             Some(format!("connections that stopped answering: {}", count(silent)))
         }
-        silent if is_silent && outcome.asked.protocol == "text" => {
-            let within = typed_seconds(outcome.asked.timeout.as_secs_f64());
+        silent if is_silent && outcome.settings.protocol == "text" => {
+            let within = typed_seconds(outcome.settings.timeout.as_secs_f64());
             Some(format!(
                 "connections that never answered: {}, no banner within {within}",
                 count(silent)
@@ -166,7 +176,7 @@ pub(super) fn unanswered(outcome: &Outcome) -> Option<Verdict> {
         }
         silent => Some(format!("connections that never answered: {}", count(silent))),
     };
-    let late = list(&total.endings, &[Ending::Late], what_ended).filter(|_| !is_held);
+    let late = list(&total.endings, &[ConnectionEnd::Late], what_ended).filter(|_| !is_held);
     if silent.is_none()
         && late.is_none()
         && ratio(failures, total.correct + total.errors.total()) <= FAILURES_RATIO
@@ -175,8 +185,8 @@ pub(super) fn unanswered(outcome: &Outcome) -> Option<Verdict> {
     }
     let evidence: Vec<String> =
         [list(&total.errors, &CAUSES, what_failed), silent, late].into_iter().flatten().collect();
-    let advice = if is_silent && total.endings.get(Ending::Silent) > 0 {
-        let speaks = match outcome.asked.protocol.as_str() {
+    let advice = if is_silent && total.endings.get(ConnectionEnd::Silent) > 0 {
+        let speaks = match outcome.settings.protocol.as_str() {
             "raw" => "which request it expects".into(),
             protocol => format!("that it speaks {protocol}"),
         };
@@ -184,30 +194,31 @@ pub(super) fn unanswered(outcome: &Outcome) -> Option<Verdict> {
     } else {
         CHECK_SERVER_AND_NETWORK.into()
     };
-    Some(Verdict::new(Kind::Unanswered, evidence.join(", "), advice))
+    Some(RunVerdict::new(VerdictKind::Unanswered, evidence.join(", "), advice))
 }
 
 /// Checks whether gates were crossed.
-pub(crate) fn gate_crossed(gates: &[Judgement]) -> Option<Verdict> {
+pub(crate) fn gate_crossed(gates: &[GateResult]) -> Option<RunVerdict> {
     let crossed: Vec<String> = gates
         .iter()
         .filter(|gate| gate.crossed)
         .map(|gate| format!("{}: {}", gate.gate, gate.measured))
         .collect();
     let advice = "Compare with the report of a run that passed the gate.";
-    (!crossed.is_empty()).then(|| Verdict::new(Kind::GateCrossed, crossed.join("; "), advice))
+    (!crossed.is_empty())
+        .then(|| RunVerdict::new(VerdictKind::GateCrossed, crossed.join("; "), advice))
 }
 
 /// Describes the reached connections: `12 of 1,000 connections opened`.
-fn reached(outcome: &Outcome) -> String {
+fn reached(outcome: &RunOutcome) -> String {
     format!(
         "{} of {} opened",
         count(outcome.reached as u64),
-        plural(outcome.asked.connections as u64, "connection")
+        plural(outcome.settings.connections as u64, "connection")
     )
 }
 
-fn most_frequent<C: Cause>(counts: &Counts<C>) -> Option<(C, u64)> {
+fn most_frequent<C: Cause>(counts: &CauseCounts<C>) -> Option<(C, u64)> {
     counts.iter().filter(|(_, number)| *number > 0).max_by_key(|(_, number)| *number)
 }
 

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use super::evidence::list;
-use super::findings::{ratio, what_failed};
-use crate::judgement::verdict::{FIGURES_OF_THE_SERVER, Kind, Verdict};
+use super::failures::{ratio, what_failed};
+use crate::judgement::verdict::{FIGURES_OF_THE_SERVER, RunVerdict, VerdictKind};
 use crate::measurement::averages::{per_second, share};
 use crate::measurement::causes::ReplyError;
 use crate::measurement::format::{duration, percent, plural, rate};
 use crate::measurement::latency::Latency;
-use crate::measurement::outcome::Outcome;
+use crate::measurement::outcome::RunOutcome;
 use crate::measurement::settings::Pace;
 
 /// Minimum share of the time that the generator must wait for the server in a closed loop; below
@@ -45,7 +45,7 @@ const QUEUED_FACTOR: f64 = 2.0;
 const QUEUED_MIN: Duration = Duration::from_millis(1);
 
 /// Describes how busy and how late the generator was in a valid run.
-pub(super) fn generator_room(outcome: &Outcome) -> String {
+pub(super) fn generator_room(outcome: &RunOutcome) -> String {
     let lag = &outcome.total.lag;
     let late = match lag.count() {
         _ if rate_due(outcome).is_none() => String::new(),
@@ -58,7 +58,7 @@ pub(super) fn generator_room(outcome: &Outcome) -> String {
     format!("generator {} busy{late}", percent(cpu_ratio(outcome)))
 }
 
-pub(crate) fn generator_limited(outcome: &Outcome) -> Option<Verdict> {
+pub(crate) fn generator_limited(outcome: &RunOutcome) -> Option<RunVerdict> {
     const MORE_ROOM: &str = "Give the generator its own core, use more --threads if cores are \
      free, or merge runs of several machines.";
     let total = &outcome.total;
@@ -73,7 +73,7 @@ pub(crate) fn generator_limited(outcome: &Outcome) -> Option<Verdict> {
             percent(starved)
         ));
     }
-    let sets_the_pace = match outcome.asked.pace {
+    let sets_the_pace = match outcome.settings.pace {
         Pace::Closed => true,
         Pace::Hold(_) => false,
         Pace::Open { .. } => schedule_missed(outcome).is_some(),
@@ -99,20 +99,21 @@ pub(crate) fn generator_limited(outcome: &Outcome) -> Option<Verdict> {
         ));
     }
     (!evidence.is_empty())
-        .then(|| Verdict::new(Kind::GeneratorLimited, evidence.join("; "), MORE_ROOM))
+        .then(|| RunVerdict::new(VerdictKind::GeneratorLimited, evidence.join("; "), MORE_ROOM))
 }
 
-pub(super) fn server_overloaded(outcome: &Outcome) -> Option<Verdict> {
+pub(super) fn server_overloaded(outcome: &RunOutcome) -> Option<RunVerdict> {
     if generator_limited(outcome).is_some() {
         return None;
     }
     let advice =
         "Lower -R, or raise -c or -P; --find-max finds the highest rate that the server sustains.";
-    schedule_missed(outcome).map(|evidence| Verdict::new(Kind::ServerOverloaded, evidence, advice))
+    schedule_missed(outcome)
+        .map(|evidence| RunVerdict::new(VerdictKind::ServerOverloaded, evidence, advice))
 }
 
 /// Checks whether the schedule was met while its slowest requests waited for a connection.
-pub(super) fn tail_queued(outcome: &Outcome) -> Option<Verdict> {
+pub(super) fn tail_queued(outcome: &RunOutcome) -> Option<RunVerdict> {
     rate_due(outcome)?;
     let has_figures = outcome.total.correct > 0;
     if !has_figures || generator_limited(outcome).is_some() || schedule_missed(outcome).is_some() {
@@ -127,12 +128,12 @@ pub(super) fn tail_queued(outcome: &Outcome) -> Option<Verdict> {
             "the schedule was met, but its slowest requests queued: {}",
             evidence.join("; ")
         );
-        Verdict::new(Kind::TailQueued, evidence, advice)
+        RunVerdict::new(VerdictKind::TailQueued, evidence, advice)
     })
 }
 
 /// Describes how the server missed the schedule; `None` if it was met, or there is none.
-fn schedule_missed(outcome: &Outcome) -> Option<String> {
+fn schedule_missed(outcome: &RunOutcome) -> Option<String> {
     let (due, total) = (rate_due(outcome)?, &outcome.total);
     if total.correct == 0 {
         // Without any reply, another verdict names the reason.
@@ -152,7 +153,7 @@ fn schedule_missed(outcome: &Outcome) -> Option<String> {
 
 /// Describes that requests waited for a free connection as long as for their replies, at this
 /// quantile.
-fn queued(outcome: &Outcome, name: &str, quantile: f64) -> Option<String> {
+fn queued(outcome: &RunOutcome, name: &str, quantile: f64) -> Option<String> {
     let of = |latency: &Latency| latency.quantile(quantile);
     let (schedule, send) = (of(&outcome.total.from_schedule), of(&outcome.total.from_send));
     let is_queued =
@@ -167,30 +168,30 @@ fn queued(outcome: &Outcome, name: &str, quantile: f64) -> Option<String> {
 }
 
 /// Returns the share of `unsent` requests among all due requests.
-fn unsent_ratio(outcome: &Outcome, unsent: u64) -> f64 {
+fn unsent_ratio(outcome: &RunOutcome, unsent: u64) -> f64 {
     ratio(unsent, outcome.total.sent + outcome.total.errors.get(ReplyError::Unsent))
 }
 
 /// Returns the share of the time in which the threads were busy, for at most as many threads as
 /// cores.
 #[must_use]
-pub fn cpu_ratio(outcome: &Outcome) -> f64 {
+pub fn cpu_ratio(outcome: &RunOutcome) -> f64 {
     share_of_time(outcome, outcome.total.cpu)
 }
 
 /// Returns the average rate of the schedule in the measurement window, in requests per second;
 /// `None` without a schedule.
-pub(super) fn rate_due(outcome: &Outcome) -> Option<f64> {
-    let Pace::Open { from, to } = outcome.asked.pace else { return None };
+pub(super) fn rate_due(outcome: &RunOutcome) -> Option<f64> {
+    let Pace::Open { from, to } = outcome.settings.pace else { return None };
     // The rate changes linearly, so the average is the rate in the middle.
-    let middle = outcome.asked.warmup.as_secs_f64() + outcome.counted.as_secs_f64() / 2.0;
-    let progress = middle / outcome.asked.duration.as_secs_f64().max(f64::MIN_POSITIVE);
+    let middle = outcome.settings.warmup.as_secs_f64() + outcome.counted.as_secs_f64() / 2.0;
+    let progress = middle / outcome.settings.duration.as_secs_f64().max(f64::MIN_POSITIVE);
     Some(from + (to - from) * progress.min(1.0))
 }
 
 /// Returns the share of `part` in the time that the threads could have: a thousand threads on two
 /// cores have the time of two.
-fn share_of_time(outcome: &Outcome, part: Duration) -> f64 {
+fn share_of_time(outcome: &RunOutcome, part: Duration) -> f64 {
     share(part.as_secs_f64(), outcome.counted.as_secs_f64() * outcome.cores as f64).min(1.0)
 }
 
@@ -208,12 +209,14 @@ mod tests {
     #[test]
     fn a_busy_or_starved_generator_is_the_limit() {
         let seconds = Duration::from_secs;
-        let busy =
-            only(fixtures::closed().total(|total| total.cpu = seconds(10)), Kind::GeneratorLimited);
+        let busy = only(
+            fixtures::closed().total(|total| total.cpu = seconds(10)),
+            VerdictKind::GeneratorLimited,
+        );
         assert!(busy.evidence.contains("100 %"), "{}", busy.evidence);
         let starved = only(
             fixtures::closed().total(|total| total.starved = seconds(1)),
-            Kind::GeneratorLimited,
+            VerdictKind::GeneratorLimited,
         );
         assert!(starved.evidence.contains("10.0 %"), "{}", starved.evidence);
     }
@@ -226,25 +229,25 @@ mod tests {
                 total.lag.record(milliseconds(lag), 5_000);
             })
         };
-        let evidence = only(late(510), Kind::GeneratorLimited).evidence;
+        let evidence = only(late(510), VerdictKind::GeneratorLimited).evidence;
         assert!(
             evidence.contains("generator lag p99 510 ms, of 1.00 s from the schedule"),
             "{evidence}"
         );
-        only(late(490), Kind::TailQueued);
+        only(late(490), VerdictKind::TailQueued);
     }
 
     #[test]
     fn threads_share_the_time_of_the_cores() {
         let busy = |threads, cores| {
-            let sample = fixtures::closed().asked(|asked| asked.threads = threads);
+            let sample = fixtures::closed().settings(|settings| settings.threads = threads);
             sample
                 .change(|outcome| outcome.cores = cores)
                 .total(|total| total.cpu = Duration::from_secs(20))
         };
         assert_eq!(cpu_ratio(&busy(4, 4).done()), 0.5);
-        only(busy(4, 4), Kind::Valid);
-        let verdict = only(busy(1_000, 2), Kind::GeneratorLimited);
+        only(busy(4, 4), VerdictKind::Valid);
+        let verdict = only(busy(1_000, 2), VerdictKind::GeneratorLimited);
         assert!(verdict.evidence.contains("busy 100 % of the time"), "{}", verdict.evidence);
         assert_eq!(cpu_ratio(&busy(1, 1).done()), 1.0, "no share is more than its whole");
     }
@@ -254,11 +257,14 @@ mod tests {
         let unsent = || {
             fixtures::open().errors(ReplyError::Unsent, 10_000).total(|total| total.sent = 90_000)
         };
-        let verdict = only(unsent(), Kind::ServerOverloaded);
+        let verdict = only(unsent(), VerdictKind::ServerOverloaded);
         assert!(verdict.evidence.contains("9,000/s sent of 10,000/s due"), "{}", verdict.evidence);
-        only(unsent().total(|total| total.cpu = Duration::from_secs(10)), Kind::GeneratorLimited);
+        only(
+            unsent().total(|total| total.cpu = Duration::from_secs(10)),
+            VerdictKind::GeneratorLimited,
+        );
         let paused = unsent().total(|total| total.unsent_by_generator = 9_000);
-        let evidence = only(paused, Kind::GeneratorLimited).evidence;
+        let evidence = only(paused, VerdictKind::GeneratorLimited).evidence;
         assert!(
             evidence.contains("9,000 requests not sent because the generator did not run"),
             "{evidence}"
@@ -269,7 +275,7 @@ mod tests {
     fn a_queue_that_delays_even_the_median_is_overload() {
         let waiting =
             fixtures::open().total(|total| total.from_schedule.record(milliseconds(5), 150_000));
-        let evidence = only(waiting, Kind::ServerOverloaded).evidence;
+        let evidence = only(waiting, VerdictKind::ServerOverloaded).evidence;
         assert!(
             evidence.contains("p50 is 5.00 ms from the schedule and 500 us from the send"),
             "{evidence}"
@@ -280,7 +286,7 @@ mod tests {
     fn a_met_schedule_with_a_queued_tail_is_no_overload() {
         let waiting =
             fixtures::open().total(|total| total.from_schedule.record(milliseconds(5), 5_000));
-        let verdict = only(waiting, Kind::TailQueued);
+        let verdict = only(waiting, VerdictKind::TailQueued);
         assert!(
             verdict.evidence.starts_with("the schedule was met, but its slowest requests queued"),
             "{verdict:?}"
@@ -289,7 +295,7 @@ mod tests {
             verdict.evidence.contains("p99 is 5.00 ms from the schedule and 1.00 ms from the send"),
             "{verdict:?}"
         );
-        let unsent = only(fixtures::open().errors(ReplyError::Unsent, 7), Kind::TailQueued);
+        let unsent = only(fixtures::open().errors(ReplyError::Unsent, 7), VerdictKind::TailQueued);
         assert!(
             unsent.evidence.ends_with("requests due without a free connection: 7"),
             "{unsent:?}"
@@ -303,7 +309,7 @@ mod tests {
             total.from_send.record(milliseconds(200), 100_000);
             total.from_schedule = total.from_send.clone();
         });
-        only(slow, Kind::Valid);
+        only(slow, VerdictKind::Valid);
     }
 
     #[test]
@@ -318,14 +324,14 @@ mod tests {
         };
         (9_100..10_000)
             .step_by(100)
-            .for_each(|busy| drop(only(batches(busy), Kind::GeneratorLimited)));
-        only(batches(8_000), Kind::Valid);
+            .for_each(|busy| drop(only(batches(busy), VerdictKind::GeneratorLimited)));
+        only(batches(8_000), VerdictKind::Valid);
     }
 
     #[test]
     fn a_busy_generator_that_meets_the_schedule_is_valid() {
         let busy = fixtures::open().total(|total| total.cpu = Duration::from_secs(10));
-        let evidence = only(busy, Kind::Valid).evidence;
+        let evidence = only(busy, VerdictKind::Valid).evidence;
         assert!(evidence.contains("generator 100 % busy, lag p99 20.0 us"), "{evidence}");
     }
 
@@ -333,14 +339,14 @@ mod tests {
     fn a_starved_generator_without_a_reply_is_not_the_limit() {
         let starved = fixtures::nothing(ConnectError::Refused)
             .total(|total| total.starved = Duration::from_secs(5));
-        assert!(of(starved).iter().all(|verdict| verdict.kind != Kind::GeneratorLimited));
+        assert!(of(starved).iter().all(|verdict| verdict.kind != VerdictKind::GeneratorLimited));
     }
 
     #[test]
     fn the_rate_of_a_ramp_is_that_of_its_middle() {
-        let ramp = fixtures::open().asked(|asked| {
-            (asked.warmup, asked.duration) = (Duration::ZERO, Duration::from_secs(10));
-            asked.pace = Pace::Open { from: 0.0, to: 100.0 };
+        let ramp = fixtures::open().settings(|settings| {
+            (settings.warmup, settings.duration) = (Duration::ZERO, Duration::from_secs(10));
+            settings.pace = Pace::Open { from: 0.0, to: 100.0 };
         });
         assert_eq!(rate_due(&ramp.done()), Some(50.0));
         assert_eq!(rate_due(&fixtures::closed().done()), None);
