@@ -17,8 +17,6 @@ const TO_BE_WRAPPED: &[&str] = &[
     ".ci/",
     "Cargo.toml",
     "benches/",
-    "cli/",
-    "client/",
     "clippy.toml",
     "core/",
     "examples/",

@@ -17,7 +17,7 @@ fn readme_shows_what_its_commands_print() {
 
 #[test]
 fn the_page_of_the_client_shows_what_its_commands_print() {
-    execute("docs/client.md", 1);
+    execute("docs/client.md", 2);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Addresses as URLs whose scheme is the protocol: `text://127.0.0.1:40000`,
+//! Addresses of servers as URLs whose scheme is the protocol: `text://127.0.0.1:40000`,
 //! `binary://[::1]:65432`, `chat+unix:///run/tinytcp.sock`.
 
 use std::fmt;
@@ -9,15 +9,15 @@ use std::str::FromStr;
 
 use tinytcp_core::os::endpoint::{Endpoint, check_path};
 
-/// A protocol, a host and a port. The host is a name or a numeric address; nothing is looked up
-/// here.
+/// A protocol, a host and a port. The host is a name, which is not looked up here, or a numeric
+/// address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// The protocol, in lower case.
     pub scheme: String,
     /// The host, an IPv6 address without its brackets.
     pub host: String,
-    /// The port; `None` where the text gave none. 0 asks a listener for any free one.
+    /// The port; `None` if the text has none. A listener takes any free port for 0.
     pub port: Option<u16>,
 }
 
@@ -37,7 +37,7 @@ impl FromStr for Address {
         let (host_port, path) = rest.split_at_checked(end).ok_or(EXAMPLE)?;
         if !matches!(path, "" | "/") {
             return Err(format!(
-                "'{path}' behind host and port means nothing here, leave it out; {EXAMPLE}"
+                "'{path}' after host and port has no meaning here, leave it out; {EXAMPLE}"
             ));
         }
         let (host, port) = split_host_port(host_port).ok_or(EXAMPLE)?;
@@ -65,7 +65,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// A host as URLs have it: an IPv6 address in brackets.
+/// A host as URLs show it: an IPv6 address in brackets.
 struct Host<'a>(&'a str);
 
 impl fmt::Display for Host<'_> {
@@ -74,14 +74,14 @@ impl fmt::Display for Host<'_> {
     }
 }
 
-/// Where a server is. It is shown as its URL has it after `://`.
+/// The place of a server. It is shown as its URL has it after `://`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A port of a host.
     Host {
         /// A name or a numeric address, IPv6 without brackets.
         host: String,
-        /// Never 0.
+        /// 0 is for a listener, which takes any free port.
         port: u16,
     },
     /// The path of a unix socket.
@@ -89,8 +89,15 @@ pub enum Place {
 }
 
 impl Place {
-    /// Every endpoint that this stands for: a host may have several addresses. A name is looked up,
-    /// which may take long.
+    /// A port of `host`, which may be an IPv6 address in brackets.
+    #[must_use]
+    pub fn host(host: &str, port: u16) -> Self {
+        let host = host.trim_start_matches('[').trim_end_matches(']').into();
+        Self::Host { host, port }
+    }
+
+    /// Returns the endpoints of this place: a host may have several addresses. Blocks while a name
+    /// is looked up.
     ///
     /// # Errors
     /// When the lookup fails.
@@ -103,7 +110,7 @@ impl Place {
         }
     }
 
-    /// What the scheme of its URL has after the protocol.
+    /// The part of its URL's scheme after the protocol.
     #[must_use]
     pub const fn scheme_suffix(&self) -> &'static str {
         match self {
@@ -122,8 +129,30 @@ impl fmt::Display for Place {
     }
 }
 
-/// The protocol and the path of `PROTOCOL+unix://PATH`; `None` for a text of another form. All that
-/// follows `://` is the path, absolute or relative.
+/// Parses a URL of TCP or of a unix socket. A missing port becomes the `default_port` of the
+/// scheme.
+///
+/// Returns the protocol of the scheme, in lower case, and the place.
+///
+/// # Errors
+/// A sentence about a URL that is malformed, and the errors of `default_port`.
+pub fn parse_url(
+    url: &str,
+    default_port: impl FnOnce(&str) -> Result<u16, String>,
+) -> Result<(String, Place), String> {
+    if let Some((scheme, path)) = unix_path(url)? {
+        return Ok((scheme, Place::Unix(path)));
+    }
+    let Address { scheme, host, port } = url.parse()?;
+    let port = match port {
+        Some(port) => port,
+        None => default_port(&scheme)?,
+    };
+    Ok((scheme, Place::Host { host, port }))
+}
+
+/// Returns the protocol and the path of `PROTOCOL+unix://PATH`; `None` for a text of another form.
+/// Everything after `://` is the path, absolute or relative.
 ///
 /// # Errors
 /// A sentence when there is no protocol, no path, or one that is too long.
@@ -164,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_survives_the_way_to_text_and_back() {
+    fn an_address_is_the_same_after_writing_and_parsing() {
         for text in [
             "text://127.0.0.1:40000",
             "binary://[::1]:65432",
@@ -175,13 +204,23 @@ mod tests {
             let address: Address = text.parse().expect(text);
             assert_eq!(address.to_string(), text);
         }
-        let address: Address =
-            "TEXT://[::1]:7/".parse().expect("case and a final slash do not matter");
+        let address: Address = "TEXT://[::1]:7/".parse().expect("any case, and a final slash");
         assert_eq!(address, Address { scheme: "text".into(), host: "::1".into(), port: Some(7) });
     }
 
     #[test]
-    fn all_behind_the_scheme_of_a_unix_socket_is_its_path() {
+    fn a_missing_port_is_the_default_port_of_the_scheme() {
+        let parse = |url: &str| {
+            let (scheme, place) = parse_url(url, |_| Ok(7)).expect(url);
+            format!("{scheme} {place}")
+        };
+        assert_eq!(parse("text://[::1]"), "text [::1]:7");
+        assert_eq!(parse("text://host:0"), "text host:0");
+        assert_eq!(parse("TEXT+unix://t.sock"), "text t.sock");
+    }
+
+    #[test]
+    fn everything_after_the_scheme_of_a_unix_socket_is_its_path() {
         let split = |text: &str| {
             unix_path(text).expect(text).map(|(scheme, path)| (scheme, path.display().to_string()))
         };
@@ -207,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_could_be_a_port_is_said_to_be_a_wrong_one() {
+    fn only_text_in_the_place_of_a_port_is_called_a_wrong_one() {
         let error = |text: &str| text.parse::<Address>().expect_err(text);
         assert!(error("text://host:http").contains("the port is a number"));
         assert!(!error("text://fe80::1").contains("the port is a number"), "it has no brackets");
@@ -218,13 +257,13 @@ mod tests {
         let error = |text: &str| text.parse::<Address>().expect_err(text);
         assert!(error("127.0.0.1:23100").contains("the protocol is missing"));
         for text in ["text://127.0.0.1:1/a/b", "text://host/a/b", "text://[::1]:1/a/b"] {
-            assert!(error(text).starts_with("'/a/b' behind host and port"), "{text}");
+            assert!(error(text).starts_with("'/a/b' after host and port"), "{text}");
         }
-        assert!(error("text://host:1?a=b").starts_with("'?a=b' behind"));
+        assert!(error("text://host:1?a=b").starts_with("'?a=b' after"));
     }
 
     #[test]
-    fn what_is_no_address_is_refused_with_an_example() {
+    fn a_malformed_address_is_rejected_with_an_example() {
         for text in [
             "",
             "text",

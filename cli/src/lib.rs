@@ -1,12 +1,12 @@
-//! What the programs share at a prompt: arguments in, one line out when something is wrong.
+//! What the three programs share: the command line, addresses, and output to a person.
 //!
-//! An error of the command line is one line on stderr and exit code 2, so that a script can show it
-//! and a person sees it without scrolling past a usage text. Nothing here panics when stdout or
-//! stderr is closed.
+//! An error of the command line is one line on stderr and exit code 2: a script can show it, and a
+//! person reads it without scrolling past a usage text. Nothing here panics when stdout or stderr
+//! is closed.
 
 pub mod address;
+pub mod log_writer;
 pub mod signals;
-pub mod sink;
 pub mod target;
 pub mod terminal;
 pub mod units;
@@ -26,10 +26,10 @@ const ENVIRONMENT: &str =
 /// The exit code of a wrong command line.
 pub const USAGE: i32 = 2;
 
-/// The arguments of this process.
+/// Returns the arguments of this process.
 ///
-/// Does not return when they ask for help or the version (printed on stdout, exit code 0), nor when
-/// they are wrong (one line on stderr, exit code [`USAGE`]).
+/// Ends the process when they ask for help or the version (printed on stdout, exit code 0), and
+/// when they are wrong (one line on stderr, exit code [`USAGE`]).
 #[must_use]
 pub fn parse<Arguments: Parser>() -> Arguments {
     let parsed = command::<Arguments>(is_set).try_get_matches();
@@ -38,7 +38,7 @@ pub fn parse<Arguments: Parser>() -> Arguments {
         Err(error) => error,
     };
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        // Whoever closed stdout does not want the text: that is no failure.
+        // A closed stdout is no error: the text is unwanted.
         let _ = error.print();
         process::exit(0);
     }
@@ -51,8 +51,8 @@ pub fn parse<Arguments: Parser>() -> Arguments {
 
 /// The command of `Arguments`, with the rules that all programs share.
 ///
-/// A flag reads its environment variable where `reads` says so of the variable's name. The help has
-/// one line about the environment instead of one behind every flag.
+/// A flag reads its environment variable if `reads` returns true for the variable's name. The help
+/// has one line about the environment instead of one at every flag.
 fn command<Arguments: CommandFactory>(reads: impl Fn(&OsStr) -> bool) -> Command {
     let command = Arguments::command().after_help(ENVIRONMENT);
     command.mut_args(|argument| {
@@ -67,18 +67,18 @@ fn command<Arguments: CommandFactory>(reads: impl Fn(&OsStr) -> bool) -> Command
     })
 }
 
-/// True exactly when the variable is set: an empty one counts as unset.
+/// Whether the variable is set; an empty one counts as unset.
 fn is_set(variable: &OsStr) -> bool {
     env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
 
-/// True exactly when the value is the name of a file. One that begins with a hyphen is nearly
-/// always the next flag, behind a name that was forgotten.
+/// Whether the value is the name of a file. One that begins with a hyphen is nearly always the next
+/// flag, after a name that was forgotten.
 fn is_file(argument: &Arg) -> bool {
     argument.get_value_names().is_some_and(|names| names.iter().any(|name| name == "FILE"))
 }
 
-/// The flag whose wrong value stands in an environment variable, as clap names it, and the
+/// Returns the flag whose wrong value comes from an environment variable, as clap names it, and the
 /// variable.
 fn culprit<Arguments: CommandFactory>(error: &clap::Error) -> Option<(String, String)> {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return None };
@@ -96,7 +96,7 @@ fn culprit<Arguments: CommandFactory>(error: &clap::Error) -> Option<(String, St
     (is_set(&variable) && is_cured).then(|| (flag.clone(), variable.to_string_lossy().into_owned()))
 }
 
-/// Ends the process over arguments that are wrong only when taken together.
+/// Ends the process because of arguments that contradict each other.
 ///
 /// `message` is a sentence without a final full stop, as [`complain`] takes it.
 pub fn refuse<Arguments: CommandFactory>(message: impl Display) -> ! {
@@ -106,20 +106,19 @@ pub fn refuse<Arguments: CommandFactory>(message: impl Display) -> ! {
 
 /// Prints `program: message` as one line on stderr; a closed or full stderr is ignored.
 ///
-/// What could break the line or drive the terminal is escaped: the message may quote what a user or
-/// a server sent.
+/// Control characters are escaped: the message may quote bytes of a user or a server.
 pub fn complain(program: &str, message: impl Display) {
     terminal::note(program, message);
 }
 
-/// True exactly when colours are welcome: see [`terminal::is_coloured`].
+/// Whether colours are welcome: see [`terminal::is_coloured`].
 #[must_use]
 pub fn is_coloured(is_terminal: bool) -> bool {
     terminal::is_coloured(is_terminal)
 }
 
-/// Makes one sentence of clap's paragraphs: message, list and tip stay; usage and pointer to the
-/// help go.
+/// Joins clap's paragraphs into one sentence: message, list and tip are kept, usage and the pointer
+/// to the help are left out.
 ///
 /// ```text
 /// error: invalid value 'x' for '--protocol <NAME>'
@@ -150,8 +149,7 @@ fn sentence(message: &str) -> String {
     sentence
 }
 
-/// How a flag is written whose value is missing. Where a value is wrong, its parser has shown an
-/// example already.
+/// An example for a flag whose value is missing. The parser of a wrong value has its own.
 fn example(error: &clap::Error) -> Option<String> {
     const EXAMPLES: [(&str, &str); 5] = [
         ("<SIZE>", "64KiB"),
@@ -185,8 +183,8 @@ mod tests {
         protocol: Option<String>,
     }
 
-    /// What is said of `arguments`, which are wrong.
-    fn said_of(arguments: &[&str]) -> String {
+    /// The error of `arguments`, which are wrong.
+    fn error_of(arguments: &[&str]) -> String {
         let arguments = ["program"].iter().chain(arguments);
         sentence(
             &Arguments::try_parse_from(arguments)
@@ -197,37 +195,37 @@ mod tests {
     }
 
     #[test]
-    fn a_value_parser_says_what_a_good_value_looks_like() {
-        let said = said_of(&["--size", "64k"]);
+    fn an_error_of_a_value_has_an_example() {
+        let error = error_of(&["--size", "64k"]);
         assert!(
-            said.starts_with("invalid value '64k' for '--size <SIZE>': sizes look like"),
-            "{said}"
+            error.starts_with("invalid value '64k' for '--size <SIZE>': sizes look like"),
+            "{error}"
         );
     }
 
     #[test]
-    fn a_flag_without_its_value_is_shown_with_one() {
+    fn an_error_of_a_missing_value_has_an_example() {
         let error = Arguments::try_parse_from(["program", "--size"]).expect_err("wrong on purpose");
         assert_eq!(example(&error).as_deref(), Some(", as in --size 64KiB"));
     }
 
     #[test]
-    fn possible_values_and_tips_stay_on_the_line() {
-        let said = said_of(&["--protocol", "texd"]);
+    fn an_error_keeps_possible_values_and_tips() {
+        let error = error_of(&["--protocol", "texd"]);
         assert!(
-            said.contains("[possible values: text, binary]; tip: a similar value exists: 'text'"),
-            "{said}"
+            error.contains("[possible values: text, binary]; tip: a similar value exists: 'text'"),
+            "{error}"
         );
-        assert!(!said.contains("For more information"), "{said}");
+        assert!(!error.contains("For more information"), "{error}");
     }
 
     #[test]
     fn an_unknown_flag_is_one_line_without_the_usage() {
-        let said = said_of(&["--sise", "1"]);
+        let error = error_of(&["--sise", "1"]);
         assert!(
-            said.starts_with("unexpected argument '--sise' found; tip: a similar argument exists"),
-            "{said}"
+            error.starts_with("unexpected argument '--sise' found; tip: a similar argument exists"),
+            "{error}"
         );
-        assert!(!said.contains("Usage") && !said.contains('\n'), "{said}");
+        assert!(!error.contains("Usage") && !error.contains('\n'), "{error}");
     }
 }

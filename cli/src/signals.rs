@@ -4,7 +4,7 @@ use std::io;
 
 use nix::sys::signal::{SigSet, Signal};
 
-/// Lets `signals` reach this thread, also where the parent process had blocked them.
+/// Unblocks `signals` in this thread: the parent process may have blocked them.
 ///
 /// # Errors
 /// When the kernel refuses.

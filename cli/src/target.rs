@@ -5,18 +5,18 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-use crate::address::{Address, Place, unix_path};
+use crate::address::{Address, Place, parse_url};
 
-/// The four protocols, by name.
+/// The name of one of the four protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// Commands and answers of one line each, after a banner.
     Text,
     /// Frames of a five-byte header and a payload.
     Binary,
-    /// Messages that come back behind a prefix.
+    /// Messages that are returned after a prefix.
     Echo,
-    /// Messages that are answered by what they contain.
+    /// Messages whose words decide the answer.
     Chat,
 }
 
@@ -24,7 +24,7 @@ impl Protocol {
     /// All of them, the default first.
     pub const ALL: [Self; 4] = [Self::Text, Self::Binary, Self::Echo, Self::Chat];
 
-    /// Its name, which is also the scheme of its URLs.
+    /// The name, which is also the scheme of its URLs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -35,7 +35,7 @@ impl Protocol {
         }
     }
 
-    /// The port on which a server of this protocol listens unless told otherwise.
+    /// The default port of its servers.
     #[must_use]
     pub const fn default_port(self) -> u16 {
         match self {
@@ -52,7 +52,7 @@ impl Protocol {
         Self::ALL.into_iter().find(|protocol| protocol.default_port() == port)
     }
 
-    /// True exactly when a server listens on this port unless told otherwise.
+    /// Whether this is the default port of a protocol.
     #[must_use]
     pub fn is_default_port(port: u16) -> bool {
         Self::of_port(port).is_some()
@@ -70,24 +70,24 @@ impl FromStr for Protocol {
     }
 }
 
-/// A server: its protocol and where it is, all known.
+/// A server: its protocol and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// What is spoken there.
+    /// The protocol.
     pub protocol: Protocol,
-    /// Where it is.
+    /// The place.
     pub place: Place,
 }
 
 impl Target {
-    /// The target that `words` name: none (the default), a URL or `HOST[:PORT]`, or `HOST` and
+    /// Returns the target of `words`: none (the default), a URL or `HOST[:PORT]`, or `HOST` and
     /// `PORT`.
     ///
-    /// The protocol is that of the URL, else `protocol`, else the one whose default port was given,
-    /// else text. A missing port is the default port of the protocol.
+    /// The protocol is that of the URL, else `protocol`, else the one of a default port, else text.
+    /// A missing port is the default port of the protocol.
     ///
     /// # Errors
-    /// A sentence that says what was wrong and shows a target that works.
+    /// A sentence with the error and a target that works.
     pub fn from_words(words: &[String], protocol: Option<Protocol>) -> Result<Self, String> {
         match words {
             [] => Self::complete("127.0.0.1".into(), None, protocol),
@@ -102,7 +102,10 @@ impl Target {
             }
             [host, port] => {
                 let number = port.parse().map_err(|_| {
-                    format!("'{port}' is no port: ports are numbers from 1 to 65535, as in 127.0.0.1 40000")
+                    format!(
+                        "'{port}' is no port: ports are numbers from 1 to 65535, \
+                         as in 127.0.0.1 40000"
+                    )
                 })?;
                 let (host, _) =
                     split_host(host).ok().filter(|(_, port)| port.is_none()).ok_or_else(|| {
@@ -117,36 +120,39 @@ impl Target {
 
     fn from_url(url: &str, protocol: Option<Protocol>) -> Result<Self, String> {
         let no_target = |error: String| format!("'{url}' is no target: {error}");
-        let agreed = |scheme: &str| {
-            let scheme: Protocol = scheme.parse().map_err(no_target)?;
-            match protocol {
-                Some(other) if other != scheme => Err(format!(
-                    "'{url}' says {} but --protocol (TINYTCP_PROTOCOL) says {}: leave one of them out",
-                    scheme.name(),
-                    other.name()
-                )),
-                _ => Ok(scheme),
-            }
-        };
-        if let Some((scheme, path)) = unix_path(url).map_err(no_target)? {
-            return Ok(Self { protocol: agreed(&scheme)?, place: Place::Unix(path) });
+        let default_port = |scheme: &str| scheme.parse().map(Protocol::default_port);
+        let (scheme, place) = parse_url(url, default_port).map_err(no_target)?;
+        let scheme: Protocol = scheme.parse().map_err(no_target)?;
+        match protocol {
+            Some(other) if other != scheme => Err(format!(
+                "'{url}' is {} but --protocol (TINYTCP_PROTOCOL) is {}: leave one of them out",
+                scheme.name(),
+                other.name()
+            )),
+            _ => Self::reachable(scheme, place),
         }
-        let address: Address = url.parse().map_err(no_target)?;
-        Self::complete(address.host, address.port, Some(agreed(&address.scheme)?))
     }
 
+    /// Fills in what is missing.
     fn complete(
         host: String,
         port: Option<u16>,
         protocol: Option<Protocol>,
     ) -> Result<Self, String> {
         let protocol = protocol.or_else(|| Protocol::of_port(port?)).unwrap_or(Protocol::Text);
-        match port.unwrap_or(protocol.default_port()) {
-            0 => Err(
-                "port 0 is for servers, which then pick one: give the port that the server printed"
-                    .into(),
-            ),
-            port => Ok(Self { protocol, place: Place::Host { host, port } }),
+        let port = port.unwrap_or(protocol.default_port());
+        Self::reachable(protocol, Place::Host { host, port })
+    }
+
+    /// The target, if a client can connect to it.
+    fn reachable(protocol: Protocol, place: Place) -> Result<Self, String> {
+        match place {
+            Place::Host { port: 0, .. } => {
+                Err("port 0 is for servers, which then take any free port: use the port that the \
+                 server printed"
+                    .into())
+            }
+            place => Ok(Self { protocol, place }),
         }
     }
 }
@@ -157,12 +163,12 @@ impl fmt::Display for Target {
     }
 }
 
-/// Splits `host`, `host:port`, `[v6]`, `[v6]:port` or a bare `v6`.
+/// Splits `host`, `host:port`, `[v6]`, `[v6]:port` or a bare `v6` into host and port.
 fn split_host(text: &str) -> Result<(String, Option<u16>), String> {
     if text.parse::<Ipv6Addr>().is_ok() {
         return Ok((text.into(), None));
     }
-    // A URL differs from this only by its scheme, and any scheme will do.
+    // A URL is this after a scheme; any scheme is fine.
     let address: Address = format!("text://{text}").parse()?;
     Ok((address.host, address.port))
 }
@@ -188,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn host_and_port_are_the_target_without_its_scheme() {
+    fn a_place_is_the_target_without_its_scheme() {
         for host_port in ["127.0.0.1:40000", "[::1]:40000", "localhost:1"] {
             let target =
                 Target::from_words(&[host_port.into()], Some(Protocol::Binary)).expect(host_port);
@@ -218,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_filled_in() {
+    fn missing_parts_of_a_target_have_defaults() {
         let cases = [
             ("", "text://127.0.0.1:40000"),
             ("text://127.0.0.1:40001", "text://127.0.0.1:40001"),
@@ -238,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn the_flag_decides_where_the_target_does_not() {
+    fn the_flag_decides_if_the_target_does_not() {
         assert_eq!(target("", Some(Protocol::Echo)).as_deref(), Ok("echo://127.0.0.1:8888"));
         assert_eq!(target("host 8888", Some(Protocol::Chat)).as_deref(), Ok("chat://host:8888"));
         assert_eq!(target("echo://host", Some(Protocol::Echo)).as_deref(), Ok("echo://host:8888"));
@@ -247,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_target_is_refused_with_one_that_works() {
+    fn a_malformed_target_is_rejected_with_one_that_works() {
         for words in [
             "ftp://host",
             "text://",

@@ -1,5 +1,4 @@
-//! The standard streams of a program that people use: colours, one-line messages, and streams that
-//! do not block.
+//! The standard streams of a program: colours, one-line messages, and streams in non-blocking mode.
 
 use std::env;
 use std::fmt::Display;
@@ -9,8 +8,8 @@ use std::os::fd::AsFd;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tinytcp_core::display::escape::shown;
 
-/// True exactly when colours are welcome: on a terminal that does not call itself dumb, unless
-/// `NO_COLOR` is set and not empty (no-color.org).
+/// Whether colours are welcome: on a terminal that is not dumb, unless `NO_COLOR` is set and not
+/// empty (no-color.org).
 #[must_use]
 pub fn is_coloured(is_terminal: bool) -> bool {
     is_terminal
@@ -20,18 +19,17 @@ pub fn is_coloured(is_terminal: bool) -> bool {
 
 /// Prints `program: message` as one line on stderr; a closed or full stderr is ignored.
 ///
-/// What could break the line or drive the terminal is escaped: the message may quote what a user or
-/// a server sent.
+/// Control characters are escaped: the message may quote bytes of a user or a server.
 pub fn note(program: &str, message: impl Display) {
     let line = format!("{program}: {}\n", shown(message.to_string().as_bytes()));
     // One write, so that lines of several programs on one stderr do not mix.
     let _ = Blocking(io::stderr()).write_all(line.as_bytes());
 }
 
-/// A stream that waits where the one inside would fail with `WouldBlock`.
+/// A stream that waits when the inner one fails with `WouldBlock`.
 ///
-/// Whether a standard stream blocks is shared with every process that has the same one: another may
-/// have switched it.
+/// The non-blocking mode of a standard stream is shared with every process that has the same one:
+/// another process may have switched it on.
 #[derive(Debug)]
 pub struct Blocking<Stream>(pub Stream);
 
@@ -44,7 +42,7 @@ impl<Stream: AsFd> Blocking<Stream> {
         loop {
             match call(&mut self.0) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    // A signal that interrupts the wait only makes the call be tried earlier.
+                    // After a signal, the call is only tried earlier.
                     let _ = poll(&mut [PollFd::new(self.0.as_fd(), events)], PollTimeout::NONE);
                 }
                 result => return result,
@@ -78,9 +76,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stream_that_does_not_block_is_waited_for() {
+    fn a_stream_in_non_blocking_mode_is_waited_for() {
         let (ours, mut theirs) = UnixStream::pair().expect("a pair of sockets");
-        ours.set_nonblocking(true).expect("do not block");
+        ours.set_nonblocking(true).expect("non-blocking mode");
         let (mut reading, mut writing) =
             (Blocking(ours.try_clone().expect("a clone")), Blocking(ours));
         let bytes = vec![b'x'; 4 << 20];
@@ -92,8 +90,8 @@ mod tests {
                 let mut got = vec![0; count];
                 theirs.read_exact(&mut got).expect("all that was written");
             });
-            reading.read_exact(&mut [0]).expect("a byte that comes later");
-            writing.write_all(&bytes).expect("more than a socket holds");
+            reading.read_exact(&mut [0]).expect("a byte that arrives later");
+            writing.write_all(&bytes).expect("more than the buffer of a socket");
         });
     }
 }

@@ -1,8 +1,7 @@
 //! Durations, counts and sizes as people type them: `20ms`, `10k`, `64 KiB`.
 //!
-//! Every function takes the whole text of one value and gives either the value or a sentence that
-//! says what was wrong together with an example that works; the sentence never repeats the text,
-//! because whoever reports it shows the text beside it.
+//! Every function parses the whole text of one value. It returns the value, or a sentence with the
+//! error and an example that works. The sentence never repeats the text: the caller shows it.
 
 use std::time::Duration;
 
@@ -11,8 +10,7 @@ use tinytcp_core::limits::Limits;
 /// Parses `200us 20ms 5s 2m 1h`; a bare number is seconds, fractions are fine (`1.5s`).
 ///
 /// # Errors
-/// For zero, for `off` (see [`timeout`]), for a unit that does not exist and for more than 100
-/// years.
+/// For zero, for `off` (see [`timeout`]), for an unknown unit and for more than 100 years.
 pub fn duration(text: &str) -> Result<Duration, String> {
     const EXAMPLE: &str = "durations look like 200us, 20ms, 5s, 2m or 1h";
     const MAX_SECONDS: f64 = 100.0 * 365.0 * 86_400.0;
@@ -36,8 +34,8 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
-/// Parses a [`duration`] whose unit is written: as a bound, a bare `5` is taken for milliseconds as
-/// often as for seconds.
+/// Parses a [`duration`] with a unit: some readers take a bare `5` for milliseconds, some for
+/// seconds.
 ///
 /// # Errors
 /// As [`duration`], and for a bare number.
@@ -50,10 +48,10 @@ pub fn duration_with_unit(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Parses a [`duration`], or `off` for a timeout that never falls due.
+/// Parses a [`duration`], or `off` for a timeout that never ends.
 ///
 /// # Errors
-/// As [`duration`]; zero is refused with the hint that `off` is the word for it.
+/// As [`duration`]; the error of zero names `off`.
 pub fn timeout(text: &str) -> Result<Option<Duration>, String> {
     if text == "off" {
         return Ok(None);
@@ -61,7 +59,7 @@ pub fn timeout(text: &str) -> Result<Option<Duration>, String> {
     duration(text).map(Some).map_err(|error| format!("{error}, or `off` for none"))
 }
 
-/// Parses a count: `500`, `1.5k` (1,500) or `2M` (2,000,000); `K` and `m` are taken too.
+/// Parses a count: `500`, `1.5k` (1,500) or `2M` (2,000,000); `K` and `m` are accepted too.
 ///
 /// # Errors
 /// For anything but whole numbers from 1 to `usize::MAX`.
@@ -93,7 +91,7 @@ pub fn count_or_off(text: &str) -> Result<Option<usize>, String> {
 
 /// Parses a size in bytes: `65536`, `64KiB`, `16 MiB`, `1GiB`, `64kB`, `16MB`, `1GB`.
 ///
-/// A bare `k` or `m` is refused, because half of the readers take it for 1000 and half for 1024.
+/// A bare `k` or `m` is rejected: some readers take it for 1000, some for 1024.
 ///
 /// # Errors
 /// For anything but whole numbers of at least one byte with one of these units.
@@ -123,24 +121,24 @@ pub fn size(text: &str) -> Result<usize, String> {
 pub fn message_size(text: &str) -> Result<u32, String> {
     let size = u32::try_from(size(text)?).unwrap_or(u32::MAX);
     if size > Limits::MESSAGE_BYTES_MAX {
-        return Err("a message has 1GiB at most".into());
+        return Err("a message has at most 1GiB".into());
     }
     Ok(size)
 }
 
-/// The leading number of `text` and the unit that follows it, blanks between them dropped.
+/// Splits `text` into its leading number and the unit; blanks between them are dropped.
 fn split_unit(text: &str) -> (&str, &str) {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     (number, unit.trim_start_matches(' '))
 }
 
-/// A number with an optional fraction; `split_unit` has let nothing but digits and points through.
+/// Parses a number with an optional fraction, which has only digits and points.
 fn decimal(number: &str) -> Option<f64> {
     number.parse().ok()
 }
 
-/// `number` times `factor`, exactly: a fraction is fine where a whole number comes of it.
+/// Returns `number` times `factor`, or `None` unless the product is a whole number.
 fn scaled(number: &str, factor: u64) -> Option<u64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     let divisor = 10_u64.checked_pow(u32::try_from(fraction.len()).ok()?)?;
@@ -156,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_take_every_unit_and_a_bare_number_is_seconds() {
+    fn a_duration_has_any_unit_or_is_in_seconds() {
         let cases = [
             ("200us", Duration::from_micros(200)),
             ("20ms", Duration::from_millis(20)),
@@ -172,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_durations_are_refused_with_an_example() {
+    fn bad_durations_are_rejected_with_an_example() {
         for text in ["", "ms", "-5s", "5 days", "1e3", "0", "0ms", "1..5s", ".", "999999999999h"] {
             let error = duration(text).expect_err(text);
             assert!(error.contains("20ms"), "{text}: {error}");
@@ -180,14 +178,14 @@ mod tests {
     }
 
     #[test]
-    fn off_switches_a_timeout_off_and_zero_says_so() {
+    fn off_is_no_timeout_and_the_error_of_zero_names_it() {
         assert_eq!(timeout("off"), Ok(None));
         assert_eq!(timeout("2m"), Ok(Some(Duration::from_secs(120))));
-        assert!(timeout("0").expect_err("zero is refused").contains("`off`"));
+        assert!(timeout("0").expect_err("zero").contains("`off`"));
     }
 
     #[test]
-    fn counts_take_k_and_m_in_either_case_and_fractions_that_make_whole_numbers() {
+    fn counts_accept_k_and_m_in_either_case_and_fractions() {
         assert_eq!(count("500"), Ok(500));
         assert_eq!(count("10k"), Ok(10_000));
         assert_eq!(count("2m"), Ok(2_000_000));
@@ -216,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_take_binary_and_decimal_units_but_no_bare_k() {
+    fn sizes_accept_binary_and_decimal_units_but_no_bare_k() {
         let cases = [
             ("65536", 65_536),
             ("1B", 1),

@@ -1,4 +1,4 @@
-//! Connecting: every address of a name, within a time, and again until the server is up.
+//! Connecting: to every address of a name, within a timeout, and again until the server is up.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -12,48 +12,46 @@ use tinytcp_core::os::endpoint::Endpoint;
 use tinytcp_core::os::outgoing::connect_unix;
 use tinytcp_core::os::own_port::connect_elsewhere;
 
-use super::dialogue::Dialogue;
-use super::failure::{Failure, reason, span};
-use super::listener::next;
-use super::receive::is_readable;
-use super::worker;
+use super::dialogue;
+use super::error::{ClientError, readable_duration, reason};
+use super::receiver::next_event;
+use super::threads;
+use super::timed_read::is_readable;
 
-/// The pause between two attempts while waiting for a server: short enough that a script hardly
-/// notices, long enough that ten waiting clients do not load the machine on which the server is
-/// about to start.
+/// The pause between two attempts while the client waits for a server: short for a script, and long
+/// enough that ten waiting clients do not load the machine on which the server starts.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long an address has to itself before the next one is tried beside it: the delay that RFC
-/// 8305 recommends.
+/// The delay before the next address is tried as well, as RFC 8305 recommends it.
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// What an attempt may take beyond its timeout until its thread has said so.
+/// The time after the timeout in which the thread of an attempt must report it.
 const TIMEOUT_SLACK: Duration = Duration::from_millis(250);
 
-/// How long a connection must last to count as one with a server while a server is waited for.
+/// The time that a connection must last, while the client waits for a server, to count as one.
 const SETTLING_TIME: Duration = Duration::from_millis(250);
 
-/// How long to wait for what.
+/// The limits of the client's waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// Bounds one attempt to connect, all addresses together, and later each answer; `None` leaves
-    /// that to the system.
+pub struct WaitLimits {
+    /// Bounds one attempt to connect, to all addresses together, and later each answer. `None`
+    /// leaves the attempt to the system and waits for an answer for ever.
     pub timeout: Option<Duration>,
-    /// Attempts go on for so long; `None` makes one.
+    /// The time for which attempts are repeated; `None` makes one.
     pub wait: Option<Duration>,
 }
 
 /// Connects to `target`.
 ///
 /// # Errors
-/// [`Failure::Unreachable`], whose text names every address that was tried.
-pub fn connect(target: &Target, patience: Patience) -> Result<TcpStream, Failure> {
+/// [`ClientError::Unreachable`]; its text names every address that was tried.
+pub fn connect(target: &Target, waits: WaitLimits) -> Result<TcpStream, ClientError> {
     let start = Instant::now();
     let mut has_waited = false;
     loop {
-        let attempted = attempt(target, patience.timeout);
-        let attempted = if patience.wait.is_some() {
-            attempted.and_then(|stream| settled(target, stream, patience))
+        let attempted = attempt(target, waits.timeout);
+        let attempted = if waits.wait.is_some() {
+            attempted.and_then(|stream| kept(target, stream, waits))
         } else {
             attempted
         };
@@ -61,22 +59,21 @@ pub fn connect(target: &Target, patience: Patience) -> Result<TcpStream, Failure
             Ok(stream) if has_waited => {
                 note(
                     "tinytcp-client",
-                    format_args!("waited {} for {target}", span(start.elapsed())),
+                    format_args!("waited {} for {target}", readable_duration(start.elapsed())),
                 );
                 return Ok(stream);
             }
             Ok(stream) => return Ok(stream),
             Err(error) => error,
         };
-        let left =
-            patience.wait.map_or(Duration::ZERO, |wait| wait.saturating_sub(start.elapsed()));
+        let left = waits.wait.map_or(Duration::ZERO, |wait| wait.saturating_sub(start.elapsed()));
         if left.is_zero() {
             let waited = if has_waited {
-                format!(" after waiting {}", span(start.elapsed()))
+                format!(" after waiting {}", readable_duration(start.elapsed()))
             } else {
                 String::new()
             };
-            return Err(Failure::Unreachable(format!(
+            return Err(ClientError::Unreachable(format!(
                 "cannot connect to {target}{waited}: {error}"
             )));
         }
@@ -85,15 +82,16 @@ pub fn connect(target: &Target, patience: Patience) -> Result<TcpStream, Failure
     }
 }
 
-/// The connection, if a server is at its end: a proxy accepts before its server is up, and then
-/// closes.
+/// Returns the connection if a server is at its end: a proxy accepts before its server is up, and
+/// then closes.
 ///
-/// A server with a banner has to say it; any other has to keep the connection for
-/// [`SETTLING_TIME`].
-fn settled(target: &Target, stream: TcpStream, patience: Patience) -> Result<TcpStream, String> {
-    let patience =
-        if target.protocol.banner().is_some() { patience.timeout } else { Some(SETTLING_TIME) };
-    let until = patience.map(|patience| Instant::now() + patience);
+/// A server with a banner must send it; any other must keep the connection for [`SETTLING_TIME`].
+fn kept(target: &Target, stream: TcpStream, waits: WaitLimits) -> Result<TcpStream, String> {
+    let wait = match dialogue::banner(target.protocol) {
+        Some(_) => waits.timeout,
+        None => Some(SETTLING_TIME),
+    };
+    let until = wait.map(|wait| Instant::now() + wait);
     let has_closed = match is_readable(&stream, until) {
         Ok(true) => !matches!(stream.peek(&mut [0]), Ok(1..)),
         Ok(false) => false,
@@ -106,13 +104,13 @@ fn settled(target: &Target, stream: TcpStream, patience: Patience) -> Result<Tcp
     }
 }
 
-/// One attempt on all addresses; an error is a reason together with what to do about it.
+/// One attempt on all addresses. An error is a reason and its remedy.
 fn attempt(target: &Target, timeout: Option<Duration>) -> Result<TcpStream, String> {
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     connect_any(&resolve(target, timeout)?, timeout, deadline)
 }
 
-/// Connects to the first of the endpoints that answers, which may be tried beside each other.
+/// Connects to the first of the endpoints that answers. Several may be tried at the same time.
 fn connect_any(
     endpoints: &[Endpoint],
     timeout: Option<Duration>,
@@ -125,12 +123,12 @@ fn connect_any(
         if let Some(endpoint) = untried.next().cloned() {
             let sender = sender.clone();
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            worker::start("connector", move || {
+            threads::start("connector", move || {
                 let connected = match &endpoint {
                     Endpoint::Tcp(address) => connect_address(*address, left),
                     Endpoint::Unix(path) => connect_unix(path, left).map(TcpStream::from),
                 };
-                // A connection that comes after another one has been taken is closed.
+                // A connection that is established after another one was taken is closed.
                 let _ = sender.send((endpoint, connected));
             })?;
         }
@@ -138,10 +136,10 @@ fn connect_any(
             0 => deadline.map(|deadline| deadline + TIMEOUT_SLACK),
             _ => Some(Instant::now() + STAGGER),
         };
-        match next(&attempts, until) {
+        match next_event(&attempts, until) {
             Ok((_, Ok(stream))) => return Ok(stream),
             Ok((endpoint, Err(error))) => errors.push((endpoint, error)),
-            // The next endpoint is tried beside the ones that do not answer.
+            // The next endpoint is tried while the others do not answer.
             Err(_) if untried.len() > 0 => {}
             Err(_) => break,
         }
@@ -154,44 +152,47 @@ fn connect_any(
 
 fn connect_address(address: SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStream> {
     let stream = connect_elsewhere(Protocol::is_default_port, || match timeout {
-        // A zero timeout is an error of its own kind to the standard library.
+        // The standard library refuses a timeout of zero.
         Some(timeout) => {
             TcpStream::connect_timeout(&address, timeout.max(Duration::from_millis(1)))
         }
         None => TcpStream::connect(address),
     })?;
-    // A port that nobody listens on can be picked by the kernel for our own end: the connection is
-    // then one with itself, and everything that we say comes back. Waiting for a server on
-    // 40000 meets that soon.
+    // The kernel may choose a port without a listener for this end of the connection. It is then a
+    // connection with itself, and returns everything that is sent. A client that waits for a server
+    // on port 40000 meets this soon.
     if stream.local_addr()? == stream.peer_addr()? {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
-    // Commands are small and wait for their answers: collecting them into segments would only delay
-    // them.
+    // Commands are small and wait for their answers: Nagle's algorithm would only delay them.
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
-/// Where the server is. The system's resolver knows no timeout, so it runs in a thread that may be
-/// left behind.
+/// The endpoints of the server. The system's resolver has no timeout, so it runs in a thread, which
+/// is abandoned when the timeout passes.
 fn resolve(target: &Target, timeout: Option<Duration>) -> Result<Vec<Endpoint>, String> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let place = target.place.clone();
-    worker::start("resolver", move || {
-        // Nobody receives what comes after the timeout.
+    threads::start("resolver", move || {
+        // A result after the timeout is dropped.
         let _ = sender.send(place.resolve());
     })?;
-    let resolved = next(&receiver, timeout.map(|timeout| Instant::now() + timeout)).map_err(|_| {
-        let timeout = span(timeout.unwrap_or_default());
-        format!("looking up the host took more than {timeout}; give a numeric address, or more --timeout")
-    })?;
+    let resolved =
+        next_event(&receiver, timeout.map(|timeout| Instant::now() + timeout)).map_err(|_| {
+            let timeout = readable_duration(timeout.unwrap_or_default());
+            format!(
+                "looking up the host took more than {timeout}; \
+             give a numeric address, or allow more with --timeout"
+            )
+        })?;
     match resolved {
         Ok(endpoints) if !endpoints.is_empty() => Ok(endpoints),
         _ => Err("unknown host; check the spelling, or give a numeric address".into()),
     }
 }
 
-/// What went wrong at each endpoint, and what to do.
+/// The error of each endpoint, and the remedy.
 fn sentence(errors: &[(Endpoint, io::Error)], timeout: Option<Duration>) -> String {
     let reasons: Vec<String> = match errors {
         [(_, error)] => vec![reason(error)],
@@ -203,13 +204,14 @@ fn sentence(errors: &[(Endpoint, io::Error)], timeout: Option<Duration>) -> Stri
     let is_unix = errors.iter().all(|(endpoint, _)| endpoint.addr().is_none());
     let check =
         if is_unix { "check the path and the server's --backlog" } else { "check host and port" };
-    // A unix socket that nothing has made is refused like a port on which nothing listens.
+    // A path without a socket means the same as a port without a listener.
     let advice = if any(io::ErrorKind::ConnectionRefused) || any(io::ErrorKind::NotFound) {
         "start tinytcp-server there, or wait for it with --wait 10s".into()
     } else if any(io::ErrorKind::PermissionDenied) {
-        "who may connect is set by --unix-mode of tinytcp-server".into()
+        "set the permissions of the socket with --unix-mode of tinytcp-server".into()
     } else if any(io::ErrorKind::TimedOut) {
-        let timeout = timeout.map(|timeout| format!(" {}", span(timeout))).unwrap_or_default();
+        let timeout =
+            timeout.map(|timeout| format!(" {}", readable_duration(timeout))).unwrap_or_default();
         format!("{check}, or allow more than{timeout} with --timeout")
     } else {
         check.into()
@@ -219,36 +221,34 @@ fn sentence(errors: &[(Endpoint, io::Error)], timeout: Option<Duration>) -> Stri
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
-
-    use socket2::{Domain, Socket, Type};
-    use tinytcp_cli::address::Place;
-
     use super::*;
+    use socket2::{Domain, Socket, Type};
+    use std::net::TcpListener;
+    use tinytcp_cli::address::Place;
 
     fn target(host: &str, port: u16) -> Target {
         Target { protocol: Protocol::Text, place: Place::Host { host: host.into(), port } }
     }
 
     #[test]
-    fn a_port_without_a_listener_is_refused_and_never_answered_by_ourselves() {
+    fn a_port_without_a_listener_is_refused() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         drop(listener);
-        let patience = Patience { timeout: Some(Duration::from_secs(5)), wait: None };
-        let error = connect(&target("127.0.0.1", port), patience).expect_err("nobody listens");
+        let waits = WaitLimits { timeout: Some(Duration::from_secs(5)), wait: None };
+        let error = connect(&target("127.0.0.1", port), waits).expect_err("no listener");
         assert!(error.to_string().contains("connection refused; start tinytcp-server"), "{error}");
     }
 
     #[test]
-    fn without_a_timeout_an_address_that_never_answers_does_not_hold_up_the_next() {
+    fn an_address_that_never_answers_does_not_delay_the_next() {
         let silent = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         silent
             .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
             .and_then(|()| silent.listen(0))
             .expect("a free port");
         let first = silent.local_addr().expect("bound").as_socket().expect("an internet address");
-        // With its queue full, the system drops what comes next.
+        // With a full queue, the system drops further attempts.
         let mut queued = Vec::new();
         while let Ok(stream) = TcpStream::connect_timeout(&first, Duration::from_millis(100)) {
             queued.push(stream);
@@ -261,17 +261,17 @@ mod tests {
     }
 
     #[test]
-    fn the_sentence_names_every_address_when_there_are_several() {
+    fn an_error_names_each_of_several_addresses() {
         let [first, second] =
             ["[::1]:9", "127.0.0.1:9"].map(|addr| Endpoint::Tcp(addr.parse().expect("valid")));
         let errors = [
             (first, io::ErrorKind::ConnectionRefused.into()),
             (second, io::Error::from(io::ErrorKind::TimedOut)),
         ];
-        let said = sentence(&errors, None);
+        let error = sentence(&errors, None);
         assert!(
-            said.starts_with("[::1]:9 connection refused, 127.0.0.1:9 timed out; start"),
-            "{said}"
+            error.starts_with("[::1]:9 connection refused, 127.0.0.1:9 timed out; start"),
+            "{error}"
         );
     }
 }

@@ -1,27 +1,28 @@
-//! The client: blocking, on the standard library's sockets, over the same wire code as the server.
+//! The client: blocking, on the standard library's sockets, with the same wire code as the server.
 //!
 //! ```text
-//!   connect   a connection, in time      output    stdout, harmless on a terminal
-//!   failure   how a run ends, and its exit code
-//!   dialogue  what is asked, which answer is due, when it is complete, and in which words it is shown
+//!   connect     a connection, within a timeout       receiver    the thread that reads
+//!   error       the ends of a run, exit codes        timed_read  reads with a deadline
+//!   stdout      answers in a pipe, on a terminal     threads, program (the command line)
+//!   dialogue    requests and answers of each protocol
 //!      |
-//!      +-- script       all lines of a script at once, answers as they come
+//!      +-- script       all lines of a script at once, answers as they arrive
 //!      +-- shell        a person at a prompt, answers at any time
 //!      +-- demo         the sessions that the original clients show
-//!      +-- conformance  a server against everything that its protocol promises
+//!      +-- conformance  checks of every promise of a protocol
 //! ```
 
 pub mod conformance;
 pub mod connect;
 pub mod demo;
 pub mod dialogue;
-pub mod failure;
-pub mod listener;
-pub mod output;
+pub mod error;
 mod program;
-mod receive;
+pub mod receiver;
 pub mod script;
 pub mod shell;
-mod worker;
+pub mod stdout;
+mod threads;
+mod timed_read;
 
 pub use program::main;

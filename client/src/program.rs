@@ -1,4 +1,4 @@
-//! The client: arguments in, one run of the library, an exit code out.
+//! The program: reads the arguments, runs the client, returns the exit code.
 
 use std::io::{self, Cursor, IsTerminal};
 use std::process::ExitCode;
@@ -10,9 +10,9 @@ use tinytcp_cli::target::{Protocol, Target};
 use tinytcp_cli::terminal::Blocking;
 use tinytcp_cli::units;
 
-use crate::conformance::{self, AssumedLimits, Part};
-use crate::connect::Patience;
-use crate::failure::{Failure, Verdict};
+use crate::conformance::{self, AssumedLimits, Suite};
+use crate::connect::WaitLimits;
+use crate::error::{ClientError, Completion};
 use crate::{demo, script, shell};
 
 const NAME: &str = "tinytcp-client";
@@ -20,23 +20,24 @@ const NAME: &str = "tinytcp-client";
 const EXAMPLES: &str = "\
 Examples:
   tinytcp-client                                a shell with text://127.0.0.1:40000
-  tinytcp-client binary://localhost             a shell with another protocol's default port
+  tinytcp-client binary://localhost             a shell with the default port of binary
   tinytcp-client -e TIME -e 'ECHO hi'           two commands, two answers
   echo hello | tinytcp-client chat://127.0.0.1  a script on stdin
-  tinytcp-client 127.0.0.1 40000 demo           the session that the protocol's description shows
-  tinytcp-client 127.0.0.1 8888 test            does this server keep every promise of its protocol?
-  tinytcp-client --wait 10s -e HELP             as soon as the server is up";
+  tinytcp-client 127.0.0.1 40000 demo           the example session of the protocol
+  tinytcp-client 127.0.0.1 8888 test            check every promise of echo and of tinytcp-server
+  tinytcp-client test --only protocol           check what an original server of text does
+  tinytcp-client --wait 10s -e HELP             wait until the server is up, then send HELP";
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  all went well
-  1  the server answered ERROR, or a check of the test failed
-  2  wrong arguments, or a line of a script that means nothing
+  0  success
+  1  the server answered with an error, or a check failed
+  2  wrong arguments, or a line of a script that is no command
   3  no connection
   4  the connection broke, or an answer was late or malformed";
 
-/// `None` is `off`. A name of its own, because an `Option` is to clap an argument that may be left
-/// out.
+/// `None` is `off`. A name of its own, because clap takes an `Option` for a flag that may be
+/// absent.
 type Timeout = Option<Duration>;
 
 /// Talks to a server of the tinytcp protocols: text, binary, echo and chat.
@@ -48,50 +49,53 @@ struct Arguments {
     ///
     /// The server is a URL whose scheme is the protocol (text://127.0.0.1:40000,
     /// text+unix:///run/tinytcp.sock), HOST, HOST:PORT, or HOST PORT. The default is
-    /// text://127.0.0.1:40000. A missing port is the protocol's default: text 40000, binary 65432,
-    /// echo 8888, chat 9999. The modes: shell (the default on a terminal) is for typing, demo
-    /// shows the session of the protocol's description, test checks the server against
-    /// everything that the protocol promises. Without a mode, and with -e or a stdin that is
-    /// no terminal, commands are sent and only their answers printed.
+    /// text://127.0.0.1:40000. A missing port is the default port of the protocol: text 40000,
+    /// binary 65432, echo 8888, chat 9999. The modes: shell (the default on a terminal) reads
+    /// commands from a person, demo shows the example session of the protocol, test checks every
+    /// promise of the server. Without a mode, -e or a stdin that is no terminal is a script: the
+    /// client sends its commands and prints only the answers.
     #[arg(value_name = "TARGET", num_args = 0..=3, hide_default_value = true)]
     words: Vec<String>,
 
     /// Send COMMAND and print its answer, instead of reading stdin; repeatable
     ///
-    /// In TINYTCP_EXECUTE the commands are separated by line breaks. Lines of text, echo and chat
-    /// are sent as they are; those of binary are `echo <message>`, `rev <message>` and `quit`.
+    /// Line breaks separate the commands in TINYTCP_EXECUTE. A line of text, echo or chat is sent
+    /// unchanged; the commands of binary are `echo <message>`, `rev <message>` and `quit`.
     #[arg(short, long, value_name = "COMMAND", env = "TINYTCP_EXECUTE", value_delimiter = '\n')]
     execute: Vec<String>,
 
-    /// The protocol, where TARGET does not say it: text, binary, echo or chat
+    /// The protocol if TARGET does not name it: text, binary, echo or chat
     #[arg(short, long, value_name = "NAME", env = "TINYTCP_PROTOCOL")]
     protocol: Option<Protocol>,
 
-    /// How long connecting and each answer may take; `off` waits for ever
-    #[arg(long, value_name = "D", env = "TINYTCP_TIMEOUT", default_value = "5s", value_parser = units::timeout)]
+    /// Maximum time for connecting and for each answer; `off` waits for ever
+    #[arg(long, value_name = "D", env = "TINYTCP_TIMEOUT", default_value = "5s",
+        value_parser = units::timeout)]
     timeout: Timeout,
 
-    /// Retry connecting for so long, until the server is up
+    /// Repeat attempts to connect for this time, until the server is up
     #[arg(long, value_name = "D", env = "TINYTCP_WAIT", value_parser = units::duration)]
     wait: Option<Duration>,
 
-    /// Run only this part of `test`: protocol or server
+    /// Run only this suite of `test`: protocol or server
     ///
-    /// `protocol` has the checks that an original server of the protocol passes. `server` has those
-    /// of tinytcp-server alone: its limits and errors, HTTP, TLS, telnet, any bytes.
-    #[arg(long, value_name = "PART", env = "TINYTCP_ONLY")]
-    only: Option<Part>,
+    /// `protocol` has the checks that the original servers pass. `server` has those of further
+    /// promises of tinytcp-server: limits, errors, HTTP, TLS, telnet, lines, any bytes.
+    #[arg(long, value_name = "SUITE", env = "TINYTCP_ONLY")]
+    only: Option<Suite>,
 
-    /// The longest line that the server takes; only `test` needs to know
-    #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_LINE", default_value = "64KiB", value_parser = units::message_size)]
+    /// The longest line that the server accepts, for `test`
+    #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_LINE", default_value = "64KiB",
+        value_parser = units::message_size)]
     max_line: u32,
 
-    /// The longest payload that the server takes; only `test` needs to know
-    #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_FRAME", default_value = "16MiB", value_parser = units::message_size)]
+    /// The longest payload that the server accepts, for `test`
+    #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_FRAME", default_value = "16MiB",
+        value_parser = units::message_size)]
     max_frame: u32,
 }
 
-/// What is to be done with the server.
+/// The mode of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Shell,
@@ -107,15 +111,15 @@ pub fn main() -> ExitCode {
     let mode = take_mode(&mut arguments);
     if arguments.only.is_some() && mode != Mode::Test {
         tinytcp_cli::refuse::<Arguments>(
-            "--only (TINYTCP_ONLY) chooses a part of `test`: add that word, or leave the flag out",
+            "--only (TINYTCP_ONLY) chooses a suite of `test`: add that word, or leave the flag out",
         );
     }
     let target = Target::from_words(&arguments.words, arguments.protocol)
         .unwrap_or_else(|error| tinytcp_cli::refuse::<Arguments>(error));
     match run(mode, &target, arguments) {
-        Ok(verdict) => verdict.exit_code().into(),
+        Ok(completion) => completion.exit_code().into(),
         Err(failure) => {
-            if failure != Failure::OutputClosed {
+            if failure != ClientError::OutputClosed {
                 tinytcp_cli::complain(NAME, &failure);
             }
             failure.exit_code().into()
@@ -123,8 +127,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The mode is the last word where that is one; `test:40000` or a URL is how to name a host that is
-/// called so.
+/// Takes the mode, which is the last word if that is a mode. A host with such a name is written as
+/// a URL, or with its port: `test:40000`.
 fn take_mode(arguments: &mut Arguments) -> Mode {
     let mode = match arguments.words.last().map(String::as_str) {
         Some("shell") => Mode::Shell,
@@ -142,25 +146,25 @@ fn take_mode(arguments: &mut Arguments) -> Mode {
     mode
 }
 
-fn run(mode: Mode, target: &Target, arguments: Arguments) -> Result<Verdict, Failure> {
-    let patience = Patience { timeout: arguments.timeout, wait: arguments.wait };
+fn run(mode: Mode, target: &Target, arguments: Arguments) -> Result<Completion, ClientError> {
+    let waits = WaitLimits { timeout: arguments.timeout, wait: arguments.wait };
     let limits =
         AssumedLimits { line_bytes_max: arguments.max_line, frame_bytes_max: arguments.max_frame };
     match mode {
-        Mode::Shell => shell::run(target, patience),
+        Mode::Shell => shell::run(target, waits),
         Mode::Test => {
-            let parts = arguments.only.as_ref().map_or(&Part::ALL[..], slice::from_ref);
-            conformance::run(target, patience, limits, parts)
+            let parts = arguments.only.as_ref().map_or(&Suite::ALL[..], slice::from_ref);
+            conformance::run(target, waits, limits, parts)
         }
-        Mode::Demo => demo::run(target, patience),
+        Mode::Demo => demo::run(target, waits),
         Mode::Script if arguments.execute.is_empty() => {
-            script::run(target, patience, Blocking(io::stdin()))
+            script::run(target, waits, Blocking(io::stdin()))
         }
         Mode::Script => {
             script::check(target.protocol, &arguments.execute)?;
             let lines: String =
                 arguments.execute.iter().map(|command| format!("{command}\n")).collect();
-            script::run(target, patience, Cursor::new(lines))
+            script::run(target, waits, Cursor::new(lines))
         }
     }
 }

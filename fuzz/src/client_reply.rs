@@ -1,8 +1,8 @@
 //! What the client makes of the bytes of any server, a hostile one too.
 
 use tinytcp_cli::target::Protocol;
-use tinytcp_client::dialogue::{Dialogue, Due, Extent, Found, Inbox, Request};
-use tinytcp_client::output::printable;
+use tinytcp_client::dialogue::{AnswerBuffer, AnswerState, DueAnswer, Extent, Request, encode, unasked};
+use tinytcp_client::stdout::printable;
 
 use crate::plan::Plan;
 
@@ -25,30 +25,30 @@ pub fn check(data: &[u8]) {
         reading.receive(bytes, piece.is_last_of_burst);
     }
     match &reading.due {
-        Due::Line => assert_eq!(reading.answers, lines(said)),
-        Due::Frame => assert_eq!((reading.answers, reading.is_refused), frames(said)),
-        Due::Message(_) => {}
+        DueAnswer::Line => assert_eq!(reading.answers, lines(said)),
+        DueAnswer::Frame => assert_eq!((reading.answers, reading.is_refused), frames(said)),
+        DueAnswer::Message(_) => {}
     }
 }
 
 /// The answer that is due to `line`, or what the server may say unasked when none is.
-fn due(protocol: Protocol, line: &[u8]) -> Due {
-    match protocol.encode(line, &mut Vec::new()) {
-        Ok(Request::Answered(due) | Request::Farewell(Some(due))) => due,
-        Ok(Request::Silent | Request::Farewell(None)) => protocol.unasked(),
+fn due(protocol: Protocol, line: &[u8]) -> DueAnswer {
+    match encode(protocol, line, &mut Vec::new()) {
+        Ok(Request::Answered(due) | Request::Last(Some(due))) => due,
+        Ok(Request::Unanswered | Request::Last(None)) => unasked(protocol),
         Err(error) => {
             assert!(!error.chars().any(char::is_control), "{error:?}");
-            protocol.unasked()
+            unasked(protocol)
         }
     }
 }
 
-/// An inbox, and what has been taken from it.
+/// A buffer, and what has been taken from it.
 struct Reading {
-    due: Due,
+    due: DueAnswer,
     /// The answer that comes next, with what has been compared of it.
-    next: Due,
-    inbox: Inbox,
+    next: DueAnswer,
+    buffer: AnswerBuffer,
     received: Vec<u8>,
     /// The answers by now, and which of them are errors.
     answers: Vec<(Vec<u8>, bool)>,
@@ -58,12 +58,12 @@ struct Reading {
 }
 
 impl Reading {
-    fn new(due: Due) -> Self {
-        let (inbox, received) = (Inbox::default(), Vec::new());
+    fn new(due: DueAnswer) -> Self {
+        let (buffer, received) = (AnswerBuffer::default(), Vec::new());
         Self {
             next: due.clone(),
             due,
-            inbox,
+            buffer,
             received,
             answers: Vec::new(),
             places: vec![0],
@@ -77,13 +77,13 @@ impl Reading {
         if self.is_refused {
             return;
         }
-        self.inbox.append(bytes);
+        self.buffer.append(bytes);
         self.received.extend_from_slice(bytes);
         loop {
-            match self.inbox.find(&mut self.next) {
-                Ok(Found::Complete(extent)) => self.take(extent),
-                Ok(Found::IfSilent) if then_silent => self.take(self.inbox.rest()),
-                Ok(Found::Incomplete | Found::IfSilent) => return,
+            match self.buffer.find(&mut self.next) {
+                Ok(AnswerState::Complete(extent)) => self.take(extent),
+                Ok(AnswerState::CompleteIfSilent) if then_silent => self.take(self.buffer.rest()),
+                Ok(AnswerState::Incomplete | AnswerState::CompleteIfSilent) => return,
                 Err(_) => {
                     self.is_refused = true;
                     return;
@@ -93,12 +93,12 @@ impl Reading {
     }
 
     fn take(&mut self, extent: Extent) {
-        assert!(!self.inbox.is_empty(), "an answer out of nothing");
-        let answer = self.inbox.take(extent);
+        assert!(!self.buffer.is_empty(), "an answer out of nothing");
+        let answer = self.buffer.take(extent);
         self.next = self.due.clone();
         let shown = printable(answer.text);
         assert!(shown.chars().all(|c| c == '\t' || !c.is_control()), "{shown:?}");
-        if matches!(self.due, Due::Message(_)) {
+        if matches!(self.due, DueAnswer::Message(_)) {
             self.places = places_behind(answer.text, &self.received, &self.places);
             assert!(
                 !self.places.is_empty(),

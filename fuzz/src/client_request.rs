@@ -2,7 +2,7 @@
 //! message.
 
 use tinytcp_cli::target::Protocol;
-use tinytcp_client::dialogue::{Dialogue, Due, Found, Inbox, Request};
+use tinytcp_client::dialogue::{AnswerBuffer, AnswerState, DueAnswer, Request, encode};
 use tinytcp_core::close_reason::CloseReason;
 use tinytcp_core::limits::Limits;
 use tinytcp_core::protocol::BUILT_IN;
@@ -17,42 +17,42 @@ pub fn check(data: &[u8]) {
     let plan = Plan::new(data);
     let place = plan.knobs() % Protocol::ALL.len();
     let mut server = SessionHarness::new(&*(BUILT_IN[place].build)(), &Limits::default());
-    let mut inbox = Inbox::default();
+    let mut buffer = AnswerBuffer::default();
     for line in plan.stream.split(|byte| *byte == b'\n') {
-        if !ask(Protocol::ALL[place], line, &mut server, &mut inbox) {
+        if !ask(Protocol::ALL[place], line, &mut server, &mut buffer) {
             return;
         }
     }
 }
 
 /// Asks one line; gives false when that was the last one.
-fn ask(protocol: Protocol, line: &[u8], server: &mut SessionHarness, inbox: &mut Inbox) -> bool {
+fn ask(protocol: Protocol, line: &[u8], server: &mut SessionHarness, buffer: &mut AnswerBuffer) -> bool {
     let mut request = Vec::new();
-    let Ok(due) = protocol.encode(line, &mut request) else {
+    let Ok(due) = encode(protocol, line, &mut request) else {
         assert!(request.is_empty(), "a line that means nothing is not sent");
         return true;
     };
     server.feed(&request);
-    inbox.append(&server.answers());
+    buffer.append(&server.answers());
     let shown = line.escape_ascii();
     match &due {
-        Request::Answered(due) => assert_answered(inbox, due, line),
-        Request::Farewell(Some(due)) => assert_answered(inbox, due, line),
-        Request::Silent | Request::Farewell(None) => {}
+        Request::Answered(due) => assert_answered(buffer, due, line),
+        Request::Last(Some(due)) => assert_answered(buffer, due, line),
+        Request::Unanswered | Request::Last(None) => {}
     }
-    assert!(inbox.is_empty(), "\"{shown}\" is answered by more than was due");
+    assert!(buffer.is_empty(), "\"{shown}\" is answered by more than was due");
     if server.closed() == Some(CloseReason::WrongProtocol) {
         return false;
     }
-    let is_last = matches!(due, Request::Farewell(_));
+    let is_last = matches!(due, Request::Last(_));
     let is_said = !request.is_empty();
     assert_eq!(server.is_open(), !(is_last && is_said), "after \"{shown}\"");
     !is_last
 }
 
-fn assert_answered(inbox: &mut Inbox, due: &Due, line: &[u8]) {
-    match inbox.find(&mut due.clone()) {
-        Ok(Found::Complete(extent)) => drop(inbox.take(extent).text.len()),
+fn assert_answered(buffer: &mut AnswerBuffer, due: &DueAnswer, line: &[u8]) {
+    match buffer.find(&mut due.clone()) {
+        Ok(AnswerState::Complete(extent)) => drop(buffer.take(extent).text.len()),
         other => panic!("\"{}\" is answered by {other:?}", line.escape_ascii()),
     }
 }

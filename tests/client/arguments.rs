@@ -1,4 +1,4 @@
-//! The command line: what is said about a wrong one, and which server a right one means.
+//! The command line: the errors of a wrong one, and the server of a right one.
 
 use crate::originals;
 use crate::runs::{client, finish, run};
@@ -20,17 +20,17 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
         (&["text://host:0"], "port 0"),
         (&["host", "port"], "ports are numbers from 1 to 65535"),
         (&["40000"], "'40000' looks like a port"),
-        (&["text://127.0.0.1:40000/a/b"], "'/a/b' behind host and port means nothing here"),
-        (&["127.0.0.1:40000/a/b"], "'/a/b' behind host and port means nothing here"),
+        (&["text://127.0.0.1:40000/a/b"], "'/a/b' after host and port has no meaning here"),
+        (&["127.0.0.1:40000/a/b"], "'/a/b' after host and port has no meaning here"),
         (&["--timeout", "-5"], "20ms"),
         (&["--wait", "-5s"], "durations look like"),
         (&["a", "b", "c"], "too many words"),
         (&["a", "1", "demo", "x"], "unexpected"),
         (&["echo://host", "--protocol", "chat"], "leave one of them out"),
         (&["-e", "TIME", "demo"], "leave out one"),
-        (&["test", "--only", "telnet"], "the parts of a test are protocol and server"),
-        (&["demo", "--only", "server"], "chooses a part of `test`"),
-        (&["-e", "TIME", "--only", "server"], "chooses a part of `test`"),
+        (&["test", "--only", "telnet"], "the suites are protocol and server"),
+        (&["demo", "--only", "server"], "chooses a suite of `test`"),
+        (&["-e", "TIME", "--only", "server"], "chooses a suite of `test`"),
         (&["host\nname:1\u{1b}"], r"host\nname"),
     ];
     for (arguments, part) in cases {
@@ -53,7 +53,7 @@ fn help_and_version_go_to_stdout() {
 }
 
 #[test]
-fn host_and_port_and_protocol_come_in_every_form() {
+fn a_target_may_have_several_forms() {
     let port = originals::echo().to_string();
     let answer = "Server received: hi\n";
     for target in [
@@ -74,7 +74,7 @@ fn every_flag_is_an_environment_variable_too() {
     finish(command).ended_with(0).printing("a\ncb\n");
     let mut command = client(&["-e", "TIME"]);
     command.env("TINYTCP_MAX_FRAME", "1k");
-    // The variable is wrong, and no flag.
+    // The error names the variable: there is no flag.
     finish(command).ended_with(2).saying("'1k' for TINYTCP_MAX_FRAME: sizes");
     let mut command = client(&["-e", "TIME", "--max-frame", "2k"]);
     command.env("TINYTCP_MAX_LINE", "64KiB").env("TINYTCP_MAX_FRAME", "1k");

@@ -1,4 +1,4 @@
-//! A terminal that calls itself dumb is shown no colours, by any of the programs.
+//! No program shows colours on a dumb terminal.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -8,7 +8,7 @@ use crate::terminal::Terminal;
 #[test]
 #[cfg(feature = "load")]
 #[ignore = "needs a terminal, which `script` from util-linux lends"]
-fn the_generator_shows_a_dumb_terminal_no_colours() {
+fn the_generator_has_no_colours_on_a_dumb_terminal() {
     let (generator, port) = (env!("CARGO_BIN_EXE_tinytcp-load"), crate::originals::text());
     for (term, is_coloured) in [("xterm", true), ("dumb", false)] {
         let command = format!("TERM={term} {generator} text://127.0.0.1:{port} -c 1 -d 300ms");
@@ -19,7 +19,7 @@ fn the_generator_shows_a_dumb_terminal_no_colours() {
 
 #[test]
 #[ignore = "needs a terminal, which `script` from util-linux lends"]
-fn the_log_of_the_server_shows_a_dumb_terminal_no_colours() {
+fn the_log_has_no_colours_on_a_dumb_terminal() {
     for (term, is_coloured) in [("xterm", true), ("dumb", false)] {
         let server = env!("CARGO_BIN_EXE_tinytcp-server");
         let command =

@@ -1,4 +1,4 @@
-//! The demos: the sessions that the original documents show.
+//! The demos: the sessions of the original documents.
 
 use crate::originals;
 use crate::runs::run;

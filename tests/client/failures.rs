@@ -1,5 +1,5 @@
-//! Servers that are not there, break, stall or talk rubbish: the exit code and the one line for
-//! each.
+//! Servers that are missing, break, stall or send malformed bytes: the exit code and the line of
+//! each error.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -19,7 +19,7 @@ fn commands(protocol: &str, port: u16, timeout: &str, commands: &[&str]) -> crat
 }
 
 #[test]
-fn nobody_listens() {
+fn a_port_without_a_listener_is_exit_code_3() {
     let port = free_port();
     for mode in [&["-e", "TIME"][..], &["demo"], &["test"], &["shell"]] {
         let url = format!("text://127.0.0.1:{port}");
@@ -30,12 +30,12 @@ fn nobody_listens() {
 }
 
 #[test]
-fn nobody_knows_the_host() {
+fn an_unknown_host_is_exit_code_3() {
     run(&["text://no-such-host.invalid", "-e", "TIME"]).ended_with(3).saying("unknown host");
 }
 
 #[test]
-fn nobody_accepts_in_time() {
+fn a_server_that_does_not_accept_in_time_is_exit_code_3() {
     let queue = FullQueue::new();
     commands("text", queue.port, "300ms", &["TIME"]).ended_with(3).saying("timed out");
 }
@@ -60,7 +60,7 @@ fn a_server_that_starts_late_is_waited_for() {
 }
 
 #[test]
-fn a_proxy_whose_server_is_not_up_is_no_server() {
+fn a_proxy_without_its_server_counts_as_no_server() {
     let connections = std::sync::atomic::AtomicUsize::new(0);
     for protocol in ["text", "binary", "echo"] {
         let port = serve(drop);
@@ -85,13 +85,13 @@ fn a_proxy_whose_server_is_not_up_is_no_server() {
 }
 
 #[test]
-fn what_arrived_while_the_client_was_paused_is_not_late() {
+fn answers_that_arrive_while_the_client_is_paused_are_not_late() {
     use nix::sys::signal::{Signal, kill};
-    let (asked, is_asked) = std::sync::mpsc::channel();
+    let (has_read, was_read) = std::sync::mpsc::channel();
     let port = serve(move |mut stream| {
         let _ = stream.write_all(b"WELCOME\n");
         let _ = stream.read(&mut [0; 1024]);
-        let _ = asked.send(());
+        let _ = has_read.send(());
         thread::sleep(Duration::from_millis(500));
         let _ = stream.write_all(b"ECHO a\n");
         hold(stream);
@@ -100,7 +100,7 @@ fn what_arrived_while_the_client_was_paused_is_not_late() {
     let child =
         client(&[&url, "--timeout", "2s", "-e", "ECHO a"]).spawn().expect("the client starts");
     let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
-    is_asked.recv_timeout(crate::support::program::DEADLINE).expect("the client asks");
+    was_read.recv_timeout(crate::support::program::DEADLINE).expect("the client sends a request");
     kill(pid, Signal::SIGSTOP).expect("our child");
     thread::sleep(Duration::from_millis(3000));
     kill(pid, Signal::SIGCONT).expect("our child");
@@ -108,7 +108,7 @@ fn what_arrived_while_the_client_was_paused_is_not_late() {
 }
 
 #[test]
-fn a_foreign_banner_is_told() {
+fn a_banner_of_another_protocol_is_reported() {
     let port = serve(|mut stream| {
         let _ = stream.write_all(b"$2\r\n\x1b[2Jhi\r\n");
         hold(stream);
@@ -122,12 +122,15 @@ fn a_foreign_banner_is_told() {
 }
 
 #[test]
-fn streams_that_do_not_block_are_waited_for() {
+fn streams_in_non_blocking_mode_are_waited_for() {
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
     let pair = || UnixStream::pair().expect("a pair of sockets");
     let ((mut input, stdin), (mut output, stdout)) = (pair(), pair());
-    stdin.set_nonblocking(true).and_then(|()| stdout.set_nonblocking(true)).expect("do not block");
+    stdin
+        .set_nonblocking(true)
+        .and_then(|()| stdout.set_nonblocking(true))
+        .expect("non-blocking mode");
     let mut command = client(&[&format!("text://127.0.0.1:{}", originals::text())]);
     command.stdin(OwnedFd::from(stdin)).stdout(OwnedFd::from(stdout));
     let child = command.spawn().expect("the client starts");
@@ -145,7 +148,7 @@ fn streams_that_do_not_block_are_waited_for() {
 }
 
 #[test]
-fn waiting_for_a_server_ends() {
+fn the_wait_for_a_server_ends() {
     let url = format!("text://127.0.0.1:{}", free_port());
     let run = run(&[&url, "--wait", "300ms", "-e", "TIME"]);
     run.ended_with(3).saying("after waiting 3").saying("connection refused");
@@ -154,23 +157,23 @@ fn waiting_for_a_server_ends() {
 
 #[test]
 fn every_address_of_a_name_is_tried() {
-    // `localhost` is often `::1` first, and this server listens on the other one only.
+    // The first address of `localhost` is often `::1`; this server listens on the other one only.
     let url = format!("text://localhost:{}", originals::text());
     run(&[&url, "-e", "ECHO found"]).ended_with(0).printing("ECHO found\n");
 }
 
 #[test]
-fn it_closes_at_once() {
+fn a_server_that_closes_at_once_is_exit_code_4() {
     let port = serve(drop);
     for mode in [&["-e", "TIME"][..], &["demo"]] {
         let url = format!("text://127.0.0.1:{port}");
-        // Depending on who is quicker it is an end or a reset, and the line says which.
+        // Either an end or a reset arrives, and the line names it.
         run(&[&[&url[..]], mode].concat()).ended_with(4);
     }
 }
 
 #[test]
-fn it_closes_with_answers_missing() {
+fn missing_answers_are_counted() {
     let port = serve_then_close(b"WELCOME\nECHO a\n");
     commands("text", port, "5s", &["ECHO a", "ECHO b", "ECHO c"])
         .ended_with(4)
@@ -179,7 +182,7 @@ fn it_closes_with_answers_missing() {
 }
 
 #[test]
-fn it_closes_inside_an_answer() {
+fn an_incomplete_answer_is_reported() {
     for (protocol, answer) in [
         ("text", &b"WELCOME\nECHO"[..]),
         ("binary", b"\x01\0\0\0\x05hal"),
@@ -189,12 +192,12 @@ fn it_closes_inside_an_answer() {
     ] {
         commands(protocol, serve_then_close(answer), "5s", &["echo a"])
             .ended_with(4)
-            .saying("inside an answer");
+            .saying("in the middle of an answer");
     }
 }
 
 #[test]
-fn it_resets_the_connection() {
+fn a_reset_is_reported() {
     let port = serve(|mut stream| {
         let _ = stream.write_all(b"WELCOME\n");
         let _ = stream.read(&mut [0; 1024]);
@@ -202,13 +205,13 @@ fn it_resets_the_connection() {
     });
     commands("text", port, "5s", &["TIME"])
         .ended_with(4)
-        .saying("connection reset with one answer missing");
+        .saying("connection reset with 1 answer missing");
 }
 
 #[test]
-fn it_never_answers() {
+fn a_silent_server_is_exit_code_4_after_the_timeout() {
     let port = serve(hold);
-    for (protocol, what) in [
+    for (protocol, missing) in [
         ("text", "no banner"),
         ("binary", "no answer"),
         ("echo", "no answer"),
@@ -216,7 +219,7 @@ fn it_never_answers() {
     ] {
         let run = commands(protocol, port, "300ms", &["echo a"]);
         run.ended_with(4)
-            .saying(&format!("{what} within 300 ms; does the server speak {protocol}?"));
+            .saying(&format!("{missing} within 300 ms; does the server speak {protocol}?"));
         assert!(run.elapsed >= Duration::from_millis(300), "{run:?}");
     }
     run(&[&format!("binary://127.0.0.1:{port}"), "demo", "--timeout", "300ms"])
@@ -225,7 +228,7 @@ fn it_never_answers() {
 }
 
 #[test]
-fn it_answers_a_byte_at_a_time_and_never_ends() {
+fn an_answer_that_never_ends_is_late() {
     for protocol in ["text", "echo"] {
         let port = serve(|mut stream| {
             while stream.write_all(b"x").is_ok() {
@@ -237,8 +240,8 @@ fn it_answers_a_byte_at_a_time_and_never_ends() {
 }
 
 #[test]
-fn it_takes_nothing() {
-    // Blank lines get no answer that could be late, so it is the sending that must be bounded.
+fn a_server_that_reads_nothing_is_reported() {
+    // Blank lines have no answer that could be late, so the sending must be bounded.
     let port = serve(|mut stream| {
         let _ = stream.write_all(b"WELCOME\n");
         thread::sleep(Duration::from_secs(60));
@@ -246,17 +249,17 @@ fn it_takes_nothing() {
     let script = vec![b'\n'; 32 << 20];
     run_script(&[&format!("text://127.0.0.1:{port}"), "--timeout", "500ms"], &script)
         .ended_with(4)
-        .saying("the server takes no more");
+        .saying("the server stopped reading");
 }
 
 #[test]
-fn its_line_never_ends() {
+fn an_endless_line_is_rejected() {
     let port = serve(|mut stream| while stream.write_all(&[b'x'; 64 << 10]).is_ok() {});
     commands("text", port, "20s", &["TIME"]).ended_with(4).saying("longer than 64 MiB");
 }
 
 #[test]
-fn its_frame_is_of_no_known_kind() {
+fn a_frame_with_an_unknown_code_is_rejected() {
     commands("binary", serve_once_asked(b"\x02\0\0\0\x01a"), "5s", &["echo a"])
         .ended_with(4)
         .saying("has the code 2");
@@ -267,21 +270,21 @@ fn its_frame_is_of_no_known_kind() {
 }
 
 #[test]
-fn its_frame_claims_more_than_anybody_would_take() {
+fn a_frame_over_the_limit_is_rejected_by_its_header() {
     let run = commands("binary", serve_once_asked(b"\x01\xff\xff\xff\xff"), "5s", &["echo a"]);
-    run.ended_with(4).saying("claims 4294967295 bytes");
-    assert!(run.elapsed < Duration::from_secs(4), "refused by the header: {run:?}");
+    run.ended_with(4).saying("announces 4294967295 bytes");
+    assert!(run.elapsed < Duration::from_secs(4), "rejected by its header: {run:?}");
 }
 
 #[test]
-fn a_refused_demo_ends_with_what_the_server_said() {
+fn a_demo_ends_with_the_first_error() {
     let busy = serve(|mut stream| drop(stream.write_all(b"ERROR SERVER_BUSY\n")));
     let run = run(&["127.0.0.1", &busy.to_string(), "demo"]);
     run.ended_with(1).printing(&format!("CONNECT to 127.0.0.1:{busy}\n<- ERROR SERVER_BUSY\n"));
 }
 
 #[test]
-fn a_full_stdout_is_said() {
+fn a_full_stdout_is_reported() {
     if let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") {
         let mut command =
             client(&[&format!("text://127.0.0.1:{}", originals::text()), "-e", "TIME"]);
@@ -291,7 +294,7 @@ fn a_full_stdout_is_said() {
 }
 
 #[test]
-fn a_timeout_does_not_count_the_time_before_there_is_a_question() {
+fn the_timeout_begins_with_the_request() {
     let url = format!("text://127.0.0.1:{}", originals::text());
     let mut child = client(&[&url, "--timeout", "1s"])
         .stdin(std::process::Stdio::piped())
@@ -304,7 +307,7 @@ fn a_timeout_does_not_count_the_time_before_there_is_a_question() {
     finish_child(child).ended_with(0).printing("ECHO late\n");
 }
 
-/// Says `answer` when asked, then closes in good order: nothing of what was asked is left unread.
+/// Sends `answer` after the first request, then closes in good order: no request is left unread.
 fn serve_then_close(answer: &'static [u8]) -> u16 {
     serve(move |mut stream| {
         let (banner, answer) = match answer.strip_prefix(b"WELCOME\n") {

@@ -1,4 +1,4 @@
-//! Our client against our server: they agree about every promise, in every mode.
+//! The client with tinytcp-server: every check passes, and every mode works.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -8,7 +8,7 @@ use crate::runs::{Run, run};
 /// A server with one listener on a free port; stopped when dropped.
 struct Server {
     child: Child,
-    /// Where it listens.
+    /// Its URL.
     url: String,
 }
 
@@ -24,7 +24,7 @@ impl Server {
             .expect("the server starts");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("piped");
-        BufReader::new(stdout).read_line(&mut line).expect("the server says where it listens");
+        BufReader::new(stdout).read_line(&mut line).expect("the server prints its URL");
         let url = line.trim_end().strip_prefix("listening on ").expect("its first line").into();
         Self { child, url }
     }
@@ -45,34 +45,34 @@ impl Drop for Server {
 
 #[track_caller]
 fn conforms(protocol: &str) {
-    // A busy machine may take its time: what is judged here is the answers.
+    // A generous timeout for a busy machine: only the answers count.
     let run = Server::start(protocol, &[]).client(&["test", "--timeout", "20s"]);
     let text = run.ended_with(0).text();
     assert!(text.ends_with(" 0 failed\n") && !text.contains("FAIL"), "{text}");
 }
 
 #[test]
-fn our_text_server_keeps_every_promise() {
+fn tinytcp_server_passes_all_checks_of_text() {
     conforms("text");
 }
 
 #[test]
-fn our_binary_server_keeps_every_promise() {
+fn tinytcp_server_passes_all_checks_of_binary() {
     conforms("binary");
 }
 
 #[test]
-fn our_echo_server_keeps_every_promise() {
+fn tinytcp_server_passes_all_checks_of_echo() {
     conforms("echo");
 }
 
 #[test]
-fn our_chat_server_keeps_every_promise() {
+fn tinytcp_server_passes_all_checks_of_chat() {
     conforms("chat");
 }
 
 #[test]
-fn other_limits_are_kept_as_exactly() {
+fn tinytcp_server_passes_all_checks_with_other_limits() {
     for protocol in ["text", "binary", "echo", "chat"] {
         let server = Server::start(protocol, &["--max-line", "1000B", "--max-frame", "2kB"]);
         let run = server.client(&[
@@ -110,7 +110,7 @@ fn every_demo_runs() {
 }
 
 #[test]
-fn every_script_is_answered_without_a_timer() {
+fn every_script_ends_without_a_timeout() {
     for (protocol, commands, expected) in [
         ("text", ["ECHO a", "quit"], "ECHO a\nBYE\n"),
         ("binary", ["rev ab", "quit"], "ba\n"),
@@ -127,11 +127,11 @@ fn every_script_is_answered_without_a_timer() {
 }
 
 #[test]
-fn what_the_server_refuses_is_exit_code_1() {
+fn an_error_of_the_server_is_exit_code_1() {
     let busy = Server::start("text", &["--max-connections", "1"]);
     let port = busy.url.rsplit(':').next().expect("a port").to_string();
     let _only = std::net::TcpStream::connect(("127.0.0.1", port.parse().expect("a number")))
-        .expect("a place");
+        .expect("the one connection");
     busy.client(&["-e", "TIME"]).ended_with(1).printing("ERROR SERVER_BUSY\n");
     let short = Server::start("binary", &["--max-frame", "5B"]);
     short.client(&["-e", "echo 123456"]).ended_with(1).printing("ERROR FRAME_TOO_LARGE\n");

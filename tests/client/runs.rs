@@ -8,14 +8,14 @@ use std::thread;
 use crate::support::program::{self, Ended};
 use crate::support::server::without_settings;
 
-/// The client, which knows nothing of the environment of this test.
+/// The client, without the settings in the environment of this test.
 pub fn client(arguments: &[&str]) -> Command {
     let mut command = without_settings(Command::new(env!("CARGO_BIN_EXE_tinytcp-client")));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-/// How a run of the client ended.
+/// The end of a run of the client.
 #[derive(Debug)]
 pub struct Run(Ended);
 
@@ -28,8 +28,8 @@ impl Deref for Run {
 }
 
 impl Run {
-    /// The run must have ended with `code`; any other code than 0 and 1 tells why in one line on
-    /// stderr.
+    /// The run must have ended with `code`; with any code but 0 and 1, stderr has one line with the
+    /// reason.
     #[track_caller]
     pub fn ended_with(&self, code: i32) -> &Ended {
         assert_eq!(self.code, Some(code), "{self:?}");
@@ -55,7 +55,7 @@ pub fn run_script(arguments: &[&str], script: &[u8]) -> Run {
     let mut child = command.spawn().expect("the client starts");
     let mut stdin = child.stdin.take().expect("piped");
     let script = script.to_vec();
-    // A client that ends early closes the pipe, which is no failure here.
+    // A client that ends early closes the pipe: no failure here.
     thread::spawn(move || stdin.write_all(&script));
     finish_child(child)
 }

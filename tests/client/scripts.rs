@@ -1,4 +1,4 @@
-//! Scripts: what is sent, what is printed, and when it ends.
+//! Scripts: the requests that are sent, the answers that are printed, and the end of a run.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
@@ -9,15 +9,14 @@ use crate::runs::{client, finish_child, run, run_script};
 use crate::support::behaviour::{free_port, hold, serve, serve_once_asked};
 use crate::support::program::wait;
 
-/// Nothing but knowing its last answer can end a run that has no timeout and a server that never
-/// closes.
+/// Without a timeout, and with a server that never closes, a run ends only with its last answer.
 const NO_TIMER: [&str; 2] = ["--timeout", "off"];
 
 fn url(protocol: &str, port: u16) -> String {
     format!("{protocol}://127.0.0.1:{port}")
 }
 
-/// Runs commands without a timer.
+/// Runs commands without a timeout.
 #[track_caller]
 fn commands(url: &str, commands: &[&str]) -> crate::runs::Run {
     let flags = commands.iter().flat_map(|command| ["-e", command]);
@@ -25,7 +24,7 @@ fn commands(url: &str, commands: &[&str]) -> crate::runs::Run {
 }
 
 #[test]
-fn a_text_script_prints_the_answers_and_nothing_else() {
+fn a_text_script_prints_only_the_answers() {
     let url = url("text", originals::text());
     run_script(&[&url], b"TIME\nECHO hi")
         .ended_with(0)
@@ -36,7 +35,7 @@ fn a_text_script_prints_the_answers_and_nothing_else() {
 }
 
 #[test]
-fn an_empty_script_is_a_short_visit() {
+fn an_empty_script_prints_nothing() {
     run_script(&[&url("text", originals::text()), "--timeout", "off"], b"")
         .ended_with(0)
         .printing("");
@@ -55,7 +54,7 @@ fn blank_lines_and_carriage_returns_get_no_answer() {
 }
 
 #[test]
-fn quit_ends_a_text_script_whatever_follows() {
+fn quit_ends_a_text_script() {
     let url = url("text", originals::text());
     let run = commands(&url, &["ECHO a", "quit", "", "ECHO b", "TIME"]);
     assert_eq!(run.code, Some(0), "{run:?}");
@@ -65,7 +64,7 @@ fn quit_ends_a_text_script_whatever_follows() {
 }
 
 #[test]
-fn an_error_answer_is_printed_and_the_script_goes_on() {
+fn an_error_is_printed_and_the_script_continues() {
     commands(&url("text", originals::text()), &["FOO", "ECHO on"])
         .ended_with(1)
         .printing("ERROR UNKNOWN_COMMAND\nECHO on\n");
@@ -78,7 +77,7 @@ fn an_error_answer_is_printed_and_the_script_goes_on() {
 }
 
 #[test]
-fn the_words_of_a_binary_script_are_those_of_its_client() {
+fn a_binary_script_has_the_words_of_the_original_client() {
     let url = url("binary", originals::binary());
     commands(&url, &["echo Hello, World!", "rev custom protocols are fun", "echo", "rev é字"])
         .ended_with(0)
@@ -87,7 +86,7 @@ fn the_words_of_a_binary_script_are_those_of_its_client() {
 }
 
 #[test]
-fn a_word_that_means_nothing_ends_the_script_and_says_where() {
+fn an_unknown_word_ends_the_script_with_its_line_number() {
     let url = url("binary", originals::binary());
     run_script(&[&url], b"echo a\nfoo\necho b\n")
         .ended_with(2)
@@ -96,13 +95,13 @@ fn a_word_that_means_nothing_ends_the_script_and_says_where() {
 }
 
 #[test]
-fn commands_on_the_command_line_are_understood_before_anything_is_sent() {
-    let nobody = url("binary", free_port());
-    run(&[&nobody, "-e", "echo a", "-e", "foo"]).ended_with(2).saying("unknown command 'foo'");
+fn commands_of_flags_are_checked_before_any_is_sent() {
+    let url = url("binary", free_port());
+    run(&[&url, "-e", "echo a", "-e", "foo"]).ended_with(2).saying("unknown command 'foo'");
 }
 
 #[test]
-fn answers_without_a_newline_are_complete_when_they_have_said_it_all() {
+fn answers_without_a_newline_are_complete_with_their_text() {
     commands(&url("echo", originals::echo()), &["hi", "", "hi there", "quit", "more"])
         .saying("'more' was not sent")
         .printing("Server received: hi\nServer received: \nServer received: hi there\n");
@@ -122,7 +121,7 @@ fn a_message_may_be_quoted_with_its_newline() {
 }
 
 #[test]
-fn an_answer_that_nobody_knows_is_complete_when_the_server_falls_quiet() {
+fn an_unexpected_answer_is_complete_after_a_silence() {
     let other = serve(|mut stream| {
         while stream.read(&mut [0; 1024]).is_ok_and(|len| len > 0) {
             let _ = stream.write_all(b"You said something");
@@ -134,7 +133,7 @@ fn an_answer_that_nobody_knows_is_complete_when_the_server_falls_quiet() {
 }
 
 #[test]
-fn an_answer_that_comes_in_pieces_is_one_answer() {
+fn an_answer_in_pieces_is_one_answer() {
     let slow = serve(|mut stream| {
         let _ = stream.set_nodelay(true);
         let _ = stream.read(&mut [0; 1024]);
@@ -170,8 +169,8 @@ fn answers_are_printed_byte_for_byte() {
 }
 
 #[test]
-fn a_server_that_reads_nothing_until_its_answers_are_taken_is_no_dead_end() {
-    // Far more than two sockets hold: whoever sends everything before reading waits for ever.
+fn a_server_that_waits_for_its_answers_is_no_deadlock() {
+    // Far more than the buffers of two sockets: a client that only sends at first waits for ever.
     let script: Vec<u8> = (0..200_000)
         .flat_map(|number| format!("ECHO line {number} {:60}.\n", "").into_bytes())
         .collect();
@@ -181,7 +180,7 @@ fn a_server_that_reads_nothing_until_its_answers_are_taken_is_no_dead_end() {
 }
 
 #[test]
-fn an_answer_is_printed_while_the_script_is_still_being_written() {
+fn an_answer_is_printed_while_the_script_is_being_written() {
     for (url, command, answer) in [
         (url("text", originals::text()), "ECHO a\n", "ECHO a\n"),
         (url("binary", originals::binary()), "rev ab\n", "ba\n"),
@@ -194,7 +193,7 @@ fn an_answer_is_printed_while_the_script_is_still_being_written() {
         let mut stdin = child.stdin.take().expect("piped");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         for _ in 0..2 {
-            // Half a line behind it must not hold it up.
+            // An unfinished script must not delay the answer.
             stdin.write_all(command.as_bytes()).expect("the client reads");
             let mut line = String::new();
             stdout.read_line(&mut line).expect("text");
@@ -206,7 +205,7 @@ fn an_answer_is_printed_while_the_script_is_still_being_written() {
 }
 
 #[test]
-fn half_a_line_does_not_hold_up_the_lines_before_it() {
+fn half_a_line_does_not_delay_the_lines_before_it() {
     let url = url("text", originals::text());
     let mut child = client(&[&url, "--timeout", "off"])
         .stdin(Stdio::piped())
@@ -224,7 +223,7 @@ fn half_a_line_does_not_hold_up_the_lines_before_it() {
 }
 
 #[test]
-fn a_server_that_closes_ends_a_script_that_is_still_open() {
+fn a_server_that_closes_ends_a_script() {
     let url = url("text", serve(|mut stream| drop(stream.write_all(b"WELCOME\n"))));
     let child = client(&[&url]).stdin(Stdio::piped()).spawn();
     let mut child = child.expect("the client starts");
@@ -234,7 +233,7 @@ fn a_server_that_closes_ends_a_script_that_is_still_open() {
 }
 
 #[test]
-fn a_server_that_says_why_it_closes_is_believed() {
+fn a_server_that_closes_with_an_error_is_exit_code_1() {
     let busy = serve(|mut stream| drop(stream.write_all(b"ERROR SERVER_BUSY\n")));
     run(&[&url("text", busy), "-e", "TIME", "-e", "HELP"])
         .ended_with(1)
@@ -251,7 +250,7 @@ fn a_server_that_says_why_it_closes_is_believed() {
 }
 
 #[test]
-fn a_closed_stdout_is_a_quiet_end() {
+fn a_closed_stdout_is_no_error() {
     let url = url("text", originals::text());
     let script: String = (0..100_000).map(|number| format!("ECHO {number}\n")).collect();
     let mut child = client(&[&url]).stdin(Stdio::piped()).spawn().expect("the client starts");

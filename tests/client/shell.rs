@@ -1,4 +1,4 @@
-//! The shell, from a pipe (where the editor shows no prompt) and on a terminal.
+//! The shell, with a pipe as stdin (the editor then shows no prompt) and on a terminal.
 
 use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,7 +17,7 @@ use crate::support::program::DEADLINE;
 use crate::terminal::{STATE_HOME, Terminal};
 
 #[test]
-fn answers_and_farewells_are_in_the_words_of_each_client() {
+fn a_session_has_the_words_of_the_original_client() {
     let time = originals::TIME;
     let cases = [
         (
@@ -62,7 +62,7 @@ fn answers_and_farewells_are_in_the_words_of_each_client() {
 }
 
 #[test]
-fn an_interrupt_is_a_farewell_while_nothing_is_typed() {
+fn an_interrupt_leaves_the_shell() {
     let mut command =
         client(&[&format!("text://127.0.0.1:{}", originals::text()), "--timeout", "off", "shell"]);
     let mut child = command.stdin(Stdio::piped()).spawn().expect("the client starts");
@@ -79,7 +79,7 @@ fn an_interrupt_is_a_farewell_while_nothing_is_typed() {
 }
 
 #[test]
-fn the_end_of_input_is_a_farewell() {
+fn the_end_of_input_leaves_the_shell() {
     let text =
         run_script(&[&format!("text://127.0.0.1:{}", originals::text()), "shell"], b"ECHO a\n");
     assert!(text.ended_with(0).text().ends_with("<- ECHO a\n<- BYE\n"), "{text:?}");
@@ -94,7 +94,7 @@ fn the_end_of_input_is_a_farewell() {
 }
 
 #[test]
-fn a_server_that_leaves_first_is_reported() {
+fn a_server_that_closes_first_is_reported() {
     let port = serve(|mut stream| drop(stream.write_all(b"WELCOME\nBYE\n")));
     let mut child = client(&[&format!("text://127.0.0.1:{port}"), "shell"])
         .stdin(Stdio::piped())
@@ -108,7 +108,7 @@ fn a_server_that_leaves_first_is_reported() {
 }
 
 #[test]
-fn a_server_cannot_drive_the_terminal_of_a_shell() {
+fn control_characters_of_a_server_are_escaped() {
     let port = serve(|mut stream| drop(stream.write_all(b"\x1b[2J\x07\xff\r\n")));
     let run = run_script(&[&format!("text://127.0.0.1:{port}"), "shell"], b"");
     assert!(run.text().contains("<- \\x1b[2J\\x07\\xff"), "{run:?}");
@@ -117,7 +117,7 @@ fn a_server_cannot_drive_the_terminal_of_a_shell() {
 
 #[test]
 #[ignore = "needs a terminal, which `script` from util-linux lends"]
-fn on_a_terminal_a_session_reads_as_its_description_shows() {
+fn on_a_terminal_a_session_reads_as_in_its_description() {
     let mut terminal = Terminal::start(&format!("binary://127.0.0.1:{}", originals::binary()));
     terminal.wait_for("Enter command > ");
     terminal.type_keys("echo Hello, World!\r");
@@ -138,7 +138,7 @@ fn on_a_terminal_a_session_reads_as_its_description_shows() {
 
 #[test]
 #[ignore = "needs a terminal, which `script` from util-linux lends"]
-fn on_a_terminal_a_server_may_speak_and_leave_while_the_person_types() {
+fn on_a_terminal_a_server_may_send_and_close_at_any_time() {
     let (leave, may_leave) = mpsc::channel::<()>();
     let may_leave = std::sync::Mutex::new(may_leave);
     let port = serve(move |mut stream| {
@@ -163,7 +163,7 @@ fn on_a_terminal_a_server_may_speak_and_leave_while_the_person_types() {
 
 #[test]
 #[ignore = "needs a terminal, which `script` from util-linux lends"]
-fn on_a_terminal_lines_of_one_burst_are_requests_each_in_every_protocol() {
+fn on_a_terminal_each_line_of_a_burst_is_a_request() {
     for (protocol, port, prompt, answer) in [
         ("text", originals::text(), "-> ", "<- ECHO "),
         ("binary", originals::binary(), "Enter command > ", "Server Response: "),
@@ -184,7 +184,7 @@ fn on_a_terminal_lines_of_one_burst_are_requests_each_in_every_protocol() {
 
 #[test]
 #[ignore = "needs a terminal, which `script` from util-linux lends"]
-fn on_a_terminal_lines_of_one_paste_are_requests_each() {
+fn on_a_terminal_each_line_of_a_paste_is_a_request() {
     let mut terminal = Terminal::start(&format!("text://127.0.0.1:{}", originals::text()));
     terminal.wait_for("-> ");
     terminal.type_keys("\x1b[200~ECHO 4\nECHO 5\nquit\x1b[201~\r");
@@ -196,11 +196,11 @@ fn on_a_terminal_lines_of_one_paste_are_requests_each() {
 
 #[test]
 #[ignore = "needs a terminal, which `script` from util-linux lends"]
-fn on_a_terminal_bytes_that_are_no_text_do_not_end_the_session() {
+fn on_a_terminal_invalid_utf8_does_not_end_the_session() {
     let mut terminal = Terminal::start(&format!("text://127.0.0.1:{}", originals::text()));
     terminal.wait_for("-> ");
     terminal.keys.write_all(b"ECHO \xff\r").expect("the terminal is open");
-    terminal.wait_for("bytes that are no UTF-8 came");
+    terminal.wait_for("the input has bytes that are not UTF-8");
     terminal.wait_for("-> ");
     terminal.type_keys("ECHO on\r");
     terminal.wait_for("<- ECHO on\r\n");
@@ -234,11 +234,11 @@ fn on_a_terminal_the_next_command_connects_again() {
 
 #[test]
 #[ignore = "needs a terminal, which `script` from util-linux lends"]
-fn on_a_terminal_the_history_is_private_and_holds_no_secrets() {
+fn on_a_terminal_the_history_is_private_and_has_no_secrets() {
     let home = std::path::Path::new(STATE_HOME).join("private");
     let file = home.join("tinytcp/history");
     std::fs::create_dir_all(home.join("tinytcp")).expect("a directory");
-    // A file that others may read is closed to them.
+    // A file that other users can read becomes private.
     std::fs::write(&file, "")
         .and_then(|()| std::fs::set_permissions(&file, Permissions::from_mode(0o644)))
         .expect("set");
@@ -268,16 +268,17 @@ fn on_a_terminal_the_history_is_private_and_holds_no_secrets() {
 }
 
 #[test]
-fn from_a_pipe_a_line_that_is_no_text_is_dropped_alone() {
+fn from_a_pipe_only_the_line_with_invalid_utf8_is_dropped() {
     let url = format!("text://127.0.0.1:{}", originals::text());
     let run = run_script(&[&url, "shell"], b"ECHO 1\nECHO \xff\nECHO 2\n");
-    let shown =
-        "<- ECHO 1\nbytes that are no UTF-8 came, and the line was dropped\n<- ECHO 2\n<- BYE\n";
+    let shown = "<- ECHO 1\n\
+                 the input has bytes that are not UTF-8: the line was dropped\n\
+                 <- ECHO 2\n<- BYE\n";
     assert!(run.ended_with(0).text().ends_with(shown), "{run:?}");
 }
 
 #[test]
-fn a_silent_and_a_foreign_server_are_told_about() {
+fn a_silent_and_a_foreign_server_are_reported() {
     let silent = serve(crate::support::behaviour::hold);
     let mut child = client(&[&format!("text://127.0.0.1:{silent}"), "shell", "--timeout", "300ms"])
         .stdin(Stdio::piped())

@@ -1,4 +1,4 @@
-//! A terminal for the client, lent by `script` from util-linux.
+//! A terminal for the client, which `script` from util-linux provides.
 
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -7,7 +7,7 @@ use std::thread;
 
 use crate::support::program::{DEADLINE, wait};
 
-/// Where the client keeps its history on such a terminal.
+/// The directory of the client's history on such a terminal.
 pub const STATE_HOME: &str = env!("CARGO_TARGET_TMPDIR");
 
 /// The client on a terminal.
@@ -15,7 +15,7 @@ pub struct Terminal {
     child: Child,
     pub keys: ChildStdin,
     pieces: mpsc::Receiver<Vec<u8>>,
-    /// What has been shown since the last thing waited for.
+    /// The output since the last text that was waited for.
     shown: String,
 }
 
@@ -57,7 +57,7 @@ impl Terminal {
         self.read_up_to(text);
     }
 
-    /// What is shown before `text`, which is waited for.
+    /// Waits for `text` and returns the output before it.
     #[track_caller]
     pub fn read_up_to(&mut self, text: &str) -> String {
         loop {
@@ -68,12 +68,12 @@ impl Terminal {
             }
             match self.pieces.recv_timeout(DEADLINE) {
                 Ok(piece) => self.shown.push_str(&String::from_utf8_lossy(&piece)),
-                Err(_) => panic!("{text:?} never comes: {:?}", self.shown),
+                Err(_) => panic!("{text:?} is missing: {:?}", self.shown),
             }
         }
     }
 
-    /// All that is shown until the program ends.
+    /// Returns all output until the program ends.
     #[track_caller]
     pub fn read_to_end(&mut self) -> String {
         loop {
@@ -82,7 +82,9 @@ impl Terminal {
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
                     return std::mem::take(&mut self.shown);
                 }
-                Err(mpsc::RecvTimeoutError::Timeout) => panic!("it never ends: {:?}", self.shown),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    panic!("the program hangs: {:?}", self.shown)
+                }
             }
         }
     }

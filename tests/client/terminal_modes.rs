@@ -99,7 +99,7 @@ fn start_job() -> (Terminal, Pid) {
     terminal.wait_for("ready> ");
     terminal.type_keys("before=$(stty -g)\r");
     terminal.wait_for("ready> ");
-    // The quotes keep the echo of the line from being taken for the answer.
+    // The quotes distinguish the output from the echo of the typed line.
     terminal.type_keys(&format!(
         "sh -c 'echo p\"\"id $$ .; exec {CLIENT} text://127.0.0.1:{}'\r",
         originals::text()
@@ -113,7 +113,7 @@ fn start_job() -> (Terminal, Pid) {
 
 #[test]
 #[ignore = "needs a terminal, which `script` from util-linux lends"]
-fn a_stop_gives_the_terminal_back_and_fg_takes_it_again() {
+fn a_suspended_client_restores_the_terminal_and_fg_resumes_it() {
     let by_key: fn(&mut Terminal, Pid) = |terminal, _| terminal.type_keys("\x1a");
     let from_outside: fn(&mut Terminal, Pid) =
         |_, pid| kill(pid, Signal::SIGTSTP).expect("our child");
@@ -153,7 +153,7 @@ fn a_client_in_the_background_can_be_ended() {
 
 #[test]
 #[ignore = "needs a terminal, which `script` from util-linux lends"]
-fn a_client_that_no_shell_could_continue_is_not_stopped() {
+fn a_client_without_job_control_is_not_suspended() {
     let mut terminal = Terminal::start(&format!("text://127.0.0.1:{}", originals::text()));
     terminal.wait_for("-> ");
     terminal.type_keys("ECHO half\x1a done\r");

@@ -8,7 +8,7 @@ use crate::support::PROTOCOLS;
 use crate::support::unix::{Folder, forbid, listen_for_one, start, url};
 
 #[test]
-fn every_promise_of_every_protocol_is_kept_over_a_unix_socket() {
+fn all_checks_of_all_protocols_pass_on_a_unix_socket() {
     let folder = Folder::new("client-test");
     for protocol in PROTOCOLS {
         let path = folder.0.join(protocol);
@@ -28,7 +28,7 @@ fn a_demo_names_the_path() {
 }
 
 #[test]
-fn a_socket_that_comes_later_is_waited_for() {
+fn a_socket_that_is_created_later_is_waited_for() {
     let folder = Folder::new("client-wait");
     let child =
         client(&[&url("text", &folder.socket()), "--wait", "20s", "-e", "ECHO late"]).spawn();
@@ -38,7 +38,7 @@ fn a_socket_that_comes_later_is_waited_for() {
 }
 
 #[test]
-fn a_socket_that_is_missing_or_was_left_behind_says_to_start_the_server() {
+fn a_socket_without_a_server_is_reported_with_the_remedy() {
     let folder = Folder::new("client-missing");
     let url = url("text", &folder.socket());
     run(&[&url, "-e", "TIME"]).ended_with(3).saying("no such file; start tinytcp-server there");
@@ -49,7 +49,7 @@ fn a_socket_that_is_missing_or_was_left_behind_says_to_start_the_server() {
 }
 
 #[test]
-fn a_server_whose_backlog_stays_full_is_given_up_after_the_timeout() {
+fn a_full_backlog_is_an_error_after_the_timeout() {
     let folder = Folder::new("client-full");
     let path = folder.socket();
     let _listener = listen_for_one(&path);
@@ -60,7 +60,7 @@ fn a_server_whose_backlog_stays_full_is_given_up_after_the_timeout() {
 }
 
 #[test]
-fn a_socket_that_the_user_may_not_use_names_the_flag_that_lets_them() {
+fn a_forbidden_socket_names_the_flag_of_its_permissions() {
     let folder = Folder::new("client-forbidden");
     let _server = start("text", &folder.socket(), &[]);
     let wrapper = forbid(&folder.socket());
@@ -70,5 +70,5 @@ fn a_socket_that_the_user_may_not_use_names_the_flag_that_lets_them() {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     finish(command)
         .ended_with(3)
-        .saying("permission denied; who may connect is set by --unix-mode");
+        .saying("permission denied; set the permissions of the socket with --unix-mode");
 }

@@ -71,7 +71,17 @@ pub fn run(command: &str, server: &Server) -> String {
     let ended = finish(command);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let port = server.address(&protocol).port().to_string();
-    ended.text().replace(&port, "40000")
+    ended.text().replace(&port, default_port(&protocol))
+}
+
+fn default_port(protocol: &str) -> &'static str {
+    match protocol {
+        "text" => "40000",
+        "binary" => "65432",
+        "echo" => "8888",
+        "chat" => "9999",
+        _ => panic!("{protocol} is no protocol"),
+    }
 }
 
 /// What comes back for `input`, as with `nc -N`: to the protocol whose default port is `port`.

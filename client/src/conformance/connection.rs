@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use tinytcp_core::display::escape::quoted;
 
 use super::probe::{CheckResult, Probe};
-use crate::failure::{reason, span};
-use crate::receive::receive;
+use crate::error::{readable_duration, reason};
+use crate::timed_read::read_until;
 
 /// The number of bytes that a report shows of a text.
 const SHOWN_MAX: usize = 48;
@@ -219,7 +219,7 @@ impl<'a> TestConnection<'a> {
 
     fn receive_until(&mut self, deadline: Option<Instant>) -> Result<(), ReadEnd> {
         let mut piece = [0; 64 << 10];
-        match receive(&mut self.stream, deadline, &mut piece) {
+        match read_until(&mut self.stream, deadline, &mut piece) {
             Ok(Some(0)) => Err(ReadEnd::Closed),
             Ok(Some(len)) => {
                 self.received.extend_from_slice(piece.get(..len).unwrap_or_default());
@@ -250,7 +250,7 @@ impl<'a> TestConnection<'a> {
         match end {
             None => bytes,
             Some(ReadEnd::Closed) => format!("{bytes} and the end of the connection"),
-            Some(ReadEnd::Late) => format!("{bytes} within {}", span(timeout)),
+            Some(ReadEnd::Late) => format!("{bytes} within {}", readable_duration(timeout)),
             Some(ReadEnd::Broken(error)) => {
                 format!("{bytes} and a broken connection ({})", reason(error))
             }

@@ -71,11 +71,11 @@ pub const SERVER_CHECKS: &[Check] = &[
     }),
     Check::new("pipelined messages are answered in order", |probe| {
         let (request, expected) = numbered(probe, 1_000);
-        probe.exchange(&request, &expected)
+        retried(|| probe.exchange(&request, &expected))
     }),
     Check::new("answers that the client reads late all arrive", |probe| {
         let (request, expected) = numbered(probe, 60_000);
-        probe.unread_exchange(&request, &expected)
+        retried(|| probe.unread_exchange(&request, &expected))
     }),
     Check::new("a message may arrive byte by byte", |probe| {
         retried(|| probe.bytewise_exchange(b"drip\r\n", &answer(probe, b"drip", b"\r\n")))

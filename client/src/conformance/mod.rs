@@ -1,12 +1,12 @@
 //! The conformance run: checks that a server keeps each promise of its protocol.
 //!
-//! The checks have two parts, with a list of each beside every protocol:
+//! Every protocol has two suites of checks:
 //!
-//! - [`Part::Protocol`]: behaviour that the original servers have and that their clients rely on.
+//! - [`Suite::Protocol`]: behaviour that the original servers have and that their clients rely on.
 //!   An original server passes every one of these checks. So they send only what an original
 //!   client could send: text in UTF-8, and to echo and chat one short message without a newline
 //!   at a time.
-//! - [`Part::Server`]: promises that only this server makes: its limits and errors, its guards
+//! - [`Suite::Server`]: promises that only this server makes: its limits and errors, its guards
 //!   against HTTP, TLS and telnet, messages in lines for echo and chat, any bytes as text. An
 //!   original server answers these in its own way, or breaks.
 //!
@@ -28,9 +28,9 @@ use probe::{CheckResult, Probe};
 use tinytcp_cli::target::{Protocol, Target};
 use tinytcp_core::display::plural::plural;
 
-use super::connect::{Patience, connect};
-use super::failure::{Failure, Verdict};
-use super::output::Output;
+use super::connect::{WaitLimits, connect};
+use super::error::{ClientError, Completion};
+use super::stdout::StdoutWriter;
 
 /// The limits that the checks assume of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,16 +53,16 @@ impl AssumedLimits {
     }
 }
 
-/// One of the two parts of the run.
+/// One of the two suites of checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum Suite {
     /// Behaviour of the original servers.
     Protocol,
     /// Promises that only this server makes.
     Server,
 }
 
-impl Part {
+impl Suite {
     /// Both, in the order of a run.
     pub const ALL: [Self; 2] = [Self::Protocol, Self::Server];
 
@@ -98,14 +98,14 @@ impl Part {
     }
 }
 
-impl FromStr for Part {
+impl FromStr for Suite {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
         Self::ALL
             .into_iter()
-            .find(|part| part.name() == name)
-            .ok_or_else(|| "the parts of a test are protocol and server".into())
+            .find(|suite| suite.name() == name)
+            .ok_or_else(|| "the suites are protocol and server".into())
     }
 }
 
@@ -150,28 +150,28 @@ impl Check {
     }
 }
 
-/// Runs the checks of the target's protocol in `parts`. Prints a line for each check, and a
-/// summary line after each part.
+/// Runs `suites` of the target's protocol. Prints a line for each check, and a summary line after
+/// each suite.
 ///
-/// Returns [`Verdict::Refused`] if a check failed.
+/// Returns [`Completion::Refused`] if a check failed.
 ///
 /// # Errors
-/// [`Failure::Unreachable`] when there is no server to check.
+/// [`ClientError::Unreachable`] when there is no server to check.
 pub fn run(
     target: &Target,
-    patience: Patience,
+    waits: WaitLimits,
     limits: AssumedLimits,
-    parts: &[Part],
-) -> Result<Verdict, Failure> {
-    drop(connect(target, patience)?);
-    let mut output = Output::new();
-    let mut verdict = Verdict::Fine;
-    for part in parts {
-        output.say(&format!("{target} {}: {}\n", part.name(), part.description()))?;
+    suites: &[Suite],
+) -> Result<Completion, ClientError> {
+    drop(connect(target, waits)?);
+    let mut output = StdoutWriter::new();
+    let mut completion = Completion::Success;
+    for suite in suites {
+        output.write(&format!("{target} {}: {}\n", suite.name(), suite.description()))?;
         let (mut passed, mut failed) = (0, 0);
-        for check in part.checks(target.protocol).iter().copied().flatten() {
-            let result = (check.run)(&Probe::new(target, patience.timeout, limits));
-            output.say(&report(check, &result, limits, &output))?;
+        for check in suite.checks(target.protocol).iter().copied().flatten() {
+            let result = (check.run)(&Probe::new(target, waits.timeout, limits));
+            output.write(&report(check, &result, limits, &output))?;
             output.flush()?;
             match result {
                 Ok(()) => passed += 1,
@@ -179,18 +179,23 @@ pub fn run(
             }
         }
         let checks = plural(passed + failed, "check");
-        let name = part.name();
-        output.say(&format!("{target} {name}: {checks}, {passed} passed, {failed} failed\n"))?;
+        let name = suite.name();
+        output.write(&format!("{target} {name}: {checks}, {passed} passed, {failed} failed\n"))?;
         output.flush()?;
         if failed > 0 {
-            verdict = Verdict::Refused;
+            completion = Completion::Refused;
         }
     }
-    Ok(verdict)
+    Ok(completion)
 }
 
 /// The line about one check.
-fn report(check: &Check, result: &CheckResult, limits: AssumedLimits, output: &Output) -> String {
+fn report(
+    check: &Check,
+    result: &CheckResult,
+    limits: AssumedLimits,
+    output: &StdoutWriter,
+) -> String {
     match result {
         Ok(()) => format!("{}   {}\n", output.green("ok"), check.name),
         Err(mismatch) => {

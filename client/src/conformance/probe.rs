@@ -9,8 +9,8 @@ use tinytcp_cli::target::{Protocol, Target};
 
 use super::AssumedLimits;
 use super::connection::{Mismatch, TestConnection};
-use crate::connect::{Patience, connect};
-use crate::failure::reason;
+use crate::connect::{WaitLimits, connect};
+use crate::error::reason;
 
 /// The result of a check.
 pub type CheckResult = Result<(), Mismatch>;
@@ -48,8 +48,8 @@ impl<'a> Probe<'a> {
 
     /// Opens a connection and reads the banner, if the protocol has one.
     pub fn open(&self) -> Result<TestConnection<'_>, Mismatch> {
-        let patience = Patience { timeout: self.timeout, wait: None };
-        let stream = connect(self.target, patience)
+        let waits = WaitLimits { timeout: self.timeout, wait: None };
+        let stream = connect(self.target, waits)
             .map_err(|failure| Mismatch::new("nothing", "a connection", &failure.to_string()))?;
         let mut connection = TestConnection::new(self, stream);
         if self.target.protocol == Protocol::Text {

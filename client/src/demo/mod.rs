@@ -1,87 +1,90 @@
-//! The sessions that the original clients show, asked of a real server.
+//! The sessions that the original clients show, with a real server.
 
-mod link;
+mod connection;
 
-use link::Link;
+use connection::DemoConnection;
 use tinytcp_cli::target::Target;
 
-use super::connect::{Patience, connect};
-use super::dialogue::{Answer, Dialogue, Request, Voice};
-use super::failure::{Failure, Verdict};
-use super::output::{Output, printable};
+use super::connect::{WaitLimits, connect};
+use super::dialogue::{self, Answer, Request, Wording};
+use super::error::{ClientError, Completion};
+use super::stdout::{StdoutWriter, printable};
 
 /// Prints the demo of the target's protocol, one connection for each of its sessions.
 ///
-/// It asks for nothing that a server could refuse, so an answer that is an error is the last one
-/// shown.
+/// No server should refuse a request of the demo, so it ends after the first answer with an error.
 ///
 /// # Errors
-/// As [`Failure`] says.
-pub fn run(target: &Target, patience: Patience) -> Result<Verdict, Failure> {
-    let voice = Voice::of(target.protocol);
-    let mut demo = Demo { target, voice, output: Output::new() };
-    for commands in voice.demo {
-        if demo.session(patience, commands)? == Verdict::Refused {
-            return Ok(Verdict::Refused);
+/// See [`ClientError`].
+pub fn run(target: &Target, waits: WaitLimits) -> Result<Completion, ClientError> {
+    let wording = Wording::of(target.protocol);
+    let mut demo = Demo { target, wording, output: StdoutWriter::new() };
+    for commands in wording.demo {
+        if demo.session(waits, commands)? == Completion::Refused {
+            return Ok(Completion::Refused);
         }
     }
-    Ok(Verdict::Fine)
+    Ok(Completion::Success)
 }
 
 struct Demo<'a> {
     target: &'a Target,
-    voice: &'static Voice,
-    output: Output,
+    wording: &'static Wording,
+    output: StdoutWriter,
 }
 
 impl Demo<'_> {
-    fn session(&mut self, patience: Patience, commands: &[&str]) -> Result<Verdict, Failure> {
-        self.output.say(&self.voice.connecting(self.target))?;
+    fn session(&mut self, waits: WaitLimits, commands: &[&str]) -> Result<Completion, ClientError> {
+        self.output.write(&self.wording.connecting(self.target))?;
         self.output.flush()?;
-        let mut link = Link::new(self.target, connect(self.target, patience)?, patience.timeout);
-        self.output.say(&self.voice.connected(self.target))?;
-        if let Some(mut banner) = self.target.protocol.banner() {
-            let answer = link.answer(&mut banner)?;
+        let mut connection =
+            DemoConnection::new(self.target, connect(self.target, waits)?, waits.timeout);
+        self.output.write(&self.wording.connected(self.target))?;
+        if let Some(mut banner) = dialogue::banner(self.target.protocol) {
+            let answer = connection.answer(&mut banner)?;
             if !answer.is_error
-                && let Some(complaint) = self.target.protocol.foreign_banner(answer.text)
+                && let Some(complaint) = dialogue::foreign_banner(self.target.protocol, answer.text)
             {
-                return Err(Failure::broken(self.target, &complaint));
+                return Err(ClientError::broken(self.target, &complaint));
             }
-            if self.show(answer)? == Verdict::Refused {
-                return Ok(Verdict::Refused);
+            if self.show(answer)? == Completion::Refused {
+                return Ok(Completion::Refused);
             }
         }
         for command in commands {
-            if self.ask(&mut link, command)? == Verdict::Refused {
-                return Ok(Verdict::Refused);
+            if self.ask(&mut connection, command)? == Completion::Refused {
+                return Ok(Completion::Refused);
             }
         }
-        self.output.say(self.voice.closing)?;
+        self.output.write(self.wording.closing)?;
         self.output.flush()?;
-        Ok(Verdict::Fine)
+        Ok(Completion::Success)
     }
 
-    fn ask(&mut self, link: &mut Link<'_>, command: &str) -> Result<Verdict, Failure> {
-        self.output.say(&format!("{}{command}\n", self.voice.prompt))?;
-        let mut request = Vec::new();
-        let asked = self
-            .target
-            .protocol
-            .encode(command.as_bytes(), &mut request)
-            .map_err(Failure::Usage)?;
-        link.send(&request)?;
-        match asked {
-            Request::Answered(mut due) | Request::Farewell(Some(mut due)) => {
-                self.show(link.answer(&mut due)?)
+    fn ask(
+        &mut self,
+        connection: &mut DemoConnection<'_>,
+        command: &str,
+    ) -> Result<Completion, ClientError> {
+        self.output.write(&format!("{}{command}\n", self.wording.prompt))?;
+        let mut bytes = Vec::new();
+        let request = dialogue::encode(self.target.protocol, command.as_bytes(), &mut bytes)
+            .map_err(ClientError::Usage)?;
+        connection.send(&bytes)?;
+        match request {
+            Request::Answered(mut due) | Request::Last(Some(mut due)) => {
+                self.show(connection.answer(&mut due)?)
             }
-            Request::Silent => Ok(Verdict::Fine),
-            Request::Farewell(None) => self.output.say(self.voice.left).map(|()| Verdict::Fine),
+            Request::Unanswered => Ok(Completion::Success),
+            Request::Last(None) => {
+                self.output.write(self.wording.left).map(|()| Completion::Success)
+            }
         }
     }
 
-    fn show(&mut self, answer: Answer<'_>) -> Result<Verdict, Failure> {
-        self.output.say(&format!("{}{}\n", self.voice.answer, printable(answer.text)))?;
+    fn show(&mut self, answer: Answer<'_>) -> Result<Completion, ClientError> {
+        self.output.write(&format!("{}{}\n", self.wording.answer, printable(answer.text)))?;
         self.output.flush()?;
-        Ok(if answer.is_error { Verdict::Refused } else { Verdict::Fine })
+        Ok(if answer.is_error { Completion::Refused } else { Completion::Success })
     }
 }

@@ -3,30 +3,30 @@
 use tinytcp_core::display::escape::{front, quoted};
 use tinytcp_core::wire::frame::Header;
 
-use super::{Due, Request};
+use super::{DueAnswer, Request};
 
-/// The code of a request for the same bytes, and of every answer that is no error.
+/// The code of a request for the same bytes, and of every answer without an error.
 pub const ECHO: u8 = 1;
-/// The code of a request for the text turned around.
+/// The code of a request for the reversed text.
 pub const REVERSE: u8 = 2;
-/// The code of the farewell.
+/// The code of the request that ends the session.
 pub const QUIT: u8 = 3;
-/// The code of an answer that is an error.
+/// The code of an error.
 pub const ERROR: u8 = 255;
 
-/// The message is everything behind the blank that follows the word, byte for byte.
+/// The message is everything after the blank that follows the word, byte for byte.
 pub fn encode(line: &[u8], output: &mut Vec<u8>) -> Result<Request, String> {
     let line = line.trim_ascii_start();
     let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
     let (word, rest) = line.split_at(end);
     let payload = rest.get(1..).unwrap_or_default();
     match word.to_ascii_lowercase().as_slice() {
-        b"" => return Ok(Request::Silent),
+        b"" => return Ok(Request::Unanswered),
         b"echo" => frame(ECHO, payload, output)?,
         b"rev" => frame(REVERSE, payload, output)?,
         b"quit" => {
             frame(QUIT, b"", output)?;
-            return Ok(Request::Farewell(None));
+            return Ok(Request::Last(None));
         }
         _ => {
             let word = quoted(front(word, 32));
@@ -35,7 +35,7 @@ pub fn encode(line: &[u8], output: &mut Vec<u8>) -> Result<Request, String> {
             ));
         }
     }
-    Ok(Request::Answered(Due::Frame))
+    Ok(Request::Answered(DueAnswer::Frame))
 }
 
 fn frame(code: u8, payload: &[u8], output: &mut Vec<u8>) -> Result<(), String> {
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_become_frames_in_any_case_and_keep_inner_blanks() {
+    fn words_become_frames_in_any_case_and_keep_blanks() {
         let cases: [(&[u8], &[u8]); 6] = [
             (b"echo Hi", b"\x01\0\0\0\x02Hi"),
             (b"ECHO  a  b ", b"\x01\0\0\0\x06 a  b "),

@@ -1,9 +1,9 @@
 //! Echo and chat: messages whose answers may end with a newline or with nothing.
 //!
-//! Our server ends an answer as the message ended. The original servers read with one `recv`,
-//! answer with one `send` and end it with nothing, and where the answer quotes the message, the
-//! message's own newline may stand inside. No ending is therefore common to all of them; what is
-//! known is which answer must come:
+//! tinytcp-server ends an answer as the message ended. The original servers read with one `recv`,
+//! answer with one `send` and add no ending; if the answer quotes the message, it may contain the
+//! message's own newline. So no ending is common to all servers, but the text of the answer is
+//! known:
 //!
 //! ```text
 //!   message    answer, complete with its last byte          then perhaps
@@ -12,29 +12,28 @@
 //!   time       Server Time: 00:00:00   (any digits)          \n
 //! ```
 //!
-//! So an answer is complete when it says what it had to say. The newline behind it usually comes in
-//! the same segment and is taken with it; one that comes later is dropped before the next answer.
-//! An answer that says something else is complete when the server falls quiet, and there is no
-//! better sign of its end.
+//! So an answer is complete with the last byte of the expected text. A newline usually arrives in
+//! the same segment and is taken with it; one that arrives later is dropped before the next answer.
+//! Any other answer is complete when the server is silent: there is no better sign of its end.
 
-use super::{Due, Request};
+use super::{DueAnswer, Request};
 
-/// What an answer must contain.
+/// The texts that the next answer may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expected {
-    /// The whole answers that would do. None: anything will.
+pub struct ExpectedAnswer {
+    /// The expected answers. Empty: any answer.
     patterns: Vec<Candidate>,
-    /// Bytes of the input that are known to hold no newline.
+    /// Bytes of the input that contain no newline.
     scanned: usize,
 }
 
-/// A whole answer that would do.
+/// One expected answer, and the progress of its comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Candidate {
     pattern: Pattern,
-    /// Bytes of the input that are known to agree, so that an answer in pieces is compared once.
+    /// Bytes of the input that agree, so that an answer in pieces is compared once.
     agreed: usize,
-    /// True exactly when a byte of the input differs.
+    /// A byte of the input differs.
     is_out: bool,
 }
 
@@ -42,13 +41,13 @@ struct Candidate {
 enum Pattern {
     /// These bytes.
     Exact(Vec<u8>),
-    /// These bytes, where every `0` stands for any digit.
+    /// These bytes, with any digit for each `0`.
     Digits(&'static [u8]),
 }
 
-/// What some received bytes are, seen from what was expected.
+/// The result of comparing received bytes with the expected answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Match {
+pub enum Comparison {
     /// The answer is the first `text_len` bytes; its ending follows, `ending_len` bytes.
     Complete {
         /// Bytes of the answer.
@@ -56,14 +55,14 @@ pub enum Match {
         /// 0, 1 for `\n` or 2 for `\r\n`.
         ending_len: usize,
     },
-    /// The start of the expected answer: there is more to come.
+    /// The start of an expected answer: more bytes are needed.
     Start,
-    /// Something else: complete when the server falls quiet.
+    /// Another answer: complete when the server is silent.
     Other,
 }
 
-impl Expected {
-    /// An answer about which nothing is known.
+impl ExpectedAnswer {
+    /// Any answer.
     #[must_use]
     pub const fn anything() -> Self {
         Self { patterns: Vec::new(), scanned: 0 }
@@ -77,23 +76,22 @@ impl Expected {
         Self { patterns, scanned: 0 }
     }
 
-    /// Compares what has been received with what was expected.
+    /// Compares `input`, the received bytes of this answer, with the expected ones.
     ///
-    /// `input` is all that has been received of this answer, and begins with the input of the last
-    /// call: what was compared then is not compared again.
+    /// `input` begins with the input of the last call, which is not compared again.
     #[must_use]
-    pub fn compare(&mut self, input: &[u8]) -> Match {
-        let matches: Vec<Match> =
+    pub fn compare(&mut self, input: &[u8]) -> Comparison {
+        let matches: Vec<Comparison> =
             self.patterns.iter_mut().map(|candidate| candidate.compare(input)).collect();
-        let first = |wanted: fn(&Match) -> bool| matches.iter().copied().find(wanted);
-        first(|found| matches!(found, Match::Complete { .. }))
-            .or_else(|| first(|found| *found == Match::Start))
+        let first = |wanted: fn(&Comparison) -> bool| matches.iter().copied().find(wanted);
+        first(|found| matches!(found, Comparison::Complete { .. }))
+            .or_else(|| first(|found| *found == Comparison::Start))
             .or_else(|| self.refusal(input))
-            .unwrap_or(Match::Other)
+            .unwrap_or(Comparison::Other)
     }
 
     /// A line that begins with `ERROR ` is an answer to anything.
-    fn refusal(&mut self, input: &[u8]) -> Option<Match> {
+    fn refusal(&mut self, input: &[u8]) -> Option<Comparison> {
         if !input.starts_with(b"ERROR ") {
             return None;
         }
@@ -104,41 +102,40 @@ impl Expected {
         let newline = self.scanned + offset;
         let line = input.get(..newline)?;
         let text_len = line.strip_suffix(b"\r").unwrap_or(line).len();
-        Some(Match::Complete { text_len, ending_len: newline + 1 - text_len })
+        Some(Comparison::Complete { text_len, ending_len: newline + 1 - text_len })
     }
 }
 
 impl Candidate {
-    fn compare(&mut self, input: &[u8]) -> Match {
+    fn compare(&mut self, input: &[u8]) -> Comparison {
         let unseen = |bytes| <[u8]>::get(bytes, self.agreed..).unwrap_or_default().iter();
         let pairs = unseen(input).zip(unseen(self.pattern.bytes()));
         let agreeing =
             pairs.take_while(|(byte, pattern)| self.pattern.agrees(**byte, **pattern)).count();
         self.agreed += agreeing;
         self.is_out |= self.agreed < input.len().min(self.pattern.bytes().len());
-        if self.is_out { Match::Other } else { self.pattern.found(input) }
+        if self.is_out { Comparison::Other } else { self.pattern.comparison(input) }
     }
 }
 
 impl Pattern {
-    /// What `input` is, which agrees with the pattern as far as both go.
-    fn found(&self, input: &[u8]) -> Match {
+    /// The result for `input`, which agrees with the pattern as far as both go.
+    fn comparison(&self, input: &[u8]) -> Comparison {
         let len = self.bytes().len();
         let Some(rest) = input.get(len..) else {
-            // A server that trims its messages has then said all it will: only its silence can
-            // tell.
+            // The answer of a server that trims its messages ends here: only its silence shows it.
             let trimmed = self.bytes().trim_ascii_end().len();
             return if input.len() >= trimmed && trimmed < len {
-                Match::Other
+                Comparison::Other
             } else {
-                Match::Start
+                Comparison::Start
             };
         };
         match rest {
-            [] => Match::Complete { text_len: len, ending_len: 0 },
-            [b'\n', ..] => Match::Complete { text_len: len, ending_len: 1 },
-            [b'\r', b'\n', ..] => Match::Complete { text_len: len, ending_len: 2 },
-            _ => Match::Other,
+            [] => Comparison::Complete { text_len: len, ending_len: 0 },
+            [b'\n', ..] => Comparison::Complete { text_len: len, ending_len: 1 },
+            [b'\r', b'\n', ..] => Comparison::Complete { text_len: len, ending_len: 2 },
+            _ => Comparison::Other,
         }
     }
 
@@ -157,25 +154,25 @@ impl Pattern {
     }
 }
 
-/// `quit` is the client's own word: it ends the session and is not sent, as in the original client.
+/// `quit` is a word of the client: it ends the session and is not sent, as in the original client.
 pub fn encode_echo(line: &[u8], output: &mut Vec<u8>) -> Request {
     let (message, ending) = split_ending(line);
     if message.eq_ignore_ascii_case(b"quit") {
-        return Request::Farewell(None);
+        return Request::Last(None);
     }
     output.extend([message, ending].concat());
     let answer = [b"Server received: ", message].concat();
-    Request::Answered(Due::Message(Expected::one_of(vec![Pattern::Exact(answer)])))
+    Request::Answered(DueAnswer::Message(ExpectedAnswer::one_of(vec![Pattern::Exact(answer)])))
 }
 
-/// `exit` is sent and gets no answer.
+/// `exit` is sent and has no answer.
 pub fn encode_chat(line: &[u8], output: &mut Vec<u8>) -> Request {
     let (message, ending) = split_ending(line);
     output.extend([message, ending].concat());
     let lower = message.to_ascii_lowercase();
     let contains = |word: &[u8]| lower.windows(word.len()).any(|window| window == word);
     let patterns = if lower == b"exit" {
-        return Request::Farewell(None);
+        return Request::Last(None);
     } else if contains(b"time") {
         vec![Pattern::Digits(b"Server Time: 00:00:00")]
     } else if contains(b"hello") {
@@ -190,11 +187,11 @@ pub fn encode_chat(line: &[u8], output: &mut Vec<u8>) -> Request {
             |ending: &[u8]| Pattern::Exact([b"ACK: Received '", message, ending, b"'"].concat());
         vec![quoting(b""), quoting(ending)]
     };
-    Request::Answered(Due::Message(Expected::one_of(patterns)))
+    Request::Answered(DueAnswer::Message(ExpectedAnswer::one_of(patterns)))
 }
 
-/// The message that `line` is, and the ending with which it is sent: to the server, a carriage
-/// return at the end of a line is half of its ending.
+/// The message of `line`, and the ending with which it is sent: a carriage return at the end of a
+/// line belongs to its ending.
 fn split_ending(line: &[u8]) -> (&[u8], &'static [u8]) {
     line.strip_suffix(b"\r").map_or((line, b"\n"), |message| (message, b"\r\n"))
 }
@@ -203,62 +200,62 @@ fn split_ending(line: &[u8]) -> (&[u8], &'static [u8]) {
 mod tests {
     use super::*;
 
-    fn expected(encode: fn(&[u8], &mut Vec<u8>) -> Request, line: &str) -> Expected {
+    fn expected(encode: fn(&[u8], &mut Vec<u8>) -> Request, line: &str) -> ExpectedAnswer {
         match encode(line.as_bytes(), &mut Vec::new()) {
-            Request::Answered(Due::Message(expected)) => expected,
+            Request::Answered(DueAnswer::Message(expected)) => expected,
             other => panic!("{other:?}"),
         }
     }
 
-    const fn complete(text_len: usize, ending_len: usize) -> Match {
-        Match::Complete { text_len, ending_len }
+    const fn complete(text_len: usize, ending_len: usize) -> Comparison {
+        Comparison::Complete { text_len, ending_len }
     }
 
     #[test]
-    fn an_echo_is_complete_with_its_last_byte_whatever_ends_it() {
+    fn an_echo_is_complete_with_its_last_byte() {
         let expected = expected(encode_echo, "hi");
-        for (input, found) in [
-            ("", Match::Start),
-            ("Server rec", Match::Start),
-            ("Server received: h", Match::Start),
+        for (input, result) in [
+            ("", Comparison::Start),
+            ("Server rec", Comparison::Start),
+            ("Server received: h", Comparison::Start),
             ("Server received: hi", complete(19, 0)),
             ("Server received: hi\n", complete(19, 1)),
             ("Server received: hi\r\nmore", complete(19, 2)),
-            ("Server received: ho", Match::Other),
-            ("Server received: hi there", Match::Other),
-            ("ERROR LINE_TOO", Match::Other),
+            ("Server received: ho", Comparison::Other),
+            ("Server received: hi there", Comparison::Other),
+            ("ERROR LINE_TOO", Comparison::Other),
             ("ERROR LINE_TOO_LONG\n", complete(19, 1)),
         ] {
-            assert_eq!(expected.clone().compare(input.as_bytes()), found, "{input:?}");
+            assert_eq!(expected.clone().compare(input.as_bytes()), result, "{input:?}");
         }
     }
 
     #[test]
-    fn a_server_that_trims_is_known_by_its_silence() {
+    fn a_trimmed_answer_is_complete_after_a_silence() {
         let expected = expected(encode_echo, "hi ");
-        assert_eq!(expected.clone().compare(b"Server received: hi"), Match::Other);
+        assert_eq!(expected.clone().compare(b"Server received: hi"), Comparison::Other);
         assert_eq!(expected.clone().compare(b"Server received: hi \n"), complete(20, 1));
     }
 
     #[test]
-    fn chat_answers_are_known_by_the_first_word_that_fits() {
+    fn the_words_of_a_message_decide_which_answer_is_expected() {
         let time = expected(encode_chat, "Hello, what TIME is it?");
-        assert_eq!(time.clone().compare(b"Server Time: 09:08:0"), Match::Start);
+        assert_eq!(time.clone().compare(b"Server Time: 09:08:0"), Comparison::Start);
         assert_eq!(time.clone().compare(b"Server Time: 09:08:07"), complete(21, 0));
-        assert_eq!(time.clone().compare(b"Server Time: 9:08:07x"), Match::Other);
+        assert_eq!(time.clone().compare(b"Server Time: 9:08:07x"), Comparison::Other);
         let status = expected(encode_chat, "status?");
-        assert_eq!(status.clone().compare(b"Server is running smoothly on "), Match::Start);
+        assert_eq!(status.clone().compare(b"Server is running smoothly on "), Comparison::Start);
         assert_eq!(
             status.clone().compare(b"Server is running smoothly on Python."),
             complete(37, 0)
         );
-        assert_eq!(encode_chat(b"EXIT", &mut Vec::new()), Request::Farewell(None));
+        assert_eq!(encode_chat(b"EXIT", &mut Vec::new()), Request::Last(None));
     }
 
     #[test]
-    fn a_carriage_return_at_the_end_of_a_line_is_half_of_its_ending() {
+    fn a_carriage_return_at_the_end_belongs_to_the_ending() {
         let mut sent = Vec::new();
-        assert_eq!(encode_chat(b"exit\r", &mut sent), Request::Farewell(None));
+        assert_eq!(encode_chat(b"exit\r", &mut sent), Request::Last(None));
         assert_eq!(sent, b"exit\r\n");
         let echo = expected(encode_echo, "hi\r");
         assert_eq!(echo.clone().compare(b"Server received: hi\r\n"), complete(19, 2));
@@ -268,11 +265,11 @@ mod tests {
     }
 
     #[test]
-    fn an_acknowledgement_may_quote_the_newline_too() {
+    fn an_acknowledgement_may_quote_the_newline() {
         let expected = expected(encode_chat, "hi");
-        assert_eq!(expected.clone().compare(b"ACK: Received 'hi"), Match::Start);
+        assert_eq!(expected.clone().compare(b"ACK: Received 'hi"), Comparison::Start);
         assert_eq!(expected.clone().compare(b"ACK: Received 'hi'\n"), complete(18, 1));
-        assert_eq!(expected.clone().compare(b"ACK: Received 'hi\n"), Match::Start);
+        assert_eq!(expected.clone().compare(b"ACK: Received 'hi\n"), Comparison::Start);
         assert_eq!(expected.clone().compare(b"ACK: Received 'hi\n'"), complete(19, 0));
     }
 }

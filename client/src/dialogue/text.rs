@@ -2,19 +2,19 @@
 
 use tinytcp_core::wire::telnet;
 
-use super::{Due, Request};
+use super::{DueAnswer, Request};
 
-/// Lines that get no answer are sent too: the server is asked what the script asks.
+/// A line without an answer is sent too: the server gets all of the script.
 pub fn encode(line: &[u8], output: &mut Vec<u8>) -> Request {
     output.extend_from_slice(line);
     output.push(b'\n');
-    // To the server, a carriage return at the end is half of the line's ending.
+    // For the server, a carriage return at the end is a part of the line's ending.
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let mut place = [0; b"QUIT".len() + 1];
     match telnet::split_word(line, &mut place).0 {
-        b"" => Request::Silent,
-        word if word.eq_ignore_ascii_case(b"QUIT") => Request::Farewell(Some(Due::Line)),
-        _ => Request::Answered(Due::Line),
+        b"" => Request::Unanswered,
+        word if word.eq_ignore_ascii_case(b"QUIT") => Request::Last(Some(DueAnswer::Line)),
+        _ => Request::Answered(DueAnswer::Line),
     }
 }
 
@@ -23,20 +23,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_lines_that_say_nothing_are_not_answered_and_quit_is_the_last() {
+    fn only_empty_lines_have_no_answer_and_quit_is_the_last() {
         let cases: [(&[u8], Request); 12] = [
-            (b"TIME", Request::Answered(Due::Line)),
-            (b"ECHO  two  blanks", Request::Answered(Due::Line)),
-            (b"", Request::Silent),
-            (b" \t ", Request::Silent),
-            (b" \r", Request::Silent),
-            (b"\xff\xfb\x20", Request::Silent),
-            (b"\x0c", Request::Answered(Due::Line)),
-            (b"\r\r", Request::Answered(Due::Line)),
-            (b" qUiT now", Request::Farewell(Some(Due::Line))),
-            (b"quit\r", Request::Farewell(Some(Due::Line))),
-            (b"QUITE", Request::Answered(Due::Line)),
-            (b"QUIT\x0c", Request::Answered(Due::Line)),
+            (b"TIME", Request::Answered(DueAnswer::Line)),
+            (b"ECHO  two  blanks", Request::Answered(DueAnswer::Line)),
+            (b"", Request::Unanswered),
+            (b" \t ", Request::Unanswered),
+            (b" \r", Request::Unanswered),
+            (b"\xff\xfb\x20", Request::Unanswered),
+            (b"\x0c", Request::Answered(DueAnswer::Line)),
+            (b"\r\r", Request::Answered(DueAnswer::Line)),
+            (b" qUiT now", Request::Last(Some(DueAnswer::Line))),
+            (b"quit\r", Request::Last(Some(DueAnswer::Line))),
+            (b"QUITE", Request::Answered(DueAnswer::Line)),
+            (b"QUIT\x0c", Request::Answered(DueAnswer::Line)),
         ];
         for (line, expected) in cases {
             let mut output = Vec::new();

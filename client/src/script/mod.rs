@@ -1,96 +1,95 @@
-//! Scripts: send every line, print every answer, stop when the last one is in.
+//! Scripts: send every line, print every answer, end after the last one.
 //!
 //! ```text
-//!   script --> [asker] ----- requests -----> server ----- answers -----> [listener]
-//!                 |                                                          |
-//!                 `--- Asked, AllAsked ---> [ one channel ] <------- Heard ----------'
-//!                                     |
+//!   script --> [sender] ------ requests ------> server ------ answers ------> [receiver]
+//!                 |                                                               |
+//!                 `--- Requests, EndOfScript ---> [ one channel ] <--- Received --'
+//!                                                        |
 //!                              the caller: pairs answers with requests, prints, keeps the time
 //! ```
 //!
-//! Asking and listening are threads of their own because each may have to wait for the other side
-//! of the connection: with 100 MB of commands on the way the server stops reading until somebody
-//! takes its answers, and a single thread that is stuck in a write takes none. The listener always
-//! comes round to reading, since the caller never waits for anything but the channel and stdout; so
-//! no circle of waiting can close.
+//! The sender and the receiver are threads because each may have to wait for the other side of the
+//! connection: with 100 MB of commands on the way, the server stops reading until the client reads
+//! its answers, and a single thread that is blocked in a write reads none. The caller waits only
+//! for the channel and for stdout, so the receiver always reads on, and no deadlock is possible.
 
-mod asker;
-mod conversation;
+mod answers;
+mod sender;
 
 use std::io::Read;
 use std::sync::mpsc;
 
-use asker::Asker;
-use conversation::Conversation;
+use answers::AnswerPrinter;
+use sender::RequestSender;
 use tinytcp_cli::target::{Protocol, Target};
 
-use super::connect::{Patience, connect};
-use super::dialogue::{Dialogue, Due};
-use super::failure::{Failure, Verdict, reason};
-use super::listener::{EVENTS_MAX, Heard, listen};
-use super::worker;
+use super::connect::{WaitLimits, connect};
+use super::dialogue::{self, DueAnswer};
+use super::error::{ClientError, Completion, reason};
+use super::receiver::{EVENTS_MAX, Received, receive_all};
+use super::threads;
 
-/// What the two threads tell the caller.
-enum Event {
-    /// So many requests are about to be sent, each due such an answer. Always before the answer
-    /// itself.
-    Asked(Due, usize),
-    /// The script has come to its end.
-    AllAsked,
+/// The reports of the two threads to the caller.
+enum ScriptEvent {
+    /// A number of requests is about to be sent, each with such an answer. Always before the
+    /// answers themselves.
+    Requests(DueAnswer, usize),
+    /// The script has ended, and all of it is sent.
+    EndOfScript,
     /// The session ends before the script does; a sentence that names the first line that is not
     /// sent.
     Unsent(String),
-    /// The script goes wrong here; what was asked before still counts.
-    Spoiled(String),
-    /// The server has taken nothing for the length of the timeout; what is to be sent still waits.
+    /// The script cannot be read or understood any further; earlier requests still count.
+    Invalid(String),
+    /// The server has read nothing for the length of the timeout; the rest still waits.
     Stalled,
     /// From the server.
-    Heard(Heard),
+    Received(Received),
 }
 
-impl From<Heard> for Event {
-    fn from(heard: Heard) -> Self {
-        Self::Heard(heard)
+impl From<Received> for ScriptEvent {
+    fn from(received: Received) -> Self {
+        Self::Received(received)
     }
 }
 
 /// Sends the lines of `script` to `target` and prints each answer on stdout.
 ///
-/// Lines end with `\n` or `\r\n`, the last one needs no ending. Only answers are printed: the
-/// banner of a text server is waited for and left out. A line that ends the session (`QUIT`,
-/// `exit`) ends the script, whatever follows it. A thread that still waits for more of the script
-/// is left behind when the server ends first.
+/// Lines end with `\n` or `\r\n`; the last one needs no ending. Only answers are printed: the
+/// banner of a text server is read and left out. A line that ends the session (`QUIT`, `exit`) ends
+/// the script, whatever follows it. If the server ends first, a thread that still waits for more of
+/// the script is abandoned.
 ///
 /// # Errors
-/// As [`Failure`] says.
+/// See [`ClientError`].
 pub fn run(
     target: &Target,
-    patience: Patience,
+    waits: WaitLimits,
     script: impl Read + Send + 'static,
-) -> Result<Verdict, Failure> {
-    let server = connect(target, patience)?;
-    let prepared = server.set_write_timeout(patience.timeout).and_then(|()| server.try_clone());
-    let to_server = prepared.map_err(|error| Failure::broken(target, &reason(&error)))?;
+) -> Result<Completion, ClientError> {
+    let server = connect(target, waits)?;
+    let prepared = server.set_write_timeout(waits.timeout).and_then(|()| server.try_clone());
+    let to_server = prepared.map_err(|error| ClientError::broken(target, &reason(&error)))?;
     let (events, received) = mpsc::sync_channel(EVENTS_MAX);
     let (turns, next_turn) = mpsc::sync_channel(1);
-    let asker = Asker::new(target.protocol, script, to_server, events.clone(), next_turn);
-    worker::start("asker", move || asker.run())
-        .and_then(|()| worker::start("listener", move || listen(server, &events)))
-        .map_err(|error| Failure::broken(target, &error))?;
-    let mut conversation = Conversation::new(target, patience.timeout, turns);
-    let result = conversation.run(&received);
-    conversation.tell_unsent();
+    let sender = RequestSender::new(target.protocol, script, to_server, events.clone(), next_turn);
+    threads::start("sender", move || sender.run())
+        .and_then(|()| threads::start("receiver", move || receive_all(server, &events)))
+        .map_err(|error| ClientError::broken(target, &error))?;
+    let mut answers = AnswerPrinter::new(target, waits.timeout, turns);
+    let result = answers.run(&received);
+    answers.report_unsent();
     result
 }
 
-/// Says whether every one of `commands` means something to the client of `protocol`; nothing is
-/// sent.
+/// Checks that each of `commands` is one of `protocol`; sends nothing.
 ///
 /// # Errors
-/// [`Failure::Usage`] for the first that does not.
-pub fn check(protocol: Protocol, commands: &[String]) -> Result<(), Failure> {
+/// [`ClientError::Usage`] for the first that is none.
+pub fn check(protocol: Protocol, commands: &[String]) -> Result<(), ClientError> {
     for command in commands {
-        protocol.encode(command.as_bytes(), &mut Vec::new()).map_err(Failure::Usage)?;
+        dialogue::encode(protocol, command.as_bytes(), &mut Vec::new())
+            .map_err(ClientError::Usage)?;
     }
     Ok(())
 }

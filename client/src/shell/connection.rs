@@ -1,4 +1,4 @@
-//! The connection of a shell: it may be lost, and the next command opens another one.
+//! The connection of a shell. It may be lost; the next command then opens another one.
 
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
@@ -8,107 +8,106 @@ use std::sync::mpsc::SyncSender;
 
 use tinytcp_cli::target::Target;
 
-use crate::connect::{Patience, connect};
-use crate::failure::{Failure, reason};
-use crate::listener::{Heard, listen};
-use crate::worker;
+use crate::connect::{WaitLimits, connect};
+use crate::error::{ClientError, reason};
+use crate::receiver::{Received, receive_all};
+use crate::threads;
 
-/// The connection to `target`, and what is needed to open another one.
-pub struct Connection<'a, Event> {
+/// The connection to `target`, with everything that opening another one needs.
+pub struct ShellConnection<'a, E> {
     pub target: &'a Target,
-    pub patience: Patience,
-    /// `None` when the server has gone away.
+    pub waits: WaitLimits,
+    /// `None` when the connection is lost.
     server: Option<TcpStream>,
-    /// For the listener of the next connection.
-    events: SyncSender<Event>,
-    /// Connections that were given up here, whose end is still to be heard.
+    /// For the receiver of the next connection.
+    events: SyncSender<E>,
+    /// Connections that were abandoned here, whose end the receiver has not reported yet.
     ends_to_ignore: usize,
-    /// True while Ctrl-C ends the process at once.
+    /// Ctrl-C ends the process at once.
     may_end: Arc<AtomicBool>,
 }
 
-impl<'a, Event: From<Heard> + Send + 'static> Connection<'a, Event> {
-    /// The connection `server`, of which `events` hears.
+impl<'a, E: From<Received> + Send + 'static> ShellConnection<'a, E> {
+    /// The connection `server`, whose bytes go to `events`.
     ///
     /// # Errors
-    /// As [`Failure`] says.
+    /// See [`ClientError`].
     pub fn new(
         target: &'a Target,
-        patience: Patience,
+        waits: WaitLimits,
         server: TcpStream,
-        events: SyncSender<Event>,
+        events: SyncSender<E>,
         may_end: Arc<AtomicBool>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, ClientError> {
         let mut connection =
-            Self { target, patience, server: None, events, ends_to_ignore: 0, may_end };
+            Self { target, waits, server: None, events, ends_to_ignore: 0, may_end };
         connection.adopt(server)?;
         Ok(connection)
     }
 
-    /// Connects again. Meanwhile Ctrl-C ends the process, and the terminal is in the state in which
-    /// it was found.
+    /// Connects again. Meanwhile Ctrl-C ends the process: the terminal has its original modes.
     ///
     /// # Errors
-    /// As [`Failure`] says.
-    pub fn reopen(&mut self) -> Result<(), Failure> {
+    /// See [`ClientError`].
+    pub fn reopen(&mut self) -> Result<(), ClientError> {
         self.may_end.store(true, Ordering::Relaxed);
-        let connected = connect(self.target, self.patience);
+        let connected = connect(self.target, self.waits);
         self.may_end.store(false, Ordering::Relaxed);
         self.adopt(connected?)
     }
 
-    fn adopt(&mut self, server: TcpStream) -> Result<(), Failure> {
+    fn adopt(&mut self, server: TcpStream) -> Result<(), ClientError> {
         let prepared =
-            server.set_write_timeout(self.patience.timeout).and_then(|()| server.try_clone());
+            server.set_write_timeout(self.waits.timeout).and_then(|()| server.try_clone());
         let from_server =
-            prepared.map_err(|error| Failure::broken(self.target, &reason(&error)))?;
+            prepared.map_err(|error| ClientError::broken(self.target, &reason(&error)))?;
         let events = self.events.clone();
-        worker::start("listener", move || listen(from_server, &events))
-            .map_err(|error| Failure::broken(self.target, &error))?;
+        threads::start("receiver", move || receive_all(from_server, &events))
+            .map_err(|error| ClientError::broken(self.target, &error))?;
         self.server = Some(server);
         Ok(())
     }
 
-    /// True exactly when the server has gone away, or was given up.
+    /// Whether the connection has ended or was abandoned.
     pub fn is_lost(&self) -> bool {
         self.server.is_none()
     }
 
-    /// True when `heard` comes from a connection that was given up. Each event is asked about once.
-    pub fn is_stale(&mut self, heard: &Heard) -> bool {
-        match heard {
-            Heard::Received(_) => self.is_lost(),
-            Heard::Ended(_) if self.ends_to_ignore > 0 => {
+    /// Whether `received` comes from a connection that was abandoned. Call it once for each event.
+    pub fn is_stale(&mut self, received: &Received) -> bool {
+        match received {
+            Received::Bytes(_) => self.is_lost(),
+            Received::Ended(_) if self.ends_to_ignore > 0 => {
                 self.ends_to_ignore -= 1;
                 true
             }
-            Heard::Ended(_) => false,
+            Received::Ended(_) => false,
         }
     }
 
-    /// Sends `request`; false when the connection is broken. The listener meets the same broken
-    /// connection, after what the server said before it broke.
+    /// Sends `request`. Returns false when the connection is broken; the receiver reports the same,
+    /// after the last bytes of the server.
     ///
     /// # Errors
-    /// When the server takes no more.
-    pub fn send(&mut self, request: &[u8]) -> Result<bool, Failure> {
+    /// When the server has stopped reading.
+    pub fn send(&mut self, request: &[u8]) -> Result<bool, ClientError> {
         match self.server.as_mut().map(|server| server.write_all(request)) {
             Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                Err(Failure::broken(self.target, "the server takes no more; look at its log"))
+                Err(ClientError::broken(self.target, "the server stopped reading; look at its log"))
             }
             sent => Ok(matches!(sent, Some(Ok(())))),
         }
     }
 
-    /// The server has ended the connection.
+    /// Notes that the server has ended the connection.
     pub fn ended(&mut self) {
         self.server = None;
     }
 
-    /// Gives up a connection that is of no more use.
-    pub fn give_up(&mut self) {
+    /// Closes a connection that is useless now.
+    pub fn abandon(&mut self) {
         if let Some(server) = self.server.take() {
-            // Its listener then ends too, if the server has not ended it already.
+            // Its receiver then ends too, unless the server has ended the connection already.
             self.ends_to_ignore += usize::from(server.shutdown(Shutdown::Both).is_ok());
         }
     }

@@ -1,4 +1,4 @@
-//! The person's side of a shell: a line editor with history and completion, in a thread of its own.
+//! The input of a shell: a line editor with history and completion, in a thread of its own.
 
 use std::io::ErrorKind;
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -18,47 +18,47 @@ use rustyline::{
 };
 
 use super::history;
-use crate::dialogue::Voice;
-use crate::listener::EVENTS_MAX;
-use crate::worker;
+use crate::dialogue::Wording;
+use crate::receiver::EVENTS_MAX;
+use crate::threads;
 
-/// What the editor tells.
+/// What the editor reports.
 #[derive(Debug)]
 pub enum Typed {
     /// A line, or the lines of a paste, without their endings.
     Lines(Vec<String>),
-    /// A line with bytes that are no UTF-8, which the editor has dropped.
+    /// A line with bytes that are not UTF-8, which the editor has dropped.
     Garbled,
     /// Ctrl-C, Ctrl-D, or the end of a stdin that is no terminal.
     Leave,
-    /// The terminal is broken; why.
+    /// The terminal cannot be read; the reason.
     Unreadable(String),
 }
 
 /// The line editor.
-pub type LineEditor = Editor<Words, DefaultHistory>;
+pub type LineEditor = Editor<WordCompleter, DefaultHistory>;
 
 /// Completes the first word of a line.
 #[derive(Debug)]
-pub struct Words(&'static [&'static str]);
+pub struct WordCompleter(&'static [&'static str]);
 
-/// An editor that completes the words of `voice`, and stops the program at `stop_key`.
+/// An editor that completes the words of `wording`; `stop_key` suspends the program.
 ///
 /// # Errors
 /// Those of the terminal.
-pub fn new(voice: &Voice, stop_key: Option<char>) -> rustyline::Result<LineEditor> {
+pub fn new(wording: &Wording, stop_key: Option<char>) -> rustyline::Result<LineEditor> {
     let config = Config::builder().completion_type(CompletionType::List).build();
     let mut editor = Editor::with_config(config)?;
-    editor.set_helper(Some(Words(voice.words)));
+    editor.set_helper(Some(WordCompleter(wording.words)));
     editor.bind_sequence(KeyEvent::ctrl('C'), EventHandler::Conditional(Box::new(ClearLine)));
     if let Some(key) = stop_key {
         let key = KeyEvent::new(key, Modifiers::NONE);
-        editor.bind_sequence(key, EventHandler::Conditional(Box::new(Stop)));
+        editor.bind_sequence(key, EventHandler::Conditional(Box::new(Suspend)));
     }
     Ok(editor)
 }
 
-/// Ctrl-C clears a line that has text; on an empty one it keeps its meaning, which is to leave.
+/// Ctrl-C clears a line that has text; on an empty one it leaves the shell.
 struct ClearLine;
 
 impl ConditionalEventHandler for ClearLine {
@@ -67,46 +67,47 @@ impl ConditionalEventHandler for ClearLine {
     }
 }
 
-/// Stops the program and those that share its job. The editor's own way sets the modes of the next
-/// prompt without waiting for the stop, which comes too late then.
-struct Stop;
+/// Suspends the program and the others of its job. The editor itself would set the modes of the
+/// next prompt without waiting for the suspension.
+struct Suspend;
 
-impl ConditionalEventHandler for Stop {
+impl ConditionalEventHandler for Suspend {
     fn handle(&self, _: &Keys, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
         let own_group = Pid::from_raw(0);
         kill(own_group, Signal::SIGTSTP).ok().map(|()| Cmd::Noop)
     }
 }
 
-/// Starts the thread that hands text to `editor`, if there is a terminal on both sides with a
-/// prompt to write above.
+/// Starts the thread that passes text to `editor`, which prints it above the prompt.
+///
+/// Returns `None` unless stdin and stdout are terminals: there is no prompt then.
 ///
 /// # Errors
-/// A sentence, when there is no thread for it.
+/// A sentence, when no thread can be started.
 pub fn start_printer(editor: &mut LineEditor) -> Result<Option<SyncSender<String>>, String> {
     let Ok(mut printer) = editor.create_external_printer() else { return Ok(None) };
     let (sender, texts) = mpsc::sync_channel(EVENTS_MAX);
-    worker::start("printer", move || {
+    threads::start("printer", move || {
         for text in texts {
-            // A terminal that has gone away is reported by the editor.
+            // The editor reports a terminal that is gone.
             let _ = printer.print(text);
         }
     })?;
     Ok(Some(sender))
 }
 
-/// Asks for a line whenever `turns` says so, and tells what was typed.
-pub fn run<Event: From<Typed>>(
+/// Reads a line for each message of `turns`, and sends what was typed to `events`.
+pub fn run<E: From<Typed>>(
     mut editor: LineEditor,
     prompt: &str,
     turns: &Receiver<()>,
-    events: &SyncSender<Event>,
+    events: &SyncSender<E>,
 ) {
     let kept = history::open(&mut editor);
     while turns.recv().is_ok() {
         let typed = match editor.readline(prompt) {
             Ok(text) => {
-                // A paste may be several lines: each is a request of its own.
+                // Each line of a paste is a request.
                 let lines: Vec<String> = text.split(['\n', '\r']).map(String::from).collect();
                 lines.iter().for_each(|line| history::add(&mut editor, line, kept.as_deref()));
                 Typed::Lines(lines)
@@ -123,7 +124,7 @@ pub fn run<Event: From<Typed>>(
     }
 }
 
-impl Completer for Words {
+impl Completer for WordCompleter {
     type Candidate = String;
 
     fn complete(
@@ -140,25 +141,24 @@ impl Completer for Words {
     }
 }
 
-impl Helper for Words {}
-impl Highlighter for Words {}
-impl Hinter for Words {
+impl Helper for WordCompleter {}
+impl Highlighter for WordCompleter {}
+impl Hinter for WordCompleter {
     type Hint = String;
 }
-impl Validator for Words {}
+impl Validator for WordCompleter {}
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use rustyline::history::{History, MemHistory};
     use tinytcp_cli::target::Protocol;
-
-    use super::*;
 
     #[test]
     fn the_first_word_is_completed_in_any_case() {
         let history = MemHistory::with_config(&Config::default());
         assert!(history.is_empty());
-        let words = Words(Voice::of(Protocol::Text).words);
+        let words = WordCompleter(Wording::of(Protocol::Text).words);
         let complete = |line: &str| {
             words.complete(line, line.len(), &Context::new(&history)).expect("no terminal").1
         };

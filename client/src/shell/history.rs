@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 use rustyline::history::DefaultHistory;
 use rustyline::{Editor, Helper};
 
-/// A line with one of these words is not kept: what stands beside it is likely to be a secret.
+/// A line with one of these words is not kept: it is likely to contain a secret.
 const SECRETS: [&str; 6] = ["auth", "passw", "secret", "token", "credential", "api_key"];
 
-/// Loads the history and returns its file, if there is a place for one. A history that cannot be
-/// kept is none to complain of.
+/// Loads the history and returns its file, or `None` if there is no place for one: the shell works
+/// without it.
 pub fn open(editor: &mut Editor<impl Helper, DefaultHistory>) -> Option<PathBuf> {
     let path = directory()?.join("history");
     DirBuilder::new().recursive(true).mode(0o700).create(path.parent()?).ok()?;
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).ok()?;
     let mut permissions = file.metadata().ok()?.permissions();
-    // A file that was there already may be open to others.
+    // An older file may be readable for other users.
     permissions.set_mode(0o600);
     file.set_permissions(permissions).ok()?;
     // An unreadable history is an empty one.
@@ -33,7 +33,7 @@ pub fn add(editor: &mut Editor<impl Helper, DefaultHistory>, line: &str, file: O
     if line.is_empty() || line.starts_with(' ') || is_secret(line) {
         return;
     }
-    // Both fail only where the file cannot be written, and the shell goes on without it.
+    // Both fail only if the file cannot be written, and the shell works without it.
     let _ = editor.add_history_entry(line);
     if let Some(file) = file {
         let _ = editor.append_history(file);
@@ -45,8 +45,8 @@ fn is_secret(line: &str) -> bool {
     SECRETS.iter().any(|word| line.contains(word))
 }
 
-/// Where programs keep such files, by the XDG Base Directory Specification; an empty variable
-/// counts as unset.
+/// The directory of such files, by the XDG Base Directory Specification; an empty variable counts
+/// as unset.
 fn directory() -> Option<PathBuf> {
     let path = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let state = path("XDG_STATE_HOME").or_else(|| Some(path("HOME")?.join(".local/state")))?;
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_that_may_hold_a_secret_are_known() {
+    fn lines_that_may_contain_a_secret_are_recognised() {
         assert!(is_secret("ECHO Password=x") && is_secret("AUTH me x"));
         assert!(!is_secret("ECHO hello"));
     }

@@ -1,4 +1,4 @@
-//! The terminal, given back as it was found on every way out and at every stop.
+//! The terminal, whose modes are restored whenever the program ends or is suspended.
 
 use std::io::{self, IsTerminal, Write};
 use std::panic;
@@ -11,18 +11,18 @@ use nix::sys::termios::{
 };
 use nix::unistd::{getpgrp, tcgetpgrp};
 
-use crate::worker;
+use crate::threads;
 
-/// Begins and ends the marking of pasted text, which the line editor switches on.
+/// Switches the marking of pasted text on and off; the line editor switches it on.
 const PASTE_MARKS_ON: &[u8] = b"\x1b[?2004h";
 const PASTE_MARKS_OFF: &[u8] = b"\x1b[?2004l";
 
-/// Shown above the prompt, it changes nothing, one line up and down again; but the prompt and the
-/// line are drawn anew.
+/// Printed above the prompt, it moves up a line and down again, and makes the editor redraw prompt
+/// and line.
 const REDRAW: &str = "\x1b[A\n";
 
-/// The signals that end or stop the process, before which the terminal is restored, and the one
-/// that continues it.
+/// The signals that end or suspend the process, before which the terminal is restored, and the one
+/// that resumes it.
 const CAUGHT: [Signal; 5] =
     [Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGTSTP, Signal::SIGCONT];
 
@@ -31,7 +31,7 @@ const CAUGHT: [Signal; 5] =
 pub struct SavedTerminal(Option<Termios>);
 
 impl SavedTerminal {
-    /// Saves the modes, which a panic restores too, and blocks the signals for
+    /// Saves the modes, which a panic restores too. Blocks the signals for
     /// [`SavedTerminal::obey_signals`] in this thread and in those that it starts.
     ///
     /// # Errors
@@ -51,23 +51,23 @@ impl SavedTerminal {
         Ok(saved)
     }
 
-    /// Restores the modes before a signal ends or stops the process. When it continues, the line
-    /// editor gets back the modes that it had, and `printer` lets it draw the prompt and the
-    /// line again.
+    /// Starts a thread that restores the modes before a signal ends or suspends the process. When
+    /// it resumes, the line editor gets its own modes back and, through `printer`, redraws prompt
+    /// and line.
     ///
     /// # Errors
-    /// A sentence, when there is no thread for it.
+    /// A sentence, when no thread can be started.
     pub fn obey_signals(&self, printer: Option<SyncSender<String>>) -> Result<(), String> {
         if self.0.is_none() {
             return Ok(());
         }
         let restored = self.clone();
-        worker::start("signals", move || {
+        threads::start("signals", move || {
             restored.obey(&SigSet::from_iter(CAUGHT), printer.as_ref())
         })
     }
 
-    /// The key that stops the program in the modes that were found.
+    /// The key that suspends the program in the saved modes.
     pub fn stop_key(&self) -> Option<char> {
         let index = SpecialCharacterIndices::VSUSP as usize;
         Some(char::from(*self.0.as_ref()?.control_chars.get(index)?))
@@ -80,9 +80,8 @@ impl SavedTerminal {
                 editing = editing.or_else(editing_modes);
                 self.restore();
                 let only = SigSet::from(signal);
-                // The default action comes with the unblocking: it ends the process, or it stops it
-                // until SIGCONT. The system leaves out the stop where no shell
-                // could ever end it.
+                // Unblocking runs the default action: it ends the process, or suspends it until
+                // SIGCONT. The system does not suspend it if no shell could resume it.
                 let _ = raise(signal)
                     .and_then(|()| only.thread_unblock())
                     .and_then(|()| only.thread_block());
@@ -94,15 +93,15 @@ impl SavedTerminal {
                 set(&modes, PASTE_MARKS_ON);
             }
             if signal == Signal::SIGCONT {
-                // A stopped process is not told that the window has changed.
+                // A suspended process gets no signal when the size of the window changes.
                 let _ = raise(Signal::SIGWINCH);
-                // A printer with a full queue is about to draw the prompt.
+                // If the queue is full, the prompt is redrawn anyway.
                 let _ = printer.map(|printer| printer.try_send(REDRAW.into()));
             }
         }
     }
 
-    /// Gives the terminal back as it was found, unless it serves another program now.
+    /// Restores the modes, unless the terminal serves another program now.
     fn restore(&self) {
         if let Some(modes) = self.0.as_ref().filter(|_| is_ours()) {
             set(modes, PASTE_MARKS_OFF);
@@ -116,20 +115,20 @@ impl Drop for SavedTerminal {
     }
 }
 
-/// True exactly when the terminal serves this program: in the background, a change of its modes
-/// would stop the process and break the program that it serves.
+/// Whether the terminal serves this program. In the background, a change of its modes would suspend
+/// the process and disturb the program in the foreground.
 fn is_ours() -> bool {
     tcgetpgrp(io::stdin()).is_ok_and(|group| group == getpgrp())
 }
 
-/// The modes of the terminal while the line editor holds it.
+/// The modes of the terminal while the line editor uses it.
 fn editing_modes() -> Option<Termios> {
     let modes = tcgetattr(io::stdin()).ok().filter(|_| is_ours())?;
     (!modes.local_flags.contains(LocalFlags::ICANON)).then_some(modes)
 }
 
-/// Sets the modes of the terminal and the marking of pasted text. A terminal that has gone away
-/// needs nothing.
+/// Sets the modes of the terminal and the marking of pasted text. A terminal that is gone needs
+/// neither.
 fn set(modes: &Termios, paste_marks: &[u8]) {
     let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, modes);
     if io::stdout().is_terminal() {

@@ -1,4 +1,4 @@
-//! How a run of the client can end, and the exit code of each end.
+//! The ways in which a run of the client ends, and the exit code of each.
 
 use std::fmt;
 use std::io;
@@ -6,45 +6,45 @@ use std::time::Duration;
 
 use tinytcp_cli::target::Target;
 
-/// A run that came to its end.
+/// The end of a run that was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Everything was answered, and no answer was an error.
-    Fine,
+pub enum Completion {
+    /// Every request was answered, and no answer was an error.
+    Success,
     /// The server answered `ERROR`, or a check of the conformance run failed.
     Refused,
-    /// The connection broke, and the shell has said so.
-    Lost,
+    /// The connection broke, and the shell has reported it.
+    ConnectionLost,
 }
 
-impl Verdict {
+impl Completion {
     /// The exit code: 0, 1 or 4.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {
-            Self::Fine => 0,
+            Self::Success => 0,
             Self::Refused => 1,
-            Self::Lost => 4,
+            Self::ConnectionLost => 4,
         }
     }
 }
 
-/// A run that did not come to its end. Each text says what was tried, what went wrong and what to
-/// do.
+/// The reason why a run was not carried out to its end. Each text states what was tried, what went
+/// wrong and what to do.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum ClientError {
     /// The commands to send could not be read or understood.
     Usage(String),
-    /// There never was a connection.
+    /// No connection could be opened.
     Unreachable(String),
-    /// The connection broke, an answer did not come in time, or it was none of this protocol.
+    /// The connection broke, or an answer was late or malformed.
     Broken(String),
-    /// Whoever read our stdout has gone: no fault of anybody, and nothing left to do.
+    /// The reader of stdout has closed it, as `head` does: this is no error.
     OutputClosed,
 }
 
-impl Failure {
-    /// The exit code: 2, 3, 4, or 0 where nobody reads our output any more.
+impl ClientError {
+    /// The exit code: 2, 3, 4, or 0 when stdout was closed.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
@@ -55,26 +55,26 @@ impl Failure {
         }
     }
 
-    /// The connection with `target`, and what came of it.
+    /// A connection with `target` that broke for `reason`.
     #[must_use]
-    pub fn broken(target: &Target, what: &str) -> Self {
-        Self::Broken(format!("{target}: {what}"))
+    pub fn broken(target: &Target, reason: &str) -> Self {
+        Self::Broken(format!("{target}: {reason}"))
     }
 
-    /// What became of stdout when a write to it failed.
+    /// The failure of a write to stdout.
     #[must_use]
     pub fn of_output(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::OutputClosed,
             _ => Self::Broken(format!(
-                "cannot write to stdout: {}; look at where it leads",
+                "cannot write to stdout: {}; check the file or program that reads it",
                 reason(error)
             )),
         }
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(text) | Self::Unreachable(text) | Self::Broken(text) => f.write_str(text),
@@ -83,11 +83,11 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for ClientError {}
 
 /// A duration as people write it: `300 ms`, `5 s`, `1.5 s`.
 #[must_use]
-pub fn span(duration: Duration) -> String {
+pub fn readable_duration(duration: Duration) -> String {
     let rounded = |number: f64| (number * 10.0).round() / 10.0;
     match duration.as_secs_f64() {
         seconds if seconds < 1e-3 => format!("{} us", rounded(seconds * 1e6)),
@@ -96,8 +96,8 @@ pub fn span(duration: Duration) -> String {
     }
 }
 
-/// The reason of an operating system's error, in words and without its number where the kind is a
-/// known one.
+/// The reason of an error of the operating system in words, without its number if the kind is a
+/// common one.
 #[must_use]
 pub fn reason(error: &io::Error) -> String {
     use io::ErrorKind::{

@@ -1,4 +1,4 @@
-//! Stdout: answers byte for byte into a pipe, and harmless on a terminal.
+//! Stdout: answers are written byte for byte into a pipe, and escaped on a terminal.
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Stdout, Write};
@@ -8,21 +8,20 @@ use tinytcp_cli::terminal::{self, Blocking};
 use tinytcp_core::display::escape::shown;
 
 use super::dialogue::Answer;
-use super::failure::Failure;
+use super::error::ClientError;
 
-/// Our stdout.
+/// The stdout of this process, buffered.
 #[derive(Debug)]
-pub struct Output {
+pub struct StdoutWriter {
     stdout: io::BufWriter<Blocking<Stdout>>,
-    /// True exactly when a person looks at it: control bytes of the server are then escaped.
+    /// Stdout is a terminal: control bytes of the server are escaped.
     is_terminal: bool,
-    /// True exactly when colours are welcome there.
+    /// Colours are welcome.
     is_coloured: bool,
 }
 
-impl Output {
-    /// Stdout as this process found it. `NO_COLOR`, or a terminal that calls itself dumb, gets no
-    /// colours.
+impl StdoutWriter {
+    /// The stdout of this process. `NO_COLOR` and a dumb terminal switch colours off.
     #[must_use]
     pub fn new() -> Self {
         let is_terminal = io::stdout().is_terminal();
@@ -30,27 +29,31 @@ impl Output {
         Self { stdout, is_terminal, is_coloured: terminal::is_coloured(is_terminal) }
     }
 
-    /// Writes text of our own.
+    /// Writes text of the client itself.
     ///
     /// # Errors
-    /// When stdout takes no more, as for every function here.
-    pub fn say(&mut self, text: &str) -> Result<(), Failure> {
-        self.stdout.write_all(text.as_bytes()).map_err(|error| Failure::of_output(&error))
+    /// When stdout is closed or full, as for every function here.
+    pub fn write(&mut self, text: &str) -> Result<(), ClientError> {
+        self.stdout.write_all(text.as_bytes()).map_err(|error| ClientError::of_output(&error))
     }
 
     /// Writes an answer as a line: on a terminal escaped, an error in red; else byte for byte.
     ///
-    /// The error of a binary server is a bare token and gets the `ERROR ` in front of it that the
-    /// other protocols send, because without its code it could not be told from an answer.
+    /// The error of a binary server is a bare token. It is written after `ERROR `, as the other
+    /// protocols send it: without the code of its frame it would look like any answer.
     ///
     /// # Errors
-    /// When stdout takes no more.
-    pub fn answer(&mut self, protocol: Protocol, answer: Answer<'_>) -> Result<(), Failure> {
+    /// When stdout is closed or full.
+    pub fn write_answer(
+        &mut self,
+        protocol: Protocol,
+        answer: Answer<'_>,
+    ) -> Result<(), ClientError> {
         let mark = if answer.is_error && protocol == Protocol::Binary { "ERROR " } else { "" };
         if self.is_terminal {
             let line = format!("{mark}{}", printable(answer.text));
             let line = if answer.is_error { self.red(&line) } else { line.into() };
-            return self.say(&format!("{line}\n"));
+            return self.write(&format!("{line}\n"));
         }
         let written = self
             .stdout
@@ -58,24 +61,24 @@ impl Output {
             .and_then(|()| self.stdout.write_all(answer.text));
         written
             .and_then(|()| self.stdout.write_all(b"\n"))
-            .map_err(|error| Failure::of_output(&error))
+            .map_err(|error| ClientError::of_output(&error))
     }
 
-    /// Hands everything written so far to whoever reads it.
+    /// Passes everything written so far on to the reader of stdout.
     ///
     /// # Errors
-    /// When stdout takes no more.
-    pub fn flush(&mut self) -> Result<(), Failure> {
-        self.stdout.flush().map_err(|error| Failure::of_output(&error))
+    /// When stdout is closed or full.
+    pub fn flush(&mut self) -> Result<(), ClientError> {
+        self.stdout.flush().map_err(|error| ClientError::of_output(&error))
     }
 
-    /// The text in green where colours are welcome.
+    /// The text in green, if colours are welcome.
     #[must_use]
     pub fn green<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.coloured("\x1b[32m", text)
     }
 
-    /// The text in red where colours are welcome.
+    /// The text in red, if colours are welcome.
     #[must_use]
     pub fn red<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.coloured("\x1b[31m", text)
@@ -86,23 +89,22 @@ impl Output {
     }
 }
 
-impl Default for Output {
+impl Default for StdoutWriter {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Drop for Output {
-    /// What is still buffered when a run fails is written as far as it goes, before the error is
-    /// reported.
+impl Drop for StdoutWriter {
+    /// Writes the buffered rest after a run that failed, before its error is reported.
     fn drop(&mut self) {
         let _ = self.stdout.flush();
     }
 }
 
-/// The bytes as text that cannot drive a terminal: every control character, every character that
-/// turns the direction of writing, and every byte that is not UTF-8 is escaped. Tabs and all other
-/// text stay.
+/// The bytes as text that is safe on a terminal: every control character, every character that
+/// changes the direction of writing, and every byte that is not UTF-8 is escaped. Tabs and all
+/// other text stay.
 #[must_use]
 pub fn printable(bytes: &[u8]) -> String {
     shown(bytes).to_string()
@@ -113,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_drives_a_terminal_gets_through() {
+    fn control_characters_are_escaped_and_text_is_kept() {
         let hostile = "\u{1b}[2J\r\n\u{7}\u{9b}31m\u{202e}\u{7f}".as_bytes();
         let shown = printable(hostile);
         assert_eq!(shown, r"\x1b[2J\r\n\x07\u{9b}31m\u{202e}\x7f");

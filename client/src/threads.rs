@@ -1,13 +1,13 @@
-//! Threads beside the caller's own.
+//! Threads beside the main one.
 
 use std::thread;
 
-use super::failure::reason;
+use super::error::reason;
 
-/// Starts a thread that nobody waits for: it ends with the connection or the process.
+/// Starts a thread that is never joined: it ends with the connection or the process.
 ///
 /// # Errors
-/// A sentence, where the system has no thread left.
+/// A sentence, when the system has no thread left.
 pub fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), String> {
     match thread::Builder::new().name(name.into()).spawn(work) {
         Ok(_) => Ok(()),

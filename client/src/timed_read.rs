@@ -1,4 +1,4 @@
-//! Reading from a connection, for those that ask one question at a time.
+//! Reads with a deadline, for callers that wait for one answer at a time.
 
 use std::io::{self, Read};
 use std::net::TcpStream;
@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Waits for bytes and stores them in `piece`; gives how many, 0 when the server has closed, and
-/// `None` when there are none until then. Without an `until` it waits for ever. What has arrived
-/// counts, however late it is looked at.
+/// Reads bytes into `piece`, waiting for them if there are none. Without an `until` it waits for
+/// ever.
+///
+/// Returns their number, 0 when the server has closed, and `None` when nothing arrived in time.
+/// Bytes that have arrived are read, however late this call is made.
 ///
 /// # Errors
 /// When the connection breaks.
-pub fn receive(
+pub fn read_until(
     stream: &mut TcpStream,
     until: Option<Instant>,
     piece: &mut [u8],
@@ -34,7 +36,7 @@ pub fn receive(
     }
 }
 
-/// Waits for bytes or the end of the connection; false when there is neither until then.
+/// Waits for bytes or the end of the connection. Returns false when neither came in time.
 ///
 /// # Errors
 /// When the system cannot wait.
@@ -42,7 +44,7 @@ pub fn is_readable(stream: &TcpStream, until: Option<Instant>) -> io::Result<boo
     loop {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         match poll(&mut [PollFd::new(stream.as_fd(), PollFlags::POLLIN)], poll_timeout(left)) {
-            // A wait that is longer than the system's longest is made of several.
+            // A wait that is longer than the system allows is made of several.
             Ok(0) if left.is_none_or(|left| !left.is_zero()) => {}
             Ok(count) => return Ok(count > 0),
             Err(Errno::EINTR) => {}
@@ -63,26 +65,25 @@ pub fn poll_timeout(left: Option<Duration>) -> PollTimeout {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use std::io::Write;
     use std::net::TcpListener;
 
-    use super::*;
-
     #[test]
-    fn what_has_arrived_is_read_after_its_deadline() {
+    fn bytes_that_have_arrived_are_read_after_the_deadline() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let mut client =
             TcpStream::connect(listener.local_addr().expect("bound")).expect("a listener");
         let (mut server, _) = listener.accept().expect("connected");
         server.write_all(b"late").expect("connected");
-        assert!(is_readable(&client, None).expect("connected"), "it has arrived");
+        assert!(is_readable(&client, None).expect("connected"), "the bytes have arrived");
         let mut piece = [0; 8];
         assert_eq!(
-            receive(&mut client, Some(Instant::now()), &mut piece).expect("connected"),
+            read_until(&mut client, Some(Instant::now()), &mut piece).expect("connected"),
             Some(4)
         );
         assert_eq!(
-            receive(&mut client, Some(Instant::now()), &mut piece).expect("connected"),
+            read_until(&mut client, Some(Instant::now()), &mut piece).expect("connected"),
             None
         );
     }

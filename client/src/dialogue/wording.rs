@@ -1,34 +1,34 @@
-//! The words in which shell and demo show a session: those of the original client of each protocol.
+//! The texts of shell and demo: those of the original client of each protocol.
 
 use tinytcp_cli::target::{Protocol, Target};
 
-/// How one protocol's client talks to the person in front of it.
+/// The texts that the client of one protocol shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Voice {
+pub struct Wording {
     /// Before connecting; `{}` stands for host and port, or the path.
     connecting: &'static str,
     /// After connecting, in a demo; `{}` stands for host and port, or the path.
     connected: &'static str,
-    /// After connecting, in a shell: what to type, and how to leave.
+    /// After connecting, in a shell: the commands, and the way to leave.
     pub greeting: &'static str,
-    /// In front of what the person types.
+    /// Before each line of input.
     pub prompt: &'static str,
-    /// In front of what the server says.
+    /// Before each answer.
     pub answer: &'static str,
-    /// What is sent when the person leaves by Ctrl-C or Ctrl-D.
+    /// The command that Ctrl-C or Ctrl-D sends.
     pub leave: &'static str,
-    /// After the person has left.
+    /// After a last command without an answer.
     pub left: &'static str,
-    /// Whenever the session ends, last of all.
+    /// At the end of every session.
     pub closing: &'static str,
-    /// The words that can be completed.
+    /// The words that Tab completes.
     pub words: &'static [&'static str],
     /// The sessions of the demo, each on a connection of its own.
     pub demo: &'static [&'static [&'static str]],
 }
 
-impl Voice {
-    /// How the client of `protocol` talks.
+impl Wording {
+    /// The texts of the client of `protocol`.
     #[must_use]
     pub const fn of(protocol: Protocol) -> &'static Self {
         match protocol {
@@ -39,20 +39,20 @@ impl Voice {
         }
     }
 
-    /// What is said before connecting to `target`; empty, or whole lines.
+    /// The text before connecting to `target`; empty, or whole lines.
     #[must_use]
     pub fn connecting(&self, target: &Target) -> String {
         self.connecting.replace("{}", &target.place.to_string())
     }
 
-    /// What is said once connected to `target`; empty, or whole lines.
+    /// The text after connecting to `target`; empty, or whole lines.
     #[must_use]
     pub fn connected(&self, target: &Target) -> String {
         self.connected.replace("{}", &target.place.to_string())
     }
 }
 
-static TEXT: Voice = Voice {
+static TEXT: Wording = Wording {
     connecting: "CONNECT to {}\n",
     connected: "",
     greeting: "Type TIME, ECHO <text> or HELP; QUIT or Ctrl-D leaves.\n",
@@ -65,7 +65,7 @@ static TEXT: Voice = Voice {
     demo: &[&["TIME", "QUIT"], &["ECHO Hello from client", "QUIT"]],
 };
 
-static BINARY: Voice = Voice {
+static BINARY: Wording = Wording {
     connecting: "Connecting to server at {}...\n",
     connected: "Successfully connected to the server.\n\
         \n\
@@ -84,9 +84,10 @@ static BINARY: Voice = Voice {
     demo: &[&["echo Hello, World!", "rev custom protocols are fun", "quit"]],
 };
 
-static ECHO: Voice = Voice {
+static ECHO: Wording = Wording {
     connecting: "",
-    connected: "Connected to server at {}\nType messages to send to server (type 'quit' to exit):\n",
+    connected: "Connected to server at {}\n\
+        Type messages to send to server (type 'quit' to exit):\n",
     greeting: "Type a message; quit or Ctrl-D leaves.\n",
     prompt: "> ",
     answer: "Server: ",
@@ -97,9 +98,10 @@ static ECHO: Voice = Voice {
     demo: &[&["Hello, server!", "How are you?", "quit"]],
 };
 
-static CHAT: Voice = Voice {
+static CHAT: Wording = Wording {
     connecting: "",
-    connected: "Connected to server at {}\nType messages to send to server (type 'exit' to leave):\n",
+    connected: "Connected to server at {}\n\
+        Type messages to send to server (type 'exit' to leave):\n",
     greeting: "Type a message, such as hello, status or time; exit or Ctrl-D leaves.\n",
     prompt: "Message >> ",
     answer: "[Server]: ",

@@ -1,0 +1,299 @@
+//! The buffer of received bytes, from which answers are taken.
+
+use tinytcp_core::wire::frame::{self, Front, HEADER_LEN, Header};
+
+use super::messages::Comparison;
+use super::{ANSWER_MAX, DueAnswer, binary};
+
+/// An answer without its framing or ending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer<'a> {
+    /// Its bytes.
+    pub text: &'a [u8],
+    /// It is an error of the protocol. Then `text` begins with `ERROR `, except in binary, where
+    /// the code of the frame marks an error and the text is the bare token.
+    pub is_error: bool,
+}
+
+/// The state of the answer at the front of the buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerState {
+    /// It is complete; [`AnswerBuffer::take`] returns it.
+    Complete(Extent),
+    /// More bytes are needed.
+    Incomplete,
+    /// It may be complete: if the server is silent now, [`AnswerBuffer::rest`] is the answer.
+    CompleteIfSilent,
+}
+
+/// The position of an answer in the unread bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The first byte of its text.
+    start: usize,
+    /// The byte after its text.
+    end: usize,
+    /// The first byte of what comes next.
+    next: usize,
+    /// Whether the frame's code marks an error; `None` without a frame: the text decides.
+    is_error: Option<bool>,
+}
+
+impl Extent {
+    /// A text at the front and the ending after it.
+    const fn text(text_len: usize, ending_len: usize) -> Self {
+        Self { start: 0, end: text_len, next: text_len + ending_len, is_error: None }
+    }
+}
+
+/// Received bytes, which are taken from the front as answers.
+#[derive(Debug, Default)]
+pub struct AnswerBuffer {
+    bytes: Vec<u8>,
+    /// Bytes at the front that have been taken.
+    consumed: usize,
+    /// Bytes after `consumed` that contain no newline.
+    scanned: usize,
+    /// The last answer was taken without its ending, which may still arrive.
+    ending_may_follow: bool,
+}
+
+impl AnswerBuffer {
+    /// Appends received bytes.
+    pub fn append(&mut self, received: &[u8]) {
+        self.bytes.drain(..self.consumed);
+        self.consumed = 0;
+        self.bytes.extend_from_slice(received);
+        if self.ending_may_follow {
+            self.skip_ending();
+        }
+    }
+
+    /// Whether all bytes have been taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.unread().is_empty()
+    }
+
+    /// Returns the state of the answer that is `due`; takes nothing. Bytes that were compared for
+    /// this `due` before are not compared again.
+    ///
+    /// # Errors
+    /// A sentence about bytes that can never become such an answer.
+    pub fn find(&mut self, due: &mut DueAnswer) -> Result<AnswerState, String> {
+        match due {
+            // Silence is no answer, even if any answer is accepted.
+            _ if self.is_empty() => Ok(AnswerState::Incomplete),
+            DueAnswer::Line => self.find_line(),
+            DueAnswer::Frame => self.find_frame(),
+            DueAnswer::Message(expected) => match expected.compare(self.unread()) {
+                Comparison::Complete { text_len, ending_len } => {
+                    Ok(AnswerState::Complete(Extent::text(text_len, ending_len)))
+                }
+                Comparison::Start => within_limit(self.unread().len(), AnswerState::Incomplete),
+                Comparison::Other => {
+                    within_limit(self.unread().len(), AnswerState::CompleteIfSilent)
+                }
+            },
+        }
+    }
+
+    /// Takes an answer that [`AnswerBuffer::find`] found, if nothing was appended since.
+    pub fn take(&mut self, extent: Extent) -> Answer<'_> {
+        let front = self.consumed;
+        self.consumed += extent.next;
+        self.scanned = 0;
+        // A frame has no ending: the next one follows at once.
+        self.ending_may_follow = extent.end == extent.next && extent.is_error.is_none();
+        let text = self.bytes.get(front + extent.start..front + extent.end).unwrap_or_default();
+        Answer { text, is_error: extent.is_error.unwrap_or(text.starts_with(b"ERROR ")) }
+    }
+
+    /// All unread bytes without their ending: the answer of a server that is silent or has closed.
+    #[must_use]
+    pub fn rest(&self) -> Extent {
+        let rest = self.unread();
+        let text =
+            rest.strip_suffix(b"\n").map_or(rest, |text| text.strip_suffix(b"\r").unwrap_or(text));
+        Extent::text(text.len(), rest.len() - text.len())
+    }
+
+    fn find_line(&mut self) -> Result<AnswerState, String> {
+        let unread = self.bytes.get(self.consumed..).unwrap_or_default();
+        match memchr::memchr(b'\n', unread.get(self.scanned..).unwrap_or_default()) {
+            Some(offset) => Ok(AnswerState::Complete(Extent::text(self.scanned + offset, 1))),
+            None => {
+                self.scanned = unread.len();
+                within_limit(self.scanned, AnswerState::Incomplete)
+            }
+        }
+    }
+
+    fn find_frame(&self) -> Result<AnswerState, String> {
+        match frame::front(self.unread()) {
+            Front::Incomplete { header: Some(header), .. } => {
+                check(header).map(|()| AnswerState::Incomplete)
+            }
+            Front::Incomplete { header: None, .. } => Ok(AnswerState::Incomplete),
+            Front::Frame { code, payload } => {
+                check(Header { code, payload_len: 0 })?;
+                let end = HEADER_LEN + payload.len();
+                let is_error = Some(code == binary::ERROR);
+                Ok(AnswerState::Complete(Extent { start: HEADER_LEN, end, next: end, is_error }))
+            }
+        }
+    }
+
+    fn unread(&self) -> &[u8] {
+        self.bytes.get(self.consumed..).unwrap_or_default()
+    }
+
+    fn skip_ending(&mut self) {
+        let ending_len = match self.unread() {
+            [] | [b'\r'] => return,
+            [b'\n', ..] => 1,
+            [b'\r', b'\n', ..] => 2,
+            _ => 0,
+        };
+        self.consumed += ending_len;
+        self.ending_may_follow = false;
+    }
+}
+
+fn within_limit(len: usize, found: AnswerState) -> Result<AnswerState, String> {
+    match len {
+        0..=ANSWER_MAX => Ok(found),
+        _ => {
+            Err(format!("the answer is longer than {} MiB and still incomplete", ANSWER_MAX >> 20))
+        }
+    }
+}
+
+/// Rejects an answer by its header, before its payload is stored.
+fn check(header: Header) -> Result<(), String> {
+    let Header { code, payload_len } = header;
+    if code != binary::ECHO && code != binary::ERROR {
+        return Err(format!(
+            "the answer has the code {code}; only 1 (answer) and 255 (error) exist"
+        ));
+    }
+    match usize::try_from(payload_len) {
+        Ok(len) if len <= ANSWER_MAX => Ok(()),
+        _ => Err(format!(
+            "the header announces {payload_len} bytes, over the limit of {} MiB",
+            ANSWER_MAX >> 20
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ExpectedAnswer, Request, encode};
+    use super::*;
+    use tinytcp_cli::target::Protocol;
+
+    /// The answer, with `!` after an error and `.` after any other, or the reason for none.
+    fn taken(buffer: &mut AnswerBuffer, due: &DueAnswer) -> String {
+        match buffer.find(&mut due.clone()) {
+            Ok(AnswerState::Complete(extent)) => {
+                let answer = buffer.take(extent);
+                format!("{}{}", answer.text.escape_ascii(), if answer.is_error { "!" } else { "." })
+            }
+            Ok(other) => format!("{other:?}"),
+            Err(error) => error,
+        }
+    }
+
+    #[test]
+    fn lines_are_taken_one_by_one_however_they_arrived() {
+        let mut buffer = AnswerBuffer::default();
+        buffer.append(b"TIME");
+        assert_eq!(taken(&mut buffer, &DueAnswer::Line), "Incomplete");
+        buffer.append(b" x\nERROR Y\nB");
+        assert_eq!(taken(&mut buffer, &DueAnswer::Line), "TIME x.");
+        assert_eq!(taken(&mut buffer, &DueAnswer::Line), "ERROR Y!");
+        assert_eq!(taken(&mut buffer, &DueAnswer::Line), "Incomplete");
+        buffer.append(b"YE\n");
+        assert_eq!(taken(&mut buffer, &DueAnswer::Line), "BYE.");
+        assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn a_malformed_frame_is_rejected_by_its_header() {
+        let mut buffer = AnswerBuffer::default();
+        buffer.append(b"\x01\0\0\0\x02hi\xff\0\0\0\x01E\x02\0\0");
+        assert_eq!(taken(&mut buffer, &DueAnswer::Frame), "hi.");
+        assert_eq!(taken(&mut buffer, &DueAnswer::Frame), "E!");
+        assert_eq!(taken(&mut buffer, &DueAnswer::Frame), "Incomplete");
+        buffer.append(b"\0\0");
+        assert!(taken(&mut buffer, &DueAnswer::Frame).contains("the code 2"));
+        let mut buffer = AnswerBuffer::default();
+        buffer.append(b"\x01\xff\xff\xff\xff");
+        assert!(taken(&mut buffer, &DueAnswer::Frame).contains("4294967295 bytes"));
+    }
+
+    #[test]
+    fn a_newline_after_a_frame_is_the_start_of_a_wrong_frame() {
+        for (ending, code) in [("\n", 10), ("\r\n", 13)] {
+            let mut buffer = AnswerBuffer::default();
+            buffer.append(b"\x01\0\0\0\x02hi");
+            assert_eq!(taken(&mut buffer, &DueAnswer::Frame), "hi.");
+            buffer.append(&[ending.as_bytes(), b"\x01\0\0\0\x02hi"].concat());
+            assert!(
+                taken(&mut buffer, &DueAnswer::Frame).contains(&format!("the code {code}")),
+                "{ending:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_ending_of_a_message_may_arrive_later() {
+        let Ok(Request::Answered(due)) = encode(Protocol::Echo, b"a", &mut Vec::new()) else {
+            panic!("no message")
+        };
+        for ending in ["\n", "\r\n"] {
+            let mut buffer = AnswerBuffer::default();
+            buffer.append(b"Server received: a");
+            assert_eq!(taken(&mut buffer, &due), "Server received: a.");
+            for byte in ending.bytes() {
+                buffer.append(&[byte]);
+            }
+            buffer.append(b"Server received: a\n");
+            assert_eq!(taken(&mut buffer, &due), "Server received: a.", "{ending:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_answer_in_pieces_is_compared_once() {
+        let message = vec![b'x'; 4 << 20];
+        let Ok(Request::Answered(mut due)) = encode(Protocol::Chat, &message, &mut Vec::new())
+        else {
+            panic!("no message")
+        };
+        let answer = [b"ACK: Received '", &message[..], b"'\n"].concat();
+        let mut buffer = AnswerBuffer::default();
+        // With a comparison from the start each time, this would take half an hour.
+        let pieces = answer.len().div_ceil(64);
+        for (number, piece) in answer.chunks(64).enumerate() {
+            buffer.append(piece);
+            let is_complete = matches!(buffer.find(&mut due), Ok(AnswerState::Complete(_)));
+            assert_eq!(is_complete, number + 1 == pieces, "piece {number}");
+        }
+    }
+
+    #[test]
+    fn the_rest_is_an_answer_when_the_server_is_silent() {
+        let mut buffer = AnswerBuffer::default();
+        buffer.append(b"two\nlines\r\n");
+        assert_eq!(
+            taken(&mut buffer, &DueAnswer::Message(ExpectedAnswer::anything())),
+            "CompleteIfSilent"
+        );
+        let rest = buffer.rest();
+        assert_eq!(buffer.take(rest).text, b"two\nlines");
+        assert_eq!(
+            taken(&mut buffer, &DueAnswer::Message(ExpectedAnswer::anything())),
+            "Incomplete"
+        );
+    }
+}

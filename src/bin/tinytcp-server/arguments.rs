@@ -1,0 +1,194 @@
+//! The command line of the server.
+
+use std::time::Duration;
+
+use clap::{ArgAction, Parser};
+use tinytcp_cli::address::{Place, parse_url};
+use tinytcp_cli::units;
+use tinytcp_core::limits::Limits;
+use tinytcp_core::protocol::{BUILT_IN, BuiltIn};
+
+const EXAMPLES: &str = "\
+Examples:
+  tinytcp-server                                   all four protocols on their default ports
+  tinytcp-server --listen text://127.0.0.1:4000    one protocol, one port
+  tinytcp-server --host 0.0.0.0                    reachable from other machines
+  tinytcp-server --listen echo://127.0.0.1:0       any free port; stdout names it
+  printf 'TIME\\nQUIT\\n' | nc 127.0.0.1 40000       talk to it";
+
+/// A TCP server with four tiny protocols: text (port 40000), binary (65432), echo (8888) and chat
+/// (9999).
+#[derive(Parser)]
+#[command(name = "tinytcp-server", version, before_long_help = EXAMPLES, max_term_width = 100)]
+pub struct Arguments {
+    /// Listen here instead of on the default ports: text://127.0.0.1:40000, or
+    /// text+unix:///run/tinytcp.sock for a unix socket; port 0 takes any free port; repeatable
+    #[arg(long, value_name = "URL", env = "TINYTCP_LISTEN", value_delimiter = ',',
+        value_parser = listen_address)]
+    pub listen: Vec<ListenAddress>,
+
+    /// Host of the default listeners [default: loopback, IPv4 and IPv6]
+    #[arg(long, value_name = "HOST", env = "TINYTCP_HOST")]
+    pub host: Option<String>,
+
+    /// Permissions of the files of unix sockets, in octal, as in 0660 [default: those that the
+    /// umask allows]
+    #[arg(long, value_name = "MODE", env = "TINYTCP_UNIX_MODE", value_parser = file_mode)]
+    pub unix_mode: Option<u32>,
+
+    /// Maximum number of connections; further ones get SERVER_BUSY [default: the open-file limit
+    /// less 32]
+    #[arg(long, value_name = "N", env = "TINYTCP_MAX_CONNECTIONS", value_parser = units::count)]
+    pub max_connections: Option<usize>,
+
+    /// Longest line of text, longest message of echo and chat
+    #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_LINE", default_value = "64KiB",
+        value_parser = units::message_size)]
+    pub max_line: u32,
+
+    /// Longest payload of a binary frame
+    #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_FRAME", default_value = "16MiB",
+        value_parser = units::message_size)]
+    pub max_frame: u32,
+
+    /// Maximum memory for the buffers of all connections together
+    #[arg(long, value_name = "SIZE", env = "TINYTCP_MEMORY_LIMIT", default_value = "256MiB",
+        value_parser = memory_size)]
+    pub memory_limit: usize,
+
+    /// Close a connection after this time without traffic and without an incomplete message
+    #[arg(long, value_name = "D", env = "TINYTCP_IDLE_TIMEOUT", default_value = "5m",
+        value_parser = parse_timeout)]
+    pub idle_timeout: Timeout,
+
+    /// Close a connection when a message takes longer than this from its first to its last byte
+    #[arg(long, value_name = "D", env = "TINYTCP_MESSAGE_TIMEOUT", default_value = "30s",
+        value_parser = parse_timeout)]
+    pub message_timeout: Timeout,
+
+    /// Reset a connection whose client is this far behind reading its answers at 8 KiB per second
+    #[arg(long, value_name = "D", env = "TINYTCP_WRITE_TIMEOUT", default_value = "30s",
+        value_parser = parse_timeout)]
+    pub write_timeout: Timeout,
+
+    /// Echo and chat: bytes without a newline are a message after this time without another byte
+    #[arg(long, value_name = "D", env = "TINYTCP_QUIET_PERIOD", default_value = "20ms",
+        value_parser = parse_timeout)]
+    pub quiet_period: Timeout,
+
+    /// Maximum time that a shutdown waits until clients have read their answers
+    #[arg(long, value_name = "D", env = "TINYTCP_DRAIN_TIMEOUT", default_value = "5s",
+        value_parser = parse_timeout)]
+    pub drain_timeout: Timeout,
+
+    /// Length of the kernel's queue of connections that are not accepted yet
+    #[arg(long, value_name = "N", env = "TINYTCP_BACKLOG", default_value = "1024",
+        value_parser = units::count)]
+    pub backlog: usize,
+
+    /// Maximum number of activity log lines per second; the rest is summarised. `connections` logs
+    /// no messages, `off` nothing [default: 50; connections if other machines can connect]
+    #[arg(long, value_name = "N", env = "TINYTCP_ACTIVITY_LOG", value_parser = parse_activity_log)]
+    pub activity_log: Option<ActivityLog>,
+
+    /// Refused; the error names the flag to use.
+    #[arg(short, long, hide = true, value_name = "PORT")]
+    port: Option<String>,
+
+    /// Log more: -v probes and details, -vv everything; RUST_LOG overrides
+    #[arg(short, long, action = ArgAction::Count, env = "TINYTCP_VERBOSE")]
+    pub verbose: u8,
+
+    /// Log less: -q warnings, -qq errors; RUST_LOG overrides
+    #[arg(short, long, action = ArgAction::Count, env = "TINYTCP_QUIET")]
+    pub quiet: u8,
+}
+
+impl Arguments {
+    /// Returns why the arguments contradict each other, if they do. A variable counts as its flag.
+    pub fn contradiction(&self) -> Option<String> {
+        if let Some(port) = &self.port {
+            let port = port.parse().unwrap_or(4000u16);
+            return Some(format!(
+                "--port belongs to no protocol here: use --listen text://127.0.0.1:{port}"
+            ));
+        }
+        if self.host.is_some() && !self.listen.is_empty() {
+            return Some(
+                "--host (TINYTCP_HOST) moves the default listeners, which --listen \
+                 (TINYTCP_LISTEN) replaces: leave one of them out, and name the host in the URL"
+                    .into(),
+            );
+        }
+        if self.verbose > 0 && self.quiet > 0 {
+            return Some(
+                "-v (TINYTCP_VERBOSE) logs more and -q (TINYTCP_QUIET) less: leave one of them out"
+                    .into(),
+            );
+        }
+        None
+    }
+}
+
+/// A timeout, or none. A type of its own, because clap takes an `Option` for a flag that may be
+/// absent.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeout(pub Option<Duration>);
+
+/// The content of the activity log.
+#[derive(Clone, Copy, Debug)]
+pub enum ActivityLog {
+    /// Nothing.
+    Off,
+    /// Opened and closed connections, without their messages.
+    Connections,
+    /// Messages too, in at most this number of lines per second.
+    Lines(u32),
+}
+
+/// A listener that `--listen` asks for. No name is looked up yet.
+#[derive(Clone)]
+pub struct ListenAddress {
+    pub place: Place,
+    pub protocol: &'static BuiltIn,
+}
+
+fn parse_timeout(text: &str) -> Result<Timeout, String> {
+    units::timeout(text).map(Timeout)
+}
+
+fn parse_activity_log(text: &str) -> Result<ActivityLog, String> {
+    match text {
+        "off" => Ok(ActivityLog::Off),
+        "connections" => Ok(ActivityLog::Connections),
+        _ => units::count(text)
+            .map(|lines| ActivityLog::Lines(u32::try_from(lines).unwrap_or(u32::MAX)))
+            .map_err(|error| format!("{error}; or `connections`, or `off` for none")),
+    }
+}
+
+fn memory_size(text: &str) -> Result<usize, String> {
+    units::size(text).and_then(|size| match size {
+        Limits::MEMORY_BYTES_MIN.. => Ok(size),
+        _ => Err("the server needs 1MiB at least".into()),
+    })
+}
+
+fn file_mode(text: &str) -> Result<u32, String> {
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| "permissions are octal digits from 0 to 0777, as in 0660".into())
+}
+
+fn listen_address(text: &str) -> Result<ListenAddress, String> {
+    let (scheme, place) = parse_url(text, |scheme| Ok(built_in(scheme)?.default_port))?;
+    Ok(ListenAddress { place, protocol: built_in(&scheme)? })
+}
+
+/// The protocol of a scheme.
+fn built_in(scheme: &str) -> Result<&'static BuiltIn, String> {
+    BUILT_IN.iter().find(|built_in| built_in.scheme == scheme).ok_or_else(|| {
+        "the protocol is text, binary, echo or chat, as in text://127.0.0.1:40000".into()
+    })
+}

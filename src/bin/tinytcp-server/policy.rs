@@ -1,0 +1,177 @@
+//! What the program decides for the library: its listeners, the limits that follow from the
+//! open-file limit of the process, and the log lines that explain them.
+
+use tinytcp_cli::address::Place;
+use tinytcp_core::display::plural::plural;
+use tinytcp_core::limits::{Limits, Timeouts};
+use tinytcp_core::os::endpoint::{Bound, Endpoint};
+use tinytcp_core::protocol::{BUILT_IN, BuiltIn};
+use tinytcp_core::server::{Config, Listener};
+
+use crate::arguments::{ActivityLog, Arguments, ListenAddress};
+
+/// Descriptors that connections cannot use: eight listeners, the poller, the standard streams, and
+/// a few for connections that are turned away.
+const RESERVED_DESCRIPTORS: usize = 32;
+
+/// The listeners among [`RESERVED_DESCRIPTORS`]. Each further one takes the descriptor of a
+/// connection.
+const RESERVED_LISTENERS: usize = 8;
+
+/// The descriptors among them for connections that are turned away: eight listeners, the poller,
+/// the waker, the signals and the standard streams take 17.
+const REJECTED_DESCRIPTORS: usize = 12;
+
+/// The most connections that are turned away at the same time.
+const REJECTED_MAX: usize = 256;
+
+/// Activity log lines per second without a number on the command line.
+const ACTIVITY_LINES: u32 = 50;
+
+/// The number of listeners that the log names at the start; stdout names all of them.
+const LOGGED_LISTENERS_MAX: usize = 16;
+
+/// The listeners of `--listen`, which are all required; or the default ones, of which some may be
+/// missing.
+///
+/// # Errors
+/// A sentence about a host that is unknown.
+pub fn listeners(arguments: &Arguments) -> Result<Vec<Listener>, String> {
+    if arguments.listen.is_empty() {
+        let hosts =
+            arguments.host.as_ref().map_or(vec!["127.0.0.1", "::1"], |host| vec![host.as_str()]);
+        let default = |protocol: &BuiltIn| {
+            let port = protocol.default_port;
+            let places: Vec<Place> = hosts.iter().map(|host| Place::host(host, port)).collect();
+            listener(protocol, &places, false)
+        };
+        return BUILT_IN.iter().map(default).collect();
+    }
+    let required = |ListenAddress { place, protocol }: &ListenAddress| {
+        listener(protocol, std::slice::from_ref(place), true)
+    };
+    arguments.listen.iter().map(required).collect()
+}
+
+/// A listener on every endpoint of `places`.
+fn listener(protocol: &BuiltIn, places: &[Place], required: bool) -> Result<Listener, String> {
+    let mut endpoints: Vec<Endpoint> = Vec::new();
+    for place in places {
+        let resolved = place.resolve().map_err(|error| {
+            let scheme = protocol.scheme;
+            format!(
+                "cannot listen on {scheme}://{place}: unknown host ({error}); \
+                 use an address of this machine"
+            )
+        })?;
+        for endpoint in resolved {
+            if !endpoints.contains(&endpoint) {
+                endpoints.push(endpoint);
+            }
+        }
+    }
+    Ok(Listener { endpoints, protocol: (protocol.build)(), required })
+}
+
+/// The configuration of the library.
+pub fn config(arguments: &Arguments, listeners: Vec<Listener>, open_files: &OpenFiles) -> Config {
+    let connections_max = open_files.connections_max(arguments.max_connections);
+    let default =
+        match listeners.iter().flat_map(|listener| &listener.endpoints).all(Endpoint::is_local) {
+            true => ActivityLog::Lines(ACTIVITY_LINES),
+            false => ActivityLog::Connections,
+        };
+    let activity_log = arguments.activity_log.unwrap_or(default);
+    let spare = open_files.connections - connections_max;
+    Config {
+        listeners,
+        connections_max,
+        rejected_max: (spare + REJECTED_DESCRIPTORS).min(REJECTED_MAX),
+        limits: Limits {
+            line_bytes_max: arguments.max_line,
+            frame_bytes_max: arguments.max_frame,
+            memory_bytes_max: arguments.memory_limit,
+        },
+        timeouts: Timeouts {
+            idle: arguments.idle_timeout.0,
+            message: arguments.message_timeout.0,
+            write: arguments.write_timeout.0,
+            quiet: arguments.quiet_period.0,
+            drain: arguments.drain_timeout.0,
+        },
+        unix_mode: arguments.unix_mode,
+        backlog: u32::try_from(arguments.backlog).unwrap_or(u32::MAX),
+        activity_lines_max: match activity_log {
+            ActivityLog::Off => None,
+            ActivityLog::Connections => Some(ACTIVITY_LINES),
+            ActivityLog::Lines(lines) => Some(lines),
+        },
+        activity_shows_messages: matches!(activity_log, ActivityLog::Lines(_)),
+    }
+}
+
+/// Logs the listeners, and a warning if other machines can connect.
+pub fn log_start(addresses: &[Bound]) {
+    let named = addresses.iter().take(LOGGED_LISTENERS_MAX).map(ToString::to_string);
+    let mut listeners = named.collect::<Vec<_>>().join(", ");
+    if let Some(more @ 1..) = addresses.len().checked_sub(LOGGED_LISTENERS_MAX) {
+        listeners += &format!(" and {more} more");
+    }
+    log::info!("tinytcp-server {} listens on {listeners}", env!("CARGO_PKG_VERSION"));
+    if !addresses.iter().all(|bound| bound.endpoint.is_local()) {
+        log::warn!(
+            "other machines can connect, without encryption and without accounts: \
+             restrict access with a firewall, or listen on 127.0.0.1"
+        );
+    }
+}
+
+/// The open-file limit of the process, and the number of connections that it allows.
+pub struct OpenFiles {
+    soft: u64,
+    hard: u64,
+    /// Descriptors that connections cannot use.
+    reserved: usize,
+    /// Connections that the limit allows.
+    connections: usize,
+}
+
+impl OpenFiles {
+    /// Raises the soft limit to the hard one, for a server with this number of listeners.
+    pub fn raise(listeners: usize) -> Self {
+        let (soft, hard) = rlimit::Resource::NOFILE.get().unwrap_or((1024, 1024));
+        let raised = rlimit::Resource::NOFILE.set(hard, hard).map_or(soft, |()| hard);
+        let reserved = RESERVED_DESCRIPTORS + listeners.saturating_sub(RESERVED_LISTENERS);
+        let connections =
+            usize::try_from(raised).unwrap_or(usize::MAX).saturating_sub(reserved).max(1);
+        Self { soft, hard, reserved, connections }
+    }
+
+    fn connections_max(&self, wanted: Option<usize>) -> usize {
+        wanted.unwrap_or(self.connections).min(self.connections)
+    }
+
+    /// Logs the limit, and a warning if `--max-connections` is over it.
+    pub fn log(&self, wanted: Option<usize>) {
+        let Self { soft, hard, reserved, connections } = self;
+        let connections_max = plural(self.connections_max(wanted) as u64, "connection");
+        log::info!("open files: soft limit {soft}, hard limit {hard}; at most {connections_max}");
+        if let Some(wanted) = wanted.filter(|wanted| wanted > connections) {
+            let needed = wanted.saturating_add(*reserved);
+            log::warn!("{wanted} connections need a higher open-file limit: `ulimit -Hn {needed}`");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_the_same_address_twice_is_one_listener() {
+        let places = ["127.0.0.1", "127.0.0.1", "[::1]"].map(|host| Place::host(host, 4000));
+        let found = listener(&BUILT_IN[0], &places, true).expect("addresses");
+        let addrs: Vec<String> = found.endpoints.iter().map(ToString::to_string).collect();
+        assert_eq!(addrs, ["127.0.0.1:4000", "[::1]:4000"]);
+    }
+}
