@@ -28,10 +28,29 @@ impl Peer {
     /// that does not read.
     #[track_caller]
     pub fn connect_with_small_window(address: SocketAddr) -> Self {
+        Self::connect_small(address, |_| Ok(()))
+    }
+
+    /// As [`Peer::connect_with_small_window`], with a small send buffer, and with small segments,
+    /// for which the server's kernel makes its own buffer small too: about 100 KB fit each way.
+    #[track_caller]
+    pub fn connect_with_small_segments(address: SocketAddr) -> Self {
+        Self::connect_small(address, |socket| {
+            socket.set_tcp_mss(536)?;
+            socket.set_send_buffer_size(64 << 10)
+        })
+    }
+
+    #[track_caller]
+    fn connect_small(
+        address: SocketAddr,
+        prepare: impl FnOnce(&Socket) -> std::io::Result<()>,
+    ) -> Self {
         let socket =
             Socket::new(Domain::for_address(address), Type::STREAM, None).expect("make a socket");
         // Before the connection is made: the window that is announced then never grows.
         socket.set_recv_buffer_size(4096).expect("shrink the receive buffer");
+        prepare(&socket).expect("prepare the socket");
         socket.connect_timeout(&address.into(), PATIENCE).expect("connect");
         Self::new(socket.into())
     }

@@ -1,0 +1,132 @@
+//! Step 2: the kernel may take a part of an answer. The rest waits in the connection.
+
+use std::io::{self, ErrorKind, Read, Write};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token};
+use slab::Slab;
+
+/// The token of the listener. The token of a connection is its key in the slab.
+const LISTENER: Token = Token(usize::MAX);
+
+/// How many bytes one read may return.
+const CHUNK: usize = 4096;
+
+fn main() -> io::Result<()> {
+    let addr = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:7007".to_owned());
+    Server::bind(&addr)?.run()
+}
+
+struct Server {
+    poll: Poll,
+    listener: TcpListener,
+    connections: Slab<Connection>,
+}
+
+struct Connection {
+    stream: TcpStream,
+    /// Answers that the kernel has not taken yet.
+    output: Vec<u8>,
+}
+
+/// What a connection needs after its turn.
+enum Turn {
+    /// The next event.
+    Idle,
+    /// Its end.
+    Close,
+}
+
+impl Server {
+    fn bind(addr: &str) -> io::Result<Self> {
+        let addr = addr.parse().map_err(io::Error::other)?;
+        let mut listener = TcpListener::bind(addr)?;
+        let poll = Poll::new()?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        println!("listening on {}", listener.local_addr()?);
+        Ok(Self { poll, listener, connections: Slab::new() })
+    }
+
+    fn run(&mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(1024);
+        loop {
+            match self.poll.poll(&mut events, None) {
+                // A signal ended the wait, for example after Ctrl-Z and `fg`.
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                result => result?,
+            }
+            for event in &events {
+                match event.token() {
+                    LISTENER => self.accept(),
+                    Token(key) => self.drive(key),
+                }
+            }
+        }
+    }
+
+    /// Accepts all connections that wait.
+    fn accept(&mut self) {
+        loop {
+            match self.listener.accept().and_then(|(stream, _)| self.insert(stream)) {
+                Ok(()) => {}
+                Err(error) if would_block(&error) => return,
+                Err(error) => return eprintln!("cannot accept a connection: {error}"),
+            }
+        }
+    }
+
+    fn insert(&mut self, mut stream: TcpStream) -> io::Result<()> {
+        // A small answer leaves at once. Without this it may wait for the client's kernel.
+        stream.set_nodelay(true)?;
+        let entry = self.connections.vacant_entry();
+        // Both directions, once, for the whole life of the connection.
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(&mut stream, Token(entry.key()), interest)?;
+        entry.insert(Connection { stream, output: Vec::new() });
+        Ok(())
+    }
+
+    /// Gives one connection its turn.
+    fn drive(&mut self, key: usize) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        match connection.drive() {
+            Ok(Turn::Idle) => {}
+            // An error ends this connection and nothing else.
+            Ok(Turn::Close) | Err(_) => drop(self.connections.remove(key)),
+        }
+    }
+}
+
+impl Connection {
+    /// Sends back what has arrived.
+    fn drive(&mut self) -> io::Result<Turn> {
+        let mut buf = [0; CHUNK];
+        loop {
+            self.flush()?;
+            match self.stream.read(&mut buf) {
+                Ok(0) => return Ok(Turn::Close),
+                Ok(len) => self.output.extend_from_slice(&buf[..len]),
+                Err(error) if would_block(&error) => return Ok(Turn::Idle),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Hands the output to the kernel, as much as it takes.
+    fn flush(&mut self) -> io::Result<()> {
+        while !self.output.is_empty() {
+            match self.stream.write(&self.output) {
+                Ok(len) => drop(self.output.drain(..len)),
+                // The kernel is full. An event follows when it has room again.
+                Err(error) if would_block(&error) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// True exactly when the call has nothing to do now and an event will follow.
+fn would_block(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::WouldBlock
+}

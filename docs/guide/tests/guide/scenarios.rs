@@ -1,0 +1,263 @@
+//! The clients of the guide. Each does one thing to a program and returns what came of it.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::program::{Program, greet, settle};
+use crate::support::peer::Peer;
+use crate::support::wait::{PATIENCE, wait_until};
+
+/// For how long the answer is awaited that a trap never sends. On a slow machine a trap does not
+/// send it either.
+const NEVER: Duration = Duration::from_millis(300);
+
+/// Five times as many bytes as fit on both ways between a client with small segments and a program.
+const LARGE_BYTES: usize = 1 << 20;
+
+/// More than all kernel buffers of a connection, and so more than the memory of a small server.
+const HUGE_BYTES: usize = 64 << 20;
+
+/// Step 0. A client asks while another one is connected and silent.
+///
+/// Returns true when it is answered before the silent one leaves.
+pub fn ask_beside_a_silent_client(program: &Program) -> bool {
+    let silent = program.connect();
+    let mut second = program.connect();
+    second.send("hello\n");
+    let is_answered = answers_within(&second, NEVER);
+    drop(silent);
+    second.expect("hello\n");
+    is_answered
+}
+
+/// Step 1. A client sends 30 bytes in one piece, and then 1 more byte.
+///
+/// Returns the answer to the first piece, and all that follows the last byte.
+pub fn send_two_chunks(program: &Program) -> (String, String) {
+    let mut bystander = program.connect_and_greet();
+    let mut peer = program.connect_and_greet();
+    peer.send("the first chunk, and the rest\n");
+    settle(&mut bystander);
+    let before = text(&read_what_is_there(&mut peer));
+    peer.send("!");
+    settle(&mut bystander);
+    (before, text(&read_what_is_there(&mut peer)))
+}
+
+/// Step 2. A client sends all of its requests and reads the answers afterwards.
+///
+/// Returns true when all answers arrive.
+pub fn send_all_then_read(program: &Program) -> bool {
+    let mut peer = program.connect_with_small_segments();
+    let requests = lines(LARGE_BYTES);
+    peer.try_send(&requests) && peer.read_until_ended(requests.len()) == requests
+}
+
+/// Step 3. A client sends and does not read, until nothing is taken any more or all is sent.
+///
+/// Returns the number of bytes that were taken, or none when all were. Checks the answers.
+pub fn send_without_reading(program: &Program, is_bounded: bool) -> Option<usize> {
+    let mut peer = program.connect();
+    let chunk = lines(1 << 16);
+    if is_bounded {
+        let sent = peer.send_until_stuck(&chunk);
+        let expected = chunk.iter().copied().cycle().take(sent);
+        assert!(peer.read_exact(sent).into_iter().eq(expected), "an answer is wrong");
+        return Some(sent);
+    }
+    (0..HUGE_BYTES / chunk.len()).for_each(|_| peer.send(&chunk));
+    None
+}
+
+/// Step 4. One client sends 60,000 bytes, then another one sends 6, before the program looks.
+///
+/// Returns the turns in their order: the connection, 0 or 1, and the bytes of its turn.
+pub fn flood_beside_a_short_request(program: &Program) -> Vec<(usize, usize)> {
+    let mut flood = program.connect_and_greet();
+    let mut short = program.connect_and_greet();
+    wait_until("both turns are logged", || turns(program).len() == 2);
+    let requests = lines(60_000);
+    program.while_stopped(|| {
+        flood.send(&requests);
+        short.send("short\n");
+    });
+    short.expect("short\n");
+    flood.expect(&requests);
+    let is_all = |turns: &[(usize, usize)]| {
+        turns.iter().map(|(_, bytes)| bytes).sum::<usize>() == 2 * 6 + requests.len() + 6
+    };
+    wait_until("all turns are logged", || is_all(&turns(program)));
+    turns(program).split_off(2)
+}
+
+/// Step 4. The reader of the program's log goes away, and a client asks 100 times.
+///
+/// Returns true when the program answers all requests.
+pub fn ask_after_the_log_is_closed(program: &Program) -> bool {
+    let mut peer = program.connect();
+    (0..100).all(|_| peer.try_send(b"hello\n") && peer.try_expect(b"hello\n"))
+}
+
+/// Step 5. A client sends its last request and its end of input in one segment.
+///
+/// Returns true when the program closes the connection after the answer.
+pub fn send_a_request_with_the_end(program: &Program) -> bool {
+    let mut bystander = program.connect_and_greet();
+    let mut peer = program.connect_and_greet();
+    peer.send_with_end(b"last\n");
+    peer.expect("last\n");
+    settle(&mut bystander);
+    peer.set_patience(NEVER);
+    peer.is_ended_by_server()
+}
+
+/// Step 5. A client sends 40,000 bytes of requests, QUIT, and then more, and reads afterwards.
+///
+/// Returns how many bytes of the 40,004 arrive.
+pub fn quit_with_requests_under_way(program: &Program) -> usize {
+    let mut peer = program.connect_with_small_window();
+    greet(&mut peer);
+    let requests = lines(40_000);
+    let open = program.process().descriptors().len();
+    program.while_stopped(|| {
+        peer.send(&requests);
+        peer.send("QUIT\n");
+        peer.send(lines(10_000));
+    });
+    let is_closed = || program.process().descriptors().len() < open;
+    // A program that closes at once has closed before anything is read; the others wait for us.
+    let deadline = Instant::now() + NEVER;
+    while !is_closed() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(2));
+    }
+    let answers = peer.read_until_ended(requests.len() + b"BYE\n".len());
+    let expected = [&requests, &b"BYE\n"[..]].concat();
+    assert!(expected.starts_with(&answers), "an answer is wrong");
+    answers.len()
+}
+
+/// Step 6. Two clients take the last descriptors, a third one waits, and the first one leaves.
+///
+/// Returns true when the third one is answered before a fourth one connects.
+pub fn wait_for_a_descriptor(program: &Program) -> bool {
+    let process = program.process();
+    process.limit_descriptors(process.lowest_free_descriptor() + 2);
+    let first = program.connect_and_greet();
+    let mut bystander = program.connect_and_greet();
+    let mut third = program.connect();
+    third.send("hello\n");
+    program.wait_for_log("cannot accept");
+    drop(first);
+    settle(&mut bystander);
+    let is_answered = answers_within(&third, NEVER);
+    if !is_answered {
+        let _fourth = program.connect();
+        third.expect("hello\n");
+    }
+    is_answered
+}
+
+/// Step 6. A client waits for a descriptor, and the limit is raised.
+pub fn wait_for_a_higher_limit(program: &Program) {
+    let process = program.process();
+    process.limit_descriptors(process.lowest_free_descriptor());
+    let mut peer = program.connect();
+    peer.send("hello\n");
+    program.wait_for_log("cannot accept");
+    process.limit_descriptors(64);
+    peer.expect("hello\n");
+}
+
+/// Step 6. A client connects and resets the connection before it is accepted.
+///
+/// Returns true when the program serves the next client.
+pub fn reset_before_accept(program: &Program) -> bool {
+    program.while_stopped(|| program.connect().reset());
+    let Some(mut next) = program.try_connect() else { return false };
+    next.try_send(b"hello\n") && next.try_expect(b"hello\n")
+}
+
+/// Step 7. A client leaves in the very moment in which the program closes its connection, to make
+/// room for the next one.
+///
+/// Returns true when the next one can ask twice.
+pub fn take_the_place_of_a_client_that_leaves(program: &Program) -> bool {
+    let leaving = program.connect_and_greet();
+    let mut staying = program.connect_and_greet();
+    let process = program.process();
+    process.limit_descriptors(process.lowest_free_descriptor());
+    let mut next = None;
+    program.while_stopped(|| {
+        next = Some(program.connect());
+        drop(leaving);
+    });
+    let mut next = next.expect("connected");
+    greet(&mut next);
+    settle(&mut staying);
+    next.try_send(b"hello\n") && next.try_expect(b"hello\n")
+}
+
+/// Step 8. A client connects and is silent.
+///
+/// Returns true when its connection is closed before another client comes.
+pub fn stay_silent(program: &Program) -> bool {
+    let mut silent = program.connect();
+    silent.set_patience(3 * NEVER);
+    if silent.is_ended_by_server() {
+        return true;
+    }
+    let _next = program.connect();
+    silent.set_patience(PATIENCE);
+    assert!(silent.is_ended_by_server(), "the connection outlives its deadline");
+    false
+}
+
+/// Step 8. A request has arrived when the signal to stop comes.
+///
+/// Returns what the client reads, and the exit code.
+pub fn ask_and_stop(program: &mut Program) -> (String, Option<i32>) {
+    let mut peer = program.connect_and_greet();
+    program.while_stopped(|| {
+        peer.send("last\n");
+        program.process().signal("TERM");
+    });
+    let answer = peer.read_until_ended(100);
+    drop(peer);
+    (text(&answer), program.wait().code())
+}
+
+/// Whole lines of 10 bytes, all different, `len` bytes in all.
+fn lines(len: usize) -> Vec<u8> {
+    let mut bytes: Vec<u8> =
+        (0..=len / 10).flat_map(|number| format!("{number:09}\n").into_bytes()).collect();
+    bytes.truncate(len);
+    bytes
+}
+
+/// The turns that the log of step 4 shows.
+fn turns(program: &Program) -> Vec<(usize, usize)> {
+    let turn = |line: String| {
+        let (key, bytes) =
+            line.strip_prefix("connection ")?.strip_suffix(" bytes")?.split_once(": a turn of ")?;
+        Some((key.parse().ok()?, bytes.parse().ok()?))
+    };
+    program.log().into_iter().filter_map(turn).collect()
+}
+
+/// All that has arrived by now.
+fn read_what_is_there(peer: &mut Peer) -> Vec<u8> {
+    if peer.has_bytes() { peer.read_some(1000) } else { Vec::new() }
+}
+
+/// True as soon as there is something to read, false after `time`.
+fn answers_within(peer: &Peer, time: Duration) -> bool {
+    let deadline = Instant::now() + time;
+    while !peer.has_bytes() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(2));
+    }
+    peer.has_bytes()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
