@@ -10,8 +10,8 @@ use crate::support::wait::wait_for;
 /// The calls that are recorded.
 const CALLS: &str = "trace=listen,accept4,epoll_ctl,epoll_wait,recvfrom,sendto,shutdown,close";
 
-/// Lines that stand together: the next one that contains all of `from`, `before` lines before it, and
-/// the lines after it up to the first one that contains all of `to`, if that has any words.
+/// Lines that stand together: the next one that contains all of `from`, `before` lines before it,
+/// and the lines after it up to the first one that contains all of `to`, if that has any words.
 pub struct Part {
     pub before: usize,
     pub from: &'static [&'static str],
