@@ -7,9 +7,12 @@ use crate::program::{Program, greet, settle};
 use crate::support::peer::Peer;
 use crate::support::wait::{PATIENCE, wait_until};
 
-/// For how long the answer is awaited that a trap never sends. On a slow machine a trap does not
-/// send it either.
-const NEVER: Duration = Duration::from_millis(300);
+/// For how long a client waits for what a trap never sends. On a slow machine a trap does not send it
+/// either.
+pub const TRAPPED: Duration = Duration::from_millis(300);
+
+/// For how long a client waits for what a repaired program sends at once.
+pub const REPAIRED: Duration = PATIENCE;
 
 /// Five times as many bytes as fit on both ways between a client with small segments and a program.
 const LARGE_BYTES: usize = 1 << 20;
@@ -20,11 +23,11 @@ const HUGE_BYTES: usize = 64 << 20;
 /// Step 0. A client asks while another one is connected and silent.
 ///
 /// Returns true when it is answered before the silent one leaves.
-pub fn ask_beside_a_silent_client(program: &Program) -> bool {
+pub fn ask_beside_a_silent_client(program: &Program, patience: Duration) -> bool {
     let silent = program.connect();
     let mut second = program.connect();
     second.send("hello\n");
-    let is_answered = answers_within(&second, NEVER);
+    let is_answered = answers_within(&second, patience);
     drop(silent);
     second.expect("hello\n");
     is_answered
@@ -32,16 +35,16 @@ pub fn ask_beside_a_silent_client(program: &Program) -> bool {
 
 /// Step 1. A client sends 30 bytes in one piece, and then 1 more byte.
 ///
-/// Returns the answer to the first piece, and all that follows the last byte.
-pub fn send_two_chunks(program: &Program) -> (String, String) {
+/// Checks that it gets `before` for the first piece, and `after` for the last byte.
+pub fn send_two_chunks(program: &Program, before: &str, after: &str) {
     let mut bystander = program.connect_and_greet();
     let mut peer = program.connect_and_greet();
     peer.send("the first chunk, and the rest\n");
+    peer.expect(before);
     settle(&mut bystander);
-    let before = text(&read_what_is_there(&mut peer));
+    assert!(!peer.has_bytes(), "more than {before:?} arrives");
     peer.send("!");
-    settle(&mut bystander);
-    (before, text(&read_what_is_there(&mut peer)))
+    peer.expect(after);
 }
 
 /// Step 2. A client sends all of its requests and reads the answers afterwards.
@@ -101,20 +104,21 @@ pub fn ask_after_the_log_is_closed(program: &Program) -> bool {
 /// Step 5. A client sends its last request and its end of input in one segment.
 ///
 /// Returns true when the program closes the connection after the answer.
-pub fn send_a_request_with_the_end(program: &Program) -> bool {
+pub fn send_a_request_with_the_end(program: &Program, patience: Duration) -> bool {
     let mut bystander = program.connect_and_greet();
     let mut peer = program.connect_and_greet();
     peer.send_with_end(b"last\n");
     peer.expect("last\n");
     settle(&mut bystander);
-    peer.set_patience(NEVER);
+    peer.set_patience(patience);
     peer.is_ended_by_server()
 }
 
-/// Step 5. A client sends 40,000 bytes of requests, QUIT, and then more, and reads afterwards.
+/// Step 5. A client sends 40,000 bytes of requests, QUIT, and then more. It reads afterwards, from a
+/// program that closes at once only when it has closed.
 ///
 /// Returns how many bytes of the 40,004 arrive.
-pub fn quit_with_requests_under_way(program: &Program) -> usize {
+pub fn quit_with_requests_under_way(program: &Program, closes_at_once: bool) -> usize {
     let mut peer = program.connect_with_small_window();
     greet(&mut peer);
     let requests = lines(40_000);
@@ -124,11 +128,8 @@ pub fn quit_with_requests_under_way(program: &Program) -> usize {
         peer.send("QUIT\n");
         peer.send(lines(10_000));
     });
-    let is_closed = || program.process().descriptors().len() < open;
-    // A program that closes at once has closed before anything is read; the others wait for us.
-    let deadline = Instant::now() + NEVER;
-    while !is_closed() && Instant::now() < deadline {
-        thread::sleep(Duration::from_millis(2));
+    if closes_at_once {
+        wait_until("a close", || program.process().descriptors().len() < open);
     }
     let answers = peer.read_until_ended(requests.len() + b"BYE\n".len());
     let expected = [&requests, &b"BYE\n"[..]].concat();
@@ -139,7 +140,7 @@ pub fn quit_with_requests_under_way(program: &Program) -> usize {
 /// Step 6. Two clients take the last descriptors, a third one waits, and the first one leaves.
 ///
 /// Returns true when the third one is answered before a fourth one connects.
-pub fn wait_for_a_descriptor(program: &Program) -> bool {
+pub fn wait_for_a_descriptor(program: &Program, patience: Duration) -> bool {
     let process = program.process();
     process.limit_descriptors(process.lowest_free_descriptor() + 2);
     let first = program.connect_and_greet();
@@ -149,7 +150,7 @@ pub fn wait_for_a_descriptor(program: &Program) -> bool {
     program.wait_for_log("cannot accept");
     drop(first);
     settle(&mut bystander);
-    let is_answered = answers_within(&third, NEVER);
+    let is_answered = answers_within(&third, patience);
     if !is_answered {
         let _fourth = program.connect();
         third.expect("hello\n");
@@ -200,9 +201,9 @@ pub fn take_the_place_of_a_client_that_leaves(program: &Program) -> bool {
 /// Step 8. A client connects and is silent.
 ///
 /// Returns true when its connection is closed before another client comes.
-pub fn stay_silent(program: &Program) -> bool {
+pub fn stay_silent(program: &Program, patience: Duration) -> bool {
     let mut silent = program.connect();
-    silent.set_patience(3 * NEVER);
+    silent.set_patience(patience);
     if silent.is_ended_by_server() {
         return true;
     }
@@ -242,11 +243,6 @@ fn turns(program: &Program) -> Vec<(usize, usize)> {
         Some((key.parse().ok()?, bytes.parse().ok()?))
     };
     program.log().into_iter().filter_map(turn).collect()
-}
-
-/// All that has arrived by now.
-fn read_what_is_there(peer: &mut Peer) -> Vec<u8> {
-    if peer.has_bytes() { peer.read_some(1000) } else { Vec::new() }
 }
 
 /// True as soon as there is something to read, false after `time`.

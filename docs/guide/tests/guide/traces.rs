@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::pages::{page, page_path};
 use crate::program::Program;
-use crate::scenarios as client;
+use crate::scenarios::{self as client, REPAIRED, TRAPPED};
 use crate::tracer::{Part, excerpt, outline, trace};
 
 /// The block of system calls that a page shows after the line `<!-- calls: NAME -->`.
@@ -105,14 +105,14 @@ const RECORDINGS: &[Recording] = &[
         step: 5,
         name: "an end of input that is missed",
         program: &["5-closing-trap"],
-        client: |program| assert!(!client::send_a_request_with_the_end(program)),
+        client: |program| assert!(!client::send_a_request_with_the_end(program, TRAPPED)),
         parts: &[part(0, &["epoll_wait", "EPOLLRDHUP"], &["epoll_wait", "token 0"])],
     },
     Recording {
         step: 5,
         name: "an end of input that is seen",
         program: &["5-closing"],
-        client: |program| assert!(client::send_a_request_with_the_end(program)),
+        client: |program| assert!(client::send_a_request_with_the_end(program, REPAIRED)),
         parts: &[part(0, &["epoll_wait", "EPOLLRDHUP"], &["close(6"])],
     },
     Recording {
@@ -120,7 +120,7 @@ const RECORDINGS: &[Recording] = &[
         name: "a close at once",
         program: &["5-closing-trap"],
         client: |program| {
-            assert!(client::quit_with_requests_under_way(program) < 40_000);
+            assert!(client::quit_with_requests_under_way(program, true) < 40_000);
         },
         parts: &[part(2, &["close(5"], &[])],
     },
@@ -129,7 +129,7 @@ const RECORDINGS: &[Recording] = &[
         name: "a lingering close",
         program: &["5-closing"],
         client: |program| {
-            assert!(client::quit_with_requests_under_way(program) > 40_000);
+            assert!(client::quit_with_requests_under_way(program, false) > 40_000);
         },
         parts: &[
             part(2, &["shutdown"], &["recvfrom"]),
@@ -140,14 +140,14 @@ const RECORDINGS: &[Recording] = &[
         step: 6,
         name: "no second event",
         program: &["6-accepting-trap"],
-        client: |program| assert!(!client::wait_for_a_descriptor(program)),
+        client: |program| assert!(!client::wait_for_a_descriptor(program, TRAPPED)),
         parts: &[part(0, &["accept4", "EMFILE"], &[]), part(0, &["close(5"], &["epoll_ctl"])],
     },
     Recording {
         step: 6,
         name: "another try",
         program: &["6-accepting"],
-        client: |program| assert!(client::wait_for_a_descriptor(program)),
+        client: |program| assert!(client::wait_for_a_descriptor(program, REPAIRED)),
         parts: &[
             part(0, &["accept4", "EMFILE"], &["epoll_wait"]),
             part(0, &["close(5"], &["epoll_ctl"]),
@@ -175,7 +175,7 @@ const RECORDINGS: &[Recording] = &[
         step: 8,
         name: "a wait without an end",
         program: &["8-stopping-trap", "300"],
-        client: |program| assert!(!client::stay_silent(program)),
+        client: |program| assert!(!client::stay_silent(program, 3 * TRAPPED)),
         parts: &[
             part(0, &["epoll_ctl", "token"], &["epoll_ctl", "token 2"]),
             part(0, &["close(7"], &[]),
@@ -185,7 +185,7 @@ const RECORDINGS: &[Recording] = &[
         step: 8,
         name: "a wait until the deadline",
         program: &["8-stopping", "300"],
-        client: |program| assert!(client::stay_silent(program)),
+        client: |program| assert!(client::stay_silent(program, REPAIRED)),
         parts: &[part(0, &["epoll_ctl", "token"], &["close(7"])],
     },
     Recording {
