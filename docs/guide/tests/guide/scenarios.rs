@@ -7,8 +7,8 @@ use crate::program::{Program, greet, settle};
 use crate::support::peer::Peer;
 use crate::support::wait::{PATIENCE, wait_until};
 
-/// For how long a client waits for what a trap never sends. On a slow machine a trap does not send it
-/// either.
+/// For how long a client waits for what a trap never sends. On a slow machine a trap does not send
+/// it either.
 pub const TRAPPED: Duration = Duration::from_millis(300);
 
 /// For how long a client waits for what a repaired program sends at once.
@@ -114,8 +114,8 @@ pub fn send_a_request_with_the_end(program: &Program, patience: Duration) -> boo
     peer.is_ended_by_server()
 }
 
-/// Step 5. A client sends 40,000 bytes of requests, QUIT, and then more. It reads afterwards, from a
-/// program that closes at once only when it has closed.
+/// Step 5. A client sends 40,000 bytes of requests, QUIT, and then more. It reads afterwards, and
+/// after the close if the program closes at once.
 ///
 /// Returns how many bytes of the 40,004 arrive.
 pub fn quit_with_requests_under_way(program: &Program, closes_at_once: bool) -> usize {
@@ -178,8 +178,8 @@ pub fn reset_before_accept(program: &Program) -> bool {
     next.try_send(b"hello\n") && next.try_expect(b"hello\n")
 }
 
-/// Step 7. A client leaves in the very moment in which the program closes its connection, to make
-/// room for the next one.
+/// Step 7. A client leaves at the moment at which the program closes its connection to make room
+/// for the next one.
 ///
 /// Returns true when the next one can ask twice.
 pub fn take_the_place_of_a_client_that_leaves(program: &Program) -> bool {
