@@ -9,6 +9,7 @@ use support::PROTOCOLS;
 use support::frames::{ECHO, error, frame, header};
 use support::peer::Peer;
 use support::server::Server;
+use support::wait::undisturbed;
 
 /// A connection behind its banner.
 fn greeted(server: &Server, protocol: &str) -> Peer {
@@ -60,15 +61,36 @@ fn a_peer_that_has_spoken_once_is_closed_after_the_idle_timeout_too() {
     assert!(sent_at.elapsed() >= Duration::from_millis(300), "after {:?}", sent_at.elapsed());
 }
 
+/// The timeout of the tests in which a peer comes before it is over.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A peer that is answered as often as it calls `ask`, for twice the timeout; `ask` sends a request
+/// in pieces, with a pause of a tenth of the timeout.
+fn check_goes_on(flag: &str, ask: impl Fn(&mut Peer)) {
+    let server = Server::start(&[flag, "1s"]);
+    undisturbed(|| {
+        let (began, mut asked_at) = (Instant::now(), Instant::now());
+        let mut peer = server.text();
+        while began.elapsed() < 2 * TIMEOUT {
+            let asked_before = std::mem::replace(&mut asked_at, Instant::now());
+            ask(&mut peer);
+            if peer.read_until_ended(b"ECHO on\n".len()) != b"ECHO on\n" {
+                // The timeout is over only where the machine has paused this test.
+                let pause = asked_before.elapsed();
+                assert!(pause >= TIMEOUT, "closed {pause:?} after it has begun a request");
+                return None;
+            }
+        }
+        Some(())
+    });
+}
+
 #[test]
 fn a_peer_that_goes_on_talking_is_not_idle() {
-    let server = Server::start(&["--idle-timeout", "2s"]);
-    let mut peer = server.text();
-    for _ in 0..6 {
-        thread::sleep(Duration::from_millis(500));
-        peer.send("ECHO on\n");
-        peer.expect("ECHO on\n");
-    }
+    check_goes_on("--idle-timeout", |peer| {
+        thread::sleep(TIMEOUT / 10);
+        peer.try_send(b"ECHO on\n");
+    });
 }
 
 #[test]
@@ -123,14 +145,11 @@ fn more_bytes_do_not_extend_the_message_timeout() {
 
 #[test]
 fn the_message_timeout_begins_anew_with_each_message() {
-    let server = Server::start(&["--message-timeout", "2s"]);
-    let mut peer = server.text();
-    for _ in 0..6 {
-        peer.send("ECHO o");
-        thread::sleep(Duration::from_millis(500));
-        peer.send("n\n");
-        peer.expect("ECHO on\n");
-    }
+    check_goes_on("--message-timeout", |peer| {
+        peer.try_send(b"ECHO o");
+        thread::sleep(TIMEOUT / 10);
+        peer.try_send(b"n\n");
+    });
 }
 
 #[test]
@@ -159,42 +178,57 @@ fn an_idle_peer_leaves_the_others_alone() {
 }
 
 /// Freezes the server until a deadline of a peer is long over, and lets the peer speak in that
-/// time.
-fn oversleep(server: &Server, speak: impl FnOnce()) {
+/// time. Returns `None` where the deadline, which was set after `began`, may be over before.
+fn oversleep(server: &Server, began: Instant, speak: impl FnOnce()) -> Option<()> {
     server.freeze();
-    speak();
-    thread::sleep(Duration::from_secs(2));
+    let is_in_time = began.elapsed() < TIMEOUT;
+    if is_in_time {
+        speak();
+        thread::sleep(2 * TIMEOUT);
+    }
     server.thaw();
+    is_in_time.then_some(())
 }
 
 #[test]
-fn a_server_that_overslept_reads_what_has_come_before_it_calls_anybody_idle() {
+fn a_server_that_overslept_reads_what_has_come_before_it_calls_a_peer_idle() {
     let server = Server::start(&["--idle-timeout", "1s"]);
-    let mut peer = server.text();
-    let mut speaking = peer.twin();
-    oversleep(&server, || speaking.send("ECHO in time\n"));
-    peer.expect("ECHO in time\n");
+    undisturbed(|| {
+        let began = Instant::now();
+        let mut peer = server.text();
+        oversleep(&server, began, || peer.send("ECHO in time\n"))?;
+        peer.expect("ECHO in time\n");
+        Some(())
+    });
 }
 
 #[test]
 fn a_server_that_overslept_reads_what_has_come_before_it_gives_a_message_up() {
     let server = Server::start(&["--message-timeout", "1s"]);
-    let mut peer = server.text();
-    let mut speaking = peer.twin();
-    peer.send("ECHO in ");
-    oversleep(&server, || speaking.send("time\n"));
-    peer.expect("ECHO in time\n");
+    undisturbed(|| {
+        let mut peer = server.text();
+        let began = Instant::now();
+        peer.send("ECHO in ");
+        oversleep(&server, began, || peer.send("time\n"))?;
+        peer.expect("ECHO in time\n");
+        Some(())
+    });
 }
 
 #[test]
 fn a_server_that_overslept_writes_what_it_can_before_it_cuts_a_slow_reader_off() {
     let server = Server::start(&["--write-timeout", "1s"]);
-    let mut peer = server.connect_with_small_window("binary");
     let answer = frame(ECHO, vec![b'x'; 8 << 20]);
-    peer.send(&answer);
-    peer.expect(&answer[..1]);
-    let mut reading = peer.twin();
-    // Half of what the kernel has taken by then.
-    oversleep(&server, || reading.expect(&answer[1..128 << 10]));
-    peer.expect(&answer[128 << 10..]);
+    let (last, others) = answer.split_last().expect("a frame");
+    undisturbed(|| {
+        let mut peer = server.connect_with_small_window("binary");
+        peer.send(others);
+        let began = Instant::now();
+        peer.send([*last]);
+        peer.expect(&answer[..1]);
+        // Half of what the kernel has taken by then.
+        oversleep(&server, began, || peer.expect(&answer[1..128 << 10]))?;
+        peer.expect(&answer[128 << 10..]);
+        Some(())
+    });
 }

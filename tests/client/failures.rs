@@ -2,14 +2,13 @@
 //! each error.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
 use crate::originals;
 use crate::runs::{client, finish_child, run, run_script};
 use crate::support::behaviour::{
-    FullQueue, free_port, hold, reset, serve, serve_on, serve_once_asked,
+    FullQueue, SilentPort, hold, reset, serve, serve_on, serve_once_asked,
 };
 
 fn commands(protocol: &str, port: u16, timeout: &str, commands: &[&str]) -> crate::runs::Run {
@@ -20,12 +19,12 @@ fn commands(protocol: &str, port: u16, timeout: &str, commands: &[&str]) -> crat
 
 #[test]
 fn a_port_without_a_listener_is_exit_code_3() {
-    let port = free_port();
+    let port = SilentPort::new();
     for mode in [&["-e", "TIME"][..], &["demo"], &["test"], &["shell"]] {
-        let url = format!("text://127.0.0.1:{port}");
-        run(&[&[&url[..]], mode].concat()).ended_with(3).saying(&format!(
-            "cannot connect to text://127.0.0.1:{port}: connection refused; start tinytcp-server"
-        ));
+        let url = format!("text://127.0.0.1:{}", port.number);
+        run(&[&[&url[..]], mode].concat())
+            .ended_with(3)
+            .saying(&format!("cannot connect to {url}: connection refused; start tinytcp-server"));
     }
 }
 
@@ -42,13 +41,12 @@ fn a_server_that_does_not_accept_in_time_is_exit_code_3() {
 
 #[test]
 fn a_server_that_starts_late_is_waited_for() {
-    let port = free_port();
-    let url = format!("text://127.0.0.1:{port}");
+    let port = SilentPort::new();
+    let url = format!("text://127.0.0.1:{}", port.number);
     let child =
         client(&[&url, "--wait", "20s", "-e", "ECHO late"]).spawn().expect("the client starts");
     thread::sleep(Duration::from_millis(300));
-    let listener = TcpListener::bind(("127.0.0.1", port)).expect("still free");
-    serve_on(listener, |mut stream| {
+    serve_on(port.listen(), |mut stream| {
         let _ = stream.write_all(b"WELCOME\n");
         let _ = stream.read(&mut [0; 1024]);
         let _ = stream.write_all(b"ECHO late\n");
@@ -149,7 +147,8 @@ fn streams_in_non_blocking_mode_are_waited_for() {
 
 #[test]
 fn the_wait_for_a_server_ends() {
-    let url = format!("text://127.0.0.1:{}", free_port());
+    let port = SilentPort::new();
+    let url = format!("text://127.0.0.1:{}", port.number);
     let run = run(&[&url, "--wait", "300ms", "-e", "TIME"]);
     run.ended_with(3).saying("after waiting 3").saying("connection refused");
     assert!(run.elapsed >= Duration::from_millis(300), "{run:?}");

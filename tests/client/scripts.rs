@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::originals;
 use crate::runs::{client, finish_child, run, run_script};
-use crate::support::behaviour::{free_port, hold, serve, serve_once_asked};
+use crate::support::behaviour::{SilentPort, hold, serve, serve_once_asked};
 use crate::support::program::wait;
 
 /// Without a timeout, and with a server that never closes, a run ends only with its last answer.
@@ -96,8 +96,10 @@ fn an_unknown_word_ends_the_script_with_its_line_number() {
 
 #[test]
 fn commands_of_flags_are_checked_before_any_is_sent() {
-    let url = url("binary", free_port());
-    run(&[&url, "-e", "echo a", "-e", "foo"]).ended_with(2).saying("unknown command 'foo'");
+    let port = SilentPort::new();
+    run(&[&url("binary", port.number), "-e", "echo a", "-e", "foo"])
+        .ended_with(2)
+        .saying("unknown command 'foo'");
 }
 
 #[test]

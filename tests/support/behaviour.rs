@@ -56,12 +56,26 @@ pub fn reset(stream: TcpStream) {
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("a socket");
 }
 
-/// A port on which nobody listens.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port")
-        .port()
+/// A port that is ours, so that no other program gets it, and at which nothing listens: a
+/// connection is refused.
+pub struct SilentPort {
+    socket: Socket,
+    pub number: u16,
+}
+
+impl SilentPort {
+    pub fn new() -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+        let addr = socket.local_addr().expect("bound").as_socket().expect("an internet address");
+        Self { socket, number: addr.port() }
+    }
+
+    /// Listens at the port from now on.
+    pub fn listen(self) -> TcpListener {
+        self.socket.listen(16).expect("listening");
+        self.socket.into()
+    }
 }
 
 /// A listener whose queue is full, so that the kernel drops what comes next, as a firewall would.
