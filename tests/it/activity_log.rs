@@ -1,0 +1,371 @@
+//! The log of what peers do: complete for a person, summed up under load, and safe to look at.
+
+use crate::support::frames::{ECHO, frame};
+use crate::support::peer::Peer;
+use crate::support::server::{Server, listen_flags, program};
+use std::time::Instant;
+
+#[test]
+fn a_session_is_logged_from_its_opening_to_its_close() {
+    let server = Server::start(&[]);
+    let mut peer = server.text();
+    let address = peer.address().to_string();
+    peer.send("ECHO hi\nHELP\nQUIT\n");
+    let answers = peer.read_to_end();
+    drop(peer);
+    server.wait_for_log(&[&address, "opened", "text"]);
+    server.wait_for_log(&[&address, "ECHO hi"]);
+    server.wait_for_log(&[&address, "HELP"]);
+    let closed = server.wait_for_log(&[&address, "closed", "text"]);
+    let words: Vec<&str> = closed.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    let bytes_in = "ECHO hi\nHELP\nQUIT\n".len().to_string();
+    let bytes_out = (crate::support::BANNER.len() + answers.len()).to_string();
+    for number in [bytes_in.as_str(), &bytes_out, "3"] {
+        assert!(words.contains(&number), "{number} is not in: {closed}");
+    }
+}
+
+#[test]
+fn every_protocol_logs_its_messages() {
+    let server = Server::start(&[]);
+    for (protocol, request) in [
+        ("binary", frame(ECHO, "from binary")),
+        ("echo", b"from echo\n".to_vec()),
+        ("chat", b"from chat\n".to_vec()),
+    ] {
+        let mut peer = server.connect(protocol);
+        let address = peer.address().to_string();
+        peer.send(request);
+        peer.half_close();
+        peer.read_to_end();
+        server.wait_for_log(&[&address, &format!("from {protocol}")]);
+        server.wait_for_log(&[&address, "closed", protocol]);
+    }
+}
+
+#[test]
+fn no_byte_of_a_client_reaches_the_log_as_it_is() {
+    let server = Server::start(&["-v", "--activity-log", "1000000"]);
+    let every_byte: Vec<u8> = (0..=255).filter(|byte| *byte != b'\n').collect();
+    for protocol in crate::support::PROTOCOLS {
+        let mut peer = server.connect(protocol);
+        for chunk in
+            every_byte.chunks(24).chain([&b"\x1B[31m\r\x1B]0;title\x07 \xC2\x9B \xE2\x80\xAE"[..]])
+        {
+            match protocol {
+                "binary" => peer.send(frame(ECHO, chunk)),
+                _ => peer.send([b"ECHO ", chunk, b"\n"].concat()),
+            }
+        }
+        peer.half_close();
+        peer.read_to_end();
+    }
+    let mut last = server.text();
+    last.send("ECHO that was all\n");
+    last.expect("ECHO that was all\n");
+    server.wait_for_log(&["that was all"]);
+    server.wait_for_log(&[r"\x1b[31m\r\x1b]0;title\x07"]);
+    for line in server.log.raw() {
+        let text =
+            str::from_utf8(&line).unwrap_or_else(|_| panic!("not UTF-8: {}", line.escape_ascii()));
+        let is_harmless = |c: char| !c.is_control() && !BIDI.contains(c);
+        assert!(text.chars().all(is_harmless), "a raw character in the log: {text:?}");
+    }
+}
+
+/// The characters that change the direction in which a terminal writes.
+const BIDI: &str = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\
+    \u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
+
+#[test]
+fn printable_text_of_a_client_is_shown_and_bidi_characters_are_escaped() {
+    let server = Server::start(&[]);
+    let mut peer = server.text();
+    peer.send(format!("ECHO héllo 字 שלום\nECHO {BIDI}\n"));
+    peer.half_close();
+    peer.read_to_end();
+    server.wait_for_log(&["ECHO héllo 字 שלום"]);
+    server.wait_for_log(&["ECHO \\u{61c}\\u{200e}\\u{200f}\\u{202a}"]);
+}
+
+#[test]
+fn a_refused_message_is_logged_with_its_refusal() {
+    let server = Server::start(&["--max-line", "16", "--max-frame", "16"]);
+    let mut peer = server.text();
+    peer.send("BOGUS x\nECHO\nPUT / \n");
+    peer.read_to_end();
+    let mut binary = server.connect("binary");
+    binary.send([frame(9, "x"), frame(ECHO, "seventeen bytes !")].concat());
+    binary.half_close();
+    binary.read_to_end();
+    let refusals = [
+        ": UNKNOWN_COMMAND BOGUS x",
+        ": BAD_ARGUMENTS ECHO",
+        ": NOT_HTTP PUT /",
+        ": UNKNOWN_COMMAND",
+        ": FRAME_TOO_LARGE",
+    ];
+    for refusal in refusals {
+        server.wait_for_log(&[refusal]);
+    }
+}
+
+#[test]
+fn without_messages_the_log_shows_connections_only() {
+    let server = Server::start(&["--activity-log", "connections"]);
+    let mut peer = server.text();
+    let address = peer.address().to_string();
+    peer.send("ECHO secret\nQUIT\n");
+    peer.read_to_end();
+    drop(peer);
+    server.wait_for_log(&["opened", &address]);
+    server.wait_for_log(&["closed", &address, "2 messages"]);
+    assert_eq!(server.log.find(&["secret"]), None);
+}
+
+#[test]
+fn where_other_machines_can_connect_no_message_is_logged_by_default_and_a_warning_is() {
+    let mut command = program();
+    command.args(["--listen", "text://0.0.0.0:0"]);
+    let mut server = Server::launch_only(command);
+    server.read_addresses(1);
+    server.wait_for_log(&["WARN", "other machines can connect", "no accounts"]);
+    let mut peer = Peer::connect(([127, 0, 0, 1], server.address("text").port()).into());
+    peer.send("ECHO secret\nQUIT\n");
+    peer.read_to_end();
+    drop(peer);
+    server.wait_for_log(&["closed", "2 messages"]);
+    assert_eq!(server.log.find(&["secret"]), None);
+}
+
+#[test]
+fn the_log_begins_with_the_version_and_the_listeners() {
+    let server = Server::start(&[]);
+    let url = format!("text://{}", server.address("text"));
+    server.wait_for_log(&[concat!("tinytcp-server ", env!("CARGO_PKG_VERSION")), &url]);
+    assert_eq!(server.log.find(&["other machines"]), None, "it listens on loopback");
+}
+
+/// When the event of a log line happened.
+fn time(line: &str) -> chrono::DateTime<chrono::FixedOffset> {
+    let time = line.split(' ').next().expect("a time");
+    chrono::DateTime::parse_from_rfc3339(time).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+#[test]
+fn an_opening_that_is_logged_late_has_its_own_time() {
+    let server = Server::start(&[]);
+    let mut peer = server.text();
+    let connected = chrono::Utc::now();
+    let address = peer.address().to_string();
+    let opened = server.wait_for_log(&["opened", &address]);
+    let logged = chrono::Utc::now();
+    peer.send("QUIT\n");
+    assert!(
+        (logged - connected).num_milliseconds() > 900,
+        "it is logged after a second of silence"
+    );
+    // The greeting was read before `connected`, but the clock of the log is that of a round: it may
+    // be a little late.
+    assert!(
+        (time(&opened).to_utc() - connected).num_milliseconds() < 500,
+        "{opened}; connected {connected}"
+    );
+}
+
+#[test]
+fn a_sum_tells_probes_from_connections() {
+    let server = Server::start(&["-v", "--activity-log", "1"]);
+    (0..50).for_each(|_| drop(server.connect("binary")));
+    let sum = server.wait_for_log(&["same second, not shown:", "probe"]);
+    assert!(!sum.contains("closed"), "{sum}");
+}
+
+#[test]
+fn a_line_break_of_a_client_makes_no_line_in_the_log() {
+    let server = Server::start(&[]);
+    let mut peer = server.connect("binary");
+    peer.send(frame(ECHO, "first\nforged line\r\nsecond"));
+    peer.half_close();
+    peer.read_to_end();
+    server.wait_for_log(&[r"first\nforged line\r\nsecond"]);
+}
+
+#[test]
+fn what_a_client_sent_is_cut_at_64_bytes() {
+    let server = Server::start(&["-v"]);
+    let mut peer = server.text();
+    peer.send(format!("ECHO {}\n{} x\n", "z".repeat(1000), "y".repeat(1000)));
+    peer.half_close();
+    peer.read_to_end();
+    for letter in ["z", "y"] {
+        let line = server.wait_for_log(&[&letter.repeat(40)]);
+        let shown =
+            line.split(|c: char| !letter.contains(c)).map(str::len).max().unwrap_or_default();
+        assert!((50..=64).contains(&shown), "{shown} bytes of a client in: {line}");
+    }
+}
+
+#[test]
+fn under_load_the_lines_are_capped_and_the_rest_is_summed_up() {
+    const COMMANDS: usize = 20_000;
+    const CAP: usize = 5;
+    let server = Server::start(&["--activity-log", "5"]);
+    let started = Instant::now();
+    let mut peer = server.text();
+    let requests = "ECHO much\n".repeat(COMMANDS);
+    let sender = peer.send_in_background(requests.clone().into_bytes());
+    peer.expect(requests);
+    sender.join().expect("everything is sent");
+    // The summary of the last second comes with the next.
+    let summary = crate::support::wait::wait_for("a line that sums up", || {
+        server.log.text().into_iter().find(|line| {
+            let numbers = line
+                .split(|c: char| !c.is_ascii_digit())
+                .filter_map(|word| word.parse::<usize>().ok());
+            line.contains(" commands")
+                && numbers
+                    .into_iter()
+                    .any(|number| (1000..=COMMANDS).contains(&number) && number != 2026)
+        })
+    });
+    let seconds = started.elapsed().as_secs() as usize + 2;
+    let commands = server.log.text().iter().filter(|line| line.contains("ECHO much")).count();
+    assert!(
+        (1..=CAP * seconds).contains(&commands),
+        "{commands} lines in {seconds} seconds; {summary}"
+    );
+}
+
+/// Twenty thousand connections, each up to no good in the next way of several, and then a polite
+/// one.
+fn flood(server: &Server) {
+    for index in 0..20_000 {
+        match index % 5 {
+            0 => converse(server.text(), b"GET / HTTP/1.1\r\n\r\n"),
+            1 => converse(server.connect("echo"), b"\x16\x03\x01\x02\x00\x01"),
+            2 => converse(server.connect("binary"), &[7, 0, 0, 0, 0, 3, 0, 0, 0, 0]),
+            3 => converse(server.text(), b"NONSENSE\nECHO\nQUIT\n"),
+            _ => {
+                let mut peer = server.connect("chat");
+                peer.send("half a message");
+                peer.reset();
+            }
+        }
+    }
+    converse(server.text(), b"QUIT\n");
+}
+
+fn converse(mut peer: Peer, request: &[u8]) {
+    peer.send(request);
+    peer.read_to_end();
+}
+
+#[test]
+fn a_flood_of_bad_connections_is_capped_too() {
+    const CAP: usize = 5;
+    let server = Server::start(&["--activity-log", "5"]);
+    let started = Instant::now();
+    flood(&server);
+    let seconds = started.elapsed().as_secs() as usize + 2;
+    let lines = server.log.raw().len();
+    // In each second the capped lines and one that sums up, and at the start the listeners and the
+    // limits.
+    assert!(
+        lines <= (CAP + 1) * seconds + 2,
+        "{lines} lines in {seconds} seconds: {:#?}",
+        server.log.text()
+    );
+}
+
+#[test]
+fn a_flood_of_connections_that_are_turned_away_is_one_warning_a_second() {
+    const CAP: usize = 5;
+    let server = Server::start(&["--activity-log", "5", "--max-connections", "1"]);
+    let _only = server.text();
+    let started = Instant::now();
+    for _ in 0..5000 {
+        server.connect("echo").read_to_end();
+    }
+    let seconds = started.elapsed().as_secs() as usize + 2;
+    let lines = server.log.raw().len();
+    assert!(
+        lines <= (CAP + 2) * seconds + 2,
+        "{lines} lines in {seconds} seconds: {:#?}",
+        server.log.text()
+    );
+}
+
+#[test]
+fn a_person_sees_every_command_in_spite_of_the_cap() {
+    let server = Server::start(&[]);
+    let mut peer = server.text();
+    for index in 0..20 {
+        peer.send(format!("ECHO line-{index}-\n"));
+        peer.expect(format!("ECHO line-{index}-\n"));
+    }
+    for index in 0..20 {
+        server.wait_for_log(&[&format!("line-{index}-")]);
+    }
+}
+
+/// A connection on which the peer sends nothing, and a session after it that is logged.
+fn probe(server: &Server) -> String {
+    let probe = server.connect("binary");
+    let address = probe.address().to_string();
+    drop(probe);
+    let mut peer = server.text();
+    let later = peer.address().to_string();
+    peer.send("QUIT\n");
+    peer.read_to_end();
+    drop(peer);
+    server.wait_for_log(&[&later, "closed"]);
+    address
+}
+
+#[test]
+fn a_probe_is_not_logged() {
+    let server = Server::start(&[]);
+    let address = probe(&server);
+    assert_eq!(server.log.find(&[&address]), None);
+}
+
+#[test]
+fn a_probe_is_logged_for_debugging() {
+    let server = Server::start(&["-v"]);
+    let address = probe(&server);
+    server.wait_for_log(&[&address]);
+}
+
+#[test]
+fn quiet_is_quiet() {
+    let mut server = Server::start(&["-q"]);
+    let mut peer = server.text();
+    peer.send("ECHO hush\nQUIT\n");
+    peer.read_to_end();
+    drop(peer);
+    server.process().signal("TERM");
+    assert!(server.wait_for_exit().success());
+    assert_eq!(server.log.text(), [""; 0]);
+}
+
+#[test]
+fn rust_log_overrides_the_flags() {
+    let mut command = program();
+    command.args(listen_flags()).arg("-q").env("RUST_LOG", "info");
+    let server = Server::launch(command);
+    let mut peer = server.text();
+    peer.send("ECHO seen\n");
+    peer.expect("ECHO seen\n");
+    server.wait_for_log(&["ECHO seen"]);
+}
+
+#[test]
+fn the_log_has_no_colour_when_nobody_looks() {
+    let server = Server::start(&["-v"]);
+    let mut peer = server.text();
+    peer.send("NONSENSE\n");
+    peer.expect("ERROR UNKNOWN_COMMAND\n");
+    server.wait_for_log(&["NONSENSE"]);
+    assert!(server.log.raw().iter().all(|line| !line.contains(&0x1B)), "{:#?}", server.log.text());
+}

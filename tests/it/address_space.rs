@@ -1,0 +1,104 @@
+//! The memory limit against peers who want all of it, under a kernel that gives no more: an
+//! allocation that goes beyond would end the process.
+
+use crate::support::frames::{ECHO, REVERSE, frame, header};
+use crate::support::peer::Peer;
+use crate::support::server::Server;
+use crate::support::wait::wait_until;
+use crate::support::{KIB, MIB};
+use std::thread;
+
+const MEMORY_LIMIT: usize = 32 * MIB;
+
+/// What the server may take beyond its limit: tables, what the allocator keeps, and the stacks of
+/// no new thread.
+const SLACK: usize = 16 * MIB;
+
+/// Peers that send halves of the longest frames there are.
+fn half_frames(server: &Server) -> Vec<Peer> {
+    let half = [header(ECHO, 16 * MIB), vec![b'x'; 8 * MIB]].concat();
+    send_from_each((0..30).map(|_| server.connect("binary")).collect(), &half)
+}
+
+/// Peers whose answers are longer than anybody takes.
+fn unread_frames(server: &Server) -> Vec<Peer> {
+    let peers = (0..30).map(|_| server.connect_with_small_window("binary")).collect();
+    send_from_each(
+        peers,
+        &[frame(ECHO, vec![b'x'; 3 * MIB]), frame(REVERSE, "xyz".repeat(MIB))].concat(),
+    )
+}
+
+/// Peers that ask as long as anybody listens, and read nothing.
+fn unread_answers(server: &Server) -> Vec<Peer> {
+    let peers = (0..50).map(|_| server.connect_with_small_window("text")).collect();
+    // More than both kernels hold of a connection, so that the server holds the rest.
+    send_from_each(peers, &[b"ECHO ", [b'x'; KIB].as_slice(), b"\n"].concat().repeat(8 * KIB))
+}
+
+/// Peers that begin a line.
+fn half_lines(server: &Server) -> Vec<Peer> {
+    let peers =
+        (0..1000).map(|index| server.connect(["text", "echo", "chat"][index % 3])).collect();
+    send_from_each(peers, &vec![b'x'; 60 * KIB])
+}
+
+/// Has every peer send `bytes`, as far as the server takes them: some are refused, and some are cut
+/// off.
+fn send_from_each(mut peers: Vec<Peer>, bytes: &[u8]) -> Vec<Peer> {
+    for peer in &peers {
+        peer.set_send_patience(std::time::Duration::from_millis(20));
+    }
+    for peer in &mut peers {
+        peer.try_send(bytes);
+    }
+    peers
+}
+
+/// An honest peer is served, or told that the server is busy, and nothing else.
+fn check_serves(server: &Server) {
+    let mut peer = server.text();
+    for index in 0..50 {
+        peer.send(format!("ECHO {index}\n"));
+        peer.expect(format!("ECHO {index}\n"));
+    }
+}
+
+#[test]
+fn under_attack_the_server_stays_within_its_memory_and_serves() {
+    rlimit::increase_nofile_limit(4000).expect("descriptors for our own ends");
+    let limit = format!("{MEMORY_LIMIT}");
+    let flags = [
+        "--memory-limit",
+        &limit,
+        "--quiet-period",
+        "1h",
+        "--write-timeout",
+        "1h",
+        "--activity-log",
+        "1",
+    ];
+    let server = Server::start(&flags);
+    let descriptors = server.descriptor_count();
+    check_serves(&server);
+    let process = server.process();
+    process.limit_address_space(process.address_space_bytes() + MEMORY_LIMIT + SLACK);
+    for _ in 0..2 {
+        thread::scope(|scope| {
+            let attacks: [fn(&Server) -> Vec<Peer>; 4] =
+                [half_frames, unread_frames, unread_answers, half_lines];
+            let server = &server;
+            let attacks = attacks.map(|attack| scope.spawn(move || attack(server)));
+            check_serves(server);
+            let peers = attacks.map(|attack| attack.join().expect("an attack does not fail"));
+            check_serves(server);
+            drop(peers);
+        });
+        server.wait_for_descriptors(descriptors);
+    }
+    wait_until("what they held is free", || {
+        let mut peer = server.connect("binary");
+        peer.send(frame(ECHO, vec![b'x'; 8 * MIB]));
+        peer.read_exact(1) == [ECHO]
+    });
+}

@@ -1,0 +1,217 @@
+//! More peers than places, or than descriptors: the rest is told or waits, and a place that becomes
+//! free is used.
+
+use crate::support::frames::{ECHO, error, frame};
+use crate::support::peer::Peer;
+use crate::support::server::{Server, listen_flags, program_under};
+use crate::support::wait::wait_for;
+use crate::support::{BANNER, MIB, PROTOCOLS};
+use std::thread;
+use std::time::Duration;
+
+/// What a protocol says in place of anything else when the server is full.
+fn busy(protocol: &str) -> Vec<u8> {
+    match protocol {
+        "binary" => error("SERVER_BUSY"),
+        _ => b"ERROR SERVER_BUSY\n".to_vec(),
+    }
+}
+
+/// Requests that a peer sends at once, without waiting to be let in.
+fn eager(protocol: &str) -> Vec<u8> {
+    match protocol {
+        "binary" => frame(ECHO, "hello").repeat(200),
+        _ => b"ECHO hello\n".repeat(200),
+    }
+}
+
+/// Peers that fill a server of `count` places.
+fn fill(server: &Server, count: usize) -> Vec<Peer> {
+    (0..count).map(|_| server.text()).collect()
+}
+
+#[test]
+fn the_peer_that_takes_the_last_place_is_served_and_the_next_is_not() {
+    let server = Server::start(&["--max-connections", "10"]);
+    let mut peers = fill(&server, 10);
+    assert_eq!(server.connect("text").read_to_end(), busy("text"));
+    for peer in &mut peers {
+        peer.send("ECHO in\n");
+        peer.expect("ECHO in\n");
+    }
+}
+
+#[test]
+fn peers_over_the_limit_are_told_so_and_see_a_clean_end() {
+    let server = Server::start(&["--max-connections", "10"]);
+    let peers = fill(&server, 10);
+    for protocol in PROTOCOLS {
+        for _ in 0..40 {
+            assert_eq!(server.connect(protocol).read_to_end(), busy(protocol), "{protocol}");
+        }
+    }
+    drop(peers);
+}
+
+#[test]
+fn peers_over_the_limit_that_have_sent_at_once_see_no_reset() {
+    let server = Server::start(&["--max-connections", "10"]);
+    let peers = fill(&server, 10);
+    for protocol in PROTOCOLS {
+        for _ in 0..40 {
+            let mut peer = server.connect(protocol);
+            peer.send(eager(protocol));
+            assert_eq!(peer.read_to_end(), busy(protocol), "{protocol}");
+        }
+    }
+    drop(peers);
+}
+
+#[test]
+fn many_peers_over_the_limit_at_once_are_all_told() {
+    let server = Server::start(&["--max-connections", "10"]);
+    let peers = fill(&server, 10);
+    server.freeze();
+    let mut refused: Vec<_> =
+        PROTOCOLS.iter().cycle().take(800).map(|name| (name, server.connect(name))).collect();
+    for (protocol, peer) in &mut refused {
+        peer.send(eager(protocol));
+    }
+    server.thaw();
+    for (protocol, peer) in &mut refused {
+        assert_eq!(peer.read_to_end(), busy(protocol), "{protocol}");
+    }
+    drop(peers);
+}
+
+#[test]
+fn a_free_place_is_used_again() {
+    let server = Server::start(&["--max-connections", "10"]);
+    let mut peers = fill(&server, 10);
+    for _ in 0..20 {
+        let mut leaver = peers.remove(3);
+        leaver.send("QUIT\n");
+        leaver.expect("BYE\n");
+        leaver.expect_eof();
+        drop(leaver);
+        // The place is free once the server has seen our end, which nothing tells us.
+        peers.push(wait_for("a free place", || {
+            let mut peer = server.connect("text");
+            (peer.read_line().as_bytes() == BANNER).then_some(peer)
+        }));
+        assert_eq!(
+            server.connect("text").read_to_end(),
+            busy("text"),
+            "one place was free, not two"
+        );
+    }
+}
+
+#[test]
+fn a_hundred_thousand_refused_peers_leave_no_memory_behind() {
+    let server = Server::start(&["--max-connections", "1", "--activity-log", "1"]);
+    let peer = server.text();
+    let refuse = |count| {
+        for _ in 0..count {
+            assert_eq!(server.connect("text").read_to_end(), busy("text"));
+        }
+    };
+    refuse(1000);
+    let before = server.process().resident_bytes();
+    refuse(100_000);
+    let grown = server.process().resident_bytes().saturating_sub(before);
+    assert!(grown < MIB, "100,000 refused peers cost {grown} bytes");
+    drop(peer);
+}
+
+/// A server with descriptors for few of the twenty peers that are waiting for it; the rest waits in
+/// the kernel's queue.
+fn exhausted() -> (Server, Vec<Peer>) {
+    let server = Server::start(&[]);
+    let process = server.process();
+    process.limit_descriptors(process.lowest_free_descriptor() + 2);
+    let peers: Vec<Peer> = (0..20).map(|_| server.connect("text")).collect();
+    (server, peers)
+}
+
+/// Waits until one of `peers` has been welcomed, and gives its index.
+fn welcomed(peers: &mut [Peer]) -> usize {
+    wait_for("a peer that is welcomed", || peers.iter_mut().position(|peer| peer.has_bytes()))
+}
+
+#[test]
+fn when_descriptors_are_exhausted_and_raised_again_everybody_is_served_without_a_new_peer() {
+    let (server, mut peers) = exhausted();
+    welcomed(&mut peers);
+    server.process().limit_descriptors(1000);
+    for peer in &mut peers {
+        peer.expect(BANNER);
+    }
+}
+
+#[test]
+fn when_descriptors_are_exhausted_a_peer_that_leaves_makes_room_for_one_that_waits() {
+    let (_server, mut peers) = exhausted();
+    while !peers.is_empty() {
+        let index = welcomed(&mut peers);
+        let mut peer = peers.remove(index);
+        peer.expect(BANNER);
+        peer.send("QUIT\n");
+        peer.expect("BYE\n");
+        peer.expect_eof();
+    }
+}
+
+#[test]
+fn while_descriptors_are_exhausted_the_served_peers_are_served() {
+    let (_server, mut peers) = exhausted();
+    let index = welcomed(&mut peers);
+    peers[index].expect(BANNER);
+    for _ in 0..100 {
+        peers[index].send("ECHO on\n");
+        peers[index].expect("ECHO on\n");
+    }
+}
+
+#[test]
+fn while_descriptors_are_exhausted_the_server_does_not_spin() {
+    let (server, mut peers) = exhausted();
+    welcomed(&mut peers);
+    let before = server.process().processor_ticks();
+    thread::sleep(Duration::from_secs(1));
+    let ticks = server.process().processor_ticks() - before;
+    assert!(ticks < 30, "{ticks} ticks of processor time in a second without anything to do");
+}
+
+#[test]
+fn the_soft_limit_of_descriptors_is_raised_to_the_hard_one_and_logged() {
+    let mut command = program_under(&["prlimit", "--nofile=64:500"]);
+    command.args(listen_flags());
+    let server = Server::launch(command);
+    assert_eq!(server.process().descriptor_limits(), (500, 500));
+    server.wait_for_log(&["64", "500", "468"]);
+}
+
+#[test]
+fn the_connection_limit_is_what_the_hard_limit_of_descriptors_allows() {
+    let mut command = program_under(&["prlimit", "--nofile=64:64"]);
+    command.args(listen_flags());
+    let server = Server::launch(command);
+    let mut peers = fill(&server, 64 - 32);
+    assert_eq!(server.connect("text").read_to_end(), busy("text"));
+    for peer in &mut peers {
+        peer.send("ECHO in\n");
+        peer.expect("ECHO in\n");
+    }
+}
+
+#[test]
+fn six_hundred_peers_fit_the_queue_of_a_stopped_server() {
+    let server = Server::start(&[]);
+    server.freeze();
+    let mut peers: Vec<Peer> = (0..600).map(|_| server.connect("text")).collect();
+    server.thaw();
+    for peer in &mut peers {
+        peer.expect(BANNER);
+    }
+}

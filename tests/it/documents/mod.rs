@@ -1,0 +1,6 @@
+//! The documents agree with the tree: names of files and tests, links, and flags.
+
+mod files;
+mod flags;
+mod links;
+mod tests;

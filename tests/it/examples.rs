@@ -1,0 +1,404 @@
+//! The examples, run for real.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use mio::{Events, Interest, Poll, Token};
+use tinytcp_core::close_reason::CloseReason;
+use tinytcp_core::protocol::text::BANNER;
+use tinytcp_core::server::{Config, Handle, Server};
+use tinytcp_core::status::Status;
+
+#[allow(dead_code)]
+#[path = "../../examples/calc.rs"]
+mod calc;
+#[allow(dead_code)]
+#[path = "../../examples/chargen.rs"]
+mod chargen;
+#[allow(dead_code)]
+#[path = "../../examples/shout.rs"]
+mod shout;
+#[allow(dead_code)]
+#[path = "../../examples/status.rs"]
+mod status;
+#[allow(dead_code)]
+#[path = "../../examples/whoami.rs"]
+mod whoami;
+
+/// Longer than any answer takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server that runs in a thread of its own.
+struct Running {
+    addr: SocketAddr,
+    handle: Handle,
+    thread: JoinHandle<io::Result<Status>>,
+}
+
+impl Running {
+    /// Runs the server that `config` builds for any free port.
+    fn new(config: impl FnOnce(SocketAddr) -> Config) -> Self {
+        let server = Server::bind(&config(([127, 0, 0, 1], 0).into())).expect("a free port");
+        let (addr, handle) =
+            (server.addresses()[0].addr().expect("a listener of TCP"), server.handle());
+        Self { addr, handle, thread: thread::spawn(|| server.run()) }
+    }
+
+    /// The same for a server with two listeners; gives their addresses too.
+    fn both(config: impl FnOnce(SocketAddr, SocketAddr) -> Config) -> (Self, [SocketAddr; 2]) {
+        let any = ([127, 0, 0, 1], 0).into();
+        let server = Server::bind(&config(any, any)).expect("free ports");
+        let addrs =
+            [0, 1].map(|index: usize| server.addresses()[index].addr().expect("a listener of TCP"));
+        let handle = server.handle();
+        (Self { addr: addrs[0], handle, thread: thread::spawn(|| server.run()) }, addrs)
+    }
+
+    fn connect(&self) -> TcpStream {
+        connect(self.addr)
+    }
+
+    fn stop(self) -> Status {
+        self.handle.stop();
+        self.thread.join().expect("the server does not panic").expect("the server does not fail")
+    }
+}
+
+fn connect(addr: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(addr).expect("the server listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
+    stream.set_write_timeout(Some(PATIENCE)).expect("a timeout above zero");
+    stream
+}
+
+mod calculating {
+    use super::*;
+
+    /// What is answered to each of `requests`.
+    fn answers<const N: usize>(requests: [&[u8]; N]) -> [String; N] {
+        let running = Running::new(calc::config);
+        let mut stream = BufReader::new(running.connect());
+        let read_line = |stream: &mut BufReader<TcpStream>| {
+            let mut line = String::new();
+            stream.read_line(&mut line).expect("a line in time");
+            line.trim_end().to_owned()
+        };
+        assert_eq!(read_line(&mut stream), BANNER);
+        let answers = requests.map(|request| {
+            stream.get_mut().write_all(&[request, b"\n"].concat()).expect("the server reads");
+            read_line(&mut stream)
+        });
+        drop(stream);
+        running.stop();
+        answers
+    }
+
+    #[test]
+    fn an_expression_is_answered_with_its_value() {
+        assert_eq!(
+            answers([b"CALC 2 + 3", b"calc 2*(3+4)/4", b"CALC -1", b"CALC 2^10"]),
+            ["CALC 5", "CALC 3.5", "CALC -1", "CALC 1024"]
+        );
+    }
+
+    #[test]
+    fn help_lists_it_behind_the_commands_of_the_protocol() {
+        let [help] = answers([b"HELP"]);
+        assert_eq!(help, "HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT | CALC <EXPRESSION>");
+    }
+
+    #[test]
+    fn what_has_no_value_is_an_error_and_the_session_goes_on() {
+        let requests: [&[u8]; 9] = [
+            b"CALC",
+            b"CALC 2 +",
+            b"CALC ()",
+            b"CALC 1/0",
+            b"CALC x",
+            b"CALC 1 2",
+            b"CALC \xff",
+            b"CALC ,",
+            b"CALC {",
+        ];
+        assert_eq!(answers(requests), [(); 9].map(|()| "ERROR BAD_ARGUMENTS"));
+    }
+
+    #[test]
+    fn no_depth_of_nesting_harms_the_server() {
+        let nested = |depth: usize| ["CALC ", &"(".repeat(depth), "7", &")".repeat(depth)].concat();
+        let signs = ["CALC ", &"-".repeat(254), "7"].concat();
+        let requests = [
+            nested(127),
+            signs,
+            nested(128),
+            nested(32_000),
+            ["CALC ", &"(".repeat(65_000)].concat(),
+        ];
+        assert_eq!(
+            answers(requests.each_ref().map(String::as_bytes)),
+            [
+                "CALC 7",
+                "CALC 7",
+                "ERROR BAD_ARGUMENTS",
+                "ERROR BAD_ARGUMENTS",
+                "ERROR BAD_ARGUMENTS"
+            ]
+        );
+    }
+}
+
+mod generating_characters {
+    use super::*;
+
+    /// The pattern from its start, the slow and obvious way.
+    fn pattern(lines: usize) -> String {
+        let ring: Vec<char> = (' '..='~').collect();
+        (0..lines)
+            .flat_map(|line| (0..72).map(move |column| line + column).map(Some).chain([None]))
+            .map(|place| place.map_or("\r\n".to_owned(), |place| ring[place % 95].to_string()))
+            .collect()
+    }
+
+    #[test]
+    fn a_peer_that_reads_gets_the_pattern_of_the_rfc() {
+        let running = Running::new(chargen::config);
+        let mut received = vec![0; 74 * 10_000];
+        running.connect().read_exact(&mut received).expect("characters in time");
+        assert!(received == pattern(10_000).as_bytes());
+        let first =
+            br##" !"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_`abcdefg"##;
+        assert!(received.starts_with(first));
+        running.stop();
+    }
+
+    #[test]
+    fn what_a_peer_sends_is_thrown_away_while_it_is_talked_to() {
+        let running = Running::new(chargen::config);
+        let mut stream = running.connect();
+        let mut block = vec![0; 64 << 10];
+        // 16 MiB each way: more than the kernel keeps for a server that does not read.
+        for _ in 0..256 {
+            stream.write_all(&block).expect("the server reads");
+            stream.read_exact(&mut block).expect("characters in time");
+        }
+        drop(stream);
+        assert!(running.stop().total().received_bytes > 8 << 20);
+    }
+
+    #[test]
+    fn a_peer_that_never_reads_costs_little_and_is_reset() {
+        let running = Running::new(|addr| {
+            let mut config = chargen::config(addr);
+            config.timeouts.write = Some(Duration::from_millis(200));
+            config
+        });
+        let stream = running.connect();
+        stream.set_nonblocking(true).expect("a TCP socket");
+        wait_for_reset(stream);
+        let counters = running.stop().total();
+        assert_eq!(counters.closed_for(CloseReason::WriteTimeout), 1);
+        assert!(counters.sent_bytes < 16 << 20, "the kernel took {} bytes", counters.sent_bytes);
+    }
+
+    /// Waits until the server has reset the connection, without reading from it.
+    fn wait_for_reset(stream: TcpStream) {
+        let mut stream = mio::net::TcpStream::from_std(stream);
+        let (mut poll, mut events) = (Poll::new().expect("a poller"), Events::with_capacity(8));
+        poll.registry().register(&mut stream, Token(0), Interest::READABLE).expect("a watch");
+        while !events.iter().any(mio::event::Event::is_error) {
+            poll.poll(&mut events, Some(PATIENCE)).expect("a poller that works");
+            assert!(!events.is_empty(), "not reset in time");
+        }
+    }
+}
+
+mod shouting {
+    use super::*;
+
+    /// What a peer hears that sends `pieces`, each after the answer to the one before it, and then
+    /// ends its input.
+    fn heard(pieces: [&[u8]; 2]) -> String {
+        let running = Running::new(|addr| {
+            let mut config = shout::config(addr);
+            config.limits.line_bytes_max = 16;
+            config
+        });
+        let mut stream = running.connect();
+        for piece in pieces {
+            stream.write_all(piece).expect("the server reads");
+            thread::sleep(Duration::from_millis(20));
+        }
+        stream.shutdown(std::net::Shutdown::Write).expect("a half-close");
+        let mut heard = String::new();
+        stream.read_to_string(&mut heard).expect("the end in time");
+        running.stop();
+        heard
+    }
+
+    #[test]
+    fn a_line_comes_back_in_capitals_though_it_came_in_pieces() {
+        assert_eq!(heard([b"hel", b"lo\nyou\r\nhalf a"]), "SAY SOMETHING\nHELLO\nYOU\r\n");
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_refused_and_the_next_one_is_answered() {
+        let long = "x".repeat(17);
+        let expected = "SAY SOMETHING\nERROR LINE_TOO_LONG\nHI\n";
+        assert_eq!(heard([long.as_bytes(), b"xxx\nhi\n"]), expected);
+    }
+
+    #[test]
+    fn what_is_no_text_is_an_error_and_the_end() {
+        assert_eq!(heard([b"\xff\n", b""]), "SAY SOMETHING\nERROR NOT_TEXT\n");
+    }
+}
+
+mod naming_the_peer {
+    use super::*;
+
+    #[test]
+    fn a_peer_of_text_is_told_who_it_is_and_what_it_has_sent() {
+        let (running, [text, _]) = Running::both(whoami::config);
+        let mut stream = connect(text);
+        let own = stream.local_addr().expect("connected");
+        stream.write_all(b"ECHO hello\nWHOAMI\nwhoami now\nQUIT\n").expect("the server reads");
+        let mut heard = String::new();
+        stream.read_to_string(&mut heard).expect("the end in time");
+        running.stop();
+        let (known, age) = heard.split_once(" messages, ").expect("an answer");
+        let expected = format!(
+            "{BANNER}\nECHO hello\nWHOAMI {own} at text://{text}, connection 1, 34 bytes, 2"
+        );
+        assert_eq!(known, expected);
+        assert!(age.ends_with(" s\nERROR BAD_ARGUMENTS\nBYE\n"), "{age}");
+    }
+
+    #[test]
+    fn a_peer_of_binary_is_told_the_same_in_a_frame() {
+        let (running, [_, binary]) = Running::both(whoami::config);
+        let first = connect(binary);
+        let mut stream = connect(binary);
+        let own = stream.local_addr().expect("connected");
+        stream.write_all(b"\x10\0\0\0\0").expect("the server reads");
+        stream.shutdown(std::net::Shutdown::Write).expect("a half-close");
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).expect("the end in time");
+        drop(first);
+        running.stop();
+        let (header, told) = heard.split_at(5);
+        assert_eq!(
+            header,
+            [&[1][..], &u32::try_from(told.len()).expect("short").to_be_bytes()].concat()
+        );
+        let expected = format!("{own} at binary://{binary}, connection 2, 5 bytes, 1 message, ");
+        assert!(told.starts_with(expected.as_bytes()), "{}", told.escape_ascii());
+    }
+}
+
+mod showing_the_state {
+    use super::*;
+
+    /// What is answered to `request`: the first line, and the body.
+    fn answer(request: &[u8]) -> (String, String) {
+        let (running, [text, status]) = Running::both(status::config);
+        let idle = connect(text);
+        // The server has accepted it when it greets.
+        idle.peek(&mut [0]).expect("a greeting");
+        let mut stream = connect(status);
+        stream.write_all(request).expect("the server reads");
+        let mut heard = String::new();
+        stream.read_to_string(&mut heard).expect("the end in time");
+        drop(idle);
+        running.stop();
+        let (head, body) = heard.split_once("\r\n\r\n").expect("a head");
+        let (_, length) = head.split_once("Content-Length:").expect("a length");
+        assert_eq!(length.trim_start().parse(), Ok(body.len()), "{heard}");
+        (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
+    }
+
+    #[test]
+    fn a_browser_sees_every_listener() {
+        let (result, body) = answer(b"GET /status HTTP/1.1\r\nHost: here\r\n\r\n");
+        assert_eq!(result, "HTTP/1.1 200 OK");
+        let lines: Vec<_> = body.lines().collect();
+        assert!(lines[0].ends_with(" 2 of 1000 connections open, 0 bytes in buffers"), "{body}");
+        assert!(lines[1].starts_with("text://127.0.0.1:"), "{body}");
+        assert!(
+            lines[1].ends_with(": 1 open, 1 accepted, 0 messages, 0 bytes in, 37 bytes out"),
+            "{body}"
+        );
+        assert!(
+            lines[2].ends_with(": 1 open, 1 accepted, 0 messages, 36 bytes in, 0 bytes out"),
+            "{body}"
+        );
+    }
+
+    #[test]
+    fn anything_else_is_an_error_of_http() {
+        assert_eq!(answer(b"GET / HTTP/1.1\r\n\r\n").0, "HTTP/1.1 404 Not Found");
+        assert_eq!(answer(b"POST /status HTTP/1.1\r\n\r\nbody").0, "HTTP/1.1 501 Not Implemented");
+        let long = [b"GET /", &[b'x'; 9000][..]].concat();
+        assert_eq!(answer(&long).0, "HTTP/1.1 431 Request Header Fields Too Large");
+    }
+}
+
+/// The examples as programs: each says where it listens, logs, and stops in order on a signal.
+mod as_programs {
+    use super::*;
+    use std::path::Path;
+    use std::process::{Command, Stdio};
+    use std::time::Instant;
+
+    #[test]
+    fn an_example_says_where_it_listens_logs_and_stops_on_a_signal() {
+        // Cargo builds examples for a run of all tests, and not for one of these alone.
+        let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--locked", "--examples", "--profile", profile]);
+        assert!(build.status().expect("run cargo").success(), "the examples do not compile");
+        let programs = Path::new(env!("CARGO_BIN_EXE_tinytcp-server"))
+            .parent()
+            .expect("a folder")
+            .join("examples");
+        for (name, signal) in [
+            ("calc", libc::SIGTERM),
+            ("chargen", libc::SIGINT),
+            ("shout", libc::SIGTERM),
+            ("status", libc::SIGINT),
+            ("whoami", libc::SIGTERM),
+        ] {
+            // A connection that another program has closed may hold the port of the example for a
+            // minute.
+            let deadline = Instant::now() + Duration::from_secs(90);
+            let (child, _stdout, line) = loop {
+                let mut command = Command::new(programs.join(name));
+                command.stdout(Stdio::piped()).stderr(Stdio::piped()).env_remove("RUST_LOG");
+                let mut child = command.spawn().expect("it was built");
+                let mut line = String::new();
+                let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+                stdout.read_line(&mut line).expect("text");
+                if !line.is_empty() || Instant::now() > deadline {
+                    break (child, stdout, line);
+                }
+                child.wait().expect("it ends");
+                thread::sleep(Duration::from_millis(500));
+            };
+            assert!(
+                line.starts_with("listening on ") && line.contains("://127.0.0.1:40"),
+                "{name}: {line:?}"
+            );
+            let id = nix::unistd::Pid::from_raw(child.id().cast_signed());
+            let signal = nix::sys::signal::Signal::try_from(signal).expect("a signal");
+            nix::sys::signal::kill(id, signal).expect("it runs");
+            let output = child.wait_with_output().expect("it ends");
+            assert_eq!(output.status.code(), Some(0), "{name}: {output:?}");
+            let log = String::from_utf8(output.stderr).expect("text");
+            assert!(
+                log.contains("stopping") && log.contains("stopped: 0 connections"),
+                "{name}: {log}"
+            );
+        }
+    }
+}

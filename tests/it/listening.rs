@@ -1,0 +1,296 @@
+//! Where a server listens, and what one line says when it cannot.
+
+use crate::support::BANNER;
+use crate::support::complaint::{check_failure, run};
+use crate::support::peer::Peer;
+use crate::support::server::{Server, listen_flags, program, program_under};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Waits until each port can be listened on. The system may have given one to an outgoing
+/// connection of another test, and keeps it for a minute after that was closed.
+fn wait_until_free(ports: &[u16]) {
+    let deadline = Instant::now() + Duration::from_secs(100);
+    for port in ports {
+        while let Err(error) =
+            tinytcp_core::os::listen::listen(([127, 0, 0, 1], *port).into(), 1, None)
+        {
+            assert!(Instant::now() < deadline, "port {port} is never free: {error}");
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+#[test]
+fn a_port_in_use_is_one_line_and_exit_1() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("any port");
+    let url = format!("text://{}", taken.local_addr().expect("a bound socket has an address"));
+    check_failure(program().args(["--listen", &url]), 1, &[&url, "in use"]);
+}
+
+#[test]
+fn a_port_that_another_server_holds_is_in_use() {
+    let server = Server::start(&[]);
+    let url = format!("echo://{}", server.address("text"));
+    let parts = [url.as_str(), "in use", "another program listens there: stop it", "--listen"];
+    check_failure(program().args(["--listen", &url]), 1, &parts);
+}
+
+/// A connection from a port of its own, as a client makes it, and the end that accepted it.
+fn outgoing_connection() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.83.71.9:0").expect("any port");
+    let client = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
+    let (accepted, _) = listener.accept().expect("it is there");
+    (client, accepted)
+}
+
+#[test]
+fn a_port_that_an_outgoing_connection_has_is_told_from_that_of_a_program() {
+    let (client, _accepted) = outgoing_connection();
+    let url = format!("text://{}", client.local_addr().expect("connected"));
+    let parts = [
+        url.as_str(),
+        "no program listens there",
+        "an outgoing connection has the port",
+        "within 60 s",
+    ];
+    check_failure(program().args(["--listen", &url]), 1, &parts);
+}
+
+#[test]
+fn a_port_that_a_closed_connection_has_left_is_said_to_be_free_in_a_minute() {
+    let (client, accepted) = outgoing_connection();
+    let addr = client.local_addr().expect("connected");
+    // The end that closes first keeps its port.
+    drop(client);
+    drop(accepted);
+    crate::support::wait::wait_until("the connection is closed", || {
+        tinytcp_core::os::port_holder::find(addr)
+            == Some(tinytcp_core::os::port_holder::Holder::ClosedConnection)
+    });
+    let url = format!("text://{addr}");
+    check_failure(
+        program().args(["--listen", &url]),
+        1,
+        &[&url, "no program listens there", "free within 60 s; wait"],
+    );
+}
+
+#[test]
+fn two_listeners_with_one_address_are_named_and_no_program_is_blamed() {
+    let urls = ["--listen", "text://127.83.71.4:4000", "--listen", "echo://127.83.71.4:4000"];
+    let parts = [
+        "echo://127.83.71.4:4000",
+        "another listener of this server has 127.83.71.4:4000",
+        "each address once",
+    ];
+    check_failure(program().args(urls), 1, &parts);
+    let everywhere = ["--listen", "text://0.0.0.0:4000", "--listen", "text://127.83.71.4:4000"];
+    check_failure(
+        program().args(everywhere),
+        1,
+        &["another listener of this server has 0.0.0.0:4000"],
+    );
+}
+
+#[test]
+fn an_address_to_which_no_connection_can_come_is_refused_with_one_that_works() {
+    for (url, advice) in [
+        ("text://[::ffff:127.0.0.1]:4000", "write it as text://127.0.0.1:4000"),
+        ("chat://[fe80::1]:4000", "chat://[fe80::1%eth0]:4000"),
+        ("echo://224.0.0.1:4000", "multicast"),
+        ("echo://[ff02::1]:4000", "multicast"),
+    ] {
+        check_failure(program().args(["--listen", url]), 1, &[url, advice]);
+    }
+}
+
+#[test]
+fn of_the_default_listeners_those_that_can_be_had_start_and_the_rest_are_warned_of() {
+    let taken = TcpListener::bind("127.83.71.2:9999").expect("nothing else uses this address");
+    let mut command = program();
+    command.args(["--host", "127.83.71.2"]);
+    let mut server = Server::launch_only(command);
+    server.read_addresses(3);
+    server.wait_for_log(&["WARN", "chat://127.83.71.2:9999", "another program listens there"]);
+    server.text();
+    drop(server);
+    drop(taken);
+}
+
+#[test]
+fn when_no_default_listener_can_be_had_the_first_one_is_named_in_one_line() {
+    let ports = [40000, 65432, 8888, 9999];
+    let _taken = ports.map(|port| {
+        TcpListener::bind(("127.83.71.6", port)).expect("nothing else uses this address")
+    });
+    check_failure(
+        program().args(["--host", "127.83.71.6"]),
+        1,
+        &["text://127.83.71.6:40000", "another program"],
+    );
+}
+
+#[test]
+fn every_listener_is_printed_however_many_there_are() {
+    const LISTENERS: usize = 1500;
+    rlimit::increase_nofile_limit(20_000)
+        .expect("descriptors for the server, which inherits the limit");
+    let mut command = program();
+    command.args((0..LISTENERS).flat_map(|_| ["--listen", "text://127.83.71.5:0"]));
+    let mut server = Server::launch_only(command);
+    server.read_addresses(LISTENERS);
+    server.text();
+}
+
+#[test]
+fn a_limit_of_files_that_leaves_none_for_a_connection_is_one_line_and_exit_1() {
+    for limit in 8..=12 {
+        let mut command = program_under(&["prlimit", &format!("--nofile={limit}")]);
+        command.args(["--listen", "text://127.0.0.1:0", "-q"]);
+        let mut server = Server::launch_only(command);
+        crate::support::wait::wait_until("it starts or ends", || {
+            !server.printed.raw().is_empty() || !server.is_running()
+        });
+        if server.is_running() {
+            server.read_addresses(1);
+            server.text();
+            assert!(limit > 9, "it starts with {limit} descriptors");
+            continue;
+        }
+        assert_eq!(server.wait_for_exit().code(), Some(1), "{limit}");
+        let said = server.log.text();
+        assert_eq!(said.len(), 1, "{said:#?}");
+        assert!(said[0].contains("open files") && said[0].contains("ulimit -n"), "{said:#?}");
+    }
+}
+
+#[test]
+fn an_unknown_host_is_one_line_and_exit_1() {
+    check_failure(
+        program().args(["--listen", "text://no-such-host.invalid:0"]),
+        1,
+        &["no-such-host.invalid"],
+    );
+}
+
+#[test]
+fn an_address_of_another_machine_is_one_line_and_exit_1() {
+    // From the block that RFC 5737 keeps for documentation: it is never ours.
+    check_failure(program().args(["--listen", "text://192.0.2.1:0"]), 1, &["192.0.2.1"]);
+}
+
+#[test]
+fn one_listener_that_cannot_be_had_stops_the_start() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("any port");
+    let url = format!("chat://{}", taken.local_addr().expect("a bound socket has an address"));
+    // The others may have been announced by then, or not; but nothing stays behind.
+    let ended = run(program().args(listen_flags()).args(["--listen", &url]));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+}
+
+#[test]
+fn port_0_picks_a_port_and_prints_it() {
+    let server = Server::start(&[]);
+    for protocol in crate::support::PROTOCOLS {
+        assert_ne!(server.address(protocol).port(), 0);
+        drop(server.connect(protocol));
+    }
+}
+
+#[test]
+fn several_listeners_may_speak_the_same_protocol() {
+    let mut command = program();
+    command.args(["--listen", "text://127.0.0.1:0", "--listen", "text://127.0.0.1:0"]);
+    let mut server = Server::launch_only(command);
+    server.read_addresses(2);
+    for line in server.printed.text() {
+        let address = line.strip_prefix("listening on text://").expect("a listener for text");
+        Peer::connect(address.parse().expect("a numeric address")).expect(BANNER);
+    }
+}
+
+#[test]
+fn a_listener_may_be_of_ipv6() {
+    let mut command = program();
+    command.args(["--listen", "text://[::1]:0"]);
+    if TcpListener::bind("[::1]:0").is_err() {
+        // A machine without IPv6: whoever asks for it by name is told.
+        return check_failure(&mut command, 1, &["[::1]"]);
+    }
+    let mut server = Server::launch_only(command);
+    server.read_addresses(1);
+    assert!(server.printed.text()[0].starts_with("listening on text://[::1]:"));
+    server.connect("text").expect(BANNER);
+}
+
+#[test]
+fn a_host_may_be_a_name() {
+    let mut command = program();
+    command.args(["--listen", "text://localhost:0"]);
+    let mut server = Server::launch_only(command);
+    server.read_addresses(1);
+    server.connect("text").expect(BANNER);
+}
+
+#[test]
+fn host_moves_the_default_listeners() {
+    // An address of the loopback that nothing else uses, so that the default ports are free there.
+    let mut command = program();
+    command.args(["--host", "127.83.71.1"]);
+    let mut server = Server::launch_only(command);
+    server.read_addresses(4);
+    let mut lines = server.printed.text();
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "listening on binary://127.83.71.1:65432",
+            "listening on chat://127.83.71.1:9999",
+            "listening on echo://127.83.71.1:8888",
+            "listening on text://127.83.71.1:40000",
+        ]
+    );
+    server.text();
+}
+
+#[test]
+#[ignore = "needs the default ports: .ci/run has them free"]
+fn without_flags_the_four_protocols_listen_on_both_loopbacks() {
+    wait_until_free(&[40000, 65432, 8888, 9999]);
+    let mut server = Server::launch_only(program());
+    server.read_addresses(8);
+    let mut lines = server.printed.text();
+    lines.sort();
+    let hosts = ["127.0.0.1", "[::1]"];
+    let ports = [("binary", 65432), ("chat", 9999), ("echo", 8888), ("text", 40000)];
+    let expected: Vec<String> = ports
+        .iter()
+        .flat_map(|(protocol, port)| {
+            hosts.map(|host| format!("listening on {protocol}://{host}:{port}"))
+        })
+        .collect();
+    assert_eq!(lines, expected);
+    Peer::connect("127.0.0.1:40000".parse().expect("an address")).expect(BANNER);
+    Peer::connect("[::1]:40000".parse().expect("an address")).expect(BANNER);
+}
+
+#[test]
+fn a_server_that_was_killed_leaves_its_port_free() {
+    let mut server = Server::start(&[]);
+    let url = format!("text://{}", server.address("text"));
+    // Connections of the dead server linger in the kernel; they must not keep the port.
+    let mut peer = server.text();
+    peer.send("QUIT\n");
+    peer.read_to_end();
+    let held = server.text();
+    server.process().signal("KILL");
+    server.wait_for_exit();
+    let mut command = program();
+    command.args(["--listen", &url]);
+    let mut next = Server::launch_only(command);
+    next.read_addresses(1);
+    next.text();
+    drop(held);
+}

@@ -1,0 +1,46 @@
+//! The programs and the library from outside, and what the sources and documents promise: one file
+//! for each subject.
+//!
+//! What needs a process of its own is a test program of its own beside this folder.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod activity_log;
+mod address_space;
+mod architecture;
+mod attack;
+mod capacity;
+mod crowds;
+mod deadlines;
+mod documents;
+mod examples;
+mod fairness;
+mod half_close;
+mod lingering;
+mod listening;
+mod memory;
+mod netcats;
+mod original_clients;
+mod oversize;
+mod own_ports;
+mod pipelining;
+mod process;
+mod protocol_md;
+mod readme;
+mod real_tools;
+mod resets;
+mod restarts;
+mod shutdown;
+mod silent_death;
+mod sinks;
+mod slow_readers;
+mod startup;
+mod status;
+mod stops;
+mod tls;
+mod unix;
+mod wire_binary;
+mod wire_chat;
+mod wire_echo;
+mod wire_text;
