@@ -13,8 +13,8 @@ use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Suites of tests that start the server as a program, and judge it by the bytes that it sends; not
-/// those that judge it by its time, such as `fairness`.
+/// Modules of `tests/it` that start the server as a program, and judge it by the bytes that it
+/// sends; not those that judge it by its portions, such as `fairness`.
 const SUITES: [&str; 19] = [
     "activity_log",
     "capacity",
@@ -107,8 +107,8 @@ fn check_suites(faults: &'static str) {
     if !cfg!(feature = "client") || !cfg!(feature = "load") {
         tests.args(["--no-default-features", "--features", "server"]);
     }
-    tests.args(SUITES.iter().flat_map(|suite| ["--test", suite]));
-    tests.arg("--").args(LEFT_OUT.iter().flat_map(|test| ["--skip", test]));
+    tests.args(["--test", "it", "--"]).args(SUITES.map(|suite| format!("{suite}::")));
+    tests.args(LEFT_OUT.iter().flat_map(|test| ["--skip", test]));
     tests.envs(shim.variables(PRELOAD)).stdin(Stdio::null());
     let output = tests.output().expect("run cargo");
     let [reads, writes, interruptions, signals] = shim.counts();

@@ -1,8 +1,8 @@
 //! One thread serves all connections: a flood on some of them must not keep the others waiting.
 //!
-//! The test does all of it in one thread. It lets the flood move a portion only where no polite peer
-//! has been answered, so that the bytes of the flood between a request and its answer are a measure
-//! of the server's fairness, and not of the machine's speed.
+//! The test does all of it in one thread. It lets the flood move a portion only where no polite
+//! peer has been answered, so that the bytes of the flood between a request and its answer measure
+//! the server's fairness, and not the machine's speed.
 
 use crate::support::MIB;
 use crate::support::frames::{ECHO, frame};

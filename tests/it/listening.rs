@@ -5,22 +5,6 @@ use crate::support::complaint::{check_failure, run};
 use crate::support::peer::Peer;
 use crate::support::server::{Server, listen_flags, program, program_under};
 use std::net::{TcpListener, TcpStream};
-use std::thread;
-use std::time::{Duration, Instant};
-
-/// Waits until each port can be listened on. The system may have given one to an outgoing
-/// connection of another test, and keeps it for a minute after that was closed.
-fn wait_until_free(ports: &[u16]) {
-    let deadline = Instant::now() + Duration::from_secs(100);
-    for port in ports {
-        while let Err(error) =
-            tinytcp_core::os::listen::listen(([127, 0, 0, 1], *port).into(), 1, None)
-        {
-            assert!(Instant::now() < deadline, "port {port} is never free: {error}");
-            thread::sleep(Duration::from_millis(100));
-        }
-    }
-}
 
 #[test]
 fn a_port_in_use_is_one_line_and_exit_1() {
@@ -253,27 +237,6 @@ fn host_moves_the_default_listeners() {
         ]
     );
     server.text();
-}
-
-#[test]
-#[ignore = "needs the default ports: .ci/run has them free"]
-fn without_flags_the_four_protocols_listen_on_both_loopbacks() {
-    wait_until_free(&[40000, 65432, 8888, 9999]);
-    let mut server = Server::launch_only(program());
-    server.read_addresses(8);
-    let mut lines = server.printed.text();
-    lines.sort();
-    let hosts = ["127.0.0.1", "[::1]"];
-    let ports = [("binary", 65432), ("chat", 9999), ("echo", 8888), ("text", 40000)];
-    let expected: Vec<String> = ports
-        .iter()
-        .flat_map(|(protocol, port)| {
-            hosts.map(|host| format!("listening on {protocol}://{host}:{port}"))
-        })
-        .collect();
-    assert_eq!(lines, expected);
-    Peer::connect("127.0.0.1:40000".parse().expect("an address")).expect(BANNER);
-    Peer::connect("[::1]:40000".parse().expect("an address")).expect(BANNER);
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tinytcp_core::wire::frame::Header;
 
-use super::probe::{CheckResult, Probe};
+use super::connection::CheckResult;
+use super::probe::Probe;
 use super::{Check, Limit};
 use crate::dialogue::binary::{ECHO, ERROR, QUIT, REVERSE};
 

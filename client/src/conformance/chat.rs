@@ -1,9 +1,9 @@
 //! The promises that only servers of chat make.
 
 use super::Check;
-use super::connection::TestConnection;
+use super::connection::{CheckResult, TestConnection};
 use super::messages::{answer, exchange};
-use super::probe::{CheckResult, Probe};
+use super::probe::Probe;
 
 /// The answer to a greeting.
 const GREETING: &[u8] = b"Hello from the server! Connection established.";
@@ -82,11 +82,11 @@ fn each_answered(probe: &Probe<'_>, messages: &[&str], ending: &str, answer: &[u
     connection.expect_no_more()
 }
 
-fn expect_time(connection: &mut TestConnection<'_>) -> CheckResult {
+fn expect_time(connection: &mut TestConnection) -> CheckResult {
     connection.expect_fitting("\"Server Time: HH:MM:SS\"", b"Server Time: HH:MM:SS".len(), is_time)
 }
 
-fn expect_status(connection: &mut TestConnection<'_>) -> CheckResult {
+fn expect_status(connection: &mut TestConnection) -> CheckResult {
     const LEN_MAX: usize = 64;
     let expected = "\"Server is running smoothly on ...\", with a language and a full stop";
     connection.expect_fitting(expected, LEN_MAX, |bytes| {

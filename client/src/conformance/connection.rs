@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use tinytcp_core::display::escape::quoted;
 
-use super::probe::{CheckResult, Probe};
 use crate::error::{readable_duration, reason};
 use crate::timed_read::read_until;
 
@@ -17,6 +16,9 @@ const SHOWN_MAX: usize = 48;
 /// The longest line that a check waits for: without a limit, a server that never ends its line
 /// would fill the memory.
 const LINE_LEN_MAX: usize = 64 << 10;
+
+/// The result of a check.
+pub type CheckResult = Result<(), Mismatch>;
 
 /// A promise that the server did not keep.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,9 +44,10 @@ impl fmt::Display for Mismatch {
 
 /// A connection of a check.
 #[derive(Debug)]
-pub struct TestConnection<'a> {
-    probe: &'a Probe<'a>,
+pub struct TestConnection {
     stream: TcpStream,
+    timeout: Option<Duration>,
+    deadline: Option<Instant>,
     /// The first bytes that were sent, and the number of all of them.
     sent: Vec<u8>,
     sent_len: usize,
@@ -59,11 +62,12 @@ enum ReadEnd {
     Broken(io::Error),
 }
 
-impl<'a> TestConnection<'a> {
-    /// The connection `stream` of the check `probe`.
+impl TestConnection {
+    /// The connection `stream` of a check that must end by `deadline`, which is `timeout` after its
+    /// beginning.
     #[must_use]
-    pub fn new(probe: &'a Probe<'a>, stream: TcpStream) -> Self {
-        Self { probe, stream, sent: Vec::new(), sent_len: 0, received: Vec::new() }
+    pub fn new(stream: TcpStream, timeout: Option<Duration>, deadline: Option<Instant>) -> Self {
+        Self { stream, timeout, deadline, sent: Vec::new(), sent_len: 0, received: Vec::new() }
     }
 
     /// Sends `bytes`.
@@ -214,7 +218,7 @@ impl<'a> TestConnection<'a> {
     }
 
     fn receive(&mut self) -> Result<(), ReadEnd> {
-        self.receive_until(self.probe.deadline)
+        self.receive_until(self.deadline)
     }
 
     fn receive_until(&mut self, deadline: Option<Instant>) -> Result<(), ReadEnd> {
@@ -232,8 +236,7 @@ impl<'a> TestConnection<'a> {
 
     /// The time that is left for the check.
     fn left(&self) -> Result<Option<Duration>, ReadEnd> {
-        match self.probe.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
-        {
+        match self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
             Some(Duration::ZERO) => Err(ReadEnd::Late),
             left => Ok(left),
         }
@@ -246,7 +249,7 @@ impl<'a> TestConnection<'a> {
         } else {
             shown_from(&self.received, from)
         };
-        let timeout = self.probe.timeout.unwrap_or_default();
+        let timeout = self.timeout.unwrap_or_default();
         match end {
             None => bytes,
             Some(ReadEnd::Closed) => format!("{bytes} and the end of the connection"),

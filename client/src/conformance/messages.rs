@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tinytcp_cli::target::Protocol;
 
-use super::probe::{CheckResult, Probe};
+use super::connection::CheckResult;
+use super::probe::Probe;
 use super::{Check, Limit};
 
 /// The attempts at a check that a busy machine can spoil: if the quiet period passes between two of

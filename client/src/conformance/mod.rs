@@ -24,7 +24,8 @@ mod text;
 
 use std::str::FromStr;
 
-use probe::{CheckResult, Probe};
+use connection::CheckResult;
+use probe::Probe;
 use tinytcp_cli::target::{Protocol, Target};
 use tinytcp_core::display::plural::plural;
 

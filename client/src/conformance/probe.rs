@@ -8,12 +8,9 @@ use std::time::{Duration, Instant};
 use tinytcp_cli::target::{Protocol, Target};
 
 use super::AssumedLimits;
-use super::connection::{Mismatch, TestConnection};
+use super::connection::{CheckResult, Mismatch, TestConnection};
 use crate::connect::{WaitLimits, connect};
 use crate::error::reason;
-
-/// The result of a check.
-pub type CheckResult = Result<(), Mismatch>;
 
 /// The banner of a text server.
 const BANNER: &[u8] = b"WELCOME, I'm TinyServer not pressure\n";
@@ -47,11 +44,11 @@ impl<'a> Probe<'a> {
     }
 
     /// Opens a connection and reads the banner, if the protocol has one.
-    pub fn open(&self) -> Result<TestConnection<'_>, Mismatch> {
+    pub fn open(&self) -> Result<TestConnection, Mismatch> {
         let waits = WaitLimits { timeout: self.timeout, wait: None };
         let stream = connect(self.target, waits)
             .map_err(|failure| Mismatch::new("nothing", "a connection", &failure.to_string()))?;
-        let mut connection = TestConnection::new(self, stream);
+        let mut connection = TestConnection::new(stream, self.timeout, self.deadline);
         if self.target.protocol == Protocol::Text {
             connection.expect(BANNER)?;
         }
