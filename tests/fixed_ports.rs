@@ -1,5 +1,5 @@
-//! Programs whose ports are fixed. They are in a test program of their own, so that no connection of
-//! another test has one of the ports.
+//! Programs whose ports are fixed, in a test program of their own: no connection of another test
+//! has one of the ports.
 
 mod support;
 
