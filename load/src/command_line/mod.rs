@@ -125,15 +125,16 @@ fn ready(plan: &Plan, machine: &Machine, is_all: bool) -> Result<bool, String> {
 /// nowhere with --quiet.
 fn show(report: &Report, arguments: &Arguments) -> Result<u8, String> {
     let paths = arguments.paths();
-    let is_told = paths.stdout_count() == 0;
-    let is_terminal = if is_told { io::stdout().is_terminal() } else { io::stderr().is_terminal() };
+    let is_on_stdout = paths.stdout_count() == 0;
+    let is_terminal =
+        if is_on_stdout { io::stdout().is_terminal() } else { io::stderr().is_terminal() };
     let is_coloured = tinytcp_cli::is_coloured(is_terminal);
     let width = if is_terminal {
         terminal_size().map_or(WIDTH, |(Width(width), _)| width.into())
     } else {
         WIDTH
     };
-    let mut out: Box<dyn Write> = match (is_told, arguments.quiet) {
+    let mut out: Box<dyn Write> = match (is_on_stdout, arguments.quiet) {
         (true, _) => Box::new(io::stdout().lock()),
         (false, false) => Box::new(io::stderr().lock()),
         (false, true) => Box::new(io::sink()),

@@ -1,8 +1,10 @@
 //! The preflight check: whether this machine has the ports, descriptors and memory for a run.
 
+use std::fs;
+use std::io;
+use std::mem;
 use std::net::{IpAddr, UdpSocket};
 use std::os::unix::fs::OpenOptionsExt;
-use std::{fs, io, mem};
 
 use tinytcp_cli::target::Protocol;
 use tinytcp_core::os::endpoint::Endpoint;

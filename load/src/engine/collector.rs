@@ -18,7 +18,7 @@ use crate::measurement::outcome::{RunOutcome, Slice};
 use crate::traffic::plan::Plan;
 
 /// Longest delay before an interruption is noticed.
-const LOOK_AROUND: Duration = Duration::from_millis(20);
+const INTERRUPTION_DELAY_MAX: Duration = Duration::from_millis(20);
 
 /// An observer of the course of a run.
 pub trait Observer {
@@ -71,7 +71,7 @@ impl<'a> Collector<'a> {
         observer: &mut impl Observer,
     ) -> Self {
         loop {
-            match parts.recv_timeout(LOOK_AROUND) {
+            match parts.recv_timeout(INTERRUPTION_DELAY_MAX) {
                 Ok(part) => self.take(part, observer),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,

@@ -1,9 +1,10 @@
 //! Opening connections without blocking.
 
+use std::io;
+use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
-use std::{io, mem};
 
 use mio::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_end_only_what_the_generator_kept_is_sent_and_only_once() {
+    fn after_the_end_only_requests_the_generator_delayed_are_sent() {
         let free = with_a_free_connection();
         assert!(free.may_send(at(9), at(10)) && free.may_send(at(11), at(10)));
         let mut closed = with_a_free_connection();

@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(
             stopped(second, used, milliseconds(845)),
             Duration::ZERO,
-            "too short to be told"
+            "within the measurement error"
         );
         assert_eq!(stopped(second, used, milliseconds(900)), Duration::ZERO);
         assert_eq!(

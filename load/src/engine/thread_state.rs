@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn threads_share_one_schedule_without_a_gap_or_a_request_twice() {
+    fn threads_share_one_schedule_without_gaps_or_repeats() {
         let schedule = Schedule::new(1000.0, 1000.0, Duration::from_secs(1));
         let threads: Vec<ThreadState> = (0..3)
             .map(|index| {
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_loop_counts_of_each_reply_the_share_of_its_time_inside() {
+    fn a_closed_loop_counts_the_share_of_each_reply_in_the_window() {
         // One connection and 600 ms per reply: 6.67 replies in 4 s, however the first and the last
         // replies lie.
         let counts = answered(None, 600, [600, 1_200, 1_800, 2_400, 3_000, 3_600, 4_200, 4_800]);
@@ -196,14 +196,14 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_counts_the_replies_to_what_was_due_inside() {
+    fn a_schedule_counts_replies_to_requests_due_in_the_window() {
         let schedule = Schedule::new(10.0, 10.0, Duration::from_secs(5));
         let counts = answered(Some(schedule), 400, (0..50).map(|number| number * 100));
         assert_eq!((counts.correct, counts.correct_inside()), (50, 40.0));
     }
 
     #[test]
-    fn the_generators_part_of_a_latency_is_never_more_than_the_latency() {
+    fn the_lag_never_exceeds_the_latency() {
         let schedule = Schedule::new(10.0, 10.0, Duration::from_secs(5));
         let mut state = ThreadState::new(Some(schedule), 1, 0, Instant::now());
         state.begin(at(0), (at(0), at(5_000)));

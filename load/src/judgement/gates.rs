@@ -90,7 +90,7 @@ pub struct GateResult {
 impl Gate {
     /// Checks a run. A gate without a measured value counts as crossed.
     #[must_use]
-    pub fn judge(&self, measured: &Measurements<'_>) -> GateResult {
+    pub fn check(&self, measured: &Measurements<'_>) -> GateResult {
         let value = self.metric.of(measured);
         GateResult {
             gate: self.text.clone(),
@@ -242,7 +242,7 @@ mod tests {
 
     /// Checks a gate against replies of 1 to 100 ms, connection attempts of 10 s, 10 errors of 1000
     /// requests, 990 replies per second and 50 connections.
-    fn judge(gate: &str) -> GateResult {
+    fn check(gate: &str) -> GateResult {
         let (mut reply, mut connect) = (Latency::default(), Latency::default());
         (1..=100).for_each(|count| reply.record(Duration::from_millis(count), 1));
         connect.record(Duration::from_secs(10), 1);
@@ -256,7 +256,7 @@ mod tests {
             replies_per_s: 990.0,
             connections: 50,
         };
-        gate.parse::<Gate>().expect(gate).judge(&measured)
+        gate.parse::<Gate>().expect(gate).check(&measured)
     }
 
     #[test]
@@ -279,7 +279,7 @@ mod tests {
             ("connections<51", true),
             ("connections<50", false),
         ] {
-            assert_eq!(judge(gate).crossed, crossed, "{gate}: {:?}", judge(gate));
+            assert_eq!(check(gate).crossed, crossed, "{gate}: {:?}", check(gate));
         }
     }
 
@@ -315,14 +315,14 @@ mod tests {
             ("rate<1", "990/s"),
             ("connections<1", "50"),
         ] {
-            assert_eq!(judge(gate).measured, measured, "{gate}");
+            assert_eq!(check(gate).measured, measured, "{gate}");
         }
     }
 
     #[test]
     fn a_gate_without_a_measured_value_is_crossed() {
         assert_eq!(
-            judge("first_byte_p99>1h"),
+            check("first_byte_p99>1h"),
             GateResult {
                 gate: "first_byte_p99>1h".into(),
                 measured: "nothing".into(),
@@ -340,7 +340,7 @@ mod tests {
             connections: 0,
         };
         for gate in ["p99>1h", "errors>99%", "rate>1m"] {
-            assert!(gate.parse::<Gate>().expect(gate).judge(&measured).crossed, "{gate}");
+            assert!(gate.parse::<Gate>().expect(gate).check(&measured).crossed, "{gate}");
         }
     }
 

@@ -151,7 +151,7 @@ impl Report {
             search: None,
             notes: Vec::new(),
         };
-        report.gates = gates.iter().map(|gate| gate.judge(&report.measured())).collect();
+        report.gates = gates.iter().map(|gate| gate.check(&report.measured())).collect();
         report.set_verdicts(verdict::flaws(outcome, &report.gates));
         report
     }
@@ -199,14 +199,14 @@ impl Report {
     }
 
     /// Returns the further verdicts that neither the list of gates nor the main verdict shows.
-    fn further_verdicts_untold(&self) -> impl Iterator<Item = &RunVerdict> {
-        let is_told = |verdict: &RunVerdict| {
+    fn other_verdicts(&self) -> impl Iterator<Item = &RunVerdict> {
+        let is_shown = |verdict: &RunVerdict| {
             self.verdict.kind == VerdictKind::NothingCompleted
                 && self.verdict.evidence.ends_with(&verdict.evidence)
         };
         self.further_verdicts
             .iter()
-            .filter(move |verdict| verdict.kind != VerdictKind::GateCrossed && !is_told(verdict))
+            .filter(move |verdict| verdict.kind != VerdictKind::GateCrossed && !is_shown(verdict))
     }
 
     /// Replaces the verdicts by `flaws`, worst first; keeps them if there are none.

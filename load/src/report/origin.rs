@@ -1,6 +1,8 @@
 //! The origin of a report: the machine and the command line.
 
-use std::{env, fs, thread};
+use std::env;
+use std::fs;
+use std::thread;
 
 use serde::{Deserialize, Serialize};
 

@@ -246,12 +246,12 @@ mod tests {
         let mut progress =
             ProgressDisplay::with_view(Duration::from_secs(2), View::Lines(Box::new(io::sink())));
         progress.recent.correct = 1;
-        let said = |elapsed| progress.text(10, 0, Duration::from_millis(elapsed));
-        assert!(said(2_300).starts_with("2 s of 2 s: "), "{}", said(2_300));
+        let text = |elapsed| progress.text(10, 0, Duration::from_millis(elapsed));
+        assert!(text(2_300).starts_with("2 s of 2 s: "), "{}", text(2_300));
         assert!(
-            said(5_000).starts_with("3 s after the end, waiting for replies: "),
+            text(5_000).starts_with("3 s after the end, waiting for replies: "),
             "{}",
-            said(5_000)
+            text(5_000)
         );
     }
 
@@ -259,8 +259,8 @@ mod tests {
     fn a_line_shows_requests_due_and_not_sent() {
         let progress =
             ProgressDisplay::with_view(Duration::from_secs(5), View::Lines(Box::new(io::sink())));
-        let said = progress.text(0, 3_214, Duration::from_secs(2));
-        assert_eq!(said, "2 s of 5 s: 0/s, no reply, 0 open, 3,214 unsent, 0 errors");
+        let text = progress.text(0, 3_214, Duration::from_secs(2));
+        assert_eq!(text, "2 s of 5 s: 0/s, no reply, 0 open, 3,214 unsent, 0 errors");
     }
 
     #[test]
@@ -273,18 +273,18 @@ mod tests {
             left: seconds(21),
             is_bracketed: false,
         };
-        let said = |trial| {
+        let text = |trial| {
             let progress =
                 ProgressDisplay::with_view(seconds(3), View::Lines(Box::new(io::sink())));
             progress.of(trial).text(9, 0, seconds(1))
         };
         assert!(
-            said(trial).starts_with("step 3, 4,000/s, at least 20 s left, 1 s of 3 s: "),
+            text(trial).starts_with("step 3, 4,000/s, at least 20 s left, 1 s of 3 s: "),
             "{}",
-            said(trial)
+            text(trial)
         );
         let trial = Trial { is_bracketed: true, ..trial };
-        assert!(said(trial).starts_with("step 3, 4,000/s, about 20 s left, "), "{}", said(trial));
+        assert!(text(trial).starts_with("step 3, 4,000/s, about 20 s left, "), "{}", text(trial));
     }
 
     #[test]

@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn the_settings_of_every_pace_are_a_sentence() {
-        let said = |pace| {
+        let text = |pace| {
             settings(&report(fixtures::closed().settings(|settings| settings.pace = pace)).settings)
         };
         for (pace, part) in [
@@ -243,9 +243,9 @@ mod tests {
                 "from 100/s to 5,000/s on a schedule (open loop)",
             ),
         ] {
-            assert!(said(pace).contains(part), "{}", said(pace));
+            assert!(text(pace).contains(part), "{}", text(pace));
         }
-        assert!(said(Pace::Closed).ends_with("for 11 s with 1 s of warm-up"));
+        assert!(text(Pace::Closed).ends_with("for 11 s with 1 s of warm-up"));
     }
 
     #[test]
@@ -256,8 +256,8 @@ mod tests {
             (outcome.total.connects, outcome.open_most, outcome.open_last) = (70_000, 3, 2);
         });
         let churn = report(churn);
-        let said = settings(&churn.settings);
-        assert!(said.ends_with("; opened at 100/s, each reopened after 1 request"), "{said}");
+        let text = settings(&churn.settings);
+        assert!(text.ends_with("; opened at 100/s, each reopened after 1 request"), "{text}");
         assert_eq!(
             connections(&churn),
             "10 of 10 opened, 2 open at the end, 70,000 attempts in total"
@@ -287,10 +287,10 @@ mod tests {
         assert_eq!(omission(&report(fixtures::open())), None);
         let waiting = fixtures::open()
             .total(|total| total.from_schedule.record(Duration::from_millis(40), 5_000));
-        let said = omission(&report(waiting)).expect("p99 is forty times as long");
+        let text = omission(&report(waiting)).expect("p99 is forty times as long");
         assert!(
-            said.contains("p99 is 40.0 ms from the schedule and 1.00 ms from the send"),
-            "{said}"
+            text.contains("p99 is 40.0 ms from the schedule and 1.00 ms from the send"),
+            "{text}"
         );
     }
 

@@ -58,6 +58,10 @@ const LINTS: [&str; 7] = [
     "cast_possible_truncation",
 ];
 
+/// The rooms of the load generator. A room uses itself and the rooms before it.
+const ROOMS: [&str; 6] =
+    ["measurement", "traffic", "engine", "judgement", "report", "command_line"];
+
 /// The members of the workspace.
 const MEMBERS: [&str; 4] = ["core", "cli", "client", "load"];
 
@@ -195,6 +199,22 @@ fn imports_go_down_and_what_is_forbidden_is_not_there() {
         }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn the_rooms_of_the_load_generator_import_downwards() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("load/src");
+    let height = |room: &str| ROOMS.iter().position(|name| *name == room);
+    for room in ROOMS {
+        let mut files = Vec::new();
+        library_files(&src.join(room), &mut files);
+        for file in files {
+            let path = file.strip_prefix(&src).expect("found below it").to_str().expect("ASCII");
+            let code = production_code(&fs::read_to_string(&file).expect("a readable source"));
+            let higher = imports(path, &code).into_iter().find(|used| height(used) > height(room));
+            assert_eq!(higher, None, "{path} uses a room above it");
+        }
+    }
 }
 
 #[test]

@@ -3,8 +3,9 @@
 pub mod transfer;
 
 use std::collections::VecDeque;
+use std::io;
+use std::mem;
 use std::time::Duration;
-use std::{io, mem};
 
 use mio::net::TcpStream;
 use socket2::SockRef;

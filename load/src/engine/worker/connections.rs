@@ -27,7 +27,7 @@ impl Worker {
         }
     }
 
-    pub(super) fn connect(&mut self, slot: usize) {
+    fn connect(&mut self, slot: usize) {
         let attempt = self.slots.attempt(slot, self.barrier.address());
         let begun = self.state.read_clock();
         self.state.counts.connects += u64::from(attempt.is_first);
@@ -59,7 +59,7 @@ impl Worker {
     }
 
     /// Tries the next address if `error` belongs to this one; counts a failure after all addresses.
-    pub(super) fn attempt_failed(&mut self, slot: usize, error: &io::Error, now: Moment) {
+    fn attempt_failed(&mut self, slot: usize, error: &io::Error, now: Moment) {
         let cause = connect::cause(error);
         // Missing ports or descriptors affect every address.
         let is_ours = matches!(cause, ConnectError::NoPort | ConnectError::NoDescriptor);
@@ -115,7 +115,7 @@ impl Worker {
         }
     }
 
-    pub(super) fn remove(&mut self, token: Token) -> Option<LoadConnection> {
+    fn remove(&mut self, token: Token) -> Option<LoadConnection> {
         self.deadlines.remove(token.key());
         let connection = self.connections.remove(token)?;
         self.slots.closed(connection.is_open(), self.state.now);

@@ -51,7 +51,7 @@ impl Worker {
     }
 
     /// Pauses a connection until `over`.
-    pub(super) fn pause(&mut self, token: Token, over: Moment) {
+    fn pause(&mut self, token: Token, over: Moment) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         connection.is_queued = true;
         // All pauses except the first have the same length, so the place is at or near the end.
@@ -68,7 +68,7 @@ impl Worker {
 
     /// Sends `count` requests, of which `number` is the first in the schedule. The generator
     /// delayed them by at most `lag`.
-    pub(super) fn send(&mut self, token: Token, count: usize, number: u64, lag: Duration) {
+    fn send(&mut self, token: Token, count: usize, number: u64, lag: Duration) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         connection.start_requests(count, number, lag, &mut self.state);
         match connection.flush(&self.plan, &mut self.state) {
@@ -108,7 +108,7 @@ impl Worker {
         Ok(())
     }
 
-    pub(super) fn send_scheduled(&mut self) {
+    fn send_scheduled(&mut self) {
         let (now, mut unsent) =
             (self.state.now, usize::try_from(self.unsent()).unwrap_or(usize::MAX));
         if unsent > 0 {

@@ -111,7 +111,7 @@ fn constant(p50: Duration, p99: Duration, rate: f64) -> RunOutcome {
 #[test]
 fn a_search_stops_and_explains_if_a_lower_rate_does_not_help() {
     let microseconds = Duration::from_micros;
-    for (p50, p99, said) in [
+    for (p50, p99, text) in [
         (
             100,
             5_000,
@@ -126,7 +126,7 @@ fn a_search_stops_and_explains_if_a_lower_rate_does_not_help() {
         ),
     ] {
         let found = find(1_000.0, |rate| constant(microseconds(p50), microseconds(p99), rate));
-        assert_eq!((found.search.conclusion.as_str(), found.search.steps.len()), (said, 6));
+        assert_eq!((found.search.conclusion.as_str(), found.search.steps.len()), (text, 6));
     }
 }
 

@@ -238,10 +238,10 @@ mod tests {
             verdict.evidence.contains("without a message, the last one after 1.5 s"),
             "{verdict:?}"
         );
-        let told =
+        let verdicts =
             of(gone(1_500).ended(ConnectionEnd::Shutdown, 10).errors(ReplyError::Missing, 500));
-        assert!(told[0].evidence.contains("(10 connections with BYE)"), "{told:?}");
-        assert_eq!(told[1].kind, VerdictKind::Unanswered);
+        assert!(verdicts[0].evidence.contains("(10 connections with BYE)"), "{verdicts:?}");
+        assert_eq!(verdicts[1].kind, VerdictKind::Unanswered);
         only(
             gone(1_500).failed(ConnectError::Refused, 90).errors(ReplyError::Unsent, 5_000),
             VerdictKind::ServerGone,

@@ -66,8 +66,8 @@ pub fn merge(reports: Vec<Report>, gates: &[Gate]) -> Result<Report, String> {
     throughput.replies_per_s = share(replies, joined.ran_s);
     throughput.sent_bytes_per_s = share(sent_bytes, joined.ran_s);
     throughput.received_bytes_per_s = share(received_bytes, joined.ran_s);
-    joined.gates = judge_again(&joined, gates)?;
-    judge(&mut joined, flaws, number);
+    joined.gates = check_gates(&joined, gates)?;
+    set_verdict(&mut joined, flaws, number);
     Ok(joined)
 }
 
@@ -101,13 +101,13 @@ fn is_same_run(a: &Report, b: &Report) -> bool {
         && a.generator.lag.0.histogram() == b.generator.lag.0.histogram()
 }
 
-fn judge_again(joined: &Report, gates: Vec<String>) -> Result<Vec<GateResult>, String> {
-    let judge = |text: String| {
+fn check_gates(joined: &Report, gates: Vec<String>) -> Result<Vec<GateResult>, String> {
+    let check = |text: String| {
         let gate: Gate =
             text.parse().map_err(|error| format!("a report has the gate `{text}`: {error}"))?;
-        Ok(gate.judge(&joined.measured()))
+        Ok(gate.check(&joined.measured()))
     };
-    distinct_in_order(gates).into_iter().map(judge).collect()
+    distinct_in_order(gates).into_iter().map(check).collect()
 }
 
 /// Returns the flaws of all runs, worst first and one per kind. Gates are left out, because they
@@ -133,7 +133,7 @@ fn flaws(reports: &[Report]) -> Vec<RunVerdict> {
     flaws.into_values().collect()
 }
 
-fn judge(joined: &mut Report, flaws: Vec<RunVerdict>, number: usize) {
+fn set_verdict(joined: &mut Report, flaws: Vec<RunVerdict>, number: usize) {
     joined.verdict = RunVerdict {
         kind: VerdictKind::Valid,
         evidence: if number == 1 {

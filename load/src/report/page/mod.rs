@@ -69,7 +69,7 @@ impl HtmlPage {
     }
 
     fn verdicts(&mut self, report: &Report) {
-        let shown = iter::once(&report.verdict).chain(report.further_verdicts_untold());
+        let shown = iter::once(&report.verdict).chain(report.other_verdicts());
         for (place, verdict) in shown.enumerate() {
             let further = if place > 0 { " further" } else { "" };
             put!(

@@ -63,14 +63,14 @@ impl TextPage {
 
     fn verdicts(&mut self, report: &Report) {
         self.verdict("Verdict", report, &report.verdict);
-        for verdict in report.further_verdicts_untold() {
+        for verdict in report.other_verdicts() {
             self.verdict("Also", report, verdict);
         }
         let mut label = "Gates";
         for gate in &report.gates {
             let (word, colour) = if gate.crossed { ("FAIL", RED) } else { ("PASS", GREEN) };
-            let said = format!("{word} {}: {}", printable(&gate.gate), printable(&gate.measured));
-            self.entry(label, colour, &said, INDENT);
+            let text = format!("{word} {}: {}", printable(&gate.gate), printable(&gate.measured));
+            self.entry(label, colour, &text, INDENT);
             label = "";
         }
         self.line("");

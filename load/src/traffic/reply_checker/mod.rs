@@ -193,7 +193,7 @@ impl ReplyChecker {
         let (front, rest) = bytes.split_at(taken);
         *bytes = rest;
         if end.is_some() && self.held.is_empty() {
-            return self.judge(script, front, in_flight, exchanges);
+            return self.classify(script, front, in_flight, exchanges);
         }
         self.held.extend_from_slice(front);
         if end.is_none() {
@@ -204,7 +204,7 @@ impl ReplyChecker {
             };
         }
         let mut held = std::mem::take(&mut self.held);
-        let finding = self.judge(script, &held, in_flight, exchanges);
+        let finding = self.classify(script, &held, in_flight, exchanges);
         // The storage stays with the connection, so the next reply of this kind allocates nothing.
         held.clear();
         self.held = held;
@@ -239,7 +239,8 @@ impl ReplyChecker {
         });
     }
 
-    fn judge(
+    /// Classifies a complete reply.
+    fn classify(
         &mut self,
         script: &Script,
         item: &[u8],

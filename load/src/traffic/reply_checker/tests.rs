@@ -147,7 +147,7 @@ fn closing_messages_are_not_replies_in_any_protocol() {
 }
 
 #[test]
-fn an_expected_reply_that_reads_like_a_closing_message_is_correct() {
+fn an_expected_closing_message_is_a_correct_reply() {
     let raw = ScriptMessage {
         request: b"QUIT\n".to_vec(),
         reply: ExpectedReply::Exact(b"BYE\n".to_vec()),
@@ -250,9 +250,9 @@ proptest! {
             messages.iter().flat_map(|message| message.request.clone()).collect();
         let (mut pieces, mut rest) = (Vec::new(), stream.as_slice());
         for cut in cuts {
-            let (piece, behind) = rest.split_at(cut.min(rest.len()));
+            let (piece, others) = rest.split_at(cut.min(rest.len()));
             pieces.push(piece);
-            rest = behind;
+            rest = others;
         }
         pieces.push(rest);
         let expected = [Finding::Correct(messages.len())];
