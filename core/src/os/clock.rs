@@ -1,4 +1,4 @@
-//! The clock that a round of the loop hands down, so that nothing below reads the time on its own.
+//! The clock of a round: the loop reads the time once, and all code of the round uses that reading.
 
 use std::fmt::{self, Write};
 use std::time::SystemTime;
@@ -10,36 +10,34 @@ use jiff::tz::TimeZone;
 use crate::os::moment::Moment;
 use crate::os::zone;
 
-/// What the operating system's clocks said at one time.
+/// One reading of the clocks of the operating system.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
-    /// The monotonic clock, less the time in which the process did not run; deadlines are made of
-    /// it.
+    /// The monotonic clock, without the time in which the process did not run. Deadlines use it.
     pub moment: Moment,
-    /// The wall clock, which people set and which may jump; only answers are made of it.
+    /// The wall clock, which may jump. Only answers and log lines use it.
     pub wall: SystemTime,
 }
 
-/// One reading of the clocks, and its text as the protocols write it.
+/// One reading of the clocks, and its text in the format of the protocols.
 ///
-/// The text is made when it is first asked for in a second and then served from memory: a flood of
-/// `TIME` costs a copy an answer.
+/// The text is formatted at most once per second and then cached: an answer to `TIME` costs a copy.
 #[derive(Debug)]
 pub struct Clock {
     reading: Reading,
     zone: TimeZone,
-    /// True exactly when `TZ` is not set, and the zone is the machine's, which may be changed.
+    /// True if `TZ` is not set: the zone is that of the machine, and can change.
     is_zone_of_machine: bool,
     /// The second that `text` shows, counted from the Unix epoch.
     shown_second: Option<i64>,
-    /// True exactly when `text` shows the second of `reading`, so that it is not computed for each
+    /// True if `text` shows the second of `reading`. It saves the comparison of seconds for each
     /// answer of a round.
     is_shown: bool,
     text: String,
 }
 
 impl Clock {
-    /// A clock that stands at `reading`. Its local times are in UTC where `TZ` names no zone: see
+    /// Creates a clock at `reading`. Local times are in UTC if `TZ` names no time zone: see
     /// [`zone::of_environment`].
     #[must_use]
     pub fn new(reading: Reading) -> Self {
@@ -61,19 +59,19 @@ impl Clock {
         self.is_shown = false;
     }
 
-    /// The moment of the current reading.
+    /// Returns the monotonic time of the current reading.
     #[must_use]
     pub const fn now(&self) -> Moment {
         self.reading.moment
     }
 
-    /// The wall clock of the current reading.
+    /// Returns the wall clock of the current reading.
     #[must_use]
     pub const fn wall(&self) -> SystemTime {
         self.reading.wall
     }
 
-    /// Local time in whole seconds with a numeric offset: `2025-09-12T17:24:13-05:00`.
+    /// Returns the local time in seconds with a numeric offset: `2025-09-12T17:24:13-05:00`.
     #[inline]
     pub fn date_and_time(&mut self) -> &str {
         if !self.is_shown {
@@ -82,7 +80,7 @@ impl Clock {
         &self.text
     }
 
-    /// Makes the text of the reading, unless it shows that second already.
+    /// Formats the text of the reading, unless it shows that second already.
     #[cold]
     fn show(&mut self) {
         self.is_shown = true;
@@ -102,7 +100,7 @@ impl Clock {
         let _ = write!(self.text, "{}", local.format("%Y-%m-%dT%H:%M:%S%:z"));
     }
 
-    /// Local time of day in whole seconds: `17:24:13`.
+    /// Returns the local time of day in seconds: `17:24:13`.
     pub fn time_of_day(&mut self) -> &str {
         let text = self.date_and_time();
         let time = text.split_once('T').map_or(text, |(_, time)| time);
@@ -110,21 +108,20 @@ impl Clock {
     }
 }
 
-/// A time as log lines begin with it, in UTC: `2026-11-21T03:28:53.611Z`.
+/// Formats a time in UTC as log lines begin with it: `2026-11-21T03:28:53.611Z`.
 #[must_use]
 pub fn log_time(wall: SystemTime) -> impl fmt::Display {
     let time = date(wall);
     fmt::from_fn(move |f| write!(f, "{}", time.format("%Y-%m-%dT%H:%M:%S%.3fZ")))
 }
 
-/// The time on a wall clock, which may be set to before 1970. One that no calendar shows is taken
-/// for 1970.
+/// Converts a time of the wall clock, which may be before 1970. A time out of range becomes 1970.
 fn date(wall: SystemTime) -> DateTime<Utc> {
     let time = Timestamp::try_from(wall).unwrap_or(Timestamp::UNIX_EPOCH);
     DateTime::from_timestamp_millis(time.as_millisecond()).unwrap_or_default()
 }
 
-/// What local time in `zone` is ahead of UTC at `time`.
+/// Returns the offset of local time in `zone` from UTC at `time`.
 fn offset(zone: &TimeZone, time: DateTime<Utc>) -> FixedOffset {
     let seconds =
         Timestamp::from_second(time.timestamp()).map_or(0, |time| zone.to_offset(time).seconds());
@@ -141,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn local_time_has_whole_seconds_and_a_numeric_offset() {
+    fn local_time_has_seconds_and_a_numeric_offset() {
         let mut clock = Clock::new(at(1_757_715_853));
         let text = clock.date_and_time().to_owned();
         let shape: String =
@@ -151,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_follows_the_clock_even_backwards() {
+    fn the_text_follows_the_clock_backwards_too() {
         let mut clock = Clock::new(at(100));
         let first = clock.date_and_time().to_owned();
         clock.set(at(101));
@@ -161,14 +158,14 @@ mod tests {
     }
 
     #[test]
-    fn a_time_of_the_log_has_milliseconds_and_is_in_utc() {
+    fn a_log_time_has_milliseconds_and_is_in_utc() {
         let time = UNIX_EPOCH + Duration::from_millis(1_763_695_733_611);
         assert_eq!(log_time(time).to_string(), "2025-11-21T03:28:53.611Z");
         assert_eq!(log_time(UNIX_EPOCH).to_string(), "1970-01-01T00:00:00.000Z");
     }
 
     #[test]
-    fn a_clock_that_stands_before_1970_is_shown_as_it_stands() {
+    fn a_time_before_1970_is_shown_as_it_is() {
         let wall = UNIX_EPOCH - Duration::from_millis(86_400_250);
         assert_eq!(log_time(wall).to_string(), "1969-12-30T23:59:59.750Z");
         let mut clock = Clock::new(Reading { moment: Moment::START, wall });

@@ -1,24 +1,23 @@
-//! Where a server listens, and where a client connects: an address of TCP or the path of a unix
-//! socket.
+//! Endpoints: a TCP address or the path of a unix socket.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// The longest path of a unix socket in bytes (unix(7): 108 with the zero at its end).
+/// The longest path of a unix socket in bytes (unix(7): 108 with the terminating zero).
 pub const PATH_BYTES_MAX: usize = 107;
 
-/// A place to listen on or to connect to.
+/// An address on which a server listens or to which a client connects.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
-    /// An address of TCP.
+    /// A TCP address.
     Tcp(SocketAddr),
     /// The path of a unix socket.
     Unix(PathBuf),
 }
 
 impl Endpoint {
-    /// The address, if this is one of TCP.
+    /// Returns the TCP address; `None` for a unix socket.
     #[must_use]
     pub const fn addr(&self) -> Option<SocketAddr> {
         match self {
@@ -27,7 +26,7 @@ impl Endpoint {
         }
     }
 
-    /// True exactly when processes of this machine alone can connect.
+    /// True if only processes on this machine can connect.
     #[must_use]
     pub fn is_local(&self) -> bool {
         self.addr().is_none_or(|addr| addr.ip().to_canonical().is_loopback())
@@ -49,18 +48,18 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// A listener: what is spoken there, and where it is. It is shown as its URL:
+/// The protocol and the endpoint of an open listener. It is displayed as its URL:
 /// `text://127.0.0.1:40000`, `text+unix:///run/tinytcp.sock`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
     /// The name of the protocol.
     pub protocol: &'static str,
-    /// Where it listens: the real port, where port 0 was asked for.
+    /// The endpoint, with the actual port if port 0 was requested.
     pub endpoint: Endpoint,
 }
 
 impl Bound {
-    /// The address, if the listener is one of TCP.
+    /// Returns the TCP address; `None` for a unix socket.
     #[must_use]
     pub const fn addr(&self) -> Option<SocketAddr> {
         self.endpoint.addr()
@@ -74,15 +73,15 @@ impl fmt::Display for Bound {
     }
 }
 
-/// Says why `path` can be no unix socket's.
+/// Checks that `path` is short enough for a unix socket.
 ///
 /// # Errors
-/// A sentence when it is too long.
+/// A sentence if it is too long.
 pub fn check_path(path: &Path) -> Result<(), String> {
     match path.as_os_str().len() {
         ..=PATH_BYTES_MAX => Ok(()),
         len => Err(format!(
-            "the path has {len} bytes, and the path of a unix socket at most {PATH_BYTES_MAX}"
+            "the path has {len} bytes; the path of a unix socket has at most {PATH_BYTES_MAX}"
         )),
     }
 }
@@ -92,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_listener_is_shown_as_its_url() {
+    fn a_listener_is_displayed_as_its_url() {
         let tcp =
             Bound { protocol: "text", endpoint: Endpoint::Tcp(([127, 0, 0, 1], 40000).into()) };
         let unix = Bound { protocol: "echo", endpoint: Endpoint::Unix("/run/t.sock".into()) };

@@ -1,4 +1,4 @@
-//! The seam on the real operating system, through `mio`.
+//! The implementation of [`System`] on the real operating system, with `mio`.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -20,9 +20,8 @@ use crate::os::stream::Stream;
 use crate::os::system::{Event, Readiness, Socket, System, interrupted};
 use crate::os::table::Token;
 
-/// How many events one wait fetches. More ready connections than that are fetched by the next one.
-/// At a tenth, 1000 active connections would cost ten waits a round instead of one; more would only
-/// make rounds longer.
+/// How many events one wait returns; the next wait returns the others. With a tenth of this, 1000
+/// active connections would need ten waits instead of one. More would only make rounds longer.
 const EVENTS_MAX: usize = 1024;
 
 const WAKER: mio::Token = mio::Token(usize::MAX);
@@ -30,9 +29,9 @@ const SIGNALS: mio::Token = mio::Token(usize::MAX - 1);
 /// Listener `index` has the token `FIRST_LISTENER - index`.
 const FIRST_LISTENER: usize = usize::MAX - 2;
 
-/// A wait for a deadline is made of waits no longer than this, so that a stop of the process is
-/// noticed. It costs two calls a second while any connection is open; a stop may look longer than
-/// it was by this much.
+/// The longest single wait. A longer wait for a deadline is split, so that the loop notices when
+/// the process was stopped. This costs two calls per second while a connection is open. A stop can
+/// appear longer than it was by up to this time.
 const WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// The operating system.
@@ -40,24 +39,24 @@ pub struct Kernel {
     poll: Poll,
     events: Events,
     listeners: Vec<Listener>,
-    /// How many connections of unix sockets were accepted, which has no end: it begins anew.
+    /// How many unix socket connections were accepted. It wraps around.
     unix_peers: u32,
     handle: Handle,
     mailbox: Receiver<Mail>,
     signals: Option<Signals>,
     started: Instant,
     running: RunningTime,
-    /// How long the last wait may have lasted, until the clocks are read.
+    /// The longest time that the last wait may have taken; reading the clocks resets it.
     waited_max: Duration,
     stalls: (u64, Duration),
 }
 
 impl Kernel {
-    /// Watches `listeners`, which keep their places as indices.
+    /// Creates a poller that watches `listeners`; a listener's index is its place in the vector.
     ///
     /// # Errors
-    /// When the kernel refuses a poller or a registration, for instance because no descriptor is
-    /// left.
+    /// When the kernel refuses a poller or a registration, for example because no descriptor is
+    /// free.
     pub fn new(mut listeners: Vec<Listener>) -> io::Result<Self> {
         let poll = Poll::new()?;
         for (index, listener) in listeners.iter_mut().enumerate() {
@@ -83,9 +82,8 @@ impl Kernel {
         })
     }
 
-    /// Has each arrival of one of `signals` reported as a request to stop. SIGHUP stays ignored where
-    /// the parent process ignores it, as `nohup` does. A signal that this thread blocks does not
-    /// arrive.
+    /// Reports each arrival of one of `signals` as a request to stop. SIGHUP stays ignored if the
+    /// parent process ignores it, as `nohup` does. A signal that this thread blocks does not arrive.
     ///
     /// # Errors
     /// When a signal cannot be caught.
@@ -101,17 +99,17 @@ impl Kernel {
         Ok(())
     }
 
-    /// Makes sure that `count` more descriptors can be opened.
+    /// Checks that `count` more descriptors can be opened.
     ///
     /// # Errors
-    /// When the limit of open files is below that.
+    /// When the limit of open files is too low.
     pub fn check_room(&self, count: usize) -> io::Result<()> {
         let spares =
             (0..count).map(|_| RawSocket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)));
         spares.collect::<io::Result<Vec<_>>>().map(drop)
     }
 
-    /// Reaches the loop from another thread.
+    /// Returns a handle with which other threads send mail to the loop.
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
@@ -127,7 +125,7 @@ impl System for Kernel {
         if let Some(stall) = stall {
             self.stalls = (self.stalls.0 + 1, self.stalls.1 + stall);
             log::warn!(
-                "the server did not run for {:.1} s: all deadlines move by that",
+                "the server did not run for {:.1} s: all deadlines are extended by this time",
                 stall.as_secs_f64()
             );
         }
@@ -138,11 +136,10 @@ impl System for Kernel {
         let timeout = timeout.map(|timeout| timeout.min(WAIT_MAX));
         self.waited_max = timeout.unwrap_or(Duration::MAX);
         match self.poll.poll(&mut self.events, timeout) {
-            // The caller computes the timeout afresh: waiting on with the old one could go on for
-            // ever under signals. What has interrupted is asked for here, because its
-            // handler announces it by a byte in a socket, and the kernel may have no
-            // memory for that byte: then no event follows. No other thread of the server's takes
-            // signals. (Not caught: the same while nobody waits.)
+            // The loop waits again with a new timeout: a wait with the old one might never end
+            // under repeated signals. The signal is read here because its handler reports it by a
+            // byte in a socket, and if the kernel has no memory for that byte, no event follows. (A
+            // signal that arrives outside of a wait is lost in this case.)
             Err(error) if interrupted(&error) => {
                 report_signals(&mut self.signals, &mut handle);
                 return Ok(());
@@ -178,9 +175,9 @@ impl System for Kernel {
     }
 
     fn register(&mut self, socket: &mut Stream, token: Token) -> io::Result<()> {
-        // Everything, once and for all: an interest that never changes costs no system call, and
-        // since events are edges it wakes nobody twice. 1000 small answers cause no extra
-        // event, a full socket that empties causes one.
+        // One registration for all kinds of events, which never changes and so costs no further
+        // system call. Because events are edge-triggered, it causes no useless wake-ups: 1000 small
+        // answers cause no event, and a full socket that empties causes one.
         let interest = Interest::READABLE | Interest::WRITABLE;
         #[cfg(any(target_os = "linux", target_os = "android"))]
         let interest = interest | Interest::PRIORITY;
@@ -196,7 +193,7 @@ impl System for Kernel {
     }
 }
 
-/// True exactly when this process was started with SIGHUP ignored. Only Linux says so.
+/// True if this process was started with SIGHUP ignored. Only Linux reports it.
 fn is_hangup_ignored() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -209,8 +206,7 @@ fn report_signals(signals: &mut Option<Signals>, handle: &mut impl FnMut(Event))
 }
 
 fn readiness(event: &mio::event::Event) -> Readiness {
-    // Errors and hang-ups make both directions ready: the call that follows learns which error it
-    // is.
+    // Errors and hang-ups make both directions ready: the next call returns the error.
     let failed = event.is_error() || event.is_write_closed();
     Readiness {
         readable: event.is_readable() || event.is_read_closed() || failed,
@@ -219,8 +215,8 @@ fn readiness(event: &mio::event::Event) -> Readiness {
     }
 }
 
-// Dropping the stream closes its only descriptor, which also ends its registration: no `deregister`
-// is owed.
+// Dropping the stream closes its only descriptor, which also ends its registration: `deregister` is
+// not needed.
 impl Socket for Stream {
     fn receive(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         uninterrupted(|| self.read(buf))

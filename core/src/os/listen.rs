@@ -1,4 +1,4 @@
-//! A socket that listens, tuned once for all connections that it accepts.
+//! Listening sockets. Their options are set once, and accepted connections inherit them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,38 +11,38 @@ use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use crate::os::unix_listener::UnixListener;
 
-/// A peer that has been silent for so long is asked whether it still lives...
+/// The silence of a peer after which the kernel sends the first keepalive probe.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
-/// ...so often, one question after the other.
+/// The time between two probes.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// How many unanswered probes end the connection.
 const KEEPALIVE_RETRIES: u32 = 3;
 
-/// How long it takes until a peer that died silently is noticed: 60 s, and three questions.
+/// The time after which a peer that died silently is detected: 60 s, and three probes.
 pub const SILENCE_TIMEOUT: Duration = Duration::from_secs(
     KEEPALIVE_IDLE.as_secs() + KEEPALIVE_RETRIES as u64 * KEEPALIVE_INTERVAL.as_secs(),
 );
 
-/// How many bytes the kernel takes from one connection beyond what it can send at once: more than a
-/// turn's worth, so that no turn is cut short by it. Without this bound it would keep up to 4 MB
-/// for a peer that never reads, and a few hundred such peers would take all the memory that it has
-/// for TCP, everybody else's too. What is on its way does not count, so that a peer that reads gets
-/// it no slower.
+/// How many unsent bytes the kernel accepts per connection (`TCP_NOTSENT_LOWAT`). It is more than a
+/// turn moves, so it never shortens a turn. Without this bound the kernel would hold up to 4 MB for
+/// a peer that never reads, and a few hundred such peers would use up its memory for TCP. Bytes in
+/// transit do not count, so a peer that reads is not slowed down.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const UNSENT_BYTES_MAX: u32 = 256 << 10;
 
-/// The kernel takes no longer time than this in milliseconds for `TCP_USER_TIMEOUT`: 24 days.
+/// The longest `TCP_USER_TIMEOUT` that the kernel accepts: 24 days.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const USER_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
 
-/// A socket option that the system refused, and how.
+/// The name of a socket option that the system refused, and the error.
 pub type Refused = (&'static str, io::Error);
 
-/// A socket that listens.
+/// A listening socket.
 #[derive(Debug)]
 pub enum Listener {
-    /// For connections over TCP.
+    /// A TCP socket.
     Tcp(TcpListener),
-    /// For connections over a unix socket.
+    /// A unix socket.
     Unix(UnixListener),
 }
 
@@ -79,9 +79,8 @@ impl Source for Listener {
     }
 }
 
-/// Listens on `addr` with a kernel queue of `backlog` connections that are not yet accepted.
-/// Returns the socket and the tuning options that the system refused: the server works without each
-/// of them, only less well.
+/// Listens on `addr` with an accept queue of `backlog` connections. Returns the socket and the
+/// options that the system refused; the server works without them, but not as well.
 ///
 /// # Errors
 /// When the address is in use, forbidden, or not of this machine.
@@ -92,10 +91,11 @@ pub fn listen(
 ) -> io::Result<(TcpListener, Vec<Refused>)> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     if addr.is_ipv6() {
-        // An IPv6 listener that also takes IPv4 would be in the way of the IPv4 listener beside it.
+        // An IPv6 listener that also accepts IPv4 would conflict with the IPv4 listener on its
+        // port.
         socket.set_only_v6(true)?;
     }
-    // A restart must not wait for the old connections in `TIME_WAIT`; two servers on one port still
+    // A restart must not wait for old connections in `TIME_WAIT`. Two servers on one port still
     // exclude each other.
     socket.set_reuse_address(true)?;
     let refused = tune(&socket, write_timeout);
@@ -105,10 +105,13 @@ pub fn listen(
     Ok((TcpListener::from_std(socket.into()), refused))
 }
 
-/// Sets what every accepted connection inherits, on Linux and the BSDs alike, so that it costs no
-/// system call there: no delay for small answers; urgent bytes in their place in the stream,
-/// because `telnet` sends half of an escape sequence as such; and keepalive, so that a peer which
-/// died silently is noticed after [`SILENCE_TIMEOUT`].
+/// Sets the options that accepted connections inherit, on Linux and the BSDs, so that they cost no
+/// system call per connection:
+///
+/// - no delay of small answers;
+/// - urgent bytes in their place in the stream, because `telnet` sends half of an escape sequence
+///   as urgent data;
+/// - keepalive, which detects a peer that died silently after [`SILENCE_TIMEOUT`].
 fn tune(socket: &Socket, write_timeout: Option<Duration>) -> Vec<Refused> {
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
     let mut outcomes = vec![
@@ -120,13 +123,14 @@ fn tune(socket: &Socket, write_timeout: Option<Duration>) -> Vec<Refused> {
     outcomes.into_iter().filter_map(|(name, outcome)| Some((name, outcome.err()?))).collect()
 }
 
-/// Bounds how long, and with how many bytes, the kernel waits for a peer that takes nothing.
+/// Bounds how long the kernel waits for a peer that acknowledges nothing, and how many bytes it
+/// holds for it.
 ///
-/// Keepalive asks only where nothing is under way. For a peer that died before it acknowledged an
-/// answer the kernel would go on sending that for a quarter of an hour; so on Linux it gives such a
-/// peer up after `write_timeout`, or after [`SILENCE_TIMEOUT`] if that is longer. Two more things
-/// obey this bound: a peer that lives and leaves its window closed for so long is given up too, and
-/// keepalive waits for it where it is the longer one.
+/// Keepalive does not probe while bytes are unacknowledged. The kernel would retransmit an answer
+/// to a dead peer for a quarter of an hour; on Linux this bound ends it after `write_timeout`, or
+/// after [`SILENCE_TIMEOUT`] if that is longer. The bound has two more effects: it closes
+/// connections of live peers that leave their window closed for this time, and keepalive uses it if
+/// it is longer than its own time.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn bound_unanswered(
     socket: &Socket,
@@ -139,7 +143,7 @@ fn bound_unanswered(
     ]
 }
 
-/// Elsewhere there is no such bound.
+/// Other systems have no such bound.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn bound_unanswered(_: &Socket, _: Option<Duration>) -> [(&'static str, io::Result<()>); 0] {
     []
@@ -150,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_timeout_of_any_length_is_no_reason_not_to_listen() {
+    fn a_listener_opens_with_a_write_timeout_of_any_length() {
         for timeout in [
             None,
             Some(Duration::from_millis(1)),

@@ -1,4 +1,4 @@
-//! What reaches the loop from outside it: mail from any thread.
+//! The mailbox of the loop: requests that other threads send to it.
 //!
 //! ```text
 //!   any thread: Handle ---> queue ---> loop: Event::Mail
@@ -12,20 +12,20 @@ use mio::Waker;
 
 use crate::status::Status;
 
-/// How many mails wait at most. A sender beyond it waits until the loop has taken one.
+/// The capacity of the queue. A sender waits while the queue is full.
 const MAILS_MAX: usize = 1024;
 
-/// What the loop is asked for from outside.
+/// A request to the loop.
 #[derive(Clone, Debug)]
 pub enum Mail {
-    /// To stop. The first time it answers what has arrived; a second one, some time later, ends it
+    /// Stop. The first request lets the server answer what has arrived; a later second one ends it
     /// at once.
     Stop,
-    /// To send its state back.
+    /// Send the state of the server back.
     Status(SyncSender<Status>),
 }
 
-/// Reaches the loop of a server from any thread.
+/// A handle to a running server, which any thread can use.
 #[derive(Clone, Debug)]
 pub struct Handle {
     mails: SyncSender<Mail>,
@@ -33,24 +33,25 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// A handle, and the end of the queue at which the loop that `waker` wakes takes the mail.
+    /// Creates a handle, and the receiver for the loop that `waker` wakes.
     pub(super) fn new(waker: Waker) -> (Self, Receiver<Mail>) {
         let (mails, mailbox) = mpsc::sync_channel(MAILS_MAX);
         (Self { mails, waker: Arc::new(waker) }, mailbox)
     }
 
-    /// Asks the server to stop: the first time it answers what has arrived, a second time, at least
-    /// 200 ms later, it ends at once. A server that has ended is not asked any more.
+    /// Requests a stop. After the first request the server answers what has arrived and ends; after
+    /// a second request, at least 200 ms later, it ends at once. A server that has ended ignores
+    /// it.
     ///
-    /// It waits while 1,024 others wait for the loop: a session never calls it.
+    /// It blocks while 1,024 requests are queued, so a session must not call it.
     pub fn stop(&self) {
         self.send(Mail::Stop);
     }
 
-    /// The state of the server; `None` once it has ended.
+    /// Returns the state of the server; `None` once it has ended.
     ///
-    /// It waits for the loop, at most for the rest of one round: a session asks its context
-    /// instead.
+    /// It blocks until the loop replies, at most for the rest of a round. A session must not call
+    /// it and reads the state from its context.
     #[must_use]
     pub fn status(&self) -> Option<Status> {
         let (reply, answer) = mpsc::sync_channel(1);
@@ -60,7 +61,7 @@ impl Handle {
 
     fn send(&self, mail: Mail) {
         if self.mails.send(mail).is_ok() {
-            // It fails only when the poller is gone, and then the loop has ended.
+            // Waking fails only if the poller is gone: then the loop has ended.
             let _ = self.waker.wake();
         }
     }

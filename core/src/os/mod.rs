@@ -1,7 +1,7 @@
-//! The operating system: the one seam that the loop sees of it, what runs behind that seam,
-//! addresses and time.
+//! The operating system: the traits through which the loop uses it, their implementation, addresses
+//! and time.
 
-// A length that is cut is a wrong length: code that casts one says why it fits.
+// A truncated length is a wrong length: code that casts one states why it fits.
 #![cfg_attr(not(test), deny(clippy::cast_possible_truncation))]
 
 pub mod clock;

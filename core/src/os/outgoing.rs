@@ -1,4 +1,4 @@
-//! Connections that begin at this end, to a unix socket.
+//! Outgoing connections to unix sockets.
 
 use std::io;
 use std::path::Path;
@@ -8,22 +8,22 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::os::system::{interrupted, would_block};
 
-/// Connects to the unix socket at `path`, and waits while its backlog is full: for at most
-/// `timeout`, or for ever.
+/// Connects to the unix socket at `path`. While its backlog is full it waits, for at most `timeout`
+/// if there is one.
 ///
-/// A stream of TCP can hold the result, as [`Stream`](super::stream::Stream) does: each call that
-/// the programs make of it is one that the kernel takes for both kinds, but for the addresses.
+/// A TCP stream can hold the resulting descriptor, as [`Stream`](super::stream::Stream) does:
+/// except for addresses, the programs make only calls that the kernel accepts for both kinds.
 ///
 /// # Errors
-/// `NotFound` when there is no such file, `ConnectionRefused` when nothing listens there,
+/// `NotFound` when there is no such file, `ConnectionRefused` when no program listens there,
 /// `PermissionDenied` when this user may not write to it, `TimedOut` when the backlog stays full.
 pub fn connect_unix(path: &Path, timeout: Option<Duration>) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     let address = SockAddr::unix(path)?;
-    // The kernel takes the timeout of writes for connecting too (unix(7)). Zero would be none.
+    // The write timeout also bounds `connect` (unix(7)). Zero would mean no timeout.
     socket.set_write_timeout(timeout.map(|timeout| timeout.max(Duration::from_millis(1))))?;
     while let Err(error) = socket.connect(&address) {
-        // An attempt that a signal has ended left nothing behind.
+        // An attempt that a signal has interrupted has no effect and is repeated.
         if !interrupted(&error) {
             return Err(if would_block(&error) { io::ErrorKind::TimedOut.into() } else { error });
         }
@@ -32,10 +32,10 @@ pub fn connect_unix(path: &Path, timeout: Option<Duration>) -> io::Result<Socket
     Ok(socket)
 }
 
-/// The same for a socket that never blocks: where the backlog is full it is `WouldBlock`.
+/// Connects without waiting.
 ///
 /// # Errors
-/// As [`connect_unix`].
+/// Those of [`connect_unix`], but `WouldBlock` when the backlog is full.
 pub fn try_connect_unix(path: &Path) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
@@ -48,12 +48,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_backlog_is_waited_for_until_the_timeout() {
+    fn connecting_to_a_full_backlog_waits_until_the_timeout() {
         let path = std::env::temp_dir().join(format!("tinytcp-outgoing-{}", std::process::id()));
         let listener = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
         let address = SockAddr::unix(&path).expect("a short path");
         listener.bind(&address).and_then(|()| listener.listen(0)).expect("a free path");
-        // A backlog of 0 takes one.
+        // A backlog of 0 holds one connection.
         let queued = connect_unix(&path, Some(Duration::from_secs(20))).expect("room for one");
         assert_eq!(queued.write_timeout().expect("a socket"), None);
         for timeout in [Duration::ZERO, Duration::from_millis(20)] {

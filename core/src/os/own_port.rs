@@ -1,4 +1,4 @@
-//! The port of our own end of an outgoing connection.
+//! The local port of an outgoing connection.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -6,16 +6,15 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-/// Connects by `connect`, and again for as long as the system takes a port for our end that
-/// `is_reserved`.
+/// Calls `connect` until the local port of the connection is not `is_reserved`.
 ///
-/// A connection keeps its port for a minute after its end, and no server can listen there
-/// meanwhile. So a client must not have a port on which servers listen. The connections that are
-/// given up are reset, which frees their ports at once; until then they are kept, so that no port
-/// comes twice.
+/// A connection keeps its port for a minute after its end, and meanwhile no server can listen on
+/// it. So a client must not use a port on which servers listen. Unwanted connections stay open
+/// until the end of this call, so that the system does not choose their ports again; they are then
+/// reset, which frees the ports at once.
 ///
 /// # Errors
-/// What `connect` says.
+/// The errors of `connect`.
 pub fn connect_elsewhere<S: AsFd>(
     is_reserved: impl Fn(u16) -> bool,
     mut connect: impl FnMut() -> io::Result<S>,
@@ -41,11 +40,11 @@ mod tests {
     use socket2::{Domain, Socket, Type};
 
     #[test]
-    fn a_reserved_port_is_given_up_for_another_one_and_is_free_at_once() {
+    fn a_reserved_port_is_replaced_and_is_free_at_once() {
         let server = TcpListener::bind("127.83.4.1:0").expect("any port");
         let addr = server.local_addr().expect("bound");
         let mut taken = Vec::new();
-        // The first two ports that come are reserved.
+        // The first two ports are reserved.
         let reserved = std::cell::RefCell::new(Vec::new());
         let is_reserved = |port| {
             let mut reserved = reserved.borrow_mut();
@@ -54,8 +53,7 @@ mod tests {
             }
             reserved.contains(&port)
         };
-        // From an address that no other program connects from, so that none of them has the port
-        // too.
+        // No other program connects from this address, so none uses the same port.
         let source = SocketAddr::from(([127, 83, 4, 2], 0));
         let stream = connect_elsewhere(is_reserved, || {
             taken.push(());
@@ -81,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_to_connect_is_passed_on() {
+    fn an_error_of_connect_is_returned() {
         let failure = connect_elsewhere(
             |_| true,
             || Err::<TcpStream, _>(io::ErrorKind::ConnectionRefused.into()),

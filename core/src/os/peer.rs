@@ -1,29 +1,28 @@
-//! Who is at the other end.
+//! The peer of a connection: its address, and the listener that accepted it.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-/// Who is at the other end, and which listener accepted it.
+/// The address of a peer, and the listener that accepted its connection.
 ///
-/// It is kept because the kernel no longer tells the address of a connection that was reset, and
-/// kept small because every idle connection holds one: 24 bytes, where a [`SocketAddr`] alone takes
-/// 32.
+/// The connection stores it because the kernel does not return the address after a reset. It is
+/// packed because each idle connection holds one: 24 bytes; a [`SocketAddr`] alone has 32.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// An IPv4 address as the IPv6 address that stands for it, `::ffff:192.0.2.1`. A peer of a
-    /// unix socket has `::`, from which no connection of TCP comes.
+    /// An IPv4 address as its mapped IPv6 address, `::ffff:192.0.2.1`. A unix socket has `::`, from
+    /// which no TCP connection can come.
     ip: [u8; 16],
-    /// The interface of a link-local address; the number of a peer of a unix socket.
+    /// The interface of a link-local address, or the number of a unix socket connection.
     scope: u32,
     port: u16,
     listener: u16,
 }
 
 impl Peer {
-    /// The peer at `addr`, accepted by the listener with the index `listener`.
+    /// Creates the peer at `addr`, accepted by the listener with the index `listener`.
     ///
-    /// Of listeners beyond the 65,536th the log shows the wrong protocol, and nothing else goes
-    /// wrong.
+    /// All listeners beyond the 65,536th share one index: the log shows no protocol for them, and
+    /// they have no counters.
     #[must_use]
     pub fn new(addr: PeerAddr, listener: usize) -> Self {
         let (ip, scope, port) = match addr {
@@ -34,7 +33,7 @@ impl Peer {
         Self { ip: ip.octets(), scope, port, listener: u16::try_from(listener).unwrap_or(u16::MAX) }
     }
 
-    /// The address that came with the connection.
+    /// Returns the address that `accept` returned with the connection.
     #[must_use]
     pub fn addr(&self) -> PeerAddr {
         let ip = Ipv6Addr::from(self.ip);
@@ -45,8 +44,8 @@ impl Peer {
         }
     }
 
-    /// What the peer's holder has of addresses. All peers of unix sockets are one network: they are
-    /// processes of this machine, and none of them has an address of its own.
+    /// Returns the network of the peer. All peers of unix sockets are one network: they are
+    /// processes of this machine and have no addresses.
     #[must_use]
     pub fn network(&self) -> Network {
         match self.addr() {
@@ -55,7 +54,7 @@ impl Peer {
         }
     }
 
-    /// The index of the listener that accepted it.
+    /// Returns the index of the listener.
     #[must_use]
     pub fn listener(&self) -> usize {
         usize::from(self.listener)
@@ -65,10 +64,9 @@ impl Peer {
 /// The address of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerAddr {
-    /// Of TCP.
+    /// An address of TCP.
     Ip(SocketAddr),
-    /// A peer of a unix socket has no address: it has the number of its connection, shown as
-    /// `unix#17`.
+    /// The number of a unix socket connection, displayed as `unix#17`: its peer has no address.
     Unix(u32),
 }
 
@@ -93,13 +91,13 @@ impl fmt::Display for PeerAddr {
     }
 }
 
-/// The addresses that one holder has: a single IPv4 address, or a /64 of IPv6, which is the least
-/// that a site is given (RFC 6177).
+/// The addresses that probably belong to one owner: a single IPv4 address, or an IPv6 /64, the
+/// smallest block that a site gets (RFC 6177).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network(IpAddr);
 
 impl Network {
-    /// The network that `ip` belongs to.
+    /// Returns the network of `ip`.
     #[must_use]
     pub fn of(ip: IpAddr) -> Self {
         match ip {
@@ -120,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_comes_back_as_it_went_in() {
+    fn packing_keeps_the_address() {
         for addr in [
             "192.0.2.1:80",
             "0.0.0.0:0",
@@ -134,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_of_unix_sockets_keep_their_numbers_and_are_one_network() {
+    fn unix_peers_keep_their_numbers_and_are_one_network() {
         let peers = [1, u32::MAX].map(|number| Peer::new(PeerAddr::Unix(number), 3));
         assert_eq!(peers.map(|peer| peer.addr().to_string()), ["unix#1", "unix#4294967295"]);
         assert_eq!(peers[0].network(), peers[1].network());
@@ -142,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_peer_of_an_ipv6_listener_is_shown_as_what_it_is() {
+    fn an_ipv4_peer_of_an_ipv6_listener_is_shown_as_ipv4() {
         let peer = Peer::new(PeerAddr::Ip("[::ffff:192.0.2.1]:80".parse().expect("an address")), 0);
         assert_eq!(peer.addr().to_string(), "192.0.2.1:80");
     }

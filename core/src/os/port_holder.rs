@@ -1,21 +1,21 @@
-//! Why a port is in use: a program that listens there, or only what a connection has left.
+//! The reason why a port is in use: a listening program, or a connection.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// What has a port.
+/// The kind of socket that uses a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
-    /// A socket that listens.
+    /// A listening socket.
     Listener,
-    /// A connection that has the port as its own.
+    /// A connection with this local port.
     Connection,
-    /// A connection that was closed, and whose port the kernel keeps for a minute (`TIME_WAIT`).
+    /// A closed connection, whose local port the kernel reserves for a minute (`TIME_WAIT`).
     ClosedConnection,
 }
 
-/// What has the port of `addr`, as far as the kernel's tables say: on Linux, from `/proc`. `None`
-/// elsewhere, and when the port is held by a socket that neither listens nor is connected.
+/// Returns what uses the port of `addr`, from the tables in `/proc` on Linux. `None` on other
+/// systems, and if the socket neither listens nor is connected.
 #[must_use]
 pub fn find(addr: SocketAddr) -> Option<Holder> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"]
@@ -28,12 +28,11 @@ fn find_in<'a>(rows: impl Iterator<Item = &'a str>, addr: SocketAddr) -> Option<
     let holders = rows
         .filter_map(parse)
         .filter(|(local, _)| local.port() == addr.port() && is_at(local.ip()));
-    // A listener explains more than its connections do, and an open connection more than a closed
-    // one.
+    // A listener explains more than its connections, and an open connection more than a closed one.
     holders.map(|(_, holder)| holder).min_by_key(|holder| *holder as u8)
 }
 
-/// The local address and the state of a row: `0: 0100007F:9C40 00000000:0000 0A ...`, all in
+/// Parses the local address and the state of a row: `0: 0100007F:9C40 00000000:0000 0A ...`, all in
 /// hexadecimal.
 fn parse(row: &str) -> Option<(SocketAddr, Holder)> {
     const LISTEN: &str = "0A";
@@ -48,7 +47,7 @@ fn parse(row: &str) -> Option<(SocketAddr, Holder)> {
     Some((SocketAddr::new(parse_ip(ip)?, u16::from_str_radix(port, 16).ok()?), holder))
 }
 
-/// The kernel writes each 32 bits of an address as a number in the machine's order of bytes.
+/// Parses an address, which the kernel writes as 32-bit numbers in the byte order of the machine.
 fn parse_ip(text: &str) -> Option<IpAddr> {
     let mut bytes = [0; 16];
     for (place, word) in text.as_bytes().chunks(8).enumerate() {
@@ -68,7 +67,7 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
 
     #[test]
-    fn a_listener_is_found_at_its_address_and_at_every_address() {
+    fn a_listener_is_found_at_its_address_and_at_the_wildcard() {
         for host in ["127.0.0.1", "[::1]"] {
             let Ok(listener) = TcpListener::bind(format!("{host}:0")) else { continue };
             let addr = listener.local_addr().expect("bound");
@@ -79,12 +78,12 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_has_the_port_is_told_from_a_listener() {
+    fn a_connection_is_distinguished_from_a_listener() {
         let listener = TcpListener::bind("127.83.3.1:0").expect("any port");
         let stream = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
         let addr = stream.local_addr().expect("connected");
         assert_eq!(find(addr), Some(Holder::Connection));
-        // The end that closes first keeps the port.
+        // The end that closes first keeps the port in `TIME_WAIT`.
         drop(stream);
         drop(listener.accept());
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
@@ -95,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_row_is_no_holder() {
+    fn a_malformed_row_is_ignored() {
         for row in [
             "  sl  local_address rem_address   st",
             "",

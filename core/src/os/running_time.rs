@@ -1,36 +1,36 @@
-//! The time in which the loop runs, or waits as it asked to: what deadlines are counted in.
+//! The time in which the loop runs or waits as requested. Deadlines are measured in this time.
 //!
 //! ```text
-//!   elapsed   |--- wait 0.5 s ---|--- wait 0.5 s, stopped for 4 s ------------------------|--- wait ...
-//!   counted   |------ 0.5 s -----|- 0.2 s -|--- ...
+//!   elapsed   |-- wait 0.5 s --|-- wait 0.5 s, stopped for 4 s ----------------|-- wait ...
+//!   counted   |---- 0.5 s -----|- 0.2 s -|-- ...
 //! ```
 //!
-//! While the process is stopped, frozen or swapped out, no connection is read: a peer whose window
-//! is closed by that is not to blame for it.
+//! While the process is stopped, frozen or swapped out, it reads no connection. That time must not
+//! count against its peers.
 
 use std::time::Duration;
 
-/// A clock reading that comes this much later than it could have was late because the process did
-/// not run. It then counts as this much and no more, so that a machine on which every reading is
-/// late still reaches its deadlines.
+/// A clock reading that is later than expected by more than this is a stall: the process did not
+/// run. The stall counts as this time, so that deadlines still pass on a machine on which all
+/// readings are late.
 ///
-/// The longest turn, that of a message of the default limit, takes a fifth of it. At ten times, a
-/// stop of a second would be held against uploads; at a tenth, busy turns would put deadlines off.
+/// The longest turn, with a message of the default limit, takes a fifth of this time. With ten
+/// times this value, a stop of a second would count against uploads. With a tenth, long turns would
+/// delay deadlines.
 const STALL_MIN: Duration = Duration::from_millis(200);
 
-/// Counts the time in which the loop runs.
+/// Measures the time in which the loop runs.
 #[derive(Debug, Default)]
 pub struct RunningTime {
-    /// What the clock showed last.
+    /// The last clock reading.
     elapsed: Duration,
-    /// How much of it does not count.
+    /// The part of it that does not count.
     stalled: Duration,
 }
 
 impl RunningTime {
-    /// The clock shows `elapsed` now, after the loop asked to wait for `timeout` at most. Returns
-    /// the time that counts since the clock was started, and how long the loop did not run if
-    /// that was noticed.
+    /// Notes a clock reading of `elapsed`, after a wait of at most `timeout`. Returns the running
+    /// time since the start, and the length of a stall if there was one.
     pub fn read(&mut self, elapsed: Duration, timeout: Duration) -> (Duration, Option<Duration>) {
         let gap = elapsed.saturating_sub(self.elapsed);
         self.elapsed = elapsed;
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn time_counts_while_readings_come_in_time() {
+    fn all_time_counts_while_readings_are_on_time() {
         let mut time = RunningTime::default();
         assert_eq!(time.read(ms(500), ms(500)), (ms(500), None));
         assert_eq!(time.read(ms(501), ms(500)), (ms(501), None), "an event");
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_of_the_process_does_not_count() {
+    fn the_time_of_a_stopped_process_does_not_count() {
         let mut time = RunningTime::default();
         time.read(ms(1000), ms(1000));
         assert_eq!(time.read(ms(5000), ms(500)), (ms(1200), Some(ms(3800))));
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn deadlines_are_reached_though_every_reading_is_late() {
+    fn time_passes_even_if_every_reading_is_late() {
         let mut time = RunningTime::default();
         let (counted, _) = (1..=50)
             .map(|second| time.read(ms(1000 * second), ms(0)))

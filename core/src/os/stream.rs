@@ -1,4 +1,4 @@
-//! A connection of TCP or of a unix socket, which never blocks.
+//! A non-blocking stream of TCP or of a unix socket.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -9,27 +9,27 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use socket2::{SockRef, Socket};
 
-/// A connection of either kind.
+/// A connected stream of either kind.
 ///
-/// It holds a descriptor and nothing else: every call here is one that the kernel takes for both
-/// kinds, and a tag beside the descriptor would make each idle connection larger. The one call that
-/// is not for both, the reset, is ignored by a unix socket.
+/// It holds only the descriptor, because the kernel accepts all calls here for both kinds. A tag
+/// would make each idle connection larger. A unix socket ignores the one call that is only for TCP,
+/// the reset.
 #[derive(Debug)]
 pub struct Stream(TcpStream);
 
 impl Stream {
-    /// Ends one direction, or both.
+    /// Shuts one direction down, or both.
     ///
     /// # Errors
-    /// When the connection is lost already.
+    /// When the connection is already lost.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.shutdown(how)
     }
 
-    /// Makes the close that follows a reset. A unix socket has none: the kernel frees what its peer
-    /// has not taken when that peer closes.
+    /// Makes the following close a reset. A unix socket has no reset: the kernel frees unread bytes
+    /// when the peer closes.
     pub fn reset_on_close(&self) {
-        // It fails only for a socket that is broken already, which needs no reset.
+        // It fails only for a socket that is already broken, which needs no reset.
         let _ = SockRef::from(&self.0).set_linger(Some(Duration::ZERO));
     }
 }
@@ -40,7 +40,7 @@ impl From<TcpStream> for Stream {
     }
 }
 
-/// A connected socket that does not block.
+/// The socket must be connected and non-blocking.
 impl From<Socket> for Stream {
     fn from(socket: Socket) -> Self {
         Self(TcpStream::from_std(socket.into()))

@@ -1,8 +1,9 @@
-//! The one seam to the operating system: everything that the loop asks of it, as traits.
+//! The seam between the loop and the operating system: two traits with all calls that the loop
+//! makes.
 //!
-//! [`Kernel`](crate::os::kernel::Kernel) is the real one. Tests run the same loop on a scripted
-//! one, whose clock stands still until it is told to move. Dispatch is static: the seam costs
-//! nothing.
+//! [`Kernel`](crate::os::kernel::Kernel) implements them with the real system. Tests run the same
+//! loop on simulated systems, whose clocks they control. Dispatch is static, so the seam has no
+//! cost at run time.
 
 use std::io;
 use std::time::Duration;
@@ -12,106 +13,106 @@ use crate::os::mailbox::Mail;
 use crate::os::peer::PeerAddr;
 use crate::os::table::Token;
 
-/// What a poller says of one connection. Every field is a hint that may be spurious: the call that
-/// follows decides.
+/// The readiness of one connection, as a poller reports it. Each field is a hint and may be wrong:
+/// the next call decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
-    /// A read may give bytes, the end of input, or an error.
+    /// A read may return bytes, the end of input, or an error.
     pub readable: bool,
-    /// A write may be taken, or give an error.
+    /// A write may succeed or return an error.
     pub writable: bool,
-    /// Reads must go on until they would block: something stands behind the bytes that no further
-    /// event announces. This alone makes a read possible, whatever `readable` says.
+    /// Reads must go on until `WouldBlock`, even after a short read, because no further event will
+    /// come. It implies `readable`.
     ///
-    /// That is the end of input, when it came together with the last bytes; an error; or bytes
-    /// behind an urgent mark, at which the kernel cuts a read short though more is waiting.
+    /// The causes are an end of input that arrived together with the last bytes; an error; and
+    /// bytes after an urgent mark, where the kernel ends a read although more bytes wait.
     pub read_to_end: bool,
 }
 
-/// What a poller reports.
+/// An event from the poller.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The listener with this index may have connections to accept.
     Listener(usize),
     /// The connection with this token may be ready.
     Connection(Token, Readiness),
-    /// The loop is asked for something from outside.
+    /// Another thread or a signal sends a request to the loop.
     Mail(Mail),
 }
 
-/// One connection's socket. No call blocks; none is interrupted by a signal.
+/// The socket of one connection. No call blocks, and no call returns `Interrupted`.
 pub trait Socket {
-    /// Reads into `buf`; 0 is the end of input.
+    /// Reads into `buf`. Returns the number of bytes, 0 at the end of input.
     ///
     /// # Errors
-    /// `WouldBlock` when nothing has arrived; whatever else means that the connection is lost.
+    /// `WouldBlock` when nothing has arrived. Any other error means that the connection is lost.
     fn receive(&mut self, buf: &mut [u8]) -> io::Result<usize>;
 
-    /// Writes the front of `bytes`, which are not empty; gives how many were taken, never 0.
+    /// Writes `bytes`, which must not be empty. Returns how many bytes the kernel accepted, never
+    /// 0.
     ///
     /// # Errors
-    /// `WouldBlock` when the peer takes nothing now; whatever else means that the connection is
-    /// lost.
+    /// `WouldBlock` when the kernel accepts nothing now. Any other error means that the connection
+    /// is lost.
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Ends the output: the peer reads the end of input behind the last answer.
+    /// Shuts the write side down: after the last answer, the peer reads the end of input.
     ///
     /// # Errors
-    /// When the connection is lost already.
+    /// When the connection is already lost.
     fn shutdown_write(&mut self) -> io::Result<()>;
 
-    /// Makes the close that follows a reset, which frees at once what the kernel still holds for a
-    /// peer that takes it no more.
+    /// Makes the following close a reset, so that the kernel frees the unread answers at once.
     fn reset_on_close(&mut self);
 }
 
-/// The operating system as the loop sees it.
+/// The operating system, as the loop uses it.
 ///
-/// Readiness is edge-triggered: an event comes when something new happens, and not again while it
-/// lasts.
+/// Readiness is edge-triggered: an event comes when the state changes, and not again while the
+/// state lasts.
 pub trait System {
-    /// A connection's socket; dropping it closes the connection.
+    /// The socket of a connection. Dropping it closes the connection.
     type Socket: Socket;
 
     /// Reads both clocks.
     fn read_clocks(&mut self) -> Reading;
 
-    /// Waits for events at most `timeout`, or for ever, and hands each to `handle`. Returning
-    /// without any is no error.
+    /// Waits for events, at most for `timeout` if there is one, and calls `handle` for each. It may
+    /// return without an event.
     ///
     /// # Errors
-    /// When waiting is impossible for good; never for an interruption.
+    /// When waiting is no longer possible. An interruption is not an error.
     fn wait(&mut self, timeout: Option<Duration>, handle: impl FnMut(Event)) -> io::Result<()>;
 
-    /// Accepts one connection. The address is the one that came with the connection: asking the
-    /// socket for it later fails when the peer has reset it already.
+    /// Accepts one connection. Returns its socket and the address of its peer; a later request for
+    /// the address would fail if the peer has reset the connection.
     ///
     /// # Errors
-    /// Whatever `accept(2)` says, interruptions excepted.
+    /// The errors of `accept(2)`, except interruptions.
     fn accept(&mut self, listener: usize) -> io::Result<(Self::Socket, PeerAddr)>;
 
-    /// Has every event of the socket reported with `token`, from now until it is closed.
+    /// Reports the events of the socket with `token`, from now until the socket is closed.
     ///
     /// # Errors
-    /// When the kernel has no memory or no watches left.
+    /// When the kernel has no memory or watches left.
     fn register(&mut self, socket: &mut Self::Socket, token: Token) -> io::Result<()>;
 
     /// Closes all listeners.
     fn close_listeners(&mut self);
 
-    /// How often the process did not run for a while since the start, and for how long in all.
+    /// Returns how often the process did not run since the start, and for how long in total.
     fn stalls(&self) -> (u64, Duration) {
         (0, Duration::ZERO)
     }
 }
 
-/// True exactly when nothing is wrong but that there is nothing to do now.
+/// True if the call has nothing to do now and must be repeated after an event.
 #[must_use]
 pub fn would_block(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
 }
 
-/// True exactly when a signal came in between and the call is to be made again.
+/// True if a signal has interrupted the call, which must be repeated.
 #[must_use]
 pub fn interrupted(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Interrupted

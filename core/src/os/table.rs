@@ -1,12 +1,12 @@
-//! The table of connections: a slab whose keys carry a generation.
+//! The table of connections: a slab whose keys have a generation.
 //!
-//! A slab hands the key of a closed connection to the next one that is accepted. An event or a
-//! place in the run queue that was meant for the first would then reach the second. So a [`Token`]
-//! is a key together with the generation of what was stored under it, and a token of an older
-//! generation finds nothing.
+//! A slab reuses the key of a closed connection for the next one. An event for the closed
+//! connection would then reach the new one. So a [`Token`] consists of a key and the generation of
+//! its entry, and a token of an older generation finds nothing.
 //!
 //! ```text
-//!   token = | generation | key |      one `usize`, half of its bits each; what the poller hands back with an event
+//!   token = | generation | key |      one `usize`, half of its bits each; the poller returns it
+//!                                     with each event
 //! ```
 
 use slab::Slab;
@@ -14,31 +14,31 @@ use slab::Slab;
 const KEY_BITS: u32 = usize::BITS / 2;
 const KEY_MASK: usize = (1 << KEY_BITS) - 1;
 
-/// The most entries that a table may hold: 4 billion, and 64,511 where a `usize` has 32 bits. The
-/// topmost keys name no entry, so that a poller can use their tokens for listeners and the like.
+/// The most entries of a table: 4 billion, or 64,511 if a `usize` has 32 bits. The topmost keys
+/// have no entries, so that a poller can use their tokens for listeners and wakers.
 pub const ENTRIES_MAX: usize = KEY_MASK - 1024;
 
-/// Names one entry of a [`Table`], and never another one later.
+/// The name of one entry of a [`Table`].
 ///
-/// On a machine whose `usize` has 64 bits a name comes back after 4 billion insertions under the
-/// same key.
+/// A token is not used again before the generation wraps around: after 4 billion insertions, or
+/// 65,536 if a `usize` has 32 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Token(usize);
 
 impl Token {
-    /// The token as the number that a poller stores.
+    /// Returns the number that a poller stores for the token.
     #[must_use]
     pub const fn to_usize(self) -> usize {
         self.0
     }
 
-    /// The token that a poller handed back.
+    /// Converts the number of a poller back.
     #[must_use]
     pub const fn from_usize(token: usize) -> Self {
         Self(token)
     }
 
-    /// The slab's key: small, dense, and used again after a removal.
+    /// Returns the key of the slab: small, dense, and reused after a removal.
     #[must_use]
     pub const fn key(self) -> usize {
         self.0 & KEY_MASK
@@ -48,8 +48,8 @@ impl Token {
         Self((generation as usize) << KEY_BITS | key)
     }
 
-    /// Which insertion this was, counted from 1; after 4 billion, or 65,535 where a `usize` has 32
-    /// bits, it begins anew.
+    /// Returns the number of the insertion, counted from 1. It wraps around after 4 billion, or
+    /// after 65,535 if a `usize` has 32 bits.
     #[must_use]
     pub const fn number(self) -> u64 {
         self.generation() as u64
@@ -69,7 +69,7 @@ type Generation = u32;
 #[cfg(not(target_pointer_width = "64"))]
 type Generation = u16;
 
-/// A slab whose entries are found by [`Token`].
+/// A slab whose entries are found by their [`Token`].
 #[derive(Debug)]
 pub struct Table<T> {
     slab: Slab<Entry<T>>,
@@ -77,7 +77,7 @@ pub struct Table<T> {
     generation: Generation,
 }
 
-// The generation is looked at first, so it stands in front of what is used next.
+// The generation is read first, so it is directly before the fields that are used next.
 #[derive(Debug)]
 #[repr(C)]
 struct Entry<T> {
@@ -92,54 +92,55 @@ impl<T> Default for Table<T> {
 }
 
 impl<T> Table<T> {
-    /// The token that the next insertion will get: a socket can be registered before it is stored.
+    /// Returns the token of the next insertion, so that a socket can be registered before it is
+    /// stored.
     #[must_use]
     pub fn next_token(&self) -> Token {
         Token::new(self.slab.vacant_key(), self.generation.wrapping_add(1))
     }
 
-    /// Stores `value`.
+    /// Stores `value` and returns its token.
     pub fn insert(&mut self, value: T) -> Token {
         self.generation = self.generation.wrapping_add(1);
         let key = self.slab.insert(Entry { generation: self.generation, value });
         Token::new(key, self.generation)
     }
 
-    /// The entry with this token, unless it has been removed.
+    /// Returns the entry with this token, unless it has been removed.
     pub fn get_mut(&mut self, token: Token) -> Option<&mut T> {
         let entry = self.slab.get_mut(token.key())?;
         (entry.generation == token.generation()).then_some(&mut entry.value)
     }
 
-    /// Takes the entry with this token out.
+    /// Removes and returns the entry with this token.
     pub fn remove(&mut self, token: Token) -> Option<T> {
         self.get_mut(token)?;
         Some(self.slab.remove(token.key()).value)
     }
 
-    /// The token of the entry that is stored under `key` now.
+    /// Returns the token of the present entry of `key`.
     #[must_use]
     pub fn token_of(&self, key: usize) -> Option<Token> {
         self.slab.get(key).map(|entry| Token::new(key, entry.generation))
     }
 
-    /// The tokens of all entries.
+    /// Iterates over the tokens of all entries.
     pub fn tokens(&self) -> impl Iterator<Item = Token> {
         self.iter().map(|(token, _)| token)
     }
 
-    /// All entries and their tokens.
+    /// Iterates over all entries and their tokens.
     pub fn iter(&self) -> impl Iterator<Item = (Token, &T)> {
         self.slab.iter().map(|(key, entry)| (Token::new(key, entry.generation), &entry.value))
     }
 
-    /// The number of entries.
+    /// Returns the number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.slab.len()
     }
 
-    /// True exactly when there is no entry.
+    /// True if there is no entry.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.slab.is_empty()
@@ -151,19 +152,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_token_of_a_removed_entry_finds_nothing_though_its_key_is_used_again() {
+    fn the_token_of_a_removed_entry_finds_nothing_after_its_key_is_reused() {
         let mut table = Table::default();
         let first = table.insert("first");
         assert_eq!(table.remove(first), Some("first"));
         let second = table.insert("second");
-        assert_eq!(first.key(), second.key(), "the slab uses the key again");
+        assert_eq!(first.key(), second.key(), "the slab reuses the key");
         assert_eq!(table.get_mut(first), None);
         assert_eq!(table.remove(first), None);
         assert_eq!(table.get_mut(second), Some(&mut "second"));
     }
 
     #[test]
-    fn the_next_token_is_the_one_that_the_insertion_gets() {
+    fn the_next_token_is_the_token_of_the_next_insertion() {
         let mut table = Table::default();
         let removed = table.insert(0);
         table.insert(1);

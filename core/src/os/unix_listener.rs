@@ -1,4 +1,4 @@
-//! A unix socket that listens, and its file.
+//! A listening unix socket and its file.
 
 use std::fs;
 use std::io;
@@ -12,8 +12,8 @@ use crate::os::endpoint::check_path;
 use crate::os::outgoing::try_connect_unix;
 use crate::os::stream::Stream;
 
-/// A unix socket that listens. Dropping it removes its file, unless another program has put one of
-/// its own in that place.
+/// A listening unix socket. Dropping it removes its file, unless another program has replaced the
+/// file.
 #[derive(Debug)]
 pub struct UnixListener {
     pub(super) socket: Socket,
@@ -21,7 +21,7 @@ pub struct UnixListener {
     file: FileId,
 }
 
-/// The device and the inode, which no other file has at the same time.
+/// The device and the inode of a file, which identify it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileId(u64, u64);
 
@@ -32,12 +32,12 @@ impl FileId {
 }
 
 impl UnixListener {
-    /// Listens at `path`, with the permissions `mode`, or with what the umask leaves. A socket
-    /// there on which no program listens any more is replaced.
+    /// Listens at `path`, with the permissions `mode`, or with those that the umask leaves.
+    /// Replaces a socket on which no program listens any more.
     ///
     /// # Errors
     /// `InvalidInput` when the path is too long, `AddrInUse` when a program listens there,
-    /// `AlreadyExists` when the file there is no socket; else what the system says.
+    /// `AlreadyExists` when the file is not a socket, and the other errors of the system.
     pub fn bind(path: &Path, backlog: u32, mode: Option<u32>) -> io::Result<Self> {
         check_path(path).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
         remove_stale(path)?;
@@ -45,10 +45,10 @@ impl UnixListener {
         socket.set_nonblocking(true)?;
         socket.bind(&SockAddr::unix(path)?)?;
         let file = FileId::of(path)?;
-        // From here on its drop removes the file.
+        // From now on the drop of the listener removes the file.
         let listener = Self { socket: Socket::from_std(socket.into()), path: path.into(), file };
         if let Some(mode) = mode {
-            // Before it listens: until then every connection is refused.
+            // Set before the socket listens: until then every connection is refused.
             fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
         }
         SockRef::from(&listener.socket).listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
@@ -58,7 +58,7 @@ impl UnixListener {
     /// Accepts a connection.
     ///
     /// # Errors
-    /// As accept(2).
+    /// Those of accept(2).
     pub fn accept(&self) -> io::Result<Stream> {
         let (socket, _) = SockRef::from(&self.socket).accept()?;
         socket.set_nonblocking(true)?;
@@ -69,27 +69,25 @@ impl UnixListener {
 impl Drop for UnixListener {
     fn drop(&mut self) {
         if FileId::of(&self.path).is_ok_and(|file| file == self.file) {
-            // A file that stays is replaced by the next start.
+            // If this fails, the next start replaces the file.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Removes the socket at `path` that a killed server left behind: the system refuses connections to
-/// it.
+/// Removes the socket of a killed server at `path`: the system refuses connections to it.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let file = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         file => file?,
     };
     if !file.file_type().is_socket() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file there is no socket"));
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file there is not a socket"));
     }
-    // A server whose queue is full is alive too, and must not be waited for.
+    // A server whose accept queue is full is alive too; this call must not wait for it.
     let is_refused =
         try_connect_unix(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-    // The file that was asked, and not one that a server which starts at the same time has put
-    // there since.
+    // A server that starts at the same time may have replaced the file since.
     if is_refused && FileId::of(path)? == FileId(file.dev(), file.ino()) {
         return fs::remove_file(path);
     }

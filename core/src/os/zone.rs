@@ -1,5 +1,4 @@
-//! The time zone of local times, chosen as the C library chooses it: by `TZ`, or else by the
-//! machine.
+//! The time zone of local times, chosen as in the C library: by `TZ`, or else by the machine.
 
 use std::env;
 use std::ffi::OsStr;
@@ -10,27 +9,26 @@ use jiff::tz::{self, TimeZone};
 
 use crate::display::escape::quoted;
 
-/// When summer time begins and ends in a zone such as `CET-1CEST` that does not say: the C
-/// library's rule.
+/// The rule for summer time in a zone without one, such as `CET-1CEST`: that of the C library.
 const USUAL_RULE: &str = ",M3.2.0,M11.1.0";
 
-/// The zone that the variable `TZ` names; `None` when it is not set, and the machine's own zone
-/// counts.
+/// Returns the zone that the variable `TZ` names; `None` if it is not set and the zone of the
+/// machine applies.
 ///
 /// # Errors
-/// When the value names no zone. The sentence says that times are in UTC then, and shows values
-/// that work.
+/// When the value names no zone. The sentence states that times are in UTC, and shows valid values.
 pub fn of_environment() -> Result<Option<TimeZone>, String> {
     env::var_os("TZ").map(|value| parse(&value)).transpose()
 }
 
-/// The machine's own zone; `None` where it has none, or where it cannot be read now. A change is
-/// seen within five minutes: for so long the lookup is cached.
+/// Returns the zone of the machine; `None` if it has none, or if it cannot be read now. The lookup
+/// is cached for five minutes, so a change takes effect within that time.
 pub(super) fn of_machine() -> Option<TimeZone> {
     TimeZone::try_system().ok()
 }
 
-/// As tzset(3): nothing is UTC; a colon in front means nothing; then a file, a name, or a rule.
+/// Parses a value as tzset(3): an empty value is UTC, a leading colon is ignored, and the rest is a
+/// file, a name, or a rule.
 fn parse(value: &OsStr) -> Result<TimeZone, String> {
     let name = value.to_str().map(|text| text.strip_prefix(':').unwrap_or(text));
     let zone = match name {
@@ -41,7 +39,8 @@ fn parse(value: &OsStr) -> Result<TimeZone, String> {
     };
     zone.ok_or_else(|| {
         format!(
-            "TZ={} names no time zone: times are in UTC; a zone looks like Europe/Berlin or CET-1CEST,M3.5.0,M10.5.0/3",
+            "TZ={} names no time zone: times are in UTC; a zone looks like Europe/Berlin or \
+             CET-1CEST,M3.5.0,M10.5.0/3",
             quoted(value.as_encoded_bytes())
         )
     })
@@ -70,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_that_the_c_library_understands_is_understood() {
+    fn every_value_of_the_c_library_is_accepted() {
         for (value, expected) in [
             ("", [0, 0]),
             ("UTC", [0, 0]),
@@ -87,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_names_no_zone_is_refused_with_one_that_works() {
+    fn a_value_that_names_no_zone_is_refused_with_an_example() {
         for value in [
             "Europe/Nowhere",
             "nonsense",
