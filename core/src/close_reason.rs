@@ -1,38 +1,37 @@
-//! Why a connection was closed: one variant and one counter for each cause.
+//! The reasons for which connections are closed. Each has a counter in [`crate::status`].
 
 use std::cmp::Reverse;
 use std::fmt;
 use std::io;
 
-/// Why a connection was closed.
+/// The reason for which a connection was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum CloseReason {
-    /// The peer asked for it in its protocol's words.
+    /// The peer sent the quit command of its protocol.
     Quit,
-    /// The peer's input ended, and all of it is answered.
+    /// The peer ended its input, and all of it is answered.
     PeerClosed,
-    /// The peer reset the connection, or closed it while answers were on their way.
+    /// The peer reset the connection, or closed it while answers were in transit.
     Reset,
-    /// Nothing was sent or received for [`crate::limits::Timeouts::idle`].
+    /// No byte was sent or received for [`crate::limits::Timeouts::idle`].
     IdleTimeout,
     /// One message took longer than [`crate::limits::Timeouts::message`].
     MessageTimeout,
-    /// The peer took none of its answers for [`crate::limits::Timeouts::write`], or took them more
-    /// slowly than [`crate::limits::WRITE_RATE_MIN`] until it was so far behind.
+    /// The peer read its answers later than [`crate::limits::WRITE_RATE_MIN`] allows, by
+    /// [`crate::limits::Timeouts::write`].
     WriteTimeout,
-    /// The server was full.
+    /// The server had as many connections as it may have.
     ServerBusy,
-    /// The peer speaks a foreign protocol, or sends input behind which no next message can be
-    /// found.
+    /// The peer sent another protocol, or input after which no next message can be found.
     WrongProtocol,
-    /// The peer speaks TLS.
+    /// The peer sent a TLS handshake.
     Tls,
-    /// What the connection held, and could not give up, would have passed the memory limit.
+    /// The connection held memory that it could not give up when the memory limit was reached.
     MemoryLimit,
-    /// The server is shutting down.
+    /// The server was shutting down.
     Shutdown,
-    /// An error of the operating system that no peer causes.
+    /// An error of the operating system that no peer can cause.
     SystemError,
 }
 
@@ -40,7 +39,7 @@ impl CloseReason {
     /// The number of variants.
     pub const COUNT: usize = Self::SystemError as usize + 1;
 
-    /// Every variant, in the order of the numbers that they are counted under.
+    /// All variants, in the order of their counters.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Quit,
         Self::PeerClosed,
@@ -56,11 +55,11 @@ impl CloseReason {
         Self::SystemError,
     ];
 
-    /// The cause of a failed read or write.
+    /// Returns the reason that follows from a failed read or write.
     #[must_use]
     pub fn of_error(error: &io::Error) -> Self {
         match error.kind() {
-            // `ETIMEDOUT` is what keepalive and retransmission report of a peer that died silently.
+            // Keepalive and retransmission report a dead peer as `ETIMEDOUT`.
             io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::BrokenPipe
@@ -95,8 +94,8 @@ impl fmt::Display for CloseReason {
     }
 }
 
-/// Connections closed, counted by reason, as log lines tell it: `7 write timeout, 2 client closed`,
-/// the most frequent first, and those that did not occur left out.
+/// Formats counters of closed connections as log lines show them: `7 write timeout, 2 client
+/// closed`. The most frequent reason comes first; reasons that did not occur are left out.
 pub fn by_reason(counts: &[u64; CloseReason::COUNT]) -> impl fmt::Display {
     let mut occurred: Vec<(u64, CloseReason)> =
         counts.iter().copied().zip(CloseReason::ALL).filter(|(count, _)| *count > 0).collect();
@@ -114,14 +113,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_is_counted_under_its_own_number() {
+    fn every_reason_has_its_own_counter() {
         assert!(
             CloseReason::ALL.iter().enumerate().all(|(number, reason)| number == *reason as usize)
         );
     }
 
     #[test]
-    fn the_most_frequent_reason_is_told_first_and_one_that_did_not_occur_is_not_told() {
+    fn the_most_frequent_reason_comes_first_and_absent_ones_are_omitted() {
         let mut counts = [0; CloseReason::COUNT];
         assert_eq!(by_reason(&counts).to_string(), "");
         counts[CloseReason::Quit as usize] = 2;

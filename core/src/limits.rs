@@ -1,32 +1,31 @@
-//! The limits and timeouts that a server is given, and what they are by default.
+//! The limits and timeouts of a server, and their defaults.
 
 use std::time::Duration;
 
 use crate::buffers::pool::BLOCK_LEN;
 
-/// How much a connection may send, and all of them may make the server hold.
+/// The limits on the length of messages and on memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest line that is taken, in bytes without its ending.
+    /// The longest accepted line, in bytes without its ending.
     pub line_bytes_max: u32,
-    /// The longest payload of a frame that is taken, in bytes.
+    /// The longest accepted payload of a frame, in bytes.
     pub frame_bytes_max: u32,
-    /// What the buffers of all connections may hold together, in bytes.
+    /// The bytes that the buffers of all connections may hold together.
     pub memory_bytes_max: usize,
 }
 
 impl Limits {
-    /// The largest value of [`Limits::line_bytes_max`] and [`Limits::frame_bytes_max`]: a message
-    /// and the answer to it must fit one buffer with room to spare, and offsets into a buffer
-    /// have 32 bits.
+    /// The largest value of [`Limits::line_bytes_max`] and [`Limits::frame_bytes_max`]. A message
+    /// or its answer must fit a buffer, and offsets into a buffer have 32 bits.
     pub const MESSAGE_BYTES_MAX: u32 = 1 << 30;
-    /// The smallest value of [`Limits::memory_bytes_max`]: below it not even the connection whose
-    /// turn it is could work.
+    /// The smallest value of [`Limits::memory_bytes_max`]. With less, not even one connection could
+    /// work.
     pub const MEMORY_BYTES_MIN: usize = 1 << 20;
 }
 
 impl Limits {
-    /// The limits, none larger than what a buffer can hold.
+    /// Returns the limits, clamped to the range that the server supports.
     #[must_use]
     pub fn clamped(self) -> Self {
         Self {
@@ -43,32 +42,31 @@ impl Default for Limits {
     }
 }
 
-/// Above so many bytes of waiting answers a connection's input is neither run nor read:
-/// backpressure.
+/// The high-water mark: a connection with this many bytes of waiting answers neither reads nor runs
+/// messages. This is backpressure.
 ///
-/// A little less than a working block, so that the small answer which crosses the mark still fits
-/// the block.
+/// It is 4 KiB less than a working block, so that the small answer that crosses the mark still fits
+/// into the block.
 pub const HIGH_WATER_BYTES: usize = BLOCK_LEN - 4096;
 
-/// Below so many bytes of waiting answers a connection under backpressure goes on.
+/// The low-water mark: backpressure ends when at most this many bytes of answers wait.
 pub const LOW_WATER_BYTES: usize = BLOCK_LEN / 4;
 
 const _: () = assert!(LOW_WATER_BYTES < HIGH_WATER_BYTES && HIGH_WATER_BYTES < BLOCK_LEN);
 
-/// How long a connection may take over what; `None` is for ever.
+/// The timeouts of a connection; `None` is no timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// No message in progress, nothing sent or received.
+    /// How long a connection without an incomplete message may neither send nor receive a byte.
     pub idle: Option<Duration>,
-    /// From the first to the last byte of one message, whatever arrives in between.
+    /// The time from the first to the last byte of one message.
     pub message: Option<Duration>,
-    /// How far the peer may fall behind [`WRITE_RATE_MIN`] while answers wait for it; at most so
-    /// long it may take no byte.
+    /// How late the peer may be, compared with [`WRITE_RATE_MIN`], when it reads waiting answers. A
+    /// peer that reads nothing is closed after this time.
     pub write: Option<Duration>,
-    /// After so long without a byte, a piece without a newline is a message, where the protocol
-    /// says so.
+    /// The pause after which a line without an end is a message, in protocols that allow it.
     pub quiet: Option<Duration>,
-    /// From the request to stop to the end, whatever is still waiting.
+    /// The time from the request to stop to the end of the server.
     pub drain: Option<Duration>,
 }
 
@@ -84,16 +82,17 @@ impl Default for Timeouts {
     }
 }
 
-/// The least rate in bytes a second at which a peer must take answers that wait for it: 64 kbit/s,
-/// a channel of ISDN.
+/// The minimum rate, in bytes per second, at which a peer must read waiting answers: 64 kbit/s, as
+/// an ISDN channel.
 ///
-/// Each byte taken moves the write deadline by the time of one byte at this rate, so that `len`
-/// bytes of answers are held for at most the write timeout and `len / WRITE_RATE_MIN` seconds.
-/// Without a least rate, one byte in each write timeout would hold a block of 16 MiB for years. At
-/// ten times, a slow mobile link would be cut off in the middle of a long answer.
+/// Each byte that is sent moves the write deadline by the time of one byte at this rate. So `len`
+/// bytes of answers are held for at most the write timeout plus `len / WRITE_RATE_MIN` seconds.
+/// Without a minimum rate, a peer that reads one byte per write timeout would hold 16 MiB for
+/// years. With ten times this rate, a slow mobile client would be disconnected within a long
+/// answer.
 pub const WRITE_RATE_MIN: u32 = 8 << 10;
 
-/// The time in which a peer takes `count` bytes at [`WRITE_RATE_MIN`].
+/// Returns the time of `count` bytes at [`WRITE_RATE_MIN`].
 #[must_use]
 pub fn write_time(count: usize) -> Duration {
     Duration::from_secs(count as u64) / WRITE_RATE_MIN
@@ -102,12 +101,13 @@ pub fn write_time(count: usize) -> Duration {
 /// How long a connection lingers for the peer's end of input after its last answer.
 ///
 /// Closing a socket with unread input resets the connection, and a reset destroys answers that are
-/// still under way: of 200,000 bytes, 4,096 arrived. Two seconds are several round trips on any
+/// still in transit: of 200,000 bytes, 4,096 arrived. Two seconds are several round trips on any
 /// link.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How many bytes are discarded while lingering, at most; what comes after them stays unread.
+/// The most bytes that a lingering connection discards; further bytes stay unread.
 ///
-/// At a tenth, a client that has 100 KB of requests under way when it is told to go would lose its
-/// last answers to a reset; without a bound, a flood would be read at full speed for two seconds.
+/// With a tenth of this, a client that has 100 KB of requests in transit when the server closes
+/// would lose its last answers to a reset. Without a bound, the server would read a flood at full
+/// speed for two seconds.
 pub const LINGER_BYTES_MAX: u32 = 1 << 20;

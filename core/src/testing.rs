@@ -1,8 +1,8 @@
-//! What tests of a protocol or of a whole server stand on; behind the feature `testing`.
+//! Tools for tests of a protocol or of a whole server, in the feature `testing`.
 //!
-//! A [`SessionHarness`] runs one session without a network. An [`EventLoop`] on a [`System`] of
-//! your own runs the whole server on a network and a clock of your own; [`EventLoop::inspect`]
-//! shows what it holds.
+//! A [`SessionHarness`] runs one session without a network. An [`EventLoop`] on your own [`System`]
+//! runs the whole server on a simulated network and clock; [`EventLoop::inspect`] returns its
+//! state.
 
 pub use crate::os::system::{Event, Readiness, Socket, System};
 pub use crate::protocol::harness::{Outcome, SessionHarness, clock};

@@ -1,30 +1,30 @@
-//! Foreign text, made harmless for a terminal and for a line of a log.
+//! Escaping: untrusted text made harmless for a terminal and for a log line.
 //!
-//! What a peer, a user or a file says is shown by [`quoted`] or [`shown`] and in no other way.
-//! Printable UTF-8 stays as it is. Escaped are control characters, line separators, the characters
-//! that change the direction of writing or have no width, and bytes that are no UTF-8: with them a
-//! text could break a line, drive a terminal, or read differently from what it is.
+//! Bytes from a peer, a user or a file are shown only through [`quoted`] or [`shown`]. Printable
+//! UTF-8 stays as it is. Control characters, line separators, characters that change the direction
+//! of writing or have no width, and bytes that are not UTF-8 are escaped: they could break a line,
+//! control a terminal, or make a text look like another one.
 
 use std::fmt::{self, Write};
 
-/// `bytes` as a log or a report quotes them: unambiguous, because a backslash is escaped too.
+/// Formats `bytes` for a log or a report. The result is unambiguous: a backslash is escaped too.
 #[must_use]
 pub const fn quoted(bytes: &[u8]) -> impl fmt::Display + use<'_> {
     Escaped { bytes, kept: "" }
 }
 
-/// `bytes` as a line on a terminal: backslashes and tabs stay.
+/// Formats `bytes` for a line on a terminal: backslashes and tabs stay.
 #[must_use]
 pub const fn shown(bytes: &[u8]) -> impl fmt::Display + use<'_> {
     Escaped { bytes, kept: "\\\t" }
 }
 
-/// The longest front of `bytes` that has at most `len_max` bytes and does not end within a
-/// character.
+/// Returns the longest prefix of `bytes` that has at most `len_max` bytes and does not end within a
+/// UTF-8 character.
 #[must_use]
 pub fn front(bytes: &[u8], len_max: usize) -> &[u8] {
     let is_continuation = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
-    // No character has more than three continuation bytes: a longer run of them is no text.
+    // No character has more than three continuation bytes: a longer run of them is not text.
     let inside = bytes
         .get(..=len_max)
         .unwrap_or_default()
@@ -38,7 +38,7 @@ pub fn front(bytes: &[u8], len_max: usize) -> &[u8] {
 
 struct Escaped<'a> {
     bytes: &'a [u8],
-    /// Characters that stay though they would be escaped.
+    /// Characters that are not escaped though they would be otherwise.
     kept: &'static str,
 }
 
@@ -61,9 +61,10 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// True exactly for a backslash and for what is no printable text of its own.
+/// True for a backslash and for every character that is not printable text by itself.
 fn is_escaped(c: char) -> bool {
-    let is_bidi = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_mark = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}');
+    let is_bidi = is_mark || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let has_no_width = matches!(c, '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}');
     c == '\\' || c.is_control() || is_bidi || has_no_width || matches!(c, '\u{2028}' | '\u{2029}')
 }
@@ -84,7 +85,8 @@ mod tests {
     #[test]
     fn every_control_bidi_and_invisible_character_is_escaped() {
         let controls = ('\0'..=' ').chain('\u{7f}'..='\u{9f}').filter(|c| c.is_control());
-        let bidi = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
+        let bidi = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\
+                    \u{2066}\u{2067}\u{2068}\u{2069}";
         for c in controls
             .chain(bidi.chars())
             .chain("\u{2028}\u{2029}\u{200b}\u{2060}\u{2064}\u{feff}".chars())
@@ -99,36 +101,42 @@ mod tests {
     }
 
     #[test]
-    fn a_backslash_is_escaped_in_a_quotation_and_stays_on_a_terminal() {
+    fn a_backslash_is_escaped_in_quoted_text_and_stays_on_a_terminal() {
         assert_eq!(quoted(b"C:\\x\ty").to_string(), r"C:\\x\ty");
         assert_eq!(shown(b"C:\\x\ty\x1b").to_string(), "C:\\x\ty\\x1b");
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_escaped_one_by_one() {
+    fn bytes_that_are_not_utf8_are_escaped_one_by_one() {
         assert_eq!(quoted(b"a\xff\xc3b\xe2\x80").to_string(), r"a\xff\xc3b\xe2\x80");
     }
 
     #[test]
-    fn a_front_ends_between_two_characters() {
+    fn a_prefix_ends_between_two_characters() {
         assert_eq!(front("aé🙂".as_bytes(), 100), "aé🙂".as_bytes());
         for (len_max, text) in [(7, "aé🙂"), (6, "aé"), (4, "aé"), (3, "aé"), (2, "a"), (1, "a")]
         {
             assert_eq!(front("aé🙂".as_bytes(), len_max), text.as_bytes(), "{len_max}");
         }
-        assert_eq!(front(&[0x80; 9], 8), [0x80; 8], "what is no text is cut anywhere");
+        assert_eq!(front(&[0x80; 9], 8), [0x80; 8], "bytes that are not text are cut anywhere");
     }
 
     proptest! {
         #[test]
-        fn no_bytes_break_a_line_or_drive_a_terminal(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn no_bytes_break_a_line_or_control_a_terminal(
+            bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
             let text = quoted(&bytes).to_string();
             prop_assert!(text.chars().all(|c| c == '\\' || !is_escaped(c)), "{text:?}");
         }
 
         #[test]
-        fn two_different_texts_are_quoted_differently(text in "[\\\\x1b\u{1b}\n]{0,6}", other in "[\\\\x1b\u{1b}\n]{0,6}") {
-            let (first, second) = (quoted(text.as_bytes()).to_string(), quoted(other.as_bytes()).to_string());
+        fn two_different_texts_are_quoted_differently(
+            text in "[\\\\x1b\u{1b}\n]{0,6}",
+            other in "[\\\\x1b\u{1b}\n]{0,6}",
+        ) {
+            let first = quoted(text.as_bytes()).to_string();
+            let second = quoted(other.as_bytes()).to_string();
             prop_assert_eq!(first == second, text == other);
         }
     }

@@ -1,4 +1,4 @@
-//! Words for people: foreign bytes made harmless, and numbers with their nouns.
+//! Text for people: untrusted bytes made harmless, and numbers with their nouns.
 
 pub mod escape;
 pub mod plural;

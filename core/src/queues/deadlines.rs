@@ -1,13 +1,15 @@
-//! When the loop has to look at which connection again, though nothing happens.
+//! The queue of deadlines: which connection must be expired next, and when.
 //!
-//! A binary heap with at most one entry for a key, and for each key its place in the heap, so that
-//! an entry can be moved. Every message puts its connection's deadline off, and the heap does not
-//! hear of it: a deadline is entered only when it is earlier than the entered one, and when an
-//! entry falls due that has been put off since, it is entered anew. A message costs one comparison,
-//! an idle connection one heap operation a timeout.
+//! It is an indexed binary heap: at most one entry per key, and for each key the place of its
+//! entry, so that an entry can be moved or removed.
+//!
+//! The queue is lazy. Each message moves the deadline of its connection to a later time, but the
+//! entry stays: only an earlier deadline changes it. When an entry falls due, the loop compares it
+//! with the actual deadline and enters that if it is later. So a message costs one comparison, and
+//! an idle connection one heap operation per timeout.
 //!
 //! ```text
-//!   by key      dues    [ 30 s | never |  10 s | 20 s ]     8 bytes, what a message is compared with
+//!   by key      dues    [ 30 s | never |  10 s | 20 s ]     8 bytes, compared by each message
 //!               places  [  1   |       |   0   |  2   ]     4 bytes
 //!   by place    heap    [  2   |   0   |   3   ]            4 bytes
 //! ```
@@ -16,20 +18,20 @@
 
 use crate::os::moment::Moment;
 
-/// Deadlines by key; the keys are small and dense, those of a slab.
+/// Deadlines by key. Keys are small and dense, as those of a slab.
 #[derive(Debug, Default)]
 pub struct Deadlines {
-    /// The deadline of each key that has an entry, [`Moment::NEVER`] for all others.
+    /// The deadline of each key with an entry, and [`Moment::NEVER`] for all other keys.
     dues: Vec<Moment>,
-    /// `heap[places[key]] == key` for every key with an entry; means nothing for the others.
+    /// `heap[places[key]] == key` for each key with an entry; any value for other keys.
     places: Vec<u32>,
-    /// Keys as a binary heap: none is due later than its two children at `2 * place + 1` and `2 *
-    /// place + 2`. A table has fewer than 4 billion entries, so that keys and places fit.
+    /// The keys as a binary heap: no entry is due later than its children at `2 * place + 1` and `2
+    /// * place + 2`. A table has fewer than 4 billion entries, so keys and places fit.
     heap: Vec<u32>,
 }
 
 impl Deadlines {
-    /// Enters `due` as the deadline of `key`, unless an earlier one is entered.
+    /// Enters `due` as the deadline of `key`, unless the present entry is earlier.
     #[inline]
     pub fn bring_forward(&mut self, key: usize, due: Moment) {
         if due < self.of(key) {
@@ -37,7 +39,7 @@ impl Deadlines {
         }
     }
 
-    /// Removes the deadline of `key`, if it has one.
+    /// Removes the entry of `key`, if it has one.
     pub fn remove(&mut self, key: usize) {
         let Some(due) = self.dues.get_mut(key).filter(|due| **due != Moment::NEVER) else { return };
         *due = Moment::NEVER;
@@ -52,20 +54,20 @@ impl Deadlines {
         }
     }
 
-    /// The deadline that is entered for `key`, [`Moment::NEVER`] when there is none.
+    /// Returns the entry of `key`, [`Moment::NEVER`] if it has none.
     #[must_use]
     #[inline]
     pub fn of(&self, key: usize) -> Moment {
         self.dues.get(key).copied().unwrap_or(Moment::NEVER)
     }
 
-    /// The earliest deadline, [`Moment::NEVER`] when there is none.
+    /// Returns the earliest deadline, [`Moment::NEVER`] if there is none.
     #[must_use]
     pub fn next(&self) -> Moment {
         self.heap.first().map_or(Moment::NEVER, |key| self.dues[*key as usize])
     }
 
-    /// Takes out the key of the earliest deadline, if that is not later than `now`.
+    /// Removes the earliest entry and returns its key, if the entry is not later than `now`.
     pub fn pop_due(&mut self, now: Moment) -> Option<usize> {
         let first = *self.heap.first()? as usize;
         (self.dues[first] <= now).then(|| {
@@ -145,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_out_when_they_are_due_and_not_before() {
+    fn a_key_is_returned_when_it_is_due_and_not_before() {
         let mut deadlines = Deadlines::default();
         deadlines.bring_forward(7, at(3));
         deadlines.bring_forward(2, at(1));
@@ -159,7 +161,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_agrees_with_a_sorted_map(
+        fn deadlines_agree_with_a_sorted_map(
             steps in proptest::collection::vec((0u8..4, 0usize..20, 0u64..50), 1..300),
         ) {
             let (mut deadlines, mut model) = (Deadlines::default(), BTreeMap::new());
@@ -172,7 +174,8 @@ mod tests {
                     1 => {
                         let due = model.iter().map(|(key, due)| (*due, *key)).min();
                         let popped = deadlines.pop_due(at(seconds));
-                        prop_assert_eq!(popped.is_some(), due.is_some_and(|(due, _)| due <= at(seconds)));
+                        let is_due = due.is_some_and(|(due, _)| due <= at(seconds));
+                        prop_assert_eq!(popped.is_some(), is_due);
                         if let Some(key) = popped {
                             prop_assert_eq!(model.remove(&key), due.map(|(due, _)| due));
                         }
@@ -183,7 +186,8 @@ mod tests {
                         *due = at(seconds).min(*due);
                     }
                 }
-                prop_assert_eq!(deadlines.next(), model.values().min().copied().unwrap_or(Moment::NEVER));
+                let first = model.values().min().copied().unwrap_or(Moment::NEVER);
+                prop_assert_eq!(deadlines.next(), first);
                 prop_assert_eq!(deadlines.heap.len(), model.len());
             }
         }

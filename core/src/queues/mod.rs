@@ -1,6 +1,6 @@
-//! What the loop chooses from: connections that can move, and deadlines.
+//! The two queues of the loop: connections with work to do, and deadlines.
 
-// A length that is cut is a wrong length: code that casts one says why it fits.
+// A truncated length is a wrong length: code that casts one states why it fits.
 #![cfg_attr(not(test), deny(clippy::cast_possible_truncation))]
 
 pub mod deadlines;

@@ -1,58 +1,56 @@
 //! The run queue: connections with work to do, each listed at most once, in two classes.
 //!
 //! ```text
-//!   push(key, Interactive) ---> interactive ---.   first, but after 8 in a row...
+//!   push(key, Interactive) ---> interactive ---.   first, but at most 8 in a row while
 //!                                               +----------------------------------> pop
-//!   push(key, Bulk) ----------> bulk ----------'   ...one of these, if any waits
+//!   push(key, Bulk) ----------> bulk ----------'   one of these waits
 //! ```
 //!
-//! This is weighted round robin between the classes, and first in, first out within one. FQ-CoDel
-//! (RFC 8290) serves sparse flows first for the same reason: in a single line, a request of a few
-//! bytes would wait for a turn of every connection that moves megabytes.
+//! This is weighted round robin between two classes; each class is first in, first out. FQ-CoDel
+//! (RFC 8290) serves sparse flows first for the same reason: in a single queue, a request of a few
+//! bytes would wait for a turn of each connection that moves megabytes.
 
 #![expect(clippy::cast_possible_truncation, reason = "a table has fewer than 4 billion entries")]
 
 use std::collections::VecDeque;
 
-/// How many interactive turns in a row a waiting bulk connection is passed over for.
+/// How many interactive connections in a row may overtake a waiting bulk connection.
 ///
-/// At 1, a request beside a flood waits for a flooder's turn after each other request; at 80, a
-/// hundred clients that ask all the time leave bulk connections a tenth of the throughput that they
-/// have now.
+/// With 1, each small request beside a flood would wait for a turn of the flood. With 80, a hundred
+/// interactive clients would leave bulk connections a tenth of their present throughput.
 const INTERACTIVE_PER_BULK: usize = 8;
 
-/// What a connection asks for, as far as its last turns show.
+/// The scheduling class of a connection. It follows from its last turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Small requests: a turn takes microseconds, and a client waits for its answer.
+    /// Small turns: a client sends a request and waits for the answer.
     Interactive,
-    /// As many bytes as it can get.
+    /// Large turns: a client transfers as many bytes as it can.
     Bulk,
 }
 
-/// How many bytes a connection moves in a turn: a decaying average, in which each turn counts half
-/// as much as the next one.
+/// How many bytes a connection moves per turn: a decaying average, in which each turn has half the
+/// weight of the next one.
 ///
-/// One turn is no measure: the last one of a long transfer is small as well.
+/// A single turn is not enough: the last turn of a long transfer is small too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
-    /// Twice the average, in KiB; more than a byte holds is bulk by far.
+    /// Twice the average in KiB. It saturates at 255, far above the threshold.
     doubled_kib: u8,
 }
 
 impl Load {
-    /// Connections that move no more than this in a turn, in KiB, requests and answers together,
-    /// are interactive.
+    /// The largest average of an interactive connection, in KiB of requests and answers.
     const INTERACTIVE_KIB_MAX: u8 = 8;
 
-    /// A turn has moved so many bytes.
+    /// Notes a turn that has moved `bytes`.
     #[inline]
     pub fn note(&mut self, bytes: u64) {
         let kib = u8::try_from(bytes >> 10).unwrap_or(u8::MAX);
         self.doubled_kib = (self.doubled_kib / 2).saturating_add(kib);
     }
 
-    /// The class of a connection with this load.
+    /// Returns the class that follows from the average.
     #[must_use]
     #[inline]
     pub const fn class(self) -> Class {
@@ -64,28 +62,26 @@ impl Load {
     }
 }
 
-/// A queue of keys in which a key stands at most once; the keys are small and dense, those of a
-/// slab.
+/// A queue of keys that holds each key at most once. Keys are small and dense, as those of a slab.
 ///
-/// A bulk connection with `b` bulk ones ahead of it waits for at most `8 * (b + 1)` interactive
-/// turns, and an interactive one with `i` interactive ones ahead of it for at most `i / 8 + 1` bulk
-/// turns.
+/// The wait is bounded. A bulk connection with `b` bulk connections ahead of it waits for at most
+/// `8 * (b + 1)` interactive turns. An interactive connection with `i` interactive connections
+/// ahead of it waits for at most `i / 8 + 1` bulk turns.
 ///
-/// A place belongs to a key, and so to the connection that is stored under it when its turn comes.
-/// A connection that took over the key of a closed one may so get a turn that it does not need: it
-/// moves nothing.
+/// A key in the queue belongs to the connection that the table holds under it when the turn comes.
+/// A connection that reuses the key of a closed one may get that turn: then the turn moves nothing.
 #[derive(Debug, Default)]
 pub struct RunQueue {
     interactive: VecDeque<u32>,
     bulk: VecDeque<u32>,
-    /// How many interactive keys were taken out one after the other while a bulk one waited.
+    /// How many interactive keys in a row were removed while a bulk key waited.
     interactive_in_a_row: usize,
-    /// True exactly when the key stands in the queue.
+    /// By key: true if the queue holds it.
     is_queued: Vec<bool>,
 }
 
 impl RunQueue {
-    /// Appends `key` to the line of its class, unless it stands in the queue already.
+    /// Appends `key` to the queue of its class, unless it is queued already.
     #[inline]
     pub fn push(&mut self, key: usize, class: Class) {
         if self.is_queued.len() <= key {
@@ -100,7 +96,7 @@ impl RunQueue {
         }
     }
 
-    /// Takes out the key whose turn it is.
+    /// Removes and returns the key that has the next turn.
     #[inline]
     pub fn pop(&mut self) -> Option<usize> {
         let bulk_is_due =
@@ -119,7 +115,7 @@ impl RunQueue {
         self.interactive.len() + self.bulk.len()
     }
 
-    /// True exactly when no connection has work to do.
+    /// True if no key is queued.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.interactive.is_empty() && self.bulk.is_empty()
@@ -131,6 +127,7 @@ mod tests {
     use super::Class::{Bulk, Interactive};
     use super::*;
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     const KIB: u64 = 1 << 10;
 
@@ -145,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_asks_for_eight_kib_a_turn_or_less_is_interactive() {
+    fn a_client_that_moves_eight_kib_per_turn_or_less_is_interactive() {
         assert_eq!(class_after([]), Interactive);
         assert_eq!(class_after([46; 1000]), Interactive);
         assert_eq!(class_after([8 * KIB; 1000]), Interactive);
@@ -158,13 +155,13 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_interactive_again_four_small_turns_after_a_transfer_of_any_length() {
+    fn a_client_is_interactive_four_small_turns_after_any_transfer() {
         assert_eq!(class_after([u64::MAX, 5, 5, 5]), Bulk);
         assert_eq!(class_after([u64::MAX, 5, 5, 5, 5]), Interactive);
     }
 
     #[test]
-    fn a_key_stands_in_the_queue_once_until_its_turn_has_come() {
+    fn a_key_is_queued_once_until_its_turn_has_come() {
         let mut queue = RunQueue::default();
         [7, 2, 7, 2, 7].into_iter().for_each(|key| queue.push(key, Interactive));
         queue.push(2, Bulk);
@@ -175,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn interactive_connections_go_first_and_each_class_keeps_its_order() {
+    fn interactive_keys_go_first_and_each_class_keeps_its_order() {
         let mut queue = RunQueue::default();
         for (key, class) in [(1, Bulk), (2, Interactive), (3, Bulk), (4, Interactive)] {
             queue.push(key, class);
@@ -184,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn turns_before_a_bulk_connection_came_do_not_hasten_it() {
+    fn interactive_turns_before_a_bulk_key_came_do_not_count() {
         let mut queue = RunQueue::default();
         (0..20).for_each(|key| queue.push(key, Interactive));
         assert_eq!((0..10).filter_map(|_| queue.pop()).count(), 10);
@@ -194,13 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_asks_again_and_again_gets_eight_turns_per_bulk_turn() {
+    fn an_interactive_key_gets_eight_turns_per_bulk_turn() {
         let mut queue = RunQueue::default();
         [(0, Interactive), (1, Bulk), (2, Bulk)]
             .into_iter()
             .for_each(|(key, class)| queue.push(key, class));
         let mut turn = || {
-            let key = queue.pop().expect("all of them wait");
+            let key = queue.pop().expect("all keys are queued");
             queue.push(key, if key == 0 { Interactive } else { Bulk });
             key
         };
@@ -210,8 +207,8 @@ mod tests {
         assert_eq!(turns, cycle.repeat(2));
     }
 
-    /// A key that waits: what stood ahead of it when it came, and which turns it has waited for
-    /// since.
+    /// A queued key: how many keys of its class were ahead of it, and how many turns of each class
+    /// have passed since.
     struct Waiting {
         class: Class,
         ahead: usize,
@@ -220,34 +217,38 @@ mod tests {
     }
 
     proptest! {
-        /// What a run queue is for: the bound in the documentation of [`RunQueue`], for every order of calls.
+        /// The bound in the documentation of [`RunQueue`] holds for every order of calls.
         #[test]
         fn no_connection_waits_longer_than_its_bound(
             steps in prop::collection::vec((0..40_usize, any::<bool>(), any::<bool>()), 0..2000)
         ) {
             let mut queue = RunQueue::default();
-            let mut waiting: std::collections::BTreeMap<usize, Waiting> = std::collections::BTreeMap::new();
+            let mut waiting: BTreeMap<usize, Waiting> = BTreeMap::new();
             for (key, is_push, is_interactive) in steps {
                 if is_push {
                     let class = if is_interactive { Interactive } else { Bulk };
                     queue.push(key, class);
                     let ahead = waiting.values().filter(|other| other.class == class).count();
-                    waiting.entry(key).or_insert(Waiting { class, ahead, interactive_turns: 0, bulk_turns: 0 });
+                    let new = Waiting { class, ahead, interactive_turns: 0, bulk_turns: 0 };
+                    waiting.entry(key).or_insert(new);
                     continue;
                 }
                 let popped = queue.pop();
                 prop_assert_eq!(popped.is_none(), waiting.is_empty());
                 let Some(key) = popped else { continue };
-                let Some(popped) = waiting.remove(&key) else { return Err(TestCaseError::fail("was not waiting")) };
-                for (other, Waiting { class, ahead, interactive_turns, bulk_turns }) in &mut waiting {
-                    match popped.class {
-                        Interactive => *interactive_turns += 1,
-                        Bulk => *bulk_turns += 1,
+                let popped = waiting.remove(&key);
+                prop_assert!(popped.is_some(), "{} was not queued", key);
+                for (other, wait) in &mut waiting {
+                    match popped.as_ref().map(|popped| popped.class) {
+                        Some(Interactive) => wait.interactive_turns += 1,
+                        Some(Bulk) => wait.bulk_turns += 1,
+                        None => {}
                     }
-                    match class {
-                        Interactive => prop_assert!(*bulk_turns <= *ahead / INTERACTIVE_PER_BULK + 1, "{}", other),
-                        Bulk => prop_assert!(*interactive_turns <= INTERACTIVE_PER_BULK * (*ahead + 1), "{}", other),
-                    }
+                    let is_within_bound = match wait.class {
+                        Interactive => wait.bulk_turns <= wait.ahead / INTERACTIVE_PER_BULK + 1,
+                        Bulk => wait.interactive_turns <= INTERACTIVE_PER_BULK * (wait.ahead + 1),
+                    };
+                    prop_assert!(is_within_bound, "{}", other);
                 }
             }
         }
