@@ -1,4 +1,5 @@
-//! Between a connection's buffers and its session: what is run, and when it is over.
+//! The moves between the buffers of a connection and its session: which messages are run, and when
+//! the conversation is over.
 
 use super::{Connection, Inlet, Phase, Shared, Stopping};
 use crate::close_reason::CloseReason;
@@ -9,7 +10,7 @@ use crate::protocol::{ConnectionInfo, Context, Next, Notice, Output, Session, St
 use crate::wire::tls;
 
 impl<S: Socket> Connection<S> {
-    /// Has the session run the whole messages that the input holds.
+    /// Lets the session run the complete messages of the input. Returns true if it made progress.
     pub(super) fn advance(&mut self, shared: &mut Shared) -> bool {
         if self.has_begun_as_tls() {
             self.end(Notice::NotTls, CloseReason::Tls, shared);
@@ -39,8 +40,8 @@ impl<S: Socket> Connection<S> {
         consumed > 0 || step != Step::Paused || self.output.len() > waiting_len
     }
 
-    /// True exactly when nothing but the beginning of a TLS connection has come, which is not for
-    /// this protocol.
+    /// True if the first bytes of the connection are a TLS handshake and this protocol does not
+    /// allow such a beginning.
     #[inline]
     fn has_begun_as_tls(&self) -> bool {
         self.received_bytes == self.input.len() as u64
@@ -48,8 +49,8 @@ impl<S: Socket> Connection<S> {
             && !self.session.may_begin_as_tls()
     }
 
-    /// The message at the front of the input has no place in memory. Gives how many bytes of it
-    /// were given up.
+    /// Lets the session refuse the first message of the input, for which there is no memory.
+    /// Returns how many bytes the session has dropped.
     pub(super) fn refuse(&mut self, shared: &mut Shared) -> usize {
         let consumed =
             self.with_session(shared, |session, input, context| session.refuse(input, context));
@@ -58,11 +59,10 @@ impl<S: Socket> Connection<S> {
         consumed
     }
 
-    /// Ends the conversation when nothing more can come: the peer's input has ended, or the server
-    /// stops and all that had arrived is run.
+    /// Ends the conversation if no more messages can come: the peer has ended its input, or the
+    /// server stops and all that had arrived is answered. Returns true if it ended.
     pub(super) fn end_if_over(&mut self, shared: &mut Shared) -> bool {
-        // What a session says unasked keeps it open behind the end of its input, and not when the
-        // server stops.
+        // A session that sends unasked stays open after the end of input, but not after a stop.
         let is_all_run = !self.runnable || self.input.is_empty();
         let has_ended = self.inlet == Inlet::Ended;
         let is_over = match self.stopping {
@@ -83,7 +83,7 @@ impl<S: Socket> Connection<S> {
         true
     }
 
-    /// Has the session take what is left of the input for a message.
+    /// Lets the session treat the rest of the input as a message.
     pub(super) fn end_of_piece(&mut self, shared: &mut Shared) -> Next {
         let next = self
             .with_session(shared, |session, input, context| session.end_of_piece(input, context));
@@ -92,7 +92,7 @@ impl<S: Socket> Connection<S> {
         next
     }
 
-    /// Calls the session, and keeps count of what it did.
+    /// Calls the session, and updates counters and backpressure afterwards.
     fn with_session<T>(
         &mut self,
         shared: &mut Shared,
@@ -122,13 +122,13 @@ impl<S: Socket> Connection<S> {
         result
     }
 
-    /// Says why the server ends the conversation, and ends it.
+    /// Ends the conversation with a farewell of the protocol.
     pub(super) fn end(&mut self, notice: Notice, reason: CloseReason, shared: &mut Shared) {
         self.session.say(notice, &mut Output::new(&mut self.output, &mut shared.pool));
         self.drain(reason, shared);
     }
 
-    /// Runs nothing more; what is answered will still be sent.
+    /// Begins draining: no more messages are run, and waiting answers are still sent.
     pub(super) fn drain(&mut self, reason: CloseReason, shared: &mut Shared) {
         self.phase = Phase::Draining(reason);
         self.runnable = false;

@@ -1,12 +1,16 @@
-//! When a connection has waited long enough, and what happens then.
+//! The timeouts of a connection: what it waits for, until when, and what happens then.
 //!
-//! | it waits for | since | at most | then |
+//! | the connection waits for | since | timeout | afterwards |
 //! |---|---|---|---|
-//! | the next message | the last byte, either way | `idle` | says so and closes |
-//! | the rest of a message | its first byte | `message` | says so and closes |
-//! | whether a piece is a message | the last byte received | `quiet` | takes it for one |
-//! | the peer to take answers | it was last on time, at the least rate | `write` | resets |
-//! | the peer's end of input, lingering | its own end of output | 2 s | closes |
+//! | the next message | the last byte in either direction | `idle` | error, close |
+//! | the rest of a message | its first byte | `message` | error, close |
+//! | more of a line without an end | the last byte received | `quiet` | it is a message |
+//! | the peer to read answers | the output was empty, plus the minimum rate | `write` | reset |
+//! | the peer's end of input | the server's end of output | 2 s (lingering) | close |
+//!
+//! A deadline is not enforced at once. A connection whose deadline has passed becomes overdue and
+//! gets turns first, because the loop itself may be late: the process may have been stopped, and
+//! the kernel may hold bytes that arrived in time.
 
 use super::{Connection, Phase, Shared, Turn};
 use crate::close_reason::CloseReason;
@@ -15,11 +19,11 @@ use crate::os::moment::Moment;
 use crate::os::system::Socket;
 use crate::protocol::{Next, Notice};
 
-/// How many bytes a late connection may still read, which had arrived while this process did not
-/// run or was busy: a frame of the default limit, and as much again as one read may exceed it by.
+/// How many bytes an overdue connection may read: they may have arrived while this process did not
+/// run or was busy. It is a frame of the default limit, plus the most that one read can add.
 const GRACE_BYTES_MAX: u32 = 20 << 20;
 
-/// What a connection waits for.
+/// What a connection waits for: the rows of the table above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wait {
     Idle,
@@ -30,15 +34,15 @@ enum Wait {
 }
 
 impl<S: Socket> Connection<S> {
-    /// When this connection must be looked at though nothing happens; never while it waits for the
-    /// turns in which it is judged.
+    /// When the connection must be expired if no event comes before. [`Moment::NEVER`] while it is
+    /// overdue, because it is in the run queue then.
     #[must_use]
     #[inline]
     pub fn deadline(&self, timeouts: &Timeouts) -> Moment {
         if self.overdue { Moment::NEVER } else { self.next_wait(timeouts).1 }
     }
 
-    /// The wait that ends first, and when.
+    /// Returns the wait that ends first, and its deadline.
     fn next_wait(&self, timeouts: &Timeouts) -> (Wait, Moment) {
         match self.phase {
             Phase::Lingering(_) => return (Wait::Linger, self.last_sent.after(LINGER_TIMEOUT)),
@@ -57,8 +61,7 @@ impl<S: Socket> Connection<S> {
         if !self.output.is_empty() {
             consider(Wait::Write, self.last_sent.deadline(timeouts.write));
         }
-        // Under backpressure nothing is read, so that it is not for the peer to complete its
-        // message.
+        // Under backpressure nothing is read: the peer cannot complete its message.
         if self.has_incomplete_message() && !self.backpressure {
             consider(Wait::Message, self.message_began.deadline(timeouts.message));
             if self.ends_messages_by_quiet {
@@ -68,9 +71,9 @@ impl<S: Socket> Connection<S> {
         first
     }
 
-    /// Its deadline has passed, unless it was put off meanwhile. Before it is judged it gets turns,
-    /// as every other connection, in which it moves what there is: a late tick of ours is no
-    /// fault of the peer.
+    /// Marks the connection as overdue if its deadline has passed and was not moved meanwhile. The
+    /// connection then needs turns, in which it reads what has arrived, before [`Self::judge`]
+    /// enforces the deadline.
     pub fn expire(&mut self, shared: &Shared) -> Turn {
         if !self.is_late(shared) {
             return Turn::Idle;
@@ -79,15 +82,15 @@ impl<S: Socket> Connection<S> {
         if self.phase == Phase::Open {
             self.grace_bytes = 0;
         }
-        // No event has said that a short read empties the socket: a signal may have kept the wait
-        // from fetching it.
+        // A signal may have interrupted the wait before it could report an event: so read until
+        // `WouldBlock`, and try to write.
         self.read_to_end();
         self.writable = true;
         Turn::Yield
     }
 
-    /// It had a turn after its deadline. It is judged when nothing is left to move, or when it has
-    /// read so much that it must have come since.
+    /// Called after a turn of an overdue connection. Enforces the deadline when nothing is left to
+    /// move, or when the grace bytes are spent; otherwise the connection gets another turn.
     pub(super) fn judge(&mut self, turn: Turn, shared: &mut Shared) -> Turn {
         if turn == Turn::Yield && self.grace_bytes <= GRACE_BYTES_MAX && self.is_late(shared) {
             return turn;

@@ -1,5 +1,4 @@
-//! The storage that a connection holds between its turns, and how it gives it up when there is too
-//! little for all.
+//! The memory that a connection holds between its turns, and how an eviction frees it.
 
 use std::io;
 
@@ -9,29 +8,29 @@ use crate::os::moment::Moment;
 use crate::os::system::Socket;
 
 impl<S: Socket> Connection<S> {
-    /// How many bytes of storage it holds.
+    /// The bytes of storage that the connection holds.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.input.capacity() + self.output.capacity()
     }
 
-    /// Since when it holds them: the first byte of its incomplete message, or of the answers that
-    /// wait.
+    /// Since when the connection holds them: the time of the first byte of its incomplete message
+    /// or of its waiting answers, whichever is earlier.
     #[must_use]
     pub fn holds_since(&self) -> Moment {
         let waits_since = if self.output.is_empty() { Moment::NEVER } else { self.last_sent };
         self.message_began.min(waits_since).min(self.last_received.max(self.last_sent))
     }
 
-    /// Gives storage back that its bytes do not need.
+    /// Returns the storage that its bytes do not need.
     pub(super) fn settle(&mut self, shared: &mut Shared) {
         self.input.settle(&mut shared.pool);
         self.output.settle(&mut shared.pool);
     }
 
-    /// All connections together hold more than they may, and this one is to hold nothing: what can
-    /// move on moves on, an incomplete message is refused, and where that is not enough, the
-    /// connection is closed with what it holds.
+    /// Evicts the connection: frees all storage that it holds. It runs and sends what it can, then
+    /// refuses an incomplete message. If storage is still held, the connection must be closed with
+    /// a reset, which also frees the memory of the kernel.
     pub fn give_up(&mut self, shared: &mut Shared) -> Turn {
         let moved = self.move_on(shared).and_then(|()| {
             if !self.input.is_empty() && !self.runnable {
@@ -50,7 +49,7 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Runs and sends what waited for the next turn, as long as that makes it less.
+    /// Runs and sends what waits, as long as the buffers shrink.
     fn move_on(&mut self, shared: &mut Shared) -> io::Result<()> {
         let mut held = (usize::MAX, usize::MAX);
         while (self.input.len(), self.output.len()) < held {

@@ -1,43 +1,42 @@
-//! What a connection remembers and holds, for tests and for who embeds the loop: to be looked at,
-//! never to steer by.
+//! The state of a connection, for tests and for programs that embed the loop.
 
 use super::{Connection, Inlet, Phase, Stopping};
 use crate::os::system::Socket;
 
-/// What one connection remembers and holds.
+/// The state of one connection. It is read-only.
 #[derive(Clone, Copy, Debug)]
 pub struct Inspection {
-    /// How far it is on its way out.
+    /// Its phase.
     pub phase: Phase,
-    /// True exactly when a read may give something, as far as it remembers.
+    /// True if a read may return something, by remembered readiness.
     pub is_readable: bool,
-    /// True exactly when a write may be taken, as far as it remembers.
+    /// True if a write may succeed, by remembered readiness.
     pub is_writable: bool,
-    /// True exactly when the peer's end of input has been read.
+    /// True if the end of the peer's input has been read.
     pub input_ended: bool,
-    /// True exactly when the input may hold a whole message that was not run, or the session has
-    /// more to say unasked.
+    /// True if the input may hold a complete message that was not run, or the session has more to
+    /// send unasked.
     pub is_runnable: bool,
-    /// True exactly when backpressure keeps it from reading and from running messages.
+    /// True if backpressure stops reading and running.
     pub is_paused: bool,
-    /// True exactly when the server stops and takes nothing more from it.
+    /// True if the server stops and reads no more from this connection.
     pub is_deaf: bool,
-    /// True exactly when its deadline has passed and it waits for the turns in which it is judged.
+    /// True if the deadline has passed and is not yet enforced.
     pub is_overdue: bool,
-    /// Bytes that no session has consumed.
+    /// Received bytes that the session has not consumed.
     pub input_len: usize,
     /// The storage that holds them, in bytes.
     pub input_held: usize,
-    /// Bytes of answers that the kernel has not taken.
+    /// Bytes of answers that the kernel has not accepted.
     pub output_len: usize,
     /// The storage that holds them, in bytes.
     pub output_held: usize,
-    /// Bytes that were read past its deadline, or behind its end while it lingers.
+    /// Bytes read after the deadline, or discarded while the connection lingers.
     pub grace_bytes: u32,
 }
 
 impl<S: Socket> Connection<S> {
-    /// What it remembers and holds now.
+    /// Returns the present state.
     #[must_use]
     pub fn inspect(&self) -> Inspection {
         Inspection {

@@ -1,20 +1,21 @@
-//! One peer: its socket, its session, and the bytes between them.
+//! One connection: its socket, its session, and the bytes between them.
 //!
 //! ```text
-//!    kernel --fill--> input --advance--> session --append--> output --flush--> kernel
+//!   kernel --fill--> input --advance--> session --append--> output --flush--> kernel
 //!
-//!             a session closes, the input ends,       all is flushed,          end of input,
-//!             a deadline falls due, the server stops  the output is shut       or 2 s
-//!    Open -----------------------------------------> Draining ----> Lingering ------------> closed
+//!            the session closes, the input ends,      all output is sent,   end of input,
+//!            a deadline passes, the server stops      the write side shut   or 2 s
+//!   Open ---------------------------------------> Draining ----> Lingering ----------> closed
 //! ```
 //!
-//! A connection never waits: [`Connection::drive`] moves bytes until nothing moves, or until its
-//! share of the turn is spent. Here is what it remembers and which move comes next; the moves
-//! themselves are in `transfer` (the kernel's side) and `conversation` (the session's side), what
-//! it waits for in between is in [`expiry`], and what it holds meanwhile in `holdings`.
+//! A connection never blocks. [`Connection::drive`] gives it one turn: it moves bytes until no move
+//! makes progress or the budget of the turn is spent. This file holds the state of a connection and
+//! decides which move comes next. The moves are in `transfer` (between buffers and kernel) and
+//! `conversation` (between buffers and session), the deadlines in [`expiry`], and the memory
+//! between two turns in `holdings`.
 
-// What a peer sends reaches this code first: no value of it may panic, and no length of it may be
-// cut.
+// Bytes of a peer reach this code first: no value of them may cause a panic, and no length may be
+// truncated.
 #![cfg_attr(
     not(test),
     deny(
@@ -50,129 +51,128 @@ use crate::protocol::{Accepted, Notice, Output, Protocol, Session};
 use crate::queues::run_queue::{Class, Load};
 use crate::status::Status;
 
-/// How many bytes a connection may read and write in one turn before the next one is served: what
-/// one read gives, and half as much of answers. The move that passes the bound is the last one, so
-/// that a turn is mostly one read and one write. At two thirds of it, a line that is longer than a
-/// block costs a third more. [`Shared::read_bytes_max`] may make it less.
+/// How many bytes a connection may read and write in one turn: a full read, and half as many bytes
+/// of answers. The move that exceeds the bound is the last one, so most turns are one read and one
+/// write. With two thirds of this value, a line that is longer than a block costs a third more.
+/// [`Shared::read_bytes_max`] can lower it.
 pub const TURN_BYTES_MAX: usize = BLOCK_LEN + BLOCK_LEN / 2;
 
-/// What all connections share and work with during their turns.
+/// The resources that all connections share and use in their turns.
 #[derive(Debug)]
 pub struct Shared {
-    /// Storage.
+    /// Lends storage to buffers.
     pub pool: Pool,
-    /// The state of the server, in which every byte and every message is counted as it moves.
+    /// The state of the server. Every byte and message is counted here as it moves.
     pub status: Status,
     /// The number of the connection that has its turn: see
     /// [`Context::number`](crate::protocol::Context::number).
     pub turn_of: u64,
-    /// Bytes that were received and sent since the start: what the work of a turn is measured by.
+    /// Bytes received and sent since the start. The difference over a turn is the work of the turn.
     pub moved_bytes: u64,
-    /// The most that one read may give, never 0. A turn that has moved as much is over.
+    /// The most bytes that one read may return, never 0. A turn that has moved as many is over.
     pub read_bytes_max: usize,
     /// The time of this round.
     pub clock: Clock,
-    /// The log of what people do.
+    /// The log of connections and messages.
     pub activity: Activity,
     /// How long a connection may take.
     pub timeouts: Timeouts,
 }
 
-/// What came of a turn: all that the loop needs to know.
+/// The result of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// Nothing more can be done before an event or a deadline.
+    /// The connection has nothing to do before the next event or deadline.
     Idle,
-    /// The turn was too short: there is more to do.
+    /// The budget of the turn is spent and there is more to do: the connection needs another turn.
     Yield,
-    /// It is over.
+    /// The connection is over and must be closed.
     Close(CloseReason),
 }
 
-/// How far a connection is on its way out, and the reason that started it.
+/// The phase of a connection. The later phases hold the reason of the close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Waiting for messages, or running them.
+    /// Reads messages and runs them.
     Open,
-    /// Waiting for the peer to take its last answers; nothing more is run.
+    /// Sends the last answers. No more messages are run.
     Draining(CloseReason),
-    /// Waiting for the end of the peer's input, so that closing resets nothing that is under way.
+    /// Has sent everything and waits for the end of the peer's input. Closing earlier could reset
+    /// the connection and destroy answers that are still in transit.
     Lingering(CloseReason),
 }
 
-/// What the next read may find, as far as it is known: remembered readiness, which may be wrong.
+/// What the next read may return: the remembered read readiness. Except for `Ended` it is a hint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inlet {
-    /// Nothing, until an event says otherwise: at first, because registration announces what is
-    /// there, and after a read said that nothing is there, or was short with nothing behind it.
+    /// Nothing, until an event reports otherwise. This is so at first, because registration reports
+    /// what has arrived, and after a read that returned `WouldBlock` or emptied the socket.
     Empty,
     /// Bytes, the end of input, or an error. A short read empties the socket.
     Readable,
-    /// The same, and a short read does not empty the socket. See [`Readiness::read_to_end`].
+    /// The same, but a short read does not empty the socket: see [`Readiness::read_to_end`].
     ReadToEnd,
-    /// Nothing ever again: the peer's end of input has been read.
+    /// Nothing: the end of the peer's input has been read.
     Ended,
 }
 
-/// How far the server's shutdown has come for this connection.
+/// The progress of a server shutdown for this connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stopping {
     /// The server is not shutting down.
     No,
-    /// What has arrived is being read and answered; then it is over.
+    /// The connection reads and answers what has arrived, and is then over.
     Reading,
-    /// Nothing more is read.
+    /// The connection reads no more.
     Read,
 }
 
 /// One connection.
 ///
-/// Most connections are idle, and there may be a million: so this is 136 bytes, in the order in
-/// which they are used. All that a request touches is in front of `opened`, 104 bytes: two cache
-/// lines, or three where these begin in the middle of one.
+/// A server may hold a million connections, most of them idle, so the struct has only 136 bytes.
+/// The fields stand in the order of their use: a request touches only the 104 bytes before
+/// `opened`, which are two or three cache lines.
 #[repr(C)]
 pub struct Connection<S> {
     session: Box<dyn Session>,
-    /// Bytes that no session has consumed. At most one message and a block.
+    /// Received bytes that the session has not consumed: at most one message and a block.
     input: Buffer,
-    /// Answers that the kernel has not taken. At most the high-water mark and one answer.
+    /// Answers that the kernel has not accepted: at most the high-water mark and one answer.
     output: Buffer,
     socket: S,
-    /// The length that the input must reach before its first message can be whole; 0 when that is
-    /// not known.
+    /// The length that the input must reach before its first message can be complete; 0 if unknown.
     complete_len: u32,
 
     phase: Phase,
     stopping: Stopping,
     inlet: Inlet,
-    /// Remembered readiness: false only after a write that would have blocked.
+    /// Remembered write readiness: false only after a write that returned `WouldBlock`.
     writable: bool,
-    /// True exactly when the input may hold a whole message that was not run, or the session has
-    /// more to say unasked; never on its way out.
+    /// True if the session must be called: the input may hold a complete message, or the session
+    /// has more to send unasked. False in the later phases.
     runnable: bool,
-    /// True exactly when the output has passed the high-water mark and not yet sunk to the low
-    /// one.
+    /// True from when the output reaches the high-water mark until it is at the low-water mark.
     backpressure: bool,
-    /// True exactly when the activity log has been told of it.
+    /// True once the activity log has shown the connection as opened.
     announced: bool,
-    /// True exactly when a piece is a message once the peer falls quiet.
+    /// True if a pause of the peer completes a message.
     ends_messages_by_quiet: bool,
-    /// True exactly when its deadline has passed and it reads what had arrived by then, before it
-    /// is judged.
+    /// True if the deadline has passed and the connection still reads what had arrived by then,
+    /// before the deadline is enforced.
     overdue: bool,
-    /// True exactly when it was turned away over the limit.
+    /// True if the connection was rejected over the limit.
     rejected: bool,
     load: Load,
-    /// Bytes that were read past its deadline, while it is overdue, or behind its end, while it
+    /// Bytes read after the deadline, while the connection is overdue, or discarded while it
     /// lingers.
     grace_bytes: u32,
 
     last_received: Moment,
-    /// When the peer last took all that waited, or when bytes began to wait for it; while they
-    /// wait, each byte that is taken moves it by the time of a byte at the least rate, never
-    /// beyond now.
+    /// When the output last became empty, or when it last became non-empty, whichever is later.
+    /// While output waits, each byte that the kernel accepts moves this moment ahead by the time of
+    /// one byte at the minimum rate, but never beyond the present.
     last_sent: Moment,
-    /// When the first byte of the incomplete message came; [`Moment::NEVER`] when there is none.
+    /// When the first byte of the incomplete message arrived; [`Moment::NEVER`] if there is none.
     message_began: Moment,
     received_bytes: u64,
     sent_bytes: u64,
@@ -182,9 +182,8 @@ pub struct Connection<S> {
     peer: Peer,
 }
 
-// An idle connection also has its session, 32 bytes with what the allocator adds; its entry in the
-// table, 8; its deadline, 16; its place in the run queue, 1; how much it holds, 1: 194 bytes in
-// all. A field that goes over the size costs 8.
+// An idle connection also has a session, 32 bytes with the overhead of the allocator; its entry in
+// the table, 8; its deadline, 16; its mark in the run queue, 1. One more field can cost 8 bytes.
 #[cfg(all(unix, target_pointer_width = "64"))]
 const _: () = assert!(
     size_of::<Connection<std::os::fd::RawFd>>() == 136
@@ -192,7 +191,8 @@ const _: () = assert!(
 );
 
 impl<S: Socket> Connection<S> {
-    /// A connection that has just been accepted, with its greeting waiting to be sent.
+    /// Creates the connection of a socket that has just been accepted. Its greeting is in the
+    /// output and not yet sent.
     pub fn new(socket: S, peer: Peer, protocol: &dyn Protocol, shared: &mut Shared) -> Self {
         let now = shared.clock.now();
         let mut connection = Self {
@@ -205,7 +205,7 @@ impl<S: Socket> Connection<S> {
             stopping: Stopping::No,
             inlet: Inlet::Empty,
             writable: true,
-            // A session may have something to say that nobody asked for.
+            // A session may send something unasked, so it is called once without input.
             runnable: true,
             backpressure: false,
             announced: false,
@@ -227,7 +227,7 @@ impl<S: Socket> Connection<S> {
         connection
     }
 
-    /// Remembers what the poller said. Nothing is done before the connection's turn.
+    /// Remembers the readiness that an event reports. Nothing else happens before the next turn.
     pub const fn remember(&mut self, readiness: Readiness) {
         self.writable |= readiness.writable;
         self.inlet = match self.inlet {
@@ -238,33 +238,33 @@ impl<S: Socket> Connection<S> {
         };
     }
 
-    /// Remembers that there may be more to read than any event has said.
+    /// Remembers that there may be more to read than events have reported.
     const fn read_to_end(&mut self) {
         self.remember(Readiness { readable: true, writable: false, read_to_end: true });
     }
 
-    /// Turns a connection away that was accepted over the limit.
+    /// Rejects a connection that was accepted over the limit: replaces its greeting by the error.
     pub fn reject(&mut self, shared: &mut Shared) {
         self.rejected = true;
         self.output.release(&mut shared.pool);
         self.end(Notice::ServerBusy, CloseReason::ServerBusy, shared);
     }
 
-    /// Answers what has arrived by now, and then ends the conversation.
+    /// Begins the shutdown of the connection: it answers what has arrived, and is then over.
     pub const fn stop(&mut self) {
         self.stopping = Stopping::Reading;
-        // The kernel may hold what no event has announced yet: only a read that would block says
-        // that it does not.
+        // The kernel may hold bytes that no event has reported yet. Only a read that returns
+        // `WouldBlock` proves that it holds none.
         self.read_to_end();
     }
 
-    /// Takes nothing more from a peer that keeps on sending while the server is shutting down.
+    /// Reads no more, though the peer may still be sending.
     pub const fn stop_reading(&mut self) {
         self.stopping = Stopping::Read;
     }
 
-    /// Moves bytes until nothing moves or the turn is over, and gives storage back that is not
-    /// needed meanwhile.
+    /// Gives the connection one turn: moves bytes until nothing moves or the budget is spent, and
+    /// returns the storage that it does not need until its next turn.
     pub fn drive(&mut self, shared: &mut Shared) -> Turn {
         let before = shared.moved_bytes;
         let turn = self.work(shared).unwrap_or_else(|error| Turn::Close(self.reason_of(&error)));
@@ -277,38 +277,39 @@ impl<S: Socket> Connection<S> {
         turn
     }
 
-    /// What holds between any two turns; debug builds check it after each.
+    /// The invariants between two turns. Debug builds check them after each turn.
     ///
     /// ```text
     ///   backpressure                  =>  output > low-water mark
     ///   Open, output >= high-water    =>  backpressure
     ///   Draining, Lingering           =>  not runnable, no incomplete message, no input held
     ///   Lingering                     =>  no output held
-    ///   overdue                       =>  it stands in the run queue (which only the loop knows)
+    ///   overdue                       =>  in the run queue (not checked here)
     /// ```
     fn debug_assert_invariants(&self) {
         let is_open = self.phase == Phase::Open;
         debug_assert!(
             !self.backpressure || self.output.len() > LOW_WATER_BYTES,
-            "backpressure without answers"
+            "backpressure with a low output"
         );
         debug_assert!(
             !is_open || self.output.len() < HIGH_WATER_BYTES || self.backpressure,
-            "no backpressure"
+            "no backpressure with a full output"
         );
-        debug_assert!(is_open || !self.runnable, "runs on its way out");
-        debug_assert!(is_open || !self.has_incomplete_message(), "a message on its way out");
-        debug_assert!(is_open || self.input.capacity() == 0, "input is held on its way out");
+        debug_assert!(is_open || !self.runnable, "runnable and not open");
+        debug_assert!(is_open || !self.has_incomplete_message(), "a message and not open");
+        debug_assert!(is_open || self.input.capacity() == 0, "holds input and is not open");
         debug_assert!(
             !matches!(self.phase, Phase::Lingering(_)) || self.output.capacity() == 0,
-            "lingers with output"
+            "lingers and holds output"
         );
     }
 
-    /// Each move says whether it moved anything; a turn in which none did is over.
+    /// Repeats the moves until none makes progress or the budget is spent. Each move returns
+    /// whether it made progress.
     fn work(&mut self, shared: &mut Shared) -> io::Result<Turn> {
         let budget_end = shared.moved_bytes + TURN_BYTES_MAX.min(shared.read_bytes_max) as u64;
-        // What waits goes first: that may end backpressure.
+        // Waiting output is sent first, because that can end backpressure.
         if self.wants_flush() && self.flush(shared)? && shared.moved_bytes >= budget_end {
             return Ok(Turn::Yield);
         }
@@ -335,13 +336,13 @@ impl<S: Socket> Connection<S> {
                 Phase::Lingering(reason) if self.inlet == Inlet::Ended => {
                     return Ok(Turn::Close(reason));
                 }
-                // Beyond its bound the peer's bytes stay unread, but ours still have their time to
-                // get through.
+                // Beyond this bound the bytes of the peer stay unread, but the last answers still
+                // have the rest of the timeout to arrive.
                 Phase::Lingering(_) if self.grace_bytes > LINGER_BYTES_MAX => false,
                 Phase::Lingering(_) => self.is_readable() && self.discard(shared)?,
             };
             if !moved {
-                // A read that could be made and was not waits for memory.
+                // A read that is possible and moved nothing waits for memory.
                 return Ok(if self.wants_fill() { Turn::Yield } else { Turn::Idle });
             }
             if shared.moved_bytes >= budget_end {
@@ -354,15 +355,15 @@ impl<S: Socket> Connection<S> {
         self.writable && !self.output.is_empty()
     }
 
-    /// Under backpressure it only looks whether a frame that has begun is complete: the session
-    /// runs none while the output is full.
+    /// Under backpressure the session is called only for a frame whose length is known, to see
+    /// whether it is complete. A session runs no message while the output is full.
     fn wants_advance(&self) -> bool {
         self.runnable && (!self.backpressure || self.complete_len > 0)
     }
 
-    /// Reads only when all that was read has been run. Under backpressure it reads no further than
-    /// to the end of a frame that has begun: its sender may not read before it has sent the
-    /// whole of it.
+    /// True if the connection should read: the complete messages of the input have been run. Under
+    /// backpressure it reads only to the end of a frame that has begun, because a client may send a
+    /// whole frame before it reads any answer.
     fn wants_fill(&self) -> bool {
         self.is_readable()
             && (!self.runnable || self.input.is_empty())
@@ -371,19 +372,19 @@ impl<S: Socket> Connection<S> {
             && (!self.backpressure || self.input.len() < self.complete_len as usize)
     }
 
-    /// True exactly when a read may find something.
+    /// True if a read may return something.
     const fn is_readable(&self) -> bool {
         matches!(self.inlet, Inlet::Readable | Inlet::ReadToEnd)
     }
 
-    /// What it asks for, as far as its last turns show.
+    /// The scheduling class, which follows from the size of the last turns.
     #[must_use]
     #[inline]
     pub const fn class(&self) -> Class {
         self.load.class()
     }
 
-    /// Tells the activity log of this connection, if it has not been told.
+    /// Writes the connection to the activity log as opened, unless it is there already.
     pub fn announce(&mut self, shared: &mut Shared) {
         if !self.announced {
             self.announced = true;
@@ -391,27 +392,27 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// True exactly when the peer left without a byte and before anybody was told of it: it only
-    /// looked whether the port is open.
+    /// True if the peer closed without sending a byte and before the log has shown the connection:
+    /// a port scan or a health check.
     #[must_use]
     pub const fn is_probe(&self, reason: CloseReason) -> bool {
         !self.announced && matches!(reason, CloseReason::PeerClosed | CloseReason::Reset)
     }
 
-    /// Who is at the other end.
+    /// The address of the peer, and the listener.
     #[must_use]
     pub const fn peer(&self) -> &Peer {
         &self.peer
     }
 
-    /// True exactly when it was turned away over the limit.
+    /// True if the connection was rejected over the limit.
     #[must_use]
     pub const fn is_rejected(&self) -> bool {
         self.rejected
     }
 
-    /// Gives all storage back and sums up; the caller drops the connection, which closes the
-    /// socket.
+    /// Returns all storage to the pool, and the summary for the log. The caller then drops the
+    /// connection, which closes the socket.
     pub fn close(&mut self, reason: CloseReason, shared: &mut Shared) -> Summary {
         self.input.release(&mut shared.pool);
         self.output.release(&mut shared.pool);
@@ -428,8 +429,8 @@ impl<S: Socket> Connection<S> {
         !matches!(self.message_began, Moment::NEVER)
     }
 
-    /// On its way out a connection is closed for what started that, whatever the peer does
-    /// meanwhile.
+    /// Returns the close reason of an I/O error. A connection that is no longer open keeps the
+    /// reason that it has.
     fn reason_of(&self, error: &io::Error) -> CloseReason {
         match self.phase {
             Phase::Open => CloseReason::of_error(error),

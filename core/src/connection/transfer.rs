@@ -1,4 +1,5 @@
-//! Between a connection's buffers and the kernel: each move makes one system call at most.
+//! The moves between the buffers of a connection and the kernel. Each makes at most one system
+//! call.
 
 use std::io;
 
@@ -10,15 +11,16 @@ use crate::os::moment::Moment;
 use crate::os::system::{Socket, would_block};
 
 impl<S: Socket> Connection<S> {
-    /// Hands the output to the kernel, as much as it takes.
+    /// Writes the output to the socket, as much as the kernel accepts. Returns false if that is
+    /// nothing.
     pub(super) fn flush(&mut self, shared: &mut Shared) -> io::Result<bool> {
         match self.socket.send(self.output.bytes()) {
             Ok(count) => {
                 self.output.consume(count);
                 self.sent_bytes += count as u64;
                 let now = shared.clock.now();
-                // A peer that has taken everything is on time; one that takes a part has moved its
-                // deadline by that part.
+                // An empty output ends the wait. A partial write moves the write deadline ahead in
+                // proportion to its bytes.
                 self.last_sent = if self.output.is_empty() {
                     now
                 } else {
@@ -43,14 +45,15 @@ impl<S: Socket> Connection<S> {
     const fn relieve(&mut self, now: Moment) {
         if self.backpressure && self.output.len() <= LOW_WATER_BYTES {
             self.backpressure = false;
-            // The rest of a message could not come while nothing was read: its time starts now.
+            // Under backpressure the rest of a message could not be read: its time starts now.
             if self.has_incomplete_message() {
                 self.message_began = now;
             }
         }
     }
 
-    /// Reads what has arrived, once.
+    /// Reads from the socket into the input, once. Returns false if nothing has arrived, or if
+    /// there is no room in memory yet.
     pub(super) fn fill(&mut self, shared: &mut Shared) -> io::Result<bool> {
         let missing = (self.complete_len as usize)
             .checked_sub(self.input.len())
@@ -79,9 +82,9 @@ impl<S: Socket> Connection<S> {
         Ok(true)
     }
 
-    /// There is no block of `len` bytes for the message at the front of the input. The connection
-    /// waits in the run queue while eviction can make room for it, until that has, or has come
-    /// to this message; else the message is refused.
+    /// Called when no block of `len` bytes is free for the first message of the input. If eviction
+    /// can make room, the connection waits in the run queue until there is room or it is evicted
+    /// itself. If the message can never fit, it is refused.
     #[cold]
     fn wait_for_room(&mut self, len: usize, shared: &mut Shared) -> io::Result<bool> {
         let complete_len = len.max(self.complete_len as usize);
@@ -93,17 +96,18 @@ impl<S: Socket> Connection<S> {
         }
         shared.pool.note_misfit();
         match self.refuse(shared) {
-            // A session that keeps what it was told to give up would be told so for ever.
+            // A session that keeps the refused bytes would be asked again for ever: it is closed.
             0 => Err(io::ErrorKind::OutOfMemory.into()),
             _ => Ok(true),
         }
     }
 
-    /// Remembers what a read of `count` bytes into room for `room` says about the socket.
+    /// Notes a read of `count` bytes into a space of `room` bytes: what it reveals about the
+    /// socket, and the counters.
     fn note_received(&mut self, count: usize, room: usize, shared: &mut Shared) {
-        // A read that leaves room has emptied the socket, and what comes later comes with an event
-        // of its own; so the read that would say `WouldBlock` is saved, a third of all
-        // system calls. See `Readiness::read_to_end` for when that is not so.
+        // A short read has emptied the socket, and bytes that arrive later cause a new event. This
+        // saves the read that would return `WouldBlock`, a third of all system calls. For the
+        // exceptions see `Readiness::read_to_end`.
         if count == 0 {
             self.inlet = Inlet::Ended;
         } else if count < room && self.inlet == Inlet::Readable {
@@ -120,8 +124,8 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// All answers are with the kernel: ends the output. Returns false when there is nothing to
-    /// linger for, because the peer's input has been read to its end.
+    /// Shuts the write side down once the kernel has all answers. Returns false if the connection
+    /// need not linger, because the peer has ended its input or is gone.
     pub(super) fn finish_output(&mut self, reason: CloseReason, shared: &Shared) -> bool {
         if self.inlet == Inlet::Ended || self.socket.shutdown_write().is_err() {
             return false;
@@ -132,7 +136,7 @@ impl<S: Socket> Connection<S> {
         true
     }
 
-    /// Reads and forgets, once.
+    /// Reads once and discards the bytes. Returns false if nothing has arrived.
     pub(super) fn discard(&mut self, shared: &mut Shared) -> io::Result<bool> {
         let mut block = shared.pool.lend(BLOCK_LEN);
         let received = receive(&mut self.socket, block.spare(), shared.read_bytes_max);
@@ -152,8 +156,8 @@ impl<S: Socket> Connection<S> {
     }
 }
 
-/// Reads once, `bytes_max` at most. Gives how many bytes came and for how many there was room; none
-/// when nothing is there.
+/// Reads once, at most `bytes_max` bytes. Returns how many bytes came and for how many there was
+/// room, or `None` if nothing has arrived.
 fn receive<S: Socket>(
     socket: &mut S,
     spare: &mut [u8],
