@@ -51,9 +51,9 @@ impl Journal {
     }
 
     fn note_info(&mut self, text: &str) {
-        if let Some(sums) = text.strip_prefix("same second, not shown: ") {
+        if let Some(sums) = text.strip_prefix("suppressed in the last second: ") {
             self.opened += count(sums, " opened").unwrap_or(0);
-            self.commands += count(sums, " command").unwrap_or(0);
+            self.commands += count(sums, " message").unwrap_or(0);
             self.closed += count(sums, " closed").unwrap_or(0);
         } else if let Some(open) = text.strip_prefix("stopping with ") {
             self.open_at_stop = count(open, " connection");
@@ -70,7 +70,7 @@ impl Journal {
 }
 
 impl Totals {
-    /// `52 connections, 0 turned away, 50 messages, 1 byte in, 9 bytes out, at most 65536 bytes in
+    /// `52 connections, 0 rejected, 50 messages, 1 byte in, 9 bytes out, at most 65536 bytes in
     /// buffers; closed: 50 client closed, 2 ...`.
     fn parse(text: &str) -> Option<Self> {
         let (sums, closed) = text.split_once("; closed: ").unwrap_or((text, ""));

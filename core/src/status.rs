@@ -1,5 +1,5 @@
-//! The state of a server, told once: whatever shows it, a protocol, a log line or another thread,
-//! renders this.
+//! The state of a server: its counters and gauges. Protocols, log lines and other threads all show
+//! this one struct.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -8,38 +8,39 @@ use crate::close_reason::{CloseReason, by_reason};
 use crate::display::plural::plural;
 use crate::limits::Limits;
 
-/// What a listener has seen since the start. `accepted` is at all times the number of its
-/// connections that are open and of those in `closed`.
+/// The counters of a listener since the start. At all times `accepted` is the number of open
+/// connections plus the sum of `closed`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Connections accepted, those over the limit included.
+    /// Connections accepted, rejected ones included.
     pub accepted: u64,
     /// Connections closed, by [`CloseReason`].
     pub closed: [u64; CloseReason::COUNT],
-    /// Connections of these that ended without a byte, and before the activity log had shown them.
+    /// Closed connections that were probes: the peer closed without sending a byte, and before the
+    /// activity log had shown the connection.
     pub probes: u64,
-    /// Bytes received, of open connections too.
+    /// Bytes received, on open connections too.
     pub received_bytes: u64,
-    /// Bytes sent, of open connections too.
+    /// Bytes sent, on open connections too.
     pub sent_bytes: u64,
-    /// Messages received, of open connections too.
+    /// Messages received, on open connections too.
     pub messages: u64,
 }
 
 impl Counters {
-    /// How many connections were closed for `reason`.
+    /// Returns how many connections were closed for `reason`.
     #[must_use]
     pub fn closed_for(&self, reason: CloseReason) -> u64 {
         self.closed[reason as usize]
     }
 
-    /// How many connections were closed.
+    /// Returns how many connections were closed.
     #[must_use]
     pub fn closed_in_all(&self) -> u64 {
         self.closed.iter().sum()
     }
 
-    /// How many connections are open.
+    /// Returns how many connections are open.
     #[must_use]
     pub fn open(&self) -> u64 {
         self.accepted.saturating_sub(self.closed_in_all())
@@ -55,35 +56,35 @@ impl Counters {
     }
 }
 
-/// One listener.
+/// The state of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerStatus {
-    /// The protocol that is spoken there.
+    /// The name of its protocol.
     pub protocol: &'static str,
-    /// Its URL, such as `text://127.0.0.1:40000`; empty where the server is not on a network.
+    /// Its URL, such as `text://127.0.0.1:40000`; empty on a simulated network.
     pub url: String,
-    /// What it has seen.
+    /// Its counters.
     pub counters: Counters,
 }
 
-/// The state of a server: what has happened since its start, and what is so now. It is filled where
-/// things happen; a gauge is as of the start of the round, which is at most one round old.
+/// The state of a server. Counters count since its start and are always up to date; gauges are
+/// those of the start of the present round.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// The listeners, in the order of the configuration, one for each address.
+    /// The listeners in the order of the configuration, one per address.
     pub listeners: Vec<ListenerStatus>,
     /// When the server was started, by the wall clock.
     pub started: SystemTime,
-    /// How long ago that was, by the monotonic clock, less the time in which the process did not
-    /// run.
+    /// The time since the start by the monotonic clock, without the time in which the process did
+    /// not run.
     pub uptime: Duration,
-    /// True exactly when the server was asked to stop.
+    /// True once a stop was requested.
     pub is_stopping: bool,
-    /// Connections over this number are turned away.
+    /// The limit of open connections; those beyond it are rejected.
     pub connections_max: usize,
-    /// How much a connection may send, and all of them may make the server hold.
+    /// The limits on message length and memory.
     pub limits: Limits,
-    /// Connections that were lost between the peer and `accept`.
+    /// Connections that were lost in the accept queue.
     pub accepts_lost: u64,
     /// How often accepting was paused, because descriptors or memory had run out.
     pub accept_pauses: u64,
@@ -91,18 +92,17 @@ pub struct Status {
     pub ready: usize,
     /// Bytes that the buffers of all connections hold together.
     pub held_bytes: usize,
-    /// The most that they held, in the middle of a turn too.
+    /// The maximum of `held_bytes`, within turns too.
     pub held_bytes_most: usize,
-    /// The longest time from one look at the kernel to the next while connections waited for their
-    /// turn.
+    /// The longest time between two waits for events while connections waited for their turn.
     pub longest_round: Duration,
-    /// How often the process did not run for a while, stopped or without a processor, and for how
-    /// long in all.
+    /// How often the process did not run, because it was stopped or had no processor, and for how
+    /// long in total.
     pub stalls: (u64, Duration),
 }
 
 impl Status {
-    /// The state at the start of a server with listeners for `protocols`.
+    /// Returns the state at the start of a server with one listener for each of `protocols`.
     #[must_use]
     pub fn new(
         protocols: &[&'static str],
@@ -132,7 +132,7 @@ impl Status {
         }
     }
 
-    /// The sums over all listeners.
+    /// Returns the sum of the counters of all listeners.
     #[must_use]
     pub fn total(&self) -> Counters {
         let mut total = Counters::default();
@@ -140,7 +140,7 @@ impl Status {
         total
     }
 
-    /// Counts at one listener. Beyond the 65,536th listener nothing is counted: see
+    /// Changes the counters of one listener. Listeners beyond the 65,536th have none: see
     /// [`Peer::new`](crate::os::peer::Peer::new).
     #[inline]
     pub(crate) fn count(&mut self, listener: usize, count: impl FnOnce(&mut Counters)) {
@@ -150,13 +150,13 @@ impl Status {
     }
 }
 
-/// The line with which a server ends.
+/// The last log line of a server.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = self.total();
         write!(
             f,
-            "{}, {} turned away, {}, {} in, {} out, at most {} in buffers",
+            "{}, {} rejected, {}, {} in, {} out, at most {} in buffers",
             plural(total.accepted, "connection"),
             total.closed_for(CloseReason::ServerBusy),
             plural(total.messages, "message"),

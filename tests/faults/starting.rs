@@ -108,7 +108,7 @@ fn a_start_without_any_tuning_option_serves_and_warns_once() {
         assert_eq!(server.wait_for_exit().code(), Some(0), "{fault:?}");
         assert!(trace.has_hit(), "{fault:?} is never reached");
         let warnings =
-            server.log.text().into_iter().filter(|line| line.contains("without socket options"));
+            server.log.text().into_iter().filter(|line| line.contains("refuses socket options"));
         assert_eq!(warnings.count(), 1, "{fault:?}: {:#?}", server.log.text());
     }
 }

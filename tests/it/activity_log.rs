@@ -177,7 +177,7 @@ fn an_opening_that_is_logged_late_has_its_own_time() {
 fn a_sum_tells_probes_from_connections() {
     let server = Server::start(&["-v", "--activity-log", "1"]);
     (0..50).for_each(|_| drop(server.connect("binary")));
-    let sum = server.wait_for_log(&["same second, not shown:", "probe"]);
+    let sum = server.wait_for_log(&["suppressed in the last second:", "probe"]);
     assert!(!sum.contains("closed"), "{sum}");
 }
 
@@ -223,7 +223,7 @@ fn under_load_the_lines_are_capped_and_the_rest_is_summed_up() {
             let numbers = line
                 .split(|c: char| !c.is_ascii_digit())
                 .filter_map(|word| word.parse::<usize>().ok());
-            line.contains(" commands")
+            line.contains(" messages")
                 && numbers
                     .into_iter()
                     .any(|number| (1000..=COMMANDS).contains(&number) && number != 2026)

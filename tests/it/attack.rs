@@ -80,11 +80,11 @@ fn lines_and_their_sums_are_added_up() {
         "tinytcp-server 0.1.0 listens on text://127.0.0.1:40000",
         "open files: soft limit 1024, hard limit 20000; at most 19968 connections",
         "opened text 127.0.0.1:54384",
-        "text 127.0.0.1:54384: ECHO same second, not shown: 9 opened",
+        "text 127.0.0.1:54384: ECHO suppressed in the last second: 9 opened",
         "closed text 127.0.0.1:54384: client closed; 9 bytes in, 9 bytes out, 1 message, 0.001 s",
-        "same second, not shown: 213 opened, 220 commands, \
+        "suppressed in the last second: 213 opened, 220 messages, \
          9 closed (7 write timeout, 2 client closed)",
-        "same second, not shown: 1 opened, 1 command",
+        "suppressed in the last second: 1 opened, 1 message",
     ] {
         journal.note(&format!("2026-11-21T03:28:53.611Z INFO  {line}"));
     }
@@ -98,7 +98,7 @@ fn lines_and_their_sums_are_added_up() {
 fn complaints_are_counted_and_the_first_are_kept() {
     let mut journal = Journal::default();
     (0..100).for_each(|_| {
-        journal.note("2026-11-21T03:28:53.611Z WARN  turning connections away: all 10 are taken")
+        journal.note("2026-11-21T03:28:53.611Z WARN  rejecting connections: the limit of 10 is reached")
     });
     assert_eq!(journal.complaints, 100);
     assert_eq!(journal.first_complaints.len(), 10);

@@ -33,12 +33,7 @@ fn outgoing_connection() -> (TcpStream, TcpStream) {
 fn a_port_that_an_outgoing_connection_has_is_told_from_that_of_a_program() {
     let (client, _accepted) = outgoing_connection();
     let url = format!("text://{}", client.local_addr().expect("connected"));
-    let parts = [
-        url.as_str(),
-        "no program listens there",
-        "an outgoing connection has the port",
-        "within 60 s",
-    ];
+    let parts = [url.as_str(), "an outgoing connection uses this port", "60 s after its end"];
     check_failure(program().args(["--listen", &url]), 1, &parts);
 }
 
@@ -57,7 +52,7 @@ fn a_port_that_a_closed_connection_has_left_is_said_to_be_free_in_a_minute() {
     check_failure(
         program().args(["--listen", &url]),
         1,
-        &[&url, "no program listens there", "free within 60 s; wait"],
+        &[&url, "a closed connection used this port", "free within 60 s: wait"],
     );
 }
 

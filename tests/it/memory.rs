@@ -109,7 +109,7 @@ fn a_message_that_has_no_room_though_it_is_alone_is_warned_of() {
         let mut peer = server.connect("binary");
         peer.send(frame(ECHO, vec![b'x'; len]));
         peer.expect(error("SERVER_BUSY"));
-        server.wait_for_log(&["WARN", "has no room within the memory limit of 1 MiB"]);
+        server.wait_for_log(&["WARN", "exceeds the memory limit (1 MiB)"]);
     }
 }
 

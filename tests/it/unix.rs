@@ -148,7 +148,7 @@ fn a_file_that_is_no_socket_is_never_replaced() {
 fn a_path_in_a_missing_folder_is_refused_with_what_to_do() {
     let folder = Folder::new("missing");
     let line = refusal(&folder.0.join("none/s"));
-    assert!(line.contains("make its folder first"), "{line}");
+    assert!(line.contains("create its directory first"), "{line}");
 }
 
 #[test]

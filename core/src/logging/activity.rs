@@ -1,7 +1,8 @@
-//! The activity log: every step that a person takes shows, and a load test costs a line a second.
+//! The activity log: one line per opened connection, message, and closed connection.
 //!
-//! So many lines are written each second; what comes after them in the same second is counted, and
-//! the count is one line when the second is over.
+//! The number of lines per second is limited. Further events of the same second are only counted,
+//! and the counts are logged in one line when the second is over. So a person sees each step of a
+//! session, and a load test costs a bounded number of lines.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,16 +13,16 @@ use crate::display::plural::plural;
 use crate::os::moment::Moment;
 use crate::os::peer::Peer;
 
-/// The bytes of a message that are shown. Longer ones are cut.
+/// How many bytes of a message are shown. Longer messages are truncated.
 const SHOWN_BYTES_MAX: usize = 64;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The key under which a log record says how many milliseconds ago its event happened, where that
-/// was not just now: the time at the front of its line is that much earlier.
+/// The key of a log record's age: how many milliseconds ago its event happened. The log writer
+/// subtracts it from the time of the line.
 pub const AGE_KEY: &str = "age_ms";
 
-/// What happened on one connection, from its first moment to its last.
+/// The summary of a closed connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Summary {
     /// Bytes received.
@@ -30,9 +31,9 @@ pub struct Summary {
     pub sent_bytes: u64,
     /// Messages received, those refused included.
     pub messages: u64,
-    /// From accept to close.
+    /// The time from accept to close.
     pub duration: Duration,
-    /// Why it was closed.
+    /// The reason of the close.
     pub reason: CloseReason,
 }
 
@@ -50,36 +51,35 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Writes activity lines, at most so many a second.
+/// Writes the lines of the activity log, up to a limit per second.
 #[derive(Debug)]
 pub struct Activity {
-    /// Lines a second; `None` writes and counts nothing.
+    /// The limit of lines per second; `None` writes and counts nothing.
     lines_max: Option<u32>,
-    /// False where only connections are logged, and nothing of their messages.
+    /// False if the log shows connections only.
     shows_messages: bool,
-    /// Lines that may still be written in this second.
+    /// How many more lines may be written in this second.
     lines_left: u32,
-    /// True exactly when what is not written is counted: there is a limit, and the log level shows
-    /// the lines.
+    /// True if suppressed events are counted: there is a limit, and the log level shows the lines.
     counting: bool,
     second_ends: Moment,
-    unwritten: Unwritten,
-    /// What is spoken at each listener.
+    suppressed: Suppressed,
+    /// The protocol of each listener.
     protocols: Vec<&'static str>,
 }
 
-/// What happened in this second after its lines were used up.
+/// The events of this second that exceeded the limit of lines.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Unwritten {
+struct Suppressed {
     opened: u64,
-    commands: u64,
-    /// By [`CloseReason`], without probes.
+    messages: u64,
+    /// By [`CloseReason`], probes excluded.
     closed: [u64; CloseReason::COUNT],
     probes: u64,
 }
 
 impl Activity {
-    /// A log of `lines_max` lines a second, or of none, about listeners that speak `protocols`.
+    /// Creates a log with at most `lines_max` lines per second, for listeners with `protocols`.
     #[must_use]
     pub fn new(lines_max: Option<u32>, protocols: Vec<&'static str>) -> Self {
         Self {
@@ -88,114 +88,115 @@ impl Activity {
             lines_left: 0,
             counting: false,
             second_ends: Moment::START,
-            unwritten: Unwritten::default(),
+            suppressed: Suppressed::default(),
             protocols,
         }
     }
 
-    /// The same log without messages: of connections it shows the opening and the close.
+    /// Returns the same log without messages: it shows only opened and closed connections.
     #[must_use]
     pub fn without_messages(self) -> Self {
         Self { shows_messages: false, ..self }
     }
 
-    /// Starts a new second when the old one is over, and sums the old one up.
-    pub fn round(&mut self, now: Moment) {
+    /// Starts a new second if the old one is over, after logging what the old one suppressed.
+    pub fn tick(&mut self, now: Moment) {
         if now < self.second_ends {
             return;
         }
-        self.sum_up();
-        // The log level is looked at once a second, not once a message.
+        self.log_suppressed();
+        // The log level is read once per second, not once per message.
         let lines = self.lines_max.filter(|_| log::log_enabled!(log::Level::Info));
         self.counting = lines.is_some();
         self.lines_left = lines.unwrap_or(0);
         self.second_ends = now.after(SECOND);
     }
 
-    /// When the loop must call [`Activity::round`] though nothing else happens.
+    /// When [`Activity::tick`] must be called next, even if no event comes.
     #[must_use]
     pub fn deadline(&self) -> Moment {
-        if self.unwritten == Unwritten::default() { Moment::NEVER } else { self.second_ends }
+        if self.suppressed == Suppressed::default() { Moment::NEVER } else { self.second_ends }
     }
 
-    /// Writes the count of what was not written; also at the very end.
-    pub fn sum_up(&mut self) {
-        let Unwritten { opened, commands, closed, probes } = std::mem::take(&mut self.unwritten);
+    /// Logs the counts of the suppressed events. The loop also calls it at its end.
+    pub fn log_suppressed(&mut self) {
+        let Suppressed { opened, messages, closed, probes } = std::mem::take(&mut self.suppressed);
         let closed_in_all: u64 = closed.iter().sum();
         let reasons = by_reason(&closed);
         let reasons = if closed_in_all > 0 { format!(" ({reasons})") } else { String::new() };
         let counts = [
             (opened, format!("{opened} opened")),
-            (commands, plural(commands, "command").to_string()),
+            (messages, plural(messages, "message").to_string()),
             (closed_in_all, format!("{closed_in_all} closed{reasons}")),
             (probes, plural(probes, "probe").to_string()),
         ];
         let occurred: Vec<&str> =
             counts.iter().filter(|(count, _)| *count > 0).map(|(_, text)| text.as_str()).collect();
         if !occurred.is_empty() {
-            log::info!("same second, not shown: {}", occurred.join(", "));
+            log::info!("suppressed in the last second: {}", occurred.join(", "));
         }
     }
 
-    /// A connection was opened, `age` ago.
+    /// Logs a connection that was opened `age` ago.
     pub fn opened(&mut self, peer: &Peer, age: Duration) {
-        if self.take_line(|unwritten| &mut unwritten.opened) {
+        if self.take_line(|suppressed| &mut suppressed.opened) {
             let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
             log::info!(age_ms; "opened {}", self.name(peer));
         }
     }
 
-    /// A message was received: `name` is what the protocol calls it, if its bytes do not say so
-    /// themselves.
+    /// Logs a message. `name` is its name in the protocol, empty if its bytes contain the name.
     #[inline]
-    pub fn command(&mut self, peer: &Peer, name: &str, message: &[u8]) {
-        if self.shows_messages && self.take_line(|unwritten| &mut unwritten.commands) {
-            self.write_command(peer, name, message);
+    pub fn message(&mut self, peer: &Peer, name: &str, message: &[u8]) {
+        if self.shows_messages && self.take_line(|suppressed| &mut suppressed.messages) {
+            self.write_message(peer, name, message);
         }
     }
 
-    /// A connection was closed.
+    /// Logs a closed connection.
     pub fn closed(&mut self, peer: &Peer, summary: &Summary) {
-        if self.take_line(|unwritten| &mut unwritten.closed[summary.reason as usize]) {
+        if self.take_line(|suppressed| &mut suppressed.closed[summary.reason as usize]) {
             log::info!("closed {}: {summary}", self.name(peer));
         }
     }
 
-    /// A connection was opened and closed by somebody who only looked whether the port is open.
+    /// Logs a probe, at the debug level: a connection that was closed soon and without a byte.
     pub fn probed(&mut self, peer: &Peer, summary: &Summary) {
-        if log::log_enabled!(log::Level::Debug) && self.take_line(|unwritten| &mut unwritten.probes)
+        if log::log_enabled!(log::Level::Debug)
+            && self.take_line(|suppressed| &mut suppressed.probes)
         {
             log::debug!("probe {}: {summary}", self.name(peer));
         }
     }
 
     #[cold]
-    fn write_command(&self, peer: &Peer, name: &str, message: &[u8]) {
+    fn write_message(&self, peer: &Peer, name: &str, message: &[u8]) {
         let blank = if name.is_empty() || message.is_empty() { "" } else { " " };
         log::info!("{}: {name}{blank}{}", self.name(peer), Shown(message));
     }
 
-    /// A peer as log lines name it.
+    /// The peer of a connection as log lines show it.
     fn name(&self, peer: &Peer) -> impl fmt::Display + use<> {
         let (protocol, addr) =
             (self.protocols.get(peer.listener()).copied().unwrap_or_default(), peer.addr());
         fmt::from_fn(move |f| write!(f, "{protocol} {addr}"))
     }
 
-    /// Takes one of this second's lines, or counts what `unwritten` names.
+    /// Returns true and uses up one line of this second, or returns false and increments the
+    /// counter that `suppressed` selects.
     #[inline]
-    fn take_line(&mut self, unwritten: impl FnOnce(&mut Unwritten) -> &mut u64) -> bool {
+    fn take_line(&mut self, suppressed: impl FnOnce(&mut Suppressed) -> &mut u64) -> bool {
         let taken = self.lines_left > 0;
         if taken {
             self.lines_left -= 1;
         } else {
-            *unwritten(&mut self.unwritten) += u64::from(self.counting);
+            *suppressed(&mut self.suppressed) += u64::from(self.counting);
         }
         taken
     }
 }
 
-/// Bytes of a peer as a log line shows them: quoted, and the front of them only.
+/// The bytes of a message as a log line shows them: quoted and truncated.
 struct Shown<'a>(&'a [u8]);
 
 impl fmt::Display for Shown<'_> {
@@ -215,32 +216,32 @@ mod tests {
     }
 
     #[test]
-    fn what_exceeds_the_lines_of_a_second_is_counted() {
+    fn events_over_the_limit_of_lines_are_counted() {
         let peer = Peer::new(([127, 0, 0, 1], 1).into(), 0);
         let mut activity = activity(2);
         assert_eq!(activity.deadline(), Moment::NEVER);
         activity.opened(&peer, Duration::ZERO);
-        (0..10).for_each(|_| activity.command(&peer, "", b"TIME"));
-        assert_eq!(activity.unwritten, Unwritten { commands: 9, ..Unwritten::default() });
+        (0..10).for_each(|_| activity.message(&peer, "", b"TIME"));
+        assert_eq!(activity.suppressed, Suppressed { messages: 9, ..Suppressed::default() });
         assert_eq!(
             activity.deadline(),
             activity.second_ends,
-            "the count is due when the second is over"
+            "the counts are due when the second is over"
         );
-        activity.round(Moment::START.after(SECOND));
+        activity.tick(Moment::START.after(SECOND));
         assert_eq!(activity.deadline(), Moment::NEVER);
     }
 
     #[test]
-    fn without_messages_a_command_is_neither_written_nor_counted() {
+    fn without_messages_a_message_is_neither_logged_nor_counted() {
         let peer = Peer::new(([127, 0, 0, 1], 1).into(), 0);
         let mut activity = activity(1).without_messages();
-        (0..10).for_each(|_| activity.command(&peer, "", b"TIME"));
-        assert_eq!((activity.lines_left, &activity.unwritten), (1, &Unwritten::default()));
+        (0..10).for_each(|_| activity.message(&peer, "", b"TIME"));
+        assert_eq!((activity.lines_left, &activity.suppressed), (1, &Suppressed::default()));
     }
 
     #[test]
-    fn a_summary_of_one_of_each_is_in_the_singular() {
+    fn a_summary_uses_the_singular_for_one() {
         let summary = Summary {
             received_bytes: 1,
             sent_bytes: 1,
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_is_cut_between_two_characters() {
+    fn a_long_message_is_truncated_between_two_characters() {
         let shown = |message: &str| Shown(message.as_bytes()).to_string();
         assert_eq!(shown(&"x".repeat(64)), "x".repeat(64));
         assert_eq!(shown(&"x".repeat(65)), format!("{}... (65 bytes)", "x".repeat(64)));

@@ -1,4 +1,4 @@
-//! What the server logs of its connections, and how often it warns.
+//! Logging: the activity log of connections and messages, and the throttle of warnings.
 
 pub mod activity;
 pub mod warnings;

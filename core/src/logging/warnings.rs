@@ -1,5 +1,5 @@
-//! Warnings come at most once a second, however often their cause does: what fails once may fail a
-//! thousand times a second.
+//! A throttle for warnings: at most one per second, because the cause of a warning may occur a
+//! thousand times per second.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::os::moment::Moment;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Lets one warning pass in each second.
+/// Allows one warning per second.
 #[derive(Debug)]
 pub struct Warnings {
     silent_until: Moment,
@@ -20,7 +20,7 @@ impl Default for Warnings {
 }
 
 impl Warnings {
-    /// True exactly when there was none for a second: then this is one.
+    /// Returns true if no warning was allowed within the last second. The caller then logs one.
     pub fn may_pass(&mut self, now: Moment) -> bool {
         let may = now >= self.silent_until;
         if may {
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_warning_comes_once_a_second_however_often_its_cause_does() {
+    fn at_most_one_warning_per_second_is_allowed() {
         let mut warnings = Warnings::default();
         let passed = [0, 0, 999, 1000, 1001, 1999, 2000].map(|milliseconds| {
             warnings.may_pass(Moment::START.after(Duration::from_millis(milliseconds)))

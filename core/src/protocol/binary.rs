@@ -1,4 +1,4 @@
-//! `binary`: commands and answers in frames.
+//! The protocol `binary`: commands and answers in frames.
 
 use std::sync::Arc;
 
@@ -11,18 +11,18 @@ use crate::close_reason::CloseReason;
 use crate::wire::frame::{self, HEADER_LEN, Header};
 use crate::wire::tls;
 
-/// The code of `ECHO`, and of the answer to every command: clients of the first server expect that.
+/// The code of `ECHO`, and of the answers to all commands, as in the original server.
 pub const ECHO: u8 = 1;
 /// The code of `REVERSE`.
 pub const REVERSE: u8 = 2;
 /// The code of `QUIT`.
 pub const QUIT: u8 = 3;
-/// The code of an answer that is an error; its payload is an upper-case token.
+/// The code of an error; its payload is an upper-case token.
 pub const ERROR: u8 = 255;
 
-/// The answer to a payload over the limit.
+/// The error for a payload over the limit.
 pub const FRAME_TOO_LARGE: &str = "FRAME_TOO_LARGE";
-/// The answer to a `REVERSE` of bytes that are not UTF-8.
+/// The error for a `REVERSE` of bytes that are not UTF-8.
 pub const INVALID_UTF8: &str = "INVALID_UTF8";
 
 /// The protocol, with its table of commands.
@@ -32,17 +32,17 @@ pub struct Binary {
 }
 
 impl Binary {
-    /// The protocol with its three commands.
+    /// Creates the protocol with its three commands.
     #[must_use]
     pub fn new() -> Self {
         Self::with_commands([])
     }
 
-    /// The protocol with more commands behind its own; the first entry of a code counts. The answer
-    /// is the payload of a frame with code 1.
+    /// Creates the protocol with more commands after its own. If a code occurs twice, the first
+    /// entry counts. The answer of a command becomes the payload of a frame with code 1.
     ///
     /// # Panics
-    /// If a command's code is [`QUIT`] or [`ERROR`], which are not in the table.
+    /// If the code of a command is [`QUIT`] or [`ERROR`], which are reserved.
     #[must_use]
     pub fn with_commands(more: impl IntoIterator<Item = Command<u8>>) -> Self {
         let mut commands =
@@ -50,7 +50,7 @@ impl Binary {
         commands.extend(more);
         assert!(
             commands.iter().all(|command| ![QUIT, ERROR].contains(&command.key)),
-            "a command's code is taken"
+            "the code of a command is reserved"
         );
         Self { commands: commands.into() }
     }
@@ -85,11 +85,11 @@ fn echo(call: &mut Call<'_, '_>) -> Outcome {
 
 fn reverse(call: &mut Call<'_, '_>) -> Outcome {
     let text = std::str::from_utf8(call.argument()).map_err(|_| INVALID_UTF8)?;
-    // Gathered in a small block, because an append for each scalar value would cost more than
-    // turning it around.
+    // Characters are collected in a small block: one append per character would cost more than the
+    // reversal.
     let mut block = [0; 1024];
     if text.is_ascii() {
-        // Then every byte is a scalar value: 609 instructions instead of 972 for 18 of them (`cargo
+        // Here each byte is a character: 609 instructions instead of 972 for 18 characters (`cargo
         // bench --bench instructions`).
         for piece in call.argument().rchunks(block.len()) {
             block.iter_mut().zip(piece.iter().rev()).for_each(|(place, byte)| *place = *byte);
@@ -111,13 +111,13 @@ fn reverse(call: &mut Call<'_, '_>) -> Outcome {
 
 struct BinarySession {
     commands: Arc<[Command<u8>]>,
-    /// The longest payload that is taken.
+    /// The longest accepted payload.
     payload_max: u32,
-    /// How many bytes of a refused payload are still to be dropped.
+    /// How many more bytes of a refused payload must be dropped.
     dropping: u32,
 }
 
-/// What becomes of a frame, as its header alone decides.
+/// The treatment of a frame, which follows from its header.
 enum Verdict<'a> {
     Run(&'a Command<u8>),
     Refuse(&'static str),
@@ -139,8 +139,8 @@ impl Session for BinarySession {
                     Step::Incomplete { missing: Some(missing) }
                 };
             };
-            // An incomplete frame says so even when the output is full: its sender may not read
-            // before all of it is sent.
+            // An incomplete frame is reported even if the output is full, so that the rest of it is
+            // read: a client may send a whole frame before it reads any answer.
             match (self.judge(header), frame::payload(rest, header)) {
                 (Verdict::Quit, _) => {
                     context.received("QUIT", b"");
@@ -172,7 +172,7 @@ impl Session for BinarySession {
     }
 
     fn may_begin_as_tls(&self) -> bool {
-        // Read as a header, a handshake is a frame of 48 MiB at least with a code that is not built
+        // As a header, a TLS handshake is a frame of at least 48 MiB with a code that is not built
         // in.
         self.commands.iter().any(|command| command.key == tls::HANDSHAKE)
     }
@@ -199,7 +199,7 @@ impl BinarySession {
         }
     }
 
-    /// Refuses the frame at the front of `rest`, and gives what does not belong to it.
+    /// Refuses the frame at the front of `rest`. Returns the bytes after the frame.
     #[cold]
     fn refuse_frame<'a>(
         &mut self,
@@ -217,7 +217,7 @@ impl BinarySession {
         self.drop_refused(rest.get(HEADER_LEN..).unwrap_or_default(), context)
     }
 
-    /// What of `rest` does not belong to a payload that was refused.
+    /// Drops the bytes of `rest` that belong to a refused payload. Returns the bytes after it.
     fn drop_refused<'a>(&mut self, rest: &'a [u8], context: &mut Context<'_>) -> &'a [u8] {
         if self.dropping == 0 {
             return rest;
@@ -231,7 +231,7 @@ impl BinarySession {
     }
 }
 
-/// Runs one frame; a command that closes does so behind its answer.
+/// Runs one frame and counts it. Returns whether the conversation goes on.
 fn run(command: &Command<u8>, payload: &[u8], context: &mut Context<'_>) -> Next {
     let outcome = answer(command, payload, context);
     context.received(outcome.err().unwrap_or(command.usage), payload);
@@ -241,7 +241,7 @@ fn run(command: &Command<u8>, payload: &[u8], context: &mut Context<'_>) -> Next
     })
 }
 
-/// Appends the answer of a command; where it fails nothing is appended.
+/// Runs a command and appends its answer; if it fails, nothing is appended.
 fn answer(command: &Command<u8>, payload: &[u8], context: &mut Context<'_>) -> Outcome {
     if !context.output.reserve(payload.len() + ANSWER_OVERHEAD_BYTES) {
         return Err(SERVER_BUSY);
@@ -287,18 +287,18 @@ mod tests {
     }
 
     #[test]
-    fn the_server_says_nothing_on_accept() {
+    fn there_is_no_greeting() {
         assert_eq!(SessionHarness::new(&Binary::new(), &small_limits()).greet().answers(), b"");
     }
 
     #[test]
-    fn echo_hands_back_any_bytes() {
+    fn echo_returns_any_bytes() {
         answers([1, 0, 0, 0, 2, b'h', b'i'], [1, 0, 0, 0, 2, b'h', b'i']);
         answers([1, 0, 0, 0, 3, 0xc3, 0x28, b'\n'], [1, 0, 0, 0, 3, 0xc3, 0x28, b'\n']);
     }
 
     #[test]
-    fn reverse_turns_scalar_values_around_and_answers_as_echo() {
+    fn reverse_reverses_characters_and_answers_with_the_code_of_echo() {
         answers([2, 0, 0, 0, 3, b'a', b'b', b'c'], [1, 0, 0, 0, 3, b'c', b'b', b'a']);
         answers(
             frame(REVERSE, "a\u{e9}\u{20ac}\u{1f600}"),
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_of_wide_scalar_values_is_reversed_in_whole() {
+    fn a_long_text_of_wide_characters_is_reversed() {
         let text: String = (0..3000).flat_map(|_| ['a', '\u{20ac}', '\u{1f600}']).collect();
         let mut harness = SessionHarness::new(&Binary::new(), &Limits::default());
         let reversed: String = text.chars().rev().collect();
@@ -315,20 +315,20 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_text_is_answered_with_an_empty_frame() {
+    fn an_empty_payload_is_answered_with_an_empty_frame() {
         answers([1, 0, 0, 0, 0], [1, 0, 0, 0, 0]);
         answers([2, 0, 0, 0, 0], [1, 0, 0, 0, 0]);
     }
 
     #[test]
-    fn reverse_of_bytes_that_are_not_utf8_is_an_error_and_the_session_goes_on() {
+    fn reverse_of_invalid_utf8_is_an_error_and_the_session_goes_on() {
         let input = [frame(REVERSE, b"a\xc3\x28"), frame(ECHO, "x")].concat();
         answers(input, [frame(ERROR, "INVALID_UTF8"), frame(ECHO, "x")].concat());
         answers(frame(REVERSE, b"\xed\xa0\x80"), frame(ERROR, "INVALID_UTF8"));
     }
 
     #[test]
-    fn quit_closes_without_an_answer_and_its_payload_is_ignored() {
+    fn quit_closes_without_an_answer_and_ignores_its_payload() {
         for payload in [&b""[..], b"now", &[1, 0, 0, 0, 0], &[b'x'; 50]] {
             let input = [frame(ECHO, "x"), frame(QUIT, payload), frame(ECHO, "y")].concat();
             assert_last_answers(
@@ -341,7 +341,11 @@ mod tests {
         }
         let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
         harness.feed(&[3, 255, 255, 255, 255]);
-        assert_eq!(harness.step, Step::Close(CloseReason::Quit), "whatever its header claims");
+        assert_eq!(
+            harness.step,
+            Step::Close(CloseReason::Quit),
+            "the claimed length does not matter"
+        );
         assert_eq!(harness.messages, 1);
     }
 
@@ -355,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn only_with_a_command_of_that_code_may_a_peer_begin_as_one_of_tls_does() {
+    fn a_command_with_the_code_of_a_tls_handshake_allows_that_beginning() {
         let nothing = |_: &mut Call<'_, '_>| Ok(Next::Continue);
         let own = Binary::with_commands([Command::new(0x16, "OWN", nothing)]);
         assert!(SessionHarness::new(&own, &small_limits()).may_begin_as_tls());
@@ -378,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_up_to_the_limit_is_taken_and_one_byte_more_is_not() {
+    fn a_payload_at_the_limit_is_accepted_and_one_over_it_is_refused() {
         for len in [39, 40] {
             answers(frame(ECHO, vec![b'x'; len]), frame(ECHO, vec![b'x'; len]));
         }
@@ -390,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_claim_is_refused_at_once_and_nothing_of_it_is_kept() {
+    fn the_largest_length_is_refused_at_once_and_no_byte_is_kept() {
         let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
         harness.feed(&[1, 255, 255, 255, 255]);
         assert_eq!(harness.answers(), frame(ERROR, "FRAME_TOO_LARGE"));
@@ -409,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn an_incomplete_frame_says_what_it_misses_even_while_the_output_is_full() {
+    fn an_incomplete_frame_reports_missing_bytes_with_a_full_output_too() {
         let whole = frame(ECHO, "hello");
         for (len, missing) in [(1, 4), (4, 1), (5, 5), (6, 4), (9, 1)] {
             for waiting_len in [0, HIGH_WATER_BYTES, 2 * HIGH_WATER_BYTES] {
@@ -426,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_longer_than_the_block_it_is_turned_around_in_comes_back_whole() {
+    fn a_text_longer_than_the_block_of_reverse_is_reversed() {
         let limits = Limits { frame_bytes_max: 1 << 16, ..small_limits() };
         for scalar in ["a", "\u{e9}", "\u{20ac}", "\u{1f600}"] {
             for count in (1024 / scalar.len() - 2..=1024 / scalar.len() + 2).chain([3000]) {
@@ -441,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_still_to_come_of_a_refused_frame_is_a_message_that_has_begun() {
+    fn a_refused_frame_is_incomplete_until_its_last_byte() {
         let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
         for (piece, step) in [
             (&[9, 0, 0, 0, 3, 7][..], Step::Incomplete { missing: None }),
@@ -453,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_answer_is_given_however_small_the_memory() {
+    fn a_small_answer_is_sent_with_the_smallest_memory_limit() {
         let limits = Limits { memory_bytes_max: 0, ..Limits::default() };
         let text = "x".repeat(30_000);
         let mut harness = SessionHarness::new(&Binary::new(), &limits);
@@ -469,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_without_a_place_in_memory_is_refused_and_the_rest_of_it_dropped() {
+    fn a_frame_without_memory_is_refused_and_its_rest_dropped() {
         let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
         let refused = frame(ECHO, "hello");
         assert_eq!(harness.feed(&refused[..7]).refuse().answers(), frame(ERROR, "SERVER_BUSY"));
@@ -479,14 +483,14 @@ mod tests {
     }
 
     #[test]
-    fn half_a_header_is_kept_though_memory_is_short_because_nobody_knows_what_it_is_of() {
+    fn half_a_header_is_kept_without_memory_because_its_length_is_unknown() {
         let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
         assert_eq!(harness.feed(&[1, 0, 0]).refuse().answers(), b"");
         assert_eq!(harness.feed(&[0, 1, b'x']).answers(), frame(ECHO, "x"));
     }
 
     #[test]
-    fn an_answer_without_a_place_in_memory_is_refused_in_its_turn() {
+    fn an_answer_without_memory_becomes_an_error_in_its_place() {
         let limits = Limits { memory_bytes_max: 0, ..Limits::default() };
         let mut harness = SessionHarness::new(&Binary::new(), &limits);
         let input = [frame(ECHO, vec![b'x'; 1 << 17]), frame(ECHO, "x")].concat();
@@ -497,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_ends_a_conversation_with_an_error_frame_and_a_shutdown_in_silence() {
+    fn a_farewell_is_an_error_frame_and_a_shutdown_has_none() {
         let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
         for (notice, answer) in [
             (Notice::ServerBusy, frame(ERROR, "SERVER_BUSY")),
@@ -510,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_from_outside_is_run_under_its_code() {
+    fn an_added_command_is_run_by_its_code() {
         let binary =
             Binary::with_commands([Command::new(7, "COUNT", |call: &mut Call<'_, '_>| {
                 call.output().append(b"half an answer");
@@ -525,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_from_outside_can_end_the_conversation_behind_its_answer() {
+    fn an_added_command_can_end_the_conversation_after_its_answer() {
         let binary =
             Binary::with_commands([Command::new(7, "LEAVE", |call: &mut Call<'_, '_>| {
                 call.output().append(b"goodbye");
@@ -542,14 +546,14 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a command's code is taken")]
-    fn a_command_under_the_code_of_quit_is_a_mistake_of_the_program() {
+    #[should_panic(expected = "the code of a command is reserved")]
+    fn an_added_command_with_the_code_of_quit_panics() {
         let _ = Binary::with_commands([Command::new(QUIT, "", |_: &mut Call<'_, '_>| {
             Ok(Next::Continue)
         })]);
     }
 
-    /// The whole conversation, the slow and obvious way.
+    /// The expected conversation, computed in a simple way.
     fn oracle(limits: &Limits, input: &[u8]) -> Outcome {
         let (mut answers, mut input) = (Vec::new(), input.to_vec());
         while input.len() >= HEADER_LEN {
@@ -566,8 +570,8 @@ mod tests {
             if refusal.is_none() && input.len() < HEADER_LEN + payload_len {
                 break;
             }
-            let behind = input.split_off((HEADER_LEN + payload_len).min(input.len()));
-            let payload = std::mem::replace(&mut input, behind).split_off(HEADER_LEN);
+            let rest = input.split_off((HEADER_LEN + payload_len).min(input.len()));
+            let payload = std::mem::replace(&mut input, rest).split_off(HEADER_LEN);
             answers.extend(match (refusal, code, String::from_utf8(payload.clone())) {
                 (Some(token), ..) => frame(ERROR, token),
                 (_, ECHO, _) => frame(ECHO, payload),
@@ -594,7 +598,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_cut_of_any_conversation_gives_what_the_oracle_gives(
+        fn any_split_of_any_conversation_agrees_with_the_oracle(
             parts in proptest::collection::vec(part(), 0..12),
             cuts in proptest::collection::vec(any::<usize>(), 0..8),
         ) {

@@ -1,21 +1,21 @@
-//! `chat`: answers to a few words, and an acknowledgement of everything else.
+//! The protocol `chat`: answers to a few words, and an acknowledgement of all other messages.
 
 use super::talk::Talk;
 use super::{Next, Output};
 use crate::os::clock::Clock;
 
-/// The answer to a greeting.
+/// The answer to a message with `hello`.
 pub const GREETING: &str = "Hello from the server! Connection established.";
-/// The answer to a question for the server's status.
+/// The answer to a message with `status`.
 pub const STATUS: &str = "Server is running smoothly on Rust.";
 
-/// The protocol.
+/// Creates the protocol.
 #[must_use]
 pub const fn protocol() -> Talk {
     Talk::new("chat", answer)
 }
 
-/// The first rule that fits, in any case of letters.
+/// Answers a message by the first rule that matches. Case does not matter.
 fn answer(message: &[u8], output: &mut Output<'_>, clock: &mut Clock) -> Next {
     if message.eq_ignore_ascii_case(b"exit") {
         return Next::Close;
@@ -36,7 +36,7 @@ fn answer(message: &[u8], output: &mut Output<'_>, clock: &mut Clock) -> Next {
     Next::Continue
 }
 
-/// What a message is about, in the order of the rules.
+/// The topic of a message, in the order of the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Topic {
     Time,
@@ -44,11 +44,11 @@ enum Topic {
     Status,
 }
 
-/// The words that decide, in lower case.
+/// The words that decide the topic, in lower case.
 const WORDS: [(&[u8], Topic); 3] =
     [(b"time", Topic::Time), (b"hello", Topic::Hello), (b"status", Topic::Status)];
 
-/// The first rule of which `message` contains the word.
+/// Returns the first topic whose word is in `message`.
 fn topic(message: &[u8]) -> Option<Topic> {
     let mut first = None;
     for start in (0..message.len()).step_by(BLOCK_LEN) {
@@ -65,11 +65,10 @@ fn topic(message: &[u8]) -> Option<Topic> {
     first
 }
 
-/// How many places are searched at once.
+/// How many positions are searched at once.
 const BLOCK_LEN: usize = 32;
 
-/// True exactly when the first three letters of one of [`WORDS`] start at one of the first
-/// [`BLOCK_LEN`] places of `bytes`.
+/// True if the first three letters of one of [`WORDS`] start within the first [`BLOCK_LEN`] bytes.
 #[inline]
 fn may_start_word(bytes: &[u8]) -> bool {
     if let Some(block) = bytes.first_chunk() {
@@ -82,10 +81,10 @@ fn may_start_word(bytes: &[u8]) -> bool {
     holds_front(&padded)
 }
 
-/// True exactly when `block` holds the first three letters of one of [`WORDS`].
+/// True if `block` contains the first three letters of one of [`WORDS`].
 ///
-/// It has no branch for a byte, so the compiler compares 16 places with one instruction, where this
-/// is a function of its own.
+/// It has no branch per byte, so the compiler compares 16 positions with one instruction, as long
+/// as this function is not inlined.
 #[inline(never)]
 fn holds_front(block: &[u8; BLOCK_LEN + 2]) -> bool {
     let [_, seconds @ ..] = block;
@@ -100,7 +99,7 @@ fn holds_front(block: &[u8; BLOCK_LEN + 2]) -> bool {
     holds
 }
 
-/// True exactly when `word` starts at one of the first [`BLOCK_LEN`] places of `bytes`.
+/// True if `word` starts within the first [`BLOCK_LEN`] bytes.
 fn starts_word(bytes: &[u8], word: &[u8]) -> bool {
     bytes.windows(word.len()).take(BLOCK_LEN).any(|place| place.eq_ignore_ascii_case(word))
 }
@@ -146,30 +145,30 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_contains_time_is_answered_with_the_local_time_of_day() {
+    fn a_message_with_time_is_answered_with_the_local_time_of_day() {
         for message in ["time", "What TIME is it?", "sometimes"] {
             answers(format!("{message}\n"), format!("{}\n", time_of_day()));
         }
     }
 
     #[test]
-    fn a_message_that_contains_hello_is_greeted() {
+    fn a_message_with_hello_is_greeted() {
         answers("Well, HELLO!\n", "Hello from the server! Connection established.\n");
     }
 
     #[test]
-    fn a_message_that_contains_status_is_answered_with_the_status() {
+    fn a_message_with_status_is_answered_with_the_status() {
         answers("Status?\r\n", "Server is running smoothly on Rust.\r\n");
     }
 
     #[test]
-    fn the_first_rule_that_fits_counts() {
+    fn the_first_rule_that_matches_counts() {
         answers("status, hello, time\n", format!("{}\n", time_of_day()));
         answers("status, hello\n", "Hello from the server! Connection established.\n");
     }
 
     #[test]
-    fn a_word_is_found_wherever_it_starts_and_the_first_rule_counts() {
+    fn a_word_is_found_at_any_position() {
         let limits = Limits { line_bytes_max: 400, ..small_limits() };
         let answer = |message: &str| {
             let mut harness = SessionHarness::new(&protocol(), &limits);
@@ -177,44 +176,43 @@ mod tests {
                 .expect("ASCII")
         };
         for start in 0..3 * BLOCK_LEN {
-            for behind in [0, 1, BLOCK_LEN] {
+            for after in [0, 1, BLOCK_LEN] {
                 let around = |word: &str| {
                     format!(
                         "{}{word}{}",
                         "hello statu tim ".repeat(6).split_at(start).0,
-                        "x".repeat(behind)
+                        "x".repeat(after)
                     )
                 };
                 assert_eq!(
                     answer(&around("tIME")),
                     format!("{}\n", time_of_day()),
-                    "{start} {behind}"
+                    "{start} {after}"
                 );
                 let around = |word: &str| {
                     format!(
                         "{}{word}{}",
                         "stat ".repeat(20).split_at(start).0,
-                        "status".repeat(behind)
+                        "status".repeat(after)
                     )
                 };
-                assert_eq!(answer(&around("HELLo")), format!("{GREETING}\n"), "{start} {behind}");
-                let around = |word: &str| {
-                    format!("{}{word}{}", "s".repeat(start), "hell tim".repeat(behind))
-                };
-                assert_eq!(answer(&around("StatuS")), format!("{STATUS}\n"), "{start} {behind}");
+                assert_eq!(answer(&around("HELLo")), format!("{GREETING}\n"), "{start} {after}");
+                let around =
+                    |word: &str| format!("{}{word}{}", "s".repeat(start), "hell tim".repeat(after));
+                assert_eq!(answer(&around("StatuS")), format!("{STATUS}\n"), "{start} {after}");
             }
         }
     }
 
     #[test]
-    fn anything_else_is_acknowledged_byte_for_byte() {
+    fn any_other_message_is_acknowledged_byte_for_byte() {
         answers("good day\n", "ACK: Received 'good day'\n");
         answers("\n", "ACK: Received ''\n");
         answers(b"tim \xff\0 hell'o\n", b"ACK: Received 'tim \xff\0 hell'o'\n");
     }
 
     #[test]
-    fn a_line_over_the_limit_is_an_error_whatever_it_contains() {
+    fn a_line_over_the_limit_is_an_error_whatever_its_words() {
         answers(
             format!("{}\nhello\n", "time ".repeat(9)),
             format!("ERROR LINE_TOO_LONG\n{GREETING}\n"),
@@ -239,8 +237,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_cut_of_any_conversation_gives_what_the_oracle_gives(
-            bursts in talk_bursts(&["hello", "HeLLo", "time", "stat", "us", "exit", "\nEXIT\n", "\u{20ac}"]),
+        fn any_split_of_any_conversation_agrees_with_the_oracle(
+            bursts in talk_bursts(
+                &["hello", "HeLLo", "time", "stat", "us", "exit", "\nEXIT\n", "\u{20ac}"]
+            ),
             cuts in proptest::collection::vec(any::<usize>(), 0..4),
         ) {
             let expected = talk_oracle(&small_limits(), &bursts, oracle);

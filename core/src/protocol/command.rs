@@ -1,10 +1,10 @@
-//! Commands: what the tables of `text` and `binary` hold.
+//! Commands: the entries of the tables of `text` and `binary`.
 
 use std::fmt;
 
 use super::{Context, Next, Output};
 
-/// One call of a command.
+/// One call of a command: its argument and its context.
 #[derive(Debug)]
 pub struct Call<'a, 'b> {
     argument: &'a [u8],
@@ -21,52 +21,52 @@ impl<'a, 'b> Call<'a, 'b> {
         Self { argument, context, usages }
     }
 
-    /// What the peer sent with the command, byte for byte.
+    /// The bytes that the peer sent after the command.
     #[must_use]
     pub const fn argument(&self) -> &'a [u8] {
         self.argument
     }
 
-    /// Where the answer goes, without line end or header: the protocol adds those. An answer that
-    /// is much longer than its argument asks [`Output::reserve`] for room first; one that
-    /// passes the memory limit costs its peer the connection.
+    /// The output, to which the command appends its answer without line ending or header: the
+    /// protocol adds those. Before a long answer, a command must call [`Output::reserve`]: see
+    /// [`Session`](super::Session).
     #[inline]
     pub const fn output(&mut self) -> &mut Output<'b> {
         self.context.output()
     }
 
-    /// The time, the connection, and the server around it. The protocol counts the message: a
-    /// command does not.
+    /// The context: the time, the connection, the state of the server. The protocol counts the
+    /// message, so a command must not.
     pub const fn context(&mut self) -> &mut Context<'b> {
         self.context
     }
 
-    /// The usages of all commands in the table of `text`, separated by ` | `; empty in `binary`.
+    /// The usages of all commands of `text`, separated by ` | `; empty in `binary`.
     #[must_use]
     pub const fn usages(&self) -> &'a str {
         self.usages
     }
 }
 
-/// What came of a call: an answer and whether the conversation goes on, or the upper-case token of
-/// an error, which replaces whatever had been answered.
+/// The result of a call: whether the conversation goes on, or the upper-case token of an error,
+/// which replaces the bytes that the command has appended.
 pub type Outcome = Result<Next, &'static str>;
 
-/// A command's function.
+/// The function of a command.
 pub type Run = dyn Fn(&mut Call<'_, '_>) -> Outcome + Send + Sync;
 
-/// A command under a key: a word in `text`, a code in `binary`.
+/// A command. Its key is a word in `text` and a code in `binary`.
 pub struct Command<K> {
-    /// What it is called by.
+    /// The key by which a message selects it.
     pub key: K,
-    /// How `HELP` shows it, in `text`, and the activity log, in `binary`.
+    /// Its usage, as `HELP` shows it in `text` and the activity log in `binary`.
     pub usage: &'static str,
-    /// What it does.
+    /// Its function.
     pub run: Box<Run>,
 }
 
 impl<K> Command<K> {
-    /// A command.
+    /// Creates a command.
     pub fn new(
         key: K,
         usage: &'static str,

@@ -1,5 +1,5 @@
-//! What the tests of the protocols share: conversations in every way in which a network can cut
-//! them.
+//! Assertions for the tests of protocols: a conversation must be the same however its input is
+//! split.
 
 use proptest::prelude::*;
 
@@ -8,16 +8,16 @@ pub(super) use super::harness::{Outcome, SessionHarness, clock};
 use crate::close_reason::CloseReason;
 use crate::limits::Limits;
 
-/// A harness with an output that takes one answer and is full.
+/// A harness whose output is full after one answer.
 fn crowded(protocol: &dyn Protocol, limits: &Limits) -> SessionHarness {
     let mut harness = SessionHarness::new(protocol, limits);
     harness.is_crowded = true;
     harness
 }
 
-/// Asserts that `input`, which is whole messages, is answered by `answers` and nothing else,
-/// however it comes: whole, byte by byte, cut at every place, with room for one answer at a time,
-/// with the front of another message behind it, and, unless that is the end, twice.
+/// Asserts that `input`, which consists of complete messages, is answered by exactly `answers`:
+/// whole, byte by byte, cut at each position, with room for one answer at a time, followed by an
+/// incomplete message, and sent twice.
 pub(super) fn assert_answers(
     protocol: &dyn Protocol,
     limits: &Limits,
@@ -28,11 +28,11 @@ pub(super) fn assert_answers(
     let twice = SessionHarness::new(protocol, limits).feed(&[input, input].concat()).outcome();
     assert_eq!(twice, Outcome { answers: [answers, answers].concat(), closed: None }, "twice");
     let trailed = SessionHarness::new(protocol, limits).feed(&[input, b"\x01"].concat()).outcome();
-    assert_eq!(trailed, Outcome { answers: answers.into(), closed: None }, "with a byte behind it");
+    assert_eq!(trailed, Outcome { answers: answers.into(), closed: None }, "with a byte after it");
 }
 
-/// As [`assert_answers`], and then the conversation is over: what is sent behind `input` changes
-/// nothing.
+/// Asserts the same as [`assert_answers`], and that `input` ends the conversation: further bytes
+/// change nothing.
 pub(super) fn assert_last_answers(
     protocol: &dyn Protocol,
     limits: &Limits,
@@ -70,8 +70,8 @@ fn assert_outcome(
     }
 }
 
-/// What comes of `bursts`, after each of which the peer falls quiet, when each is cut at `cuts`;
-/// with an output that has room for everything, and with one that has room for an answer.
+/// Runs `bursts`, each split at `cuts` and followed by a quiet period. Returns two results: with an
+/// output that has room for all answers, and with one that has room for a single answer.
 pub(super) fn outcomes(
     protocol: &dyn Protocol,
     limits: &Limits,
@@ -96,13 +96,13 @@ fn pieces<'a>(input: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
     cuts.windows(2).map(|cut| &input[cut[0]..cut[1]]).collect()
 }
 
-/// Limits at which a short test reaches them.
+/// Limits that are small enough for short tests.
 pub(super) fn small_limits() -> Limits {
     Limits { line_bytes_max: 40, frame_bytes_max: 40, ..Limits::default() }
 }
 
-/// What a protocol that ends messages by quiet makes of `bursts`, the slow and obvious way:
-/// `answer` gives the answer to one message, `None` to the one that closes.
+/// The expected conversation of a protocol that ends messages by quiet, computed in a simple way.
+/// `answer` returns the answer to a message, or `None` for a message that closes.
 pub(super) fn talk_oracle(
     limits: &Limits,
     bursts: &[Vec<u8>],
@@ -134,11 +134,12 @@ pub(super) fn talk_oracle(
     Outcome { answers, closed: None }
 }
 
-/// Bursts of `words` and what else the peers of such a protocol may send.
+/// Random bursts of `words` and of other bytes.
 pub(super) fn talk_bursts(words: &'static [&'static str]) -> impl Strategy<Value = Vec<Vec<u8>>> {
     let part = prop_oneof![
         4 => proptest::sample::select(words).prop_map(|word| word.as_bytes().to_vec()),
-        4 => proptest::sample::select(vec!["\n", "\r\n", "\n\n", "\r", " "]).prop_map(|end| end.as_bytes().to_vec()),
+        4 => proptest::sample::select(vec!["\n", "\r\n", "\n\n", "\r", " "])
+            .prop_map(|end| end.as_bytes().to_vec()),
         2 => (38usize..=42).prop_map(|len| vec![b'x'; len]),
         2 => proptest::collection::vec(any::<u8>(), 0..4),
     ];

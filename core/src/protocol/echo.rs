@@ -1,13 +1,13 @@
-//! `echo`: every message comes back behind a prefix.
+//! The protocol `echo`: each answer is a prefix and the message.
 
 use super::talk::Talk;
 use super::{Next, Output};
 use crate::os::clock::Clock;
 
-/// What stands before the message in its answer.
+/// The prefix of each answer.
 pub const PREFIX: &str = "Server received: ";
 
-/// The protocol.
+/// Creates the protocol.
 #[must_use]
 pub const fn protocol() -> Talk {
     Talk::new("echo", answer)
@@ -32,7 +32,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_comes_back_behind_the_prefix_and_ends_as_it_ended() {
+    fn the_answer_is_the_prefix_and_the_message_with_its_ending() {
         answers(b"hello\n", b"Server received: hello\n");
         answers(b"hello\r\n", b"Server received: hello\r\n");
         let mut harness = SessionHarness::new(&protocol(), &small_limits());
@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn any_bytes_come_back_as_they_are() {
+    fn any_bytes_are_returned_unchanged() {
         answers(b" \0\xff\xf4 \xc3\x28 \r.\n", b"Server received:  \0\xff\xf4 \xc3\x28 \r.\n");
     }
 
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_over_the_limit_is_an_error_in_place_of_prefix_and_message() {
+    fn the_answer_to_a_line_over_the_limit_is_only_an_error() {
         answers(
             &[&[b'x'; 41][..], b"\nhello\n"].concat(),
             b"ERROR LINE_TOO_LONG\nServer received: hello\n",
@@ -64,12 +64,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_cut_of_any_conversation_gives_what_the_oracle_gives(
+        fn any_split_of_any_conversation_agrees_with_the_oracle(
             bursts in talk_bursts(&["hello", "exit", "\u{20ac}"]),
             cuts in proptest::collection::vec(any::<usize>(), 0..4),
         ) {
-            let expected =
-                talk_oracle(&small_limits(), &bursts, |message| Some([b"Server received: ", message].concat()));
+            let expected = talk_oracle(&small_limits(), &bursts, |message| {
+                Some([b"Server received: ", message].concat())
+            });
             for outcome in outcomes(&protocol(), &small_limits(), &bursts, &cuts) {
                 prop_assert_eq!(&outcome, &expected);
             }

@@ -1,4 +1,4 @@
-//! A session without a network: fed by hand, in every way in which a network can cut its input.
+//! A harness that runs a session without a network. A test decides how the input is split.
 
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
@@ -17,12 +17,12 @@ use crate::os::moment::Moment;
 use crate::os::peer::Peer;
 use crate::status::Status;
 
-/// What a session has said, and why it is over if it is.
+/// The answers of a session, and the reason of its end.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// Its answers, one behind the other.
+    /// All answers in order.
     pub answers: Vec<u8>,
-    /// Why it is over; `None` while it is not.
+    /// The reason of the end; `None` while the session is open.
     pub closed: Option<CloseReason>,
 }
 
@@ -32,10 +32,9 @@ impl fmt::Debug for Outcome {
     }
 }
 
-/// A session and everything that a connection and the loop would lend it, with a clock that stands
-/// still.
+/// A session, and all that a connection and the loop provide for it. The clock stands still.
 ///
-/// Each call is held to the contract of [`Session::advance`]: a session that breaks it panics here.
+/// Each call checks the contract of [`Session::advance`], and panics if the session violates it.
 ///
 /// ```
 /// use tinytcp::limits::Limits;
@@ -49,33 +48,32 @@ impl fmt::Debug for Outcome {
 pub struct SessionHarness {
     session: Box<dyn Session>,
     ends_messages_by_quiet: bool,
-    /// What the session has not consumed.
+    /// The bytes that the session has not consumed.
     pub input: Vec<u8>,
-    /// The length that the input must reach before its first message can be whole; 0 where the
-    /// session has not said it.
+    /// The length that the input must reach before its first message can be complete; 0 if unknown.
     complete_len: usize,
     output: Buffer,
-    /// The most that may wait in the output: full, and one answer more.
+    /// The most bytes that may wait in the output: a full output and one answer.
     output_max: usize,
     pool: Pool,
     clock: Clock,
     activity: Activity,
     connection: ConnectionInfo,
     status: Status,
-    /// True exactly when the output is always so full that it has room for one more answer only.
+    /// True if the output has room for only one more answer in each call.
     pub is_crowded: bool,
-    /// What the last call waits for.
+    /// The step that the last call has returned.
     pub step: Step,
-    /// True exactly when a message has ended in the last call: what follows is the start of
-    /// another.
+    /// True if a message has ended in the last call.
     pub has_ended_a_message: bool,
-    /// How many messages were received, those refused included.
+    /// The messages received, including refused ones.
     pub messages: u64,
     answers: Vec<u8>,
 }
 
 impl SessionHarness {
-    /// A session of `protocol` on a connection from 127.0.0.1:1, which has not been greeted.
+    /// Creates a session of `protocol` on a connection from 127.0.0.1:1. It has not sent its
+    /// greeting.
     #[must_use]
     pub fn new(protocol: &dyn Protocol, limits: &Limits) -> Self {
         let clock = clock();
@@ -108,35 +106,36 @@ impl SessionHarness {
         }
     }
 
-    /// Logs every message, as a server does that is asked to.
+    /// Logs each message in the activity log.
     #[must_use]
     pub fn with_activity_log(mut self) -> Self {
         self.activity = Activity::new(
             Some(u32::MAX),
             self.status.listeners.iter().map(|listener| listener.protocol).collect(),
         );
-        self.activity.round(self.clock.now());
+        self.activity.tick(self.clock.now());
         self
     }
 
-    /// What the session says of [`Session::may_begin_as_tls`].
+    /// Returns [`Session::may_begin_as_tls`] of the session.
     #[must_use]
     pub fn may_begin_as_tls(&self) -> bool {
         self.session.may_begin_as_tls()
     }
 
-    /// Has the session greet its peer.
+    /// Lets the session send its greeting.
     pub fn greet(&mut self) -> &mut Self {
         self.session.greet(&mut Output::new(&mut self.output, &mut self.pool));
         self.take_answers(0);
         self
     }
 
-    /// Feeds one piece, and takes the answers as often as they fill the output.
+    /// Appends `piece` to the input and runs the session, and takes the answers whenever they fill
+    /// the output.
     ///
     /// # Panics
-    /// If the session breaks its contract, in particular if it pauses though there is room and
-    /// nothing moves.
+    /// If the session violates its contract, for example if it pauses without progress while there
+    /// is room.
     pub fn feed(&mut self, piece: &[u8]) -> &mut Self {
         if self.is_open() {
             self.input.extend_from_slice(piece);
@@ -148,18 +147,17 @@ impl SessionHarness {
                 let after = (self.input.len(), self.answers.len());
                 assert!(
                     self.step != Step::Paused || before != after,
-                    "there is room, and nothing moves"
+                    "paused without progress though there is room"
                 );
             }
         }
         self
     }
 
-    /// Has the session run what it can while `waiting_len` bytes of earlier answers wait in the
-    /// output.
+    /// Runs the session once while `waiting_len` bytes of earlier answers wait in the output.
     ///
     /// # Panics
-    /// If the session breaks its contract.
+    /// If the session violates its contract.
     pub fn advance(&mut self, waiting_len: usize) {
         let (consumed, step) = self.call(waiting_len, |session, input, context| {
             let (consumed, step) = session.advance(input, context);
@@ -172,18 +170,18 @@ impl SessionHarness {
         assert!(step != Step::Done || consumed == self.input.len(), "done, with bytes left");
         assert!(
             consumed == 0 || self.input.len() >= self.complete_len,
-            "less has come than was missing"
+            "consumed before the missing bytes had arrived"
         );
         self.input.drain(..consumed);
         self.complete_len = 0;
         if let Step::Incomplete { missing: Some(missing) } = step {
-            assert!(missing > 0, "a message that misses nothing is not incomplete");
+            assert!(missing > 0, "incomplete, with no byte missing");
             self.complete_len = self.input.len() + missing;
         }
         self.step = step;
     }
 
-    /// The peer falls quiet, or its input ends.
+    /// Simulates a quiet period of the peer, or the end of its input.
     pub fn fall_quiet(&mut self) -> &mut Self {
         if self.is_open() && self.ends_messages_by_quiet {
             if self.call(0, |session, input, context| session.end_of_piece(input, context))
@@ -196,31 +194,27 @@ impl SessionHarness {
         self
     }
 
-    /// There is no memory for the message at the front of the input.
+    /// Lets the session refuse the first message of the input, as if there were no memory for it.
     ///
     /// # Panics
-    /// If the session gives up a part of it only.
+    /// If the session drops only a part of the input.
     pub fn refuse(&mut self) -> &mut Self {
         let consumed = self.call(0, |session, input, context| session.refuse(input, context));
-        assert!(
-            consumed == 0 || consumed == self.input.len(),
-            "a message that is given up is given up whole"
-        );
+        assert!(consumed == 0 || consumed == self.input.len(), "refused a part of the input");
         self.input.drain(..consumed);
         self.complete_len = 0;
         self
     }
 
-    /// The server ends the conversation.
+    /// Lets the session send its farewell.
     pub fn say(&mut self, notice: Notice) -> &mut Self {
         self.session.say(notice, &mut Output::new(&mut self.output, &mut self.pool));
         self.take_answers(0);
         self
     }
 
-    /// Has the session run the whole messages of `input`, and forgets the answers. Returns how many
-    /// messages were received. For measurements: nothing is copied, and the contract is not
-    /// checked.
+    /// Runs the complete messages of `input` and discards the answers. Returns the number of
+    /// messages. It is for measurements: it copies no bytes and does not check the contract.
     pub fn run(&mut self, input: &[u8]) -> u64 {
         let (mut rest, mut messages) = (input, 0);
         while !rest.is_empty() {
@@ -237,30 +231,30 @@ impl SessionHarness {
             rest = rest.get(consumed..).unwrap_or_default();
             let answered = self.output.len();
             self.output.consume(answered);
-            assert!(consumed + answered > 0, "the session takes something or says something");
+            assert!(consumed + answered > 0, "the session neither consumes nor answers");
         }
         self.output.settle(&mut self.pool);
         messages
     }
 
-    /// What has been said since the last call of this.
+    /// Returns the answers since the last call.
     pub fn answers(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.answers)
     }
 
-    /// What has been said since the last call of this or of [`SessionHarness::answers`], and why it
-    /// is over if it is.
+    /// Returns the answers since the last call of this method or of [`SessionHarness::answers`],
+    /// and the reason of the end.
     pub fn outcome(&mut self) -> Outcome {
         Outcome { answers: self.answers(), closed: self.closed() }
     }
 
-    /// Why it is over; `None` while it is not.
+    /// Returns the reason of the end; `None` while the session is open.
     #[must_use]
     pub const fn closed(&self) -> Option<CloseReason> {
         if let Step::Close(reason) = self.step { Some(reason) } else { None }
     }
 
-    /// True exactly when it is not over.
+    /// True while the session is open.
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.closed().is_none()
@@ -301,7 +295,7 @@ impl SessionHarness {
     }
 }
 
-/// The clock of every harness, which stands still at 2025-09-12T22:24:13Z.
+/// Returns the clock of a harness, which stands still at 2025-09-12T22:24:13Z.
 #[must_use]
 pub fn clock() -> Clock {
     Clock::new(Reading {

@@ -1,5 +1,7 @@
-//! What a connection and a protocol are to each other: bytes in, bytes out, no input or output, no
-//! clock of its own.
+//! The interface between a connection and a protocol, and the four built-in protocols.
+//!
+//! A [`Protocol`] creates one [`Session`] per connection. A session turns bytes into bytes: it
+//! makes no system calls and reads no clock. So a test can run it without a network.
 //!
 //! ```text
 //!   input ---> session.advance(input, context) ---> (bytes consumed, Step)
@@ -7,11 +9,11 @@
 //!                         +--> context.output()     answers, encoded in place
 //! ```
 //!
-//! A session is called once for a batch of bytes, not once for a message. What it does not consume
-//! is presented again, from the same first byte, with whatever has arrived since behind it.
+//! A session is called once for a batch of bytes, not once per message. The bytes that it does not
+//! consume are passed again in the next call, followed by the bytes that have arrived since.
 
-// What a peer sends reaches this code first: no value of it may panic, and no length of it may be
-// cut.
+// Bytes of a peer reach this code first: no value of them may cause a panic, and no length may be
+// truncated.
 #![cfg_attr(
     not(test),
     deny(
@@ -51,129 +53,124 @@ use crate::status::Status;
 use crate::wire::line::Lines;
 pub use output::Output;
 
-/// A protocol that a listener speaks.
+/// A protocol of a listener. It creates the sessions of its connections.
 pub trait Protocol: Send + Sync {
-    /// The scheme of its addresses, as in `text://127.0.0.1:40000`.
+    /// Returns the name, which is also the scheme of its URLs, as in `text://127.0.0.1:40000`.
     fn name(&self) -> &'static str;
 
-    /// The state of one new connection.
+    /// Creates the session of a new connection.
     fn session(&self, accepted: &Accepted) -> Box<dyn Session>;
 
-    /// True exactly when a piece without its end is a message once the peer falls quiet, and when
-    /// its input ends.
+    /// True if a message without an ending is complete after a quiet period of the peer, and at the
+    /// end of its input.
     fn ends_messages_by_quiet(&self) -> bool {
         false
     }
 }
 
-/// One connection's side of a protocol.
+/// The state of a protocol for one connection.
 ///
-/// What it owes in each call:
-/// - [`Context::received`] once for each whole message, answered or refused, and
-///   [`Context::refused`] once for each that is refused before its end has come: the counters, the
-///   activity log and the message timeout follow from it. [`Context::message_ended`] where the rest
-///   of a refused message ends, and for what is no message, such as a blank line.
-/// - [`Output::reserve`] before an answer that may be longer than [`ANSWER_OVERHEAD_BYTES`]; where
-///   it says no, the answer is the error [`SERVER_BUSY`] instead. Without it a long answer may pass
-///   the memory limit, and its peer is closed.
-/// - To look at [`Output::is_full`] before each message, and to return [`Step::Paused`] when it is.
-/// - For malformed input an error in the words of the protocol. Where the next message can still be
-///   found, the conversation goes on; otherwise it ends with [`Step::Close`] and
+/// In each call a session must:
+/// - call [`Context::received`] once per complete message, whether answered or refused, and
+///   [`Context::refused`] once per message that it refuses before its end has arrived. Counters,
+///   the activity log and the message timeout depend on it. Call [`Context::message_ended`] at the
+///   end of a refused message, and after bytes that are not a message, such as a blank line;
+/// - call [`Output::reserve`] before an answer that may be longer than [`ANSWER_OVERHEAD_BYTES`].
+///   If it returns false, answer with the error [`SERVER_BUSY`] instead. A long answer without it
+///   may exceed the memory limit, and the connection is then closed;
+/// - check [`Output::is_full`] before each message, and return [`Step::Paused`] if it is true;
+/// - answer malformed input with an error of the protocol. If the next message can still be found,
+///   the conversation goes on. Otherwise end it with [`Step::Close`] and
 ///   [`CloseReason::WrongProtocol`].
 ///
-/// No call may panic: one thread serves everybody, so a panic ends the server and not only the
-/// connection. Nor may a call take long, for the same reason.
+/// No call may panic or take long: one thread serves all connections, so a panic ends the server.
 pub trait Session: Send {
-    /// Appends what the server says first; by default nothing.
+    /// Appends the greeting of the server; by default nothing.
     fn greet(&mut self, output: &mut Output<'_>) {
         let _ = output;
     }
 
-    /// Runs the whole messages at the front of `input` and appends their answers, until the output
-    /// is full. Returns how many bytes of `input` it has consumed, and what it waits for.
+    /// Runs the complete messages at the front of `input` and appends their answers, until the
+    /// output is full. Returns how many bytes of `input` it has consumed, and what it waits for.
     ///
-    /// When it is called:
-    /// - First with no input, after the greeting: a session that has something to say unasked
-    ///   begins here.
-    /// - Then whenever bytes have come, and after [`Step::Paused`] when the output has drained.
-    ///   `input` begins with the first byte that was not consumed; what was there before is there
-    ///   again, unchanged, with more after it or with nothing more.
-    /// - After [`Step::Incomplete`] with a number, not before so many more bytes are there.
-    /// - After [`Step::Close`], never again.
+    /// It is called:
+    /// - first without input, after the greeting, so that a session can send something unasked;
+    /// - then when bytes have arrived, and after [`Step::Paused`] when the output has drained.
+    ///   `input` begins with the first byte that was not consumed; bytes that were there in the
+    ///   last call are unchanged, and more may follow them;
+    /// - after [`Step::Incomplete`] with a number only when that many more bytes have arrived;
+    /// - after [`Step::Close`] never again.
     ///
-    /// What it must hold:
-    /// - [`Step::Done`] only with all of `input` consumed.
-    /// - [`Step::Paused`] only with a full output.
-    /// - [`Step::Incomplete`] with `missing` above zero, or without it. Input that is not consumed
-    ///   stays in memory: a session that waits for the rest of a message longer than
-    ///   [`Context::limits`] allows refuses it instead, consumes what is there, and goes on
-    ///   consuming until that message has ended.
-    /// - At most one answer beyond the full output, of at most the length of its message and
-    ///   [`ANSWER_OVERHEAD_BYTES`], or of as much as was [reserved](Output::reserve).
-    /// - The same answers and the same end, however the input is cut into calls.
+    /// It must return:
+    /// - [`Step::Done`] only if all of `input` is consumed;
+    /// - [`Step::Paused`] only if the output is full;
+    /// - [`Step::Incomplete`] with `missing` above zero, or with `None`. Input that is not consumed
+    ///   stays in memory, so a session refuses a message that is longer than [`Context::limits`]
+    ///   allows: it consumes the bytes that are there, and further bytes until the message ends;
+    /// - at most one answer beyond the full output, with at most the length of its message plus
+    ///   [`ANSWER_OVERHEAD_BYTES`], or with the length that was [reserved](Output::reserve);
+    /// - the same answers and the same end, no matter how the network splits the input.
     ///
-    /// `testing::SessionHarness`, behind the feature `testing`, checks all but the last, and makes
-    /// that easy to check.
+    /// `testing::SessionHarness`, in the feature `testing`, checks all rules except the last one,
+    /// and makes a test of the last one short.
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step);
 
-    /// The piece at the front of `input` is a message now, because the peer fell quiet or its input
-    /// ended. Called only where [`Protocol::ends_messages_by_quiet`] says so; all of `input` is
-    /// consumed.
+    /// Runs `input` as a complete message, because the peer was quiet or its input has ended.
+    /// Called only if [`Protocol::ends_messages_by_quiet`] is true. All of `input` is consumed.
     fn end_of_piece(&mut self, input: &[u8], context: &mut Context<'_>) -> Next {
         let _ = (input, context);
         Next::Continue
     }
 
-    /// The incomplete message that `input` is the front of cannot be stored: the session says so in
-    /// its own words and drops the rest of it as it comes. Gives how many bytes of `input` are
-    /// done with: all, or none when so little is there that the session does not know yet where
-    /// the message ends.
+    /// Refuses the incomplete message in `input`, because there is no memory for it. The session
+    /// appends an error and drops the rest of the message as it arrives. Returns how many bytes of
+    /// `input` are dropped: all, or none if the session does not know yet where the message ends.
     ///
-    /// By default all of it is forgotten without a word. A session that gives up nothing of a long
-    /// message loses its connection.
+    /// By default all bytes are dropped without an answer. If a session drops nothing of a long
+    /// message, its connection is closed.
     fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
         context.refused(SERVER_BUSY);
         input.len()
     }
 
-    /// True exactly when peers of this protocol may begin as those of TLS do, with
-    /// [`tls::is_handshake`]. By default they may not: such a connection is closed with
-    /// [`Notice::NotTls`] before any of its bytes gets here.
+    /// True if a connection of this protocol may begin with bytes that look like a TLS handshake
+    /// (see [`tls::is_handshake`]). By default such a connection is closed with [`Notice::NotTls`],
+    /// and the session does not get its bytes.
     ///
     /// [`tls::is_handshake`]: crate::wire::tls::is_handshake
     fn may_begin_as_tls(&self) -> bool {
         false
     }
 
-    /// Appends what the protocol has to say when the server ends the conversation; by default
+    /// Appends the farewell of the protocol when the server ends the conversation; by default
     /// nothing.
     fn say(&mut self, notice: Notice, output: &mut Output<'_>) {
         let _ = (notice, output);
     }
 }
 
-/// What a session waits for.
+/// What a session waits for after a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// For the next message: everything is done.
+    /// The next message. All input is consumed.
     Done,
-    /// For the rest of a message that has begun. What is left of the input is the front of it, or
-    /// nothing when the session drops it.
+    /// The rest of a message. The remaining input is its beginning, or empty if the session drops
+    /// the message.
     Incomplete {
-        /// How many bytes complete it, where the protocol knows.
+        /// How many bytes are missing, if the protocol knows it.
         missing: Option<usize>,
     },
-    /// For room in the output; whole messages may be left in the input.
+    /// Room in the output. The remaining input may hold complete messages.
     ///
-    /// A session that talks unasked waits for this too, with all of its input consumed: it is
-    /// called again as long as there is room, with whatever has arrived since.
+    /// A session that sends unasked returns this too, with all input consumed. It is called again
+    /// when there is room, with the bytes that have arrived since.
     Paused,
-    /// For nothing: the conversation is over, and what is left of the input is not run.
+    /// Nothing: the conversation is over, and the remaining input is not run.
     Close(CloseReason),
 }
 
 impl Step {
-    /// What a session of lines waits for when `rest` holds no whole line.
+    /// Returns the step of a session of lines when `rest` holds no complete line.
     fn of_lines(lines: &Lines, rest: &[u8]) -> Self {
         if rest.is_empty() && !lines.is_dropping() {
             Self::Done
@@ -183,32 +180,32 @@ impl Step {
     }
 }
 
-/// Whether the conversation goes on behind a message.
+/// Whether the conversation goes on after a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// It goes on.
+    /// The conversation goes on.
     Continue,
-    /// The peer asked for its end.
+    /// The message ends the conversation.
     Close,
 }
 
-/// Why the server ends a conversation.
+/// The reasons for which a server ends a conversation with a farewell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// It has as many connections as it may.
+    /// The server has as many connections as it may have.
     ServerBusy,
-    /// The peer speaks TLS, and the server does not.
+    /// The peer sent a TLS handshake, and the server has no TLS.
     NotTls,
-    /// Nothing was said for too long.
+    /// The connection was idle for too long.
     IdleTimeout,
     /// One message took too long.
     MessageTimeout,
-    /// It is shutting down.
+    /// The server is shutting down.
     Shutdown,
 }
 
 impl Notice {
-    /// The upper-case token that the protocols say; none for a shutdown, which is no error.
+    /// Returns the upper-case token of the error; `None` for a shutdown, which is not an error.
     #[must_use]
     pub const fn token(self) -> Option<&'static str> {
         match self {
@@ -221,19 +218,18 @@ impl Notice {
     }
 }
 
-/// The answer to a message for which there is no memory, and to a connection for which there is no
-/// place.
+/// The error for a message without memory, and for a connection over the limit.
 pub const SERVER_BUSY: &str = "SERVER_BUSY";
-/// The answer to a line over the limit.
+/// The error for a line over the limit.
 pub const LINE_TOO_LONG: &str = "LINE_TOO_LONG";
-/// The answer to a command that is in no table.
+/// The error for a command that is not in the table.
 pub const UNKNOWN_COMMAND: &str = "UNKNOWN_COMMAND";
 
-/// How many bytes the answer of a built-in command may need beyond those of its message: prefixes,
-/// line ends, a time.
+/// How many bytes longer than its message an answer may be without [`Output::reserve`]: room for a
+/// prefix, a line ending, a time.
 pub const ANSWER_OVERHEAD_BYTES: usize = 256;
 
-/// A connection that was accepted: what its session is made from.
+/// A new connection, for which a protocol creates a session.
 #[derive(Clone, Copy, Debug)]
 pub struct Accepted {
     peer: Peer,
@@ -242,7 +238,7 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// The connection with that number from `peer`.
+    /// Describes connection `number` from `peer`.
     pub(crate) const fn new(peer: Peer, number: u64, limits: Limits) -> Self {
         Self { peer, number, limits }
     }
@@ -265,14 +261,14 @@ impl Accepted {
         self.number
     }
 
-    /// How much the connection may send.
+    /// The limits on message length and memory.
     #[must_use]
     pub const fn limits(&self) -> &Limits {
         &self.limits
     }
 }
 
-/// What the connection knows of itself during a call of its session.
+/// The facts about a connection that its session can read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectionInfo {
     pub peer: Peer,
@@ -283,8 +279,8 @@ pub(crate) struct ConnectionInfo {
     pub messages: u64,
 }
 
-/// A session's only window during one call: its output, the time, its connection, and the server
-/// around it.
+/// Everything that a session can use during one call: its output, the time, its connection, and the
+/// state of the server.
 #[derive(Debug)]
 pub struct Context<'a> {
     output: Output<'a>,
@@ -297,7 +293,7 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// A context for one call on behalf of `connection`.
+    /// Creates the context of one call.
     pub(crate) const fn new(
         output: Output<'a>,
         clock: &'a mut Clock,
@@ -308,7 +304,7 @@ impl<'a> Context<'a> {
         Self { output, clock, activity, connection, status, messages: 0, ended: false }
     }
 
-    /// Where answers go.
+    /// The output, to which answers are appended.
     #[inline]
     pub const fn output(&mut self) -> &mut Output<'a> {
         &mut self.output
@@ -320,13 +316,13 @@ impl<'a> Context<'a> {
         self.clock.now()
     }
 
-    /// The wall clock of this round, which people set and which may jump.
+    /// The wall clock time of this round, which may jump.
     #[must_use]
     pub const fn wall(&self) -> SystemTime {
         self.clock.wall()
     }
 
-    /// Appends the local time in whole seconds with a numeric offset: `2025-09-12T17:24:13-05:00`.
+    /// Appends the local time in seconds with a numeric offset: `2025-09-12T17:24:13-05:00`.
     pub fn append_date_and_time(&mut self) {
         self.output.append(self.clock.date_and_time().as_bytes());
     }
@@ -343,97 +339,95 @@ impl<'a> Context<'a> {
         self.connection.peer.listener()
     }
 
-    /// The number of the connection: 1 for the first that the server accepted, 2 for the second.
-    /// After 4 billion it begins anew.
+    /// The number of the connection: 1 for the first accepted connection, 2 for the second. It
+    /// wraps around after 4 billion.
     #[must_use]
     pub const fn number(&self) -> u64 {
         self.connection.number
     }
 
-    /// How long ago the connection was accepted.
+    /// The time since the connection was accepted.
     #[must_use]
     pub const fn age(&self) -> Duration {
         self.clock.now().since(self.connection.opened)
     }
 
-    /// How many bytes have come on this connection, those that wait to be run included.
+    /// The bytes received on this connection, including those that are not consumed yet.
     #[must_use]
     pub const fn received_bytes(&self) -> u64 {
         self.connection.received_bytes
     }
 
-    /// How many bytes the kernel has taken for the peer.
+    /// The bytes sent on this connection: those that the kernel has accepted.
     #[must_use]
     pub const fn sent_bytes(&self) -> u64 {
         self.connection.sent_bytes
     }
 
-    /// How many messages the connection has sent, those of this call included.
+    /// The messages received on this connection, including those of this call.
     #[must_use]
     pub const fn messages_so_far(&self) -> u64 {
         self.connection.messages + self.messages
     }
 
-    /// How much the connection may send.
+    /// The limits on message length and memory.
     #[must_use]
     pub const fn limits(&self) -> &Limits {
         &self.status.limits
     }
 
-    /// The state of the server. What this call has received is not yet counted.
+    /// The state of the server. It does not count the messages of this call yet.
     #[must_use]
     pub const fn status(&self) -> &'a Status {
         self.status
     }
 
-    /// A message has been received: it is counted, and shown in the activity log as `name` and its
-    /// bytes.
+    /// Counts a complete message, and logs it as `name` and its bytes.
     #[inline]
     pub fn received(&mut self, name: &str, message: &[u8]) {
         self.messages += 1;
         self.ended = true;
-        self.activity.command(&self.connection.peer, name, message);
+        self.activity.message(&self.connection.peer, name, message);
     }
 
-    /// A message is refused before it has ended: it is counted, and shown in the activity log as
-    /// `token`.
+    /// Counts a message that is refused before its end has arrived, and logs it as `token`.
     #[cold]
     pub fn refused(&mut self, token: &str) {
         self.messages += 1;
-        self.activity.command(&self.connection.peer, token, b"");
+        self.activity.message(&self.connection.peer, token, b"");
     }
 
-    /// Something has ended that was refused before, or is no message, such as a blank line: what
-    /// follows is the start of another.
+    /// Notes the end of a refused message, or of bytes that are not a message, such as a blank
+    /// line: the next byte begins a message.
     pub const fn message_ended(&mut self) {
         self.ended = true;
     }
 
-    /// How many messages were received in this call.
+    /// The messages received in this call.
     #[must_use]
     pub const fn messages(&self) -> u64 {
         self.messages
     }
 
-    /// True exactly when a message has ended: an incomplete one behind it has only begun.
+    /// True if a message has ended in this call: an incomplete message after it has just begun.
     #[must_use]
     pub const fn has_ended_a_message(&self) -> bool {
         self.ended
     }
 }
 
-/// A protocol that is built in: its scheme, its port, and how to make it.
+/// A built-in protocol: its scheme, its default port, and its constructor.
 #[derive(Clone, Copy)]
 pub struct BuiltIn {
-    /// The scheme of its addresses.
+    /// The scheme of its URLs.
     pub scheme: &'static str,
     /// The port of its default listener.
     pub default_port: u16,
-    /// Makes the protocol.
+    /// Creates the protocol.
     pub build: fn() -> Arc<dyn Protocol>,
 }
 
-/// A protocol that several listeners share.
+/// Several listeners can share a protocol.
 impl<P: Protocol + ?Sized> Protocol for Arc<P> {
     fn name(&self) -> &'static str {
         (**self).name()
@@ -448,7 +442,7 @@ impl<P: Protocol + ?Sized> Protocol for Arc<P> {
     }
 }
 
-/// The built-in protocols. For the server, a new one is a file beside this one and a line here.
+/// The built-in protocols. A new one is a file in this directory and a line here.
 pub static BUILT_IN: [BuiltIn; 4] = [
     BuiltIn { scheme: "text", default_port: 40_000, build: || Arc::new(text::Text::new()) },
     BuiltIn { scheme: "binary", default_port: 65_432, build: || Arc::new(binary::Binary::new()) },
@@ -462,7 +456,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_built_in_protocol_has_the_scheme_it_calls_itself_and_a_port() {
+    fn every_built_in_protocol_has_its_name_as_scheme_and_a_port() {
         let named: Vec<_> =
             BUILT_IN.iter().map(|entry| (entry.scheme, entry.default_port)).collect();
         assert_eq!(named, [("text", 40_000), ("binary", 65_432), ("echo", 8_888), ("chat", 9_999)]);
@@ -472,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_framing_without_an_end_takes_a_piece_for_a_message() {
+    fn only_echo_and_chat_end_messages_by_quiet() {
         let by_quiet: Vec<_> = BUILT_IN
             .iter()
             .filter(|entry| (entry.build)().ends_messages_by_quiet())
@@ -481,8 +475,8 @@ mod tests {
         assert_eq!(by_quiet, ["echo", "chat"]);
     }
 
-    /// A protocol of somebody who writes no more than is needed: it waits for the end of a message
-    /// that never ends.
+    /// A protocol that implements only the required methods. It waits for a message that never
+    /// ends.
     struct Plain;
 
     impl Protocol for Plain {
@@ -506,8 +500,8 @@ mod tests {
     }
 
     #[test]
-    fn a_session_without_words_of_its_own_is_silent_and_forgets_what_finds_no_memory() {
-        // Shared, as several listeners share a protocol: that changes nothing.
+    fn a_session_is_silent_and_drops_refused_messages_by_default() {
+        // An `Arc` behaves as the protocol in it.
         let plain: Arc<dyn Protocol> = Arc::new(Plain);
         assert_eq!((plain.name(), plain.ends_messages_by_quiet()), ("plain", true));
         let mut harness = SessionHarness::new(&plain, &small_limits());
@@ -519,7 +513,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_input_runs_no_half_of_a_line_or_frame() {
+    fn the_end_of_input_does_not_run_half_a_line_or_frame() {
         let halves: [(&dyn Protocol, &[u8]); 2] =
             [(&text::Text::new(), b"TIME"), (&binary::Binary::new(), &[2, 0, 0])];
         for (protocol, half) in halves {
@@ -529,8 +523,8 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_receives_more_bytes_has_not_ended_and_its_time_runs_on() {
-        // Halves of one message each, and whether the last of them ends it.
+    fn bytes_that_do_not_complete_a_message_do_not_end_it() {
+        // Pieces of messages, and whether a message ends in each piece.
         type Pieces = &'static [(&'static [u8], bool)];
         let cases: [(&str, Pieces); 9] = [
             ("text", &[(b"TI", false), (b"M", false), (b"E", false), (b"\n", true)]),
@@ -559,15 +553,15 @@ mod tests {
     }
 
     #[test]
-    fn no_two_bytes_mean_something_else_when_the_network_cuts_between_them() {
-        // Where each protocol looks closest: inside a word, before an ending, in a header.
+    fn a_cut_between_any_two_bytes_changes_no_answer() {
+        // The critical places of each protocol: inside a word, before an ending, in a header.
         let places: [(&str, &[u8], &[u8]); 4] = [
             ("text", b"ECH", b"O x\nECHO y\n"),
             ("text", b"ECHO x", b"\nECHO y\n"),
             ("binary", b"\x01\0\0", b"aaaaaaaaaaaaa\x01\0\0\0\x01b"),
             ("echo", b"x", b"\ny\n"),
         ];
-        for (scheme, before, behind) in places {
+        for (scheme, before, after) in places {
             let entry = BUILT_IN.iter().find(|entry| entry.scheme == scheme).expect("built in");
             let protocol = (entry.build)();
             let heard = |pieces: [&[u8]; 2]| {
@@ -579,7 +573,7 @@ mod tests {
             };
             for pair in 0..=u16::MAX {
                 let [first, second] = pair.to_be_bytes();
-                let (front, back) = ([before, &[first]].concat(), [&[second], behind].concat());
+                let (front, back) = ([before, &[first]].concat(), [&[second], after].concat());
                 let whole = heard([&[front.as_slice(), &back].concat(), b""]);
                 assert_eq!(heard([&front, &back]), whole, "{scheme}: {first:#x} {second:#x}");
             }
@@ -587,7 +581,7 @@ mod tests {
     }
 
     #[test]
-    fn every_protocol_pauses_while_the_output_is_full_and_answers_everything_later() {
+    fn every_protocol_pauses_while_the_output_is_full() {
         let frame: &[u8] = &[1, 0, 0, 0, 1, b'a'];
         let cases: [(&str, &[u8], &[u8]); 4] = [
             ("text", b"ECHO a\n", b"ECHO a\n"),

@@ -1,14 +1,15 @@
-//! Accepting: a batch a round, `SERVER_BUSY` over the limit, and a way back from every error.
+//! Accepting: a batch per round, `SERVER_BUSY` over the limit, and a way back from every error.
 //!
-//! | `accept` says | what it means | then |
+//! | error of `accept` | meaning | reaction |
 //! |---|---|---|
 //! | `EAGAIN` | the queue is empty | wait for the next event |
-//! | `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM` | nothing is left to accept with | pause: no event will tell when that changes |
-//! | `ECONNABORTED` and errors of the network | one connection was lost before it was ours | on to the next |
-//! | anything else | nobody knows | pause |
+//! | `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM` | no descriptor or memory is left | pause |
+//! | `ECONNABORTED`, network errors | this connection was lost in the queue | accept the next one |
+//! | any other | unknown | pause |
 //!
-//! A pause ends after 10 ms, then 20 ms, up to 1 s, and at once when a connection of our own is
-//! closed.
+//! A pause is needed because no event reports that descriptors are free again: the queue stays
+//! non-empty, so there is no new edge. The first pause takes 10 ms, each further one twice as long,
+//! up to 1 s. A pause ends at once when a connection of this server is closed.
 
 use std::io;
 use std::sync::Arc;
@@ -23,25 +24,25 @@ use crate::os::table::ENTRIES_MAX;
 use crate::protocol::Protocol;
 use crate::status::Status;
 
-/// How many connections one listener may add in a round, so that those which are open get their
-/// turns in a flood of new ones. To accept 8 takes about a tenth of a millisecond.
+/// How many connections one listener may add in a round, so that open connections get their turns
+/// during a flood of new ones. Accepting 8 takes about a tenth of a millisecond.
 pub(super) const BATCH_MAX: usize = 8;
 
-/// A pause is short at first, because descriptors often come back at once, and never so long that a
-/// client gives up.
+/// A pause is short at first, because descriptors are often free again soon, and never so long that
+/// a client gives up.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// What the loop remembers of its listeners.
+/// The state of the listeners, and of a pause in accepting.
 pub(super) struct Acceptor {
     listeners: Vec<Port>,
-    /// The listener that is first in the next round: when descriptors are short, each gets one in
-    /// its turn.
+    /// The listener that is first in the next round. It changes each round, so that the listeners
+    /// share the last descriptors.
     first: usize,
     connections_max: usize,
     rejected_max: usize,
     backlog: usize,
-    /// How many connections in the table were turned away and linger.
+    /// How many connections in the table were rejected and linger.
     rejected: usize,
     pause: Option<Pause>,
     warnings: Warnings,
@@ -49,9 +50,9 @@ pub(super) struct Acceptor {
 
 struct Port {
     protocol: Arc<dyn Protocol>,
-    /// Remembered readiness, as a connection's.
+    /// Remembered readiness, as in a connection: false only after `EAGAIN`.
     ready: bool,
-    /// How many connections it may add in this round yet.
+    /// How many more connections it may add in this round.
     left: usize,
 }
 
@@ -63,13 +64,13 @@ pub(super) struct Incoming<S> {
     pub(super) listener: usize,
 }
 
-/// A pause after an error that no event will announce the end of.
+/// A pause in accepting, after an error whose end no event reports.
 struct Pause {
     ends: Moment,
     length: Duration,
 }
 
-/// What an error of `accept` means.
+/// The meaning of an error of `accept`: see the table above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Failure {
     Empty,
@@ -81,8 +82,7 @@ enum Failure {
 impl Acceptor {
     pub(super) fn new(protocols: Vec<Arc<dyn Protocol>>, config: &Config) -> Self {
         Self {
-            // What is queued before the first event is announced by it: registration is an edge
-            // too.
+            // Registration is an edge too: it reports connections that are queued already.
             listeners: protocols
                 .into_iter()
                 .map(|protocol| Port { protocol, ready: false, left: 0 })
@@ -97,25 +97,25 @@ impl Acceptor {
         }
     }
 
-    /// Remembers that a listener may have connections.
+    /// Remembers that a listener may have connections in its queue.
     pub(super) fn remember(&mut self, index: usize) {
         if let Some(listener) = self.listeners.get_mut(index) {
             listener.ready = true;
         }
     }
 
-    /// True exactly when there is something to accept now.
+    /// True when a listener is ready and accepting is not paused.
     pub(super) fn is_ready(&self, now: Moment) -> bool {
         self.pause.as_ref().is_none_or(|pause| pause.ends <= now)
             && self.listeners.iter().any(|listener| listener.ready)
     }
 
-    /// When the loop must look here though nothing happens.
+    /// When a pause ends; [`Moment::NEVER`] when there is none.
     pub(super) fn deadline(&self) -> Moment {
         self.pause.as_ref().map_or(Moment::NEVER, |pause| pause.ends)
     }
 
-    /// Begins a round, in which every listener may add a batch.
+    /// Begins a round, in which each listener may add a batch.
     pub(super) fn begin_round(&mut self) {
         if !self.listeners.is_empty() {
             self.first = (self.first + 1) % self.listeners.len();
@@ -123,8 +123,8 @@ impl Acceptor {
         }
     }
 
-    /// Accepts the next connection of this round; `None` when the batches are accepted, or nothing
-    /// more can be accepted now.
+    /// Accepts the next connection of this round. Returns `None` when the batches are complete or
+    /// no more connections can be accepted now.
     pub(super) fn next<S: System>(
         &mut self,
         system: &mut S,
@@ -151,7 +151,7 @@ impl Acceptor {
                         self.listeners[index].ready = false;
                     }
                     Failure::Lost => self.note_lost(
-                        "a connection was lost before it was accepted",
+                        "connection lost before it was accepted",
                         &error,
                         now,
                         status,
@@ -166,30 +166,33 @@ impl Acceptor {
         None
     }
 
-    /// What is spoken at a listener.
+    /// The protocol of a listener.
     pub(super) fn protocol(&self, listener: usize) -> &dyn Protocol {
         &*self.listeners[listener].protocol
     }
 
-    /// True exactly when one more connection beside `open` ones must be turned away. It is then
-    /// counted, until it is closed.
-    pub(super) fn turns_away(&mut self, open: usize, now: Moment) -> bool {
+    /// True when a new connection must be rejected, because `open` others are in the table. The
+    /// rejected connection is counted until it is closed.
+    pub(super) fn rejects(&mut self, open: usize, now: Moment) -> bool {
         let is_full = open - self.rejected >= self.connections_max;
         if is_full {
             self.rejected += 1;
             if self.warnings.may_pass(now) {
-                log::warn!("turning connections away: all {} are taken", self.connections_max);
+                log::warn!(
+                    "rejecting connections: the limit of {} is reached; raise --max-connections",
+                    self.connections_max
+                );
             }
         }
         is_full
     }
 
-    /// True exactly when more of those that were turned away linger than may.
+    /// True when more rejected connections linger than the limit allows.
     pub(super) const fn has_too_many_rejected(&self) -> bool {
         self.rejected > self.rejected_max
     }
 
-    /// A connection has been closed, and with it a descriptor: what was paused can go on.
+    /// Notes that a connection has been closed. Its descriptor is free now, which ends a pause.
     pub(super) fn closed(&mut self, was_rejected: bool) {
         self.rejected -= usize::from(was_rejected);
         if let Some(pause) = &mut self.pause {
@@ -197,20 +200,21 @@ impl Acceptor {
         }
     }
 
-    /// The server stops, and what the kernel has queued is accepted first, no event needed: closing
-    /// the listeners would reset it. Returns in how many rounds.
+    /// Prepares for a stop: the connections in the kernel's queues must be accepted before the
+    /// listeners close, because closing resets them. Marks all listeners as ready, and returns how
+    /// many batches empty the longest queue.
     pub(super) fn accept_all(&mut self) -> usize {
         self.listeners.iter_mut().for_each(|listener| listener.ready = true);
         1 + self.backlog / BATCH_MAX
     }
 
-    /// Accepts nothing more.
+    /// Stops accepting for good.
     pub(super) fn stop(&mut self) {
         self.listeners.clear();
         self.pause = None;
     }
 
-    /// A connection is lost, and the next one may not be.
+    /// Counts and logs a lost connection; accepting goes on.
     pub(super) fn note_lost(
         &mut self,
         what: &str,
@@ -229,7 +233,7 @@ impl Acceptor {
         let length = self.pause(now);
         if self.warnings.may_pass(now) {
             log::warn!(
-                "cannot accept connections: {error}; trying again in {length:?}, or when one is closed"
+                "cannot accept connections: {error}; retrying in {length:?}, or when one is closed"
             );
         }
     }
@@ -242,7 +246,7 @@ impl Acceptor {
     }
 }
 
-/// What an error of `accept` means, from accept(2) and the Linux source of `inet_csk_accept`.
+/// Returns the meaning of an error, after accept(2) and the Linux source of `inet_csk_accept`.
 fn classify(error: &io::Error) -> Failure {
     if would_block(error) {
         return Failure::Empty;
@@ -274,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_error_means_follows_from_whether_its_end_is_announced() {
+    fn every_error_of_accept_has_its_reaction() {
         let cases: [(&[i32], Failure); 5] = [
             (&[libc::EAGAIN], Failure::Empty),
             (&[libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM], Failure::Exhausted),
@@ -317,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_from_ten_milliseconds_to_a_second_and_begin_anew_after_a_success() {
+    fn pauses_double_from_10_ms_to_1_s_and_start_over_after_a_success() {
         let mut acceptor = acceptor();
         let pauses = [(); 9].map(|()| acceptor.pause(Moment::START).as_millis());
         assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 640, 1000, 1000]);

@@ -1,4 +1,4 @@
-//! Who is let in, at which listener, and what is remembered of those who say nothing.
+//! Tests of accepting: limits, listeners, lost connections, and probes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,24 +31,27 @@ fn answer(stage: &mut Stage, peer: &Peer) -> String {
 }
 
 #[test]
-fn those_who_are_turned_away_linger_up_to_a_number_and_further_ones_are_closed_at_once() {
+fn rejected_connections_linger_up_to_a_limit_and_then_close_at_once() {
     let mut stage = full(1, 2);
     let first = stage.peer();
     let rejected: Vec<Peer> = (0..3).map(|_| stage.queue_peer()).collect();
     stage.settle();
-    assert!(rejected.iter().all(|peer| peer.take_sent() == "ERROR SERVER_BUSY\n"), "all are told");
+    assert!(
+        rejected.iter().all(|peer| peer.take_sent() == "ERROR SERVER_BUSY\n"),
+        "all get the error"
+    );
     assert_eq!(rejected.iter().map(Peer::is_closed).collect::<Vec<_>>(), [false, false, true]);
     rejected[0].send_and_end(b"");
     stage.settle();
     let next = stage.queue_peer();
     stage.settle();
-    assert!(!next.is_closed(), "who left has made room for another one that lingers");
+    assert!(!next.is_closed(), "the closed connection has made room for another one that lingers");
     assert_eq!(answer(&mut stage, &first), "ECHO a\n");
     assert_eq!(stage.event_loop.shared.status.total().closed_for(CloseReason::ServerBusy), 2);
 }
 
 #[test]
-fn as_many_connections_as_may_be_are_served_and_not_one_more() {
+fn connections_are_served_exactly_up_to_the_limit() {
     let mut stage = full(3, 8);
     let peers: Vec<Peer> = (0..4).map(|_| stage.queue_peer()).collect();
     stage.settle();
@@ -58,7 +61,7 @@ fn as_many_connections_as_may_be_are_served_and_not_one_more() {
 }
 
 #[test]
-fn each_listener_serves_its_own_protocol_though_another_one_is_silent() {
+fn each_listener_serves_its_own_protocol() {
     let mut stage = two_listeners();
     for (listener, expected) in
         [(1, "Server received: ECHO a\n"), (0, "ECHO a\n"), (1, "Server received: ECHO a\n")]
@@ -70,7 +73,7 @@ fn each_listener_serves_its_own_protocol_though_another_one_is_silent() {
 }
 
 #[test]
-fn every_listener_is_asked_in_a_round_and_none_once_accepting_is_paused() {
+fn all_listeners_accept_in_a_round_and_none_during_a_pause() {
     let mut stage = two_listeners();
     let peers = [0, 1].map(|listener| stage.queue_peer_at(listener));
     stage.event_loop.round().expect("a round");
@@ -84,11 +87,11 @@ fn every_listener_is_asked_in_a_round_and_none_once_accepting_is_paused() {
 }
 
 #[test]
-fn a_listener_without_descriptors_does_not_keep_the_others_from_their_turn() {
+fn a_failing_listener_does_not_block_the_others() {
     let mut stage = two_listeners();
     (0..40).for_each(|_| stage.fail_accept(libc::EMFILE));
     let (first, second) = (stage.queue_peer_at(0), stage.queue_peer_at(1));
-    // Whoever begins, the second round begins with the other one.
+    // The two listeners take turns in beginning a round.
     stage.pass(Duration::from_millis(100));
     assert_eq!(answer(&mut stage, &second), "Server received: ECHO a\n");
     assert!(first.token().is_none(), "its listener still fails");
@@ -98,7 +101,7 @@ fn a_listener_without_descriptors_does_not_keep_the_others_from_their_turn() {
 }
 
 #[test]
-fn a_stop_accepts_what_the_kernel_may_have_queued_and_not_a_flood_without_end() {
+fn a_stop_accepts_a_full_queue_but_not_an_endless_flood() {
     let mut stage = Stage::new(Text::new(), &Config { backlog: 64, ..Config::default() });
     let flood: Vec<Peer> = (0..900).map(|_| stage.queue_peer()).collect();
     stage.event(Event::Mail(Mail::Stop));
@@ -108,7 +111,7 @@ fn a_stop_accepts_what_the_kernel_may_have_queued_and_not_a_flood_without_end() 
 }
 
 #[test]
-fn every_connection_that_is_lost_before_it_is_accepted_is_counted() {
+fn connections_lost_before_accept_are_counted() {
     let mut stage = full(1000, 8);
     (0..3).for_each(|_| stage.fail_accept(libc::ECONNABORTED));
     let peer = stage.peer();
@@ -117,7 +120,7 @@ fn every_connection_that_is_lost_before_it_is_accepted_is_counted() {
 }
 
 #[test]
-fn who_leaves_without_a_word_within_a_second_was_a_probe_and_later_was_a_client() {
+fn a_connection_without_a_byte_is_a_probe_within_one_second() {
     let mut stage = full(1000, 8);
     for (silence, probes) in [(SECOND - Duration::from_millis(1), 1), (SECOND, 1), (2 * SECOND, 1)]
     {
@@ -128,8 +131,8 @@ fn who_leaves_without_a_word_within_a_second_was_a_probe_and_later_was_a_client(
         assert!(peer.is_closed());
         assert_eq!(stage.event_loop.shared.status.total().probes, probes, "after {silence:?}");
     }
-    let speaker = stage.peer();
-    speaker.send_and_end(b"\n");
+    let client = stage.peer();
+    client.send_and_end(b"\n");
     stage.settle();
-    assert_eq!(stage.event_loop.shared.status.total().probes, 1, "a byte is a word");
+    assert_eq!(stage.event_loop.shared.status.total().probes, 1, "a byte makes it a client");
 }

@@ -1,4 +1,4 @@
-//! What a server is built from.
+//! The configuration of a server.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use crate::limits::{Limits, Timeouts};
 use crate::os::endpoint::Endpoint;
 use crate::protocol::Protocol;
 
-/// What a server is built from: listeners, each with its protocol, and limits.
+/// The configuration of a server: its listeners, each with a protocol, and its limits.
 ///
 /// ```
 /// use tinytcp::protocol::text::Text;
@@ -20,41 +20,40 @@ use crate::protocol::Protocol;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where to listen, and what to speak there.
+    /// Where to listen, and with which protocol.
     pub listeners: Vec<Listener>,
     /// Connections over this number are answered `SERVER_BUSY` and closed.
     pub connections_max: usize,
-    /// How many connections over that number may linger at a time, so that what they have sent
-    /// does not destroy the answer that tells them why they are turned away. Those beyond are
-    /// closed at once. Each takes a descriptor.
+    /// How many rejected connections may linger at a time. Lingering keeps `SERVER_BUSY` readable:
+    /// closing a socket with unread input would reset it. Connections beyond this number are closed
+    /// at once. Each lingering connection takes a descriptor.
     pub rejected_max: usize,
-    /// How much a connection may send, and all of them may make the server hold.
+    /// The limits on message length and memory.
     pub limits: Limits,
     /// How long a connection may take.
     pub timeouts: Timeouts,
-    /// How many connections the kernel queues for each listener before they are accepted. It takes
-    /// the smaller one of this and its own limit, `net.core.somaxconn`.
+    /// How many connections the kernel queues for each listener before they are accepted. The
+    /// kernel has its own limit too (`net.core.somaxconn`); the smaller one applies.
     pub backlog: u32,
-    /// The permissions of the files of unix sockets; `None` is what the umask leaves.
+    /// The permissions of unix socket files; `None` leaves them to the umask.
     pub unix_mode: Option<u32>,
-    /// Activity lines a second; `None` logs no activity.
+    /// The most lines of the activity log per second; `None` turns the activity log off.
     pub activity_lines_max: Option<u32>,
-    /// False: of a connection the activity log shows the opening and the close, and nothing of its
-    /// messages.
+    /// True if the activity log shows messages; false if it shows only opened and closed
+    /// connections.
     pub activity_shows_messages: bool,
 }
 
-/// A host to listen on: all of its addresses.
+/// A listener: one or more endpoints that share a protocol, such as all addresses of a host.
 #[derive(Clone)]
 pub struct Listener {
-    /// The addresses, or the path of a unix socket. Port 0 takes a free port, the same one at each
-    /// of them. An address of IPv6 that the machine does not have is left out where there is
-    /// one of IPv4.
+    /// The addresses, or the path of a unix socket. Port 0 chooses one free port for all of them.
+    /// An IPv6 address that this machine does not have is left out if there is an IPv4 address too.
     pub endpoints: Vec<Endpoint>,
-    /// What is spoken there.
+    /// The protocol of its connections.
     pub protocol: Arc<dyn Protocol>,
-    /// False: an address that cannot be had is left out with a warning, as long as the server
-    /// listens anywhere.
+    /// True if the server must not start without this listener. If false, an endpoint that fails is
+    /// left out with a warning, as long as another one works.
     pub required: bool,
 }
 
@@ -81,13 +80,13 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Adds a listener on an address of TCP.
+    /// Adds a listener on a TCP address.
     #[must_use]
     pub fn listen(self, addr: SocketAddr, protocol: impl Protocol + 'static) -> Self {
         self.listen_at(Endpoint::Tcp(addr), protocol)
     }
 
-    /// Adds a listener on a unix socket, whose file is made at the start and removed at the end.
+    /// Adds a listener on a unix socket. Its file is created at the start and removed at the end.
     #[must_use]
     pub fn listen_unix(self, path: impl Into<PathBuf>, protocol: impl Protocol + 'static) -> Self {
         self.listen_at(Endpoint::Unix(path.into()), protocol)

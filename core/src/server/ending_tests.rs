@@ -1,4 +1,4 @@
-//! How a connection ends when something else happens at the same time.
+//! Tests of the end of a connection, when other events happen at the same time.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn closed_for(stage: &Stage, reason: CloseReason) -> u64 {
     stage.event_loop.shared.status.total().closed_for(reason)
 }
 
-/// A chat in which `exit` waits for the end of its line until `end` happens.
+/// A chat that has received `exit` without a newline when `end` happens.
 fn exit_at(end: impl FnOnce(&mut Stage, &Peer)) -> Stage {
     let mut config = Config::default();
     config.timeouts.quiet = None;
@@ -30,7 +30,7 @@ fn exit_at(end: impl FnOnce(&mut Stage, &Peer)) -> Stage {
     let peer = stage.peer();
     peer.send(b"exit");
     stage.settle();
-    assert!(!peer.wire.borrow().sent_end, "more of the piece may come");
+    assert!(!peer.wire.borrow().sent_end, "more of the line may come");
     end(&mut stage, &peer);
     stage.pass(Duration::from_secs(2));
     assert_eq!(peer.take_sent(), "");
@@ -38,7 +38,7 @@ fn exit_at(end: impl FnOnce(&mut Stage, &Peer)) -> Stage {
 }
 
 #[test]
-fn a_last_piece_that_says_exit_is_one_though_the_input_or_the_server_ends_with_it() {
+fn exit_without_a_newline_counts_at_the_end_of_input_and_at_a_stop() {
     let stage = exit_at(|_, peer| peer.send_and_end(b""));
     assert_eq!(closed_for(&stage, CloseReason::Quit), 1);
     let stage = exit_at(|stage, _| stage.event(Event::Mail(Mail::Stop)));
@@ -46,7 +46,7 @@ fn a_last_piece_that_says_exit_is_one_though_the_input_or_the_server_ends_with_i
 }
 
 #[test]
-fn a_reset_behind_the_farewell_does_not_change_why_the_connection_is_closed() {
+fn a_reset_after_the_farewell_does_not_change_the_close_reason() {
     let mut stage = text();
     let (draining, lingering) = (stage.peer(), stage.peer());
     draining.set_room(0);
@@ -82,12 +82,12 @@ fn a_write_that_fails_closes_the_connection() {
     peer.reset();
     stage.settle();
     assert!(peer.is_closed());
-    assert_eq!(peer.wire.borrow().reads, reads, "the write came first and said it all");
+    assert_eq!(peer.wire.borrow().reads, reads, "the write came first and returned the error");
     assert_eq!(closed_for(&stage, CloseReason::Reset), 1);
 }
 
 #[test]
-fn a_write_that_takes_a_part_is_followed_by_another_without_an_event() {
+fn a_partial_write_is_followed_by_another_without_an_event() {
     let mut stage = text();
     let peer = stage.peer();
     peer.wire.borrow_mut().write_max = 3;
@@ -97,7 +97,7 @@ fn a_write_that_takes_a_part_is_followed_by_another_without_an_event() {
 }
 
 #[test]
-fn a_full_socket_is_not_written_to_before_it_has_room() {
+fn a_full_socket_is_not_written_to_until_it_has_room() {
     let mut stage = text();
     let peer = stage.peer();
     peer.set_room(3);
@@ -113,11 +113,11 @@ fn a_full_socket_is_not_written_to_before_it_has_room() {
 }
 
 #[test]
-fn behind_the_end_of_input_nothing_is_read_whatever_the_poller_says() {
+fn after_the_end_of_input_no_event_causes_a_read() {
     let mut stage = text();
     let peer = stage.peer();
     peer.set_room(0);
-    // Few enough to be read in whole, and more answers than the output takes.
+    // One read takes all requests, and their answers exceed the output.
     peer.send_and_end(&b"HELP\n".repeat(2000));
     stage.settle();
     let reads = peer.wire.borrow().reads;
@@ -133,7 +133,7 @@ fn behind_the_end_of_input_nothing_is_read_whatever_the_poller_says() {
 }
 
 #[test]
-fn of_a_peer_that_sends_on_so_many_bytes_are_dropped_and_a_block_more_at_most() {
+fn lingering_discards_at_most_a_block_more_than_its_limit() {
     let mut stage = text();
     let peer = stage.peer();
     peer.send(b"QUIT\n");
@@ -151,7 +151,7 @@ fn of_a_peer_that_sends_on_so_many_bytes_are_dropped_and_a_block_more_at_most() 
 }
 
 #[test]
-fn a_client_of_tls_is_told_so_and_one_that_sends_the_same_bytes_later_is_not() {
+fn only_the_first_bytes_of_a_connection_can_be_a_tls_handshake() {
     let mut stage = text();
     let peers = [
         (&b"\x16\x03\x01\x02\n"[..], "ERROR NOT_TLS\n", 1),
@@ -167,23 +167,23 @@ fn a_client_of_tls_is_told_so_and_one_that_sends_the_same_bytes_later_is_not() {
 }
 
 #[test]
-fn a_place_in_the_run_queue_outlives_its_connection_harmlessly() {
+fn a_queued_key_of_a_closed_connection_is_harmless() {
     let mut stage = text();
     let peer = stage.peer();
     peer.send(&b"ECHO a\n".repeat(TURN_BYTES_MAX));
     stage.event_loop.round().expect("a round");
-    assert!(peer.wire.borrow().inbound_len() > 0, "it waits for its next turn");
+    assert!(peer.wire.borrow().inbound_len() > 0, "the connection waits for its next turn");
     stage.event_loop.close(peer.token().expect("registered"), CloseReason::MemoryLimit);
     assert!(peer.is_closed());
     let next = stage.peer();
-    assert_eq!(next.token().map(Token::key), peer.token().map(Token::key), "the key is used again");
+    assert_eq!(next.token().map(Token::key), peer.token().map(Token::key), "the key is reused");
     next.send(b"ECHO a\n");
     stage.settle();
     assert_eq!(next.take_sent(), "ECHO a\n");
 }
 
 #[test]
-fn a_stop_answers_what_waits_behind_a_full_socket_too() {
+fn a_stop_answers_requests_that_wait_for_a_full_socket() {
     let mut stage = text();
     let peer = stage.peer();
     peer.set_room(0);
@@ -199,7 +199,7 @@ fn a_stop_answers_what_waits_behind_a_full_socket_too() {
 }
 
 #[test]
-fn a_stop_answers_all_that_had_arrived_however_many_turns_that_takes() {
+fn a_stop_answers_all_that_had_arrived_in_many_turns() {
     for len in [10, 60, 4000, 40_000] {
         let mut stage = text();
         let peer = stage.peer();
@@ -218,9 +218,9 @@ fn a_stop_answers_all_that_had_arrived_however_many_turns_that_takes() {
 }
 
 #[test]
-fn a_stop_reads_on_for_half_of_its_time_and_then_answers_what_it_has_read() {
+fn a_stop_reads_for_half_of_its_timeout_and_then_only_answers() {
     let config = Config::default();
-    let half = config.timeouts.drain.expect("it has a limit") / 2;
+    let half = config.timeouts.drain.expect("a default timeout") / 2;
     let millisecond = Duration::from_millis(1);
     for (after, is_all_answered) in [(half - millisecond, true), (half, false)] {
         let mut stage = Stage::new(Text::new(), &config);
@@ -256,7 +256,7 @@ fn every_byte_in_and_out_is_counted_once() {
 }
 
 #[test]
-fn a_loop_runs_until_it_is_stopped_and_counts_what_it_closes_then() {
+fn a_stopped_loop_counts_the_connections_that_it_closes() {
     let mut stage = text();
     let (polite, stubborn) = (stage.peer(), stage.peer());
     stubborn.set_room(0);
@@ -266,7 +266,7 @@ fn a_loop_runs_until_it_is_stopped_and_counts_what_it_closes_then() {
     stage.settle();
     stage.pass(Duration::from_millis(200));
     stage.event(Event::Mail(Mail::Stop));
-    let counters = stage.event_loop.run().expect("the script never fails to wait").total();
+    let counters = stage.event_loop.run().expect("a simulated wait never fails").total();
     assert_eq!(polite.take_sent(), "ECHO a\n");
     assert!(stubborn.is_closed());
     assert_eq!((counters.accepted, counters.messages), (2, 2));

@@ -1,15 +1,32 @@
-//! The loop: wait, accept, give every ready connection a turn, expire what is late.
+//! The event loop: the whole server is one thread that runs one round after another.
+//!
+//! A round has seven steps. [`EventLoop::round`] calls them in this order:
 //!
 //! ```text
-//!   events ----> remembered readiness ----> run queue ----> drive ----> Turn
-//!   deadlines -------------------------------------------------^          |
-//!                                      ^--------- Yield ------------------+---> Close
+//!   1  wait       the kernel reports events; each one only marks its connection as ready
+//!   2  read mail  requests of other threads: stop, or report the state
+//!   3  accept     a batch of new connections from each listener
+//!   4  run ready  each connection in the run queue gets a turn: read, run messages, write
+//!   5  evict      over the memory limit: one connection gives up its buffers
+//!   6  expire     connections whose deadline has passed get a last turn
+//!   7  shut down  after a request to stop: the next step, when it is due
+//!
+//!   event ------> readiness is remembered ------> run queue ------> turn
+//!   deadline ----------------------------------------^               |
+//!                                                    ^---- Yield ----+---- Idle: wait for an event
+//!                                                                    '---- Close
 //! ```
 //!
-//! Events only set what a connection remembers; nothing runs while they are looked at. A connection
-//! stands in the run queue at most once, and one that has spent its turn goes to the back. A round
-//! ends before the queue does when its turns have moved enough: who asks for little meanwhile is
-//! then in front.
+//! Three rules make this correct and fair:
+//!
+//! - An event does no work. It sets a flag in its connection, and that flag stays set until a read
+//!   or a write reports `WouldBlock`. An edge-triggered event comes only once: a connection that
+//!   forgot one would wait for ever.
+//! - A turn is bounded, and a connection is in the run queue at most once. A connection that has
+//!   used its turn up goes to the end of the queue.
+//! - A round is bounded too. When its turns have moved enough bytes, it ends before the queue is
+//!   empty. The loop then sees new events, so that a small request does not wait until all large
+//!   transfers have had a turn.
 
 use std::io;
 use std::sync::Arc;
@@ -39,14 +56,15 @@ use crate::queues::deadlines::Deadlines;
 use crate::queues::run_queue::{Class, RunQueue};
 use crate::status::Status;
 
-/// The event loop of a server, on any implementation of the seam: [`Server`](super::Server) runs it
-/// on the operating system. On a [`System`] of your own the whole server runs on a network of your
-/// own, with a clock of your own: `benches/million.rs` has it serve a million connections that no
-/// kernel knows of.
+/// The event loop of a server, on any implementation of [`System`].
+///
+/// [`Server`](super::Server) runs it on the operating system. On a [`System`] of your own, the
+/// whole server runs on a simulated network with a simulated clock: `benches/million.rs` lets it
+/// serve a million connections without a kernel.
 pub struct EventLoop<S: System> {
     system: S,
     table: Table<Connection<S::Socket>>,
-    /// Connections that can move; some may have been closed since.
+    /// Connections with work to do; some of them may have been closed since.
     run_queue: RunQueue,
     budget: TurnBudget,
     deadlines: Deadlines,
@@ -93,15 +111,16 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// True exactly when it was told to stop and nothing is left to serve.
+    /// True when a stop was requested and no connection is left to serve.
     pub(super) fn is_over(&self) -> bool {
         self.shutdown.is_over(self.table.len(), self.shared.clock.now())
     }
 
-    /// Serves until it is asked to stop and everything is answered, or the time for that is over.
+    /// Serves until a stop is requested and all messages are answered, or the drain timeout is
+    /// over. Returns the final state.
     ///
     /// # Errors
-    /// When waiting for events is impossible; never for what a peer does.
+    /// When waiting for events is impossible. No client can cause an error.
     pub fn run(mut self) -> io::Result<Status> {
         while !self.is_over() {
             self.round()?;
@@ -109,11 +128,10 @@ impl<S: System> EventLoop<S> {
         Ok(self.finish())
     }
 
-    /// One round of the loop: waits until there is something to do, does a bounded share of it, and
-    /// returns. [`EventLoop::run`] is nothing but rounds.
+    /// Runs one round: waits until there is work, does a bounded part of it, and returns.
     ///
     /// # Errors
-    /// When waiting for events is impossible; never for what a peer does.
+    /// When waiting for events is impossible. No client can cause an error.
     pub fn round(&mut self) -> io::Result<()> {
         self.wait()?;
         self.read_mail();
@@ -126,7 +144,8 @@ impl<S: System> EventLoop<S> {
         Ok(())
     }
 
-    /// Turns events into remembered readiness, and reads the clock once for all that follows.
+    /// Waits for events and remembers the readiness that they report. Reads the clock once for the
+    /// whole round.
     fn wait(&mut self) -> io::Result<()> {
         let timeout = self.timeout();
         let Self { system, table, run_queue, acceptor, inbox, .. } = self;
@@ -143,7 +162,7 @@ impl<S: System> EventLoop<S> {
         let before = self.shared.clock.now();
         self.shared.clock.set(self.system.read_clocks());
         self.note_round(timeout, before);
-        self.shared.activity.round(self.shared.clock.now());
+        self.shared.activity.tick(self.shared.clock.now());
         for token in self.newcomers.take_due(self.shared.clock.now()) {
             if let Some(connection) = self.table.get_mut(token) {
                 connection.announce(&mut self.shared);
@@ -152,8 +171,8 @@ impl<S: System> EventLoop<S> {
         Ok(())
     }
 
-    /// Brings the gauges up to date. Without a sleep in between, two readings of the clock are a
-    /// round apart.
+    /// Updates the gauges. When the wait did not sleep, the time between two clock readings is the
+    /// length of a round.
     fn note_round(&mut self, timeout: Option<Duration>, before: Moment) {
         let Shared { status, clock, pool, .. } = &mut self.shared;
         status.uptime = clock.now().since(Moment::START);
@@ -165,7 +184,7 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// Does what the loop was asked for from outside.
+    /// Does what other threads and signals have requested.
     fn read_mail(&mut self) {
         for mail in std::mem::take(&mut self.inbox) {
             match mail {
@@ -175,14 +194,14 @@ impl<S: System> EventLoop<S> {
                 }
                 Mail::Status(reply) => {
                     self.shared.status.stalls = self.system.stalls();
-                    // A thread that waits no longer has lost its interest.
+                    // Sending fails when the thread no longer waits for the reply.
                     let _ = reply.try_send(self.shared.status.clone());
                 }
             }
         }
     }
 
-    /// How long nothing will happen unless there is an event.
+    /// How long the loop can sleep unless an event comes; `None` is for ever.
     fn timeout(&self) -> Option<Duration> {
         let now = self.shared.clock.now();
         if !self.run_queue.is_empty() || self.acceptor.is_ready(now) || self.eviction.goes_on() {
@@ -212,34 +231,35 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// Takes a new connection in, or turns it away.
+    /// Adds a new connection to the table, as a served or as a rejected one, and sends its
+    /// greeting.
     fn admit(&mut self, incoming: Incoming<S::Socket>, now: Moment) {
         let Incoming { mut socket, addr, listener } = incoming;
         let token = self.table.next_token();
         if let Err(error) = self.system.register(&mut socket, token) {
-            let what = "a new connection cannot be watched and is closed";
+            let what = "new connection closed, because the poller cannot watch it";
             return self.acceptor.note_lost(what, &error, now, &mut self.shared.status);
         }
         let peer = Peer::new(addr, listener);
         self.shared.turn_of = token.number();
         let protocol = self.acceptor.protocol(listener);
         let mut connection = Connection::new(socket, peer, protocol, &mut self.shared);
-        if self.acceptor.turns_away(self.table.len(), now) {
+        if self.acceptor.rejects(self.table.len(), now) {
             connection.reject(&mut self.shared);
         } else {
             self.newcomers.add(token, now);
         }
         self.shared.status.count(peer.listener(), |counters| counters.accepted += 1);
         self.table.insert(connection);
-        // What it is greeted with is sent now, not when an event says that it may.
+        // A new socket is writable: the greeting is sent now and not after an event.
         self.drive(token);
         if self.acceptor.has_too_many_rejected() {
             self.close(token, CloseReason::ServerBusy);
         }
     }
 
-    /// Gives connections in the run queue their turns; those that yield, and those that are left,
-    /// have theirs in a later round.
+    /// Gives turns to the connections in the run queue, within the budget of the round. A
+    /// connection that yields, or that is not reached, has its turn in a later round.
     fn run_ready(&mut self) {
         let before = self.shared.moved_bytes;
         for _ in 0..self.run_queue.len().min(turn_budget::TURNS_MAX) {
@@ -269,8 +289,8 @@ impl<S: System> EventLoop<S> {
         self.hold_memory_limit();
     }
 
-    /// Looks at connections whose deadline has passed; those that are left are looked at in the
-    /// next round.
+    /// Expires connections whose deadline has passed, at most
+    /// [`EXPIRED_MAX`](turn_budget::EXPIRED_MAX) of them. The others follow in the next round.
     fn expire(&mut self) {
         let now = self.shared.clock.now();
         for _ in 0..turn_budget::EXPIRED_MAX {
@@ -284,7 +304,7 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// After each turn: no more is held than may be.
+    /// Evicts connections until the memory limit holds. The loop calls it after each turn.
     #[inline]
     fn hold_memory_limit(&mut self) {
         if !self.shared.pool.is_over_limit() && !self.shared.pool.is_short() {
@@ -294,15 +314,17 @@ impl<S: System> EventLoop<S> {
         while self.shared.pool.is_over_limit() && self.evict() {}
     }
 
-    /// Each round, until enough is free for what comes. To reset a connection with all that the
-    /// kernel holds for it may take 100 microseconds, and nothing hurries once the limit holds.
+    /// Evicts one more connection if an eviction is in progress. Once the limit holds there is no
+    /// hurry, and one reset can take 100 microseconds, in which the kernel frees what it holds for
+    /// the connection. So a round evicts only one.
     fn evict_further(&mut self) {
         if self.eviction.goes_on() {
             self.evict();
         }
     }
 
-    /// Has one connection give up what it holds. Returns false when none is to.
+    /// Makes one connection give up the memory that it holds. Returns false when there is none to
+    /// evict.
     fn evict(&mut self) -> bool {
         let now = self.shared.clock.now();
         let Some(token) = self.eviction.next(&self.table, &mut self.shared.pool, now) else {
@@ -316,7 +338,7 @@ impl<S: System> EventLoop<S> {
         true
     }
 
-    /// Does what a connection's turn came to.
+    /// Acts on the result of a turn: closes the connection, or queues it and enters its deadline.
     fn after(&mut self, token: Token, turn: Turn) {
         if let Turn::Close(reason) = turn {
             return self.close(token, reason);
@@ -325,12 +347,12 @@ impl<S: System> EventLoop<S> {
         if turn == Turn::Yield {
             self.run_queue.push(token.key(), connection.class());
         }
-        // A deadline that moved away is not entered again: when the old one falls due, `expire`
-        // finds out.
+        // A deadline that has moved to a later time is not entered again: when the old entry falls
+        // due, `expire` finds the later one.
         self.deadlines.bring_forward(token.key(), connection.deadline(&self.shared.timeouts));
     }
 
-    /// The one place where a connection ends.
+    /// Closes a connection: removes it, counts it, and logs it. This is the only place that does.
     pub(super) fn close(&mut self, token: Token, reason: CloseReason) {
         let Some(mut connection) = self.table.remove(token) else { return };
         self.deadlines.remove(token.key());
@@ -365,7 +387,7 @@ impl<S: System> EventLoop<S> {
         self.shutdown.stopped_accepting(self.system.read_clocks().moment);
     }
 
-    /// Puts every connection into the run queue.
+    /// Calls `prepare` for every connection and puts it into the run queue.
     fn enqueue_all(&mut self, mut prepare: impl FnMut(&mut Connection<S::Socket>)) {
         let tokens: Vec<Token> = self.table.tokens().collect();
         for token in tokens {
@@ -376,7 +398,8 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// What it holds now. The cost grows with the number of connections.
+    /// The present state of the loop and of every connection. The cost grows with the number of
+    /// connections.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
     pub fn inspect(&self) -> Inspection<'_> {
@@ -393,16 +416,20 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// Closes what is still open.
+    /// Closes all open connections and returns the final state.
     fn finish(mut self) -> Status {
         let tokens: Vec<Token> = self.table.tokens().collect();
         for token in tokens {
             self.close(token, CloseReason::Shutdown);
         }
-        self.shared.activity.sum_up();
-        debug_assert_eq!(self.shared.pool.lent_bytes(), 0, "a closed connection holds storage");
+        self.shared.activity.log_suppressed();
+        debug_assert_eq!(
+            self.shared.pool.lent_bytes(),
+            0,
+            "a closed connection still holds storage"
+        );
         let mut status = self.shared.status;
-        debug_assert_eq!(status.total().open(), 0, "a connection is counted wrong");
+        debug_assert_eq!(status.total().open(), 0, "a connection was not counted as closed");
         (status.ready, status.held_bytes) = (0, 0);
         status.held_bytes_most = self.shared.pool.lent_bytes_most();
         status.stalls = self.system.stalls();

@@ -1,21 +1,22 @@
-//! Eviction: when all connections together hold more than the memory limit, some give up what they
-//! hold.
+//! Eviction: when the buffers of all connections exceed the memory limit, some connections must
+//! give up theirs.
 //!
 //! ```text
-//!   held   |----------------------------|----|  limit
-//!                                    1/32
-//!   over the limit, or no room for a message     evict at once until the limit holds again
-//!   from there on                                one connection a round, until the message and 1/32 of the limit fit
+//!   held  |----------------------------|----|  limit
+//!                                   1/32
+//!   over the limit                evict at once, until the limit holds again
+//!   after that, or no room for    evict one connection per round, until the message
+//!   a message                     and 1/32 of the limit have room
 //! ```
 //!
-//! Which connections? Those with the largest space-time product: the bytes that they hold between
-//! their turns times how long they have held them. Half a message that waits for its end is so
-//! evicted before the message that has just come, however many connections hold such halves. While
-//! one address holds more than half of all, only its connections are evicted. (redis evicts clients
-//! by size alone: `maxmemory-clients`.)
+//! The victims are the connections with the largest space-time product: the bytes that they hold
+//! between their turns, times how long they have held them. So half a message that has waited for
+//! its end is evicted before a message that has just arrived, no matter how many connections hold
+//! such halves. While one network holds more than half of all bytes, only its connections are
+//! evicted. (redis evicts clients by size alone: `maxmemory-clients`.)
 //!
-//! A survey of all connections finds enough of them at once. It takes 10 ns for each connection,
-//! and at least 1/32 of the limit is evicted before the next one.
+//! One survey of all connections chooses enough victims for the whole excess. It costs 10 ns per
+//! connection, and at least 1/32 of the limit is freed before the next survey.
 
 use std::collections::HashMap;
 
@@ -27,7 +28,7 @@ use crate::os::peer::Network;
 use crate::os::system::Socket;
 use crate::os::table::{Table, Token};
 
-/// What one connection holds between its turns.
+/// The memory that one connection holds between its turns.
 #[derive(Clone, Copy, Debug)]
 struct Holding {
     token: Token,
@@ -36,25 +37,25 @@ struct Holding {
     since: Moment,
 }
 
-/// Which connections give up what they hold.
+/// Chooses the connections to evict.
 #[derive(Debug, Default)]
 pub(super) struct Eviction {
-    /// What the last survey found, the next one to be evicted last.
+    /// The victims of the last survey; the last element is evicted first.
     victims: Vec<Token>,
-    /// True exactly when the limit was reached, and not enough is free again.
+    /// True from when the limit is reached until enough memory is free again.
     goes_on: bool,
     warnings: Warnings,
     misfit_warnings: Warnings,
 }
 
 impl Eviction {
-    /// The limit was reached, by what is held or by what there was no room for.
+    /// Begins an eviction: the limit is reached, or a message found no room.
     #[cold]
     pub(super) fn begin(&mut self, pool: &mut Pool, now: Moment) {
         if pool.take_misfit() {
             if self.misfit_warnings.may_pass(now) {
                 log::warn!(
-                    "a message that has no room within the memory limit of {} MiB, or whose answer has none, is refused: \
+                    "refusing a message: it or its answer exceeds the memory limit ({} MiB); \
                      raise --memory-limit, or lower --max-line and --max-frame",
                     pool.memory_bytes_max() >> 20
                 );
@@ -66,19 +67,19 @@ impl Eviction {
         self.goes_on = true;
         if self.warnings.may_pass(now) {
             log::warn!(
-                "the memory limit of {} MiB is reached: connections that hold the most for the longest are evicted",
+                "memory limit reached ({} MiB): evicting the connections with the largest buffers",
                 pool.memory_bytes_max() >> 20
             );
         }
     }
 
-    /// True exactly when a connection is to be evicted in this round, though the limit holds.
+    /// True while each round has to evict a connection, even if the limit holds.
     pub(super) const fn goes_on(&self) -> bool {
         self.goes_on
     }
 
-    /// The connection to evict next. `None` when enough is free, or no connection holds anything:
-    /// then eviction is over.
+    /// Returns the connection to evict next. `None` ends the eviction: enough memory is free, or no
+    /// connection holds any.
     pub(super) fn next<S: Socket>(
         &mut self,
         connections: &Table<Connection<S>>,
@@ -111,7 +112,8 @@ impl Eviction {
     }
 }
 
-/// The connections to evict so that `excess` bytes or more become free, the first one last.
+/// Chooses victims that together hold at least `excess` bytes; the first one to evict is the last
+/// element.
 fn choose(mut holdings: Vec<Holding>, excess: usize, now: Moment) -> Vec<Token> {
     let mut by_network: HashMap<Network, usize> = HashMap::new();
     for holding in &holdings {
@@ -135,7 +137,8 @@ fn choose(mut holdings: Vec<Holding>, excess: usize, now: Moment) -> Vec<Token> 
 }
 
 impl Holding {
-    /// Byte-microseconds, in which what came in this round counts by its bytes alone.
+    /// The space-time product in byte-microseconds. The added microsecond makes size decide between
+    /// bytes that arrived in this round.
     fn space_time(&self, now: Moment) -> u128 {
         self.bytes as u128 * (1 + now.since(self.since).as_micros())
     }
@@ -147,8 +150,8 @@ mod tests {
 
     use super::*;
 
-    /// The keys that are evicted, of holdings with the keys 0, 1, ... that are an address, KiB, and
-    /// their age in ms.
+    /// The keys of the victims, in their order. Each holding is the last byte of an address, a size
+    /// in KiB, and an age in ms; its key is its index.
     fn evicted(holdings: &[(u8, usize, u64)], excess_kib: usize) -> Vec<usize> {
         let now = Moment::START.after(Duration::from_secs(60));
         let holding = |(key, (host, kib, age)): (usize, &(u8, usize, u64))| Holding {
@@ -164,13 +167,13 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_of_those_that_came_together_is_evicted_first() {
+    fn of_holdings_of_the_same_age_the_largest_is_evicted_first() {
         assert_eq!(evicted(&[(1, 10, 5), (2, 30, 5), (3, 20, 5)], 1), [1]);
         assert_eq!(evicted(&[(1, 10, 0), (2, 30, 0), (3, 20, 0)], 31), [1, 2]);
     }
 
     #[test]
-    fn what_is_held_for_long_is_evicted_before_a_larger_message_that_has_just_come() {
+    fn an_old_holding_is_evicted_before_a_larger_new_one() {
         assert_eq!(
             evicted(&[(1, 16, 9000), (2, 16, 8000), (3, 16, 7000), (4, 40, 10)], 20),
             [0, 1]
@@ -178,13 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_holds_more_than_half_is_evicted_alone() {
+    fn only_a_network_that_holds_more_than_half_is_evicted() {
         assert_eq!(evicted(&[(1, 16, 10), (2, 30, 9000), (1, 16, 20)], 100), [2, 0]);
         assert_eq!(evicted(&[(1, 16, 10), (2, 40, 9000), (3, 16, 20)], 1), [1]);
     }
 
     #[test]
-    fn nothing_is_evicted_where_nothing_is_held() {
+    fn no_holding_means_no_victim() {
         assert!(evicted(&[], 100).is_empty());
     }
 }

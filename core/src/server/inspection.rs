@@ -1,32 +1,31 @@
-//! What a loop holds between two rounds, for tests and for who embeds it: to be looked at, never to
-//! steer by.
+//! The state of a loop between two rounds, for tests and for programs that embed the loop.
 
 use crate::connection::inspection::Inspection as ConnectionInspection;
 use crate::os::moment::Moment;
 use crate::os::table::Token;
 use crate::status::Status;
 
-/// What a loop holds between two rounds.
+/// The state of a loop between two rounds. It is read-only.
 #[derive(Clone, Debug)]
 pub struct Inspection<'a> {
-    /// What it has seen since it was started.
+    /// The counters and gauges of the server.
     pub status: &'a Status,
-    /// How many bytes of storage its connections hold together.
+    /// The bytes of storage that all connections hold together.
     pub lent_bytes: usize,
-    /// True exactly when it was told to stop and nothing is left to do but
-    /// [`EventLoop::run`](super::EventLoop::run) it to its end.
+    /// True when a stop was requested and no connection is left to serve:
+    /// [`EventLoop::run`](super::EventLoop::run) would return at once.
     pub is_over: bool,
-    /// Every connection that is open.
+    /// All open connections.
     pub connections: Vec<OpenConnection>,
 }
 
-/// One connection that is open.
+/// One open connection.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenConnection {
-    /// What the poller names it by.
+    /// Its token, under which the poller reports its events.
     pub token: Token,
-    /// When the loop looks at it though nothing happens, if not before.
+    /// Its entry in the queue of deadlines, which is never later than its deadline.
     pub entered_deadline: Moment,
-    /// What it remembers and holds.
+    /// Its own state.
     pub state: ConnectionInspection,
 }

@@ -1,5 +1,5 @@
-//! Listening: every address of the config gets its socket, or a sentence says why it has none and
-//! what to do.
+//! Listening: opens a socket for each address of the configuration, or returns an error that states
+//! the reason and the remedy.
 
 use std::fmt;
 use std::io;
@@ -13,22 +13,21 @@ use crate::os::port_holder::{self, Holder};
 use crate::os::unix_listener::UnixListener;
 use crate::protocol::Protocol;
 
-/// How often a free port is taken for a listener of several addresses, until one is free at all of
-/// them.
+/// How many free ports are tried for a listener with several addresses: a port must be free at all
+/// of them.
 const PORTS_TRIED_MAX: usize = 64;
 
 /// Why a server could not be built.
 #[derive(Debug)]
 pub struct BindError {
-    /// The protocol whose listener failed, and where; `None` when it was not a listener.
+    /// The listener that failed; `None` if the error is not of a listener.
     pub listener: Option<Bound>,
-    /// What the operating system said.
+    /// The error of the operating system.
     pub error: io::Error,
 }
 
 impl BindError {
-    /// What the person who started the server can do, as the end of the sentence that the error
-    /// begins.
+    /// Returns the remedy, as the second half of the error's sentence.
     #[must_use]
     pub fn advice(&self) -> String {
         let limit = "raise the limit of open files, as with `ulimit -n 1024`";
@@ -56,7 +55,7 @@ impl BindError {
                 "this machine has no such address: use 127.0.0.1, or 0.0.0.0 for all".into()
             }
             _ if matches!(errno, Some(libc::EMFILE)) => limit.into(),
-            _ => "look at the limits of this process and its user".into(),
+            _ => "check the limits of this process and its user".into(),
         }
     }
 }
@@ -77,23 +76,23 @@ impl std::error::Error for BindError {
     }
 }
 
-/// Sockets that listen, each with its protocol and its real address.
+/// Open listeners, each with its protocol and its actual address.
 #[derive(Default)]
 pub(super) struct Listening {
     pub(super) sockets: Vec<listen::Listener>,
     pub(super) protocols: Vec<Arc<dyn Protocol>>,
     pub(super) addresses: Vec<Bound>,
-    /// Options that make a socket serve better, and that this system refused.
+    /// Socket options that this system refused.
     refused_options: Vec<Refused>,
-    /// Of listeners that are not required.
+    /// The errors of listeners that are not required.
     failures: Vec<BindError>,
 }
 
 impl Listening {
-    /// Listens on every address of `config`.
+    /// Opens all listeners of `config`.
     ///
     /// # Errors
-    /// When a required listener cannot be had, or none at all.
+    /// When a required listener fails, or all listeners fail.
     pub(super) fn open(config: &Config) -> Result<Self, BindError> {
         refuse_clashes(&config.listeners)?;
         let mut listening = Self::default();
@@ -115,7 +114,7 @@ impl Listening {
         let mut tries = 1;
         let opened = loop {
             match self.open_all(listener, config) {
-                // The port that was free at the first address is taken at another one.
+                // The port that was free at the first address is in use at another one.
                 Err(failure) if failure.is_of_chosen_port && tries < PORTS_TRIED_MAX => tries += 1,
                 result => break result.map_err(|failure| failure.error)?,
             }
@@ -128,8 +127,8 @@ impl Listening {
         Ok(())
     }
 
-    /// A socket for each endpoint of `listener` that can be had. Port 0 is the same free port at
-    /// all of them.
+    /// Opens a socket for each endpoint of `listener`. Port 0 becomes the same free port for all of
+    /// them. Endpoints that fail are skipped if the listener is not required.
     fn open_all(&mut self, listener: &Listener, config: &Config) -> Result<Vec<Opened>, Failure> {
         let mut opened: Vec<Opened> = Vec::new();
         for wanted in &listener.endpoints {
@@ -183,33 +182,29 @@ impl Listening {
         Ok((listen::Listener::Tcp(socket), Endpoint::Tcp(addr)))
     }
 
-    /// One line for all options and listeners.
+    /// Logs the refused options of all listeners in one line.
     fn warn_of_refused_options(&mut self) {
         self.refused_options.sort_by_key(|(name, _)| *name);
         self.refused_options.dedup_by_key(|(name, _)| *name);
-        let said: Vec<String> =
+        let refused: Vec<String> =
             self.refused_options.iter().map(|(name, error)| format!("{name} ({error})")).collect();
-        if !said.is_empty() {
-            log::warn!(
-                "serving without socket options that this system refuses: {}",
-                said.join(", ")
-            );
+        if !refused.is_empty() {
+            log::warn!("this system refuses socket options: {}", refused.join(", "));
         }
     }
 }
 
-/// A socket that listens, and where.
+/// A listening socket and its endpoint.
 type Opened = (listen::Listener, Endpoint);
 
 /// Why a listener could not be opened.
 struct Failure {
     error: BindError,
-    /// True exactly when the port was chosen by us, and another one may do.
+    /// True if the port was chosen for port 0, so that another port may work.
     is_of_chosen_port: bool,
 }
 
-/// True exactly when the machine has no such IPv6 address, as one without IPv6, and the listener
-/// has one of IPv4 too.
+/// True if this machine does not have the IPv6 address and the listener has an IPv4 address too.
 fn is_missing_ipv6(error: &io::Error, listener: &Listener, endpoint: &Endpoint) -> bool {
     let is_missing = error.kind() == io::ErrorKind::AddrNotAvailable
         || error.raw_os_error() == Some(libc::EAFNOSUPPORT);
@@ -218,8 +213,8 @@ fn is_missing_ipv6(error: &io::Error, listener: &Listener, endpoint: &Endpoint) 
         && listener.endpoints.iter().filter_map(Endpoint::addr).any(|addr| addr.is_ipv4())
 }
 
-/// Two listeners of one address can never both be had: the kernel would blame a program that has
-/// the port.
+/// Refuses two listeners with the same address before any is opened. The error of the kernel would
+/// blame another program.
 fn refuse_clashes(listeners: &[Listener]) -> Result<(), BindError> {
     let mut endpoints: Vec<&Endpoint> = Vec::new();
     for listener in listeners {
@@ -237,7 +232,7 @@ fn refuse_clashes(listeners: &[Listener]) -> Result<(), BindError> {
     Ok(())
 }
 
-/// True exactly when no two sockets can listen on both endpoints.
+/// True if one process cannot listen on both endpoints.
 fn clash(one: &Endpoint, other: &Endpoint) -> bool {
     let (Some(one), Some(other)) = (one.addr(), other.addr()) else { return one == other };
     let is_any = one.ip().is_unspecified() || other.ip().is_unspecified();
@@ -247,16 +242,16 @@ fn clash(one: &Endpoint, other: &Endpoint) -> bool {
         && (is_any || one == other)
 }
 
-/// Why no connection can come to an address, whatever the kernel says of it.
+/// Returns why no connection can come to an address, even if the kernel accepts it.
 fn unfitness(addr: SocketAddr) -> Option<&'static str> {
     match addr.ip() {
         ip if ip.is_multicast() => Some("TCP has no multicast"),
         IpAddr::V4(ip) if ip.is_broadcast() => Some("TCP has no broadcast"),
         IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => {
-            Some("this is an address of IPv4 in the form of IPv6")
+            Some("this is an IPv4 address in IPv6 form")
         }
         IpAddr::V6(ip) if ip.is_unicast_link_local() && is_without_scope(addr) => {
-            Some("a link-local address is one of an interface, which is not named")
+            Some("a link-local address needs the name of an interface")
         }
         _ => None,
     }
@@ -272,13 +267,13 @@ fn advice_on_unfit(scheme: &str, addr: SocketAddr) -> String {
             format!("write it as {scheme}://{}", SocketAddr::new(ip.to_canonical(), addr.port()))
         }
         IpAddr::V6(ip) if ip.is_unicast_link_local() && is_without_scope(addr) => {
-            format!("name it, as in {scheme}://[{ip}%eth0]:{}", addr.port())
+            format!("add it, as in {scheme}://[{ip}%eth0]:{}", addr.port())
         }
         _ => "use an address of this machine: 127.0.0.1, or 0.0.0.0 for all".into(),
     }
 }
 
-/// What to do about the path of a unix socket.
+/// Returns the remedy for an error of a unix socket's path.
 fn advice_on_path(kind: io::ErrorKind) -> &'static str {
     match kind {
         io::ErrorKind::InvalidInput => "choose a shorter one, or a relative one",
@@ -287,9 +282,9 @@ fn advice_on_path(kind: io::ErrorKind) -> &'static str {
         }
         io::ErrorKind::AlreadyExists => "remove it, or choose another path with --listen",
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            "make its folder first, or choose another path"
+            "create its directory first, or choose another path"
         }
-        io::ErrorKind::PermissionDenied => "choose a path in a folder that this user may write to",
+        io::ErrorKind::PermissionDenied => "choose a path in a directory that this user can write",
         _ => "choose another path with --listen",
     }
 }
@@ -300,14 +295,14 @@ fn advice_on_holder(holder: Option<Holder>) -> &'static str {
             "another program listens there: stop it, or choose another port with --listen"
         }
         Some(Holder::Connection) => {
-            "no program listens there, but an outgoing connection has the port: it is free within 60 s after that one \
-             is closed; choose another port with --listen, or see net.ipv4.ip_local_reserved_ports"
+            "an outgoing connection uses this port, and the port is free 60 s after its end: \
+             choose another port with --listen, or see net.ipv4.ip_local_reserved_ports"
         }
         Some(Holder::ClosedConnection) => {
-            "no program listens there, but a connection that was closed had the port: it is free within 60 s; wait, or \
+            "a closed connection used this port, and the port is free within 60 s: wait, or \
              choose another port with --listen"
         }
-        None => "another program has this port: stop it, or choose another port with --listen",
+        None => "another program uses this port: stop it, or choose another port with --listen",
     }
 }
 
@@ -334,13 +329,13 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_that_cannot_be_had_is_named_with_the_reason_and_what_to_do() {
+    fn an_error_names_the_listener_the_reason_and_the_remedy() {
         for (errno, why, what) in [
             (libc::EADDRINUSE, "in use", "choose another port with --listen"),
             (libc::EACCES, "ermission denied", "choose one from 1025 to 49151"),
             (libc::EADDRNOTAVAIL, "assign requested address", "use 127.0.0.1"),
             (libc::EMFILE, "open files", "ulimit -n"),
-            (libc::ENOBUFS, "buffer space", "look at the limits"),
+            (libc::ENOBUFS, "buffer space", "check the limits"),
         ] {
             let listener = Some(Bound { protocol: "text", endpoint: addr("127.0.0.1:80").into() });
             let line =
@@ -351,10 +346,10 @@ mod tests {
     }
 
     #[test]
-    fn an_address_to_which_no_connection_can_come_is_refused_with_one_that_works() {
+    fn an_address_that_no_client_can_reach_is_refused_with_a_remedy() {
         for (text, advice) in [
             ("[::ffff:127.0.0.1]:4000", "write it as text://127.0.0.1:4000"),
-            ("[fe80::1]:4000", "name it, as in text://[fe80::1%eth0]:4000"),
+            ("[fe80::1]:4000", "add it, as in text://[fe80::1%eth0]:4000"),
             ("224.0.0.1:4000", "use an address of this machine"),
             ("[ff02::1]:4000", "use an address of this machine"),
             ("255.255.255.255:4000", "use an address of this machine"),
@@ -365,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn two_listeners_of_one_address_are_refused_before_anything_is_opened() {
+    fn two_listeners_on_one_address_are_refused_before_any_is_opened() {
         for (one, other) in [
             ("127.0.0.1:4000", "127.0.0.1:4000"),
             ("0.0.0.0:4000", "127.0.0.1:4000"),
@@ -381,7 +376,7 @@ mod tests {
         }
         assert!(
             !clash(&addr("127.0.0.1:0").into(), &addr("127.0.0.1:0").into()),
-            "port 0 is another port each time"
+            "port 0 is a different port each time"
         );
         assert!(
             !clash(&addr("0.0.0.0:1").into(), &addr("[::]:1").into()),
@@ -390,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn port_0_is_one_port_for_all_addresses_of_a_listener() {
+    fn port_0_is_the_same_port_at_all_addresses_of_a_listener() {
         let addrs = open(vec![listener(&["127.0.0.1:0", "127.83.2.1:0", "127.83.2.2:0"], true)])
             .expect("free ports");
         assert_eq!(addrs.len(), 3);
@@ -401,13 +396,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_required_is_left_out_as_long_as_something_listens() {
+    fn a_listener_that_is_not_required_is_left_out_if_another_works() {
         let taken = std::net::TcpListener::bind("127.83.2.3:0").expect("any port");
         let busy = taken.local_addr().expect("bound").to_string();
         let addrs = open(vec![listener(&[&busy], false), listener(&["127.0.0.1:0"], false)])
             .expect("one of two");
         assert_eq!(addrs.len(), 1);
-        let error = open(vec![listener(&[&busy], false)]).expect_err("nothing listens");
+        let error = open(vec![listener(&[&busy], false)]).expect_err("no listener works");
         assert!(error.to_string().contains("another program listens there"), "{error}");
         let error = open(vec![listener(&[&busy], true), listener(&["127.0.0.1:0"], true)])
             .expect_err("required");

@@ -1,4 +1,4 @@
-//! The loop on a scripted network with a test clock: one behaviour a test.
+//! Tests of the event loop on a simulated network with a simulated clock.
 
 use std::time::Duration;
 
@@ -41,12 +41,12 @@ fn closed_for(stage: &Stage, reason: CloseReason) -> u64 {
     stage.event_loop.shared.status.total().closed_for(reason)
 }
 
-/// A protocol whose sessions do as a test says.
+/// A protocol whose sessions run a function of the test.
 #[derive(Clone, Copy)]
 struct Improvised {
     advance: fn(&[u8], &mut Context<'_>) -> (usize, Step),
-    /// Whether they give a message up for which there is no memory.
-    gives_up: bool,
+    /// True if the sessions drop a refused message.
+    drops_refused: bool,
 }
 
 impl Protocol for Improvised {
@@ -65,7 +65,7 @@ impl Session for Improvised {
     }
 
     fn refuse(&mut self, input: &[u8], _context: &mut Context<'_>) -> usize {
-        if self.gives_up { input.len() } else { 0 }
+        if self.drops_refused { input.len() } else { 0 }
     }
 }
 
@@ -84,7 +84,7 @@ mod reading {
     }
 
     #[test]
-    fn the_end_of_input_behind_the_last_bytes_is_found_though_no_event_follows() {
+    fn an_end_of_input_after_the_last_bytes_is_read_without_an_event() {
         let mut stage = text();
         let peer = stage.peer();
         peer.send_and_end(b"ECHO a\n");
@@ -95,7 +95,7 @@ mod reading {
     }
 
     #[test]
-    fn bytes_behind_an_urgent_mark_are_read_though_the_read_before_it_was_short() {
+    fn bytes_after_an_urgent_mark_are_read_after_a_short_read() {
         let mut stage = text();
         let peer = stage.peer();
         peer.wire.borrow_mut().read_max = 3;
@@ -110,7 +110,7 @@ mod reading {
     }
 
     #[test]
-    fn a_turn_that_is_too_short_is_continued_without_an_event() {
+    fn a_turn_that_spent_its_budget_is_continued_without_an_event() {
         let mut stage = text();
         let peer = stage.peer();
         let lines = "ECHO 123456789\n".repeat(4 * TURN_BYTES_MAX / 15);
@@ -126,10 +126,10 @@ mod reading {
     }
 
     #[test]
-    fn a_flood_is_read_in_whole_blocks_when_nobody_asks_for_little() {
+    fn a_flood_is_read_in_whole_blocks_without_interactive_clients() {
         let mut stage = Stage::new(Binary::new(), &Config::default());
         let peer = stage.peer();
-        // The end of a flood is little, and nobody's small request.
+        // The small rest of a flood is not an interactive turn.
         peer.send(&[flood(), flood()[..1024].to_vec()].concat());
         stage.settle();
         peer.wire.borrow_mut().sent.clear();
@@ -142,13 +142,13 @@ mod reading {
     }
 
     #[test]
-    fn who_asks_for_little_is_answered_between_small_portions_of_a_flood() {
+    fn an_interactive_client_is_answered_between_portions_of_a_flood() {
         let mut stage = Stage::new(Binary::new(), &Config::default());
         let (polite, peer) = (stage.peer(), stage.peer());
         polite.send(&flood()[..32]);
         stage.settle();
         peer.send(&flood());
-        // Nobody knows yet what it needs.
+        // Its first turn is large, because its class is not known yet.
         stage.event_loop.round().expect("a round");
         let mut rounds = 0;
         while peer.wire.borrow().sent.len() < flood().len() {
@@ -181,7 +181,7 @@ mod reading {
     }
 
     #[test]
-    fn an_event_for_a_closed_connection_does_not_reach_the_next_one_under_its_key() {
+    fn an_event_of_a_closed_connection_does_not_reach_its_successor() {
         let mut stage = text();
         let first = stage.peer();
         let stale = first.token().expect("registered");
@@ -189,11 +189,7 @@ mod reading {
         stage.settle();
         let second = stage.peer();
         let reads = second.wire.borrow().reads;
-        assert_eq!(
-            second.token().map(|token| token.key()),
-            Some(stale.key()),
-            "the key is used again"
-        );
+        assert_eq!(second.token().map(|token| token.key()), Some(stale.key()), "the key is reused");
         stage.event(Event::Connection(
             stale,
             Readiness { readable: true, writable: true, read_to_end: true },
@@ -207,7 +203,7 @@ mod writing {
     use super::*;
 
     #[test]
-    fn what_the_kernel_does_not_take_is_sent_when_it_does() {
+    fn output_that_the_kernel_does_not_accept_is_sent_later() {
         let mut stage = text();
         let peer = stage.peer();
         peer.set_room(4);
@@ -220,7 +216,7 @@ mod writing {
     }
 
     #[test]
-    fn under_backpressure_nothing_is_read_and_later_everything_is_answered_without_an_event() {
+    fn under_backpressure_nothing_is_read_and_later_all_is_answered() {
         let mut stage = text();
         let peer = stage.peer();
         peer.set_room(0);
@@ -232,14 +228,14 @@ mod writing {
         assert!(held <= 4 * HIGH_WATER_BYTES, "a peer that does not read costs {held} bytes");
         peer.send(b"ECHO last\n");
         stage.settle();
-        assert_eq!(peer.wire.borrow().reads, reads, "paused means no read");
+        assert_eq!(peer.wire.borrow().reads, reads, "no read under backpressure");
         peer.set_room(usize::MAX);
         stage.settle();
         assert!(peer.take_sent() == lines + "ECHO last\n");
     }
 
     #[test]
-    fn a_long_answer_to_a_piece_that_ends_by_quiet_is_backpressure_too() {
+    fn a_long_answer_after_a_quiet_period_is_backpressure_too() {
         let mut config = Config::default();
         config.limits.line_bytes_max = 1 << 20;
         let mut stage = Stage::new(echo::protocol(), &config);
@@ -250,11 +246,11 @@ mod writing {
         let before = peer.wire.borrow().reads;
         peer.send(b"more");
         stage.settle();
-        assert_eq!(peer.wire.borrow().reads, before, "it is read though its answer waits");
+        assert_eq!(peer.wire.borrow().reads, before, "it is read while its answer waits");
     }
 
     #[test]
-    fn a_frame_that_has_begun_is_taken_in_whole_though_the_peer_reads_nothing() {
+    fn a_frame_that_has_begun_is_read_whole_under_backpressure() {
         let mut stage = Stage::new(Binary::new(), &Config::default());
         let peer = stage.peer();
         peer.set_room(0);
@@ -269,7 +265,7 @@ mod writing {
         let left = peer.wire.borrow().inbound_len();
         assert!(
             (1..=frame.len()).contains(&left),
-            "the second frame is taken, the third is not: {left} bytes are left"
+            "the second frame is read, the third is not: {left} bytes are left"
         );
         peer.set_room(usize::MAX);
         stage.settle();
@@ -277,7 +273,7 @@ mod writing {
     }
 
     #[test]
-    fn a_frame_has_begun_with_the_first_byte_of_its_header() {
+    fn a_frame_begins_with_the_first_byte_of_its_header() {
         for cut in 1..=6 {
             let mut stage = Stage::new(Binary::new(), &Config::default());
             let peer = stage.peer();
@@ -289,12 +285,12 @@ mod writing {
             stage.settle();
             peer.send(&frame[cut..]);
             stage.settle();
-            assert_eq!(peer.wire.borrow().inbound_len(), 0, "{cut} bytes of the header came first");
+            assert_eq!(peer.wire.borrow().inbound_len(), 0, "cut after {cut} bytes");
         }
     }
 
     #[test]
-    fn quit_behind_a_full_socket_still_gets_every_answer_out() {
+    fn all_answers_before_quit_are_sent_through_a_full_socket() {
         let mut stage = text();
         let peer = stage.peer();
         peer.set_room(10);
@@ -312,7 +308,7 @@ mod closing {
     use super::*;
 
     #[test]
-    fn after_its_last_answer_the_server_lingers_until_the_peer_closes_too() {
+    fn after_its_last_answer_the_server_lingers_until_the_peer_closes() {
         let mut stage = text();
         let peer = stage.peer();
         peer.send(b"QUIT\n");
@@ -328,7 +324,7 @@ mod closing {
     }
 
     #[test]
-    fn lingering_ends_with_its_time() {
+    fn lingering_ends_after_its_timeout() {
         let mut stage = text();
         let peer = stage.peer();
         peer.send(b"QUIT\n");
@@ -339,15 +335,15 @@ mod closing {
     }
 
     #[test]
-    fn lingering_reads_so_many_bytes_and_then_only_gives_the_answers_their_time() {
+    fn lingering_discards_a_bounded_number_of_bytes_and_then_waits() {
         let mut stage = text();
         let peer = stage.peer();
         peer.send(b"QUIT\n");
         stage.settle();
         peer.send(&vec![b'x'; 2 * LINGER_BYTES_MAX as usize]);
         stage.settle();
-        assert!(peer.wire.borrow().inbound_len() > 0, "a flood is not read for two seconds");
-        assert!(!peer.is_closed(), "closing now would reset what is under way");
+        assert!(peer.wire.borrow().inbound_len() > 0, "the flood is not read to its end");
+        assert!(!peer.is_closed(), "closing now would reset bytes in transit");
         stage.pass(LINGER_TIMEOUT);
         assert!(peer.is_closed());
     }
@@ -363,10 +359,10 @@ mod closing {
     }
 
     #[test]
-    fn a_session_may_close_for_any_reason() {
+    fn a_session_can_close_for_any_reason() {
         let full = Improvised {
             advance: |input, _| (input.len(), Step::Close(CloseReason::ServerBusy)),
-            gives_up: true,
+            drops_refused: true,
         };
         let mut stage = Stage::new(full, &Config::default());
         let peer = stage.peer();
@@ -377,10 +373,12 @@ mod closing {
     }
 
     #[test]
-    fn a_session_that_gives_up_nothing_loses_its_connection_and_holds_nobody_up() {
+    fn a_session_that_keeps_a_refused_message_is_closed() {
         let limits = Limits { memory_bytes_max: Limits::MEMORY_BYTES_MIN, ..Limits::default() };
-        let stubborn =
-            Improvised { advance: |_, _| (0, Step::Incomplete { missing: None }), gives_up: false };
+        let stubborn = Improvised {
+            advance: |_, _| (0, Step::Incomplete { missing: None }),
+            drops_refused: false,
+        };
         let mut stage = Stage::new(stubborn, &Config { limits, ..Config::default() });
         let peer = stage.peer();
         peer.send(&vec![0; 4 << 20]);
@@ -390,10 +388,12 @@ mod closing {
     }
 
     #[test]
-    fn sessions_that_give_up_nothing_hold_no_more_together_than_the_memory_limit() {
+    fn sessions_that_keep_refused_messages_stay_under_the_memory_limit() {
         let limits = Limits { memory_bytes_max: Limits::MEMORY_BYTES_MIN, ..Limits::default() };
-        let stubborn =
-            Improvised { advance: |_, _| (0, Step::Incomplete { missing: None }), gives_up: false };
+        let stubborn = Improvised {
+            advance: |_, _| (0, Step::Incomplete { missing: None }),
+            drops_refused: false,
+        };
         let mut stage = Stage::new(stubborn, &Config { limits, ..Config::default() });
         let peers: Vec<_> = (0..40).map(|_| stage.peer()).collect();
         for peer in &peers {
@@ -407,7 +407,7 @@ mod closing {
     }
 
     #[test]
-    fn a_session_that_has_said_what_is_missing_is_not_called_before_it_has_come() {
+    fn a_session_is_not_called_before_the_missing_bytes_have_arrived() {
         let counting = Improvised {
             advance: |input, context| {
                 context.refused("called");
@@ -418,7 +418,7 @@ mod closing {
                     (input.len(), Step::Done)
                 }
             },
-            gives_up: true,
+            drops_refused: true,
         };
         let mut stage = Stage::new(counting, &Config::default());
         let peer = stage.peer();
@@ -428,14 +428,16 @@ mod closing {
         }
         peer.reset();
         stage.settle();
-        // Once behind the greeting, and once when all ten are there.
+        // Once after the greeting, and once when all ten bytes have arrived.
         assert_eq!(stage.event_loop.shared.status.total().messages, 2);
     }
 
     #[test]
-    fn a_session_that_consumes_without_an_answer_is_called_again_until_nothing_is_left() {
-        let swallowing =
-            Improvised { advance: |input, _| (input.len().min(1), Step::Paused), gives_up: true };
+    fn a_paused_session_without_answers_is_called_until_no_input_is_left() {
+        let swallowing = Improvised {
+            advance: |input, _| (input.len().min(1), Step::Paused),
+            drops_refused: true,
+        };
         let mut stage = Stage::new(swallowing, &Config::default());
         let peer = stage.peer();
         peer.send(b"swallowed one by one");
@@ -444,7 +446,7 @@ mod closing {
     }
 
     #[test]
-    fn all_storage_and_every_count_is_back_when_all_are_gone() {
+    fn after_the_last_close_no_storage_is_held_and_the_counts_agree() {
         let mut stage = text();
         for _ in 0..10 {
             let peer = stage.peer();
@@ -464,7 +466,7 @@ mod deadlines {
     use super::*;
 
     #[test]
-    fn a_silent_peer_is_told_after_the_idle_timeout_and_not_before() {
+    fn a_silent_peer_gets_the_error_after_the_idle_timeout() {
         let mut stage = text();
         let peer = stage.peer();
         stage.pass(IDLE - MILLISECOND);
@@ -477,25 +479,24 @@ mod deadlines {
     }
 
     #[test]
-    fn a_served_peer_has_a_turn_between_others_that_fall_due_together() {
+    fn a_peer_is_served_between_batches_of_expired_connections() {
         let mut stage = text();
         let silent: Vec<_> = (0..3 * EXPIRED_MAX).map(|_| stage.peer()).collect();
         stage.pass(IDLE / 2);
         let busy = stage.peer();
         stage.stall(IDLE / 2);
-        // In the first round they fall due, in the next one they have the turn after which they are
-        // told.
+        // The connections expire in one round, and their deadlines are enforced in the next one.
         for round in 0..=3 {
             busy.send(b"ECHO a\n");
             stage.event_loop.round().expect("a round");
             assert_eq!(busy.take_sent(), "ECHO a\n");
-            let told = silent.iter().filter(|peer| peer.wire.borrow().sent_end).count();
-            assert_eq!(told, round * EXPIRED_MAX, "after {round} rounds");
+            let ended = silent.iter().filter(|peer| peer.wire.borrow().sent_end).count();
+            assert_eq!(ended, round * EXPIRED_MAX, "after {round} rounds");
         }
     }
 
     #[test]
-    fn a_connection_that_takes_over_a_key_takes_over_no_deadline() {
+    fn a_connection_that_reuses_a_key_does_not_reuse_its_deadline() {
         let mut stage = text();
         stage.peer().send_and_end(b"");
         stage.pass(IDLE / 2);
@@ -507,7 +508,7 @@ mod deadlines {
     }
 
     #[test]
-    fn every_message_puts_the_idle_timeout_off() {
+    fn each_message_restarts_the_idle_timeout() {
         let mut stage = text();
         let peer = stage.peer();
         for _ in 0..5 {
@@ -521,7 +522,7 @@ mod deadlines {
     }
 
     #[test]
-    fn bytes_do_not_put_the_message_timeout_off() {
+    fn more_bytes_do_not_restart_the_message_timeout() {
         let mut stage = text();
         let peer = stage.peer();
         for _ in 0..29 {
@@ -537,7 +538,7 @@ mod deadlines {
     }
 
     #[test]
-    fn the_message_timeout_starts_anew_with_each_message() {
+    fn each_message_starts_its_own_message_timeout() {
         let mut stage = text();
         let peer = stage.peer();
         peer.send(b"ECHO a");
@@ -550,7 +551,7 @@ mod deadlines {
     }
 
     #[test]
-    fn the_rest_of_a_line_that_is_too_long_is_under_the_message_timeout_too() {
+    fn the_rest_of_a_refused_line_is_under_the_message_timeout_too() {
         let mut stage = text();
         let peer = stage.peer();
         for _ in 0..30 {
@@ -561,7 +562,7 @@ mod deadlines {
     }
 
     #[test]
-    fn a_peer_that_takes_nothing_is_reset_after_the_write_timeout() {
+    fn a_peer_that_reads_nothing_is_reset_after_the_write_timeout() {
         let mut stage = text();
         let peer = stage.peer();
         peer.set_room(3);
@@ -574,7 +575,7 @@ mod deadlines {
     }
 
     #[test]
-    fn taking_bytes_puts_the_write_timeout_off_and_sending_them_does_not() {
+    fn reading_answers_extends_the_write_timeout_and_sending_does_not() {
         let mut stage = text();
         let peer = stage.peer();
         peer.set_room(0);
@@ -583,19 +584,19 @@ mod deadlines {
         peer.set_room(2 * WRITE_RATE_MIN as usize);
         stage.pass(SECOND);
         peer.send(b"E");
-        assert!(!peer.is_closed(), "two seconds of the least rate were taken");
+        assert!(!peer.is_closed(), "the bytes of two seconds at the minimum rate were read");
         stage.pass(2 * SECOND);
         assert!(peer.is_closed());
     }
 
-    /// How long a peer holds a line whose answer waits, when it takes `bytes` of it each second;
-    /// none when it gets it all.
+    /// Returns after how many seconds a peer is closed that reads `bytes` of a long answer per
+    /// second; `None` if it can read the whole answer.
     fn seconds_until_closed(bytes: usize) -> Option<u32> {
         let mut stage = text();
         let peer = stage.peer();
         peer.set_room(0);
         peer.send(&[b"ECHO ", [b'x'; 60_000].as_slice(), b"\n"].concat());
-        let taken = |peer: &Peer| peer.wire.borrow().sent.len();
+        let read = |peer: &Peer| peer.wire.borrow().sent.len();
         for second in 1..=60_000 {
             stage.pass(SECOND);
             if peer.is_closed() {
@@ -603,7 +604,7 @@ mod deadlines {
             }
             peer.set_room(bytes);
             stage.settle();
-            if taken(&peer) > 60_000 {
+            if read(&peer) > 60_000 {
                 return None;
             }
         }
@@ -611,7 +612,7 @@ mod deadlines {
     }
 
     #[test]
-    fn a_peer_that_drips_reads_is_reset_once_it_is_the_write_timeout_behind() {
+    fn a_peer_that_reads_below_the_minimum_rate_is_reset() {
         let write = u32::try_from(WRITE.as_secs()).expect("short");
         assert_eq!(seconds_until_closed(1), Some(write + 1));
         assert!(
@@ -621,12 +622,12 @@ mod deadlines {
         assert_eq!(
             seconds_until_closed(WRITE_RATE_MIN as usize),
             None,
-            "at the least rate it gets all of its answer"
+            "at the minimum rate it reads the whole answer"
         );
     }
 
     #[test]
-    fn a_message_that_backpressure_keeps_from_coming_is_not_late() {
+    fn a_message_that_backpressure_delays_is_not_late() {
         let mut config = Config::default();
         config.timeouts.write = None;
         let mut stage = Stage::new(Text::new(), &config);
@@ -646,7 +647,7 @@ mod deadlines {
     }
 
     #[test]
-    fn a_frame_that_has_begun_behind_answers_that_nobody_takes_is_late_only_once_they_are_taken() {
+    fn a_frame_after_unread_answers_is_late_only_once_they_are_read() {
         let mut config = Config::default();
         config.timeouts.write = None;
         let mut stage = Stage::new(Binary::new(), &config);
@@ -665,13 +666,12 @@ mod deadlines {
     }
 
     #[test]
-    fn a_peer_whose_messages_end_by_quiet_is_left_alone_while_answers_wait_for_it() {
+    fn the_quiet_period_does_not_run_while_answers_wait() {
         let mut stage = Stage::new(echo::protocol(), &Config::default());
         let peer = stage.peer();
         peer.set_room(0);
         peer.send(b"hi\n");
-        // A deadline that fell due without anything to do would come back at once, and the loop
-        // would spin.
+        // A deadline that expires without effect would expire again at once: the loop would spin.
         stage.pass(WRITE - MILLISECOND);
         assert!(!peer.is_closed());
         peer.set_room(usize::MAX);
@@ -680,10 +680,11 @@ mod deadlines {
     }
 
     #[test]
-    fn a_late_tick_of_our_own_is_no_fault_of_the_peer() {
+    fn bytes_that_arrived_while_the_loop_was_late_are_read_first() {
         let mut stage = Stage::new(Binary::new(), &Config::default());
         let (peer, polite) = (stage.peer(), stage.peer());
-        // It is read in whole blocks though somebody asks for little.
+        // An interactive client makes the portions small; the message is read in whole all the
+        // same.
         polite.send(&[Header { code: 1, payload_len: 2 }.encode().as_slice(), b"hi"].concat());
         let payload = vec![b'x'; 4 << 20];
         let frame = [&Header { code: 1, payload_len: 4 << 20 }.encode()[..], &payload].concat();
@@ -694,19 +695,19 @@ mod deadlines {
         stage.settle();
         assert!(
             peer.wire.borrow().sent == frame,
-            "what had arrived was read before the deadline was looked at"
+            "the bytes that had arrived were read before the deadline was enforced"
         );
     }
 
     #[test]
-    fn who_is_late_is_read_to_the_end_though_no_event_came_and_a_read_was_short() {
+    fn an_overdue_connection_is_read_to_the_end_without_an_event() {
         let mut stage = text();
         let peer = stage.peer();
         peer.send(b"ECHO in ");
         stage.settle();
         stage.stall(10 * MESSAGE);
-        // An urgent mark cuts the read, and a signal has interrupted the wait that would have told
-        // of it.
+        // An urgent mark shortens the read, and a signal has interrupted the wait that would have
+        // reported it.
         peer.wire.borrow_mut().read_max = 3;
         peer.wire.borrow_mut().inbound_push(b"time\n");
         stage.settle();
@@ -714,7 +715,7 @@ mod deadlines {
     }
 
     #[test]
-    fn a_piece_without_a_newline_is_a_message_once_the_peer_falls_quiet() {
+    fn a_message_without_a_newline_ends_with_the_quiet_period() {
         let mut stage = Stage::new(echo::protocol(), &Config::default());
         let peer = stage.peer();
         peer.send(b"hel");
@@ -730,7 +731,7 @@ mod deadlines {
     }
 
     #[test]
-    fn a_piece_that_says_exit_ends_the_chat() {
+    fn exit_without_a_newline_ends_the_chat() {
         let mut stage = Stage::new(chat::protocol(), &Config::default());
         let peer = stage.peer();
         peer.send(b"exit");
@@ -740,7 +741,7 @@ mod deadlines {
     }
 
     #[test]
-    fn a_timeout_that_is_off_never_falls_due() {
+    fn a_timeout_that_is_off_never_expires() {
         let mut stage = text_with(|config| config.timeouts.idle = None);
         let peer = stage.peer();
         stage.pass(1000 * IDLE);
@@ -753,7 +754,7 @@ mod accepting {
     use super::*;
 
     #[test]
-    fn without_descriptors_accepting_goes_on_by_a_timer_alone() {
+    fn without_descriptors_accepting_is_retried_by_a_timer() {
         let mut stage = text();
         for _ in 0..3 {
             stage.fail_accept(libc::EMFILE);
@@ -767,16 +768,16 @@ mod accepting {
     }
 
     #[test]
-    fn a_pause_ends_when_nobody_is_left_in_the_queue() {
+    fn a_pause_ends_when_the_accept_queue_is_empty() {
         let mut stage = text();
         stage.fail_accept(libc::EMFILE);
         stage.event(Event::Listener(0));
         stage.pass(SECOND);
-        assert_eq!(stage.sleeps_for(), None, "a pause that is over wakes nobody");
+        assert_eq!(stage.sleeps_for(), None, "a pause that is over causes no wake-up");
     }
 
     #[test]
-    fn a_descriptor_of_our_own_that_is_free_again_is_used_at_once() {
+    fn a_descriptor_that_the_server_frees_is_used_at_once() {
         let mut stage = text();
         let first = stage.peer();
         stage.fail_accept(libc::ENFILE);
@@ -789,7 +790,7 @@ mod accepting {
     }
 
     #[test]
-    fn a_connection_that_was_lost_in_the_queue_is_passed_over() {
+    fn a_connection_that_was_lost_in_the_queue_is_skipped() {
         let lost = [libc::ECONNABORTED, libc::EPROTO, libc::EPERM, libc::ENETDOWN];
         for errno in lost {
             let mut stage = text();
@@ -801,7 +802,7 @@ mod accepting {
     }
 
     #[test]
-    fn an_error_that_nobody_knows_pauses_and_ends_nothing() {
+    fn an_unknown_error_of_accept_only_pauses_accepting() {
         for errno in [libc::EINVAL, libc::EOPNOTSUPP, libc::EIO] {
             let mut stage = text();
             stage.fail_accept(errno);
@@ -825,7 +826,7 @@ mod accepting {
     }
 
     #[test]
-    fn over_the_limit_a_peer_is_told_so_and_a_free_place_is_used_again() {
+    fn over_the_limit_a_peer_is_rejected_until_a_place_is_free() {
         let mut stage = text_with(|config| config.connections_max = 2);
         let (first, _second) = (stage.peer(), stage.peer());
         let third = stage.queue_peer();
@@ -840,13 +841,13 @@ mod accepting {
         stage.settle();
         let fourth = stage.queue_peer();
         stage.settle();
-        assert!(fourth.take_sent().starts_with("WELCOME"), "one that lingers takes no place");
+        assert!(fourth.take_sent().starts_with("WELCOME"), "a lingering connection takes no place");
         stage.pass(LINGER_TIMEOUT);
         assert_eq!(closed_for(&stage, CloseReason::ServerBusy), 1);
     }
 
     #[test]
-    fn a_flood_of_new_connections_does_not_keep_an_old_one_waiting() {
+    fn a_flood_of_new_connections_does_not_delay_an_open_one() {
         let mut stage = text_with(|config| config.connections_max = 10_000);
         let peer = stage.peer();
         let _flood: Vec<_> = (0..1000).map(|_| stage.queue_peer()).collect();
@@ -856,7 +857,7 @@ mod accepting {
         assert_eq!(
             stage.event_loop.inspect().connections.len(),
             1 + BATCH_MAX,
-            "a batch and no more was accepted before"
+            "only one batch was accepted before"
         );
     }
 }
@@ -887,7 +888,7 @@ mod memory {
         assert_eq!(
             other.wire.borrow().sent,
             [header(2), b"hi".to_vec()].concat(),
-            "nobody else notices"
+            "the other peer is not affected"
         );
         peer.send(&vec![b'x'; 2 << 20]);
         peer.send(&[header(2), b"ok".to_vec()].concat());
@@ -895,12 +896,12 @@ mod memory {
         assert_eq!(peer.wire.borrow().sent, [header(2), b"ok".to_vec()].concat());
         assert!(
             stage.event_loop.shared.pool.lent_bytes_most() <= Limits::MEMORY_BYTES_MIN,
-            "in no turn either"
+            "within a turn too"
         );
     }
 
     #[test]
-    fn the_answer_to_a_message_that_is_given_up_is_sent_in_whole_though_a_write_is_cut_short() {
+    fn the_error_for_an_evicted_message_is_sent_through_short_writes() {
         let mut stage = small();
         let peers: Vec<_> = (0..40).map(|_| stage.peer()).collect();
         for peer in &peers {
@@ -909,7 +910,7 @@ mod memory {
             stage.settle();
         }
         let answers: Vec<_> = peers.iter().map(|peer| peer.wire.borrow().sent.clone()).collect();
-        assert!(answers.iter().any(|answer| !answer.is_empty()), "nobody is refused");
+        assert!(answers.iter().any(|answer| !answer.is_empty()), "no message is refused");
         assert!(
             answers.iter().all(|answer| answer.is_empty() || *answer == error("SERVER_BUSY")),
             "{answers:?}"
@@ -917,7 +918,7 @@ mod memory {
     }
 
     #[test]
-    fn many_pieces_together_stay_under_the_limit() {
+    fn many_incomplete_messages_together_stay_under_the_limit() {
         let mut stage = small();
         let peers: Vec<_> = (0..40).map(|_| stage.peer()).collect();
         for peer in &peers {
@@ -931,7 +932,7 @@ mod memory {
     }
 
     #[test]
-    fn answers_that_nobody_takes_stay_under_the_limit() {
+    fn unread_answers_stay_under_the_limit() {
         let mut stage = small();
         let peers: Vec<_> = (0..100).map(|_| stage.peer()).collect();
         for peer in &peers {
@@ -945,7 +946,7 @@ mod memory {
     }
 
     #[test]
-    fn peers_that_read_are_all_answered_though_together_they_would_pass_the_limit() {
+    fn peers_that_read_are_answered_even_if_all_would_exceed_the_limit() {
         let mut stage = small();
         let requests = [header(2), b"hi".to_vec()].concat().repeat(TURN_BYTES_MAX / 4);
         let peers: Vec<_> = (0..40).map(|_| stage.peer()).collect();
@@ -954,13 +955,13 @@ mod memory {
         assert_eq!(closed_for(&stage, CloseReason::MemoryLimit), 0);
         assert!(
             peers.iter().all(|peer| peer.wire.borrow().sent == requests),
-            "everybody is answered"
+            "all peers are answered"
         );
         assert!(stage.event_loop.shared.pool.lent_bytes_most() <= Limits::MEMORY_BYTES_MIN);
     }
 
     #[test]
-    fn requests_that_wait_for_answers_that_nobody_takes_stay_under_the_limit_too() {
+    fn requests_after_unread_answers_stay_under_the_limit() {
         let limits = Limits { memory_bytes_max: Limits::MEMORY_BYTES_MIN, ..Limits::default() };
         let mut stage = Stage::new(Text::new(), &Config { limits, ..Config::default() });
         let peers: Vec<_> = (0..40).map(|_| stage.peer()).collect();
@@ -974,7 +975,7 @@ mod memory {
         assert!(peers.iter().any(|peer| !peer.is_closed()));
     }
 
-    /// A server whose memory is full to the last byte of incomplete frames.
+    /// A server whose memory is completely filled by incomplete frames.
     fn full() -> (Stage, Vec<Peer>) {
         let mut stage = small();
         let count = (Limits::MEMORY_BYTES_MIN - 4 * BLOCK_LEN) / BLOCK_LEN;
@@ -988,7 +989,7 @@ mod memory {
     }
 
     #[test]
-    fn the_beginning_of_a_message_is_kept_though_memory_is_full() {
+    fn the_beginning_of_a_message_is_kept_in_full_memory() {
         let (mut stage, _peers) = full();
         let peer = stage.peer();
         peer.send(&header(2)[..3]);
@@ -998,9 +999,9 @@ mod memory {
         assert_eq!(peer.wire.borrow().sent, [header(2), b"hi".to_vec()].concat());
     }
 
-    /// A server whose memory is passed by incomplete frames of many peers, all small beside that of
-    /// the first.
-    fn passed(room_of_first: usize) -> (Stage, Vec<Peer>) {
+    /// A server whose memory limit is exceeded by the incomplete frames of many peers; that of the
+    /// first peer is the largest by far.
+    fn exceeded(room_of_first: usize) -> (Stage, Vec<Peer>) {
         let mut stage = small();
         let peers: Vec<_> = (0..20).map(|_| stage.peer()).collect();
         peers[0].set_room(room_of_first);
@@ -1019,8 +1020,8 @@ mod memory {
     }
 
     #[test]
-    fn who_holds_the_most_gives_up_its_message_and_goes_on() {
-        let (mut stage, peers) = passed(usize::MAX);
+    fn the_largest_holder_is_evicted_and_its_session_goes_on() {
+        let (mut stage, peers) = exceeded(usize::MAX);
         peers[0].send(&[vec![b'x'; 100_000], header(2), b"hi".to_vec()].concat());
         stage.settle();
         assert_eq!(
@@ -1030,15 +1031,14 @@ mod memory {
     }
 
     #[test]
-    fn who_holds_the_most_and_does_not_even_take_that_its_message_is_given_up_loses_the_connection()
-    {
-        let (stage, peers) = passed(5);
+    fn an_evicted_peer_that_does_not_read_the_error_is_reset() {
+        let (stage, peers) = exceeded(5);
         assert!(peers[0].is_closed() && peers[0].wire.borrow().was_reset);
         assert_eq!(closed_for(&stage, CloseReason::MemoryLimit), 1);
     }
 
     #[test]
-    fn who_holds_little_is_served_beside_those_that_take_no_answers_and_are_closed() {
+    fn a_small_holder_is_served_beside_peers_that_read_no_answers() {
         let mut stage = small();
         let polite = stage.peer();
         polite.send(&[header(2), b"h".to_vec()].concat());
@@ -1055,7 +1055,7 @@ mod memory {
     }
 
     #[test]
-    fn a_message_that_has_just_come_is_taken_though_halves_of_others_fill_the_memory() {
+    fn a_new_message_is_accepted_by_evicting_old_incomplete_ones() {
         let (mut stage, peers) = full();
         stage.pass(SECOND);
         let newcomer = stage.peer();
@@ -1065,7 +1065,7 @@ mod memory {
         stage.settle();
         assert!(
             newcomer.wire.borrow().sent == [header(150_000), vec![b'y'; 150_000]].concat(),
-            "in whole"
+            "the new message is answered"
         );
         assert!(
             peers.iter().any(|peer| peer.wire.borrow().sent == error("SERVER_BUSY")),
@@ -1074,18 +1074,18 @@ mod memory {
     }
 
     #[test]
-    fn a_message_that_can_never_fit_is_refused_before_others_are_evicted_for_it() {
+    fn a_message_that_can_never_fit_is_refused_without_evictions() {
         let (mut stage, peers) = full();
         let newcomer = stage.peer();
         newcomer.send(&[header(5_000_000), vec![b'y'; 1_000_000]].concat());
         stage.settle();
         assert_eq!(newcomer.wire.borrow().sent, error("SERVER_BUSY"));
         let evicted = peers.iter().filter(|peer| !peer.wire.borrow().sent.is_empty()).count();
-        assert!(evicted <= 2, "{evicted} others were evicted, for the block that it read into");
+        assert!(evicted <= 2, "{evicted} others were evicted, more than for the block of one read");
     }
 
     #[test]
-    fn more_is_freed_than_is_needed_just_now() {
+    fn an_eviction_frees_a_reserve() {
         let mut stage = small();
         let mut peers = Vec::new();
         while peers.iter().all(|peer: &Peer| peer.wire.borrow().sent.is_empty()) {
@@ -1103,7 +1103,7 @@ mod memory {
     }
 
     #[test]
-    fn a_frame_that_is_nearly_there_is_given_no_more_room_than_it_needs() {
+    fn a_nearly_complete_frame_gets_no_more_room_than_it_needs() {
         let mut stage = Stage::new(Binary::new(), &Config::default());
         stage.peer().send(&[header(600_000), vec![b'x'; 590_000]].concat());
         stage.settle();
@@ -1112,7 +1112,7 @@ mod memory {
     }
 
     #[test]
-    fn a_claim_allocates_nothing() {
+    fn a_claimed_length_allocates_nothing() {
         let mut stage = Stage::new(Binary::new(), &Config::default());
         for _ in 0..100 {
             stage.peer().send(&header(16 << 20));
@@ -1133,10 +1133,10 @@ mod stopping {
     use super::*;
 
     #[test]
-    fn what_had_arrived_is_answered_and_then_the_server_says_goodbye() {
+    fn messages_that_had_arrived_are_answered_before_the_farewell() {
         let mut stage = text();
         let peer = stage.peer();
-        // No event has told of these bytes yet.
+        // No event has reported these bytes yet.
         peer.wire.borrow_mut().inbound_push(b"ECHO a\nECHO b\nECHO ha");
         stage.event(Event::Mail(Mail::Stop));
         stage.settle();
@@ -1148,7 +1148,7 @@ mod stopping {
     }
 
     #[test]
-    fn who_waits_to_be_accepted_has_arrived_too() {
+    fn connections_in_the_accept_queue_are_answered_too() {
         let mut stage = text_with(|config| config.connections_max = 1000);
         let peers: Vec<_> = (0..200).map(|_| stage.queue_peer()).collect();
         peers.iter().for_each(|peer| peer.send_and_end(b"ECHO a\n"));
@@ -1160,7 +1160,7 @@ mod stopping {
     }
 
     #[test]
-    fn a_waiting_piece_is_answered_too() {
+    fn a_message_without_an_ending_is_answered_too() {
         let mut stage = Stage::new(echo::protocol(), &Config::default());
         let peer = stage.peer();
         peer.send(b"hello");
@@ -1170,7 +1170,7 @@ mod stopping {
     }
 
     #[test]
-    fn nothing_is_accepted_any_more() {
+    fn no_connection_is_accepted_after_a_stop() {
         let mut stage = text();
         let _open = stage.peer();
         stage.event(Event::Mail(Mail::Stop));
@@ -1181,7 +1181,7 @@ mod stopping {
     }
 
     #[test]
-    fn a_peer_that_takes_nothing_holds_it_up_no_longer_than_the_drain_timeout() {
+    fn a_peer_that_reads_nothing_delays_the_end_by_the_drain_timeout() {
         let mut stage = text();
         let peer = stage.peer();
         peer.set_room(0);
@@ -1194,7 +1194,7 @@ mod stopping {
     }
 
     #[test]
-    fn a_second_request_ends_it_at_once() {
+    fn a_second_request_ends_the_server_at_once() {
         let mut stage = text();
         let peer = stage.peer();
         peer.set_room(0);
@@ -1218,7 +1218,7 @@ mod stopping {
             (0..2).for_each(|_| stage.event(Event::Mail(Mail::Stop)));
             stage.settle();
             stage.pass(199 * MILLISECOND);
-            assert!(!stage.event_loop.is_over(), "no second request has come");
+            assert!(!stage.event_loop.is_over(), "this is not a second request");
         }
         peer.set_room(1000);
         stage.settle();
@@ -1226,38 +1226,39 @@ mod stopping {
     }
 
     #[test]
-    fn a_peer_that_never_stops_sending_gets_whole_answers_and_a_goodbye() {
+    fn a_peer_that_never_stops_sending_gets_whole_answers_and_a_farewell() {
         let mut stage = text();
         let peer = stage.peer();
         stage.event(Event::Mail(Mail::Stop));
         let mut sent = 0;
         while !peer.wire.borrow().sent_end {
-            assert!(sent < 10_000, "it is never told to stop");
+            assert!(sent < 10_000, "the server never ends its output");
             sent += 1;
             peer.wire.borrow_mut().inbound_push("ECHO a\n".repeat(TURN_BYTES_MAX).as_bytes());
             stage.event_loop.round().expect("a round");
             stage.stall(100 * MILLISECOND);
         }
         let answers = peer.take_sent();
-        let lines = answers.strip_suffix("BYE\n").expect("a goodbye at the end");
+        let lines = answers.strip_suffix("BYE\n").expect("a farewell at the end");
         assert!(lines.lines().all(|line| line == "ECHO a"), "no answer is cut in half");
     }
 }
 
-mod talking {
+/// A session that sends unasked.
+mod unasked {
     use super::*;
 
-    /// Says `tick` for ever, unasked, and `ok` to every byte that it is sent.
+    /// Sends `tick` for ever, unasked, and `ok` for each byte that it receives.
     const TICKING: Improvised = Improvised {
         advance: |input, context| {
             context.output().append("ok\n".repeat(input.len()).as_bytes());
             context.output().append(b"tick\n");
             (input.len(), Step::Paused)
         },
-        gives_up: true,
+        drops_refused: true,
     };
 
-    /// A peer that takes `room` bytes of the ticks.
+    /// A peer that reads `room` bytes.
     fn stage_and_peer(room: usize) -> (Stage, Peer) {
         let mut stage = Stage::new(TICKING, &Config::default());
         let peer = stage.queue_peer();
@@ -1267,13 +1268,13 @@ mod talking {
     }
 
     #[test]
-    fn a_session_can_talk_without_being_asked() {
+    fn a_session_can_send_unasked() {
         let (_stage, peer) = stage_and_peer(12);
         assert_eq!(peer.take_sent(), "tick\ntick\nti");
     }
 
     #[test]
-    fn it_stops_at_the_high_water_mark_and_goes_on_where_it_stopped() {
+    fn it_pauses_at_the_high_water_mark_and_resumes() {
         let (mut stage, peer) = stage_and_peer(12);
         assert!(stage.event_loop.shared.pool.lent_bytes() <= BLOCK_LEN);
         peer.set_room(4 * HIGH_WATER_BYTES);
@@ -1284,7 +1285,7 @@ mod talking {
     }
 
     #[test]
-    fn what_the_peer_sends_meanwhile_is_read_though_nothing_else_is_waited_for() {
+    fn bytes_of_its_peer_are_read_meanwhile() {
         let (mut stage, peer) = stage_and_peer(12);
         peer.send(b"x");
         stage.settle();
@@ -1295,7 +1296,7 @@ mod talking {
     }
 
     #[test]
-    fn the_end_of_its_input_does_not_silence_it() {
+    fn the_end_of_its_input_does_not_end_it() {
         let (mut stage, peer) = stage_and_peer(0);
         peer.send_and_end(b"");
         peer.set_room(4 * HIGH_WATER_BYTES);
@@ -1305,12 +1306,12 @@ mod talking {
         let everything = Readiness { readable: true, writable: true, read_to_end: true };
         stage.event(Event::Connection(peer.token().expect("registered"), everything));
         stage.settle();
-        assert_eq!(peer.wire.borrow().reads, reads, "behind the end there is nothing to read");
+        assert_eq!(peer.wire.borrow().reads, reads, "after the end of input nothing is read");
         assert!(!peer.is_closed());
     }
 
     #[test]
-    fn a_peer_that_takes_nothing_of_it_is_reset_after_the_write_timeout() {
+    fn its_peer_is_reset_after_the_write_timeout() {
         let (mut stage, peer) = stage_and_peer(12);
         stage.pass(WRITE);
         assert!(peer.is_closed() && peer.wire.borrow().was_reset);
@@ -1319,7 +1320,7 @@ mod talking {
     }
 
     #[test]
-    fn a_peer_that_takes_everything_does_not_keep_others_waiting() {
+    fn a_peer_that_reads_everything_does_not_delay_others() {
         let mut stage = Stage::new(TICKING, &Config::default());
         let (greedy, other) = (stage.queue_peer(), stage.queue_peer());
         greedy.set_room(usize::MAX);
@@ -1328,7 +1329,7 @@ mod talking {
         stage.event_loop.round().expect("a round");
         for _ in 0..3 {
             let before = sent();
-            // Each of them sends more than a round may.
+            // Each session sends more than the budget of a round.
             (0..2).for_each(|_| stage.event_loop.round().expect("a round"));
             assert!(
                 sent().iter().zip(before).all(|(now, before)| *now > before),
@@ -1338,18 +1339,18 @@ mod talking {
     }
 
     #[test]
-    fn a_shutdown_silences_it_where_its_peer_takes_everything() {
+    fn a_shutdown_ends_it() {
         let (mut stage, peer) = stage_and_peer(0);
         peer.set_room(usize::MAX);
         stage.event(Event::Mail(Mail::Stop));
         while !peer.wire.borrow().sent_end {
             stage.event_loop.round().expect("a round");
         }
-        assert!(peer.take_sent().ends_with("tick\n"), "nothing is cut in half");
+        assert!(peer.take_sent().ends_with("tick\n"), "no answer is cut in half");
     }
 
     #[test]
-    fn a_shutdown_waits_for_it_no_longer_than_the_drain_timeout() {
+    fn a_shutdown_waits_for_its_peer_at_most_the_drain_timeout() {
         let (mut stage, _peer) = stage_and_peer(12);
         stage.event(Event::Mail(Mail::Stop));
         stage.pass(DRAIN);

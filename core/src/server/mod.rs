@@ -38,14 +38,14 @@ pub use listening::BindError;
 use listening::Listening;
 pub use turn_budget::EXPIRED_MAX;
 
-/// What asks a server to stop: an interrupt from the keyboard, a request to end, and the end of the
-/// terminal.
+/// The signals that stop a server: an interrupt from the keyboard, a termination request, and the
+/// end of the terminal.
 pub const STOP_SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
 
-/// Descriptors that must be left at the start: for one connection, and for one that is turned away.
+/// Descriptors that must be free at the start: one for a connection, one for a rejected connection.
 const DESCRIPTORS_MIN: usize = 2;
 
-/// A server that listens and is ready to run.
+/// A server whose listeners are open and that is ready to run.
 pub struct Server {
     event_loop: EventLoop<Kernel>,
     addresses: Vec<Bound>,
@@ -59,20 +59,20 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
-    /// Listens on every address of `config`. From here on clients can connect; they are served by
-    /// [`Server::run`].
+    /// Opens all listeners of `config`. From now on clients can connect; [`Server::run`] serves
+    /// them.
     ///
     /// # Errors
-    /// When there is no address; when one is in use, forbidden, not of this machine, or given twice
-    /// (unless its listener is not required); and when no descriptor is left for a connection.
+    /// When `config` has no listener; when an address of a required listener is in use, forbidden,
+    /// not of this machine, or given twice; and when no descriptor is free for a connection.
     pub fn bind(config: &Config) -> Result<Self, BindError> {
         Self::bind_stopping_on(config, &[])
     }
 
-    /// As [`Server::bind`], and each arrival of one of `signals` is a request to stop.
+    /// Does the same as [`Server::bind`], and stops the server when one of `signals` arrives.
     ///
     /// # Errors
-    /// As [`Server::bind`], and when a signal cannot be caught.
+    /// Those of [`Server::bind`], and when a signal cannot be caught.
     pub fn bind_stopping_on(config: &Config, signals: &[i32]) -> Result<Self, BindError> {
         let Listening { sockets, protocols, addresses, .. } = Listening::open(config)?;
         let build = || {
@@ -89,22 +89,23 @@ impl Server {
         Ok(Self { event_loop, addresses, handle })
     }
 
-    /// The protocol and the real endpoint of each listener, in the order of the config.
+    /// Returns the protocol and the actual endpoint of each listener, in the order of the
+    /// configuration. A port 0 is replaced by the port that was chosen.
     #[must_use]
     pub fn addresses(&self) -> &[Bound] {
         &self.addresses
     }
 
-    /// Reaches the server from other threads once it runs: to stop it, and to ask for its state.
+    /// Returns a handle with which other threads stop the server or read its state.
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// Serves until it is stopped, and returns what has happened.
+    /// Serves until the server is stopped. Returns its final state.
     ///
     /// # Errors
-    /// When waiting for events is impossible; never for what a peer does.
+    /// When waiting for events is impossible. No client can cause an error.
     pub fn run(self) -> io::Result<Status> {
         self.event_loop.run()
     }
@@ -115,8 +116,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_without_an_address_is_an_error() {
-        let failure = Server::bind(&Config::default()).expect_err("there is nothing to listen on");
+    fn a_server_without_a_listener_is_an_error() {
+        let failure = Server::bind(&Config::default()).expect_err("the config has no listener");
         assert_eq!(failure.error.kind(), io::ErrorKind::InvalidInput);
     }
 }

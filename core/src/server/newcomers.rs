@@ -1,22 +1,21 @@
-//! Connections that have been accepted and have not said anything, of which the activity log is
-//! told later.
+//! New connections that have sent nothing yet: the activity log shows them only after a second.
 //!
-//! A port scanner or a health check is gone within a second, mostly; the log then counts it as a
-//! probe.
+//! Most port scanners and health checks close within that second. Their connections are counted as
+//! probes instead of being logged twice, as opened and as closed.
 
 use std::time::Duration;
 
 use crate::os::moment::Moment;
 use crate::os::table::Token;
 
-/// For how long a silent connection is not logged.
+/// How long a silent connection stays out of the log.
 const ANNOUNCE_AFTER: Duration = Duration::from_secs(1);
 
-/// How many silent connections are logged at a time: a few more than the log shows lines in a
-/// second.
+/// How many silent connections are remembered: slightly more than the log has lines per second.
+/// Those beyond it are logged when they send something or close.
 const NEWCOMERS_MAX: usize = 64;
 
-/// The connections of the last second.
+/// The silent connections of the last second.
 #[derive(Debug)]
 pub(super) struct Newcomers {
     tokens: Vec<Token>,
@@ -30,7 +29,7 @@ impl Default for Newcomers {
 }
 
 impl Newcomers {
-    /// A connection was accepted.
+    /// Adds a connection that was accepted now.
     pub(super) fn add(&mut self, token: Token, now: Moment) {
         if self.tokens.len() < NEWCOMERS_MAX {
             self.tokens.push(token);
@@ -38,12 +37,12 @@ impl Newcomers {
         }
     }
 
-    /// When [`Newcomers::take_due`] must be called though nothing happens.
+    /// When [`Newcomers::take_due`] must be called next, even if no event comes.
     pub(super) const fn deadline(&self) -> Moment {
         self.due
     }
 
-    /// Takes out the connections that are to be logged now, closed ones among them.
+    /// Removes and returns the connections that are due for the log. Some may be closed by now.
     pub(super) fn take_due(&mut self, now: Moment) -> Vec<Token> {
         if now < self.due {
             return Vec::new();
@@ -58,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_silent_connections_of_a_flood_are_logged_a_second_after_the_first_one() {
+    fn the_first_silent_connections_of_a_flood_are_due_after_a_second() {
         let mut newcomers = Newcomers::default();
         for number in 0..2 * NEWCOMERS_MAX {
             newcomers.add(

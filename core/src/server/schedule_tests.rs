@@ -1,5 +1,5 @@
-//! The loop under random schedules: whatever the network does, each peer gets the answers to its
-//! own messages, in order and in whole.
+//! Property tests of the event loop: under each random schedule of the network, each peer gets the
+//! answers to its own messages, complete and in order.
 
 use std::time::Duration;
 
@@ -19,23 +19,23 @@ use crate::wire::frame::Header;
 
 const PEERS: usize = 3;
 
-/// One thing that happens. Lengths are small and large, because what breaks at a mark breaks near
-/// it.
+/// One action of a schedule. Lengths are small and large, because bugs are near the marks.
 #[derive(Clone, Copy, Debug)]
 enum Act {
-    /// A peer sends so many bytes more of what it has to send.
+    /// A peer sends the next bytes of its script.
     Send(usize, usize),
-    /// A peer takes so many bytes from now on.
-    Take(usize, usize),
-    /// The poller says something that need not be so.
+    /// A peer has room for this number of bytes from now on.
+    Read(usize, usize),
+    /// The poller reports a readiness that may be wrong.
     Spurious(usize, Readiness),
-    /// The loop has a turn, or as many as it likes.
-    Turn,
+    /// The loop runs one round.
+    Round,
+    /// The loop runs until it is idle.
     Settle,
-    /// The clock goes on.
+    /// Time passes.
     Pass(Duration),
-    /// A peer comes and another one leaves without a word.
-    Strangers,
+    /// Another peer connects and closes without sending a byte.
+    Probe,
 }
 
 fn len() -> impl Strategy<Value = usize> {
@@ -48,17 +48,17 @@ fn act() -> impl Strategy<Value = Act> {
     );
     prop_oneof![
         4 => (0..PEERS, len()).prop_map(|(peer, len)| Act::Send(peer, len)),
-        3 => (0..PEERS, len()).prop_map(|(peer, len)| Act::Take(peer, len)),
+        3 => (0..PEERS, len()).prop_map(|(peer, len)| Act::Read(peer, len)),
         1 => (0..PEERS, readiness).prop_map(|(peer, readiness)| Act::Spurious(peer, readiness)),
-        3 => Just(Act::Turn),
+        3 => Just(Act::Round),
         1 => Just(Act::Settle),
-        1 => (0u64..1 << 15).prop_map(|milliseconds| Act::Pass(Duration::from_millis(milliseconds))),
-        1 => Just(Act::Strangers),
+        1 => (0u64..1 << 15).prop_map(|ms| Act::Pass(Duration::from_millis(ms))),
+        1 => Just(Act::Probe),
     ]
 }
 
-/// Peers that have `scripts` to send, as far as `acts` let them; `check` holds after each act.
-/// Gives what is unsent too.
+/// Runs `acts` with one peer for each of `scripts`, and calls `check` after each act. Returns the
+/// peers and the unsent rests of their scripts.
 fn play<'a>(
     stage: &mut Stage,
     scripts: &'a [Vec<u8>],
@@ -75,29 +75,29 @@ fn play<'a>(
                 *unsent = later;
                 peer.send(now);
             }
-            Act::Take(peer, len) => peers[peer].0.set_room(len),
+            Act::Read(peer, len) => peers[peer].0.set_room(len),
             Act::Spurious(peer, readiness) => {
                 let token = peers[peer].0.token().expect("registered");
                 stage.event(Event::Connection(token, readiness));
             }
-            Act::Turn => stage.event_loop.round().expect("a round"),
+            Act::Round => stage.event_loop.round().expect("a round"),
             Act::Settle => stage.settle(),
             Act::Pass(time) => stage.pass(time),
-            Act::Strangers => stage.queue_peer().send_and_end(b""),
+            Act::Probe => stage.queue_peer().send_and_end(b""),
         }
         check(stage);
     }
     peers
 }
 
-/// Has the peers send and take everything and leave.
+/// Lets the peers send and read everything and close.
 fn end(stage: &mut Stage, peers: &[(Peer, &[u8])]) {
     for (peer, unsent) in peers {
         peer.set_room(usize::MAX);
         peer.send_and_end(unsent);
     }
     stage.settle();
-    assert!(peers.iter().all(|(peer, _)| peer.is_closed()), "the end of an input was not seen");
+    assert!(peers.iter().all(|(peer, _)| peer.is_closed()), "an end of input was not noticed");
     stage.pass(LINGER_TIMEOUT);
     assert_all_gone(stage);
 }
@@ -111,23 +111,23 @@ fn assert_all_gone(stage: &Stage) {
     assert_eq!(stage.event_loop.shared.pool.lent_bytes(), 0);
 }
 
-/// A loop in which nobody is ever late.
+/// A loop without timeouts for slow peers.
 fn patient(protocol: impl Protocol + 'static, limits: Limits) -> Stage {
     let timeouts = Timeouts { idle: None, message: None, write: None, ..Timeouts::default() };
     Stage::new(protocol, &Config { timeouts, limits, ..Config::default() })
 }
 
-/// Asserts that messages which are answered with themselves come back to those who sent them.
+/// Asserts that each peer gets its own messages back, if their answers are the messages.
 fn assert_come_back(protocol: impl Protocol + 'static, scripts: &[Vec<u8>], acts: &[Act]) {
     let mut stage = patient(protocol, Limits::default());
     let peers = play(&mut stage, scripts, acts, |_| {});
     end(&mut stage, &peers);
     for ((peer, _), script) in peers.iter().zip(scripts) {
-        assert!(peer.wire.borrow().sent == *script, "another answer, or none");
+        assert!(peer.wire.borrow().sent == *script, "a wrong or missing answer");
     }
 }
 
-/// Asserts that peers which do nothing more are gone when all the time is over that they may take.
+/// Asserts that peers that do nothing more are closed when all timeouts have passed.
 fn assert_stalled_are_freed(protocol: impl Protocol + 'static, scripts: &[Vec<u8>], acts: &[Act]) {
     let mut stage = Stage::new(protocol, &Config::default());
     play(&mut stage, scripts, acts, |_| {});
@@ -138,7 +138,7 @@ fn assert_stalled_are_freed(protocol: impl Protocol + 'static, scripts: &[Vec<u8
     assert_all_gone(&stage);
 }
 
-/// What each peer has to send: a message of each length in `lens`.
+/// Returns the script of each peer: a message of each length in `lens`.
 fn scripts(message: impl Fn(usize, usize) -> Vec<u8>, lens: &[Vec<usize>]) -> Vec<Vec<u8>> {
     let script = |(peer, lens): (usize, &Vec<usize>)| {
         lens.iter().flat_map(|len| message(peer, *len)).collect()
@@ -174,7 +174,7 @@ proptest! {
     }
 
     #[test]
-    fn no_turn_leaves_more_held_than_may_be(lens in lens(), acts in vec(act(), 0..60)) {
+    fn the_memory_limit_holds_after_each_turn(lens in lens(), acts in vec(act(), 0..60)) {
         let limits = Limits { memory_bytes_max: Limits::MEMORY_BYTES_MIN, ..Limits::default() };
         let (mut stage, scripts) = (patient(Binary::new(), limits), scripts(frame, &lens));
         let peers = play(&mut stage, &scripts, &acts, |stage| {
@@ -184,7 +184,10 @@ proptest! {
     }
 
     #[test]
-    fn a_polite_peer_is_served_however_much_memory_the_others_want(lens in lens(), acts in vec(act(), 0..60)) {
+    fn a_polite_peer_is_served_beside_peers_that_fill_the_memory(
+        lens in lens(),
+        acts in vec(act(), 0..60),
+    ) {
         let limits = Limits { memory_bytes_max: Limits::MEMORY_BYTES_MIN, ..Limits::default() };
         let (mut stage, scripts) = (patient(Binary::new(), limits), scripts(frame, &lens));
         let polite = stage.peer();
@@ -196,7 +199,10 @@ proptest! {
     }
 
     #[test]
-    fn a_stop_answers_what_had_arrived_and_says_goodbye(lens in lens(), acts in vec(act(), 0..60)) {
+    fn a_stop_answers_all_that_had_arrived_and_sends_the_farewell(
+        lens in lens(),
+        acts in vec(act(), 0..60),
+    ) {
         let (mut stage, scripts) = (patient(Text::new(), Limits::default()), scripts(line, &lens));
         let peers = play(&mut stage, &scripts, &acts, |_| {});
         peers.iter().for_each(|(peer, _)| peer.set_room(usize::MAX));
@@ -204,9 +210,10 @@ proptest! {
         stage.settle();
         for ((peer, unsent), script) in peers.iter().zip(&scripts) {
             let arrived = script.strip_suffix(*unsent).expect("sent from its front");
-            let answered = arrived.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+            let last_end = arrived.iter().rposition(|byte| *byte == b'\n');
+            let answered = last_end.map_or(0, |newline| newline + 1);
             let expected = [&arrived[..answered], b"BYE\n"].concat();
-            prop_assert!(peer.wire.borrow().sent == expected, "another answer, none, or half of one");
+            prop_assert!(peer.wire.borrow().sent == expected, "a wrong, missing or cut answer");
             prop_assert!(peer.wire.borrow().sent_end);
         }
         stage.pass(LINGER_TIMEOUT);
@@ -214,7 +221,7 @@ proptest! {
     }
 
     #[test]
-    fn whoever_stalls_is_freed_by_a_deadline(lens in lens(), acts in vec(act(), 0..60)) {
+    fn a_stalled_connection_is_closed_by_a_deadline(lens in lens(), acts in vec(act(), 0..60)) {
         assert_stalled_are_freed(Text::new(), &scripts(line, &lens), &acts);
         assert_stalled_are_freed(Binary::new(), &scripts(frame, &lens), &acts);
         assert_stalled_are_freed(echo::protocol(), &scripts(line, &lens), &acts);

@@ -1,7 +1,7 @@
-//! A scripted implementation of the seam: peers that do what a test says, and a clock that stands
-//! still until told.
+//! A harness for tests of the loop: a simulated kernel with a simulated clock, and peers that the
+//! test controls.
 //!
-//! Its readiness is edge-triggered as the kernel's: an event comes when bytes, room, the end of
+//! Readiness is edge-triggered as in a real kernel: an event comes when bytes, room, the end of
 //! input or an error arrive, and not again while they last.
 
 use std::cell::RefCell;
@@ -20,56 +20,55 @@ use crate::os::system::{Event, Readiness, Socket, System};
 use crate::os::table::Token;
 use crate::protocol::Protocol;
 
-/// What the loop and the test share.
+/// The simulated kernel, which the loop and the test share.
 pub(super) struct World {
     now: Moment,
     events: VecDeque<Event>,
-    /// What `accept` gives next, and at which listener.
+    /// The accept queues: the index of the listener, and the next result of `accept`.
     backlog: VecDeque<(usize, io::Result<Rc<RefCell<Wire>>>)>,
-    /// Whether a connection can be registered.
+    /// True if a connection can be registered.
     pub(super) watches_left: bool,
     /// The timeout of the last wait.
     timeout: Option<Duration>,
-    /// True exactly when the last wait would have waited.
+    /// True if the last wait would have slept.
     is_quiet: bool,
 }
 
-/// One connection as its peer sees it.
+/// The state of one connection in the simulated kernel.
 pub(super) struct Wire {
     token: Option<Token>,
     inbound: VecDeque<u8>,
     inbound_ended: bool,
-    /// The most that one read gives.
+    /// The most bytes of one read.
     pub(super) read_max: usize,
-    /// The most that one write takes.
+    /// The most bytes of one write.
     pub(super) write_max: usize,
-    /// How many bytes the server's writes may still be.
+    /// How many more bytes the server can write.
     room: usize,
-    /// True exactly when a write was not taken in whole, so that room which comes now comes with
-    /// an event.
+    /// True if a write was not accepted in whole: new room then causes an event.
     is_full: bool,
     error: Option<io::ErrorKind>,
-    /// True exactly when the end of output cannot be sent: the peer has gone, and no call has said
-    /// so yet.
+    /// True if the peer is gone and the server does not know it: shutting the write side down
+    /// fails.
     pub(super) has_gone: bool,
-    /// What the server has sent.
+    /// The bytes that the server has sent.
     pub(super) sent: Vec<u8>,
     pub(super) sent_end: bool,
     pub(super) was_reset: bool,
     pub(super) is_closed: bool,
-    /// How often the server read.
+    /// The number of reads.
     pub(super) reads: usize,
-    /// How often it wrote.
+    /// The number of writes.
     pub(super) writes: usize,
 }
 
 impl Wire {
-    /// Puts bytes into the socket without an event.
+    /// Adds bytes to the socket without an event.
     pub(super) fn inbound_push(&mut self, bytes: &[u8]) {
         self.inbound.extend(bytes);
     }
 
-    /// How many bytes the server has not read.
+    /// The number of bytes that the server has not read.
     pub(super) fn inbound_len(&self) -> usize {
         self.inbound.len()
     }
@@ -138,7 +137,7 @@ impl Socket for ScriptedSocket {
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        assert!(!bytes.is_empty(), "a call that sends nothing");
+        assert!(!bytes.is_empty(), "an empty write");
         let mut wire = self.0.borrow_mut();
         wire.writes += 1;
         if let Some(error) = wire.error {
@@ -174,7 +173,7 @@ impl Drop for ScriptedSocket {
     }
 }
 
-/// A loop on a scripted system, and the hands that move it.
+/// A loop on a simulated kernel.
 pub(super) struct Stage {
     pub(super) event_loop: EventLoop<ScriptedSystem>,
     pub(super) world: Rc<RefCell<World>>,
@@ -188,12 +187,12 @@ pub(super) struct Peer {
 }
 
 impl Stage {
-    /// A loop with one listener for `protocol`.
+    /// Creates a loop with one listener for `protocol`.
     pub(super) fn new(protocol: impl Protocol + 'static, config: &Config) -> Self {
         Self::with_listeners(vec![Arc::new(protocol)], config)
     }
 
-    /// A loop with a listener for each of `protocols`.
+    /// Creates a loop with a listener for each of `protocols`.
     pub(super) fn with_listeners(protocols: Vec<Arc<dyn Protocol>>, config: &Config) -> Self {
         let world = Rc::new(RefCell::new(World {
             now: Moment::START,
@@ -207,12 +206,12 @@ impl Stage {
         Self { event_loop: EventLoop::new(system, protocols, config), world }
     }
 
-    /// A peer that stands in the kernel's queue, with an event that says so.
+    /// Adds a peer to the accept queue, with an event.
     pub(super) fn queue_peer(&mut self) -> Peer {
         self.queue_peer_at(0)
     }
 
-    /// The same at one of several listeners.
+    /// Adds a peer to the accept queue of a listener, with an event.
     pub(super) fn queue_peer_at(&mut self, listener: usize) -> Peer {
         let wire = Rc::new(RefCell::new(Wire {
             token: None,
@@ -237,7 +236,7 @@ impl Stage {
         Peer { wire, world: Rc::clone(&self.world) }
     }
 
-    /// A peer that has been accepted, its greeting taken away.
+    /// Connects a peer: it is accepted, and its greeting is discarded.
     pub(super) fn peer(&mut self) -> Peer {
         let peer = self.queue_peer();
         self.settle();
@@ -245,12 +244,12 @@ impl Stage {
         peer
     }
 
-    /// Has the next `accept` at the first listener fail.
+    /// Makes the next `accept` of the first listener fail.
     pub(super) fn fail_accept(&mut self, errno: i32) {
         self.fail_accept_at(0, errno);
     }
 
-    /// The same at one of several listeners.
+    /// Makes the next `accept` of a listener fail.
     pub(super) fn fail_accept_at(&mut self, listener: usize, errno: i32) {
         let failure = Err(io::Error::from_raw_os_error(errno));
         self.world.borrow_mut().backlog.push_back((listener, failure));
@@ -261,21 +260,21 @@ impl Stage {
         self.world.borrow_mut().events.push_back(event);
     }
 
-    /// Runs turns until the loop would wait, twice in a row: a deadline that has passed is acted on
-    /// in between.
+    /// Runs rounds until the loop would sleep, twice in a row: the round in between acts on
+    /// deadlines that have passed.
     pub(super) fn settle(&mut self) {
         let mut quiet_turns = 0;
         for _ in 0..100_000 {
-            self.event_loop.round().expect("the script never fails to wait");
+            self.event_loop.round().expect("a simulated wait never fails");
             quiet_turns = if self.world.borrow().is_quiet { quiet_turns + 1 } else { 0 };
             if quiet_turns == 2 || self.event_loop.is_over() {
                 return;
             }
         }
-        panic!("the loop never waits: it spins");
+        panic!("the loop never sleeps: it spins");
     }
 
-    /// Lets `time` pass, with a round whenever the loop asked for one.
+    /// Lets `time` pass, and runs rounds whenever a timeout of the loop ends.
     pub(super) fn pass(&mut self, time: Duration) {
         self.settle();
         let end = self.world.borrow().now.after(time);
@@ -292,12 +291,12 @@ impl Stage {
         }
     }
 
-    /// How long the loop sleeps unless there is an event.
+    /// The timeout of the last wait.
     pub(super) fn sleeps_for(&self) -> Option<Duration> {
         self.world.borrow().timeout
     }
 
-    /// Moves the clock without a round: the process was stopped.
+    /// Moves the clock without a round, as if the process had been stopped.
     pub(super) fn stall(&mut self, time: Duration) {
         let mut world = self.world.borrow_mut();
         world.now = world.now.after(time);
@@ -322,14 +321,14 @@ impl Peer {
         self.event(Readiness { readable: true, ..Readiness::default() });
     }
 
-    /// Sends bytes and the end of input, which come as one event.
+    /// Sends bytes and the end of input with a single event.
     pub(super) fn send_and_end(&self, bytes: &[u8]) {
         self.wire.borrow_mut().inbound.extend(bytes);
         self.wire.borrow_mut().inbound_ended = true;
         self.event(Readiness { readable: true, writable: false, read_to_end: true });
     }
 
-    /// Takes at most `room` bytes from now on.
+    /// Makes room for `room` more bytes from the server.
     pub(super) fn set_room(&self, room: usize) {
         self.wire.borrow_mut().room = room;
         if room > 0 && std::mem::take(&mut self.wire.borrow_mut().is_full) {
@@ -343,10 +342,10 @@ impl Peer {
         self.event(Readiness { readable: true, writable: true, read_to_end: true });
     }
 
-    /// What the server has sent since the last call.
+    /// Returns the bytes that the server has sent since the last call.
     pub(super) fn take_sent(&self) -> String {
         String::from_utf8(std::mem::take(&mut self.wire.borrow_mut().sent))
-            .expect("the tests speak UTF-8")
+            .expect("answers in UTF-8")
     }
 
     pub(super) fn is_closed(&self) -> bool {

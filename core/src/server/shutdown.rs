@@ -1,45 +1,45 @@
-//! Stopping: accept nothing more, answer what has arrived, close, and be gone in time.
+//! The shutdown: accept no more, answer what has arrived, close, all within the drain timeout.
 //!
 //! ```text
-//!   first request          half of the time          all of it, or a second request
-//!        |  read and answer      |  answer only             |  close
+//!   first request         half of the timeout        all of it, or a second request
+//!        |   read and answer     |    answer only           |   close
 //! ```
 //!
-//! Requests that come together are one: a shell that ends sends SIGINT and SIGTERM, or one of them
-//! twice.
+//! Requests that arrive together count as one: a terminal that closes sends several signals.
 //!
-//! Who was waiting to be accepted has arrived too. A connection is over as soon as a read finds
-//! nothing more; the half is for peers that never stop sending, or that take their answers so
-//! slowly that the rest of their requests cannot be read.
+//! The connections in the kernel's accept queue have arrived too: they are accepted and answered. A
+//! connection is over as soon as a read finds nothing more. The first half of the timeout is a
+//! bound for clients that never stop sending, and for clients that read their answers so slowly
+//! that the server cannot read the rest of their requests.
 
 use std::time::Duration;
 
 use crate::os::moment::Moment;
 
-/// A request that follows the first one within this time is no second one: no person asks twice so
-/// quickly.
+/// A request within this time after the first one is part of the first one: no person presses
+/// Ctrl-C twice so quickly.
 const MERGED_WITHIN: Duration = Duration::from_millis(200);
 
-/// What a shutdown does next.
+/// A step of a shutdown that the loop has to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Accept what is queued and nothing more, and end each connection once what has arrived is
-    /// answered.
+    /// Accept the queued connections and then no more; close each connection once all that has
+    /// arrived is answered.
     StopAccepting,
-    /// Read nothing more.
+    /// Read no more.
     StopReading,
 }
 
-/// How far stopping has come.
+/// The progress of a shutdown.
 #[derive(Debug)]
 pub(super) struct Shutdown {
-    /// True exactly when a request has come since the last look.
+    /// True when a request has come since the last call of [`Shutdown::next_step`].
     requested: bool,
-    /// True exactly when the first request has been acted on.
+    /// True once the shutdown has begun.
     started: bool,
-    /// True exactly when a second request has come.
+    /// True once a second request has come.
     is_urgent: bool,
-    /// From here on a request is a second one.
+    /// A request before this moment is part of the first one.
     merged_until: Moment,
     stop_reading_at: Moment,
     ends: Moment,
@@ -59,17 +59,17 @@ impl Default for Shutdown {
 }
 
 impl Shutdown {
-    /// Somebody asked for it.
+    /// Notes a request to stop.
     pub(super) const fn request(&mut self) {
         self.requested = true;
     }
 
-    /// When the loop must look here though nothing happens.
+    /// When [`Shutdown::next_step`] must be called next, even if no event comes.
     pub(super) fn deadline(&self) -> Moment {
         self.stop_reading_at.min(self.ends)
     }
 
-    /// The step that is due now, of a shutdown that may take `timeout`.
+    /// Returns the step that is due now, if any; the whole shutdown may take `timeout`.
     pub(super) fn next_step(&mut self, now: Moment, timeout: Option<Duration>) -> Option<Step> {
         if std::mem::take(&mut self.requested) {
             if !self.started {
@@ -87,13 +87,13 @@ impl Shutdown {
         None
     }
 
-    /// Nothing more is accepted, as of `now`. To accept the queue may take long, and what came
-    /// meanwhile came together with the first request.
+    /// Notes that the listeners are closed. Accepting a long queue takes time, and requests that
+    /// came meanwhile count as part of the first one.
     pub(super) fn stopped_accepting(&mut self, now: Moment) {
         self.merged_until = now.after(MERGED_WITHIN);
     }
 
-    /// True exactly when the server is to end, with `open` connections left.
+    /// True when the server is to end now, with `open` connections left.
     pub(super) fn is_over(&self, open: usize, now: Moment) -> bool {
         self.started && (open == 0 || self.is_urgent || now >= self.ends)
     }
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_ends_after_half_of_the_time_and_everything_after_all_of_it() {
+    fn reading_ends_after_half_of_the_timeout_and_serving_after_all_of_it() {
         let mut shutdown = requested();
         assert_eq!(shutdown.next_step(at(1999), DRAIN), None);
         assert_eq!(shutdown.next_step(at(2000), DRAIN), Some(Step::StopReading));
@@ -127,13 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn it_is_over_when_no_connection_is_left() {
+    fn a_shutdown_is_over_when_no_connection_is_left() {
         assert!(requested().is_over(0, at(1)));
-        assert!(!Shutdown::default().is_over(0, at(1)), "no request, no end");
+        assert!(!Shutdown::default().is_over(0, at(1)), "no stop was requested");
     }
 
     #[test]
-    fn a_second_request_ends_it_unless_it_came_together_with_the_first() {
+    fn a_second_request_ends_the_server_unless_it_came_with_the_first() {
         for (after, is_over) in [(199, false), (200, true)] {
             let mut shutdown = requested();
             shutdown.request();

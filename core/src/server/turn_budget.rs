@@ -1,41 +1,41 @@
-//! How much is done before the loop looks at events, listeners and the clock again.
+//! The budget of a round: how much work the loop does before it looks for new events.
 //!
-//! | in a round | while no client is interactive | while some are |
+//! | per round | no interactive client | an interactive client within the last 3 ms |
 //! |---|---|---|
-//! | turns | 128, until 1 MiB is moved | 128, until 16 KiB are moved |
-//! | a turn | 96 KiB | 16 KiB |
-//! | a read | as much as there is room for | 16 KiB |
-//! | deadlines that have passed | 16 | 16 |
-//! | connections accepted | 8 of each listener | 8 of each listener |
+//! | turns | 128, or until 1 MiB is moved | 128, or until 16 KiB are moved |
+//! | bytes of a turn | 96 KiB | 16 KiB |
+//! | bytes of a read | the free room of the buffer | 16 KiB |
+//! | expired deadlines | 16 | 16 |
+//! | accepted connections | 8 per listener | 8 per listener |
 //!
 //! Byte limits are checked after a read has been answered, so one read and its answers may exceed
-//! them. Large portions cost fewer system calls; small ones let a small request in between.
+//! them. Large portions need fewer system calls; small portions let small requests in between.
 
 use std::time::Duration;
 
 use crate::buffers::pool::BLOCK_LEN;
 use crate::os::moment::Moment;
 
-/// How many connections get a turn in a round. So many small requests take about half a
-/// millisecond.
+/// How many connections get a turn in a round. 128 small requests take about half a millisecond.
 pub(super) const TURNS_MAX: usize = 128;
 
-/// How many connections are looked at in a round because their deadline has passed: what came in
-/// one flood falls silent in one too. Public for the simulation, which counts rounds by it.
+/// How many connections expire in a round. Connections that arrived in one flood have the same
+/// deadline, and without a bound they would expire in one long round. Public because the simulation
+/// counts rounds by it.
 pub const EXPIRED_MAX: usize = 16;
 
-/// How many bytes all turns of a round move together while no client is interactive: a message of
-/// 64 KiB, and its answer, then shares the call that waits for events with seven others.
+/// How many bytes all turns of a round move together while no client is interactive. Eight messages
+/// of 64 KiB and their answers then share one call that waits for events.
 const ROUND_BYTES_MAX: u64 = 16 * BLOCK_LEN as u64;
 
-/// How many bytes a turn, and a round, may move while some client is interactive.
+/// How many bytes a turn, and a round, may move while a client is interactive.
 const PORTION_BYTES: usize = BLOCK_LEN / 4;
 
-/// For how long an interactive turn keeps portions small. Clients on one machine ask again within a
-/// fraction of it.
+/// How long an interactive turn keeps the portions small. A client on the same machine sends its
+/// next request within a fraction of this time.
 const INTERACTIVE_FOR: Duration = Duration::from_millis(3);
 
-/// How much a turn and a round may do, which follows from when a client was last interactive.
+/// The byte limits of turns and rounds. They depend on when a client was last interactive.
 #[derive(Debug)]
 pub(super) struct TurnBudget {
     interactive_until: Moment,
@@ -48,12 +48,12 @@ impl Default for TurnBudget {
 }
 
 impl TurnBudget {
-    /// A turn of an interactive connection has moved something.
+    /// Notes that an interactive connection has moved bytes in its turn.
     pub(super) fn note_interactive(&mut self, now: Moment) {
         self.interactive_until = now.after(INTERACTIVE_FOR);
     }
 
-    /// How many bytes one read may give, and so one turn.
+    /// How many bytes one read, and so one turn, may move.
     pub(super) fn read_bytes_max(&self, now: Moment) -> usize {
         if now < self.interactive_until { PORTION_BYTES } else { usize::MAX }
     }
