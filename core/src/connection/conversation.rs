@@ -1,7 +1,7 @@
 //! The moves between the buffers of a connection and its session: which messages are run, and when
 //! the conversation is over.
 
-use super::{Connection, Inlet, Phase, Shared, Stopping};
+use super::{Connection, ReadState, Phase, Shared, Stopping};
 use crate::close_reason::CloseReason;
 use crate::limits::HIGH_WATER_BYTES;
 use crate::os::moment::Moment;
@@ -64,7 +64,7 @@ impl<S: Socket> Connection<S> {
     pub(super) fn end_if_over(&mut self, shared: &mut Shared) -> bool {
         // A session that sends unasked stays open after the end of input, but not after a stop.
         let is_all_run = !self.runnable || self.input.is_empty();
-        let has_ended = self.inlet == Inlet::Ended;
+        let has_ended = self.read_state == ReadState::Ended;
         let is_over = match self.stopping {
             Stopping::No => has_ended && !self.runnable,
             Stopping::Reading => !self.is_readable() && is_all_run,

@@ -72,7 +72,7 @@ impl<S: Socket> Connection<S> {
     }
 
     /// Marks the connection as overdue if its deadline has passed and was not moved meanwhile. The
-    /// connection then needs turns, in which it reads what has arrived, before [`Self::judge`]
+    /// connection then needs turns, in which it reads what has arrived, before [`Self::enforce_deadline`]
     /// enforces the deadline.
     pub fn expire(&mut self, shared: &Shared) -> Turn {
         if !self.is_late(shared) {
@@ -91,7 +91,7 @@ impl<S: Socket> Connection<S> {
 
     /// Called after a turn of an overdue connection. Enforces the deadline when nothing is left to
     /// move, or when the grace bytes are spent; otherwise the connection gets another turn.
-    pub(super) fn judge(&mut self, turn: Turn, shared: &mut Shared) -> Turn {
+    pub(super) fn enforce_deadline(&mut self, turn: Turn, shared: &mut Shared) -> Turn {
         if turn == Turn::Yield && self.grace_bytes <= GRACE_BYTES_MAX && self.is_late(shared) {
             return turn;
         }

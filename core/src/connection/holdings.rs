@@ -23,7 +23,7 @@ impl<S: Socket> Connection<S> {
     }
 
     /// Returns the storage that its bytes do not need.
-    pub(super) fn settle(&mut self, shared: &mut Shared) {
+    pub(super) fn shrink_buffers(&mut self, shared: &mut Shared) {
         self.input.settle(&mut shared.pool);
         self.output.settle(&mut shared.pool);
     }
@@ -31,14 +31,14 @@ impl<S: Socket> Connection<S> {
     /// Evicts the connection: frees all storage that it holds. It runs and sends what it can, then
     /// refuses an incomplete message. If storage is still held, the connection must be closed with
     /// a reset, which also frees the memory of the kernel.
-    pub fn give_up(&mut self, shared: &mut Shared) -> Turn {
-        let moved = self.move_on(shared).and_then(|()| {
+    pub fn shed_memory(&mut self, shared: &mut Shared) -> Turn {
+        let moved = self.run_and_flush(shared).and_then(|()| {
             if !self.input.is_empty() && !self.runnable {
                 self.refuse(shared);
             }
-            self.move_on(shared)
+            self.run_and_flush(shared)
         });
-        self.settle(shared);
+        self.shrink_buffers(shared);
         match moved {
             Err(error) => Turn::Close(self.reason_of(&error)),
             Ok(()) if self.held_bytes() == 0 => Turn::Idle,
@@ -50,7 +50,7 @@ impl<S: Socket> Connection<S> {
     }
 
     /// Runs and sends what waits, as long as the buffers shrink.
-    fn move_on(&mut self, shared: &mut Shared) -> io::Result<()> {
+    fn run_and_flush(&mut self, shared: &mut Shared) -> io::Result<()> {
         let mut held = (usize::MAX, usize::MAX);
         while (self.input.len(), self.output.len()) < held {
             held = (self.input.len(), self.output.len());

@@ -1,6 +1,6 @@
 //! The state of a connection, for tests and for programs that embed the loop.
 
-use super::{Connection, Inlet, Phase, Stopping};
+use super::{Connection, ReadState, Phase, Stopping};
 use crate::os::system::Socket;
 
 /// The state of one connection. It is read-only.
@@ -20,7 +20,7 @@ pub struct Inspection {
     /// True if backpressure stops reading and running.
     pub is_paused: bool,
     /// True if the server stops and reads no more from this connection.
-    pub is_deaf: bool,
+    pub reads_no_more: bool,
     /// True if the deadline has passed and is not yet enforced.
     pub is_overdue: bool,
     /// Received bytes that the session has not consumed.
@@ -43,10 +43,10 @@ impl<S: Socket> Connection<S> {
             phase: self.phase,
             is_readable: self.is_readable(),
             is_writable: self.writable,
-            input_ended: self.inlet == Inlet::Ended,
+            input_ended: self.read_state == ReadState::Ended,
             is_runnable: self.runnable,
             is_paused: self.backpressure,
-            is_deaf: self.stopping == Stopping::Read,
+            reads_no_more: self.stopping == Stopping::Read,
             is_overdue: self.overdue,
             input_len: self.input.len(),
             input_held: self.input.capacity(),

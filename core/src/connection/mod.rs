@@ -48,7 +48,7 @@ use crate::os::moment::Moment;
 use crate::os::peer::Peer;
 use crate::os::system::{Readiness, Socket};
 use crate::protocol::{Accepted, Notice, Output, Protocol, Session};
-use crate::queues::run_queue::{Class, Load};
+use crate::queues::run_queue::{Class, Demand};
 use crate::status::Status;
 
 /// How many bytes a connection may read and write in one turn: a full read, and half as many bytes
@@ -104,7 +104,7 @@ pub enum Phase {
 
 /// What the next read may return: the remembered read readiness. Except for `Ended` it is a hint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Inlet {
+pub enum ReadState {
     /// Nothing, until an event reports otherwise. This is so at first, because registration reports
     /// what has arrived, and after a read that returned `WouldBlock` or emptied the socket.
     Empty,
@@ -145,7 +145,7 @@ pub struct Connection<S> {
 
     phase: Phase,
     stopping: Stopping,
-    inlet: Inlet,
+    read_state: ReadState,
     /// Remembered write readiness: false only after a write that returned `WouldBlock`.
     writable: bool,
     /// True if the session must be called: the input may hold a complete message, or the session
@@ -162,7 +162,7 @@ pub struct Connection<S> {
     overdue: bool,
     /// True if the connection was rejected over the limit.
     rejected: bool,
-    load: Load,
+    demand: Demand,
     /// Bytes read after the deadline, while the connection is overdue, or discarded while it
     /// lingers.
     grace_bytes: u32,
@@ -203,7 +203,7 @@ impl<S: Socket> Connection<S> {
             complete_len: 0,
             phase: Phase::Open,
             stopping: Stopping::No,
-            inlet: Inlet::Empty,
+            read_state: ReadState::Empty,
             writable: true,
             // A session may send something unasked, so it is called once without input.
             runnable: true,
@@ -212,7 +212,7 @@ impl<S: Socket> Connection<S> {
             ends_messages_by_quiet: protocol.ends_messages_by_quiet(),
             overdue: false,
             rejected: false,
-            load: Load::default(),
+            demand: Demand::default(),
             grace_bytes: 0,
             last_received: now,
             last_sent: now,
@@ -230,11 +230,11 @@ impl<S: Socket> Connection<S> {
     /// Remembers the readiness that an event reports. Nothing else happens before the next turn.
     pub const fn remember(&mut self, readiness: Readiness) {
         self.writable |= readiness.writable;
-        self.inlet = match self.inlet {
-            Inlet::Ended | Inlet::ReadToEnd => self.inlet,
-            _ if readiness.read_to_end => Inlet::ReadToEnd,
-            Inlet::Empty if readiness.readable => Inlet::Readable,
-            Inlet::Empty | Inlet::Readable => self.inlet,
+        self.read_state = match self.read_state {
+            ReadState::Ended | ReadState::ReadToEnd => self.read_state,
+            _ if readiness.read_to_end => ReadState::ReadToEnd,
+            ReadState::Empty if readiness.readable => ReadState::Readable,
+            ReadState::Empty | ReadState::Readable => self.read_state,
         };
     }
 
@@ -268,9 +268,9 @@ impl<S: Socket> Connection<S> {
     pub fn drive(&mut self, shared: &mut Shared) -> Turn {
         let before = shared.moved_bytes;
         let turn = self.work(shared).unwrap_or_else(|error| Turn::Close(self.reason_of(&error)));
-        self.load.note(shared.moved_bytes - before);
-        let turn = if self.overdue { self.judge(turn, shared) } else { turn };
-        self.settle(shared);
+        self.demand.note(shared.moved_bytes - before);
+        let turn = if self.overdue { self.enforce_deadline(turn, shared) } else { turn };
+        self.shrink_buffers(shared);
         if !matches!(turn, Turn::Close(_)) {
             self.debug_assert_invariants();
         }
@@ -333,7 +333,7 @@ impl<S: Socket> Connection<S> {
                     true
                 }
                 Phase::Draining(_) => false,
-                Phase::Lingering(reason) if self.inlet == Inlet::Ended => {
+                Phase::Lingering(reason) if self.read_state == ReadState::Ended => {
                     return Ok(Turn::Close(reason));
                 }
                 // Beyond this bound the bytes of the peer stay unread, but the last answers still
@@ -374,14 +374,14 @@ impl<S: Socket> Connection<S> {
 
     /// True if a read may return something.
     const fn is_readable(&self) -> bool {
-        matches!(self.inlet, Inlet::Readable | Inlet::ReadToEnd)
+        matches!(self.read_state, ReadState::Readable | ReadState::ReadToEnd)
     }
 
     /// The scheduling class, which follows from the size of the last turns.
     #[must_use]
     #[inline]
     pub const fn class(&self) -> Class {
-        self.load.class()
+        self.demand.class()
     }
 
     /// Writes the connection to the activity log as opened, unless it is there already.

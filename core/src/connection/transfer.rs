@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::{Connection, Inlet, Phase, Shared};
+use super::{Connection, ReadState, Phase, Shared};
 use crate::buffers::pool::BLOCK_LEN;
 use crate::close_reason::CloseReason;
 use crate::limits::{LOW_WATER_BYTES, write_time};
@@ -30,7 +30,7 @@ impl<S: Socket> Connection<S> {
                 shared
                     .status
                     .count(self.peer.listener(), |counters| counters.sent_bytes += count as u64);
-                self.relieve(now);
+                self.end_backpressure_if_low(now);
                 Ok(true)
             }
             Err(error) if would_block(&error) => {
@@ -42,7 +42,7 @@ impl<S: Socket> Connection<S> {
     }
 
     /// Ends backpressure once the output is low enough.
-    const fn relieve(&mut self, now: Moment) {
+    const fn end_backpressure_if_low(&mut self, now: Moment) {
         if self.backpressure && self.output.len() <= LOW_WATER_BYTES {
             self.backpressure = false;
             // Under backpressure the rest of a message could not be read: its time starts now.
@@ -69,7 +69,7 @@ impl<S: Socket> Connection<S> {
         let Some((count, room)) =
             receive(&mut self.socket, self.input.spare(), shared.read_bytes_max)?
         else {
-            self.inlet = Inlet::Empty;
+            self.read_state = ReadState::Empty;
             return Ok(false);
         };
         self.input.commit(count);
@@ -78,7 +78,7 @@ impl<S: Socket> Connection<S> {
             self.note_grace(count);
         }
         self.runnable |=
-            self.inlet != Inlet::Ended && self.input.len() >= self.complete_len as usize;
+            self.read_state != ReadState::Ended && self.input.len() >= self.complete_len as usize;
         Ok(true)
     }
 
@@ -109,9 +109,9 @@ impl<S: Socket> Connection<S> {
         // saves the read that would return `WouldBlock`, a third of all system calls. For the
         // exceptions see `Readiness::read_to_end`.
         if count == 0 {
-            self.inlet = Inlet::Ended;
-        } else if count < room && self.inlet == Inlet::Readable {
-            self.inlet = Inlet::Empty;
+            self.read_state = ReadState::Ended;
+        } else if count < room && self.read_state == ReadState::Readable {
+            self.read_state = ReadState::Empty;
         }
         self.last_received = shared.clock.now();
         self.received_bytes += count as u64;
@@ -127,7 +127,7 @@ impl<S: Socket> Connection<S> {
     /// Shuts the write side down once the kernel has all answers. Returns false if the connection
     /// need not linger, because the peer has ended its input or is gone.
     pub(super) fn finish_output(&mut self, reason: CloseReason, shared: &Shared) -> bool {
-        if self.inlet == Inlet::Ended || self.socket.shutdown_write().is_err() {
+        if self.read_state == ReadState::Ended || self.socket.shutdown_write().is_err() {
             return false;
         }
         self.phase = Phase::Lingering(reason);
@@ -142,7 +142,7 @@ impl<S: Socket> Connection<S> {
         let received = receive(&mut self.socket, block.spare(), shared.read_bytes_max);
         shared.pool.take_back(block);
         let Some((count, room)) = received? else {
-            self.inlet = Inlet::Empty;
+            self.read_state = ReadState::Empty;
             return Ok(false);
         };
         self.note_received(count, room, shared);

@@ -34,12 +34,12 @@ pub enum Class {
 ///
 /// A single turn is not enough: the last turn of a long transfer is small too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Load {
+pub struct Demand {
     /// Twice the average in KiB. It saturates at 255, far above the threshold.
     doubled_kib: u8,
 }
 
-impl Load {
+impl Demand {
     /// The largest average of an interactive connection, in KiB of requests and answers.
     const INTERACTIVE_KIB_MAX: u8 = 8;
 
@@ -132,9 +132,9 @@ mod tests {
     const KIB: u64 = 1 << 10;
 
     fn class_after(turns: impl IntoIterator<Item = u64>) -> Class {
-        let mut load = Load::default();
-        turns.into_iter().for_each(|bytes| load.note(bytes));
-        load.class()
+        let mut demand = Demand::default();
+        turns.into_iter().for_each(|bytes| demand.note(bytes));
+        demand.class()
     }
 
     fn pop_all(queue: &mut RunQueue) -> Vec<usize> {

@@ -332,7 +332,7 @@ impl<S: System> EventLoop<S> {
         };
         self.shared.turn_of = token.number();
         if let Some(connection) = self.table.get_mut(token) {
-            let turn = connection.give_up(&mut self.shared);
+            let turn = connection.shed_memory(&mut self.shared);
             self.after(token, turn);
         }
         true

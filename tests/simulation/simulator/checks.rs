@@ -209,7 +209,7 @@ impl Network {
         }
         let is_open = state.phase == Phase::Open && !state.is_paused;
         let can_write = state.is_writable && state.output_len > 0;
-        let can_read = state.is_readable && !state.input_ended && is_open && !state.is_deaf;
+        let can_read = state.is_readable && !state.input_ended && is_open && !state.reads_no_more;
         let can_run = state.is_runnable && is_open;
         let can_discard = state.is_readable
             && matches!(state.phase, Phase::Lingering(_))
