@@ -1,7 +1,7 @@
 //! The moves between the buffers of a connection and its session: which messages are run, and when
 //! the conversation is over.
 
-use super::{Connection, ReadState, Phase, Shared, Stopping};
+use super::{Connection, Phase, ReadState, Shared, Stopping};
 use crate::close_reason::CloseReason;
 use crate::limits::HIGH_WATER_BYTES;
 use crate::os::moment::Moment;

@@ -1,6 +1,6 @@
 //! The state of a connection, for tests and for programs that embed the loop.
 
-use super::{Connection, ReadState, Phase, Stopping};
+use super::{Connection, Phase, ReadState, Stopping};
 use crate::os::system::Socket;
 
 /// The state of one connection. It is read-only.

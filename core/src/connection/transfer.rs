@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::{Connection, ReadState, Phase, Shared};
+use super::{Connection, Phase, ReadState, Shared};
 use crate::buffers::pool::BLOCK_LEN;
 use crate::close_reason::CloseReason;
 use crate::limits::{LOW_WATER_BYTES, write_time};

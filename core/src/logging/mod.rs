@@ -1,4 +1,4 @@
 //! Logging: the activity log of connections and messages, and the throttle of warnings.
 
 pub mod activity;
-pub mod warnings;
+pub mod throttle;

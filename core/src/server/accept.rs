@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::Config;
-use crate::logging::warnings::Warnings;
+use crate::logging::throttle::Throttle;
 use crate::os::moment::Moment;
 use crate::os::peer::PeerAddr;
 use crate::os::system::{System, would_block};
@@ -35,7 +35,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// The state of the listeners, and of a pause in accepting.
 pub(super) struct Acceptor {
-    listeners: Vec<Port>,
+    listeners: Vec<ListenerState>,
     /// The listener that is first in the next round. It changes each round, so that the listeners
     /// share the last descriptors.
     first: usize,
@@ -45,10 +45,10 @@ pub(super) struct Acceptor {
     /// How many connections in the table were rejected and linger.
     rejected: usize,
     pause: Option<Pause>,
-    warnings: Warnings,
+    throttle: Throttle,
 }
 
-struct Port {
+struct ListenerState {
     protocol: Arc<dyn Protocol>,
     /// Remembered readiness, as in a connection: false only after `EAGAIN`.
     ready: bool,
@@ -72,7 +72,7 @@ struct Pause {
 
 /// The meaning of an error of `accept`: see the table above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Failure {
+enum ErrorClass {
     Empty,
     Lost,
     Exhausted,
@@ -85,7 +85,7 @@ impl Acceptor {
             // Registration is an edge too: it reports connections that are queued already.
             listeners: protocols
                 .into_iter()
-                .map(|protocol| Port { protocol, ready: false, left: 0 })
+                .map(|protocol| ListenerState { protocol, ready: false, left: 0 })
                 .collect(),
             first: 0,
             connections_max: config.connections_max.min(ENTRIES_MAX / 2),
@@ -93,12 +93,12 @@ impl Acceptor {
             backlog: usize::try_from(config.backlog).unwrap_or(usize::MAX),
             rejected: 0,
             pause: None,
-            warnings: Warnings::default(),
+            throttle: Throttle::default(),
         }
     }
 
     /// Remembers that a listener may have connections in its queue.
-    pub(super) fn remember(&mut self, index: usize) {
+    pub(super) fn set_ready(&mut self, index: usize) {
         if let Some(listener) = self.listeners.get_mut(index) {
             listener.ready = true;
         }
@@ -146,17 +146,17 @@ impl Acceptor {
                     Err(error) => error,
                 };
                 match classify(&error) {
-                    Failure::Empty => {
+                    ErrorClass::Empty => {
                         self.pause = None;
                         self.listeners[index].ready = false;
                     }
-                    Failure::Lost => self.note_lost(
+                    ErrorClass::Lost => self.note_lost(
                         "connection lost before it was accepted",
                         &error,
                         now,
                         status,
                     ),
-                    Failure::Exhausted | Failure::Unknown => {
+                    ErrorClass::Exhausted | ErrorClass::Unknown => {
                         self.begin_pause(&error, now, status);
                         return None;
                     }
@@ -177,7 +177,7 @@ impl Acceptor {
         let is_full = open - self.rejected >= self.connections_max;
         if is_full {
             self.rejected += 1;
-            if self.warnings.may_pass(now) {
+            if self.throttle.allows(now) {
                 log::warn!(
                     "rejecting connections: the limit of {} is reached; raise --max-connections",
                     self.connections_max
@@ -193,7 +193,7 @@ impl Acceptor {
     }
 
     /// Notes that a connection has been closed. Its descriptor is free now, which ends a pause.
-    pub(super) fn closed(&mut self, was_rejected: bool) {
+    pub(super) fn note_closed(&mut self, was_rejected: bool) {
         self.rejected -= usize::from(was_rejected);
         if let Some(pause) = &mut self.pause {
             pause.ends = Moment::START;
@@ -223,7 +223,7 @@ impl Acceptor {
         status: &mut Status,
     ) {
         status.accepts_lost += 1;
-        if self.warnings.may_pass(now) {
+        if self.throttle.allows(now) {
             log::warn!("{what}: {error}");
         }
     }
@@ -231,7 +231,7 @@ impl Acceptor {
     fn begin_pause(&mut self, error: &io::Error, now: Moment, status: &mut Status) {
         status.accept_pauses += 1;
         let length = self.pause(now);
-        if self.warnings.may_pass(now) {
+        if self.throttle.allows(now) {
             log::warn!(
                 "cannot accept connections: {error}; retrying in {length:?}, or when one is closed"
             );
@@ -247,12 +247,12 @@ impl Acceptor {
 }
 
 /// Returns the meaning of an error, after accept(2) and the Linux source of `inet_csk_accept`.
-fn classify(error: &io::Error) -> Failure {
+fn classify(error: &io::Error) -> ErrorClass {
     if would_block(error) {
-        return Failure::Empty;
+        return ErrorClass::Empty;
     }
     match error.raw_os_error() {
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => Failure::Exhausted,
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => ErrorClass::Exhausted,
         Some(
             libc::ECONNABORTED
             | libc::ECONNRESET
@@ -264,8 +264,8 @@ fn classify(error: &io::Error) -> Failure {
             | libc::EHOSTDOWN
             | libc::EHOSTUNREACH
             | libc::ETIMEDOUT,
-        ) => Failure::Lost,
-        _ => Failure::Unknown,
+        ) => ErrorClass::Lost,
+        _ => ErrorClass::Unknown,
     }
 }
 
@@ -279,9 +279,9 @@ mod tests {
 
     #[test]
     fn every_error_of_accept_has_its_reaction() {
-        let cases: [(&[i32], Failure); 5] = [
-            (&[libc::EAGAIN], Failure::Empty),
-            (&[libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM], Failure::Exhausted),
+        let cases: [(&[i32], ErrorClass); 5] = [
+            (&[libc::EAGAIN], ErrorClass::Empty),
+            (&[libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM], ErrorClass::Exhausted),
             (
                 &[
                     libc::ECONNABORTED,
@@ -290,7 +290,7 @@ mod tests {
                     libc::ENOPROTOOPT,
                     libc::EPERM,
                 ],
-                Failure::Lost,
+                ErrorClass::Lost,
             ),
             (
                 &[
@@ -300,9 +300,9 @@ mod tests {
                     libc::EHOSTUNREACH,
                     libc::ETIMEDOUT,
                 ],
-                Failure::Lost,
+                ErrorClass::Lost,
             ),
-            (&[libc::EINVAL, libc::EOPNOTSUPP, libc::EBADF], Failure::Unknown),
+            (&[libc::EINVAL, libc::EOPNOTSUPP, libc::EBADF], ErrorClass::Unknown),
         ];
         for (errnos, failure) in cases {
             for errno in errnos {
@@ -315,7 +315,7 @@ mod tests {
         }
         assert_eq!(
             classify(&io::ErrorKind::Other.into()),
-            Failure::Unknown,
+            ErrorClass::Unknown,
             "an error without a number"
         );
     }

@@ -137,7 +137,7 @@ impl<S: System> EventLoop<S> {
         self.read_mail();
         self.accept();
         self.run_ready();
-        self.evict_further();
+        self.continue_eviction();
         self.expire();
         self.shut_down();
         debug_assert_eq!(self.shared.status.total().open(), self.table.len() as u64);
@@ -156,12 +156,12 @@ impl<S: System> EventLoop<S> {
                     run_queue.push(token.key(), connection.class());
                 }
             }
-            Event::Listener(index) => acceptor.remember(index),
+            Event::Listener(index) => acceptor.set_ready(index),
             Event::Mail(mail) => inbox.push(mail),
         })?;
         let before = self.shared.clock.now();
         self.shared.clock.set(self.system.read_clocks());
-        self.note_round(timeout, before);
+        self.update_gauges(timeout, before);
         self.shared.activity.tick(self.shared.clock.now());
         for token in self.newcomers.take_due(self.shared.clock.now()) {
             if let Some(connection) = self.table.get_mut(token) {
@@ -173,7 +173,7 @@ impl<S: System> EventLoop<S> {
 
     /// Updates the gauges. When the wait did not sleep, the time between two clock readings is the
     /// length of a round.
-    fn note_round(&mut self, timeout: Option<Duration>, before: Moment) {
+    fn update_gauges(&mut self, timeout: Option<Duration>, before: Moment) {
         let Shared { status, clock, pool, .. } = &mut self.shared;
         status.uptime = clock.now().since(Moment::START);
         status.ready = self.run_queue.len();
@@ -204,7 +204,7 @@ impl<S: System> EventLoop<S> {
     /// How long the loop can sleep unless an event comes; `None` is for ever.
     fn timeout(&self) -> Option<Duration> {
         let now = self.shared.clock.now();
-        if !self.run_queue.is_empty() || self.acceptor.is_ready(now) || self.eviction.goes_on() {
+        if !self.run_queue.is_empty() || self.acceptor.is_ready(now) || self.eviction.is_active() {
             return Some(Duration::ZERO);
         }
         let deadline = self
@@ -285,8 +285,8 @@ impl<S: System> EventLoop<S> {
         if connection.class() == Class::Interactive && self.shared.moved_bytes > before {
             self.budget.note_interactive(now);
         }
-        self.after(token, turn);
-        self.hold_memory_limit();
+        self.finish_turn(token, turn);
+        self.enforce_memory_limit();
     }
 
     /// Expires connections whose deadline has passed, at most
@@ -300,13 +300,13 @@ impl<S: System> EventLoop<S> {
             };
             let Some(connection) = self.table.get_mut(token) else { continue };
             let turn = connection.expire(&self.shared);
-            self.after(token, turn);
+            self.finish_turn(token, turn);
         }
     }
 
     /// Evicts connections until the memory limit holds. The loop calls it after each turn.
     #[inline]
-    fn hold_memory_limit(&mut self) {
+    fn enforce_memory_limit(&mut self) {
         if !self.shared.pool.is_over_limit() && !self.shared.pool.is_short() {
             return;
         }
@@ -317,8 +317,8 @@ impl<S: System> EventLoop<S> {
     /// Evicts one more connection if an eviction is in progress. Once the limit holds there is no
     /// hurry, and one reset can take 100 microseconds, in which the kernel frees what it holds for
     /// the connection. So a round evicts only one.
-    fn evict_further(&mut self) {
-        if self.eviction.goes_on() {
+    fn continue_eviction(&mut self) {
+        if self.eviction.is_active() {
             self.evict();
         }
     }
@@ -333,13 +333,13 @@ impl<S: System> EventLoop<S> {
         self.shared.turn_of = token.number();
         if let Some(connection) = self.table.get_mut(token) {
             let turn = connection.shed_memory(&mut self.shared);
-            self.after(token, turn);
+            self.finish_turn(token, turn);
         }
         true
     }
 
     /// Acts on the result of a turn: closes the connection, or queues it and enters its deadline.
-    fn after(&mut self, token: Token, turn: Turn) {
+    fn finish_turn(&mut self, token: Token, turn: Turn) {
         if let Turn::Close(reason) = turn {
             return self.close(token, reason);
         }
@@ -359,7 +359,7 @@ impl<S: System> EventLoop<S> {
         let summary = connection.close(reason, &mut self.shared);
         let listener = connection.peer().listener();
         self.shared.status.count(listener, |counters| counters.closed[reason as usize] += 1);
-        self.acceptor.closed(connection.is_rejected());
+        self.acceptor.note_closed(connection.is_rejected());
         if connection.is_probe(reason) {
             self.shared.status.count(listener, |counters| counters.probes += 1);
             self.shared.activity.probed(connection.peer(), &summary);

@@ -22,7 +22,7 @@ use std::collections::HashMap;
 
 use crate::buffers::pool::Pool;
 use crate::connection::Connection;
-use crate::logging::warnings::Warnings;
+use crate::logging::throttle::Throttle;
 use crate::os::moment::Moment;
 use crate::os::peer::Network;
 use crate::os::system::Socket;
@@ -43,9 +43,9 @@ pub(super) struct Eviction {
     /// The victims of the last survey; the last element is evicted first.
     victims: Vec<Token>,
     /// True from when the limit is reached until enough memory is free again.
-    goes_on: bool,
-    warnings: Warnings,
-    misfit_warnings: Warnings,
+    is_active: bool,
+    throttle: Throttle,
+    misfit_throttle: Throttle,
 }
 
 impl Eviction {
@@ -53,7 +53,7 @@ impl Eviction {
     #[cold]
     pub(super) fn begin(&mut self, pool: &mut Pool, now: Moment) {
         if pool.take_misfit() {
-            if self.misfit_warnings.may_pass(now) {
+            if self.misfit_throttle.allows(now) {
                 log::warn!(
                     "refusing a message: it or its answer exceeds the memory limit ({} MiB); \
                      raise --memory-limit, or lower --max-line and --max-frame",
@@ -64,8 +64,8 @@ impl Eviction {
                 return;
             }
         }
-        self.goes_on = true;
-        if self.warnings.may_pass(now) {
+        self.is_active = true;
+        if self.throttle.allows(now) {
             log::warn!(
                 "memory limit reached ({} MiB): evicting the connections with the largest buffers",
                 pool.memory_bytes_max() >> 20
@@ -74,8 +74,8 @@ impl Eviction {
     }
 
     /// True while each round has to evict a connection, even if the limit holds.
-    pub(super) const fn goes_on(&self) -> bool {
-        self.goes_on
+    pub(super) const fn is_active(&self) -> bool {
+        self.is_active
     }
 
     /// Returns the connection to evict next. `None` ends the eviction: enough memory is free, or no
@@ -106,7 +106,7 @@ impl Eviction {
             }
         }
         self.victims = Vec::new();
-        self.goes_on = false;
+        self.is_active = false;
         pool.forget_shortage();
         None
     }

@@ -129,7 +129,7 @@ impl Listening {
 
     /// Opens a socket for each endpoint of `listener`. Port 0 becomes the same free port for all of
     /// them. Endpoints that fail are skipped if the listener is not required.
-    fn open_all(&mut self, listener: &Listener, config: &Config) -> Result<Vec<Opened>, Failure> {
+    fn open_all(&mut self, listener: &Listener, config: &Config) -> Result<Vec<Opened>, OpenError> {
         let mut opened: Vec<Opened> = Vec::new();
         for wanted in &listener.endpoints {
             let mut endpoint = wanted.clone();
@@ -157,7 +157,7 @@ impl Listening {
             if is_missing_ipv6 {
                 log::debug!("{error}");
             } else if listener.required || is_of_chosen_port {
-                return Err(Failure { error, is_of_chosen_port });
+                return Err(OpenError { error, is_of_chosen_port });
             } else {
                 self.failures.push(error);
             }
@@ -198,7 +198,7 @@ impl Listening {
 type Opened = (listen::Listener, Endpoint);
 
 /// Why a listener could not be opened.
-struct Failure {
+struct OpenError {
     error: BindError,
     /// True if the port was chosen for port 0, so that another port may work.
     is_of_chosen_port: bool,

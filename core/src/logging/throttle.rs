@@ -9,19 +9,19 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Allows one warning per second.
 #[derive(Debug)]
-pub struct Warnings {
+pub struct Throttle {
     silent_until: Moment,
 }
 
-impl Default for Warnings {
+impl Default for Throttle {
     fn default() -> Self {
         Self { silent_until: Moment::START }
     }
 }
 
-impl Warnings {
+impl Throttle {
     /// Returns true if no warning was allowed within the last second. The caller then logs one.
-    pub fn may_pass(&mut self, now: Moment) -> bool {
+    pub fn allows(&mut self, now: Moment) -> bool {
         let may = now >= self.silent_until;
         if may {
             self.silent_until = now.after(INTERVAL);
@@ -36,9 +36,9 @@ mod tests {
 
     #[test]
     fn at_most_one_warning_per_second_is_allowed() {
-        let mut warnings = Warnings::default();
+        let mut throttle = Throttle::default();
         let passed = [0, 0, 999, 1000, 1001, 1999, 2000].map(|milliseconds| {
-            warnings.may_pass(Moment::START.after(Duration::from_millis(milliseconds)))
+            throttle.allows(Moment::START.after(Duration::from_millis(milliseconds)))
         });
         assert_eq!(passed, [true, false, false, true, false, false, true]);
     }
