@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::Config;
-use super::scripted::{Peer, Stage};
+use super::harness::{FakePeer, LoopHarness};
 use crate::close_reason::CloseReason;
 use crate::os::mailbox::Mail;
 use crate::os::system::Event;
@@ -13,48 +13,48 @@ use crate::protocol::{Protocol, echo};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn full(connections_max: usize, rejected_max: usize) -> Stage {
-    Stage::new(Text::new(), &Config { connections_max, rejected_max, ..Config::default() })
+fn full(connections_max: usize, rejected_max: usize) -> LoopHarness {
+    LoopHarness::new(Text::new(), &Config { connections_max, rejected_max, ..Config::default() })
 }
 
 /// The first listener speaks `text`, the second one `echo`.
-fn two_listeners() -> Stage {
+fn two_listeners() -> LoopHarness {
     let protocols: Vec<Arc<dyn Protocol>> = vec![Arc::new(Text::new()), Arc::new(echo::protocol())];
-    Stage::with_listeners(protocols, &Config::default())
+    LoopHarness::with_listeners(protocols, &Config::default())
 }
 
-fn answer(stage: &mut Stage, peer: &Peer) -> String {
+fn answer(harness: &mut LoopHarness, peer: &FakePeer) -> String {
     peer.take_sent();
     peer.send(b"ECHO a\n");
-    stage.settle();
+    harness.run_until_idle();
     peer.take_sent()
 }
 
 #[test]
 fn rejected_connections_linger_up_to_a_limit_and_then_close_at_once() {
-    let mut stage = full(1, 2);
-    let first = stage.peer();
-    let rejected: Vec<Peer> = (0..3).map(|_| stage.queue_peer()).collect();
-    stage.settle();
+    let mut harness = full(1, 2);
+    let first = harness.peer();
+    let rejected: Vec<FakePeer> = (0..3).map(|_| harness.queue_peer()).collect();
+    harness.run_until_idle();
     assert!(
         rejected.iter().all(|peer| peer.take_sent() == "ERROR SERVER_BUSY\n"),
         "all get the error"
     );
-    assert_eq!(rejected.iter().map(Peer::is_closed).collect::<Vec<_>>(), [false, false, true]);
+    assert_eq!(rejected.iter().map(FakePeer::is_closed).collect::<Vec<_>>(), [false, false, true]);
     rejected[0].send_and_end(b"");
-    stage.settle();
-    let next = stage.queue_peer();
-    stage.settle();
+    harness.run_until_idle();
+    let next = harness.queue_peer();
+    harness.run_until_idle();
     assert!(!next.is_closed(), "the closed connection has made room for another one that lingers");
-    assert_eq!(answer(&mut stage, &first), "ECHO a\n");
-    assert_eq!(stage.event_loop.shared.status.total().closed_for(CloseReason::ServerBusy), 2);
+    assert_eq!(answer(&mut harness, &first), "ECHO a\n");
+    assert_eq!(harness.event_loop.shared.status.total().closed_for(CloseReason::ServerBusy), 2);
 }
 
 #[test]
 fn connections_are_served_exactly_up_to_the_limit() {
-    let mut stage = full(3, 8);
-    let peers: Vec<Peer> = (0..4).map(|_| stage.queue_peer()).collect();
-    stage.settle();
+    let mut harness = full(3, 8);
+    let peers: Vec<FakePeer> = (0..4).map(|_| harness.queue_peer()).collect();
+    harness.run_until_idle();
     let welcomed: Vec<bool> =
         peers.iter().map(|peer| peer.take_sent().starts_with("WELCOME")).collect();
     assert_eq!(welcomed, [true, true, true, false]);
@@ -62,77 +62,77 @@ fn connections_are_served_exactly_up_to_the_limit() {
 
 #[test]
 fn each_listener_serves_its_own_protocol() {
-    let mut stage = two_listeners();
+    let mut harness = two_listeners();
     for (listener, expected) in
         [(1, "Server received: ECHO a\n"), (0, "ECHO a\n"), (1, "Server received: ECHO a\n")]
     {
-        let peer = stage.queue_peer_at(listener);
-        stage.settle();
-        assert_eq!(answer(&mut stage, &peer), expected);
+        let peer = harness.queue_peer_at(listener);
+        harness.run_until_idle();
+        assert_eq!(answer(&mut harness, &peer), expected);
     }
 }
 
 #[test]
 fn all_listeners_accept_in_a_round_and_none_during_a_pause() {
-    let mut stage = two_listeners();
-    let peers = [0, 1].map(|listener| stage.queue_peer_at(listener));
-    stage.event_loop.round().expect("a round");
+    let mut harness = two_listeners();
+    let peers = [0, 1].map(|listener| harness.queue_peer_at(listener));
+    harness.event_loop.round().expect("a round");
     assert!(peers.iter().all(|peer| peer.token().is_some()));
     for listener in [0, 1] {
-        stage.fail_accept_at(listener, libc::EMFILE);
-        stage.event(Event::Listener(listener));
+        harness.fail_accept_at(listener, libc::EMFILE);
+        harness.event(Event::Listener(listener));
     }
-    stage.event_loop.round().expect("a round");
-    assert_eq!(stage.event_loop.shared.status.accept_pauses, 1);
+    harness.event_loop.round().expect("a round");
+    assert_eq!(harness.event_loop.shared.status.accept_pauses, 1);
 }
 
 #[test]
 fn a_failing_listener_does_not_block_the_others() {
-    let mut stage = two_listeners();
-    (0..40).for_each(|_| stage.fail_accept(libc::EMFILE));
-    let (first, second) = (stage.queue_peer_at(0), stage.queue_peer_at(1));
+    let mut harness = two_listeners();
+    (0..40).for_each(|_| harness.fail_accept(libc::EMFILE));
+    let (first, second) = (harness.queue_peer_at(0), harness.queue_peer_at(1));
     // The two listeners take turns in beginning a round.
-    stage.pass(Duration::from_millis(100));
-    assert_eq!(answer(&mut stage, &second), "Server received: ECHO a\n");
+    harness.run_for(Duration::from_millis(100));
+    assert_eq!(answer(&mut harness, &second), "Server received: ECHO a\n");
     assert!(first.token().is_none(), "its listener still fails");
-    stage.pass(60 * SECOND);
-    assert_eq!(answer(&mut stage, &first), "ECHO a\n");
-    assert_eq!(stage.event_loop.shared.status.accept_pauses, 40);
+    harness.run_for(60 * SECOND);
+    assert_eq!(answer(&mut harness, &first), "ECHO a\n");
+    assert_eq!(harness.event_loop.shared.status.accept_pauses, 40);
 }
 
 #[test]
 fn a_stop_accepts_a_full_queue_but_not_an_endless_flood() {
-    let mut stage = Stage::new(Text::new(), &Config { backlog: 64, ..Config::default() });
-    let flood: Vec<Peer> = (0..900).map(|_| stage.queue_peer()).collect();
-    stage.event(Event::Mail(Mail::Stop));
-    stage.event_loop.round().expect("a round");
+    let mut harness = LoopHarness::new(Text::new(), &Config { backlog: 64, ..Config::default() });
+    let flood: Vec<FakePeer> = (0..900).map(|_| harness.queue_peer()).collect();
+    harness.event(Event::Mail(Mail::Stop));
+    harness.event_loop.round().expect("a round");
     let accepted = flood.iter().filter(|peer| peer.token().is_some()).count();
     assert!((64..=160).contains(&accepted), "{accepted} of 900 with a queue of 64");
 }
 
 #[test]
 fn connections_lost_before_accept_are_counted() {
-    let mut stage = full(1000, 8);
-    (0..3).for_each(|_| stage.fail_accept(libc::ECONNABORTED));
-    let peer = stage.peer();
-    assert_eq!(stage.event_loop.shared.status.accepts_lost, 3);
-    assert_eq!(answer(&mut stage, &peer), "ECHO a\n");
+    let mut harness = full(1000, 8);
+    (0..3).for_each(|_| harness.fail_accept(libc::ECONNABORTED));
+    let peer = harness.peer();
+    assert_eq!(harness.event_loop.shared.status.accepts_lost, 3);
+    assert_eq!(answer(&mut harness, &peer), "ECHO a\n");
 }
 
 #[test]
 fn a_connection_without_a_byte_is_a_probe_within_one_second() {
-    let mut stage = full(1000, 8);
+    let mut harness = full(1000, 8);
     for (silence, probes) in [(SECOND - Duration::from_millis(1), 1), (SECOND, 1), (2 * SECOND, 1)]
     {
-        let peer = stage.peer();
-        stage.pass(silence);
+        let peer = harness.peer();
+        harness.run_for(silence);
         peer.send_and_end(b"");
-        stage.settle();
+        harness.run_until_idle();
         assert!(peer.is_closed());
-        assert_eq!(stage.event_loop.shared.status.total().probes, probes, "after {silence:?}");
+        assert_eq!(harness.event_loop.shared.status.total().probes, probes, "after {silence:?}");
     }
-    let client = stage.peer();
+    let client = harness.peer();
     client.send_and_end(b"\n");
-    stage.settle();
-    assert_eq!(stage.event_loop.shared.status.total().probes, 1, "a byte makes it a client");
+    harness.run_until_idle();
+    assert_eq!(harness.event_loop.shared.status.total().probes, 1, "a byte makes it a client");
 }

@@ -8,6 +8,8 @@ mod config;
 mod ending_tests;
 mod event_loop;
 mod eviction;
+#[cfg(test)]
+mod harness;
 #[cfg(any(test, feature = "testing"))]
 mod inspection;
 mod listening;
@@ -16,8 +18,6 @@ mod loop_tests;
 mod newcomers;
 #[cfg(test)]
 mod schedule_tests;
-#[cfg(test)]
-mod scripted;
 mod shutdown;
 mod turn_budget;
 

@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::config::Config;
-use super::scripted::{Peer, Stage};
+use super::harness::{FakePeer, LoopHarness};
 use crate::limits::{LINGER_TIMEOUT, Limits, Timeouts};
 use crate::os::mailbox::Mail;
 use crate::os::system::{Event, Readiness};
@@ -60,13 +60,13 @@ fn act() -> impl Strategy<Value = Act> {
 /// Runs `acts` with one peer for each of `scripts`, and calls `check` after each act. Returns the
 /// peers and the unsent rests of their scripts.
 fn play<'a>(
-    stage: &mut Stage,
+    harness: &mut LoopHarness,
     scripts: &'a [Vec<u8>],
     acts: &[Act],
-    mut check: impl FnMut(&mut Stage),
-) -> Vec<(Peer, &'a [u8])> {
-    let mut peers: Vec<(Peer, &[u8])> =
-        scripts.iter().map(|script| (stage.peer(), script.as_slice())).collect();
+    mut check: impl FnMut(&mut LoopHarness),
+) -> Vec<(FakePeer, &'a [u8])> {
+    let mut peers: Vec<(FakePeer, &[u8])> =
+        scripts.iter().map(|script| (harness.peer(), script.as_slice())).collect();
     for act in acts {
         match *act {
             Act::Send(peer, len) => {
@@ -78,64 +78,64 @@ fn play<'a>(
             Act::Read(peer, len) => peers[peer].0.set_room(len),
             Act::Spurious(peer, readiness) => {
                 let token = peers[peer].0.token().expect("registered");
-                stage.event(Event::Connection(token, readiness));
+                harness.event(Event::Connection(token, readiness));
             }
-            Act::Round => stage.event_loop.round().expect("a round"),
-            Act::Settle => stage.settle(),
-            Act::Pass(time) => stage.pass(time),
-            Act::Probe => stage.queue_peer().send_and_end(b""),
+            Act::Round => harness.event_loop.round().expect("a round"),
+            Act::Settle => harness.run_until_idle(),
+            Act::Pass(time) => harness.run_for(time),
+            Act::Probe => harness.queue_peer().send_and_end(b""),
         }
-        check(stage);
+        check(harness);
     }
     peers
 }
 
 /// Lets the peers send and read everything and close.
-fn end(stage: &mut Stage, peers: &[(Peer, &[u8])]) {
+fn end(harness: &mut LoopHarness, peers: &[(FakePeer, &[u8])]) {
     for (peer, unsent) in peers {
         peer.set_room(usize::MAX);
         peer.send_and_end(unsent);
     }
-    stage.settle();
+    harness.run_until_idle();
     assert!(peers.iter().all(|(peer, _)| peer.is_closed()), "an end of input was not noticed");
-    stage.pass(LINGER_TIMEOUT);
-    assert_all_gone(stage);
+    harness.run_for(LINGER_TIMEOUT);
+    assert_all_gone(harness);
 }
 
-fn assert_all_gone(stage: &Stage) {
-    let counters = &stage.event_loop.shared.status.total();
+fn assert_all_gone(harness: &LoopHarness) {
+    let counters = &harness.event_loop.shared.status.total();
     assert_eq!(
-        (stage.event_loop.inspect().connections.len(), counters.accepted),
+        (harness.event_loop.inspect().connections.len(), counters.accepted),
         (0, counters.closed_in_all())
     );
-    assert_eq!(stage.event_loop.shared.pool.lent_bytes(), 0);
+    assert_eq!(harness.event_loop.shared.pool.lent_bytes(), 0);
 }
 
 /// A loop without timeouts for slow peers.
-fn patient(protocol: impl Protocol + 'static, limits: Limits) -> Stage {
+fn patient(protocol: impl Protocol + 'static, limits: Limits) -> LoopHarness {
     let timeouts = Timeouts { idle: None, message: None, write: None, ..Timeouts::default() };
-    Stage::new(protocol, &Config { timeouts, limits, ..Config::default() })
+    LoopHarness::new(protocol, &Config { timeouts, limits, ..Config::default() })
 }
 
 /// Asserts that each peer gets its own messages back, if their answers are the messages.
 fn assert_come_back(protocol: impl Protocol + 'static, scripts: &[Vec<u8>], acts: &[Act]) {
-    let mut stage = patient(protocol, Limits::default());
-    let peers = play(&mut stage, scripts, acts, |_| {});
-    end(&mut stage, &peers);
+    let mut harness = patient(protocol, Limits::default());
+    let peers = play(&mut harness, scripts, acts, |_| {});
+    end(&mut harness, &peers);
     for ((peer, _), script) in peers.iter().zip(scripts) {
-        assert!(peer.wire.borrow().sent == *script, "a wrong or missing answer");
+        assert!(peer.link.borrow().sent == *script, "a wrong or missing answer");
     }
 }
 
 /// Asserts that peers that do nothing more are closed when all timeouts have passed.
 fn assert_stalled_are_freed(protocol: impl Protocol + 'static, scripts: &[Vec<u8>], acts: &[Act]) {
-    let mut stage = Stage::new(protocol, &Config::default());
-    play(&mut stage, scripts, acts, |_| {});
+    let mut harness = LoopHarness::new(protocol, &Config::default());
+    play(&mut harness, scripts, acts, |_| {});
     let Timeouts { idle, message, write, quiet, .. } = Timeouts::default();
-    stage.pass(
+    harness.run_for(
         [idle, message, write, quiet].into_iter().flatten().sum::<Duration>() + LINGER_TIMEOUT,
     );
-    assert_all_gone(&stage);
+    assert_all_gone(&harness);
 }
 
 /// Returns the script of each peer: a message of each length in `lens`.
@@ -176,11 +176,11 @@ proptest! {
     #[test]
     fn the_memory_limit_holds_after_each_turn(lens in lens(), acts in vec(act(), 0..60)) {
         let limits = Limits { memory_bytes_max: Limits::MEMORY_BYTES_MIN, ..Limits::default() };
-        let (mut stage, scripts) = (patient(Binary::new(), limits), scripts(frame, &lens));
-        let peers = play(&mut stage, &scripts, &acts, |stage| {
-            assert!(stage.event_loop.shared.pool.lent_bytes() <= Limits::MEMORY_BYTES_MIN);
+        let (mut harness, scripts) = (patient(Binary::new(), limits), scripts(frame, &lens));
+        let peers = play(&mut harness, &scripts, &acts, |harness| {
+            assert!(harness.event_loop.shared.pool.lent_bytes() <= Limits::MEMORY_BYTES_MIN);
         });
-        end(&mut stage, &peers);
+        end(&mut harness, &peers);
     }
 
     #[test]
@@ -189,12 +189,12 @@ proptest! {
         acts in vec(act(), 0..60),
     ) {
         let limits = Limits { memory_bytes_max: Limits::MEMORY_BYTES_MIN, ..Limits::default() };
-        let (mut stage, scripts) = (patient(Binary::new(), limits), scripts(frame, &lens));
-        let polite = stage.peer();
-        play(&mut stage, &scripts, &acts, |stage| {
+        let (mut harness, scripts) = (patient(Binary::new(), limits), scripts(frame, &lens));
+        let polite = harness.peer();
+        play(&mut harness, &scripts, &acts, |harness| {
             polite.send(&frame(0, 5));
-            stage.settle();
-            assert_eq!(std::mem::take(&mut polite.wire.borrow_mut().sent), frame(0, 5));
+            harness.run_until_idle();
+            assert_eq!(std::mem::take(&mut polite.link.borrow_mut().sent), frame(0, 5));
         });
     }
 
@@ -203,21 +203,21 @@ proptest! {
         lens in lens(),
         acts in vec(act(), 0..60),
     ) {
-        let (mut stage, scripts) = (patient(Text::new(), Limits::default()), scripts(line, &lens));
-        let peers = play(&mut stage, &scripts, &acts, |_| {});
+        let (mut harness, scripts) = (patient(Text::new(), Limits::default()), scripts(line, &lens));
+        let peers = play(&mut harness, &scripts, &acts, |_| {});
         peers.iter().for_each(|(peer, _)| peer.set_room(usize::MAX));
-        stage.event(Event::Mail(Mail::Stop));
-        stage.settle();
+        harness.event(Event::Mail(Mail::Stop));
+        harness.run_until_idle();
         for ((peer, unsent), script) in peers.iter().zip(&scripts) {
             let arrived = script.strip_suffix(*unsent).expect("sent from its front");
             let last_end = arrived.iter().rposition(|byte| *byte == b'\n');
             let answered = last_end.map_or(0, |newline| newline + 1);
             let expected = [&arrived[..answered], b"BYE\n"].concat();
-            prop_assert!(peer.wire.borrow().sent == expected, "a wrong, missing or cut answer");
-            prop_assert!(peer.wire.borrow().sent_end);
+            prop_assert!(peer.link.borrow().sent == expected, "a wrong, missing or cut answer");
+            prop_assert!(peer.link.borrow().sent_end);
         }
-        stage.pass(LINGER_TIMEOUT);
-        prop_assert!(stage.event_loop.is_over());
+        harness.run_for(LINGER_TIMEOUT);
+        prop_assert!(harness.event_loop.is_over());
     }
 
     #[test]

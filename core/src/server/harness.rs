@@ -21,11 +21,11 @@ use crate::os::table::Token;
 use crate::protocol::Protocol;
 
 /// The simulated kernel, which the loop and the test share.
-pub(super) struct World {
+pub(super) struct FakeKernel {
     now: Moment,
     events: VecDeque<Event>,
     /// The accept queues: the index of the listener, and the next result of `accept`.
-    backlog: VecDeque<(usize, io::Result<Rc<RefCell<Wire>>>)>,
+    backlog: VecDeque<(usize, io::Result<Rc<RefCell<Link>>>)>,
     /// True if a connection can be registered.
     pub(super) watches_left: bool,
     /// The timeout of the last wait.
@@ -35,7 +35,7 @@ pub(super) struct World {
 }
 
 /// The state of one connection in the simulated kernel.
-pub(super) struct Wire {
+pub(super) struct Link {
     token: Option<Token>,
     inbound: VecDeque<u8>,
     inbound_ended: bool,
@@ -62,7 +62,7 @@ pub(super) struct Wire {
     pub(super) writes: usize,
 }
 
-impl Wire {
+impl Link {
     /// Adds bytes to the socket without an event.
     pub(super) fn inbound_push(&mut self, bytes: &[u8]) {
         self.inbound.extend(bytes);
@@ -74,11 +74,11 @@ impl Wire {
     }
 }
 
-pub(super) struct ScriptedSystem(Rc<RefCell<World>>);
-pub(super) struct ScriptedSocket(Rc<RefCell<Wire>>);
+pub(super) struct FakeSystem(Rc<RefCell<FakeKernel>>);
+pub(super) struct FakeSocket(Rc<RefCell<Link>>);
 
-impl System for ScriptedSystem {
-    type Socket = ScriptedSocket;
+impl System for FakeSystem {
+    type Socket = FakeSocket;
 
     fn read_clocks(&mut self) -> Reading {
         let moment = self.0.borrow().now;
@@ -86,32 +86,32 @@ impl System for ScriptedSystem {
     }
 
     fn wait(&mut self, timeout: Option<Duration>, mut handle: impl FnMut(Event)) -> io::Result<()> {
-        let mut world = self.0.borrow_mut();
-        world.timeout = timeout;
-        world.is_quiet = timeout != Some(Duration::ZERO) && world.events.is_empty();
-        world.events.drain(..).for_each(&mut handle);
+        let mut kernel = self.0.borrow_mut();
+        kernel.timeout = timeout;
+        kernel.is_quiet = timeout != Some(Duration::ZERO) && kernel.events.is_empty();
+        kernel.events.drain(..).for_each(&mut handle);
         Ok(())
     }
 
-    fn accept(&mut self, listener: usize) -> io::Result<(ScriptedSocket, PeerAddr)> {
+    fn accept(&mut self, listener: usize) -> io::Result<(FakeSocket, PeerAddr)> {
         let backlog = &mut self.0.borrow_mut().backlog;
         let next = backlog
             .iter()
             .position(|(index, _)| *index == listener)
             .and_then(|next| backlog.remove(next));
-        let wire = next.map_or(Err(io::ErrorKind::WouldBlock.into()), |(_, wire)| wire)?;
-        Ok((ScriptedSocket(wire), ([127, 0, 0, 1], 1).into()))
+        let link = next.map_or(Err(io::ErrorKind::WouldBlock.into()), |(_, link)| link)?;
+        Ok((FakeSocket(link), ([127, 0, 0, 1], 1).into()))
     }
 
-    fn register(&mut self, socket: &mut ScriptedSocket, token: Token) -> io::Result<()> {
+    fn register(&mut self, socket: &mut FakeSocket, token: Token) -> io::Result<()> {
         if !self.0.borrow().watches_left {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        let mut wire = socket.0.borrow_mut();
-        wire.token = Some(token);
-        let readable = !wire.inbound.is_empty() || wire.inbound_ended;
+        let mut link = socket.0.borrow_mut();
+        link.token = Some(token);
+        let readable = !link.inbound.is_empty() || link.inbound_ended;
         let readiness =
-            Readiness { readable, writable: wire.room > 0, read_to_end: wire.inbound_ended };
+            Readiness { readable, writable: link.room > 0, read_to_end: link.inbound_ended };
         self.0.borrow_mut().events.push_back(Event::Connection(token, readiness));
         Ok(())
     }
@@ -121,44 +121,44 @@ impl System for ScriptedSystem {
     }
 }
 
-impl Socket for ScriptedSocket {
+impl Socket for FakeSocket {
     fn receive(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let mut wire = self.0.borrow_mut();
-        wire.reads += 1;
-        if let Some(error) = wire.error {
+        let mut link = self.0.borrow_mut();
+        link.reads += 1;
+        if let Some(error) = link.error {
             return Err(error.into());
         }
-        let count = buf.len().min(wire.inbound.len()).min(wire.read_max);
-        if count == 0 && !wire.inbound_ended {
+        let count = buf.len().min(link.inbound.len()).min(link.read_max);
+        if count == 0 && !link.inbound_ended {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        buf.iter_mut().zip(wire.inbound.drain(..count)).for_each(|(place, byte)| *place = byte);
+        buf.iter_mut().zip(link.inbound.drain(..count)).for_each(|(place, byte)| *place = byte);
         Ok(count)
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
         assert!(!bytes.is_empty(), "an empty write");
-        let mut wire = self.0.borrow_mut();
-        wire.writes += 1;
-        if let Some(error) = wire.error {
+        let mut link = self.0.borrow_mut();
+        link.writes += 1;
+        if let Some(error) = link.error {
             return Err(error.into());
         }
-        let count = bytes.len().min(wire.room).min(wire.write_max);
-        wire.is_full |= wire.room < bytes.len();
+        let count = bytes.len().min(link.room).min(link.write_max);
+        link.is_full |= link.room < bytes.len();
         if count == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        wire.room -= count;
-        wire.sent.extend_from_slice(&bytes[..count]);
+        link.room -= count;
+        link.sent.extend_from_slice(&bytes[..count]);
         Ok(count)
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
-        let mut wire = self.0.borrow_mut();
-        if wire.has_gone {
+        let mut link = self.0.borrow_mut();
+        if link.has_gone {
             return Err(io::ErrorKind::NotConnected.into());
         }
-        wire.sent_end = true;
+        link.sent_end = true;
         Ok(())
     }
 
@@ -167,26 +167,26 @@ impl Socket for ScriptedSocket {
     }
 }
 
-impl Drop for ScriptedSocket {
+impl Drop for FakeSocket {
     fn drop(&mut self) {
         self.0.borrow_mut().is_closed = true;
     }
 }
 
 /// A loop on a simulated kernel.
-pub(super) struct Stage {
-    pub(super) event_loop: EventLoop<ScriptedSystem>,
-    pub(super) world: Rc<RefCell<World>>,
+pub(super) struct LoopHarness {
+    pub(super) event_loop: EventLoop<FakeSystem>,
+    pub(super) kernel: Rc<RefCell<FakeKernel>>,
 }
 
 /// The test's end of one connection.
 #[derive(Clone)]
-pub(super) struct Peer {
-    pub(super) wire: Rc<RefCell<Wire>>,
-    world: Rc<RefCell<World>>,
+pub(super) struct FakePeer {
+    pub(super) link: Rc<RefCell<Link>>,
+    kernel: Rc<RefCell<FakeKernel>>,
 }
 
-impl Stage {
+impl LoopHarness {
     /// Creates a loop with one listener for `protocol`.
     pub(super) fn new(protocol: impl Protocol + 'static, config: &Config) -> Self {
         Self::with_listeners(vec![Arc::new(protocol)], config)
@@ -194,7 +194,7 @@ impl Stage {
 
     /// Creates a loop with a listener for each of `protocols`.
     pub(super) fn with_listeners(protocols: Vec<Arc<dyn Protocol>>, config: &Config) -> Self {
-        let world = Rc::new(RefCell::new(World {
+        let kernel = Rc::new(RefCell::new(FakeKernel {
             now: Moment::START,
             events: VecDeque::new(),
             backlog: VecDeque::new(),
@@ -202,18 +202,18 @@ impl Stage {
             timeout: None,
             is_quiet: false,
         }));
-        let system = ScriptedSystem(Rc::clone(&world));
-        Self { event_loop: EventLoop::new(system, protocols, config), world }
+        let system = FakeSystem(Rc::clone(&kernel));
+        Self { event_loop: EventLoop::new(system, protocols, config), kernel }
     }
 
     /// Adds a peer to the accept queue, with an event.
-    pub(super) fn queue_peer(&mut self) -> Peer {
+    pub(super) fn queue_peer(&mut self) -> FakePeer {
         self.queue_peer_at(0)
     }
 
     /// Adds a peer to the accept queue of a listener, with an event.
-    pub(super) fn queue_peer_at(&mut self, listener: usize) -> Peer {
-        let wire = Rc::new(RefCell::new(Wire {
+    pub(super) fn queue_peer_at(&mut self, listener: usize) -> FakePeer {
+        let link = Rc::new(RefCell::new(Link {
             token: None,
             inbound: VecDeque::new(),
             inbound_ended: false,
@@ -230,16 +230,16 @@ impl Stage {
             reads: 0,
             writes: 0,
         }));
-        let mut world = self.world.borrow_mut();
-        world.backlog.push_back((listener, Ok(Rc::clone(&wire))));
-        world.events.push_back(Event::Listener(listener));
-        Peer { wire, world: Rc::clone(&self.world) }
+        let mut kernel = self.kernel.borrow_mut();
+        kernel.backlog.push_back((listener, Ok(Rc::clone(&link))));
+        kernel.events.push_back(Event::Listener(listener));
+        FakePeer { link, kernel: Rc::clone(&self.kernel) }
     }
 
     /// Connects a peer: it is accepted, and its greeting is discarded.
-    pub(super) fn peer(&mut self) -> Peer {
+    pub(super) fn peer(&mut self) -> FakePeer {
         let peer = self.queue_peer();
-        self.settle();
+        self.run_until_idle();
         peer.take_sent();
         peer
     }
@@ -252,21 +252,21 @@ impl Stage {
     /// Makes the next `accept` of a listener fail.
     pub(super) fn fail_accept_at(&mut self, listener: usize, errno: i32) {
         let failure = Err(io::Error::from_raw_os_error(errno));
-        self.world.borrow_mut().backlog.push_back((listener, failure));
+        self.kernel.borrow_mut().backlog.push_back((listener, failure));
     }
 
     /// Delivers an event.
     pub(super) fn event(&mut self, event: Event) {
-        self.world.borrow_mut().events.push_back(event);
+        self.kernel.borrow_mut().events.push_back(event);
     }
 
     /// Runs rounds until the loop would sleep, twice in a row: the round in between acts on
     /// deadlines that have passed.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn run_until_idle(&mut self) {
         let mut quiet_turns = 0;
         for _ in 0..100_000 {
             self.event_loop.round().expect("a simulated wait never fails");
-            quiet_turns = if self.world.borrow().is_quiet { quiet_turns + 1 } else { 0 };
+            quiet_turns = if self.kernel.borrow().is_quiet { quiet_turns + 1 } else { 0 };
             if quiet_turns == 2 || self.event_loop.is_over() {
                 return;
             }
@@ -274,17 +274,17 @@ impl Stage {
         panic!("the loop never sleeps: it spins");
     }
 
-    /// Lets `time` pass, and runs rounds whenever a timeout of the loop ends.
-    pub(super) fn pass(&mut self, time: Duration) {
-        self.settle();
-        let end = self.world.borrow().now.after(time);
+    /// Lets `time` run_for, and runs rounds whenever a timeout of the loop ends.
+    pub(super) fn run_for(&mut self, time: Duration) {
+        self.run_until_idle();
+        let end = self.kernel.borrow().now.after(time);
         loop {
             let wake = {
-                let world = self.world.borrow();
-                world.timeout.map_or(Moment::NEVER, |timeout| world.now.after(timeout))
+                let kernel = self.kernel.borrow();
+                kernel.timeout.map_or(Moment::NEVER, |timeout| kernel.now.after(timeout))
             };
-            self.world.borrow_mut().now = wake.min(end);
-            self.settle();
+            self.kernel.borrow_mut().now = wake.min(end);
+            self.run_until_idle();
             if wake >= end || self.event_loop.is_over() {
                 return;
             }
@@ -292,63 +292,63 @@ impl Stage {
     }
 
     /// The timeout of the last wait.
-    pub(super) fn sleeps_for(&self) -> Option<Duration> {
-        self.world.borrow().timeout
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        self.kernel.borrow().timeout
     }
 
     /// Moves the clock without a round, as if the process had been stopped.
-    pub(super) fn stall(&mut self, time: Duration) {
-        let mut world = self.world.borrow_mut();
-        world.now = world.now.after(time);
+    pub(super) fn move_clock(&mut self, time: Duration) {
+        let mut kernel = self.kernel.borrow_mut();
+        kernel.now = kernel.now.after(time);
     }
 }
 
-impl Peer {
+impl FakePeer {
     fn event(&self, readiness: Readiness) {
         if let Some(token) = self.token() {
-            self.world.borrow_mut().events.push_back(Event::Connection(token, readiness));
+            self.kernel.borrow_mut().events.push_back(Event::Connection(token, readiness));
         }
     }
 
     /// The token under which the server registered the connection.
     pub(super) fn token(&self) -> Option<Token> {
-        self.wire.borrow().token
+        self.link.borrow().token
     }
 
     /// Sends bytes.
     pub(super) fn send(&self, bytes: &[u8]) {
-        self.wire.borrow_mut().inbound.extend(bytes);
+        self.link.borrow_mut().inbound.extend(bytes);
         self.event(Readiness { readable: true, ..Readiness::default() });
     }
 
     /// Sends bytes and the end of input with a single event.
     pub(super) fn send_and_end(&self, bytes: &[u8]) {
-        self.wire.borrow_mut().inbound.extend(bytes);
-        self.wire.borrow_mut().inbound_ended = true;
+        self.link.borrow_mut().inbound.extend(bytes);
+        self.link.borrow_mut().inbound_ended = true;
         self.event(Readiness { readable: true, writable: false, read_to_end: true });
     }
 
     /// Makes room for `room` more bytes from the server.
     pub(super) fn set_room(&self, room: usize) {
-        self.wire.borrow_mut().room = room;
-        if room > 0 && std::mem::take(&mut self.wire.borrow_mut().is_full) {
+        self.link.borrow_mut().room = room;
+        if room > 0 && std::mem::take(&mut self.link.borrow_mut().is_full) {
             self.event(Readiness { writable: true, ..Readiness::default() });
         }
     }
 
     /// Resets the connection.
     pub(super) fn reset(&self) {
-        self.wire.borrow_mut().error = Some(io::ErrorKind::ConnectionReset);
+        self.link.borrow_mut().error = Some(io::ErrorKind::ConnectionReset);
         self.event(Readiness { readable: true, writable: true, read_to_end: true });
     }
 
     /// Returns the bytes that the server has sent since the last call.
     pub(super) fn take_sent(&self) -> String {
-        String::from_utf8(std::mem::take(&mut self.wire.borrow_mut().sent))
+        String::from_utf8(std::mem::take(&mut self.link.borrow_mut().sent))
             .expect("answers in UTF-8")
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.wire.borrow().is_closed
+        self.link.borrow().is_closed
     }
 }
