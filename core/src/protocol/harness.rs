@@ -58,8 +58,11 @@ pub struct SessionHarness {
     pool: Pool,
     clock: Clock,
     activity: Activity,
-    connection: ConnectionInfo,
     status: Status,
+    /// The bytes that the session has consumed.
+    consumed_bytes: u64,
+    /// The bytes of all answers.
+    sent_bytes: u64,
     /// True if the output has room for only one more answer in each call.
     pub is_crowded: bool,
     /// The step that the last call has returned.
@@ -77,17 +80,9 @@ impl SessionHarness {
     #[must_use]
     pub fn new(protocol: &dyn Protocol, limits: &Limits) -> Self {
         let clock = clock();
-        let connection = ConnectionInfo {
-            peer: Peer::new(([127, 0, 0, 1], 1).into(), 0),
-            number: 1,
-            opened: clock.now(),
-            received_bytes: 0,
-            sent_bytes: 0,
-            messages: 0,
-        };
         let message_max = limits.line_bytes_max.max(limits.frame_bytes_max) as usize;
         Self {
-            session: protocol.session(&Accepted::new(connection.peer, connection.number, *limits)),
+            session: protocol.session(&Accepted::new(peer(), NUMBER, *limits)),
             ends_messages_by_quiet: protocol.ends_messages_by_quiet(),
             input: Vec::new(),
             complete_len: 0,
@@ -97,7 +92,8 @@ impl SessionHarness {
             status: Status::new(&[protocol.name()], *limits, 1, clock.wall()),
             clock,
             activity: Activity::new(None, vec![protocol.name()]),
-            connection,
+            consumed_bytes: 0,
+            sent_bytes: 0,
             is_crowded: false,
             step: Step::Done,
             has_ended_a_message: false,
@@ -172,8 +168,7 @@ impl SessionHarness {
             consumed == 0 || self.input.len() >= self.complete_len,
             "consumed before the missing bytes had arrived"
         );
-        self.input.drain(..consumed);
-        self.complete_len = 0;
+        self.consume(consumed);
         if let Step::Incomplete { missing: Some(missing) } = step {
             assert!(missing > 0, "incomplete, with no byte missing");
             self.complete_len = self.input.len() + missing;
@@ -189,7 +184,7 @@ impl SessionHarness {
             {
                 self.step = Step::Close(CloseReason::Quit);
             }
-            self.input.clear();
+            self.consume(self.input.len());
         }
         self
     }
@@ -201,8 +196,7 @@ impl SessionHarness {
     pub fn refuse(&mut self) -> &mut Self {
         let consumed = self.call(0, |session, input, context| session.refuse(input, context));
         assert!(consumed == 0 || consumed == self.input.len(), "refused a part of the input");
-        self.input.drain(..consumed);
-        self.complete_len = 0;
+        self.consume(consumed);
         self
     }
 
@@ -217,13 +211,14 @@ impl SessionHarness {
     /// messages. It is for measurements: it copies no bytes and does not check the contract.
     pub fn run(&mut self, input: &[u8]) -> u64 {
         let (mut rest, mut messages) = (input, 0);
+        let connection = self.connection();
         while !rest.is_empty() {
             let output = Output::new(&mut self.output, &mut self.pool);
             let mut context = Context::new(
                 output,
                 &mut self.clock,
                 &mut self.activity,
-                &self.connection,
+                &connection,
                 &self.status,
             );
             let (consumed, _) = self.session.advance(rest, &mut context);
@@ -266,17 +261,10 @@ impl SessionHarness {
         call: impl FnOnce(&mut dyn Session, &[u8], &mut Context<'_>) -> T,
     ) -> T {
         Output::new(&mut self.output, &mut self.pool).append(&vec![b'.'; waiting_len]);
-        self.connection.received_bytes =
-            self.connection.received_bytes.max(self.input.len() as u64);
-        self.connection.messages = self.messages;
+        let connection = self.connection();
         let output = Output::new(&mut self.output, &mut self.pool);
-        let mut context = Context::new(
-            output,
-            &mut self.clock,
-            &mut self.activity,
-            &self.connection,
-            &self.status,
-        );
+        let mut context =
+            Context::new(output, &mut self.clock, &mut self.activity, &connection, &self.status);
         let result = call(self.session.as_mut(), &self.input, &mut context);
         self.has_ended_a_message = context.has_ended_a_message();
         self.messages += context.messages();
@@ -289,10 +277,37 @@ impl SessionHarness {
         result
     }
 
+    /// The facts about the connection, as of now.
+    fn connection(&self) -> ConnectionInfo {
+        ConnectionInfo {
+            peer: peer(),
+            number: NUMBER,
+            opened: self.clock.now(),
+            received_bytes: self.consumed_bytes + self.input.len() as u64,
+            sent_bytes: self.sent_bytes,
+            messages: self.messages,
+        }
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.input.drain(..count);
+        self.consumed_bytes += count as u64;
+        self.complete_len = 0;
+    }
+
     fn take_answers(&mut self, waiting_len: usize) {
-        self.answers.extend_from_slice(self.output.bytes().get(waiting_len..).unwrap_or_default());
+        let answers = self.output.bytes().get(waiting_len..).unwrap_or_default();
+        self.sent_bytes += answers.len() as u64;
+        self.answers.extend_from_slice(answers);
         self.output.release(&mut self.pool);
     }
+}
+
+/// The number of the connection.
+const NUMBER: u64 = 1;
+
+fn peer() -> Peer {
+    Peer::new(([127, 0, 0, 1], 1).into(), 0)
 }
 
 /// Returns the clock of a harness, which stands still at 2025-09-12T22:24:13Z.
@@ -302,4 +317,42 @@ pub fn clock() -> Clock {
         moment: Moment::START,
         wall: UNIX_EPOCH + Duration::from_secs(1_757_715_853),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A session that answers each byte with what its context counts.
+    struct Counting;
+
+    impl Protocol for Counting {
+        fn name(&self) -> &'static str {
+            "counting"
+        }
+
+        fn session(&self, _accepted: &Accepted) -> Box<dyn Session> {
+            Box::new(Self)
+        }
+    }
+
+    impl Session for Counting {
+        fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
+            for byte in input {
+                context.received("", &[*byte]);
+            }
+            let (received, sent) = (context.received_bytes(), context.sent_bytes());
+            let counts = format!("{received} in, {sent} out, {}. ", context.messages_so_far());
+            context.output().append(counts.as_bytes());
+            (input.len(), Step::Done)
+        }
+    }
+
+    #[test]
+    fn the_context_counts_all_bytes_and_messages_of_the_session() {
+        let mut harness = SessionHarness::new(&Counting, &Limits::default());
+        harness.feed(b"abc").feed(b"d");
+        assert_eq!(harness.answers(), b"3 in, 0 out, 3. 4 in, 16 out, 4. ");
+        assert_eq!(harness.feed(b"e").answers(), b"5 in, 33 out, 5. ");
+    }
 }
