@@ -98,7 +98,9 @@ fn lines_and_their_sums_are_added_up() {
 fn complaints_are_counted_and_the_first_are_kept() {
     let mut journal = Journal::default();
     (0..100).for_each(|_| {
-        journal.note("2026-11-21T03:28:53.611Z WARN  rejecting connections: the limit of 10 is reached")
+        journal.note(
+            "2026-11-21T03:28:53.611Z WARN  rejecting connections: the limit of 10 is reached",
+        )
     });
     assert_eq!(journal.complaints, 100);
     assert_eq!(journal.first_complaints.len(), 10);

@@ -1,4 +1,4 @@
-//! Which seeds are run, and for how long.
+//! The budget of a run: which seeds, and for how long.
 
 use std::env;
 use std::hash::{BuildHasher, RandomState};
@@ -10,10 +10,10 @@ use tinytcp_cli::units;
 
 use super::tally::Tally;
 
-/// The number of seeds that are always run, from 0 on, however slow the machine is.
+/// How many seeds are always run, from 0 on, even on a slow machine.
 const FIXED: u64 = 300;
 
-/// What is run.
+/// The seeds to run.
 #[derive(Clone, Copy, Debug)]
 pub enum Budget {
     /// One seed, with a trace.
@@ -25,7 +25,7 @@ pub enum Budget {
 }
 
 impl Budget {
-    /// What the environment asks for; without a word from it, the fixed seeds.
+    /// Returns the budget that the environment requests; by default the fixed seeds.
     pub fn from_environment() -> Self {
         if let Ok(seed) = env::var("TINYTCP_SEED") {
             Self::One(number(&seed))
@@ -43,7 +43,7 @@ impl Budget {
         }
     }
 
-    /// Runs seeds on all processors, until one fails or the budget is used up.
+    /// Runs seeds on all processors, until one fails or the budget is spent.
     pub fn run(self, run: impl Fn(u64) -> Result<Tally, String> + Sync) -> Result<Tally, String> {
         let (began, base) = (Instant::now(), fresh_seed());
         let (taken, has_failed) = (AtomicU64::new(0), AtomicBool::new(false));
@@ -75,7 +75,7 @@ impl Budget {
             let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
             let tallies = workers
                 .into_iter()
-                .map(|worker| worker.join().expect("a failure is told, not thrown"));
+                .map(|worker| worker.join().expect("a worker returns failures and does not panic"));
             tallies.reduce(|sum, tally| Ok(sum?.add(tally?))).unwrap_or(Ok(Tally::default()))
         })
     }
@@ -85,11 +85,11 @@ fn fresh_seed() -> u64 {
     RandomState::new().hash_one(0)
 }
 
-/// A number as a failure prints it, or in decimal.
+/// Parses a number in hexadecimal, as a failure prints it, or in decimal.
 fn number(text: &str) -> u64 {
     let number = match text.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16),
         None => text.parse(),
     };
-    number.unwrap_or_else(|error| panic!("\"{text}\" is no number: {error}"))
+    number.unwrap_or_else(|error| panic!("\"{text}\" is not a number: {error}"))
 }

@@ -1,11 +1,11 @@
-//! The whole event loop under a simulated operating system: thousands of small worlds, each made
-//! from one seed.
+//! The simulation: the whole event loop on a simulated operating system, in thousands of small
+//! worlds. Each world is generated from one seed.
 //!
 //! ```text
 //! cargo test --test simulation                         the fixed seeds, the same every time
 //! TINYTCP_SIM_TIME=10m cargo test --test simulation    then fresh seeds, until the time is over
 //! TINYTCP_SEEDS=10000 cargo test --test simulation     10,000 fresh seeds; 0..10000 are these
-//! TINYTCP_SEED=0x1f cargo test --test simulation       one seed, and all that happens in it
+//! TINYTCP_SEED=0x1f cargo test --test simulation       one seed, with its whole trace
 //! ```
 
 mod budget;
@@ -20,7 +20,7 @@ use budget::Budget;
 use simulator::{Choices, Report, run};
 use tally::Tally;
 
-/// Runs the world of `seed`; when that fails, says how to see it again.
+/// Runs the world of `seed`. The error contains the command that replays it.
 fn run_seed(seed: u64) -> Result<Report, String> {
     run(Choices::of_seed(seed)).map_err(|failure| {
         format!(
@@ -33,7 +33,7 @@ fn hold_in(seed: u64) -> Report {
     run_seed(seed).unwrap_or_else(|failure| panic!("seed {seed:#x}: {failure}"))
 }
 
-/// Shows all that happens in the world of `seed`.
+/// Prints the trace of the world of `seed`.
 fn show(seed: u64) {
     let outcome = run(Choices::of_seed(seed));
     let trace = outcome.as_ref().map_or_else(|failure| &failure.trace, |report| &report.trace);
@@ -57,19 +57,19 @@ fn every_invariant_holds_in_every_world() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_trace_and_another_one_another() {
+fn equal_seeds_produce_equal_traces_and_different_seeds_different_ones() {
     let hashes = || (0..12).map(|seed| hold_in(seed).trace.hash()).collect::<Vec<_>>();
     let (once, again) = (hashes(), hashes());
     assert_eq!(once, again);
     assert_eq!(
         once.iter().collect::<BTreeSet<_>>().len(),
         once.len(),
-        "two worlds are the same: {once:x?}"
+        "two worlds are equal: {once:x?}"
     );
 }
 
 #[test]
-fn bytes_make_choices_too_and_without_bytes_everything_is_plain() {
+fn choices_can_come_from_bytes_and_no_bytes_mean_no_faults() {
     let report = run(Choices::of_bytes(b"")).unwrap_or_else(|failure| panic!("{failure}"));
     assert_eq!(report.faults.iter().sum::<u64>(), 0);
     for len in 0..200 {

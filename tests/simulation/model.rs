@@ -1,7 +1,7 @@
-//! The simulated kernel beside the real one: what is done to both must come out the same.
+//! A comparison of the simulated kernel with the real one: equal calls must have equal results.
 //!
-//! The facts that the server is built on are tests of their own; then random scripts, in which no
-//! buffer fills up, because how large the real ones are is nobody's promise.
+//! Each fact on which the server relies is a test. Then random scripts run on both. They do not
+//! fill the buffers, because the sizes of the real ones are not specified.
 
 use std::fmt::Debug;
 use std::io::{self, ErrorKind, Read, Write};
@@ -16,16 +16,16 @@ use tinytcp_core::os::system::{Event, Readiness, Socket, System};
 use tinytcp_core::os::table::Token;
 
 use super::simulator::Choices;
-use super::simulator::wire::{End, Refusal, Sizes, Wire};
+use super::simulator::channel::{Channel, End, Refusal, Sizes};
 
-/// What is foreseen gets so much time to happen, on a machine however busy.
+/// The longest wait for an expected event, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// What is not foreseen gets so much.
+/// The wait for an event that is not expected.
 const SILENCE: Duration = Duration::from_millis(3);
 
-/// Both kernels with one connection each, to which the same is done.
+/// Both kernels with one connection each, which get the same calls.
 struct Both {
-    model: Wire,
+    model: Channel,
     kernel: Kernel,
     /// The server's end of the real connection.
     server: Option<Stream>,
@@ -33,7 +33,7 @@ struct Both {
 }
 
 impl Both {
-    /// A connection that has been accepted, with the event that comes of watching it taken away.
+    /// Creates an accepted connection; the event of its registration is consumed.
     fn new() -> Self {
         let mut both = Self::unaccepted();
         both.accept();
@@ -41,7 +41,7 @@ impl Both {
         both
     }
 
-    /// A connection that waits to be accepted.
+    /// Creates a connection in the accept queue.
     fn unaccepted() -> Self {
         let (listener, _) = listen(([127, 0, 0, 1], 0).into(), 16, None).expect("a free port");
         let addr = listener.local_addr().expect("bound");
@@ -49,7 +49,7 @@ impl Both {
         let peer = TcpStream::connect(addr).expect("a listener");
         peer.set_nonblocking(true).expect("a socket");
         peer.set_nodelay(true).expect("a socket");
-        let model = Wire::new(Sizes { receive_max: 1 << 30, send_max: 4 << 20 });
+        let model = Channel::new(Sizes { receive_max: 1 << 30, send_max: 4 << 20 });
         Self { model, kernel, server: None, peer }
     }
 
@@ -64,7 +64,7 @@ impl Both {
         self.server.as_mut().expect("accepted")
     }
 
-    /// What the pollers say since the last time, all events together.
+    /// Returns the events since the last call, combined into one.
     fn events(&mut self) -> Option<Readiness> {
         let foreseen = self.model.take_edge();
         let mut seen: Option<Readiness> = None;
@@ -86,7 +86,7 @@ impl Both {
 
     fn push(&mut self, bytes: &[u8]) {
         assert_eq!(self.model.push(bytes), bytes.len());
-        // A peer whose connection is broken learns that by an error, and nothing comes of it.
+        // On a broken connection this fails, without further effect.
         let _ = self.peer.write_all(bytes);
     }
 
@@ -107,13 +107,13 @@ impl Both {
         self.replace_peer();
     }
 
-    /// Closes the peer's socket; the place is taken by one of which nobody asks anything.
+    /// Closes the peer's socket and replaces it by an unrelated one.
     fn replace_peer(&mut self) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         self.peer = TcpStream::connect(listener.local_addr().expect("bound")).expect("a listener");
     }
 
-    /// Has the peer take what was sent.
+    /// Lets the peer read what was sent.
     fn take(&mut self, len: usize) -> usize {
         let foreseen = self.model.take(len);
         let mut taken = vec![0; foreseen.len()];
@@ -154,7 +154,7 @@ impl Both {
         self.server = None;
     }
 
-    /// How the peer's input ends behind what it has taken.
+    /// How the peer's input ends after the bytes that it has read.
     fn end_seen_by_peer(&mut self) -> End {
         let foreseen = self.model.end_seen_by_peer();
         let mut lost = [0; 65_536];
@@ -164,8 +164,8 @@ impl Both {
                 Ok(0) => break End::Orderly,
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => break End::Reset,
                 Err(_) if foreseen == End::NotYet => break End::NotYet,
-                // What had come before a reset may still be read; the model drops it, as a slower
-                // network would.
+                // Bytes that arrived before a reset can still be read; the model drops them, as a
+                // slower network would.
                 Ok(_) | Err(_) => {
                     assert!(began.elapsed() < PATIENCE, "the end of the peer's input")
                 }
@@ -185,7 +185,7 @@ fn either(one: Readiness, other: Readiness) -> Readiness {
 }
 
 fn same<T: PartialEq + Debug>(seen: T, foreseen: T) -> T {
-    assert_eq!(seen, foreseen, "what the real kernel says, and the model");
+    assert_eq!(seen, foreseen, "the real kernel's result, and the model's");
     seen
 }
 
@@ -211,7 +211,7 @@ const NEWS: Readiness = Readiness { readable: true, writable: true, read_to_end:
 const THE_END: Readiness = Readiness { readable: true, writable: true, read_to_end: true };
 
 #[test]
-fn what_is_left_unread_is_told_of_by_no_event_until_a_byte_comes() {
+fn unread_bytes_cause_no_event_until_more_bytes_arrive() {
     let mut both = Both::new();
     both.push(b"hello");
     assert_eq!(both.events(), Some(NEWS));
@@ -223,7 +223,7 @@ fn what_is_left_unread_is_told_of_by_no_event_until_a_byte_comes() {
 }
 
 #[test]
-fn the_end_that_came_with_the_last_bytes_is_told_with_them_and_never_again() {
+fn an_end_that_arrives_with_the_last_bytes_causes_no_event_of_its_own() {
     let mut both = Both::new();
     both.push(b"hello");
     both.end();
@@ -234,7 +234,7 @@ fn the_end_that_came_with_the_last_bytes_is_told_with_them_and_never_again() {
 }
 
 #[test]
-fn answers_that_are_taken_cause_no_event() {
+fn answers_that_are_read_cause_no_event() {
     let mut both = Both::new();
     for _ in 0..1000 {
         assert_eq!(both.send(b"answer"), Ok(6));
@@ -248,7 +248,7 @@ fn a_full_buffer_that_empties_causes_one_event() {
     let mut both = Both::new();
     let block = vec![b'x'; 1 << 20];
     let (mut sent, mut has_room) = (0, true);
-    // What the kernel moves on to the peer's buffer makes room once more.
+    // The kernel moves bytes to the peer's buffer, which makes room once more.
     while std::mem::take(&mut has_room) {
         while let Ok(count) = both.server().send(&block) {
             sent += count;
@@ -278,7 +278,7 @@ fn closing_with_unread_input_is_a_reset_that_destroys_answers() {
 }
 
 #[test]
-fn ending_the_output_and_reading_to_the_end_before_closing_destroys_nothing() {
+fn a_shutdown_and_reads_to_the_end_before_a_close_destroy_nothing() {
     let mut both = Both::new();
     both.push(b"more");
     both.events();
@@ -294,7 +294,7 @@ fn ending_the_output_and_reading_to_the_end_before_closing_destroys_nothing() {
 }
 
 #[test]
-fn a_connection_that_was_reset_before_accept_is_accepted_and_says_so_when_it_is_read() {
+fn a_connection_that_was_reset_before_accept_fails_when_it_is_read() {
     let mut both = Both::unaccepted();
     both.reset();
     both.accept();
@@ -303,7 +303,7 @@ fn a_connection_that_was_reset_before_accept_is_accepted_and_says_so_when_it_is_
 }
 
 #[test]
-fn behind_a_reset_what_had_come_is_read_then_the_error_once_then_the_end() {
+fn after_a_reset_reads_return_the_bytes_then_the_error_then_the_end() {
     let mut both = Both::new();
     both.push(b"hello");
     both.reset();
@@ -315,7 +315,7 @@ fn behind_a_reset_what_had_come_is_read_then_the_error_once_then_the_end() {
 }
 
 #[test]
-fn who_writes_to_a_peer_that_has_closed_gets_one_write_through_and_then_an_error() {
+fn one_write_to_a_closed_peer_succeeds_and_the_next_one_fails() {
     let mut both = Both::new();
     both.peer_close();
     assert_eq!(both.events(), Some(THE_END));
@@ -324,7 +324,7 @@ fn who_writes_to_a_peer_that_has_closed_gets_one_write_through_and_then_an_error
     assert_eq!(both.send(b"x"), Err(Refusal::Errno(libc::EPIPE)));
 }
 
-/// Plays a random script on both kernels: every result and every event is compared where it comes.
+/// Runs a random script on both kernels, and compares each result and each event.
 fn play(seed: u64) {
     let mut choices = Choices::of_seed(seed);
     let mut both = Both::new();
@@ -342,7 +342,7 @@ fn play(seed: u64) {
             6 => drop(both.take(choices.below(60))),
             _ => drop(both.events()),
         }
-        // What was sent has arrived before anything else is done.
+        // All sent bytes must arrive before the next act.
         both.events();
     }
     both.close();
@@ -351,7 +351,7 @@ fn play(seed: u64) {
 }
 
 #[test]
-fn random_scripts_come_out_the_same_on_both() {
+fn random_scripts_have_equal_results_on_both_kernels() {
     for seed in 0..100 {
         println!("seed {seed}");
         play(seed);

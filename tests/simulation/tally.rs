@@ -1,11 +1,11 @@
-//! What happened in all worlds together.
+//! The sums over all worlds of a run.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use tinytcp_core::close_reason::CloseReason;
 
-use super::simulator::{FAULTS, KINDS, Report, SIGHTS};
+use super::simulator::{BEHAVIOURS, FAULTS, KINDS, Report};
 
 /// Sums over worlds.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub struct Tally {
     messages: u64,
     bytes: u64,
     faults: [u64; FAULTS.len()],
-    sights: [u64; SIGHTS.len()],
+    behaviours: [u64; BEHAVIOURS.len()],
     kinds: BTreeMap<&'static str, u64>,
     /// Connections closed, by reason.
     reasons: [u64; CloseReason::COUNT],
@@ -36,7 +36,7 @@ impl From<Report> for Tally {
             messages: counters.messages,
             bytes: counters.received_bytes + counters.sent_bytes,
             faults: report.faults,
-            sights: report.sights,
+            behaviours: report.behaviours,
             kinds,
             reasons: counters.closed,
         }
@@ -44,7 +44,7 @@ impl From<Report> for Tally {
 }
 
 impl Tally {
-    /// Both together.
+    /// Adds two sums.
     pub fn add(mut self, other: Self) -> Self {
         self.worlds += other.worlds;
         self.rounds += other.rounds;
@@ -53,7 +53,7 @@ impl Tally {
         self.messages += other.messages;
         self.bytes += other.bytes;
         self.faults.iter_mut().zip(other.faults).for_each(|(sum, count)| *sum += count);
-        self.sights.iter_mut().zip(other.sights).for_each(|(sum, count)| *sum += count);
+        self.behaviours.iter_mut().zip(other.behaviours).for_each(|(sum, count)| *sum += count);
         self.reasons.iter_mut().zip(other.reasons).for_each(|(sum, count)| *sum += count);
         for (kind, count) in other.kinds {
             *self.kinds.entry(kind).or_insert(0) += count;
@@ -61,20 +61,21 @@ impl Tally {
         self
     }
 
-    /// Asserts that everything that can happen has happened, where there were enough worlds for
-    /// that.
+    /// Asserts that each fault, each kind of client and each behaviour has occurred, if there were
+    /// enough worlds.
     pub fn assert_complete(&self) {
         if self.worlds < 300 {
             return;
         }
-        let faults = FAULTS.iter().zip(self.faults).map(|((_, said), count)| (*said, count));
+        let faults = FAULTS.iter().zip(self.faults).map(|((_, label), count)| (*label, count));
         let kinds = KINDS.iter().map(|kind| (*kind, self.kinds.get(kind).copied().unwrap_or(0)));
-        let sights = SIGHTS.iter().zip(self.sights).map(|(said, count)| (*said, count));
+        let behaviours =
+            BEHAVIOURS.iter().zip(self.behaviours).map(|(label, count)| (*label, count));
         let never: Vec<_> =
-            faults.chain(kinds).chain(sights).filter(|(_, count)| *count == 0).collect();
+            faults.chain(kinds).chain(behaviours).filter(|(_, count)| *count == 0).collect();
         assert!(never.is_empty(), "these never happened: {never:?}");
         for (reason, count) in CloseReason::ALL.iter().zip(self.reasons) {
-            // That one neither a peer nor the kernel may cause.
+            // No client and no error of the kernel may cause a system error.
             assert_eq!(
                 count == 0,
                 *reason == CloseReason::SystemError,
@@ -93,15 +94,15 @@ impl fmt::Display for Tally {
              {messages} messages, {bytes} bytes; {} faults:",
             self.faults.iter().sum::<u64>()
         )?;
-        for ((_, said), count) in FAULTS.iter().zip(self.faults) {
-            writeln!(f, "{count:10} {said}")?;
+        for ((_, label), count) in FAULTS.iter().zip(self.faults) {
+            writeln!(f, "{count:10} {label}")?;
         }
-        writeln!(f, "seen:")?;
-        SIGHTS
+        writeln!(f, "behaviour:")?;
+        BEHAVIOURS
             .iter()
-            .zip(self.sights)
-            .try_for_each(|(said, count)| writeln!(f, "{count:10} {said}"))?;
-        writeln!(f, "peers:")?;
+            .zip(self.behaviours)
+            .try_for_each(|(label, count)| writeln!(f, "{count:10} {label}"))?;
+        writeln!(f, "clients:")?;
         self.kinds.iter().try_for_each(|(kind, count)| writeln!(f, "{count:10} {kind}"))?;
         writeln!(f, "closed for:")?;
         CloseReason::ALL

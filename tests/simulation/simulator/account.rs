@@ -1,4 +1,4 @@
-//! What the server has done on one connection, as the seam and the session saw it.
+//! The acts of the server on one connection, as the kernel and the session observe them.
 
 use std::collections::BTreeMap;
 
@@ -10,59 +10,58 @@ use tinytcp_core::os::table::Token;
 
 use super::oracle::{Oracle, Unasked};
 
-/// What the server has done on one connection.
+/// The acts of the server on one connection.
 pub struct Account {
     pub oracle: Oracle,
-    /// Under which token it is watched.
+    /// The token of its events.
     pub token: Option<Token>,
     pub is_accepted: bool,
-    /// The kernel refused to watch it.
+    /// True if the kernel refused to watch it.
     pub is_unwatched: bool,
-    /// What has been read and not consumed.
+    /// The bytes that were read and not consumed.
     pub stream: Vec<u8>,
-    /// True exactly when somebody has said that a read may give something, and no read has said
-    /// otherwise since.
+    /// True if an event has reported that a read may return something, and no read has refuted it
+    /// since.
     pub may_read: bool,
-    /// True exactly when an event said so, and no read would have blocked since.
+    /// True if an event has required reads until `WouldBlock`, and no read has returned that since.
     pub reads_to_end: bool,
     pub end_was_read: bool,
-    /// A call has reported an error.
+    /// True if a call has returned an error.
     pub has_failed: bool,
-    /// No session call may follow.
+    /// True if no session call may follow.
     pub is_session_over: bool,
-    /// What the server said unasked.
+    /// The farewell that the server has sent unasked.
     pub unasked: Option<Unasked>,
-    /// When it ended its output.
+    /// When the server ended its output.
     pub shut_at: Option<Moment>,
     pub resets_on_close: bool,
-    /// The deadline that the loop has entered for it; before that, time alone is no reason to look
-    /// at it.
+    /// The deadline that the loop has entered. Before it, the loop need not expire the connection.
     pub entered_deadline: Moment,
     pub opened: Moment,
     pub last_received: Moment,
     pub last_sent: Moment,
-    /// The moment up to which the peer has taken its answers at the least rate.
+    /// The moment up to which the client has read its answers at the minimum rate.
     pub on_time: Moment,
     pub last_session_call: Moment,
     pub received_bytes: u64,
     pub sent_bytes: u64,
-    /// How many bytes of answers wait in the server.
+    /// The bytes of answers that wait in the server.
     pub output_len: usize,
     pub is_paused: bool,
-    /// When it was last paused and goes on since.
+    /// When its last backpressure ended.
     pub resumed: Moment,
-    /// How much it had been sent when the server was told to stop.
+    /// How many bytes had arrived when the server was stopped.
     pub arrived_at_stop: u64,
     pub calls_in_round: usize,
     pub bytes_in_round: usize,
-    /// For how many rounds its deadline has passed and nothing came of it.
+    /// For how many rounds its deadline has passed without effect.
     pub overdue_rounds: usize,
-    /// How often others have had a turn since it can move and has had none.
+    /// How many turns each other connection has had while this one waited for a turn.
     pub passed_by: BTreeMap<usize, usize>,
 }
 
 impl Account {
-    /// The account of a connection that waits to be accepted.
+    /// Creates the account of a connection that is not accepted yet.
     pub fn new(oracle: Oracle) -> Self {
         Self {
             oracle,
@@ -97,12 +96,12 @@ impl Account {
         }
     }
 
-    /// True exactly when the deadline that the loop has entered for it has passed.
+    /// True if the deadline that the loop has entered has passed.
     pub fn is_late(&self, now: Moment) -> bool {
         self.entered_deadline <= now
     }
 
-    /// It has been accepted.
+    /// Notes that it was accepted.
     pub fn open(&mut self, now: Moment) {
         self.is_accepted = true;
         (self.opened, self.last_received, self.last_sent, self.last_session_call) =
@@ -110,7 +109,7 @@ impl Account {
         self.on_time = now;
     }
 
-    /// A read gave `count` bytes of the `room` that there was.
+    /// Notes a read of `count` bytes into a space of `room` bytes.
     pub fn note_received(&mut self, count: usize, room: usize, now: Moment) {
         self.end_was_read = count == 0;
         self.may_read = count > 0 && (count == room || self.reads_to_end);
@@ -119,7 +118,7 @@ impl Account {
         self.bytes_in_round += count;
     }
 
-    /// A write took `count` bytes.
+    /// Notes a write of `count` bytes.
     pub fn note_sent(&mut self, count: usize, now: Moment) {
         self.last_sent = now;
         self.sent_bytes += count as u64;
@@ -132,7 +131,7 @@ impl Account {
         }
     }
 
-    /// A session call has left so much output.
+    /// Notes that a session call has left `output_len` bytes of output.
     pub fn note_output(&mut self, output_len: usize, now: Moment) {
         if self.output_len == 0 {
             self.on_time = now;
@@ -143,13 +142,13 @@ impl Account {
         self.calls_in_round += 1;
     }
 
-    /// The latest moment at which the server must look at it though nothing happens.
+    /// The latest moment at which the server must expire it if no event comes.
     pub fn latest_deadline(&self, timeouts: &Timeouts, ends_messages_by_quiet: bool) -> Moment {
         if let Some(shut_at) = self.shut_at {
             return shut_at.after(LINGER_TIMEOUT);
         }
         let last_moved = self.last_received.max(self.last_sent).max(self.last_session_call);
-        // Half a message whose sender has ended is none.
+        // Half a message is not a message once its client has ended its output.
         let is_within_message = self.oracle.is_within_message() && !self.end_was_read;
         if self.output_len == 0 && !is_within_message {
             return last_moved.deadline(timeouts.idle);
@@ -159,8 +158,8 @@ impl Account {
             latest = last_moved.deadline(timeouts.write);
         }
         if is_within_message && !self.is_paused {
-            // A message that was held up by backpressure has its time from where that ended, which
-            // a write did.
+            // The time of a message that backpressure has delayed starts with the write that ended
+            // the backpressure.
             latest = latest.min(self.oracle.began().max(self.last_sent).deadline(timeouts.message));
             if ends_messages_by_quiet {
                 latest = latest.min(self.last_received.deadline(timeouts.quiet));

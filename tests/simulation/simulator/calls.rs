@@ -1,20 +1,20 @@
-//! The calls that the server makes on its kernel, and what is checked in each.
+//! The calls of the server on the simulated kernel, and the checks in each call.
 
 use std::io;
 
 use tinytcp_core::limits::LINGER_TIMEOUT;
 use tinytcp_core::os::table::Token;
 
+use super::channel::Refusal;
+use super::coverage::Behaviour;
 use super::faults::Fault;
 use super::invariant::Invariant;
 use super::network::Network;
 use super::oracle::Unasked;
-use super::sights::Sight;
-use super::wire::Refusal;
 
-/// `accept` has nothing to accept with; the connection stays in the queue.
+/// Errors of `accept` without descriptors or memory; the connection stays in the queue.
 const EXHAUSTED: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
-/// `accept` reports what happened to one connection, which is gone.
+/// Errors of `accept` that report the loss of one connection.
 const LOST: [i32; 6] = [
     libc::ECONNABORTED,
     libc::EPROTO,
@@ -26,7 +26,7 @@ const LOST: [i32; 6] = [
 const UNKNOWN: [i32; 3] = [libc::EINVAL, libc::EOPNOTSUPP, libc::EIO];
 
 impl Network {
-    /// Takes a connection out of the queue.
+    /// Accepts the first connection of a queue.
     pub fn accept(&mut self, listener: usize) -> io::Result<usize> {
         self.calls_in_round += 1;
         self.interleave();
@@ -37,13 +37,13 @@ impl Network {
             return Err(self.accept_fails(listener, &UNKNOWN));
         }
         if self.is_out_of_descriptors() {
-            // The kernel looks for a descriptor before it looks into the queue.
+            // The kernel allocates a descriptor before it checks the queue.
             return Err(self.accept_fails(listener, &[libc::EMFILE]));
         }
         let id = self.queues[listener].waiting.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
         self.update_queues();
         if self.strikes(Fault::AcceptLost) {
-            self.links[id].wire.fail(libc::ECONNRESET);
+            self.links[id].channel.fail(libc::ECONNRESET);
             self.links[id].client.wake(self.now);
             self.note(id, "lost before it is accepted", (0, 0), b"");
             return Err(self.accept_fails(listener, &LOST));
@@ -76,28 +76,28 @@ impl Network {
             ));
         }
         if self.stale.iter().any(|stale| stale.key() == token.key()) {
-            self.see(Sight::StaleReuse);
+            self.cover(Behaviour::StaleReuse);
         }
         self.links[id].account.token = Some(token);
-        self.links[id].wire.register();
+        self.links[id].channel.register();
         Ok(())
     }
 
-    /// Closes all listeners; who waits there is reset. This is also the moment at which everybody
-    /// is read once more.
+    /// Closes all listeners, which resets the connections in their queues. From now on the server
+    /// reads each open connection to its end once.
     pub fn close_listeners(&mut self) {
         self.is_listening = false;
         let waiting: Vec<usize> =
             self.queues.iter_mut().flat_map(|queue| queue.waiting.drain(..)).collect();
         for id in waiting {
-            self.links[id].wire.fail(libc::ECONNRESET);
+            self.links[id].channel.fail(libc::ECONNRESET);
             self.links[id].client.wake(self.now);
         }
         for id in self.open_ids() {
             let link = &mut self.links[id];
             (link.account.may_read, link.account.reads_to_end) = (true, true);
             link.account.arrived_at_stop =
-                link.account.received_bytes + link.wire.unread_len() as u64;
+                link.account.received_bytes + link.channel.unread_len() as u64;
         }
     }
 
@@ -105,13 +105,13 @@ impl Network {
     pub fn receive(&mut self, id: usize, buf: &mut [u8]) -> io::Result<usize> {
         self.begin_call(id);
         self.check_may_read(id);
-        let unread_len = self.links[id].wire.unread_len();
+        let unread_len = self.links[id].channel.unread_len();
         let mut len = buf.len();
-        if self.links[id].wire.is_urgent() && unread_len > 1 && self.strikes(Fault::ShortRead) {
+        if self.links[id].channel.is_urgent() && unread_len > 1 && self.strikes(Fault::ShortRead) {
             len = 1 + self.choices.below(len.min(unread_len));
         }
         let (now, link) = (self.now, &mut self.links[id]);
-        match link.wire.receive(len) {
+        match link.channel.receive(len) {
             Ok(bytes) => {
                 buf[..bytes.len()].copy_from_slice(&bytes);
                 link.account.note_received(bytes.len(), buf.len(), now);
@@ -136,7 +136,7 @@ impl Network {
         let is_due = self.latest_deadline(id) <= self.now;
         let account = &mut self.links[id].account;
         if is_due || account.is_late(self.now) {
-            // Before a deadline is held against a peer, its socket is read to its end.
+            // Before a deadline is enforced, the socket is read to its end.
             (account.may_read, account.reads_to_end) = (true, true);
         }
         let may_read = account.may_read;
@@ -144,17 +144,13 @@ impl Network {
         let is_held_up =
             account.is_paused && !account.is_session_over && !account.oracle.is_within_frame();
         if !may_read {
-            self.fail(
-                Invariant::OwnBytesOnly,
-                Some(id),
-                "it is read though no event for it has come",
-            );
+            self.fail(Invariant::OwnBytesOnly, Some(id), "it is read without an event");
         }
         if is_over {
-            self.fail(Invariant::ReadinessKept, Some(id), "it is read behind its end");
+            self.fail(Invariant::ReadinessKept, Some(id), "it is read after its end");
         }
         if is_held_up {
-            self.fail(Invariant::Backpressure, Some(id), "it is read though its answers pile up");
+            self.fail(Invariant::Backpressure, Some(id), "it is read under backpressure");
         }
     }
 
@@ -163,8 +159,7 @@ impl Network {
         self.begin_call(id);
         let output_len = self.links[id].account.output_len;
         if bytes.len() != output_len {
-            let what =
-                format!("{} bytes are sent where the session left {output_len}", bytes.len());
+            let what = format!("{} bytes are sent; the session has left {output_len}", bytes.len());
             self.fail(Invariant::NothingAfterClose, Some(id), what);
         }
         let most = match self.strikes(Fault::ShortWrite) {
@@ -172,7 +167,7 @@ impl Network {
             false => bytes.len(),
         };
         let most = if self.strikes(Fault::RefusedWrite) { 0 } else { most };
-        match self.links[id].wire.send(bytes, most) {
+        match self.links[id].channel.send(bytes, most) {
             Ok(count) => {
                 self.note(id, "sent", (count, bytes.len()), &bytes[..count]);
                 self.check_sent(id, &bytes[..count]);
@@ -186,8 +181,8 @@ impl Network {
 
     fn check_sent(&mut self, id: usize, bytes: &[u8]) {
         let Self { links, shown_times, .. } = self;
-        let given = links[id].account.oracle.give(bytes, |time| shown_times.contains(time));
-        if let Err(what) = given {
+        let result = links[id].account.oracle.check_sent(bytes, |time| shown_times.contains(time));
+        if let Err(what) = result {
             self.fail(Invariant::AnswersInOrder, Some(id), what);
         }
     }
@@ -197,12 +192,12 @@ impl Network {
         self.begin_call(id);
         self.note(id, "ends its output", (0, 0), b"");
         let link = &mut self.links[id];
-        let is_all_given = link.account.oracle.is_all_given();
+        let is_all_sent = link.account.oracle.is_all_sent();
         link.account.shut_at = Some(self.now);
         link.account.is_session_over = true;
         link.client.wake(self.now);
-        let shut = link.wire.shutdown_write();
-        if !is_all_given {
+        let shut = link.channel.shutdown_write();
+        if !is_all_sent {
             self.fail(
                 Invariant::AnswersInOrder,
                 Some(id),
@@ -217,21 +212,21 @@ impl Network {
         self.calls_in_round += 1;
         self.check_close(id);
         let link = &mut self.links[id];
-        link.wire.close(link.account.resets_on_close);
+        link.channel.close(link.account.resets_on_close);
         link.client.wake(self.now);
-        let (is_reset, token) = (link.wire.is_reset(), link.account.token);
+        let (is_reset, token) = (link.channel.is_reset(), link.account.token);
         self.stale.extend(token);
         self.note(id, if is_reset { "closed by a reset" } else { "closed" }, (0, 0), b"");
         self.update_queues();
     }
 
-    /// A connection may be closed when all is said and the peer's end was read, when that took too
-    /// long, when it failed, or when there is no place for it.
+    /// A connection may be closed when all answers are sent and the end of input was read, when a
+    /// timeout has passed, when it has failed, or when there is no place for it.
     fn check_close(&mut self, id: usize) {
         let (now, account) = (self.now, &self.links[id].account);
-        let is_let_go =
-            account.is_unwatched || account.has_failed || self.is_turned_away_at_once(id);
-        if is_let_go
+        let is_expected =
+            account.is_unwatched || account.has_failed || self.is_rejected_at_once(id);
+        if is_expected
             || self.is_finishing
             || (self.plan.is_memory_short() && account.resets_on_close)
         {
@@ -241,23 +236,19 @@ impl Network {
             if account.output_len == 0
                 || now < account.on_time.deadline(self.plan.config.timeouts.write)
             {
-                self.fail(
-                    Invariant::TimeFromTheSeam,
-                    Some(id),
-                    "it is reset before its time is over",
-                );
+                self.fail(Invariant::TimeFromTheSeam, Some(id), "it is reset before its timeout");
             }
             return;
         }
         let has_lingered =
             account.shut_at.is_some_and(|shut_at| now >= shut_at.after(LINGER_TIMEOUT));
-        if !account.oracle.is_all_given() {
+        if !account.oracle.is_all_sent() {
             self.fail(Invariant::AnswersInOrder, Some(id), "it is closed before the last answer");
         } else if !account.end_was_read && !has_lingered {
             self.fail(
                 Invariant::AnswersInOrder,
                 Some(id),
-                "it is closed before its peer can have taken the last answer",
+                "it is closed before its client can have read the last answer",
             );
         } else if account.unasked == Some(Unasked::Shutdown)
             && account.received_bytes < account.arrived_at_stop
@@ -268,16 +259,16 @@ impl Network {
             self.fail(
                 Invariant::ShutdownEnds,
                 Some(id),
-                "it is closed before what had arrived is read",
+                "it is closed before all that had arrived is read",
             );
         }
     }
 
-    /// Of those that are turned away only so many may linger.
-    fn is_turned_away_at_once(&self, id: usize) -> bool {
-        let is_turned_away = |id: &usize| self.links[*id].account.unasked == Some(Unasked::Busy);
-        let count = self.open_ids().iter().filter(|id| is_turned_away(id)).count();
-        is_turned_away(&id) && count > self.plan.config.rejected_max
+    /// True if a rejected connection is closed without lingering, because too many others linger.
+    fn is_rejected_at_once(&self, id: usize) -> bool {
+        let is_rejected = |id: &usize| self.links[*id].account.unasked == Some(Unasked::Busy);
+        let count = self.open_ids().iter().filter(|id| is_rejected(id)).count();
+        is_rejected(&id) && count > self.plan.config.rejected_max
     }
 
     fn begin_call(&mut self, id: usize) {

@@ -1,4 +1,4 @@
-//! What is checked between the calls: when the server goes to sleep, and after each round.
+//! The checks before the server sleeps and after each round.
 
 use std::time::Duration;
 
@@ -11,82 +11,78 @@ use tinytcp_core::os::moment::Moment;
 use tinytcp_core::server::EXPIRED_MAX;
 use tinytcp_core::server::Inspection;
 
+use super::coverage::Behaviour;
 use super::invariant::Invariant;
 use super::network::Network;
-use super::sights::Sight;
 
-/// How many rounds in a row may find nothing to do: what is queued is looked at once, and so is a
-/// deadline that was put off.
+/// How many rounds in a row may have nothing to do: a queued key of a closed connection costs one,
+/// and so does an entry whose deadline has moved.
 const IDLE_ROUNDS_MAX: usize = 4;
 
-/// The longest answer beside the bytes of its message.
+/// How many bytes longer than its message an answer may be.
 const ANSWER_OVERHEAD_MAX: usize = 256;
 
 /// How long a connection waits for a server that can accept it.
 const ACCEPT_WITHIN: Duration = Duration::from_secs(1);
 
-/// When the server goes to sleep.
+/// The checks before a sleep.
 impl Network {
-    /// The server waits, not longer than `timeout`: then there is nothing left that it could do.
+    /// Checks a wait of at most `timeout`: a server that sleeps must have nothing to do.
     pub fn check_sleep(&mut self, timeout: Option<Duration>) {
         let is_idle = timeout == Some(Duration::ZERO) && self.calls_in_round == 0;
         self.idle_rounds = if is_idle { self.idle_rounds + 1 } else { 0 };
         if self.idle_rounds > IDLE_ROUNDS_MAX {
-            self.fail(Invariant::NoSpinning, None, "it looks again and again, and does nothing");
+            self.fail(Invariant::NoSpinning, None, "the loop spins without work");
         }
         if timeout == Some(Duration::ZERO) {
             return;
         }
-        self.see(Sight::Wait);
+        self.cover(Behaviour::Wait);
         if let Some(id) = self.movable.first().copied() {
             self.fail(
                 Invariant::Fairness,
                 Some(id),
-                "the server sleeps though this connection can move",
+                "the server sleeps while this connection has work to do",
             );
         }
         for id in self.open_ids() {
             self.check_left_over(id);
             let due = self.latest_deadline(id);
             if timeout.is_none_or(|timeout| self.now.after(timeout) > due) && due != Moment::NEVER {
-                self.fail(
-                    Invariant::NoSpinning,
-                    Some(id),
-                    "the server sleeps longer than until its deadline",
-                );
+                self.fail(Invariant::NoSpinning, Some(id), "the server sleeps beyond its deadline");
             }
         }
     }
 
-    /// Of a connection whose kernel has nothing more to tell, all that was read is answered.
+    /// Checks that all bytes of a connection are answered, if no more events of it are due.
     fn check_left_over(&mut self, id: usize) {
         let link = &self.links[id];
-        if self.is_event_due(id) || !link.wire.is_writable() || link.account.is_unwatched {
+        if self.is_event_due(id) || !link.channel.is_writable() || link.account.is_unwatched {
             return;
         }
-        if link.account.output_len > 0 || !link.account.oracle.is_all_given() {
+        if link.account.output_len > 0 || !link.account.oracle.is_all_sent() {
             self.fail(
                 Invariant::EverythingAnswered,
                 Some(id),
-                "answers are left over though there is room for them",
+                "answers wait while there is room for them",
             );
-        } else if link.account.shut_at.is_none() && link.wire.is_readable() {
+        } else if link.account.shut_at.is_none() && link.channel.is_readable() {
             self.fail(
                 Invariant::EverythingAnswered,
                 Some(id),
-                "bytes are left unread though nothing is in their way",
+                "bytes are not read though they could be",
             );
         }
     }
 
-    /// The latest moment at which the server must look at a connection though nothing happens.
+    /// The latest moment at which the server must expire a connection if no event comes.
     pub fn latest_deadline(&self, id: usize) -> Moment {
         let link = &self.links[id];
         let language = self.plan.languages[link.client.listener()];
         link.account.latest_deadline(&self.plan.config.timeouts, language.ends_messages_by_quiet())
     }
 
-    /// Who waits to be accepted, and whether anything but the server is in their way.
+    /// Notes since when the server alone delays the connections in the accept queues.
     pub fn update_queues(&mut self) {
         let is_possible =
             self.is_listening && self.faults.are_over() && !self.is_out_of_descriptors();
@@ -97,9 +93,9 @@ impl Network {
     }
 }
 
-/// After each round.
+/// The checks after a round.
 impl Network {
-    /// The server has done a round.
+    /// Checks the state after a round.
     pub fn check_round(&mut self, inspection: &Inspection<'_>) {
         self.check_accounts(inspection);
         self.check_movers();
@@ -120,7 +116,7 @@ impl Network {
             self.check_deadline(id, &open.state);
             let account = &mut self.links[id].account;
             if (account.is_late(self.now) || open.state.is_overdue) && open.state.is_readable {
-                // It was to be read to its end, and that was not possible yet.
+                // It must be read to its end, which was not possible yet.
                 (account.may_read, account.reads_to_end) = (true, true);
             }
             account.entered_deadline = open.entered_deadline;
@@ -134,7 +130,7 @@ impl Network {
         let counters = inspection.status.total();
         if open != table || counters.accepted != table as u64 + counters.closed_in_all() {
             let what = format!(
-                "{open} sockets are open, {table} connections are, of {} accepted",
+                "{open} open sockets, {table} open connections, {} accepted",
                 counters.accepted
             );
             self.fail(Invariant::Accounted, None, what);
@@ -144,7 +140,7 @@ impl Network {
             self.fail(
                 Invariant::Accounted,
                 None,
-                format!("{served} connections are served, and {served_max} may be"),
+                format!("{served} connections are served, over the limit of {served_max}"),
             );
         }
         if inspection.lent_bytes > self.plan.config.limits.memory_bytes_max {
@@ -156,21 +152,21 @@ impl Network {
         }
     }
 
-    /// Who could move when the last round ended, or was told so since, has had a turn in this one,
-    /// or waits for it: then nobody has had too many turns meanwhile.
+    /// Checks fairness: while a connection with work to do waits for its turn, no other connection
+    /// gets too many turns.
     fn check_movers(&mut self) {
         let movable = std::mem::take(&mut self.movable);
         let is_passer = |id: &usize| {
             let account = &self.links[*id].account;
-            // Who is late has a turn out of its turn, and so has who gives up what it holds.
+            // Late and evicted connections have extra turns.
             movable.contains(id)
                 && account.calls_in_round > 0
                 && !account.is_late(self.now)
                 && !self.plan.is_memory_short()
         };
         let passers: Vec<usize> = self.open_ids().into_iter().filter(is_passer).collect();
-        // Each bulk connection ahead of it, and it itself, waits for eight interactive turns at
-        // most.
+        // Each bulk connection ahead of it, and the connection itself, waits for at most eight
+        // interactive turns.
         let passes_max = 8 * (self.open_ids().len() + 1);
         for id in self.open_ids() {
             let account = &mut self.links[id].account;
@@ -184,28 +180,28 @@ impl Network {
             if let Some((passer, count)) =
                 account.passed_by.iter().find(|(_, count)| **count > passes_max)
             {
-                let what = format!("it could move and had no turn, while c{passer} had {count}");
+                let what = format!("it waited for a turn while c{passer} had {count} turns");
                 self.fail(Invariant::Fairness, Some(id), what);
             }
         }
     }
 
-    /// Readiness that is forgotten comes back only with an event; and whoever has readiness and
-    /// something to do is queued.
+    /// Checks that no readiness is lost: without it, the server relies on an event that will come.
+    /// Also collects the connections that must be in the run queue.
     fn check_readiness(&mut self, id: usize, state: &State) {
-        let (is_told, wire) = (!self.is_event_due(id), &self.links[id].wire);
+        let (is_told, channel) = (!self.is_event_due(id), &self.links[id].channel);
         let forgets_input =
-            !state.is_readable && !state.input_ended && wire.is_readable() && is_told;
-        let forgets_room = !state.is_writable && wire.is_writable() && is_told;
+            !state.is_readable && !state.input_ended && channel.is_readable() && is_told;
+        let forgets_room = !state.is_writable && channel.is_writable() && is_told;
         if forgets_input {
             self.fail(
                 Invariant::ReadinessKept,
                 Some(id),
-                "no event will tell that there is something to read",
+                "no event will report that there are bytes to read",
             );
         }
         if forgets_room {
-            self.fail(Invariant::ReadinessKept, Some(id), "no event will tell that there is room");
+            self.fail(Invariant::ReadinessKept, Some(id), "no event will report room");
         }
         let is_open = state.phase == Phase::Open && !state.is_paused;
         let can_write = state.is_writable && state.output_len > 0;
@@ -216,20 +212,20 @@ impl Network {
             && state.grace_bytes <= LINGER_BYTES_MAX;
         if can_write || can_read || can_run || can_discard || state.is_overdue {
             self.movable.insert(id);
-            self.see(Sight::Yield);
+            self.cover(Behaviour::Yield);
         }
         if state.is_paused {
-            self.see(Sight::Pause);
+            self.cover(Behaviour::Pause);
         }
         if state.grace_bytes > LINGER_BYTES_MAX {
-            self.see(Sight::LingerBound);
+            self.cover(Behaviour::LingerBound);
         }
         let is_wrongly_paused = state.is_paused && state.output_len <= LOW_WATER_BYTES;
         let is_wrongly_not =
             !state.is_paused && state.output_len >= HIGH_WATER_BYTES && state.phase == Phase::Open;
         if is_wrongly_paused || is_wrongly_not {
             let what =
-                format!("with {} bytes waiting, paused is {}", state.output_len, state.is_paused);
+                format!("{} bytes wait, and backpressure is {}", state.output_len, state.is_paused);
             self.fail(Invariant::Backpressure, Some(id), what);
         }
     }
@@ -242,7 +238,7 @@ impl Network {
             || state.output_len > HIGH_WATER_BYTES + message_max + ANSWER_OVERHEAD_MAX
         {
             let what = format!(
-                "{} bytes wait to be run, and {} to be sent",
+                "{} bytes of input and {} bytes of output wait",
                 state.input_len, state.output_len
             );
             self.fail(Invariant::BoundedMemory, Some(id), what);
@@ -253,7 +249,7 @@ impl Network {
             let (input, output) =
                 ((state.input_len, state.input_held), (state.output_len, state.output_held));
             let what = format!(
-                "{} bytes are held in {}, and {} in {}",
+                "{} bytes of input in {}, {} bytes of output in {}",
                 input.0, input.1, output.0, output.1
             );
             self.fail(Invariant::BoundedMemory, Some(id), what);
@@ -262,16 +258,16 @@ impl Network {
             self.fail(
                 Invariant::NothingAfterClose,
                 Some(id),
-                "the output is not what the session left there",
+                "the output differs from that which the session has left",
             );
         }
     }
 
-    /// A connection has one turn a round, one more for every eight turns of others, and more when
-    /// it is late. Each may pass its share by one read and one write.
+    /// Checks the bytes of a connection in a round: one turn, one more for each eight turns of
+    /// others, and more when it is late. A turn may exceed its budget by one read and one write.
     fn check_turn(&mut self, id: usize, state: &State) {
         if state.grace_bytes as usize > LINGER_BYTES_MAX as usize + BLOCK_LEN {
-            let what = format!("{} bytes were dropped behind the end", state.grace_bytes);
+            let what = format!("{} bytes were discarded while lingering", state.grace_bytes);
             self.fail(Invariant::BoundedTurn, Some(id), what);
         }
         let message_max = self.plan.bounds().frame_max.max(self.plan.bounds().line_max);
@@ -286,8 +282,8 @@ impl Network {
         }
     }
 
-    /// Whoever waits for a turn in which it runs what it has read cannot know yet for what else it
-    /// waits. Of many that are late at once, `EXPIRED_MAX` are looked at in a round.
+    /// Checks that deadlines take effect. A connection that waits for a turn cannot know yet what
+    /// else it waits for. Of many late connections, `EXPIRED_MAX` expire in a round.
     fn check_deadline(&mut self, id: usize, state: &State) {
         let waits_for_its_turn = (state.is_runnable && !state.is_paused) || state.is_overdue;
         let is_overdue = self.latest_deadline(id) <= self.now && !waits_for_its_turn;
@@ -295,11 +291,7 @@ impl Network {
         let account = &mut self.links[id].account;
         account.overdue_rounds = if is_overdue { account.overdue_rounds + 1 } else { 0 };
         if account.overdue_rounds > rounds_until_its_turn {
-            self.fail(
-                Invariant::DeadlinesHold,
-                Some(id),
-                "its deadline has passed and nothing came of it",
-            );
+            self.fail(Invariant::DeadlinesHold, Some(id), "its deadline has passed without effect");
         }
     }
 
@@ -310,7 +302,7 @@ impl Network {
             self.fail(
                 Invariant::AcceptRecovers,
                 None,
-                "somebody could be accepted for more than a second",
+                "a connection waits to be accepted for more than a second",
             );
         }
     }
@@ -319,7 +311,7 @@ impl Network {
         let drain = self.plan.config.timeouts.drain;
         let is_late = self.stopped_at.is_some_and(|at| self.now >= at.deadline(drain));
         if is_late && !inspection.is_over {
-            self.fail(Invariant::ShutdownEnds, None, "the shutdown goes on behind its deadline");
+            self.fail(Invariant::ShutdownEnds, None, "the shutdown goes on after its deadline");
         }
     }
 }

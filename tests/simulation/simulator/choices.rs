@@ -1,37 +1,36 @@
-//! Where every decision of a run comes from: a seed, or the bytes of a fuzzer.
+//! The source of all decisions of a run: a seed, or the bytes of a fuzzer.
 //!
-//! Whatever is chosen, 0 is the plainest choice: a fuzzer whose bytes run out chooses a network
+//! In each decision 0 is the simplest choice: a fuzzer whose bytes have run out chooses a network
 //! without faults.
 
 use std::time::Duration;
 
-/// A source of decisions. The same source makes the same decisions, on every machine and for ever:
-/// named seeds live on.
+/// A source of decisions. Equal sources make equal decisions, on each machine and in each version.
 #[derive(Clone, Debug)]
 pub struct Choices(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    /// The state of a SplitMix64 generator: three lines whose stream no update of a library can
-    /// change.
+    /// The state of a SplitMix64 generator. It is written here so that no update of a library can
+    /// change its stream.
     Seed(u64),
-    /// Bytes, the next one last.
+    /// Bytes in reverse order.
     Bytes(Vec<u8>),
 }
 
 impl Choices {
-    /// The decisions that follow from `seed`.
+    /// Returns the decisions of `seed`.
     pub fn of_seed(seed: u64) -> Self {
         Self(Source::Seed(seed))
     }
 
-    /// The decisions that `bytes` make; behind their end every choice is 0.
+    /// Returns the decisions of `bytes`; after their end each choice is 0.
     #[allow(dead_code, reason = "for a fuzzer, which includes this module")]
     pub fn of_bytes(bytes: &[u8]) -> Self {
         Self(Source::Bytes(bytes.iter().rev().copied().collect()))
     }
 
-    /// A number below `bound`, which is 0 when there is no other.
+    /// Chooses a number below `bound`, or 0 if `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
         if bound <= 1 {
             return 0;
@@ -46,29 +45,29 @@ impl Choices {
         }
     }
 
-    /// True in so many cases of a thousand.
+    /// True in `per_mille` of a thousand cases.
     pub fn chance(&mut self, per_mille: u32) -> bool {
         per_mille > 0 && self.below(1000) >= 1000 - per_mille as usize
     }
 
-    /// One of `items`.
+    /// Chooses one of `items`.
     pub fn pick<T: Copy>(&mut self, items: &[T]) -> T {
         items[self.below(items.len())]
     }
 
-    /// A length of at most `max`: mostly small, because what breaks at a mark breaks near it, and
-    /// sometimes large.
+    /// Chooses a length of at most `max`: mostly a small one, because bugs are near the marks, and
+    /// sometimes a large one.
     pub fn len(&mut self, max: usize) -> usize {
         let magnitude = self.pick(&[8, 40, 40, 400, 5000, usize::MAX]);
         self.below(magnitude.min(max) + 1)
     }
 
-    /// A time of at most `max`.
+    /// Chooses a time of at most `max`.
     pub fn duration(&mut self, max: Duration) -> Duration {
         Duration::from_micros(self.below(max.as_micros() as usize + 1) as u64)
     }
 
-    /// Puts `items` into another order.
+    /// Shuffles `items`.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for index in (1..items.len()).rev() {
             items.swap(index, index - self.below(index + 1));

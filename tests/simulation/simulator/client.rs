@@ -1,79 +1,79 @@
-//! Peers: each has a list of things to do, and a way of reading.
+//! The clients: each has a list of acts and a way of reading.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tinytcp_core::os::moment::Moment;
 
+use super::channel::{End, Sizes};
 use super::choices::Choices;
 use super::network::Network;
-use super::wire::{End, Sizes};
 
-/// One thing that a peer does.
+/// One act of a client.
 #[derive(Clone, Debug)]
 pub enum Act {
-    /// Sends bytes, in pieces of a length of its own.
-    Say(Vec<u8>),
-    /// Does nothing for a while, but read.
+    /// Sends bytes, in pieces.
+    Send(Vec<u8>),
+    /// Only reads for this time.
     Pause(Duration),
-    /// Waits until everything that it said is answered.
+    /// Waits until all sent messages are answered.
     AwaitAnswers,
-    /// Ends its output, and goes on reading.
+    /// Ends its output and goes on reading.
     HalfClose,
     /// Closes its socket.
     Close,
-    /// Breaks the connection off.
+    /// Resets the connection.
     Reset,
-    /// Waits for the end of its input, and closes.
+    /// Waits for the end of its input, then closes.
     AwaitEnd,
 }
 
-/// How a peer reads.
+/// How a client reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading {
-    /// Whatever comes, when it comes.
+pub enum ReadPattern {
+    /// All bytes at once.
     Eager,
-    /// So many bytes in such intervals.
+    /// A number of bytes per interval.
     Slow(usize, Duration),
     Never,
     /// Nothing before this moment.
     NotBefore(Moment),
 }
 
-/// How a peer behaves.
+/// How a client behaves.
 #[derive(Clone, Debug)]
 pub struct Manner {
     pub listener: usize,
-    pub reading: Reading,
-    /// How many bytes it sends at a time.
+    pub reading: ReadPattern,
+    /// The length of its pieces.
     pub piece_len: usize,
-    /// How long it thinks between two acts, at most.
+    /// The longest time between two acts.
     pub thinking: Duration,
     pub sizes: Sizes,
-    /// The end of its input does not keep it from talking on.
+    /// True if it goes on sending after the end of its input.
     pub is_stubborn: bool,
 }
 
-/// A peer.
+/// A client.
 #[derive(Debug)]
 pub struct Client {
-    /// What a report calls peers of its kind.
+    /// The name of its kind in a report.
     pub kind: &'static str,
     manner: Manner,
     acts: VecDeque<Act>,
     is_connected: bool,
     is_done: bool,
-    /// When it acts next by itself; [`Moment::NEVER`] when it waits for the server.
+    /// When it acts next by itself; [`Moment::NEVER`] while it waits for the server.
     next_at: Moment,
     next_read_at: Moment,
     /// Until when it only reads.
     pauses_until: Moment,
-    /// How much it has taken.
+    /// The bytes that it has read.
     pub taken: u64,
 }
 
 impl Client {
-    /// A peer that connects at `connects_at`.
+    /// Creates a client that connects at `connects_at`.
     pub fn new(kind: &'static str, manner: Manner, acts: Vec<Act>, connects_at: Moment) -> Self {
         Self {
             kind,
@@ -101,7 +101,7 @@ impl Client {
     }
 
     pub fn is_eager(&self) -> bool {
-        self.manner.reading == Reading::Eager
+        self.manner.reading == ReadPattern::Eager
     }
 
     /// When it acts next by itself.
@@ -109,43 +109,43 @@ impl Client {
         if self.is_done { Moment::NEVER } else { self.next_at }
     }
 
-    /// True exactly when it is time for it to act.
+    /// True if it has to act now.
     pub fn is_due(&self, now: Moment) -> bool {
         self.next_at() <= now
     }
 
-    /// Something has happened on its connection.
+    /// Wakes it, because something has happened on its connection.
     pub fn wake(&mut self, now: Moment) {
         self.next_at = self.next_at.min(now);
     }
 
-    /// How much it reads now.
+    /// How many bytes it reads now.
     fn appetite(&mut self, now: Moment) -> usize {
         match self.manner.reading {
-            Reading::Eager => usize::MAX,
-            Reading::Never => 0,
-            Reading::NotBefore(moment) if now < moment => 0,
-            Reading::NotBefore(_) => usize::MAX,
-            Reading::Slow(_, _) if now < self.next_read_at => 0,
-            Reading::Slow(len, interval) => {
+            ReadPattern::Eager => usize::MAX,
+            ReadPattern::Never => 0,
+            ReadPattern::NotBefore(moment) if now < moment => 0,
+            ReadPattern::NotBefore(_) => usize::MAX,
+            ReadPattern::Slow(_, _) if now < self.next_read_at => 0,
+            ReadPattern::Slow(len, interval) => {
                 self.next_read_at = now.after(interval);
                 len
             }
         }
     }
 
-    /// When it reads by itself, though nothing happens.
-    fn reads_at(&self, untaken_len: usize, now: Moment) -> Moment {
+    /// When it reads next if nothing happens.
+    fn reads_at(&self, unread_output_len: usize, now: Moment) -> Moment {
         match self.manner.reading {
-            Reading::NotBefore(moment) if now < moment => moment,
-            Reading::Slow(..) if untaken_len > 0 => self.next_read_at,
+            ReadPattern::NotBefore(moment) if now < moment => moment,
+            ReadPattern::Slow(..) if unread_output_len > 0 => self.next_read_at,
             _ => Moment::NEVER,
         }
     }
 }
 
 impl Network {
-    /// A peer does the next thing that it has to do.
+    /// Lets a client act once.
     pub fn act(&mut self, id: usize) {
         if !self.links[id].client.is_connected {
             return self.connect(id);
@@ -153,10 +153,10 @@ impl Network {
         self.take(id);
         let now = self.now;
         let link = &mut self.links[id];
-        let (end, is_stubborn) = (link.wire.end_seen_by_peer(), link.client.manner.is_stubborn);
-        // Who never reads never finds the end of its input either.
+        let (end, is_stubborn) = (link.channel.end_seen_by_peer(), link.client.manner.is_stubborn);
+        // A client that never reads does not find the end of its input either.
         let is_left_alone =
-            link.client.manner.reading == Reading::Never && link.wire.is_closed_by_server();
+            link.client.manner.reading == ReadPattern::Never && link.channel.is_closed_by_server();
         let waits =
             matches!(link.client.acts.front(), None | Some(Act::AwaitEnd | Act::AwaitAnswers));
         let is_heard_out = !is_stubborn || waits;
@@ -164,7 +164,7 @@ impl Network {
         if is_over {
             self.note(
                 id,
-                if end == End::Reset { "peer finds it reset" } else { "peer has the end" },
+                if end == End::Reset { "peer reads a reset" } else { "peer reads the end" },
                 (0, 0),
                 b"",
             );
@@ -178,7 +178,8 @@ impl Network {
         if next_at != Moment::NEVER {
             link.client.pauses_until = next_at;
         }
-        link.client.next_at = next_at.min(link.client.reads_at(link.wire.untaken_len(), now));
+        link.client.next_at =
+            next_at.min(link.client.reads_at(link.channel.unread_output_len(), now));
     }
 
     fn connect(&mut self, id: usize) {
@@ -201,15 +202,15 @@ impl Network {
     fn take(&mut self, id: usize) {
         let link = &mut self.links[id];
         let appetite = link.client.appetite(self.now);
-        let bytes = link.wire.take(appetite);
+        let bytes = link.channel.take(appetite);
         link.client.taken += bytes.len() as u64;
         if !bytes.is_empty() {
-            self.note(id, "peer takes", (bytes.len(), 0), b"");
+            self.note(id, "peer reads", (bytes.len(), 0), b"");
         }
     }
 
-    /// Does the first thing on the list, or a part of it. Gives how long it thinks before the next;
-    /// `None` when it waits for the server.
+    /// Does the first act of the list, or a part of it. Returns the time before the next act;
+    /// `None` while the client waits for the server.
     fn perform(&mut self, id: usize) -> Option<Duration> {
         let link = &mut self.links[id];
         let thinking = self.choices.duration(link.client.manner.thinking);
@@ -219,12 +220,12 @@ impl Network {
         };
         let is_answered = link.is_answered();
         match act {
-            Act::Say(bytes) => {
+            Act::Send(bytes) => {
                 let piece = &bytes[..bytes.len().min(link.client.manner.piece_len)];
-                let count = link.wire.push(piece);
+                let count = link.channel.push(piece);
                 let rest = bytes[count..].to_vec();
                 if !rest.is_empty() {
-                    link.client.acts.push_front(Act::Say(rest));
+                    link.client.acts.push_front(Act::Send(rest));
                 }
                 self.note(id, "peer sends", (count, bytes.len()), &bytes[..count]);
                 return (count > 0).then_some(thinking);
@@ -237,12 +238,12 @@ impl Network {
             Act::AwaitAnswers => {}
             Act::HalfClose => {
                 self.note(id, "peer ends its output", (0, 0), b"");
-                self.links[id].wire.end();
+                self.links[id].channel.end();
             }
             Act::Close => self.leave(id),
             Act::Reset => {
                 self.note(id, "peer resets it", (0, 0), b"");
-                self.links[id].wire.fail(libc::ECONNRESET);
+                self.links[id].channel.fail(libc::ECONNRESET);
                 self.leave(id);
             }
             Act::AwaitEnd => {
@@ -253,27 +254,27 @@ impl Network {
         Some(thinking)
     }
 
-    /// A peer closes its socket.
+    /// Closes the socket of a client.
     pub fn leave(&mut self, id: usize) {
         self.note(id, "peer closes", (0, 0), b"");
         let link = &mut self.links[id];
-        link.wire.peer_close();
+        link.channel.peer_close();
         link.client.is_done = true;
     }
 }
 
 impl super::network::Link {
-    /// True exactly when all that the peer has sent was read, run, answered, and the answers taken.
+    /// True if all that the client has sent is answered, and it has read the answers.
     fn is_answered(&self) -> bool {
         self.account.is_accepted
-            && self.wire.unread_len() == 0
-            && self.wire.untaken_len() == 0
+            && self.channel.unread_len() == 0
+            && self.channel.unread_output_len() == 0
             && !self.account.oracle.is_within_message()
-            && self.account.oracle.is_all_given()
+            && self.account.oracle.is_all_sent()
     }
 }
 
-/// Sizes of the kernel's buffers, small ones too.
+/// Chooses the sizes of the kernel's buffers, small ones too.
 pub fn sizes(choices: &mut Choices) -> Sizes {
     Sizes {
         receive_max: choices.pick(&[200_000, 64, 3000, 65_536]),

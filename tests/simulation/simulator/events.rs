@@ -1,4 +1,4 @@
-//! Waiting: time passes, peers act, and the server is told of it, sooner or later.
+//! The wait for events: time passes, clients act, and events are reported, with faults.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use super::faults::Fault;
 use super::network::{Link, Network};
 use super::trace::LISTENER_EVENT;
 
-/// An event that is told later.
+/// An event that is reported later.
 pub struct Withheld {
     pub event: Event,
     released_at: Moment,
 }
 
 impl Network {
-    /// Waits until there are events, but not longer than `timeout`.
+    /// Waits until there are events, at most for `timeout`.
     pub fn wait(&mut self, timeout: Option<Duration>) -> Vec<Event> {
         self.check_sleep(timeout);
         self.begin_round();
@@ -52,9 +52,9 @@ impl Network {
         }
     }
 
-    /// The process stands still while everybody else goes on.
+    /// Stops the server process until `until`; the clients go on.
     fn pass_until(&mut self, until: Moment) {
-        self.trace.note(self.now, None, "the process stands still", (0, 0), b"");
+        self.trace.note(self.now, None, "the process is stopped", (0, 0), b"");
         for _ in 0..200 {
             self.act_all();
             let next = self.next_act().min(until);
@@ -72,8 +72,8 @@ impl Network {
         for id in self.open_ids() {
             let link = &mut self.links[id];
             (link.account.calls_in_round, link.account.bytes_in_round) = (0, 0);
-            // Room that was refused, or that the network has made, is there by now.
-            link.wire.make_room();
+            // Room that a fault has refused, or that the network has made, exists by now.
+            link.channel.make_room();
         }
     }
 
@@ -81,7 +81,7 @@ impl Network {
         self.withheld.iter().map(|withheld| withheld.released_at).min().unwrap_or(Moment::NEVER)
     }
 
-    /// What the poller has to tell, as the faults let it.
+    /// Returns the events of the poller, changed by faults.
     fn fetch_events(&mut self) -> Vec<Event> {
         let mut events = self.released_events();
         for _ in 0..std::mem::take(&mut self.stops) {
@@ -90,19 +90,19 @@ impl Network {
         for listener in 0..self.queues.len() {
             let has_edge = std::mem::take(&mut self.queues[listener].has_edge) && self.is_listening;
             if has_edge || self.strikes(Fault::SpuriousEvent) {
-                self.tell(Event::Listener(listener), &mut events);
+                self.report(Event::Listener(listener), &mut events);
             }
         }
         for id in self.open_ids() {
             let Some(token) = self.links[id].account.token else { continue };
-            if let Some(readiness) = self.links[id].wire.take_edge() {
-                self.tell_in_parts(token, readiness, &mut events);
+            if let Some(readiness) = self.links[id].channel.take_edge() {
+                self.report_in_parts(token, readiness, &mut events);
             }
             if self.strikes(Fault::SpuriousEvent) {
                 let readiness = self.any_readiness();
                 events.push(Event::Connection(token, readiness));
             }
-            self.remind_of_the_dead(token, &mut events);
+            self.report_stale(token, &mut events);
         }
         if self.strikes(Fault::ReorderedEvents) {
             self.choices.shuffle(&mut events);
@@ -125,20 +125,20 @@ impl Network {
         due.into_iter().map(|withheld| withheld.event).collect()
     }
 
-    /// Some pollers tell of each direction by itself.
-    fn tell_in_parts(&mut self, token: Token, readiness: Readiness, events: &mut Vec<Event>) {
+    /// Reports an event, or one event per direction, as some pollers do.
+    fn report_in_parts(&mut self, token: Token, readiness: Readiness, events: &mut Vec<Event>) {
         if !self.strikes(Fault::SplitEvent) {
-            return self.tell(Event::Connection(token, readiness), events);
+            return self.report(Event::Connection(token, readiness), events);
         }
         let Readiness { readable, writable, read_to_end } = readiness;
         let parts = [
             Readiness { readable, writable: false, read_to_end },
             Readiness { readable: false, writable, read_to_end: false },
         ];
-        parts.into_iter().for_each(|part| self.tell(Event::Connection(token, part), events));
+        parts.into_iter().for_each(|part| self.report(Event::Connection(token, part), events));
     }
 
-    fn tell(&mut self, event: Event, events: &mut Vec<Event>) {
+    fn report(&mut self, event: Event, events: &mut Vec<Event>) {
         if self.strikes(Fault::DelayedEvent) {
             let delay = self.choices.duration(Duration::from_millis(50));
             self.withheld.push(Withheld { event, released_at: self.now.after(delay) });
@@ -150,8 +150,8 @@ impl Network {
         events.push(event);
     }
 
-    /// An event for whoever had the place of `token` before.
-    fn remind_of_the_dead(&mut self, token: Token, events: &mut Vec<Event>) {
+    /// Reports an event of a closed connection whose key `token` reuses.
+    fn report_stale(&mut self, token: Token, events: &mut Vec<Event>) {
         let stale = self
             .stale
             .iter()
@@ -171,29 +171,29 @@ impl Network {
         Readiness { readable: any(), writable: any(), read_to_end: any() }
     }
 
-    /// Notes an event that the server is told of, and that a read may now give something.
+    /// Notes an event that is reported to the server, and that it may read now.
     fn note_event(&mut self, event: &Event) {
         match event {
             Event::Connection(token, readiness) => {
-                let told: Vec<u8> = [
+                let flags: Vec<u8> = [
                     (readiness.readable, b'r'),
                     (readiness.writable, b'w'),
                     (readiness.read_to_end, b'e'),
                 ]
                 .into_iter()
-                .filter_map(|(is_told, letter)| is_told.then_some(letter))
+                .filter_map(|(is_set, letter)| is_set.then_some(letter))
                 .collect();
                 let id =
                     (0..self.links.len()).find(|id| self.links[*id].account.token == Some(*token));
-                self.trace.note(self.now, id, "event for place", (token.key(), 0), &told);
+                self.trace.note(self.now, id, "event for key", (token.key(), 0), &flags);
                 if let Some(id) = id {
-                    let Link { wire, account, .. } = &mut self.links[id];
+                    let Link { channel, account, .. } = &mut self.links[id];
                     account.may_read |= readiness.readable || readiness.read_to_end;
                     account.reads_to_end |= readiness.read_to_end;
                     let is_served =
                         !account.is_paused && !account.is_session_over && !account.end_was_read;
                     if readiness.readable
-                        && wire.is_readable()
+                        && channel.is_readable()
                         && is_served
                         && self.stopped_at.is_none()
                     {
@@ -206,20 +206,19 @@ impl Network {
             }
             Event::Mail(Mail::Stop) => {
                 self.stopped_at.get_or_insert(self.now);
-                self.trace.note(self.now, None, "told to stop", (0, 0), b"");
+                self.trace.note(self.now, None, "a stop is requested", (0, 0), b"");
             }
             Event::Mail(Mail::Status(_)) => {
-                self.trace.note(self.now, None, "asked for its state", (0, 0), b"")
+                self.trace.note(self.now, None, "the state is requested", (0, 0), b"")
             }
         }
     }
 
-    /// True exactly when the server has not been told yet of something that happened to this
-    /// connection.
+    /// True if an event of this connection is not reported yet.
     pub fn is_event_due(&self, id: usize) -> bool {
         let Some(token) = self.links[id].account.token else { return false };
         let is_about =
             |withheld: &Withheld| matches!(withheld.event, Event::Connection(it, _) if it == token);
-        self.links[id].wire.has_edge() || self.withheld.iter().any(is_about)
+        self.links[id].channel.has_edge() || self.withheld.iter().any(is_about)
     }
 }

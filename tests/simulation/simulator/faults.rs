@@ -1,37 +1,37 @@
-//! What may go wrong by itself, how often it does in one run, and how often it did.
+//! The faults: their kinds, their rates in a run, and how often they struck.
 
 use super::choices::Choices;
 
 macro_rules! faults {
-    ($($name:ident $said:literal,)*) => {
+    ($($name:ident $label:literal,)*) => {
         /// One kind of fault.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Fault { $($name,)* }
 
-        /// Each kind and what a report calls it.
-        pub const FAULTS: [(Fault, &str); [$($said),*].len()] = [$((Fault::$name, $said),)*];
+        /// All kinds and their names in a report.
+        pub const FAULTS: [(Fault, &str); [$($label),*].len()] = [$((Fault::$name, $label),)*];
     };
 }
 
 faults! {
-    SpuriousEvent "events about nothing",
+    SpuriousEvent "spurious events",
     SplitEvent "events split in two",
-    DuplicatedEvent "events told twice",
+    DuplicatedEvent "events reported twice",
     DelayedEvent "events delayed",
     ReorderedEvents "batches of events reordered",
-    StaleEvent "events for a connection whose place is taken by another",
+    StaleEvent "events of a closed connection whose key is reused",
     CutBatch "batches of events cut",
     EarlyReturn "waits that return early",
     Interleaving "peers that act between two calls of a turn",
     UrgentMark "urgent marks",
     ShortRead "reads cut short at an urgent mark",
     ShortWrite "writes cut short",
-    RefusedWrite "writes refused though there is room",
+    RefusedWrite "writes refused while there is room",
     NetworkReset "resets",
     NetworkError "errors of the network",
     AcceptLost "connections lost before accept",
     AcceptExhausted "accepts without memory or descriptors",
-    AcceptUnknown "accepts that fail for no known reason",
+    AcceptUnknown "accepts with an unknown error",
     RegisterError "registrations refused",
     WallStep "steps of the wall clock",
     Stall "stalls of the whole process",
@@ -40,15 +40,15 @@ faults! {
 /// The faults of one run.
 #[derive(Debug)]
 pub struct Faults {
-    /// How often each kind strikes where it can, in a thousand cases.
+    /// The rate of each kind in a thousand cases.
     rates: [u32; FAULTS.len()],
-    /// How often each kind struck.
+    /// How often each kind has struck.
     counts: [u64; FAULTS.len()],
     is_over: bool,
 }
 
 impl Faults {
-    /// Some runs have no faults; in the others about half of the kinds strike, rarely or often.
+    /// Chooses the rates: no faults in some runs, and about half of the kinds in the others.
     pub fn new(choices: &mut Choices) -> Self {
         let has_faults = choices.chance(850);
         let rates = std::array::from_fn(|_| match has_faults && choices.chance(500) {
@@ -58,24 +58,24 @@ impl Faults {
         Self { rates, counts: [0; FAULTS.len()], is_over: false }
     }
 
-    /// True exactly when `fault` is to strike now.
+    /// True if `fault` strikes now.
     pub fn strikes(&mut self, fault: Fault, choices: &mut Choices) -> bool {
         let strikes = !self.is_over && choices.chance(self.rates[fault as usize]);
         self.counts[fault as usize] += u64::from(strikes);
         strikes
     }
 
-    /// From here on nothing goes wrong by itself.
+    /// Ends all faults.
     pub fn stop(&mut self) {
         self.is_over = true;
     }
 
-    /// True exactly when faults have stopped.
+    /// True if the faults have ended.
     pub fn are_over(&self) -> bool {
         self.is_over
     }
 
-    /// How often each kind struck.
+    /// How often each kind has struck.
     pub fn counts(&self) -> [u64; FAULTS.len()] {
         self.counts
     }

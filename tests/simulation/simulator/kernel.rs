@@ -1,4 +1,4 @@
-//! The seam to the operating system, simulated.
+//! The implementation of the seam on the simulated network.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,21 +16,21 @@ use super::network::Network;
 pub struct Shared(Arc<Mutex<Network>>);
 
 impl Shared {
-    /// The first share of `network`.
+    /// Shares `network`.
     pub fn new(network: Network) -> Self {
         Self(Arc::new(Mutex::new(network)))
     }
 
-    /// The network itself, even after a panic: somebody has to tell what happened.
+    /// Locks the network, even after a panic: the failure must still be reported.
     pub fn lock(&self) -> MutexGuard<'_, Network> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A kernel.
+/// The simulated kernel.
 pub struct SimulatedKernel(pub Shared);
 
-/// A connection's socket.
+/// The simulated socket of a connection.
 pub struct SimulatedSocket {
     network: Shared,
     id: usize,

@@ -1,45 +1,45 @@
-//! A simulated operating system, a network and its peers, around the whole event loop.
+//! A simulator around the whole event loop: an operating system, a network, and clients.
 //!
 //! ```text
-//!   choices ----> plan, cast          what the server may do, who talks to it
+//!   choices ----> plan, clients       limits and timeouts of the server; its clients
 //!      |
 //!      v
-//!   network: client <--> wire <--> account      one link: a peer, the kernel, the server's acts
+//!   network: client <--> channel <--> account      one link: client, kernel, acts of the server
 //!      ^                   ^
-//!      | act               | calls (checked one by one), events (delayed, split, stale, ...)
-//!      +------ wait -------+------- EventLoop ------- Witness(protocol)
+//!      | act               | calls (each is checked), events (delayed, split, stale, ...)
+//!      +------ wait -------+------- EventLoop ------- Observer(protocol)
 //!                                       |
 //!                  checks after each round: invariants -> Failure, or in the end a Report
 //! ```
 //!
-//! Everything follows from the choices: the same seed gives the same run. [`run`] is all of it.
+//! All decisions come from the choices: the same seed produces the same run. [`run`] runs it.
 
-// The fuzzer includes this module too, and each of the two uses only its part.
+// The fuzzer includes this module too, and each of the two programs uses only a part of it.
 #![allow(dead_code, unused_imports)]
 
 mod account;
 mod calls;
-mod cast;
+pub mod channel;
 mod checks;
 pub mod choices;
 mod client;
+mod clients;
+mod coverage;
 mod events;
 mod faults;
 mod invariant;
 mod kernel;
 mod network;
+mod observer;
 mod oracle;
 mod plan;
-mod sights;
-mod speech;
 mod trace;
-pub mod wire;
-mod witness;
+mod traffic;
 mod world;
 
-pub use cast::KINDS;
 pub use choices::Choices;
+pub use clients::KINDS;
+pub use coverage::BEHAVIOURS;
 pub use faults::FAULTS;
 pub use invariant::{Failure, Invariant};
-pub use sights::SIGHTS;
 pub use world::{Report, run};

@@ -1,5 +1,5 @@
-//! Everything that is not the server: its kernel, the network, and the peers; what they share is
-//! one clock.
+//! The simulated kernel, the network and the clients: everything except the server. They share one
+//! clock.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime};
@@ -9,78 +9,78 @@ use tinytcp_core::os::moment::Moment;
 use tinytcp_core::os::table::Token;
 
 use super::account::Account;
+use super::channel::Channel;
 use super::choices::Choices;
 use super::client::Client;
+use super::coverage::{BEHAVIOURS, Behaviour};
 use super::events::Withheld;
 use super::faults::{Fault, Faults};
 use super::invariant::{Failure, Invariant};
 use super::oracle::{Oracle, Unasked};
 use super::plan::Plan;
-use super::sights::{SIGHTS, Sight};
 use super::trace::Trace;
-use super::wire::Wire;
 
-/// One connection, from three sides. They are told apart by their place in [`Network::links`].
+/// One connection, from three sides. Its id is its index in [`Network::links`].
 pub struct Link {
     pub client: Client,
-    pub wire: Wire,
+    pub channel: Channel,
     pub account: Account,
 }
 
-/// One listener's queue of connections that wait to be accepted.
+/// The accept queue of one listener.
 #[derive(Default)]
 pub struct Queue {
     pub waiting: VecDeque<usize>,
     pub has_edge: bool,
-    /// Since when nothing but the server keeps somebody waiting here.
+    /// Since when the server alone delays the first connection of the queue.
     pub acceptable_since: Option<Moment>,
 }
 
-/// The kernel, the network, and the peers.
+/// The kernel, the network, and the clients.
 pub struct Network {
     pub choices: Choices,
     pub faults: Faults,
     pub plan: Plan,
     pub now: Moment,
     wall: SystemTime,
-    /// Every time of day that the wall clock has shown.
+    /// All times that the wall clock has shown.
     pub shown_times: BTreeSet<String>,
     shown_second: u64,
     pub links: Vec<Link>,
     pub queues: Vec<Queue>,
     pub is_listening: bool,
     pub withheld: Vec<Withheld>,
-    /// Tokens of connections that are gone.
+    /// Tokens of closed connections.
     pub stale: Vec<Token>,
-    /// Requests to stop that have not been told.
+    /// Requests to stop that were not reported yet.
     pub stops: usize,
-    /// When the first of them was told.
+    /// When the first request was reported.
     pub stopped_at: Option<Moment>,
-    /// The connection for which the next session is made.
+    /// The connection for which the next session is created.
     pub last_accepted: usize,
-    /// Who could move at the end of the last round, or was told so since.
+    /// The connections that had work to do at the end of the last round, or got an event since.
     pub movable: BTreeSet<usize>,
-    /// Calls on the seam in this round, other than to wait.
+    /// Calls of the server in this round, waits excluded.
     pub calls_in_round: usize,
     pub idle_rounds: usize,
     pub rounds: u64,
     pub events: u64,
-    /// The server is closing what is left.
+    /// The server is closing the last connections.
     pub is_finishing: bool,
-    /// Nothing would ever happen again.
+    /// No event can ever happen again.
     pub is_dead_quiet: bool,
-    pub sights: [u64; SIGHTS.len()],
+    pub behaviours: [u64; BEHAVIOURS.len()],
     pub trace: Trace,
     pub failure: Option<Failure>,
 }
 
 impl Network {
-    /// A network in which nobody has connected yet.
+    /// Creates a network without connections.
     pub fn new(mut choices: Choices, plan: Plan, clients: Vec<Client>) -> Self {
         let faults = Faults::new(&mut choices);
         let bounds = plan.bounds();
         let links = clients.into_iter().map(|client| Link {
-            wire: Wire::new(client.sizes()),
+            channel: Channel::new(client.sizes()),
             account: Account::new(Oracle::new(plan.languages[client.listener()], bounds)),
             client,
         });
@@ -107,13 +107,13 @@ impl Network {
             events: 0,
             is_finishing: false,
             is_dead_quiet: false,
-            sights: [0; SIGHTS.len()],
+            behaviours: [0; BEHAVIOURS.len()],
             trace: Trace::default(),
             failure: None,
         }
     }
 
-    /// What both clocks say.
+    /// Reads both clocks.
     pub fn read_clocks(&mut self) -> Reading {
         if self.strikes(Fault::WallStep) {
             let step = Duration::from_secs(self.choices.below(10_000) as u64);
@@ -131,17 +131,17 @@ impl Network {
         reading
     }
 
-    /// Lets `fault` happen, or not.
+    /// Decides whether `fault` strikes now.
     pub fn strikes(&mut self, fault: Fault) -> bool {
         self.faults.strikes(fault, &mut self.choices)
     }
 
-    /// Counts something that was seen.
-    pub fn see(&mut self, sight: Sight) {
-        self.sights[sight as usize] += 1;
+    /// Counts a behaviour of the server.
+    pub fn cover(&mut self, behaviour: Behaviour) {
+        self.behaviours[behaviour as usize] += 1;
     }
 
-    /// Notes that something happened to `connection`.
+    /// Adds an entry about `connection` to the trace.
     pub fn note(
         &mut self,
         connection: usize,
@@ -152,7 +152,7 @@ impl Network {
         self.trace.note(self.now, Some(connection), what, numbers, bytes);
     }
 
-    /// An invariant does not hold; the first one counts.
+    /// Notes that an invariant does not hold. The first call counts.
     pub fn fail(
         &mut self,
         invariant: Invariant,
@@ -165,13 +165,13 @@ impl Network {
         }
     }
 
-    /// The connections that the server has open.
+    /// The connections that are open in the server.
     pub fn open_ids(&self) -> Vec<usize> {
-        let is_open = |link: &Link| link.account.is_accepted && !link.wire.is_closed_by_server();
+        let is_open = |link: &Link| link.account.is_accepted && !link.channel.is_closed_by_server();
         (0..self.links.len()).filter(|id| is_open(&self.links[*id])).collect()
     }
 
-    /// Those of them that were not turned away.
+    /// The open connections that were not rejected.
     pub fn served_ids(&self) -> Vec<usize> {
         self.open_ids()
             .into_iter()
@@ -179,17 +179,17 @@ impl Network {
             .collect()
     }
 
-    /// True exactly when every descriptor is taken.
+    /// True if all descriptors are in use.
     pub fn is_out_of_descriptors(&self) -> bool {
         self.open_ids().len() >= self.plan.descriptors_max
     }
 
-    /// True exactly when every peer has done all that it had to do.
+    /// True if all clients have finished their acts.
     pub fn are_clients_done(&self) -> bool {
         self.links.iter().all(|link| link.client.is_done())
     }
 
-    /// What the network itself does to a connection at any time.
+    /// Lets faults of the network strike a connection.
     pub fn disturb(&mut self, id: usize) {
         if self.strikes(Fault::NetworkReset) {
             self.break_off(id, libc::ECONNRESET);
@@ -200,17 +200,17 @@ impl Network {
             self.break_off(id, errno);
         }
         if self.strikes(Fault::UrgentMark) {
-            self.links[id].wire.mark_urgent();
+            self.links[id].channel.mark_urgent();
         }
     }
 
     fn break_off(&mut self, id: usize, errno: i32) {
         self.note(id, "the network breaks it with errno", (errno as usize, 0), b"");
-        self.links[id].wire.fail(errno);
+        self.links[id].channel.fail(errno);
         self.links[id].client.wake(self.now);
     }
 
-    /// Between two calls of the server a peer may act.
+    /// Lets a client act between two calls of the server.
     pub fn interleave(&mut self) {
         if self.strikes(Fault::Interleaving) {
             let due: Vec<usize> = (0..self.links.len())
@@ -223,20 +223,20 @@ impl Network {
         }
     }
 
-    /// Everybody whose time has come acts once.
+    /// Lets each client that is due act once.
     pub fn act_all(&mut self) {
         let mut due: Vec<usize> =
             (0..self.links.len()).filter(|id| self.links[*id].client.is_due(self.now)).collect();
         self.choices.shuffle(&mut due);
         for id in due {
             self.act(id);
-            if !self.links[id].wire.is_closed_by_server() && self.links[id].account.is_accepted {
+            if !self.links[id].channel.is_closed_by_server() && self.links[id].account.is_accepted {
                 self.disturb(id);
             }
         }
     }
 
-    /// When the next peer acts by itself.
+    /// When the next client acts by itself.
     pub fn next_act(&self) -> Moment {
         self.links.iter().map(|link| link.client.next_at()).min().unwrap_or(Moment::NEVER)
     }

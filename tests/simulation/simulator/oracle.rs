@@ -1,8 +1,8 @@
-//! What a server must answer, worked out the slow and obvious way from `protocol.md`: bytes in,
-//! answers out.
+//! The oracle: the answers that a server must send, computed in a simple way from `protocol.md`.
 //!
-//! What depends on time or memory (a piece that ends by quiet, a message that finds no memory) is
-//! not foreseen here: the oracle is told that it happened, and whoever tells it checks that it may.
+//! It does not predict what depends on time or memory, such as the end of a quiet period or a
+//! message without memory. The observer reports these to the oracle, after checking that they may
+//! happen.
 
 use std::collections::VecDeque;
 
@@ -23,22 +23,22 @@ pub enum Language {
     Chat,
 }
 
-/// Every protocol.
+/// All protocols.
 pub const LANGUAGES: [Language; 4] =
     [Language::Text, Language::Binary, Language::Echo, Language::Chat];
 
 impl Language {
-    /// True exactly when a piece without a newline is a message once its sender falls quiet.
+    /// True if a quiet period completes a message without a newline.
     pub fn ends_messages_by_quiet(self) -> bool {
         matches!(self, Self::Echo | Self::Chat)
     }
 
-    /// What the server says on accept.
+    /// The greeting of the server.
     fn greeting(self) -> &'static [u8] {
         if self == Self::Text { text_model::BANNER } else { b"" }
     }
 
-    /// An error with nothing but a token, as the server says it unasked.
+    /// An error in a message of its own, as in a farewell.
     fn error(self, token: &str) -> Vec<u8> {
         match self {
             Self::Binary => binary::frame(255, token.as_bytes()),
@@ -47,7 +47,7 @@ impl Language {
     }
 }
 
-/// Why the server says something that nobody asked for.
+/// The reasons of a farewell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unasked {
     Busy,
@@ -60,9 +60,9 @@ pub enum Unasked {
 /// One answer.
 struct Answer {
     bytes: Vec<u8>,
-    /// Where a time stands in it, which the oracle does not know.
+    /// The place of a time in it, whose value the oracle does not know.
     time: std::ops::Range<usize>,
-    /// What is answered instead when there is no memory for it.
+    /// The answer instead of it if there is no memory.
     or_else: Option<Vec<u8>>,
 }
 
@@ -74,32 +74,31 @@ pub struct Bounds {
     pub is_memory_short: bool,
 }
 
-/// Answers that are never longer than this beside their message are always given.
+/// A message of at most this length is always answered, even without memory.
 const SMALL_MESSAGE_MAX: usize = 4096 - 256;
 
-/// The whole conversation on one connection, as it must be.
+/// The expected conversation on one connection.
 pub struct Oracle {
     language: Language,
     bounds: Bounds,
-    /// What has come of a message that is not whole; a carriage return at most while a line is
-    /// dropped.
+    /// The bytes of an incomplete message; at most a carriage return while a line is dropped.
     pending: Vec<u8>,
-    /// The error for the line of which the rest is dropped.
+    /// The error for the line whose rest is dropped.
     dropped_line: Option<&'static str>,
-    /// How much of a refused payload is still to be dropped.
+    /// How many more bytes of a refused payload are dropped.
     dropped_payload_len: usize,
     is_closed: bool,
     received_len: usize,
-    /// When the message that is not whole began, as far as the server could know.
+    /// When the incomplete message began, as far as the server can know.
     began: Moment,
     has_ended_one: bool,
     answers: VecDeque<Answer>,
-    /// How much of the first answer has been given.
-    given_len: usize,
+    /// How many bytes of the first answer have been sent.
+    sent_len: usize,
 }
 
 impl Oracle {
-    /// A conversation that has just begun.
+    /// Creates a conversation that has just begun.
     pub fn new(language: Language, bounds: Bounds) -> Self {
         let mut oracle = Self {
             language,
@@ -112,13 +111,13 @@ impl Oracle {
             began: Moment::NEVER,
             has_ended_one: false,
             answers: VecDeque::new(),
-            given_len: 0,
+            sent_len: 0,
         };
         oracle.answer(language.greeting());
         oracle
     }
 
-    /// The peer's next bytes have been read.
+    /// Notes the next bytes of the client.
     pub fn receive(&mut self, bytes: &[u8], now: Moment) {
         if self.is_closed {
             return;
@@ -144,19 +143,20 @@ impl Oracle {
         }
     }
 
-    /// Three bytes decide, but in `binary` the server may wait for a whole header.
+    /// True if the conversation begins as TLS. Three bytes decide, but in `binary` the server may
+    /// wait for a whole header.
     fn has_begun_as_tls(&self) -> bool {
         let enough = if self.language == Language::Binary { 5 } else { 3 };
         self.received_len >= enough && self.may_be_tls()
     }
 
-    /// True exactly when the server may say that this is TLS.
+    /// True if the server may answer that this is TLS.
     pub fn may_be_tls(&self) -> bool {
         self.received_len == self.pending.len()
             && matches!(self.pending.as_slice(), [0x16, 3, 0..=4, ..])
     }
 
-    /// What has come without an end is a message now.
+    /// Notes that the bytes without an ending are a message now.
     pub fn end_of_piece(&mut self) {
         let piece = std::mem::take(&mut self.pending);
         match self.dropped_line.take() {
@@ -168,7 +168,7 @@ impl Oracle {
         self.began = Moment::NEVER;
     }
 
-    /// There is no memory for the message that is not whole.
+    /// Notes that the incomplete message is refused, without memory.
     pub fn refuse(&mut self) {
         let pending = std::mem::take(&mut self.pending);
         match self.language {
@@ -182,7 +182,7 @@ impl Oracle {
         }
     }
 
-    /// The server ends the conversation.
+    /// Notes that the server ends the conversation.
     pub fn end(&mut self, why: Unasked) {
         self.is_closed = true;
         self.pending.clear();
@@ -201,12 +201,12 @@ impl Oracle {
         self.answer(&self.language.error(token));
     }
 
-    /// True exactly when nothing that comes is run any more.
+    /// True if no more messages are run.
     pub fn is_closed(&self) -> bool {
         self.is_closed
     }
 
-    /// True exactly when a message has begun and not ended.
+    /// True if a message is incomplete.
     pub fn is_within_message(&self) -> bool {
         !self.is_closed
             && (!self.pending.is_empty()
@@ -214,35 +214,40 @@ impl Oracle {
                 || self.dropped_payload_len > 0)
     }
 
-    /// True exactly when a frame that will be taken has begun.
+    /// True if a frame that is not refused is incomplete.
     pub fn is_within_frame(&self) -> bool {
         self.language == Language::Binary && !self.is_closed && !self.pending.is_empty()
     }
 
-    /// When the message that is not whole began; [`Moment::NEVER`] when there is none.
+    /// When the incomplete message began; [`Moment::NEVER`] if there is none.
     pub fn began(&self) -> Moment {
         self.began
     }
 
-    /// True exactly when every answer has been given.
-    pub fn is_all_given(&self) -> bool {
+    /// True if all answers have been sent.
+    pub fn is_all_sent(&self) -> bool {
         self.answers.is_empty()
     }
 
-    /// The server gives `bytes`: they must be what is to be answered next. `is_time` judges a time.
-    pub fn give(&mut self, mut bytes: &[u8], is_time: impl Fn(&str) -> bool) -> Result<(), String> {
+    /// Checks `bytes` that the server sends: they must be the next bytes of the answers. `is_time`
+    /// checks a time.
+    pub fn check_sent(
+        &mut self,
+        mut bytes: &[u8],
+        is_time: impl Fn(&str) -> bool,
+    ) -> Result<(), String> {
         while !bytes.is_empty() {
             let Some(answer) = self.answers.front_mut() else {
                 return Err(format!(
-                    "nothing is to be answered, and it says \"{}\"",
+                    "no answer is due, and the server sends \"{}\"",
                     excerpt(bytes)
                 ));
             };
-            let len = bytes.len().min(answer.bytes.len() - self.given_len);
-            let place = self.given_len..self.given_len + len;
+            let len = bytes.len().min(answer.bytes.len() - self.sent_len);
+            let place = self.sent_len..self.sent_len + len;
             if !answer.takes(place.clone(), &bytes[..len]) {
                 match answer.or_else.take() {
-                    Some(other) if other.starts_with(&answer.bytes[..self.given_len]) => {
+                    Some(other) if other.starts_with(&answer.bytes[..self.sent_len]) => {
                         (answer.bytes, answer.time) = (other, 0..0);
                         continue;
                     }
@@ -257,14 +262,14 @@ impl Oracle {
                 }
             }
             bytes = &bytes[len..];
-            self.given_len += len;
-            if self.given_len == answer.bytes.len() {
+            self.sent_len += len;
+            if self.sent_len == answer.bytes.len() {
                 let time = String::from_utf8_lossy(&answer.bytes[answer.time.clone()]).into_owned();
                 if !time.is_empty() && !is_time(&time) {
-                    return Err(format!("\"{time}\" is no time that it has been"));
+                    return Err(format!("\"{time}\" is not a time of the wall clock"));
                 }
                 self.answers.pop_front();
-                self.given_len = 0;
+                self.sent_len = 0;
             }
         }
         Ok(())
@@ -280,7 +285,7 @@ impl Oracle {
         }
     }
 
-    /// The last answer is to a message so long that there may have been no memory for it.
+    /// Notes that the last answer may be an error instead, if its message is long.
     fn may_be_refused(&mut self, message_len: usize, refusal: &[u8]) {
         if self.bounds.is_memory_short
             && message_len > SMALL_MESSAGE_MAX
@@ -292,7 +297,7 @@ impl Oracle {
 }
 
 impl Answer {
-    /// True exactly when `bytes` may stand at `place`; a time is remembered and judged later.
+    /// True if `bytes` are allowed at `place`. A time is stored and checked later.
     fn takes(&mut self, place: std::ops::Range<usize>, bytes: &[u8]) -> bool {
         if self.time.is_empty() {
             return self.bytes[place] == *bytes;

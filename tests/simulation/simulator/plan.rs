@@ -1,5 +1,4 @@
-//! What one run is made of: the server's limits and timeouts, small or large, and how long which
-//! part takes.
+//! The plan of a run: the limits and timeouts of the server, and the times of its parts.
 
 use std::time::Duration;
 
@@ -10,25 +9,25 @@ use tinytcp_core::server::Config;
 use super::choices::Choices;
 use super::oracle::{Bounds, LANGUAGES, Language};
 
-/// What one run is made of.
+/// The plan of a run.
 pub struct Plan {
     pub config: Config,
-    /// What is spoken at each listener.
+    /// The protocol of each listener.
     pub languages: Vec<Language>,
-    /// How many connections the server has descriptors for.
+    /// For how many connections the server has descriptors.
     pub descriptors_max: usize,
-    /// When the network begins to behave.
+    /// When the faults end.
     pub calm_at: Moment,
-    /// And in which round at the latest: where events about nothing are many, time hardly passes.
+    /// The last round with faults: with many spurious events, time hardly passes.
     pub calm_round: u64,
-    /// When the server is told to stop; without this, when all peers are gone.
+    /// When the server gets a request to stop; `None` if that is after all clients have left.
     pub stop_at: Option<Moment>,
-    /// How much longer it may be told once more.
+    /// The time from the first request to a second one.
     pub second_stop_after: Option<Duration>,
 }
 
 impl Plan {
-    /// The plan that `choices` make.
+    /// Chooses a plan.
     pub fn new(choices: &mut Choices) -> Self {
         let milliseconds = |choices: &mut Choices, of: &[u64]| {
             let is_off = choices.chance(40);
@@ -89,7 +88,7 @@ impl Plan {
         }
     }
 
-    /// What the oracle needs to know.
+    /// The bounds for the oracle.
     pub fn bounds(&self) -> Bounds {
         let Limits { line_bytes_max, frame_bytes_max, .. } = self.config.limits;
         Bounds {
@@ -99,20 +98,19 @@ impl Plan {
         }
     }
 
-    /// True exactly when what the peers of a run send may pass the memory limit.
+    /// True if the clients can exceed the memory limit.
     pub fn is_memory_short(&self) -> bool {
         self.config.limits.memory_bytes_max < 16 << 20
     }
 
-    /// True exactly when a timeout is off, so that somebody may have to be waited for until it
-    /// leaves by itself.
+    /// True if a timeout is off, so that the server may wait for a client until it leaves.
     pub fn has_endless_waits(&self) -> bool {
         let Timeouts { idle, message, write, quiet, drain } = self.config.timeouts;
         [idle, message, write, quiet, drain].contains(&None)
     }
 
-    /// By when everybody is gone who can be sent away by a deadline, once the network behaves: each
-    /// of them once and once again, and what the peers themselves take their time for.
+    /// The time after the end of the faults within which all connections end: each timeout several
+    /// times, and the pauses of the clients.
     pub fn horizon(&self) -> Duration {
         let Timeouts { idle, message, write, .. } = self.config.timeouts;
         [idle, message, write].into_iter().flatten().sum::<Duration>() * 4

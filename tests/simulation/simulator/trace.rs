@@ -1,4 +1,4 @@
-//! What happened, readable when something went wrong, and as one number when all went well.
+//! The trace of a run: readable lines for a failure, and a hash for comparisons.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use tinytcp_core::os::moment::Moment;
 /// How many bytes of a message are shown.
 const SHOWN_BYTES_MAX: usize = 24;
 
-/// What tells of listeners is of no use to who follows one connection.
+/// The name of events of listeners, which are left out of the trace of one connection.
 pub const LISTENER_EVENT: &str = "event for listener";
 
-/// One thing that happened.
+/// One line of the trace.
 #[derive(Clone, Debug)]
 pub struct Entry {
     moment: Moment,
-    /// The connection that it happened to; `None` when it happened to all.
+    /// The connection; `None` if the entry is about all connections.
     pub connection: Option<usize>,
     what: &'static str,
     numbers: (usize, usize),
@@ -40,7 +40,7 @@ impl fmt::Display for Entry {
     }
 }
 
-/// Everything that happened in a run.
+/// All entries of a run.
 #[derive(Debug)]
 pub struct Trace {
     entries: Vec<Entry>,
@@ -54,8 +54,7 @@ impl Default for Trace {
 }
 
 impl Trace {
-    /// Notes that something happened, with two numbers (the second is not shown when it is 0) and
-    /// bytes.
+    /// Adds an entry with two numbers (the second is not shown if it is 0) and bytes.
     pub fn note(
         &mut self,
         moment: Moment,
@@ -74,13 +73,13 @@ impl Trace {
         self.entries.push(Entry { moment, connection, what, numbers, shown });
     }
 
-    /// One number for all that happened.
+    /// A hash of all entries.
     pub fn hash(&self) -> u64 {
         self.hash
     }
 
-    /// The last `count` entries about `connection` and about all; without a connection, about
-    /// everybody.
+    /// Returns the last `count` entries about `connection` and about all connections; without a
+    /// connection, the last entries.
     pub fn last(&self, connection: Option<usize>, count: usize) -> Vec<String> {
         let is_about_it = |entry: &Entry| match entry.connection {
             Some(_) => entry.connection == connection,

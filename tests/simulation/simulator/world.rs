@@ -1,5 +1,5 @@
-//! One run: a server, a network, and peers; first with faults, then without, until everybody is
-//! gone and the server stops.
+//! One run of a world: a server, a network, and clients. First with faults, then without, until all
+//! clients have left and the server has stopped.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -9,54 +9,53 @@ use tinytcp_core::protocol::{BUILT_IN, Protocol};
 use tinytcp_core::server::EventLoop;
 use tinytcp_core::status::Counters;
 
-use super::cast;
 use super::choices::Choices;
+use super::clients;
+use super::coverage::BEHAVIOURS;
 use super::faults::FAULTS;
 use super::invariant::{Failure, Invariant};
 use super::kernel::{Shared, SimulatedKernel};
 use super::network::Network;
+use super::observer::Observer;
 use super::oracle::Language;
 use super::plan::Plan;
-use super::sights::SIGHTS;
 use super::trace::Trace;
-use super::witness::Witness;
 
-/// More rounds than any run needs that comes to an end.
+/// More rounds than a run needs.
 const ROUNDS_MAX: u64 = 50_000;
 
-/// What happened in one run in which every invariant held.
+/// The report of a run in which all invariants held.
 #[derive(Debug)]
 pub struct Report {
     pub rounds: u64,
     pub events: u64,
     /// How often each fault struck.
     pub faults: [u64; FAULTS.len()],
-    /// How often each thing was seen that is worth seeing.
-    pub sights: [u64; SIGHTS.len()],
-    /// What kinds of peers there were.
+    /// How often each kind of behaviour occurred.
+    pub behaviours: [u64; BEHAVIOURS.len()],
+    /// The kinds of the clients.
     pub kinds: Vec<&'static str>,
     pub counters: Counters,
-    /// All that happened.
     pub trace: Trace,
 }
 
-/// Runs a server through what `choices` make of its world.
+/// Runs the world that `choices` generate.
 pub fn run(choices: Choices) -> Result<Report, Failure> {
     let mut choices = choices;
     let plan = Plan::new(&mut choices);
-    let clients = cast::cast(&plan, &mut choices);
+    let clients = clients::choose(&plan, &mut choices);
     let network = Shared::new(Network::new(choices, plan, clients));
     let world = network.clone();
-    let played = panic::catch_unwind(AssertUnwindSafe(move || play(&world)));
+    let result = panic::catch_unwind(AssertUnwindSafe(move || drive(&world)));
     let mut network = network.lock();
-    let counters = match played {
+    let counters = match result {
         Ok(counters) => counters,
         Err(panic) => {
-            let said = panic.downcast_ref::<String>().cloned();
-            let said = said
+            let message = panic.downcast_ref::<String>().cloned();
+            let message = message
                 .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
                 .unwrap_or_default();
-            network.fail(Invariant::NoPanic, None, said);
+            network.fail(Invariant::NoPanic, None, message);
             Counters::default()
         }
     };
@@ -67,21 +66,21 @@ pub fn run(choices: Choices) -> Result<Report, Failure> {
         rounds: network.rounds,
         events: network.events,
         faults: network.faults.counts(),
-        sights: network.sights,
+        behaviours: network.behaviours,
         kinds: network.links.iter().map(|link| link.client.kind).collect(),
         counters,
         trace: std::mem::take(&mut network.trace),
     })
 }
 
-/// Plays until the server has ended, or an invariant does not hold.
-fn play(network: &Shared) -> Counters {
+/// Runs rounds until the server has ended or an invariant does not hold.
+fn drive(network: &Shared) -> Counters {
     let (config, languages) = {
         let network = network.lock();
         (network.plan.config.clone(), network.plan.languages.clone())
     };
     let watched = |language: &Language| -> Arc<dyn Protocol> {
-        Arc::new(Witness { protocol: protocol_of(*language), network: network.clone() })
+        Arc::new(Observer { protocol: protocol_of(*language), network: network.clone() })
     };
     let protocols = languages.iter().map(watched).collect();
     let mut event_loop = EventLoop::new(SimulatedKernel(network.clone()), protocols, &config);
@@ -118,7 +117,7 @@ fn protocol_of(language: Language) -> Arc<dyn Protocol> {
 }
 
 impl Network {
-    /// Goes on to the next part when it is time.
+    /// Ends the faults, and requests stops, when it is time.
     fn advance_plan(&mut self) {
         let is_quiet = self.are_clients_done() && self.open_ids().is_empty();
         if !self.faults.are_over()
@@ -126,11 +125,11 @@ impl Network {
         {
             self.trace.note(self.now, None, "faults stop", (0, 0), b"");
             self.faults.stop();
-            // Somebody else gave descriptors back, of which nobody tells the server.
+            // Another process has freed descriptors, which no event reports.
             self.plan.descriptors_max = usize::MAX;
         }
-        let is_told = self.stops > 0 || self.stopped_at.is_some();
-        if !is_told && (is_quiet || self.plan.stop_at.is_some_and(|at| self.now >= at)) {
+        let is_requested = self.stops > 0 || self.stopped_at.is_some();
+        if !is_requested && (is_quiet || self.plan.stop_at.is_some_and(|at| self.now >= at)) {
             self.stops = 1;
         }
         if let Some((after, at)) = self.plan.second_stop_after.zip(self.stopped_at)
@@ -147,29 +146,29 @@ impl Network {
             self.fail(
                 Invariant::DeadlinesHold,
                 None,
-                "connections are open long after everything should be over",
+                "connections are open long after the expected end",
             );
         }
     }
 
-    /// Nothing would ever happen again: only where a timeout is off, until those who wait have
-    /// enough of it.
+    /// Called when no event can ever happen again, which is correct only if a timeout is off. Lets
+    /// a waiting client leave.
     fn end_endless_waits(&mut self) {
         let waiting = self.links.iter().position(|link| !link.client.is_done());
         if !self.plan.has_endless_waits() {
-            self.fail(Invariant::DeadlinesHold, waiting, "a peer waits for ever");
+            self.fail(Invariant::DeadlinesHold, waiting, "a client waits for ever");
         }
         match waiting {
             Some(id) => self.leave(id),
             None => self.fail(
                 Invariant::DeadlinesHold,
                 None,
-                "connections are open though every peer has left",
+                "connections are open although all clients have left",
             ),
         }
     }
 
-    /// Everything is over: nothing may be left.
+    /// Checks the end: all sockets are closed and all counters are right.
     fn check_end(&mut self, counters: &Counters) {
         let left = self.open_ids();
         if let Some(id) = left.first() {
@@ -189,8 +188,8 @@ impl Network {
         );
         if counted != (accepted, accepted, received, sent) {
             let what = format!(
-                "{counted:?} were counted, and there were {accepted} connections, {received} \
-                 bytes in, {sent} out"
+                "counted {counted:?}, expected {accepted} connections, {received} bytes in, \
+                 {sent} out"
             );
             self.fail(Invariant::Accounted, None, what);
         }
@@ -198,22 +197,22 @@ impl Network {
             self.fail(
                 Invariant::Accounted,
                 None,
-                "an error of a peer is counted as one of the system",
+                "an error of a client is counted as a system error",
             );
         }
         self.check_taken();
     }
 
-    /// What was sent has been taken, by those whose connection ended in order and who read.
+    /// Checks that clients have read all that was sent, if their connections ended in order.
     fn check_taken(&mut self) {
         for id in 0..self.links.len() {
             let link = &self.links[id];
-            let is_exempt = link.wire.is_reset() || !link.client.is_done();
+            let is_exempt = link.channel.is_reset() || !link.client.is_done();
             if !is_exempt && link.client.taken != link.account.sent_bytes {
                 self.fail(
                     Invariant::AnswersInOrder,
                     Some(id),
-                    "what was sent in order has not arrived",
+                    "answers were sent and did not arrive",
                 );
             }
         }

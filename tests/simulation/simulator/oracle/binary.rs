@@ -1,4 +1,4 @@
-//! Frames, and what `binary` answers to them.
+//! The answers of `binary` to frames.
 
 use super::Oracle;
 
@@ -8,7 +8,7 @@ pub(super) fn frame(code: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 impl Oracle {
-    /// Answers every whole frame, and refuses by its header alone what will not be taken.
+    /// Answers all complete frames, and refuses others by their headers alone.
     pub(super) fn frames(&mut self) {
         let input = std::mem::take(&mut self.pending);
         let mut rest = &input[..];
@@ -17,36 +17,36 @@ impl Oracle {
             rest = &rest[dropped..];
             self.dropped_payload_len -= dropped;
             self.has_ended_one |= dropped > 0 && self.dropped_payload_len == 0;
-            let Some((&[code, a, b, c, d], behind)) = rest.split_first_chunk() else { break };
+            let Some((&[code, a, b, c, d], after)) = rest.split_first_chunk() else { break };
             let len = u32::from_be_bytes([a, b, c, d]) as usize;
-            match (code, behind.get(..len)) {
+            match (code, after.get(..len)) {
                 (3, _) => {
                     self.is_closed = true;
                     break;
                 }
                 _ if len > self.bounds.frame_max => {
-                    rest = self.refuse_payload("FRAME_TOO_LARGE", len, behind)
+                    rest = self.refuse_payload("FRAME_TOO_LARGE", len, after)
                 }
                 (1 | 2, None) => break,
                 (1 | 2, Some(payload)) => {
                     self.run(code, payload);
                     self.has_ended_one = true;
-                    rest = &behind[len..];
+                    rest = &after[len..];
                 }
-                _ => rest = self.refuse_payload("UNKNOWN_COMMAND", len, behind),
+                _ => rest = self.refuse_payload("UNKNOWN_COMMAND", len, after),
             }
         }
         self.pending = rest.to_vec();
     }
 
-    fn refuse_payload<'a>(&mut self, token: &str, len: usize, behind: &'a [u8]) -> &'a [u8] {
+    fn refuse_payload<'a>(&mut self, token: &str, len: usize, after: &'a [u8]) -> &'a [u8] {
         self.answer(&frame(255, token.as_bytes()));
         self.dropped_payload_len = len;
         self.has_ended_one |= len == 0;
-        behind
+        after
     }
 
-    /// There is no memory for the frame at the front of `pending`.
+    /// Refuses the frame at the front of `pending`, without memory.
     pub(super) fn refuse_frame(&mut self, pending: &[u8]) {
         let len = u32::from_be_bytes([pending[1], pending[2], pending[3], pending[4]]) as usize;
         self.refuse_payload("SERVER_BUSY", len, b"");

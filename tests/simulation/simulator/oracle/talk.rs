@@ -1,4 +1,4 @@
-//! What `echo` and `chat` answer to one message.
+//! The answers of `echo` and `chat` to one message.
 
 use super::{Language, Oracle};
 

@@ -1,23 +1,23 @@
-//! Lines, and what is answered to them: of `text` by its model, of `echo` and `chat` by [`talk`].
+//! The answers to lines: those of `text` by its model, those of `echo` and `chat` by [`talk`].
 //!
 //! [`talk`]: Oracle::talk
 
 use super::{Language, Oracle, text_model};
 
-/// The form of every local time; the time itself is judged where the answer is sent.
+/// The form of a local time. Its value is checked when the answer is sent.
 const SOME_TIME: &str = "2025-09-12T17:24:13-05:00";
 
 impl Oracle {
-    /// Answers every whole line, and refuses the one after them once it has outgrown the limit.
+    /// Answers all complete lines, and refuses an incomplete one that has exceeded the limit.
     pub(super) fn lines(&mut self) {
         let input = std::mem::take(&mut self.pending);
         let mut rest = &input[..];
         while let Some(newline) = rest.iter().position(|byte| *byte == b'\n')
             && !self.is_closed
         {
-            let (line, behind) = (&rest[..newline], &rest[newline + 1..]);
+            let (line, after) = (&rest[..newline], &rest[newline + 1..]);
             self.line(line);
-            rest = behind;
+            rest = after;
             self.has_ended_one = true;
         }
         if self.is_closed {
@@ -57,19 +57,19 @@ impl Oracle {
     fn outgrow(&mut self, line: &[u8]) {
         self.dropped_line = Some("LINE_TOO_LONG");
         if self.language == Language::Text {
-            self.say(&text_model::answer_to_too_long(line));
+            self.send(&text_model::answer_to_too_long(line));
         }
     }
 
     fn command(&mut self, line: &[u8]) {
         let answer = text_model::answer(line, self.bounds.line_max, SOME_TIME);
-        self.say(&answer);
+        self.send(&answer);
         if answer.is_of_command {
             self.may_be_refused(line.len(), b"ERROR SERVER_BUSY\n");
         }
     }
 
-    fn say(&mut self, answer: &text_model::Answer) {
+    fn send(&mut self, answer: &text_model::Answer) {
         let time_start = if answer.line.starts_with(b"TIME ") { b"TIME ".len() } else { 0 };
         let time_len = if time_start == 0 { 0 } else { SOME_TIME.len() };
         self.answer_with_time(&answer.bytes(), time_start..time_start + time_len);

@@ -1,36 +1,37 @@
-//! What peers say: whole messages of each protocol, and what is none.
+//! The bytes that clients send: complete messages of each protocol, fragments, and other protocols.
 
 use super::choices::Choices;
 use super::oracle::{Bounds, Language};
 
-/// Whole messages, so many bytes of them at least: some that are run and some that are refused.
+/// Returns complete messages of at least `len_min` bytes together. The server runs some of them and
+/// refuses others.
 pub fn messages(
     language: Language,
     bounds: Bounds,
     len_min: usize,
     choices: &mut Choices,
 ) -> Vec<u8> {
-    // Many messages of one kind are a flood; mixed ones cost the oracle more than they find.
+    // Many equal messages are a flood. Mixed ones would cost the oracle more than they find.
     if len_min > 2000 {
         let one = message(language, bounds, choices);
         return one.repeat(len_min.div_ceil(one.len()));
     }
-    let mut said = message(language, bounds, choices);
-    while said.len() < len_min {
-        said.extend(message(language, bounds, choices));
+    let mut bytes = message(language, bounds, choices);
+    while bytes.len() < len_min {
+        bytes.extend(message(language, bounds, choices));
     }
-    said
+    bytes
 }
 
-/// So many of the same message that no turn is long enough for all; short ones are fewer, because
-/// the oracle is slow.
+/// Returns more copies of one message than a turn can run. Short messages are fewer, because the
+/// oracle is slow.
 pub fn flood(language: Language, bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
     let one = message(language, bounds, choices);
     let len = if one.len() > 300 { 600_000 } else { 20_000 };
     one.repeat(len / one.len() + 1)
 }
 
-/// One whole message that does not end the conversation.
+/// Returns one complete message that does not end the conversation.
 pub fn message(language: Language, bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
     match language {
         Language::Text => line(command(bounds, choices), choices),
@@ -42,7 +43,7 @@ pub fn message(language: Language, bounds: Bounds, choices: &mut Choices) -> Vec
     }
 }
 
-/// The message that asks for the end; `echo` knows none.
+/// Returns the message that ends the conversation; `echo` has none.
 pub fn farewell(language: Language, choices: &mut Choices) -> Vec<u8> {
     match language {
         Language::Text => choices.pick(&[&b"QUIT\n"[..], b"quit now\r\n", b" \t Quit \n"]).to_vec(),
@@ -52,18 +53,18 @@ pub fn farewell(language: Language, choices: &mut Choices) -> Vec<u8> {
     }
 }
 
-/// The front of a message that never ends, or claims more than will come.
+/// Returns the beginning of a message that never ends, or that claims more bytes than will come.
 pub fn fragment(language: Language, bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
     match language {
         Language::Binary => {
             let claims = [0xFFFF_FFFF, bounds.frame_max as u32, bounds.frame_max as u32 + 1, 7];
-            let mut said = vec![choices.pick(&[1, 2, 9])];
-            said.extend(choices.pick(&claims).to_be_bytes());
-            said.truncate(1 + choices.below(5));
-            if said.len() == 5 {
-                said.extend(text(choices.len(bounds.frame_max.min(200_000)), choices));
+            let mut bytes = vec![choices.pick(&[1, 2, 9])];
+            bytes.extend(choices.pick(&claims).to_be_bytes());
+            bytes.truncate(1 + choices.below(5));
+            if bytes.len() == 5 {
+                bytes.extend(text(choices.len(bounds.frame_max.min(200_000)), choices));
             }
-            said
+            bytes
         }
         _ => {
             let len = if choices.chance(200) {
@@ -76,7 +77,7 @@ pub fn fragment(language: Language, bounds: Bounds, choices: &mut Choices) -> Ve
     }
 }
 
-/// What speakers of other protocols say.
+/// Returns the beginning of another protocol.
 pub fn foreign(choices: &mut Choices) -> Vec<u8> {
     let speeches: [&[u8]; 8] = [
         b"\x16\x03\x01\x02\x0a\x01\0\x02\x06\x03\x03secret\n",
@@ -150,7 +151,7 @@ fn any_frame(bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
     [&[code][..], &(payload.len() as u32).to_be_bytes(), &payload].concat()
 }
 
-/// A length at a limit, or what is tolerable where the limit is large.
+/// Returns a length near a limit, or a shorter one if the limit is large.
 fn edge(max: usize, bounds: Bounds, choices: &mut Choices) -> usize {
     match max > 10_000 && !choices.chance(if bounds.is_memory_short { 700 } else { 100 }) {
         true => choices.len(3000),
@@ -158,7 +159,7 @@ fn edge(max: usize, bounds: Bounds, choices: &mut Choices) -> usize {
     }
 }
 
-/// Bytes without a newline, not all of them the same.
+/// Returns `len` different bytes without a newline.
 fn text(len: usize, choices: &mut Choices) -> Vec<u8> {
     let pattern = b"abcdefghijklmnopqrstuvwxyz0123456789 -";
     let start = choices.below(pattern.len());

@@ -1,24 +1,24 @@
-//! One connection as the kernel sees it: two queues of bytes, and when the poller hears of them.
+//! One connection in the kernel: two queues of bytes, and the edges that the poller reports.
 //!
 //! ```text
 //!   peer --push--> inbound --receive--> server     an edge: new bytes, FIN, an error
 //!   peer <-take--- outbound <---send--- server     an edge: room again after a short write
 //! ```
 //!
-//! It is Linux's, as `tcp_poll`, `tcp_recvmsg` and `tcp_sendmsg` have it: an edge only marks the
-//! socket, and what the event says is how things stand when it is fetched. `model.rs` holds it
-//! against the real one.
+//! It behaves as Linux (`tcp_poll`, `tcp_recvmsg`, `tcp_sendmsg`): an edge only marks the socket,
+//! and the event reports the state at the time of the wait. `model.rs` compares it with the real
+//! kernel.
 
 use tinytcp_core::os::system::Readiness;
 
-/// What a call on a socket says, other than that it worked.
+/// Why a call on a socket fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     WouldBlock,
     Errno(i32),
 }
 
-/// What a peer finds when it reads.
+/// How the input of a client has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     NotYet,
@@ -35,32 +35,32 @@ pub struct Sizes {
 
 /// One connection.
 #[derive(Debug)]
-pub struct Wire {
+pub struct Channel {
     sizes: Sizes,
     inbound: Vec<u8>,
-    /// The peer has ended its output.
+    /// The client has ended its output.
     inbound_ended: bool,
     /// The server has read that end.
     end_was_read: bool,
-    /// Reads may be cut short though more is waiting.
+    /// Reads may be short although more bytes wait.
     is_urgent: bool,
     outbound: Vec<u8>,
     outbound_ended: bool,
-    /// A write was not taken in whole: room that comes is news.
+    /// A write was not accepted in whole: new room is an edge.
     wants_room: bool,
-    /// The error that the next call reports.
+    /// The error that the next call returns.
     error: Option<i32>,
-    /// The connection was reset, by whichever side.
+    /// The connection was reset by one of its sides.
     is_reset: bool,
-    /// The peer has closed its socket: what reaches it from now on is answered by a reset.
+    /// The client has closed its socket: bytes that reach it from now on cause a reset.
     peer_closed: bool,
     server_closed: bool,
-    /// Something is new since the last event was fetched.
+    /// The state has changed since the last event.
     has_edge: bool,
 }
 
-impl Wire {
-    /// A connection that is established.
+impl Channel {
+    /// Creates an established connection.
     pub fn new(sizes: Sizes) -> Self {
         Self {
             sizes,
@@ -80,9 +80,9 @@ impl Wire {
     }
 }
 
-/// The server's side.
-impl Wire {
-    /// Reads at most `len` bytes; none is the end of input.
+/// The calls of the server.
+impl Channel {
+    /// Reads at most `len` bytes; an empty result is the end of input.
     pub fn receive(&mut self, len: usize) -> Result<Vec<u8>, Refusal> {
         if !self.inbound.is_empty() {
             let count = len.min(self.inbound.len());
@@ -99,7 +99,7 @@ impl Wire {
         Err(Refusal::WouldBlock)
     }
 
-    /// Takes the front of `bytes`, no more than `most`; gives how many.
+    /// Accepts at most `most` of `bytes`, and returns how many.
     pub fn send(&mut self, bytes: &[u8], most: usize) -> Result<usize, Refusal> {
         if let Some(errno) = self.error.take() {
             return Err(Refusal::Errno(errno));
@@ -129,8 +129,8 @@ impl Wire {
         Ok(())
     }
 
-    /// Closes the server's socket. With unread input, or on request, that is a reset, and what the
-    /// peer has not taken is lost.
+    /// Closes the server's socket. With unread input, or on request, this is a reset, and bytes
+    /// that the client has not read are lost.
     pub fn close(&mut self, by_reset: bool) {
         self.server_closed = true;
         self.outbound_ended = true;
@@ -142,7 +142,7 @@ impl Wire {
         self.has_edge = false;
     }
 
-    /// How things stand, as an event says it.
+    /// The present state, as an event reports it.
     pub fn readiness(&mut self) -> Readiness {
         let is_over =
             self.error.is_some() || self.is_reset || (self.inbound_ended && self.outbound_ended);
@@ -155,7 +155,7 @@ impl Wire {
         }
     }
 
-    /// Fetches the edge, if there is one.
+    /// Returns and clears the edge, if there is one.
     pub fn take_edge(&mut self) -> Option<Readiness> {
         if !std::mem::take(&mut self.has_edge) {
             return None;
@@ -164,22 +164,21 @@ impl Wire {
         (readiness.readable || readiness.writable).then_some(readiness)
     }
 
-    /// The poller watches the socket: what is there already is news.
+    /// Registers the socket with the poller: its present state is an edge.
     pub fn register(&mut self) {
         self.has_edge = true;
     }
 }
 
-/// The peer's side, and the network between.
-impl Wire {
-    /// Sends the front of `bytes`, as much as the server's buffer takes; gives how many.
+/// The calls of the client, and the network.
+impl Channel {
+    /// Sends as many of `bytes` as the server's buffer accepts, and returns how many.
     pub fn push(&mut self, bytes: &[u8]) -> usize {
         if self.inbound_ended || self.is_reset {
             return bytes.len();
         }
         if self.server_closed {
-            // Nobody reads this any more: the server's kernel says so, and what was under way is
-            // lost.
+            // The server's kernel answers with a reset, and bytes in transit are lost.
             self.is_reset = true;
             self.outbound.clear();
             return bytes.len();
@@ -190,7 +189,7 @@ impl Wire {
         count
     }
 
-    /// Takes at most `len` bytes.
+    /// Reads at most `len` bytes.
     pub fn take(&mut self, len: usize) -> Vec<u8> {
         let count = len.min(self.outbound.len());
         let bytes = take_front(&mut self.outbound, count);
@@ -198,7 +197,7 @@ impl Wire {
         bytes
     }
 
-    /// Room that a write waited for is news.
+    /// Makes room for a waiting write, which is an edge.
     pub fn make_room(&mut self) {
         if self.wants_room && self.has_much_room() && !self.server_closed {
             self.wants_room = false;
@@ -206,7 +205,7 @@ impl Wire {
         }
     }
 
-    /// Ends the peer's output.
+    /// Ends the client's output.
     pub fn end(&mut self) {
         if !self.inbound_ended && !self.is_reset {
             self.inbound_ended = true;
@@ -214,7 +213,7 @@ impl Wire {
         }
     }
 
-    /// Closes the peer's socket: in order when it has taken everything, by a reset otherwise.
+    /// Closes the client's socket: in order if it has read everything, with a reset otherwise.
     pub fn peer_close(&mut self) {
         self.peer_closed = true;
         if !self.outbound.is_empty() {
@@ -223,7 +222,7 @@ impl Wire {
         self.end();
     }
 
-    /// The connection breaks, and the next call of the server reports `errno`.
+    /// Breaks the connection: the next call of the server returns `errno`.
     pub fn fail(&mut self, errno: i32) {
         if self.is_reset {
             return;
@@ -236,14 +235,14 @@ impl Wire {
         }
     }
 
-    /// Bytes behind an urgent mark are under way: reads may be cut short until one would block.
+    /// Simulates an urgent mark: reads may be short until one returns `WouldBlock`.
     pub fn mark_urgent(&mut self) {
         if !self.inbound.is_empty() && !self.server_closed {
             (self.is_urgent, self.has_edge) = (true, true);
         }
     }
 
-    /// How the peer's input ends, once it has taken everything.
+    /// How the client's input has ended, once it has read everything.
     pub fn end_seen_by_peer(&self) -> End {
         match (self.is_reset, self.outbound_ended && self.outbound.is_empty()) {
             (true, _) => End::Reset,
@@ -253,16 +252,16 @@ impl Wire {
     }
 }
 
-/// What a test may look at.
-impl Wire {
-    /// True exactly when a read would not block.
+/// Queries of the checks.
+impl Channel {
+    /// True if a read would not block.
     pub fn is_readable(&self) -> bool {
         !self.inbound.is_empty()
             || self.error.is_some()
             || ((self.inbound_ended || self.is_reset) && !self.end_was_read)
     }
 
-    /// True exactly when room would be no news.
+    /// True if new room would not be an edge.
     pub fn is_writable(&self) -> bool {
         !self.wants_room
     }
@@ -271,7 +270,7 @@ impl Wire {
         self.inbound.len()
     }
 
-    pub fn untaken_len(&self) -> usize {
+    pub fn unread_output_len(&self) -> usize {
         self.outbound.len()
     }
 
@@ -295,14 +294,13 @@ impl Wire {
         self.peer_closed
     }
 
-    /// As Linux has it: room is worth an event when a third of the buffer is free.
+    /// True if a third of the buffer is free: Linux reports room only then.
     fn has_much_room(&self) -> bool {
         (self.sizes.send_max.saturating_sub(self.outbound.len())) * 3 >= self.sizes.send_max
     }
 }
 
-/// Splits the first `count` bytes off; a plain vector, because this is fast even in a build that is
-/// not optimized.
+/// Splits the first `count` bytes off. A plain vector is fast in unoptimized builds too.
 fn take_front(bytes: &mut Vec<u8>, count: usize) -> Vec<u8> {
     let rest = bytes.split_off(count);
     std::mem::replace(bytes, rest)

@@ -1,17 +1,17 @@
-//! The peers of a run: a few of many kinds.
+//! The clients of a run: their kinds, and the acts of each kind.
 
 use std::time::Duration;
 
 use tinytcp_core::os::moment::Moment;
 
+use super::channel::Sizes;
 use super::choices::Choices;
-use super::client::{Act, Client, Manner, Reading, sizes};
+use super::client::{Act, Client, Manner, ReadPattern, sizes};
 use super::oracle::{Bounds, Language};
 use super::plan::Plan;
-use super::speech;
-use super::wire::Sizes;
+use super::traffic;
 
-/// Every kind of peer, as a report calls it.
+/// All kinds of clients, by their names in a report.
 pub const KINDS: [&str; 16] = [
     "polite",
     "pipelining",
@@ -27,17 +27,17 @@ pub const KINDS: [&str; 16] = [
     "of another protocol",
     "silent",
     "probing",
-    "quitting with bytes behind it",
+    "quitting with bytes after it",
     "pausing instead of ending lines",
 ];
 
-/// Those of them that make a server hold much.
+/// The kinds that make a server hold memory.
 const GREEDY_KINDS: [&str; 5] =
     ["never reading", "never reading", "reading late", "lying about lengths", "polite"];
 
-/// The peers that `choices` bring together.
-pub fn cast(plan: &Plan, choices: &mut Choices) -> Vec<Client> {
-    // Memory runs out only where many want much of it.
+/// Chooses the clients of a run.
+pub fn choose(plan: &Plan, choices: &mut Choices) -> Vec<Client> {
+    // Memory runs out only with many greedy clients.
     let (count, kinds): (_, &[_]) = match plan.is_memory_short() {
         true => (24 + choices.below(17), &GREEDY_KINDS),
         false => (1 + choices.len(24), &KINDS),
@@ -49,7 +49,7 @@ fn client(kind: &'static str, plan: &Plan, choices: &mut Choices) -> Client {
     let listener = choices.below(plan.languages.len());
     let mut manner = Manner {
         listener,
-        reading: Reading::Eager,
+        reading: ReadPattern::Eager,
         piece_len: choices.pick(&[usize::MAX, 1 << 16, 1000, 7]),
         thinking: choices.pick(&[
             Duration::ZERO,
@@ -60,10 +60,10 @@ fn client(kind: &'static str, plan: &Plan, choices: &mut Choices) -> Client {
         is_stubborn: false,
     };
     let acts = acts(kind, &mut manner, plan.languages[listener], plan.bounds(), choices);
-    // What is long and goes piece by piece takes many rounds, which find no more than a few do.
+    // A long transfer in small pieces takes many rounds, which find no more bugs than a few do.
     let said_len = acts
         .iter()
-        .map(|act| if let Act::Say(bytes) = act { bytes.len() } else { 0 })
+        .map(|act| if let Act::Send(bytes) = act { bytes.len() } else { 0 })
         .max()
         .unwrap_or(0);
     manner.piece_len = manner.piece_len.max(said_len / 40);
@@ -81,7 +81,7 @@ fn client(kind: &'static str, plan: &Plan, choices: &mut Choices) -> Client {
 const SOON: Duration = Duration::from_millis(20);
 const LATER: Duration = Duration::from_secs(3);
 
-/// What a peer of this kind does; how it does it is put into `manner`.
+/// Returns the acts of a client of this kind, and adapts its `manner`.
 fn acts(
     kind: &str,
     manner: &mut Manner,
@@ -90,7 +90,7 @@ fn acts(
     choices: &mut Choices,
 ) -> Vec<Act> {
     let messages = |len: usize, choices: &mut Choices| {
-        Act::Say(speech::messages(language, bounds, len, choices))
+        Act::Send(traffic::messages(language, bounds, len, choices))
     };
     let some = |len_max: usize, choices: &mut Choices| {
         let len = if bounds.is_memory_short { len_max } else { choices.len(len_max) };
@@ -109,7 +109,7 @@ fn acts(
         "flooding" => {
             manner.piece_len = usize::MAX;
             manner.sizes.receive_max = 1 << 20;
-            let flood = Act::Say(speech::flood(language, bounds, choices));
+            let flood = Act::Send(traffic::flood(language, bounds, choices));
             with(vec![flood], goodbye(language, choices))
         }
         "dripping" => {
@@ -117,16 +117,16 @@ fn acts(
             with(vec![messages(20, choices)], goodbye(language, choices))
         }
         "never reading" => {
-            manner.reading = Reading::Never;
+            manner.reading = ReadPattern::Never;
             vec![some(70_000, choices), Act::AwaitEnd]
         }
         "slowly reading" => {
             let interval = choices.duration(Duration::from_millis(100));
-            manner.reading = Reading::Slow(500 + choices.len(5000), interval);
+            manner.reading = ReadPattern::Slow(500 + choices.len(5000), interval);
             with(vec![some(20_000, choices)], goodbye(language, choices))
         }
         "reading late" => {
-            manner.reading = Reading::NotBefore(Moment::START.after(choices.duration(LATER)));
+            manner.reading = ReadPattern::NotBefore(Moment::START.after(choices.duration(LATER)));
             with(vec![messages(60_000, choices)], goodbye(language, choices))
         }
         "half-closing" => vec![some(3000, choices), Act::HalfClose, Act::AwaitEnd],
@@ -136,44 +136,44 @@ fn acts(
             let end = if choices.chance(300) { Act::HalfClose } else { pause(choices) };
             vec![
                 messages(1, choices),
-                Act::Say(speech::fragment(language, bounds, choices)),
+                Act::Send(traffic::fragment(language, bounds, choices)),
                 end,
                 Act::AwaitEnd,
             ]
         }
         "of another protocol" => {
-            vec![Act::Say(speech::foreign(choices)), pause(choices), Act::AwaitEnd]
+            vec![Act::Send(traffic::foreign(choices)), pause(choices), Act::AwaitEnd]
         }
         "silent" => vec![Act::AwaitEnd],
         "probing" => vec![pause(choices), Act::Close],
-        "quitting with bytes behind it" => {
+        "quitting with bytes after it" => {
             manner.is_stubborn = choices.chance(500);
-            let mut said = speech::messages(language, bounds, 1, choices);
-            said.extend(speech::farewell(language, choices));
-            // More than the server takes the trouble to drop, at times.
-            let behind = if choices.chance(40) { 1_500_000 } else { choices.len(20_000) };
-            manner.sizes.receive_max = manner.sizes.receive_max.max(behind / 10);
-            said.extend(speech::messages(language, bounds, behind, choices));
-            vec![Act::Say(said), Act::HalfClose, Act::AwaitEnd]
+            let mut bytes = traffic::messages(language, bounds, 1, choices);
+            bytes.extend(traffic::farewell(language, choices));
+            // Sometimes more than a lingering connection discards.
+            let rest_len = if choices.chance(40) { 1_500_000 } else { choices.len(20_000) };
+            manner.sizes.receive_max = manner.sizes.receive_max.max(rest_len / 10);
+            bytes.extend(traffic::messages(language, bounds, rest_len, choices));
+            vec![Act::Send(bytes), Act::HalfClose, Act::AwaitEnd]
         }
         _ => {
             let mut acts = Vec::new();
             for _ in 0..1 + choices.below(4) {
-                let fragment = speech::fragment(language, bounds, choices);
-                acts.extend([Act::Say(fragment), Act::AwaitAnswers, pause(choices)]);
+                let fragment = traffic::fragment(language, bounds, choices);
+                acts.extend([Act::Send(fragment), Act::AwaitAnswers, pause(choices)]);
             }
             with(acts, goodbye(language, choices))
         }
     }
 }
 
-/// One of the ways to end a conversation.
+/// Chooses one of the ways to end a conversation.
 fn goodbye(language: Language, choices: &mut Choices) -> Vec<Act> {
     match choices.below(4) {
         0 => vec![Act::HalfClose, Act::AwaitEnd],
         1 => vec![Act::AwaitAnswers, Act::Close],
         2 => vec![Act::AwaitEnd],
-        _ => vec![Act::Say(speech::farewell(language, choices)), Act::AwaitEnd],
+        _ => vec![Act::Send(traffic::farewell(language, choices)), Act::AwaitEnd],
     }
 }
 

@@ -1,30 +1,30 @@
-//! A protocol around a protocol: sees every call of a session, and passes it on.
+//! An observer of sessions: a protocol that wraps another one, checks each call, and passes it on.
 
 use std::sync::Arc;
 
 use tinytcp_core::close_reason::CloseReason;
 use tinytcp_core::protocol::{Accepted, Context, Next, Notice, Output, Protocol, Session, Step};
 
+use super::coverage::Behaviour;
 use super::invariant::Invariant;
 use super::kernel::Shared;
 use super::network::{Link, Network};
 use super::oracle::Unasked;
-use super::sights::Sight;
 
-/// A protocol whose sessions are watched.
-pub struct Witness {
+/// A protocol whose sessions are observed.
+pub struct Observer {
     pub protocol: Arc<dyn Protocol>,
     pub network: Shared,
 }
 
-impl Protocol for Witness {
+impl Protocol for Observer {
     fn name(&self) -> &'static str {
         self.protocol.name()
     }
 
     fn session(&self, accepted: &Accepted) -> Box<dyn Session> {
         let id = self.network.lock().last_accepted;
-        Box::new(WatchedSession {
+        Box::new(ObservedSession {
             session: self.protocol.session(accepted),
             network: self.network.clone(),
             id,
@@ -36,13 +36,13 @@ impl Protocol for Witness {
     }
 }
 
-struct WatchedSession {
+struct ObservedSession {
     session: Box<dyn Session>,
     network: Shared,
     id: usize,
 }
 
-impl Session for WatchedSession {
+impl Session for ObservedSession {
     fn greet(&mut self, output: &mut Output<'_>) {
         self.session.greet(output);
         self.network.lock().note_call(self.id, "greets", b"", 0, output.len());
@@ -62,7 +62,7 @@ impl Session for WatchedSession {
         self.network.lock().check_quiet(self.id);
         let next = self.session.end_of_piece(input, context);
         let mut network = self.network.lock();
-        network.see(Sight::Piece);
+        network.cover(Behaviour::Piece);
         network.links[self.id].account.oracle.end_of_piece();
         network.note_call(
             self.id,
@@ -85,11 +85,11 @@ impl Session for WatchedSession {
             network.fail(
                 Invariant::BoundedMemory,
                 Some(self.id),
-                "a message is refused though there is memory",
+                "a message is refused although there is memory",
             );
         }
         if consumed > 0 {
-            network.see(Sight::Refusal);
+            network.cover(Behaviour::Refusal);
             network.links[self.id].account.oracle.refuse();
         }
         network.note_call(self.id, "refuses", input, consumed, context.output().len());
@@ -105,8 +105,8 @@ impl Session for WatchedSession {
 }
 
 impl Network {
-    /// A session is called with all that was read on its connection and not consumed, as long as it
-    /// is not over.
+    /// A session gets all bytes that were read on its connection and not consumed, and is not
+    /// called after its end.
     fn check_call(&mut self, id: usize, input: &[u8]) {
         let account = &self.links[id].account;
         let (is_own, is_over) = (account.stream == input, account.is_session_over);
@@ -114,14 +114,14 @@ impl Network {
             self.fail(
                 Invariant::OwnBytesOnly,
                 Some(id),
-                "a session is shown what was not read on its connection",
+                "a session gets bytes that were not read on its connection",
             );
         }
         if is_over {
             self.fail(
                 Invariant::NothingAfterClose,
                 Some(id),
-                "a session is called though its end was decided",
+                "a session is called after its end was decided",
             );
         }
     }
@@ -141,42 +141,42 @@ impl Network {
         self.note(id, what, (consumed, input.len()), &input[..consumed]);
     }
 
-    /// A session is over exactly when the oracle says so.
+    /// A session ends exactly when the oracle expects it.
     fn check_step(&mut self, id: usize, step: Step) {
         let account = &mut self.links[id].account;
         let (closes, has_closed) = (matches!(step, Step::Close(_)), account.oracle.is_closed());
         account.is_session_over |= closes;
         match step {
             Step::Close(_) if !has_closed => {
-                self.fail(Invariant::AtMostOnce, Some(id), "a session closes that nobody told to");
+                self.fail(Invariant::AtMostOnce, Some(id), "a session closes without a reason");
             }
             Step::Done | Step::Incomplete { .. } if has_closed => {
                 self.fail(
                     Invariant::AtMostOnce,
                     Some(id),
-                    "a session goes on behind its last message",
+                    "a session goes on after its last message",
                 );
             }
             _ => {}
         }
     }
 
-    /// A piece is a message when its sender has been quiet, its input has ended, or the server
-    /// stops.
+    /// A message without an ending is complete after a quiet period, at the end of input, or when
+    /// the server stops.
     fn check_quiet(&mut self, id: usize) {
-        let Link { account, wire, .. } = &self.links[id];
-        let has_more = wire.unread_len() > 0;
+        let Link { account, channel, .. } = &self.links[id];
+        let has_more = channel.unread_len() > 0;
         let was_quiet = self.now >= account.last_received.deadline(self.plan.config.timeouts.quiet);
         if (!was_quiet || has_more) && !account.end_was_read && self.is_listening {
             self.fail(
                 Invariant::TimeFromTheSeam,
                 Some(id),
-                "a piece is taken for a message before its sender is quiet",
+                "a message without an ending is run before the quiet period is over",
             );
         }
     }
 
-    /// A client of TLS is sent away exactly when the oracle, which foresees it, has done so.
+    /// A TLS handshake ends the connection exactly when the oracle expects it.
     fn check_tls(&mut self, id: usize) {
         let account = &mut self.links[id].account;
         account.is_session_over = true;
@@ -185,11 +185,12 @@ impl Network {
             account.oracle.end(Unasked::Tls);
         }
         if !account.oracle.is_closed() {
-            self.fail(Invariant::AnswersInOrder, Some(id), "a peer is taken for a client of TLS");
+            self.fail(Invariant::AnswersInOrder, Some(id), "a client is mistaken for one of TLS");
         }
     }
 
-    /// The server may end a conversation when a timeout is over, when it is full, or when it stops.
+    /// The server may end a conversation when a timeout has passed, when it is full, or when it
+    /// stops.
     fn check_unasked(&mut self, id: usize, notice: Notice) {
         let timeouts = self.plan.config.timeouts;
         let account = &mut self.links[id].account;
@@ -199,7 +200,7 @@ impl Network {
             Notice::NotTls => return self.check_tls(id),
             Notice::Shutdown => (Unasked::Shutdown, self.now),
             Notice::IdleTimeout => (Unasked::Idle, last_moved.deadline(timeouts.idle)),
-            // While it was paused nothing of its message could come.
+            // Under backpressure no byte of its message could be read.
             Notice::MessageTimeout => (
                 Unasked::Late,
                 account.oracle.began().max(account.resumed).deadline(timeouts.message),
@@ -212,28 +213,29 @@ impl Network {
         account.unasked = Some(unasked);
         account.oracle.end(unasked);
         if is_over {
-            self.fail(Invariant::NothingAfterClose, Some(id), "something is said behind the end");
+            self.fail(Invariant::NothingAfterClose, Some(id), "a farewell after the end");
         }
         if has_place {
             self.fail(
                 Invariant::AcceptRecovers,
                 Some(id),
-                "it is turned away though there is a place for it",
+                "it is rejected although there is a place for it",
             );
         }
-        if matches!(unasked, Unasked::Idle | Unasked::Late) && self.links[id].wire.unread_len() > 0
+        if matches!(unasked, Unasked::Idle | Unasked::Late)
+            && self.links[id].channel.unread_len() > 0
         {
             self.fail(
                 Invariant::TimeFromTheSeam,
                 Some(id),
-                "it is given up though what it has sent was not read",
+                "it is closed although bytes that it has sent were not read",
             );
         }
         if self.now < due {
-            self.fail(Invariant::TimeFromTheSeam, Some(id), "a deadline falls due early");
+            self.fail(Invariant::TimeFromTheSeam, Some(id), "a deadline is enforced early");
         }
         if unasked == Unasked::Shutdown && self.is_listening {
-            self.fail(Invariant::ShutdownEnds, Some(id), "a shutdown that nobody asked for");
+            self.fail(Invariant::ShutdownEnds, Some(id), "a shutdown without a request");
         }
     }
 }

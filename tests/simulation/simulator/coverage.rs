@@ -1,0 +1,22 @@
+//! Coverage: behaviour of the server that the worlds together must reach.
+
+macro_rules! behaviours {
+    ($($name:ident $label:literal,)*) => {
+        /// One kind of behaviour.
+        #[derive(Clone, Copy, Debug)]
+        pub enum Behaviour { $($name,)* }
+
+        /// The name of each kind in a report.
+        pub const BEHAVIOURS: [&str; [$($label),*].len()] = [$($label,)*];
+    };
+}
+
+behaviours! {
+    Yield "turns that went on in the next round",
+    Pause "rounds that ended with a connection under backpressure",
+    Piece "messages ended by a quiet period",
+    Refusal "messages refused without memory",
+    LingerBound "rounds that ended with more bytes than a lingering connection discards",
+    Wait "waits for a deadline or an event",
+    StaleReuse "reuses of the keys of closed connections",
+}
