@@ -21,7 +21,7 @@
 //!  protocol/     text, binary, echo, chat               bytes in -> bytes out; no I/O, no clock of its own
 //!  cli/          flags, units, URLs, the log writer     what the programs share at a prompt
 //!  queues/       run_queue, deadlines                   what the loop chooses from
-//!  logging/      activity, warnings
+//!  logging/      activity, throttle
 //!  os/           system: the one seam to the operating system; kernel: the seam on mio; endpoint, stream; table, clock, moment, peer
 //!  wire/         line, frame, telnet, tls, http         pure functions from bytes to items
 //!  buffers/      block, buffer, pool                    queues of bytes, and who lends their storage
@@ -56,7 +56,7 @@
 //! | limit | [`Limits`](limits::Limits) |
 //! | counter or gauge | [`Status`](status::Status), counted where it happens |
 //! | reason to close | [`CloseReason`](close_reason::CloseReason) |
-//! | log line | `logging/activity` where a peer causes it as often as it likes, `logging/warnings` for a complaint at most once a second |
+//! | log line | `logging/activity` where a peer causes it as often as it likes, `logging/throttle` for a warning at most once a second |
 //! | request from another thread | [`Mail`](os::mailbox::Mail), a method of [`Handle`](os::mailbox::Handle), and an arm of `EventLoop::read_mail` |
 //! | system call | [`System`](os::system::System) or [`Socket`](os::system::Socket), and their three implementations: kernel, simulation, `million` |
 //! | flag | `Arguments` of the program in `bin/`, which makes a [`Config`](server::Config) of it, and the page of the program in `docs/` |
