@@ -1,6 +1,6 @@
-//! A TCP server that serves everybody in one thread: a hand-written readiness loop over `mio`, a
-//! slab of connections, four tiny protocols; and the client that talks to it; the generator that
-//! loads it.
+//! A TCP server that serves all connections in one thread: a hand-written readiness loop over
+//! `mio`, a slab of connections, and four small protocols. The programs of this package are the
+//! server, a client, and a load generator.
 //!
 //! # A server in a few lines
 //!
@@ -13,7 +13,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = Server::bind(&Config::default().listen(([127, 0, 0, 1], 0).into(), Text::new()))?;
-//! let addr = server.addresses()[0].addr().expect("a listener of TCP");
+//! let addr = server.addresses()[0].addr().expect("a TCP address");
 //! let handle = server.handle();
 //! let thread = std::thread::spawn(move || server.run());
 //!
@@ -31,8 +31,8 @@
 //! # }
 //! ```
 //!
-//! A command of your own is one entry in a table ([`protocol::command`], `examples/calc.rs`); a
-//! protocol of your own is one implementation of [`protocol::Protocol`] and [`protocol::Session`]
+//! A new command is one entry in a table ([`protocol::command`], `examples/calc.rs`). A new protocol
+//! is one implementation of [`protocol::Protocol`] and [`protocol::Session`]
 //! (`examples/chargen.rs`).
 
 #[cfg(feature = "testing")]

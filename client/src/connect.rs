@@ -10,7 +10,7 @@ use tinytcp_cli::target::{Protocol, Target};
 use tinytcp_cli::terminal::note;
 use tinytcp_core::os::endpoint::Endpoint;
 use tinytcp_core::os::outgoing::connect_unix;
-use tinytcp_core::os::own_port::connect_elsewhere;
+use tinytcp_core::os::local_port::connect_avoiding;
 
 use super::dialogue;
 use super::error::{ClientError, readable_duration, reason};
@@ -151,7 +151,7 @@ fn connect_any(
 }
 
 fn connect_address(address: SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStream> {
-    let stream = connect_elsewhere(Protocol::is_default_port, || match timeout {
+    let stream = connect_avoiding(Protocol::is_default_port, || match timeout {
         // The standard library refuses a timeout of zero.
         Some(timeout) => {
             TcpStream::connect_timeout(&address, timeout.max(Duration::from_millis(1)))

@@ -1,65 +1,86 @@
-//! The internals of `tinytcp`: a hand-written readiness loop over `mio`, a slab of connections, and
-//! four tiny protocols.
+//! The server of `tinytcp`: a hand-written readiness loop over `mio`, a slab of connections, and
+//! four small protocols, in one thread.
 //!
-//! # The house
+//! # The round
 //!
-//! Imports go down only; a test reads the sources and fails on one that goes up.
-//!
-//! ```text
-//!  bin/          tinytcp-server   tinytcp-client   tinytcp-load      arguments -> config -> library -> exit code
-//!  server/       client/       load/                    they own sockets and the clock
-//!    event_loop    wait, accept, run the ready, expire, shut down
-//!    turn_budget   how much is done before the loop looks up: less while clients are interactive
-//!    accept        a batch a round, SERVER_BUSY, and a way back from every error
-//!    newcomers     connections that are logged once they have stayed for a second
-//!    eviction      over the memory limit: connections that hold the most for the longest give it up
-//!    shutdown      answer what has arrived, and be gone in time
-//!  connection/   one peer: fill -> advance -> flush;  Open, Draining, Lingering
-//!    transfer      between its buffers and the kernel;  conversation: between its buffers and its session
-//!    expiry        what it waits for, for how long, and what happens then
-//!    holdings      what it holds meanwhile, and how it gives that up
-//!  protocol/     text, binary, echo, chat               bytes in -> bytes out; no I/O, no clock of its own
-//!  cli/          flags, units, URLs, the log writer     what the programs share at a prompt
-//!  queues/       run_queue, deadlines                   what the loop chooses from
-//!  logging/      activity, throttle
-//!  os/           system: the one seam to the operating system; kernel: the seam on mio; endpoint, stream; table, clock, moment, peer
-//!  wire/         line, frame, telnet, tls, http         pure functions from bytes to items
-//!  buffers/      block, buffer, pool                    queues of bytes, and who lends their storage
-//!  limits, close_reason, display
-//! ```
-//!
-//! # One trip of data through it
+//! The server repeats one function, `EventLoop::round`, until it is stopped:
 //!
 //! ```text
-//!  system.wait -> events -> table.get(token) -> remember readiness -> run queue -> connection.drive -> Turn
-//!
-//!         kernel --fill--> input --bytes--> session.advance(bytes, context) -> (consumed, Step)
-//!         kernel <-flush-- output <--- answers encoded in place        input.consume(consumed)
+//!  wait ------> events mark connections as ready and put them into the run queue
+//!  read mail    requests of other threads: stop, report the state
+//!  accept       a batch of new connections
+//!  run ready    each connection in the run queue gets a turn
+//!  evict        over the memory limit: one connection gives up its buffers
+//!  expire       connections whose deadline has passed get a last turn
+//!  shut down    after a request to stop: the next step
 //! ```
 //!
-//! 1. Events only set remembered readiness. Nothing runs while they are looked at.
-//! 2. A connection that can move stands in the run queue, once. Its turn moves bytes until nothing
-//!    moves or its share is spent; then it is [`Idle`](connection::Turn::Idle),
-//!    [`Yield`](connection::Turn::Yield)s to the others, or [`Close`](connection::Turn::Close)s.
-//! 3. A session is called once for a batch of bytes, not once for a message, and stops when its
+//! In its turn a connection moves bytes, until nothing moves or the budget of the turn is spent:
+//!
+//! ```text
+//!  kernel --fill---> input ---bytes---> session.advance(bytes, context) -> (consumed, Step)
+//!  kernel <--flush-- output <--answers-----------'
+//! ```
+//!
+//! Five rules make this correct, fair and cheap:
+//!
+//! 1. An event only marks its connection as ready. No work is done while events are read, and the
+//!    mark stays until a read or a write reports `WouldBlock`.
+//! 2. A connection is in the run queue at most once. The result of its turn is
+//!    [`Idle`](connection::Turn::Idle): wait for an event; [`Yield`](connection::Turn::Yield): it
+//!    needs another turn; or [`Close`](connection::Turn::Close).
+//! 3. A session is called once for a batch of bytes, not once per message, and it pauses while its
 //!    output is full.
-//! 4. Storage is lent while there are bytes to store. An idle connection holds none.
-//! 5. A message only moves a deadline; the queue of deadlines finds out when the old one falls due.
+//! 4. A buffer has storage only while it holds bytes. An idle connection has none.
+//! 5. A message moves the deadline of its connection, and the queue of deadlines notices it only
+//!    when the old deadline passes.
+//!
+//! # The modules
+//!
+//! Imports go down only. A test reads the sources and fails if one goes up.
+//!
+//! ```text
+//!  server/       owns the sockets and the clock
+//!    event_loop    the round
+//!    turn_budget   how much work a round may do; less while clients are interactive
+//!    accept        a batch per round, SERVER_BUSY, and a way back from every error
+//!    newcomers     new connections that the log shows only after a second
+//!    eviction      over the memory limit: which connections give up their buffers
+//!    shutdown      answer what has arrived, within a timeout
+//!    listening     opens the listeners; bind_error: the reason and the remedy if one fails
+//!  connection/   one connection: Open, then Draining, then Lingering
+//!    socket_io     the moves between its buffers and the kernel
+//!    session_io    the moves between its buffers and its session
+//!    timeouts      what it waits for, until when, and what happens then
+//!    memory        what it holds between turns, and how an eviction frees it
+//!  protocol/     text, binary, echo, chat: bytes in, bytes out; no I/O, no clock of its own
+//!  queues/       run_queue, deadlines: which connection is next
+//!  logging/      activity: the log of connections and messages; throttle: one warning per second
+//!  os/           system: the seam to the operating system; kernel: its implementation with mio;
+//!                endpoint, stream, table, clock, moment, peer, mailbox
+//!  wire/         line, frame, telnet, tls, http: pure functions from bytes to items
+//!  buffers/      block, buffer, pool: queues of bytes, and the pool that lends their storage
+//!  limits, close_reason, status, display
+//! ```
 //!
 //! # Where something new goes
 //!
-//! | a new | goes to |
+//! | new | place |
 //! |---|---|
-//! | command of `text` or `binary` | the table in `Text::new` or `Binary::new`; outside the crate, `with_commands` |
-//! | protocol | a file in `protocol/` and a line in `BUILT_IN`; outside the crate, an implementation of `Protocol` |
-//! | timeout | [`Timeouts`](limits::Timeouts), and its row in `connection/expiry` |
+//! | command of `text` or `binary` | the table in `Text::new` or `Binary::new` |
+//! | protocol | a file in `protocol/`, and a line in `BUILT_IN` |
+//! | timeout | [`Timeouts`](limits::Timeouts), and a row in `connection/timeouts` |
 //! | limit | [`Limits`](limits::Limits) |
-//! | counter or gauge | [`Status`](status::Status), counted where it happens |
+//! | counter or gauge | [`Status`](status::Status); it is counted where it happens |
 //! | reason to close | [`CloseReason`](close_reason::CloseReason) |
-//! | log line | `logging/activity` where a peer causes it as often as it likes, `logging/throttle` for a warning at most once a second |
-//! | request from another thread | [`Mail`](os::mailbox::Mail), a method of [`Handle`](os::mailbox::Handle), and an arm of `EventLoop::read_mail` |
-//! | system call | [`System`](os::system::System) or [`Socket`](os::system::Socket), and their three implementations: kernel, simulation, `million` |
-//! | flag | `Arguments` of the program in `bin/`, which makes a [`Config`](server::Config) of it, and the page of the program in `docs/` |
+//! | log line about clients | `logging/activity`, which limits the lines per second |
+//! | warning | `log::warn!`, with a `logging/throttle` |
+//! | request from another thread | [`Mail`](os::mailbox::Mail), and `EventLoop::read_mail` |
+//! | system call | [`System`](os::system::System) or [`Socket`](os::system::Socket) |
+//! | flag | `Arguments` of the program, and its page in `docs/` |
+//!
+//! Commands and protocols can also live outside of this crate: see `with_commands` of a protocol,
+//! and [`Protocol`](protocol::Protocol).
 
 pub mod buffers;
 pub mod close_reason;

@@ -10,9 +10,9 @@
 //!
 //! A connection never blocks. [`Connection::drive`] gives it one turn: it moves bytes until no move
 //! makes progress or the budget of the turn is spent. This file holds the state of a connection and
-//! decides which move comes next. The moves are in `transfer` (between buffers and kernel) and
-//! `conversation` (between buffers and session), the deadlines in [`expiry`], and the memory
-//! between two turns in `holdings`.
+//! decides which move comes next. The moves are in `socket_io` (between buffers and kernel) and
+//! `session_io` (between buffers and session), the deadlines in [`timeouts`], and the memory between
+//! two turns in `memory`.
 
 // Bytes of a peer reach this code first: no value of them may cause a panic, and no length may be
 // truncated.
@@ -29,103 +29,29 @@
     )
 )]
 
-mod conversation;
-pub mod expiry;
-mod holdings;
 pub mod inspection;
-mod transfer;
+mod memory;
+mod session_io;
+mod shared;
+mod socket_io;
+mod state;
+pub mod timeouts;
 
 use std::io;
 use std::mem::offset_of;
 
 use crate::buffers::buffer::Buffer;
-use crate::buffers::pool::{BLOCK_LEN, Pool};
 use crate::close_reason::CloseReason;
-use crate::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LOW_WATER_BYTES, Timeouts};
-use crate::logging::activity::{Activity, Summary};
-use crate::os::clock::Clock;
+use crate::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LOW_WATER_BYTES};
+use crate::logging::activity::Summary;
 use crate::os::moment::Moment;
 use crate::os::peer::Peer;
 use crate::os::system::{Readiness, Socket};
 use crate::protocol::{Accepted, Notice, Output, Protocol, Session};
 use crate::queues::run_queue::{Class, Demand};
-use crate::status::Status;
-
-/// How many bytes a connection may read and write in one turn: a full read, and half as many bytes
-/// of answers. The move that exceeds the bound is the last one, so most turns are one read and one
-/// write. With two thirds of this value, a line that is longer than a block costs a third more.
-/// [`Shared::read_bytes_max`] can lower it.
-pub const TURN_BYTES_MAX: usize = BLOCK_LEN + BLOCK_LEN / 2;
-
-/// The resources that all connections share and use in their turns.
-#[derive(Debug)]
-pub struct Shared {
-    /// Lends storage to buffers.
-    pub pool: Pool,
-    /// The state of the server. Every byte and message is counted here as it moves.
-    pub status: Status,
-    /// The number of the connection that has its turn: see
-    /// [`Context::number`](crate::protocol::Context::number).
-    pub turn_of: u64,
-    /// Bytes received and sent since the start. The difference over a turn is the work of the turn.
-    pub moved_bytes: u64,
-    /// The most bytes that one read may return, never 0. A turn that has moved as many is over.
-    pub read_bytes_max: usize,
-    /// The time of this round.
-    pub clock: Clock,
-    /// The log of connections and messages.
-    pub activity: Activity,
-    /// How long a connection may take.
-    pub timeouts: Timeouts,
-}
-
-/// The result of a turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// The connection has nothing to do before the next event or deadline.
-    Idle,
-    /// The budget of the turn is spent and there is more to do: the connection needs another turn.
-    Yield,
-    /// The connection is over and must be closed.
-    Close(CloseReason),
-}
-
-/// The phase of a connection. The later phases hold the reason of the close.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Reads messages and runs them.
-    Open,
-    /// Sends the last answers. No more messages are run.
-    Draining(CloseReason),
-    /// Has sent everything and waits for the end of the peer's input. Closing earlier could reset
-    /// the connection and destroy answers that are still in transit.
-    Lingering(CloseReason),
-}
-
-/// What the next read may return: the remembered read readiness. Except for `Ended` it is a hint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadState {
-    /// Nothing, until an event reports otherwise. This is so at first, because registration reports
-    /// what has arrived, and after a read that returned `WouldBlock` or emptied the socket.
-    Empty,
-    /// Bytes, the end of input, or an error. A short read empties the socket.
-    Readable,
-    /// The same, but a short read does not empty the socket: see [`Readiness::read_to_end`].
-    ReadToEnd,
-    /// Nothing: the end of the peer's input has been read.
-    Ended,
-}
-
-/// The progress of a server shutdown for this connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stopping {
-    /// The server is not shutting down.
-    No,
-    /// The connection reads and answers what has arrived, and is then over.
-    Reading,
-    /// The connection reads no more.
-    Read,
-}
+pub use shared::{Shared, TURN_BYTES_MAX, Turn};
+use state::Stopping;
+pub use state::{Phase, ReadState};
 
 /// One connection.
 ///

@@ -1,23 +1,16 @@
-//! The server: it owns the sockets and the clock.
+//! The server: listeners, the event loop, and the shutdown.
 
 mod accept;
-#[cfg(test)]
-mod admission_tests;
+mod bind_error;
 mod config;
-#[cfg(test)]
-mod ending_tests;
 mod event_loop;
 mod eviction;
-#[cfg(test)]
-mod harness;
 #[cfg(any(test, feature = "testing"))]
 mod inspection;
 mod listening;
 #[cfg(test)]
 mod loop_tests;
 mod newcomers;
-#[cfg(test)]
-mod schedule_tests;
 mod shutdown;
 mod turn_budget;
 
@@ -27,6 +20,7 @@ pub use crate::os::endpoint::{Bound, Endpoint};
 use crate::os::kernel::Kernel;
 pub use crate::os::mailbox::Handle;
 use crate::status::Status;
+pub use bind_error::BindError;
 pub use config::{Config, Listener};
 #[cfg(any(test, feature = "testing"))]
 pub use event_loop::EventLoop;
@@ -34,7 +28,6 @@ pub use event_loop::EventLoop;
 use event_loop::EventLoop;
 #[cfg(any(test, feature = "testing"))]
 pub use inspection::{Inspection, OpenConnection};
-pub use listening::BindError;
 use listening::Listening;
 pub use turn_budget::EXPIRED_MAX;
 

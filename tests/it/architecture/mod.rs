@@ -282,7 +282,7 @@ fn what_is_allowed_is_not_a_fault() {
             "server/mod.rs",
             "use crate::buffers::pool::Pool;\nuse crate::connection::{Connection, Turn};",
         ),
-        ("connection/expiry.rs", "use super::{Connection, Turn};"),
+        ("connection/timeouts.rs", "use super::{Connection, Turn};"),
         ("client/script/asker.rs", "use super::super::connect::Patience;"),
         ("programs/bin/tinytcp-server.rs", "use tinytcp_core::server::Server;"),
         ("client/lib.rs", "use tinytcp_cli::target::Target;\nuse crate::demo;"),

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::config::Config;
 use super::harness::{FakePeer, LoopHarness};
 use crate::buffers::pool::BLOCK_LEN;
 use crate::close_reason::CloseReason;
@@ -13,6 +12,7 @@ use crate::os::system::{Event, Readiness};
 use crate::os::table::Token;
 use crate::protocol::chat;
 use crate::protocol::text::Text;
+use crate::server::config::Config;
 
 fn text() -> LoopHarness {
     LoopHarness::new(Text::new(), &Config::default())

@@ -6,7 +6,6 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::config::Config;
 use super::harness::{FakePeer, LoopHarness};
 use crate::limits::{LINGER_TIMEOUT, Limits, Timeouts};
 use crate::os::mailbox::Mail;
@@ -15,6 +14,7 @@ use crate::protocol::Protocol;
 use crate::protocol::binary::Binary;
 use crate::protocol::echo;
 use crate::protocol::text::Text;
+use crate::server::config::Config;
 use crate::wire::frame::Header;
 
 const PEERS: usize = 3;

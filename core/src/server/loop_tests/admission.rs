@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::config::Config;
 use super::harness::{FakePeer, LoopHarness};
 use crate::close_reason::CloseReason;
 use crate::os::mailbox::Mail;
 use crate::os::system::Event;
 use crate::protocol::text::Text;
 use crate::protocol::{Protocol, echo};
+use crate::server::config::Config;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -11,14 +11,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::config::Config;
-use super::event_loop::EventLoop;
 use crate::os::clock::Reading;
 use crate::os::moment::Moment;
 use crate::os::peer::PeerAddr;
 use crate::os::system::{Event, Readiness, Socket, System};
 use crate::os::table::Token;
 use crate::protocol::Protocol;
+use crate::server::config::Config;
+use crate::server::event_loop::EventLoop;
 
 /// The simulated kernel, which the loop and the test share.
 pub(super) struct FakeKernel {

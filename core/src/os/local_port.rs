@@ -15,7 +15,7 @@ use socket2::SockRef;
 ///
 /// # Errors
 /// The errors of `connect`.
-pub fn connect_elsewhere<S: AsFd>(
+pub fn connect_avoiding<S: AsFd>(
     is_reserved: impl Fn(u16) -> bool,
     mut connect: impl FnMut() -> io::Result<S>,
 ) -> io::Result<S> {
@@ -55,7 +55,7 @@ mod tests {
         };
         // No other program connects from this address, so none uses the same port.
         let source = SocketAddr::from(([127, 83, 4, 2], 0));
-        let stream = connect_elsewhere(is_reserved, || {
+        let stream = connect_avoiding(is_reserved, || {
             taken.push(());
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
             socket.bind(&source.into())?;
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn an_error_of_connect_is_returned() {
-        let failure = connect_elsewhere(
+        let failure = connect_avoiding(
             |_| true,
             || Err::<TcpStream, _>(io::ErrorKind::ConnectionRefused.into()),
         );

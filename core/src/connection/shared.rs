@@ -1,0 +1,47 @@
+//! The resources that all connections share during their turns, and the result of a turn.
+
+use crate::buffers::pool::{BLOCK_LEN, Pool};
+use crate::close_reason::CloseReason;
+use crate::limits::Timeouts;
+use crate::logging::activity::Activity;
+use crate::os::clock::Clock;
+use crate::status::Status;
+
+/// How many bytes a connection may read and write in one turn: a full read, and half as many bytes
+/// of answers. The move that exceeds the bound is the last one, so most turns are one read and one
+/// write. With two thirds of this value, a line that is longer than a block costs a third more.
+/// [`Shared::read_bytes_max`] can lower it.
+pub const TURN_BYTES_MAX: usize = BLOCK_LEN + BLOCK_LEN / 2;
+
+/// The resources that all connections share and use in their turns.
+#[derive(Debug)]
+pub struct Shared {
+    /// Lends storage to buffers.
+    pub pool: Pool,
+    /// The state of the server. Every byte and message is counted here as it moves.
+    pub status: Status,
+    /// The number of the connection that has its turn: see
+    /// [`Context::number`](crate::protocol::Context::number).
+    pub turn_of: u64,
+    /// Bytes received and sent since the start. The difference over a turn is the work of the turn.
+    pub moved_bytes: u64,
+    /// The most bytes that one read may return, never 0. A turn that has moved as many is over.
+    pub read_bytes_max: usize,
+    /// The time of this round.
+    pub clock: Clock,
+    /// The log of connections and messages.
+    pub activity: Activity,
+    /// How long a connection may take.
+    pub timeouts: Timeouts,
+}
+
+/// The result of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// The connection has nothing to do before the next event or deadline.
+    Idle,
+    /// The budget of the turn is spent and there is more to do: the connection needs another turn.
+    Yield,
+    /// The connection is over and must be closed.
+    Close(CloseReason),
+}

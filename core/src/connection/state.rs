@@ -1,0 +1,42 @@
+//! The parts of a connection's state that have more than two values.
+
+use crate::close_reason::CloseReason;
+#[cfg(doc)]
+use crate::os::system::Readiness;
+
+/// The phase of a connection. The later phases hold the reason of the close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Reads messages and runs them.
+    Open,
+    /// Sends the last answers. No more messages are run.
+    Draining(CloseReason),
+    /// Has sent everything and waits for the end of the peer's input. Closing earlier could reset
+    /// the connection and destroy answers that are still in transit.
+    Lingering(CloseReason),
+}
+
+/// What the next read may return: the remembered read readiness. Except for `Ended` it is a hint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadState {
+    /// Nothing, until an event reports otherwise. This is so at first, because registration reports
+    /// what has arrived, and after a read that returned `WouldBlock` or emptied the socket.
+    Empty,
+    /// Bytes, the end of input, or an error. A short read empties the socket.
+    Readable,
+    /// The same, but a short read does not empty the socket: see [`Readiness::read_to_end`].
+    ReadToEnd,
+    /// Nothing: the end of the peer's input has been read.
+    Ended,
+}
+
+/// The progress of a server shutdown for this connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stopping {
+    /// The server is not shutting down.
+    No,
+    /// The connection reads and answers what has arrived, and is then over.
+    Reading,
+    /// The connection reads no more.
+    Read,
+}

@@ -1,0 +1,199 @@
+//! The window of a session to the rest of the server: the context of a call, and the facts about its
+//! connection.
+
+use std::time::{Duration, SystemTime};
+
+use super::Output;
+use crate::limits::Limits;
+use crate::logging::activity::Activity;
+use crate::os::clock::Clock;
+use crate::os::moment::Moment;
+use crate::os::peer::{Peer, PeerAddr};
+use crate::status::Status;
+
+/// A new connection, for which a protocol creates a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Accepted {
+    peer: Peer,
+    number: u64,
+    limits: Limits,
+}
+
+impl Accepted {
+    /// Describes connection `number` from `peer`.
+    pub(crate) const fn new(peer: Peer, number: u64, limits: Limits) -> Self {
+        Self { peer, number, limits }
+    }
+
+    /// The address at the other end, as it came with the connection.
+    #[must_use]
+    pub fn peer(&self) -> PeerAddr {
+        self.peer.addr()
+    }
+
+    /// The index of the listener, in the order of [`Status::listeners`].
+    #[must_use]
+    pub fn listener(&self) -> usize {
+        self.peer.listener()
+    }
+
+    /// The number of the connection: see [`Context::number`].
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The limits on message length and memory.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}
+
+/// The facts about a connection that its session can read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConnectionInfo {
+    pub peer: Peer,
+    pub number: u64,
+    pub opened: Moment,
+    pub received_bytes: u64,
+    pub sent_bytes: u64,
+    pub messages: u64,
+}
+
+/// Everything that a session can use during one call: its output, the time, its connection, and the
+/// state of the server.
+#[derive(Debug)]
+pub struct Context<'a> {
+    pub(super) output: Output<'a>,
+    pub(super) clock: &'a mut Clock,
+    activity: &'a mut Activity,
+    connection: &'a ConnectionInfo,
+    status: &'a Status,
+    messages: u64,
+    ended: bool,
+}
+
+impl<'a> Context<'a> {
+    /// Creates the context of one call.
+    pub(crate) const fn new(
+        output: Output<'a>,
+        clock: &'a mut Clock,
+        activity: &'a mut Activity,
+        connection: &'a ConnectionInfo,
+        status: &'a Status,
+    ) -> Self {
+        Self { output, clock, activity, connection, status, messages: 0, ended: false }
+    }
+
+    /// The output, to which answers are appended.
+    #[inline]
+    pub const fn output(&mut self) -> &mut Output<'a> {
+        &mut self.output
+    }
+
+    /// The monotonic time of this round.
+    #[must_use]
+    pub const fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    /// The wall clock time of this round, which may jump.
+    #[must_use]
+    pub const fn wall(&self) -> SystemTime {
+        self.clock.wall()
+    }
+
+    /// Appends the local time in seconds with a numeric offset: `2025-09-12T17:24:13-05:00`.
+    pub fn append_date_and_time(&mut self) {
+        self.output.append(self.clock.date_and_time().as_bytes());
+    }
+
+    /// The address at the other end, as it came with the connection.
+    #[must_use]
+    pub fn peer(&self) -> PeerAddr {
+        self.connection.peer.addr()
+    }
+
+    /// The index of the listener, in the order of [`Status::listeners`].
+    #[must_use]
+    pub fn listener(&self) -> usize {
+        self.connection.peer.listener()
+    }
+
+    /// The number of the connection: 1 for the first accepted connection, 2 for the second. It
+    /// wraps around after 4 billion.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.connection.number
+    }
+
+    /// The time since the connection was accepted.
+    #[must_use]
+    pub const fn age(&self) -> Duration {
+        self.clock.now().since(self.connection.opened)
+    }
+
+    /// The bytes received on this connection, including those that are not consumed yet.
+    #[must_use]
+    pub const fn received_bytes(&self) -> u64 {
+        self.connection.received_bytes
+    }
+
+    /// The bytes sent on this connection: those that the kernel has accepted.
+    #[must_use]
+    pub const fn sent_bytes(&self) -> u64 {
+        self.connection.sent_bytes
+    }
+
+    /// The messages received on this connection, including those of this call.
+    #[must_use]
+    pub const fn messages_so_far(&self) -> u64 {
+        self.connection.messages + self.messages
+    }
+
+    /// The limits on message length and memory.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.status.limits
+    }
+
+    /// The state of the server. It does not count the messages of this call yet.
+    #[must_use]
+    pub const fn status(&self) -> &'a Status {
+        self.status
+    }
+
+    /// Counts a complete message, and logs it as `name` and its bytes.
+    #[inline]
+    pub fn received(&mut self, name: &str, message: &[u8]) {
+        self.messages += 1;
+        self.ended = true;
+        self.activity.message(&self.connection.peer, name, message);
+    }
+
+    /// Counts a message that is refused before its end has arrived, and logs it as `token`.
+    #[cold]
+    pub fn refused(&mut self, token: &str) {
+        self.messages += 1;
+        self.activity.message(&self.connection.peer, token, b"");
+    }
+
+    /// Notes the end of a refused message, or of bytes that are not a message, such as a blank
+    /// line: the next byte begins a message.
+    pub const fn message_ended(&mut self) {
+        self.ended = true;
+    }
+
+    /// The messages received in this call.
+    #[must_use]
+    pub const fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// True if a message has ended in this call: an incomplete message after it has just begun.
+    #[must_use]
+    pub const fn has_ended_a_message(&self) -> bool {
+        self.ended
+    }
+}
