@@ -163,15 +163,18 @@ fn imports(path: &str, code: &str) -> Vec<String> {
 
 /// The files of the library under `dir`, those that are test modules as a whole left out.
 fn library_files(dir: &Path, files: &mut Vec<PathBuf>) {
-    let root: String =
-        ["mod.rs", "lib.rs"].iter().flat_map(|root| fs::read_to_string(dir.join(root))).collect();
+    let roots = [dir.join("mod.rs"), dir.join("lib.rs"), dir.with_extension("rs")];
+    let root: String = roots.iter().flat_map(fs::read_to_string).collect();
     let is_test = |name: &str| root.contains(&format!("#[cfg(test)]\nmod {name};"));
     for entry in fs::read_dir(dir).expect("a folder of sources") {
         let path = entry.expect("a readable folder").path();
         let name = path.file_stem().and_then(|name| name.to_str()).expect("a name in ASCII");
+        if is_test(name) {
+            continue;
+        }
         if path.is_dir() {
             library_files(&path, files);
-        } else if !is_test(name) {
+        } else {
             files.push(path);
         }
     }
