@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use tinytcp_cli::target::{Protocol, Target};
 use tinytcp_cli::terminal::note;
 use tinytcp_core::os::endpoint::Endpoint;
-use tinytcp_core::os::outgoing::connect_unix;
 use tinytcp_core::os::local_port::connect_avoiding;
+use tinytcp_core::os::outgoing::connect_unix;
 
 use super::dialogue;
 use super::error::{ClientError, readable_duration, reason};
