@@ -83,7 +83,7 @@ impl Server {
         Ok(())
     }
 
-    /// Gives one connection its turn.
+    /// Runs one turn of a connection.
     fn drive(&mut self, key: usize) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         match connection.drive() {

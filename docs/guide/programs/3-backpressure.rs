@@ -89,7 +89,7 @@ impl Server {
         Ok(())
     }
 
-    /// Gives one connection its turn.
+    /// Runs one turn of a connection.
     fn drive(&mut self, key: usize) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         match connection.drive() {
@@ -119,7 +119,7 @@ impl Connection {
         }
     }
 
-    /// Hands the output to the kernel, as much as it takes.
+    /// Writes as much of the output as the kernel takes.
     fn flush(&mut self) -> io::Result<()> {
         while !self.output.is_empty() {
             match self.stream.write(&self.output) {

@@ -127,7 +127,7 @@ impl Server {
         }
     }
 
-    /// Gives one turn to each connection that is in the run queue now.
+    /// Runs one turn of each connection that is in the run queue now.
     fn run_ready(&mut self) {
         for _ in 0..self.run_queue.len() {
             if let Some(key) = self.run_queue.pop_front() {
@@ -167,7 +167,7 @@ impl Server {
         Ok(())
     }
 
-    /// Gives one connection its turn.
+    /// Runs one turn of a connection.
     fn drive(&mut self, key: usize) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.queued = false;
@@ -251,7 +251,7 @@ impl Connection {
         self.phase = Phase::Draining;
     }
 
-    /// Hands the output to the kernel, as much as it takes.
+    /// Writes as much of the output as the kernel takes.
     fn flush(&mut self) -> io::Result<()> {
         while !self.output.is_empty() {
             match self.stream.write(&self.output) {
@@ -270,7 +270,7 @@ fn would_block(error: &io::Error) -> bool {
     error.kind() == ErrorKind::WouldBlock
 }
 
-/// Prints a line for people. It does not panic when its reader has gone, as `println!` does.
+/// Prints a line. It does not panic when the reader of the output has gone, as `println!` does.
 fn log(line: Arguments<'_>) {
     let _ = writeln!(io::stdout(), "{line}");
 }

@@ -62,7 +62,7 @@ struct Server {
     connections: Table,
     /// Connections that wait for a turn. Some may have been closed since.
     run_queue: VecDeque<Token>,
-    /// When to accept again after an error. No event says when descriptors are free again.
+    /// When to accept again after an error. No event reports free descriptors.
     retry_at: Option<Instant>,
     /// A connection ends after so long without a byte in either direction.
     idle: Duration,
@@ -73,8 +73,8 @@ struct Server {
 
 /// The connections, found by their tokens.
 ///
-/// The slab gives the key of a closed connection to the next one. So a token is the key and, in its
-/// upper half, a generation: the number of the connection that was stored under the key.
+/// The slab uses the key of a closed connection again. So a token is the key and, in its upper half,
+/// a generation: the number of the connection that was stored under the key.
 #[derive(Default)]
 struct Table {
     slab: Slab<(Token, Connection)>,
@@ -230,7 +230,7 @@ impl Server {
         }
     }
 
-    /// Gives one turn to each connection that is in the run queue now.
+    /// Runs one turn of each connection that is in the run queue now.
     fn run_ready(&mut self) {
         for _ in 0..self.run_queue.len() {
             if let Some(token) = self.run_queue.pop_front() {
@@ -297,7 +297,7 @@ impl Server {
         Ok(())
     }
 
-    /// Gives one connection its turn.
+    /// Runs one turn of a connection.
     fn drive(&mut self, token: Token) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         connection.queued = false;
@@ -465,7 +465,7 @@ impl Connection {
         self.phase = Phase::Draining;
     }
 
-    /// Hands the output to the kernel, as much as it takes.
+    /// Writes as much of the output as the kernel takes.
     fn flush(&mut self) -> io::Result<()> {
         while !self.output.is_empty() {
             match self.stream.write(&self.output) {
@@ -497,7 +497,7 @@ fn would_block(error: &io::Error) -> bool {
     error.kind() == ErrorKind::WouldBlock
 }
 
-/// Prints a line for people. It does not panic when its reader has gone, as `println!` does.
+/// Prints a line. It does not panic when the reader of the output has gone, as `println!` does.
 fn log(line: Arguments<'_>) {
     let _ = writeln!(io::stdout(), "{line}");
 }

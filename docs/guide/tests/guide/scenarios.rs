@@ -53,7 +53,9 @@ pub fn send_two_chunks(program: &Program, before: &str, after: &str) {
 pub fn send_all_then_read(program: &Program) -> bool {
     let mut peer = program.connect_with_small_segments();
     let requests = lines(LARGE_BYTES);
-    peer.try_send(&requests) && peer.read_until_ended(requests.len()) == requests
+    let is_sent = peer.try_send(&requests);
+    settle(&mut program.connect());
+    is_sent && peer.read_until_ended(requests.len()) == requests
 }
 
 /// Step 3. A client sends and does not read, until nothing is taken any more or all is sent.
@@ -132,6 +134,7 @@ pub fn quit_with_requests_under_way(program: &Program, closes_at_once: bool) -> 
         wait_until("a close", || program.process().descriptors().len() < open);
     }
     let answers = peer.read_until_ended(requests.len() + b"BYE\n".len());
+    settle(&mut program.connect());
     let expected = [&requests, &b"BYE\n"[..]].concat();
     assert!(expected.starts_with(&answers), "an answer is wrong");
     answers.len()

@@ -96,11 +96,12 @@ pub fn outline(lines: &str) -> BTreeSet<String> {
     shapes.filter(|shape| !is_idle(shape)).collect()
 }
 
-/// Which call it is, on which descriptor, and its error.
+/// Which call it is, on which descriptor, and its error or the end of input.
 fn shape(line: &str) -> String {
     let call = line.split([',', ')']).next().unwrap_or_default();
     match line.rsplit_once(" = -1 ") {
         Some((_, error)) => format!("{call} fails with {error}"),
+        None if line.starts_with("recvfrom") && line.ends_with(" = 0") => format!("{call} ends"),
         None => call.to_owned(),
     }
 }

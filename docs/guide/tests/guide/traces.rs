@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::pages::{page, page_path};
-use crate::program::Program;
+use crate::program::{Program, settle};
 use crate::scenarios::{self as client, REPAIRED, TRAPPED};
 use crate::tracer::{Part, excerpt, outline, trace};
 
@@ -44,8 +44,9 @@ const RECORDINGS: &[Recording] = &[
             let mut peer = program.connect();
             peer.send("the first chunk, and the rest\n");
             peer.expect("the first chunk, and the rest\n");
+            settle(&mut program.connect());
         },
-        parts: &[part(0, &["epoll_wait", "token 0"], &["sendto(5, \" and"])],
+        parts: &[part(0, &["epoll_wait", "token 0"], &["recvfrom(5", "EAGAIN"])],
     },
     Recording {
         step: 2,
@@ -64,7 +65,7 @@ const RECORDINGS: &[Recording] = &[
         parts: &[
             part(0, &["epoll_ctl", "token 0"], &[]),
             part(3, &["sendto", "EAGAIN"], &["more times"]),
-            part(0, &["epoll_wait", "EPOLLOUT"], &["(5"]),
+            part(0, &["epoll_wait", "EPOLLOUT, token 0"], &["sendto(5"]),
         ],
     },
     Recording {
