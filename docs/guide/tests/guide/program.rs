@@ -99,6 +99,8 @@ impl Program {
 
     /// Stops the program, lets `act` prepare what it finds, and has it go on.
     pub fn while_stopped(&self, act: impl FnOnce()) {
+        // A program under `strace` is in state t for the time of each call.
+        wait_until("the program waits for events", || self.process().state() == 'S');
         self.process().signal("STOP");
         wait_until("the program is stopped", || matches!(self.process().state(), 'T' | 't'));
         act();

@@ -151,7 +151,8 @@ const RECORDINGS: &[Recording] = &[
         client: |program| assert!(client::wait_for_a_descriptor(program, REPAIRED)),
         parts: &[
             part(0, &["accept4", "EMFILE"], &["epoll_wait"]),
-            part(0, &["close(5"], &["epoll_ctl"]),
+            part(0, &["close(5"], &[]),
+            part(0, &["accept4(3) = 5"], &["epoll_ctl"]),
             part(0, &["recvfrom(5"], &["sendto"]),
         ],
     },
