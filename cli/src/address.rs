@@ -12,7 +12,7 @@ use tinytcp_core::os::endpoint::{Endpoint, check_path};
 /// A protocol, a host and a port. The host is a name, which is not looked up here, or a numeric
 /// address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
+pub(crate) struct Address {
     /// The protocol, in lower case.
     pub scheme: String,
     /// The host, an IPv6 address without its brackets.
@@ -156,7 +156,7 @@ pub fn parse_url(
 ///
 /// # Errors
 /// A sentence when there is no protocol, no path, or one that is too long.
-pub fn unix_path(text: &str) -> Result<Option<(String, PathBuf)>, String> {
+fn unix_path(text: &str) -> Result<Option<(String, PathBuf)>, String> {
     let Some((scheme, path)) = text.split_once("://") else { return Ok(None) };
     let scheme = scheme.to_ascii_lowercase();
     if scheme == "unix" {

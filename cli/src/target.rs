@@ -9,7 +9,7 @@ use crate::address::{Address, Place, parse_url};
 
 /// The name of one of the four protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub enum ProtocolName {
     /// Commands and answers of one line each, after a banner.
     Text,
     /// Frames of a five-byte header and a payload.
@@ -20,7 +20,7 @@ pub enum Protocol {
     Chat,
 }
 
-impl Protocol {
+impl ProtocolName {
     /// All of them, the default first.
     pub const ALL: [Self; 4] = [Self::Text, Self::Binary, Self::Echo, Self::Chat];
 
@@ -59,7 +59,7 @@ impl Protocol {
     }
 }
 
-impl FromStr for Protocol {
+impl FromStr for ProtocolName {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
@@ -74,7 +74,7 @@ impl FromStr for Protocol {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The protocol.
-    pub protocol: Protocol,
+    pub protocol: ProtocolName,
     /// The place.
     pub place: Place,
 }
@@ -88,7 +88,7 @@ impl Target {
     ///
     /// # Errors
     /// A sentence with the error and a target that works.
-    pub fn from_words(words: &[String], protocol: Option<Protocol>) -> Result<Self, String> {
+    pub fn from_words(words: &[String], protocol: Option<ProtocolName>) -> Result<Self, String> {
         match words {
             [] => Self::complete("127.0.0.1".into(), None, protocol),
             [target] if target.contains("://") => Self::from_url(target, protocol),
@@ -118,11 +118,11 @@ impl Target {
         }
     }
 
-    fn from_url(url: &str, protocol: Option<Protocol>) -> Result<Self, String> {
+    fn from_url(url: &str, protocol: Option<ProtocolName>) -> Result<Self, String> {
         let no_target = |error: String| format!("'{url}' is no target: {error}");
-        let default_port = |scheme: &str| scheme.parse().map(Protocol::default_port);
+        let default_port = |scheme: &str| scheme.parse().map(ProtocolName::default_port);
         let (scheme, place) = parse_url(url, default_port).map_err(no_target)?;
-        let scheme: Protocol = scheme.parse().map_err(no_target)?;
+        let scheme: ProtocolName = scheme.parse().map_err(no_target)?;
         match protocol {
             Some(other) if other != scheme => Err(format!(
                 "'{url}' is {} but --protocol (TINYTCP_PROTOCOL) is {}: leave one of them out",
@@ -137,15 +137,16 @@ impl Target {
     fn complete(
         host: String,
         port: Option<u16>,
-        protocol: Option<Protocol>,
+        protocol: Option<ProtocolName>,
     ) -> Result<Self, String> {
-        let protocol = protocol.or_else(|| Protocol::of_port(port?)).unwrap_or(Protocol::Text);
+        let protocol =
+            protocol.or_else(|| ProtocolName::of_port(port?)).unwrap_or(ProtocolName::Text);
         let port = port.unwrap_or(protocol.default_port());
         Self::reachable(protocol, Place::Host { host, port })
     }
 
     /// The target, if a client can connect to it.
-    fn reachable(protocol: Protocol, place: Place) -> Result<Self, String> {
+    fn reachable(protocol: ProtocolName, place: Place) -> Result<Self, String> {
         match place {
             Place::Host { port: 0, .. } => {
                 Err("port 0 is for servers, which then take any free port: use the port that the \
@@ -179,14 +180,14 @@ mod tests {
 
     use super::*;
 
-    fn target(words: &str, protocol: Option<Protocol>) -> Result<String, String> {
+    fn target(words: &str, protocol: Option<ProtocolName>) -> Result<String, String> {
         let words: Vec<String> = words.split_whitespace().map(String::from).collect();
         Target::from_words(&words, protocol).map(|target| target.to_string())
     }
 
     #[test]
     fn protocols_and_ports_are_those_of_the_server() {
-        let ours = Protocol::ALL.map(|protocol| (protocol.name(), protocol.default_port()));
+        let ours = ProtocolName::ALL.map(|protocol| (protocol.name(), protocol.default_port()));
         assert_eq!(
             ours,
             BUILT_IN.each_ref().map(|built_in| (built_in.scheme, built_in.default_port))
@@ -196,8 +197,8 @@ mod tests {
     #[test]
     fn a_place_is_the_target_without_its_scheme() {
         for host_port in ["127.0.0.1:40000", "[::1]:40000", "localhost:1"] {
-            let target =
-                Target::from_words(&[host_port.into()], Some(Protocol::Binary)).expect(host_port);
+            let target = Target::from_words(&[host_port.into()], Some(ProtocolName::Binary))
+                .expect(host_port);
             assert_eq!(target.place.to_string(), host_port);
         }
     }
@@ -208,12 +209,14 @@ mod tests {
         let socket = Target::from_words(&[url.into()], None).expect(url);
         assert_eq!(
             socket,
-            Target { protocol: Protocol::Chat, place: Place::Unix("/run/tinytcp.sock".into()) }
+            Target { protocol: ProtocolName::Chat, place: Place::Unix("/run/tinytcp.sock".into()) }
         );
         assert_eq!(socket.to_string(), url);
-        assert_eq!(target(url, Some(Protocol::Chat)).as_deref(), Ok(url));
+        assert_eq!(target(url, Some(ProtocolName::Chat)).as_deref(), Ok(url));
         assert!(
-            target(url, Some(Protocol::Text)).expect_err("they disagree").contains("--protocol")
+            target(url, Some(ProtocolName::Text))
+                .expect_err("they disagree")
+                .contains("--protocol")
         );
         assert!(target("text+unix://", None).expect_err("no path").contains("the path is missing"));
         assert!(
@@ -245,10 +248,16 @@ mod tests {
 
     #[test]
     fn the_flag_decides_if_the_target_does_not() {
-        assert_eq!(target("", Some(Protocol::Echo)).as_deref(), Ok("echo://127.0.0.1:8888"));
-        assert_eq!(target("host 8888", Some(Protocol::Chat)).as_deref(), Ok("chat://host:8888"));
-        assert_eq!(target("echo://host", Some(Protocol::Echo)).as_deref(), Ok("echo://host:8888"));
-        let error = target("echo://host", Some(Protocol::Chat)).expect_err("they disagree");
+        assert_eq!(target("", Some(ProtocolName::Echo)).as_deref(), Ok("echo://127.0.0.1:8888"));
+        assert_eq!(
+            target("host 8888", Some(ProtocolName::Chat)).as_deref(),
+            Ok("chat://host:8888")
+        );
+        assert_eq!(
+            target("echo://host", Some(ProtocolName::Echo)).as_deref(),
+            Ok("echo://host:8888")
+        );
+        let error = target("echo://host", Some(ProtocolName::Chat)).expect_err("they disagree");
         assert!(error.contains("--protocol"), "{error}");
     }
 

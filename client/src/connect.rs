@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tinytcp_cli::target::{Protocol, Target};
+use tinytcp_cli::target::{ProtocolName, Target};
 use tinytcp_cli::terminal::note;
 use tinytcp_core::os::endpoint::Endpoint;
 use tinytcp_core::os::local_port::connect_avoiding;
@@ -151,7 +151,7 @@ fn connect_any(
 }
 
 fn connect_address(address: SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStream> {
-    let stream = connect_avoiding(Protocol::is_default_port, || match timeout {
+    let stream = connect_avoiding(ProtocolName::is_default_port, || match timeout {
         // The standard library refuses a timeout of zero.
         Some(timeout) => {
             TcpStream::connect_timeout(&address, timeout.max(Duration::from_millis(1)))
@@ -227,7 +227,7 @@ mod tests {
     use tinytcp_cli::address::Place;
 
     fn target(host: &str, port: u16) -> Target {
-        Target { protocol: Protocol::Text, place: Place::Host { host: host.into(), port } }
+        Target { protocol: ProtocolName::Text, place: Place::Host { host: host.into(), port } }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::slice;
 use std::time::Duration;
 
 use clap::Parser;
-use tinytcp_cli::target::{Protocol, Target};
+use tinytcp_cli::target::{ProtocolName, Target};
 use tinytcp_cli::terminal::Blocking;
 use tinytcp_cli::units;
 
@@ -66,7 +66,7 @@ struct Arguments {
 
     /// The protocol if TARGET does not name it: text, binary, echo or chat
     #[arg(short, long, value_name = "NAME", env = "TINYTCP_PROTOCOL")]
-    protocol: Option<Protocol>,
+    protocol: Option<ProtocolName>,
 
     /// Maximum time for connecting and for each answer; `off` waits for ever
     #[arg(long, value_name = "D", env = "TINYTCP_TIMEOUT", default_value = "5s",

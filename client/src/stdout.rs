@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Stdout, Write};
 
-use tinytcp_cli::target::Protocol;
+use tinytcp_cli::target::ProtocolName;
 use tinytcp_cli::terminal::{self, Blocking};
 use tinytcp_core::display::escape::shown;
 
@@ -46,10 +46,10 @@ impl StdoutWriter {
     /// When stdout is closed or full.
     pub fn write_answer(
         &mut self,
-        protocol: Protocol,
+        protocol: ProtocolName,
         answer: Answer<'_>,
     ) -> Result<(), ClientError> {
-        let mark = if answer.is_error && protocol == Protocol::Binary { "ERROR " } else { "" };
+        let mark = if answer.is_error && protocol == ProtocolName::Binary { "ERROR " } else { "" };
         if self.is_terminal {
             let line = format!("{mark}{}", printable(answer.text));
             let line = if answer.is_error { self.red(&line) } else { line.into() };

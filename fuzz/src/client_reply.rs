@@ -1,7 +1,9 @@
 //! What the client makes of the bytes of any server, a hostile one too.
 
-use tinytcp_cli::target::Protocol;
-use tinytcp_client::dialogue::{AnswerBuffer, AnswerState, DueAnswer, Extent, Request, encode, unasked};
+use tinytcp_cli::target::ProtocolName;
+use tinytcp_client::dialogue::{
+    AnswerBuffer, AnswerState, DueAnswer, Extent, Request, encode, unasked,
+};
 use tinytcp_client::stdout::printable;
 
 use crate::plan::Plan;
@@ -13,7 +15,7 @@ use crate::plan::Plan;
 /// answer has no end but silence, the pieces count.
 pub fn check(data: &[u8]) {
     let plan = Plan::new(data);
-    let protocol = Protocol::ALL[plan.knobs() % Protocol::ALL.len()];
+    let protocol = ProtocolName::ALL[plan.knobs() % ProtocolName::ALL.len()];
     let asked = plan.stream.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let due = due(protocol, asked);
     let mut reading = Reading::new(due);
@@ -32,7 +34,7 @@ pub fn check(data: &[u8]) {
 }
 
 /// The answer that is due to `line`, or what the server may say unasked when none is.
-fn due(protocol: Protocol, line: &[u8]) -> DueAnswer {
+fn due(protocol: ProtocolName, line: &[u8]) -> DueAnswer {
     match encode(protocol, line, &mut Vec::new()) {
         Ok(Request::Answered(due) | Request::Last(Some(due))) => due,
         Ok(Request::Unanswered | Request::Last(None)) => unasked(protocol),

@@ -1,7 +1,7 @@
 //! What the client asks, and what our own server answers to it: the two must agree about what is a
 //! message.
 
-use tinytcp_cli::target::Protocol;
+use tinytcp_cli::target::ProtocolName;
 use tinytcp_client::dialogue::{AnswerBuffer, AnswerState, DueAnswer, Request, encode};
 use tinytcp_core::close_reason::CloseReason;
 use tinytcp_core::limits::Limits;
@@ -15,18 +15,23 @@ use crate::plan::Plan;
 /// it gets nothing; and the farewell ends the session.
 pub fn check(data: &[u8]) {
     let plan = Plan::new(data);
-    let place = plan.knobs() % Protocol::ALL.len();
+    let place = plan.knobs() % ProtocolName::ALL.len();
     let mut server = SessionHarness::new(&*(BUILT_IN[place].build)(), &Limits::default());
     let mut buffer = AnswerBuffer::default();
     for line in plan.stream.split(|byte| *byte == b'\n') {
-        if !ask(Protocol::ALL[place], line, &mut server, &mut buffer) {
+        if !ask(ProtocolName::ALL[place], line, &mut server, &mut buffer) {
             return;
         }
     }
 }
 
 /// Asks one line; gives false when that was the last one.
-fn ask(protocol: Protocol, line: &[u8], server: &mut SessionHarness, buffer: &mut AnswerBuffer) -> bool {
+fn ask(
+    protocol: ProtocolName,
+    line: &[u8],
+    server: &mut SessionHarness,
+    buffer: &mut AnswerBuffer,
+) -> bool {
     let mut request = Vec::new();
     let Ok(due) = encode(protocol, line, &mut request) else {
         assert!(request.is_empty(), "a line that means nothing is not sent");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tinytcp_cli::target::Protocol;
+use tinytcp_cli::target::ProtocolName;
 
 use super::connection::CheckResult;
 use super::probe::Probe;
@@ -114,7 +114,7 @@ pub const SERVER_CHECKS: &[Check] = &[
 /// The answer to a message that contains no word of chat.
 pub fn answer(probe: &Probe<'_>, message: &[u8], ending: &[u8]) -> Vec<u8> {
     match probe.protocol() {
-        Protocol::Chat => [b"ACK: Received '", message, b"'", ending].concat(),
+        ProtocolName::Chat => [b"ACK: Received '", message, b"'", ending].concat(),
         _ => [b"Server received: ", message, ending].concat(),
     }
 }

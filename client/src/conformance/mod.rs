@@ -26,7 +26,7 @@ use std::str::FromStr;
 
 use connection::CheckResult;
 use probe::Probe;
-use tinytcp_cli::target::{Protocol, Target};
+use tinytcp_cli::target::{ProtocolName, Target};
 use tinytcp_core::display::plural::plural;
 
 use super::connect::{WaitLimits, connect};
@@ -85,16 +85,20 @@ impl Suite {
     }
 
     /// Its checks of a protocol.
-    const fn checks(self, protocol: Protocol) -> &'static [&'static [Check]] {
+    const fn checks(self, protocol: ProtocolName) -> &'static [&'static [Check]] {
         match (self, protocol) {
-            (Self::Protocol, Protocol::Text) => &[text::PROTOCOL_CHECKS],
-            (Self::Server, Protocol::Text) => &[text::SERVER_CHECKS],
-            (Self::Protocol, Protocol::Binary) => &[binary::PROTOCOL_CHECKS],
-            (Self::Server, Protocol::Binary) => &[binary::SERVER_CHECKS],
-            (Self::Protocol, Protocol::Echo) => &[messages::PROTOCOL_CHECKS, echo::PROTOCOL_CHECKS],
-            (Self::Server, Protocol::Echo) => &[messages::SERVER_CHECKS, echo::SERVER_CHECKS],
-            (Self::Protocol, Protocol::Chat) => &[messages::PROTOCOL_CHECKS, chat::PROTOCOL_CHECKS],
-            (Self::Server, Protocol::Chat) => &[messages::SERVER_CHECKS, chat::SERVER_CHECKS],
+            (Self::Protocol, ProtocolName::Text) => &[text::PROTOCOL_CHECKS],
+            (Self::Server, ProtocolName::Text) => &[text::SERVER_CHECKS],
+            (Self::Protocol, ProtocolName::Binary) => &[binary::PROTOCOL_CHECKS],
+            (Self::Server, ProtocolName::Binary) => &[binary::SERVER_CHECKS],
+            (Self::Protocol, ProtocolName::Echo) => {
+                &[messages::PROTOCOL_CHECKS, echo::PROTOCOL_CHECKS]
+            }
+            (Self::Server, ProtocolName::Echo) => &[messages::SERVER_CHECKS, echo::SERVER_CHECKS],
+            (Self::Protocol, ProtocolName::Chat) => {
+                &[messages::PROTOCOL_CHECKS, chat::PROTOCOL_CHECKS]
+            }
+            (Self::Server, ProtocolName::Chat) => &[messages::SERVER_CHECKS, chat::SERVER_CHECKS],
         }
     }
 }

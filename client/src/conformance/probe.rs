@@ -5,7 +5,7 @@ use std::net::Shutdown;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tinytcp_cli::target::{Protocol, Target};
+use tinytcp_cli::target::{ProtocolName, Target};
 
 use super::AssumedLimits;
 use super::connection::{CheckResult, Mismatch, TestConnection};
@@ -39,7 +39,7 @@ impl<'a> Probe<'a> {
 
     /// The protocol of the server.
     #[must_use]
-    pub fn protocol(&self) -> Protocol {
+    pub fn protocol(&self) -> ProtocolName {
         self.target.protocol
     }
 
@@ -49,7 +49,7 @@ impl<'a> Probe<'a> {
         let stream = connect(self.target, waits)
             .map_err(|failure| Mismatch::new("nothing", "a connection", &failure.to_string()))?;
         let mut connection = TestConnection::new(stream, self.timeout, self.deadline);
-        if self.target.protocol == Protocol::Text {
+        if self.target.protocol == ProtocolName::Text {
             connection.expect(BANNER)?;
         }
         Ok(connection)

@@ -190,7 +190,7 @@ fn check(header: Header) -> Result<(), String> {
 mod tests {
     use super::super::{ExpectedAnswer, Request, encode};
     use super::*;
-    use tinytcp_cli::target::Protocol;
+    use tinytcp_cli::target::ProtocolName;
 
     /// The answer, with `!` after an error and `.` after any other, or the reason for none.
     fn taken(buffer: &mut AnswerBuffer, due: &DueAnswer) -> String {
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn the_ending_of_a_message_may_arrive_later() {
-        let Ok(Request::Answered(due)) = encode(Protocol::Echo, b"a", &mut Vec::new()) else {
+        let Ok(Request::Answered(due)) = encode(ProtocolName::Echo, b"a", &mut Vec::new()) else {
             panic!("no message")
         };
         for ending in ["\n", "\r\n"] {
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn a_long_answer_in_pieces_is_compared_once() {
         let message = vec![b'x'; 4 << 20];
-        let Ok(Request::Answered(mut due)) = encode(Protocol::Chat, &message, &mut Vec::new())
+        let Ok(Request::Answered(mut due)) = encode(ProtocolName::Chat, &message, &mut Vec::new())
         else {
             panic!("no message")
         };

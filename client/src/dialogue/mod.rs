@@ -18,7 +18,7 @@ use std::time::Duration;
 
 pub use answer_buffer::{Answer, AnswerBuffer, AnswerState, Extent};
 pub use messages::ExpectedAnswer;
-use tinytcp_cli::target::Protocol;
+use tinytcp_cli::target::ProtocolName;
 use tinytcp_core::display::escape::{front, shown};
 pub use wording::Wording;
 
@@ -62,28 +62,32 @@ pub enum DueAnswer {
 ///
 /// # Errors
 /// A sentence about a line that is no command of this client; nothing is appended then.
-pub fn encode(protocol: Protocol, line: &[u8], output: &mut Vec<u8>) -> Result<Request, String> {
+pub fn encode(
+    protocol: ProtocolName,
+    line: &[u8],
+    output: &mut Vec<u8>,
+) -> Result<Request, String> {
     match protocol {
-        Protocol::Text => Ok(text::encode(line, output)),
-        Protocol::Binary => binary::encode(line, output),
-        Protocol::Echo => Ok(messages::encode_echo(line, output)),
-        Protocol::Chat => Ok(messages::encode_chat(line, output)),
+        ProtocolName::Text => Ok(text::encode(line, output)),
+        ProtocolName::Binary => binary::encode(line, output),
+        ProtocolName::Echo => Ok(messages::encode_echo(line, output)),
+        ProtocolName::Chat => Ok(messages::encode_chat(line, output)),
     }
 }
 
 /// The form of the banner, which the server sends before the first request.
 #[must_use]
-pub const fn banner(protocol: Protocol) -> Option<DueAnswer> {
+pub const fn banner(protocol: ProtocolName) -> Option<DueAnswer> {
     match protocol {
-        Protocol::Text => Some(DueAnswer::Line),
-        Protocol::Binary | Protocol::Echo | Protocol::Chat => None,
+        ProtocolName::Text => Some(DueAnswer::Line),
+        ProtocolName::Binary | ProtocolName::Echo | ProtocolName::Chat => None,
     }
 }
 
 /// Returns what is wrong with `line`, the first one of a server; `None` for a banner of this
 /// protocol.
 #[must_use]
-pub fn foreign_banner(protocol: Protocol, line: &[u8]) -> Option<String> {
+pub fn foreign_banner(protocol: ProtocolName, line: &[u8]) -> Option<String> {
     const SHOWN_MAX: usize = 48;
     if banner(protocol).is_none() || line.starts_with(b"WELCOME") {
         return None;
@@ -94,11 +98,11 @@ pub fn foreign_banner(protocol: Protocol, line: &[u8]) -> Option<String> {
 
 /// The form of what the server sends without a request, such as the reason why it closes.
 #[must_use]
-pub const fn unasked(protocol: Protocol) -> DueAnswer {
+pub const fn unasked(protocol: ProtocolName) -> DueAnswer {
     match protocol {
-        Protocol::Text => DueAnswer::Line,
-        Protocol::Binary => DueAnswer::Frame,
-        Protocol::Echo | Protocol::Chat => DueAnswer::Message(ExpectedAnswer::anything()),
+        ProtocolName::Text => DueAnswer::Line,
+        ProtocolName::Binary => DueAnswer::Frame,
+        ProtocolName::Echo | ProtocolName::Chat => DueAnswer::Message(ExpectedAnswer::anything()),
     }
 }
 
@@ -108,6 +112,6 @@ pub const fn unasked(protocol: Protocol) -> DueAnswer {
 /// that arrive together would become one. There each message waits for the answer to the one
 /// before it.
 #[must_use]
-pub const fn pipelines(protocol: Protocol) -> bool {
-    matches!(protocol, Protocol::Text | Protocol::Binary)
+pub const fn pipelines(protocol: ProtocolName) -> bool {
+    matches!(protocol, ProtocolName::Text | ProtocolName::Binary)
 }

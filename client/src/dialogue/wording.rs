@@ -1,6 +1,6 @@
 //! The texts of shell and demo: those of the original client of each protocol.
 
-use tinytcp_cli::target::{Protocol, Target};
+use tinytcp_cli::target::{ProtocolName, Target};
 
 /// The texts that the client of one protocol shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,12 +30,12 @@ pub struct Wording {
 impl Wording {
     /// The texts of the client of `protocol`.
     #[must_use]
-    pub const fn of(protocol: Protocol) -> &'static Self {
+    pub const fn of(protocol: ProtocolName) -> &'static Self {
         match protocol {
-            Protocol::Text => &TEXT,
-            Protocol::Binary => &BINARY,
-            Protocol::Echo => &ECHO,
-            Protocol::Chat => &CHAT,
+            ProtocolName::Text => &TEXT,
+            ProtocolName::Binary => &BINARY,
+            ProtocolName::Echo => &ECHO,
+            ProtocolName::Chat => &CHAT,
         }
     }
 

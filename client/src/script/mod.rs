@@ -21,7 +21,7 @@ use std::sync::mpsc;
 
 use answers::AnswerPrinter;
 use sender::RequestSender;
-use tinytcp_cli::target::{Protocol, Target};
+use tinytcp_cli::target::{ProtocolName, Target};
 
 use super::connect::{WaitLimits, connect};
 use super::dialogue::{self, DueAnswer};
@@ -86,7 +86,7 @@ pub fn run(
 ///
 /// # Errors
 /// [`ClientError::Usage`] for the first that is none.
-pub fn check(protocol: Protocol, commands: &[String]) -> Result<(), ClientError> {
+pub fn check(protocol: ProtocolName, commands: &[String]) -> Result<(), ClientError> {
     for command in commands {
         dialogue::encode(protocol, command.as_bytes(), &mut Vec::new())
             .map_err(ClientError::Usage)?;

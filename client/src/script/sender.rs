@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use tinytcp_cli::target::Protocol;
+use tinytcp_cli::target::ProtocolName;
 use tinytcp_core::display::escape::shown;
 
 use super::ScriptEvent;
@@ -14,7 +14,7 @@ use crate::receiver::PIECE_LEN;
 
 /// Sends the script.
 pub struct RequestSender<Script> {
-    protocol: Protocol,
+    protocol: ProtocolName,
     script: BufReader<Script>,
     server: TcpStream,
     events: SyncSender<ScriptEvent>,
@@ -36,7 +36,7 @@ enum SendEnd {
 impl<Script: Read> RequestSender<Script> {
     /// Sends all lines of `script` to `server`.
     pub fn new(
-        protocol: Protocol,
+        protocol: ProtocolName,
         script: Script,
         server: TcpStream,
         events: SyncSender<ScriptEvent>,

@@ -152,13 +152,13 @@ impl Validator for WordCompleter {}
 mod tests {
     use super::*;
     use rustyline::history::{History, MemHistory};
-    use tinytcp_cli::target::Protocol;
+    use tinytcp_cli::target::ProtocolName;
 
     #[test]
     fn the_first_word_is_completed_in_any_case() {
         let history = MemHistory::with_config(&Config::default());
         assert!(history.is_empty());
-        let words = WordCompleter(Wording::of(Protocol::Text).words);
+        let words = WordCompleter(Wording::of(ProtocolName::Text).words);
         let complete = |line: &str| {
             words.complete(line, line.len(), &Context::new(&history)).expect("no terminal").1
         };

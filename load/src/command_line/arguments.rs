@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{Arg, CommandFactory, Parser};
-use tinytcp_cli::target::Protocol;
+use tinytcp_cli::target::ProtocolName;
 use tinytcp_cli::units;
 
 use super::source_addresses;
@@ -169,7 +169,7 @@ pub struct Arguments {
 
     /// The protocol, if TARGET does not name it: text, binary, echo or chat
     #[arg(short, long, value_name = "NAME", env = "TINYTCP_PROTOCOL", conflicts_with = "raw")]
-    pub protocol: Option<Protocol>,
+    pub protocol: Option<ProtocolName>,
 
     /// Size of the message in each request: the text after ECHO, the payload, or the line
     #[arg(

@@ -6,7 +6,7 @@ use std::mem;
 use std::net::{IpAddr, UdpSocket};
 use std::os::unix::fs::OpenOptionsExt;
 
-use tinytcp_cli::target::Protocol;
+use tinytcp_cli::target::ProtocolName;
 use tinytcp_core::os::endpoint::Endpoint;
 
 use crate::engine::connection::LoadConnection;
@@ -69,8 +69,9 @@ fn port_range(text: &str) -> Option<u64> {
     let mut bounds = text.split_ascii_whitespace().map(str::parse);
     let (first, last): (u16, u16) = (bounds.next()?.ok()?, bounds.next()?.ok()?);
     let ports = u64::from(last.checked_sub(first)?) + 1;
-    let reserved =
-        Protocol::ALL.iter().filter(|protocol| (first..=last).contains(&protocol.default_port()));
+    let reserved = ProtocolName::ALL
+        .iter()
+        .filter(|protocol| (first..=last).contains(&protocol.default_port()));
     Some(ports - reserved.count() as u64)
 }
 

@@ -4,8 +4,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use tinytcp_cli::address::{Address, Place, unix_path};
-use tinytcp_cli::target::{Protocol, Target};
+use tinytcp_cli::address::{Place, parse_url};
+use tinytcp_cli::target::{ProtocolName, Target};
 use tinytcp_core::os::endpoint::Endpoint;
 
 use super::arguments::Arguments;
@@ -55,10 +55,10 @@ impl Workload {
             None => arguments.message.iter().map(|text| parse(text)).collect::<Result<_, _>>()?,
         };
         let default = match protocol {
-            Protocol::Text | Protocol::Binary => {
+            ProtocolName::Text | ProtocolName::Binary => {
                 format!("ECHO of {}", plural(arguments.size as u64, "byte"))
             }
-            Protocol::Echo | Protocol::Chat => {
+            ProtocolName::Echo | ProtocolName::Chat => {
                 format!("messages of {}", plural(arguments.size as u64, "byte"))
             }
         };
@@ -177,11 +177,7 @@ fn raw_place(words: &[String]) -> Result<Place, String> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let url = match words.as_slice() {
         [host, port] => format!("tcp://{host}:{port}"),
-        [url] if url.starts_with("tcp://") => (*url).into(),
-        [url] if url.starts_with("tcp+unix://") => {
-            let (_, path) = unix_path(url)?.ok_or("--raw takes tcp+unix://PATH")?;
-            return Ok(Place::Unix(path));
-        }
+        [url] if url.starts_with("tcp://") || url.starts_with("tcp+unix://") => (*url).into(),
         [url] if !url.contains("://") => format!("tcp://{url}"),
         _ => {
             return Err(
@@ -189,13 +185,13 @@ fn raw_place(words: &[String]) -> Result<Place, String> {
             );
         }
     };
-    let address: Address =
-        url.parse().map_err(|_| format!("'{url}' is no target: --raw takes tcp://HOST:PORT"))?;
-    let port = address
-        .port
-        .filter(|port| *port > 0)
-        .ok_or("--raw needs a port, as in tcp://127.0.0.1:6379")?;
-    Ok(Place::Host { host: address.host, port })
+    let (_, place) = parse_url(&url, |_| Ok(0)).map_err(|error| {
+        format!("'{url}' is no target: {error}; --raw takes tcp://HOST:PORT or tcp+unix://PATH")
+    })?;
+    match place {
+        Place::Host { port: 0, .. } => Err("--raw needs a port, as in tcp://127.0.0.1:6379".into()),
+        place => Ok(place),
+    }
 }
 
 /// Returns the endpoints that are reachable from `sources`: those of the same address family.
@@ -251,7 +247,7 @@ impl RawExpectation {
 }
 
 /// Returns distinct messages, as many as a round of the script has room for.
-fn numbered(protocol: Protocol, arguments: &Arguments) -> Result<Vec<ScriptMessage>, String> {
+fn numbered(protocol: ProtocolName, arguments: &Arguments) -> Result<Vec<ScriptMessage>, String> {
     let first = protocols::numbered(protocol, arguments.size, 0)?;
     let count = script::round_len(first.request.len(), arguments.pipeline);
     (0..count).map(|number| protocols::numbered(protocol, arguments.size, number)).collect()

@@ -46,7 +46,7 @@ pub fn start(plan: &Plan, attempt: Attempt, connects: &mut u64) -> io::Result<Tc
     let source =
         plan.sources.get((attempt.number + attempt.refusals as usize) % plan.sources.len().max(1));
     let mut is_first = true;
-    let stream = connect_avoiding(target::Protocol::is_default_port, || {
+    let stream = connect_avoiding(target::ProtocolName::is_default_port, || {
         *connects += u64::from(!mem::take(&mut is_first));
         source.map_or_else(|| TcpStream::connect(target), |source| connect_from(*source, target))
     })?;

@@ -71,7 +71,7 @@ const fn greatest_common_divisor(a: u64, b: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use tinytcp_cli::target::Protocol;
+    use tinytcp_cli::target::ProtocolName;
 
     use super::*;
     use crate::traffic::protocols::message;
@@ -79,12 +79,12 @@ mod tests {
     #[test]
     fn a_mix_spreads_its_messages_by_weight() {
         let messages =
-            mix("TIME:2,ECHO a\\,b:6", |text| message(Protocol::Text, text)).expect("a mix");
+            mix("TIME:2,ECHO a\\,b:6", |text| message(ProtocolName::Text, text)).expect("a mix");
         let sent: Vec<u8> = messages.into_iter().flat_map(|message| message.request).collect();
         assert_eq!(sent.iter().filter(|byte| **byte == b'\n').count(), 4);
         assert_eq!(String::from_utf8_lossy(&sent).matches("ECHO a,b\n").count(), 3);
         for wrong in ["TIME", "TIME:0", "TIME:x", "", "TIME:1,", "TIME:1,HELP:100000"] {
-            mix(wrong, |text| message(Protocol::Text, text)).expect_err(wrong);
+            mix(wrong, |text| message(ProtocolName::Text, text)).expect_err(wrong);
         }
     }
 }

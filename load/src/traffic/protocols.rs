@@ -1,6 +1,6 @@
 //! The messages of each protocol, with the replies of a correct server.
 
-use tinytcp_cli::target::Protocol;
+use tinytcp_cli::target::ProtocolName;
 use tinytcp_core::wire::frame::Header;
 use tinytcp_core::wire::line;
 
@@ -14,18 +14,18 @@ const REVERSE: u8 = 2;
 
 /// Returns how the replies of `protocol` are framed.
 #[must_use]
-pub const fn framing(protocol: Protocol) -> Framing {
+pub const fn framing(protocol: ProtocolName) -> Framing {
     match protocol {
-        Protocol::Binary => Framing::Frames,
-        Protocol::Text | Protocol::Echo | Protocol::Chat => Framing::Lines,
+        ProtocolName::Binary => Framing::Frames,
+        ProtocolName::Text | ProtocolName::Echo | ProtocolName::Chat => Framing::Lines,
     }
 }
 
 /// Returns the greeting of `protocol`; empty if it has none.
 #[must_use]
-pub const fn greeting(protocol: Protocol) -> &'static [u8] {
+pub const fn greeting(protocol: ProtocolName) -> &'static [u8] {
     match protocol {
-        Protocol::Text => BANNER,
+        ProtocolName::Text => BANNER,
         _ => b"",
     }
 }
@@ -35,17 +35,19 @@ pub const fn greeting(protocol: Protocol) -> &'static [u8] {
 /// # Errors
 /// Fails with a sentence about a text that would break the protocol's framing or end the
 /// connection.
-pub fn message(protocol: Protocol, text: &str) -> Result<ScriptMessage, String> {
-    if protocol != Protocol::Binary && text.contains('\n') {
+pub fn message(protocol: ProtocolName, text: &str) -> Result<ScriptMessage, String> {
+    if protocol != ProtocolName::Binary && text.contains('\n') {
         return Err(
             "a message is one line: remove the line break, or use --raw to send any bytes".into()
         );
     }
     match protocol {
-        Protocol::Text => command(text),
-        Protocol::Binary => frame(text),
-        Protocol::Echo => Ok(spoken(text, [b"Server received: ", without_return(text)].concat())),
-        Protocol::Chat => chat(text),
+        ProtocolName::Text => command(text),
+        ProtocolName::Binary => frame(text),
+        ProtocolName::Echo => {
+            Ok(spoken(text, [b"Server received: ", without_return(text)].concat()))
+        }
+        ProtocolName::Chat => chat(text),
     }
 }
 
@@ -57,16 +59,20 @@ pub fn message(protocol: Protocol, text: &str) -> Result<ScriptMessage, String> 
 ///
 /// # Errors
 /// Fails like [`message`], for numbers whose letters end the connection.
-pub fn numbered(protocol: Protocol, size: usize, number: usize) -> Result<ScriptMessage, String> {
+pub fn numbered(
+    protocol: ProtocolName,
+    size: usize,
+    number: usize,
+) -> Result<ScriptMessage, String> {
     const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
-    let size = if protocol == Protocol::Binary { size } else { size.max(1) };
+    let size = if protocol == ProtocolName::Binary { size } else { size.max(1) };
     // The number comes first, in letters, so different messages differ in their first four bytes.
     let digit = |place: usize| LETTERS[number / 26usize.pow(place.min(3) as u32) % 26];
     let letter = |at: usize| if at < 4 { digit(at) } else { LETTERS[(at + number) % 26] };
     let word = match protocol {
-        Protocol::Text => "ECHO ",
-        Protocol::Binary => "echo ",
-        Protocol::Echo | Protocol::Chat => "",
+        ProtocolName::Text => "ECHO ",
+        ProtocolName::Binary => "echo ",
+        ProtocolName::Echo | ProtocolName::Chat => "",
     };
     let text: String = word.chars().chain((0..size).map(|at| letter(at).into())).collect();
     message(protocol, &text)
@@ -147,7 +153,7 @@ fn chat(text: &str) -> Result<ScriptMessage, String> {
 mod tests {
     use super::*;
 
-    fn exact(protocol: Protocol, text: &str) -> (Vec<u8>, Vec<u8>) {
+    fn exact(protocol: ProtocolName, text: &str) -> (Vec<u8>, Vec<u8>) {
         let message = message(protocol, text).expect(text);
         match message.reply {
             ExpectedReply::Exact(reply) => (message.request, reply),
@@ -157,25 +163,25 @@ mod tests {
 
     #[test]
     fn each_protocol_knows_the_replies_to_its_messages() {
-        let cases: [(Protocol, &str, &[u8], &[u8]); 8] = [
-            (Protocol::Text, "echo  a  b ", b"echo  a  b \n", b"ECHO a  b\n"),
-            (Protocol::Echo, "hi", b"hi\n", b"Server received: hi\n"),
-            (Protocol::Echo, "", b"\n", b"Server received: \n"),
-            (Protocol::Echo, "hi\r", b"hi\r\n", b"Server received: hi\r\n"),
+        let cases: [(ProtocolName, &str, &[u8], &[u8]); 8] = [
+            (ProtocolName::Text, "echo  a  b ", b"echo  a  b \n", b"ECHO a  b\n"),
+            (ProtocolName::Echo, "hi", b"hi\n", b"Server received: hi\n"),
+            (ProtocolName::Echo, "", b"\n", b"Server received: \n"),
+            (ProtocolName::Echo, "hi\r", b"hi\r\n", b"Server received: hi\r\n"),
             (
-                Protocol::Chat,
+                ProtocolName::Chat,
                 "Hello!",
                 b"Hello!\n",
                 b"Hello from the server! Connection established.\n",
             ),
-            (Protocol::Chat, "what", b"what\n", b"ACK: Received 'what'\n"),
+            (ProtocolName::Chat, "what", b"what\n", b"ACK: Received 'what'\n"),
             (
-                Protocol::Binary,
+                ProtocolName::Binary,
                 "rev ab\u{e9}",
                 b"\x02\0\0\0\x04ab\xc3\xa9",
                 b"\x01\0\0\0\x04\xc3\xa9ba",
             ),
-            (Protocol::Binary, "echo", b"\x01\0\0\0\0", b"\x01\0\0\0\0"),
+            (ProtocolName::Binary, "echo", b"\x01\0\0\0\0", b"\x01\0\0\0\0"),
         ];
         for (protocol, text, request, reply) in cases {
             assert_eq!(exact(protocol, text), (request.to_vec(), reply.to_vec()), "{text}");
@@ -185,10 +191,10 @@ mod tests {
     #[test]
     fn messages_that_end_or_break_the_session_are_refused() {
         for (protocol, text) in [
-            (Protocol::Text, "quit"),
-            (Protocol::Text, "A\nB"),
-            (Protocol::Chat, "EXIT"),
-            (Protocol::Binary, "quit"),
+            (ProtocolName::Text, "quit"),
+            (ProtocolName::Text, "A\nB"),
+            (ProtocolName::Chat, "EXIT"),
+            (ProtocolName::Binary, "quit"),
         ] {
             message(protocol, text).expect_err(text);
         }
@@ -196,23 +202,23 @@ mod tests {
 
     #[test]
     fn numbered_messages_have_the_requested_size_and_differ() {
-        for protocol in Protocol::ALL {
+        for protocol in ProtocolName::ALL {
             let all: std::collections::HashSet<_> = (0..1024)
                 .map(|number| numbered(protocol, 17, number).expect("letters").request)
                 .collect();
             assert_eq!(all.len(), 1024, "{protocol:?}");
         }
         assert_eq!(
-            numbered(Protocol::Text, 17, 5).expect("letters").request.len(),
+            numbered(ProtocolName::Text, 17, 5).expect("letters").request.len(),
             "ECHO Hello from client\n".len()
         );
-        assert_eq!(numbered(Protocol::Binary, 0, 5).expect("nothing").request, b"\x01\0\0\0\0");
+        assert_eq!(numbered(ProtocolName::Binary, 0, 5).expect("nothing").request, b"\x01\0\0\0\0");
     }
 
     #[test]
     fn no_numbered_chat_message_is_a_chat_keyword() {
         for number in 0..26 * 26 * 26 {
-            let message = numbered(Protocol::Chat, 17, number).expect("letters");
+            let message = numbered(ProtocolName::Chat, 17, number).expect("letters");
             let text = String::from_utf8(message.request.clone()).expect("letters");
             let reply = format!("ACK: Received '{}'\n", text.trim_end());
             assert_eq!(message.reply, ExpectedReply::Exact(reply.into_bytes()));
@@ -221,7 +227,7 @@ mod tests {
 
     #[test]
     fn replies_not_known_in_advance_have_a_shape() {
-        let time = message(Protocol::Text, "time").expect("a command");
+        let time = message(ProtocolName::Text, "time").expect("a command");
         assert_eq!(time.reply, ExpectedReply::Line(LineShape::DateAndTime));
         assert!(LineShape::DateAndTime.fits(b"TIME 2025-09-12T17:24:13-05:00\n"));
         assert!(!LineShape::DateAndTime.fits(b"TIME 2025-09-12T17:24:13Z\n"));

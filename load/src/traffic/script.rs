@@ -260,14 +260,16 @@ fn exact_runs(expected: &[ExpectedReply]) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
-    use tinytcp_cli::target::Protocol;
+    use tinytcp_cli::target::ProtocolName;
 
     use super::*;
     use crate::traffic::protocols::{message, numbered};
 
     fn script(texts: &[&str], depth: usize) -> Script {
-        let messages: Vec<_> =
-            texts.iter().map(|text| message(Protocol::Text, text).expect("a command")).collect();
+        let messages: Vec<_> = texts
+            .iter()
+            .map(|text| message(ProtocolName::Text, text).expect("a command"))
+            .collect();
         Script::new(&messages, depth, b"", Framing::Lines).expect("messages")
     }
 
@@ -285,7 +287,7 @@ mod tests {
     fn a_round_holds_all_small_messages_in_flight() {
         assert_eq!(script(&["ECHO a"], 1).len(), ROUND_LEN);
         assert_eq!(script(&["ECHO a"], 5000).len(), 5000);
-        let large = numbered(Protocol::Text, 1 << 20, 0).expect("letters");
+        let large = numbered(ProtocolName::Text, 1 << 20, 0).expect("letters");
         let large = Script::new(&[large], 5000, b"", Framing::Lines).expect("a message");
         assert_eq!(large.len(), ROUND_LEN_MIN);
     }

@@ -2,16 +2,16 @@
 
 use proptest::collection;
 use proptest::prelude::*;
-use tinytcp_cli::target::Protocol;
+use tinytcp_cli::target::ProtocolName;
 
 use super::boundaries::ITEM_BYTES_MAX;
 use super::*;
 use crate::traffic::message::{Framing, ScriptMessage};
 use crate::traffic::protocols::{framing, greeting, message, numbered};
 
-const TEXT: Protocol = Protocol::Text;
+const TEXT: ProtocolName = ProtocolName::Text;
 
-fn script_of(protocol: Protocol, texts: &[&str]) -> Script {
+fn script_of(protocol: ProtocolName, texts: &[&str]) -> Script {
     let messages: Vec<_> =
         texts.iter().map(|text| message(protocol, text).expect("a message")).collect();
     Script::new(&messages, 1, greeting(protocol), framing(protocol)).expect("messages")
@@ -56,11 +56,11 @@ fn correct_replies_are_recognised_at_every_split() {
             "ECHO a\nTIME 2025-09-12T17:24:13-05:00\nECHO bcd\n",
         ),
         (
-            script_of(Protocol::Binary, &["echo hi", "rev ab", "echo"]),
+            script_of(ProtocolName::Binary, &["echo hi", "rev ab", "echo"]),
             "\x01\0\0\0\x02hi\x01\0\0\0\x02ba\x01\0\0\0\0",
         ),
         (
-            script_of(Protocol::Chat, &["time", "hello"]),
+            script_of(ProtocolName::Chat, &["time", "hello"]),
             "Server Time: 01:02:03\nHello from the server! Connection established.\n",
         ),
     ];
@@ -107,7 +107,7 @@ fn a_full_server_sends_busy_in_place_of_the_greeting() {
         checker.next(&script, &mut b"ERROR SERVER_BUSY\n".as_slice(), 1, &mut Exchanges::default()),
         Finding::Busy
     );
-    let binary = script_of(Protocol::Binary, &["echo x"]);
+    let binary = script_of(ProtocolName::Binary, &["echo x"]);
     let mut checker = ReplyChecker::new(&binary, 0);
     assert_eq!(
         checker.next(
@@ -122,7 +122,7 @@ fn a_full_server_sends_busy_in_place_of_the_greeting() {
 
 #[test]
 fn closing_messages_are_not_replies_in_any_protocol() {
-    for protocol in [TEXT, Protocol::Echo, Protocol::Chat] {
+    for protocol in [TEXT, ProtocolName::Echo, ProtocolName::Chat] {
         let script = script_of(protocol, &["hello"]);
         for in_flight in [0, 1] {
             let found = |bytes: &[u8]| findings(&script, &[bytes], in_flight);
@@ -142,7 +142,7 @@ fn closing_messages_are_not_replies_in_any_protocol() {
         [Finding::Closing(ConnectionEnd::Shutdown)]
     );
     let frame = b"\xff\0\0\0\x0cIDLE_TIMEOUT";
-    let binary = script_of(Protocol::Binary, &["echo x"]);
+    let binary = script_of(ProtocolName::Binary, &["echo x"]);
     assert_eq!(findings(&binary, &[frame], 0), [Finding::Closing(ConnectionEnd::IdleTimeout)]);
 }
 
@@ -182,8 +182,12 @@ fn a_wrong_reply_is_kept_with_its_request_and_expected_reply() {
 #[test]
 fn bytes_of_another_protocol_are_kept_with_a_hint() {
     for (protocol, bytes, part) in [
-        (Protocol::Echo, &b"$11 and no line ever"[..], "20 bytes arrived that are not a line"),
-        (Protocol::Binary, b"HTTP/1.1 400 Bad Request", "24 bytes arrived that are not a frame"),
+        (ProtocolName::Echo, &b"$11 and no line ever"[..], "20 bytes arrived that are not a line"),
+        (
+            ProtocolName::Binary,
+            b"HTTP/1.1 400 Bad Request",
+            "24 bytes arrived that are not a frame",
+        ),
         (TEXT, b"-ERR unknown command\r\n", "no greeting arrived"),
     ] {
         let exchanges = kept(&script_of(protocol, &["echo a"]), bytes);
@@ -265,7 +269,7 @@ proptest! {
         protocol in 0usize..4,
         in_flight in 0usize..2000,
     ) {
-        let protocol = Protocol::ALL[protocol];
+        let protocol = ProtocolName::ALL[protocol];
         let message = numbered(protocol, 3, 0).expect("letters");
         let script = Script::new(&[message], 1, b"", framing(protocol)).expect("a message");
         let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
