@@ -73,18 +73,19 @@ pub const PROTOCOL_CHECKS: &[Check] = &[
     }),
 ];
 
-/// The original README does not say what happens here. An original server decodes every payload as
-/// UTF-8, ignores an unknown command, may take an empty payload for the end, may reset a connection
-/// that it closes with unread bytes, and knows no limits and no other protocols.
+/// The original README does not specify these cases, and its client does not meet them.
 pub const SERVER_CHECKS: &[Check] = &[
+    // An original decodes UTF-8, and fails.
     Check::new("ECHO returns any bytes", |probe| {
         let payload: Vec<u8> = (0..=255).collect();
         exchange(probe, ECHO, &payload, &payload)
     }),
+    // An original may take an empty payload for the end of input.
     Check::new("an empty ECHO or REVERSE is answered with an empty frame", |probe| {
         let request = [frame(ECHO, b""), frame(REVERSE, b""), frame(ECHO, b"on")].concat();
         probe.exchange(&request, &[frame(ECHO, b""), frame(ECHO, b""), frame(ECHO, b"on")].concat())
     }),
+    // An original has no errors: it fails, or ignores the frame.
     Check::new("REVERSE of bytes that are not UTF-8 is refused, the session continues", |probe| {
         let request =
             [frame(REVERSE, b"ab\xffcd"), frame(REVERSE, b"\xc3"), frame(ECHO, b"on")].concat();
@@ -104,20 +105,25 @@ pub const SERVER_CHECKS: &[Check] = &[
             Ok(())
         },
     ),
+    // An original may close before it reads the payload, which resets the connection.
     Check::new("the payload of QUIT is ignored", |probe| {
         probe.last_exchange(&frame(QUIT, b"payload"), b"")
     }),
+    // An original closes with unread bytes: the connection is reset.
     Check::new("nothing after QUIT is run", |probe| {
         let request = [frame(ECHO, b"before"), frame(QUIT, b""), frame(ECHO, b"late")].concat();
         probe.last_exchange(&request, &frame(ECHO, b"before"))
     }),
+    // An original client reads each answer before its next request.
     Check::new("answers that the client reads late all arrive", |probe| {
         let frames = numbered_frames(60_000);
         probe.unread_exchange(&frames, &frames)
     }),
+    // An original takes the first bytes of TLS for a header, and waits for a payload.
     Check::new("TLS is refused, then the server closes", |probe| {
         probe.tls_exchange(&frame(ERROR, b"NOT_TLS"))
     }),
+    // An original has no limit, or another one.
     Check::at(
         Limit::Frame,
         "a frame of exactly the limit is read in whole before its answer is",

@@ -46,8 +46,9 @@ pub const PROTOCOL_CHECKS: &[Check] = &[
     }),
 ];
 
-/// An original server knows no lines, and names another language than Rust.
+/// The original clients send no lines.
 pub const SERVER_CHECKS: &[Check] = &[
+    // An original answers without a newline.
     Check::new("a line with `time` is answered with a line", |probe| {
         let mut connection = probe.open()?;
         connection.send(b"time\n")?;
@@ -56,10 +57,12 @@ pub const SERVER_CHECKS: &[Check] = &[
     Check::new("a line with `hello` is answered with a line", |probe| {
         each_answered(probe, &["hello", "HELLO"], "\n", GREETING)
     }),
+    // An original names its own language.
     Check::new("the answer to `status` names Rust", |probe| {
         let status = b"Server is running smoothly on Rust.";
         each_answered(probe, &["status", "Status?", "your STATUS please"], "\n", status)
     }),
+    // An original compares the whole message, with its newline.
     Check::new("exit closes with any line ending", |probe| {
         for message in ["exit\n", "EXIT\r\n", "Exit"] {
             probe.last_exchange(message.as_bytes(), b"")?;

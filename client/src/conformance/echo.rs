@@ -17,7 +17,8 @@ pub const PROTOCOL_CHECKS: &[Check] = &[
     }),
 ];
 
-/// Words in lines are no commands either.
+/// The original clients send no lines. An original server may quote the newline, drop it, or answer
+/// without one.
 pub const SERVER_CHECKS: &[Check] = &[Check::new("no line is a command", |probe| {
     exchange(probe, &[(b"exit", b"\n"), (b"quit", b"\r\n"), (b"time", b"\n")])
 })];

@@ -42,13 +42,15 @@ pub const PROTOCOL_CHECKS: &[Check] = &[
     }),
 ];
 
-/// An original server knows no lines, decodes UTF-8 and takes what one `recv` returns for one
-/// message. It may trim a message, and it knows no limits and no other protocols.
+/// The original README does not specify these cases, and its clients do not meet them: they send no
+/// lines.
 pub const SERVER_CHECKS: &[Check] = &[
+    // An original may quote the newline, drop it, or answer without one.
     Check::new("a message may be a line", |probe| exchange(probe, &[(b"How are you?", b"\n")])),
     Check::new("an answer ends as its message ended", |probe| {
         exchange(probe, &[(b"one", b"\n"), (b"two", b"\r\n"), (b"three", b""), (b"four", b"\n")])
     }),
+    // An original takes what one `recv` returns for one message, whatever it contains.
     Check::new("the end of input ends a message too, then the server closes", |probe| {
         let expected = [answer(probe, b"one", b"\n"), answer(probe, b"piece", b"")].concat();
         probe.half_closed_exchange(b"one\npiece", &expected)
@@ -57,9 +59,11 @@ pub const SERVER_CHECKS: &[Check] = &[
         let expected = [answer(probe, b"one", b"\n"), answer(probe, b"two", b"\n")].concat();
         probe.half_closed_exchange(b"one\ntwo\n", &expected)
     }),
+    // An original that trims has no message here.
     Check::new("an empty line is a message", |probe| {
         exchange(probe, &[(b"", b"\n"), (b"", b"\r\n"), (b"x", b"\n")])
     }),
+    // An original decodes UTF-8, and may trim.
     Check::new("blanks and bytes of any encoding are kept", |probe| {
         exchange(
             probe,
@@ -70,6 +74,7 @@ pub const SERVER_CHECKS: &[Check] = &[
             ],
         )
     }),
+    // An original takes several messages that arrive together for one.
     Check::new("pipelined messages are answered in order", |probe| {
         let (request, expected) = numbered(probe, 1_000);
         retried(|| probe.exchange(&request, &expected))
@@ -85,15 +90,18 @@ pub const SERVER_CHECKS: &[Check] = &[
         let expected = [answer(probe, b"one", b"\r\n"), answer(probe, b"two", b"\n")].concat();
         retried(|| probe.cut_exchange(b"one\r\ntwo\n", &expected))
     }),
+    // An original of chat may serve one client at a time.
     Check::new("an incomplete message does not delay another client", |probe| {
         let mut slow = probe.open()?;
         slow.send(b"slow")?;
         exchange(probe, &[(b"quick", b"\n")])?;
         slow.expect(&answer(probe, b"slow", b""))
     }),
+    // An original knows no other protocols.
     Check::new("TLS is refused, then the server closes", |probe| {
         probe.tls_exchange(b"ERROR NOT_TLS\n")
     }),
+    // An original has the limit of its `recv`, and cuts a longer message.
     Check::at(Limit::Line, "a message of exactly the limit is accepted", |probe| {
         let message = vec![b'x'; probe.limits.line_len_max()];
         probe.exchange(&[&message[..], b"\n"].concat(), &answer(probe, &message, b"\n"))?;

@@ -65,10 +65,9 @@ pub const PROTOCOL_CHECKS: &[Check] = &[
     }),
 ];
 
-/// The original README does not say what happens here. An original server decodes UTF-8, may take
-/// blanks and a last line without its newline otherwise, may reset a connection that it closes with
-/// unread bytes, and knows no limits and no other protocols.
+/// The original README does not specify these cases, and its clients do not meet them.
 pub const SERVER_CHECKS: &[Check] = &[
+    // An original may list its commands in another form.
     Check::new("HELP has the one form that programs can read", |probe| {
         let mut connection = probe.open()?;
         connection.send(b"HELP\n")?;
@@ -77,36 +76,46 @@ pub const SERVER_CHECKS: &[Check] = &[
             is_help,
         )
     }),
+    // An original may compare only the first letters.
     Check::new("a word that only resembles a command is refused", |probe| {
         probe.exchange(b"ECHOO x\nTIM\n", b"ERROR UNKNOWN_COMMAND\nERROR UNKNOWN_COMMAND\n")
     }),
+    // An original closes with unread bytes: the connection is reset, and BYE may be lost.
     Check::new("nothing after QUIT is run", |probe| {
         probe.last_exchange(b"QUIT\nECHO late\nQUIT\n", b"BYE\n")
     }),
+    // An original may return the blanks.
     Check::new("ECHO with nothing but blanks is refused", |probe| {
         probe.exchange(b"ECHO  \n", b"ERROR BAD_ARGUMENTS\n")
     }),
+    // An original may keep them, or drop those inside too.
     Check::new("blanks around a command are dropped, those inside a text kept", |probe| {
         probe.exchange(b" \t ECHO   a  b\tc \t \n", b"ECHO a  b\tc\n")
     }),
+    // The line reader of Python ends a line there.
     Check::new("a carriage return inside a text is kept", |probe| {
         probe.exchange(b"echo a\rb\r\n", b"ECHO a\rb\n")
     }),
+    // An original may answer with an error.
     Check::new("an empty line gets no answer", |probe| {
         probe.exchange(b"\n\r\n \t \n\nECHO x\n", b"ECHO x\n")
     }),
+    // An original decodes UTF-8, and fails.
     Check::new("ECHO returns bytes of any encoding", |probe| {
         let line = b"ECHO \xc3\xa9\xe5\xad\x97\xf0\x9f\x99\x82 \x00\x01\xff\xfb\xff\xfe\x80\n";
         probe.exchange(line, line)
     }),
+    // An original client reads each answer before its next request.
     Check::new("answers that the client reads late all arrive", |probe| {
         let lines = numbered_lines(60_000);
         probe.unread_exchange(&lines, &lines)
     }),
+    // The line reader of Python returns a last line without its newline.
     Check::new("an incomplete command is never run", |probe| {
         probe.half_closed_exchange(b"ECHO a\nECHO half", b"ECHO a\n")?;
         probe.half_closed_exchange(b"QUIT", b"")
     }),
+    // An original knows no other protocols: telnet, HTTP and TLS are unknown commands.
     Check::new("telnet negotiation before or inside a command word is ignored", |probe| {
         probe.exchange(b"\xff\xfd\x03\xff\xfb\x18ECHO before\r\n", b"ECHO before\n")?;
         probe.exchange(b"EC\xff\xf1HO inside\r\n", b"ECHO inside\n")?;
@@ -122,6 +131,7 @@ pub const SERVER_CHECKS: &[Check] = &[
     Check::new("TLS is refused, then the server closes", |probe| {
         probe.tls_exchange(b"ERROR NOT_TLS\n")
     }),
+    // An original has no limit, or another one.
     Check::at(Limit::Line, "a line of exactly the limit is accepted", |probe| {
         let line = line_of(probe.limits.line_len_max());
         probe.exchange(&[&line[..], b"\n"].concat(), &[&line[..], b"\n"].concat())?;
