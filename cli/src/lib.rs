@@ -151,12 +151,13 @@ fn sentence(message: &str) -> String {
 
 /// An example for a flag whose value is missing. The parser of a wrong value has its own.
 fn example(error: &clap::Error) -> Option<String> {
-    const EXAMPLES: [(&str, &str); 5] = [
+    const EXAMPLES: [(&str, &str); 6] = [
         ("<SIZE>", "64KiB"),
         ("<D>", "5s"),
         ("<N>", "500"),
         ("<URL>", "text://127.0.0.1:40000"),
         ("<HOST>", "127.0.0.1"),
+        ("<SUITE>", "protocol"),
     ];
     let (Some(ContextValue::String(flag)), Some(ContextValue::String(value))) =
         (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))
