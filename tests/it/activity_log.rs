@@ -129,7 +129,7 @@ fn where_other_machines_can_connect_no_message_is_logged_by_default_and_a_warnin
     command.args(["--listen", "text://0.0.0.0:0"]);
     let mut server = Server::launch_only(command);
     server.read_addresses(1);
-    server.wait_for_log(&["WARN", "other machines can connect", "no accounts"]);
+    server.wait_for_log(&["WARN", "other machines can connect", "without accounts"]);
     let mut peer = Peer::connect(([127, 0, 0, 1], server.address("text").port()).into());
     peer.send("ECHO secret\nQUIT\n");
     peer.read_to_end();

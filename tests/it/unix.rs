@@ -140,7 +140,7 @@ fn a_file_that_is_no_socket_is_never_replaced() {
     let folder = Folder::new("file");
     fs::write(folder.socket(), "precious").expect("write a file");
     let line = refusal(&folder.socket());
-    assert!(line.contains("the file there is no socket; remove it"), "{line}");
+    assert!(line.contains("the file there is not a socket; remove it"), "{line}");
     assert_eq!(fs::read(folder.socket()).expect("the file"), b"precious");
 }
 
