@@ -73,8 +73,8 @@ struct Server {
 
 /// The connections, found by their tokens.
 ///
-/// The slab uses the key of a closed connection again. So a token is the key and, in its upper half,
-/// a generation: the number of the connection that was stored under the key.
+/// The slab uses the key of a closed connection again. So a token is the key and, in its upper
+/// half, a generation: the number of the connection that was stored under the key.
 #[derive(Default)]
 struct Table {
     slab: Slab<(Token, Connection)>,
