@@ -1,6 +1,6 @@
-//! Printing a report, and writing its files.
+//! Printing a report, and writing and reading its files.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -77,7 +77,7 @@ pub fn write_files(report: &Report, paths: &Paths) -> Result<Vec<String>, String
 
 fn write_to(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if !is_stdout(path) {
-        return std::fs::write(path, bytes);
+        return fs::write(path, bytes);
     }
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
@@ -85,6 +85,19 @@ fn write_to(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }
+}
+
+/// Reads a report that `--json` has written.
+///
+/// # Errors
+/// Fails with one line if the file cannot be read, is not a report, has another schema, or is
+/// invalid.
+pub fn read(path: &Path) -> Result<Report, String> {
+    let bytes = fs::read(path).map_err(|error| cannot("read", path, &error))?;
+    let file = path.display().to_string();
+    json::parse(&bytes)
+        .map(|report| Report { file: file.clone(), ..report })
+        .map_err(|error| format!("{file}: {error}"))
 }
 
 /// Prints the report as text, in colours if `is_coloured`, in lines of at most `width` characters.
@@ -102,7 +115,7 @@ pub fn print(
 }
 
 /// Returns one line about a file: the action, the error and a remedy.
-pub(super) fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
+fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
     let advice = match error.kind() {
         io::ErrorKind::NotFound => "check the name of its folder",
         io::ErrorKind::PermissionDenied => "check its permissions",
@@ -136,5 +149,11 @@ mod tests {
         );
         assert!(folder.join("run.csv").exists());
         std::fs::remove_dir_all(&folder).expect("our own folder");
+    }
+
+    #[test]
+    fn a_missing_file_is_one_line() {
+        let error = read(Path::new("/nonexistent/run.json")).expect_err("it is not there");
+        assert!(error.starts_with("cannot read /nonexistent/run.json: "), "{error}");
     }
 }

@@ -25,8 +25,7 @@ mod terminal;
 mod words;
 
 pub use distribution::Distribution;
-pub use files::{Paths, create_files, print, write_files};
-pub use formats::json::read;
+pub use files::{Paths, create_files, print, read, write_files};
 pub use sections::{
     Connections, Errors, Generator, Latencies, PaceKind, Replies, ReportPace, ReportSettings,
     ReportSlice, Requests, Throughput,

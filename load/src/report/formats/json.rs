@@ -1,11 +1,7 @@
 //! The report as JSON. `docs/load-report.md` describes every key.
 
-use std::fs;
-use std::path::Path;
-
 use serde_json::Value;
 
-use crate::report::files::cannot;
 use crate::report::{Report, SCHEMA};
 
 /// Largest integer that every JSON parser reads exactly (RFC 8259, section 6). Sums of such numbers
@@ -17,20 +13,11 @@ pub(in crate::report) fn text(report: &Report) -> String {
     serde_json::to_string_pretty(report).unwrap_or_default() + "\n"
 }
 
-/// Reads a report that `--json` has written.
+/// Parses a report that `--json` has written.
 ///
 /// # Errors
-/// Fails with one line if the file cannot be read, is not a report, has another schema, or is
-/// invalid.
-pub fn read(path: &Path) -> Result<Report, String> {
-    let bytes = fs::read(path).map_err(|error| cannot("read", path, &error))?;
-    let file = path.display().to_string();
-    parse(&bytes)
-        .map(|report| Report { file: file.clone(), ..report })
-        .map_err(|error| format!("{file}: {error}"))
-}
-
-fn parse(bytes: &[u8]) -> Result<Report, String> {
+/// Fails with one line if the bytes are not a report, have another schema, or are invalid.
+pub(in crate::report) fn parse(bytes: &[u8]) -> Result<Report, String> {
     const REPORT: &str = "merge reads files that --json has written";
     let value: Value =
         serde_json::from_slice(bytes).map_err(|error| format!("not JSON ({error}); {REPORT}"))?;
@@ -266,11 +253,5 @@ mod tests {
             }
         }
         assert!(read > 15, "only {read} of them could be read");
-    }
-
-    #[test]
-    fn a_missing_file_is_one_line() {
-        let error = read(Path::new("/nonexistent/run.json")).expect_err("it is not there");
-        assert!(error.starts_with("cannot read /nonexistent/run.json: "), "{error}");
     }
 }

@@ -2,4 +2,4 @@
 
 pub(super) mod csv;
 pub(super) mod hgrm;
-pub mod json;
+pub(super) mod json;
