@@ -220,8 +220,9 @@ impl Stage {
         network.events.borrow_mut().clear();
         network.tokens.replace(vec![Token::from_usize(usize::MAX); count]);
         network.tokens.borrow_mut().clear();
-        let config =
-            Config { connections_max: count, activity_lines_max: None, ..Config::default() };
+        let mut config = Config::default();
+        config.connections_max = count;
+        config.activity_lines_max = None;
         let event_loop =
             EventLoop::new(Simulated(Rc::clone(&network)), vec![Arc::new(Text::new())], &config);
         Self { event_loop, network, longest_round: Duration::ZERO }

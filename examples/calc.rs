@@ -15,10 +15,8 @@ use std::io::Write;
 use std::net::SocketAddr;
 
 use env_logger::Env;
-use tinytcp::protocol::Next;
-use tinytcp::protocol::command::{Call, Command, Outcome};
-use tinytcp::protocol::text::{BAD_ARGUMENTS, Text};
-use tinytcp::server::{Config, STOP_SIGNALS, Server};
+use tinytcp::protocol::{BAD_ARGUMENTS, Call, Command, Next, Outcome, Text};
+use tinytcp::{Builder, STOP_SIGNALS, Server};
 
 /// The longest expression that is taken, in bytes.
 ///
@@ -42,14 +40,15 @@ fn calc(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// A server for `text` with the command, on `addr`.
-pub fn config(addr: SocketAddr) -> Config {
-    Config::default()
+pub fn server(addr: SocketAddr) -> Builder {
+    Server::builder()
         .listen(addr, Text::with_commands([Command::new("CALC", "CALC <EXPRESSION>", calc)]))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
-    let server = Server::bind_stopping_on(&config(([127, 0, 0, 1], 40_001).into()), &STOP_SIGNALS)?;
+    let addr = ([127, 0, 0, 1], 40_001).into();
+    let server = server(addr).stop_on_signals(STOP_SIGNALS).build()?;
     for bound in server.addresses() {
         println!("listening on {bound}");
     }

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 
 use env_logger::Env;
 use tinytcp::protocol::{Accepted, Context, Protocol, Session, Step};
-use tinytcp::server::{Config, STOP_SIGNALS, Server};
+use tinytcp::{Builder, STOP_SIGNALS, Server};
 
 struct Chargen;
 
@@ -48,13 +48,14 @@ impl Session for Generator {
 }
 
 /// A character generator on `addr`.
-pub fn config(addr: SocketAddr) -> Config {
-    Config::default().listen(addr, Chargen)
+pub fn server(addr: SocketAddr) -> Builder {
+    Server::builder().listen(addr, Chargen)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
-    let server = Server::bind_stopping_on(&config(([127, 0, 0, 1], 40_019).into()), &STOP_SIGNALS)?;
+    let addr = ([127, 0, 0, 1], 40_019).into();
+    let server = server(addr).stop_on_signals(STOP_SIGNALS).build()?;
     for bound in server.addresses() {
         println!("listening on {bound}");
     }

@@ -12,13 +12,11 @@ use std::error::Error;
 use std::net::SocketAddr;
 
 use env_logger::Env;
-use tinytcp::close_reason::CloseReason;
 use tinytcp::protocol::{
-    ANSWER_OVERHEAD_BYTES, Accepted, Context, LINE_TOO_LONG, Output, Protocol, SERVER_BUSY,
-    Session, Step,
+    ANSWER_OVERHEAD_BYTES, Accepted, Context, Ending, Item, LINE_TOO_LONG, Lines, Output, Protocol,
+    SERVER_BUSY, Session, Step,
 };
-use tinytcp::server::{Config, STOP_SIGNALS, Server};
-use tinytcp::wire::line::{Ending, Item, Lines};
+use tinytcp::{Builder, CloseReason, STOP_SIGNALS, Server};
 
 struct Shout;
 
@@ -87,13 +85,14 @@ impl Session for Shouting {
 }
 
 /// A server that shouts on `addr`.
-pub fn config(addr: SocketAddr) -> Config {
-    Config::default().listen(addr, Shout)
+pub fn server(addr: SocketAddr) -> Builder {
+    Server::builder().listen(addr, Shout)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
-    let server = Server::bind_stopping_on(&config(([127, 0, 0, 1], 40_002).into()), &STOP_SIGNALS)?;
+    let addr = ([127, 0, 0, 1], 40_002).into();
+    let server = server(addr).stop_on_signals(STOP_SIGNALS).build()?;
     for bound in server.addresses() {
         println!("listening on {bound}");
     }

@@ -15,11 +15,8 @@ use std::net::SocketAddr;
 
 use env_logger::Env;
 use memchr::memmem;
-use tinytcp::close_reason::CloseReason;
-use tinytcp::protocol::text::Text;
-use tinytcp::protocol::{Accepted, Context, Protocol, Session, Step};
-use tinytcp::server::{Config, STOP_SIGNALS, Server};
-use tinytcp::status::Status;
+use tinytcp::protocol::{Accepted, Context, Protocol, Session, Step, Text};
+use tinytcp::{Builder, CloseReason, STOP_SIGNALS, Server, Status};
 
 /// The longest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 8 << 10;
@@ -112,14 +109,14 @@ fn render(status: &Status, body: &mut dyn Write) -> io::Result<()> {
 }
 
 /// A server for `text` that shows its state at `status`.
-pub fn config(text: SocketAddr, status: SocketAddr) -> Config {
-    Config::default().listen(text, Text::new()).listen(status, Http)
+pub fn server(text: SocketAddr, status: SocketAddr) -> Builder {
+    Server::builder().listen(text, Text::new()).listen(status, Http)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
     let [text, status] = [40_005, 40_006].map(|port| ([127, 0, 0, 1], port).into());
-    let server = Server::bind_stopping_on(&config(text, status), &STOP_SIGNALS)?;
+    let server = server(text, status).stop_on_signals(STOP_SIGNALS).build()?;
     for bound in server.addresses() {
         println!("listening on {bound}");
     }

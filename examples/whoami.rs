@@ -17,15 +17,16 @@ use std::io::Write;
 use std::net::SocketAddr;
 
 use env_logger::Env;
-use tinytcp::display::plural::plural;
-use tinytcp::protocol::Next;
-use tinytcp::protocol::binary::Binary;
-use tinytcp::protocol::command::{Call, Command, Outcome};
-use tinytcp::protocol::text::{BAD_ARGUMENTS, Text};
-use tinytcp::server::{Config, STOP_SIGNALS, Server};
+use tinytcp::protocol::{BAD_ARGUMENTS, Binary, Call, Command, Next, Outcome, Text};
+use tinytcp::{Builder, STOP_SIGNALS, Server};
 
 /// The code of the command in `binary`.
 const WHOAMI: u8 = 0x10;
+
+/// A number with its noun: `1 byte`, `2 bytes`.
+fn plural(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
 
 /// Appends who asks, where, and what it has sent so far, this message included.
 fn describe_peer(call: &mut Call<'_, '_>) -> Outcome {
@@ -54,8 +55,8 @@ fn whoami(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// A server for both protocols with the command.
-pub fn config(text: SocketAddr, binary: SocketAddr) -> Config {
-    Config::default()
+pub fn server(text: SocketAddr, binary: SocketAddr) -> Builder {
+    Server::builder()
         .listen(text, Text::with_commands([Command::new("WHOAMI", "WHOAMI", whoami)]))
         .listen(binary, Binary::with_commands([Command::new(WHOAMI, "WHOAMI", describe_peer)]))
 }
@@ -63,7 +64,7 @@ pub fn config(text: SocketAddr, binary: SocketAddr) -> Config {
 fn main() -> Result<(), Box<dyn Error>> {
     env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
     let [text, binary] = [40_003, 40_004].map(|port| ([127, 0, 0, 1], port).into());
-    let server = Server::bind_stopping_on(&config(text, binary), &STOP_SIGNALS)?;
+    let server = server(text, binary).stop_on_signals(STOP_SIGNALS).build()?;
     for bound in server.addresses() {
         println!("listening on {bound}");
     }

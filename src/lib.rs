@@ -1,19 +1,22 @@
-//! A TCP server that serves all connections in one thread: a hand-written readiness loop over
-//! `mio`, a slab of connections, and four small protocols. The programs of this package are the
-//! server, a client, and a load generator.
+//! A TCP server in one thread: a readiness loop written by hand over `mio`, and four small
+//! protocols.
 //!
-//! # A server in a few lines
+//! A [`Server`] listens on endpoints, each with its [`Protocol`](protocol::Protocol). It serves
+//! every client from the thread that calls [`Server::run`], without a runtime and without a thread
+//! per connection. A [`Handle`] stops it and reports its [`Status`] from any other thread.
+//!
+//! # Start a server
 //!
 //! ```
 //! use std::io::{Read, Write};
 //! use std::net::{Shutdown, TcpStream};
 //!
-//! use tinytcp::protocol::text::Text;
-//! use tinytcp::server::{Config, Server};
+//! use tinytcp::Server;
+//! use tinytcp::protocol::Text;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let server = Server::bind(&Config::default().listen(([127, 0, 0, 1], 0).into(), Text::new()))?;
-//! let addr = server.addresses()[0].addr().expect("a TCP address");
+//! let server = Server::builder().listen(([127, 0, 0, 1], 0), Text::new()).build()?;
+//! let addr = server.addresses()[0].addr().expect("a TCP listener");
 //! let handle = server.handle();
 //! let thread = std::thread::spawn(move || server.run());
 //!
@@ -31,16 +34,73 @@
 //! # }
 //! ```
 //!
-//! A new command is one entry in a table ([`protocol::command`], `examples/calc.rs`). A new protocol
-//! is one implementation of [`protocol::Protocol`] and [`protocol::Session`]
-//! (`examples/chargen.rs`).
+//! # Add a command or a protocol
+//!
+//! A command is a function in the table of [`Text`](protocol::Text) or [`Binary`](protocol::Binary):
+//! see [`Command`](protocol::Command) and `examples/calc.rs`. A protocol is an implementation of
+//! [`Protocol`](protocol::Protocol) and [`Session`](protocol::Session): see `examples/shout.rs`.
+//! The feature `testing` adds `testing::SessionHarness`, which runs a session without a network and
+//! checks that it keeps the contract.
+//!
+//! # Features
+//!
+//! | feature | adds | by default |
+//! |---|---|---|
+//! | `server` | the program `tinytcp-server` | yes |
+//! | `client` | the program `tinytcp-client` | yes |
+//! | `load` | the program `tinytcp-load` | yes |
+//! | `testing` | the module `testing` | no |
+//!
+//! The programs need dependencies that the library does not: use it with
+//! `default-features = false`.
+//!
+//! # What is stable
+//!
+//! The names of this crate are meant for use. Everything else is in `tinytcp-core`, which promises
+//! nothing between versions.
 
-#[cfg(feature = "testing")]
-pub use tinytcp_core::testing;
-pub use tinytcp_core::{
-    buffers, close_reason, connection, display, limits, logging, os, protocol, queues, server,
-    status, wire,
+#[doc(inline)]
+pub use tinytcp_core::close_reason::CloseReason;
+#[doc(inline)]
+pub use tinytcp_core::limits::{Limits, Timeouts};
+#[doc(inline)]
+pub use tinytcp_core::server::{
+    BindError, Bound, Builder, Config, Endpoint, Handle, Listener, STOP_SIGNALS, Server,
 };
+#[doc(inline)]
+pub use tinytcp_core::status::{Counters, ListenerStatus, Status};
+
+/// Protocols: the built-in ones, commands for them, and the traits of others.
+pub mod protocol {
+    #[doc(inline)]
+    pub use tinytcp_core::os::moment::Moment;
+    #[doc(inline)]
+    pub use tinytcp_core::os::peer::PeerAddr;
+    #[doc(inline)]
+    pub use tinytcp_core::protocol::binary::Binary;
+    #[doc(inline)]
+    pub use tinytcp_core::protocol::chat::protocol as chat;
+    #[doc(inline)]
+    pub use tinytcp_core::protocol::command::{Call, Command, Outcome};
+    #[doc(inline)]
+    pub use tinytcp_core::protocol::echo::protocol as echo;
+    #[doc(inline)]
+    pub use tinytcp_core::protocol::text::{BAD_ARGUMENTS, Text};
+    #[doc(inline)]
+    pub use tinytcp_core::protocol::{
+        ANSWER_OVERHEAD_BYTES, Accepted, Context, LINE_TOO_LONG, Next, Notice, Output, Protocol,
+        SERVER_BUSY, Session, Step,
+    };
+    #[doc(inline)]
+    pub use tinytcp_core::wire::line::{Ending, Item, Lines};
+}
+
+/// What tests of a protocol or of a whole server are built from. No promise between versions.
+#[cfg(feature = "testing")]
+pub mod testing {
+    #[doc(inline)]
+    pub use tinytcp_core::testing::*;
+}
 
 /// The code in README, compiled.
 #[cfg(doctest)]

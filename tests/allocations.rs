@@ -14,10 +14,9 @@ use std::thread;
 use std::time::Duration;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use tinytcp_core::protocol::binary::Binary;
-use tinytcp_core::protocol::text::{BANNER, Text};
-use tinytcp_core::protocol::{Protocol, chat, echo};
-use tinytcp_core::server::{Config, Server};
+use tinytcp::Server;
+use tinytcp::protocol::{Binary, Protocol, Text, chat, echo};
+use tinytcp_core::protocol::text::BANNER;
 use tinytcp_core::wire::frame::Header;
 
 #[global_allocator]
@@ -39,8 +38,8 @@ fn fewest_allocations(
     mut converse: impl FnMut(&mut TcpStream),
 ) -> usize {
     let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
-    let config = Config::default().listen(([127, 0, 0, 1], 0).into(), protocol);
-    let server = Server::bind(&config).expect("a free port");
+    let server = Server::builder().listen(([127, 0, 0, 1], 0), protocol);
+    let server = server.build().expect("a free port");
     let (bound, handle) = (server.addresses()[0].clone(), server.handle());
     let (name, addr) = (bound.protocol, bound.addr().expect("a listener of TCP"));
     let running = thread::spawn(|| server.run());
@@ -228,32 +227,32 @@ mod echo_and_chat {
 
     #[test]
     fn one_line_at_a_time() {
-        assert_one_at_a_time(echo::protocol(), b"hello\n", b"Server received: hello\n", 100);
-        assert_one_at_a_time(chat::protocol(), b"a message\n", b"ACK: Received 'a message'\n", 100);
+        assert_one_at_a_time(echo(), b"hello\n", b"Server received: hello\n", 100);
+        assert_one_at_a_time(chat(), b"a message\n", b"ACK: Received 'a message'\n", 100);
     }
 
     #[test]
     fn pipelined_lines() {
-        assert_pipelined(echo::protocol(), b"hello\n", b"Server received: hello\n");
-        assert_pipelined(chat::protocol(), b"a message\n", b"ACK: Received 'a message'\n");
+        assert_pipelined(echo(), b"hello\n", b"Server received: hello\n");
+        assert_pipelined(chat(), b"a message\n", b"ACK: Received 'a message'\n");
     }
 
     #[test]
     fn lines_in_two_pieces() {
-        assert_in_two_pieces(echo::protocol(), b"hello\n", b"Server received: hello\n");
-        assert_in_two_pieces(chat::protocol(), b"a message\n", b"ACK: Received 'a message'\n");
+        assert_in_two_pieces(echo(), b"hello\n", b"Server received: hello\n");
+        assert_in_two_pieces(chat(), b"a message\n", b"ACK: Received 'a message'\n");
     }
 
     #[test]
     fn messages_that_end_by_quiet() {
-        assert_one_at_a_time(echo::protocol(), b"hello", b"Server received: hello", 5);
-        assert_one_at_a_time(chat::protocol(), b"a message", b"ACK: Received 'a message'", 5);
+        assert_one_at_a_time(echo(), b"hello", b"Server received: hello", 5);
+        assert_one_at_a_time(chat(), b"a message", b"ACK: Received 'a message'", 5);
     }
 
     #[test]
     fn the_time_of_day() {
         let mut buf = [0; "Server Time: 17:24:13\n".len()];
-        let count = fewest_allocations(chat::protocol(), |stream| {
+        let count = fewest_allocations(chat(), |stream| {
             for _ in 0..100 {
                 stream.write_all(b"time\n").expect("the server reads");
                 stream.read_exact(&mut buf).expect("an answer in time");
@@ -267,8 +266,8 @@ mod echo_and_chat {
 fn a_connection_with_half_a_message_holds_little_more_than_that_and_gives_it_back() {
     const CONNECTIONS: usize = 100;
     let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
-    let config = Config::default().listen(([127, 0, 0, 1], 0).into(), Text::new());
-    let server = Server::bind(&config).expect("a free port");
+    let server = Server::builder().listen(([127, 0, 0, 1], 0), Text::new());
+    let server = server.build().expect("a free port");
     let (addr, handle) =
         (server.addresses()[0].addr().expect("a listener of TCP"), server.handle());
     let running = thread::spawn(|| server.run());

@@ -10,8 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use tinytcp_core::protocol::binary::{Binary, ECHO};
-use tinytcp_core::server::{Config, Server};
+use tinytcp::protocol::Binary;
+use tinytcp::{Config, Server};
+use tinytcp_core::protocol::binary::ECHO;
 use tinytcp_core::wire::frame::Header;
 
 #[global_allocator]
@@ -51,10 +52,10 @@ fn data_bytes() -> usize {
 #[test]
 fn a_mebibyte_on_each_of_a_thousand_connections_leaves_nothing_behind() {
     rlimit::increase_nofile_limit(4000).expect("descriptors for both ends");
-    let config =
-        Config { connections_max: 2 * CONNECTIONS, activity_lines_max: None, ..Config::default() };
-    let server = Server::bind(&config.listen(([127, 0, 0, 1], 0).into(), Binary::new()))
-        .expect("a free port");
+    let mut config = Config::default().listen(([127, 0, 0, 1], 0), Binary::new());
+    config.connections_max = 2 * CONNECTIONS;
+    config.activity_lines_max = None;
+    let server = Server::bind(&config).expect("a free port");
     let (addr, handle) =
         (server.addresses()[0].addr().expect("a listener of TCP"), server.handle());
     let running = thread::spawn(|| server.run());

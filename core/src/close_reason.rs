@@ -7,6 +7,7 @@ use std::io;
 /// The reason for which a connection was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum CloseReason {
     /// The peer sent the quit command of its protocol.
     Quit,

@@ -6,6 +6,7 @@ use crate::buffers::pool::BLOCK_LEN;
 
 /// The limits on the length of messages and on memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// The longest accepted line, in bytes without its ending.
     pub line_bytes_max: u32,
@@ -25,6 +26,27 @@ impl Limits {
 }
 
 impl Limits {
+    /// Sets [`Limits::line_bytes_max`].
+    #[must_use]
+    pub const fn with_line_bytes_max(mut self, count: u32) -> Self {
+        self.line_bytes_max = count;
+        self
+    }
+
+    /// Sets [`Limits::frame_bytes_max`].
+    #[must_use]
+    pub const fn with_frame_bytes_max(mut self, count: u32) -> Self {
+        self.frame_bytes_max = count;
+        self
+    }
+
+    /// Sets [`Limits::memory_bytes_max`].
+    #[must_use]
+    pub const fn with_memory_bytes_max(mut self, count: usize) -> Self {
+        self.memory_bytes_max = count;
+        self
+    }
+
     /// Returns the limits, clamped to the range that the server supports.
     #[must_use]
     pub fn clamped(self) -> Self {
@@ -56,6 +78,7 @@ const _: () = assert!(LOW_WATER_BYTES < HIGH_WATER_BYTES && HIGH_WATER_BYTES < B
 
 /// The timeouts of a connection; `None` is no timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Timeouts {
     /// How long a connection without an incomplete message may neither send nor receive a byte.
     pub idle: Option<Duration>,
@@ -68,6 +91,43 @@ pub struct Timeouts {
     pub quiet: Option<Duration>,
     /// The time from the request to stop to the end of the server.
     pub drain: Option<Duration>,
+}
+
+impl Timeouts {
+    /// Sets [`Timeouts::idle`].
+    #[must_use]
+    pub const fn with_idle(mut self, timeout: Option<Duration>) -> Self {
+        self.idle = timeout;
+        self
+    }
+
+    /// Sets [`Timeouts::message`].
+    #[must_use]
+    pub const fn with_message(mut self, timeout: Option<Duration>) -> Self {
+        self.message = timeout;
+        self
+    }
+
+    /// Sets [`Timeouts::write`].
+    #[must_use]
+    pub const fn with_write(mut self, timeout: Option<Duration>) -> Self {
+        self.write = timeout;
+        self
+    }
+
+    /// Sets [`Timeouts::quiet`].
+    #[must_use]
+    pub const fn with_quiet(mut self, timeout: Option<Duration>) -> Self {
+        self.quiet = timeout;
+        self
+    }
+
+    /// Sets [`Timeouts::drain`].
+    #[must_use]
+    pub const fn with_drain(mut self, timeout: Option<Duration>) -> Self {
+        self.drain = timeout;
+        self
+    }
 }
 
 impl Default for Timeouts {

@@ -11,6 +11,7 @@ use crate::limits::Limits;
 /// The counters of a listener since the start. At all times `accepted` is the number of open
 /// connections plus the sum of `closed`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counters {
     /// Connections accepted, rejected ones included.
     pub accepted: u64,
@@ -58,6 +59,7 @@ impl Counters {
 
 /// The state of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ListenerStatus {
     /// The name of its protocol.
     pub protocol: &'static str,
@@ -70,6 +72,7 @@ pub struct ListenerStatus {
 /// The state of a server. Counters count since its start and are always up to date; gauges are
 /// those of the start of the present round.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Status {
     /// The listeners in the order of the configuration, one per address.
     pub listeners: Vec<ListenerStatus>,

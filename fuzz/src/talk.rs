@@ -32,7 +32,7 @@ pub fn check(
 /// Limits that a few bytes reach, or a few kilobytes.
 fn limits(plan: &Plan<'_>) -> Limits {
     let message_max = if plan.knob(0) { 600 } else { 40 };
-    Limits { line_bytes_max: message_max, frame_bytes_max: message_max, ..Limits::default() }
+    Limits::default().with_line_bytes_max(message_max).with_frame_bytes_max(message_max)
 }
 
 fn play_whole(protocol: &dyn Protocol, limits: &Limits, bursts: &[Vec<u8>]) -> SessionHarness {
@@ -67,7 +67,7 @@ fn play(protocol: &dyn Protocol, limits: &Limits, pieces: &[Piece<'_>]) -> Sessi
 /// The same where every second piece finds no memory: the contract of a session still holds, and it
 /// can still end the conversation in its own words.
 fn play_without_memory(protocol: &dyn Protocol, limits: &Limits, pieces: &[Piece<'_>]) {
-    let mut harness = begin(protocol, &Limits { memory_bytes_max: 0, ..*limits });
+    let mut harness = begin(protocol, &limits.with_memory_bytes_max(0));
     for (index, piece) in pieces.iter().enumerate() {
         harness.is_crowded = piece.is_crowded;
         harness.feed(piece.bytes);

@@ -13,9 +13,7 @@ use choice::{Choice, Part};
 use journal::{Journal, Totals};
 use slope::Slope;
 use std::time::{Duration, SystemTime};
-use tinytcp_core::close_reason::CloseReason;
-use tinytcp_core::limits::Limits;
-use tinytcp_core::status::{Counters, Status};
+use tinytcp::{CloseReason, Counters, Limits, Status};
 
 #[test]
 fn a_straight_line_has_its_slope_and_no_error() {
@@ -46,13 +44,11 @@ fn too_few_points_have_no_slope() {
 
 #[test]
 fn the_closing_line_is_read_as_the_server_writes_it() {
-    let mut counters = Counters {
-        accepted: 57,
-        received_bytes: 4,
-        sent_bytes: 5,
-        messages: 6,
-        ..Counters::default()
-    };
+    let mut counters = Counters::default();
+    counters.accepted = 57;
+    counters.received_bytes = 4;
+    counters.sent_bytes = 5;
+    counters.messages = 6;
     counters.closed[CloseReason::PeerClosed as usize] = 50;
     counters.closed[CloseReason::WriteTimeout as usize] = 7;
     let mut status = Status::new(&["text"], Limits::default(), 1, SystemTime::UNIX_EPOCH);

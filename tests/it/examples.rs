@@ -6,10 +6,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
-use tinytcp_core::close_reason::CloseReason;
+use tinytcp::{Builder, CloseReason, Handle, Limits, Status, Timeouts};
 use tinytcp_core::protocol::text::BANNER;
-use tinytcp_core::server::{Config, Handle, Server};
-use tinytcp_core::status::Status;
 
 #[allow(dead_code)]
 #[path = "../../examples/calc.rs"]
@@ -38,18 +36,18 @@ struct Running {
 }
 
 impl Running {
-    /// Runs the server that `config` builds for any free port.
-    fn new(config: impl FnOnce(SocketAddr) -> Config) -> Self {
-        let server = Server::bind(&config(([127, 0, 0, 1], 0).into())).expect("a free port");
+    /// Runs `server` on any free port.
+    fn new(server: impl FnOnce(SocketAddr) -> Builder) -> Self {
+        let server = server(([127, 0, 0, 1], 0).into()).build().expect("a free port");
         let (addr, handle) =
             (server.addresses()[0].addr().expect("a listener of TCP"), server.handle());
         Self { addr, handle, thread: thread::spawn(|| server.run()) }
     }
 
     /// The same for a server with two listeners; gives their addresses too.
-    fn both(config: impl FnOnce(SocketAddr, SocketAddr) -> Config) -> (Self, [SocketAddr; 2]) {
+    fn both(server: impl FnOnce(SocketAddr, SocketAddr) -> Builder) -> (Self, [SocketAddr; 2]) {
         let any = ([127, 0, 0, 1], 0).into();
-        let server = Server::bind(&config(any, any)).expect("free ports");
+        let server = server(any, any).build().expect("free ports");
         let addrs =
             [0, 1].map(|index: usize| server.addresses()[index].addr().expect("a listener of TCP"));
         let handle = server.handle();
@@ -78,7 +76,7 @@ mod calculating {
 
     /// What is answered to each of `requests`.
     fn answers<const N: usize>(requests: [&[u8]; N]) -> [String; N] {
-        let running = Running::new(calc::config);
+        let running = Running::new(calc::server);
         let mut stream = BufReader::new(running.connect());
         let read_line = |stream: &mut BufReader<TcpStream>| {
             let mut line = String::new();
@@ -163,7 +161,7 @@ mod generating_characters {
 
     #[test]
     fn a_peer_that_reads_gets_the_pattern_of_the_rfc() {
-        let running = Running::new(chargen::config);
+        let running = Running::new(chargen::server);
         let mut received = vec![0; 74 * 10_000];
         running.connect().read_exact(&mut received).expect("characters in time");
         assert!(received == pattern(10_000).as_bytes());
@@ -175,7 +173,7 @@ mod generating_characters {
 
     #[test]
     fn what_a_peer_sends_is_thrown_away_while_it_is_talked_to() {
-        let running = Running::new(chargen::config);
+        let running = Running::new(chargen::server);
         let mut stream = running.connect();
         let mut block = vec![0; 64 << 10];
         // 16 MiB each way: more than the kernel keeps for a server that does not read.
@@ -190,9 +188,8 @@ mod generating_characters {
     #[test]
     fn a_peer_that_never_reads_costs_little_and_is_reset() {
         let running = Running::new(|addr| {
-            let mut config = chargen::config(addr);
-            config.timeouts.write = Some(Duration::from_millis(200));
-            config
+            let timeout = Some(Duration::from_millis(200));
+            chargen::server(addr).timeouts(Timeouts::default().with_write(timeout))
         });
         let stream = running.connect();
         stream.set_nonblocking(true).expect("a TCP socket");
@@ -221,9 +218,7 @@ mod shouting {
     /// ends its input.
     fn heard(pieces: [&[u8]; 2]) -> String {
         let running = Running::new(|addr| {
-            let mut config = shout::config(addr);
-            config.limits.line_bytes_max = 16;
-            config
+            shout::server(addr).limits(Limits::default().with_line_bytes_max(16))
         });
         let mut stream = running.connect();
         for piece in pieces {
@@ -260,7 +255,7 @@ mod naming_the_peer {
 
     #[test]
     fn a_peer_of_text_is_told_who_it_is_and_what_it_has_sent() {
-        let (running, [text, _]) = Running::both(whoami::config);
+        let (running, [text, _]) = Running::both(whoami::server);
         let mut stream = connect(text);
         let own = stream.local_addr().expect("connected");
         stream.write_all(b"ECHO hello\nWHOAMI\nwhoami now\nQUIT\n").expect("the server reads");
@@ -277,7 +272,7 @@ mod naming_the_peer {
 
     #[test]
     fn a_peer_of_binary_is_told_the_same_in_a_frame() {
-        let (running, [_, binary]) = Running::both(whoami::config);
+        let (running, [_, binary]) = Running::both(whoami::server);
         let first = connect(binary);
         let mut stream = connect(binary);
         let own = stream.local_addr().expect("connected");
@@ -302,7 +297,7 @@ mod showing_the_state {
 
     /// What is answered to `request`: the first line, and the body.
     fn answer(request: &[u8]) -> (String, String) {
-        let (running, [text, status]) = Running::both(status::config);
+        let (running, [text, status]) = Running::both(status::server);
         let idle = connect(text);
         // The server has accepted it when it greets.
         idle.peek(&mut [0]).expect("a greeting");

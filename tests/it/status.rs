@@ -5,20 +5,18 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tinytcp_core::close_reason::CloseReason;
-use tinytcp_core::protocol::echo;
-use tinytcp_core::protocol::text::{BANNER, Text};
-use tinytcp_core::server::{Config, Handle, Server};
-use tinytcp_core::status::Status;
+use tinytcp::protocol::{Text, echo};
+use tinytcp::{CloseReason, Handle, Server, Status};
+use tinytcp_core::protocol::text::BANNER;
 
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server of `text` and `echo` that runs in a thread of its own.
 fn start() -> (Handle, [SocketAddr; 2], JoinHandle<std::io::Result<Status>>) {
-    let any = ([127, 0, 0, 1], 0).into();
-    let config = Config::default().listen(any, Text::new()).listen(any, echo::protocol());
-    let server = Server::bind(&config).expect("free ports");
+    let any = ([127, 0, 0, 1], 0);
+    let server = Server::builder().listen(any, Text::new()).listen(any, echo());
+    let server = server.build().expect("free ports");
     let addrs =
         [0, 1].map(|index: usize| server.addresses()[index].addr().expect("a listener of TCP"));
     (server.handle(), addrs, thread::spawn(|| server.run()))

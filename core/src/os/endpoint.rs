@@ -1,7 +1,7 @@
 //! Endpoints: a TCP address or the path of a unix socket.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// The longest path of a unix socket in bytes (unix(7): 108 with the terminating zero).
@@ -39,6 +39,24 @@ impl From<SocketAddr> for Endpoint {
     }
 }
 
+impl<I: Into<IpAddr>> From<(I, u16)> for Endpoint {
+    fn from(addr: (I, u16)) -> Self {
+        Self::Tcp(addr.into())
+    }
+}
+
+impl From<PathBuf> for Endpoint {
+    fn from(path: PathBuf) -> Self {
+        Self::Unix(path)
+    }
+}
+
+impl From<&Path> for Endpoint {
+    fn from(path: &Path) -> Self {
+        Self::Unix(path.into())
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -51,6 +69,7 @@ impl fmt::Display for Endpoint {
 /// The protocol and the endpoint of an open listener. It is displayed as its URL:
 /// `text://127.0.0.1:40000`, `text+unix:///run/tinytcp.sock`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Bound {
     /// The name of the protocol.
     pub protocol: &'static str,
@@ -73,16 +92,32 @@ impl fmt::Display for Bound {
     }
 }
 
+/// The path of a unix socket is longer than [`PATH_BYTES_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathTooLong {
+    len: usize,
+}
+
+impl fmt::Display for PathTooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { len } = self;
+        write!(
+            f,
+            "the path has {len} bytes; the path of a unix socket has at most {PATH_BYTES_MAX}"
+        )
+    }
+}
+
+impl std::error::Error for PathTooLong {}
+
 /// Checks that `path` is short enough for a unix socket.
 ///
 /// # Errors
-/// A sentence if it is too long.
-pub fn check_path(path: &Path) -> Result<(), String> {
+/// When it is too long.
+pub fn check_path(path: &Path) -> Result<(), PathTooLong> {
     match path.as_os_str().len() {
         ..=PATH_BYTES_MAX => Ok(()),
-        len => Err(format!(
-            "the path has {len} bytes; the path of a unix socket has at most {PATH_BYTES_MAX}"
-        )),
+        len => Err(PathTooLong { len }),
     }
 }
 

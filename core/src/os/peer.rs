@@ -63,6 +63,7 @@ impl Peer {
 
 /// The address of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PeerAddr {
     /// An address of TCP.
     Ip(SocketAddr),

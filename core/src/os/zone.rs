@@ -1,7 +1,8 @@
 //! The time zone of local times, chosen as in the C library: by `TZ`, or else by the machine.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::fs;
 use std::path::Path;
 
@@ -12,12 +13,31 @@ use crate::display::escape::quoted;
 /// The rule for summer time in a zone without one, such as `CET-1CEST`: that of the C library.
 const USUAL_RULE: &str = ",M3.2.0,M11.1.0";
 
+/// The variable `TZ` names no time zone, so times are in UTC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownZone {
+    value: OsString,
+}
+
+impl fmt::Display for UnknownZone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "TZ={} names no time zone: times are in UTC; a zone looks like Europe/Berlin or \
+             CET-1CEST,M3.5.0,M10.5.0/3",
+            quoted(self.value.as_encoded_bytes())
+        )
+    }
+}
+
+impl std::error::Error for UnknownZone {}
+
 /// Returns the zone that the variable `TZ` names; `None` if it is not set and the zone of the
 /// machine applies.
 ///
 /// # Errors
-/// When the value names no zone. The sentence states that times are in UTC, and shows valid values.
-pub fn of_environment() -> Result<Option<TimeZone>, String> {
+/// When the value names no zone.
+pub fn of_environment() -> Result<Option<TimeZone>, UnknownZone> {
     env::var_os("TZ").map(|value| parse(&value)).transpose()
 }
 
@@ -29,7 +49,7 @@ pub(super) fn of_machine() -> Option<TimeZone> {
 
 /// Parses a value as tzset(3): an empty value is UTC, a leading colon is ignored, and the rest is a
 /// file, a name, or a rule.
-fn parse(value: &OsStr) -> Result<TimeZone, String> {
+fn parse(value: &OsStr) -> Result<TimeZone, UnknownZone> {
     let name = value.to_str().map(|text| text.strip_prefix(':').unwrap_or(text));
     let zone = match name {
         Some("") => Some(TimeZone::UTC),
@@ -37,13 +57,7 @@ fn parse(value: &OsStr) -> Result<TimeZone, String> {
         Some(name) => tz::db().get(name).ok().or_else(|| of_rule(name)),
         None => None,
     };
-    zone.ok_or_else(|| {
-        format!(
-            "TZ={} names no time zone: times are in UTC; a zone looks like Europe/Berlin or \
-             CET-1CEST,M3.5.0,M10.5.0/3",
-            quoted(value.as_encoded_bytes())
-        )
-    })
+    zone.ok_or_else(|| UnknownZone { value: value.to_owned() })
 }
 
 fn of_file(path: &Path) -> Option<TimeZone> {
@@ -95,7 +109,7 @@ mod tests {
             "/dev/null",
             ":\u{1b}[0m",
         ] {
-            let error = parse(OsStr::new(value)).expect_err(value);
+            let error = parse(OsStr::new(value)).expect_err(value).to_string();
             assert!(error.contains("Europe/Berlin") && error.is_ascii(), "{error}");
         }
     }

@@ -37,8 +37,8 @@ impl fmt::Debug for Outcome {
 /// Each call checks the contract of [`Session::advance`], and panics if the session violates it.
 ///
 /// ```
-/// use tinytcp::limits::Limits;
-/// use tinytcp::protocol::text::Text;
+/// use tinytcp::Limits;
+/// use tinytcp::protocol::Text;
 /// use tinytcp::testing::SessionHarness;
 ///
 /// let mut harness = SessionHarness::new(&Text::new(), &Limits::default());

@@ -149,6 +149,7 @@ pub trait Session: Send {
 
 /// What a session waits for after a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Step {
     /// The next message. All input is consumed.
     Done,
@@ -180,6 +181,7 @@ impl Step {
 
 /// Whether the conversation goes on after a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Next {
     /// The conversation goes on.
     Continue,
@@ -189,6 +191,7 @@ pub enum Next {
 
 /// The reasons for which a server ends a conversation with a farewell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Notice {
     /// The server has as many connections as it may have.
     ServerBusy,

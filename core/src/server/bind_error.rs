@@ -9,6 +9,7 @@ use crate::os::port_holder::{self, Holder};
 
 /// Why a server could not be built.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct BindError {
     /// The listener that failed; `None` if the error is not of a listener.
     pub listener: Option<Bound>,

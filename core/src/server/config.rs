@@ -1,8 +1,6 @@
 //! The configuration of a server.
 
 use std::fmt;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::limits::{Limits, Timeouts};
@@ -12,13 +10,15 @@ use crate::protocol::Protocol;
 /// The configuration of a server: its listeners, each with a protocol, and its limits.
 ///
 /// ```
-/// use tinytcp::protocol::text::Text;
-/// use tinytcp::server::Config;
+/// use tinytcp::Config;
+/// use tinytcp::protocol::Text;
 ///
-/// let config = Config::default().listen(([127, 0, 0, 1], 0).into(), Text::new());
+/// let mut config = Config::default().listen(([127, 0, 0, 1], 0), Text::new());
+/// config.connections_max = 100;
 /// assert_eq!(config.listeners.len(), 1);
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Config {
     /// Where to listen, and with which protocol.
     pub listeners: Vec<Listener>,
@@ -46,6 +46,7 @@ pub struct Config {
 
 /// A listener: one or more endpoints that share a protocol, such as all addresses of a host.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Listener {
     /// The addresses, or the path of a unix socket. Port 0 chooses one free port for all of them.
     /// An IPv6 address that this machine does not have is left out if there is an IPv4 address too.
@@ -55,6 +56,14 @@ pub struct Listener {
     /// True if the server must not start without this listener. If false, an endpoint that fails is
     /// left out with a warning, as long as another one works.
     pub required: bool,
+}
+
+impl Listener {
+    /// Creates a required listener for `protocol` on each of `endpoints`.
+    #[must_use]
+    pub fn new(endpoints: impl IntoIterator<Item = Endpoint>, protocol: Arc<dyn Protocol>) -> Self {
+        Self { endpoints: endpoints.into_iter().collect(), protocol, required: true }
+    }
 }
 
 impl fmt::Debug for Listener {
@@ -80,24 +89,16 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Adds a listener on a TCP address.
+    /// Adds a listener on a TCP address, such as `([127, 0, 0, 1], 40000)`, or on the path of a unix
+    /// socket. Port 0 chooses a free port. The file of a unix socket is created at the start and
+    /// removed at the end.
     #[must_use]
-    pub fn listen(self, addr: SocketAddr, protocol: impl Protocol + 'static) -> Self {
-        self.listen_at(Endpoint::Tcp(addr), protocol)
-    }
-
-    /// Adds a listener on a unix socket. Its file is created at the start and removed at the end.
-    #[must_use]
-    pub fn listen_unix(self, path: impl Into<PathBuf>, protocol: impl Protocol + 'static) -> Self {
-        self.listen_at(Endpoint::Unix(path.into()), protocol)
-    }
-
-    fn listen_at(mut self, endpoint: Endpoint, protocol: impl Protocol + 'static) -> Self {
-        self.listeners.push(Listener {
-            endpoints: vec![endpoint],
-            protocol: Arc::new(protocol),
-            required: true,
-        });
+    pub fn listen(
+        mut self,
+        endpoint: impl Into<Endpoint>,
+        protocol: impl Protocol + 'static,
+    ) -> Self {
+        self.listeners.push(Listener::new([endpoint.into()], Arc::new(protocol)));
         self
     }
 }

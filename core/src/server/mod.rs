@@ -2,6 +2,7 @@
 
 mod accept;
 mod bind_error;
+mod builder;
 mod config;
 mod event_loop;
 mod eviction;
@@ -21,6 +22,7 @@ use crate::os::kernel::Kernel;
 pub use crate::os::mailbox::Handle;
 use crate::status::Status;
 pub use bind_error::BindError;
+pub use builder::Builder;
 pub use config::{Config, Listener};
 #[cfg(any(test, feature = "testing"))]
 pub use event_loop::EventLoop;
@@ -52,6 +54,11 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
+    /// Starts to build a server with the default configuration.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
     /// Opens all listeners of `config`. From now on clients can connect; [`Server::run`] serves
     /// them.
     ///
@@ -59,14 +66,11 @@ impl Server {
     /// When `config` has no listener; when an address of a required listener is in use, forbidden,
     /// not of this machine, or given twice; and when no descriptor is free for a connection.
     pub fn bind(config: &Config) -> Result<Self, BindError> {
-        Self::bind_stopping_on(config, &[])
+        Self::start(config, &[])
     }
 
-    /// Does the same as [`Server::bind`], and stops the server when one of `signals` arrives.
-    ///
-    /// # Errors
-    /// Those of [`Server::bind`], and when a signal cannot be caught.
-    pub fn bind_stopping_on(config: &Config, signals: &[i32]) -> Result<Self, BindError> {
+    /// Opens all listeners, and catches `signals`, which stop the server.
+    fn start(config: &Config, signals: &[i32]) -> Result<Self, BindError> {
         let Listening { sockets, protocols, addresses, .. } = Listening::open(config)?;
         let build = || {
             let mut kernel = Kernel::new(sockets)?;

@@ -17,7 +17,7 @@ use tinytcp_cli::signals;
 use tinytcp_core::logging::activity::AGE_KEY;
 use tinytcp_core::os::clock::log_time;
 use tinytcp_core::os::zone;
-use tinytcp_core::server::{STOP_SIGNALS, Server};
+use tinytcp_core::server::{Builder, STOP_SIGNALS};
 
 /// The wait for the last log lines at the end of the program.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_millis(200);
@@ -49,8 +49,8 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     let open_files =
         OpenFiles::raise(listeners.iter().map(|listener| listener.endpoints.len()).sum());
     let config = policy::config(arguments, listeners, &open_files);
-    let server =
-        Server::bind_stopping_on(&config, &STOP_SIGNALS).map_err(|error| error.to_string())?;
+    let server = Builder::from(config).stop_on_signals(STOP_SIGNALS).build();
+    let server = server.map_err(|error| error.to_string())?;
     signals::unblock(&STOP_SIGNALS)
         .map_err(|error| format!("cannot unblock signals: {error}; start the server again"))?;
     policy::log_start(server.addresses());

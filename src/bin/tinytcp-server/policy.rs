@@ -70,7 +70,9 @@ fn listener(protocol: &BuiltIn, places: &[Place], required: bool) -> Result<List
             }
         }
     }
-    Ok(Listener { endpoints, protocol: (protocol.build)(), required })
+    let mut listener = Listener::new(endpoints, (protocol.build)());
+    listener.required = required;
+    Ok(listener)
 }
 
 /// The configuration of the library.
@@ -83,31 +85,29 @@ pub fn config(arguments: &Arguments, listeners: Vec<Listener>, open_files: &Open
         };
     let activity_log = arguments.activity_log.unwrap_or(default);
     let spare = open_files.connections - connections_max;
-    Config {
-        listeners,
-        connections_max,
-        rejected_max: (spare + REJECTED_DESCRIPTORS).min(REJECTED_MAX),
-        limits: Limits {
-            line_bytes_max: arguments.max_line,
-            frame_bytes_max: arguments.max_frame,
-            memory_bytes_max: arguments.memory_limit,
-        },
-        timeouts: Timeouts {
-            idle: arguments.idle_timeout.0,
-            message: arguments.message_timeout.0,
-            write: arguments.write_timeout.0,
-            quiet: arguments.quiet_period.0,
-            drain: arguments.drain_timeout.0,
-        },
-        unix_mode: arguments.unix_mode,
-        backlog: u32::try_from(arguments.backlog).unwrap_or(u32::MAX),
-        activity_lines_max: match activity_log {
-            ActivityLog::Off => None,
-            ActivityLog::Connections => Some(ACTIVITY_LINES),
-            ActivityLog::Lines(lines) => Some(lines),
-        },
-        activity_shows_messages: matches!(activity_log, ActivityLog::Lines(_)),
-    }
+    let mut config = Config::default();
+    config.listeners = listeners;
+    config.connections_max = connections_max;
+    config.rejected_max = (spare + REJECTED_DESCRIPTORS).min(REJECTED_MAX);
+    config.limits = Limits::default()
+        .with_line_bytes_max(arguments.max_line)
+        .with_frame_bytes_max(arguments.max_frame)
+        .with_memory_bytes_max(arguments.memory_limit);
+    config.timeouts = Timeouts::default()
+        .with_idle(arguments.idle_timeout.0)
+        .with_message(arguments.message_timeout.0)
+        .with_write(arguments.write_timeout.0)
+        .with_quiet(arguments.quiet_period.0)
+        .with_drain(arguments.drain_timeout.0);
+    config.unix_mode = arguments.unix_mode;
+    config.backlog = u32::try_from(arguments.backlog).unwrap_or(u32::MAX);
+    config.activity_lines_max = match activity_log {
+        ActivityLog::Off => None,
+        ActivityLog::Connections => Some(ACTIVITY_LINES),
+        ActivityLog::Lines(lines) => Some(lines),
+    };
+    config.activity_shows_messages = matches!(activity_log, ActivityLog::Lines(_));
+    config
 }
 
 /// Logs the listeners, and a warning if other machines can connect.

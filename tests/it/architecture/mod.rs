@@ -242,6 +242,25 @@ fn every_module_of_the_library_has_a_floor() {
     }
 }
 
+/// The most names that the library offers. A new one needs a reason.
+const FACADE_NAMES_MAX: usize = 40;
+
+#[test]
+fn the_library_offers_at_most_forty_names() {
+    let facade =
+        include_str!("../../../src/lib.rs").split("pub mod testing").next().unwrap_or_default();
+    let exports = facade.split("pub use ").skip(1).filter_map(|rest| rest.split(';').next());
+    let count = |export: &str| match export.split_once('{') {
+        Some((_, list)) => {
+            list.split(',').filter(|name| !name.trim_matches([' ', '\n', '}']).is_empty()).count()
+        }
+        None => 1,
+    };
+    let names: usize = exports.map(count).sum();
+    assert!((30..=FACADE_NAMES_MAX).contains(&names), "the library offers {names} names");
+    assert!(!facade.contains('*'), "a glob offers names that nobody counts");
+}
+
 #[test]
 fn an_import_that_goes_up_is_found_however_it_is_written() {
     for (path, code) in [

@@ -205,6 +205,7 @@ impl Network {
                 Unasked::Late,
                 account.oracle.began().max(account.resumed).deadline(timeouts.message),
             ),
+            _ => return self.fail(Invariant::AnswersInOrder, Some(id), "an unknown notice"),
         };
         let is_over = std::mem::replace(&mut account.is_session_over, true);
         let has_place =

@@ -35,37 +35,26 @@ impl Plan {
         };
         let is_memory_short = choices.chance(60);
         let is_crowded = !is_memory_short && choices.chance(200);
-        let config = Config {
-            connections_max: if is_crowded { 1 + choices.below(5) } else { 1000 },
-            rejected_max: if choices.chance(200) { choices.below(4) } else { 256 },
-            backlog: 64,
-            limits: Limits {
-                line_bytes_max: if is_memory_short {
-                    65_536
-                } else {
-                    choices.pick(&[100, 16, 5000, 65_536])
-                },
-                frame_bytes_max: if is_memory_short {
-                    200_000
-                } else {
-                    choices.pick(&[100, 16, 5000, 70_000, 1 << 20])
-                },
-                memory_bytes_max: if is_memory_short {
-                    Limits::MEMORY_BYTES_MIN
-                } else {
-                    256 << 20
-                },
-            },
-            timeouts: Timeouts {
-                idle: milliseconds(choices, &[300_000, 200, 3000]),
-                message: milliseconds(choices, &[30_000, 100, 2000]),
-                write: milliseconds(choices, &[30_000, 150, 3000]),
-                quiet: milliseconds(choices, &[20, 5, 1000]),
-                drain: milliseconds(choices, &[5000, 50, 1000]),
-            },
-            activity_lines_max: if choices.chance(500) { Some(50) } else { None },
-            ..Config::default()
+        let mut config = Config::default();
+        config.connections_max = if is_crowded { 1 + choices.below(5) } else { 1000 };
+        config.rejected_max = if choices.chance(200) { choices.below(4) } else { 256 };
+        config.backlog = 64;
+        config.limits = match is_memory_short {
+            true => Limits::default()
+                .with_line_bytes_max(65_536)
+                .with_frame_bytes_max(200_000)
+                .with_memory_bytes_max(Limits::MEMORY_BYTES_MIN),
+            false => Limits::default()
+                .with_line_bytes_max(choices.pick(&[100, 16, 5000, 65_536]))
+                .with_frame_bytes_max(choices.pick(&[100, 16, 5000, 70_000, 1 << 20])),
         };
+        config.timeouts = Timeouts::default()
+            .with_idle(milliseconds(choices, &[300_000, 200, 3000]))
+            .with_message(milliseconds(choices, &[30_000, 100, 2000]))
+            .with_write(milliseconds(choices, &[30_000, 150, 3000]))
+            .with_quiet(milliseconds(choices, &[20, 5, 1000]))
+            .with_drain(milliseconds(choices, &[5000, 50, 1000]));
+        config.activity_lines_max = if choices.chance(500) { Some(50) } else { None };
         let mut languages = LANGUAGES.to_vec();
         choices.shuffle(&mut languages);
         languages.truncate(1 + choices.below(languages.len()));
@@ -105,7 +94,7 @@ impl Plan {
 
     /// True if a timeout is off, so that the server may wait for a client until it leaves.
     pub fn has_endless_waits(&self) -> bool {
-        let Timeouts { idle, message, write, quiet, drain } = self.config.timeouts;
+        let Timeouts { idle, message, write, quiet, drain, .. } = self.config.timeouts;
         [idle, message, write, quiet, drain].contains(&None)
     }
 
