@@ -137,13 +137,13 @@ impl Preflight {
             addresses(sources)
         ));
         if needed > has {
-            let (ports, more) = (machine.ports, needed.div_ceil(machine.ports.max(1)));
+            let more = needed.div_ceil(machine.ports.max(1));
             self.missing.push(format!(
-                "{} are needed, but {} with {} each are available: use {more} addresses, such as \
+                "{} are needed, but {} are available from {}: use {more} addresses, such as \
                  --source {}, or use -c {has}",
                 plural(needed, "port"),
+                count(has),
                 addresses(sources),
-                plural(ports, "port"),
                 example_range(plan, more)
             ));
         }
