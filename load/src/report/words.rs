@@ -107,14 +107,14 @@ pub(super) fn requests(report: &Report) -> String {
 }
 
 pub(super) fn replies(report: &Report) -> String {
-    let (right, sent) = (report.replies.correct_count, report.requests.sent_count);
-    let earlier = match right.saturating_sub(sent) {
+    let (correct, sent) = (report.replies.correct_count, report.requests.sent_count);
+    let earlier = match correct.saturating_sub(sent) {
         before if before > 0 && report.settings.warmup_s > 0.0 => {
             format!(", {} of them to requests of the warm-up", count(before))
         }
         _ => String::new(),
     };
-    format!("{} correct, {}{earlier}", count(right), bytes(report.replies.received_bytes as f64))
+    format!("{} correct, {}{earlier}", count(correct), bytes(report.replies.received_bytes as f64))
 }
 
 pub(super) fn errors(report: &Report) -> String {

@@ -1,6 +1,6 @@
 //! Verdicts about connections that the server ended, and about a server that is gone.
 
-use super::evidence::{CHECK_SERVER_AND_NETWORK, list, what_ended};
+use super::evidence::{CHECK_SERVER_AND_NETWORK, end_text, list};
 use crate::judgement::verdict::{RunVerdict, VerdictKind};
 use crate::measurement::causes::{Cause, ConnectionEnd};
 use crate::measurement::format::{count, plural, typed_seconds};
@@ -27,7 +27,7 @@ pub(super) fn connections_ended(outcome: &RunOutcome) -> Option<RunVerdict> {
     if !matches!(outcome.settings.pace, Pace::Hold(_)) || endings.total() == 0 {
         return None;
     }
-    let causes = list(endings, ConnectionEnd::ALL, what_ended).unwrap_or_default();
+    let causes = list(endings, ConnectionEnd::ALL, end_text).unwrap_or_default();
     let evidence = format!("{}; {causes}", alive(outcome));
     let advice = match (endings.get(ConnectionEnd::IdleTimeout), endings.get(ConnectionEnd::Silent))
     {

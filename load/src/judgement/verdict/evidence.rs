@@ -24,7 +24,7 @@ pub(super) const CHECK_SERVER_AND_NETWORK: &str = "Check the server's log, timeo
     the network for devices that drop connections.";
 
 /// Names an ending in evidence.
-pub(super) const fn what_ended(ending: ConnectionEnd) -> &'static str {
+pub(super) const fn end_text(ending: ConnectionEnd) -> &'static str {
     match ending {
         ConnectionEnd::Silent => "connections that did not answer",
         ConnectionEnd::Late => "connections closed after a late reply",

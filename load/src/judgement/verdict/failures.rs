@@ -1,6 +1,6 @@
 //! The flaws of a run, each with the numbers that prove it.
 
-use super::evidence::{CHECK_SERVER_AND_NETWORK, list, what_ended};
+use super::evidence::{CHECK_SERVER_AND_NETWORK, end_text, list};
 use crate::judgement::gates::GateResult;
 use crate::judgement::verdict::{RunVerdict, VerdictKind, endings};
 use crate::measurement::averages::share;
@@ -15,7 +15,7 @@ use crate::measurement::settings::Pace;
 const FAILURES_RATIO: f64 = 0.001;
 
 /// Describes the connections and replies of a run without a flaw.
-pub(super) fn held(outcome: &RunOutcome) -> String {
+pub(super) fn describe_results(outcome: &RunOutcome) -> String {
     let total = &outcome.total;
     let connections = plural(outcome.reached as u64, "connection");
     let opened = match outcome.settings.pace {
@@ -72,7 +72,7 @@ pub(super) fn wrong_replies(outcome: &RunOutcome) -> Option<RunVerdict> {
     let evidence = list(
         &outcome.total.errors,
         &[ReplyError::Wrong, ReplyError::Foreign, ReplyError::Surplus],
-        what_failed,
+        reply_error_text,
     )?;
     let advice =
         "Check the protocol and the expected reply; the report shows an exchange of each error.";
@@ -80,7 +80,8 @@ pub(super) fn wrong_replies(outcome: &RunOutcome) -> Option<RunVerdict> {
 }
 
 pub(super) fn port_limited(outcome: &RunOutcome) -> Option<RunVerdict> {
-    let evidence = list(&outcome.total.connect_errors, &[ConnectError::NoPort], what_prevented)?;
+    let evidence =
+        list(&outcome.total.connect_errors, &[ConnectError::NoPort], connect_error_text)?;
     let advice = "Use more source addresses, such as --source 127.0.0.2-127.0.0.40, or widen \
      net.ipv4.ip_local_port_range.";
     Some(RunVerdict::new(
@@ -92,7 +93,7 @@ pub(super) fn port_limited(outcome: &RunOutcome) -> Option<RunVerdict> {
 
 pub(super) fn descriptor_limited(outcome: &RunOutcome) -> Option<RunVerdict> {
     let evidence =
-        list(&outcome.total.connect_errors, &[ConnectError::NoDescriptor], what_prevented)?;
+        list(&outcome.total.connect_errors, &[ConnectError::NoDescriptor], connect_error_text)?;
     let advice = "Raise the limit of open files: ulimit -n, or LimitNOFILE= in a service.";
     Some(RunVerdict::new(
         VerdictKind::DescriptorLimited,
@@ -113,7 +114,7 @@ pub(super) fn server_refused(outcome: &RunOutcome) -> Option<RunVerdict> {
     const OPEN_SLOWLY: &str =
         "Open connections more slowly (--ramp 10s), or raise the server's --backlog.";
     let errors = &outcome.total.connect_errors;
-    let evidence = list(errors, &CAUSES, what_prevented)?;
+    let evidence = list(errors, &CAUSES, connect_error_text)?;
     let failures = CAUSES.iter().map(|cause| errors.get(*cause)).sum();
     let is_incomplete = outcome.reached < outcome.settings.connections;
     if !is_incomplete && ratio(failures, outcome.total.connects) <= FAILURES_RATIO {
@@ -176,15 +177,17 @@ pub(super) fn unanswered(outcome: &RunOutcome) -> Option<RunVerdict> {
         }
         silent => Some(format!("connections that never answered: {}", count(silent))),
     };
-    let late = list(&total.endings, &[ConnectionEnd::Late], what_ended).filter(|_| !is_held);
+    let late = list(&total.endings, &[ConnectionEnd::Late], end_text).filter(|_| !is_held);
     if silent.is_none()
         && late.is_none()
         && ratio(failures, total.correct + total.errors.total()) <= FAILURES_RATIO
     {
         return None;
     }
-    let evidence: Vec<String> =
-        [list(&total.errors, &CAUSES, what_failed), silent, late].into_iter().flatten().collect();
+    let evidence: Vec<String> = [list(&total.errors, &CAUSES, reply_error_text), silent, late]
+        .into_iter()
+        .flatten()
+        .collect();
     let advice = if is_silent && total.endings.get(ConnectionEnd::Silent) > 0 {
         let speaks = match outcome.settings.protocol.as_str() {
             "raw" => "which request it expects".into(),
@@ -222,7 +225,7 @@ fn most_frequent<C: Cause>(counts: &CauseCounts<C>) -> Option<(C, u64)> {
     counts.iter().filter(|(_, number)| *number > 0).max_by_key(|(_, number)| *number)
 }
 
-pub(super) const fn what_failed(error: ReplyError) -> &'static str {
+pub(super) const fn reply_error_text(error: ReplyError) -> &'static str {
     match error {
         ReplyError::Wrong => "wrong replies",
         ReplyError::Foreign => "replies to another request",
@@ -234,7 +237,7 @@ pub(super) const fn what_failed(error: ReplyError) -> &'static str {
     }
 }
 
-const fn what_prevented(error: ConnectError) -> &'static str {
+const fn connect_error_text(error: ConnectError) -> &'static str {
     match error {
         ConnectError::Refused => "connections refused",
         ConnectError::TimedOut => "connections timed out",

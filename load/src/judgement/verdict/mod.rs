@@ -15,7 +15,7 @@ pub use schedule::cpu_ratio;
 pub(super) use schedule::generator_limited;
 
 /// The advice for a valid run.
-pub(crate) const FIGURES_OF_THE_SERVER: &str =
+pub(crate) const RESULTS_OF_THE_SERVER: &str =
     "The results describe the server, not the generator.";
 
 /// The verdict on a run.
@@ -111,9 +111,12 @@ impl RunVerdict {
     /// Returns the verdict on a run without a flaw.
     #[must_use]
     pub fn valid(outcome: &RunOutcome) -> Self {
-        let evidence =
-            format!("{}; {}", failures::held(outcome), schedule::generator_room(outcome));
-        Self::new(VerdictKind::Valid, evidence, FIGURES_OF_THE_SERVER)
+        let evidence = format!(
+            "{}; {}",
+            failures::describe_results(outcome),
+            schedule::describe_generator(outcome)
+        );
+        Self::new(VerdictKind::Valid, evidence, RESULTS_OF_THE_SERVER)
     }
 }
 

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::evidence::list;
-use super::failures::{ratio, what_failed};
-use crate::judgement::verdict::{FIGURES_OF_THE_SERVER, RunVerdict, VerdictKind};
+use super::failures::{ratio, reply_error_text};
+use crate::judgement::verdict::{RESULTS_OF_THE_SERVER, RunVerdict, VerdictKind};
 use crate::measurement::averages::{per_second, share};
 use crate::measurement::causes::ReplyError;
 use crate::measurement::format::{duration, percent, plural, rate};
@@ -45,7 +45,7 @@ const QUEUED_FACTOR: f64 = 2.0;
 const QUEUED_MIN: Duration = Duration::from_millis(1);
 
 /// Describes how busy and how late the generator was in a valid run.
-pub(super) fn generator_room(outcome: &RunOutcome) -> String {
+pub(super) fn describe_generator(outcome: &RunOutcome) -> String {
     let lag = &outcome.total.lag;
     let late = match lag.count() {
         _ if rate_due(outcome).is_none() => String::new(),
@@ -119,10 +119,10 @@ pub(super) fn tail_queued(outcome: &RunOutcome) -> Option<RunVerdict> {
     if !has_figures || generator_limited(outcome).is_some() || schedule_missed(outcome).is_some() {
         return None;
     }
-    let unsent = list(&outcome.total.errors, &[ReplyError::Unsent], what_failed);
+    let unsent = list(&outcome.total.errors, &[ReplyError::Unsent], reply_error_text);
     let evidence: Vec<String> = unsent.into_iter().chain(queued(outcome, "p99", 0.99)).collect();
     let advice =
-        format!("{FIGURES_OF_THE_SERVER} More connections (-c) or a larger -P shorten the wait.");
+        format!("{RESULTS_OF_THE_SERVER} More connections (-c) or a larger -P shorten the wait.");
     (!evidence.is_empty()).then(|| {
         let evidence = format!(
             "the schedule was met, but its slowest requests queued: {}",
@@ -144,7 +144,7 @@ fn schedule_missed(outcome: &RunOutcome) -> Option<String> {
     if unsent_ratio(outcome, unsent) > UNSENT_RATIO_MAX {
         let sent = per_second(total.sent, outcome.counted.as_secs_f64()).min(due);
         evidence.push(format!("{} sent of {} due", rate(sent), rate(due)));
-        evidence.extend(list(&total.errors, &[ReplyError::Unsent], what_failed));
+        evidence.extend(list(&total.errors, &[ReplyError::Unsent], reply_error_text));
     }
     // A queue that delays even the median request never became empty.
     evidence.extend(queued(outcome, "p50", 0.5));

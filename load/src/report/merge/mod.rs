@@ -141,7 +141,7 @@ fn set_verdict(joined: &mut Report, flaws: Vec<RunVerdict>, number: usize) {
         } else {
             format!("all {number} runs were valid")
         },
-        advice: verdict::FIGURES_OF_THE_SERVER.into(),
+        advice: verdict::RESULTS_OF_THE_SERVER.into(),
     };
     joined.further_verdicts.clear();
     let crossed = verdict::gate_crossed(&joined.gates);
