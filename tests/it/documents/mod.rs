@@ -3,4 +3,5 @@
 mod files;
 mod flags;
 mod links;
+mod minutes;
 mod tests;
