@@ -80,7 +80,7 @@ fn copy_package() -> PathBuf {
     let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join("broken");
     let _ = fs::remove_dir_all(&to);
     let files = ["Cargo.toml", "Cargo.lock", "README.md"];
-    let folders = ["core", "cli", "client", "load", "src", "tests", "benches", "examples"];
+    let folders = ["core", "cli", "client", "load", "docs", "src", "tests", "benches", "examples"];
     for name in files.iter().chain(&folders) {
         copy(&from.join(name), &to.join(name));
     }

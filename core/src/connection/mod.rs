@@ -37,6 +37,7 @@ mod socket_io;
 mod state;
 pub mod timeouts;
 
+use std::fmt;
 use std::io;
 use std::mem::offset_of;
 
@@ -106,6 +107,15 @@ pub struct Connection<S> {
 
     opened: Moment,
     peer: Peer,
+}
+
+impl<S> fmt::Debug for Connection<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("peer", &self.peer)
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
+    }
 }
 
 // An idle connection also has a session, 32 bytes with the overhead of the allocator; its entry in

@@ -1,5 +1,6 @@
 //! The implementation of [`System`] on the real operating system, with `mio`.
 
+use std::fmt;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -49,6 +50,15 @@ pub struct Kernel {
     /// The longest time that the last wait may have taken; reading the clocks resets it.
     waited_max: Duration,
     stalls: (u64, Duration),
+}
+
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kernel")
+            .field("listeners", &self.listeners)
+            .field("stalls", &self.stalls)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Kernel {

@@ -74,6 +74,15 @@ pub struct SessionHarness {
     answers: Vec<u8>,
 }
 
+impl fmt::Debug for SessionHarness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionHarness")
+            .field("input", &self.input.escape_ascii().to_string())
+            .field("step", &self.step)
+            .finish_non_exhaustive()
+    }
+}
+
 impl SessionHarness {
     /// Creates a session of `protocol` on a connection from 127.0.0.1:1. It has not sent its
     /// greeting.

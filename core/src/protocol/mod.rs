@@ -231,7 +231,7 @@ pub const UNKNOWN_COMMAND: &str = "UNKNOWN_COMMAND";
 pub const ANSWER_OVERHEAD_BYTES: usize = 256;
 
 /// A built-in protocol: its scheme, its default port, and its constructor.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct BuiltIn {
     /// The scheme of its URLs.
     pub scheme: &'static str,

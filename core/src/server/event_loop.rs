@@ -28,6 +28,7 @@
 //!   empty. The loop then sees new events, so that a small request does not wait until all large
 //!   transfers have had a turn.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,6 +76,12 @@ pub struct EventLoop<S: System> {
     eviction: Eviction,
     /// Mail that the loop has not acted on.
     inbox: Vec<Mail>,
+}
+
+impl<S: System> fmt::Debug for EventLoop<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop").field("status", &self.shared.status).finish_non_exhaustive()
+    }
 }
 
 impl<S: System> EventLoop<S> {

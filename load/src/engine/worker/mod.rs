@@ -11,6 +11,7 @@ mod connections;
 mod sending;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -76,6 +77,12 @@ pub struct Worker {
     next: u64,
     /// Start of the load; [`Moment::NEVER`] before it.
     start: Moment,
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("index", &self.index).finish_non_exhaustive()
+    }
 }
 
 impl Worker {
