@@ -82,6 +82,9 @@
 //! Commands and protocols can also live outside of this crate: see `with_commands` of a protocol,
 //! and [`Protocol`](protocol::Protocol).
 
+#[cfg(not(unix))]
+compile_error!("tinytcp needs a Unix system: it uses unix sockets, signals and descriptors");
+
 pub mod buffers;
 pub mod close_reason;
 pub mod connection;
