@@ -90,7 +90,7 @@ fn introduces(source: &str, name: &str) -> bool {
 #[test]
 fn what_the_pages_name_of_the_server_is_there() {
     let repository = root().join("../..");
-    let mut count = 0;
+    let (mut faults, mut count) = (Vec::new(), 0);
     for step in 1..PAGES.len() {
         let text = page(step);
         let (_, section) =
@@ -108,10 +108,13 @@ fn what_the_pages_name_of_the_server_is_there() {
             assert!(!source.is_empty(), "step {step}: no file is named in: {item}");
             let head = item.split(':').next().unwrap_or_default();
             for name in head.split('`').skip(1).step_by(2).filter(|span| !span.ends_with(".rs")) {
-                assert!(introduces(&source, name), "step {step}: {name} is not in {files:?}");
+                if !introduces(&source, name) {
+                    faults.push(format!("step {step}: {name} is not in {files:?}"));
+                }
                 count += 1;
             }
         }
     }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
     assert!(count > 20, "only {count} names were found");
 }
