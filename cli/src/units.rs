@@ -48,11 +48,15 @@ pub fn duration_with_unit(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A timeout; `None` is `off`. A name of its own, because clap takes an `Option` for a flag that may
+/// be absent.
+pub type Timeout = Option<Duration>;
+
 /// Parses a [`duration`], or `off` for a timeout that never ends.
 ///
 /// # Errors
 /// As [`duration`]; the error of zero names `off`.
-pub fn timeout(text: &str) -> Result<Option<Duration>, String> {
+pub fn timeout(text: &str) -> Result<Timeout, String> {
     if text == "off" {
         return Ok(None);
     }

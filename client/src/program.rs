@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Parser;
 use tinytcp_cli::target::{ProtocolName, Target};
 use tinytcp_cli::terminal::Blocking;
-use tinytcp_cli::units;
+use tinytcp_cli::units::{self, Timeout};
 
 use crate::conformance::{self, AssumedLimits, Suite};
 use crate::connect::WaitLimits;
@@ -35,10 +35,6 @@ Exit codes:
   2  wrong arguments, or a line of a script that is no command
   3  no connection
   4  the connection broke, or an answer was late or malformed";
-
-/// `None` is `off`. A name of its own, because clap takes an `Option` for a flag that may be
-/// absent.
-type Timeout = Option<Duration>;
 
 /// Talks to a server of the tinytcp protocols: text, binary, echo and chat.
 #[derive(Debug, Parser)]

@@ -7,7 +7,7 @@ use tinytcp_cli::target::ProtocolName;
 use tinytcp_cli::terminal::{self, Blocking};
 use tinytcp_core::display::escape::shown;
 
-use super::dialogue::Answer;
+use super::dialogue::ServerAnswer;
 use super::error::ClientError;
 
 /// The stdout of this process, buffered.
@@ -47,7 +47,7 @@ impl StdoutWriter {
     pub fn write_answer(
         &mut self,
         protocol: ProtocolName,
-        answer: Answer<'_>,
+        answer: ServerAnswer<'_>,
     ) -> Result<(), ClientError> {
         let mark = if answer.is_error && protocol == ProtocolName::Binary { "ERROR " } else { "" };
         if self.is_terminal {

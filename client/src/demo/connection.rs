@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tinytcp_cli::target::Target;
 
-use crate::dialogue::{Answer, AnswerBuffer, AnswerState, DueAnswer, SILENCE};
+use crate::dialogue::{AnswerBuffer, AnswerState, DueAnswer, SILENCE, ServerAnswer};
 use crate::error::{ClientError, readable_duration, reason};
 use crate::timed_read::read_until;
 
@@ -42,7 +42,7 @@ impl<'a> DemoConnection<'a> {
     ///
     /// # Errors
     /// [`ClientError::Broken`] when it is late or malformed.
-    pub fn answer(&mut self, due: &mut DueAnswer) -> Result<Answer<'_>, ClientError> {
+    pub fn answer(&mut self, due: &mut DueAnswer) -> Result<ServerAnswer<'_>, ClientError> {
         let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
         let mut piece = [0; 16 << 10];
         let extent = loop {

@@ -6,7 +6,7 @@ use connection::DemoConnection;
 use tinytcp_cli::target::Target;
 
 use super::connect::{WaitLimits, connect};
-use super::dialogue::{self, Answer, Request, Wording};
+use super::dialogue::{self, Request, ServerAnswer, Wording};
 use super::error::{ClientError, Completion};
 use super::stdout::{StdoutWriter, printable};
 
@@ -82,7 +82,7 @@ impl Demo<'_> {
         }
     }
 
-    fn show(&mut self, answer: Answer<'_>) -> Result<Completion, ClientError> {
+    fn show(&mut self, answer: ServerAnswer<'_>) -> Result<Completion, ClientError> {
         self.output.write(&format!("{}{}\n", self.wording.answer, printable(answer.text)))?;
         self.output.flush()?;
         Ok(if answer.is_error { Completion::Refused } else { Completion::Success })

@@ -2,12 +2,12 @@
 
 use tinytcp_core::wire::frame::{self, Front, HEADER_LEN, Header};
 
-use super::messages::Comparison;
+use super::messages::MatchState;
 use super::{ANSWER_MAX, DueAnswer, binary};
 
 /// An answer without its framing or ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer<'a> {
+pub struct ServerAnswer<'a> {
     /// Its bytes.
     pub text: &'a [u8],
     /// It is an error of the protocol. Then `text` begins with `ERROR `, except in binary, where
@@ -87,11 +87,11 @@ impl AnswerBuffer {
             DueAnswer::Line => self.find_line(),
             DueAnswer::Frame => self.find_frame(),
             DueAnswer::Message(expected) => match expected.compare(self.unread()) {
-                Comparison::Complete { text_len, ending_len } => {
+                MatchState::Complete { text_len, ending_len } => {
                     Ok(AnswerState::Complete(Extent::text(text_len, ending_len)))
                 }
-                Comparison::Start => within_limit(self.unread().len(), AnswerState::Incomplete),
-                Comparison::Other => {
+                MatchState::Start => within_limit(self.unread().len(), AnswerState::Incomplete),
+                MatchState::Other => {
                     within_limit(self.unread().len(), AnswerState::CompleteIfSilent)
                 }
             },
@@ -99,14 +99,14 @@ impl AnswerBuffer {
     }
 
     /// Takes an answer that [`AnswerBuffer::find`] found, if nothing was appended since.
-    pub fn take(&mut self, extent: Extent) -> Answer<'_> {
+    pub fn take(&mut self, extent: Extent) -> ServerAnswer<'_> {
         let front = self.consumed;
         self.consumed += extent.next;
         self.scanned = 0;
         // A frame has no ending: the next one follows at once.
         self.ending_may_follow = extent.end == extent.next && extent.is_error.is_none();
         let text = self.bytes.get(front + extent.start..front + extent.end).unwrap_or_default();
-        Answer { text, is_error: extent.is_error.unwrap_or(text.starts_with(b"ERROR ")) }
+        ServerAnswer { text, is_error: extent.is_error.unwrap_or(text.starts_with(b"ERROR ")) }
     }
 
     /// All unread bytes without their ending: the answer of a server that is silent or has closed.

@@ -47,7 +47,7 @@ enum Pattern {
 
 /// The result of comparing received bytes with the expected answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Comparison {
+pub enum MatchState {
     /// The answer is the first `text_len` bytes; its ending follows, `ending_len` bytes.
     Complete {
         /// Bytes of the answer.
@@ -80,18 +80,18 @@ impl ExpectedAnswer {
     ///
     /// `input` begins with the input of the last call, which is not compared again.
     #[must_use]
-    pub fn compare(&mut self, input: &[u8]) -> Comparison {
-        let matches: Vec<Comparison> =
+    pub fn compare(&mut self, input: &[u8]) -> MatchState {
+        let matches: Vec<MatchState> =
             self.patterns.iter_mut().map(|candidate| candidate.compare(input)).collect();
-        let first = |wanted: fn(&Comparison) -> bool| matches.iter().copied().find(wanted);
-        first(|found| matches!(found, Comparison::Complete { .. }))
-            .or_else(|| first(|found| *found == Comparison::Start))
+        let first = |wanted: fn(&MatchState) -> bool| matches.iter().copied().find(wanted);
+        first(|found| matches!(found, MatchState::Complete { .. }))
+            .or_else(|| first(|found| *found == MatchState::Start))
             .or_else(|| self.refusal(input))
-            .unwrap_or(Comparison::Other)
+            .unwrap_or(MatchState::Other)
     }
 
     /// A line that begins with `ERROR ` is an answer to anything.
-    fn refusal(&mut self, input: &[u8]) -> Option<Comparison> {
+    fn refusal(&mut self, input: &[u8]) -> Option<MatchState> {
         if !input.starts_with(b"ERROR ") {
             return None;
         }
@@ -102,40 +102,40 @@ impl ExpectedAnswer {
         let newline = self.scanned + offset;
         let line = input.get(..newline)?;
         let text_len = line.strip_suffix(b"\r").unwrap_or(line).len();
-        Some(Comparison::Complete { text_len, ending_len: newline + 1 - text_len })
+        Some(MatchState::Complete { text_len, ending_len: newline + 1 - text_len })
     }
 }
 
 impl Candidate {
-    fn compare(&mut self, input: &[u8]) -> Comparison {
+    fn compare(&mut self, input: &[u8]) -> MatchState {
         let unseen = |bytes| <[u8]>::get(bytes, self.agreed..).unwrap_or_default().iter();
         let pairs = unseen(input).zip(unseen(self.pattern.bytes()));
         let agreeing =
             pairs.take_while(|(byte, pattern)| self.pattern.agrees(**byte, **pattern)).count();
         self.agreed += agreeing;
         self.is_out |= self.agreed < input.len().min(self.pattern.bytes().len());
-        if self.is_out { Comparison::Other } else { self.pattern.comparison(input) }
+        if self.is_out { MatchState::Other } else { self.pattern.state(input) }
     }
 }
 
 impl Pattern {
     /// The result for `input`, which agrees with the pattern as far as both go.
-    fn comparison(&self, input: &[u8]) -> Comparison {
+    fn state(&self, input: &[u8]) -> MatchState {
         let len = self.bytes().len();
         let Some(rest) = input.get(len..) else {
             // The answer of a server that trims its messages ends here: only its silence shows it.
             let trimmed = self.bytes().trim_ascii_end().len();
             return if input.len() >= trimmed && trimmed < len {
-                Comparison::Other
+                MatchState::Other
             } else {
-                Comparison::Start
+                MatchState::Start
             };
         };
         match rest {
-            [] => Comparison::Complete { text_len: len, ending_len: 0 },
-            [b'\n', ..] => Comparison::Complete { text_len: len, ending_len: 1 },
-            [b'\r', b'\n', ..] => Comparison::Complete { text_len: len, ending_len: 2 },
-            _ => Comparison::Other,
+            [] => MatchState::Complete { text_len: len, ending_len: 0 },
+            [b'\n', ..] => MatchState::Complete { text_len: len, ending_len: 1 },
+            [b'\r', b'\n', ..] => MatchState::Complete { text_len: len, ending_len: 2 },
+            _ => MatchState::Other,
         }
     }
 
@@ -207,23 +207,23 @@ mod tests {
         }
     }
 
-    const fn complete(text_len: usize, ending_len: usize) -> Comparison {
-        Comparison::Complete { text_len, ending_len }
+    const fn complete(text_len: usize, ending_len: usize) -> MatchState {
+        MatchState::Complete { text_len, ending_len }
     }
 
     #[test]
     fn an_echo_is_complete_with_its_last_byte() {
         let expected = expected(encode_echo, "hi");
         for (input, result) in [
-            ("", Comparison::Start),
-            ("Server rec", Comparison::Start),
-            ("Server received: h", Comparison::Start),
+            ("", MatchState::Start),
+            ("Server rec", MatchState::Start),
+            ("Server received: h", MatchState::Start),
             ("Server received: hi", complete(19, 0)),
             ("Server received: hi\n", complete(19, 1)),
             ("Server received: hi\r\nmore", complete(19, 2)),
-            ("Server received: ho", Comparison::Other),
-            ("Server received: hi there", Comparison::Other),
-            ("ERROR LINE_TOO", Comparison::Other),
+            ("Server received: ho", MatchState::Other),
+            ("Server received: hi there", MatchState::Other),
+            ("ERROR LINE_TOO", MatchState::Other),
             ("ERROR LINE_TOO_LONG\n", complete(19, 1)),
         ] {
             assert_eq!(expected.clone().compare(input.as_bytes()), result, "{input:?}");
@@ -233,18 +233,18 @@ mod tests {
     #[test]
     fn a_trimmed_answer_is_complete_after_a_silence() {
         let expected = expected(encode_echo, "hi ");
-        assert_eq!(expected.clone().compare(b"Server received: hi"), Comparison::Other);
+        assert_eq!(expected.clone().compare(b"Server received: hi"), MatchState::Other);
         assert_eq!(expected.clone().compare(b"Server received: hi \n"), complete(20, 1));
     }
 
     #[test]
     fn the_words_of_a_message_decide_which_answer_is_expected() {
         let time = expected(encode_chat, "Hello, what TIME is it?");
-        assert_eq!(time.clone().compare(b"Server Time: 09:08:0"), Comparison::Start);
+        assert_eq!(time.clone().compare(b"Server Time: 09:08:0"), MatchState::Start);
         assert_eq!(time.clone().compare(b"Server Time: 09:08:07"), complete(21, 0));
-        assert_eq!(time.clone().compare(b"Server Time: 9:08:07x"), Comparison::Other);
+        assert_eq!(time.clone().compare(b"Server Time: 9:08:07x"), MatchState::Other);
         let status = expected(encode_chat, "status?");
-        assert_eq!(status.clone().compare(b"Server is running smoothly on "), Comparison::Start);
+        assert_eq!(status.clone().compare(b"Server is running smoothly on "), MatchState::Start);
         assert_eq!(
             status.clone().compare(b"Server is running smoothly on Python."),
             complete(37, 0)
@@ -267,9 +267,9 @@ mod tests {
     #[test]
     fn an_acknowledgement_may_quote_the_newline() {
         let expected = expected(encode_chat, "hi");
-        assert_eq!(expected.clone().compare(b"ACK: Received 'hi"), Comparison::Start);
+        assert_eq!(expected.clone().compare(b"ACK: Received 'hi"), MatchState::Start);
         assert_eq!(expected.clone().compare(b"ACK: Received 'hi'\n"), complete(18, 1));
-        assert_eq!(expected.clone().compare(b"ACK: Received 'hi\n"), Comparison::Start);
+        assert_eq!(expected.clone().compare(b"ACK: Received 'hi\n"), MatchState::Start);
         assert_eq!(expected.clone().compare(b"ACK: Received 'hi\n'"), complete(19, 0));
     }
 }

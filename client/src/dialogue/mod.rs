@@ -16,7 +16,7 @@ mod wording;
 
 use std::time::Duration;
 
-pub use answer_buffer::{Answer, AnswerBuffer, AnswerState, Extent};
+pub use answer_buffer::{AnswerBuffer, AnswerState, Extent, ServerAnswer};
 pub use messages::ExpectedAnswer;
 use tinytcp_cli::target::ProtocolName;
 use tinytcp_core::display::escape::{front, shown};

@@ -1,10 +1,8 @@
 //! The command line of the server.
 
-use std::time::Duration;
-
 use clap::{ArgAction, Parser};
 use tinytcp_cli::address::{Place, parse_url};
-use tinytcp_cli::units;
+use tinytcp_cli::units::{self, Timeout};
 use tinytcp_core::limits::Limits;
 use tinytcp_core::protocol::{BUILT_IN, BuiltIn};
 
@@ -58,27 +56,27 @@ pub struct Arguments {
 
     /// Close a connection after this time without traffic and without an incomplete message
     #[arg(long, value_name = "D", env = "TINYTCP_IDLE_TIMEOUT", default_value = "5m",
-        value_parser = parse_timeout)]
+        value_parser = units::timeout)]
     pub idle_timeout: Timeout,
 
     /// Close a connection when a message takes longer than this from its first to its last byte
     #[arg(long, value_name = "D", env = "TINYTCP_MESSAGE_TIMEOUT", default_value = "30s",
-        value_parser = parse_timeout)]
+        value_parser = units::timeout)]
     pub message_timeout: Timeout,
 
     /// Reset a connection whose client is this far behind reading its answers at 8 KiB per second
     #[arg(long, value_name = "D", env = "TINYTCP_WRITE_TIMEOUT", default_value = "30s",
-        value_parser = parse_timeout)]
+        value_parser = units::timeout)]
     pub write_timeout: Timeout,
 
     /// Echo and chat: bytes without a newline are a message after this time without another byte
     #[arg(long, value_name = "D", env = "TINYTCP_QUIET_PERIOD", default_value = "20ms",
-        value_parser = parse_timeout)]
+        value_parser = units::timeout)]
     pub quiet_period: Timeout,
 
     /// Maximum time that a shutdown waits until clients have read their answers
     #[arg(long, value_name = "D", env = "TINYTCP_DRAIN_TIMEOUT", default_value = "5s",
-        value_parser = parse_timeout)]
+        value_parser = units::timeout)]
     pub drain_timeout: Timeout,
 
     /// Length of the kernel's queue of connections that are not accepted yet
@@ -130,11 +128,6 @@ impl Arguments {
     }
 }
 
-/// A timeout, or none. A type of its own, because clap takes an `Option` for a flag that may be
-/// absent.
-#[derive(Clone, Copy, Debug)]
-pub struct Timeout(pub Option<Duration>);
-
 /// The content of the activity log.
 #[derive(Clone, Copy, Debug)]
 pub enum ActivityLog {
@@ -151,10 +144,6 @@ pub enum ActivityLog {
 pub struct ListenAddress {
     pub place: Place,
     pub protocol: &'static BuiltIn,
-}
-
-fn parse_timeout(text: &str) -> Result<Timeout, String> {
-    units::timeout(text).map(Timeout)
 }
 
 fn parse_activity_log(text: &str) -> Result<ActivityLog, String> {

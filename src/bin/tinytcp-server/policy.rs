@@ -94,11 +94,11 @@ pub fn config(arguments: &Arguments, listeners: Vec<Listener>, open_files: &Open
         .with_frame_bytes_max(arguments.max_frame)
         .with_memory_bytes_max(arguments.memory_limit);
     config.timeouts = Timeouts::default()
-        .with_idle(arguments.idle_timeout.0)
-        .with_message(arguments.message_timeout.0)
-        .with_write(arguments.write_timeout.0)
-        .with_quiet(arguments.quiet_period.0)
-        .with_drain(arguments.drain_timeout.0);
+        .with_idle(arguments.idle_timeout)
+        .with_message(arguments.message_timeout)
+        .with_write(arguments.write_timeout)
+        .with_quiet(arguments.quiet_period)
+        .with_drain(arguments.drain_timeout);
     config.unix_mode = arguments.unix_mode;
     config.backlog = u32::try_from(arguments.backlog).unwrap_or(u32::MAX);
     config.activity_lines_max = match activity_log {
