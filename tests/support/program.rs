@@ -51,13 +51,19 @@ impl Ended {
 /// Runs a command to its end.
 #[track_caller]
 pub fn finish(mut command: Command) -> Ended {
-    finish_child(command.spawn().expect("the program starts"))
+    let start = Instant::now();
+    finish_started(command.spawn().expect("the program starts"), start)
 }
 
 /// Waits for the end of a child and of what it prints, within the deadline.
 #[track_caller]
-pub fn finish_child(mut child: Child) -> Ended {
-    let start = Instant::now();
+pub fn finish_child(child: Child) -> Ended {
+    finish_started(child, Instant::now())
+}
+
+/// As [`finish_child`], for a child that was started after `start`.
+#[track_caller]
+fn finish_started(mut child: Child, start: Instant) -> Ended {
     let stdout = collect(child.stdout.take());
     let stderr = collect(child.stderr.take());
     let status = wait(&mut child);
