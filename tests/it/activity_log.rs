@@ -2,6 +2,7 @@
 
 use crate::support::frames::{ECHO, frame};
 use crate::support::peer::Peer;
+use crate::support::repetitions;
 use crate::support::server::{Server, listen_flags, program};
 use std::time::Instant;
 
@@ -237,10 +238,10 @@ fn under_load_the_lines_are_capped_and_the_rest_is_summed_up() {
     );
 }
 
-/// Twenty thousand connections, each up to no good in the next way of several, and then a polite
-/// one.
+/// Thousands of connections, each of which breaks the protocol in the next way of several, and then
+/// a polite one.
 fn flood(server: &Server) {
-    for index in 0..20_000 {
+    for index in 0..repetitions(4000, 20_000) {
         match index % 5 {
             0 => converse(server.text(), b"GET / HTTP/1.1\r\n\r\n"),
             1 => converse(server.connect("echo"), b"\x16\x03\x01\x02\x00\x01"),

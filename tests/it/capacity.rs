@@ -5,7 +5,7 @@ use crate::support::frames::{ECHO, error, frame};
 use crate::support::peer::Peer;
 use crate::support::server::{Server, listen_flags, program_under};
 use crate::support::wait::wait_for;
-use crate::support::{BANNER, MIB, PROTOCOLS};
+use crate::support::{BANNER, MIB, PROTOCOLS, repetitions};
 use std::thread;
 use std::time::Duration;
 
@@ -108,7 +108,8 @@ fn a_free_place_is_used_again() {
 }
 
 #[test]
-fn a_hundred_thousand_refused_peers_leave_no_memory_behind() {
+fn refused_peers_leave_no_memory_behind() {
+    let count = repetitions(10_000, 100_000);
     let server = Server::start(&["--max-connections", "1", "--activity-log", "1"]);
     let peer = server.text();
     let refuse = |count| {
@@ -118,9 +119,9 @@ fn a_hundred_thousand_refused_peers_leave_no_memory_behind() {
     };
     refuse(1000);
     let before = server.process().resident_bytes();
-    refuse(100_000);
+    refuse(count);
     let grown = server.process().resident_bytes().saturating_sub(before);
-    assert!(grown < MIB, "100,000 refused peers cost {grown} bytes");
+    assert!(grown < MIB, "{count} refused peers cost {grown} bytes");
     drop(peer);
 }
 

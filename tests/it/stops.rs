@@ -5,15 +5,13 @@ use crate::support::frames::{ECHO, frame};
 use crate::support::peer::{Peer, shown};
 use crate::support::server::Server;
 use crate::support::wait::wait_until;
-use crate::support::{BANNER, PROTOCOLS};
+use crate::support::{BANNER, PROTOCOLS, repetitions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 /// Where the moments come from. Printed with each failure; another number gives other moments.
 const SEED: u64 = 0x7374_6f70;
-
-const ROUNDS: u64 = 30;
 
 /// Clients of each protocol.
 const CLIENTS: usize = 2;
@@ -98,7 +96,7 @@ fn check(protocol: &str, said: &[u8]) {
 
 #[test]
 fn whenever_the_signal_comes_no_answer_is_cut_in_half() {
-    for round in 0..ROUNDS {
+    for round in 0..repetitions(8, 30) as u64 {
         let moment = chance(round) % MOMENT_BYTES_MAX;
         println!("round {round} of seed {SEED:#x}: SIGTERM behind {moment} bytes");
         // Nobody is cut off by this test's time: whoever reads his answers holds nothing up.

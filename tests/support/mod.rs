@@ -28,6 +28,12 @@ pub mod wait;
 
 pub use text_model::BANNER;
 
+/// The number of repetitions in a test: `full` where `TINYTCP_TEST_FULL` is set, as `.ci/run` sets
+/// it, and `short` elsewhere.
+pub fn repetitions(short: usize, full: usize) -> usize {
+    if std::env::var_os("TINYTCP_TEST_FULL").is_some() { full } else { short }
+}
+
 /// The names of the four protocols, as they stand in a URL.
 pub const PROTOCOLS: [&str; 4] = ["text", "binary", "echo", "chat"];
 
