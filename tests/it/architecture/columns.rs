@@ -14,7 +14,6 @@ const FILES_LEFT_OUT: [&str; 4] = ["LICENSE-APACHE", "LICENSE-MIT", ".lock", ".s
 
 /// Files and folders that are still to be wrapped.
 const TO_BE_WRAPPED: &[&str] = &[
-    ".ci/",
     "Cargo.toml",
     "benches/",
     "clippy.toml",
