@@ -2,7 +2,7 @@
 //! and on a quiet one.
 //!
 //! ```text
-//! cargo install gungraun-runner --version 0.20.0 --locked     # the version of the library in Cargo.lock
+//! cargo install gungraun-runner --version 0.20.0 --locked    # as the library in Cargo.lock
 //! cargo bench --bench instructions
 //! ```
 //!

@@ -54,8 +54,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         return measure(count);
     }
     println!(
-        "| connections | bytes resident, each | allocated | ns to accept and serve one | to serve one, 100 active \
-         | 1,000 active | 10,000 active | all | to put a deadline off | to send one away | to close one | longest round, us |"
+        "| connections | bytes resident, each | allocated | ns to accept and serve one \
+         | to serve one, 100 active | 1,000 active | 10,000 active | all | to put a deadline off \
+         | to send one away | to close one | longest round, us |"
     );
     println!("|{}", "---|".repeat(12));
     for count in CONNECTIONS {

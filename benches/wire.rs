@@ -1,8 +1,8 @@
 //! What a message costs without a network: the time to find it among others, and to answer it.
 //!
 //! ```text
-//! cargo bench --bench wire                  # all of it; a word behind `--` chooses, such as `-- lines`
-//! cargo bench --bench wire -- --help        # the options of criterion: baselines, times, ...
+//! cargo bench --bench wire              # all of it; a word after `--` chooses: `-- lines`
+//! cargo bench --bench wire -- --help    # the options of criterion: baselines, times, ...
 //! ```
 //!
 //! The time is that of one message, as part of a batch; `thrpt` is what one processor gets through.
@@ -23,7 +23,9 @@ const LONG_COUNT: usize = 16;
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2));
     targets = lines, frames, sessions
 }
 criterion_main!(benches);

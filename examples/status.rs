@@ -103,7 +103,8 @@ fn render(status: &Status, body: &mut dyn Write) -> io::Result<()> {
         let (received, sent) = (counters.received_bytes, counters.sent_bytes);
         writeln!(
             body,
-            "{url}: {open} open, {accepted} accepted, {messages} messages, {received} bytes in, {sent} bytes out"
+            "{url}: {open} open, {accepted} accepted, {messages} messages, \
+             {received} bytes in, {sent} bytes out"
         )
     })
 }

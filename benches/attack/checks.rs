@@ -59,7 +59,8 @@ pub fn checks(outcome: &Outcome) -> Vec<Check> {
         check(
             journal.open_at_stop == Some(0) && accepted == closed && at_shutdown == 0,
             format!(
-                "connections: {accepted} accepted, {closed} closed, {open_at_stop} open when it was told to stop"
+                "connections: {accepted} accepted, {closed} closed, {open_at_stop} open at the \
+                 request to stop"
             ),
         ),
     ]
@@ -75,7 +76,8 @@ fn honest(when: &str, part: &Part) -> Check {
     check(
         errors == 0 && lost == 0 && reached == asked && correct > 0,
         format!(
-            "honest clients {when}: {reached} of {asked} connected, {lost} lost, {correct} right answers, {errors} errors"
+            "honest clients {when}: {reached} of {asked} connected, {lost} lost, \
+             {correct} right answers, {errors} errors"
         ),
     )
 }

@@ -106,7 +106,10 @@ fn measure(
         let sum = served.iter().sum::<u64>() as f64 / 1e6;
         checks.push(check(
             least > 0 && wrong == 0,
-            format!("{count} flooders: {sum:.1} million answers, {least} to {most} for each, {wrong} wrong"),
+            format!(
+                "{count} flooders: {sum:.1} million answers, {least} to {most} for each, \
+                 {wrong} wrong"
+            ),
         ));
     }
     Ok(checks)

@@ -2,11 +2,11 @@
 //! it is over.
 //!
 //! ```text
-//! cargo bench --bench attack                     # a minute
-//! cargo bench --bench attack -- --quick          # the same checks in a few seconds
-//! cargo bench --bench attack -- --soak 20m       # the attack for as long as that, and whether memory grows
-//! cargo bench --bench attack -- --fairness       # polite clients beside 2, 100, 500 and 2000 flooders: three minutes
-//! cargo bench --bench attack -- --memory         # resident memory under frames that lack their last byte
+//! cargo bench --bench attack                  # a minute
+//! cargo bench --bench attack -- --quick       # the same checks in a few seconds
+//! cargo bench --bench attack -- --soak 20m    # an attack of this time, and whether memory grows
+//! cargo bench --bench attack -- --fairness    # polite clients beside 2 to 2000 flooders: 3 minutes
+//! cargo bench --bench attack -- --memory      # memory under frames that lack their last byte
 //! ```
 //!
 //! 100 honest clients ask on a schedule that waits for no reply: alone, beside the attack, and
@@ -15,9 +15,9 @@
 //!
 //! | attackers | what they do |
 //! |---|---|
-//! | 500 that never read | ask for 60 kB a time, lines and frames, as long as the server takes the requests |
-//! | 1000 slowloris | a byte each half second of a line, or of a frame of 1 MiB; some go on when they are told to leave |
-//! | 200 churners | 2000 connections a second: nothing, half a request, or one; then close or reset |
+//! | 500 that never read | ask for 60 kB a time, lines and frames, until the server takes no more |
+//! | 1000 slowloris | a byte each half second of a line, or of a frame of 1 MiB; some never stop |
+//! | 200 churners | 2000 connections per second: no request, half of one, or one; close or reset |
 //! | 2 flooders | requests without a pause, lines and frames; every answer is compared |
 //!
 //! The server has one processor. The other one is for the generator of the honest load, which goes

@@ -28,7 +28,8 @@ pub fn print(choice: Choice, outcome: &Outcome) {
     print_latencies(outcome);
     if choice.is_quick {
         println!(
-            "It was a quick run: the attackers did not give way to the generator, and the ratios tell nothing.\n"
+            "It was a quick run: the attackers did not give way to the generator, and the ratios \
+             mean nothing.\n"
         );
     }
     println!("{}", Tally::HEADS);
@@ -43,7 +44,8 @@ pub fn print(choice: Choice, outcome: &Outcome) {
 fn print_latencies(outcome: &Outcome) {
     let Outcome { before, beside, after, .. } = outcome;
     println!(
-        "| honest clients | alone | beside the attack | alone again | ratio |\n|---|---|---|---|---|"
+        "| honest clients | alone | beside the attack | alone again | ratio |\n\
+         |---|---|---|---|---|"
     );
     let row = |name: &str, figure: &dyn Fn(&Part) -> String, ratio: String| {
         println!(
@@ -91,19 +93,21 @@ fn print_latencies(outcome: &Outcome) {
     let starved = [before, beside, after].iter().map(|part| part.starved_share).fold(0.0, f64::max);
     if starved > STARVED_MAX {
         println!(
-            "\nThe server waited for its processor: the machine has other work to do, and the latencies tell of that."
+            "\nThe server waited for its processor: the machine has other work to do, and the \
+             latencies show that."
         );
     }
     let reached = if p99 <= GOAL { "reached" } else { "NOT reached" };
     println!(
-        "\nLatencies are of all requests, and in parentheses the least and the most of a crowd that stays for a while. p99 \
-         beside the attack is {p99:.2} × that alone, before and after together; the goal of {GOAL} × is {reached}. For the \
-         crowds in the middle it is {of_middle:.2} ×: most stalls of the machine are in other crowds."
+        "\nLatencies are of all requests, and in parentheses the least and the most of a crowd that \
+         stays for a while. p99 beside the attack is {p99:.2} × that alone, before and after \
+         together; the goal of {GOAL} × is {reached}. For the crowds in the middle it is \
+         {of_middle:.2} ×: most stalls of the machine are in other crowds."
     );
     let of_whom = if outcome.stalled_share > STALLED_MAX { "machine as well" } else { "server" };
     println!(
-        "With nothing to do but to read the clock on both processors, the machine stalled for {:.2} % of the time, in pieces \
-         of a millisecond or more: p99 tells of the {of_whom}.\n",
+        "With nothing to do but to read the clock on both processors, the machine stalled for \
+         {:.2} % of the time, in pieces of a millisecond or more: p99 measures the {of_whom}.\n",
         100.0 * outcome.stalled_share
     );
 }
@@ -186,7 +190,8 @@ fn print_journal(journal: &Journal) {
     let closed: Vec<String> =
         totals.closed.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
     println!(
-        "The server: {} connections, {} messages, {:.1} MB in, {:.1} MB out; closed: {}; {} complaints in its log.\n",
+        "The server: {} connections, {} messages, {:.1} MB in, {:.1} MB out; closed: {}; \
+         {} complaints in its log.\n",
         totals.connections,
         totals.messages,
         totals.received_bytes as f64 / MEGABYTE,
@@ -215,7 +220,8 @@ fn print_soak(samples: &[Sample]) {
         .collect();
     match Slope::of(&points) {
         Some(Slope { per_unit, error }) => println!(
-            "\nResident memory in the second half: {:.0} ± {:.0} kB an hour (least squares of {} samples).\n",
+            "\nResident memory in the second half: {:.0} ± {:.0} kB per hour (least squares of {} \
+             samples).\n",
             per_unit / 1e3,
             error / 1e3,
             points.len()

@@ -1,4 +1,4 @@
-"""The text protocol as a short Python server has it: the standard library, and a thread a connection.
+"""The text protocol as a short Python server has it: the standard library, one thread each.
 
 Listens on any free port of the loopback and prints `listening on text://127.0.0.1:PORT`.
 """

@@ -5,17 +5,17 @@
 //! cargo bench --bench versus                                  # everything, in ten minutes
 //! cargo bench --bench versus -- --quick                       # one short round of everything
 //! cargo bench --bench versus -- depth=128 large text floor    # these rows, of these servers only
-//! cargo bench --bench versus -- --against PATH text floor     # beside the tinytcp-server of another build, in turn
+//! cargo bench --bench versus -- --against PATH text floor     # beside another tinytcp-server
 //! ```
 //!
 //! | row | load |
 //! |---|---|
-//! | `depth=1`, `depth=16`, `depth=128`, `depth=1024` | 50 connections, so many requests in flight on each |
-//! | `mix` | 50 connections with 128 in flight on each: `ECHO`, `TIME`, `HELP`, `echo`, a word that is no command |
+//! | `depth=N` | 50 connections, N requests in flight on each: 1, 16, 128 or 1024 |
+//! | `mix` | 50 connections, 128 in flight on each: `ECHO`, `TIME`, `HELP`, `echo`, no command |
 //! | `many` | 19,000 connections, one request at a time on each |
 //! | `large` | 8 connections, 4 messages of 64 KiB in flight on each |
 //! | `churn` | connect, one request, close; 8 at a time |
-//! | `polite` | one client with one request at a time, beside 8 connections with 1024 in flight on each |
+//! | `polite` | one client, one request at a time, beside 8 connections with 1024 in flight each |
 //! | `memory` | 10,000 connections, each used once and then idle |
 //!
 //! In `churn` the floor greets, as `text` does. The goals that the tables show are ratios to the
@@ -57,7 +57,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bench = Bench { processors: Processors::choose()?, is_quick: choice.is_quick };
     println!("{}.", bench.processors);
     println!(
-        "Medians of the rounds, and in parentheses the least and the most. In a round everyone has one turn.\n"
+        "Medians of the rounds, and in parentheses the least and the most. In a round each server \
+         has one turn.\n"
     );
     let mut all = Vec::new();
     for row in choice.rows {

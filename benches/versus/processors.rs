@@ -83,7 +83,8 @@ impl fmt::Display for Processors {
             (Some((server, generator)), true) => {
                 write!(
                     f,
-                    "servers on processor {server} and the generator on {generator}, which share ONE CORE"
+                    "servers on processor {server} and the generator on {generator}, which share \
+                     ONE CORE"
                 )
             }
             (None, _) => {

@@ -6,8 +6,10 @@
 //!   | 3 + 5 bit |           |  piece  |piece| piece |  ...    |
 //!   +-----------+-----------+---------------------------------+
 //!
-//!   a choice:  | quiet | crowded | long | length - 1, 5 bits |     used from the first again when all are used up
+//!   a choice:  | quiet | crowded | long | length - 1, 5 bits |
 //! ```
+//!
+//! When all choices are used up, the first is used again.
 
 /// A long piece has so many times the length of a short one.
 const LONG: usize = 64;

@@ -1,12 +1,15 @@
 //! The attackers: one thread, one loop over `mio::Poll`, a seat for each of them.
 //!
 //! ```text
-//!   seats    | mute 0 .. | slowloris 0 .. | churner 0 .. | flooder 0 .. |     the seat is the token
-//!   events, deadlines, those that can go on at once --> attacker.act --> wait, wait until, go on, leave
-//!                                                          left or thrown out --> pause --> the seat is taken again
+//!   seats  | mute 0 .. | slowloris 0 .. | churner 0 .. | flooder 0 .. |   the seat is the token
+//!
+//!   an event, a deadline, or work to go on with --> attacker.act
+//!     --> wait | wait until | go on | leave
+//!   left or closed by the server --> pause --> the seat is taken again
 //! ```
 //!
-//! Whoever leaves, or is thrown out, comes back: the attack goes on for as long as it is asked to.
+//! An attacker that leaves, or that the server closes, comes back: the attack lasts as long as it is
+//! asked to.
 
 mod churner;
 mod connect;

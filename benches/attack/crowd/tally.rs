@@ -56,8 +56,8 @@ impl Tally {
 
     /// The heads of the columns that a tally is shown in.
     pub const HEADS: &str = "\
-        | attackers | connections begun | left | closed by the server | reset by the server | failed | wrong answers \
-        | refused requests | MB sent | MB received |\n|---|---|---|---|---|---|---|---|---|---|";
+        | attackers | connections begun | left | closed by the server | reset by the server \
+        | failed | wrong answers | refused requests | MB sent | MB received |\n|---|---|---|---|---|---|---|---|---|---|";
 }
 
 impl fmt::Display for Tally {
@@ -70,7 +70,8 @@ impl fmt::Display for Tally {
         let (why, what) = (remark(&self.first_failure), remark(&self.first_wrong));
         write!(
             f,
-            "| {count} {name} | {opened} | {left} | {closed} | {reset} | {failed}{why} | {wrong}{what} | {refused} "
+            "| {count} {name} | {opened} | {left} | {closed} | {reset} | {failed}{why} \
+             | {wrong}{what} | {refused} "
         )?;
         write!(f, "| {sent:.1} | {received:.1} |")
     }

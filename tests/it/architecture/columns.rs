@@ -13,16 +13,7 @@ const FOLDERS_LEFT_OUT: [&str; 5] = ["target", ".git", "corpus", "artifacts", "c
 const FILES_LEFT_OUT: [&str; 4] = ["LICENSE-APACHE", "LICENSE-MIT", ".lock", ".svg"];
 
 /// Files and folders that are still to be wrapped.
-const TO_BE_WRAPPED: &[&str] = &[
-    "Cargo.toml",
-    "benches/",
-    "clippy.toml",
-    "core/",
-    "examples/",
-    "fuzz/",
-    "load/",
-    "src/",
-];
+const TO_BE_WRAPPED: &[&str] = &["Cargo.toml", "core/", "load/", "src/"];
 
 /// Every text file below `folder`.
 fn text_files(folder: &Path, files: &mut Vec<PathBuf>) {
