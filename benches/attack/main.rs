@@ -5,7 +5,7 @@
 //! cargo bench --bench attack                  # a minute
 //! cargo bench --bench attack -- --quick       # the same checks in a few seconds
 //! cargo bench --bench attack -- --soak 20m    # an attack of this time, and whether memory grows
-//! cargo bench --bench attack -- --fairness    # polite clients beside 2 to 2000 flooders: 3 minutes
+//! cargo bench --bench attack -- --fairness    # polite clients beside 2 to 2000 flooders
 //! cargo bench --bench attack -- --memory      # memory under frames that lack their last byte
 //! ```
 //!

@@ -4,10 +4,11 @@
 //! limit: by lengths and lifetimes that leave holes which no later frame fits. Two ways are tried,
 //! each on a server of its own:
 //!
-//! - *growing*: one whole frame of 16 MiB; then frames of 300 KiB without their last byte, up to the
-//!   limit; each second connection is closed; the same with frames 2.1 times as long, up to 16 MiB.
-//! - *random*: the whole frame; then frames of a random length without their last byte, up to a tenth
-//!   over the limit: random connections are closed before each frame that would pass that.
+//! - *growing*: one whole frame of 16 MiB; then frames of 300 KiB without their last byte, up to
+//!   the limit; each second connection is closed; the same with frames 2.1 times as long, up to
+//!   16 MiB.
+//! - *random*: the whole frame; then frames of a random length without their last byte, up to a
+//!   tenth over the limit: random connections are closed before each frame that would pass that.
 //!
 //! Checked: at most 1.1 times the limit and 16 MiB are ever resident, and at most 16 MiB more than
 //! at the start when all have left.
@@ -84,9 +85,7 @@ fn measure(
         ));
         checks.push(check(
             after <= after_max,
-            format!(
-                "{name} frames: {after} bytes are resident when all have left, {before} at the start"
-            ),
+            format!("{name} frames: {after} bytes are resident at the end, {before} at the start"),
         ));
     }
     Ok(checks)

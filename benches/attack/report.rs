@@ -99,8 +99,8 @@ fn print_latencies(outcome: &Outcome) {
     }
     let reached = if p99 <= GOAL { "reached" } else { "NOT reached" };
     println!(
-        "\nLatencies are of all requests, and in parentheses the least and the most of a crowd that \
-         stays for a while. p99 beside the attack is {p99:.2} × that alone, before and after \
+        "\nLatencies are of all requests, and in parentheses the least and the most of a crowd \
+         that stays for a while. p99 beside the attack is {p99:.2} × that alone, before and after \
          together; the goal of {GOAL} × is {reached}. For the crowds in the middle it is \
          {of_middle:.2} ×: most stalls of the machine are in other crowds."
     );

@@ -41,8 +41,8 @@ impl Choice {
                 unknown => {
                     let (rows, contenders) = (row_names.join(" "), contender_names.join(" "));
                     return Err(format!(
-                        "`{unknown}` is no row ({rows}), no server ({contenders}) and not --quick or \
-                         --against PATH"
+                        "`{unknown}` is no row ({rows}), no server ({contenders}) and not --quick \
+                         or --against PATH"
                     ));
                 }
             }

@@ -8,8 +8,8 @@
 //!   left or closed by the server --> pause --> the seat is taken again
 //! ```
 //!
-//! An attacker that leaves, or that the server closes, comes back: the attack lasts as long as it is
-//! asked to.
+//! An attacker that leaves, or that the server closes, comes back: the attack lasts as long as it
+//! is asked to.
 
 mod churner;
 mod connect;

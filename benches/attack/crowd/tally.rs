@@ -57,7 +57,8 @@ impl Tally {
     /// The heads of the columns that a tally is shown in.
     pub const HEADS: &str = "\
         | attackers | connections begun | left | closed by the server | reset by the server \
-        | failed | wrong answers | refused requests | MB sent | MB received |\n|---|---|---|---|---|---|---|---|---|---|";
+        | failed | wrong answers | refused requests | MB sent | MB received |\n\
+        |---|---|---|---|---|---|---|---|---|---|";
 }
 
 impl fmt::Display for Tally {
