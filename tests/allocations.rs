@@ -263,7 +263,7 @@ mod echo_and_chat {
 }
 
 #[test]
-fn a_connection_with_half_a_message_holds_little_more_than_that_and_gives_it_back() {
+fn half_a_message_holds_its_own_length_and_returns_it() {
     const CONNECTIONS: usize = 100;
     let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let server = Server::builder().listen(([127, 0, 0, 1], 0), Text::new());

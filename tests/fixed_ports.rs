@@ -48,7 +48,7 @@ fn without_flags_the_four_protocols_listen_on_both_loopbacks() {
 }
 
 #[test]
-fn an_example_says_where_it_listens_logs_and_stops_on_a_signal() {
+fn an_example_prints_its_address_logs_and_stops_on_a_signal() {
     // Cargo builds examples for a run of all tests, and not for one of these alone.
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
     let mut build = Command::new(env!("CARGO"));

@@ -50,7 +50,7 @@ fn data_bytes() -> usize {
 }
 
 #[test]
-fn a_mebibyte_on_each_of_a_thousand_connections_leaves_nothing_behind() {
+fn a_mebibyte_on_each_of_1000_connections_leaves_nothing_behind() {
     rlimit::increase_nofile_limit(4000).expect("descriptors for both ends");
     let mut config = Config::default().listen(([127, 0, 0, 1], 0), Binary::new());
     config.connections_max = 2 * CONNECTIONS;

@@ -54,7 +54,7 @@ fn check_ended(mut server: Server, trace: &Trace) {
 
 #[test]
 #[ignore = "needs strace: .ci/run installs it"]
-fn after_any_failure_of_accept_the_first_peer_is_served_though_nobody_comes_after_it() {
+fn after_any_failure_of_accept_the_waiting_peer_is_served() {
     for error in ACCEPT_ERRORS {
         let trace = Trace::new();
         let server = failing(&trace, "accept4", error, 1, 3);
@@ -69,7 +69,7 @@ fn after_any_failure_of_accept_the_first_peer_is_served_though_nobody_comes_afte
 
 #[test]
 #[ignore = "needs strace: .ci/run installs it"]
-fn after_a_failure_of_accept_everybody_in_the_queue_is_served() {
+fn after_a_failure_of_accept_every_queued_peer_is_served() {
     for error in ACCEPT_ERRORS {
         let trace = Trace::new();
         let server = failing(&trace, "accept4", error, 3, 4);
@@ -82,7 +82,7 @@ fn after_a_failure_of_accept_everybody_in_the_queue_is_served() {
 
 #[test]
 #[ignore = "needs strace: .ci/run installs it"]
-fn a_connection_that_cannot_be_watched_is_closed_and_the_next_one_is_served() {
+fn a_connection_that_cannot_be_watched_is_closed() {
     for error in ["ENOSPC", "ENOMEM"] {
         let trace = Trace::new();
         // Four listeners, the waker and the signals come first.
@@ -100,7 +100,7 @@ fn a_connection_that_cannot_be_watched_is_closed_and_the_next_one_is_served() {
 
 #[test]
 #[ignore = "needs strace: .ci/run installs it"]
-fn while_accept_fails_for_good_the_peers_that_are_in_are_served_and_the_server_can_be_stopped() {
+fn while_accept_fails_open_connections_are_served_until_a_stop() {
     let trace = Trace::new();
     // The second peer and everybody after it: accept has said once that the queue is empty.
     let server = failing(&trace, "accept4", "ENFILE", 3, INDEX_MAX);

@@ -84,7 +84,7 @@ fn options_set() -> Vec<String> {
 
 #[test]
 #[ignore = "needs strace: .ci/run installs it"]
-fn a_start_without_the_option_that_restarts_need_is_one_line_and_exit_1() {
+fn without_the_option_that_restarts_need_a_start_is_exit_1() {
     let options = options_set();
     let index = 1 + options.iter().position(|name| name == "SO_REUSEADDR").expect("it is set");
     check_refused("setsockopt", "ENOPROTOOPT", index);
@@ -129,7 +129,7 @@ fn a_start_that_cannot_catch_the_signals_is_one_line_and_exit_1() {
 
 #[test]
 #[ignore = "needs strace: .ci/run installs it"]
-fn a_limit_of_open_files_that_cannot_be_read_or_raised_is_lived_with() {
+fn a_file_limit_that_cannot_be_read_or_raised_is_no_failure() {
     for index in 1..=2 {
         let trace = Trace::new();
         // Two calls for the stack come first, before the program has begun.

@@ -5,7 +5,7 @@ use crate::tracer::{Fault, Trace};
 
 #[test]
 #[ignore = "needs strace: .ci/run installs it"]
-fn a_signal_that_comes_while_the_server_waits_is_heard_though_there_is_no_memory_to_announce_it() {
+fn a_signal_stops_a_waiting_server_without_memory_to_announce_it() {
     for signal in ["TERM", "INT"] {
         let trace = Trace::new();
         let fault = Fault { call: "sendto", error: "ENOBUFS", first: 1, last: 1 };

@@ -127,7 +127,7 @@ pub fn call(line: &str) -> Option<(&str, &str)> {
 }
 
 #[test]
-fn calls_are_counted_by_thread_before_and_behind_the_first_wait() {
+fn calls_are_counted_by_thread_before_and_after_the_first_wait() {
     let trace = "\
 7 socket(AF_INET, SOCK_STREAM, 0) = 3
 8 write(2, \"x\", 1 <unfinished ...>

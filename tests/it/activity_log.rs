@@ -79,7 +79,7 @@ const BIDI: &str = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\
     \u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
 
 #[test]
-fn printable_text_of_a_client_is_shown_and_bidi_characters_are_escaped() {
+fn printable_text_is_logged_and_bidi_characters_are_escaped() {
     let server = Server::start(&[]);
     let mut peer = server.text();
     peer.send(format!("ECHO héllo 字 שלום\nECHO {BIDI}\n"));
@@ -125,7 +125,7 @@ fn without_messages_the_log_shows_connections_only() {
 }
 
 #[test]
-fn where_other_machines_can_connect_no_message_is_logged_by_default_and_a_warning_is() {
+fn an_open_listener_logs_a_warning_and_no_message_by_default() {
     let mut command = program();
     command.args(["--listen", "text://0.0.0.0:0"]);
     let mut server = Server::launch_only(command);
@@ -175,7 +175,7 @@ fn an_opening_that_is_logged_late_has_its_own_time() {
 }
 
 #[test]
-fn a_sum_tells_probes_from_connections() {
+fn a_sum_counts_probes_apart_from_connections() {
     let server = Server::start(&["-v", "--activity-log", "1"]);
     (0..50).for_each(|_| drop(server.connect("binary")));
     let sum = server.wait_for_log(&["suppressed in the last second:", "probe"]);
@@ -280,7 +280,7 @@ fn a_flood_of_bad_connections_is_capped_too() {
 }
 
 #[test]
-fn a_flood_of_connections_that_are_turned_away_is_one_warning_a_second() {
+fn a_flood_of_rejected_connections_is_one_warning_per_second() {
     const CAP: usize = 5;
     let server = Server::start(&["--activity-log", "5", "--max-connections", "1"]);
     let _only = server.text();
@@ -362,7 +362,7 @@ fn rust_log_overrides_the_flags() {
 }
 
 #[test]
-fn the_log_has_no_colour_when_nobody_looks() {
+fn the_log_has_no_colour_without_a_terminal() {
     let server = Server::start(&["-v"]);
     let mut peer = server.text();
     peer.send("NONSENSE\n");

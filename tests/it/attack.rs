@@ -24,7 +24,7 @@ fn a_straight_line_has_its_slope_and_no_error() {
 }
 
 #[test]
-fn scatter_around_a_level_is_told_as_the_error_of_the_slope() {
+fn scatter_around_a_level_is_the_error_of_the_slope() {
     // Up and down by 1: the residuals are 1, the squares of the times around their mean sum up to
     // (n^3 - n) / 12.
     let points: Vec<(f64, f64)> =

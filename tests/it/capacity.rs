@@ -31,7 +31,7 @@ fn fill(server: &Server, count: usize) -> Vec<Peer> {
 }
 
 #[test]
-fn the_peer_that_takes_the_last_place_is_served_and_the_next_is_not() {
+fn the_peer_in_the_last_place_is_served_and_the_next_is_not() {
     let server = Server::start(&["--max-connections", "10"]);
     let mut peers = fill(&server, 10);
     assert_eq!(server.connect("text").read_to_end(), busy("text"));
@@ -42,7 +42,7 @@ fn the_peer_that_takes_the_last_place_is_served_and_the_next_is_not() {
 }
 
 #[test]
-fn peers_over_the_limit_are_told_so_and_see_a_clean_end() {
+fn peers_over_the_limit_get_an_error_and_a_clean_end() {
     let server = Server::start(&["--max-connections", "10"]);
     let peers = fill(&server, 10);
     for protocol in PROTOCOLS {
@@ -68,7 +68,7 @@ fn peers_over_the_limit_that_have_sent_at_once_see_no_reset() {
 }
 
 #[test]
-fn many_peers_over_the_limit_at_once_are_all_told() {
+fn many_peers_over_the_limit_at_once_all_get_an_error() {
     let server = Server::start(&["--max-connections", "10"]);
     let peers = fill(&server, 10);
     server.freeze();
@@ -141,7 +141,7 @@ fn welcomed(peers: &mut [Peer]) -> usize {
 }
 
 #[test]
-fn when_descriptors_are_exhausted_and_raised_again_everybody_is_served_without_a_new_peer() {
+fn once_descriptors_are_free_again_every_waiting_peer_is_served() {
     let (server, mut peers) = exhausted();
     welcomed(&mut peers);
     server.process().limit_descriptors(1000);
@@ -151,7 +151,7 @@ fn when_descriptors_are_exhausted_and_raised_again_everybody_is_served_without_a
 }
 
 #[test]
-fn when_descriptors_are_exhausted_a_peer_that_leaves_makes_room_for_one_that_waits() {
+fn when_descriptors_are_exhausted_a_close_lets_a_waiting_peer_in() {
     let (_server, mut peers) = exhausted();
     while !peers.is_empty() {
         let index = welcomed(&mut peers);
@@ -185,7 +185,7 @@ fn while_descriptors_are_exhausted_the_server_does_not_spin() {
 }
 
 #[test]
-fn the_soft_limit_of_descriptors_is_raised_to_the_hard_one_and_logged() {
+fn the_soft_limit_of_descriptors_is_raised_and_logged() {
     let mut command = program_under(&["prlimit", "--nofile=64:500"]);
     command.args(listen_flags());
     let server = Server::launch(command);
@@ -194,7 +194,7 @@ fn the_soft_limit_of_descriptors_is_raised_to_the_hard_one_and_logged() {
 }
 
 #[test]
-fn the_connection_limit_is_what_the_hard_limit_of_descriptors_allows() {
+fn the_hard_limit_of_descriptors_bounds_the_connections() {
     let mut command = program_under(&["prlimit", "--nofile=64:64"]);
     command.args(listen_flags());
     let server = Server::launch(command);

@@ -34,7 +34,7 @@ fn begun(protocol: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_peer_that_says_nothing_is_told_and_closed_after_the_idle_timeout() {
+fn a_silent_peer_is_closed_after_the_idle_timeout() {
     let server = Server::start(&["--idle-timeout", "300ms"]);
     for protocol in PROTOCOLS {
         let started = Instant::now();
@@ -49,7 +49,7 @@ fn a_peer_that_says_nothing_is_told_and_closed_after_the_idle_timeout() {
 }
 
 #[test]
-fn a_peer_that_has_spoken_once_is_closed_after_the_idle_timeout_too() {
+fn a_peer_that_falls_silent_is_closed_after_the_idle_timeout() {
     let server = Server::start(&["--idle-timeout", "300ms"]);
     let mut peer = server.text();
     let sent_at = Instant::now();
@@ -92,7 +92,7 @@ fn a_peer_that_goes_on_talking_is_not_idle() {
 }
 
 #[test]
-fn without_a_timeout_nobody_is_closed() {
+fn without_a_timeout_no_peer_is_closed() {
     let server = Server::start(&["--idle-timeout", "off", "--message-timeout", "off"]);
     let mut peer = server.text();
     peer.send("ECHO st");
@@ -102,7 +102,7 @@ fn without_a_timeout_nobody_is_closed() {
 }
 
 #[test]
-fn a_message_that_does_not_end_is_told_and_closed_after_the_message_timeout() {
+fn an_endless_message_is_closed_after_the_message_timeout() {
     let server = Server::start(&["--message-timeout", "300ms", "--quiet-period", "1h"]);
     for protocol in PROTOCOLS {
         let mut peer = greeted(&server, protocol);
@@ -189,7 +189,7 @@ fn oversleep(server: &Server, began: Instant, speak: impl FnOnce()) -> Option<()
 }
 
 #[test]
-fn a_server_that_overslept_reads_what_has_come_before_it_calls_a_peer_idle() {
+fn a_server_that_overslept_reads_before_it_calls_a_peer_idle() {
     let server = Server::start(&["--idle-timeout", "1s"]);
     undisturbed(|| {
         let began = Instant::now();
@@ -201,7 +201,7 @@ fn a_server_that_overslept_reads_what_has_come_before_it_calls_a_peer_idle() {
 }
 
 #[test]
-fn a_server_that_overslept_reads_what_has_come_before_it_gives_a_message_up() {
+fn a_server_that_overslept_reads_before_it_times_out_a_message() {
     let server = Server::start(&["--message-timeout", "1s"]);
     undisturbed(|| {
         let mut peer = server.text();
@@ -214,7 +214,7 @@ fn a_server_that_overslept_reads_what_has_come_before_it_gives_a_message_up() {
 }
 
 #[test]
-fn a_server_that_overslept_writes_what_it_can_before_it_cuts_a_slow_reader_off() {
+fn a_server_that_overslept_writes_before_it_times_out_a_reader() {
     let server = Server::start(&["--write-timeout", "1s"]);
     let answer = frame(ECHO, vec![b'x'; 8 << 20]);
     let (last, others) = answer.split_last().expect("a frame");

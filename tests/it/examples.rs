@@ -102,7 +102,7 @@ mod calculating {
     }
 
     #[test]
-    fn help_lists_it_behind_the_commands_of_the_protocol() {
+    fn help_lists_it_after_the_commands_of_the_protocol() {
         let [help] = answers([b"HELP"]);
         assert_eq!(help, "HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT | CALC <EXPRESSION>");
     }
@@ -186,7 +186,7 @@ mod generating_characters {
     }
 
     #[test]
-    fn a_peer_that_never_reads_costs_little_and_is_reset() {
+    fn a_peer_that_never_reads_holds_bounded_bytes_and_is_reset() {
         let running = Running::new(|addr| {
             let timeout = Some(Duration::from_millis(200));
             chargen::server(addr).timeouts(Timeouts::default().with_write(timeout))

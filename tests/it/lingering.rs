@@ -23,7 +23,7 @@ fn a_browser_that_posts_a_long_body_reads_its_error() {
 }
 
 #[test]
-fn whoever_goes_on_sending_after_quit_reads_bye() {
+fn a_peer_that_goes_on_sending_after_quit_reads_bye() {
     let server = Server::start(&[]);
     for _ in 0..20 {
         let mut peer = server.text();

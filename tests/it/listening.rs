@@ -30,7 +30,7 @@ fn outgoing_connection() -> (TcpStream, TcpStream) {
 }
 
 #[test]
-fn a_port_that_an_outgoing_connection_has_is_told_from_that_of_a_program() {
+fn a_port_of_an_outgoing_connection_is_named_as_such() {
     let (client, _accepted) = outgoing_connection();
     let url = format!("text://{}", client.local_addr().expect("connected"));
     let parts = [url.as_str(), "an outgoing connection uses this port", "60 s after its end"];
@@ -38,7 +38,7 @@ fn a_port_that_an_outgoing_connection_has_is_told_from_that_of_a_program() {
 }
 
 #[test]
-fn a_port_that_a_closed_connection_has_left_is_said_to_be_free_in_a_minute() {
+fn a_port_held_by_a_closed_connection_is_named_free_in_a_minute() {
     let (client, accepted) = outgoing_connection();
     let addr = client.local_addr().expect("connected");
     // The end that closes first keeps its port.
@@ -57,7 +57,7 @@ fn a_port_that_a_closed_connection_has_left_is_said_to_be_free_in_a_minute() {
 }
 
 #[test]
-fn two_listeners_with_one_address_are_named_and_no_program_is_blamed() {
+fn two_listeners_with_one_address_are_both_named() {
     let urls = ["--listen", "text://127.83.71.4:4000", "--listen", "echo://127.83.71.4:4000"];
     let parts = [
         "echo://127.83.71.4:4000",
@@ -74,7 +74,7 @@ fn two_listeners_with_one_address_are_named_and_no_program_is_blamed() {
 }
 
 #[test]
-fn an_address_to_which_no_connection_can_come_is_refused_with_one_that_works() {
+fn an_unreachable_address_is_refused_and_a_working_one_named() {
     for (url, advice) in [
         ("text://[::ffff:127.0.0.1]:4000", "write it as text://127.0.0.1:4000"),
         ("chat://[fe80::1]:4000", "chat://[fe80::1%eth0]:4000"),
@@ -86,7 +86,7 @@ fn an_address_to_which_no_connection_can_come_is_refused_with_one_that_works() {
 }
 
 #[test]
-fn of_the_default_listeners_those_that_can_be_had_start_and_the_rest_are_warned_of() {
+fn a_default_listener_that_cannot_start_is_only_a_warning() {
     let taken = TcpListener::bind("127.83.71.2:9999").expect("nothing else uses this address");
     let mut command = program();
     command.args(["--host", "127.83.71.2"]);
@@ -99,7 +99,7 @@ fn of_the_default_listeners_those_that_can_be_had_start_and_the_rest_are_warned_
 }
 
 #[test]
-fn when_no_default_listener_can_be_had_the_first_one_is_named_in_one_line() {
+fn without_any_default_listener_the_first_one_is_named() {
     let ports = [40000, 65432, 8888, 9999];
     let _taken = ports.map(|port| {
         TcpListener::bind(("127.83.71.6", port)).expect("nothing else uses this address")
@@ -124,7 +124,7 @@ fn every_listener_is_printed_however_many_there_are() {
 }
 
 #[test]
-fn a_limit_of_files_that_leaves_none_for_a_connection_is_one_line_and_exit_1() {
+fn a_file_limit_without_room_for_a_connection_is_exit_1() {
     for limit in 8..=12 {
         let mut command = program_under(&["prlimit", &format!("--nofile={limit}")]);
         command.args(["--listen", "text://127.0.0.1:0", "-q"]);

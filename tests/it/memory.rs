@@ -73,7 +73,7 @@ fn use_and_leave_open(server: &Server, count: usize) -> Vec<Peer> {
 }
 
 #[test]
-fn a_connection_that_was_busy_once_gives_its_memory_back() {
+fn a_connection_that_was_busy_once_returns_its_memory() {
     const PEERS: usize = 100;
     let server = Server::start(&[]);
     let request = frame(ECHO, vec![b'x'; MIB]);
@@ -95,7 +95,7 @@ fn tight() -> Server {
 }
 
 #[test]
-fn a_frame_over_the_memory_limit_is_refused_and_the_session_goes_on() {
+fn a_frame_over_the_memory_limit_is_refused_and_no_more() {
     let server = tight();
     let mut peer = server.connect("binary");
     peer.send([frame(ECHO, vec![b'x'; 2 * MIB]), frame(ECHO, "next")].concat());
@@ -114,7 +114,7 @@ fn a_message_that_has_no_room_though_it_is_alone_is_warned_of() {
 }
 
 #[test]
-fn a_line_over_the_memory_limit_is_refused_and_the_session_goes_on() {
+fn a_line_over_the_memory_limit_is_refused_and_no_more() {
     let server = tight();
     let mut peer = server.text();
     peer.send([b"ECHO ", "x".repeat(2 * MIB).as_bytes(), b"\nECHO next\n"].concat());
@@ -190,7 +190,7 @@ fn small_pieces_of_many_peers_are_within_the_limit_too() {
 }
 
 #[test]
-fn nobody_else_notices_a_peer_over_the_memory_limit() {
+fn no_other_peer_notices_a_peer_over_the_memory_limit() {
     let server = tight();
     let mut others: Vec<Peer> = (0..10).map(|_| server.text()).collect();
     let mut greedy = server.connect("binary");
@@ -222,7 +222,7 @@ fn the_memory_of_a_peer_that_left_is_free_for_the_next() {
 }
 
 #[test]
-fn after_a_burst_the_system_has_its_memory_back_though_one_who_came_late_stays() {
+fn after_a_burst_the_memory_is_back_though_a_late_peer_stays() {
     const PEERS: usize = 300;
     const HELD_EACH: usize = 100_000;
     let server = Server::start(&["--activity-log", "1"]);
@@ -253,7 +253,7 @@ fn after_a_burst_the_system_has_its_memory_back_though_one_who_came_late_stays()
 const RESIDENT_SLACK: usize = 16 * MIB;
 
 #[test]
-fn frames_of_chosen_sizes_and_lifetimes_leave_the_process_within_its_limit() {
+fn frames_of_chosen_sizes_and_lifetimes_stay_within_the_limit() {
     const LIMIT: usize = 64 * MIB;
     let flags = ["--memory-limit", "64MiB", "--message-timeout", "off", "--activity-log", "off"];
     let server = Server::start(&flags);
@@ -294,7 +294,7 @@ fn frames_of_chosen_sizes_and_lifetimes_leave_the_process_within_its_limit() {
 }
 
 #[test]
-fn after_long_texts_were_reversed_the_system_has_their_memory_back() {
+fn after_long_texts_were_reversed_their_memory_is_back() {
     let server = Server::start(&["--activity-log", "off"]);
     let before = server.process().resident_bytes();
     let text = vec![b'x'; 16 * MIB];

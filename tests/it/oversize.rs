@@ -101,7 +101,7 @@ fn check_endless_line(protocol: &str, refusal_at_end: bool, ending: &str, answer
 }
 
 #[test]
-fn whoever_leaves_inside_a_line_that_is_discarded_reads_the_refusal_and_a_clean_end() {
+fn a_half_close_inside_a_discarded_line_gets_the_refusal_and_the_end() {
     let server = Server::start(&NEVER_QUIET);
     for (protocol, refusal) in [
         ("text", [crate::support::BANNER, b"ERROR LINE_TOO_LONG\n"].concat()),
@@ -143,7 +143,7 @@ fn a_frame_of_the_limit_is_taken() {
 }
 
 #[test]
-fn a_frame_over_the_limit_is_refused_at_its_header_and_its_payload_discarded() {
+fn a_frame_over_the_limit_is_refused_at_its_header() {
     let server = Server::start(&[]);
     let mut peer = server.connect("binary");
     let before = server.process().resident_bytes();

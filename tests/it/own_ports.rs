@@ -30,7 +30,7 @@ run "$LOAD" text://127.0.0.1:5555 --source 127.0.0.1 --lifetime 1 -c 1 -d 200ms
 
 #[test]
 #[ignore = "needs root and iproute2: .ci/run has them"]
-fn no_connection_of_the_client_or_the_generator_has_a_default_port() {
+fn no_outgoing_connection_of_a_program_has_a_default_port() {
     let output = run_in_a_namespace(SCRIPT);
     let connections = String::from_utf8(output.stdout).expect("numbers");
     assert_eq!(

@@ -43,30 +43,30 @@ fn message(index: usize) -> Vec<u8> {
 }
 
 #[test]
-fn sixty_thousand_lines_are_answered_though_nothing_is_read_for_a_second() {
+fn a_second_without_reading_costs_no_answer_to_60_000_lines() {
     read_late("text", line, line);
 }
 
 #[test]
-fn sixty_thousand_frames_are_answered_though_nothing_is_read_for_a_second() {
+fn a_second_without_reading_costs_no_answer_to_60_000_frames() {
     let request = |index| frame(ECHO, long_words(index));
     read_late("binary", request, request);
 }
 
 #[test]
-fn sixty_thousand_echo_messages_are_answered_though_nothing_is_read_for_a_second() {
+fn a_second_without_reading_costs_no_answer_to_60_000_echo_messages() {
     read_late("echo", message, |index| [b"Server received: ", message(index).as_slice()].concat());
 }
 
 #[test]
-fn sixty_thousand_chat_messages_are_answered_though_nothing_is_read_for_a_second() {
+fn a_second_without_reading_costs_no_answer_to_60_000_chat_messages() {
     read_late("chat", message, |index| {
         [b"ACK: Received '", long_words(index).as_slice(), b"'\n"].concat()
     });
 }
 
 #[test]
-fn a_million_lines_are_answered_though_nothing_is_read_for_two_seconds() {
+fn two_seconds_without_reading_cost_no_answer_to_a_million_lines() {
     let server = Server::start(&["--activity-log", "1"]);
     let mut peer = server.connect_with_small_window("text");
     // More than two kernels hold between two sockets.

@@ -56,7 +56,7 @@ fn every_block_is_a_transcript_and_ends_each_connection() {
 }
 
 #[test]
-fn every_error_is_shown_for_each_protocol_that_says_it() {
+fn every_error_is_shown_for_each_protocol_that_sends_it() {
     let transcripts = transcripts();
     for (token, protocols) in error_table() {
         for protocol in protocols {

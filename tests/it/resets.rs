@@ -17,7 +17,7 @@ fn check_unharmed(server: &Server, descriptors: usize) {
 }
 
 #[test]
-fn resets_during_a_large_answer_harm_nobody() {
+fn resets_during_a_large_answer_harm_no_other_peer() {
     let server = Server::start(&[]);
     let descriptors = server.descriptor_count();
     let request = frame(ECHO, vec![b'x'; MIB]);
@@ -32,7 +32,7 @@ fn resets_during_a_large_answer_harm_nobody() {
 }
 
 #[test]
-fn resets_before_the_connection_is_accepted_harm_nobody() {
+fn resets_before_the_connection_is_accepted_harm_no_other_peer() {
     let server = Server::start(&[]);
     let descriptors = server.descriptor_count();
     server.freeze();
@@ -72,7 +72,7 @@ fn a_close_is_noticed_while_the_server_does_not_read() {
 }
 
 #[test]
-fn an_end_of_input_while_the_server_does_not_read_leaves_it_the_write_timeout() {
+fn an_end_of_input_under_backpressure_leaves_the_write_timeout() {
     let (server, descriptors, mut peer) = stuck(&["--write-timeout", "2s"]);
     peer.half_close();
     check_unharmed(&server, descriptors);

@@ -50,12 +50,12 @@ fn check_ordered_end(signal: &str) {
 }
 
 #[test]
-fn sigterm_says_bye_closes_and_exits_with_zero() {
+fn sigterm_sends_bye_closes_and_exits_with_zero() {
     check_ordered_end("TERM");
 }
 
 #[test]
-fn sigint_says_bye_closes_and_exits_with_zero() {
+fn sigint_sends_bye_closes_and_exits_with_zero() {
     check_ordered_end("INT");
 }
 
@@ -150,7 +150,7 @@ fn everything_that_had_arrived_is_answered() {
 }
 
 #[test]
-fn everybody_is_answered_though_there_are_more_than_one_look_shows() {
+fn more_peers_than_one_wait_reports_are_all_answered() {
     const PEERS: usize = 3000;
     rlimit::increase_nofile_limit(20_000).expect("descriptors for our own ends");
     let mut server = Server::start(&["--activity-log", "1"]);
@@ -214,7 +214,7 @@ fn under_load_no_answer_is_cut_in_half() {
 }
 
 #[test]
-fn nobody_is_accepted_any_more() {
+fn no_connection_is_accepted_any_more() {
     let mut server = Server::start(&["--drain-timeout", "1h", "--write-timeout", "off"]);
     let stuck = stuck_peer(&server);
     server.process().signal("TERM");
@@ -240,7 +240,7 @@ fn a_slow_reader_gets_all_of_its_answers_before_the_end() {
 }
 
 #[test]
-fn a_peer_that_reads_nothing_holds_up_the_end_for_the_drain_timeout_only() {
+fn a_peer_that_reads_nothing_delays_the_end_by_the_drain_timeout() {
     let mut server = Server::start(&["--drain-timeout", "500ms", "--write-timeout", "off"]);
     let stuck = stuck_peer(&server);
     let signalled = Instant::now();

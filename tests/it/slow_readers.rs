@@ -47,17 +47,17 @@ fn short_requests_with_long_answers_hold_bounded_memory_too() {
 }
 
 #[test]
-fn errors_that_nobody_reads_hold_bounded_memory_too() {
+fn unread_errors_hold_bounded_memory_too() {
     check_memory("binary", &frame(9, ""));
 }
 
 #[test]
-fn messages_of_one_byte_that_nobody_reads_hold_bounded_memory_too() {
+fn unread_answers_to_single_bytes_hold_bounded_memory_too() {
     check_memory("echo", b"\n");
 }
 
 #[test]
-fn a_million_questions_of_a_peer_that_never_reads_end_with_the_write_timeout_and_are_counted() {
+fn a_million_unread_answers_end_with_the_write_timeout() {
     let server = Server::start(&["--write-timeout", "1s", "--activity-log", "1000"]);
     let descriptors = server.descriptor_count();
     let peer = server.connect_with_small_window("text");
@@ -80,7 +80,7 @@ fn a_million_questions_of_a_peer_that_never_reads_end_with_the_write_timeout_and
 }
 
 #[test]
-fn what_the_kernel_holds_for_a_peer_that_never_reads_is_bounded_too() {
+fn the_kernel_holds_bounded_memory_for_a_peer_that_never_reads() {
     /// Twice what it may hold unsent: the rest is for what is on its way.
     const HELD_MAX: usize = 2 * 256 * KIB;
     let server = Server::start(&["--write-timeout", "off"]);
@@ -149,7 +149,7 @@ fn a_slow_reader_that_quits_after_a_large_answer_gets_all_of_it() {
 }
 
 #[test]
-fn unread_input_behind_quit_does_not_cost_the_last_answer() {
+fn unread_input_after_quit_does_not_cost_the_last_answer() {
     let server = Server::start(&[]);
     let mut peer = server.connect_with_small_window("binary");
     let answer = frame(ECHO, vec![b'x'; MIB]);

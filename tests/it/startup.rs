@@ -84,7 +84,7 @@ fn a_bad_url_is_exit_2_with_an_example() {
 }
 
 #[test]
-fn a_protocol_that_does_not_exist_is_exit_2_and_names_those_that_do() {
+fn an_unknown_protocol_is_exit_2_and_the_known_ones_are_named() {
     check_failure(
         program().args(["--listen", "smtp://127.0.0.1:0"]),
         2,
@@ -172,7 +172,7 @@ const FLAGS: [&str; 14] = [
 ];
 
 #[test]
-fn the_help_says_how_a_flag_is_written_as_a_variable() {
+fn the_help_shows_how_a_flag_is_written_as_a_variable() {
     for flag in ["-h", "--help"] {
         let help = run(program().arg(flag));
         assert!(help.text().contains("TINYTCP_"), "no variable in:\n{}", help.text());
@@ -208,7 +208,7 @@ fn a_variable_is_as_good_as_its_flag() {
 }
 
 #[test]
-fn every_flag_takes_what_the_help_says() {
+fn every_flag_takes_what_the_help_shows() {
     let flags = [
         ["--max-connections", "2k"],
         ["--max-line", "64 KiB"],

@@ -46,7 +46,7 @@ fn status_when(handle: &Handle, is_so: impl Fn(&Status) -> bool) -> Status {
 }
 
 #[test]
-fn connections_messages_and_bytes_are_counted_by_listener_while_they_move() {
+fn counters_of_each_listener_move_with_its_traffic() {
     let (handle, [text, echo], running) = start();
     let streams = [1, 2].map(|_| served(text, b"ECHO hello\n"));
     let status = status_when(&handle, |status| status.listeners[0].counters.messages == 2);
@@ -75,7 +75,7 @@ fn connections_messages_and_bytes_are_counted_by_listener_while_they_move() {
 }
 
 #[test]
-fn the_state_at_the_end_is_what_run_returns_and_a_handle_is_told_no_more() {
+fn run_returns_the_last_state_and_a_handle_gets_no_more() {
     let (handle, [text, _], running) = start();
     let stream = served(text, b"ECHO hello\n");
     handle.stop();
@@ -89,7 +89,7 @@ fn the_state_at_the_end_is_what_run_returns_and_a_handle_is_told_no_more() {
 }
 
 #[test]
-fn many_threads_are_told_at_once() {
+fn many_threads_get_the_state_at_once() {
     let (handle, _, running) = start();
     let threads = [(); 8].map(|()| {
         let handle = handle.clone();

@@ -20,7 +20,7 @@ fn refusal(protocol: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_client_of_tls_is_told_so_and_sees_a_clean_end_in_every_protocol() {
+fn a_client_of_tls_gets_an_error_and_a_clean_end() {
     let server = Server::start(&[]);
     for protocol in PROTOCOLS {
         let mut peer = server.connect(protocol);
@@ -66,7 +66,7 @@ fn every_version_is_known_and_no_other_beginning_is_taken_for_one() {
 }
 
 #[test]
-fn behind_the_beginning_of_a_connection_it_is_text_like_any_other() {
+fn after_the_first_bytes_of_a_connection_tls_is_text() {
     let server = Server::start(&[]);
     let mut echo = server.connect("echo");
     echo.send([b"hello\n", CLIENT_HELLO].concat());
@@ -86,7 +86,7 @@ fn behind_the_beginning_of_a_connection_it_is_text_like_any_other() {
 }
 
 #[test]
-fn nothing_that_it_sends_is_logged_and_the_close_says_what_it_was() {
+fn its_bytes_are_not_logged_and_its_close_names_tls() {
     let server = Server::start(&["-v"]);
     for protocol in PROTOCOLS {
         let mut peer = server.connect(protocol);
@@ -102,7 +102,7 @@ fn nothing_that_it_sends_is_logged_and_the_close_says_what_it_was() {
 }
 
 #[test]
-fn whoever_sends_more_than_the_hello_still_reads_the_refusal() {
+fn a_peer_that_sends_more_than_the_hello_reads_the_refusal() {
     let server = Server::start(&[]);
     for protocol in PROTOCOLS {
         let mut peer = server.connect(protocol);

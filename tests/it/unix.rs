@@ -173,7 +173,7 @@ fn the_log_numbers_the_peers_and_warns_of_no_other_machines() {
 }
 
 #[test]
-fn a_connection_over_the_limit_is_told_so() {
+fn a_connection_over_the_limit_gets_an_error() {
     let folder = Folder::new("busy");
     let _server = start("text", &folder.socket(), &["--max-connections", "1"]);
     let mut first = connect(&folder.socket());

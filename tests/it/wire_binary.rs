@@ -26,7 +26,7 @@ fn check_with_limit(frame_max: usize, input: &[u8], answers: &[u8]) {
 }
 
 #[test]
-fn the_server_says_nothing_on_accept() {
+fn the_server_sends_nothing_on_accept() {
     check(b"", b"");
 }
 
@@ -163,7 +163,7 @@ fn half_a_frame_is_not_run() {
 }
 
 #[test]
-fn mixed_streams_get_what_the_oracle_says() {
+fn mixed_streams_get_the_answers_of_the_oracle() {
     let server = Server::start(&["--max-frame", "30"]);
     Dialogue::new(&server, "binary").check_at_random(400, streams(), |input| oracle(input, 30));
 }

@@ -15,7 +15,7 @@ fn check(input: &[u8], answers: impl AsRef<[u8]>) {
 }
 
 #[test]
-fn the_server_says_nothing_on_accept() {
+fn the_server_sends_nothing_on_accept() {
     check(b"", b"");
 }
 
@@ -99,7 +99,7 @@ fn any_bytes_are_acknowledged() {
 }
 
 #[test]
-fn a_message_without_a_newline_is_answered_when_the_peer_falls_quiet() {
+fn without_a_newline_the_answer_comes_when_the_peer_falls_quiet() {
     let server = Server::start(&[]);
     let mut peer = server.connect("chat");
     peer.send("hello");
@@ -109,7 +109,7 @@ fn a_message_without_a_newline_is_answered_when_the_peer_falls_quiet() {
 }
 
 #[test]
-fn a_message_without_a_newline_is_not_answered_before_the_quiet_period_is_over() {
+fn without_a_newline_no_answer_comes_before_the_quiet_period_ends() {
     check_quiet("chat", "wait", "ACK: Received 'wait'");
 }
 
@@ -124,7 +124,7 @@ fn a_message_over_the_limit_is_refused_where_it_ends() {
 }
 
 #[test]
-fn mixed_streams_get_what_the_oracle_says() {
+fn mixed_streams_get_the_answers_of_the_oracle() {
     let server = Server::start(&[&NEVER_QUIET[..], &["--max-line", "30"]].concat());
     let inputs = streams(&[
         "hello", "HELLO!", "the time", "status", "exit", "Exit ", "ACK", "tim", "stat us",

@@ -14,12 +14,12 @@ fn check(input: &[u8], answers: &[u8]) {
 }
 
 #[test]
-fn the_server_says_nothing_on_accept() {
+fn the_server_sends_nothing_on_accept() {
     check(b"", b"");
 }
 
 #[test]
-fn a_message_comes_back_behind_a_prefix() {
+fn a_message_comes_back_after_a_prefix() {
     check(b"Hello, server!\n", b"Server received: Hello, server!\n");
 }
 
@@ -59,7 +59,7 @@ fn a_waiting_piece_is_answered_at_the_end_of_input() {
 }
 
 #[test]
-fn a_message_without_a_newline_is_answered_when_the_peer_falls_quiet() {
+fn without_a_newline_the_answer_comes_when_the_peer_falls_quiet() {
     let server = Server::start(&[]);
     let mut peer = server.connect("echo");
     for message in ["Hello, server!", "How are you?"] {
@@ -69,12 +69,12 @@ fn a_message_without_a_newline_is_answered_when_the_peer_falls_quiet() {
 }
 
 #[test]
-fn a_message_without_a_newline_is_not_answered_before_the_quiet_period_is_over() {
+fn without_a_newline_no_answer_comes_before_the_quiet_period_ends() {
     check_quiet("echo", "wait for it", "Server received: wait for it");
 }
 
 #[test]
-fn a_whole_line_is_answered_at_once_and_the_piece_behind_it_when_it_is_quiet() {
+fn a_line_is_answered_at_once_and_the_piece_after_it_in_quiet() {
     check_quiet("echo", "a\nb", "Server received: a\nServer received: b");
 }
 
@@ -99,7 +99,7 @@ fn a_message_over_the_limit_may_end_in_quiet() {
 }
 
 #[test]
-fn mixed_streams_get_what_the_oracle_says() {
+fn mixed_streams_get_the_answers_of_the_oracle() {
     let server = Server::start(&[&NEVER_QUIET[..], &["--max-line", "30"]].concat());
     let inputs = streams(&["hello", "quit", "Server received: "]);
     Dialogue::new(&server, "echo").check_at_random(400, inputs, |input| oracle(input, 30));

@@ -26,7 +26,7 @@ fn check(input: &[u8], answers: impl AsRef<[u8]>) {
 }
 
 #[test]
-fn the_server_speaks_first() {
+fn the_server_greets_first() {
     let server = Server::start(&[]);
     server.connect("text").expect(BANNER);
 }
@@ -104,7 +104,7 @@ fn help_lists_the_commands_in_one_line() {
 }
 
 #[test]
-fn quit_says_bye_and_closes() {
+fn quit_is_answered_with_bye_and_closes() {
     let server = Server::start(&[]);
     let mut peer = server.text();
     peer.send("QUIT\n");
@@ -182,7 +182,7 @@ fn a_request_line_of_http_ends_the_session() {
 }
 
 #[test]
-fn a_request_of_http_over_the_limit_ends_the_session_and_its_body_is_not_run() {
+fn an_http_request_over_the_limit_ends_the_session_before_its_body() {
     let server = Server::start(&["--max-line", "16"]);
     for method in http::METHODS {
         let request =
@@ -231,7 +231,7 @@ fn telnet_negotiation_inside_a_command_is_ignored() {
 }
 
 #[test]
-fn an_argument_behind_telnet_negotiation_is_kept_byte_for_byte_too() {
+fn an_argument_after_negotiation_is_kept_byte_for_byte() {
     check(b"\xFF\xFB\x18ECHO \x0C\x0B\r\xFF\xFB\n", b"ECHO \x0C\x0B\r\xFF\xFB\n");
 }
 

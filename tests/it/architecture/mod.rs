@@ -221,7 +221,7 @@ fn the_rooms_of_the_load_generator_import_downwards() {
 }
 
 #[test]
-fn clippy_denies_what_could_panic_where_bytes_of_a_peer_are_handled() {
+fn clippy_denies_panics_where_bytes_of_a_peer_are_handled() {
     for module in FLOORS_WITHOUT_EXPECT {
         let root =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("core/src").join(module).join("mod.rs");

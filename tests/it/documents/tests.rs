@@ -171,7 +171,7 @@ fn a_star_is_anything_and_braces_are_a_choice() {
 }
 
 #[test]
-fn a_name_in_backquotes_is_a_test_when_it_has_a_file_or_is_a_sentence() {
+fn a_name_in_backquotes_is_a_test_with_a_file_or_four_words() {
     assert_eq!(named("half_close::a_b"), Some(Named::Function("half_close", "a_b")));
     assert_eq!(named("a_name_of_a_test"), Some(Named::Alone("a_name_of_a_test")));
     assert_eq!(named("max_line"), None);
