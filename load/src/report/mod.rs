@@ -14,6 +14,7 @@ use crate::report::origin::Origin;
 
 mod cause_counts;
 mod distribution;
+mod file_error;
 mod files;
 mod formats;
 pub mod merge;
