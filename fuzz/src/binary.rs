@@ -2,7 +2,7 @@
 
 use tinytcp_core::close_reason::CloseReason;
 use tinytcp_core::limits::Limits;
-use tinytcp_core::protocol::binary::Binary;
+use tinytcp_core::protocol::binary::{Binary, ECHO, ERROR, QUIT, REVERSE};
 use tinytcp_core::testing::Outcome;
 
 use crate::talk;
@@ -21,12 +21,12 @@ fn oracle(limits: &Limits, mut input: &[u8]) -> Outcome {
         let payload = &input[5..5 + received];
         let is_whole = received as u64 == claimed;
         let answer = match code {
-            3 => return Outcome { answers, closed: Some(CloseReason::Quit) },
+            QUIT => return Outcome { answers, closed: Some(CloseReason::Quit) },
             _ if claimed > u64::from(limits.frame_bytes_max) => error("FRAME_TOO_LARGE"),
-            1 | 2 if !is_whole => break,
-            1 => frame(1, payload),
-            2 => match String::from_utf8(payload.to_vec()) {
-                Ok(text) => frame(1, text.chars().rev().collect::<String>().as_bytes()),
+            ECHO | REVERSE if !is_whole => break,
+            ECHO => frame(ECHO, payload),
+            REVERSE => match String::from_utf8(payload.to_vec()) {
+                Ok(text) => frame(ECHO, text.chars().rev().collect::<String>().as_bytes()),
                 Err(_) => error("INVALID_UTF8"),
             },
             _ => error("UNKNOWN_COMMAND"),
@@ -38,7 +38,7 @@ fn oracle(limits: &Limits, mut input: &[u8]) -> Outcome {
 }
 
 fn error(token: &str) -> Vec<u8> {
-    frame(255, token.as_bytes())
+    frame(ERROR, token.as_bytes())
 }
 
 fn frame(code: u8, payload: &[u8]) -> Vec<u8> {

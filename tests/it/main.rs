@@ -31,6 +31,7 @@ mod readme;
 mod real_tools;
 mod resets;
 mod restarts;
+mod session_text;
 mod shutdown;
 mod silent_death;
 mod sinks;

@@ -27,16 +27,15 @@ fn a_stall_counts_for_all_requests_due_in_it() {
         right(line)
     });
     // Of 600 requests, 100 are due during the stall and wait for 50 ms on average; one is sent into
-    // it.
+    // it. A busy machine makes these waits longer, and never shorter.
     let run = measure(&[&url, "-R", "1000", "-c", "1", "-d", "600ms"]);
     assert_eq!(run.is_flawless().count("requests.sent"), 600);
-    let [send, schedule] =
-        ["from_send", "from_schedule"].map(|from| run.number(&format!("latency.{from}.p90_us")));
+    let schedule = run.number("latency.from_schedule.p90_us");
     assert!(schedule > 20e3, "p90 from the schedule hides the stall: {run:?}");
-    assert!(
-        schedule > 2.0 * send,
-        "p90 is {schedule} us from the schedule and {send} us from the send"
-    );
+    let [send, schedule] =
+        ["from_send", "from_schedule"].map(|from| run.number(&format!("latency.{from}.mean_us")));
+    let waited = (schedule - send) * 600.0;
+    assert!(waited > 4.5e6, "only {waited} us of waiting are counted from the schedule: {run:?}");
     for from in ["from_send", "from_schedule"] {
         assert!(
             run.number(&format!("latency.{from}.max_us")) >= 99e3,

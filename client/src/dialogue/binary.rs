@@ -1,18 +1,10 @@
 //! Binary: the words `echo <msg>`, `rev <msg>` and `quit` become frames.
 
 use tinytcp_core::display::escape::{front, quoted};
+pub use tinytcp_core::protocol::binary::{ECHO, ERROR, QUIT, REVERSE};
 use tinytcp_core::wire::frame::Header;
 
 use super::{DueAnswer, Request};
-
-/// The code of a request for the same bytes, and of every answer without an error.
-pub const ECHO: u8 = 1;
-/// The code of a request for the reversed text.
-pub const REVERSE: u8 = 2;
-/// The code of the request that ends the session.
-pub const QUIT: u8 = 3;
-/// The code of an error.
-pub const ERROR: u8 = 255;
 
 /// The message is everything after the blank that follows the word, byte for byte.
 pub fn encode(line: &[u8], output: &mut Vec<u8>) -> Result<Request, String> {

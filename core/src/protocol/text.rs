@@ -271,11 +271,10 @@ fn trim_blanks(line: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::super::conversations::{
-        self, Outcome, SessionHarness, assert_answers, assert_last_answers, outcomes, small_limits,
+        self, Outcome, SessionHarness, assert_answers, assert_last_answers, small_limits,
     };
     use super::*;
     use crate::limits::{HIGH_WATER_BYTES, Limits};
-    use proptest::prelude::*;
 
     const HELP_LINE: &str = "HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT\n";
 
@@ -605,134 +604,4 @@ mod tests {
         b"\xff\xff",
         b"\xff",
     ];
-
-    /// The whole conversation, the slow and obvious way.
-    fn oracle(limits: &Limits, mut input: &[u8]) -> Outcome {
-        let mut answers = Vec::new();
-        while let Some(newline) = input.iter().position(|byte| *byte == b'\n') {
-            let line = input[..newline].strip_suffix(b"\r").unwrap_or(&input[..newline]);
-            input = &input[newline + 1..];
-            let (answer, closed) = oracle_of_line(limits, line);
-            answers.extend(answer);
-            if closed.is_some() {
-                return Outcome { answers, closed };
-            }
-        }
-        let half = input.strip_suffix(b"\r").unwrap_or(input);
-        if half.len() <= limits.line_bytes_max as usize {
-            return Outcome { answers, closed: None };
-        }
-        let (answer, closed) = oracle_of_line(limits, half);
-        Outcome { answers: [answers, answer].concat(), closed }
-    }
-
-    fn oracle_of_line(limits: &Limits, line: &[u8]) -> (Vec<u8>, Option<CloseReason>) {
-        if line.len() > limits.line_bytes_max as usize {
-            return match oracle_of_words(&line[..line.len().min(http::FRONT_LEN)]) {
-                (word, argument)
-                    if word == b"GET" && !argument.is_empty()
-                        || argument.starts_with(b"/")
-                            && word.iter().all(u8::is_ascii_alphabetic)
-                            && !["TIME", "ECHO", "HELP", "QUIT"]
-                                .iter()
-                                .any(|key| word.eq_ignore_ascii_case(key.as_bytes())) =>
-                {
-                    (b"ERROR NOT_HTTP\n".to_vec(), Some(CloseReason::WrongProtocol))
-                }
-                _ => (b"ERROR LINE_TOO_LONG\n".to_vec(), None),
-            };
-        }
-        let words: Vec<&[u8]> = line
-            .split(|byte| matches!(byte, b' ' | b'\t'))
-            .filter(|word| !word.is_empty())
-            .collect();
-        let Some(last) = words.last() else { return (vec![], None) };
-        let (word, argument) = oracle_of_words(line);
-        match word.to_ascii_uppercase().as_slice() {
-            b"TIME" => (time_line().into_bytes(), None),
-            b"ECHO" if argument.is_empty() => (b"ERROR BAD_ARGUMENTS\n".to_vec(), None),
-            b"ECHO" => ([b"ECHO ", argument.as_slice(), b"\n"].concat(), None),
-            b"HELP" => (HELP_LINE.into(), None),
-            b"QUIT" => (b"BYE\n".to_vec(), Some(CloseReason::Quit)),
-            b"" => (vec![], None),
-            _ if (word == b"GET" && !argument.is_empty())
-                || last.to_ascii_uppercase().starts_with(b"HTTP/") =>
-            {
-                (b"ERROR NOT_HTTP\n".to_vec(), Some(CloseReason::WrongProtocol))
-            }
-            _ => (b"ERROR UNKNOWN_COMMAND\n".to_vec(), None),
-        }
-    }
-
-    /// The first word without negotiation, and what follows the blanks behind it.
-    fn oracle_of_words(line: &[u8]) -> (Vec<u8>, Vec<u8>) {
-        let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-        let mut line = line.to_vec();
-        while is_blank(line.last()) {
-            line.pop();
-        }
-        let mut word = Vec::new();
-        while !line.is_empty() {
-            let front_len = match line.as_slice() {
-                [0xff, 0xfa, parameters @ ..] => {
-                    let end =
-                        (0..parameters.len()).find(|at| parameters[*at..].starts_with(b"\xff\xf0"));
-                    end.map_or(line.len(), |end| end + 4)
-                }
-                [0xff, 0xfb..=0xfe, ..] => 3.min(line.len()),
-                [0xff, 0xf0..=0xf9 | 0xff, ..] => 2,
-                [0xff, ..] => 1,
-                [b' ' | b'\t', ..] if word.is_empty() => 1,
-                [b' ' | b'\t', ..] => break,
-                [byte, ..] => {
-                    word.push(*byte);
-                    1
-                }
-                [] => break,
-            };
-            line.drain(..front_len);
-        }
-        while is_blank(line.first()) {
-            line.remove(0);
-        }
-        (word, line)
-    }
-
-    fn part() -> impl Strategy<Value = Vec<u8>> {
-        let word = prop_oneof![
-            Just("TIME"),
-            Just("time"),
-            Just("Echo"),
-            Just("HELP"),
-            Just("GET"),
-            Just("HTTP/1.1"),
-            Just("nope"),
-            Just("\u{20ac}"),
-            Just("ECHO "),
-        ]
-        .prop_map(|word| word.as_bytes().to_vec());
-        prop_oneof![
-            6 => word,
-            1 => prop_oneof![Just(b"QUIT\n".to_vec()), Just(b"qUit".to_vec())],
-            4 => prop_oneof![Just(b" ".to_vec()), Just(b" \t ".to_vec())],
-            5 => prop_oneof![Just(b"\n".to_vec()), Just(b"\r\n".to_vec()), Just(b"\n\n".to_vec()), Just(b"\r".to_vec())],
-            2 => proptest::sample::select(&TELNET[..]).prop_map(<[u8]>::to_vec),
-            1 => (34usize..=41).prop_map(|len| vec![b'x'; len]),
-            2 => proptest::collection::vec(any::<u8>(), 0..4),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn any_cut_of_any_conversation_gives_what_the_oracle_gives(
-            parts in proptest::collection::vec(part(), 0..30),
-            cuts in proptest::collection::vec(any::<usize>(), 0..8),
-        ) {
-            let input = parts.concat();
-            let expected = oracle(&small_limits(), &input);
-            for outcome in outcomes(&Text::new(), &small_limits(), &[input], &cuts) {
-                prop_assert_eq!(&outcome, &expected);
-            }
-        }
-    }
 }

@@ -9,9 +9,6 @@ use super::message::{ExpectedReply, Framing, LineShape, ScriptMessage};
 /// The greeting of the text server.
 const BANNER: &[u8] = b"WELCOME, I'm TinyServer not pressure\n";
 
-const ECHO: u8 = 1;
-const REVERSE: u8 = 2;
-
 /// Returns how the replies of `protocol` are framed.
 #[must_use]
 pub const fn framing(protocol: ProtocolName) -> Framing {

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use tinytcp_core::os::moment::Moment;
+use tinytcp_core::protocol::binary::ERROR;
 
 mod binary;
 mod talk;
@@ -41,7 +42,7 @@ impl Language {
     /// An error in a message of its own, as in a farewell.
     fn error(self, token: &str) -> Vec<u8> {
         match self {
-            Self::Binary => binary::frame(255, token.as_bytes()),
+            Self::Binary => binary::frame(ERROR, token.as_bytes()),
             _ => format!("ERROR {token}\n").into_bytes(),
         }
     }

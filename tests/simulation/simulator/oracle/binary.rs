@@ -1,5 +1,7 @@
 //! The answers of `binary` to frames.
 
+use tinytcp_core::protocol::binary::{ECHO, ERROR, QUIT, REVERSE};
+
 use super::Oracle;
 
 /// A frame.
@@ -20,15 +22,15 @@ impl Oracle {
             let Some((&[code, a, b, c, d], after)) = rest.split_first_chunk() else { break };
             let len = u32::from_be_bytes([a, b, c, d]) as usize;
             match (code, after.get(..len)) {
-                (3, _) => {
+                (QUIT, _) => {
                     self.is_closed = true;
                     break;
                 }
                 _ if len > self.bounds.frame_max => {
                     rest = self.refuse_payload("FRAME_TOO_LARGE", len, after)
                 }
-                (1 | 2, None) => break,
-                (1 | 2, Some(payload)) => {
+                (ECHO | REVERSE, None) => break,
+                (ECHO | REVERSE, Some(payload)) => {
                     self.run(code, payload);
                     self.has_ended_one = true;
                     rest = &after[len..];
@@ -40,7 +42,7 @@ impl Oracle {
     }
 
     fn refuse_payload<'a>(&mut self, token: &str, len: usize, after: &'a [u8]) -> &'a [u8] {
-        self.answer(&frame(255, token.as_bytes()));
+        self.answer(&frame(ERROR, token.as_bytes()));
         self.dropped_payload_len = len;
         self.has_ended_one |= len == 0;
         after
@@ -55,12 +57,12 @@ impl Oracle {
 
     fn run(&mut self, code: u8, payload: &[u8]) {
         match (code, std::str::from_utf8(payload)) {
-            (1, _) => self.answer(&frame(1, payload)),
+            (ECHO, _) => self.answer(&frame(ECHO, payload)),
             (_, Ok(text)) => {
-                self.answer(&frame(1, text.chars().rev().collect::<String>().as_bytes()))
+                self.answer(&frame(ECHO, text.chars().rev().collect::<String>().as_bytes()))
             }
-            (_, Err(_)) => self.answer(&frame(255, b"INVALID_UTF8")),
+            (_, Err(_)) => self.answer(&frame(ERROR, b"INVALID_UTF8")),
         }
-        self.may_be_refused(payload.len(), &frame(255, b"SERVER_BUSY"));
+        self.may_be_refused(payload.len(), &frame(ERROR, b"SERVER_BUSY"));
     }
 }
