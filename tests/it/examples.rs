@@ -254,7 +254,7 @@ mod naming_the_peer {
     use super::*;
 
     #[test]
-    fn a_peer_of_text_is_told_who_it_is_and_what_it_has_sent() {
+    fn a_peer_of_text_gets_its_address_and_its_counts() {
         let (running, [text, _]) = Running::both(whoami::server);
         let mut stream = connect(text);
         let own = stream.local_addr().expect("connected");
@@ -271,7 +271,7 @@ mod naming_the_peer {
     }
 
     #[test]
-    fn a_peer_of_binary_is_told_the_same_in_a_frame() {
+    fn a_peer_of_binary_gets_the_same_in_a_frame() {
         let (running, [_, binary]) = Running::both(whoami::server);
         let first = connect(binary);
         let mut stream = connect(binary);

@@ -4,7 +4,6 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::file_error::cannot;
 use super::formats::{csv, hgrm, json};
 use super::{Report, page, terminal};
 

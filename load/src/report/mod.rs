@@ -14,7 +14,6 @@ use crate::report::origin::Origin;
 
 mod cause_counts;
 mod distribution;
-mod file_error;
 mod files;
 mod formats;
 pub mod merge;

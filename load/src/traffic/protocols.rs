@@ -1,6 +1,7 @@
 //! The messages of each protocol, with the replies of a correct server.
 
 use tinytcp_cli::target::ProtocolName;
+use tinytcp_core::protocol::binary::{ECHO, REVERSE};
 use tinytcp_core::wire::frame::Header;
 use tinytcp_core::wire::line;
 
