@@ -48,8 +48,8 @@ pub fn duration_with_unit(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A timeout; `None` is `off`. A name of its own, because clap takes an `Option` for a flag that may
-/// be absent.
+/// A timeout; `None` is `off`. A name of its own, because clap takes an `Option` for a flag that
+/// may be absent.
 pub type Timeout = Option<Duration>;
 
 /// Parses a [`duration`], or `off` for a timeout that never ends.
