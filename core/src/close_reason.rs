@@ -56,6 +56,25 @@ impl CloseReason {
         Self::SystemError,
     ];
 
+    /// Returns the name of the reason in metrics, such as `idle_timeout`.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Quit => "quit",
+            Self::PeerClosed => "client_closed",
+            Self::Reset => "reset",
+            Self::IdleTimeout => "idle_timeout",
+            Self::MessageTimeout => "message_timeout",
+            Self::WriteTimeout => "write_timeout",
+            Self::ServerBusy => "server_busy",
+            Self::WrongProtocol => "wrong_protocol",
+            Self::Tls => "tls_on_plain_port",
+            Self::MemoryLimit => "memory_limit",
+            Self::Shutdown => "shutdown",
+            Self::SystemError => "system_error",
+        }
+    }
+
     /// Returns the reason that follows from a failed read or write.
     #[must_use]
     pub fn of_error(error: &io::Error) -> Self {

@@ -57,6 +57,123 @@ impl Counters {
     }
 }
 
+/// What a server does at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It serves.
+    Serving,
+    /// It serves, and should get no new connections, because it will stop soon.
+    Draining,
+    /// It answers what has arrived, and stops.
+    Stopping,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Serving => "serving",
+            Self::Draining => "draining",
+            Self::Stopping => "stopping",
+        })
+    }
+}
+
+/// The reason why a server should get no new connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// It will stop soon, or is stopping.
+    State(State),
+    /// Accepting is paused, because descriptors or memory of the kernel have run out.
+    AcceptingPaused,
+    /// The buffers hold as many bytes as they may.
+    MemoryLimit,
+    /// The limit of connections is reached.
+    Full,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::State(state) => state.fmt(f),
+            Self::AcceptingPaused => f.write_str("accepting is paused"),
+            Self::MemoryLimit => f.write_str("the memory limit is reached"),
+            Self::Full => f.write_str("the limit of connections is reached"),
+        }
+    }
+}
+
+/// How many durations fell into each of nine ranges, and their sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Histogram {
+    bounds: &'static [Duration; Self::BOUNDS],
+    counts: [u64; Self::BOUNDS + 1],
+    sum: Duration,
+}
+
+impl Histogram {
+    const BOUNDS: usize = 8;
+
+    /// The bounds for rounds of the loop: 100 us to 300 ms.
+    const ROUNDS: [Duration; Self::BOUNDS] = [
+        Duration::from_micros(100),
+        Duration::from_micros(300),
+        Duration::from_millis(1),
+        Duration::from_millis(3),
+        Duration::from_millis(10),
+        Duration::from_millis(30),
+        Duration::from_millis(100),
+        Duration::from_millis(300),
+    ];
+
+    /// The bounds for times in which the process did not run: 300 ms to 1000 s.
+    const STALLS: [Duration; Self::BOUNDS] = [
+        Duration::from_millis(300),
+        Duration::from_secs(1),
+        Duration::from_secs(3),
+        Duration::from_secs(10),
+        Duration::from_secs(30),
+        Duration::from_secs(100),
+        Duration::from_secs(300),
+        Duration::from_secs(1000),
+    ];
+
+    const fn new(bounds: &'static [Duration; Self::BOUNDS]) -> Self {
+        Self { bounds, counts: [0; Self::BOUNDS + 1], sum: Duration::ZERO }
+    }
+
+    /// Returns an empty histogram for times in which a process did not run.
+    #[must_use]
+    pub const fn of_stalls() -> Self {
+        Self::new(&Self::STALLS)
+    }
+
+    /// Counts a duration.
+    pub fn add(&mut self, duration: Duration) {
+        let range = self.bounds.partition_point(|bound| *bound < duration);
+        self.counts[range] += 1;
+        self.sum += duration;
+    }
+
+    /// Returns the upper bound of each range, which belongs to the range, and its count. The last
+    /// range has no bound.
+    pub fn ranges(&self) -> impl Iterator<Item = (Option<Duration>, u64)> + '_ {
+        let bounds = self.bounds.iter().copied().map(Some).chain([None]);
+        bounds.zip(self.counts)
+    }
+
+    /// Returns the sum of all durations.
+    #[must_use]
+    pub const fn sum(&self) -> Duration {
+        self.sum
+    }
+
+    /// Returns how many durations were counted.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+}
+
 /// The state of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -78,19 +195,25 @@ pub struct Status {
     pub listeners: Vec<ListenerStatus>,
     /// When the server was started, by the wall clock.
     pub started: SystemTime,
+    /// Descriptors that were open at the start.
+    pub descriptors_at_start: usize,
     /// The time since the start by the monotonic clock, without the time in which the process did
     /// not run.
     pub uptime: Duration,
-    /// True once a stop was requested.
-    pub is_stopping: bool,
+    /// What the server does.
+    pub state: State,
     /// The limit of open connections; those beyond it are rejected.
     pub connections_max: usize,
+    /// Open connections that count against that limit.
+    pub connections_counted: usize,
     /// The limits on message length and memory.
     pub limits: Limits,
     /// Connections that were lost in the accept queue.
     pub accepts_lost: u64,
     /// How often accepting was paused, because descriptors or memory had run out.
     pub accept_pauses: u64,
+    /// True while accepting is paused.
+    pub is_accepting_paused: bool,
     /// Connections that wait for their turn.
     pub ready: usize,
     /// Bytes that the buffers of all connections hold together.
@@ -99,9 +222,10 @@ pub struct Status {
     pub held_bytes_most: usize,
     /// The longest time between two waits for events while connections waited for their turn.
     pub longest_round: Duration,
-    /// How often the process did not run, because it was stopped or had no processor, and for how
-    /// long in total.
-    pub stalls: (u64, Duration),
+    /// The times between two waits for events while connections waited for their turn.
+    pub rounds: Histogram,
+    /// The times in which the process did not run, because it was stopped or had no processor.
+    pub stalls: Histogram,
 }
 
 impl Status {
@@ -121,17 +245,21 @@ impl Status {
         Self {
             listeners: protocols.iter().map(listener).collect(),
             started,
+            descriptors_at_start: 0,
             uptime: Duration::ZERO,
-            is_stopping: false,
+            state: State::Serving,
             connections_max,
+            connections_counted: 0,
             limits,
             accepts_lost: 0,
             accept_pauses: 0,
+            is_accepting_paused: false,
             ready: 0,
             held_bytes: 0,
             held_bytes_most: 0,
             longest_round: Duration::ZERO,
-            stalls: (0, Duration::ZERO),
+            rounds: Histogram::new(&Histogram::ROUNDS),
+            stalls: Histogram::of_stalls(),
         }
     }
 
@@ -141,6 +269,28 @@ impl Status {
         let mut total = Counters::default();
         self.listeners.iter().for_each(|listener| total.add(&listener.counters));
         total
+    }
+
+    /// Returns why the server should get no new connections; `None` if it should.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        if self.state != State::Serving {
+            Some(Obstacle::State(self.state))
+        } else if self.is_accepting_paused {
+            Some(Obstacle::AcceptingPaused)
+        } else if self.held_bytes >= self.limits.memory_bytes_max {
+            Some(Obstacle::MemoryLimit)
+        } else if self.connections_counted >= self.connections_max {
+            Some(Obstacle::Full)
+        } else {
+            None
+        }
+    }
+
+    /// Returns how many descriptors are open.
+    #[must_use]
+    pub fn open_descriptors(&self) -> u64 {
+        self.descriptors_at_start as u64 + self.total().open()
     }
 
     /// Changes the counters of one listener. Listeners beyond the 65,536th have none: see

@@ -66,6 +66,8 @@ pub struct Activity {
     suppressed: Suppressed,
     /// The protocol of each listener.
     protocols: Vec<&'static str>,
+    /// The listeners whose connections are not logged.
+    hidden: Vec<usize>,
 }
 
 /// The events of this second that exceeded the limit of lines.
@@ -90,6 +92,7 @@ impl Activity {
             second_ends: Moment::START,
             suppressed: Suppressed::default(),
             protocols,
+            hidden: Vec::new(),
         }
     }
 
@@ -97,6 +100,12 @@ impl Activity {
     #[must_use]
     pub fn without_messages(self) -> Self {
         Self { shows_messages: false, ..self }
+    }
+
+    /// Returns the same log without the connections of the listeners `hidden`.
+    #[must_use]
+    pub fn hiding(self, hidden: Vec<usize>) -> Self {
+        Self { hidden, ..self }
     }
 
     /// Starts a new second if the old one is over, after logging what the old one suppressed.
@@ -139,7 +148,7 @@ impl Activity {
 
     /// Logs a connection that was opened `age` ago.
     pub fn opened(&mut self, peer: &Peer, age: Duration) {
-        if self.take_line(|suppressed| &mut suppressed.opened) {
+        if !self.hides(peer) && self.take_line(|suppressed| &mut suppressed.opened) {
             let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
             log::info!(age_ms; "opened {}", self.name(peer));
         }
@@ -155,7 +164,9 @@ impl Activity {
 
     /// Logs a closed connection.
     pub fn closed(&mut self, peer: &Peer, summary: &Summary) {
-        if self.take_line(|suppressed| &mut suppressed.closed[summary.reason as usize]) {
+        if !self.hides(peer)
+            && self.take_line(|suppressed| &mut suppressed.closed[summary.reason as usize])
+        {
             log::info!("closed {}: {summary}", self.name(peer));
         }
     }
@@ -163,10 +174,15 @@ impl Activity {
     /// Logs a probe, at the debug level: a connection that was closed soon and without a byte.
     pub fn probed(&mut self, peer: &Peer, summary: &Summary) {
         if log::log_enabled!(log::Level::Debug)
+            && !self.hides(peer)
             && self.take_line(|suppressed| &mut suppressed.probes)
         {
             log::debug!("probe {}: {summary}", self.name(peer));
         }
+    }
+
+    fn hides(&self, peer: &Peer) -> bool {
+        self.hidden.contains(&peer.listener())
     }
 
     #[cold]

@@ -20,6 +20,7 @@ use crate::os::running_time::RunningTime;
 use crate::os::stream::Stream;
 use crate::os::system::{Event, Readiness, Socket, System, interrupted};
 use crate::os::table::Token;
+use crate::status::Histogram;
 
 /// How many events one wait returns; the next wait returns the others. With a tenth of this, 1000
 /// active connections would need ten waits instead of one. More would only make rounds longer.
@@ -49,7 +50,7 @@ pub struct Kernel {
     running: RunningTime,
     /// The longest time that the last wait may have taken; reading the clocks resets it.
     waited_max: Duration,
-    stalls: (u64, Duration),
+    stalls: Histogram,
 }
 
 impl fmt::Debug for Kernel {
@@ -88,7 +89,7 @@ impl Kernel {
             started: Instant::now(),
             running: RunningTime::default(),
             waited_max: Duration::ZERO,
-            stalls: (0, Duration::ZERO),
+            stalls: Histogram::of_stalls(),
         })
     }
 
@@ -133,7 +134,7 @@ impl System for Kernel {
         let waited_max = std::mem::take(&mut self.waited_max);
         let (counted, stall) = self.running.read(self.started.elapsed(), waited_max);
         if let Some(stall) = stall {
-            self.stalls = (self.stalls.0 + 1, self.stalls.1 + stall);
+            self.stalls.add(stall);
             log::warn!(
                 "the server did not run for {:.1} s: all deadlines are extended by this time",
                 stall.as_secs_f64()
@@ -198,7 +199,7 @@ impl System for Kernel {
         self.listeners.clear();
     }
 
-    fn stalls(&self) -> (u64, Duration) {
+    fn stalls(&self) -> Histogram {
         self.stalls
     }
 }

@@ -12,6 +12,7 @@ use crate::os::clock::Reading;
 use crate::os::mailbox::Mail;
 use crate::os::peer::PeerAddr;
 use crate::os::table::Token;
+use crate::status::Histogram;
 
 /// The readiness of one connection, as a poller reports it. Each field is a hint and may be wrong:
 /// the next call decides.
@@ -100,9 +101,9 @@ pub trait System {
     /// Closes all listeners.
     fn close_listeners(&mut self);
 
-    /// Returns how often the process did not run since the start, and for how long in total.
-    fn stalls(&self) -> (u64, Duration) {
-        (0, Duration::ZERO)
+    /// Returns the times since the start in which the process did not run.
+    fn stalls(&self) -> Histogram {
+        Histogram::of_stalls()
     }
 }
 

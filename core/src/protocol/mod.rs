@@ -27,6 +27,7 @@
     )
 )]
 
+pub mod admin;
 pub mod binary;
 pub mod chat;
 pub mod command;
@@ -58,6 +59,13 @@ pub trait Protocol: Send + Sync {
 
     /// Creates the session of a new connection.
     fn session(&self, accepted: &Accepted) -> Box<dyn Session>;
+
+    /// The number of connections that a listener of this protocol serves beside the limit of
+    /// connections, for protocols that must answer while that limit is reached. The activity log
+    /// does not show them. By default connections count against the limit.
+    fn own_places(&self) -> Option<usize> {
+        None
+    }
 
     /// True if a message without an ending is complete after a quiet period of the peer, and at the
     /// end of its input.

@@ -44,6 +44,9 @@ pub(super) struct Acceptor {
     backlog: usize,
     /// How many connections in the table were rejected and linger.
     rejected: usize,
+    /// How many connections in the table have places of their own: see
+    /// [`Protocol::own_places`].
+    in_own_places: usize,
     pause: Option<Pause>,
     throttle: Throttle,
 }
@@ -54,6 +57,8 @@ struct ListenerState {
     ready: bool,
     /// How many more connections it may add in this round.
     left: usize,
+    /// How many of its own places are taken, if its protocol has any.
+    own_taken: usize,
 }
 
 /// A connection that was accepted.
@@ -85,13 +90,14 @@ impl Acceptor {
             // Registration is an edge too: it reports connections that are queued already.
             listeners: protocols
                 .into_iter()
-                .map(|protocol| ListenerState { protocol, ready: false, left: 0 })
+                .map(|protocol| ListenerState { protocol, ready: false, left: 0, own_taken: 0 })
                 .collect(),
             first: 0,
             connections_max: config.connections_max.min(ENTRIES_MAX / 2),
             rejected_max: config.rejected_max.min(ENTRIES_MAX / 2),
             backlog: usize::try_from(config.backlog).unwrap_or(usize::MAX),
             rejected: 0,
+            in_own_places: 0,
             pause: None,
             throttle: Throttle::default(),
         }
@@ -108,6 +114,11 @@ impl Acceptor {
     pub(super) fn is_ready(&self, now: Moment) -> bool {
         self.pause.as_ref().is_none_or(|pause| pause.ends <= now)
             && self.listeners.iter().any(|listener| listener.ready)
+    }
+
+    /// True during a pause in accepting.
+    pub(super) const fn is_paused(&self) -> bool {
+        self.pause.is_some()
     }
 
     /// When a pause ends; [`Moment::NEVER`] when there is none.
@@ -171,10 +182,21 @@ impl Acceptor {
         &*self.listeners[listener].protocol
     }
 
-    /// True when a new connection must be rejected, because `open` others are in the table. The
-    /// rejected connection is counted until it is closed.
-    pub(super) fn rejects(&mut self, open: usize, now: Moment) -> bool {
-        let is_full = open - self.rejected >= self.connections_max;
+    /// True when a new connection of a listener must be rejected, because `open` others are in the
+    /// table. The connection is counted until it is closed.
+    pub(super) fn rejects(&mut self, listener: usize, open: usize, now: Moment) -> bool {
+        let listener = &mut self.listeners[listener];
+        if let Some(places) = listener.protocol.own_places() {
+            let is_full = listener.own_taken >= places;
+            if is_full {
+                self.rejected += 1;
+            } else {
+                listener.own_taken += 1;
+                self.in_own_places += 1;
+            }
+            return is_full;
+        }
+        let is_full = self.counted(open) >= self.connections_max;
         if is_full {
             self.rejected += 1;
             if self.throttle.allows(now) {
@@ -187,14 +209,27 @@ impl Acceptor {
         is_full
     }
 
+    /// Returns how many of `open` connections count against the limit.
+    pub(super) const fn counted(&self, open: usize) -> usize {
+        open - self.rejected - self.in_own_places
+    }
+
     /// True when more rejected connections linger than the limit allows.
     pub(super) const fn has_too_many_rejected(&self) -> bool {
         self.rejected > self.rejected_max
     }
 
-    /// Notes that a connection has been closed. Its descriptor is free now, which ends a pause.
-    pub(super) fn note_closed(&mut self, was_rejected: bool) {
-        self.rejected -= usize::from(was_rejected);
+    /// Notes that a connection of a listener has been closed. Its descriptor is free now, which
+    /// ends a pause.
+    pub(super) fn note_closed(&mut self, listener: usize, was_rejected: bool) {
+        if was_rejected {
+            self.rejected -= 1;
+        } else if let Some(listener) = self.listeners.get_mut(listener)
+            && listener.protocol.own_places().is_some()
+        {
+            listener.own_taken -= 1;
+            self.in_own_places -= 1;
+        }
         if let Some(pause) = &mut self.pause {
             pause.ends = Moment::START;
         }
@@ -210,7 +245,7 @@ impl Acceptor {
 
     /// Stops accepting for good.
     pub(super) fn stop(&mut self) {
-        self.listeners.clear();
+        self.listeners.iter_mut().for_each(|listener| listener.ready = false);
         self.pause = None;
     }
 

@@ -55,7 +55,7 @@ use crate::os::table::{Table, Token};
 use crate::protocol::Protocol;
 use crate::queues::deadlines::Deadlines;
 use crate::queues::run_queue::{Class, RunQueue};
-use crate::status::Status;
+use crate::status::{State, Status};
 
 /// The event loop of a server, on any implementation of [`System`].
 ///
@@ -91,7 +91,8 @@ impl<S: System> EventLoop<S> {
         let names: Vec<_> = protocols.iter().map(|protocol| protocol.name()).collect();
         let limits = config.limits.clamped();
         let status = Status::new(&names, limits, config.connections_max, clock.wall());
-        let activity = Activity::new(config.activity_lines_max, names);
+        let hidden = (0..protocols.len()).filter(|index| protocols[*index].own_places().is_some());
+        let activity = Activity::new(config.activity_lines_max, names).hiding(hidden.collect());
         let activity =
             if config.activity_shows_messages { activity } else { activity.without_messages() };
         Self {
@@ -182,12 +183,17 @@ impl<S: System> EventLoop<S> {
     /// length of a round.
     fn update_gauges(&mut self, timeout: Option<Duration>, before: Moment) {
         let Shared { status, clock, pool, .. } = &mut self.shared;
+        status.connections_counted = self.acceptor.counted(self.table.len());
+        status.is_accepting_paused = self.acceptor.is_paused();
+        status.stalls = self.system.stalls();
         status.uptime = clock.now().since(Moment::START);
         status.ready = self.run_queue.len();
         status.held_bytes = pool.lent_bytes();
         status.held_bytes_most = pool.lent_bytes_most();
         if timeout == Some(Duration::ZERO) {
-            status.longest_round = status.longest_round.max(clock.now().since(before));
+            let round = clock.now().since(before);
+            status.longest_round = status.longest_round.max(round);
+            status.rounds.add(round);
         }
     }
 
@@ -197,10 +203,9 @@ impl<S: System> EventLoop<S> {
             match mail {
                 Mail::Stop => {
                     self.shutdown.request();
-                    self.shared.status.is_stopping = true;
+                    self.shared.status.state = State::Stopping;
                 }
                 Mail::Status(reply) => {
-                    self.shared.status.stalls = self.system.stalls();
                     // Sending fails when the thread no longer waits for the reply.
                     let _ = reply.try_send(self.shared.status.clone());
                 }
@@ -251,7 +256,7 @@ impl<S: System> EventLoop<S> {
         self.shared.turn_of = token.number();
         let protocol = self.acceptor.protocol(listener);
         let mut connection = Connection::new(socket, peer, protocol, &mut self.shared);
-        if self.acceptor.rejects(self.table.len(), now) {
+        if self.acceptor.rejects(listener, self.table.len(), now) {
             connection.reject(&mut self.shared);
         } else {
             self.newcomers.add(token, now);
@@ -366,7 +371,7 @@ impl<S: System> EventLoop<S> {
         let summary = connection.close(reason, &mut self.shared);
         let listener = connection.peer().listener();
         self.shared.status.count(listener, |counters| counters.closed[reason as usize] += 1);
-        self.acceptor.note_closed(connection.is_rejected());
+        self.acceptor.note_closed(listener, connection.is_rejected());
         if connection.is_probe(reason) {
             self.shared.status.count(listener, |counters| counters.probes += 1);
             self.shared.activity.probed(connection.peer(), &summary);

@@ -81,6 +81,7 @@ impl Server {
         let kernel = build().map_err(|error| BindError { listener: None, error })?;
         let handle = kernel.handle();
         let mut event_loop = EventLoop::new(kernel, protocols, config);
+        event_loop.shared.status.descriptors_at_start = open_descriptors();
         let listeners = event_loop.shared.status.listeners.iter_mut();
         listeners.zip(&addresses).for_each(|(listener, bound)| listener.url = bound.to_string());
         Ok(Self { event_loop, addresses, handle })
@@ -106,6 +107,12 @@ impl Server {
     pub fn run(self) -> io::Result<Status> {
         self.event_loop.run()
     }
+}
+
+/// How many descriptors this process has open; 0 where the system has no list of them.
+fn open_descriptors() -> usize {
+    // One of them is that of the list.
+    std::fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count().saturating_sub(1))
 }
 
 #[cfg(test)]

@@ -1,0 +1,237 @@
+//! The state as metrics: the text format of Prometheus, version 0.0.4, and OpenMetrics 1.0.
+//!
+//! The two differ in the names of counters in comments (OpenMetrics leaves out `_total`) and in the
+//! last line. Writing allocates nothing.
+
+use std::fmt::{self, Display, Write as _};
+use std::io::{self, Write};
+use std::time::{Duration, SystemTime};
+
+use memchr::memmem;
+
+use crate::close_reason::CloseReason;
+use crate::status::{Counters, Histogram, ListenerStatus, Status};
+
+/// A text format for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Prometheus,
+    OpenMetrics,
+}
+
+impl Format {
+    /// Returns the format for a request with this `Accept` header.
+    pub fn accepted(accept: &[u8]) -> Self {
+        match memmem::find(accept, b"application/openmetrics-text") {
+            Some(_) => Self::OpenMetrics,
+            None => Self::Prometheus,
+        }
+    }
+
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// Writes all metrics.
+pub fn write(status: &Status, format: Format, output: &mut impl Write) -> io::Result<()> {
+    let mut families = Families { format, output };
+    families.of_process(status)?;
+    families.of_connections(status)?;
+    families.of_work(status)?;
+    if format == Format::OpenMetrics {
+        writeln!(families.output, "# EOF")?;
+    }
+    Ok(())
+}
+
+struct Families<'a, W> {
+    format: Format,
+    output: &'a mut W,
+}
+
+impl<W: Write> Families<'_, W> {
+    fn of_process(&mut self, status: &Status) -> io::Result<()> {
+        let started = status.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.gauge(
+            "process_start_time_seconds",
+            "Start of the process in seconds since 1970.",
+            Seconds(started),
+        )?;
+        self.gauge("process_open_fds", "Open descriptors.", status.open_descriptors())?;
+        self.family("tinytcp_build_info", "gauge", "The version of the server; always 1.")?;
+        writeln!(self.output, "tinytcp_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))?;
+        self.gauge(
+            "tinytcp_ready",
+            "1 if the server should get new connections, as /readyz says.",
+            u8::from(status.obstacle().is_none()),
+        )
+    }
+
+    fn of_connections(&mut self, status: &Status) -> io::Result<()> {
+        let listeners = &status.listeners;
+        self.family("tinytcp_connections_open", "gauge", "Open connections.")?;
+        self.samples("tinytcp_connections_open", listeners, Counters::open)?;
+        self.gauge(
+            "tinytcp_connections_limit",
+            "The limit of open connections.",
+            status.connections_max,
+        )?;
+        self.counters(
+            "tinytcp_connections_accepted_total",
+            "Accepted connections, rejected ones included.",
+            listeners,
+            |counters| counters.accepted,
+        )?;
+        self.family(
+            "tinytcp_connections_closed_total",
+            "counter",
+            "Closed connections by reason.",
+        )?;
+        let total = status.total();
+        for reason in CloseReason::ALL {
+            let (label, count) = (reason.label(), total.closed_for(reason));
+            writeln!(
+                self.output,
+                "tinytcp_connections_closed_total{{reason=\"{label}\"}} {count}"
+            )?;
+        }
+        self.counters(
+            "tinytcp_probes_total",
+            "Connections that were closed without a byte, soon after they were opened.",
+            listeners,
+            |counters| counters.probes,
+        )?;
+        self.counters("tinytcp_messages_total", "Received messages.", listeners, |counters| {
+            counters.messages
+        })?;
+        self.counters("tinytcp_received_bytes_total", "Received bytes.", listeners, |counters| {
+            counters.received_bytes
+        })?;
+        self.counters("tinytcp_sent_bytes_total", "Sent bytes.", listeners, |counters| {
+            counters.sent_bytes
+        })
+    }
+
+    fn of_work(&mut self, status: &Status) -> io::Result<()> {
+        self.counter(
+            "tinytcp_accepts_lost_total",
+            "Connections that were lost in the accept queue.",
+            status.accepts_lost,
+        )?;
+        self.counter(
+            "tinytcp_accept_pauses_total",
+            "Pauses in accepting because descriptors or memory had run out.",
+            status.accept_pauses,
+        )?;
+        self.gauge(
+            "tinytcp_run_queue_length",
+            "Connections that wait for their turn.",
+            status.ready,
+        )?;
+        self.gauge("tinytcp_buffered_bytes", "Bytes held by buffers.", status.held_bytes)?;
+        self.gauge(
+            "tinytcp_buffered_bytes_peak",
+            "The most bytes held by buffers since the start.",
+            status.held_bytes_most,
+        )?;
+        self.gauge(
+            "tinytcp_buffered_bytes_limit",
+            "The limit of bytes held by buffers.",
+            status.limits.memory_bytes_max,
+        )?;
+        self.histogram(
+            "tinytcp_round_seconds",
+            "Rounds of the loop after which connections still waited for their turn.",
+            &status.rounds,
+        )?;
+        self.histogram(
+            "tinytcp_stall_seconds",
+            "Times in which the process did not run.",
+            &status.stalls,
+        )
+    }
+
+    fn family(&mut self, name: &str, kind: &str, help: &str) -> io::Result<()> {
+        let name = match self.format {
+            Format::Prometheus => name,
+            Format::OpenMetrics => name.strip_suffix("_total").unwrap_or(name),
+        };
+        writeln!(self.output, "# HELP {name} {help}\n# TYPE {name} {kind}")
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: impl Display) -> io::Result<()> {
+        self.family(name, "gauge", help)?;
+        writeln!(self.output, "{name} {value}")
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) -> io::Result<()> {
+        self.family(name, "counter", help)?;
+        writeln!(self.output, "{name} {value}")
+    }
+
+    /// Writes a counter that each listener has.
+    fn counters(
+        &mut self,
+        name: &str,
+        help: &str,
+        listeners: &[ListenerStatus],
+        value: fn(&Counters) -> u64,
+    ) -> io::Result<()> {
+        self.family(name, "counter", help)?;
+        self.samples(name, listeners, value)
+    }
+
+    fn samples(
+        &mut self,
+        name: &str,
+        listeners: &[ListenerStatus],
+        value: fn(&Counters) -> u64,
+    ) -> io::Result<()> {
+        for ListenerStatus { protocol, url, counters } in listeners {
+            let (url, value) = (Label(url), value(counters));
+            writeln!(self.output, "{name}{{listener=\"{url}\",protocol=\"{protocol}\"}} {value}")?;
+        }
+        Ok(())
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) -> io::Result<()> {
+        self.family(name, "histogram", help)?;
+        let mut sum = 0;
+        for (bound, count) in histogram.ranges() {
+            sum += count;
+            match bound {
+                Some(bound) => {
+                    writeln!(self.output, "{name}_bucket{{le=\"{}\"}} {sum}", Seconds(bound))?;
+                }
+                None => writeln!(self.output, "{name}_bucket{{le=\"+Inf\"}} {sum}")?,
+            }
+        }
+        writeln!(self.output, "{name}_sum {}\n{name}_count {sum}", Seconds(histogram.sum()))
+    }
+}
+
+/// The value of a label: a URL can hold any path.
+struct Label<'a>(&'a str);
+
+impl Display for Label<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            '"' | '\\' => write!(f, "\\{c}"),
+            '\n' => f.write_str("\\n"),
+            c => f.write_char(c),
+        })
+    }
+}
+
+/// A time in seconds, always with a point, as OpenMetrics wants bounds to be.
+struct Seconds(Duration);
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0.as_secs_f64())
+    }
+}

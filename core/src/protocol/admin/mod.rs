@@ -1,0 +1,210 @@
+//! `http`: the state of the server for programs and people, on a listener of its own.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/healthz` | 200 as long as the loop runs |
+//! | `/readyz` | 200, or 503 while the server should get no new connections: see [`Obstacle`] |
+//! | `/metrics` | every counter and gauge for Prometheus, as OpenMetrics if the scraper accepts it |
+//! | `/status` | the same as JSON |
+//! | `/` | a page that shows the state and updates itself |
+//!
+//! Its sessions run in the same loop as all others, so an answer proves that the loop runs. Its
+//! connections have places of their own: they do not count against the limit of connections, are
+//! served while that is reached, and do not appear in the activity log. Each connection has one
+//! answer. A client cannot change anything.
+//!
+//! [`Obstacle`]: crate::status::Obstacle
+
+mod json;
+mod metrics;
+mod request;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use super::{Accepted, Context, Notice, Output, Protocol, SERVER_BUSY, Session, Step};
+use crate::close_reason::CloseReason;
+use crate::display::http_date::http_date;
+use crate::status::Status;
+use request::{Problem, Request, Target};
+
+/// The longest head of a request in bytes. Browsers send about 1 KiB.
+const HEAD_BYTES_MAX: usize = 8 << 10;
+
+/// How many connections a listener of this protocol serves at a time.
+const PLACES: usize = 16;
+
+/// An answer without its listeners is shorter than this; the page is the longest.
+const ANSWER_BYTES_MAX: usize = 16 << 10;
+
+/// What one listener adds to an answer, at most: a line for each of its counters.
+const LISTENER_BYTES_MAX: usize = 2 << 10;
+
+/// The width of the body's length, which is written in front of the body once it is known.
+const LENGTH_WIDTH: usize = 8;
+
+const PAGE: &str = include_str!("page.html");
+
+/// The protocol.
+#[derive(Clone, Debug, Default)]
+pub struct Admin {
+    hosts: Arc<[String]>,
+}
+
+impl Admin {
+    /// Returns the protocol. It answers requests whose `Host` is an address or `localhost`.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Answers requests for the names `hosts` too.
+    ///
+    /// Other names are refused. Otherwise the owner of any name could let it point to the address
+    /// of this server, and a page from that name could read the answers (DNS rebinding).
+    #[must_use]
+    pub fn with_hosts(hosts: impl IntoIterator<Item = String>) -> Self {
+        Self { hosts: hosts.into_iter().collect() }
+    }
+}
+
+impl Protocol for Admin {
+    fn name(&self) -> &'static str {
+        "http"
+    }
+
+    fn session(&self, _accepted: &Accepted) -> Box<dyn Session> {
+        Box::new(AdminSession { hosts: Arc::clone(&self.hosts) })
+    }
+
+    fn own_places(&self) -> Option<usize> {
+        Some(PLACES)
+    }
+}
+
+struct AdminSession {
+    hosts: Arc<[String]>,
+}
+
+impl Session for AdminSession {
+    fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
+        if input.is_empty() {
+            return (0, Step::Done);
+        }
+        let request = match request::parse(input, &self.hosts) {
+            Ok(None) if input.len() < HEAD_BYTES_MAX => {
+                return (0, Step::Incomplete { missing: None });
+            }
+            Ok(None) => Err(Problem::HeadTooLong),
+            Ok(Some(request)) => Ok(request),
+            Err(problem) => Err(problem),
+        };
+        context.received("", b"");
+        let reason = match request {
+            Ok(_) => CloseReason::Quit,
+            Err(_) => CloseReason::WrongProtocol,
+        };
+        answer(request, context);
+        (input.len(), Step::Close(reason))
+    }
+
+    fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
+        context.refused(SERVER_BUSY);
+        input.len()
+    }
+
+    fn say(&mut self, notice: Notice, output: &mut Output<'_>) {
+        let (result, token) = match notice {
+            Notice::MessageTimeout => ("408 Request Timeout", "MESSAGE_TIMEOUT"),
+            Notice::NotTls => ("400 Bad Request", "NOT_TLS"),
+            Notice::ServerBusy => ("503 Service Unavailable", SERVER_BUSY),
+            // A client that has asked for nothing waits for nothing.
+            Notice::IdleTimeout | Notice::Shutdown => return,
+        };
+        let len = token.len() + 1;
+        // Writing to an output never fails.
+        let _ = write!(
+            output,
+            "HTTP/1.1 {result}\r\nConnection: close\r\nContent-Type: text/plain\r\n\
+             Content-Length: {len}\r\n\r\n{token}\n"
+        );
+    }
+}
+
+/// An answer without its body.
+struct Head {
+    result: &'static str,
+    content_type: &'static str,
+    /// One more header line, or nothing.
+    extra: &'static str,
+}
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// The page loads nothing from elsewhere and runs no script but its own.
+const PAGE_POLICY: &str = "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; \
+                           script-src 'unsafe-inline'; connect-src 'self'; img-src data:\r\n";
+
+fn answer(request: Result<Request, Problem>, context: &mut Context<'_>) {
+    let status = context.status();
+    let len_max = ANSWER_BYTES_MAX + status.listeners.len() * LISTENER_BYTES_MAX;
+    let has_body = !matches!(request, Ok(Request { is_head: true, .. }));
+    let date = http_date(context.wall());
+    let output = context.output();
+    let (head, target) = match request {
+        _ if !output.reserve(len_max) => {
+            (Head { result: "503 Service Unavailable", content_type: PLAIN, extra: "" }, None)
+        }
+        Ok(Request { target, .. }) => (head_of(target, status), Some(target)),
+        Err(problem) => {
+            (Head { result: problem.result(), content_type: PLAIN, extra: problem.extra() }, None)
+        }
+    };
+    // Writing to an output never fails.
+    let _ = write!(
+        output,
+        "HTTP/1.1 {}\r\nDate: {date}\r\nConnection: close\r\nCache-Control: no-store\r\n\
+         X-Content-Type-Options: nosniff\r\n{}Content-Type: {}\r\nContent-Length: ",
+        head.result, head.extra, head.content_type
+    );
+    let length_at = output.len();
+    output.append(&[b' '; LENGTH_WIDTH]);
+    output.append(b"\r\n\r\n");
+    let body_at = output.len();
+    let _ = match target {
+        Some(target) => write_body(target, status, output),
+        None => writeln!(output, "{}", head.result),
+    };
+    let mut length = [b' '; LENGTH_WIDTH];
+    let _ = write!(&mut length[..], "{:LENGTH_WIDTH$}", output.len() - body_at);
+    output.overwrite(length_at, &length);
+    if !has_body {
+        output.truncate(body_at);
+    }
+}
+
+fn head_of(target: Target, status: &Status) -> Head {
+    let (result, content_type, extra) = match target {
+        Target::Ready if status.obstacle().is_some() => ("503 Service Unavailable", PLAIN, ""),
+        Target::Health | Target::Ready => ("200 OK", PLAIN, ""),
+        Target::Metrics(format) => ("200 OK", format.content_type(), ""),
+        Target::Status => ("200 OK", "application/json", ""),
+        Target::Page => ("200 OK", "text/html; charset=utf-8", PAGE_POLICY),
+    };
+    Head { result, content_type, extra }
+}
+
+fn write_body(target: Target, status: &Status, output: &mut Output<'_>) -> io::Result<()> {
+    match target {
+        Target::Health => writeln!(output, "ok"),
+        Target::Ready => match status.obstacle() {
+            None => writeln!(output, "ready"),
+            Some(obstacle) => writeln!(output, "{obstacle}"),
+        },
+        Target::Metrics(format) => metrics::write(status, format, output),
+        Target::Status => json::write(status, output),
+        Target::Page => output.write_all(PAGE.as_bytes()),
+    }
+}

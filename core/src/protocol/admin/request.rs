@@ -1,0 +1,168 @@
+//! The head of a request (RFC 9112), as far as this server needs it.
+
+use std::net::IpAddr;
+
+use super::metrics::Format;
+
+/// The most header lines of a request.
+const HEADERS_MAX: usize = 64;
+
+/// A request that has an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub target: Target,
+    /// True for `HEAD`, whose answer has no body.
+    pub is_head: bool,
+}
+
+/// What is requested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    Health,
+    Ready,
+    Metrics(Format),
+    Status,
+    Page,
+}
+
+/// Why a request has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    NotHttp,
+    ForeignHost,
+    UnknownTarget,
+    Method,
+    HeadTooLong,
+}
+
+impl Problem {
+    /// Returns the status code and its phrase (RFC 9110, section 15; RFC 6585).
+    pub const fn result(self) -> &'static str {
+        match self {
+            Self::NotHttp => "400 Bad Request",
+            Self::ForeignHost => "421 Misdirected Request",
+            Self::UnknownTarget => "404 Not Found",
+            Self::Method => "405 Method Not Allowed",
+            Self::HeadTooLong => "431 Request Header Fields Too Large",
+        }
+    }
+
+    /// Returns the header line that the answer must have, or nothing.
+    pub const fn extra(self) -> &'static str {
+        match self {
+            Self::Method => "Allow: GET, HEAD\r\n",
+            _ => "",
+        }
+    }
+}
+
+/// Returns the request at the front of `input`, and `None` while its head is incomplete.
+///
+/// # Errors
+/// What is wrong with the request. `hosts` are the names under which the server is known.
+pub fn parse(input: &[u8], hosts: &[String]) -> Result<Option<Request>, Problem> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut request = httparse::Request::new(&mut headers);
+    match request.parse(input) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(httparse::Error::TooManyHeaders) => return Err(Problem::HeadTooLong),
+        Err(_) => return Err(Problem::NotHttp),
+    }
+    let header = |name: &str| {
+        let found = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+        found.map(|header| header.value.trim_ascii())
+    };
+    let is_head = match request.method {
+        Some("GET") => false,
+        Some("HEAD") => true,
+        _ => return Err(Problem::Method),
+    };
+    if !header("host").is_none_or(|host| is_known(host, hosts)) {
+        return Err(Problem::ForeignHost);
+    }
+    let path = request.path.unwrap_or_default();
+    let target = match path.split_once('?').map_or(path, |(path, _query)| path) {
+        "/healthz" => Target::Health,
+        "/readyz" => Target::Ready,
+        "/metrics" => Target::Metrics(Format::accepted(header("accept").unwrap_or_default())),
+        "/status" => Target::Status,
+        "/" => Target::Page,
+        _ => return Err(Problem::UnknownTarget),
+    };
+    Ok(Some(Request { target, is_head }))
+}
+
+/// True if `host` is an address, `localhost`, or one of `hosts`, each with or without a port.
+fn is_known(host: &[u8], hosts: &[String]) -> bool {
+    let Ok(host) = std::str::from_utf8(host) else { return false };
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map_or(rest, |(address, _port)| address),
+        None => host.split_once(':').map_or(host, |(name, _port)| name),
+    };
+    name.is_empty()
+        || name.parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(head: &str) -> Result<Option<Target>, Problem> {
+        parse(head.as_bytes(), &["tinytcp.example".to_owned()])
+            .map(|request| request.map(|request| request.target))
+    }
+
+    #[test]
+    fn a_request_is_a_method_a_path_and_header_lines() {
+        assert_eq!(target("GET /healthz HTTP/1.1\r\nHost: a\r\n"), Ok(None));
+        assert_eq!(target("GET /healthz HTTP/1.0\r\n\r\n"), Ok(Some(Target::Health)));
+        assert_eq!(target("GET /readyz?verbose HTTP/1.1\n\n"), Ok(Some(Target::Ready)));
+        assert_eq!(target("GET / HTTP/1.1\r\n\r\n"), Ok(Some(Target::Page)));
+        assert_eq!(target("GET /status HTTP/1.1\r\n\r\n"), Ok(Some(Target::Status)));
+        let head = b"HEAD /status HTTP/1.1\r\n\r\n";
+        assert_eq!(parse(head, &[]), Ok(Some(Request { target: Target::Status, is_head: true })));
+    }
+
+    #[test]
+    fn a_request_without_an_answer_has_a_reason() {
+        assert_eq!(target("GET /other HTTP/1.1\r\n\r\n"), Err(Problem::UnknownTarget));
+        assert_eq!(target("POST /status HTTP/1.1\r\n\r\n"), Err(Problem::Method));
+        assert_eq!(target("ECHO hello\n"), Err(Problem::NotHttp));
+        let head = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(HEADERS_MAX + 1));
+        assert_eq!(target(&head), Err(Problem::HeadTooLong));
+    }
+
+    #[test]
+    fn a_name_that_is_not_of_this_server_is_refused() {
+        for host in [
+            "127.0.0.1:9464",
+            "127.0.0.1",
+            "[::1]:9464",
+            "localhost",
+            "LocalHost:9464",
+            "tinytcp.example:1",
+            "",
+        ] {
+            let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            assert_eq!(target(&head), Ok(Some(Target::Page)), "{host}");
+        }
+        for host in ["evil.example", "evil.example:9464", "127.0.0.1.evil.example", "\u{e9}"] {
+            let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            assert_eq!(target(&head), Err(Problem::ForeignHost), "{host}");
+        }
+    }
+
+    #[test]
+    fn the_format_of_the_metrics_is_what_the_scraper_accepts() {
+        let format =
+            |accept: &str| target(&format!("GET /metrics HTTP/1.1\r\nAccept: {accept}\r\n\r\n"));
+        assert_eq!(format("text/plain"), Ok(Some(Target::Metrics(Format::Prometheus))));
+        assert_eq!(
+            format("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.2"),
+            Ok(Some(Target::Metrics(Format::OpenMetrics)))
+        );
+    }
+}
