@@ -89,6 +89,9 @@ pub struct Timeouts {
     pub write: Option<Duration>,
     /// The pause after which a line without an end is a message, in protocols that allow it.
     pub quiet: Option<Duration>,
+    /// The time from the request to drain to the request to stop. Without one the server drains
+    /// until it is stopped.
+    pub drain_delay: Option<Duration>,
     /// The time from the request to stop to the end of the server.
     pub drain: Option<Duration>,
 }
@@ -137,6 +140,7 @@ impl Default for Timeouts {
             message: Some(Duration::from_secs(30)),
             write: Some(Duration::from_secs(30)),
             quiet: Some(Duration::from_millis(20)),
+            drain_delay: Some(Duration::from_secs(10)),
             drain: Some(Duration::from_secs(5)),
         }
     }

@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tinytcp::protocol::{Text, echo};
-use tinytcp::{CloseReason, Handle, Server, Status};
+use tinytcp::{CloseReason, Handle, Server, State, Status};
 use tinytcp_core::protocol::text::BANNER;
 
 /// Longer than anything takes on a busy machine.
@@ -66,7 +66,7 @@ fn counters_of_each_listener_move_with_its_traffic() {
         (22, 2 * (BANNER.len() + 1 + 11) as u64)
     );
     assert_eq!((of_echo.counters.accepted, status.total().open()), (0, 2));
-    assert!(!status.is_stopping && status.uptime > Duration::ZERO);
+    assert!(status.state == State::Serving && status.uptime > Duration::ZERO);
     drop(streams);
     let status = status_when(&handle, |status| status.total().open() == 0);
     assert_eq!(status.total().closed_for(CloseReason::PeerClosed), 2);
@@ -80,7 +80,7 @@ fn run_returns_the_last_state_and_a_handle_gets_no_more() {
     let stream = served(text, b"ECHO hello\n");
     handle.stop();
     let status = running.join().expect("no panic").expect("no failure");
-    assert!(status.is_stopping);
+    assert_eq!(status.state, State::Stopping);
     assert_eq!((status.total().messages, status.total().closed_for(CloseReason::Shutdown)), (1, 1));
     assert_eq!(handle.status(), None);
     // A server that has ended is not asked any more.

@@ -213,7 +213,13 @@ fn is_hangup_ignored() -> bool {
 }
 
 fn report_signals(signals: &mut Option<Signals>, handle: &mut impl FnMut(Event)) {
-    signals.iter_mut().flat_map(Signals::pending).for_each(|_| handle(Event::Mail(Mail::Stop)));
+    for signal in signals.iter_mut().flat_map(Signals::pending) {
+        handle(Event::Mail(match signal {
+            libc::SIGUSR1 => Mail::LogStatus,
+            libc::SIGUSR2 => Mail::Drain,
+            _ => Mail::Stop,
+        }));
+    }
 }
 
 fn readiness(event: &mio::event::Event) -> Readiness {

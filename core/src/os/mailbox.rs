@@ -21,6 +21,11 @@ pub enum Mail {
     /// Stop. The first request lets the server answer what has arrived; a later second one ends it
     /// at once.
     Stop,
+    /// Report that the server should get no new connections, and stop after
+    /// [`Timeouts::drain_delay`](crate::limits::Timeouts::drain_delay).
+    Drain,
+    /// Log the state of the server.
+    LogStatus,
     /// Send the state of the server back.
     Status(SyncSender<Status>),
 }
@@ -46,6 +51,14 @@ impl Handle {
     /// It blocks while 1,024 requests are queued, so a session must not call it.
     pub fn stop(&self) {
         self.send(Mail::Stop);
+    }
+
+    /// Requests a drain: the server serves, reports that it should get no new connections, and
+    /// stops after [`Timeouts::drain_delay`](crate::limits::Timeouts::drain_delay).
+    ///
+    /// It blocks while 1,024 requests are queued, so a session must not call it.
+    pub fn drain(&self) {
+        self.send(Mail::Drain);
     }
 
     /// Returns the state of the server; `None` once it has ended.

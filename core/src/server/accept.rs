@@ -48,6 +48,7 @@ pub(super) struct Acceptor {
     /// [`Protocol::own_places`].
     in_own_places: usize,
     pause: Option<Pause>,
+    is_stopped: bool,
     throttle: Throttle,
 }
 
@@ -99,13 +100,16 @@ impl Acceptor {
             rejected: 0,
             in_own_places: 0,
             pause: None,
+            is_stopped: false,
             throttle: Throttle::default(),
         }
     }
 
     /// Remembers that a listener may have connections in its queue.
     pub(super) fn set_ready(&mut self, index: usize) {
-        if let Some(listener) = self.listeners.get_mut(index) {
+        if !self.is_stopped
+            && let Some(listener) = self.listeners.get_mut(index)
+        {
             listener.ready = true;
         }
     }
@@ -245,6 +249,7 @@ impl Acceptor {
 
     /// Stops accepting for good.
     pub(super) fn stop(&mut self) {
+        self.is_stopped = true;
         self.listeners.iter_mut().for_each(|listener| listener.ready = false);
         self.pause = None;
     }

@@ -201,15 +201,28 @@ impl<S: System> EventLoop<S> {
     fn read_mail(&mut self) {
         for mail in std::mem::take(&mut self.inbox) {
             match mail {
-                Mail::Stop => {
-                    self.shutdown.request();
-                    self.shared.status.state = State::Stopping;
-                }
+                Mail::Stop => self.shutdown.request(),
+                Mail::Drain => self.drain(),
+                Mail::LogStatus => log::info!("status: {}", self.shared.status),
                 Mail::Status(reply) => {
                     // Sending fails when the thread no longer waits for the reply.
                     let _ = reply.try_send(self.shared.status.clone());
                 }
             }
+        }
+    }
+
+    /// Begins a drain: the server serves, and reports that it should get no new connections.
+    fn drain(&mut self) {
+        if self.shared.status.state != State::Serving {
+            return;
+        }
+        self.shared.status.state = State::Draining;
+        let delay = self.shared.timeouts.drain_delay;
+        self.shutdown.drain(self.shared.clock.now(), delay);
+        match delay {
+            Some(delay) => log::info!("draining: not ready any more; stopping in {delay:?}"),
+            None => log::info!("draining: not ready any more; serving until a request to stop"),
         }
     }
 
@@ -391,6 +404,7 @@ impl<S: System> EventLoop<S> {
     }
 
     fn stop_accepting(&mut self) {
+        self.shared.status.state = State::Stopping;
         log::info!("stopping with {} open", plural(self.table.len() as u64, "connection"));
         (0..self.acceptor.accept_all()).for_each(|_| self.accept());
         self.acceptor.stop();

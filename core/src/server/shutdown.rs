@@ -5,6 +5,9 @@
 //!        |   read and answer     |    answer only           |   close
 //! ```
 //!
+//! A drain comes before it where one is requested: the server goes on serving, and reports that it
+//! should get no new connections. A load balancer has time to see that. Then the shutdown begins.
+//!
 //! Requests that arrive together count as one: a terminal that closes sends several signals.
 //!
 //! The connections in the kernel's accept queue have arrived too: they are accepted and answered. A
@@ -35,6 +38,8 @@ pub(super) enum Step {
 pub(super) struct Shutdown {
     /// True when a request has come since the last call of [`Shutdown::next_step`].
     requested: bool,
+    /// When the shutdown begins after a drain.
+    drain_ends: Moment,
     /// True once the shutdown has begun.
     started: bool,
     /// True once a second request has come.
@@ -49,6 +54,7 @@ impl Default for Shutdown {
     fn default() -> Self {
         Self {
             requested: false,
+            drain_ends: Moment::NEVER,
             started: false,
             is_urgent: false,
             merged_until: Moment::NEVER,
@@ -64,13 +70,23 @@ impl Shutdown {
         self.requested = true;
     }
 
+    /// Begins a drain, after which the shutdown begins; without a `delay` it begins when it is
+    /// requested.
+    pub(super) fn drain(&mut self, now: Moment, delay: Option<Duration>) {
+        self.drain_ends = now.deadline(delay);
+    }
+
     /// When [`Shutdown::next_step`] must be called next, even if no event comes.
     pub(super) fn deadline(&self) -> Moment {
-        self.stop_reading_at.min(self.ends)
+        self.drain_ends.min(self.stop_reading_at).min(self.ends)
     }
 
     /// Returns the step that is due now, if any; the whole shutdown may take `timeout`.
     pub(super) fn next_step(&mut self, now: Moment, timeout: Option<Duration>) -> Option<Step> {
+        if now >= self.drain_ends {
+            self.requested |= !self.started;
+            self.drain_ends = Moment::NEVER;
+        }
         if std::mem::take(&mut self.requested) {
             if !self.started {
                 self.started = true;
@@ -140,5 +156,26 @@ mod tests {
             shutdown.next_step(at(after), DRAIN);
             assert_eq!(shutdown.is_over(1, at(after)), is_over, "{after} ms after the first");
         }
+    }
+
+    #[test]
+    fn a_drain_serves_for_its_delay_and_then_the_shutdown_begins() {
+        let mut shutdown = Shutdown::default();
+        shutdown.drain(at(0), Some(Duration::from_secs(10)));
+        assert_eq!((shutdown.deadline(), shutdown.next_step(at(9999), DRAIN)), (at(10_000), None));
+        assert_eq!(shutdown.next_step(at(10_000), DRAIN), Some(Step::StopAccepting));
+        assert_eq!(shutdown.deadline(), at(12_000), "half of the timeout later");
+    }
+
+    #[test]
+    fn a_request_to_stop_ends_a_drain() {
+        let mut shutdown = Shutdown::default();
+        shutdown.drain(at(0), Some(Duration::from_secs(10)));
+        shutdown.request();
+        assert_eq!(shutdown.next_step(at(1), DRAIN), Some(Step::StopAccepting));
+        shutdown.stopped_accepting(at(1));
+        assert_eq!(shutdown.next_step(at(2001), DRAIN), Some(Step::StopReading));
+        shutdown.next_step(at(10_000), DRAIN);
+        assert!(!shutdown.is_urgent, "the end of the drain is not a second request");
     }
 }
