@@ -187,6 +187,9 @@ impl Activity {
 
     #[cold]
     fn write_message(&self, peer: &Peer, name: &str, message: &[u8]) {
+        if self.hides(peer) {
+            return;
+        }
         let blank = if name.is_empty() || message.is_empty() { "" } else { " " };
         log::info!("{}: {name}{blank}{}", self.name(peer), Shown(message));
     }
@@ -246,6 +249,16 @@ mod tests {
         );
         activity.tick(Moment::START.after(SECOND));
         assert_eq!(activity.deadline(), Moment::NEVER);
+    }
+
+    #[test]
+    fn a_hidden_listener_uses_up_no_line_and_is_not_counted() {
+        let peer = Peer::new(([127, 0, 0, 1], 1).into(), 0);
+        let mut activity = activity(1).hiding(vec![0]);
+        activity.opened(&peer, Duration::ZERO);
+        assert_eq!((activity.lines_left, &activity.suppressed), (1, &Suppressed::default()));
+        activity.opened(&Peer::new(([127, 0, 0, 1], 1).into(), 1), Duration::ZERO);
+        assert_eq!(activity.lines_left, 0);
     }
 
     #[test]

@@ -259,6 +259,10 @@ impl<P: Protocol + ?Sized> Protocol for Arc<P> {
         (**self).session(accepted)
     }
 
+    fn own_places(&self) -> Option<usize> {
+        (**self).own_places()
+    }
+
     fn ends_messages_by_quiet(&self) -> bool {
         (**self).ends_messages_by_quiet()
     }

@@ -35,6 +35,10 @@ impl Protocol for Plain {
         Box::new(Self)
     }
 
+    fn own_places(&self) -> Option<usize> {
+        Some(1)
+    }
+
     fn ends_messages_by_quiet(&self) -> bool {
         true
     }
@@ -50,7 +54,8 @@ impl Session for Plain {
 fn a_session_is_silent_and_drops_refused_messages_by_default() {
     // An `Arc` behaves as the protocol in it.
     let plain: Arc<dyn Protocol> = Arc::new(Plain);
-    assert_eq!((plain.name(), plain.ends_messages_by_quiet()), ("plain", true));
+    assert_eq!((plain.name(), plain.own_places()), ("plain", Some(1)));
+    assert!(plain.ends_messages_by_quiet());
     let mut harness = SessionHarness::new(&plain, &small_limits());
     harness.greet().feed(b"half").fall_quiet();
     assert_eq!((harness.step, harness.messages), (Step::Incomplete { missing: None }, 0));

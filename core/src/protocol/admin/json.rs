@@ -23,9 +23,11 @@ pub fn write(status: &Status, output: &mut impl Write) -> io::Result<()> {
     }
     write!(
         output,
-        ",\"started\":{},\"uptime\":{:?},\"connections_limit\":{},\"open_descriptors\":{},",
+        ",\"started\":{},\"uptime\":{:?},\"connections_counted\":{},\
+         \"connections_limit\":{},\"open_descriptors\":{},",
         started.as_secs(),
         status.uptime.as_secs_f64(),
+        status.connections_counted,
         status.connections_max,
         status.open_descriptors()
     )?;
