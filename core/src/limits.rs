@@ -125,6 +125,13 @@ impl Timeouts {
         self
     }
 
+    /// Sets [`Timeouts::drain_delay`].
+    #[must_use]
+    pub const fn with_drain_delay(mut self, delay: Option<Duration>) -> Self {
+        self.drain_delay = delay;
+        self
+    }
+
     /// Sets [`Timeouts::drain`].
     #[must_use]
     pub const fn with_drain(mut self, timeout: Option<Duration>) -> Self {

@@ -45,7 +45,7 @@ pub struct Kernel {
     unix_peers: u32,
     handle: Handle,
     mailbox: Receiver<Mail>,
-    signals: Option<Signals>,
+    signals: Option<CaughtSignals>,
     started: Instant,
     running: RunningTime,
     /// The longest time that the last wait may have taken; reading the clocks resets it.
@@ -93,20 +93,16 @@ impl Kernel {
         })
     }
 
-    /// Reports each arrival of one of `signals` as a request to stop. SIGHUP stays ignored if the
-    /// parent process ignores it, as `nohup` does. A signal that this thread blocks does not arrive.
+    /// Reports each arrival of a signal as the mail beside it. SIGHUP stays ignored if the parent
+    /// process ignores it, as `nohup` does. A signal that this thread blocks does not arrive.
     ///
     /// # Errors
     /// When a signal cannot be caught.
-    pub fn stop_on(&mut self, signals: &[i32]) -> io::Result<()> {
-        let caught = signals
-            .iter()
-            .copied()
-            .filter(|signal| *signal != libc::SIGHUP || !is_hangup_ignored());
-        let caught: Vec<i32> = caught.collect();
-        let mut signals = Signals::new(&caught)?;
+    pub fn catch(&mut self, mut mails: Vec<(i32, Mail)>) -> io::Result<()> {
+        mails.retain(|(signal, _)| *signal != libc::SIGHUP || !is_hangup_ignored());
+        let mut signals = Signals::new(mails.iter().map(|(signal, _)| signal))?;
         self.poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
-        self.signals = Some(signals);
+        self.signals = Some(CaughtSignals { signals, mails });
         Ok(())
     }
 
@@ -152,7 +148,7 @@ impl System for Kernel {
             // byte in a socket, and if the kernel has no memory for that byte, no event follows. (A
             // signal that arrives outside of a wait is lost in this case.)
             Err(error) if interrupted(&error) => {
-                report_signals(&mut self.signals, &mut handle);
+                self.signals.iter_mut().for_each(|signals| signals.report(&mut handle));
                 return Ok(());
             }
             result => result?,
@@ -160,7 +156,7 @@ impl System for Kernel {
         for event in &self.events {
             match event.token() {
                 WAKER => self.mailbox.try_iter().for_each(|mail| handle(Event::Mail(mail))),
-                SIGNALS => report_signals(&mut self.signals, &mut handle),
+                SIGNALS => self.signals.iter_mut().for_each(|signals| signals.report(&mut handle)),
                 mio::Token(token) if FIRST_LISTENER - token < self.listeners.len() => {
                     handle(Event::Listener(FIRST_LISTENER - token));
                 }
@@ -212,13 +208,19 @@ fn is_hangup_ignored() -> bool {
     ignored & 1 << (libc::SIGHUP - 1) != 0
 }
 
-fn report_signals(signals: &mut Option<Signals>, handle: &mut impl FnMut(Event)) {
-    for signal in signals.iter_mut().flat_map(Signals::pending) {
-        handle(Event::Mail(match signal {
-            libc::SIGUSR1 => Mail::LogStatus,
-            libc::SIGUSR2 => Mail::Drain,
-            _ => Mail::Stop,
-        }));
+/// The signals that are caught, and what each of them requests.
+struct CaughtSignals {
+    signals: Signals,
+    mails: Vec<(i32, Mail)>,
+}
+
+impl CaughtSignals {
+    /// Reports the signals that have arrived.
+    fn report(&mut self, handle: &mut impl FnMut(Event)) {
+        for signal in self.signals.pending() {
+            let mails = self.mails.iter().filter(|(caught, _)| *caught == signal);
+            mails.for_each(|(_, mail)| handle(Event::Mail(mail.clone())));
+        }
     }
 }
 

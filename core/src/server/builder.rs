@@ -4,6 +4,7 @@ use super::config::Config;
 use super::{BindError, Server};
 use crate::limits::{Limits, Timeouts};
 use crate::os::endpoint::Endpoint;
+use crate::os::mailbox::Mail;
 use crate::protocol::Protocol;
 
 /// Builds a [`Server`]: where it listens, what it allows, and which signals stop it.
@@ -28,7 +29,7 @@ use crate::protocol::Protocol;
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct Builder {
     config: Config,
-    signals: Vec<i32>,
+    signals: Vec<(i32, Mail)>,
 }
 
 impl Builder {
@@ -69,7 +70,22 @@ impl Builder {
     /// [`Handle::stop`]: super::Handle::stop
     /// [`STOP_SIGNALS`]: super::STOP_SIGNALS
     pub fn stop_on_signals(mut self, signals: impl IntoIterator<Item = i32>) -> Self {
-        self.signals.extend(signals);
+        self.signals.extend(signals.into_iter().map(|signal| (signal, Mail::Stop)));
+        self
+    }
+
+    /// Begins a drain when `signal` arrives, as [`Handle::drain`] does. Usual is
+    /// [`DRAIN_SIGNAL`](super::DRAIN_SIGNAL).
+    ///
+    /// [`Handle::drain`]: super::Handle::drain
+    pub fn drain_on_signal(mut self, signal: i32) -> Self {
+        self.signals.push((signal, Mail::Drain));
+        self
+    }
+
+    /// Logs the state when `signal` arrives. Usual is [`STATUS_SIGNAL`](super::STATUS_SIGNAL).
+    pub fn log_status_on_signal(mut self, signal: i32) -> Self {
+        self.signals.push((signal, Mail::LogStatus));
         self
     }
 
@@ -78,7 +94,7 @@ impl Builder {
     /// # Errors
     /// Those of [`Server::bind`], and when a signal cannot be caught.
     pub fn build(self) -> Result<Server, BindError> {
-        Server::start(&self.config, &self.signals)
+        Server::start(&self.config, self.signals)
     }
 }
 

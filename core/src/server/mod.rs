@@ -20,6 +20,7 @@ use std::io;
 pub use crate::os::endpoint::{Bound, Endpoint};
 use crate::os::kernel::Kernel;
 pub use crate::os::mailbox::Handle;
+use crate::os::mailbox::Mail;
 use crate::status::Status;
 pub use bind_error::BindError;
 pub use builder::Builder;
@@ -36,6 +37,12 @@ pub use turn_budget::EXPIRED_MAX;
 /// The signals that stop a server: an interrupt from the keyboard, a termination request, and the
 /// end of the terminal.
 pub const STOP_SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+
+/// The usual signal for [`Builder::log_status_on_signal`].
+pub const STATUS_SIGNAL: i32 = libc::SIGUSR1;
+
+/// The usual signal for [`Builder::drain_on_signal`].
+pub const DRAIN_SIGNAL: i32 = libc::SIGUSR2;
 
 /// Descriptors that must be free at the start: one for a connection, one for a rejected connection.
 const DESCRIPTORS_MIN: usize = 2;
@@ -66,15 +73,15 @@ impl Server {
     /// When `config` has no listener; when an address of a required listener is in use, forbidden,
     /// not of this machine, or given twice; and when no descriptor is free for a connection.
     pub fn bind(config: &Config) -> Result<Self, BindError> {
-        Self::start(config, &[])
+        Self::start(config, Vec::new())
     }
 
-    /// Opens all listeners, and catches `signals`, which stop the server.
-    fn start(config: &Config, signals: &[i32]) -> Result<Self, BindError> {
+    /// Opens all listeners, and catches `signals`, each of which sends its mail.
+    fn start(config: &Config, signals: Vec<(i32, Mail)>) -> Result<Self, BindError> {
         let Listening { sockets, protocols, addresses, .. } = Listening::open(config)?;
         let build = || {
             let mut kernel = Kernel::new(sockets)?;
-            kernel.stop_on(signals)?;
+            kernel.catch(signals)?;
             kernel.check_room(DESCRIPTORS_MIN)?;
             Ok(kernel)
         };

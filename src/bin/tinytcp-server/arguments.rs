@@ -79,6 +79,12 @@ pub struct Arguments {
         value_parser = units::timeout)]
     pub drain_timeout: Timeout,
 
+    /// After SIGUSR2: serve for this time without being ready, then stop; or `off`: serve until
+    /// another signal
+    #[arg(long, value_name = "D", env = "TINYTCP_DRAIN_DELAY", default_value = "10s",
+        value_parser = units::timeout)]
+    pub drain_delay: Timeout,
+
     /// Length of the kernel's queue of connections that are not accepted yet
     #[arg(long, value_name = "N", env = "TINYTCP_BACKLOG", default_value = "1024",
         value_parser = units::count)]
@@ -88,6 +94,21 @@ pub struct Arguments {
     /// no messages, `off` nothing [default: 50; connections if other machines can connect]
     #[arg(long, value_name = "N", env = "TINYTCP_ACTIVITY_LOG", value_parser = parse_activity_log)]
     pub activity_log: Option<ActivityLog>,
+
+    /// Answer health checks, Prometheus and browsers here: http://127.0.0.1:9464, or
+    /// http+unix:///run/tinytcp-admin.sock [default: off]
+    #[arg(long, value_name = "URL", env = "TINYTCP_ADMIN", value_parser = admin_address)]
+    pub admin: Option<Place>,
+
+    /// A name of this machine by which --admin may be requested, besides its addresses and
+    /// localhost; repeatable
+    #[arg(long, value_name = "NAME", env = "TINYTCP_ADMIN_HOST", value_delimiter = ',')]
+    pub admin_host: Vec<String>,
+
+    /// Ask the server at this URL whether it is healthy, and exit with 0 or 1 [default: that of
+    /// --admin, or http://127.0.0.1:9464]
+    #[arg(long, value_name = "URL", num_args = 0..=1, value_parser = admin_address)]
+    pub health: Option<Option<Place>>,
 
     /// Refused; the error names the flag to use.
     #[arg(short, long, hide = true, value_name = "PORT")]
@@ -102,7 +123,17 @@ pub struct Arguments {
     pub quiet: u8,
 }
 
+/// The usual port for the metrics of a program.
+pub const ADMIN_PORT: u16 = 9464;
+
 impl Arguments {
+    /// Returns the server that `--health` asks, if it is given.
+    pub fn health(&self) -> Option<Place> {
+        let asked = self.health.as_ref()?;
+        let known = asked.as_ref().or(self.admin.as_ref());
+        Some(known.cloned().unwrap_or_else(|| Place::host("127.0.0.1", ADMIN_PORT)))
+    }
+
     /// Returns why the arguments contradict each other, if they do. A variable counts as its flag.
     pub fn contradiction(&self) -> Option<String> {
         if let Some(port) = &self.port {
@@ -173,6 +204,13 @@ fn file_mode(text: &str) -> Result<u32, String> {
 fn listen_address(text: &str) -> Result<ListenAddress, String> {
     let (scheme, place) = parse_url(text, |scheme| Ok(built_in(scheme)?.default_port))?;
     Ok(ListenAddress { place, protocol: built_in(&scheme)? })
+}
+
+fn admin_address(text: &str) -> Result<Place, String> {
+    match parse_url(text, |_| Ok(ADMIN_PORT))? {
+        (scheme, place) if scheme == "http" => Ok(place),
+        _ => Err("the URL looks like http://127.0.0.1:9464".into()),
+    }
 }
 
 /// The protocol of a scheme.

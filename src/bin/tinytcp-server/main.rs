@@ -1,6 +1,7 @@
 //! The program `tinytcp-server`: reads the arguments, starts logging, runs the server.
 
 mod arguments;
+mod health;
 mod policy;
 
 use std::io::{self, IsTerminal, Write};
@@ -17,7 +18,7 @@ use tinytcp_cli::signals;
 use tinytcp_core::logging::activity::AGE_KEY;
 use tinytcp_core::os::clock::log_time;
 use tinytcp_core::os::zone;
-use tinytcp_core::server::{Builder, STOP_SIGNALS};
+use tinytcp_core::server::{Builder, DRAIN_SIGNAL, STATUS_SIGNAL, STOP_SIGNALS};
 
 /// The wait for the last log lines at the end of the program.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_millis(200);
@@ -27,7 +28,11 @@ fn main() -> ExitCode {
     if let Some(contradiction) = arguments.contradiction() {
         tinytcp_cli::refuse::<Arguments>(contradiction);
     }
-    match serve(&arguments) {
+    let result = match arguments.health() {
+        Some(place) => health::check(&place).map(|answer| println!("{answer}")),
+        None => serve(&arguments),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             tinytcp_cli::complain("tinytcp-server", message);
@@ -49,9 +54,13 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     let open_files =
         OpenFiles::raise(listeners.iter().map(|listener| listener.endpoints.len()).sum());
     let config = policy::config(arguments, listeners, &open_files);
-    let server = Builder::from(config).stop_on_signals(STOP_SIGNALS).build();
+    let server = Builder::from(config)
+        .stop_on_signals(STOP_SIGNALS)
+        .drain_on_signal(DRAIN_SIGNAL)
+        .log_status_on_signal(STATUS_SIGNAL)
+        .build();
     let server = server.map_err(|error| error.to_string())?;
-    signals::unblock(&STOP_SIGNALS)
+    signals::unblock(&[&STOP_SIGNALS[..], &[DRAIN_SIGNAL, STATUS_SIGNAL]].concat())
         .map_err(|error| format!("cannot unblock signals: {error}; start the server again"))?;
     policy::log_start(server.addresses());
     open_files.log(arguments.max_connections);

@@ -1,11 +1,14 @@
 //! What the program decides for the library: its listeners, the limits that follow from the
 //! open-file limit of the process, and the log lines that explain them.
 
+use std::sync::Arc;
+
 use tinytcp_cli::address::Place;
 use tinytcp_core::display::plural::plural;
 use tinytcp_core::limits::{Limits, Timeouts};
 use tinytcp_core::os::endpoint::{Bound, Endpoint};
-use tinytcp_core::protocol::{BUILT_IN, BuiltIn};
+use tinytcp_core::protocol::admin::Admin;
+use tinytcp_core::protocol::{BUILT_IN, BuiltIn, Protocol};
 use tinytcp_core::server::{Config, Listener};
 
 use crate::arguments::{ActivityLog, Arguments, ListenAddress};
@@ -32,33 +35,46 @@ const ACTIVITY_LINES: u32 = 50;
 const LOGGED_LISTENERS_MAX: usize = 16;
 
 /// The listeners of `--listen`, which are all required; or the default ones, of which some may be
-/// missing.
+/// missing. That of `--admin` is the last.
 ///
 /// # Errors
 /// A sentence about a host that is unknown.
 pub fn listeners(arguments: &Arguments) -> Result<Vec<Listener>, String> {
+    let mut listeners = protocol_listeners(arguments)?;
+    if let Some(place) = &arguments.admin {
+        let admin = Arc::new(Admin::with_hosts(arguments.admin_host.iter().cloned()));
+        listeners.push(listener(admin, std::slice::from_ref(place), true)?);
+    }
+    Ok(listeners)
+}
+
+fn protocol_listeners(arguments: &Arguments) -> Result<Vec<Listener>, String> {
     if arguments.listen.is_empty() {
         let hosts =
             arguments.host.as_ref().map_or(vec!["127.0.0.1", "::1"], |host| vec![host.as_str()]);
         let default = |protocol: &BuiltIn| {
             let port = protocol.default_port;
             let places: Vec<Place> = hosts.iter().map(|host| Place::host(host, port)).collect();
-            listener(protocol, &places, false)
+            listener((protocol.build)(), &places, false)
         };
         return BUILT_IN.iter().map(default).collect();
     }
     let required = |ListenAddress { place, protocol }: &ListenAddress| {
-        listener(protocol, std::slice::from_ref(place), true)
+        listener((protocol.build)(), std::slice::from_ref(place), true)
     };
     arguments.listen.iter().map(required).collect()
 }
 
 /// A listener on every endpoint of `places`.
-fn listener(protocol: &BuiltIn, places: &[Place], required: bool) -> Result<Listener, String> {
+fn listener(
+    protocol: Arc<dyn Protocol>,
+    places: &[Place],
+    required: bool,
+) -> Result<Listener, String> {
     let mut endpoints: Vec<Endpoint> = Vec::new();
     for place in places {
         let resolved = place.resolve().map_err(|error| {
-            let scheme = protocol.scheme;
+            let scheme = protocol.name();
             format!(
                 "cannot listen on {scheme}://{place}: unknown host ({error}); \
                  use an address of this machine"
@@ -70,7 +86,7 @@ fn listener(protocol: &BuiltIn, places: &[Place], required: bool) -> Result<List
             }
         }
     }
-    let mut listener = Listener::new(endpoints, (protocol.build)());
+    let mut listener = Listener::new(endpoints, protocol);
     listener.required = required;
     Ok(listener)
 }
@@ -98,6 +114,7 @@ pub fn config(arguments: &Arguments, listeners: Vec<Listener>, open_files: &Open
         .with_message(arguments.message_timeout)
         .with_write(arguments.write_timeout)
         .with_quiet(arguments.quiet_period)
+        .with_drain_delay(arguments.drain_delay)
         .with_drain(arguments.drain_timeout);
     config.unix_mode = arguments.unix_mode;
     config.backlog = u32::try_from(arguments.backlog).unwrap_or(u32::MAX);
@@ -170,7 +187,7 @@ mod tests {
     #[test]
     fn a_name_with_the_same_address_twice_is_one_listener() {
         let places = ["127.0.0.1", "127.0.0.1", "[::1]"].map(|host| Place::host(host, 4000));
-        let found = listener(&BUILT_IN[0], &places, true).expect("addresses");
+        let found = listener((BUILT_IN[0].build)(), &places, true).expect("addresses");
         let addrs: Vec<String> = found.endpoints.iter().map(ToString::to_string).collect();
         assert_eq!(addrs, ["127.0.0.1:4000", "[::1]:4000"]);
     }

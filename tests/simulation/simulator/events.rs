@@ -11,6 +11,9 @@ use super::faults::Fault;
 use super::network::{Link, Network};
 use super::trace::LISTENER_EVENT;
 
+/// The round before which a drain is requested, in worlds with an early stop.
+const DRAIN_ROUND: u64 = 5;
+
 /// An event that is reported later.
 pub struct Withheld {
     pub event: Event,
@@ -86,6 +89,10 @@ impl Network {
         let mut events = self.released_events();
         for _ in 0..std::mem::take(&mut self.stops) {
             events.push(Event::Mail(Mail::Stop));
+        }
+        // A drain before the stop changes nothing that a client can see.
+        if self.plan.stop_at.is_some() && self.rounds == DRAIN_ROUND {
+            events.push(Event::Mail(Mail::Drain));
         }
         for listener in 0..self.queues.len() {
             let has_edge = std::mem::take(&mut self.queues[listener].has_edge) && self.is_listening;
@@ -208,7 +215,10 @@ impl Network {
                 self.stopped_at.get_or_insert(self.now);
                 self.trace.note(self.now, None, "a stop is requested", (0, 0), b"");
             }
-            Event::Mail(Mail::Status(_)) => {
+            Event::Mail(Mail::Drain) => {
+                self.trace.note(self.now, None, "a drain is requested", (0, 0), b"")
+            }
+            Event::Mail(Mail::Status(_) | Mail::LogStatus) => {
                 self.trace.note(self.now, None, "the state is requested", (0, 0), b"")
             }
         }

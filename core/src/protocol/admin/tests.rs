@@ -171,8 +171,6 @@ fn the_json_escapes_what_a_path_may_hold() {
 
 #[test]
 fn the_page_loads_nothing_from_elsewhere() {
-    for (at, _) in PAGE.match_indices("://") {
-        panic!("an address in the page: {:?}", &PAGE[at.saturating_sub(20)..at + 3]);
-    }
+    assert!(!PAGE.contains("://") && !PAGE.contains("src="), "an address in the page");
     assert!(PAGE.is_ascii() || PAGE.contains("<meta charset=\"utf-8\">"));
 }

@@ -1,0 +1,58 @@
+//! `--health`: asks a running server whether it answers, for container engines without a shell.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use tinytcp_cli::address::Place;
+use tinytcp_core::os::endpoint::Endpoint;
+
+/// A loop that does not answer within this time is not healthy.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The longest answer to `/healthz` that is read.
+const ANSWER_BYTES_MAX: u64 = 4096;
+
+/// Requests `/healthz` of the server at `place`. Returns the body of the answer.
+///
+/// # Errors
+/// A sentence when the server cannot be reached or does not answer that it is healthy.
+pub fn check(place: &Place) -> Result<String, String> {
+    let answer = place.resolve().and_then(|endpoints| ask_any(&endpoints)).map_err(|error| {
+        format!("no answer from http{}://{place}: {error}", place.scheme_suffix())
+    })?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    match head.split(' ').nth(1) {
+        Some("200") => Ok(body.trim_end().to_owned()),
+        _ => Err(format!("not healthy: {}", head.lines().next().unwrap_or_default())),
+    }
+}
+
+/// Asks the first endpoint that can be reached.
+fn ask_any(endpoints: &[Endpoint]) -> io::Result<String> {
+    let mut result = Err(io::ErrorKind::NotFound.into());
+    for endpoint in endpoints {
+        result = match endpoint {
+            Endpoint::Tcp(addr) => TcpStream::connect_timeout(addr, TIMEOUT).and_then(|stream| {
+                stream.set_read_timeout(Some(TIMEOUT))?;
+                ask(stream)
+            }),
+            Endpoint::Unix(path) => UnixStream::connect(path).and_then(|stream| {
+                stream.set_read_timeout(Some(TIMEOUT))?;
+                ask(stream)
+            }),
+        };
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+fn ask(mut stream: impl Read + Write) -> io::Result<String> {
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
+    Ok(answer)
+}
