@@ -8,6 +8,7 @@ mod support;
 
 mod activity_log;
 mod address_space;
+mod admin;
 mod architecture;
 mod attack;
 mod capacity;

@@ -51,8 +51,7 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
         log::warn!("{warning}");
     }
     let listeners = policy::listeners(arguments)?;
-    let open_files =
-        OpenFiles::raise(listeners.iter().map(|listener| listener.endpoints.len()).sum());
+    let open_files = OpenFiles::raise(&listeners);
     let config = policy::config(arguments, listeners, &open_files);
     let server = Builder::from(config)
         .stop_on_signals(STOP_SIGNALS)

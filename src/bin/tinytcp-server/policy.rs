@@ -154,11 +154,17 @@ pub struct OpenFiles {
 }
 
 impl OpenFiles {
-    /// Raises the soft limit to the hard one, for a server with this number of listeners.
-    pub fn raise(listeners: usize) -> Self {
+    /// Raises the soft limit to the hard one, for a server with these listeners.
+    pub fn raise(listeners: &[Listener]) -> Self {
+        let endpoints: usize = listeners.iter().map(|listener| listener.endpoints.len()).sum();
+        let own_places: usize = listeners
+            .iter()
+            .map(|listener| listener.protocol.own_places().unwrap_or(0) * listener.endpoints.len())
+            .sum();
         let (soft, hard) = rlimit::Resource::NOFILE.get().unwrap_or((1024, 1024));
         let raised = rlimit::Resource::NOFILE.set(hard, hard).map_or(soft, |()| hard);
-        let reserved = RESERVED_DESCRIPTORS + listeners.saturating_sub(RESERVED_LISTENERS);
+        let reserved =
+            RESERVED_DESCRIPTORS + endpoints.saturating_sub(RESERVED_LISTENERS) + own_places;
         let connections =
             usize::try_from(raised).unwrap_or(usize::MAX).saturating_sub(reserved).max(1);
         Self { soft, hard, reserved, connections }

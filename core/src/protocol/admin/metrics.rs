@@ -48,6 +48,9 @@ pub fn write(status: &Status, format: Format, output: &mut impl Write) -> io::Re
     Ok(())
 }
 
+/// All names begin with it, but for those that all programs share.
+const PREFIX: &str = "tinytcp";
+
 struct Families<'a, W> {
     format: Format,
     output: &'a mut W,
@@ -56,16 +59,26 @@ struct Families<'a, W> {
 impl<W: Write> Families<'_, W> {
     fn of_process(&mut self, status: &Status) -> io::Result<()> {
         let started = status.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.gauge(
-            "process_start_time_seconds",
-            "Start of the process in seconds since 1970.",
-            Seconds(started),
+        // Two names that all programs share.
+        let descriptors = status.open_descriptors();
+        writeln!(
+            self.output,
+            "# HELP process_start_time_seconds Start of the process in seconds since 1970.\n\
+             # TYPE process_start_time_seconds gauge\n\
+             process_start_time_seconds {}\n\
+             # HELP process_open_fds Open descriptors.\n\
+             # TYPE process_open_fds gauge\n\
+             process_open_fds {descriptors}",
+            Seconds(started)
         )?;
-        self.gauge("process_open_fds", "Open descriptors.", status.open_descriptors())?;
-        self.family("tinytcp_build_info", "gauge", "The version of the server; always 1.")?;
-        writeln!(self.output, "tinytcp_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))?;
+        self.family("build_info", "gauge", "The version of the server; always 1.")?;
+        writeln!(
+            self.output,
+            "{PREFIX}_build_info{{version=\"{}\"}} 1",
+            env!("CARGO_PKG_VERSION")
+        )?;
         self.gauge(
-            "tinytcp_ready",
+            "ready",
             "1 if the server should get new connections, as /readyz says.",
             u8::from(status.obstacle().is_none()),
         )
@@ -73,86 +86,68 @@ impl<W: Write> Families<'_, W> {
 
     fn of_connections(&mut self, status: &Status) -> io::Result<()> {
         let listeners = &status.listeners;
-        self.family("tinytcp_connections_open", "gauge", "Open connections.")?;
-        self.samples("tinytcp_connections_open", listeners, Counters::open)?;
-        self.gauge(
-            "tinytcp_connections_limit",
-            "The limit of open connections.",
-            status.connections_max,
-        )?;
+        self.family("connections_open", "gauge", "Open connections.")?;
+        self.samples("connections_open", listeners, Counters::open)?;
+        self.gauge("connections_limit", "The limit of open connections.", status.connections_max)?;
         self.counters(
-            "tinytcp_connections_accepted_total",
+            "connections_accepted_total",
             "Accepted connections, rejected ones included.",
             listeners,
             |counters| counters.accepted,
         )?;
-        self.family(
-            "tinytcp_connections_closed_total",
-            "counter",
-            "Closed connections by reason.",
-        )?;
+        self.family("connections_closed_total", "counter", "Closed connections by reason.")?;
         let total = status.total();
         for reason in CloseReason::ALL {
             let (label, count) = (reason.label(), total.closed_for(reason));
             writeln!(
                 self.output,
-                "tinytcp_connections_closed_total{{reason=\"{label}\"}} {count}"
+                "{PREFIX}_connections_closed_total{{reason=\"{label}\"}} {count}"
             )?;
         }
         self.counters(
-            "tinytcp_probes_total",
+            "probes_total",
             "Connections that were closed without a byte, soon after they were opened.",
             listeners,
             |counters| counters.probes,
         )?;
-        self.counters("tinytcp_messages_total", "Received messages.", listeners, |counters| {
+        self.counters("messages_total", "Received messages.", listeners, |counters| {
             counters.messages
         })?;
-        self.counters("tinytcp_received_bytes_total", "Received bytes.", listeners, |counters| {
+        self.counters("received_bytes_total", "Received bytes.", listeners, |counters| {
             counters.received_bytes
         })?;
-        self.counters("tinytcp_sent_bytes_total", "Sent bytes.", listeners, |counters| {
-            counters.sent_bytes
-        })
+        self.counters("sent_bytes_total", "Sent bytes.", listeners, |counters| counters.sent_bytes)
     }
 
     fn of_work(&mut self, status: &Status) -> io::Result<()> {
         self.counter(
-            "tinytcp_accepts_lost_total",
+            "accepts_lost_total",
             "Connections that were lost in the accept queue.",
             status.accepts_lost,
         )?;
         self.counter(
-            "tinytcp_accept_pauses_total",
+            "accept_pauses_total",
             "Pauses in accepting because descriptors or memory had run out.",
             status.accept_pauses,
         )?;
+        self.gauge("run_queue_length", "Connections that wait for their turn.", status.ready)?;
+        self.gauge("buffered_bytes", "Bytes held by buffers.", status.held_bytes)?;
         self.gauge(
-            "tinytcp_run_queue_length",
-            "Connections that wait for their turn.",
-            status.ready,
-        )?;
-        self.gauge("tinytcp_buffered_bytes", "Bytes held by buffers.", status.held_bytes)?;
-        self.gauge(
-            "tinytcp_buffered_bytes_peak",
+            "buffered_bytes_peak",
             "The most bytes held by buffers since the start.",
             status.held_bytes_most,
         )?;
         self.gauge(
-            "tinytcp_buffered_bytes_limit",
+            "buffered_bytes_limit",
             "The limit of bytes held by buffers.",
             status.limits.memory_bytes_max,
         )?;
         self.histogram(
-            "tinytcp_round_seconds",
+            "round_seconds",
             "Rounds of the loop after which connections still waited for their turn.",
             &status.rounds,
         )?;
-        self.histogram(
-            "tinytcp_stall_seconds",
-            "Times in which the process did not run.",
-            &status.stalls,
-        )
+        self.histogram("stall_seconds", "Times in which the process did not run.", &status.stalls)
     }
 
     fn family(&mut self, name: &str, kind: &str, help: &str) -> io::Result<()> {
@@ -160,17 +155,17 @@ impl<W: Write> Families<'_, W> {
             Format::Prometheus => name,
             Format::OpenMetrics => name.strip_suffix("_total").unwrap_or(name),
         };
-        writeln!(self.output, "# HELP {name} {help}\n# TYPE {name} {kind}")
+        writeln!(self.output, "# HELP {PREFIX}_{name} {help}\n# TYPE {PREFIX}_{name} {kind}")
     }
 
     fn gauge(&mut self, name: &str, help: &str, value: impl Display) -> io::Result<()> {
         self.family(name, "gauge", help)?;
-        writeln!(self.output, "{name} {value}")
+        writeln!(self.output, "{PREFIX}_{name} {value}")
     }
 
     fn counter(&mut self, name: &str, help: &str, value: u64) -> io::Result<()> {
         self.family(name, "counter", help)?;
-        writeln!(self.output, "{name} {value}")
+        writeln!(self.output, "{PREFIX}_{name} {value}")
     }
 
     /// Writes a counter that each listener has.
@@ -193,7 +188,10 @@ impl<W: Write> Families<'_, W> {
     ) -> io::Result<()> {
         for ListenerStatus { protocol, url, counters } in listeners {
             let (url, value) = (Label(url), value(counters));
-            writeln!(self.output, "{name}{{listener=\"{url}\",protocol=\"{protocol}\"}} {value}")?;
+            writeln!(
+                self.output,
+                "{PREFIX}_{name}{{listener=\"{url}\",protocol=\"{protocol}\"}} {value}"
+            )?;
         }
         Ok(())
     }
@@ -205,12 +203,20 @@ impl<W: Write> Families<'_, W> {
             sum += count;
             match bound {
                 Some(bound) => {
-                    writeln!(self.output, "{name}_bucket{{le=\"{}\"}} {sum}", Seconds(bound))?;
+                    writeln!(
+                        self.output,
+                        "{PREFIX}_{name}_bucket{{le=\"{}\"}} {sum}",
+                        Seconds(bound)
+                    )?;
                 }
-                None => writeln!(self.output, "{name}_bucket{{le=\"+Inf\"}} {sum}")?,
+                None => writeln!(self.output, "{PREFIX}_{name}_bucket{{le=\"+Inf\"}} {sum}")?,
             }
         }
-        writeln!(self.output, "{name}_sum {}\n{name}_count {sum}", Seconds(histogram.sum()))
+        writeln!(
+            self.output,
+            "{PREFIX}_{name}_sum {}\n{PREFIX}_{name}_count {sum}",
+            Seconds(histogram.sum())
+        )
     }
 }
 

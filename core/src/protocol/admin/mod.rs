@@ -3,8 +3,8 @@
 //! | path | answer |
 //! |---|---|
 //! | `/healthz` | 200 as long as the loop runs |
-//! | `/readyz` | 200, or 503 while the server should get no new connections: see [`Obstacle`] |
-//! | `/metrics` | every counter and gauge for Prometheus, as OpenMetrics if the scraper accepts it |
+//! | `/readyz` | 200, or 503 and the [`Obstacle`] to new connections |
+//! | `/metrics` | every counter and gauge for Prometheus, or as OpenMetrics |
 //! | `/status` | the same as JSON |
 //! | `/` | a page that shows the state and updates itself |
 //!
@@ -143,9 +143,9 @@ struct Head {
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
-/// The page loads nothing from elsewhere and runs no script but its own.
-const PAGE_POLICY: &str = "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; \
-                           script-src 'unsafe-inline'; connect-src 'self'; img-src data:\r\n";
+/// The page asks no other server than this one.
+const PAGE_POLICY: &str = "Content-Security-Policy: connect-src 'self'; img-src data:; \
+                           object-src 'none'; base-uri 'none'; form-action 'none'\r\n";
 
 fn answer(request: Result<Request, Problem>, context: &mut Context<'_>) {
     let status = context.status();

@@ -1,0 +1,177 @@
+//! The administrative listener of the real server: health, readiness, metrics, status and page.
+
+use std::process::Stdio;
+
+use crate::support::peer::Peer;
+use crate::support::program::finish;
+use crate::support::server::{Server, program};
+use crate::support::wait::wait_until;
+use crate::support::{BANNER, PROTOCOLS};
+
+/// As in `core/src/protocol/admin/mod.rs`.
+const PLACES: usize = 16;
+
+/// A server with an administrative listener and `flags`.
+fn start(flags: &[&str]) -> Server {
+    let mut server = Server::start(&[&["--admin", "http://127.0.0.1:0"], flags].concat());
+    server.read_addresses(PROTOCOLS.len() + 1);
+    server
+}
+
+/// The whole answer to a request for `path`.
+fn get(server: &Server, path: &str) -> String {
+    let mut peer = server.connect("http");
+    peer.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    String::from_utf8(peer.read_to_end()).expect("an answer is UTF-8")
+}
+
+fn body(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").expect("a head ends with an empty line").1
+}
+
+/// The result of `/readyz`: its status code and its word.
+fn readiness(server: &Server) -> (String, String) {
+    let answer = get(server, "/readyz");
+    let code = answer.split(' ').nth(1).expect("a status line has a code");
+    (code.to_owned(), body(&answer).trim().to_owned())
+}
+
+fn ready() -> (String, String) {
+    ("200".to_owned(), "ready".to_owned())
+}
+
+#[test]
+fn it_answers_while_the_limit_of_connections_is_reached() {
+    let server = start(&["--max-connections", "2"]);
+    assert_eq!(readiness(&server), ready());
+    let _served = [server.text(), server.text()];
+    server.connect("text").expect("ERROR SERVER_BUSY\n");
+    let full = ("503".to_owned(), "the limit of connections is reached".to_owned());
+    assert_eq!(readiness(&server), full);
+    assert_eq!(body(&get(&server, "/healthz")), "ok\n");
+    assert!(body(&get(&server, "/metrics")).contains("\ntinytcp_connections_limit 2\n"));
+    assert!(body(&get(&server, "/")).starts_with("<!doctype html>"));
+}
+
+#[test]
+fn its_connections_have_a_limit_of_their_own() {
+    let server = start(&["--max-connections", "1"]);
+    let mut waiting: Vec<Peer> = (0..PLACES).map(|_| server.connect("http")).collect();
+    assert!(server.connect("http").read_to_end().starts_with(b"HTTP/1.1 503 "));
+    let mut served = server.text();
+    served.send("ECHO hello\n");
+    served.expect("ECHO hello\n");
+    waiting.pop();
+    wait_until("the place of a connection that has left is free", || {
+        get(&server, "/healthz").starts_with("HTTP/1.1 200 ")
+    });
+}
+
+#[test]
+fn the_status_is_json_that_counts_what_has_happened() {
+    let server = start(&[]);
+    let mut peer = server.text();
+    peer.send("ECHO hello\nTIME\n");
+    peer.expect("ECHO hello\n");
+    peer.read_line();
+    let answer = get(&server, "/status");
+    let status: serde_json::Value = serde_json::from_str(body(&answer)).expect("JSON");
+    let text = status["listeners"]
+        .as_array()
+        .and_then(|listeners| listeners.iter().find(|listener| listener["protocol"] == "text"));
+    let text = text.expect("a listener of text");
+    assert_eq!(text["url"], format!("text://{}", server.address("text")));
+    assert_eq!((&text["open"], &text["messages"]), (&1.into(), &2.into()));
+    assert_eq!(text["received_bytes"], "ECHO hello\nTIME\n".len());
+    assert_eq!((&status["state"], &status["ready"]), (&"serving".into(), &true.into()));
+}
+
+#[test]
+fn the_open_descriptors_are_those_that_the_kernel_counts() {
+    let server = start(&[]);
+    let _served = [server.text(), server.connect("echo")];
+    let answer = get(&server, "/metrics");
+    let line = body(&answer).lines().find_map(|line| line.strip_prefix("process_open_fds "));
+    let counted: usize = line.expect("a line").parse().expect("a number");
+    // The connection of this request was open then, and is closed by now.
+    server.wait_for_descriptors(counted - 1);
+    assert_eq!(server.descriptor_count(), counted - 1);
+}
+
+#[test]
+fn its_connections_are_not_in_the_activity_log() {
+    let server = start(&["-v"]);
+    get(&server, "/healthz");
+    drop(server.connect("http"));
+    drop(server.text());
+    server.wait_for_log(&["probe text"]);
+    assert_eq!(server.log.find(&[" http 127.0.0.1"]), None);
+}
+
+#[test]
+fn a_drain_is_reported_and_serves_until_its_delay_is_over() {
+    let mut server = start(&["--drain-delay", "off"]);
+    let mut peer = server.text();
+    server.process().signal("USR2");
+    server.wait_for_log(&["draining"]);
+    assert_eq!(readiness(&server), ("503".to_owned(), "draining".to_owned()));
+    assert_eq!(body(&get(&server, "/healthz")), "ok\n");
+    peer.send("ECHO hello\n");
+    peer.expect("ECHO hello\n");
+    server.text();
+    server.process().signal("TERM");
+    assert!(server.wait_for_exit().success());
+
+    let mut server = start(&["--drain-delay", "1ms"]);
+    server.process().signal("USR2");
+    assert!(server.wait_for_exit().success());
+}
+
+#[test]
+fn a_signal_logs_the_state() {
+    let server = start(&[]);
+    let mut peer = server.text();
+    peer.send("ECHO hello\n");
+    peer.expect("ECHO hello\n");
+    server.process().signal("USR1");
+    server.wait_for_log(&["status: 1 connection, 0 rejected, 1 message"]);
+}
+
+#[test]
+fn the_health_check_exits_with_0_or_1() {
+    let server = start(&[]);
+    let url = format!("http://{}", server.address("http"));
+    let health = |url: &str| {
+        let mut command = program();
+        command.args(["--health", url]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        finish(command)
+    };
+    health(&url).printing("ok\n");
+    let text = format!("http://{}", server.address("text"));
+    health(&text).complaining_in_one_line("tinytcp-server");
+    drop(server);
+    health(&url).complaining_in_one_line("tinytcp-server").saying("no answer");
+}
+
+#[test]
+fn a_page_of_a_foreign_name_gets_no_answer() {
+    let server = start(&["--admin-host", "tinytcp.example"]);
+    for (host, code) in [("tinytcp.example:80", "200"), ("evil.example", "421")] {
+        let mut peer = server.connect("http");
+        peer.send(format!("GET /status HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        let answer = peer.read_to_end();
+        assert!(answer.starts_with(format!("HTTP/1.1 {code} ").as_bytes()), "{host}");
+    }
+}
+
+#[test]
+fn a_client_of_another_protocol_gets_one_answer() {
+    let server = start(&[]);
+    let mut peer = server.connect("http");
+    peer.send("ECHO hello\n\n");
+    assert!(peer.read_to_end().starts_with(b"HTTP/1.1 400 "));
+    let mut peer = server.connect("text");
+    peer.expect(BANNER);
+    peer.send("GET /healthz HTTP/1.1\r\n\r\n");
+    assert_eq!(peer.read_to_end(), b"ERROR NOT_HTTP\n");
+}
