@@ -65,11 +65,10 @@ pub use tinytcp_core::close_reason::CloseReason;
 pub use tinytcp_core::limits::{Limits, Timeouts};
 #[doc(inline)]
 pub use tinytcp_core::server::{
-    BindError, Bound, Builder, Config, DRAIN_SIGNAL, Endpoint, Handle, Listener, STATUS_SIGNAL,
-    STOP_SIGNALS, Server,
+    BindError, Bound, Builder, Config, Endpoint, Handle, Listener, STOP_SIGNALS, Server,
 };
 #[doc(inline)]
-pub use tinytcp_core::status::{Counters, Histogram, ListenerStatus, Obstacle, State, Status};
+pub use tinytcp_core::status::{Counters, ListenerStatus, State, Status};
 
 /// Protocols: the built-in ones, commands for them, and the traits of others.
 pub mod protocol {

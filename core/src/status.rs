@@ -59,6 +59,7 @@ impl Counters {
 
 /// What a server does at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum State {
     /// It serves.
     Serving,
@@ -80,6 +81,7 @@ impl fmt::Display for State {
 
 /// The reason why a server should get no new connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Obstacle {
     /// It will stop soon, or is stopping.
     State(State),
