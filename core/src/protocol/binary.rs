@@ -54,6 +54,17 @@ impl Binary {
         );
         Self { commands: commands.into() }
     }
+
+    /// Removes the first command of that code. A later command of the same code takes its place.
+    #[must_use]
+    pub fn without_command(mut self, code: u8) -> Self {
+        let mut commands = self.commands.to_vec();
+        if let Some(found) = commands.iter().position(|command| command.key == code) {
+            commands.remove(found);
+        }
+        self.commands = commands.into();
+        self
+    }
 }
 
 impl Default for Binary {

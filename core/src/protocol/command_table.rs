@@ -8,7 +8,7 @@ use crate::wire::telnet;
 pub const WORD_BYTES_MAX: usize = 32;
 
 /// The table of commands.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CommandTable {
     entries: Vec<Entry>,
     /// The usages of all commands, separated by ` | `.
@@ -26,8 +26,18 @@ impl CommandTable {
             commands.iter().all(|command| command.key.len() <= WORD_BYTES_MAX),
             "a command's name is too long"
         );
-        let usages: Vec<_> = commands.iter().map(|command| command.usage).collect();
-        Self { usages: usages.join(" | "), entries: commands.into_iter().map(Entry::new).collect() }
+        let entries: Vec<_> = commands.into_iter().map(Entry::new).collect();
+        Self { usages: usages(&entries), entries }
+    }
+
+    /// Removes the first command of that name. Does nothing if there is none.
+    pub fn remove(&mut self, name: &str) {
+        let found =
+            self.entries.iter().position(|entry| entry.command.key.eq_ignore_ascii_case(name));
+        if let Some(found) = found {
+            self.entries.remove(found);
+            self.usages = usages(&self.entries);
+        }
     }
 
     /// The first command whose word is the first one of `line`, which is trimmed, and what follows
@@ -60,7 +70,11 @@ impl CommandTable {
     }
 }
 
-#[derive(Debug)]
+fn usages(entries: &[Entry]) -> String {
+    entries.iter().map(|entry| entry.command.usage).collect::<Vec<_>>().join(" | ")
+}
+
+#[derive(Clone, Debug)]
 struct Entry {
     /// A line starts with the command's word when its front, under the mask, is this.
     ///

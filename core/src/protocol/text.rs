@@ -20,10 +20,33 @@ pub const BAD_ARGUMENTS: &str = "BAD_ARGUMENTS";
 /// The answer to an HTTP request line.
 pub const NOT_HTTP: &str = "NOT_HTTP";
 
-/// The protocol, with its table of commands.
+/// The protocol, with its banner and its table of commands.
+///
+/// ```
+/// use tinytcp::Limits;
+/// use tinytcp::protocol::{Command, Next, Text};
+/// use tinytcp::testing::SessionHarness;
+///
+/// let ping = Command::new("PING", "PING", |call| {
+///     call.output().append(b"PONG");
+///     Ok(Next::Continue)
+/// });
+/// let text = Text::with_commands([ping]).with_banner("HELLO").without_command("TIME");
+///
+/// let mut harness = SessionHarness::new(&text, &Limits::default());
+/// harness.greet().feed(b"PING\nTIME\n");
+/// assert_eq!(harness.answers(), b"HELLO\nPONG\nERROR UNKNOWN_COMMAND\n");
+/// ```
 #[derive(Debug)]
 pub struct Text {
-    table: Arc<CommandTable>,
+    shared: Arc<Shared>,
+}
+
+/// What all sessions of the protocol share.
+#[derive(Clone, Debug)]
+struct Shared {
+    banner: String,
+    table: CommandTable,
 }
 
 impl Text {
@@ -48,7 +71,29 @@ impl Text {
             Command::new("QUIT", "QUIT", quit),
         ];
         commands.extend(more);
-        Self { table: Arc::new(CommandTable::new(commands)) }
+        Self {
+            shared: Arc::new(Shared { banner: BANNER.into(), table: CommandTable::new(commands) }),
+        }
+    }
+
+    /// Replaces the banner: the line that the server sends first.
+    ///
+    /// # Panics
+    /// If `banner` has a line break.
+    #[must_use]
+    pub fn with_banner(mut self, banner: impl Into<String>) -> Self {
+        let banner = banner.into();
+        assert!(!banner.contains(['\r', '\n']), "a banner is one line");
+        Arc::make_mut(&mut self.shared).banner = banner;
+        self
+    }
+
+    /// Removes the first command of that name, in any case of letters. A later command of the same
+    /// name takes its place.
+    #[must_use]
+    pub fn without_command(mut self, name: &str) -> Self {
+        Arc::make_mut(&mut self.shared).table.remove(name);
+        self
     }
 }
 
@@ -64,9 +109,8 @@ impl Protocol for Text {
     }
 
     fn session(&self, accepted: &Accepted) -> Box<dyn Session> {
-        let table = Arc::clone(&self.table);
         Box::new(TextSession {
-            table,
+            shared: Arc::clone(&self.shared),
             lines: Lines::new(accepted.limits().line_bytes_max),
             is_http: false,
         })
@@ -102,7 +146,7 @@ fn quit(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 struct TextSession {
-    table: Arc<CommandTable>,
+    shared: Arc<Shared>,
     lines: Lines,
     /// True exactly when a request of HTTP was refused, behind which nothing is run.
     is_http: bool,
@@ -110,7 +154,7 @@ struct TextSession {
 
 impl Session for TextSession {
     fn greet(&mut self, output: &mut Output<'_>) {
-        append_line(output, BANNER);
+        append_line(output, &self.shared.banner);
     }
 
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
@@ -181,9 +225,8 @@ impl TextSession {
         let is_whole = line.len() < input.len();
         match http::is_request_front(line) {
             None if is_whole => Some(false),
-            is_http => {
-                is_http.map(|is_http| is_http && self.table.find(trim_blanks(line)).is_none())
-            }
+            is_http => is_http
+                .map(|is_http| is_http && self.shared.table.find(trim_blanks(line)).is_none()),
         }
     }
 
@@ -195,7 +238,7 @@ impl TextSession {
             context.message_ended();
             return None;
         }
-        let outcome = match self.table.find(line) {
+        let outcome = match self.shared.table.find(line) {
             Some((command, argument)) => self.call(command, argument, context),
             None => refusal_of_unknown(line).map_or(Ok(Next::Continue), Err),
         };
@@ -221,7 +264,7 @@ impl TextSession {
             return Err(SERVER_BUSY);
         }
         let mark = context.output.len();
-        let outcome = (command.run)(&mut Call::new(argument, context, &self.table.usages));
+        let outcome = (command.run)(&mut Call::new(argument, context, &self.shared.table.usages));
         match outcome {
             Ok(_) => context.output.append(b"\n"),
             Err(_) => context.output.truncate(mark),
@@ -584,6 +627,35 @@ mod tests {
         assert_answers(&text, &small_limits(), b"TIME\n", time_line().as_bytes());
         let help = "HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT | ADD <A> <B> | TIME\n";
         assert_answers(&text, &small_limits(), b"HELP\n", help.as_bytes());
+    }
+
+    #[test]
+    fn a_banner_can_be_replaced_by_another_line() {
+        let text = Text::new().with_banner("HI");
+        assert_eq!(SessionHarness::new(&text, &small_limits()).greet().answers(), b"HI\n");
+    }
+
+    #[test]
+    #[should_panic(expected = "a banner is one line")]
+    fn a_banner_of_two_lines_is_a_mistake_of_the_program() {
+        let _ = Text::new().with_banner("HI\nTHERE");
+    }
+
+    #[test]
+    fn a_removed_command_is_unknown_and_no_longer_listed() {
+        let text = Text::new().without_command("echo").without_command("NEVER_THERE");
+        assert_answers(&text, &small_limits(), b"ECHO x\n", b"ERROR UNKNOWN_COMMAND\n");
+        assert_answers(&text, &small_limits(), b"HELP\n", b"HELP COMMANDS: TIME | HELP | QUIT\n");
+    }
+
+    #[test]
+    fn a_removed_command_makes_room_for_another_of_its_name() {
+        let time = Command::new("TIME", "TIME", |call: &mut Call<'_, '_>| {
+            call.output().append(b"LATE");
+            Ok(Next::Continue)
+        });
+        let text = Text::with_commands([time]).without_command("TIME");
+        assert_answers(&text, &small_limits(), b"TIME\n", b"LATE\n");
     }
 
     #[test]

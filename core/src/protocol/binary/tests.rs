@@ -248,6 +248,14 @@ fn an_added_command_is_run_by_its_code() {
 }
 
 #[test]
+fn a_removed_command_is_an_unknown_code() {
+    let binary = Binary::new().without_command(REVERSE).without_command(77);
+    let input = [frame(REVERSE, "ab"), frame(ECHO, "ab")].concat();
+    let expected = [frame(ERROR, "UNKNOWN_COMMAND"), frame(ECHO, "ab")].concat();
+    assert_answers(&binary, &small_limits(), &input, &expected);
+}
+
+#[test]
 fn an_added_command_can_end_the_conversation_after_its_answer() {
     let binary = Binary::with_commands([Command::new(7, "LEAVE", |call: &mut Call<'_, '_>| {
         call.output().append(b"goodbye");
