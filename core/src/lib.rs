@@ -1,6 +1,9 @@
 //! The server of `tinytcp`: a hand-written readiness loop over `mio`, a slab of connections, and
 //! four small protocols, in one thread.
 //!
+//! This crate is internal: it promises nothing between versions. Programs depend on the crate
+//! `tinytcp`, which offers the names that are meant for use.
+//!
 //! # The round
 //!
 //! The server repeats one function, `EventLoop::round`, until it is stopped:

@@ -72,7 +72,7 @@ impl<S: Socket> Connection<S> {
     }
 
     /// Marks the connection as overdue if its deadline has passed and was not moved meanwhile. The
-    /// connection then needs turns, in which it reads what has arrived, before [`Self::enforce_deadline`]
+    /// connection then needs turns, in which it reads what has arrived, before `enforce_deadline`
     /// enforces the deadline.
     pub fn expire(&mut self, shared: &Shared) -> Turn {
         if !self.is_late(shared) {
