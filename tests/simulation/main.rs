@@ -13,6 +13,8 @@ mod budget;
 mod model;
 mod simulator;
 mod tally;
+#[path = "../support/text_model.rs"]
+mod text_model;
 
 use std::collections::BTreeSet;
 

@@ -9,11 +9,12 @@ use std::collections::VecDeque;
 use tinytcp_core::os::moment::Moment;
 use tinytcp_core::protocol::binary::ERROR;
 
+// The test program and the fuzzer each have the model at their root.
+use crate::text_model;
+
 mod binary;
 mod talk;
 mod text;
-#[path = "../../support/text_model.rs"]
-mod text_model;
 
 /// One of the four protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
