@@ -1,4 +1,4 @@
-//! A block of storage, and which of its bytes are in use: a queue of bytes in one place.
+//! A block: storage with a queue of bytes in it.
 //!
 //! ```text
 //!           start            end
@@ -13,13 +13,13 @@
 
 use memmap2::MmapMut;
 
-/// Where the bytes of a block are, zero at first.
+/// The storage of a block, zero at first.
 #[derive(Debug)]
 enum Storage {
-    /// From the allocator; empty in a block that makes do with its short storage.
+    /// Memory of the allocator; empty in a block that uses its short storage.
     Heap(Box<[u8]>),
-    /// A mapping of its own: its pages are resident once they are touched, and the system has them
-    /// back when it is dropped.
+    /// A mapping of its own. Its pages become resident when they are touched, and return to the
+    /// system when it is dropped.
     Mapped(MmapMut),
 }
 
@@ -44,17 +44,16 @@ impl Storage {
 /// A block of storage with a queue of bytes in it. Invariant: `start <= end <= capacity`, and
 /// `start == end` only when both are 0.
 ///
-/// What is not in the queue is whatever an earlier borrower left there; nobody is ever shown it.
+/// Bytes outside of the queue are those of an earlier borrower; no method returns them as content.
 #[derive(Debug)]
 pub struct Block {
-    /// Empty in a block that makes do with `short`.
+    /// Empty in a block that uses `short`.
     long: Storage,
-    /// Storage for the beginning of a line, which is all that most connections ever leave behind
-    /// between two turns.
+    /// Short storage for the beginning of a line: most connections hold no more between two turns.
     ///
-    /// It also makes a block 128 bytes. What is smaller, glibc keeps apart when it is freed, and
-    /// so all that lies around it: when 10,000 pieces of 1000 bytes were over, the system got
-    /// none of their memory back.
+    /// It also makes a block 128 bytes long. glibc keeps smaller freed chunks in fast bins, which
+    /// pin the pages around them: after a burst of 10,000 pieces of 1,000 bytes, none of that
+    /// memory went back to the system.
     short: [u8; Self::SHORT_LEN],
     /// Offsets fit a `u32` because no block is longer than [`Block::LEN_MAX`].
     start: u32,
@@ -62,14 +61,14 @@ pub struct Block {
 }
 
 impl Block {
-    /// The most that a block can hold in bytes. Limits on messages stay well below it.
+    /// The most bytes of a block. Limits on messages are well below it.
     pub const LEN_MAX: usize = u32::MAX as usize;
 
-    /// What a block holds without storage of its own.
+    /// The bytes of the short storage.
     pub const SHORT_LEN: usize = 96;
 
-    /// An empty block of `len` bytes from the allocator, or of [`Block::SHORT_LEN`] if that is
-    /// more.
+    /// Creates an empty block of `len` bytes from the allocator, or of [`Block::SHORT_LEN`] if that
+    /// is more.
     ///
     /// # Panics
     /// If that is more than [`Block::LEN_MAX`].
@@ -79,8 +78,8 @@ impl Block {
         Self::of_storage(Storage::Heap(vec![0; len].into_boxed_slice()))
     }
 
-    /// An empty block of `len` bytes in a mapping of its own; `None` when the system has no place
-    /// for one.
+    /// Creates an empty block of `len` bytes in a mapping of its own. Returns `None` if the system
+    /// refuses the mapping.
     ///
     /// # Panics
     /// If that is more than [`Block::LEN_MAX`].
@@ -95,13 +94,13 @@ impl Block {
         Self { long, short: [0; Self::SHORT_LEN], start: 0, end: 0 }
     }
 
-    /// True exactly when it is in a mapping of its own.
+    /// True if the block has a mapping of its own.
     #[must_use]
     pub const fn is_mapped(&self) -> bool {
         matches!(self.long, Storage::Mapped(_))
     }
 
-    /// How many bytes it has place for.
+    /// The length of the storage in bytes.
     #[must_use]
     #[inline]
     pub fn capacity(&self) -> usize {
@@ -122,39 +121,39 @@ impl Block {
         (self.end - self.start) as usize
     }
 
-    /// True exactly when no byte is in the queue.
+    /// True if the queue is empty.
     #[must_use]
     #[inline]
     pub const fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
-    /// The free storage behind the bytes; fill its front and [`Block::commit`] what was filled.
+    /// The free storage after the queue. The caller fills its front and calls [`Block::commit`].
     #[inline]
     pub fn spare(&mut self) -> &mut [u8] {
         let end = self.end as usize;
         &mut self.storage_mut()[end..]
     }
 
-    /// The number of free bytes behind the bytes.
+    /// The number of free bytes after the queue.
     #[must_use]
     #[inline]
     pub fn spare_len(&self) -> usize {
         self.capacity() - self.end as usize
     }
 
-    /// Appends the first `count` bytes of what was [`Block::spare`].
+    /// Appends the first `count` bytes of [`Block::spare`] to the queue.
     ///
     /// # Panics
-    /// If there was less.
+    /// If `count` exceeds the free bytes.
     #[inline]
     pub fn commit(&mut self, count: usize) {
-        assert!(count <= self.spare_len(), "commits more than there was room for");
+        assert!(count <= self.spare_len(), "commits more than the free bytes");
         self.end += count as u32;
     }
 
-    /// Appends `bytes`, which are copied; gives false, and does nothing, when there is no room for
-    /// all of them.
+    /// Appends a copy of `bytes`. Returns false, and appends nothing, if there is no room for all
+    /// of them.
     #[must_use]
     #[inline]
     pub fn append(&mut self, bytes: &[u8]) -> bool {
@@ -170,14 +169,14 @@ impl Block {
     /// If the queue ends before the last of them.
     pub fn overwrite(&mut self, offset: usize, bytes: &[u8]) {
         let start = self.start as usize + offset;
-        assert!(offset + bytes.len() <= self.len(), "overwrites what was never written");
+        assert!(offset + bytes.len() <= self.len(), "overwrites bytes after the queue");
         self.storage_mut()[start..start + bytes.len()].copy_from_slice(bytes);
     }
 
     /// Removes `count` bytes from the front.
     ///
     /// # Panics
-    /// If there are fewer: that would be a defect in this program, whatever a peer sends.
+    /// If there are fewer, which would be a defect in this program.
     #[inline]
     pub fn consume(&mut self, count: usize) {
         assert!(count <= self.len(), "consumed {count} of {} bytes", self.len());
@@ -187,7 +186,7 @@ impl Block {
         }
     }
 
-    /// Forgets all bytes behind the first `len`.
+    /// Removes all bytes after the first `len`.
     pub fn truncate(&mut self, len: usize) {
         if len < self.len() {
             self.end = self.start + len as u32;
@@ -195,12 +194,12 @@ impl Block {
         }
     }
 
-    /// Forgets all bytes.
+    /// Removes all bytes.
     pub const fn clear(&mut self) {
         (self.start, self.end) = (0, 0);
     }
 
-    /// Moves the bytes to the front when most of the free room is there.
+    /// Moves the bytes to the front if most of the free storage is before them.
     pub fn compact(&mut self) {
         if self.spare_len() < self.start as usize {
             self.move_to_front();
@@ -214,7 +213,7 @@ impl Block {
         (self.start, self.end) = (0, self.len() as u32);
     }
 
-    /// The number of bytes that were consumed in front of the queue and not yet moved away.
+    /// The number of free bytes before the queue.
     #[must_use]
     pub const fn consumed_len(&self) -> usize {
         self.start as usize
@@ -245,9 +244,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_zero_and_of_the_asked_length_wherever_it_comes_from() {
+    fn a_new_block_is_zero_and_has_the_requested_length() {
         for len in [97, 4096, 4097, 1 << 20] {
-            let mapped = Block::mapped(len).expect("the system has a place for a mebibyte");
+            let mapped = Block::mapped(len).expect("a mapping of a mebibyte");
             assert!(mapped.is_mapped());
             for mut block in [Block::new(len), mapped] {
                 assert_eq!(*block.spare(), *vec![0; len]);

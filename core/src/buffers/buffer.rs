@@ -1,14 +1,14 @@
-//! A queue of bytes in one block of storage, which it holds only while it holds bytes.
+//! A buffer: a queue of bytes that has a block of storage only while it holds bytes.
 //!
-//! A connection has two of them, and most connections are idle: so the block brings its marks
-//! along, and a buffer without bytes is eight bytes, a null pointer.
+//! A connection has two buffers, and most connections are idle. So the offsets are in the block,
+//! and an empty buffer is a null pointer of eight bytes.
 
 use crate::buffers::block::Block;
 use crate::buffers::pool::{BLOCK_LEN, Pool, block_len};
 
-/// What is short enough to be copied to the front of a working block again each time more arrives.
-/// Above it a piece of a message stays in its own storage, which doubles: a long message that drips
-/// in is not copied for each byte.
+/// Up to this length, the beginning of a message is copied to a working block each time when more
+/// bytes arrive. A longer one stays in its own storage, which doubles: a long message that arrives
+/// byte by byte is not copied for each byte.
 const SHORT_LEN: usize = BLOCK_LEN / 16;
 
 /// A queue of bytes.
@@ -33,7 +33,7 @@ impl Buffer {
         }
     }
 
-    /// True exactly when no byte is in the queue.
+    /// True if the queue is empty.
     #[must_use]
     #[inline]
     pub const fn is_empty(&self) -> bool {
@@ -43,7 +43,7 @@ impl Buffer {
     /// Removes `count` bytes from the front.
     ///
     /// # Panics
-    /// If there are fewer: that would be a defect in this program, whatever a peer sends.
+    /// If there are fewer, which would be a defect in this program.
     #[inline]
     pub fn consume(&mut self, count: usize) {
         match &mut self.0 {
@@ -52,38 +52,37 @@ impl Buffer {
         }
     }
 
-    /// The block of this buffer, a working block if it has none: for whoever appends a lot and
-    /// looks it up once.
+    /// The block of this buffer, a new working block if it has none. It saves the check for a block
+    /// in each of many appends.
     #[inline]
     pub fn block(&mut self, pool: &mut Pool) -> &mut Block {
         self.0.get_or_insert_with(|| pool.lend(BLOCK_LEN))
     }
 
-    /// The free storage behind the bytes; fill its front and [`Buffer::commit`] what was filled.
+    /// The free storage after the queue. The caller fills its front and calls [`Buffer::commit`].
     #[inline]
     pub fn spare(&mut self) -> &mut [u8] {
         self.0.as_mut().map_or(&mut [], |block| block.spare())
     }
 
-    /// Appends the first `count` bytes of what was [`Buffer::spare`].
+    /// Appends the first `count` bytes of [`Buffer::spare`] to the queue.
     ///
     /// # Panics
-    /// If there was less.
+    /// If `count` exceeds the free bytes.
     #[inline]
     pub fn commit(&mut self, count: usize) {
         match &mut self.0 {
             Some(block) => block.commit(count),
-            None => assert!(count == 0, "commits more than there was room for"),
+            None => assert!(count == 0, "commits more than the free bytes"),
         }
     }
 
-    /// The length of the block that reading on needs, when `missing` more bytes are known to
-    /// complete the message at the front; `None` when the present block will do, once it is
-    /// compact.
+    /// Returns the length of the block that the next read needs, if `missing` more bytes complete
+    /// the first message. Returns `None` if the present block is long enough once it is compact.
     ///
-    /// The answer follows what has been received, never what was claimed: at most twice as much and
-    /// a sixteenth, so that a power of two and its header are not moved once more at the end;
-    /// and no more than a working block beyond what is missing.
+    /// The length depends on the bytes received, never on the length claimed: at most twice as many
+    /// bytes plus a sixteenth, and at most a working block more than is missing. The sixteenth lets
+    /// a message of a power of two and its header fit without another move at the end.
     #[must_use]
     pub fn block_wanted(&self, missing: Option<usize>) -> Option<usize> {
         let len = self.len();
@@ -98,9 +97,9 @@ impl Buffer {
         }
     }
 
-    /// Moves the bytes to a block of `len` bytes, and the old block back to the pool. Returns
-    /// false, and does nothing, when that is more than a working block and the memory limit or
-    /// the system has no place for it.
+    /// Moves the bytes to a block of `len` bytes and returns the old block to the pool. Returns
+    /// false, and moves nothing, if `len` is more than a working block and the memory limit or the
+    /// system has no room for it.
     #[must_use]
     pub fn move_to(&mut self, len: usize, pool: &mut Pool) -> bool {
         let Some(mut block) = pool.lend_within_limit(len) else { return false };
@@ -112,20 +111,19 @@ impl Buffer {
         true
     }
 
-    /// Moves the bytes to the front of their block when most of the free room is there.
+    /// Moves the bytes to the front of their block if most of the free storage is before them.
     pub fn compact(&mut self) {
         if let Some(block) = &mut self.0 {
             block.compact();
         }
     }
 
-    /// Gives storage back that the bytes do not need: all of it when there are none, else by moving
-    /// them to the smallest block that holds them. A buffer that rests after this costs about
-    /// what it holds.
+    /// Returns storage to the pool that the bytes do not need: all of it if there are no bytes,
+    /// else by moving them to the smallest block that holds them.
     ///
-    /// A block that is only one size too large is kept: growing doubles, and shrinking by one size
-    /// at once would undo it, so that a message that drips in would be copied for every drop.
-    /// It is kept too when both have no place in memory.
+    /// A block that is only one size too large is kept. Growing doubles the size, and shrinking by
+    /// one size would undo that, so that a message that arrives byte by byte would be copied for
+    /// each byte. The block is also kept if there is no memory for both blocks during the move.
     pub fn settle(&mut self, pool: &mut Pool) {
         if self.is_empty() {
             self.release(pool);
@@ -134,14 +132,14 @@ impl Buffer {
         }
     }
 
-    /// Forgets the bytes and gives all storage back.
+    /// Removes all bytes and returns all storage to the pool.
     pub fn release(&mut self, pool: &mut Pool) {
         if let Some(block) = self.0.take() {
             pool.take_back(block);
         }
     }
 
-    /// The length of the block that it holds, 0 when it holds none.
+    /// The length of its block, 0 if it has none.
     #[must_use]
     pub fn capacity(&self) -> usize {
         match &self.0 {
@@ -169,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_buffer_holds_no_storage_once_it_has_settled() {
+    fn an_empty_buffer_holds_no_storage_after_shrinking() {
         let mut pool = Pool::new(1 << 30);
         let mut buffer = filled(10, &mut pool);
         buffer.consume(10);
@@ -179,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_that_rests_costs_about_what_it_holds() {
+    fn a_buffer_after_shrinking_costs_about_what_it_holds() {
         let mut pool = Pool::new(1 << 30);
         for len in [1, 64, 1000, 4097, 30_000, 300_000, 3_000_000] {
             let mut buffer = filled(len, &mut pool);
@@ -187,7 +185,7 @@ mod tests {
             assert_eq!(buffer.len(), len);
             assert!(
                 pool.lent_bytes() <= 4 * len.max(64),
-                "{len} bytes rest in {}",
+                "{len} bytes are held in {}",
                 pool.lent_bytes()
             );
             buffer.release(&mut pool);
@@ -195,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_that_drips_in_is_moved_a_logarithmic_number_of_times() {
+    fn a_message_in_single_bytes_is_moved_logarithmically_often() {
         let mut pool = Pool::new(1 << 30);
         let mut buffer = filled(SHORT_LEN + 1, &mut pool);
         buffer.settle(&mut pool);
@@ -215,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn growth_follows_what_was_received_and_stops_at_what_is_missing() {
+    fn growth_follows_the_bytes_received_up_to_the_bytes_missing() {
         let mut pool = Pool::new(1 << 30);
         let mut buffer = Buffer::default();
         let missing = 16 << 20;
@@ -230,13 +228,13 @@ mod tests {
         assert_eq!(
             buffer.block_wanted(Some((1 << 20) + 5)),
             Some(block_len((2 << 20) + 5)),
-            "not once more for a header"
+            "a header needs no further move"
         );
     }
 
     proptest! {
         #[test]
-        fn it_is_a_queue_whatever_is_done_to_its_storage(
+        fn a_buffer_agrees_with_a_vector(
             steps in proptest::collection::vec((0u8..5, 0usize..200_000), 1..40),
         ) {
             let mut pool = Pool::new(1 << 30);

@@ -1,6 +1,6 @@
-//! Buffers: queues of bytes, and the pool that lends them their storage.
+//! Buffers: queues of bytes, and the pool that lends their storage.
 
-// A length that is cut is a wrong length: code that casts one says why it fits.
+// A truncated length is a wrong length: code that casts one states why it fits.
 #![cfg_attr(not(test), deny(clippy::cast_possible_truncation))]
 
 pub mod block;

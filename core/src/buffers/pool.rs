@@ -1,102 +1,101 @@
-//! The loop's blocks of storage: lent to connections while they hold bytes, counted, and used
-//! again.
+//! The pool: lends blocks of storage to buffers while they hold bytes, counts them, and reuses
+//! them.
 //!
 //! ```text
-//!             lend                     take back
-//!   kept ---------------> a buffer -----------------> kept, or given back
-//!   (last in, first out: the block that the next connection reads into is still warm in the cache)
+//!            lend                   take back
+//!   free --------------> a buffer ------------> free, or returned to the system
 //! ```
+//!
+//! Free blocks are reused last in, first out: the block of the next read is still in the cache.
 
 use crate::buffers::block::Block;
 
-/// From this length on a block is a mapping of its own, which the system has back in whole when it
-/// is dropped. What an allocator is given back it keeps while anything behind it is in use: chosen
-/// lengths and lifetimes made the process 2.4 times as large as the memory limit.
+/// A block of at least this length has a mapping of its own, which returns to the system as a
+/// whole. An allocator cannot return freed memory while anything above it is in use: with chosen
+/// lengths and lifetimes the process became 2.4 times as large as the memory limit.
 const MAPPED_LEN_MIN: usize = 8 << 10;
 
-/// How many mappings there are at a time, at most. The system has some 65,530 (`vm.max_map_count`),
-/// and fails to take some back when there are more pieces. Beyond it no block that is longer than a
-/// working block is lent, and those that are not come from the allocator. A memory limit of less
-/// than 480 MiB never gets there.
+/// The most mappings at a time. Linux allows about 65,530 (`vm.max_map_count`), and unmapping can
+/// fail at its limit. With so many mappings, no block longer than a working block is lent, and
+/// shorter ones come from the allocator. A memory limit below 480 MiB never reaches it.
 const MAPPED_MAX: usize = 60_000;
 
-/// The size of a working block in bytes: what a connection reads into and writes answers to during
-/// its turn.
+/// The length of a working block in bytes. A connection reads into one during its turn, and writes
+/// its answers into another.
 ///
-/// At a tenth, a batch of 1024 pipelined requests would need several reads instead of one; at ten
-/// times, the two blocks of a turn would no longer stay in the second-level cache.
+/// With a tenth of it, a batch of 1024 pipelined requests would need several reads. With ten times
+/// as much, the two blocks of a turn would not fit into the second-level cache.
 pub const BLOCK_LEN: usize = 64 * 1024;
 
-/// Blocks come in powers of two from twice this; a shorter one is a block without storage of its
-/// own...
+/// The lengths of blocks are powers of two from twice this. Shorter blocks use their short storage.
 const SMALLEST_LEN: usize = 64;
-/// ...to here; a longer one is long, and comes in steps of a sixteenth at most.
+/// The largest of these powers of two. A longer block is a long block, whose length is rounded up
+/// by at most a sixteenth.
 const LARGEST_LEN: usize = 4 * BLOCK_LEN;
-/// Of long blocks there are so many lengths, as a power of two, to each power of two: few enough
-/// that a free one mostly fits.
+/// The logarithm of the number of lengths of long blocks per power of two: so few that a free long
+/// block mostly fits.
 const LONG_STEPS_LOG: u32 = 4;
 const CLASS_COUNT: usize = (LARGEST_LEN / SMALLEST_LEN).ilog2() as usize + 1;
 
-/// How many free bytes of one size are kept for the next loan, but never less than two blocks, one
-/// to read into and one to answer from. It is a constant of the process, not of its connections:
-/// after a burst that used much more, the rest has gone back. Each size has its own bound, so that
-/// a burst of small pieces cannot push the working blocks out.
+/// How many bytes of free blocks of one length are kept for reuse, but at least two blocks: one to
+/// read into and one to answer from. It is a constant of the process, not of its connections: after
+/// a burst the rest returns to the system. Each length has its own bound, so that a burst of small
+/// blocks cannot displace the working blocks.
 ///
-/// Of working blocks and longer ones more is kept than of pieces, because they come from the
-/// system: with a quarter of it, every answer to a long line cost three page faults.
+/// The bound is larger for working blocks and longer ones, because these come from the system: with
+/// a quarter of it, each answer to a long line cost three page faults.
 const KEPT_BYTES_MAX: usize = 4 * LARGEST_LEN;
 const KEPT_PIECES_BYTES_MAX: usize = LARGEST_LEN;
 
-/// How many bytes of long blocks are kept for the next loan: what serving one frame of a mebibyte
-/// after the other takes. With them it costs 0.27 ms of processor time; with fresh pages from the
-/// allocator it cost 1.5. At the memory limit they give way to what is lent.
+/// How many bytes of long blocks are kept for reuse, enough to serve frames of a mebibyte. With
+/// them such a frame costs 0.27 ms of processor time; with fresh pages it cost 1.5 ms. At the
+/// memory limit they are dropped to make room.
 const KEPT_LONG_BYTES_MAX: usize = 4 << 20;
 /// The most long blocks that are kept.
 const KEPT_LONG_MAX: usize = KEPT_LONG_BYTES_MAX / LARGEST_LEN;
 
-/// What connections may hold less than the memory limit, so that the blocks with which one of them
-/// works during its turn can always be lent: two working blocks, and as much again for the answer
-/// that overflows one.
+/// The part of the memory limit that is reserved for the connection that has its turn: two working
+/// blocks, and as many bytes again for an answer that overflows one. So a turn can always borrow
+/// them.
 const WORKING_BYTES: usize = 4 * BLOCK_LEN;
 
-/// Eviction goes on until one part of so many is free: 8 MiB of 256.
+/// Eviction stops once 1/32 of the limit is free (8 MiB of 256 MiB).
 const FREE_SHARE: usize = 32;
 
-/// Lends blocks and knows how many bytes are lent.
+/// Lends blocks and counts the bytes that are lent.
 #[derive(Debug)]
 pub struct Pool {
     /// Free blocks by size class.
     #[expect(
         clippy::vec_box,
-        reason = "what is lent is a pointer, so that who holds nothing has place for no more"
+        reason = "a buffer is a pointer to a block, so that an empty buffer is small"
     )]
     free: [Vec<Box<Block>>; CLASS_COUNT],
-    /// Free long blocks, the last one taken back at the end.
+    /// Free long blocks in the order of their return.
     #[expect(clippy::vec_box, reason = "as above")]
     free_long: Vec<Box<Block>>,
     /// The sum of their lengths.
     free_long_bytes: usize,
     /// How many blocks are mapped, lent or free.
     mapped_count: usize,
-    /// The sum of the lengths of all blocks that are lent.
+    /// The sum of the lengths of all lent blocks.
     lent_bytes: usize,
-    /// The most that this sum ever was.
+    /// The maximum of this sum.
     lent_bytes_most: usize,
-    /// What may be lent beyond a turn.
+    /// How many bytes may be lent between two turns.
     held_bytes_max: usize,
-    /// The largest block that there was no room for since the last [`Pool::forget_shortage`].
+    /// The largest block without room since the last [`Pool::forget_shortage`].
     shortage: usize,
-    /// True exactly when something was refused since then that no eviction makes room for.
+    /// True if a message was refused for which no eviction can make room.
     has_misfit: bool,
 }
 
 impl Pool {
-    /// A pool from which all connections together hold at most `memory_max` bytes between their
-    /// turns.
+    /// Creates a pool with a limit of `memory_max` bytes for all connections together.
     #[must_use]
     pub fn new(memory_max: usize) -> Self {
         Self {
-            // With all the places that they will ever need: giving back allocates nothing.
+            // With their final capacity, so that taking a block back does not allocate.
             free: std::array::from_fn(|class| Vec::with_capacity(kept_max(SMALLEST_LEN << class))),
             free_long: Vec::with_capacity(KEPT_LONG_MAX),
             free_long_bytes: 0,
@@ -109,7 +108,7 @@ impl Pool {
         }
     }
 
-    /// Lends an empty block of at least `len` bytes, whatever is lent already.
+    /// Lends an empty block of at least `len` bytes, even over the limit.
     pub fn lend(&mut self, len: usize) -> Box<Block> {
         let len = block_len(len);
         let block = self
@@ -119,8 +118,8 @@ impl Pool {
         self.note_lent(block)
     }
 
-    /// Lends an empty block of at least `len` bytes. A block that is longer than a working block is
-    /// lent only when the memory limit and the system have a place for it.
+    /// Lends an empty block of at least `len` bytes. Returns `None` if it is longer than a working
+    /// block and the memory limit or the system has no room for it.
     pub fn lend_within_limit(&mut self, len: usize) -> Option<Box<Block>> {
         if len <= BLOCK_LEN {
             return Some(self.lend(len));
@@ -148,7 +147,7 @@ impl Pool {
         }
     }
 
-    /// A free block of exactly `len` bytes, the last one taken back.
+    /// Removes a free block of exactly `len` bytes, the last one that was returned.
     fn take_free(&mut self, len: usize) -> Option<Box<Block>> {
         if let Some(class) = class_of(len) {
             return self.free[class].pop();
@@ -158,13 +157,13 @@ impl Pool {
         Some(self.free_long.remove(place))
     }
 
-    /// A block of `len` bytes in a mapping of its own; `None` when it is too short for that, or
-    /// there is no place for one more.
+    /// Maps a block of `len` bytes. Returns `None` if it is too short for a mapping, or if there
+    /// are too many mappings.
     fn map(&mut self, len: usize) -> Option<Box<Block>> {
         if len < MAPPED_LEN_MIN {
             return None;
         }
-        // Long blocks that are free make room for one of another length, oldest first.
+        // Free long blocks make room for one of another length, oldest first.
         while !self.free_long.is_empty() && self.is_in_the_way(len) {
             let block = self.free_long.remove(0);
             self.free_long_bytes -= block.capacity();
@@ -178,8 +177,7 @@ impl Pool {
         Some(Box::new(block))
     }
 
-    /// True exactly when the long blocks that are free are too much beside what is lent and `len`
-    /// bytes more.
+    /// True if the free long blocks leave no room for `len` more lent bytes.
     const fn is_in_the_way(&self, len: usize) -> bool {
         let used = self.lent_bytes.saturating_add(len).saturating_add(self.free_long_bytes);
         used > self.held_bytes_max || self.mapped_count >= MAPPED_MAX
@@ -196,8 +194,8 @@ impl Pool {
         drop(block);
     }
 
-    /// Makes room for `count` bytes behind the bytes of `block`, which grows at least by doubling,
-    /// whatever is lent already.
+    /// Makes room for `count` bytes after the queue of `block`, even over the limit. The block at
+    /// least doubles when it grows.
     #[inline]
     pub fn make_room(&mut self, block: &mut Block, count: usize) {
         if block.spare_len() < count
@@ -208,9 +206,8 @@ impl Pool {
         }
     }
 
-    /// Makes room for `count` bytes behind the bytes of `block`. Returns false, and does nothing,
-    /// when that takes more than a working block and the memory limit or the system has no
-    /// place for it.
+    /// Makes room for `count` bytes after the queue of `block`. Returns false, and does nothing, if
+    /// that needs more than a working block and the memory limit or the system has no room for it.
     #[must_use]
     #[inline]
     pub fn make_room_within_limit(&mut self, block: &mut Block, count: usize) -> bool {
@@ -225,7 +222,7 @@ impl Pool {
         true
     }
 
-    /// Moves the bytes of `block` to `other`, and takes back what they were in.
+    /// Moves the bytes of `block` to `other`, and takes the old storage back.
     fn exchange(&mut self, block: &mut Block, mut other: Box<Block>) {
         let is_moved = other.append(block.bytes());
         assert!(is_moved, "{} bytes are moved to a block of {}", block.len(), other.capacity());
@@ -233,88 +230,87 @@ impl Pool {
         self.take_back(other);
     }
 
-    /// True exactly when a block of `len` bytes more could be held without passing the memory
-    /// limit.
+    /// True if one more block of `len` bytes is within the memory limit.
     #[must_use]
     pub const fn has_room_for(&self, len: usize) -> bool {
         block_len(len) <= self.held_bytes_max.saturating_sub(self.lent_bytes)
     }
 
-    /// True exactly when more is lent than may be held beyond a turn.
+    /// True if more bytes are lent than may be held between two turns.
     #[must_use]
     #[inline]
     pub const fn is_over_limit(&self) -> bool {
         self.lent_bytes > self.held_bytes_max
     }
 
-    /// True exactly when a block of `len` bytes, beside `held` bytes that are kept, fits once all
-    /// others are evicted.
+    /// True if a block of `len` bytes, together with `held` bytes that stay, would have room after
+    /// an eviction of all other connections.
     #[must_use]
     pub const fn may_have_room_for(&self, len: usize, held: usize) -> bool {
         block_len(len).saturating_add(held) <= self.held_bytes_wanted()
     }
 
-    /// There was no room for a block of `len` bytes.
+    /// Notes that there was no room for a block of `len` bytes.
     pub fn note_shortage(&mut self, len: usize) {
         self.shortage = self.shortage.max(block_len(len));
     }
 
-    /// A message or its answer was refused for which eviction cannot make room.
+    /// Notes that a message was refused for which no eviction can make room.
     pub const fn note_misfit(&mut self) {
         self.has_misfit = true;
     }
 
-    /// True exactly when something was refused for which eviction cannot make room; once for all
-    /// since the last call.
+    /// Returns whether such a message was refused since the last call.
     pub const fn take_misfit(&mut self) -> bool {
         std::mem::replace(&mut self.has_misfit, false)
     }
 
-    /// True exactly when there was no room for something.
+    /// True if there was no room for a block or a message.
     #[must_use]
     #[inline]
     pub const fn is_short(&self) -> bool {
         self.shortage > 0 || self.has_misfit
     }
 
-    /// What was wanted has been made room for, or cannot be.
+    /// Forgets the block without room: eviction has made room for it, or cannot.
     pub const fn forget_shortage(&mut self) {
         self.shortage = 0;
     }
 
-    /// How many bytes must become free so that what was wanted fits, and then a part of the limit
-    /// is free.
+    /// How many bytes must be freed so that the block without room fits and 1/32 of the limit is
+    /// free.
     #[must_use]
     pub const fn excess(&self) -> usize {
         self.lent_bytes.saturating_add(self.shortage).saturating_sub(self.held_bytes_wanted())
     }
 
-    /// What eviction leaves lent. A part of the limit is free then, or eviction would never end.
+    /// How many bytes an eviction leaves lent. It frees a reserve, because otherwise it would begin
+    /// again at once.
     const fn held_bytes_wanted(&self) -> usize {
         self.held_bytes_max - self.held_bytes_max / FREE_SHARE
     }
 
-    /// What all connections together may hold, working blocks included.
+    /// The memory limit: the bytes that all connections may hold, working blocks included.
     #[must_use]
     pub const fn memory_bytes_max(&self) -> usize {
         self.held_bytes_max + WORKING_BYTES
     }
 
-    /// The sum of the lengths of all blocks that are lent.
+    /// The sum of the lengths of all lent blocks.
     #[must_use]
     pub const fn lent_bytes(&self) -> usize {
         self.lent_bytes
     }
 
-    /// The most that this sum ever was, in the middle of a turn too.
+    /// The maximum of this sum, within turns too.
     #[must_use]
     pub const fn lent_bytes_most(&self) -> usize {
         self.lent_bytes_most
     }
 }
 
-/// The length of the block in which `block` has room for `count` bytes more; `None` when moving its
-/// bytes to its front was enough.
+/// Returns the length of a block in which the bytes of `block` and `count` more have room. Returns
+/// `None` if moving the bytes to the front of `block` has made enough room.
 #[cold]
 fn len_with_room(block: &mut Block, count: usize) -> Option<usize> {
     let needed = block.len().saturating_add(count);
@@ -332,7 +328,7 @@ const fn kept_max(len: usize) -> usize {
     if count < 2 { 2 } else { count }
 }
 
-/// The length of the block that is lent for `len` bytes.
+/// Returns the length of the block that is lent for `len` bytes.
 #[must_use]
 pub const fn block_len(len: usize) -> usize {
     if len <= Block::SHORT_LEN {
@@ -340,7 +336,7 @@ pub const fn block_len(len: usize) -> usize {
     } else if len <= LARGEST_LEN {
         len.next_power_of_two()
     } else {
-        // The longest block has no multiple, and what is longer still is never lent.
+        // Near the maximum there is no multiple. A longer block is never lent.
         match len.checked_next_multiple_of(1 << (len.ilog2() - LONG_STEPS_LOG)) {
             Some(rounded) if rounded <= Block::LEN_MAX => rounded,
             _ => len,
@@ -350,7 +346,7 @@ pub const fn block_len(len: usize) -> usize {
 
 const _: () = assert!(SMALLEST_LEN <= Block::SHORT_LEN && Block::SHORT_LEN < 2 * SMALLEST_LEN);
 
-/// The class of blocks of exactly `len` bytes.
+/// Returns the size class of blocks of exactly `len` bytes; `None` for long blocks.
 const fn class_of(len: usize) -> Option<usize> {
     if len <= LARGEST_LEN { Some((len / SMALLEST_LEN).ilog2() as usize) } else { None }
 }
@@ -360,7 +356,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_is_the_next_power_of_two_and_a_long_one_a_sixteenth_longer_at_most() {
+    fn a_length_is_a_power_of_two_or_rounded_up_by_a_sixteenth() {
         let mut pool = Pool::new(1 << 30);
         for (asked, lent) in [
             (0, 96),
@@ -378,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_block_taken_back_is_the_first_lent_again() {
+    fn the_last_block_returned_is_lent_first() {
         let mut pool = Pool::new(1 << 30);
         let (mut first, second) = (pool.lend(BLOCK_LEN), pool.lend(BLOCK_LEN));
         first.spare()[0] = 7;

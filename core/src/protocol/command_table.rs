@@ -1,10 +1,10 @@
-//! The words that `text` knows, and how one of them is found at the front of a line.
+//! The command table of `text`: finds the command whose word begins a line.
 
 use super::command::Command;
 use crate::wire::line::{is_blank, skip_blanks};
 use crate::wire::telnet;
 
-/// The longest word that can be a command, in bytes.
+/// The longest word of a command in bytes.
 pub const WORD_BYTES_MAX: usize = 32;
 
 /// The table of commands.
@@ -16,7 +16,7 @@ pub struct CommandTable {
 }
 
 impl CommandTable {
-    /// The table of `commands`, in which the first of a name counts.
+    /// Creates the table of `commands`. If a word occurs twice, the first command counts.
     ///
     /// # Panics
     /// If a key is longer than [`WORD_BYTES_MAX`].
@@ -24,7 +24,7 @@ impl CommandTable {
     pub fn new(commands: Vec<Command<&'static str>>) -> Self {
         assert!(
             commands.iter().all(|command| command.key.len() <= WORD_BYTES_MAX),
-            "a command's name is too long"
+            "the word of a command is too long"
         );
         let entries: Vec<_> = commands.into_iter().map(Entry::new).collect();
         Self { usages: usages(&entries), entries }
@@ -40,8 +40,8 @@ impl CommandTable {
         }
     }
 
-    /// The first command whose word is the first one of `line`, which is trimmed, and what follows
-    /// the blanks behind it.
+    /// Returns the command whose word is the first word of the trimmed `line`, and its argument:
+    /// the rest after the blanks that follow the word.
     #[inline]
     #[must_use]
     pub fn find<'a>(&self, line: &'a [u8]) -> Option<(&Command<&'static str>, &'a [u8])> {
@@ -57,7 +57,7 @@ impl CommandTable {
         })
     }
 
-    /// The same for a line in which negotiation stands before or inside the first word.
+    /// Does the same for a line with negotiation before or inside the first word.
     #[cold]
     fn find_negotiated<'a>(&self, line: &'a [u8]) -> Option<(&Command<&'static str>, &'a [u8])> {
         if !line.contains(&telnet::IAC) {
@@ -76,13 +76,14 @@ fn usages(entries: &[Entry]) -> String {
 
 #[derive(Clone, Debug)]
 struct Entry {
-    /// A line starts with the command's word when its front, under the mask, is this.
+    /// The first bytes of the word as a number. A line may begin with the word if its own first
+    /// bytes, under the mask, are this number.
     ///
-    /// Comparing the two as one number is what makes a pipelined request cheap: comparing the word
-    /// byte by byte, with `eq_ignore_ascii_case`, costs a third more instructions for the
-    /// whole request (`cargo bench --bench instructions`).
+    /// One comparison of numbers makes a pipelined request cheap: `eq_ignore_ascii_case`, byte by
+    /// byte, costs a third more instructions for the whole request (`cargo bench --bench
+    /// instructions`).
     front: u64,
-    /// Leaves out the bit that tells a letter's cases apart, and what is behind the word.
+    /// Masks the bit in which the cases of a letter differ, and the bytes after the word.
     mask: u64,
     command: Command<&'static str>,
 }
@@ -95,8 +96,7 @@ impl Entry {
         Self { front: front(key.as_bytes()), mask: front(&mask), command }
     }
 
-    /// What follows the command's word in `line`, when that is its first word in any case of
-    /// letters.
+    /// Returns the rest of `line` after the command's word, if that is its first word in any case.
     #[inline]
     fn behind_word<'a>(&self, line: &'a [u8], line_front: u64) -> Option<&'a [u8]> {
         if line_front & self.mask != self.front {
@@ -110,10 +110,10 @@ impl Entry {
     }
 }
 
-/// How many bytes [`front`] is made of.
+/// How many bytes [`front`] returns.
 const FRONT_LEN: usize = size_of::<u64>();
 
-/// The first bytes of a line as a number, with zeros behind a shorter line.
+/// Returns the first bytes of a line as a number, padded with zeros.
 #[inline]
 fn front(line: &[u8]) -> u64 {
     match line.first_chunk::<FRONT_LEN>() {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_found_by_its_whole_word_whatever_that_is_made_of() {
+    fn a_command_is_found_by_its_whole_word_of_any_bytes() {
         let keys = ["A", "X-1", "[^]", "EIGHT__8", "NINE____9", "NINE____X", "TIMETABLE"];
         let table = table_of(&keys);
         for key in keys {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_word_is_found_behind_negotiation_too_and_no_longer_one_is_taken_for_it() {
+    fn the_longest_word_is_found_after_negotiation_and_a_longer_one_is_not() {
         let longest: &'static str = "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF";
         assert_eq!(longest.len(), WORD_BYTES_MAX);
         let line = [b"\xff\xf1", longest.as_bytes(), b" x"].concat();
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_a_name_counts() {
+    fn the_first_command_of_a_word_counts() {
         let table = table_of(&["ECHO", "echo", "ECHOES"]);
         assert_eq!(found(&table, b"echo x"), Some(("ECHO", &b"x"[..])));
         assert_eq!(table.usages, "ECHO | echo | ECHOES");

@@ -1,4 +1,4 @@
-//! Where answers go: the end of a connection's output buffer.
+//! The output of a session: the end of the connection's output buffer.
 
 use std::io;
 
@@ -10,8 +10,8 @@ use crate::wire::line::Ending;
 
 /// Appends answers to a connection's output.
 ///
-/// Appending never fails. Who appends a lot asks for room first, with [`Output::reserve`], and who
-/// appends answer after answer stops when the output [`is_full`](Output::is_full).
+/// Appending never fails. Before a long answer, a session must call [`Output::reserve`]; before
+/// each message, it must check [`Output::is_full`].
 #[derive(Debug)]
 pub struct Output<'a> {
     block: &'a mut Block,
@@ -19,7 +19,7 @@ pub struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    /// The end of `buffer`, which grows by blocks from `pool`.
+    /// Creates an output at the end of `buffer`, which grows by blocks of `pool`.
     #[must_use]
     pub fn new(buffer: &'a mut Buffer, pool: &'a mut Pool) -> Self {
         Self { block: buffer.block(pool), pool }
@@ -40,22 +40,21 @@ impl<'a> Output<'a> {
         self.block.len()
     }
 
-    /// True exactly when nothing waits here.
+    /// True if no bytes wait here.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.block.is_empty()
     }
 
-    /// True exactly when so much waits here that no further message should be run.
+    /// True if so many bytes wait here that no further message must be run.
     #[must_use]
     #[inline]
     pub const fn is_full(&self) -> bool {
         self.len() >= HIGH_WATER_BYTES
     }
 
-    /// Makes room for an answer of `len` bytes. Gives false, and does nothing, when that would pass
-    /// the memory limit of all connections. A small answer always has room, in the block that
-    /// whoever has a turn works with.
+    /// Makes room for an answer of `len` bytes. Returns false, and does nothing, if that would
+    /// exceed the memory limit. A small answer always has room in the working block of the turn.
     #[must_use]
     #[inline]
     pub fn reserve(&mut self, len: usize) -> bool {
@@ -68,7 +67,7 @@ impl<'a> Output<'a> {
         let is_granted = self.pool.make_room_within_limit(self.block, len);
         if !is_granted {
             if self.pool.may_have_room_for(needed, self.block.capacity()) {
-                // This answer is refused; a next one finds the room that eviction makes.
+                // This answer is refused. Eviction makes room for the next one.
                 self.pool.note_shortage(needed);
             } else {
                 self.pool.note_misfit();
@@ -77,14 +76,14 @@ impl<'a> Output<'a> {
         is_granted
     }
 
-    /// Appends `ERROR`, the token, and the ending of the message that it answers.
+    /// Appends an error: `ERROR`, the token, and the ending of its message.
     pub fn append_error(&mut self, token: &str, ending: Ending) {
         self.append(b"ERROR ");
         self.append(token.as_bytes());
         self.append(ending.bytes());
     }
 
-    /// Forgets all bytes behind the first `len`: takes back an answer that was begun.
+    /// Removes all bytes after the first `len`, to undo an answer that was begun.
     pub fn truncate(&mut self, len: usize) {
         self.block.truncate(len);
     }
@@ -96,17 +95,16 @@ impl<'a> Output<'a> {
         assert!(is_appended, "room was made for {} bytes", bytes.len());
     }
 
-    /// Overwrites bytes at `offset`, for a length that is known only when all it counts has been
-    /// appended.
+    /// Overwrites bytes at `offset`, such as a length that is known only after the answer.
     ///
     /// # Panics
-    /// If they were never appended.
+    /// If they exceed the appended bytes.
     pub fn overwrite(&mut self, offset: usize, bytes: &[u8]) {
         self.block.overwrite(offset, bytes);
     }
 }
 
-/// For `write!`; it never fails.
+/// Allows `write!`, which never fails here.
 impl io::Write for Output<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.append(bytes);
@@ -146,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_begun_is_taken_back_and_earlier_ones_stay() {
+    fn truncating_undoes_an_answer_and_keeps_earlier_ones() {
         let (mut buffer, mut pool) = (Buffer::default(), Pool::new(1 << 30));
         let mut output = Output::new(&mut buffer, &mut pool);
         output.append(b"whole");
@@ -159,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_answer_always_has_room_and_a_large_one_only_under_the_memory_limit() {
+    fn only_a_large_answer_depends_on_the_memory_limit() {
         let (mut buffer, mut pool) = (Buffer::default(), Pool::new(0));
         let mut output = Output::new(&mut buffer, &mut pool);
         assert!(output.reserve(BLOCK_LEN));

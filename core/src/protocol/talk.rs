@@ -1,8 +1,8 @@
-//! The framing of `echo` and `chat`: a message ends at a newline, or where the peer falls quiet.
+//! The framing of `echo` and `chat`: a line, or a pause, ends a message.
 //!
-//! The first clients of these protocols send text without a newline and print what one `recv` gives
-//! them. So a piece that has no newline behind it for the quiet period is a message too, and the
-//! answer ends as its message ended.
+//! The original clients of these protocols send text without a newline and print the result of one
+//! `recv`. So bytes without a newline are a message after the quiet period. The answer has the same
+//! ending as its message.
 
 use super::{
     ANSWER_OVERHEAD_BYTES, Accepted, Context, LINE_TOO_LONG, Next, Notice, Output, Protocol,
@@ -23,8 +23,8 @@ pub struct Talk {
 }
 
 impl Talk {
-    /// The protocol `name` that answers with `answer`, which appends nothing when it gives
-    /// [`Next::Close`].
+    /// Creates the protocol `name` that answers with `answer`. That function must append nothing if
+    /// it returns [`Next::Close`].
     #[must_use]
     pub const fn new(name: &'static str, answer: Answer) -> Self {
         Self { name, answer }
@@ -52,8 +52,8 @@ impl Protocol for Talk {
 struct TalkSession {
     answer: Answer,
     lines: Lines,
-    /// Why the message that is being dropped was refused. It is said where the message ends, as it
-    /// ends.
+    /// The error of the message that is being dropped. It is sent at the end of the message, with
+    /// the same ending.
     refusal: &'static str,
 }
 
@@ -119,8 +119,7 @@ impl TalkSession {
         let next = (self.answer)(message, output, context.clock);
         if next == Next::Continue {
             match ending {
-                // The usual ending: to store one byte that is known costs less than to copy a
-                // piece.
+                // The usual ending: storing one known byte costs less than copying a slice.
                 Ending::Lf => output.append(b"\n"),
                 Ending::CrLf | Ending::Nothing => output.append(ending.bytes()),
             }
@@ -143,7 +142,7 @@ mod tests {
     use super::*;
     use crate::limits::Limits;
 
-    /// Answers with the message in brackets, and leaves at `bye`.
+    /// Answers with the message in brackets, and closes after `bye`.
     fn bracketing() -> Talk {
         Talk::new("bracketing", |message, output, _| {
             if message == b"bye" {
@@ -160,26 +159,26 @@ mod tests {
         assert_answers(&bracketing(), &small_limits(), input.as_ref(), answers.as_ref());
     }
 
-    /// What is answered to each of `bursts`, after which the peer falls quiet.
+    /// The answers to each of `bursts`, each followed by a quiet period.
     fn answers_to_bursts<const N: usize>(bursts: [&[u8]; N]) -> [String; N] {
         let mut harness = SessionHarness::new(&bracketing(), &small_limits());
         bursts.map(|burst| harness.feed(burst).fall_quiet().answers().escape_ascii().to_string())
     }
 
     #[test]
-    fn an_answer_ends_as_its_message_ended() {
+    fn an_answer_has_the_ending_of_its_message() {
         answers("a\nb\r\n", "[a]\n[b]\r\n");
         assert_eq!(answers_to_bursts([b"c"]), ["[c]"]);
     }
 
     #[test]
-    fn an_empty_line_is_a_message_and_falling_quiet_is_none() {
+    fn an_empty_line_is_a_message_and_a_pause_alone_is_not() {
         answers("\n\r\n", "[]\n[]\r\n");
         assert_eq!(answers_to_bursts([b"a\n", b"", b"b"]), [r"[a]\n", "", "[b]"]);
     }
 
     #[test]
-    fn a_piece_is_a_message_only_once_the_peer_falls_quiet() {
+    fn bytes_without_an_ending_are_a_message_after_the_quiet_period() {
         let mut harness = SessionHarness::new(&bracketing(), &small_limits());
         assert_eq!(harness.feed(b"he").feed(b"llo").answers(), b"");
         assert_eq!(harness.step, Step::Incomplete { missing: None });
@@ -187,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_after_the_quiet_is_another_message() {
+    fn bytes_after_the_quiet_period_are_another_message() {
         assert_eq!(
             answers_to_bursts([b"a", b"\n", b"b\nc", b"\r", b"d\r\n"]),
             ["[a]", r"[]\n", r"[b]\n[c]", r"[\r]", r"[d]\r\n"]
@@ -195,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_over_the_limit_is_refused_where_it_ends_and_as_it_ends() {
+    fn a_message_over_the_limit_gets_its_error_at_its_end() {
         let long = "x".repeat(41);
         answers(format!("{long}\na\n"), "ERROR LINE_TOO_LONG\n[a]\n");
         answers(format!("{long}\r\n"), "ERROR LINE_TOO_LONG\r\n");
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_is_exact_for_every_ending_however_the_message_is_cut() {
+    fn the_limit_is_exact_for_each_ending_and_split() {
         for len in 38..=42 {
             let text = "x".repeat(len);
             for (ending, counted) in [("\n", len), ("\r\n", len), ("", len), ("\r", len + 1)] {
@@ -232,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_that_closes_has_no_answer_and_nothing_behind_it_is_run() {
+    fn a_message_that_closes_has_no_answer_and_is_the_last_one() {
         assert_last_answers(
             &bracketing(),
             &small_limits(),
@@ -244,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_a_place_in_memory_is_refused_where_it_ends() {
+    fn a_message_without_memory_gets_its_error_at_its_end() {
         let mut harness = SessionHarness::new(&bracketing(), &small_limits());
         assert_eq!(harness.feed(b"aaa").refuse().feed(b"aaa").answers(), b"");
         assert_eq!(harness.feed(b"a\r\nb\n").answers(), b"ERROR SERVER_BUSY\r\n[b]\n");
@@ -253,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_place_in_memory_is_refused_in_its_turn() {
+    fn an_answer_without_memory_becomes_an_error_in_its_place() {
         let limits = Limits { line_bytes_max: 1 << 20, memory_bytes_max: 0, ..Limits::default() };
         let mut harness = SessionHarness::new(&bracketing(), &limits);
         let line = "x".repeat(1 << 17);
@@ -265,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_answer_is_given_however_small_the_memory() {
+    fn a_small_answer_is_sent_with_the_smallest_memory_limit() {
         let limits = Limits { line_bytes_max: 1 << 20, memory_bytes_max: 0, ..Limits::default() };
         let line = "x".repeat(30_000);
         let mut harness = SessionHarness::new(&bracketing(), &limits);
@@ -276,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_ends_a_conversation_in_a_line_and_a_shutdown_in_silence() {
+    fn a_farewell_is_an_error_line_and_a_shutdown_has_none() {
         let mut harness = SessionHarness::new(&bracketing(), &small_limits());
         for (notice, line) in [
             (Notice::ServerBusy, "ERROR SERVER_BUSY\n"),

@@ -1,4 +1,4 @@
-//! `text`: commands and answers of one line each.
+//! The protocol `text`: commands and answers of one line each.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use crate::close_reason::CloseReason;
 use crate::wire::line::{Ending, Item, Lines, is_blank, skip_blanks};
 use crate::wire::{http, telnet};
 
-/// What the server says on accept.
+/// The greeting.
 pub const BANNER: &str = "WELCOME, I'm TinyServer not pressure";
-/// The answer to a command that misses its argument.
+/// The error for a command without its argument.
 pub const BAD_ARGUMENTS: &str = "BAD_ARGUMENTS";
-/// The answer to an HTTP request line.
+/// The error for an HTTP request line.
 pub const NOT_HTTP: &str = "NOT_HTTP";
 
 /// The protocol, with its banner and its table of commands.
@@ -50,15 +50,15 @@ struct Shared {
 }
 
 impl Text {
-    /// The protocol with its four commands.
+    /// Creates the protocol with its four commands.
     #[must_use]
     pub fn new() -> Self {
         Self::with_commands([])
     }
 
-    /// The protocol with more commands behind its own; the first entry of a name counts. A key is a
-    /// word in upper case, which is compared in any case; an answer is one line, and the line's
-    /// end is added to it.
+    /// Creates the protocol with more commands after its own. If a word occurs twice, the first
+    /// command counts. A key is a word in upper case, which matches any case. An answer is one
+    /// line; the protocol adds its ending.
     ///
     /// # Panics
     /// If a key is longer than [`WORD_BYTES_MAX`].
@@ -148,7 +148,7 @@ fn quit(call: &mut Call<'_, '_>) -> Outcome {
 struct TextSession {
     shared: Arc<Shared>,
     lines: Lines,
-    /// True exactly when a request of HTTP was refused, behind which nothing is run.
+    /// True if an HTTP request was refused: no line after it is run.
     is_http: bool,
 }
 
@@ -174,8 +174,7 @@ impl Session for TextSession {
                         break Step::Close(reason);
                     }
                 }
-                // No length of a line, and no limit, lets a request of HTTP pass for a line that is
-                // dropped.
+                // A long HTTP request line must not be mistaken for a line that is dropped.
                 Some(Item::TooLong) => match self.is_http_front(front) {
                     Some(true) => {
                         refuse_front(NOT_HTTP, context);
@@ -196,8 +195,7 @@ impl Session for TextSession {
     }
 
     fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
-        // What waits of a line that is refused already is a carriage return: the line has had its
-        // answer.
+        // Of a line that is already refused only a carriage return waits: it has had its answer.
         if !self.lines.is_dropping() {
             let Some(is_http) = self.is_http_front(input) else { return 0 };
             let token = if is_http { NOT_HTTP } else { SERVER_BUSY };
@@ -217,8 +215,8 @@ impl Session for TextSession {
 }
 
 impl TextSession {
-    /// Whether the line at the front of `input` is a request of HTTP and no command; `None` while
-    /// too little of it is there.
+    /// Returns whether the first line of `input` is an HTTP request and not a command; `None` while
+    /// there are too few bytes to decide.
     #[cold]
     fn is_http_front(&self, input: &[u8]) -> Option<bool> {
         let line = input.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -230,7 +228,7 @@ impl TextSession {
         }
     }
 
-    /// Runs one line; gives the reason if it is the last one.
+    /// Runs one line. Returns the close reason if it is the last one.
     #[inline]
     fn run(&self, line: &[u8], context: &mut Context<'_>) -> Option<CloseReason> {
         let line = trim_blanks(line);
@@ -252,7 +250,7 @@ impl TextSession {
         }
     }
 
-    /// Runs a command, whose answer is in the output then; of one that fails nothing is.
+    /// Runs a command and appends its answer; if it fails, nothing is appended.
     #[inline]
     fn call(
         &self,
@@ -273,7 +271,7 @@ impl TextSession {
     }
 }
 
-/// The answer to a line that is no command; `None` where it is nothing but telnet negotiation, and
+/// Returns the error for a line that is not a command; `None` for telnet negotiation alone, which
 /// has no answer.
 #[cold]
 fn refusal_of_unknown(line: &[u8]) -> Option<&'static str> {
@@ -283,8 +281,8 @@ fn refusal_of_unknown(line: &[u8]) -> Option<&'static str> {
     Some(if http::is_request_line(line) { NOT_HTTP } else { UNKNOWN_COMMAND })
 }
 
-/// Refuses a line of which the front is here. Behind a request of HTTP nothing is run, because a
-/// page in a browser can send lines of its choice in the body that follows.
+/// Refuses a line of which only the beginning has arrived. After an HTTP request no line is run,
+/// because a page in a browser chooses the lines of the body that follows.
 #[cold]
 fn refuse_front(token: &'static str, context: &mut Context<'_>) {
     context.refused(token);
@@ -334,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_speaks_first() {
+    fn the_server_sends_a_greeting() {
         let mut harness = SessionHarness::new(&Text::new(), &small_limits());
         assert_eq!(harness.greet().answers(), b"WELCOME, I'm TinyServer not pressure\n");
     }
@@ -346,12 +344,12 @@ mod tests {
     }
 
     #[test]
-    fn echo_gives_its_argument_back() {
+    fn echo_returns_its_argument() {
         answers("ECHO hi\n", "ECHO hi\n");
     }
 
     #[test]
-    fn an_argument_is_kept_byte_for_byte_between_the_blanks_around_it() {
+    fn an_argument_keeps_all_bytes_between_the_blanks_around_it() {
         answers("ECHO \t a  b\t c \t\n", "ECHO a  b\t c\n");
         answers(b"ECHO \0\xc3\x28\xff\x80 \r x\n", b"ECHO \0\xc3\x28\xff\x80 \r x\n");
         answers("ECHO \rx\n", "ECHO \rx\n");
@@ -369,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn quit_is_answered_and_nothing_behind_it_is_run() {
+    fn quit_is_answered_and_no_line_after_it_is_run() {
         last_answers(b"QUIT\n", b"BYE\n", CloseReason::Quit);
         let mut harness = SessionHarness::new(&Text::new(), &small_limits());
         assert_eq!(harness.feed(b"ECHO a\nquit now\nECHO b\n").answers(), b"ECHO a\nBYE\n");
@@ -377,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_an_unknown_command() {
+    fn any_other_word_is_an_unknown_command() {
         for line in ["NOPE", "TIMES", "TIM", "ECHO\0 x", "E C H O", &"X".repeat(40), "\u{661}"] {
             answers(format!("{line}\n"), "ERROR UNKNOWN_COMMAND\n");
         }
@@ -445,9 +443,9 @@ mod tests {
         assert_eq!(
             harness.feed(&[b'x'; 41]).answers(),
             b"ERROR LINE_TOO_LONG\n",
-            "said before the line ends"
+            "sent before the line ends"
         );
-        assert!(harness.input.is_empty(), "nothing of it is kept");
+        assert!(harness.input.is_empty(), "no byte of it is kept");
     }
 
     #[test]
@@ -469,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn no_length_and_no_limit_hides_an_http_request_line() {
+    fn an_http_request_line_of_any_length_is_found_with_any_limit() {
         for line_bytes_max in [1, 4, 5, 16, 40] {
             let limits = Limits { line_bytes_max, ..small_limits() };
             for start in [
@@ -524,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn negotiation_in_front_of_an_http_request_line_does_not_hide_it() {
+    fn negotiation_before_an_http_request_line_does_not_hide_it() {
         for negotiation in TELNET {
             let request = [negotiation, b"POST /\nECHO x\n"].concat();
             last_answers(&request, b"ERROR NOT_HTTP\n", CloseReason::WrongProtocol);
@@ -539,7 +537,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_also_a_method_is_no_http_on_its_own() {
+    fn a_method_alone_is_not_an_http_request() {
         answers("GET\n", "ERROR UNKNOWN_COMMAND\n");
         answers("get lost\n", "ERROR UNKNOWN_COMMAND\n");
     }
@@ -556,7 +554,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_answer_is_given_however_small_the_memory() {
+    fn a_small_answer_is_sent_with_the_smallest_memory_limit() {
         let limits = Limits { memory_bytes_max: 0, ..Limits::default() };
         let text = "x".repeat(30_000);
         let mut harness = SessionHarness::new(&Text::default(), &limits);
@@ -577,14 +575,14 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_a_place_in_memory_is_refused_and_the_rest_of_it_dropped() {
+    fn a_line_without_memory_is_refused_and_its_rest_dropped() {
         let mut harness = SessionHarness::new(&Text::new(), &small_limits());
         assert_eq!(harness.feed(b"ECHO aaa").refuse().answers(), b"ERROR SERVER_BUSY\n");
         assert_eq!(harness.feed(b"aaaa\nECHO x\n").answers(), b"ECHO x\n");
     }
 
     #[test]
-    fn a_line_that_is_refused_already_is_not_refused_again() {
+    fn a_refused_line_is_not_refused_again() {
         let mut harness = SessionHarness::new(&Text::new(), &small_limits());
         assert_eq!(harness.feed(&[b'x'; 41]).answers(), b"ERROR LINE_TOO_LONG\n");
         assert_eq!(harness.feed(b"\r").refuse().answers(), b"");
@@ -592,7 +590,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_place_in_memory_is_refused_in_its_turn() {
+    fn an_answer_without_memory_becomes_an_error_in_its_place() {
         let limits = Limits { line_bytes_max: 1 << 20, memory_bytes_max: 0, ..Limits::default() };
         let line = format!("ECHO {}\nECHO x\n", "x".repeat(1 << 17));
         let mut harness = SessionHarness::new(&Text::new(), &limits);
@@ -600,7 +598,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_ends_a_conversation_in_a_line() {
+    fn a_farewell_is_one_line() {
         let mut harness = SessionHarness::new(&Text::new(), &small_limits());
         for (notice, line) in [
             (Notice::ServerBusy, "ERROR SERVER_BUSY\n"),
@@ -613,7 +611,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_from_outside_is_run_and_listed() {
+    fn an_added_command_is_run_and_listed() {
         let text = Text::with_commands([
             Command::new("ADD", "ADD <A> <B>", |call: &mut Call<'_, '_>| {
                 call.output().append(b"ADD half an answer");
@@ -659,8 +657,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a command's name is too long")]
-    fn a_command_that_no_line_could_name_is_a_mistake_of_the_program() {
+    #[should_panic(expected = "the word of a command is too long")]
+    fn an_added_command_with_too_long_a_word_panics() {
         let _ = Text::with_commands([Command::new(
             "A_WORD_OF_MORE_THAN_THIRTY_TWO_BYTES",
             "",

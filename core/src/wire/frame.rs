@@ -14,21 +14,21 @@ pub const HEADER_LEN: usize = 5;
 /// The first five bytes of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The command, or what kind of answer this is.
+    /// The code of the command or of the answer.
     pub code: u8,
-    /// What the sender claims will follow. A claim allocates nothing.
+    /// The claimed length of the payload. A claim allocates nothing.
     pub payload_len: u32,
 }
 
 impl Header {
-    /// The header at the front of `input`, once all of it is there.
+    /// Decodes the header at the front of `input`. Returns `None` if it is incomplete.
     #[must_use]
     pub fn decode(input: &[u8]) -> Option<Self> {
         let &[code, a, b, c, d] = input.first_chunk::<HEADER_LEN>()?;
         Some(Self { code, payload_len: u32::from_be_bytes([a, b, c, d]) })
     }
 
-    /// The five bytes of this header.
+    /// Returns the five bytes of this header.
     #[must_use]
     pub const fn encode(self) -> [u8; HEADER_LEN] {
         let [a, b, c, d] = self.payload_len.to_be_bytes();
@@ -36,27 +36,27 @@ impl Header {
     }
 }
 
-/// What stands at the front of the input.
+/// The frame at the front of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Front<'a> {
-    /// No whole header, or not the whole payload: so many bytes are missing, at least.
+    /// The header or the payload is incomplete.
     Incomplete {
-        /// The header, once it is there: what it asks for can be refused before the payload is
-        /// stored.
+        /// The header, if it is complete: the receiver can refuse the frame before it stores the
+        /// payload.
         header: Option<Header>,
-        /// The bytes to the next point at which looking again makes sense; never zero.
+        /// How many bytes complete the header, or else the payload; never zero.
         missing: usize,
     },
-    /// One whole frame of `HEADER_LEN + payload.len()` bytes.
+    /// A complete frame of `HEADER_LEN + payload.len()` bytes.
     Frame {
-        /// The command, or what kind of answer this is.
+        /// The code of the command or of the answer.
         code: u8,
-        /// All of the payload.
+        /// The payload.
         payload: &'a [u8],
     },
 }
 
-/// Looks at the front of `input`; consumes nothing.
+/// Decodes the frame at the front of `input`. It consumes nothing.
 #[must_use]
 #[inline]
 pub fn front(input: &[u8]) -> Front<'_> {
@@ -69,15 +69,14 @@ pub fn front(input: &[u8]) -> Front<'_> {
     }
 }
 
-/// The payload behind `header`, which was decoded from the front of `input`; or how many of its
-/// bytes are missing.
+/// Returns the payload after `header`, which was decoded from the front of `input`.
 ///
 /// # Errors
-/// While the payload is not there in whole.
+/// The number of missing bytes, if the payload is incomplete.
 #[inline]
 pub fn payload(input: &[u8], header: Header) -> Result<&[u8], usize> {
-    // A `u32` fits a `usize` on every machine that mio runs on; where it should not, the claim is
-    // simply never met.
+    // A `u32` fits a `usize` on all platforms of mio. Elsewhere the payload would never be
+    // complete.
     let payload_len = usize::try_from(header.payload_len).unwrap_or(usize::MAX);
     let received = input.get(HEADER_LEN..).unwrap_or_default();
     received.get(..payload_len).ok_or(payload_len.saturating_sub(received.len()))
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn an_incomplete_frame_says_how_many_bytes_are_missing() {
+    fn an_incomplete_frame_reports_the_missing_bytes() {
         let bytes = [1, 0, 0, 0, 3, b'a', b'b', b'c'];
         let header = Some(Header { code: 1, payload_len: 3 });
         for (len, header, missing) in [(0, None, 5), (4, None, 1), (5, header, 3), (7, header, 1)] {
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_frame_is_whole_and_the_largest_claim_is_only_incomplete() {
+    fn an_empty_frame_is_complete_and_the_longest_is_incomplete() {
         assert_eq!(front(&[1, 0, 0, 0, 0, 7]), Front::Frame { code: 1, payload: b"" });
         let header = Some(Header { code: 1, payload_len: u32::MAX });
         assert_eq!(
@@ -117,7 +116,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_decoded_with_trailing_bytes_left_alone(
+        fn an_encoded_frame_is_decoded_without_its_trailing_bytes(
             code: u8,
             payload in proptest::collection::vec(any::<u8>(), 0..300),
             trailing in proptest::collection::vec(any::<u8>(), 0..10),

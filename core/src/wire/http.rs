@@ -1,25 +1,24 @@
-//! What a request of HTTP begins with (RFC 9112, section 3), as far as a server without HTTP needs
-//! it: a page in a browser can send one to any port, with lines of its choice behind it.
+//! The beginning of an HTTP request (RFC 9112, section 3). A server without HTTP must detect it,
+//! because a page in a browser can send one to any port, followed by lines of its choice.
 
 use super::line::is_blank;
 use super::telnet;
 
-/// The methods of HTTP/1.1 (RFC 9110, RFC 5789), and what the preface of HTTP/2 has in their place
-/// (RFC 9113).
+/// The methods of HTTP/1.1 (RFC 9110, RFC 5789), and `PRI` of the preface of HTTP/2 (RFC 9113).
 pub const METHODS: [&[u8]; 10] = [
     b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI",
 ];
 
-/// The first bytes of a line decide: a method, the start of its target, and some negotiation.
+/// How many bytes of a line decide: a method, the start of its target, and some negotiation.
 pub const FRONT_LEN: usize = 32;
 
-/// True exactly when `line`, which is whole, is a request line of HTTP: a method and an argument,
-/// or a version at its end.
+/// True if the complete `line` is an HTTP request line: a method and an argument, or a version at
+/// its end.
 #[must_use]
 pub fn is_request_line(line: &[u8]) -> bool {
     let last_word = line.rsplit(|byte| is_blank(*byte)).next().unwrap_or_default();
     let has_version = last_word.get(..5).is_some_and(|front| front.eq_ignore_ascii_case(b"HTTP/"));
-    // Where no blank stands before the last word, no method has an argument.
+    // Without a blank before the last word, there is no method with an argument.
     has_version || last_word.len() < line.len() && has_method_and_argument(line)
 }
 
@@ -29,9 +28,9 @@ fn has_method_and_argument(line: &[u8]) -> bool {
     METHODS.contains(&word) && !argument.is_empty()
 }
 
-/// Whether the line that `front` is the beginning of, and whose end is not kept, is a request line
-/// of HTTP: a method and an argument, or any other word of letters and a path, because HTTP has
-/// methods without number. `None` while too few of its bytes are there to know.
+/// Returns whether a line that begins with `front`, and whose end is not stored, is an HTTP request
+/// line: a method and an argument, or any other word of letters and a path, because HTTP allows
+/// further methods. Returns `None` while there are too few bytes to decide.
 #[must_use]
 pub fn is_request_front(front: &[u8]) -> Option<bool> {
     let mut place = [0; FRONT_LEN];
@@ -62,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn any_word_of_letters_and_a_path_is_a_request_where_the_version_is_not_kept() {
+    fn a_word_and_a_path_are_a_request_if_the_version_is_not_stored() {
         for front in ["BREW /", "get /", "PROPFIND /calendars/"] {
             assert_eq!(is_request_front(front.as_bytes()), Some(true), "{front}");
             assert!(!is_request_line(front.as_bytes()), "{front}");
@@ -71,14 +70,14 @@ mod tests {
     }
 
     #[test]
-    fn a_version_at_the_end_of_a_whole_line_decides() {
+    fn a_version_at_the_end_of_a_complete_line_decides() {
         for line in ["BREW /pot HTTP/1.1", "post /x http/1.1"] {
             assert!(is_request_line(line.as_bytes()), "{line}");
         }
     }
 
     #[test]
-    fn anything_else_is_no_request() {
+    fn other_lines_are_not_requests() {
         for front in [
             "x1",
             "get x",

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!   E C H O   h i \r \n T I M
-//!   `---- bytes ---' `-'      `-- incomplete: presented again, with more behind it
+//!   `---- bytes ---' `-'      `-- incomplete: passed again, followed by more bytes
 //!                  ending
 //! ```
 
 use memchr::memchr;
 
-/// True exactly for what separates words: a space or a tab. A carriage return or a form feed
+/// True for the bytes that separate words: a space or a tab. A carriage return or a form feed
 /// belongs to its word.
 #[must_use]
 #[inline]
@@ -16,7 +16,7 @@ pub const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// What is left of `line` behind the blanks that it starts with.
+/// Returns `line` without its leading blanks.
 #[must_use]
 #[inline]
 pub fn skip_blanks(mut line: &[u8]) -> &[u8] {
@@ -28,14 +28,14 @@ pub fn skip_blanks(mut line: &[u8]) -> &[u8] {
     line
 }
 
-/// How a message ended, so that its answer can end the same way.
+/// The ending of a message. Its answer has the same ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// `\n`.
     Lf,
     /// `\r\n`.
     CrLf,
-    /// The peer fell quiet, or its input ended.
+    /// No bytes: a quiet period or the end of input completed the message.
     Nothing,
 }
 
@@ -51,48 +51,48 @@ impl Ending {
     }
 }
 
-/// What [`Lines::next`] finds at the front of the input.
+/// An item at the front of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Item<'a> {
-    /// A whole line without its ending.
+    /// A complete line without its ending.
     Line(&'a [u8], Ending),
-    /// The line at the front has outgrown the limit. Said once for each such line, as soon as it is
-    /// certain; its bytes are dropped from here to its end.
+    /// The first line exceeds the limit. It is reported once per line, as soon as it is certain;
+    /// the rest of the line is dropped.
     TooLong,
     /// The end of a line whose bytes were dropped.
     Dropped(Ending),
 }
 
-/// Finds lines in a stream that arrives in pieces, in time linear in the bytes received.
+/// A decoder that finds lines in a stream that arrives in pieces, in time linear in the bytes
+/// received.
 ///
-/// The caller presents all bytes that it has not consumed yet, from the same first byte, with
-/// whatever has arrived since behind them. The search goes on where the last one stopped, so that a
-/// 64 KiB line that comes byte by byte is searched once and not 65,536 times.
-// Twelve bytes: every idle connection has one.
+/// The caller passes all bytes that are not consumed yet, followed by the bytes that have arrived
+/// since. The search goes on where the last one stopped, so that a 64 KiB line that arrives byte by
+/// byte is searched once and not 65,536 times.
+// Twelve bytes, because each idle connection has one.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines {
-    /// The longest line that is taken, its ending not counted.
+    /// The longest accepted line, without its ending.
     line_max: u32,
-    /// Bytes at the front of the input that are known to hold no `\n`.
+    /// How many bytes at the front of the input contain no `\n`.
     scanned: u32,
-    /// True exactly when the front of the input lies inside a line whose bytes are dropped.
+    /// True if the input begins within a line whose bytes are dropped.
     dropping: bool,
 }
 
 impl Lines {
-    /// A decoder at the start of a line, for lines of at most `line_max` bytes without their
-    /// ending. Whoever keeps the input sees to it that it never reaches 4 GiB.
+    /// Creates a decoder at the start of a line, for lines of at most `line_max` bytes without
+    /// their ending. The caller must keep the input below 4 GiB.
     #[must_use]
     pub const fn new(line_max: u32) -> Self {
         Self { line_max, scanned: 0, dropping: false }
     }
 
-    /// What is left of `input` when all that is done with is consumed from its front, and the item
-    /// that was there, if one is complete.
+    /// Returns the rest of `input` after the consumed bytes, and the item that was found.
     ///
-    /// Without an item the input is incomplete: call again when there is more. Even then bytes may
-    /// be consumed, those of a line that is being dropped.
-    // Left to itself the compiler calls it, and passes its result through memory.
+    /// Without an item the input is incomplete: call it again when more bytes have arrived. Even
+    /// then bytes of a dropped line may be consumed.
+    // Without the attribute the compiler does not inline it, and passes its result through memory.
     #[inline(always)]
     pub fn next<'a>(&mut self, input: &'a [u8]) -> (&'a [u8], Option<Item<'a>>) {
         match find_newline(input, self.scanned as usize) {
@@ -105,33 +105,32 @@ impl Lines {
         }
     }
 
-    /// True exactly when `piece`, the front of a line that ends without an ending, is longer than
-    /// the limit: a carriage return at its end is no half of an ending and counts.
+    /// True if `piece`, a line that ends without an ending, exceeds the limit. A carriage return at
+    /// its end is not half of an ending and counts.
     #[must_use]
     pub const fn is_too_long(&self, piece: &[u8]) -> bool {
         piece.len() > self.line_max as usize
     }
 
-    /// True exactly when the bytes of the current line are being dropped.
+    /// True while the bytes of the present line are dropped.
     #[must_use]
     pub const fn is_dropping(&self) -> bool {
         self.dropping
     }
 
-    /// Drops the rest of the line at the front of the input; the caller consumes what it has of it.
+    /// Drops the rest of the first line; the caller consumes the bytes that it has.
     pub const fn drop_line(&mut self) {
         self.restart();
         self.dropping = true;
     }
 
-    /// Takes the front of the input for the start of a new line; the caller has consumed what was
-    /// before it.
+    /// Begins a new line at the next byte; the caller has consumed all bytes before it.
     pub const fn restart(&mut self) {
         self.scanned = 0;
         self.dropping = false;
     }
 
-    /// The item that ends at the newline at that offset.
+    /// Returns the rest of the input and the item that ends at the offset `newline`.
     #[inline]
     fn complete<'a>(&mut self, newline: usize, input: &'a [u8]) -> (&'a [u8], Option<Item<'a>>) {
         let (line, from_newline) = input.split_at(newline);
@@ -145,8 +144,7 @@ impl Lines {
             self.dropping = false;
             (rest, Some(Item::Dropped(ending)))
         } else if line.len() > self.line_max as usize {
-            // The ending stays in the input, so that `Dropped` follows here as it does for a line
-            // in pieces.
+            // The ending stays in the input, so that `Dropped` follows as for a line in pieces.
             self.dropping = true;
             (input.get(line.len()..).unwrap_or_default(), Some(Item::TooLong))
         } else {
@@ -155,9 +153,9 @@ impl Lines {
     }
 
     /// Returns how many bytes of `input`, which holds no newline, are consumed, and whether they
-    /// are a line that has just outgrown the limit.
+    /// are a line that has just exceeded the limit.
     fn incomplete(&mut self, input: &[u8]) -> (usize, bool) {
-        // A `\r` at the very end may be half of the ending and is neither counted nor dropped yet.
+        // A `\r` at the end may be half of the ending: it is neither counted nor dropped yet.
         let content_len = input.strip_suffix(b"\r").unwrap_or(input).len();
         if self.dropping {
             self.scanned = 0;
@@ -222,7 +220,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What the decoder says of `pieces`, presented as they would arrive.
+    /// The items that the decoder returns for `pieces`.
     fn decode(line_max: u32, pieces: &[&[u8]]) -> Vec<String> {
         let mut lines = Lines::new(line_max);
         let (mut input, mut said) = (Vec::new(), Vec::new());
@@ -241,7 +239,7 @@ mod tests {
         said
     }
 
-    /// The same, the slow and obvious way: with everything in hand at once.
+    /// The expected items, computed in a simple way from the whole input.
     fn oracle(line_max: u32, mut input: &[u8]) -> Vec<String> {
         let mut said = Vec::new();
         while let Some(newline) = input.iter().position(|byte| *byte == b'\n') {
@@ -282,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_outgrows_the_limit_is_reported_before_it_ends_and_not_stored() {
+    fn a_line_over_the_limit_is_reported_before_its_end_and_not_stored() {
         let mut lines = Lines::new(4);
         assert_eq!(
             lines.next(b"xxxx\r"),
@@ -296,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_is_searched_once_however_the_line_is_cut() {
+    fn each_byte_is_searched_once_for_a_newline() {
         let mut lines = Lines::new(100);
         for len in 1..=100 {
             let input = vec![b'x'; len];
@@ -330,7 +328,7 @@ mod tests {
         }
 
         #[test]
-        fn any_cut_of_any_input_gives_what_the_oracle_gives(
+        fn any_split_of_any_input_agrees_with_the_oracle(
             input in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), Just(b'x')], 0..60),
             cuts in proptest::collection::vec(0usize..60, 0..6),
             line_max in 1u32..8,

@@ -1,8 +1,8 @@
-//! What travels on the wire: pure functions from bytes to items, shared by the server, the client
-//! and the load generator.
+//! Wire formats: pure functions from bytes to items, shared by the server, the client and the load
+//! generator.
 
-// What a peer sends reaches this code first: no value of it may panic, and no length of it may be
-// cut.
+// Bytes of a peer reach this code first: no value of them may cause a panic, and no length may be
+// truncated.
 #![cfg_attr(
     not(test),
     deny(

@@ -1,4 +1,4 @@
-//! Telnet negotiation (RFC 854), as far as a server without options needs it: to look past it.
+//! Telnet negotiation (RFC 854). A server without options only has to skip it.
 //!
 //! ```text
 //!   FF FB..FE option          WILL, WONT, DO, DONT
@@ -8,16 +8,15 @@
 
 use super::line::{is_blank, skip_blanks};
 
-/// Interpret as command: what every piece of negotiation starts with.
+/// "Interpret as command": the first byte of each negotiation.
 pub const IAC: u8 = 0xFF;
 const SUBNEGOTIATION_END: u8 = 0xF0;
 const SUBNEGOTIATION: u8 = 0xFA;
 
-/// The front of `input` behind the negotiation that it starts with; `None` when it starts with
-/// something else.
+/// Returns `input` after the negotiation at its front; `None` if it begins with another byte.
 ///
-/// What is cut off by the end of `input` is passed over too: a newline among the options ends a
-/// line like any other, and the part behind it starts anew.
+/// Negotiation that the end of `input` truncates is skipped too. A newline among the options ends a
+/// line as any other newline, and the rest of the options begins the next line.
 #[must_use]
 pub fn skip_negotiation(input: &[u8]) -> Option<&[u8]> {
     let rest = input.strip_prefix(&[IAC])?;
@@ -28,15 +27,15 @@ pub fn skip_negotiation(input: &[u8]) -> Option<&[u8]> {
             end.and_then(|end| parameters.get(end + 2..)).unwrap_or_default()
         }
         [0xFB..=0xFE] => &[],
-        // `telnet` sends the second half of some commands out of band, where it may be lost: the
-        // first half is alone.
+        // `telnet` sends the second half of some commands out of band, where it may be lost: then
+        // only the first half arrives.
         behind => behind,
     };
     Some(behind)
 }
 
-/// Splits a line into its first word, freed from negotiation before and inside it, and what follows
-/// the blanks behind that word. The word is written to `word`, and cut where that is full.
+/// Splits a line into its first word, without negotiation before or inside it, and the rest after
+/// the blanks that follow the word. The word is written to `word`, and truncated to its length.
 pub fn split_word<'a, 'w>(mut line: &'a [u8], word: &'w mut [u8]) -> (&'w [u8], &'a [u8]) {
     let mut len = 0;
     while let Some((first, rest)) = line.split_first() {
@@ -68,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn negotiation_before_and_inside_the_first_word_is_passed_over() {
+    fn negotiation_before_and_inside_the_first_word_is_skipped() {
         let negotiations: [&[u8]; 6] = [
             b"\xff\xfb\x20",                         // WILL TERMINAL-SPEED, whose code is a blank
             b"\xff\xfd\x06",                         // DO TIMING-MARK
@@ -91,14 +90,14 @@ mod tests {
     }
 
     #[test]
-    fn negotiation_that_the_line_cuts_off_leaves_nothing() {
+    fn truncated_negotiation_leaves_nothing() {
         for line in [&b"\xff"[..], b"\xff\xfb", b"\xff\xfa\x1f\x00\x50\x00"] {
             assert_eq!(split(line), (vec![], vec![]), "{}", line.escape_ascii());
         }
     }
 
     #[test]
-    fn a_word_longer_than_its_place_is_cut() {
+    fn a_word_longer_than_its_buffer_is_truncated() {
         assert_eq!(split(b"\xff\xf1ABCDEFGHIJ k").0, b"ABCDEFGH");
     }
 }

@@ -1,20 +1,18 @@
-//! What a connection of TLS begins with (RFC 8446, section 5.1), as far as a server without TLS
-//! needs it: to know it when it comes to the wrong port.
+//! The beginning of a TLS connection (RFC 8446, section 5.1). A server without TLS detects it to
+//! answer a client at the wrong port.
 //!
 //! ```text
 //!   16          03 00..04     LL LL     01 ...
 //!   handshake   the version   length    a `ClientHello`
 //! ```
 
-/// The type of a record that carries a handshake: the first byte that a client sends.
+/// The type of a handshake record: the first byte of a TLS client.
 pub const HANDSHAKE: u8 = 0x16;
 
-/// True exactly when `input`, the first bytes of a connection, begins as a client of SSL 3.0 to TLS
-/// 1.3 does.
+/// True if `input`, the first bytes of a connection, is a handshake of SSL 3.0 to TLS 1.3.
 ///
-/// Three bytes decide, and no later one has a say: so it does not matter how the network cuts them,
-/// unless a pause ends a message between them; and none of the three is a newline, which any later
-/// one may be.
+/// Only three bytes decide, none of them a newline. So the result does not depend on how the
+/// network splits the input, unless a quiet period ends a message between these bytes.
 #[must_use]
 #[inline]
 pub const fn is_handshake(input: &[u8]) -> bool {
@@ -26,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_handshake_of_every_version_is_known_by_its_first_three_bytes() {
+    fn a_handshake_of_each_version_is_detected_by_three_bytes() {
         for version in 0..=4 {
             assert!(is_handshake(&[0x16, 3, version]), "3.{version}");
             assert!(is_handshake(&[0x16, 3, version, 2, 0, 1]), "3.{version}");
@@ -34,7 +32,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_handshake() {
+    fn other_bytes_are_not_a_handshake() {
         let others: [&[u8]; 8] = [
             b"",
             b"\x16",
