@@ -11,8 +11,8 @@
 //! A connection never blocks. [`Connection::drive`] gives it one turn: it moves bytes until no move
 //! makes progress or the budget of the turn is spent. This file holds the state of a connection and
 //! decides which move comes next. The moves are in `socket_io` (between buffers and kernel) and
-//! `session_io` (between buffers and session), the deadlines in [`timeouts`], and the memory between
-//! two turns in `memory`.
+//! `session_io` (between buffers and session), the deadlines in [`timeouts`], and the memory
+//! between two turns in `memory`.
 
 // Bytes of a peer reach this code first: no value of them may cause a panic, and no length may be
 // truncated.

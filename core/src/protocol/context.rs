@@ -1,5 +1,5 @@
-//! The window of a session to the rest of the server: the context of a call, and the facts about its
-//! connection.
+//! The window of a session to the rest of the server: the context of a call, and the facts about
+//! its connection.
 
 use std::time::{Duration, SystemTime};
 

@@ -322,14 +322,20 @@ mod tests {
     proptest! {
         #[test]
         fn the_first_newline_is_found_among_any_bytes(
-            input in proptest::collection::vec(prop_oneof![Just(b'\n'), 0x08u8..0x0d, any::<u8>()], 0..70),
+            input in proptest::collection::vec(
+                prop_oneof![Just(b'\n'), 0x08u8..0x0d, any::<u8>()],
+                0..70,
+            ),
         ) {
             prop_assert_eq!(find_newline(&input, 0), input.iter().position(|byte| *byte == b'\n'));
         }
 
         #[test]
         fn any_split_of_any_input_agrees_with_the_oracle(
-            input in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), Just(b'x')], 0..60),
+            input in proptest::collection::vec(
+                prop_oneof![Just(b'\n'), Just(b'\r'), Just(b'x')],
+                0..60,
+            ),
             cuts in proptest::collection::vec(0usize..60, 0..6),
             line_max in 1u32..8,
         ) {

@@ -203,7 +203,8 @@ proptest! {
         lens in lens(),
         acts in vec(act(), 0..60),
     ) {
-        let (mut harness, scripts) = (patient(Text::new(), Limits::default()), scripts(line, &lens));
+        let mut harness = patient(Text::new(), Limits::default());
+        let scripts = scripts(line, &lens);
         let peers = play(&mut harness, &scripts, &acts, |_| {});
         peers.iter().for_each(|(peer, _)| peer.set_room(usize::MAX));
         harness.event(Event::Mail(Mail::Stop));
