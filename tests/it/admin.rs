@@ -8,17 +8,17 @@ use crate::support::server::{Server, program};
 use crate::support::wait::wait_until;
 use crate::support::{BANNER, PROTOCOLS};
 
-/// As in `core/src/protocol/admin/mod.rs`.
+/// The limit of the listener's connections, as in `core/src/protocol/admin/mod.rs`.
 const PLACES: usize = 16;
 
-/// A server with an administrative listener and `flags`.
+/// Starts a server with an administrative listener and `flags`.
 fn start(flags: &[&str]) -> Server {
     let mut server = Server::start(&[&["--admin", "http://127.0.0.1:0"], flags].concat());
     server.read_addresses(PROTOCOLS.len() + 1);
     server
 }
 
-/// The whole answer to a request for `path`.
+/// Returns the whole answer to a request for `path`.
 fn get(server: &Server, path: &str) -> String {
     let mut peer = server.connect("http");
     peer.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
@@ -29,7 +29,7 @@ fn body(answer: &str) -> &str {
     answer.split_once("\r\n\r\n").expect("a head ends with an empty line").1
 }
 
-/// The result of `/readyz`: its status code and its word.
+/// Returns the status code and the body of `/readyz`.
 fn readiness(server: &Server) -> (String, String) {
     let answer = get(server, "/readyz");
     let code = answer.split(' ').nth(1).expect("a status line has a code");
@@ -41,7 +41,7 @@ fn ready() -> (String, String) {
 }
 
 #[test]
-fn it_answers_while_the_limit_of_connections_is_reached() {
+fn the_listener_answers_at_the_limit_of_connections() {
     let server = start(&["--max-connections", "2"]);
     assert_eq!(readiness(&server), ready());
     let _served = [server.text(), server.text()];
@@ -62,13 +62,13 @@ fn its_connections_have_a_limit_of_their_own() {
     served.send("ECHO hello\n");
     served.expect("ECHO hello\n");
     waiting.pop();
-    wait_until("the place of a connection that has left is free", || {
+    wait_until("a closed connection frees its place", || {
         get(&server, "/healthz").starts_with("HTTP/1.1 200 ")
     });
 }
 
 #[test]
-fn the_status_is_json_that_counts_what_has_happened() {
+fn the_status_is_json_with_the_counts_of_each_listener() {
     let server = start(&[]);
     let mut peer = server.text();
     peer.send("ECHO hello\nTIME\n");
@@ -87,13 +87,13 @@ fn the_status_is_json_that_counts_what_has_happened() {
 }
 
 #[test]
-fn the_open_descriptors_are_those_that_the_kernel_counts() {
+fn the_metric_of_open_descriptors_is_the_count_of_the_kernel() {
     let server = start(&[]);
     let _served = [server.text(), server.connect("echo")];
     let answer = get(&server, "/metrics");
     let line = body(&answer).lines().find_map(|line| line.strip_prefix("process_open_fds "));
     let counted: usize = line.expect("a line").parse().expect("a number");
-    // The connection of this request was open then, and is closed by now.
+    // The answer counts the connection of its own request, which is closed after it.
     server.wait_for_descriptors(counted - 1);
     assert_eq!(server.descriptor_count(), counted - 1);
 }
@@ -109,7 +109,7 @@ fn its_connections_are_not_in_the_activity_log() {
 }
 
 #[test]
-fn a_drain_is_reported_and_serves_until_its_delay_is_over() {
+fn a_draining_server_is_not_ready_and_serves_until_it_stops() {
     let mut server = start(&["--drain-delay", "off"]);
     let mut peer = server.text();
     server.process().signal("USR2");
@@ -128,7 +128,7 @@ fn a_drain_is_reported_and_serves_until_its_delay_is_over() {
 }
 
 #[test]
-fn a_signal_logs_the_state() {
+fn signal_usr1_logs_the_state() {
     let server = start(&[]);
     let mut peer = server.text();
     peer.send("ECHO hello\n");
@@ -154,7 +154,7 @@ fn the_health_check_exits_with_0_or_1() {
 }
 
 #[test]
-fn a_page_of_a_foreign_name_gets_no_answer() {
+fn a_request_for_a_foreign_host_is_refused() {
     let server = start(&["--admin-host", "tinytcp.example"]);
     for (host, code) in [("tinytcp.example:80", "200"), ("evil.example", "421")] {
         let mut peer = server.connect("http");
@@ -165,7 +165,7 @@ fn a_page_of_a_foreign_name_gets_no_answer() {
 }
 
 #[test]
-fn a_client_of_another_protocol_gets_one_answer() {
+fn a_client_of_the_wrong_protocol_gets_one_error() {
     let server = start(&[]);
     let mut peer = server.connect("http");
     peer.send("ECHO hello\n\n");

@@ -13,14 +13,15 @@ pub const fn quoted(bytes: &[u8]) -> impl fmt::Display + use<'_> {
     Escaped { bytes, kept: "" }
 }
 
-/// Formats `bytes` for a line on a terminal: backslashes and tabs stay.
+/// Formats `bytes` for a line on a terminal. Backslashes and tabs stay, so the result can be
+/// ambiguous.
 #[must_use]
 pub const fn shown(bytes: &[u8]) -> impl fmt::Display + use<'_> {
     Escaped { bytes, kept: "\\\t" }
 }
 
-/// Returns the longest prefix of `bytes` that has at most `len_max` bytes and does not end within a
-/// UTF-8 character.
+/// Returns the longest prefix of `bytes` that has at most `len_max` bytes and ends between two
+/// characters of UTF-8. Other bytes are cut anywhere. The prefix has at least the first byte.
 #[must_use]
 pub fn front(bytes: &[u8], len_max: usize) -> &[u8] {
     let is_continuation = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
@@ -38,7 +39,7 @@ pub fn front(bytes: &[u8], len_max: usize) -> &[u8] {
 
 struct Escaped<'a> {
     bytes: &'a [u8],
-    /// Characters that are not escaped though they would be otherwise.
+    /// The characters that stay although [`is_escaped`] is true for them.
     kept: &'static str,
 }
 

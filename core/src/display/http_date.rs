@@ -1,4 +1,4 @@
-//! The date of an HTTP answer.
+//! The date in the head of an HTTP answer.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -30,7 +30,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_date_is_that_of_the_rfc() {
+    fn the_example_of_the_rfc_is_displayed() {
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         assert_eq!(http_date(time).to_string(), "Sun, 06 Nov 1994 08:49:37 GMT");
     }

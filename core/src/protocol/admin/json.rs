@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::close_reason::CloseReason;
 use crate::status::{Counters, Histogram, Status};
 
-/// Writes the whole state as one object. Times are in seconds.
+/// Writes the whole state as one object in one line. Times are in seconds, `started` since 1970.
 pub fn write(status: &Status, output: &mut impl Write) -> io::Result<()> {
     let started = status.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     write!(
@@ -63,6 +63,7 @@ pub fn write(status: &Status, output: &mut impl Write) -> io::Result<()> {
     writeln!(output, "}}")
 }
 
+/// Writes the fields of an object, without its braces.
 fn write_counters(counters: &Counters, output: &mut impl Write) -> io::Result<()> {
     let Counters { accepted, probes, received_bytes, sent_bytes, messages, .. } = counters;
     write!(
@@ -74,7 +75,8 @@ fn write_counters(counters: &Counters, output: &mut impl Write) -> io::Result<()
     )
 }
 
-/// Writes the counts of the buckets; the bucket without a bound has `null` for it.
+/// Writes the sum and the buckets. A bucket is its upper bound, which is `null` for the last one,
+/// and its count.
 fn write_histogram(histogram: &Histogram, output: &mut impl Write) -> io::Result<()> {
     write!(output, "{{\"sum\":{:?},\"buckets\":[", histogram.sum().as_secs_f64())?;
     for (index, (bound, count)) in histogram.ranges().enumerate() {
@@ -87,7 +89,7 @@ fn write_histogram(histogram: &Histogram, output: &mut impl Write) -> io::Result
     write!(output, "]}}")
 }
 
-/// A text as the inside of a JSON string.
+/// Displays a text as the content of a JSON string, without its quotes.
 struct Escaped<'a>(&'a str);
 
 impl Display for Escaped<'_> {

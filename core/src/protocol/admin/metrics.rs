@@ -1,7 +1,7 @@
 //! The state as metrics: the text format of Prometheus, version 0.0.4, and OpenMetrics 1.0.
 //!
-//! The two differ in the names of counters in comments (OpenMetrics leaves out `_total`) and in the
-//! last line. Writing allocates nothing.
+//! The formats differ in two points: in its comments, OpenMetrics names a counter without `_total`,
+//! and its last line is `# EOF`. Writing allocates nothing.
 
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
@@ -48,9 +48,10 @@ pub fn write(status: &Status, format: Format, output: &mut impl Write) -> io::Re
     Ok(())
 }
 
-/// All names begin with it, but for those that all programs share.
+/// The beginning of every name except the standard names of Prometheus.
 const PREFIX: &str = "tinytcp";
 
+/// A writer of metrics in one format.
 struct Families<'a, W> {
     format: Format,
     output: &'a mut W,
@@ -59,7 +60,7 @@ struct Families<'a, W> {
 impl<W: Write> Families<'_, W> {
     fn of_process(&mut self, status: &Status) -> io::Result<()> {
         let started = status.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        // Two names that all programs share.
+        // Two standard names of Prometheus, which are the same for all programs.
         let descriptors = status.open_descriptors();
         writeln!(
             self.output,
@@ -79,7 +80,7 @@ impl<W: Write> Families<'_, W> {
         )?;
         self.gauge(
             "ready",
-            "1 if the server should get new connections, as /readyz says.",
+            "1 if the server is ready for new connections, as /readyz reports.",
             u8::from(status.obstacle().is_none()),
         )
     }
@@ -106,7 +107,7 @@ impl<W: Write> Families<'_, W> {
         }
         self.counters(
             "probes_total",
-            "Connections that were closed without a byte, soon after they were opened.",
+            "Connections that their peer closed soon, without sending a byte.",
             listeners,
             |counters| counters.probes,
         )?;
@@ -144,12 +145,13 @@ impl<W: Write> Families<'_, W> {
         )?;
         self.histogram(
             "round_seconds",
-            "Rounds of the loop after which connections still waited for their turn.",
+            "Rounds of the loop while connections waited for their turn.",
             &status.rounds,
         )?;
-        self.histogram("stall_seconds", "Times in which the process did not run.", &status.stalls)
+        self.histogram("stall_seconds", "Periods in which the process did not run.", &status.stalls)
     }
 
+    /// Writes the comments that precede the samples of a metric.
     fn family(&mut self, name: &str, kind: &str, help: &str) -> io::Result<()> {
         let name = match self.format {
             Format::Prometheus => name,
@@ -168,7 +170,7 @@ impl<W: Write> Families<'_, W> {
         writeln!(self.output, "{PREFIX}_{name} {value}")
     }
 
-    /// Writes a counter that each listener has.
+    /// Writes a counter with one sample per listener.
     fn counters(
         &mut self,
         name: &str,
@@ -180,6 +182,7 @@ impl<W: Write> Families<'_, W> {
         self.samples(name, listeners, value)
     }
 
+    /// Writes one sample per listener.
     fn samples(
         &mut self,
         name: &str,
@@ -220,7 +223,7 @@ impl<W: Write> Families<'_, W> {
     }
 }
 
-/// The value of a label: a URL can hold any path.
+/// Displays the value of a label with escapes, because a URL can hold any path.
 struct Label<'a>(&'a str);
 
 impl Display for Label<'_> {
@@ -233,7 +236,7 @@ impl Display for Label<'_> {
     }
 }
 
-/// A time in seconds, always with a point, as OpenMetrics wants bounds to be.
+/// Displays a time in seconds, always with a decimal point, as OpenMetrics requires of bounds.
 struct Seconds(Duration);
 
 impl Display for Seconds {

@@ -8,10 +8,10 @@
 //! | `/status` | the same as JSON |
 //! | `/` | a page that shows the state and updates itself |
 //!
-//! Its sessions run in the same loop as all others, so an answer proves that the loop runs. Its
-//! connections have places of their own: they do not count against the limit of connections, are
-//! served while that is reached, and do not appear in the activity log. Each connection has one
-//! answer. A client cannot change anything.
+//! The loop runs these sessions like all others, so an answer proves that the loop runs. The
+//! listener has a limit of its own: its connections do not count against the server's limit of
+//! connections, are served while that limit is reached, and do not appear in the activity log. A
+//! connection receives one answer and is closed. No request changes the server.
 //!
 //! [`Obstacle`]: crate::status::Obstacle
 
@@ -33,37 +33,40 @@ use request::{Problem, Request, Target};
 /// The longest head of a request in bytes. Browsers send about 1 KiB.
 const HEAD_BYTES_MAX: usize = 8 << 10;
 
-/// How many connections a listener of this protocol serves at a time.
+/// The most connections that a listener of this protocol serves at a time.
 const PLACES: usize = 16;
 
-/// An answer without its listeners is shorter than this; the page is the longest.
+/// An upper bound of an answer in bytes, without its listeners. The page is the longest answer.
 const ANSWER_BYTES_MAX: usize = 16 << 10;
 
-/// What one listener adds to an answer, at most: a line for each of its counters.
+/// The most bytes that one listener adds to an answer: a line for each of its counters.
 const LISTENER_BYTES_MAX: usize = 2 << 10;
 
-/// The width of the body's length, which is written in front of the body once it is known.
+/// The width of the field for the length of the body. The field precedes the body and is filled in
+/// after it, when the length is known.
 const LENGTH_WIDTH: usize = 8;
 
+/// The page, with its style and its script.
 const PAGE: &str = include_str!("page.html");
 
-/// The protocol.
+/// The protocol `http`, with the names of hosts that it answers for.
 #[derive(Clone, Debug, Default)]
 pub struct Admin {
     hosts: Arc<[String]>,
 }
 
 impl Admin {
-    /// Returns the protocol. It answers requests whose `Host` is an address or `localhost`.
+    /// Creates the protocol. It answers requests whose `Host` is absent, empty, an IP address or
+    /// `localhost`, with or without a port.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Answers requests for the names `hosts` too.
+    /// Creates the protocol, which answers requests for the names `hosts` too.
     ///
-    /// Other names are refused. Otherwise the owner of any name could let it point to the address
-    /// of this server, and a page from that name could read the answers (DNS rebinding).
+    /// It refuses other names because of DNS rebinding: the owner of a name can point it at the
+    /// address of this server, and a page from that name could then read the answers.
     #[must_use]
     pub fn with_hosts(hosts: impl IntoIterator<Item = String>) -> Self {
         Self { hosts: hosts.into_iter().collect() }
@@ -120,7 +123,7 @@ impl Session for AdminSession {
             Notice::MessageTimeout => ("408 Request Timeout", "MESSAGE_TIMEOUT"),
             Notice::NotTls => ("400 Bad Request", "NOT_TLS"),
             Notice::ServerBusy => ("503 Service Unavailable", SERVER_BUSY),
-            // A client that has asked for nothing waits for nothing.
+            // A client without a request expects no answer.
             Notice::IdleTimeout | Notice::Shutdown => return,
         };
         let len = token.len() + 1;
@@ -133,20 +136,21 @@ impl Session for AdminSession {
     }
 }
 
-/// An answer without its body.
+/// The parts of an answer's head that differ between answers.
 struct Head {
     result: &'static str,
     content_type: &'static str,
-    /// One more header line, or nothing.
+    /// One more header line with its ending, or an empty string.
     extra: &'static str,
 }
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
-/// The page asks no other server than this one.
+/// A header line that stops the page from connecting to any other server.
 const PAGE_POLICY: &str = "Content-Security-Policy: connect-src 'self'; img-src data:; \
                            object-src 'none'; base-uri 'none'; form-action 'none'\r\n";
 
+/// Appends the answer to `request`, or `503` if there is no memory for an answer.
 fn answer(request: Result<Request, Problem>, context: &mut Context<'_>) {
     let status = context.status();
     let len_max = ANSWER_BYTES_MAX + status.listeners.len() * LISTENER_BYTES_MAX;

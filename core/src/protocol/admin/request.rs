@@ -1,4 +1,4 @@
-//! The head of a request (RFC 9112), as far as this server needs it.
+//! Parses the head of an HTTP request (RFC 9112), as far as this server needs it.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use super::metrics::Format;
 /// The most header lines of a request.
 const HEADERS_MAX: usize = 64;
 
-/// A request that has an answer.
+/// A request that is not refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
     pub target: Target,
@@ -15,7 +15,7 @@ pub struct Request {
     pub is_head: bool,
 }
 
-/// What is requested.
+/// The resource that a request names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     Health,
@@ -25,7 +25,7 @@ pub enum Target {
     Page,
 }
 
-/// Why a request has no answer.
+/// The reason to refuse a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Problem {
     NotHttp,
@@ -47,7 +47,7 @@ impl Problem {
         }
     }
 
-    /// Returns the header line that the answer must have, or nothing.
+    /// Returns a header line with its ending that the answer must have, or an empty string.
     pub const fn extra(self) -> &'static str {
         match self {
             Self::Method => "Allow: GET, HEAD\r\n",
@@ -56,10 +56,11 @@ impl Problem {
     }
 }
 
-/// Returns the request at the front of `input`, and `None` while its head is incomplete.
+/// Parses the request at the start of `input`. Returns `None` while its head is incomplete. A
+/// `Host` may be an address, `localhost` or one of `hosts`.
 ///
 /// # Errors
-/// What is wrong with the request. `hosts` are the names under which the server is known.
+/// The reason to refuse the request.
 pub fn parse(input: &[u8], hosts: &[String]) -> Result<Option<Request>, Problem> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut headers);
@@ -93,7 +94,7 @@ pub fn parse(input: &[u8], hosts: &[String]) -> Result<Option<Request>, Problem>
     Ok(Some(Request { target, is_head }))
 }
 
-/// True if `host` is an address, `localhost`, or one of `hosts`, each with or without a port.
+/// True if `host` is empty, an IP address, `localhost` or one of `hosts`, with or without a port.
 fn is_known(host: &[u8], hosts: &[String]) -> bool {
     let Ok(host) = std::str::from_utf8(host) else { return false };
     let name = match host.strip_prefix('[') {
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_an_answer_has_a_reason() {
+    fn each_refusal_has_its_reason() {
         assert_eq!(target("GET /other HTTP/1.1\r\n\r\n"), Err(Problem::UnknownTarget));
         assert_eq!(target("POST /status HTTP/1.1\r\n\r\n"), Err(Problem::Method));
         assert_eq!(target("ECHO hello\n"), Err(Problem::NotHttp));
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_not_of_this_server_is_refused() {
+    fn a_host_that_is_not_this_server_is_refused() {
         for host in [
             "127.0.0.1:9464",
             "127.0.0.1",
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_format_of_the_metrics_is_what_the_scraper_accepts() {
+    fn the_metrics_have_the_format_that_the_scraper_accepts() {
         let format =
             |accept: &str| target(&format!("GET /metrics HTTP/1.1\r\nAccept: {accept}\r\n\r\n"));
         assert_eq!(format("text/plain"), Ok(Some(Target::Metrics(Format::Prometheus))));

@@ -6,7 +6,7 @@ fn harness() -> SessionHarness {
     SessionHarness::new(&Admin::new(), &Limits::default())
 }
 
-/// The answer to a request with that first line, and the reason of the end.
+/// Returns the answer to a request with this first line, and the close reason.
 fn answer_to(request_line: &str) -> (String, Option<CloseReason>) {
     let mut harness = harness();
     let outcome = harness.feed(format!("{request_line}\r\nHost: localhost\r\n\r\n").as_bytes());
@@ -53,7 +53,7 @@ fn an_answer_fits_the_room_that_is_reserved_for_it() {
 }
 
 #[test]
-fn a_request_without_an_answer_is_a_protocol_error() {
+fn a_refused_request_closes_as_the_wrong_protocol() {
     let refusals = [
         ("POST /status HTTP/1.1", "405 Method Not Allowed"),
         ("GET /unknown HTTP/1.1", "404 Not Found"),
@@ -69,7 +69,7 @@ fn a_request_without_an_answer_is_a_protocol_error() {
 }
 
 #[test]
-fn a_head_over_the_limit_is_refused_and_one_below_it_is_waited_for() {
+fn an_incomplete_head_is_refused_when_it_reaches_the_limit() {
     let mut harness = harness();
     harness.feed(b"GET / HTTP/1.1\r\nA: ");
     harness.feed(&vec![b'x'; HEAD_BYTES_MAX - harness.input.len() - 1]);
@@ -81,7 +81,7 @@ fn a_head_over_the_limit_is_refused_and_one_below_it_is_waited_for() {
 }
 
 #[test]
-fn a_request_may_come_byte_by_byte() {
+fn a_request_may_arrive_byte_by_byte() {
     let mut harness = harness();
     for byte in b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" {
         harness.feed(&[*byte]);
@@ -90,7 +90,7 @@ fn a_request_may_come_byte_by_byte() {
 }
 
 #[test]
-fn the_server_ends_a_conversation_with_an_answer_or_in_silence() {
+fn only_a_client_that_waits_for_an_answer_gets_a_notice() {
     for (notice, start) in [
         (Notice::ServerBusy, "HTTP/1.1 503 "),
         (Notice::MessageTimeout, "HTTP/1.1 408 "),
@@ -122,7 +122,7 @@ fn the_metrics_of_both_formats_have_the_same_samples() {
     assert!(openmetrics.ends_with("\n# EOF\n") && !prometheus.contains("EOF"));
 }
 
-/// A state with a listener whose path needs escapes, and with figures.
+/// Returns a state with counts, and with a listener whose path needs escapes.
 fn status() -> Status {
     let started = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1000);
     let mut status = Status::new(&["text", "http"], Limits::default(), 100, started);
@@ -159,7 +159,7 @@ fn the_metrics_show_every_counter() {
 }
 
 #[test]
-fn the_json_escapes_what_a_path_may_hold() {
+fn the_json_escapes_the_path_of_a_socket() {
     let mut bytes = Vec::new();
     json::write(&status(), &mut bytes).expect("a vector takes all bytes");
     let text = String::from_utf8(bytes).expect("JSON is UTF-8");
@@ -170,7 +170,7 @@ fn the_json_escapes_what_a_path_may_hold() {
 }
 
 #[test]
-fn the_page_loads_nothing_from_elsewhere() {
+fn the_page_loads_nothing_from_another_server() {
     assert!(!PAGE.contains("://") && !PAGE.contains("src="), "an address in the page");
     assert!(PAGE.is_ascii() || PAGE.contains("<meta charset=\"utf-8\">"));
 }
