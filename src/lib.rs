@@ -37,7 +37,8 @@
 //! # Add a command or a protocol
 //!
 //! A command is a function in the table of [`Text`](protocol::Text) or of
-//! [`Binary`](protocol::Binary): see [`Command`](protocol::Command) and `examples/calc.rs`. A protocol is an implementation of
+//! [`Binary`](protocol::Binary): see [`Command`](protocol::Command) and `examples/calc.rs`. A
+//! protocol is an implementation of
 //! [`Protocol`](protocol::Protocol) and [`Session`](protocol::Session): see `examples/shout.rs`.
 //! The feature `testing` adds `testing::SessionHarness`, which runs a session without a network and
 //! checks that it keeps the contract.

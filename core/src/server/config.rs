@@ -90,8 +90,8 @@ impl Default for Config {
 
 impl Config {
     /// Adds a listener on a TCP address, such as `([127, 0, 0, 1], 40000)`, or on the path of a
-    /// unix socket. Port 0 chooses a free port. The file of a unix socket is created at the start and
-    /// removed at the end.
+    /// unix socket. Port 0 chooses a free port. The file of a unix socket is created at the start
+    /// and removed at the end.
     #[must_use]
     pub fn listen(
         mut self,
