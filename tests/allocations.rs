@@ -11,7 +11,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tinytcp::Server;
@@ -292,7 +292,12 @@ fn half_a_message_holds_its_own_length_and_returns_it() {
         change.bytes_allocated.saturating_sub(change.bytes_deallocated)
     };
     streams.iter_mut().for_each(|stream| stream.write_all(&half).expect("the server reads"));
-    // A round trip behind them all: by then each half has been read.
+    let all_bytes = ((CONNECTIONS + 1) * line.len() + CONNECTIONS * half.len()) as u64;
+    let deadline = Instant::now() + PATIENCE;
+    while handle.status().expect("the server runs").total().received_bytes < all_bytes {
+        assert!(Instant::now() < deadline, "the halves are not read");
+    }
+    // A round trip after that: the turns that have read them are over.
     last.write_all(&line).expect("the server reads");
     expect(&mut last, &mut buf, &line);
     let waiting = held();

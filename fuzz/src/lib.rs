@@ -30,7 +30,6 @@ pub mod stream;
 mod talk;
 pub mod text;
 #[path = "../../tests/support/text_model.rs"]
-#[allow(clippy::duplicate_mod, reason = "the simulation has it as a part of its own")]
 mod text_model;
 #[path = "../../tests/support/transcripts.rs"]
 #[expect(
