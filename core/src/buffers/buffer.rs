@@ -6,8 +6,8 @@
 use crate::buffers::block::Block;
 use crate::buffers::pool::{BLOCK_LEN, Pool, block_len};
 
-/// Up to this length, the beginning of a message is copied to a working block each time when more
-/// bytes arrive. A longer one stays in its own storage, which doubles: a long message that arrives
+/// Up to this length, the beginning of a message is copied to a working block whenever more bytes
+/// arrive. A longer one stays in its own storage, which doubles: a long message that arrives
 /// byte by byte is not copied for each byte.
 const SHORT_LEN: usize = BLOCK_LEN / 16;
 
@@ -48,12 +48,12 @@ impl Buffer {
     pub fn consume(&mut self, count: usize) {
         match &mut self.0 {
             Some(block) => block.consume(count),
-            None => assert!(count == 0, "consumed {count} of no bytes"),
+            None => assert!(count == 0, "consumed {count} of 0 bytes"),
         }
     }
 
-    /// The block of this buffer, a new working block if it has none. It saves the check for a block
-    /// in each of many appends.
+    /// Returns the block of this buffer, or a new working block if it has none. Appending to the
+    /// block itself saves a check for a block per append.
     #[inline]
     pub fn block(&mut self, pool: &mut Pool) -> &mut Block {
         self.0.get_or_insert_with(|| pool.lend(BLOCK_LEN))
@@ -118,8 +118,8 @@ impl Buffer {
         }
     }
 
-    /// Returns storage to the pool that the bytes do not need: all of it if there are no bytes,
-    /// else by moving them to the smallest block that holds them.
+    /// Returns to the pool the storage that the bytes do not need: all of it if there are no bytes;
+    /// else the bytes are moved to the smallest block that holds them.
     ///
     /// A block that is only one size too large is kept. Growing doubles the size, and shrinking by
     /// one size would undo that, so that a message that arrives byte by byte would be copied for
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_buffer_holds_no_storage_after_shrinking() {
+    fn a_settled_buffer_without_bytes_holds_no_storage() {
         let mut pool = Pool::new(1 << 30);
         let mut buffer = filled(10, &mut pool);
         buffer.consume(10);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_after_shrinking_costs_about_what_it_holds() {
+    fn a_settled_buffer_holds_at_most_four_times_its_bytes() {
         let mut pool = Pool::new(1 << 30);
         for len in [1, 64, 1000, 4097, 30_000, 300_000, 3_000_000] {
             let mut buffer = filled(len, &mut pool);

@@ -16,15 +16,15 @@ use crate::buffers::block::Block;
 const MAPPED_LEN_MIN: usize = 8 << 10;
 
 /// The most mappings at a time. Linux allows about 65,530 (`vm.max_map_count`), and unmapping can
-/// fail at its limit. With so many mappings, no block longer than a working block is lent, and
-/// shorter ones come from the allocator. A memory limit below 480 MiB never reaches it.
+/// fail at its limit. At this number, no block longer than a working block is lent, and shorter
+/// ones come from the allocator. A memory limit below 480 MiB never reaches it.
 const MAPPED_MAX: usize = 60_000;
 
 /// The length of a working block in bytes. A connection reads into one during its turn, and writes
 /// its answers into another.
 ///
-/// With a tenth of it, a batch of 1024 pipelined requests would need several reads. With ten times
-/// as much, the two blocks of a turn would not fit into the second-level cache.
+/// With a tenth of this length, a batch of 1024 pipelined requests would need several reads. With
+/// ten times this length, the two blocks of a turn would not fit into the second-level cache.
 pub const BLOCK_LEN: usize = 64 * 1024;
 
 /// The lengths of blocks are powers of two from twice this. Shorter blocks use their short storage.
@@ -32,19 +32,20 @@ const SMALLEST_LEN: usize = 64;
 /// The largest of these powers of two. A longer block is a long block, whose length is rounded up
 /// by at most a sixteenth.
 const LARGEST_LEN: usize = 4 * BLOCK_LEN;
-/// The logarithm of the number of lengths of long blocks per power of two: so few that a free long
-/// block mostly fits.
+/// The logarithm of the number of lengths of long blocks per power of two. With few lengths, a free
+/// long block mostly has the requested one.
 const LONG_STEPS_LOG: u32 = 4;
 const CLASS_COUNT: usize = (LARGEST_LEN / SMALLEST_LEN).ilog2() as usize + 1;
 
 /// How many bytes of free blocks of one length are kept for reuse, but at least two blocks: one to
-/// read into and one to answer from. It is a constant of the process, not of its connections: after
+/// read into and one for answers. It is a constant of the process, not of its connections: after
 /// a burst the rest returns to the system. Each length has its own bound, so that a burst of small
 /// blocks cannot displace the working blocks.
 ///
 /// The bound is larger for working blocks and longer ones, because these come from the system: with
 /// a quarter of it, each answer to a long line cost three page faults.
 const KEPT_BYTES_MAX: usize = 4 * LARGEST_LEN;
+/// The bound for blocks that are shorter than a working block.
 const KEPT_PIECES_BYTES_MAX: usize = LARGEST_LEN;
 
 /// How many bytes of long blocks are kept for reuse, enough to serve frames of a mebibyte. With
@@ -420,6 +421,7 @@ mod tests {
         pool.take_back(other);
         assert!(pool.has_room_for(1024));
     }
+
     #[test]
     fn a_long_block_is_used_again_and_only_a_constant_of_them_is_kept() {
         let mut pool = Pool::new(1 << 30);

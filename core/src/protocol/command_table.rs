@@ -57,7 +57,7 @@ impl CommandTable {
         })
     }
 
-    /// Does the same for a line with negotiation before or inside the first word.
+    /// Returns the command and the argument of a line with negotiation before or inside its word.
     #[cold]
     fn find_negotiated<'a>(&self, line: &'a [u8]) -> Option<(&Command<&'static str>, &'a [u8])> {
         if !line.contains(&telnet::IAC) {
@@ -158,7 +158,7 @@ mod tests {
                 "{key}"
             );
         }
-        let strangers: [&[u8]; 10] = [
+        let unknown_lines: [&[u8]; 10] = [
             b"AA",
             b"X\r1",
             b"x\x0b-1",
@@ -170,7 +170,7 @@ mod tests {
             b"NINE____",
             b"NINE____Z",
         ];
-        for line in strangers {
+        for line in unknown_lines {
             assert_eq!(found(&table, line), None, "{}", line.escape_ascii());
         }
     }
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_command_of_a_word_counts() {
+    fn the_first_of_two_commands_with_one_word_is_found() {
         let table = table_of(&["ECHO", "echo", "ECHOES"]);
         assert_eq!(found(&table, b"echo x"), Some(("ECHO", &b"x"[..])));
         assert_eq!(table.usages, "ECHO | echo | ECHOES");

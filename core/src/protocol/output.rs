@@ -46,7 +46,7 @@ impl<'a> Output<'a> {
         self.block.is_empty()
     }
 
-    /// True if so many bytes wait here that no further message must be run.
+    /// True if the waiting bytes have reached the high-water mark: no further message may be run.
     #[must_use]
     #[inline]
     pub const fn is_full(&self) -> bool {

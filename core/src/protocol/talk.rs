@@ -15,7 +15,7 @@ use crate::wire::line::{Ending, Item, Lines};
 /// Appends the answer to one message, without an ending.
 pub type Answer = fn(message: &[u8], output: &mut Output<'_>, clock: &mut Clock) -> Next;
 
-/// A protocol that answers each message by a function.
+/// A protocol that answers each message with the result of a function.
 #[derive(Clone, Copy, Debug)]
 pub struct Talk {
     name: &'static str,
@@ -159,7 +159,7 @@ mod tests {
         assert_answers(&bracketing(), &small_limits(), input.as_ref(), answers.as_ref());
     }
 
-    /// The answers to each of `bursts`, each followed by a quiet period.
+    /// Returns the answers to each of `bursts`, each followed by a quiet period.
     fn answers_to_bursts<const N: usize>(bursts: [&[u8]; N]) -> [String; N] {
         let mut harness = SessionHarness::new(&bracketing(), &small_limits());
         bursts.map(|burst| harness.feed(burst).fall_quiet().answers().escape_ascii().to_string())
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_closes_has_no_answer_and_is_the_last_one() {
+    fn a_message_that_closes_is_the_last_one_and_has_no_answer() {
         assert_last_answers(
             &bracketing(),
             &small_limits(),

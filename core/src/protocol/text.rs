@@ -42,7 +42,7 @@ pub struct Text {
     shared: Arc<Shared>,
 }
 
-/// What all sessions of the protocol share.
+/// The data that all sessions of the protocol share.
 #[derive(Clone, Debug)]
 struct Shared {
     banner: String,
@@ -195,7 +195,7 @@ impl Session for TextSession {
     }
 
     fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
-        // Of a line that is already refused only a carriage return waits: it has had its answer.
+        // A line that is dropped has had its answer. At most its carriage return waits here.
         if !self.lines.is_dropping() {
             let Some(is_http) = self.is_http_front(input) else { return 0 };
             let token = if is_http { NOT_HTTP } else { SERVER_BUSY };
@@ -502,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_request_of_http_that_finds_no_memory_nothing_is_run() {
+    fn no_line_runs_after_an_http_request_without_memory() {
         let mut harness = SessionHarness::new(&Text::new(), &small_limits());
         harness.feed(b"POST /aaaa").refuse().feed(b"aaa\nECHO x\n");
         assert_eq!(harness.answers(), b"ERROR NOT_HTTP\n");
@@ -510,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_from_outside_that_is_named_like_a_method_is_no_http() {
+    fn an_added_command_named_like_a_method_is_not_http() {
         let get = Command::new("GET", "GET <KEY>", |call: &mut Call<'_, '_>| {
             call.output().append(b"GOT");
             Ok(Next::Continue)
@@ -635,7 +635,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "a banner is one line")]
-    fn a_banner_of_two_lines_is_a_mistake_of_the_program() {
+    fn a_banner_of_two_lines_panics() {
         let _ = Text::new().with_banner("HI\nTHERE");
     }
 
@@ -647,7 +647,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_command_makes_room_for_another_of_its_name() {
+    fn a_later_command_takes_the_place_of_a_removed_one() {
         let time = Command::new("TIME", "TIME", |call: &mut Call<'_, '_>| {
             call.output().append(b"LATE");
             Ok(Next::Continue)

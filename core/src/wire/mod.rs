@@ -1,7 +1,7 @@
 //! Wire formats: pure functions from bytes to items, shared by the server, the client and the load
 //! generator.
 
-// Bytes of a peer reach this code first: no value of them may cause a panic, and no length may be
+// This code is the first to read the bytes of a peer: none may cause a panic, and no length may be
 // truncated.
 #![cfg_attr(
     not(test),

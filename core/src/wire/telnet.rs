@@ -16,7 +16,7 @@ const SUBNEGOTIATION: u8 = 0xFA;
 /// Returns `input` after the negotiation at its front; `None` if it begins with another byte.
 ///
 /// Negotiation that the end of `input` truncates is skipped too. A newline among the options ends a
-/// line as any other newline, and the rest of the options begins the next line.
+/// line like any other newline, and the rest of the options begins the next line.
 #[must_use]
 pub fn skip_negotiation(input: &[u8]) -> Option<&[u8]> {
     let rest = input.strip_prefix(&[IAC])?;
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn truncated_negotiation_leaves_nothing() {
+    fn truncated_negotiation_is_skipped_to_the_end_of_the_line() {
         for line in [&b"\xff"[..], b"\xff\xfb", b"\xff\xfa\x1f\x00\x50\x00"] {
             assert_eq!(split(line), (vec![], vec![]), "{}", line.escape_ascii());
         }
