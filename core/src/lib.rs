@@ -45,7 +45,7 @@
 //! ```text
 //!  server/       owns the sockets and the clock
 //!    event_loop    the round
-//!    turn_budget   how much work a round may do; less while clients are interactive
+//!    turn_budget   the work of a round at most; less while clients are interactive
 //!    accept        a batch per round, SERVER_BUSY, and a way back from every error
 //!    newcomers     new connections that the log shows only after a second
 //!    eviction      over the memory limit: which connections give up their buffers

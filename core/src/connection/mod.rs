@@ -8,7 +8,7 @@
 //!   Open ---------------------------------------> Draining ----> Lingering ----------> closed
 //! ```
 //!
-//! A connection never blocks. [`Connection::drive`] gives it one turn: it moves bytes until no move
+//! A connection never blocks. [`Connection::drive`] runs one turn: it moves bytes until no move
 //! makes progress or the budget of the turn is spent. This file holds the state of a connection and
 //! decides which move comes next. The moves are in `socket_io` (between buffers and kernel) and
 //! `session_io` (between buffers and session), the deadlines in [`timeouts`], and the memory
@@ -199,7 +199,7 @@ impl<S: Socket> Connection<S> {
         self.stopping = Stopping::Read;
     }
 
-    /// Gives the connection one turn: moves bytes until nothing moves or the budget is spent, and
+    /// Runs one turn of the connection: moves bytes until nothing moves or the budget is spent, and
     /// returns the storage that it does not need until its next turn.
     pub fn drive(&mut self, shared: &mut Shared) -> Turn {
         let before = shared.moved_bytes;

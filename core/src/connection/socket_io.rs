@@ -11,8 +11,8 @@ use crate::os::moment::Moment;
 use crate::os::system::{Socket, would_block};
 
 impl<S: Socket> Connection<S> {
-    /// Writes the output to the socket, as much as the kernel accepts. Returns false if that is
-    /// nothing.
+    /// Writes as many bytes of the output to the socket as the kernel accepts. Returns false if
+    /// it accepts none.
     pub(super) fn flush(&mut self, shared: &mut Shared) -> io::Result<bool> {
         match self.socket.send(self.output.bytes()) {
             Ok(count) => {

@@ -49,7 +49,7 @@ impl Builder {
         self
     }
 
-    /// Sets how much a connection may send, and how much memory all of them may hold.
+    /// Sets the limits of a line, of a frame, and of the memory that all connections may hold.
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;
         self

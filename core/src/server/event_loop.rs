@@ -283,7 +283,7 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// Gives turns to the connections in the run queue, within the budget of the round. A
+    /// Runs the turns of connections in the run queue, within the budget of the round. A
     /// connection that yields, or that is not reached, has its turn in a later round.
     fn run_ready(&mut self) {
         let before = self.shared.moved_bytes;
@@ -299,7 +299,7 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// Gives one connection its turn.
+    /// Runs the turn of one connection.
     fn drive(&mut self, token: Token) {
         let now = self.shared.clock.now();
         self.shared.read_bytes_max = self.budget.read_bytes_max(now);
@@ -348,8 +348,8 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// Makes one connection give up the memory that it holds. Returns false when there is none to
-    /// evict.
+    /// Evicts one connection, which releases the memory that it holds. Returns false when there is
+    /// none to evict.
     fn evict(&mut self) -> bool {
         let now = self.shared.clock.now();
         let Some(token) = self.eviction.next(&self.table, &mut self.shared.pool, now) else {

@@ -1,4 +1,4 @@
-//! The budget of a round: how much work the loop does before it looks for new events.
+//! The budget of a round: the work that the loop does before it looks for new events.
 //!
 //! | per round | no interactive client | an interactive client within the last 3 ms |
 //! |---|---|---|
