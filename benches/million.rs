@@ -142,7 +142,7 @@ impl System for Simulated {
     type Socket = Wire;
 
     fn read_clocks(&mut self) -> Reading {
-        Reading { moment: self.0.now.get(), wall: SystemTime::UNIX_EPOCH }
+        Reading { moment: self.0.now.get(), wall: SystemTime::UNIX_EPOCH, stall: None }
     }
 
     fn wait(&mut self, timeout: Option<Duration>, handle: impl FnMut(Event)) -> io::Result<()> {

@@ -143,12 +143,6 @@ impl Histogram {
         Self { bounds, counts: [0; Self::BOUNDS + 1], sum: Duration::ZERO }
     }
 
-    /// Returns an empty histogram for times in which a process did not run.
-    #[must_use]
-    pub const fn of_stalls() -> Self {
-        Self::new(&Self::STALLS)
-    }
-
     /// Counts a duration.
     pub fn add(&mut self, duration: Duration) {
         let range = self.bounds.partition_point(|bound| *bound < duration);
@@ -261,7 +255,7 @@ impl Status {
             held_bytes_most: 0,
             longest_round: Duration::ZERO,
             rounds: Histogram::new(&Histogram::ROUNDS),
-            stalls: Histogram::of_stalls(),
+            stalls: Histogram::new(&Histogram::STALLS),
         }
     }
 

@@ -1,6 +1,8 @@
 //! The administrative listener of the real server: health, readiness, metrics, status and page.
 
 use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
 use crate::support::peer::Peer;
 use crate::support::program::finish;
@@ -135,6 +137,23 @@ fn signal_usr1_logs_the_state() {
     peer.expect("ECHO hello\n");
     server.process().signal("USR1");
     server.wait_for_log(&["status: 1 connection, 0 rejected, 1 message"]);
+}
+
+#[test]
+fn a_time_in_which_the_process_did_not_run_is_counted_as_a_stall() {
+    let server = start(&[]);
+    // While a connection is open, the loop looks at its clock twice per second.
+    let _served = server.text();
+    server.freeze();
+    thread::sleep(Duration::from_secs(1));
+    server.thaw();
+    wait_until("the stall is counted", || {
+        let answer = get(&server, "/metrics");
+        let line = body(&answer)
+            .lines()
+            .find_map(|line| line.strip_prefix("tinytcp_stall_seconds_count "));
+        line.expect("a line").parse::<u64>().expect("a number") > 0
+    });
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The clock of a round: the loop reads the time once, and all code of the round uses that reading.
 
 use std::fmt::{self, Write};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, FixedOffset, Offset, Utc};
 use jiff::Timestamp;
@@ -17,6 +17,8 @@ pub struct Reading {
     pub moment: Moment,
     /// The wall clock, which may jump. Only answers and log lines use it.
     pub wall: SystemTime,
+    /// The time since the last reading in which the process did not run, if it stalled.
+    pub stall: Option<Duration>,
 }
 
 /// One reading of the clocks, and its text in the format of the protocols.
@@ -131,10 +133,14 @@ fn offset(zone: &TimeZone, time: DateTime<Utc>) -> FixedOffset {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::UNIX_EPOCH;
 
     fn at(seconds: u64) -> Reading {
-        Reading { moment: Moment::START, wall: UNIX_EPOCH + Duration::from_secs(seconds) }
+        Reading {
+            moment: Moment::START,
+            wall: UNIX_EPOCH + Duration::from_secs(seconds),
+            stall: None,
+        }
     }
 
     #[test]
@@ -168,10 +174,14 @@ mod tests {
     fn a_time_before_1970_is_shown_as_it_is() {
         let wall = UNIX_EPOCH - Duration::from_millis(86_400_250);
         assert_eq!(log_time(wall).to_string(), "1969-12-30T23:59:59.750Z");
-        let mut clock = Clock::new(Reading { moment: Moment::START, wall });
+        let mut clock = Clock::new(Reading { moment: Moment::START, wall, stall: None });
         assert!(clock.date_and_time().starts_with("19"), "{}", clock.date_and_time());
         let first = clock.date_and_time().to_owned();
-        clock.set(Reading { moment: Moment::START, wall: wall - Duration::from_secs(1) });
+        clock.set(Reading {
+            moment: Moment::START,
+            wall: wall - Duration::from_secs(1),
+            stall: None,
+        });
         assert_ne!(clock.date_and_time(), first, "seconds before 1970 differ too");
     }
 }

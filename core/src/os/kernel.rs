@@ -20,7 +20,6 @@ use crate::os::running_time::RunningTime;
 use crate::os::stream::Stream;
 use crate::os::system::{Event, Readiness, Socket, System, interrupted};
 use crate::os::table::Token;
-use crate::status::Histogram;
 
 /// How many events one wait returns; the next wait returns the others. With a tenth of this, 1000
 /// active connections would need ten waits instead of one. More would only make rounds longer.
@@ -50,15 +49,11 @@ pub struct Kernel {
     running: RunningTime,
     /// The longest time that the last wait may have taken; reading the clocks resets it.
     waited_max: Duration,
-    stalls: Histogram,
 }
 
 impl fmt::Debug for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kernel")
-            .field("listeners", &self.listeners)
-            .field("stalls", &self.stalls)
-            .finish_non_exhaustive()
+        f.debug_struct("Kernel").field("listeners", &self.listeners).finish_non_exhaustive()
     }
 }
 
@@ -89,7 +84,6 @@ impl Kernel {
             started: Instant::now(),
             running: RunningTime::default(),
             waited_max: Duration::ZERO,
-            stalls: Histogram::of_stalls(),
         })
     }
 
@@ -130,13 +124,12 @@ impl System for Kernel {
         let waited_max = std::mem::take(&mut self.waited_max);
         let (counted, stall) = self.running.read(self.started.elapsed(), waited_max);
         if let Some(stall) = stall {
-            self.stalls.add(stall);
             log::warn!(
                 "the server did not run for {:.1} s: all deadlines are extended by this time",
                 stall.as_secs_f64()
             );
         }
-        Reading { moment: Moment::START.after(counted), wall: SystemTime::now() }
+        Reading { moment: Moment::START.after(counted), wall: SystemTime::now(), stall }
     }
 
     fn wait(&mut self, timeout: Option<Duration>, mut handle: impl FnMut(Event)) -> io::Result<()> {
@@ -193,10 +186,6 @@ impl System for Kernel {
 
     fn close_listeners(&mut self) {
         self.listeners.clear();
-    }
-
-    fn stalls(&self) -> Histogram {
-        self.stalls
     }
 }
 

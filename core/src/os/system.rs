@@ -12,7 +12,6 @@ use crate::os::clock::Reading;
 use crate::os::mailbox::Mail;
 use crate::os::peer::PeerAddr;
 use crate::os::table::Token;
-use crate::status::Histogram;
 
 /// The readiness of one connection, as a poller reports it. Each field is a hint and may be wrong:
 /// the next call decides.
@@ -100,11 +99,6 @@ pub trait System {
 
     /// Closes all listeners.
     fn close_listeners(&mut self);
-
-    /// Returns the times since the start in which the process did not run.
-    fn stalls(&self) -> Histogram {
-        Histogram::of_stalls()
-    }
 }
 
 /// True if the call has nothing to do now and must be repeated after an event.

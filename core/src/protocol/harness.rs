@@ -325,6 +325,7 @@ pub fn clock() -> Clock {
     Clock::new(Reading {
         moment: Moment::START,
         wall: UNIX_EPOCH + Duration::from_secs(1_757_715_853),
+        stall: None,
     })
 }
 

@@ -44,9 +44,6 @@ pub(super) struct Acceptor {
     backlog: usize,
     /// How many connections in the table were rejected and linger.
     rejected: usize,
-    /// How many connections in the table have places of their own: see
-    /// [`Protocol::own_places`].
-    in_own_places: usize,
     pause: Option<Pause>,
     is_stopped: bool,
     throttle: Throttle,
@@ -98,7 +95,6 @@ impl Acceptor {
             rejected_max: config.rejected_max.min(ENTRIES_MAX / 2),
             backlog: usize::try_from(config.backlog).unwrap_or(usize::MAX),
             rejected: 0,
-            in_own_places: 0,
             pause: None,
             is_stopped: false,
             throttle: Throttle::default(),
@@ -189,33 +185,38 @@ impl Acceptor {
     /// True when a new connection of a listener must be rejected, because `open` others are in the
     /// table. The connection is counted until it is closed.
     pub(super) fn rejects(&mut self, listener: usize, open: usize, now: Moment) -> bool {
-        let listener = &mut self.listeners[listener];
-        if let Some(places) = listener.protocol.own_places() {
-            let is_full = listener.own_taken >= places;
-            if is_full {
-                self.rejected += 1;
-            } else {
-                listener.own_taken += 1;
-                self.in_own_places += 1;
+        let is_full = match self.listeners[listener].protocol.own_places() {
+            Some(places) => {
+                let taken = &mut self.listeners[listener].own_taken;
+                let is_full = *taken >= places;
+                *taken += usize::from(!is_full);
+                is_full
             }
-            return is_full;
-        }
-        let is_full = self.counted(open) >= self.connections_max;
-        if is_full {
-            self.rejected += 1;
-            if self.throttle.allows(now) {
-                log::warn!(
-                    "rejecting connections: the limit of {} is reached; raise --max-connections",
-                    self.connections_max
-                );
+            None => {
+                let is_full = self.counted(open) >= self.connections_max;
+                if is_full {
+                    self.warn_of_limit(now);
+                }
+                is_full
             }
-        }
+        };
+        self.rejected += usize::from(is_full);
         is_full
     }
 
+    fn warn_of_limit(&mut self, now: Moment) {
+        if self.throttle.allows(now) {
+            log::warn!(
+                "rejecting connections: the limit of {} is reached; raise --max-connections",
+                self.connections_max
+            );
+        }
+    }
+
     /// Returns how many of `open` connections count against the limit.
-    pub(super) const fn counted(&self, open: usize) -> usize {
-        open - self.rejected - self.in_own_places
+    pub(super) fn counted(&self, open: usize) -> usize {
+        let in_own_places: usize = self.listeners.iter().map(|listener| listener.own_taken).sum();
+        open - self.rejected - in_own_places
     }
 
     /// True when more rejected connections linger than the limit allows.
@@ -232,7 +233,6 @@ impl Acceptor {
             && listener.protocol.own_places().is_some()
         {
             listener.own_taken -= 1;
-            self.in_own_places -= 1;
         }
         if let Some(pause) = &mut self.pause {
             pause.ends = Moment::START;

@@ -46,7 +46,7 @@ use crate::close_reason::CloseReason;
 use crate::connection::{Connection, Shared, Turn};
 use crate::display::plural::plural;
 use crate::logging::activity::Activity;
-use crate::os::clock::Clock;
+use crate::os::clock::{Clock, Reading};
 use crate::os::mailbox::Mail;
 use crate::os::moment::Moment;
 use crate::os::peer::Peer;
@@ -168,7 +168,8 @@ impl<S: System> EventLoop<S> {
             Event::Mail(mail) => inbox.push(mail),
         })?;
         let before = self.shared.clock.now();
-        self.shared.clock.set(self.system.read_clocks());
+        let reading = self.read_clocks();
+        self.shared.clock.set(reading);
         self.update_gauges(timeout, before);
         self.shared.activity.tick(self.shared.clock.now());
         for token in self.newcomers.take_due(self.shared.clock.now()) {
@@ -179,13 +180,21 @@ impl<S: System> EventLoop<S> {
         Ok(())
     }
 
+    /// Reads the clocks, and counts a stall of the process.
+    fn read_clocks(&mut self) -> Reading {
+        let reading = self.system.read_clocks();
+        if let Some(stall) = reading.stall {
+            self.shared.status.stalls.add(stall);
+        }
+        reading
+    }
+
     /// Updates the gauges. When the wait did not sleep, the time between two clock readings is the
     /// length of a round.
     fn update_gauges(&mut self, timeout: Option<Duration>, before: Moment) {
         let Shared { status, clock, pool, .. } = &mut self.shared;
         status.connections_counted = self.acceptor.counted(self.table.len());
         status.is_accepting_paused = self.acceptor.is_paused();
-        status.stalls = self.system.stalls();
         status.uptime = clock.now().since(Moment::START);
         status.ready = self.run_queue.len();
         status.held_bytes = pool.lent_bytes();
@@ -410,7 +419,8 @@ impl<S: System> EventLoop<S> {
         self.acceptor.stop();
         self.system.close_listeners();
         self.enqueue_all(Connection::stop);
-        self.shutdown.stopped_accepting(self.system.read_clocks().moment);
+        let now = self.read_clocks().moment;
+        self.shutdown.stopped_accepting(now);
     }
 
     /// Calls `prepare` for every connection and puts it into the run queue.
@@ -458,7 +468,6 @@ impl<S: System> EventLoop<S> {
         debug_assert_eq!(status.total().open(), 0, "a connection was not counted as closed");
         (status.ready, status.held_bytes) = (0, 0);
         status.held_bytes_most = self.shared.pool.lent_bytes_most();
-        status.stalls = self.system.stalls();
         status
     }
 }

@@ -2,11 +2,11 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use tinytcp_cli::address::Place;
 use tinytcp_core::os::endpoint::Endpoint;
+use tinytcp_core::os::outgoing::connect_unix;
 
 /// A loop that does not answer within this time is not healthy.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,16 +33,7 @@ pub fn check(place: &Place) -> Result<String, String> {
 fn ask_any(endpoints: &[Endpoint]) -> io::Result<String> {
     let mut result = Err(io::ErrorKind::NotFound.into());
     for endpoint in endpoints {
-        result = match endpoint {
-            Endpoint::Tcp(addr) => TcpStream::connect_timeout(addr, TIMEOUT).and_then(|stream| {
-                stream.set_read_timeout(Some(TIMEOUT))?;
-                ask(stream)
-            }),
-            Endpoint::Unix(path) => UnixStream::connect(path).and_then(|stream| {
-                stream.set_read_timeout(Some(TIMEOUT))?;
-                ask(stream)
-            }),
-        };
+        result = ask(endpoint);
         if result.is_ok() {
             break;
         }
@@ -50,7 +41,12 @@ fn ask_any(endpoints: &[Endpoint]) -> io::Result<String> {
     result
 }
 
-fn ask(mut stream: impl Read + Write) -> io::Result<String> {
+fn ask(endpoint: &Endpoint) -> io::Result<String> {
+    let mut stream = match endpoint {
+        Endpoint::Tcp(addr) => TcpStream::connect_timeout(addr, TIMEOUT)?,
+        Endpoint::Unix(path) => connect_unix(path, Some(TIMEOUT))?.into(),
+    };
+    stream.set_read_timeout(Some(TIMEOUT))?;
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;

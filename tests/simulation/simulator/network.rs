@@ -119,7 +119,8 @@ impl Network {
             let step = Duration::from_secs(self.choices.below(10_000) as u64);
             self.wall = if self.choices.chance(500) { self.wall + step } else { self.wall - step };
         }
-        let reading = Reading { moment: self.now, wall: self.wall + self.now.since(Moment::START) };
+        let wall = self.wall + self.now.since(Moment::START);
+        let reading = Reading { moment: self.now, wall, stall: None };
         let second =
             reading.wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         if self.shown_second != second {

@@ -31,10 +31,10 @@ pub fn write(status: &Status, output: &mut impl Write) -> io::Result<()> {
         status.connections_max,
         status.open_descriptors()
     )?;
-    write!(output, "\"total\":{{")?;
-    write_counters(&status.total(), output)?;
-    write!(output, "}},\"closed\":{{")?;
     let total = status.total();
+    write!(output, "\"total\":{{")?;
+    write_counters(&total, output)?;
+    write!(output, "}},\"closed\":{{")?;
     for (index, reason) in CloseReason::ALL.into_iter().enumerate() {
         let comma = if index > 0 { "," } else { "" };
         write!(output, "{comma}\"{}\":{}", reason.label(), total.closed_for(reason))?;

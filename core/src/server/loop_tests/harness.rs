@@ -82,7 +82,7 @@ impl System for FakeSystem {
 
     fn read_clocks(&mut self) -> Reading {
         let moment = self.0.borrow().now;
-        Reading { moment, wall: SystemTime::UNIX_EPOCH + moment.since(Moment::START) }
+        Reading { moment, wall: SystemTime::UNIX_EPOCH + moment.since(Moment::START), stall: None }
     }
 
     fn wait(&mut self, timeout: Option<Duration>, mut handle: impl FnMut(Event)) -> io::Result<()> {
