@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 use crate::originals;
 use crate::support::behaviour::serve;
 use crate::support::program::DEADLINE;
+use crate::support::wait::wait_until;
 use crate::terminal::Terminal;
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_tinytcp-client");
@@ -89,6 +90,8 @@ fn modes_are_restored_after_a_server_that_leaves_between_two_keys() {
 fn modes_are_restored_after_a_server_of_another_protocol() {
     let (mut terminal, _) = start(&format!("binary://127.0.0.1:{}", originals::text()));
     terminal.wait_for("does the server speak binary?; the next command connects again\r\n");
+    // Before the prompt the line editor does not have the terminal, and Ctrl-C is a signal.
+    terminal.wait_for("Enter command > ");
     terminal.type_keys("z\x03\x03");
     terminal.wait_for("SAME\r\n");
 }
@@ -109,6 +112,12 @@ fn start_job() -> (Terminal, Pid) {
     terminal.type_keys("ECHO half");
     terminal.wait_for("half");
     (terminal, pid)
+}
+
+/// Whether the process is gone, or waits only for its parent to read its exit code.
+fn has_ended(pid: Pid) -> bool {
+    let state = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    state.map_or(true, |stat| stat.contains(") Z "))
 }
 
 #[test]
@@ -145,6 +154,8 @@ fn a_client_in_the_background_can_be_ended() {
     terminal.type_keys("bg\r");
     terminal.wait_for("ready> ");
     kill(pid, Signal::SIGTERM).expect("our child");
+    // Keys before its end could be read by the client, which the system stops for that.
+    wait_until("the client ends", || has_ended(pid));
     terminal.type_keys("wait; echo en\"\"ded\r");
     terminal.wait_for("ended\r\n");
     terminal.type_keys("exit\r");
