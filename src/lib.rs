@@ -3,7 +3,8 @@
 //!
 //! A [`Server`] listens on endpoints, each with its [`Protocol`](protocol::Protocol). It serves
 //! every client from the thread that calls [`Server::run`], without a runtime and without a thread
-//! per connection. A [`Handle`] stops it and reports its [`Status`] from any other thread.
+//! per connection. A [`Handle`] stops it, changes its [`Settings`] and reports its
+//! [`Status`] from any other thread.
 //!
 //! # Start a server
 //!
@@ -63,7 +64,7 @@
 #[doc(inline)]
 pub use tinytcp_core::close_reason::CloseReason;
 #[doc(inline)]
-pub use tinytcp_core::limits::{Limits, Timeouts};
+pub use tinytcp_core::limits::{Limits, Settings, Timeouts};
 #[doc(inline)]
 pub use tinytcp_core::server::{
     BindError, Bound, Builder, Config, Endpoint, Handle, Listener, STOP_SIGNALS, Server,

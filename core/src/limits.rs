@@ -1,4 +1,5 @@
-//! The limits and timeouts of a server, and their defaults.
+//! The limits and timeouts of a server, their defaults, and the settings that can change while it
+//! runs.
 
 use std::time::Duration;
 
@@ -151,6 +152,24 @@ impl Default for Timeouts {
             drain: Some(Duration::from_secs(5)),
         }
     }
+}
+
+/// The settings that can change while a server runs: `Config::settings` returns them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Connections over this number are answered `SERVER_BUSY` and closed.
+    pub connections_max: usize,
+    /// How many rejected connections may linger at a time.
+    pub rejected_max: usize,
+    /// The limits on message length and memory.
+    pub limits: Limits,
+    /// How long a connection may take.
+    pub timeouts: Timeouts,
+    /// The most lines of the activity log per second; `None` turns the activity log off.
+    pub activity_lines_max: Option<u32>,
+    /// True if the activity log shows messages.
+    pub activity_shows_messages: bool,
 }
 
 /// The minimum rate, in bytes per second, at which a peer must read waiting answers: 64 kbit/s, as

@@ -103,10 +103,15 @@ impl Pool {
             mapped_count: 0,
             lent_bytes: 0,
             lent_bytes_most: 0,
-            held_bytes_max: memory_max.saturating_sub(WORKING_BYTES),
+            held_bytes_max: held_bytes_max(memory_max),
             shortage: 0,
             has_misfit: false,
         }
+    }
+
+    /// Replaces the limit. Blocks that are lent stay: the next eviction takes those over the limit.
+    pub const fn set_memory_max(&mut self, memory_max: usize) {
+        self.held_bytes_max = held_bytes_max(memory_max);
     }
 
     /// Lends an empty block of at least `len` bytes, even over the limit.
@@ -327,6 +332,11 @@ fn len_with_room(block: &mut Block, count: usize) -> Option<usize> {
 const fn kept_max(len: usize) -> usize {
     let count = if len < BLOCK_LEN { KEPT_PIECES_BYTES_MAX } else { KEPT_BYTES_MAX } / len;
     if count < 2 { 2 } else { count }
+}
+
+/// Returns how many of `memory_max` bytes may be lent between two turns.
+const fn held_bytes_max(memory_max: usize) -> usize {
+    memory_max.saturating_sub(WORKING_BYTES)
 }
 
 /// Returns the length of the block that is lent for `len` bytes.

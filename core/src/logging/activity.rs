@@ -108,6 +108,13 @@ impl Activity {
         Self { hidden, ..self }
     }
 
+    /// Replaces the limit of lines per second, and whether messages are shown. A new second begins
+    /// with the next call of [`Activity::tick`].
+    pub const fn set_limits(&mut self, lines_max: Option<u32>, shows_messages: bool) {
+        (self.lines_max, self.shows_messages) = (lines_max, shows_messages);
+        self.second_ends = Moment::START;
+    }
+
     /// Starts a new second if the old one is over, after logging what the old one suppressed.
     pub fn tick(&mut self, now: Moment) {
         if now < self.second_ends {

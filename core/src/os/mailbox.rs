@@ -10,6 +10,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 
 use mio::Waker;
 
+use crate::limits::Settings;
 use crate::status::Status;
 
 /// The capacity of the queue. A sender waits while the queue is full.
@@ -26,6 +27,8 @@ pub enum Mail {
     Drain,
     /// Log the state of the server.
     LogStatus,
+    /// Replace the settings that can change while the server runs.
+    Reload(Box<Settings>),
     /// Send the state of the server back.
     Status(SyncSender<Status>),
 }
@@ -59,6 +62,17 @@ impl Handle {
     /// It blocks while 1,024 requests are queued, so a session must not call it.
     pub fn drain(&self) {
         self.send(Mail::Drain);
+    }
+
+    /// Replaces the settings that can change while the server runs.
+    ///
+    /// Open connections stay, even over a lower limit of connections. The new limits and timeouts
+    /// hold for their messages and waits too, those in progress included. A drain or a stop that
+    /// has begun keeps its times.
+    ///
+    /// It blocks while 1,024 requests are queued, so a session must not call it.
+    pub fn reload(&self, settings: Settings) {
+        self.send(Mail::Reload(Box::new(settings)));
     }
 
     /// Returns the state of the server; `None` once it has ended.

@@ -78,13 +78,9 @@ impl Protocol for Binary {
         "binary"
     }
 
-    fn session(&self, accepted: &Accepted) -> Box<dyn Session> {
+    fn session(&self, _accepted: &Accepted) -> Box<dyn Session> {
         let commands = Arc::clone(&self.commands);
-        Box::new(BinarySession {
-            commands,
-            payload_max: accepted.limits().frame_bytes_max,
-            dropping: 0,
-        })
+        Box::new(BinarySession { commands, dropping: 0 })
     }
 }
 
@@ -122,8 +118,6 @@ fn reverse(call: &mut Call<'_, '_>) -> Outcome {
 
 struct BinarySession {
     commands: Arc<[Command<u8>]>,
-    /// The longest accepted payload.
-    payload_max: u32,
     /// How many more bytes of a refused payload must be dropped.
     dropping: u32,
 }
@@ -152,7 +146,10 @@ impl Session for BinarySession {
             };
             // An incomplete frame is reported even if the output is full, so that the rest of it is
             // read: a client may send a whole frame before it reads any answer.
-            match (self.judge(header), frame::payload(rest, header)) {
+            match (
+                self.judge(header, context.limits().frame_bytes_max),
+                frame::payload(rest, header),
+            ) {
                 (Verdict::Quit, _) => {
                     context.received("QUIT", b"");
                     break Step::Close(CloseReason::Quit);
@@ -197,11 +194,11 @@ impl Session for BinarySession {
 
 impl BinarySession {
     #[inline]
-    fn judge(&self, header: Header) -> Verdict<'_> {
+    fn judge(&self, header: Header, payload_max: u32) -> Verdict<'_> {
         if header.code == QUIT {
             return Verdict::Quit;
         }
-        if header.payload_len > self.payload_max {
+        if header.payload_len > payload_max {
             return Verdict::Refuse(FRAME_TOO_LARGE);
         }
         match self.commands.iter().find(|command| command.key == header.code) {

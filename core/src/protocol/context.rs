@@ -43,7 +43,8 @@ impl Accepted {
         self.number
     }
 
-    /// The limits on message length and memory.
+    /// The limits on message length and memory when the connection was accepted.
+    /// [`Context::limits`] returns those of the moment.
     #[must_use]
     pub const fn limits(&self) -> &Limits {
         &self.limits
@@ -152,7 +153,9 @@ impl<'a> Context<'a> {
         self.connection.messages + self.messages
     }
 
-    /// The limits on message length and memory.
+    /// The limits on message length and memory, which [`Handle::reload`] can change.
+    ///
+    /// [`Handle::reload`]: crate::server::Handle::reload
     #[must_use]
     pub const fn limits(&self) -> &Limits {
         &self.status.limits

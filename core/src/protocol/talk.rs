@@ -59,6 +59,7 @@ struct TalkSession {
 
 impl Session for TalkSession {
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
+        self.lines.set_line_max(context.limits().line_bytes_max);
         let mut rest = input;
         while !context.output.is_full() {
             let (behind, item) = self.lines.next(rest);
@@ -80,6 +81,7 @@ impl Session for TalkSession {
     }
 
     fn end_of_piece(&mut self, input: &[u8], context: &mut Context<'_>) -> Next {
+        self.lines.set_line_max(context.limits().line_bytes_max);
         let next = match (self.lines.is_dropping(), input) {
             (true, _) => self.answer_refused(Ending::Nothing, context),
             (false, []) => Next::Continue,

@@ -161,6 +161,7 @@ impl Session for TextSession {
         if self.is_http {
             return (input.len(), Step::Close(CloseReason::WrongProtocol));
         }
+        self.lines.set_line_max(context.limits().line_bytes_max);
         let mut rest = input;
         let step = loop {
             if context.output.is_full() {

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::Config;
+use crate::limits::Settings;
 use crate::logging::throttle::Throttle;
 use crate::os::moment::Moment;
 use crate::os::peer::PeerAddr;
@@ -99,6 +100,12 @@ impl Acceptor {
             is_stopped: false,
             throttle: Throttle::default(),
         }
+    }
+
+    /// Replaces the limits. Connections that are open stay.
+    pub(super) fn set_limits(&mut self, settings: &Settings) {
+        self.connections_max = settings.connections_max.min(ENTRIES_MAX / 2);
+        self.rejected_max = settings.rejected_max.min(ENTRIES_MAX / 2);
     }
 
     /// Remembers that a listener may have connections in its queue.

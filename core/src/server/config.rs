@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::limits::{Limits, Timeouts};
+use crate::limits::{Limits, Settings, Timeouts};
 use crate::os::endpoint::Endpoint;
 use crate::protocol::Protocol;
 
@@ -89,6 +89,20 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Returns the settings that can change while the server runs, for
+    /// [`Handle::reload`](super::Handle::reload).
+    #[must_use]
+    pub const fn settings(&self) -> Settings {
+        Settings {
+            connections_max: self.connections_max,
+            rejected_max: self.rejected_max,
+            limits: self.limits,
+            timeouts: self.timeouts,
+            activity_lines_max: self.activity_lines_max,
+            activity_shows_messages: self.activity_shows_messages,
+        }
+    }
+
     /// Adds a listener on a TCP address, such as `([127, 0, 0, 1], 40000)`, or on the path of a
     /// unix socket. Port 0 chooses a free port. The file of a unix socket is created at the start
     /// and removed at the end.

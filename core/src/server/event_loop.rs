@@ -45,6 +45,7 @@ use crate::buffers::pool::Pool;
 use crate::close_reason::CloseReason;
 use crate::connection::{Connection, Shared, Turn};
 use crate::display::plural::plural;
+use crate::limits::Settings;
 use crate::logging::activity::Activity;
 use crate::os::clock::{Clock, Reading};
 use crate::os::mailbox::Mail;
@@ -212,6 +213,7 @@ impl<S: System> EventLoop<S> {
             match mail {
                 Mail::Stop => self.shutdown.request(),
                 Mail::Drain => self.drain(),
+                Mail::Reload(settings) => self.reload(&settings),
                 Mail::LogStatus => log::info!("status: {}", self.shared.status),
                 Mail::Status(reply) => {
                     // Sending fails when the thread no longer waits for the reply.
@@ -219,6 +221,23 @@ impl<S: System> EventLoop<S> {
                 }
             }
         }
+    }
+
+    /// Replaces the settings that can change while the server runs. It costs one comparison per
+    /// connection, and one heap operation where a deadline comes earlier now.
+    fn reload(&mut self, settings: &Settings) {
+        let limits = settings.limits.clamped();
+        self.acceptor.set_limits(settings);
+        let Shared { pool, status, activity, timeouts, .. } = &mut self.shared;
+        (status.connections_max, status.limits) = (settings.connections_max, limits);
+        activity.set_limits(settings.activity_lines_max, settings.activity_shows_messages);
+        pool.set_memory_max(limits.memory_bytes_max);
+        *timeouts = settings.timeouts;
+        // A deadline that comes later now is found when its entry falls due.
+        for (token, connection) in self.table.iter() {
+            self.deadlines.bring_forward(token.key(), connection.deadline(timeouts));
+        }
+        self.enforce_memory_limit();
     }
 
     /// Begins a drain: the server serves, and reports that it should get no new connections.

@@ -88,6 +88,11 @@ impl Lines {
         Self { line_max, scanned: 0, dropping: false }
     }
 
+    /// Replaces the limit. A line in progress is judged by it too, unless it is dropped already.
+    pub const fn set_line_max(&mut self, line_max: u32) {
+        self.line_max = line_max;
+    }
+
     /// Returns the rest of `input` after the consumed bytes, and the item that was found.
     ///
     /// Without an item the input is incomplete: call it again when more bytes have arrived. Even

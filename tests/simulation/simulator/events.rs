@@ -218,6 +218,9 @@ impl Network {
             Event::Mail(Mail::Drain) => {
                 self.trace.note(self.now, None, "a drain is requested", (0, 0), b"")
             }
+            Event::Mail(Mail::Reload(_)) => {
+                self.trace.note(self.now, None, "settings are reloaded", (0, 0), b"")
+            }
             Event::Mail(Mail::Status(_) | Mail::LogStatus) => {
                 self.trace.note(self.now, None, "the state is requested", (0, 0), b"")
             }

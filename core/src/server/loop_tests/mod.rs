@@ -8,6 +8,7 @@ mod ending;
 mod harness;
 mod memory;
 mod reading;
+mod reloading;
 mod schedules;
 mod stopping;
 mod unasked;
