@@ -11,6 +11,8 @@
 //!  measurement    latencies, counts, causes of failures, outcome
 //! ```
 //!
+//! All of them share [`error`].
+//!
 //! A run takes this way through them:
 //!
 //! ```text
@@ -25,6 +27,7 @@
 
 pub mod command_line;
 pub mod engine;
+pub mod error;
 #[cfg(test)]
 mod fixtures;
 pub mod judgement;

@@ -10,6 +10,7 @@ use tinytcp_cli::target::ProtocolName;
 use tinytcp_cli::units;
 
 use super::source_addresses;
+use crate::error::UsageError;
 use crate::judgement::gates::Gate;
 use crate::judgement::objective::Objective;
 use crate::measurement::settings::{Lifetime, Pace};
@@ -328,38 +329,42 @@ impl Arguments {
 #[derive(Clone, Debug)]
 pub struct Sources(pub Vec<IpAddr>);
 
-fn sources(text: &str) -> Result<Sources, String> {
+fn sources(text: &str) -> Result<Sources, UsageError> {
     source_addresses::sources(text).map(Sources)
 }
 
-fn rates(text: &str) -> Result<(f64, f64), String> {
+fn rates(text: &str) -> Result<(f64, f64), UsageError> {
     const EXAMPLE: &str = "rates look like 5000, 20k, 1.5M, or 100:5k for a ramp";
-    let rate =
-        |text: &str| units::count(text).map(|count| count as f64).map_err(|_| EXAMPLE.to_owned());
+    let rate = |text: &str| -> Result<f64, UsageError> {
+        units::count(text).map(|count| count as f64).map_err(|_| EXAMPLE.into())
+    };
     match text.split_once(':') {
         Some((from, to)) => Ok((rate(from)?, rate(to)?)),
         None => rate(text).map(|rate| (rate, rate)),
     }
 }
 
-fn lifetime(text: &str) -> Result<Lifetime, String> {
+fn lifetime(text: &str) -> Result<Lifetime, UsageError> {
     let requests = |count| Lifetime::Requests(count as u64);
     // `2m` could mean both, and means 2 minutes.
     if text.bytes().all(|byte| byte.is_ascii_digit()) || text.ends_with(['k', 'K', 'M']) {
-        return units::count(text).map(requests);
+        return units::count(text).map(requests).map_err(UsageError::new);
     }
     units::duration(text)
         .map(Lifetime::Time)
-        .map_err(|error| format!("{error}; a bare number, as in 100, counts requests"))
+        .map_err(|error| format!("{error}; a bare number, as in 100, counts requests").into())
 }
 
-fn message_size(text: &str) -> Result<usize, String> {
+fn message_size(text: &str) -> Result<usize, UsageError> {
     // A script holds several messages with their replies: at this size, a gigabyte of memory.
     const MAX: usize = 64 << 20;
     // An empty frame is a message; protocols without an empty message send one byte.
     if text == "0" {
         return Ok(0);
     }
-    units::size(text)
-        .and_then(|size| if size <= MAX { Ok(size) } else { Err("at most 64MiB".into()) })
+    match units::size(text) {
+        Ok(size) if size <= MAX => Ok(size),
+        Ok(_) => Err("at most 64MiB".into()),
+        Err(error) => Err(UsageError::new(error)),
+    }
 }

@@ -13,6 +13,7 @@ use tinytcp_core::display::escape::shown;
 
 use crate::engine::interruption::Interruption;
 use crate::engine::run;
+use crate::error::LoadError;
 use crate::judgement::search;
 use crate::measurement::settings::{Pace, RunSettings};
 use crate::report::progress::ProgressDisplay;
@@ -56,7 +57,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Merges reports.
-fn merged(files: &[String], arguments: &Arguments) -> Result<u8, String> {
+fn merged(files: &[String], arguments: &Arguments) -> Result<u8, LoadError> {
     if files.is_empty() {
         tinytcp_cli::refuse::<Arguments>("merge needs JSON reports, as in merge a.json b.json");
     }
@@ -66,7 +67,7 @@ fn merged(files: &[String], arguments: &Arguments) -> Result<u8, String> {
 }
 
 /// Makes a run, or the runs of a search.
-fn measured(arguments: &Arguments) -> Result<u8, String> {
+fn measured(arguments: &Arguments) -> Result<u8, LoadError> {
     let conversation =
         Workload::of(arguments).unwrap_or_else(|error| tinytcp_cli::refuse::<Arguments>(error));
     let endpoints = conversation.resolve()?;
@@ -78,8 +79,9 @@ fn measured(arguments: &Arguments) -> Result<u8, String> {
         return Ok(0);
     }
     report::create_files(&arguments.paths())?;
-    let interruption = Interruption::by(&[libc::SIGINT, libc::SIGTERM])
-        .map_err(|error| format!("cannot catch signals: {error}; start it again"))?;
+    let interruption = Interruption::by(&[libc::SIGINT, libc::SIGTERM]).map_err(|error| {
+        LoadError::System { action: "catch signals", error, remedy: "start it again" }
+    })?;
     let Some(objective) = &arguments.find_max else {
         let mut progress = progress(&first.settings, arguments.quiet);
         let outcome = run::run(first, &interruption, &mut progress)?;
@@ -105,7 +107,7 @@ fn progress(settings: &RunSettings, is_quiet: bool) -> ProgressDisplay {
 
 /// Reports missing resources before any connection is opened. Returns false if nothing is to be
 /// opened.
-fn ready(plan: &Plan, machine: &Machine, is_all: bool) -> Result<bool, String> {
+fn ready(plan: &Plan, machine: &Machine, is_all: bool) -> Result<bool, LoadError> {
     let preflight = preflight::check(plan, machine);
     if is_all {
         let facts: String = preflight.facts.iter().map(|fact| format!("{fact}\n")).collect();
@@ -116,14 +118,14 @@ fn ready(plan: &Plan, machine: &Machine, is_all: bool) -> Result<bool, String> {
         None => Ok(!is_all),
         Some((first, others)) => {
             others.iter().for_each(|missing| tinytcp_cli::complain(NAME, missing));
-            Err(first.clone())
+            Err(LoadError::Preflight(first.clone()))
         }
     }
 }
 
 /// Prints the report and writes its files. If a file goes to stdout, the report goes to stderr, or
 /// nowhere with --quiet.
-fn show(report: &Report, arguments: &Arguments) -> Result<u8, String> {
+fn show(report: &Report, arguments: &Arguments) -> Result<u8, LoadError> {
     let paths = arguments.paths();
     let is_on_stdout = paths.stdout_count() == 0;
     let is_terminal =

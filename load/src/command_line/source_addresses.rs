@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::error::UsageError;
+
 /// Maximum number of addresses; more are a mistake.
 const SOURCES_MAX: u128 = 1 << 16;
 
@@ -15,7 +17,7 @@ const EXAMPLE: &str =
 /// # Errors
 /// Fails with an example, for text that is not an address, a range that runs backwards, and more
 /// than 65,536 addresses.
-pub fn sources(text: &str) -> Result<Vec<IpAddr>, String> {
+pub fn sources(text: &str) -> Result<Vec<IpAddr>, UsageError> {
     let mut sources = Vec::new();
     for part in text.split(',').map(str::trim) {
         let (first, last) = bounds(part)?;
@@ -23,7 +25,7 @@ pub fn sources(text: &str) -> Result<Vec<IpAddr>, String> {
             .checked_sub(first)
             .ok_or_else(|| format!("the range '{part}' runs backwards; {EXAMPLE}"))?;
         if count >= SOURCES_MAX - sources.len() as u128 {
-            return Err(format!("more than {SOURCES_MAX} source addresses; {EXAMPLE}"));
+            return Err(format!("more than {SOURCES_MAX} source addresses; {EXAMPLE}").into());
         }
         let is_ipv4 = part.parse::<IpAddr>().map_or(!part.contains(':'), |addr| addr.is_ipv4());
         sources.extend((first..=last).map(|number| from_number(number, is_ipv4)));
@@ -32,11 +34,11 @@ pub fn sources(text: &str) -> Result<Vec<IpAddr>, String> {
 }
 
 /// Returns the first and the last address as numbers.
-fn bounds(part: &str) -> Result<(u128, u128), String> {
+fn bounds(part: &str) -> Result<(u128, u128), UsageError> {
     if let Some((first, last)) = part.split_once('-') {
         let (first, last) = (address(first)?, address(last)?);
         if first.is_ipv4() != last.is_ipv4() {
-            return Err(format!("the range '{part}' mixes IPv4 and IPv6; {EXAMPLE}"));
+            return Err(format!("the range '{part}' mixes IPv4 and IPv6; {EXAMPLE}").into());
         }
         return Ok((to_number(first), to_number(last)));
     }
@@ -52,8 +54,8 @@ fn bounds(part: &str) -> Result<(u128, u128), String> {
     Ok((first, first | hosts))
 }
 
-fn address(text: &str) -> Result<IpAddr, String> {
-    text.trim().parse().map_err(|_| format!("'{text}' is not an address; {EXAMPLE}"))
+fn address(text: &str) -> Result<IpAddr, UsageError> {
+    text.trim().parse().map_err(|_| format!("'{text}' is not an address; {EXAMPLE}").into())
 }
 
 fn to_number(addr: IpAddr) -> u128 {
@@ -102,7 +104,7 @@ mod tests {
             "::/0",
             "1-2",
         ] {
-            let error = sources(wrong).expect_err(wrong);
+            let error = sources(wrong).expect_err(wrong).to_string();
             assert!(error.contains("127.0.0.2-127.0.0.40"), "{wrong}: {error}");
         }
     }

@@ -9,6 +9,7 @@ use tinytcp_cli::target::{ProtocolName, Target};
 use tinytcp_core::os::endpoint::Endpoint;
 
 use super::arguments::Arguments;
+use crate::error::{LoadError, UsageError};
 use crate::measurement::format::plural;
 use crate::measurement::settings::{Opening, Pace, RunSettings, ServerTarget};
 use crate::traffic::message::{ExpectedReply, Framing, ScriptMessage};
@@ -41,7 +42,7 @@ impl Workload {
     ///
     /// # Errors
     /// Fails with a sentence about an invalid target or message.
-    pub fn of(arguments: &Arguments) -> Result<Self, String> {
+    pub fn of(arguments: &Arguments) -> Result<Self, UsageError> {
         let is_raw = |word: &String| word.starts_with("tcp://") || word.starts_with("tcp+unix://");
         if arguments.raw || arguments.words.first().is_some_and(is_raw) {
             return Self::raw(arguments);
@@ -73,7 +74,7 @@ impl Workload {
         })
     }
 
-    fn raw(arguments: &Arguments) -> Result<Self, String> {
+    fn raw(arguments: &Arguments) -> Result<Self, UsageError> {
         if !arguments.raw {
             return Err("tcp:// names no protocol: add --raw, -m and --expect".into());
         }
@@ -105,13 +106,10 @@ impl Workload {
     ///
     /// # Errors
     /// Fails if the host has no address.
-    pub fn resolve(&self) -> Result<Vec<Endpoint>, String> {
+    pub fn resolve(&self) -> Result<Vec<Endpoint>, LoadError> {
         let endpoints = self.place.resolve().unwrap_or_default();
         if endpoints.is_empty() {
-            let target = &self.target;
-            return Err(format!(
-                "cannot find {target}: unknown host; check the spelling, or give a numeric address"
-            ));
+            return Err(LoadError::UnknownHost(self.target.clone()));
         }
         Ok(endpoints)
     }
@@ -125,7 +123,7 @@ impl Workload {
         arguments: &Arguments,
         endpoints: Vec<Endpoint>,
         pace: Pace,
-    ) -> Result<Plan, String> {
+    ) -> Result<Plan, UsageError> {
         let default = if arguments.find_max.is_some() { SEARCH_DURATION } else { DURATION };
         let duration = arguments.duration.unwrap_or(default);
         let warmup = arguments.warmup.unwrap_or(Duration::ZERO);
@@ -173,7 +171,7 @@ impl Workload {
 }
 
 /// Returns the server that `words` name in a raw run.
-fn raw_place(words: &[String]) -> Result<Place, String> {
+fn raw_place(words: &[String]) -> Result<Place, UsageError> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let url = match words.as_slice() {
         [host, port] => format!("tcp://{host}:{port}"),
@@ -186,7 +184,9 @@ fn raw_place(words: &[String]) -> Result<Place, String> {
         }
     };
     let (_, place) = parse_url(&url, |_| Ok(0)).map_err(|error| {
-        format!("'{url}' is no target: {error}; --raw takes tcp://HOST:PORT or tcp+unix://PATH")
+        UsageError::new(format_args!(
+            "'{url}' is no target: {error}; --raw takes tcp://HOST:PORT or tcp+unix://PATH"
+        ))
     })?;
     match place {
         Place::Host { port: 0, .. } => Err("--raw needs a port, as in tcp://127.0.0.1:6379".into()),
@@ -195,7 +195,7 @@ fn raw_place(words: &[String]) -> Result<Place, String> {
 }
 
 /// Returns the endpoints that are reachable from `sources`: those of the same address family.
-fn reachable(endpoints: Vec<Endpoint>, sources: &[IpAddr]) -> Result<Vec<Endpoint>, String> {
+fn reachable(endpoints: Vec<Endpoint>, sources: &[IpAddr]) -> Result<Vec<Endpoint>, UsageError> {
     let Some(first) = sources.first() else { return Ok(endpoints) };
     if endpoints.iter().any(|endpoint| endpoint.addr().is_none()) {
         return Err("--source is for TCP: leave it out for a unix socket".into());
@@ -224,7 +224,7 @@ enum RawExpectation {
 }
 
 impl RawExpectation {
-    fn of(arguments: &Arguments) -> Result<Self, String> {
+    fn of(arguments: &Arguments) -> Result<Self, UsageError> {
         Ok(match (&arguments.expect, &arguments.expect_end) {
             (Some(expect), _) => Self::Bytes(raw::unescape(expect)?),
             (None, Some(end)) if end.is_empty() => {
@@ -247,7 +247,10 @@ impl RawExpectation {
 }
 
 /// Returns distinct messages, as many as a round of the script has room for.
-fn numbered(protocol: ProtocolName, arguments: &Arguments) -> Result<Vec<ScriptMessage>, String> {
+fn numbered(
+    protocol: ProtocolName,
+    arguments: &Arguments,
+) -> Result<Vec<ScriptMessage>, UsageError> {
     let first = protocols::numbered(protocol, arguments.size, 0)?;
     let count = script::round_len(first.request.len(), arguments.pipeline);
     (0..count).map(|number| protocols::numbered(protocol, arguments.size, number)).collect()

@@ -1,5 +1,6 @@
 //! One run: start the threads, combine their counts, and end in time whatever the server does.
 
+use std::io;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::SystemTime;
@@ -8,6 +9,7 @@ use super::collector::{Collector, Observer};
 use super::interruption::Interruption;
 use super::start_barrier::StartBarrier;
 use super::worker::Worker;
+use crate::error::LoadError;
 use crate::measurement::outcome::RunOutcome;
 use crate::traffic::plan::Plan;
 
@@ -20,7 +22,7 @@ pub fn run(
     plan: Plan,
     interruption: &Interruption,
     observer: &mut impl Observer,
-) -> Result<RunOutcome, String> {
+) -> Result<RunOutcome, LoadError> {
     let plan = Arc::new(plan);
     let started = SystemTime::now();
     let barrier = Arc::new(StartBarrier::new(plan.settings.threads));
@@ -28,26 +30,23 @@ pub fn run(
     let mut threads = Vec::new();
     for index in 0..plan.settings.threads {
         let worker = Worker::new(index, Arc::clone(&plan), Arc::clone(&barrier), sender.clone())
-            .map_err(|error| {
-                format!("cannot watch sockets: {error}; raise the open-file limit: `ulimit -n`")
-            })?;
+            .map_err(system("watch sockets", "raise the open-file limit: `ulimit -n`"))?;
         let name = format!("generator {index}");
         let thread = thread::Builder::new().name(name).spawn(move || worker.run());
-        threads.push(
-            thread
-                .map_err(|error| format!("cannot start a thread: {error}; use fewer --threads"))?,
-        );
+        threads.push(thread.map_err(system("start a thread", "use fewer --threads"))?);
     }
     drop(sender);
     let collected = Collector::new(&plan, &barrier).collect(&receiver, interruption, observer);
     for thread in threads {
         match thread.join() {
-            Ok(result) => result
-                .map_err(|error| format!("cannot wait for events: {error}; start the run again"))?,
-            Err(_) => {
-                return Err("a generator thread has failed; please report the command line".into());
-            }
+            Ok(result) => result.map_err(system("wait for events", "start the run again"))?,
+            Err(_) => return Err(LoadError::ThreadFailed),
         }
     }
     Ok(collected.outcome(started, interruption.signal()))
+}
+
+/// Returns the function that makes the error of `action`.
+fn system(action: &'static str, remedy: &'static str) -> impl FnOnce(io::Error) -> LoadError {
+    move |error| LoadError::System { action, error, remedy }
 }

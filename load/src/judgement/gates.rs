@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tinytcp_cli::units;
 
+use crate::error::UsageError;
 use crate::measurement::format;
 use crate::measurement::latency::Latency;
 
@@ -107,9 +108,9 @@ impl fmt::Display for Gate {
 }
 
 impl FromStr for Gate {
-    type Err = String;
+    type Err = UsageError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UsageError> {
         let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let at =
             text.find(['<', '>']).ok_or_else(|| format!("`<` or `>` is missing; {EXAMPLE}"))?;
@@ -128,7 +129,10 @@ impl FromStr for Gate {
             "errors" => (Metric::ErrorsCount, count_from_zero(bound)?),
             "rate" => (Metric::Rate, count_from_zero(bound)?),
             "connections" => (Metric::Connections, count_from_zero(bound)?),
-            _ => (duration_metric(name)?, units::duration_with_unit(bound)?.as_secs_f64()),
+            _ => (
+                duration_metric(name)?,
+                units::duration_with_unit(bound).map_err(UsageError::new)?.as_secs_f64(),
+            ),
         };
         Ok(Self { text, metric, comparison, bound })
     }
@@ -138,8 +142,12 @@ impl FromStr for Gate {
 ///
 /// # Errors
 /// Fails unless the name is `p` with a number above 0 and at most 100.
-pub(super) fn quantile(name: &str) -> Result<f64, String> {
-    let wrong = || format!("`{name}` is not a percentile: percentiles look like p50, p99 or p99.9");
+pub(super) fn quantile(name: &str) -> Result<f64, UsageError> {
+    let wrong = || {
+        UsageError::new(format_args!(
+            "`{name}` is not a percentile: percentiles look like p50, p99 or p99.9"
+        ))
+    };
     let digits = name.strip_prefix('p').ok_or_else(wrong)?;
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     if whole.is_empty()
@@ -155,7 +163,7 @@ pub(super) fn quantile(name: &str) -> Result<f64, String> {
     if quantile > 0.0 && quantile <= 1.0 { Ok(quantile) } else { Err(wrong()) }
 }
 
-fn duration_metric(name: &str) -> Result<Metric, String> {
+fn duration_metric(name: &str) -> Result<Metric, UsageError> {
     let kinds = [("connect_", LatencyKind::Connect), ("first_byte_", LatencyKind::FirstByte)];
     let kind =
         kinds.into_iter().find_map(|(prefix, kind)| Some((kind, name.strip_prefix(prefix)?)));
@@ -171,17 +179,20 @@ fn duration_metric(name: &str) -> Result<Metric, String> {
 }
 
 /// Parses a share such as `0.1%`.
-fn share(text: &str) -> Result<f64, String> {
+fn share(text: &str) -> Result<f64, UsageError> {
     let percent: Option<f64> = text.trim_end_matches('%').parse().ok();
     let percent = percent.filter(|percent| (0.0..=100.0).contains(percent));
     percent
         .map(|percent| percent / 100.0)
-        .ok_or_else(|| format!("`{text}` is not a share; {EXAMPLE}"))
+        .ok_or_else(|| format!("`{text}` is not a share; {EXAMPLE}").into())
 }
 
 /// Parses a count or zero: `errors>0` is a useful gate.
-fn count_from_zero(text: &str) -> Result<f64, String> {
-    if text == "0" { Ok(0.0) } else { units::count(text).map(|count| count as f64) }
+fn count_from_zero(text: &str) -> Result<f64, UsageError> {
+    if text == "0" {
+        return Ok(0.0);
+    }
+    units::count(text).map(|count| count as f64).map_err(UsageError::new)
 }
 
 impl Metric {
@@ -365,7 +376,7 @@ mod tests {
         ] {
             match gate.parse::<Gate>() {
                 Ok(_) => assert_eq!(gate, "p99>5", "a bare number is seconds, as everywhere"),
-                Err(error) => assert!(error.contains(example), "{gate}: {error}"),
+                Err(error) => assert!(error.to_string().contains(example), "{gate}: {error}"),
             }
         }
     }

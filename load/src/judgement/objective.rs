@@ -7,6 +7,7 @@ use std::time::Duration;
 use tinytcp_cli::units;
 
 use super::gates;
+use crate::error::UsageError;
 use crate::measurement::latency::Latency;
 
 const EXAMPLE: &str = "an objective looks like p99=1ms or p99.9=5ms";
@@ -49,13 +50,13 @@ impl Objective {
 }
 
 impl FromStr for Objective {
-    type Err = String;
+    type Err = UsageError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UsageError> {
         let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let (name, bound) = text.split_once('=').ok_or(EXAMPLE)?;
         let quantile = gates::quantile(name).map_err(|error| format!("{error}; {EXAMPLE}"))?;
-        let bound = units::duration_with_unit(bound)?;
+        let bound = units::duration_with_unit(bound).map_err(UsageError::new)?;
         Ok(Self { quantile, bound, text })
     }
 }
@@ -84,10 +85,10 @@ mod tests {
 
     #[test]
     fn a_wrong_objective_is_refused_with_an_example() {
-        let error = "p99=5".parse::<Objective>().expect_err("no unit");
+        let error = "p99=5".parse::<Objective>().expect_err("no unit").to_string();
         assert!(error.contains("write 5ms or 5s"), "{error}");
         for text in ["", "p99", "p99>1ms", "99=1ms", "max=1ms", "p99=", "p99=0s", "p99=1 day"] {
-            let error = text.parse::<Objective>().expect_err(text);
+            let error = text.parse::<Objective>().expect_err(text).to_string();
             assert!(error.contains("p99=1ms") || error.contains("20ms"), "{text}: {error}");
         }
     }

@@ -8,6 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 use serde::{Deserialize, Serialize};
 
+use crate::error::LoadError;
 use crate::measurement::latency::{Latency, microseconds};
 
 /// A distribution of durations in a report.
@@ -71,21 +72,21 @@ impl From<Distribution> for DistributionFields {
 }
 
 impl TryFrom<DistributionFields> for Distribution {
-    type Error = String;
+    type Error = LoadError;
 
-    fn try_from(fields: DistributionFields) -> Result<Self, String> {
-        let bytes = BASE64_STANDARD
-            .decode(&fields.hdr_v2_deflate_base64)
-            .map_err(|error| format!("a histogram is not valid base64: {error}"))?;
+    fn try_from(fields: DistributionFields) -> Result<Self, LoadError> {
+        let bytes = BASE64_STANDARD.decode(&fields.hdr_v2_deflate_base64).map_err(|error| {
+            LoadError::Report(format!("a histogram is not valid base64: {error}"))
+        })?;
         let histogram = Deserializer::new()
             .deserialize::<u64, _>(&mut bytes.as_slice())
-            .map_err(|error| format!("a histogram cannot be read: {error}"))?;
+            .map_err(|error| LoadError::Report(format!("a histogram cannot be read: {error}")))?;
         if histogram.len() != fields.count {
-            return Err(format!(
+            return Err(LoadError::Report(format!(
                 "a histogram has {} durations, but its count is {}",
                 histogram.len(),
                 fields.count
-            ));
+            )));
         }
         // Merged into a new histogram, because one that was read does not resize.
         let mut latency = Latency::default();

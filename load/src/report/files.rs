@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::formats::{csv, hgrm, json};
 use super::{Report, page, terminal};
+use crate::error::LoadError;
 
 /// The files to write; `None` for formats not requested, and `-` for stdout.
 #[derive(Clone, Debug, Default)]
@@ -41,14 +42,14 @@ fn is_stdout(path: &Path) -> bool {
 ///
 /// # Errors
 /// Fails with one line about the first file that cannot be written.
-pub fn create_files(paths: &Paths) -> Result<(), String> {
+pub fn create_files(paths: &Paths) -> Result<(), LoadError> {
     let paths = [&paths.json, &paths.csv, &paths.html, &paths.hgrm];
     for path in paths.into_iter().flatten().filter(|path| !is_stdout(path)) {
         OpenOptions::new()
             .create(true)
             .append(true)
             .open(path)
-            .map_err(|error| cannot("write", path, &error))?;
+            .map_err(|error| cannot("write", path, error))?;
     }
     Ok(())
 }
@@ -58,21 +59,21 @@ pub fn create_files(paths: &Paths) -> Result<(), String> {
 /// # Errors
 /// Fails with one line about each file that could not be written, joined by `; `. The others are
 /// written.
-pub fn write_files(report: &Report, paths: &Paths) -> Result<Vec<String>, String> {
+pub fn write_files(report: &Report, paths: &Paths) -> Result<Vec<String>, LoadError> {
     let (mut errors, mut written) = (Vec::new(), Vec::new());
     let mut write = |path: &Option<PathBuf>, text: &dyn Fn(&Report) -> String| {
         let Some(path) = path else { return };
         match write_to(path, text(report).as_bytes()) {
             Ok(()) if is_stdout(path) => {}
             Ok(()) => written.push(path.display().to_string()),
-            Err(error) => errors.push(cannot("write", path, &error)),
+            Err(error) => errors.push(cannot("write", path, error)),
         }
     };
     write(&paths.json, &json::text);
     write(&paths.csv, &csv::text);
     write(&paths.html, &page::text);
     write(&paths.hgrm, &hgrm::text);
-    if errors.is_empty() { Ok(written) } else { Err(errors.join("; ")) }
+    if errors.is_empty() { Ok(written) } else { Err(LoadError::Files(errors)) }
 }
 
 fn write_to(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -92,12 +93,12 @@ fn write_to(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// Fails with one line if the file cannot be read, is not a report, has another schema, or is
 /// invalid.
-pub fn read(path: &Path) -> Result<Report, String> {
-    let bytes = fs::read(path).map_err(|error| cannot("read", path, &error))?;
+pub fn read(path: &Path) -> Result<Report, LoadError> {
+    let bytes = fs::read(path).map_err(|error| cannot("read", path, error))?;
     let file = path.display().to_string();
     json::parse(&bytes)
         .map(|report| Report { file: file.clone(), ..report })
-        .map_err(|error| format!("{file}: {error}"))
+        .map_err(|error| LoadError::Report(format!("{file}: {error}")))
 }
 
 /// Prints the report as text, in colours if `is_coloured`, in lines of at most `width` characters.
@@ -114,15 +115,8 @@ pub fn print(
     out.flush()
 }
 
-/// Returns one line about a file: the action, the error and a remedy.
-fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
-    let advice = match error.kind() {
-        io::ErrorKind::NotFound => "check the name of its folder",
-        io::ErrorKind::PermissionDenied => "check its permissions",
-        io::ErrorKind::StorageFull => "free some disk space",
-        _ => "choose another path",
-    };
-    format!("cannot {what} {}: {error}; {advice}", path.display())
+fn cannot(action: &'static str, path: &Path, error: io::Error) -> LoadError {
+    LoadError::File { action, path: path.to_owned(), error }
 }
 
 #[cfg(test)]
@@ -140,7 +134,8 @@ mod tests {
             ..Paths::default()
         };
         let error = write_files(&Report::new(&fixtures::closed().done(), &[]), &paths)
-            .expect_err("there is no such folder");
+            .expect_err("there is no such folder")
+            .to_string();
         assert!(
             error.starts_with("cannot write ")
                 && error.contains("run.json")
@@ -153,7 +148,8 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_one_line() {
-        let error = read(Path::new("/nonexistent/run.json")).expect_err("it is not there");
+        let error =
+            read(Path::new("/nonexistent/run.json")).expect_err("it is not there").to_string();
         assert!(error.starts_with("cannot read /nonexistent/run.json: "), "{error}");
     }
 }

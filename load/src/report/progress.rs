@@ -34,6 +34,8 @@ pub struct ProgressDisplay {
     /// When the opening connections were last reported, or the run started.
     last_opening: Instant,
     errors: u64,
+    /// True if a line was written.
+    has_lines: bool,
     /// For a run of a search: its step, rate and remaining time.
     trial: Option<Trial>,
 }
@@ -78,6 +80,7 @@ impl ProgressDisplay {
             due: line_every,
             last_opening: Instant::now(),
             errors: 0,
+            has_lines: false,
             trial: None,
         }
     }
@@ -86,6 +89,14 @@ impl ProgressDisplay {
     #[must_use]
     pub fn of(self, trial: Trial) -> Self {
         Self { trial: Some(trial), ..self }
+    }
+
+    fn line(&mut self, text: &str) {
+        let View::Lines(out) = &mut self.view else { return };
+        // One write per line, so that lines of several programs on one stderr do not mix. A closed
+        // stderr is no error.
+        let _ = out.write_all(format!("{text}\n").as_bytes());
+        self.has_lines = true;
     }
 
     fn text(&self, open: usize, unsent: u64, elapsed: Duration) -> String {
@@ -117,11 +128,11 @@ impl Observer for ProgressDisplay {
     fn opening(&mut self, opened: usize, requested: usize) {
         let text =
             format!("{} of {} open", count(opened as u64), plural(requested as u64, "connection"));
-        match &mut self.view {
+        match &self.view {
             View::Bar(bar) => bar.set_message(text),
-            View::Lines(out) if self.last_opening.elapsed() >= self.line_every => {
+            View::Lines(_) if self.last_opening.elapsed() >= self.line_every => {
                 self.last_opening = Instant::now();
-                let _ = out.write_all(format!("{text}\n").as_bytes());
+                self.line(&text);
             }
             View::Lines(_) => {}
         }
@@ -140,21 +151,22 @@ impl Observer for ProgressDisplay {
             self.due += self.line_every;
         }
         let text = self.text(slice.open, unsent, elapsed);
-        match &mut self.view {
+        match &self.view {
             View::Bar(bar) => {
                 bar.set_message(text);
                 bar.set_position(milliseconds(elapsed.min(self.duration)));
             }
-            // One write per line, so that lines of several programs on one stderr do not mix. A
-            // closed stderr is no error.
-            View::Lines(out) => drop(out.write_all(format!("{text}\n").as_bytes())),
+            View::Lines(_) => self.line(&text),
         }
         self.recent = Recent::default();
     }
 
     fn finish(&mut self) {
-        if let View::Bar(bar) = &self.view {
-            bar.finish_and_clear();
+        match &self.view {
+            View::Bar(bar) => bar.finish_and_clear(),
+            // An empty line separates the lines from the report that follows.
+            View::Lines(_) if self.has_lines => self.line(""),
+            View::Lines(_) => {}
         }
     }
 }
@@ -229,16 +241,16 @@ mod tests {
     #[test]
     fn a_line_per_second_shows_rate_latency_connections_and_errors() {
         let lines = lines(3, Duration::from_secs(1));
-        assert_eq!(lines.len(), 3);
+        assert_eq!((lines.len(), lines[3].as_str()), (4, ""), "the report follows after it");
         assert_eq!(lines[1], "2 s of 3 s: 10,000/s, p99 1.00 ms, 10 open, 2 errors");
     }
 
     #[test]
     fn short_slices_are_combined_and_long_runs_have_fewer_lines() {
         let quick = lines(2, Duration::from_millis(100));
-        assert_eq!(quick.len(), 2, "{quick:?}");
+        assert_eq!(quick.len(), 3, "{quick:?}");
         assert!(quick[0].contains("100,000/s") && quick[0].ends_with("10 errors"), "{quick:?}");
-        assert_eq!(lines(120, Duration::from_secs(1)).len(), 12);
+        assert_eq!(lines(120, Duration::from_secs(1)).len(), 13);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Mixes of messages by weight.
 
 use super::message::ScriptMessage;
+use crate::error::UsageError;
 
 /// Returns the messages of a mix, each as often as its weight and spread evenly: `TIME:1,ECHO
 /// hello:3` is `ECHO TIME ECHO ECHO`.
@@ -11,8 +12,8 @@ use super::message::ScriptMessage;
 /// Fails with a sentence about a part without a weight.
 pub fn mix(
     text: &str,
-    parse: impl Fn(&str) -> Result<ScriptMessage, String>,
-) -> Result<Vec<ScriptMessage>, String> {
+    parse: impl Fn(&str) -> Result<ScriptMessage, UsageError>,
+) -> Result<Vec<ScriptMessage>, UsageError> {
     const HINT: &str = "a mix looks like 'TIME:1,ECHO hello:3': messages with their weights";
     const WEIGHTS_MAX: u64 = 10_000;
     let mut parts = Vec::new();
@@ -29,7 +30,8 @@ pub fn mix(
     if total > WEIGHTS_MAX {
         return Err(format!(
             "the weights of a mix add up to more than {WEIGHTS_MAX}: use smaller weights"
-        ));
+        )
+        .into());
     }
     Ok(spread(&parts, divisor, total))
 }

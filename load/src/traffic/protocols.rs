@@ -6,6 +6,7 @@ use tinytcp_core::wire::frame::Header;
 use tinytcp_core::wire::line;
 
 use super::message::{ExpectedReply, Framing, LineShape, ScriptMessage};
+use crate::error::UsageError;
 
 /// The greeting of the text server.
 const BANNER: &[u8] = b"WELCOME, I'm TinyServer not pressure\n";
@@ -33,7 +34,7 @@ pub const fn greeting(protocol: ProtocolName) -> &'static [u8] {
 /// # Errors
 /// Fails with a sentence about a text that would break the protocol's framing or end the
 /// connection.
-pub fn message(protocol: ProtocolName, text: &str) -> Result<ScriptMessage, String> {
+pub fn message(protocol: ProtocolName, text: &str) -> Result<ScriptMessage, UsageError> {
     if protocol != ProtocolName::Binary && text.contains('\n') {
         return Err(
             "a message is one line: remove the line break, or use --raw to send any bytes".into()
@@ -61,7 +62,7 @@ pub fn numbered(
     protocol: ProtocolName,
     size: usize,
     number: usize,
-) -> Result<ScriptMessage, String> {
+) -> Result<ScriptMessage, UsageError> {
     const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
     let size = if protocol == ProtocolName::Binary { size } else { size.max(1) };
     // The number comes first, in letters, so different messages differ in their first four bytes.
@@ -87,7 +88,7 @@ fn without_return(text: &str) -> &[u8] {
     text.strip_suffix('\r').unwrap_or(text).as_bytes()
 }
 
-fn command(text: &str) -> Result<ScriptMessage, String> {
+fn command(text: &str) -> Result<ScriptMessage, UsageError> {
     let line = text.trim_matches([' ', '\t', '\r']);
     let end = line.find([' ', '\t']).unwrap_or(line.len());
     let (word, rest) = line.split_at(end);
@@ -105,7 +106,7 @@ fn command(text: &str) -> Result<ScriptMessage, String> {
     Ok(ScriptMessage { request: [text.as_bytes(), b"\n"].concat(), reply })
 }
 
-fn frame(text: &str) -> Result<ScriptMessage, String> {
+fn frame(text: &str) -> Result<ScriptMessage, UsageError> {
     let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
     let (code, answer) = match word.to_ascii_lowercase().as_str() {
         "echo" => (ECHO, rest.to_owned()),
@@ -124,7 +125,7 @@ fn framed(code: u8, payload: &[u8]) -> Vec<u8> {
     [&Header { code, payload_len }.encode(), payload].concat()
 }
 
-fn chat(text: &str) -> Result<ScriptMessage, String> {
+fn chat(text: &str) -> Result<ScriptMessage, UsageError> {
     let lower = text.to_ascii_lowercase();
     let message = without_return(text);
     if lower.trim_end_matches('\r') == "exit" {

@@ -1,6 +1,7 @@
 //! The bytes of a raw run: their notation on the command line, and the framing of the replies.
 
 use super::message::{ExpectedReply, Framing, ScriptMessage};
+use crate::error::UsageError;
 
 /// Returns how replies of a raw run are framed: as lines if every expected reply is a line.
 #[must_use]
@@ -16,7 +17,7 @@ pub fn raw_framing(messages: &[ScriptMessage]) -> Framing {
 ///
 /// # Errors
 /// Fails with a sentence about an unknown escape.
-pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
+pub fn unescape(text: &str) -> Result<Vec<u8>, UsageError> {
     const HINT: &str =
         "after a backslash comes one of n r t 0 \\, or x and two hexadecimal digits, as in \\x1b";
     let mut bytes = Vec::with_capacity(text.len());

@@ -11,6 +11,7 @@
 //! reply of another connection is not the expected one.
 
 use super::message::{ExpectedReply, Framing, ScriptMessage};
+use crate::error::UsageError;
 
 /// Maximum size of a round, unless it needs more messages: the round then fits the cache of a core.
 const ROUND_BYTES: usize = 256 * 1024;
@@ -91,7 +92,7 @@ impl Script {
         depth: usize,
         greeting: &[u8],
         framing: Framing,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, UsageError> {
         if messages.is_empty() || messages.iter().any(|message| message.request.is_empty()) {
             return Err("there is nothing to send: a message has at least 1 byte".into());
         }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::error::LoadError;
 use crate::report::{Report, SCHEMA};
 
 /// Largest integer that every JSON parser reads exactly (RFC 8259, section 6). Sums of such numbers
@@ -17,21 +18,23 @@ pub(in crate::report) fn text(report: &Report) -> String {
 ///
 /// # Errors
 /// Fails with one line if the bytes are not a report, have another schema, or are invalid.
-pub(in crate::report) fn parse(bytes: &[u8]) -> Result<Report, String> {
+pub(in crate::report) fn parse(bytes: &[u8]) -> Result<Report, LoadError> {
     const REPORT: &str = "merge reads files that --json has written";
-    let value: Value =
-        serde_json::from_slice(bytes).map_err(|error| format!("not JSON ({error}); {REPORT}"))?;
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| LoadError::Report(format!("not JSON ({error}); {REPORT}")))?;
     match value.get("schema").and_then(Value::as_str) {
         Some(SCHEMA) => {}
         Some(other) => {
-            return Err(format!("its schema is `{other}`; this version reads `{SCHEMA}` only"));
+            let text = format!("its schema is `{other}`; this version reads `{SCHEMA}` only");
+            return Err(LoadError::Report(text));
         }
-        None => return Err(format!("not a load report; {REPORT}")),
+        None => return Err(LoadError::Report(format!("not a load report; {REPORT}"))),
     }
     if !counts_are_exact(&value) {
-        return Err(format!("invalid: a number is above 2^53; {REPORT}"));
+        return Err(LoadError::Report(format!("invalid: a number is above 2^53; {REPORT}")));
     }
-    serde_json::from_value(value).map_err(|error| format!("invalid: {error}; {REPORT}"))
+    serde_json::from_value(value)
+        .map_err(|error| LoadError::Report(format!("invalid: {error}; {REPORT}")))
 }
 
 fn counts_are_exact(value: &Value) -> bool {
@@ -172,7 +175,8 @@ mod tests {
     #[test]
     fn another_schema_is_refused_by_name() {
         let error = parse(text(&full()).replace("tinytcp-load/2", "tinytcp-load/1").as_bytes())
-            .expect_err("not ours");
+            .expect_err("not ours")
+            .to_string();
         assert!(
             error.contains("`tinytcp-load/2`") && error.contains("`tinytcp-load/1`"),
             "{error}"
@@ -196,7 +200,7 @@ mod tests {
             ),
         ] {
             assert_ne!(broken, good);
-            let error = parse(broken.as_bytes()).expect_err(what);
+            let error = parse(broken.as_bytes()).expect_err(what).to_string();
             assert!(error.contains(what) && !error.contains('\n'), "{what}: {error}");
         }
     }

@@ -8,6 +8,7 @@ mod timeline;
 
 use std::collections::BTreeMap;
 
+use crate::error::LoadError;
 use crate::judgement::gates::{Gate, GateResult};
 use crate::judgement::verdict::{self, RunVerdict, VerdictKind};
 use crate::measurement::averages::share;
@@ -24,7 +25,7 @@ use timeline::Timeline;
 /// # Errors
 /// Fails with one line if there is no report, one is listed twice, or their latencies are not
 /// comparable.
-pub fn merge(reports: Vec<Report>, gates: &[Gate]) -> Result<Report, String> {
+pub fn merge(reports: Vec<Report>, gates: &[Gate]) -> Result<Report, LoadError> {
     let timeline = Timeline::new(&reports)?;
     refuse_what_differs(&reports)?;
     let notes = notes(&reports, &timeline);
@@ -71,7 +72,7 @@ pub fn merge(reports: Vec<Report>, gates: &[Gate]) -> Result<Report, String> {
     Ok(joined)
 }
 
-fn refuse_what_differs(reports: &[Report]) -> Result<(), String> {
+fn refuse_what_differs(reports: &[Report]) -> Result<(), LoadError> {
     let kind = |report: &Report| match report.settings.pace.kind {
         PaceKind::Closed => "a closed loop",
         PaceKind::Hold => "held connections",
@@ -81,13 +82,16 @@ fn refuse_what_differs(reports: &[Report]) -> Result<(), String> {
         let other = kind(&reports[0]);
         if kind(report) != other {
             let why = "their latencies are not comparable; merge reports of one kind";
-            return Err(format!("one report is of {other} and another of {}: {why}", kind(report)));
+            return Err(LoadError::Report(format!(
+                "one report is of {other} and another of {}: {why}",
+                kind(report)
+            )));
         }
         if reports[..index].iter().any(|earlier| is_same_run(earlier, report)) {
-            return Err(format!(
+            return Err(LoadError::Report(format!(
                 "the run that started at {} is listed twice; name each report once",
                 report.started
-            ));
+            )));
         }
     }
     Ok(())
@@ -101,10 +105,11 @@ fn is_same_run(a: &Report, b: &Report) -> bool {
         && a.generator.lag.0.histogram() == b.generator.lag.0.histogram()
 }
 
-fn check_gates(joined: &Report, gates: Vec<String>) -> Result<Vec<GateResult>, String> {
+fn check_gates(joined: &Report, gates: Vec<String>) -> Result<Vec<GateResult>, LoadError> {
     let check = |text: String| {
-        let gate: Gate =
-            text.parse().map_err(|error| format!("a report has the gate `{text}`: {error}"))?;
+        let gate: Gate = text.parse().map_err(|error| {
+            LoadError::Report(format!("a report has the gate `{text}`: {error}"))
+        })?;
         Ok(gate.check(&joined.measured()))
     };
     distinct_in_order(gates).into_iter().map(check).collect()

@@ -176,7 +176,7 @@ fn different_targets_are_noted_and_different_paces_refused() {
         report(fixtures::closed(), Duration::ZERO, &[]),
         report(fixtures::open(), Duration::ZERO, &[]),
     ];
-    let error = merge(parts, &[]).expect_err("one is closed");
+    let error = merge(parts, &[]).expect_err("one is closed").to_string();
     assert!(error.contains("a closed loop") && error.contains("a schedule"), "{error}");
 }
 
@@ -184,9 +184,12 @@ fn different_targets_are_noted_and_different_paces_refused() {
 fn the_same_run_twice_and_no_run_are_refused() {
     let one = report(fixtures::closed(), Duration::ZERO, &[]);
     assert!(
-        merge(vec![one.clone(), one.clone()], &[]).expect_err("the same").contains("listed twice")
+        merge(vec![one.clone(), one.clone()], &[])
+            .expect_err("the same")
+            .to_string()
+            .contains("listed twice")
     );
-    assert!(merge(Vec::new(), &[]).expect_err("none").contains("nothing to merge"));
+    assert!(merge(Vec::new(), &[]).expect_err("none").to_string().contains("nothing to merge"));
     assert_eq!(merge(vec![one], &[]).expect("one is enough").replies.correct_count, 100_000);
 }
 
@@ -194,5 +197,10 @@ fn the_same_run_twice_and_no_run_are_refused() {
 fn an_invalid_start_time_is_refused() {
     let mut broken = report(fixtures::closed(), Duration::ZERO, &[]);
     broken.started = "noon".into();
-    assert!(merge(vec![broken], &[]).expect_err("no time").contains("`noon` is not a start time"));
+    assert!(
+        merge(vec![broken], &[])
+            .expect_err("no time")
+            .to_string()
+            .contains("`noon` is not a start time")
+    );
 }

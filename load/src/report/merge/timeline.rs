@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, FixedOffset};
 
+use crate::error::LoadError;
 use crate::report::{Report, ReportSlice};
 
 /// The common timeline of several runs.
@@ -21,11 +22,13 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
-    pub(super) fn new(reports: &[Report]) -> Result<Self, String> {
+    pub(super) fn new(reports: &[Report]) -> Result<Self, LoadError> {
         let starts: Vec<f64> = reports.iter().map(start_s).collect::<Result<_, _>>()?;
         let first =
             starts.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1)).map(|(index, _)| index);
-        let first = first.ok_or("nothing to merge; name two or more reports")?;
+        let first = first.ok_or_else(|| {
+            LoadError::Report("nothing to merge; name two or more reports".into())
+        })?;
         let slice_s =
             reports.iter().filter_map(|report| report.slices.first()).map(|slice| slice.length_s);
         let slice_s = slice_s.fold(0.0, f64::max);
@@ -84,9 +87,11 @@ impl Timeline {
 }
 
 /// Returns the wall-clock start of the measurement window, in seconds.
-fn start_s(report: &Report) -> Result<f64, String> {
-    let started: DateTime<FixedOffset> = DateTime::parse_from_rfc3339(&report.started)
-        .map_err(|error| format!("`{}` is not a start time: {error}", report.started))?;
+fn start_s(report: &Report) -> Result<f64, LoadError> {
+    let started: DateTime<FixedOffset> =
+        DateTime::parse_from_rfc3339(&report.started).map_err(|error| {
+            LoadError::Report(format!("`{}` is not a start time: {error}", report.started))
+        })?;
     Ok(started.timestamp_micros() as f64 / 1e6 + report.settings.warmup_s)
 }
 
