@@ -13,15 +13,15 @@ use std::net::SocketAddr;
 
 use env_logger::Env;
 use tinytcp::protocol::{
-    ANSWER_OVERHEAD_BYTES, Accepted, Context, Ending, Item, LINE_TOO_LONG, Lines, Output, Protocol,
-    SERVER_BUSY, Session, Step,
+    ANSWER_OVERHEAD_BYTES, Accepted, Context, Ending, Item, LINE_TOO_LONG, LineDecoder, Output,
+    Protocol, SERVER_BUSY, Session, Step,
 };
 use tinytcp::{Builder, CloseReason, STOP_SIGNALS, Server};
 
 struct Shout;
 
 /// One conversation: how far its line breaks have been found.
-struct Shouting(Lines);
+struct Shouting(LineDecoder);
 
 impl Protocol for Shout {
     fn name(&self) -> &'static str {
@@ -29,7 +29,7 @@ impl Protocol for Shout {
     }
 
     fn session(&self, accepted: &Accepted) -> Box<dyn Session> {
-        Box::new(Shouting(Lines::new(accepted.limits().line_bytes_max)))
+        Box::new(Shouting(LineDecoder::new(accepted.limits().line_bytes_max)))
     }
 }
 

@@ -92,11 +92,11 @@ pub mod protocol {
     pub use tinytcp_core::protocol::text::{BAD_ARGUMENTS, Text};
     #[doc(inline)]
     pub use tinytcp_core::protocol::{
-        ANSWER_OVERHEAD_BYTES, Accepted, Context, LINE_TOO_LONG, Next, Notice, Output, Protocol,
+        ANSWER_OVERHEAD_BYTES, Accepted, Context, Farewell, LINE_TOO_LONG, Next, Output, Protocol,
         SERVER_BUSY, Session, Step,
     };
     #[doc(inline)]
-    pub use tinytcp_core::wire::line::{Ending, Item, Lines};
+    pub use tinytcp_core::wire::line::{Ending, Item, LineDecoder};
 }
 
 /// What tests of a protocol or of a whole server are built from. No promise between versions.

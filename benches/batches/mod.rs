@@ -13,7 +13,7 @@ use tinytcp_core::protocol::text::Text;
 use tinytcp_core::protocol::{Next, Protocol, chat, echo};
 use tinytcp_core::testing::SessionHarness;
 use tinytcp_core::wire::frame::{Front, HEADER_LEN, Header, front};
-use tinytcp_core::wire::line::{Item, Lines};
+use tinytcp_core::wire::line::{Item, LineDecoder};
 
 /// The longest line, and the longest payload of a frame that is measured.
 pub const LONG_LEN: usize = 64 << 10;
@@ -91,7 +91,7 @@ impl Batch {
 
     /// Cuts the batch into lines.
     pub fn parse_lines(&self) {
-        let mut lines = Lines::new(LONG_LEN as u32);
+        let mut lines = LineDecoder::new(LONG_LEN as u32);
         let (mut input, mut count) = (black_box(&self.bytes[..]), 0);
         while let (rest, Some(Item::Line(line, _))) = lines.next(input) {
             black_box(line);

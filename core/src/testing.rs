@@ -5,5 +5,5 @@
 //! state.
 
 pub use crate::os::system::{Event, Readiness, Socket, System};
-pub use crate::protocol::harness::{Outcome, SessionHarness, clock};
+pub use crate::protocol::harness::{SessionHarness, Transcript, clock};
 pub use crate::server::{EventLoop, Inspection, OpenConnection};

@@ -3,7 +3,7 @@
 use tinytcp_core::close_reason::CloseReason;
 use tinytcp_core::limits::Limits;
 use tinytcp_core::protocol::binary::{Binary, ECHO, ERROR, QUIT, REVERSE};
-use tinytcp_core::testing::Outcome;
+use tinytcp_core::testing::Transcript;
 
 use crate::talk;
 
@@ -12,7 +12,7 @@ pub fn check(data: &[u8]) {
     talk::check(&Binary::new(), data, |limits, bursts| oracle(limits, &bursts.concat()));
 }
 
-fn oracle(limits: &Limits, mut input: &[u8]) -> Outcome {
+fn oracle(limits: &Limits, mut input: &[u8]) -> Transcript {
     let mut answers = Vec::new();
     while input.len() >= 5 {
         let code = input[0];
@@ -21,7 +21,7 @@ fn oracle(limits: &Limits, mut input: &[u8]) -> Outcome {
         let payload = &input[5..5 + received];
         let is_whole = received as u64 == claimed;
         let answer = match code {
-            QUIT => return Outcome { answers, closed: Some(CloseReason::Quit) },
+            QUIT => return Transcript { answers, closed: Some(CloseReason::Quit) },
             _ if claimed > u64::from(limits.frame_bytes_max) => error("FRAME_TOO_LARGE"),
             ECHO | REVERSE if !is_whole => break,
             ECHO => frame(ECHO, payload),
@@ -34,7 +34,7 @@ fn oracle(limits: &Limits, mut input: &[u8]) -> Outcome {
         answers.extend(answer);
         input = &input[5 + received..];
     }
-    Outcome { answers, closed: None }
+    Transcript { answers, closed: None }
 }
 
 fn error(token: &str) -> Vec<u8> {

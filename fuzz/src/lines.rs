@@ -1,6 +1,6 @@
 //! The decoder of lines against one that has everything in hand at once.
 
-use tinytcp_core::wire::line::{Ending, Item, Lines};
+use tinytcp_core::wire::line::{Ending, Item, LineDecoder};
 
 use crate::plan::Plan;
 
@@ -9,7 +9,7 @@ use crate::plan::Plan;
 pub fn check(data: &[u8]) {
     let plan = Plan::new(data);
     let line_max = [0, 1, 2, 8, 40, 250, 1500, 1 << 30][plan.knobs()];
-    let mut lines = Lines::new(line_max);
+    let mut lines = LineDecoder::new(line_max);
     let (mut input, mut found) = (Vec::new(), Vec::new());
     for piece in plan.pieces() {
         input.extend_from_slice(piece.bytes);

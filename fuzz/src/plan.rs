@@ -29,7 +29,7 @@ pub struct Plan<'a> {
 pub struct Piece<'a> {
     pub bytes: &'a [u8],
     /// True exactly when there is room for one answer only at a time.
-    pub is_crowded: bool,
+    pub is_output_nearly_full: bool,
     /// True exactly when the peer falls quiet behind it.
     pub is_last_of_burst: bool,
 }
@@ -67,7 +67,7 @@ impl<'a> Plan<'a> {
             let (bytes, behind) = rest.split_at(len.min(rest.len()));
             let bits = choice.unwrap_or_default();
             let is_last_of_burst = bits & 0x80 != 0 || behind.is_empty();
-            pieces.push(Piece { bytes, is_crowded: bits & 0x40 != 0, is_last_of_burst });
+            pieces.push(Piece { bytes, is_output_nearly_full: bits & 0x40 != 0, is_last_of_burst });
             rest = behind;
         }
         pieces
@@ -95,7 +95,7 @@ mod tests {
         let pieces: Vec<_> = plan
             .pieces()
             .iter()
-            .map(|piece| (piece.bytes, piece.is_crowded, piece.is_last_of_burst))
+            .map(|piece| (piece.bytes, piece.is_output_nearly_full, piece.is_last_of_burst))
             .collect();
         let expected: [(&[u8], _, _); 5] = [
             (b"ab", false, true),

@@ -3,8 +3,8 @@
 
 use tinytcp_core::close_reason::CloseReason;
 use tinytcp_core::limits::Limits;
-use tinytcp_core::protocol::{LINE_TOO_LONG, Notice, Protocol};
-use tinytcp_core::testing::{Outcome, SessionHarness};
+use tinytcp_core::protocol::{Farewell, LINE_TOO_LONG, Protocol};
+use tinytcp_core::testing::{SessionHarness, Transcript};
 
 use crate::log_lines;
 use crate::plan::{Piece, Plan, bursts};
@@ -14,7 +14,7 @@ use crate::plan::{Piece, Plan, bursts};
 pub fn check(
     protocol: &dyn Protocol,
     data: &[u8],
-    oracle: impl Fn(&Limits, &[Vec<u8>]) -> Outcome,
+    oracle: impl Fn(&Limits, &[Vec<u8>]) -> Transcript,
 ) {
     let plan = Plan::new(data);
     let limits = limits(&plan);
@@ -22,9 +22,9 @@ pub fn check(
     let bursts = bursts(&pieces);
     let expected = oracle(&limits, &bursts);
     let mut whole = play_whole(protocol, &limits, &bursts);
-    assert_eq!(whole.outcome(), expected, "in whole bursts");
+    assert_eq!(whole.transcript(), expected, "in whole bursts");
     let mut cut = play(protocol, &limits, &pieces);
-    assert_eq!(cut.outcome(), expected, "cut");
+    assert_eq!(cut.transcript(), expected, "cut");
     assert_eq!(cut.messages, whole.messages, "messages counted when cut");
     play_without_memory(protocol, &limits, &pieces);
 }
@@ -38,7 +38,7 @@ fn limits(plan: &Plan<'_>) -> Limits {
 fn play_whole(protocol: &dyn Protocol, limits: &Limits, bursts: &[Vec<u8>]) -> SessionHarness {
     let pieces: Vec<_> = bursts
         .iter()
-        .map(|burst| Piece { bytes: burst, is_crowded: false, is_last_of_burst: true })
+        .map(|burst| Piece { bytes: burst, is_output_nearly_full: false, is_last_of_burst: true })
         .collect();
     play(protocol, limits, &pieces)
 }
@@ -55,7 +55,7 @@ fn begin(protocol: &dyn Protocol, limits: &Limits) -> SessionHarness {
 fn play(protocol: &dyn Protocol, limits: &Limits, pieces: &[Piece<'_>]) -> SessionHarness {
     let mut harness = begin(protocol, limits);
     for piece in pieces {
-        harness.is_crowded = piece.is_crowded;
+        harness.is_output_nearly_full = piece.is_output_nearly_full;
         harness.feed(piece.bytes);
         if piece.is_last_of_burst {
             harness.fall_quiet();
@@ -69,7 +69,7 @@ fn play(protocol: &dyn Protocol, limits: &Limits, pieces: &[Piece<'_>]) -> Sessi
 fn play_without_memory(protocol: &dyn Protocol, limits: &Limits, pieces: &[Piece<'_>]) {
     let mut harness = begin(protocol, &limits.with_memory_bytes_max(0));
     for (index, piece) in pieces.iter().enumerate() {
-        harness.is_crowded = piece.is_crowded;
+        harness.is_output_nearly_full = piece.is_output_nearly_full;
         harness.feed(piece.bytes);
         if index % 2 == 1 && harness.is_open() && !harness.input.is_empty() {
             harness.refuse();
@@ -78,10 +78,10 @@ fn play_without_memory(protocol: &dyn Protocol, limits: &Limits, pieces: &[Piece
             harness.fall_quiet();
         }
     }
-    for notice in [Notice::ServerBusy, Notice::IdleTimeout, Notice::MessageTimeout] {
-        let token = notice.token().expect("an error has a token");
+    for farewell in [Farewell::ServerBusy, Farewell::IdleTimeout, Farewell::MessageTimeout] {
+        let token = farewell.token().expect("an error has a token");
         harness.answers();
-        let said = harness.say(notice).answers();
+        let said = harness.append_farewell(farewell).answers();
         assert!(
             said.windows(token.len()).any(|window| window == token.as_bytes()),
             "{}",
@@ -96,7 +96,7 @@ pub fn oracle(
     limits: &Limits,
     bursts: &[Vec<u8>],
     answer: impl Fn(&[u8]) -> Option<Vec<u8>>,
-) -> Outcome {
+) -> Transcript {
     let mut answers = Vec::new();
     for message in bursts.iter().flat_map(|burst| burst.split_inclusive(|byte| *byte == b'\n')) {
         let content =
@@ -106,11 +106,11 @@ pub fn oracle(
             answers.extend(format!("ERROR {LINE_TOO_LONG}").bytes());
         } else {
             let Some(answer) = answer(content) else {
-                return Outcome { answers, closed: Some(CloseReason::Quit) };
+                return Transcript { answers, closed: Some(CloseReason::Quit) };
             };
             answers.extend(answer);
         }
         answers.extend(ending);
     }
-    Outcome { answers, closed: None }
+    Transcript { answers, closed: None }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use tinytcp_core::close_reason::CloseReason;
 use tinytcp_core::limits::Limits;
 use tinytcp_core::protocol::text::Text;
-use tinytcp_core::testing::{Outcome, SessionHarness, clock};
+use tinytcp_core::testing::{SessionHarness, Transcript, clock};
 
 const LINE_BYTES_MAX: u32 = 40;
 
@@ -38,26 +38,26 @@ fn part() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// What the model makes of `input`.
-fn expected(input: &[u8]) -> Outcome {
+fn expected(input: &[u8]) -> Transcript {
     let (answers, end) = conversation(input, LINE_BYTES_MAX as usize, clock().date_and_time());
     let closed = end.map(|end| match end {
         End::Quit => CloseReason::Quit,
         End::NotHttp => CloseReason::WrongProtocol,
     });
-    Outcome { answers, closed }
+    Transcript { answers, closed }
 }
 
 /// What comes of `input` in pieces that end at `cuts`, with room for all answers or for one.
-fn outcome(input: &[u8], cuts: &[usize], is_crowded: bool) -> Outcome {
+fn transcript(input: &[u8], cuts: &[usize], is_output_nearly_full: bool) -> Transcript {
     let mut limits = Limits::default();
     limits.line_bytes_max = LINE_BYTES_MAX;
     let mut harness = SessionHarness::new(&Text::new(), &limits);
-    harness.is_crowded = is_crowded;
+    harness.is_output_nearly_full = is_output_nearly_full;
     let places = cuts.iter().map(|cut| cut % (input.len() + 1)).chain([0, input.len()]);
     let mut places: Vec<usize> = places.collect();
     places.sort_unstable();
     places.windows(2).for_each(|ends| _ = harness.feed(&input[ends[0]..ends[1]]));
-    harness.outcome()
+    harness.transcript()
 }
 
 proptest! {
@@ -69,8 +69,8 @@ proptest! {
         cuts in proptest::collection::vec(any::<usize>(), 0..8),
     ) {
         let input = parts.concat();
-        for is_crowded in [false, true] {
-            prop_assert_eq!(&outcome(&input, &cuts, is_crowded), &expected(&input));
+        for is_output_nearly_full in [false, true] {
+            prop_assert_eq!(&transcript(&input, &cuts, is_output_nearly_full), &expected(&input));
         }
     }
 }

@@ -124,7 +124,7 @@ impl Buffer {
     /// A block that is only one size too large is kept. Growing doubles the size, and shrinking by
     /// one size would undo that, so that a message that arrives byte by byte would be copied for
     /// each byte. The block is also kept if there is no memory for both blocks during the move.
-    pub fn settle(&mut self, pool: &mut Pool) {
+    pub fn shrink(&mut self, pool: &mut Pool) {
         if self.is_empty() {
             self.release(pool);
         } else if self.capacity() > 2 * block_len(self.len()) {
@@ -167,21 +167,21 @@ mod tests {
     }
 
     #[test]
-    fn a_settled_buffer_without_bytes_holds_no_storage() {
+    fn a_shrunk_buffer_without_bytes_holds_no_storage() {
         let mut pool = Pool::new(1 << 30);
         let mut buffer = filled(10, &mut pool);
         buffer.consume(10);
         assert_eq!(pool.lent_bytes(), BLOCK_LEN);
-        buffer.settle(&mut pool);
+        buffer.shrink(&mut pool);
         assert_eq!(pool.lent_bytes(), 0);
     }
 
     #[test]
-    fn a_settled_buffer_holds_at_most_four_times_its_bytes() {
+    fn a_shrunk_buffer_holds_at_most_four_times_its_bytes() {
         let mut pool = Pool::new(1 << 30);
         for len in [1, 64, 1000, 4097, 30_000, 300_000, 3_000_000] {
             let mut buffer = filled(len, &mut pool);
-            buffer.settle(&mut pool);
+            buffer.shrink(&mut pool);
             assert_eq!(buffer.len(), len);
             assert!(
                 pool.lent_bytes() <= 4 * len.max(64),
@@ -196,7 +196,7 @@ mod tests {
     fn a_message_in_single_bytes_is_moved_logarithmically_often() {
         let mut pool = Pool::new(1 << 30);
         let mut buffer = filled(SHORT_LEN + 1, &mut pool);
-        buffer.settle(&mut pool);
+        buffer.shrink(&mut pool);
         let mut moves = 0;
         while buffer.len() < 1 << 20 {
             if let Some(len) = buffer.block_wanted(None) {
@@ -206,7 +206,7 @@ mod tests {
             let block = buffer.bytes().as_ptr();
             buffer.spare()[0] = b'x';
             buffer.commit(1);
-            buffer.settle(&mut pool);
+            buffer.shrink(&mut pool);
             moves += usize::from(block != buffer.bytes().as_ptr());
         }
         assert!(moves <= 20, "moved {moves} times on the way from 4 KiB to 1 MiB");
@@ -251,7 +251,7 @@ mod tests {
                         buffer.consume(len);
                         model.drain(..len);
                     }
-                    2 => buffer.settle(&mut pool),
+                    2 => buffer.shrink(&mut pool),
                     3 => {
                         match buffer.block_wanted(None) {
                             Some(len) => prop_assert!(buffer.move_to(len, &mut pool)),

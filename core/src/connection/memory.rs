@@ -24,8 +24,8 @@ impl<S: Socket> Connection<S> {
 
     /// Returns the storage that its bytes do not need.
     pub(super) fn shrink_buffers(&mut self, shared: &mut Shared) {
-        self.input.settle(&mut shared.pool);
-        self.output.settle(&mut shared.pool);
+        self.input.shrink(&mut shared.pool);
+        self.output.shrink(&mut shared.pool);
     }
 
     /// Evicts the connection: frees all storage that it holds. It runs and sends what it can, then

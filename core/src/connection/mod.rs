@@ -48,7 +48,7 @@ use crate::logging::activity::Summary;
 use crate::os::moment::Moment;
 use crate::os::peer::Peer;
 use crate::os::system::{Readiness, Socket};
-use crate::protocol::{Accepted, Notice, Output, Protocol, Session};
+use crate::protocol::{Accepted, Farewell, Output, Protocol, Session};
 use crate::queues::run_queue::{Class, Demand};
 pub use shared::{Shared, TURN_BYTES_MAX, Turn};
 use state::Stopping;
@@ -183,7 +183,7 @@ impl<S: Socket> Connection<S> {
     pub fn reject(&mut self, shared: &mut Shared) {
         self.rejected = true;
         self.output.release(&mut shared.pool);
-        self.end(Notice::ServerBusy, CloseReason::ServerBusy, shared);
+        self.end(Farewell::ServerBusy, CloseReason::ServerBusy, shared);
     }
 
     /// Begins the shutdown of the connection: it answers what has arrived, and is then over.

@@ -6,14 +6,14 @@ use crate::close_reason::CloseReason;
 use crate::limits::HIGH_WATER_BYTES;
 use crate::os::moment::Moment;
 use crate::os::system::Socket;
-use crate::protocol::{ConnectionInfo, Context, Next, Notice, Output, Session, Step};
+use crate::protocol::{ConnectionInfo, Context, Farewell, Next, Output, Session, Step};
 use crate::wire::tls;
 
 impl<S: Socket> Connection<S> {
     /// Lets the session run the complete messages of the input. Returns true if it made progress.
     pub(super) fn advance(&mut self, shared: &mut Shared) -> bool {
         if self.has_begun_as_tls() {
-            self.end(Notice::NotTls, CloseReason::Tls, shared);
+            self.end(Farewell::NotTls, CloseReason::Tls, shared);
             return true;
         }
         let now = shared.clock.now();
@@ -73,20 +73,20 @@ impl<S: Socket> Connection<S> {
         if !is_over {
             return false;
         }
-        if self.ends_messages_by_quiet && self.end_of_piece(shared) == Next::Close {
+        if self.ends_messages_by_quiet && self.complete_piece(shared) == Next::Close {
             self.drain(CloseReason::Quit, shared);
         } else if has_ended {
             self.drain(CloseReason::PeerClosed, shared);
         } else {
-            self.end(Notice::Shutdown, CloseReason::Shutdown, shared);
+            self.end(Farewell::Shutdown, CloseReason::Shutdown, shared);
         }
         true
     }
 
     /// Lets the session treat the rest of the input as a message.
-    pub(super) fn end_of_piece(&mut self, shared: &mut Shared) -> Next {
+    pub(super) fn complete_piece(&mut self, shared: &mut Shared) -> Next {
         let next = self
-            .with_session(shared, |session, input, context| session.end_of_piece(input, context));
+            .with_session(shared, |session, input, context| session.complete_piece(input, context));
         self.input.consume(self.input.len());
         self.message_began = Moment::NEVER;
         next
@@ -123,8 +123,9 @@ impl<S: Socket> Connection<S> {
     }
 
     /// Ends the conversation with a farewell of the protocol.
-    pub(super) fn end(&mut self, notice: Notice, reason: CloseReason, shared: &mut Shared) {
-        self.session.say(notice, &mut Output::new(&mut self.output, &mut shared.pool));
+    pub(super) fn end(&mut self, farewell: Farewell, reason: CloseReason, shared: &mut Shared) {
+        self.session
+            .append_farewell(farewell, &mut Output::new(&mut self.output, &mut shared.pool));
         self.drain(reason, shared);
     }
 

@@ -17,7 +17,7 @@ use crate::close_reason::CloseReason;
 use crate::limits::{LINGER_TIMEOUT, Timeouts};
 use crate::os::moment::Moment;
 use crate::os::system::Socket;
-use crate::protocol::{Next, Notice};
+use crate::protocol::{Farewell, Next};
 
 /// How many bytes an overdue connection may read: they may have arrived while this process did not
 /// run or was busy. It is a frame of the default limit, plus the most that one read can add.
@@ -107,12 +107,12 @@ impl<S: Socket> Connection<S> {
                 self.socket.reset_on_close();
                 return Turn::Close(CloseReason::WriteTimeout);
             }
-            (Wait::Idle, _) => self.end(Notice::IdleTimeout, CloseReason::IdleTimeout, shared),
+            (Wait::Idle, _) => self.end(Farewell::IdleTimeout, CloseReason::IdleTimeout, shared),
             (Wait::Message, _) => {
-                self.end(Notice::MessageTimeout, CloseReason::MessageTimeout, shared)
+                self.end(Farewell::MessageTimeout, CloseReason::MessageTimeout, shared)
             }
             (Wait::Quiet, _) => {
-                if self.end_of_piece(shared) == Next::Close {
+                if self.complete_piece(shared) == Next::Close {
                     self.drain(CloseReason::Quit, shared);
                 }
             }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::command::{Call, Command, Outcome};
 use super::{
-    ANSWER_OVERHEAD_BYTES, Accepted, Context, Next, Notice, Output, Protocol, SERVER_BUSY, Session,
-    Step, UNKNOWN_COMMAND,
+    ANSWER_OVERHEAD_BYTES, Accepted, Context, Farewell, Next, Output, Protocol, SERVER_BUSY,
+    Session, Step, UNKNOWN_COMMAND,
 };
 use crate::close_reason::CloseReason;
 use crate::wire::frame::{self, HEADER_LEN, Header};
@@ -28,7 +28,7 @@ pub const INVALID_UTF8: &str = "INVALID_UTF8";
 /// The protocol, with its table of commands.
 #[derive(Debug)]
 pub struct Binary {
-    commands: Arc<[Command<u8>]>,
+    commands: Arc<Vec<Command<u8>>>,
 }
 
 impl Binary {
@@ -52,17 +52,21 @@ impl Binary {
             commands.iter().all(|command| ![QUIT, ERROR].contains(&command.key)),
             "the code of a command is reserved"
         );
-        Self { commands: commands.into() }
+        Self { commands: Arc::new(commands) }
     }
 
     /// Removes the first command of that code. A later command of the same code takes its place.
+    ///
+    /// # Panics
+    /// If a session of the protocol exists.
+    #[expect(clippy::expect_used, reason = "a program calls it, no peer")]
     #[must_use]
     pub fn without_command(mut self, code: u8) -> Self {
-        let mut commands = self.commands.to_vec();
+        let commands = Arc::get_mut(&mut self.commands)
+            .expect("a protocol is set up before its first session");
         if let Some(found) = commands.iter().position(|command| command.key == code) {
             commands.remove(found);
         }
-        self.commands = commands.into();
         self
     }
 }
@@ -117,13 +121,13 @@ fn reverse(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 struct BinarySession {
-    commands: Arc<[Command<u8>]>,
+    commands: Arc<Vec<Command<u8>>>,
     /// How many more bytes of a refused payload must be dropped.
     dropping: u32,
 }
 
 /// The treatment of a frame, which follows from its header.
-enum Verdict<'a> {
+enum Action<'a> {
     Run(&'a Command<u8>),
     Refuse(&'static str),
     Quit,
@@ -150,21 +154,21 @@ impl Session for BinarySession {
                 self.judge(header, context.limits().frame_bytes_max),
                 frame::payload(rest, header),
             ) {
-                (Verdict::Quit, _) => {
+                (Action::Quit, _) => {
                     context.received("QUIT", b"");
                     break Step::Close(CloseReason::Quit);
                 }
-                (Verdict::Run(_), Err(missing)) => {
+                (Action::Run(_), Err(missing)) => {
                     break Step::Incomplete { missing: Some(missing) };
                 }
                 _ if context.output.is_full() => break Step::Paused,
-                (Verdict::Run(command), Ok(payload)) => {
+                (Action::Run(command), Ok(payload)) => {
                     rest = rest.get(HEADER_LEN + payload.len()..).unwrap_or_default();
                     if run(command, payload, context) == Next::Close {
                         break Step::Close(CloseReason::Quit);
                     }
                 }
-                (Verdict::Refuse(token), _) => {
+                (Action::Refuse(token), _) => {
                     rest = self.refuse_frame(token, header, rest, context)
                 }
             }
@@ -185,8 +189,8 @@ impl Session for BinarySession {
         self.commands.iter().any(|command| command.key == tls::HANDSHAKE)
     }
 
-    fn say(&mut self, notice: Notice, output: &mut Output<'_>) {
-        if let Some(token) = notice.token() {
+    fn append_farewell(&mut self, farewell: Farewell, output: &mut Output<'_>) {
+        if let Some(token) = farewell.token() {
             append_error(output, token);
         }
     }
@@ -194,16 +198,16 @@ impl Session for BinarySession {
 
 impl BinarySession {
     #[inline]
-    fn judge(&self, header: Header, payload_max: u32) -> Verdict<'_> {
+    fn judge(&self, header: Header, payload_max: u32) -> Action<'_> {
         if header.code == QUIT {
-            return Verdict::Quit;
+            return Action::Quit;
         }
         if header.payload_len > payload_max {
-            return Verdict::Refuse(FRAME_TOO_LARGE);
+            return Action::Refuse(FRAME_TOO_LARGE);
         }
         match self.commands.iter().find(|command| command.key == header.code) {
-            Some(command) => Verdict::Run(command),
-            None => Verdict::Refuse(UNKNOWN_COMMAND),
+            Some(command) => Action::Run(command),
+            None => Action::Refuse(UNKNOWN_COMMAND),
         }
     }
 

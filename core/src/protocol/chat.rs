@@ -1,6 +1,6 @@
 //! The protocol `chat`: answers to a few words, and an acknowledgement of all other messages.
 
-use super::talk::Talk;
+use super::line_or_pause::LineOrPause;
 use super::{Next, Output};
 use crate::os::clock::Clock;
 
@@ -11,8 +11,8 @@ pub const STATUS: &str = "Server is running smoothly on Rust.";
 
 /// Creates the protocol.
 #[must_use]
-pub const fn protocol() -> Talk {
-    Talk::new("chat", answer)
+pub const fn protocol() -> LineOrPause {
+    LineOrPause::new("chat", answer)
 }
 
 /// Answers a message by the first rule that matches. Case does not matter.
@@ -107,8 +107,8 @@ fn starts_word(bytes: &[u8], word: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::conversations::{
-        self, SessionHarness, assert_answers, assert_last_answers, outcomes, small_limits,
-        talk_bursts, talk_oracle,
+        self, SessionHarness, assert_answers, assert_last_answers, small_limits, talk_bursts,
+        talk_oracle, transcripts,
     };
     use super::*;
     use crate::close_reason::CloseReason;
@@ -135,7 +135,7 @@ mod tests {
             );
         }
         let mut harness = SessionHarness::new(&protocol(), &small_limits());
-        assert_eq!(harness.feed(b"exit").fall_quiet().outcome().closed, Some(CloseReason::Quit));
+        assert_eq!(harness.feed(b"exit").fall_quiet().transcript().closed, Some(CloseReason::Quit));
     }
 
     #[test]
@@ -244,8 +244,8 @@ mod tests {
             cuts in proptest::collection::vec(any::<usize>(), 0..4),
         ) {
             let expected = talk_oracle(&small_limits(), &bursts, oracle);
-            for outcome in outcomes(&protocol(), &small_limits(), &bursts, &cuts) {
-                prop_assert_eq!(&outcome, &expected);
+            for transcript in transcripts(&protocol(), &small_limits(), &bursts, &cuts) {
+                prop_assert_eq!(&transcript, &expected);
             }
         }
     }

@@ -1,7 +1,6 @@
 //! Commands: the entries of the tables of `text` and `binary`.
 
 use std::fmt;
-use std::sync::Arc;
 
 use super::{Context, Next, Output};
 
@@ -57,14 +56,13 @@ pub type Outcome = Result<Next, &'static str>;
 pub type Run = dyn Fn(&mut Call<'_, '_>) -> Outcome + Send + Sync;
 
 /// A command. Its key is a word in `text` and a code in `binary`.
-#[derive(Clone)]
 pub struct Command<K> {
     /// The key by which a message selects it.
     pub key: K,
     /// Its usage, as `HELP` shows it in `text` and the activity log in `binary`.
     pub usage: &'static str,
     /// Its function.
-    pub run: Arc<Run>,
+    pub run: Box<Run>,
 }
 
 impl<K> Command<K> {
@@ -74,7 +72,7 @@ impl<K> Command<K> {
         usage: &'static str,
         run: impl Fn(&mut Call<'_, '_>) -> Outcome + Send + Sync + 'static,
     ) -> Self {
-        Self { key, usage, run: Arc::new(run) }
+        Self { key, usage, run: Box::new(run) }
     }
 }
 

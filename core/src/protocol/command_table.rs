@@ -8,7 +8,7 @@ use crate::wire::telnet;
 pub const WORD_BYTES_MAX: usize = 32;
 
 /// The table of commands.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct CommandTable {
     entries: Vec<Entry>,
     /// The usages of all commands, separated by ` | `.
@@ -74,7 +74,7 @@ fn usages(entries: &[Entry]) -> String {
     entries.iter().map(|entry| entry.command.usage).collect::<Vec<_>>().join(" | ")
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Entry {
     /// The first bytes of the word as a number. A line may begin with the word if its own first
     /// bytes, under the mask, are this number.

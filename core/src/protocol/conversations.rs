@@ -4,14 +4,14 @@
 use proptest::prelude::*;
 
 use super::Protocol;
-pub(super) use super::harness::{Outcome, SessionHarness, clock};
+pub(super) use super::harness::{SessionHarness, Transcript, clock};
 use crate::close_reason::CloseReason;
 use crate::limits::Limits;
 
 /// A harness whose output is full after one answer.
 fn crowded(protocol: &dyn Protocol, limits: &Limits) -> SessionHarness {
     let mut harness = SessionHarness::new(protocol, limits);
-    harness.is_crowded = true;
+    harness.is_output_nearly_full = true;
     harness
 }
 
@@ -24,11 +24,16 @@ pub(super) fn assert_answers(
     input: &[u8],
     answers: &[u8],
 ) {
-    assert_outcome(protocol, limits, input, answers, None);
-    let twice = SessionHarness::new(protocol, limits).feed(&[input, input].concat()).outcome();
-    assert_eq!(twice, Outcome { answers: [answers, answers].concat(), closed: None }, "twice");
-    let trailed = SessionHarness::new(protocol, limits).feed(&[input, b"\x01"].concat()).outcome();
-    assert_eq!(trailed, Outcome { answers: answers.into(), closed: None }, "with a byte after it");
+    assert_transcript(protocol, limits, input, answers, None);
+    let twice = SessionHarness::new(protocol, limits).feed(&[input, input].concat()).transcript();
+    assert_eq!(twice, Transcript { answers: [answers, answers].concat(), closed: None }, "twice");
+    let trailed =
+        SessionHarness::new(protocol, limits).feed(&[input, b"\x01"].concat()).transcript();
+    assert_eq!(
+        trailed,
+        Transcript { answers: answers.into(), closed: None },
+        "with a byte after it"
+    );
 }
 
 /// Asserts the same as [`assert_answers`], and that `input` ends the conversation: further bytes
@@ -40,44 +45,44 @@ pub(super) fn assert_last_answers(
     answers: &[u8],
     reason: CloseReason,
 ) {
-    assert_outcome(protocol, limits, input, answers, Some(reason));
-    assert_outcome(protocol, limits, &[input, input].concat(), answers, Some(reason));
+    assert_transcript(protocol, limits, input, answers, Some(reason));
+    assert_transcript(protocol, limits, &[input, input].concat(), answers, Some(reason));
 }
 
-fn assert_outcome(
+fn assert_transcript(
     protocol: &dyn Protocol,
     limits: &Limits,
     input: &[u8],
     answers: &[u8],
     closed: Option<CloseReason>,
 ) {
-    let expected = Outcome { answers: answers.into(), closed };
+    let expected = Transcript { answers: answers.into(), closed };
     let shown = input.escape_ascii().to_string();
     for (how, mut harness) in
         [("roomy", SessionHarness::new(protocol, limits)), ("crowded", crowded(protocol, limits))]
     {
-        assert_eq!(harness.feed(input).outcome(), expected, "{shown}: {how}");
+        assert_eq!(harness.feed(input).transcript(), expected, "{shown}: {how}");
     }
     let mut harness = SessionHarness::new(protocol, limits);
     for byte in input {
         harness.feed(&[*byte]);
     }
-    assert_eq!(harness.outcome(), expected, "{shown}: byte by byte");
+    assert_eq!(harness.transcript(), expected, "{shown}: byte by byte");
     for cut in 1..input.len() {
         let (front, back) = input.split_at(cut);
         let mut harness = SessionHarness::new(protocol, limits);
-        assert_eq!(harness.feed(front).feed(back).outcome(), expected, "{shown}: cut at {cut}");
+        assert_eq!(harness.feed(front).feed(back).transcript(), expected, "{shown}: cut at {cut}");
     }
 }
 
 /// Runs `bursts`, each split at `cuts` and followed by a quiet period. Returns two results: with an
 /// output that has room for all answers, and with one that has room for a single answer.
-pub(super) fn outcomes(
+pub(super) fn transcripts(
     protocol: &dyn Protocol,
     limits: &Limits,
     bursts: &[Vec<u8>],
     cuts: &[usize],
-) -> [Outcome; 2] {
+) -> [Transcript; 2] {
     [SessionHarness::new(protocol, limits), crowded(protocol, limits)].map(|mut harness| {
         for burst in bursts {
             for piece in pieces(burst, cuts) {
@@ -85,7 +90,7 @@ pub(super) fn outcomes(
             }
             harness.fall_quiet();
         }
-        harness.outcome()
+        harness.transcript()
     })
 }
 
@@ -107,7 +112,7 @@ pub(super) fn talk_oracle(
     limits: &Limits,
     bursts: &[Vec<u8>],
     answer: impl Fn(&[u8]) -> Option<Vec<u8>>,
-) -> Outcome {
+) -> Transcript {
     let mut answers = Vec::new();
     for burst in bursts {
         let mut messages: Vec<(&[u8], &[u8])> = burst
@@ -126,12 +131,12 @@ pub(super) fn talk_oracle(
             } else if let Some(answer) = answer(message) {
                 answers.extend(answer);
             } else {
-                return Outcome { answers, closed: Some(CloseReason::Quit) };
+                return Transcript { answers, closed: Some(CloseReason::Quit) };
             }
             answers.extend(ending);
         }
     }
-    Outcome { answers, closed: None }
+    Transcript { answers, closed: None }
 }
 
 /// Random bursts of `words` and of other bytes.

@@ -1,6 +1,6 @@
 //! The protocol `echo`: each answer is a prefix and the message.
 
-use super::talk::Talk;
+use super::line_or_pause::LineOrPause;
 use super::{Next, Output};
 use crate::os::clock::Clock;
 
@@ -9,8 +9,8 @@ pub const PREFIX: &str = "Server received: ";
 
 /// Creates the protocol.
 #[must_use]
-pub const fn protocol() -> Talk {
-    Talk::new("echo", answer)
+pub const fn protocol() -> LineOrPause {
+    LineOrPause::new("echo", answer)
 }
 
 fn answer(message: &[u8], output: &mut Output<'_>, _clock: &mut Clock) -> Next {
@@ -22,7 +22,7 @@ fn answer(message: &[u8], output: &mut Output<'_>, _clock: &mut Clock) -> Next {
 #[cfg(test)]
 mod tests {
     use super::super::conversations::{
-        SessionHarness, assert_answers, outcomes, small_limits, talk_bursts, talk_oracle,
+        SessionHarness, assert_answers, small_limits, talk_bursts, talk_oracle, transcripts,
     };
     use super::*;
     use proptest::prelude::*;
@@ -71,8 +71,8 @@ mod tests {
             let expected = talk_oracle(&small_limits(), &bursts, |message| {
                 Some([b"Server received: ", message].concat())
             });
-            for outcome in outcomes(&protocol(), &small_limits(), &bursts, &cuts) {
-                prop_assert_eq!(&outcome, &expected);
+            for transcript in transcripts(&protocol(), &small_limits(), &bursts, &cuts) {
+                prop_assert_eq!(&transcript, &expected);
             }
         }
     }

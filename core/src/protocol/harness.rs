@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
-    ANSWER_OVERHEAD_BYTES, Accepted, ConnectionInfo, Context, Next, Notice, Output, Protocol,
+    ANSWER_OVERHEAD_BYTES, Accepted, ConnectionInfo, Context, Farewell, Next, Output, Protocol,
     Session, Step,
 };
 use crate::buffers::buffer::Buffer;
@@ -19,14 +19,14 @@ use crate::status::Status;
 
 /// The answers of a session, and the reason of its end.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct Transcript {
     /// All answers in order.
     pub answers: Vec<u8>,
     /// The reason of the end; `None` while the session is open.
     pub closed: Option<CloseReason>,
 }
 
-impl fmt::Debug for Outcome {
+impl fmt::Debug for Transcript {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\", closed: {:?}", self.answers.escape_ascii(), self.closed)
     }
@@ -64,7 +64,7 @@ pub struct SessionHarness {
     /// The bytes of all answers.
     sent_bytes: u64,
     /// True if the output has room for only one more answer in each call.
-    pub is_crowded: bool,
+    pub is_output_nearly_full: bool,
     /// The step that the last call has returned.
     pub step: Step,
     /// True if a message has ended in the last call.
@@ -103,7 +103,7 @@ impl SessionHarness {
             activity: Activity::new(None, vec![protocol.name()]),
             consumed_bytes: 0,
             sent_bytes: 0,
-            is_crowded: false,
+            is_output_nearly_full: false,
             step: Step::Done,
             has_ended_a_message: false,
             messages: 0,
@@ -144,7 +144,7 @@ impl SessionHarness {
     pub fn feed(&mut self, piece: &[u8]) -> &mut Self {
         if self.is_open() {
             self.input.extend_from_slice(piece);
-            let waiting_len = if self.is_crowded { HIGH_WATER_BYTES - 1 } else { 0 };
+            let waiting_len = if self.is_output_nearly_full { HIGH_WATER_BYTES - 1 } else { 0 };
             self.advance(waiting_len);
             while self.step == Step::Paused {
                 let before = (self.input.len(), self.answers.len());
@@ -188,7 +188,7 @@ impl SessionHarness {
     /// Simulates a quiet period of the peer, or the end of its input.
     pub fn fall_quiet(&mut self) -> &mut Self {
         if self.is_open() && self.ends_messages_by_quiet {
-            if self.call(0, |session, input, context| session.end_of_piece(input, context))
+            if self.call(0, |session, input, context| session.complete_piece(input, context))
                 == Next::Close
             {
                 self.step = Step::Close(CloseReason::Quit);
@@ -210,8 +210,8 @@ impl SessionHarness {
     }
 
     /// Lets the session send its farewell.
-    pub fn say(&mut self, notice: Notice) -> &mut Self {
-        self.session.say(notice, &mut Output::new(&mut self.output, &mut self.pool));
+    pub fn append_farewell(&mut self, farewell: Farewell) -> &mut Self {
+        self.session.append_farewell(farewell, &mut Output::new(&mut self.output, &mut self.pool));
         self.take_answers(0);
         self
     }
@@ -237,7 +237,7 @@ impl SessionHarness {
             self.output.consume(answered);
             assert!(consumed + answered > 0, "the session neither consumes nor answers");
         }
-        self.output.settle(&mut self.pool);
+        self.output.shrink(&mut self.pool);
         messages
     }
 
@@ -248,8 +248,8 @@ impl SessionHarness {
 
     /// Returns the answers since the last call of this method or of [`SessionHarness::answers`],
     /// and the reason of the end.
-    pub fn outcome(&mut self) -> Outcome {
-        Outcome { answers: self.answers(), closed: self.closed() }
+    pub fn transcript(&mut self) -> Transcript {
+        Transcript { answers: self.answers(), closed: self.closed() }
     }
 
     /// Returns the reason of the end; `None` while the session is open.

@@ -38,8 +38,8 @@ mod conversations;
 pub mod echo;
 #[cfg(any(test, feature = "testing"))]
 pub mod harness;
+pub mod line_or_pause;
 pub mod output;
-pub mod talk;
 #[cfg(test)]
 mod tests;
 pub mod text;
@@ -47,7 +47,7 @@ pub mod text;
 use std::sync::Arc;
 
 use crate::close_reason::CloseReason;
-use crate::wire::line::Lines;
+use crate::wire::line::LineDecoder;
 pub(crate) use context::ConnectionInfo;
 pub use context::{Accepted, Context};
 pub use output::Output;
@@ -123,7 +123,7 @@ pub trait Session: Send {
 
     /// Runs `input` as a complete message, because the peer was quiet or its input has ended.
     /// Called only if [`Protocol::ends_messages_by_quiet`] is true. All of `input` is consumed.
-    fn end_of_piece(&mut self, input: &[u8], context: &mut Context<'_>) -> Next {
+    fn complete_piece(&mut self, input: &[u8], context: &mut Context<'_>) -> Next {
         let _ = (input, context);
         Next::Continue
     }
@@ -140,7 +140,7 @@ pub trait Session: Send {
     }
 
     /// True if a connection of this protocol may begin with bytes that look like a TLS handshake
-    /// (see [`tls::is_handshake`]). By default such a connection is closed with [`Notice::NotTls`],
+    /// (see [`tls::is_handshake`]). By default such a connection is closed with [`Farewell::NotTls`],
     /// and the session does not get its bytes.
     ///
     /// [`tls::is_handshake`]: crate::wire::tls::is_handshake
@@ -150,8 +150,8 @@ pub trait Session: Send {
 
     /// Appends the farewell of the protocol when the server ends the conversation; by default
     /// nothing.
-    fn say(&mut self, notice: Notice, output: &mut Output<'_>) {
-        let _ = (notice, output);
+    fn append_farewell(&mut self, farewell: Farewell, output: &mut Output<'_>) {
+        let _ = (farewell, output);
     }
 }
 
@@ -178,7 +178,7 @@ pub enum Step {
 
 impl Step {
     /// Returns the step of a session of lines when `rest` holds no complete line.
-    fn of_lines(lines: &Lines, rest: &[u8]) -> Self {
+    fn of_lines(lines: &LineDecoder, rest: &[u8]) -> Self {
         if rest.is_empty() && !lines.is_dropping() {
             Self::Done
         } else {
@@ -200,7 +200,7 @@ pub enum Next {
 /// The reasons for which a server ends a conversation with a farewell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Notice {
+pub enum Farewell {
     /// The server has as many connections as it may have.
     ServerBusy,
     /// The peer sent a TLS handshake, and the server has no TLS.
@@ -213,7 +213,7 @@ pub enum Notice {
     Shutdown,
 }
 
-impl Notice {
+impl Farewell {
     /// Returns the upper-case token of the error; `None` for a shutdown, which is not an error.
     #[must_use]
     pub const fn token(self) -> Option<&'static str> {

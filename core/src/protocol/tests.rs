@@ -59,7 +59,7 @@ fn a_session_is_silent_and_drops_refused_messages_by_default() {
     let mut harness = SessionHarness::new(&plain, &small_limits());
     harness.greet().feed(b"half").fall_quiet();
     assert_eq!((harness.step, harness.messages), (Step::Incomplete { missing: None }, 0));
-    harness.feed(b"another").refuse().say(Notice::IdleTimeout);
+    harness.feed(b"another").refuse().append_farewell(Farewell::IdleTimeout);
     assert_eq!((harness.input.as_slice(), harness.messages), (&b""[..], 1));
     assert_eq!(harness.answers(), b"");
 }
@@ -121,7 +121,7 @@ fn a_cut_between_any_two_bytes_changes_no_answer() {
             for piece in pieces {
                 harness.feed(piece);
             }
-            harness.fall_quiet().outcome()
+            harness.fall_quiet().transcript()
         };
         for pair in 0..=u16::MAX {
             let [first, second] = pair.to_be_bytes();

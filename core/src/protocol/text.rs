@@ -6,11 +6,11 @@ use super::command::{Call, Command, Outcome};
 use super::command_table::CommandTable;
 pub use super::command_table::WORD_BYTES_MAX;
 use super::{
-    ANSWER_OVERHEAD_BYTES, Accepted, Context, LINE_TOO_LONG, Next, Notice, Output, Protocol,
+    ANSWER_OVERHEAD_BYTES, Accepted, Context, Farewell, LINE_TOO_LONG, Next, Output, Protocol,
     SERVER_BUSY, Session, Step, UNKNOWN_COMMAND,
 };
 use crate::close_reason::CloseReason;
-use crate::wire::line::{Ending, Item, Lines, is_blank, skip_blanks};
+use crate::wire::line::{Ending, Item, LineDecoder, is_blank, skip_blanks};
 use crate::wire::{http, telnet};
 
 /// The greeting.
@@ -43,7 +43,7 @@ pub struct Text {
 }
 
 /// The data that all sessions of the protocol share.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Shared {
     banner: String,
     table: CommandTable,
@@ -79,21 +79,30 @@ impl Text {
     /// Replaces the banner: the line that the server sends first.
     ///
     /// # Panics
-    /// If `banner` has a line break.
+    /// If `banner` has a line break, or if a session of the protocol exists.
     #[must_use]
     pub fn with_banner(mut self, banner: impl Into<String>) -> Self {
         let banner = banner.into();
         assert!(!banner.contains(['\r', '\n']), "a banner is one line");
-        Arc::make_mut(&mut self.shared).banner = banner;
+        self.shared().banner = banner;
         self
     }
 
     /// Removes the first command of that name, in any case of letters. A later command of the same
     /// name takes its place.
+    ///
+    /// # Panics
+    /// If a session of the protocol exists.
     #[must_use]
     pub fn without_command(mut self, name: &str) -> Self {
-        Arc::make_mut(&mut self.shared).table.remove(name);
+        self.shared().table.remove(name);
         self
+    }
+
+    /// Returns the data for a change; a session would share it.
+    #[expect(clippy::expect_used, reason = "a program calls it, no peer")]
+    fn shared(&mut self) -> &mut Shared {
+        Arc::get_mut(&mut self.shared).expect("a protocol is set up before its first session")
     }
 }
 
@@ -111,7 +120,7 @@ impl Protocol for Text {
     fn session(&self, accepted: &Accepted) -> Box<dyn Session> {
         Box::new(TextSession {
             shared: Arc::clone(&self.shared),
-            lines: Lines::new(accepted.limits().line_bytes_max),
+            lines: LineDecoder::new(accepted.limits().line_bytes_max),
             is_http: false,
         })
     }
@@ -147,7 +156,7 @@ fn quit(call: &mut Call<'_, '_>) -> Outcome {
 
 struct TextSession {
     shared: Arc<Shared>,
-    lines: Lines,
+    lines: LineDecoder,
     /// True if an HTTP request was refused: no line after it is run.
     is_http: bool,
 }
@@ -207,8 +216,8 @@ impl Session for TextSession {
         input.len()
     }
 
-    fn say(&mut self, notice: Notice, output: &mut Output<'_>) {
-        match notice.token() {
+    fn append_farewell(&mut self, farewell: Farewell, output: &mut Output<'_>) {
+        match farewell.token() {
             Some(token) => append_error(output, token),
             None => append_line(output, "BYE"),
         }
@@ -313,7 +322,7 @@ fn trim_blanks(line: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::super::conversations::{
-        self, Outcome, SessionHarness, assert_answers, assert_last_answers, small_limits,
+        self, SessionHarness, Transcript, assert_answers, assert_last_answers, small_limits,
     };
     use super::*;
     use crate::limits::{HIGH_WATER_BYTES, Limits};
@@ -569,8 +578,8 @@ mod tests {
     fn half_a_line_is_not_run() {
         let mut harness = SessionHarness::new(&Text::new(), &small_limits());
         assert_eq!(
-            harness.feed(b"QUIT").fall_quiet().outcome(),
-            Outcome { answers: vec![], closed: None }
+            harness.feed(b"QUIT").fall_quiet().transcript(),
+            Transcript { answers: vec![], closed: None }
         );
         assert_eq!(harness.step, Step::Incomplete { missing: None });
     }
@@ -601,13 +610,17 @@ mod tests {
     #[test]
     fn a_farewell_is_one_line() {
         let mut harness = SessionHarness::new(&Text::new(), &small_limits());
-        for (notice, line) in [
-            (Notice::ServerBusy, "ERROR SERVER_BUSY\n"),
-            (Notice::IdleTimeout, "ERROR IDLE_TIMEOUT\n"),
-            (Notice::MessageTimeout, "ERROR MESSAGE_TIMEOUT\n"),
-            (Notice::Shutdown, "BYE\n"),
+        for (farewell, line) in [
+            (Farewell::ServerBusy, "ERROR SERVER_BUSY\n"),
+            (Farewell::IdleTimeout, "ERROR IDLE_TIMEOUT\n"),
+            (Farewell::MessageTimeout, "ERROR MESSAGE_TIMEOUT\n"),
+            (Farewell::Shutdown, "BYE\n"),
         ] {
-            assert_eq!(harness.say(notice).answers(), line.as_bytes(), "{notice:?}");
+            assert_eq!(
+                harness.append_farewell(farewell).answers(),
+                line.as_bytes(),
+                "{farewell:?}"
+            );
         }
     }
 

@@ -1,4 +1,4 @@
-//! Lines: bytes up to `\n`, with one optional `\r` before it.
+//! LineDecoder: bytes up to `\n`, with one optional `\r` before it.
 //!
 //! ```text
 //!   E C H O   h i \r \n T I M
@@ -71,7 +71,7 @@ pub enum Item<'a> {
 /// byte is searched once and not 65,536 times.
 // Twelve bytes, because each idle connection has one.
 #[derive(Clone, Copy, Debug)]
-pub struct Lines {
+pub struct LineDecoder {
     /// The longest accepted line, without its ending.
     line_max: u32,
     /// How many bytes at the front of the input contain no `\n`.
@@ -80,7 +80,7 @@ pub struct Lines {
     dropping: bool,
 }
 
-impl Lines {
+impl LineDecoder {
     /// Creates a decoder at the start of a line, for lines of at most `line_max` bytes without
     /// their ending. The caller must keep the input below 4 GiB.
     #[must_use]
@@ -100,8 +100,9 @@ impl Lines {
     // Without the attribute the compiler does not inline it, and passes its result through memory.
     #[inline(always)]
     pub fn next<'a>(&mut self, input: &'a [u8]) -> (&'a [u8], Option<Item<'a>>) {
-        match find_newline(input, self.scanned as usize) {
-            Some(newline) => self.complete(newline, input),
+        let scanned = self.scanned as usize;
+        match memchr(b'\n', input.get(scanned..).unwrap_or_default()) {
+            Some(offset) => self.complete(scanned + offset, input),
             None => {
                 let (consumed, is_too_long) = self.incomplete(input);
                 let rest = input.get(consumed..).unwrap_or_default();
@@ -175,51 +176,6 @@ impl Lines {
     }
 }
 
-/// Returns the offset of the first newline at or after `start`.
-///
-/// Most commands are short. Searching their words here instead of calling `memchr` shortens the
-/// time of a pipelined `ECHO` of 24 bytes by a fifth, and that of a `TIME` by a third (`cargo bench
-/// --bench wire`). A line of 64 KiB costs the same either way.
-#[inline]
-fn find_newline(input: &[u8], start: usize) -> Option<usize> {
-    let (words, _) = input.get(start..)?.as_chunks::<WORD_LEN>();
-    let mut offset = start;
-    for word in words.iter().take(SHORT_LINE_WORDS) {
-        let newlines = newlines_in(u64::from_le_bytes(*word));
-        if newlines != 0 {
-            return Some(offset + newlines.trailing_zeros() as usize / 8);
-        }
-        offset += WORD_LEN;
-    }
-    find_newline_of_long_line(input, offset)
-}
-
-/// The bytes of a `u64`.
-const WORD_LEN: usize = size_of::<u64>();
-
-/// How many words are searched before `memchr` is called.
-const SHORT_LINE_WORDS: usize = 4;
-
-#[inline(never)]
-fn find_newline_of_long_line(input: &[u8], start: usize) -> Option<usize> {
-    memchr(b'\n', input.get(start..)?).map(|offset| start + offset)
-}
-
-/// Returns `word` with the highest bit of its first newline set, 0 when it has none. Bits of higher
-/// bytes may be set too.
-///
-/// The exclusive or makes each newline a zero byte, and subtracting 1 from a zero byte sets its
-/// highest bit. The subtraction can set the bit of another byte only by a borrow, which begins at a
-/// lower zero byte. (Warren, "Hacker's Delight", 6-1.)
-#[inline]
-const fn newlines_in(word: u64) -> u64 {
-    const ONES: u64 = u64::from_ne_bytes([1; WORD_LEN]);
-    const NEWLINES: u64 = u64::from_ne_bytes([b'\n'; WORD_LEN]);
-    const HIGHEST_BITS: u64 = u64::from_ne_bytes([0x80; WORD_LEN]);
-    let zero_at_newline = word ^ NEWLINES;
-    zero_at_newline.wrapping_sub(ONES) & !zero_at_newline & HIGHEST_BITS
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,7 +183,7 @@ mod tests {
 
     /// Returns the items that the decoder finds in `pieces`.
     fn decode(line_max: u32, pieces: &[&[u8]]) -> Vec<String> {
-        let mut lines = Lines::new(line_max);
+        let mut lines = LineDecoder::new(line_max);
         let (mut input, mut items) = (Vec::new(), Vec::new());
         for piece in pieces {
             input.extend_from_slice(piece);
@@ -267,7 +223,7 @@ mod tests {
 
     #[test]
     fn one_carriage_return_belongs_to_the_ending() {
-        let mut lines = Lines::new(10);
+        let mut lines = LineDecoder::new(10);
         assert_eq!(lines.next(b"a\r\r\nb"), (&b"b"[..], Some(Item::Line(b"a\r", Ending::CrLf))));
         assert_eq!(lines.next(b"b"), (&b"b"[..], None));
         assert_eq!(lines.next(b"b\n"), (&b""[..], Some(Item::Line(b"b", Ending::Lf))));
@@ -286,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_line_over_the_limit_is_reported_before_its_end_and_not_stored() {
-        let mut lines = Lines::new(4);
+        let mut lines = LineDecoder::new(4);
         assert_eq!(
             lines.next(b"xxxx\r"),
             (&b"xxxx\r"[..], None),
@@ -300,7 +256,7 @@ mod tests {
 
     #[test]
     fn each_byte_is_searched_once_for_a_newline() {
-        let mut lines = Lines::new(100);
+        let mut lines = LineDecoder::new(100);
         for len in 1..=100 {
             let input = vec![b'x'; len];
             assert_eq!(lines.next(&input), (&*input, None));
@@ -308,33 +264,7 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_first_newline_is_found_wherever_it_is() {
-        for len in 0..80 {
-            let filler = [0x0b, 0x0a ^ 0x80, 0x00, 0xff][len % 4];
-            for newline in 0..len {
-                let mut input = vec![filler; len];
-                input[newline] = b'\n';
-                for start in 0..=newline {
-                    assert_eq!(find_newline(&input, start), Some(newline), "{input:?} at {start}");
-                }
-                assert_eq!(find_newline(&input, newline + 1), None, "{input:?}");
-            }
-        }
-        assert_eq!(find_newline(b"", 1), None);
-    }
-
     proptest! {
-        #[test]
-        fn the_first_newline_is_found_among_any_bytes(
-            input in proptest::collection::vec(
-                prop_oneof![Just(b'\n'), 0x08u8..0x0d, any::<u8>()],
-                0..70,
-            ),
-        ) {
-            prop_assert_eq!(find_newline(&input, 0), input.iter().position(|byte| *byte == b'\n'));
-        }
-
         #[test]
         fn any_split_of_any_input_agrees_with_the_oracle(
             input in proptest::collection::vec(

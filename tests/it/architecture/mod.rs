@@ -264,7 +264,7 @@ fn the_library_offers_about_forty_names() {
 #[test]
 fn an_import_that_goes_up_is_found_however_it_is_written() {
     for (path, code) in [
-        ("buffers/pool.rs", "use crate::wire::line::Lines;"),
+        ("buffers/pool.rs", "use crate::wire::line::LineDecoder;"),
         ("wire/line.rs", "use crate::protocol::Step;"),
         ("protocol/mod.rs", "use super::connection::Connection;"),
         ("protocol/text.rs", "fn f() { super::super::server::Server::bind() }"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tinytcp_core::close_reason::CloseReason;
-use tinytcp_core::protocol::{Accepted, Context, Next, Notice, Output, Protocol, Session, Step};
+use tinytcp_core::protocol::{Accepted, Context, Farewell, Next, Output, Protocol, Session, Step};
 
 use super::coverage::Behaviour;
 use super::invariant::Invariant;
@@ -57,13 +57,13 @@ impl Session for ObservedSession {
         (consumed, step)
     }
 
-    fn end_of_piece(&mut self, input: &[u8], context: &mut Context<'_>) -> Next {
+    fn complete_piece(&mut self, input: &[u8], context: &mut Context<'_>) -> Next {
         self.network.lock().check_call(self.id, input);
         self.network.lock().check_quiet(self.id);
-        let next = self.session.end_of_piece(input, context);
+        let next = self.session.complete_piece(input, context);
         let mut network = self.network.lock();
         network.cover(Behaviour::Piece);
-        network.links[self.id].account.oracle.end_of_piece();
+        network.links[self.id].account.oracle.complete_piece();
         network.note_call(
             self.id,
             "takes for a message",
@@ -96,10 +96,10 @@ impl Session for ObservedSession {
         consumed
     }
 
-    fn say(&mut self, notice: Notice, output: &mut Output<'_>) {
-        self.session.say(notice, output);
+    fn append_farewell(&mut self, farewell: Farewell, output: &mut Output<'_>) {
+        self.session.append_farewell(farewell, output);
         let mut network = self.network.lock();
-        network.check_unasked(self.id, notice);
+        network.check_unasked(self.id, farewell);
         network.note_call(self.id, "says unasked", b"", 0, output.len());
     }
 }
@@ -191,21 +191,21 @@ impl Network {
 
     /// The server may end a conversation when a timeout has passed, when it is full, or when it
     /// stops.
-    fn check_unasked(&mut self, id: usize, notice: Notice) {
+    fn check_unasked(&mut self, id: usize, farewell: Farewell) {
         let timeouts = self.plan.config.timeouts;
         let account = &mut self.links[id].account;
         let last_moved = account.last_received.max(account.last_sent);
-        let (unasked, due) = match notice {
-            Notice::ServerBusy => (Unasked::Busy, self.now),
-            Notice::NotTls => return self.check_tls(id),
-            Notice::Shutdown => (Unasked::Shutdown, self.now),
-            Notice::IdleTimeout => (Unasked::Idle, last_moved.deadline(timeouts.idle)),
+        let (unasked, due) = match farewell {
+            Farewell::ServerBusy => (Unasked::Busy, self.now),
+            Farewell::NotTls => return self.check_tls(id),
+            Farewell::Shutdown => (Unasked::Shutdown, self.now),
+            Farewell::IdleTimeout => (Unasked::Idle, last_moved.deadline(timeouts.idle)),
             // Under backpressure no byte of its message could be read.
-            Notice::MessageTimeout => (
+            Farewell::MessageTimeout => (
                 Unasked::Late,
                 account.oracle.began().max(account.resumed).deadline(timeouts.message),
             ),
-            _ => return self.fail(Invariant::AnswersInOrder, Some(id), "an unknown notice"),
+            _ => return self.fail(Invariant::AnswersInOrder, Some(id), "an unknown farewell"),
         };
         let is_over = std::mem::replace(&mut account.is_session_over, true);
         let has_place =

@@ -159,7 +159,7 @@ impl Oracle {
     }
 
     /// Notes that the bytes without an ending are a message now.
-    pub fn end_of_piece(&mut self) {
+    pub fn complete_piece(&mut self) {
         let piece = std::mem::take(&mut self.pending);
         match self.dropped_line.take() {
             Some(token) => self.answer(format!("ERROR {token}").as_bytes()),

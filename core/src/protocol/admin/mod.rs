@@ -24,7 +24,7 @@ mod tests;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::{Accepted, Context, Notice, Output, Protocol, SERVER_BUSY, Session, Step};
+use super::{Accepted, Context, Farewell, Output, Protocol, SERVER_BUSY, Session, Step};
 use crate::close_reason::CloseReason;
 use crate::display::http_date::http_date;
 use crate::status::Status;
@@ -118,13 +118,13 @@ impl Session for AdminSession {
         input.len()
     }
 
-    fn say(&mut self, notice: Notice, output: &mut Output<'_>) {
-        let (result, token) = match notice {
-            Notice::MessageTimeout => ("408 Request Timeout", "MESSAGE_TIMEOUT"),
-            Notice::NotTls => ("400 Bad Request", "NOT_TLS"),
-            Notice::ServerBusy => ("503 Service Unavailable", SERVER_BUSY),
+    fn append_farewell(&mut self, farewell: Farewell, output: &mut Output<'_>) {
+        let (result, token) = match farewell {
+            Farewell::MessageTimeout => ("408 Request Timeout", "MESSAGE_TIMEOUT"),
+            Farewell::NotTls => ("400 Bad Request", "NOT_TLS"),
+            Farewell::ServerBusy => ("503 Service Unavailable", SERVER_BUSY),
             // A client without a request expects no answer.
-            Notice::IdleTimeout | Notice::Shutdown => return,
+            Farewell::IdleTimeout | Farewell::Shutdown => return,
         };
         let len = token.len() + 1;
         // Writing to an output never fails.

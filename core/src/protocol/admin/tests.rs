@@ -9,9 +9,9 @@ fn harness() -> SessionHarness {
 /// Returns the answer to a request with this first line, and the close reason.
 fn answer_to(request_line: &str) -> (String, Option<CloseReason>) {
     let mut harness = harness();
-    let outcome = harness.feed(format!("{request_line}\r\nHost: localhost\r\n\r\n").as_bytes());
-    let outcome = outcome.outcome();
-    (String::from_utf8(outcome.answers).expect("an answer is UTF-8"), outcome.closed)
+    harness.feed(format!("{request_line}\r\nHost: localhost\r\n\r\n").as_bytes());
+    let transcript = harness.transcript();
+    (String::from_utf8(transcript.answers).expect("an answer is UTF-8"), transcript.closed)
 }
 
 fn body(answer: &str) -> &str {
@@ -74,7 +74,7 @@ fn an_incomplete_head_is_refused_when_it_reaches_the_limit() {
     harness.feed(b"GET / HTTP/1.1\r\nA: ");
     harness.feed(&vec![b'x'; HEAD_BYTES_MAX - harness.input.len() - 1]);
     assert_eq!(
-        (harness.step, harness.outcome().answers.len()),
+        (harness.step, harness.transcript().answers.len()),
         (Step::Incomplete { missing: None }, 0)
     );
     assert!(harness.feed(b"x").answers().starts_with(b"HTTP/1.1 431 "));
@@ -86,20 +86,20 @@ fn a_request_may_arrive_byte_by_byte() {
     for byte in b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" {
         harness.feed(&[*byte]);
     }
-    assert!(harness.outcome().answers.ends_with(b"\r\n\r\nok\n"));
+    assert!(harness.transcript().answers.ends_with(b"\r\n\r\nok\n"));
 }
 
 #[test]
 fn only_a_client_that_waits_for_an_answer_gets_a_notice() {
-    for (notice, start) in [
-        (Notice::ServerBusy, "HTTP/1.1 503 "),
-        (Notice::MessageTimeout, "HTTP/1.1 408 "),
-        (Notice::NotTls, "HTTP/1.1 400 "),
-        (Notice::IdleTimeout, ""),
-        (Notice::Shutdown, ""),
+    for (farewell, start) in [
+        (Farewell::ServerBusy, "HTTP/1.1 503 "),
+        (Farewell::MessageTimeout, "HTTP/1.1 408 "),
+        (Farewell::NotTls, "HTTP/1.1 400 "),
+        (Farewell::IdleTimeout, ""),
+        (Farewell::Shutdown, ""),
     ] {
         let mut harness = harness();
-        let answer = String::from_utf8(harness.say(notice).answers()).expect("UTF-8");
+        let answer = String::from_utf8(harness.append_farewell(farewell).answers()).expect("UTF-8");
         assert!(answer.starts_with(start) && answer.is_empty() == start.is_empty(), "{answer}");
     }
 }

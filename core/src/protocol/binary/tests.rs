@@ -1,7 +1,7 @@
 //! Tests of the protocol `binary`.
 
 use super::super::conversations::{
-    Outcome, SessionHarness, assert_answers, assert_last_answers, outcomes, small_limits,
+    SessionHarness, Transcript, assert_answers, assert_last_answers, small_limits, transcripts,
 };
 use super::*;
 use crate::limits::{HIGH_WATER_BYTES, Limits};
@@ -123,7 +123,7 @@ fn the_largest_length_is_refused_at_once_and_no_byte_is_kept() {
     harness.feed(&[1, 255, 255, 255, 255]);
     assert_eq!(harness.answers(), frame(ERROR, "FRAME_TOO_LARGE"));
     harness.feed(&[b'x'; 1000]);
-    assert_eq!(harness.outcome(), Outcome { answers: vec![], closed: None });
+    assert_eq!(harness.transcript(), Transcript { answers: vec![], closed: None });
     assert_eq!((harness.input.len(), harness.messages), (0, 1));
 }
 
@@ -223,13 +223,13 @@ fn an_answer_without_memory_becomes_an_error_in_its_place() {
 #[test]
 fn a_farewell_is_an_error_frame_and_a_shutdown_has_none() {
     let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
-    for (notice, answer) in [
-        (Notice::ServerBusy, frame(ERROR, "SERVER_BUSY")),
-        (Notice::IdleTimeout, frame(ERROR, "IDLE_TIMEOUT")),
-        (Notice::MessageTimeout, frame(ERROR, "MESSAGE_TIMEOUT")),
-        (Notice::Shutdown, vec![]),
+    for (farewell, answer) in [
+        (Farewell::ServerBusy, frame(ERROR, "SERVER_BUSY")),
+        (Farewell::IdleTimeout, frame(ERROR, "IDLE_TIMEOUT")),
+        (Farewell::MessageTimeout, frame(ERROR, "MESSAGE_TIMEOUT")),
+        (Farewell::Shutdown, vec![]),
     ] {
-        assert_eq!(harness.say(notice).answers(), answer, "{notice:?}");
+        assert_eq!(harness.append_farewell(farewell).answers(), answer, "{farewell:?}");
     }
 }
 
@@ -279,13 +279,13 @@ fn an_added_command_with_the_code_of_quit_panics() {
 }
 
 /// The expected conversation, computed in a simple way.
-fn oracle(limits: &Limits, input: &[u8]) -> Outcome {
+fn oracle(limits: &Limits, input: &[u8]) -> Transcript {
     let (mut answers, mut input) = (Vec::new(), input.to_vec());
     while input.len() >= HEADER_LEN {
         let (code, payload_len) =
             (input[0], u32::from_be_bytes([input[1], input[2], input[3], input[4]]) as usize);
         if code == QUIT {
-            return Outcome { answers, closed: Some(CloseReason::Quit) };
+            return Transcript { answers, closed: Some(CloseReason::Quit) };
         }
         let refusal = match code {
             _ if payload_len > limits.frame_bytes_max as usize => Some("FRAME_TOO_LARGE"),
@@ -304,7 +304,7 @@ fn oracle(limits: &Limits, input: &[u8]) -> Outcome {
             (_, _, Err(_)) => frame(ERROR, "INVALID_UTF8"),
         });
     }
-    Outcome { answers, closed: None }
+    Transcript { answers, closed: None }
 }
 
 fn part() -> impl Strategy<Value = Vec<u8>> {
@@ -329,8 +329,8 @@ proptest! {
     ) {
         let input = parts.concat();
         let expected = oracle(&small_limits(), &input);
-        for outcome in outcomes(&Binary::new(), &small_limits(), &[input], &cuts) {
-            prop_assert_eq!(&outcome, &expected);
+        for transcript in transcripts(&Binary::new(), &small_limits(), &[input], &cuts) {
+            prop_assert_eq!(&transcript, &expected);
         }
     }
 }

@@ -5,24 +5,24 @@
 //! ending as its message.
 
 use super::{
-    ANSWER_OVERHEAD_BYTES, Accepted, Context, LINE_TOO_LONG, Next, Notice, Output, Protocol,
+    ANSWER_OVERHEAD_BYTES, Accepted, Context, Farewell, LINE_TOO_LONG, Next, Output, Protocol,
     SERVER_BUSY, Session, Step,
 };
 use crate::close_reason::CloseReason;
 use crate::os::clock::Clock;
-use crate::wire::line::{Ending, Item, Lines};
+use crate::wire::line::{Ending, Item, LineDecoder};
 
 /// Appends the answer to one message, without an ending.
 pub type Answer = fn(message: &[u8], output: &mut Output<'_>, clock: &mut Clock) -> Next;
 
 /// A protocol that answers each message with the result of a function.
 #[derive(Clone, Copy, Debug)]
-pub struct Talk {
+pub struct LineOrPause {
     name: &'static str,
     answer: Answer,
 }
 
-impl Talk {
+impl LineOrPause {
     /// Creates the protocol `name` that answers with `answer`. That function must append nothing if
     /// it returns [`Next::Close`].
     #[must_use]
@@ -31,7 +31,7 @@ impl Talk {
     }
 }
 
-impl Protocol for Talk {
+impl Protocol for LineOrPause {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -39,7 +39,7 @@ impl Protocol for Talk {
     fn session(&self, accepted: &Accepted) -> Box<dyn Session> {
         Box::new(TalkSession {
             answer: self.answer,
-            lines: Lines::new(accepted.limits().line_bytes_max),
+            lines: LineDecoder::new(accepted.limits().line_bytes_max),
             refusal: LINE_TOO_LONG,
         })
     }
@@ -51,7 +51,7 @@ impl Protocol for Talk {
 
 struct TalkSession {
     answer: Answer,
-    lines: Lines,
+    lines: LineDecoder,
     /// The error of the message that is being dropped. It is sent at the end of the message, with
     /// the same ending.
     refusal: &'static str,
@@ -80,7 +80,7 @@ impl Session for TalkSession {
         (input.len() - rest.len(), Step::Paused)
     }
 
-    fn end_of_piece(&mut self, input: &[u8], context: &mut Context<'_>) -> Next {
+    fn complete_piece(&mut self, input: &[u8], context: &mut Context<'_>) -> Next {
         self.lines.set_line_max(context.limits().line_bytes_max);
         let next = match (self.lines.is_dropping(), input) {
             (true, _) => self.answer_refused(Ending::Nothing, context),
@@ -101,8 +101,8 @@ impl Session for TalkSession {
         input.len()
     }
 
-    fn say(&mut self, notice: Notice, output: &mut Output<'_>) {
-        if let Some(token) = notice.token() {
+    fn append_farewell(&mut self, farewell: Farewell, output: &mut Output<'_>) {
+        if let Some(token) = farewell.token() {
             output.append_error(token, Ending::Lf);
         }
     }
@@ -145,8 +145,8 @@ mod tests {
     use crate::limits::Limits;
 
     /// Answers with the message in brackets, and closes after `bye`.
-    fn bracketing() -> Talk {
-        Talk::new("bracketing", |message, output, _| {
+    fn bracketing() -> LineOrPause {
+        LineOrPause::new("bracketing", |message, output, _| {
             if message == b"bye" {
                 return Next::Close;
             }
@@ -279,13 +279,17 @@ mod tests {
     #[test]
     fn a_farewell_is_an_error_line_and_a_shutdown_has_none() {
         let mut harness = SessionHarness::new(&bracketing(), &small_limits());
-        for (notice, line) in [
-            (Notice::ServerBusy, "ERROR SERVER_BUSY\n"),
-            (Notice::IdleTimeout, "ERROR IDLE_TIMEOUT\n"),
-            (Notice::MessageTimeout, "ERROR MESSAGE_TIMEOUT\n"),
-            (Notice::Shutdown, ""),
+        for (farewell, line) in [
+            (Farewell::ServerBusy, "ERROR SERVER_BUSY\n"),
+            (Farewell::IdleTimeout, "ERROR IDLE_TIMEOUT\n"),
+            (Farewell::MessageTimeout, "ERROR MESSAGE_TIMEOUT\n"),
+            (Farewell::Shutdown, ""),
         ] {
-            assert_eq!(harness.say(notice).answers(), line.as_bytes(), "{notice:?}");
+            assert_eq!(
+                harness.append_farewell(farewell).answers(),
+                line.as_bytes(),
+                "{farewell:?}"
+            );
         }
     }
 }
