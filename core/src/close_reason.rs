@@ -28,6 +28,12 @@ pub enum CloseReason {
     WrongProtocol,
     /// The peer sent a TLS handshake.
     Tls,
+    /// The connection to a listener for proxies came from an address that is no proxy.
+    UntrustedProxy,
+    /// The connection of a proxy did not begin with a valid PROXY header.
+    BadProxyHeader,
+    /// The PROXY header was not complete within [`crate::limits::Timeouts::proxy_header`].
+    ProxyHeaderTimeout,
     /// The connection held memory that it could not give up when the memory limit was reached.
     MemoryLimit,
     /// The server was shutting down.
@@ -51,6 +57,9 @@ impl CloseReason {
         Self::ServerBusy,
         Self::WrongProtocol,
         Self::Tls,
+        Self::UntrustedProxy,
+        Self::BadProxyHeader,
+        Self::ProxyHeaderTimeout,
         Self::MemoryLimit,
         Self::Shutdown,
         Self::SystemError,
@@ -69,6 +78,9 @@ impl CloseReason {
             Self::ServerBusy => "server_busy",
             Self::WrongProtocol => "wrong_protocol",
             Self::Tls => "tls_on_plain_port",
+            Self::UntrustedProxy => "untrusted_proxy",
+            Self::BadProxyHeader => "bad_proxy_header",
+            Self::ProxyHeaderTimeout => "proxy_header_timeout",
             Self::MemoryLimit => "memory_limit",
             Self::Shutdown => "shutdown",
             Self::SystemError => "system_error",
@@ -107,6 +119,9 @@ impl fmt::Display for CloseReason {
             Self::ServerBusy => "server busy",
             Self::WrongProtocol => "wrong protocol",
             Self::Tls => "TLS on a plain port",
+            Self::UntrustedProxy => "not a trusted proxy",
+            Self::BadProxyHeader => "bad PROXY header",
+            Self::ProxyHeaderTimeout => "PROXY header timeout",
             Self::MemoryLimit => "memory limit",
             Self::Shutdown => "shutdown",
             Self::SystemError => "system error",

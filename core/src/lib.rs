@@ -51,7 +51,8 @@
 //!    eviction      over the memory limit: which connections give up their buffers
 //!    shutdown      answer what has arrived, within a timeout
 //!    listening     opens the listeners; bind_error: the reason and the remedy if one fails
-//!  connection/   one connection: Open, then Draining, then Lingering
+//!  connection/   one connection: Opening, Open, Draining, then Lingering
+//!    opening       the header of a proxy, which names the peer
 //!    socket_io     the moves between its buffers and the kernel
 //!    session_io    the moves between its buffers and its session
 //!    timeouts      what it waits for, until when, and what happens then
@@ -60,8 +61,8 @@
 //!  queues/       run_queue, deadlines: which connection is next
 //!  logging/      activity: the log of connections and messages; throttle: one warning per second
 //!  os/           system: the seam to the operating system; kernel: its implementation with mio;
-//!                endpoint, stream, table, clock, moment, peer, mailbox
-//!  wire/         line, frame, telnet, tls, http: pure functions from bytes to items
+//!                endpoint, stream, table, clock, moment, peer, subnet, mailbox
+//!  wire/         line, frame, telnet, tls, http, proxy: pure functions from bytes to items
 //!  buffers/      block, buffer, pool: queues of bytes, and the pool that lends their storage
 //!  limits, close_reason, status, display
 //! ```

@@ -88,6 +88,9 @@ pub struct Timeouts {
     /// How late the peer may be, compared with [`WRITE_RATE_MIN`], when it reads waiting answers. A
     /// peer that reads nothing is closed after this time.
     pub write: Option<Duration>,
+    /// The time from the accept of a connection to the end of its PROXY header, where a listener
+    /// requires one.
+    pub proxy_header: Option<Duration>,
     /// The pause after which a line without an end is a message, in protocols that allow it.
     pub quiet: Option<Duration>,
     /// The time from the request to drain to the request to stop. Without one the server drains
@@ -119,6 +122,13 @@ impl Timeouts {
         self
     }
 
+    /// Sets [`Timeouts::proxy_header`].
+    #[must_use]
+    pub const fn with_proxy_header(mut self, timeout: Option<Duration>) -> Self {
+        self.proxy_header = timeout;
+        self
+    }
+
     /// Sets [`Timeouts::quiet`].
     #[must_use]
     pub const fn with_quiet(mut self, timeout: Option<Duration>) -> Self {
@@ -147,6 +157,7 @@ impl Default for Timeouts {
             idle: Some(Duration::from_secs(300)),
             message: Some(Duration::from_secs(30)),
             write: Some(Duration::from_secs(30)),
+            proxy_header: Some(Duration::from_secs(3)),
             quiet: Some(Duration::from_millis(20)),
             drain_delay: Some(Duration::from_secs(10)),
             drain: Some(Duration::from_secs(5)),

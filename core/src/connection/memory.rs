@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Connection, Shared, Turn};
+use super::{Connection, Phase, Shared, Turn};
 use crate::close_reason::CloseReason;
 use crate::os::moment::Moment;
 use crate::os::system::Socket;
@@ -32,6 +32,9 @@ impl<S: Socket> Connection<S> {
     /// refuses an incomplete message. If storage is still held, the connection must be closed with
     /// a reset, which also frees the memory of the kernel.
     pub fn shed_memory(&mut self, shared: &mut Shared) -> Turn {
+        if self.phase == Phase::Opening {
+            return Turn::Close(CloseReason::MemoryLimit);
+        }
         let moved = self.run_and_flush(shared).and_then(|()| {
             if !self.input.is_empty() && !self.runnable {
                 self.refuse(shared);

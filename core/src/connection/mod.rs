@@ -6,13 +6,15 @@
 //!            the session closes, the input ends,      all output is sent,   end of input,
 //!            a deadline passes, the server stops      the write side shut   or 2 s
 //!   Open ---------------------------------------> Draining ----> Lingering ----------> closed
+//!    ^
+//!    '--- Opening: on a listener for proxies, the header that names the peer is incomplete
 //! ```
 //!
 //! A connection never blocks. [`Connection::drive`] runs one turn: it moves bytes until no move
 //! makes progress or the budget of the turn is spent. This file holds the state of a connection and
 //! decides which move comes next. The moves are in `socket_io` (between buffers and kernel) and
-//! `session_io` (between buffers and session), the deadlines in [`timeouts`], and the memory
-//! between two turns in `memory`.
+//! `session_io` (between buffers and session), the first phase in `opening`, the deadlines in
+//! [`timeouts`], and the memory between two turns in `memory`.
 
 // Bytes of a peer reach this code first: no value of them may cause a panic, and no length may be
 // truncated.
@@ -31,6 +33,7 @@
 
 pub mod inspection;
 mod memory;
+mod opening;
 mod session_io;
 mod shared;
 mod socket_io;
@@ -48,8 +51,9 @@ use crate::logging::activity::Summary;
 use crate::os::moment::Moment;
 use crate::os::peer::Peer;
 use crate::os::system::{Readiness, Socket};
-use crate::protocol::{Accepted, Farewell, Output, Protocol, Session};
+use crate::protocol::{Farewell, Session};
 use crate::queues::run_queue::{Class, Demand};
+use opening::NoSession;
 pub use shared::{Shared, TURN_BYTES_MAX, Turn};
 use state::Stopping;
 pub use state::{Phase, ReadState};
@@ -127,25 +131,25 @@ const _: () = assert!(
 );
 
 impl<S: Socket> Connection<S> {
-    /// Creates the connection of a socket that has just been accepted. Its greeting is in the
-    /// output and not yet sent.
-    pub fn new(socket: S, peer: Peer, protocol: &dyn Protocol, shared: &mut Shared) -> Self {
+    /// Creates the connection of a socket that has just been accepted. If the peer is known, the
+    /// caller opens it at once. Otherwise `peer` is a proxy, and the turn in which its header is
+    /// complete is [`Turn::Opened`].
+    pub fn new(socket: S, peer: Peer, shared: &Shared) -> Self {
         let now = shared.clock.now();
-        let mut connection = Self {
-            session: protocol.session(&Accepted::new(peer, shared.turn_of, shared.status.limits)),
+        Self {
+            session: Box::new(NoSession),
             input: Buffer::default(),
             output: Buffer::default(),
             socket,
             complete_len: 0,
-            phase: Phase::Open,
+            phase: Phase::Opening,
             stopping: Stopping::No,
             read_state: ReadState::Empty,
             writable: true,
-            // A session may send something unasked, so it is called once without input.
-            runnable: true,
+            runnable: false,
             backpressure: false,
             announced: false,
-            ends_messages_by_quiet: protocol.ends_messages_by_quiet(),
+            ends_messages_by_quiet: false,
             overdue: false,
             rejected: false,
             demand: Demand::default(),
@@ -158,9 +162,7 @@ impl<S: Socket> Connection<S> {
             messages: 0,
             opened: now,
             peer,
-        };
-        connection.session.greet(&mut Output::new(&mut connection.output, &mut shared.pool));
-        connection
+        }
     }
 
     /// Remembers the readiness that an event reports. Nothing else happens before the next turn.
@@ -218,7 +220,9 @@ impl<S: Socket> Connection<S> {
     /// ```text
     ///   backpressure                  =>  output > low-water mark
     ///   Open, output >= high-water    =>  backpressure
-    ///   Draining, Lingering           =>  not runnable, no incomplete message, no input held
+    ///   not Open                      =>  not runnable, no incomplete message
+    ///   Opening                       =>  no output held
+    ///   Draining, Lingering           =>  no input held
     ///   Lingering                     =>  no output held
     ///   overdue                       =>  in the run queue (not checked here)
     /// ```
@@ -234,10 +238,15 @@ impl<S: Socket> Connection<S> {
         );
         debug_assert!(is_open || !self.runnable, "runnable and not open");
         debug_assert!(is_open || !self.has_incomplete_message(), "a message and not open");
-        debug_assert!(is_open || self.input.capacity() == 0, "holds input and is not open");
         debug_assert!(
-            !matches!(self.phase, Phase::Lingering(_)) || self.output.capacity() == 0,
-            "lingers and holds output"
+            !matches!(self.phase, Phase::Draining(_) | Phase::Lingering(_))
+                || self.input.capacity() == 0,
+            "ends and holds input"
+        );
+        debug_assert!(
+            !matches!(self.phase, Phase::Opening | Phase::Lingering(_))
+                || self.output.capacity() == 0,
+            "holds output and sends nothing"
         );
     }
 
@@ -261,6 +270,7 @@ impl<S: Socket> Connection<S> {
                 moved |= self.flush(shared)?;
             }
             moved |= match self.phase {
+                Phase::Opening => return self.read_header(shared),
                 Phase::Open => self.end_if_over(shared),
                 Phase::Draining(reason) if self.output.is_empty() => {
                     if !self.finish_output(reason, shared) {
@@ -369,7 +379,7 @@ impl<S: Socket> Connection<S> {
     /// reason that it has.
     fn reason_of(&self, error: &io::Error) -> CloseReason {
         match self.phase {
-            Phase::Open => CloseReason::of_error(error),
+            Phase::Opening | Phase::Open => CloseReason::of_error(error),
             Phase::Draining(reason) | Phase::Lingering(reason) => reason,
         }
     }

@@ -42,6 +42,8 @@ pub enum Turn {
     Idle,
     /// The budget of the turn is spent and there is more to do: the connection needs another turn.
     Yield,
+    /// The peer is known now: the connection needs its session, and then another turn.
+    Opened,
     /// The connection is over and must be closed.
     Close(CloseReason),
 }

@@ -66,20 +66,28 @@ impl<S: Socket> Connection<S> {
                 }
             }
         }
+        let Some(count) = self.receive_input(shared)? else { return Ok(false) };
+        self.count_received(count, shared);
+        self.runnable |=
+            self.read_state != ReadState::Ended && self.input.len() >= self.complete_len as usize;
+        Ok(true)
+    }
+
+    /// Reads into the free storage of the input, once. Returns how many bytes came, or `None` if
+    /// nothing has arrived.
+    pub(super) fn receive_input(&mut self, shared: &mut Shared) -> io::Result<Option<usize>> {
         let Some((count, room)) =
             receive(&mut self.socket, self.input.spare(), shared.read_bytes_max)?
         else {
             self.read_state = ReadState::Empty;
-            return Ok(false);
+            return Ok(None);
         };
         self.input.commit(count);
-        self.note_received(count, room, shared);
+        self.note_read(count, room, shared);
         if self.overdue {
             self.note_grace(count);
         }
-        self.runnable |=
-            self.read_state != ReadState::Ended && self.input.len() >= self.complete_len as usize;
-        Ok(true)
+        Ok(Some(count))
     }
 
     /// Called when no block of `len` bytes is free for the first message of the input. If eviction
@@ -102,9 +110,9 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Notes a read of `count` bytes into a space of `room` bytes: what it reveals about the
-    /// socket, and the counters.
-    fn note_received(&mut self, count: usize, room: usize, shared: &mut Shared) {
+    /// Notes a read of `count` bytes into a space of `room` bytes, and what it reveals about the
+    /// socket.
+    fn note_read(&mut self, count: usize, room: usize, shared: &mut Shared) {
         // A short read has emptied the socket, and bytes that arrive later cause a new event. This
         // saves the read that would return `WouldBlock`, a third of all system calls. For the
         // exceptions see `Readiness::read_to_end`.
@@ -114,8 +122,12 @@ impl<S: Socket> Connection<S> {
             self.read_state = ReadState::Empty;
         }
         self.last_received = shared.clock.now();
-        self.received_bytes += count as u64;
         shared.moved_bytes += count as u64;
+    }
+
+    /// Counts `count` bytes of the client, and shows the connection in the log.
+    pub(super) fn count_received(&mut self, count: usize, shared: &mut Shared) {
+        self.received_bytes += count as u64;
         shared
             .status
             .count(self.peer.listener(), |counters| counters.received_bytes += count as u64);
@@ -145,7 +157,8 @@ impl<S: Socket> Connection<S> {
             self.read_state = ReadState::Empty;
             return Ok(false);
         };
-        self.note_received(count, room, shared);
+        self.note_read(count, room, shared);
+        self.count_received(count, shared);
         self.note_grace(count);
         Ok(true)
     }

@@ -2,6 +2,7 @@
 //!
 //! | the connection waits for | since | timeout | afterwards |
 //! |---|---|---|---|
+//! | the header of a proxy | its accept | `proxy_header` | close |
 //! | the next message | the last byte in either direction | `idle` | error, close |
 //! | the rest of a message | its first byte | `message` | error, close |
 //! | more of a line without an end | the last byte received | `quiet` | it is a message |
@@ -26,6 +27,7 @@ const GRACE_BYTES_MAX: u32 = 20 << 20;
 /// What a connection waits for: the rows of the table above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wait {
+    Header,
     Idle,
     Message,
     Quiet,
@@ -47,6 +49,7 @@ impl<S: Socket> Connection<S> {
         match self.phase {
             Phase::Lingering(_) => return (Wait::Linger, self.last_sent.after(LINGER_TIMEOUT)),
             Phase::Draining(_) => return (Wait::Write, self.last_sent.deadline(timeouts.write)),
+            Phase::Opening => return (Wait::Header, self.opened.deadline(timeouts.proxy_header)),
             Phase::Open => {}
         }
         if self.output.is_empty() && !self.has_incomplete_message() {
@@ -79,7 +82,7 @@ impl<S: Socket> Connection<S> {
             return Turn::Idle;
         }
         self.overdue = true;
-        if self.phase == Phase::Open {
+        if matches!(self.phase, Phase::Opening | Phase::Open) {
             self.grace_bytes = 0;
         }
         // A signal may have interrupted the wait before it could report an event: so read until
@@ -96,13 +99,14 @@ impl<S: Socket> Connection<S> {
             return turn;
         }
         self.overdue = false;
-        if matches!(turn, Turn::Close(_)) || !self.is_late(shared) {
+        if matches!(turn, Turn::Opened | Turn::Close(_)) || !self.is_late(shared) {
             return turn;
         }
         match (self.next_wait(&shared.timeouts).0, self.phase) {
             (Wait::Linger, Phase::Draining(reason) | Phase::Lingering(reason)) => {
                 return Turn::Close(reason);
             }
+            (Wait::Header, _) => return Turn::Close(CloseReason::ProxyHeaderTimeout),
             (Wait::Linger | Wait::Write, _) => {
                 self.socket.reset_on_close();
                 return Turn::Close(CloseReason::WriteTimeout);

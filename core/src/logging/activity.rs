@@ -161,6 +161,14 @@ impl Activity {
         }
     }
 
+    /// Logs a connection that a proxy opened `age` ago for `peer`.
+    pub fn opened_by_proxy(&mut self, peer: &Peer, proxy: &Peer, age: Duration) {
+        if !self.hides(peer) && self.take_line(|suppressed| &mut suppressed.opened) {
+            let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+            log::info!(age_ms; "opened {} by proxy {}", self.name(peer), proxy.addr());
+        }
+    }
+
     /// Logs a message. `name` is its name in the protocol, empty if its bytes contain the name.
     #[inline]
     pub fn message(&mut self, peer: &Peer, name: &str, message: &[u8]) {

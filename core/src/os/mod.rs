@@ -16,6 +16,7 @@ pub mod peer;
 pub mod port_holder;
 pub mod running_time;
 pub mod stream;
+pub mod subnet;
 pub mod system;
 pub mod table;
 pub mod unix_listener;

@@ -28,6 +28,7 @@
 )]
 
 pub mod admin;
+pub mod agent;
 pub mod binary;
 pub mod chat;
 pub mod command;

@@ -12,17 +12,15 @@
 //! up to 1 s. A pause ends at once when a connection of this server is closed.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::config::Config;
+use super::config::{Config, Service};
 use crate::limits::Settings;
 use crate::logging::throttle::Throttle;
 use crate::os::moment::Moment;
 use crate::os::peer::PeerAddr;
 use crate::os::system::{System, would_block};
 use crate::os::table::ENTRIES_MAX;
-use crate::protocol::Protocol;
 use crate::status::Status;
 
 /// How many connections one listener may add in a round, so that open connections get their turns
@@ -51,7 +49,7 @@ pub(super) struct Acceptor {
 }
 
 struct ListenerState {
-    protocol: Arc<dyn Protocol>,
+    service: Service,
     /// Remembered readiness, as in a connection: false only after `EAGAIN`.
     ready: bool,
     /// How many more connections it may add in this round.
@@ -84,12 +82,12 @@ enum ErrorClass {
 }
 
 impl Acceptor {
-    pub(super) fn new(protocols: Vec<Arc<dyn Protocol>>, config: &Config) -> Self {
+    pub(super) fn new(services: Vec<Service>, config: &Config) -> Self {
         Self {
             // Registration is an edge too: it reports connections that are queued already.
-            listeners: protocols
+            listeners: services
                 .into_iter()
-                .map(|protocol| ListenerState { protocol, ready: false, left: 0, own_taken: 0 })
+                .map(|service| ListenerState { service, ready: false, left: 0, own_taken: 0 })
                 .collect(),
             first: 0,
             connections_max: config.connections_max.min(ENTRIES_MAX / 2),
@@ -184,15 +182,15 @@ impl Acceptor {
         None
     }
 
-    /// The protocol of a listener.
-    pub(super) fn protocol(&self, listener: usize) -> &dyn Protocol {
-        &*self.listeners[listener].protocol
+    /// The service of a listener.
+    pub(super) fn service(&self, listener: usize) -> &Service {
+        &self.listeners[listener].service
     }
 
     /// True when a new connection of a listener must be rejected, because `open` others are in the
     /// table. The connection is counted until it is closed.
     pub(super) fn rejects(&mut self, listener: usize, open: usize, now: Moment) -> bool {
-        let is_full = match self.listeners[listener].protocol.own_places() {
+        let is_full = match self.listeners[listener].service.protocol.own_places() {
             Some(places) => {
                 let taken = &mut self.listeners[listener].own_taken;
                 let is_full = *taken >= places;
@@ -237,7 +235,7 @@ impl Acceptor {
         if was_rejected {
             self.rejected -= 1;
         } else if let Some(listener) = self.listeners.get_mut(listener)
-            && listener.protocol.own_places().is_some()
+            && listener.service.protocol.own_places().is_some()
         {
             listener.own_taken -= 1;
         }

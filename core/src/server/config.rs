@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use crate::limits::{Limits, Settings, Timeouts};
 use crate::os::endpoint::Endpoint;
+use crate::os::peer::PeerAddr;
+use crate::os::subnet::Subnet;
 use crate::protocol::Protocol;
 
 /// The configuration of a server: its listeners, each with a protocol, and its limits.
@@ -56,13 +58,75 @@ pub struct Listener {
     /// True if the server must not start without this listener. If false, an endpoint that fails is
     /// left out with a warning, as long as another one works.
     pub required: bool,
+    /// The addresses from which proxies connect; `None` if the clients connect themselves.
+    pub(super) proxies: Option<Arc<[Subnet]>>,
 }
 
 impl Listener {
     /// Creates a required listener for `protocol` on each of `endpoints`.
     #[must_use]
     pub fn new(endpoints: impl IntoIterator<Item = Endpoint>, protocol: Arc<dyn Protocol>) -> Self {
-        Self { endpoints: endpoints.into_iter().collect(), protocol, required: true }
+        Self { endpoints: endpoints.into_iter().collect(), protocol, required: true, proxies: None }
+    }
+
+    /// Returns the same listener for proxies: each connection must come from one of `subnets`, or
+    /// through a unix socket, whose permissions restrict its peers. It must begin with a header of
+    /// the PROXY protocol, version 1 or 2, which names its peer.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tinytcp::{Listener, protocol::Text};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let listener = Listener::new([([127, 0, 0, 1], 0).into()], Arc::new(Text::new()));
+    /// let for_proxies = listener.behind_proxies(["10.0.0.0/8".parse()?]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn behind_proxies(self, subnets: impl IntoIterator<Item = Subnet>) -> Self {
+        Self { proxies: Some(subnets.into_iter().collect()), ..self }
+    }
+
+    /// Returns what the loop needs to know of the listener.
+    #[must_use]
+    pub fn service(&self) -> Service {
+        Service { protocol: Arc::clone(&self.protocol), proxies: self.proxies.clone() }
+    }
+}
+
+/// The protocol of a listener, and whether its peers are proxies.
+#[derive(Clone)]
+pub struct Service {
+    pub(super) protocol: Arc<dyn Protocol>,
+    proxies: Option<Arc<[Subnet]>>,
+}
+
+impl Service {
+    /// True if a connection begins with the header of a proxy.
+    pub(super) const fn is_for_proxies(&self) -> bool {
+        self.proxies.is_some()
+    }
+
+    /// True if a connection may come from `peer`. A unix socket has permissions instead.
+    pub(super) fn trusts(&self, peer: PeerAddr) -> bool {
+        let Some(subnets) = &self.proxies else { return true };
+        matches!(peer, PeerAddr::Unix(_)) || subnets.iter().any(|subnet| subnet.contains(peer))
+    }
+}
+
+impl From<Arc<dyn Protocol>> for Service {
+    fn from(protocol: Arc<dyn Protocol>) -> Self {
+        Self { protocol, proxies: None }
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service")
+            .field("protocol", &self.protocol.name())
+            .field("proxies", &self.proxies)
+            .finish()
     }
 }
 

@@ -30,11 +30,10 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::accept::{Acceptor, Incoming};
-use super::config::Config;
+use super::config::{Config, Service};
 use super::eviction::Eviction;
 #[cfg(any(test, feature = "testing"))]
 use super::inspection::{Inspection, OpenConnection};
@@ -53,7 +52,6 @@ use crate::os::moment::Moment;
 use crate::os::peer::Peer;
 use crate::os::system::{Event, System};
 use crate::os::table::{Table, Token};
-use crate::protocol::Protocol;
 use crate::queues::deadlines::Deadlines;
 use crate::queues::run_queue::{Class, RunQueue};
 use crate::status::{State, Status};
@@ -86,14 +84,21 @@ impl<S: System> fmt::Debug for EventLoop<S> {
 }
 
 impl<S: System> EventLoop<S> {
-    /// A loop over `system`, whose listeners have the indices of `protocols`.
-    pub fn new(mut system: S, protocols: Vec<Arc<dyn Protocol>>, config: &Config) -> Self {
+    /// A loop over `system`, whose listeners have the indices of `services`.
+    pub fn new(
+        mut system: S,
+        services: impl IntoIterator<Item = impl Into<Service>>,
+        config: &Config,
+    ) -> Self {
         let clock = Clock::new(system.read_clocks());
-        let names: Vec<_> = protocols.iter().map(|protocol| protocol.name()).collect();
+        let services: Vec<Service> = services.into_iter().map(Into::into).collect();
+        let protocols = || services.iter().map(|service| &service.protocol);
+        let names: Vec<_> = protocols().map(|protocol| protocol.name()).collect();
         let limits = config.limits.clamped();
         let status = Status::new(&names, limits, config.connections_max, clock.wall());
-        let hidden = (0..protocols.len()).filter(|index| protocols[*index].own_places().is_some());
-        let activity = Activity::new(config.activity_lines_max, names).hiding(hidden.collect());
+        let with_places = protocols().enumerate().filter(|(_, it)| it.own_places().is_some());
+        let hidden = with_places.map(|(index, _)| index).collect();
+        let activity = Activity::new(config.activity_lines_max, names).hiding(hidden);
         let activity =
             if config.activity_shows_messages { activity } else { activity.without_messages() };
         Self {
@@ -112,7 +117,7 @@ impl<S: System> EventLoop<S> {
                 activity,
                 timeouts: config.timeouts,
             },
-            acceptor: Acceptor::new(protocols, config),
+            acceptor: Acceptor::new(services, config),
             newcomers: Newcomers::default(),
             shutdown: Shutdown::default(),
             eviction: Eviction::default(),
@@ -284,8 +289,8 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// Adds a new connection to the table, as a served or as a rejected one, and sends its
-    /// greeting.
+    /// Adds a new connection to the table, opens it if its peer is known, and sends its greeting.
+    /// A connection over the limit is rejected without waiting for the header of a proxy.
     fn admit(&mut self, incoming: Incoming<S::Socket>, now: Moment) {
         let Incoming { mut socket, addr, listener } = incoming;
         let token = self.table.next_token();
@@ -295,19 +300,31 @@ impl<S: System> EventLoop<S> {
         }
         let peer = Peer::new(addr, listener);
         self.shared.turn_of = token.number();
-        let protocol = self.acceptor.protocol(listener);
-        let mut connection = Connection::new(socket, peer, protocol, &mut self.shared);
-        if self.acceptor.rejects(listener, self.table.len(), now) {
-            connection.reject(&mut self.shared);
-        } else {
-            self.newcomers.add(token, now);
-        }
+        let is_rejected = self.acceptor.rejects(listener, self.table.len(), now);
         self.shared.status.count(peer.listener(), |counters| counters.accepted += 1);
-        self.table.insert(connection);
+        self.table.insert(Connection::new(socket, peer, &self.shared));
+        if is_rejected || !self.acceptor.service(listener).is_for_proxies() {
+            self.open(token, is_rejected);
+        }
+        if !self.acceptor.service(listener).trusts(addr) {
+            return self.close(token, CloseReason::UntrustedProxy);
+        }
         // A new socket is writable: the greeting is sent now and not after an event.
         self.drive(token);
         if self.acceptor.has_too_many_rejected() {
             self.close(token, CloseReason::ServerBusy);
+        }
+    }
+
+    /// Opens a connection whose peer is known now, as a served or as a rejected one.
+    fn open(&mut self, token: Token, is_rejected: bool) {
+        let Some(connection) = self.table.get_mut(token) else { return };
+        let service = self.acceptor.service(connection.peer().listener());
+        connection.open(&*service.protocol, &mut self.shared);
+        if is_rejected {
+            connection.reject(&mut self.shared);
+        } else {
+            self.newcomers.add(token, self.shared.clock.now());
         }
     }
 
@@ -393,11 +410,13 @@ impl<S: System> EventLoop<S> {
 
     /// Acts on the result of a turn: closes the connection, or queues it and enters its deadline.
     fn finish_turn(&mut self, token: Token, turn: Turn) {
-        if let Turn::Close(reason) = turn {
-            return self.close(token, reason);
+        match turn {
+            Turn::Close(reason) => return self.close(token, reason),
+            Turn::Opened => self.open(token, false),
+            Turn::Idle | Turn::Yield => {}
         }
         let Some(connection) = self.table.get_mut(token) else { return };
-        if turn == Turn::Yield {
+        if turn != Turn::Idle {
             self.run_queue.push(token.key(), connection.class());
         }
         // A deadline that has moved to a later time is not entered again: when the old entry falls

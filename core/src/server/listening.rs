@@ -3,14 +3,12 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 use super::bind_error::{BindError, is_without_scope};
-use super::config::{Config, Listener};
+use super::config::{Config, Listener, Service};
 use crate::os::endpoint::{Bound, Endpoint};
 use crate::os::listen::{self, Refused};
 use crate::os::unix_listener::UnixListener;
-use crate::protocol::Protocol;
 
 /// How many free ports are tried for a listener with several addresses: a port must be free at all
 /// of them.
@@ -20,7 +18,7 @@ const PORTS_TRIED_MAX: usize = 64;
 #[derive(Default)]
 pub(super) struct Listening {
     pub(super) sockets: Vec<listen::Listener>,
-    pub(super) protocols: Vec<Arc<dyn Protocol>>,
+    pub(super) services: Vec<Service>,
     pub(super) addresses: Vec<Bound>,
     /// Socket options that this system refused.
     refused_options: Vec<Refused>,
@@ -61,7 +59,7 @@ impl Listening {
         };
         for (socket, endpoint) in opened {
             self.sockets.push(socket);
-            self.protocols.push(Arc::clone(&listener.protocol));
+            self.services.push(listener.service());
             self.addresses.push(Bound { protocol: listener.protocol.name(), endpoint });
         }
         Ok(())
@@ -199,6 +197,8 @@ fn unfitness(addr: SocketAddr) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::protocol::text::Text;
 
@@ -209,8 +209,8 @@ mod tests {
     fn listener(addrs: &[&str], required: bool) -> Listener {
         Listener {
             endpoints: addrs.iter().map(|text| Endpoint::Tcp(addr(text))).collect(),
-            protocol: Arc::new(Text::new()),
             required,
+            ..Listener::new([], Arc::new(Text::new()))
         }
     }
 

@@ -24,7 +24,7 @@ use crate::os::mailbox::Mail;
 use crate::status::Status;
 pub use bind_error::BindError;
 pub use builder::Builder;
-pub use config::{Config, Listener};
+pub use config::{Config, Listener, Service};
 #[cfg(any(test, feature = "testing"))]
 pub use event_loop::EventLoop;
 #[cfg(not(any(test, feature = "testing")))]
@@ -78,7 +78,7 @@ impl Server {
 
     /// Opens all listeners, and catches `signals`, each of which sends its mail.
     fn start(config: &Config, signals: Vec<(i32, Mail)>) -> Result<Self, BindError> {
-        let Listening { sockets, protocols, addresses, .. } = Listening::open(config)?;
+        let Listening { sockets, services, addresses, .. } = Listening::open(config)?;
         let build = || {
             let mut kernel = Kernel::new(sockets)?;
             kernel.catch(signals)?;
@@ -87,7 +87,7 @@ impl Server {
         };
         let kernel = build().map_err(|error| BindError { listener: None, error })?;
         let handle = kernel.handle();
-        let mut event_loop = EventLoop::new(kernel, protocols, config);
+        let mut event_loop = EventLoop::new(kernel, services, config);
         event_loop.shared.status.descriptors_at_start = open_descriptors();
         let listeners = event_loop.shared.status.listeners.iter_mut();
         listeners.zip(&addresses).for_each(|(listener, bound)| listener.url = bound.to_string());

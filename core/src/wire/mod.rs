@@ -19,5 +19,6 @@
 pub mod frame;
 pub mod http;
 pub mod line;
+pub mod proxy;
 pub mod telnet;
 pub mod tls;

@@ -17,7 +17,7 @@ use crate::os::peer::PeerAddr;
 use crate::os::system::{Event, Readiness, Socket, System};
 use crate::os::table::Token;
 use crate::protocol::Protocol;
-use crate::server::config::Config;
+use crate::server::config::{Config, Service};
 use crate::server::event_loop::EventLoop;
 
 /// The simulated kernel, which the loop and the test share.
@@ -189,11 +189,12 @@ pub(super) struct FakePeer {
 impl LoopHarness {
     /// Creates a loop with one listener for `protocol`.
     pub(super) fn new(protocol: impl Protocol + 'static, config: &Config) -> Self {
-        Self::with_listeners(vec![Arc::new(protocol)], config)
+        let protocol: Arc<dyn Protocol> = Arc::new(protocol);
+        Self::with_listeners(vec![protocol], config)
     }
 
-    /// Creates a loop with a listener for each of `protocols`.
-    pub(super) fn with_listeners(protocols: Vec<Arc<dyn Protocol>>, config: &Config) -> Self {
+    /// Creates a loop with a listener for each of `services`.
+    pub(super) fn with_listeners(services: Vec<impl Into<Service>>, config: &Config) -> Self {
         let kernel = Rc::new(RefCell::new(FakeKernel {
             now: Moment::START,
             events: VecDeque::new(),
@@ -203,7 +204,7 @@ impl LoopHarness {
             is_quiet: false,
         }));
         let system = FakeSystem(Rc::clone(&kernel));
-        Self { event_loop: EventLoop::new(system, protocols, config), kernel }
+        Self { event_loop: EventLoop::new(system, services, config), kernel }
     }
 
     /// Adds a peer to the accept queue, with an event.

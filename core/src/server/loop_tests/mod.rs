@@ -7,6 +7,7 @@ mod deadlines;
 mod ending;
 mod harness;
 mod memory;
+mod proxies;
 mod reading;
 mod reloading;
 mod schedules;

@@ -1,0 +1,91 @@
+//! The phase before a session exists: on a listener for proxies, a connection waits for the header
+//! that names its peer.
+//!
+//! Nothing is sent in this phase, because the server speaks first and the greeting may depend on
+//! the peer. The bytes after the header are those of the client. Only they are counted and logged.
+
+use std::io;
+
+use super::{Connection, Phase, ReadState, Shared, Stopping, Turn};
+use crate::close_reason::CloseReason;
+use crate::os::peer::{Peer, PeerAddr};
+use crate::os::system::Socket;
+use crate::protocol::{Accepted, Context, Output, Protocol, Session, Step};
+use crate::wire::proxy::{self, Header, Malformed};
+
+/// The session of a connection that has no session yet. It says nothing and is never asked.
+pub(super) struct NoSession;
+
+impl Session for NoSession {
+    fn advance(&mut self, _input: &[u8], _context: &mut Context<'_>) -> (usize, Step) {
+        (0, Step::Incomplete { missing: None })
+    }
+
+    fn refuse(&mut self, _input: &[u8], _context: &mut Context<'_>) -> usize {
+        0
+    }
+}
+
+impl<S: Socket> Connection<S> {
+    /// Reads until the header is complete, or nothing more has arrived. The header is bounded, and
+    /// so is the number of reads.
+    pub(super) fn read_header(&mut self, shared: &mut Shared) -> io::Result<Turn> {
+        while self.is_readable() && self.stopping != Stopping::Read {
+            if !self.has_room_for_header(shared) {
+                return Ok(Turn::Yield);
+            }
+            let Some(_count) = self.receive_input(shared)? else { break };
+            match proxy::parse(self.input.bytes()) {
+                Err(Malformed) => return Ok(Turn::Close(CloseReason::BadProxyHeader)),
+                Ok(Some(header)) => {
+                    self.finish_opening(header, shared);
+                    return Ok(Turn::Opened);
+                }
+                Ok(None) => {}
+            }
+        }
+        Ok(match self.read_state {
+            // A peer that closes without a byte is a probe.
+            ReadState::Ended if self.input.is_empty() => Turn::Close(CloseReason::PeerClosed),
+            ReadState::Ended => Turn::Close(CloseReason::BadProxyHeader),
+            _ if self.stopping != Stopping::No => Turn::Close(CloseReason::Shutdown),
+            _ => Turn::Idle,
+        })
+    }
+
+    /// Makes room for a read. Returns false if there is none before an eviction.
+    fn has_room_for_header(&mut self, shared: &mut Shared) -> bool {
+        match self.input.block_wanted(None) {
+            Some(len) if !self.input.move_to(len, &mut shared.pool) => {
+                shared.pool.note_shortage(len);
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// Removes the header from the input and takes over the peer that it names.
+    fn finish_opening(&mut self, header: Header, shared: &mut Shared) {
+        self.input.consume(header.len);
+        if let Some(source) = header.source {
+            let proxy = self.peer;
+            self.peer = Peer::new(PeerAddr::Ip(source), proxy.listener());
+            self.announced = true;
+            let age = shared.clock.now().since(self.opened);
+            shared.activity.opened_by_proxy(&self.peer, &proxy, age);
+        }
+        self.count_received(self.input.len(), shared);
+    }
+
+    /// Opens the connection, whose peer is known: creates its session. The greeting is then in the
+    /// output and not yet sent.
+    pub fn open(&mut self, protocol: &dyn Protocol, shared: &mut Shared) {
+        let accepted = Accepted::new(self.peer, shared.turn_of, shared.status.limits);
+        self.session = protocol.session(&accepted);
+        self.ends_messages_by_quiet = protocol.ends_messages_by_quiet();
+        self.phase = Phase::Open;
+        // A session may send something unasked, so it is called once without input.
+        self.runnable = true;
+        self.session.greet(&mut Output::new(&mut self.output, &mut shared.pool));
+    }
+}
