@@ -30,6 +30,7 @@ use tinytcp_core::os::moment::Moment;
 use tinytcp_core::os::peer::PeerAddr;
 use tinytcp_core::os::system::{Event, Readiness, Socket, System};
 use tinytcp_core::os::table::Token;
+use tinytcp_core::protocol::Protocol;
 use tinytcp_core::protocol::text::{BANNER, Text};
 use tinytcp_core::server::{Config, EventLoop};
 
@@ -224,8 +225,8 @@ impl Stage {
         let mut config = Config::default();
         config.connections_max = count;
         config.activity_lines_max = None;
-        let event_loop =
-            EventLoop::new(Simulated(Rc::clone(&network)), vec![Arc::new(Text::new())], &config);
+        let text: Arc<dyn Protocol> = Arc::new(Text::new());
+        let event_loop = EventLoop::new(Simulated(Rc::clone(&network)), [text], &config);
         Self { event_loop, network, longest_round: Duration::ZERO }
     }
 

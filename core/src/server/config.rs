@@ -79,12 +79,12 @@ impl Listener {
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let listener = Listener::new([([127, 0, 0, 1], 0).into()], Arc::new(Text::new()));
-    /// let for_proxies = listener.behind_proxies(["10.0.0.0/8".parse()?]);
+    /// let listener = listener.for_proxies(["10.0.0.0/8".parse()?]);
     /// # Ok(())
     /// # }
     /// ```
     #[must_use]
-    pub fn behind_proxies(self, subnets: impl IntoIterator<Item = Subnet>) -> Self {
+    pub fn for_proxies(self, subnets: impl IntoIterator<Item = Subnet>) -> Self {
         Self { proxies: Some(subnets.into_iter().collect()), ..self }
     }
 

@@ -1,9 +1,12 @@
 //! The command line of the server.
 
+use std::str::FromStr;
+
 use clap::{ArgAction, Parser};
 use tinytcp_cli::address::{Place, parse_url};
 use tinytcp_cli::units::{self, Timeout};
 use tinytcp_core::limits::Limits;
+use tinytcp_core::os::subnet::Subnet;
 use tinytcp_core::protocol::{BUILT_IN, BuiltIn};
 
 const EXAMPLES: &str = "\
@@ -20,7 +23,8 @@ Examples:
 #[command(name = "tinytcp-server", version, before_long_help = EXAMPLES, max_term_width = 100)]
 pub struct Arguments {
     /// Listen here instead of on the default ports: text://127.0.0.1:40000, or
-    /// text+unix:///run/tinytcp.sock for a unix socket; port 0 takes any free port; repeatable
+    /// text+unix:///run/tinytcp.sock for a unix socket; port 0 takes any free port; with ?proxy=on
+    /// at its end for proxies, whose connections begin with a PROXY header; repeatable
     #[arg(long, value_name = "URL", env = "TINYTCP_LISTEN", value_delimiter = ',',
         value_parser = listen_address)]
     pub listen: Vec<ListenAddress>,
@@ -28,6 +32,12 @@ pub struct Arguments {
     /// Host of the default listeners [default: loopback, IPv4 and IPv6]
     #[arg(long, value_name = "HOST", env = "TINYTCP_HOST")]
     pub host: Option<String>,
+
+    /// The address or block of addresses of proxies, such as 10.0.0.0/8, from which listeners with
+    /// ?proxy=on take connections; repeatable
+    #[arg(long, value_name = "CIDR", env = "TINYTCP_PROXY_FROM", value_delimiter = ',',
+        value_parser = Subnet::from_str)]
+    pub proxy_from: Vec<Subnet>,
 
     /// Permissions of the files of unix sockets, in octal, as in 0660 [default: those that the
     /// umask allows]
@@ -69,6 +79,11 @@ pub struct Arguments {
         value_parser = units::timeout)]
     pub write_timeout: Timeout,
 
+    /// Close a connection of a proxy whose PROXY header takes longer than this
+    #[arg(long, value_name = "D", env = "TINYTCP_PROXY_TIMEOUT", default_value = "3s",
+        value_parser = units::timeout)]
+    pub proxy_timeout: Timeout,
+
     /// Echo and chat: bytes without a newline are a message after this time without another byte
     #[arg(long, value_name = "D", env = "TINYTCP_QUIET_PERIOD", default_value = "20ms",
         value_parser = units::timeout)]
@@ -105,6 +120,11 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", env = "TINYTCP_ADMIN_HOST", value_delimiter = ',')]
     pub admin_host: Vec<String>,
 
+    /// Answer the agent checks of haproxy here, such as agent://127.0.0.1:9465: ready, drain or
+    /// maint [default: off]
+    #[arg(long, value_name = "URL", env = "TINYTCP_AGENT_CHECK", value_parser = agent_address)]
+    pub agent_check: Option<Place>,
+
     /// Ask the server at this URL whether it is healthy, and exit with 0 or 1 [default: that of
     /// --admin, or http://127.0.0.1:9464]
     #[arg(long, value_name = "URL", num_args = 0..=1, value_parser = admin_address)]
@@ -125,6 +145,12 @@ pub struct Arguments {
 
 /// The usual port for the metrics of a program.
 pub const ADMIN_PORT: u16 = 9464;
+
+/// The port of `--agent-check` if its URL has none: the next one.
+const AGENT_PORT: u16 = ADMIN_PORT + 1;
+
+/// The end of the URL of a listener for proxies.
+const PROXY_OPTION: &str = "?proxy=on";
 
 impl Arguments {
     /// Returns the server that `--health` asks, if it is given.
@@ -148,6 +174,19 @@ impl Arguments {
                  (TINYTCP_LISTEN) replaces: leave one of them out, and name the host in the URL"
                     .into(),
             );
+        }
+        if let Some(listener) = self.listen.iter().find(|listener| listener.trusts_none(self)) {
+            return Some(format!(
+                "{PROXY_OPTION} at {} needs the addresses of the proxies: \
+                 add --proxy-from (TINYTCP_PROXY_FROM), such as --proxy-from 127.0.0.1",
+                listener.place
+            ));
+        }
+        if !self.proxy_from.is_empty() && !self.listen.iter().any(|it| it.is_for_proxies) {
+            return Some(format!(
+                "--proxy-from (TINYTCP_PROXY_FROM) is for listeners with {PROXY_OPTION}, and there \
+                 is none: leave it out, or add the option to the URL of a --listen"
+            ));
         }
         if self.verbose > 0 && self.quiet > 0 {
             return Some(
@@ -175,6 +214,17 @@ pub enum ActivityLog {
 pub struct ListenAddress {
     pub place: Place,
     pub protocol: &'static BuiltIn,
+    /// True if a connection begins with the header of a proxy.
+    pub is_for_proxies: bool,
+}
+
+impl ListenAddress {
+    /// True if no proxy could connect. A unix socket has permissions instead of `--proxy-from`.
+    fn trusts_none(&self, arguments: &Arguments) -> bool {
+        self.is_for_proxies
+            && matches!(self.place, Place::Host { .. })
+            && arguments.proxy_from.is_empty()
+    }
 }
 
 fn parse_activity_log(text: &str) -> Result<ActivityLog, String> {
@@ -202,8 +252,19 @@ fn file_mode(text: &str) -> Result<u32, String> {
 }
 
 fn listen_address(text: &str) -> Result<ListenAddress, String> {
-    let (scheme, place) = parse_url(text, |scheme| Ok(built_in(scheme)?.default_port))?;
-    Ok(ListenAddress { place, protocol: built_in(&scheme)? })
+    let (url, is_for_proxies) = match text.strip_suffix(PROXY_OPTION) {
+        Some(url) => (url, true),
+        None => (text, false),
+    };
+    let (scheme, place) = parse_url(url, |scheme| Ok(built_in(scheme)?.default_port))?;
+    Ok(ListenAddress { place, protocol: built_in(&scheme)?, is_for_proxies })
+}
+
+fn agent_address(text: &str) -> Result<Place, String> {
+    match parse_url(text, |_| Ok(AGENT_PORT))? {
+        (scheme, place) if scheme == "agent" => Ok(place),
+        _ => Err("the URL looks like agent://127.0.0.1:9465".into()),
+    }
 }
 
 fn admin_address(text: &str) -> Result<Place, String> {

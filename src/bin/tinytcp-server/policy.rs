@@ -8,6 +8,7 @@ use tinytcp_core::display::plural::plural;
 use tinytcp_core::limits::{Limits, Timeouts};
 use tinytcp_core::os::endpoint::{Bound, Endpoint};
 use tinytcp_core::protocol::admin::Admin;
+use tinytcp_core::protocol::agent::Agent;
 use tinytcp_core::protocol::{BUILT_IN, BuiltIn, Protocol};
 use tinytcp_core::server::{Config, Listener};
 
@@ -35,7 +36,7 @@ const ACTIVITY_LINES: u32 = 50;
 const LOGGED_LISTENERS_MAX: usize = 16;
 
 /// The listeners of `--listen`, which are all required; or the default ones, of which some may be
-/// missing. That of `--admin` is the last.
+/// missing. Those of `--admin` and `--agent-check` are the last.
 ///
 /// # Errors
 /// A sentence about a host that is unknown.
@@ -44,6 +45,9 @@ pub fn listeners(arguments: &Arguments) -> Result<Vec<Listener>, String> {
     if let Some(place) = &arguments.admin {
         let admin = Arc::new(Admin::with_hosts(arguments.admin_host.iter().cloned()));
         listeners.push(listener(admin, std::slice::from_ref(place), true)?);
+    }
+    if let Some(place) = &arguments.agent_check {
+        listeners.push(listener(Arc::new(Agent), std::slice::from_ref(place), true)?);
     }
     Ok(listeners)
 }
@@ -59,8 +63,12 @@ fn protocol_listeners(arguments: &Arguments) -> Result<Vec<Listener>, String> {
         };
         return BUILT_IN.iter().map(default).collect();
     }
-    let required = |ListenAddress { place, protocol }: &ListenAddress| {
-        listener((protocol.build)(), std::slice::from_ref(place), true)
+    let required = |ListenAddress { place, protocol, is_for_proxies }: &ListenAddress| {
+        let listener = listener((protocol.build)(), std::slice::from_ref(place), true)?;
+        Ok(match is_for_proxies {
+            true => listener.for_proxies(arguments.proxy_from.iter().copied()),
+            false => listener,
+        })
     };
     arguments.listen.iter().map(required).collect()
 }
@@ -114,6 +122,7 @@ pub fn config(arguments: &Arguments, listeners: Vec<Listener>, open_files: &Open
         .with_message(arguments.message_timeout)
         .with_write(arguments.write_timeout)
         .with_quiet(arguments.quiet_period)
+        .with_proxy_header(arguments.proxy_timeout)
         .with_drain_delay(arguments.drain_delay)
         .with_drain(arguments.drain_timeout);
     config.unix_mode = arguments.unix_mode;

@@ -82,7 +82,7 @@ fn drive(network: &Shared) -> Counters {
     let watched = |language: &Language| -> Arc<dyn Protocol> {
         Arc::new(Observer { protocol: protocol_of(*language), network: network.clone() })
     };
-    let protocols = languages.iter().map(watched).collect();
+    let protocols: Vec<_> = languages.iter().map(watched).collect();
     let mut event_loop = EventLoop::new(SimulatedKernel(network.clone()), protocols, &config);
     loop {
         if let Err(error) = event_loop.round() {

@@ -40,15 +40,15 @@ impl Session for GreeterSession {
     }
 }
 
-fn behind(subnet: &str, config: &Config) -> LoopHarness {
+fn proxied_from(subnet: &str, config: &Config) -> LoopHarness {
     let subnet = subnet.parse().expect(subnet);
-    let listener = Listener::new([], Arc::new(Greeter)).behind_proxies([subnet]);
+    let listener = Listener::new([], Arc::new(Greeter)).for_proxies([subnet]);
     LoopHarness::with_listeners(vec![listener.service()], config)
 }
 
 /// The peers of the harness come from 127.0.0.1.
 fn proxied() -> LoopHarness {
-    behind("127.0.0.0/8", &Config::default())
+    proxied_from("127.0.0.0/8", &Config::default())
 }
 
 fn connect(harness: &mut LoopHarness) -> FakePeer {
@@ -170,7 +170,7 @@ fn a_header_counts_that_arrived_while_the_process_was_stopped() {
 
 #[test]
 fn an_address_that_is_no_proxy_is_closed_at_once() {
-    let mut harness = behind("10.0.0.0/8", &Config::default());
+    let mut harness = proxied_from("10.0.0.0/8", &Config::default());
     let peer = harness.queue_peer();
     peer.link.borrow_mut().inbound_push(HEADER);
     harness.run_until_idle();
@@ -181,7 +181,8 @@ fn an_address_that_is_no_proxy_is_closed_at_once() {
 
 #[test]
 fn a_connection_without_a_header_counts_against_the_limit() {
-    let mut harness = behind("127.0.0.1", &Config { connections_max: 1, ..Config::default() });
+    let config = Config { connections_max: 1, ..Config::default() };
+    let mut harness = proxied_from("127.0.0.1", &config);
     let first = connect(&mut harness);
     let second = connect(&mut harness);
     assert_eq!(first.take_sent(), "");
@@ -195,7 +196,8 @@ fn a_connection_without_a_header_counts_against_the_limit() {
 
 #[test]
 fn an_untrusted_connection_over_the_limit_takes_no_place() {
-    let mut harness = behind("10.0.0.0/8", &Config { connections_max: 0, ..Config::default() });
+    let config = Config { connections_max: 0, ..Config::default() };
+    let mut harness = proxied_from("10.0.0.0/8", &config);
     (0..3).for_each(|_| drop(connect(&mut harness)));
     assert_eq!(closed_for(&harness, CloseReason::UntrustedProxy), 3);
 }
