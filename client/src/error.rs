@@ -37,6 +37,8 @@ pub enum ClientError {
     Usage(String),
     /// No connection could be opened.
     Unreachable(String),
+    /// The server answered with an error, and the run needs another answer.
+    Refused(String),
     /// The connection broke, or an answer was late or malformed.
     Broken(String),
     /// The reader of stdout has closed it, as `head` does: this is no error.
@@ -44,10 +46,11 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// The exit code: 2, 3, 4, or 0 when stdout was closed.
+    /// The exit code: 1 to 4, or 0 when stdout was closed.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
+            Self::Refused(_) => 1,
             Self::Usage(_) => 2,
             Self::Unreachable(_) => 3,
             Self::Broken(_) => 4,
@@ -77,7 +80,10 @@ impl ClientError {
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(text) | Self::Unreachable(text) | Self::Broken(text) => f.write_str(text),
+            Self::Usage(text)
+            | Self::Unreachable(text)
+            | Self::Refused(text)
+            | Self::Broken(text) => f.write_str(text),
             Self::OutputClosed => f.write_str("stdout was closed"),
         }
     }

@@ -3,12 +3,14 @@
 //! ```text
 //!   connect     a connection, within a timeout       receiver    the thread that reads
 //!   error       the ends of a run, exit codes        timed_read  reads with a deadline
-//!   stdout      answers in a pipe, on a terminal     threads, program (the command line)
+//!   stdout      answers in a pipe, on a terminal     stepwise    one request at a time
+//!   threads, program (the command line)
 //!   dialogue    requests and answers of each protocol
 //!      |
 //!      +-- script       all lines of a script at once, answers as they arrive
 //!      +-- shell        a person at a prompt, answers at any time
 //!      +-- demo         the sessions that the original clients show
+//!      +-- status       the state of the server, once or repeatedly
 //!      +-- conformance  checks of every promise of a protocol
 //! ```
 
@@ -21,7 +23,9 @@ mod program;
 pub mod receiver;
 pub mod script;
 pub mod shell;
+pub mod status;
 pub mod stdout;
+mod stepwise;
 mod threads;
 mod timed_read;
 

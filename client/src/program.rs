@@ -6,6 +6,7 @@ use std::slice;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::builder::FalseyValueParser;
 use tinytcp_cli::target::{ProtocolName, Target};
 use tinytcp_cli::terminal::Blocking;
 use tinytcp_cli::units::{self, Timeout};
@@ -13,6 +14,7 @@ use tinytcp_cli::units::{self, Timeout};
 use crate::conformance::{self, AssumedLimits, Suite};
 use crate::connect::WaitLimits;
 use crate::error::{ClientError, Completion};
+use crate::status::{self, Report};
 use crate::{demo, script, shell};
 
 const NAME: &str = "tinytcp-client";
@@ -24,6 +26,7 @@ Examples:
   tinytcp-client -e TIME -e 'ECHO hi'           two commands, two answers
   echo hello | tinytcp-client chat://127.0.0.1  a script on stdin
   tinytcp-client 127.0.0.1 40000 demo           the example session of the protocol
+  tinytcp-client status --watch                 the state of the server, each second
   tinytcp-client 127.0.0.1 8888 test            check every promise of echo and of tinytcp-server
   tinytcp-client test --only protocol           check what an original server of text does
   tinytcp-client --wait 10s -e HELP             wait until the server is up, then send HELP";
@@ -39,7 +42,9 @@ Exit codes:
 /// Talks to a server of the tinytcp protocols: text, binary, echo and chat.
 #[derive(Debug, Parser)]
 #[command(name = NAME, version, before_long_help = EXAMPLES, after_long_help = EXIT_CODES)]
-#[command(override_usage = "tinytcp-client [OPTIONS] [TARGET | HOST PORT] [shell | demo | test]")]
+#[command(
+    override_usage = "tinytcp-client [OPTIONS] [TARGET | HOST PORT] [shell | demo | status | test]"
+)]
 struct Arguments {
     /// The server: URL, HOST:PORT, HOST, or HOST PORT; then the mode
     ///
@@ -47,9 +52,9 @@ struct Arguments {
     /// text+unix:///run/tinytcp.sock), HOST, HOST:PORT, or HOST PORT. The default is
     /// text://127.0.0.1:40000. A missing port is the default port of the protocol: text 40000,
     /// binary 65432, echo 8888, chat 9999. The modes: shell (the default on a terminal) reads
-    /// commands from a person, demo shows the example session of the protocol, test checks every
-    /// promise of the server. Without a mode, -e or a stdin that is no terminal is a script: the
-    /// client sends its commands and prints only the answers.
+    /// commands from a person, demo shows the example session of the protocol, status shows the
+    /// state of the server, test checks every promise of the server. Without a mode, -e or a stdin
+    /// that is no terminal is a script: the client sends its commands and prints only the answers.
     #[arg(value_name = "TARGET", num_args = 0..=3, hide_default_value = true)]
     words: Vec<String>,
 
@@ -72,6 +77,14 @@ struct Arguments {
     /// Repeat attempts to connect for this time, until the server is up
     #[arg(long, value_name = "D", env = "TINYTCP_WAIT", value_parser = units::duration)]
     wait: Option<Duration>,
+
+    /// Repeat `status` each second, with the change per second
+    #[arg(long, env = "TINYTCP_WATCH", value_parser = FalseyValueParser::new())]
+    watch: bool,
+
+    /// Print `status` as JSON, an object in one line
+    #[arg(long, env = "TINYTCP_JSON", value_parser = FalseyValueParser::new())]
+    json: bool,
 
     /// Run only this suite of `test`: protocol or server
     ///
@@ -96,6 +109,7 @@ struct Arguments {
 enum Mode {
     Shell,
     Demo,
+    Status,
     Test,
     Script,
 }
@@ -108,6 +122,12 @@ pub fn main() -> ExitCode {
     if arguments.only.is_some() && mode != Mode::Test {
         tinytcp_cli::refuse::<Arguments>(
             "--only (TINYTCP_ONLY) chooses a suite of `test`: add that word, or leave the flag out",
+        );
+    }
+    if (arguments.watch || arguments.json) && mode != Mode::Status {
+        tinytcp_cli::refuse::<Arguments>(
+            "--watch (TINYTCP_WATCH) and --json (TINYTCP_JSON) belong to the mode `status`: add \
+             that word, or leave the flags out",
         );
     }
     let target = Target::from_words(&arguments.words, arguments.protocol)
@@ -129,6 +149,7 @@ fn take_mode(arguments: &mut Arguments) -> Mode {
     let mode = match arguments.words.last().map(String::as_str) {
         Some("shell") => Mode::Shell,
         Some("demo") => Mode::Demo,
+        Some("status") => Mode::Status,
         Some("test") => Mode::Test,
         _ if arguments.execute.is_empty() && io::stdin().is_terminal() => return Mode::Shell,
         _ => return Mode::Script,
@@ -153,6 +174,10 @@ fn run(mode: Mode, target: &Target, arguments: Arguments) -> Result<Completion, 
             conformance::run(target, waits, limits, parts)
         }
         Mode::Demo => demo::run(target, waits),
+        Mode::Status => {
+            let report = if arguments.json { Report::Json } else { Report::Table };
+            status::run(target, waits, report, arguments.watch)
+        }
         Mode::Script if arguments.execute.is_empty() => {
             script::run(target, waits, Blocking(io::stdin()))
         }

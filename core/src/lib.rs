@@ -64,6 +64,7 @@
 //!                endpoint, stream, table, clock, moment, peer, subnet, mailbox
 //!  wire/         line, frame, telnet, tls, http, proxy: pure functions from bytes to items
 //!  buffers/      block, buffer, pool: queues of bytes, and the pool that lends their storage
+//!  metrics/      the names and values of the state: the line of STATUS, JSON, Prometheus
 //!  limits, close_reason, status, display
 //! ```
 //!
@@ -75,7 +76,7 @@
 //! | protocol | a file in `protocol/`, and a line in `BUILT_IN` |
 //! | timeout | [`Timeouts`](limits::Timeouts), and a row in `connection/timeouts` |
 //! | limit | [`Limits`](limits::Limits) |
-//! | counter or gauge | [`Status`](status::Status); it is counted where it happens |
+//! | counter or gauge | [`Status`](status::Status), where it is counted, and [`metrics::METRICS`] |
 //! | reason to close | [`CloseReason`](close_reason::CloseReason) |
 //! | log line about clients | `logging/activity`, which limits the lines per second |
 //! | warning | `log::warn!`, with a `logging/throttle` |
@@ -95,6 +96,7 @@ pub mod connection;
 pub mod display;
 pub mod limits;
 pub mod logging;
+pub mod metrics;
 pub mod os;
 pub mod protocol;
 pub mod queues;

@@ -69,13 +69,21 @@ pub enum State {
     Stopping,
 }
 
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl State {
+    /// Returns its name.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
             Self::Serving => "serving",
             Self::Draining => "draining",
             Self::Stopping => "stopping",
-        })
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
     }
 }
 
@@ -91,6 +99,19 @@ pub enum Obstacle {
     MemoryLimit,
     /// The limit of connections is reached.
     Full,
+}
+
+impl Obstacle {
+    /// Returns the name of the obstacle in `STATUS` and in JSON, such as `memory_limit`.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::State(state) => state.label(),
+            Self::AcceptingPaused => "accepting_paused",
+            Self::MemoryLimit => "memory_limit",
+            Self::Full => "connection_limit",
+        }
+    }
 }
 
 impl fmt::Display for Obstacle {

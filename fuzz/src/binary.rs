@@ -2,8 +2,8 @@
 
 use tinytcp_core::close_reason::CloseReason;
 use tinytcp_core::limits::Limits;
-use tinytcp_core::protocol::binary::{Binary, ECHO, ERROR, QUIT, REVERSE};
-use tinytcp_core::testing::Transcript;
+use tinytcp_core::protocol::binary::{Binary, ECHO, ERROR, QUIT, REVERSE, STATUS};
+use tinytcp_core::testing::{Transcript, SessionHarness};
 
 use crate::talk;
 
@@ -23,8 +23,9 @@ fn oracle(limits: &Limits, mut input: &[u8]) -> Transcript {
         let answer = match code {
             QUIT => return Transcript { answers, closed: Some(CloseReason::Quit) },
             _ if claimed > u64::from(limits.frame_bytes_max) => error("FRAME_TOO_LARGE"),
-            ECHO | REVERSE if !is_whole => break,
+            ECHO | REVERSE | STATUS if !is_whole => break,
             ECHO => frame(ECHO, payload),
+            STATUS => status(limits),
             REVERSE => match String::from_utf8(payload.to_vec()) {
                 Ok(text) => frame(ECHO, text.chars().rev().collect::<String>().as_bytes()),
                 Err(_) => error("INVALID_UTF8"),
@@ -35,6 +36,11 @@ fn oracle(limits: &Limits, mut input: &[u8]) -> Transcript {
         input = &input[5 + received..];
     }
     Transcript { answers, closed: None }
+}
+
+/// The answer to `STATUS`: the state of a harness does not change.
+fn status(limits: &Limits) -> Vec<u8> {
+    SessionHarness::new(&Binary::new(), limits).feed(&frame(STATUS, b"")).answers()
 }
 
 fn error(token: &str) -> Vec<u8> {

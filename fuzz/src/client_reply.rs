@@ -146,7 +146,7 @@ fn frames(mut said: &[u8]) -> (Vec<(Vec<u8>, bool)>, bool) {
     let mut payloads = Vec::new();
     while let [code, a, b, c, d, behind @ ..] = said {
         let claimed = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
-        if ![1, 255].contains(code) || claimed > 64 << 20 {
+        if ![1, 4, 255].contains(code) || claimed > 64 << 20 {
             return (payloads, true);
         }
         let Some((payload, rest)) = behind.split_at_checked(claimed) else { break };

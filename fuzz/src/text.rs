@@ -3,10 +3,10 @@
 use tinytcp_core::close_reason::CloseReason;
 use tinytcp_core::limits::Limits;
 use tinytcp_core::protocol::text::Text;
-use tinytcp_core::testing::{Transcript, clock};
+use tinytcp_core::testing::{Transcript, SessionHarness, clock};
 
 use crate::talk;
-use crate::text_model::{End, conversation};
+use crate::text_model::{End, Given, conversation};
 
 /// Every line has one answer in one line, or none where its page says so, whatever its bytes are.
 pub fn check(data: &[u8]) {
@@ -14,8 +14,11 @@ pub fn check(data: &[u8]) {
 }
 
 fn expected(limits: &Limits, input: &[u8]) -> Transcript {
-    let time = clock().date_and_time().to_string();
-    let (answers, end) = conversation(input, limits.line_bytes_max as usize, &time);
+    let mut clock = clock();
+    let status = SessionHarness::new(&Text::new(), limits).feed(b"STATUS\n").answers();
+    let status = status.strip_suffix(b"\n").expect("an answer is a line");
+    let given = Given { time: clock.date_and_time(), status };
+    let (answers, end) = conversation(input, limits.line_bytes_max as usize, given);
     let closed = end.map(|end| match end {
         End::Quit => CloseReason::Quit,
         End::NotHttp => CloseReason::WrongProtocol,

@@ -15,6 +15,7 @@ mod our_server;
 mod runs;
 mod scripts;
 mod shell;
+mod status;
 mod terminal;
 mod terminal_modes;
 mod unix;

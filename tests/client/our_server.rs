@@ -6,14 +6,14 @@ use std::process::{Child, Command, Stdio};
 use crate::runs::{Run, run};
 
 /// A server with one listener on a free port; stopped when dropped.
-struct Server {
+pub struct Server {
     child: Child,
     /// Its URL.
-    url: String,
+    pub url: String,
 }
 
 impl Server {
-    fn start(protocol: &str, flags: &[&str]) -> Self {
+    pub fn start(protocol: &str, flags: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tinytcp-server"))
             .args(["--listen", &format!("{protocol}://127.0.0.1:0")])
             .args(flags)
@@ -31,7 +31,7 @@ impl Server {
 
     /// Runs the client on this server.
     #[track_caller]
-    fn client(&self, arguments: &[&str]) -> Run {
+    pub fn client(&self, arguments: &[&str]) -> Run {
         run(&[&[&self.url[..]], arguments].concat())
     }
 }

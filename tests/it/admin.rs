@@ -83,8 +83,8 @@ fn the_status_is_json_with_the_counts_of_each_listener() {
         .and_then(|listeners| listeners.iter().find(|listener| listener["protocol"] == "text"));
     let text = text.expect("a listener of text");
     assert_eq!(text["url"], format!("text://{}", server.address("text")));
-    assert_eq!((&text["open"], &text["messages"]), (&1.into(), &2.into()));
-    assert_eq!(text["received_bytes"], "ECHO hello\nTIME\n".len());
+    assert_eq!((&text["connections_open"], &text["messages_total"]), (&1.into(), &2.into()));
+    assert_eq!(text["received_bytes_total"], "ECHO hello\nTIME\n".len());
     assert_eq!((&status["state"], &status["ready"]), (&"serving".into(), &true.into()));
 }
 

@@ -1,6 +1,6 @@
 //! A session of `text` without a network, held to the model of its protocol.
 
-use crate::support::text_model::{End, conversation};
+use crate::support::text_model::{End, Given, conversation};
 use proptest::prelude::*;
 use tinytcp_core::close_reason::CloseReason;
 use tinytcp_core::limits::Limits;
@@ -25,7 +25,8 @@ fn part() -> impl Strategy<Value = Vec<u8>> {
     };
     prop_oneof![
         6 => one_of(&[
-            "TIME", "time", "Echo", "HELP", "GET", "HTTP/1.1", "nope", "\u{20ac}", "ECHO ",
+            "TIME", "time", "Echo", "HELP", "status", "GET", "HTTP/1.1", "nope", "\u{20ac}",
+            "ECHO ",
         ]),
         1 => one_of(&["QUIT\n", "qUit"]),
         1 => one_of(&["POST /", "put x", "/"]),
@@ -39,7 +40,11 @@ fn part() -> impl Strategy<Value = Vec<u8>> {
 
 /// What the model makes of `input`.
 fn expected(input: &[u8]) -> Transcript {
-    let (answers, end) = conversation(input, LINE_BYTES_MAX as usize, clock().date_and_time());
+    let status = SessionHarness::new(&Text::new(), &Limits::default()).feed(b"STATUS\n").answers();
+    let status = status.strip_suffix(b"\n").expect("an answer is a line");
+    let mut clock = clock();
+    let given = Given { time: clock.date_and_time(), status };
+    let (answers, end) = conversation(input, LINE_BYTES_MAX as usize, given);
     let closed = end.map(|end| match end {
         End::Quit => CloseReason::Quit,
         End::NotHttp => CloseReason::WrongProtocol,

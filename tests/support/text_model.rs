@@ -15,10 +15,19 @@ pub const BANNER: &[u8] = b"WELCOME, I'm TinyServer not pressure\n";
 /// The answer to `HELP`, without its newline.
 pub const HELP: &[u8] = b"HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT";
 
-const COMMANDS: [&[u8]; 4] = [b"TIME", b"ECHO", b"HELP", b"QUIT"];
+const COMMANDS: [&[u8]; 5] = [b"TIME", b"ECHO", b"HELP", b"QUIT", b"STATUS"];
 
 /// The number of bytes of a line that decide whether it is a request of HTTP.
 const DECIDING_LEN: usize = 32;
+
+/// What the model cannot know.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// The local time of every answer.
+    pub time: &'a str,
+    /// The answer to `STATUS`, without its newline.
+    pub status: &'a [u8],
+}
 
 /// The answer to one line.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -59,8 +68,8 @@ impl Answer {
 }
 
 /// All that is sent after the banner for `input` and the end of input, and why the session ends
-/// before that end. `time` is the local time of every answer.
-pub fn conversation(input: &[u8], line_max: usize, time: &str) -> (Vec<u8>, Option<End>) {
+/// before that end.
+pub fn conversation(input: &[u8], line_max: usize, given: Given<'_>) -> (Vec<u8>, Option<End>) {
     let mut answers = Vec::new();
     for line in input.split_inclusive(|byte| *byte == b'\n') {
         let is_whole = line.ends_with(b"\n");
@@ -69,7 +78,7 @@ pub fn conversation(input: &[u8], line_max: usize, time: &str) -> (Vec<u8>, Opti
         if !is_whole && (line.len() <= line_max || may_become_http(line)) {
             break;
         }
-        let answer = answer(line, line_max, time);
+        let answer = answer(line, line_max, given);
         answers.extend(answer.bytes());
         if answer.end.is_some() {
             return (answers, answer.end);
@@ -79,7 +88,7 @@ pub fn conversation(input: &[u8], line_max: usize, time: &str) -> (Vec<u8>, Opti
 }
 
 /// The answer to a whole line, which is here without its newline and the carriage return before it.
-pub fn answer(line: &[u8], line_max: usize, time: &str) -> Answer {
+pub fn answer(line: &[u8], line_max: usize, given: Given<'_>) -> Answer {
     if line.len() > line_max {
         return answer_to_too_long(line);
     }
@@ -87,10 +96,11 @@ pub fn answer(line: &[u8], line_max: usize, time: &str) -> Answer {
     let (word, argument) = words(line);
     match word.to_ascii_uppercase().as_slice() {
         b"" => Answer::default(),
-        b"TIME" => Answer::of_command(format!("TIME {time}")),
+        b"TIME" => Answer::of_command(format!("TIME {}", given.time)),
         b"ECHO" if argument.is_empty() => Answer::of_command("ERROR BAD_ARGUMENTS"),
         b"ECHO" => Answer::of_command([b"ECHO ", argument].concat()),
         b"HELP" => Answer::of_command(HELP),
+        b"STATUS" => Answer::of_command(given.status),
         b"QUIT" => Answer { end: Some(End::Quit), ..Answer::of_command("BYE") },
         _ if ends_with_version(line) || is_method(&word, argument) => Answer::not_http(),
         _ => Answer::error("UNKNOWN_COMMAND"),

@@ -95,7 +95,7 @@ pub const SERVER_CHECKS: &[Check] = &[
     Check::new(
         "an unknown command is refused, its payload skipped, and the session continues",
         |probe| {
-            for code in [0, 4, 100, ERROR] {
+            for code in [0, 5, 100, ERROR] {
                 let payload = frame(ECHO, b"not run");
                 let request = [frame(code, &payload), frame(code, b""), frame(ECHO, b"on")];
                 let refusal = frame(ERROR, b"UNKNOWN_COMMAND");

@@ -76,6 +76,12 @@ pub const SERVER_CHECKS: &[Check] = &[
             is_help,
         )
     }),
+    // An original does not have this command.
+    Check::new("STATUS returns keys and values in one line", |probe| {
+        let mut connection = probe.open()?;
+        connection.send(b"STATUS\n")?;
+        connection.expect_line("a line of STATUS and pairs of key=value", is_status)
+    }),
     // An original may compare only the first letters.
     Check::new("a word that only resembles a command is refused", |probe| {
         probe.exchange(b"ECHOO x\nTIM\n", b"ERROR UNKNOWN_COMMAND\nERROR UNKNOWN_COMMAND\n")
@@ -177,6 +183,15 @@ fn lists_commands(line: &[u8]) -> bool {
 fn is_help(line: &[u8]) -> bool {
     let more = line.strip_prefix(b"HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT");
     more.is_some_and(|more| more.is_empty() || more.starts_with(b" | "))
+}
+
+/// Returns true for `STATUS` and pairs of a key and a value.
+fn is_status(line: &[u8]) -> bool {
+    let pairs = line.strip_prefix(b"STATUS ").unwrap_or_default();
+    pairs.split(|byte| *byte == b' ').all(|pair| {
+        let equals = pair.iter().position(|byte| *byte == b'=');
+        equals.is_some_and(|place| place > 0 && place + 1 < pair.len())
+    })
 }
 
 fn numbered_lines(count: usize) -> Vec<u8> {

@@ -1,14 +1,12 @@
 //! The sessions that the original clients show, with a real server.
 
-mod connection;
-
-use connection::DemoConnection;
 use tinytcp_cli::target::Target;
 
 use super::connect::{WaitLimits, connect};
 use super::dialogue::{self, Request, ServerAnswer, Wording};
 use super::error::{ClientError, Completion};
 use super::stdout::{StdoutWriter, printable};
+use super::stepwise::StepwiseConnection;
 
 /// Prints the demo of the target's protocol, one connection for each of its sessions.
 ///
@@ -38,7 +36,7 @@ impl Demo<'_> {
         self.output.write(&self.wording.connecting(self.target))?;
         self.output.flush()?;
         let mut connection =
-            DemoConnection::new(self.target, connect(self.target, waits)?, waits.timeout);
+            StepwiseConnection::new(self.target, connect(self.target, waits)?, waits.timeout);
         self.output.write(&self.wording.connected(self.target))?;
         if let Some(mut banner) = dialogue::banner(self.target.protocol) {
             let answer = connection.answer(&mut banner)?;
@@ -63,7 +61,7 @@ impl Demo<'_> {
 
     fn ask(
         &mut self,
-        connection: &mut DemoConnection<'_>,
+        connection: &mut StepwiseConnection<'_>,
         command: &str,
     ) -> Result<Completion, ClientError> {
         self.output.write(&format!("{}{command}\n", self.wording.prompt))?;

@@ -172,9 +172,9 @@ fn within_limit(len: usize, found: AnswerState) -> Result<AnswerState, String> {
 /// Rejects an answer by its header, before its payload is stored.
 fn check(header: Header) -> Result<(), String> {
     let Header { code, payload_len } = header;
-    if code != binary::ECHO && code != binary::ERROR {
+    if ![binary::ECHO, binary::STATUS, binary::ERROR].contains(&code) {
         return Err(format!(
-            "the answer has the code {code}; only 1 (answer) and 255 (error) exist"
+            "the answer has the code {code}; only 1 (answer), 4 (status) and 255 (error) exist"
         ));
     }
     match usize::try_from(payload_len) {

@@ -1,7 +1,7 @@
-//! Binary: the words `echo <msg>`, `rev <msg>` and `quit` become frames.
+//! Binary: the words `echo <msg>`, `rev <msg>`, `status` and `quit` become frames.
 
 use tinytcp_core::display::escape::{front, quoted};
-pub use tinytcp_core::protocol::binary::{ECHO, ERROR, QUIT, REVERSE};
+pub use tinytcp_core::protocol::binary::{ECHO, ERROR, QUIT, REVERSE, STATUS};
 use tinytcp_core::wire::frame::Header;
 
 use super::{DueAnswer, Request};
@@ -16,6 +16,7 @@ pub fn encode(line: &[u8], output: &mut Vec<u8>) -> Result<Request, String> {
         b"" => return Ok(Request::Unanswered),
         b"echo" => frame(ECHO, payload, output)?,
         b"rev" => frame(REVERSE, payload, output)?,
+        b"status" => frame(STATUS, b"", output)?,
         b"quit" => {
             frame(QUIT, b"", output)?;
             return Ok(Request::Last(None));
@@ -23,7 +24,8 @@ pub fn encode(line: &[u8], output: &mut Vec<u8>) -> Result<Request, String> {
         _ => {
             let word = quoted(front(word, 32));
             return Err(format!(
-                "unknown command '{word}': the commands are echo <message>, rev <message> and quit"
+                "unknown command '{word}': the commands are echo <message>, rev <message>, status \
+                 and quit"
             ));
         }
     }
@@ -44,12 +46,13 @@ mod tests {
 
     #[test]
     fn words_become_frames_in_any_case_and_keep_blanks() {
-        let cases: [(&[u8], &[u8]); 6] = [
+        let cases: [(&[u8], &[u8]); 7] = [
             (b"echo Hi", b"\x01\0\0\0\x02Hi"),
             (b"ECHO  a  b ", b"\x01\0\0\0\x06 a  b "),
             (b"echo", b"\x01\0\0\0\0"),
             (b"echo ", b"\x01\0\0\0\0"),
             (b"rev \xff", b"\x02\0\0\0\x01\xff"),
+            (b"Status now", b"\x04\0\0\0\0"),
             (b" quit now", b"\x03\0\0\0\0"),
         ];
         for (line, expected) in cases {
@@ -65,7 +68,8 @@ mod tests {
         let error = encode(b"time\x1b now", &mut output).expect_err("no command");
         assert_eq!(
             error,
-            r"unknown command 'time\x1b': the commands are echo <message>, rev <message> and quit"
+            "unknown command 'time\\x1b': the commands are echo <message>, rev <message>, status \
+             and quit"
         );
         assert!(output.is_empty());
     }

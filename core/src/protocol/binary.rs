@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::command::{Call, Command, Outcome};
+use super::command::{Call, Command, Outcome, status};
 use super::{
     ANSWER_OVERHEAD_BYTES, Accepted, Context, Farewell, Next, Output, Protocol, SERVER_BUSY,
     Session, Step, UNKNOWN_COMMAND,
@@ -11,12 +11,15 @@ use crate::close_reason::CloseReason;
 use crate::wire::frame::{self, HEADER_LEN, Header};
 use crate::wire::tls;
 
-/// The code of `ECHO`, and of the answers to all commands, as in the original server.
+/// The code of `ECHO`, and of the answers to all commands but [`STATUS`], as in the original
+/// server.
 pub const ECHO: u8 = 1;
 /// The code of `REVERSE`.
 pub const REVERSE: u8 = 2;
 /// The code of `QUIT`.
 pub const QUIT: u8 = 3;
+/// The code of `STATUS`, and of its answer.
+pub const STATUS: u8 = 4;
 /// The code of an error; its payload is an upper-case token.
 pub const ERROR: u8 = 255;
 
@@ -32,21 +35,25 @@ pub struct Binary {
 }
 
 impl Binary {
-    /// Creates the protocol with its three commands.
+    /// Creates the protocol with its four commands: `ECHO`, `REVERSE`, `QUIT` and `STATUS`.
     #[must_use]
     pub fn new() -> Self {
         Self::with_commands([])
     }
 
     /// Creates the protocol with more commands after its own. If a code occurs twice, the first
-    /// entry counts. The answer of a command becomes the payload of a frame with code 1.
+    /// entry counts. The answer of a command becomes the payload of a frame with code 1; that of a
+    /// command with the code [`STATUS`] has the same code.
     ///
     /// # Panics
     /// If the code of a command is [`QUIT`] or [`ERROR`], which are reserved.
     #[must_use]
     pub fn with_commands(more: impl IntoIterator<Item = Command<u8>>) -> Self {
-        let mut commands =
-            vec![Command::new(ECHO, "ECHO", echo), Command::new(REVERSE, "REVERSE", reverse)];
+        let mut commands = vec![
+            Command::new(ECHO, "ECHO", echo),
+            Command::new(REVERSE, "REVERSE", reverse),
+            Command::new(STATUS, "STATUS", status),
+        ];
         commands.extend(more);
         assert!(
             commands.iter().all(|command| ![QUIT, ERROR].contains(&command.key)),
@@ -259,14 +266,15 @@ fn answer(command: &Command<u8>, payload: &[u8], context: &mut Context<'_>) -> O
         return Err(SERVER_BUSY);
     }
     let mark = context.output.len();
-    context.output.append(&Header { code: ECHO, payload_len: 0 }.encode());
+    let code = if command.key == STATUS { STATUS } else { ECHO };
+    context.output.append(&Header { code, payload_len: 0 }.encode());
     let outcome = (command.run)(&mut Call::new(payload, context, ""));
     let answer_len = u32::try_from(context.output.len() - mark - HEADER_LEN);
     let outcome =
         outcome.and_then(|next| answer_len.map(|len| (next, len)).map_err(|_| FRAME_TOO_LARGE));
     match outcome {
         Ok((_, payload_len)) => {
-            context.output.overwrite(mark, &Header { code: ECHO, payload_len }.encode())
+            context.output.overwrite(mark, &Header { code, payload_len }.encode())
         }
         Err(_) => context.output.truncate(mark),
     }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Context, Next, Output};
+use super::{Context, Next, Output, SERVER_BUSY};
+use crate::metrics::line;
 
 /// One call of a command: its argument and its context.
 #[derive(Debug)]
@@ -59,7 +60,8 @@ pub type Run = dyn Fn(&mut Call<'_, '_>) -> Outcome + Send + Sync;
 pub struct Command<K> {
     /// The key by which a message selects it.
     pub key: K,
-    /// Its usage, as `HELP` shows it in `text` and the activity log in `binary`.
+    /// Its usage, as `HELP` shows it in `text` and the activity log in `binary`. `HELP` does not
+    /// show an empty one.
     pub usage: &'static str,
     /// Its function.
     pub run: Box<Run>,
@@ -74,6 +76,18 @@ impl<K> Command<K> {
     ) -> Self {
         Self { key, usage, run: Box::new(run) }
     }
+}
+
+/// The command `STATUS` of `text` and `binary`: the state of the server in one line, without an
+/// ending. Messages that arrived together with the request may not be counted yet.
+pub(super) fn status(call: &mut Call<'_, '_>) -> Outcome {
+    if !call.output().reserve(line::LEN_MAX) {
+        return Err(SERVER_BUSY);
+    }
+    let status = call.context().status();
+    // Writing to an output never fails.
+    let _ = line::write(status, call.output());
+    Ok(Next::Continue)
 }
 
 impl<K: fmt::Debug> fmt::Debug for Command<K> {

@@ -11,7 +11,7 @@ pub const WORD_BYTES_MAX: usize = 32;
 #[derive(Debug)]
 pub struct CommandTable {
     entries: Vec<Entry>,
-    /// The usages of all commands, separated by ` | `.
+    /// The usages of all commands that have one, separated by ` | `.
     pub usages: String,
 }
 
@@ -71,7 +71,8 @@ impl CommandTable {
 }
 
 fn usages(entries: &[Entry]) -> String {
-    entries.iter().map(|entry| entry.command.usage).collect::<Vec<_>>().join(" | ")
+    let usages = entries.iter().map(|entry| entry.command.usage);
+    usages.filter(|usage| !usage.is_empty()).collect::<Vec<_>>().join(" | ")
 }
 
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use crate::buffers::pool::Pool;
 use crate::close_reason::CloseReason;
 use crate::limits::{HIGH_WATER_BYTES, Limits};
 use crate::logging::activity::Activity;
+use crate::metrics::line;
 use crate::os::clock::{Clock, Reading};
 use crate::os::moment::Moment;
 use crate::os::peer::Peer;
@@ -53,7 +54,8 @@ pub struct SessionHarness {
     /// The length that the input must reach before its first message can be complete; 0 if unknown.
     complete_len: usize,
     output: Buffer,
-    /// The most bytes that may wait in the output: a full output and one answer.
+    /// The most bytes that may wait in the output: a full output and one answer, of which that to
+    /// `STATUS` does not depend on its message.
     output_max: usize,
     pool: Pool,
     clock: Clock,
@@ -96,7 +98,7 @@ impl SessionHarness {
             input: Vec::new(),
             complete_len: 0,
             output: Buffer::default(),
-            output_max: HIGH_WATER_BYTES + message_max + ANSWER_OVERHEAD_BYTES,
+            output_max: HIGH_WATER_BYTES + message_max.max(line::LEN_MAX) + ANSWER_OVERHEAD_BYTES,
             pool: Pool::new(limits.memory_bytes_max),
             status: Status::new(&[protocol.name()], *limits, 1, clock.wall()),
             clock,

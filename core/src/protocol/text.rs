@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::command::{Call, Command, Outcome};
+use super::command::{Call, Command, Outcome, status};
 use super::command_table::CommandTable;
 pub use super::command_table::WORD_BYTES_MAX;
 use super::{
@@ -50,7 +50,7 @@ struct Shared {
 }
 
 impl Text {
-    /// Creates the protocol with its four commands.
+    /// Creates the protocol with its five commands: `TIME`, `ECHO`, `HELP`, `QUIT` and `STATUS`.
     #[must_use]
     pub fn new() -> Self {
         Self::with_commands([])
@@ -69,6 +69,8 @@ impl Text {
             Command::new("ECHO", "ECHO <TEXT>", echo),
             Command::new("HELP", "HELP", help),
             Command::new("QUIT", "QUIT", quit),
+            // `HELP` does not show it, so that its answer is that of the original server.
+            Command::new("STATUS", "", status),
         ];
         commands.extend(more);
         Self {
@@ -326,6 +328,7 @@ mod tests {
     };
     use super::*;
     use crate::limits::{HIGH_WATER_BYTES, Limits};
+    use crate::metrics::line;
 
     const HELP_LINE: &str = "HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT\n";
 
@@ -339,6 +342,24 @@ mod tests {
 
     fn time_line() -> String {
         format!("TIME {}\n", conversations::clock().date_and_time())
+    }
+
+    #[test]
+    fn status_is_one_line_of_the_state_and_its_words_are_ignored() {
+        let mut harness = SessionHarness::new(&Text::new(), &small_limits());
+        let answer = harness.feed(b"status please\n").answers();
+        let line = std::str::from_utf8(&answer).expect("a line is ASCII");
+        assert!(line.starts_with("STATUS version=") && line.ends_with('\n'), "{line}");
+        assert!(line.len() <= line::LEN_MAX && line.lines().count() == 1, "{line}");
+        let counted = harness.messages;
+        assert_eq!(counted, 1);
+    }
+
+    #[test]
+    fn status_can_be_removed() {
+        let mut harness =
+            SessionHarness::new(&Text::new().without_command("STATUS"), &small_limits());
+        assert_eq!(harness.feed(b"STATUS\n").answers(), b"ERROR UNKNOWN_COMMAND\n");
     }
 
     #[test]

@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 
 /// Each module of the library and its floor. A module uses its own parts, and modules of lower
 /// floors. A member of the workspace other than `core` counts as one module.
-const FLOORS: [(&str, usize); 16] = [
+const FLOORS: [(&str, usize); 17] = [
     ("limits", 1),
     ("display", 0),
     ("buffers", 0),
     ("wire", 0),
     ("close_reason", 2),
     ("status", 3),
+    ("metrics", 4),
     ("os", 4),
     ("queues", 5),
     ("logging", 6),

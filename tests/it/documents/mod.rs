@@ -1,7 +1,8 @@
-//! The documents agree with the tree: names of files and tests, links, and flags.
+//! The documents agree with the tree: names of files and tests, links, flags, and metrics.
 
 mod files;
 mod flags;
 mod links;
+mod metrics;
 mod minutes;
 mod tests;

@@ -15,8 +15,6 @@
 //!
 //! [`Obstacle`]: crate::status::Obstacle
 
-mod json;
-mod metrics;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -27,6 +25,7 @@ use std::sync::Arc;
 use super::{Accepted, Context, Farewell, Output, Protocol, SERVER_BUSY, Session, Step};
 use crate::close_reason::CloseReason;
 use crate::display::http_date::http_date;
+use crate::metrics::{exposition, json};
 use crate::status::Status;
 use request::{Problem, Request, Target};
 
@@ -207,7 +206,7 @@ fn write_body(target: Target, status: &Status, output: &mut Output<'_>) -> io::R
             None => writeln!(output, "ready"),
             Some(obstacle) => writeln!(output, "{obstacle}"),
         },
-        Target::Metrics(format) => metrics::write(status, format, output),
+        Target::Metrics(format) => exposition::write(status, format, output),
         Target::Status => json::write(status, output),
         Target::Page => output.write_all(PAGE.as_bytes()),
     }

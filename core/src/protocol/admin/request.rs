@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::metrics::Format;
+use crate::metrics::exposition::Format;
 
 /// The most header lines of a request.
 const HEADERS_MAX: usize = 64;

@@ -75,7 +75,7 @@ fn quit_closes_without_an_answer_and_ignores_its_payload() {
 
 #[test]
 fn an_unknown_code_is_an_error_and_its_payload_is_skipped() {
-    for code in [0, 4, 9, 254, ERROR] {
+    for code in [0, 5, 9, 254, ERROR] {
         let input = [frame(code, frame(ECHO, "inside")), frame(ECHO, "x")].concat();
         answers(input, [frame(ERROR, "UNKNOWN_COMMAND"), frame(ECHO, "x")].concat());
         answers([code, 0, 0, 0, 0], frame(ERROR, "UNKNOWN_COMMAND"));
@@ -289,7 +289,7 @@ fn oracle(limits: &Limits, input: &[u8]) -> Transcript {
         }
         let refusal = match code {
             _ if payload_len > limits.frame_bytes_max as usize => Some("FRAME_TOO_LARGE"),
-            ECHO | REVERSE => None,
+            ECHO | REVERSE | STATUS => None,
             _ => Some("UNKNOWN_COMMAND"),
         };
         if refusal.is_none() && input.len() < HEADER_LEN + payload_len {
@@ -300,11 +300,17 @@ fn oracle(limits: &Limits, input: &[u8]) -> Transcript {
         answers.extend(match (refusal, code, String::from_utf8(payload.clone())) {
             (Some(token), ..) => frame(ERROR, token),
             (_, ECHO, _) => frame(ECHO, payload),
+            (_, STATUS, _) => status_answer(),
             (_, _, Ok(text)) => frame(ECHO, text.chars().rev().collect::<String>()),
             (_, _, Err(_)) => frame(ERROR, "INVALID_UTF8"),
         });
     }
     Transcript { answers, closed: None }
+}
+
+/// The answer to `STATUS` in a harness, whose clock stands still.
+fn status_answer() -> Vec<u8> {
+    SessionHarness::new(&Binary::new(), &small_limits()).feed(&frame(STATUS, "")).answers()
 }
 
 fn part() -> impl Strategy<Value = Vec<u8>> {
@@ -313,8 +319,9 @@ fn part() -> impl Strategy<Value = Vec<u8>> {
         "\\PC{0,8}".prop_map(String::into_bytes),
         (38usize..=42).prop_map(|len| vec![b'x'; len]),
     ];
+    let known = proptest::sample::select(&[ECHO, REVERSE, STATUS][..]);
     prop_oneof![
-        8 => (1u8..=2, payload.clone()).prop_map(|(code, payload)| frame(code, payload)),
+        8 => (known, payload.clone()).prop_map(|(code, payload)| frame(code, payload)),
         2 => (any::<u8>(), payload).prop_map(|(code, payload)| frame(code, payload)),
         1 => Just(frame(QUIT, "")),
         1 => proptest::collection::vec(any::<u8>(), 0..8),
@@ -333,4 +340,19 @@ proptest! {
             prop_assert_eq!(&transcript, &expected);
         }
     }
+}
+
+#[test]
+fn status_has_a_code_of_its_own_and_ignores_its_payload() {
+    let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
+    let answer = harness.feed(&frame(STATUS, "please")).answers();
+    let (header, line) = answer.split_at(HEADER_LEN);
+    assert_eq!(header, &frame(STATUS, line)[..HEADER_LEN]);
+    assert!(line.starts_with(b"STATUS version=") && !line.contains(&b'\n'));
+}
+
+#[test]
+fn status_can_be_removed() {
+    let mut harness = SessionHarness::new(&Binary::new().without_command(STATUS), &small_limits());
+    assert_eq!(harness.feed(&frame(STATUS, "")).answers(), frame(ERROR, "UNKNOWN_COMMAND"));
 }

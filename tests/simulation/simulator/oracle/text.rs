@@ -7,6 +7,9 @@ use super::{Language, Oracle, text_model};
 /// The form of a local time. Its value is checked when the answer is sent.
 const SOME_TIME: &str = "2025-09-12T17:24:13-05:00";
 
+/// No client asks for the status.
+const GIVEN: text_model::Given<'_> = text_model::Given { time: SOME_TIME, status: b"" };
+
 impl Oracle {
     /// Answers all complete lines, and refuses an incomplete one that has exceeded the limit.
     pub(super) fn lines(&mut self) {
@@ -62,7 +65,7 @@ impl Oracle {
     }
 
     fn command(&mut self, line: &[u8]) {
-        let answer = text_model::answer(line, self.bounds.line_max, SOME_TIME);
+        let answer = text_model::answer(line, self.bounds.line_max, GIVEN);
         self.send(&answer);
         if answer.is_of_command {
             self.may_be_refused(line.len(), b"ERROR SERVER_BUSY\n");

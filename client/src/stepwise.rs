@@ -12,14 +12,14 @@ use crate::timed_read::read_until;
 
 /// A connection, and the bytes received on it.
 #[derive(Debug)]
-pub struct DemoConnection<'a> {
+pub struct StepwiseConnection<'a> {
     target: &'a Target,
     stream: TcpStream,
     buffer: AnswerBuffer,
     timeout: Option<Duration>,
 }
 
-impl<'a> DemoConnection<'a> {
+impl<'a> StepwiseConnection<'a> {
     /// The connection `stream` with `target`; each answer must arrive within `timeout`.
     #[must_use]
     pub fn new(target: &'a Target, stream: TcpStream, timeout: Option<Duration>) -> Self {

@@ -1,0 +1,88 @@
+//! The state as JSON (RFC 8259).
+
+use std::fmt::{self, Display, Write as _};
+use std::io::{self, Write};
+
+use super::{METRICS, Source, VERSION, Value};
+use crate::close_reason::CloseReason;
+use crate::status::{Histogram, ListenerStatus, Status};
+
+/// Writes the whole state as one object in one line. Times are in seconds. The values of a listener
+/// are in its own object too.
+pub fn write(status: &Status, output: &mut impl Write) -> io::Result<()> {
+    write!(output, "{{\"version\":\"{VERSION}\",\"state\":\"{}\",\"obstacle\":", status.state)?;
+    match status.obstacle() {
+        Some(obstacle) => write!(output, "\"{}\"", obstacle.label())?,
+        None => write!(output, "null")?,
+    }
+    let total = status.total();
+    for metric in &METRICS {
+        write!(output, ",\"{}\":", metric.name)?;
+        match metric.source {
+            Source::Server(value) => write_value(value(status), output)?,
+            Source::Listener(value) => write!(output, "{}", value(&total))?,
+            Source::Reason(value) => {
+                for (index, reason) in CloseReason::ALL.into_iter().enumerate() {
+                    let comma = if index > 0 { "," } else { "{" };
+                    let (label, count) = (reason.label(), value(&total, reason));
+                    write!(output, "{comma}\"{label}\":{count}")?;
+                }
+                write!(output, "}}")?;
+            }
+            Source::Histogram(value) => write_histogram(value(status), output)?,
+        }
+    }
+    write!(output, ",\"listeners\":[")?;
+    for (index, listener) in status.listeners.iter().enumerate() {
+        let comma = if index > 0 { "," } else { "" };
+        write!(output, "{comma}")?;
+        write_listener(listener, output)?;
+    }
+    writeln!(output, "]}}")
+}
+
+fn write_value(value: Value, output: &mut impl Write) -> io::Result<()> {
+    match value {
+        Value::Flag(flag) => write!(output, "{flag}"),
+        value => write!(output, "{value}"),
+    }
+}
+
+fn write_listener(listener: &ListenerStatus, output: &mut impl Write) -> io::Result<()> {
+    let ListenerStatus { url, protocol, counters } = listener;
+    write!(output, "{{\"url\":\"{}\",\"protocol\":\"{protocol}\"", Escaped(url))?;
+    for metric in &METRICS {
+        if let Source::Listener(value) = metric.source {
+            write!(output, ",\"{}\":{}", metric.name, value(counters))?;
+        }
+    }
+    write!(output, "}}")
+}
+
+/// Writes the count, the sum and the buckets. A bucket is its upper bound, which is `null` for the
+/// last one, and its count.
+fn write_histogram(histogram: &Histogram, output: &mut impl Write) -> io::Result<()> {
+    let (count, sum) = (histogram.count(), histogram.sum().as_secs_f64());
+    write!(output, "{{\"count\":{count},\"sum\":{sum:?},\"buckets\":[")?;
+    for (index, (bound, count)) in histogram.ranges().enumerate() {
+        let comma = if index > 0 { "," } else { "" };
+        match bound {
+            Some(bound) => write!(output, "{comma}[{:?},{count}]", bound.as_secs_f64())?,
+            None => write!(output, "{comma}[null,{count}]")?,
+        }
+    }
+    write!(output, "]}}")
+}
+
+/// Displays a text as the content of a JSON string, without its quotes.
+struct Escaped<'a>(&'a str);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            '"' | '\\' => write!(f, "\\{c}"),
+            '\0'..='\x1f' => write!(f, "\\u{:04x}", u32::from(c)),
+            c => f.write_char(c),
+        })
+    }
+}

@@ -1,0 +1,166 @@
+//! The state of a server as names and values: one list, and its renderings.
+//!
+//! | rendering | shows |
+//! |---|---|
+//! | [`line`] | the command `STATUS`: `key=value` in one line, sums of all listeners |
+//! | [`json`] | `/status`: the same, and each listener |
+//! | [`exposition`] | `/metrics`: Prometheus or OpenMetrics, one sample per listener |
+//!
+//! All three show all of [`METRICS`], under the same names and in the same order. A new counter is
+//! a field of [`Status`] and a line of the list. No rendering allocates.
+
+pub mod exposition;
+pub mod json;
+pub mod line;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use crate::close_reason::CloseReason;
+use crate::status::{Counters, Histogram, Status};
+
+/// A name and the value that it has in a state.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// The name, without the prefix that it has at `/metrics`. The name of a counter ends in
+    /// `_total`.
+    pub name: &'static str,
+    /// The explanation for people, in one sentence.
+    pub help: &'static str,
+    /// Where its values come from.
+    pub source: Source,
+}
+
+/// Where the values of a metric come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source {
+    /// One value.
+    Server(fn(&Status) -> Value),
+    /// One number per listener, whose sum is that of the server.
+    Listener(fn(&Counters) -> u64),
+    /// One number per [`CloseReason`].
+    Reason(fn(&Counters, CloseReason) -> u64),
+    /// How many durations fell into which range.
+    Histogram(fn(&Status) -> &Histogram),
+}
+
+/// A value, with the form in which it is displayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A number.
+    Count(u64),
+    /// A time in seconds, always with a decimal point, as OpenMetrics requires of bounds.
+    Seconds(Duration),
+    /// 1 if true; `true` in JSON.
+    Flag(bool),
+}
+
+impl From<usize> for Value {
+    fn from(count: usize) -> Self {
+        Self::Count(count as u64)
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => count.fmt(f),
+            Self::Seconds(duration) => write!(f, "{:?}", duration.as_secs_f64()),
+            Self::Flag(flag) => u8::from(*flag).fmt(f),
+        }
+    }
+}
+
+const fn server(name: &'static str, help: &'static str, value: fn(&Status) -> Value) -> Metric {
+    Metric { name, help, source: Source::Server(value) }
+}
+
+const fn listener(name: &'static str, help: &'static str, value: fn(&Counters) -> u64) -> Metric {
+    Metric { name, help, source: Source::Listener(value) }
+}
+
+const fn histogram(
+    name: &'static str,
+    help: &'static str,
+    value: fn(&Status) -> &Histogram,
+) -> Metric {
+    Metric { name, help, source: Source::Histogram(value) }
+}
+
+/// All metrics, in the order in which they are shown. The first two have the standard names of
+/// Prometheus, which are the same for all programs.
+pub static METRICS: [Metric; 22] = [
+    server("process_start_time_seconds", "Start of the process in seconds since 1970.", |status| {
+        Value::Seconds(status.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+    }),
+    server("process_open_fds", "Open descriptors.", |status| {
+        Value::Count(status.open_descriptors())
+    }),
+    server("uptime_seconds", "Time since the start in which the process ran.", |status| {
+        Value::Seconds(status.uptime)
+    }),
+    server(
+        "ready",
+        "1 if the server is ready for new connections, as /readyz reports.",
+        |status| Value::Flag(status.obstacle().is_none()),
+    ),
+    listener("connections_open", "Open connections.", Counters::open),
+    server("connections_counted", "Open connections that count against the limit.", |status| {
+        status.connections_counted.into()
+    }),
+    server("connections_limit", "The limit of open connections.", |status| {
+        status.connections_max.into()
+    }),
+    listener(
+        "connections_accepted_total",
+        "Accepted connections, rejected ones included.",
+        |counters| counters.accepted,
+    ),
+    Metric {
+        name: "connections_closed_total",
+        help: "Closed connections by reason.",
+        source: Source::Reason(Counters::closed_for),
+    },
+    listener(
+        "probes_total",
+        "Connections that their peer closed soon, without sending a byte.",
+        |counters| counters.probes,
+    ),
+    listener("messages_total", "Received messages.", |counters| counters.messages),
+    listener("received_bytes_total", "Received bytes.", |counters| counters.received_bytes),
+    listener("sent_bytes_total", "Sent bytes.", |counters| counters.sent_bytes),
+    server("accepts_lost_total", "Connections that were lost in the accept queue.", |status| {
+        Value::Count(status.accepts_lost)
+    }),
+    server(
+        "accept_pauses_total",
+        "Pauses in accepting because descriptors or memory had run out.",
+        |status| Value::Count(status.accept_pauses),
+    ),
+    server("run_queue_length", "Connections that wait for their turn.", |status| {
+        status.ready.into()
+    }),
+    server("buffered_bytes", "Bytes held by buffers.", |status| status.held_bytes.into()),
+    server("buffered_bytes_peak", "The most bytes held by buffers since the start.", |status| {
+        status.held_bytes_most.into()
+    }),
+    server("buffered_bytes_limit", "The limit of bytes held by buffers.", |status| {
+        status.limits.memory_bytes_max.into()
+    }),
+    histogram(
+        "round_seconds",
+        "Rounds of the loop while connections waited for their turn.",
+        |status| &status.rounds,
+    ),
+    server("longest_round_seconds", "The longest of these rounds since the start.", |status| {
+        Value::Seconds(status.longest_round)
+    }),
+    histogram("stall_seconds", "Periods in which the process did not run.", |status| {
+        &status.stalls
+    }),
+];
+
+/// The version of the server.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
