@@ -8,7 +8,7 @@ use crate::measurement::causes::{ConnectError, ConnectionEnd, ReplyError};
 use crate::measurement::counts::Counts;
 use crate::measurement::latency::Latency;
 use crate::measurement::outcome::{RunOutcome, Slice};
-use crate::measurement::settings::{Opening, Pace, RunSettings, ServerTarget};
+use crate::measurement::settings::{Arrivals, Opening, Pace, RunSettings, ServerTarget};
 use crate::traffic::message::{ExpectedReply, Framing, ScriptMessage};
 use crate::traffic::plan::Plan;
 use crate::traffic::script::Script;
@@ -30,6 +30,11 @@ pub(super) fn closed() -> OutcomeBuilder {
         warmup: Duration::from_secs(1),
         timeout: Duration::from_secs(5),
         pace: Pace::Closed,
+        stages: Vec::new(),
+        arrivals: Arrivals::Even,
+        think: Duration::ZERO,
+        requests: None,
+        seed: None,
         request_bytes: 23,
     };
     let mut replies = Latency::default();

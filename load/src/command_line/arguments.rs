@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::parser::ValueSource;
-use clap::{Arg, CommandFactory, Parser};
+use clap::{Arg, CommandFactory, Parser, ValueEnum};
 use tinytcp_cli::target::ProtocolName;
 use tinytcp_cli::units;
 
+use super::rates::{self, Rates, Stages};
 use super::source_addresses;
 use crate::error::UsageError;
 use crate::judgement::gates::Gate;
 use crate::judgement::objective::Objective;
-use crate::measurement::settings::{Lifetime, Pace};
+use crate::measurement::settings::{Arrivals, Lifetime, Pace};
 use crate::report::Paths;
 
 const EXAMPLES: &str = "\
@@ -22,6 +23,9 @@ Examples:
   tinytcp-load -c 1000 -P 16 text://10.0.0.5        16 requests in flight on each connection
   tinytcp-load -R 5k                                5000 requests per second on a fixed schedule
   tinytcp-load -R 100:20k -d 1m --html run.html     a rising rate, and an HTML page with charts
+  tinytcp-load --stages 30s@100,1m@1k               two rates, one after the other
+  tinytcp-load -R 30/m --arrivals poisson           30 requests per minute at random times
+  tinytcp-load -n 10k --think 100ms                 10,000 requests, with pauses between them
   tinytcp-load --find-max p99=1ms                   the highest rate with a p99 of at most 1 ms
   tinytcp-load -c 10k --hold -d 10m                 do 10,000 idle connections stay open?
   tinytcp-load --lifetime 1                         connect, send 1 request, close, repeat
@@ -89,10 +93,51 @@ pub struct Arguments {
     )]
     pub pipeline: usize,
 
-    /// Open loop: requests per second, sent on schedule without waiting for replies; A:B changes
-    /// the rate linearly from A to B
-    #[arg(short = 'R', long, value_name = "RATE", env = "TINYTCP_RATE", value_parser = rates)]
-    pub rate: Option<(f64, f64)>,
+    /// Open loop: requests per second, sent on schedule without waiting for replies: 5k, 0.5 or
+    /// 30/m; A:B changes the rate linearly from A to B
+    #[arg(short = 'R', long, value_name = "RATE", env = "TINYTCP_RATE", value_parser = rates::rates)]
+    pub rate: Option<Rates>,
+
+    /// Open loop in stages, each with a duration and a rate or ramp: 30s@100,1m@1k,30s@1k:5k
+    #[arg(
+        long,
+        value_name = "STAGES",
+        env = "TINYTCP_STAGES",
+        value_parser = rates::stages,
+        conflicts_with_all = ["rate", "duration", "hold", "find_max"]
+    )]
+    pub stages: Option<Stages>,
+
+    /// How requests arrive at the rate of an open loop: at even intervals, or as a Poisson process
+    #[arg(long, value_name = "NAME", env = "TINYTCP_ARRIVALS", default_value = "even")]
+    pub arrivals: ArrivalsName,
+
+    /// End after N requests over all connections, which are all answered or failed; or after -d
+    /// [default of -d: 10m]
+    #[arg(
+        short = 'n',
+        long,
+        value_name = "N",
+        env = "TINYTCP_REQUESTS",
+        value_parser = units::count,
+        conflicts_with_all = ["hold", "find_max", "warmup"]
+    )]
+    pub requests: Option<usize>,
+
+    /// Closed loop: pause between a reply and the next request on its connection; no latency
+    /// includes it
+    #[arg(
+        long,
+        value_name = "D",
+        env = "TINYTCP_THINK",
+        value_parser = units::duration,
+        conflicts_with_all = ["rate", "stages", "hold", "find_max"]
+    )]
+    pub think: Option<Duration>,
+
+    /// Seed of random arrivals and values; the report shows it [default: another one in each run]
+    #[arg(long, value_name = "NUMBER", env = "TINYTCP_SEED")]
+    pub seed: Option<u32>,
 
     /// Search for the highest rate that meets an objective such as p99=1ms; -R sets the first rate
     #[arg(
@@ -271,8 +316,8 @@ impl Arguments {
     /// Returns the load model: open loop with --rate, held connections with --hold, else closed
     /// loop.
     #[must_use]
-    pub const fn pace(&self) -> Pace {
-        match (self.rate, self.hold) {
+    pub fn pace(&self) -> Pace {
+        match (self.rate.or(self.stages.as_ref().map(Stages::rates)), self.hold) {
             (Some((from, to)), _) => Pace::Open { from, to },
             (None, true) => Pace::Hold(self.heartbeat),
             (None, false) => Pace::Closed,
@@ -305,6 +350,10 @@ impl Arguments {
                     .into(),
             );
         }
+        let has_rate = self.rate.is_some() || self.stages.is_some() || self.find_max.is_some();
+        if is_given("arrivals") && !has_rate {
+            return Some("--arrivals has no effect without a rate: add -R or --stages".into());
+        }
         match self.rate {
             Some((from, to)) if self.find_max.is_some() && from != to => {
                 Some("--find-max starts at one rate: use -R A instead of -R A:B".into())
@@ -333,14 +382,21 @@ fn sources(text: &str) -> Result<Sources, UsageError> {
     source_addresses::sources(text).map(Sources)
 }
 
-fn rates(text: &str) -> Result<(f64, f64), UsageError> {
-    const EXAMPLE: &str = "rates look like 5000, 20k, 1.5M, or 100:5k for a ramp";
-    let rate = |text: &str| -> Result<f64, UsageError> {
-        units::count(text).map(|count| count as f64).map_err(|_| EXAMPLE.into())
-    };
-    match text.split_once(':') {
-        Some((from, to)) => Ok((rate(from)?, rate(to)?)),
-        None => rate(text).map(|rate| (rate, rate)),
+/// The names of the arrivals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ArrivalsName {
+    /// At even intervals.
+    Even,
+    /// As a Poisson process.
+    Poisson,
+}
+
+impl From<ArrivalsName> for Arrivals {
+    fn from(name: ArrivalsName) -> Self {
+        match name {
+            ArrivalsName::Even => Self::Even,
+            ArrivalsName::Poisson => Self::Poisson,
+        }
     }
 }
 

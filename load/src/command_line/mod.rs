@@ -2,6 +2,7 @@
 
 pub mod arguments;
 pub mod preflight;
+pub mod rates;
 pub mod source_addresses;
 pub mod workload;
 

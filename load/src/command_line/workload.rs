@@ -2,16 +2,18 @@
 //! of a run.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::process;
+use std::time::{Duration, SystemTime};
 
 use tinytcp_cli::address::{Place, parse_url};
 use tinytcp_cli::target::{ProtocolName, Target};
 use tinytcp_core::os::endpoint::Endpoint;
 
 use super::arguments::Arguments;
+use super::rates::Stages;
 use crate::error::{LoadError, UsageError};
 use crate::measurement::format::plural;
-use crate::measurement::settings::{Opening, Pace, RunSettings, ServerTarget};
+use crate::measurement::settings::{Arrivals, Opening, Pace, RunSettings, ServerTarget};
 use crate::traffic::message::{ExpectedReply, Framing, ScriptMessage};
 use crate::traffic::plan::Plan;
 use crate::traffic::script::{self, Script};
@@ -22,6 +24,9 @@ const DURATION: Duration = Duration::from_secs(10);
 
 /// Default duration of each measurement of a search.
 const SEARCH_DURATION: Duration = Duration::from_secs(3);
+
+/// Longest duration of a run of a given number of requests.
+const COUNTED_DURATION: Duration = Duration::from_secs(600);
 
 /// The server, the messages and the expected replies.
 #[derive(Debug)]
@@ -35,6 +40,8 @@ pub struct Workload {
     messages: Vec<ScriptMessage>,
     greeting: Vec<u8>,
     framing: Framing,
+    /// The same for all runs of a search.
+    seed: Option<u32>,
 }
 
 impl Workload {
@@ -70,6 +77,7 @@ impl Workload {
             messages,
             greeting: protocols::greeting(protocol).to_vec(),
             framing: protocols::framing(protocol),
+            seed: seed(arguments),
             place: target.place,
         })
     }
@@ -99,6 +107,7 @@ impl Workload {
             framing: raw::raw_framing(&messages),
             messages,
             greeting,
+            seed: seed(arguments),
         })
     }
 
@@ -124,8 +133,8 @@ impl Workload {
         endpoints: Vec<Endpoint>,
         pace: Pace,
     ) -> Result<Plan, UsageError> {
-        let default = if arguments.find_max.is_some() { SEARCH_DURATION } else { DURATION };
-        let duration = arguments.duration.unwrap_or(default);
+        let stages = arguments.stages.clone().map_or(Vec::new(), |stages| stages.0);
+        let duration = duration(arguments);
         let warmup = arguments.warmup.unwrap_or(Duration::ZERO);
         if warmup >= duration {
             return Err("--warmup leaves no time to measure: make it shorter than -d".into());
@@ -149,6 +158,11 @@ impl Workload {
                 warmup,
                 timeout: arguments.timeout,
                 pace,
+                stages,
+                arrivals: arguments.arrivals.into(),
+                think: arguments.think.unwrap_or(Duration::ZERO),
+                requests: arguments.requests.map(|count| count as u64),
+                seed: self.seed,
                 request_bytes: self
                     .messages
                     .iter()
@@ -168,6 +182,27 @@ impl Workload {
             reset: arguments.reset,
         })
     }
+}
+
+/// Returns how long requests are sent, at most.
+fn duration(arguments: &Arguments) -> Duration {
+    let of_stages = arguments.stages.as_ref().map(Stages::length);
+    of_stages.or(arguments.duration).unwrap_or(match (&arguments.find_max, arguments.requests) {
+        (Some(_), _) => SEARCH_DURATION,
+        (None, Some(_)) => COUNTED_DURATION,
+        (None, None) => DURATION,
+    })
+}
+
+/// Returns the seed of a run in which anything is random: the one of the command line, or one of
+/// this moment.
+fn seed(arguments: &Arguments) -> Option<u32> {
+    let of_this_moment = || {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        now.subsec_nanos() ^ process::id()
+    };
+    (Arrivals::from(arguments.arrivals) == Arrivals::Poisson)
+        .then(|| arguments.seed.unwrap_or_else(of_this_moment))
 }
 
 /// Returns the server that `words` name in a raw run.

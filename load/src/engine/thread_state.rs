@@ -7,6 +7,7 @@ use tinytcp_core::os::moment::Moment;
 
 use crate::measurement::averages::share;
 use crate::measurement::counts::Counts;
+use crate::measurement::exchange::ExchangeLog;
 use crate::traffic::schedule::Schedule;
 
 /// Size of the read block: four replies of 64 KiB.
@@ -61,6 +62,12 @@ impl ThreadState {
     pub fn read_clock(&mut self) -> Moment {
         self.now = Moment::START.after(self.epoch.elapsed());
         self.now
+    }
+
+    /// Returns the log of failed exchanges of a connection.
+    pub const fn exchange_log(&mut self, connection: usize) -> ExchangeLog<'_> {
+        let at = self.now.since(self.start);
+        self.counts.exchanges.log(at, connection)
     }
 
     /// Returns how long an event that was ready at the last wake-up has waited.
@@ -142,13 +149,20 @@ impl ThreadState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measurement::settings::Stage;
+    use crate::traffic::intervals::Intervals;
+
+    fn even(rate: f64, seconds: u64) -> Schedule {
+        let stage = Stage { length: Duration::from_secs(seconds), from: rate, to: rate };
+        Schedule::new(&[stage], Intervals::Even)
+    }
 
     #[test]
     fn threads_share_one_schedule_without_gaps_or_repeats() {
-        let schedule = Schedule::new(1000.0, 1000.0, Duration::from_secs(1));
+        let schedule = even(1000.0, 1);
         let threads: Vec<ThreadState> = (0..3)
             .map(|index| {
-                let mut state = ThreadState::new(Some(schedule), 3, index, Instant::now());
+                let mut state = ThreadState::new(Some(schedule.clone()), 3, index, Instant::now());
                 state.begin(Moment::START, (Moment::START, Moment::NEVER));
                 state
             })
@@ -197,14 +211,14 @@ mod tests {
 
     #[test]
     fn a_schedule_counts_replies_to_requests_due_in_the_window() {
-        let schedule = Schedule::new(10.0, 10.0, Duration::from_secs(5));
+        let schedule = even(10.0, 5);
         let counts = answered(Some(schedule), 400, (0..50).map(|number| number * 100));
         assert_eq!((counts.correct, counts.correct_inside()), (50, 40.0));
     }
 
     #[test]
     fn the_lag_never_exceeds_the_latency() {
-        let schedule = Schedule::new(10.0, 10.0, Duration::from_secs(5));
+        let schedule = even(10.0, 5);
         let mut state = ThreadState::new(Some(schedule), 1, 0, Instant::now());
         state.begin(at(0), (at(0), at(5_000)));
         state.now = at(130);

@@ -83,7 +83,7 @@ pub struct Counts {
     pub errors: CauseCounts<ReplyError>,
     /// Requests never sent for which the generator caused most of the delay.
     pub unsent_by_generator: u64,
-    /// The first exchange of each kind of error that is visible in a reply.
+    /// The first exchanges of each kind of error, except for requests that were never sent.
     pub exchanges: Exchanges,
     /// Time from the connection attempt to the open connection.
     pub connect: Latency,

@@ -25,6 +25,16 @@ pub struct RunSettings {
     pub timeout: Duration,
     /// When requests are sent.
     pub pace: Pace,
+    /// Open loop: the stages of the rate; empty if it changes linearly from start to end.
+    pub stages: Vec<Stage>,
+    /// Open loop: how requests arrive at that rate.
+    pub arrivals: Arrivals,
+    /// Closed loop: the pause between a reply and the next request on its connection.
+    pub think: Duration,
+    /// Number of requests after which the run ends; `None` for the duration alone.
+    pub requests: Option<u64>,
+    /// The seed of random values; `None` if nothing is random.
+    pub seed: Option<u32>,
     /// Size of the shortest request, in bytes.
     pub request_bytes: usize,
 }
@@ -52,6 +62,55 @@ pub enum Pace {
         /// Rate at the end; the rate changes linearly.
         to: f64,
     },
+}
+
+/// A part of a schedule, in which the rate changes linearly.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stage {
+    /// Its length.
+    pub length: Duration,
+    /// Requests per second at its start.
+    pub from: f64,
+    /// Requests per second at its end.
+    pub to: f64,
+}
+
+impl Stage {
+    /// Returns how many requests of `stages`, with fractions, are due by `seconds` after the start.
+    #[must_use]
+    pub fn area(stages: &[Self], seconds: f64) -> f64 {
+        let (mut area, mut left) = (0.0, seconds);
+        for stage in stages {
+            let length = stage.length.as_secs_f64();
+            let passed = left.clamp(0.0, length);
+            area += stage.from * passed + (stage.to - stage.from) / length * passed * passed / 2.0;
+            left -= length;
+        }
+        area
+    }
+}
+
+/// How requests arrive at the rate of an open loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrivals {
+    /// At even intervals.
+    Even,
+    /// At random intervals, as requests of many independent clients: a Poisson process.
+    Poisson,
+}
+
+impl RunSettings {
+    /// Returns the stages of the schedule: one if the rate changes linearly, none without a
+    /// schedule.
+    #[must_use]
+    pub fn schedule(&self) -> Vec<Stage> {
+        match self.pace {
+            Pace::Open { from, to } if self.stages.is_empty() => {
+                vec![Stage { length: self.duration, from, to }]
+            }
+            _ => self.stages.clone(),
+        }
+    }
 }
 
 /// How connections are opened.

@@ -27,8 +27,8 @@ mod words;
 pub use distribution::Distribution;
 pub use files::{Paths, create_files, print, read, write_files};
 pub use sections::{
-    Connections, Errors, Generator, Latencies, PaceKind, Replies, ReportPace, ReportSettings,
-    ReportSlice, Requests, Throughput,
+    Connections, Errors, Generator, Latencies, PaceKind, Replies, ReportArrivals, ReportPace,
+    ReportSettings, ReportSlice, ReportStage, Requests, Throughput,
 };
 
 /// The schema of the files that this version writes and reads.
@@ -69,7 +69,7 @@ pub struct Report {
     pub replies: Replies,
     /// Errors.
     pub errors: Errors,
-    /// The first exchange of each kind of error.
+    /// The first exchanges of each kind of error.
     pub exchanges: Vec<Exchange>,
     /// Throughput.
     pub throughput: Throughput,

@@ -26,6 +26,8 @@ const LONG_RUN: Duration = Duration::from_secs(60);
 pub struct ProgressDisplay {
     view: View,
     duration: Duration,
+    /// Number of requests after which the run ends.
+    requests: Option<u64>,
     line_every: Duration,
     /// Replies since the last line.
     recent: Recent,
@@ -34,6 +36,8 @@ pub struct ProgressDisplay {
     /// When the opening connections were last reported, or the run started.
     last_opening: Instant,
     errors: u64,
+    /// Requests that were answered or failed.
+    done: u64,
     /// True if a line was written.
     has_lines: bool,
     /// For a run of a search: its step, rate and remaining time.
@@ -57,11 +61,11 @@ impl ProgressDisplay {
     #[must_use]
     pub fn new(settings: &RunSettings, is_terminal: bool) -> Self {
         let view = if is_terminal {
-            View::Bar(bar(settings.duration))
+            View::Bar(bar(settings.requests.unwrap_or_else(|| milliseconds(settings.duration))))
         } else {
             View::Lines(Box::new(io::stderr()))
         };
-        Self::with_view(settings.duration, view)
+        Self { requests: settings.requests, ..Self::with_view(settings.duration, view) }
     }
 
     /// Shows no progress.
@@ -75,11 +79,13 @@ impl ProgressDisplay {
         Self {
             view,
             duration,
+            requests: None,
             line_every,
             recent: Recent::default(),
             due: line_every,
             last_opening: Instant::now(),
             errors: 0,
+            done: 0,
             has_lines: false,
             trial: None,
         }
@@ -108,6 +114,10 @@ impl ProgressDisplay {
         };
         let seconds = |duration: Duration| format!("{:.0} s", duration.as_secs_f64());
         let place = match elapsed.checked_sub(self.duration) {
+            None if self.requests.is_some() => {
+                let all = plural(self.requests.unwrap_or_default(), "request");
+                format!("{} of {all} in {}", count(self.done), seconds(elapsed))
+            }
             Some(late) if late >= self.line_every => {
                 format!("{} after the end, waiting for replies", seconds(late))
             }
@@ -140,6 +150,7 @@ impl Observer for ProgressDisplay {
 
     fn slice(&mut self, slice: &Slice, unsent: u64, elapsed: Duration) {
         self.errors += slice.errors;
+        self.done += slice.correct + slice.errors;
         self.recent.correct += slice.correct;
         self.recent.length += slice.length;
         self.recent.latency.merge(&slice.latency);
@@ -154,7 +165,10 @@ impl Observer for ProgressDisplay {
         match &self.view {
             View::Bar(bar) => {
                 bar.set_message(text);
-                bar.set_position(milliseconds(elapsed.min(self.duration)));
+                bar.set_position(match self.requests {
+                    Some(_) => self.done,
+                    None => milliseconds(elapsed.min(self.duration)),
+                });
             }
             View::Lines(_) => self.line(&text),
         }
@@ -184,9 +198,8 @@ fn step(trial: Trial, elapsed: Duration) -> String {
     format!("step {}, {}, {about} {left:.0} s left, ", trial.number, rate(trial.rate))
 }
 
-fn bar(duration: Duration) -> ProgressBar {
-    let bar =
-        ProgressBar::with_draw_target(Some(milliseconds(duration)), ProgressDrawTarget::stderr());
+fn bar(length: u64) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
     // The template is a constant; if the library rejected it, its default would be shown.
     if let Ok(style) = ProgressStyle::with_template("{bar:20} {wide_msg}") {
         bar.set_style(style.progress_chars("━╸┈"));

@@ -7,7 +7,7 @@ use crate::measurement::averages::per_second;
 use crate::measurement::causes::{ConnectError, ConnectionEnd, ReplyError};
 use crate::measurement::counts::CauseCounts;
 use crate::measurement::outcome::{RunOutcome, Slice};
-use crate::measurement::settings::{Lifetime, Opening, Pace};
+use crate::measurement::settings::{Arrivals, Lifetime, Opening, Pace, RunSettings, Stage};
 
 /// The requested settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,10 @@ pub struct ReportSettings {
     pub timeout_s: f64,
     /// When requests are sent.
     pub pace: ReportPace,
+    /// Number of requests after which the run ends; `None` for the duration alone.
+    pub requests_count: Option<u64>,
+    /// The seed of random values; `None` if nothing was random.
+    pub seed_number: Option<u32>,
     /// Size of the shortest request.
     pub request_bytes: u64,
     /// Connections opened per second; `None` opens all at once.
@@ -43,7 +47,7 @@ pub struct ReportSettings {
 }
 
 /// When requests are sent.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReportPace {
     /// Closed loop, held connections, or open loop.
     pub kind: PaceKind,
@@ -53,6 +57,33 @@ pub struct ReportPace {
     pub from_per_s: Option<f64>,
     /// With `open`: requests per second at the end.
     pub to_per_s: Option<f64>,
+    /// With `open`: the stages of the rate; empty in reports of runs whose stages differ.
+    pub stages: Vec<ReportStage>,
+    /// With `open`: even intervals, or random ones.
+    pub arrivals: Option<ReportArrivals>,
+    /// With `closed`: the pause between a reply and the next request on its connection.
+    pub think_s: Option<f64>,
+}
+
+/// A stage of a schedule, in which the rate changes linearly.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReportStage {
+    /// Its length.
+    pub length_s: f64,
+    /// Requests per second at its start.
+    pub from_per_s: f64,
+    /// Requests per second at its end.
+    pub to_per_s: f64,
+}
+
+/// How requests arrive at the rate of a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportArrivals {
+    /// At even intervals.
+    Even,
+    /// At random intervals: a Poisson process.
+    Poisson,
 }
 
 /// The kinds of pace.
@@ -67,18 +98,45 @@ pub enum PaceKind {
     Open,
 }
 
-impl From<Pace> for ReportPace {
-    fn from(pace: Pace) -> Self {
-        let none =
-            Self { kind: PaceKind::Closed, interval_s: None, from_per_s: None, to_per_s: None };
-        match pace {
-            Pace::Closed => none,
+impl From<&RunSettings> for ReportPace {
+    fn from(settings: &RunSettings) -> Self {
+        let think_s = settings.think.as_secs_f64();
+        let none = Self {
+            kind: PaceKind::Closed,
+            interval_s: None,
+            from_per_s: None,
+            to_per_s: None,
+            stages: settings.schedule().into_iter().map(ReportStage::from).collect(),
+            arrivals: None,
+            think_s: None,
+        };
+        match settings.pace {
+            Pace::Closed => Self { think_s: (think_s > 0.0).then_some(think_s), ..none },
             Pace::Hold(interval) => {
                 Self { kind: PaceKind::Hold, interval_s: Some(interval.as_secs_f64()), ..none }
             }
-            Pace::Open { from, to } => {
-                Self { kind: PaceKind::Open, from_per_s: Some(from), to_per_s: Some(to), ..none }
-            }
+            Pace::Open { from, to } => Self {
+                kind: PaceKind::Open,
+                from_per_s: Some(from),
+                to_per_s: Some(to),
+                arrivals: Some(settings.arrivals.into()),
+                ..none
+            },
+        }
+    }
+}
+
+impl From<Stage> for ReportStage {
+    fn from(stage: Stage) -> Self {
+        Self { length_s: stage.length.as_secs_f64(), from_per_s: stage.from, to_per_s: stage.to }
+    }
+}
+
+impl From<Arrivals> for ReportArrivals {
+    fn from(arrivals: Arrivals) -> Self {
+        match arrivals {
+            Arrivals::Even => Self::Even,
+            Arrivals::Poisson => Self::Poisson,
         }
     }
 }
@@ -101,7 +159,9 @@ impl From<&RunOutcome> for ReportSettings {
             duration_s: settings.duration.as_secs_f64(),
             warmup_s: settings.warmup.as_secs_f64(),
             timeout_s: settings.timeout.as_secs_f64(),
-            pace: settings.pace.into(),
+            pace: settings.into(),
+            requests_count: settings.requests,
+            seed_number: settings.seed,
             request_bytes: settings.request_bytes as u64,
             opening_per_s: match outcome.opening {
                 Opening::AtOnce => None,

@@ -7,10 +7,11 @@ use tinytcp_core::display::escape::shown;
 use crate::judgement::verdict::{RunVerdict, VerdictKind};
 use crate::measurement::causes::Cause;
 use crate::measurement::counts::CauseCounts;
+use crate::measurement::exchange::Exchange;
 use crate::measurement::format::{
     bytes, count, duration, percent, plural, rate, seconds, typed_seconds,
 };
-use crate::report::{PaceKind, Report, ReportSettings};
+use crate::report::{PaceKind, Report, ReportArrivals, ReportSettings, ReportStage};
 
 /// Minimum ratio of the latencies from the schedule and from the send that is reported as
 /// coordinated omission.
@@ -32,7 +33,8 @@ pub(super) fn settings(settings: &ReportSettings) -> String {
         settings.pace.to_per_s.unwrap_or(0.0),
     ) {
         (PaceKind::Closed, ..) => {
-            format!("{} in flight on each (closed loop)", plural(settings.depth_count, "request"))
+            let depth = plural(settings.depth_count, "request");
+            format!("{depth} in flight on each{} (closed loop)", pauses(settings))
         }
         (PaceKind::Hold, ..) => {
             format!(
@@ -40,11 +42,15 @@ pub(super) fn settings(settings: &ReportSettings) -> String {
                 typed_seconds(settings.pace.interval_s.unwrap_or(0.0))
             )
         }
+        (PaceKind::Open, ..) if settings.pace.stages.len() > 1 => {
+            format!("{} on a schedule{} (open loop)", stages(settings), pauses(settings))
+        }
         (PaceKind::Open, from, to) if from == to => {
-            format!("{} on a schedule (open loop)", rate(from))
+            format!("{} on a schedule{} (open loop)", rate(from), pauses(settings))
         }
         (PaceKind::Open, from, to) => {
-            format!("from {} to {} on a schedule (open loop)", rate(from), rate(to))
+            let (from, to) = (rate(from), rate(to));
+            format!("from {from} to {to} on a schedule{} (open loop)", pauses(settings))
         }
     };
     let threads = match settings.threads_count {
@@ -59,10 +65,34 @@ pub(super) fn settings(settings: &ReportSettings) -> String {
         opening if opening.is_empty() => opening,
         opening => format!("; {opening}"),
     };
-    format!(
-        "{connections}{threads}, {pace}, for {}{warmup}{opening}",
-        typed_seconds(settings.duration_s)
-    )
+    let time = typed_seconds(settings.duration_s);
+    let length = match settings.requests_count {
+        Some(number) => format!("{} in at most {time}", plural(number, "request")),
+        None => format!("for {time}"),
+    };
+    let seed = settings.seed_number.map_or(String::new(), |seed| format!("; seed {seed}"));
+    format!("{connections}{threads}, {pace}, {length}{warmup}{opening}{seed}")
+}
+
+/// Describes the stages of a schedule: `100/s for 30 s, then 1,000/s for 60 s`.
+fn stages(settings: &ReportSettings) -> String {
+    let stage = |stage: &ReportStage| {
+        let (from, to) = (rate(stage.from_per_s), rate(stage.to_per_s));
+        let rates = if from == to { from } else { format!("{from} to {to}") };
+        format!("{rates} for {}", typed_seconds(stage.length_s))
+    };
+    settings.pace.stages.iter().map(stage).collect::<Vec<_>>().join(", then ")
+}
+
+/// Describes think time and random arrivals; empty without them.
+pub(crate) fn pauses(settings: &ReportSettings) -> String {
+    let think = settings
+        .pace
+        .think_s
+        .map(|think_s| format!(" with {} of think time before each", typed_seconds(think_s)));
+    let is_poisson = settings.pace.arrivals == Some(ReportArrivals::Poisson);
+    let arrivals = is_poisson.then(|| " with Poisson arrivals".to_owned());
+    think.into_iter().chain(arrivals).collect()
 }
 
 /// Describes how connections are opened: `opened at 100/s, each reopened after 1 request`; empty if
@@ -152,6 +182,12 @@ pub(super) fn generator(report: &Report) -> String {
         seconds(generator.cpu_s),
         seconds(generator.starved_s)
     )
+}
+
+/// Names a failed exchange: `wrong at 1.25 s on connection 7`.
+pub(super) fn exchange(exchange: &Exchange) -> String {
+    let (cause, at) = (printable(&exchange.cause), seconds(exchange.at_s));
+    format!("{cause} at {at} on connection {}", exchange.connection_number)
 }
 
 /// Returns the causes that occurred, with their names as text: `timed out`.

@@ -18,13 +18,7 @@ impl Exchange {
     #[must_use]
     pub fn at(script: &Script, place: usize, got: &[u8]) -> Self {
         let sent = shown(script.requests(place, 1));
-        Self {
-            cause: String::new(),
-            sent,
-            expected: expected(script.expected(place)),
-            got: shown(got),
-            hint: None,
-        }
+        Self::new(sent, expected(script.expected(place)), shown(got), None)
     }
 
     /// Returns an exchange with `got` in place of the greeting.
@@ -35,20 +29,26 @@ impl Exchange {
             foreign(script.framing(), got)
                 .unwrap_or_else(|| format!("no greeting arrived: {QUESTION}")),
         );
-        Self { cause: String::new(), sent: String::new(), expected, got: shown(got), hint }
+        Self::new(String::new(), expected, shown(got), hint)
     }
 
     /// Returns an exchange with `got` although no request was waiting.
     #[must_use]
     pub fn unrequested(got: &[u8]) -> Self {
         let expected = "nothing: no request was waiting for a reply".into();
-        Self { cause: String::new(), sent: String::new(), expected, got: shown(got), hint: None }
+        Self::new(String::new(), expected, shown(got), None)
     }
 
     /// Adds the hint that `got` is a reply of the script.
     #[must_use]
     pub fn of_another_request(self) -> Self {
         Self { hint: Some("this is the reply to another request".into()), ..self }
+    }
+
+    /// Adds the hint that a later request was answered first.
+    #[must_use]
+    pub fn overtaken(self) -> Self {
+        Self { hint: Some("this is the reply to a later request".into()), ..self }
     }
 
     /// Adds a hint about `got`, which is not a complete reply in `framing`.

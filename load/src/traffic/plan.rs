@@ -6,6 +6,8 @@ use std::time::Duration;
 use tinytcp_core::os::endpoint::Endpoint;
 use tinytcp_core::os::moment::Moment;
 
+use super::intervals::Intervals;
+use super::schedule::Schedule;
 use super::script::Script;
 use crate::measurement::settings::{Lifetime, Opening, Pace, RunSettings};
 
@@ -58,6 +60,29 @@ impl Plan {
         (counted / SLICES_WANTED)
             .clamp(SLICE_MIN, SLICE_MAX)
             .max((counted + self.settings.timeout) / SLICES_MAX)
+    }
+
+    /// Returns the schedule of an open loop; `None` for the others.
+    #[must_use]
+    pub fn schedule(&self) -> Option<Schedule> {
+        let settings = &self.settings;
+        let arrivals = Intervals::new(settings.arrivals, settings.seed.unwrap_or(0));
+        self.is_open_loop().then(|| {
+            Schedule::new(&settings.schedule(), arrivals)
+                .limited(settings.requests.unwrap_or(u64::MAX))
+        })
+    }
+
+    /// Returns how many of the requests thread `index` sends in a closed loop.
+    #[must_use]
+    pub fn share_of_requests(&self, index: usize) -> u64 {
+        match self.settings.requests {
+            Some(all) if !self.is_open_loop() => {
+                let (threads, index) = (self.settings.threads as u64, index as u64);
+                all / threads + u64::from(index < all % threads)
+            }
+            _ => u64::MAX,
+        }
     }
 
     /// Returns true if requests are sent on a schedule.

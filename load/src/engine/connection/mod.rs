@@ -21,7 +21,7 @@ use crate::traffic::script::Script;
 /// Requests sent by one system call that have no reply yet.
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
-    /// Number of the first request in this thread's schedule; unused without a schedule.
+    /// Number of the first request among those of this thread.
     first: u64,
     count: usize,
     sent: Moment,
@@ -66,8 +66,10 @@ impl RemainingLife {
 /// One connection.
 #[derive(Debug)]
 pub struct LoadConnection {
-    /// Its slot among the requested connections.
+    /// Its slot among the requested connections of the thread.
     pub slot: usize,
+    /// Its number among the requested connections of all threads.
+    number: usize,
     /// Index of the server address.
     pub address: usize,
     /// True if it is in a queue of the thread, waiting for requests to send.
@@ -95,11 +97,12 @@ pub struct LoadConnection {
 }
 
 impl LoadConnection {
-    /// Creates a connection that is opening and starts the script at `place`.
+    /// Creates the connection of a slot, with the number of that slot in the run, that is opening
+    /// and starts the script at `place`.
     #[must_use]
     pub fn new(
         stream: TcpStream,
-        slot: usize,
+        (slot, number): (usize, usize),
         address: usize,
         script: &Script,
         place: usize,
@@ -107,6 +110,7 @@ impl LoadConnection {
     ) -> Self {
         Self {
             slot,
+            number,
             address,
             is_queued: false,
             stream,

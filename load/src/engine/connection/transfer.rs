@@ -124,7 +124,7 @@ impl LoadConnection {
                 &plan.script,
                 &mut bytes,
                 self.in_flight,
-                &mut state.counts.exchanges,
+                &mut state.exchange_log(self.number),
             ) {
                 Finding::Incomplete => return Ok(()),
                 Finding::Correct(count) => self.complete(count, lag, state),
@@ -191,8 +191,10 @@ impl LoadConnection {
     /// Counts the requests in flight as failed: the oldest with `oldest`, all others as missing.
     pub fn fail_all(&mut self, oldest: ReplyError, script: &Script, state: &mut ThreadState) {
         let first = self.in_flight.min(1);
-        if first > 0 && matches!(oldest, ReplyError::Truncated | ReplyError::Late) {
-            self.checker.keep_unfinished(oldest, script, &mut state.counts.exchanges);
+        // Bytes that could not be parsed are kept already.
+        let is_kept = oldest == ReplyError::Missing && self.checker.is_inside_reply();
+        if first > 0 && !is_kept {
+            self.checker.keep_unfinished(oldest, script, &mut state.exchange_log(self.number));
         }
         self.fail(oldest, first, state);
         self.fail(ReplyError::Missing, self.in_flight, state);
@@ -205,8 +207,10 @@ impl LoadConnection {
     }
 
     /// Removes the requests in flight without an outcome: the run was interrupted, or the server
-    /// rejected the connection.
-    pub fn discard_in_flight(&mut self, state: &mut ThreadState) {
-        self.remove_oldest(self.in_flight, state, |_, _, _| {});
+    /// rejected the connection. Returns their number.
+    pub fn discard_in_flight(&mut self, state: &mut ThreadState) -> u64 {
+        let discarded = self.in_flight;
+        self.remove_oldest(discarded, state, |_, _, _| {});
+        discarded as u64
     }
 }

@@ -45,7 +45,7 @@ impl Worker {
                 let place = attempt.number.wrapping_mul(7919) % self.plan.script.len();
                 self.connections.insert(LoadConnection::new(
                     stream,
-                    slot,
+                    (slot, attempt.number),
                     attempt.address,
                     &self.plan.script,
                     place,
@@ -69,9 +69,12 @@ impl Worker {
         }
     }
 
-    /// Closes a connection at the end of its lifetime, and opens the next one in its slot.
+    /// Closes a connection at the end of its lifetime, and opens the next one in its slot if there
+    /// are requests left for it.
     pub(super) fn retire(&mut self, token: Token) {
-        if let Some(connection) = self.remove(token) {
+        if let Some(connection) = self.remove(token)
+            && self.quota > 0
+        {
             self.slots.reopen(connection.slot, self.state.now);
         }
     }
@@ -86,7 +89,8 @@ impl Worker {
                 if self.state.has_schedule() {
                     connection.fail_all(ReplyError::Missing, &self.plan.script, &mut self.state);
                 } else {
-                    connection.discard_in_flight(&mut self.state);
+                    let discarded = connection.discard_in_flight(&mut self.state);
+                    self.quota = self.quota.saturating_add(discarded);
                 }
                 self.state.counts.connect_errors.add(ConnectError::Busy, 1);
                 self.slots.rejected(connection.slot, now);

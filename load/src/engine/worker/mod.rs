@@ -34,9 +34,8 @@ use super::start_barrier::StartBarrier;
 use super::thread_state::ThreadState;
 use super::timer::Timer;
 use crate::measurement::causes::ReplyError;
-use crate::measurement::settings::{Opening, Pace};
+use crate::measurement::settings::Opening;
 use crate::traffic::plan::Plan;
-use crate::traffic::schedule::Schedule;
 
 const EVENTS_MAX: usize = 1024;
 
@@ -73,8 +72,10 @@ pub struct Worker {
     free_connections: FreeConnections,
     /// Pausing connections with the end of their pause, in that order.
     pausing: VecDeque<(Moment, Token)>,
-    /// Number of the next request of the schedule.
+    /// Number of the next request of this thread.
     next: u64,
+    /// Closed loop: how many requests this thread may still send.
+    quota: u64,
     /// Start of the load; [`Moment::NEVER`] before it.
     start: Moment,
 }
@@ -98,13 +99,10 @@ impl Worker {
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let timer = Timer::new(poll.registry(), TIMER)?;
-        let schedule = match plan.settings.pace {
-            Pace::Open { from, to } => Some(Schedule::new(from, to, plan.settings.duration)),
-            Pace::Closed | Pace::Hold(_) => None,
-        };
+        let quota = plan.share_of_requests(index);
         Ok(Self {
             slots: ConnectionSlots::new(&plan, index),
-            state: ThreadState::new(schedule, plan.settings.threads, index, barrier.epoch()),
+            state: ThreadState::new(plan.schedule(), plan.settings.threads, index, barrier.epoch()),
             recorder: SliceRecorder::new(index, parts),
             plan,
             barrier,
@@ -117,6 +115,7 @@ impl Worker {
             free_connections: FreeConnections::default(),
             pausing: VecDeque::new(),
             next: 0,
+            quota,
             start: Moment::NEVER,
         })
     }
@@ -155,11 +154,33 @@ impl Worker {
 
     fn is_over(&self) -> bool {
         let can_send = self.state.has_schedule() && !self.free_connections.was_closed(self.end());
-        let is_done = self.state.now >= self.end() && self.state.in_flight == 0 && !can_send;
+        let is_after_end = self.state.now >= self.end() && !can_send;
+        let is_done = self.state.in_flight == 0 && (is_after_end || self.all_were_sent());
         is_done
+            || self.is_abandoned()
             || self.state.now >= self.hard_end()
             || self.barrier.is_stopped()
             || self.barrier.is_hopeless()
+    }
+
+    /// Returns true if a run of a given number of requests has sent those of this thread.
+    fn all_were_sent(&self) -> bool {
+        self.plan.settings.requests.is_some()
+            && self.start != Moment::NEVER
+            && match self.state.has_schedule() {
+                true => self.state.due(self.next) == Moment::NEVER,
+                false => self.quota == 0,
+            }
+    }
+
+    /// Returns true if a run of a given number of requests has had no connection for the timeout:
+    /// it has no other end.
+    fn is_abandoned(&self) -> bool {
+        let since = self.slots.last_closed().unwrap_or(Moment::START);
+        self.plan.settings.requests.is_some()
+            && self.slots.open() == 0
+            && self.slots.all_were_tried()
+            && self.state.now.since(since) >= self.plan.settings.timeout
     }
 
     /// The end of the load: no request is due at or after it.
@@ -300,7 +321,9 @@ impl Worker {
     fn finish(&mut self) {
         let is_interrupted = self.barrier.is_stopped();
         let unsent = self.unsent();
-        self.state.counts.errors.add(ReplyError::Unsent, unsent);
+        // Without a number of requests, a closed loop owes none.
+        let owed = if self.quota == u64::MAX { 0 } else { self.quota };
+        self.state.counts.errors.add(ReplyError::Unsent, unsent + owed);
         let waited = self.state.now.min(self.end()).since(self.state.due(self.next));
         if self.free_connections.lag() * 2 >= waited {
             self.state.counts.unsent_by_generator += unsent;

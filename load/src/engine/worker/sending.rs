@@ -23,18 +23,13 @@ impl Worker {
         }
         let room = if connection.is_queued { 0 } else { connection.room(depth, now) };
         match self.plan.settings.pace {
-            Pace::Closed if is_loading && room > 0 => {
-                return self.send(token, room, 0, Duration::ZERO);
+            Pace::Closed if is_loading && room > 0 && self.plan.settings.think.is_zero() => {
+                return self.send_next(token, room);
             }
-            Pace::Hold(pause) if is_loading && room == depth => {
-                // The first heartbeats are spread over one interval; otherwise they would stay a
-                // burst forever.
-                let place = self.slots.number(connection.slot) as f64
-                    / self.plan.settings.connections as f64;
-                let first = pause.min(self.plan.settings.duration).mul_f64(place);
-                let pause = if connection.has_begun() { pause } else { first };
-                self.pause(token, now.after(pause));
+            Pace::Closed if is_loading && room > 0 && connection.is_idle() => {
+                self.pause_between(token, self.plan.settings.think);
             }
+            Pace::Hold(pause) if is_loading && room == depth => self.pause_between(token, pause),
             Pace::Open { .. } if room > 0 => {
                 connection.is_queued = true;
                 self.free_connections.push(token);
@@ -48,6 +43,17 @@ impl Worker {
             _ => {}
         }
         self.set_deadline(token);
+    }
+
+    /// Pauses a connection before its next request.
+    fn pause_between(&mut self, token: Token, pause: Duration) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        // The first requests are spread over one pause; otherwise they would stay a burst forever.
+        let place =
+            self.slots.number(connection.slot) as f64 / self.plan.settings.connections as f64;
+        let first = pause.min(self.plan.settings.duration).mul_f64(place);
+        let pause = if connection.has_begun() { pause } else { first };
+        self.pause(token, self.state.now.after(pause));
     }
 
     /// Pauses a connection until `over`.
@@ -66,7 +72,21 @@ impl Worker {
         self.deadlines.bring_forward(token.key(), connection.deadline(&self.plan));
     }
 
-    /// Sends `count` requests, of which `number` is the first in the schedule. The generator
+    /// Sends the next `room` requests of a closed loop, or as many as are left.
+    fn send_next(&mut self, token: Token, room: usize) {
+        let count = room.min(usize::try_from(self.quota).unwrap_or(usize::MAX));
+        if count == 0 {
+            return self.set_deadline(token);
+        }
+        let number = self.next;
+        self.next += count as u64;
+        if self.quota != u64::MAX {
+            self.quota -= count as u64;
+        }
+        self.send(token, count, number, Duration::ZERO);
+    }
+
+    /// Sends `count` requests, of which `number` is the first of this thread. The generator
     /// delayed them by at most `lag`.
     fn send(&mut self, token: Token, count: usize, number: u64, lag: Duration) {
         let Some(connection) = self.connections.get_mut(token) else { return };
@@ -75,7 +95,7 @@ impl Worker {
             // Requests without replies are complete when sent. The next ones wait for the next
             // round, so that all connections have a turn.
             Ok(()) if connection.is_idle() && self.plan.settings.pace == Pace::Closed => {
-                self.pause(token, self.state.now)
+                self.pause(token, self.state.now.after(self.plan.settings.think))
             }
             Ok(()) if connection.is_idle() => self.schedule_next(token),
             Ok(()) => self.set_deadline(token),
@@ -90,9 +110,11 @@ impl Worker {
             let is_loading = self.is_loading();
             let Some(connection) = self.connections.get_mut(token) else { continue };
             connection.is_queued = false;
-            let has_room = connection.room(1, now) > 0;
+            let room = connection.room(self.plan.settings.depth, now);
             match self.plan.settings.pace {
-                Pace::Hold(_) if has_room && is_loading => self.send(token, 1, 0, Duration::ZERO),
+                Pace::Closed | Pace::Hold(_) if room > 0 && is_loading => {
+                    self.send_next(token, room);
+                }
                 _ => self.schedule_next(token),
             }
             self.state.read_clock();

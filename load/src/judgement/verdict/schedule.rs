@@ -11,7 +11,7 @@ use crate::measurement::causes::ReplyError;
 use crate::measurement::format::{duration, percent, plural, rate};
 use crate::measurement::latency::Latency;
 use crate::measurement::outcome::RunOutcome;
-use crate::measurement::settings::Pace;
+use crate::measurement::settings::{Pace, Stage};
 
 /// Minimum share of the time that the generator must wait for the server in a closed loop; below
 /// it, the generator may set the pace. CPU usage cannot show more: if both saturate a core, each
@@ -182,11 +182,10 @@ pub fn cpu_ratio(outcome: &RunOutcome) -> f64 {
 /// Returns the average rate of the schedule in the measurement window, in requests per second;
 /// `None` without a schedule.
 pub(super) fn rate_due(outcome: &RunOutcome) -> Option<f64> {
-    let Pace::Open { from, to } = outcome.settings.pace else { return None };
-    // The rate changes linearly, so the average is the rate in the middle.
-    let middle = outcome.settings.warmup.as_secs_f64() + outcome.counted.as_secs_f64() / 2.0;
-    let progress = middle / outcome.settings.duration.as_secs_f64().max(f64::MIN_POSITIVE);
-    Some(from + (to - from) * progress.min(1.0))
+    let stages = outcome.settings.schedule();
+    let (from, length) = (outcome.settings.warmup.as_secs_f64(), outcome.counted.as_secs_f64());
+    let due = Stage::area(&stages, from + length) - Stage::area(&stages, from);
+    (!stages.is_empty()).then(|| share(due, length))
 }
 
 /// Returns the share of `part` in the time that the threads could have: a thousand threads on two

@@ -144,8 +144,8 @@ mod tests {
 
     #[test]
     fn every_number_has_its_unit_in_its_key() {
-        const UNITS: [&str; 7] =
-            ["_s", "_us", "_bytes", "_count", "ratio", "count", "interrupted_by_signal"];
+        const UNITS: [&str; 8] =
+            ["_s", "_us", "_bytes", "_count", "_number", "ratio", "count", "interrupted_by_signal"];
         fn check(key: &str, value: &Value) {
             match value {
                 Value::Number(_) => assert!(UNITS.iter().any(|unit| key.ends_with(unit)), "{key}"),

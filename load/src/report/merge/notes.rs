@@ -41,6 +41,7 @@ pub(super) fn notes(reports: &[Report], timeline: &Timeline) -> Vec<String> {
         report.settings.depth_count.to_string()
     });
     differs("how connections are opened", &|report| words::opening(&report.settings));
+    differs("their arrivals or pauses", &|report| words::pauses(&report.settings));
     differs("the version of the program", &|report| report.version.clone());
     if reports.iter().any(|report| report.search.is_some()) {
         notes.push("One run is the best run of a search; the search is left out.".into());

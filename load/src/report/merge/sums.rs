@@ -1,10 +1,11 @@
 //! Sums of merged reports.
 
 use super::notes::distinct;
-use crate::measurement::causes::Cause;
+use crate::measurement::causes::{Cause, ReplyError};
 use crate::measurement::counts::CauseCounts;
+use crate::measurement::exchange::{self, Exchange};
 use crate::report::origin::Origin;
-use crate::report::{Report, ReportPace, ReportSettings};
+use crate::report::{Report, ReportPace, ReportSettings, ReportStage};
 
 /// Adds all counts. The caller recomputes averages and shares.
 pub(super) fn add(joined: &mut Report, report: &Report) {
@@ -29,11 +30,7 @@ pub(super) fn add(joined: &mut Report, report: &Report) {
     joined.replies.received_bytes += report.replies.received_bytes;
     add_counts(&mut joined.errors.by_cause, &report.errors.by_cause);
     joined.errors.total_count += report.errors.total_count;
-    for exchange in &report.exchanges {
-        if joined.exchanges.iter().all(|kept| kept.cause != exchange.cause) {
-            joined.exchanges.push(exchange.clone());
-        }
-    }
+    joined.exchanges = add_exchanges(&joined.exchanges, &report.exchanges);
 
     joined.latency.connect.0.merge(&report.latency.connect.0);
     joined.latency.first_byte.0.merge(&report.latency.first_byte.0);
@@ -81,7 +78,15 @@ fn add_settings(joined: &ReportSettings, settings: &ReportSettings) -> ReportSet
             interval_s: joined.pace.interval_s,
             from_per_s: sum(joined.pace.from_per_s, settings.pace.from_per_s),
             to_per_s: sum(joined.pace.to_per_s, settings.pace.to_per_s),
+            stages: add_stages(&joined.pace.stages, &settings.pace.stages),
+            arrivals: joined.pace.arrivals,
+            think_s: joined.pace.think_s,
         },
+        requests_count: joined
+            .requests_count
+            .zip(settings.requests_count)
+            .map(|(joined, count)| joined + count),
+        seed_number: joined.seed_number.filter(|_| joined.seed_number == settings.seed_number),
         request_bytes: joined.request_bytes.min(settings.request_bytes),
         opening_per_s: sum(joined.opening_per_s, settings.opening_per_s),
         lifetime_count: joined
@@ -89,6 +94,32 @@ fn add_settings(joined: &ReportSettings, settings: &ReportSettings) -> ReportSet
             .filter(|_| joined.lifetime_count == settings.lifetime_count),
         lifetime_s: joined.lifetime_s.filter(|_| joined.lifetime_s == settings.lifetime_s),
     }
+}
+
+/// Returns the earliest exchanges of each kind, in the order of their kinds.
+fn add_exchanges(joined: &[Exchange], exchanges: &[Exchange]) -> Vec<Exchange> {
+    let of = |cause: &ReplyError| {
+        let all = joined.iter().chain(exchanges).filter(|kept| kept.cause == cause.name());
+        let mut kept: Vec<Exchange> = all.cloned().collect();
+        exchange::truncate(&mut kept);
+        kept
+    };
+    ReplyError::ALL.iter().flat_map(of).collect()
+}
+
+/// Adds the rates of stages of the same lengths; others have no common stages.
+fn add_stages(joined: &[ReportStage], stages: &[ReportStage]) -> Vec<ReportStage> {
+    let lengths = |stages: &[ReportStage]| stages.iter().map(|stage| stage.length_s).collect();
+    let (ours, theirs): (Vec<f64>, Vec<f64>) = (lengths(joined), lengths(stages));
+    if ours != theirs {
+        return Vec::new();
+    }
+    let add = |(one, other): (&ReportStage, &ReportStage)| ReportStage {
+        length_s: one.length_s,
+        from_per_s: one.from_per_s + other.from_per_s,
+        to_per_s: one.to_per_s + other.to_per_s,
+    };
+    joined.iter().zip(stages).map(add).collect()
 }
 
 fn add_counts<C: Cause>(joined: &mut CauseCounts<C>, counts: &CauseCounts<C>) {

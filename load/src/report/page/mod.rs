@@ -109,17 +109,17 @@ impl HtmlPage {
         self.0.push_str("</dl>\n");
     }
 
-    /// Adds the first exchange of each kind of error.
+    /// Adds the first exchanges of each kind of error.
     fn exchanges(&mut self, report: &Report) {
         if report.exchanges.is_empty() {
             return;
         }
-        put!(self, "<h2>The first exchange of each error</h2>");
+        put!(self, "<h2>The first exchanges of each error</h2>");
         for exchange in &report.exchanges {
             put!(
                 self,
                 "<dl class=\"exchange\"><dt>error</dt><dd>{}</dd>",
-                escaped(&exchange.cause)
+                escaped(&words::exchange(exchange))
             );
             for (name, text) in
                 [("sent", &exchange.sent), ("expected", &exchange.expected), ("got", &exchange.got)]

@@ -158,11 +158,15 @@ fn over_time(
 
 /// Returns the scheduled rate in each slice, in requests per second; `None` after its end.
 fn due(report: &Report) -> Vec<(f64, Option<f64>)> {
-    let (settings, pace) = (&report.settings, report.settings.pace);
-    let (from, to) = (pace.from_per_s.unwrap_or(0.0), pace.to_per_s.unwrap_or(0.0));
     let at = |start: f64| {
-        let progress = (settings.warmup_s + start) / settings.duration_s.max(f64::MIN_POSITIVE);
-        (progress < 1.0).then_some(from + (to - from) * progress)
+        let mut left = report.settings.warmup_s + start;
+        let stages = &report.settings.pace.stages;
+        let stage = stages.iter().find(|stage| {
+            let is_inside = left < stage.length_s;
+            left -= if is_inside { 0.0 } else { stage.length_s };
+            is_inside
+        })?;
+        Some(stage.from_per_s + (stage.to_per_s - stage.from_per_s) * left / stage.length_s)
     };
     over_time(report, |slice| at(slice.start_s + slice.length_s / 2.0))
 }

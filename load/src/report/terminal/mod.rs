@@ -118,10 +118,10 @@ impl TextPage {
         self.entry("Generator", "", &words::generator(report), INDENT);
     }
 
-    /// The first exchange of each kind of error.
+    /// The first exchanges of each kind of error.
     fn exchanges(&mut self, report: &Report) {
         for exchange in &report.exchanges {
-            let title = format!("first {}", printable(&exchange.cause));
+            let title = words::exchange(exchange);
             let sent = Some(&exchange.sent).filter(|sent| !sent.is_empty());
             let lines = [
                 ("sent", sent),

@@ -17,7 +17,7 @@ mod tests;
 use super::message::ExpectedReply;
 use super::script::Script;
 use crate::measurement::causes::{ConnectionEnd, ReplyError};
-use crate::measurement::exchange::{Exchange, Exchanges};
+use crate::measurement::exchange::{Exchange, ExchangeLog};
 use boundaries::item_bytes_max;
 use server_messages::{closing_message, is_busy};
 
@@ -95,20 +95,20 @@ impl ReplyChecker {
     }
 
     /// Checks the start of `bytes`, consumes it, and returns what it was. `in_flight` requests have
-    /// no reply yet. The first exchange of each kind of error is kept in `exchanges`.
+    /// no reply yet. The first exchanges of each kind of error are kept in `log`.
     pub fn next(
         &mut self,
         script: &Script,
         bytes: &mut &[u8],
         in_flight: usize,
-        exchanges: &mut Exchanges,
+        log: &mut ExchangeLog<'_>,
     ) -> Finding {
         if bytes.is_empty() {
             return Finding::Incomplete;
         }
         if self.held.is_empty() {
             if !self.greeted {
-                return self.greeting(script, bytes, exchanges);
+                return self.greeting(script, bytes, log);
             }
             let count = script.exact(self.next).min(in_flight);
             if count > 0
@@ -117,7 +117,7 @@ impl ReplyChecker {
                 return finding;
             }
         }
-        self.parse(script, bytes, in_flight, exchanges)
+        self.parse(script, bytes, in_flight, log)
     }
 
     /// Compares with `count` replies whose bytes are known; returns `None` if the first one
@@ -152,7 +152,7 @@ impl ReplyChecker {
         &mut self,
         script: &Script,
         bytes: &mut &[u8],
-        exchanges: &mut Exchanges,
+        log: &mut ExchangeLog<'_>,
     ) -> Finding {
         let expected = &script.greeting()[self.matched..];
         let len = expected.len().min(bytes.len());
@@ -167,7 +167,7 @@ impl ReplyChecker {
         }
         self.held.extend_from_slice(&script.greeting()[..self.matched]);
         self.matched = 0;
-        self.parse(script, bytes, 0, exchanges)
+        self.parse(script, bytes, 0, log)
     }
 
     /// Parses one reply as a whole.
@@ -176,35 +176,35 @@ impl ReplyChecker {
         script: &Script,
         bytes: &mut &[u8],
         in_flight: usize,
-        exchanges: &mut Exchanges,
+        log: &mut ExchangeLog<'_>,
     ) -> Finding {
         if in_flight == 0
             && self.greeted
             && matches!(script.expected(self.next), ExpectedReply::Until(_))
         {
-            exchanges.keep(ReplyError::Surplus, || Exchange::unrequested(bytes));
+            log.keep(ReplyError::Surplus, || Exchange::unrequested(bytes));
             return Finding::Surplus;
         }
         let Some(end) = self.item_end(script, bytes) else {
             self.held.extend_from_slice(bytes);
-            return self.unreadable(script, in_flight, exchanges);
+            return self.unreadable(script, in_flight, log);
         };
         let taken = end.unwrap_or(bytes.len());
         let (front, rest) = bytes.split_at(taken);
         *bytes = rest;
         if end.is_some() && self.held.is_empty() {
-            return self.classify(script, front, in_flight, exchanges);
+            return self.classify(script, front, in_flight, log);
         }
         self.held.extend_from_slice(front);
         if end.is_none() {
             return if self.held.len() > item_bytes_max(script) {
-                self.unreadable(script, in_flight, exchanges)
+                self.unreadable(script, in_flight, log)
             } else {
                 Finding::Incomplete
             };
         }
         let mut held = std::mem::take(&mut self.held);
-        let finding = self.classify(script, &held, in_flight, exchanges);
+        let finding = self.classify(script, &held, in_flight, log);
         // The storage stays with the connection, so the next reply of this kind allocates nothing.
         held.clear();
         self.held = held;
@@ -212,18 +212,18 @@ impl ReplyChecker {
     }
 
     /// Handles held bytes that cannot be parsed: if no request is in flight, they are surplus.
-    fn unreadable(&self, script: &Script, in_flight: usize, exchanges: &mut Exchanges) -> Finding {
+    fn unreadable(&self, script: &Script, in_flight: usize, log: &mut ExchangeLog<'_>) -> Finding {
         if self.greeted && in_flight == 0 {
-            exchanges.keep(ReplyError::Surplus, || Exchange::unrequested(&self.held));
+            log.keep(ReplyError::Surplus, || Exchange::unrequested(&self.held));
             return Finding::Surplus;
         }
-        self.keep_unfinished(ReplyError::Wrong, script, exchanges);
+        self.keep_unfinished(ReplyError::Wrong, script, log);
         Finding::Unreadable
     }
 
     /// Keeps the exchange of a reply that stays incomplete, with the bytes that arrived.
-    pub fn keep_unfinished(&self, error: ReplyError, script: &Script, exchanges: &mut Exchanges) {
-        exchanges.keep(error, || {
+    pub fn keep_unfinished(&self, error: ReplyError, script: &Script, log: &mut ExchangeLog<'_>) {
+        log.keep(error, || {
             if !self.greeted {
                 let came = &script.greeting()[..self.matched];
                 return Exchange::at_greeting(
@@ -245,7 +245,7 @@ impl ReplyChecker {
         script: &Script,
         item: &[u8],
         in_flight: usize,
-        exchanges: &mut Exchanges,
+        log: &mut ExchangeLog<'_>,
     ) -> Finding {
         // A full server sends its error in place of the greeting. Without a greeting, the error
         // cannot be distinguished from a message that was rejected for lack of memory.
@@ -259,16 +259,19 @@ impl ReplyChecker {
             return Finding::Closing(ending);
         }
         if !self.greeted {
-            exchanges.keep(ReplyError::Wrong, || Exchange::at_greeting(script, item));
+            log.keep(ReplyError::Wrong, || Exchange::at_greeting(script, item));
             return Finding::Unreadable;
         }
         if in_flight == 0 {
-            exchanges.keep(ReplyError::Surplus, || Exchange::unrequested(item));
+            log.keep(ReplyError::Surplus, || Exchange::unrequested(item));
             return Finding::Surplus;
         }
         let window = in_flight.min(script.len());
         let fits = |distance: usize| fits(script.expected(script.after(self.next, distance)), item);
         if let Some(passed) = (0..window).find(|distance| fits(*distance)) {
+            if passed > 0 {
+                log.keep(ReplyError::Missing, || Exchange::at(script, self.next, item).overtaken());
+            }
             self.advance(script, passed + 1);
             return if passed == 0 { Finding::Correct(1) } else { Finding::Overtaking(passed) };
         }
@@ -276,7 +279,7 @@ impl ReplyChecker {
             && (1..REPEATED_MAX.min(script.messages()))
                 .any(|distance| fits(script.len() - distance))
         {
-            exchanges.keep(ReplyError::Surplus, || {
+            log.keep(ReplyError::Surplus, || {
                 Exchange::at(script, self.next, item).of_another_request()
             });
             return Finding::Repeated;
@@ -286,7 +289,7 @@ impl ReplyChecker {
         } else {
             (Finding::Wrong, ReplyError::Wrong)
         };
-        exchanges.keep(error, || {
+        log.keep(error, || {
             let exchange = Exchange::at(script, self.next, item);
             if known > 0 { exchange.of_another_request() } else { exchange }
         });

@@ -1,11 +1,14 @@
 //! Tests of the reply checker.
 
+use std::time::Duration;
+
 use proptest::collection;
 use proptest::prelude::*;
 use tinytcp_cli::target::ProtocolName;
 
 use super::boundaries::ITEM_BYTES_MAX;
 use super::*;
+use crate::measurement::exchange::Exchanges;
 use crate::traffic::message::{Framing, ScriptMessage};
 use crate::traffic::protocols::{framing, greeting, message, numbered};
 
@@ -25,7 +28,12 @@ fn findings(script: &Script, pieces: &[&[u8]], mut in_flight: usize) -> Vec<Find
     for piece in [script.greeting()].iter().chain(pieces) {
         let mut bytes = *piece;
         while !bytes.is_empty() {
-            let finding = checker.next(script, &mut bytes, in_flight, &mut Exchanges::default());
+            let finding = checker.next(
+                script,
+                &mut bytes,
+                in_flight,
+                &mut Exchanges::default().log(Duration::ZERO, 0),
+            );
             match (finding, found.last_mut()) {
                 (Finding::Incomplete | Finding::Correct(0), _) => {}
                 (Finding::Correct(more), Some(Finding::Correct(count))) => *count += more,
@@ -104,7 +112,12 @@ fn a_full_server_sends_busy_in_place_of_the_greeting() {
     let script = script_of(TEXT, &["TIME"]);
     let mut checker = ReplyChecker::new(&script, 0);
     assert_eq!(
-        checker.next(&script, &mut b"ERROR SERVER_BUSY\n".as_slice(), 1, &mut Exchanges::default()),
+        checker.next(
+            &script,
+            &mut b"ERROR SERVER_BUSY\n".as_slice(),
+            1,
+            &mut Exchanges::default().log(Duration::ZERO, 0)
+        ),
         Finding::Busy
     );
     let binary = script_of(ProtocolName::Binary, &["echo x"]);
@@ -114,7 +127,7 @@ fn a_full_server_sends_busy_in_place_of_the_greeting() {
             &binary,
             &mut b"\xff\0\0\0\x0bSERVER_BUSY".as_slice(),
             1,
-            &mut Exchanges::default()
+            &mut Exchanges::default().log(Duration::ZERO, 0)
         ),
         Finding::Busy
     );
@@ -162,11 +175,11 @@ fn kept(script: &Script, bytes: &[u8]) -> Vec<Exchange> {
         (ReplyChecker::new(script, 0), Exchanges::default(), bytes);
     while !bytes.is_empty()
         && !matches!(
-            checker.next(script, &mut bytes, 1, &mut exchanges),
+            checker.next(script, &mut bytes, 1, &mut exchanges.log(Duration::ZERO, 0)),
             Finding::Unreadable | Finding::Wrong
         )
     {}
-    checker.keep_unfinished(ReplyError::Late, script, &mut exchanges);
+    checker.keep_unfinished(ReplyError::Late, script, &mut exchanges.log(Duration::ZERO, 0));
     exchanges.iter().cloned().collect()
 }
 
@@ -202,12 +215,12 @@ fn a_wrong_greeting_makes_the_connection_unreadable() {
     let mut checker = ReplyChecker::new(&script, 0);
     let mut bytes: &[u8] = b"WELCOME";
     assert_eq!(
-        checker.next(&script, &mut bytes, 1, &mut Exchanges::default()),
+        checker.next(&script, &mut bytes, 1, &mut Exchanges::default().log(Duration::ZERO, 0)),
         Finding::Incomplete
     );
     let mut bytes: &[u8] = b" to another place\n";
     assert_eq!(
-        checker.next(&script, &mut bytes, 1, &mut Exchanges::default()),
+        checker.next(&script, &mut bytes, 1, &mut Exchanges::default().log(Duration::ZERO, 0)),
         Finding::Unreadable
     );
 }
