@@ -18,7 +18,7 @@ use std::process;
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command, CommandFactory, Parser};
+use clap::{Arg, ArgMatches, Command, CommandFactory, Parser};
 
 const ENVIRONMENT: &str =
     "Every flag is also an environment variable: --some-flag is TINYTCP_SOME_FLAG.";
@@ -32,9 +32,17 @@ pub const USAGE: i32 = 2;
 /// when they are wrong (one line on stderr, exit code [`USAGE`]).
 #[must_use]
 pub fn parse<Arguments: Parser>() -> Arguments {
-    let parsed = command::<Arguments>(is_set).try_get_matches();
-    let error = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
-        Ok(arguments) => return arguments,
+    parse_with(|command| command).0
+}
+
+/// Returns the arguments of this process, and where each comes from, for a command that `change`
+/// has changed. It ends the process as [`parse`] does.
+#[must_use]
+pub fn parse_with<Arguments: Parser>(
+    change: impl FnOnce(Command) -> Command,
+) -> (Arguments, ArgMatches) {
+    let error = match try_parse_with(change) {
+        Ok(parsed) => return parsed,
         Err(error) => error,
     };
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
@@ -47,6 +55,45 @@ pub fn parse<Arguments: Parser>() -> Arguments {
         Some((flag, variable)) => message.replace(&format!("'{flag}'"), &variable),
         None => message,
     })
+}
+
+/// Returns the arguments of this process as [`parse_with`] does.
+///
+/// # Errors
+/// When the arguments are wrong or ask for help.
+pub fn try_parse_with<Arguments: Parser>(
+    change: impl FnOnce(Command) -> Command,
+) -> Result<(Arguments, ArgMatches), clap::Error> {
+    let matches = change(command::<Arguments>(is_set)).try_get_matches()?;
+    Ok((Arguments::from_arg_matches(&matches)?, matches))
+}
+
+/// Checks a value of the flag `name`, which comes from elsewhere than the command line.
+///
+/// # Errors
+/// A sentence that names the flag without its hyphens.
+pub fn check_value<Arguments: CommandFactory>(name: &str, value: &str) -> Result<(), String> {
+    let program = Arguments::command().get_name().to_owned();
+    let arguments = [program, format!("--{name}={value}")];
+    let result = command::<Arguments>(|_| false).try_get_matches_from(arguments);
+    let Err(error) = result else { return Ok(()) };
+    let message = sentence(&error.render().to_string());
+    Err(match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) => message.replace(&format!("'{flag}'"), name),
+        _ => message,
+    })
+}
+
+/// Returns the name of a flag that is similar to `name`, without its hyphens, if there is one.
+#[must_use]
+pub fn similar_flag<Arguments: CommandFactory>(name: &str) -> Option<String> {
+    let program = Arguments::command().get_name().to_owned();
+    let result =
+        command::<Arguments>(|_| false).try_get_matches_from([program, format!("--{name}")]);
+    match result.err()?.get(ContextKind::SuggestedArg)? {
+        ContextValue::String(flag) => flag.strip_prefix("--").map(str::to_owned),
+        _ => None,
+    }
 }
 
 /// The command of `Arguments`, with the rules that all programs share.
@@ -149,16 +196,25 @@ fn sentence(message: &str) -> String {
     sentence
 }
 
+/// What stands in the help for a value, and an example of that value.
+const EXAMPLES: [(&str, &str); 6] = [
+    ("<SIZE>", "64KiB"),
+    ("<D>", "5s"),
+    ("<N>", "500"),
+    ("<URL>", "text://127.0.0.1:40000"),
+    ("<HOST>", "127.0.0.1"),
+    ("<SUITE>", "protocol"),
+];
+
+/// Returns an example of a value of `argument`, if there is one.
+#[must_use]
+pub fn example_of(argument: &Arg) -> Option<&'static str> {
+    let name = format!("<{}>", argument.get_value_names()?.first()?);
+    EXAMPLES.iter().find(|(placeholder, _)| *placeholder == name).map(|(_, example)| *example)
+}
+
 /// An example for a flag whose value is missing. The parser of a wrong value has its own.
 fn example(error: &clap::Error) -> Option<String> {
-    const EXAMPLES: [(&str, &str); 6] = [
-        ("<SIZE>", "64KiB"),
-        ("<D>", "5s"),
-        ("<N>", "500"),
-        ("<URL>", "text://127.0.0.1:40000"),
-        ("<HOST>", "127.0.0.1"),
-        ("<SUITE>", "protocol"),
-    ];
     let (Some(ContextValue::String(flag)), Some(ContextValue::String(value))) =
         (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))
     else {

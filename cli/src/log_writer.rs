@@ -13,8 +13,9 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::SigSet;
 use tinytcp_core::display::plural::plural;
+
+use crate::signals;
 
 /// The capacity of the queue in lines. At 200 bytes each they are 200 KB, twenty seconds of the
 /// busiest log.
@@ -44,8 +45,7 @@ impl LogWriter {
         let dropped = Arc::new(AtomicU64::new(0));
         let writer = Self { queue, dropped: Arc::clone(&dropped) };
         let write = move || {
-            // Fails only for an invalid set.
-            let _ = SigSet::all().thread_block();
+            signals::block_all();
             write_items(target, &items, &dropped);
         };
         thread::Builder::new().name(name.into()).spawn(write)?;

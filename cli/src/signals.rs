@@ -1,8 +1,14 @@
-//! Signals that a parent process has blocked.
+//! Signals that a thread blocks, or that a parent process has blocked.
 
 use std::io;
 
 use nix::sys::signal::{SigSet, Signal};
+
+/// Blocks all signals in this thread, so that they interrupt another one.
+pub fn block_all() {
+    // Fails only for an invalid set.
+    let _ = SigSet::all().thread_block();
+}
 
 /// Unblocks `signals` in this thread: the parent process may have blocked them.
 ///

@@ -78,6 +78,12 @@ pub struct Bound {
 }
 
 impl Bound {
+    /// Describes a listener of `protocol` on `endpoint`.
+    #[must_use]
+    pub const fn new(protocol: &'static str, endpoint: Endpoint) -> Self {
+        Self { protocol, endpoint }
+    }
+
     /// Returns the TCP address; `None` for a unix socket.
     #[must_use]
     pub const fn addr(&self) -> Option<SocketAddr> {

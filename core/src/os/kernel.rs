@@ -1,7 +1,6 @@
 //! The implementation of [`System`] on the real operating system, with `mio`.
 
 use std::fmt;
-use std::fs;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::sync::mpsc::Receiver;
@@ -12,6 +11,7 @@ use signal_hook_mio::v1_0::Signals;
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 
 use crate::os::clock::Reading;
+use crate::os::hangup;
 use crate::os::listen::Listener;
 use crate::os::mailbox::{Handle, Mail};
 use crate::os::moment::Moment;
@@ -93,7 +93,7 @@ impl Kernel {
     /// # Errors
     /// When a signal cannot be caught.
     pub fn catch(&mut self, mut mails: Vec<(i32, Mail)>) -> io::Result<()> {
-        mails.retain(|(signal, _)| *signal != libc::SIGHUP || !is_hangup_ignored());
+        mails.retain(|(signal, _)| *signal != libc::SIGHUP || !hangup::is_ignored());
         let mut signals = Signals::new(mails.iter().map(|(signal, _)| signal))?;
         self.poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         self.signals = Some(CaughtSignals { signals, mails });
@@ -187,14 +187,6 @@ impl System for Kernel {
     fn close_listeners(&mut self) {
         self.listeners.clear();
     }
-}
-
-/// True if this process was started with SIGHUP ignored. Only Linux reports it.
-fn is_hangup_ignored() -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    ignored & 1 << (libc::SIGHUP - 1) != 0
 }
 
 /// The signals that are caught, and what each of them requests.

@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod endpoint;
+pub mod hangup;
 pub mod kernel;
 pub mod listen;
 pub mod local_port;

@@ -153,15 +153,17 @@ fn is_missing_ipv6(error: &io::Error, listener: &Listener, endpoint: &Endpoint) 
 
 /// Refuses two listeners with the same address before any is opened. The error of the kernel would
 /// blame another program.
-fn refuse_clashes(listeners: &[Listener]) -> Result<(), BindError> {
+///
+/// # Errors
+/// When there are two such listeners.
+pub fn refuse_clashes(listeners: &[Listener]) -> Result<(), BindError> {
     let mut endpoints: Vec<&Endpoint> = Vec::new();
     for listener in listeners {
         for endpoint in &listener.endpoints {
             if let Some(other) = endpoints.iter().find(|other| clash(other, endpoint)) {
                 let error = format!("another listener of this server has {other}");
                 let error = io::Error::new(io::ErrorKind::AlreadyExists, error);
-                let bound =
-                    Bound { protocol: listener.protocol.name(), endpoint: endpoint.clone() };
+                let bound = Bound::new(listener.protocol.name(), endpoint.clone());
                 return Err(BindError { listener: Some(bound), error });
             }
             endpoints.push(endpoint);

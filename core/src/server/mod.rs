@@ -32,6 +32,7 @@ use event_loop::EventLoop;
 #[cfg(any(test, feature = "testing"))]
 pub use inspection::{Inspection, OpenConnection};
 use listening::Listening;
+pub use listening::refuse_clashes;
 pub use turn_budget::EXPIRED_MAX;
 
 /// The signals that stop a server: an interrupt from the keyboard, a termination request, and the

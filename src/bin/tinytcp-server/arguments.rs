@@ -1,5 +1,6 @@
 //! The command line of the server.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgAction, Parser};
@@ -129,6 +130,16 @@ pub struct Arguments {
     /// --admin, or http://127.0.0.1:9464]
     #[arg(long, value_name = "URL", num_args = 0..=1, value_parser = admin_address)]
     pub health: Option<Option<Place>>,
+
+    /// Read settings from this TOML file too: max-line = "64KiB". Flags and variables override it,
+    /// and SIGHUP reads it again
+    #[arg(long, value_name = "FILE", env = "TINYTCP_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    /// Check the configuration, print each setting and where it comes from, and exit without
+    /// listening
+    #[arg(long, conflicts_with = "health")]
+    pub check: bool,
 
     /// Refused; the error names the flag to use.
     #[arg(short, long, hide = true, value_name = "PORT")]

@@ -1,20 +1,31 @@
 //! The program `tinytcp-server`: reads the arguments, starts logging, runs the server.
 
 mod arguments;
+mod check;
+mod configuration;
 mod health;
+mod log_level;
 mod policy;
+mod reload;
+mod settings;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use arguments::Arguments;
-use env_logger::{Target, WriteStyle};
+use configuration::Fault;
+use env_logger::{Logger, Target, WriteStyle};
 use log::kv::Key;
 use log::{LevelFilter, Record};
+use log_level::LogLevel;
 use policy::OpenFiles;
+use reload::Reloader;
+use settings::Settings;
+use signal_hook::consts::{SIGINT, SIGTERM};
 use tinytcp_cli::log_writer::LogWriter;
 use tinytcp_cli::signals;
+use tinytcp_cli::terminal::Blocking;
 use tinytcp_core::logging::activity::AGE_KEY;
 use tinytcp_core::os::clock::log_time;
 use tinytcp_core::os::zone;
@@ -24,13 +35,10 @@ use tinytcp_core::server::{Builder, DRAIN_SIGNAL, STATUS_SIGNAL, STOP_SIGNALS};
 const LAST_LINES_TIMEOUT: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
-    let arguments: Arguments = tinytcp_cli::parse();
-    if let Some(contradiction) = arguments.contradiction() {
-        tinytcp_cli::refuse::<Arguments>(contradiction);
-    }
-    let result = match arguments.health() {
-        Some(place) => health::check(&place).map(|answer| println!("{answer}")),
-        None => serve(&arguments),
+    let result = match Settings::read() {
+        Ok(settings) => run(settings),
+        Err(Fault::Wrong(message)) => tinytcp_cli::refuse::<Arguments>(message),
+        Err(Fault::Unreadable(message)) => Err(message),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -41,31 +49,66 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(arguments: &Arguments) -> Result<(), String> {
+/// Asks for health, checks the settings, or serves.
+fn run(settings: Settings) -> Result<(), String> {
+    if let Some(place) = settings.arguments.health() {
+        return health::check(&place).map(|answer| print(&format!("{answer}\n")));
+    }
+    if settings.arguments.check {
+        return check(&settings);
+    }
+    serve(settings)
+}
+
+/// Does what a start does before it listens, and prints the settings.
+fn check(settings: &Settings) -> Result<(), String> {
+    LogLevel::new(&settings.arguments)?;
+    let listeners = policy::listeners(&settings.arguments)?;
+    print(&check::report(settings, &listeners)?);
+    Ok(())
+}
+
+/// Prints to stdout. A closed stdout is no error: the text is unwanted.
+fn print(text: &str) {
+    let _ = Blocking(io::stdout()).write_all(text.as_bytes());
+}
+
+fn serve(settings: Settings) -> Result<(), String> {
+    let arguments = &settings.arguments;
     let no_thread =
         |error| format!("cannot start a thread: {error}; free memory, or raise `ulimit -u`");
     let log = LogWriter::new("stderr", io::stderr()).map_err(no_thread)?;
     let announcements = LogWriter::new("stdout", io::stdout()).map_err(no_thread)?;
-    start_logging(arguments, &log)?;
+    let log_level = LogLevel::new(arguments)?;
+    log_level.install(logger(&log));
     if let Err(warning) = zone::of_environment() {
         log::warn!("{warning}");
     }
     let listeners = policy::listeners(arguments)?;
     let open_files = OpenFiles::raise(&listeners);
-    let config = policy::config(arguments, listeners, &open_files);
+    let config = policy::config(arguments, listeners.clone(), &open_files);
     let server = Builder::from(config)
-        .stop_on_signals(STOP_SIGNALS)
+        .stop_on_signals([SIGINT, SIGTERM])
         .drain_on_signal(DRAIN_SIGNAL)
         .log_status_on_signal(STATUS_SIGNAL)
         .build();
     let server = server.map_err(|error| error.to_string())?;
-    signals::unblock(&[&STOP_SIGNALS[..], &[DRAIN_SIGNAL, STATUS_SIGNAL]].concat())
-        .map_err(|error| format!("cannot unblock signals: {error}; start the server again"))?;
     policy::log_start(server.addresses());
     open_files.log(arguments.max_connections);
     // One entry, however many lines: a full queue drops entries, and each line of the start counts.
     let lines = server.addresses().iter().map(|bound| format!("listening on {bound}"));
     announcements.line(&lines.collect::<Vec<_>>().join("\n"));
+    let reloader = Reloader {
+        running: settings.list(),
+        handle: server.handle(),
+        settings,
+        listeners,
+        open_files,
+        log_level,
+    };
+    reloader.start().map_err(no_thread)?;
+    signals::unblock(&[&STOP_SIGNALS[..], &[DRAIN_SIGNAL, STATUS_SIGNAL]].concat())
+        .map_err(|error| format!("cannot unblock signals: {error}; start the server again"))?;
     let result = server.run();
     if let Ok(status) = &result {
         log::info!("stopped: {status}");
@@ -77,27 +120,11 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
         .map_err(|error| format!("cannot wait for events: {error}; start the server again"))
 }
 
-/// Starts logging to `writer`, at the level of `-v`, `-q` and RUST_LOG.
-///
-/// # Errors
-/// A sentence about a RUST_LOG that is malformed.
-fn start_logging(arguments: &Arguments, writer: &LogWriter) -> Result<(), String> {
-    let directives = std::env::var("RUST_LOG").unwrap_or_default();
-    // Checked here: the logger would write to a stderr that may be closed, and panic.
-    env_filter::Builder::new().try_parse(&directives).map_err(|error| {
-        format!("RUST_LOG is wrong: {error}; it looks like debug, or tinytcp=trace")
-    })?;
-    let level = match (arguments.quiet, arguments.verbose) {
-        (0, 0) => LevelFilter::Info,
-        (0, 1) => LevelFilter::Debug,
-        (0, _) => LevelFilter::Trace,
-        (1, _) => LevelFilter::Warn,
-        (_, _) => LevelFilter::Error,
-    };
+/// A logger that writes each record to `writer`.
+fn logger(writer: &LogWriter) -> Logger {
     let coloured = tinytcp_cli::is_coloured(io::stderr().is_terminal());
     env_logger::Builder::new()
-        .filter_level(level)
-        .parse_filters(&directives)
+        .filter_level(LevelFilter::Trace)
         .write_style(if coloured { WriteStyle::Always } else { WriteStyle::Never })
         .target(Target::Pipe(Box::new(writer.clone())))
         .format(|line, record| {
@@ -105,8 +132,7 @@ fn start_logging(arguments: &Arguments, writer: &LogWriter) -> Result<(), String
             let style = line.default_level_style(record.level());
             writeln!(line, "{time} {style}{:5}{style:#} {}", record.level(), record.args())
         })
-        .init();
-    Ok(())
+        .build()
 }
 
 /// When the event of a log record happened: now, or before now by the age in the record.

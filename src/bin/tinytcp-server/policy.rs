@@ -183,11 +183,17 @@ impl OpenFiles {
         wanted.unwrap_or(self.connections).min(self.connections)
     }
 
-    /// Logs the limit, and a warning if `--max-connections` is over it.
+    /// Logs the limit, and a warning as [`OpenFiles::warn`].
     pub fn log(&self, wanted: Option<usize>) {
-        let Self { soft, hard, reserved, connections } = self;
+        let Self { soft, hard, .. } = self;
         let connections_max = plural(self.connections_max(wanted) as u64, "connection");
         log::info!("open files: soft limit {soft}, hard limit {hard}; at most {connections_max}");
+        self.warn(wanted);
+    }
+
+    /// Logs a warning if `--max-connections` is over the limit.
+    pub fn warn(&self, wanted: Option<usize>) {
+        let Self { reserved, connections, .. } = self;
         if let Some(wanted) = wanted.filter(|wanted| wanted > connections) {
             let needed = wanted.saturating_add(*reserved);
             log::warn!("{wanted} connections need a higher open-file limit: `ulimit -Hn {needed}`");

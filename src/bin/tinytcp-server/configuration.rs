@@ -1,0 +1,211 @@
+//! The configuration file: TOML, whose keys are the names of the flags.
+//!
+//! Each value becomes the default of its flag. So the parser of the flag checks it, and a flag or a
+//! variable has precedence, without a list of the flags here.
+
+use std::fmt::{self, Display};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, ArgAction, Command, CommandFactory};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::arguments::Arguments;
+
+/// The longest file that is read.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// A configuration file whose values are right, each on its own.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Configuration {
+    path: PathBuf,
+    entries: Vec<Entry>,
+}
+
+/// A key of the file.
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    name: String,
+    /// The values, as they would follow the flag.
+    values: Vec<String>,
+    line: usize,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug)]
+pub enum Fault {
+    /// The file cannot be read.
+    Unreadable(String),
+    /// A setting is wrong.
+    Wrong(String),
+}
+
+impl Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Unreadable(message) | Self::Wrong(message)) = self;
+        f.write_str(message)
+    }
+}
+
+impl Configuration {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read, is not TOML, or has an unknown key or a wrong value.
+    pub fn read(path: &Path) -> Result<Self, Fault> {
+        let shown = path.display();
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+            .map_err(|error| Fault::Unreadable(format!("cannot read {shown}: {error}")))?;
+        if bytes.len() as u64 > FILE_BYTES_MAX {
+            return Err(Fault::Wrong(format!("{shown} is longer than 1MiB")));
+        }
+        Self::parse(path, &bytes).map_err(Fault::Wrong)
+    }
+
+    /// Parses `bytes`, which the file at `path` holds.
+    ///
+    /// # Errors
+    /// A sentence with the file and the line.
+    fn parse(path: &Path, bytes: &[u8]) -> Result<Self, String> {
+        let place = |line| format!("{}:{line}", path.display());
+        let text = str::from_utf8(bytes).map_err(|error| {
+            format!("{}: the file is not UTF-8", place(line_at(bytes, error.valid_up_to())))
+        })?;
+        let table = DeTable::parse(text).map_err(|error| {
+            let line = line_at(bytes, error.span().map_or(0, |span| span.start));
+            format!("{}: {}", place(line), error.message().replace('\n', "; "))
+        })?;
+        let command = Arguments::command();
+        let mut entries = Vec::new();
+        for (key, value) in table.get_ref() {
+            let line = line_at(bytes, key.span().start);
+            let name = key.get_ref().clone().into_owned();
+            let values = values(&command, &name, value).map_err(|(offset, error)| {
+                let line = offset.map_or(line, |offset| line_at(bytes, offset));
+                format!("{}: {error}", place(line))
+            })?;
+            entries.push(Entry { name, values, line });
+        }
+        Ok(Self { path: path.to_owned(), entries })
+    }
+
+    /// Leaves out the keys that contradict a flag or a variable: `is_given` returns true for its
+    /// name.
+    pub fn yield_to(&mut self, is_given: impl Fn(&str) -> bool) {
+        self.entries.retain(|Entry { name, .. }| {
+            !RIVALS.iter().any(|(one, other)| {
+                (name == one && is_given(other)) || (name == other && is_given(one))
+            })
+        });
+    }
+
+    /// Makes the values of the file the defaults of the flags.
+    pub fn apply(&self, mut command: Command) -> Command {
+        for Entry { name, values, .. } in &self.entries {
+            let id = command.get_arguments().find(|argument| argument.get_long() == Some(name));
+            let Some(id) = id.map(|argument| argument.get_id().clone()) else { continue };
+            command = command.mut_arg(id, |argument| argument.default_values(values));
+        }
+        command
+    }
+
+    /// Returns the place of the key `name`, as in `/etc/tinytcp.toml:7`, if the file has that key.
+    pub fn place_of(&self, name: &str) -> Option<String> {
+        let entry = self.entries.iter().find(|entry| entry.name == name)?;
+        Some(format!("{}:{}", self.path.display(), entry.line))
+    }
+
+    /// Returns the path of the file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Settings that exclude each other: a flag that is given has precedence over the other one in the
+/// file.
+const RIVALS: [(&str, &str); 2] = [("host", "listen"), ("quiet", "verbose")];
+
+/// True for the flags that are settings: those with a variable, except the file itself.
+pub fn is_setting(argument: &Arg) -> bool {
+    argument.get_env().is_some() && argument.get_long() != Some("config")
+}
+
+/// An error, and its offset in the file if that is not the one of the key.
+type ValueError = (Option<usize>, String);
+
+/// Returns the values of the key `name`, as they would follow the flag.
+fn values(
+    command: &Command,
+    name: &str,
+    value: &Spanned<DeValue<'_>>,
+) -> Result<Vec<String>, ValueError> {
+    let is_meant = |argument: &&Arg| argument.get_long() == Some(name) && is_setting(argument);
+    let Some(argument) = command.get_arguments().find(is_meant) else {
+        return Err((None, unknown(command, name)));
+    };
+    let wrong_type = |value: &Spanned<DeValue<'_>>| {
+        let expected = expected(name, argument);
+        let found = value.get_ref().type_str();
+        (Some(value.span().start), format!("{name} takes {expected}, not this {found}"))
+    };
+    let items = match (argument.get_action(), value.get_ref()) {
+        (ArgAction::SetTrue, DeValue::Boolean(is_on)) => return Ok(vec![is_on.to_string()]),
+        (ArgAction::Count, DeValue::Boolean(is_on)) => {
+            return Ok(vec![u8::from(*is_on).to_string()]);
+        }
+        (ArgAction::Count, DeValue::Integer(count)) => {
+            let count: u8 = count.to_string().parse().map_err(|_| wrong_type(value))?;
+            return Ok(vec![count.to_string()]);
+        }
+        (ArgAction::Append, DeValue::Array(items)) => items.iter().collect(),
+        (ArgAction::Append | ArgAction::Set, _) => vec![value],
+        _ => return Err(wrong_type(value)),
+    };
+    let check = |item: &Spanned<DeValue<'_>>| {
+        let text = match item.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            // As it is written, except `_`: 0o660 is no decimal number in disguise.
+            DeValue::Integer(number) => number.to_string(),
+            DeValue::Float(number) => number.to_string(),
+            _ => return Err(wrong_type(item)),
+        };
+        tinytcp_cli::check_value::<Arguments>(name, &text)
+            .map_err(|error| (Some(item.span().start), error))?;
+        Ok(text)
+    };
+    items.into_iter().map(check).collect()
+}
+
+/// What a key takes, for the error of a wrong type.
+fn expected(name: &str, argument: &Arg) -> String {
+    let example = tinytcp_cli::example_of(argument);
+    let example =
+        example.map_or(String::new(), |example| format!(", as in {name} = \"{example}\""));
+    match argument.get_action() {
+        ArgAction::SetTrue => "true or false".into(),
+        ArgAction::Count => "true, false or a number from 0 to 255".into(),
+        ArgAction::Append => format!("a string or an array of strings{example}"),
+        _ => format!("a string or a number{example}"),
+    }
+}
+
+/// The error of a key that is no setting.
+fn unknown(command: &Command, name: &str) -> String {
+    let is_known = |similar: &String| {
+        let mut arguments = command.get_arguments();
+        arguments.any(|argument| argument.get_long() == Some(similar) && is_setting(argument))
+    };
+    match tinytcp_cli::similar_flag::<Arguments>(name).filter(is_known) {
+        Some(similar) => format!("unknown key {name}; a similar one is {similar}"),
+        None => format!("unknown key {name}"),
+    }
+}
+
+/// Returns the number of the line with the byte at `offset`.
+fn line_at(bytes: &[u8], offset: usize) -> usize {
+    1 + bytes.iter().take(offset).filter(|byte| **byte == b'\n').count()
+}

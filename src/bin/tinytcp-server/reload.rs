@@ -1,0 +1,191 @@
+//! SIGHUP: reads the configuration file again while the server runs.
+//!
+//! A thread of its own waits for the signal, reads the file and sends the settings to the loop. A
+//! slow disk never stops the loop.
+
+use std::io;
+use std::thread;
+
+use signal_hook::consts::SIGHUP;
+use signal_hook::iterator::Signals;
+use tinytcp_cli::signals;
+use tinytcp_core::display::escape::shown;
+use tinytcp_core::os::hangup;
+use tinytcp_core::server::{Handle, Listener};
+
+use crate::log_level::LogLevel;
+use crate::policy::{self, OpenFiles};
+use crate::settings::{Setting, Settings};
+
+/// The settings that can change while the server runs. The others need a restart.
+const CHANGEABLE: [&str; 13] = [
+    "max-connections",
+    "max-line",
+    "max-frame",
+    "memory-limit",
+    "idle-timeout",
+    "message-timeout",
+    "write-timeout",
+    "quiet-period",
+    "drain-timeout",
+    "drain-delay",
+    "activity-log",
+    "verbose",
+    "quiet",
+];
+
+/// What a SIGHUP requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// The terminal has gone: end.
+    Stop,
+    Reload,
+    /// There is no file to read.
+    Nothing,
+}
+
+/// Returns what a SIGHUP requests of a server that has a file or not, and that had a terminal at
+/// the start and has one now or not.
+const fn requested(has_file: bool, had_terminal: bool, has_terminal: bool) -> Request {
+    match (has_file, had_terminal) {
+        (true, true) if !has_terminal => Request::Stop,
+        (true, _) => Request::Reload,
+        (false, true) => Request::Stop,
+        (false, false) => Request::Nothing,
+    }
+}
+
+/// What the running server uses, and how it is changed.
+pub struct Reloader {
+    /// The settings that hold, by name. Those that need a restart are as at the start.
+    pub running: Vec<Setting>,
+    pub settings: Settings,
+    pub listeners: Vec<Listener>,
+    pub open_files: OpenFiles,
+    pub log_level: LogLevel,
+    pub handle: Handle,
+}
+
+impl Reloader {
+    /// Starts the thread, unless the parent process ignores SIGHUP, as `nohup` does.
+    ///
+    /// # Errors
+    /// When the signal cannot be caught or no thread can be started.
+    pub fn start(self) -> io::Result<()> {
+        if hangup::is_ignored() {
+            return Ok(());
+        }
+        let had_terminal = hangup::has_terminal();
+        let signals = Signals::new([SIGHUP])?;
+        let wait = move || {
+            signals::block_all();
+            self.serve(signals, had_terminal);
+        };
+        thread::Builder::new().name("reload".into()).spawn(wait).map(drop)
+    }
+
+    /// Does what each SIGHUP requests. It ends with the process.
+    fn serve(mut self, mut signals: Signals, had_terminal: bool) {
+        let has_file = self.settings.arguments.config.is_some();
+        for _ in signals.forever() {
+            match requested(has_file, had_terminal, hangup::has_terminal()) {
+                Request::Stop => self.handle.stop(),
+                Request::Reload => self.reload(),
+                Request::Nothing => {
+                    log::info!("SIGHUP: nothing to reload, because there is no --config");
+                }
+            }
+        }
+    }
+
+    /// Reads the file and applies what can change, or logs why nothing changes.
+    fn reload(&mut self) {
+        let settings = match self.settings.read_again() {
+            Ok(settings) => settings,
+            Err(fault) => {
+                return log::error!(
+                    "not reloaded, all settings stay: {}",
+                    shown(fault.to_string().as_bytes())
+                );
+            }
+        };
+        let arguments = &settings.arguments;
+        let config = policy::config(arguments, self.listeners.clone(), &self.open_files);
+        self.handle.reload(config.settings());
+        self.log_level.set(arguments);
+        // The answer comes when the loop has the settings.
+        if self.handle.status().is_none() {
+            return;
+        }
+        self.open_files.warn(arguments.max_connections);
+        let (changed, pending) = changes(&mut self.running, settings.list());
+        log::info!("reloaded: {changed}");
+        if !pending.is_empty() {
+            log::warn!("these settings need a restart: {pending}");
+        }
+        self.settings = settings;
+    }
+}
+
+/// Replaces the values in `running` that can change by those of `settings`. Returns the changes,
+/// and the differences that need a restart, for a person.
+fn changes(running: &mut [Setting], settings: Vec<Setting>) -> (String, String) {
+    let (mut changed, mut pending) = (Vec::new(), Vec::new());
+    for (old, new) in running.iter_mut().zip(settings) {
+        if old.value == new.value {
+            continue;
+        }
+        let change = format!("{} {} -> {}", old.name, old.value, new.value);
+        if CHANGEABLE.contains(&old.name.as_str()) {
+            changed.push(change);
+            *old = new;
+        } else {
+            pending.push(change);
+        }
+    }
+    if changed.is_empty() {
+        changed.push("no setting has changed".into());
+    }
+    (changed.join(", "), pending.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Value;
+
+    fn setting(name: &str, value: &str) -> Setting {
+        Setting { name: name.into(), value: Value::One(value.into()), origin: String::new() }
+    }
+
+    #[test]
+    fn a_change_that_needs_a_restart_is_reported_until_then() {
+        let mut running = vec![setting("backlog", "1"), setting("max-line", "1")];
+        let new = vec![setting("backlog", "2"), setting("max-line", "2")];
+        let pending = r#"backlog "1" -> "2""#.to_owned();
+        let first = changes(&mut running, new.clone());
+        assert_eq!(first, (r#"max-line "1" -> "2""#.into(), pending.clone()));
+        assert_eq!(changes(&mut running, new), ("no setting has changed".into(), pending));
+    }
+
+    #[test]
+    fn each_changeable_setting_is_a_flag() {
+        let command = <crate::arguments::Arguments as clap::CommandFactory>::command();
+        let names: Vec<_> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+        assert!(CHANGEABLE.iter().all(|name| names.contains(name)), "{names:?}");
+    }
+
+    #[test]
+    fn a_hang_up_ends_an_interactive_run_and_reloads_a_daemon() {
+        for (has_file, had_terminal, has_terminal, expected) in [
+            (false, true, true, Request::Stop),
+            (false, true, false, Request::Stop),
+            (false, false, false, Request::Nothing),
+            (true, true, true, Request::Reload),
+            (true, true, false, Request::Stop),
+            (true, false, false, Request::Reload),
+        ] {
+            assert_eq!(requested(has_file, had_terminal, has_terminal), expected);
+        }
+    }
+}
