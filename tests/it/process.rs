@@ -31,7 +31,7 @@ fn signals_come_to_the_thread_that_serves_and_to_no_other() {
     wait_until("every thread but one blocks SIGTERM", || {
         let (others, own) =
             server.process().threads().into_iter().partition::<Vec<_>, _>(is_blocked_by);
-        others.len() == 2 && own.iter().map(|thread| thread.id).eq([server.process().id])
+        others.len() == 3 && own.iter().map(|thread| thread.id).eq([server.process().id])
     });
 }
 

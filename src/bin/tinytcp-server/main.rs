@@ -75,8 +75,6 @@ fn print(text: &str) {
 
 fn serve(settings: Settings) -> Result<(), String> {
     let arguments = &settings.arguments;
-    let no_thread =
-        |error| format!("cannot start a thread: {error}; free memory, or raise `ulimit -u`");
     let log = LogWriter::new("stderr", io::stderr()).map_err(no_thread)?;
     let announcements = LogWriter::new("stdout", io::stdout()).map_err(no_thread)?;
     let log_level = LogLevel::new(arguments)?;
@@ -95,9 +93,6 @@ fn serve(settings: Settings) -> Result<(), String> {
     let server = server.map_err(|error| error.to_string())?;
     policy::log_start(server.addresses());
     open_files.log(arguments.max_connections);
-    // One entry, however many lines: a full queue drops entries, and each line of the start counts.
-    let lines = server.addresses().iter().map(|bound| format!("listening on {bound}"));
-    announcements.line(&lines.collect::<Vec<_>>().join("\n"));
     let reloader = Reloader {
         running: settings.list(),
         handle: server.handle(),
@@ -106,9 +101,12 @@ fn serve(settings: Settings) -> Result<(), String> {
         open_files,
         log_level,
     };
-    reloader.start().map_err(no_thread)?;
+    reloader.start()?;
     signals::unblock(&[&STOP_SIGNALS[..], &[DRAIN_SIGNAL, STATUS_SIGNAL]].concat())
         .map_err(|error| format!("cannot unblock signals: {error}; start the server again"))?;
+    // One entry, however many lines: a full queue drops entries, and each line of the start counts.
+    let lines = server.addresses().iter().map(|bound| format!("listening on {bound}"));
+    announcements.line(&lines.collect::<Vec<_>>().join("\n"));
     let result = server.run();
     if let Ok(status) = &result {
         log::info!("stopped: {status}");
@@ -118,6 +116,11 @@ fn serve(settings: Settings) -> Result<(), String> {
     result
         .map(drop)
         .map_err(|error| format!("cannot wait for events: {error}; start the server again"))
+}
+
+/// The sentence about a thread that cannot be started.
+fn no_thread(error: io::Error) -> String {
+    format!("cannot start a thread: {error}; free memory, or raise `ulimit -u`")
 }
 
 /// A logger that writes each record to `writer`.

@@ -3,7 +3,6 @@
 //! A thread of its own waits for the signal, reads the file and sends the settings to the loop. A
 //! slow disk never stops the loop.
 
-use std::io;
 use std::thread;
 
 use signal_hook::consts::SIGHUP;
@@ -14,6 +13,7 @@ use tinytcp_core::os::hangup;
 use tinytcp_core::server::{Handle, Listener};
 
 use crate::log_level::LogLevel;
+use crate::no_thread;
 use crate::policy::{self, OpenFiles};
 use crate::settings::{Setting, Settings};
 
@@ -70,18 +70,23 @@ impl Reloader {
     /// Starts the thread, unless the parent process ignores SIGHUP, as `nohup` does.
     ///
     /// # Errors
-    /// When the signal cannot be caught or no thread can be started.
-    pub fn start(self) -> io::Result<()> {
+    /// A sentence when the signal cannot be caught or no thread can be started.
+    pub fn start(self) -> Result<(), String> {
         if hangup::is_ignored() {
+            if self.settings.arguments.config.is_some() {
+                log::warn!("SIGHUP is ignored, as under nohup: it does not reload; use setsid");
+            }
             return Ok(());
         }
         let had_terminal = hangup::has_terminal();
-        let signals = Signals::new([SIGHUP])?;
+        let signals = Signals::new([SIGHUP])
+            .map_err(|error| format!("cannot catch SIGHUP: {error}; start the server again"))?;
         let wait = move || {
             signals::block_all();
             self.serve(signals, had_terminal);
         };
-        thread::Builder::new().name("reload".into()).spawn(wait).map(drop)
+        let thread = thread::Builder::new().name("reload".into()).spawn(wait);
+        thread.map(drop).map_err(no_thread)
     }
 
     /// Does what each SIGHUP requests. It ends with the process.
