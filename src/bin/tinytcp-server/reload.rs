@@ -18,7 +18,7 @@ use crate::policy::{self, OpenFiles};
 use crate::settings::{Setting, Settings};
 
 /// The settings that can change while the server runs. The others need a restart.
-const CHANGEABLE: [&str; 13] = [
+const CHANGEABLE: [&str; 14] = [
     "max-connections",
     "max-line",
     "max-frame",
@@ -27,6 +27,7 @@ const CHANGEABLE: [&str; 13] = [
     "message-timeout",
     "write-timeout",
     "quiet-period",
+    "proxy-timeout",
     "drain-timeout",
     "drain-delay",
     "activity-log",
