@@ -11,10 +11,15 @@
 
 mod batches;
 
-use std::time::{Duration, Instant};
+use std::hint::black_box;
+use std::time::{Duration, Instant, SystemTime};
 
 use batches::{Batch, CONVERSATIONS, Conversation, Kind};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tinytcp_core::limits::Limits;
+use tinytcp_core::metrics::exposition::{self, Format};
+use tinytcp_core::metrics::{json, line};
+use tinytcp_core::status::Status;
 
 /// As many messages as wait at once when a client has 1024 in flight.
 const SHORT_COUNT: usize = 1024;
@@ -26,7 +31,7 @@ criterion_group! {
     config = Criterion::default()
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2));
-    targets = lines, frames, sessions
+    targets = lines, frames, sessions, metrics
 }
 criterion_main!(benches);
 
@@ -55,6 +60,36 @@ fn sessions(criterion: &mut Criterion) {
         let name = format!("{scheme}, {command}");
         measure(criterion, "sessions", &name, kind, SHORT_COUNT, |batch| conversation.run(batch));
     }
+}
+
+/// The state of a server with its eight default listeners and that of the metrics, in each form.
+fn metrics(criterion: &mut Criterion) {
+    let protocols = ["text", "text", "binary", "binary", "echo", "echo", "chat", "chat", "http"];
+    let mut status = Status::new(&protocols, Limits::default(), 1000, SystemTime::now());
+    for listener in &mut status.listeners {
+        listener.url = format!("{}://127.0.0.1:40000", listener.protocol);
+        listener.counters.accepted = 1_000_000;
+        listener.counters.messages = 1_000_000_000;
+        listener.counters.received_bytes = 1_000_000_000_000;
+    }
+    let mut group = criterion.benchmark_group("metrics");
+    let mut bytes = Vec::with_capacity(64 << 10);
+    let mut render = |name: &str, write: &dyn Fn(&mut Vec<u8>)| {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                bytes.clear();
+                write(black_box(&mut bytes));
+            });
+        });
+    };
+    let status = black_box(&status);
+    let written = "a vector takes all bytes";
+    render("STATUS", &|bytes| line::write(status, bytes).expect(written));
+    render("JSON", &|bytes| json::write(status, bytes).expect(written));
+    render("Prometheus", &|bytes| {
+        exposition::write(status, Format::Prometheus, bytes).expect(written);
+    });
+    group.finish();
 }
 
 /// The time of one message among `count`, which `run` goes through.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tinytcp::Server;
-use tinytcp::protocol::{Binary, Protocol, Text, chat, echo};
+use tinytcp::protocol::{Admin, Binary, Protocol, Text, chat, echo};
 use tinytcp_core::protocol::text::BANNER;
 use tinytcp_core::wire::frame::Header;
 
@@ -207,6 +207,21 @@ mod binary {
     }
 
     #[test]
+    fn the_status() {
+        let mut buf = vec![0; 4096];
+        let request = frame(4, b"");
+        let count = fewest_allocations(Binary::new(), |stream| {
+            for _ in 0..100 {
+                stream.write_all(&request).expect("the server reads");
+                stream.read_exact(&mut buf[..5]).expect("an answer in time");
+                let len = usize::from(buf[3]) << 8 | usize::from(buf[4]);
+                stream.read_exact(&mut buf[..len]).expect("an answer in time");
+            }
+        });
+        assert_eq!(count, 0);
+    }
+
+    #[test]
     fn errors() {
         let unknown = frame(9, b"whatever");
         let invalid = frame(2, b"\xc3\x28");
@@ -259,6 +274,34 @@ mod echo_and_chat {
             }
         });
         assert_eq!(count, 0);
+    }
+}
+
+mod admin {
+    use super::*;
+
+    /// The fewest allocations of a connection with one request for `path`.
+    fn fewest_for(path: &str) -> usize {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let mut answer = vec![0; 64 << 10];
+        fewest_allocations(Admin::new(), |first| {
+            let addr = first.peer_addr().expect("a connected socket");
+            let mut stream = TcpStream::connect(addr).expect("the server listens");
+            stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
+            stream.write_all(request.as_bytes()).expect("the server reads");
+            let mut len = 0;
+            while let count @ 1.. = stream.read(&mut answer[len..]).expect("an answer in time") {
+                len += count;
+            }
+            assert!(answer[..len].starts_with(b"HTTP/1.1 200 OK\r\n"));
+        })
+    }
+
+    #[test]
+    fn an_answer_costs_the_session_of_its_connection_and_nothing_else() {
+        for path in ["/healthz", "/metrics", "/status", "/"] {
+            assert_eq!(fewest_for(path), 1, "{path}");
+        }
     }
 }
 

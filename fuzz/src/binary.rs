@@ -3,7 +3,7 @@
 use tinytcp_core::close_reason::CloseReason;
 use tinytcp_core::limits::Limits;
 use tinytcp_core::protocol::binary::{Binary, ECHO, ERROR, QUIT, REVERSE, STATUS};
-use tinytcp_core::testing::{Transcript, SessionHarness};
+use tinytcp_core::testing::{SessionHarness, Transcript};
 
 use crate::talk;
 

@@ -5,6 +5,7 @@
 //!   targets    lines  frames                    a decoder against a naive one
 //!              text  binary  echo  chat         a session against the protocol's page
 //!              client_reply  client_request     the client against any server, and against ours
+//!              admin                            a request to the administrative listener
 //!              stream                           the whole loop in a simulated world
 //!      |
 //!      +-- plan        how the fuzzer cuts the bytes, and when the peer falls quiet
@@ -14,6 +15,7 @@
 //!
 //! A check panics when something is wrong, and the fuzzer keeps the bytes that did it.
 
+pub mod admin;
 pub mod binary;
 pub mod chat;
 pub mod client_reply;
@@ -42,7 +44,8 @@ mod transcripts;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
+    ("admin", admin::check),
     ("lines", lines::check),
     ("frames", frames::check),
     ("text", text::check),

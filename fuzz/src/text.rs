@@ -3,7 +3,7 @@
 use tinytcp_core::close_reason::CloseReason;
 use tinytcp_core::limits::Limits;
 use tinytcp_core::protocol::text::Text;
-use tinytcp_core::testing::{Transcript, SessionHarness, clock};
+use tinytcp_core::testing::{SessionHarness, Transcript, clock};
 
 use crate::talk;
 use crate::text_model::{End, Given, conversation};

@@ -1,6 +1,7 @@
 //! The administrative listener of the real server: health, readiness, metrics, status and page.
 
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -67,6 +68,68 @@ fn its_connections_have_a_limit_of_their_own() {
     wait_until("a closed connection frees its place", || {
         get(&server, "/healthz").starts_with("HTTP/1.1 200 ")
     });
+}
+
+/// Ends the threads of a test, even if it fails.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn the_listener_answers_while_the_server_is_full_and_flooded() {
+    let server = start(&["--max-connections", "4"]);
+    let flood = "ECHO hello\n".repeat(1000);
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _ending = Ending(&is_over);
+        for mut peer in [(); 4].map(|()| server.text()) {
+            let (is_over, flood) = (&is_over, &flood);
+            scope.spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    peer.send(flood);
+                    peer.read_exact(flood.len());
+                }
+            });
+        }
+        for _ in 0..20 {
+            server.connect("text").expect("ERROR SERVER_BUSY\n");
+            assert_eq!(body(&get(&server, "/healthz")), "ok\n");
+        }
+    });
+}
+
+#[test]
+fn slow_clients_hold_their_places_no_longer_than_a_message_may_take() {
+    let server = start(&["--message-timeout", "300ms"]);
+    let mut slow: Vec<Peer> = (0..PLACES)
+        .map(|number| {
+            let mut peer = server.connect_with_small_window("http");
+            // A silent one, half a head, and a page that is not read.
+            peer.send(["", "GET / HT", "GET / HTTP/1.1\r\n\r\n"][number % 3]);
+            peer
+        })
+        .collect();
+    wait_until("their places are free", || get(&server, "/healthz").starts_with("HTTP/1.1 200 "));
+    for peer in &mut slow[..2] {
+        assert!(peer.read_to_end().starts_with(b"HTTP/1.1 408 "));
+    }
+}
+
+#[test]
+fn a_flood_of_its_connections_takes_nothing_from_other_listeners() {
+    let server = start(&["--max-connections", "2"]);
+    let flood: Vec<Peer> = (0..200).map(|_| server.connect("http")).collect();
+    let mut served = [(); 2].map(|()| server.text());
+    for peer in &mut served {
+        peer.send("ECHO hello\n");
+        peer.expect("ECHO hello\n");
+    }
+    drop(flood);
+    wait_until("their places are free", || get(&server, "/healthz").starts_with("HTTP/1.1 200 "));
 }
 
 #[test]

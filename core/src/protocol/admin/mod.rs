@@ -92,11 +92,11 @@ struct AdminSession {
 
 impl Session for AdminSession {
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
-        if input.is_empty() {
-            return (0, Step::Done);
-        }
-        let request = match request::parse(input, &self.hosts) {
-            Ok(None) if input.len() < HEAD_BYTES_MAX => {
+        let head = input.get(..HEAD_BYTES_MAX).unwrap_or(input);
+        let request = match request::parse(head, &self.hosts) {
+            // A connection without a request waits for one, so that it holds its place no longer
+            // than a message may take.
+            Ok(None) if head.len() < HEAD_BYTES_MAX => {
                 return (0, Step::Incomplete { missing: None });
             }
             Ok(None) => Err(Problem::HeadTooLong),

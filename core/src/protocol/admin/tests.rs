@@ -81,6 +81,12 @@ fn an_incomplete_head_is_refused_when_it_reaches_the_limit() {
 }
 
 #[test]
+fn a_head_over_the_limit_is_refused_even_if_it_arrives_complete() {
+    let head = format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "x".repeat(HEAD_BYTES_MAX));
+    assert!(harness().feed(head.as_bytes()).answers().starts_with(b"HTTP/1.1 431 "));
+}
+
+#[test]
 fn a_request_may_arrive_byte_by_byte() {
     let mut harness = harness();
     for byte in b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" {
