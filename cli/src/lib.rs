@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod log_writer;
+pub mod proxy_header;
 pub mod signals;
 pub mod target;
 pub mod terminal;

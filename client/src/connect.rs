@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tinytcp_cli::proxy_header::ProxyHeader;
 use tinytcp_cli::target::{ProtocolName, Target};
 use tinytcp_cli::terminal::note;
 use tinytcp_core::os::endpoint::Endpoint;
@@ -31,27 +32,29 @@ const TIMEOUT_SLACK: Duration = Duration::from_millis(250);
 /// The time that a connection must last, while the client waits for a server, to count as one.
 const SETTLING_TIME: Duration = Duration::from_millis(250);
 
-/// The limits of the client's waits.
+/// How the client connects: how long it waits, and what it sends first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WaitLimits {
+pub struct ConnectOptions {
     /// Bounds one attempt to connect, to all addresses together, and later each answer. `None`
     /// leaves the attempt to the system and waits for an answer for ever.
     pub timeout: Option<Duration>,
     /// The time for which attempts are repeated; `None` makes one.
     pub wait: Option<Duration>,
+    /// The header with which each connection begins.
+    pub proxy_header: Option<ProxyHeader>,
 }
 
 /// Connects to `target`.
 ///
 /// # Errors
 /// [`ClientError::Unreachable`]; its text names every address that was tried.
-pub fn connect(target: &Target, waits: WaitLimits) -> Result<TcpStream, ClientError> {
+pub fn connect(target: &Target, options: ConnectOptions) -> Result<TcpStream, ClientError> {
     let start = Instant::now();
     let mut has_waited = false;
     loop {
-        let attempted = attempt(target, waits.timeout);
-        let attempted = if waits.wait.is_some() {
-            attempted.and_then(|stream| kept(target, stream, waits))
+        let attempted = attempt(target, options);
+        let attempted = if options.wait.is_some() {
+            attempted.and_then(|stream| kept(target, stream, options))
         } else {
             attempted
         };
@@ -66,7 +69,7 @@ pub fn connect(target: &Target, waits: WaitLimits) -> Result<TcpStream, ClientEr
             Ok(stream) => return Ok(stream),
             Err(error) => error,
         };
-        let left = waits.wait.map_or(Duration::ZERO, |wait| wait.saturating_sub(start.elapsed()));
+        let left = options.wait.map_or(Duration::ZERO, |wait| wait.saturating_sub(start.elapsed()));
         if left.is_zero() {
             let waited = if has_waited {
                 format!(" after waiting {}", readable_duration(start.elapsed()))
@@ -86,9 +89,9 @@ pub fn connect(target: &Target, waits: WaitLimits) -> Result<TcpStream, ClientEr
 /// then closes.
 ///
 /// A server with a banner must send it; any other must keep the connection for [`SETTLING_TIME`].
-fn kept(target: &Target, stream: TcpStream, waits: WaitLimits) -> Result<TcpStream, String> {
+fn kept(target: &Target, stream: TcpStream, options: ConnectOptions) -> Result<TcpStream, String> {
     let wait = match dialogue::banner(target.protocol) {
-        Some(_) => waits.timeout,
+        Some(_) => options.timeout,
         None => Some(SETTLING_TIME),
     };
     let until = wait.map(|wait| Instant::now() + wait);
@@ -105,9 +108,16 @@ fn kept(target: &Target, stream: TcpStream, waits: WaitLimits) -> Result<TcpStre
 }
 
 /// One attempt on all addresses. An error is a reason and its remedy.
-fn attempt(target: &Target, timeout: Option<Duration>) -> Result<TcpStream, String> {
+fn attempt(target: &Target, options: ConnectOptions) -> Result<TcpStream, String> {
+    let timeout = options.timeout;
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    connect_any(&resolve(target, timeout)?, timeout, deadline)
+    let stream = connect_any(&resolve(target, timeout)?, timeout, deadline)?;
+    if let Some(header) = options.proxy_header {
+        header
+            .send(&stream)
+            .map_err(|error| format!("{}; check the server's log", reason(&error)))?;
+    }
+    Ok(stream)
 }
 
 /// Connects to the first of the endpoints that answers. Several may be tried at the same time.
@@ -235,8 +245,12 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         drop(listener);
-        let waits = WaitLimits { timeout: Some(Duration::from_secs(5)), wait: None };
-        let error = connect(&target("127.0.0.1", port), waits).expect_err("no listener");
+        let options = ConnectOptions {
+            timeout: Some(Duration::from_secs(5)),
+            wait: None,
+            proxy_header: None,
+        };
+        let error = connect(&target("127.0.0.1", port), options).expect_err("no listener");
         assert!(error.to_string().contains("connection refused; start tinytcp-server"), "{error}");
     }
 

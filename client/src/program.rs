@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use clap::Parser;
 use clap::builder::FalseyValueParser;
+use tinytcp_cli::proxy_header::ProxyHeader;
 use tinytcp_cli::target::{ProtocolName, Target};
 use tinytcp_cli::terminal::Blocking;
 use tinytcp_cli::units::{self, Timeout};
 
 use crate::conformance::{self, AssumedLimits, Suite};
-use crate::connect::WaitLimits;
+use crate::connect::ConnectOptions;
 use crate::error::{ClientError, Completion};
 use crate::status::{self, Report};
 use crate::{demo, script, shell};
@@ -85,6 +86,11 @@ struct Arguments {
     /// Print `status` as JSON, an object in one line
     #[arg(long, env = "TINYTCP_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
+
+    /// Begin each connection with a PROXY header, as a proxy would: v1, v2, v2:192.0.2.7:51234 for
+    /// another client than this end, or local for a health check of the proxy
+    #[arg(long, value_name = "HEADER", env = "TINYTCP_PROXY_HEADER")]
+    proxy_header: Option<ProxyHeader>,
 
     /// Run only this suite of `test`: protocol or server
     ///
@@ -164,28 +170,32 @@ fn take_mode(arguments: &mut Arguments) -> Mode {
 }
 
 fn run(mode: Mode, target: &Target, arguments: Arguments) -> Result<Completion, ClientError> {
-    let waits = WaitLimits { timeout: arguments.timeout, wait: arguments.wait };
+    let options = ConnectOptions {
+        timeout: arguments.timeout,
+        wait: arguments.wait,
+        proxy_header: arguments.proxy_header,
+    };
     let limits =
         AssumedLimits { line_bytes_max: arguments.max_line, frame_bytes_max: arguments.max_frame };
     match mode {
-        Mode::Shell => shell::run(target, waits),
+        Mode::Shell => shell::run(target, options),
         Mode::Test => {
             let parts = arguments.only.as_ref().map_or(&Suite::ALL[..], slice::from_ref);
-            conformance::run(target, waits, limits, parts)
+            conformance::run(target, options, limits, parts)
         }
-        Mode::Demo => demo::run(target, waits),
+        Mode::Demo => demo::run(target, options),
         Mode::Status => {
             let report = if arguments.json { Report::Json } else { Report::Table };
-            status::run(target, waits, report, arguments.watch)
+            status::run(target, options, report, arguments.watch)
         }
         Mode::Script if arguments.execute.is_empty() => {
-            script::run(target, waits, Blocking(io::stdin()))
+            script::run(target, options, Blocking(io::stdin()))
         }
         Mode::Script => {
             script::check(target.protocol, &arguments.execute)?;
             let lines: String =
                 arguments.execute.iter().map(|command| format!("{command}\n")).collect();
-            script::run(target, waits, Cursor::new(lines))
+            script::run(target, options, Cursor::new(lines))
         }
     }
 }

@@ -152,5 +152,6 @@ pub(super) fn plan(connections: usize, threads: usize, opening: Opening) -> Plan
         lifetime: None,
         sources: Vec::new(),
         reset: false,
+        proxy_header: None,
     }
 }

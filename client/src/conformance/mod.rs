@@ -29,7 +29,7 @@ use probe::Probe;
 use tinytcp_cli::target::{ProtocolName, Target};
 use tinytcp_core::display::plural::plural;
 
-use super::connect::{WaitLimits, connect};
+use super::connect::{ConnectOptions, connect};
 use super::error::{ClientError, Completion};
 use super::stdout::StdoutWriter;
 
@@ -164,18 +164,18 @@ impl Check {
 /// [`ClientError::Unreachable`] when there is no server to check.
 pub fn run(
     target: &Target,
-    waits: WaitLimits,
+    options: ConnectOptions,
     limits: AssumedLimits,
     suites: &[Suite],
 ) -> Result<Completion, ClientError> {
-    drop(connect(target, waits)?);
+    drop(connect(target, options)?);
     let mut output = StdoutWriter::new();
     let mut completion = Completion::Success;
     for suite in suites {
         output.write(&format!("{target} {}: {}\n", suite.name(), suite.description()))?;
         let (mut passed, mut failed) = (0, 0);
         for check in suite.checks(target.protocol).iter().copied().flatten() {
-            let result = (check.run)(&Probe::new(target, waits.timeout, limits));
+            let result = (check.run)(&Probe::new(target, options, limits));
             output.write(&report(check, &result, limits, &output))?;
             output.flush()?;
             match result {

@@ -5,11 +5,12 @@ use std::net::Shutdown;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tinytcp_cli::proxy_header::ProxyHeader;
 use tinytcp_cli::target::{ProtocolName, Target};
 
 use super::AssumedLimits;
 use super::connection::{CheckResult, Mismatch, TestConnection};
-use crate::connect::{WaitLimits, connect};
+use crate::connect::{ConnectOptions, connect};
 use crate::error::reason;
 
 /// The banner of a text server.
@@ -26,15 +27,18 @@ pub struct Probe<'a> {
     target: &'a Target,
     pub timeout: Option<Duration>,
     pub deadline: Option<Instant>,
+    proxy_header: Option<ProxyHeader>,
     /// The limits that the check assumes of the server.
     pub limits: AssumedLimits,
 }
 
 impl<'a> Probe<'a> {
-    /// For a check that begins now and must end within `timeout`.
+    /// For a check that begins now and must end within the timeout of `options`.
     #[must_use]
-    pub fn new(target: &'a Target, timeout: Option<Duration>, limits: AssumedLimits) -> Self {
-        Self { target, timeout, deadline: timeout.map(|timeout| Instant::now() + timeout), limits }
+    pub fn new(target: &'a Target, options: ConnectOptions, limits: AssumedLimits) -> Self {
+        let ConnectOptions { timeout, proxy_header, .. } = options;
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        Self { target, timeout, deadline, proxy_header, limits }
     }
 
     /// The protocol of the server.
@@ -45,8 +49,9 @@ impl<'a> Probe<'a> {
 
     /// Opens a connection and reads the banner, if the protocol has one.
     pub fn open(&self) -> Result<TestConnection, Mismatch> {
-        let waits = WaitLimits { timeout: self.timeout, wait: None };
-        let stream = connect(self.target, waits)
+        let Self { timeout, proxy_header, .. } = *self;
+        let options = ConnectOptions { timeout, wait: None, proxy_header };
+        let stream = connect(self.target, options)
             .map_err(|failure| Mismatch::new("nothing", "a connection", &failure.to_string()))?;
         let mut connection = TestConnection::new(stream, self.timeout, self.deadline);
         if self.target.protocol == ProtocolName::Text {

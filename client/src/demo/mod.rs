@@ -2,7 +2,7 @@
 
 use tinytcp_cli::target::Target;
 
-use super::connect::{WaitLimits, connect};
+use super::connect::{ConnectOptions, connect};
 use super::dialogue::{self, Request, ServerAnswer, Wording};
 use super::error::{ClientError, Completion};
 use super::stdout::{StdoutWriter, printable};
@@ -14,11 +14,11 @@ use super::stepwise::StepwiseConnection;
 ///
 /// # Errors
 /// See [`ClientError`].
-pub fn run(target: &Target, waits: WaitLimits) -> Result<Completion, ClientError> {
+pub fn run(target: &Target, options: ConnectOptions) -> Result<Completion, ClientError> {
     let wording = Wording::of(target.protocol);
     let mut demo = Demo { target, wording, output: StdoutWriter::new() };
     for commands in wording.demo {
-        if demo.session(waits, commands)? == Completion::Refused {
+        if demo.session(options, commands)? == Completion::Refused {
             return Ok(Completion::Refused);
         }
     }
@@ -32,11 +32,15 @@ struct Demo<'a> {
 }
 
 impl Demo<'_> {
-    fn session(&mut self, waits: WaitLimits, commands: &[&str]) -> Result<Completion, ClientError> {
+    fn session(
+        &mut self,
+        options: ConnectOptions,
+        commands: &[&str],
+    ) -> Result<Completion, ClientError> {
         self.output.write(&self.wording.connecting(self.target))?;
         self.output.flush()?;
         let mut connection =
-            StepwiseConnection::new(self.target, connect(self.target, waits)?, waits.timeout);
+            StepwiseConnection::new(self.target, connect(self.target, options)?, options.timeout);
         self.output.write(&self.wording.connected(self.target))?;
         if let Some(mut banner) = dialogue::banner(self.target.protocol) {
             let answer = connection.answer(&mut banner)?;

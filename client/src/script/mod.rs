@@ -23,7 +23,7 @@ use answers::AnswerPrinter;
 use sender::RequestSender;
 use tinytcp_cli::target::{ProtocolName, Target};
 
-use super::connect::{WaitLimits, connect};
+use super::connect::{ConnectOptions, connect};
 use super::dialogue::{self, DueAnswer};
 use super::error::{ClientError, Completion, reason};
 use super::receiver::{EVENTS_MAX, Received, receive_all};
@@ -64,11 +64,11 @@ impl From<Received> for ScriptEvent {
 /// See [`ClientError`].
 pub fn run(
     target: &Target,
-    waits: WaitLimits,
+    options: ConnectOptions,
     script: impl Read + Send + 'static,
 ) -> Result<Completion, ClientError> {
-    let server = connect(target, waits)?;
-    let prepared = server.set_write_timeout(waits.timeout).and_then(|()| server.try_clone());
+    let server = connect(target, options)?;
+    let prepared = server.set_write_timeout(options.timeout).and_then(|()| server.try_clone());
     let to_server = prepared.map_err(|error| ClientError::broken(target, &reason(&error)))?;
     let (events, received) = mpsc::sync_channel(EVENTS_MAX);
     let (turns, next_turn) = mpsc::sync_channel(1);
@@ -76,7 +76,7 @@ pub fn run(
     threads::start("sender", move || sender.run())
         .and_then(|()| threads::start("receiver", move || receive_all(server, &events)))
         .map_err(|error| ClientError::broken(target, &error))?;
-    let mut answers = AnswerPrinter::new(target, waits.timeout, turns);
+    let mut answers = AnswerPrinter::new(target, options.timeout, turns);
     let result = answers.run(&received);
     answers.report_unsent();
     result

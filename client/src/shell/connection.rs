@@ -8,7 +8,7 @@ use std::sync::mpsc::SyncSender;
 
 use tinytcp_cli::target::Target;
 
-use crate::connect::{WaitLimits, connect};
+use crate::connect::{ConnectOptions, connect};
 use crate::error::{ClientError, reason};
 use crate::receiver::{Received, receive_all};
 use crate::threads;
@@ -16,7 +16,7 @@ use crate::threads;
 /// The connection to `target`, with everything that opening another one needs.
 pub struct ShellConnection<'a, E> {
     pub target: &'a Target,
-    pub waits: WaitLimits,
+    pub options: ConnectOptions,
     /// `None` when the connection is lost.
     server: Option<TcpStream>,
     /// For the receiver of the next connection.
@@ -34,13 +34,13 @@ impl<'a, E: From<Received> + Send + 'static> ShellConnection<'a, E> {
     /// See [`ClientError`].
     pub fn new(
         target: &'a Target,
-        waits: WaitLimits,
+        options: ConnectOptions,
         server: TcpStream,
         events: SyncSender<E>,
         may_end: Arc<AtomicBool>,
     ) -> Result<Self, ClientError> {
         let mut connection =
-            Self { target, waits, server: None, events, ends_to_ignore: 0, may_end };
+            Self { target, options, server: None, events, ends_to_ignore: 0, may_end };
         connection.adopt(server)?;
         Ok(connection)
     }
@@ -51,14 +51,14 @@ impl<'a, E: From<Received> + Send + 'static> ShellConnection<'a, E> {
     /// See [`ClientError`].
     pub fn reopen(&mut self) -> Result<(), ClientError> {
         self.may_end.store(true, Ordering::Relaxed);
-        let connected = connect(self.target, self.waits);
+        let connected = connect(self.target, self.options);
         self.may_end.store(false, Ordering::Relaxed);
         self.adopt(connected?)
     }
 
     fn adopt(&mut self, server: TcpStream) -> Result<(), ClientError> {
         let prepared =
-            server.set_write_timeout(self.waits.timeout).and_then(|()| server.try_clone());
+            server.set_write_timeout(self.options.timeout).and_then(|()| server.try_clone());
         let from_server =
             prepared.map_err(|error| ClientError::broken(self.target, &reason(&error)))?;
         let events = self.events.clone();

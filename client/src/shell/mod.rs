@@ -32,7 +32,7 @@ use signal_hook::iterator::Signals;
 use terminal::SavedTerminal;
 use tinytcp_cli::target::Target;
 
-use super::connect::{WaitLimits, connect};
+use super::connect::{ConnectOptions, connect};
 use super::dialogue::Wording;
 use super::error::{ClientError, Completion};
 use super::receiver::{EVENTS_MAX, Received};
@@ -63,12 +63,12 @@ impl From<Received> for ShellEvent {
 ///
 /// # Errors
 /// See [`ClientError`]; also when the server closes with an answer missing.
-pub fn run(target: &Target, waits: WaitLimits) -> Result<Completion, ClientError> {
+pub fn run(target: &Target, options: ConnectOptions) -> Result<Completion, ClientError> {
     let wording = Wording::of(target.protocol);
     let mut output = StdoutWriter::new();
     output.write(&wording.connecting(target))?;
     output.flush()?;
-    let server = connect(target, waits)?;
+    let server = connect(target, options)?;
     output.write(wording.greeting)?;
 
     let no_terminal = |error| {
@@ -96,7 +96,7 @@ pub fn run(target: &Target, waits: WaitLimits) -> Result<Completion, ClientError
     let from_editor = events.clone();
     threads::start("editor", move || editor::run(editor, wording.prompt, &its_turn, &from_editor))
         .map_err(no_thread)?;
-    let connection = ShellConnection::new(target, waits, server, events, may_end)?;
+    let connection = ShellConnection::new(target, options, server, events, may_end)?;
     let is_interactive = printer.is_some() && io::stdin().is_terminal();
     ShellSession::new(connection, output, printer, turns, is_interactive).run(&received)
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::ShellEvent;
 use super::connection::ShellConnection;
 use super::editor::Typed;
-use crate::connect::WaitLimits;
+use crate::connect::ConnectOptions;
 use crate::dialogue::{
     self, AnswerBuffer, AnswerState, DueAnswer, Extent, Request, SILENCE, Wording,
 };
@@ -64,7 +64,7 @@ impl<'a> ShellSession<'a> {
             buffer: AnswerBuffer::default(),
             due: dialogue::banner(protocol).into_iter().collect(),
             banner_is_due: dialogue::banner(protocol).is_some(),
-            answer_by: deadline(connection.waits),
+            answer_by: deadline(connection.options),
             connection,
             unsent: VecDeque::new(),
             is_interactive,
@@ -159,7 +159,7 @@ impl<'a> ShellSession<'a> {
         self.buffer = AnswerBuffer::default();
         self.due = dialogue::banner(target.protocol).into_iter().collect();
         self.banner_is_due = !self.due.is_empty();
-        self.answer_by = deadline(self.connection.waits);
+        self.answer_by = deadline(self.connection.options);
         self.print(&format!("Connected again to {target}.\n"))
     }
 
@@ -186,7 +186,7 @@ impl<'a> ShellSession<'a> {
         }
         self.answer_by = None;
         let item = if self.banner_is_due { "banner" } else { "answer" };
-        let timeout = readable_duration(self.connection.waits.timeout.unwrap_or_default());
+        let timeout = readable_duration(self.connection.options.timeout.unwrap_or_default());
         self.print(&format!(
             "no {item} within {timeout}; does the server speak {}?\n",
             self.connection.target.protocol.name()
@@ -219,7 +219,7 @@ impl<'a> ShellSession<'a> {
         let is_sent = self.connection.send(&bytes)?;
         let is_last = matches!(request, Request::Last(_));
         if self.due.is_empty() {
-            self.answer_by = deadline(self.connection.waits);
+            self.answer_by = deadline(self.connection.options);
         }
         match request {
             Request::Answered(due) | Request::Last(Some(due)) => self.due.push_back(due),
@@ -311,7 +311,7 @@ impl<'a> ShellSession<'a> {
         let is_banner = mem::take(&mut self.banner_is_due) && !answer.is_error;
         let complaint = dialogue::foreign_banner(self.connection.target.protocol, answer.text)
             .filter(|_| is_banner);
-        self.answer_by = deadline(self.connection.waits);
+        self.answer_by = deadline(self.connection.options);
         self.print(&line)?;
         complaint.map_or(Ok(()), |complaint| self.print(&format!("{complaint}\n")))
     }
@@ -330,6 +330,6 @@ impl<'a> ShellSession<'a> {
 }
 
 /// When an answer is late whose request is sent now.
-fn deadline(waits: WaitLimits) -> Option<Instant> {
-    waits.timeout.map(|timeout| Instant::now() + timeout)
+fn deadline(options: ConnectOptions) -> Option<Instant> {
+    options.timeout.map(|timeout| Instant::now() + timeout)
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tinytcp_cli::target::{ProtocolName, Target};
 use tinytcp_core::display::escape::{front, shown};
 
-use super::connect::{WaitLimits, connect};
+use super::connect::{ConnectOptions, connect};
 use super::dialogue::{self, Request};
 use super::error::{ClientError, Completion};
 use super::stdout::StdoutWriter;
@@ -39,7 +39,7 @@ pub enum Report {
 /// answers with an error; otherwise see [`ClientError`].
 pub fn run(
     target: &Target,
-    waits: WaitLimits,
+    options: ConnectOptions,
     report: Report,
     is_watch: bool,
 ) -> Result<Completion, ClientError> {
@@ -49,7 +49,7 @@ pub fn run(
             "{target}: {protocol} has no STATUS; ask a listener of text or binary"
         )));
     }
-    let mut connection = StepwiseConnection::new(target, connect(target, waits)?, waits.timeout);
+    let mut connection = StepwiseConnection::new(target, connect(target, options)?, options.timeout);
     take_banner(target, &mut connection)?;
     let mut output = StdoutWriter::new();
     let is_screen = is_watch && report == Report::Table && io::stdout().is_terminal();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{Arg, CommandFactory, Parser, ValueEnum};
+use tinytcp_cli::proxy_header::ProxyHeader;
 use tinytcp_cli::target::ProtocolName;
 use tinytcp_cli::units;
 
@@ -208,6 +209,11 @@ pub struct Arguments {
     /// Source addresses, used in turn: 127.0.0.2-127.0.0.40, 127.0.1.0/28, several with commas
     #[arg(long, value_name = "ADDRESSES", env = "TINYTCP_SOURCE", value_parser = sources)]
     pub source: Option<Sources>,
+
+    /// Begin each connection with a PROXY header, as a proxy would: v1, v2, v2:192.0.2.7:51234 for
+    /// another client than this end, or local for a health check of the proxy
+    #[arg(long, value_name = "HEADER", env = "TINYTCP_PROXY_HEADER")]
+    pub proxy_header: Option<ProxyHeader>,
 
     /// Close connections with a reset, which leaves no port in TIME_WAIT
     #[arg(long, env = "TINYTCP_RESET")]

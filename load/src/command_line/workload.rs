@@ -180,6 +180,7 @@ impl Workload {
             lifetime: arguments.lifetime,
             sources,
             reset: arguments.reset,
+            proxy_header: arguments.proxy_header,
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use tinytcp_cli::proxy_header::ProxyHeader;
 use tinytcp_core::os::endpoint::Endpoint;
 use tinytcp_core::os::moment::Moment;
 
@@ -36,6 +37,8 @@ pub struct Plan {
     pub sources: Vec<IpAddr>,
     /// True if connections are closed with a reset, which leaves no port in TIME_WAIT.
     pub reset: bool,
+    /// The header with which each connection begins.
+    pub proxy_header: Option<ProxyHeader>,
 }
 
 impl Plan {

@@ -202,11 +202,12 @@ impl LoadConnection {
             .map_or(self.life.ends, |oldest| oldest.sent.after(plan.settings.timeout))
     }
 
-    /// Checks whether the connection attempt has succeeded, and records the opening once.
+    /// Checks whether the connection attempt has succeeded. Records the opening once, and sends the
+    /// header of a proxy if the plan has one.
     ///
     /// # Errors
     /// Fails if the attempt has failed.
-    pub fn check_open(&mut self, state: &mut ThreadState) -> Result<bool, Loss> {
+    pub fn check_open(&mut self, plan: &Plan, state: &mut ThreadState) -> Result<bool, Loss> {
         let refused = |error| Err(Loss::Refused(error));
         if let Some(error) = self.stream.take_error().map_err(Loss::Refused)? {
             return refused(error);
@@ -224,6 +225,9 @@ impl LoadConnection {
                 return Ok(false);
             }
             (Err(error), _) | (_, Err(error)) => return refused(error),
+        }
+        if let Some(header) = &plan.proxy_header {
+            header.send(&self.stream).map_err(Loss::Refused)?;
         }
         self.is_open = true;
         state.counts.opened += 1;

@@ -362,7 +362,7 @@ fn process_event(
     plan: &Plan,
     state: &mut ThreadState,
 ) -> Result<ReadProgress, Loss> {
-    if !connection.is_open() && !connection.check_open(state)? {
+    if !connection.is_open() && !connection.check_open(plan, state)? {
         return Ok(ReadProgress::Drained);
     }
     let is_ending = event.is_read_closed() || event.is_error();
