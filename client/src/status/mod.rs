@@ -49,7 +49,8 @@ pub fn run(
             "{target}: {protocol} has no STATUS; ask a listener of text or binary"
         )));
     }
-    let mut connection = StepwiseConnection::new(target, connect(target, options)?, options.timeout);
+    let mut connection =
+        StepwiseConnection::new(target, connect(target, options)?, options.timeout);
     take_banner(target, &mut connection)?;
     let mut output = StdoutWriter::new();
     let is_screen = is_watch && report == Report::Table && io::stdout().is_terminal();
