@@ -51,7 +51,7 @@
 //!    eviction      over the memory limit: which connections give up their buffers
 //!    shutdown      answer what has arrived, within a timeout
 //!    listening     opens the listeners; bind_error: the reason and the remedy if one fails
-//!  connection/   one connection: Opening, Open, Draining, then Lingering
+//!  connection/   one connection: Opening, Open, Flushing, then Lingering
 //!    opening       the header of a proxy, which names the peer
 //!    socket_io     the moves between its buffers and the kernel
 //!    session_io    the moves between its buffers and its session

@@ -5,7 +5,7 @@
 //!
 //!            the session closes, the input ends,      all output is sent,   end of input,
 //!            a deadline passes, the server stops      the write side shut   or 2 s
-//!   Open ---------------------------------------> Draining ----> Lingering ----------> closed
+//!   Open ---------------------------------------> Flushing ----> Lingering ----------> closed
 //!    ^
 //!    '--- Opening: on a listener for proxies, the header that names the peer is incomplete
 //! ```
@@ -222,7 +222,7 @@ impl<S: Socket> Connection<S> {
     ///   Open, output >= high-water    =>  backpressure
     ///   not Open                      =>  not runnable, no incomplete message
     ///   Opening                       =>  no output held
-    ///   Draining, Lingering           =>  no input held
+    ///   Flushing, Lingering           =>  no input held
     ///   Lingering                     =>  no output held
     ///   overdue                       =>  in the run queue (not checked here)
     /// ```
@@ -239,7 +239,7 @@ impl<S: Socket> Connection<S> {
         debug_assert!(is_open || !self.runnable, "runnable and not open");
         debug_assert!(is_open || !self.has_incomplete_message(), "a message and not open");
         debug_assert!(
-            !matches!(self.phase, Phase::Draining(_) | Phase::Lingering(_))
+            !matches!(self.phase, Phase::Flushing(_) | Phase::Lingering(_))
                 || self.input.capacity() == 0,
             "ends and holds input"
         );
@@ -272,13 +272,13 @@ impl<S: Socket> Connection<S> {
             moved |= match self.phase {
                 Phase::Opening => return self.read_header(shared),
                 Phase::Open => self.end_if_over(shared),
-                Phase::Draining(reason) if self.output.is_empty() => {
+                Phase::Flushing(reason) if self.output.is_empty() => {
                     if !self.finish_output(reason, shared) {
                         return Ok(Turn::Close(reason));
                     }
                     true
                 }
-                Phase::Draining(_) => false,
+                Phase::Flushing(_) => false,
                 Phase::Lingering(reason) if self.read_state == ReadState::Ended => {
                     return Ok(Turn::Close(reason));
                 }
@@ -380,7 +380,7 @@ impl<S: Socket> Connection<S> {
     fn reason_of(&self, error: &io::Error) -> CloseReason {
         match self.phase {
             Phase::Opening | Phase::Open => CloseReason::of_error(error),
-            Phase::Draining(reason) | Phase::Lingering(reason) => reason,
+            Phase::Flushing(reason) | Phase::Lingering(reason) => reason,
         }
     }
 }

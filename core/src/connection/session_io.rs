@@ -35,7 +35,7 @@ impl<S: Socket> Connection<S> {
                     self.message_began = now;
                 }
             }
-            Step::Close(reason) => self.drain(reason, shared),
+            Step::Close(reason) => self.begin_flushing(reason, shared),
         }
         consumed > 0 || step != Step::Paused || self.output.len() > waiting_len
     }
@@ -74,9 +74,9 @@ impl<S: Socket> Connection<S> {
             return false;
         }
         if self.ends_messages_by_quiet && self.complete_piece(shared) == Next::Close {
-            self.drain(CloseReason::Quit, shared);
+            self.begin_flushing(CloseReason::Quit, shared);
         } else if has_ended {
-            self.drain(CloseReason::PeerClosed, shared);
+            self.begin_flushing(CloseReason::PeerClosed, shared);
         } else {
             self.end(Farewell::Shutdown, CloseReason::Shutdown, shared);
         }
@@ -126,12 +126,12 @@ impl<S: Socket> Connection<S> {
     pub(super) fn end(&mut self, farewell: Farewell, reason: CloseReason, shared: &mut Shared) {
         self.session
             .append_farewell(farewell, &mut Output::new(&mut self.output, &mut shared.pool));
-        self.drain(reason, shared);
+        self.begin_flushing(reason, shared);
     }
 
-    /// Begins draining: no more messages are run, and waiting answers are still sent.
-    pub(super) fn drain(&mut self, reason: CloseReason, shared: &mut Shared) {
-        self.phase = Phase::Draining(reason);
+    /// Begins the phase `Flushing`: no more messages are run, and waiting answers are still sent.
+    pub(super) fn begin_flushing(&mut self, reason: CloseReason, shared: &mut Shared) {
+        self.phase = Phase::Flushing(reason);
         self.runnable = false;
         self.message_began = Moment::NEVER;
         self.last_sent = shared.clock.now();

@@ -13,7 +13,7 @@ pub enum Phase {
     /// Reads messages and runs them.
     Open,
     /// Sends the last answers. No more messages are run.
-    Draining(CloseReason),
+    Flushing(CloseReason),
     /// Has sent everything and waits for the end of the peer's input. Closing earlier could reset
     /// the connection and destroy answers that are still in transit.
     Lingering(CloseReason),

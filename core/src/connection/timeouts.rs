@@ -48,7 +48,7 @@ impl<S: Socket> Connection<S> {
     fn next_wait(&self, timeouts: &Timeouts) -> (Wait, Moment) {
         match self.phase {
             Phase::Lingering(_) => return (Wait::Linger, self.last_sent.after(LINGER_TIMEOUT)),
-            Phase::Draining(_) => return (Wait::Write, self.last_sent.deadline(timeouts.write)),
+            Phase::Flushing(_) => return (Wait::Write, self.last_sent.deadline(timeouts.write)),
             Phase::Opening => return (Wait::Header, self.opened.deadline(timeouts.proxy_header)),
             Phase::Open => {}
         }
@@ -103,7 +103,7 @@ impl<S: Socket> Connection<S> {
             return turn;
         }
         match (self.next_wait(&shared.timeouts).0, self.phase) {
-            (Wait::Linger, Phase::Draining(reason) | Phase::Lingering(reason)) => {
+            (Wait::Linger, Phase::Flushing(reason) | Phase::Lingering(reason)) => {
                 return Turn::Close(reason);
             }
             (Wait::Header, _) => return Turn::Close(CloseReason::ProxyHeaderTimeout),
@@ -117,7 +117,7 @@ impl<S: Socket> Connection<S> {
             }
             (Wait::Quiet, _) => {
                 if self.complete_piece(shared) == Next::Close {
-                    self.drain(CloseReason::Quit, shared);
+                    self.begin_flushing(CloseReason::Quit, shared);
                 }
             }
         }

@@ -114,7 +114,7 @@ enum Phase {
     /// It reads requests.
     Open,
     /// It reads no more requests. The last answers wait for the client.
-    Draining,
+    Flushing,
     /// The client has all answers. Its end of input is awaited, and what comes before is discarded.
     Lingering,
 }
@@ -375,9 +375,9 @@ impl Connection {
         loop {
             self.flush()?;
             if self.phase == Phase::Open && self.stopping && !self.readable {
-                self.phase = Phase::Draining;
+                self.phase = Phase::Flushing;
             }
-            if self.phase == Phase::Draining && self.output.is_empty() {
+            if self.phase == Phase::Flushing && self.output.is_empty() {
                 if self.input_ended {
                     return Ok(Turn::Close);
                 }
@@ -392,7 +392,7 @@ impl Connection {
             if self.phase == Phase::Lingering && is_over {
                 return Ok(Turn::Close);
             }
-            let wants_fill = self.phase != Phase::Draining && self.output.len() < HIGH_WATER;
+            let wants_fill = self.phase != Phase::Flushing && self.output.len() < HIGH_WATER;
             if !self.readable || !wants_fill {
                 return Ok(Turn::Idle); // an event follows
             }
@@ -432,7 +432,7 @@ impl Connection {
         self.input.extend_from_slice(&buf[..len]);
         self.advance();
         if self.input_ended {
-            self.phase = Phase::Draining;
+            self.phase = Phase::Flushing;
         }
         Ok(len)
     }
@@ -462,7 +462,7 @@ impl Connection {
     fn end(&mut self, answer: &[u8]) {
         self.output.extend_from_slice(answer);
         self.input = Vec::new();
-        self.phase = Phase::Draining;
+        self.phase = Phase::Flushing;
     }
 
     /// Writes as much of the output as the kernel takes.

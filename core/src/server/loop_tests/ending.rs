@@ -48,15 +48,15 @@ fn exit_without_a_newline_counts_at_the_end_of_input_and_at_a_stop() {
 #[test]
 fn a_reset_after_the_farewell_does_not_change_the_close_reason() {
     let mut harness = text();
-    let (draining, lingering) = (harness.peer(), harness.peer());
-    draining.set_room(0);
-    draining.send(b"QUIT\n");
+    let (flushing, lingering) = (harness.peer(), harness.peer());
+    flushing.set_room(0);
+    flushing.send(b"QUIT\n");
     lingering.send(b"QUIT\n");
     harness.run_until_idle();
-    draining.reset();
+    flushing.reset();
     lingering.reset();
     harness.run_until_idle();
-    assert!(draining.is_closed() && lingering.is_closed());
+    assert!(flushing.is_closed() && lingering.is_closed());
     assert_eq!(closed_for(&harness, CloseReason::Quit), 2);
 }
 
