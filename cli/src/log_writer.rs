@@ -35,18 +35,23 @@ enum QueueEntry {
 }
 
 impl LogWriter {
-    /// Starts a thread with this name that writes lines to `target`. The thread blocks all signals:
-    /// a signal must interrupt the wait of the loop, not the writing of a line.
+    /// Starts a thread with this name that writes lines to `target`. Where lines were dropped, it
+    /// writes the line that `loss` returns for their number. The thread blocks all signals: a
+    /// signal must interrupt the wait of the loop, not the writing of a line.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn new(name: &str, target: impl Write + Send + 'static) -> io::Result<Self> {
+    pub fn new(
+        name: &str,
+        target: impl Write + Send + 'static,
+        loss: impl Fn(u64) -> String + Send + 'static,
+    ) -> io::Result<Self> {
         let (queue, items) = mpsc::sync_channel(LINES_MAX);
         let dropped = Arc::new(AtomicU64::new(0));
         let writer = Self { queue, dropped: Arc::clone(&dropped) };
         let write = move || {
             signals::block_all();
-            write_items(target, &items, &dropped);
+            write_items(target, &items, &dropped, loss);
         };
         thread::Builder::new().name(name.into()).spawn(write)?;
         Ok(writer)
@@ -86,7 +91,18 @@ impl Write for LogWriter {
     }
 }
 
-fn write_items(mut target: impl Write, items: &Receiver<QueueEntry>, dropped: &AtomicU64) {
+/// Returns the line about `count` dropped lines in a stream for people.
+#[must_use]
+pub fn loss(count: u64) -> String {
+    format!("dropped here, because the stream was full or too slow: {}", plural(count, "line"))
+}
+
+fn write_items(
+    mut target: impl Write,
+    items: &Receiver<QueueEntry>,
+    dropped: &AtomicU64,
+    loss: impl Fn(u64) -> String,
+) {
     let mut is_torn = false;
     for item in items {
         match item {
@@ -109,11 +125,7 @@ fn write_items(mut target: impl Write, items: &Receiver<QueueEntry>, dropped: &A
         }
         let count = dropped.swap(0, Ordering::Relaxed);
         if count > 0 {
-            drop(writeln!(
-                target,
-                "dropped here, because the stream was full or too slow: {}",
-                plural(count, "line")
-            ));
+            drop(writeln!(target, "{}", loss(count)));
         }
     }
 }
@@ -143,7 +155,7 @@ mod tests {
     #[test]
     fn lines_are_written_in_order_and_a_flush_waits_for_them() {
         let page = Memory::default();
-        let writer = LogWriter::new("page", page.clone()).expect("a thread");
+        let writer = LogWriter::new("page", page.clone(), loss).expect("a thread");
         (0..100).for_each(|number| writer.line(&number.to_string()));
         writer.flush(PATIENCE);
         let expected: String = (0..100).map(|number| format!("{number}\n")).collect();
@@ -176,7 +188,7 @@ mod tests {
     fn a_stream_that_was_full_gets_the_next_line_and_the_loss() {
         let page = Memory::default();
         let writer =
-            LogWriter::new("full", Full { page: page.clone(), writes: 0 }).expect("a thread");
+            LogWriter::new("full", Full { page: page.clone(), writes: 0 }, loss).expect("a thread");
         ["first", "second", "third"].into_iter().for_each(|line| writer.line(line));
         writer.flush(PATIENCE);
         let page =
@@ -191,7 +203,7 @@ mod tests {
     fn a_stalled_stream_costs_lines_but_no_time() {
         let page = Memory::default();
         let stall = page.0.lock().expect("no writer panics");
-        let writer = LogWriter::new("page", page.clone()).expect("a thread");
+        let writer = LogWriter::new("page", page.clone(), loss).expect("a thread");
         (0..LINES_MAX + 100).for_each(|_| writer.line("x"));
         writer.flush(Duration::from_millis(1));
         drop(stall);

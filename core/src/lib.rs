@@ -49,7 +49,7 @@
 //!    accept        a batch per round, SERVER_BUSY, and a way back from every error
 //!    newcomers     new connections that the log shows only after a second
 //!    eviction      over the memory limit: which connections give up their buffers
-//!    shutdown      answer what has arrived, within a timeout
+//!    shutdown      answer what has arrived, within a timeout; gradual_close: a drain before it
 //!    listening     opens the listeners; bind_error: the reason and the remedy if one fails
 //!  connection/   one connection: Opening, Open, Flushing, then Lingering
 //!    opening       the header of a proxy, which names the peer

@@ -93,10 +93,11 @@ pub struct Timeouts {
     pub proxy_header: Option<Duration>,
     /// The pause after which a line without an end is a message, in protocols that allow it.
     pub quiet: Option<Duration>,
-    /// The time from the request to drain to the request to stop. Without one the server drains
-    /// until it is stopped.
+    /// The time from the request to drain to the first close. Without one the server drains until
+    /// it is stopped.
     pub drain_delay: Option<Duration>,
-    /// The time from the request to stop to the end of the server.
+    /// The time from the request to stop to the end of the server. A drain spreads the closes of
+    /// its connections over the same time before.
     pub drain: Option<Duration>,
 }
 

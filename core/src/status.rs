@@ -304,6 +304,26 @@ impl Status {
         }
     }
 
+    /// Logs the state as `event`, with the counters in its fields.
+    pub fn log(&self, event: &str) {
+        let total = self.total();
+        log::info!(
+            event,
+            state:% = self.state,
+            uptime_seconds = self.uptime.as_secs_f64(),
+            connections_open = total.open(),
+            connections_accepted_total = total.accepted,
+            connections_closed_total = total.closed_in_all(),
+            connections_rejected_total = total.closed_for(CloseReason::ServerBusy),
+            probes_total = total.probes,
+            messages_total = total.messages,
+            received_bytes_total = total.received_bytes,
+            sent_bytes_total = total.sent_bytes,
+            buffered_bytes_peak = self.held_bytes_most;
+            "{event}: {self}"
+        );
+    }
+
     /// Returns how many descriptors are open.
     #[must_use]
     pub fn open_descriptors(&self) -> u64 {

@@ -20,6 +20,7 @@ mod examples;
 mod fairness;
 mod half_close;
 mod haproxy;
+mod json_log;
 mod lingering;
 mod listening;
 mod memory;

@@ -1,9 +1,9 @@
 //! Escaping: untrusted text made harmless for a terminal and for a log line.
 //!
 //! Bytes from a peer, a user or a file are shown only through [`quoted`] or [`shown`]. Printable
-//! UTF-8 stays as it is. Control characters, line separators, characters that change the direction
-//! of writing or have no width, and bytes that are not UTF-8 are escaped: they could break a line,
-//! control a terminal, or make a text look like another one.
+//! UTF-8 stays as it is. Every other character, and every byte that is not UTF-8, is escaped: it
+//! could break a line, control a terminal, or make a text look like another one, as "Trojan Source"
+//! (CVE-2021-42574) does with the bidirectional controls of UAX #9.
 
 use std::fmt::{self, Write};
 
@@ -13,11 +13,11 @@ pub const fn quoted(bytes: &[u8]) -> impl fmt::Display + use<'_> {
     Escaped { bytes, kept: "" }
 }
 
-/// Formats `bytes` for a line on a terminal. Backslashes and tabs stay, so the result can be
-/// ambiguous.
+/// Formats `bytes` for a line on a terminal. Backslashes, tabs, and the joiners that some scripts
+/// and emoji need stay, so the result can be ambiguous.
 #[must_use]
 pub const fn shown(bytes: &[u8]) -> impl fmt::Display + use<'_> {
-    Escaped { bytes, kept: "\\\t" }
+    Escaped { bytes, kept: "\\\t\u{200c}\u{200d}" }
 }
 
 /// Returns the longest prefix of `bytes` that has at most `len_max` bytes and ends between two
@@ -62,12 +62,29 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// True for a backslash and for every character that is not printable text by itself.
+/// True for a backslash and for every character that is not printable.
 fn is_escaped(c: char) -> bool {
-    let is_mark = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}');
-    let is_bidi = is_mark || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let has_no_width = matches!(c, '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}');
-    c == '\\' || c.is_control() || is_bidi || has_no_width || matches!(c, '\u{2028}' | '\u{2029}')
+    c == '\\' || !is_printable(c)
+}
+
+/// Returns whether a terminal shows `c` as itself.
+///
+/// False for control, format, private and unassigned characters, and for separators other than the
+/// space. The format characters include every bidirectional control and most without a width. The
+/// table is that of the standard library, which follows each version of Unicode.
+#[must_use]
+pub fn is_printable(c: char) -> bool {
+    // Letters by their property, but blank: without them a name looks like another one.
+    if matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}') {
+        return false;
+    }
+    if c.is_ascii() {
+        return matches!(c, ' '..='~');
+    }
+    // The standard library escapes a combining mark only where it follows no letter.
+    let mut bytes = [b'a'; 5];
+    let len = 1 + c.encode_utf8(&mut bytes[1..]).len();
+    str::from_utf8(&bytes[..len]).is_ok_and(|text| text.escape_debug().nth(1) == Some(c))
 }
 
 #[cfg(test)]
@@ -77,21 +94,23 @@ mod tests {
 
     #[test]
     fn printable_text_of_any_language_stays() {
-        for text in ["it's \"so\"", "é ß 字 🙂", "e\u{301}", "שלום", "مرحبا", "हिन्दी"]
-        {
+        let texts = ["it's \"so\"", "é ß 字 🙂", "e\u{301}", "שלום", "مرحبا", "हिन्दी", "☺\u{fe0f}"];
+        for text in texts {
             assert_eq!(quoted(text.as_bytes()).to_string(), text);
         }
     }
 
     #[test]
-    fn every_control_bidi_and_invisible_character_is_escaped() {
+    fn control_bidi_invisible_and_unassigned_characters_are_escaped() {
         let controls = ('\0'..=' ').chain('\u{7f}'..='\u{9f}').filter(|c| c.is_control());
         let bidi = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\
                     \u{2066}\u{2067}\u{2068}\u{2069}";
-        for c in controls
-            .chain(bidi.chars())
-            .chain("\u{2028}\u{2029}\u{200b}\u{2060}\u{2064}\u{feff}".chars())
-        {
+        let invisible = "\u{ad}\u{180e}\u{200b}\u{200c}\u{200d}\u{2060}\u{2064}\u{3164}\u{feff}\
+                         \u{fff9}\u{e0041}";
+        let separators = "\u{a0}\u{2028}\u{2029}\u{202f}";
+        let others = "\u{378}\u{e000}\u{ffff}\u{10ffff}";
+        let texts = [bidi, invisible, separators, others];
+        for c in controls.chain(texts.into_iter().flat_map(str::chars)) {
             let text = quoted(c.to_string().as_bytes()).to_string();
             assert!(text.starts_with('\\') && text.is_ascii(), "{c:?}: {text}");
         }
@@ -105,6 +124,8 @@ mod tests {
     fn a_backslash_is_escaped_in_quoted_text_and_stays_on_a_terminal() {
         assert_eq!(quoted(b"C:\\x\ty").to_string(), r"C:\\x\ty");
         assert_eq!(shown(b"C:\\x\ty\x1b").to_string(), "C:\\x\ty\\x1b");
+        let family = "👨\u{200d}👩\u{200d}👧";
+        assert_eq!(shown(family.as_bytes()).to_string(), family);
     }
 
     #[test]

@@ -3,20 +3,28 @@
 //! The number of lines per second is limited. Further events of the same second are only counted,
 //! and the counts are logged in one line when the second is over. So a person sees each step of a
 //! session, and a load test costs a bounded number of lines.
+//!
+//! Each line is a record of the crate `log` with a message and with fields, so that a logger can
+//! show either. The fields have the names that `/metrics` and `/status` use.
 
 use std::fmt;
 use std::time::Duration;
+
+use log::Level;
 
 use crate::close_reason::{CloseReason, by_reason};
 use crate::display::escape::{front, quoted};
 use crate::display::plural::plural;
 use crate::os::moment::Moment;
-use crate::os::peer::Peer;
+use crate::os::peer::{Peer, PeerAddr};
 
 /// How many bytes of a message are shown. Longer messages are truncated.
 const SHOWN_BYTES_MAX: usize = 64;
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// The key of a log record's field with the name of its event.
+pub const EVENT_KEY: &str = "event";
 
 /// The key of a log record's age: how many milliseconds ago its event happened. The log writer
 /// subtracts it from the time of the line.
@@ -66,6 +74,8 @@ pub struct Activity {
     suppressed: Suppressed,
     /// The protocol of each listener.
     protocols: Vec<&'static str>,
+    /// The URL of each listener; empty on a simulated network.
+    urls: Vec<String>,
     /// The listeners whose connections are not logged.
     hidden: Vec<usize>,
 }
@@ -92,6 +102,7 @@ impl Activity {
             second_ends: Moment::START,
             suppressed: Suppressed::default(),
             protocols,
+            urls: Vec::new(),
             hidden: Vec::new(),
         }
     }
@@ -113,6 +124,11 @@ impl Activity {
     pub const fn set_limits(&mut self, lines_max: Option<u32>, shows_messages: bool) {
         (self.lines_max, self.shows_messages) = (lines_max, shows_messages);
         self.second_ends = Moment::START;
+    }
+
+    /// Sets the URLs of the listeners, which are known once they are open.
+    pub fn set_urls(&mut self, urls: Vec<String>) {
+        self.urls = urls;
     }
 
     /// Starts a new second if the old one is over, after logging what the old one suppressed.
@@ -149,7 +165,10 @@ impl Activity {
         let occurred: Vec<&str> =
             counts.iter().filter(|(count, _)| *count > 0).map(|(_, text)| text.as_str()).collect();
         if !occurred.is_empty() {
-            log::info!("suppressed in the last second: {}", occurred.join(", "));
+            log::info!(
+                event = "suppressed", opened, messages, closed = closed_in_all, probes;
+                "suppressed in the last second: {}", occurred.join(", ")
+            );
         }
     }
 
@@ -157,7 +176,11 @@ impl Activity {
     pub fn opened(&mut self, peer: &Peer, age: Duration) {
         if !self.hides(peer) && self.take_line(|suppressed| &mut suppressed.opened) {
             let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-            log::info!(age_ms; "opened {}", self.name(peer));
+            let Origin { protocol, listener, addr } = self.origin(peer);
+            log::info!(
+                event = "opened", age_ms, protocol, listener, peer:% = addr;
+                "opened {protocol} {addr}"
+            );
         }
     }
 
@@ -165,7 +188,11 @@ impl Activity {
     pub fn opened_by_proxy(&mut self, peer: &Peer, proxy: &Peer, age: Duration) {
         if !self.hides(peer) && self.take_line(|suppressed| &mut suppressed.opened) {
             let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-            log::info!(age_ms; "opened {} by proxy {}", self.name(peer), proxy.addr());
+            let Origin { protocol, listener, addr } = self.origin(peer);
+            log::info!(
+                event = "opened", age_ms, protocol, listener, peer:% = addr, proxy:% = proxy.addr();
+                "opened {protocol} {addr} by proxy {}", proxy.addr()
+            );
         }
     }
 
@@ -182,7 +209,7 @@ impl Activity {
         if !self.hides(peer)
             && self.take_line(|suppressed| &mut suppressed.closed[summary.reason as usize])
         {
-            log::info!("closed {}: {summary}", self.name(peer));
+            self.write_end(Level::Info, "closed", peer, summary);
         }
     }
 
@@ -192,7 +219,7 @@ impl Activity {
             && !self.hides(peer)
             && self.take_line(|suppressed| &mut suppressed.probes)
         {
-            log::debug!("probe {}: {summary}", self.name(peer));
+            self.write_end(Level::Debug, "probe", peer, summary);
         }
     }
 
@@ -205,15 +232,36 @@ impl Activity {
         if self.hides(peer) {
             return;
         }
+        let Origin { protocol, listener, addr } = self.origin(peer);
         let blank = if name.is_empty() || message.is_empty() { "" } else { " " };
-        log::info!("{}: {name}{blank}{}", self.name(peer), Shown(message));
+        let shown = front(message, SHOWN_BYTES_MAX);
+        log::info!(
+            event = "message", protocol, listener, peer:% = addr,
+            name, content:% = quoted(shown), content_bytes = message.len();
+            "{protocol} {addr}: {name}{blank}{}", Shown(message)
+        );
     }
 
-    /// The peer of a connection as log lines show it.
-    fn name(&self, peer: &Peer) -> impl fmt::Display + use<> {
-        let (protocol, addr) =
-            (self.protocols.get(peer.listener()).copied().unwrap_or_default(), peer.addr());
-        fmt::from_fn(move |f| write!(f, "{protocol} {addr}"))
+    /// Writes the line of a connection that has ended.
+    fn write_end(&self, level: Level, event: &str, peer: &Peer, summary: &Summary) {
+        let Origin { protocol, listener, addr } = self.origin(peer);
+        log::log!(
+            level, event, protocol, listener, peer:% = addr,
+            reason = summary.reason.label(),
+            received_bytes = summary.received_bytes,
+            sent_bytes = summary.sent_bytes,
+            messages = summary.messages,
+            duration_seconds = summary.duration.as_secs_f64();
+            "{event} {protocol} {addr}: {summary}"
+        );
+    }
+
+    fn origin(&self, peer: &Peer) -> Origin<'_> {
+        Origin {
+            protocol: self.protocols.get(peer.listener()).copied().unwrap_or_default(),
+            listener: self.urls.get(peer.listener()).map_or("", String::as_str),
+            addr: peer.addr(),
+        }
     }
 
     /// Returns true and uses up one line of this second, or returns false and increments the
@@ -228,6 +276,14 @@ impl Activity {
         }
         taken
     }
+}
+
+/// The origin of an event.
+struct Origin<'a> {
+    protocol: &'static str,
+    /// The URL of the listener.
+    listener: &'a str,
+    addr: PeerAddr,
 }
 
 /// The bytes of a message as a log line shows them: quoted and truncated.

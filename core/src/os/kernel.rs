@@ -125,6 +125,7 @@ impl System for Kernel {
         let (counted, stall) = self.running.read(self.started.elapsed(), waited_max);
         if let Some(stall) = stall {
             log::warn!(
+                event = "stall", stall_seconds = stall.as_secs_f64();
                 "the server did not run for {:.1} s: all deadlines are extended by this time",
                 stall.as_secs_f64()
             );

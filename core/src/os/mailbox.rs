@@ -22,8 +22,8 @@ pub enum Mail {
     /// Stop. The first request lets the server answer what has arrived; a later second one ends it
     /// at once.
     Stop,
-    /// Report that the server should get no new connections, and stop after
-    /// [`Timeouts::drain_delay`](crate::limits::Timeouts::drain_delay).
+    /// Report that the server should get no new connections. After
+    /// [`Timeouts::drain_delay`](crate::limits::Timeouts::drain_delay), close them one by one.
     Drain,
     /// Log the state of the server.
     LogStatus,
@@ -56,8 +56,10 @@ impl Handle {
         self.send(Mail::Stop);
     }
 
-    /// Requests a drain: the server serves, reports that it should get no new connections, and
-    /// stops after [`Timeouts::drain_delay`](crate::limits::Timeouts::drain_delay).
+    /// Requests a drain: the server serves, and reports that it should get no new connections.
+    /// After [`Timeouts::drain_delay`](crate::limits::Timeouts::drain_delay) it accepts no more and
+    /// closes its connections one by one, spread over
+    /// [`Timeouts::drain`](crate::limits::Timeouts::drain). Then it ends.
     ///
     /// It blocks while 1,024 requests are queued, so a session must not call it.
     pub fn drain(&self) {

@@ -212,6 +212,7 @@ impl Acceptor {
     fn warn_of_limit(&mut self, now: Moment) {
         if self.throttle.allows(now) {
             log::warn!(
+                event = "connections_limit", connections_limit = self.connections_max;
                 "rejecting connections: the limit of {} is reached; raise --max-connections",
                 self.connections_max
             );
@@ -252,6 +253,11 @@ impl Acceptor {
         1 + self.backlog / BATCH_MAX
     }
 
+    /// True once accepting has stopped for good.
+    pub(super) const fn is_stopped(&self) -> bool {
+        self.is_stopped
+    }
+
     /// Stops accepting for good.
     pub(super) fn stop(&mut self) {
         self.is_stopped = true;
@@ -269,7 +275,7 @@ impl Acceptor {
     ) {
         status.accepts_lost += 1;
         if self.throttle.allows(now) {
-            log::warn!("{what}: {error}");
+            log::warn!(event = "accept_lost", error:%; "{what}: {error}");
         }
     }
 
@@ -278,6 +284,7 @@ impl Acceptor {
         let length = self.pause(now);
         if self.throttle.allows(now) {
             log::warn!(
+                event = "accept_paused", error:%, retry_seconds = length.as_secs_f64();
                 "cannot accept connections: {error}; retrying in {length:?}, or when one is closed"
             );
         }

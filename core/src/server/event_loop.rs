@@ -35,6 +35,7 @@ use std::time::Duration;
 use super::accept::{Acceptor, Incoming};
 use super::config::{Config, Service};
 use super::eviction::Eviction;
+use super::gradual_close::GradualClose;
 #[cfg(any(test, feature = "testing"))]
 use super::inspection::{Inspection, OpenConnection};
 use super::newcomers::Newcomers;
@@ -72,6 +73,7 @@ pub struct EventLoop<S: System> {
     acceptor: Acceptor,
     newcomers: Newcomers,
     shutdown: Shutdown,
+    gradual_close: GradualClose,
     eviction: Eviction,
     /// Mail that the loop has not acted on.
     inbox: Vec<Mail>,
@@ -120,6 +122,7 @@ impl<S: System> EventLoop<S> {
             acceptor: Acceptor::new(services, config),
             newcomers: Newcomers::default(),
             shutdown: Shutdown::default(),
+            gradual_close: GradualClose::default(),
             eviction: Eviction::default(),
             inbox: Vec::new(),
         }
@@ -219,7 +222,7 @@ impl<S: System> EventLoop<S> {
                 Mail::Stop => self.shutdown.request(),
                 Mail::Drain => self.drain(),
                 Mail::Reload(settings) => self.reload(&settings),
-                Mail::LogStatus => log::info!("status: {}", self.shared.status),
+                Mail::LogStatus => self.shared.status.log("status"),
                 Mail::Status(reply) => {
                     // Sending fails when the thread no longer waits for the reply.
                     let _ = reply.try_send(self.shared.status.clone());
@@ -254,8 +257,14 @@ impl<S: System> EventLoop<S> {
         let delay = self.shared.timeouts.drain_delay;
         self.shutdown.drain(self.shared.clock.now(), delay);
         match delay {
-            Some(delay) => log::info!("draining: not ready any more; stopping in {delay:?}"),
-            None => log::info!("draining: not ready any more; serving until a request to stop"),
+            Some(delay) => log::info!(
+                event = "draining", delay_seconds = delay.as_secs_f64();
+                "draining: not ready any more; accepting connections for {delay:?}"
+            ),
+            None => log::info!(
+                event = "draining";
+                "draining: not ready any more; serving until a request to stop"
+            ),
         }
     }
 
@@ -271,6 +280,7 @@ impl<S: System> EventLoop<S> {
             .min(self.acceptor.deadline())
             .min(self.newcomers.deadline())
             .min(self.shutdown.deadline())
+            .min(self.gradual_close.deadline())
             .min(self.shared.activity.deadline());
         (deadline != Moment::NEVER).then(|| deadline.since(now))
     }
@@ -441,24 +451,59 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// Takes the next step of a shutdown, when one is due.
+    /// Takes the next step of a drain or a shutdown, when one is due.
     fn shut_down(&mut self) {
         match self.shutdown.next_step(self.shared.clock.now(), self.shared.timeouts.drain) {
-            None => {}
-            Some(Step::StopAccepting) => self.stop_accepting(),
+            None => self.continue_gradual_close(),
+            Some(Step::CloseGradually) => self.begin_gradual_close(),
+            Some(Step::StopAccepting) => self.stop(),
             Some(Step::StopReading) => self.enqueue_all(Connection::stop_reading),
         }
     }
 
-    fn stop_accepting(&mut self) {
+    fn begin_gradual_close(&mut self) {
+        self.stop_accepting();
+        let (open, length) = (self.table.len() as u64, self.shared.timeouts.drain);
+        let length = length.unwrap_or_default();
+        log::info!(
+            event = "gradual_close", connections_open = open, length_seconds = length.as_secs_f64();
+            "draining: accepting no more; closing {} within {length:?}", plural(open, "connection")
+        );
+        self.gradual_close.begin(self.table.tokens().collect(), self.shared.clock.now(), length);
+    }
+
+    /// Lets the connections that are due answer what has arrived and close, at most
+    /// [`EXPIRED_MAX`](turn_budget::EXPIRED_MAX) of them. The others follow in the next round.
+    fn continue_gradual_close(&mut self) {
+        let now = self.shared.clock.now();
+        for _ in 0..turn_budget::EXPIRED_MAX {
+            let Some(token) = self.gradual_close.pop_due(now) else { break };
+            if let Some(connection) = self.table.get_mut(token) {
+                connection.stop();
+                self.run_queue.push(token.key(), connection.class());
+            }
+        }
+    }
+
+    fn stop(&mut self) {
         self.shared.status.state = State::Stopping;
-        log::info!("stopping with {} open", plural(self.table.len() as u64, "connection"));
-        (0..self.acceptor.accept_all()).for_each(|_| self.accept());
-        self.acceptor.stop();
-        self.system.close_listeners();
+        let open = self.table.len() as u64;
+        log::info!(event = "stopping", connections_open = open; "stopping with {} open", plural(open, "connection"));
+        self.gradual_close.end();
+        self.stop_accepting();
         self.enqueue_all(Connection::stop);
         let now = self.read_clocks().moment;
         self.shutdown.stopped_accepting(now);
+    }
+
+    /// Accepts the queued connections and closes the listeners, unless that is done.
+    fn stop_accepting(&mut self) {
+        if self.acceptor.is_stopped() {
+            return;
+        }
+        (0..self.acceptor.accept_all()).for_each(|_| self.accept());
+        self.acceptor.stop();
+        self.system.close_listeners();
     }
 
     /// Calls `prepare` for every connection and puts it into the run queue.

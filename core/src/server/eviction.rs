@@ -55,6 +55,7 @@ impl Eviction {
         if pool.take_misfit() {
             if self.misfit_throttle.allows(now) {
                 log::warn!(
+                    event = "message_refused", buffered_bytes_limit = pool.memory_bytes_max();
                     "refusing a message: it or its answer exceeds the memory limit ({} MiB); \
                      raise --memory-limit, or lower --max-line and --max-frame",
                     pool.memory_bytes_max() >> 20
@@ -67,6 +68,7 @@ impl Eviction {
         self.is_active = true;
         if self.throttle.allows(now) {
             log::warn!(
+                event = "memory_limit", buffered_bytes_limit = pool.memory_bytes_max();
                 "memory limit reached ({} MiB): evicting the connections with the largest buffers",
                 pool.memory_bytes_max() >> 20
             );

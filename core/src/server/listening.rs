@@ -43,7 +43,9 @@ impl Listening {
             let first = listening.failures.into_iter().next();
             return Err(first.unwrap_or_else(|| BindError { listener: None, error: nowhere() }));
         }
-        listening.failures.iter().for_each(|failure| log::warn!("{failure}"));
+        for failure in &listening.failures {
+            log::warn!(event = "listener_failed"; "{failure}");
+        }
         listening.warn_of_refused_options();
         Ok(listening)
     }
@@ -93,7 +95,7 @@ impl Listening {
                 error,
             };
             if is_missing_ipv6 {
-                log::debug!("{error}");
+                log::debug!(event = "listener_failed"; "{error}");
             } else if listener.required || is_of_chosen_port {
                 return Err(OpenError { error, is_of_chosen_port });
             } else {
@@ -127,7 +129,10 @@ impl Listening {
         let refused: Vec<String> =
             self.refused_options.iter().map(|(name, error)| format!("{name} ({error})")).collect();
         if !refused.is_empty() {
-            log::warn!("this system refuses socket options: {}", refused.join(", "));
+            log::warn!(
+                event = "socket_options_refused";
+                "this system refuses socket options: {}", refused.join(", ")
+            );
         }
     }
 }

@@ -6,6 +6,7 @@ mod builder;
 mod config;
 mod event_loop;
 mod eviction;
+mod gradual_close;
 #[cfg(any(test, feature = "testing"))]
 mod inspection;
 mod listening;
@@ -90,8 +91,10 @@ impl Server {
         let handle = kernel.handle();
         let mut event_loop = EventLoop::new(kernel, services, config);
         event_loop.shared.status.descriptors_at_start = open_descriptors();
+        let urls: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         let listeners = event_loop.shared.status.listeners.iter_mut();
-        listeners.zip(&addresses).for_each(|(listener, bound)| listener.url = bound.to_string());
+        listeners.zip(&urls).for_each(|(listener, url)| listener.url.clone_from(url));
+        event_loop.shared.activity.set_urls(urls);
         Ok(Self { event_loop, addresses, handle })
     }
 

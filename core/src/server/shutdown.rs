@@ -6,7 +6,9 @@
 //! ```
 //!
 //! A drain comes before it where one is requested: the server goes on serving, and reports that it
-//! should get no new connections. A load balancer has time to see that. Then the shutdown begins.
+//! should get no new connections. A load balancer has time to see that. After the drain delay the
+//! server accepts no more and closes its connections one by one, spread over the same timeout: see
+//! [`gradual_close`](super::gradual_close). Then the shutdown begins, for those that are left.
 //!
 //! Requests that arrive together count as one: a terminal that closes sends several signals.
 //!
@@ -26,6 +28,8 @@ const MERGED_WITHIN: Duration = Duration::from_millis(200);
 /// A step of a shutdown that the loop has to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
+    /// Accept the queued connections and then no more; begin to close the connections one by one.
+    CloseGradually,
     /// Accept the queued connections and then no more; close each connection once all that has
     /// arrived is answered.
     StopAccepting,
@@ -38,8 +42,12 @@ pub(super) enum Step {
 pub(super) struct Shutdown {
     /// True when a request has come since the last call of [`Shutdown::next_step`].
     requested: bool,
-    /// When the shutdown begins after a drain.
+    /// When the gradual close of a drain begins.
+    delay_ends: Moment,
+    /// When the shutdown begins after the gradual close.
     drain_ends: Moment,
+    /// True once the gradual close has begun.
+    is_closing: bool,
     /// True once the shutdown has begun.
     started: bool,
     /// True once a second request has come.
@@ -54,7 +62,9 @@ impl Default for Shutdown {
     fn default() -> Self {
         Self {
             requested: false,
+            delay_ends: Moment::NEVER,
             drain_ends: Moment::NEVER,
+            is_closing: false,
             started: false,
             is_urgent: false,
             merged_until: Moment::NEVER,
@@ -70,18 +80,19 @@ impl Shutdown {
         self.requested = true;
     }
 
-    /// Begins a drain, after which the shutdown begins; without a `delay` it begins when it is
-    /// requested.
+    /// Begins a drain. The gradual close begins after `delay`; without one, the drain lasts until
+    /// the shutdown is requested.
     pub(super) fn drain(&mut self, now: Moment, delay: Option<Duration>) {
-        self.drain_ends = now.deadline(delay);
+        self.delay_ends = now.deadline(delay);
     }
 
     /// When [`Shutdown::next_step`] must be called next, even if no event comes.
     pub(super) fn deadline(&self) -> Moment {
-        self.drain_ends.min(self.stop_reading_at).min(self.ends)
+        self.delay_ends.min(self.drain_ends).min(self.stop_reading_at).min(self.ends)
     }
 
-    /// Returns the step that is due now, if any; the whole shutdown may take `timeout`.
+    /// Returns the step that is due now, if any. The gradual close takes `timeout`, and so may the
+    /// shutdown after it. Without a `timeout` there is no gradual close.
     pub(super) fn next_step(&mut self, now: Moment, timeout: Option<Duration>) -> Option<Step> {
         if now >= self.drain_ends {
             self.requested |= !self.started;
@@ -90,11 +101,18 @@ impl Shutdown {
         if std::mem::take(&mut self.requested) {
             if !self.started {
                 self.started = true;
+                (self.delay_ends, self.drain_ends) = (Moment::NEVER, Moment::NEVER);
                 self.stop_reading_at = now.deadline(timeout.map(|timeout| timeout / 2));
                 self.ends = now.deadline(timeout);
                 return Some(Step::StopAccepting);
             }
             self.is_urgent |= now >= self.merged_until;
+        }
+        if now >= self.delay_ends {
+            self.delay_ends = Moment::NEVER;
+            self.drain_ends = now.after(timeout.unwrap_or_default());
+            self.is_closing = true;
+            return Some(Step::CloseGradually);
         }
         if now >= self.stop_reading_at {
             self.stop_reading_at = Moment::NEVER;
@@ -111,7 +129,8 @@ impl Shutdown {
 
     /// True when the server is to end now, with `open` connections left.
     pub(super) fn is_over(&self, open: usize, now: Moment) -> bool {
-        self.started && (open == 0 || self.is_urgent || now >= self.ends)
+        (self.is_closing && open == 0)
+            || (self.started && (open == 0 || self.is_urgent || now >= self.ends))
     }
 }
 
@@ -159,12 +178,39 @@ mod tests {
     }
 
     #[test]
-    fn a_drain_serves_for_its_delay_and_then_the_shutdown_begins() {
+    fn a_drain_serves_for_its_delay_closes_gradually_and_then_stops() {
         let mut shutdown = Shutdown::default();
         shutdown.drain(at(0), Some(Duration::from_secs(10)));
         assert_eq!((shutdown.deadline(), shutdown.next_step(at(9999), DRAIN)), (at(10_000), None));
-        assert_eq!(shutdown.next_step(at(10_000), DRAIN), Some(Step::StopAccepting));
-        assert_eq!(shutdown.deadline(), at(12_000), "half of the timeout later");
+        assert!(!shutdown.is_over(0, at(9999)), "new connections may come");
+        assert_eq!(shutdown.next_step(at(10_000), DRAIN), Some(Step::CloseGradually));
+        assert!(shutdown.is_over(0, at(10_000)) && !shutdown.is_over(1, at(10_000)));
+        assert_eq!(
+            (shutdown.deadline(), shutdown.next_step(at(13_999), DRAIN)),
+            (at(14_000), None)
+        );
+        assert_eq!(shutdown.next_step(at(14_000), DRAIN), Some(Step::StopAccepting));
+        assert_eq!(shutdown.deadline(), at(16_000), "half of the timeout later");
+    }
+
+    #[test]
+    fn a_drain_without_a_timeout_stops_after_its_delay() {
+        let mut shutdown = Shutdown::default();
+        shutdown.drain(at(0), Some(Duration::ZERO));
+        assert_eq!(shutdown.next_step(at(0), None), Some(Step::CloseGradually));
+        assert_eq!(shutdown.deadline(), at(0));
+        assert_eq!(shutdown.next_step(at(0), None), Some(Step::StopAccepting));
+        assert_eq!(shutdown.deadline(), Moment::NEVER);
+    }
+
+    #[test]
+    fn a_request_to_stop_ends_a_gradual_close() {
+        let mut shutdown = Shutdown::default();
+        shutdown.drain(at(0), Some(Duration::ZERO));
+        assert_eq!(shutdown.next_step(at(0), DRAIN), Some(Step::CloseGradually));
+        shutdown.request();
+        assert_eq!(shutdown.next_step(at(1), DRAIN), Some(Step::StopAccepting));
+        assert_eq!(shutdown.deadline(), at(2001), "half of the timeout later");
     }
 
     #[test]
@@ -175,7 +221,7 @@ mod tests {
         assert_eq!(shutdown.next_step(at(1), DRAIN), Some(Step::StopAccepting));
         shutdown.stopped_accepting(at(1));
         assert_eq!(shutdown.next_step(at(2001), DRAIN), Some(Step::StopReading));
-        shutdown.next_step(at(10_000), DRAIN);
+        assert_eq!(shutdown.next_step(at(10_000), DRAIN), None, "the end of the delay");
         assert!(!shutdown.is_urgent, "the end of the drain is not a second request");
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, Parser, ValueEnum};
 use tinytcp_cli::address::{Place, parse_url};
 use tinytcp_cli::units::{self, Timeout};
 use tinytcp_core::limits::Limits;
@@ -90,13 +90,14 @@ pub struct Arguments {
         value_parser = units::timeout)]
     pub quiet_period: Timeout,
 
-    /// Maximum time that a shutdown waits until clients have read their answers
+    /// Maximum time that a shutdown waits until clients have read their answers; a drain closes its
+    /// connections over the same time
     #[arg(long, value_name = "D", env = "TINYTCP_DRAIN_TIMEOUT", default_value = "5s",
         value_parser = units::timeout)]
     pub drain_timeout: Timeout,
 
-    /// After SIGUSR2: serve for this time without being ready, then stop; or `off`: serve until
-    /// another signal
+    /// After SIGUSR2: serve for this time without being ready, then close the connections one by
+    /// one; or `off`: serve until another signal
     #[arg(long, value_name = "D", env = "TINYTCP_DRAIN_DELAY", default_value = "10s",
         value_parser = units::timeout)]
     pub drain_delay: Timeout,
@@ -110,6 +111,10 @@ pub struct Arguments {
     /// no messages, `off` nothing [default: 50; connections if other machines can connect]
     #[arg(long, value_name = "N", env = "TINYTCP_ACTIVITY_LOG", value_parser = parse_activity_log)]
     pub activity_log: Option<ActivityLog>,
+
+    /// Format of the log: lines of text, or one JSON object for each event
+    #[arg(long, value_name = "FORMAT", env = "TINYTCP_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
 
     /// Answer health checks, Prometheus and browsers here: http://127.0.0.1:9464, or
     /// http+unix:///run/tinytcp-admin.sock [default: off]
@@ -207,6 +212,15 @@ impl Arguments {
         }
         None
     }
+}
+
+/// The format of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for a person.
+    Text,
+    /// One JSON object for each event.
+    Json,
 }
 
 /// The content of the activity log.

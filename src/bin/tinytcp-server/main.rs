@@ -5,29 +5,26 @@ mod check;
 mod configuration;
 mod health;
 mod log_level;
+mod logging;
 mod policy;
 mod reload;
 mod settings;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use arguments::Arguments;
+use arguments::{Arguments, LogFormat};
 use configuration::Fault;
-use env_logger::{Logger, Target, WriteStyle};
-use log::kv::Key;
-use log::{LevelFilter, Record};
+use log::Level;
 use log_level::LogLevel;
 use policy::OpenFiles;
 use reload::Reloader;
 use settings::Settings;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use tinytcp_cli::log_writer::LogWriter;
+use tinytcp_cli::log_writer::{self, LogWriter};
 use tinytcp_cli::signals;
 use tinytcp_cli::terminal::Blocking;
-use tinytcp_core::logging::activity::AGE_KEY;
-use tinytcp_core::os::clock::log_time;
 use tinytcp_core::os::zone;
 use tinytcp_core::server::{Builder, DRAIN_SIGNAL, STATUS_SIGNAL, STOP_SIGNALS};
 
@@ -40,24 +37,38 @@ fn main() -> ExitCode {
         Err(Fault::Wrong(message)) => tinytcp_cli::refuse::<Arguments>(message),
         Err(Fault::Unreadable(message)) => Err(message),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            tinytcp_cli::complain("tinytcp-server", message);
-            ExitCode::FAILURE
-        }
-    }
+    result.unwrap_or_else(|message| {
+        tinytcp_cli::complain("tinytcp-server", message);
+        ExitCode::FAILURE
+    })
 }
 
 /// Asks for health, checks the settings, or serves.
-fn run(settings: Settings) -> Result<(), String> {
+fn run(settings: Settings) -> Result<ExitCode, String> {
     if let Some(place) = settings.arguments.health() {
-        return health::check(&place).map(|answer| print(&format!("{answer}\n")));
+        print(&format!("{}\n", health::check(&place)?));
+        return Ok(ExitCode::SUCCESS);
     }
     if settings.arguments.check {
-        return check(&settings);
+        check(&settings)?;
+        return Ok(ExitCode::SUCCESS);
     }
-    serve(settings)
+    let format = settings.arguments.log_format;
+    let log = logging::writer(format).map_err(no_thread)?;
+    let log_level = LogLevel::new(&settings.arguments)?;
+    log_level.install(logging::logger(format, &log));
+    let result = serve(settings, log_level);
+    // In a log of objects an error is one too.
+    let is_logged = format == LogFormat::Json && log::log_enabled!(Level::Error);
+    if let (Err(message), true) = (&result, is_logged) {
+        log::error!(event = "failed"; "{message}");
+    }
+    log.flush(LAST_LINES_TIMEOUT);
+    match result {
+        Err(message) if !is_logged => Err(message),
+        Err(_) => Ok(ExitCode::FAILURE),
+        Ok(()) => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// Does what a start does before it listens, and prints the settings.
@@ -73,14 +84,12 @@ fn print(text: &str) {
     let _ = Blocking(io::stdout()).write_all(text.as_bytes());
 }
 
-fn serve(settings: Settings) -> Result<(), String> {
+fn serve(settings: Settings, log_level: LogLevel) -> Result<(), String> {
     let arguments = &settings.arguments;
-    let log = LogWriter::new("stderr", io::stderr()).map_err(no_thread)?;
-    let announcements = LogWriter::new("stdout", io::stdout()).map_err(no_thread)?;
-    let log_level = LogLevel::new(arguments)?;
-    log_level.install(logger(&log));
+    let announcements =
+        LogWriter::new("stdout", io::stdout(), log_writer::loss).map_err(no_thread)?;
     if let Err(warning) = zone::of_environment() {
-        log::warn!("{warning}");
+        log::warn!(event = "time_zone_unknown"; "{warning}");
     }
     let listeners = policy::listeners(arguments)?;
     let open_files = OpenFiles::raise(&listeners);
@@ -109,9 +118,8 @@ fn serve(settings: Settings) -> Result<(), String> {
     announcements.line(&lines.collect::<Vec<_>>().join("\n"));
     let result = server.run();
     if let Ok(status) = &result {
-        log::info!("stopped: {status}");
+        status.log("stopped");
     }
-    log.flush(LAST_LINES_TIMEOUT);
     announcements.flush(LAST_LINES_TIMEOUT);
     result
         .map(drop)
@@ -121,27 +129,4 @@ fn serve(settings: Settings) -> Result<(), String> {
 /// The sentence about a thread that cannot be started.
 fn no_thread(error: io::Error) -> String {
     format!("cannot start a thread: {error}; free memory, or raise `ulimit -u`")
-}
-
-/// A logger that writes each record to `writer`.
-fn logger(writer: &LogWriter) -> Logger {
-    let coloured = tinytcp_cli::is_coloured(io::stderr().is_terminal());
-    env_logger::Builder::new()
-        .filter_level(LevelFilter::Trace)
-        .write_style(if coloured { WriteStyle::Always } else { WriteStyle::Never })
-        .target(Target::Pipe(Box::new(writer.clone())))
-        .format(|line, record| {
-            let time = log_time(event_time(record));
-            let style = line.default_level_style(record.level());
-            writeln!(line, "{time} {style}{:5}{style:#} {}", record.level(), record.args())
-        })
-        .build()
-}
-
-/// When the event of a log record happened: now, or before now by the age in the record.
-fn event_time(record: &Record<'_>) -> SystemTime {
-    let age_ms =
-        record.key_values().get(Key::from_str(AGE_KEY)).and_then(|age| age.to_u64()).unwrap_or(0);
-    let now = SystemTime::now();
-    now.checked_sub(Duration::from_millis(age_ms)).unwrap_or(now)
 }

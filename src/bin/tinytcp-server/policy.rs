@@ -143,9 +143,14 @@ pub fn log_start(addresses: &[Bound]) {
     if let Some(more @ 1..) = addresses.len().checked_sub(LOGGED_LISTENERS_MAX) {
         listeners += &format!(" and {more} more");
     }
-    log::info!("tinytcp-server {} listens on {listeners}", env!("CARGO_PKG_VERSION"));
+    let version = env!("CARGO_PKG_VERSION");
+    log::info!(
+        event = "started", version, listeners = addresses.len();
+        "tinytcp-server {version} listens on {listeners}"
+    );
     if !addresses.iter().all(|bound| bound.endpoint.is_local()) {
         log::warn!(
+            event = "open_to_others";
             "other machines can connect, without encryption and without accounts: \
              restrict access with a firewall, or listen on 127.0.0.1"
         );
@@ -187,7 +192,11 @@ impl OpenFiles {
     pub fn log(&self, wanted: Option<usize>) {
         let Self { soft, hard, .. } = self;
         let connections_max = plural(self.connections_max(wanted) as u64, "connection");
-        log::info!("open files: soft limit {soft}, hard limit {hard}; at most {connections_max}");
+        log::info!(
+            event = "open_files", soft_limit = soft, hard_limit = hard,
+            connections_limit = self.connections_max(wanted);
+            "open files: soft limit {soft}, hard limit {hard}; at most {connections_max}"
+        );
         self.warn(wanted);
     }
 
@@ -196,7 +205,10 @@ impl OpenFiles {
         let Self { reserved, connections, .. } = self;
         if let Some(wanted) = wanted.filter(|wanted| wanted > connections) {
             let needed = wanted.saturating_add(*reserved);
-            log::warn!("{wanted} connections need a higher open-file limit: `ulimit -Hn {needed}`");
+            log::warn!(
+                event = "open_files_low", needed;
+                "{wanted} connections need a higher open-file limit: `ulimit -Hn {needed}`"
+            );
         }
     }
 }

@@ -75,7 +75,10 @@ impl Reloader {
     pub fn start(self) -> Result<(), String> {
         if hangup::is_ignored() {
             if self.settings.arguments.config.is_some() {
-                log::warn!("SIGHUP is ignored, as under nohup: it does not reload; use setsid");
+                log::warn!(
+                    event = "reload_ignored";
+                    "SIGHUP is ignored, as under nohup: it does not reload; use setsid"
+                );
             }
             return Ok(());
         }
@@ -98,7 +101,10 @@ impl Reloader {
                 Request::Stop => self.handle.stop(),
                 Request::Reload => self.reload(),
                 Request::Nothing => {
-                    log::info!("SIGHUP: nothing to reload, because there is no --config");
+                    log::info!(
+                        event = "reload_ignored";
+                        "SIGHUP: nothing to reload, because there is no --config"
+                    );
                 }
             }
         }
@@ -110,6 +116,7 @@ impl Reloader {
             Ok(settings) => settings,
             Err(fault) => {
                 return log::error!(
+                    event = "reload_failed";
                     "not reloaded, all settings stay: {}",
                     shown(fault.to_string().as_bytes())
                 );
@@ -125,9 +132,9 @@ impl Reloader {
         }
         self.open_files.warn(arguments.max_connections);
         let (changed, pending) = changes(&mut self.running, settings.list());
-        log::info!("reloaded: {changed}");
+        log::info!(event = "reloaded"; "reloaded: {changed}");
         if !pending.is_empty() {
-            log::warn!("these settings need a restart: {pending}");
+            log::warn!(event = "restart_needed"; "these settings need a restart: {pending}");
         }
         self.settings = settings;
     }

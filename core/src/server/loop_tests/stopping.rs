@@ -112,3 +112,95 @@ fn a_peer_that_never_stops_sending_gets_whole_answers_and_a_farewell() {
     let lines = answers.strip_suffix("BYE\n").expect("a farewell at the end");
     assert!(lines.lines().all(|line| line == "ECHO a"), "no answer is cut in half");
 }
+
+/// Requests a drain with a delay of one second, and a gradual close of four.
+fn draining(connections: usize) -> (LoopHarness, Vec<FakePeer>) {
+    let mut harness = text_with(|config| {
+        config.timeouts.drain_delay = Some(Duration::from_secs(1));
+        config.timeouts.drain = Some(Duration::from_secs(4));
+    });
+    let peers = (0..connections).map(|_| harness.peer()).collect();
+    harness.event(Event::Mail(Mail::Drain));
+    harness.run_until_idle();
+    (harness, peers)
+}
+
+/// How many of `peers` have got the farewell.
+fn dismissed(peers: &[FakePeer]) -> usize {
+    peers.iter().filter(|peer| peer.link.borrow().sent_end).count()
+}
+
+#[test]
+fn a_drain_serves_old_and_new_connections_during_its_delay() {
+    let (mut harness, peers) = draining(2);
+    let late = harness.peer();
+    harness.run_for(999 * MILLISECOND);
+    for peer in peers.iter().chain([&late]) {
+        peer.send(b"ECHO a\n");
+        harness.run_until_idle();
+        assert!(peer.take_sent().ends_with("ECHO a\n"));
+    }
+    assert_eq!(dismissed(&peers), 0);
+}
+
+#[test]
+fn a_drain_closes_idle_connections_at_equal_distances() {
+    let (mut harness, peers) = draining(40);
+    harness.run_for(Duration::from_secs(1) - MILLISECOND);
+    assert_eq!(dismissed(&peers), 0);
+    for tenth in 1..=10 {
+        harness.run_for(400 * MILLISECOND);
+        assert_eq!(dismissed(&peers), 4 * tenth, "after {tenth} tenths of the time");
+    }
+    peers.iter().for_each(|peer| peer.send_and_end(b""));
+    harness.run_until_idle();
+    assert!(harness.event_loop.is_over(), "no connection is left");
+}
+
+#[test]
+fn a_busy_connection_is_closed_after_its_answers() {
+    let (mut harness, peers) = draining(1);
+    peers[0].set_room(0);
+    peers[0].send(b"ECHO a\nECHO b\n");
+    harness.run_for(Duration::from_secs(2));
+    assert_eq!(dismissed(&peers), 0, "its answers wait");
+    peers[0].set_room(1000);
+    harness.run_until_idle();
+    assert!(peers[0].take_sent().ends_with("ECHO a\nECHO b\nBYE\n"));
+}
+
+#[test]
+fn no_connection_is_accepted_after_the_drain_delay() {
+    let (mut harness, _peers) = draining(1);
+    harness.run_for(Duration::from_secs(1));
+    let late = harness.queue_peer();
+    harness.run_until_idle();
+    assert_eq!(late.token(), None);
+}
+
+#[test]
+fn a_stop_during_a_drain_closes_the_rest_and_a_second_one_ends_at_once() {
+    let (mut harness, peers) = draining(40);
+    peers[0].set_room(0);
+    peers[0].send(b"ECHO a\n");
+    harness.run_for(Duration::from_secs(2));
+    harness.event(Event::Mail(Mail::Stop));
+    harness.run_until_idle();
+    assert_eq!(dismissed(&peers), 39);
+    assert!(!harness.event_loop.is_over());
+    harness.run_for(200 * MILLISECOND);
+    harness.event(Event::Mail(Mail::Stop));
+    harness.run_until_idle();
+    assert!(harness.event_loop.is_over());
+}
+
+#[test]
+fn after_the_gradual_close_the_rest_has_the_time_of_a_stop() {
+    let (mut harness, peers) = draining(1);
+    peers[0].set_room(0);
+    peers[0].send(b"ECHO a\n");
+    harness.run_for(Duration::from_secs(9) - MILLISECOND);
+    assert!(!harness.event_loop.is_over());
+    harness.run_for(MILLISECOND);
+    assert!(harness.event_loop.is_over());
+}
