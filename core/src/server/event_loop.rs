@@ -321,7 +321,7 @@ impl<S: System> EventLoop<S> {
         }
         // A new socket is writable: the greeting is sent now and not after an event.
         self.drive(token);
-        if self.acceptor.has_too_many_rejected() {
+        if is_rejected && self.acceptor.has_too_many_rejected() {
             self.close(token, CloseReason::ServerBusy);
         }
     }

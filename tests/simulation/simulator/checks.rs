@@ -136,7 +136,8 @@ impl Network {
             self.fail(Invariant::Accounted, None, what);
         }
         let (served, served_max) = (self.served_ids().len(), self.plan.config.connections_max);
-        if served > served_max {
+        // A reload may have lowered the limit below the number of open connections.
+        if served > served_max.max(std::mem::replace(&mut self.served_before, served)) {
             self.fail(
                 Invariant::Accounted,
                 None,

@@ -18,5 +18,7 @@ behaviours! {
     Refusal "messages refused without memory",
     LingerBound "rounds that ended with more bytes than a lingering connection discards",
     Wait "waits for a deadline or an event",
+    Reload "settings reloaded while connections were open",
+    OverLimit "limits of connections lowered below the number that were open",
     StaleReuse "reuses of the keys of closed connections",
 }

@@ -94,6 +94,7 @@ impl Network {
         if self.plan.stop_at.is_some() && self.rounds == DRAIN_ROUND {
             events.push(Event::Mail(Mail::Drain));
         }
+        self.request_reload(&mut events);
         for listener in 0..self.queues.len() {
             let has_edge = std::mem::take(&mut self.queues[listener].has_edge) && self.is_listening;
             if has_edge || self.strikes(Fault::SpuriousEvent) {
@@ -218,9 +219,7 @@ impl Network {
             Event::Mail(Mail::Drain) => {
                 self.trace.note(self.now, None, "a drain is requested", (0, 0), b"")
             }
-            Event::Mail(Mail::Reload(_)) => {
-                self.trace.note(self.now, None, "settings are reloaded", (0, 0), b"")
-            }
+            Event::Mail(Mail::Reload(settings)) => self.note_reload(settings),
             Event::Mail(Mail::Status(_) | Mail::LogStatus) => {
                 self.trace.note(self.now, None, "the state is requested", (0, 0), b"")
             }

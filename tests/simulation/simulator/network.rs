@@ -69,6 +69,8 @@ pub struct Network {
     pub is_finishing: bool,
     /// No event can ever happen again.
     pub is_dead_quiet: bool,
+    /// How many connections were served at the end of the last round.
+    pub served_before: usize,
     pub behaviours: [u64; BEHAVIOURS.len()],
     pub trace: Trace,
     pub failure: Option<Failure>,
@@ -107,6 +109,7 @@ impl Network {
             events: 0,
             is_finishing: false,
             is_dead_quiet: false,
+            served_before: 0,
             behaviours: [0; BEHAVIOURS.len()],
             trace: Trace::default(),
             failure: None,

@@ -8,6 +8,7 @@ use tinytcp_core::server::Config;
 
 use super::choices::Choices;
 use super::oracle::{Bounds, LANGUAGES, Language};
+use super::reloads::{self, Reload};
 
 /// The plan of a run.
 pub struct Plan {
@@ -24,6 +25,8 @@ pub struct Plan {
     pub stop_at: Option<Moment>,
     /// The time from the first request to a second one.
     pub second_stop_after: Option<Duration>,
+    /// The reloads to come.
+    pub reloads: Vec<Reload>,
 }
 
 impl Plan {
@@ -61,6 +64,7 @@ impl Plan {
         choices.shuffle(&mut languages);
         languages.truncate(1 + choices.below(languages.len()));
         let stops_early = choices.chance(300);
+        let settings = config.settings();
         Self {
             config,
             languages,
@@ -76,6 +80,8 @@ impl Plan {
             second_stop_after: choices
                 .chance(200)
                 .then(|| choices.duration(Duration::from_secs(2))),
+            // From a copy: worlds without a reload are the same as if there were none.
+            reloads: reloads::choose(settings, &mut choices.clone()),
         }
     }
 

@@ -119,6 +119,19 @@ fn a_lower_limit_of_connections_closes_none_and_a_higher_one_admits() {
 }
 
 #[test]
+fn a_lower_limit_of_rejected_connections_does_not_close_an_admitted_one() {
+    let mut harness = text_with(|config| config.connections_max = 1);
+    let first = harness.peer();
+    let rejected = harness.peer();
+    first.send_and_end(b"");
+    reload(&mut harness, |config| config.rejected_max = 0);
+    let admitted = harness.queue_peer();
+    harness.run_until_idle();
+    assert!(!rejected.is_closed(), "it lingers");
+    assert!(admitted.take_sent().starts_with("WELCOME") && !admitted.is_closed());
+}
+
+#[test]
 fn a_lower_memory_limit_evicts_what_is_over_it() {
     let mut config = Config::default();
     config.limits.line_bytes_max = 1 << 20;
