@@ -18,7 +18,7 @@ fn wait_until_free(ports: &[u16]) {
     let deadline = Instant::now() + Duration::from_secs(100);
     for port in ports {
         while let Err(error) =
-            tinytcp_core::os::listen::listen(([127, 0, 0, 1], *port).into(), 1, None)
+            tinytcp_core::os::listen::listen(([127, 0, 0, 1], *port).into(), 1, None, false)
         {
             assert!(Instant::now() < deadline, "port {port} is never free: {error}");
             thread::sleep(Duration::from_millis(100));

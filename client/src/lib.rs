@@ -29,4 +29,4 @@ mod stepwise;
 mod threads;
 mod timed_read;
 
-pub use program::main;
+pub use program::{command, main};

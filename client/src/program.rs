@@ -120,6 +120,12 @@ enum Mode {
     Script,
 }
 
+/// Returns the command line, from which the manual page is made.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {

@@ -35,4 +35,4 @@ pub mod measurement;
 pub mod report;
 pub mod traffic;
 
-pub use command_line::main;
+pub use command_line::{command, main};

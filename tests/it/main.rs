@@ -37,6 +37,7 @@ mod real_tools;
 mod reload;
 mod resets;
 mod restarts;
+mod service_manager;
 mod session_text;
 mod shutdown;
 mod silent_death;

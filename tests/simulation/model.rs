@@ -43,7 +43,8 @@ impl Both {
 
     /// Creates a connection in the accept queue.
     fn unaccepted() -> Self {
-        let (listener, _) = listen(([127, 0, 0, 1], 0).into(), 16, None).expect("a free port");
+        let (listener, _) =
+            listen(([127, 0, 0, 1], 0).into(), 16, None, false).expect("a free port");
         let addr = listener.local_addr().expect("bound");
         let kernel = Kernel::new(vec![Listener::Tcp(listener)]).expect("a poller");
         let peer = TcpStream::connect(addr).expect("a listener");

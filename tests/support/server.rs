@@ -48,8 +48,13 @@ impl Server {
     }
 
     /// A server that is not waited for.
-    pub fn launch_only(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub fn launch_only(command: Command) -> Self {
+        Self::launch_with_input(command, Stdio::null())
+    }
+
+    /// A server with `input` as its stdin, which is not waited for.
+    pub fn launch_with_input(mut command: Command, input: Stdio) -> Self {
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("start the server");
         let printed = Lines::collect(child.stdout.take().expect("stdout is piped"));
         let log = Lines::collect(child.stderr.take().expect("stderr is piped"));

@@ -6,6 +6,7 @@ use std::net::Shutdown;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime};
 
+use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Waker};
 use signal_hook_mio::v1_0::Signals;
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
@@ -17,6 +18,7 @@ use crate::os::mailbox::{Handle, Mail};
 use crate::os::moment::Moment;
 use crate::os::peer::PeerAddr;
 use crate::os::running_time::RunningTime;
+use crate::os::shared_port;
 use crate::os::stream::Stream;
 use crate::os::system::{Event, Readiness, Socket, System, interrupted};
 use crate::os::table::Token;
@@ -39,7 +41,10 @@ const WAIT_MAX: Duration = Duration::from_millis(500);
 pub struct Kernel {
     poll: Poll,
     events: Events,
-    listeners: Vec<Listener>,
+    /// `None` where a listener was closed.
+    listeners: Vec<Option<Listener>>,
+    /// True once new connections are held back from shared ports.
+    is_holding_back: bool,
     /// How many unix socket connections were accepted. It wraps around.
     unix_peers: u32,
     handle: Handle,
@@ -76,7 +81,8 @@ impl Kernel {
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
-            listeners,
+            listeners: listeners.into_iter().map(Some).collect(),
+            is_holding_back: false,
             unix_peers: 0,
             handle,
             mailbox,
@@ -164,14 +170,14 @@ impl System for Kernel {
 
     fn accept(&mut self, listener: usize) -> io::Result<(Stream, PeerAddr)> {
         match self.listeners.get(listener) {
-            Some(Listener::Tcp(listener)) => uninterrupted(|| listener.accept())
+            Some(Some(Listener::Tcp(listener))) => uninterrupted(|| listener.accept())
                 .map(|(socket, addr)| (Stream::from(socket), PeerAddr::Ip(addr))),
-            Some(Listener::Unix(listener)) => {
+            Some(Some(Listener::Unix(listener))) => {
                 let socket = uninterrupted(|| listener.accept())?;
                 self.unix_peers = self.unix_peers.wrapping_add(1);
                 Ok((socket, PeerAddr::Unix(self.unix_peers)))
             }
-            None => Err(io::ErrorKind::WouldBlock.into()),
+            Some(None) | None => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 
@@ -185,8 +191,36 @@ impl System for Kernel {
         self.poll.registry().register(socket, mio::Token(token.to_usize()), interest)
     }
 
+    fn hold_back(&mut self) -> Option<Duration> {
+        if std::mem::replace(&mut self.is_holding_back, true) {
+            return None;
+        }
+        self.listeners.iter().filter_map(shared).map(shared_port::hold_back).max()
+    }
+
+    fn leave_shared_ports(&mut self) {
+        for listener in &mut self.listeners {
+            if shared(listener).is_some() {
+                *listener = None;
+            }
+        }
+    }
+
     fn close_listeners(&mut self) {
+        // An inherited socket stays open in the other program, and so would its registration.
+        for listener in self.listeners.iter_mut().flatten() {
+            // It fails only for a socket that is not registered.
+            let _ = self.poll.registry().deregister(listener);
+        }
         self.listeners.clear();
+    }
+}
+
+/// Returns the socket of a listener whose port other processes share.
+fn shared(listener: &Option<Listener>) -> Option<&TcpListener> {
+    match listener {
+        Some(Listener::Tcp(listener)) if shared_port::is_shared(listener) => Some(listener),
+        _ => None,
     }
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use mio::event::Source;
 use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
+use crate::os::inherited::Inherited;
 use crate::os::unix_listener::UnixListener;
 
 /// The silence of a peer after which the kernel sends the first keepalive probe.
@@ -79,8 +80,9 @@ impl Source for Listener {
     }
 }
 
-/// Listens on `addr` with an accept queue of `backlog` connections. Returns the socket and the
-/// options that the system refused; the server works without them, but not as well.
+/// Listens on `addr` with an accept queue of `backlog` connections. Processes of the same user that
+/// all share the port listen on it together. Returns the socket and the options that the system
+/// refused; the server works without them, but not as well.
 ///
 /// # Errors
 /// When the address is in use, forbidden, or not of this machine.
@@ -88,6 +90,7 @@ pub fn listen(
     addr: SocketAddr,
     backlog: u32,
     write_timeout: Option<Duration>,
+    shares_port: bool,
 ) -> io::Result<(TcpListener, Vec<Refused>)> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     if addr.is_ipv6() {
@@ -96,13 +99,36 @@ pub fn listen(
         socket.set_only_v6(true)?;
     }
     // A restart must not wait for old connections in `TIME_WAIT`. Two servers on one port still
-    // exclude each other.
+    // exclude each other, unless both share it.
     socket.set_reuse_address(true)?;
+    if shares_port {
+        socket.set_reuse_port(true)?;
+    }
     let refused = tune(&socket, write_timeout);
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok((TcpListener::from_std(socket.into()), refused))
+}
+
+/// Listens on a socket that another program has opened, with the options of [`listen`]. Returns the
+/// options that the system refused.
+///
+/// # Errors
+/// When no descriptor is free.
+pub fn inherit(
+    socket: &Inherited,
+    write_timeout: Option<Duration>,
+) -> io::Result<(Listener, Vec<Refused>)> {
+    match socket {
+        Inherited::Tcp(socket) => {
+            let socket = socket.try_clone()?;
+            socket.set_nonblocking(true)?;
+            let refused = tune(&SockRef::from(&socket), write_timeout);
+            Ok((Listener::Tcp(TcpListener::from_std(socket)), refused))
+        }
+        Inherited::Unix(socket) => Ok((Listener::Unix(UnixListener::inherit(socket)?), Vec::new())),
+    }
 }
 
 /// Sets the options that accepted connections inherit, on Linux and the BSDs, so that they cost no
@@ -161,7 +187,8 @@ mod tests {
             Some(Duration::from_hours(600)),
             Some(Duration::MAX),
         ] {
-            let (_, refused) = listen(([127, 0, 0, 1], 0).into(), 1, timeout).expect("any port");
+            let (_, refused) =
+                listen(([127, 0, 0, 1], 0).into(), 1, timeout, false).expect("any port");
             assert!(refused.is_empty(), "{timeout:?}: {refused:?}");
         }
     }

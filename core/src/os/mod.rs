@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod endpoint;
 pub mod hangup;
+pub mod inherited;
 pub mod kernel;
 pub mod listen;
 pub mod local_port;
@@ -16,6 +17,7 @@ pub mod outgoing;
 pub mod peer;
 pub mod port_holder;
 pub mod running_time;
+pub mod shared_port;
 pub mod stream;
 pub mod subnet;
 pub mod system;

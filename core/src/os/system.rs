@@ -97,6 +97,16 @@ pub trait System {
     /// When the kernel has no memory or watches left.
     fn register(&mut self, socket: &mut Self::Socket, token: Token) -> io::Result<()>;
 
+    /// Lets no new connection begin at the ports that other processes share. Returns the time after
+    /// which those that have begun can be accepted; `None` if no port is shared, and after the first
+    /// call.
+    fn hold_back(&mut self) -> Option<Duration> {
+        None
+    }
+
+    /// Closes the listeners on ports that other processes share.
+    fn leave_shared_ports(&mut self) {}
+
     /// Closes all listeners.
     fn close_listeners(&mut self);
 }

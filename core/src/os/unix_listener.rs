@@ -17,8 +17,8 @@ use crate::os::stream::Stream;
 #[derive(Debug)]
 pub struct UnixListener {
     pub(super) socket: Socket,
-    path: PathBuf,
-    file: FileId,
+    /// The file that the drop removes.
+    file: Option<(PathBuf, FileId)>,
 }
 
 /// The device and the inode of a file, which identify it.
@@ -44,15 +44,25 @@ impl UnixListener {
         let socket = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         socket.bind(&SockAddr::unix(path)?)?;
-        let file = FileId::of(path)?;
+        let file = Some((path.into(), FileId::of(path)?));
         // From now on the drop of the listener removes the file.
-        let listener = Self { socket: Socket::from_std(socket.into()), path: path.into(), file };
+        let listener = Self { socket: Socket::from_std(socket.into()), file };
         if let Some(mode) = mode {
             // Set before the socket listens: until then every connection is refused.
             fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
         }
         SockRef::from(&listener.socket).listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         Ok(listener)
+    }
+
+    /// Listens on a socket that another program has opened. Its file belongs to that program.
+    ///
+    /// # Errors
+    /// When no descriptor is free.
+    pub fn inherit(socket: &std::os::unix::net::UnixListener) -> io::Result<Self> {
+        let socket = socket.try_clone()?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket: Socket::from_std(socket), file: None })
     }
 
     /// Accepts a connection.
@@ -68,9 +78,11 @@ impl UnixListener {
 
 impl Drop for UnixListener {
     fn drop(&mut self) {
-        if FileId::of(&self.path).is_ok_and(|file| file == self.file) {
+        if let Some((path, file)) = &self.file
+            && FileId::of(path).is_ok_and(|present| present == *file)
+        {
             // If this fails, the next start replaces the file.
-            let _ = fs::remove_file(&self.path);
+            let _ = fs::remove_file(path);
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The configuration of a server.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use crate::limits::{Limits, Settings, Timeouts};
 use crate::os::endpoint::Endpoint;
+use crate::os::inherited::Inherited;
 use crate::os::peer::PeerAddr;
 use crate::os::subnet::Subnet;
 use crate::protocol::Protocol;
@@ -60,13 +62,34 @@ pub struct Listener {
     pub required: bool,
     /// The addresses from which proxies connect; `None` if the clients connect themselves.
     pub(super) proxies: Option<Arc<[Subnet]>>,
+    /// True if other processes of this user that ask for it too may listen on the same TCP ports.
+    /// The kernel spreads new connections over all of them (`SO_REUSEPORT`).
+    pub shares_ports: bool,
+    /// The open socket of the only endpoint, if another program has opened it.
+    pub inherited: Option<Arc<Inherited>>,
 }
 
 impl Listener {
     /// Creates a required listener for `protocol` on each of `endpoints`.
     #[must_use]
     pub fn new(endpoints: impl IntoIterator<Item = Endpoint>, protocol: Arc<dyn Protocol>) -> Self {
-        Self { endpoints: endpoints.into_iter().collect(), protocol, required: true, proxies: None }
+        Self {
+            endpoints: endpoints.into_iter().collect(),
+            protocol,
+            required: true,
+            shares_ports: false,
+            inherited: None,
+            proxies: None,
+        }
+    }
+
+    /// Creates a required listener for `protocol` on a socket that another program has opened.
+    ///
+    /// # Errors
+    /// When the socket does not listen.
+    pub fn inherited(socket: Inherited, protocol: Arc<dyn Protocol>) -> io::Result<Self> {
+        let listener = Self::new([socket.endpoint()?], protocol);
+        Ok(Self { inherited: Some(Arc::new(socket)), ..listener })
     }
 
     /// Returns the same listener for proxies: each connection must come from one of `subnets`, or

@@ -39,6 +39,7 @@ use super::gradual_close::GradualClose;
 #[cfg(any(test, feature = "testing"))]
 use super::inspection::{Inspection, OpenConnection};
 use super::newcomers::Newcomers;
+use super::observer::Observer;
 use super::shutdown::{Shutdown, Step};
 use super::turn_budget::{self, TurnBudget};
 use crate::buffers::pool::Pool;
@@ -75,6 +76,7 @@ pub struct EventLoop<S: System> {
     shutdown: Shutdown,
     gradual_close: GradualClose,
     eviction: Eviction,
+    pub(super) observer: Observer,
     /// Mail that the loop has not acted on.
     inbox: Vec<Mail>,
 }
@@ -124,6 +126,7 @@ impl<S: System> EventLoop<S> {
             shutdown: Shutdown::default(),
             gradual_close: GradualClose::default(),
             eviction: Eviction::default(),
+            observer: Observer::default(),
             inbox: Vec::new(),
         }
     }
@@ -219,7 +222,7 @@ impl<S: System> EventLoop<S> {
     fn read_mail(&mut self) {
         for mail in std::mem::take(&mut self.inbox) {
             match mail {
-                Mail::Stop => self.shutdown.request(),
+                Mail::Stop => self.request_stop(),
                 Mail::Drain => self.drain(),
                 Mail::Reload(settings) => self.reload(&settings),
                 Mail::LogStatus => self.shared.status.log("status"),
@@ -248,6 +251,19 @@ impl<S: System> EventLoop<S> {
         self.enforce_memory_limit();
     }
 
+    /// Begins a shutdown, or makes one urgent that has begun.
+    fn request_stop(&mut self) {
+        self.hold_back();
+        self.shutdown.request();
+    }
+
+    /// Begins to leave the ports that other processes share, if there are any.
+    fn hold_back(&mut self) {
+        if let Some(time) = self.system.hold_back() {
+            self.shutdown.leave_shared_ports(self.shared.clock.now(), time);
+        }
+    }
+
     /// Begins a drain: the server serves, and reports that it should get no new connections.
     fn drain(&mut self) {
         if self.shared.status.state != State::Serving {
@@ -256,6 +272,7 @@ impl<S: System> EventLoop<S> {
         self.shared.status.state = State::Draining;
         let delay = self.shared.timeouts.drain_delay;
         self.shutdown.drain(self.shared.clock.now(), delay);
+        self.hold_back();
         match delay {
             Some(delay) => log::info!(
                 event = "draining", delay_seconds = delay.as_secs_f64();
@@ -268,9 +285,11 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// How long the loop can sleep unless an event comes; `None` is for ever.
-    fn timeout(&self) -> Option<Duration> {
+    /// How long the loop can sleep unless an event comes; `None` is for ever. Shows the state to the
+    /// observer first.
+    fn timeout(&mut self) -> Option<Duration> {
         let now = self.shared.clock.now();
+        let observation = now.deadline(self.observer.observe(&self.shared.status));
         if !self.run_queue.is_empty() || self.acceptor.is_ready(now) || self.eviction.is_active() {
             return Some(Duration::ZERO);
         }
@@ -282,7 +301,8 @@ impl<S: System> EventLoop<S> {
             .min(self.shutdown.deadline())
             .min(self.gradual_close.deadline())
             .min(self.shared.activity.deadline());
-        (deadline != Moment::NEVER).then(|| deadline.since(now))
+        let wake = deadline.min(observation);
+        (wake != Moment::NEVER).then(|| wake.since(now))
     }
 
     /// Accepts a batch of connections from every listener that is ready.
@@ -455,10 +475,25 @@ impl<S: System> EventLoop<S> {
     fn shut_down(&mut self) {
         match self.shutdown.next_step(self.shared.clock.now(), self.shared.timeouts.drain) {
             None => self.continue_gradual_close(),
+            Some(Step::LeaveSharedPorts) => self.leave_shared_ports(),
             Some(Step::CloseGradually) => self.begin_gradual_close(),
             Some(Step::StopAccepting) => self.stop(),
             Some(Step::StopReading) => self.enqueue_all(Connection::stop_reading),
         }
+    }
+
+    fn leave_shared_ports(&mut self) {
+        self.accept_all();
+        self.system.leave_shared_ports();
+        log::info!(
+            event = "shared_ports_left";
+            "left the shared ports: other processes get their new connections"
+        );
+    }
+
+    /// Accepts the connections in the kernel's queues, which a closing listener resets.
+    fn accept_all(&mut self) {
+        (0..self.acceptor.accept_all()).for_each(|_| self.accept());
     }
 
     fn begin_gradual_close(&mut self) {
@@ -501,7 +536,7 @@ impl<S: System> EventLoop<S> {
         if self.acceptor.is_stopped() {
             return;
         }
-        (0..self.acceptor.accept_all()).for_each(|_| self.accept());
+        self.accept_all();
         self.acceptor.stop();
         self.system.close_listeners();
     }
@@ -537,6 +572,7 @@ impl<S: System> EventLoop<S> {
 
     /// Closes all open connections and returns the final state.
     fn finish(mut self) -> Status {
+        self.observer.observe(&self.shared.status);
         let tokens: Vec<Token> = self.table.tokens().collect();
         for token in tokens {
             self.close(token, CloseReason::Shutdown);

@@ -80,7 +80,7 @@ impl Listening {
                 }
                 _ => None,
             };
-            let error = match self.open_one(&endpoint, config) {
+            let error = match self.open_one(&endpoint, listener, config) {
                 Ok(socket) => {
                     opened.push(socket);
                     continue;
@@ -105,7 +105,17 @@ impl Listening {
         Ok(opened)
     }
 
-    fn open_one(&mut self, endpoint: &Endpoint, config: &Config) -> io::Result<Opened> {
+    fn open_one(
+        &mut self,
+        endpoint: &Endpoint,
+        listener: &Listener,
+        config: &Config,
+    ) -> io::Result<Opened> {
+        if let Some(socket) = &listener.inherited {
+            let (socket, refused) = listen::inherit(socket, config.timeouts.write)?;
+            self.refused_options.extend(refused);
+            return Ok((socket, endpoint.clone()));
+        }
         let addr = match endpoint {
             Endpoint::Tcp(addr) => *addr,
             Endpoint::Unix(path) => {
@@ -116,7 +126,8 @@ impl Listening {
         if let Some(why) = unfitness(addr) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
-        let (socket, refused) = listen::listen(addr, config.backlog, config.timeouts.write)?;
+        let (socket, refused) =
+            listen::listen(addr, config.backlog, config.timeouts.write, listener.shares_ports)?;
         self.refused_options.extend(refused);
         let addr = socket.local_addr()?;
         Ok((listen::Listener::Tcp(socket), Endpoint::Tcp(addr)))

@@ -13,10 +13,12 @@ mod listening;
 #[cfg(test)]
 mod loop_tests;
 mod newcomers;
+mod observer;
 mod shutdown;
 mod turn_budget;
 
 use std::io;
+use std::time::Duration;
 
 pub use crate::os::endpoint::{Bound, Endpoint};
 use crate::os::kernel::Kernel;
@@ -34,6 +36,7 @@ use event_loop::EventLoop;
 pub use inspection::{Inspection, OpenConnection};
 use listening::Listening;
 pub use listening::refuse_clashes;
+use observer::Observer;
 pub use turn_budget::EXPIRED_MAX;
 
 /// The signals that stop a server: an interrupt from the keyboard, a termination request, and the
@@ -109,6 +112,20 @@ impl Server {
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// Calls `observe` in the loop with the state of the server: before each wait for events, and
+    /// once at the end. `observe` returns after which time it must be called again even if no event
+    /// comes; `None` is never. It must not block, because every connection waits for it.
+    ///
+    /// A call proves that the loop runs: a watchdog can rely on it.
+    #[must_use]
+    pub fn observed_by(
+        mut self,
+        observe: impl FnMut(&Status) -> Option<Duration> + Send + 'static,
+    ) -> Self {
+        self.event_loop.observer = Observer::new(observe);
+        self
     }
 
     /// Serves until the server is stopped. Returns its final state.

@@ -10,6 +10,9 @@
 //! server accepts no more and closes its connections one by one, spread over the same timeout: see
 //! [`gradual_close`](super::gradual_close). Then the shutdown begins, for those that are left.
 //!
+//! A port that other processes share is left first, when the drain begins: the others get its new
+//! connections, and the server serves those that it has. A shutdown without a drain waits for it.
+//!
 //! Requests that arrive together count as one: a terminal that closes sends several signals.
 //!
 //! The connections in the kernel's accept queue have arrived too: they are accepted and answered. A
@@ -28,6 +31,8 @@ const MERGED_WITHIN: Duration = Duration::from_millis(200);
 /// A step of a shutdown that the loop has to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
+    /// Accept the queued connections of the ports that other processes share, and leave these ports.
+    LeaveSharedPorts,
     /// Accept the queued connections and then no more; begin to close the connections one by one.
     CloseGradually,
     /// Accept the queued connections and then no more; close each connection once all that has
@@ -42,6 +47,8 @@ pub(super) enum Step {
 pub(super) struct Shutdown {
     /// True when a request has come since the last call of [`Shutdown::next_step`].
     requested: bool,
+    /// When the shared ports are left.
+    leaves_at: Moment,
     /// When the gradual close of a drain begins.
     delay_ends: Moment,
     /// When the shutdown begins after the gradual close.
@@ -62,6 +69,7 @@ impl Default for Shutdown {
     fn default() -> Self {
         Self {
             requested: false,
+            leaves_at: Moment::NEVER,
             delay_ends: Moment::NEVER,
             drain_ends: Moment::NEVER,
             is_closing: false,
@@ -75,9 +83,18 @@ impl Default for Shutdown {
 }
 
 impl Shutdown {
-    /// Notes a request to stop.
-    pub(super) const fn request(&mut self) {
-        self.requested = true;
+    /// Leaves the ports that other processes share after `time`.
+    pub(super) fn leave_shared_ports(&mut self, now: Moment, time: Duration) {
+        self.leaves_at = now.after(time);
+    }
+
+    /// Notes a request to stop. It waits until the shared ports are left.
+    pub(super) fn request(&mut self) {
+        if self.leaves_at == Moment::NEVER {
+            self.requested = true;
+        } else {
+            self.drain_ends = self.drain_ends.min(self.leaves_at);
+        }
     }
 
     /// Begins a drain. The gradual close begins after `delay`; without one, the drain lasts until
@@ -88,12 +105,17 @@ impl Shutdown {
 
     /// When [`Shutdown::next_step`] must be called next, even if no event comes.
     pub(super) fn deadline(&self) -> Moment {
-        self.delay_ends.min(self.drain_ends).min(self.stop_reading_at).min(self.ends)
+        let ends = self.stop_reading_at.min(self.ends);
+        self.leaves_at.min(self.delay_ends).min(self.drain_ends).min(ends)
     }
 
     /// Returns the step that is due now, if any. The gradual close takes `timeout`, and so may the
     /// shutdown after it. Without a `timeout` there is no gradual close.
     pub(super) fn next_step(&mut self, now: Moment, timeout: Option<Duration>) -> Option<Step> {
+        if now >= self.leaves_at {
+            self.leaves_at = Moment::NEVER;
+            return Some(Step::LeaveSharedPorts);
+        }
         if now >= self.drain_ends {
             self.requested |= !self.started;
             self.drain_ends = Moment::NEVER;
@@ -211,6 +233,29 @@ mod tests {
         shutdown.request();
         assert_eq!(shutdown.next_step(at(1), DRAIN), Some(Step::StopAccepting));
         assert_eq!(shutdown.deadline(), at(2001), "half of the timeout later");
+    }
+
+    #[test]
+    fn shared_ports_are_left_before_a_stop_and_further_requests_wait_for_it() {
+        let mut shutdown = Shutdown::default();
+        shutdown.leave_shared_ports(at(0), Duration::from_millis(200));
+        shutdown.request();
+        shutdown.request();
+        assert_eq!(shutdown.next_step(at(199), DRAIN), None);
+        assert_eq!(shutdown.deadline(), at(200));
+        assert_eq!(shutdown.next_step(at(200), DRAIN), Some(Step::LeaveSharedPorts));
+        assert_eq!(shutdown.next_step(at(200), DRAIN), Some(Step::StopAccepting));
+        assert!(!shutdown.is_urgent, "both requests came before the shutdown began");
+    }
+
+    #[test]
+    fn a_drain_serves_on_after_the_shared_ports_are_left() {
+        let mut shutdown = Shutdown::default();
+        shutdown.drain(at(0), Some(Duration::from_secs(10)));
+        shutdown.leave_shared_ports(at(0), Duration::ZERO);
+        assert_eq!(shutdown.next_step(at(0), DRAIN), Some(Step::LeaveSharedPorts));
+        assert_eq!(shutdown.next_step(at(9_999), DRAIN), None);
+        assert_eq!(shutdown.next_step(at(10_000), DRAIN), Some(Step::CloseGradually));
     }
 
     #[test]

@@ -32,6 +32,12 @@ const SEARCH_START: f64 = 1000.0;
 /// Width of a report that is not shown on a terminal.
 const WIDTH: usize = 80;
 
+/// Returns the command line, from which the manual page is made.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {

@@ -45,6 +45,11 @@ pub struct Arguments {
     #[arg(long, value_name = "MODE", env = "TINYTCP_UNIX_MODE", value_parser = file_mode)]
     pub unix_mode: Option<u32>,
 
+    /// Share the ports of --listen and --host with other processes of this user that have this flag
+    /// too; the kernel spreads new connections over all of them
+    #[arg(long, env = "TINYTCP_REUSE_PORT")]
+    pub reuse_port: bool,
+
     /// Maximum number of connections; further ones get SERVER_BUSY [default: the open-file limit
     /// less 32]
     #[arg(long, value_name = "N", env = "TINYTCP_MAX_CONNECTIONS", value_parser = units::count)]
@@ -300,7 +305,7 @@ fn admin_address(text: &str) -> Result<Place, String> {
 }
 
 /// The protocol of a scheme.
-fn built_in(scheme: &str) -> Result<&'static BuiltIn, String> {
+pub fn built_in(scheme: &str) -> Result<&'static BuiltIn, String> {
     BUILT_IN.iter().find(|built_in| built_in.scheme == scheme).ok_or_else(|| {
         "the protocol is text, binary, echo or chat, as in text://127.0.0.1:40000".into()
     })

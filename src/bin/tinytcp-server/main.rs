@@ -9,6 +9,7 @@ mod logging;
 mod policy;
 mod reload;
 mod settings;
+mod systemd;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -22,11 +23,14 @@ use policy::OpenFiles;
 use reload::Reloader;
 use settings::Settings;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use systemd::activation::Sockets;
+use systemd::manager::Manager;
+use systemd::notifications::{self, Notifications};
 use tinytcp_cli::log_writer::{self, LogWriter};
 use tinytcp_cli::signals;
 use tinytcp_cli::terminal::Blocking;
 use tinytcp_core::os::zone;
-use tinytcp_core::server::{Builder, DRAIN_SIGNAL, STATUS_SIGNAL, STOP_SIGNALS};
+use tinytcp_core::server::{Builder, DRAIN_SIGNAL, STATUS_SIGNAL, STOP_SIGNALS, Server};
 
 /// The wait for the last log lines at the end of the program.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_millis(200);
@@ -53,11 +57,13 @@ fn run(settings: Settings) -> Result<ExitCode, String> {
         check(&settings)?;
         return Ok(ExitCode::SUCCESS);
     }
+    // Before the first thread, because it changes the environment.
+    let sockets = Sockets::take()?;
     let format = settings.arguments.log_format;
     let log = logging::writer(format).map_err(no_thread)?;
     let log_level = LogLevel::new(&settings.arguments)?;
     log_level.install(logging::logger(format, &log));
-    let result = serve(settings, log_level);
+    let result = serve(settings, sockets, log_level);
     // In a log of objects an error is one too.
     let is_logged = format == LogFormat::Json && log::log_enabled!(Level::Error);
     if let (Err(message), true) = (&result, is_logged) {
@@ -74,7 +80,7 @@ fn run(settings: Settings) -> Result<ExitCode, String> {
 /// Does what a start does before it listens, and prints the settings.
 fn check(settings: &Settings) -> Result<(), String> {
     LogLevel::new(&settings.arguments)?;
-    let listeners = policy::listeners(&settings.arguments)?;
+    let listeners = policy::listeners(&settings.arguments, Sockets::default())?;
     print(&check::report(settings, &listeners)?);
     Ok(())
 }
@@ -84,14 +90,14 @@ fn print(text: &str) {
     let _ = Blocking(io::stdout()).write_all(text.as_bytes());
 }
 
-fn serve(settings: Settings, log_level: LogLevel) -> Result<(), String> {
+fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<(), String> {
     let arguments = &settings.arguments;
     let announcements =
         LogWriter::new("stdout", io::stdout(), log_writer::loss).map_err(no_thread)?;
     if let Err(warning) = zone::of_environment() {
         log::warn!(event = "time_zone_unknown"; "{warning}");
     }
-    let listeners = policy::listeners(arguments)?;
+    let listeners = policy::listeners(arguments, sockets)?;
     let open_files = OpenFiles::raise(&listeners);
     let config = policy::config(arguments, listeners.clone(), &open_files);
     let server = Builder::from(config)
@@ -99,7 +105,11 @@ fn serve(settings: Settings, log_level: LogLevel) -> Result<(), String> {
         .drain_on_signal(DRAIN_SIGNAL)
         .log_status_on_signal(STATUS_SIGNAL)
         .build();
-    let server = server.map_err(|error| error.to_string())?;
+    let mut server = server.map_err(|error| error.to_string())?;
+    let manager = Manager::of_environment().map_err(notifications::warn).unwrap_or_default();
+    if let Some(manager) = &manager {
+        server = observed(server, manager);
+    }
     policy::log_start(server.addresses());
     open_files.log(arguments.max_connections);
     let reloader = Reloader {
@@ -109,6 +119,7 @@ fn serve(settings: Settings, log_level: LogLevel) -> Result<(), String> {
         listeners,
         open_files,
         log_level,
+        manager,
     };
     reloader.start()?;
     signals::unblock(&[&STOP_SIGNALS[..], &[DRAIN_SIGNAL, STATUS_SIGNAL]].concat())
@@ -124,6 +135,24 @@ fn serve(settings: Settings, log_level: LogLevel) -> Result<(), String> {
     result
         .map(drop)
         .map_err(|error| format!("cannot wait for events: {error}; start the server again"))
+}
+
+/// Lets the loop notify the service manager. Without notifications the server serves nevertheless,
+/// and a warning states why.
+fn observed(server: Server, manager: &Manager) -> Server {
+    let watchdog = notifications::watchdog().map_err(notifications::warn).unwrap_or_default();
+    match manager.open() {
+        Ok(channel) => {
+            let mut notifications = Notifications::new(channel, watchdog);
+            server.observed_by(move |status| notifications.observe(status))
+        }
+        Err(error) => {
+            notifications::warn(format!(
+                "cannot notify the service manager: {error}; raise `ulimit -n`"
+            ));
+            server
+        }
+    }
 }
 
 /// The sentence about a thread that cannot be started.

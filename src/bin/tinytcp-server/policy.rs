@@ -13,6 +13,7 @@ use tinytcp_core::protocol::{BUILT_IN, BuiltIn, Protocol};
 use tinytcp_core::server::{Config, Listener};
 
 use crate::arguments::{ActivityLog, Arguments, ListenAddress};
+use crate::systemd::activation::Sockets;
 
 /// Descriptors that connections cannot use: eight listeners, the poller, the standard streams, and
 /// a few for connections that are turned away.
@@ -35,19 +36,43 @@ const ACTIVITY_LINES: u32 = 50;
 /// The number of listeners that the log names at the start; stdout names all of them.
 const LOGGED_LISTENERS_MAX: usize = 16;
 
-/// The listeners of `--listen`, which are all required; or the default ones, of which some may be
-/// missing. Those of `--admin` and `--agent-check` are the last.
+/// The listeners on `sockets` of the service manager and those of `--listen`, which are all
+/// required; without any, the default ones, of which some may be missing. Those of `--admin` and
+/// `--agent-check` are the last.
 ///
 /// # Errors
-/// A sentence about a host that is unknown.
-pub fn listeners(arguments: &Arguments) -> Result<Vec<Listener>, String> {
-    let mut listeners = protocol_listeners(arguments)?;
+/// A sentence about a host that is unknown, or about a socket that is of no use.
+pub fn listeners(arguments: &Arguments, sockets: Sockets) -> Result<Vec<Listener>, String> {
+    let admin = Arc::new(Admin::with_hosts(arguments.admin_host.iter().cloned()));
+    let mut listeners = match sockets.is_empty() {
+        true => protocol_listeners(arguments)?,
+        false => activated_listeners(arguments, sockets, &admin)?,
+    };
+    // The administrative listener stays alone: its answers are about one process.
+    listeners.iter_mut().for_each(|listener| listener.shares_ports = arguments.reuse_port);
     if let Some(place) = &arguments.admin {
-        let admin = Arc::new(Admin::with_hosts(arguments.admin_host.iter().cloned()));
         listeners.push(listener(admin, std::slice::from_ref(place), true)?);
     }
     if let Some(place) = &arguments.agent_check {
         listeners.push(listener(Arc::new(Agent), std::slice::from_ref(place), true)?);
+    }
+    Ok(listeners)
+}
+
+/// The listeners on sockets of the service manager, which replace the default ones.
+fn activated_listeners(
+    arguments: &Arguments,
+    sockets: Sockets,
+    admin: &Arc<Admin>,
+) -> Result<Vec<Listener>, String> {
+    if arguments.host.is_some() {
+        return Err("--host (TINYTCP_HOST) moves the default listeners, which the sockets of the \
+                    service manager replace: leave it out"
+            .into());
+    }
+    let mut listeners = sockets.listeners(admin)?;
+    if !arguments.listen.is_empty() {
+        listeners.extend(protocol_listeners(arguments)?);
     }
     Ok(listeners)
 }

@@ -16,6 +16,8 @@ use crate::log_level::LogLevel;
 use crate::no_thread;
 use crate::policy::{self, OpenFiles};
 use crate::settings::{Setting, Settings};
+use crate::systemd::manager::Manager;
+use crate::systemd::notifications;
 
 /// The settings that can change while the server runs. The others need a restart.
 const CHANGEABLE: [&str; 14] = [
@@ -65,6 +67,7 @@ pub struct Reloader {
     pub open_files: OpenFiles,
     pub log_level: LogLevel,
     pub handle: Handle,
+    pub manager: Option<Manager>,
 }
 
 impl Reloader {
@@ -97,15 +100,30 @@ impl Reloader {
     fn serve(mut self, mut signals: Signals, had_terminal: bool) {
         let has_file = self.settings.arguments.config.is_some();
         for _ in signals.forever() {
-            match requested(has_file, had_terminal, hangup::has_terminal()) {
-                Request::Stop => self.handle.stop(),
-                Request::Reload => self.reload(),
-                Request::Nothing => {
-                    log::info!(
-                        event = "reload_ignored";
-                        "SIGHUP: nothing to reload, because there is no --config"
-                    );
+            let request = requested(has_file, had_terminal, hangup::has_terminal());
+            match self.manager.clone() {
+                Some(manager) if request != Request::Stop => {
+                    let notified = manager.around_reload(|| self.act_on(request));
+                    if let Err(error) = notified {
+                        notifications::warn(format_args!(
+                            "cannot notify the service manager of a reload: {error}"
+                        ));
+                    }
                 }
+                _ => self.act_on(request),
+            }
+        }
+    }
+
+    fn act_on(&mut self, request: Request) {
+        match request {
+            Request::Stop => self.handle.stop(),
+            Request::Reload => self.reload(),
+            Request::Nothing => {
+                log::info!(
+                    event = "reload_ignored";
+                    "SIGHUP: nothing to reload, because there is no --config"
+                );
             }
         }
     }

@@ -1,0 +1,11 @@
+complete -c tinytcp-client -s e -l execute -d 'Send COMMAND and print its answer, instead of reading stdin; repeatable' -r
+complete -c tinytcp-client -s p -l protocol -d 'The protocol if TARGET does not name it: text, binary, echo or chat' -r
+complete -c tinytcp-client -l timeout -d 'Maximum time for connecting and for each answer; `off` waits for ever' -r
+complete -c tinytcp-client -l wait -d 'Repeat attempts to connect for this time, until the server is up' -r
+complete -c tinytcp-client -l only -d 'Run only this suite of `test`: protocol or server' -r
+complete -c tinytcp-client -l max-line -d 'The longest line that the server accepts, for `test`' -r
+complete -c tinytcp-client -l max-frame -d 'The longest payload that the server accepts, for `test`' -r
+complete -c tinytcp-client -l watch -d 'Repeat `status` each second, with the change per second'
+complete -c tinytcp-client -l json -d 'Print `status` as JSON, an object in one line'
+complete -c tinytcp-client -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tinytcp-client -s V -l version -d 'Print version'

@@ -1,0 +1,38 @@
+complete -c tinytcp-load -s c -l connections -d 'Number of connections' -r
+complete -c tinytcp-load -s d -l duration -d 'Duration of the load [default: 10s; with --find-max 3s at each rate]' -r
+complete -c tinytcp-load -s P -l pipeline -d 'Maximum number of requests in flight on each connection' -r
+complete -c tinytcp-load -s R -l rate -d 'Open loop: requests per second, sent on schedule without waiting for replies: 5k, 0.5 or 30/m; A:B changes the rate linearly from A to B' -r
+complete -c tinytcp-load -l stages -d 'Open loop in stages, each with a duration and a rate or ramp: 30s@100,1m@1k,30s@1k:5k' -r
+complete -c tinytcp-load -l arrivals -d 'How requests arrive at the rate of an open loop: at even intervals, or as a Poisson process' -r -f -a "even\t'At even intervals'
+poisson\t'As a Poisson process'"
+complete -c tinytcp-load -s n -l requests -d 'End after N requests over all connections, which are all answered or failed; or after -d [default of -d: 10m]' -r
+complete -c tinytcp-load -l think -d 'Closed loop: pause between a reply and the next request on its connection; no latency includes it' -r
+complete -c tinytcp-load -l seed -d 'Seed of random arrivals and values; the report shows it [default: another one in each run]' -r
+complete -c tinytcp-load -l find-max -d 'Search for the highest rate that meets an objective such as p99=1ms; -R sets the first rate' -r
+complete -c tinytcp-load -l warmup -d 'Exclude this first part of the run from throughput and latencies' -r
+complete -c tinytcp-load -l timeout -d 'Timeout of a connection attempt, and of each reply; a run ends at most this long after -d' -r
+complete -c tinytcp-load -l threads -d 'Number of generator threads' -r
+complete -c tinytcp-load -l ramp -d 'Open the connections evenly over this time, instead of all before the first request' -r
+complete -c tinytcp-load -l connect-rate -d 'Open this number of connections per second, instead of all before the first request' -r
+complete -c tinytcp-load -l lifetime -d 'Close and reopen each connection after N requests (a bare number) or after a time (5s)' -r
+complete -c tinytcp-load -l heartbeat -d 'Time between two requests on a held connection' -r
+complete -c tinytcp-load -l source -d 'Source addresses, used in turn: 127.0.0.2-127.0.0.40, 127.0.1.0/28, several with commas' -r
+complete -c tinytcp-load -s p -l protocol -d 'The protocol, if TARGET does not name it: text, binary, echo or chat' -r
+complete -c tinytcp-load -l size -d 'Size of the message in each request: the text after ECHO, the payload, or the line' -r
+complete -c tinytcp-load -s m -l message -d 'Message to send: a text command, an echo or chat line, or `echo TEXT` or `rev TEXT` for binary; repeatable' -r
+complete -c tinytcp-load -l mix -d 'Messages to send, with their weights, such as \'TIME:1,ECHO hello:3\'' -r
+complete -c tinytcp-load -l expect -d 'With --raw: the exact reply to each request [default: the request itself]; \'\' for no reply' -r
+complete -c tinytcp-load -l expect-end -d 'With --raw: accept any reply that ends with these bytes, such as \'\\r\\n\'' -r
+complete -c tinytcp-load -l greeting -d 'With --raw: the exact bytes that the server sends first' -r
+complete -c tinytcp-load -l fail-if -d 'Exit with 3 if this condition is met: \'p99>5ms\', \'errors>0.1%\' or \'rate<50k\'; repeatable, also with merge' -r
+complete -c tinytcp-load -l json -d 'Write the complete report as JSON; - is stdout, and the printed report then goes to stderr' -r -F
+complete -c tinytcp-load -l csv -d 'Write a CSV file with one row per time slice' -r -F
+complete -c tinytcp-load -l html -d 'Write an HTML page with charts' -r -F
+complete -c tinytcp-load -l hgrm -d 'Write the latencies in the text format of HdrHistogram tools' -r -F
+complete -c tinytcp-load -l hold -d 'Keep the connections open with one request on each every --heartbeat; report lost connections'
+complete -c tinytcp-load -l reset -d 'Close connections with a reset, which leaves no port in TIME_WAIT'
+complete -c tinytcp-load -l raw -d 'Raw bytes for any server: send those of -m or --mix, and expect those of --expect'
+complete -c tinytcp-load -l preflight -d 'Only print the ports, descriptors and memory that the run needs; open nothing'
+complete -c tinytcp-load -s q -l quiet -d 'Show no progress, and no report if a file goes to stdout'
+complete -c tinytcp-load -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tinytcp-load -s V -l version -d 'Print version'

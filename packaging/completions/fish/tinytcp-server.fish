@@ -1,0 +1,27 @@
+complete -c tinytcp-server -l listen -d 'Listen here instead of on the default ports: text://127.0.0.1:40000, or text+unix:///run/tinytcp.sock for a unix socket; port 0 takes any free port; with ?proxy=on at its end for proxies, whose connections begin with a PROXY header; repeatable' -r
+complete -c tinytcp-server -l host -d 'Host of the default listeners [default: loopback, IPv4 and IPv6]' -r
+complete -c tinytcp-server -l proxy-from -d 'The address or block of addresses of proxies, such as 10.0.0.0/8, from which listeners with ?proxy=on take connections; repeatable' -r
+complete -c tinytcp-server -l unix-mode -d 'Permissions of the files of unix sockets, in octal, as in 0660 [default: those that the umask allows]' -r
+complete -c tinytcp-server -l max-connections -d 'Maximum number of connections; further ones get SERVER_BUSY [default: the open-file limit less 32]' -r
+complete -c tinytcp-server -l max-line -d 'Longest line of text, longest message of echo and chat' -r
+complete -c tinytcp-server -l max-frame -d 'Longest payload of a binary frame' -r
+complete -c tinytcp-server -l memory-limit -d 'Maximum memory for the buffers of all connections together' -r
+complete -c tinytcp-server -l idle-timeout -d 'Close a connection after this time without traffic and without an incomplete message' -r
+complete -c tinytcp-server -l message-timeout -d 'Close a connection when a message takes longer than this from its first to its last byte' -r
+complete -c tinytcp-server -l write-timeout -d 'Reset a connection whose client is this far behind reading its answers at 8 KiB per second' -r
+complete -c tinytcp-server -l proxy-timeout -d 'Close a connection of a proxy whose PROXY header takes longer than this' -r
+complete -c tinytcp-server -l quiet-period -d 'Echo and chat: bytes without a newline are a message after this time without another byte' -r
+complete -c tinytcp-server -l drain-timeout -d 'Maximum time that a shutdown waits until clients have read their answers' -r
+complete -c tinytcp-server -l drain-delay -d 'After SIGUSR2: serve for this time without being ready, then stop; or `off`: serve until another signal' -r
+complete -c tinytcp-server -l backlog -d 'Length of the kernel\'s queue of connections that are not accepted yet' -r
+complete -c tinytcp-server -l activity-log -d 'Maximum number of activity log lines per second; the rest is summarised. `connections` logs no messages, `off` nothing [default: 50; connections if other machines can connect]' -r
+complete -c tinytcp-server -l admin -d 'Answer health checks, Prometheus and browsers here: http://127.0.0.1:9464, or http+unix:///run/tinytcp-admin.sock [default: off]' -r
+complete -c tinytcp-server -l admin-host -d 'A name of this machine by which --admin may be requested, besides its addresses and localhost; repeatable' -r
+complete -c tinytcp-server -l agent-check -d 'Answer the agent checks of haproxy here, such as agent://127.0.0.1:9465: ready, drain or maint [default: off]' -r
+complete -c tinytcp-server -l health -d 'Ask the server at this URL whether it is healthy, and exit with 0 or 1 [default: that of --admin, or http://127.0.0.1:9464]' -r
+complete -c tinytcp-server -s p -l port -d 'Refused; the error names the flag to use' -r
+complete -c tinytcp-server -l reuse-port -d 'Share the ports of --listen and --host with other processes of this user that have this flag too; the kernel spreads new connections over all of them'
+complete -c tinytcp-server -s v -l verbose -d 'Log more: -v probes and details, -vv everything; RUST_LOG overrides'
+complete -c tinytcp-server -s q -l quiet -d 'Log less: -q warnings, -qq errors; RUST_LOG overrides'
+complete -c tinytcp-server -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tinytcp-server -s V -l version -d 'Print version'
