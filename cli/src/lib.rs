@@ -69,31 +69,42 @@ pub fn try_parse_with<Arguments: Parser>(
     Ok((Arguments::from_arg_matches(&matches)?, matches))
 }
 
-/// Checks a value of the flag `name`, which comes from elsewhere than the command line.
-///
-/// # Errors
-/// A sentence that names the flag without its hyphens.
-pub fn check_value<Arguments: CommandFactory>(name: &str, value: &str) -> Result<(), String> {
-    let program = Arguments::command().get_name().to_owned();
-    let arguments = [program, format!("--{name}={value}")];
-    let result = command::<Arguments>(|_| false).try_get_matches_from(arguments);
-    let Err(error) = result else { return Ok(()) };
-    let message = sentence(&error.render().to_string());
-    Err(match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(flag)) => message.replace(&format!("'{flag}'"), name),
-        _ => message,
-    })
-}
+/// Checks values of flags that come from elsewhere than the command line.
+#[derive(Debug)]
+pub struct Checker(Command);
 
-/// Returns the name of a flag that is similar to `name`, without its hyphens, if there is one.
-#[must_use]
-pub fn similar_flag<Arguments: CommandFactory>(name: &str) -> Option<String> {
-    let program = Arguments::command().get_name().to_owned();
-    let result =
-        command::<Arguments>(|_| false).try_get_matches_from([program, format!("--{name}")]);
-    match result.err()?.get(ContextKind::SuggestedArg)? {
-        ContextValue::String(flag) => flag.strip_prefix("--").map(str::to_owned),
-        _ => None,
+impl Checker {
+    /// Creates a checker for the flags of `Arguments`.
+    #[must_use]
+    pub fn new<Arguments: CommandFactory>() -> Self {
+        Self(command::<Arguments>(|_| false))
+    }
+
+    /// Checks a value of the flag `name`.
+    ///
+    /// # Errors
+    /// A sentence that names the flag without its hyphens.
+    pub fn check(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let Err(error) = self.parse(format!("--{name}={value}")) else { return Ok(()) };
+        let message = sentence(&error.render().to_string());
+        Err(match error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::String(flag)) => message.replace(&format!("'{flag}'"), name),
+            _ => message,
+        })
+    }
+
+    /// Returns the name of a flag that is similar to `name`, without its hyphens, if there is one.
+    #[must_use]
+    pub fn similar(&mut self, name: &str) -> Option<String> {
+        match self.parse(format!("--{name}")).err()?.get(ContextKind::SuggestedArg)? {
+            ContextValue::String(flag) => flag.strip_prefix("--").map(str::to_owned),
+            _ => None,
+        }
+    }
+
+    fn parse(&mut self, argument: String) -> Result<ArgMatches, clap::Error> {
+        let program = self.0.get_name().to_owned();
+        self.0.try_get_matches_from_mut([program, argument])
     }
 }
 

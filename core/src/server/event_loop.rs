@@ -523,7 +523,10 @@ impl<S: System> EventLoop<S> {
     fn stop(&mut self) {
         self.shared.status.state = State::Stopping;
         let open = self.table.len() as u64;
-        log::info!(event = "stopping", connections_open = open; "stopping with {} open", plural(open, "connection"));
+        log::info!(
+            event = "stopping", connections_open = open;
+            "stopping with {} open", plural(open, "connection")
+        );
         self.gradual_close.end();
         self.stop_accepting();
         self.enqueue_all(Connection::stop);

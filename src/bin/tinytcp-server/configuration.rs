@@ -9,8 +9,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, Command, CommandFactory};
+use tinytcp_cli::Checker;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeInteger, DeTable, DeValue};
 
 use crate::arguments::Arguments;
 
@@ -79,12 +80,12 @@ impl Configuration {
             let line = line_at(bytes, error.span().map_or(0, |span| span.start));
             format!("{}: {}", place(line), error.message().replace('\n', "; "))
         })?;
-        let command = Arguments::command();
+        let mut flags = Flags::new();
         let mut entries = Vec::new();
         for (key, value) in table.get_ref() {
             let line = line_at(bytes, key.span().start);
             let name = key.get_ref().clone().into_owned();
-            let values = values(&command, &name, value).map_err(|(offset, error)| {
+            let values = flags.values(&name, value).map_err(|(offset, error)| {
                 let line = offset.map_or(line, |offset| line_at(bytes, offset));
                 format!("{}: {error}", place(line))
             })?;
@@ -137,75 +138,173 @@ pub fn is_setting(argument: &Arg) -> bool {
 /// An error, and its offset in the file if that is not the one of the key.
 type ValueError = (Option<usize>, String);
 
-/// Returns the values of the key `name`, as they would follow the flag.
-fn values(
-    command: &Command,
-    name: &str,
-    value: &Spanned<DeValue<'_>>,
-) -> Result<Vec<String>, ValueError> {
-    let is_meant = |argument: &&Arg| argument.get_long() == Some(name) && is_setting(argument);
-    let Some(argument) = command.get_arguments().find(is_meant) else {
-        return Err((None, unknown(command, name)));
-    };
-    let wrong_type = |value: &Spanned<DeValue<'_>>| {
-        let expected = expected(name, argument);
-        let found = value.get_ref().type_str();
-        (Some(value.span().start), format!("{name} takes {expected}, not this {found}"))
-    };
-    let items = match (argument.get_action(), value.get_ref()) {
-        (ArgAction::SetTrue, DeValue::Boolean(is_on)) => return Ok(vec![is_on.to_string()]),
-        (ArgAction::Count, DeValue::Boolean(is_on)) => {
-            return Ok(vec![u8::from(*is_on).to_string()]);
-        }
-        (ArgAction::Count, DeValue::Integer(count)) => {
-            let count: u8 = count.to_string().parse().map_err(|_| wrong_type(value))?;
-            return Ok(vec![count.to_string()]);
-        }
-        (ArgAction::Append, DeValue::Array(items)) => items.iter().collect(),
-        (ArgAction::Append | ArgAction::Set, _) => vec![value],
-        _ => return Err(wrong_type(value)),
-    };
-    let check = |item: &Spanned<DeValue<'_>>| {
-        let text = match item.get_ref() {
-            DeValue::String(text) => text.to_string(),
-            // As it is written, except `_`: 0o660 is no decimal number in disguise.
-            DeValue::Integer(number) => number.to_string(),
-            DeValue::Float(number) => number.to_string(),
-            _ => return Err(wrong_type(item)),
-        };
-        tinytcp_cli::check_value::<Arguments>(name, &text)
-            .map_err(|error| (Some(item.span().start), error))?;
-        Ok(text)
-    };
-    items.into_iter().map(check).collect()
+/// The flags, which know what a key takes.
+struct Flags {
+    command: Command,
+    checker: Checker,
 }
 
-/// What a key takes, for the error of a wrong type.
-fn expected(name: &str, argument: &Arg) -> String {
+impl Flags {
+    fn new() -> Self {
+        Self { command: Arguments::command(), checker: Checker::new::<Arguments>() }
+    }
+
+    /// Returns the flag of the setting `name`.
+    fn setting(&self, name: &str) -> Option<&Arg> {
+        let is_meant = |argument: &&Arg| argument.get_long() == Some(name) && is_setting(argument);
+        self.command.get_arguments().find(is_meant)
+    }
+
+    /// Returns the values of the key `name`, as they would follow the flag.
+    fn values(
+        &mut self,
+        name: &str,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<Vec<String>, ValueError> {
+        let Some(argument) = self.setting(name) else {
+            return Err((None, self.unknown(name)));
+        };
+        let items = match (argument.get_action(), value.get_ref()) {
+            (ArgAction::SetTrue, DeValue::Boolean(is_on)) => return Ok(vec![is_on.to_string()]),
+            (ArgAction::Count, DeValue::Boolean(is_on)) => {
+                return Ok(vec![u8::from(*is_on).to_string()]);
+            }
+            (ArgAction::Count, DeValue::Integer(count)) if is_u8(count) => {
+                return Ok(vec![count.to_string()]);
+            }
+            (ArgAction::Append, DeValue::Array(items)) => items.iter().collect(),
+            (ArgAction::Append | ArgAction::Set, _) => vec![value],
+            _ => return Err(wrong_type(argument, value)),
+        };
+        let text = |item: &&Spanned<_>| text_of(item).ok_or_else(|| wrong_type(argument, item));
+        let texts: Vec<String> = items.iter().map(text).collect::<Result<_, _>>()?;
+        for (item, text) in items.iter().zip(&texts) {
+            let checked = self.checker.check(name, text);
+            checked.map_err(|error| (Some(item.span().start), error))?;
+        }
+        Ok(texts)
+    }
+
+    /// The error of a key that is no setting.
+    fn unknown(&mut self, name: &str) -> String {
+        let similar = self.checker.similar(name);
+        match similar.filter(|similar| self.setting(similar).is_some()) {
+            Some(similar) => format!("unknown key {name}; a similar one is {similar}"),
+            None => format!("unknown key {name}"),
+        }
+    }
+}
+
+fn is_u8(number: &DeInteger<'_>) -> bool {
+    number.to_string().parse::<u8>().is_ok()
+}
+
+/// The text of a value after the flag. A number is taken as it is written, so that `0o660` is no
+/// decimal number in disguise.
+fn text_of(value: &Spanned<DeValue<'_>>) -> Option<String> {
+    match value.get_ref() {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => Some(number.to_string()),
+        DeValue::Float(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// The error of a value of a wrong type.
+fn wrong_type(argument: &Arg, value: &Spanned<DeValue<'_>>) -> ValueError {
+    let name = argument.get_long().unwrap_or_default();
     let example = tinytcp_cli::example_of(argument);
     let example =
         example.map_or(String::new(), |example| format!(", as in {name} = \"{example}\""));
-    match argument.get_action() {
+    let expected = match argument.get_action() {
         ArgAction::SetTrue => "true or false".into(),
         ArgAction::Count => "true, false or a number from 0 to 255".into(),
         ArgAction::Append => format!("a string or an array of strings{example}"),
         _ => format!("a string or a number{example}"),
-    }
-}
-
-/// The error of a key that is no setting.
-fn unknown(command: &Command, name: &str) -> String {
-    let is_known = |similar: &String| {
-        let mut arguments = command.get_arguments();
-        arguments.any(|argument| argument.get_long() == Some(similar) && is_setting(argument))
     };
-    match tinytcp_cli::similar_flag::<Arguments>(name).filter(is_known) {
-        Some(similar) => format!("unknown key {name}; a similar one is {similar}"),
-        None => format!("unknown key {name}"),
-    }
+    let found = value.get_ref().type_str();
+    (Some(value.span().start), format!("{name} takes {expected}, not this {found}"))
 }
 
 /// Returns the number of the line with the byte at `offset`.
 fn line_at(bytes: &[u8], offset: usize) -> usize {
     1 + bytes.iter().take(offset).filter(|byte| **byte == b'\n').count()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+
+    const KEYS: [&str; 7] =
+        ["max-line", "listen", "verbose", "unix-mode", "idle-timeout", "config", "x.y"];
+
+    const VALUES: [&str; 16] = [
+        "\"1KiB\"",
+        "5",
+        "true",
+        "[]",
+        "[\"text://127.0.0.1:1\"]",
+        "0o17",
+        "1.5",
+        "-1",
+        "inf",
+        "{ a = 1 }",
+        "[[1]]",
+        "1979-05-27",
+        "\"\"",
+        r#""\n\u0000=--""#,
+        "'''a\nUsage:\n'''",
+        "\"off\"",
+    ];
+
+    /// Parses `bytes`; an error is one line that names the file.
+    fn parse(bytes: &[u8]) -> Result<Configuration, String> {
+        let result = Configuration::parse(Path::new("f.toml"), bytes);
+        if let Err(error) = &result {
+            assert!(error.starts_with("f.toml:"), "{error:?}");
+        }
+        result
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            cases: 100,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn no_bytes_cause_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse(&bytes);
+        }
+
+        #[test]
+        fn what_is_accepted_has_values_that_the_flags_accept(
+            lines in proptest::collection::vec((select(&KEYS[..]), select(&VALUES[..])), 0..4)
+        ) {
+            let lines = lines.iter().map(|(key, value)| format!("{key} = {value}\n"));
+            if let Ok(configuration) = parse(lines.collect::<String>().as_bytes()) {
+                let command = configuration.apply(Arguments::command());
+                prop_assert!(command.try_get_matches_from(["tinytcp-server"]).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_is_taken_as_it_is_written() {
+        let configuration = parse(b"max-line = 65_536\nidle-timeout = 1.50\n").expect("right");
+        let values: Vec<_> = configuration.entries.iter().flat_map(|entry| &entry.values).collect();
+        assert_eq!(values, ["1.50", "65536"]);
+    }
+
+    #[test]
+    fn a_count_is_a_switch_or_a_number() {
+        for (text, count) in [("false", "0"), ("true", "1"), ("2", "2")] {
+            let configuration = parse(format!("verbose = {text}").as_bytes()).expect("right");
+            assert_eq!(configuration.entries[0].values, [count]);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Reloads: settings that change while the server runs.
 //!
-//! The limits of messages stay: the oracle judges a message when its bytes are read, the server when
-//! it runs them. Unit tests of the loop change these limits.
+//! The limits of messages stay: the oracle judges a message when its bytes are read, the server
+//! when it runs them. Unit tests of the loop change these limits.
 
 use std::time::Duration;
 
