@@ -24,6 +24,11 @@ pub enum CloseReason {
     WriteTimeout,
     /// The server had as many connections as it may have.
     ServerBusy,
+    /// The address of the peer had [`crate::limits::Limits::address_connections_max`] connections.
+    AddressConnections,
+    /// The address of the peer opened more connections per second than
+    /// [`crate::limits::Limits::address_accept_rate_max`].
+    AddressAcceptRate,
     /// The peer sent another protocol, or input after which no next message can be found.
     WrongProtocol,
     /// The peer sent a TLS handshake.
@@ -55,6 +60,8 @@ impl CloseReason {
         Self::MessageTimeout,
         Self::WriteTimeout,
         Self::ServerBusy,
+        Self::AddressConnections,
+        Self::AddressAcceptRate,
         Self::WrongProtocol,
         Self::Tls,
         Self::UntrustedProxy,
@@ -76,6 +83,8 @@ impl CloseReason {
             Self::MessageTimeout => "message_timeout",
             Self::WriteTimeout => "write_timeout",
             Self::ServerBusy => "server_busy",
+            Self::AddressConnections => "address_connections",
+            Self::AddressAcceptRate => "address_accept_rate",
             Self::WrongProtocol => "wrong_protocol",
             Self::Tls => "tls_on_plain_port",
             Self::UntrustedProxy => "untrusted_proxy",
@@ -117,6 +126,8 @@ impl fmt::Display for CloseReason {
             Self::MessageTimeout => "message timeout",
             Self::WriteTimeout => "write timeout",
             Self::ServerBusy => "server busy",
+            Self::AddressConnections => "too many connections of the address",
+            Self::AddressAcceptRate => "accept rate of the address",
             Self::WrongProtocol => "wrong protocol",
             Self::Tls => "TLS on a plain port",
             Self::UntrustedProxy => "not a trusted proxy",

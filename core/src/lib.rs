@@ -47,6 +47,7 @@
 //!    event_loop    the round
 //!    turn_budget   the work of a round at most; less while clients are interactive
 //!    accept        a batch per round, SERVER_BUSY, and a way back from every error
+//!    admission     what becomes of a new connection
 //!    newcomers     new connections that the log shows only after a second
 //!    eviction      over the memory limit: which connections give up their buffers
 //!    shutdown      answer what has arrived, within a timeout; gradual_close: a drain before it
@@ -56,7 +57,9 @@
 //!    socket_io     the moves between its buffers and the kernel
 //!    session_io    the moves between its buffers and its session
 //!    timeouts      what it waits for, until when, and what happens then
+//!    allowance     whether the message rate of its address delays it
 //!    memory        what it holds between turns, and how an eviction frees it
+//!  address_limits/  what each address has used of its limits; token_bucket: rates
 //!  protocol/     text, binary, echo, chat: bytes in, bytes out; no I/O, no clock of its own
 //!  queues/       run_queue, deadlines: which connection is next
 //!  logging/      activity: the log of connections and messages; throttle: one warning per second
@@ -90,6 +93,7 @@
 #[cfg(not(unix))]
 compile_error!("tinytcp needs a Unix system: it uses unix sockets, signals and descriptors");
 
+pub mod address_limits;
 pub mod buffers;
 pub mod close_reason;
 pub mod connection;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::buffers::pool::BLOCK_LEN;
 
-/// The limits on the length of messages and on memory.
+/// The limits on the length of messages, on memory, and per address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -15,6 +15,17 @@ pub struct Limits {
     pub frame_bytes_max: u32,
     /// The bytes that the buffers of all connections may hold together.
     pub memory_bytes_max: usize,
+    /// The connections that one address may have open; `None` is no limit. An address is a single
+    /// IPv4 address or an IPv6 /64. Peers of unix sockets, and listeners whose protocol has places
+    /// of its own, have no limits per address.
+    pub address_connections_max: Option<u32>,
+    /// The connections per second that are accepted from one address, and as many at once; `None`
+    /// is no limit.
+    pub address_accept_rate_max: Option<u32>,
+    /// The messages per second that all connections of one address may send, and as many at once;
+    /// `None` is no limit. The messages of one read count together, and beyond the rate nothing is
+    /// read.
+    pub address_message_rate_max: Option<u32>,
 }
 
 impl Limits {
@@ -48,6 +59,27 @@ impl Limits {
         self
     }
 
+    /// Sets [`Limits::address_connections_max`].
+    #[must_use]
+    pub const fn with_address_connections_max(mut self, count: Option<u32>) -> Self {
+        self.address_connections_max = count;
+        self
+    }
+
+    /// Sets [`Limits::address_accept_rate_max`].
+    #[must_use]
+    pub const fn with_address_accept_rate_max(mut self, per_second: Option<u32>) -> Self {
+        self.address_accept_rate_max = per_second;
+        self
+    }
+
+    /// Sets [`Limits::address_message_rate_max`].
+    #[must_use]
+    pub const fn with_address_message_rate_max(mut self, per_second: Option<u32>) -> Self {
+        self.address_message_rate_max = per_second;
+        self
+    }
+
     /// Returns the limits, clamped to the range that the server supports.
     #[must_use]
     pub fn clamped(self) -> Self {
@@ -55,13 +87,21 @@ impl Limits {
             line_bytes_max: self.line_bytes_max.min(Self::MESSAGE_BYTES_MAX),
             frame_bytes_max: self.frame_bytes_max.min(Self::MESSAGE_BYTES_MAX),
             memory_bytes_max: self.memory_bytes_max.max(Self::MEMORY_BYTES_MIN),
+            ..self
         }
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { line_bytes_max: 64 << 10, frame_bytes_max: 16 << 20, memory_bytes_max: 256 << 20 }
+        Self {
+            line_bytes_max: 64 << 10,
+            frame_bytes_max: 16 << 20,
+            memory_bytes_max: 256 << 20,
+            address_connections_max: None,
+            address_accept_rate_max: None,
+            address_message_rate_max: None,
+        }
     }
 }
 

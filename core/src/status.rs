@@ -26,6 +26,9 @@ pub struct Counters {
     pub sent_bytes: u64,
     /// Messages received, on open connections too.
     pub messages: u64,
+    /// How often reading from a connection was delayed, because its address had sent more messages
+    /// than [`Limits::address_message_rate_max`].
+    pub delays: u64,
 }
 
 impl Counters {
@@ -33,6 +36,15 @@ impl Counters {
     #[must_use]
     pub fn closed_for(&self, reason: CloseReason) -> u64 {
         self.closed[reason as usize]
+    }
+
+    /// Returns how many connections were closed because a limit of connections was reached.
+    #[must_use]
+    pub fn rejected(&self) -> u64 {
+        [CloseReason::ServerBusy, CloseReason::AddressConnections, CloseReason::AddressAcceptRate]
+            .map(|reason| self.closed_for(reason))
+            .iter()
+            .sum()
     }
 
     /// Returns how many connections were closed.
@@ -54,6 +66,7 @@ impl Counters {
         self.received_bytes += other.received_bytes;
         self.sent_bytes += other.sent_bytes;
         self.messages += other.messages;
+        self.delays += other.delays;
     }
 }
 
@@ -231,6 +244,9 @@ pub struct Status {
     pub accept_pauses: u64,
     /// True while accepting is paused.
     pub is_accepting_paused: bool,
+    /// Connections that the limits per address did not count, because the table of addresses was
+    /// full.
+    pub address_overflows: u64,
     /// Connections that wait for their turn.
     pub ready: usize,
     /// Bytes that the buffers of all connections hold together.
@@ -271,6 +287,7 @@ impl Status {
             accepts_lost: 0,
             accept_pauses: 0,
             is_accepting_paused: false,
+            address_overflows: 0,
             ready: 0,
             held_bytes: 0,
             held_bytes_most: 0,
@@ -348,7 +365,7 @@ impl fmt::Display for Status {
             f,
             "{}, {} rejected, {}, {} in, {} out, at most {} in buffers",
             plural(total.accepted, "connection"),
-            total.closed_for(CloseReason::ServerBusy),
+            total.rejected(),
             plural(total.messages, "message"),
             plural(total.received_bytes, "byte"),
             plural(total.sent_bytes, "byte"),

@@ -14,7 +14,8 @@
 //! makes progress or the budget of the turn is spent. This file holds the state of a connection and
 //! decides which move comes next. The moves are in `socket_io` (between buffers and kernel) and
 //! `session_io` (between buffers and session), the first phase in `opening`, the deadlines in
-//! [`timeouts`], and the memory between two turns in `memory`.
+//! [`timeouts`], the message rate of the peer's address in `allowance`, and the memory between two
+//! turns in `memory`.
 
 // Bytes of a peer reach this code first: no value of them may cause a panic, and no length may be
 // truncated.
@@ -31,6 +32,7 @@
     )
 )]
 
+mod allowance;
 pub mod inspection;
 mod memory;
 mod opening;
@@ -53,6 +55,7 @@ use crate::os::peer::Peer;
 use crate::os::system::{Readiness, Socket};
 use crate::protocol::{Farewell, Session};
 use crate::queues::run_queue::{Class, Demand};
+pub use allowance::Allowance;
 use opening::NoSession;
 pub use shared::{Shared, TURN_BYTES_MAX, Turn};
 use state::Stopping;
@@ -91,8 +94,7 @@ pub struct Connection<S> {
     /// True if the deadline has passed and the connection still reads what had arrived by then,
     /// before the deadline is enforced.
     overdue: bool,
-    /// True if the connection was rejected over the limit.
-    rejected: bool,
+    allowance: Allowance,
     demand: Demand,
     /// Bytes read after the deadline, while the connection is overdue, or discarded while it
     /// lingers.
@@ -151,7 +153,7 @@ impl<S: Socket> Connection<S> {
             announced: false,
             ends_messages_by_quiet: false,
             overdue: false,
-            rejected: false,
+            allowance: Allowance::Unlimited,
             demand: Demand::default(),
             grace_bytes: 0,
             last_received: now,
@@ -181,11 +183,19 @@ impl<S: Socket> Connection<S> {
         self.remember(Readiness { readable: true, writable: false, read_to_end: true });
     }
 
-    /// Rejects a connection that was accepted over the limit: replaces its greeting by the error.
-    pub fn reject(&mut self, shared: &mut Shared) {
-        self.rejected = true;
+    /// Rejects a connection that was accepted over the limit of `reason`: replaces its greeting by
+    /// the error.
+    pub fn reject(&mut self, reason: CloseReason, shared: &mut Shared) {
+        self.allowance = Allowance::Rejected;
         self.output.release(&mut shared.pool);
-        self.end(Farewell::ServerBusy, CloseReason::ServerBusy, shared);
+        self.end(Farewell::ServerBusy, reason, shared);
+    }
+
+    /// Prepares the close of a connection that is rejected without an answer: a reset, which leaves
+    /// nothing behind in the kernel.
+    pub fn turn_away(&mut self) {
+        self.allowance = Allowance::Rejected;
+        self.socket.reset_on_close();
     }
 
     /// Begins the shutdown of the connection: it answers what has arrived, and is then over.
@@ -260,6 +270,9 @@ impl<S: Socket> Connection<S> {
         }
         loop {
             let mut moved = false;
+            if self.allowance.is_limited() {
+                self.update_allowance(shared);
+            }
             if self.wants_fill() {
                 moved |= self.fill(shared)?;
             }
@@ -307,10 +320,15 @@ impl<S: Socket> Connection<S> {
         self.runnable && (!self.backpressure || self.complete_len > 0)
     }
 
+    /// True if the connection reads now.
+    fn wants_fill(&self) -> bool {
+        self.wants_read() && self.allowance != Allowance::Delayed
+    }
+
     /// True if the connection should read: the complete messages of the input have been run. Under
     /// backpressure it reads only to the end of a frame that has begun, because a client may send a
     /// whole frame before it reads any answer.
-    fn wants_fill(&self) -> bool {
+    fn wants_read(&self) -> bool {
         self.is_readable()
             && (!self.runnable || self.input.is_empty())
             && self.phase == Phase::Open
@@ -354,7 +372,7 @@ impl<S: Socket> Connection<S> {
     /// True if the connection was rejected over the limit.
     #[must_use]
     pub const fn is_rejected(&self) -> bool {
-        self.rejected
+        matches!(self.allowance, Allowance::Rejected)
     }
 
     /// Returns all storage to the pool, and the summary for the log. The caller then drops the
@@ -362,6 +380,9 @@ impl<S: Socket> Connection<S> {
     pub fn close(&mut self, reason: CloseReason, shared: &mut Shared) -> Summary {
         self.input.release(&mut shared.pool);
         self.output.release(&mut shared.pool);
+        if self.allowance.is_limited() {
+            shared.address_limits.leave(&self.peer, shared.clock.now());
+        }
         Summary {
             received_bytes: self.received_bytes,
             sent_bytes: self.sent_bytes,

@@ -98,7 +98,7 @@ impl<S: Socket> Connection<S> {
         shared: &mut Shared,
         call: impl FnOnce(&mut dyn Session, &[u8], &mut Context<'_>) -> T,
     ) -> T {
-        let Shared { pool, clock, activity, status, turn_of, .. } = shared;
+        let Shared { pool, clock, activity, status, turn_of, address_limits, .. } = shared;
         let now = clock.now();
         let connection = ConnectionInfo {
             peer: self.peer,
@@ -118,6 +118,9 @@ impl<S: Socket> Connection<S> {
         self.backpressure |= self.output.len() >= HIGH_WATER_BYTES;
         if was_empty {
             self.last_sent = now;
+        }
+        if self.allowance.is_limited() {
+            address_limits.count_messages(&self.peer, messages, now);
         }
         result
     }

@@ -1,5 +1,6 @@
 //! The resources that all connections share during their turns, and the result of a turn.
 
+use crate::address_limits::AddressLimits;
 use crate::buffers::pool::{BLOCK_LEN, Pool};
 use crate::close_reason::CloseReason;
 use crate::limits::Timeouts;
@@ -33,6 +34,8 @@ pub struct Shared {
     pub activity: Activity,
     /// How long a connection may take.
     pub timeouts: Timeouts,
+    /// What each address has used of the limits per address.
+    pub address_limits: AddressLimits,
 }
 
 /// The result of a turn.

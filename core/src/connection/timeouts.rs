@@ -7,15 +7,16 @@
 //! | the rest of a message | its first byte | `message` | error, close |
 //! | more of a line without an end | the last byte received | `quiet` | it is a message |
 //! | the peer to read answers | the output was empty, plus the minimum rate | `write` | reset |
+//! | a message token of its address | it has something to read | until the token | it reads |
 //! | the peer's end of input | the server's end of output | 2 s (lingering) | close |
 //!
 //! A deadline is not enforced at once. A connection whose deadline has passed becomes overdue and
 //! gets turns first, because the loop itself may be late: the process may have been stopped, and
 //! the kernel may hold bytes that arrived in time.
 
-use super::{Connection, Phase, Shared, Turn};
+use super::{Allowance, Connection, Phase, Shared, Turn};
 use crate::close_reason::CloseReason;
-use crate::limits::{LINGER_TIMEOUT, Timeouts};
+use crate::limits::LINGER_TIMEOUT;
 use crate::os::moment::Moment;
 use crate::os::system::Socket;
 use crate::protocol::{Farewell, Next};
@@ -26,12 +27,13 @@ const GRACE_BYTES_MAX: u32 = 20 << 20;
 
 /// What a connection waits for: the rows of the table above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wait {
+pub(super) enum Wait {
     Header,
     Idle,
     Message,
     Quiet,
     Write,
+    Token,
     Linger,
 }
 
@@ -40,16 +42,20 @@ impl<S: Socket> Connection<S> {
     /// overdue, because it is in the run queue then.
     #[must_use]
     #[inline]
-    pub fn deadline(&self, timeouts: &Timeouts) -> Moment {
-        if self.overdue { Moment::NEVER } else { self.next_wait(timeouts).1 }
+    pub fn deadline(&self, shared: &Shared) -> Moment {
+        if self.overdue { Moment::NEVER } else { self.next_wait(shared).1 }
     }
 
     /// Returns the wait that ends first, and its deadline.
-    fn next_wait(&self, timeouts: &Timeouts) -> (Wait, Moment) {
+    fn next_wait(&self, shared: &Shared) -> (Wait, Moment) {
+        let timeouts = &shared.timeouts;
         match self.phase {
             Phase::Lingering(_) => return (Wait::Linger, self.last_sent.after(LINGER_TIMEOUT)),
             Phase::Flushing(_) => return (Wait::Write, self.last_sent.deadline(timeouts.write)),
             Phase::Opening => return (Wait::Header, self.opened.deadline(timeouts.proxy_header)),
+            Phase::Open if self.allowance == Allowance::Delayed => {
+                return self.delayed_wait(shared);
+            }
             Phase::Open => {}
         }
         if self.output.is_empty() && !self.has_incomplete_message() {
@@ -78,10 +84,14 @@ impl<S: Socket> Connection<S> {
     /// connection then needs turns, in which it reads what has arrived, before `enforce_deadline`
     /// enforces the deadline.
     pub fn expire(&mut self, shared: &Shared) -> Turn {
-        if !self.is_late(shared) {
-            return Turn::Idle;
+        match self.next_wait(shared) {
+            (_, due) if due > shared.clock.now() => return Turn::Idle,
+            (Wait::Token, _) => {
+                self.end_delay(shared.clock.now());
+                return Turn::Yield;
+            }
+            _ => self.overdue = true,
         }
-        self.overdue = true;
         if matches!(self.phase, Phase::Opening | Phase::Open) {
             self.grace_bytes = 0;
         }
@@ -102,7 +112,8 @@ impl<S: Socket> Connection<S> {
         if matches!(turn, Turn::Opened | Turn::Close(_)) || !self.is_late(shared) {
             return turn;
         }
-        match (self.next_wait(&shared.timeouts).0, self.phase) {
+        match (self.next_wait(shared).0, self.phase) {
+            (Wait::Token, _) => return turn,
             (Wait::Linger, Phase::Flushing(reason) | Phase::Lingering(reason)) => {
                 return Turn::Close(reason);
             }
@@ -125,6 +136,6 @@ impl<S: Socket> Connection<S> {
     }
 
     fn is_late(&self, shared: &Shared) -> bool {
-        self.next_wait(&shared.timeouts).1 <= shared.clock.now()
+        self.next_wait(shared).1 <= shared.clock.now()
     }
 }

@@ -91,7 +91,7 @@ const fn histogram(
 
 /// All metrics, in the order in which they are shown. The first two have the standard names of
 /// Prometheus, which are the same for all programs.
-pub static METRICS: [Metric; 22] = [
+pub static METRICS: [Metric; 24] = [
     server("process_start_time_seconds", "Start of the process in seconds since 1970.", |status| {
         Value::Seconds(status.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
     }),
@@ -129,6 +129,11 @@ pub static METRICS: [Metric; 22] = [
         |counters| counters.probes,
     ),
     listener("messages_total", "Received messages.", |counters| counters.messages),
+    listener(
+        "message_delays_total",
+        "Delays of connections by the message rate of their address.",
+        |counters| counters.delays,
+    ),
     listener("received_bytes_total", "Received bytes.", |counters| counters.received_bytes),
     listener("sent_bytes_total", "Sent bytes.", |counters| counters.sent_bytes),
     server("accepts_lost_total", "Connections that were lost in the accept queue.", |status| {
@@ -138,6 +143,11 @@ pub static METRICS: [Metric; 22] = [
         "accept_pauses_total",
         "Pauses in accepting because descriptors or memory had run out.",
         |status| Value::Count(status.accept_pauses),
+    ),
+    server(
+        "address_overflows_total",
+        "Connections without limits per address: the table was full.",
+        |status| Value::Count(status.address_overflows),
     ),
     server("run_queue_length", "Connections that wait for their turn.", |status| {
         status.ready.into()

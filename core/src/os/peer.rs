@@ -108,6 +108,15 @@ impl Network {
     }
 }
 
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(ip) => ip.fmt(f),
+            IpAddr::V6(ip) => write!(f, "{ip}/64"),
+        }
+    }
+}
+
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at listener {}", self.addr(), self.listener)
@@ -138,6 +147,17 @@ mod tests {
         assert_eq!(peers.map(|peer| peer.addr().to_string()), ["unix#1", "unix#4294967295"]);
         assert_eq!(peers[0].network(), peers[1].network());
         assert_ne!(peers[0].network(), Peer::new(([127, 0, 0, 1], 1).into(), 3).network());
+    }
+
+    #[test]
+    fn a_network_is_an_ipv4_address_or_an_ipv6_prefix_of_64_bits() {
+        let network = |ip: &str| {
+            let addr = SocketAddr::new(ip.parse().expect("an address"), 1);
+            Peer::new(addr.into(), 0).network().to_string()
+        };
+        assert_eq!(network("192.0.2.1"), "192.0.2.1");
+        assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
     }
 
     #[test]

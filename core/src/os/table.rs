@@ -134,6 +134,11 @@ impl<T> Table<T> {
         self.slab.iter().map(|(key, entry)| (Token::new(key, entry.generation), &entry.value))
     }
 
+    /// Iterates over all entries.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slab.iter_mut().map(|(_, entry)| &mut entry.value)
+    }
+
     /// Returns the number of entries.
     #[must_use]
     pub fn len(&self) -> usize {

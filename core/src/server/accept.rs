@@ -187,10 +187,10 @@ impl Acceptor {
         &self.listeners[listener].service
     }
 
-    /// True when a new connection of a listener must be rejected, because `open` others are in the
-    /// table. The connection is counted until it is closed.
-    pub(super) fn rejects(&mut self, listener: usize, open: usize, now: Moment) -> bool {
-        let is_full = match self.listeners[listener].service.protocol.own_places() {
+    /// True when there is no place for a new connection of a listener, because `open` others are in
+    /// the table. Otherwise it has taken a place, until it is closed.
+    pub(super) fn is_full(&mut self, listener: usize, open: usize, now: Moment) -> bool {
+        match self.listeners[listener].service.protocol.own_places() {
             Some(places) => {
                 let taken = &mut self.listeners[listener].own_taken;
                 let is_full = *taken >= places;
@@ -204,9 +204,12 @@ impl Acceptor {
                 }
                 is_full
             }
-        };
-        self.rejected += usize::from(is_full);
-        is_full
+        }
+    }
+
+    /// Counts a connection as rejected until it is closed. It takes no place.
+    pub(super) const fn note_rejected(&mut self) {
+        self.rejected += 1;
     }
 
     fn warn_of_limit(&mut self, now: Moment) {

@@ -126,6 +126,11 @@ pub struct Service {
 }
 
 impl Service {
+    /// True if the limits per address apply to its connections: it has no places of its own.
+    pub(super) fn has_limits_per_address(&self) -> bool {
+        self.protocol.own_places().is_none()
+    }
+
     /// True if a connection begins with the header of a proxy.
     pub(super) const fn is_for_proxies(&self) -> bool {
         self.proxies.is_some()

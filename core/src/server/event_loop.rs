@@ -32,7 +32,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use super::accept::{Acceptor, Incoming};
+use super::accept::Acceptor;
 use super::config::{Config, Service};
 use super::eviction::Eviction;
 use super::gradual_close::GradualClose;
@@ -42,6 +42,7 @@ use super::newcomers::Newcomers;
 use super::observer::Observer;
 use super::shutdown::{Shutdown, Step};
 use super::turn_budget::{self, TurnBudget};
+use crate::address_limits::AddressLimits;
 use crate::buffers::pool::Pool;
 use crate::close_reason::CloseReason;
 use crate::connection::{Connection, Shared, Turn};
@@ -51,7 +52,6 @@ use crate::logging::activity::Activity;
 use crate::os::clock::{Clock, Reading};
 use crate::os::mailbox::Mail;
 use crate::os::moment::Moment;
-use crate::os::peer::Peer;
 use crate::os::system::{Event, System};
 use crate::os::table::{Table, Token};
 use crate::queues::deadlines::Deadlines;
@@ -64,15 +64,15 @@ use crate::status::{State, Status};
 /// whole server runs on a simulated network with a simulated clock: `benches/million.rs` lets it
 /// serve a million connections without a kernel.
 pub struct EventLoop<S: System> {
-    system: S,
-    table: Table<Connection<S::Socket>>,
+    pub(super) system: S,
+    pub(super) table: Table<Connection<S::Socket>>,
     /// Connections with work to do; some of them may have been closed since.
     run_queue: RunQueue,
     budget: TurnBudget,
     deadlines: Deadlines,
     pub(super) shared: Shared,
-    acceptor: Acceptor,
-    newcomers: Newcomers,
+    pub(super) acceptor: Acceptor,
+    pub(super) newcomers: Newcomers,
     shutdown: Shutdown,
     gradual_close: GradualClose,
     eviction: Eviction,
@@ -120,6 +120,7 @@ impl<S: System> EventLoop<S> {
                 clock,
                 activity,
                 timeouts: config.timeouts,
+                address_limits: AddressLimits::new(&limits),
             },
             acceptor: Acceptor::new(services, config),
             newcomers: Newcomers::default(),
@@ -204,9 +205,10 @@ impl<S: System> EventLoop<S> {
     /// Updates the gauges. When the wait did not sleep, the time between two clock readings is the
     /// length of a round.
     fn update_gauges(&mut self, timeout: Option<Duration>, before: Moment) {
-        let Shared { status, clock, pool, .. } = &mut self.shared;
+        let Shared { status, clock, pool, address_limits, .. } = &mut self.shared;
         status.connections_counted = self.acceptor.counted(self.table.len());
         status.is_accepting_paused = self.acceptor.is_paused();
+        status.address_overflows = address_limits.overflows();
         status.uptime = clock.now().since(Moment::START);
         status.ready = self.run_queue.len();
         status.held_bytes = pool.lent_bytes();
@@ -239,14 +241,16 @@ impl<S: System> EventLoop<S> {
     fn reload(&mut self, settings: &Settings) {
         let limits = settings.limits.clamped();
         self.acceptor.set_limits(settings);
-        let Shared { pool, status, activity, timeouts, .. } = &mut self.shared;
+        let Shared { pool, status, activity, timeouts, address_limits, .. } = &mut self.shared;
         (status.connections_max, status.limits) = (settings.connections_max, limits);
         activity.set_limits(settings.activity_lines_max, settings.activity_shows_messages);
         pool.set_memory_max(limits.memory_bytes_max);
         *timeouts = settings.timeouts;
+        address_limits.set_limits(&limits);
+        self.count_addresses();
         // A deadline that comes later now is found when its entry falls due.
         for (token, connection) in self.table.iter() {
-            self.deadlines.bring_forward(token.key(), connection.deadline(timeouts));
+            self.deadlines.bring_forward(token.key(), connection.deadline(&self.shared));
         }
         self.enforce_memory_limit();
     }
@@ -305,59 +309,6 @@ impl<S: System> EventLoop<S> {
         (wake != Moment::NEVER).then(|| wake.since(now))
     }
 
-    /// Accepts a batch of connections from every listener that is ready.
-    fn accept(&mut self) {
-        let now = self.shared.clock.now();
-        if !self.acceptor.is_ready(now) {
-            return;
-        }
-        self.acceptor.begin_round();
-        while let Some(incoming) =
-            self.acceptor.next(&mut self.system, now, &mut self.shared.status)
-        {
-            self.admit(incoming, now);
-        }
-    }
-
-    /// Adds a new connection to the table, opens it if its peer is known, and sends its greeting.
-    /// A connection over the limit is rejected without waiting for the header of a proxy.
-    fn admit(&mut self, incoming: Incoming<S::Socket>, now: Moment) {
-        let Incoming { mut socket, addr, listener } = incoming;
-        let token = self.table.next_token();
-        if let Err(error) = self.system.register(&mut socket, token) {
-            let what = "new connection closed, because the poller cannot watch it";
-            return self.acceptor.note_lost(what, &error, now, &mut self.shared.status);
-        }
-        let peer = Peer::new(addr, listener);
-        self.shared.turn_of = token.number();
-        let is_rejected = self.acceptor.rejects(listener, self.table.len(), now);
-        self.shared.status.count(peer.listener(), |counters| counters.accepted += 1);
-        self.table.insert(Connection::new(socket, peer, &self.shared));
-        if is_rejected || !self.acceptor.service(listener).is_for_proxies() {
-            self.open(token, is_rejected);
-        }
-        if !self.acceptor.service(listener).trusts(addr) {
-            return self.close(token, CloseReason::UntrustedProxy);
-        }
-        // A new socket is writable: the greeting is sent now and not after an event.
-        self.drive(token);
-        if is_rejected && self.acceptor.has_too_many_rejected() {
-            self.close(token, CloseReason::ServerBusy);
-        }
-    }
-
-    /// Opens a connection whose peer is known now, as a served or as a rejected one.
-    fn open(&mut self, token: Token, is_rejected: bool) {
-        let Some(connection) = self.table.get_mut(token) else { return };
-        let service = self.acceptor.service(connection.peer().listener());
-        connection.open(&*service.protocol, &mut self.shared);
-        if is_rejected {
-            connection.reject(&mut self.shared);
-        } else {
-            self.newcomers.add(token, self.shared.clock.now());
-        }
-    }
-
     /// Runs the turns of connections in the run queue, within the budget of the round. A
     /// connection that yields, or that is not reached, has its turn in a later round.
     fn run_ready(&mut self) {
@@ -375,7 +326,7 @@ impl<S: System> EventLoop<S> {
     }
 
     /// Runs the turn of one connection.
-    fn drive(&mut self, token: Token) {
+    pub(super) fn drive(&mut self, token: Token) {
         let now = self.shared.clock.now();
         self.shared.read_bytes_max = self.budget.read_bytes_max(now);
         self.shared.turn_of = token.number();
@@ -442,7 +393,10 @@ impl<S: System> EventLoop<S> {
     fn finish_turn(&mut self, token: Token, turn: Turn) {
         match turn {
             Turn::Close(reason) => return self.close(token, reason),
-            Turn::Opened => self.open(token, false),
+            Turn::Opened => {
+                self.open(token, false);
+                self.bound_rejected(token);
+            }
             Turn::Idle | Turn::Yield => {}
         }
         let Some(connection) = self.table.get_mut(token) else { return };
@@ -451,7 +405,7 @@ impl<S: System> EventLoop<S> {
         }
         // A deadline that has moved to a later time is not entered again: when the old entry falls
         // due, `expire` finds the later one.
-        self.deadlines.bring_forward(token.key(), connection.deadline(&self.shared.timeouts));
+        self.deadlines.bring_forward(token.key(), connection.deadline(&self.shared));
     }
 
     /// Closes a connection: removes it, counts it, and logs it. This is the only place that does.

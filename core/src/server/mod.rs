@@ -1,6 +1,7 @@
 //! The server: listeners, the event loop, and the shutdown.
 
 mod accept;
+mod admission;
 mod bind_error;
 mod builder;
 mod config;

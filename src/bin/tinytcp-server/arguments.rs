@@ -55,6 +55,24 @@ pub struct Arguments {
     #[arg(long, value_name = "N", env = "TINYTCP_MAX_CONNECTIONS", value_parser = units::count)]
     pub max_connections: Option<usize>,
 
+    /// Maximum number of connections of one IPv4 address or IPv6 /64; further ones get SERVER_BUSY;
+    /// `off` for no limit
+    #[arg(long, value_name = "N", env = "TINYTCP_MAX_CONNECTIONS_PER_IP", default_value = "off",
+        value_parser = limit_per_ip)]
+    pub max_connections_per_ip: LimitPerIp,
+
+    /// Connections per second from one address, and as many at once; further ones are reset; `off`
+    /// for no limit
+    #[arg(long, value_name = "N", env = "TINYTCP_ACCEPT_RATE_PER_IP", default_value = "off",
+        value_parser = limit_per_ip)]
+    pub accept_rate_per_ip: LimitPerIp,
+
+    /// Messages per second from one address, and as many at once; further ones are read later;
+    /// `off` for no limit
+    #[arg(long, value_name = "N", env = "TINYTCP_MESSAGE_RATE_PER_IP", default_value = "off",
+        value_parser = limit_per_ip)]
+    pub message_rate_per_ip: LimitPerIp,
+
     /// Longest line of text, longest message of echo and chat
     #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_LINE", default_value = "64KiB",
         value_parser = units::message_size)]
@@ -265,6 +283,15 @@ fn parse_activity_log(text: &str) -> Result<ActivityLog, String> {
             .map(|lines| ActivityLog::Lines(u32::try_from(lines).unwrap_or(u32::MAX)))
             .map_err(|error| format!("{error}; or `connections`, or `off` for none")),
     }
+}
+
+/// A limit per address; `None` is `off`. A name of its own, because clap takes an `Option` for a
+/// flag that may be absent.
+type LimitPerIp = Option<u32>;
+
+fn limit_per_ip(text: &str) -> Result<LimitPerIp, String> {
+    let count = units::count_or_off(text)?;
+    Ok(count.map(|count| u32::try_from(count).unwrap_or(u32::MAX)))
 }
 
 fn memory_size(text: &str) -> Result<usize, String> {

@@ -141,7 +141,10 @@ pub fn config(arguments: &Arguments, listeners: Vec<Listener>, open_files: &Open
     config.limits = Limits::default()
         .with_line_bytes_max(arguments.max_line)
         .with_frame_bytes_max(arguments.max_frame)
-        .with_memory_bytes_max(arguments.memory_limit);
+        .with_memory_bytes_max(arguments.memory_limit)
+        .with_address_connections_max(arguments.max_connections_per_ip)
+        .with_address_accept_rate_max(arguments.accept_rate_per_ip)
+        .with_address_message_rate_max(arguments.message_rate_per_ip);
     config.timeouts = Timeouts::default()
         .with_idle(arguments.idle_timeout)
         .with_message(arguments.message_timeout)

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// Each module of the library and its floor. A module uses its own parts, and modules of lower
 /// floors. A member of the workspace other than `core` counts as one module.
-const FLOORS: [(&str, usize); 17] = [
+const FLOORS: [(&str, usize); 18] = [
     ("limits", 1),
     ("display", 0),
     ("buffers", 0),
@@ -22,6 +22,7 @@ const FLOORS: [(&str, usize); 17] = [
     ("queues", 5),
     ("logging", 6),
     ("cli", 6),
+    ("address_limits", 7),
     ("protocol", 7),
     ("connection", 8),
     ("server", 9),

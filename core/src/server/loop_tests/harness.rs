@@ -36,6 +36,7 @@ pub(super) struct FakeKernel {
 
 /// The state of one connection in the simulated kernel.
 pub(super) struct Link {
+    addr: PeerAddr,
     token: Option<Token>,
     inbound: VecDeque<u8>,
     inbound_ended: bool,
@@ -100,7 +101,8 @@ impl System for FakeSystem {
             .position(|(index, _)| *index == listener)
             .and_then(|next| backlog.remove(next));
         let link = next.map_or(Err(io::ErrorKind::WouldBlock.into()), |(_, link)| link)?;
-        Ok((FakeSocket(link), ([127, 0, 0, 1], 1).into()))
+        let addr = link.borrow().addr;
+        Ok((FakeSocket(link), addr))
     }
 
     fn register(&mut self, socket: &mut FakeSocket, token: Token) -> io::Result<()> {
@@ -214,7 +216,13 @@ impl LoopHarness {
 
     /// Adds a peer to the accept queue of a listener, with an event.
     pub(super) fn queue_peer_at(&mut self, listener: usize) -> FakePeer {
+        self.queue_peer_from(([127, 0, 0, 1], 1).into(), listener)
+    }
+
+    /// Adds a peer with an address to the accept queue of a listener, with an event.
+    pub(super) fn queue_peer_from(&mut self, addr: PeerAddr, listener: usize) -> FakePeer {
         let link = Rc::new(RefCell::new(Link {
+            addr,
             token: None,
             inbound: VecDeque::new(),
             inbound_ended: false,

@@ -1,6 +1,7 @@
 //! Tests of the event loop on a simulated network with a simulated clock.
 
 mod accepting;
+mod addresses;
 mod admission;
 mod closing;
 mod deadlines;

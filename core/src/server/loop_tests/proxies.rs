@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::harness::{FakePeer, LoopHarness};
 use super::{IDLE, LINGER_TIMEOUT, MILLISECOND, SECOND, closed_for};
 use crate::close_reason::CloseReason;
+use crate::limits::Limits;
 use crate::os::mailbox::Mail;
 use crate::os::system::Event;
 use crate::protocol::{Accepted, Context, Output, Protocol, Session, Step};
@@ -247,4 +248,32 @@ fn a_plain_listener_reads_a_header_as_bytes_of_the_client() {
     let peer = connect(&mut harness);
     assert_eq!(peer.take_sent(), "hello 127.0.0.1:1\n");
     assert_eq!(send(&mut harness, &peer, HEADER).as_bytes(), HEADER);
+}
+
+#[test]
+fn the_limits_per_address_hold_for_the_client_that_a_proxy_names() {
+    let limits = Limits::default().with_address_connections_max(Some(1));
+    let config = Config { limits, ..Config::default() };
+    let mut harness = proxied_from("127.0.0.0/8", &config);
+    let peers = [(); 3].map(|()| connect(&mut harness));
+    assert_eq!(send(&mut harness, &peers[0], HEADER), GREETING);
+    assert_eq!(send(&mut harness, &peers[1], HEADER), "", "the protocol has no word for it");
+    assert!(peers[1].link.borrow().sent_end);
+    let other = b"PROXY TCP4 192.0.2.8 198.51.100.1 51234 40000\r\n";
+    assert_eq!(send(&mut harness, &peers[2], other), "hello 192.0.2.8:51234\n");
+    peers[1].send_and_end(b"");
+    harness.run_until_idle();
+    assert_eq!(closed_for(&harness, CloseReason::AddressConnections), 1);
+}
+
+#[test]
+fn the_accept_rate_holds_for_the_client_that_a_proxy_names() {
+    let limits = Limits::default().with_address_accept_rate_max(Some(1));
+    let config = Config { limits, ..Config::default() };
+    let mut harness = proxied_from("127.0.0.0/8", &config);
+    let peers = [(); 2].map(|()| connect(&mut harness));
+    assert_eq!(send(&mut harness, &peers[0], HEADER), GREETING);
+    assert_eq!(send(&mut harness, &peers[1], HEADER), "");
+    assert!(peers[1].is_closed() && peers[1].link.borrow().was_reset);
+    assert_eq!(closed_for(&harness, CloseReason::AddressAcceptRate), 1);
 }
