@@ -1,5 +1,6 @@
 //! Handmade outcomes for the tests of verdicts and reports.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tinytcp_core::os::endpoint::Endpoint;
@@ -9,9 +10,10 @@ use crate::measurement::counts::Counts;
 use crate::measurement::latency::Latency;
 use crate::measurement::outcome::{RunOutcome, Slice};
 use crate::measurement::settings::{Arrivals, Opening, Pace, RunSettings, ServerTarget};
-use crate::traffic::message::{ExpectedReply, Framing, ScriptMessage};
+use crate::traffic::messages::message::{ExpectedReply, Framing, ScriptMessage};
 use crate::traffic::plan::Plan;
-use crate::traffic::script::Script;
+use crate::traffic::script::RunScript;
+use crate::traffic::script::constant::Script;
 
 /// An [`RunOutcome`] under construction, at first without any failure.
 pub(super) struct OutcomeBuilder(RunOutcome);
@@ -147,7 +149,9 @@ pub(super) fn plan(connections: usize, threads: usize, opening: Opening) -> Plan
     Plan {
         settings: settings.done().settings,
         endpoints: vec![Endpoint::Tcp(([127, 0, 0, 1], 40000).into())],
-        script: Script::new(&[message], 16, b"", Framing::Unknown).expect("a message"),
+        script: RunScript::Constant(Arc::new(
+            Script::new(&[message], 16, b"", Framing::Unknown).expect("a message"),
+        )),
         opening,
         lifetime: None,
         sources: Vec::new(),

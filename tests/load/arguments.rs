@@ -1,6 +1,6 @@
 //! The command line: errors of wrong ones, and the meaning of correct ones.
 
-use crate::runs::{Running, generator, measure, refuses, run};
+use crate::runs::{Running, Scratch, generator, measure, refuses, run};
 use crate::servers::{right, text};
 use crate::support::program;
 
@@ -91,8 +91,13 @@ fn every_example_of_the_help_works() {
     let examples: Vec<&str> =
         help.text().lines().filter_map(|line| line.strip_prefix("  tinytcp-load")).collect();
     assert!(examples.len() >= 10, "{examples:#?}");
+    let script = Scratch::new("txt");
+    std::fs::write(script.path(), "send PING\\r\\n\nexpect +PONG\\r\\n\n").expect("a folder");
     for example in examples {
-        let words = words(example);
+        let words: Vec<String> = words(example)
+            .into_iter()
+            .map(|word| if word == "session.txt" { script.path().to_owned() } else { word })
+            .collect();
         // The preflight opens nothing. `merge` has no such flag, and finds no files.
         let preflight =
             (words.first().map(String::as_str) != Some("merge")).then_some("--preflight");

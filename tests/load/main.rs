@@ -21,6 +21,7 @@ mod pace;
 mod preflight;
 mod raw;
 mod replies;
+mod request_data;
 mod runs;
 mod schedule;
 mod search;

@@ -1,58 +1,29 @@
 //! The command line of `tinytcp-load`.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::parser::ValueSource;
-use clap::{Arg, CommandFactory, Parser, ValueEnum};
+use clap::{Arg, CommandFactory, Parser};
 use tinytcp_cli::proxy_header::ProxyHeader;
 use tinytcp_cli::target::ProtocolName;
 use tinytcp_cli::units;
 
+use super::help;
 use super::rates::{self, Rates, Stages};
-use super::source_addresses;
-use crate::error::UsageError;
+use super::values::{self, ArrivalsName, Sources};
 use crate::judgement::gates::Gate;
 use crate::judgement::objective::Objective;
-use crate::measurement::settings::{Arrivals, Lifetime, Pace};
+use crate::measurement::settings::{Lifetime, Pace};
 use crate::report::Paths;
-
-const EXAMPLES: &str = "\
-Examples:
-  tinytcp-load                                      50 connections, 1 request at a time each, 10 s
-  tinytcp-load -c 1000 -P 16 text://10.0.0.5        16 requests in flight on each connection
-  tinytcp-load -R 5k                                5000 requests per second on a fixed schedule
-  tinytcp-load -R 100:20k -d 1m --html run.html     a rising rate, and an HTML page with charts
-  tinytcp-load --stages 30s@100,1m@1k               two rates, one after the other
-  tinytcp-load -R 30/m --arrivals poisson           30 requests per minute at random times
-  tinytcp-load -n 10k --think 100ms                 10,000 requests, with pauses between them
-  tinytcp-load --find-max p99=1ms                   the highest rate with a p99 of at most 1 ms
-  tinytcp-load -c 10k --hold -d 10m                 do 10,000 idle connections stay open?
-  tinytcp-load --lifetime 1                         connect, send 1 request, close, repeat
-  tinytcp-load --mix 'TIME:1,ECHO hello:3' --fail-if 'p99>5ms' --fail-if 'errors>0'
-  tinytcp-load tcp://127.0.0.1:6379 --raw -m 'PING\\r\\n' --expect '+PONG\\r\\n'
-  tinytcp-load merge a.json b.json                  one report from several machines";
-
-const EXIT_CODES: &str = "\
-Exit codes:
-  0        verdict valid, generator-limited, server-overloaded or tail queued
-  1        no correct reply, or fewer connections opened than requested
-  2        invalid arguments
-  3        a --fail-if condition was met
-  4        the server stopped, sent wrong or no replies, or closed held connections
-  130, 143 interrupted by SIGINT or SIGTERM; the report so far is still printed
-
-A valid run can include up to 0.1 % failed requests or connections, which the report names.
---fail-if 'errors>0' tolerates none.";
 
 /// Load-tests a TCP server and checks every reply: the protocols of tinytcp, or raw bytes.
 #[derive(Debug, Parser)]
 #[command(
     name = "tinytcp-load",
     version,
-    before_long_help = EXAMPLES,
-    after_long_help = EXIT_CODES,
+    before_long_help = help::EXAMPLES,
+    after_long_help = help::EXIT_CODES,
     max_term_width = 100
 )]
 #[command(
@@ -96,7 +67,13 @@ pub struct Arguments {
 
     /// Open loop: requests per second, sent on schedule without waiting for replies: 5k, 0.5 or
     /// 30/m; A:B changes the rate linearly from A to B
-    #[arg(short = 'R', long, value_name = "RATE", env = "TINYTCP_RATE", value_parser = rates::rates)]
+    #[arg(
+        short = 'R',
+        long,
+        value_name = "RATE",
+        env = "TINYTCP_RATE",
+        value_parser = rates::rates
+    )]
     pub rate: Option<Rates>,
 
     /// Open loop in stages, each with a duration and a rate or ramp: 30s@100,1m@1k,30s@1k:5k
@@ -188,7 +165,7 @@ pub struct Arguments {
     pub connect_rate: Option<usize>,
 
     /// Close and reopen each connection after N requests (a bare number) or after a time (5s)
-    #[arg(long, value_name = "N|D", env = "TINYTCP_LIFETIME", value_parser = lifetime)]
+    #[arg(long, value_name = "N|D", env = "TINYTCP_LIFETIME", value_parser = values::lifetime)]
     pub lifetime: Option<Lifetime>,
 
     /// Keep the connections open with one request on each every --heartbeat; report lost
@@ -207,7 +184,7 @@ pub struct Arguments {
     pub heartbeat: Duration,
 
     /// Source addresses, used in turn: 127.0.0.2-127.0.0.40, 127.0.1.0/28, several with commas
-    #[arg(long, value_name = "ADDRESSES", env = "TINYTCP_SOURCE", value_parser = sources)]
+    #[arg(long, value_name = "ADDRESSES", env = "TINYTCP_SOURCE", value_parser = values::sources)]
     pub source: Option<Sources>,
 
     /// Begin each connection with a PROXY header, as a proxy would: v1, v2, v2:192.0.2.7:51234 for
@@ -229,16 +206,18 @@ pub struct Arguments {
         value_name = "SIZE",
         env = "TINYTCP_SIZE",
         default_value = "17",
-        value_parser = message_size,
+        value_parser = values::message_size,
         conflicts_with_all = ["message", "mix"]
     )]
     pub size: usize,
 
     /// Message to send: a text command, an echo or chat line, or `echo TEXT` or `rev TEXT` for
-    /// binary; repeatable
+    /// binary; @FILE is a file with a message per line; repeatable
     ///
-    /// Several messages are sent in turn. With --raw, a message is bytes, and \n \r \t \0 \\ and
-    /// \xff stand for bytes that are hard to type.
+    /// Several messages are sent in turn. In a message, {n} is the number of the request, {c} that
+    /// of the connection, {rand:8} 8 random digits and {hex:4} 4 hexadecimal ones; {{ is {, and @@
+    /// at the start is @. With --raw, a message is bytes, and \n \r \t \0 \\ and \xff stand for
+    /// bytes that are hard to type.
     #[arg(
         short,
         long,
@@ -257,7 +236,8 @@ pub struct Arguments {
     #[arg(long, env = "TINYTCP_RAW")]
     pub raw: bool,
 
-    /// With --raw: the exact reply to each request [default: the request itself]; '' for no reply
+    /// With --raw: the exact reply to each request, with the values of the request; once for all
+    /// messages or once per -m [default: the request itself]; '' for no reply
     #[arg(
         long,
         value_name = "BYTES",
@@ -266,9 +246,10 @@ pub struct Arguments {
         conflicts_with = "expect_end",
         allow_hyphen_values = true
     )]
-    pub expect: Option<String>,
+    pub expect: Vec<String>,
 
-    /// With --raw: accept any reply that ends with these bytes, such as '\r\n'
+    /// With --raw: accept any reply that ends with these bytes, such as '\r\n'; once, or once per
+    /// -m
     #[arg(
         long,
         value_name = "BYTES",
@@ -276,7 +257,22 @@ pub struct Arguments {
         requires = "raw",
         allow_hyphen_values = true
     )]
-    pub expect_end: Option<String>,
+    pub expect_end: Vec<String>,
+
+    /// With --raw: a file with the steps of each connection: `send`, `expect`, `expect-end`,
+    /// `sleep`, and `once send` for a login
+    ///
+    /// Each line is a step: `send BYTES`, `expect BYTES`, `expect-end BYTES`, `sleep 10ms` or a
+    /// comment after #. Each connection first takes the steps with `once send`, which are not
+    /// counted, and then repeats the others. {n} is the number of the first request of each pass.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "TINYTCP_SCRIPT",
+        requires = "raw",
+        conflicts_with_all = ["message", "mix", "expect", "expect_end"]
+    )]
+    pub script: Option<PathBuf>,
 
     /// With --raw: the exact bytes that the server sends first
     #[arg(
@@ -377,56 +373,5 @@ impl Arguments {
             html: self.html.clone(),
             hgrm: self.hgrm.clone(),
         }
-    }
-}
-
-/// Source addresses. A type of its own, because clap takes a `Vec` for a repeatable argument.
-#[derive(Clone, Debug)]
-pub struct Sources(pub Vec<IpAddr>);
-
-fn sources(text: &str) -> Result<Sources, UsageError> {
-    source_addresses::sources(text).map(Sources)
-}
-
-/// The names of the arrivals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ArrivalsName {
-    /// At even intervals.
-    Even,
-    /// As a Poisson process.
-    Poisson,
-}
-
-impl From<ArrivalsName> for Arrivals {
-    fn from(name: ArrivalsName) -> Self {
-        match name {
-            ArrivalsName::Even => Self::Even,
-            ArrivalsName::Poisson => Self::Poisson,
-        }
-    }
-}
-
-fn lifetime(text: &str) -> Result<Lifetime, UsageError> {
-    let requests = |count| Lifetime::Requests(count as u64);
-    // `2m` could mean both, and means 2 minutes.
-    if text.bytes().all(|byte| byte.is_ascii_digit()) || text.ends_with(['k', 'K', 'M']) {
-        return units::count(text).map(requests).map_err(UsageError::new);
-    }
-    units::duration(text)
-        .map(Lifetime::Time)
-        .map_err(|error| format!("{error}; a bare number, as in 100, counts requests").into())
-}
-
-fn message_size(text: &str) -> Result<usize, UsageError> {
-    // A script holds several messages with their replies: at this size, a gigabyte of memory.
-    const MAX: usize = 64 << 20;
-    // An empty frame is a message; protocols without an empty message send one byte.
-    if text == "0" {
-        return Ok(0);
-    }
-    match units::size(text) {
-        Ok(size) if size <= MAX => Ok(size),
-        Ok(_) => Err("at most 64MiB".into()),
-        Err(error) => Err(UsageError::new(error)),
     }
 }

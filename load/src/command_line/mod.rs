@@ -1,9 +1,12 @@
 //! `tinytcp-load`: arguments to plan, plan to outcome, outcome to report and exit code.
 
 pub mod arguments;
+pub mod help;
+pub mod messages;
 pub mod preflight;
 pub mod rates;
 pub mod source_addresses;
+pub mod values;
 pub mod workload;
 
 use std::io::{self, IsTerminal, Write};

@@ -200,7 +200,7 @@ impl Preflight {
 /// Returns the most memory that the generator and its sockets can use: all requests in flight can
 /// wait in the kernel.
 fn memory_bytes(plan: &Plan) -> u64 {
-    let message = plan.script.request_bytes_max().saturating_add(plan.script.reply_bytes_max());
+    let message = plan.script.message_bytes_max();
     let in_flight = plan.settings.depth.saturating_mul(message).min(SOCKET_BYTES_MAX);
     let connection = mem::size_of::<LoadConnection>() + QUEUES_BYTES + in_flight;
     let connections = plan.settings.connections.saturating_mul(connection);

@@ -10,14 +10,14 @@ use tinytcp_cli::target::{ProtocolName, Target};
 use tinytcp_core::os::endpoint::Endpoint;
 
 use super::arguments::Arguments;
+use super::messages::Messages;
 use super::rates::Stages;
 use crate::error::{LoadError, UsageError};
 use crate::measurement::format::plural;
 use crate::measurement::settings::{Arrivals, Opening, Pace, RunSettings, ServerTarget};
-use crate::traffic::message::{ExpectedReply, Framing, ScriptMessage};
+use crate::traffic::messages::message::Framing;
+use crate::traffic::messages::{protocols, raw};
 use crate::traffic::plan::Plan;
-use crate::traffic::script::{self, Script};
-use crate::traffic::{mix, protocols, raw};
 
 /// Default duration of a run.
 const DURATION: Duration = Duration::from_secs(10);
@@ -37,7 +37,7 @@ pub struct Workload {
     protocol: &'static str,
     /// The messages as reports name them.
     description: String,
-    messages: Vec<ScriptMessage>,
+    messages: Messages,
     greeting: Vec<u8>,
     framing: Framing,
     /// The same for all runs of a search.
@@ -49,19 +49,15 @@ impl Workload {
     ///
     /// # Errors
     /// Fails with a sentence about an invalid target or message.
-    pub fn of(arguments: &Arguments) -> Result<Self, UsageError> {
+    pub fn of(arguments: &Arguments) -> Result<Self, LoadError> {
         let is_raw = |word: &String| word.starts_with("tcp://") || word.starts_with("tcp+unix://");
         if arguments.raw || arguments.words.first().is_some_and(is_raw) {
             return Self::raw(arguments);
         }
-        let target = Target::from_words(&arguments.words, arguments.protocol)?;
+        let target =
+            Target::from_words(&arguments.words, arguments.protocol).map_err(UsageError::new)?;
         let protocol = target.protocol;
-        let parse = |text: &str| protocols::message(protocol, text);
-        let messages = match &arguments.mix {
-            Some(weighted) => mix::mix(weighted, parse)?,
-            None if arguments.message.is_empty() => numbered(protocol, arguments)?,
-            None => arguments.message.iter().map(|text| parse(text)).collect::<Result<_, _>>()?,
-        };
+        let messages = Messages::of_protocol(arguments, protocol)?;
         let default = match protocol {
             ProtocolName::Text | ProtocolName::Binary => {
                 format!("ECHO of {}", plural(arguments.size as u64, "byte"))
@@ -74,40 +70,32 @@ impl Workload {
             target: target.to_string(),
             protocol: protocol.name(),
             description: description(arguments).unwrap_or(default),
+            seed: seed(arguments, &messages),
             messages,
             greeting: protocols::greeting(protocol).to_vec(),
             framing: protocols::framing(protocol),
-            seed: seed(arguments),
             place: target.place,
         })
     }
 
-    fn raw(arguments: &Arguments) -> Result<Self, UsageError> {
+    fn raw(arguments: &Arguments) -> Result<Self, LoadError> {
         if !arguments.raw {
-            return Err("tcp:// names no protocol: add --raw, -m and --expect".into());
-        }
-        let place = raw_place(&arguments.words)?;
-        let expected = RawExpectation::of(arguments)?;
-        let parse = |text: &str| raw::unescape(text).map(|request| expected.message(request));
-        let messages = match &arguments.mix {
-            Some(weighted) => mix::mix(weighted, parse)?,
-            None => arguments.message.iter().map(|text| parse(text)).collect::<Result<_, _>>()?,
-        };
-        if messages.is_empty() {
             return Err(
-                r"--raw needs the bytes to send, as in -m 'PING\r\n' --expect '+PONG\r\n'".into()
+                UsageError::from("tcp:// names no protocol: add --raw, -m and --expect").into()
             );
         }
+        let place = raw_place(&arguments.words)?;
+        let messages = Messages::raw(arguments)?;
         let greeting = arguments.greeting.as_deref().map_or(Ok(Vec::new()), raw::unescape)?;
         Ok(Self {
             target: format!("tcp{}://{place}", place.scheme_suffix()),
             place,
             protocol: "raw",
             description: description(arguments).unwrap_or_default(),
-            framing: raw::raw_framing(&messages),
+            framing: messages.raw_framing(),
+            seed: seed(arguments, &messages),
             messages,
             greeting,
-            seed: seed(arguments),
         })
     }
 
@@ -139,6 +127,11 @@ impl Workload {
         if warmup >= duration {
             return Err("--warmup leaves no time to measure: make it shorter than -d".into());
         }
+        if self.messages.has_pauses() && (pace != Pace::Closed || arguments.pipeline > 1) {
+            return Err("`sleep` needs a closed loop with 1 request in flight: leave out -R, \
+                        --stages, --hold and -P, or the sleep"
+                .into());
+        }
         if arguments.reset && matches!(self.place, Place::Unix(_)) {
             return Err("--reset is for TCP: leave it out, a unix socket keeps no port".into());
         }
@@ -163,15 +156,15 @@ impl Workload {
                 think: arguments.think.unwrap_or(Duration::ZERO),
                 requests: arguments.requests.map(|count| count as u64),
                 seed: self.seed,
-                request_bytes: self
-                    .messages
-                    .iter()
-                    .map(|message| message.request.len())
-                    .min()
-                    .unwrap_or(0),
+                request_bytes: self.messages.request_bytes(),
             },
             endpoints: reachable(endpoints, &sources)?,
-            script: Script::new(&self.messages, arguments.pipeline, &self.greeting, self.framing)?,
+            script: self.messages.script(
+                arguments.pipeline,
+                self.seed.unwrap_or(0),
+                &self.greeting,
+                self.framing,
+            )?,
             opening: match (arguments.ramp, arguments.connect_rate) {
                 (Some(ramp), _) => Opening::Rate(arguments.connections as f64 / ramp.as_secs_f64()),
                 (None, Some(rate)) => Opening::Rate(rate as f64),
@@ -197,13 +190,13 @@ fn duration(arguments: &Arguments) -> Duration {
 
 /// Returns the seed of a run in which anything is random: the one of the command line, or one of
 /// this moment.
-fn seed(arguments: &Arguments) -> Option<u32> {
+fn seed(arguments: &Arguments, messages: &Messages) -> Option<u32> {
     let of_this_moment = || {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         now.subsec_nanos() ^ process::id()
     };
-    (Arrivals::from(arguments.arrivals) == Arrivals::Poisson)
-        .then(|| arguments.seed.unwrap_or_else(of_this_moment))
+    let is_random = messages.is_random() || Arrivals::from(arguments.arrivals) == Arrivals::Poisson;
+    is_random.then(|| arguments.seed.unwrap_or_else(of_this_moment))
 }
 
 /// Returns the server that `words` name in a raw run.
@@ -252,50 +245,9 @@ fn reachable(endpoints: Vec<Endpoint>, sources: &[IpAddr]) -> Result<Vec<Endpoin
     Ok(reachable)
 }
 
-/// The expected reply to a raw request.
-enum RawExpectation {
-    Itself,
-    Bytes(Vec<u8>),
-    End(Vec<u8>),
-}
-
-impl RawExpectation {
-    fn of(arguments: &Arguments) -> Result<Self, UsageError> {
-        Ok(match (&arguments.expect, &arguments.expect_end) {
-            (Some(expect), _) => Self::Bytes(raw::unescape(expect)?),
-            (None, Some(end)) if end.is_empty() => {
-                return Err(r"--expect-end needs a byte, as in '\n'".into());
-            }
-            (None, Some(end)) => Self::End(raw::unescape(end)?),
-            (None, None) => Self::Itself,
-        })
-    }
-
-    fn message(&self, request: Vec<u8>) -> ScriptMessage {
-        let reply = match self {
-            Self::Itself => ExpectedReply::Exact(request.clone()),
-            Self::Bytes(bytes) if bytes.is_empty() => ExpectedReply::Nothing,
-            Self::Bytes(bytes) => ExpectedReply::Exact(bytes.clone()),
-            Self::End(end) => ExpectedReply::Until(end.clone()),
-        };
-        ScriptMessage { request, reply }
-    }
-}
-
-/// Returns distinct messages, as many as a round of the script has room for.
-fn numbered(
-    protocol: ProtocolName,
-    arguments: &Arguments,
-) -> Result<Vec<ScriptMessage>, UsageError> {
-    let first = protocols::numbered(protocol, arguments.size, 0)?;
-    let count = script::round_len(first.request.len(), arguments.pipeline);
-    (0..count).map(|number| protocols::numbered(protocol, arguments.size, number)).collect()
-}
-
 /// Returns the messages as the user wrote them; `None` for the default messages.
 fn description(arguments: &Arguments) -> Option<String> {
-    arguments
-        .mix
-        .clone()
-        .or_else(|| (!arguments.message.is_empty()).then(|| arguments.message.join(", ")))
+    let file = arguments.script.as_ref().map(|path| format!("script {}", path.display()));
+    let list = (!arguments.message.is_empty()).then(|| arguments.message.join(", "));
+    file.or_else(|| arguments.mix.clone()).or(list)
 }

@@ -123,11 +123,17 @@ impl ThreadState {
         self.schedule.is_some()
     }
 
+    /// Returns the number in the run of this thread's request `number`.
+    #[must_use]
+    pub const fn number_in_run(&self, number: u64) -> u64 {
+        number.saturating_mul(self.stride).saturating_add(self.offset)
+    }
+
     /// Returns when this thread's request `number` is due; never without a schedule, before the
     /// load, or after the last request.
     #[must_use]
     pub fn due(&self, number: u64) -> Moment {
-        let global = number.saturating_mul(self.stride).saturating_add(self.offset);
+        let global = self.number_in_run(number);
         match &self.schedule {
             Some(schedule) if global < schedule.count() && self.start != Moment::NEVER => {
                 self.start.after(schedule.due(global))

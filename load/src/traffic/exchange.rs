@@ -2,8 +2,8 @@
 
 use tinytcp_core::display::escape;
 
-use super::message::{ExpectedReply, Framing, LineShape};
-use super::script::Script;
+use super::messages::message::{Framing, LineShape};
+use super::script::dialogue::{Dialogue, Expected};
 use crate::measurement::exchange::Exchange;
 use crate::measurement::format::plural;
 
@@ -16,14 +16,14 @@ const QUESTION: &str = "is it another protocol?";
 impl Exchange {
     /// Returns an exchange with `got` in place of the reply to the request at `place`.
     #[must_use]
-    pub fn at(script: &Script, place: usize, got: &[u8]) -> Self {
+    pub fn at(script: &dyn Dialogue, place: usize, got: &[u8]) -> Self {
         let sent = shown(script.requests(place, 1));
         Self::new(sent, expected(script.expected(place)), shown(got), None)
     }
 
     /// Returns an exchange with `got` in place of the greeting.
     #[must_use]
-    pub fn at_greeting(script: &Script, got: &[u8]) -> Self {
+    pub fn at_greeting(script: &dyn Dialogue, got: &[u8]) -> Self {
         let expected = shown(script.greeting());
         let hint = Some(
             foreign(script.framing(), got)
@@ -70,17 +70,17 @@ fn foreign(framing: Framing, got: &[u8]) -> Option<String> {
     }
 }
 
-fn expected(reply: &ExpectedReply) -> String {
+fn expected(reply: Expected<'_>) -> String {
     match reply {
-        ExpectedReply::Exact(bytes) => shown(bytes),
-        ExpectedReply::Line(LineShape::DateAndTime) => {
+        Expected::Exact(bytes) => shown(bytes),
+        Expected::Line(LineShape::DateAndTime) => {
             "a date and time, such as TIME 2025-09-12T17:24:13-05:00".into()
         }
-        ExpectedReply::Line(LineShape::TimeOfDay) => "a time, such as Server Time: 17:24:13".into(),
-        ExpectedReply::Line(LineShape::Help) => "a line that starts with HELP COMMANDS:".into(),
-        ExpectedReply::Line(LineShape::NoError) => "a line that does not start with ERROR".into(),
-        ExpectedReply::Until(end) => format!("bytes that end with {}", shown(end)),
-        ExpectedReply::Nothing => "nothing".into(),
+        Expected::Line(LineShape::TimeOfDay) => "a time, such as Server Time: 17:24:13".into(),
+        Expected::Line(LineShape::Help) => "a line that starts with HELP COMMANDS:".into(),
+        Expected::Line(LineShape::NoError) => "a line that does not start with ERROR".into(),
+        Expected::Until(end) => format!("bytes that end with {}", shown(end)),
+        Expected::Nothing => "nothing".into(),
     }
 }
 

@@ -2,12 +2,9 @@
 
 mod exchange;
 pub mod intervals;
-pub mod message;
-pub mod mix;
+pub mod messages;
 pub mod plan;
-pub mod protocols;
 mod random;
-pub mod raw;
 pub mod reply_checker;
 pub mod schedule;
 pub mod script;

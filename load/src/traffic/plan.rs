@@ -9,7 +9,7 @@ use tinytcp_core::os::moment::Moment;
 
 use super::intervals::Intervals;
 use super::schedule::Schedule;
-use super::script::Script;
+use super::script::RunScript;
 use crate::measurement::settings::{Lifetime, Opening, Pace, RunSettings};
 
 /// Bounds of the length of a slice. A run has at most [`SLICES_MAX`] slices, however long it is.
@@ -28,7 +28,7 @@ pub struct Plan {
     /// that worked.
     pub endpoints: Vec<Endpoint>,
     /// The requests and the expected replies.
-    pub script: Script,
+    pub script: RunScript,
     /// How connections are opened.
     pub opening: Opening,
     /// When they are closed and reopened; `None` keeps them open.

@@ -1,5 +1,6 @@
 //! One connection of the generator: it sends requests, checks replies and measures latencies.
 
+mod login;
 pub mod transfer;
 
 use std::collections::VecDeque;
@@ -11,12 +12,13 @@ use mio::net::TcpStream;
 use socket2::SockRef;
 use tinytcp_core::os::moment::Moment;
 
+use self::login::Login;
 use super::thread_state::ThreadState;
 use crate::measurement::causes::ConnectionEnd;
 use crate::measurement::settings::Lifetime;
 use crate::traffic::plan::Plan;
 use crate::traffic::reply_checker::ReplyChecker;
-use crate::traffic::script::Script;
+use crate::traffic::script::{ConnectionScript, RunScript};
 
 /// Requests sent by one system call that have no reply yet.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +86,9 @@ pub struct LoadConnection {
     idle_before_first: Duration,
     opened: Moment,
     life: RemainingLife,
+    script: ConnectionScript,
     checker: ReplyChecker,
+    login: Login,
     batches: VecDeque<InFlight>,
     /// Sum of the counts in `batches`.
     in_flight: usize,
@@ -97,17 +101,17 @@ pub struct LoadConnection {
 }
 
 impl LoadConnection {
-    /// Creates the connection of a slot, with the number of that slot in the run, that is opening
-    /// and starts the script at `place`.
+    /// Creates the connection of a slot, with the number of that slot in the run, that is
+    /// opening and starts its own part of `script`.
     #[must_use]
     pub fn new(
         stream: TcpStream,
         (slot, number): (usize, usize),
         address: usize,
-        script: &Script,
-        place: usize,
+        script: &RunScript,
         life: RemainingLife,
     ) -> Self {
+        let (script, place) = script.begin(number);
         Self {
             slot,
             number,
@@ -121,7 +125,9 @@ impl LoadConnection {
             idle_before_first: Duration::ZERO,
             opened: Moment::NEVER,
             life,
-            checker: ReplyChecker::new(script, place),
+            checker: ReplyChecker::new(script.dialogue(), place),
+            login: Login::next(&script),
+            script,
             batches: VecDeque::new(),
             in_flight: 0,
             place,
@@ -165,10 +171,19 @@ impl LoadConnection {
         &mut self.stream
     }
 
+    /// Returns the pause that the script has before the next request.
+    #[must_use]
+    pub fn pause(&self) -> Duration {
+        match &self.script {
+            ConnectionScript::Constant(_) => Duration::ZERO,
+            ConnectionScript::Rendered(dialogue) => dialogue.next_step().pause,
+        }
+    }
+
     /// Returns how many more requests can start at `now` with at most `depth` in flight.
     #[must_use]
     pub fn room(&self, depth: usize, now: Moment) -> usize {
-        if !self.is_open || self.life.ends <= now {
+        if !self.is_open || self.login != Login::Done || self.life.ends <= now {
             return 0;
         }
         depth
@@ -248,6 +263,12 @@ impl LoadConnection {
     ) {
         // This adds time only once: `opened` is never from here on.
         self.idle_before_first += state.now.since(mem::replace(&mut self.opened, Moment::NEVER));
+        if let ConnectionScript::Rendered(dialogue) = &mut self.script {
+            let oldest = self.place.min(self.checker.next_place());
+            for number in first..first + count as u64 {
+                dialogue.render_next(state.number_in_run(number), oldest);
+            }
+        }
         self.batches.push_back(InFlight { first, count, sent: state.now, lag });
         self.in_flight += count;
         self.unwritten += count;

@@ -11,7 +11,6 @@ use crate::engine::thread_state::{BLOCK_LEN, ThreadState};
 use crate::measurement::causes::{ConnectionEnd, ReplyError};
 use crate::traffic::plan::Plan;
 use crate::traffic::reply_checker::Finding;
-use crate::traffic::script::Script;
 
 /// Maximum number of reads per turn: a flooding server must not occupy the thread.
 const READS_PER_TURN: usize = 16;
@@ -32,12 +31,14 @@ impl LoadConnection {
     /// Fails if the connection is broken.
     pub fn flush(&mut self, plan: &Plan, state: &mut ThreadState) -> Result<(), Loss> {
         while self.unwritten > 0 {
-            let bytes = &plan.script.requests(self.place, self.unwritten)[self.offset..];
+            let dialogue = self.script.dialogue();
+            let bytes = &dialogue.requests(self.place, self.unwritten)[self.offset..];
+            let len = bytes.len();
             match self.stream.write(bytes) {
                 Ok(written) => {
                     self.written(written, plan, state);
                     // A short write: the socket is full, and an event reports when it has room.
-                    if written < bytes.len() {
+                    if written < len {
                         return Ok(());
                     }
                 }
@@ -45,21 +46,26 @@ impl LoadConnection {
                 Err(error) if interrupted(&error) => {}
                 // Replies to earlier requests may still be readable. They are read first, and
                 // reading then meets the end.
-                Err(_) => return self.receive(true, plan, state).map(drop),
+                Err(_) => return self.receive(true, state).map(drop),
             }
         }
         Ok(())
     }
 
     fn written(&mut self, len: usize, plan: &Plan, state: &mut ThreadState) {
-        let (whole, whole_bytes) = plan.script.requests_within(self.place, self.offset + len);
+        let dialogue = self.script.dialogue();
+        let (whole, whole_bytes) = dialogue.requests_within(self.place, self.offset + len);
         self.offset = self.offset + len - whole_bytes;
-        self.place = plan.script.after(self.place, whole);
+        self.place = dialogue.after(self.place, whole);
         self.unwritten -= whole;
+        if self.is_logging_in() {
+            return;
+        }
         state.counts.sent += whole as u64;
         state.counts.sent_bytes += len as u64;
         if !plan.script.is_answered() {
             state.read_clock();
+            self.checker.skip(dialogue, whole);
             // No reply can wait for the generator.
             self.complete(whole, Duration::ZERO, state);
         }
@@ -73,7 +79,6 @@ impl LoadConnection {
     pub fn receive(
         &mut self,
         is_read_closed: bool,
-        plan: &Plan,
         state: &mut ThreadState,
     ) -> Result<ReadProgress, Loss> {
         for _ in 0..READS_PER_TURN {
@@ -82,7 +87,7 @@ impl LoadConnection {
             let mut block = mem::take(&mut state.block);
             let read = self.stream.read(&mut block);
             let result = match &read {
-                Ok(len) => self.received(&block[..*len], plan, state),
+                Ok(len) => self.received(&block[..*len], state),
                 Err(_) => Ok(()),
             };
             state.block = block;
@@ -101,17 +106,14 @@ impl LoadConnection {
         Ok(ReadProgress::Yielded)
     }
 
-    fn received(
-        &mut self,
-        mut bytes: &[u8],
-        plan: &Plan,
-        state: &mut ThreadState,
-    ) -> Result<(), Loss> {
+    fn received(&mut self, mut bytes: &[u8], state: &mut ThreadState) -> Result<(), Loss> {
         let now = state.read_clock();
         let lag = state.lag();
         self.last_received = now;
-        state.counts.received_bytes +=
-            bytes.len().saturating_sub(self.checker.greeting_due(&plan.script)) as u64;
+        if !self.is_logging_in() {
+            let greeting = self.checker.greeting_due(self.script.dialogue());
+            state.counts.received_bytes += bytes.len().saturating_sub(greeting) as u64;
+        }
         if !self.has_received && !bytes.is_empty() {
             self.has_received = true;
             state
@@ -121,16 +123,21 @@ impl LoadConnection {
         }
         loop {
             match self.checker.next(
-                &plan.script,
+                self.script.dialogue(),
                 &mut bytes,
                 self.in_flight,
                 &mut state.exchange_log(self.number),
             ) {
                 Finding::Incomplete => return Ok(()),
+                Finding::Correct(1..) if self.is_logging_in() => self.complete_login(state),
                 Finding::Correct(count) => self.complete(count, lag, state),
                 Finding::Overtaking(passed) => {
                     self.fail(ReplyError::Missing, passed, state);
                     self.complete(1, lag, state);
+                }
+                Finding::Wrong | Finding::Foreign if self.is_logging_in() => {
+                    self.fail(ReplyError::Wrong, 1, state);
+                    return Err(Loss::Ended(ConnectionEnd::Unreadable));
                 }
                 Finding::Wrong => self.fail(ReplyError::Wrong, 1, state),
                 Finding::Foreign => self.fail(ReplyError::Foreign, 1, state),
@@ -166,7 +173,7 @@ impl LoadConnection {
 
     /// Removes the oldest `count` requests in flight, and calls `record` for each part of them that
     /// was sent together.
-    fn remove_oldest(
+    pub(super) fn remove_oldest(
         &mut self,
         mut count: usize,
         state: &mut ThreadState,
@@ -189,12 +196,13 @@ impl LoadConnection {
     }
 
     /// Counts the requests in flight as failed: the oldest with `oldest`, all others as missing.
-    pub fn fail_all(&mut self, oldest: ReplyError, script: &Script, state: &mut ThreadState) {
+    pub fn fail_all(&mut self, oldest: ReplyError, state: &mut ThreadState) {
         let first = self.in_flight.min(1);
         // Bytes that could not be parsed are kept already.
         let is_kept = oldest == ReplyError::Missing && self.checker.is_inside_reply();
         if first > 0 && !is_kept {
-            self.checker.keep_unfinished(oldest, script, &mut state.exchange_log(self.number));
+            let log = &mut state.exchange_log(self.number);
+            self.checker.keep_unfinished(oldest, self.script.dialogue(), log);
         }
         self.fail(oldest, first, state);
         self.fail(ReplyError::Missing, self.in_flight, state);
@@ -207,10 +215,10 @@ impl LoadConnection {
     }
 
     /// Removes the requests in flight without an outcome: the run was interrupted, or the server
-    /// rejected the connection. Returns their number.
+    /// rejected the connection. Returns how many of them belong to the load.
     pub fn discard_in_flight(&mut self, state: &mut ThreadState) -> u64 {
         let discarded = self.in_flight;
         self.remove_oldest(discarded, state, |_, _, _| {});
-        discarded as u64
+        if self.is_logging_in() { 0 } else { discarded as u64 }
     }
 }

@@ -40,15 +40,11 @@ impl Worker {
         match registered {
             Ok(stream) => {
                 let life = RemainingLife::new(self.plan.lifetime, begun);
-                // A large step that shares no divisor with usual script lengths: neighbouring
-                // connections start far apart.
-                let place = attempt.number.wrapping_mul(7919) % self.plan.script.len();
                 self.connections.insert(LoadConnection::new(
                     stream,
                     (slot, attempt.number),
                     attempt.address,
                     &self.plan.script,
-                    place,
                     life,
                 ));
                 self.slots.begun();
@@ -86,8 +82,8 @@ impl Worker {
             Loss::Refused(error) => self.attempt_failed(connection.slot, &error, now),
             Loss::Busy => {
                 // Scheduled requests must appear in some count; a closed loop sends them again.
-                if self.state.has_schedule() {
-                    connection.fail_all(ReplyError::Missing, &self.plan.script, &mut self.state);
+                if self.state.has_schedule() && !connection.is_logging_in() {
+                    connection.fail_all(ReplyError::Missing, &mut self.state);
                 } else {
                     let discarded = connection.discard_in_flight(&mut self.state);
                     self.quota = self.quota.saturating_add(discarded);
@@ -106,7 +102,7 @@ impl Worker {
                     | ConnectionEnd::Shutdown => ReplyError::Missing,
                     ConnectionEnd::Closed | ConnectionEnd::Reset => connection.error_of_oldest(),
                 };
-                connection.fail_all(oldest, &self.plan.script, &mut self.state);
+                connection.fail_all(oldest, &mut self.state);
                 self.state.counts.endings.add(ending, 1);
                 match self.plan.settings.pace {
                     // The end of a held connection is the result; a new one in its place would hide

@@ -333,11 +333,7 @@ impl Worker {
             if is_interrupted {
                 connection.discard_in_flight(&mut self.state);
             } else {
-                connection.fail_all(
-                    connection.error_of_oldest(),
-                    &self.plan.script,
-                    &mut self.state,
-                );
+                connection.fail_all(connection.error_of_oldest(), &mut self.state);
             }
             if self.plan.reset {
                 connect::reset_on_close(connection.stream());
@@ -370,7 +366,7 @@ fn process_event(
         connection.flush(plan, state)?;
     }
     if event.is_readable() || is_ending {
-        return connection.receive(is_ending, plan, state);
+        return connection.receive(is_ending, state);
     }
     Ok(ReadProgress::Drained)
 }

@@ -21,13 +21,19 @@ impl Worker {
         if connection.is_over(now) {
             return self.retire(token);
         }
+        if connection.start_login(&mut self.state) {
+            return self.flush(token);
+        }
         let room = if connection.is_queued { 0 } else { connection.room(depth, now) };
         match self.plan.settings.pace {
-            Pace::Closed if is_loading && room > 0 && self.plan.settings.think.is_zero() => {
-                return self.send_next(token, room);
-            }
-            Pace::Closed if is_loading && room > 0 && connection.is_idle() => {
-                self.pause_between(token, self.plan.settings.think);
+            Pace::Closed if is_loading && room > 0 => {
+                let pause = self.plan.settings.think + connection.pause();
+                if pause.is_zero() {
+                    return self.send_next(token, room);
+                }
+                if connection.is_idle() {
+                    self.pause_between(token, pause);
+                }
             }
             Pace::Hold(pause) if is_loading && room == depth => self.pause_between(token, pause),
             Pace::Open { .. } if room > 0 => {
@@ -91,11 +97,18 @@ impl Worker {
     fn send(&mut self, token: Token, count: usize, number: u64, lag: Duration) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         connection.start_requests(count, number, lag, &mut self.state);
+        self.flush(token);
+    }
+
+    /// Sends the started requests of a connection.
+    fn flush(&mut self, token: Token) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
         match connection.flush(&self.plan, &mut self.state) {
             // Requests without replies are complete when sent. The next ones wait for the next
             // round, so that all connections have a turn.
             Ok(()) if connection.is_idle() && self.plan.settings.pace == Pace::Closed => {
-                self.pause(token, self.state.now.after(self.plan.settings.think))
+                let pause = self.plan.settings.think + connection.pause();
+                self.pause(token, self.state.now.after(pause))
             }
             Ok(()) if connection.is_idle() => self.schedule_next(token),
             Ok(()) => self.set_deadline(token),

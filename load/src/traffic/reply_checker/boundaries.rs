@@ -4,8 +4,8 @@ use memchr::memchr;
 use tinytcp_core::wire::frame::{self, Front, HEADER_LEN};
 
 use super::ReplyChecker;
-use crate::traffic::message::{ExpectedReply, Framing};
-use crate::traffic::script::Script;
+use crate::traffic::messages::message::Framing;
+use crate::traffic::script::dialogue::{Dialogue, Expected};
 
 /// Maximum length of a reply of unknown bytes, beyond the longest known reply.
 pub(super) const ITEM_BYTES_MAX: usize = 64 << 10;
@@ -13,9 +13,9 @@ pub(super) const ITEM_BYTES_MAX: usize = 64 << 10;
 impl ReplyChecker {
     /// Returns where in `bytes` the reply ends that starts in `held`: `Some(None)` if the end is
     /// not there yet, `None` if the framing is unknown.
-    pub(super) fn item_end(&self, script: &Script, bytes: &[u8]) -> Option<Option<usize>> {
+    pub(super) fn item_end(&self, script: &dyn Dialogue, bytes: &[u8]) -> Option<Option<usize>> {
         if self.greeted
-            && let ExpectedReply::Until(end) = script.expected(self.next)
+            && let Expected::Until(end) = script.expected(self.next)
         {
             return Some(self.end_of_delimited(bytes, end));
         }
@@ -41,7 +41,7 @@ impl ReplyChecker {
     }
 
     /// Like [`item_end`](Self::item_end). A header of an implausible length is not a frame.
-    fn end_of_frame(&self, script: &Script, bytes: &[u8]) -> Option<Option<usize>> {
+    fn end_of_frame(&self, script: &dyn Dialogue, bytes: &[u8]) -> Option<Option<usize>> {
         let mut header = [0; HEADER_LEN];
         let known = self.held.iter().chain(bytes).take(HEADER_LEN);
         let known = header.iter_mut().zip(known).map(|(place, byte)| *place = *byte).count();
@@ -57,6 +57,6 @@ impl ReplyChecker {
 }
 
 /// Returns the maximum length of a reply.
-pub(super) const fn item_bytes_max(script: &Script) -> usize {
+pub(super) fn item_bytes_max(script: &dyn Dialogue) -> usize {
     script.reply_bytes_max().saturating_add(ITEM_BYTES_MAX)
 }

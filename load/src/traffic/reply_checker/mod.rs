@@ -14,8 +14,7 @@ mod server_messages;
 #[cfg(test)]
 mod tests;
 
-use super::message::ExpectedReply;
-use super::script::Script;
+use super::script::dialogue::{Dialogue, Expected};
 use crate::measurement::causes::{ConnectionEnd, ReplyError};
 use crate::measurement::exchange::{Exchange, ExchangeLog};
 use boundaries::item_bytes_max;
@@ -68,7 +67,7 @@ pub struct ReplyChecker {
 impl ReplyChecker {
     /// Creates the checker of a connection that starts the script at `place`.
     #[must_use]
-    pub fn new(script: &Script, place: usize) -> Self {
+    pub fn new(script: &dyn Dialogue, place: usize) -> Self {
         Self {
             next: place,
             matched: 0,
@@ -76,6 +75,17 @@ impl ReplyChecker {
             trusted: false,
             held: Vec::new(),
         }
+    }
+
+    /// Returns the place of the oldest request without a reply.
+    #[must_use]
+    pub const fn next_place(&self) -> usize {
+        self.next
+    }
+
+    /// Skips `count` requests that get no reply.
+    pub fn skip(&mut self, script: &dyn Dialogue, count: usize) {
+        self.next = script.after(self.next, count);
     }
 
     /// Returns true if a part of a reply has arrived.
@@ -86,7 +96,7 @@ impl ReplyChecker {
 
     /// Returns how many bytes of the greeting are missing.
     #[must_use]
-    pub const fn greeting_due(&self, script: &Script) -> usize {
+    pub fn greeting_due(&self, script: &dyn Dialogue) -> usize {
         if self.greeted {
             0
         } else {
@@ -98,7 +108,7 @@ impl ReplyChecker {
     /// no reply yet. The first exchanges of each kind of error are kept in `log`.
     pub fn next(
         &mut self,
-        script: &Script,
+        script: &dyn Dialogue,
         bytes: &mut &[u8],
         in_flight: usize,
         log: &mut ExchangeLog<'_>,
@@ -122,7 +132,12 @@ impl ReplyChecker {
 
     /// Compares with `count` replies whose bytes are known; returns `None` if the first one
     /// differs.
-    fn compare(&mut self, script: &Script, bytes: &mut &[u8], count: usize) -> Option<Finding> {
+    fn compare(
+        &mut self,
+        script: &dyn Dialogue,
+        bytes: &mut &[u8],
+        count: usize,
+    ) -> Option<Finding> {
         let expected = &script.replies(self.next, count)[self.matched..];
         let len = expected.len().min(bytes.len());
         let same = if expected[..len] == bytes[..len] {
@@ -150,7 +165,7 @@ impl ReplyChecker {
 
     fn greeting(
         &mut self,
-        script: &Script,
+        script: &dyn Dialogue,
         bytes: &mut &[u8],
         log: &mut ExchangeLog<'_>,
     ) -> Finding {
@@ -173,14 +188,14 @@ impl ReplyChecker {
     /// Parses one reply as a whole.
     fn parse(
         &mut self,
-        script: &Script,
+        script: &dyn Dialogue,
         bytes: &mut &[u8],
         in_flight: usize,
         log: &mut ExchangeLog<'_>,
     ) -> Finding {
         if in_flight == 0
             && self.greeted
-            && matches!(script.expected(self.next), ExpectedReply::Until(_))
+            && matches!(script.expected(self.next), Expected::Until(_))
         {
             log.keep(ReplyError::Surplus, || Exchange::unrequested(bytes));
             return Finding::Surplus;
@@ -212,7 +227,12 @@ impl ReplyChecker {
     }
 
     /// Handles held bytes that cannot be parsed: if no request is in flight, they are surplus.
-    fn unreadable(&self, script: &Script, in_flight: usize, log: &mut ExchangeLog<'_>) -> Finding {
+    fn unreadable(
+        &self,
+        script: &dyn Dialogue,
+        in_flight: usize,
+        log: &mut ExchangeLog<'_>,
+    ) -> Finding {
         if self.greeted && in_flight == 0 {
             log.keep(ReplyError::Surplus, || Exchange::unrequested(&self.held));
             return Finding::Surplus;
@@ -222,7 +242,12 @@ impl ReplyChecker {
     }
 
     /// Keeps the exchange of a reply that stays incomplete, with the bytes that arrived.
-    pub fn keep_unfinished(&self, error: ReplyError, script: &Script, log: &mut ExchangeLog<'_>) {
+    pub fn keep_unfinished(
+        &self,
+        error: ReplyError,
+        script: &dyn Dialogue,
+        log: &mut ExchangeLog<'_>,
+    ) {
         log.keep(error, || {
             if !self.greeted {
                 let came = &script.greeting()[..self.matched];
@@ -242,7 +267,7 @@ impl ReplyChecker {
     /// Classifies a complete reply.
     fn classify(
         &mut self,
-        script: &Script,
+        script: &dyn Dialogue,
         item: &[u8],
         in_flight: usize,
         log: &mut ExchangeLog<'_>,
@@ -266,8 +291,8 @@ impl ReplyChecker {
             log.keep(ReplyError::Surplus, || Exchange::unrequested(item));
             return Finding::Surplus;
         }
-        let window = in_flight.min(script.len());
-        let fits = |distance: usize| fits(script.expected(script.after(self.next, distance)), item);
+        let window = in_flight.min(script.window());
+        let fits = |distance: usize| script.expected(script.after(self.next, distance)).fits(item);
         if let Some(passed) = (0..window).find(|distance| fits(*distance)) {
             if passed > 0 {
                 log.keep(ReplyError::Missing, || Exchange::at(script, self.next, item).overtaken());
@@ -277,7 +302,8 @@ impl ReplyChecker {
         }
         if known == 1
             && (1..REPEATED_MAX.min(script.messages()))
-                .any(|distance| fits(script.len() - distance))
+                .filter_map(|distance| script.before(self.next, distance))
+                .any(|place| script.expected(place).fits(item))
         {
             log.keep(ReplyError::Surplus, || {
                 Exchange::at(script, self.next, item).of_another_request()
@@ -297,17 +323,8 @@ impl ReplyChecker {
         finding
     }
 
-    fn advance(&mut self, script: &Script, count: usize) {
+    fn advance(&mut self, script: &dyn Dialogue, count: usize) {
         self.next = script.after(self.next, count);
         self.trusted = true;
-    }
-}
-
-fn fits(expected: &ExpectedReply, item: &[u8]) -> bool {
-    match expected {
-        ExpectedReply::Exact(bytes) => bytes == item,
-        ExpectedReply::Line(shape) => shape.fits(item),
-        ExpectedReply::Until(end) => item.ends_with(end),
-        ExpectedReply::Nothing => false,
     }
 }

@@ -3,7 +3,7 @@
 use tinytcp_core::wire::frame::HEADER_LEN;
 
 use crate::measurement::causes::ConnectionEnd;
-use crate::traffic::message::Framing;
+use crate::traffic::messages::message::Framing;
 
 /// The error of a full server: the payload of a frame, or the rest of an `ERROR` line.
 const BUSY: &[u8] = b"SERVER_BUSY";

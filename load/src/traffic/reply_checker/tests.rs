@@ -9,8 +9,9 @@ use tinytcp_cli::target::ProtocolName;
 use super::boundaries::ITEM_BYTES_MAX;
 use super::*;
 use crate::measurement::exchange::Exchanges;
-use crate::traffic::message::{Framing, ScriptMessage};
-use crate::traffic::protocols::{framing, greeting, message, numbered};
+use crate::traffic::messages::message::{ExpectedReply, Framing, ScriptMessage};
+use crate::traffic::messages::protocols::{framing, greeting, message, numbered};
+use crate::traffic::script::constant::Script;
 
 const TEXT: ProtocolName = ProtocolName::Text;
 

@@ -76,7 +76,7 @@ mod tests {
     use tinytcp_cli::target::ProtocolName;
 
     use super::*;
-    use crate::traffic::protocols::message;
+    use crate::traffic::messages::protocols::message;
 
     #[test]
     fn a_mix_spreads_its_messages_by_weight() {

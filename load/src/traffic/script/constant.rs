@@ -10,8 +10,9 @@
 //! with theirs. Connections start at different places if there are several messages, so that the
 //! reply of another connection is not the expected one.
 
-use super::message::{ExpectedReply, Framing, ScriptMessage};
+use super::dialogue::{Dialogue, Expected};
 use crate::error::UsageError;
+use crate::traffic::messages::message::{ExpectedReply, Framing, ScriptMessage};
 
 /// Maximum size of a round, unless it needs more messages: the round then fits the cache of a core.
 const ROUND_BYTES: usize = 256 * 1024;
@@ -143,88 +144,10 @@ impl Script {
         self.expected.is_empty()
     }
 
-    /// Returns the place `count` messages after `place`.
-    #[must_use]
-    pub const fn after(&self, place: usize, count: usize) -> usize {
-        (place + count) % self.len()
-    }
-
-    /// Returns the bytes of `count` requests from `place`, at most a round.
-    #[must_use]
-    pub fn requests(&self, place: usize, count: usize) -> &[u8] {
-        self.requests.pieces(place, count.min(self.len()))
-    }
-
-    /// Returns how many requests from `place` end within their first `len` bytes, at most a round,
-    /// and the length of those.
-    #[must_use]
-    pub fn requests_within(&self, place: usize, len: usize) -> (usize, usize) {
-        self.requests.within(place, self.len(), len)
-    }
-
-    /// Returns the number of consecutive replies with known bytes from `place`, at most a round.
-    #[must_use]
-    pub fn exact(&self, place: usize) -> usize {
-        (self.exact[place] as usize).min(self.len())
-    }
-
-    /// Returns the bytes of `count` replies from `place`, which must be [`exact`](Self::exact).
-    #[must_use]
-    pub fn replies(&self, place: usize, count: usize) -> &[u8] {
-        self.replies.pieces(place, count)
-    }
-
-    /// Returns how many of the `count` exact replies from `place` end within their first `len`
-    /// bytes, and the length of those.
-    #[must_use]
-    pub fn replies_within(&self, place: usize, count: usize, len: usize) -> (usize, usize) {
-        self.replies.within(place, count, len)
-    }
-
-    /// Returns the expected reply at `place`.
-    #[must_use]
-    pub fn expected(&self, place: usize) -> &ExpectedReply {
-        &self.expected[place]
-    }
-
-    /// Returns how many messages have `item` as their exact reply.
-    #[must_use]
-    pub fn occurrences(&self, item: &[u8]) -> usize {
-        self.expected
-            .iter()
-            .take(self.messages)
-            .filter(|reply| exact_bytes(reply) == Some(item))
-            .count()
-    }
-
-    /// Returns the number of distinct messages.
-    #[must_use]
-    pub const fn messages(&self) -> usize {
-        self.messages
-    }
-
-    /// Returns the greeting of the server.
-    #[must_use]
-    pub const fn greeting(&self) -> &[u8] {
-        self.greeting.as_slice()
-    }
-
-    /// Returns how to find the end of a wrong reply.
-    #[must_use]
-    pub const fn framing(&self) -> Framing {
-        self.framing
-    }
-
     /// Returns the size of the longest request.
     #[must_use]
     pub const fn request_bytes_max(&self) -> usize {
         self.request_bytes_max
-    }
-
-    /// Returns the size of the longest reply with known bytes.
-    #[must_use]
-    pub const fn reply_bytes_max(&self) -> usize {
-        self.reply_bytes_max
     }
 
     /// Returns true if all requests get a reply.
@@ -237,6 +160,65 @@ impl Script {
     #[must_use]
     pub const fn memory_bytes(&self) -> usize {
         self.requests.bytes.len() + self.replies.bytes.len()
+    }
+}
+
+impl Dialogue for Script {
+    fn after(&self, place: usize, count: usize) -> usize {
+        (place + count) % self.len()
+    }
+
+    fn before(&self, place: usize, count: usize) -> Option<usize> {
+        Some((place + self.len() - count) % self.len())
+    }
+
+    fn window(&self) -> usize {
+        self.len()
+    }
+
+    fn requests(&self, place: usize, count: usize) -> &[u8] {
+        self.requests.pieces(place, count.min(self.len()))
+    }
+
+    fn requests_within(&self, place: usize, len: usize) -> (usize, usize) {
+        self.requests.within(place, self.len(), len)
+    }
+
+    fn exact(&self, place: usize) -> usize {
+        (self.exact[place] as usize).min(self.len())
+    }
+
+    fn replies(&self, place: usize, count: usize) -> &[u8] {
+        self.replies.pieces(place, count)
+    }
+
+    fn replies_within(&self, place: usize, count: usize, len: usize) -> (usize, usize) {
+        self.replies.within(place, count, len)
+    }
+
+    fn expected(&self, place: usize) -> Expected<'_> {
+        (&self.expected[place]).into()
+    }
+
+    fn occurrences(&self, item: &[u8]) -> usize {
+        let distinct = self.expected.iter().take(self.messages);
+        distinct.filter(|reply| exact_bytes(reply) == Some(item)).count()
+    }
+
+    fn messages(&self) -> usize {
+        self.messages
+    }
+
+    fn greeting(&self) -> &[u8] {
+        &self.greeting
+    }
+
+    fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    fn reply_bytes_max(&self) -> usize {
+        self.reply_bytes_max
     }
 }
 
@@ -264,7 +246,7 @@ mod tests {
     use tinytcp_cli::target::ProtocolName;
 
     use super::*;
-    use crate::traffic::protocols::{message, numbered};
+    use crate::traffic::messages::protocols::{message, numbered};
 
     fn script(texts: &[&str], depth: usize) -> Script {
         let messages: Vec<_> = texts

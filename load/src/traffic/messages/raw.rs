@@ -13,11 +13,24 @@ pub fn raw_framing(messages: &[ScriptMessage]) -> Framing {
     if messages.iter().all(is_line) { Framing::Lines } else { Framing::Unknown }
 }
 
+/// Parses bytes like [`unescape`], for a template: an escaped `{` starts no value.
+///
+/// # Errors
+/// Fails with a sentence about an unknown escape.
+pub fn template(text: &str) -> Result<Vec<u8>, UsageError> {
+    parse(text, b"{{")
+}
+
 /// Parses bytes written with `\n`, `\r`, `\t`, `\0`, `\\` and `\x1b`.
 ///
 /// # Errors
 /// Fails with a sentence about an unknown escape.
 pub fn unescape(text: &str) -> Result<Vec<u8>, UsageError> {
+    parse(text, b"{")
+}
+
+/// Parses bytes with escapes; `brace` stands for an escaped `{`.
+fn parse(text: &str, brace: &[u8]) -> Result<Vec<u8>, UsageError> {
     const HINT: &str =
         "after a backslash comes one of n r t 0 \\, or x and two hexadecimal digits, as in \\x1b";
     let mut bytes = Vec::with_capacity(text.len());
@@ -26,7 +39,7 @@ pub fn unescape(text: &str) -> Result<Vec<u8>, UsageError> {
         bytes.extend_from_slice(before.as_bytes());
         let escaped = after.chars().next().ok_or(HINT)?;
         let mut used = 1;
-        bytes.push(match escaped {
+        let byte = match escaped {
             'n' => b'\n',
             'r' => b'\r',
             't' => b'\t',
@@ -41,7 +54,8 @@ pub fn unescape(text: &str) -> Result<Vec<u8>, UsageError> {
                 u8::from_str_radix(digits, 16).map_err(|_| HINT)?
             }
             _ => return Err(HINT.into()),
-        });
+        };
+        bytes.extend_from_slice(if byte == b'{' { brace } else { std::slice::from_ref(&byte) });
         rest = after.get(used..).unwrap_or_default();
     }
     bytes.extend_from_slice(rest.as_bytes());

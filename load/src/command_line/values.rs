@@ -1,0 +1,73 @@
+//! Values of flags that have a notation of their own.
+
+use std::net::IpAddr;
+
+use clap::ValueEnum;
+use tinytcp_cli::units;
+
+use super::source_addresses;
+use crate::error::UsageError;
+use crate::measurement::settings::{Arrivals, Lifetime};
+
+/// Source addresses. A type of its own, because clap takes a `Vec` for a repeatable argument.
+#[derive(Clone, Debug)]
+pub struct Sources(pub Vec<IpAddr>);
+
+/// Parses source addresses.
+///
+/// # Errors
+/// Fails like [`source_addresses::sources`].
+pub fn sources(text: &str) -> Result<Sources, UsageError> {
+    source_addresses::sources(text).map(Sources)
+}
+
+/// The names of the arrivals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ArrivalsName {
+    /// At even intervals.
+    Even,
+    /// As a Poisson process.
+    Poisson,
+}
+
+impl From<ArrivalsName> for Arrivals {
+    fn from(name: ArrivalsName) -> Self {
+        match name {
+            ArrivalsName::Even => Self::Even,
+            ArrivalsName::Poisson => Self::Poisson,
+        }
+    }
+}
+
+/// Parses a number of requests, or a duration.
+///
+/// # Errors
+/// Fails with an example.
+pub fn lifetime(text: &str) -> Result<Lifetime, UsageError> {
+    let requests = |count| Lifetime::Requests(count as u64);
+    // `2m` could mean both, and means 2 minutes.
+    if text.bytes().all(|byte| byte.is_ascii_digit()) || text.ends_with(['k', 'K', 'M']) {
+        return units::count(text).map(requests).map_err(UsageError::new);
+    }
+    units::duration(text)
+        .map(Lifetime::Time)
+        .map_err(|error| format!("{error}; a bare number, as in 100, counts requests").into())
+}
+
+/// Parses the size of a message, which can be zero.
+///
+/// # Errors
+/// Fails with an example, and for more than 64 MiB.
+pub fn message_size(text: &str) -> Result<usize, UsageError> {
+    // A script holds several messages with their replies: at this size, a gigabyte of memory.
+    const MAX: usize = 64 << 20;
+    // An empty frame is a message; protocols without an empty message send one byte.
+    if text == "0" {
+        return Ok(0);
+    }
+    match units::size(text) {
+        Ok(size) if size <= MAX => Ok(size),
+        Ok(_) => Err("at most 64MiB".into()),
+        Err(error) => Err(UsageError::new(error)),
+    }
+}
