@@ -68,6 +68,7 @@ fn requests_that_find_no_server_are_unsent() {
         "300ms",
     ]);
     assert_eq!(run.count("errors.total"), 10, "{run:?}");
+    assert!(run.flaws().contains(&"too_short"), "{run:?}");
 }
 
 #[test]

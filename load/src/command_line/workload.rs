@@ -127,9 +127,10 @@ impl Workload {
         if warmup >= duration {
             return Err("--warmup leaves no time to measure: make it shorter than -d".into());
         }
-        if self.messages.has_pauses() && (pace != Pace::Closed || arguments.pipeline > 1) {
+        let is_closed_loop = pace == Pace::Closed && arguments.find_max.is_none();
+        if self.messages.has_pauses() && (!is_closed_loop || arguments.pipeline > 1) {
             return Err("`sleep` needs a closed loop with 1 request in flight: leave out -R, \
-                        --stages, --hold and -P, or the sleep"
+                        --stages, --find-max, --hold and -P, or the sleep"
                 .into());
         }
         if arguments.reset && matches!(self.place, Place::Unix(_)) {

@@ -71,7 +71,8 @@ impl ProgressDisplay {
     /// Shows no progress.
     #[must_use]
     pub fn silent(settings: &RunSettings) -> Self {
-        Self::with_view(settings.duration, View::Lines(Box::new(io::sink())))
+        let view = View::Lines(Box::new(io::sink()));
+        Self { requests: settings.requests, ..Self::with_view(settings.duration, view) }
     }
 
     fn with_view(duration: Duration, view: View) -> Self {
@@ -286,6 +287,16 @@ mod tests {
             ProgressDisplay::with_view(Duration::from_secs(5), View::Lines(Box::new(io::sink())));
         let text = progress.text(0, 3_214, Duration::from_secs(2));
         assert_eq!(text, "2 s of 5 s: 0/s, no reply, 0 open, 3,214 unsent, 0 errors");
+    }
+
+    #[test]
+    fn a_line_of_a_number_of_requests_shows_those_that_are_done() {
+        let mut settings = fixtures::closed().done().settings;
+        settings.requests = Some(50_000);
+        let mut progress = ProgressDisplay::silent(&settings);
+        (progress.done, progress.errors) = (1_234, 4);
+        let text = progress.text(10, 0, Duration::from_secs(2));
+        assert_eq!(text, "1,234 of 50,000 requests in 2 s: 0/s, no reply, 10 open, 4 errors");
     }
 
     #[test]

@@ -285,6 +285,30 @@ mod tests {
     }
 
     #[test]
+    fn numbers_stages_and_pauses_are_part_of_the_settings() {
+        use crate::measurement::settings::{Arrivals, Stage};
+        let thinking = fixtures::closed().settings(|thinking| {
+            thinking.think = Duration::from_millis(100);
+            thinking.requests = Some(5_000);
+        });
+        assert_eq!(
+            settings(&report(thinking).settings),
+            "10 connections, 1 request in flight on each with 100 ms of think time before each \
+             (closed loop), 5,000 requests in at most 11 s with 1 s of warm-up"
+        );
+        let staged = fixtures::open().settings(|staged| {
+            let stage = |length, from, to| Stage { length: Duration::from_secs(length), from, to };
+            staged.stages = vec![stage(5, 0.5, 0.5), stage(6, 10.0, 20.0)];
+            staged.arrivals = Arrivals::Poisson;
+            staged.seed = Some(7);
+        });
+        let text = settings(&report(staged).settings);
+        let schedule = "0.500/s for 5 s, then 10.0/s to 20.0/s for 6 s on a schedule with Poisson \
+                        arrivals (open loop)";
+        assert!(text.contains(schedule) && text.ends_with("; seed 7"), "{text}");
+    }
+
+    #[test]
     fn reopened_and_lost_connections_are_shown() {
         let churn = fixtures::closed().change(|outcome| {
             (outcome.lifetime, outcome.opening) =

@@ -144,15 +144,32 @@ pub(super) fn server_refused(outcome: &RunOutcome) -> Option<RunVerdict> {
 pub(super) fn too_short(outcome: &RunOutcome) -> Option<RunVerdict> {
     let is_incomplete =
         outcome.reached < outcome.settings.connections && outcome.total.connect_errors.total() == 0;
-    is_incomplete.then(|| {
-        let (why, advice) = match outcome.interrupted_by {
-            Some(_) => ("was interrupted", "Let the run finish."),
-            None => ("ended", "Make -d longer, or --ramp shorter."),
-        };
-        let evidence =
-            format!("the run {why} before all connections were open, {}", reached(outcome));
-        RunVerdict::new(VerdictKind::TooShort, evidence, advice)
-    })
+    let left = requests_left(outcome);
+    let (what, remedy) = if is_incomplete {
+        let what = format!("before all connections were open, {}", reached(outcome));
+        (what, "Make -d longer, or --ramp shorter.")
+    } else if left > 0 {
+        let all = plural(outcome.settings.requests.unwrap_or(0), "request");
+        (format!("with {} of {all} left", count(left)), "Make -d longer, or -n smaller.")
+    } else {
+        return None;
+    };
+    let (why, advice) = match outcome.interrupted_by {
+        Some(_) => ("was interrupted", "Let the run finish."),
+        None => ("ended", remedy),
+    };
+    Some(RunVerdict::new(VerdictKind::TooShort, format!("the run {why} {what}"), advice))
+}
+
+/// Returns how many requests of a run of a given number of them were not sent before its end.
+fn requests_left(outcome: &RunOutcome) -> u64 {
+    let errors = &outcome.total.errors;
+    let done = outcome.total.correct + errors.total() - errors.get(ReplyError::Surplus);
+    let unsent = errors.get(ReplyError::Unsent);
+    // A schedule that is missed has a verdict of its own, except for requests after its end.
+    let is_owed = !matches!(outcome.settings.pace, Pace::Open { .. });
+    let missing = outcome.settings.requests.map_or(0, |requests| requests.saturating_sub(done));
+    if is_owed && outcome.settings.requests.is_some() { missing + unsent } else { missing }
 }
 
 pub(super) fn unanswered(outcome: &RunOutcome) -> Option<RunVerdict> {

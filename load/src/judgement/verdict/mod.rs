@@ -305,6 +305,21 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_does_not_send_its_requests_is_too_short() {
+        let counted = |unsent| {
+            let all = 100_000 + unsent;
+            let sample = fixtures::closed().settings(|settings| settings.requests = Some(all));
+            sample.errors(ReplyError::Unsent, unsent)
+        };
+        let verdict = only(counted(20), VerdictKind::TooShort);
+        assert_eq!(verdict.evidence, "the run ended with 20 of 100,020 requests left");
+        only(counted(0), VerdictKind::Valid);
+        let open = fixtures::open().settings(|settings| settings.requests = Some(100_001));
+        let verdict = only(open, VerdictKind::TooShort);
+        assert_eq!(verdict.evidence, "the run ended with 1 of 100,001 requests left");
+    }
+
+    #[test]
     fn missing_replies_and_silent_connections_are_unanswered() {
         only(fixtures::closed().errors(ReplyError::Missing, 50), VerdictKind::Valid);
         only(fixtures::closed().errors(ReplyError::Missing, 500), VerdictKind::Unanswered);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::fixtures::{self, OutcomeBuilder};
 use crate::measurement::causes::{ConnectError, ReplyError};
+use crate::measurement::exchange::Exchange;
 
 /// Returns the report of a run that started `later`, with a CPU time of its own.
 fn report(sample: OutcomeBuilder, later: Duration, gates: &[&str]) -> Report {
@@ -178,6 +179,48 @@ fn different_targets_are_noted_and_different_paces_refused() {
     ];
     let error = merge(parts, &[]).expect_err("one is closed").to_string();
     assert!(error.contains("a closed loop") && error.contains("a schedule"), "{error}");
+}
+
+#[test]
+fn schedules_seeds_and_numbers_of_requests_add_up() {
+    use crate::measurement::settings::{Arrivals, Stage};
+    let stages = |lengths: [u64; 2]| {
+        fixtures::open().settings(|settings| {
+            let stage = |length| Stage { length: Duration::from_secs(length), from: 1.0, to: 5.0 };
+            settings.stages = lengths.map(stage).to_vec();
+            settings.arrivals = Arrivals::Poisson;
+            (settings.requests, settings.seed) = (Some(500), Some(7));
+        })
+    };
+    let joined = two(stages([2, 3]), stages([2, 3])).settings;
+    let rates: Vec<[f64; 3]> = joined
+        .pace
+        .stages
+        .iter()
+        .map(|stage| [stage.length_s, stage.from_per_s, stage.to_per_s])
+        .collect();
+    assert_eq!(rates, [[2.0, 2.0, 10.0], [3.0, 2.0, 10.0]]);
+    assert_eq!((joined.requests_count, joined.seed_number), (Some(1_000), Some(7)));
+    let other = fixtures::open().settings(|settings| settings.seed = Some(8));
+    let joined = two(stages([2, 3]), other);
+    assert_eq!((joined.settings.pace.stages.len(), joined.settings.seed_number), (0, None));
+    let has_note = joined.notes.iter().any(|note| note.contains("their arrivals or pauses"));
+    assert!(has_note, "{:?}", joined.notes);
+}
+
+#[test]
+fn the_earliest_exchanges_of_all_runs_are_kept() {
+    let failed = |times: [u64; 2]| {
+        fixtures::closed().total(|total| {
+            for at in times {
+                let mut log = total.exchanges.log(Duration::from_secs(at), 0);
+                log.keep(ReplyError::Wrong, || Exchange::unrequested(b"no"));
+            }
+        })
+    };
+    let joined = two(failed([1, 4]), failed([2, 3]));
+    let times: Vec<f64> = joined.exchanges.iter().map(|exchange| exchange.at_s).collect();
+    assert_eq!(times, [1.0, 2.0, 3.0]);
 }
 
 #[test]

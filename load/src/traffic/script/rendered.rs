@@ -240,3 +240,101 @@ impl Dialogue for RenderedDialogue {
         self.script.reply_bytes_max()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::measurement::exchange::Exchanges;
+    use crate::traffic::messages::message::{ExpectedReply, ScriptMessage};
+    use crate::traffic::messages::template::TemplateMessage;
+    use crate::traffic::reply_checker::{Finding, ReplyChecker};
+    use crate::traffic::script::templates::Steps;
+
+    fn step(request: &str, reply: &str) -> Step {
+        let message =
+            ScriptMessage { request: request.into(), reply: ExpectedReply::Exact(reply.into()) };
+        let message = TemplateMessage::parse(&message, false).expect("templates");
+        Step { message, pause: Duration::ZERO }
+    }
+
+    fn dialogue(login: &[Step], messages: &[Step], is_in_order: bool) -> RenderedDialogue {
+        let steps = Steps { login: login.to_vec(), messages: messages.to_vec(), is_in_order };
+        let script = TemplateScript::new(steps, 1, b"", Framing::Lines).expect("messages");
+        RenderedDialogue::new(Arc::new(script), 0)
+    }
+
+    #[test]
+    fn requests_are_rendered_with_their_numbers_in_turn() {
+        let mut dialogue = dialogue(&[], &[step("a{n}\n", "A{n}\n"), step("b\n", "B\n")], false);
+        (10..14).for_each(|number| dialogue.render_next(number, 0));
+        assert_eq!(dialogue.requests(0, 4), b"a10\nb\na12\nb\n");
+        assert_eq!(dialogue.requests_within(1, 7), (2, 6));
+        assert_eq!((dialogue.exact(1), dialogue.replies(1, 3)), (3, &b"B\nA12\nB\n"[..]));
+        assert_eq!(dialogue.expected(4), Expected::Nothing, "it is not rendered yet");
+    }
+
+    #[test]
+    fn a_login_comes_first_and_a_pass_has_one_number() {
+        let messages = [step("a{n}\n", "\n"), step("b{n}\n", "\n")];
+        let mut dialogue = dialogue(&[step("hi {c}\n", "ok\n")], &messages, true);
+        assert!(dialogue.has_login());
+        dialogue.render_login();
+        assert!(!dialogue.has_login());
+        (5..9).for_each(|number| dialogue.render_next(number, 0));
+        assert_eq!(dialogue.requests(0, 5), b"hi 0\na5\nb5\na7\nb7\n");
+    }
+
+    #[test]
+    fn the_storage_stays_the_same_and_replies_are_correct() {
+        const DEPTH: usize = 16;
+        let mut dialogue =
+            dialogue(&[], &[step("GET {n} {hex:8}\n", "VALUE {n} {hex:8}\n")], false);
+        let mut checker = ReplyChecker::new(&dialogue, 0);
+        let (mut answered, mut storage) = (0, None);
+        for number in 0..20_000 {
+            dialogue.render_next(number, checker.next_place());
+            let place = number as usize;
+            if place < answered + DEPTH {
+                continue;
+            }
+            // The replies arrive in pieces that end within a reply.
+            let replies = dialogue.replies(answered, DEPTH).to_vec();
+            let mut correct = 0;
+            for mut bytes in replies.chunks(7) {
+                while !bytes.is_empty() {
+                    let mut exchanges = Exchanges::default();
+                    let log = &mut exchanges.log(Duration::ZERO, 0);
+                    match checker.next(&dialogue, &mut bytes, DEPTH - correct, log) {
+                        Finding::Correct(count) => correct += count,
+                        finding => assert_eq!(finding, Finding::Incomplete),
+                    }
+                }
+            }
+            assert_eq!(correct, DEPTH);
+            answered += DEPTH;
+            let capacity = |pieces: &Pieces| (pieces.bytes.capacity(), pieces.ends.capacity());
+            let now = (capacity(&dialogue.requests), capacity(&dialogue.replies));
+            if number > 5_000 {
+                assert_eq!(*storage.get_or_insert(now), now, "request {number} allocates");
+            }
+        }
+        assert!(answered > 19_000 && dialogue.steps.len() < 1_000, "{}", dialogue.steps.len());
+    }
+
+    #[test]
+    fn a_late_second_reply_is_recognised_as_repeated() {
+        let mut dialogue = dialogue(&[], &[step("a{n}\n", "a{n}\n")], false);
+        (0..3).for_each(|number| dialogue.render_next(number, 0));
+        let mut checker = ReplyChecker::new(&dialogue, 0);
+        let mut exchanges = Exchanges::default();
+        let mut bytes: &[u8] = b"a0\na0\na1\n";
+        let mut findings = Vec::new();
+        while !bytes.is_empty() {
+            let log = &mut exchanges.log(Duration::ZERO, 0);
+            findings.push(checker.next(&dialogue, &mut bytes, 3 - findings.len(), log));
+        }
+        assert_eq!(findings, [Finding::Correct(1), Finding::Repeated, Finding::Correct(1)]);
+    }
+}
