@@ -9,6 +9,7 @@ mod support;
 mod activity_log;
 mod address_space;
 mod admin;
+mod alerts;
 mod architecture;
 mod attack;
 mod capacity;
