@@ -9,7 +9,7 @@ use super::channel::Refusal;
 use super::coverage::Behaviour;
 use super::faults::Fault;
 use super::invariant::Invariant;
-use super::network::Network;
+use super::network::{GradualClose, Network};
 use super::oracle::Unasked;
 
 /// Errors of `accept` without descriptors or memory; the connection stays in the queue.
@@ -83,21 +83,33 @@ impl Network {
         Ok(())
     }
 
-    /// Closes all listeners, which resets the connections in their queues. From now on the server
-    /// reads each open connection to its end once.
+    /// Closes all listeners, which resets the connections in their queues.
     pub fn close_listeners(&mut self) {
         self.is_listening = false;
+        if self.stopped_at.is_none() {
+            let open = self.open_ids().len();
+            self.gradual_close = Some(GradualClose { began: self.read_at, open, dismissed: 0 });
+            self.trace.note(self.now, None, "the gradual close begins", (open, 0), b"");
+        }
         let waiting: Vec<usize> =
             self.queues.iter_mut().flat_map(|queue| queue.waiting.drain(..)).collect();
         for id in waiting {
             self.links[id].channel.fail(libc::ECONNRESET);
             self.links[id].client.wake(self.now);
         }
+        self.expect_last_reads();
         for id in self.open_ids() {
             let link = &mut self.links[id];
-            (link.account.may_read, link.account.reads_to_end) = (true, true);
             link.account.arrived_at_stop =
                 link.account.received_bytes + link.channel.unread_len() as u64;
+        }
+    }
+
+    /// From now on the server reads each open connection to its end once.
+    pub fn expect_last_reads(&mut self) {
+        for id in self.open_ids() {
+            let account = &mut self.links[id].account;
+            (account.may_read, account.reads_to_end) = (true, true);
         }
     }
 
@@ -252,7 +264,7 @@ impl Network {
             );
         } else if account.unasked == Some(Unasked::Shutdown)
             && account.received_bytes < account.arrived_at_stop
-            && self.stopped_at.is_some_and(|at| {
+            && self.stopped_at.is_none_or(|at| {
                 now < at.deadline(self.plan.config.timeouts.drain.map(|it| it / 2))
             })
         {

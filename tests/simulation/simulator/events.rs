@@ -90,7 +90,7 @@ impl Network {
         for _ in 0..std::mem::take(&mut self.stops) {
             events.push(Event::Mail(Mail::Stop));
         }
-        // A drain before the stop changes nothing that a client can see.
+        // Until its delay is over, a drain changes nothing that a client can see.
         if self.plan.stop_at.is_some() && self.rounds == DRAIN_ROUND {
             events.push(Event::Mail(Mail::Drain));
         }
@@ -214,6 +214,9 @@ impl Network {
             }
             Event::Mail(Mail::Stop) => {
                 self.stopped_at.get_or_insert(self.now);
+                if self.gradual_close.is_some() {
+                    self.expect_last_reads();
+                }
                 self.trace.note(self.now, None, "a stop is requested", (0, 0), b"");
             }
             Event::Mail(Mail::Drain) => {

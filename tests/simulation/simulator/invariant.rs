@@ -37,6 +37,7 @@ invariants! {
     Fairness 14 "no connection has more than a few turns while another one waits",
     NoSpinning 15 "the loop sleeps exactly until the next deadline when no connection is ready",
     ShutdownEnds 16 "a shutdown answers all that had arrived and ends in time",
+    GradualClose 17 "a drain spreads its closes evenly over its time",
 }
 
 /// An invariant that did not hold.

@@ -36,12 +36,24 @@ pub struct Queue {
     pub acceptable_since: Option<Moment>,
 }
 
+/// The gradual close of a drain.
+#[derive(Clone, Copy, Debug)]
+pub struct GradualClose {
+    pub began: Moment,
+    /// How many connections were open then.
+    pub open: usize,
+    /// How many of them have got the farewell.
+    pub dismissed: usize,
+}
+
 /// The kernel, the network, and the clients.
 pub struct Network {
     pub choices: Choices,
     pub faults: Faults,
     pub plan: Plan,
     pub now: Moment,
+    /// The time that the server has read last.
+    pub read_at: Moment,
     wall: SystemTime,
     /// All times that the wall clock has shown.
     pub shown_times: BTreeSet<String>,
@@ -56,6 +68,8 @@ pub struct Network {
     pub stops: usize,
     /// When the first request was reported.
     pub stopped_at: Option<Moment>,
+    /// The gradual close, while it lasts and after it.
+    pub gradual_close: Option<GradualClose>,
     /// The connection for which the next session is created.
     pub last_accepted: usize,
     /// The connections that had work to do at the end of the last round, or got an event since.
@@ -93,6 +107,7 @@ impl Network {
             faults,
             plan,
             now: Moment::START,
+            read_at: Moment::START,
             wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_757_715_853),
             shown_times: BTreeSet::new(),
             shown_second: 0,
@@ -101,6 +116,7 @@ impl Network {
             stale: Vec::new(),
             stops: 0,
             stopped_at: None,
+            gradual_close: None,
             last_accepted: 0,
             movable: BTreeSet::new(),
             calls_in_round: 0,
@@ -122,6 +138,8 @@ impl Network {
             let step = Duration::from_secs(self.choices.below(10_000) as u64);
             self.wall = if self.choices.chance(500) { self.wall + step } else { self.wall - step };
         }
+        self.read_at = self.now;
+        self.note_end_of_gradual_close();
         let wall = self.wall + self.now.since(Moment::START);
         let reading = Reading { moment: self.now, wall, stall: None };
         let second =
@@ -133,6 +151,16 @@ impl Network {
                 .extend([clock.time_of_day().to_owned(), clock.date_and_time().to_owned()]);
         }
         reading
+    }
+
+    /// After the time of the gradual close the server stops, as if it had been requested.
+    fn note_end_of_gradual_close(&mut self) {
+        let length = self.plan.config.timeouts.drain.unwrap_or_default();
+        let is_over = |closing: GradualClose| self.now >= closing.began.after(length);
+        if self.stopped_at.is_none() && self.gradual_close.is_some_and(is_over) {
+            self.stopped_at = Some(self.now);
+            self.expect_last_reads();
+        }
     }
 
     /// Decides whether `fault` strikes now.

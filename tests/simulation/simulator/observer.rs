@@ -238,5 +238,20 @@ impl Network {
         if unasked == Unasked::Shutdown && self.is_listening {
             self.fail(Invariant::ShutdownEnds, Some(id), "a shutdown without a request");
         }
+        if unasked == Unasked::Shutdown && self.stopped_at.is_none() {
+            self.check_gradual_close(id);
+        }
+    }
+
+    /// Of `open` connections the server dismisses at most their share in each part of the time.
+    fn check_gradual_close(&mut self, id: usize) {
+        let Some(closing) = &mut self.gradual_close else { return };
+        let length = self.plan.config.timeouts.drain.unwrap_or_default().as_nanos();
+        let due = length * closing.dismissed as u128 / closing.open.max(1) as u128;
+        let is_early = self.now.since(closing.began).as_nanos() < due;
+        closing.dismissed += 1;
+        if is_early {
+            self.fail(Invariant::GradualClose, Some(id), "too many connections close at once");
+        }
     }
 }

@@ -56,8 +56,8 @@ impl Plan {
             .with_message(milliseconds(choices, &[30_000, 100, 2000]))
             .with_write(milliseconds(choices, &[30_000, 150, 3000]))
             .with_quiet(milliseconds(choices, &[20, 5, 1000]))
-            // A drain lasts until the stop of the plan.
-            .with_drain_delay(None)
+            // Without a delay, a drain lasts until the stop of the plan.
+            .with_drain_delay(choices.chance(500).then(|| choices.duration(Duration::from_secs(2))))
             .with_drain(milliseconds(choices, &[5000, 50, 1000]));
         config.activity_lines_max = if choices.chance(500) { Some(50) } else { None };
         let mut languages = LANGUAGES.to_vec();
