@@ -198,8 +198,12 @@ impl<S: Socket> Connection<S> {
         self.socket.reset_on_close();
     }
 
-    /// Begins the shutdown of the connection: it answers what has arrived, and is then over.
+    /// Begins the shutdown of the connection: it answers what has arrived, and is then over. A
+    /// second call changes nothing.
     pub const fn stop(&mut self) {
+        if !matches!(self.stopping, Stopping::No) {
+            return;
+        }
         self.stopping = Stopping::Reading;
         // The kernel may hold bytes that no event has reported yet. Only a read that returns
         // `WouldBlock` proves that it holds none.

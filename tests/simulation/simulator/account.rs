@@ -52,6 +52,8 @@ pub struct Account {
     pub resumed: Moment,
     /// How many bytes had arrived when the server was stopped.
     pub arrived_at_stop: u64,
+    /// True if a gradual close has not read it to its end yet.
+    pub has_last_read: bool,
     pub calls_in_round: usize,
     pub bytes_in_round: usize,
     /// For how many rounds its deadline has passed without effect.
@@ -89,6 +91,7 @@ impl Account {
             is_paused: false,
             resumed: Moment::START,
             arrived_at_stop: 0,
+            has_last_read: false,
             calls_in_round: 0,
             bytes_in_round: 0,
             overdue_rounds: 0,

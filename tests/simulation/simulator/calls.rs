@@ -83,7 +83,8 @@ impl Network {
         Ok(())
     }
 
-    /// Closes all listeners, which resets the connections in their queues.
+    /// Closes all listeners, which resets the connections in their queues. From now on the server
+    /// reads each open connection to its end once, in a gradual close at any time.
     pub fn close_listeners(&mut self) {
         self.is_listening = false;
         if self.stopped_at.is_none() {
@@ -97,19 +98,13 @@ impl Network {
             self.links[id].channel.fail(libc::ECONNRESET);
             self.links[id].client.wake(self.now);
         }
-        self.expect_last_reads();
+        let is_gradual = self.stopped_at.is_none();
         for id in self.open_ids() {
             let link = &mut self.links[id];
+            (link.account.may_read, link.account.reads_to_end) = (true, true);
+            link.account.has_last_read = is_gradual;
             link.account.arrived_at_stop =
                 link.account.received_bytes + link.channel.unread_len() as u64;
-        }
-    }
-
-    /// From now on the server reads each open connection to its end once.
-    pub fn expect_last_reads(&mut self) {
-        for id in self.open_ids() {
-            let account = &mut self.links[id].account;
-            (account.may_read, account.reads_to_end) = (true, true);
         }
     }
 
@@ -149,6 +144,9 @@ impl Network {
         let account = &mut self.links[id].account;
         if is_due || account.is_late(self.now) {
             // Before a deadline is enforced, the socket is read to its end.
+            (account.may_read, account.reads_to_end) = (true, true);
+        }
+        if !account.may_read && std::mem::take(&mut account.has_last_read) {
             (account.may_read, account.reads_to_end) = (true, true);
         }
         let may_read = account.may_read;

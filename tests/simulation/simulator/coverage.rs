@@ -20,5 +20,6 @@ behaviours! {
     Wait "waits for a deadline or an event",
     Reload "settings reloaded while connections were open",
     OverLimit "limits of connections lowered below the number that were open",
+    GradualClose "connections that a drain closed one by one",
     StaleReuse "reuses of the keys of closed connections",
 }

@@ -214,9 +214,6 @@ impl Network {
             }
             Event::Mail(Mail::Stop) => {
                 self.stopped_at.get_or_insert(self.now);
-                if self.gradual_close.is_some() {
-                    self.expect_last_reads();
-                }
                 self.trace.note(self.now, None, "a stop is requested", (0, 0), b"");
             }
             Event::Mail(Mail::Drain) => {

@@ -250,6 +250,7 @@ impl Network {
         let due = length * closing.dismissed as u128 / closing.open.max(1) as u128;
         let is_early = self.now.since(closing.began).as_nanos() < due;
         closing.dismissed += 1;
+        self.cover(Behaviour::GradualClose);
         if is_early {
             self.fail(Invariant::GradualClose, Some(id), "too many connections close at once");
         }
