@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use tinytcp_core::os::endpoint::{Endpoint, check_path};
 
+use crate::usage_error::UsageError;
+
 /// A protocol, a host and a port. The host is a name, which is not looked up here, or a numeric
 /// address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,12 +24,12 @@ pub(crate) struct Address {
 }
 
 impl FromStr for Address {
-    type Err = String;
+    type Err = UsageError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UsageError> {
         const EXAMPLE: &str = "addresses look like text://127.0.0.1:40000 or binary://[::1]:65432";
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(format!("the protocol is missing; {EXAMPLE}"));
+            return Err(format!("the protocol is missing; {EXAMPLE}").into());
         };
         let well_formed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
         if scheme.is_empty() || !scheme.chars().all(well_formed) {
@@ -38,7 +40,8 @@ impl FromStr for Address {
         if !matches!(path, "" | "/") {
             return Err(format!(
                 "'{path}' after host and port has no meaning here, leave it out; {EXAMPLE}"
-            ));
+            )
+            .into());
         }
         let (host, port) = split_host_port(host_port).ok_or(EXAMPLE)?;
         if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '@') {
@@ -135,11 +138,11 @@ impl fmt::Display for Place {
 /// Returns the protocol of the scheme, in lower case, and the place.
 ///
 /// # Errors
-/// A sentence about a URL that is malformed, and the errors of `default_port`.
+/// For a URL that is malformed, and the errors of `default_port`.
 pub fn parse_url(
     url: &str,
-    default_port: impl FnOnce(&str) -> Result<u16, String>,
-) -> Result<(String, Place), String> {
+    default_port: impl FnOnce(&str) -> Result<u16, UsageError>,
+) -> Result<(String, Place), UsageError> {
     if let Some((scheme, path)) = unix_path(url)? {
         return Ok((scheme, Place::Unix(path)));
     }
@@ -155,16 +158,18 @@ pub fn parse_url(
 /// Everything after `://` is the path, absolute or relative.
 ///
 /// # Errors
-/// A sentence when there is no protocol, no path, or one that is too long.
-fn unix_path(text: &str) -> Result<Option<(String, PathBuf)>, String> {
+/// When there is no protocol, no path, or one that is too long.
+fn unix_path(text: &str) -> Result<Option<(String, PathBuf)>, UsageError> {
     let Some((scheme, path)) = text.split_once("://") else { return Ok(None) };
     let scheme = scheme.to_ascii_lowercase();
     if scheme == "unix" {
-        return Err(format!("the protocol is missing, as in text+unix://{path}"));
+        return Err(format!("the protocol is missing, as in text+unix://{path}").into());
     }
     let Some(protocol) = scheme.strip_suffix("+unix") else { return Ok(None) };
     if path.is_empty() {
-        return Err(format!("the path is missing, as in {protocol}+unix:///run/tinytcp.sock"));
+        return Err(
+            format!("the path is missing, as in {protocol}+unix:///run/tinytcp.sock").into()
+        );
     }
     let path = PathBuf::from(path);
     check_path(&path)
@@ -231,30 +236,33 @@ mod tests {
         assert!(
             unix_path("unix:///t.sock")
                 .expect_err("no protocol")
+                .to_string()
                 .contains("as in text+unix:///t.sock")
         );
         assert!(
             unix_path("text+unix://")
                 .expect_err("no path")
+                .to_string()
                 .contains("text+unix:///run/tinytcp.sock")
         );
         assert!(
             unix_path(&format!("text+unix:///{}", "x".repeat(107)))
                 .expect_err("long")
+                .to_string()
                 .contains("at most 107")
         );
     }
 
     #[test]
     fn only_text_in_the_place_of_a_port_is_called_a_wrong_one() {
-        let error = |text: &str| text.parse::<Address>().expect_err(text);
+        let error = |text: &str| text.parse::<Address>().expect_err(text).to_string();
         assert!(error("text://host:http").contains("the port is a number"));
         assert!(!error("text://fe80::1").contains("the port is a number"), "it has no brackets");
     }
 
     #[test]
     fn a_missing_protocol_and_a_path_are_named() {
-        let error = |text: &str| text.parse::<Address>().expect_err(text);
+        let error = |text: &str| text.parse::<Address>().expect_err(text).to_string();
         assert!(error("127.0.0.1:23100").contains("the protocol is missing"));
         for text in ["text://127.0.0.1:1/a/b", "text://host/a/b", "text://[::1]:1/a/b"] {
             assert!(error(text).starts_with("'/a/b' after host and port"), "{text}");
@@ -281,7 +289,7 @@ mod tests {
             "text://a b:1",
             "text://a/b:1",
         ] {
-            let error = text.parse::<Address>().expect_err(text);
+            let error = text.parse::<Address>().expect_err(text).to_string();
             assert!(error.contains("text://127.0.0.1:40000"), "{text}: {error}");
         }
     }

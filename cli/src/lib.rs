@@ -11,6 +11,7 @@ pub mod signals;
 pub mod target;
 pub mod terminal;
 pub mod units;
+mod usage_error;
 
 use std::env;
 use std::ffi::OsStr;
@@ -20,6 +21,8 @@ use std::process;
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command, CommandFactory, Parser};
+
+pub use usage_error::UsageError;
 
 const ENVIRONMENT: &str =
     "Every flag is also an environment variable: --some-flag is TINYTCP_SOME_FLAG.";

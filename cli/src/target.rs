@@ -6,6 +6,7 @@ use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use crate::address::{Address, Place, parse_url};
+use crate::usage_error::UsageError;
 
 /// The name of one of the four protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +61,9 @@ impl ProtocolName {
 }
 
 impl FromStr for ProtocolName {
-    type Err = String;
+    type Err = UsageError;
 
-    fn from_str(name: &str) -> Result<Self, String> {
+    fn from_str(name: &str) -> Result<Self, UsageError> {
         Self::ALL
             .into_iter()
             .find(|protocol| protocol.name().eq_ignore_ascii_case(name))
@@ -87,13 +88,17 @@ impl Target {
     /// A missing port is the default port of the protocol.
     ///
     /// # Errors
-    /// A sentence with the error and a target that works.
-    pub fn from_words(words: &[String], protocol: Option<ProtocolName>) -> Result<Self, String> {
+    /// With the error and a target that works.
+    pub fn from_words(
+        words: &[String],
+        protocol: Option<ProtocolName>,
+    ) -> Result<Self, UsageError> {
         match words {
             [] => Self::complete("127.0.0.1".into(), None, protocol),
             [target] if target.contains("://") => Self::from_url(target, protocol),
             [port] if port.bytes().all(|byte| byte.is_ascii_digit()) && !port.is_empty() => Err(
-                format!("'{port}' looks like a port: give the host too, as in 127.0.0.1:{port}"),
+                format!("'{port}' looks like a port: give the host too, as in 127.0.0.1:{port}")
+                    .into(),
             ),
             [target] => {
                 let (host, port) = split_host(target)
@@ -118,8 +123,9 @@ impl Target {
         }
     }
 
-    fn from_url(url: &str, protocol: Option<ProtocolName>) -> Result<Self, String> {
-        let no_target = |error: String| format!("'{url}' is no target: {error}");
+    fn from_url(url: &str, protocol: Option<ProtocolName>) -> Result<Self, UsageError> {
+        let no_target =
+            |error: UsageError| UsageError::from(format!("'{url}' is no target: {error}"));
         let default_port = |scheme: &str| scheme.parse().map(ProtocolName::default_port);
         let (scheme, place) = parse_url(url, default_port).map_err(no_target)?;
         let scheme: ProtocolName = scheme.parse().map_err(no_target)?;
@@ -128,7 +134,8 @@ impl Target {
                 "'{url}' is {} but --protocol (TINYTCP_PROTOCOL) is {}: leave one of them out",
                 scheme.name(),
                 other.name()
-            )),
+            )
+            .into()),
             _ => Self::reachable(scheme, place),
         }
     }
@@ -138,7 +145,7 @@ impl Target {
         host: String,
         port: Option<u16>,
         protocol: Option<ProtocolName>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, UsageError> {
         let protocol =
             protocol.or_else(|| ProtocolName::of_port(port?)).unwrap_or(ProtocolName::Text);
         let port = port.unwrap_or(protocol.default_port());
@@ -146,7 +153,7 @@ impl Target {
     }
 
     /// The target, if a client can connect to it.
-    fn reachable(protocol: ProtocolName, place: Place) -> Result<Self, String> {
+    fn reachable(protocol: ProtocolName, place: Place) -> Result<Self, UsageError> {
         match place {
             Place::Host { port: 0, .. } => {
                 Err("port 0 is for servers, which then take any free port: use the port that the \
@@ -165,7 +172,7 @@ impl fmt::Display for Target {
 }
 
 /// Splits `host`, `host:port`, `[v6]`, `[v6]:port` or a bare `v6` into host and port.
-fn split_host(text: &str) -> Result<(String, Option<u16>), String> {
+fn split_host(text: &str) -> Result<(String, Option<u16>), UsageError> {
     if text.parse::<Ipv6Addr>().is_ok() {
         return Ok((text.into(), None));
     }
@@ -182,7 +189,8 @@ mod tests {
 
     fn target(words: &str, protocol: Option<ProtocolName>) -> Result<String, String> {
         let words: Vec<String> = words.split_whitespace().map(String::from).collect();
-        Target::from_words(&words, protocol).map(|target| target.to_string())
+        let target = Target::from_words(&words, protocol);
+        target.map(|target| target.to_string()).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! Durations, counts and sizes as people type them: `20ms`, `10k`, `64 KiB`.
 //!
-//! Every function parses the whole text of one value. It returns the value, or a sentence with the
-//! error and an example that works. The sentence never repeats the text: the caller shows it.
+//! Every function parses the whole text of one value. It returns the value, or an error with an
+//! example that works. The error never repeats the text: the caller shows it.
 
 use std::time::Duration;
 
 use tinytcp_core::limits::Limits;
 
+use crate::usage_error::UsageError;
+
 /// Parses `200us 20ms 5s 2m 1h`; a bare number is seconds, fractions are fine (`1.5s`).
 ///
 /// # Errors
 /// For zero, for `off` (see [`timeout`]), for an unknown unit and for more than 100 years.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, UsageError> {
     const EXAMPLE: &str = "durations look like 200us, 20ms, 5s, 2m or 1h";
     const MAX_SECONDS: f64 = 100.0 * 365.0 * 86_400.0;
     let (number, unit) = split_unit(text);
@@ -25,11 +27,11 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     };
     let seconds = decimal(number).ok_or(EXAMPLE)? * seconds_per_unit;
     if seconds > MAX_SECONDS {
-        return Err(format!("longer than 100 years; {EXAMPLE}"));
+        return Err(format!("longer than 100 years; {EXAMPLE}").into());
     }
     let duration = Duration::from_secs_f64(seconds);
     if duration.is_zero() {
-        return Err(format!("zero is too short to wait; {EXAMPLE}"));
+        return Err(format!("zero is too short to wait; {EXAMPLE}").into());
     }
     Ok(duration)
 }
@@ -39,10 +41,10 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// As [`duration`], and for a bare number.
-pub fn duration_with_unit(text: &str) -> Result<Duration, String> {
+pub fn duration_with_unit(text: &str) -> Result<Duration, UsageError> {
     match split_unit(text) {
         (number, "") if !number.is_empty() => {
-            Err(format!("{number} has no unit: write {number}ms or {number}s"))
+            Err(format!("{number} has no unit: write {number}ms or {number}s").into())
         }
         _ => duration(text),
     }
@@ -56,18 +58,18 @@ pub type Timeout = Option<Duration>;
 ///
 /// # Errors
 /// As [`duration`]; the error of zero names `off`.
-pub fn timeout(text: &str) -> Result<Timeout, String> {
+pub fn timeout(text: &str) -> Result<Timeout, UsageError> {
     if text == "off" {
         return Ok(None);
     }
-    duration(text).map(Some).map_err(|error| format!("{error}, or `off` for none"))
+    duration(text).map(Some).map_err(or_off)
 }
 
 /// Parses a count: `500`, `1.5k` (1,500) or `2M` (2,000,000); `K` and `m` are accepted too.
 ///
 /// # Errors
 /// For anything but whole numbers from 1 to `usize::MAX`.
-pub fn count(text: &str) -> Result<usize, String> {
+pub fn count(text: &str) -> Result<usize, UsageError> {
     const EXAMPLE: &str = "counts look like 500, 10k or 1.5M, and start at 1";
     let (number, unit) = split_unit(text);
     let factor = match unit {
@@ -86,11 +88,11 @@ pub fn count(text: &str) -> Result<usize, String> {
 ///
 /// # Errors
 /// As [`count`].
-pub fn count_or_off(text: &str) -> Result<Option<usize>, String> {
+pub fn count_or_off(text: &str) -> Result<Option<usize>, UsageError> {
     if text == "off" {
         return Ok(None);
     }
-    count(text).map(Some).map_err(|error| format!("{error}, or `off` for none"))
+    count(text).map(Some).map_err(or_off)
 }
 
 /// Parses a size in bytes: `65536`, `64KiB`, `16 MiB`, `1GiB`, `64kB`, `16MB`, `1GB`.
@@ -99,7 +101,7 @@ pub fn count_or_off(text: &str) -> Result<Option<usize>, String> {
 ///
 /// # Errors
 /// For anything but whole numbers of at least one byte with one of these units.
-pub fn size(text: &str) -> Result<usize, String> {
+pub fn size(text: &str) -> Result<usize, UsageError> {
     const EXAMPLE: &str = "sizes look like 65536, 64KiB, 16MiB, 1GiB, 64kB, 16MB or 1GB";
     let (number, unit) = split_unit(text);
     let factor = match unit {
@@ -122,12 +124,17 @@ pub fn size(text: &str) -> Result<usize, String> {
 ///
 /// # Errors
 /// As [`size`], and for more.
-pub fn message_size(text: &str) -> Result<u32, String> {
+pub fn message_size(text: &str) -> Result<u32, UsageError> {
     let size = u32::try_from(size(text)?).unwrap_or(u32::MAX);
     if size > Limits::MESSAGE_BYTES_MAX {
         return Err("a message has at most 1GiB".into());
     }
     Ok(size)
+}
+
+/// Adds the word `off` to the remedy.
+fn or_off(error: UsageError) -> UsageError {
+    format!("{error}, or `off` for none").into()
 }
 
 /// Splits `text` into its leading number and the unit; blanks between them are dropped.
@@ -176,7 +183,7 @@ mod tests {
     #[test]
     fn bad_durations_are_rejected_with_an_example() {
         for text in ["", "ms", "-5s", "5 days", "1e3", "0", "0ms", "1..5s", ".", "999999999999h"] {
-            let error = duration(text).expect_err(text);
+            let error = duration(text).expect_err(text).to_string();
             assert!(error.contains("20ms"), "{text}: {error}");
         }
     }
@@ -185,7 +192,7 @@ mod tests {
     fn off_is_no_timeout_and_the_error_of_zero_names_it() {
         assert_eq!(timeout("off"), Ok(None));
         assert_eq!(timeout("2m"), Ok(Some(Duration::from_secs(120))));
-        assert!(timeout("0").expect_err("zero").contains("`off`"));
+        assert!(timeout("0").expect_err("zero").to_string().contains("`off`"));
     }
 
     #[test]
@@ -235,7 +242,7 @@ mod tests {
             assert_eq!(size(text), Ok(expected), "{text}");
         }
         for text in ["", "0", "64k", "64K", "1m", "1.3KiB", "-1", "99999999999GiB"] {
-            let error = size(text).expect_err(text);
+            let error = size(text).expect_err(text).to_string();
             assert!(error.contains("64KiB"), "{text}: {error}");
         }
     }

@@ -1,5 +1,7 @@
 //! Connecting: to every address of a name, within a timeout, and again until the server is up.
 
+use std::error::Error;
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
@@ -16,7 +18,7 @@ use tinytcp_core::os::outgoing::connect_unix;
 use super::dialogue;
 use super::error::{ClientError, readable_duration, reason};
 use super::receiver::next_event;
-use super::threads;
+use super::threads::{self, ThreadError};
 use super::timed_read::is_readable;
 
 /// The pause between two attempts while the client waits for a server: short for a script, and long
@@ -42,6 +44,53 @@ pub struct ConnectOptions {
     pub wait: Option<Duration>,
     /// The header with which each connection begins.
     pub proxy_header: Option<ProxyHeader>,
+}
+
+/// Why one attempt to connect has failed, and the remedy.
+#[derive(Debug)]
+enum ConnectError {
+    /// The resolver did not answer within this time.
+    LookupTimeout(Duration),
+    UnknownHost,
+    /// The errors of all endpoints of the target.
+    NoEndpoint {
+        errors: Vec<(Endpoint, io::Error)>,
+        timeout: Option<Duration>,
+    },
+    ClosedAtOnce,
+    /// The header for a listener for proxies was not sent.
+    ProxyHeader(io::Error),
+    Thread(ThreadError),
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LookupTimeout(timeout) => write!(
+                f,
+                "looking up the host took more than {}; \
+                 give a numeric address, or allow more with --timeout",
+                readable_duration(*timeout)
+            ),
+            Self::UnknownHost => {
+                f.write_str("unknown host; check the spelling, or give a numeric address")
+            }
+            Self::NoEndpoint { errors, timeout } => f.write_str(&sentence(errors, *timeout)),
+            Self::ClosedAtOnce => {
+                f.write_str("the connection was closed at once; is its server up?")
+            }
+            Self::ProxyHeader(error) => write!(f, "{}; check the server's log", reason(error)),
+            Self::Thread(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for ConnectError {}
+
+impl From<ThreadError> for ConnectError {
+    fn from(error: ThreadError) -> Self {
+        Self::Thread(error)
+    }
 }
 
 /// Connects to `target`.
@@ -89,7 +138,7 @@ pub fn connect(target: &Target, options: ConnectOptions) -> Result<TcpStream, Cl
 /// then closes.
 ///
 /// A server with a banner must send it; any other must keep the connection for [`SETTLING_TIME`].
-fn kept(target: &Target, stream: TcpStream, options: ConnectOptions) -> Result<TcpStream, String> {
+fn kept(target: &Target, stream: TcpStream, options: ConnectOptions) -> Result<TcpStream, ConnectError> {
     let wait = match dialogue::banner(target.protocol) {
         Some(_) => options.timeout,
         None => Some(SETTLING_TIME),
@@ -100,22 +149,16 @@ fn kept(target: &Target, stream: TcpStream, options: ConnectOptions) -> Result<T
         Ok(false) => false,
         Err(_) => true,
     };
-    if has_closed {
-        Err("the connection was closed at once; is its server up?".into())
-    } else {
-        Ok(stream)
-    }
+    if has_closed { Err(ConnectError::ClosedAtOnce) } else { Ok(stream) }
 }
 
-/// One attempt on all addresses. An error is a reason and its remedy.
-fn attempt(target: &Target, options: ConnectOptions) -> Result<TcpStream, String> {
+/// One attempt on all addresses.
+fn attempt(target: &Target, options: ConnectOptions) -> Result<TcpStream, ConnectError> {
     let timeout = options.timeout;
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let stream = connect_any(&resolve(target, timeout)?, timeout, deadline)?;
     if let Some(header) = options.proxy_header {
-        header
-            .send(&stream)
-            .map_err(|error| format!("{}; check the server's log", reason(&error)))?;
+        header.send(&stream).map_err(ConnectError::ProxyHeader)?;
     }
     Ok(stream)
 }
@@ -125,7 +168,7 @@ fn connect_any(
     endpoints: &[Endpoint],
     timeout: Option<Duration>,
     deadline: Option<Instant>,
-) -> Result<TcpStream, String> {
+) -> Result<TcpStream, ConnectError> {
     let (sender, attempts) = mpsc::sync_channel(endpoints.len());
     let mut errors = Vec::new();
     let mut untried = endpoints.iter();
@@ -157,7 +200,7 @@ fn connect_any(
     let is_missing = |endpoint: &&Endpoint| !errors.iter().any(|(tried, _)| tried == *endpoint);
     let missing: Vec<Endpoint> = endpoints.iter().filter(is_missing).cloned().collect();
     errors.extend(missing.into_iter().map(|endpoint| (endpoint, io::ErrorKind::TimedOut.into())));
-    Err(sentence(&errors, timeout))
+    Err(ConnectError::NoEndpoint { errors, timeout })
 }
 
 fn connect_address(address: SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStream> {
@@ -181,24 +224,18 @@ fn connect_address(address: SocketAddr, timeout: Option<Duration>) -> io::Result
 
 /// The endpoints of the server. The system's resolver has no timeout, so it runs in a thread, which
 /// is abandoned when the timeout passes.
-fn resolve(target: &Target, timeout: Option<Duration>) -> Result<Vec<Endpoint>, String> {
+fn resolve(target: &Target, timeout: Option<Duration>) -> Result<Vec<Endpoint>, ConnectError> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let place = target.place.clone();
     threads::start("resolver", move || {
         // A result after the timeout is dropped.
         let _ = sender.send(place.resolve());
     })?;
-    let resolved =
-        next_event(&receiver, timeout.map(|timeout| Instant::now() + timeout)).map_err(|_| {
-            let timeout = readable_duration(timeout.unwrap_or_default());
-            format!(
-                "looking up the host took more than {timeout}; \
-             give a numeric address, or allow more with --timeout"
-            )
-        })?;
+    let resolved = next_event(&receiver, timeout.map(|timeout| Instant::now() + timeout))
+        .map_err(|_| ConnectError::LookupTimeout(timeout.unwrap_or_default()))?;
     match resolved {
         Ok(endpoints) if !endpoints.is_empty() => Ok(endpoints),
-        _ => Err("unknown host; check the spelling, or give a numeric address".into()),
+        _ => Err(ConnectError::UnknownHost),
     }
 }
 

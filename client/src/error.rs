@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use tinytcp_cli::UsageError;
 use tinytcp_cli::target::Target;
 
 /// The end of a run that was carried out.
@@ -60,7 +61,7 @@ impl ClientError {
 
     /// A connection with `target` that broke for `reason`.
     #[must_use]
-    pub fn broken(target: &Target, reason: &str) -> Self {
+    pub fn broken(target: &Target, reason: impl fmt::Display) -> Self {
         Self::Broken(format!("{target}: {reason}"))
     }
 
@@ -90,6 +91,12 @@ impl fmt::Display for ClientError {
 }
 
 impl std::error::Error for ClientError {}
+
+impl From<UsageError> for ClientError {
+    fn from(error: UsageError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
 
 /// A duration as people write it: `300 ms`, `5 s`, `1.5 s`.
 #[must_use]

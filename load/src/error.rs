@@ -1,42 +1,11 @@
 //! The errors of the load generator. Each text is one line: the subject, the fact and the remedy.
 
-use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::{self, Display};
 use std::io;
 use std::path::PathBuf;
 
-/// A value of the command line, or of a file that it names, that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UsageError(Cow<'static, str>);
-
-impl UsageError {
-    /// Returns the error with the text of `reason`.
-    #[must_use]
-    pub fn new(reason: impl Display) -> Self {
-        Self(reason.to_string().into())
-    }
-}
-
-impl From<&'static str> for UsageError {
-    fn from(text: &'static str) -> Self {
-        Self(text.into())
-    }
-}
-
-impl From<String> for UsageError {
-    fn from(text: String) -> Self {
-        Self(text.into())
-    }
-}
-
-impl Display for UsageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Error for UsageError {}
+pub use tinytcp_cli::UsageError;
 
 /// Why a run was not made, or its report not shown.
 #[derive(Debug)]

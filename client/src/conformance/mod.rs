@@ -26,6 +26,7 @@ use std::str::FromStr;
 
 use connection::CheckResult;
 use probe::Probe;
+use tinytcp_cli::UsageError;
 use tinytcp_cli::target::{ProtocolName, Target};
 use tinytcp_core::display::plural::plural;
 
@@ -104,9 +105,9 @@ impl Suite {
 }
 
 impl FromStr for Suite {
-    type Err = String;
+    type Err = UsageError;
 
-    fn from_str(name: &str) -> Result<Self, String> {
+    fn from_str(name: &str) -> Result<Self, UsageError> {
         Self::ALL
             .into_iter()
             .find(|suite| suite.name() == name)

@@ -70,8 +70,7 @@ impl Demo<'_> {
     ) -> Result<Completion, ClientError> {
         self.output.write(&format!("{}{command}\n", self.wording.prompt))?;
         let mut bytes = Vec::new();
-        let request = dialogue::encode(self.target.protocol, command.as_bytes(), &mut bytes)
-            .map_err(ClientError::Usage)?;
+        let request = dialogue::encode(self.target.protocol, command.as_bytes(), &mut bytes)?;
         connection.send(&bytes)?;
         match request {
             Request::Answered(mut due) | Request::Last(Some(mut due)) => {

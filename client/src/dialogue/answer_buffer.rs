@@ -1,5 +1,8 @@
 //! The buffer of received bytes, from which answers are taken.
 
+use std::error::Error;
+use std::fmt;
+
 use tinytcp_core::wire::frame::{self, Front, HEADER_LEN, Header};
 
 use super::messages::MatchState;
@@ -25,6 +28,41 @@ pub enum AnswerState {
     /// It may be complete: if the server is silent now, [`AnswerBuffer::rest`] is the answer.
     CompleteIfSilent,
 }
+
+/// The reason why received bytes can never become an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MalformedAnswer {
+    /// The answer has [`ANSWER_MAX`] bytes and no end.
+    Endless,
+    /// The header of a frame has a code that no answer has.
+    UnknownCode(u8),
+    /// The header of a frame announces more than [`ANSWER_MAX`] bytes.
+    OverLimit {
+        /// The announced number of bytes.
+        payload_len: u32,
+    },
+}
+
+impl fmt::Display for MalformedAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LIMIT_MIB: usize = ANSWER_MAX >> 20;
+        match self {
+            Self::Endless => {
+                write!(f, "the answer is longer than {LIMIT_MIB} MiB and still incomplete")
+            }
+            Self::UnknownCode(code) => write!(
+                f,
+                "the answer has the code {code}; only 1 (answer), 4 (status) and 255 (error) exist"
+            ),
+            Self::OverLimit { payload_len } => write!(
+                f,
+                "the header announces {payload_len} bytes, over the limit of {LIMIT_MIB} MiB"
+            ),
+        }
+    }
+}
+
+impl Error for MalformedAnswer {}
 
 /// The position of an answer in the unread bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +117,8 @@ impl AnswerBuffer {
     /// this `due` before are not compared again.
     ///
     /// # Errors
-    /// A sentence about bytes that can never become such an answer.
-    pub fn find(&mut self, due: &mut DueAnswer) -> Result<AnswerState, String> {
+    /// When the bytes can never become such an answer.
+    pub fn find(&mut self, due: &mut DueAnswer) -> Result<AnswerState, MalformedAnswer> {
         match due {
             // Silence is no answer, even if any answer is accepted.
             _ if self.is_empty() => Ok(AnswerState::Incomplete),
@@ -118,7 +156,7 @@ impl AnswerBuffer {
         Extent::text(text.len(), rest.len() - text.len())
     }
 
-    fn find_line(&mut self) -> Result<AnswerState, String> {
+    fn find_line(&mut self) -> Result<AnswerState, MalformedAnswer> {
         let unread = self.bytes.get(self.consumed..).unwrap_or_default();
         match memchr::memchr(b'\n', unread.get(self.scanned..).unwrap_or_default()) {
             Some(offset) => Ok(AnswerState::Complete(Extent::text(self.scanned + offset, 1))),
@@ -129,7 +167,7 @@ impl AnswerBuffer {
         }
     }
 
-    fn find_frame(&self) -> Result<AnswerState, String> {
+    fn find_frame(&self) -> Result<AnswerState, MalformedAnswer> {
         match frame::front(self.unread()) {
             Front::Incomplete { header: Some(header), .. } => {
                 check(header).map(|()| AnswerState::Incomplete)
@@ -160,29 +198,22 @@ impl AnswerBuffer {
     }
 }
 
-fn within_limit(len: usize, found: AnswerState) -> Result<AnswerState, String> {
+fn within_limit(len: usize, found: AnswerState) -> Result<AnswerState, MalformedAnswer> {
     match len {
         0..=ANSWER_MAX => Ok(found),
-        _ => {
-            Err(format!("the answer is longer than {} MiB and still incomplete", ANSWER_MAX >> 20))
-        }
+        _ => Err(MalformedAnswer::Endless),
     }
 }
 
 /// Rejects an answer by its header, before its payload is stored.
-fn check(header: Header) -> Result<(), String> {
+fn check(header: Header) -> Result<(), MalformedAnswer> {
     let Header { code, payload_len } = header;
     if ![binary::ECHO, binary::STATUS, binary::ERROR].contains(&code) {
-        return Err(format!(
-            "the answer has the code {code}; only 1 (answer), 4 (status) and 255 (error) exist"
-        ));
+        return Err(MalformedAnswer::UnknownCode(code));
     }
     match usize::try_from(payload_len) {
         Ok(len) if len <= ANSWER_MAX => Ok(()),
-        _ => Err(format!(
-            "the header announces {payload_len} bytes, over the limit of {} MiB",
-            ANSWER_MAX >> 20
-        )),
+        _ => Err(MalformedAnswer::OverLimit { payload_len }),
     }
 }
 
@@ -200,7 +231,7 @@ mod tests {
                 format!("{}{}", answer.text.escape_ascii(), if answer.is_error { "!" } else { "." })
             }
             Ok(other) => format!("{other:?}"),
-            Err(error) => error,
+            Err(error) => error.to_string(),
         }
     }
 

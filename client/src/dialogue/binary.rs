@@ -1,5 +1,6 @@
 //! Binary: the words `echo <msg>`, `rev <msg>`, `status` and `quit` become frames.
 
+use tinytcp_cli::UsageError;
 use tinytcp_core::display::escape::{front, quoted};
 pub use tinytcp_core::protocol::binary::{ECHO, ERROR, QUIT, REVERSE, STATUS};
 use tinytcp_core::wire::frame::Header;
@@ -7,7 +8,7 @@ use tinytcp_core::wire::frame::Header;
 use super::{DueAnswer, Request};
 
 /// The message is everything after the blank that follows the word, byte for byte.
-pub fn encode(line: &[u8], output: &mut Vec<u8>) -> Result<Request, String> {
+pub fn encode(line: &[u8], output: &mut Vec<u8>) -> Result<Request, UsageError> {
     let line = line.trim_ascii_start();
     let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
     let (word, rest) = line.split_at(end);
@@ -26,13 +27,14 @@ pub fn encode(line: &[u8], output: &mut Vec<u8>) -> Result<Request, String> {
             return Err(format!(
                 "unknown command '{word}': the commands are echo <message>, rev <message>, status \
                  and quit"
-            ));
+            )
+            .into());
         }
     }
     Ok(Request::Answered(DueAnswer::Frame))
 }
 
-fn frame(code: u8, payload: &[u8], output: &mut Vec<u8>) -> Result<(), String> {
+fn frame(code: u8, payload: &[u8], output: &mut Vec<u8>) -> Result<(), UsageError> {
     let payload_len =
         u32::try_from(payload.len()).map_err(|_| "a message must be shorter than 4 GiB")?;
     output.extend_from_slice(&Header { code, payload_len }.encode());
@@ -67,7 +69,7 @@ mod tests {
         let mut output = Vec::new();
         let error = encode(b"time\x1b now", &mut output).expect_err("no command");
         assert_eq!(
-            error,
+            error.to_string(),
             "unknown command 'time\\x1b': the commands are echo <message>, rev <message>, status \
              and quit"
         );

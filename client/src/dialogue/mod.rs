@@ -18,6 +18,7 @@ use std::time::Duration;
 
 pub use answer_buffer::{AnswerBuffer, AnswerState, Extent, ServerAnswer};
 pub use messages::ExpectedAnswer;
+use tinytcp_cli::UsageError;
 use tinytcp_cli::target::ProtocolName;
 use tinytcp_core::display::escape::{front, shown};
 pub use wording::Wording;
@@ -61,12 +62,12 @@ pub enum DueAnswer {
 /// then due.
 ///
 /// # Errors
-/// A sentence about a line that is no command of this client; nothing is appended then.
+/// For a line that is no command of this client; nothing is appended then.
 pub fn encode(
     protocol: ProtocolName,
     line: &[u8],
     output: &mut Vec<u8>,
-) -> Result<Request, String> {
+) -> Result<Request, UsageError> {
     match protocol {
         ProtocolName::Text => Ok(text::encode(line, output)),
         ProtocolName::Binary => binary::encode(line, output),

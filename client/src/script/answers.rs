@@ -235,7 +235,7 @@ impl<'a> AnswerPrinter<'a> {
                         "the server closed in the middle of an answer; look at its log",
                     ));
                 }
-                Err(error) => return Err(ClientError::broken(self.target, &error)),
+                Err(error) => return Err(ClientError::broken(self.target, error)),
             }
         }
     }

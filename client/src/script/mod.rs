@@ -75,7 +75,7 @@ pub fn run(
     let sender = RequestSender::new(target.protocol, script, to_server, events.clone(), next_turn);
     threads::start("sender", move || sender.run())
         .and_then(|()| threads::start("receiver", move || receive_all(server, &events)))
-        .map_err(|error| ClientError::broken(target, &error))?;
+        .map_err(|error| ClientError::broken(target, error))?;
     let mut answers = AnswerPrinter::new(target, options.timeout, turns);
     let result = answers.run(&received);
     answers.report_unsent();
@@ -88,8 +88,7 @@ pub fn run(
 /// [`ClientError::Usage`] for the first that is none.
 pub fn check(protocol: ProtocolName, commands: &[String]) -> Result<(), ClientError> {
     for command in commands {
-        dialogue::encode(protocol, command.as_bytes(), &mut Vec::new())
-            .map_err(ClientError::Usage)?;
+        dialogue::encode(protocol, command.as_bytes(), &mut Vec::new())?;
     }
     Ok(())
 }

@@ -63,7 +63,7 @@ impl<'a, E: From<Received> + Send + 'static> ShellConnection<'a, E> {
             prepared.map_err(|error| ClientError::broken(self.target, &reason(&error)))?;
         let events = self.events.clone();
         threads::start("receiver", move || receive_all(from_server, &events))
-            .map_err(|error| ClientError::broken(self.target, &error))?;
+            .map_err(|error| ClientError::broken(self.target, error))?;
         self.server = Some(server);
         Ok(())
     }

@@ -20,7 +20,7 @@ use rustyline::{
 use super::history;
 use crate::dialogue::Wording;
 use crate::receiver::EVENTS_MAX;
-use crate::threads;
+use crate::threads::{self, ThreadError};
 
 /// What the editor reports.
 #[derive(Debug)]
@@ -83,8 +83,8 @@ impl ConditionalEventHandler for Suspend {
 /// Returns `None` unless stdin and stdout are terminals: there is no prompt then.
 ///
 /// # Errors
-/// A sentence, when no thread can be started.
-pub fn start_printer(editor: &mut LineEditor) -> Result<Option<SyncSender<String>>, String> {
+/// When no thread can be started.
+pub fn start_printer(editor: &mut LineEditor) -> Result<Option<SyncSender<String>>, ThreadError> {
     let Ok(mut printer) = editor.create_external_printer() else { return Ok(None) };
     let (sender, texts) = mpsc::sync_channel(EVENTS_MAX);
     threads::start("printer", move || {

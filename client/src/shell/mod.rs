@@ -19,6 +19,7 @@ mod history;
 mod session;
 mod terminal;
 
+use std::fmt::Display;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -37,7 +38,7 @@ use super::dialogue::Wording;
 use super::error::{ClientError, Completion};
 use super::receiver::{EVENTS_MAX, Received};
 use super::stdout::StdoutWriter;
-use super::threads;
+use super::threads::{self, ThreadError};
 
 /// The reports of all threads to the caller.
 enum ShellEvent {
@@ -71,19 +72,19 @@ pub fn run(target: &Target, options: ConnectOptions) -> Result<Completion, Clien
     let server = connect(target, options)?;
     output.write(wording.greeting)?;
 
-    let no_terminal = |error| {
+    let no_terminal = |error: &dyn Display| {
         ClientError::Usage(format!("cannot use the terminal: {error}; send commands with -e"))
     };
     // Outside the editor Ctrl-C is a signal. Unless it is caught, it ends the process before the
     // last command is sent.
-    let mut interrupts = Signals::new([SIGINT]).map_err(|error| no_terminal(error.to_string()))?;
+    let mut interrupts = Signals::new([SIGINT]).map_err(|error| no_terminal(&error))?;
     let may_end = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&may_end))
-        .map_err(|error| no_terminal(error.to_string()))?;
-    let terminal = SavedTerminal::save().map_err(no_terminal)?;
-    let mut editor = editor::new(wording, terminal.stop_key())
-        .map_err(|error| no_terminal(error.to_string()))?;
-    let no_thread = |error: String| ClientError::broken(target, &error);
+        .map_err(|error| no_terminal(&error))?;
+    let terminal = SavedTerminal::save().map_err(|error| no_terminal(&error))?;
+    let mut editor =
+        editor::new(wording, terminal.stop_key()).map_err(|error| no_terminal(&error))?;
+    let no_thread = |error: ThreadError| ClientError::broken(target, error);
     let printer = editor::start_printer(&mut editor).map_err(no_thread)?;
     terminal.obey_signals(printer.clone()).map_err(no_thread)?;
     let (events, received) = mpsc::sync_channel(EVENTS_MAX);

@@ -11,7 +11,7 @@ use nix::sys::termios::{
 };
 use nix::unistd::{getpgrp, tcgetpgrp};
 
-use crate::threads;
+use crate::threads::{self, ThreadError};
 
 /// Switches the marking of pasted text on and off; the line editor switches it on.
 const PASTE_MARKS_ON: &[u8] = b"\x1b[?2004h";
@@ -35,8 +35,8 @@ impl SavedTerminal {
     /// [`SavedTerminal::obey_signals`] in this thread and in those that it starts.
     ///
     /// # Errors
-    /// A sentence, when signals cannot be blocked.
-    pub fn save() -> Result<Self, String> {
+    /// When signals cannot be blocked.
+    pub fn save() -> nix::Result<Self> {
         let saved = Self(tcgetattr(io::stdin()).ok());
         if saved.0.is_some() {
             let (restored, previous) = (Mutex::new(saved.clone()), panic::take_hook());
@@ -46,7 +46,7 @@ impl SavedTerminal {
                 }
                 previous(info);
             }));
-            SigSet::from_iter(CAUGHT).thread_block().map_err(|error| error.to_string())?;
+            SigSet::from_iter(CAUGHT).thread_block()?;
         }
         Ok(saved)
     }
@@ -56,8 +56,8 @@ impl SavedTerminal {
     /// and line.
     ///
     /// # Errors
-    /// A sentence, when no thread can be started.
-    pub fn obey_signals(&self, printer: Option<SyncSender<String>>) -> Result<(), String> {
+    /// When no thread can be started.
+    pub fn obey_signals(&self, printer: Option<SyncSender<String>>) -> Result<(), ThreadError> {
         if self.0.is_none() {
             return Ok(());
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgAction, Parser, ValueEnum};
+use tinytcp_cli::UsageError;
 use tinytcp_cli::address::{Place, parse_url};
 use tinytcp_cli::units::{self, Timeout};
 use tinytcp_core::limits::Limits;
@@ -275,13 +276,13 @@ impl ListenAddress {
     }
 }
 
-fn parse_activity_log(text: &str) -> Result<ActivityLog, String> {
+fn parse_activity_log(text: &str) -> Result<ActivityLog, UsageError> {
     match text {
         "off" => Ok(ActivityLog::Off),
         "connections" => Ok(ActivityLog::Connections),
         _ => units::count(text)
             .map(|lines| ActivityLog::Lines(u32::try_from(lines).unwrap_or(u32::MAX)))
-            .map_err(|error| format!("{error}; or `connections`, or `off` for none")),
+            .map_err(|error| format!("{error}; or `connections`, or `off` for none").into()),
     }
 }
 
@@ -289,26 +290,26 @@ fn parse_activity_log(text: &str) -> Result<ActivityLog, String> {
 /// flag that may be absent.
 type LimitPerIp = Option<u32>;
 
-fn limit_per_ip(text: &str) -> Result<LimitPerIp, String> {
+fn limit_per_ip(text: &str) -> Result<LimitPerIp, UsageError> {
     let count = units::count_or_off(text)?;
     Ok(count.map(|count| u32::try_from(count).unwrap_or(u32::MAX)))
 }
 
-fn memory_size(text: &str) -> Result<usize, String> {
+fn memory_size(text: &str) -> Result<usize, UsageError> {
     units::size(text).and_then(|size| match size {
         Limits::MEMORY_BYTES_MIN.. => Ok(size),
         _ => Err("the server needs 1MiB at least".into()),
     })
 }
 
-fn file_mode(text: &str) -> Result<u32, String> {
+fn file_mode(text: &str) -> Result<u32, UsageError> {
     u32::from_str_radix(text, 8)
         .ok()
         .filter(|mode| *mode <= 0o777)
         .ok_or_else(|| "permissions are octal digits from 0 to 0777, as in 0660".into())
 }
 
-fn listen_address(text: &str) -> Result<ListenAddress, String> {
+fn listen_address(text: &str) -> Result<ListenAddress, UsageError> {
     let (url, is_for_proxies) = match text.strip_suffix(PROXY_OPTION) {
         Some(url) => (url, true),
         None => (text, false),
@@ -317,14 +318,14 @@ fn listen_address(text: &str) -> Result<ListenAddress, String> {
     Ok(ListenAddress { place, protocol: built_in(&scheme)?, is_for_proxies })
 }
 
-fn agent_address(text: &str) -> Result<Place, String> {
+fn agent_address(text: &str) -> Result<Place, UsageError> {
     match parse_url(text, |_| Ok(AGENT_PORT))? {
         (scheme, place) if scheme == "agent" => Ok(place),
         _ => Err("the URL looks like agent://127.0.0.1:9465".into()),
     }
 }
 
-fn admin_address(text: &str) -> Result<Place, String> {
+fn admin_address(text: &str) -> Result<Place, UsageError> {
     match parse_url(text, |_| Ok(ADMIN_PORT))? {
         (scheme, place) if scheme == "http" => Ok(place),
         _ => Err("the URL looks like http://127.0.0.1:9464".into()),
@@ -332,7 +333,7 @@ fn admin_address(text: &str) -> Result<Place, String> {
 }
 
 /// The protocol of a scheme.
-pub fn built_in(scheme: &str) -> Result<&'static BuiltIn, String> {
+pub fn built_in(scheme: &str) -> Result<&'static BuiltIn, UsageError> {
     BUILT_IN.iter().find(|built_in| built_in.scheme == scheme).ok_or_else(|| {
         "the protocol is text, binary, echo or chat, as in text://127.0.0.1:40000".into()
     })
