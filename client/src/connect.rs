@@ -180,6 +180,7 @@ fn connect_any(
                 let connected = match &endpoint {
                     Endpoint::Tcp(address) => connect_address(*address, left),
                     Endpoint::Unix(path) => connect_unix(path, left).map(TcpStream::from),
+                    _ => Err(io::ErrorKind::Unsupported.into()),
                 };
                 // A connection that is established after another one was taken is closed.
                 let _ = sender.send((endpoint, connected));

@@ -226,15 +226,20 @@ fn a_silent_server_is_exit_code_4_after_the_timeout() {
         .saying("no answer");
 }
 
+/// Both answers are slow and not wrong: after other bytes, a pause of the server would end the
+/// answer of `echo`.
 #[test]
 fn an_answer_that_never_ends_is_late() {
-    for protocol in ["text", "echo"] {
-        let port = serve(|mut stream| {
-            while stream.write_all(b"x").is_ok() {
+    let message = "x".repeat(10_000);
+    for (protocol, beginning) in [("text", ""), ("echo", "Server received: ")] {
+        let port = serve(move |mut stream| {
+            let mut is_written = stream.write_all(beginning.as_bytes());
+            while is_written.is_ok() {
                 thread::sleep(Duration::from_millis(20));
+                is_written = stream.write_all(b"x");
             }
         });
-        commands(protocol, port, "500ms", &["a"]).ended_with(4).saying("within 500 ms");
+        commands(protocol, port, "500ms", &[&message]).ended_with(4).saying("within 500 ms");
     }
 }
 

@@ -2,6 +2,7 @@
 //! allocation that goes beyond would end the process.
 
 use crate::support::frames::{ECHO, REVERSE, frame, header};
+use crate::support::open_files::OpenFiles;
 use crate::support::peer::Peer;
 use crate::support::server::Server;
 use crate::support::wait::wait_until;
@@ -66,7 +67,7 @@ fn check_serves(server: &Server) {
 
 #[test]
 fn under_attack_the_server_stays_within_its_memory_and_serves() {
-    rlimit::increase_nofile_limit(4000).expect("descriptors for our own ends");
+    let _open_files = OpenFiles::take(4000);
     let limit = format!("{MEMORY_LIMIT}");
     let flags = [
         "--memory-limit",

@@ -1,6 +1,7 @@
 //! More connections at work than one look at the kernel shows: each has its turn as often as any
 //! other.
 
+use crate::support::open_files::OpenFiles;
 use crate::support::server::Server;
 use crate::support::wait::PATIENCE;
 use mio::net::TcpStream;
@@ -52,7 +53,7 @@ impl Asking {
 
 #[test]
 fn three_thousand_busy_peers_are_served_equally_often() {
-    rlimit::increase_nofile_limit(20_000).expect("descriptors for our own ends");
+    let _open_files = OpenFiles::take(PEERS);
     let server = Server::start(&["--activity-log", "1"]);
     let mut poll = Poll::new().expect("a poller");
     let address = server.address("echo");

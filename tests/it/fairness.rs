@@ -1,11 +1,15 @@
 //! One thread serves all connections: a flood on some of them must not keep the others waiting.
 //!
+//! Here are a real kernel and real floods. `core/src/server/loop_tests/fairness.rs` counts the turns
+//! that come before an answer, and the bytes of each.
+//!
 //! The test does all of it in one thread. It lets the flood move a portion only where no polite
 //! peer has been answered, so that the bytes of the flood between a request and its answer measure
 //! the server's fairness, and not the machine's speed.
 
 use crate::support::MIB;
 use crate::support::frames::{ECHO, frame};
+use crate::support::open_files::OpenFiles;
 use crate::support::peer::Peer;
 use crate::support::server::Server;
 use crate::support::wait::PATIENCE;
@@ -148,8 +152,10 @@ fn a_flood_of_connections_leaves_room_for_polite_peers() {
 
 #[test]
 fn many_peers_at_once_are_all_served() {
+    const PEERS: usize = 1000;
     let server = Server::start(&[]);
-    let mut peers: Vec<Peer> = (0..1000).map(|_| server.connect("echo")).collect();
+    let _open_files = OpenFiles::take(PEERS);
+    let mut peers: Vec<Peer> = (0..PEERS).map(|_| server.connect("echo")).collect();
     for round in 0..3 {
         for (index, peer) in peers.iter_mut().enumerate() {
             peer.send(format!("{round} {index}\n"));

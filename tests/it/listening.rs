@@ -2,6 +2,7 @@
 
 use crate::support::BANNER;
 use crate::support::complaint::{check_failure, run};
+use crate::support::open_files::OpenFiles;
 use crate::support::peer::Peer;
 use crate::support::server::{Server, listen_flags, program, program_under};
 use std::net::{TcpListener, TcpStream};
@@ -114,8 +115,8 @@ fn without_any_default_listener_the_first_one_is_named() {
 #[test]
 fn every_listener_is_printed_however_many_there_are() {
     const LISTENERS: usize = 1500;
-    rlimit::increase_nofile_limit(20_000)
-        .expect("descriptors for the server, which inherits the limit");
+    // The server inherits the limit of this process.
+    let _open_files = OpenFiles::take(LISTENERS);
     let mut command = program();
     command.args((0..LISTENERS).flat_map(|_| ["--listen", "text://127.83.71.5:0"]));
     let mut server = Server::launch_only(command);

@@ -2,6 +2,7 @@
 //! limit over all.
 
 use crate::support::frames::{ECHO, REVERSE, error, frame, header};
+use crate::support::open_files::OpenFiles;
 use crate::support::peer::Peer;
 use crate::support::server::Server;
 use crate::support::wait::wait_until;
@@ -30,7 +31,7 @@ fn a_large_text_is_reversed() {
 fn ten_thousand_headers_that_claim_the_limit_cost_nothing_like_it() {
     const PEERS: usize = 10_000;
     let server = Server::start(&["--activity-log", "1"]);
-    rlimit::increase_nofile_limit(20_000).expect("descriptors for our own ends");
+    let _open_files = OpenFiles::take(PEERS);
     let before = server.process().resident_bytes();
     let mut peers: Vec<Peer> = (0..PEERS)
         .map(|_| {
@@ -52,7 +53,7 @@ fn ten_thousand_headers_that_claim_the_limit_cost_nothing_like_it() {
 fn an_idle_connection_holds_next_to_nothing() {
     const PEERS: usize = 5000;
     let server = Server::start(&["--activity-log", "1"]);
-    rlimit::increase_nofile_limit(20_000).expect("descriptors for our own ends");
+    let _open_files = OpenFiles::take(PEERS);
     // Whatever serving takes once and for all has been taken.
     let _first = use_and_leave_open(&server, 100);
     let before = server.process().resident_bytes();

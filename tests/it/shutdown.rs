@@ -2,6 +2,7 @@
 //! 0.
 
 use crate::support::frames::{ECHO, frame};
+use crate::support::open_files::OpenFiles;
 use crate::support::peer::Peer;
 use crate::support::server::{SECOND_REQUEST_AFTER, Server, listen_flags, program_under};
 use crate::support::wait::wait_until;
@@ -147,7 +148,7 @@ fn everything_that_had_arrived_is_answered() {
 #[test]
 fn more_peers_than_one_wait_reports_are_all_answered() {
     const PEERS: usize = 3000;
-    rlimit::increase_nofile_limit(20_000).expect("descriptors for our own ends");
+    let _open_files = OpenFiles::take(PEERS);
     let mut server = Server::start(&["--activity-log", "1"]);
     let mut peers: Vec<Peer> = (0..PEERS).map(|_| server.text()).collect();
     server.freeze();

@@ -59,7 +59,7 @@ fn every_invariant_holds_in_every_world() {
 }
 
 #[test]
-fn equal_seeds_produce_equal_traces_and_different_seeds_different_ones() {
+fn equal_seeds_make_equal_traces_and_other_seeds_others() {
     let hashes = || (0..12).map(|seed| hold_in(seed).trace.hash()).collect::<Vec<_>>();
     let (once, again) = (hashes(), hashes());
     assert_eq!(once, again);

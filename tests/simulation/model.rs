@@ -224,7 +224,7 @@ fn unread_bytes_cause_no_event_until_more_bytes_arrive() {
 }
 
 #[test]
-fn an_end_that_arrives_with_the_last_bytes_causes_no_event_of_its_own() {
+fn an_end_that_comes_with_the_last_bytes_causes_no_event() {
     let mut both = Both::new();
     both.push(b"hello");
     both.end();

@@ -16,6 +16,7 @@ pub mod documents;
 pub mod frames;
 pub mod lines;
 pub mod messages;
+pub mod open_files;
 pub mod peer;
 pub mod process;
 pub mod program;

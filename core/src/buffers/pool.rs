@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_mapping_left_no_long_block_is_lent_and_working_blocks_are() {
+    fn without_a_mapping_left_only_working_blocks_are_lent() {
         let mut pool = Pool::new(1 << 40);
         let blocks: Vec<_> = (0..MAPPED_MAX).map(|_| pool.lend(MAPPED_LEN_MIN)).collect();
         assert!(blocks.iter().all(|block| block.is_mapped()));

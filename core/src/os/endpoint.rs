@@ -9,6 +9,7 @@ pub const PATH_BYTES_MAX: usize = 107;
 
 /// An address on which a server listens or to which a client connects.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Endpoint {
     /// A TCP address.
     Tcp(SocketAddr),

@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_token_of_a_removed_entry_finds_nothing_after_its_key_is_reused() {
+    fn the_token_of_a_removed_entry_never_finds_its_successor() {
         let mut table = Table::default();
         let first = table.insert("first");
         assert_eq!(table.remove(first), Some("first"));

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_ends_after_half_of_the_timeout_and_serving_after_all_of_it() {
+    fn reading_ends_after_half_of_the_timeout_and_serving_after_all() {
         let mut shutdown = requested();
         assert_eq!(shutdown.next_step(at(1999), DRAIN), None);
         assert_eq!(shutdown.next_step(at(2000), DRAIN), Some(Step::StopReading));

@@ -42,6 +42,7 @@ pub fn start(plan: &Plan, attempt: Attempt, connects: &mut u64) -> io::Result<Tc
     let target = match &plan.endpoints[attempt.address] {
         Endpoint::Tcp(addr) => *addr,
         Endpoint::Unix(path) => return start_unix(path),
+        _ => return Err(io::ErrorKind::Unsupported.into()),
     };
     let source =
         plan.sources.get((attempt.number + attempt.refusals as usize) % plan.sources.len().max(1));
@@ -75,6 +76,7 @@ pub fn takes_connections(endpoint: &Endpoint) -> bool {
         Endpoint::Tcp(addr) => std::net::TcpStream::connect_timeout(addr, PROBE_TIMEOUT).is_ok(),
         Endpoint::Unix(path) => try_connect_unix(path)
             .map_or_else(|error| error.kind() == io::ErrorKind::WouldBlock, |_| true),
+        _ => false,
     }
 }
 

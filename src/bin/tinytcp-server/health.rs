@@ -45,6 +45,7 @@ fn ask(endpoint: &Endpoint) -> io::Result<String> {
     let mut stream = match endpoint {
         Endpoint::Tcp(addr) => TcpStream::connect_timeout(addr, TIMEOUT)?,
         Endpoint::Unix(path) => connect_unix(path, Some(TIMEOUT))?.into(),
+        _ => return Err(io::ErrorKind::Unsupported.into()),
     };
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;

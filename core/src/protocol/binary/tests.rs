@@ -203,7 +203,7 @@ fn a_frame_without_memory_is_refused_and_its_rest_dropped() {
 }
 
 #[test]
-fn half_a_header_is_kept_without_memory_because_its_length_is_unknown() {
+fn half_a_header_is_kept_when_its_message_would_be_refused() {
     let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
     assert_eq!(harness.feed(&[1, 0, 0]).refuse().answers(), b"");
     assert_eq!(harness.feed(&[0, 1, b'x']).answers(), frame(ECHO, "x"));

@@ -124,7 +124,7 @@ fn a_session_is_not_called_before_the_missing_bytes_have_arrived() {
 }
 
 #[test]
-fn a_paused_session_without_answers_is_called_until_no_input_is_left() {
+fn a_paused_session_is_called_until_no_input_is_left() {
     let swallowing =
         FnSession { advance: |input, _| (input.len().min(1), Step::Paused), drops_refused: true };
     let mut harness = LoopHarness::new(swallowing, &Config::default());

@@ -13,7 +13,7 @@ fn header(payload_len: u32) -> Vec<u8> {
 }
 
 #[test]
-fn a_message_over_the_memory_limit_is_refused_and_the_session_goes_on() {
+fn a_session_goes_on_after_a_message_over_the_memory_limit() {
     let mut harness = small();
     let (peer, other) = (harness.peer(), harness.peer());
     peer.send(&header(4 << 20));

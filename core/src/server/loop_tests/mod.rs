@@ -6,6 +6,7 @@ mod admission;
 mod closing;
 mod deadlines;
 mod ending;
+mod fairness;
 mod harness;
 mod memory;
 mod proxies;

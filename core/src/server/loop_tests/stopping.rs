@@ -96,7 +96,7 @@ fn requests_within_a_fifth_of_a_second_are_one() {
 }
 
 #[test]
-fn a_peer_that_never_stops_sending_gets_whole_answers_and_a_farewell() {
+fn a_peer_that_sends_without_end_gets_whole_answers_and_farewell() {
     let mut harness = text();
     let peer = harness.peer();
     harness.event(Event::Mail(Mail::Stop));

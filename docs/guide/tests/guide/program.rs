@@ -1,8 +1,9 @@
 //! A program of the guide that runs.
 
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use crate::support::lines::Lines;
 use crate::support::peer::Peer;
@@ -72,6 +73,11 @@ impl Program {
     /// Connects, if the program still runs.
     pub fn try_connect(&self) -> Option<Peer> {
         Peer::try_connect(self.addr)
+    }
+
+    /// Connects, if the kernel has a place for it within `patience`.
+    pub fn connect_within(&self, patience: Duration) -> Option<TcpStream> {
+        TcpStream::connect_timeout(&self.addr, patience).ok()
     }
 
     pub fn connect_with_small_window(&self) -> Peer {

@@ -181,6 +181,18 @@ pub fn reset_before_accept(program: &Program) -> bool {
     next.try_send(b"hello\n") && next.try_expect(b"hello\n")
 }
 
+/// Step 6. Two hundred clients connect while the program accepts nothing.
+///
+/// Returns true when the queue has a place for each of them.
+pub fn fill_the_queue(program: &Program, patience: Duration) -> bool {
+    const CLIENTS: usize = 200;
+    let mut queued = Vec::new();
+    program.while_stopped(|| {
+        queued.extend((0..CLIENTS).map_while(|_| program.connect_within(patience)));
+    });
+    queued.len() == CLIENTS
+}
+
 /// Step 7. A client leaves at the moment at which the program closes its connection to make room
 /// for the next one.
 ///

@@ -78,6 +78,12 @@ fn step_6_a_connection_that_was_reset_has_no_peer_address() {
 }
 
 #[test]
+fn step_6_a_queue_of_128_places_has_no_place_for_200_clients() {
+    assert!(!client::fill_the_queue(&Program::start("6-accepting-trap"), TRAPPED));
+    assert!(client::fill_the_queue(&Program::start("6-accepting"), REPAIRED));
+}
+
+#[test]
 fn step_7_an_event_of_a_closed_connection_ends_the_next_one() {
     let trap = Program::start("7-tokens-trap");
     assert!(!client::take_the_place_of_a_client_that_leaves(&trap));
