@@ -113,6 +113,10 @@ fn a_cut_between_any_two_bytes_changes_no_answer() {
         ("binary", b"\x01\0\0", b"aaaaaaaaaaaaa\x01\0\0\0\x01b"),
         ("echo", b"x", b"\ny\n"),
     ];
+    // All pairs in CI, and elsewhere those in which a byte has a meaning of its own.
+    let meaningful = b"\0\x01\x02\x03\x05\t\n\r \"':EO\xc3\xef\xf1\xfa\xfb\xfe\xff";
+    let is_full = std::env::var_os("TINYTCP_TEST_FULL").is_some();
+    let is_tried = |byte| is_full || meaningful.contains(&byte);
     for (scheme, before, after) in places {
         let entry = BUILT_IN.iter().find(|entry| entry.scheme == scheme).expect("built in");
         let protocol = (entry.build)();
@@ -125,6 +129,9 @@ fn a_cut_between_any_two_bytes_changes_no_answer() {
         };
         for pair in 0..=u16::MAX {
             let [first, second] = pair.to_be_bytes();
+            if !is_tried(first) && !is_tried(second) {
+                continue;
+            }
             let (front, back) = ([before, &[first]].concat(), [&[second], after].concat());
             let whole = heard([&[front.as_slice(), &back].concat(), b""]);
             assert_eq!(heard([&front, &back]), whole, "{scheme}: {first:#x} {second:#x}");

@@ -7,7 +7,7 @@ use super::*;
 
 const FLOODERS: usize = 16;
 const POLITE_PEERS: usize = 50;
-const ROUNDS: usize = 10;
+const ROUNDS: usize = 6;
 
 /// The received bytes that wait for each flooder when a round begins: more than a turn may read.
 const WAITING_BYTES: usize = 4 * BLOCK_LEN;
@@ -25,10 +25,14 @@ struct Flood {
 
 impl Flood {
     /// A loop with a listener of `text` and one of `protocol`, and the flood of the second one.
-    fn beside_text(protocol: impl Protocol + 'static, message: &[u8]) -> (LoopHarness, Self) {
+    fn beside_text(
+        protocol: impl Protocol + 'static,
+        message: &[u8],
+        flooders: usize,
+    ) -> (LoopHarness, Self) {
         let protocols: Vec<Arc<dyn Protocol>> = vec![Arc::new(Text::new()), Arc::new(protocol)];
         let mut harness = LoopHarness::with_listeners(protocols, &Config::default());
-        let peers = (0..FLOODERS).map(|_| harness.queue_peer_at(1)).collect();
+        let peers = (0..flooders).map(|_| harness.queue_peer_at(1)).collect();
         harness.run_until_idle();
         (harness, Self { peers, message: message.to_vec() })
     }
@@ -49,7 +53,7 @@ impl Flood {
 
     /// Runs rounds as above until the server has classified each flooder by its turns.
     fn begin(&self, harness: &mut LoopHarness) {
-        for _ in 0..2 * FLOODERS {
+        for _ in 0..FLOODERS / 2 {
             harness.move_clock(SECOND);
             self.run_round(harness);
         }
@@ -58,8 +62,8 @@ impl Flood {
 
 /// Each turn of a flood reads a bounded number of bytes, and each flooder has its turn.
 fn check_turns(protocol: impl Protocol + 'static, message: &[u8]) {
-    let (mut harness, flood) = Flood::beside_text(protocol, message);
-    let mut read_bytes = [0; FLOODERS];
+    let (mut harness, flood) = Flood::beside_text(protocol, message, 2);
+    let mut read_bytes = [0; 2];
     for _ in 0..ROUNDS {
         // Without an interactive client a turn has its largest budget.
         harness.move_clock(SECOND);
@@ -96,9 +100,13 @@ fn a_turn_of_a_line_that_never_ends_is_bounded() {
     check_turns(echo::protocol(), b"A");
 }
 
+fn transfers() -> (LoopHarness, Flood) {
+    Flood::beside_text(Binary::new(), b"\x01\0\0\0\x05flood", FLOODERS)
+}
+
 #[test]
 fn a_request_waits_for_one_turn_of_a_flood() {
-    let (mut harness, flood) = Flood::beside_text(Binary::new(), b"\x01\0\0\0\x05flood");
+    let (mut harness, flood) = transfers();
     let polite = harness.peer();
     flood.begin(&mut harness);
     for _ in 0..ROUNDS {
@@ -116,7 +124,7 @@ fn a_request_waits_for_one_turn_of_a_flood() {
 fn fifty_requests_wait_for_one_turn_of_a_flood_in_nine() {
     // Eight requests are answered for each turn of the flood, and a turn may be under way.
     const TURNS_MAX: usize = POLITE_PEERS / 8 + 1;
-    let (mut harness, flood) = Flood::beside_text(Binary::new(), b"\x01\0\0\0\x05flood");
+    let (mut harness, flood) = transfers();
     let polite: Vec<FakePeer> = (0..POLITE_PEERS).map(|_| harness.peer()).collect();
     flood.begin(&mut harness);
     for _ in 0..ROUNDS {
@@ -134,7 +142,7 @@ fn fifty_requests_wait_for_one_turn_of_a_flood_in_nine() {
 fn a_transfer_has_its_turn_beside_requests_without_end() {
     // More requests than a round answers.
     const PEERS: usize = 200;
-    let (mut harness, flood) = Flood::beside_text(Binary::new(), b"\x01\0\0\0\x05flood");
+    let (mut harness, flood) = transfers();
     let polite: Vec<FakePeer> = (0..PEERS).map(|_| harness.peer()).collect();
     flood.begin(&mut harness);
     polite.iter().for_each(|peer| peer.send(REQUEST));
