@@ -9,6 +9,8 @@ use std::str::FromStr;
 use socket2::SockRef;
 use tinytcp_core::wire::proxy::{Version, encode};
 
+use crate::usage_error::UsageError;
+
 /// A header to send: its version, and the client that it names.
 ///
 /// Written as `v1`, `v2`, `v2:192.0.2.7`, `v2:192.0.2.7:51234` or `local`.
@@ -63,9 +65,9 @@ impl ProxyHeader {
 }
 
 impl FromStr for ProxyHeader {
-    type Err = String;
+    type Err = UsageError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UsageError> {
         if text == "local" {
             return Ok(Self { version: Version::V2, client: Client::None });
         }
@@ -129,7 +131,10 @@ mod tests {
         assert_eq!(header("v2:[2001:db8::7]"), header("v2:2001:db8::7"));
         for text in ["", "v3", "V1", "v1:", "v1:host", "local:192.0.2.7", "v2 192.0.2.7"] {
             let error = text.parse::<ProxyHeader>().expect_err(text);
-            assert!(error.starts_with("a header is v1, v2, or local"), "{text}: {error}");
+            assert!(
+                error.to_string().starts_with("a header is v1, v2, or local"),
+                "{text}: {error}"
+            );
         }
     }
 

@@ -138,7 +138,11 @@ pub fn connect(target: &Target, options: ConnectOptions) -> Result<TcpStream, Cl
 /// then closes.
 ///
 /// A server with a banner must send it; any other must keep the connection for [`SETTLING_TIME`].
-fn kept(target: &Target, stream: TcpStream, options: ConnectOptions) -> Result<TcpStream, ConnectError> {
+fn kept(
+    target: &Target,
+    stream: TcpStream,
+    options: ConnectOptions,
+) -> Result<TcpStream, ConnectError> {
     let wait = match dialogue::banner(target.protocol) {
         Some(_) => options.timeout,
         None => Some(SETTLING_TIME),

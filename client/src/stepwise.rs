@@ -35,7 +35,7 @@ impl<'a> StepwiseConnection<'a> {
             .stream
             .set_write_timeout(self.timeout)
             .and_then(|()| self.stream.write_all(request));
-        sent.map_err(|error| ClientError::broken(self.target, &reason(&error)))
+        sent.map_err(|error| ClientError::broken(self.target, reason(&error)))
     }
 
     /// Waits for the answer that is `due`, and returns it.
@@ -47,7 +47,7 @@ impl<'a> StepwiseConnection<'a> {
         let mut piece = [0; 16 << 10];
         let extent = loop {
             let (until, is_silence_enough) = match self.buffer.find(due) {
-                Err(error) => return Err(ClientError::broken(self.target, &error)),
+                Err(error) => return Err(ClientError::broken(self.target, error)),
                 Ok(AnswerState::Complete(extent)) => break extent,
                 Ok(AnswerState::Incomplete) => (deadline, false),
                 Ok(AnswerState::CompleteIfSilent) => {
@@ -68,7 +68,7 @@ impl<'a> StepwiseConnection<'a> {
                     let late = format!("no answer within {timeout}; allow more with --timeout");
                     return Err(ClientError::broken(self.target, &late));
                 }
-                Err(error) => return Err(ClientError::broken(self.target, &reason(&error))),
+                Err(error) => return Err(ClientError::broken(self.target, reason(&error))),
             }
         };
         Ok(self.buffer.take(extent))

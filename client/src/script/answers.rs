@@ -110,7 +110,7 @@ impl<'a> AnswerPrinter<'a> {
                 Err(_) if wait == WaitFor::Silence && until != deadline => {
                     self.take(self.buffer.rest())?
                 }
-                Err(_) => return Err(ClientError::broken(self.target, &self.no_answer())),
+                Err(_) => return Err(ClientError::broken(self.target, self.no_answer())),
             }
             let answered = self.take_answers(&mut wait)?;
             if answered || was_idle {
@@ -134,7 +134,7 @@ impl<'a> AnswerPrinter<'a> {
                     let protocol = self.target.protocol.name();
                     return Err(ClientError::broken(
                         self.target,
-                        &format!("{error}; does the server speak {protocol}?"),
+                        format!("{error}; does the server speak {protocol}?"),
                     ));
                 }
                 Ok(AnswerState::Incomplete) => break,
@@ -197,7 +197,7 @@ impl<'a> AnswerPrinter<'a> {
         if self.last_was_error {
             return Ok(Completion::Refused);
         }
-        Err(ClientError::broken(self.target, &format!("{event} {when}; look at the server's log")))
+        Err(ClientError::broken(self.target, format!("{event} {when}; look at the server's log")))
     }
 
     /// The server may close after its last answer before the sender reports the end of the script.

@@ -69,7 +69,7 @@ pub fn run(
 ) -> Result<Completion, ClientError> {
     let server = connect(target, options)?;
     let prepared = server.set_write_timeout(options.timeout).and_then(|()| server.try_clone());
-    let to_server = prepared.map_err(|error| ClientError::broken(target, &reason(&error)))?;
+    let to_server = prepared.map_err(|error| ClientError::broken(target, reason(&error)))?;
     let (events, received) = mpsc::sync_channel(EVENTS_MAX);
     let (turns, next_turn) = mpsc::sync_channel(1);
     let sender = RequestSender::new(target.protocol, script, to_server, events.clone(), next_turn);

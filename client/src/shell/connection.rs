@@ -60,7 +60,7 @@ impl<'a, E: From<Received> + Send + 'static> ShellConnection<'a, E> {
         let prepared =
             server.set_write_timeout(self.options.timeout).and_then(|()| server.try_clone());
         let from_server =
-            prepared.map_err(|error| ClientError::broken(self.target, &reason(&error)))?;
+            prepared.map_err(|error| ClientError::broken(self.target, reason(&error)))?;
         let events = self.events.clone();
         threads::start("receiver", move || receive_all(from_server, &events))
             .map_err(|error| ClientError::broken(self.target, error))?;

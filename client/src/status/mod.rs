@@ -95,7 +95,7 @@ fn take_banner(
 fn ask(target: &Target, connection: &mut StepwiseConnection<'_>) -> Result<Values, ClientError> {
     let mut bytes = Vec::new();
     let request = dialogue::encode(target.protocol, b"STATUS", &mut bytes);
-    let Request::Answered(mut due) = request.map_err(ClientError::Usage)? else {
+    let Request::Answered(mut due) = request? else {
         return Err(ClientError::Usage("STATUS has no answer in this protocol".into()));
     };
     connection.send(&bytes)?;
@@ -110,7 +110,7 @@ fn ask(target: &Target, connection: &mut StepwiseConnection<'_>) -> Result<Value
     }
     Values::parse(answer.text).ok_or_else(|| {
         let shown = shown(front(answer.text, SHOWN_MAX));
-        ClientError::broken(target, &format!("'{shown}' is no status; is this a tinytcp server?"))
+        ClientError::broken(target, format!("'{shown}' is no status; is this a tinytcp server?"))
     })
 }
 
