@@ -24,8 +24,16 @@ pub const SERVER: Page = Page {
     ],
     signals: &[
         ("SIGTERM, SIGINT", "Answer what has arrived, and stop. A second one stops at once."),
+        (
+            "SIGHUP",
+            "Read the file of --config again. Without one, a lost terminal stops the server.",
+        ),
         ("SIGUSR1", "Log the status."),
-        ("SIGUSR2", "Drain: serve for --drain-delay without being ready, then stop."),
+        (
+            "SIGUSR2",
+            "Drain: serve for --drain-delay without being ready, then close the connections \
+             one by one and stop.",
+        ),
     ],
     see_also: "tinytcp-client(1), tinytcp-load(1), systemd.socket(5)",
 };
@@ -79,6 +87,10 @@ fn further(examples: &str, page: &Page) -> Roff {
         list(&mut roff, "SIGNALS", page.signals);
     }
     list(&mut roff, "EXIT STATUS", page.exit_codes);
+    roff.control("SH", ["ENVIRONMENT"]);
+    roff.text([roman(
+        "Every flag is also an environment variable: --some-flag is TINYTCP_SOME_FLAG.",
+    )]);
     roff.control("SH", ["EXAMPLES"]);
     roff.control("nf", []);
     let lines = examples.lines().filter(|line| *line != "Examples:");

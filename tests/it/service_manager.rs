@@ -1,12 +1,14 @@
 //! The service manager of the server, such as systemd: notifications, sockets that it passes, and
 //! ports that several processes share.
 
-use std::io::{BufRead, BufReader, Write};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram, UnixListener};
-use std::process::Stdio;
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram, UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -14,7 +16,7 @@ use crate::support::BANNER;
 use crate::support::peer::Peer;
 use crate::support::server::{Server, listen_flags, program, program_under};
 use crate::support::unix::Folder;
-use crate::support::wait::{PATIENCE, wait_until};
+use crate::support::wait::{PATIENCE, wait_for, wait_until};
 
 /// Reads notifications until one contains `part`, and returns it.
 #[track_caller]
@@ -50,6 +52,21 @@ fn the_manager_hears_ready_status_and_stopping() {
     notification(&manager, "STATUS=draining: ");
     server.process().signal("TERM");
     notification(&manager, "STOPPING=1\n");
+}
+
+#[test]
+fn the_manager_hears_when_a_reload_begins_and_ends() {
+    let folder = Folder::new("notify-reload");
+    let path = folder.0.join("notify");
+    let manager = UnixDatagram::bind(&path).expect("a free path");
+    // A server that has a terminal stops when the terminal is gone.
+    let mut command = program_under(&["setsid"]);
+    command.args(listen_flags()).env("NOTIFY_SOCKET", &path);
+    let server = Server::launch(command);
+    notification(&manager, "READY=1\n");
+    server.process().signal("HUP");
+    notification(&manager, "RELOADING=1\nMONOTONIC_USEC=");
+    notification(&manager, "READY=1\n");
 }
 
 #[test]
@@ -227,5 +244,51 @@ fn a_port_is_shared_only_if_both_processes_ask_for_it() {
         command.args(flags);
         let mut second = Server::launch_only(command);
         assert_eq!(second.wait_for_exit().code(), Some(1), "{flags:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs systemd-socket-activate"]
+fn systemd_passes_several_sockets_by_their_names() {
+    let folder = Folder::new("activate");
+    let [text, echo] = ["text", "echo"].map(|name| folder.0.join(name));
+    let [text_arg, echo_arg] = [&text, &echo].map(|path| format!("--listen={}", path.display()));
+    let activate = ["systemd-socket-activate", &text_arg, &echo_arg, "--fdname=text:echo"];
+    let _server = Server::launch_only(program_under(&activate));
+    let connect = |path| wait_for("a socket of systemd", || UnixStream::connect(path).ok());
+    let mut banner = vec![0; BANNER.len()];
+    connect(&text).read_exact(&mut banner).expect("the first client starts the server");
+    assert_eq!(banner, BANNER);
+    let mut stream = connect(&echo);
+    stream.write_all(b"hello\n").expect("the server reads");
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer).expect("an answer");
+    assert_eq!(answer, "Server received: hello\n");
+}
+
+#[test]
+#[ignore = "needs systemd-analyze"]
+fn the_units_are_valid_and_hardened() {
+    let folder = Folder::new("units");
+    let units = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/systemd");
+    let mut paths = Vec::new();
+    for unit in ["tinytcp-server.service", "tinytcp-server.socket", "tinytcp-server@.service"] {
+        let text = fs::read_to_string(format!("{units}/{unit}")).expect("the unit");
+        let path = folder.0.join(unit.replace("@.", "@1."));
+        let program = env!("CARGO_BIN_EXE_tinytcp-server");
+        fs::write(&path, text.replace("/usr/bin/tinytcp-server", program)).expect("a copy");
+        paths.push(path);
+    }
+    let analyze = |args: &[&str], paths: &[PathBuf]| {
+        let output = Command::new("systemd-analyze").args(args).args(paths).output();
+        let output = output.expect("systemd-analyze");
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{args:?}: {text}");
+        text
+    };
+    assert_eq!(analyze(&["verify", "--man=no"], &paths), "");
+    for path in [&paths[0], &paths[2]] {
+        // An exposure of 2.0 of 10.
+        analyze(&["security", "--offline=true", "--threshold=20"], std::slice::from_ref(path));
     }
 }

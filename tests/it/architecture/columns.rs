@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 /// `rustfmt.toml` has the same number.
 const COLUMNS_MAX: usize = 100;
 
-/// Folders of what is built, downloaded or found by a fuzzer.
-const FOLDERS_LEFT_OUT: [&str; 5] = ["target", ".git", "corpus", "artifacts", "coverage"];
+/// Folders of what is built, generated, downloaded or found by a fuzzer.
+const FOLDERS_LEFT_OUT: [&str; 7] =
+    ["target", ".git", "corpus", "artifacts", "coverage", "completions", "man"];
 
 /// Texts that others have written: licences, lock files, pictures.
 const FILES_LEFT_OUT: [&str; 4] = ["LICENSE-APACHE", "LICENSE-MIT", ".lock", ".svg"];
