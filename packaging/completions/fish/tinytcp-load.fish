@@ -17,6 +17,7 @@ complete -c tinytcp-load -l connect-rate -d 'Open this number of connections per
 complete -c tinytcp-load -l lifetime -d 'Close and reopen each connection after N requests (a bare number) or after a time (5s)' -r
 complete -c tinytcp-load -l heartbeat -d 'Time between two requests on a held connection' -r
 complete -c tinytcp-load -l source -d 'Source addresses, used in turn: 127.0.0.2-127.0.0.40, 127.0.1.0/28, several with commas' -r
+complete -c tinytcp-load -l proxy-header -d 'Begin each connection with a PROXY header, as a proxy would: v1, v2, v2:192.0.2.7:51234 for another client than this end, or local for a health check of the proxy' -r
 complete -c tinytcp-load -s p -l protocol -d 'The protocol, if TARGET does not name it: text, binary, echo or chat' -r
 complete -c tinytcp-load -l size -d 'Size of the message in each request: the text after ECHO, the payload, or the line' -r
 complete -c tinytcp-load -s m -l message -d 'Message to send: a text command, an echo or chat line, or `echo TEXT` or `rev TEXT` for binary; repeatable' -r

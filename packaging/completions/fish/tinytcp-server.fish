@@ -11,16 +11,20 @@ complete -c tinytcp-server -l message-timeout -d 'Close a connection when a mess
 complete -c tinytcp-server -l write-timeout -d 'Reset a connection whose client is this far behind reading its answers at 8 KiB per second' -r
 complete -c tinytcp-server -l proxy-timeout -d 'Close a connection of a proxy whose PROXY header takes longer than this' -r
 complete -c tinytcp-server -l quiet-period -d 'Echo and chat: bytes without a newline are a message after this time without another byte' -r
-complete -c tinytcp-server -l drain-timeout -d 'Maximum time that a shutdown waits until clients have read their answers' -r
-complete -c tinytcp-server -l drain-delay -d 'After SIGUSR2: serve for this time without being ready, then stop; or `off`: serve until another signal' -r
+complete -c tinytcp-server -l drain-timeout -d 'Maximum time that a shutdown waits until clients have read their answers; a drain closes its connections over the same time' -r
+complete -c tinytcp-server -l drain-delay -d 'After SIGUSR2: serve for this time without being ready, then close the connections one by one; or `off`: serve until another signal' -r
 complete -c tinytcp-server -l backlog -d 'Length of the kernel\'s queue of connections that are not accepted yet' -r
 complete -c tinytcp-server -l activity-log -d 'Maximum number of activity log lines per second; the rest is summarised. `connections` logs no messages, `off` nothing [default: 50; connections if other machines can connect]' -r
+complete -c tinytcp-server -l log-format -d 'Format of the log: lines of text, or one JSON object for each event' -r -f -a "text\t'Lines for a person'
+json\t'One JSON object for each event'"
 complete -c tinytcp-server -l admin -d 'Answer health checks, Prometheus and browsers here: http://127.0.0.1:9464, or http+unix:///run/tinytcp-admin.sock [default: off]' -r
 complete -c tinytcp-server -l admin-host -d 'A name of this machine by which --admin may be requested, besides its addresses and localhost; repeatable' -r
 complete -c tinytcp-server -l agent-check -d 'Answer the agent checks of haproxy here, such as agent://127.0.0.1:9465: ready, drain or maint [default: off]' -r
 complete -c tinytcp-server -l health -d 'Ask the server at this URL whether it is healthy, and exit with 0 or 1 [default: that of --admin, or http://127.0.0.1:9464]' -r
+complete -c tinytcp-server -l config -d 'Read settings from this TOML file too: max-line = "64KiB". Flags and variables override it, and SIGHUP reads it again' -r -F
 complete -c tinytcp-server -s p -l port -d 'Refused; the error names the flag to use' -r
 complete -c tinytcp-server -l reuse-port -d 'Share the ports of --listen and --host with other processes of this user that have this flag too; the kernel spreads new connections over all of them'
+complete -c tinytcp-server -l check -d 'Check the configuration, print each setting and where it comes from, and exit without listening'
 complete -c tinytcp-server -s v -l verbose -d 'Log more: -v probes and details, -vv everything; RUST_LOG overrides'
 complete -c tinytcp-server -s q -l quiet -d 'Log less: -q warnings, -qq errors; RUST_LOG overrides'
 complete -c tinytcp-server -s h -l help -d 'Print help (see more with \'--help\')'
