@@ -10,7 +10,7 @@ FROM scratch
 COPY --from=build /src/target/release/tinytcp-server /tinytcp-server
 # No user of the host, and none with a name.
 USER 65534:65534
-# The administrative listener stays on the loopback of the container, where the health check asks it.
+# The administrative listener stays on the loopback of the container, where --health asks it.
 ENV TINYTCP_ADMIN=http://127.0.0.1:9464
 EXPOSE 40000 65432 8888 9999
 HEALTHCHECK --interval=10s --timeout=3s CMD ["/tinytcp-server", "--health"]

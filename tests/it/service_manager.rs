@@ -193,8 +193,8 @@ fn a_passed_socket_of_no_use_is_refused_in_one_line() {
     assert!(host.contains("--host (TINYTCP_HOST) moves the default listeners"), "{host}");
 }
 
-/// Connects, sends a request and reads its answer, over and over until `is_over`. Returns the number
-/// of answers.
+/// Connects, sends a request and reads its answer, over and over until `is_over`. Returns how many
+/// answers came.
 fn churn(addr: SocketAddr, is_over: &AtomicBool) -> usize {
     let mut answers = 0;
     while !is_over.load(Ordering::Relaxed) {

@@ -31,7 +31,7 @@ const MERGED_WITHIN: Duration = Duration::from_millis(200);
 /// A step of a shutdown that the loop has to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Accept the queued connections of the ports that other processes share, and leave these ports.
+    /// Accept the queued connections of the ports that other processes share, and leave them.
     LeaveSharedPorts,
     /// Accept the queued connections and then no more; begin to close the connections one by one.
     CloseGradually,
