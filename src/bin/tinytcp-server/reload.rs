@@ -20,8 +20,11 @@ use crate::systemd::manager::Manager;
 use crate::systemd::notifications;
 
 /// The settings that can change while the server runs. The others need a restart.
-const CHANGEABLE: [&str; 14] = [
+const CHANGEABLE: [&str; 17] = [
     "max-connections",
+    "max-connections-per-ip",
+    "accept-rate-per-ip",
+    "message-rate-per-ip",
     "max-line",
     "max-frame",
     "memory-limit",
