@@ -49,7 +49,9 @@ pub struct AddressLimits {
     next_sweep: Moment,
     /// Connections that are not limited, because the table was full.
     overflows: u64,
-    throttle: Throttle,
+    connections_throttle: Throttle,
+    accepts_throttle: Throttle,
+    messages_throttle: Throttle,
 }
 
 /// What one address has used of its limits.
@@ -79,7 +81,9 @@ impl AddressLimits {
             entries_max: ENTRIES_MAX,
             next_sweep: Moment::START,
             overflows: 0,
-            throttle: Throttle::default(),
+            connections_throttle: Throttle::default(),
+            accepts_throttle: Throttle::default(),
+            messages_throttle: Throttle::default(),
         };
         table.set_limits(limits);
         table
@@ -210,8 +214,9 @@ impl AddressLimits {
 
     #[cold]
     fn warn_of_connections(&mut self, network: Network, max: u32, now: Moment) {
-        if self.throttle.allows(now) {
+        if self.connections_throttle.allows(now) {
             log::warn!(
+                event = "address_connections", address:% = network, address_limit = max;
                 "rejecting connections of {network}: its limit of {max} is reached; \
                  raise --max-connections-per-ip"
             );
@@ -220,8 +225,10 @@ impl AddressLimits {
 
     #[cold]
     fn warn_of_accept_rate(&mut self, network: Network, rate: Rate, now: Moment) {
-        if self.throttle.allows(now) {
+        if self.accepts_throttle.allows(now) {
             log::warn!(
+                event = "address_accept_rate", address:% = network,
+                address_limit = rate.per_second();
                 "resetting connections of {network}: more than {} per second; \
                  raise --accept-rate-per-ip",
                 rate.per_second()
@@ -231,8 +238,10 @@ impl AddressLimits {
 
     #[cold]
     fn warn_of_messages(&mut self, network: Network, rate: Rate, now: Moment) {
-        if self.throttle.allows(now) {
+        if self.messages_throttle.allows(now) {
             log::warn!(
+                event = "address_message_rate", address:% = network,
+                address_limit = rate.per_second();
                 "delaying messages of {network}: more than {} per second; \
                  raise --message-rate-per-ip",
                 rate.per_second()
