@@ -20,10 +20,11 @@ complete -c tinytcp-load -l source -d 'Source addresses, used in turn: 127.0.0.2
 complete -c tinytcp-load -l proxy-header -d 'Begin each connection with a PROXY header, as a proxy would: v1, v2, v2:192.0.2.7:51234 for another client than this end, or local for a health check of the proxy' -r
 complete -c tinytcp-load -s p -l protocol -d 'The protocol, if TARGET does not name it: text, binary, echo or chat' -r
 complete -c tinytcp-load -l size -d 'Size of the message in each request: the text after ECHO, the payload, or the line' -r
-complete -c tinytcp-load -s m -l message -d 'Message to send: a text command, an echo or chat line, or `echo TEXT` or `rev TEXT` for binary; repeatable' -r
+complete -c tinytcp-load -s m -l message -d 'Message to send: a text command, an echo or chat line, or `echo TEXT` or `rev TEXT` for binary; @FILE is a file with a message per line; repeatable' -r
 complete -c tinytcp-load -l mix -d 'Messages to send, with their weights, such as \'TIME:1,ECHO hello:3\'' -r
-complete -c tinytcp-load -l expect -d 'With --raw: the exact reply to each request [default: the request itself]; \'\' for no reply' -r
-complete -c tinytcp-load -l expect-end -d 'With --raw: accept any reply that ends with these bytes, such as \'\\r\\n\'' -r
+complete -c tinytcp-load -l expect -d 'With --raw: the exact reply to each request, with the values of the request; once for all messages or once per -m [default: the request itself]; \'\' for no reply' -r
+complete -c tinytcp-load -l expect-end -d 'With --raw: accept any reply that ends with these bytes, such as \'\\r\\n\'; once, or once per -m' -r
+complete -c tinytcp-load -l script -d 'With --raw: a file with the steps of each connection: `send`, `expect`, `expect-end`, `sleep`, and `once send` for a login' -r -F
 complete -c tinytcp-load -l greeting -d 'With --raw: the exact bytes that the server sends first' -r
 complete -c tinytcp-load -l fail-if -d 'Exit with 3 if this condition is met: \'p99>5ms\', \'errors>0.1%\' or \'rate<50k\'; repeatable, also with merge' -r
 complete -c tinytcp-load -l json -d 'Write the complete report as JSON; - is stdout, and the printed report then goes to stderr' -r -F
