@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Map, Value};
 
-use crate::support::documents::Document;
+use crate::support::documents::{Document, root};
 use crate::support::frames::{ECHO, frame};
 use crate::support::process::Process;
 use crate::support::program::Ended;
@@ -187,4 +188,35 @@ fn under_the_journal_each_line_begins_with_its_priority() {
 fn a_stderr_that_is_not_the_journal_has_no_priorities() {
     let log = log_of_a_run("other", "text", |_| "1:2".to_owned());
     assert!(log.lines().all(|line| line.contains("Z INFO  ")), "{log}");
+}
+
+/// The places in the sources below `dir` where a record of the log has no event.
+fn records_without_event(dir: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).expect("a folder of sources").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(records_without_event(&path));
+            continue;
+        }
+        let source = fs::read_to_string(&path).unwrap_or_default();
+        let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let code = code.collect::<Vec<_>>().join("\n");
+        for level in ["error", "warn", "info", "debug", "trace", "log"] {
+            for record in code.split(&format!("log::{level}!(")).skip(1).map(str::trim_start) {
+                if !record.starts_with("event") && !record.starts_with("level, event") {
+                    let start: String = record.chars().take(40).collect();
+                    found.push(format!("{}: {start}", path.display()));
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_record_of_the_server_has_an_event() {
+    for dir in ["core/src", "src/bin/tinytcp-server"] {
+        assert_eq!(records_without_event(&root().join(dir)), [""; 0]);
+    }
 }

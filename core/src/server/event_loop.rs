@@ -289,8 +289,8 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// How long the loop can sleep unless an event comes; `None` is for ever. Shows the state to the
-    /// observer first.
+    /// How long the loop can sleep unless an event comes; `None` is for ever. Shows the state to
+    /// the observer first.
     fn timeout(&mut self) -> Option<Duration> {
         let now = self.shared.clock.now();
         let observation = now.deadline(self.observer.observe(&self.shared.status));
