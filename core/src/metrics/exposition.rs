@@ -136,6 +136,9 @@ struct Label<'a>(&'a str);
 
 impl Display for Label<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.0.contains(['"', '\\', '\n']) {
+            return f.write_str(self.0);
+        }
         self.0.chars().try_for_each(|c| match c {
             '"' | '\\' => write!(f, "\\{c}"),
             '\n' => f.write_str("\\n"),
