@@ -393,14 +393,16 @@ impl<S: System> EventLoop<S> {
     fn finish_turn(&mut self, token: Token, turn: Turn) {
         match turn {
             Turn::Close(reason) => return self.close(token, reason),
+            // The greeting is sent now and not after an event, as after an accept.
             Turn::Opened => {
                 self.open(token, false);
-                self.bound_rejected(token);
+                self.drive(token);
+                return self.bound_rejected(token);
             }
             Turn::Idle | Turn::Yield => {}
         }
         let Some(connection) = self.table.get_mut(token) else { return };
-        if turn != Turn::Idle {
+        if turn == Turn::Yield {
             self.run_queue.push(token.key(), connection.class());
         }
         // A deadline that has moved to a later time is not entered again: when the old entry falls

@@ -9,6 +9,7 @@ use tinytcp_core::os::moment::Moment;
 use tinytcp_core::os::table::Token;
 
 use super::oracle::{Oracle, Unasked};
+use super::proxy::Opening;
 
 /// The acts of the server on one connection.
 pub struct Account {
@@ -18,6 +19,8 @@ pub struct Account {
     pub is_accepted: bool,
     /// True if the kernel refused to watch it.
     pub is_unwatched: bool,
+    /// The progress of its header, until its peer is known.
+    pub opening: Option<Opening>,
     /// The bytes that were read and not consumed.
     pub stream: Vec<u8>,
     /// True if an event has reported that a read may return something, and no read has refuted it
@@ -64,12 +67,13 @@ pub struct Account {
 
 impl Account {
     /// Creates the account of a connection that is not accepted yet.
-    pub fn new(oracle: Oracle) -> Self {
+    pub fn new(oracle: Oracle, opening: Option<Opening>) -> Self {
         Self {
             oracle,
             token: None,
             is_accepted: false,
             is_unwatched: false,
+            opening,
             stream: Vec::new(),
             may_read: false,
             reads_to_end: false,
@@ -112,13 +116,23 @@ impl Account {
         self.on_time = now;
     }
 
-    /// Notes a read of `count` bytes into a space of `room` bytes.
-    pub fn note_received(&mut self, count: usize, room: usize, now: Moment) {
+    /// Notes a read of `count` bytes into a space of `room` bytes. Returns how many of them belong
+    /// to the client: those after its header.
+    pub fn note_received(&mut self, count: usize, room: usize, now: Moment) -> usize {
         self.end_was_read = count == 0;
         self.may_read = count > 0 && (count == room || self.reads_to_end);
         self.last_received = now;
-        self.received_bytes += count as u64;
         self.bytes_in_round += count;
+        let own_count = match &mut self.opening {
+            Some(opening) => {
+                let after_header = opening.note_received(count);
+                self.opening = self.opening.filter(|_| after_header.is_none());
+                after_header.unwrap_or(0)
+            }
+            None => count,
+        };
+        self.received_bytes += own_count as u64;
+        own_count
     }
 
     /// Notes a write of `count` bytes.
@@ -149,6 +163,9 @@ impl Account {
     pub fn latest_deadline(&self, timeouts: &Timeouts, ends_messages_by_quiet: bool) -> Moment {
         if let Some(shut_at) = self.shut_at {
             return shut_at.after(LINGER_TIMEOUT);
+        }
+        if self.opening.is_some() {
+            return self.opened.deadline(timeouts.proxy_header);
         }
         let last_moved = self.last_received.max(self.last_sent).max(self.last_session_call);
         // Half a message is not a message once its client has ended its output.

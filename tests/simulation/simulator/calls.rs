@@ -50,7 +50,6 @@ impl Network {
         }
         self.note(id, "accepted by listener", (listener, 0), b"");
         self.links[id].account.open(self.now);
-        self.last_accepted = id;
         Ok(id)
     }
 
@@ -103,8 +102,9 @@ impl Network {
             let link = &mut self.links[id];
             (link.account.may_read, link.account.reads_to_end) = (true, true);
             link.account.has_last_read = is_gradual;
-            link.account.arrived_at_stop =
-                link.account.received_bytes + link.channel.unread_len() as u64;
+            let header_left = link.account.opening.map_or(0, |opening| opening.left());
+            let unread_len = link.channel.unread_len().saturating_sub(header_left);
+            link.account.arrived_at_stop = link.account.received_bytes + unread_len as u64;
         }
     }
 
@@ -121,10 +121,11 @@ impl Network {
         match link.channel.receive(len) {
             Ok(bytes) => {
                 buf[..bytes.len()].copy_from_slice(&bytes);
-                link.account.note_received(bytes.len(), buf.len(), now);
-                if !link.account.is_session_over {
-                    link.account.stream.extend_from_slice(&bytes);
-                    link.account.oracle.receive(&bytes, now);
+                let own_count = link.account.note_received(bytes.len(), buf.len(), now);
+                let own_bytes = &bytes[bytes.len() - own_count..];
+                if !link.account.is_session_over && link.account.opening.is_none() {
+                    link.account.stream.extend_from_slice(own_bytes);
+                    link.account.oracle.receive(own_bytes, now);
                 }
                 link.client.wake(now);
                 self.note(id, "read", (bytes.len(), buf.len()), &bytes);
@@ -150,9 +151,13 @@ impl Network {
             (account.may_read, account.reads_to_end) = (true, true);
         }
         let may_read = account.may_read;
+        let is_hopeless = account.opening.is_some_and(|opening| opening.is_hopeless());
         let is_over = account.end_was_read || account.has_failed;
         let is_held_up =
             account.is_paused && !account.is_session_over && !account.oracle.is_within_frame();
+        if is_hopeless {
+            self.fail(Invariant::PeerKnown, Some(id), "it is read though its header is refused");
+        }
         if !may_read {
             self.fail(Invariant::OwnBytesOnly, Some(id), "it is read without an event");
         }
@@ -167,6 +172,9 @@ impl Network {
     /// Writes.
     pub fn send(&mut self, id: usize, bytes: &[u8]) -> io::Result<usize> {
         self.begin_call(id);
+        if self.links[id].account.opening.is_some() {
+            self.fail(Invariant::PeerKnown, Some(id), "bytes are sent before the header");
+        }
         let output_len = self.links[id].account.output_len;
         if bytes.len() != output_len {
             let what = format!("{} bytes are sent; the session has left {output_len}", bytes.len());
@@ -234,12 +242,22 @@ impl Network {
     /// timeout has passed, when it has failed, or when there is no place for it.
     fn check_close(&mut self, id: usize) {
         let (now, account) = (self.now, &self.links[id].account);
-        let is_expected =
-            account.is_unwatched || account.has_failed || self.is_rejected_at_once(id);
+        let is_expected = account.is_unwatched
+            || account.has_failed
+            || self.links[id].client.is_untrusted()
+            || self.is_rejected_at_once(id);
         if is_expected
             || self.is_finishing
             || (self.plan.is_memory_short() && account.resets_on_close)
         {
+            return;
+        }
+        if let Some(opening) = account.opening {
+            let is_due = opening.is_hopeless() || now >= self.latest_deadline(id);
+            let is_over = account.end_was_read || !self.is_listening;
+            if !is_due && !is_over && !self.plan.is_memory_short() {
+                self.fail(Invariant::PeerKnown, Some(id), "it is closed before its header is due");
+            }
             return;
         }
         if account.resets_on_close {

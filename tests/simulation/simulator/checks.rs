@@ -60,7 +60,8 @@ impl Network {
         if self.is_event_due(id) || !link.channel.is_writable() || link.account.is_unwatched {
             return;
         }
-        if link.account.output_len > 0 || !link.account.oracle.is_all_sent() {
+        let is_open = link.account.opening.is_none();
+        if link.account.output_len > 0 || is_open && !link.account.oracle.is_all_sent() {
             self.fail(
                 Invariant::EverythingAnswered,
                 Some(id),
@@ -110,6 +111,7 @@ impl Network {
                 );
                 continue;
             };
+            self.check_opening(id, &open.state);
             self.check_turn(id, &open.state);
             self.check_readiness(id, &open.state);
             self.check_storage(id, &open.state);
@@ -204,7 +206,7 @@ impl Network {
         if forgets_room {
             self.fail(Invariant::ReadinessKept, Some(id), "no event will report room");
         }
-        let is_open = state.phase == Phase::Open && !state.is_paused;
+        let is_open = matches!(state.phase, Phase::Opening | Phase::Open) && !state.is_paused;
         let can_write = state.is_writable && state.output_len > 0;
         let can_read = state.is_readable && !state.input_ended && is_open && !state.reads_no_more;
         let can_run = state.is_runnable && is_open;
@@ -228,6 +230,19 @@ impl Network {
             let what =
                 format!("{} bytes wait, and backpressure is {}", state.output_len, state.is_paused);
             self.fail(Invariant::Backpressure, Some(id), what);
+        }
+    }
+
+    /// Checks that a connection waits for its header exactly until that is whole or hopeless.
+    fn check_opening(&mut self, id: usize, state: &State) {
+        let opening = self.links[id].account.opening;
+        let waits = opening.is_some_and(|opening| !opening.is_hopeless());
+        if opening.is_some() {
+            self.cover(Behaviour::Opening);
+        }
+        if (state.phase == Phase::Opening) != waits || opening.is_some() != waits {
+            let what = format!("it is in {:?}, and its header is {opening:?}", state.phase);
+            self.fail(Invariant::PeerKnown, Some(id), what);
         }
     }
 

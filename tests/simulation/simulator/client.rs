@@ -8,6 +8,7 @@ use tinytcp_core::os::moment::Moment;
 use super::channel::{End, Sizes};
 use super::choices::Choices;
 use super::network::Network;
+use super::proxy::{Fate, Header};
 
 /// One act of a client.
 #[derive(Clone, Debug)]
@@ -70,6 +71,8 @@ pub struct Client {
     pauses_until: Moment,
     /// The bytes that it has read.
     pub taken: u64,
+    /// What its connection begins with, at a listener for proxies.
+    pub header: Option<Header>,
 }
 
 impl Client {
@@ -85,7 +88,13 @@ impl Client {
             next_read_at: Moment::START,
             pauses_until: Moment::START,
             taken: 0,
+            header: None,
         }
+    }
+
+    /// True if it connects to a listener for proxies from an address that is no proxy.
+    pub fn is_untrusted(&self) -> bool {
+        self.header.as_ref().is_some_and(|header| header.fate == Fate::IsUntrusted)
     }
 
     pub fn listener(&self) -> usize {

@@ -9,6 +9,7 @@ use super::choices::Choices;
 use super::client::{Act, Client, Manner, ReadPattern, sizes};
 use super::oracle::{Bounds, Language};
 use super::plan::Plan;
+use super::proxy::{Fate, Header};
 use super::traffic;
 
 /// All kinds of clients, by their names in a report.
@@ -75,7 +76,36 @@ fn client(kind: &'static str, plan: &Plan, choices: &mut Choices) -> Client {
         manner.sizes = Sizes { receive_max: 200_000, send_max: choices.pick(&[64, 3000]) };
         (manner.thinking, connects_at) = (Duration::ZERO, Moment::START.after(soon));
     }
-    Client::new(kind, manner, acts, connects_at)
+    let header = plan.for_proxies[listener]
+        .then(|| Header::choose(matches!(kind, "silent" | "probing"), choices));
+    let acts = match &header {
+        Some(header) => after_header(header, acts, choices),
+        None => acts,
+    };
+    let mut client = Client::new(kind, manner, acts, connects_at);
+    client.header = header;
+    client
+}
+
+/// The acts of a client whose connection begins with `header`, which may come in two parts.
+fn after_header(header: &Header, acts: Vec<Act>, choices: &mut Choices) -> Vec<Act> {
+    let (first, rest) = header.bytes.split_at(choices.below(header.bytes.len() + 1));
+    let mut begun = Vec::new();
+    for part in [first, rest] {
+        if !part.is_empty() {
+            begun.push(Act::Send(part.to_vec()));
+        }
+        if choices.chance(300) {
+            begun.push(pause(choices));
+        }
+    }
+    match header.fate {
+        Fate::IsUnfinished if !header.bytes.is_empty() => {
+            let end = if choices.chance(300) { Act::HalfClose } else { pause(choices) };
+            with(begun, vec![end, Act::AwaitEnd])
+        }
+        _ => with(begun, acts),
+    }
 }
 
 const SOON: Duration = Duration::from_millis(20);

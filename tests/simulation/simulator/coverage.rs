@@ -17,6 +17,7 @@ behaviours! {
     Piece "messages ended by a quiet period",
     Refusal "messages refused without memory",
     LingerBound "rounds that ended with more bytes than a lingering connection discards",
+    Opening "rounds that ended with an incomplete header of a proxy",
     Wait "waits for a deadline or an event",
     Reload "settings reloaded while connections were open",
     OverLimit "limits of connections lowered below the number that were open",

@@ -50,9 +50,9 @@ impl System for SimulatedKernel {
     }
 
     fn accept(&mut self, listener: usize) -> io::Result<(SimulatedSocket, PeerAddr)> {
-        let id = self.0.lock().accept(listener)?;
-        let port = u16::try_from(10_000 + id).unwrap_or(u16::MAX);
-        Ok((SimulatedSocket { network: self.0.clone(), id }, ([127, 0, 0, 1], port).into()))
+        let mut network = self.0.lock();
+        let id = network.accept(listener)?;
+        Ok((SimulatedSocket { network: self.0.clone(), id }, network.address(id)))
     }
 
     fn register(&mut self, socket: &mut SimulatedSocket, token: Token) -> io::Result<()> {

@@ -33,6 +33,7 @@ mod network;
 mod observer;
 mod oracle;
 mod plan;
+mod proxy;
 mod reloads;
 mod trace;
 mod traffic;

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use tinytcp_core::os::clock::{Clock, Reading};
 use tinytcp_core::os::moment::Moment;
+use tinytcp_core::os::peer::PeerAddr;
 use tinytcp_core::os::table::Token;
 
 use super::account::Account;
@@ -18,6 +19,7 @@ use super::faults::{Fault, Faults};
 use super::invariant::{Failure, Invariant};
 use super::oracle::{Oracle, Unasked};
 use super::plan::Plan;
+use super::proxy::{Opening, PROXY, STRANGER};
 use super::trace::Trace;
 
 /// One connection, from three sides. Its id is its index in [`Network::links`].
@@ -70,8 +72,6 @@ pub struct Network {
     pub stopped_at: Option<Moment>,
     /// The gradual close, while it lasts and after it.
     pub gradual_close: Option<GradualClose>,
-    /// The connection for which the next session is created.
-    pub last_accepted: usize,
     /// The connections that had work to do at the end of the last round, or got an event since.
     pub movable: BTreeSet<usize>,
     /// Calls of the server in this round, waits excluded.
@@ -97,7 +97,10 @@ impl Network {
         let bounds = plan.bounds();
         let links = clients.into_iter().map(|client| Link {
             channel: Channel::new(client.sizes()),
-            account: Account::new(Oracle::new(plan.languages[client.listener()], bounds)),
+            account: Account::new(
+                Oracle::new(plan.languages[client.listener()], bounds),
+                client.header.as_ref().map(Opening::new),
+            ),
             client,
         });
         Self {
@@ -117,7 +120,6 @@ impl Network {
             stops: 0,
             stopped_at: None,
             gradual_close: None,
-            last_accepted: 0,
             movable: BTreeSet::new(),
             calls_in_round: 0,
             idle_rounds: 0,
@@ -194,6 +196,12 @@ impl Network {
             let trace = std::mem::take(&mut self.trace);
             self.failure = Some(Failure { invariant, what: what.into(), connection, trace });
         }
+    }
+
+    /// The address from which a client connects.
+    pub fn address(&self, id: usize) -> PeerAddr {
+        let ip = if self.links[id].client.is_untrusted() { STRANGER } else { PROXY };
+        (ip, u16::try_from(10_000 + id).unwrap_or(u16::MAX)).into()
     }
 
     /// The connections that are open in the server.

@@ -10,6 +10,7 @@ use super::invariant::Invariant;
 use super::kernel::Shared;
 use super::network::{Link, Network};
 use super::oracle::Unasked;
+use super::proxy::Fate;
 
 /// A protocol whose sessions are observed.
 pub struct Observer {
@@ -23,7 +24,7 @@ impl Protocol for Observer {
     }
 
     fn session(&self, accepted: &Accepted) -> Box<dyn Session> {
-        let id = self.network.lock().last_accepted;
+        let id = self.network.lock().accepted_as(accepted);
         Box::new(ObservedSession {
             session: self.protocol.session(accepted),
             network: self.network.clone(),
@@ -105,11 +106,33 @@ impl Session for ObservedSession {
 }
 
 impl Network {
+    /// Returns the connection for which a session is created, which must have its peer.
+    fn accepted_as(&mut self, accepted: &Accepted) -> usize {
+        let is_of = |link: &Link| {
+            link.account.token.is_some_and(|token| token.number() == accepted.number())
+        };
+        let id = self.links.iter().position(is_of).expect("a registered connection");
+        let link = &self.links[id];
+        let expected = match link.client.header.as_ref().map(|header| header.fate) {
+            // A connection over the limit is rejected before its header.
+            Some(Fate::Opens(Some(source))) if link.account.opening.is_none() => source.into(),
+            _ => self.address(id),
+        };
+        if accepted.peer() != expected {
+            let what = format!("its peer is {}, not {expected}", accepted.peer());
+            self.fail(Invariant::PeerKnown, Some(id), what);
+        }
+        id
+    }
+
     /// A session gets all bytes that were read on its connection and not consumed, and is not
     /// called after its end.
     fn check_call(&mut self, id: usize, input: &[u8]) {
         let account = &self.links[id].account;
         let (is_own, is_over) = (account.stream == input, account.is_session_over);
+        if account.opening.is_some() {
+            self.fail(Invariant::PeerKnown, Some(id), "a session is called before the header");
+        }
         if !is_own {
             self.fail(
                 Invariant::OwnBytesOnly,
@@ -212,6 +235,7 @@ impl Network {
             unasked == Unasked::Busy && self.served_ids().len() <= self.plan.config.connections_max;
         let account = &mut self.links[id].account;
         account.unasked = Some(unasked);
+        account.opening = None;
         account.oracle.end(unasked);
         if is_over {
             self.fail(Invariant::NothingAfterClose, Some(id), "a farewell after the end");

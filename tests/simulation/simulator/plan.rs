@@ -15,6 +15,8 @@ pub struct Plan {
     pub config: Config,
     /// The protocol of each listener.
     pub languages: Vec<Language>,
+    /// True for each listener whose connections begin with the header of a proxy.
+    pub for_proxies: Vec<bool>,
     /// For how many connections the server has descriptors.
     pub descriptors_max: usize,
     /// When the faults end.
@@ -55,6 +57,7 @@ impl Plan {
             .with_idle(milliseconds(choices, &[300_000, 200, 3000]))
             .with_message(milliseconds(choices, &[30_000, 100, 2000]))
             .with_write(milliseconds(choices, &[30_000, 150, 3000]))
+            .with_proxy_header(milliseconds(choices, &[3000, 100, 500]))
             .with_quiet(milliseconds(choices, &[20, 5, 1000]))
             // Without a delay, a drain lasts until the stop of the plan.
             .with_drain_delay(choices.chance(500).then(|| choices.duration(Duration::from_secs(2))))
@@ -63,11 +66,13 @@ impl Plan {
         let mut languages = LANGUAGES.to_vec();
         choices.shuffle(&mut languages);
         languages.truncate(1 + choices.below(languages.len()));
+        let for_proxies = languages.iter().map(|_| choices.chance(250)).collect();
         let stops_early = choices.chance(300);
         let settings = config.settings();
         Self {
             config,
             languages,
+            for_proxies,
             descriptors_max: if !is_memory_short && choices.chance(200) {
                 1 + choices.below(6)
             } else {
@@ -102,15 +107,16 @@ impl Plan {
 
     /// True if a timeout is off, so that the server may wait for a client until it leaves.
     pub fn has_endless_waits(&self) -> bool {
-        let Timeouts { idle, message, write, quiet, drain, .. } = self.config.timeouts;
-        [idle, message, write, quiet, drain].contains(&None)
+        let Timeouts { idle, message, write, quiet, drain, proxy_header, .. } =
+            self.config.timeouts;
+        [idle, message, write, quiet, drain, proxy_header].contains(&None)
     }
 
     /// The time after the end of the faults within which all connections end: each timeout several
     /// times, and the pauses of the clients.
     pub fn horizon(&self) -> Duration {
-        let Timeouts { idle, message, write, .. } = self.config.timeouts;
-        [idle, message, write].into_iter().flatten().sum::<Duration>() * 4
+        let Timeouts { idle, message, write, proxy_header, .. } = self.config.timeouts;
+        [idle, message, write, proxy_header].into_iter().flatten().sum::<Duration>() * 4
             + Duration::from_secs(600)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tinytcp_core::close_reason::CloseReason;
 use tinytcp_core::protocol::{BUILT_IN, Protocol};
-use tinytcp_core::server::EventLoop;
+use tinytcp_core::server::{EventLoop, Listener};
 use tinytcp_core::status::Counters;
 
 use super::choices::Choices;
@@ -75,15 +75,19 @@ pub fn run(choices: Choices) -> Result<Report, Failure> {
 
 /// Runs rounds until the server has ended or an invariant does not hold.
 fn drive(network: &Shared) -> Counters {
-    let (config, languages) = {
+    let (config, listeners) = {
         let network = network.lock();
-        (network.plan.config.clone(), network.plan.languages.clone())
+        let Plan { config, languages, for_proxies, .. } = &network.plan;
+        (config.clone(), languages.iter().copied().zip(for_proxies.clone()).collect::<Vec<_>>())
     };
-    let watched = |language: &Language| -> Arc<dyn Protocol> {
-        Arc::new(Observer { protocol: protocol_of(*language), network: network.clone() })
+    let watched = |(language, is_for_proxies): (Language, bool)| {
+        let protocol = protocol_of(language);
+        let listener = Listener::new([], Arc::new(Observer { protocol, network: network.clone() }));
+        let proxies = "127.0.0.1".parse().expect("an address");
+        if is_for_proxies { listener.for_proxies([proxies]) } else { listener }.service()
     };
-    let protocols: Vec<_> = languages.iter().map(watched).collect();
-    let mut event_loop = EventLoop::new(SimulatedKernel(network.clone()), protocols, &config);
+    let services = listeners.into_iter().map(watched);
+    let mut event_loop = EventLoop::new(SimulatedKernel(network.clone()), services, &config);
     loop {
         if let Err(error) = event_loop.round() {
             network.lock().fail(Invariant::NoPanic, None, error.to_string());
