@@ -45,7 +45,7 @@ impl Header {
                 Fate::IsBroken
             }
             2 => {
-                bytes.truncate(choices.below(bytes.len()));
+                bytes.truncate(1 + choices.below(bytes.len() - 1));
                 Fate::IsUnfinished
             }
             _ if is_silent && choices.chance(500) => {
