@@ -11,6 +11,7 @@ use crate::engine::thread_state::{BLOCK_LEN, ThreadState};
 use crate::measurement::causes::{ConnectionEnd, ReplyError};
 use crate::traffic::plan::Plan;
 use crate::traffic::reply_checker::Finding;
+use crate::traffic::script::ConnectionScript;
 
 /// Maximum number of reads per turn: a flooding server must not occupy the thread.
 const READS_PER_TURN: usize = 16;
@@ -31,8 +32,7 @@ impl LoadConnection {
     /// Fails if the connection is broken.
     pub fn flush(&mut self, plan: &Plan, state: &mut ThreadState) -> Result<(), Loss> {
         while self.unwritten > 0 {
-            let dialogue = self.script.dialogue();
-            let bytes = &dialogue.requests(self.place, self.unwritten)[self.offset..];
+            let bytes = &self.script.requests(self.place, self.unwritten)[self.offset..];
             let len = bytes.len();
             match self.stream.write(bytes) {
                 Ok(written) => {
@@ -53,10 +53,9 @@ impl LoadConnection {
     }
 
     fn written(&mut self, len: usize, plan: &Plan, state: &mut ThreadState) {
-        let dialogue = self.script.dialogue();
-        let (whole, whole_bytes) = dialogue.requests_within(self.place, self.offset + len);
+        let (whole, whole_bytes) = self.script.requests_within(self.place, self.offset + len);
         self.offset = self.offset + len - whole_bytes;
-        self.place = dialogue.after(self.place, whole);
+        self.place = self.script.after(self.place, whole);
         self.unwritten -= whole;
         if self.is_logging_in() {
             return;
@@ -65,7 +64,7 @@ impl LoadConnection {
         state.counts.sent_bytes += len as u64;
         if !plan.script.is_answered() {
             state.read_clock();
-            self.checker.skip(dialogue, whole);
+            self.checker.skip(self.script.dialogue(), whole);
             // No reply can wait for the generator.
             self.complete(whole, Duration::ZERO, state);
         }
@@ -122,12 +121,7 @@ impl LoadConnection {
                 .record(now.since(self.life.begun).saturating_sub(self.idle_before_first), 1);
         }
         loop {
-            match self.checker.next(
-                self.script.dialogue(),
-                &mut bytes,
-                self.in_flight,
-                &mut state.exchange_log(self.number),
-            ) {
+            match self.check(&mut bytes, state) {
                 Finding::Incomplete => return Ok(()),
                 Finding::Correct(1..) if self.is_logging_in() => self.complete_login(state),
                 Finding::Correct(count) => self.complete(count, lag, state),
@@ -152,6 +146,19 @@ impl LoadConnection {
                 }
                 Finding::Busy => return Err(Loss::Busy),
                 Finding::Closing(ending) => return Err(Loss::Ended(ending)),
+            }
+        }
+    }
+
+    /// Checks the start of the received bytes.
+    fn check(&mut self, bytes: &mut &[u8], state: &mut ThreadState) -> Finding {
+        let log = &mut state.exchange_log(self.number);
+        match &self.script {
+            ConnectionScript::Constant(script) => {
+                self.checker.next(&**script, bytes, self.in_flight, log)
+            }
+            ConnectionScript::Rendered(dialogue) => {
+                self.checker.next(&**dialogue, bytes, self.in_flight, log)
             }
         }
     }

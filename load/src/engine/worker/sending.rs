@@ -7,6 +7,7 @@ use tinytcp_core::os::moment::Moment;
 use tinytcp_core::os::table::Token;
 
 use super::Worker;
+use crate::engine::connection::Loss;
 use crate::measurement::settings::Pace;
 
 /// Number of tokens of ended connections that a queue may hold in any case.
@@ -21,8 +22,9 @@ impl Worker {
         if connection.is_over(now) {
             return self.retire(token);
         }
-        if connection.start_login(&mut self.state) {
-            return self.flush(token);
+        if connection.is_logging_in() && connection.start_login(&mut self.state) {
+            let result = connection.flush(&self.plan, &mut self.state).map(|()| false);
+            return self.flushed(token, result);
         }
         let room = if connection.is_queued { 0 } else { connection.room(depth, now) };
         match self.plan.settings.pace {
@@ -97,21 +99,23 @@ impl Worker {
     fn send(&mut self, token: Token, count: usize, number: u64, lag: Duration) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         connection.start_requests(count, number, lag, &mut self.state);
-        self.flush(token);
+        let result = connection.flush(&self.plan, &mut self.state).map(|()| connection.is_idle());
+        self.flushed(token, result);
     }
 
-    /// Sends the started requests of a connection.
-    fn flush(&mut self, token: Token) {
-        let Some(connection) = self.connections.get_mut(token) else { return };
-        match connection.flush(&self.plan, &mut self.state) {
+    /// Decides the next action of a connection after its requests were sent, as far as its socket
+    /// had room; the result is true if none waits for a reply.
+    fn flushed(&mut self, token: Token, result: Result<bool, Loss>) {
+        match result {
             // Requests without replies are complete when sent. The next ones wait for the next
             // round, so that all connections have a turn.
-            Ok(()) if connection.is_idle() && self.plan.settings.pace == Pace::Closed => {
+            Ok(true) if self.plan.settings.pace == Pace::Closed => {
+                let Some(connection) = self.connections.get_mut(token) else { return };
                 let pause = self.plan.settings.think + connection.pause();
-                self.pause(token, self.state.now.after(pause))
+                self.pause(token, self.state.now.after(pause));
             }
-            Ok(()) if connection.is_idle() => self.schedule_next(token),
-            Ok(()) => self.set_deadline(token),
+            Ok(true) => self.schedule_next(token),
+            Ok(false) => self.set_deadline(token),
             Err(loss) => self.handle_loss(token, loss),
         }
     }

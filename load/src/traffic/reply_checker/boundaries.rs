@@ -13,7 +13,7 @@ pub(super) const ITEM_BYTES_MAX: usize = 64 << 10;
 impl ReplyChecker {
     /// Returns where in `bytes` the reply ends that starts in `held`: `Some(None)` if the end is
     /// not there yet, `None` if the framing is unknown.
-    pub(super) fn item_end(&self, script: &dyn Dialogue, bytes: &[u8]) -> Option<Option<usize>> {
+    pub(super) fn item_end(&self, script: &impl Dialogue, bytes: &[u8]) -> Option<Option<usize>> {
         if self.greeted
             && let Expected::Until(end) = script.expected(self.next)
         {
@@ -41,7 +41,7 @@ impl ReplyChecker {
     }
 
     /// Like [`item_end`](Self::item_end). A header of an implausible length is not a frame.
-    fn end_of_frame(&self, script: &dyn Dialogue, bytes: &[u8]) -> Option<Option<usize>> {
+    fn end_of_frame(&self, script: &impl Dialogue, bytes: &[u8]) -> Option<Option<usize>> {
         let mut header = [0; HEADER_LEN];
         let known = self.held.iter().chain(bytes).take(HEADER_LEN);
         let known = header.iter_mut().zip(known).map(|(place, byte)| *place = *byte).count();
@@ -57,6 +57,6 @@ impl ReplyChecker {
 }
 
 /// Returns the maximum length of a reply.
-pub(super) fn item_bytes_max(script: &dyn Dialogue) -> usize {
+pub(super) fn item_bytes_max(script: &impl Dialogue) -> usize {
     script.reply_bytes_max().saturating_add(ITEM_BYTES_MAX)
 }

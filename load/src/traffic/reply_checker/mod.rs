@@ -108,7 +108,7 @@ impl ReplyChecker {
     /// no reply yet. The first exchanges of each kind of error are kept in `log`.
     pub fn next(
         &mut self,
-        script: &dyn Dialogue,
+        script: &impl Dialogue,
         bytes: &mut &[u8],
         in_flight: usize,
         log: &mut ExchangeLog<'_>,
@@ -134,7 +134,7 @@ impl ReplyChecker {
     /// differs.
     fn compare(
         &mut self,
-        script: &dyn Dialogue,
+        script: &impl Dialogue,
         bytes: &mut &[u8],
         count: usize,
     ) -> Option<Finding> {
@@ -165,7 +165,7 @@ impl ReplyChecker {
 
     fn greeting(
         &mut self,
-        script: &dyn Dialogue,
+        script: &impl Dialogue,
         bytes: &mut &[u8],
         log: &mut ExchangeLog<'_>,
     ) -> Finding {
@@ -188,7 +188,7 @@ impl ReplyChecker {
     /// Parses one reply as a whole.
     fn parse(
         &mut self,
-        script: &dyn Dialogue,
+        script: &impl Dialogue,
         bytes: &mut &[u8],
         in_flight: usize,
         log: &mut ExchangeLog<'_>,
@@ -229,7 +229,7 @@ impl ReplyChecker {
     /// Handles held bytes that cannot be parsed: if no request is in flight, they are surplus.
     fn unreadable(
         &self,
-        script: &dyn Dialogue,
+        script: &impl Dialogue,
         in_flight: usize,
         log: &mut ExchangeLog<'_>,
     ) -> Finding {
@@ -267,7 +267,7 @@ impl ReplyChecker {
     /// Classifies a complete reply.
     fn classify(
         &mut self,
-        script: &dyn Dialogue,
+        script: &impl Dialogue,
         item: &[u8],
         in_flight: usize,
         log: &mut ExchangeLog<'_>,
@@ -323,7 +323,7 @@ impl ReplyChecker {
         finding
     }
 
-    fn advance(&mut self, script: &dyn Dialogue, count: usize) {
+    fn advance(&mut self, script: &impl Dialogue, count: usize) {
         self.next = script.after(self.next, count);
         self.trusted = true;
     }

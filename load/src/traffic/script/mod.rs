@@ -79,6 +79,34 @@ pub enum ConnectionScript {
 }
 
 impl ConnectionScript {
+    /// Returns the bytes of `count` requests from `place`, or of as many as one slice has.
+    #[must_use]
+    pub fn requests(&self, place: usize, count: usize) -> &[u8] {
+        match self {
+            Self::Constant(script) => script.requests(place, count),
+            Self::Rendered(dialogue) => dialogue.requests(place, count),
+        }
+    }
+
+    /// Returns how many requests from `place` end within their first `len` bytes, and the length of
+    /// those.
+    #[must_use]
+    pub fn requests_within(&self, place: usize, len: usize) -> (usize, usize) {
+        match self {
+            Self::Constant(script) => script.requests_within(place, len),
+            Self::Rendered(dialogue) => dialogue.requests_within(place, len),
+        }
+    }
+
+    /// Returns the place `count` messages after `place`.
+    #[must_use]
+    pub fn after(&self, place: usize, count: usize) -> usize {
+        match self {
+            Self::Constant(script) => script.after(place, count),
+            Self::Rendered(dialogue) => dialogue.after(place, count),
+        }
+    }
+
     /// Returns the requests and replies.
     #[must_use]
     pub fn dialogue(&self) -> &dyn Dialogue {
