@@ -98,8 +98,8 @@ pub trait System {
     fn register(&mut self, socket: &mut Self::Socket, token: Token) -> io::Result<()>;
 
     /// Lets no new connection begin at the ports that other processes share. Returns the time after
-    /// which those that have begun can be accepted; `None` if no port is shared, and after the first
-    /// call.
+    /// which those that have begun can be accepted; `None` if no port is shared, and from the
+    /// second call on.
     fn hold_back(&mut self) -> Option<Duration> {
         None
     }
