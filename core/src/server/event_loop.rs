@@ -531,6 +531,8 @@ impl<S: System> EventLoop<S> {
 
     /// Closes all open connections and returns the final state.
     fn finish(mut self) -> Status {
+        // A drain ends here too, when its last connection is closed.
+        self.shared.status.state = State::Stopping;
         self.observer.observe(&self.shared.status);
         let tokens: Vec<Token> = self.table.tokens().collect();
         for token in tokens {
