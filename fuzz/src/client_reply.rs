@@ -39,7 +39,7 @@ fn due(protocol: ProtocolName, line: &[u8]) -> DueAnswer {
         Ok(Request::Answered(due) | Request::Last(Some(due))) => due,
         Ok(Request::Unanswered | Request::Last(None)) => unasked(protocol),
         Err(error) => {
-            assert!(!error.chars().any(char::is_control), "{error:?}");
+            assert!(!error.to_string().chars().any(char::is_control), "{error:?}");
             unasked(protocol)
         }
     }

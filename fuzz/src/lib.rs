@@ -6,6 +6,7 @@
 //!              text  binary  echo  chat         a session against the protocol's page
 //!              client_reply  client_request     the client against any server, and against ours
 //!              admin                            a request to the administrative listener
+//!              proxy                            the header of a proxy against another parser
 //!              stream                           the whole loop in a simulated world
 //!      |
 //!      +-- plan        how the fuzzer cuts the bytes, and when the peer falls quiet
@@ -25,6 +26,7 @@ pub mod frames;
 pub mod lines;
 mod log_lines;
 mod plan;
+pub mod proxy;
 pub mod seeds;
 #[path = "../../tests/simulation/simulator/mod.rs"]
 mod simulator;
@@ -44,7 +46,7 @@ mod transcripts;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("admin", admin::check),
     ("lines", lines::check),
     ("frames", frames::check),
@@ -54,5 +56,6 @@ pub const TARGETS: [Target; 10] = [
     ("chat", chat::check),
     ("client_reply", client_reply::check),
     ("client_request", client_request::check),
+    ("proxy", proxy::check),
     ("stream", stream::check),
 ];

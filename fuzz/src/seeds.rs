@@ -38,6 +38,7 @@ pub fn of_page(page: &str) -> Vec<Seed> {
     }
     seeds.extend((1..=8).map(world));
     seeds.extend(REQUESTS.iter().zip(1..).map(request));
+    seeds.extend(HEADERS.iter().zip(1..).map(header));
     seeds
 }
 
@@ -53,6 +54,20 @@ const REQUESTS: [&[u8]; 6] = [
 
 fn request((bytes, number): (&&[u8], usize)) -> Seed {
     Seed { target: "admin", name: format!("request-{number}"), bytes: [b"\0", *bytes].concat() }
+}
+
+/// Headers of proxies.
+const HEADERS: [&[u8]; 6] = [
+    b"PROXY TCP4 192.0.2.7 198.51.100.1 51234 40000\r\nTIME\n",
+    b"PROXY TCP6 2001:db8::7 ::ffff:198.51.100.1 51234 40000\r\n",
+    b"PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x10\xc0\0\x02\x07\xc6\x33\x64\x01\xc8\x22\x9c\x40\x04\0\x01\0TIME\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x20\x11\0\x0c\xc0\0\x02\x07\xc6\x33\x64\x01\xc8\x22\x9c\x40",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x21\x0f\xf1",
+];
+
+fn header((bytes, number): (&&[u8], usize)) -> Seed {
+    Seed { target: "proxy", name: format!("header-{number}"), bytes: [b"\0", *bytes].concat() }
 }
 
 /// A world of the simulation: bytes without a pattern, of which each is a choice.
