@@ -7,6 +7,7 @@
 mod support;
 
 mod activity_log;
+mod address_limits;
 mod address_space;
 mod admin;
 mod alerts;
