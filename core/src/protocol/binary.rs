@@ -66,14 +66,14 @@ impl Binary {
     ///
     /// # Panics
     /// If a session of the protocol exists.
-    #[expect(clippy::expect_used, reason = "a program calls it, no peer")]
     #[must_use]
     pub fn without_command(mut self, code: u8) -> Self {
-        let commands = Arc::get_mut(&mut self.commands)
-            .expect("a protocol is set up before its first session");
-        if let Some(found) = commands.iter().position(|command| command.key == code) {
-            commands.remove(found);
-        }
+        let commands = Arc::get_mut(&mut self.commands);
+        assert!(commands.is_some(), "a protocol is set up before its first session");
+        let _removed = commands.and_then(|commands| {
+            let found = commands.iter().position(|command| command.key == code)?;
+            Some(commands.remove(found))
+        });
         self
     }
 }

@@ -83,11 +83,10 @@ impl Text {
     /// # Panics
     /// If `banner` has a line break, or if a session of the protocol exists.
     #[must_use]
-    pub fn with_banner(mut self, banner: impl Into<String>) -> Self {
+    pub fn with_banner(self, banner: impl Into<String>) -> Self {
         let banner = banner.into();
         assert!(!banner.contains(['\r', '\n']), "a banner is one line");
-        self.shared().banner = banner;
-        self
+        self.set_up(|shared| shared.banner = banner)
     }
 
     /// Removes the first command of that name, in any case of letters. A later command of the same
@@ -96,15 +95,16 @@ impl Text {
     /// # Panics
     /// If a session of the protocol exists.
     #[must_use]
-    pub fn without_command(mut self, name: &str) -> Self {
-        self.shared().table.remove(name);
-        self
+    pub fn without_command(self, name: &str) -> Self {
+        self.set_up(|shared| shared.table.remove(name))
     }
 
-    /// Returns the data for a change; a session would share it.
-    #[expect(clippy::expect_used, reason = "a program calls it, no peer")]
-    fn shared(&mut self) -> &mut Shared {
-        Arc::get_mut(&mut self.shared).expect("a protocol is set up before its first session")
+    /// Changes the data before a session shares it.
+    fn set_up(mut self, change: impl FnOnce(&mut Shared)) -> Self {
+        let shared = Arc::get_mut(&mut self.shared);
+        assert!(shared.is_some(), "a protocol is set up before its first session");
+        let _changed = shared.map(change);
+        self
     }
 }
 
