@@ -11,7 +11,7 @@ use crate::plan::Plan;
 /// The first line of the stream is asked; the rest is what the server says to that.
 ///
 /// Nothing that the client shows was not said, nothing is shown twice or out of order, and nothing
-/// shown on a terminal drives it. LineDecoder and frames come out the same however they are cut; where an
+/// shown on a terminal drives it. Lines and frames come out the same however they are cut; where an
 /// answer has no end but silence, the pieces count.
 pub fn check(data: &[u8]) {
     let plan = Plan::new(data);

@@ -61,7 +61,8 @@ const HEADERS: [&[u8]; 6] = [
     b"PROXY TCP4 192.0.2.7 198.51.100.1 51234 40000\r\nTIME\n",
     b"PROXY TCP6 2001:db8::7 ::ffff:198.51.100.1 51234 40000\r\n",
     b"PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535\r\n",
-    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x10\xc0\0\x02\x07\xc6\x33\x64\x01\xc8\x22\x9c\x40\x04\0\x01\0TIME\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x10\xc0\0\x02\x07\
+      \xc6\x33\x64\x01\xc8\x22\x9c\x40\x04\0\x01\0TIME\n",
     b"\r\n\r\n\0\r\nQUIT\n\x20\x11\0\x0c\xc0\0\x02\x07\xc6\x33\x64\x01\xc8\x22\x9c\x40",
     b"\r\n\r\n\0\r\nQUIT\n\x21\x21\x0f\xf1",
 ];
