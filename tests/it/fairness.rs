@@ -1,7 +1,7 @@
 //! One thread serves all connections: a flood on some of them must not keep the others waiting.
 //!
-//! Here are a real kernel and real floods. `core/src/server/loop_tests/fairness.rs` counts the turns
-//! that come before an answer, and the bytes of each.
+//! Here are a real kernel and real floods. `core/src/server/loop_tests/fairness.rs` counts the
+//! turns that come before an answer, and the bytes of each.
 //!
 //! The test does all of it in one thread. It lets the flood move a portion only where no polite
 //! peer has been answered, so that the bytes of the flood between a request and its answer measure

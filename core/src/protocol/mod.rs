@@ -141,8 +141,8 @@ pub trait Session: Send {
     }
 
     /// True if a connection of this protocol may begin with bytes that look like a TLS handshake
-    /// (see [`tls::is_handshake`]). By default such a connection is closed with [`Farewell::NotTls`],
-    /// and the session does not get its bytes.
+    /// (see [`tls::is_handshake`]). By default such a connection is closed with
+    /// [`Farewell::NotTls`], and the session does not get its bytes.
     ///
     /// [`tls::is_handshake`]: crate::wire::tls::is_handshake
     fn may_begin_as_tls(&self) -> bool {

@@ -38,7 +38,7 @@ invariants! {
     NoSpinning 15 "the loop sleeps exactly until the next deadline when no connection is ready",
     ShutdownEnds 16 "a shutdown answers all that had arrived and ends in time",
     GradualClose 17 "a drain spreads its closes evenly over its time",
-    PeerKnown 18 "a connection of a proxy is served once its header is whole, for the peer it names",
+    PeerKnown 18 "a proxied connection is served once its header is whole, for the peer it names",
 }
 
 /// An invariant that did not hold.
