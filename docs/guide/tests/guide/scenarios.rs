@@ -1,5 +1,6 @@
 //! The clients of the guide. Each does one thing to a program and returns what came of it.
 
+use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -181,16 +182,26 @@ pub fn reset_before_accept(program: &Program) -> bool {
     next.try_send(b"hello\n") && next.try_expect(b"hello\n")
 }
 
-/// Step 6. Two hundred clients connect while the program accepts nothing.
+/// The clients of [`fill_the_queue`]: more than 128 places take, even where the kernel counts the
+/// last handshakes late.
+pub const QUEUED_CLIENTS: usize = 200;
+
+/// Step 6. [`QUEUED_CLIENTS`] clients connect while the program accepts nothing.
 ///
-/// Returns true when the queue has a place for each of them.
+/// Returns true when the queue has a place for each of them. A full queue stays full, however long
+/// a client waits.
 pub fn fill_the_queue(program: &Program, patience: Duration) -> bool {
-    const CLIENTS: usize = 200;
     let mut queued = Vec::new();
     program.while_stopped(|| {
-        queued.extend((0..CLIENTS).map_while(|_| program.connect_within(patience)));
+        queued.extend((0..QUEUED_CLIENTS).map_while(|_| program.connect_within(patience)));
     });
-    queued.len() == CLIENTS
+    queued.len() == QUEUED_CLIENTS
+}
+
+/// The longest queue that this kernel keeps, whatever a program asks for.
+pub fn longest_queue() -> usize {
+    let text = fs::read_to_string("/proc/sys/net/core/somaxconn").expect("Linux reports it");
+    text.trim().parse().expect("a number")
 }
 
 /// Step 7. A client leaves at the moment at which the program closes its connection to make room
