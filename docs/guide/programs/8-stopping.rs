@@ -1,11 +1,15 @@
 //! Step 8: deadlines wake the loop, and a stop answers what has arrived.
 
+#[path = "8-connection.rs"]
+mod connection;
+
 use std::collections::VecDeque;
 use std::fmt::Arguments;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::io::{self, ErrorKind, Write};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use connection::{Connection, Turn, would_block};
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
@@ -28,26 +32,8 @@ const BACKLOG: i32 = 1024;
 /// How long nothing is accepted after an error, unless a connection is closed meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// How many bytes one read may return.
-const CHUNK: usize = 4096;
-
-/// The longest line that is answered.
-const LINE_BYTES_MAX: usize = 64 << 10;
-
-/// The high-water mark: while this many bytes of answers wait, no request is read.
-const HIGH_WATER: usize = 64 << 10;
-
-/// How many bytes are discarded after the last answer, at most.
-const LINGER_BYTES_MAX: usize = 1 << 20;
-
-/// For how long the client's end of input is awaited after the last answer.
-const LINGER: Duration = Duration::from_secs(2);
-
 /// How long a stop may take.
 const DRAIN: Duration = Duration::from_secs(5);
-
-/// The budget: a turn that has read this many bytes is over.
-const TURN_BYTES_MAX: usize = 16 << 10;
 
 fn main() -> io::Result<()> {
     let addr = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:7007".to_owned());
@@ -79,54 +65,6 @@ struct Server {
 struct Table {
     slab: Slab<(Token, Connection)>,
     generation: usize,
-}
-
-struct Connection {
-    stream: TcpStream,
-    /// The beginning of a line, whose end has not arrived yet.
-    input: Vec<u8>,
-    /// How many bytes of the input are known to hold no newline.
-    searched: usize,
-    /// Answers that the kernel has not taken yet.
-    output: Vec<u8>,
-    phase: Phase,
-    /// True exactly when the client has ended its input and all of it has been read.
-    input_ended: bool,
-    /// True exactly when an event has reported the end of the client's input.
-    peer_closed: bool,
-    /// How many bytes were discarded after the last answer.
-    discarded: usize,
-    /// True exactly when the connection ends as soon as a read finds nothing more.
-    stopping: bool,
-    /// When bytes were last received or sent.
-    last_moved: Instant,
-    /// For how long it may stay as it is from then on.
-    timeout: Duration,
-    /// Remembered readiness: false once a read has found nothing, until an event follows.
-    readable: bool,
-    /// True exactly when it is in the run queue.
-    queued: bool,
-}
-
-/// How far a connection is on its way out.
-#[derive(PartialEq)]
-enum Phase {
-    /// It reads requests.
-    Open,
-    /// It reads no more requests. The last answers wait for the client.
-    Flushing,
-    /// The client has all answers. Its end of input is awaited, and what comes before is discarded.
-    Lingering,
-}
-
-/// What a connection needs after its turn.
-enum Turn {
-    /// The next event.
-    Idle,
-    /// Another turn: it has spent its budget.
-    Yield,
-    /// Its end.
-    Close,
 }
 
 impl Server {
@@ -279,21 +217,7 @@ impl Server {
         let interest = Interest::READABLE | Interest::WRITABLE;
         let token = self.connections.next_token();
         self.poll.registry().register(&mut stream, token, interest)?;
-        self.connections.insert(Connection {
-            stream,
-            input: Vec::new(),
-            searched: 0,
-            output: Vec::new(),
-            phase: Phase::Open,
-            input_ended: false,
-            peer_closed: false,
-            discarded: 0,
-            stopping: false,
-            last_moved: Instant::now(),
-            timeout: self.idle,
-            readable: false,
-            queued: false,
-        });
+        self.connections.insert(Connection::new(stream, self.idle));
         Ok(())
     }
 
@@ -368,120 +292,6 @@ fn key_of(token: Token) -> usize {
     token.0 & ((1 << GENERATION_SHIFT) - 1)
 }
 
-impl Connection {
-    /// Reads requests and sends answers, until nothing moves or the budget is spent.
-    fn drive(&mut self) -> io::Result<Turn> {
-        let mut turn_bytes = 0;
-        loop {
-            self.flush()?;
-            if self.phase == Phase::Open && self.stopping && !self.readable {
-                self.phase = Phase::Flushing;
-            }
-            if self.phase == Phase::Flushing && self.output.is_empty() {
-                if self.input_ended {
-                    return Ok(Turn::Close);
-                }
-                // Closing now would reset the connection if the client has sent more than was
-                // read, and a reset destroys answers on their way.
-                self.stream.shutdown(Shutdown::Write)?;
-                self.phase = Phase::Lingering;
-                self.last_moved = Instant::now();
-                self.timeout = LINGER;
-            }
-            let is_over = self.input_ended || self.discarded > LINGER_BYTES_MAX;
-            if self.phase == Phase::Lingering && is_over {
-                return Ok(Turn::Close);
-            }
-            let wants_fill = self.phase != Phase::Flushing && self.output.len() < HIGH_WATER;
-            if !self.readable || !wants_fill {
-                return Ok(Turn::Idle); // an event follows
-            }
-            if turn_bytes >= TURN_BYTES_MAX {
-                return Ok(Turn::Yield); // no event follows: the bytes are there already
-            }
-            turn_bytes += self.fill()?;
-        }
-    }
-
-    /// Its deadline. A byte moves it, and costs no more than this addition.
-    fn due(&self) -> Instant {
-        self.last_moved + self.timeout
-    }
-
-    /// Reads once. Returns the number of bytes.
-    fn fill(&mut self) -> io::Result<usize> {
-        let mut buf = [0; CHUNK];
-        let len = match self.stream.read(&mut buf) {
-            Err(error) if would_block(&error) => {
-                self.readable = false;
-                return Ok(0);
-            }
-            result => result?,
-        };
-        if len < CHUNK {
-            // A short read has emptied the socket. The next read would find nothing: it is saved.
-            // No event follows for an end of input that came together with these bytes.
-            self.readable = false;
-            self.input_ended = len == 0 || self.peer_closed;
-        }
-        if self.phase == Phase::Lingering {
-            self.discarded += len;
-            return Ok(len);
-        }
-        self.last_moved = Instant::now();
-        self.input.extend_from_slice(&buf[..len]);
-        self.advance();
-        if self.input_ended {
-            self.phase = Phase::Flushing;
-        }
-        Ok(len)
-    }
-
-    /// Answers the whole lines of the input.
-    fn advance(&mut self) {
-        let mut consumed = 0;
-        // The search goes on where the last one ended: a long line that comes in small pieces is
-        // searched once, not once for each piece.
-        while let Some(at) = self.input[self.searched..].iter().position(|byte| *byte == b'\n') {
-            self.searched += at + 1;
-            let line = &self.input[consumed..self.searched];
-            consumed = self.searched;
-            if line == b"QUIT\n" {
-                return self.end(b"BYE\n");
-            }
-            self.output.extend_from_slice(line);
-        }
-        self.input.drain(..consumed);
-        self.searched = self.input.len();
-        if self.searched > LINE_BYTES_MAX {
-            self.end(b"ERROR LINE_TOO_LONG\n");
-        }
-    }
-
-    /// Ends the conversation with a last answer.
-    fn end(&mut self, answer: &[u8]) {
-        self.output.extend_from_slice(answer);
-        self.input = Vec::new();
-        self.phase = Phase::Flushing;
-    }
-
-    /// Writes as much of the output as the kernel takes.
-    fn flush(&mut self) -> io::Result<()> {
-        while !self.output.is_empty() {
-            match self.stream.write(&self.output) {
-                Ok(len) => {
-                    self.output.drain(..len);
-                    self.last_moved = Instant::now();
-                }
-                // The kernel is full. An event follows when it has room again.
-                Err(error) if would_block(&error) => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Listens with a backlog of our own: `TcpListener::bind` asks the kernel for 128.
 fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
@@ -490,11 +300,6 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
     Ok(TcpListener::from_std(socket.into()))
-}
-
-/// True exactly when the call has nothing to do now and an event will follow.
-fn would_block(error: &io::Error) -> bool {
-    error.kind() == ErrorKind::WouldBlock
 }
 
 /// Prints a line. It does not panic when the reader of the output has gone, as `println!` does.

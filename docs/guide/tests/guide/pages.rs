@@ -74,6 +74,10 @@ fn each_program_is_linked_from_the_page_of_its_step() {
         assert!(page(step).contains(&format!("(programs/{name}.rs)")), "{name} is not linked");
         assert!(page(0).contains(&format!("| `{name}` |")), "{name} is not in the table");
     }
+    for step in [7, 8] {
+        let name = format!("{step}-connection.rs");
+        assert!(page(step).contains(&format!("(programs/{name})")), "{name} is not linked");
+    }
 }
 
 /// True when `name` is introduced in the source: as a function, a type or a constant.
