@@ -98,9 +98,9 @@ fn every_example_of_the_help_works() {
             .into_iter()
             .map(|word| if word == "session.txt" { script.path().to_owned() } else { word })
             .collect();
-        // The preflight opens nothing. `merge` has no such flag, and finds no files.
-        let preflight =
-            (words.first().map(String::as_str) != Some("merge")).then_some("--preflight");
+        // The preflight opens nothing. `merge` and `compare` have no such flag, and find no files.
+        let reads = words.first().is_some_and(|word| word == "merge" || word == "compare");
+        let preflight = (!reads).then_some("--preflight");
         let arguments: Vec<&str> = words.iter().map(String::as_str).chain(preflight).collect();
         let ended = run(&arguments);
         // The machine may lack resources, and the reports to merge do not exist.

@@ -3,9 +3,10 @@
 use std::fs::OpenOptions;
 use std::io;
 
-use crate::runs::{Scratch, generator, run};
-use crate::servers::{right, text};
+use crate::runs::{Running, Scratch, generator, run};
+use crate::servers::{Counter, right, text};
 use crate::support::program;
+use crate::support::wait::wait_until;
 
 const SHORT: [&str; 5] = ["-q", "-c", "2", "-d", "100ms"];
 
@@ -38,6 +39,22 @@ fn an_unwritable_file_is_one_line_after_the_report() {
     ended.complaining_in_one_line("tinytcp-load").saying("cannot write /dev/full: ");
     assert!(ended.text().contains("Verdict"), "{ended:?}");
     assert!(json.text().is_some(), "the other file is written");
+}
+
+#[test]
+fn a_report_is_absent_until_it_is_complete() {
+    let answered = Counter::default();
+    let counted = answered.clone();
+    let url = text(move |line| {
+        counted.add();
+        right(line)
+    });
+    let mut running = Running::start(generator(&[&url, "-c", "1", "-d", "60s"]));
+    wait_until("requests are answered", || answered.get() > 10);
+    assert_eq!(running.report.text(), None);
+    running.child.kill().expect("a child");
+    program::wait(&mut running.child);
+    assert_eq!(running.report.text(), None);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod support;
 mod agreement;
 mod arguments;
 mod blame;
+mod compare;
 mod connecting;
 mod exchanges;
 mod files;

@@ -92,7 +92,7 @@ impl Drop for Scratch {
 /// A run in progress.
 pub struct Running {
     pub child: Child,
-    report: Scratch,
+    pub report: Scratch,
 }
 
 impl Running {

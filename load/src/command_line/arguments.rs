@@ -10,12 +10,11 @@ use tinytcp_cli::target::ProtocolName;
 use tinytcp_cli::units;
 
 use super::help;
+use super::output_arguments::OutputArguments;
 use super::rates::{self, Rates, Stages};
 use super::values::{self, ArrivalsName, Sources};
-use crate::judgement::gates::Gate;
 use crate::judgement::objective::Objective;
 use crate::measurement::settings::{Lifetime, Pace};
-use crate::report::Paths;
 
 /// Load-tests a TCP server and checks every reply: the protocols of tinytcp, or raw bytes.
 #[derive(Debug, Parser)]
@@ -28,10 +27,10 @@ use crate::report::Paths;
 )]
 #[command(
     override_usage = "tinytcp-load [OPTIONS] [TARGET | HOST PORT]\n       tinytcp-load merge \
-     A.json B.json..."
+     A.json B.json...\n       tinytcp-load compare BEFORE.json AFTER.json"
 )]
 pub struct Arguments {
-    /// The server: URL, HOST:PORT, HOST, or HOST PORT; or `merge` and the JSON reports to merge
+    /// The server: URL, HOST:PORT, HOST, or HOST PORT; or `merge` or `compare` and JSON reports
     ///
     /// A server is a URL whose scheme is the protocol (text://127.0.0.1:40000,
     /// text+unix:///run/tinytcp.sock), HOST, HOST:PORT, or HOST PORT; with --raw, it is
@@ -284,34 +283,13 @@ pub struct Arguments {
     )]
     pub greeting: Option<String>,
 
-    /// Exit with 3 if this condition is met: 'p99>5ms', 'errors>0.1%' or 'rate<50k'; repeatable,
-    /// also with merge
-    #[arg(long, value_name = "GATE", env = "TINYTCP_FAIL_IF", value_delimiter = ',')]
-    pub fail_if: Vec<Gate>,
-
-    /// Write the complete report as JSON; - is stdout, and the printed report then goes to stderr
-    #[arg(long, value_name = "FILE", env = "TINYTCP_JSON")]
-    pub json: Option<PathBuf>,
-
-    /// Write a CSV file with one row per time slice
-    #[arg(long, value_name = "FILE", env = "TINYTCP_CSV")]
-    pub csv: Option<PathBuf>,
-
-    /// Write an HTML page with charts
-    #[arg(long, value_name = "FILE", env = "TINYTCP_HTML")]
-    pub html: Option<PathBuf>,
-
-    /// Write the latencies in the text format of HdrHistogram tools
-    #[arg(long, value_name = "FILE", env = "TINYTCP_HGRM")]
-    pub hgrm: Option<PathBuf>,
-
     /// Only print the ports, descriptors and memory that the run needs; open nothing
     #[arg(long, env = "TINYTCP_PREFLIGHT")]
     pub preflight: bool,
 
-    /// Show no progress, and no report if a file goes to stdout
-    #[arg(short, long, env = "TINYTCP_QUIET")]
-    pub quiet: bool,
+    /// The report and its files.
+    #[command(flatten)]
+    pub output: OutputArguments,
 }
 
 impl Arguments {
@@ -332,19 +310,25 @@ impl Arguments {
     /// Environment variables are not checked: they can be set for several runs.
     #[must_use]
     pub fn useless(&self) -> Option<String> {
-        const OF_MERGE: [&str; 7] = ["words", "fail_if", "json", "csv", "html", "hgrm", "quiet"];
+        const OF_MERGE: &[&str] = &["words", "fail_if", "json", "csv", "html", "hgrm", "quiet"];
+        const OF_COMPARE: &[&str] = &["words", "fail_if", "json"];
         // The same arguments were parsed before, so this cannot fail.
         let matches = Self::command().try_get_matches().ok()?;
         let is_given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-        if self.words.first().is_some_and(|word| word == "merge") {
+        let useful = match self.words.first().map(String::as_str) {
+            Some("merge") => Some(("merge", OF_MERGE)),
+            Some("compare") => Some(("compare", OF_COMPARE)),
+            _ => None,
+        };
+        if let Some((action, useful)) = useful {
             let command = Self::command();
             let useless = command.get_arguments().find(|argument| {
                 let id = argument.get_id().as_str();
-                !OF_MERGE.contains(&id) && is_given(id)
+                !useful.contains(&id) && is_given(id)
             });
             return useless
                 .and_then(Arg::get_long)
-                .map(|flag| format!("--{flag} has no effect with merge: leave it out"));
+                .map(|flag| format!("--{flag} has no effect with {action}: leave it out"));
         }
         if is_given("heartbeat") && !self.hold {
             return Some(
@@ -361,17 +345,6 @@ impl Arguments {
                 Some("--find-max starts at one rate: use -R A instead of -R A:B".into())
             }
             _ => None,
-        }
-    }
-
-    /// Returns the report files to write.
-    #[must_use]
-    pub fn paths(&self) -> Paths {
-        Paths {
-            json: self.json.clone(),
-            csv: self.csv.clone(),
-            html: self.html.clone(),
-            hgrm: self.hgrm.clone(),
         }
     }
 }

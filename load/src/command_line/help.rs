@@ -17,7 +17,8 @@ Examples:
   tinytcp-load tcp://127.0.0.1:6379 --raw -m 'PING\\r\\n' --expect '+PONG\\r\\n'
   tinytcp-load tcp://127.0.0.1:6379 --raw -m 'SET k{n} {hex:8}\r\n' --expect '+OK\r\n'
   tinytcp-load tcp://127.0.0.1:6379 --raw --script session.txt
-  tinytcp-load merge a.json b.json                  one report from several machines";
+  tinytcp-load merge a.json b.json                  one report from several machines
+  tinytcp-load compare a.json b.json                what has changed, and gates of changes";
 
 /// The exit codes after the flags.
 pub const EXIT_CODES: &str = "\

@@ -3,6 +3,7 @@
 pub mod arguments;
 pub mod help;
 pub mod messages;
+pub mod output_arguments;
 pub mod preflight;
 pub mod rates;
 pub mod source_addresses;
@@ -20,6 +21,7 @@ use crate::engine::run;
 use crate::error::LoadError;
 use crate::judgement::search;
 use crate::measurement::settings::{Pace, RunSettings};
+use crate::report::compare::Comparison;
 use crate::report::progress::ProgressDisplay;
 use crate::report::{self, Report, merge};
 use crate::traffic::plan::Plan;
@@ -45,7 +47,7 @@ pub fn command() -> clap::Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments: Arguments = tinytcp_cli::parse();
-    if arguments.paths().stdout_count() > 1 {
+    if arguments.output.paths().stdout_count() > 1 {
         tinytcp_cli::refuse::<Arguments>(
             "only one of --json, --csv, --html and --hgrm can go to stdout (-)",
         );
@@ -53,8 +55,17 @@ pub fn main() -> ExitCode {
     if let Some(useless) = arguments.useless() {
         tinytcp_cli::refuse::<Arguments>(useless);
     }
+    let is_comparison = arguments.words.first().is_some_and(|word| word == "compare");
+    if let Some(gate) = arguments.output.fail_if.iter().find(|gate| gate.is_of_comparison())
+        && !is_comparison
+    {
+        tinytcp_cli::refuse::<Arguments>(format_args!(
+            "the gate '{gate}' is for compare: leave out its sign, or compare two reports"
+        ));
+    }
     let result = match arguments.words.split_first() {
         Some((word, files)) if word == "merge" => merged(files, &arguments),
+        Some((word, files)) if word == "compare" => compared(files, &arguments),
         _ => measured(&arguments),
     };
     match result {
@@ -73,7 +84,27 @@ fn merged(files: &[String], arguments: &Arguments) -> Result<u8, LoadError> {
     }
     let reports =
         files.iter().map(|file| report::read(file.as_ref())).collect::<Result<Vec<_>, _>>()?;
-    show(&merge::merge(reports, &arguments.fail_if)?, arguments)
+    show(&merge::merge(reports, &arguments.output.fail_if)?, arguments)
+}
+
+/// Compares two reports.
+fn compared(files: &[String], arguments: &Arguments) -> Result<u8, LoadError> {
+    let [before, after] = files else {
+        tinytcp_cli::refuse::<Arguments>(
+            "compare needs two JSON reports, as in compare before.json after.json",
+        );
+    };
+    let (before, after) = (report::read(before.as_ref())?, report::read(after.as_ref())?);
+    let comparison = Comparison::new(&before, &after, &arguments.output.fail_if);
+    if let Some(path) = &arguments.output.json {
+        report::write_file(path, &comparison.json())?;
+    }
+    if arguments.output.paths().stdout_count() == 0 {
+        let is_coloured = tinytcp_cli::is_coloured(io::stdout().is_terminal());
+        // A closed stdout is no failure: the file and the exit code still count.
+        let _ = io::stdout().write_all(comparison.text(is_coloured).as_bytes());
+    }
+    Ok(comparison.exit_code())
 }
 
 /// Makes a run, or the runs of a search.
@@ -88,23 +119,26 @@ fn measured(arguments: &Arguments) -> Result<u8, LoadError> {
     if !ready(&first, &machine, arguments.preflight)? {
         return Ok(0);
     }
-    report::create_files(&arguments.paths())?;
+    report::check_files(&arguments.output.paths())?;
     let interruption = Interruption::by(&[libc::SIGINT, libc::SIGTERM]).map_err(|error| {
         LoadError::System { action: "catch signals", error, remedy: "start it again" }
     })?;
     let Some(objective) = &arguments.find_max else {
-        let mut progress = progress(&first.settings, arguments.quiet);
+        let mut progress = progress(&first.settings, arguments.output.quiet);
         let outcome = run::run(first, &interruption, &mut progress)?;
-        return show(&Report::new(&outcome, &arguments.fail_if), arguments);
+        return show(&Report::new(&outcome, &arguments.output.fail_if), arguments);
     };
     let start = arguments.rate.map_or(SEARCH_START, |(from, _)| from);
     let found = search::find_max(objective, start, first.settings.duration, |trial| {
         let mut plan = plan(Pace::Open { from: trial.rate, to: trial.rate })?;
         plan.settings.duration = trial.duration;
-        let mut progress = progress(&plan.settings, arguments.quiet).of(trial);
+        let mut progress = progress(&plan.settings, arguments.output.quiet).of(trial);
         run::run(plan, &interruption, &mut progress)
     })?;
-    show(&Report::new(&found.outcome, &arguments.fail_if).with_search(found.search), arguments)
+    show(
+        &Report::new(&found.outcome, &arguments.output.fail_if).with_search(found.search),
+        arguments,
+    )
 }
 
 fn progress(settings: &RunSettings, is_quiet: bool) -> ProgressDisplay {
@@ -136,7 +170,7 @@ fn ready(plan: &Plan, machine: &Machine, is_all: bool) -> Result<bool, LoadError
 /// Prints the report and writes its files. If a file goes to stdout, the report goes to stderr, or
 /// nowhere with --quiet.
 fn show(report: &Report, arguments: &Arguments) -> Result<u8, LoadError> {
-    let paths = arguments.paths();
+    let paths = arguments.output.paths();
     let is_on_stdout = paths.stdout_count() == 0;
     let is_terminal =
         if is_on_stdout { io::stdout().is_terminal() } else { io::stderr().is_terminal() };
@@ -146,7 +180,7 @@ fn show(report: &Report, arguments: &Arguments) -> Result<u8, LoadError> {
     } else {
         WIDTH
     };
-    let mut out: Box<dyn Write> = match (is_on_stdout, arguments.quiet) {
+    let mut out: Box<dyn Write> = match (is_on_stdout, arguments.output.quiet) {
         (true, _) => Box::new(io::stdout().lock()),
         (false, false) => Box::new(io::stderr().lock()),
         (false, true) => Box::new(io::sink()),
@@ -155,7 +189,7 @@ fn show(report: &Report, arguments: &Arguments) -> Result<u8, LoadError> {
     let _ = report::print(report, &mut out, is_coloured, width);
     drop(out);
     let written = report::write_files(report, &paths)?;
-    if !arguments.quiet && !written.is_empty() {
+    if !arguments.output.quiet && !written.is_empty() {
         // A closed stderr is no failure.
         let _ = writeln!(io::stderr(), "Wrote {}", shown(written.join(", ").as_bytes()));
     }

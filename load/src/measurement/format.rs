@@ -86,6 +86,16 @@ pub fn percent(ratio: f64) -> String {
     }
 }
 
+/// Formats a change as a share, with its sign: `+12.3 %`, `-5.00 %`, `0 %`.
+#[must_use]
+pub fn change(ratio: f64) -> String {
+    match ratio {
+        0.0 => "0 %".into(),
+        rise if rise > 0.0 => format!("+{}", percent(rise)),
+        fall => format!("-{}", percent(-fall)),
+    }
+}
+
 /// Formats a count with its noun: `1 connection`, `2,000 replies`.
 #[must_use]
 pub fn plural(number: u64, noun: &str) -> String {

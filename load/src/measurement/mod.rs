@@ -7,4 +7,5 @@ pub mod exchange;
 pub mod format;
 pub mod latency;
 pub mod outcome;
+pub mod rank_test;
 pub mod settings;

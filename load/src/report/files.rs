@@ -1,10 +1,11 @@
 //! Printing a report, and writing and reading its files.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::formats::{csv, hgrm, json};
+use super::whole_file::WholeFile;
 use super::{Report, page, terminal};
 use crate::error::LoadError;
 
@@ -33,25 +34,38 @@ impl Paths {
     }
 }
 
-fn is_stdout(path: &Path) -> bool {
+/// Returns true for `-`.
+pub(super) fn is_stdout(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// Creates missing files of `paths`, so that a path that cannot be written is reported before a
-/// long run.
+/// Checks that the files of `paths` can be written, so that a wrong path is reported before a long
+/// run. The files stay as they are.
 ///
 /// # Errors
 /// Fails with one line about the first file that cannot be written.
-pub fn create_files(paths: &Paths) -> Result<(), LoadError> {
+pub fn check_files(paths: &Paths) -> Result<(), LoadError> {
     let paths = [&paths.json, &paths.csv, &paths.html, &paths.hgrm];
-    for path in paths.into_iter().flatten().filter(|path| !is_stdout(path)) {
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map_err(|error| cannot("write", path, error))?;
+    paths.into_iter().flatten().try_for_each(|path| check_file(path))
+}
+
+/// Checks that the file at `path` can be written, or that `path` is stdout.
+///
+/// # Errors
+/// Fails with one line.
+pub fn check_file(path: &Path) -> Result<(), LoadError> {
+    if is_stdout(path) {
+        return Ok(());
     }
-    Ok(())
+    WholeFile::create(path).map(drop).map_err(|error| cannot("write", path, error))
+}
+
+/// Writes `text` to a file, which is complete or as before, or to stdout.
+///
+/// # Errors
+/// Fails with one line.
+pub fn write_file(path: &Path, text: &str) -> Result<(), LoadError> {
+    write_to(path, text.as_bytes()).map_err(|error| cannot("write", path, error))
 }
 
 /// Writes the files of `paths`, and returns the names of those other than stdout.
@@ -78,7 +92,7 @@ pub fn write_files(report: &Report, paths: &Paths) -> Result<Vec<String>, LoadEr
 
 fn write_to(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if !is_stdout(path) {
-        return fs::write(path, bytes);
+        return WholeFile::create(path)?.finish(bytes);
     }
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
@@ -115,7 +129,7 @@ pub fn print(
     out.flush()
 }
 
-fn cannot(action: &'static str, path: &Path, error: io::Error) -> LoadError {
+pub(super) fn cannot(action: &'static str, path: &Path, error: io::Error) -> LoadError {
     LoadError::File { action, path: path.to_owned(), error }
 }
 

@@ -13,6 +13,7 @@ use crate::measurement::settings::Pace;
 use crate::report::origin::Origin;
 
 mod cause_counts;
+pub mod compare;
 mod distribution;
 mod files;
 mod formats;
@@ -22,10 +23,11 @@ mod page;
 pub mod progress;
 mod sections;
 mod terminal;
+mod whole_file;
 mod words;
 
 pub use distribution::Distribution;
-pub use files::{Paths, create_files, print, read, write_files};
+pub use files::{Paths, check_file, check_files, print, read, write_file, write_files};
 pub use sections::{
     Connections, Errors, Generator, Latencies, PaceKind, Replies, ReportArrivals, ReportPace,
     ReportSettings, ReportSlice, ReportStage, Requests, Throughput,

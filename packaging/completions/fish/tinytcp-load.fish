@@ -26,7 +26,7 @@ complete -c tinytcp-load -l expect -d 'With --raw: the exact reply to each reque
 complete -c tinytcp-load -l expect-end -d 'With --raw: accept any reply that ends with these bytes, such as \'\\r\\n\'; once, or once per -m' -r
 complete -c tinytcp-load -l script -d 'With --raw: a file with the steps of each connection: `send`, `expect`, `expect-end`, `sleep`, and `once send` for a login' -r -F
 complete -c tinytcp-load -l greeting -d 'With --raw: the exact bytes that the server sends first' -r
-complete -c tinytcp-load -l fail-if -d 'Exit with 3 if this condition is met: \'p99>5ms\', \'errors>0.1%\' or \'rate<50k\'; repeatable, also with merge' -r
+complete -c tinytcp-load -l fail-if -d 'Exit with 3 if this condition is met: \'p99>5ms\', \'errors>0.1%\' or \'rate<50k\', or with compare \'p99>+10%\'; repeatable, also with merge' -r
 complete -c tinytcp-load -l json -d 'Write the complete report as JSON; - is stdout, and the printed report then goes to stderr' -r -F
 complete -c tinytcp-load -l csv -d 'Write a CSV file with one row per time slice' -r -F
 complete -c tinytcp-load -l html -d 'Write an HTML page with charts' -r -F

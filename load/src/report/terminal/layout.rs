@@ -47,7 +47,7 @@ pub(super) fn latency_cell(row: &mut String, text: &str) {
 }
 
 /// Wraps `text` to lines of at most `width` characters. A longer word has a line of its own.
-pub(super) fn wrapped(text: &str, width: usize) -> Vec<&str> {
+pub(in crate::report) fn wrapped(text: &str, width: usize) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = text.trim();
     while rest.chars().count() > width {

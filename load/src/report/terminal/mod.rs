@@ -1,7 +1,7 @@
 //! The printed report.
 
 mod bars;
-mod layout;
+pub(super) mod layout;
 
 use std::fmt::Write;
 use std::iter;
