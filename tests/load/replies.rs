@@ -15,7 +15,7 @@ const FAULT: u64 = 10;
 
 /// Makes a run of [`REQUESTS`] requests on two connections, one at a time on each.
 fn steady(url: &str) -> Run {
-    measure(&[url, "-c", "2", "-R", "200", "-d", "300ms"])
+    measure(&[url, "-c", "2", "-R", "200", "-n", "60"])
 }
 
 /// Makes a run of one connection with several requests in flight.
