@@ -30,7 +30,7 @@ use tinytcp_cli::log_writer::{self, LogWriter};
 use tinytcp_cli::signals;
 use tinytcp_cli::terminal::Blocking;
 use tinytcp_core::os::zone;
-use tinytcp_core::server::{Builder, DRAIN_SIGNAL, STATUS_SIGNAL, STOP_SIGNALS, Server};
+use tinytcp_core::server::{Builder, DRAIN_SIGNAL, STATUS_SIGNAL, STOP_SIGNALS};
 
 /// The wait for the last log lines at the end of the program.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_millis(200);
@@ -100,28 +100,33 @@ fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<()
     let listeners = policy::listeners(arguments, sockets)?;
     let open_files = OpenFiles::raise(&listeners);
     let config = policy::config(arguments, listeners.clone(), &open_files);
+    // What is open for as long as the server runs is opened before the server counts it.
+    let manager = Manager::of_environment().map_err(notifications::warn).unwrap_or_default();
+    let notifications = manager.as_ref().and_then(notifications_to);
+    let hangups = reload::catch_hangups(arguments)?;
     let server = Builder::from(config)
         .stop_on_signals([SIGINT, SIGTERM])
         .drain_on_signal(DRAIN_SIGNAL)
         .log_status_on_signal(STATUS_SIGNAL)
         .build();
     let mut server = server.map_err(|error| error.to_string())?;
-    let manager = Manager::of_environment().map_err(notifications::warn).unwrap_or_default();
-    if let Some(manager) = &manager {
-        server = observed(server, manager);
+    if let Some(mut notifications) = notifications {
+        server = server.observed_by(move |status| notifications.observe(status));
     }
     policy::log_start(server.addresses());
     open_files.log(arguments.max_connections);
-    let reloader = Reloader {
-        running: settings.list(),
-        handle: server.handle(),
-        settings,
-        listeners,
-        open_files,
-        log_level,
-        manager,
-    };
-    reloader.start()?;
+    if let Some(hangups) = hangups {
+        let reloader = Reloader {
+            running: settings.list(),
+            handle: server.handle(),
+            settings,
+            listeners,
+            open_files,
+            log_level,
+            manager,
+        };
+        reloader.start(hangups)?;
+    }
     signals::unblock(&[&STOP_SIGNALS[..], &[DRAIN_SIGNAL, STATUS_SIGNAL]].concat())
         .map_err(|error| format!("cannot unblock signals: {error}; start the server again"))?;
     // One entry, however many lines: a full queue drops entries, and each line of the start counts.
@@ -137,22 +142,16 @@ fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<()
         .map_err(|error| format!("cannot wait for events: {error}; start the server again"))
 }
 
-/// Lets the loop notify the service manager. Without notifications the server serves nevertheless,
-/// and a warning states why.
-fn observed(server: Server, manager: &Manager) -> Server {
+/// Opens the notifications to the service manager. Without them the server serves nevertheless, and
+/// a warning states why.
+fn notifications_to(manager: &Manager) -> Option<Notifications> {
     let watchdog = notifications::watchdog().map_err(notifications::warn).unwrap_or_default();
-    match manager.open() {
-        Ok(channel) => {
-            let mut notifications = Notifications::new(channel, watchdog);
-            server.observed_by(move |status| notifications.observe(status))
-        }
-        Err(error) => {
-            notifications::warn(format!(
-                "cannot notify the service manager: {error}; raise `ulimit -n`"
-            ));
-            server
-        }
-    }
+    let channel = manager.open().map_err(|error| {
+        notifications::warn(format!(
+            "cannot notify the service manager: {error}; raise `ulimit -n`"
+        ));
+    });
+    Some(Notifications::new(channel.ok()?, watchdog))
 }
 
 /// The sentence about a thread that cannot be started.

@@ -12,6 +12,7 @@ use tinytcp_core::display::escape::shown;
 use tinytcp_core::os::hangup;
 use tinytcp_core::server::{Handle, Listener};
 
+use crate::arguments::Arguments;
 use crate::log_level::LogLevel;
 use crate::no_thread;
 use crate::policy::{self, OpenFiles};
@@ -61,6 +62,26 @@ const fn requested(has_file: bool, had_terminal: bool, has_terminal: bool) -> Re
     }
 }
 
+/// Catches SIGHUP, unless the parent process ignores it, as `nohup` does. It needs descriptors.
+///
+/// # Errors
+/// A sentence when the signal cannot be caught.
+pub fn catch_hangups(arguments: &Arguments) -> Result<Option<Signals>, String> {
+    if !hangup::is_ignored() {
+        let signals = Signals::new([SIGHUP]);
+        return signals
+            .map(Some)
+            .map_err(|error| format!("cannot catch SIGHUP: {error}; raise `ulimit -n`"));
+    }
+    if arguments.config.is_some() {
+        log::warn!(
+            event = "reload_ignored";
+            "SIGHUP is ignored, as under nohup: it does not reload; use setsid"
+        );
+    }
+    Ok(None)
+}
+
 /// What the running server uses, and how it is changed.
 pub struct Reloader {
     /// The settings that hold, by name. Those that need a restart are as at the start.
@@ -74,23 +95,12 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    /// Starts the thread, unless the parent process ignores SIGHUP, as `nohup` does.
+    /// Starts the thread that acts on `signals`.
     ///
     /// # Errors
-    /// A sentence when the signal cannot be caught or no thread can be started.
-    pub fn start(self) -> Result<(), String> {
-        if hangup::is_ignored() {
-            if self.settings.arguments.config.is_some() {
-                log::warn!(
-                    event = "reload_ignored";
-                    "SIGHUP is ignored, as under nohup: it does not reload; use setsid"
-                );
-            }
-            return Ok(());
-        }
+    /// A sentence when no thread can be started.
+    pub fn start(self, signals: Signals) -> Result<(), String> {
         let had_terminal = hangup::has_terminal();
-        let signals = Signals::new([SIGHUP])
-            .map_err(|error| format!("cannot catch SIGHUP: {error}; start the server again"))?;
         let wait = move || {
             signals::block_all();
             self.serve(signals, had_terminal);
