@@ -27,6 +27,8 @@ struct Connection {
     stream: TcpStream,
     /// Answers that the kernel has not taken yet.
     output: Vec<u8>,
+    /// How many events it has had, one turn for each.
+    turns: usize,
 }
 
 /// What a connection needs after its turn.
@@ -82,17 +84,21 @@ impl Server {
         // Both directions, once, for the whole life of the connection.
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut stream, Token(entry.key()), interest)?;
-        entry.insert(Connection { stream, output: Vec::new() });
+        entry.insert(Connection { stream, output: Vec::new(), turns: 0 });
         Ok(())
     }
 
     /// Runs one turn of a connection.
     fn drive(&mut self, key: usize) {
         let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.turns += 1;
         match connection.drive() {
             Ok(Turn::Idle) => {}
             // An error ends this connection and nothing else.
-            Ok(Turn::Close) | Err(_) => drop(self.connections.remove(key)),
+            Ok(Turn::Close) | Err(_) => {
+                println!("connection {key}: {} turns", connection.turns);
+                self.connections.remove(key);
+            }
         }
     }
 }

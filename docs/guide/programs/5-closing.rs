@@ -48,6 +48,8 @@ struct Connection {
     input: Vec<u8>,
     /// How many bytes of the input are known to hold no newline.
     searched: usize,
+    /// How many bytes were examined in all searches for a newline.
+    examined: usize,
     /// Answers that the kernel has not taken yet.
     output: Vec<u8>,
     phase: Phase,
@@ -169,6 +171,7 @@ impl Server {
             stream,
             input: Vec::new(),
             searched: 0,
+            examined: 0,
             output: Vec::new(),
             phase: Phase::Open,
             input_ended: false,
@@ -188,7 +191,10 @@ impl Server {
             Ok(Turn::Idle) => {}
             Ok(Turn::Yield) => self.enqueue(key),
             // An error ends this connection and nothing else.
-            Ok(Turn::Close) | Err(_) => drop(self.connections.remove(key)),
+            Ok(Turn::Close) | Err(_) => {
+                log(format_args!("connection {key}: {} bytes examined", connection.examined));
+                self.connections.remove(key);
+            }
         }
     }
 }
@@ -256,10 +262,10 @@ impl Connection {
         let mut consumed = 0;
         // The search goes on where the last one ended: a long line that comes in small pieces is
         // searched once, not once for each piece.
-        while let Some(at) = self.input[self.searched..].iter().position(|byte| *byte == b'\n') {
-            self.searched += at + 1;
-            let line = &self.input[consumed..self.searched];
-            consumed = self.searched;
+        while let Some(newline) = self.find_newline(self.searched) {
+            let line = &self.input[consumed..=newline];
+            consumed = newline + 1;
+            self.searched = consumed;
             if line == b"QUIT\n" {
                 return self.end(b"BYE\n");
             }
@@ -270,6 +276,14 @@ impl Connection {
         if self.searched > LINE_BYTES_MAX {
             self.end(b"ERROR LINE_TOO_LONG\n");
         }
+    }
+
+    /// Finds the next newline from `start` on, and counts the bytes that it looks at.
+    fn find_newline(&mut self, start: usize) -> Option<usize> {
+        let rest = &self.input[start..];
+        let found = rest.iter().position(|byte| *byte == b'\n');
+        self.examined += found.map_or(rest.len(), |at| at + 1);
+        found.map(|at| start + at)
     }
 
     /// Ends the conversation with a last answer.

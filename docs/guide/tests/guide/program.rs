@@ -11,10 +11,11 @@ use crate::support::process::Process;
 use crate::support::wait::{wait_for, wait_until};
 
 /// The programs, in the order of the guide.
-pub const PROGRAMS: [(&str, &str); 15] = [
+pub const PROGRAMS: [(&str, &str); 16] = [
     ("0-blocking", env!("CARGO_BIN_EXE_guide-0-blocking")),
     ("1-reading-trap", env!("CARGO_BIN_EXE_guide-1-reading-trap")),
     ("1-reading", env!("CARGO_BIN_EXE_guide-1-reading")),
+    ("2-registering-trap", env!("CARGO_BIN_EXE_guide-2-registering-trap")),
     ("2-writing", env!("CARGO_BIN_EXE_guide-2-writing")),
     ("3-backpressure", env!("CARGO_BIN_EXE_guide-3-backpressure")),
     ("4-fairness-trap", env!("CARGO_BIN_EXE_guide-4-fairness-trap")),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::program::{Program, greet, settle};
 use crate::support::peer::Peer;
-use crate::support::wait::{PATIENCE, wait_until};
+use crate::support::wait::{PATIENCE, wait_for, wait_until};
 
 /// For how long a client waits for what a trap never sends. On a slow machine a trap does not send
 /// it either.
@@ -20,6 +20,12 @@ const LARGE_BYTES: usize = 1 << 20;
 
 /// More than all kernel buffers of a connection, and so more than the memory of a small server.
 const HUGE_BYTES: usize = 64 << 20;
+
+/// How often [`ask_small_requests`] asks.
+pub const SMALL_REQUESTS: usize = 1000;
+
+/// The line of [`send_a_line_byte_by_byte`].
+pub const LINE_BYTES: usize = 1000;
 
 /// Step 0. A client asks while another one is connected and silent.
 ///
@@ -57,6 +63,16 @@ pub fn send_all_then_read(program: &Program) -> bool {
     let is_sent = peer.try_send(&requests);
     settle(&mut program.connect());
     is_sent && peer.read_until_ended(requests.len()) == requests
+}
+
+/// Step 2. A client asks [`SMALL_REQUESTS`] times, each time after the answer before, and leaves.
+///
+/// Returns how many turns its connection has had.
+pub fn ask_small_requests(program: &Program) -> usize {
+    let mut peer = program.connect();
+    (0..SMALL_REQUESTS).for_each(|_| greet(&mut peer));
+    drop(peer);
+    logged(program, "connection 0: ", " turns")
 }
 
 /// Step 3. A client sends and does not read, until nothing is taken any more or all is sent.
@@ -102,6 +118,23 @@ pub fn flood_beside_a_short_request(program: &Program) -> Vec<(usize, usize)> {
 pub fn ask_after_the_log_is_closed(program: &Program) -> bool {
     let mut peer = program.connect();
     (0..100).all(|_| peer.try_send(b"hello\n") && peer.try_expect(b"hello\n"))
+}
+
+/// Step 5. A client sends a line of [`LINE_BYTES`] bytes, each byte after the program has read the
+/// byte before, and leaves.
+///
+/// Returns how many bytes the program has examined in its searches for the newline.
+pub fn send_a_line_byte_by_byte(program: &Program) -> usize {
+    let mut bystander = program.connect_and_greet();
+    let mut peer = program.connect();
+    let line = [&[b'x'; LINE_BYTES - 1], &b"\n"[..]].concat();
+    for byte in &line {
+        peer.send([*byte]);
+        settle(&mut bystander);
+    }
+    peer.expect(line);
+    drop(peer);
+    logged(program, "connection 1: ", " bytes examined")
 }
 
 /// Step 5. A client sends its last request and its end of input in one segment.
@@ -259,6 +292,12 @@ fn lines(len: usize) -> Vec<u8> {
         (0..=len / 10).flat_map(|number| format!("{number:09}\n").into_bytes()).collect();
     bytes.truncate(len);
     bytes
+}
+
+/// The number that the program logs between two texts, once it does.
+fn logged(program: &Program, before: &str, after: &str) -> usize {
+    let number = |line: String| line.strip_prefix(before)?.strip_suffix(after)?.parse().ok();
+    wait_for(before, || program.log().into_iter().find_map(number))
 }
 
 /// The turns that the log of step 4 shows.

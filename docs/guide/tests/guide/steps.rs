@@ -26,6 +26,15 @@ fn step_2_a_full_kernel_buffer_ends_the_connection() {
 }
 
 #[test]
+fn step_2_a_registration_for_each_answer_doubles_the_turns() {
+    let turns = client::ask_small_requests(&Program::start("2-registering-trap"));
+    assert!(turns >= 2 * client::SMALL_REQUESTS, "{turns} turns");
+    // One turn for each request, and two more: after the registration, and at the end.
+    let turns = client::ask_small_requests(&Program::start("2-writing"));
+    assert!(turns < 3 * client::SMALL_REQUESTS / 2, "{turns} turns");
+}
+
+#[test]
 fn step_3_a_client_that_never_reads_fills_the_memory() {
     let program = Program::start("2-writing");
     assert_eq!(client::send_without_reading(&program, false), None);
@@ -47,6 +56,14 @@ fn step_4_a_short_request_waits_for_a_whole_flood() {
 fn step_4_a_log_that_nothing_reads_ends_the_server() {
     assert!(!client::ask_after_the_log_is_closed(&Program::start_unread("4-fairness-trap")));
     assert!(client::ask_after_the_log_is_closed(&Program::start_unread("4-fairness")));
+}
+
+#[test]
+fn step_5_a_search_from_the_start_of_a_line_is_quadratic() {
+    let examined = client::send_a_line_byte_by_byte(&Program::start("5-closing-trap"));
+    assert!(examined > 100 * client::LINE_BYTES, "{examined} bytes");
+    let examined = client::send_a_line_byte_by_byte(&Program::start("5-closing"));
+    assert_eq!(examined, client::LINE_BYTES);
 }
 
 #[test]

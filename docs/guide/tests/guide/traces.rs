@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::pages::{page, page_path};
-use crate::program::{Program, settle};
+use crate::program::{Program, greet, settle};
 use crate::scenarios::{self as client, REPAIRED, TRAPPED};
 use crate::tracer::{Part, excerpt, outline, trace};
 
@@ -67,6 +67,28 @@ const RECORDINGS: &[Recording] = &[
             part(3, &["sendto", "EAGAIN"], &["more times"]),
             part(0, &["epoll_wait", "EPOLLOUT, token 0"], &["sendto(5"]),
         ],
+    },
+    Recording {
+        step: 2,
+        name: "a registration for each answer",
+        program: &["2-registering-trap"],
+        client: ask_twice,
+        parts: &[part(
+            0,
+            &["epoll_wait", "{EPOLLIN, token 1}"],
+            &["EPOLL_CTL_MOD, 6, {EPOLLIN|EPOLLRDHUP"],
+        )],
+    },
+    Recording {
+        step: 2,
+        name: "no registration for an answer",
+        program: &["2-writing"],
+        client: ask_twice,
+        parts: &[part(
+            0,
+            &["epoll_wait", "{EPOLLIN|EPOLLOUT, token 1}"],
+            &["recvfrom(6", "EAGAIN"],
+        )],
     },
     Recording {
         step: 3,
@@ -205,6 +227,15 @@ const RECORDINGS: &[Recording] = &[
         parts: &[part(0, &["epoll_wait", "SIGNALS"], &["close(7"])],
     },
 ];
+
+/// A client asks twice, and the program has waited for events in between.
+fn ask_twice(program: &mut Program) {
+    let mut bystander = program.connect_and_greet();
+    let mut peer = program.connect_and_greet();
+    settle(&mut bystander);
+    greet(&mut peer);
+    settle(&mut bystander);
+}
 
 #[test]
 #[ignore = "needs strace: .ci/run installs it"]
