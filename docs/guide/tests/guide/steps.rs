@@ -104,10 +104,10 @@ fn step_6_a_queue_of_128_places_has_no_place_for_200_clients() {
 
 #[test]
 fn step_7_an_event_of_a_closed_connection_ends_the_next_one() {
-    let trap = Program::start("7-tokens-trap");
-    assert!(!client::take_the_place_of_a_client_that_leaves(&trap));
-    let repaired = Program::start("7-tokens");
-    assert!(client::take_the_place_of_a_client_that_leaves(&repaired));
+    let is_served = |name| client::take_the_place_of_a_client_that_leaves(&Program::start(name));
+    // The trap may have luck: a busy kernel may report the end before the new connection.
+    assert!((0..5).any(|_| !is_served("7-tokens-trap")));
+    assert!(is_served("7-tokens"));
 }
 
 #[test]
