@@ -1,6 +1,6 @@
 //! The state of a connection, for tests and for programs that embed the loop.
 
-use super::{Connection, Phase, ReadState, Stopping};
+use super::{Allowance, Connection, Phase, ReadState, Stopping};
 use crate::os::system::Socket;
 
 /// The state of one connection. It is read-only.
@@ -19,6 +19,8 @@ pub struct Inspection {
     pub is_runnable: bool,
     /// True if backpressure stops reading and running.
     pub is_paused: bool,
+    /// True if it reads nothing because its address has sent too many messages.
+    pub is_delayed: bool,
     /// True if the server stops and reads no more from this connection.
     pub reads_no_more: bool,
     /// True if the deadline has passed and is not yet enforced.
@@ -46,6 +48,7 @@ impl<S: Socket> Connection<S> {
             input_ended: self.read_state == ReadState::Ended,
             is_runnable: self.runnable,
             is_paused: self.backpressure,
+            is_delayed: self.allowance == Allowance::Delayed,
             reads_no_more: self.stopping == Stopping::Read,
             is_overdue: self.overdue,
             input_len: self.input.len(),

@@ -6,6 +6,7 @@ use tinytcp_core::limits::{
     HIGH_WATER_BYTES, LINGER_TIMEOUT, LOW_WATER_BYTES, Timeouts, write_time,
 };
 use tinytcp_core::os::moment::Moment;
+use tinytcp_core::os::peer;
 use tinytcp_core::os::table::Token;
 
 use super::oracle::{Oracle, Unasked};
@@ -19,6 +20,8 @@ pub struct Account {
     pub is_accepted: bool,
     /// True if the kernel refused to watch it.
     pub is_unwatched: bool,
+    /// The network of its peer, once it has a session.
+    pub network: Option<peer::Network>,
     /// The progress of its header, until its peer is known.
     pub opening: Option<Opening>,
     /// The bytes that were read and not consumed.
@@ -53,6 +56,10 @@ pub struct Account {
     pub is_paused: bool,
     /// When its last backpressure ended.
     pub resumed: Moment,
+    /// True if the message rate of its address delays it.
+    pub is_delayed: bool,
+    /// When its last delay ended.
+    pub delayed_until: Moment,
     /// How many bytes had arrived when the server was stopped.
     pub arrived_at_stop: u64,
     /// True if a gradual close has not read it to its end yet.
@@ -73,6 +80,7 @@ impl Account {
             token: None,
             is_accepted: false,
             is_unwatched: false,
+            network: None,
             opening,
             stream: Vec::new(),
             may_read: false,
@@ -94,6 +102,8 @@ impl Account {
             output_len: 0,
             is_paused: false,
             resumed: Moment::START,
+            is_delayed: false,
+            delayed_until: Moment::START,
             arrived_at_stop: 0,
             has_last_read: false,
             calls_in_round: 0,
@@ -159,6 +169,11 @@ impl Account {
         self.calls_in_round += 1;
     }
 
+    /// When its last byte was moved or its session was called.
+    pub fn last_moved(&self) -> Moment {
+        self.last_received.max(self.last_sent).max(self.last_session_call)
+    }
+
     /// The latest moment at which the server must expire it if no event comes.
     pub fn latest_deadline(&self, timeouts: &Timeouts, ends_messages_by_quiet: bool) -> Moment {
         if let Some(shut_at) = self.shut_at {
@@ -167,7 +182,7 @@ impl Account {
         if self.opening.is_some() {
             return self.opened.deadline(timeouts.proxy_header);
         }
-        let last_moved = self.last_received.max(self.last_sent).max(self.last_session_call);
+        let last_moved = self.last_moved();
         // Half a message is not a message once its client has ended its output.
         let is_within_message = self.oracle.is_within_message() && !self.end_was_read;
         if self.output_len == 0 && !is_within_message {
@@ -178,9 +193,10 @@ impl Account {
             latest = last_moved.deadline(timeouts.write);
         }
         if is_within_message && !self.is_paused {
-            // The time of a message that backpressure has delayed starts with the write that ended
-            // the backpressure.
-            latest = latest.min(self.oracle.began().max(self.last_sent).deadline(timeouts.message));
+            // The time of a message that backpressure or its address has delayed starts with the
+            // end of the delay.
+            let began = self.oracle.began().max(self.last_sent).max(self.delayed_until);
+            latest = latest.min(began.deadline(timeouts.message));
             if ends_messages_by_quiet {
                 latest = latest.min(self.last_received.deadline(timeouts.quiet));
             }

@@ -151,10 +151,12 @@ impl Network {
             (account.may_read, account.reads_to_end) = (true, true);
         }
         let may_read = account.may_read;
+        let is_served = !account.is_session_over && self.is_listening;
         let is_hopeless = account.opening.is_some_and(|opening| opening.is_hopeless());
         let is_over = account.end_was_read || account.has_failed;
         let is_held_up =
             account.is_paused && !account.is_session_over && !account.oracle.is_within_frame();
+        let is_over_rate = is_served && self.is_over_message_rate(id);
         if is_hopeless {
             self.fail(Invariant::PeerKnown, Some(id), "it is read though its header is refused");
         }
@@ -163,6 +165,9 @@ impl Network {
         }
         if is_over {
             self.fail(Invariant::ReadinessKept, Some(id), "it is read after its end");
+        }
+        if is_over_rate {
+            self.fail(Invariant::AddressLimits, Some(id), "it is read over its message rate");
         }
         if is_held_up {
             self.fail(Invariant::Backpressure, Some(id), "it is read under backpressure");
@@ -242,6 +247,9 @@ impl Network {
     /// timeout has passed, when it has failed, or when there is no place for it.
     fn check_close(&mut self, id: usize) {
         let (now, account) = (self.now, &self.links[id].account);
+        if account.network.is_none() && account.resets_on_close {
+            return self.check_turned_away(id);
+        }
         let is_expected = account.is_unwatched
             || account.has_failed
             || self.links[id].client.is_untrusted()

@@ -61,13 +61,15 @@ impl Network {
             return;
         }
         let is_open = link.account.opening.is_none();
+        // A stop ends all delays.
+        let is_delayed = link.account.is_delayed && self.stopped_at.is_none();
         if link.account.output_len > 0 || is_open && !link.account.oracle.is_all_sent() {
             self.fail(
                 Invariant::EverythingAnswered,
                 Some(id),
                 "answers wait while there is room for them",
             );
-        } else if link.account.shut_at.is_none() && link.channel.is_readable() {
+        } else if link.account.shut_at.is_none() && link.channel.is_readable() && !is_delayed {
             self.fail(
                 Invariant::EverythingAnswered,
                 Some(id),
@@ -80,7 +82,12 @@ impl Network {
     pub fn latest_deadline(&self, id: usize) -> Moment {
         let link = &self.links[id];
         let language = self.plan.languages[link.client.listener()];
-        link.account.latest_deadline(&self.plan.config.timeouts, language.ends_messages_by_quiet())
+        let timeouts = &self.plan.config.timeouts;
+        if link.account.is_delayed {
+            let other = if link.account.output_len > 0 { timeouts.write } else { timeouts.idle };
+            return self.delay_ends(id).min(link.account.last_moved().deadline(other));
+        }
+        link.account.latest_deadline(timeouts, language.ends_messages_by_quiet())
     }
 
     /// Notes since when the server alone delays the connections in the accept queues.
@@ -115,6 +122,7 @@ impl Network {
             self.check_turn(id, &open.state);
             self.check_readiness(id, &open.state);
             self.check_storage(id, &open.state);
+            self.check_address(id, &open.state);
             self.check_deadline(id, &open.state);
             let account = &mut self.links[id].account;
             if (account.is_late(self.now) || open.state.is_overdue) && open.state.is_readable {
@@ -208,7 +216,11 @@ impl Network {
         }
         let is_open = matches!(state.phase, Phase::Opening | Phase::Open) && !state.is_paused;
         let can_write = state.is_writable && state.output_len > 0;
-        let can_read = state.is_readable && !state.input_ended && is_open && !state.reads_no_more;
+        let can_read = state.is_readable
+            && !state.input_ended
+            && is_open
+            && !state.reads_no_more
+            && !state.is_delayed;
         let can_run = state.is_runnable && is_open;
         let can_discard = state.is_readable
             && matches!(state.phase, Phase::Lingering(_))
@@ -302,7 +314,11 @@ impl Network {
     /// else it waits for. Of many late connections, `EXPIRED_MAX` expire in a round.
     fn check_deadline(&mut self, id: usize, state: &State) {
         let waits_for_its_turn = (state.is_runnable && !state.is_paused) || state.is_overdue;
-        let is_overdue = self.latest_deadline(id) <= self.now && !waits_for_its_turn;
+        // When a delay ends, the other deadlines of the connection may have passed.
+        let account = &self.links[id].account;
+        let has_just_gone_on = !account.is_delayed && account.delayed_until == self.now;
+        let is_held = waits_for_its_turn || has_just_gone_on;
+        let is_overdue = self.latest_deadline(id) <= self.now && !is_held;
         let rounds_until_its_turn = self.links.len() / EXPIRED_MAX;
         let account = &mut self.links[id].account;
         account.overdue_rounds = if is_overdue { account.overdue_rounds + 1 } else { 0 };

@@ -18,6 +18,7 @@ behaviours! {
     Refusal "messages refused without memory",
     LingerBound "rounds that ended with more bytes than a lingering connection discards",
     Opening "rounds that ended with an incomplete header of a proxy",
+    Delay "connections delayed over the message rate of their address",
     Wait "waits for a deadline or an event",
     Reload "settings reloaded while connections were open",
     OverLimit "limits of connections lowered below the number that were open",

@@ -198,8 +198,10 @@ impl Network {
                     let Link { channel, account, .. } = &mut self.links[id];
                     account.may_read |= readiness.readable || readiness.read_to_end;
                     account.reads_to_end |= readiness.read_to_end;
-                    let is_served =
-                        !account.is_paused && !account.is_session_over && !account.end_was_read;
+                    let is_served = !account.is_paused
+                        && !account.is_session_over
+                        && !account.end_was_read
+                        && !account.is_delayed;
                     if readiness.readable
                         && channel.is_readable()
                         && is_served

@@ -39,6 +39,7 @@ invariants! {
     ShutdownEnds 16 "a shutdown answers all that had arrived and ends in time",
     GradualClose 17 "a drain spreads its closes evenly over its time",
     PeerKnown 18 "a proxied connection is served once its header is whole, for the peer it names",
+    AddressLimits 19 "an address has what its limits allow, and no less",
 }
 
 /// An invariant that did not hold.

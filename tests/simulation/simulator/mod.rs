@@ -18,6 +18,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod account;
+mod addresses;
 mod calls;
 pub mod channel;
 mod checks;

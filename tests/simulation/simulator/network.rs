@@ -10,6 +10,7 @@ use tinytcp_core::os::peer::PeerAddr;
 use tinytcp_core::os::table::Token;
 
 use super::account::Account;
+use super::addresses::{Addresses, own_address};
 use super::channel::Channel;
 use super::choices::Choices;
 use super::client::Client;
@@ -19,7 +20,7 @@ use super::faults::{Fault, Faults};
 use super::invariant::{Failure, Invariant};
 use super::oracle::{Oracle, Unasked};
 use super::plan::Plan;
-use super::proxy::{Opening, PROXY, STRANGER};
+use super::proxy::{Fate, Opening, PROXY, STRANGER};
 use super::trace::Trace;
 
 /// One connection, from three sides. Its id is its index in [`Network::links`].
@@ -85,6 +86,7 @@ pub struct Network {
     pub is_dead_quiet: bool,
     /// How many connections were served at the end of the last round.
     pub served_before: usize,
+    pub addresses: Addresses,
     pub behaviours: [u64; BEHAVIOURS.len()],
     pub trace: Trace,
     pub failure: Option<Failure>,
@@ -128,6 +130,7 @@ impl Network {
             is_finishing: false,
             is_dead_quiet: false,
             served_before: 0,
+            addresses: Addresses::default(),
             behaviours: [0; BEHAVIOURS.len()],
             trace: Trace::default(),
             failure: None,
@@ -200,8 +203,21 @@ impl Network {
 
     /// The address from which a client connects.
     pub fn address(&self, id: usize) -> PeerAddr {
-        let ip = if self.links[id].client.is_untrusted() { STRANGER } else { PROXY };
+        let client = &self.links[id].client;
+        if client.header.is_none() {
+            return own_address(id);
+        }
+        let ip = if client.is_untrusted() { STRANGER } else { PROXY };
         (ip, u16::try_from(10_000 + id).unwrap_or(u16::MAX)).into()
+    }
+
+    /// The peer of a connection: the client that its header names, once the header is whole.
+    pub fn peer(&self, id: usize) -> PeerAddr {
+        let link = &self.links[id];
+        match link.client.header.as_ref().map(|header| header.fate) {
+            Some(Fate::Opens(Some(source))) if link.account.opening.is_none() => source.into(),
+            _ => self.address(id),
+        }
     }
 
     /// The connections that are open in the server.

@@ -10,7 +10,6 @@ use super::invariant::Invariant;
 use super::kernel::Shared;
 use super::network::{Link, Network};
 use super::oracle::Unasked;
-use super::proxy::Fate;
 
 /// A protocol whose sessions are observed.
 pub struct Observer {
@@ -53,6 +52,7 @@ impl Session for ObservedSession {
         self.network.lock().check_call(self.id, input);
         let (consumed, step) = self.session.advance(input, context);
         let mut network = self.network.lock();
+        network.note_messages(self.id, context.messages());
         network.note_call(self.id, "runs", input, consumed, context.output().len());
         network.check_step(self.id, step);
         (consumed, step)
@@ -64,6 +64,7 @@ impl Session for ObservedSession {
         let next = self.session.complete_piece(input, context);
         let mut network = self.network.lock();
         network.cover(Behaviour::Piece);
+        network.note_messages(self.id, context.messages());
         network.links[self.id].account.oracle.complete_piece();
         network.note_call(
             self.id,
@@ -93,6 +94,7 @@ impl Session for ObservedSession {
             network.cover(Behaviour::Refusal);
             network.links[self.id].account.oracle.refuse();
         }
+        network.note_messages(self.id, context.messages());
         network.note_call(self.id, "refuses", input, consumed, context.output().len());
         consumed
     }
@@ -112,16 +114,13 @@ impl Network {
             link.account.token.is_some_and(|token| token.number() == accepted.number())
         };
         let id = self.links.iter().position(is_of).expect("a registered connection");
-        let link = &self.links[id];
-        let expected = match link.client.header.as_ref().map(|header| header.fate) {
-            // A connection over the limit is rejected before its header.
-            Some(Fate::Opens(Some(source))) if link.account.opening.is_none() => source.into(),
-            _ => self.address(id),
-        };
+        // A connection over the limit is rejected before its header.
+        let expected = self.peer(id);
         if accepted.peer() != expected {
             let what = format!("its peer is {}, not {expected}", accepted.peer());
             self.fail(Invariant::PeerKnown, Some(id), what);
         }
+        self.note_admitted(id, expected);
         id
     }
 
@@ -231,8 +230,7 @@ impl Network {
             _ => return self.fail(Invariant::AnswersInOrder, Some(id), "an unknown farewell"),
         };
         let is_over = std::mem::replace(&mut account.is_session_over, true);
-        let has_place =
-            unasked == Unasked::Busy && self.served_ids().len() <= self.plan.config.connections_max;
+        let has_place = unasked == Unasked::Busy && self.has_place(id);
         let account = &mut self.links[id].account;
         account.unasked = Some(unasked);
         account.opening = None;
@@ -249,6 +247,7 @@ impl Network {
         }
         if matches!(unasked, Unasked::Idle | Unasked::Late)
             && self.links[id].channel.unread_len() > 0
+            && !self.is_over_message_rate(id)
         {
             self.fail(
                 Invariant::TimeFromTheSeam,

@@ -6,9 +6,13 @@ use tinytcp_core::limits::{Limits, Timeouts};
 use tinytcp_core::os::moment::Moment;
 use tinytcp_core::server::Config;
 
+use super::addresses;
 use super::choices::Choices;
 use super::oracle::{Bounds, LANGUAGES, Language};
 use super::reloads::{self, Reload};
+
+/// The longest delay of a flood, at the lowest message rate.
+const DELAYS: Duration = Duration::from_secs(10_000);
 
 /// The plan of a run.
 pub struct Plan {
@@ -68,7 +72,12 @@ impl Plan {
         languages.truncate(1 + choices.below(languages.len()));
         let for_proxies = languages.iter().map(|_| choices.chance(250)).collect();
         let stops_early = choices.chance(300);
-        let settings = config.settings();
+        // From a copy: the other choices are the same in worlds with and without these.
+        let mut copy = choices.clone();
+        if !is_memory_short {
+            config.limits = addresses::limit(config.limits, &mut copy);
+        }
+        let reloads = reloads::choose(config.settings(), &mut copy);
         Self {
             config,
             languages,
@@ -85,8 +94,7 @@ impl Plan {
             second_stop_after: choices
                 .chance(200)
                 .then(|| choices.duration(Duration::from_secs(2))),
-            // From a copy: worlds without a reload are the same as if there were none.
-            reloads: reloads::choose(settings, &mut choices.clone()),
+            reloads,
         }
     }
 
@@ -113,10 +121,12 @@ impl Plan {
     }
 
     /// The time after the end of the faults within which all connections end: each timeout several
-    /// times, and the pauses of the clients.
+    /// times, the pauses of the clients, and their delays.
     pub fn horizon(&self) -> Duration {
         let Timeouts { idle, message, write, proxy_header, .. } = self.config.timeouts;
+        let delays = self.config.limits.address_message_rate_max.map_or(Duration::ZERO, |_| DELAYS);
         [idle, message, write, proxy_header].into_iter().flatten().sum::<Duration>() * 4
             + Duration::from_secs(600)
+            + delays
     }
 }

@@ -204,6 +204,7 @@ impl Network {
                 "an error of a client is counted as a system error",
             );
         }
+        self.check_address_counters(counters);
         self.check_taken();
     }
 
