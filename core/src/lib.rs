@@ -10,7 +10,7 @@
 //!
 //! ```text
 //!  wait ------> events mark connections as ready and put them into the run queue
-//!  read mail    requests of other threads: stop, report the state
+//!  read mail    requests of other threads: stop, drain, reload, report the state
 //!  accept       a batch of new connections
 //!  run ready    each connection in the run queue gets a turn
 //!  evict        over the memory limit: one connection gives up its buffers
@@ -31,7 +31,8 @@
 //!    mark stays until a read or a write reports `WouldBlock`.
 //! 2. A connection is in the run queue at most once. The result of its turn is
 //!    [`Idle`](connection::Turn::Idle): wait for an event; [`Yield`](connection::Turn::Yield): it
-//!    needs another turn; or [`Close`](connection::Turn::Close).
+//!    needs another turn; [`Opened`](connection::Turn::Opened): it needs its session, and then
+//!    another turn; or [`Close`](connection::Turn::Close).
 //! 3. A session is called once for a batch of bytes, not once per message, and it pauses while its
 //!    output is full.
 //! 4. A buffer has storage only while it holds bytes. An idle connection has none.
@@ -51,7 +52,9 @@
 //!    newcomers     new connections that the log shows only after a second
 //!    eviction      over the memory limit: which connections give up their buffers
 //!    shutdown      answer what has arrived, within a timeout; gradual_close: a drain before it
+//!    builder       a server step by step; config: what it is built from
 //!    listening     opens the listeners; bind_error: the reason and the remedy if one fails
+//!    observer      code of the program that follows the state, such as reports to systemd
 //!  connection/   one connection: Opening, Open, Flushing, then Lingering
 //!    opening       the header of a proxy, which names the peer
 //!    socket_io     the moves between its buffers and the kernel
@@ -60,11 +63,13 @@
 //!    allowance     whether the message rate of its address delays it
 //!    memory        what it holds between turns, and how an eviction frees it
 //!  address_limits/  what each address has used of its limits; token_bucket: rates
-//!  protocol/     text, binary, echo, chat: bytes in, bytes out; no I/O, no clock of its own
+//!  protocol/     text, binary, echo, chat: bytes in, bytes out; no I/O, no clock of its own;
+//!                admin, agent: the state of the server over HTTP, and for haproxy
 //!  queues/       run_queue, deadlines: which connection is next
 //!  logging/      activity: the log of connections and messages; throttle: one warning per second
 //!  os/           system: the seam to the operating system; kernel: its implementation with mio;
-//!                endpoint, stream, table, clock, moment, peer, subnet, mailbox
+//!                endpoint, stream, table, clock, moment, peer, subnet, mailbox;
+//!                listen, inherited, shared_port: how a listening socket comes and goes
 //!  wire/         line, frame, telnet, tls, http, proxy: pure functions from bytes to items
 //!  buffers/      block, buffer, pool: queues of bytes, and the pool that lends their storage
 //!  metrics/      the names and values of the state: the line of STATUS, JSON, Prometheus
@@ -79,10 +84,13 @@
 //! | protocol | a file in `protocol/`, and a line in `BUILT_IN` |
 //! | timeout | [`Timeouts`](limits::Timeouts), and a row in `connection/timeouts` |
 //! | limit | [`Limits`](limits::Limits) |
+//! | limit per address | [`Limits`](limits::Limits), and `address_limits` |
 //! | counter or gauge | [`Status`](status::Status), where it is counted, and [`metrics::METRICS`] |
 //! | reason to close | [`CloseReason`](close_reason::CloseReason) |
 //! | log line about clients | `logging/activity`, which limits the lines per second |
 //! | warning | `log::warn!`, with a `logging/throttle` |
+//! | setting that a reload changes | [`Settings`](limits::Settings), and `EventLoop::reload` |
+//! | path of the admin listener | `protocol/admin` |
 //! | request from another thread | [`Mail`](os::mailbox::Mail), and `EventLoop::read_mail` |
 //! | system call | [`System`](os::system::System) or [`Socket`](os::system::Socket) |
 //! | flag | `Arguments` of the program, and its page in `docs/` |

@@ -2,7 +2,7 @@
 //!
 //! | rendering | shows |
 //! |---|---|
-//! | [`line`] | the command `STATUS`: `key=value` in one line, sums of all listeners |
+//! | [`line`](mod@line) | the command `STATUS`: `key=value` in one line, sums of all listeners |
 //! | [`json`] | `/status`: the same, and each listener |
 //! | [`exposition`] | `/metrics`: Prometheus or OpenMetrics, one sample per listener |
 //!

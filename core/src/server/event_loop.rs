@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!   1  wait       the kernel reports events; each one only marks its connection as ready
-//!   2  read mail  requests of other threads: stop, or report the state
+//!   2  read mail  requests of other threads: stop, drain, reload, or report the state
 //!   3  accept     a batch of new connections from each listener
 //!   4  run ready  each connection in the run queue gets a turn: read, run messages, write
 //!   5  evict      over the memory limit: one connection gives up its buffers
