@@ -17,6 +17,7 @@ mod gone;
 mod hold;
 mod interruption;
 mod lifetime;
+mod live;
 mod merge;
 mod pace;
 mod preflight;

@@ -26,9 +26,12 @@ Exit codes:
   0        verdict valid, generator-limited, server-overloaded or tail queued
   1        no correct reply, or fewer connections opened than requested
   2        invalid arguments
-  3        a --fail-if condition was met
+  3        a --fail-if or --abort-if condition was met
   4        the server stopped, sent wrong or no replies, or closed held connections
-  130, 143 interrupted by SIGINT or SIGTERM; the report so far is still printed
+  129, 130, 143
+           interrupted by a closed terminal, SIGINT or SIGTERM; the report is still printed
+
+SIGHUP writes the report so far to the files of --json, --csv, --html and --hgrm, or to stderr.
 
 A valid run can include up to 0.1 % failed requests or connections, which the report names.
 --fail-if 'errors>0' tolerates none.";

@@ -1,8 +1,10 @@
 //! `tinytcp-load`: arguments to plan, plan to outcome, outcome to report and exit code.
 
 pub mod arguments;
+pub mod hangups;
 pub mod help;
 pub mod messages;
+pub mod monitor;
 pub mod output_arguments;
 pub mod preflight;
 pub mod rates;
@@ -26,6 +28,8 @@ use crate::report::progress::ProgressDisplay;
 use crate::report::{self, Report, merge};
 use crate::traffic::plan::Plan;
 use arguments::Arguments;
+use hangups::Hangups;
+use monitor::Monitor;
 use preflight::Machine;
 use workload::Workload;
 
@@ -47,21 +51,17 @@ pub fn command() -> clap::Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments: Arguments = tinytcp_cli::parse();
-    if arguments.output.paths().stdout_count() > 1 {
+    if arguments.output.stdout_count() > 1 {
         tinytcp_cli::refuse::<Arguments>(
-            "only one of --json, --csv, --html and --hgrm can go to stdout (-)",
+            "only one of --json, --csv, --html, --hgrm and --live can go to stdout (-)",
         );
     }
     if let Some(useless) = arguments.useless() {
         tinytcp_cli::refuse::<Arguments>(useless);
     }
     let is_comparison = arguments.words.first().is_some_and(|word| word == "compare");
-    if let Some(gate) = arguments.output.fail_if.iter().find(|gate| gate.is_of_comparison())
-        && !is_comparison
-    {
-        tinytcp_cli::refuse::<Arguments>(format_args!(
-            "the gate '{gate}' is for compare: leave out its sign, or compare two reports"
-        ));
+    if let Some(misplaced) = arguments.output.misplaced_gate(is_comparison) {
+        tinytcp_cli::refuse::<Arguments>(misplaced);
     }
     let result = match arguments.words.split_first() {
         Some((word, files)) if word == "merge" => merged(files, &arguments),
@@ -120,25 +120,41 @@ fn measured(arguments: &Arguments) -> Result<u8, LoadError> {
         return Ok(0);
     }
     report::check_files(&arguments.output.paths())?;
-    let interruption = Interruption::by(&[libc::SIGINT, libc::SIGTERM]).map_err(|error| {
-        LoadError::System { action: "catch signals", error, remedy: "start it again" }
-    })?;
+    let interruption = Interruption::by(&[libc::SIGINT, libc::SIGTERM]).map_err(signals)?;
+    let hangups = Hangups::catch().map_err(signals)?;
     let Some(objective) = &arguments.find_max else {
-        let mut progress = progress(&first.settings, arguments.output.quiet);
-        let outcome = run::run(first, &interruption, &mut progress)?;
-        return show(&Report::new(&outcome, &arguments.output.fail_if), arguments);
+        let monitor = Monitor::new(arguments, &first.settings, &interruption, hangups)?;
+        return monitored(first, arguments, &interruption, monitor);
     };
     let start = arguments.rate.map_or(SEARCH_START, |(from, _)| from);
     let found = search::find_max(objective, start, first.settings.duration, |trial| {
         let mut plan = plan(Pace::Open { from: trial.rate, to: trial.rate })?;
         plan.settings.duration = trial.duration;
-        let mut progress = progress(&plan.settings, arguments.output.quiet).of(trial);
-        run::run(plan, &interruption, &mut progress)
+        let mut monitor = Monitor::new(arguments, &plan.settings, &interruption, hangups.clone())?;
+        monitor.show_trial(trial);
+        run::run(plan, &interruption, &mut monitor)
     })?;
     show(
         &Report::new(&found.outcome, &arguments.output.fail_if).with_search(found.search),
         arguments,
     )
+}
+
+/// Makes a run, and shows it while it goes on.
+fn monitored(
+    plan: Plan,
+    arguments: &Arguments,
+    interruption: &Interruption,
+    mut monitor: Monitor<'_>,
+) -> Result<u8, LoadError> {
+    let outcome = run::run(plan, interruption, &mut monitor)?;
+    let (report, written) = monitor.report(&outcome);
+    let code = show(&report, arguments)?;
+    written.map(|()| code)
+}
+
+fn signals(error: io::Error) -> LoadError {
+    LoadError::System { action: "catch signals", error, remedy: "start it again" }
 }
 
 fn progress(settings: &RunSettings, is_quiet: bool) -> ProgressDisplay {
@@ -171,7 +187,7 @@ fn ready(plan: &Plan, machine: &Machine, is_all: bool) -> Result<bool, LoadError
 /// nowhere with --quiet.
 fn show(report: &Report, arguments: &Arguments) -> Result<u8, LoadError> {
     let paths = arguments.output.paths();
-    let is_on_stdout = paths.stdout_count() == 0;
+    let is_on_stdout = arguments.output.stdout_count() == 0;
     let is_terminal =
         if is_on_stdout { io::stdout().is_terminal() } else { io::stderr().is_terminal() };
     let is_coloured = tinytcp_cli::is_coloured(is_terminal);

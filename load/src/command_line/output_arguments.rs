@@ -1,11 +1,14 @@
 //! The arguments of the report and its files.
 
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::values::{self, LiveFormatName};
 use crate::judgement::gates::Gate;
 use crate::report::Paths;
+use crate::report::live::rows::RowFormat;
 
 /// The report and its files.
 #[derive(Debug, Args)]
@@ -14,6 +17,17 @@ pub struct OutputArguments {
     /// compare 'p99>+10%'; repeatable, also with merge
     #[arg(long, value_name = "GATE", env = "TINYTCP_FAIL_IF", value_delimiter = ',')]
     pub fail_if: Vec<Gate>,
+
+    /// End the run with exit code 3 once this condition is met, checked every second on the run so
+    /// far: 'errors>1%' or 'p99>1s'; repeatable
+    #[arg(
+        long,
+        value_name = "GATE",
+        env = "TINYTCP_ABORT_IF",
+        value_delimiter = ',',
+        conflicts_with = "find_max"
+    )]
+    pub abort_if: Vec<Gate>,
 
     /// Write the complete report as JSON; - is stdout, and the printed report then goes to stderr
     #[arg(long, value_name = "FILE", env = "TINYTCP_JSON")]
@@ -31,6 +45,25 @@ pub struct OutputArguments {
     #[arg(long, value_name = "FILE", env = "TINYTCP_HGRM")]
     pub hgrm: Option<PathBuf>,
 
+    /// Write a row per second while the run goes on: CSV if the name ends with .csv, else NDJSON; -
+    /// is stdout
+    #[arg(long, value_name = "FILE", env = "TINYTCP_LIVE", conflicts_with = "find_max")]
+    pub live: Option<PathBuf>,
+
+    /// The format of the rows of --live: ndjson or csv [default: by the name of the file]
+    #[arg(long, value_name = "NAME", env = "TINYTCP_LIVE_FORMAT", requires = "live")]
+    pub live_format: Option<LiveFormatName>,
+
+    /// Serve metrics of the run at http://ADDR/metrics: a port, on the loopback address, or HOST:PORT
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "TINYTCP_PROMETHEUS",
+        value_parser = values::metrics_address,
+        conflicts_with = "find_max"
+    )]
+    pub prometheus: Option<SocketAddr>,
+
     /// Show no progress, and no report if a file goes to stdout
     #[arg(short, long, env = "TINYTCP_QUIET")]
     pub quiet: bool,
@@ -46,5 +79,40 @@ impl OutputArguments {
             html: self.html.clone(),
             hgrm: self.hgrm.clone(),
         }
+    }
+
+    /// Returns how many files go to stdout.
+    #[must_use]
+    pub fn stdout_count(&self) -> usize {
+        let is_live = self.live.as_deref() == Some(Path::new("-"));
+        self.paths().stdout_count() + usize::from(is_live)
+    }
+
+    /// Returns the format of the rows of --live.
+    #[must_use]
+    pub fn live_format(&self) -> RowFormat {
+        let is_csv =
+            || self.live.as_ref().is_some_and(|path| path.extension() == Some("csv".as_ref()));
+        match self.live_format {
+            Some(LiveFormatName::Csv) => RowFormat::Csv,
+            None if is_csv() => RowFormat::Csv,
+            Some(LiveFormatName::Ndjson) | None => RowFormat::Ndjson,
+        }
+    }
+
+    /// Returns a sentence about a condition that does not fit its flag; `None` if all fit.
+    /// `is_comparison` is true if two reports are compared.
+    #[must_use]
+    pub fn misplaced_gate(&self, is_comparison: bool) -> Option<String> {
+        let all = self.fail_if.iter().chain(&self.abort_if);
+        if let Some(gate) = all.filter(|gate| gate.is_of_comparison()).find(|_| !is_comparison) {
+            return Some(format!(
+                "the gate '{gate}' is for compare: leave out its sign, or compare two reports"
+            ));
+        }
+        let gate = self.abort_if.iter().find(|gate| gate.is_of_connections())?;
+        Some(format!(
+            "--abort-if '{gate}' is met while connections open: use --fail-if for connections"
+        ))
     }
 }

@@ -1,6 +1,6 @@
 //! Values of flags that have a notation of their own.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 use clap::ValueEnum;
 use tinytcp_cli::units;
@@ -37,6 +37,28 @@ impl From<ArrivalsName> for Arrivals {
             ArrivalsName::Poisson => Self::Poisson,
         }
     }
+}
+
+/// The names of the formats of live rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LiveFormatName {
+    /// A JSON object per line.
+    Ndjson,
+    /// Comma-separated values.
+    Csv,
+}
+
+/// Parses the address of an endpoint; a port alone is one of the loopback address.
+///
+/// # Errors
+/// Fails with an example.
+pub fn metrics_address(text: &str) -> Result<SocketAddr, UsageError> {
+    let port = text.strip_prefix(':').unwrap_or(text);
+    let address = match port.parse::<u16>() {
+        Ok(port) => Some(SocketAddr::from(([127, 0, 0, 1], port))),
+        Err(_) => text.to_socket_addrs().ok().and_then(|mut found| found.next()),
+    };
+    address.ok_or_else(|| "addresses look like 9123 or 127.0.0.1:9123".into())
 }
 
 /// Parses a number of requests, or a duration.

@@ -1,6 +1,7 @@
 //! Combines the counts of all threads to the outcome of a run.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::num::NonZero;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
@@ -10,10 +11,10 @@ use tinytcp_core::os::moment::Moment;
 
 use super::connect;
 use super::interruption::Interruption;
+use super::partial_slice::PartialSlice;
 use super::slice_recorder::{SlicePart, SliceSpan};
 use super::start_barrier::StartBarrier;
 use crate::measurement::counts::Counts;
-use crate::measurement::latency::Latency;
 use crate::measurement::outcome::{RunOutcome, Slice};
 use crate::traffic::plan::Plan;
 
@@ -25,20 +26,29 @@ pub trait Observer {
     /// `opened` of the `requested` connections are open, before the first slice.
     fn opening(&mut self, opened: usize, requested: usize);
 
-    /// A slice is complete, `elapsed` after the start of the run, with `unsent` requests that are
-    /// due.
-    fn slice(&mut self, slice: &Slice, unsent: u64, elapsed: Duration);
+    /// A step of at most 1 s is complete, `elapsed` after the start of the run, with `unsent`
+    /// requests that are due.
+    fn step(&mut self, step: &Slice, unsent: u64, elapsed: Duration);
+
+    /// The run goes on: this is called at least every 20 ms, and after each part of the counts.
+    /// Returns false to end the run.
+    fn goes_on(&mut self, run: &Collector<'_>) -> bool;
 
     /// The run is over.
     fn finish(&mut self);
 }
 
 /// Combines the counts of all threads.
-pub(super) struct Collector<'a> {
+#[derive(Clone, Debug)]
+pub struct Collector<'a> {
     plan: &'a Plan,
     barrier: &'a StartBarrier,
     total: Counts,
     slices: BTreeMap<u32, PartialSlice>,
+    /// The steps of which parts are missing.
+    steps: BTreeMap<u32, PartialSlice>,
+    /// Wall-clock time of the start.
+    started: SystemTime,
     /// Open connections and reached connections of each thread.
     open: Vec<usize>,
     reached: Vec<usize>,
@@ -49,13 +59,15 @@ pub(super) struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    pub(super) fn new(plan: &'a Plan, barrier: &'a StartBarrier) -> Self {
+    pub(super) fn new(plan: &'a Plan, barrier: &'a StartBarrier, started: SystemTime) -> Self {
         let threads = plan.settings.threads;
         Self {
             plan,
             barrier,
             total: Counts::default(),
             slices: BTreeMap::new(),
+            steps: BTreeMap::new(),
+            started,
             open: vec![0; threads],
             reached: vec![0; threads],
             last_closed: vec![None; threads],
@@ -76,9 +88,14 @@ impl<'a> Collector<'a> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if interruption.signal().is_some() {
+            if !observer.goes_on(&self) || interruption.signal().is_some() {
                 self.barrier.stop();
             }
+        }
+        for step in mem::take(&mut self.steps).into_values() {
+            let slice = step.slice();
+            let end = self.plan.settings.warmup + slice.start + slice.length;
+            observer.step(slice, self.unsent.iter().sum(), end);
         }
         observer.finish();
         self
@@ -102,15 +119,44 @@ impl<'a> Collector<'a> {
             (part.counts.cpu, part.counts.starved) = (Duration::ZERO, Duration::ZERO);
         }
         self.total.merge(&part.counts);
-        let span = SliceSpan::of(self.plan, start, part.span.0);
-        let partial =
-            self.slices.entry(span.number).or_insert_with(|| PartialSlice::new(span, base));
-        partial.add(&part, self.plan.is_open_loop());
-        let slice = &partial.slice;
-        if partial.parts == self.plan.settings.threads {
+        let (threads, is_open_loop) = (self.plan.settings.threads, self.plan.is_open_loop());
+        let slice = SliceSpan::slice(self.plan, start, part.span.0);
+        let new = |span| PartialSlice::new(span, base, threads);
+        self.slices.entry(slice.number).or_insert_with(|| new(slice)).add(&part, is_open_loop);
+        let span = SliceSpan::step(self.plan, start, part.span.0);
+        let step = self.steps.entry(span.number).or_insert_with(|| new(span));
+        step.add(&part, is_open_loop);
+        if step.parts() == threads
+            && let Some(step) = self.steps.remove(&span.number)
+        {
             let elapsed = part.span.1.since(base) + self.plan.settings.warmup;
-            observer.slice(slice, self.unsent.iter().sum(), elapsed);
+            observer.step(step.slice(), self.unsent.iter().sum(), elapsed);
         }
+    }
+
+    /// Returns the counts so far.
+    #[must_use]
+    pub const fn total(&self) -> &Counts {
+        &self.total
+    }
+
+    /// Returns the length of the measurement window so far; zero before it.
+    #[must_use]
+    pub fn counted(&self) -> Duration {
+        let (base, end) = self.plan.counted(self.barrier.started().unwrap_or(self.finish));
+        end.min(self.finish).since(base)
+    }
+
+    /// Returns how many requested connections were open at some time so far.
+    #[must_use]
+    pub fn reached(&self) -> usize {
+        self.reached.iter().sum()
+    }
+
+    /// Returns the outcome so far. Copies all slices.
+    #[must_use]
+    pub fn so_far(&self) -> RunOutcome {
+        self.clone().into_outcome(None, None)
     }
 
     /// Returns how long after the start of the load the last connection ended, if the server then
@@ -128,15 +174,25 @@ impl<'a> Collector<'a> {
             .then(|| last_closed.since(start))
     }
 
-    pub(super) fn outcome(self, started: SystemTime, interrupted_by: Option<i32>) -> RunOutcome {
-        let (base, end) = self.plan.counted(self.barrier.started().unwrap_or(self.finish));
+    pub(super) fn outcome(self, interrupted_by: Option<i32>) -> RunOutcome {
         let server_gone = self.server_gone();
+        self.into_outcome(server_gone, interrupted_by)
+    }
+
+    fn into_outcome(
+        self,
+        server_gone: Option<Duration>,
+        interrupted_by: Option<i32>,
+    ) -> RunOutcome {
+        let (base, _) = self.plan.counted(self.barrier.started().unwrap_or(self.finish));
+        let counted = self.counted();
+        let reached = self.reached();
         let open_last = self.open.iter().sum();
         // A thread without a core skips slices, and their sums then lack its connections.
         let open_most =
-            self.slices.values().map(|partial| partial.open_most).max().unwrap_or(0).max(open_last);
+            self.slices.values().map(PartialSlice::open_most).max().unwrap_or(0).max(open_last);
         let mut slices: Vec<Slice> =
-            self.slices.into_values().map(|partial| partial.slice).collect();
+            self.slices.into_values().map(PartialSlice::into_slice).collect();
         if let Some(last) = slices.last_mut() {
             last.length = self.finish.since(base).saturating_sub(last.start).min(last.length);
         }
@@ -144,13 +200,13 @@ impl<'a> Collector<'a> {
             settings: self.plan.settings.clone(),
             opening: self.plan.opening,
             lifetime: self.plan.lifetime,
-            started,
-            counted: end.min(self.finish).since(base),
+            started: self.started,
+            counted,
             cores: self.plan.settings.threads.min(cores()),
             total: self.total,
             open_most,
             slices,
-            reached: self.reached.iter().sum(),
+            reached,
             open_last,
             server_gone,
             interrupted_by,
@@ -161,39 +217,4 @@ impl<'a> Collector<'a> {
 /// Returns the number of cores that the process may use; one if the system does not report it.
 fn cores() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
-}
-
-/// A slice, complete when all threads have sent their parts.
-struct PartialSlice {
-    slice: Slice,
-    /// Number of threads whose parts have arrived.
-    parts: usize,
-    /// Sum, over the threads, of the most connections that each had open at once.
-    open_most: usize,
-}
-
-impl PartialSlice {
-    fn new(span: SliceSpan, base: Moment) -> Self {
-        let (start, length) = (span.from.since(base), span.to.since(span.from));
-        let latency = Latency::default();
-        Self {
-            slice: Slice { start, length, sent: 0, correct: 0, errors: 0, open: 0, latency },
-            parts: 0,
-            open_most: 0,
-        }
-    }
-
-    fn add(&mut self, part: &SlicePart, is_open_loop: bool) {
-        self.parts += 1;
-        self.open_most += part.open_most;
-        self.slice.sent += part.counts.sent;
-        self.slice.correct += part.counts.correct;
-        self.slice.errors += part.counts.errors.total();
-        self.slice.open += part.open;
-        self.slice.latency.merge(if is_open_loop {
-            &part.counts.from_schedule
-        } else {
-            &part.counts.from_send
-        });
-    }
 }

@@ -33,6 +33,11 @@ impl Interruption {
         Ok(interruption)
     }
 
+    /// Ends the run as if `signal` had arrived.
+    pub fn interrupt(&self, signal: i32) {
+        self.signal.store(usize::try_from(signal).unwrap_or(0), Ordering::Release);
+    }
+
     /// Returns the number of the signal that arrived.
     #[must_use]
     pub fn signal(&self) -> Option<i32> {

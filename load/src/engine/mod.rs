@@ -14,6 +14,7 @@ pub mod connection;
 pub mod cpu_usage;
 pub mod free_connections;
 pub mod interruption;
+mod partial_slice;
 pub mod run;
 pub mod slice_recorder;
 pub mod slots;

@@ -36,14 +36,15 @@ pub fn run(
         threads.push(thread.map_err(system("start a thread", "use fewer --threads"))?);
     }
     drop(sender);
-    let collected = Collector::new(&plan, &barrier).collect(&receiver, interruption, observer);
+    let collected =
+        Collector::new(&plan, &barrier, started).collect(&receiver, interruption, observer);
     for thread in threads {
         match thread.join() {
             Ok(result) => result.map_err(system("wait for events", "start the run again"))?,
             Err(_) => return Err(LoadError::ThreadFailed),
         }
     }
-    Ok(collected.outcome(started, interruption.signal()))
+    Ok(collected.outcome(interruption.signal()))
 }
 
 /// Returns the function that makes the error of `action`.

@@ -127,10 +127,10 @@ fn stopped(all: Duration, used: CpuUsage, waited: Duration) -> Duration {
 /// often enough for the progress display.
 fn next_cut(plan: &Plan, start: Moment, now: Moment) -> Moment {
     let (base, _) = plan.counted(start);
-    if now < base { now.after(plan.slice()).min(base) } else { SliceSpan::of(plan, start, now).to }
+    if now < base { now.after(plan.step()).min(base) } else { SliceSpan::step(plan, start, now).to }
 }
 
-/// The position of a slice in the measurement window.
+/// The position of a slice, or of a step of it, in the measurement window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SliceSpan {
     /// Its number.
@@ -145,8 +145,17 @@ impl SliceSpan {
     /// Returns the slice of `moment`, which is not before the measurement window. One slice ends
     /// where the load does, so that the wait for the last replies is measured separately.
     #[must_use]
-    pub fn of(plan: &Plan, start: Moment, moment: Moment) -> Self {
-        let ((base, end), length) = (plan.counted(start), plan.slice());
+    pub fn slice(plan: &Plan, start: Moment, moment: Moment) -> Self {
+        Self::of(plan.slice(), plan.counted(start), moment)
+    }
+
+    /// Returns the step of `moment`, like [`slice`](Self::slice).
+    #[must_use]
+    pub fn step(plan: &Plan, start: Moment, moment: Moment) -> Self {
+        Self::of(plan.step(), plan.counted(start), moment)
+    }
+
+    fn of(length: Duration, (base, end): (Moment, Moment), moment: Moment) -> Self {
         let nanoseconds = length.as_nanos().max(1);
         let (origin, first) = if moment < end {
             (base, 0)
@@ -180,6 +189,20 @@ mod tests {
     }
 
     #[test]
+    fn a_long_slice_has_steps_of_a_second() {
+        let mut plan = fixtures::plan(1, 1, Opening::AtOnce);
+        plan.settings.duration = Duration::from_secs(3_600);
+        assert_eq!((plan.slice(), plan.step()), (Duration::from_secs(7), Duration::from_secs(1)));
+        let at = |seconds| Moment::START.after(Duration::from_secs(seconds));
+        assert_eq!(next_cut(&plan, at(0), at(9)), at(10));
+        for moment in 1..3_605 {
+            let span = |of: fn(&Plan, Moment, Moment) -> SliceSpan| of(&plan, at(0), at(moment));
+            let (slice, step) = (span(SliceSpan::slice), span(SliceSpan::step));
+            assert!(slice.from <= step.from && step.to <= slice.to, "{slice:?} {step:?}");
+        }
+    }
+
+    #[test]
     fn a_thread_that_neither_ran_nor_waited_was_stopped() {
         let milliseconds = Duration::from_millis;
         let used = CpuUsage { busy: milliseconds(100), starved: milliseconds(50) };
@@ -207,7 +230,7 @@ mod tests {
             [(1_000, 0, 1_000, 1_100), (1_249, 2, 1_200, 1_250), (1_250, 3, 1_250, 1_350)]
         {
             let span = SliceSpan { number, from: at(from), to: at(to) };
-            assert_eq!(SliceSpan::of(&plan, at(0), at(moment)), span, "at {moment} ms");
+            assert_eq!(SliceSpan::slice(&plan, at(0), at(moment)), span, "at {moment} ms");
         }
     }
 }

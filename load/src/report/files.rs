@@ -32,6 +32,14 @@ impl Paths {
             .filter(|path| is_stdout(path))
             .count()
     }
+
+    /// Returns those that are not stdout.
+    #[must_use]
+    pub fn without_stdout(self) -> Self {
+        let file = |path: Option<PathBuf>| path.filter(|path| !is_stdout(path));
+        let Self { json, csv, html, hgrm } = self;
+        Self { json: file(json), csv: file(csv), html: file(html), hgrm: file(hgrm) }
+    }
 }
 
 /// Returns true for `-`.
@@ -115,6 +123,12 @@ pub fn read(path: &Path) -> Result<Report, LoadError> {
         .map_err(|error| LoadError::Report(format!("{file}: {error}")))
 }
 
+/// Returns the report as text, in colours if `is_coloured`, in lines of at most `width` characters.
+#[must_use]
+pub fn text(report: &Report, is_coloured: bool, width: usize) -> String {
+    terminal::text(report, is_coloured, width)
+}
+
 /// Prints the report as text, in colours if `is_coloured`, in lines of at most `width` characters.
 ///
 /// # Errors
@@ -125,7 +139,7 @@ pub fn print(
     is_coloured: bool,
     width: usize,
 ) -> io::Result<()> {
-    out.write_all(terminal::text(report, is_coloured, width).as_bytes())?;
+    out.write_all(text(report, is_coloured, width).as_bytes())?;
     out.flush()
 }
 

@@ -1,5 +1,7 @@
 //! The report of a run: created from its [`RunOutcome`], then printed and written in every format.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Local, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +9,9 @@ use crate::judgement::gates::{Gate, GateResult, Measurements};
 use crate::judgement::search::Search;
 use crate::judgement::verdict::{self, RunVerdict, VerdictKind};
 use crate::measurement::averages::{per_second, share};
+use crate::measurement::counts::Counts;
 use crate::measurement::exchange::Exchange;
+use crate::measurement::format;
 use crate::measurement::outcome::RunOutcome;
 use crate::measurement::settings::Pace;
 use crate::report::origin::Origin;
@@ -17,6 +21,7 @@ pub mod compare;
 mod distribution;
 mod files;
 mod formats;
+pub mod live;
 pub mod merge;
 pub mod origin;
 mod page;
@@ -27,7 +32,7 @@ mod whole_file;
 mod words;
 
 pub use distribution::Distribution;
-pub use files::{Paths, check_file, check_files, print, read, write_file, write_files};
+pub use files::{Paths, check_file, check_files, print, read, text, write_file, write_files};
 pub use sections::{
     Connections, Errors, Generator, Latencies, PaceKind, Replies, ReportArrivals, ReportPace,
     ReportSettings, ReportSlice, ReportStage, Requests, Throughput,
@@ -57,6 +62,12 @@ pub struct Report {
     pub ran_s: f64,
     /// The number of the signal that interrupted the run.
     pub interrupted_by_signal: Option<i32>,
+    /// The condition of --abort-if that ended the run.
+    #[serde(default)]
+    pub aborted_by: Option<String>,
+    /// True if the run went on after this report.
+    #[serde(default)]
+    pub is_partial: bool,
     /// The verdict on the run.
     pub verdict: RunVerdict,
     /// Further flaws, worst first.
@@ -104,6 +115,8 @@ impl Report {
             settings: outcome.into(),
             ran_s,
             interrupted_by_signal: outcome.interrupted_by,
+            aborted_by: None,
+            is_partial: false,
             connections: Connections {
                 asked_count: outcome.settings.connections as u64,
                 reached_count: outcome.reached as u64,
@@ -170,7 +183,32 @@ impl Report {
         Self { search: Some(search), ..self }
     }
 
-    /// Returns the exit code: 130 and 143 after SIGINT and SIGTERM; 1 if nothing was completed, not
+    /// Adds the condition that ended the run, as a gate that was crossed.
+    #[must_use]
+    pub fn aborted_by(mut self, outcome: &RunOutcome, result: GateResult) -> Self {
+        self.notes.push(format!(
+            "Ended by --abort-if {} after {}: the report covers the time until then.",
+            result.gate,
+            format::seconds(self.ran_s)
+        ));
+        self.aborted_by = Some(result.gate.clone());
+        self.gates.push(result);
+        self.set_verdicts(verdict::flaws(outcome, &self.gates));
+        self
+    }
+
+    /// Marks the report as one of a run that goes on.
+    #[must_use]
+    pub fn of_part(mut self) -> Self {
+        self.is_partial = true;
+        self.notes.push(format!(
+            "The run goes on: the report covers its first {}.",
+            format::seconds(self.ran_s)
+        ));
+        self
+    }
+
+    /// Returns the exit code: 129, 130 and 143 after SIGHUP, SIGINT and SIGTERM; 1 if nothing was completed, not
     /// all connections were reached or a search found no rate; 3 if a gate was crossed; 4 if the
     /// server was gone, sent wrong replies or failed in another way; else 0.
     #[must_use]
@@ -229,6 +267,21 @@ impl Report {
             replies_per_s: self.throughput.replies_per_s,
             connections: self.connections.reached_count,
         }
+    }
+}
+
+/// Returns the measurements of a run so far, of which the window has lasted `counted`.
+#[must_use]
+pub fn measurements(total: &Counts, counted: Duration, reached: usize) -> Measurements<'_> {
+    let has_schedule = total.from_schedule.count() > 0;
+    Measurements {
+        reply: if has_schedule { &total.from_schedule } else { &total.from_send },
+        connect: &total.connect,
+        first_byte: &total.first_byte,
+        correct: total.correct,
+        errors: total.errors.total(),
+        replies_per_s: share(total.correct_inside(), counted.as_secs_f64()),
+        connections: reached as u64,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::engine::collector::Observer;
+use crate::engine::collector::{Collector, Observer};
 use crate::judgement::search::course::Trial;
 use crate::measurement::averages::per_second;
 use crate::measurement::format::{count, duration, plural, rate};
@@ -93,9 +93,16 @@ impl ProgressDisplay {
     }
 
     /// Marks the run as `trial` of a search.
-    #[must_use]
-    pub fn of(self, trial: Trial) -> Self {
-        Self { trial: Some(trial), ..self }
+    pub const fn of(&mut self, trial: Trial) {
+        self.trial = Some(trial);
+    }
+
+    /// Calls `print`, which writes to stderr, without the changing line.
+    pub fn suspended(&self, print: impl FnOnce()) {
+        match &self.view {
+            View::Bar(bar) => bar.suspend(print),
+            View::Lines(_) => print(),
+        }
     }
 
     fn line(&mut self, text: &str) {
@@ -149,20 +156,20 @@ impl Observer for ProgressDisplay {
         }
     }
 
-    fn slice(&mut self, slice: &Slice, unsent: u64, elapsed: Duration) {
-        self.errors += slice.errors;
-        self.done += slice.correct + slice.errors;
-        self.recent.correct += slice.correct;
-        self.recent.length += slice.length;
-        self.recent.latency.merge(&slice.latency);
-        // A terminal shows every slice; in a log, several slices can share a line.
+    fn step(&mut self, step: &Slice, unsent: u64, elapsed: Duration) {
+        self.errors += step.errors;
+        self.done += step.correct + step.errors;
+        self.recent.correct += step.correct;
+        self.recent.length += step.length;
+        self.recent.latency.merge(&step.latency);
+        // A terminal shows every step; in a log, several steps can share a line.
         if matches!(self.view, View::Lines(_)) && elapsed < self.due {
             return;
         }
         while self.due <= elapsed {
             self.due += self.line_every;
         }
-        let text = self.text(slice.open, unsent, elapsed);
+        let text = self.text(step.open, unsent, elapsed);
         match &self.view {
             View::Bar(bar) => {
                 bar.set_message(text);
@@ -174,6 +181,10 @@ impl Observer for ProgressDisplay {
             View::Lines(_) => self.line(&text),
         }
         self.recent = Recent::default();
+    }
+
+    fn goes_on(&mut self, _: &Collector<'_>) -> bool {
+        true
     }
 
     fn finish(&mut self) {
@@ -244,7 +255,7 @@ mod tests {
             Slice { length: step, errors: 1, ..fixtures::closed().done().slices[0].clone() };
         let mut elapsed = step;
         while elapsed <= Duration::from_secs(seconds) {
-            progress.slice(&slice, 0, elapsed);
+            progress.step(&slice, 0, elapsed);
             elapsed += step;
         }
         progress.finish();
@@ -310,9 +321,10 @@ mod tests {
             is_bracketed: false,
         };
         let text = |trial| {
-            let progress =
+            let mut progress =
                 ProgressDisplay::with_view(seconds(3), View::Lines(Box::new(io::sink())));
-            progress.of(trial).text(9, 0, seconds(1))
+            progress.of(trial);
+            progress.text(9, 0, seconds(1))
         };
         assert!(
             text(trial).starts_with("step 3, 4,000/s, at least 20 s left, 1 s of 3 s: "),
@@ -354,7 +366,7 @@ mod tests {
         }
         let mut progress =
             ProgressDisplay::with_view(Duration::from_secs(1), View::Lines(Box::new(Closed)));
-        progress.slice(&fixtures::closed().done().slices[0], 0, Duration::from_secs(1));
+        progress.step(&fixtures::closed().done().slices[0], 0, Duration::from_secs(1));
         progress.finish();
     }
 
@@ -365,7 +377,7 @@ mod tests {
             ProgressDisplay::with_view(Duration::from_secs(4), View::Bar(bar.clone()));
         progress.opening(5, 10);
         assert_eq!(bar.message(), "5 of 10 connections open");
-        progress.slice(&fixtures::closed().done().slices[0], 0, Duration::from_secs(1));
+        progress.step(&fixtures::closed().done().slices[0], 0, Duration::from_secs(1));
         assert_eq!(
             (bar.position(), bar.message().as_str()),
             (1_000, "1 s of 4 s: 10,000/s, p99 1.00 ms, 10 open, 0 errors")

@@ -45,13 +45,22 @@ impl WholeFile {
     ///
     /// # Errors
     /// Fails if the disk is full. The file at the path then stays as it was.
-    pub fn finish(mut self, bytes: &[u8]) -> io::Result<()> {
+    pub fn finish(self, bytes: &[u8]) -> io::Result<()> {
+        self.publish(bytes).map(drop)
+    }
+
+    /// Finishes the file like [`finish`](Self::finish), and returns it: further bytes can follow.
+    ///
+    /// # Errors
+    /// Fails like [`finish`](Self::finish).
+    pub fn publish(mut self, bytes: &[u8]) -> io::Result<File> {
         self.file.write_all(bytes)?;
-        let Some((temporary, path)) = &self.names else { return Ok(()) };
-        self.file.sync_all()?;
-        fs::rename(temporary, path)?;
-        self.names = None;
-        Ok(())
+        if let Some((temporary, path)) = &self.names {
+            self.file.sync_all()?;
+            fs::rename(temporary, path)?;
+            self.names = None;
+        }
+        self.file.try_clone()
     }
 }
 

@@ -236,6 +236,7 @@ pub(super) fn heading(report: &Report, verdict: &RunVerdict) -> String {
 /// Describes what interrupted the run, if it was interrupted.
 pub(super) fn interrupted(report: &Report) -> Option<String> {
     let name = match report.interrupted_by_signal? {
+        1 => "SIGHUP".into(),
         2 => "SIGINT".into(),
         15 => "SIGTERM".into(),
         signal => format!("signal {signal}"),

@@ -12,9 +12,10 @@ use super::schedule::Schedule;
 use super::script::RunScript;
 use crate::measurement::settings::{Lifetime, Opening, Pace, RunSettings};
 
-/// Bounds of the length of a slice. A run has at most [`SLICES_MAX`] slices, however long it is.
+/// Bounds of the length of a step, and of a slice unless a run is very long. A run has at most
+/// [`SLICES_MAX`] slices, however long it is.
 const SLICE_MIN: Duration = Duration::from_millis(100);
-const SLICE_MAX: Duration = Duration::from_secs(1);
+const STEP_MAX: Duration = Duration::from_secs(1);
 const SLICES_MAX: u32 = 600;
 /// Number of slices of a short run: as many points as its charts have.
 const SLICES_WANTED: u32 = 100;
@@ -60,9 +61,19 @@ impl Plan {
     #[must_use]
     pub fn slice(&self) -> Duration {
         let counted = self.settings.duration.saturating_sub(self.settings.warmup);
-        (counted / SLICES_WANTED)
-            .clamp(SLICE_MIN, SLICE_MAX)
-            .max((counted + self.settings.timeout) / SLICES_MAX)
+        let shortest = (counted + self.settings.timeout) / SLICES_MAX;
+        if shortest > STEP_MAX {
+            // Whole steps, so that each step lies in one slice.
+            return Duration::from_secs(shortest.as_secs_f64().ceil() as u64);
+        }
+        (counted / SLICES_WANTED).clamp(SLICE_MIN, STEP_MAX).max(shortest)
+    }
+
+    /// Returns the length of the steps in which the threads report their counts: a slice, or 1 s of
+    /// a longer one.
+    #[must_use]
+    pub fn step(&self) -> Duration {
+        self.slice().min(STEP_MAX)
     }
 
     /// Returns the schedule of an open loop; `None` for the others.

@@ -27,10 +27,15 @@ complete -c tinytcp-load -l expect-end -d 'With --raw: accept any reply that end
 complete -c tinytcp-load -l script -d 'With --raw: a file with the steps of each connection: `send`, `expect`, `expect-end`, `sleep`, and `once send` for a login' -r -F
 complete -c tinytcp-load -l greeting -d 'With --raw: the exact bytes that the server sends first' -r
 complete -c tinytcp-load -l fail-if -d 'Exit with 3 if this condition is met: \'p99>5ms\', \'errors>0.1%\' or \'rate<50k\', or with compare \'p99>+10%\'; repeatable, also with merge' -r
+complete -c tinytcp-load -l abort-if -d 'End the run with exit code 3 once this condition is met, checked every second on the run so far: \'errors>1%\' or \'p99>1s\'; repeatable' -r
 complete -c tinytcp-load -l json -d 'Write the complete report as JSON; - is stdout, and the printed report then goes to stderr' -r -F
 complete -c tinytcp-load -l csv -d 'Write a CSV file with one row per time slice' -r -F
 complete -c tinytcp-load -l html -d 'Write an HTML page with charts' -r -F
 complete -c tinytcp-load -l hgrm -d 'Write the latencies in the text format of HdrHistogram tools' -r -F
+complete -c tinytcp-load -l live -d 'Write a row per second while the run goes on: CSV if the name ends with .csv, else NDJSON; - is stdout' -r -F
+complete -c tinytcp-load -l live-format -d 'The format of the rows of --live: ndjson or csv [default: by the name of the file]' -r -f -a "ndjson\t'A JSON object per line'
+csv\t'Comma-separated values'"
+complete -c tinytcp-load -l prometheus -d 'Serve metrics of the run at http://ADDR/metrics: a port, on the loopback address, or HOST:PORT' -r
 complete -c tinytcp-load -l hold -d 'Keep the connections open with one request on each every --heartbeat; report lost connections'
 complete -c tinytcp-load -l reset -d 'Close connections with a reset, which leaves no port in TIME_WAIT'
 complete -c tinytcp-load -l raw -d 'Raw bytes for any server: send those of -m or --mix, and expect those of --expect'

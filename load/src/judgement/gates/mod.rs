@@ -80,6 +80,13 @@ impl Gate {
         self.result(value, value.map(|value| self.metric.show(value)))
     }
 
+    /// Checks a run that goes on: returns the result if the gate is crossed, and `None` without a
+    /// measured value.
+    #[must_use]
+    pub fn check_so_far(&self, measured: &Measurements<'_>) -> Option<GateResult> {
+        self.metric.of(measured).map(|_| self.check(measured)).filter(|result| result.crossed)
+    }
+
     /// Checks the change from `before` to `after`, or `after` alone if the gate has no sign. A gate
     /// without measured values counts as crossed, as does a share of zero.
     #[must_use]

@@ -13,6 +13,9 @@ pub(super) fn add(joined: &mut Report, report: &Report) {
     joined.origin = add_origin(&joined.origin, &report.origin);
     joined.interrupted_by_signal = joined.interrupted_by_signal.or(report.interrupted_by_signal);
 
+    joined.aborted_by = joined.aborted_by.take().or_else(|| report.aborted_by.clone());
+    joined.is_partial |= report.is_partial;
+
     let connections = &report.connections;
     joined.connections.asked_count += connections.asked_count;
     joined.connections.reached_count += connections.reached_count;

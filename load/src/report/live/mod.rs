@@ -1,0 +1,4 @@
+//! What a run shows while it goes on: a file with a row per second, and metrics of Prometheus.
+
+pub mod metrics;
+pub mod rows;
