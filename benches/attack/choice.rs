@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tinytcp_cli::units;
+use tinytcp_cli::{UsageError, units};
 
 /// How long each part of a run takes.
 ///
@@ -48,7 +48,7 @@ impl Choice {
     ///
     /// # Errors
     /// A line that says what could have been written.
-    pub fn parse(words: &[&str]) -> Result<Part, String> {
+    pub fn parse(words: &[&str]) -> Result<Part, UsageError> {
         let usual = Self {
             alone: Duration::from_secs(10),
             settling: SETTLING,
@@ -64,8 +64,8 @@ impl Choice {
                 Ok(Part::Attack(Self { alone, beside, is_quick: true, ..usual }))
             }
             ["--soak", time] => {
-                let beside =
-                    units::duration(time).map_err(|error| format!("--soak {time}: {error}"))?;
+                let beside = units::duration(time)
+                    .map_err(|error| UsageError::from(format!("--soak {time}: {error}")))?;
                 Ok(Part::Attack(Self {
                     beside,
                     stay: Duration::from_secs(20),
@@ -75,10 +75,10 @@ impl Choice {
             }
             ["--fairness"] => Ok(Part::Fairness),
             ["--memory"] => Ok(Part::Memory),
-            _ => Err(format!(
+            _ => Err(UsageError::from(format!(
                 "`{}` is not --quick, --soak 20m, --fairness or --memory",
                 words.join(" ")
-            )),
+            ))),
         }
     }
 }

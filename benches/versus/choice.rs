@@ -3,6 +3,8 @@
 use std::env;
 use std::path::PathBuf;
 
+use tinytcp_cli::UsageError;
+
 use super::contenders::{CONTENDERS, Contender};
 use super::rows::{ROWS, Row};
 
@@ -19,7 +21,7 @@ impl Choice {
     ///
     /// # Errors
     /// A line that says what could have been named.
-    pub fn from_arguments() -> Result<Self, String> {
+    pub fn from_arguments() -> Result<Self, UsageError> {
         // Cargo adds `--bench` to what a person wrote.
         let mut words = env::args().skip(1).filter(|word| word != "--bench");
         let row_names: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
@@ -40,10 +42,10 @@ impl Choice {
                 }
                 unknown => {
                     let (rows, contenders) = (row_names.join(" "), contender_names.join(" "));
-                    return Err(format!(
+                    return Err(UsageError::from(format!(
                         "`{unknown}` is no row ({rows}), no server ({contenders}) and not --quick \
                          or --against PATH"
-                    ));
+                    )));
                 }
             }
         }

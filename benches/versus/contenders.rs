@@ -226,10 +226,10 @@ fn clients_max() -> io::Result<String> {
     Ok(limit.saturating_sub(DESCRIPTORS_BESIDE).to_string())
 }
 
-fn installed(program: &str, package: &str) -> Result<(), String> {
+fn installed(program: &str, package: &str) -> Result<(), Box<dyn Error>> {
     let folders = env::var_os("PATH").unwrap_or_default();
     let is_there = env::split_paths(&folders).any(|folder| folder.join(program).is_file());
-    is_there.then_some(()).ok_or_else(|| format!("not installed (package {package})"))
+    is_there.then_some(()).ok_or_else(|| format!("not installed (package {package})").into())
 }
 
 /// Builds `benches/peers` beside our own programs.

@@ -86,13 +86,13 @@ impl Checker {
     /// Checks a value of the flag `name`.
     ///
     /// # Errors
-    /// A sentence that names the flag without its hyphens.
-    pub fn check(&mut self, name: &str, value: &str) -> Result<(), String> {
+    /// When the flag does not take the value. The text names the flag without its hyphens.
+    pub fn check(&mut self, name: &str, value: &str) -> Result<(), UsageError> {
         let Err(error) = self.parse(format!("--{name}={value}")) else { return Ok(()) };
         let message = sentence(&error.render().to_string());
         Err(match error.get(ContextKind::InvalidArg) {
-            Some(ContextValue::String(flag)) => message.replace(&format!("'{flag}'"), name),
-            _ => message,
+            Some(ContextValue::String(flag)) => message.replace(&format!("'{flag}'"), name).into(),
+            _ => message.into(),
         })
     }
 

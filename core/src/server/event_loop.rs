@@ -40,7 +40,7 @@ use super::gradual_close::GradualClose;
 use super::inspection::{Inspection, OpenConnection};
 use super::newcomers::Newcomers;
 use super::observer::Observer;
-use super::shutdown::{Shutdown, Step};
+use super::shutdown::{Shutdown, Stage};
 use super::turn_budget::{self, TurnBudget};
 use crate::address_limits::AddressLimits;
 use crate::buffers::pool::Pool;
@@ -427,14 +427,14 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// Takes the next step of a drain or a shutdown, when one is due.
+    /// Begins the next stage of a drain or a shutdown, when one is due.
     fn shut_down(&mut self) {
-        match self.shutdown.next_step(self.shared.clock.now(), self.shared.timeouts.drain) {
+        match self.shutdown.next_stage(self.shared.clock.now(), self.shared.timeouts.drain) {
             None => self.continue_gradual_close(),
-            Some(Step::LeaveSharedPorts) => self.leave_shared_ports(),
-            Some(Step::CloseGradually) => self.begin_gradual_close(),
-            Some(Step::StopAccepting) => self.stop(),
-            Some(Step::StopReading) => self.enqueue_all(Connection::stop_reading),
+            Some(Stage::LeaveSharedPorts) => self.leave_shared_ports(),
+            Some(Stage::CloseGradually) => self.begin_gradual_close(),
+            Some(Stage::StopAccepting) => self.stop(),
+            Some(Stage::StopReading) => self.enqueue_all(Connection::stop_reading),
         }
     }
 

@@ -1,24 +1,23 @@
-//! The shutdown: accept no more, answer what has arrived, close, all within the drain timeout.
+//! The ways to end: a drain, which may precede a shutdown, and the shutdown.
 //!
 //! ```text
-//!   first request         half of the timeout        all of it, or a second request
-//!        |   read and answer     |    answer only           |   close
+//!  drain            after the delay     shutdown            half the timeout    all of it
+//!    |  serve, not ready  |  close one by one  |  read and answer  |  answer only  |  close
 //! ```
 //!
-//! A drain comes before it where one is requested: the server goes on serving, and reports that it
-//! should get no new connections. A load balancer has time to see that. After the drain delay the
-//! server accepts no more and closes its connections one by one, spread over the same timeout: see
-//! [`gradual_close`](super::gradual_close). Then the shutdown begins, for those that are left.
+//! A drain lets a load balancer see that the server should get no new connections. After the drain
+//! delay the server accepts no more, and closes its connections one by one, spread over the drain
+//! timeout: see [`gradual_close`](super::gradual_close). The shutdown ends what is left then.
 //!
-//! A port that other processes share is left first, when the drain begins: the others get its new
-//! connections, and the server serves those that it has. A shutdown without a drain waits for it.
+//! A request to stop begins the shutdown at once. The connections in the kernel's accept queue have
+//! arrived: they are accepted and answered. A connection is over as soon as a read finds nothing
+//! more. The first half of the drain timeout is a bound for clients that never stop sending, and
+//! for clients that read their answers so slowly that the server cannot read the rest of their
+//! requests. A second request closes all connections at once. Requests that arrive together count
+//! as one: a terminal that closes sends several signals.
 //!
-//! Requests that arrive together count as one: a terminal that closes sends several signals.
-//!
-//! The connections in the kernel's accept queue have arrived too: they are accepted and answered. A
-//! connection is over as soon as a read finds nothing more. The first half of the timeout is a
-//! bound for clients that never stop sending, and for clients that read their answers so slowly
-//! that the server cannot read the rest of their requests.
+//! A port that other processes share is left first: the others get its new connections. A drain
+//! goes on meanwhile, and a shutdown waits for it.
 
 use std::time::Duration;
 
@@ -28,9 +27,9 @@ use crate::os::moment::Moment;
 /// Ctrl-C twice so quickly.
 const MERGED_WITHIN: Duration = Duration::from_millis(200);
 
-/// A step of a shutdown that the loop has to take.
+/// A part of a drain or a shutdown, which the loop begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum Stage {
     /// Accept the queued connections of the ports that other processes share, and leave them.
     LeaveSharedPorts,
     /// Accept the queued connections and then no more; begin to close the connections one by one.
@@ -42,10 +41,10 @@ pub(super) enum Step {
     StopReading,
 }
 
-/// The progress of a shutdown.
+/// The progress of a drain or a shutdown.
 #[derive(Debug)]
 pub(super) struct Shutdown {
-    /// True when a request has come since the last call of [`Shutdown::next_step`].
+    /// True when a request has come since the last call of [`Shutdown::next_stage`].
     requested: bool,
     /// When the shared ports are left.
     leaves_at: Moment,
@@ -103,18 +102,18 @@ impl Shutdown {
         self.delay_ends = now.deadline(delay);
     }
 
-    /// When [`Shutdown::next_step`] must be called next, even if no event comes.
+    /// When [`Shutdown::next_stage`] must be called next, even if no event comes.
     pub(super) fn deadline(&self) -> Moment {
         let ends = self.stop_reading_at.min(self.ends);
         self.leaves_at.min(self.delay_ends).min(self.drain_ends).min(ends)
     }
 
-    /// Returns the step that is due now, if any. The gradual close takes `timeout`, and so may the
+    /// Returns the stage that begins now, if any. The gradual close takes `timeout`, and so may the
     /// shutdown after it. Without a `timeout` there is no gradual close.
-    pub(super) fn next_step(&mut self, now: Moment, timeout: Option<Duration>) -> Option<Step> {
+    pub(super) fn next_stage(&mut self, now: Moment, timeout: Option<Duration>) -> Option<Stage> {
         if now >= self.leaves_at {
             self.leaves_at = Moment::NEVER;
-            return Some(Step::LeaveSharedPorts);
+            return Some(Stage::LeaveSharedPorts);
         }
         if now >= self.drain_ends {
             self.requested |= !self.started;
@@ -126,7 +125,7 @@ impl Shutdown {
                 (self.delay_ends, self.drain_ends) = (Moment::NEVER, Moment::NEVER);
                 self.stop_reading_at = now.deadline(timeout.map(|timeout| timeout / 2));
                 self.ends = now.deadline(timeout);
-                return Some(Step::StopAccepting);
+                return Some(Stage::StopAccepting);
             }
             self.is_urgent |= now >= self.merged_until;
         }
@@ -134,11 +133,11 @@ impl Shutdown {
             self.delay_ends = Moment::NEVER;
             self.drain_ends = now.after(timeout.unwrap_or_default());
             self.is_closing = true;
-            return Some(Step::CloseGradually);
+            return Some(Stage::CloseGradually);
         }
         if now >= self.stop_reading_at {
             self.stop_reading_at = Moment::NEVER;
-            return Some(Step::StopReading);
+            return Some(Stage::StopReading);
         }
         None
     }
@@ -170,7 +169,7 @@ mod tests {
     fn requested() -> Shutdown {
         let mut shutdown = Shutdown::default();
         shutdown.request();
-        assert_eq!(shutdown.next_step(at(0), DRAIN), Some(Step::StopAccepting));
+        assert_eq!(shutdown.next_stage(at(0), DRAIN), Some(Stage::StopAccepting));
         shutdown.stopped_accepting(at(0));
         shutdown
     }
@@ -178,8 +177,8 @@ mod tests {
     #[test]
     fn reading_ends_after_half_of_the_timeout_and_serving_after_all() {
         let mut shutdown = requested();
-        assert_eq!(shutdown.next_step(at(1999), DRAIN), None);
-        assert_eq!(shutdown.next_step(at(2000), DRAIN), Some(Step::StopReading));
+        assert_eq!(shutdown.next_stage(at(1999), DRAIN), None);
+        assert_eq!(shutdown.next_stage(at(2000), DRAIN), Some(Stage::StopReading));
         assert!(!shutdown.is_over(1, at(3999)) && shutdown.is_over(1, at(4000)));
     }
 
@@ -194,7 +193,7 @@ mod tests {
         for (after, is_over) in [(199, false), (200, true)] {
             let mut shutdown = requested();
             shutdown.request();
-            shutdown.next_step(at(after), DRAIN);
+            shutdown.next_stage(at(after), DRAIN);
             assert_eq!(shutdown.is_over(1, at(after)), is_over, "{after} ms after the first");
         }
     }
@@ -203,15 +202,15 @@ mod tests {
     fn a_drain_serves_for_its_delay_closes_gradually_and_then_stops() {
         let mut shutdown = Shutdown::default();
         shutdown.drain(at(0), Some(Duration::from_secs(10)));
-        assert_eq!((shutdown.deadline(), shutdown.next_step(at(9999), DRAIN)), (at(10_000), None));
+        assert_eq!((shutdown.deadline(), shutdown.next_stage(at(9999), DRAIN)), (at(10_000), None));
         assert!(!shutdown.is_over(0, at(9999)), "new connections may come");
-        assert_eq!(shutdown.next_step(at(10_000), DRAIN), Some(Step::CloseGradually));
+        assert_eq!(shutdown.next_stage(at(10_000), DRAIN), Some(Stage::CloseGradually));
         assert!(shutdown.is_over(0, at(10_000)) && !shutdown.is_over(1, at(10_000)));
         assert_eq!(
-            (shutdown.deadline(), shutdown.next_step(at(13_999), DRAIN)),
+            (shutdown.deadline(), shutdown.next_stage(at(13_999), DRAIN)),
             (at(14_000), None)
         );
-        assert_eq!(shutdown.next_step(at(14_000), DRAIN), Some(Step::StopAccepting));
+        assert_eq!(shutdown.next_stage(at(14_000), DRAIN), Some(Stage::StopAccepting));
         assert_eq!(shutdown.deadline(), at(16_000), "half of the timeout later");
     }
 
@@ -219,9 +218,9 @@ mod tests {
     fn a_drain_without_a_timeout_stops_after_its_delay() {
         let mut shutdown = Shutdown::default();
         shutdown.drain(at(0), Some(Duration::ZERO));
-        assert_eq!(shutdown.next_step(at(0), None), Some(Step::CloseGradually));
+        assert_eq!(shutdown.next_stage(at(0), None), Some(Stage::CloseGradually));
         assert_eq!(shutdown.deadline(), at(0));
-        assert_eq!(shutdown.next_step(at(0), None), Some(Step::StopAccepting));
+        assert_eq!(shutdown.next_stage(at(0), None), Some(Stage::StopAccepting));
         assert_eq!(shutdown.deadline(), Moment::NEVER);
     }
 
@@ -229,9 +228,9 @@ mod tests {
     fn a_request_to_stop_ends_a_gradual_close() {
         let mut shutdown = Shutdown::default();
         shutdown.drain(at(0), Some(Duration::ZERO));
-        assert_eq!(shutdown.next_step(at(0), DRAIN), Some(Step::CloseGradually));
+        assert_eq!(shutdown.next_stage(at(0), DRAIN), Some(Stage::CloseGradually));
         shutdown.request();
-        assert_eq!(shutdown.next_step(at(1), DRAIN), Some(Step::StopAccepting));
+        assert_eq!(shutdown.next_stage(at(1), DRAIN), Some(Stage::StopAccepting));
         assert_eq!(shutdown.deadline(), at(2001), "half of the timeout later");
     }
 
@@ -241,10 +240,10 @@ mod tests {
         shutdown.leave_shared_ports(at(0), Duration::from_millis(200));
         shutdown.request();
         shutdown.request();
-        assert_eq!(shutdown.next_step(at(199), DRAIN), None);
+        assert_eq!(shutdown.next_stage(at(199), DRAIN), None);
         assert_eq!(shutdown.deadline(), at(200));
-        assert_eq!(shutdown.next_step(at(200), DRAIN), Some(Step::LeaveSharedPorts));
-        assert_eq!(shutdown.next_step(at(200), DRAIN), Some(Step::StopAccepting));
+        assert_eq!(shutdown.next_stage(at(200), DRAIN), Some(Stage::LeaveSharedPorts));
+        assert_eq!(shutdown.next_stage(at(200), DRAIN), Some(Stage::StopAccepting));
         assert!(!shutdown.is_urgent, "both requests came before the shutdown began");
     }
 
@@ -253,9 +252,9 @@ mod tests {
         let mut shutdown = Shutdown::default();
         shutdown.drain(at(0), Some(Duration::from_secs(10)));
         shutdown.leave_shared_ports(at(0), Duration::ZERO);
-        assert_eq!(shutdown.next_step(at(0), DRAIN), Some(Step::LeaveSharedPorts));
-        assert_eq!(shutdown.next_step(at(9_999), DRAIN), None);
-        assert_eq!(shutdown.next_step(at(10_000), DRAIN), Some(Step::CloseGradually));
+        assert_eq!(shutdown.next_stage(at(0), DRAIN), Some(Stage::LeaveSharedPorts));
+        assert_eq!(shutdown.next_stage(at(9_999), DRAIN), None);
+        assert_eq!(shutdown.next_stage(at(10_000), DRAIN), Some(Stage::CloseGradually));
     }
 
     #[test]
@@ -263,10 +262,10 @@ mod tests {
         let mut shutdown = Shutdown::default();
         shutdown.drain(at(0), Some(Duration::from_secs(10)));
         shutdown.request();
-        assert_eq!(shutdown.next_step(at(1), DRAIN), Some(Step::StopAccepting));
+        assert_eq!(shutdown.next_stage(at(1), DRAIN), Some(Stage::StopAccepting));
         shutdown.stopped_accepting(at(1));
-        assert_eq!(shutdown.next_step(at(2001), DRAIN), Some(Step::StopReading));
-        assert_eq!(shutdown.next_step(at(10_000), DRAIN), None, "the end of the delay");
+        assert_eq!(shutdown.next_stage(at(2001), DRAIN), Some(Stage::StopReading));
+        assert_eq!(shutdown.next_stage(at(10_000), DRAIN), None, "the end of the delay");
         assert!(!shutdown.is_urgent, "the end of the drain is not a second request");
     }
 }

@@ -51,8 +51,8 @@ pub struct Arguments {
     #[arg(long, env = "TINYTCP_REUSE_PORT")]
     pub reuse_port: bool,
 
-    /// Maximum number of connections; further ones get SERVER_BUSY [default: the open-file limit
-    /// less 32]
+    /// Maximum number of connections; further ones get SERVER_BUSY [default: as many as the
+    /// open-file limit allows]
     #[arg(long, value_name = "N", env = "TINYTCP_MAX_CONNECTIONS", value_parser = units::count)]
     pub max_connections: Option<usize>,
 

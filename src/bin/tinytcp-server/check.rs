@@ -6,14 +6,15 @@ use std::fmt::Write;
 use tinytcp_core::os::endpoint::Bound;
 use tinytcp_core::server::{Listener, refuse_clashes};
 
+use crate::program_error::ProgramError;
 use crate::settings::{Setting, Settings, Value};
 
 /// Returns one line for each setting, with its origin, and one for each address of a listener.
 ///
 /// # Errors
-/// A sentence when two listeners have the same address.
-pub fn report(settings: &Settings, listeners: &[Listener]) -> Result<String, String> {
-    refuse_clashes(listeners).map_err(|error| error.to_string())?;
+/// When two listeners have the same address.
+pub fn report(settings: &Settings, listeners: &[Listener]) -> Result<String, ProgramError> {
+    refuse_clashes(listeners).map_err(ProgramError::failure)?;
     let settings = settings.list();
     let width = settings.iter().map(|setting| shown(setting).len()).max().unwrap_or(0).min(48);
     let mut report = String::new();

@@ -3,17 +3,17 @@
 //! Each value becomes the default of its flag. So the parser of the flag checks it, and a flag or a
 //! variable has precedence, without a list of the flags here.
 
-use std::fmt::{self, Display};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, Command, CommandFactory};
-use tinytcp_cli::Checker;
+use tinytcp_cli::{Checker, UsageError};
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use crate::arguments::Arguments;
+use crate::program_error::ProgramError;
 
 /// The longest file that is read.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -34,44 +34,28 @@ struct Entry {
     line: usize,
 }
 
-/// Why the settings cannot be used.
-#[derive(Debug)]
-pub enum Fault {
-    /// The file cannot be read.
-    Unreadable(String),
-    /// A setting is wrong.
-    Wrong(String),
-}
-
-impl Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Unreadable(message) | Self::Wrong(message)) = self;
-        f.write_str(message)
-    }
-}
-
 impl Configuration {
     /// Reads the file at `path`.
     ///
     /// # Errors
     /// When it cannot be read, is not TOML, or has an unknown key or a wrong value.
-    pub fn read(path: &Path) -> Result<Self, Fault> {
+    pub fn read(path: &Path) -> Result<Self, ProgramError> {
         let shown = path.display();
         let mut bytes = Vec::new();
         File::open(path)
             .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
-            .map_err(|error| Fault::Unreadable(format!("cannot read {shown}: {error}")))?;
+            .map_err(|error| ProgramError::Failure(format!("cannot read {shown}: {error}")))?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
-            return Err(Fault::Wrong(format!("{shown} is longer than 1MiB")));
+            return Err(UsageError::from(format!("{shown} is longer than 1MiB")).into());
         }
-        Self::parse(path, &bytes).map_err(Fault::Wrong)
+        Ok(Self::parse(path, &bytes)?)
     }
 
     /// Parses `bytes`, which the file at `path` holds.
     ///
     /// # Errors
-    /// A sentence with the file and the line.
-    fn parse(path: &Path, bytes: &[u8]) -> Result<Self, String> {
+    /// With the file and the line in its text.
+    fn parse(path: &Path, bytes: &[u8]) -> Result<Self, UsageError> {
         let place = |line| format!("{}:{line}", path.display());
         let text = str::from_utf8(bytes).map_err(|error| {
             format!("{}: the file is not UTF-8", place(line_at(bytes, error.valid_up_to())))
@@ -136,7 +120,7 @@ pub fn is_setting(argument: &Arg) -> bool {
 }
 
 /// An error, and its offset in the file if that is not the one of the key.
-type ValueError = (Option<usize>, String);
+type ValueError = (Option<usize>, UsageError);
 
 /// The flags, which know what a key takes.
 struct Flags {
@@ -186,11 +170,11 @@ impl Flags {
     }
 
     /// The error of a key that is no setting.
-    fn unknown(&mut self, name: &str) -> String {
+    fn unknown(&mut self, name: &str) -> UsageError {
         let similar = self.checker.similar(name);
         match similar.filter(|similar| self.setting(similar).is_some()) {
-            Some(similar) => format!("unknown key {name}; a similar one is {similar}"),
-            None => format!("unknown key {name}"),
+            Some(similar) => format!("unknown key {name}; a similar one is {similar}").into(),
+            None => format!("unknown key {name}").into(),
         }
     }
 }
@@ -223,7 +207,8 @@ fn wrong_type(argument: &Arg, value: &Spanned<DeValue<'_>>) -> ValueError {
         _ => format!("a string or a number{example}"),
     };
     let found = value.get_ref().type_str();
-    (Some(value.span().start), format!("{name} takes {expected}, not this {found}"))
+    let error = format!("{name} takes {expected}, not this {found}");
+    (Some(value.span().start), error.into())
 }
 
 /// Returns the number of the line with the byte at `offset`.
@@ -261,10 +246,10 @@ mod tests {
     ];
 
     /// Parses `bytes`; an error is one line that names the file.
-    fn parse(bytes: &[u8]) -> Result<Configuration, String> {
+    fn parse(bytes: &[u8]) -> Result<Configuration, UsageError> {
         let result = Configuration::parse(Path::new("f.toml"), bytes);
         if let Err(error) = &result {
-            assert!(error.starts_with("f.toml:"), "{error:?}");
+            assert!(error.to_string().starts_with("f.toml:"), "{error:?}");
         }
         result
     }

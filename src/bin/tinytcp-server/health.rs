@@ -8,6 +8,8 @@ use tinytcp_cli::address::Place;
 use tinytcp_core::os::endpoint::Endpoint;
 use tinytcp_core::os::outgoing::connect_unix;
 
+use crate::program_error::ProgramError;
+
 /// A loop that does not answer within this time is not healthy.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -17,15 +19,19 @@ const ANSWER_BYTES_MAX: u64 = 4096;
 /// Requests `/healthz` of the server at `place`. Returns the body of the answer.
 ///
 /// # Errors
-/// A sentence when the server cannot be reached or does not answer that it is healthy.
-pub fn check(place: &Place) -> Result<String, String> {
+/// When the server cannot be reached or does not answer that it is healthy.
+pub fn check(place: &Place) -> Result<String, ProgramError> {
     let answer = place.resolve().and_then(|endpoints| ask_any(&endpoints)).map_err(|error| {
-        format!("no answer from http{}://{place}: {error}", place.scheme_suffix())
+        let scheme = format_args!("http{}", place.scheme_suffix());
+        ProgramError::Failure(format!("no answer from {scheme}://{place}: {error}"))
     })?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     match head.split(' ').nth(1) {
         Some("200") => Ok(body.trim_end().to_owned()),
-        _ => Err(format!("not healthy: {}", head.lines().next().unwrap_or_default())),
+        _ => {
+            let status = head.lines().next().unwrap_or_default();
+            Err(ProgramError::Failure(format!("not healthy: {status}")))
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use env_logger::Logger;
 use log::{LevelFilter, Log, Metadata, Record};
 
 use crate::arguments::Arguments;
+use crate::program_error::ProgramError;
 
 /// The level of the log: that of `-v` and `-q`, changed by the directives of RUST_LOG.
 #[derive(Clone)]
@@ -19,12 +20,13 @@ impl LogLevel {
     /// Reads RUST_LOG.
     ///
     /// # Errors
-    /// A sentence about a RUST_LOG that is malformed.
-    pub fn new(arguments: &Arguments) -> Result<Self, String> {
+    /// When RUST_LOG is malformed.
+    pub fn new(arguments: &Arguments) -> Result<Self, ProgramError> {
         let directives = std::env::var("RUST_LOG").unwrap_or_default();
         // Checked here: the logger would write to a stderr that may be closed, and panic.
         env_filter::Builder::new().try_parse(&directives).map_err(|error| {
-            format!("RUST_LOG is wrong: {error}; it looks like debug, or tinytcp=trace")
+            let example = "it looks like debug, or tinytcp=trace";
+            ProgramError::Failure(format!("RUST_LOG is wrong: {error}; {example}"))
         })?;
         Ok(Self { filter: Arc::new(RwLock::new(filter(arguments, &directives))), directives })
     }

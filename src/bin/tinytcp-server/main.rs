@@ -7,6 +7,7 @@ mod health;
 mod log_level;
 mod logging;
 mod policy;
+mod program_error;
 mod reload;
 mod settings;
 mod systemd;
@@ -15,11 +16,11 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use arguments::{Arguments, LogFormat};
-use configuration::Fault;
+use arguments::LogFormat;
 use log::Level;
 use log_level::LogLevel;
 use policy::OpenFiles;
+use program_error::ProgramError;
 use reload::Reloader;
 use settings::Settings;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -36,19 +37,11 @@ use tinytcp_core::server::{Builder, DRAIN_SIGNAL, STATUS_SIGNAL, STOP_SIGNALS};
 const LAST_LINES_TIMEOUT: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
-    let result = match Settings::read() {
-        Ok(settings) => run(settings),
-        Err(Fault::Wrong(message)) => tinytcp_cli::refuse::<Arguments>(message),
-        Err(Fault::Unreadable(message)) => Err(message),
-    };
-    result.unwrap_or_else(|message| {
-        tinytcp_cli::complain("tinytcp-server", message);
-        ExitCode::FAILURE
-    })
+    Settings::read().and_then(run).unwrap_or_else(|error| error.report())
 }
 
 /// Asks for health, checks the settings, or serves.
-fn run(settings: Settings) -> Result<ExitCode, String> {
+fn run(settings: Settings) -> Result<ExitCode, ProgramError> {
     if let Some(place) = settings.arguments.health() {
         print(&format!("{}\n", health::check(&place)?));
         return Ok(ExitCode::SUCCESS);
@@ -66,19 +59,19 @@ fn run(settings: Settings) -> Result<ExitCode, String> {
     let result = serve(settings, sockets, log_level);
     // In a log of objects an error is one too.
     let is_logged = format == LogFormat::Json && log::log_enabled!(Level::Error);
-    if let (Err(message), true) = (&result, is_logged) {
-        log::error!(event = "failed"; "{message}");
+    if let (Err(error), true) = (&result, is_logged) {
+        log::error!(event = "failed"; "{error}");
     }
     log.flush(LAST_LINES_TIMEOUT);
     match result {
-        Err(message) if !is_logged => Err(message),
+        Err(error) if !is_logged => Err(error),
         Err(_) => Ok(ExitCode::FAILURE),
         Ok(()) => Ok(ExitCode::SUCCESS),
     }
 }
 
 /// Does what a start does before it listens, and prints the settings.
-fn check(settings: &Settings) -> Result<(), String> {
+fn check(settings: &Settings) -> Result<(), ProgramError> {
     LogLevel::new(&settings.arguments)?;
     let listeners = policy::listeners(&settings.arguments, Sockets::default())?;
     print(&check::report(settings, &listeners)?);
@@ -90,7 +83,7 @@ fn print(text: &str) {
     let _ = Blocking(io::stdout()).write_all(text.as_bytes());
 }
 
-fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<(), String> {
+fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<(), ProgramError> {
     let arguments = &settings.arguments;
     let announcements =
         LogWriter::new("stdout", io::stdout(), log_writer::loss).map_err(no_thread)?;
@@ -109,7 +102,7 @@ fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<()
         .drain_on_signal(DRAIN_SIGNAL)
         .log_status_on_signal(STATUS_SIGNAL)
         .build();
-    let mut server = server.map_err(|error| error.to_string())?;
+    let mut server = server.map_err(ProgramError::failure)?;
     if let Some(mut notifications) = notifications {
         server = server.observed_by(move |status| notifications.observe(status));
     }
@@ -128,7 +121,7 @@ fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<()
         reloader.start(hangups)?;
     }
     signals::unblock(&[&STOP_SIGNALS[..], &[DRAIN_SIGNAL, STATUS_SIGNAL]].concat())
-        .map_err(|error| format!("cannot unblock signals: {error}; start the server again"))?;
+        .map_err(|error| unexpected("unblock signals", &error))?;
     // One entry, however many lines: a full queue drops entries, and each line of the start counts.
     let lines = server.addresses().iter().map(|bound| format!("listening on {bound}"));
     announcements.line(&lines.collect::<Vec<_>>().join("\n"));
@@ -137,9 +130,7 @@ fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<()
         status.log("stopped");
     }
     announcements.flush(LAST_LINES_TIMEOUT);
-    result
-        .map(drop)
-        .map_err(|error| format!("cannot wait for events: {error}; start the server again"))
+    result.map(drop).map_err(|error| unexpected("wait for events", &error))
 }
 
 /// Opens the notifications to the service manager. Without them the server serves nevertheless, and
@@ -154,7 +145,13 @@ fn notifications_to(manager: &Manager) -> Option<Notifications> {
     Some(Notifications::new(channel.ok()?, watchdog))
 }
 
-/// The sentence about a thread that cannot be started.
-fn no_thread(error: io::Error) -> String {
-    format!("cannot start a thread: {error}; free memory, or raise `ulimit -u`")
+/// The error of a system call that fails only on a system that is out of order.
+fn unexpected(task: &str, error: &io::Error) -> ProgramError {
+    ProgramError::Failure(format!("cannot {task}: {error}; start the server again"))
+}
+
+/// The error of a thread that cannot be started.
+fn no_thread(error: io::Error) -> ProgramError {
+    let reason = format!("cannot start a thread: {error}; free memory, or raise `ulimit -u`");
+    ProgramError::Failure(reason)
 }

@@ -13,18 +13,14 @@ use tinytcp_core::protocol::{BUILT_IN, BuiltIn, Protocol};
 use tinytcp_core::server::{Config, Listener};
 
 use crate::arguments::{ActivityLog, Arguments, ListenAddress};
+use crate::program_error::ProgramError;
 use crate::systemd::activation::Sockets;
 
-/// Descriptors that connections cannot use: eight listeners, the poller, the standard streams, and
-/// a few for connections that are turned away.
-const RESERVED_DESCRIPTORS: usize = 32;
+/// Descriptors that neither connections nor listening sockets use: the poller, the waker, the
+/// signals, the standard streams, and [`REJECTED_DESCRIPTORS`].
+const RESERVED_DESCRIPTORS: usize = 24;
 
-/// The listeners among [`RESERVED_DESCRIPTORS`]. Each further one takes the descriptor of a
-/// connection.
-const RESERVED_LISTENERS: usize = 8;
-
-/// The descriptors among them for connections that are turned away: eight listeners, the poller,
-/// the waker, the signals and the standard streams take 17.
+/// The descriptors among them for connections that are turned away.
 const REJECTED_DESCRIPTORS: usize = 12;
 
 /// The most connections that are turned away at the same time.
@@ -41,8 +37,8 @@ const LOGGED_LISTENERS_MAX: usize = 16;
 /// `--agent-check` are the last.
 ///
 /// # Errors
-/// A sentence about a host that is unknown, or about a socket that is of no use.
-pub fn listeners(arguments: &Arguments, sockets: Sockets) -> Result<Vec<Listener>, String> {
+/// When a host is unknown, or a socket is of no use.
+pub fn listeners(arguments: &Arguments, sockets: Sockets) -> Result<Vec<Listener>, ProgramError> {
     let admin = Arc::new(Admin::with_hosts(arguments.admin_host.iter().cloned()));
     let mut listeners = match sockets.is_empty() {
         true => protocol_listeners(arguments)?,
@@ -64,11 +60,12 @@ fn activated_listeners(
     arguments: &Arguments,
     sockets: Sockets,
     admin: &Arc<Admin>,
-) -> Result<Vec<Listener>, String> {
+) -> Result<Vec<Listener>, ProgramError> {
     if arguments.host.is_some() {
-        return Err("--host (TINYTCP_HOST) moves the default listeners, which the sockets of the \
-                    service manager replace: leave it out"
-            .into());
+        return Err(ProgramError::failure(
+            "--host (TINYTCP_HOST) moves the default listeners, which the sockets of the service \
+             manager replace: leave it out",
+        ));
     }
     let mut listeners = sockets.listeners(admin)?;
     if !arguments.listen.is_empty() {
@@ -77,7 +74,7 @@ fn activated_listeners(
     Ok(listeners)
 }
 
-fn protocol_listeners(arguments: &Arguments) -> Result<Vec<Listener>, String> {
+fn protocol_listeners(arguments: &Arguments) -> Result<Vec<Listener>, ProgramError> {
     if arguments.listen.is_empty() {
         let hosts =
             arguments.host.as_ref().map_or(vec!["127.0.0.1", "::1"], |host| vec![host.as_str()]);
@@ -103,15 +100,15 @@ fn listener(
     protocol: Arc<dyn Protocol>,
     places: &[Place],
     required: bool,
-) -> Result<Listener, String> {
+) -> Result<Listener, ProgramError> {
     let mut endpoints: Vec<Endpoint> = Vec::new();
     for place in places {
         let resolved = place.resolve().map_err(|error| {
             let scheme = protocol.name();
-            format!(
+            ProgramError::Failure(format!(
                 "cannot listen on {scheme}://{place}: unknown host ({error}); \
                  use an address of this machine"
-            )
+            ))
         })?;
         for endpoint in resolved {
             if !endpoints.contains(&endpoint) {
@@ -198,15 +195,9 @@ pub struct OpenFiles {
 impl OpenFiles {
     /// Raises the soft limit to the hard one, for a server with these listeners.
     pub fn raise(listeners: &[Listener]) -> Self {
-        let endpoints: usize = listeners.iter().map(|listener| listener.endpoints.len()).sum();
-        let own_places: usize = listeners
-            .iter()
-            .map(|listener| listener.protocol.own_places().unwrap_or(0) * listener.endpoints.len())
-            .sum();
         let (soft, hard) = rlimit::Resource::NOFILE.get().unwrap_or((1024, 1024));
         let raised = rlimit::Resource::NOFILE.set(hard, hard).map_or(soft, |()| hard);
-        let reserved =
-            RESERVED_DESCRIPTORS + endpoints.saturating_sub(RESERVED_LISTENERS) + own_places;
+        let reserved = reserved_descriptors(listeners);
         let connections =
             usize::try_from(raised).unwrap_or(usize::MAX).saturating_sub(reserved).max(1);
         Self { soft, hard, reserved, connections }
@@ -241,9 +232,39 @@ impl OpenFiles {
     }
 }
 
+/// Returns the number of descriptors that connections cannot use: those of the listening sockets,
+/// and of connections that have places of their own, are among them.
+fn reserved_descriptors(listeners: &[Listener]) -> usize {
+    let of_listener = |listener: &Listener| {
+        listener.endpoints.len() * (1 + listener.protocol.own_places().unwrap_or(0))
+    };
+    RESERVED_DESCRIPTORS + listeners.iter().map(of_listener).sum::<usize>()
+}
+
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    /// The descriptors that connections of a server with these arguments cannot use.
+    fn reserved(arguments: &[&str]) -> usize {
+        let arguments = Arguments::parse_from([&["tinytcp-server"], arguments].concat());
+        reserved_descriptors(&listeners(&arguments, Sockets::default()).expect("addresses"))
+    }
+
+    #[test]
+    fn the_documented_number_of_descriptors_is_reserved() {
+        let operations = include_str!("../../../docs/operations.md").replace('\n', " ");
+        let documented = "reserves: 24, 1 for each listening socket, and 16 for each socket of \
+                          `--admin` and `--agent-check`. These are 32 with the default listeners, \
+                          and 49 with `--admin` at one address.";
+        assert!(operations.contains(documented), "docs/operations.md");
+        assert_eq!(reserved(&[]), 32);
+        assert_eq!(reserved(&["--admin", "http://127.0.0.1:0"]), 49);
+        assert_eq!(reserved(&["--agent-check", "agent://127.0.0.1:0"]), 49);
+        assert_eq!(reserved(&["--listen", "text://127.0.0.1:0"]), 25);
+    }
 
     #[test]
     fn a_name_with_the_same_address_twice_is_one_listener() {

@@ -16,6 +16,7 @@ use crate::arguments::Arguments;
 use crate::log_level::LogLevel;
 use crate::no_thread;
 use crate::policy::{self, OpenFiles};
+use crate::program_error::ProgramError;
 use crate::settings::{Setting, Settings};
 use crate::systemd::manager::Manager;
 use crate::systemd::notifications;
@@ -65,13 +66,13 @@ const fn requested(has_file: bool, had_terminal: bool, has_terminal: bool) -> Re
 /// Catches SIGHUP, unless the parent process ignores it, as `nohup` does. It needs descriptors.
 ///
 /// # Errors
-/// A sentence when the signal cannot be caught.
-pub fn catch_hangups(arguments: &Arguments) -> Result<Option<Signals>, String> {
+/// When the signal cannot be caught.
+pub fn catch_hangups(arguments: &Arguments) -> Result<Option<Signals>, ProgramError> {
     if !hangup::is_ignored() {
-        let signals = Signals::new([SIGHUP]);
-        return signals
-            .map(Some)
-            .map_err(|error| format!("cannot catch SIGHUP: {error}; raise `ulimit -n`"));
+        let signals = Signals::new([SIGHUP]).map_err(|error| {
+            ProgramError::Failure(format!("cannot catch SIGHUP: {error}; raise `ulimit -n`"))
+        })?;
+        return Ok(Some(signals));
     }
     if arguments.config.is_some() {
         log::warn!(
@@ -98,8 +99,8 @@ impl Reloader {
     /// Starts the thread that acts on `signals`.
     ///
     /// # Errors
-    /// A sentence when no thread can be started.
-    pub fn start(self, signals: Signals) -> Result<(), String> {
+    /// When no thread can be started.
+    pub fn start(self, signals: Signals) -> Result<(), ProgramError> {
         let had_terminal = hangup::has_terminal();
         let wait = move || {
             signals::block_all();
@@ -145,11 +146,11 @@ impl Reloader {
     fn reload(&mut self) {
         let settings = match self.settings.read_again() {
             Ok(settings) => settings,
-            Err(fault) => {
+            Err(error) => {
                 return log::error!(
                     event = "reload_failed";
                     "not reloaded, all settings stay: {}",
-                    shown(fault.to_string().as_bytes())
+                    shown(error.to_string().as_bytes())
                 );
             }
         };

@@ -4,9 +4,11 @@ use std::fmt::{self, Display, Write};
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory};
+use tinytcp_cli::UsageError;
 
 use crate::arguments::Arguments;
-use crate::configuration::{Configuration, Fault, is_setting};
+use crate::configuration::{Configuration, is_setting};
+use crate::program_error::ProgramError;
 
 /// The arguments of a run, from the command line, the environment and the configuration file.
 pub struct Settings {
@@ -41,11 +43,11 @@ impl Settings {
     ///
     /// # Errors
     /// When the settings contradict each other, or the file cannot be used.
-    pub fn read() -> Result<Self, Fault> {
+    pub fn read() -> Result<Self, ProgramError> {
         let (arguments, matches) = tinytcp_cli::parse_with::<Arguments>(|command| command);
         let settings = Self { arguments, matches, configuration: Configuration::default() };
         if let Some(contradiction) = settings.arguments.contradiction() {
-            return Err(Fault::Wrong(contradiction));
+            return Err(UsageError::from(contradiction).into());
         }
         if settings.arguments.config.is_none() { Ok(settings) } else { settings.read_again() }
     }
@@ -55,20 +57,20 @@ impl Settings {
     ///
     /// # Errors
     /// When the file cannot be used.
-    pub fn read_again(&self) -> Result<Self, Fault> {
+    pub fn read_again(&self) -> Result<Self, ProgramError> {
         let mut configuration = match &self.arguments.config {
             Some(path) => Configuration::read(path)?,
             None => Configuration::default(),
         };
         configuration.yield_to(|name| self.is_given(name));
         let wrong = |error: &dyn Display| {
-            Fault::Wrong(format!("{}: {error}", configuration.path().display()))
+            UsageError::from(format!("{}: {error}", configuration.path().display()))
         };
         let (arguments, matches): (Arguments, _) =
             tinytcp_cli::try_parse_with(|command| configuration.apply(command))
                 .map_err(|error| wrong(&error.kind()))?;
         match arguments.contradiction() {
-            Some(contradiction) => Err(wrong(&contradiction)),
+            Some(contradiction) => Err(wrong(&contradiction).into()),
             None => Ok(Self { arguments, matches, configuration }),
         }
     }

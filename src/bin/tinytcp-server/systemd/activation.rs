@@ -10,6 +10,7 @@ use tinytcp_core::protocol::admin::Admin;
 use tinytcp_core::server::Listener;
 
 use crate::arguments;
+use crate::program_error::ProgramError;
 
 /// The number of the first descriptor (`SD_LISTEN_FDS_START`).
 const FIRST: usize = 3;
@@ -26,8 +27,8 @@ impl Sockets {
     /// removes the variables.
     ///
     /// # Errors
-    /// A sentence about a descriptor that is no listening stream socket.
-    pub fn take() -> Result<Self, String> {
+    /// When a descriptor is no listening stream socket.
+    pub fn take() -> Result<Self, ProgramError> {
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut names = names.split(':');
         let mut descriptors = ListenFd::from_env();
@@ -50,8 +51,8 @@ impl Sockets {
     /// Returns a listener for each socket.
     ///
     /// # Errors
-    /// A sentence about a socket that does not listen, or whose name is no protocol.
-    pub fn listeners(self, admin: &Arc<Admin>) -> Result<Vec<Listener>, String> {
+    /// When a socket does not listen, or its name is no protocol.
+    pub fn listeners(self, admin: &Arc<Admin>) -> Result<Vec<Listener>, ProgramError> {
         let listener = |(index, (name, socket)): (usize, (String, Inherited))| {
             let protocol = protocol(&name, admin).ok_or_else(|| {
                 let advice = "is not named after a protocol; use FileDescriptorName=text, binary, \
@@ -80,8 +81,9 @@ fn protocol(name: &str, admin: &Arc<Admin>) -> Option<Arc<dyn Protocol>> {
     }
 }
 
-fn wrong(index: usize, name: &str, what: &str) -> String {
-    format!("socket {} of the service manager, {name:?}, {what}", FIRST + index)
+fn wrong(index: usize, name: &str, what: &str) -> ProgramError {
+    let number = FIRST + index;
+    ProgramError::Failure(format!("socket {number} of the service manager, {name:?}, {what}"))
 }
 
 #[cfg(test)]

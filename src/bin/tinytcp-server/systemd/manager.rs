@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::program_error::ProgramError;
+
 /// How long a reload waits for a service manager whose queue is full.
 const RELOAD_SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -19,15 +21,15 @@ impl Manager {
     /// Returns the service manager that `NOTIFY_SOCKET` names; `None` without the variable.
     ///
     /// # Errors
-    /// A sentence about an address that is no path and no abstract name.
-    pub fn of_environment() -> Result<Option<Self>, String> {
+    /// When the address is no path and no abstract name.
+    pub fn of_environment() -> Result<Option<Self>, ProgramError> {
         match std::env::var("NOTIFY_SOCKET") {
             Err(_) => Ok(None),
             Ok(name) => Self::at(&name).map(Some).map_err(|error| {
-                format!(
+                ProgramError::Failure(format!(
                     "NOTIFY_SOCKET is wrong: {error}; it looks like /run/systemd/notify, and the \
                      service manager is not notified"
-                )
+                ))
             }),
         }
     }

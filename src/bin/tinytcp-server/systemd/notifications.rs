@@ -12,6 +12,7 @@ use tinytcp_core::display::plural::plural;
 use tinytcp_core::status::{Obstacle, State, Status};
 
 use super::manager::Channel;
+use crate::program_error::ProgramError;
 
 /// The shortest time between two lines about the state, unless what the server does has changed.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
@@ -158,8 +159,8 @@ pub fn warn(warning: impl Display) {
 /// Returns the time after which the service manager kills a server that is silent, if it does.
 ///
 /// # Errors
-/// A sentence about a `WATCHDOG_USEC` that is no number.
-pub fn watchdog() -> Result<Option<Duration>, String> {
+/// When `WATCHDOG_USEC` is no number.
+pub fn watchdog() -> Result<Option<Duration>, ProgramError> {
     let variable = |name| std::env::var(name).ok();
     watchdog_of(variable("WATCHDOG_USEC"), variable("WATCHDOG_PID"), std::process::id())
 }
@@ -168,16 +169,16 @@ fn watchdog_of(
     limit: Option<String>,
     pid: Option<String>,
     own: u32,
-) -> Result<Option<Duration>, String> {
+) -> Result<Option<Duration>, ProgramError> {
     let Some(limit) = limit.filter(|_| pid.is_none_or(|pid| pid == own.to_string())) else {
         return Ok(None);
     };
     match limit.parse() {
         Ok(microseconds @ 1..) => Ok(Some(Duration::from_micros(microseconds))),
-        _ => Err(format!(
+        _ => Err(ProgramError::Failure(format!(
             "WATCHDOG_USEC is wrong: {limit:?} is no number of microseconds; the watchdog gets no \
              notifications"
-        )),
+        ))),
     }
 }
 
