@@ -2,7 +2,7 @@ complete -c tinytcp-server -l listen -d 'Listen here instead of on the default p
 complete -c tinytcp-server -l host -d 'Host of the default listeners [default: loopback, IPv4 and IPv6]' -r
 complete -c tinytcp-server -l proxy-from -d 'The address or block of addresses of proxies, such as 10.0.0.0/8, from which listeners with ?proxy=on take connections; repeatable' -r
 complete -c tinytcp-server -l unix-mode -d 'Permissions of the files of unix sockets, in octal, as in 0660 [default: those that the umask allows]' -r
-complete -c tinytcp-server -l max-connections -d 'Maximum number of connections; further ones get SERVER_BUSY [default: the open-file limit less 32]' -r
+complete -c tinytcp-server -l max-connections -d 'Maximum number of connections; further ones get SERVER_BUSY [default: as many as the open-file limit allows]' -r
 complete -c tinytcp-server -l max-connections-per-ip -d 'Maximum number of connections of one IPv4 address or IPv6 /64; further ones get SERVER_BUSY; `off` for no limit' -r
 complete -c tinytcp-server -l accept-rate-per-ip -d 'Connections per second from one address, and as many at once; further ones are reset; `off` for no limit' -r
 complete -c tinytcp-server -l message-rate-per-ip -d 'Messages per second from one address, and as many at once; further ones are read later; `off` for no limit' -r
