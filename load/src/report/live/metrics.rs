@@ -11,6 +11,9 @@ use crate::measurement::causes::Cause;
 use crate::measurement::counts::Counts;
 use crate::measurement::latency::Latency;
 
+/// Start of each name.
+const PREFIX: &str = "tinytcp";
+
 /// Timeout of a scrape, during which others wait.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -124,12 +127,12 @@ fn latency(page: &mut String, latency: &Latency) {
 }
 
 fn head(page: &mut String, name: &str, kind: &str, help: &str) {
-    let name = format!("tinytcp_load_{name}");
+    let name = format!("{PREFIX}_load_{name}");
     let _ = write!(page, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
 }
 
 fn sample(page: &mut String, name: &str, value: impl Display) {
-    let _ = writeln!(page, "tinytcp_load_{name} {value}");
+    let _ = writeln!(page, "{PREFIX}_load_{name} {value}");
 }
 
 #[cfg(test)]
