@@ -80,8 +80,9 @@ fn copy_package() -> PathBuf {
     let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join("broken");
     let _ = fs::remove_dir_all(&to);
     let files = ["Cargo.toml", "Cargo.lock", "README.md"];
-    let folders = ["core", "cli", "client", "load", "docs", "src", "tests", "benches", "examples"];
-    for name in files.iter().chain(&folders) {
+    let members = ["core", "cli", "client", "load", "packaging", "docs"];
+    let folders = ["src", "tests", "benches", "examples"];
+    for name in files.iter().chain(&members).chain(&folders) {
         copy(&from.join(name), &to.join(name));
     }
     to

@@ -20,7 +20,9 @@ pub struct Account {
     pub is_accepted: bool,
     /// True if the kernel refused to watch it.
     pub is_unwatched: bool,
-    /// The network of its peer, once it has a session.
+    /// True if it has a session.
+    pub is_admitted: bool,
+    /// The network of its peer, once it has a session to which the limits per address apply.
     pub network: Option<peer::Network>,
     /// The progress of its header, until its peer is known.
     pub opening: Option<Opening>,
@@ -80,6 +82,7 @@ impl Account {
             token: None,
             is_accepted: false,
             is_unwatched: false,
+            is_admitted: false,
             network: None,
             opening,
             stream: Vec::new(),

@@ -92,6 +92,10 @@ pub struct Addresses {
 impl Network {
     /// Notes that the server creates a session for `peer`.
     pub fn note_admitted(&mut self, id: usize, peer: PeerAddr) {
+        self.links[id].account.is_admitted = true;
+        if self.is_admin(id) {
+            return;
+        }
         let network = Peer::new(peer, 0).network();
         self.links[id].account.network = Some(network);
         if let Some(rate) = self.plan.config.limits.address_accept_rate_max {
@@ -121,6 +125,9 @@ impl Network {
     /// True if a connection that is rejected would exceed no limit of connections. Counts those
     /// over the limit of their address.
     pub fn has_place(&mut self, id: usize) -> bool {
+        if self.is_admin(id) {
+            return self.has_own_place();
+        }
         // A connection that has a header took its place before.
         let link = &self.links[id];
         let has_taken_place = link.client.header.is_some() && link.account.opening.is_none();

@@ -185,6 +185,9 @@ impl Network {
             let what = format!("{} bytes are sent; the session has left {output_len}", bytes.len());
             self.fail(Invariant::NothingAfterClose, Some(id), what);
         }
+        if self.is_admin(id) {
+            self.note_admin_output(id, bytes);
+        }
         let most = match self.strikes(Fault::ShortWrite) {
             true => 1 + self.choices.below(bytes.len()),
             false => bytes.len(),
@@ -247,7 +250,7 @@ impl Network {
     /// timeout has passed, when it has failed, or when there is no place for it.
     fn check_close(&mut self, id: usize) {
         let (now, account) = (self.now, &self.links[id].account);
-        if account.network.is_none() && account.resets_on_close {
+        if !account.is_admitted && account.resets_on_close {
             return self.check_turned_away(id);
         }
         let is_expected = account.is_unwatched
@@ -278,7 +281,7 @@ impl Network {
         }
         let has_lingered =
             account.shut_at.is_some_and(|shut_at| now >= shut_at.after(LINGER_TIMEOUT));
-        if !account.oracle.is_all_sent() {
+        if !account.oracle.is_all_sent() || account.output_len > 0 {
             self.fail(Invariant::AnswersInOrder, Some(id), "it is closed before the last answer");
         } else if !account.end_was_read && !has_lingered {
             self.fail(

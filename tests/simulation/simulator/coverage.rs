@@ -23,5 +23,6 @@ behaviours! {
     Reload "settings reloaded while connections were open",
     OverLimit "limits of connections lowered below the number that were open",
     GradualClose "connections that a drain closed one by one",
+    AdminWhileFull "answers of `http` while the limit of connections was reached",
     StaleReuse "reuses of the keys of closed connections",
 }

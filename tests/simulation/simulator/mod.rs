@@ -19,6 +19,7 @@
 
 mod account;
 mod addresses;
+mod admin;
 mod calls;
 pub mod channel;
 mod checks;

@@ -226,11 +226,12 @@ impl Network {
         (0..self.links.len()).filter(|id| is_open(&self.links[*id])).collect()
     }
 
-    /// The open connections that were not rejected.
+    /// The open connections that were not rejected, without those in places of their own.
     pub fn served_ids(&self) -> Vec<usize> {
         self.open_ids()
             .into_iter()
             .filter(|id| self.links[*id].account.unasked != Some(Unasked::Busy))
+            .filter(|id| !self.is_admin(*id))
             .collect()
     }
 

@@ -14,6 +14,7 @@ use super::oracle::Unasked;
 /// A protocol whose sessions are observed.
 pub struct Observer {
     pub protocol: Arc<dyn Protocol>,
+    pub own_places: Option<usize>,
     pub network: Shared,
 }
 
@@ -29,6 +30,10 @@ impl Protocol for Observer {
             network: self.network.clone(),
             id,
         })
+    }
+
+    fn own_places(&self) -> Option<usize> {
+        self.own_places
     }
 
     fn ends_messages_by_quiet(&self) -> bool {
@@ -165,6 +170,7 @@ impl Network {
 
     /// A session ends exactly when the oracle expects it.
     fn check_step(&mut self, id: usize, step: Step) {
+        self.note_admin_step(id, step);
         let account = &mut self.links[id].account;
         let (closes, has_closed) = (matches!(step, Step::Close(_)), account.oracle.is_closed());
         account.is_session_over |= closes;

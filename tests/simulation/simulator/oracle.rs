@@ -13,19 +13,22 @@ use tinytcp_core::protocol::binary::ERROR;
 use crate::text_model;
 
 mod binary;
+pub mod http;
 mod talk;
 mod text;
 
-/// One of the four protocols.
+/// One of the protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
     Text,
     Binary,
     Echo,
     Chat,
+    /// `http`, whose listener has places of its own.
+    Admin,
 }
 
-/// All protocols.
+/// The protocols whose answers are known in advance.
 pub const LANGUAGES: [Language; 4] =
     [Language::Text, Language::Binary, Language::Echo, Language::Chat];
 
@@ -133,6 +136,7 @@ impl Oracle {
         }
         match self.language {
             Language::Binary => self.frames(),
+            Language::Admin => return,
             _ => self.lines(),
         }
         if self.is_closed {
@@ -180,7 +184,9 @@ impl Oracle {
                 self.dropped_line = Some("");
                 self.answer(b"ERROR SERVER_BUSY\n");
             }
-            Language::Echo | Language::Chat => self.dropped_line = Some("SERVER_BUSY"),
+            Language::Echo | Language::Chat | Language::Admin => {
+                self.dropped_line = Some("SERVER_BUSY");
+            }
         }
     }
 
@@ -200,6 +206,9 @@ impl Oracle {
             Unasked::Shutdown if self.language == Language::Text => return self.answer(b"BYE\n"),
             Unasked::Shutdown => return,
         };
+        if self.language == Language::Admin {
+            return;
+        }
         self.answer(&self.language.error(token));
     }
 
@@ -211,7 +220,8 @@ impl Oracle {
     /// True if a message is incomplete.
     pub fn is_within_message(&self) -> bool {
         !self.is_closed
-            && (!self.pending.is_empty()
+            && (self.awaits_request()
+                || !self.pending.is_empty()
                 || self.dropped_line.is_some()
                 || self.dropped_payload_len > 0)
     }

@@ -21,6 +21,8 @@ pub struct Plan {
     pub languages: Vec<Language>,
     /// True for each listener whose connections begin with the header of a proxy.
     pub for_proxies: Vec<bool>,
+    /// The places of the listener for `http`, if there is one: the last listener.
+    pub admin_places: Option<usize>,
     /// For how many connections the server has descriptors.
     pub descriptors_max: usize,
     /// When the faults end.
@@ -70,18 +72,25 @@ impl Plan {
         let mut languages = LANGUAGES.to_vec();
         choices.shuffle(&mut languages);
         languages.truncate(1 + choices.below(languages.len()));
-        let for_proxies = languages.iter().map(|_| choices.chance(250)).collect();
+        let mut for_proxies: Vec<bool> = languages.iter().map(|_| choices.chance(250)).collect();
         let stops_early = choices.chance(300);
         // From a copy: the other choices are the same in worlds with and without these.
         let mut copy = choices.clone();
         if !is_memory_short {
             config.limits = addresses::limit(config.limits, &mut copy);
         }
+        let has_admin = !is_memory_short && copy.chance(200);
+        let admin_places = has_admin.then(|| copy.pick(&[16, 1, 3]));
+        if has_admin {
+            languages.push(Language::Admin);
+            for_proxies.push(false);
+        }
         let reloads = reloads::choose(config.settings(), &mut copy);
         Self {
             config,
             languages,
             for_proxies,
+            admin_places,
             descriptors_max: if !is_memory_short && choices.chance(200) {
                 1 + choices.below(6)
             } else {

@@ -36,6 +36,7 @@ pub fn message(language: Language, bounds: Bounds, choices: &mut Choices) -> Vec
     match language {
         Language::Text => line(command(bounds, choices), choices),
         Language::Binary => any_frame(bounds, choices),
+        Language::Admin => request(choices),
         Language::Echo | Language::Chat => {
             let words = words(bounds, choices);
             line(words, choices)
@@ -43,12 +44,13 @@ pub fn message(language: Language, bounds: Bounds, choices: &mut Choices) -> Vec
     }
 }
 
-/// Returns the message that ends the conversation; `echo` has none.
+/// Returns the message that ends the conversation; `echo` and `http`
+/// have none.
 pub fn farewell(language: Language, choices: &mut Choices) -> Vec<u8> {
     match language {
         Language::Text => choices.pick(&[&b"QUIT\n"[..], b"quit now\r\n", b" \t Quit \n"]).to_vec(),
         Language::Binary => choices.pick(&[&b"\x03\0\0\0\0"[..], b"\x03\xff\xff\xff\xff"]).to_vec(),
-        Language::Echo => Vec::new(),
+        Language::Echo | Language::Admin => Vec::new(),
         Language::Chat => choices.pick(&[&b"exit\n"[..], b"EXIT\r\n"]).to_vec(),
     }
 }
@@ -65,6 +67,10 @@ pub fn fragment(language: Language, bounds: Bounds, choices: &mut Choices) -> Ve
                 bytes.extend(text(choices.len(bounds.frame_max.min(200_000)), choices));
             }
             bytes
+        }
+        Language::Admin => {
+            let len = choices.len(9000);
+            [b"GET /status HTTP/1.1\r\nX-Rest: ", &text(len, choices)[..]].concat()
         }
         _ => {
             let len = if choices.chance(200) {
@@ -131,6 +137,26 @@ fn words(bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
             text(len, choices)
         }
     }
+}
+
+/// Returns the head of a request, which may be refused.
+fn request(choices: &mut Choices) -> Vec<u8> {
+    let lines = [
+        "GET /healthz HTTP/1.1",
+        "GET /readyz HTTP/1.0",
+        "GET /metrics HTTP/1.1",
+        "GET /status?all HTTP/1.1",
+        "GET / HTTP/1.1",
+        "HEAD /metrics HTTP/1.1",
+        "HEAD /nothing HTTP/1.1",
+        "GET /nothing HTTP/1.1",
+        "POST /status HTTP/1.1",
+        "GET / HTTP/9",
+        "ECHO hello",
+    ];
+    let hosts = ["", "Host: localhost\r\n", "Host: [::1]:9464\r\n", "Host: evil.example\r\n"];
+    let (line, host) = (choices.pick(&lines), choices.pick(&hosts));
+    format!("{line}\r\n{host}Accept: */*\r\n\r\n").into_bytes()
 }
 
 fn any_frame(bounds: Bounds, choices: &mut Choices) -> Vec<u8> {

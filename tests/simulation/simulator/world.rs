@@ -5,6 +5,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use tinytcp_core::close_reason::CloseReason;
+use tinytcp_core::protocol::admin::Admin;
 use tinytcp_core::protocol::{BUILT_IN, Protocol};
 use tinytcp_core::server::{EventLoop, Listener};
 use tinytcp_core::status::Counters;
@@ -80,9 +81,12 @@ fn drive(network: &Shared) -> Counters {
         let Plan { config, languages, for_proxies, .. } = &network.plan;
         (config.clone(), languages.iter().copied().zip(for_proxies.clone()).collect::<Vec<_>>())
     };
+    let admin_places = network.lock().plan.admin_places;
     let watched = |(language, is_for_proxies): (Language, bool)| {
-        let protocol = protocol_of(language);
-        let listener = Listener::new([], Arc::new(Observer { protocol, network: network.clone() }));
+        let own_places = admin_places.filter(|_| language == Language::Admin);
+        let observer =
+            Observer { protocol: protocol_of(language), own_places, network: network.clone() };
+        let listener = Listener::new([], Arc::new(observer));
         let proxies = "127.0.0.1".parse().expect("an address");
         if is_for_proxies { listener.for_proxies([proxies]) } else { listener }.service()
     };
@@ -116,6 +120,7 @@ fn protocol_of(language: Language) -> Arc<dyn Protocol> {
         Language::Binary => 1,
         Language::Echo => 2,
         Language::Chat => 3,
+        Language::Admin => return Arc::new(Admin::new()),
     };
     (BUILT_IN[place].build)()
 }

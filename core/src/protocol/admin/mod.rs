@@ -27,7 +27,7 @@ use crate::close_reason::CloseReason;
 use crate::display::http_date::http_date;
 use crate::metrics::{exposition, json};
 use crate::status::Status;
-use request::{Problem, Request, Target};
+use request::{Problem, Target};
 
 /// The longest head of a request in bytes. Browsers send about 1 KiB.
 const HEAD_BYTES_MAX: usize = 8 << 10;
@@ -100,15 +100,17 @@ impl Session for AdminSession {
                 return (0, Step::Incomplete { missing: None });
             }
             Ok(None) => Err(Problem::HeadTooLong),
-            Ok(Some(request)) => Ok(request),
+            Ok(Some(target)) => Ok(target),
             Err(problem) => Err(problem),
         };
         context.received("", b"");
+        // The answer to `HEAD` has no body, even a refusal (RFC 9110, section 9.3.2).
+        let is_head = head.trim_ascii_start().starts_with(b"HEAD ");
         let reason = match request {
             Ok(_) => CloseReason::Quit,
             Err(_) => CloseReason::WrongProtocol,
         };
-        answer(request, context);
+        answer(request, !is_head, context);
         (input.len(), Step::Close(reason))
     }
 
@@ -150,17 +152,16 @@ const PAGE_POLICY: &str = "Content-Security-Policy: connect-src 'self'; img-src 
                            object-src 'none'; base-uri 'none'; form-action 'none'\r\n";
 
 /// Appends the answer to `request`, or `503` if there is no memory for an answer.
-fn answer(request: Result<Request, Problem>, context: &mut Context<'_>) {
+fn answer(request: Result<Target, Problem>, has_body: bool, context: &mut Context<'_>) {
     let status = context.status();
     let len_max = ANSWER_BYTES_MAX + status.listeners.len() * LISTENER_BYTES_MAX;
-    let has_body = !matches!(request, Ok(Request { is_head: true, .. }));
     let date = http_date(context.wall());
     let output = context.output();
     let (head, target) = match request {
         _ if !output.reserve(len_max) => {
             (Head { result: "503 Service Unavailable", content_type: PLAIN, extra: "" }, None)
         }
-        Ok(Request { target, .. }) => (head_of(target, status), Some(target)),
+        Ok(target) => (head_of(target, status), Some(target)),
         Err(problem) => {
             (Head { result: problem.result(), content_type: PLAIN, extra: problem.extra() }, None)
         }

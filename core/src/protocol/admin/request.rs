@@ -7,14 +7,6 @@ use crate::metrics::exposition::Format;
 /// The most header lines of a request.
 const HEADERS_MAX: usize = 64;
 
-/// A request that is not refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Request {
-    pub target: Target,
-    /// True for `HEAD`, whose answer has no body.
-    pub is_head: bool,
-}
-
 /// The resource that a request names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -61,7 +53,7 @@ impl Problem {
 ///
 /// # Errors
 /// The reason to refuse the request.
-pub fn parse(input: &[u8], hosts: &[String]) -> Result<Option<Request>, Problem> {
+pub fn parse(input: &[u8], hosts: &[String]) -> Result<Option<Target>, Problem> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(input) {
@@ -74,11 +66,9 @@ pub fn parse(input: &[u8], hosts: &[String]) -> Result<Option<Request>, Problem>
         let found = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
         found.map(|header| header.value.trim_ascii())
     };
-    let is_head = match request.method {
-        Some("GET") => false,
-        Some("HEAD") => true,
-        _ => return Err(Problem::Method),
-    };
+    if !matches!(request.method, Some("GET" | "HEAD")) {
+        return Err(Problem::Method);
+    }
     if !header("host").is_none_or(|host| is_known(host, hosts)) {
         return Err(Problem::ForeignHost);
     }
@@ -91,7 +81,7 @@ pub fn parse(input: &[u8], hosts: &[String]) -> Result<Option<Request>, Problem>
         "/" => Target::Page,
         _ => return Err(Problem::UnknownTarget),
     };
-    Ok(Some(Request { target, is_head }))
+    Ok(Some(target))
 }
 
 /// True if `host` is empty, an IP address, `localhost` or one of `hosts`, with or without a port.
@@ -113,7 +103,6 @@ mod tests {
 
     fn target(head: &str) -> Result<Option<Target>, Problem> {
         parse(head.as_bytes(), &["tinytcp.example".to_owned()])
-            .map(|request| request.map(|request| request.target))
     }
 
     #[test]
@@ -123,8 +112,7 @@ mod tests {
         assert_eq!(target("GET /readyz?verbose HTTP/1.1\n\n"), Ok(Some(Target::Ready)));
         assert_eq!(target("GET / HTTP/1.1\r\n\r\n"), Ok(Some(Target::Page)));
         assert_eq!(target("GET /status HTTP/1.1\r\n\r\n"), Ok(Some(Target::Status)));
-        let head = b"HEAD /status HTTP/1.1\r\n\r\n";
-        assert_eq!(parse(head, &[]), Ok(Some(Request { target: Target::Status, is_head: true })));
+        assert_eq!(target("HEAD /status HTTP/1.1\r\n\r\n"), Ok(Some(Target::Status)));
     }
 
     #[test]
