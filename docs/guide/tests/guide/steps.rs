@@ -49,7 +49,7 @@ fn step_4_a_short_request_waits_for_a_whole_flood() {
     let turns = client::flood_beside_a_short_request(&Program::start("4-fairness-trap"));
     assert!(matches!(turns[..], [(0, 32_000..,), ..]), "{turns:?}");
     let turns = client::flood_beside_a_short_request(&Program::start("4-fairness"));
-    assert_eq!(turns[..2], [(0, 16_384), (1, 6)], "{turns:?}");
+    assert!(matches!(turns[..], [(0, 1..=16_384), (1, 6), ..]), "{turns:?}");
 }
 
 #[test]
@@ -68,8 +68,11 @@ fn step_5_a_search_from_the_start_of_a_line_is_quadratic() {
 
 #[test]
 fn step_5_an_end_of_input_with_the_last_bytes_is_missed() {
-    assert!(!client::send_a_request_with_the_end(&Program::start("5-closing-trap"), TRAPPED));
-    assert!(client::send_a_request_with_the_end(&Program::start("5-closing"), REPAIRED));
+    let is_closed =
+        |name, patience| client::send_a_request_with_the_end(&Program::start(name), patience);
+    // The trap may have luck: a machine that pauses sends the end in a segment of its own.
+    assert!((0..5).any(|_| !is_closed("5-closing-trap", TRAPPED)));
+    assert!(is_closed("5-closing", REPAIRED));
 }
 
 #[test]
