@@ -54,7 +54,7 @@ pub struct OutputArguments {
     #[arg(long, value_name = "NAME", env = "TINYTCP_LIVE_FORMAT", requires = "live")]
     pub live_format: Option<LiveFormatName>,
 
-    /// Serve metrics of the run at http://ADDR/metrics: a port of the loopback address, or HOST:PORT
+    /// Serve metrics of the run at http://ADDR/metrics: a port of 127.0.0.1, or HOST:PORT
     #[arg(
         long,
         value_name = "ADDR",

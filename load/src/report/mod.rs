@@ -208,9 +208,9 @@ impl Report {
         self
     }
 
-    /// Returns the exit code: 129, 130 and 143 after SIGHUP, SIGINT and SIGTERM; 1 if nothing was completed, not
-    /// all connections were reached or a search found no rate; 3 if a gate was crossed; 4 if the
-    /// server was gone, sent wrong replies or failed in another way; else 0.
+    /// Returns the exit code: 129, 130 and 143 after SIGHUP, SIGINT and SIGTERM; 1 if nothing was
+    /// completed, not all connections were reached or a search found no rate; 3 if a gate was
+    /// crossed; 4 if the server was gone, sent wrong replies or failed in another way; else 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let has_kind = |kind| self.verdicts().any(|verdict| verdict.kind == kind);

@@ -35,7 +35,7 @@ complete -c tinytcp-load -l hgrm -d 'Write the latencies in the text format of H
 complete -c tinytcp-load -l live -d 'Write a row per second while the run goes on: CSV if the name ends with .csv, else NDJSON; - is stdout' -r -F
 complete -c tinytcp-load -l live-format -d 'The format of the rows of --live: ndjson or csv [default: by the name of the file]' -r -f -a "ndjson\t'A JSON object per line'
 csv\t'Comma-separated values'"
-complete -c tinytcp-load -l prometheus -d 'Serve metrics of the run at http://ADDR/metrics: a port of the loopback address, or HOST:PORT' -r
+complete -c tinytcp-load -l prometheus -d 'Serve metrics of the run at http://ADDR/metrics: a port of 127.0.0.1, or HOST:PORT' -r
 complete -c tinytcp-load -l hold -d 'Keep the connections open with one request on each every --heartbeat; report lost connections'
 complete -c tinytcp-load -l reset -d 'Close connections with a reset, which leaves no port in TIME_WAIT'
 complete -c tinytcp-load -l raw -d 'Raw bytes for any server: send those of -m or --mix, and expect those of --expect'
