@@ -263,7 +263,8 @@ impl Network {
     fn check_storage(&mut self, id: usize, state: &State) {
         let bounds = self.plan.bounds();
         let is_admin = self.is_admin(id);
-        let message_max = bounds.line_max.max(bounds.frame_max).max(HEAD_BYTES_MAX) + 5;
+        let head_max = if is_admin { HEAD_BYTES_MAX } else { 0 };
+        let message_max = bounds.line_max.max(bounds.frame_max).max(head_max) + 5;
         let held_max = |len: usize| if len == 0 { 0 } else { 4 * len.max(64) };
         if state.input_len > message_max + BLOCK_LEN
             || state.output_len > HIGH_WATER_BYTES + message_max + ANSWER_OVERHEAD_MAX

@@ -206,6 +206,7 @@ impl Oracle {
             Unasked::Shutdown if self.language == Language::Text => return self.answer(b"BYE\n"),
             Unasked::Shutdown => return,
         };
+        // A farewell of `http` is checked when it is sent, as its answers are.
         if self.language == Language::Admin {
             return;
         }
