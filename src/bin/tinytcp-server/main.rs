@@ -23,15 +23,14 @@ use policy::OpenFiles;
 use program_error::ProgramError;
 use reload::Reloader;
 use settings::Settings;
-use signal_hook::consts::{SIGINT, SIGTERM};
 use systemd::activation::Sockets;
 use systemd::manager::Manager;
 use systemd::notifications::{self, Notifications};
 use tinytcp_cli::log_writer::{self, LogWriter};
-use tinytcp_cli::signals;
+use tinytcp_cli::signals::{self, SIGINT, SIGTERM};
 use tinytcp_cli::terminal::Blocking;
 use tinytcp_core::os::zone;
-use tinytcp_core::server::{Builder, DRAIN_SIGNAL, STATUS_SIGNAL, STOP_SIGNALS};
+use tinytcp_core::server::{Builder, DRAIN_SIGNAL, STATUS_SIGNAL};
 
 /// The wait for the last log lines at the end of the program.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_millis(200);
@@ -96,7 +95,7 @@ fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<()
     // What is open for as long as the server runs is opened before the server counts it.
     let manager = Manager::of_environment().map_err(notifications::warn).unwrap_or_default();
     let notifications = manager.as_ref().and_then(notifications_to);
-    let hangups = reload::catch_hangups(arguments)?;
+    let hangups = reload::await_hangups(arguments)?;
     let server = Builder::from(config)
         .stop_on_signals([SIGINT, SIGTERM])
         .drain_on_signal(DRAIN_SIGNAL)
@@ -106,8 +105,7 @@ fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<()
     if let Some(mut notifications) = notifications {
         server = server.observed_by(move |status| notifications.observe(status));
     }
-    policy::log_start(server.addresses());
-    open_files.log(arguments.max_connections);
+    let max_connections = arguments.max_connections;
     if let Some(hangups) = hangups {
         let reloader = Reloader {
             running: settings.list(),
@@ -120,8 +118,10 @@ fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<()
         };
         reloader.start(hangups)?;
     }
-    signals::unblock(&[&STOP_SIGNALS[..], &[DRAIN_SIGNAL, STATUS_SIGNAL]].concat())
+    signals::unblock(&[SIGINT, SIGTERM, DRAIN_SIGNAL, STATUS_SIGNAL])
         .map_err(|error| unexpected("unblock signals", &error))?;
+    policy::log_start(server.addresses());
+    open_files.log(max_connections);
     // One entry, however many lines: a full queue drops entries, and each line of the start counts.
     let lines = server.addresses().iter().map(|bound| format!("listening on {bound}"));
     announcements.line(&lines.collect::<Vec<_>>().join("\n"));

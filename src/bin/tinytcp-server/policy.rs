@@ -183,6 +183,7 @@ pub fn log_start(addresses: &[Bound]) {
 }
 
 /// The open-file limit of the process, and the number of connections that it allows.
+#[derive(Clone, Copy)]
 pub struct OpenFiles {
     soft: u64,
     hard: u64,

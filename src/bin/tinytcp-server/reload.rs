@@ -5,9 +5,7 @@
 
 use std::thread;
 
-use signal_hook::consts::SIGHUP;
-use signal_hook::iterator::Signals;
-use tinytcp_cli::signals;
+use tinytcp_cli::signals::{self, Awaited, SIGHUP};
 use tinytcp_core::display::escape::shown;
 use tinytcp_core::os::hangup;
 use tinytcp_core::server::{Handle, Listener};
@@ -20,6 +18,7 @@ use crate::program_error::ProgramError;
 use crate::settings::{Setting, Settings};
 use crate::systemd::manager::Manager;
 use crate::systemd::notifications;
+use crate::unexpected;
 
 /// The settings that can change while the server runs. The others need a restart.
 const CHANGEABLE: [&str; 17] = [
@@ -63,16 +62,14 @@ const fn requested(has_file: bool, had_terminal: bool, has_terminal: bool) -> Re
     }
 }
 
-/// Catches SIGHUP, unless the parent process ignores it, as `nohup` does. It needs descriptors.
+/// Lets SIGHUP wait for [`Reloader::start`], unless the parent process ignores it, as `nohup` does.
 ///
 /// # Errors
-/// When the signal cannot be caught.
-pub fn catch_hangups(arguments: &Arguments) -> Result<Option<Signals>, ProgramError> {
+/// When the kernel refuses.
+pub fn await_hangups(arguments: &Arguments) -> Result<Option<Awaited>, ProgramError> {
     if !hangup::is_ignored() {
-        let signals = Signals::new([SIGHUP]).map_err(|error| {
-            ProgramError::Failure(format!("cannot catch SIGHUP: {error}; raise `ulimit -n`"))
-        })?;
-        return Ok(Some(signals));
+        let hangups = Awaited::block(SIGHUP).map_err(|error| unexpected("block SIGHUP", &error))?;
+        return Ok(Some(hangups));
     }
     if arguments.config.is_some() {
         log::warn!(
@@ -96,24 +93,24 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    /// Starts the thread that acts on `signals`.
+    /// Starts the thread that acts on `hangups`.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(self, signals: Signals) -> Result<(), ProgramError> {
+    pub fn start(self, hangups: Awaited) -> Result<(), ProgramError> {
         let had_terminal = hangup::has_terminal();
         let wait = move || {
             signals::block_all();
-            self.serve(signals, had_terminal);
+            self.serve(&hangups, had_terminal);
         };
         let thread = thread::Builder::new().name("reload".into()).spawn(wait);
         thread.map(drop).map_err(no_thread)
     }
 
     /// Does what each SIGHUP requests. It ends with the process.
-    fn serve(mut self, mut signals: Signals, had_terminal: bool) {
+    fn serve(mut self, hangups: &Awaited, had_terminal: bool) {
         let has_file = self.settings.arguments.config.is_some();
-        for _ in signals.forever() {
+        while hangups.wait().is_ok() {
             let request = requested(has_file, had_terminal, hangup::has_terminal());
             match self.manager.clone() {
                 Some(manager) if request != Request::Stop => {
