@@ -25,6 +25,7 @@ pub(super) fn closed() -> OutcomeBuilder {
         target: ServerTarget { name: "text://127.0.0.1:40000".into(), is_unix: false },
         protocol: "text".into(),
         messages: "ECHO of 17 bytes".into(),
+        typed: "-c 10 -d 11s".into(),
         connections: 10,
         depth: 1,
         threads: 1,
@@ -77,6 +78,7 @@ pub(super) fn closed() -> OutcomeBuilder {
         reached: 10,
         open_most: 10,
         open_last: 10,
+        addresses: Vec::new(),
         server_gone: None,
         interrupted_by: None,
     })
@@ -157,5 +159,7 @@ pub(super) fn plan(connections: usize, threads: usize, opening: Opening) -> Plan
         sources: Vec::new(),
         reset: false,
         proxy_header: None,
+        is_spread: false,
+        logged_requests: None,
     }
 }

@@ -18,6 +18,7 @@ mod hold;
 mod interruption;
 mod lifetime;
 mod live;
+mod log_requests;
 mod merge;
 mod pace;
 mod preflight;

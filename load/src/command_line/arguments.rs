@@ -191,6 +191,11 @@ pub struct Arguments {
     #[arg(long, value_name = "HEADER", env = "TINYTCP_PROXY_HEADER")]
     pub proxy_header: Option<ProxyHeader>,
 
+    /// Spread the connections over all addresses of the server's name, in turn, and report each
+    /// address
+    #[arg(long, env = "TINYTCP_SPREAD")]
+    pub spread: bool,
+
     /// Close connections with a reset, which leaves no port in TIME_WAIT
     #[arg(long, env = "TINYTCP_RESET")]
     pub reset: bool,

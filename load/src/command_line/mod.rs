@@ -9,6 +9,7 @@ pub mod output_arguments;
 pub mod preflight;
 pub mod rates;
 pub mod source_addresses;
+pub mod typed;
 pub mod values;
 pub mod workload;
 
@@ -54,6 +55,11 @@ pub fn main() -> ExitCode {
     if arguments.output.stdout_count() > 1 {
         tinytcp_cli::refuse::<Arguments>(
             "only one of --json, --csv, --html, --hgrm and --live can go to stdout (-)",
+        );
+    }
+    if arguments.output.logs_to_stdout() {
+        tinytcp_cli::refuse::<Arguments>(
+            "--log-requests needs a file, which is complete or absent",
         );
     }
     if let Some(useless) = arguments.useless() {

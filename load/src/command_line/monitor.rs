@@ -16,9 +16,11 @@ use crate::engine::interruption::Interruption;
 use crate::error::LoadError;
 use crate::judgement::gates::{Gate, GateResult};
 use crate::judgement::search::course::Trial;
+use crate::measurement::logged_request::RequestLog;
 use crate::measurement::outcome::{RunOutcome, Slice};
 use crate::measurement::settings::{Pace, RunSettings};
 use crate::report::live::metrics::MetricsEndpoint;
+use crate::report::live::request_log::RequestLogFile;
 use crate::report::live::rows::LiveFile;
 use crate::report::progress::ProgressDisplay;
 use crate::report::{self, Report};
@@ -33,6 +35,7 @@ pub struct Monitor<'a> {
     hangups: Hangups,
     progress: ProgressDisplay,
     live: Option<LiveFile>,
+    log: Option<RequestLogFile>,
     metrics: Option<MetricsEndpoint>,
     is_closed_loop: bool,
     /// When the conditions are checked next, after the start of the load.
@@ -56,6 +59,7 @@ impl<'a> Monitor<'a> {
     ) -> Result<Self, LoadError> {
         let output = &arguments.output;
         let live = output.live.as_ref().map(|path| LiveFile::new(path, output.live_format()));
+        let log = output.log_requests.as_deref().map(RequestLogFile::create);
         let metrics = output.prometheus.map(|address| {
             let remedy = "choose another address";
             MetricsEndpoint::open(address).map_err(|error| LoadError::System {
@@ -74,6 +78,7 @@ impl<'a> Monitor<'a> {
             hangups,
             progress: progress(settings, output.quiet),
             live: live.transpose()?,
+            log: log.transpose()?,
             metrics,
             is_closed_loop: !matches!(settings.pace, Pace::Open { .. }),
             due: SECOND,
@@ -95,7 +100,9 @@ impl<'a> Monitor<'a> {
             Some(result) => report.aborted_by(outcome, result),
             None => report,
         };
-        (report, self.live.map_or(Ok(()), LiveFile::finish))
+        let report = report.with_notes(self.log.as_ref().and_then(RequestLogFile::note));
+        let (live, log) = (self.live.map(LiveFile::finish), self.log.map(RequestLogFile::finish));
+        (report, [live, log].into_iter().flatten().collect())
     }
 
     /// Writes the report so far to its files, or to stderr without files.
@@ -146,6 +153,12 @@ impl Observer for Monitor<'_> {
         self.is_due |= elapsed >= self.due;
         while self.due <= elapsed {
             self.due += SECOND;
+        }
+    }
+
+    fn requests(&mut self, log: RequestLog) {
+        if let Some(file) = &mut self.log {
+            file.add(&log);
         }
     }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use tinytcp_cli::units;
 
 use super::values::{self, LiveFormatName};
 use crate::judgement::gates::Gate;
@@ -49,6 +50,21 @@ pub struct OutputArguments {
     /// is stdout
     #[arg(long, value_name = "FILE", env = "TINYTCP_LIVE", conflicts_with = "find_max")]
     pub live: Option<PathBuf>,
+
+    /// Write a CSV file with a row per request
+    #[arg(long, value_name = "FILE", env = "TINYTCP_LOG_REQUESTS", conflicts_with = "find_max")]
+    pub log_requests: Option<PathBuf>,
+
+    /// Maximum number of rows of --log-requests, which has the first ones
+    #[arg(
+        long,
+        value_name = "N",
+        env = "TINYTCP_LOG_REQUESTS_MAX",
+        default_value = "1M",
+        requires = "log_requests",
+        value_parser = units::count
+    )]
+    pub log_requests_max: usize,
 
     /// The format of the rows of --live: ndjson or csv [default: by the name of the file]
     #[arg(long, value_name = "NAME", env = "TINYTCP_LIVE_FORMAT", requires = "live")]
@@ -98,6 +114,12 @@ impl OutputArguments {
             None if is_csv() => RowFormat::Csv,
             Some(LiveFormatName::Ndjson) | None => RowFormat::Ndjson,
         }
+    }
+
+    /// Returns true if the log of requests goes to stdout, which has no room for it.
+    #[must_use]
+    pub fn logs_to_stdout(&self) -> bool {
+        self.log_requests.as_deref() == Some(Path::new("-"))
     }
 
     /// Returns a sentence about a condition that does not fit its flag; `None` if all fit.

@@ -12,6 +12,7 @@ use tinytcp_core::os::endpoint::Endpoint;
 use super::arguments::Arguments;
 use super::messages::Messages;
 use super::rates::Stages;
+use super::typed;
 use crate::error::{LoadError, UsageError};
 use crate::measurement::format::plural;
 use crate::measurement::settings::{Arrivals, Opening, Pace, RunSettings, ServerTarget};
@@ -145,6 +146,7 @@ impl Workload {
                 },
                 protocol: self.protocol.into(),
                 messages: self.description.clone(),
+                typed: typed::flags(),
                 connections: arguments.connections,
                 depth: arguments.pipeline,
                 threads: arguments.threads.min(arguments.connections),
@@ -175,6 +177,12 @@ impl Workload {
             sources,
             reset: arguments.reset,
             proxy_header: arguments.proxy_header,
+            is_spread: arguments.spread,
+            logged_requests: arguments
+                .output
+                .log_requests
+                .as_ref()
+                .map(|_| arguments.output.log_requests_max as u64),
         })
     }
 }

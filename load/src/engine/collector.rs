@@ -15,6 +15,7 @@ use super::partial_slice::PartialSlice;
 use super::slice_recorder::{SlicePart, SliceSpan};
 use super::start_barrier::StartBarrier;
 use crate::measurement::counts::Counts;
+use crate::measurement::logged_request::RequestLog;
 use crate::measurement::outcome::{RunOutcome, Slice};
 use crate::traffic::plan::Plan;
 
@@ -29,6 +30,9 @@ pub trait Observer {
     /// A step of at most 1 s is complete, `elapsed` after the start of the run, with `unsent`
     /// requests that are due.
     fn step(&mut self, step: &Slice, unsent: u64, elapsed: Duration);
+
+    /// Requests were answered or failed that are to be logged.
+    fn requests(&mut self, log: RequestLog);
 
     /// The run goes on: this is called at least every 20 ms, and after each part of the counts.
     /// Returns false to end the run.
@@ -102,6 +106,7 @@ impl<'a> Collector<'a> {
     }
 
     fn take(&mut self, mut part: SlicePart, observer: &mut impl Observer) {
+        observer.requests(mem::take(&mut part.log));
         self.open[part.worker] = part.open;
         self.reached[part.worker] = part.reached;
         self.last_closed[part.worker] = part.last_closed;
@@ -196,6 +201,8 @@ impl<'a> Collector<'a> {
         if let Some(last) = slices.last_mut() {
             last.length = self.finish.since(base).saturating_sub(last.start).min(last.length);
         }
+        let endpoints = self.plan.endpoints.iter().filter(|_| self.plan.is_spread);
+        let addresses = endpoints.map(ToString::to_string).collect();
         RunOutcome {
             settings: self.plan.settings.clone(),
             opening: self.plan.opening,
@@ -208,6 +215,7 @@ impl<'a> Collector<'a> {
             slices,
             reached,
             open_last,
+            addresses,
             server_gone,
             interrupted_by,
         }

@@ -9,7 +9,9 @@ use tinytcp_core::os::moment::Moment;
 use super::cpu_usage::CpuUsage;
 use super::free_connections::PAUSE_MIN;
 use super::slots::ConnectionSlots;
+use super::thread_state::ThreadState;
 use crate::measurement::counts::Counts;
+use crate::measurement::logged_request::RequestLog;
 use crate::traffic::plan::Plan;
 
 /// The counts of a thread since its last part.
@@ -21,6 +23,8 @@ pub struct SlicePart {
     pub span: (Moment, Moment),
     /// The counts.
     pub counts: Counts,
+    /// The requests to log.
+    pub log: RequestLog,
     /// Connections of the thread open at its end.
     pub open: usize,
     /// When the last open connection ended; `None` while one is open, and before the first.
@@ -76,12 +80,12 @@ impl SliceRecorder {
         plan: &Plan,
         start: Moment,
         now: Moment,
-        counts: &mut Counts,
+        state: &mut ThreadState,
         slots: &mut ConnectionSlots,
         unsent: u64,
     ) {
         if now >= self.next {
-            self.cut(plan, start, now, counts, slots, unsent);
+            self.cut(plan, start, now, state, slots, unsent);
         }
     }
 
@@ -91,13 +95,13 @@ impl SliceRecorder {
         plan: &Plan,
         start: Moment,
         now: Moment,
-        counts: &mut Counts,
+        state: &mut ThreadState,
         slots: &mut ConnectionSlots,
         unsent: u64,
     ) {
         let usage = CpuUsage::of_this_thread();
         let used = usage.since(mem::replace(&mut self.usage, usage));
-        let mut counts = mem::take(counts);
+        let mut counts = mem::take(&mut state.counts);
         counts.cpu = used.busy;
         counts.starved = used.starved + stopped(now.since(self.before), used, counts.waited);
         // The collector is gone when the program is about to end.
@@ -105,6 +109,7 @@ impl SliceRecorder {
             worker: self.worker,
             span: (mem::replace(&mut self.before, now), now),
             counts,
+            log: state.log.as_mut().map(RequestLog::take).unwrap_or_default(),
             open: slots.open(),
             last_closed: slots.last_closed(),
             unsent,

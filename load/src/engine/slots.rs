@@ -60,6 +60,8 @@ pub struct ConnectionSlots {
     reached: usize,
     /// Number of server addresses.
     addresses: usize,
+    /// True if each connection has an address of its own, in turn.
+    is_spread: bool,
     /// Connections are assigned to `stride` threads in turn; this is thread `offset`.
     stride: usize,
     offset: usize,
@@ -87,6 +89,7 @@ impl ConnectionSlots {
             untried,
             reached: 0,
             addresses: plan.endpoints.len(),
+            is_spread: plan.is_spread,
             stride,
             offset: index,
         }
@@ -110,13 +113,13 @@ impl ConnectionSlots {
     }
 
     /// Returns the next attempt of `slot`: at the address `preferred`, or at the one after the last
-    /// failed address.
+    /// failed address; of spread connections, at the address of its own.
     pub fn attempt(&mut self, slot: usize, preferred: usize) -> Attempt {
         let number = self.number(slot);
         let slot = &mut self.slots[slot];
         let is_first = slot.passed == 0;
         if is_first {
-            slot.first_address = preferred;
+            slot.first_address = if self.is_spread { number } else { preferred };
         }
         let address = (slot.first_address + slot.passed) % self.addresses;
         Attempt { number, refusals: slot.refusals, address, is_first }
@@ -125,6 +128,9 @@ impl ConnectionSlots {
     /// Schedules `slot` for its next address at once; returns false if all addresses have failed in
     /// this attempt.
     pub fn try_next_address(&mut self, slot: usize, now: Moment) -> bool {
+        if self.is_spread {
+            return false;
+        }
         self.slots[slot].passed += 1;
         let is_left = self.slots[slot].passed < self.addresses;
         if is_left {
@@ -280,6 +286,19 @@ mod tests {
         assert!(slots.all_were_tried());
         assert_eq!(slots.next(), at(10), "the next attempt comes after a pause");
         assert_eq!(slots.attempt(0, 1).address, 1);
+    }
+
+    #[test]
+    fn spread_connections_stay_at_their_addresses() {
+        let mut plan = fixtures::plan(4, 1, Opening::AtOnce);
+        plan.is_spread = true;
+        plan.endpoints =
+            [1, 2, 3].map(|port| Endpoint::Tcp(([127, 0, 0, 1], port).into())).to_vec();
+        let mut slots = ConnectionSlots::new(&plan, 0);
+        assert_eq!([0, 1, 2, 3].map(|slot| slots.attempt(slot, 2).address), [0, 1, 2, 0]);
+        assert!(!slots.try_next_address(1, at(0)));
+        slots.failed(1, at(0));
+        assert_eq!(slots.attempt(1, 2).address, 1);
     }
 
     #[test]

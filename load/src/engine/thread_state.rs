@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use tinytcp_core::os::moment::Moment;
 
 use crate::measurement::averages::share;
+use crate::measurement::causes::ReplyError;
 use crate::measurement::counts::Counts;
 use crate::measurement::exchange::ExchangeLog;
+use crate::measurement::logged_request::{LoggedRequest, RequestLog};
 use crate::traffic::schedule::Schedule;
 
 /// Size of the read block: four replies of 64 KiB.
@@ -18,6 +20,10 @@ pub(super) const BLOCK_LEN: usize = 256 * 1024;
 pub struct ThreadState {
     /// The counts of the thread.
     pub counts: Counts,
+    /// True if the run counts by address.
+    pub is_spread: bool,
+    /// The log of requests; `None` without one.
+    pub log: Option<RequestLog>,
     /// Requests in flight on all connections.
     pub in_flight: usize,
     /// The last reading of the clock. Slow operations read it again.
@@ -45,6 +51,8 @@ impl ThreadState {
     pub fn new(schedule: Option<Schedule>, stride: usize, offset: usize, epoch: Instant) -> Self {
         Self {
             counts: Counts::default(),
+            is_spread: false,
+            log: None,
             in_flight: 0,
             now: Moment::START,
             woken: Moment::START,
@@ -104,6 +112,51 @@ impl ThreadState {
             self.counts.outside += if due < self.counted.0 { 1.0 } else { 0.0 };
             self.counts.from_schedule.record(self.now.since(due), 1);
             self.counts.lag.record(sent.since(due).min(send_lag) + read_lag, 1);
+        }
+    }
+
+    /// Returns true if requests have further records than their counts.
+    #[must_use]
+    pub const fn has_records(&self) -> bool {
+        self.is_spread || self.log.is_some()
+    }
+
+    /// Records `count` requests of a connection that were sent by one call at `sent`, the first of
+    /// them number `first` of this thread, and that were answered or failed now. A run without
+    /// records costs one comparison.
+    pub fn record(
+        &mut self,
+        (connection, address): (usize, usize),
+        (first, count): (u64, usize),
+        sent: Moment,
+        error: Option<ReplyError>,
+    ) {
+        if !self.has_records() {
+            return;
+        }
+        let from_send = self.now.since(sent);
+        for number in first..first + count as u64 {
+            let from_schedule = self.has_schedule().then(|| self.now.since(self.due(number)));
+            if self.is_spread {
+                let by_address = &mut self.counts.by_address;
+                match error {
+                    Some(_) => by_address.of(address).errors += 1,
+                    None => {
+                        by_address.add_correct(address, 1, from_schedule.unwrap_or(from_send));
+                    }
+                }
+            }
+            let (end, number) = (self.now.since(self.start), self.number_in_run(number));
+            if let Some(log) = &mut self.log {
+                log.push(LoggedRequest {
+                    end,
+                    connection,
+                    number,
+                    from_send,
+                    from_schedule,
+                    error,
+                });
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::averages::share;
+use super::by_address::CountsByAddress;
 use super::causes::{Cause, ConnectError, ConnectionEnd, ReplyError};
 use super::exchange::Exchanges;
 use super::latency::Latency;
@@ -85,6 +86,8 @@ pub struct Counts {
     pub unsent_by_generator: u64,
     /// The first exchanges of each kind of error, except for requests that were never sent.
     pub exchanges: Exchanges,
+    /// Counts by address; empty unless connections are spread over the addresses.
+    pub by_address: CountsByAddress,
     /// Time from the connection attempt to the open connection.
     pub connect: Latency,
     /// Time from the connection attempt to the first byte received, without the time in which the
@@ -129,6 +132,7 @@ impl Counts {
         self.correct += other.correct;
         self.outside += other.outside;
         self.received_bytes += other.received_bytes;
+        self.by_address.merge_replies(&other.by_address);
         self.from_send.merge(&other.from_send);
         self.from_schedule.merge(&other.from_schedule);
         self.lag.merge(&other.lag);
@@ -146,6 +150,7 @@ impl Counts {
         self.errors.merge(&other.errors);
         self.unsent_by_generator += other.unsent_by_generator;
         self.exchanges.merge(&other.exchanges);
+        self.by_address.merge_failures(&other.by_address);
         self.connect.merge(&other.connect);
         self.first_byte.merge(&other.first_byte);
     }

@@ -33,6 +33,8 @@ pub struct RunOutcome {
     pub open_most: usize,
     /// Connections open at the end of the run.
     pub open_last: usize,
+    /// The addresses of the server over which the connections were spread; else empty.
+    pub addresses: Vec<String>,
     /// Time from the start of the load until the server was gone: all connections had ended, and it
     /// accepted no other one.
     pub server_gone: Option<Duration>,

@@ -11,6 +11,8 @@ pub struct RunSettings {
     pub protocol: String,
     /// A short description of the messages: `ECHO of 17 bytes`, `TIME:1, ECHO hello:3`.
     pub messages: String,
+    /// The flags of the load as the user typed them: `-c 1k -R 30/m`.
+    pub typed: String,
     /// Number of connections.
     pub connections: usize,
     /// Maximum number of requests in flight on each connection.

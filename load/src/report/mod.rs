@@ -34,8 +34,8 @@ mod words;
 pub use distribution::Distribution;
 pub use files::{Paths, check_file, check_files, print, read, text, write_file, write_files};
 pub use sections::{
-    Connections, Errors, Generator, Latencies, PaceKind, Replies, ReportArrivals, ReportPace,
-    ReportSettings, ReportSlice, ReportStage, Requests, Throughput,
+    Connections, Errors, Generator, Latencies, PaceKind, Replies, ReportAddress, ReportArrivals,
+    ReportPace, ReportSettings, ReportSlice, ReportStage, Requests, Throughput,
 };
 
 /// The schema of the files that this version writes and reads.
@@ -88,6 +88,9 @@ pub struct Report {
     pub throughput: Throughput,
     /// Latencies.
     pub latency: Latencies,
+    /// The results by address, of connections that are spread over the addresses.
+    #[serde(default)]
+    pub addresses: Vec<ReportAddress>,
     /// The generator.
     pub generator: Generator,
     /// The search of which this run is the best.
@@ -158,6 +161,7 @@ impl Report {
                 starved_s: total.starved.as_secs_f64(),
                 lag: Distribution(total.lag.clone()),
             },
+            addresses: sections::addresses(outcome),
             slices: sections::slices(&outcome.slices),
             verdict: RunVerdict::valid(outcome),
             further_verdicts: Vec::new(),
@@ -194,6 +198,13 @@ impl Report {
         self.aborted_by = Some(result.gate.clone());
         self.gates.push(result);
         self.set_verdicts(verdict::flaws(outcome, &self.gates));
+        self
+    }
+
+    /// Adds notes.
+    #[must_use]
+    pub fn with_notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
+        self.notes.extend(notes);
         self
     }
 

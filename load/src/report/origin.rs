@@ -45,7 +45,8 @@ fn model(text: &str) -> Option<String> {
 }
 
 /// Quotes a word for a shell.
-fn quoted(word: &str) -> String {
+#[must_use]
+pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         word.into()

@@ -11,6 +11,7 @@ use crate::judgement::search::course::Trial;
 use crate::measurement::averages::per_second;
 use crate::measurement::format::{count, duration, plural, rate};
 use crate::measurement::latency::Latency;
+use crate::measurement::logged_request::RequestLog;
 use crate::measurement::outcome::Slice;
 use crate::measurement::settings::RunSettings;
 
@@ -182,6 +183,8 @@ impl Observer for ProgressDisplay {
         }
         self.recent = Recent::default();
     }
+
+    fn requests(&mut self, _: RequestLog) {}
 
     fn goes_on(&mut self, _: &Collector<'_>) -> bool {
         true

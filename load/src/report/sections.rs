@@ -18,6 +18,9 @@ pub struct ReportSettings {
     pub protocol: String,
     /// A short description of the messages.
     pub messages: String,
+    /// The flags of the load as the user typed them; of merged reports, all of them.
+    #[serde(default)]
+    pub typed: String,
     /// Number of connections.
     pub connections_count: u64,
     /// Maximum number of requests in flight on each connection.
@@ -153,6 +156,7 @@ impl From<&RunOutcome> for ReportSettings {
             target: settings.target.name.clone(),
             protocol: settings.protocol.clone(),
             messages: settings.messages.clone(),
+            typed: settings.typed.clone(),
             connections_count: settings.connections as u64,
             depth_count: settings.depth as u64,
             threads_count: settings.threads as u64,
@@ -195,6 +199,40 @@ pub struct Connections {
     pub failed: CauseCounts<ConnectError>,
     /// Ended without the generator closing them, by cause.
     pub ended: CauseCounts<ConnectionEnd>,
+}
+
+/// The results of one address of the server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReportAddress {
+    /// The address.
+    pub address: String,
+    /// Connections opened.
+    pub opened_count: u64,
+    /// Connections that did not open.
+    pub failed_count: u64,
+    /// Correct replies.
+    pub correct_count: u64,
+    /// Failed requests that were sent.
+    pub errors_count: u64,
+    /// From the schedule if there is one, else from the send.
+    pub latency: Distribution,
+}
+
+/// Returns the results by address of a run whose connections were spread.
+pub(super) fn addresses(outcome: &RunOutcome) -> Vec<ReportAddress> {
+    let mut counts = outcome.total.by_address.clone();
+    let address = |(index, address): (usize, &String)| {
+        let counts = counts.of(index);
+        ReportAddress {
+            address: address.clone(),
+            opened_count: counts.opened,
+            failed_count: counts.failed,
+            correct_count: counts.correct,
+            errors_count: counts.errors,
+            latency: Distribution(counts.latency.clone()),
+        }
+    };
+    outcome.addresses.iter().enumerate().map(address).collect()
 }
 
 /// Requests.

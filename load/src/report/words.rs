@@ -20,6 +20,12 @@ const OMISSION_FACTOR: f64 = 2.0;
 /// Minimum difference that is reported.
 const OMISSION_MIN: Duration = Duration::from_millis(1);
 
+/// Minimum length, ratio to p99, and share of the run of a pause that is reported as hidden by a
+/// closed loop.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_FACTOR: f64 = 10.0;
+const PAUSE_SHARE_MIN: f64 = 0.01;
+
 /// The percentiles of every table of latencies.
 pub(super) const QUANTILES: [(&str, f64); 5] =
     [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
@@ -223,6 +229,27 @@ pub(super) fn omission(report: &Report) -> Option<String> {
     ))
 }
 
+/// Explains a pause that a closed loop hides: a reply took so long that users at any time would meet
+/// it in 1 % of their requests or more, but p99 does not show it.
+pub(super) fn hidden_pause(report: &Report) -> Option<String> {
+    if report.settings.pace.kind != PaceKind::Closed {
+        return None;
+    }
+    let latency = &report.latency.from_send;
+    let (p99, max) = (latency.quantile(0.99)?, latency.max()?);
+    let share = max.as_secs_f64() / report.ran_s;
+    let is_hidden = max >= PAUSE_MIN && max.as_secs_f64() >= PAUSE_FACTOR * p99.as_secs_f64();
+    (is_hidden && share >= PAUSE_SHARE_MIN).then(|| {
+        format!(
+            "One reply took {}, {} of the run, and p99 is {}: a closed loop sends nothing during \
+             such a pause, so few requests show it. Try -R, which counts what users would wait.",
+            duration(max),
+            percent(share.min(1.0)),
+            duration(p99),
+        )
+    })
+}
+
 /// Returns the heading of a verdict: `server gone after 1.5 s`.
 pub(super) fn heading(report: &Report, verdict: &RunVerdict) -> String {
     match (verdict.kind, report.connections.server_gone_after_s) {
@@ -353,6 +380,22 @@ mod tests {
             text.contains("p99 is 40.0 ms from the schedule and 1.00 ms from the send"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_pause_that_a_closed_loop_hides_is_named() {
+        let paused = |outcome: OutcomeBuilder, milliseconds| {
+            let pause = Duration::from_millis(milliseconds);
+            hidden_pause(&report(outcome.total(|total| total.from_send.record(pause, 10))))
+        };
+        assert_eq!(hidden_pause(&report(fixtures::closed())), None);
+        assert_eq!(paused(fixtures::closed(), 90), None, "it is 0.9 % of the run");
+        assert_eq!(paused(fixtures::open(), 5_000), None, "a schedule shows it");
+        let text = paused(fixtures::closed(), 5_000).expect("half of the run");
+        assert!(text.starts_with("One reply took 5.00 s, 50.0 % of the run, and p99 is 1.00 ms: "));
+        let often =
+            fixtures::closed().total(|total| total.from_send.record(Duration::from_secs(5), 2_000));
+        assert_eq!(hidden_pause(&report(often)), None, "p99 shows it");
     }
 
     #[test]

@@ -38,6 +38,10 @@ pub struct Plan {
     pub sources: Vec<IpAddr>,
     /// True if connections are closed with a reset, which leaves no port in TIME_WAIT.
     pub reset: bool,
+    /// True if the connections are spread over all addresses, and stay at theirs.
+    pub is_spread: bool,
+    /// Maximum number of requests to log; `None` without a log.
+    pub logged_requests: Option<u64>,
     /// The header with which each connection begins.
     pub proxy_header: Option<ProxyHeader>,
 }
@@ -47,6 +51,9 @@ impl Plan {
     /// leave time for the others.
     #[must_use]
     pub fn connect_timeout(&self) -> Duration {
+        if self.is_spread {
+            return self.settings.timeout;
+        }
         self.settings.timeout / u32::try_from(self.endpoints.len()).unwrap_or(u32::MAX).max(1)
     }
 
@@ -97,6 +104,13 @@ impl Plan {
             }
             _ => u64::MAX,
         }
+    }
+
+    /// Returns how many requests thread `index` logs, at most; `None` without a log.
+    #[must_use]
+    pub fn share_of_log(&self, index: usize) -> Option<u64> {
+        let (threads, index) = (self.settings.threads as u64, index as u64);
+        self.logged_requests.map(|all| all / threads + u64::from(index < all % threads))
     }
 
     /// Returns true if requests are sent on a schedule.

@@ -33,10 +33,13 @@ complete -c tinytcp-load -l csv -d 'Write a CSV file with one row per time slice
 complete -c tinytcp-load -l html -d 'Write an HTML page with charts' -r -F
 complete -c tinytcp-load -l hgrm -d 'Write the latencies in the text format of HdrHistogram tools' -r -F
 complete -c tinytcp-load -l live -d 'Write a row per second while the run goes on: CSV if the name ends with .csv, else NDJSON; - is stdout' -r -F
+complete -c tinytcp-load -l log-requests -d 'Write a CSV file with a row per request' -r -F
+complete -c tinytcp-load -l log-requests-max -d 'Maximum number of rows of --log-requests, which has the first ones' -r
 complete -c tinytcp-load -l live-format -d 'The format of the rows of --live: ndjson or csv [default: by the name of the file]' -r -f -a "ndjson\t'A JSON object per line'
 csv\t'Comma-separated values'"
 complete -c tinytcp-load -l prometheus -d 'Serve metrics of the run at http://ADDR/metrics: a port of 127.0.0.1, or HOST:PORT' -r
 complete -c tinytcp-load -l hold -d 'Keep the connections open with one request on each every --heartbeat; report lost connections'
+complete -c tinytcp-load -l spread -d 'Spread the connections over all addresses of the server\'s name, in turn, and report each address'
 complete -c tinytcp-load -l reset -d 'Close connections with a reset, which leaves no port in TIME_WAIT'
 complete -c tinytcp-load -l raw -d 'Raw bytes for any server: send those of -m or --mix, and expect those of --expect'
 complete -c tinytcp-load -l preflight -d 'Only print the ports, descriptors and memory that the run needs; open nothing'

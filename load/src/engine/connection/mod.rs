@@ -246,6 +246,9 @@ impl LoadConnection {
         }
         self.is_open = true;
         state.counts.opened += 1;
+        if plan.is_spread {
+            state.counts.by_address.of(self.address).opened += 1;
+        }
         let now = state.read_clock();
         self.opened = now;
         state.counts.connect.record(now.since(self.life.begun), 1);

@@ -167,15 +167,24 @@ impl LoadConnection {
     /// `lag`.
     fn complete(&mut self, count: usize, lag: Duration, state: &mut ThreadState) {
         self.has_completed |= count > 0;
+        let connection = (self.number, self.address);
         self.remove_oldest(count, state, |flight, count, state| {
             state.count_correct(flight.first, count, flight.sent, (flight.lag, lag));
+            state.record(connection, (flight.first, count), flight.sent, None);
         });
     }
 
     /// Completes the oldest `count` requests as failed with `error`.
     fn fail(&mut self, error: ReplyError, count: usize, state: &mut ThreadState) {
         state.counts.errors.add(error, count as u64);
-        self.remove_oldest(count, state, |_, _, _| {});
+        // A login is no request of the load, and its error has no number.
+        let connection = (self.number, self.address);
+        let is_login = self.is_logging_in();
+        self.remove_oldest(count, state, |flight, count, state| {
+            if !is_login {
+                state.record(connection, (flight.first, count), flight.sent, Some(error));
+            }
+        });
     }
 
     /// Removes the oldest `count` requests in flight, and calls `record` for each part of them that

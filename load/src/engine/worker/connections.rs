@@ -50,17 +50,20 @@ impl Worker {
                 self.slots.begun();
                 self.set_deadline(token);
             }
-            Err(error) => self.attempt_failed(slot, &error, begun),
+            Err(error) => self.attempt_failed((slot, attempt.address), &error, begun),
         }
     }
 
     /// Tries the next address if `error` belongs to this one; counts a failure after all addresses.
-    fn attempt_failed(&mut self, slot: usize, error: &io::Error, now: Moment) {
+    fn attempt_failed(&mut self, (slot, address): (usize, usize), error: &io::Error, now: Moment) {
         let cause = connect::cause(error);
         // Missing ports or descriptors affect every address.
         let is_ours = matches!(cause, ConnectError::NoPort | ConnectError::NoDescriptor);
         if is_ours || !self.slots.try_next_address(slot, now) {
             self.state.counts.connect_errors.add(cause, 1);
+            if self.plan.is_spread {
+                self.state.counts.by_address.of(address).failed += 1;
+            }
             self.slots.failed(slot, now);
         }
     }
@@ -79,7 +82,9 @@ impl Worker {
         let Some(mut connection) = self.remove(token) else { return };
         let now = self.state.now;
         match loss {
-            Loss::Refused(error) => self.attempt_failed(connection.slot, &error, now),
+            Loss::Refused(error) => {
+                self.attempt_failed((connection.slot, connection.address), &error, now);
+            }
             Loss::Busy => {
                 // Scheduled requests must appear in some count; a closed loop sends them again.
                 if self.state.has_schedule() && !connection.is_logging_in() {
@@ -89,6 +94,9 @@ impl Worker {
                     self.quota = self.quota.saturating_add(discarded);
                 }
                 self.state.counts.connect_errors.add(ConnectError::Busy, 1);
+                if self.plan.is_spread {
+                    self.state.counts.by_address.of(connection.address).failed += 1;
+                }
                 self.slots.rejected(connection.slot, now);
             }
             Loss::Ended(ending) => {

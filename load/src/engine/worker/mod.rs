@@ -34,6 +34,7 @@ use super::start_barrier::StartBarrier;
 use super::thread_state::ThreadState;
 use super::timer::Timer;
 use crate::measurement::causes::ReplyError;
+use crate::measurement::logged_request::RequestLog;
 use crate::measurement::settings::Opening;
 use crate::traffic::plan::Plan;
 
@@ -100,9 +101,13 @@ impl Worker {
         let poll = Poll::new()?;
         let timer = Timer::new(poll.registry(), TIMER)?;
         let quota = plan.share_of_requests(index);
+        let threads = plan.settings.threads;
+        let mut state = ThreadState::new(plan.schedule(), threads, index, barrier.epoch());
+        state.is_spread = plan.is_spread;
+        state.log = plan.share_of_log(index).map(RequestLog::with_room);
         Ok(Self {
             slots: ConnectionSlots::new(&plan, index),
-            state: ThreadState::new(plan.schedule(), plan.settings.threads, index, barrier.epoch()),
+            state,
             recorder: SliceRecorder::new(index, parts),
             plan,
             barrier,
@@ -143,7 +148,7 @@ impl Worker {
                 &self.plan,
                 self.start,
                 now,
-                &mut self.state.counts,
+                &mut self.state,
                 &mut self.slots,
                 unsent,
             );
@@ -302,7 +307,7 @@ impl Worker {
         // The counts so far belong to the opening phase. Another thread may have set the start
         // slightly after this thread's clock reading.
         let (now, unsent) = (now.max(start), self.unsent());
-        self.recorder.cut(&self.plan, start, now, &mut self.state.counts, &mut self.slots, unsent);
+        self.recorder.cut(&self.plan, start, now, &mut self.state, &mut self.slots, unsent);
         self.start = start;
         self.state.begin(start, self.plan.counted(start));
         for token in self.connections.tokens().collect::<Vec<_>>() {
@@ -344,7 +349,7 @@ impl Worker {
             &self.plan,
             self.start,
             self.state.now,
-            &mut self.state.counts,
+            &mut self.state,
             &mut self.slots,
             unsent,
         );

@@ -66,6 +66,14 @@ mod tests {
         assert!(!report.further_verdicts.is_empty());
         report.notes.push("A note.".into());
         report.exchanges.push(crate::measurement::exchange::Exchange::unrequested(b"A reply."));
+        report.addresses.push(crate::report::ReportAddress {
+            address: "127.0.0.1:40000".into(),
+            opened_count: 1,
+            failed_count: 0,
+            correct_count: 1,
+            errors_count: 0,
+            latency: report.latency.from_send.clone(),
+        });
         let step = SearchStep {
             asked_per_s: 1.0,
             reached_per_s: 1.0,

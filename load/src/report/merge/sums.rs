@@ -5,7 +5,7 @@ use crate::measurement::causes::{Cause, ReplyError};
 use crate::measurement::counts::CauseCounts;
 use crate::measurement::exchange::{self, Exchange};
 use crate::report::origin::Origin;
-use crate::report::{Report, ReportPace, ReportSettings, ReportStage};
+use crate::report::{Report, ReportAddress, ReportPace, ReportSettings, ReportStage};
 
 /// Adds all counts. The caller recomputes averages and shares.
 pub(super) fn add(joined: &mut Report, report: &Report) {
@@ -44,10 +44,28 @@ pub(super) fn add(joined: &mut Report, report: &Report) {
         all.0.merge(&more.0);
     }
 
+    add_addresses(&mut joined.addresses, &report.addresses);
+
     joined.generator.threads_count += report.generator.threads_count;
     joined.generator.cpu_s += report.generator.cpu_s;
     joined.generator.starved_s += report.generator.starved_s;
     joined.generator.lag.0.merge(&report.generator.lag.0);
+}
+
+/// Adds the results of equal addresses, and appends the others.
+fn add_addresses(joined: &mut Vec<ReportAddress>, addresses: &[ReportAddress]) {
+    for more in addresses {
+        match joined.iter_mut().find(|known| known.address == more.address) {
+            Some(known) => {
+                known.opened_count += more.opened_count;
+                known.failed_count += more.failed_count;
+                known.correct_count += more.correct_count;
+                known.errors_count += more.errors_count;
+                known.latency.0.merge(&more.latency.0);
+            }
+            None => joined.push(more.clone()),
+        }
+    }
 }
 
 fn add_origin(joined: &Origin, origin: &Origin) -> Origin {
@@ -70,6 +88,7 @@ fn add_settings(joined: &ReportSettings, settings: &ReportSettings) -> ReportSet
         target: both(&joined.target, &settings.target),
         protocol: both(&joined.protocol, &settings.protocol),
         messages: both(&joined.messages, &settings.messages),
+        typed: both(&joined.typed, &settings.typed),
         connections_count: joined.connections_count + settings.connections_count,
         depth_count: joined.depth_count.max(settings.depth_count),
         threads_count: joined.threads_count + settings.threads_count,

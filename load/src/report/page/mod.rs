@@ -156,8 +156,8 @@ impl HtmlPage {
         }
         put!(self, "<h2>Latency by percentile</h2>");
         self.chart(plots::percentiles(report));
-        if let Some(omission) = words::omission(report) {
-            put!(self, "<p>{omission}</p>");
+        for hint in words::omission(report).into_iter().chain(words::hidden_pause(report)) {
+            put!(self, "<p>{hint}</p>");
         }
     }
 

@@ -48,12 +48,29 @@ impl HtmlPage {
         }
         self.latency("generator lag", &report.generator.lag);
         self.close_table();
+        self.addresses(report);
         self.0.push_str("<div class=\"pair\">\n");
         self.connections(report);
         self.requests(report);
         self.settings(report);
         self.generator(report);
         self.0.push_str("</div>\n");
+    }
+
+    /// Adds the results by address, of connections that are spread.
+    fn addresses(&mut self, report: &Report) {
+        if report.addresses.is_empty() {
+            return;
+        }
+        self.open_table("Addresses", &["", "p50", "p99", "correct", "errors", "opened", "failed"]);
+        for one in &report.addresses {
+            let figures = [0.5, 0.99].map(|quantile| {
+                one.latency.quantile(quantile).map_or_else(|| "-".into(), duration)
+            });
+            let counts = [one.correct_count, one.errors_count, one.opened_count, one.failed_count];
+            self.row(&escaped(&one.address), figures.into_iter().chain(counts.map(count)));
+        }
+        self.close_table();
     }
 
     fn latency(&mut self, name: &str, latency: &Distribution) {

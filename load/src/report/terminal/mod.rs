@@ -43,6 +43,7 @@ pub(super) fn text(report: &Report, is_coloured: bool, width: usize) -> String {
     }
     page.facts(report);
     page.latencies(report);
+    page.addresses(report);
     page.histogram(report);
     page.text
 }
@@ -53,6 +54,9 @@ impl TextPage {
         let title = format!("{}, {}", printable(&settings.target), printable(&settings.messages));
         self.entry("", BOLD, &title, 0);
         self.entry("", "", &words::settings(settings), 0);
+        if !settings.typed.is_empty() {
+            self.entry("", "", &format!("asked: {}", printable(&settings.typed)), 0);
+        }
         for note in
             report.notes.iter().map(|note| printable(note)).chain(words::interrupted(report))
         {
@@ -171,9 +175,33 @@ impl TextPage {
         if let Some(from_schedule) = &report.latency.from_schedule {
             self.latency("from schedule", from_schedule);
         }
-        if let Some(omission) = words::omission(report) {
+        for hint in words::omission(report).into_iter().chain(words::hidden_pause(report)) {
             self.line("");
-            self.entry("", "", &omission, 0);
+            self.entry("", "", &hint, 0);
+        }
+    }
+
+    /// The results by address, of connections that are spread.
+    fn addresses(&mut self, report: &Report) {
+        let Some(longest) = report.addresses.iter().map(|one| one.address.len()).max() else {
+            return;
+        };
+        self.line("");
+        let mut head = format!("{:longest$}", "Address");
+        ["opened", "failed", "correct", "errors"].iter().for_each(|name| cell(&mut head, name));
+        ["p50", "p99"].iter().for_each(|name| latency_cell(&mut head, name));
+        let head = self.paint(BOLD, &head);
+        self.line(&head);
+        for one in &report.addresses {
+            let mut row = format!("{:longest$}", printable(&one.address));
+            [one.opened_count, one.failed_count, one.correct_count, one.errors_count]
+                .iter()
+                .for_each(|number| cell(&mut row, &count(*number)));
+            for quantile in [0.5, 0.99] {
+                let figure = one.latency.quantile(quantile);
+                latency_cell(&mut row, &figure.map_or_else(|| "-".into(), duration));
+            }
+            self.line(&row);
         }
     }
 
