@@ -3,7 +3,7 @@
 use super::wait::PATIENCE;
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,15 @@ impl Peer {
     /// Connects, if anybody listens.
     pub fn try_connect(address: SocketAddr) -> Option<Self> {
         TcpStream::connect_timeout(&address, PATIENCE).ok().map(Self::new)
+    }
+
+    /// Connects from `source`, if the server does not reset the connection at once.
+    pub fn try_connect_from(source: IpAddr, address: SocketAddr) -> Option<Self> {
+        let domain = Domain::for_address(address);
+        let socket = Socket::new(domain, Type::STREAM, None).expect("make a socket");
+        socket.bind(&SocketAddr::new(source, 0).into()).expect("take the source address");
+        let connected = socket.connect_timeout(&address.into(), PATIENCE);
+        connected.ok().map(|()| Self::new(socket.into()))
     }
 
     /// Connects with the smallest receive buffer there is, so that little fits on the way to a peer
