@@ -16,9 +16,12 @@ use crate::arguments::{ActivityLog, Arguments, ListenAddress};
 use crate::program_error::ProgramError;
 use crate::systemd::activation::Sockets;
 
-/// Descriptors that neither connections nor listening sockets use: the poller, the waker, the
-/// signals, the standard streams, and [`REJECTED_DESCRIPTORS`].
-const RESERVED_DESCRIPTORS: usize = 24;
+/// Descriptors that connections cannot use: the poller, the waker, the signals, the standard
+/// streams, [`RESERVED_SOCKETS`] and [`REJECTED_DESCRIPTORS`].
+const RESERVED_DESCRIPTORS: usize = 32;
+
+/// The listening sockets among them: those of the default listeners.
+const RESERVED_SOCKETS: usize = 8;
 
 /// The descriptors among them for connections that are turned away.
 const REJECTED_DESCRIPTORS: usize = 12;
@@ -233,13 +236,16 @@ impl OpenFiles {
     }
 }
 
-/// Returns the number of descriptors that connections cannot use: those of the listening sockets,
-/// and of connections that have places of their own, are among them.
+/// Returns the number of descriptors that connections cannot use: those of further listening
+/// sockets, and of connections that have places of their own, are among them.
 fn reserved_descriptors(listeners: &[Listener]) -> usize {
-    let of_listener = |listener: &Listener| {
-        listener.endpoints.len() * (1 + listener.protocol.own_places().unwrap_or(0))
+    let sockets: usize = listeners.iter().map(|listener| listener.endpoints.len()).sum();
+    let own_places = |listener: &Listener| {
+        listener.endpoints.len() * listener.protocol.own_places().unwrap_or(0)
     };
-    RESERVED_DESCRIPTORS + listeners.iter().map(of_listener).sum::<usize>()
+    RESERVED_DESCRIPTORS
+        + sockets.saturating_sub(RESERVED_SOCKETS)
+        + listeners.iter().map(own_places).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -257,14 +263,17 @@ mod tests {
     #[test]
     fn the_documented_number_of_descriptors_is_reserved() {
         let operations = include_str!("../../../docs/operations.md").replace('\n', " ");
-        let documented = "reserves: 24, 1 for each listening socket, and 16 for each socket of \
-                          `--admin` and `--agent-check`. These are 32 with the default listeners, \
-                          and 49 with `--admin` at one address.";
+        let documented = "reserves: 32, 16 for each socket of `--admin` and `--agent-check`, and \
+                          1 for each listening socket over eight.";
         assert!(operations.contains(documented), "docs/operations.md");
         assert_eq!(reserved(&[]), 32);
         assert_eq!(reserved(&["--admin", "http://127.0.0.1:0"]), 49);
         assert_eq!(reserved(&["--agent-check", "agent://127.0.0.1:0"]), 49);
-        assert_eq!(reserved(&["--listen", "text://127.0.0.1:0"]), 25);
+        assert_eq!(reserved(&["--listen", "text://127.0.0.1:0"]), 32);
+        assert_eq!(
+            reserved(&["--listen", "text://127.0.0.1:0", "--admin", "http://127.0.0.1:0"]),
+            48
+        );
     }
 
     #[test]
