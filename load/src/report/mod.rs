@@ -16,11 +16,13 @@ use crate::measurement::outcome::RunOutcome;
 use crate::measurement::settings::Pace;
 use crate::report::origin::Origin;
 
+mod addresses;
 mod cause_counts;
 pub mod compare;
 mod distribution;
 mod files;
 mod formats;
+mod hints;
 pub mod live;
 pub mod merge;
 pub mod origin;
@@ -31,11 +33,12 @@ mod terminal;
 mod whole_file;
 mod words;
 
+pub use addresses::ReportAddress;
 pub use distribution::Distribution;
 pub use files::{Paths, check_file, check_files, print, read, text, write_file, write_files};
 pub use sections::{
-    Connections, Errors, Generator, Latencies, PaceKind, Replies, ReportAddress, ReportArrivals,
-    ReportPace, ReportSettings, ReportSlice, ReportStage, Requests, Throughput,
+    Connections, Errors, Generator, Latencies, PaceKind, Replies, ReportArrivals, ReportPace,
+    ReportSettings, ReportSlice, ReportStage, Requests, Throughput,
 };
 
 /// The schema of the files that this version writes and reads.
@@ -161,7 +164,7 @@ impl Report {
                 starved_s: total.starved.as_secs_f64(),
                 lag: Distribution(total.lag.clone()),
             },
-            addresses: sections::addresses(outcome),
+            addresses: addresses::addresses(outcome),
             slices: sections::slices(&outcome.slices),
             verdict: RunVerdict::valid(outcome),
             further_verdicts: Vec::new(),

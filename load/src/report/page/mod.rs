@@ -16,7 +16,7 @@ mod tables;
 use std::fmt::Write;
 use std::iter;
 
-use super::words;
+use super::{hints, words};
 use crate::judgement::verdict::{RunVerdict, VerdictKind};
 use crate::measurement::format::{count, duration, rate};
 use crate::report::Report;
@@ -156,7 +156,7 @@ impl HtmlPage {
         }
         put!(self, "<h2>Latency by percentile</h2>");
         self.chart(plots::percentiles(report));
-        for hint in words::omission(report).into_iter().chain(words::hidden_pause(report)) {
+        for hint in hints::hints(report) {
             put!(self, "<p>{hint}</p>");
         }
     }

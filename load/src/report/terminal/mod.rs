@@ -1,11 +1,13 @@
 //! The printed report.
 
+mod addresses;
 mod bars;
 pub(super) mod layout;
 
 use std::fmt::Write;
 use std::iter;
 
+use super::hints;
 use super::words::{self, QUANTILES, printable};
 use crate::judgement::search::Search;
 use crate::judgement::verdict::{RunVerdict, VerdictKind};
@@ -175,33 +177,9 @@ impl TextPage {
         if let Some(from_schedule) = &report.latency.from_schedule {
             self.latency("from schedule", from_schedule);
         }
-        for hint in words::omission(report).into_iter().chain(words::hidden_pause(report)) {
+        for hint in hints::hints(report) {
             self.line("");
             self.entry("", "", &hint, 0);
-        }
-    }
-
-    /// The results by address, of connections that are spread.
-    fn addresses(&mut self, report: &Report) {
-        let Some(longest) = report.addresses.iter().map(|one| one.address.len()).max() else {
-            return;
-        };
-        self.line("");
-        let mut head = format!("{:longest$}", "Address");
-        ["opened", "failed", "correct", "errors"].iter().for_each(|name| cell(&mut head, name));
-        ["p50", "p99"].iter().for_each(|name| latency_cell(&mut head, name));
-        let head = self.paint(BOLD, &head);
-        self.line(&head);
-        for one in &report.addresses {
-            let mut row = format!("{:longest$}", printable(&one.address));
-            [one.opened_count, one.failed_count, one.correct_count, one.errors_count]
-                .iter()
-                .for_each(|number| cell(&mut row, &count(*number)));
-            for quantile in [0.5, 0.99] {
-                let figure = one.latency.quantile(quantile);
-                latency_cell(&mut row, &figure.map_or_else(|| "-".into(), duration));
-            }
-            self.line(&row);
         }
     }
 
