@@ -16,9 +16,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use batches::{Batch, CONVERSATIONS, Conversation, Kind};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tinytcp_core::address_limits::{AddressLimits, ENTRIES_MAX};
 use tinytcp_core::limits::Limits;
 use tinytcp_core::metrics::exposition::{self, Format};
 use tinytcp_core::metrics::{json, line};
+use tinytcp_core::os::moment::Moment;
+use tinytcp_core::os::peer::Peer;
 use tinytcp_core::status::Status;
 
 /// As many messages as wait at once when a client has 1024 in flight.
@@ -31,7 +34,7 @@ criterion_group! {
     config = Criterion::default()
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2));
-    targets = lines, frames, sessions, metrics
+    targets = lines, frames, sessions, metrics, addresses
 }
 criterion_main!(benches);
 
@@ -88,6 +91,36 @@ fn metrics(criterion: &mut Criterion) {
     render("JSON", &|bytes| json::write(status, bytes).expect(written));
     render("Prometheus", &|bytes| {
         exposition::write(status, Format::Prometheus, bytes).expect(written);
+    });
+    group.finish();
+}
+
+/// The limits per address with as many addresses as the table holds, each with one connection.
+fn addresses(criterion: &mut Criterion) {
+    let limits = Limits::default()
+        .with_address_connections_max(Some(2))
+        .with_address_accept_rate_max(Some(u32::MAX))
+        .with_address_message_rate_max(Some(u32::MAX));
+    let mut table = AddressLimits::new(&limits);
+    let peer = |index: usize| Peer::new(((index as u32).to_be_bytes(), 1000).into(), 0);
+    let mut now = Moment::START;
+    (0..ENTRIES_MAX).for_each(|index| assert!(table.count(&peer(index), now)));
+    let mut group = criterion.benchmark_group("addresses");
+    let mut indices = (0..ENTRIES_MAX).step_by(7).cycle();
+    group.bench_function("open and close", |bencher| {
+        bencher.iter(|| {
+            let peer = peer(indices.next().unwrap_or_default());
+            let is_counted = table.accept(&peer, now) && table.enter(&peer, now) == Ok(true);
+            assert!(is_counted, "the limits are higher");
+            table.leave(&peer, now);
+        });
+    });
+    let stranger = peer(ENTRIES_MAX);
+    group.bench_function("search for a free entry", |bencher| {
+        bencher.iter(|| {
+            now = now.after(Duration::from_secs(1));
+            assert!(!table.count(&stranger, now), "no entry is free");
+        });
     });
     group.finish();
 }
