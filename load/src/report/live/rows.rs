@@ -16,6 +16,9 @@ use crate::report::whole_file::WholeFile;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Minimum length of a last row without requests.
+const REST_MIN: Duration = Duration::from_millis(10);
+
 const HEADER: &str = "at_s,length_s,sent_count,correct_count,errors_count,open_count,unsent_count,\
                       replies_per_s,p50_us,p99_us,max_us\n";
 
@@ -53,6 +56,8 @@ pub struct LiveFile {
     file: Option<File>,
     /// The steps since the last row.
     recent: Recent,
+    /// The end of the last row, or the start of the first one, after the start of the load.
+    last: Option<Duration>,
     /// When the next row is due, after the start of the load.
     due: Duration,
     /// The first failure; no row is written after it.
@@ -85,6 +90,7 @@ impl LiveFile {
             format,
             file: None,
             recent: Recent::default(),
+            last: None,
             due: SECOND,
             error: None,
             is_closed: false,
@@ -95,7 +101,9 @@ impl LiveFile {
     pub fn step(&mut self, step: &Slice, unsent: u64, elapsed: Duration) {
         let recent = &mut self.recent;
         recent.at = recent.at.max(elapsed);
-        recent.length += step.length;
+        // A thread without a core skips steps, so a row can be longer than their sum.
+        let start = *self.last.get_or_insert(elapsed.saturating_sub(step.length));
+        recent.length = recent.at.saturating_sub(start);
         recent.sent += step.sent;
         recent.correct += step.correct;
         recent.errors += step.errors;
@@ -114,13 +122,15 @@ impl LiveFile {
     /// # Errors
     /// Fails if a row could not be written.
     pub fn finish(mut self) -> Result<(), LoadError> {
-        if !self.recent.length.is_zero() {
+        let has_requests = self.recent.sent + self.recent.correct + self.recent.errors > 0;
+        if has_requests || self.recent.length > REST_MIN {
             self.write_row();
         }
         self.error.map_or(Ok(()), |error| Err(cannot("write", &self.path, error)))
     }
 
     fn write_row(&mut self) {
+        self.last = Some(self.recent.at);
         let row = std::mem::take(&mut self.recent).row();
         if self.is_closed || self.error.is_some() {
             return;
