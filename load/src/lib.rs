@@ -4,7 +4,8 @@
 //!
 //! ```text
 //!  command_line   arguments -> workload -> plan; preflight; exit code
-//!  report         the outcome as text, JSON, CSV and HTML; merging reports; progress of a run
+//!  report         the outcome as text, JSON, CSV and HTML; merging and comparing reports; what a
+//!                 run shows while it goes on: progress, live rows, metrics, a log of requests
 //!  judgement      what the outcome proves: verdict, gates, search for the highest rate
 //!  engine         threads, connections, slices: plan -> outcome
 //!  traffic        requests, when they are due, and the check of replies

@@ -8,7 +8,7 @@ use crate::servers::{late, right, text};
 /// Makes a run and returns its report.
 fn report(url: &str) -> Scratch {
     let file = Scratch::new("json");
-    let ended = run(&[url, "-q", "-c", "1", "-d", "500ms", "--json", file.path()]);
+    let ended = run(&[url, "-q", "-c", "1", "-n", "30", "--json", file.path()]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     file
 }
