@@ -61,11 +61,10 @@ impl<'a> Monitor<'a> {
         let live = output.live.as_ref().map(|path| LiveFile::new(path, output.live_format()));
         let log = output.log_requests.as_deref().map(RequestLogFile::create);
         let metrics = output.prometheus.map(|address| {
-            let remedy = "choose another address";
             MetricsEndpoint::open(address).map_err(|error| LoadError::System {
                 action: "listen for --prometheus",
                 error,
-                remedy,
+                remedy: "choose another address",
             })
         });
         let metrics = metrics.transpose()?;
@@ -93,7 +92,8 @@ impl<'a> Monitor<'a> {
         self.progress.of(trial);
     }
 
-    /// Returns the report of the finished run, and whether all live rows were written.
+    /// Returns the report of the finished run, and the first error of a live row or a logged
+    /// request that could not be written.
     pub fn report(self, outcome: &RunOutcome) -> (Report, Result<(), LoadError>) {
         let report = Report::new(outcome, &self.output.fail_if);
         let report = match self.aborted_by {

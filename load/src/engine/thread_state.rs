@@ -122,8 +122,9 @@ impl ThreadState {
     }
 
     /// Records `count` requests of a connection that were sent by one call at `sent`, the first of
-    /// them number `first` of this thread, and that were answered or failed now. A run without
-    /// records costs one comparison.
+    /// them number `first` of this thread, and that were answered or failed now. Only a run with
+    /// [such records](Self::has_records) needs this call.
+    #[cold]
     pub fn record(
         &mut self,
         (connection, address): (usize, usize),
@@ -131,9 +132,6 @@ impl ThreadState {
         sent: Moment,
         error: Option<ReplyError>,
     ) {
-        if !self.has_records() {
-            return;
-        }
         let from_send = self.now.since(sent);
         for number in first..first + count as u64 {
             let from_schedule = self.has_schedule().then(|| self.now.since(self.due(number)));

@@ -170,7 +170,9 @@ impl LoadConnection {
         let connection = (self.number, self.address);
         self.remove_oldest(count, state, |flight, count, state| {
             state.count_correct(flight.first, count, flight.sent, (flight.lag, lag));
-            state.record(connection, (flight.first, count), flight.sent, None);
+            if state.has_records() {
+                state.record(connection, (flight.first, count), flight.sent, None);
+            }
         });
     }
 
@@ -181,7 +183,7 @@ impl LoadConnection {
         let connection = (self.number, self.address);
         let is_login = self.is_logging_in();
         self.remove_oldest(count, state, |flight, count, state| {
-            if !is_login {
+            if !is_login && state.has_records() {
                 state.record(connection, (flight.first, count), flight.sent, Some(error));
             }
         });

@@ -5,13 +5,15 @@
 
 mod text;
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::{PaceKind, Report, ReportSlice, words};
 use crate::judgement::gates::{Gate, GateResult};
 use crate::judgement::verdict::VerdictKind;
 use crate::measurement::format;
-use crate::measurement::latency::microseconds;
+use crate::measurement::latency::{Latency, microseconds};
 use crate::measurement::rank_test::{SAMPLE_MIN, mann_whitney_p};
 
 /// The schema of the file of a comparison.
@@ -76,39 +78,20 @@ impl Comparison {
     /// Compares two reports, and checks `gates`.
     #[must_use]
     pub fn new(before: &Report, after: &Report, gates: &[Gate]) -> Self {
-        let quantile = |share| {
-            [
-                figure_of(before, |report| report.latency.reply().quantile(share)),
-                figure_of(after, |report| report.latency.reply().quantile(share)),
-            ]
-        };
-        let of_slice =
-            |share: f64| move |slice: &ReportSlice| slice.latency.quantile(share).map(microseconds);
         let both = |value: &dyn Fn(&Report) -> f64| [Some(value(before)), Some(value(after))];
-        let mean = [before, after].map(|report| {
-            figure_of(report, |report| {
-                let latency = &report.latency.reply().0;
-                (latency.count() > 0).then(|| latency.mean())
-            })
-        });
-        let max =
-            [before, after].map(|report| figure_of(report, |report| report.latency.reply().max()));
+        let quantile = |share: f64| move |latency: &Latency| latency.quantile(share);
         let reports = (before, after);
+        let replies_per_s = both(&|report| report.throughput.replies_per_s);
         let rows = vec![
-            tested(
-                "replies_per_s",
-                both(&|report| report.throughput.replies_per_s),
-                reports,
-                |slice| Some(slice.per_s(slice.correct_count)),
-            ),
-            tested("mean_us", mean, reports, |slice| {
-                (slice.latency.0.count() > 0).then(|| microseconds(slice.latency.0.mean()))
+            tested("replies_per_s", replies_per_s, reports, |slice| {
+                Some(slice.per_s(slice.correct_count))
             }),
-            tested("p50_us", quantile(0.5), reports, of_slice(0.5)),
-            tested("p90_us", quantile(0.9), reports, of_slice(0.9)),
-            tested("p99_us", quantile(0.99), reports, of_slice(0.99)),
-            untested("p99_9_us", quantile(0.999)),
-            untested("max_us", max),
+            tested_latency("mean_us", reports, Latency::mean),
+            tested_latency("p50_us", reports, quantile(0.5)),
+            tested_latency("p90_us", reports, quantile(0.9)),
+            tested_latency("p99_us", reports, quantile(0.99)),
+            untested("p99_9_us", latencies(reports, quantile(0.999))),
+            untested("max_us", latencies(reports, Latency::max)),
             untested("errors_ratio", both(&|report| report.errors.ratio)),
         ];
         let measured = (before.measured(), after.measured());
@@ -153,11 +136,26 @@ impl ComparedRun {
     }
 }
 
-fn figure_of(
-    report: &Report,
-    duration: impl Fn(&Report) -> Option<std::time::Duration>,
-) -> Option<f64> {
-    duration(report).map(microseconds)
+/// Returns a figure of a distribution in microseconds; `None` if it is empty.
+fn figure(latency: &Latency, of: impl Fn(&Latency) -> Duration) -> Option<f64> {
+    (latency.count() > 0).then(|| microseconds(of(latency)))
+}
+
+/// Returns a figure of the reply latencies of both runs.
+fn latencies(
+    (before, after): (&Report, &Report),
+    of: impl Fn(&Latency) -> Duration,
+) -> [Option<f64>; 2] {
+    [before, after].map(|report| figure(&report.latency.reply().0, &of))
+}
+
+/// Compares a figure of the reply latencies.
+fn tested_latency(
+    name: &'static str,
+    reports: (&Report, &Report),
+    of: impl Fn(&Latency) -> Duration,
+) -> ComparedFigure {
+    tested(name, latencies(reports, &of), reports, |slice| figure(&slice.latency.0, &of))
 }
 
 /// Compares a figure of which each slice has a value.
@@ -248,8 +246,6 @@ fn shortened(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::fixtures;
 
