@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::thread;
 
 use crate::support::server::{Server, listen_flags, program_under};
@@ -89,6 +90,17 @@ fn a_file_that_is_wrong_changes_nothing() {
     fs::remove_file(configured.path()).expect("remove the file");
     configured.server.process().signal("HUP");
     configured.server.wait_for_log(&["not reloaded", "cannot read"]);
+}
+
+#[test]
+fn a_pipe_in_place_of_the_file_stops_no_later_reload() {
+    let configured = Configured::start("pipe", "", &[]);
+    fs::remove_file(configured.path()).expect("remove the file");
+    let made = Command::new("mkfifo").arg(configured.path()).status().expect("mkfifo runs");
+    assert!(made.success());
+    configured.server.process().signal("HUP");
+    configured.server.wait_for_log(&["not reloaded", "is a pipe"]);
+    configured.reload("max-line = 10\n", &["reloaded", "max-line"]);
 }
 
 #[test]

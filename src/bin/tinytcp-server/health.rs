@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tinytcp_cli::address::Place;
 use tinytcp_core::os::endpoint::Endpoint;
@@ -10,11 +10,11 @@ use tinytcp_core::os::outgoing::connect_unix;
 
 use crate::program_error::ProgramError;
 
-/// A loop that does not answer within this time is not healthy.
+/// A server whose whole answer takes longer than this is not healthy.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest answer to `/healthz` that is read.
-const ANSWER_BYTES_MAX: u64 = 4096;
+const ANSWER_BYTES_MAX: usize = 4096;
 
 /// Requests `/healthz` of the server at `place`. Returns the body of the answer.
 ///
@@ -39,7 +39,7 @@ pub fn check(place: &Place) -> Result<String, ProgramError> {
 fn ask_any(endpoints: &[Endpoint]) -> io::Result<String> {
     let mut result = Err(io::ErrorKind::NotFound.into());
     for endpoint in endpoints {
-        result = ask(endpoint);
+        result = ask(endpoint, TIMEOUT);
         if result.is_ok() {
             break;
         }
@@ -47,15 +47,62 @@ fn ask_any(endpoints: &[Endpoint]) -> io::Result<String> {
     result
 }
 
-fn ask(endpoint: &Endpoint) -> io::Result<String> {
+/// Returns the whole answer of `endpoint`, or the error `TimedOut` after about `timeout`.
+fn ask(endpoint: &Endpoint, timeout: Duration) -> io::Result<String> {
+    let deadline = Instant::now() + timeout;
     let mut stream = match endpoint {
-        Endpoint::Tcp(addr) => TcpStream::connect_timeout(addr, TIMEOUT)?,
-        Endpoint::Unix(path) => connect_unix(path, Some(TIMEOUT))?.into(),
+        Endpoint::Tcp(addr) => TcpStream::connect_timeout(addr, timeout)?,
+        Endpoint::Unix(path) => connect_unix(path, Some(timeout))?.into(),
         _ => return Err(io::ErrorKind::Unsupported.into()),
     };
-    stream.set_read_timeout(Some(TIMEOUT))?;
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
-    Ok(answer)
+    let mut answer = Vec::new();
+    while answer.len() < ANSWER_BYTES_MAX && read_some(&mut stream, &mut answer, deadline)? {}
+    String::from_utf8(answer).map_err(io::Error::other)
+}
+
+/// Appends the next bytes to `answer`. Returns whether there were any before the end.
+fn read_some(stream: &mut TcpStream, answer: &mut Vec<u8>, deadline: Instant) -> io::Result<bool> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    stream.set_read_timeout(Some(left))?;
+    let mut bytes = [0; 1024];
+    match stream.read(&mut bytes) {
+        Ok(count) => {
+            answer.extend_from_slice(&bytes[..count]);
+            Ok(count > 0)
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(io::ErrorKind::TimedOut.into())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_that_never_ends_times_out() {
+        for sends in [false, true] {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+            let addr = listener.local_addr().expect("its address");
+            let server = thread::spawn(move || {
+                let (mut peer, _) = listener.accept().expect("accept");
+                while sends && peer.write_all(b"H").is_ok() {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                let _ = peer.read_to_end(&mut Vec::new());
+            });
+            let error = ask(&Endpoint::Tcp(addr), Duration::from_millis(100)).expect_err("no end");
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            server.join().expect("the peer sees the end");
+        }
+    }
 }

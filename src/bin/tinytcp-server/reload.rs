@@ -3,6 +3,9 @@
 //! A thread of its own waits for the signal, reads the file and sends the settings to the loop. A
 //! slow disk never stops the loop.
 
+use std::fs;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 use std::thread;
 
 use tinytcp_cli::signals::{self, Awaited, SIGHUP};
@@ -141,7 +144,7 @@ impl Reloader {
 
     /// Reads the file and applies what can change, or logs why nothing changes.
     fn reload(&mut self) {
-        let settings = match self.settings.read_again() {
+        let settings = match self.read_again() {
             Ok(settings) => settings,
             Err(error) => {
                 return log::error!(
@@ -166,6 +169,17 @@ impl Reloader {
             log::warn!(event = "restart_needed"; "these settings need a restart: {pending}");
         }
         self.settings = settings;
+    }
+
+    /// Reads the file again. A pipe, as from `--config <(...)`, is refused: its bytes are read only
+    /// once, and its opening would keep this thread waiting for a program that writes.
+    fn read_again(&self) -> Result<Settings, ProgramError> {
+        let path = self.settings.arguments.config.as_deref().unwrap_or(Path::new(""));
+        if fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo()) {
+            let text = format!("{} is a pipe; start with a file to reload it", path.display());
+            return Err(ProgramError::Failure(text));
+        }
+        self.settings.read_again()
     }
 }
 
