@@ -19,7 +19,7 @@ pub(in crate::report) fn text(report: &Report) -> String {
 /// # Errors
 /// Fails with one line if the bytes are not a report, have another schema, or are invalid.
 pub(in crate::report) fn parse(bytes: &[u8]) -> Result<Report, LoadError> {
-    const REPORT: &str = "merge reads files that --json has written";
+    const REPORT: &str = "a report is a file that --json has written";
     let value: Value = serde_json::from_slice(bytes)
         .map_err(|error| LoadError::Report(format!("not JSON ({error}); {REPORT}")))?;
     match value.get("schema").and_then(Value::as_str) {
