@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::agreement::url;
-use crate::runs::{Run, Running, generator, measure};
+use crate::runs::{Run, Running, generator, measure, measure_whole};
 use crate::servers::{late, right, text};
 use crate::support::process::Process;
 use crate::support::server::Server;
@@ -12,7 +12,8 @@ use crate::support::server::Server;
 #[test]
 fn a_constant_delay_is_no_overload() {
     let url = late(Duration::from_millis(200));
-    let run = measure(&[&url, "-c", "150", "-R", "100", "-d", "1s", "--fail-if", "rate<99"]);
+    let arguments = [&url, "-c", "150", "-R", "100", "-d", "1s", "--fail-if", "rate<99"];
+    let run = measure_whole(|| measure(&arguments));
     run.is_flawless();
     assert_eq!(run.count("replies.correct"), 100);
     assert!((run.number("throughput.replies_per_s") - 100.0).abs() < 1e-6, "{run:?}");
@@ -31,7 +32,8 @@ fn a_closed_loop_never_exceeds_the_servers_capacity() {
 #[test]
 fn the_rate_covers_requests_due_after_the_warm_up() {
     let url = late(Duration::from_millis(200));
-    let run = measure(&[&url, "-c", "150", "-R", "100", "-d", "1s", "--warmup", "500ms"]);
+    let arguments = [&url, "-c", "150", "-R", "100", "-d", "1s", "--warmup", "500ms"];
+    let run = measure_whole(|| measure(&arguments));
     run.is_flawless();
     assert!((run.number("throughput.replies_per_s") - 100.0).abs() < 1e-6, "{run:?}");
 }

@@ -176,7 +176,7 @@ fn a_restarted_server_is_used_again() {
         let second_life = TcpListener::bind(addr).expect("the port is still free");
         serve_on(second_life, |stream| drop(session(stream, BANNER, right)));
     });
-    let run = measure(&[&format!("text://{addr}"), "-c", "1", "-R", "100", "-d", "600ms"]);
+    let run = measure(&[&format!("text://{addr}"), "-c", "1", "-R", "100", "-n", "60"]);
     run.exits_with(4).is_judged(&["server_refused", "unanswered"]).only_error("missing", 1);
     run.all_zero("connections.ended", &["reset"]).all_zero("connections.failed", &["refused"]);
     assert_eq!(run.count("connections.ended.reset"), 1, "{run:?}");

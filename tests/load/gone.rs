@@ -54,7 +54,7 @@ fn the_progress_shows_open_connections_and_unsent_requests() {
 #[test]
 fn the_first_wrong_reply_is_shown_with_its_exchange() {
     let url = text_but(10, |_| Answer::Bytes(b"ERROR O\x1bPS\n".to_vec()));
-    let run = measure(&[&url, "-c", "1", "-m", "ECHO hello", "-R", "200", "-d", "300ms"]);
+    let run = measure(&[&url, "-c", "1", "-m", "ECHO hello", "-R", "200", "-n", "60"]);
     let exchange = &run.exits_with(4).only_error("wrong", 1)["exchanges"][0];
     for (key, text) in
         [("cause", "wrong"), ("sent", r"ECHO hello\n"), ("expected", r"ECHO hello\n")]

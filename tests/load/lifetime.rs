@@ -55,7 +55,7 @@ fn a_connection_is_reopened_after_a_time() {
 fn reopened_connections_do_not_affect_the_schedule() {
     let server = Server::start(&[]);
     let run =
-        measure(&[&url(&server, "echo"), "-c", "3", "--lifetime", "2", "-R", "200", "-d", "300ms"]);
+        measure(&[&url(&server, "echo"), "-c", "3", "--lifetime", "2", "-R", "200", "-n", "60"]);
     assert_eq!(run.is_flawless().count("requests.sent"), 60);
     assert_eq!(stop(server).messages, 60);
     assert!((30..=33).contains(&run.count("connections.opened")), "{run:?}");

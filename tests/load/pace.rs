@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::runs::{measure, refuses};
+use crate::runs::{measure, measure_whole, refuses};
 use crate::servers::{Answer, Counter, right, session, text, text_but};
 use crate::support::BANNER;
 use crate::support::behaviour::serve;
@@ -73,10 +73,15 @@ fn requests_that_find_no_server_are_unsent() {
 
 #[test]
 fn stages_follow_each_other() {
-    let (url, lines) = counted();
-    let run = measure(&[&url, "--stages", "200ms@100,100ms@600,200ms@100:300", "-c", "20"]);
+    let mut received = 0;
+    let run = measure_whole(|| {
+        let (url, lines) = counted();
+        let run = measure(&[&url, "--stages", "200ms@100,100ms@600,200ms@100:300", "-c", "20"]);
+        received = lines.get();
+        run
+    });
     assert_eq!(run.is_flawless().count("requests.sent"), 20 + 60 + 40, "{run:?}");
-    assert_eq!(lines.get(), 120);
+    assert_eq!(received, 120);
     assert_eq!(run.number("asked.duration_s"), 0.5);
     assert_eq!(run.number("asked.pace.stages.1.from_per_s"), 600.0);
     let text = run.ended.text();
@@ -89,7 +94,8 @@ fn stages_follow_each_other() {
 #[test]
 fn rates_below_one_per_second_are_kept() {
     for (rate, sent) in [("0.5", 1), ("600/m", 4), ("0.04k", 14), ("36k/h", 4)] {
-        let run = measure(&[&text(right), "-R", rate, "-d", "350ms", "-c", "3"]);
+        let url = text(right);
+        let run = measure_whole(|| measure(&[&url, "-R", rate, "-d", "350ms", "-c", "3"]));
         assert_eq!(run.is_flawless().count("requests.sent"), sent, "{rate}: {run:?}");
     }
 }

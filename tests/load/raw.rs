@@ -92,8 +92,8 @@ fn requests_without_replies_are_complete_when_sent() {
         "",
         "-R",
         "1000",
-        "-d",
-        "100ms",
+        "-n",
+        "100",
     ]);
     run.is_flawless();
     assert_eq!((run.count("requests.sent"), run.count("replies.correct")), (100, 100));

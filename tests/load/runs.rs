@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::support::program::{self, Ended};
 use crate::support::server::without_settings;
+use crate::support::wait::undisturbed;
 
 /// Time that a loaded machine may add to a run: starting the process, closing its connections,
 /// writing its report.
@@ -44,6 +45,13 @@ pub fn run(arguments: &[&str]) -> Ended {
 #[track_caller]
 pub fn measure(arguments: &[&str]) -> Run {
     Running::start(generator(arguments)).finish()
+}
+
+/// Makes a run that sends every request of its schedule. A busy machine can pause the generator at
+/// the end of a run, so that requests are left; then the run is made again.
+#[track_caller]
+pub fn measure_whole(mut run: impl FnMut() -> Run) -> Run {
+    undisturbed(|| Some(run()).filter(|run| run.count("errors.unsent") == 0))
 }
 
 /// Checks that the generator refuses `arguments` with this code and one line that contains `part`,

@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::runs::measure;
+use crate::runs::{measure, measure_whole};
 use crate::servers::{Answer, right, says_when_asked_and_leaves, text, text_but};
 
 #[test]
@@ -12,7 +12,8 @@ fn the_rate_determines_the_number_of_requests() {
     let url = text(right);
     for rate in ["500", "100:900", "900:100"] {
         for threads in ["1", "3"] {
-            let run = measure(&[&url, "-R", rate, "-c", "60", "-d", "400ms", "--threads", threads]);
+            let arguments = [&url, "-R", rate, "-c", "60", "-d", "400ms", "--threads", threads];
+            let run = measure_whole(|| measure(&arguments));
             assert_eq!(run.is_flawless().count("requests.sent"), 200, "{rate}: {run:?}");
             assert_eq!(run.durations("latency.from_schedule"), 200, "{rate}: {run:?}");
         }
@@ -22,13 +23,15 @@ fn the_rate_determines_the_number_of_requests() {
 #[test]
 fn a_stall_counts_for_all_requests_due_in_it() {
     const STALL: Duration = Duration::from_millis(100);
-    let url = text_but(200, |line| {
-        thread::sleep(STALL);
-        right(line)
-    });
     // Of 600 requests, 100 are due during the stall and wait for 50 ms on average; one is sent into
     // it. A busy machine makes these waits longer, and never shorter.
-    let run = measure(&[&url, "-R", "1000", "-c", "1", "-d", "600ms"]);
+    let run = measure_whole(|| {
+        let url = text_but(200, |line| {
+            thread::sleep(STALL);
+            right(line)
+        });
+        measure(&[&url, "-R", "1000", "-c", "1", "-d", "600ms"])
+    });
     assert_eq!(run.is_flawless().count("requests.sent"), 600);
     let schedule = run.number("latency.from_schedule.p90_us");
     assert!(schedule > 20e3, "p90 from the schedule hides the stall: {run:?}");
