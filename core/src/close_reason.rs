@@ -24,6 +24,8 @@ pub enum CloseReason {
     WriteTimeout,
     /// The server had as many connections as it may have.
     ServerBusy,
+    /// An administrative listener had as many connections as it may have.
+    AdminBusy,
     /// The address of the peer had [`crate::limits::Limits::address_connections_max`] connections.
     AddressConnections,
     /// The address of the peer opened more connections per second than
@@ -60,6 +62,7 @@ impl CloseReason {
         Self::MessageTimeout,
         Self::WriteTimeout,
         Self::ServerBusy,
+        Self::AdminBusy,
         Self::AddressConnections,
         Self::AddressAcceptRate,
         Self::WrongProtocol,
@@ -83,6 +86,7 @@ impl CloseReason {
             Self::MessageTimeout => "message_timeout",
             Self::WriteTimeout => "write_timeout",
             Self::ServerBusy => "server_busy",
+            Self::AdminBusy => "admin_busy",
             Self::AddressConnections => "address_connections",
             Self::AddressAcceptRate => "address_accept_rate",
             Self::WrongProtocol => "wrong_protocol",
@@ -126,6 +130,7 @@ impl fmt::Display for CloseReason {
             Self::MessageTimeout => "message timeout",
             Self::WriteTimeout => "write timeout",
             Self::ServerBusy => "server busy",
+            Self::AdminBusy => "administrative listener busy",
             Self::AddressConnections => "too many connections of the address",
             Self::AddressAcceptRate => "accept rate of the address",
             Self::WrongProtocol => "wrong protocol",

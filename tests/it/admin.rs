@@ -68,6 +68,13 @@ fn its_connections_have_a_limit_of_their_own() {
     wait_until("a closed connection frees its place", || {
         get(&server, "/healthz").starts_with("HTTP/1.1 200 ")
     });
+    drop(waiting);
+    wait_until("the refusals count as those of the listener alone", || {
+        let metrics = get(&server, "/metrics");
+        metrics.contains("{reason=\"admin_busy\"} ")
+            && !metrics.contains("{reason=\"admin_busy\"} 0\n")
+            && metrics.contains("{reason=\"server_busy\"} 0\n")
+    });
 }
 
 /// Ends the threads of a test, even if it fails.

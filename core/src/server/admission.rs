@@ -66,7 +66,7 @@ impl<S: System> EventLoop<S> {
         }
         connection.open(&*service.protocol, shared);
         let admission = match (is_full, is_limited) {
-            (true, _) => Err(CloseReason::ServerBusy),
+            (true, _) => Err(service.reason_when_full()),
             (false, true) => shared.address_limits.enter(&peer, now),
             (false, false) => Ok(false),
         };

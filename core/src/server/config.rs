@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use crate::close_reason::CloseReason;
 use crate::limits::{Limits, Settings, Timeouts};
 use crate::os::endpoint::Endpoint;
 use crate::os::inherited::Inherited;
@@ -129,6 +130,15 @@ impl Service {
     /// True if the limits per address apply to its connections: it has no places of its own.
     pub(super) fn has_limits_per_address(&self) -> bool {
         self.protocol.own_places().is_none()
+    }
+
+    /// Returns why a connection is rejected that finds no place: an administrative listener has
+    /// places of its own, so that its clients do not look like rejected clients of the server.
+    pub(super) fn reason_when_full(&self) -> CloseReason {
+        match self.protocol.own_places() {
+            Some(_) => CloseReason::AdminBusy,
+            None => CloseReason::ServerBusy,
+        }
     }
 
     /// True if a connection begins with the header of a proxy.
