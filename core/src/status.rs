@@ -331,7 +331,7 @@ impl Status {
             connections_open = total.open(),
             connections_accepted_total = total.accepted,
             connections_closed_total = total.closed_in_all(),
-            connections_rejected_total = total.closed_for(CloseReason::ServerBusy),
+            connections_rejected_total = total.rejected(),
             probes_total = total.probes,
             messages_total = total.messages,
             received_bytes_total = total.received_bytes,
