@@ -10,7 +10,6 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::thread;
 use std::time::Duration;
 
 use tinytcp_core::display::plural::plural;
@@ -49,11 +48,8 @@ impl LogWriter {
         let (queue, items) = mpsc::sync_channel(LINES_MAX);
         let dropped = Arc::new(AtomicU64::new(0));
         let writer = Self { queue, dropped: Arc::clone(&dropped) };
-        let write = move || {
-            signals::block_all();
-            write_items(target, &items, &dropped, loss);
-        };
-        thread::Builder::new().name(name.into()).spawn(write)?;
+        let write = move || write_items(target, &items, &dropped, loss);
+        signals::start_without_signals(name, write)?;
         Ok(writer)
     }
 

@@ -1,14 +1,25 @@
 //! Signals that a thread blocks and waits for, or that a parent process has blocked.
 
 use std::io;
+use std::thread::{self, JoinHandle};
 
 pub use nix::libc::{SIGHUP, SIGINT, SIGTERM};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
-/// Blocks all signals in this thread, so that they interrupt another one.
-pub fn block_all() {
-    // Fails only for an invalid set.
-    let _ = SigSet::all().thread_block();
+/// Starts a thread in which all signals are blocked, so that they interrupt another one.
+///
+/// The thread inherits the mask: a thread that blocked signals itself could get one before.
+///
+/// # Errors
+/// When no thread can be started.
+pub fn start_without_signals(
+    name: &str,
+    body: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let previous = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let thread = thread::Builder::new().name(name.into()).spawn(body);
+    previous.thread_set_mask()?;
+    thread
 }
 
 /// Unblocks `signals` in this thread: the parent process may have blocked them.
@@ -29,7 +40,7 @@ pub struct Awaited(SigSet);
 
 impl Awaited {
     /// Blocks `signal` in this thread. Each other thread must have blocked it too: see
-    /// [`block_all`].
+    /// [`start_without_signals`].
     ///
     /// # Errors
     /// When the kernel refuses.

@@ -6,7 +6,6 @@
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
-use std::thread;
 
 use tinytcp_cli::signals::{self, Awaited, SIGHUP};
 use tinytcp_core::display::escape::shown;
@@ -102,12 +101,8 @@ impl Reloader {
     /// When no thread can be started.
     pub fn start(self, hangups: Awaited) -> Result<(), ProgramError> {
         let had_terminal = hangup::has_terminal();
-        let wait = move || {
-            signals::block_all();
-            self.serve(&hangups, had_terminal);
-        };
-        let thread = thread::Builder::new().name("reload".into()).spawn(wait);
-        thread.map(drop).map_err(no_thread)
+        let wait = move || self.serve(&hangups, had_terminal);
+        signals::start_without_signals("reload", wait).map(drop).map_err(no_thread)
     }
 
     /// Does what each SIGHUP requests. It ends with the process.

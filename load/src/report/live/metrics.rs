@@ -4,8 +4,9 @@ use std::fmt::{Display, Write as _};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
+
+use tinytcp_cli::signals;
 
 use crate::measurement::causes::Cause;
 use crate::measurement::counts::Counts;
@@ -38,14 +39,13 @@ impl MetricsEndpoint {
         endpoint.update(&Counts::default(), 0, true);
         let text = Arc::clone(&endpoint.text);
         let serve = move || {
-            tinytcp_cli::signals::block_all();
             for stream in listener.incoming().flatten() {
                 let text = text.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 // A scrape that fails is repeated by its client.
                 let _ = answer(stream, &text);
             }
         };
-        thread::Builder::new().name("metrics".into()).spawn(serve)?;
+        signals::start_without_signals("metrics", serve)?;
         Ok(endpoint)
     }
 
