@@ -396,7 +396,8 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    const fn has_incomplete_message(&self) -> bool {
+    /// True while a message has begun to arrive and has not ended.
+    pub const fn has_incomplete_message(&self) -> bool {
         !matches!(self.message_began, Moment::NEVER)
     }
 

@@ -469,7 +469,9 @@ impl<S: System> EventLoop<S> {
         let now = self.shared.clock.now();
         for _ in 0..turn_budget::EXPIRED_MAX {
             let Some(token) = self.gradual_close.pop_due(now) else { break };
-            if let Some(connection) = self.table.get_mut(token) {
+            let Some(connection) = self.table.get_mut(token) else { continue };
+            // The client is still sending: the shutdown that follows closes this connection.
+            if !connection.has_incomplete_message() {
                 connection.stop();
                 self.run_queue.push(token.key(), connection.class());
             }

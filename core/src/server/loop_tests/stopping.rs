@@ -170,6 +170,19 @@ fn a_busy_connection_is_closed_after_its_answers() {
 }
 
 #[test]
+fn a_message_in_progress_can_end_during_the_gradual_close() {
+    let (mut harness, peers) = draining(2);
+    peers.iter().for_each(|peer| peer.send(b"ECHO a"));
+    harness.run_for(Duration::from_secs(4));
+    assert_eq!(dismissed(&peers), 0, "the messages have not ended");
+    peers[0].send(b"b\n");
+    harness.run_for(Duration::from_secs(1));
+    assert!(peers[0].take_sent().ends_with("ECHO ab\nBYE\n"));
+    assert!(!peers[1].take_sent().contains("ECHO"));
+    assert_eq!(dismissed(&peers), 2, "the shutdown closes the rest");
+}
+
+#[test]
 fn no_connection_is_accepted_after_the_drain_delay() {
     let (mut harness, _peers) = draining(1);
     harness.run_for(Duration::from_secs(1));
