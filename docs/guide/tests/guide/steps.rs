@@ -54,8 +54,10 @@ fn step_4_a_short_request_waits_for_a_whole_flood() {
 
 #[test]
 fn step_4_a_log_that_nothing_reads_ends_the_server() {
-    assert!(!client::ask_after_the_log_is_closed(&Program::start_unread("4-fairness-trap")));
-    assert!(client::ask_after_the_log_is_closed(&Program::start_unread("4-fairness")));
+    let is_answered = |name| client::ask_after_the_log_is_closed(&Program::start_unread(name));
+    // The trap may have luck: a program that another test starts holds the log until its `exec`.
+    assert!((0..5).any(|_| !is_answered("4-fairness-trap")));
+    assert!(is_answered("4-fairness"));
 }
 
 #[test]
