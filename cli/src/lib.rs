@@ -10,6 +10,7 @@ pub mod proxy_header;
 pub mod signals;
 pub mod target;
 pub mod terminal;
+pub mod timed_read;
 pub mod units;
 mod usage_error;
 

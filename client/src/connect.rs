@@ -19,7 +19,7 @@ use super::dialogue;
 use super::error::{ClientError, readable_duration, reason};
 use super::receiver::next_event;
 use super::threads::{self, ThreadError};
-use super::timed_read::is_readable;
+use tinytcp_cli::timed_read::is_readable;
 
 /// The pause between two attempts while the client waits for a server: short for a script, and long
 /// enough that ten waiting clients do not load the machine on which the server starts.

@@ -2,9 +2,8 @@
 //!
 //! ```text
 //!   connect     a connection, within a timeout       receiver    the thread that reads
-//!   error       the ends of a run, exit codes        timed_read  reads with a deadline
-//!   stdout      answers in a pipe, on a terminal     stepwise    one request at a time
-//!   threads, program (the command line)
+//!   error       the ends of a run, exit codes        stepwise    one request at a time
+//!   stdout      answers in a pipe, on a terminal     threads, program (the command line)
 //!   dialogue    requests and answers of each protocol
 //!      |
 //!      +-- script       all lines of a script at once, answers as they arrive
@@ -27,6 +26,5 @@ pub mod status;
 pub mod stdout;
 mod stepwise;
 mod threads;
-mod timed_read;
 
 pub use program::{command, main};

@@ -8,7 +8,7 @@ use tinytcp_cli::target::Target;
 
 use crate::dialogue::{AnswerBuffer, AnswerState, DueAnswer, SILENCE, ServerAnswer};
 use crate::error::{ClientError, readable_duration, reason};
-use crate::timed_read::read_until;
+use tinytcp_cli::timed_read::read_until;
 
 /// A connection, and the bytes received on it.
 #[derive(Debug)]

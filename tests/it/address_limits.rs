@@ -3,25 +3,12 @@
 #[cfg(target_os = "linux")]
 use std::net::Ipv4Addr;
 
+use crate::admin::{get, start};
+use crate::support::BANNER;
 #[cfg(target_os = "linux")]
 use crate::support::peer::Peer;
 use crate::support::server::Server;
 use crate::support::wait::wait_until;
-use crate::support::{BANNER, PROTOCOLS};
-
-/// Starts a server with an administrative listener and `flags`.
-fn start(flags: &[&str]) -> Server {
-    let mut server = Server::start(&[&["--admin", "http://127.0.0.1:0"], flags].concat());
-    server.read_addresses(PROTOCOLS.len() + 1);
-    server
-}
-
-/// Returns the answer of the administrative listener to a request for `path`.
-fn get(server: &Server, path: &str) -> String {
-    let mut peer = server.connect("http");
-    peer.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-    String::from_utf8(peer.read_to_end()).expect("an answer is UTF-8")
-}
 
 #[test]
 fn an_address_over_its_number_of_connections_gets_busy() {

@@ -15,14 +15,14 @@ use crate::support::{BANNER, PROTOCOLS};
 const PLACES: usize = 16;
 
 /// Starts a server with an administrative listener and `flags`.
-fn start(flags: &[&str]) -> Server {
+pub fn start(flags: &[&str]) -> Server {
     let mut server = Server::start(&[&["--admin", "http://127.0.0.1:0"], flags].concat());
     server.read_addresses(PROTOCOLS.len() + 1);
     server
 }
 
 /// Returns the whole answer to a request for `path`.
-fn get(server: &Server, path: &str) -> String {
+pub fn get(server: &Server, path: &str) -> String {
     let mut peer = server.connect("http");
     peer.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     String::from_utf8(peer.read_to_end()).expect("an answer is UTF-8")

@@ -5,22 +5,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use crate::runs::{Running, generator};
-use crate::servers::{Counter, right, text};
+use crate::servers::counting;
 use crate::support::behaviour::{FullQueue, hold, serve};
 use crate::support::process::Process;
 use crate::support::program;
 use crate::support::wait::wait_until;
-
-/// Returns a correct server and the number of lines that it has answered.
-fn counting() -> (String, Counter) {
-    let lines = Counter::default();
-    let counted = lines.clone();
-    let url = text(move |line| {
-        counted.add();
-        right(line)
-    });
-    (url, lines)
-}
 
 #[test]
 fn an_interrupted_run_still_reports() {

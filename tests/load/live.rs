@@ -10,21 +10,10 @@ use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 use serde_json::Value;
 
 use crate::runs::{Report, Running, Scratch, generator, generator_under, measure, refuses, run};
-use crate::servers::{Answer, Counter, right, text, text_but};
+use crate::servers::{Answer, counting, right, text, text_but};
 use crate::support::process::Process;
 use crate::support::program;
 use crate::support::wait::wait_until;
-
-/// Returns a correct server and the number of lines that it has answered.
-fn counting() -> (String, Counter) {
-    let lines = Counter::default();
-    let counted = lines.clone();
-    let url = text(move |line| {
-        counted.add();
-        right(line)
-    });
-    (url, lines)
-}
 
 fn rows(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("a row in JSON")).collect()

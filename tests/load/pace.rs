@@ -4,20 +4,9 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::runs::{measure, measure_whole, refuses};
-use crate::servers::{Answer, Counter, right, session, text, text_but};
+use crate::servers::{Answer, Counter, counting, right, session, text, text_but};
 use crate::support::BANNER;
 use crate::support::behaviour::serve;
-
-/// Serves correct text. Returns the URL, and the counter of the received lines.
-fn counted() -> (String, Counter) {
-    let lines = Counter::default();
-    let counted = lines.clone();
-    let url = text(move |line| {
-        counted.add();
-        right(line)
-    });
-    (url, lines)
-}
 
 #[test]
 fn a_run_of_n_requests_sends_exactly_these() {
@@ -29,7 +18,7 @@ fn a_run_of_n_requests_sends_exactly_these() {
         &["-c", "5", "-R", "2000", "--threads", "2"],
         &["-c", "3", "--think", "1ms"],
     ] {
-        let (url, lines) = counted();
+        let (url, lines) = counting();
         let run = measure(&[&[&url, "-n", "101"], way].concat());
         run.is_flawless();
         let sent = (run.count("requests.sent"), run.count("replies.correct"), lines.get());
@@ -75,7 +64,7 @@ fn requests_that_find_no_server_are_unsent() {
 fn stages_follow_each_other() {
     let mut received = 0;
     let run = measure_whole(|| {
-        let (url, lines) = counted();
+        let (url, lines) = counting();
         let run = measure(&[&url, "--stages", "200ms@100,100ms@600,200ms@100:300", "-c", "20"]);
         received = lines.get();
         run

@@ -31,6 +31,17 @@ pub fn right(line: &[u8]) -> Answer {
     Answer::Bytes(line.to_vec())
 }
 
+/// Serves correct text. Returns the URL, and the counter of the lines that it has answered.
+pub fn counting() -> (String, Counter) {
+    let lines = Counter::default();
+    let counted = lines.clone();
+    let url = text(move |line| {
+        counted.add();
+        right(line)
+    });
+    (url, lines)
+}
+
 /// Serves text: sends the banner, and answers each line with `answer`. Returns the URL.
 pub fn text(answer: impl Fn(&[u8]) -> Answer + Send + Sync + 'static) -> String {
     let port = serve(move |stream| drop(session(stream, BANNER, &answer)));

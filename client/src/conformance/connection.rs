@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tinytcp_core::display::escape::quoted;
 
 use crate::error::{readable_duration, reason};
-use crate::timed_read::read_until;
+use tinytcp_cli::timed_read::read_until;
 
 /// The number of bytes that a report shows of a text.
 const SHOWN_MAX: usize = 48;

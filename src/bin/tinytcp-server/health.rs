@@ -1,10 +1,11 @@
 //! `--health`: asks a running server whether it answers, for container engines without a shell.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use tinytcp_cli::address::Place;
+use tinytcp_cli::timed_read::read_until;
 use tinytcp_core::os::endpoint::Endpoint;
 use tinytcp_core::os::outgoing::connect_unix;
 
@@ -57,32 +58,21 @@ fn ask(endpoint: &Endpoint, timeout: Duration) -> io::Result<String> {
     };
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
-    while answer.len() < ANSWER_BYTES_MAX && read_some(&mut stream, &mut answer, deadline)? {}
-    String::from_utf8(answer).map_err(io::Error::other)
-}
-
-/// Appends the next bytes to `answer`. Returns whether there were any before the end.
-fn read_some(stream: &mut TcpStream, answer: &mut Vec<u8>, deadline: Instant) -> io::Result<bool> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err(io::ErrorKind::TimedOut.into());
-    }
-    stream.set_read_timeout(Some(left))?;
     let mut bytes = [0; 1024];
-    match stream.read(&mut bytes) {
-        Ok(count) => {
-            answer.extend_from_slice(&bytes[..count]);
-            Ok(count > 0)
+    while answer.len() < ANSWER_BYTES_MAX {
+        match read_until(&mut stream, Some(deadline), &mut bytes)? {
+            None => return Err(io::ErrorKind::TimedOut.into()),
+            Some(0) => break,
+            Some(_) if Instant::now() >= deadline => return Err(io::ErrorKind::TimedOut.into()),
+            Some(count) => answer.extend_from_slice(&bytes[..count]),
         }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            Err(io::ErrorKind::TimedOut.into())
-        }
-        Err(error) => Err(error),
     }
+    String::from_utf8(answer).map_err(io::Error::other)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::net::TcpListener;
     use std::thread;
 
