@@ -86,6 +86,8 @@ impl<S: Socket> Connection<S> {
         self.phase = Phase::Open;
         // A session may send something unasked, so it is called once without input.
         self.runnable = true;
+        // The greeting has the whole write timeout, however long the header took.
+        self.last_sent = shared.clock.now();
         self.session.greet(&mut Output::new(&mut self.output, &mut shared.pool));
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::harness::{FakePeer, LoopHarness};
-use super::{IDLE, LINGER_TIMEOUT, MILLISECOND, SECOND, closed_for};
+use super::{IDLE, LINGER_TIMEOUT, MILLISECOND, SECOND, WRITE, closed_for};
 use crate::close_reason::CloseReason;
 use crate::limits::Limits;
 use crate::os::mailbox::Mail;
@@ -153,6 +153,19 @@ fn a_header_has_3_seconds_however_often_bytes_arrive() {
     harness.run_for(MILLISECOND);
     assert!(peer.is_closed());
     assert_eq!(closed_for(&harness, CloseReason::ProxyHeaderTimeout), 1);
+}
+
+#[test]
+fn the_greeting_has_the_whole_write_timeout_after_a_slow_header() {
+    let mut harness = proxied();
+    let peer = connect(&mut harness);
+    peer.set_room(0);
+    harness.run_for(2 * SECOND);
+    send(&mut harness, &peer, HEADER);
+    harness.run_for(WRITE - MILLISECOND);
+    assert!(!peer.is_closed());
+    harness.run_for(MILLISECOND);
+    assert_eq!(closed_for(&harness, CloseReason::WriteTimeout), 1);
 }
 
 #[test]
