@@ -318,7 +318,10 @@ impl Network {
     /// Checks that deadlines take effect. A connection that waits for a turn cannot know yet what
     /// else it waits for. Of many late connections, `EXPIRED_MAX` expire in a round.
     fn check_deadline(&mut self, id: usize, state: &State) {
-        let waits_for_its_turn = (state.is_runnable && !state.is_paused) || state.is_overdue;
+        // The budget of a turn can end between the last answer and the end of the output.
+        let has_output_to_end = matches!(state.phase, Phase::Flushing(_)) && state.output_len == 0;
+        let waits_for_its_turn =
+            (state.is_runnable && !state.is_paused) || state.is_overdue || has_output_to_end;
         // When a delay ends, the other deadlines of the connection may have passed.
         let account = &self.links[id].account;
         let has_just_gone_on = !account.is_delayed && account.delayed_until == self.now;
