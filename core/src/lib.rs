@@ -70,6 +70,7 @@
 //!  os/           system: the seam to the operating system; kernel: its implementation with mio;
 //!                endpoint, stream, table, clock, moment, peer, subnet, mailbox;
 //!                listen, inherited, shared_port: how a listening socket comes and goes
+//!  tls/          settings: the certificates of a listener; layer: what encrypts one connection
 //!  wire/         line, frame, telnet, tls, http, proxy: pure functions from bytes to items
 //!  buffers/      block, buffer, pool: queues of bytes, and the pool that lends their storage
 //!  metrics/      the names and values of the state: the line of STATUS, JSON, Prometheus
@@ -116,4 +117,5 @@ pub mod server;
 pub mod status;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod tls;
 pub mod wire;

@@ -11,6 +11,7 @@ use crate::os::inherited::Inherited;
 use crate::os::peer::PeerAddr;
 use crate::os::subnet::Subnet;
 use crate::protocol::Protocol;
+use crate::tls::TlsSettings;
 
 /// The configuration of a server: its listeners, each with a protocol, and its limits.
 ///
@@ -63,6 +64,8 @@ pub struct Listener {
     pub required: bool,
     /// The addresses from which proxies connect; `None` if the clients connect themselves.
     pub(super) proxies: Option<Arc<[Subnet]>>,
+    /// The certificates of an encrypted listener; `None` if it is not encrypted.
+    pub(super) tls: Option<TlsSettings>,
     /// True if other processes of this user that ask for it too may listen on the same TCP ports.
     /// The kernel spreads new connections over all of them (`SO_REUSEPORT`).
     pub shares_ports: bool,
@@ -81,6 +84,7 @@ impl Listener {
             shares_ports: false,
             inherited: None,
             proxies: None,
+            tls: None,
         }
     }
 
@@ -112,18 +116,30 @@ impl Listener {
         Self { proxies: Some(subnets.into_iter().collect()), ..self }
     }
 
+    /// Returns the same listener with TLS: each connection begins with a handshake, after the
+    /// header of a proxy if there is one.
+    #[must_use]
+    pub fn encrypted(self, settings: TlsSettings) -> Self {
+        Self { tls: Some(settings), ..self }
+    }
+
     /// Returns what the loop needs to know of the listener.
     #[must_use]
     pub fn service(&self) -> Service {
-        Service { protocol: Arc::clone(&self.protocol), proxies: self.proxies.clone() }
+        Service {
+            protocol: Arc::clone(&self.protocol),
+            proxies: self.proxies.clone(),
+            tls: self.tls.clone(),
+        }
     }
 }
 
-/// The protocol of a listener, and whether its peers are proxies.
+/// The protocol of a listener, whether its peers are proxies, and whether it is encrypted.
 #[derive(Clone)]
 pub struct Service {
     pub(super) protocol: Arc<dyn Protocol>,
     proxies: Option<Arc<[Subnet]>>,
+    pub(super) tls: Option<TlsSettings>,
 }
 
 impl Service {
@@ -155,7 +171,7 @@ impl Service {
 
 impl From<Arc<dyn Protocol>> for Service {
     fn from(protocol: Arc<dyn Protocol>) -> Self {
-        Self { protocol, proxies: None }
+        Self { protocol, proxies: None, tls: None }
     }
 }
 
@@ -164,6 +180,7 @@ impl fmt::Debug for Service {
         f.debug_struct("Service")
             .field("protocol", &self.protocol.name())
             .field("proxies", &self.proxies)
+            .field("tls", &self.tls)
             .finish()
     }
 }

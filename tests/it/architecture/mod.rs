@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 
 /// Each module of the library and its floor. A module uses its own parts, and modules of lower
 /// floors. A member of the workspace other than `core` counts as one module.
-const FLOORS: [(&str, usize); 18] = [
+const FLOORS: [(&str, usize); 19] = [
     ("limits", 1),
     ("display", 0),
     ("buffers", 0),
     ("wire", 0),
     ("close_reason", 2),
+    ("tls", 2),
     ("status", 3),
     ("metrics", 4),
     ("os", 4),
@@ -33,7 +34,7 @@ const FLOORS: [(&str, usize); 18] = [
 
 /// Where bytes of a peer are handled, no value is unwrapped: what cannot happen is not left to an
 /// `expect`.
-const FLOORS_WITHOUT_EXPECT: [&str; 3] = ["wire", "protocol", "connection"];
+const FLOORS_WITHOUT_EXPECT: [&str; 4] = ["wire", "tls", "protocol", "connection"];
 
 /// Words that appear nowhere, and why.
 const FORBIDDEN_WORDS: [(&str, &str); 6] = [

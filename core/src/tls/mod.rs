@@ -1,0 +1,24 @@
+//! TLS: the certificates of a listener, and the layer that encrypts a connection.
+//!
+//! Without the feature `tls` the types are the same and have no values, so that no other module
+//! needs to know the feature.
+
+// Bytes of a peer reach this code first: no value of them may cause a panic, and no length may be
+// truncated.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::cast_possible_truncation
+    )
+)]
+
+#[cfg_attr(not(feature = "tls"), path = "without/settings.rs")]
+pub mod settings;
+
+pub use settings::TlsSettings;
