@@ -1,5 +1,5 @@
 //! Addresses of servers as URLs whose scheme is the protocol: `text://127.0.0.1:40000`,
-//! `binary://[::1]:65432`, `chat+unix:///run/tinytcp.sock`.
+//! `binary+tls://[::1]:65432`, `chat+unix:///run/tinytcp.sock`, `text+tls+unix://t.sock`.
 
 use std::fmt;
 use std::io;
@@ -132,26 +132,55 @@ impl fmt::Display for Place {
     }
 }
 
+/// The parts of a URL: `PROTOCOL[+tls]://HOST[:PORT]` or `PROTOCOL[+tls]+unix://PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    /// The protocol, in lower case.
+    pub scheme: String,
+    /// True if connections are encrypted with TLS.
+    pub is_encrypted: bool,
+    /// The place.
+    pub place: Place,
+}
+
 /// Parses a URL of TCP or of a unix socket. A missing port becomes the `default_port` of the
 /// scheme.
-///
-/// Returns the protocol of the scheme, in lower case, and the place.
 ///
 /// # Errors
 /// For a URL that is malformed, and the errors of `default_port`.
 pub fn parse_url(
     url: &str,
     default_port: impl FnOnce(&str) -> Result<u16, UsageError>,
-) -> Result<(String, Place), UsageError> {
+) -> Result<Url, UsageError> {
     if let Some((scheme, path)) = unix_path(url)? {
-        return Ok((scheme, Place::Unix(path)));
+        let (scheme, is_encrypted) = protocol(&scheme, url)?;
+        return Ok(Url { scheme, is_encrypted, place: Place::Unix(path) });
     }
     let Address { scheme, host, port } = url.parse()?;
+    let (scheme, is_encrypted) = protocol(&scheme, url)?;
     let port = match port {
         Some(port) => port,
         None => default_port(&scheme)?,
     };
-    Ok((scheme, Place::Host { host, port }))
+    Ok(Url { scheme, is_encrypted, place: Place::Host { host, port } })
+}
+
+/// Returns the protocol of a scheme without `+unix`, and whether `+tls` follows it.
+///
+/// # Errors
+/// When there is no protocol before `tls`, or `+unix` before `+tls`.
+fn protocol(scheme: &str, url: &str) -> Result<(String, bool), UsageError> {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    if scheme == "tls" {
+        return Err(format!("the protocol is missing, as in text+tls://{rest}").into());
+    }
+    if let Some(protocol) = scheme.strip_suffix("+unix+tls") {
+        return Err(format!("+tls comes before +unix, as in {protocol}+tls+unix://{rest}").into());
+    }
+    Ok(match scheme.strip_suffix("+tls") {
+        Some(protocol) => (protocol.into(), true),
+        None => (scheme.into(), false),
+    })
 }
 
 /// Returns the protocol and the path of `PROTOCOL+unix://PATH`; `None` for a text of another form.
@@ -216,10 +245,12 @@ mod tests {
     #[test]
     fn a_missing_port_is_the_default_port_of_the_scheme() {
         let parse = |url: &str| {
-            let (scheme, place) = parse_url(url, |_| Ok(7)).expect(url);
-            format!("{scheme} {place}")
+            let Url { scheme, is_encrypted, place } = parse_url(url, |_| Ok(7)).expect(url);
+            format!("{scheme}{} {place}", if is_encrypted { " encrypted" } else { "" })
         };
         assert_eq!(parse("text://[::1]"), "text [::1]:7");
+        assert_eq!(parse("text+TLS://host"), "text encrypted host:7");
+        assert_eq!(parse("text+tls+unix://t.sock"), "text encrypted t.sock");
         assert_eq!(parse("text://host:0"), "text host:0");
         assert_eq!(parse("TEXT+unix://t.sock"), "text t.sock");
     }
@@ -251,6 +282,14 @@ mod tests {
                 .to_string()
                 .contains("at most 107")
         );
+    }
+
+    #[test]
+    fn a_url_of_tls_names_its_protocol_first() {
+        let error = |url: &str| parse_url(url, |_| Ok(7)).expect_err(url).to_string();
+        assert!(error("tls://host:1").contains("as in text+tls://host:1"));
+        assert!(error("tls+unix://t.sock").contains("as in text+tls://t.sock"));
+        assert!(error("text+unix+tls://t.sock").contains("as in text+tls+unix://t.sock"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod signals;
 pub mod target;
 pub mod terminal;
 pub mod timed_read;
+pub mod tls;
 pub mod units;
 mod usage_error;
 

@@ -1,11 +1,11 @@
-//! The server to talk to: `text://127.0.0.1:40000`, `text+unix:///run/tinytcp.sock`, `localhost`,
-//! `[::1]:8888`, or a host and a port as two words.
+//! The server to talk to: `text://127.0.0.1:40000`, `text+tls://example.org`,
+//! `text+unix:///run/tinytcp.sock`, `localhost`, `[::1]:8888`, or a host and a port as two words.
 
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-use crate::address::{Address, Place, parse_url};
+use crate::address::{Address, Place, Url, parse_url};
 use crate::usage_error::UsageError;
 
 /// The name of one of the four protocols.
@@ -71,11 +71,13 @@ impl FromStr for ProtocolName {
     }
 }
 
-/// A server: its protocol and its place.
+/// A server: its protocol, its place, and whether its connections are encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The protocol.
     pub protocol: ProtocolName,
+    /// True if the client encrypts with TLS.
+    pub is_encrypted: bool,
     /// The place.
     pub place: Place,
 }
@@ -127,7 +129,8 @@ impl Target {
         let no_target =
             |error: UsageError| UsageError::from(format!("'{url}' is no target: {error}"));
         let default_port = |scheme: &str| scheme.parse().map(ProtocolName::default_port);
-        let (scheme, place) = parse_url(url, default_port).map_err(no_target)?;
+        let Url { scheme, is_encrypted, place } =
+            parse_url(url, default_port).map_err(no_target)?;
         let scheme: ProtocolName = scheme.parse().map_err(no_target)?;
         match protocol {
             Some(other) if other != scheme => Err(format!(
@@ -136,7 +139,7 @@ impl Target {
                 other.name()
             )
             .into()),
-            _ => Self::reachable(scheme, place),
+            _ => Self::reachable(scheme, is_encrypted, place),
         }
     }
 
@@ -149,25 +152,30 @@ impl Target {
         let protocol =
             protocol.or_else(|| ProtocolName::of_port(port?)).unwrap_or(ProtocolName::Text);
         let port = port.unwrap_or(protocol.default_port());
-        Self::reachable(protocol, Place::Host { host, port })
+        Self::reachable(protocol, false, Place::Host { host, port })
     }
 
     /// The target, if a client can connect to it.
-    fn reachable(protocol: ProtocolName, place: Place) -> Result<Self, UsageError> {
+    fn reachable(
+        protocol: ProtocolName,
+        is_encrypted: bool,
+        place: Place,
+    ) -> Result<Self, UsageError> {
         match place {
             Place::Host { port: 0, .. } => {
                 Err("port 0 is for servers, which then take any free port: use the port that the \
                  server printed"
                     .into())
             }
-            place => Ok(Self { protocol, place }),
+            place => Ok(Self { protocol, is_encrypted, place }),
         }
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}://{}", self.protocol.name(), self.place.scheme_suffix(), self.place)
+        let tls = if self.is_encrypted { "+tls" } else { "" };
+        write!(f, "{}{tls}{}://{}", self.protocol.name(), self.place.scheme_suffix(), self.place)
     }
 }
 
@@ -217,7 +225,11 @@ mod tests {
         let socket = Target::from_words(&[url.into()], None).expect(url);
         assert_eq!(
             socket,
-            Target { protocol: ProtocolName::Chat, place: Place::Unix("/run/tinytcp.sock".into()) }
+            Target {
+                protocol: ProtocolName::Chat,
+                is_encrypted: false,
+                place: Place::Unix("/run/tinytcp.sock".into())
+            }
         );
         assert_eq!(socket.to_string(), url);
         assert_eq!(target(url, Some(ProtocolName::Chat)).as_deref(), Ok(url));
@@ -241,6 +253,8 @@ mod tests {
             ("text://127.0.0.1:40001", "text://127.0.0.1:40001"),
             ("binary://localhost", "binary://localhost:65432"),
             ("CHAT://[::1]", "chat://[::1]:9999"),
+            ("binary+TLS://localhost", "binary+tls://localhost:65432"),
+            ("text+tls+unix://t.sock", "text+tls+unix://t.sock"),
             ("localhost", "text://localhost:40000"),
             ("::1", "text://[::1]:40000"),
             ("[::1]:8888", "echo://[::1]:8888"),

@@ -279,7 +279,8 @@ mod tests {
     use tinytcp_cli::address::Place;
 
     fn target(host: &str, port: u16) -> Target {
-        Target { protocol: ProtocolName::Text, place: Place::Host { host: host.into(), port } }
+        let place = Place::Host { host: host.into(), port };
+        Target { protocol: ProtocolName::Text, is_encrypted: false, place }
     }
 
     #[test]

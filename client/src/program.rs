@@ -144,6 +144,9 @@ pub fn main() -> ExitCode {
     }
     let target = Target::from_words(&arguments.words, arguments.protocol)
         .unwrap_or_else(|error| tinytcp_cli::refuse::<Arguments>(error));
+    if target.is_encrypted {
+        tinytcp_cli::refuse::<Arguments>("this client has no TLS: leave out +tls");
+    }
     match run(mode, &target, arguments) {
         Ok(completion) => completion.exit_code().into(),
         Err(failure) => {

@@ -57,6 +57,9 @@ impl Workload {
         }
         let target =
             Target::from_words(&arguments.words, arguments.protocol).map_err(UsageError::new)?;
+        if target.is_encrypted {
+            return Err(UsageError::from("tinytcp-load has no TLS: leave out +tls").into());
+        }
         let protocol = target.protocol;
         let messages = Messages::of_protocol(arguments, protocol)?;
         let default = match protocol {
@@ -221,12 +224,12 @@ fn raw_place(words: &[String]) -> Result<Place, UsageError> {
             );
         }
     };
-    let (_, place) = parse_url(&url, |_| Ok(0)).map_err(|error| {
+    let parsed = parse_url(&url, |_| Ok(0)).map_err(|error| {
         UsageError::new(format_args!(
             "'{url}' is no target: {error}; --raw takes tcp://HOST:PORT or tcp+unix://PATH"
         ))
     })?;
-    match place {
+    match parsed.place {
         Place::Host { port: 0, .. } => Err("--raw needs a port, as in tcp://127.0.0.1:6379".into()),
         place => Ok(place),
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::{ArgAction, Parser, ValueEnum};
 use tinytcp_cli::UsageError;
-use tinytcp_cli::address::{Place, parse_url};
+use tinytcp_cli::address::{Place, Url, parse_url};
 use tinytcp_cli::units::{self, Timeout};
 use tinytcp_core::limits::Limits;
 use tinytcp_core::os::subnet::Subnet;
@@ -314,20 +314,24 @@ fn listen_address(text: &str) -> Result<ListenAddress, UsageError> {
         Some(url) => (url, true),
         None => (text, false),
     };
-    let (scheme, place) = parse_url(url, |scheme| Ok(built_in(scheme)?.default_port))?;
+    let Url { scheme, is_encrypted, place } =
+        parse_url(url, |scheme| Ok(built_in(scheme)?.default_port))?;
+    if is_encrypted {
+        return Err("this server has no TLS: leave out +tls".into());
+    }
     Ok(ListenAddress { place, protocol: built_in(&scheme)?, is_for_proxies })
 }
 
 fn agent_address(text: &str) -> Result<Place, UsageError> {
     match parse_url(text, |_| Ok(AGENT_PORT))? {
-        (scheme, place) if scheme == "agent" => Ok(place),
+        Url { scheme, is_encrypted: false, place } if scheme == "agent" => Ok(place),
         _ => Err("the URL looks like agent://127.0.0.1:9465".into()),
     }
 }
 
 fn admin_address(text: &str) -> Result<Place, UsageError> {
     match parse_url(text, |_| Ok(ADMIN_PORT))? {
-        (scheme, place) if scheme == "http" => Ok(place),
+        Url { scheme, is_encrypted: false, place } if scheme == "http" => Ok(place),
         _ => Err("the URL looks like http://127.0.0.1:9464".into()),
     }
 }

@@ -1,0 +1,157 @@
+//! Errors of TLS as a fact and a remedy.
+
+use std::time::Duration;
+
+use rustls::{AlertDescription, CertificateError, Error, OtherError, PeerIncompatible};
+use tinytcp_core::display::plural::plural;
+
+use super::client::TlsClient;
+use super::verifier::SelfSigned;
+
+/// Returns `error`, which ended a connection of `client`, in one line.
+pub(super) fn sentence(client: &TlsClient, error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(error) => certificate(client, error),
+        Error::AlertReceived(alert) => refusal(client, *alert),
+        Error::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        ) => NO_VERSION.into(),
+        Error::PeerIncompatible(_) => {
+            format!("the server and this client have no TLS in common: {error}; update the server")
+        }
+        Error::DecryptError => {
+            "a record of TLS is damaged; check for a faulty device on the way".into()
+        }
+        _ => format!("the server breaks the rules of TLS: {error}; look at its log"),
+    }
+}
+
+const NO_VERSION: &str = "the server and this client have no version of TLS in common; lower \
+                          --tls-min, or let the server speak TLS 1.2 or 1.3";
+
+/// Why the certificate of the server is refused.
+fn certificate(client: &TlsClient, error: &CertificateError) -> String {
+    match error {
+        CertificateError::ExpiredContext { time, not_after } => format!(
+            "the server's certificate expired {} ago; renew it, or check this machine's clock",
+            span(time.as_secs().saturating_sub(not_after.as_secs()))
+        ),
+        CertificateError::NotValidYetContext { time, not_before } => format!(
+            "the server's certificate is valid only in {}; check the clocks of both machines",
+            span(not_before.as_secs().saturating_sub(time.as_secs()))
+        ),
+        CertificateError::UnknownIssuer if client.has_ca => {
+            "no certificate of --tls-ca has signed the server's certificate; give the CA of this \
+             server"
+                .into()
+        }
+        CertificateError::UnknownIssuer => {
+            "an unknown CA has signed the server's certificate; give the certificate of the CA \
+             with --tls-ca"
+                .into()
+        }
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            let expected = expected.to_str();
+            match presented.is_empty() {
+                true => format!(
+                    "the server's certificate names no host (no subjectAltName), and must name \
+                     {expected}; make it anew"
+                ),
+                false => format!(
+                    "the server's certificate is for {}, not for {expected}; connect to that \
+                     name, or give it with --tls-server-name",
+                    presented.iter().map(|name| bare(name)).collect::<Vec<_>>().join(", ")
+                ),
+            }
+        }
+        CertificateError::InvalidPurposeContext { .. } => {
+            "the server's certificate is not for servers (extendedKeyUsage); make it anew with \
+             serverAuth"
+                .into()
+        }
+        CertificateError::Other(OtherError(cause)) if cause.is::<SelfSigned>() => {
+            "the server's certificate is self-signed; trust it with --tls-ca FILE, or skip the \
+             check with --tls-insecure"
+                .into()
+        }
+        error => format!("the server's certificate is unusable: {error}; make it anew"),
+    }
+}
+
+/// Why the server refuses the connection.
+fn refusal(client: &TlsClient, alert: AlertDescription) -> String {
+    use AlertDescription::{
+        AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked,
+        CertificateUnknown, DecryptError, HandshakeFailure, ProtocolVersion, UnknownCA,
+        UnrecognisedName, UnsupportedCertificate,
+    };
+    const NEEDS_CERTIFICATE: &str =
+        "the server demands a client certificate; give one with --tls-cert and --tls-key";
+    match alert {
+        CertificateRequired => NEEDS_CERTIFICATE.into(),
+        BadCertificate | UnknownCA | CertificateUnknown | UnsupportedCertificate | AccessDenied
+            if !client.has_certificate =>
+        {
+            NEEDS_CERTIFICATE.into()
+        }
+        BadCertificate
+        | UnknownCA
+        | CertificateUnknown
+        | UnsupportedCertificate
+        | AccessDenied
+        | CertificateExpired
+        | CertificateRevoked
+        | DecryptError => format!(
+            "the server refuses the client certificate (alert {}); give one that is valid and \
+             signed by its client CA",
+            words(alert)
+        ),
+        ProtocolVersion => NO_VERSION.into(),
+        HandshakeFailure if client.has_certificate => {
+            "the server and this client have no cipher in common; update the server".into()
+        }
+        HandshakeFailure => "the server refuses the handshake: it demands a client certificate \
+                             (--tls-cert and --tls-key), or has no cipher in common"
+            .into(),
+        UnrecognisedName => format!(
+            "the server has no certificate for {}; give a name that it has with --tls-server-name",
+            client.name.to_str()
+        ),
+        alert => {
+            format!("the server ended TLS with the alert {}; look at its log", words(alert))
+        }
+    }
+}
+
+/// The name of an alert as its standard spells it, such as `unknown ca`.
+fn words(alert: AlertDescription) -> String {
+    let mut words = String::new();
+    for letter in format!("{alert:?}").chars() {
+        let begins_word = letter.is_ascii_uppercase() && words.ends_with(char::is_lowercase);
+        words.extend(begins_word.then_some(' '));
+        words.push(letter);
+    }
+    words.to_lowercase()
+}
+
+/// A name of a certificate without the kind that rustls writes around it:
+/// `DnsName("localhost")`.
+fn bare(presented: &str) -> &str {
+    let inner = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(presented).trim_matches('"')
+}
+
+/// A time in its largest whole unit.
+fn span(seconds: u64) -> String {
+    const MINUTE: u64 = Duration::from_mins(1).as_secs();
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    let (unit, noun) = match seconds {
+        DAY.. => (DAY, "day"),
+        HOUR.. => (HOUR, "hour"),
+        MINUTE.. => (MINUTE, "minute"),
+        _ => (1, "second"),
+    };
+    plural(seconds / unit, noun).to_string()
+}

@@ -1,0 +1,31 @@
+//! TLS as the programs use it that connect to a server: the flags, and how they encrypt a
+//! connection.
+//!
+//! ```text
+//!   arguments  the flags           client    the settings of rustls, made from the flags
+//!   files      certificates, keys  verifier  the check of the server's certificate
+//!   explain    an error of rustls as a fact and a remedy
+//! ```
+//!
+//! The flags and [`TlsClient`] exist without the feature `tls` too: there are then no flags, and no
+//! value of the type, so that callers need no `cfg`.
+
+#[cfg(feature = "tls")]
+mod arguments;
+#[cfg(feature = "tls")]
+mod client;
+#[cfg(feature = "tls")]
+mod explain;
+#[cfg(feature = "tls")]
+mod files;
+#[cfg(feature = "tls")]
+mod verifier;
+#[cfg(not(feature = "tls"))]
+mod without;
+
+#[cfg(feature = "tls")]
+pub use arguments::TlsArguments;
+#[cfg(feature = "tls")]
+pub use client::TlsClient;
+#[cfg(not(feature = "tls"))]
+pub use without::{TlsArguments, TlsClient};
