@@ -8,11 +8,13 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod behaviour;
+pub mod certificates;
 pub mod clock;
 pub mod complaint;
 pub mod consoles;
 pub mod dialogue;
 pub mod documents;
+pub mod encrypted;
 pub mod frames;
 pub mod lines;
 pub mod messages;

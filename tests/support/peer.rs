@@ -1,15 +1,63 @@
 //! A raw client: bytes out, bytes in, and every wait with a deadline.
 
+use super::encrypted::{self, Encrypted};
 use super::wait::PATIENCE;
 use socket2::{Domain, SockRef, Socket, Type};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// One connection to the server.
 pub struct Peer {
-    stream: TcpStream,
+    stream: Stream,
+}
+
+/// The bytes of a connection, in clear or over TLS.
+enum Stream {
+    Plain(TcpStream),
+    Tls(Encrypted),
+}
+
+impl Stream {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(encrypted) => encrypted.socket(),
+        }
+    }
+
+    fn end_output(&self) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.shutdown(Shutdown::Write),
+            Self::Tls(encrypted) => encrypted.end_output(),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.read(buf),
+            Self::Tls(encrypted) => encrypted.read(buf),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.write(buf),
+            Self::Tls(encrypted) => encrypted.write(buf),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.flush(),
+            Self::Tls(encrypted) => encrypted.flush(),
+        }
+    }
 }
 
 impl Peer {
@@ -17,11 +65,12 @@ impl Peer {
     #[track_caller]
     pub fn connect(address: SocketAddr) -> Self {
         Self::new(TcpStream::connect_timeout(&address, PATIENCE).expect("connect"))
+            .expect("a handshake")
     }
 
     /// Connects, if anybody listens.
     pub fn try_connect(address: SocketAddr) -> Option<Self> {
-        TcpStream::connect_timeout(&address, PATIENCE).ok().map(Self::new)
+        TcpStream::connect_timeout(&address, PATIENCE).and_then(Self::new).ok()
     }
 
     /// Connects from `source`, if the server does not reset the connection at once.
@@ -30,7 +79,7 @@ impl Peer {
         let socket = Socket::new(domain, Type::STREAM, None).expect("make a socket");
         socket.bind(&SocketAddr::new(source, 0).into()).expect("take the source address");
         let connected = socket.connect_timeout(&address.into(), PATIENCE);
-        connected.ok().map(|()| Self::new(socket.into()))
+        connected.and_then(|()| Self::new(socket.into())).ok()
     }
 
     /// Connects with the smallest receive buffer there is, so that little fits on the way to a peer
@@ -61,34 +110,45 @@ impl Peer {
         socket.set_recv_buffer_size(4096).expect("shrink the receive buffer");
         prepare(&socket).expect("prepare the socket");
         socket.connect_timeout(&address.into(), PATIENCE).expect("connect");
-        Self::new(socket.into())
+        Self::new(socket.into()).expect("a handshake")
     }
 
-    fn new(stream: TcpStream) -> Self {
-        stream.set_nodelay(true).expect("switch Nagle off, so that each send is a segment");
-        stream.set_read_timeout(Some(PATIENCE)).expect("set the read timeout");
-        stream.set_write_timeout(Some(PATIENCE)).expect("set the write timeout");
-        Self { stream }
+    /// Fails only over TLS, where the handshake is made.
+    fn new(socket: TcpStream) -> io::Result<Self> {
+        socket.set_nodelay(true).expect("switch Nagle off, so that each send is a segment");
+        socket.set_read_timeout(Some(PATIENCE)).expect("set the read timeout");
+        socket.set_write_timeout(Some(PATIENCE)).expect("set the write timeout");
+        let stream = match encrypted::files() {
+            None => Stream::Plain(socket),
+            Some(folder) => {
+                Stream::Tls(Encrypted::connect(socket, encrypted::common_config(&folder))?)
+            }
+        };
+        Ok(Self { stream })
     }
 
     /// The other end of the same connection, to send in one thread and read in another.
     pub fn twin(&self) -> Self {
-        Self { stream: self.stream.try_clone().expect("clone the socket") }
+        let stream = match &self.stream {
+            Stream::Plain(socket) => Stream::Plain(socket.try_clone().expect("clone the socket")),
+            Stream::Tls(encrypted) => Stream::Tls(encrypted.clone()),
+        };
+        Self { stream }
     }
 
     /// Our address, as the server's log shows it.
     pub fn address(&self) -> SocketAddr {
-        self.stream.local_addr().expect("a connected socket has an address")
+        self.stream.socket().local_addr().expect("a connected socket has an address")
     }
 
     /// Gives up a read after `patience` instead of [`PATIENCE`].
     pub fn set_patience(&self, patience: Duration) {
-        self.stream.set_read_timeout(Some(patience)).expect("set the read timeout");
+        self.stream.socket().set_read_timeout(Some(patience)).expect("set the read timeout");
     }
 
     /// Gives up a send that stands still for `patience` instead of [`PATIENCE`].
     pub fn set_send_patience(&self, patience: Duration) {
-        self.stream.set_write_timeout(Some(patience)).expect("set the write timeout");
+        self.stream.socket().set_write_timeout(Some(patience)).expect("set the write timeout");
     }
 
     /// Sends all of `bytes`.
@@ -112,7 +172,7 @@ impl Peer {
     /// second.
     pub fn send_until_stuck(&mut self, bytes: &[u8]) -> usize {
         const STUCK: Duration = Duration::from_millis(500);
-        self.stream.set_nonblocking(true).expect("do not block");
+        self.stream.socket().set_nonblocking(true).expect("do not block");
         let (mut sent, mut last_progress) = (0, Instant::now());
         while last_progress.elapsed() < STUCK {
             // Going on in the middle keeps the stream whole after a short write.
@@ -127,33 +187,36 @@ impl Peer {
                 Err(error) => panic!("send until stuck: {error}"),
             }
         }
-        self.stream.set_nonblocking(false).expect("block again");
+        self.stream.socket().set_nonblocking(false).expect("block again");
         sent
     }
 
     /// Sends `bytes` and the end of input in one segment.
     pub fn send_with_end(&mut self, bytes: &[u8]) {
-        let socket = self.stream.try_clone().expect("clone the socket");
-        SockRef::from(&socket).set_tcp_cork(true).expect("cork");
+        SockRef::from(self.stream.socket()).set_tcp_cork(true).expect("cork");
         self.send(bytes);
         self.half_close();
-        SockRef::from(&socket).set_tcp_cork(false).expect("uncork");
+        SockRef::from(self.stream.socket()).set_tcp_cork(false).expect("uncork");
     }
 
     /// Ends our input; the answers still come.
     #[track_caller]
     pub fn half_close(&mut self) {
-        self.stream.shutdown(Shutdown::Write).expect("half-close");
+        self.stream.end_output().expect("half-close");
     }
 
     /// Ends our input, if the connection still has one.
     pub fn try_half_close(&mut self) {
-        let _ = self.stream.shutdown(Shutdown::Write);
+        let _ = self.stream.end_output();
     }
 
     /// Breaks the connection off: the server gets a reset and no end of input.
     pub fn reset(self) {
-        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("set linger to zero");
+        if let Stream::Tls(encrypted) = &self.stream {
+            encrypted.abandon();
+        }
+        let socket = SockRef::from(self.stream.socket());
+        socket.set_linger(Some(Duration::ZERO)).expect("set linger to zero");
     }
 
     /// Reads as many bytes as `expected` has and compares them.
@@ -232,9 +295,12 @@ impl Peer {
 
     /// True when there is something to read now.
     pub fn has_bytes(&self) -> bool {
-        self.stream.set_nonblocking(true).expect("do not block");
-        let has_bytes = matches!(self.stream.peek(&mut [0]), Ok(1));
-        self.stream.set_nonblocking(false).expect("block again");
+        self.stream.socket().set_nonblocking(true).expect("do not block");
+        let has_bytes = match &self.stream {
+            Stream::Plain(socket) => matches!(socket.peek(&mut [0]), Ok(1)),
+            Stream::Tls(encrypted) => encrypted.has_bytes(),
+        };
+        self.stream.socket().set_nonblocking(false).expect("block again");
         has_bytes
     }
 

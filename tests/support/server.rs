@@ -4,7 +4,7 @@ use super::lines::Lines;
 use super::peer::Peer;
 use super::process::Process;
 use super::wait::{PATIENCE, wait_for, wait_until};
-use super::{BANNER, PROTOCOLS};
+use super::{BANNER, PROTOCOLS, certificates, encrypted};
 use libc::{SIGINT, SIGTERM};
 use std::collections::HashMap;
 use std::env;
@@ -76,8 +76,9 @@ impl Server {
             let url = line
                 .strip_prefix("listening on ")
                 .unwrap_or_else(|| panic!("a strange line on stdout: {line}"));
-            let (protocol, address) =
+            let (scheme, address) =
                 url.split_once("://").unwrap_or_else(|| panic!("not a URL: {url}"));
+            let protocol = scheme.split_once('+').map_or(scheme, |(protocol, _layers)| protocol);
             let address =
                 address.parse().unwrap_or_else(|_| panic!("not a numeric address: {url}"));
             self.addresses.insert(protocol.to_owned(), address);
@@ -233,11 +234,15 @@ pub fn program_under(wrapper: &[&str]) -> Command {
     command
 }
 
-/// The flags that ask for one listener for each protocol, on any free port of the loopback.
+/// The flags that ask for one listener for each protocol, on any free port of the loopback: for one
+/// with TLS where the tests run over it.
 pub fn listen_flags() -> impl Iterator<Item = String> {
-    PROTOCOLS
-        .iter()
-        .flat_map(|protocol| ["--listen".to_owned(), format!("{protocol}://127.0.0.1:0")])
+    let folder = encrypted::files();
+    let layer = if folder.is_some() { "+tls" } else { "" };
+    let listeners = PROTOCOLS.into_iter().flat_map(move |protocol| {
+        ["--listen".to_owned(), format!("{protocol}{layer}://127.0.0.1:0")]
+    });
+    listeners.chain(folder.into_iter().flat_map(|folder| certificates::flags(&folder)))
 }
 
 /// The command with none of the variables that would change what one of our programs does.

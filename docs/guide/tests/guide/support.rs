@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+#[path = "../../../../tests/support/encrypted.rs"]
+mod encrypted;
 #[path = "../../../../tests/support/lines.rs"]
 pub mod lines;
 #[path = "../../../../tests/support/peer.rs"]
