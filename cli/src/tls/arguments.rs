@@ -5,9 +5,6 @@ use std::str::FromStr;
 
 use clap::builder::FalseyValueParser;
 
-use super::client::TlsClient;
-use crate::address::Place;
-use crate::terminal::note;
 use crate::usage_error::UsageError;
 
 /// The flags for TLS. A program flattens them into its own.
@@ -21,7 +18,7 @@ pub struct TlsArguments {
     #[arg(long, value_name = "FILE", env = "TINYTCP_TLS_CA")]
     pub tls_ca: Option<PathBuf>,
 
-    /// Accept any certificate of the server: anybody on the way can read and change everything
+    /// Accept any certificate: an attacker on the way can then read and change everything
     #[arg(long, env = "TINYTCP_TLS_INSECURE", value_parser = FalseyValueParser::new())]
     pub tls_insecure: bool,
 
@@ -46,40 +43,8 @@ pub struct TlsArguments {
 }
 
 impl TlsArguments {
-    /// Returns how `program` encrypts its connections to `place`; `None` for a target that is not
-    /// encrypted. Reads the files of the flags. Reports `--tls-insecure` on stderr.
-    ///
-    /// # Errors
-    /// For a file that is unusable, for flags that contradict each other, and for flags without an
-    /// encrypted target.
-    pub fn client(
-        &self,
-        program: &str,
-        is_encrypted: bool,
-        place: &Place,
-    ) -> Result<Option<TlsClient>, UsageError> {
-        if !is_encrypted {
-            return match self.first() {
-                None => Ok(None),
-                Some(flag) => Err(UsageError::new(format_args!(
-                    "{flag} is for encrypted connections: write the target as text+tls://HOST, or \
-                     leave the flag out"
-                ))),
-            };
-        }
-        let client = TlsClient::new(self, place)?;
-        if self.tls_insecure {
-            note(
-                program,
-                "--tls-insecure: the certificate of the server is not checked; anybody on the way \
-                 can read and change everything",
-            );
-        }
-        Ok(Some(client))
-    }
-
-    /// The first of the flags that is given.
-    fn first(&self) -> Option<&'static str> {
+    /// The first of the flags that is given, and its variable.
+    pub(super) fn first(&self) -> Option<&'static str> {
         let flags = [
             ("--tls-ca (TINYTCP_TLS_CA)", self.tls_ca.is_some()),
             ("--tls-insecure (TINYTCP_TLS_INSECURE)", self.tls_insecure),

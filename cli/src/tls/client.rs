@@ -9,9 +9,11 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, SupportedProtocolVersion};
 
 use super::arguments::{TlsArguments, TlsVersion};
+use super::explain::{self, Facts};
+use super::files;
 use super::verifier::{Unchecked, Verifier};
-use super::{explain, files};
 use crate::address::Place;
+use crate::terminal::note;
 use crate::usage_error::UsageError;
 
 /// How a client encrypts its connections. Cheap to clone.
@@ -21,8 +23,42 @@ pub struct TlsClient {
     pub config: Arc<ClientConfig>,
     /// The name that the certificate of the server must have, sent to the server too (SNI).
     pub name: ServerName<'static>,
-    pub(super) has_ca: bool,
-    pub(super) has_certificate: bool,
+    has_ca: bool,
+    has_certificate: bool,
+}
+
+impl TlsArguments {
+    /// Returns how `program` encrypts its connections to `place`; `None` for a target that is not
+    /// encrypted. Reads the files of the flags. Reports `--tls-insecure` on stderr.
+    ///
+    /// # Errors
+    /// For a file that is unusable, for flags that contradict each other, and for flags without an
+    /// encrypted target.
+    pub fn client(
+        &self,
+        program: &str,
+        is_encrypted: bool,
+        place: &Place,
+    ) -> Result<Option<TlsClient>, UsageError> {
+        if !is_encrypted {
+            return match self.first() {
+                None => Ok(None),
+                Some(flag) => Err(UsageError::new(format_args!(
+                    "{flag} is for encrypted connections: write the target as text+tls://HOST, or \
+                     leave the flag out"
+                ))),
+            };
+        }
+        let client = TlsClient::new(self, place)?;
+        if self.tls_insecure {
+            note(
+                program,
+                "--tls-insecure: the server's certificate is not checked; an attacker on the way \
+                 can read and change everything",
+            );
+        }
+        Ok(Some(client))
+    }
 }
 
 impl TlsClient {
@@ -31,7 +67,7 @@ impl TlsClient {
     /// # Errors
     /// For a file that is unusable, for a host that can have no certificate, and for a certificate
     /// without its key.
-    pub(super) fn new(arguments: &TlsArguments, place: &Place) -> Result<Self, UsageError> {
+    fn new(arguments: &TlsArguments, place: &Place) -> Result<Self, UsageError> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions(arguments.tls_min))
@@ -64,7 +100,8 @@ impl TlsClient {
     /// Returns `error`, which ended a connection with these settings, as a fact and a remedy.
     #[must_use]
     pub fn explain(&self, error: &rustls::Error) -> String {
-        explain::sentence(self, error)
+        let Self { has_ca, has_certificate, .. } = *self;
+        explain::sentence(&Facts { has_ca, has_certificate, name: &self.name }, error)
     }
 }
 

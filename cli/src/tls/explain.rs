@@ -2,14 +2,22 @@
 
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CertificateError, Error, OtherError, PeerIncompatible};
 use tinytcp_core::display::plural::plural;
 
-use super::client::TlsClient;
 use super::verifier::SelfSigned;
 
+/// What a client was given for its connections: the remedy depends on it.
+pub(super) struct Facts<'a> {
+    pub(super) has_ca: bool,
+    pub(super) has_certificate: bool,
+    /// The name that the server's certificate must have.
+    pub(super) name: &'a ServerName<'static>,
+}
+
 /// Returns `error`, which ended a connection of `client`, in one line.
-pub(super) fn sentence(client: &TlsClient, error: &Error) -> String {
+pub(super) fn sentence(client: &Facts<'_>, error: &Error) -> String {
     match error {
         Error::InvalidCertificate(error) => certificate(client, error),
         Error::AlertReceived(alert) => refusal(client, *alert),
@@ -31,7 +39,7 @@ const NO_VERSION: &str = "the server and this client have no version of TLS in c
                           --tls-min, or let the server speak TLS 1.2 or 1.3";
 
 /// Why the certificate of the server is refused.
-fn certificate(client: &TlsClient, error: &CertificateError) -> String {
+fn certificate(client: &Facts<'_>, error: &CertificateError) -> String {
     match error {
         CertificateError::ExpiredContext { time, not_after } => format!(
             "the server's certificate expired {} ago; renew it, or check this machine's clock",
@@ -80,7 +88,7 @@ fn certificate(client: &TlsClient, error: &CertificateError) -> String {
 }
 
 /// Why the server refuses the connection.
-fn refusal(client: &TlsClient, alert: AlertDescription) -> String {
+fn refusal(client: &Facts<'_>, alert: AlertDescription) -> String {
     use AlertDescription::{
         AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked,
         CertificateUnknown, DecryptError, HandshakeFailure, ProtocolVersion, UnknownCA,

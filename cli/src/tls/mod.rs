@@ -2,9 +2,9 @@
 //! connection.
 //!
 //! ```text
-//!   arguments  the flags           client    the settings of rustls, made from the flags
-//!   files      certificates, keys  verifier  the check of the server's certificate
-//!   explain    an error of rustls as a fact and a remedy
+//!   arguments  the flags                  explain  an error as a fact and a remedy
+//!   files      certificates and keys      client   the settings of rustls, from the flags
+//!   verifier   the check of the server's certificate
 //! ```
 //!
 //! The flags and [`TlsClient`] exist without the feature `tls` too: there are then no flags, and no
