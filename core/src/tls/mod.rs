@@ -18,7 +18,16 @@
     )
 )]
 
+pub mod certificate;
+#[cfg(feature = "tls")]
+pub mod error;
+#[cfg(feature = "tls")]
+mod identity;
 #[cfg_attr(not(feature = "tls"), path = "without/settings.rs")]
 pub mod settings;
+#[cfg(all(test, feature = "tls"))]
+mod tests;
+#[cfg(feature = "tls")]
+pub mod x509;
 
 pub use settings::TlsSettings;
