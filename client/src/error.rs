@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tinytcp_cli::UsageError;
 use tinytcp_cli::target::Target;
+use tinytcp_core::display::escape::{front, shown};
 
 /// The end of a run that was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +97,23 @@ impl From<UsageError> for ClientError {
     fn from(error: UsageError) -> Self {
         Self::Usage(error.to_string())
     }
+}
+
+/// The error of a run that cannot go on because the server answered `request` with `error`.
+#[must_use]
+pub fn refusal(target: &Target, request: &str, error: &[u8]) -> ClientError {
+    const SHOWN_MAX: usize = 48;
+    let token = error.strip_prefix(b"ERROR ").unwrap_or(error);
+    let remedy = match token {
+        b"UNKNOWN_COMMAND" => "the server has no rooms; a newer tinytcp-server has them",
+        b"BAD_NAME" => "use a short name of letters and digits",
+        b"SERVER_BUSY" => "try again later, or raise its --max-connections",
+        _ => "look at the server's log",
+    };
+    let token = shown(front(token, SHOWN_MAX));
+    ClientError::Refused(format!(
+        "{target}: the server refused {request} with ERROR {token}: {remedy}"
+    ))
 }
 
 /// A duration as people write it: `300 ms`, `5 s`, `1.5 s`.

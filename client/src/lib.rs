@@ -9,6 +9,7 @@
 //!      +-- script       all lines of a script at once, answers as they arrive
 //!      +-- shell        a person at a prompt, answers at any time
 //!      +-- demo         the sessions that the original clients show
+//!      +-- rooms        listens to a room, and speaks in it
 //!      +-- status       the state of the server, once or repeatedly
 //!      +-- conformance  checks of every promise of a protocol
 //! ```
@@ -20,6 +21,7 @@ pub mod dialogue;
 pub mod error;
 mod program;
 pub mod receiver;
+pub mod rooms;
 pub mod script;
 pub mod shell;
 pub mod status;

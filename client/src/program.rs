@@ -15,6 +15,7 @@ use tinytcp_cli::units::{self, Timeout};
 use crate::conformance::{self, AssumedLimits, Suite};
 use crate::connect::ConnectOptions;
 use crate::error::{ClientError, Completion};
+use crate::rooms::{self, Form, ListenOptions, Membership};
 use crate::status::{self, Report};
 use crate::{demo, script, shell};
 
@@ -28,6 +29,8 @@ Examples:
   echo hello | tinytcp-client chat://127.0.0.1  a script on stdin
   tinytcp-client 127.0.0.1 40000 demo           the example session of the protocol
   tinytcp-client status --watch                 the state of the server, each second
+  tinytcp-client listen lobby --json            the messages of a room, an object per line
+  tinytcp-client say lobby Hello, all           a message to all members of a room
   tinytcp-client 127.0.0.1 8888 test            check every promise of echo and of tinytcp-server
   tinytcp-client test --only protocol           check what an original server of text does
   tinytcp-client --wait 10s -e HELP             wait until the server is up, then send HELP";
@@ -35,7 +38,7 @@ Examples:
 const EXIT_CODES: &str = "\
 Exit codes:
   0  success
-  1  the server answered with an error, or a check failed
+  1  the server answered with an error, a check failed, or --count was not reached in --for
   2  wrong arguments, or a line of a script that is no command
   3  no connection
   4  the connection broke, or an answer was late or malformed";
@@ -44,7 +47,9 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = NAME, version, before_long_help = EXAMPLES, after_long_help = EXIT_CODES)]
 #[command(
-    override_usage = "tinytcp-client [OPTIONS] [TARGET | HOST PORT] [shell | demo | status | test]"
+    override_usage = "tinytcp-client [OPTIONS] [TARGET | HOST PORT] [shell | demo | status | test]
+       tinytcp-client [OPTIONS] [TARGET | HOST PORT] listen ROOM
+       tinytcp-client [OPTIONS] [TARGET | HOST PORT] say ROOM [TEXT]"
 )]
 struct Arguments {
     /// The server: URL, HOST:PORT, HOST, or HOST PORT; then the mode
@@ -54,9 +59,11 @@ struct Arguments {
     /// text://127.0.0.1:40000. A missing port is the default port of the protocol: text 40000,
     /// binary 65432, echo 8888, chat 9999. The modes: shell (the default on a terminal) reads
     /// commands from a person, demo shows the example session of the protocol, status shows the
-    /// state of the server, test checks every promise of the server. Without a mode, -e or a stdin
-    /// that is no terminal is a script: the client sends its commands and prints only the answers.
-    #[arg(value_name = "TARGET", num_args = 0..=3, hide_default_value = true)]
+    /// state of the server, test checks every promise of the server, listen ROOM prints the
+    /// messages of a room, say ROOM TEXT sends one; without TEXT, each line of stdin. Without a
+    /// mode, -e or a stdin that is no terminal is a script: the client sends its commands and
+    /// prints only the answers.
+    #[arg(value_name = "TARGET", num_args = 0.., hide_default_value = true)]
     words: Vec<String>,
 
     /// Send COMMAND and print its answer, instead of reading stdin; repeatable
@@ -83,9 +90,25 @@ struct Arguments {
     #[arg(long, env = "TINYTCP_WATCH", value_parser = FalseyValueParser::new())]
     watch: bool,
 
-    /// Print `status` as JSON, an object in one line
+    /// Print `status`, or each message of `listen`, as JSON, an object in one line
     #[arg(long, env = "TINYTCP_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
+
+    /// The name that the other members see, for `listen` and `say`
+    #[arg(long, value_name = "NAME", env = "TINYTCP_NICK")]
+    nick: Option<String>,
+
+    /// End `listen` after N messages
+    #[arg(long, value_name = "N", env = "TINYTCP_COUNT", value_parser = units::count)]
+    count: Option<usize>,
+
+    /// End `listen` after this time; with exit code 1 if --count was not reached
+    #[arg(long = "for", value_name = "D", env = "TINYTCP_FOR", value_parser = units::duration)]
+    duration: Option<Duration>,
+
+    /// Open a lost connection of `listen` again; messages in between are lost
+    #[arg(long, env = "TINYTCP_RECONNECT", value_parser = FalseyValueParser::new())]
+    reconnect: bool,
 
     /// Begin each connection with a PROXY header, as a proxy would: v1, v2, v2:192.0.2.7:51234 for
     /// another client than this end, or local for a health check of the proxy
@@ -111,12 +134,14 @@ struct Arguments {
 }
 
 /// The mode of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Mode {
     Shell,
     Demo,
     Status,
     Test,
+    Listen { room: String },
+    Say { room: String, text: Option<String> },
     Script,
 }
 
@@ -131,16 +156,8 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     let mut arguments: Arguments = tinytcp_cli::parse();
     let mode = take_mode(&mut arguments);
-    if arguments.only.is_some() && mode != Mode::Test {
-        tinytcp_cli::refuse::<Arguments>(
-            "--only (TINYTCP_ONLY) chooses a suite of `test`: add that word, or leave the flag out",
-        );
-    }
-    if (arguments.watch || arguments.json) && mode != Mode::Status {
-        tinytcp_cli::refuse::<Arguments>(
-            "--watch (TINYTCP_WATCH) and --json (TINYTCP_JSON) belong to the mode `status`: add \
-             that word, or leave the flags out",
-        );
+    if let Some(misplaced) = misplaced(&arguments, &mode) {
+        tinytcp_cli::refuse::<Arguments>(misplaced);
     }
     let target = Target::from_words(&arguments.words, arguments.protocol)
         .unwrap_or_else(|error| tinytcp_cli::refuse::<Arguments>(error));
@@ -158,24 +175,86 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Takes the mode, which is the last word if that is a mode. A host with such a name is written as
-/// a URL, or with its port: `test:40000`.
+/// Returns a sentence about a flag that has no effect in `mode`; `None` if each has one.
+fn misplaced(arguments: &Arguments, mode: &Mode) -> Option<&'static str> {
+    let is_listen = matches!(mode, Mode::Listen { .. });
+    if arguments.only.is_some() && *mode != Mode::Test {
+        return Some(
+            "--only (TINYTCP_ONLY) chooses a suite of `test`: add that word, or leave the flag out",
+        );
+    }
+    if arguments.watch && *mode != Mode::Status {
+        return Some(
+            "--watch (TINYTCP_WATCH) belongs to the mode `status`: add that word, or leave the \
+             flag out",
+        );
+    }
+    if arguments.json && *mode != Mode::Status && !is_listen {
+        return Some(
+            "--json (TINYTCP_JSON) belongs to the modes `status` and `listen`: add one of these \
+             words, or leave the flag out",
+        );
+    }
+    if arguments.nick.is_some() && !is_listen && !matches!(mode, Mode::Say { .. }) {
+        return Some(
+            "--nick (TINYTCP_NICK) belongs to the modes `listen` and `say`: add one of these \
+             words, or leave the flag out",
+        );
+    }
+    let has_end = arguments.count.is_some() || arguments.duration.is_some();
+    ((has_end || arguments.reconnect) && !is_listen).then_some(
+        "--count, --for and --reconnect (TINYTCP_COUNT, TINYTCP_FOR, TINYTCP_RECONNECT) belong to \
+         the mode `listen`: add that word, or leave the flags out",
+    )
+}
+
+/// Takes the mode: the last word if that is a mode, or `listen` or `say` and the words after it. A
+/// host with such a name is written as a URL, or with its port: `test:40000`.
 fn take_mode(arguments: &mut Arguments) -> Mode {
-    let mode = match arguments.words.last().map(String::as_str) {
-        Some("shell") => Mode::Shell,
-        Some("demo") => Mode::Demo,
-        Some("status") => Mode::Status,
-        Some("test") => Mode::Test,
-        _ if arguments.execute.is_empty() && io::stdin().is_terminal() => return Mode::Shell,
-        _ => return Mode::Script,
+    /// The longest target has two words.
+    const TARGET_WORDS_MAX: usize = 2;
+    let mut words = arguments.words.iter().take(TARGET_WORDS_MAX + 1);
+    let mode = match words.position(|word| ["listen", "say"].contains(&word.as_str())) {
+        Some(at) => room_mode(arguments.words.split_off(at), arguments.nick.as_ref()),
+        None => match arguments.words.last().map(String::as_str) {
+            Some("shell") => Mode::Shell,
+            Some("demo") => Mode::Demo,
+            Some("status") => Mode::Status,
+            Some("test") => Mode::Test,
+            _ if arguments.execute.is_empty() && io::stdin().is_terminal() => return Mode::Shell,
+            _ => return Mode::Script,
+        },
     };
     if !arguments.execute.is_empty() {
         tinytcp_cli::refuse::<Arguments>(
             "-e (TINYTCP_EXECUTE) runs commands and needs no mode: leave out one of the two",
         );
     }
-    arguments.words.pop();
+    if matches!(mode, Mode::Shell | Mode::Demo | Mode::Status | Mode::Test) {
+        arguments.words.pop();
+    }
     mode
+}
+
+/// Returns the mode of `words`, which begin with `listen` or `say`.
+fn room_mode(words: Vec<String>, nick: Option<&String>) -> Mode {
+    if words.iter().chain(nick).any(|word| word.contains(['\n', '\r'])) {
+        tinytcp_cli::refuse::<Arguments>(
+            "a room, a name and a text have no line break: say several lines through stdin",
+        );
+    }
+    let mut words = words.into_iter();
+    let is_listen = words.next().is_some_and(|word| word == "listen");
+    let room = words.next().filter(|room| !room.trim().is_empty());
+    let text: Vec<String> = words.collect();
+    match (room, is_listen, text.is_empty()) {
+        (Some(room), true, true) => Mode::Listen { room },
+        (Some(room), false, true) => Mode::Say { room, text: None },
+        (Some(room), false, false) => Mode::Say { room, text: Some(text.join(" ")) },
+        _ => tinytcp_cli::refuse::<Arguments>(
+            "a room has one word: listen ROOM, say ROOM TEXT, or say ROOM with lines on stdin",
+        ),
+    }
 }
 
 fn run(mode: Mode, target: &Target, arguments: Arguments) -> Result<Completion, ClientError> {
@@ -196,6 +275,20 @@ fn run(mode: Mode, target: &Target, arguments: Arguments) -> Result<Completion, 
         Mode::Status => {
             let report = if arguments.json { Report::Json } else { Report::Table };
             status::run(target, options, report, arguments.watch)
+        }
+        Mode::Listen { room } => {
+            let listening = ListenOptions {
+                membership: Membership { room, nick: arguments.nick },
+                count: arguments.count.map(|count| count as u64),
+                duration: arguments.duration,
+                form: if arguments.json { Form::Json } else { Form::Line },
+                reconnects: arguments.reconnect,
+            };
+            rooms::listen(target, options, &listening)
+        }
+        Mode::Say { room, text } => {
+            let membership = Membership { room, nick: arguments.nick };
+            rooms::say(target, options, &membership, text.as_deref())
         }
         Mode::Script if arguments.execute.is_empty() => {
             script::run(target, options, Blocking(io::stdin()))

@@ -7,7 +7,7 @@ use tinytcp_cli::target::ProtocolName;
 use tinytcp_cli::terminal::{self, Blocking};
 use tinytcp_core::display::escape::shown;
 
-use super::dialogue::ServerAnswer;
+use super::dialogue::{News, ServerAnswer};
 use super::error::ClientError;
 
 /// The stdout of this process, buffered.
@@ -62,6 +62,15 @@ impl StdoutWriter {
         written
             .and_then(|()| self.stdout.write_all(b"\n"))
             .map_err(|error| ClientError::of_output(&error))
+    }
+
+    /// Writes news of a room as a line of `text`: on a terminal escaped, else byte for byte.
+    ///
+    /// # Errors
+    /// When stdout is closed or full.
+    pub fn write_news(&mut self, news: &News<'_>) -> Result<(), ClientError> {
+        let line = ServerAnswer { text: &news.line(), is_error: false };
+        self.write_answer(ProtocolName::Text, line)
     }
 
     /// Passes everything written so far on to the reader of stdout.

@@ -6,9 +6,18 @@ use std::time::{Duration, Instant};
 
 use tinytcp_cli::target::Target;
 
-use crate::dialogue::{AnswerBuffer, AnswerState, DueAnswer, SILENCE, ServerAnswer};
-use crate::error::{ClientError, readable_duration, reason};
+use crate::dialogue::{self, AnswerBuffer, AnswerState, DueAnswer, News, SILENCE, ServerAnswer};
+use crate::error::{ClientError, readable_duration, reason, refusal};
 use tinytcp_cli::timed_read::read_until;
+
+/// What a server sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival<'a> {
+    /// News of a room.
+    News(News<'a>),
+    /// The due answer, or text without a request, such as the reason why the server closes.
+    Answer(ServerAnswer<'a>),
+}
 
 /// A connection, and the bytes received on it.
 #[derive(Debug)]
@@ -38,40 +47,100 @@ impl<'a> StepwiseConnection<'a> {
         sent.map_err(|error| ClientError::broken(self.target, reason(&error)))
     }
 
-    /// Waits for the answer that is `due`, and returns it.
+    /// Waits for the banner of a protocol that has one.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] if the server sends an error instead, [`ClientError::Broken`] if
+    /// it is late or none of this protocol.
+    pub fn take_banner(&mut self) -> Result<(), ClientError> {
+        let target = self.target;
+        let Some(mut banner) = dialogue::banner(target.protocol) else { return Ok(()) };
+        let answer = self.answer(&mut banner)?;
+        if answer.is_error {
+            return Err(refusal(target, "the connection", answer.text));
+        }
+        match dialogue::foreign_banner(target.protocol, answer.text) {
+            Some(complaint) => Err(ClientError::broken(target, &complaint)),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for the answer that is `due`, and returns it. Drops news that come before it.
     ///
     /// # Errors
     /// [`ClientError::Broken`] when it is late or malformed.
     pub fn answer(&mut self, due: &mut DueAnswer) -> Result<ServerAnswer<'_>, ClientError> {
         let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
-        let mut piece = [0; 16 << 10];
         let extent = loop {
+            match self.receive(due, deadline)? {
+                Some(AnswerState::Complete(extent)) => break extent,
+                Some(AnswerState::News(extent)) => drop(self.buffer.take_news(extent)),
+                _ => return Err(self.late()),
+            }
+        };
+        Ok(self.buffer.take(extent))
+    }
+
+    /// Waits for news of a room, or for the answer that is `due`; without one, for anything else.
+    /// Returns `None` when nothing came before `until`.
+    ///
+    /// # Errors
+    /// [`ClientError::Broken`].
+    pub fn next(
+        &mut self,
+        due: Option<&mut DueAnswer>,
+        until: Option<Instant>,
+    ) -> Result<Option<Arrival<'_>>, ClientError> {
+        let mut unasked = dialogue::unasked(self.target.protocol);
+        match self.receive(due.unwrap_or(&mut unasked), until)? {
+            Some(AnswerState::News(extent)) => Ok(self.buffer.take_news(extent).map(Arrival::News)),
+            Some(AnswerState::Complete(extent)) => {
+                Ok(Some(Arrival::Answer(self.buffer.take(extent))))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The error of an answer that did not come in time.
+    #[must_use]
+    pub fn late(&self) -> ClientError {
+        let timeout = readable_duration(self.timeout.unwrap_or_default());
+        let late = format!("no answer within {timeout}; allow more with --timeout");
+        ClientError::broken(self.target, &late)
+    }
+
+    /// Reads until the answer that is `due` or news before it are complete, and returns which;
+    /// `None` when neither came before `until`.
+    fn receive(
+        &mut self,
+        due: &mut DueAnswer,
+        until: Option<Instant>,
+    ) -> Result<Option<AnswerState>, ClientError> {
+        let mut piece = [0; 16 << 10];
+        loop {
             let (until, is_silence_enough) = match self.buffer.find(due) {
                 Err(error) => return Err(ClientError::broken(self.target, error)),
-                Ok(AnswerState::Complete(extent)) => break extent,
-                Ok(AnswerState::Incomplete) => (deadline, false),
+                Ok(AnswerState::Incomplete) => (until, false),
                 Ok(AnswerState::CompleteIfSilent) => {
-                    (earlier(deadline, Instant::now() + SILENCE), true)
+                    (earlier(until, Instant::now() + SILENCE), true)
                 }
+                Ok(complete) => return Ok(Some(complete)),
             };
             match read_until(&mut self.stream, until, &mut piece) {
                 Ok(Some(len @ 1..)) => self.buffer.append(piece.get(..len).unwrap_or_default()),
-                _ if is_silence_enough => break self.buffer.rest(),
+                _ if is_silence_enough => {
+                    return Ok(Some(AnswerState::Complete(self.buffer.rest())));
+                }
                 Ok(Some(0)) => {
                     return Err(ClientError::broken(
                         self.target,
                         "the server closed the connection; look at its log",
                     ));
                 }
-                Ok(None) => {
-                    let timeout = readable_duration(self.timeout.unwrap_or_default());
-                    let late = format!("no answer within {timeout}; allow more with --timeout");
-                    return Err(ClientError::broken(self.target, &late));
-                }
+                Ok(None) => return Ok(None),
                 Err(error) => return Err(ClientError::broken(self.target, reason(&error))),
             }
-        };
-        Ok(self.buffer.take(extent))
+        }
     }
 }
 

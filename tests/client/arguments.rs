@@ -25,7 +25,7 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
         (&["--timeout", "-5"], "20ms"),
         (&["--wait", "-5s"], "durations look like"),
         (&["a", "b", "c"], "too many words"),
-        (&["a", "1", "demo", "x"], "unexpected"),
+        (&["a", "1", "demo", "x"], "too many words"),
         (&["echo://host", "--protocol", "chat"], "leave one of them out"),
         (&["-e", "TIME", "demo"], "leave out one"),
         (&["test", "--only", "telnet"], "the suites are protocol and server"),

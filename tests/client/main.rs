@@ -12,6 +12,7 @@ mod demo;
 mod failures;
 mod originals;
 mod our_server;
+mod rooms;
 mod runs;
 mod scripts;
 mod shell;

@@ -6,7 +6,7 @@ use std::fmt;
 use tinytcp_core::wire::frame::{self, Front, HEADER_LEN, Header};
 
 use super::messages::MatchState;
-use super::{ANSWER_MAX, DueAnswer, binary};
+use super::{ANSWER_MAX, DueAnswer, News, binary, news};
 
 /// An answer without its framing or ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,9 @@ pub struct ServerAnswer<'a> {
 pub enum AnswerState {
     /// It is complete; [`AnswerBuffer::take`] returns it.
     Complete(Extent),
+    /// News of a room are at the front, and complete; [`AnswerBuffer::take_news`] returns them. The
+    /// answer comes later.
+    News(Extent),
     /// More bytes are needed.
     Incomplete,
     /// It may be complete: if the server is silent now, [`AnswerBuffer::rest`] is the answer.
@@ -52,7 +55,8 @@ impl fmt::Display for MalformedAnswer {
             }
             Self::UnknownCode(code) => write!(
                 f,
-                "the answer has the code {code}; only 1 (answer), 4 (status) and 255 (error) exist"
+                "the answer has the code {code}; only 1 (answer), 4 (status), 16 to 22 (rooms) and \
+                 255 (error) exist"
             ),
             Self::OverLimit { payload_len } => write!(
                 f,
@@ -73,14 +77,14 @@ pub struct Extent {
     end: usize,
     /// The first byte of what comes next.
     next: usize,
-    /// Whether the frame's code marks an error; `None` without a frame: the text decides.
-    is_error: Option<bool>,
+    /// The code of the frame; `None` without a frame.
+    code: Option<u8>,
 }
 
 impl Extent {
     /// A text at the front and the ending after it.
     const fn text(text_len: usize, ending_len: usize) -> Self {
-        Self { start: 0, end: text_len, next: text_len + ending_len, is_error: None }
+        Self { start: 0, end: text_len, next: text_len + ending_len, code: None }
     }
 }
 
@@ -124,6 +128,11 @@ impl AnswerBuffer {
             _ if self.is_empty() => Ok(AnswerState::Incomplete),
             DueAnswer::Line => self.find_line(),
             DueAnswer::Frame => self.find_frame(),
+            DueAnswer::Message(expected)
+                if expected.is_between_news() && news::may_begin(self.unread()) =>
+            {
+                self.find_line()
+            }
             DueAnswer::Message(expected) => match expected.compare(self.unread()) {
                 MatchState::Complete { text_len, ending_len } => {
                     Ok(AnswerState::Complete(Extent::text(text_len, ending_len)))
@@ -138,13 +147,25 @@ impl AnswerBuffer {
 
     /// Takes an answer that [`AnswerBuffer::find`] found, if nothing was appended since.
     pub fn take(&mut self, extent: Extent) -> ServerAnswer<'_> {
+        let text = self.take_text(extent);
+        let is_error =
+            extent.code.map_or(text.starts_with(b"ERROR "), |code| code == binary::ERROR);
+        ServerAnswer { text, is_error }
+    }
+
+    /// Takes news that [`AnswerBuffer::find`] found, if nothing was appended since.
+    pub fn take_news(&mut self, extent: Extent) -> Option<News<'_>> {
+        let text = self.take_text(extent);
+        extent.code.map_or_else(|| News::of_line(text), |code| News::of_frame(code, text))
+    }
+
+    fn take_text(&mut self, extent: Extent) -> &[u8] {
         let front = self.consumed;
         self.consumed += extent.next;
         self.scanned = 0;
         // A frame has no ending: the next one follows at once.
-        self.ending_may_follow = extent.end == extent.next && extent.is_error.is_none();
-        let text = self.bytes.get(front + extent.start..front + extent.end).unwrap_or_default();
-        ServerAnswer { text, is_error: extent.is_error.unwrap_or(text.starts_with(b"ERROR ")) }
+        self.ending_may_follow = extent.end == extent.next && extent.code.is_none();
+        self.bytes.get(front + extent.start..front + extent.end).unwrap_or_default()
     }
 
     /// All unread bytes without their ending: the answer of a server that is silent or has closed.
@@ -159,7 +180,12 @@ impl AnswerBuffer {
     fn find_line(&mut self) -> Result<AnswerState, MalformedAnswer> {
         let unread = self.bytes.get(self.consumed..).unwrap_or_default();
         match memchr::memchr(b'\n', unread.get(self.scanned..).unwrap_or_default()) {
-            Some(offset) => Ok(AnswerState::Complete(Extent::text(self.scanned + offset, 1))),
+            Some(offset) => {
+                let len = self.scanned + offset;
+                let extent = Extent::text(len, 1);
+                let is_news = News::of_line(unread.get(..len).unwrap_or_default()).is_some();
+                Ok(if is_news { AnswerState::News(extent) } else { AnswerState::Complete(extent) })
+            }
             None => {
                 self.scanned = unread.len();
                 within_limit(self.scanned, AnswerState::Incomplete)
@@ -176,8 +202,9 @@ impl AnswerBuffer {
             Front::Frame { code, payload } => {
                 check(Header { code, payload_len: 0 })?;
                 let end = HEADER_LEN + payload.len();
-                let is_error = Some(code == binary::ERROR);
-                Ok(AnswerState::Complete(Extent { start: HEADER_LEN, end, next: end, is_error }))
+                let extent = Extent { start: HEADER_LEN, end, next: end, code: Some(code) };
+                let is_news = News::of_frame(code, payload).is_some();
+                Ok(if is_news { AnswerState::News(extent) } else { AnswerState::Complete(extent) })
             }
         }
     }
@@ -208,7 +235,11 @@ fn within_limit(len: usize, found: AnswerState) -> Result<AnswerState, Malformed
 /// Rejects an answer by its header, before its payload is stored.
 fn check(header: Header) -> Result<(), MalformedAnswer> {
     let Header { code, payload_len } = header;
-    if ![binary::ECHO, binary::STATUS, binary::ERROR].contains(&code) {
+    let is_known = matches!(
+        code,
+        binary::ECHO | binary::STATUS | binary::JOIN..=binary::MISSED | binary::ERROR
+    );
+    if !is_known {
         return Err(MalformedAnswer::UnknownCode(code));
     }
     match usize::try_from(payload_len) {
@@ -223,9 +254,14 @@ mod tests {
     use super::*;
     use tinytcp_cli::target::ProtocolName;
 
-    /// The answer, with `!` after an error and `.` after any other, or the reason for none.
+    /// The answer, with `!` after an error and `.` after any other; the news with `@` after them;
+    /// or the reason for none.
     fn taken(buffer: &mut AnswerBuffer, due: &DueAnswer) -> String {
         match buffer.find(&mut due.clone()) {
+            Ok(AnswerState::News(extent)) => {
+                let news = buffer.take_news(extent).expect("found");
+                format!("{}@", news.line().escape_ascii())
+            }
             Ok(AnswerState::Complete(extent)) => {
                 let answer = buffer.take(extent);
                 format!("{}{}", answer.text.escape_ascii(), if answer.is_error { "!" } else { "." })
@@ -310,6 +346,33 @@ mod tests {
             let is_complete = matches!(buffer.find(&mut due), Ok(AnswerState::Complete(_)));
             assert_eq!(is_complete, number + 1 == pieces, "piece {number}");
         }
+    }
+
+    #[test]
+    fn news_come_between_answers_in_every_protocol() {
+        let mut text = AnswerBuffer::default();
+        text.append(b"FROM ana hi\nECHO a\nMISS");
+        assert_eq!(taken(&mut text, &DueAnswer::Line), "FROM ana hi@");
+        assert_eq!(taken(&mut text, &DueAnswer::Line), "ECHO a.");
+        assert_eq!(taken(&mut text, &DueAnswer::Line), "Incomplete");
+        text.append(b"ED 3\n");
+        assert_eq!(taken(&mut text, &DueAnswer::Line), "MISSED 3@");
+        let mut binary = AnswerBuffer::default();
+        binary.append(b"\x13\0\0\0\x06ana hi\x01\0\0\0\x01a\x16\0\0\0\x013");
+        for expected in ["FROM ana hi@", "a.", "MISSED 3@", "Incomplete"] {
+            assert_eq!(taken(&mut binary, &DueAnswer::Frame), expected);
+        }
+        let Ok(Request::Answered(due)) = encode(ProtocolName::Chat, b"a", &mut Vec::new()) else {
+            panic!("no message")
+        };
+        let mut chat = AnswerBuffer::default();
+        chat.append(b"F");
+        assert_eq!(taken(&mut chat, &due), "Incomplete");
+        chat.append(b"ROM ana hi\nACK: Received 'a'\nMISSED 3\n");
+        for expected in ["FROM ana hi@", "ACK: Received \\'a\\'.", "MISSED 3@"] {
+            assert_eq!(taken(&mut chat, &due), expected);
+        }
+        assert!(chat.is_empty());
     }
 
     #[test]

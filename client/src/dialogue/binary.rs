@@ -1,4 +1,4 @@
-//! Binary: the words `echo <msg>`, `rev <msg>`, `status` and `quit` become frames.
+//! Binary: words such as `echo <msg>`, `say <text>` and `quit` become frames.
 
 use tinytcp_cli::UsageError;
 use tinytcp_core::display::escape::{front, quoted};
@@ -6,6 +6,21 @@ pub use tinytcp_core::protocol::binary::{ECHO, ERROR, QUIT, REVERSE, STATUS};
 use tinytcp_core::wire::frame::Header;
 
 use super::{DueAnswer, Request};
+
+/// The code of the command that enters a room.
+pub const JOIN: u8 = 16;
+/// The code of the command that leaves the room.
+pub const LEAVE: u8 = 17;
+/// The code of the command that sends a message to the other members.
+pub const SAY: u8 = 18;
+/// The code of a message of another member: its name, a blank and the text.
+pub const MESSAGE: u8 = 19;
+/// The code of the command that sets the name of a member.
+pub const NICK: u8 = 20;
+/// The code of the command that lists the members.
+pub const WHO: u8 = 21;
+/// The code of the number of messages that a member was too slow to read.
+pub const MISSED: u8 = 22;
 
 /// The message is everything after the blank that follows the word, byte for byte.
 pub fn encode(line: &[u8], output: &mut Vec<u8>) -> Result<Request, UsageError> {
@@ -18,6 +33,11 @@ pub fn encode(line: &[u8], output: &mut Vec<u8>) -> Result<Request, UsageError> 
         b"echo" => frame(ECHO, payload, output)?,
         b"rev" => frame(REVERSE, payload, output)?,
         b"status" => frame(STATUS, b"", output)?,
+        b"join" => frame(JOIN, payload, output)?,
+        b"leave" => frame(LEAVE, b"", output)?,
+        b"nick" => frame(NICK, payload, output)?,
+        b"who" => frame(WHO, b"", output)?,
+        b"say" => frame(SAY, payload, output)?,
         b"quit" => {
             frame(QUIT, b"", output)?;
             return Ok(Request::Last(None));
@@ -25,8 +45,8 @@ pub fn encode(line: &[u8], output: &mut Vec<u8>) -> Result<Request, UsageError> 
         _ => {
             let word = quoted(front(word, 32));
             return Err(format!(
-                "unknown command '{word}': the commands are echo <message>, rev <message>, status \
-                 and quit"
+                "unknown command '{word}': the commands are echo <message>, rev <message>, status, \
+                 join <room>, say <text>, nick <name>, who, leave and quit"
             )
             .into());
         }
@@ -48,7 +68,7 @@ mod tests {
 
     #[test]
     fn words_become_frames_in_any_case_and_keep_blanks() {
-        let cases: [(&[u8], &[u8]); 7] = [
+        let cases: [(&[u8], &[u8]); 10] = [
             (b"echo Hi", b"\x01\0\0\0\x02Hi"),
             (b"ECHO  a  b ", b"\x01\0\0\0\x06 a  b "),
             (b"echo", b"\x01\0\0\0\0"),
@@ -56,6 +76,9 @@ mod tests {
             (b"rev \xff", b"\x02\0\0\0\x01\xff"),
             (b"Status now", b"\x04\0\0\0\0"),
             (b" quit now", b"\x03\0\0\0\0"),
+            (b"join lobby", b"\x10\0\0\0\x05lobby"),
+            (b"say  a\xff", b"\x12\0\0\0\x03 a\xff"),
+            (b"Who", b"\x15\0\0\0\0"),
         ];
         for (line, expected) in cases {
             let mut output = Vec::new();
@@ -70,8 +93,8 @@ mod tests {
         let error = encode(b"time\x1b now", &mut output).expect_err("no command");
         assert_eq!(
             error.to_string(),
-            "unknown command 'time\\x1b': the commands are echo <message>, rev <message>, status \
-             and quit"
+            "unknown command 'time\\x1b': the commands are echo <message>, rev <message>, status, \
+             join <room>, say <text>, nick <name>, who, leave and quit"
         );
         assert!(output.is_empty());
     }

@@ -25,6 +25,10 @@ pub struct ExpectedAnswer {
     patterns: Vec<Candidate>,
     /// Bytes of the input that contain no newline.
     scanned: usize,
+    /// Any line is an answer.
+    is_line: bool,
+    /// News of a room may come before it.
+    is_between_news: bool,
 }
 
 /// One expected answer, and the progress of its comparison.
@@ -65,7 +69,25 @@ impl ExpectedAnswer {
     /// Any answer.
     #[must_use]
     pub const fn anything() -> Self {
-        Self { patterns: Vec::new(), scanned: 0 }
+        Self { patterns: Vec::new(), scanned: 0, is_line: false, is_between_news: false }
+    }
+
+    /// The same answer, before which news of a room may come.
+    #[must_use]
+    pub const fn between_news(mut self) -> Self {
+        self.is_between_news = true;
+        self
+    }
+
+    /// Whether news of a room may come before it.
+    #[must_use]
+    pub const fn is_between_news(&self) -> bool {
+        self.is_between_news
+    }
+
+    /// The same answer, or any line.
+    fn or_line(self) -> Self {
+        Self { is_line: true, ..self }
     }
 
     fn one_of(patterns: Vec<Pattern>) -> Self {
@@ -73,7 +95,7 @@ impl ExpectedAnswer {
             .into_iter()
             .map(|pattern| Candidate { pattern, agreed: 0, is_out: false })
             .collect();
-        Self { patterns, scanned: 0 }
+        Self { patterns, ..Self::anything() }
     }
 
     /// Compares `input`, the received bytes of this answer, with the expected ones.
@@ -86,13 +108,13 @@ impl ExpectedAnswer {
         let first = |wanted: fn(&MatchState) -> bool| matches.iter().copied().find(wanted);
         first(|found| matches!(found, MatchState::Complete { .. }))
             .or_else(|| first(|found| *found == MatchState::Start))
-            .or_else(|| self.refusal(input))
+            .or_else(|| self.line(input))
             .unwrap_or(MatchState::Other)
     }
 
     /// A line that begins with `ERROR ` is an answer to anything.
-    fn refusal(&mut self, input: &[u8]) -> Option<MatchState> {
-        if !input.starts_with(b"ERROR ") {
+    fn line(&mut self, input: &[u8]) -> Option<MatchState> {
+        if !self.is_line && !input.starts_with(b"ERROR ") {
             return None;
         }
         let Some(offset) = memchr::memchr(b'\n', input.get(self.scanned..)?) else {
@@ -187,7 +209,15 @@ pub fn encode_chat(line: &[u8], output: &mut Vec<u8>) -> Request {
             |ending: &[u8]| Pattern::Exact([b"ACK: Received '", message, ending, b"'"].concat());
         vec![quoting(b""), quoting(ending)]
     };
-    Request::Answered(DueAnswer::Message(ExpectedAnswer::one_of(patterns)))
+    let expected = ExpectedAnswer::one_of(patterns).between_news();
+    // An original server answers a command of rooms as any other message.
+    let expected = if is_command_of_rooms(message) { expected.or_line() } else { expected };
+    Request::Answered(DueAnswer::Message(expected))
+}
+
+/// Whether tinytcp-server takes `message` for a command of rooms, whatever other words it has.
+fn is_command_of_rooms(message: &[u8]) -> bool {
+    message.starts_with(b"/")
 }
 
 /// The message of `line`, and the ending with which it is sent: a carriage return at the end of a

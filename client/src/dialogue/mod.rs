@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!   a line of a script  --encode-------->  bytes to send, and the DueAnswer
-//!   received bytes      --AnswerBuffer-->  the next answer, found with its DueAnswer
+//!   received bytes      --AnswerBuffer-->  the next answer, found with its DueAnswer,
+//!                                          or news of a room, which no request asked for
 //! ```
 //!
 //! Nothing here reads or writes. Scripts, shell and demo share it, and each waits in its own way.
@@ -11,6 +12,8 @@
 mod answer_buffer;
 pub mod binary;
 mod messages;
+mod news;
+mod rooms;
 mod text;
 mod wording;
 
@@ -18,6 +21,8 @@ use std::time::Duration;
 
 pub use answer_buffer::{AnswerBuffer, AnswerState, Extent, ServerAnswer};
 pub use messages::ExpectedAnswer;
+pub use news::News;
+pub use rooms::RoomWords;
 use tinytcp_cli::UsageError;
 use tinytcp_cli::target::ProtocolName;
 use tinytcp_core::display::escape::{front, shown};
@@ -103,7 +108,8 @@ pub const fn unasked(protocol: ProtocolName) -> DueAnswer {
     match protocol {
         ProtocolName::Text => DueAnswer::Line,
         ProtocolName::Binary => DueAnswer::Frame,
-        ProtocolName::Echo | ProtocolName::Chat => DueAnswer::Message(ExpectedAnswer::anything()),
+        ProtocolName::Echo => DueAnswer::Message(ExpectedAnswer::anything()),
+        ProtocolName::Chat => DueAnswer::Message(ExpectedAnswer::anything().between_news()),
     }
 }
 

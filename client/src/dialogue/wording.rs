@@ -15,6 +15,8 @@ pub struct Wording {
     pub prompt: &'static str,
     /// Before each answer.
     pub answer: &'static str,
+    /// Before each message of a room.
+    pub news: &'static str,
     /// The command that Ctrl-C or Ctrl-D sends.
     pub leave: &'static str,
     /// After a last command without an answer.
@@ -55,13 +57,15 @@ impl Wording {
 static TEXT: Wording = Wording {
     connecting: "CONNECT to {}\n",
     connected: "",
-    greeting: "Type TIME, ECHO <text> or HELP; QUIT or Ctrl-D leaves.\n",
+    greeting: "Type TIME, ECHO <text> or HELP; QUIT or Ctrl-D leaves.\n\
+        In rooms: JOIN <room>, SAY <text>, NICK <name>, WHO, LEAVE.\n",
     prompt: "-> ",
     answer: "<- ",
+    news: "<- ",
     leave: "QUIT",
     left: "",
     closing: "",
-    words: &["TIME", "ECHO ", "HELP", "QUIT"],
+    words: &["TIME", "ECHO ", "HELP", "QUIT", "JOIN ", "SAY ", "NICK ", "WHO", "LEAVE"],
     demo: &[&["TIME", "QUIT"], &["ECHO Hello from client", "QUIT"]],
 };
 
@@ -74,13 +78,15 @@ static BINARY: Wording = Wording {
         \x20 rev <message>   - Server will reverse the message.\n\
         \x20 quit            - Disconnect from the server.\n\
         --------------------------------------------------\n",
-    greeting: "Type echo <message> or rev <message>; quit or Ctrl-D leaves.\n",
+    greeting: "Type echo <message> or rev <message>; quit or Ctrl-D leaves.\n\
+        In rooms: join <room>, say <text>, nick <name>, who, leave.\n",
     prompt: "Enter command > ",
     answer: "Server Response: ",
+    news: "",
     leave: "quit",
     left: "Sent QUIT command to server.\n",
     closing: "Closing connection to the server.\n",
-    words: &["echo ", "rev ", "quit"],
+    words: &["echo ", "rev ", "quit", "join ", "say ", "nick ", "who", "leave"],
     demo: &[&["echo Hello, World!", "rev custom protocols are fun", "quit"]],
 };
 
@@ -91,6 +97,7 @@ static ECHO: Wording = Wording {
     greeting: "Type a message; quit or Ctrl-D leaves.\n",
     prompt: "> ",
     answer: "Server: ",
+    news: "",
     leave: "quit",
     left: "",
     closing: "Disconnected from server\n",
@@ -102,12 +109,14 @@ static CHAT: Wording = Wording {
     connecting: "",
     connected: "Connected to server at {}\n\
         Type messages to send to server (type 'exit' to leave):\n",
-    greeting: "Type a message, such as hello, status or time; exit or Ctrl-D leaves.\n",
+    greeting: "Type a message, such as hello, status or time; exit or Ctrl-D leaves.\n\
+        In rooms: /join <room>, /say <text>, /nick <name>, /who, /leave.\n",
     prompt: "Message >> ",
     answer: "[Server]: ",
+    news: "",
     leave: "exit",
     left: "",
     closing: "Disconnected from server\n",
-    words: &["hello", "status", "time", "exit"],
+    words: &["hello", "status", "time", "exit", "/join ", "/say ", "/nick ", "/who", "/leave"],
     demo: &[&["hello", "What time is it?", "status", "How are you?", "exit"]],
 };

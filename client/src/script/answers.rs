@@ -12,7 +12,7 @@ use tinytcp_core::display::plural::plural;
 
 use super::ScriptEvent;
 use crate::dialogue::{self, AnswerBuffer, AnswerState, DueAnswer, Extent, SILENCE};
-use crate::error::{ClientError, Completion, readable_duration, reason};
+use crate::error::{ClientError, Completion, readable_duration, reason, refusal};
 use crate::receiver::{Received, next_event};
 use crate::stdout::StdoutWriter;
 
@@ -29,6 +29,10 @@ pub struct AnswerPrinter<'a> {
     due: VecDeque<(DueAnswer, usize)>,
     /// The next answer is the banner, which is not printed.
     banner_is_due: bool,
+    /// The first commands, whose answers are not printed, and which must not be refused.
+    preamble: VecDeque<&'static str>,
+    /// News of a room are printed.
+    shows_news: bool,
     /// No more requests follow.
     all_sent: bool,
     /// A sentence about the part of the script that was not sent because the session had ended.
@@ -52,7 +56,14 @@ enum WaitFor {
 
 impl<'a> AnswerPrinter<'a> {
     /// The side of a connection with `target` on which nothing was sent or received yet.
-    pub fn new(target: &'a Target, timeout: Option<Duration>, turns: SyncSender<()>) -> Self {
+    ///
+    /// The answers to the commands of `preamble` are not printed, and neither are news after it.
+    pub fn new(
+        target: &'a Target,
+        timeout: Option<Duration>,
+        turns: SyncSender<()>,
+        preamble: Vec<&'static str>,
+    ) -> Self {
         let banner = dialogue::banner(target.protocol);
         Self {
             target,
@@ -60,6 +71,8 @@ impl<'a> AnswerPrinter<'a> {
             buffer: AnswerBuffer::default(),
             banner_is_due: banner.is_some(),
             due: banner.map(|due| (due, 1)).into_iter().collect(),
+            shows_news: preamble.is_empty(),
+            preamble: preamble.into(),
             all_sent: false,
             unsent: None,
             invalid: None,
@@ -142,11 +155,35 @@ impl<'a> AnswerPrinter<'a> {
                     *wait = WaitFor::Silence;
                     break;
                 }
+                Ok(AnswerState::News(extent)) => {
+                    self.take_news(extent)?;
+                    continue;
+                }
                 Ok(AnswerState::Complete(extent)) => self.take(extent)?,
             }
             answered = true;
         }
+        if self.due.is_empty() {
+            self.take_unasked_news()?;
+        }
         Ok(answered)
+    }
+
+    /// Prints the news that arrived while no answer is due. Other bytes wait for the next request.
+    fn take_unasked_news(&mut self) -> Result<(), ClientError> {
+        let mut unasked = dialogue::unasked(self.target.protocol);
+        while let Ok(AnswerState::News(extent)) = self.buffer.find(&mut unasked) {
+            self.take_news(extent)?;
+        }
+        Ok(())
+    }
+
+    /// Prints news of a room.
+    fn take_news(&mut self, extent: Extent) -> Result<(), ClientError> {
+        match self.buffer.take_news(extent) {
+            Some(news) if self.shows_news => self.output.write_news(&news),
+            _ => Ok(()),
+        }
     }
 
     /// Prints an answer and removes it from the due ones.
@@ -159,8 +196,13 @@ impl<'a> AnswerPrinter<'a> {
             return Err(ClientError::broken(self.target, &complaint));
         }
         self.last_was_error = answer.is_error;
-        if !is_banner {
-            self.output.write_answer(self.target.protocol, answer)?;
+        let silent = if is_banner { None } else { self.preamble.pop_front() };
+        match silent {
+            Some(command) if answer.is_error => {
+                return Err(refusal(self.target, command, answer.text));
+            }
+            None if !is_banner => self.output.write_answer(self.target.protocol, answer)?,
+            _ => {}
         }
         if self.last_was_error {
             self.completion = Completion::Refused;
@@ -227,6 +269,7 @@ impl<'a> AnswerPrinter<'a> {
                 .map_or(dialogue::unasked(self.target.protocol), |(due, _)| due.clone());
             match self.buffer.find(&mut due) {
                 Ok(AnswerState::Complete(extent)) => self.take(extent)?,
+                Ok(AnswerState::News(extent)) => self.take_news(extent)?,
                 Ok(AnswerState::CompleteIfSilent) => self.take(self.buffer.rest())?,
                 Ok(AnswerState::Incomplete) if self.buffer.is_empty() => return Ok(()),
                 Ok(AnswerState::Incomplete) => {

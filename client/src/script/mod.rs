@@ -67,6 +67,20 @@ pub fn run(
     options: ConnectOptions,
     script: impl Read + Send + 'static,
 ) -> Result<Completion, ClientError> {
+    run_after(Vec::new(), target, options, script)
+}
+
+/// As [`run`], for a script that begins with the commands of `preamble`. Their answers are not
+/// printed, nor is news of a room.
+///
+/// # Errors
+/// See [`ClientError`]; also when the server refuses one of them.
+pub fn run_after(
+    preamble: Vec<&'static str>,
+    target: &Target,
+    options: ConnectOptions,
+    script: impl Read + Send + 'static,
+) -> Result<Completion, ClientError> {
     let server = connect(target, options)?;
     let prepared = server.set_write_timeout(options.timeout).and_then(|()| server.try_clone());
     let to_server = prepared.map_err(|error| ClientError::broken(target, reason(&error)))?;
@@ -76,7 +90,7 @@ pub fn run(
     threads::start("sender", move || sender.run())
         .and_then(|()| threads::start("receiver", move || receive_all(server, &events)))
         .map_err(|error| ClientError::broken(target, error))?;
-    let mut answers = AnswerPrinter::new(target, options.timeout, turns);
+    let mut answers = AnswerPrinter::new(target, options.timeout, turns, preamble);
     let result = answers.run(&received);
     answers.report_unsent();
     result

@@ -163,7 +163,8 @@ mod tests {
             words.complete(line, line.len(), &Context::new(&history)).expect("no terminal").1
         };
         assert_eq!(complete("ec"), ["ECHO "]);
-        assert_eq!(complete("").len(), 4);
+        assert_eq!(complete("s"), ["SAY "]);
+        assert_eq!(complete("").len(), 9);
         assert!(complete("ECHO h").is_empty());
     }
 }

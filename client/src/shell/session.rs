@@ -295,6 +295,7 @@ impl<'a> ShellSession<'a> {
             });
             match state? {
                 AnswerState::Complete(extent) => self.show(extent)?,
+                AnswerState::News(extent) => self.show_news(extent)?,
                 AnswerState::Incomplete => return Ok(false),
                 AnswerState::CompleteIfSilent => return Ok(true),
             }
@@ -314,6 +315,13 @@ impl<'a> ShellSession<'a> {
         self.answer_by = deadline(self.connection.options);
         self.print(&line)?;
         complaint.map_or(Ok(()), |complaint| self.print(&format!("{complaint}\n")))
+    }
+
+    /// Prints news of a room, above the prompt if there is one. The answers that are due stay due.
+    fn show_news(&mut self, extent: Extent) -> Result<(), ClientError> {
+        let Some(news) = self.buffer.take_news(extent) else { return Ok(()) };
+        let line = format!("{}{}\n", self.wording.news, printable(&news.line()));
+        self.print(&line)
     }
 
     /// Prints lines, above the prompt if there is one.

@@ -51,7 +51,7 @@ pub fn run(
     }
     let mut connection =
         StepwiseConnection::new(target, connect(target, options)?, options.timeout);
-    take_banner(target, &mut connection)?;
+    connection.take_banner()?;
     let mut output = StdoutWriter::new();
     let is_screen = is_watch && report == Report::Table && io::stdout().is_terminal();
     let mut last = None;
@@ -73,21 +73,6 @@ pub fn run(
         }
         last = Some((values, asked_at));
         thread::sleep(INTERVAL.saturating_sub(asked_at.elapsed()));
-    }
-}
-
-fn take_banner(
-    target: &Target,
-    connection: &mut StepwiseConnection<'_>,
-) -> Result<(), ClientError> {
-    let Some(mut banner) = dialogue::banner(target.protocol) else { return Ok(()) };
-    let answer = connection.answer(&mut banner)?;
-    if answer.is_error {
-        return Err(refused(target, answer.text));
-    }
-    match dialogue::foreign_banner(target.protocol, answer.text) {
-        Some(complaint) => Err(ClientError::broken(target, &complaint)),
-        None => Ok(()),
     }
 }
 

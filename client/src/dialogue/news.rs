@@ -1,0 +1,122 @@
+//! News: what a server sends to the members of a room, without a request.
+//!
+//! ```text
+//!   text, chat   FROM <name> <TEXT>\n         MISSED <count>\n
+//!   binary       code 19, "<name> <TEXT>"      code 22, "<count>"
+//! ```
+//!
+//! News may come before, between and after answers, never inside one. No answer begins with one of
+//! the two words, and no answer has one of the two codes.
+
+use super::binary;
+
+/// The words with which the lines of news begin.
+const WORDS: [&[u8]; 2] = [b"FROM ", b"MISSED "];
+
+/// News of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News<'a> {
+    /// A message of another member.
+    Message {
+        /// The name of its sender.
+        name: &'a [u8],
+        /// Its text.
+        text: &'a [u8],
+    },
+    /// The room has dropped this number of messages that this member was too slow to read.
+    Missed(u64),
+}
+
+impl<'a> News<'a> {
+    /// Returns the news in a line without its ending; `None` for any other line.
+    #[must_use]
+    pub fn of_line(line: &'a [u8]) -> Option<Self> {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        match line.strip_prefix(b"FROM ") {
+            Some(message) => Self::message(message),
+            None => Self::missed(line.strip_prefix(b"MISSED ")?),
+        }
+    }
+
+    /// Returns the news in a frame; `None` for any other frame.
+    #[must_use]
+    pub fn of_frame(code: u8, payload: &'a [u8]) -> Option<Self> {
+        match code {
+            binary::MESSAGE => Self::message(payload),
+            binary::MISSED => Self::missed(payload),
+            _ => None,
+        }
+    }
+
+    /// Returns the news as the line of `text`, without an ending.
+    #[must_use]
+    pub fn line(&self) -> Vec<u8> {
+        match self {
+            Self::Message { name, text } => [b"FROM ", *name, b" ", *text].concat(),
+            Self::Missed(count) => format!("MISSED {count}").into_bytes(),
+        }
+    }
+
+    fn message(message: &'a [u8]) -> Option<Self> {
+        let blank = memchr::memchr(b' ', message)?;
+        let (name, text) = message.split_at_checked(blank)?;
+        (!name.is_empty()).then(|| Self::Message { name, text: text.get(1..).unwrap_or_default() })
+    }
+
+    fn missed(count: &[u8]) -> Option<Self> {
+        std::str::from_utf8(count).ok()?.parse().ok().map(Self::Missed)
+    }
+}
+
+/// Whether `bytes` begin, as far as they go, as a line of news does.
+#[must_use]
+pub fn may_begin(bytes: &[u8]) -> bool {
+    WORDS.iter().any(|word| {
+        let len = word.len().min(bytes.len());
+        word.get(..len) == bytes.get(..len)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_news_are_told_from_answers() {
+        let from = |name, text| Some(News::Message { name, text });
+        let cases: [(&[u8], Option<News<'_>>); 9] = [
+            (b"FROM ana hi there", from(b"ana", b"hi there")),
+            (b"FROM ana  two \xff ", from(b"ana", b" two \xff ")),
+            (b"FROM ana ", from(b"ana", b"")),
+            (b"MISSED 17\r", Some(News::Missed(17))),
+            (b"FROM ana", None),
+            (b"FROM  hi", None),
+            (b"MISSED some", None),
+            (b"SAID 3", None),
+            (b"ECHO FROM ana hi", None),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(News::of_line(line), expected, "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn frames_of_news_are_told_by_their_code() {
+        let message = News::Message { name: b"ana", text: b"hi" };
+        assert_eq!(News::of_frame(binary::MESSAGE, b"ana hi"), Some(message));
+        assert_eq!(News::of_frame(binary::MISSED, b"3"), Some(News::Missed(3)));
+        assert_eq!(News::of_frame(binary::ECHO, b"ana hi"), None);
+        assert_eq!(message.line(), b"FROM ana hi");
+        assert_eq!(News::Missed(3).line(), b"MISSED 3");
+    }
+
+    #[test]
+    fn the_start_of_news_is_recognised_from_its_first_byte() {
+        for start in ["F", "FROM", "FROM ana", "M", "MISSED 1"] {
+            assert!(may_begin(start.as_bytes()), "{start}");
+        }
+        for other in ["FRAME", "ACK", "Message"] {
+            assert!(!may_begin(other.as_bytes()), "{other}");
+        }
+    }
+}

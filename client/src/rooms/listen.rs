@@ -1,0 +1,197 @@
+//! `listen`: prints the news of a room until enough has come, the time is over, or the connection
+//! ends.
+
+use std::mem;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tinytcp_cli::target::Target;
+use tinytcp_cli::terminal::note;
+
+use super::Membership;
+use super::report::{self, Form};
+use crate::connect::{ConnectOptions, connect};
+use crate::dialogue::{self, DueAnswer, News, Request, RoomWords};
+use crate::error::{ClientError, Completion, refusal};
+use crate::stdout::{StdoutWriter, printable};
+use crate::stepwise::{Arrival, StepwiseConnection};
+
+/// The silence after which the client asks for an answer. The request keeps a server from closing
+/// the connection as an idle one, and a missing answer shows that the server is gone.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// The pause before a new connection; it doubles up to the maximum while none opens.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// How long a run listens, and what it prints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenOptions {
+    /// The room, and the name of this member.
+    pub membership: Membership,
+    /// The number of messages after which the run ends.
+    pub count: Option<u64>,
+    /// The time after which the run ends.
+    pub duration: Option<Duration>,
+    /// The form of each message.
+    pub form: Form,
+    /// A lost connection is opened again.
+    pub reconnects: bool,
+}
+
+/// The state of a run, which a lost connection does not change.
+struct Listener<'a> {
+    target: &'a Target,
+    options: &'a ListenOptions,
+    words: RoomWords,
+    output: StdoutWriter,
+    /// Messages so far.
+    heard: u64,
+    /// When the run is over.
+    end: Option<Instant>,
+    /// The room was joined on the last connection.
+    has_joined: bool,
+}
+
+/// Joins a room of the server at `target`, and prints its news.
+///
+/// Returns [`Completion::Refused`] if the time was over before the number of messages had come.
+///
+/// # Errors
+/// [`ClientError::Usage`] for a protocol without rooms, [`ClientError::Refused`] if the server
+/// refuses the room or the name; otherwise see [`ClientError`]. With `reconnects`, only the first
+/// connection must succeed.
+pub fn listen(
+    target: &Target,
+    connecting: ConnectOptions,
+    options: &ListenOptions,
+) -> Result<Completion, ClientError> {
+    let mut listener = Listener {
+        target,
+        options,
+        words: RoomWords::of(target.protocol)?,
+        output: StdoutWriter::new(),
+        heard: 0,
+        end: options.duration.map(|duration| Instant::now() + duration),
+        has_joined: false,
+    };
+    let mut pause = PAUSE_MIN;
+    let mut may_reconnect = false;
+    loop {
+        let session = listener.session(connecting);
+        let is_news = mem::take(&mut listener.has_joined);
+        may_reconnect |= is_news && options.reconnects;
+        let lost = match session {
+            Err(
+                ClientError::Broken(text)
+                | ClientError::Unreachable(text)
+                | ClientError::Refused(text),
+            ) if may_reconnect => text,
+            ended => return ended,
+        };
+        if is_news {
+            note("tinytcp-client", format_args!("{lost}; connecting again"));
+            pause = PAUSE_MIN;
+        }
+        let left = listener.end.map(|end| end.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left <= pause) {
+            thread::sleep(left.unwrap_or_default());
+            return Ok(listener.completion());
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+impl Listener<'_> {
+    /// Listens on one connection. Returns when the run is over.
+    fn session(&mut self, connecting: ConnectOptions) -> Result<Completion, ClientError> {
+        let stream = connect(self.target, connecting)?;
+        let mut connection = StepwiseConnection::new(self.target, stream, connecting.timeout);
+        self.join(&mut connection)?;
+        let mut due: Option<DueAnswer> = None;
+        let mut wait_until = Instant::now() + KEEP_ALIVE;
+        let mut last_words = None;
+        loop {
+            let until = self.end.map_or(wait_until, |end| end.min(wait_until));
+            match connection.next(due.as_mut(), Some(until)) {
+                Ok(Some(Arrival::News(news))) => {
+                    self.heard += u64::from(matches!(news, News::Message { .. }));
+                    let room = &self.options.membership.room;
+                    report::print(&mut self.output, self.options.form, room, &news)?;
+                    if self.options.count.is_some_and(|count| self.heard >= count) {
+                        return Ok(Completion::Success);
+                    }
+                    if due.is_none() {
+                        wait_until = Instant::now() + KEEP_ALIVE;
+                    }
+                }
+                Ok(Some(Arrival::Answer(answer))) => {
+                    if due.take().is_none() || answer.is_error {
+                        last_words = Some(String::from_utf8_lossy(answer.text).into_owned());
+                    }
+                    wait_until = Instant::now() + KEEP_ALIVE;
+                }
+                Ok(None) if self.end.is_some_and(|end| Instant::now() >= end) => {
+                    return Ok(self.completion());
+                }
+                Ok(None) if due.is_some() => return Err(connection.late()),
+                Ok(None) => {
+                    due = self.send(&mut connection, self.words.keep_alive)?;
+                    let timeout = connecting.timeout.unwrap_or(KEEP_ALIVE);
+                    wait_until = Instant::now() + timeout;
+                }
+                Err(ClientError::Broken(text)) => return Err(closed(text, last_words)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Takes the name and enters the room.
+    fn join(&mut self, connection: &mut StepwiseConnection<'_>) -> Result<(), ClientError> {
+        connection.take_banner()?;
+        let Membership { room, nick } = &self.options.membership;
+        let nick = nick.as_ref().map(|nick| (self.words.nick, nick));
+        for (word, argument) in nick.into_iter().chain([(self.words.join, room)]) {
+            let Some(mut due) = self.send(connection, &format!("{word} {argument}"))? else {
+                continue;
+            };
+            let answer = connection.answer(&mut due)?;
+            if answer.is_error {
+                return Err(refusal(self.target, word, answer.text));
+            }
+        }
+        self.has_joined = true;
+        Ok(())
+    }
+
+    /// Sends a line, and returns its due answer.
+    fn send(
+        &self,
+        connection: &mut StepwiseConnection<'_>,
+        line: &str,
+    ) -> Result<Option<DueAnswer>, ClientError> {
+        let mut bytes = Vec::new();
+        let request = dialogue::encode(self.target.protocol, line.as_bytes(), &mut bytes)?;
+        connection.send(&bytes)?;
+        Ok(match request {
+            Request::Answered(due) => Some(due),
+            Request::Unanswered | Request::Last(_) => None,
+        })
+    }
+
+    fn completion(&self) -> Completion {
+        match self.options.count {
+            Some(count) if self.heard < count => Completion::Refused,
+            _ => Completion::Success,
+        }
+    }
+}
+
+/// The error of a connection that the server has closed after its last words.
+fn closed(text: String, last_words: Option<String>) -> ClientError {
+    ClientError::Broken(match last_words {
+        Some(words) => format!("{text} (it sent '{}')", printable(words.as_bytes())),
+        None => text,
+    })
+}
