@@ -62,6 +62,7 @@
 //!    timeouts      what it waits for, until when, and what happens then
 //!    allowance     whether the message rate of its address delays it
 //!    memory        what it holds between turns, and how an eviction frees it
+//!  bus/          the rooms that servers share through a broker: the conversation, without I/O
 //!  address_limits/  what each address has used of its limits; token_bucket: rates
 //!  protocol/     text, binary, echo, chat: bytes in, bytes out; no I/O, no clock of its own;
 //!                admin, agent: the state of the server over HTTP, and for haproxy
@@ -71,7 +72,7 @@
 //!                endpoint, stream, table, clock, moment, peer, subnet, mailbox;
 //!                listen, inherited, shared_port: how a listening socket comes and goes
 //!  tls/          settings: the certificates of a listener; layer: what encrypts one connection
-//!  wire/         line, frame, telnet, tls, http, proxy: pure functions from bytes to items
+//!  wire/         line, frame, nats, telnet, tls, http, proxy: pure functions from bytes to items
 //!  buffers/      block, buffer, pool: queues of bytes, and the pool that lends their storage
 //!  metrics/      the names and values of the state: the line of STATUS, JSON, Prometheus
 //!  limits, close_reason, status, display
@@ -104,6 +105,7 @@ compile_error!("tinytcp needs a Unix system: it uses unix sockets, signals and d
 
 pub mod address_limits;
 pub mod buffers;
+pub mod bus;
 pub mod close_reason;
 pub mod connection;
 pub mod display;

@@ -6,6 +6,7 @@
 //!              text  binary  echo  chat         a session against the protocol's page
 //!              client_reply  client_request     the client against any server, and against ours
 //!              admin                            a request to the administrative listener
+//!              nats                             the operations of a broker against naive ones
 //!              proxy                            the header of a proxy against another parser
 //!              stream                           the whole loop in a simulated world
 //!      |
@@ -25,6 +26,7 @@ pub mod echo;
 pub mod frames;
 pub mod lines;
 mod log_lines;
+pub mod nats;
 mod plan;
 pub mod proxy;
 pub mod seeds;
@@ -46,7 +48,7 @@ mod transcripts;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("admin", admin::check),
     ("lines", lines::check),
     ("frames", frames::check),
@@ -56,6 +58,7 @@ pub const TARGETS: [Target; 11] = [
     ("chat", chat::check),
     ("client_reply", client_reply::check),
     ("client_request", client_request::check),
+    ("nats", nats::check),
     ("proxy", proxy::check),
     ("stream", stream::check),
 ];

@@ -39,6 +39,7 @@ pub fn of_page(page: &str) -> Vec<Seed> {
     seeds.extend((1..=8).map(world));
     seeds.extend(REQUESTS.iter().zip(1..).map(request));
     seeds.extend(HEADERS.iter().zip(1..).map(header));
+    seeds.extend(BROKERS.iter().zip(1..).map(broker));
     seeds
 }
 
@@ -69,6 +70,20 @@ const HEADERS: [&[u8]; 6] = [
 
 fn header((bytes, number): (&&[u8], usize)) -> Seed {
     Seed { target: "proxy", name: format!("header-{number}"), bytes: [b"\0", *bytes].concat() }
+}
+
+/// What brokers send.
+const BROKERS: [&[u8]; 5] = [
+    b"INFO {\"server_id\":\"N\",\"version\":\"2.9.10\",\"max_payload\":1048576,\"headers\":true} \r\n\
+      PING\r\nPONG\r\n+OK\r\n",
+    b"MSG tinytcp.room.tea 7 28\r\ntinytcp1 0123456789abcdef a b\r\nMSG a 1 re 2\r\n\r\n\r\n",
+    b"HMSG a 9 12 17\r\nNATS/1.0\r\n\r\nhello\r\nHMSG a 9 re 12 12\r\nNATS/1.0\r\n\r\n\r\n",
+    b"-ERR 'Authorization Violation'\r\n-ERR 'Stale Connection'\r\nMSG a 9 x\r\n",
+    b"MSG a 9 65537\r\nskipped",
+];
+
+fn broker((bytes, number): (&&[u8], usize)) -> Seed {
+    Seed { target: "nats", name: format!("broker-{number}"), bytes: [b"\0", *bytes].concat() }
 }
 
 /// A world of the simulation: bytes without a pattern, of which each is a choice.

@@ -2,4 +2,5 @@
 
 pub mod escape;
 pub mod http_date;
+pub mod json_text;
 pub mod plural;

@@ -1,10 +1,10 @@
 //! The state as JSON (RFC 8259).
 
-use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
 
 use super::{METRICS, Source, VERSION, Value};
 use crate::close_reason::CloseReason;
+use crate::display::json_text::JsonText;
 use crate::status::{Histogram, ListenerStatus, Status};
 
 /// Writes the whole state as one object in one line. Times are in seconds. The values of a listener
@@ -50,7 +50,7 @@ fn write_value(value: Value, output: &mut impl Write) -> io::Result<()> {
 
 fn write_listener(listener: &ListenerStatus, output: &mut impl Write) -> io::Result<()> {
     let ListenerStatus { url, protocol, counters } = listener;
-    write!(output, "{{\"url\":\"{}\",\"protocol\":\"{protocol}\"", Escaped(url))?;
+    write!(output, "{{\"url\":\"{}\",\"protocol\":\"{protocol}\"", JsonText(url))?;
     for metric in &METRICS {
         if let Source::Listener(value) = metric.source {
             write!(output, ",\"{}\":{}", metric.name, value(counters))?;
@@ -72,17 +72,4 @@ fn write_histogram(histogram: &Histogram, output: &mut impl Write) -> io::Result
         }
     }
     write!(output, "]}}")
-}
-
-/// Displays a text as the content of a JSON string, without its quotes.
-struct Escaped<'a>(&'a str);
-
-impl Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| match c {
-            '"' | '\\' => write!(f, "\\{c}"),
-            '\0'..='\x1f' => write!(f, "\\u{:04x}", u32::from(c)),
-            c => f.write_char(c),
-        })
-    }
 }

@@ -19,6 +19,7 @@
 pub mod frame;
 pub mod http;
 pub mod line;
+pub mod nats;
 pub mod proxy;
 pub mod telnet;
 pub mod tls;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// Each module of the library and its floor. A module uses its own parts, and modules of lower
 /// floors. A member of the workspace other than `core` counts as one module.
-const FLOORS: [(&str, usize); 19] = [
+const FLOORS: [(&str, usize); 20] = [
     ("limits", 1),
     ("display", 0),
     ("buffers", 0),
@@ -24,6 +24,7 @@ const FLOORS: [(&str, usize); 19] = [
     ("logging", 6),
     ("cli", 6),
     ("address_limits", 7),
+    ("bus", 7),
     ("protocol", 7),
     ("connection", 8),
     ("server", 9),
@@ -34,7 +35,7 @@ const FLOORS: [(&str, usize); 19] = [
 
 /// Where bytes of a peer are handled, no value is unwrapped: what cannot happen is not left to an
 /// `expect`.
-const FLOORS_WITHOUT_EXPECT: [&str; 4] = ["wire", "tls", "protocol", "connection"];
+const FLOORS_WITHOUT_EXPECT: [&str; 5] = ["wire", "tls", "bus", "protocol", "connection"];
 
 /// Words that appear nowhere, and why.
 const FORBIDDEN_WORDS: [(&str, &str); 6] = [

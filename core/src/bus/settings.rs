@@ -1,0 +1,273 @@
+//! Where the broker is, and how the server presents itself there.
+
+use std::fmt;
+
+use super::envelope::Origin;
+use super::percent::decoded;
+use crate::wire::nats::DEFAULT_PORT;
+
+/// The beginning of the subjects of rooms, unless another one is set.
+pub const DEFAULT_PREFIX: &str = "tinytcp.room.";
+
+/// The longest prefix in bytes. With a room, it must fit a line of the broker.
+const PREFIX_LEN_MAX: usize = 128;
+
+/// How a server reaches its broker, and what it demands of it.
+///
+/// Neither its `Debug` nor its `Display` shows the credentials.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BusSettings {
+    host: String,
+    port: u16,
+    credentials: Credentials,
+    prefix: String,
+    is_required: bool,
+    origin: Origin,
+}
+
+/// How the server authenticates itself.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Credentials {
+    /// Not at all.
+    None,
+    /// By a token.
+    Token(String),
+    /// By a name and a password.
+    User {
+        /// The name.
+        name: String,
+        /// The password.
+        password: String,
+    },
+}
+
+impl BusSettings {
+    /// Reads a URL: `nats://HOST:PORT`, `nats://USER:PASSWORD@HOST` or `nats://TOKEN@HOST`. The
+    /// port is 4222 if there is none. Special characters before the `@` are percent-encoded.
+    ///
+    /// # Errors
+    /// Why the URL is refused, without the URL itself, which can hold a password.
+    pub fn parse(url: &str) -> Result<Self, &'static str> {
+        const FORM: &str =
+            "the URL of a broker looks like nats://127.0.0.1:4222 or nats://USER:PASSWORD@HOST";
+        let (scheme, rest) = url.split_once("://").ok_or(FORM)?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "nats" => {}
+            "tls" | "nats+tls" => {
+                return Err("TLS to a broker is not supported: use nats:// on a network that you \
+                            trust, or a tunnel");
+            }
+            _ => return Err(FORM),
+        }
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let (credentials, place) = match rest.rsplit_once('@') {
+            None => (Credentials::None, rest),
+            Some((text, place)) => (Credentials::parse(text).ok_or(FORM)?, place),
+        };
+        let (host, port) = split_port(place).ok_or(FORM)?;
+        let is_host = |c: char| c.is_ascii_alphanumeric() || "-._:%".contains(c);
+        if host.is_empty() || !host.chars().all(is_host) {
+            return Err(FORM);
+        }
+        Ok(Self {
+            host: host.into(),
+            port,
+            credentials,
+            prefix: DEFAULT_PREFIX.into(),
+            is_required: false,
+            origin: Origin::random(),
+        })
+    }
+
+    /// Sets the beginning of the subjects of rooms.
+    ///
+    /// # Errors
+    /// When `prefix` is not one or more tokens of letters, digits, `-` and `_`, each with a dot
+    /// after it.
+    pub fn with_prefix(self, prefix: &str) -> Result<Self, &'static str> {
+        let is_token = |token: &str| {
+            let is_right = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            !token.is_empty() && token.bytes().all(is_right)
+        };
+        match prefix.strip_suffix('.') {
+            Some(tokens) if tokens.split('.').all(is_token) && prefix.len() <= PREFIX_LEN_MAX => {
+                Ok(Self { prefix: prefix.into(), ..self })
+            }
+            _ => {
+                Err("the prefix is tokens of letters, digits, - and _, each with a dot after it, \
+                      128 bytes at most, as in tinytcp.room.")
+            }
+        }
+    }
+
+    /// Sets whether a server without its broker is not ready.
+    #[must_use]
+    pub const fn required(mut self, is_required: bool) -> Self {
+        self.is_required = is_required;
+        self
+    }
+
+    /// Sets the number of this server on the bus, which is random otherwise.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub const fn with_origin(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
+    }
+
+    /// The host of the broker: a name, or an address without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port of the broker.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How the server authenticates itself.
+    pub(super) const fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// The beginning of the subjects of rooms.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// True if a server without its broker is not ready.
+    #[must_use]
+    pub const fn is_required(&self) -> bool {
+        self.is_required
+    }
+
+    /// The number of this server on the bus.
+    #[must_use]
+    pub const fn origin(&self) -> Origin {
+        self.origin
+    }
+}
+
+/// The URL, without credentials.
+impl fmt::Display for BusSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, .. } = self;
+        match host.contains(':') {
+            true => write!(f, "nats://[{host}]:{port}"),
+            false => write!(f, "nats://{host}:{port}"),
+        }
+    }
+}
+
+impl fmt::Debug for BusSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BusSettings({self}, prefix {}, required {})", self.prefix, self.is_required)
+    }
+}
+
+impl Credentials {
+    /// Reads `USER:PASSWORD` or `TOKEN`.
+    fn parse(text: &str) -> Option<Self> {
+        let part = |text: &str| String::from_utf8(decoded(text.as_bytes())?).ok();
+        match text.split_once(':') {
+            Some((name, password)) => {
+                Some(Self::User { name: part(name)?, password: part(password)? })
+            }
+            None => Some(Self::Token(part(text)?)).filter(|_| !text.is_empty()),
+        }
+    }
+}
+
+/// Splits `HOST`, `HOST:PORT`, `[V6]` or `[V6]:PORT`.
+fn split_port(place: &str) -> Option<(&str, u16)> {
+    let (host, port) = match place.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']')?;
+            (host, if port.is_empty() { None } else { Some(port.strip_prefix(':')?) })
+        }
+        None => match place.split_once(':') {
+            Some((host, port)) if !port.contains(':') => (host, Some(port)),
+            Some(_) => return None,
+            None => (place, None),
+        },
+    };
+    let port = match port {
+        None => DEFAULT_PORT,
+        Some(port) => port.parse().ok().filter(|port| *port != 0)?,
+    };
+    Some((host, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(url: &str) -> (String, Credentials) {
+        let settings = BusSettings::parse(url).expect(url);
+        (settings.to_string(), settings.credentials)
+    }
+
+    #[test]
+    fn a_url_has_a_host_and_may_have_a_port_and_credentials() {
+        let user = |name: &str, password: &str| Credentials::User {
+            name: name.into(),
+            password: password.into(),
+        };
+        for (url, shown, credentials) in [
+            ("nats://broker", "nats://broker:4222", Credentials::None),
+            ("NATS://127.0.0.1:4000/", "nats://127.0.0.1:4000", Credentials::None),
+            ("nats://[::1]", "nats://[::1]:4222", Credentials::None),
+            ("nats://ana:secret@[::1]:7", "nats://[::1]:7", user("ana", "secret")),
+            ("nats://ana:@b", "nats://b:4222", user("ana", "")),
+            ("nats://a%40b:c%3A%25d@b", "nats://b:4222", user("a@b", "c:%d")),
+            ("nats://s3cr3t@b", "nats://b:4222", Credentials::Token("s3cr3t".into())),
+        ] {
+            assert!(parsed(url) == (shown.into(), credentials), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_a_url_does_not_repeat_it() {
+        for url in [
+            "broker:4222",
+            "redis://b",
+            "nats://",
+            "nats://ana:secret@",
+            "nats://@b",
+            "nats://b:0",
+            "nats://b:x",
+            "nats://b:65536",
+            "nats://::1",
+            "nats://[::1",
+            "nats://[::1]7",
+            "nats://ana:secret%@b",
+            "nats://b/room",
+            "nats://b c",
+            "tls://ana:secret@b",
+        ] {
+            let error = BusSettings::parse(url).expect_err(url);
+            assert!(!error.contains("secret@") && !error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_not_shown() {
+        let settings = BusSettings::parse("nats://ana:secret@b").expect("a URL");
+        assert!(!format!("{settings} {settings:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_prefix_is_tokens_with_dots_after_them() {
+        let settings = BusSettings::parse("nats://b").expect("a URL");
+        for prefix in ["tinytcp.room.", "x.", "A-1_b.c."] {
+            assert_eq!(settings.clone().with_prefix(prefix).map(|it| it.prefix), Ok(prefix.into()));
+        }
+        let long = format!("{}.", "x".repeat(PREFIX_LEN_MAX));
+        for prefix in ["", ".", "x", "x..", ".x.", "x.*.", ">.", "a b.", "$SYS.", "x.\n.", &long] {
+            assert!(settings.clone().with_prefix(prefix).is_err(), "{prefix}");
+        }
+    }
+}
