@@ -144,11 +144,9 @@ fn a_killed_server_ends_all_held_connections() {
             .sum::<u64>(),
         8
     );
-    assert_eq!(
-        (run.count("connections.open_last"), run.count("replies.correct")),
-        (0, 8),
-        "{run:?}"
-    );
+    assert_eq!(run.count("connections.open_last"), 0, "{run:?}");
+    // The server logs a message before it sends the reply, so the kill may destroy the last one.
+    assert!((7..=8).contains(&run.count("replies.correct")), "{run:?}");
 }
 
 #[test]
