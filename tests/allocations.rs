@@ -260,8 +260,8 @@ mod echo_and_chat {
 
     #[test]
     fn messages_that_end_by_quiet() {
-        assert_one_at_a_time(echo(), b"hello", b"Server received: hello", 5);
-        assert_one_at_a_time(chat(), b"a message", b"ACK: Received 'a message'", 5);
+        assert_one_at_a_time(echo(), b"hello", b"Server received: hello", 2);
+        assert_one_at_a_time(chat(), b"a message", b"ACK: Received 'a message'", 2);
     }
 
     #[test]
@@ -349,6 +349,7 @@ fn half_a_message_holds_its_own_length_and_returns_it() {
         expect(stream, &mut buf, &line);
     }
     let answered = held();
+    drop((streams, last));
     handle.stop();
     running.join().expect("the server does not panic").expect("the server does not fail");
     let sent = CONNECTIONS * half.len();
