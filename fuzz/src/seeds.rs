@@ -74,7 +74,7 @@ fn header((bytes, number): (&&[u8], usize)) -> Seed {
 
 /// What brokers send.
 const BROKERS: [&[u8]; 5] = [
-    b"INFO {\"server_id\":\"N\",\"version\":\"2.9.10\",\"max_payload\":1048576,\"headers\":true} \r\n\
+    b"INFO {\"server_id\":\"N\",\"max_payload\":1048576,\"headers\":true} \r\n\
       PING\r\nPONG\r\n+OK\r\n",
     b"MSG tinytcp.room.tea 7 28\r\ntinytcp1 0123456789abcdef a b\r\nMSG a 1 re 2\r\n\r\n\r\n",
     b"HMSG a 9 12 17\r\nNATS/1.0\r\n\r\nhello\r\nHMSG a 9 re 12 12\r\nNATS/1.0\r\n\r\n\r\n",
