@@ -63,9 +63,12 @@
 //!    allowance     whether the message rate of its address delays it
 //!    memory        what it holds between turns, and how an eviction frees it
 //!  bus/          the rooms that servers share through a broker: the conversation, without I/O
-//!  address_limits/  what each address has used of its limits; token_bucket: rates
+//!  address_limits/  what each address has used of its limits
 //!  protocol/     text, binary, echo, chat: bytes in, bytes out; no I/O, no clock of its own;
 //!                admin, agent: the state of the server over HTTP, and for haproxy
+//!  rooms/        ring: the log of a room; seat: a member's place and cursor; no I/O, no clock
+//!    room          the members, and the wave that wakes them; words: what a message may contain
+//!    speakers      the rate of messages per connection; relay: what a bus carries elsewhere
 //!  queues/       run_queue, deadlines: which connection is next
 //!  logging/      activity: the log of connections and messages; throttle: one warning per second
 //!  os/           system: the seam to the operating system; kernel: its implementation with mio;
@@ -75,7 +78,7 @@
 //!  wire/         line, frame, nats, telnet, tls, http, proxy: pure functions from bytes to items
 //!  buffers/      block, buffer, pool: queues of bytes, and the pool that lends their storage
 //!  metrics/      the names and values of the state: the line of STATUS, JSON, Prometheus
-//!  limits, close_reason, status, display
+//!  limits, close_reason, status, display, token_bucket
 //! ```
 //!
 //! # Where something new goes
@@ -93,6 +96,8 @@
 //! | warning | `log::warn!`, with a `logging/throttle` |
 //! | setting that a reload changes | [`Settings`](limits::Settings), and `EventLoop::reload` |
 //! | path of the admin listener | `protocol/admin` |
+//! | command about rooms | `protocol/room_commands`, and the tables of `text`, `binary` and `chat` |
+//! | rule of rooms, such as a limit | [`Rooms`](rooms::Rooms) |
 //! | request from another thread | [`Mail`](os::mailbox::Mail), and `EventLoop::read_mail` |
 //! | system call | [`System`](os::system::System) or [`Socket`](os::system::Socket) |
 //! | flag | `Arguments` of the program, and its page in `docs/` |
@@ -115,9 +120,11 @@ pub mod metrics;
 pub mod os;
 pub mod protocol;
 pub mod queues;
+pub mod rooms;
 pub mod server;
 pub mod status;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tls;
+pub mod token_bucket;
 pub mod wire;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::buffers::pool::BLOCK_LEN;
 
-/// The limits on the length of messages, on memory, and per address.
+/// The limits on the length of messages, on memory, per address, and on rooms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -26,6 +26,18 @@ pub struct Limits {
     /// `None` is no limit. The messages of one read count together, and beyond the rate nothing is
     /// read.
     pub address_message_rate_max: Option<u32>,
+    /// The rooms that exist at a time. A room exists while it has members.
+    pub rooms_max: usize,
+    /// The members that one room may have here.
+    pub room_members_max: usize,
+    /// The bytes of storage that the log of one room may take: a member that is further behind
+    /// misses messages.
+    pub room_memory_bytes_max: usize,
+    /// The longest text of a message to a room, in bytes.
+    pub say_bytes_max: u32,
+    /// The messages per second that one connection may say to a room, and as many at once; `None`
+    /// is no limit. Those beyond the rate are refused.
+    pub say_rate_max: Option<u32>,
 }
 
 impl Limits {
@@ -35,6 +47,13 @@ impl Limits {
     /// The smallest value of [`Limits::memory_bytes_max`]. With less, not even one connection could
     /// work.
     pub const MEMORY_BYTES_MIN: usize = 1 << 20;
+    /// The largest value of [`Limits::rooms_max`].
+    pub const ROOMS_MAX: usize = (1 << 12) - 1;
+    /// The largest value of [`Limits::room_members_max`].
+    pub const ROOM_MEMBERS_MAX: usize = 1 << 20;
+    /// The largest value of [`Limits::say_bytes_max`]. A message must fit the output of a member
+    /// below the low-water mark.
+    pub const SAY_BYTES_MAX: u32 = 8 << 10;
 }
 
 impl Limits {
@@ -80,6 +99,41 @@ impl Limits {
         self
     }
 
+    /// Sets [`Limits::rooms_max`].
+    #[must_use]
+    pub const fn with_rooms_max(mut self, count: usize) -> Self {
+        self.rooms_max = count;
+        self
+    }
+
+    /// Sets [`Limits::room_members_max`].
+    #[must_use]
+    pub const fn with_room_members_max(mut self, count: usize) -> Self {
+        self.room_members_max = count;
+        self
+    }
+
+    /// Sets [`Limits::room_memory_bytes_max`].
+    #[must_use]
+    pub const fn with_room_memory_bytes_max(mut self, count: usize) -> Self {
+        self.room_memory_bytes_max = count;
+        self
+    }
+
+    /// Sets [`Limits::say_bytes_max`].
+    #[must_use]
+    pub const fn with_say_bytes_max(mut self, count: u32) -> Self {
+        self.say_bytes_max = count;
+        self
+    }
+
+    /// Sets [`Limits::say_rate_max`].
+    #[must_use]
+    pub const fn with_say_rate_max(mut self, per_second: Option<u32>) -> Self {
+        self.say_rate_max = per_second;
+        self
+    }
+
     /// Returns the limits, clamped to the range that the server supports.
     #[must_use]
     pub fn clamped(self) -> Self {
@@ -87,6 +141,9 @@ impl Limits {
             line_bytes_max: self.line_bytes_max.min(Self::MESSAGE_BYTES_MAX),
             frame_bytes_max: self.frame_bytes_max.min(Self::MESSAGE_BYTES_MAX),
             memory_bytes_max: self.memory_bytes_max.max(Self::MEMORY_BYTES_MIN),
+            rooms_max: self.rooms_max.min(Self::ROOMS_MAX),
+            room_members_max: self.room_members_max.min(Self::ROOM_MEMBERS_MAX),
+            say_bytes_max: self.say_bytes_max.min(Self::SAY_BYTES_MAX),
             ..self
         }
     }
@@ -101,6 +158,11 @@ impl Default for Limits {
             address_connections_max: None,
             address_accept_rate_max: None,
             address_message_rate_max: None,
+            rooms_max: 64,
+            room_members_max: 100_000,
+            room_memory_bytes_max: 1 << 20,
+            say_bytes_max: 4 << 10,
+            say_rate_max: Some(100),
         }
     }
 }
@@ -115,6 +177,7 @@ pub const HIGH_WATER_BYTES: usize = BLOCK_LEN - 4096;
 /// The low-water mark: backpressure ends when at most this many bytes of answers wait.
 pub const LOW_WATER_BYTES: usize = BLOCK_LEN / 4;
 
+const _: () = assert!(2 * Limits::SAY_BYTES_MAX as usize <= LOW_WATER_BYTES);
 const _: () = assert!(LOW_WATER_BYTES < HIGH_WATER_BYTES && HIGH_WATER_BYTES < BLOCK_LEN);
 
 /// The timeouts of a connection; `None` is no timeout.

@@ -216,6 +216,24 @@ pub struct ListenerStatus {
     pub counters: Counters,
 }
 
+/// The counters and gauges of the rooms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RoomStatus {
+    /// The rooms that exist.
+    pub rooms: usize,
+    /// The members of all rooms.
+    pub members: usize,
+    /// Messages that connections of this server have said.
+    pub said: u64,
+    /// Messages that were appended to the output of a member: once for each member.
+    pub delivered: u64,
+    /// Messages that a member was too slow for: once for each member.
+    pub missed: u64,
+    /// Messages that were refused because their connection had said too many.
+    pub too_fast: u64,
+}
+
 /// The state of a server. Counters count since its start and are always up to date; gauges are
 /// those of the start of the present round.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,6 +265,8 @@ pub struct Status {
     /// Connections that the limits per address did not count, because the table of addresses was
     /// full.
     pub address_overflows: u64,
+    /// The rooms.
+    pub rooms: RoomStatus,
     /// Connections that wait for their turn.
     pub ready: usize,
     /// Bytes that the buffers of all connections hold together.
@@ -288,6 +308,7 @@ impl Status {
             accept_pauses: 0,
             is_accepting_paused: false,
             address_overflows: 0,
+            rooms: RoomStatus::default(),
             ready: 0,
             held_bytes: 0,
             held_bytes_most: 0,

@@ -20,8 +20,6 @@
 //! buckets is as good as none, and makes room for another one. When there is no room, further
 //! addresses are not limited: a full table must not lock out a client.
 
-mod token_bucket;
-
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -30,7 +28,7 @@ use crate::limits::Limits;
 use crate::logging::throttle::Throttle;
 use crate::os::moment::Moment;
 use crate::os::peer::{Network, Peer, PeerAddr};
-use token_bucket::{Rate, TokenBucket};
+use crate::token_bucket::{Rate, TokenBucket};
 
 /// How many addresses the table remembers. The table takes 3.2 MB. It can double once, because the
 /// places of removed entries are not always free at once.

@@ -1,6 +1,6 @@
 //! The state of a connection, for tests and for programs that embed the loop.
 
-use super::{Allowance, Connection, Phase, ReadState, Stopping};
+use super::{Allowance, Connection, Pending, Phase, ReadState, Stopping};
 use crate::os::system::Socket;
 
 /// The state of one connection. It is read-only.
@@ -17,6 +17,8 @@ pub struct Inspection {
     /// True if the input may hold a complete message that was not run, or the session has more to
     /// send unasked.
     pub is_runnable: bool,
+    /// True if the session has messages of a room to send, once the output is low.
+    pub has_news: bool,
     /// True if backpressure stops reading and running.
     pub is_paused: bool,
     /// True if it reads nothing because its address has sent too many messages.
@@ -46,7 +48,8 @@ impl<S: Socket> Connection<S> {
             is_readable: self.is_readable(),
             is_writable: self.writable,
             input_ended: self.read_state == ReadState::Ended,
-            is_runnable: self.runnable,
+            is_runnable: self.pending == Pending::Messages,
+            has_news: self.pending == Pending::News,
             is_paused: self.backpressure,
             is_delayed: self.allowance == Allowance::Delayed,
             reads_no_more: self.stopping == Stopping::Read,

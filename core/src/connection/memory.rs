@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Connection, Phase, Shared, Turn};
+use super::{Connection, Pending, Phase, Shared, Turn};
 use crate::close_reason::CloseReason;
 use crate::os::moment::Moment;
 use crate::os::system::Socket;
@@ -36,7 +36,7 @@ impl<S: Socket> Connection<S> {
             return Turn::Close(CloseReason::MemoryLimit);
         }
         let moved = self.run_and_flush(shared).and_then(|()| {
-            if !self.input.is_empty() && !self.runnable {
+            if !self.input.is_empty() && self.pending != Pending::Messages {
                 self.refuse(shared);
             }
             self.run_and_flush(shared)

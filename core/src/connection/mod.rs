@@ -58,7 +58,7 @@ use crate::queues::run_queue::{Class, Demand};
 pub use allowance::Allowance;
 use opening::NoSession;
 pub use shared::{Shared, TURN_BYTES_MAX, Turn};
-use state::Stopping;
+use state::{Pending, Stopping};
 pub use state::{Phase, ReadState};
 
 /// One connection.
@@ -82,9 +82,8 @@ pub struct Connection<S> {
     read_state: ReadState,
     /// Remembered write readiness: false only after a write that returned `WouldBlock`.
     writable: bool,
-    /// True if the session must be called: the input may hold a complete message, or the session
-    /// has more to send unasked. False in the later phases.
-    runnable: bool,
+    /// What the session must be called for; nothing in the later phases.
+    pending: Pending,
     /// True from when the output reaches the high-water mark until it is at the low-water mark.
     backpressure: bool,
     /// True once the activity log has shown the connection as opened.
@@ -148,7 +147,7 @@ impl<S: Socket> Connection<S> {
             stopping: Stopping::No,
             read_state: ReadState::Empty,
             writable: true,
-            runnable: false,
+            pending: Pending::Nothing,
             backpressure: false,
             announced: false,
             ends_messages_by_quiet: false,
@@ -181,6 +180,14 @@ impl<S: Socket> Connection<S> {
     /// Remembers that there may be more to read than events have reported.
     const fn read_to_end(&mut self) {
         self.remember(Readiness { readable: true, writable: false, read_to_end: true });
+    }
+
+    /// Notes that the room of the connection has a new message. Nothing else happens before its
+    /// next turn.
+    pub fn note_news(&mut self) {
+        if self.phase == Phase::Open && self.pending == Pending::Nothing {
+            self.pending = Pending::News;
+        }
     }
 
     /// Rejects a connection that was accepted over the limit of `reason`: replaces its greeting by
@@ -234,7 +241,7 @@ impl<S: Socket> Connection<S> {
     /// ```text
     ///   backpressure                  =>  output > low-water mark
     ///   Open, output >= high-water    =>  backpressure
-    ///   not Open                      =>  not runnable, no incomplete message
+    ///   not Open                      =>  nothing pending, no incomplete message
     ///   Opening                       =>  no output held
     ///   Flushing, Lingering           =>  no input held
     ///   Lingering                     =>  no output held
@@ -250,7 +257,7 @@ impl<S: Socket> Connection<S> {
             !is_open || self.output.len() < HIGH_WATER_BYTES || self.backpressure,
             "no backpressure with a full output"
         );
-        debug_assert!(is_open || !self.runnable, "runnable and not open");
+        debug_assert!(is_open || self.pending == Pending::Nothing, "runnable and not open");
         debug_assert!(is_open || !self.has_incomplete_message(), "a message and not open");
         debug_assert!(
             !matches!(self.phase, Phase::Flushing(_) | Phase::Lingering(_))
@@ -319,9 +326,14 @@ impl<S: Socket> Connection<S> {
     }
 
     /// Under backpressure the session is called only for a frame whose length is known, to see
-    /// whether it is complete. A session runs no message while the output is full.
+    /// whether it is complete. A session runs no message while the output is full, and sends no
+    /// messages of its room before the output is low: its own requests go first.
     fn wants_advance(&self) -> bool {
-        self.runnable && (!self.backpressure || self.complete_len > 0)
+        match self.pending {
+            Pending::Nothing => false,
+            Pending::News => self.output.len() < LOW_WATER_BYTES,
+            Pending::Messages => !self.backpressure || self.complete_len > 0,
+        }
     }
 
     /// True if the connection reads now.
@@ -334,7 +346,7 @@ impl<S: Socket> Connection<S> {
     /// whole frame before it reads any answer.
     fn wants_read(&self) -> bool {
         self.is_readable()
-            && (!self.runnable || self.input.is_empty())
+            && (self.pending != Pending::Messages || self.input.is_empty())
             && self.phase == Phase::Open
             && self.stopping != Stopping::Read
             && (!self.backpressure || self.input.len() < self.complete_len as usize)
@@ -384,6 +396,7 @@ impl<S: Socket> Connection<S> {
     pub fn close(&mut self, reason: CloseReason, shared: &mut Shared) -> Summary {
         self.input.release(&mut shared.pool);
         self.output.release(&mut shared.pool);
+        self.leave_room(shared);
         if self.allowance.is_limited() {
             shared.address_limits.leave(&self.peer, shared.clock.now());
         }

@@ -6,7 +6,7 @@
 
 use std::io;
 
-use super::{Connection, Phase, ReadState, Shared, Stopping, Turn};
+use super::{Connection, Pending, Phase, ReadState, Shared, Stopping, Turn};
 use crate::close_reason::CloseReason;
 use crate::os::peer::{Peer, PeerAddr};
 use crate::os::system::Socket;
@@ -80,12 +80,12 @@ impl<S: Socket> Connection<S> {
     /// Opens the connection, whose peer is known: creates its session. The greeting is then in the
     /// output and not yet sent.
     pub fn open(&mut self, protocol: &dyn Protocol, shared: &mut Shared) {
-        let accepted = Accepted::new(self.peer, shared.turn_of, shared.status.limits);
+        let accepted = Accepted::new(self.peer, shared.turn_of.number(), shared.status.limits);
         self.session = protocol.session(&accepted);
         self.ends_messages_by_quiet = protocol.ends_messages_by_quiet();
         self.phase = Phase::Open;
         // A session may send something unasked, so it is called once without input.
-        self.runnable = true;
+        self.pending = Pending::Messages;
         // The greeting has the whole write timeout, however long the header took.
         self.last_sent = shared.clock.now();
         self.session.greet(&mut Output::new(&mut self.output, &mut shared.pool));

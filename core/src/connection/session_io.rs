@@ -1,7 +1,7 @@
 //! The moves between the buffers of a connection and its session: which messages are run, and when
 //! the conversation is over.
 
-use super::{Connection, Phase, ReadState, Shared, Stopping};
+use super::{Connection, Pending, Phase, ReadState, Shared, Stopping};
 use crate::close_reason::CloseReason;
 use crate::limits::HIGH_WATER_BYTES;
 use crate::os::moment::Moment;
@@ -18,12 +18,16 @@ impl<S: Socket> Connection<S> {
         }
         let now = shared.clock.now();
         let waiting_len = self.output.len();
-        let (consumed, step, ended) = self.with_session(shared, |session, input, context| {
+        let (consumed, step, ended, has_news) = self.with_session(shared, |session, input, context| {
             let (consumed, step) = session.advance(input, context);
-            (consumed, step, context.has_ended_a_message())
+            (consumed, step, context.has_ended_a_message(), context.has_news())
         });
         self.input.consume(consumed);
-        self.runnable = step == Step::Paused;
+        self.pending = match step {
+            Step::Paused => Pending::Messages,
+            _ if has_news => Pending::News,
+            _ => Pending::Nothing,
+        };
         self.complete_len = 0;
         match step {
             Step::Done | Step::Paused => self.message_began = Moment::NEVER,
@@ -37,7 +41,7 @@ impl<S: Socket> Connection<S> {
             }
             Step::Close(reason) => self.begin_flushing(reason, shared),
         }
-        consumed > 0 || step != Step::Paused || self.output.len() > waiting_len
+        consumed > 0 || self.pending == Pending::Nothing || self.output.len() > waiting_len
     }
 
     /// True if the first bytes of the connection are a TLS handshake and this protocol does not
@@ -63,10 +67,10 @@ impl<S: Socket> Connection<S> {
     /// server stops and all that had arrived is answered. Returns true if it ended.
     pub(super) fn end_if_over(&mut self, shared: &mut Shared) -> bool {
         // A session that sends unasked stays open after the end of input, but not after a stop.
-        let is_all_run = !self.runnable || self.input.is_empty();
+        let is_all_run = self.pending != Pending::Messages || self.input.is_empty();
         let has_ended = self.read_state == ReadState::Ended;
         let is_over = match self.stopping {
-            Stopping::No => has_ended && !self.runnable,
+            Stopping::No => has_ended && self.pending != Pending::Messages,
             Stopping::Reading => !self.is_readable() && is_all_run,
             Stopping::Read => is_all_run,
         };
@@ -98,11 +102,11 @@ impl<S: Socket> Connection<S> {
         shared: &mut Shared,
         call: impl FnOnce(&mut dyn Session, &[u8], &mut Context<'_>) -> T,
     ) -> T {
-        let Shared { pool, clock, activity, status, turn_of, address_limits, .. } = shared;
+        let Shared { pool, clock, activity, status, turn_of, address_limits, rooms, .. } = shared;
         let now = clock.now();
         let connection = ConnectionInfo {
             peer: self.peer,
-            number: *turn_of,
+            token: *turn_of,
             opened: self.opened,
             received_bytes: self.received_bytes,
             sent_bytes: self.sent_bytes,
@@ -110,7 +114,7 @@ impl<S: Socket> Connection<S> {
         };
         let was_empty = self.output.is_empty();
         let mut context =
-            Context::new(Output::new(&mut self.output, pool), clock, activity, &connection, status);
+            Context::new(Output::new(&mut self.output, pool), clock, activity, &connection, status, rooms);
         let result = call(self.session.as_mut(), self.input.bytes(), &mut context);
         let messages = context.messages();
         self.messages += messages;
@@ -132,10 +136,16 @@ impl<S: Socket> Connection<S> {
         self.begin_flushing(reason, shared);
     }
 
+    /// Takes the connection out of its room. It must be its turn.
+    pub(super) fn leave_room(&mut self, shared: &mut Shared) {
+        shared.rooms.forget(shared.turn_of, &mut self.session.take_seat());
+    }
+
     /// Begins the phase `Flushing`: no more messages are run, and waiting answers are still sent.
     pub(super) fn begin_flushing(&mut self, reason: CloseReason, shared: &mut Shared) {
         self.phase = Phase::Flushing(reason);
-        self.runnable = false;
+        self.pending = Pending::Nothing;
+        self.leave_room(shared);
         self.message_began = Moment::NEVER;
         self.last_sent = shared.clock.now();
         self.input.release(&mut shared.pool);

@@ -6,6 +6,8 @@ use crate::close_reason::CloseReason;
 use crate::limits::Timeouts;
 use crate::logging::activity::Activity;
 use crate::os::clock::Clock;
+use crate::os::table::Token;
+use crate::rooms::Rooms;
 use crate::status::Status;
 
 /// How many bytes a connection may read and write in one turn: a full read, and half as many bytes
@@ -21,9 +23,9 @@ pub struct Shared {
     pub pool: Pool,
     /// The state of the server. Every byte and message is counted here as it moves.
     pub status: Status,
-    /// The number of the connection that has its turn: see
+    /// The connection that has its turn. Its number is that of
     /// [`Context::number`](crate::protocol::Context::number).
-    pub turn_of: u64,
+    pub turn_of: Token,
     /// Bytes received and sent since the start. The difference over a turn is the work of the turn.
     pub moved_bytes: u64,
     /// The most bytes that one read may return, never 0. A turn that has moved as many is over.
@@ -36,6 +38,8 @@ pub struct Shared {
     pub timeouts: Timeouts,
     /// What each address has used of the limits per address.
     pub address_limits: AddressLimits,
+    /// The rooms, and the connections in them.
+    pub rooms: Rooms,
 }
 
 /// The result of a turn.

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::{Connection, Phase, ReadState, Shared};
+use super::{Connection, Pending, Phase, ReadState, Shared};
 use crate::buffers::pool::BLOCK_LEN;
 use crate::close_reason::CloseReason;
 use crate::limits::{LOW_WATER_BYTES, write_time};
@@ -68,8 +68,9 @@ impl<S: Socket> Connection<S> {
         }
         let Some(count) = self.receive_input(shared)? else { return Ok(false) };
         self.count_received(count, shared);
-        self.runnable |=
-            self.read_state != ReadState::Ended && self.input.len() >= self.complete_len as usize;
+        if self.read_state != ReadState::Ended && self.input.len() >= self.complete_len as usize {
+            self.pending = Pending::Messages;
+        }
         Ok(true)
     }
 

@@ -33,6 +33,17 @@ pub enum ReadState {
     Ended,
 }
 
+/// What the session must be called for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pending {
+    /// Nothing, until bytes arrive.
+    Nothing,
+    /// Messages of a room, once the output is below the low-water mark.
+    News,
+    /// The input may hold a complete message, or the session has more to send unasked.
+    Messages,
+}
+
 /// The progress of a server shutdown for this connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopping {

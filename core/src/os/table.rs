@@ -44,7 +44,7 @@ impl Token {
         self.0 & KEY_MASK
     }
 
-    const fn new(key: usize, generation: Generation) -> Self {
+    pub(crate) const fn new(key: usize, generation: Generation) -> Self {
         Self((generation as usize) << KEY_BITS | key)
     }
 

@@ -9,6 +9,8 @@ use crate::logging::activity::Activity;
 use crate::os::clock::Clock;
 use crate::os::moment::Moment;
 use crate::os::peer::{Peer, PeerAddr};
+use crate::os::table::Token;
+use crate::rooms::{Rooms, Seat};
 use crate::status::Status;
 
 /// A new connection, for which a protocol creates a session.
@@ -55,7 +57,7 @@ impl Accepted {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectionInfo {
     pub peer: Peer,
-    pub number: u64,
+    pub token: Token,
     pub opened: Moment,
     pub received_bytes: u64,
     pub sent_bytes: u64,
@@ -71,6 +73,10 @@ pub struct Context<'a> {
     activity: &'a mut Activity,
     connection: &'a ConnectionInfo,
     status: &'a Status,
+    pub(super) rooms: &'a mut Rooms,
+    /// The place of the connection in a room, which its session lends for the call.
+    pub(super) seat: Seat,
+    has_news: bool,
     messages: u64,
     ended: bool,
 }
@@ -83,8 +89,21 @@ impl<'a> Context<'a> {
         activity: &'a mut Activity,
         connection: &'a ConnectionInfo,
         status: &'a Status,
+        rooms: &'a mut Rooms,
     ) -> Self {
-        Self { output, clock, activity, connection, status, messages: 0, ended: false }
+        let seat = Seat::nowhere();
+        Self {
+            output,
+            clock,
+            activity,
+            connection,
+            status,
+            rooms,
+            seat,
+            has_news: false,
+            messages: 0,
+            ended: false,
+        }
     }
 
     /// The output, to which answers are appended.
@@ -126,7 +145,7 @@ impl<'a> Context<'a> {
     /// wraps around after 4 billion.
     #[must_use]
     pub const fn number(&self) -> u64 {
-        self.connection.number
+        self.connection.token.number()
     }
 
     /// The time since the connection was accepted.
@@ -186,6 +205,11 @@ impl<'a> Context<'a> {
     /// line: the next byte begins a message.
     pub const fn message_ended(&mut self) {
         self.ended = true;
+    }
+
+    /// True if messages of the room wait until the output is low.
+    pub(crate) const fn has_news(&self) -> bool {
+        self.has_news
     }
 
     /// The messages received in this call.

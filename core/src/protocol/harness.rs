@@ -16,6 +16,8 @@ use crate::metrics::line;
 use crate::os::clock::{Clock, Reading};
 use crate::os::moment::Moment;
 use crate::os::peer::Peer;
+use crate::os::table::Token;
+use crate::rooms::Rooms;
 use crate::status::Status;
 
 /// The answers of a session, and the reason of its end.
@@ -61,6 +63,7 @@ pub struct SessionHarness {
     clock: Clock,
     activity: Activity,
     status: Status,
+    rooms: Rooms,
     /// The bytes that the session has consumed.
     consumed_bytes: u64,
     /// The bytes of all answers.
@@ -93,7 +96,7 @@ impl SessionHarness {
         let clock = clock();
         let message_max = limits.line_bytes_max.max(limits.frame_bytes_max) as usize;
         Self {
-            session: protocol.session(&Accepted::new(peer(), NUMBER, *limits)),
+            session: protocol.session(&Accepted::new(peer(), 1, *limits)),
             ends_messages_by_quiet: protocol.ends_messages_by_quiet(),
             input: Vec::new(),
             complete_len: 0,
@@ -101,6 +104,7 @@ impl SessionHarness {
             output_max: HIGH_WATER_BYTES + message_max.max(line::LEN_MAX) + ANSWER_OVERHEAD_BYTES,
             pool: Pool::new(limits.memory_bytes_max),
             status: Status::new(&[protocol.name()], *limits, 1, clock.wall()),
+            rooms: Rooms::new(limits),
             clock,
             activity: Activity::new(None, vec![protocol.name()]),
             consumed_bytes: 0,
@@ -231,6 +235,7 @@ impl SessionHarness {
                 &mut self.activity,
                 &connection,
                 &self.status,
+                &mut self.rooms,
             );
             let (consumed, _) = self.session.advance(rest, &mut context);
             messages += context.messages();
@@ -275,7 +280,7 @@ impl SessionHarness {
         let connection = self.connection();
         let output = Output::new(&mut self.output, &mut self.pool);
         let mut context =
-            Context::new(output, &mut self.clock, &mut self.activity, &connection, &self.status);
+            Context::new(output, &mut self.clock, &mut self.activity, &connection, &self.status, &mut self.rooms);
         let result = call(self.session.as_mut(), &self.input, &mut context);
         self.has_ended_a_message = context.has_ended_a_message();
         self.messages += context.messages();
@@ -292,7 +297,7 @@ impl SessionHarness {
     fn connection(&self) -> ConnectionInfo {
         ConnectionInfo {
             peer: peer(),
-            number: NUMBER,
+            token: Token::new(0, 1),
             opened: self.clock.now(),
             received_bytes: self.consumed_bytes + self.input.len() as u64,
             sent_bytes: self.sent_bytes,
@@ -313,9 +318,6 @@ impl SessionHarness {
         self.output.release(&mut self.pool);
     }
 }
-
-/// The number of the connection.
-const NUMBER: u64 = 1;
 
 fn peer() -> Peer {
     Peer::new(([127, 0, 0, 1], 1).into(), 0)

@@ -34,6 +34,7 @@ pub mod chat;
 pub mod command;
 mod command_table;
 mod context;
+mod room_context;
 #[cfg(test)]
 mod conversations;
 pub mod echo;
@@ -48,6 +49,7 @@ pub mod text;
 use std::sync::Arc;
 
 use crate::close_reason::CloseReason;
+use crate::rooms::Seat;
 use crate::wire::line::LineDecoder;
 pub(crate) use context::ConnectionInfo;
 pub use context::{Accepted, Context};
@@ -147,6 +149,13 @@ pub trait Session: Send {
     /// [`tls::is_handshake`]: crate::wire::tls::is_handshake
     fn may_begin_as_tls(&self) -> bool {
         false
+    }
+
+    /// Takes the place of the connection in a room from the session, because the conversation is
+    /// over. A session that lends its seat to the context must return it here.
+    #[doc(hidden)]
+    fn take_seat(&mut self) -> Seat {
+        Seat::nowhere()
     }
 
     /// Appends the farewell of the protocol when the server ends the conversation; by default

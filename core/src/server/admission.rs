@@ -35,7 +35,7 @@ impl<S: System> EventLoop<S> {
             return self.acceptor.note_lost(what, &error, now, &mut self.shared.status);
         }
         let peer = Peer::new(addr, listener);
-        self.shared.turn_of = token.number();
+        self.shared.turn_of = token;
         let is_full = self.acceptor.is_full(listener, self.table.len(), now);
         self.shared.status.count(peer.listener(), |counters| counters.accepted += 1);
         self.table.insert(Connection::new(socket, peer, &self.shared));

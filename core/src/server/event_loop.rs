@@ -56,6 +56,7 @@ use crate::os::system::{Event, System};
 use crate::os::table::{Table, Token};
 use crate::queues::deadlines::Deadlines;
 use crate::queues::run_queue::{Class, RunQueue};
+use crate::rooms::Rooms;
 use crate::status::{State, Status};
 
 /// The event loop of a server, on any implementation of [`System`].
@@ -114,13 +115,14 @@ impl<S: System> EventLoop<S> {
             shared: Shared {
                 pool: Pool::new(limits.memory_bytes_max),
                 status,
-                turn_of: 0,
+                turn_of: Token::from_usize(0),
                 moved_bytes: 0,
                 read_bytes_max: usize::MAX,
                 clock,
                 activity,
                 timeouts: config.timeouts,
                 address_limits: AddressLimits::new(&limits),
+                rooms: Rooms::new(&limits),
             },
             acceptor: Acceptor::new(services, config),
             newcomers: Newcomers::default(),
@@ -158,6 +160,7 @@ impl<S: System> EventLoop<S> {
         self.read_mail();
         self.accept();
         self.run_ready();
+        self.tell_news();
         self.continue_eviction();
         self.expire();
         self.shut_down();
@@ -205,10 +208,11 @@ impl<S: System> EventLoop<S> {
     /// Updates the gauges. When the wait did not sleep, the time between two clock readings is the
     /// length of a round.
     fn update_gauges(&mut self, timeout: Option<Duration>, before: Moment) {
-        let Shared { status, clock, pool, address_limits, .. } = &mut self.shared;
+        let Shared { status, clock, pool, address_limits, rooms, .. } = &mut self.shared;
         status.connections_counted = self.acceptor.counted(self.table.len());
         status.is_accepting_paused = self.acceptor.is_paused();
         status.address_overflows = address_limits.overflows();
+        status.rooms = *rooms.status();
         status.uptime = clock.now().since(Moment::START);
         status.ready = self.run_queue.len();
         status.held_bytes = pool.lent_bytes();
@@ -241,12 +245,13 @@ impl<S: System> EventLoop<S> {
     fn reload(&mut self, settings: &Settings) {
         let limits = settings.limits.clamped();
         self.acceptor.set_limits(settings);
-        let Shared { pool, status, activity, timeouts, address_limits, .. } = &mut self.shared;
+        let Shared { pool, status, activity, timeouts, address_limits, rooms, .. } = &mut self.shared;
         (status.connections_max, status.limits) = (settings.connections_max, limits);
         activity.set_limits(settings.activity_lines_max, settings.activity_shows_messages);
         pool.set_memory_max(limits.memory_bytes_max);
         *timeouts = settings.timeouts;
         address_limits.set_limits(&limits);
+        rooms.set_limits(&limits);
         self.count_addresses();
         // A deadline that comes later now is found when its entry falls due.
         for (token, connection) in self.table.iter() {
@@ -294,7 +299,11 @@ impl<S: System> EventLoop<S> {
     fn timeout(&mut self) -> Option<Duration> {
         let now = self.shared.clock.now();
         let observation = now.deadline(self.observer.observe(&self.shared.status));
-        if !self.run_queue.is_empty() || self.acceptor.is_ready(now) || self.eviction.is_active() {
+        let has_work = !self.run_queue.is_empty()
+            || self.acceptor.is_ready(now)
+            || self.shared.rooms.has_wave()
+            || self.eviction.is_active();
+        if has_work {
             return Some(Duration::ZERO);
         }
         let deadline = self
@@ -325,11 +334,30 @@ impl<S: System> EventLoop<S> {
         }
     }
 
+    /// Runs the turns of members of rooms that were not told the last messages, within the budget
+    /// of the round. The wave goes on in the next round.
+    fn tell_news(&mut self) {
+        let before = self.shared.moved_bytes;
+        for _ in 0..turn_budget::TOLD_MAX {
+            if self.shared.moved_bytes - before
+                >= self.budget.round_bytes_max(self.shared.clock.now())
+                || !self.shared.rooms.has_wave()
+            {
+                break;
+            }
+            let Some(token) = self.shared.rooms.wake_next() else { continue };
+            if let Some(connection) = self.table.get_mut(token) {
+                connection.note_news();
+                self.drive(token);
+            }
+        }
+    }
+
     /// Runs the turn of one connection.
     pub(super) fn drive(&mut self, token: Token) {
         let now = self.shared.clock.now();
         self.shared.read_bytes_max = self.budget.read_bytes_max(now);
-        self.shared.turn_of = token.number();
+        self.shared.turn_of = token;
         let Some(connection) = self.table.get_mut(token) else { return };
         let before = self.shared.moved_bytes;
         let turn = connection.drive(&mut self.shared);
@@ -381,7 +409,7 @@ impl<S: System> EventLoop<S> {
         let Some(token) = self.eviction.next(&self.table, &mut self.shared.pool, now) else {
             return false;
         };
-        self.shared.turn_of = token.number();
+        self.shared.turn_of = token;
         if let Some(connection) = self.table.get_mut(token) {
             let turn = connection.shed_memory(&mut self.shared);
             self.finish_turn(token, turn);
@@ -414,6 +442,7 @@ impl<S: System> EventLoop<S> {
     pub(super) fn close(&mut self, token: Token, reason: CloseReason) {
         let Some(mut connection) = self.table.remove(token) else { return };
         self.deadlines.remove(token.key());
+        self.shared.turn_of = token;
         let summary = connection.close(reason, &mut self.shared);
         let listener = connection.peer().listener();
         self.shared.status.count(listener, |counters| counters.closed[reason as usize] += 1);

@@ -5,6 +5,7 @@
 //! | turns | 128, or until 1 MiB is moved | 128, or until 16 KiB are moved |
 //! | bytes of a turn | 96 KiB | 16 KiB |
 //! | bytes of a read | the free room of the buffer | 16 KiB |
+//! | turns of members that are told news | 32, or until 1 MiB is moved | 32, or until 16 KiB |
 //! | expired deadlines | 16 | 16 |
 //! | accepted connections | 8 per listener | 8 per listener |
 //!
@@ -23,6 +24,9 @@ pub(super) const TURNS_MAX: usize = 128;
 /// deadline, and without a bound they would expire in one long round. Public because the simulation
 /// counts rounds by it.
 pub const EXPIRED_MAX: usize = 16;
+
+/// How many members of rooms get a turn in a round because of a new message.
+pub(super) const TOLD_MAX: usize = 32;
 
 /// How many bytes all turns of a round move together while no client is interactive. Eight messages
 /// of 64 KiB and their answers then share one call that waits for events.

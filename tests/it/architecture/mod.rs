@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// Each module of the library and its floor. A module uses its own parts, and modules of lower
 /// floors. A member of the workspace other than `core` counts as one module.
-const FLOORS: [(&str, usize); 20] = [
+const FLOORS: [(&str, usize); 22] = [
     ("limits", 1),
     ("display", 0),
     ("buffers", 0),
@@ -21,6 +21,8 @@ const FLOORS: [(&str, usize); 20] = [
     ("metrics", 4),
     ("os", 4),
     ("queues", 5),
+    ("token_bucket", 5),
+    ("rooms", 6),
     ("logging", 6),
     ("cli", 6),
     ("address_limits", 7),
@@ -35,7 +37,8 @@ const FLOORS: [(&str, usize); 20] = [
 
 /// Where bytes of a peer are handled, no value is unwrapped: what cannot happen is not left to an
 /// `expect`.
-const FLOORS_WITHOUT_EXPECT: [&str; 5] = ["wire", "tls", "bus", "protocol", "connection"];
+const FLOORS_WITHOUT_EXPECT: [&str; 6] =
+    ["wire", "tls", "bus", "protocol", "connection", "rooms"];
 
 /// Words that appear nowhere, and why.
 const FORBIDDEN_WORDS: [(&str, &str); 6] = [

@@ -1,0 +1,111 @@
+//! The part of the context that reaches the rooms.
+
+use std::sync::Arc;
+
+use super::{Context, Output};
+use crate::limits::LOW_WATER_BYTES;
+use crate::rooms::ring::Read;
+use crate::rooms::{Refusal, Seat};
+
+/// Something that a member is told unasked.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum News<'a> {
+    /// A message of another member.
+    Message {
+        /// The name of that member, which holds no blank.
+        name: &'a [u8],
+        /// The text, which holds no control character.
+        text: &'a [u8],
+    },
+    /// The member was too slow for that many messages.
+    Missed(u32),
+}
+
+/// The most bytes that a protocol adds to a name and a text.
+const FRAMING_BYTES_MAX: usize = 16;
+
+impl Context<'_> {
+    /// Takes the seat of the session for this call, and appends the news of its room, below the
+    /// low-water mark. The session takes the seat back at the end of the call.
+    #[inline]
+    pub(super) fn sit(&mut self, seat: Seat, append: impl Fn(&mut Output<'_>, News<'_>)) {
+        self.seat = seat;
+        if seat.is_taken() {
+            self.append_news(append);
+        }
+    }
+
+    fn append_news(&mut self, append: impl Fn(&mut Output<'_>, News<'_>)) {
+        loop {
+            let (news, len) = match self.rooms.read(self.number(), &mut self.seat) {
+                Read::Nothing => break,
+                Read::Message(message) => {
+                    let (name, text) = (message.name(), message.text());
+                    (News::Message { name, text }, message.len())
+                }
+                Read::Missed(count) => (News::Missed(count), 0),
+            };
+            if self.output.len() + len + FRAMING_BYTES_MAX + 10 > LOW_WATER_BYTES {
+                self.has_news = true;
+                break;
+            }
+            append(&mut self.output, news);
+            let missed = if let News::Missed(count) = news { Some(count) } else { None };
+            self.rooms.note_told(&mut self.seat, missed);
+        }
+    }
+
+    /// Joins a room: see [`Rooms::join`](crate::rooms::Rooms::join).
+    pub(super) fn join(&mut self, room: &[u8]) -> Result<(), &'static str> {
+        self.has_news = false;
+        self.rooms.join(self.token(), &mut self.seat, room).map_err(Refusal::token)
+    }
+
+    /// Leaves the room. Returns its name.
+    pub(super) fn leave(&mut self) -> Result<Arc<str>, &'static str> {
+        self.has_news = false;
+        self.rooms.leave(self.token(), &mut self.seat).ok_or(Refusal::NoRoom.token())
+    }
+
+    /// Says a text to the other members of the room. Returns how many there are here.
+    pub(super) fn say(&mut self, text: &[u8]) -> Result<usize, &'static str> {
+        self.rooms.say(self.token(), self.seat, text, self.now()).map_err(Refusal::token)
+    }
+
+    /// Gives the connection a name.
+    pub(super) fn rename(&mut self, name: &[u8]) -> Result<(), &'static str> {
+        self.rooms.rename(self.token(), self.seat, name).map_err(Refusal::token)
+    }
+
+    /// Appends the name of the connection.
+    pub(super) fn append_own_name(&mut self) {
+        self.rooms.append_name(self.number(), &mut self.output);
+    }
+
+    /// Returns the number of members of the room.
+    pub(super) fn member_count(&self) -> Result<usize, &'static str> {
+        self.rooms.len(self.seat).map_err(Refusal::token)
+    }
+
+    /// Appends the names of the members, its own first, at most [`NAMES_MAX`], each after
+    /// `separator`; then dots if there are more.
+    pub(super) fn append_member_names(&mut self, separator: &str) {
+        let own = self.number();
+        let others = self.rooms.members(self.seat).filter(|number| *number != own);
+        let mut listed = 0;
+        for number in std::iter::once(own).chain(others).take(NAMES_MAX) {
+            if listed > 0 {
+                self.output.append(separator.as_bytes());
+            }
+            self.rooms.append_name(number, &mut self.output);
+            listed += 1;
+        }
+        if self.rooms.len(self.seat).is_ok_and(|count| count > listed) {
+            self.output.append(separator.as_bytes());
+            self.output.append(b"...");
+        }
+    }
+}
+
+/// The most names in an answer to a question for the members: about 3 KiB.
+const NAMES_MAX: usize = 100;

@@ -1,0 +1,87 @@
+//! The messages that were said here and that other servers want: the outbox of a bus.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// How many bytes may wait. A bus takes them in each round.
+const BYTES_MAX: usize = 1 << 20;
+
+/// A message that was said here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relayed {
+    /// The name of the room.
+    pub room: Arc<str>,
+    name_len: usize,
+    /// The name, directly followed by the text.
+    bytes: Box<[u8]>,
+}
+
+impl Relayed {
+    /// The name of the member that said it.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        self.bytes.get(..self.name_len).unwrap_or_default()
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn text(&self) -> &[u8] {
+        self.bytes.get(self.name_len..).unwrap_or_default()
+    }
+
+    fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.bytes.len()
+    }
+}
+
+/// The outbox.
+#[derive(Debug, Default)]
+pub(super) struct Relay {
+    is_on: bool,
+    outgoing: VecDeque<Relayed>,
+    held_bytes: usize,
+    overflows: u64,
+    version: u64,
+}
+
+impl Relay {
+    /// Switches it on or off, and discards what waits.
+    pub fn set(&mut self, is_on: bool) {
+        self.is_on = is_on;
+        self.outgoing = VecDeque::new();
+        self.held_bytes = 0;
+    }
+
+    /// Keeps a message while it is on; discards it if too many bytes wait.
+    pub fn note(&mut self, room: &Arc<str>, bytes: &[u8], name_len: usize) {
+        if !self.is_on {
+            return;
+        }
+        let message = Relayed { room: Arc::clone(room), name_len, bytes: bytes.into() };
+        if self.held_bytes + message.held_bytes() > BYTES_MAX {
+            self.overflows += 1;
+            return;
+        }
+        self.held_bytes += message.held_bytes();
+        self.outgoing.push_back(message);
+    }
+
+    /// Returns what waits, and keeps none of it.
+    pub fn take(&mut self) -> impl Iterator<Item = Relayed> + '_ {
+        self.held_bytes = 0;
+        self.outgoing.drain(..)
+    }
+
+    pub const fn overflows(&self) -> u64 {
+        self.overflows
+    }
+
+    /// Notes that a room was opened or removed.
+    pub const fn note_change(&mut self) {
+        self.version = self.version.wrapping_add(1);
+    }
+
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+}
