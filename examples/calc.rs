@@ -4,7 +4,7 @@
 //! $ cargo run --example calc &
 //! $ printf 'HELP\nCALC 2 + 3\nCALC (1 + 2\nQUIT\n' | nc 127.0.0.1 40001
 //! WELCOME, I'm TinyServer not pressure
-//! HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT | CALC <EXPRESSION>
+//! HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT | ... | WHO | CALC <EXPRESSION>
 //! CALC 5
 //! ERROR BAD_ARGUMENTS
 //! BYE

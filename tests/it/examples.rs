@@ -104,7 +104,8 @@ mod calculating {
     #[test]
     fn help_lists_it_after_the_commands_of_the_protocol() {
         let [help] = answers([b"HELP"]);
-        assert_eq!(help, "HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT | CALC <EXPRESSION>");
+        assert!(help.starts_with("HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT | "), "{help}");
+        assert!(help.ends_with(" | CALC <EXPRESSION>"), "{help}");
     }
 
     #[test]

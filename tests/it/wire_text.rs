@@ -7,7 +7,8 @@ use crate::support::text_model::{BANNER, Given, conversation};
 use proptest::prelude::*;
 use tinytcp_core::wire::http;
 
-const HELP: &[u8] = b"HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT\n";
+const HELP: &[u8] = b"HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT | \
+    JOIN <ROOM> | LEAVE | SAY <TEXT> | NICK <NAME> | WHO\n";
 
 /// What a Linux telnet offers when it speaks first; option 0x20 is also a blank.
 const TELNET_PREAMBLE: &[u8] = b"\xFF\xFD\x03\xFF\xFB\x18\xFF\xFB\x1F\xFF\xFB\x20\

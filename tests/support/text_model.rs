@@ -13,7 +13,8 @@ use tinytcp_core::wire::http;
 pub const BANNER: &[u8] = b"WELCOME, I'm TinyServer not pressure\n";
 
 /// The answer to `HELP`, without its newline.
-pub const HELP: &[u8] = b"HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT";
+pub const HELP: &[u8] = b"HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT | \
+    JOIN <ROOM> | LEAVE | SAY <TEXT> | NICK <NAME> | WHO";
 
 const COMMANDS: [&[u8]; 5] = [b"TIME", b"ECHO", b"HELP", b"QUIT", b"STATUS"];
 

@@ -60,9 +60,13 @@ impl<S: Socket> Connection<S> {
             if self.wants_flush() {
                 self.flush(shared)?;
             }
-            if self.wants_advance() {
+            if self.pending == Pending::Messages && self.wants_advance() {
                 self.advance(shared);
             }
+        }
+        // The session of a member has appended messages of its room too.
+        if self.wants_flush() {
+            self.flush(shared)?;
         }
         Ok(())
     }

@@ -18,10 +18,11 @@ impl<S: Socket> Connection<S> {
         }
         let now = shared.clock.now();
         let waiting_len = self.output.len();
-        let (consumed, step, ended, has_news) = self.with_session(shared, |session, input, context| {
-            let (consumed, step) = session.advance(input, context);
-            (consumed, step, context.has_ended_a_message(), context.has_news())
-        });
+        let (consumed, step, ended, has_news) =
+            self.with_session(shared, |session, input, context| {
+                let (consumed, step) = session.advance(input, context);
+                (consumed, step, context.has_ended_a_message(), context.has_news())
+            });
         self.input.consume(consumed);
         self.pending = match step {
             Step::Paused => Pending::Messages,
@@ -113,8 +114,14 @@ impl<S: Socket> Connection<S> {
             messages: self.messages,
         };
         let was_empty = self.output.is_empty();
-        let mut context =
-            Context::new(Output::new(&mut self.output, pool), clock, activity, &connection, status, rooms);
+        let mut context = Context::new(
+            Output::new(&mut self.output, pool),
+            clock,
+            activity,
+            &connection,
+            status,
+            rooms,
+        );
         let result = call(self.session.as_mut(), self.input.bytes(), &mut context);
         let messages = context.messages();
         self.messages += messages;

@@ -1,18 +1,21 @@
 //! The protocol `binary`: commands and answers in frames.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use super::command::{Call, Command, Outcome, status};
+use super::room_commands;
+use super::room_context::News;
 use super::{
     ANSWER_OVERHEAD_BYTES, Accepted, Context, Farewell, Next, Output, Protocol, SERVER_BUSY,
     Session, Step, UNKNOWN_COMMAND,
 };
 use crate::close_reason::CloseReason;
+use crate::rooms::Seat;
 use crate::wire::frame::{self, HEADER_LEN, Header};
 use crate::wire::tls;
 
-/// The code of `ECHO`, and of the answers to all commands but [`STATUS`], as in the original
-/// server.
+/// The code of `ECHO`, and of the answers to all commands of the original server.
 pub const ECHO: u8 = 1;
 /// The code of `REVERSE`.
 pub const REVERSE: u8 = 2;
@@ -20,6 +23,22 @@ pub const REVERSE: u8 = 2;
 pub const QUIT: u8 = 3;
 /// The code of `STATUS`, and of its answer.
 pub const STATUS: u8 = 4;
+/// The code of `JOIN`, and of its answer: the name of the room.
+pub const JOIN: u8 = 16;
+/// The code of `LEAVE`, and of its answer: the name of the room.
+pub const LEAVE: u8 = 17;
+/// The code of `SAY`, and of its answer: the number of other members here, as text.
+pub const SAY: u8 = 18;
+/// The code of a message of another member: its name, a blank, and the text. Only a server sends
+/// it.
+pub const MESSAGE: u8 = 19;
+/// The code of `NICK`, and of its answer: the name of the member.
+pub const NICK: u8 = 20;
+/// The code of `WHO`, and of its answer: the number of members and their names, with blanks.
+pub const WHO: u8 = 21;
+/// The code of a number of missed messages, as text. Only a server sends it. Code 22 is not used,
+/// because a TLS handshake begins with it.
+pub const MISSED: u8 = 23;
 /// The code of an error; its payload is an upper-case token.
 pub const ERROR: u8 = 255;
 
@@ -35,7 +54,8 @@ pub struct Binary {
 }
 
 impl Binary {
-    /// Creates the protocol with its four commands: `ECHO`, `REVERSE`, `QUIT` and `STATUS`.
+    /// Creates the protocol with its commands: `ECHO`, `REVERSE`, `QUIT`, `STATUS`, and those about
+    /// rooms.
     #[must_use]
     pub fn new() -> Self {
         Self::with_commands([])
@@ -43,7 +63,7 @@ impl Binary {
 
     /// Creates the protocol with more commands after its own. If a code occurs twice, the first
     /// entry counts. The answer of a command becomes the payload of a frame with code 1; that of a
-    /// command with the code [`STATUS`] has the same code.
+    /// command with a code from [`STATUS`] to [`WHO`] has the same code.
     ///
     /// # Panics
     /// If the code of a command is [`QUIT`] or [`ERROR`], which are reserved.
@@ -53,6 +73,11 @@ impl Binary {
             Command::new(ECHO, "ECHO", echo),
             Command::new(REVERSE, "REVERSE", reverse),
             Command::new(STATUS, "STATUS", status),
+            Command::new(SAY, "SAY", room_commands::say),
+            Command::new(JOIN, "JOIN", room_commands::join),
+            Command::new(LEAVE, "LEAVE", room_commands::leave),
+            Command::new(NICK, "NICK", room_commands::nick),
+            Command::new(WHO, "WHO", room_commands::who),
         ];
         commands.extend(more);
         assert!(
@@ -91,7 +116,7 @@ impl Protocol for Binary {
 
     fn session(&self, _accepted: &Accepted) -> Box<dyn Session> {
         let commands = Arc::clone(&self.commands);
-        Box::new(BinarySession { commands, dropping: 0 })
+        Box::new(BinarySession { commands, dropping: 0, seat: Seat::nowhere() })
     }
 }
 
@@ -131,6 +156,7 @@ struct BinarySession {
     commands: Arc<Vec<Command<u8>>>,
     /// How many more bytes of a refused payload must be dropped.
     dropping: u32,
+    seat: Seat,
 }
 
 /// The treatment of a frame, which follows from its header.
@@ -142,6 +168,39 @@ enum Action<'a> {
 
 impl Session for BinarySession {
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
+        context.sit(self.seat, append_news);
+        let result = self.run_frames(input, context);
+        self.seat = context.seat;
+        result
+    }
+
+    fn take_seat(&mut self) -> Seat {
+        std::mem::take(&mut self.seat)
+    }
+
+    fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
+        let Some(header) = Header::decode(input) else {
+            return 0;
+        };
+        input.len() - self.refuse_frame(SERVER_BUSY, header, input, context).len()
+    }
+
+    fn may_begin_as_tls(&self) -> bool {
+        // As a header, a TLS handshake is a frame of at least 48 MiB with a code that is not built
+        // in.
+        self.commands.iter().any(|command| command.key == tls::HANDSHAKE)
+    }
+
+    fn append_farewell(&mut self, farewell: Farewell, output: &mut Output<'_>) {
+        if let Some(token) = farewell.token() {
+            append_error(output, token);
+        }
+    }
+}
+
+impl BinarySession {
+    /// Runs the complete frames of `input`: see [`Session::advance`].
+    fn run_frames(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
         let mut rest = self.drop_refused(input, context);
         let step = loop {
             if self.dropping > 0 {
@@ -183,27 +242,6 @@ impl Session for BinarySession {
         (input.len() - rest.len(), step)
     }
 
-    fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
-        let Some(header) = Header::decode(input) else {
-            return 0;
-        };
-        input.len() - self.refuse_frame(SERVER_BUSY, header, input, context).len()
-    }
-
-    fn may_begin_as_tls(&self) -> bool {
-        // As a header, a TLS handshake is a frame of at least 48 MiB with a code that is not built
-        // in.
-        self.commands.iter().any(|command| command.key == tls::HANDSHAKE)
-    }
-
-    fn append_farewell(&mut self, farewell: Farewell, output: &mut Output<'_>) {
-        if let Some(token) = farewell.token() {
-            append_error(output, token);
-        }
-    }
-}
-
-impl BinarySession {
     #[inline]
     fn judge(&self, header: Header, payload_max: u32) -> Action<'_> {
         if header.code == QUIT {
@@ -266,7 +304,10 @@ fn answer(command: &Command<u8>, payload: &[u8], context: &mut Context<'_>) -> O
         return Err(SERVER_BUSY);
     }
     let mark = context.output.len();
-    let code = if command.key == STATUS { STATUS } else { ECHO };
+    let code = match command.key {
+        STATUS | JOIN | LEAVE | SAY | NICK | WHO => command.key,
+        _ => ECHO,
+    };
     context.output.append(&Header { code, payload_len: 0 }.encode());
     let outcome = (command.run)(&mut Call::new(payload, context, ""));
     let answer_len = u32::try_from(context.output.len() - mark - HEADER_LEN);
@@ -279,6 +320,24 @@ fn answer(command: &Command<u8>, payload: &[u8], context: &mut Context<'_>) -> O
         Err(_) => context.output.truncate(mark),
     }
     outcome.map(|(next, _)| next)
+}
+
+/// Appends what a member of a room is told.
+fn append_news(output: &mut Output<'_>, news: News<'_>) {
+    let mark = output.len();
+    let code = if matches!(news, News::Missed(_)) { MISSED } else { MESSAGE };
+    output.append(&Header { code, payload_len: 0 }.encode());
+    match news {
+        News::Message { name, text } => {
+            output.append(name);
+            output.append(b" ");
+            output.append(text);
+        }
+        // Writing to an output never fails.
+        News::Missed(count) => drop(write!(output, "{count}")),
+    }
+    let payload_len = u32::try_from(output.len() - mark - HEADER_LEN).unwrap_or(u32::MAX);
+    output.overwrite(mark, &Header { code, payload_len }.encode());
 }
 
 fn append_error(output: &mut Output<'_>, token: &'static str) {

@@ -76,7 +76,7 @@ pub struct Context<'a> {
     pub(super) rooms: &'a mut Rooms,
     /// The place of the connection in a room, which its session lends for the call.
     pub(super) seat: Seat,
-    has_news: bool,
+    pub(super) has_news: bool,
     messages: u64,
     ended: bool,
 }
@@ -205,6 +205,11 @@ impl<'a> Context<'a> {
     /// line: the next byte begins a message.
     pub const fn message_ended(&mut self) {
         self.ended = true;
+    }
+
+    /// The token of the connection.
+    pub(super) const fn token(&self) -> Token {
+        self.connection.token
     }
 
     /// True if messages of the room wait until the output is low.

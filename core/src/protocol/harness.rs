@@ -279,8 +279,14 @@ impl SessionHarness {
         Output::new(&mut self.output, &mut self.pool).append(&vec![b'.'; waiting_len]);
         let connection = self.connection();
         let output = Output::new(&mut self.output, &mut self.pool);
-        let mut context =
-            Context::new(output, &mut self.clock, &mut self.activity, &connection, &self.status, &mut self.rooms);
+        let mut context = Context::new(
+            output,
+            &mut self.clock,
+            &mut self.activity,
+            &connection,
+            &self.status,
+            &mut self.rooms,
+        );
         let result = call(self.session.as_mut(), &self.input, &mut context);
         self.has_ended_a_message = context.has_ended_a_message();
         self.messages += context.messages();

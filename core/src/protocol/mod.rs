@@ -34,7 +34,6 @@ pub mod chat;
 pub mod command;
 mod command_table;
 mod context;
-mod room_context;
 #[cfg(test)]
 mod conversations;
 pub mod echo;
@@ -42,6 +41,8 @@ pub mod echo;
 pub mod harness;
 pub mod line_or_pause;
 pub mod output;
+mod room_commands;
+mod room_context;
 #[cfg(test)]
 mod tests;
 pub mod text;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Context, Output};
+use super::{Context, Output, SERVER_BUSY};
 use crate::limits::LOW_WATER_BYTES;
 use crate::rooms::ring::Read;
+use crate::rooms::words::NAME_BYTES_MAX;
 use crate::rooms::{Refusal, Seat};
 
 /// Something that a member is told unasked.
@@ -41,7 +42,7 @@ impl Context<'_> {
                 Read::Nothing => break,
                 Read::Message(message) => {
                     let (name, text) = (message.name(), message.text());
-                    (News::Message { name, text }, message.len())
+                    (News::Message { name, text }, message.bytes_len())
                 }
                 Read::Missed(count) => (News::Missed(count), 0),
             };
@@ -84,7 +85,13 @@ impl Context<'_> {
 
     /// Returns the number of members of the room.
     pub(super) fn member_count(&self) -> Result<usize, &'static str> {
-        self.rooms.len(self.seat).map_err(Refusal::token)
+        self.rooms.member_count(self.seat).map_err(Refusal::token)
+    }
+
+    /// Makes room for the names of [`Context::append_member_names`].
+    pub(super) fn reserve_for_names(&mut self) -> Result<(), &'static str> {
+        let len = (NAMES_MAX + 2) * (NAME_BYTES_MAX + 2);
+        if self.output.reserve(len) { Ok(()) } else { Err(SERVER_BUSY) }
     }
 
     /// Appends the names of the members, its own first, at most [`NAMES_MAX`], each after
@@ -100,12 +107,12 @@ impl Context<'_> {
             self.rooms.append_name(number, &mut self.output);
             listed += 1;
         }
-        if self.rooms.len(self.seat).is_ok_and(|count| count > listed) {
+        if self.rooms.member_count(self.seat).is_ok_and(|count| count > listed) {
             self.output.append(separator.as_bytes());
             self.output.append(b"...");
         }
     }
 }
 
-/// The most names in an answer to a question for the members: about 3 KiB.
+/// The most names in an answer to a question for the members: at most 3.5 KB.
 const NAMES_MAX: usize = 100;

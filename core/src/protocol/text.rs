@@ -1,15 +1,19 @@
 //! The protocol `text`: commands and answers of one line each.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use super::command::{Call, Command, Outcome, status};
 use super::command_table::CommandTable;
 pub use super::command_table::WORD_BYTES_MAX;
+use super::room_commands;
+use super::room_context::News;
 use super::{
     ANSWER_OVERHEAD_BYTES, Accepted, Context, Farewell, LINE_TOO_LONG, Next, Output, Protocol,
     SERVER_BUSY, Session, Step, UNKNOWN_COMMAND,
 };
 use crate::close_reason::CloseReason;
+use crate::rooms::Seat;
 use crate::wire::line::{Ending, Item, LineDecoder, is_blank, skip_blanks};
 use crate::wire::{http, telnet};
 
@@ -50,7 +54,8 @@ struct Shared {
 }
 
 impl Text {
-    /// Creates the protocol with its five commands: `TIME`, `ECHO`, `HELP`, `QUIT` and `STATUS`.
+    /// Creates the protocol with its commands: `TIME`, `ECHO`, `HELP`, `QUIT`, `STATUS`, and those
+    /// about rooms.
     #[must_use]
     pub fn new() -> Self {
         Self::with_commands([])
@@ -69,7 +74,14 @@ impl Text {
             Command::new("ECHO", "ECHO <TEXT>", echo),
             Command::new("HELP", "HELP", help),
             Command::new("QUIT", "QUIT", quit),
-            // `HELP` does not show it, so that its answer is that of the original server.
+            Command::new("JOIN", "JOIN <ROOM>", |call| {
+                answer(call, "JOINED ", room_commands::join)
+            }),
+            Command::new("LEAVE", "LEAVE", |call| answer(call, "LEFT ", room_commands::leave)),
+            Command::new("SAY", "SAY <TEXT>", |call| answer(call, "SAID ", room_commands::say)),
+            Command::new("NICK", "NICK <NAME>", |call| answer(call, "NICK ", room_commands::nick)),
+            Command::new("WHO", "WHO", |call| answer(call, "MEMBERS ", room_commands::who)),
+            // `HELP` does not show it: it is for operators and not for clients.
             Command::new("STATUS", "", status),
         ];
         commands.extend(more);
@@ -124,6 +136,7 @@ impl Protocol for Text {
             shared: Arc::clone(&self.shared),
             lines: LineDecoder::new(accepted.limits().line_bytes_max),
             is_http: false,
+            seat: Seat::nowhere(),
         })
     }
 }
@@ -151,6 +164,27 @@ fn help(call: &mut Call<'_, '_>) -> Outcome {
     Ok(Next::Continue)
 }
 
+/// Runs a command about rooms, and appends its answer after `word`.
+fn answer(call: &mut Call<'_, '_>, word: &str, run: fn(&mut Call<'_, '_>) -> Outcome) -> Outcome {
+    call.output().append(word.as_bytes());
+    run(call)
+}
+
+/// Appends what a member of a room is told.
+fn append_news(output: &mut Output<'_>, news: News<'_>) {
+    match news {
+        News::Message { name, text } => {
+            output.append(b"FROM ");
+            output.append(name);
+            output.append(b" ");
+            output.append(text);
+            output.append(b"\n");
+        }
+        // Writing to an output never fails.
+        News::Missed(count) => drop(writeln!(output, "MISSED {count}")),
+    }
+}
+
 fn quit(call: &mut Call<'_, '_>) -> Outcome {
     call.output().append(b"BYE");
     Ok(Next::Close)
@@ -161,6 +195,7 @@ struct TextSession {
     lines: LineDecoder,
     /// True if an HTTP request was refused: no line after it is run.
     is_http: bool,
+    seat: Seat,
 }
 
 impl Session for TextSession {
@@ -172,6 +207,39 @@ impl Session for TextSession {
         if self.is_http {
             return (input.len(), Step::Close(CloseReason::WrongProtocol));
         }
+        context.sit(self.seat, append_news);
+        let result = self.run_lines(input, context);
+        self.seat = context.seat;
+        result
+    }
+
+    fn take_seat(&mut self) -> Seat {
+        std::mem::take(&mut self.seat)
+    }
+
+    fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
+        // A line that is dropped has had its answer. At most its carriage return waits here.
+        if !self.lines.is_dropping() {
+            let Some(is_http) = self.is_http_front(input) else { return 0 };
+            let token = if is_http { NOT_HTTP } else { SERVER_BUSY };
+            self.is_http = is_http;
+            self.lines.drop_line();
+            refuse_front(token, context);
+        }
+        input.len()
+    }
+
+    fn append_farewell(&mut self, farewell: Farewell, output: &mut Output<'_>) {
+        match farewell.token() {
+            Some(token) => append_error(output, token),
+            None => append_line(output, "BYE"),
+        }
+    }
+}
+
+impl TextSession {
+    /// Runs the complete lines of `input`: see [`Session::advance`].
+    fn run_lines(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
         self.lines.set_line_max(context.limits().line_bytes_max);
         let mut rest = input;
         let step = loop {
@@ -206,27 +274,6 @@ impl Session for TextSession {
         (input.len() - rest.len(), step)
     }
 
-    fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
-        // A line that is dropped has had its answer. At most its carriage return waits here.
-        if !self.lines.is_dropping() {
-            let Some(is_http) = self.is_http_front(input) else { return 0 };
-            let token = if is_http { NOT_HTTP } else { SERVER_BUSY };
-            self.is_http = is_http;
-            self.lines.drop_line();
-            refuse_front(token, context);
-        }
-        input.len()
-    }
-
-    fn append_farewell(&mut self, farewell: Farewell, output: &mut Output<'_>) {
-        match farewell.token() {
-            Some(token) => append_error(output, token),
-            None => append_line(output, "BYE"),
-        }
-    }
-}
-
-impl TextSession {
     /// Returns whether the first line of `input` is an HTTP request and not a command; `None` while
     /// there are too few bytes to decide.
     #[cold]
@@ -330,7 +377,8 @@ mod tests {
     use crate::limits::{HIGH_WATER_BYTES, Limits};
     use crate::metrics::line;
 
-    const HELP_LINE: &str = "HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT\n";
+    const HELP_LINE: &str = "HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT | \
+        JOIN <ROOM> | LEAVE | SAY <TEXT> | NICK <NAME> | WHO\n";
 
     fn answers(input: impl AsRef<[u8]>, answers: impl AsRef<[u8]>) {
         assert_answers(&Text::new(), &small_limits(), input.as_ref(), answers.as_ref());
@@ -658,7 +706,7 @@ mod tests {
         assert_answers(&text, &small_limits(), b"add 1\n", b"ADD half an answer\n");
         assert_answers(&text, &small_limits(), b"ADD \xc3\x28\n", b"ERROR BAD_ARGUMENTS\n");
         assert_answers(&text, &small_limits(), b"TIME\n", time_line().as_bytes());
-        let help = "HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT | ADD <A> <B> | TIME\n";
+        let help = HELP_LINE.replace("WHO\n", "WHO | ADD <A> <B> | TIME\n");
         assert_answers(&text, &small_limits(), b"HELP\n", help.as_bytes());
     }
 
@@ -678,7 +726,8 @@ mod tests {
     fn a_removed_command_is_unknown_and_no_longer_listed() {
         let text = Text::new().without_command("echo").without_command("NEVER_THERE");
         assert_answers(&text, &small_limits(), b"ECHO x\n", b"ERROR UNKNOWN_COMMAND\n");
-        assert_answers(&text, &small_limits(), b"HELP\n", b"HELP COMMANDS: TIME | HELP | QUIT\n");
+        let help = HELP_LINE.replace(" | ECHO <TEXT>", "");
+        assert_answers(&text, &small_limits(), b"HELP\n", help.as_bytes());
     }
 
     #[test]

@@ -359,7 +359,7 @@ impl Rooms {
     ///
     /// # Errors
     /// If the connection is in no room.
-    pub fn len(&self, seat: Seat) -> Result<usize, Refusal> {
+    pub fn member_count(&self, seat: Seat) -> Result<usize, Refusal> {
         let room = seat.room().and_then(|index| self.rooms.get(index));
         room.map(Room::len).ok_or(Refusal::NoRoom)
     }
@@ -402,7 +402,7 @@ impl Rooms {
 
     /// True if the connection in `seat` is the only member of its room.
     fn is_last(&self, seat: &Seat) -> bool {
-        self.len(*seat) == Ok(1)
+        self.member_count(*seat) == Ok(1)
     }
 
     fn open(&mut self, name: &str) -> usize {

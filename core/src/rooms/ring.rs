@@ -52,7 +52,7 @@ impl Message {
 
     /// The bytes of the name and the text together.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub const fn bytes_len(&self) -> usize {
         self.bytes.len()
     }
 
@@ -132,7 +132,10 @@ mod tests {
     #[test]
     fn a_message_keeps_its_name_and_its_text() {
         let message = message("hello");
-        assert_eq!((message.name(), message.text(), message.len()), (&b"ann"[..], &b"hello"[..], 8));
+        assert_eq!(
+            (message.name(), message.text(), message.bytes_len()),
+            (&b"ann"[..], &b"hello"[..], 8)
+        );
     }
 
     #[test]
@@ -141,7 +144,9 @@ mod tests {
         ring.append(message("before"), 1 << 20);
         let mut cursor = ring.head();
         assert!(matches!(ring.read(cursor), Read::Nothing));
-        ["one", "two"].map(|text| ring.append(message(text), 1 << 20));
+        for text in ["one", "two"] {
+            ring.append(message(text), 1 << 20);
+        }
         for text in ["one", "two"] {
             let Read::Message(read) = ring.read(cursor) else { panic!("a message is there") };
             assert_eq!(read.text(), text.as_bytes());
@@ -153,7 +158,9 @@ mod tests {
     #[test]
     fn the_last_message_stays_even_if_it_exceeds_the_bound() {
         let mut ring = Ring::default();
-        ["one", "two"].map(|text| ring.append(message(text), 0));
+        for text in ["one", "two"] {
+            ring.append(message(text), 0);
+        }
         let Read::Message(last) = ring.read(ring.head() - 1) else { panic!("a message is there") };
         assert_eq!(last.text(), b"two");
         assert!(matches!(ring.read(0), Read::Missed(1)));

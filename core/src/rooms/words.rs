@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn a_name_has_letters_digits_and_dashes() {
-        for good in ["a", "Ann", "ann-2", "b_b", "7", "\u{e9}t\u{e9}", "\u{5f20}", &"x".repeat(32)] {
+        for good in ["a", "Ann", "ann-2", "b_b", "7", "\u{e9}t\u{e9}", "\u{5f20}", &"x".repeat(32)]
+        {
             assert_eq!(name(good.as_bytes()), Ok(good));
         }
         for bad in ["", "a b", "a\tb", "a\n", "a.b", "a:", "*", "\u{7f}", "e\u{301}", "\u{202e}a"] {
@@ -77,8 +78,13 @@ mod tests {
 
     #[test]
     fn a_text_has_no_control_character_and_no_line_end() {
-        assert_eq!(text("gr\u{fc}\u{df} dich!  ".as_bytes(), 16), Ok("gr\u{fc}\u{df} dich!  ".as_bytes()));
-        for bad in ["", "a\nb", "a\r", "\t", "\0", "\u{1b}[2J", "\u{7f}", "\u{85}", "\u{9b}", "\u{2028}"] {
+        assert_eq!(
+            text("gr\u{fc}\u{df} dich!  ".as_bytes(), 16),
+            Ok("gr\u{fc}\u{df} dich!  ".as_bytes())
+        );
+        for bad in
+            ["", "a\nb", "a\r", "\t", "\0", "\u{1b}[2J", "\u{7f}", "\u{85}", "\u{9b}", "\u{2028}"]
+        {
             assert_eq!(text(bad.as_bytes(), 99), Err(Refusal::BadText), "{bad:?}");
         }
         assert_eq!(text(b"\xc3\x28", 99), Err(Refusal::BadText));

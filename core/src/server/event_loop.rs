@@ -245,7 +245,8 @@ impl<S: System> EventLoop<S> {
     fn reload(&mut self, settings: &Settings) {
         let limits = settings.limits.clamped();
         self.acceptor.set_limits(settings);
-        let Shared { pool, status, activity, timeouts, address_limits, rooms, .. } = &mut self.shared;
+        let Shared { pool, status, activity, timeouts, address_limits, rooms, .. } =
+            &mut self.shared;
         (status.connections_max, status.limits) = (settings.connections_max, limits);
         activity.set_limits(settings.activity_lines_max, settings.activity_shows_messages);
         pool.set_memory_max(limits.memory_bytes_max);
