@@ -37,8 +37,7 @@ const FLOORS: [(&str, usize); 22] = [
 
 /// Where bytes of a peer are handled, no value is unwrapped: what cannot happen is not left to an
 /// `expect`.
-const FLOORS_WITHOUT_EXPECT: [&str; 6] =
-    ["wire", "tls", "bus", "protocol", "connection", "rooms"];
+const FLOORS_WITHOUT_EXPECT: [&str; 6] = ["wire", "tls", "bus", "protocol", "connection", "rooms"];
 
 /// Words that appear nowhere, and why.
 const FORBIDDEN_WORDS: [(&str, &str); 6] = [
