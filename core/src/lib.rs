@@ -52,6 +52,7 @@
 //!    newcomers     new connections that the log shows only after a second
 //!    eviction      over the memory limit: which connections give up their buffers
 //!    shutdown      answer what has arrived, within a timeout; gradual_close: a drain before it
+//!    tls_reload    new certificates for the connections that follow
 //!    builder       a server step by step; config: what it is built from
 //!    listening     opens the listeners; bind_error: the reason and the remedy if one fails
 //!    observer      code of the program that follows the state, such as reports to systemd

@@ -2,11 +2,13 @@
 //! this one struct.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::close_reason::{CloseReason, by_reason};
 use crate::display::plural::plural;
 use crate::limits::Limits;
+use crate::tls::certificate::Certificate;
 
 /// The counters of a listener since the start. At all times `accepted` is the number of open
 /// connections plus the sum of `closed`.
@@ -26,6 +28,14 @@ pub struct Counters {
     pub sent_bytes: u64,
     /// Messages received, on open connections too.
     pub messages: u64,
+    /// TLS handshakes that ended well, without a ticket of an earlier one.
+    pub full_handshakes: u64,
+    /// TLS handshakes that ended well with a ticket of an earlier one.
+    pub resumed_handshakes: u64,
+    /// TLS handshakes that failed or took too long.
+    pub failed_handshakes: u64,
+    /// TLS handshakes that ended well with TLS 1.2; the others chose 1.3.
+    pub tls12_handshakes: u64,
     /// How often reading from a connection was delayed, because its address had sent more messages
     /// than [`Limits::address_message_rate_max`].
     pub delays: u64,
@@ -66,6 +76,10 @@ impl Counters {
         self.received_bytes += other.received_bytes;
         self.sent_bytes += other.sent_bytes;
         self.messages += other.messages;
+        self.full_handshakes += other.full_handshakes;
+        self.resumed_handshakes += other.resumed_handshakes;
+        self.failed_handshakes += other.failed_handshakes;
+        self.tls12_handshakes += other.tls12_handshakes;
         self.delays += other.delays;
     }
 }
@@ -214,6 +228,16 @@ pub struct ListenerStatus {
     pub url: String,
     /// Its counters.
     pub counters: Counters,
+    /// The certificates that it shows to new clients; there are none without TLS.
+    pub certificates: Arc<[Certificate]>,
+}
+
+impl ListenerStatus {
+    /// Returns when its first certificate expires; `None` without TLS.
+    #[must_use]
+    pub fn first_expiry(&self) -> Option<SystemTime> {
+        self.certificates.iter().map(|certificate| certificate.valid_until).min()
+    }
 }
 
 /// The counters and gauges of the rooms.
@@ -267,6 +291,8 @@ pub struct Status {
     pub address_overflows: u64,
     /// The rooms.
     pub rooms: RoomStatus,
+    /// Failed attempts to replace TLS settings.
+    pub tls_reload_failures: u64,
     /// Connections that wait for their turn.
     pub ready: usize,
     /// Bytes that the buffers of all connections hold together.
@@ -294,6 +320,7 @@ impl Status {
             protocol,
             url: String::new(),
             counters: Counters::default(),
+            certificates: Arc::default(),
         };
         Self {
             listeners: protocols.iter().map(listener).collect(),
@@ -309,6 +336,7 @@ impl Status {
             is_accepting_paused: false,
             address_overflows: 0,
             rooms: RoomStatus::default(),
+            tls_reload_failures: 0,
             ready: 0,
             held_bytes: 0,
             held_bytes_most: 0,

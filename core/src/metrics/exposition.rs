@@ -81,9 +81,16 @@ fn write_samples(metric: &Metric, status: &Status, output: &mut impl Write) -> i
     match metric.source {
         Source::Server(value) => writeln!(output, "{name} {}", value(status)),
         Source::Listener(value) => {
-            for ListenerStatus { protocol, url, counters } in &status.listeners {
-                let (url, value) = (Label(url), value(counters));
-                writeln!(output, "{name}{{listener=\"{url}\",protocol=\"{protocol}\"}} {value}")?;
+            for listener in &status.listeners {
+                writeln!(output, "{name}{} {}", Labels(listener), value(&listener.counters))?;
+            }
+            Ok(())
+        }
+        Source::Earliest(time) => {
+            for listener in &status.listeners {
+                if let Some(time) = time(listener) {
+                    writeln!(output, "{name}{} {}", Labels(listener), Value::from(time))?;
+                }
             }
             Ok(())
         }
@@ -128,6 +135,16 @@ impl Display for Name<'_> {
             write!(f, "{PREFIX}_")?;
         }
         f.write_str(self.0)
+    }
+}
+
+/// Displays the labels of a listener.
+struct Labels<'a>(&'a ListenerStatus);
+
+impl Display for Labels<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ListenerStatus { protocol, url, .. } = self.0;
+        write!(f, "{{listener=\"{}\",protocol=\"{protocol}\"}}", Label(url))
     }
 }
 

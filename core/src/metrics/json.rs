@@ -1,11 +1,13 @@
 //! The state as JSON (RFC 8259).
 
 use std::io::{self, Write};
+use std::time::SystemTime;
 
 use super::{METRICS, Source, VERSION, Value};
 use crate::close_reason::CloseReason;
 use crate::display::json_text::JsonText;
 use crate::status::{Histogram, ListenerStatus, Status};
+use crate::tls::certificate::Certificate;
 
 /// Writes the whole state as one object in one line. Times are in seconds. The values of a listener
 /// are in its own object too.
@@ -21,6 +23,9 @@ pub fn write(status: &Status, output: &mut impl Write) -> io::Result<()> {
         match metric.source {
             Source::Server(value) => write_value(value(status), output)?,
             Source::Listener(value) => write!(output, "{}", value(&total))?,
+            Source::Earliest(time) => {
+                write_time(status.listeners.iter().filter_map(time).min(), output)?;
+            }
             Source::Reason(value) => {
                 for (index, reason) in CloseReason::ALL.into_iter().enumerate() {
                     let comma = if index > 0 { "," } else { "{" };
@@ -49,14 +54,47 @@ fn write_value(value: Value, output: &mut impl Write) -> io::Result<()> {
 }
 
 fn write_listener(listener: &ListenerStatus, output: &mut impl Write) -> io::Result<()> {
-    let ListenerStatus { url, protocol, counters } = listener;
+    let ListenerStatus { url, protocol, counters, certificates } = listener;
     write!(output, "{{\"url\":\"{}\",\"protocol\":\"{protocol}\"", JsonText(url))?;
     for metric in &METRICS {
-        if let Source::Listener(value) = metric.source {
-            write!(output, ",\"{}\":{}", metric.name, value(counters))?;
+        match metric.source {
+            Source::Listener(value) => {
+                write!(output, ",\"{}\":{}", metric.name, value(counters))?;
+            }
+            Source::Earliest(time) => {
+                write!(output, ",\"{}\":", metric.name)?;
+                write_time(time(listener), output)?;
+            }
+            _ => {}
         }
     }
+    write!(output, ",\"certificates\":[")?;
+    for (index, certificate) in certificates.iter().enumerate() {
+        let comma = if index > 0 { "," } else { "" };
+        write!(output, "{comma}")?;
+        write_certificate(certificate, output)?;
+    }
+    write!(output, "]}}")
+}
+
+fn write_certificate(certificate: &Certificate, output: &mut impl Write) -> io::Result<()> {
+    let Certificate { subject, names, fingerprint, valid_until, .. } = certificate;
+    write!(output, "{{\"subject\":\"{}\",\"names\":[", JsonText(subject))?;
+    for (index, name) in names.iter().enumerate() {
+        let comma = if index > 0 { "," } else { "" };
+        write!(output, "{comma}\"{}\"", JsonText(name))?;
+    }
+    write!(output, "],\"sha256\":\"{fingerprint}\",\"expiry_time_seconds\":")?;
+    write_time(Some(*valid_until), output)?;
     write!(output, "}}")
+}
+
+/// Writes a time in seconds since 1970, or `null`.
+fn write_time(time: Option<SystemTime>, output: &mut impl Write) -> io::Result<()> {
+    match time {
+        Some(time) => write!(output, "{}", Value::from(time)),
+        None => write!(output, "null"),
+    }
 }
 
 /// Writes the count, the sum and the buckets. A bucket is its upper bound, which is `null` for the

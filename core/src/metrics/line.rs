@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{METRICS, Source, VERSION};
+use super::{METRICS, Source, VERSION, Value};
 use crate::close_reason::CloseReason;
 use crate::status::Status;
 
@@ -24,6 +24,10 @@ pub fn write(status: &Status, output: &mut impl Write) -> io::Result<()> {
         match metric.source {
             Source::Server(value) => write!(output, " {name}={}", value(status))?,
             Source::Listener(value) => write!(output, " {name}={}", value(&total))?,
+            Source::Earliest(time) => match status.listeners.iter().filter_map(time).min() {
+                Some(time) => write!(output, " {name}={}", Value::from(time))?,
+                None => write!(output, " {name}=none")?,
+            },
             Source::Reason(value) => {
                 for reason in CloseReason::ALL {
                     write!(output, " {name}.{}={}", reason.label(), value(&total, reason))?;

@@ -19,7 +19,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::close_reason::CloseReason;
-use crate::status::{Counters, Histogram, Status};
+use crate::status::{Counters, Histogram, ListenerStatus, Status};
 
 /// A name and the value that it has in a state.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,8 @@ pub enum Source {
     Server(fn(&Status) -> Value),
     /// One number per listener, whose sum is that of the server.
     Listener(fn(&Counters) -> u64),
+    /// One time per listener that has one; the earliest is that of the server.
+    Earliest(fn(&ListenerStatus) -> Option<SystemTime>),
     /// One number per [`CloseReason`].
     Reason(fn(&Counters, CloseReason) -> u64),
     /// How many durations fell into which range.
@@ -60,6 +62,13 @@ pub enum Value {
 impl From<usize> for Value {
     fn from(count: usize) -> Self {
         Self::Count(count as u64)
+    }
+}
+
+impl From<SystemTime> for Value {
+    /// The seconds since 1970.
+    fn from(time: SystemTime) -> Self {
+        Self::Seconds(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
     }
 }
 
@@ -91,9 +100,9 @@ const fn histogram(
 
 /// All metrics, in the order in which they are shown. The first two have the standard names of
 /// Prometheus, which are the same for all programs.
-pub static METRICS: [Metric; 24] = [
+pub static METRICS: [Metric; 30] = [
     server("process_start_time_seconds", "Start of the process in seconds since 1970.", |status| {
-        Value::Seconds(status.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+        status.started.into()
     }),
     server("process_open_fds", "Open descriptors.", |status| {
         Value::Count(status.open_descriptors())
@@ -136,6 +145,34 @@ pub static METRICS: [Metric; 24] = [
     ),
     listener("received_bytes_total", "Received bytes.", |counters| counters.received_bytes),
     listener("sent_bytes_total", "Sent bytes.", |counters| counters.sent_bytes),
+    listener(
+        "tls_handshakes_full_total",
+        "TLS handshakes that ended well, without a ticket.",
+        |counters| counters.full_handshakes,
+    ),
+    listener(
+        "tls_handshakes_resumed_total",
+        "TLS handshakes that ended well, with a ticket.",
+        |counters| counters.resumed_handshakes,
+    ),
+    listener(
+        "tls_handshakes_failed_total",
+        "TLS handshakes that failed or took too long.",
+        |counters| counters.failed_handshakes,
+    ),
+    listener(
+        "tls_handshakes_tls12_total",
+        "TLS handshakes that ended well, with TLS 1.2.",
+        |counters| counters.tls12_handshakes,
+    ),
+    Metric {
+        name: "tls_certificate_expiry_seconds",
+        help: "The earliest expiry in seconds since 1970.",
+        source: Source::Earliest(ListenerStatus::first_expiry),
+    },
+    server("tls_reload_failures_total", "Failed reloads of certificates.", |status| {
+        Value::Count(status.tls_reload_failures)
+    }),
     server("accepts_lost_total", "Connections that were lost in the accept queue.", |status| {
         Value::Count(status.accepts_lost)
     }),

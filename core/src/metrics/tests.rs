@@ -1,9 +1,11 @@
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
 use crate::limits::Limits;
 use crate::status::State;
+use crate::tls::certificate::{Certificate, Fingerprint};
 use exposition::Format;
 
 /// Returns a state with counts, and with a listener whose path needs escapes.
@@ -44,7 +46,8 @@ fn names_differ_and_only_counters_end_in_total() {
         let is_histogram = matches!(source, Source::Histogram(_));
         assert!(help.ends_with('.') && !help.contains('\n'), "{help}");
         assert!(!(is_histogram && name.ends_with("_total")), "{name}");
-        assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
+        let is_fit = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+        assert!(name.bytes().all(is_fit), "{name}");
     }
 }
 
@@ -55,6 +58,42 @@ fn every_rendering_has_every_name() {
     let texts = [line, json, metrics(Format::Prometheus), metrics(Format::OpenMetrics)];
     for metric in &METRICS {
         assert!(texts.iter().all(|text| text.contains(metric.name)), "{}", metric.name);
+    }
+}
+
+#[test]
+fn the_earliest_expiry_is_that_of_the_server() {
+    let mut status = status();
+    let text = |status: &Status| rendered(|bytes| line::write(status, bytes));
+    assert!(pairs(&text(&status)).contains(&("tls_certificate_expiry_seconds", "none")));
+    let sample = "tinytcp_tls_certificate_expiry_seconds{";
+    assert!(!metrics(Format::Prometheus).contains(sample), "no listener has a certificate");
+    for (listener, seconds) in [(0, 3000), (1, 2000)] {
+        status.listeners[listener].certificates = Arc::new([certificate(seconds)]);
+    }
+    assert!(pairs(&text(&status)).contains(&("tls_certificate_expiry_seconds", "2000.0")));
+    let metrics = rendered(|bytes| exposition::write(&status, Format::Prometheus, bytes));
+    assert_eq!(metrics.matches(sample).count(), 2);
+    let json = rendered(|bytes| json::write(&status, bytes));
+    for part in [
+        r#""tls_certificate_expiry_seconds":2000.0"#,
+        r#""certificates":[{"subject":"CN=\"a\"","names":["localhost"],"sha256":"00:00:"#,
+        r#":00","expiry_time_seconds":3000.0}]"#,
+    ] {
+        assert!(json.contains(part), "no {part} in {json}");
+    }
+}
+
+/// Returns a certificate that expires `seconds` after 1970.
+fn certificate(seconds: u64) -> Certificate {
+    Certificate {
+        subject: "CN=\"a\"".into(),
+        names: vec!["localhost".into()],
+        fingerprint: Fingerprint::default(),
+        valid_from: SystemTime::UNIX_EPOCH,
+        valid_until: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
+        has_rsa_key: false,
+        has_exposed_key: false,
     }
 }
 

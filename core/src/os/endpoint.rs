@@ -74,15 +74,17 @@ impl fmt::Display for Endpoint {
 pub struct Bound {
     /// The name of the protocol.
     pub protocol: &'static str,
+    /// True if connections are encrypted with TLS.
+    pub is_encrypted: bool,
     /// The endpoint, with the actual port if port 0 was requested.
     pub endpoint: Endpoint,
 }
 
 impl Bound {
-    /// Describes a listener of `protocol` on `endpoint`.
+    /// Describes a listener of `protocol` on `endpoint`, without TLS.
     #[must_use]
     pub const fn new(protocol: &'static str, endpoint: Endpoint) -> Self {
-        Self { protocol, endpoint }
+        Self { protocol, is_encrypted: false, endpoint }
     }
 
     /// Returns the TCP address; `None` for a unix socket.
@@ -94,8 +96,9 @@ impl Bound {
 
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let suffix = if self.addr().is_some() { "" } else { "+unix" };
-        write!(f, "{}{suffix}://{}", self.protocol, self.endpoint)
+        let tls = if self.is_encrypted { "+tls" } else { "" };
+        let unix = if self.addr().is_some() { "" } else { "+unix" };
+        write!(f, "{}{tls}{unix}://{}", self.protocol, self.endpoint)
     }
 }
 
@@ -134,9 +137,10 @@ mod tests {
 
     #[test]
     fn a_listener_is_displayed_as_its_url() {
-        let tcp =
-            Bound { protocol: "text", endpoint: Endpoint::Tcp(([127, 0, 0, 1], 40000).into()) };
-        let unix = Bound { protocol: "echo", endpoint: Endpoint::Unix("/run/t.sock".into()) };
+        let tcp = Bound::new("text", Endpoint::Tcp(([127, 0, 0, 1], 40000).into()));
+        let unix = Bound::new("echo", Endpoint::Unix("/run/t.sock".into()));
+        let encrypted = Bound { is_encrypted: true, ..unix.clone() };
+        assert_eq!(encrypted.to_string(), "echo+tls+unix:///run/t.sock");
         assert_eq!(
             (tcp.to_string(), unix.to_string()),
             ("text://127.0.0.1:40000".into(), "echo+unix:///run/t.sock".into())

@@ -12,6 +12,7 @@ use mio::Waker;
 
 use crate::limits::Settings;
 use crate::status::Status;
+use crate::tls::TlsSettings;
 
 /// The capacity of the queue. A sender waits while the queue is full.
 const MAILS_MAX: usize = 1024;
@@ -29,6 +30,10 @@ pub enum Mail {
     LogStatus,
     /// Replace the settings that can change while the server runs.
     Reload(Box<Settings>),
+    /// Replace TLS settings: each pair has the present ones and the new ones.
+    ReloadTls(Vec<(TlsSettings, TlsSettings)>),
+    /// Count a failed attempt to make new TLS settings.
+    CountTlsReloadFailure,
     /// Send the state of the server back.
     Status(SyncSender<Status>),
 }
@@ -75,6 +80,23 @@ impl Handle {
     /// It blocks while 1,024 requests are queued, so a session must not call it.
     pub fn reload(&self, settings: Settings) {
         self.send(Mail::Reload(Box::new(settings)));
+    }
+
+    /// Replaces the TLS settings of listeners: each pair has the present settings, or a clone of
+    /// them, and the new ones, all of which come into force together. Open connections keep theirs,
+    /// and so do connections whose handshake has begun.
+    ///
+    /// It blocks while 1,024 requests are queued, so a session must not call it.
+    pub fn reload_tls(&self, replacements: impl IntoIterator<Item = (TlsSettings, TlsSettings)>) {
+        self.send(Mail::ReloadTls(replacements.into_iter().collect()));
+    }
+
+    /// Counts a failed attempt to make new TLS settings in
+    /// [`Status::tls_reload_failures`](crate::status::Status::tls_reload_failures).
+    ///
+    /// It blocks while 1,024 requests are queued, so a session must not call it.
+    pub fn count_tls_reload_failure(&self) {
+        self.send(Mail::CountTlsReloadFailure);
     }
 
     /// Returns the state of the server; `None` once it has ended.

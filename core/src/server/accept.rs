@@ -182,6 +182,11 @@ impl Acceptor {
         None
     }
 
+    /// The services of all listeners, in their order.
+    pub(super) fn services_mut(&mut self) -> impl Iterator<Item = &mut Service> {
+        self.listeners.iter_mut().map(|listener| &mut listener.service)
+    }
+
     /// The service of a listener.
     pub(super) fn service(&self, listener: usize) -> &Service {
         &self.listeners[listener].service

@@ -130,10 +130,8 @@ mod tests {
             (libc::EMFILE, "open files", "ulimit -n"),
             (libc::ENOBUFS, "buffer space", "check the limits"),
         ] {
-            let listener = Some(Bound {
-                protocol: "text",
-                endpoint: SocketAddr::from(([127, 0, 0, 1], 80)).into(),
-            });
+            let addr = SocketAddr::from(([127, 0, 0, 1], 80));
+            let listener = Some(Bound::new("text", addr.into()));
             let line =
                 BindError { listener, error: io::Error::from_raw_os_error(errno) }.to_string();
             assert!(line.starts_with("cannot listen on text://127.0.0.1:80: "), "{line}");

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use crate::close_reason::CloseReason;
 use crate::limits::{Limits, Settings, Timeouts};
-use crate::os::endpoint::Endpoint;
+use crate::os::endpoint::{Bound, Endpoint};
 use crate::os::inherited::Inherited;
 use crate::os::peer::PeerAddr;
 use crate::os::subnet::Subnet;
 use crate::protocol::Protocol;
 use crate::tls::TlsSettings;
+use crate::tls::certificate::Certificate;
 
 /// The configuration of a server: its listeners, each with a protocol, and its limits.
 ///
@@ -123,6 +124,13 @@ impl Listener {
         Self { tls: Some(settings), ..self }
     }
 
+    /// Describes the listener on one of its endpoints.
+    #[must_use]
+    pub fn bound(&self, endpoint: Endpoint) -> Bound {
+        let is_encrypted = self.tls.is_some();
+        Bound { is_encrypted, ..Bound::new(self.protocol.name(), endpoint) }
+    }
+
     /// Returns what the loop needs to know of the listener.
     #[must_use]
     pub fn service(&self) -> Service {
@@ -155,6 +163,11 @@ impl Service {
             Some(_) => CloseReason::AdminBusy,
             None => CloseReason::ServerBusy,
         }
+    }
+
+    /// Returns the facts about its certificates; there are none without TLS.
+    pub(super) fn certificates(&self) -> Arc<[Certificate]> {
+        self.tls.as_ref().map_or_else(Arc::default, |tls| Arc::clone(tls.certificates()))
     }
 
     /// True if a connection begins with the header of a proxy.

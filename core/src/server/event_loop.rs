@@ -100,7 +100,10 @@ impl<S: System> EventLoop<S> {
         let protocols = || services.iter().map(|service| &service.protocol);
         let names: Vec<_> = protocols().map(|protocol| protocol.name()).collect();
         let limits = config.limits.clamped();
-        let status = Status::new(&names, limits, config.connections_max, clock.wall());
+        let mut status = Status::new(&names, limits, config.connections_max, clock.wall());
+        for (listener, service) in status.listeners.iter_mut().zip(&services) {
+            listener.certificates = service.certificates();
+        }
         let with_places = protocols().enumerate().filter(|(_, it)| it.own_places().is_some());
         let hidden = with_places.map(|(index, _)| index).collect();
         let activity = Activity::new(config.activity_lines_max, names).hiding(hidden);
@@ -231,6 +234,8 @@ impl<S: System> EventLoop<S> {
                 Mail::Stop => self.request_stop(),
                 Mail::Drain => self.drain(),
                 Mail::Reload(settings) => self.reload(&settings),
+                Mail::ReloadTls(replacements) => self.reload_tls(&replacements),
+                Mail::CountTlsReloadFailure => self.shared.status.tls_reload_failures += 1,
                 Mail::LogStatus => self.shared.status.log("status"),
                 Mail::Status(reply) => {
                     // Sending fails when the thread no longer waits for the reply.

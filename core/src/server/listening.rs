@@ -62,7 +62,7 @@ impl Listening {
         for (socket, endpoint) in opened {
             self.sockets.push(socket);
             self.services.push(listener.service());
-            self.addresses.push(Bound { protocol: listener.protocol.name(), endpoint });
+            self.addresses.push(listener.bound(endpoint));
         }
         Ok(())
     }
@@ -90,10 +90,7 @@ impl Listening {
             let is_of_chosen_port =
                 chosen_port.is_some() && error.kind() == io::ErrorKind::AddrInUse;
             let is_missing_ipv6 = is_missing_ipv6(&error, listener, &endpoint);
-            let error = BindError {
-                listener: Some(Bound { protocol: listener.protocol.name(), endpoint }),
-                error,
-            };
+            let error = BindError { listener: Some(listener.bound(endpoint)), error };
             if is_missing_ipv6 {
                 log::debug!(event = "listener_failed"; "{error}");
             } else if listener.required || is_of_chosen_port {
@@ -179,7 +176,7 @@ pub fn refuse_clashes(listeners: &[Listener]) -> Result<(), BindError> {
             if let Some(other) = endpoints.iter().find(|other| clash(other, endpoint)) {
                 let error = format!("another listener of this server has {other}");
                 let error = io::Error::new(io::ErrorKind::AlreadyExists, error);
-                let bound = Bound::new(listener.protocol.name(), endpoint.clone());
+                let bound = listener.bound(endpoint.clone());
                 return Err(BindError { listener: Some(bound), error });
             }
             endpoints.push(endpoint);

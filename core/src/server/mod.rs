@@ -16,6 +16,7 @@ mod loop_tests;
 mod newcomers;
 mod observer;
 mod shutdown;
+mod tls_reload;
 mod turn_budget;
 
 use std::io;

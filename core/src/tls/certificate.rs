@@ -49,7 +49,7 @@ impl Certificate {
 }
 
 /// The SHA-256 of a certificate. It is displayed as OpenSSL displays it: `AB:CD:...`.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fingerprint(pub(super) [u8; 32]);
 
 impl fmt::Display for Fingerprint {

@@ -46,7 +46,7 @@ impl TlsSettings {
     /// Returns the facts about the certificates. The first one is for clients that name no host,
     /// or an unknown one.
     #[must_use]
-    pub fn certificates(&self) -> &[Certificate] {
+    pub const fn certificates(&self) -> &Arc<[Certificate]> {
         &self.certificates
     }
 

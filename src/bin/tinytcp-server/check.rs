@@ -3,7 +3,6 @@
 
 use std::fmt::Write;
 
-use tinytcp_core::os::endpoint::Bound;
 use tinytcp_core::server::{Listener, refuse_clashes};
 
 use crate::program_error::ProgramError;
@@ -24,8 +23,7 @@ pub fn report(settings: &Settings, listeners: &[Listener]) -> Result<String, Pro
     }
     for listener in listeners {
         for endpoint in listener.endpoints.iter().cloned() {
-            let bound = Bound::new(listener.protocol.name(), endpoint);
-            let _ = writeln!(report, "# listens on {bound}");
+            let _ = writeln!(report, "# listens on {}", listener.bound(endpoint));
         }
     }
     Ok(report)

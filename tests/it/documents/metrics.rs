@@ -14,6 +14,7 @@ fn the_page_of_operations_describes_every_metric() {
             Source::Server(_) => "server",
             Source::Listener(_) => "listener",
             Source::Reason(_) => "reason",
+            Source::Earliest(_) => "listener",
             Source::Histogram(_) => "bound",
         };
         format!("| `{}` | {per} | {} |", metric.name, metric.help)

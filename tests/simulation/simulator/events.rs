@@ -222,6 +222,9 @@ impl Network {
                 self.trace.note(self.now, None, "a drain is requested", (0, 0), b"")
             }
             Event::Mail(Mail::Reload(settings)) => self.note_reload(settings),
+            Event::Mail(Mail::ReloadTls(_) | Mail::CountTlsReloadFailure) => {
+                self.trace.note(self.now, None, "certificates are reloaded", (0, 0), b"")
+            }
             Event::Mail(Mail::Status(_) | Mail::LogStatus) => {
                 self.trace.note(self.now, None, "the state is requested", (0, 0), b"")
             }

@@ -1,5 +1,7 @@
 //! The settings of a program that is built without TLS: there are none.
 
+use std::sync::Arc;
+
 use super::certificate::Certificate;
 
 /// The certificates of an encrypted listener. Without the feature `tls` it has no values.
@@ -9,7 +11,7 @@ pub enum TlsSettings {}
 impl TlsSettings {
     /// Returns the facts about the certificates.
     #[must_use]
-    pub const fn certificates(&self) -> &[Certificate] {
+    pub const fn certificates(&self) -> &Arc<[Certificate]> {
         match *self {}
     }
 }
