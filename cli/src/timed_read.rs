@@ -17,7 +17,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 /// # Errors
 /// When the connection breaks.
 pub fn read_until(
-    stream: &mut TcpStream,
+    mut stream: &TcpStream,
     until: Option<Instant>,
     piece: &mut [u8],
 ) -> io::Result<Option<usize>> {
@@ -72,19 +72,15 @@ mod tests {
     #[test]
     fn bytes_that_have_arrived_are_read_after_the_deadline() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let mut client =
-            TcpStream::connect(listener.local_addr().expect("bound")).expect("a listener");
+        let client = TcpStream::connect(listener.local_addr().expect("bound")).expect("a listener");
         let (mut server, _) = listener.accept().expect("connected");
         server.write_all(b"late").expect("connected");
         assert!(is_readable(&client, None).expect("connected"), "the bytes have arrived");
         let mut piece = [0; 8];
         assert_eq!(
-            read_until(&mut client, Some(Instant::now()), &mut piece).expect("connected"),
+            read_until(&client, Some(Instant::now()), &mut piece).expect("connected"),
             Some(4)
         );
-        assert_eq!(
-            read_until(&mut client, Some(Instant::now()), &mut piece).expect("connected"),
-            None
-        );
+        assert_eq!(read_until(&client, Some(Instant::now()), &mut piece).expect("connected"), None);
     }
 }

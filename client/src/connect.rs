@@ -1,4 +1,5 @@
 //! Connecting: to every address of a name, within a timeout, and again until the server is up.
+//! A connection may begin with a PROXY header, and then with the handshake of TLS.
 
 use std::error::Error;
 use std::fmt;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use tinytcp_cli::proxy_header::ProxyHeader;
 use tinytcp_cli::target::{ProtocolName, Target};
 use tinytcp_cli::terminal::note;
+use tinytcp_cli::tls::TlsClient;
 use tinytcp_core::os::endpoint::Endpoint;
 use tinytcp_core::os::local_port::connect_avoiding;
 use tinytcp_core::os::outgoing::connect_unix;
@@ -18,8 +20,10 @@ use tinytcp_core::os::outgoing::connect_unix;
 use super::dialogue;
 use super::error::{ClientError, readable_duration, reason};
 use super::receiver::next_event;
+#[cfg(feature = "tls")]
+use super::stream::tls::{HandshakeError, Tls};
+use super::stream::{Plain, Stream};
 use super::threads::{self, ThreadError};
-use tinytcp_cli::timed_read::is_readable;
 
 /// The pause between two attempts while the client waits for a server: short for a script, and long
 /// enough that ten waiting clients do not load the machine on which the server starts.
@@ -35,8 +39,8 @@ const TIMEOUT_SLACK: Duration = Duration::from_millis(250);
 const SETTLING_TIME: Duration = Duration::from_millis(250);
 
 /// How the client connects: how long it waits, and what it sends first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConnectOptions {
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectOptions<'a> {
     /// Bounds one attempt to connect, to all addresses together, and later each answer. `None`
     /// leaves the attempt to the system and waits for an answer for ever.
     pub timeout: Option<Duration>,
@@ -44,6 +48,8 @@ pub struct ConnectOptions {
     pub wait: Option<Duration>,
     /// The header with which each connection begins.
     pub proxy_header: Option<ProxyHeader>,
+    /// How each connection is encrypted; `None` for a target without TLS.
+    pub tls: Option<&'a TlsClient>,
 }
 
 /// Why one attempt to connect has failed, and the remedy.
@@ -60,7 +66,21 @@ enum ConnectError {
     ClosedAtOnce,
     /// The header for a listener for proxies was not sent.
     ProxyHeader(io::Error),
+    /// The connection cannot be encrypted.
+    #[cfg(feature = "tls")]
+    Tls(HandshakeError),
     Thread(ThreadError),
+}
+
+impl ConnectError {
+    /// Whether another attempt would fail in the same way.
+    fn is_final(&self) -> bool {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.is_final(),
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for ConnectError {
@@ -80,6 +100,8 @@ impl fmt::Display for ConnectError {
                 f.write_str("the connection was closed at once; is its server up?")
             }
             Self::ProxyHeader(error) => write!(f, "{}; check the server's log", reason(error)),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.fmt(f),
             Self::Thread(error) => error.fmt(f),
         }
     }
@@ -97,7 +119,7 @@ impl From<ThreadError> for ConnectError {
 ///
 /// # Errors
 /// [`ClientError::Unreachable`]; its text names every address that was tried.
-pub fn connect(target: &Target, options: ConnectOptions) -> Result<TcpStream, ClientError> {
+pub fn connect(target: &Target, options: ConnectOptions<'_>) -> Result<Stream, ClientError> {
     let start = Instant::now();
     let mut has_waited = false;
     loop {
@@ -119,7 +141,7 @@ pub fn connect(target: &Target, options: ConnectOptions) -> Result<TcpStream, Cl
             Err(error) => error,
         };
         let left = options.wait.map_or(Duration::ZERO, |wait| wait.saturating_sub(start.elapsed()));
-        if left.is_zero() {
+        if left.is_zero() || error.is_final() {
             let waited = if has_waited {
                 format!(" after waiting {}", readable_duration(start.elapsed()))
             } else {
@@ -140,31 +162,50 @@ pub fn connect(target: &Target, options: ConnectOptions) -> Result<TcpStream, Cl
 /// A server with a banner must send it; any other must keep the connection for [`SETTLING_TIME`].
 fn kept(
     target: &Target,
-    stream: TcpStream,
-    options: ConnectOptions,
-) -> Result<TcpStream, ConnectError> {
+    stream: Stream,
+    options: ConnectOptions<'_>,
+) -> Result<Stream, ConnectError> {
     let wait = match dialogue::banner(target.protocol) {
         Some(_) => options.timeout,
         None => Some(SETTLING_TIME),
     };
     let until = wait.map(|wait| Instant::now() + wait);
-    let has_closed = match is_readable(&stream, until) {
-        Ok(true) => !matches!(stream.peek(&mut [0]), Ok(1..)),
-        Ok(false) => false,
-        Err(_) => true,
-    };
-    if has_closed { Err(ConnectError::ClosedAtOnce) } else { Ok(stream) }
+    match stream.has_ended_by(until) {
+        Ok(Some(false) | None) => Ok(stream),
+        Ok(Some(true)) | Err(_) => Err(ConnectError::ClosedAtOnce),
+    }
 }
 
 /// One attempt on all addresses.
-fn attempt(target: &Target, options: ConnectOptions) -> Result<TcpStream, ConnectError> {
+fn attempt(target: &Target, options: ConnectOptions<'_>) -> Result<Stream, ConnectError> {
     let timeout = options.timeout;
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let stream = connect_any(&resolve(target, timeout)?, timeout, deadline)?;
     if let Some(header) = options.proxy_header {
         header.send(&stream).map_err(ConnectError::ProxyHeader)?;
     }
-    Ok(stream)
+    match options.tls {
+        None => Ok(Stream::new(Plain(stream))),
+        Some(settings) => encrypted(stream, settings, deadline),
+    }
+}
+
+#[cfg(feature = "tls")]
+fn encrypted(
+    stream: TcpStream,
+    settings: &TlsClient,
+    deadline: Option<Instant>,
+) -> Result<Stream, ConnectError> {
+    Tls::connect(stream, settings, deadline).map(Stream::new).map_err(ConnectError::Tls)
+}
+
+#[cfg(not(feature = "tls"))]
+fn encrypted(
+    _stream: TcpStream,
+    settings: &TlsClient,
+    _deadline: Option<Instant>,
+) -> Result<Stream, ConnectError> {
+    match *settings {}
 }
 
 /// Connects to the first of the endpoints that answers. Several may be tried at the same time.
@@ -292,6 +333,7 @@ mod tests {
             timeout: Some(Duration::from_secs(5)),
             wait: None,
             proxy_header: None,
+            tls: None,
         };
         let error = connect(&target("127.0.0.1", port), options).expect_err("no listener");
         assert!(error.to_string().contains("connection refused; start tinytcp-server"), "{error}");

@@ -127,10 +127,32 @@ pub fn readable_duration(duration: Duration) -> String {
     }
 }
 
+/// Whether an encrypted connection was cut. The last answer may then be a part of what the server
+/// has sent, even if it looks complete.
+#[must_use]
+pub fn is_truncation(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::UnexpectedEof
+}
+
+/// Why the server's side of a connection has ended, `when` it did, and the remedy.
+#[must_use]
+pub fn end_of_connection(error: Option<&io::Error>, when: &str) -> String {
+    match error {
+        None => format!("the server closed the connection{when}; look at its log"),
+        // The sentence has a remedy of its own.
+        Some(error) if error.kind() == io::ErrorKind::InvalidData => reason(error),
+        Some(error) => format!("{}{when}; look at the server's log", reason(error)),
+    }
+}
+
 /// The reason of an error of the operating system in words, without its number if the kind is a
 /// common one.
 #[must_use]
 pub fn reason(error: &io::Error) -> String {
+    // An error of the client itself has its own words.
+    if error.get_ref().is_some() {
+        return error.to_string();
+    }
     use io::ErrorKind::{
         AddrNotAvailable, BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset,
         HostUnreachable, NetworkUnreachable, NotFound, PermissionDenied, StorageFull, TimedOut,

@@ -1,9 +1,10 @@
 //! The client: blocking, on the standard library's sockets, with the same wire code as the server.
 //!
 //! ```text
-//!   connect     a connection, within a timeout       receiver    the thread that reads
+//!   connect     a connection, within a timeout       stream      its bytes, plain or over TLS
 //!   error       the ends of a run, exit codes        stepwise    one request at a time
-//!   stdout      answers in a pipe, on a terminal     threads, program (the command line)
+//!   stdout      answers in a pipe, on a terminal     receiver    the thread that reads
+//!                                                    threads, program (the command line)
 //!   dialogue    requests and answers of each protocol
 //!      |
 //!      +-- script       all lines of a script at once, answers as they arrive
@@ -27,6 +28,7 @@ pub mod shell;
 pub mod status;
 pub mod stdout;
 mod stepwise;
+pub mod stream;
 mod threads;
 
 pub use program::{command, main};

@@ -10,6 +10,7 @@ use clap::builder::FalseyValueParser;
 use tinytcp_cli::proxy_header::ProxyHeader;
 use tinytcp_cli::target::{ProtocolName, Target};
 use tinytcp_cli::terminal::Blocking;
+use tinytcp_cli::tls::{TlsArguments, TlsClient};
 use tinytcp_cli::units::{self, Timeout};
 
 use crate::conformance::{self, AssumedLimits, Suite};
@@ -33,7 +34,8 @@ Examples:
   tinytcp-client say lobby Hello, all           a message to all members of a room
   tinytcp-client 127.0.0.1 8888 test            check every promise of echo and of tinytcp-server
   tinytcp-client test --only protocol           check what an original server of text does
-  tinytcp-client --wait 10s -e HELP             wait until the server is up, then send HELP";
+  tinytcp-client --wait 10s -e HELP             wait until the server is up, then send HELP
+  tinytcp-client text+tls://example.org -e TIME an encrypted connection, with a checked name";
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -55,7 +57,7 @@ struct Arguments {
     /// The server: URL, HOST:PORT, HOST, or HOST PORT; then the mode
     ///
     /// The server is a URL whose scheme is the protocol (text://127.0.0.1:40000,
-    /// text+unix:///run/tinytcp.sock), HOST, HOST:PORT, or HOST PORT. The default is
+    /// text+tls://example.org, text+unix:///run/tinytcp.sock), HOST, HOST:PORT, or HOST PORT. The default is
     /// text://127.0.0.1:40000. A missing port is the default port of the protocol: text 40000,
     /// binary 65432, echo 8888, chat 9999. The modes: shell (the default on a terminal) reads
     /// commands from a person, demo shows the example session of the protocol, status shows the
@@ -131,6 +133,9 @@ struct Arguments {
     #[arg(long, value_name = "SIZE", env = "TINYTCP_MAX_FRAME", default_value = "16MiB",
         value_parser = units::message_size)]
     max_frame: u32,
+
+    #[command(flatten)]
+    tls: TlsArguments,
 }
 
 /// The mode of a run.
@@ -161,10 +166,11 @@ pub fn main() -> ExitCode {
     }
     let target = Target::from_words(&arguments.words, arguments.protocol)
         .unwrap_or_else(|error| tinytcp_cli::refuse::<Arguments>(error));
-    if target.is_encrypted {
-        tinytcp_cli::refuse::<Arguments>("this client has no TLS: leave out +tls");
-    }
-    match run(mode, &target, arguments) {
+    let tls = arguments
+        .tls
+        .client(NAME, target.is_encrypted, &target.place)
+        .unwrap_or_else(|error| tinytcp_cli::refuse::<Arguments>(error));
+    match run(mode, &target, tls.as_ref(), arguments) {
         Ok(completion) => completion.exit_code().into(),
         Err(failure) => {
             if failure != ClientError::OutputClosed {
@@ -257,11 +263,17 @@ fn room_mode(words: Vec<String>, nick: Option<&String>) -> Mode {
     }
 }
 
-fn run(mode: Mode, target: &Target, arguments: Arguments) -> Result<Completion, ClientError> {
+fn run(
+    mode: Mode,
+    target: &Target,
+    tls: Option<&TlsClient>,
+    arguments: Arguments,
+) -> Result<Completion, ClientError> {
     let options = ConnectOptions {
         timeout: arguments.timeout,
         wait: arguments.wait,
         proxy_header: arguments.proxy_header,
+        tls,
     };
     let limits =
         AssumedLimits { line_bytes_max: arguments.max_line, frame_bytes_max: arguments.max_frame };

@@ -1,9 +1,10 @@
 //! The thread that always reads, so that a server which answers never has to wait.
 
 use std::io::{self, Read};
-use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
+
+use super::stream::StreamHandle;
 
 /// The largest piece in which received bytes are passed on.
 pub const PIECE_LEN: usize = 64 << 10;
@@ -29,7 +30,7 @@ pub enum Received {
 
 /// Sends everything that `server` sends to `events`, until the connection ends or the other side of
 /// the channel is gone.
-pub fn receive_all<E: From<Received>>(mut server: TcpStream, events: &SyncSender<E>) {
+pub fn receive_all<E: From<Received>>(mut server: StreamHandle, events: &SyncSender<E>) {
     let mut piece = vec![0; PIECE_LEN];
     loop {
         let received = match server.read(&mut piece) {

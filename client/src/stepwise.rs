@@ -1,14 +1,12 @@
 //! A connection that sends one request at a time and waits for its answer.
 
-use std::io::Write;
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use tinytcp_cli::target::Target;
 
 use crate::dialogue::{self, AnswerBuffer, AnswerState, DueAnswer, News, SILENCE, ServerAnswer};
-use crate::error::{ClientError, readable_duration, reason, refusal};
-use tinytcp_cli::timed_read::read_until;
+use crate::error::{ClientError, is_truncation, readable_duration, reason, refusal};
+use crate::stream::Stream;
 
 /// What a server sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +21,7 @@ pub enum Arrival<'a> {
 #[derive(Debug)]
 pub struct StepwiseConnection<'a> {
     target: &'a Target,
-    stream: TcpStream,
+    stream: Stream,
     buffer: AnswerBuffer,
     timeout: Option<Duration>,
 }
@@ -31,7 +29,7 @@ pub struct StepwiseConnection<'a> {
 impl<'a> StepwiseConnection<'a> {
     /// The connection `stream` with `target`; each answer must arrive within `timeout`.
     #[must_use]
-    pub fn new(target: &'a Target, stream: TcpStream, timeout: Option<Duration>) -> Self {
+    pub fn new(target: &'a Target, stream: Stream, timeout: Option<Duration>) -> Self {
         Self { target, stream, buffer: AnswerBuffer::default(), timeout }
     }
 
@@ -40,10 +38,8 @@ impl<'a> StepwiseConnection<'a> {
     /// # Errors
     /// [`ClientError::Broken`].
     pub fn send(&mut self, request: &[u8]) -> Result<(), ClientError> {
-        let sent = self
-            .stream
-            .set_write_timeout(self.timeout)
-            .and_then(|()| self.stream.write_all(request));
+        let sent =
+            self.stream.set_write_timeout(self.timeout).and_then(|()| self.stream.send(request));
         sent.map_err(|error| ClientError::broken(self.target, reason(&error)))
     }
 
@@ -126,8 +122,11 @@ impl<'a> StepwiseConnection<'a> {
                 }
                 Ok(complete) => return Ok(Some(complete)),
             };
-            match read_until(&mut self.stream, until, &mut piece) {
+            match self.stream.read_until(until, &mut piece) {
                 Ok(Some(len @ 1..)) => self.buffer.append(piece.get(..len).unwrap_or_default()),
+                Err(error) if is_truncation(&error) => {
+                    return Err(ClientError::broken(self.target, reason(&error)));
+                }
                 _ if is_silence_enough => {
                     return Ok(Some(AnswerState::Complete(self.buffer.rest())));
                 }

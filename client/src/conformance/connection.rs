@@ -1,14 +1,14 @@
 //! One connection of a check: sends any bytes, and compares what comes back byte by byte.
 
 use std::fmt;
-use std::io::{self, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io;
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use tinytcp_core::display::escape::quoted;
 
 use crate::error::{readable_duration, reason};
-use tinytcp_cli::timed_read::read_until;
+use crate::stream::{Stream, StreamHandle};
 
 /// The number of bytes that a report shows of a text.
 const SHOWN_MAX: usize = 48;
@@ -45,7 +45,7 @@ impl fmt::Display for Mismatch {
 /// A connection of a check.
 #[derive(Debug)]
 pub struct TestConnection {
-    stream: TcpStream,
+    stream: Stream,
     timeout: Option<Duration>,
     deadline: Option<Instant>,
     /// The first bytes that were sent, and the number of all of them.
@@ -66,7 +66,7 @@ impl TestConnection {
     /// The connection `stream` of a check that must end by `deadline`, which is `timeout` after its
     /// beginning.
     #[must_use]
-    pub fn new(stream: TcpStream, timeout: Option<Duration>, deadline: Option<Instant>) -> Self {
+    pub fn new(stream: Stream, timeout: Option<Duration>, deadline: Option<Instant>) -> Self {
         Self { stream, timeout, deadline, sent: Vec::new(), sent_len: 0, received: Vec::new() }
     }
 
@@ -77,7 +77,7 @@ impl TestConnection {
     pub fn send(&mut self, bytes: &[u8]) -> CheckResult {
         self.note_sent(bytes);
         let left = self.left().map_err(|_| self.mismatch("a server that reads", "no time left"))?;
-        match self.stream.set_write_timeout(left).and_then(|()| self.stream.write_all(bytes)) {
+        match self.stream.set_write_timeout(left).and_then(|()| self.stream.send(bytes)) {
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
             {
@@ -99,11 +99,8 @@ impl TestConnection {
     }
 
     /// A second handle of the same connection, for a thread that writes.
-    ///
-    /// # Errors
-    /// When the process has no descriptor left.
-    pub fn writer(&self) -> io::Result<TcpStream> {
-        self.stream.try_clone()
+    pub fn writer(&self) -> StreamHandle {
+        self.stream.handle()
     }
 
     /// The next bytes must be `expected`.
@@ -223,7 +220,7 @@ impl TestConnection {
 
     fn receive_until(&mut self, deadline: Option<Instant>) -> Result<(), ReadEnd> {
         let mut piece = [0; 64 << 10];
-        match read_until(&mut self.stream, deadline, &mut piece) {
+        match self.stream.read_until(deadline, &mut piece) {
             Ok(Some(0)) => Err(ReadEnd::Closed),
             Ok(Some(len)) => {
                 self.received.extend_from_slice(piece.get(..len).unwrap_or_default());

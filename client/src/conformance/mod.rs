@@ -165,7 +165,7 @@ impl Check {
 /// [`ClientError::Unreachable`] when there is no server to check.
 pub fn run(
     target: &Target,
-    options: ConnectOptions,
+    options: ConnectOptions<'_>,
     limits: AssumedLimits,
     suites: &[Suite],
 ) -> Result<Completion, ClientError> {

@@ -5,7 +5,6 @@ use std::net::Shutdown;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tinytcp_cli::proxy_header::ProxyHeader;
 use tinytcp_cli::target::{ProtocolName, Target};
 
 use super::AssumedLimits;
@@ -27,7 +26,7 @@ pub struct Probe<'a> {
     target: &'a Target,
     pub timeout: Option<Duration>,
     pub deadline: Option<Instant>,
-    proxy_header: Option<ProxyHeader>,
+    options: ConnectOptions<'a>,
     /// The limits that the check assumes of the server.
     pub limits: AssumedLimits,
 }
@@ -35,10 +34,11 @@ pub struct Probe<'a> {
 impl<'a> Probe<'a> {
     /// For a check that begins now and must end within the timeout of `options`.
     #[must_use]
-    pub fn new(target: &'a Target, options: ConnectOptions, limits: AssumedLimits) -> Self {
-        let ConnectOptions { timeout, proxy_header, .. } = options;
+    pub fn new(target: &'a Target, options: ConnectOptions<'a>, limits: AssumedLimits) -> Self {
+        let timeout = options.timeout;
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
-        Self { target, timeout, deadline, proxy_header, limits }
+        let options = ConnectOptions { wait: None, ..options };
+        Self { target, timeout, deadline, options, limits }
     }
 
     /// The protocol of the server.
@@ -49,9 +49,7 @@ impl<'a> Probe<'a> {
 
     /// Opens a connection and reads the banner, if the protocol has one.
     pub fn open(&self) -> Result<TestConnection, Mismatch> {
-        let Self { timeout, proxy_header, .. } = *self;
-        let options = ConnectOptions { timeout, wait: None, proxy_header };
-        let stream = connect(self.target, options)
+        let stream = connect(self.target, self.options)
             .map_err(|failure| Mismatch::new("nothing", "a connection", &failure.to_string()))?;
         let mut connection = TestConnection::new(stream, self.timeout, self.deadline);
         if self.target.protocol == ProtocolName::Text {
@@ -115,9 +113,7 @@ impl<'a> Probe<'a> {
         const UNREAD: Duration = Duration::from_millis(200);
         let mut connection = self.open()?;
         connection.note_sent(request);
-        let (timeout, writer) = (self.timeout, connection.writer());
-        let mut writer =
-            writer.map_err(|error| connection.mismatch("a connection", &reason(&error)))?;
+        let (timeout, mut writer) = (self.timeout, connection.writer());
         thread::scope(|scope| {
             // A failed write shows in the answers.
             let write =

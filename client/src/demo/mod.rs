@@ -14,7 +14,7 @@ use super::stepwise::StepwiseConnection;
 ///
 /// # Errors
 /// See [`ClientError`].
-pub fn run(target: &Target, options: ConnectOptions) -> Result<Completion, ClientError> {
+pub fn run(target: &Target, options: ConnectOptions<'_>) -> Result<Completion, ClientError> {
     let wording = Wording::of(target.protocol);
     let mut demo = Demo { target, wording, output: StdoutWriter::new() };
     for commands in wording.demo {
@@ -34,7 +34,7 @@ struct Demo<'a> {
 impl Demo<'_> {
     fn session(
         &mut self,
-        options: ConnectOptions,
+        options: ConnectOptions<'_>,
         commands: &[&str],
     ) -> Result<Completion, ClientError> {
         self.output.write(&self.wording.connecting(self.target))?;

@@ -12,7 +12,9 @@ use tinytcp_core::display::plural::plural;
 
 use super::ScriptEvent;
 use crate::dialogue::{self, AnswerBuffer, AnswerState, DueAnswer, Extent, SILENCE};
-use crate::error::{ClientError, Completion, readable_duration, reason, refusal};
+use crate::error::{
+    ClientError, Completion, end_of_connection, is_truncation, readable_duration, refusal,
+};
 use crate::receiver::{Received, next_event};
 use crate::stdout::StdoutWriter;
 
@@ -223,23 +225,26 @@ impl<'a> AnswerPrinter<'a> {
         events: &Receiver<ScriptEvent>,
     ) -> Result<Completion, ClientError> {
         self.wait_for_the_end_of_the_script(events);
-        self.take_last_answers()?;
+        let is_cut = error.is_some_and(is_truncation);
+        if !is_cut {
+            self.take_last_answers()?;
+        }
         let missing: usize = self.due.iter().map(|(_, count)| count).sum();
-        if missing == 0 && self.all_sent {
+        if missing == 0 && self.all_sent && !is_cut {
             return self.finish();
         }
         self.output.flush()?;
-        let event = error.map_or("the server closed the connection".into(), reason);
         let when = match missing {
-            0 => "before the script ended".into(),
-            _ => format!("with {} missing", plural(missing as u64, "answer")),
+            0 if self.all_sent => String::new(),
+            0 => " before the script ended".into(),
+            _ => format!(" with {} missing", plural(missing as u64, "answer")),
         };
         // The answer on stdout is the reason. A reset after it only means that the server did not
         // read all requests.
         if self.last_was_error {
             return Ok(Completion::Refused);
         }
-        Err(ClientError::broken(self.target, format!("{event} {when}; look at the server's log")))
+        Err(ClientError::broken(self.target, end_of_connection(error, &when)))
     }
 
     /// The server may close after its last answer before the sender reports the end of the script.

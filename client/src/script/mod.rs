@@ -64,7 +64,7 @@ impl From<Received> for ScriptEvent {
 /// See [`ClientError`].
 pub fn run(
     target: &Target,
-    options: ConnectOptions,
+    options: ConnectOptions<'_>,
     script: impl Read + Send + 'static,
 ) -> Result<Completion, ClientError> {
     run_after(Vec::new(), target, options, script)
@@ -82,13 +82,15 @@ pub fn run_after(
     script: impl Read + Send + 'static,
 ) -> Result<Completion, ClientError> {
     let server = connect(target, options)?;
-    let prepared = server.set_write_timeout(options.timeout).and_then(|()| server.try_clone());
-    let to_server = prepared.map_err(|error| ClientError::broken(target, reason(&error)))?;
+    server
+        .set_write_timeout(options.timeout)
+        .map_err(|error| ClientError::broken(target, reason(&error)))?;
+    let (to_server, from_server) = (server.handle(), server.handle());
     let (events, received) = mpsc::sync_channel(EVENTS_MAX);
     let (turns, next_turn) = mpsc::sync_channel(1);
     let sender = RequestSender::new(target.protocol, script, to_server, events.clone(), next_turn);
     threads::start("sender", move || sender.run())
-        .and_then(|()| threads::start("receiver", move || receive_all(server, &events)))
+        .and_then(|()| threads::start("receiver", move || receive_all(from_server, &events)))
         .map_err(|error| ClientError::broken(target, error))?;
     let mut answers = AnswerPrinter::new(target, options.timeout, turns, preamble);
     let result = answers.run(&received);

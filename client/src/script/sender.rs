@@ -1,7 +1,6 @@
 //! The thread of a script that sends its requests.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use tinytcp_cli::target::ProtocolName;
@@ -11,12 +10,13 @@ use super::ScriptEvent;
 use crate::dialogue::{self, DueAnswer, Request};
 use crate::error::reason;
 use crate::receiver::PIECE_LEN;
+use crate::stream::StreamHandle;
 
 /// Sends the script.
 pub struct RequestSender<Script> {
     protocol: ProtocolName,
     script: BufReader<Script>,
-    server: TcpStream,
+    server: StreamHandle,
     events: SyncSender<ScriptEvent>,
     /// Without pipelining: a message for each answer, after which the next request may be sent.
     next_turn: Receiver<()>,
@@ -38,7 +38,7 @@ impl<Script: Read> RequestSender<Script> {
     pub fn new(
         protocol: ProtocolName,
         script: Script,
-        server: TcpStream,
+        server: StreamHandle,
         events: SyncSender<ScriptEvent>,
         next_turn: Receiver<()>,
     ) -> Self {

@@ -1,7 +1,7 @@
 //! The connection of a shell. It may be lost; the next command then opens another one.
 
-use std::io::{self, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io;
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -11,14 +11,15 @@ use tinytcp_cli::target::Target;
 use crate::connect::{ConnectOptions, connect};
 use crate::error::{ClientError, reason};
 use crate::receiver::{Received, receive_all};
+use crate::stream::Stream;
 use crate::threads;
 
 /// The connection to `target`, with everything that opening another one needs.
 pub struct ShellConnection<'a, E> {
     pub target: &'a Target,
-    pub options: ConnectOptions,
+    pub options: ConnectOptions<'a>,
     /// `None` when the connection is lost.
-    server: Option<TcpStream>,
+    server: Option<Stream>,
     /// For the receiver of the next connection.
     events: SyncSender<E>,
     /// Connections that were abandoned here, whose end the receiver has not reported yet.
@@ -34,8 +35,8 @@ impl<'a, E: From<Received> + Send + 'static> ShellConnection<'a, E> {
     /// See [`ClientError`].
     pub fn new(
         target: &'a Target,
-        options: ConnectOptions,
-        server: TcpStream,
+        options: ConnectOptions<'a>,
+        server: Stream,
         events: SyncSender<E>,
         may_end: Arc<AtomicBool>,
     ) -> Result<Self, ClientError> {
@@ -56,12 +57,11 @@ impl<'a, E: From<Received> + Send + 'static> ShellConnection<'a, E> {
         self.adopt(connected?)
     }
 
-    fn adopt(&mut self, server: TcpStream) -> Result<(), ClientError> {
-        let prepared =
-            server.set_write_timeout(self.options.timeout).and_then(|()| server.try_clone());
-        let from_server =
-            prepared.map_err(|error| ClientError::broken(self.target, reason(&error)))?;
-        let events = self.events.clone();
+    fn adopt(&mut self, server: Stream) -> Result<(), ClientError> {
+        server
+            .set_write_timeout(self.options.timeout)
+            .map_err(|error| ClientError::broken(self.target, reason(&error)))?;
+        let (from_server, events) = (server.handle(), self.events.clone());
         threads::start("receiver", move || receive_all(from_server, &events))
             .map_err(|error| ClientError::broken(self.target, error))?;
         self.server = Some(server);
@@ -91,7 +91,7 @@ impl<'a, E: From<Received> + Send + 'static> ShellConnection<'a, E> {
     /// # Errors
     /// When the server has stopped reading.
     pub fn send(&mut self, request: &[u8]) -> Result<bool, ClientError> {
-        match self.server.as_mut().map(|server| server.write_all(request)) {
+        match self.server.as_mut().map(|server| server.send(request)) {
             Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                 Err(ClientError::broken(self.target, "the server stopped reading; look at its log"))
             }

@@ -64,7 +64,7 @@ impl From<Received> for ShellEvent {
 ///
 /// # Errors
 /// See [`ClientError`]; also when the server closes with an answer missing.
-pub fn run(target: &Target, options: ConnectOptions) -> Result<Completion, ClientError> {
+pub fn run(target: &Target, options: ConnectOptions<'_>) -> Result<Completion, ClientError> {
     let wording = Wording::of(target.protocol);
     let mut output = StdoutWriter::new();
     output.write(&wording.connecting(target))?;

@@ -13,7 +13,7 @@ use crate::connect::ConnectOptions;
 use crate::dialogue::{
     self, AnswerBuffer, AnswerState, DueAnswer, Extent, Request, SILENCE, Wording,
 };
-use crate::error::{ClientError, Completion, readable_duration, reason};
+use crate::error::{ClientError, Completion, end_of_connection, readable_duration};
 use crate::receiver::{Received, next_event};
 use crate::stdout::{StdoutWriter, printable};
 
@@ -258,11 +258,10 @@ impl<'a> ShellSession<'a> {
         if !self.buffer.is_empty() {
             self.show(self.buffer.rest())?;
         }
-        let event = error.map_or("the server closed the connection".into(), reason);
         let missing = if self.due.is_empty() { "" } else { " with an answer missing" };
         self.connection.ended();
         let target = self.connection.target;
-        self.lose(format!("{target}: {event}{missing}; look at the server's log"))
+        self.lose(format!("{target}: {}", end_of_connection(error, missing)))
     }
 
     fn close(&mut self, completion: Completion) -> Result<Completion, ClientError> {
@@ -338,6 +337,6 @@ impl<'a> ShellSession<'a> {
 }
 
 /// When an answer is late whose request is sent now.
-fn deadline(options: ConnectOptions) -> Option<Instant> {
+fn deadline(options: ConnectOptions<'_>) -> Option<Instant> {
     options.timeout.map(|timeout| Instant::now() + timeout)
 }

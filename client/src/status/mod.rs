@@ -39,7 +39,7 @@ pub enum Report {
 /// answers with an error; otherwise see [`ClientError`].
 pub fn run(
     target: &Target,
-    options: ConnectOptions,
+    options: ConnectOptions<'_>,
     report: Report,
     is_watch: bool,
 ) -> Result<Completion, ClientError> {

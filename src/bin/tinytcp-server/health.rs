@@ -60,7 +60,7 @@ fn ask(endpoint: &Endpoint, timeout: Duration) -> io::Result<String> {
     let mut answer = Vec::new();
     let mut bytes = [0; 1024];
     while answer.len() < ANSWER_BYTES_MAX {
-        match read_until(&mut stream, Some(deadline), &mut bytes)? {
+        match read_until(&stream, Some(deadline), &mut bytes)? {
             None => return Err(io::ErrorKind::TimedOut.into()),
             Some(0) => break,
             Some(_) if Instant::now() >= deadline => return Err(io::ErrorKind::TimedOut.into()),
