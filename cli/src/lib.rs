@@ -214,13 +214,14 @@ fn sentence(message: &str) -> String {
 }
 
 /// What stands in the help for a value, and an example of that value.
-const EXAMPLES: [(&str, &str); 6] = [
+const EXAMPLES: [(&str, &str); 7] = [
     ("<SIZE>", "64KiB"),
     ("<D>", "5s"),
     ("<N>", "500"),
     ("<URL>", "text://127.0.0.1:40000"),
     ("<HOST>", "127.0.0.1"),
     ("<SUITE>", "protocol"),
+    ("<VERSION>", "1.3"),
 ];
 
 /// Returns an example of a value of `argument`, if there is one.

@@ -104,6 +104,9 @@ impl From<UsageError> for ClientError {
 pub fn refusal(target: &Target, request: &str, error: &[u8]) -> ClientError {
     const SHOWN_MAX: usize = 48;
     let token = error.strip_prefix(b"ERROR ").unwrap_or(error);
+    if let Some(advice) = advice(target, token) {
+        return ClientError::Refused(format!("{target}: {advice}"));
+    }
     let remedy = match token {
         b"UNKNOWN_COMMAND" => "the server has no rooms; a newer tinytcp-server has them",
         b"BAD_NAME" => "use a short name of letters and digits",
@@ -127,6 +130,16 @@ pub fn readable_duration(duration: Duration) -> String {
     }
 }
 
+/// The remedy for `error`, an answer of the server, if it has one that every user can take.
+#[must_use]
+pub fn advice(target: &Target, error: &[u8]) -> Option<String> {
+    if error.strip_prefix(b"ERROR ").unwrap_or(error) != b"TLS_REQUIRED" {
+        return None;
+    }
+    let encrypted = Target { is_encrypted: true, ..target.clone() };
+    Some(format!("the server accepts only encrypted connections; connect to {encrypted}"))
+}
+
 /// Whether an encrypted connection was cut. The last answer may then be a part of what the server
 /// has sent, even if it looks complete.
 #[must_use]
@@ -137,11 +150,11 @@ pub fn is_truncation(error: &io::Error) -> bool {
 /// Why the server's side of a connection has ended, `when` it did, and the remedy.
 #[must_use]
 pub fn end_of_connection(error: Option<&io::Error>, when: &str) -> String {
-    match error {
-        None => format!("the server closed the connection{when}; look at its log"),
+    let event = error.map_or("the server closed the connection".into(), reason);
+    match error.map(io::Error::kind) {
         // The sentence has a remedy of its own.
-        Some(error) if error.kind() == io::ErrorKind::InvalidData => reason(error),
-        Some(error) => format!("{}{when}; look at the server's log", reason(error)),
+        Some(io::ErrorKind::InvalidData) => event,
+        _ => format!("{event}{when}; look at the server's log"),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tinytcp_cli::target::Target;
 
 use crate::dialogue::{self, AnswerBuffer, AnswerState, DueAnswer, News, SILENCE, ServerAnswer};
-use crate::error::{ClientError, is_truncation, readable_duration, reason, refusal};
+use crate::error::{ClientError, advice, is_truncation, readable_duration, reason, refusal};
 use crate::stream::Stream;
 
 /// What a server sent.
@@ -64,7 +64,8 @@ impl<'a> StepwiseConnection<'a> {
     /// Waits for the answer that is `due`, and returns it. Drops news that come before it.
     ///
     /// # Errors
-    /// [`ClientError::Broken`] when it is late or malformed.
+    /// [`ClientError::Broken`] when it is late or malformed, [`ClientError::Refused`] when the
+    /// server accepts only encrypted connections.
     pub fn answer(&mut self, due: &mut DueAnswer) -> Result<ServerAnswer<'_>, ClientError> {
         let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
         let extent = loop {
@@ -74,7 +75,11 @@ impl<'a> StepwiseConnection<'a> {
                 _ => return Err(self.late()),
             }
         };
-        Ok(self.buffer.take(extent))
+        let answer = self.buffer.take(extent);
+        match answer.is_error.then(|| advice(self.target, answer.text)).flatten() {
+            Some(advice) => Err(ClientError::Refused(format!("{}: {advice}", self.target))),
+            None => Ok(answer),
+        }
     }
 
     /// Waits for news of a room, or for the answer that is `due`; without one, for anything else.

@@ -9,9 +9,9 @@ use crate::usage_error::UsageError;
 
 /// The flags for TLS. A program flattens them into its own.
 #[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "TLS (for targets such as text+tls://HOST)")]
+#[command(next_help_heading = "TLS")]
 pub struct TlsArguments {
-    /// Trust the certificates in FILE (PEM) instead of those of the system
+    /// For text+tls://HOST: trust the certificates in FILE (PEM) instead of those of the system
     ///
     /// FILE has the certificate of a CA, or the self-signed certificate of the server. Without the
     /// flag, the client trusts the root certificates of the system.

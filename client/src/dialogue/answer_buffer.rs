@@ -44,6 +44,8 @@ pub enum MalformedAnswer {
         /// The announced number of bytes.
         payload_len: u32,
     },
+    /// The bytes are an alert of TLS.
+    TlsAlert,
 }
 
 impl fmt::Display for MalformedAnswer {
@@ -62,6 +64,7 @@ impl fmt::Display for MalformedAnswer {
                 f,
                 "the header announces {payload_len} bytes, over the limit of {LIMIT_MIB} MiB"
             ),
+            Self::TlsAlert => f.write_str("the answer is an alert of TLS: the server needs +tls"),
         }
     }
 }
@@ -126,6 +129,7 @@ impl AnswerBuffer {
         match due {
             // Silence is no answer, even if any answer is accepted.
             _ if self.is_empty() => Ok(AnswerState::Incomplete),
+            _ if is_tls_alert(self.unread()) => Err(MalformedAnswer::TlsAlert),
             DueAnswer::Line => self.find_line(),
             DueAnswer::Frame => self.find_frame(),
             DueAnswer::Message(expected)
@@ -248,6 +252,12 @@ fn check(header: Header) -> Result<(), MalformedAnswer> {
     }
 }
 
+/// Whether `bytes` begin with an alert of TLS in clear, which no answer does: as a frame, it would
+/// announce 50 MiB.
+const fn is_tls_alert(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x15, 3, 0..=4, 0, 2, ..])
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{ExpectedAnswer, Request, encode};
@@ -268,6 +278,17 @@ mod tests {
             }
             Ok(other) => format!("{other:?}"),
             Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn an_alert_of_tls_is_named_in_every_protocol() {
+        let message = DueAnswer::Message(ExpectedAnswer::anything());
+        for due in [DueAnswer::Line, DueAnswer::Frame, message] {
+            let mut buffer = AnswerBuffer::default();
+            buffer.append(b"\x15\x03\x01\x00\x02\x02\x46");
+            let taken = taken(&mut buffer, &due);
+            assert_eq!(taken, "the answer is an alert of TLS: the server needs +tls", "{due:?}");
         }
     }
 

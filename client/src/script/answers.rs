@@ -13,7 +13,7 @@ use tinytcp_core::display::plural::plural;
 use super::ScriptEvent;
 use crate::dialogue::{self, AnswerBuffer, AnswerState, DueAnswer, Extent, SILENCE};
 use crate::error::{
-    ClientError, Completion, end_of_connection, is_truncation, readable_duration, refusal,
+    ClientError, Completion, advice, end_of_connection, is_truncation, readable_duration, refusal,
 };
 use crate::receiver::{Received, next_event};
 use crate::stdout::StdoutWriter;
@@ -205,6 +205,11 @@ impl<'a> AnswerPrinter<'a> {
             }
             None if !is_banner => self.output.write_answer(self.target.protocol, answer)?,
             _ => {}
+        }
+        if let Some(advice) =
+            self.last_was_error.then(|| advice(self.target, answer.text)).flatten()
+        {
+            return Err(ClientError::Refused(format!("{}: {advice}", self.target)));
         }
         if self.last_was_error {
             self.completion = Completion::Refused;

@@ -13,7 +13,7 @@ use crate::connect::ConnectOptions;
 use crate::dialogue::{
     self, AnswerBuffer, AnswerState, DueAnswer, Extent, Request, SILENCE, Wording,
 };
-use crate::error::{ClientError, Completion, end_of_connection, readable_duration};
+use crate::error::{ClientError, Completion, advice, end_of_connection, readable_duration};
 use crate::receiver::{Received, next_event};
 use crate::stdout::{StdoutWriter, printable};
 
@@ -309,8 +309,11 @@ impl<'a> ShellSession<'a> {
         let text = if answer.is_error { self.output.red(&text) } else { text.into() };
         let line = format!("{}{text}\n", self.wording.answer);
         let is_banner = mem::take(&mut self.banner_is_due) && !answer.is_error;
-        let complaint = dialogue::foreign_banner(self.connection.target.protocol, answer.text)
-            .filter(|_| is_banner);
+        let target = self.connection.target;
+        let complaint = match answer.is_error {
+            true => advice(target, answer.text),
+            false => dialogue::foreign_banner(target.protocol, answer.text).filter(|_| is_banner),
+        };
         self.answer_by = deadline(self.connection.options);
         self.print(&line)?;
         complaint.map_or(Ok(()), |complaint| self.print(&format!("{complaint}\n")))
