@@ -1,5 +1,5 @@
 //! One command in two protocols, for what the server knows of the peer that asks: `WHOAMI` in
-//! `text`, the code 0x10 in `binary`.
+//! `text`, the code 0x40 in `binary`.
 //!
 //! ```text
 //! $ cargo run --example whoami &
@@ -21,7 +21,7 @@ use tinytcp::protocol::{BAD_ARGUMENTS, Binary, Call, Command, Next, Outcome, Tex
 use tinytcp::{Builder, STOP_SIGNALS, Server};
 
 /// The code of the command in `binary`.
-const WHOAMI: u8 = 0x10;
+const WHOAMI: u8 = 0x40;
 
 /// A number with its noun: `1 byte`, `2 bytes`.
 fn plural(count: u64, noun: &str) -> String {

@@ -13,6 +13,7 @@
 //!  read mail    requests of other threads: stop, drain, reload, report the state
 //!  accept       a batch of new connections
 //!  run ready    each connection in the run queue gets a turn
+//!  tell news    a portion of the members that a message to a room reaches gets a turn
 //!  evict        over the memory limit: one connection gives up its buffers
 //!  expire       connections whose deadline has passed get a last turn
 //!  shut down    after a request to stop: the next step
@@ -97,7 +98,7 @@
 //! | warning | `log::warn!`, with a `logging/throttle` |
 //! | setting that a reload changes | [`Settings`](limits::Settings), and `EventLoop::reload` |
 //! | path of the admin listener | `protocol/admin` |
-//! | command about rooms | `protocol/room_commands`, and the tables of `text`, `binary` and `chat` |
+//! | command about rooms | `protocol/room_commands`, the tables of `text` and `binary`, `chat` |
 //! | rule of rooms, such as a limit | [`Rooms`](rooms::Rooms) |
 //! | request from another thread | [`Mail`](os::mailbox::Mail), and `EventLoop::read_mail` |
 //! | system call | [`System`](os::system::System) or [`Socket`](os::system::Socket) |

@@ -277,7 +277,7 @@ mod naming_the_peer {
         let first = connect(binary);
         let mut stream = connect(binary);
         let own = stream.local_addr().expect("connected");
-        stream.write_all(b"\x10\0\0\0\0").expect("the server reads");
+        stream.write_all(b"\x40\0\0\0\0").expect("the server reads");
         stream.shutdown(std::net::Shutdown::Write).expect("a half-close");
         let mut heard = Vec::new();
         stream.read_to_end(&mut heard).expect("the end in time");

@@ -78,8 +78,13 @@ impl<S: Socket> Connection<S> {
         if !is_over {
             return false;
         }
-        if self.ends_messages_by_quiet && self.complete_piece(shared) == Next::Close {
-            self.begin_flushing(CloseReason::Quit, shared);
+        let last = if self.ends_messages_by_quiet {
+            self.complete_piece(shared).close_reason()
+        } else {
+            None
+        };
+        if let Some(reason) = last {
+            self.begin_flushing(reason, shared);
         } else if has_ended {
             self.begin_flushing(CloseReason::PeerClosed, shared);
         } else {

@@ -19,7 +19,7 @@ use crate::close_reason::CloseReason;
 use crate::limits::LINGER_TIMEOUT;
 use crate::os::moment::Moment;
 use crate::os::system::Socket;
-use crate::protocol::{Farewell, Next};
+use crate::protocol::Farewell;
 
 /// How many bytes an overdue connection may read: they may have arrived while this process did not
 /// run or was busy. It is a frame of the default limit, plus the most that one read can add.
@@ -127,8 +127,8 @@ impl<S: Socket> Connection<S> {
                 self.end(Farewell::MessageTimeout, CloseReason::MessageTimeout, shared)
             }
             (Wait::Quiet, _) => {
-                if self.complete_piece(shared) == Next::Close {
-                    self.begin_flushing(CloseReason::Quit, shared);
+                if let Some(reason) = self.complete_piece(shared).close_reason() {
+                    self.begin_flushing(reason, shared);
                 }
             }
         }

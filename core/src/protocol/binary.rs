@@ -230,8 +230,8 @@ impl BinarySession {
                 _ if context.output.is_full() => break Step::Paused,
                 (Action::Run(command), Ok(payload)) => {
                     rest = rest.get(HEADER_LEN + payload.len()..).unwrap_or_default();
-                    if run(command, payload, context) == Next::Close {
-                        break Step::Close(CloseReason::Quit);
+                    if let Some(reason) = run(command, payload, context).close_reason() {
+                        break Step::Close(reason);
                     }
                 }
                 (Action::Refuse(token), _) => {

@@ -1,8 +1,13 @@
-//! The protocol `chat`: answers to a few words, and an acknowledgement of all other messages.
+//! The protocol `chat`: answers to a few words, commands about rooms that begin with a slash, and
+//! an acknowledgement of all other messages.
+
+use std::io::Write;
 
 use super::line_or_pause::LineOrPause;
-use super::{Next, Output};
-use crate::os::clock::Clock;
+use super::room_context::News;
+use super::{BAD_ARGUMENTS, Context, Next, Output};
+use crate::display::plural::plural;
+use crate::wire::line::{is_blank, skip_blanks};
 
 /// The answer to a message with `hello`.
 pub const GREETING: &str = "Hello from the server! Connection established.";
@@ -12,18 +17,30 @@ pub const STATUS: &str = "Server is running smoothly on Rust.";
 /// Creates the protocol.
 #[must_use]
 pub const fn protocol() -> LineOrPause {
-    LineOrPause::new("chat", answer)
+    LineOrPause::new("chat", answer).with_rooms(append_news)
 }
 
 /// Answers a message by the first rule that matches. Case does not matter.
-fn answer(message: &[u8], output: &mut Output<'_>, clock: &mut Clock) -> Next {
+fn answer(message: &[u8], context: &mut Context<'_>) -> Next {
     if message.eq_ignore_ascii_case(b"exit") {
         return Next::Close;
     }
+    if message.first() == Some(&b'/')
+        && let Some((run, argument)) = command(message)
+    {
+        let mark = context.output.len();
+        if let Err(token) = run(argument, context) {
+            context.output.truncate(mark);
+            context.output.append(b"ERROR ");
+            context.output.append(token.as_bytes());
+        }
+        return Next::Continue;
+    }
+    let output = &mut context.output;
     match topic(message) {
         Some(Topic::Time) => {
             output.append(b"Server Time: ");
-            output.append(clock.time_of_day().as_bytes());
+            output.append(context.clock.time_of_day().as_bytes());
         }
         Some(Topic::Hello) => output.append(GREETING.as_bytes()),
         Some(Topic::Status) => output.append(STATUS.as_bytes()),
@@ -34,6 +51,87 @@ fn answer(message: &[u8], output: &mut Output<'_>, clock: &mut Clock) -> Next {
         }
     }
     Next::Continue
+}
+
+/// Runs a command with its argument. Returns the token of an error, which replaces the answer.
+type Run = fn(&[u8], &mut Context<'_>) -> Result<(), &'static str>;
+
+/// The commands about rooms.
+const COMMANDS: [(&[u8], Run); 5] =
+    [(b"/join", join), (b"/leave", leave), (b"/say", say), (b"/nick", nick), (b"/who", who)];
+
+/// Returns the command that begins `message`, and its argument without the blanks around it.
+#[cold]
+fn command(message: &[u8]) -> Option<(Run, &[u8])> {
+    let end = message.iter().position(|byte| is_blank(*byte)).unwrap_or(message.len());
+    let (word, rest) = message.split_at(end);
+    let (_, run) = COMMANDS.iter().find(|(key, _)| word.eq_ignore_ascii_case(key))?;
+    let mut argument = skip_blanks(rest);
+    while let [front @ .., last] = argument
+        && is_blank(*last)
+    {
+        argument = front;
+    }
+    Some((*run, argument))
+}
+
+fn join(room: &[u8], context: &mut Context<'_>) -> Result<(), &'static str> {
+    context.join(required(room)?)?;
+    context.output.append(b"Joined ");
+    context.output.append(room);
+    context.output.append(b" as ");
+    context.append_own_name();
+    context.output.append(b".");
+    Ok(())
+}
+
+fn leave(_: &[u8], context: &mut Context<'_>) -> Result<(), &'static str> {
+    let room = context.leave()?;
+    // Writing to an output never fails.
+    let _ = write!(context.output, "Left {room}.");
+    Ok(())
+}
+
+fn say(text: &[u8], context: &mut Context<'_>) -> Result<(), &'static str> {
+    let count = context.say(required(text)?)?;
+    let _ = write!(context.output, "Said to {}.", plural(count as u64, "member"));
+    Ok(())
+}
+
+fn nick(name: &[u8], context: &mut Context<'_>) -> Result<(), &'static str> {
+    if !name.is_empty() {
+        context.rename(name)?;
+    }
+    context.output.append(b"You are ");
+    context.append_own_name();
+    context.output.append(b".");
+    Ok(())
+}
+
+fn who(_: &[u8], context: &mut Context<'_>) -> Result<(), &'static str> {
+    let count = context.member_count()?;
+    context.reserve_for_names()?;
+    let _ = write!(context.output, "{}: ", plural(count as u64, "member"));
+    context.append_member_names(", ");
+    Ok(())
+}
+
+fn required(argument: &[u8]) -> Result<&[u8], &'static str> {
+    if argument.is_empty() { Err(BAD_ARGUMENTS) } else { Ok(argument) }
+}
+
+/// Appends what a member of a room is told, without an ending.
+fn append_news(output: &mut Output<'_>, news: News<'_>) {
+    match news {
+        News::Message { name, text } => {
+            output.append(name);
+            output.append(b": ");
+            output.append(text);
+        }
+        News::Missed(count) => {
+            let _ = write!(output, "Missed {}.", plural(count.into(), "message"));
+        }
+    }
 }
 
 /// The topic of a message, in the order of the rules.

@@ -1,8 +1,7 @@
 //! The protocol `echo`: each answer is a prefix and the message.
 
 use super::line_or_pause::LineOrPause;
-use super::{Next, Output};
-use crate::os::clock::Clock;
+use super::{Context, Next};
 
 /// The prefix of each answer.
 pub const PREFIX: &str = "Server received: ";
@@ -13,9 +12,9 @@ pub const fn protocol() -> LineOrPause {
     LineOrPause::new("echo", answer)
 }
 
-fn answer(message: &[u8], output: &mut Output<'_>, _clock: &mut Clock) -> Next {
-    output.append(PREFIX.as_bytes());
-    output.append(message);
+fn answer(message: &[u8], context: &mut Context<'_>) -> Next {
+    context.output.append(PREFIX.as_bytes());
+    context.output.append(message);
     Next::Continue
 }
 

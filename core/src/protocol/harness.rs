@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
-    ANSWER_OVERHEAD_BYTES, Accepted, ConnectionInfo, Context, Farewell, Next, Output, Protocol,
-    Session, Step,
+    ANSWER_OVERHEAD_BYTES, Accepted, ConnectionInfo, Context, Farewell, Output, Protocol, Session,
+    Step,
 };
 use crate::buffers::buffer::Buffer;
 use crate::buffers::pool::Pool;
@@ -194,10 +194,10 @@ impl SessionHarness {
     /// Simulates a quiet period of the peer, or the end of its input.
     pub fn fall_quiet(&mut self) -> &mut Self {
         if self.is_open() && self.ends_messages_by_quiet {
-            if self.call(0, |session, input, context| session.complete_piece(input, context))
-                == Next::Close
-            {
-                self.step = Step::Close(CloseReason::Quit);
+            let next =
+                self.call(0, |session, input, context| session.complete_piece(input, context));
+            if let Some(reason) = next.close_reason() {
+                self.step = Step::Close(reason);
             }
             self.consume(self.input.len());
         }

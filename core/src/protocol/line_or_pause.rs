@@ -4,22 +4,27 @@
 //! `recv`. So bytes without a newline are a message after the quiet period. The answer has the same
 //! ending as its message.
 
+use super::room_context::News;
 use super::{
-    ANSWER_OVERHEAD_BYTES, Accepted, Context, Farewell, LINE_TOO_LONG, Next, Output, Protocol,
-    SERVER_BUSY, Session, Step,
+    ANSWER_OVERHEAD_BYTES, Accepted, Context, Farewell, LINE_TOO_LONG, NOT_HTTP, Next, Output,
+    Protocol, SERVER_BUSY, Session, Step,
 };
-use crate::close_reason::CloseReason;
-use crate::os::clock::Clock;
+use crate::rooms::Seat;
+use crate::wire::http;
 use crate::wire::line::{Ending, Item, LineDecoder};
 
 /// Appends the answer to one message, without an ending.
-pub type Answer = fn(message: &[u8], output: &mut Output<'_>, clock: &mut Clock) -> Next;
+pub type Answer = fn(message: &[u8], context: &mut Context<'_>) -> Next;
+
+/// Appends what a member of a room is told, without an ending.
+pub(super) type Tell = fn(output: &mut Output<'_>, news: News<'_>);
 
 /// A protocol that answers each message with the result of a function.
 #[derive(Clone, Copy, Debug)]
 pub struct LineOrPause {
     name: &'static str,
     answer: Answer,
+    tell: Option<Tell>,
 }
 
 impl LineOrPause {
@@ -27,7 +32,14 @@ impl LineOrPause {
     /// it returns [`Next::Close`].
     #[must_use]
     pub const fn new(name: &'static str, answer: Answer) -> Self {
-        Self { name, answer }
+        Self { name, answer, tell: None }
+    }
+
+    /// Lets its connections join rooms, and tells them news with `tell`. A page in a browser must
+    /// not reach a room, so an HTTP request ends the conversation.
+    #[must_use]
+    pub(super) const fn with_rooms(self, tell: Tell) -> Self {
+        Self { tell: Some(tell), ..self }
     }
 }
 
@@ -39,8 +51,12 @@ impl Protocol for LineOrPause {
     fn session(&self, accepted: &Accepted) -> Box<dyn Session> {
         Box::new(TalkSession {
             answer: self.answer,
+            tell: self.tell,
             lines: LineDecoder::new(accepted.limits().line_bytes_max),
-            refusal: LINE_TOO_LONG,
+            seat: Seat::nowhere(),
+            refusal: Refusal::TooLong,
+            ending: Ending::Lf,
+            has_begun: false,
         })
     }
 
@@ -51,53 +67,65 @@ impl Protocol for LineOrPause {
 
 struct TalkSession {
     answer: Answer,
+    tell: Option<Tell>,
     lines: LineDecoder,
+    seat: Seat,
     /// The error of the message that is being dropped. It is sent at the end of the message, with
     /// the same ending.
-    refusal: &'static str,
+    refusal: Refusal,
+    /// The ending of the last message. News have the same, or a newline.
+    ending: Ending,
+    /// True after the first message.
+    has_begun: bool,
+}
+
+// The allocator rounds up to 40 bytes: a million idle connections may have such a session.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<TalkSession>() <= 40);
+
+/// Why a message is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    TooLong,
+    Busy,
+    NotHttp,
+}
+
+impl Refusal {
+    const fn token(self) -> &'static str {
+        match self {
+            Self::TooLong => LINE_TOO_LONG,
+            Self::Busy => SERVER_BUSY,
+            Self::NotHttp => NOT_HTTP,
+        }
+    }
 }
 
 impl Session for TalkSession {
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
-        self.lines.set_line_max(context.limits().line_bytes_max);
-        let mut rest = input;
-        while !context.output.is_full() {
-            let (behind, item) = self.lines.next(rest);
-            rest = behind;
-            let next = match item {
-                None => return (input.len() - rest.len(), Step::of_lines(&self.lines, rest)),
-                Some(Item::Line(line, ending)) => self.answer(line, ending, context),
-                Some(Item::TooLong) => {
-                    self.refusal = LINE_TOO_LONG;
-                    Next::Continue
-                }
-                Some(Item::Dropped(ending)) => self.answer_refused(ending, context),
-            };
-            if next == Next::Close {
-                return (input.len() - rest.len(), Step::Close(CloseReason::Quit));
-            }
-        }
-        (input.len() - rest.len(), Step::Paused)
+        self.sit(context);
+        let result = self.run_lines(input, context);
+        self.seat = context.seat;
+        result
     }
 
     fn complete_piece(&mut self, input: &[u8], context: &mut Context<'_>) -> Next {
-        self.lines.set_line_max(context.limits().line_bytes_max);
-        let next = match (self.lines.is_dropping(), input) {
-            (true, _) => self.answer_refused(Ending::Nothing, context),
-            (false, []) => Next::Continue,
-            (false, piece) if self.lines.is_too_long(piece) => {
-                self.refusal = LINE_TOO_LONG;
-                self.answer_refused(Ending::Nothing, context)
-            }
-            (false, piece) => self.answer(piece, Ending::Nothing, context),
-        };
-        self.lines.restart();
+        self.sit(context);
+        let next = self.run_piece(input, context);
+        self.seat = context.seat;
         next
     }
 
+    fn take_seat(&mut self) -> Seat {
+        std::mem::take(&mut self.seat)
+    }
+
     fn refuse(&mut self, input: &[u8], _context: &mut Context<'_>) -> usize {
-        self.lines.drop_line();
-        self.refusal = SERVER_BUSY;
+        if !self.lines.is_dropping() {
+            let Some(is_http) = self.is_http_front(input) else { return 0 };
+            self.refusal = if is_http { Refusal::NotHttp } else { Refusal::Busy };
+            self.lines.drop_line();
+        }
         input.len()
     }
 
@@ -109,30 +137,127 @@ impl Session for TalkSession {
 }
 
 impl TalkSession {
+    /// Lends the seat to the context for a call, and appends the news of its room.
     #[inline]
-    fn answer(&self, message: &[u8], ending: Ending, context: &mut Context<'_>) -> Next {
+    fn sit(&self, context: &mut Context<'_>) {
+        let ending = member_ending(self.ending);
+        context.sit(self.seat, |output, news| {
+            if let Some(tell) = self.tell {
+                tell(output, news);
+                output.append(ending.bytes());
+            }
+        });
+    }
+
+    /// Runs the complete messages of `input`: see [`Session::advance`].
+    fn run_lines(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
+        self.lines.set_line_max(context.limits().line_bytes_max);
+        let mut rest = input;
+        while !context.output.is_full() {
+            let (behind, item) = self.lines.next(rest);
+            let front = std::mem::replace(&mut rest, behind);
+            let next = match item {
+                None => return (input.len() - rest.len(), Step::of_lines(&self.lines, rest)),
+                Some(Item::Line(line, ending)) => self.answer(line, ending, context),
+                Some(Item::TooLong) => match self.is_http_front(front) {
+                    Some(is_http) => {
+                        self.refusal = if is_http { Refusal::NotHttp } else { Refusal::TooLong };
+                        Next::Continue
+                    }
+                    // Too few bytes to decide: the line is not dropped before more have arrived.
+                    None => {
+                        self.lines.restart();
+                        return (input.len() - front.len(), Step::Incomplete { missing: None });
+                    }
+                },
+                Some(Item::Dropped(ending)) => self.answer_refused(ending, context),
+            };
+            if let Some(reason) = next.close_reason() {
+                return (input.len() - rest.len(), Step::Close(reason));
+            }
+        }
+        (input.len() - rest.len(), Step::Paused)
+    }
+
+    /// Runs `input` as a message: see [`Session::complete_piece`].
+    fn run_piece(&mut self, input: &[u8], context: &mut Context<'_>) -> Next {
+        self.lines.set_line_max(context.limits().line_bytes_max);
+        let next = match (self.lines.is_dropping(), input) {
+            (true, _) => self.answer_refused(Ending::Nothing, context),
+            (false, []) => Next::Continue,
+            (false, piece) if self.lines.is_too_long(piece) => {
+                let is_http = self.is_http_front(piece) == Some(true);
+                self.refusal = if is_http { Refusal::NotHttp } else { Refusal::TooLong };
+                self.answer_refused(Ending::Nothing, context)
+            }
+            (false, piece) => self.answer(piece, Ending::Nothing, context),
+        };
+        self.lines.restart();
+        next
+    }
+
+    #[inline]
+    fn answer(&mut self, message: &[u8], ending: Ending, context: &mut Context<'_>) -> Next {
+        if self.tell.is_some() && http::is_request(message, !self.has_begun) {
+            self.refusal = Refusal::NotHttp;
+            return self.answer_refused(ending, context);
+        }
+        self.note_ending(ending);
         if !context.output.reserve(message.len() + ANSWER_OVERHEAD_BYTES) {
             context.received(SERVER_BUSY, message);
             context.output.append_error(SERVER_BUSY, ending);
             return Next::Continue;
         }
         context.received("", message);
-        let output = &mut context.output;
-        let next = (self.answer)(message, output, context.clock);
+        let next = (self.answer)(message, context);
         if next == Next::Continue {
             match ending {
                 // The usual ending: storing one known byte costs less than copying a slice.
-                Ending::Lf => output.append(b"\n"),
-                Ending::CrLf | Ending::Nothing => output.append(ending.bytes()),
+                Ending::Lf => context.output.append(b"\n"),
+                Ending::CrLf => context.output.append(b"\r\n"),
+                // News can follow the answer to a member at any time.
+                Ending::Nothing if context.seat.is_taken() => context.output.append(b"\n"),
+                Ending::Nothing => {}
             }
         }
         next
     }
 
-    fn answer_refused(&self, ending: Ending, context: &mut Context<'_>) -> Next {
-        context.received(self.refusal, b"");
-        context.output.append_error(self.refusal, ending);
-        Next::Continue
+    fn answer_refused(&mut self, ending: Ending, context: &mut Context<'_>) -> Next {
+        self.note_ending(ending);
+        let token = self.refusal.token();
+        context.received(token, b"");
+        let ending = if context.seat.is_taken() { member_ending(ending) } else { ending };
+        context.output.append_error(token, ending);
+        if self.refusal == Refusal::NotHttp { Next::WrongProtocol } else { Next::Continue }
+    }
+
+    fn note_ending(&mut self, ending: Ending) {
+        self.ending = ending;
+        self.has_begun = true;
+    }
+
+    /// Returns whether the message that begins with `front`, and whose end is not stored, is an
+    /// HTTP request; `None` while there are too few bytes to decide.
+    #[cold]
+    fn is_http_front(&self, front: &[u8]) -> Option<bool> {
+        if self.has_begun || self.tell.is_none() {
+            return Some(false);
+        }
+        let line = front.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        match http::is_request_front(line) {
+            None if line.len() < front.len() => Some(false),
+            is_http => is_http,
+        }
+    }
+}
+
+/// Returns the ending of an answer to a member, and of news: a member cannot tell two of them apart
+/// by a pause.
+const fn member_ending(ending: Ending) -> Ending {
+    match ending {
+        Ending::CrLf => Ending::CrLf,
+        Ending::Lf | Ending::Nothing => Ending::Lf,
     }
 }
 
@@ -142,14 +267,16 @@ mod tests {
         SessionHarness, assert_answers, assert_last_answers, small_limits,
     };
     use super::*;
+    use crate::close_reason::CloseReason;
     use crate::limits::Limits;
 
     /// Answers with the message in brackets, and closes after `bye`.
     fn bracketing() -> LineOrPause {
-        LineOrPause::new("bracketing", |message, output, _| {
+        LineOrPause::new("bracketing", |message, context| {
             if message == b"bye" {
                 return Next::Close;
             }
+            let output = context.output();
             output.append(b"[");
             output.append(message);
             output.append(b"]");

@@ -206,6 +206,20 @@ pub enum Next {
     Continue,
     /// The message ends the conversation.
     Close,
+    /// The message ends the conversation, because it belongs to another protocol.
+    WrongProtocol,
+}
+
+impl Next {
+    /// Returns why the conversation ends; `None` if it goes on.
+    #[must_use]
+    pub const fn close_reason(self) -> Option<CloseReason> {
+        match self {
+            Self::Continue => None,
+            Self::Close => Some(CloseReason::Quit),
+            Self::WrongProtocol => Some(CloseReason::WrongProtocol),
+        }
+    }
 }
 
 /// The reasons for which a server ends a conversation with a farewell.
@@ -240,6 +254,10 @@ impl Farewell {
 
 /// The error for a message without memory, and for a connection over the limit.
 pub const SERVER_BUSY: &str = "SERVER_BUSY";
+/// The error for a command without its argument.
+pub const BAD_ARGUMENTS: &str = "BAD_ARGUMENTS";
+/// The error for an HTTP request line.
+pub const NOT_HTTP: &str = "NOT_HTTP";
 /// The error for a line over the limit.
 pub const LINE_TOO_LONG: &str = "LINE_TOO_LONG";
 /// The error for a command that is not in the table.

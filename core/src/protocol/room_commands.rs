@@ -3,9 +3,8 @@
 
 use std::io::Write;
 
-use super::Next;
 use super::command::{Call, Outcome};
-use super::text::BAD_ARGUMENTS;
+use super::{BAD_ARGUMENTS, Next};
 
 /// `JOIN`: the name of the room.
 pub(super) fn join(call: &mut Call<'_, '_>) -> Outcome {

@@ -12,6 +12,7 @@ use super::{
     ANSWER_OVERHEAD_BYTES, Accepted, Context, Farewell, LINE_TOO_LONG, Next, Output, Protocol,
     SERVER_BUSY, Session, Step, UNKNOWN_COMMAND,
 };
+pub use super::{BAD_ARGUMENTS, NOT_HTTP};
 use crate::close_reason::CloseReason;
 use crate::rooms::Seat;
 use crate::wire::line::{Ending, Item, LineDecoder, is_blank, skip_blanks};
@@ -19,10 +20,6 @@ use crate::wire::{http, telnet};
 
 /// The greeting.
 pub const BANNER: &str = "WELCOME, I'm TinyServer not pressure";
-/// The error for a command without its argument.
-pub const BAD_ARGUMENTS: &str = "BAD_ARGUMENTS";
-/// The error for an HTTP request line.
-pub const NOT_HTTP: &str = "NOT_HTTP";
 
 /// The protocol, with its banner and its table of commands.
 ///
@@ -301,7 +298,7 @@ impl TextSession {
         };
         context.received(outcome.err().unwrap_or_default(), line);
         match outcome {
-            Ok(next) => (next == Next::Close).then_some(CloseReason::Quit),
+            Ok(next) => next.close_reason(),
             Err(token) => {
                 append_error(&mut context.output, token);
                 (token == NOT_HTTP).then_some(CloseReason::WrongProtocol)

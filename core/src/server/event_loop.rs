@@ -1,15 +1,16 @@
 //! The event loop: the whole server is one thread that runs one round after another.
 //!
-//! A round has seven steps. [`EventLoop::round`] calls them in this order:
+//! A round has eight steps. [`EventLoop::round`] calls them in this order:
 //!
 //! ```text
 //!   1  wait       the kernel reports events; each one only marks its connection as ready
 //!   2  read mail  requests of other threads: stop, drain, reload, or report the state
 //!   3  accept     a batch of new connections from each listener
 //!   4  run ready  each connection in the run queue gets a turn: read, run messages, write
-//!   5  evict      over the memory limit: one connection gives up its buffers
-//!   6  expire     connections whose deadline has passed get a last turn
-//!   7  shut down  after a request to stop: the next step, when it is due
+//!   5  tell news  a portion of the members that a message to a room reaches gets a turn
+//!   6  evict      over the memory limit: one connection gives up its buffers
+//!   7  expire     connections whose deadline has passed get a last turn
+//!   8  shut down  after a request to stop: the next step, when it is due
 //!
 //!   event ------> readiness is remembered ------> run queue ------> turn
 //!   deadline ----------------------------------------^               |

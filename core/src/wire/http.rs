@@ -22,6 +22,36 @@ pub fn is_request_line(line: &[u8]) -> bool {
     has_version || last_word.len() < line.len() && has_method_and_argument(line)
 }
 
+/// True if `message` is an HTTP request line, for protocols in which a message is any text: its
+/// last word is a version and the word before it the target of a request. The first message of a
+/// connection may be cut off within its target: there a method and the start of a path decide.
+#[must_use]
+#[inline]
+pub fn is_request(message: &[u8], is_first: bool) -> bool {
+    let may_end_in_version = message.last().is_some_and(u8::is_ascii_digit);
+    (may_end_in_version && has_target_and_version(message))
+        || is_first && has_method_and_path(message)
+}
+
+#[cold]
+fn has_target_and_version(message: &[u8]) -> bool {
+    let mut words = message.rsplit(|byte| is_blank(*byte));
+    let mut next = || words.next().unwrap_or_default();
+    let (version, target) = (next(), next());
+    let starts = |word: &[u8], front: &[u8]| {
+        word.get(..front.len()).is_some_and(|start| start.eq_ignore_ascii_case(front))
+    };
+    let is_target = [&b"/"[..], b"*", b"http"].iter().any(|front| starts(target, front));
+    let has_method = || METHODS.iter().any(|method| starts(message, method));
+    starts(version, b"HTTP/") && (is_target || has_method())
+}
+
+fn has_method_and_path(message: &[u8]) -> bool {
+    let method_len = message.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    let (method, rest) = message.split_at(method_len);
+    METHODS.contains(&method) && matches!(rest, [b' ', b'/' | b'*', ..])
+}
+
 fn has_method_and_argument(line: &[u8]) -> bool {
     let mut place = [0; FRONT_LEN];
     let (word, argument) = telnet::split_word(line, &mut place);
@@ -73,6 +103,27 @@ mod tests {
     fn a_version_at_the_end_of_a_complete_line_decides() {
         for line in ["BREW /pot HTTP/1.1", "post /x http/1.1"] {
             assert!(is_request_line(line.as_bytes()), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_a_request_by_its_target_and_version() {
+        for line in ["GET / HTTP/1.1", "T / HTTP/1.1", " /x http/1.0", "CONNECT a:1 HTTP/1.1"] {
+            assert!(is_request(line.as_bytes(), false), "{line}");
+        }
+        assert!(is_request(b"GET http://a/ HTTP/1.1", false));
+        for text in ["what is HTTP/1.1", "HTTP/1.1", "GET /", "GET / HTTP/1.1 ", "/ HTTPS/1", "7"] {
+            assert!(!is_request(text.as_bytes(), false), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_first_message_is_a_request_by_its_method_and_path_too() {
+        for line in ["GET /", "POST /x HT", "PRI * HTTP/2.0", "OPTIONS *"] {
+            assert!(is_request(line.as_bytes(), true), "{line}");
+        }
+        for text in ["GET", "GET it", "get /", "GET  /", "try /join tea", "SAY /x"] {
+            assert!(!is_request(text.as_bytes(), true), "{text}");
         }
     }
 
