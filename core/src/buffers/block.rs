@@ -114,6 +114,13 @@ impl Block {
         &self.storage()[self.start as usize..self.end as usize]
     }
 
+    /// The bytes in the queue, which the caller may change.
+    #[must_use]
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        let (start, end) = (self.start as usize, self.end as usize);
+        &mut self.storage_mut()[start..end]
+    }
+
     /// The number of bytes in the queue.
     #[must_use]
     #[inline]

@@ -23,6 +23,12 @@ impl Buffer {
         self.0.as_ref().map_or(&[], |block| block.bytes())
     }
 
+    /// The bytes in the queue, which the caller may change.
+    #[must_use]
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        self.0.as_mut().map_or(&mut [], |block| block.bytes_mut())
+    }
+
     /// The number of bytes in the queue.
     #[must_use]
     #[inline]
@@ -57,6 +63,24 @@ impl Buffer {
     #[inline]
     pub fn block(&mut self, pool: &mut Pool) -> &mut Block {
         self.0.get_or_insert_with(|| pool.lend(BLOCK_LEN))
+    }
+
+    /// Appends a copy of `bytes`. The buffer grows even over the memory limit.
+    pub fn append(&mut self, bytes: &[u8], pool: &mut Pool) {
+        self.make_room(bytes.len(), pool);
+        let is_appended = self.block(pool).append(bytes);
+        assert!(is_appended, "room was made for {} bytes", bytes.len());
+    }
+
+    /// Makes room for `count` bytes after the queue, even over the memory limit.
+    pub fn make_room(&mut self, count: usize, pool: &mut Pool) {
+        let block = self.0.get_or_insert_with(|| pool.lend(BLOCK_LEN));
+        pool.make_room(block, count);
+    }
+
+    /// The same as [`Buffer::spare`], of a new working block if the buffer has none.
+    pub fn spare_in(&mut self, pool: &mut Pool) -> &mut [u8] {
+        self.block(pool).spare()
     }
 
     /// The free storage after the queue. The caller fills its front and calls [`Buffer::commit`].
@@ -156,14 +180,8 @@ mod tests {
 
     fn filled(len: usize, pool: &mut Pool) -> Buffer {
         let mut buffer = Buffer::default();
-        append(&mut buffer, &vec![b'x'; len], pool);
+        buffer.append(&vec![b'x'; len], pool);
         buffer
-    }
-
-    fn append(buffer: &mut Buffer, bytes: &[u8], pool: &mut Pool) {
-        let block = buffer.block(pool);
-        pool.make_room(block, bytes.len());
-        assert!(block.append(bytes));
     }
 
     #[test]
@@ -243,7 +261,7 @@ mod tests {
                 match action {
                     0 => {
                         let bytes = vec![index as u8; len];
-                        append(&mut buffer, &bytes, &mut pool);
+                        buffer.append(&bytes, &mut pool);
                         model.extend(bytes);
                     }
                     1 => {

@@ -23,12 +23,16 @@ pub mod certificate;
 pub mod error;
 #[cfg(feature = "tls")]
 mod identity;
+pub mod info;
+#[cfg_attr(not(feature = "tls"), path = "without/layer.rs")]
+pub mod layer;
 #[cfg_attr(not(feature = "tls"), path = "without/settings.rs")]
 pub mod settings;
-#[cfg(feature = "tls")]
-#[cfg(test)]
+#[cfg(all(test, feature = "tls"))]
 mod tests;
 #[cfg(feature = "tls")]
 pub mod x509;
 
+pub use info::TlsInfo;
+pub use layer::Layer;
 pub use settings::TlsSettings;

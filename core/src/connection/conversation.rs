@@ -1,0 +1,94 @@
+//! The session of a connection, and the layer that encrypts what it says, if there is one.
+
+use super::opening::NoSession;
+use crate::buffers::buffer::Buffer;
+use crate::os::moment::Moment;
+use crate::protocol::Session;
+use crate::tls::layer::LayerError;
+use crate::tls::{Layer, TlsInfo, TlsSettings};
+
+/// The session of a connection, and how its bytes travel.
+pub(super) enum Conversation {
+    /// The bytes of the session are those of the kernel.
+    Plain(Box<dyn Session>),
+    /// The bytes of the session pass through a layer.
+    Encrypted(Box<Encrypted>),
+}
+
+/// An encrypted session.
+pub(super) struct Encrypted {
+    pub layer: Layer,
+    /// A session that says nothing until the handshake is complete.
+    pub session: Box<dyn Session>,
+    /// When the first byte of the incomplete record arrived; [`Moment::NEVER`] if there is none.
+    pub record_began: Moment,
+    /// What the handshake has agreed on, once it is complete.
+    pub info: Option<TlsInfo>,
+}
+
+// The layer costs a plain connection nothing.
+const _: () = assert!(size_of::<Conversation>() == size_of::<Box<dyn Session>>());
+
+impl Conversation {
+    /// Creates the conversation of a connection whose handshake begins with the bytes in `raw`.
+    pub fn encrypted(settings: &TlsSettings, raw: Buffer) -> Result<Self, LayerError> {
+        Ok(Self::Encrypted(Box::new(Encrypted {
+            layer: Layer::new(settings, raw)?,
+            session: Box::new(NoSession),
+            record_began: Moment::NEVER,
+            info: None,
+        })))
+    }
+
+    /// Replaces the session.
+    pub fn set_session(&mut self, new: Box<dyn Session>) {
+        match self {
+            Self::Plain(session) => *session = new,
+            Self::Encrypted(it) => it.session = new,
+        }
+    }
+
+    #[inline]
+    pub fn session(&mut self) -> &mut dyn Session {
+        self.parts().0
+    }
+
+    /// Returns the session, and what the handshake has agreed on.
+    #[inline]
+    pub fn parts(&mut self) -> (&mut dyn Session, Option<&TlsInfo>) {
+        match self {
+            Self::Plain(session) => (session.as_mut(), None),
+            Self::Encrypted(it) => {
+                let Encrypted { session, info, .. } = it.as_mut();
+                (session.as_mut(), info.as_ref())
+            }
+        }
+    }
+
+    /// Returns the layer, if there is one.
+    #[inline]
+    pub const fn layer(&self) -> Option<&Layer> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Encrypted(it) => Some(&it.layer),
+        }
+    }
+
+    /// Returns the layer, if there is one.
+    #[inline]
+    pub const fn layer_mut(&mut self) -> Option<&mut Layer> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Encrypted(it) => Some(&mut it.layer),
+        }
+    }
+
+    /// Returns since when a record is incomplete; [`Moment::NEVER`] if none is.
+    #[inline]
+    pub const fn record_began(&self) -> Moment {
+        match self {
+            Self::Plain(_) => Moment::NEVER,
+            Self::Encrypted(it) => it.record_began,
+        }
+    }
+}

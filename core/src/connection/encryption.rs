@@ -1,0 +1,128 @@
+//! The moves of an encrypted connection: between the kernel, its layer, and its buffers.
+//!
+//! ```text
+//!   kernel --receive--> raw --open--> input --advance--> session --append--> output
+//!   kernel <---flush--- sealed <---------------seal-------------------------'
+//! ```
+//!
+//! The rules of readiness hold for bytes of the kernel. What is left in the layer causes no event:
+//! the connection then needs another turn, or waits for its own output as a plain one does.
+
+use std::io;
+
+use super::conversation::Conversation;
+use super::{Connection, Phase, ReadState, Shared};
+use crate::buffers::buffer::Buffer;
+use crate::buffers::pool::Pool;
+use crate::close_reason::CloseReason;
+use crate::os::moment::Moment;
+use crate::os::system::Socket;
+use crate::tls::Layer;
+use crate::tls::layer::LayerError;
+
+impl<S: Socket> Connection<S> {
+    /// Reads into the layer, once, unless records wait there, and opens the records that are
+    /// complete. Returns false if that changed nothing.
+    pub(super) fn fill_layer(&mut self, shared: &mut Shared) -> io::Result<bool> {
+        let has_received = self.is_readable()
+            && !self.has_unopened()
+            && self.receive_raw(shared)?.inspect(|count| self.count_received(*count, shared)).is_some();
+        Ok(self.open_records(shared)? || has_received)
+    }
+
+    /// Reads into the layer, once. Returns how many bytes came, or `None` if nothing has arrived.
+    pub(super) fn receive_raw(&mut self, shared: &mut Shared) -> io::Result<Option<usize>> {
+        let Some(layer) = self.conversation.layer_mut() else { return Ok(None) };
+        let raw = layer.raw_with_room(&mut shared.pool);
+        let received = receive(&mut self.socket, raw.spare(), shared.read_bytes_max)?;
+        if let Some((count, _)) = received {
+            raw.commit(count);
+        }
+        Ok(self.note_received(received, shared))
+    }
+
+    /// Opens the records that wait in the layer, as far as the input has room. Returns false if
+    /// there is none, or no room yet.
+    fn open_records(&mut self, shared: &mut Shared) -> io::Result<bool> {
+        let room = match self.conversation.layer() {
+            Some(layer) if layer.has_unopened() => layer.room_wanted(),
+            _ => return Ok(false),
+        };
+        if let Err(len) = self.make_room(room, shared) {
+            return self.wait_for_room(len, shared);
+        }
+        let Conversation::Encrypted(it) = &mut self.conversation else { return Ok(false) };
+        match it.layer.open(&mut self.input, &mut shared.pool) {
+            Ok(count) => {
+                it.record_began = match it.layer.has_incomplete_record() {
+                    true => shared.clock.now(),
+                    false => Moment::NEVER,
+                };
+                if it.layer.has_ended() {
+                    self.read_state = ReadState::Ended;
+                }
+                self.runnable |= count > 0 && self.input.len() >= self.complete_len as usize;
+            }
+            Err(error) => self.fail(&error, CloseReason::TlsFailed, shared),
+        }
+        Ok(true)
+    }
+
+    /// True if records have arrived that are not opened.
+    #[inline]
+    pub(super) const fn has_unopened(&self) -> bool {
+        match self.conversation.layer() {
+            Some(layer) => layer.has_unopened(),
+            None => false,
+        }
+    }
+
+    /// True if the end of the input is not authentic: the stream may have been cut.
+    pub(super) fn is_truncated(&self) -> bool {
+        self.conversation.layer().is_some_and(|layer| !layer.has_ended())
+    }
+
+    /// True if the kernel has all bytes that the connection has to send.
+    #[inline]
+    pub(super) const fn is_flushed(&self) -> bool {
+        self.output.is_empty()
+            && match self.conversation.layer() {
+                Some(layer) => layer.is_flushed(),
+                None => true,
+            }
+    }
+
+    /// Ends the connection after a failure of the layer. Its alert is sent, and nothing else can
+    /// be.
+    pub(super) fn fail(&mut self, error: &LayerError, reason: CloseReason, shared: &mut Shared) {
+        shared.activity.tls_failed(&self.peer, reason, error);
+        self.output.release(&mut shared.pool);
+        self.begin_flushing(reason, shared);
+    }
+
+    /// Seals the `close_notify`, which the peer must get before the end of the output. Returns
+    /// false if there is nothing to seal.
+    pub(super) fn finish_layer(&mut self, shared: &mut Shared) -> bool {
+        let Some(layer) = self.conversation.layer_mut() else { return false };
+        layer.finish(&mut shared.pool);
+        !layer.is_flushed()
+    }
+}
+
+/// Returns the bytes that the kernel gets next: the output of a plain connection, or records of
+/// it.
+#[inline]
+pub(super) fn seal<'a>(
+    conversation: &'a mut Conversation,
+    output: &'a mut Buffer,
+    pool: &mut Pool,
+) -> io::Result<&'a mut Buffer> {
+    match conversation {
+        Conversation::Plain(_) => Ok(output),
+        Conversation::Encrypted(it) => it
+            .layer
+            .seal(output, pool)
+            .map(|()| it.layer.sealed())
+            .map_err(|_| io::ErrorKind::InvalidData.into()),
+    }
+}

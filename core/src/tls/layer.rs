@@ -1,0 +1,440 @@
+//! The layer of one connection: it turns records of TLS into bytes for the session, and bytes of
+//! the session into records. It makes no system calls.
+//!
+//! ```text
+//!   kernel ---> raw ----open---> input ---> session ---> output ---seal---> sealed ---> kernel
+//!                 '---- handshake, answers to the peer's alerts and keys ----^
+//! ```
+//!
+//! `raw` holds at most one working block: part of a record or of a handshake message, or whole
+//! records for which the input had no room.
+
+use std::fmt;
+
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic,
+};
+use rustls::{Error, HandshakeKind, ProtocolVersion};
+
+use super::TlsSettings;
+use super::info::TlsInfo;
+use crate::buffers::buffer::Buffer;
+use crate::buffers::pool::{BLOCK_LEN, Pool};
+use crate::wire::tls;
+
+/// The most bytes of plaintext in a record.
+pub const RECORD_BYTES_MAX: usize = 16 << 10;
+
+/// The most bytes that are sealed at a time: three records, which fit a working block.
+const SEALED_BYTES_MAX: usize = 3 * RECORD_BYTES_MAX;
+
+/// The most bytes that a client may send before its handshake is complete. A `ClientHello` has a
+/// few hundred bytes, a chain of certificates a few thousand.
+pub const HANDSHAKE_BYTES_MAX: usize = BLOCK_LEN;
+
+const _: () = assert!(SEALED_BYTES_MAX + RECORD_BYTES_MAX / 2 < BLOCK_LEN);
+
+/// The TLS layer of one connection.
+pub struct Layer {
+    tls: UnbufferedServerConnection,
+    /// Received bytes that are not opened.
+    raw: Buffer,
+    /// Bytes that the kernel has not accepted.
+    sealed: Buffer,
+    /// How many bytes at the front of `raw` the library has seen and keeps there: a part of a
+    /// record, or records with a part of a handshake message. Each of its calls must get them
+    /// again.
+    seen: usize,
+    /// How many bytes the peer has sent for the handshake.
+    handshake_bytes: usize,
+    /// True if the peer was sent anything.
+    has_answered: bool,
+    /// True if the peer has sent a `close_notify`: the end of its input is authentic.
+    has_ended: bool,
+    /// True if nothing more can be sealed: a `close_notify` or a fatal alert is the last record.
+    is_finished: bool,
+}
+
+type Traffic<'a> = WriteTraffic<'a, ServerConnectionData>;
+
+/// How far the library has come in one call.
+enum Progress {
+    /// Bytes were added to the input.
+    Opened,
+    /// Bytes were added to the sealed ones, or may be added now.
+    Answered,
+    /// The peer has ended its input.
+    Ended,
+    /// The library needs more bytes from the peer.
+    NeedsMore,
+}
+
+/// What a step of the handshake has achieved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing yet: a message is incomplete. This costs almost nothing.
+    Incomplete,
+    /// An answer is among the sealed bytes. This costs as long as dozens of requests.
+    Answered,
+    /// The handshake is complete.
+    Complete,
+}
+
+/// A failure of the layer. An alert for the peer is among the sealed bytes if TLS has one for it.
+#[derive(Debug)]
+pub struct LayerError(Error);
+
+impl fmt::Display for LayerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl From<Error> for LayerError {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layer")
+            .field("raw", &self.raw.len())
+            .field("sealed", &self.sealed.len())
+            .field("has_ended", &self.has_ended)
+            .field("is_finished", &self.is_finished)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Layer {
+    /// Creates the layer of a new connection. It fails only if the settings fit no version of TLS.
+    pub fn new(settings: &TlsSettings) -> Result<Self, LayerError> {
+        Ok(Self {
+            tls: UnbufferedServerConnection::new(settings.config().clone())?,
+            raw: Buffer::default(),
+            sealed: Buffer::default(),
+            seen: 0,
+            handshake_bytes: 0,
+            has_answered: false,
+            has_ended: false,
+            is_finished: false,
+        })
+    }
+
+    /// Makes room for a read and returns the buffer for it. Its free storage is empty only if the
+    /// peer has filled a block with an incomplete message.
+    pub fn raw_with_room(&mut self, pool: &mut Pool) -> &mut Buffer {
+        if self.raw.capacity() < BLOCK_LEN {
+            let _is_moved = self.raw.move_to(BLOCK_LEN, pool);
+        } else {
+            self.raw.compact();
+        }
+        &mut self.raw
+    }
+
+    /// True if bytes have arrived that were not looked at.
+    #[must_use]
+    #[inline]
+    pub const fn has_unopened(&self) -> bool {
+        self.raw.len() > self.seen
+    }
+
+    /// True if a part of a record has arrived.
+    #[must_use]
+    #[inline]
+    pub const fn has_incomplete_record(&self) -> bool {
+        !self.raw.is_empty()
+    }
+
+    /// True if the peer has sent a `close_notify`.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// True if the handshake has cost nothing yet.
+    #[must_use]
+    pub const fn is_unanswered(&self) -> bool {
+        !self.has_answered
+    }
+
+    /// True if the first byte of the peer begins no handshake.
+    #[must_use]
+    pub fn is_other_protocol(&self) -> bool {
+        self.handshake_bytes == 0
+            && self.raw.bytes().first().is_some_and(|first| *first != tls::HANDSHAKE)
+    }
+
+    /// The bytes that wait for the kernel.
+    #[inline]
+    pub const fn sealed(&mut self) -> &mut Buffer {
+        &mut self.sealed
+    }
+
+    /// True if no bytes wait for the kernel.
+    #[must_use]
+    #[inline]
+    pub const fn is_flushed(&self) -> bool {
+        self.sealed.is_empty()
+    }
+
+    /// Continues the handshake with the bytes that have arrived. Application data after it stays
+    /// unopened, except for a record that the library opens together with the last message: its
+    /// bytes are appended to `input`.
+    ///
+    /// # Errors
+    /// When the peer breaks the rules of TLS, or agrees to nothing that the settings allow.
+    pub fn shake_hands(&mut self, input: &mut Buffer, pool: &mut Pool) -> Result<Step, LayerError> {
+        self.handshake_bytes += self.raw.len() - self.seen;
+        let mut step = Step::Incomplete;
+        loop {
+            match self.advance(input, pool)? {
+                _ if !self.tls.is_handshaking() => return Ok(Step::Complete),
+                Progress::Answered => step = Step::Answered,
+                Progress::Opened => {}
+                Progress::Ended | Progress::NeedsMore => break,
+            }
+        }
+        if self.handshake_bytes >= HANDSHAKE_BYTES_MAX {
+            return Err(Error::General("the handshake has more than 64 KiB".into()).into());
+        }
+        Ok(step)
+    }
+
+    /// Opens the records that have arrived and appends their bytes to `input`, as long as its free
+    /// storage has room for a record. Returns how many bytes it has appended. Nothing is opened
+    /// after a `close_notify`.
+    ///
+    /// # Errors
+    /// When a record is not authentic, or the peer breaks the rules of TLS.
+    pub fn open(&mut self, input: &mut Buffer, pool: &mut Pool) -> Result<usize, LayerError> {
+        let before = input.len();
+        while self.has_unopened() && input.spare().len() >= self.room_wanted() {
+            match self.advance(input, pool)? {
+                Progress::Opened | Progress::Answered => {}
+                Progress::NeedsMore if self.raw.len() >= BLOCK_LEN => {
+                    return Err(Error::General("a message has more than 64 KiB".into()).into());
+                }
+                Progress::Ended | Progress::NeedsMore => break,
+            }
+        }
+        Ok(input.len() - before)
+    }
+
+    /// The most bytes that the next record can have.
+    #[must_use]
+    pub fn room_wanted(&self) -> usize {
+        self.raw.len().min(RECORD_BYTES_MAX)
+    }
+
+    /// Seals the front of `output` if no sealed bytes wait, at most three records.
+    pub fn seal(&mut self, output: &mut Buffer, pool: &mut Pool) -> Result<(), LayerError> {
+        if output.is_empty() || !self.sealed.is_empty() || self.is_finished {
+            return Ok(());
+        }
+        let count = output.len().min(SEALED_BYTES_MAX);
+        let bytes = output.bytes().get(..count).unwrap_or_default();
+        self.write(pool, |traffic, room| traffic.encrypt(bytes, room))?;
+        output.consume(count);
+        Ok(())
+    }
+
+    /// Appends a `close_notify` to the sealed bytes, unless there is one. Nothing is opened or
+    /// sealed afterwards.
+    pub fn finish(&mut self, pool: &mut Pool) {
+        if !self.is_finished && !self.tls.is_handshaking() {
+            // If no key is left to seal it with, the connection ends without one.
+            let _ = self.write(pool, |traffic, room| traffic.queue_close_notify(room));
+        }
+        self.is_finished = true;
+        self.seen = 0;
+        self.raw.release(pool);
+    }
+
+    /// Calls `write` with room after the sealed bytes.
+    fn write(
+        &mut self,
+        pool: &mut Pool,
+        mut write: impl FnMut(&mut Traffic<'_>, &mut [u8]) -> Result<usize, EncryptError>,
+    ) -> Result<(), LayerError> {
+        loop {
+            // Only what the library has seen: it opens no further record.
+            let seen = self.raw.bytes_mut().get_mut(..self.seen).unwrap_or_default();
+            let UnbufferedStatus { discard, state, .. } = self.tls.process_tls_records(seen);
+            let is_written = match state? {
+                ConnectionState::WriteTraffic(mut traffic) => {
+                    append(&mut self.sealed, pool, |room| write(&mut traffic, room))?;
+                    true
+                }
+                ConnectionState::EncodeTlsData(mut data) => {
+                    append(&mut self.sealed, pool, |room| data.encode(room))?;
+                    false
+                }
+                ConnectionState::TransmitTlsData(data) => {
+                    data.done();
+                    false
+                }
+                _ => return Err(Error::HandshakeNotComplete.into()),
+            };
+            self.discard(discard);
+            if is_written {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Lets the library look at the bytes that have arrived until it has something to report.
+    fn advance(&mut self, input: &mut Buffer, pool: &mut Pool) -> Result<Progress, LayerError> {
+        let UnbufferedStatus { mut discard, state, .. } =
+            self.tls.process_tls_records(self.raw.bytes_mut());
+        let progress = match state {
+            Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                while let Some(record) = traffic.next_record() {
+                    let record = record?;
+                    discard += record.discard;
+                    input.append(record.payload, pool);
+                }
+                Progress::Opened
+            }
+            Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                append(&mut self.sealed, pool, |room| data.encode(room))?;
+                self.has_answered = true;
+                Progress::Answered
+            }
+            Ok(ConnectionState::TransmitTlsData(data)) => {
+                data.done();
+                Progress::Answered
+            }
+            Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => Progress::Ended,
+            Ok(ConnectionState::WriteTraffic(_) | ConnectionState::BlockedHandshake) => {
+                Progress::NeedsMore
+            }
+            Ok(_) => return Err(Error::General("early data, which is off".into()).into()),
+            Err(error) => {
+                self.discard(discard);
+                self.append_alert(pool);
+                return Err(error.into());
+            }
+        };
+        self.discard(discard);
+        match progress {
+            Progress::NeedsMore => self.seen = self.raw.len(),
+            // Nothing after the end is authentic.
+            Progress::Ended => {
+                self.has_ended = true;
+                self.seen = 0;
+                self.raw.release(pool);
+            }
+            Progress::Opened | Progress::Answered => self.seen = 0,
+        }
+        Ok(progress)
+    }
+
+    /// Removes bytes that the library needs no more from the front of `raw`.
+    fn discard(&mut self, count: usize) {
+        self.raw.consume(count);
+        self.seen = self.seen.saturating_sub(count);
+    }
+
+    /// Appends the alert for the last error to the sealed bytes, if there is one. The library opens
+    /// nothing while it has something to write.
+    fn append_alert(&mut self, pool: &mut Pool) {
+        while self.tls.wants_write() {
+            let state = self.tls.process_tls_records(self.raw.bytes_mut()).state;
+            let Ok(ConnectionState::EncodeTlsData(mut data)) = state else { break };
+            if append(&mut self.sealed, pool, |room| data.encode(room)).is_err() {
+                break;
+            }
+        }
+        self.is_finished = true;
+        self.seen = 0;
+        self.raw.release(pool);
+    }
+
+    /// Drops the bytes that were not looked at.
+    pub fn drop_unopened(&mut self, pool: &mut Pool) {
+        if self.seen == 0 {
+            self.raw.release(pool);
+        } else if self.has_unopened() {
+            self.raw.block(pool).truncate(self.seen);
+        }
+    }
+
+    /// What the handshake has agreed on.
+    #[must_use]
+    pub fn info(&self) -> TlsInfo {
+        let version = match self.tls.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
+            _ => "TLS 1.3",
+        };
+        let suite = self.tls.negotiated_cipher_suite();
+        TlsInfo {
+            version,
+            cipher: suite.and_then(|it| it.suite().as_str()).unwrap_or("unknown"),
+            client: None,
+            is_resumed: self.tls.handshake_kind() == Some(HandshakeKind::Resumed),
+        }
+    }
+
+    /// The bytes of storage that the layer holds.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.raw.capacity() + self.sealed.capacity()
+    }
+
+    /// Returns the storage that its bytes do not need.
+    pub fn shrink(&mut self, pool: &mut Pool) {
+        self.raw.shrink(pool);
+        self.sealed.shrink(pool);
+    }
+
+    /// Returns all storage. The layer must not be used afterwards.
+    pub fn release(&mut self, pool: &mut Pool) {
+        (self.seen, self.is_finished) = (0, true);
+        self.raw.release(pool);
+        self.sealed.release(pool);
+    }
+}
+
+/// Appends what `write` writes, which fails if it needs more room.
+fn append<E: Shortage>(
+    sealed: &mut Buffer,
+    pool: &mut Pool,
+    mut write: impl FnMut(&mut [u8]) -> Result<usize, E>,
+) -> Result<(), Error> {
+    loop {
+        match write(sealed.spare_in(pool)) {
+            Ok(count) => {
+                sealed.commit(count);
+                return Ok(());
+            }
+            Err(error) => sealed.make_room(error.missing().ok_or(Error::EncryptError)?, pool),
+        }
+    }
+}
+
+/// An error that may be a lack of room.
+trait Shortage {
+    /// Returns how much room is needed, if that is the reason.
+    fn missing(&self) -> Option<usize>;
+}
+
+impl Shortage for EncodeError {
+    fn missing(&self) -> Option<usize> {
+        match self {
+            Self::InsufficientSize(needed) => Some(needed.required_size),
+            Self::AlreadyEncoded => None,
+        }
+    }
+}
+
+impl Shortage for EncryptError {
+    fn missing(&self) -> Option<usize> {
+        match self {
+            Self::InsufficientSize(needed) => Some(needed.required_size),
+            Self::EncryptExhausted => None,
+        }
+    }
+}
