@@ -41,6 +41,16 @@ pub enum CloseReason {
     BadProxyHeader,
     /// The PROXY header was not complete within [`crate::limits::Timeouts::proxy_header`].
     ProxyHeaderTimeout,
+    /// The peer and an encrypted listener agreed on nothing, or the peer left before they did.
+    TlsHandshake,
+    /// The handshake was not complete within [`crate::limits::Timeouts::handshake`].
+    TlsHandshakeTimeout,
+    /// The peer began without TLS on an encrypted listener.
+    TlsRequired,
+    /// The peer sent a record that is not authentic, or broke the rules of TLS.
+    TlsFailed,
+    /// The input of an encrypted connection ended without a `close_notify`: it may have been cut.
+    Truncated,
     /// The connection held memory that it could not give up when the memory limit was reached.
     MemoryLimit,
     /// The server was shutting down.
@@ -70,10 +80,21 @@ impl CloseReason {
         Self::UntrustedProxy,
         Self::BadProxyHeader,
         Self::ProxyHeaderTimeout,
+        Self::TlsHandshake,
+        Self::TlsHandshakeTimeout,
+        Self::TlsRequired,
+        Self::TlsFailed,
+        Self::Truncated,
         Self::MemoryLimit,
         Self::Shutdown,
         Self::SystemError,
     ];
+
+    /// True if the connection had to shake hands and did not get so far.
+    #[must_use]
+    pub const fn is_failed_handshake(self) -> bool {
+        matches!(self, Self::TlsHandshake | Self::TlsHandshakeTimeout | Self::TlsRequired)
+    }
 
     /// Returns the name of the reason in metrics, such as `idle_timeout`.
     #[must_use]
@@ -94,6 +115,11 @@ impl CloseReason {
             Self::UntrustedProxy => "untrusted_proxy",
             Self::BadProxyHeader => "bad_proxy_header",
             Self::ProxyHeaderTimeout => "proxy_header_timeout",
+            Self::TlsHandshake => "tls_handshake",
+            Self::TlsHandshakeTimeout => "tls_handshake_timeout",
+            Self::TlsRequired => "tls_required",
+            Self::TlsFailed => "tls_failed",
+            Self::Truncated => "truncated",
             Self::MemoryLimit => "memory_limit",
             Self::Shutdown => "shutdown",
             Self::SystemError => "system_error",
@@ -114,6 +140,7 @@ impl CloseReason {
             | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::NetworkDown
             | io::ErrorKind::WriteZero => Self::Reset,
+            io::ErrorKind::InvalidData => Self::TlsFailed,
             io::ErrorKind::OutOfMemory => Self::MemoryLimit,
             _ => Self::SystemError,
         }
@@ -138,6 +165,11 @@ impl fmt::Display for CloseReason {
             Self::UntrustedProxy => "not a trusted proxy",
             Self::BadProxyHeader => "bad PROXY header",
             Self::ProxyHeaderTimeout => "PROXY header timeout",
+            Self::TlsHandshake => "TLS handshake failed",
+            Self::TlsHandshakeTimeout => "TLS handshake timeout",
+            Self::TlsRequired => "no TLS on an encrypted port",
+            Self::TlsFailed => "TLS failed",
+            Self::Truncated => "truncated",
             Self::MemoryLimit => "memory limit",
             Self::Shutdown => "shutdown",
             Self::SystemError => "system error",

@@ -194,6 +194,9 @@ pub struct Timeouts {
     /// The time from the accept of a connection to the end of its PROXY header, where a listener
     /// requires one.
     pub proxy_header: Option<Duration>,
+    /// The time of a TLS handshake, from the accept of a connection or the end of its PROXY header,
+    /// where a listener is encrypted.
+    pub handshake: Option<Duration>,
     /// The pause after which a line without an end is a message, in protocols that allow it.
     pub quiet: Option<Duration>,
     /// The time from the request to drain to the first close. Without one the server drains until
@@ -233,6 +236,13 @@ impl Timeouts {
         self
     }
 
+    /// Sets [`Timeouts::handshake`].
+    #[must_use]
+    pub const fn with_handshake(mut self, timeout: Option<Duration>) -> Self {
+        self.handshake = timeout;
+        self
+    }
+
     /// Sets [`Timeouts::quiet`].
     #[must_use]
     pub const fn with_quiet(mut self, timeout: Option<Duration>) -> Self {
@@ -262,6 +272,7 @@ impl Default for Timeouts {
             message: Some(Duration::from_secs(30)),
             write: Some(Duration::from_secs(30)),
             proxy_header: Some(Duration::from_secs(3)),
+            handshake: Some(Duration::from_secs(5)),
             quiet: Some(Duration::from_millis(20)),
             drain_delay: Some(Duration::from_secs(10)),
             drain: Some(Duration::from_secs(5)),
@@ -302,6 +313,10 @@ pub const WRITE_RATE_MIN: u32 = 8 << 10;
 pub fn write_time(count: usize) -> Duration {
     Duration::from_secs(count as u64) / WRITE_RATE_MIN
 }
+
+/// The price of a step of a TLS handshake: it is charged as so many moved bytes. So a round runs at
+/// most four steps, and one while clients are interactive.
+pub const HANDSHAKE_STEP_BYTES: u64 = 256 << 10;
 
 /// How long a connection lingers for the peer's end of input after its last answer.
 ///

@@ -28,10 +28,11 @@ impl Allowance {
 }
 
 impl<S: Socket> Connection<S> {
-    /// True if the connection is open and does not count for its address.
+    /// True if the peer of the connection is known, and it does not count for its address.
     #[must_use]
     pub fn may_count_for_address(&self) -> bool {
-        self.allowance == Allowance::Unlimited && self.phase == Phase::Open
+        let is_shaking_hands = self.phase == Phase::Opening && self.conversation.layer().is_some();
+        self.allowance == Allowance::Unlimited && (self.phase == Phase::Open || is_shaking_hands)
     }
 
     /// Notes that the connection counts for its address until it is closed, if it does.
@@ -71,17 +72,14 @@ impl<S: Socket> Connection<S> {
     /// Lets a delayed connection ask again.
     pub(super) const fn end_delay(&mut self, now: Moment) {
         self.allowance = Allowance::Within;
-        // The rest of a message could not be read: its time starts now.
-        if self.has_incomplete_message() {
-            self.message_began = now;
-        }
+        self.restart_incomplete(now);
     }
 
     /// Returns the wait of a delayed connection that ends first, and its deadline. A delay does not
     /// extend the time in which the peer must move a byte.
     pub(super) fn delayed_wait(&self, shared: &Shared) -> (Wait, Moment) {
         let (timeouts, now) = (&shared.timeouts, shared.clock.now());
-        let other = if self.output.is_empty() {
+        let other = if self.is_flushed() {
             (Wait::Idle, self.last_received.max(self.last_sent).deadline(timeouts.idle))
         } else {
             (Wait::Write, self.last_sent.deadline(timeouts.write))

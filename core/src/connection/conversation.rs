@@ -2,6 +2,7 @@
 
 use super::opening::NoSession;
 use crate::buffers::buffer::Buffer;
+use crate::buffers::pool::Pool;
 use crate::os::moment::Moment;
 use crate::protocol::Session;
 use crate::tls::layer::LayerError;
@@ -29,15 +30,39 @@ pub(super) struct Encrypted {
 // The layer costs a plain connection nothing.
 const _: () = assert!(size_of::<Conversation>() == size_of::<Box<dyn Session>>());
 
+impl Encrypted {
+    /// Opens the records that have arrived: see [`Layer::open`]. Notes when an incomplete one began,
+    /// which further bytes of it do not put off.
+    pub fn open(
+        &mut self,
+        input: &mut Buffer,
+        pool: &mut Pool,
+        now: Moment,
+    ) -> Result<usize, LayerError> {
+        let before = self.layer.raw_len();
+        let count = self.layer.open(input, pool)?;
+        let len = self.layer.raw_len();
+        if len == 0 {
+            self.record_began = Moment::NEVER;
+        } else if len < before || self.record_began == Moment::NEVER {
+            self.record_began = now;
+        }
+        Ok(count)
+    }
+}
+
 impl Conversation {
     /// Creates the conversation of a connection whose handshake begins with the bytes in `raw`.
     pub fn encrypted(settings: &TlsSettings, raw: Buffer) -> Result<Self, LayerError> {
-        Ok(Self::Encrypted(Box::new(Encrypted {
-            layer: Layer::new(settings, raw)?,
-            session: Box::new(NoSession),
-            record_began: Moment::NEVER,
-            info: None,
-        })))
+        Layer::new(settings, raw).map(|layer| {
+            let session = Box::new(NoSession);
+            Self::Encrypted(Box::new(Encrypted {
+                layer,
+                session,
+                record_began: Moment::NEVER,
+                info: None,
+            }))
+        })
     }
 
     /// Replaces the session.
@@ -80,6 +105,15 @@ impl Conversation {
         match self {
             Self::Plain(_) => None,
             Self::Encrypted(it) => Some(&mut it.layer),
+        }
+    }
+
+    /// Restarts the time of an incomplete record at `now`.
+    pub const fn restart_record(&mut self, now: Moment) {
+        if let Self::Encrypted(it) = self
+            && !matches!(it.record_began, Moment::NEVER)
+        {
+            it.record_began = now;
         }
     }
 

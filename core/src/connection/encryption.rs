@@ -11,7 +11,8 @@
 use std::io;
 
 use super::conversation::Conversation;
-use super::{Connection, Phase, ReadState, Shared};
+use super::socket_io::receive;
+use super::{Connection, Pending, ReadState, Shared};
 use crate::buffers::buffer::Buffer;
 use crate::buffers::pool::Pool;
 use crate::close_reason::CloseReason;
@@ -26,7 +27,10 @@ impl<S: Socket> Connection<S> {
     pub(super) fn fill_layer(&mut self, shared: &mut Shared) -> io::Result<bool> {
         let has_received = self.is_readable()
             && !self.has_unopened()
-            && self.receive_raw(shared)?.inspect(|count| self.count_received(*count, shared)).is_some();
+            && self
+                .receive_raw(shared)?
+                .inspect(|count| self.count_received(*count, shared))
+                .is_some();
         Ok(self.open_records(shared)? || has_received)
     }
 
@@ -52,16 +56,14 @@ impl<S: Socket> Connection<S> {
             return self.wait_for_room(len, shared);
         }
         let Conversation::Encrypted(it) = &mut self.conversation else { return Ok(false) };
-        match it.layer.open(&mut self.input, &mut shared.pool) {
+        match it.open(&mut self.input, &mut shared.pool, shared.clock.now()) {
             Ok(count) => {
-                it.record_began = match it.layer.has_incomplete_record() {
-                    true => shared.clock.now(),
-                    false => Moment::NEVER,
-                };
                 if it.layer.has_ended() {
                     self.read_state = ReadState::Ended;
                 }
-                self.runnable |= count > 0 && self.input.len() >= self.complete_len as usize;
+                if count > 0 && self.input.len() >= self.complete_len as usize {
+                    self.pending = Pending::Messages;
+                }
             }
             Err(error) => self.fail(&error, CloseReason::TlsFailed, shared),
         }
@@ -74,6 +76,14 @@ impl<S: Socket> Connection<S> {
         match self.conversation.layer() {
             Some(layer) => layer.has_unopened(),
             None => false,
+        }
+    }
+
+    /// Drops the records that are not opened: no more messages are run.
+    pub(super) fn drop_unopened(&mut self, shared: &mut Shared) {
+        if let Conversation::Encrypted(it) = &mut self.conversation {
+            it.layer.drop_unopened(&mut shared.pool);
+            it.record_began = Moment::NEVER;
         }
     }
 
@@ -92,10 +102,15 @@ impl<S: Socket> Connection<S> {
             }
     }
 
+    /// The number of sealed bytes that the kernel has not accepted.
+    pub(super) fn sealed_len(&self) -> usize {
+        self.conversation.layer().map_or(0, Layer::sealed_len)
+    }
+
     /// Ends the connection after a failure of the layer. Its alert is sent, and nothing else can
     /// be.
     pub(super) fn fail(&mut self, error: &LayerError, reason: CloseReason, shared: &mut Shared) {
-        shared.activity.tls_failed(&self.peer, reason, error);
+        shared.activity.encryption_failed(&self.peer, error);
         self.output.release(&mut shared.pool);
         self.begin_flushing(reason, shared);
     }

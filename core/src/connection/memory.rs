@@ -6,19 +6,21 @@ use super::{Connection, Pending, Phase, Shared, Turn};
 use crate::close_reason::CloseReason;
 use crate::os::moment::Moment;
 use crate::os::system::Socket;
+use crate::tls::Layer;
 
 impl<S: Socket> Connection<S> {
     /// The bytes of storage that the connection holds.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.input.capacity() + self.output.capacity()
+        let layer = self.conversation.layer().map_or(0, Layer::held_bytes);
+        self.input.capacity() + self.output.capacity() + layer
     }
 
     /// Since when the connection holds them: the time of the first byte of its incomplete message
     /// or of its waiting answers, whichever is earlier.
     #[must_use]
     pub fn holds_since(&self) -> Moment {
-        let waits_since = if self.output.is_empty() { Moment::NEVER } else { self.last_sent };
+        let waits_since = if self.is_flushed() { Moment::NEVER } else { self.last_sent };
         self.message_began.min(waits_since).min(self.last_received.max(self.last_sent))
     }
 
@@ -26,6 +28,9 @@ impl<S: Socket> Connection<S> {
     pub(super) fn shrink_buffers(&mut self, shared: &mut Shared) {
         self.input.shrink(&mut shared.pool);
         self.output.shrink(&mut shared.pool);
+        if let Some(layer) = self.conversation.layer_mut() {
+            layer.shrink(&mut shared.pool);
+        }
     }
 
     /// Evicts the connection: frees all storage that it holds. It runs and sends what it can, then
@@ -54,9 +59,10 @@ impl<S: Socket> Connection<S> {
 
     /// Runs and sends what waits, as long as the buffers shrink.
     fn run_and_flush(&mut self, shared: &mut Shared) -> io::Result<()> {
+        let waiting = |it: &Self| (it.input.len(), it.output.len() + it.sealed_len());
         let mut held = (usize::MAX, usize::MAX);
-        while (self.input.len(), self.output.len()) < held {
-            held = (self.input.len(), self.output.len());
+        while waiting(self) < held {
+            held = waiting(self);
             if self.wants_flush() {
                 self.flush(shared)?;
             }

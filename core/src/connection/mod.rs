@@ -33,6 +33,9 @@
 )]
 
 mod allowance;
+mod conversation;
+mod encryption;
+mod handshake;
 pub mod inspection;
 mod memory;
 mod opening;
@@ -53,11 +56,12 @@ use crate::logging::activity::Summary;
 use crate::os::moment::Moment;
 use crate::os::peer::Peer;
 use crate::os::system::{Readiness, Socket};
-use crate::protocol::{Farewell, Session};
+use crate::protocol::{Farewell, Protocol};
 use crate::queues::run_queue::{Class, Demand};
 pub use allowance::Allowance;
+use conversation::Conversation;
 use opening::NoSession;
-pub use shared::{Shared, TURN_BYTES_MAX, Turn};
+pub use shared::{Opened, Shared, TURN_BYTES_MAX, Turn};
 use state::{Pending, Stopping};
 pub use state::{Phase, ReadState};
 
@@ -68,7 +72,7 @@ pub use state::{Phase, ReadState};
 /// `opened`, which are two or three cache lines.
 #[repr(C)]
 pub struct Connection<S> {
-    session: Box<dyn Session>,
+    conversation: Conversation,
     /// Received bytes that the session has not consumed: at most one message and a block.
     input: Buffer,
     /// Answers that the kernel has not accepted: at most the high-water mark and one answer.
@@ -104,7 +108,8 @@ pub struct Connection<S> {
     /// While output waits, each byte that the kernel accepts moves this moment ahead by the time of
     /// one byte at the minimum rate, but never beyond the present.
     last_sent: Moment,
-    /// When the first byte of the incomplete message arrived; [`Moment::NEVER`] if there is none.
+    /// When the first byte of the incomplete message arrived, or when the handshake began;
+    /// [`Moment::NEVER`] if there is neither.
     message_began: Moment,
     received_bytes: u64,
     sent_bytes: u64,
@@ -138,7 +143,7 @@ impl<S: Socket> Connection<S> {
     pub fn new(socket: S, peer: Peer, shared: &Shared) -> Self {
         let now = shared.clock.now();
         Self {
-            session: Box::new(NoSession),
+            conversation: Conversation::Plain(Box::new(NoSession)),
             input: Buffer::default(),
             output: Buffer::default(),
             socket,
@@ -190,9 +195,10 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Rejects a connection that was accepted over the limit of `reason`: replaces its greeting by
-    /// the error.
-    pub fn reject(&mut self, reason: CloseReason, shared: &mut Shared) {
+    /// Rejects a connection that was accepted over the limit of `reason`, with the error of the
+    /// protocol instead of its greeting.
+    pub fn reject(&mut self, protocol: &dyn Protocol, reason: CloseReason, shared: &mut Shared) {
+        self.open(protocol, shared);
         self.allowance = Allowance::Rejected;
         self.output.release(&mut shared.pool);
         self.end(Farewell::ServerBusy, reason, shared);
@@ -258,7 +264,10 @@ impl<S: Socket> Connection<S> {
             "no backpressure with a full output"
         );
         debug_assert!(is_open || self.pending == Pending::Nothing, "runnable and not open");
-        debug_assert!(is_open || !self.has_incomplete_message(), "a message and not open");
+        debug_assert!(
+            matches!(self.phase, Phase::Opening | Phase::Open) || !self.has_incomplete_message(),
+            "a message and not open"
+        );
         debug_assert!(
             !matches!(self.phase, Phase::Flushing(_) | Phase::Lingering(_))
                 || self.input.capacity() == 0,
@@ -294,9 +303,9 @@ impl<S: Socket> Connection<S> {
                 moved |= self.flush(shared)?;
             }
             moved |= match self.phase {
-                Phase::Opening => return self.read_header(shared),
+                Phase::Opening => return self.continue_opening(shared),
                 Phase::Open => self.end_if_over(shared),
-                Phase::Flushing(reason) if self.output.is_empty() => {
+                Phase::Flushing(reason) if self.is_flushed() => {
                     if !self.finish_output(reason, shared) {
                         return Ok(Turn::Close(reason));
                     }
@@ -322,7 +331,7 @@ impl<S: Socket> Connection<S> {
     }
 
     const fn wants_flush(&self) -> bool {
-        self.writable && !self.output.is_empty()
+        self.writable && !self.is_flushed()
     }
 
     /// Under backpressure the session is called only for a frame whose length is known, to see
@@ -345,11 +354,17 @@ impl<S: Socket> Connection<S> {
     /// backpressure it reads only to the end of a frame that has begun, because a client may send a
     /// whole frame before it reads any answer.
     fn wants_read(&self) -> bool {
-        self.is_readable()
+        self.may_read()
             && (self.pending != Pending::Messages || self.input.is_empty())
             && self.phase == Phase::Open
             && self.stopping != Stopping::Read
             && (!self.backpressure || self.input.len() < self.complete_len as usize)
+    }
+
+    /// True if a read may return something, or the layer holds something that was read.
+    #[inline]
+    const fn may_read(&self) -> bool {
+        self.is_readable() || self.has_unopened()
     }
 
     /// True if a read may return something.
@@ -397,6 +412,9 @@ impl<S: Socket> Connection<S> {
         self.input.release(&mut shared.pool);
         self.output.release(&mut shared.pool);
         self.leave_room(shared);
+        if let Some(layer) = self.conversation.layer_mut() {
+            layer.release(&mut shared.pool);
+        }
         if self.allowance.is_limited() {
             shared.address_limits.leave(&self.peer, shared.clock.now());
         }
@@ -409,9 +427,15 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// True while a message has begun to arrive and has not ended.
-    pub const fn has_incomplete_message(&self) -> bool {
-        !matches!(self.message_began, Moment::NEVER)
+    /// True while a message or a record has begun to arrive and has not ended.
+    #[must_use]
+    pub fn has_incomplete_message(&self) -> bool {
+        self.incomplete_since() != Moment::NEVER
+    }
+
+    /// Returns since when that is so.
+    fn incomplete_since(&self) -> Moment {
+        self.message_began.min(self.conversation.record_began())
     }
 
     /// Returns the close reason of an I/O error. A connection that is no longer open keeps the

@@ -6,7 +6,8 @@
 
 use std::io;
 
-use super::{Connection, Pending, Phase, ReadState, Shared, Stopping, Turn};
+use super::conversation::Conversation;
+use super::{Connection, Opened, Pending, Phase, ReadState, Shared, Stopping, Turn};
 use crate::close_reason::CloseReason;
 use crate::os::peer::{Peer, PeerAddr};
 use crate::os::system::Socket;
@@ -27,9 +28,17 @@ impl Session for NoSession {
 }
 
 impl<S: Socket> Connection<S> {
+    /// Continues with the header of a proxy, or with the handshake.
+    pub(super) fn continue_opening(&mut self, shared: &mut Shared) -> io::Result<Turn> {
+        match self.conversation {
+            Conversation::Plain(_) => self.read_header(shared),
+            Conversation::Encrypted(_) => self.shake_hands(shared),
+        }
+    }
+
     /// Reads until the header is complete, or nothing more has arrived. The header is bounded, and
     /// so is the number of reads.
-    pub(super) fn read_header(&mut self, shared: &mut Shared) -> io::Result<Turn> {
+    fn read_header(&mut self, shared: &mut Shared) -> io::Result<Turn> {
         while self.is_readable() && self.stopping != Stopping::Read {
             if !self.has_room_for_header(shared) {
                 return Ok(Turn::Yield);
@@ -39,7 +48,7 @@ impl<S: Socket> Connection<S> {
                 Err(Malformed) => return Ok(Turn::Close(CloseReason::BadProxyHeader)),
                 Ok(Some(header)) => {
                     self.finish_opening(header, shared);
-                    return Ok(Turn::Opened);
+                    return Ok(Turn::Opened(Opened::Peer));
                 }
                 Ok(None) => {}
             }
@@ -77,17 +86,18 @@ impl<S: Socket> Connection<S> {
         self.count_received(self.input.len(), shared);
     }
 
-    /// Opens the connection, whose peer is known: creates its session. The greeting is then in the
-    /// output and not yet sent.
+    /// Opens the connection, whose peer is known and whose handshake is complete if it has one:
+    /// creates its session. The greeting is then in the output and not yet sent.
     pub fn open(&mut self, protocol: &dyn Protocol, shared: &mut Shared) {
         let accepted = Accepted::new(self.peer, shared.turn_of.number(), shared.status.limits);
-        self.session = protocol.session(&accepted);
+        self.end_handshake(shared);
+        self.conversation.set_session(protocol.session(&accepted));
         self.ends_messages_by_quiet = protocol.ends_messages_by_quiet();
         self.phase = Phase::Open;
         // A session may send something unasked, so it is called once without input.
         self.pending = Pending::Messages;
         // The greeting has the whole write timeout, however long the header took.
         self.last_sent = shared.clock.now();
-        self.session.greet(&mut Output::new(&mut self.output, &mut shared.pool));
+        self.conversation.session().greet(&mut Output::new(&mut self.output, &mut shared.pool));
     }
 }

@@ -36,7 +36,7 @@ impl<S: Socket> Connection<S> {
                 let complete_len =
                     missing.map_or(0, |missing| self.input.len().saturating_add(missing));
                 self.complete_len = u32::try_from(complete_len).unwrap_or(u32::MAX);
-                if ended || !self.has_incomplete_message() {
+                if ended || self.message_began == Moment::NEVER {
                     self.message_began = now;
                 }
             }
@@ -48,10 +48,10 @@ impl<S: Socket> Connection<S> {
     /// True if the first bytes of the connection are a TLS handshake and this protocol does not
     /// allow such a beginning.
     #[inline]
-    fn has_begun_as_tls(&self) -> bool {
+    fn has_begun_as_tls(&mut self) -> bool {
         self.received_bytes == self.input.len() as u64
             && tls::is_handshake(self.input.bytes())
-            && !self.session.may_begin_as_tls()
+            && !self.conversation.session().may_begin_as_tls()
     }
 
     /// Lets the session refuse the first message of the input, for which there is no memory.
@@ -69,16 +69,19 @@ impl<S: Socket> Connection<S> {
     pub(super) fn end_if_over(&mut self, shared: &mut Shared) -> bool {
         // A session that sends unasked stays open after the end of input, but not after a stop.
         let is_all_run = self.pending != Pending::Messages || self.input.is_empty();
-        let has_ended = self.read_state == ReadState::Ended;
+        let has_ended = self.read_state == ReadState::Ended && !self.has_unopened();
         let is_over = match self.stopping {
             Stopping::No => has_ended && self.pending != Pending::Messages,
-            Stopping::Reading => !self.is_readable() && is_all_run,
+            Stopping::Reading => !self.may_read() && is_all_run,
             Stopping::Read => is_all_run,
         };
         if !is_over {
             return false;
         }
-        let last = if self.ends_messages_by_quiet {
+        let last = if has_ended && self.is_truncated() {
+            // The rest of the input is a part of a message, whatever the protocol thinks.
+            Some(CloseReason::Truncated)
+        } else if self.ends_messages_by_quiet {
             self.complete_piece(shared).close_reason()
         } else {
             None
@@ -118,16 +121,12 @@ impl<S: Socket> Connection<S> {
             sent_bytes: self.sent_bytes,
             messages: self.messages,
         };
-        let was_empty = self.output.is_empty();
-        let mut context = Context::new(
-            Output::new(&mut self.output, pool),
-            clock,
-            activity,
-            &connection,
-            status,
-            rooms,
-        );
-        let result = call(self.session.as_mut(), self.input.bytes(), &mut context);
+        let was_empty = self.is_flushed();
+        let (session, tls) = self.conversation.parts();
+        let output = Output::new(&mut self.output, pool);
+        let mut context =
+            Context::new(output, clock, activity, &connection, status, rooms).over(tls);
+        let result = call(session, self.input.bytes(), &mut context);
         let messages = context.messages();
         self.messages += messages;
         status.count(self.peer.listener(), |counters| counters.messages += messages);
@@ -143,14 +142,15 @@ impl<S: Socket> Connection<S> {
 
     /// Ends the conversation with a farewell of the protocol.
     pub(super) fn end(&mut self, farewell: Farewell, reason: CloseReason, shared: &mut Shared) {
-        self.session
+        self.conversation
+            .session()
             .append_farewell(farewell, &mut Output::new(&mut self.output, &mut shared.pool));
         self.begin_flushing(reason, shared);
     }
 
     /// Takes the connection out of its room. It must be its turn.
     pub(super) fn leave_room(&mut self, shared: &mut Shared) {
-        shared.rooms.forget(shared.turn_of, &mut self.session.take_seat());
+        shared.rooms.forget(shared.turn_of, &mut self.conversation.session().take_seat());
     }
 
     /// Begins the phase `Flushing`: no more messages are run, and waiting answers are still sent.
@@ -161,5 +161,6 @@ impl<S: Socket> Connection<S> {
         self.message_began = Moment::NEVER;
         self.last_sent = shared.clock.now();
         self.input.release(&mut shared.pool);
+        self.drop_unopened(shared);
     }
 }

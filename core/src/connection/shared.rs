@@ -42,6 +42,17 @@ pub struct Shared {
     pub rooms: Rooms,
 }
 
+/// What is known now of a connection that had no session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// The peer that a proxy has named.
+    Peer,
+    /// The keys: the handshake is complete.
+    Encrypted,
+    /// That the peer has begun without TLS.
+    Unencrypted,
+}
+
 /// The result of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
@@ -49,8 +60,8 @@ pub enum Turn {
     Idle,
     /// The budget of the turn is spent and there is more to do: the connection needs another turn.
     Yield,
-    /// The peer is known now: the connection needs its session, and then another turn.
-    Opened,
+    /// The connection needs its handshake or its session, and then another turn.
+    Opened(Opened),
     /// The connection is over and must be closed.
     Close(CloseReason),
 }

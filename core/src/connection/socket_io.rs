@@ -3,6 +3,7 @@
 
 use std::io;
 
+use super::encryption::seal;
 use super::{Connection, Pending, Phase, ReadState, Shared};
 use crate::buffers::pool::BLOCK_LEN;
 use crate::close_reason::CloseReason;
@@ -14,14 +15,15 @@ impl<S: Socket> Connection<S> {
     /// Writes as many bytes of the output to the socket as the kernel accepts. Returns false if
     /// it accepts none.
     pub(super) fn flush(&mut self, shared: &mut Shared) -> io::Result<bool> {
-        match self.socket.send(self.output.bytes()) {
+        let waiting = seal(&mut self.conversation, &mut self.output, &mut shared.pool)?;
+        match self.socket.send(waiting.bytes()) {
             Ok(count) => {
-                self.output.consume(count);
+                waiting.consume(count);
                 self.sent_bytes += count as u64;
                 let now = shared.clock.now();
                 // An empty output ends the wait. A partial write moves the write deadline ahead in
                 // proportion to its bytes.
-                self.last_sent = if self.output.is_empty() {
+                self.last_sent = if self.is_flushed() {
                     now
                 } else {
                     now.min(self.last_sent.after(write_time(count)))
@@ -35,6 +37,8 @@ impl<S: Socket> Connection<S> {
             }
             Err(error) if would_block(&error) => {
                 self.writable = false;
+                // The layer may have taken bytes of the output.
+                self.end_backpressure_if_low(shared.clock.now());
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -45,26 +49,26 @@ impl<S: Socket> Connection<S> {
     const fn end_backpressure_if_low(&mut self, now: Moment) {
         if self.backpressure && self.output.len() <= LOW_WATER_BYTES {
             self.backpressure = false;
-            // Under backpressure the rest of a message could not be read: its time starts now.
-            if self.has_incomplete_message() {
-                self.message_began = now;
-            }
+            self.restart_incomplete(now);
         }
+    }
+
+    /// Restarts the time of a message whose rest could not be read until `now`.
+    pub(super) const fn restart_incomplete(&mut self, now: Moment) {
+        if !matches!(self.message_began, Moment::NEVER) {
+            self.message_began = now;
+        }
+        self.conversation.restart_record(now);
     }
 
     /// Reads from the socket into the input, once. Returns false if nothing has arrived, or if
     /// there is no room in memory yet.
     pub(super) fn fill(&mut self, shared: &mut Shared) -> io::Result<bool> {
-        let missing = (self.complete_len as usize)
-            .checked_sub(self.input.len())
-            .filter(|missing| *missing > 0);
-        match self.input.block_wanted(missing) {
-            None => self.input.compact(),
-            Some(len) => {
-                if !self.input.move_to(len, &mut shared.pool) {
-                    return self.wait_for_room(len, shared);
-                }
-            }
+        if self.conversation.layer().is_some() {
+            return self.fill_layer(shared);
+        }
+        if let Err(len) = self.make_room(1, shared) {
+            return self.wait_for_room(len, shared);
         }
         let Some(count) = self.receive_input(shared)? else { return Ok(false) };
         self.count_received(count, shared);
@@ -74,28 +78,58 @@ impl<S: Socket> Connection<S> {
         Ok(true)
     }
 
+    /// Makes room in the input for at least `count` bytes, which are not more than a record of TLS.
+    /// Returns the length of the block that it would need if there is no room in memory yet.
+    pub(super) fn make_room(&mut self, count: usize, shared: &mut Shared) -> Result<(), usize> {
+        let missing = (self.complete_len as usize)
+            .checked_sub(self.input.len())
+            .filter(|missing| *missing > 0);
+        let mut wanted = self.input.block_wanted(missing);
+        if wanted.is_none() {
+            self.input.compact();
+            // A block that is too short for a record is not long.
+            let is_short = self.input.spare().len() < count;
+            wanted = is_short.then(|| BLOCK_LEN.max(self.input.len() + count));
+        }
+        match wanted {
+            Some(len) if !self.input.move_to(len, &mut shared.pool) => Err(len),
+            _ => Ok(()),
+        }
+    }
+
     /// Reads into the free storage of the input, once. Returns how many bytes came, or `None` if
     /// nothing has arrived.
     pub(super) fn receive_input(&mut self, shared: &mut Shared) -> io::Result<Option<usize>> {
-        let Some((count, room)) =
-            receive(&mut self.socket, self.input.spare(), shared.read_bytes_max)?
-        else {
+        let received = receive(&mut self.socket, self.input.spare(), shared.read_bytes_max)?;
+        if let Some((count, _)) = received {
+            self.input.commit(count);
+        }
+        Ok(self.note_received(received, shared))
+    }
+
+    /// Notes the result of a read: how many bytes came, and for how many there was room. Returns
+    /// how many came, or `None` if nothing has arrived.
+    pub(super) fn note_received(
+        &mut self,
+        received: Option<(usize, usize)>,
+        shared: &mut Shared,
+    ) -> Option<usize> {
+        let Some((count, room)) = received else {
             self.read_state = ReadState::Empty;
-            return Ok(None);
+            return None;
         };
-        self.input.commit(count);
         self.note_read(count, room, shared);
         if self.overdue {
             self.note_grace(count);
         }
-        Ok(Some(count))
+        Some(count)
     }
 
     /// Called when no block of `len` bytes is free for the first message of the input. If eviction
     /// can make room, the connection waits in the run queue until there is room or it is evicted
     /// itself. If the message can never fit, it is refused.
     #[cold]
-    fn wait_for_room(&mut self, len: usize, shared: &mut Shared) -> io::Result<bool> {
+    pub(super) fn wait_for_room(&mut self, len: usize, shared: &mut Shared) -> io::Result<bool> {
         let complete_len = len.max(self.complete_len as usize);
         if !shared.pool.has_room_for(len)
             && shared.pool.may_have_room_for(complete_len, self.held_bytes())
@@ -137,9 +171,13 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Shuts the write side down once the kernel has all answers. Returns false if the connection
-    /// need not linger, because the peer has ended its input or is gone.
-    pub(super) fn finish_output(&mut self, reason: CloseReason, shared: &Shared) -> bool {
+    /// Shuts the write side down once the kernel has all answers, and the `close_notify` after them
+    /// if they are encrypted. Returns false if the connection need not linger, because the peer has
+    /// ended its input or is gone.
+    pub(super) fn finish_output(&mut self, reason: CloseReason, shared: &mut Shared) -> bool {
+        if self.finish_layer(shared) {
+            return true;
+        }
         if self.read_state == ReadState::Ended || self.socket.shutdown_write().is_err() {
             return false;
         }
@@ -172,7 +210,7 @@ impl<S: Socket> Connection<S> {
 
 /// Reads once, at most `bytes_max` bytes. Returns how many bytes came and for how many there was
 /// room, or `None` if nothing has arrived.
-fn receive<S: Socket>(
+pub(super) fn receive<S: Socket>(
     socket: &mut S,
     spare: &mut [u8],
     bytes_max: usize,

@@ -3,6 +3,7 @@
 //! | the connection waits for | since | timeout | afterwards |
 //! |---|---|---|---|
 //! | the header of a proxy | its accept | `proxy_header` | close |
+//! | the end of the handshake | its accept, or the header | `handshake` | close |
 //! | the next message | the last byte in either direction | `idle` | error, close |
 //! | the rest of a message | its first byte | `message` | error, close |
 //! | more of a line without an end | the last byte received | `quiet` | it is a message |
@@ -29,6 +30,7 @@ const GRACE_BYTES_MAX: u32 = 20 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
     Header,
+    Handshake,
     Idle,
     Message,
     Quiet,
@@ -52,13 +54,16 @@ impl<S: Socket> Connection<S> {
         match self.phase {
             Phase::Lingering(_) => return (Wait::Linger, self.last_sent.after(LINGER_TIMEOUT)),
             Phase::Flushing(_) => return (Wait::Write, self.last_sent.deadline(timeouts.write)),
+            Phase::Opening if self.conversation.layer().is_some() => {
+                return (Wait::Handshake, self.message_began.deadline(timeouts.handshake));
+            }
             Phase::Opening => return (Wait::Header, self.opened.deadline(timeouts.proxy_header)),
             Phase::Open if self.allowance == Allowance::Delayed => {
                 return self.delayed_wait(shared);
             }
             Phase::Open => {}
         }
-        if self.output.is_empty() && !self.has_incomplete_message() {
+        if self.is_flushed() && !self.has_incomplete_message() {
             return (Wait::Idle, self.last_received.max(self.last_sent).deadline(timeouts.idle));
         }
         let mut first = (Wait::Write, Moment::NEVER);
@@ -67,13 +72,13 @@ impl<S: Socket> Connection<S> {
                 first = (wait, due);
             }
         };
-        if !self.output.is_empty() {
+        if !self.is_flushed() {
             consider(Wait::Write, self.last_sent.deadline(timeouts.write));
         }
         // Under backpressure nothing is read: the peer cannot complete its message.
         if self.has_incomplete_message() && !self.backpressure {
-            consider(Wait::Message, self.message_began.deadline(timeouts.message));
-            if self.ends_messages_by_quiet {
+            consider(Wait::Message, self.incomplete_since().deadline(timeouts.message));
+            if self.ends_messages_by_quiet && self.message_began != Moment::NEVER {
                 consider(Wait::Quiet, self.last_received.deadline(timeouts.quiet));
             }
         }
@@ -109,7 +114,7 @@ impl<S: Socket> Connection<S> {
             return turn;
         }
         self.overdue = false;
-        if matches!(turn, Turn::Opened | Turn::Close(_)) || !self.is_late(shared) {
+        if matches!(turn, Turn::Opened(_) | Turn::Close(_)) || !self.is_late(shared) {
             return turn;
         }
         match (self.next_wait(shared).0, self.phase) {
@@ -117,6 +122,7 @@ impl<S: Socket> Connection<S> {
             (Wait::Linger, Phase::Flushing(reason) | Phase::Lingering(reason)) => {
                 return Turn::Close(reason);
             }
+            (Wait::Handshake, _) => return Turn::Close(CloseReason::TlsHandshakeTimeout),
             (Wait::Header, _) => return Turn::Close(CloseReason::ProxyHeaderTimeout),
             (Wait::Linger | Wait::Write, _) => {
                 self.socket.reset_on_close();

@@ -17,6 +17,7 @@ use crate::display::escape::{front, quoted};
 use crate::display::plural::plural;
 use crate::os::moment::Moment;
 use crate::os::peer::{Peer, PeerAddr};
+use crate::tls::TlsInfo;
 
 /// How many bytes of a message are shown. Longer messages are truncated.
 const SHOWN_BYTES_MAX: usize = 64;
@@ -84,6 +85,8 @@ pub struct Activity {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Suppressed {
     opened: u64,
+    /// TLS handshakes, complete or failed.
+    handshakes: u64,
     messages: u64,
     /// By [`CloseReason`], probes excluded.
     closed: [u64; CloseReason::COUNT],
@@ -152,12 +155,14 @@ impl Activity {
 
     /// Logs the counts of the suppressed events. The loop also calls it at its end.
     pub fn log_suppressed(&mut self) {
-        let Suppressed { opened, messages, closed, probes } = std::mem::take(&mut self.suppressed);
+        let Suppressed { opened, handshakes, messages, closed, probes } =
+            std::mem::take(&mut self.suppressed);
         let closed_in_all: u64 = closed.iter().sum();
         let reasons = by_reason(&closed);
         let reasons = if closed_in_all > 0 { format!(" ({reasons})") } else { String::new() };
         let counts = [
             (opened, format!("{opened} opened")),
+            (handshakes, plural(handshakes, "TLS handshake").to_string()),
             (messages, plural(messages, "message").to_string()),
             (closed_in_all, format!("{closed_in_all} closed{reasons}")),
             (probes, plural(probes, "probe").to_string()),
@@ -166,7 +171,7 @@ impl Activity {
             counts.iter().filter(|(count, _)| *count > 0).map(|(_, text)| text.as_str()).collect();
         if !occurred.is_empty() {
             log::info!(
-                event = "suppressed", opened, messages, closed = closed_in_all, probes;
+                event = "suppressed", opened, handshakes, messages, closed = closed_in_all, probes;
                 "suppressed in the last second: {}", occurred.join(", ")
             );
         }
@@ -192,6 +197,35 @@ impl Activity {
             log::info!(
                 event = "opened", age_ms, protocol, listener, peer:% = addr, proxy:% = proxy.addr();
                 "opened {protocol} {addr} by proxy {}", proxy.addr()
+            );
+        }
+    }
+
+    /// Logs a handshake that is complete: at the debug level, unless the client has a name.
+    pub fn encrypted(&mut self, peer: &Peer, info: &TlsInfo) {
+        let level = if info.client.is_some() { Level::Info } else { Level::Debug };
+        if log::log_enabled!(level)
+            && !self.hides(peer)
+            && self.take_line(|suppressed| &mut suppressed.handshakes)
+        {
+            let Origin { protocol, listener, addr } = self.origin(peer);
+            let TlsInfo { version, cipher, .. } = *info;
+            let client = info.client.as_deref().unwrap_or_default();
+            log::log!(
+                level, event = "encrypted", protocol, listener, peer:% = addr,
+                version, cipher, client, resumed = info.is_resumed;
+                "encrypted {protocol} {addr}: {info}"
+            );
+        }
+    }
+
+    /// Logs why the encryption of a connection has failed.
+    pub fn encryption_failed(&mut self, peer: &Peer, error: &dyn fmt::Display) {
+        if !self.hides(peer) && self.take_line(|suppressed| &mut suppressed.handshakes) {
+            let Origin { protocol, listener, addr } = self.origin(peer);
+            log::info!(
+                event = "tls_failed", protocol, listener, peer:% = addr, error:% = error;
+                "TLS of {protocol} {addr} failed: {error}"
             );
         }
     }

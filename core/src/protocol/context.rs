@@ -12,6 +12,7 @@ use crate::os::peer::{Peer, PeerAddr};
 use crate::os::table::Token;
 use crate::rooms::{Rooms, Seat};
 use crate::status::Status;
+use crate::tls::TlsInfo;
 
 /// A new connection, for which a protocol creates a session.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +78,7 @@ pub struct Context<'a> {
     /// The place of the connection in a room, which its session lends for the call.
     pub(super) seat: Seat,
     pub(super) has_news: bool,
+    tls: Option<&'a TlsInfo>,
     messages: u64,
     ended: bool,
 }
@@ -98,12 +100,19 @@ impl<'a> Context<'a> {
             activity,
             connection,
             status,
+            tls: None,
             rooms,
             seat,
             has_news: false,
             messages: 0,
             ended: false,
         }
+    }
+
+    /// Returns the same context of an encrypted connection.
+    pub(crate) const fn over(mut self, tls: Option<&'a TlsInfo>) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// The output, to which answers are appended.
@@ -139,6 +148,12 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn listener(&self) -> usize {
         self.connection.peer.listener()
+    }
+
+    /// What the handshake of an encrypted connection has agreed on; `None` if it is not encrypted.
+    #[must_use]
+    pub const fn tls(&self) -> Option<&TlsInfo> {
+        self.tls
     }
 
     /// The number of the connection: 1 for the first accepted connection, 2 for the second. It

@@ -228,8 +228,10 @@ impl Next {
 pub enum Farewell {
     /// The server has as many connections as it may have.
     ServerBusy,
-    /// The peer sent a TLS handshake, and the server has no TLS.
+    /// The peer sent a TLS handshake, and the listener is not encrypted.
     NotTls,
+    /// The peer began without TLS, and the listener is encrypted.
+    TlsRequired,
     /// The connection was idle for too long.
     IdleTimeout,
     /// One message took too long.
@@ -245,6 +247,7 @@ impl Farewell {
         match self {
             Self::ServerBusy => Some(SERVER_BUSY),
             Self::NotTls => Some("NOT_TLS"),
+            Self::TlsRequired => Some("TLS_REQUIRED"),
             Self::IdleTimeout => Some("IDLE_TIMEOUT"),
             Self::MessageTimeout => Some("MESSAGE_TIMEOUT"),
             Self::Shutdown => None,

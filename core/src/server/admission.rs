@@ -52,7 +52,7 @@ impl<S: System> EventLoop<S> {
 
     /// Opens a connection whose peer is known now, as a served or as a rejected one. `is_full` is
     /// true if there is no place for it. A connection over the accept rate of its address is reset
-    /// before a session is created.
+    /// before a session is created or a handshake begins.
     pub(super) fn open(&mut self, token: Token, is_full: bool) {
         let Self { table, acceptor, shared, newcomers, .. } = self;
         let Some(connection) = table.get_mut(token) else { return };
@@ -64,7 +64,6 @@ impl<S: System> EventLoop<S> {
             acceptor.note_rejected();
             return self.close(token, CloseReason::AddressAcceptRate);
         }
-        connection.open(&*service.protocol, shared);
         let admission = match (is_full, is_limited) {
             (true, _) => Err(service.reason_when_full()),
             (false, true) => shared.address_limits.enter(&peer, now),
@@ -74,12 +73,37 @@ impl<S: System> EventLoop<S> {
             Ok(is_counted) => {
                 connection.count_for_address(is_counted);
                 newcomers.add(token, now);
+                match &service.tls {
+                    None => connection.open(&*service.protocol, shared),
+                    Some(settings) => {
+                        if connection.begin_handshake(settings, shared).is_err() {
+                            self.close(token, CloseReason::SystemError);
+                        }
+                    }
+                }
             }
             Err(reason) => {
-                connection.reject(reason, shared);
+                match &service.tls {
+                    None => connection.reject(&*service.protocol, reason, shared),
+                    Some(_) => connection.reject_handshake(reason, shared),
+                }
                 acceptor.note_rejected();
             }
         }
+    }
+
+    /// Creates the session of a connection whose handshake is complete.
+    pub(super) fn start_session(&mut self, token: Token) {
+        let Some(connection) = self.table.get_mut(token) else { return };
+        let service = self.acceptor.service(connection.peer().listener());
+        connection.open(&*service.protocol, &mut self.shared);
+    }
+
+    /// Answers a connection to an encrypted listener that has begun without TLS.
+    pub(super) fn require_tls(&mut self, token: Token) {
+        let Some(connection) = self.table.get_mut(token) else { return };
+        let service = self.acceptor.service(connection.peer().listener());
+        connection.require_tls(&*service.protocol, &mut self.shared);
     }
 
     /// Counts the open connections for their addresses that are not counted yet, because the limits

@@ -46,7 +46,7 @@ use super::turn_budget::{self, TurnBudget};
 use crate::address_limits::AddressLimits;
 use crate::buffers::pool::Pool;
 use crate::close_reason::CloseReason;
-use crate::connection::{Connection, Shared, Turn};
+use crate::connection::{Connection, Opened, Shared, Turn};
 use crate::display::plural::plural;
 use crate::limits::Settings;
 use crate::logging::activity::Activity;
@@ -429,8 +429,12 @@ impl<S: System> EventLoop<S> {
         match turn {
             Turn::Close(reason) => return self.close(token, reason),
             // The greeting is sent now and not after an event, as after an accept.
-            Turn::Opened => {
-                self.open(token, false);
+            Turn::Opened(opened) => {
+                match opened {
+                    Opened::Peer => self.open(token, false),
+                    Opened::Encrypted => self.start_session(token),
+                    Opened::Unencrypted => self.require_tls(token),
+                }
                 self.drive(token);
                 return self.bound_rejected(token);
             }

@@ -17,8 +17,8 @@ use rustls::unbuffered::{
 };
 use rustls::{Error, HandshakeKind, ProtocolVersion};
 
-use super::TlsSettings;
-use super::info::TlsInfo;
+use super::info::{TLS12, TLS13, TlsInfo};
+use super::{TlsSettings, x509};
 use crate::buffers::buffer::Buffer;
 use crate::buffers::pool::{BLOCK_LEN, Pool};
 use crate::wire::tls;
@@ -34,6 +34,9 @@ const SEALED_BYTES_MAX: usize = 3 * RECORD_BYTES_MAX;
 pub const HANDSHAKE_BYTES_MAX: usize = BLOCK_LEN;
 
 const _: () = assert!(SEALED_BYTES_MAX + RECORD_BYTES_MAX / 2 < BLOCK_LEN);
+
+/// The alert for a connection that finds no place: fatal, internal error. It needs no handshake.
+pub const BUSY_ALERT: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 80];
 
 /// The TLS layer of one connection.
 pub struct Layer {
@@ -109,11 +112,14 @@ impl fmt::Debug for Layer {
 }
 
 impl Layer {
-    /// Creates the layer of a new connection. It fails only if the settings fit no version of TLS.
-    pub fn new(settings: &TlsSettings) -> Result<Self, LayerError> {
+    /// Creates the layer of a new connection, of which `raw` has arrived.
+    ///
+    /// # Errors
+    /// When the settings are unusable. No peer can cause an error.
+    pub fn new(settings: &TlsSettings, raw: Buffer) -> Result<Self, LayerError> {
         Ok(Self {
             tls: UnbufferedServerConnection::new(settings.config().clone())?,
-            raw: Buffer::default(),
+            raw,
             sealed: Buffer::default(),
             seen: 0,
             handshake_bytes: 0,
@@ -134,6 +140,12 @@ impl Layer {
         &mut self.raw
     }
 
+    /// True if no more can be read before something is opened.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.raw.len() >= BLOCK_LEN
+    }
+
     /// True if bytes have arrived that were not looked at.
     #[must_use]
     #[inline]
@@ -141,11 +153,10 @@ impl Layer {
         self.raw.len() > self.seen
     }
 
-    /// True if a part of a record has arrived.
+    /// The number of received bytes that are not opened.
     #[must_use]
-    #[inline]
-    pub const fn has_incomplete_record(&self) -> bool {
-        !self.raw.is_empty()
+    pub const fn raw_len(&self) -> usize {
+        self.raw.len()
     }
 
     /// True if the peer has sent a `close_notify`.
@@ -178,6 +189,12 @@ impl Layer {
     #[inline]
     pub const fn is_flushed(&self) -> bool {
         self.sealed.is_empty()
+    }
+
+    /// The number of bytes that wait for the kernel.
+    #[must_use]
+    pub const fn sealed_len(&self) -> usize {
+        self.sealed.len()
     }
 
     /// Continues the handshake with the bytes that have arrived. Application data after it stays
@@ -239,6 +256,12 @@ impl Layer {
         self.write(pool, |traffic, room| traffic.encrypt(bytes, room))?;
         output.consume(count);
         Ok(())
+    }
+
+    /// True if nothing can be sealed any more.
+    #[must_use]
+    pub const fn is_finished(&self) -> bool {
+        self.is_finished
     }
 
     /// Appends a `close_notify` to the sealed bytes, unless there is one. Nothing is opened or
@@ -362,18 +385,23 @@ impl Layer {
         }
     }
 
+    /// The subject of the client's certificate, if the settings require one.
+    fn client(&self) -> Option<String> {
+        x509::subject(self.tls.peer_certificates()?.first()?)
+    }
+
     /// What the handshake has agreed on.
     #[must_use]
     pub fn info(&self) -> TlsInfo {
         let version = match self.tls.protocol_version() {
-            Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
-            _ => "TLS 1.3",
+            Some(ProtocolVersion::TLSv1_2) => TLS12,
+            _ => TLS13,
         };
         let suite = self.tls.negotiated_cipher_suite();
         TlsInfo {
             version,
             cipher: suite.and_then(|it| it.suite().as_str()).unwrap_or("unknown"),
-            client: None,
+            client: self.client().map(String::into_boxed_str),
             is_resumed: self.tls.handshake_kind() == Some(HandshakeKind::Resumed),
         }
     }

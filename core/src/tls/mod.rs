@@ -28,7 +28,8 @@ pub mod info;
 pub mod layer;
 #[cfg_attr(not(feature = "tls"), path = "without/settings.rs")]
 pub mod settings;
-#[cfg(all(test, feature = "tls"))]
+#[cfg(feature = "tls")]
+#[cfg(test)]
 mod tests;
 #[cfg(feature = "tls")]
 pub mod x509;

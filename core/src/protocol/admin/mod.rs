@@ -122,6 +122,7 @@ impl Session for AdminSession {
     fn append_farewell(&mut self, farewell: Farewell, output: &mut Output<'_>) {
         let (result, token) = match farewell {
             Farewell::MessageTimeout => ("408 Request Timeout", "MESSAGE_TIMEOUT"),
+            Farewell::TlsRequired => ("400 Bad Request", "TLS_REQUIRED"),
             Farewell::NotTls => ("400 Bad Request", "NOT_TLS"),
             Farewell::ServerBusy => ("503 Service Unavailable", SERVER_BUSY),
             // A client without a request expects no answer.

@@ -14,6 +14,8 @@ mod reading;
 mod reloading;
 mod schedules;
 mod stopping;
+#[cfg(feature = "tls")]
+mod tls;
 mod unasked;
 mod writing;
 

@@ -11,13 +11,16 @@ use crate::buffers::pool::Pool;
 #[derive(Debug)]
 pub enum Layer {}
 
-/// A failure of the layer.
-#[derive(Debug)]
-pub enum LayerError {}
+/// The alert for a connection that finds no place, which no program without TLS sends.
+pub const BUSY_ALERT: [u8; 7] = [0; 7];
+
+/// A failure of the layer: the program has none.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerError;
 
 impl fmt::Display for LayerError {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {}
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this program is built without TLS")
     }
 }
 
@@ -34,11 +37,16 @@ pub enum Step {
 
 #[expect(missing_docs, reason = "the methods of the layer, none of which can be called")]
 impl Layer {
-    pub fn new(settings: &TlsSettings) -> Result<Self, LayerError> {
+    pub fn new(settings: &TlsSettings, _: Buffer) -> Result<Self, LayerError> {
         match *settings {}
     }
 
     pub fn raw_with_room(&mut self, _: &mut Pool) -> &mut Buffer {
+        match *self {}
+    }
+
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
         match *self {}
     }
 
@@ -48,7 +56,7 @@ impl Layer {
     }
 
     #[must_use]
-    pub const fn has_incomplete_record(&self) -> bool {
+    pub const fn raw_len(&self) -> usize {
         match *self {}
     }
 
@@ -73,6 +81,11 @@ impl Layer {
 
     #[must_use]
     pub const fn is_flushed(&self) -> bool {
+        match *self {}
+    }
+
+    #[must_use]
+    pub const fn sealed_len(&self) -> usize {
         match *self {}
     }
 

@@ -1,0 +1,4 @@
+//! Tests of encrypted listeners.
+
+mod client;
+mod conversing;
