@@ -1,10 +1,9 @@
 //! The session of a connection, and the layer that encrypts what it says, if there is one.
 
-use super::opening::NoSession;
 use crate::buffers::buffer::Buffer;
 use crate::buffers::pool::Pool;
 use crate::os::moment::Moment;
-use crate::protocol::Session;
+use crate::protocol::{Context, Session, Step};
 use crate::tls::layer::LayerError;
 use crate::tls::{Layer, TlsInfo, TlsSettings};
 
@@ -30,9 +29,22 @@ pub(super) struct Encrypted {
 // The layer costs a plain connection nothing.
 const _: () = assert!(size_of::<Conversation>() == size_of::<Box<dyn Session>>());
 
+/// The session of a connection that has no session yet. It says nothing and is never asked.
+pub(super) struct NoSession;
+
+impl Session for NoSession {
+    fn advance(&mut self, _input: &[u8], _context: &mut Context<'_>) -> (usize, Step) {
+        (0, Step::Incomplete { missing: None })
+    }
+
+    fn refuse(&mut self, _input: &[u8], _context: &mut Context<'_>) -> usize {
+        0
+    }
+}
+
 impl Encrypted {
-    /// Opens the records that have arrived: see [`Layer::open`]. Notes when an incomplete one began,
-    /// which further bytes of it do not put off.
+    /// Opens the records that have arrived: see [`Layer::open`]. Notes when an incomplete one
+    /// began, which further bytes of it do not put off.
     pub fn open(
         &mut self,
         input: &mut Buffer,

@@ -5,8 +5,7 @@
 
 use std::io;
 
-use super::conversation::Conversation;
-use super::opening::NoSession;
+use super::conversation::{Conversation, NoSession};
 use super::{Allowance, Connection, Opened, ReadState, Shared, Stopping, Turn};
 use crate::close_reason::CloseReason;
 use crate::limits::HANDSHAKE_STEP_BYTES;

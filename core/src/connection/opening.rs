@@ -11,21 +11,8 @@ use super::{Connection, Opened, Pending, Phase, ReadState, Shared, Stopping, Tur
 use crate::close_reason::CloseReason;
 use crate::os::peer::{Peer, PeerAddr};
 use crate::os::system::Socket;
-use crate::protocol::{Accepted, Context, Output, Protocol, Session, Step};
+use crate::protocol::{Accepted, Output, Protocol};
 use crate::wire::proxy::{self, Header, Malformed};
-
-/// The session of a connection that has no session yet. It says nothing and is never asked.
-pub(super) struct NoSession;
-
-impl Session for NoSession {
-    fn advance(&mut self, _input: &[u8], _context: &mut Context<'_>) -> (usize, Step) {
-        (0, Step::Incomplete { missing: None })
-    }
-
-    fn refuse(&mut self, _input: &[u8], _context: &mut Context<'_>) -> usize {
-        0
-    }
-}
 
 impl<S: Socket> Connection<S> {
     /// Continues with the header of a proxy, or with the handshake.

@@ -456,7 +456,10 @@ impl<S: System> EventLoop<S> {
         self.shared.turn_of = token;
         let summary = connection.close(reason, &mut self.shared);
         let listener = connection.peer().listener();
-        self.shared.status.count(listener, |counters| counters.closed[reason as usize] += 1);
+        self.shared.status.count(listener, |counters| {
+            counters.closed[reason as usize] += 1;
+            counters.failed_handshakes += u64::from(reason.is_failed_handshake());
+        });
         self.acceptor.note_closed(listener, connection.is_rejected());
         if connection.is_probe(reason) {
             self.shared.status.count(listener, |counters| counters.probes += 1);
