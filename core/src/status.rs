@@ -126,6 +126,8 @@ pub enum Obstacle {
     MemoryLimit,
     /// The limit of connections is reached.
     Full,
+    /// The broker is away, and the server requires it.
+    BusAway,
 }
 
 impl Obstacle {
@@ -137,6 +139,7 @@ impl Obstacle {
             Self::AcceptingPaused => "accepting_paused",
             Self::MemoryLimit => "memory_limit",
             Self::Full => "connection_limit",
+            Self::BusAway => "bus_away",
         }
     }
 }
@@ -148,6 +151,7 @@ impl fmt::Display for Obstacle {
             Self::AcceptingPaused => f.write_str("accepting is paused"),
             Self::MemoryLimit => f.write_str("the memory limit is reached"),
             Self::Full => f.write_str("the limit of connections is reached"),
+            Self::BusAway => f.write_str("the bus is not connected"),
         }
     }
 }
@@ -216,6 +220,26 @@ impl Histogram {
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
+}
+
+/// The state of the connection to the broker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BusStatus {
+    /// True while the broker is connected: messages to rooms reach other servers.
+    pub is_connected: bool,
+    /// True if the server is not ready without the broker.
+    pub is_required: bool,
+    /// How often the broker was connected.
+    pub connects: u64,
+    /// Messages for the broker.
+    pub published: u64,
+    /// Messages from the broker that rooms here have taken.
+    pub received: u64,
+    /// Messages that the broker was not sent: it was away, or read too slowly.
+    pub dropped: u64,
+    /// Messages from the broker that no room could take.
+    pub ignored: u64,
 }
 
 /// The state of one listener.
@@ -305,6 +329,8 @@ pub struct Status {
     pub rounds: Histogram,
     /// The times in which the process did not run, because it was stopped or had no processor.
     pub stalls: Histogram,
+    /// The connection to the broker; `None` if the server has no bus.
+    pub bus: Option<BusStatus>,
 }
 
 impl Status {
@@ -343,6 +369,7 @@ impl Status {
             longest_round: Duration::ZERO,
             rounds: Histogram::new(&Histogram::ROUNDS),
             stalls: Histogram::new(&Histogram::STALLS),
+            bus: None,
         }
     }
 
@@ -365,6 +392,8 @@ impl Status {
             Some(Obstacle::MemoryLimit)
         } else if self.connections_counted >= self.connections_max {
             Some(Obstacle::Full)
+        } else if self.bus.is_some_and(|bus| bus.is_required && !bus.is_connected) {
+            Some(Obstacle::BusAway)
         } else {
             None
         }
@@ -393,7 +422,8 @@ impl Status {
     /// Returns how many descriptors are open.
     #[must_use]
     pub fn open_descriptors(&self) -> u64 {
-        self.descriptors_at_start as u64 + self.total().open()
+        let to_broker = u64::from(self.bus.is_some_and(|bus| bus.is_connected));
+        self.descriptors_at_start as u64 + self.total().open() + to_broker
     }
 
     /// Changes the counters of one listener. Listeners beyond the 65,536th have none: see

@@ -11,16 +11,15 @@
 //! its end is left out.
 
 use std::fmt::{self, Display};
-use std::io::Read;
+use std::io::{Read, Write};
+
+use crate::rooms::words::OPERATOR;
 
 /// The first word of a payload, with the version of the format.
 const MARK: &[u8] = b"tinytcp1 ";
 
 /// The digits of an origin.
 const ORIGIN_LEN: usize = 16;
-
-/// The name of the sender of a payload without a mark. No member can have it.
-pub const OPERATOR: &[u8] = b"*";
 
 /// The number of a server among those on the bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +66,7 @@ impl<'a> Envelope<'a> {
         marked(payload).unwrap_or_else(|| {
             let text = payload.strip_suffix(b"\n").unwrap_or(payload);
             let text = text.strip_suffix(b"\r").unwrap_or(text);
-            Self { origin: None, name: OPERATOR, text }
+            Self { origin: None, name: OPERATOR.as_bytes(), text }
         })
     }
 }
@@ -92,7 +91,6 @@ pub const fn len(name: &[u8], text: &[u8]) -> usize {
 
 /// Appends the payload of a message. The name must have no blank.
 pub fn append(output: &mut Vec<u8>, origin: Origin, name: &[u8], text: &[u8]) {
-    use std::io::Write;
     output.extend_from_slice(MARK);
     // Writing to a vector never fails.
     let _ = write!(output, "{origin} ");
@@ -117,7 +115,7 @@ mod tests {
             ("tinytcp1 3f9c2d7a1b0e4c5x ana hello", "tinytcp1 3f9c2d7a1b0e4c5x ana hello"),
             ("tinytcp1 3f9c2d7a1b0e4c55 ana", "tinytcp1 3f9c2d7a1b0e4c55 ana"),
         ] {
-            let expected = Envelope { origin: None, name: OPERATOR, text: text.as_bytes() };
+            let expected = Envelope { origin: None, name: b"operator", text: text.as_bytes() };
             assert_eq!(Envelope::parse(payload.as_bytes()), expected);
         }
     }

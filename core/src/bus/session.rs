@@ -414,7 +414,10 @@ mod tests {
         };
         let input = [message(7, "own"), message(8, "hello all")].concat();
         assert_eq!(events(&mut session, input.as_bytes()), ["tea ana hello all"]);
-        assert_eq!(events(&mut session, b"MSG tinytcp.room.tea 1 3\r\nhi\n\r\n"), ["tea * hi"]);
+        assert_eq!(
+            events(&mut session, b"MSG tinytcp.room.tea 1 3\r\nhi\n\r\n"),
+            ["tea operator hi"]
+        );
         assert_eq!(events(&mut session, b"MSG other 1 2\r\nhi\r\n"), ["Ignored"]);
     }
 

@@ -82,22 +82,10 @@ impl BusSettings {
     /// Sets the beginning of the subjects of rooms.
     ///
     /// # Errors
-    /// When `prefix` is not one or more tokens of letters, digits, `-` and `_`, each with a dot
-    /// after it.
+    /// Those of [`check_prefix`].
     pub fn with_prefix(self, prefix: &str) -> Result<Self, &'static str> {
-        let is_token = |token: &str| {
-            let is_right = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-            !token.is_empty() && token.bytes().all(is_right)
-        };
-        match prefix.strip_suffix('.') {
-            Some(tokens) if tokens.split('.').all(is_token) && prefix.len() <= PREFIX_LEN_MAX => {
-                Ok(Self { prefix: prefix.into(), ..self })
-            }
-            _ => {
-                Err("the prefix is tokens of letters, digits, - and _, each with a dot after it, \
-                      128 bytes at most, as in tinytcp.room.")
-            }
-        }
+        check_prefix(prefix)?;
+        Ok(Self { prefix: prefix.into(), ..self })
     }
 
     /// Sets whether a server without its broker is not ready.
@@ -178,6 +166,23 @@ impl Credentials {
             }
             None => Some(Self::Token(part(text)?)).filter(|_| !text.is_empty()),
         }
+    }
+}
+
+/// Checks the beginning of the subjects of rooms: tokens of letters, digits, `-` and `_`, each with
+/// a dot after it.
+///
+/// # Errors
+/// When `prefix` has another form, or is longer than 128 bytes.
+pub fn check_prefix(prefix: &str) -> Result<(), &'static str> {
+    let is_token = |token: &str| {
+        let is_right = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        !token.is_empty() && token.bytes().all(is_right)
+    };
+    match prefix.strip_suffix('.') {
+        Some(tokens) if tokens.split('.').all(is_token) && prefix.len() <= PREFIX_LEN_MAX => Ok(()),
+        _ => Err("the prefix is tokens of letters, digits, - and _, each with a dot after it, \
+                  128 bytes at most, as in tinytcp.room."),
     }
 }
 

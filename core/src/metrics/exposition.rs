@@ -50,7 +50,7 @@ pub fn write(status: &Status, format: Format, output: &mut impl Write) -> io::Re
         "# HELP {info} The version of the server; always 1.\n\
          # TYPE {info} gauge\n{info}{{version=\"{VERSION}\"}} 1"
     )?;
-    for metric in &METRICS {
+    for metric in METRICS.iter().filter(|metric| metric.is_of(status)) {
         write_comments(metric, format, output)?;
         write_samples(metric, status, output)?;
     }
@@ -79,6 +79,9 @@ fn write_comments(metric: &Metric, format: Format, output: &mut impl Write) -> i
 fn write_samples(metric: &Metric, status: &Status, output: &mut impl Write) -> io::Result<()> {
     let name = Name(metric.name);
     match metric.source {
+        Source::Bus(value) => {
+            status.bus.iter().try_for_each(|bus| writeln!(output, "{name} {}", value(bus)))
+        }
         Source::Server(value) => writeln!(output, "{name} {}", value(status)),
         Source::Listener(value) => {
             for listener in &status.listeners {

@@ -18,9 +18,12 @@ pub fn write(status: &Status, output: &mut impl Write) -> io::Result<()> {
         None => write!(output, "null")?,
     }
     let total = status.total();
-    for metric in &METRICS {
+    for metric in METRICS.iter().filter(|metric| metric.is_of(status)) {
         write!(output, ",\"{}\":", metric.name)?;
         match metric.source {
+            Source::Bus(value) => {
+                status.bus.iter().try_for_each(|bus| write_value(value(bus), output))?;
+            }
             Source::Server(value) => write_value(value(status), output)?,
             Source::Listener(value) => write!(output, "{}", value(&total))?,
             Source::Earliest(time) => {

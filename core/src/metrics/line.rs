@@ -19,9 +19,12 @@ pub fn write(status: &Status, output: &mut impl Write) -> io::Result<()> {
     let total = status.total();
     let obstacle = status.obstacle().map_or("none", |obstacle| obstacle.label());
     write!(output, "{WORD} version={VERSION} state={} obstacle={obstacle}", status.state)?;
-    for metric in &METRICS {
+    for metric in METRICS.iter().filter(|metric| metric.is_of(status)) {
         let name = metric.name;
         match metric.source {
+            Source::Bus(value) => {
+                status.bus.iter().try_for_each(|bus| write!(output, " {name}={}", value(bus)))?;
+            }
             Source::Server(value) => write!(output, " {name}={}", value(status))?,
             Source::Listener(value) => write!(output, " {name}={}", value(&total))?,
             Source::Earliest(time) => match status.listeners.iter().filter_map(time).min() {

@@ -6,7 +6,8 @@
 //! | [`json`] | `/status`: the same, and each listener |
 //! | [`exposition`] | `/metrics`: Prometheus or OpenMetrics, one sample per listener |
 //!
-//! All three show all of [`METRICS`], under the same names and in the same order. A new counter is
+//! All three show [`METRICS`], under the same names and in the same order; a server without a bus
+//! has none for it. A new counter is
 //! a field of [`Status`] and a line of the list. No rendering allocates.
 
 pub mod exposition;
@@ -19,7 +20,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::close_reason::CloseReason;
-use crate::status::{Counters, Histogram, ListenerStatus, Status};
+use crate::status::{BusStatus, Counters, Histogram, ListenerStatus, Status};
 
 /// A name and the value that it has in a state.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +47,8 @@ pub enum Source {
     Reason(fn(&Counters, CloseReason) -> u64),
     /// How many durations fell into which range.
     Histogram(fn(&Status) -> &Histogram),
+    /// One value, which a server without a bus does not have.
+    Bus(fn(&BusStatus) -> Value),
 }
 
 /// A value, with the form in which it is displayed.
@@ -57,6 +60,14 @@ pub enum Value {
     Seconds(Duration),
     /// 1 if true; `true` in JSON.
     Flag(bool),
+}
+
+impl Metric {
+    /// Returns whether a server in this state has the metric.
+    #[must_use]
+    pub const fn is_of(&self, status: &Status) -> bool {
+        !matches!(self.source, Source::Bus(_)) || status.bus.is_some()
+    }
 }
 
 impl From<usize> for Value {
@@ -90,6 +101,10 @@ const fn listener(name: &'static str, help: &'static str, value: fn(&Counters) -
     Metric { name, help, source: Source::Listener(value) }
 }
 
+const fn bus(name: &'static str, help: &'static str, value: fn(&BusStatus) -> Value) -> Metric {
+    Metric { name, help, source: Source::Bus(value) }
+}
+
 const fn histogram(
     name: &'static str,
     help: &'static str,
@@ -100,7 +115,7 @@ const fn histogram(
 
 /// All metrics, in the order in which they are shown. The first two have the standard names of
 /// Prometheus, which are the same for all programs.
-pub static METRICS: [Metric; 30] = [
+pub static METRICS: [Metric; 36] = [
     server("process_start_time_seconds", "Start of the process in seconds since 1970.", |status| {
         status.started.into()
     }),
@@ -206,6 +221,20 @@ pub static METRICS: [Metric; 30] = [
     }),
     histogram("stall_seconds", "Periods in which the process did not run.", |status| {
         &status.stalls
+    }),
+    bus("bus_connected", "1 if the broker is connected.", |bus| Value::Flag(bus.is_connected)),
+    bus("bus_connects_total", "Connections to the broker that were made.", |bus| {
+        Value::Count(bus.connects)
+    }),
+    bus("bus_published_total", "Messages for the broker.", |bus| Value::Count(bus.published)),
+    bus("bus_received_total", "Messages from the broker that a room has taken.", |bus| {
+        Value::Count(bus.received)
+    }),
+    bus("bus_dropped_total", "Messages dropped: the broker was away, or read too slowly.", |bus| {
+        Value::Count(bus.dropped)
+    }),
+    bus("bus_ignored_total", "Messages from the broker that no room could take.", |bus| {
+        Value::Count(bus.ignored)
     }),
 ];
 

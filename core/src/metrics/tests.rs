@@ -20,6 +20,7 @@ fn status() -> Status {
     status.rounds.add(Duration::from_micros(100));
     status.rounds.add(Duration::from_millis(2));
     status.rounds.add(Duration::from_secs(2));
+    status.bus = Some(BusStatus { is_connected: true, published: 5, ..BusStatus::default() });
     status
 }
 
@@ -98,6 +99,28 @@ fn certificate(seconds: u64) -> Certificate {
 }
 
 #[test]
+fn a_server_without_a_bus_has_no_metrics_of_one() {
+    let alone = Status { bus: None, ..status() };
+    for text in [
+        rendered(|bytes| line::write(&alone, bytes)),
+        rendered(|bytes| json::write(&alone, bytes)),
+        rendered(|bytes| exposition::write(&alone, Format::Prometheus, bytes)),
+    ] {
+        assert!(!text.contains("bus_"), "{text}");
+    }
+    assert!(rendered(|bytes| json::write(&status(), bytes)).contains(r#""bus_connected":true,"#));
+}
+
+#[test]
+fn a_bus_that_is_away_is_an_obstacle_if_it_is_required() {
+    let away = |is_required| {
+        let bus = Some(BusStatus { is_required, ..BusStatus::default() });
+        Status { bus, ..status() }.obstacle().map(|obstacle| obstacle.label())
+    };
+    assert_eq!([away(false), away(true)], [None, Some("bus_away")]);
+}
+
+#[test]
 fn the_line_has_the_sums_of_all_listeners() {
     let line = rendered(|bytes| line::write(&status(), bytes));
     for pair in [
@@ -134,6 +157,7 @@ fn the_line_names_the_obstacle_in_one_word() {
 fn the_longest_line_fits_the_room_that_is_reserved_for_it() {
     let mut status = Status::new(&["text"], Limits::default(), usize::MAX, SystemTime::now());
     status.listeners[0].counters.messages = u64::MAX;
+    status.bus = Some(BusStatus::default());
     let line = rendered(|bytes| line::write(&status, bytes));
     let longer_numbers = pairs(&line).len() * u64::MAX.to_string().len();
     assert!(line.len() + longer_numbers < line::LEN_MAX, "{}", line.len() + longer_numbers);

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::Receiver;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use mio::net::TcpListener;
+use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Waker};
 use signal_hook_mio::v1_0::Signals;
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
@@ -179,6 +180,23 @@ impl System for Kernel {
             }
             Some(None) | None => Err(io::ErrorKind::WouldBlock.into()),
         }
+    }
+
+    fn connect(&mut self, addr: SocketAddr) -> io::Result<Stream> {
+        let stream = TcpStream::connect(addr)?;
+        // A small message does not wait for the acknowledgement of the one before.
+        stream.set_nodelay(true)?;
+        Ok(Stream::from(stream))
+    }
+
+    fn look_up(&mut self, host: &str, port: u16) -> io::Result<()> {
+        let (host, handle) = (host.to_owned(), self.handle());
+        let look_up = move || {
+            let addresses = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
+            handle.send(Mail::Addresses(addresses.map_err(|error| error.to_string())));
+        };
+        // A lookup blocks, and the system has no other one.
+        thread::Builder::new().name("lookup".into()).spawn(look_up).map(drop)
     }
 
     fn register(&mut self, socket: &mut Stream, token: Token) -> io::Result<()> {

@@ -5,6 +5,7 @@
 //!                  '------> waker ------^
 //! ```
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 
@@ -36,6 +37,8 @@ pub enum Mail {
     CountTlsReloadFailure,
     /// Send the state of the server back.
     Status(SyncSender<Status>),
+    /// The addresses of the host that the loop has asked for, or why there are none.
+    Addresses(Result<Vec<SocketAddr>, String>),
 }
 
 /// A handle to a running server, which any thread can use.
@@ -110,7 +113,7 @@ impl Handle {
         answer.recv().ok()
     }
 
-    fn send(&self, mail: Mail) {
+    pub(super) fn send(&self, mail: Mail) {
         if self.mails.send(mail).is_ok() {
             // Waking fails only if the poller is gone: then the loop has ended.
             let _ = self.waker.wake();

@@ -6,6 +6,7 @@
 //! cost at run time.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::os::clock::Reading;
@@ -90,6 +91,24 @@ pub trait System {
     /// # Errors
     /// The errors of `accept(2)`, except interruptions.
     fn accept(&mut self, listener: usize) -> io::Result<(Self::Socket, PeerAddr)>;
+
+    /// Begins to connect to `addr`. Until the connection is made, `receive` returns `WouldBlock`;
+    /// it returns the error if the attempt fails.
+    ///
+    /// # Errors
+    /// When the attempt fails at once, and on a system without outgoing connections.
+    fn connect(&mut self, _addr: SocketAddr) -> io::Result<Self::Socket> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Begins to look the addresses of a host up. [`Mail::Addresses`] reports the result. One
+    /// lookup is in progress at a time.
+    ///
+    /// # Errors
+    /// When the lookup cannot begin.
+    fn look_up(&mut self, _host: &str, _port: u16) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Reports the events of the socket with `token`, from now until the socket is closed.
     ///

@@ -26,6 +26,9 @@ pub const ENTRIES_MAX: usize = KEY_MASK - 1024;
 pub struct Token(usize);
 
 impl Token {
+    /// The token of the connection to a broker. No entry of a table has it.
+    pub const BUS: Self = Self(ENTRIES_MAX);
+
     /// Returns the number that a poller stores for the token.
     #[must_use]
     pub const fn to_usize(self) -> usize {

@@ -296,21 +296,28 @@ impl Rooms {
         self.relay.take()
     }
 
-    /// Returns how many messages the relay has discarded, because too many were waiting.
-    #[must_use]
-    pub const fn relay_overflows(&self) -> u64 {
-        self.relay.overflows()
+    /// Returns how many messages the relay has discarded since the last call, because too many were
+    /// waiting.
+    pub const fn take_overflows(&mut self) -> u64 {
+        self.relay.take_overflows()
     }
 
-    /// Returns the names of the rooms with members here: those whose messages are wanted.
-    pub fn wanted_rooms(&self) -> impl Iterator<Item = &str> {
-        self.rooms.iter().map(|(_, room)| &*room.name)
+    /// Returns the names of the rooms that got their first member here or lost their last one since
+    /// the last call, in the order of the changes. [`Rooms::has`] returns which of them are wanted.
+    pub fn take_changed(&mut self) -> Vec<Arc<str>> {
+        self.relay.take_changed()
     }
 
-    /// Returns a number that changes whenever [`Rooms::wanted_rooms`] changes.
+    /// True if the room `name` has members here: messages to it are wanted.
     #[must_use]
-    pub const fn wanted_version(&self) -> u64 {
-        self.relay.version()
+    pub fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    /// True if the bus has something to take.
+    #[must_use]
+    pub fn has_outgoing(&self) -> bool {
+        self.relay.is_waiting()
     }
 
     /// True while members have not had a turn since the last message.
@@ -408,9 +415,9 @@ impl Rooms {
     fn open(&mut self, name: &str) -> usize {
         let name: Arc<str> = name.into();
         let index = self.rooms.insert(Room::new(Arc::clone(&name)));
+        self.relay.note_change(&name);
         self.by_name.insert(name, index);
         self.status.rooms = self.rooms.len();
-        self.relay.note_change();
         index
     }
 
@@ -419,7 +426,7 @@ impl Rooms {
         self.by_name.remove(&room.name);
         self.waves.retain(|wave| *wave != index);
         self.status.rooms = self.rooms.len();
-        self.relay.note_change();
+        self.relay.note_change(&room.name);
     }
 }
 

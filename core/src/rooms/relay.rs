@@ -41,7 +41,8 @@ pub(super) struct Relay {
     outgoing: VecDeque<Relayed>,
     held_bytes: usize,
     overflows: u64,
-    version: u64,
+    /// The rooms that were opened or removed. A bus takes them in each round.
+    changed: Vec<Arc<str>>,
 }
 
 impl Relay {
@@ -49,6 +50,7 @@ impl Relay {
     pub fn set(&mut self, is_on: bool) {
         self.is_on = is_on;
         self.outgoing = VecDeque::new();
+        self.changed = Vec::new();
         self.held_bytes = 0;
     }
 
@@ -72,16 +74,24 @@ impl Relay {
         self.outgoing.drain(..)
     }
 
-    pub const fn overflows(&self) -> u64 {
-        self.overflows
+    /// Returns how many messages it has discarded since the last call.
+    pub const fn take_overflows(&mut self) -> u64 {
+        std::mem::replace(&mut self.overflows, 0)
     }
 
-    /// Notes that a room was opened or removed.
-    pub const fn note_change(&mut self) {
-        self.version = self.version.wrapping_add(1);
+    /// Notes that `room` was opened or removed.
+    pub fn note_change(&mut self, room: &Arc<str>) {
+        if self.is_on {
+            self.changed.push(Arc::clone(room));
+        }
     }
 
-    pub const fn version(&self) -> u64 {
-        self.version
+    pub fn take_changed(&mut self) -> Vec<Arc<str>> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// True if a bus has something to take.
+    pub fn is_waiting(&self) -> bool {
+        !self.outgoing.is_empty() || !self.changed.is_empty() || self.overflows > 0
     }
 }

@@ -11,6 +11,10 @@ pub const NAME_BYTES_MAX: usize = 32;
 /// The names of members without a chosen name begin so, and a number follows.
 pub(super) const GUEST: &str = "guest-";
 
+/// The sender of a message that no member has said: an operator has published it on the bus. No
+/// member can choose this name.
+pub const OPERATOR: &str = "operator";
+
 /// Returns `name` if it is a name: letters, digits, `-` and `_`, at most [`NAME_BYTES_MAX`] bytes
 /// of UTF-8.
 ///
@@ -24,7 +28,8 @@ pub fn name(name: &[u8]) -> Result<&str, Refusal> {
         .ok_or(Refusal::BadName)
 }
 
-/// Returns `name` if a member may choose it: a name that is not the default name of a member.
+/// Returns `name` if a member may choose it: a name that is not the default name of a member, and
+/// not [`OPERATOR`].
 ///
 /// # Errors
 /// [`Refusal::BadName`].
@@ -32,7 +37,8 @@ pub(super) fn chosen_name(bytes: &[u8]) -> Result<&str, Refusal> {
     let is_default = |name: &str| {
         name.strip_prefix(GUEST).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    name(bytes).and_then(|name| if is_default(name) { Err(Refusal::BadName) } else { Ok(name) })
+    let is_reserved = |name: &str| is_default(name) || name.eq_ignore_ascii_case(OPERATOR);
+    name(bytes).and_then(|name| if is_reserved(name) { Err(Refusal::BadName) } else { Ok(name) })
 }
 
 /// Returns `text` if it is the text of a message: UTF-8 of at most `bytes_max` bytes, without
@@ -69,7 +75,8 @@ mod tests {
     }
 
     #[test]
-    fn a_default_name_cannot_be_chosen() {
+    fn a_default_name_and_that_of_the_operator_cannot_be_chosen() {
+        assert_eq!(chosen_name(b"Operator"), Err(Refusal::BadName));
         assert_eq!(chosen_name(b"guest-7"), Err(Refusal::BadName));
         assert_eq!(chosen_name(b"guest-"), Err(Refusal::BadName));
         assert_eq!(chosen_name(b"guest-seven"), Ok("guest-seven"));

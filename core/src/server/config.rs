@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use crate::bus::settings::BusSettings;
 use crate::close_reason::CloseReason;
 use crate::limits::{Limits, Settings, Timeouts};
 use crate::os::endpoint::{Bound, Endpoint};
@@ -49,6 +50,8 @@ pub struct Config {
     /// True if the activity log shows messages; false if it shows only opened and closed
     /// connections.
     pub activity_shows_messages: bool,
+    /// The broker through which this server shares its rooms with others; `None` keeps them alone.
+    pub bus: Option<BusSettings>,
 }
 
 /// A listener: one or more endpoints that share a protocol, such as all addresses of a host.
@@ -216,6 +219,7 @@ impl Default for Config {
             unix_mode: None,
             activity_lines_max: Some(50),
             activity_shows_messages: true,
+            bus: None,
         }
     }
 }

@@ -34,6 +34,7 @@ use std::io;
 use std::time::Duration;
 
 use super::accept::Acceptor;
+use super::bus::{Bus, Surroundings};
 use super::config::{Config, Service};
 use super::eviction::Eviction;
 use super::gradual_close::GradualClose;
@@ -78,6 +79,8 @@ pub struct EventLoop<S: System> {
     shutdown: Shutdown,
     gradual_close: GradualClose,
     eviction: Eviction,
+    /// The connection to the broker, if there is one.
+    bus: Option<Box<Bus<S::Socket>>>,
     pub(super) observer: Observer,
     /// Mail that the loop has not acted on.
     inbox: Vec<Mail>,
@@ -105,6 +108,12 @@ impl<S: System> EventLoop<S> {
         for (listener, service) in status.listeners.iter_mut().zip(&services) {
             listener.certificates = service.certificates();
         }
+        let mut rooms = Rooms::new(&limits);
+        let bus = config.bus.clone().map(|settings| {
+            status.bus = Some(Bus::<S::Socket>::first_status(&settings));
+            rooms.set_relay(true);
+            Box::new(Bus::new(settings, clock.now()))
+        });
         let with_places = protocols().enumerate().filter(|(_, it)| it.own_places().is_some());
         let hidden = with_places.map(|(index, _)| index).collect();
         let activity = Activity::new(config.activity_lines_max, names).hiding(hidden);
@@ -126,13 +135,14 @@ impl<S: System> EventLoop<S> {
                 activity,
                 timeouts: config.timeouts,
                 address_limits: AddressLimits::new(&limits),
-                rooms: Rooms::new(&limits),
+                rooms,
             },
             acceptor: Acceptor::new(services, config),
             newcomers: Newcomers::default(),
             shutdown: Shutdown::default(),
             gradual_close: GradualClose::default(),
             eviction: Eviction::default(),
+            bus,
             observer: Observer::default(),
             inbox: Vec::new(),
         }
@@ -176,8 +186,11 @@ impl<S: System> EventLoop<S> {
     /// whole round.
     fn wait(&mut self) -> io::Result<()> {
         let timeout = self.timeout();
-        let Self { system, table, run_queue, acceptor, inbox, .. } = self;
+        let Self { system, table, run_queue, acceptor, bus, inbox, .. } = self;
         system.wait(timeout, |event| match event {
+            Event::Connection(Token::BUS, readiness) => {
+                bus.iter_mut().for_each(|bus| bus.remember(readiness));
+            }
             Event::Connection(token, readiness) => {
                 if let Some(connection) = table.get_mut(token) {
                     connection.remember(readiness);
@@ -241,6 +254,9 @@ impl<S: System> EventLoop<S> {
                 Mail::Status(reply) => {
                     // Sending fails when the thread no longer waits for the reply.
                     let _ = reply.try_send(self.shared.status.clone());
+                }
+                Mail::Addresses(result) => {
+                    self.with_bus(|bus, _, around| bus.note_addresses(result, around));
                 }
             }
         }
@@ -309,6 +325,8 @@ impl<S: System> EventLoop<S> {
         let has_work = !self.run_queue.is_empty()
             || self.acceptor.is_ready(now)
             || self.shared.rooms.has_wave()
+            || self.shared.rooms.has_outgoing()
+            || self.bus.as_ref().is_some_and(|bus| bus.is_ready())
             || self.eviction.is_active();
         if has_work {
             return Some(Duration::ZERO);
@@ -320,7 +338,8 @@ impl<S: System> EventLoop<S> {
             .min(self.newcomers.deadline())
             .min(self.shutdown.deadline())
             .min(self.gradual_close.deadline())
-            .min(self.shared.activity.deadline());
+            .min(self.shared.activity.deadline())
+            .min(self.bus.as_ref().map_or(Moment::NEVER, |bus| bus.deadline()));
         let wake = deadline.min(observation);
         (wake != Moment::NEVER).then(|| wake.since(now))
     }
@@ -341,9 +360,19 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// Runs the turns of members of rooms that were not told the last messages, within the budget
+    /// Calls `act` with the bus, the system and what the bus uses of the loop, if there is a bus.
+    fn with_bus(&mut self, act: impl FnOnce(&mut Bus<S::Socket>, &mut S, Surroundings<'_>)) {
+        let Some(bus) = &mut self.bus else { return };
+        let Shared { rooms, status, clock, .. } = &mut self.shared;
+        let Some(status) = &mut status.bus else { return };
+        act(bus, &mut self.system, Surroundings { rooms, status, now: clock.now() });
+    }
+
+    /// Exchanges messages with other servers, and then runs the turns of members of rooms that were
+    /// not told the last messages, within the budget
     /// of the round. The wave goes on in the next round.
     fn tell_news(&mut self) {
+        self.with_bus(Bus::advance);
         let before = self.shared.moved_bytes;
         for _ in 0..turn_budget::TOLD_MAX {
             if self.shared.moved_bytes - before
@@ -575,7 +604,7 @@ impl<S: System> EventLoop<S> {
     }
 
     /// Closes all open connections and returns the final state.
-    fn finish(mut self) -> Status {
+    pub(super) fn finish(mut self) -> Status {
         // A drain ends here too, when its last connection is closed.
         self.shared.status.state = State::Stopping;
         self.observer.observe(&self.shared.status);
@@ -583,6 +612,7 @@ impl<S: System> EventLoop<S> {
         for token in tokens {
             self.close(token, CloseReason::Shutdown);
         }
+        self.with_bus(Bus::finish);
         self.shared.activity.log_suppressed();
         debug_assert_eq!(
             self.shared.pool.lent_bytes(),

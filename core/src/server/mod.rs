@@ -4,6 +4,7 @@ mod accept;
 mod admission;
 mod bind_error;
 mod builder;
+mod bus;
 mod config;
 mod event_loop;
 mod eviction;

@@ -7,6 +7,7 @@ use clap::{ArgAction, Parser, ValueEnum};
 use tinytcp_cli::UsageError;
 use tinytcp_cli::address::{Place, Url, parse_url};
 use tinytcp_cli::units::{self, Timeout};
+use tinytcp_core::bus::settings::{BusSettings, DEFAULT_PREFIX, check_prefix};
 use tinytcp_core::limits::Limits;
 use tinytcp_core::os::subnet::Subnet;
 use tinytcp_core::protocol::{BUILT_IN, BuiltIn};
@@ -155,6 +156,22 @@ pub struct Arguments {
     #[arg(long, value_name = "URL", env = "TINYTCP_AGENT_CHECK", value_parser = agent_address)]
     pub agent_check: Option<Place>,
 
+    /// Share the rooms with other servers through this broker of NATS: nats://127.0.0.1:4222,
+    /// nats://USER:PASSWORD@HOST or nats://TOKEN@HOST; the variable and the configuration file keep
+    /// the password out of the list of processes [default: off]
+    #[arg(long, value_name = "URL", env = "TINYTCP_BUS", hide_env_values = true,
+        value_parser = bus_broker)]
+    pub bus: Option<Broker>,
+
+    /// The beginning of the subjects of rooms at the broker
+    #[arg(long, value_name = "PREFIX", env = "TINYTCP_BUS_PREFIX", default_value = DEFAULT_PREFIX,
+        value_parser = bus_prefix)]
+    pub bus_prefix: String,
+
+    /// Be ready for new connections only while the broker of --bus is connected
+    #[arg(long, env = "TINYTCP_BUS_REQUIRED")]
+    pub bus_required: bool,
+
     /// Ask the server at this URL whether it is healthy, and exit with 0 or 1 [default: that of
     /// --admin, or http://127.0.0.1:9464]
     #[arg(long, value_name = "URL", num_args = 0..=1, value_parser = admin_address)]
@@ -200,6 +217,12 @@ impl Arguments {
         Some(known.cloned().unwrap_or_else(|| Place::host("127.0.0.1", ADMIN_PORT)))
     }
 
+    /// Returns how the rooms are shared with other servers, if they are.
+    pub fn bus_settings(&self) -> Option<BusSettings> {
+        let settings = self.bus.clone()?.and_then(|bus| bus.with_prefix(&self.bus_prefix)).ok()?;
+        Some(settings.required(self.bus_required))
+    }
+
     /// Returns why the arguments contradict each other, if they do. A variable counts as its flag.
     pub fn contradiction(&self) -> Option<String> {
         if let Some(port) = &self.port {
@@ -227,6 +250,16 @@ impl Arguments {
                 "--proxy-from (TINYTCP_PROXY_FROM) is for listeners with {PROXY_OPTION}, and there \
                  is none: leave it out, or add the option to the URL of a --listen"
             ));
+        }
+        if let Some(Err(error)) = &self.bus {
+            return Some(format!("--bus (TINYTCP_BUS): {error}"));
+        }
+        if self.bus_required && self.bus.is_none() {
+            return Some(
+                "--bus-required (TINYTCP_BUS_REQUIRED) is about the broker of --bus (TINYTCP_BUS), \
+                 and there is none: leave it out, or add --bus nats://127.0.0.1:4222"
+                    .into(),
+            );
         }
         if self.verbose > 0 && self.quiet > 0 {
             return Some(
@@ -326,6 +359,22 @@ fn agent_address(text: &str) -> Result<Place, UsageError> {
     match parse_url(text, |_| Ok(AGENT_PORT))? {
         Url { scheme, is_encrypted: false, place } if scheme == "agent" => Ok(place),
         _ => Err("the URL looks like agent://127.0.0.1:9465".into()),
+    }
+}
+
+/// The broker of `--bus`, or why its URL is refused. An error of the parser would repeat the URL,
+/// which can hold a password.
+type Broker = Result<BusSettings, &'static str>;
+
+#[expect(clippy::unnecessary_wraps, reason = "a parser returns a result")]
+fn bus_broker(text: &str) -> Result<Broker, UsageError> {
+    Ok(BusSettings::parse(text))
+}
+
+fn bus_prefix(text: &str) -> Result<String, UsageError> {
+    match check_prefix(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(error) => Err(error.into()),
     }
 }
 

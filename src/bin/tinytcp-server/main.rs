@@ -90,7 +90,7 @@ fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<()
         log::warn!(event = "time_zone_unknown"; "{warning}");
     }
     let listeners = policy::listeners(arguments, sockets)?;
-    let open_files = OpenFiles::raise(&listeners);
+    let open_files = OpenFiles::raise(&listeners, arguments.bus.is_some());
     let config = policy::config(arguments, listeners.clone(), &open_files);
     // What is open for as long as the server runs is opened before the server counts it.
     let manager = Manager::of_environment().map_err(notifications::warn).unwrap_or_default();

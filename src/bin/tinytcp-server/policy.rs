@@ -23,6 +23,9 @@ const RESERVED_DESCRIPTORS: usize = 32;
 /// The listening sockets among them: those of the default listeners.
 const RESERVED_SOCKETS: usize = 8;
 
+/// The descriptors that a bus needs: its connection, and those of a lookup.
+const BUS_DESCRIPTORS: usize = 4;
+
 /// The descriptors among them for connections that are turned away.
 const REJECTED_DESCRIPTORS: usize = 12;
 
@@ -153,6 +156,7 @@ pub fn config(arguments: &Arguments, listeners: Vec<Listener>, open_files: &Open
         .with_proxy_header(arguments.proxy_timeout)
         .with_drain_delay(arguments.drain_delay)
         .with_drain(arguments.drain_timeout);
+    config.bus = arguments.bus_settings();
     config.unix_mode = arguments.unix_mode;
     config.backlog = u32::try_from(arguments.backlog).unwrap_or(u32::MAX);
     config.activity_lines_max = match activity_log {
@@ -197,11 +201,12 @@ pub struct OpenFiles {
 }
 
 impl OpenFiles {
-    /// Raises the soft limit to the hard one, for a server with these listeners.
-    pub fn raise(listeners: &[Listener]) -> Self {
+    /// Raises the soft limit to the hard one, for a server with these listeners and with a bus or
+    /// without.
+    pub fn raise(listeners: &[Listener], has_bus: bool) -> Self {
         let (soft, hard) = rlimit::Resource::NOFILE.get().unwrap_or((1024, 1024));
         let raised = rlimit::Resource::NOFILE.set(hard, hard).map_or(soft, |()| hard);
-        let reserved = reserved_descriptors(listeners);
+        let reserved = reserved_descriptors(listeners) + if has_bus { BUS_DESCRIPTORS } else { 0 };
         let connections =
             usize::try_from(raised).unwrap_or(usize::MAX).saturating_sub(reserved).max(1);
         Self { soft, hard, reserved, connections }
@@ -263,10 +268,10 @@ mod tests {
     #[test]
     fn the_documented_number_of_descriptors_is_reserved() {
         let operations = include_str!("../../../docs/operations.md").replace('\n', " ");
-        let documented = "reserves: 32, 16 for each socket of `--admin` and `--agent-check`, and \
-                          1 for each listening socket over eight.";
+        let documented = "reserves: 32, 16 for each socket of `--admin` and `--agent-check`, 4 for \
+                          `--bus`, and 1 for each listening socket over eight.";
         assert!(operations.contains(documented), "docs/operations.md");
-        assert_eq!(reserved(&[]), 32);
+        assert_eq!((reserved(&[]), BUS_DESCRIPTORS), (32, 4));
         assert_eq!(reserved(&["--admin", "http://127.0.0.1:0"]), 49);
         assert_eq!(reserved(&["--agent-check", "agent://127.0.0.1:0"]), 49);
         assert_eq!(reserved(&["--listen", "text://127.0.0.1:0"]), 32);

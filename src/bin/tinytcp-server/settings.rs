@@ -35,6 +35,8 @@ pub enum Value {
     /// A switch or a number.
     Bare(String),
     One(String),
+    /// A URL whose credentials are not displayed.
+    Secret(String),
     List(Vec<String>),
 }
 
@@ -90,6 +92,7 @@ impl Settings {
             _ if values.is_empty() => Value::Unset(default_in_help(argument)),
             ArgAction::Append => Value::List(values),
             ArgAction::SetTrue | ArgAction::Count => Value::Bare(values.swap_remove(0)),
+            _ if argument.is_hide_env_values_set() => Value::Secret(values.swap_remove(0)),
             _ => Value::One(values.swap_remove(0)),
         };
         let origin = match self.matches.value_source(id) {
@@ -126,6 +129,7 @@ impl Display for Value {
             Self::Unset(text) => write!(f, "({text})"),
             Self::Bare(text) => f.write_str(text),
             Self::One(text) => write_quoted(f, text),
+            Self::Secret(url) => write_quoted(f, &without_credentials(url)),
             Self::List(texts) => {
                 f.write_char('[')?;
                 for (index, text) in texts.iter().enumerate() {
@@ -136,6 +140,14 @@ impl Display for Value {
             }
         }
     }
+}
+
+/// Returns `url` with `***` for what precedes its `@`, except for its scheme.
+fn without_credentials(url: &str) -> String {
+    let Some((front, place)) = url.rsplit_once('@') else { return url.to_owned() };
+    let scheme =
+        front.split_once("://").map_or(String::new(), |(scheme, _)| scheme.to_owned() + "://");
+    format!("{scheme}***@{place}")
 }
 
 /// Writes `text` as a basic string of TOML.
@@ -160,5 +172,14 @@ mod tests {
         let list = Value::List(vec!["a\"b".into(), "c\\d\u{7f}".into()]);
         assert_eq!(list.to_string(), r#"["a\"b", "c\\d\u007F"]"#);
         assert_eq!(Value::Bare("true".into()).to_string(), "true");
+    }
+
+    #[test]
+    fn credentials_are_compared_and_not_displayed() {
+        let one = Value::Secret("nats://ana:p@ss@b:1".into());
+        assert_eq!(one.to_string(), r#""nats://***@b:1""#);
+        assert_ne!(one, Value::Secret("nats://ana:word@b:1".into()));
+        assert_eq!(Value::Secret("secret@b".into()).to_string(), r#""***@b""#);
+        assert_eq!(Value::Secret("nats://b".into()).to_string(), r#""nats://b""#);
     }
 }

@@ -16,6 +16,7 @@ fn the_page_of_operations_describes_every_metric() {
             Source::Reason(_) => "reason",
             Source::Earliest(_) => "listener",
             Source::Histogram(_) => "bound",
+            Source::Bus(_) => "bus",
         };
         format!("| `{}` | {per} | {} |", metric.name, metric.help)
     });

@@ -228,6 +228,9 @@ impl Network {
             Event::Mail(Mail::Status(_) | Mail::LogStatus) => {
                 self.trace.note(self.now, None, "the state is requested", (0, 0), b"")
             }
+            Event::Mail(Mail::Addresses(_)) => {
+                self.trace.note(self.now, None, "a lookup has ended", (0, 0), b"")
+            }
         }
     }
 

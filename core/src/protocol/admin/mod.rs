@@ -205,6 +205,10 @@ fn write_body(target: Target, status: &Status, output: &mut Output<'_>) -> io::R
     match target {
         Target::Health => writeln!(output, "ok"),
         Target::Ready => match status.obstacle() {
+            None if status.bus.is_some_and(|bus| !bus.is_connected) => writeln!(
+                output,
+                "ready; the bus is not connected: rooms reach the members of this server only"
+            ),
             None => writeln!(output, "ready"),
             Some(obstacle) => writeln!(output, "{obstacle}"),
         },

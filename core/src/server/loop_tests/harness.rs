@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -26,6 +27,11 @@ pub(super) struct FakeKernel {
     events: VecDeque<Event>,
     /// The accept queues: the index of the listener, and the next result of `accept`.
     backlog: VecDeque<(usize, io::Result<Rc<RefCell<Link>>>)>,
+    /// The results of the next calls of `connect`, and the addresses of those so far.
+    outgoing: VecDeque<io::Result<Rc<RefCell<Link>>>>,
+    pub(super) connected: Vec<SocketAddr>,
+    /// The hosts that were looked up.
+    pub(super) looked_up: Vec<(String, u16)>,
     /// True if a connection can be registered.
     pub(super) watches_left: bool,
     /// The timeout of the last wait.
@@ -103,6 +109,18 @@ impl System for FakeSystem {
         let link = next.map_or(Err(io::ErrorKind::WouldBlock.into()), |(_, link)| link)?;
         let addr = link.borrow().addr;
         Ok((FakeSocket(link), addr))
+    }
+
+    fn connect(&mut self, addr: SocketAddr) -> io::Result<FakeSocket> {
+        let mut kernel = self.0.borrow_mut();
+        kernel.connected.push(addr);
+        let refused = || Err(io::ErrorKind::ConnectionRefused.into());
+        kernel.outgoing.pop_front().unwrap_or_else(refused).map(FakeSocket)
+    }
+
+    fn look_up(&mut self, host: &str, port: u16) -> io::Result<()> {
+        self.0.borrow_mut().looked_up.push((host.to_owned(), port));
+        Ok(())
     }
 
     fn register(&mut self, socket: &mut FakeSocket, token: Token) -> io::Result<()> {
@@ -201,6 +219,9 @@ impl LoopHarness {
             now: Moment::START,
             events: VecDeque::new(),
             backlog: VecDeque::new(),
+            outgoing: VecDeque::new(),
+            connected: Vec::new(),
+            looked_up: Vec::new(),
             watches_left: true,
             timeout: None,
             is_quiet: false,
@@ -221,7 +242,23 @@ impl LoopHarness {
 
     /// Adds a peer with an address to the accept queue of a listener, with an event.
     pub(super) fn queue_peer_from(&mut self, addr: PeerAddr, listener: usize) -> FakePeer {
-        let link = Rc::new(RefCell::new(Link {
+        let peer = self.unconnected(addr);
+        let mut kernel = self.kernel.borrow_mut();
+        kernel.backlog.push_back((listener, Ok(Rc::clone(&peer.link))));
+        kernel.events.push_back(Event::Listener(listener));
+        drop(kernel);
+        peer
+    }
+
+    /// Returns the peer that the next `connect` of the loop reaches.
+    pub(super) fn await_connect(&mut self) -> FakePeer {
+        let peer = self.unconnected(([127, 0, 0, 1], 1).into());
+        self.kernel.borrow_mut().outgoing.push_back(Ok(Rc::clone(&peer.link)));
+        peer
+    }
+
+    fn unconnected(&self, addr: PeerAddr) -> FakePeer {
+        let link = Link {
             addr,
             token: None,
             inbound: VecDeque::new(),
@@ -238,11 +275,8 @@ impl LoopHarness {
             is_closed: false,
             reads: 0,
             writes: 0,
-        }));
-        let mut kernel = self.kernel.borrow_mut();
-        kernel.backlog.push_back((listener, Ok(Rc::clone(&link))));
-        kernel.events.push_back(Event::Listener(listener));
-        FakePeer { link, kernel: Rc::clone(&self.kernel) }
+        };
+        FakePeer { link: Rc::new(RefCell::new(link)), kernel: Rc::clone(&self.kernel) }
     }
 
     /// Connects a peer: it is accepted, and its greeting is discarded.
@@ -298,6 +332,11 @@ impl LoopHarness {
                 return;
             }
         }
+    }
+
+    /// Ends the loop.
+    pub(super) fn finish(self) {
+        let _ = self.event_loop.finish();
     }
 
     /// The timeout of the last wait.

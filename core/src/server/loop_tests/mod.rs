@@ -3,6 +3,7 @@
 mod accepting;
 mod addresses;
 mod admission;
+mod bus;
 mod closing;
 mod deadlines;
 mod ending;

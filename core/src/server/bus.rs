@@ -1,0 +1,386 @@
+//! The connection to the broker: one more connection of the loop, which speaks as a client.
+//!
+//! ```text
+//!   Waiting ----> LookingUp ----> Connected: INFO, CONNECT, PING, PONG, then messages
+//!      ^              |               |
+//!      '--- backoff --+---------------'
+//! ```
+//!
+//! It has no place in the table of connections: it counts against no limit, is no client in the
+//! log, and ends with the loop. While it is away, the rooms of this server go on, and messages for
+//! other servers are dropped and counted. Its memory is bounded: 128 KiB of input, and the output
+//! of [`OUTPUT_BYTES_MAX`](crate::bus::session::OUTPUT_BYTES_MAX).
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::bus::backoff::{Backoff, WAIT_MAX};
+use crate::bus::session::{Event, Session};
+use crate::bus::settings::BusSettings;
+use crate::display::escape::quoted;
+use crate::display::plural::plural;
+use crate::logging::throttle::Throttle;
+use crate::os::moment::Moment;
+use crate::os::system::{Readiness, Socket, System, would_block};
+use crate::os::table::Token;
+use crate::rooms::Rooms;
+use crate::status::BusStatus;
+use crate::wire::nats::OPERATION_BYTES_MAX;
+
+/// The time from the beginning of a connection until the broker has accepted this server.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The time between two questions whether the broker is there, and that for its answer. A link that
+/// was cut is noticed after twice this time.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The storage of the input: any operation, and 32 KiB so that each read has room.
+const INPUT_LEN: usize = OPERATION_BYTES_MAX + (32 << 10);
+
+/// The bus of a server.
+pub(super) struct Bus<S> {
+    session: Session,
+    link: Link<S>,
+    backoff: Backoff,
+    /// The addresses of the broker that were not tried since the last lookup.
+    addresses: VecDeque<SocketAddr>,
+    /// What the log said last of a broker that cannot be reached: it says the same only once.
+    logged: String,
+    throttle: Throttle,
+}
+
+/// Where the connection to the broker is.
+enum Link<S> {
+    /// There is none until then.
+    Waiting(Moment),
+    /// The addresses of the broker are not known yet.
+    LookingUp,
+    Connected(Channel<S>),
+}
+
+/// A connection to the broker.
+struct Channel<S> {
+    socket: S,
+    /// Remembered readiness: false only after `WouldBlock`.
+    readable: bool,
+    writable: bool,
+    input: Box<[u8]>,
+    /// How many bytes of `input` are to decode.
+    filled: usize,
+    /// When the broker must have accepted this server, and then when the next `PING` is due.
+    deadline: Moment,
+    /// When the connection began, and then when it was accepted.
+    since: Moment,
+    /// The last error that the broker has reported: often the reason why it closes.
+    error: Option<String>,
+}
+
+/// What the bus uses of the loop.
+pub(super) struct Surroundings<'a> {
+    pub(super) rooms: &'a mut Rooms,
+    pub(super) status: &'a mut BusStatus,
+    pub(super) now: Moment,
+}
+
+impl<S: Socket> Bus<S> {
+    pub(super) fn new(settings: BusSettings, now: Moment) -> Self {
+        Self {
+            backoff: Backoff::new(settings.origin().0),
+            session: Session::new(settings),
+            link: Link::Waiting(now),
+            addresses: VecDeque::new(),
+            logged: String::new(),
+            throttle: Throttle::default(),
+        }
+    }
+
+    /// The state of a bus that is not connected yet.
+    pub(super) fn first_status(settings: &BusSettings) -> BusStatus {
+        BusStatus { is_required: settings.is_required(), ..BusStatus::default() }
+    }
+
+    /// Remembers what an event has reported. A hint of a connection before does no harm.
+    pub(super) const fn remember(&mut self, readiness: Readiness) {
+        if let Link::Connected(channel) = &mut self.link {
+            channel.readable |= readiness.readable;
+            channel.writable |= readiness.writable;
+        }
+    }
+
+    /// True if the next step has something to do.
+    pub(super) fn is_ready(&self) -> bool {
+        match &self.link {
+            Link::Connected(it) => it.readable || it.writable && !self.session.output().is_empty(),
+            Link::Waiting(_) | Link::LookingUp => false,
+        }
+    }
+
+    /// When the next step is due without an event.
+    pub(super) const fn deadline(&self) -> Moment {
+        match &self.link {
+            Link::Waiting(until) => *until,
+            Link::LookingUp => Moment::NEVER,
+            Link::Connected(channel) => channel.deadline,
+        }
+    }
+
+    /// Takes the result of a lookup.
+    pub(super) fn note_addresses(
+        &mut self,
+        result: Result<Vec<SocketAddr>, String>,
+        mut around: Surroundings<'_>,
+    ) {
+        if !matches!(self.link, Link::LookingUp) {
+            return;
+        }
+        match result {
+            Ok(addresses) if !addresses.is_empty() => {
+                self.addresses = addresses.into();
+                self.link = Link::Waiting(around.now);
+            }
+            Ok(_) => self.fail("the host has no address", &mut around),
+            Err(error) => self.fail(&format!("cannot look the host up: {error}"), &mut around),
+        }
+    }
+
+    /// One step: moves bytes from and to the broker, exchanges messages with the rooms, and acts on
+    /// deadlines. It reads once and delivers at most what was read.
+    pub(super) fn advance<Y: System<Socket = S>>(
+        &mut self,
+        system: &mut Y,
+        mut around: Surroundings<'_>,
+    ) {
+        let result = match self.link {
+            Link::Waiting(until) if until <= around.now => self.connect(system, around.now),
+            Link::Waiting(_) | Link::LookingUp => Ok(()),
+            Link::Connected(_) => {
+                self.check_deadline(around.now).and_then(|()| self.receive(&mut around))
+            }
+        };
+        if let Err(reason) = result {
+            self.fail(&reason, &mut around);
+        }
+        self.take_from_rooms(&mut around);
+        if let Err(reason) = self.send() {
+            self.fail(&reason, &mut around);
+        }
+    }
+
+    /// Begins to connect to the next address, after a lookup if none is left.
+    fn connect(&mut self, system: &mut impl System<Socket = S>, now: Moment) -> Result<(), String> {
+        let (host, port) = (self.session.settings().host(), self.session.settings().port());
+        let addr = match (self.addresses.pop_front(), host.parse::<IpAddr>()) {
+            (Some(addr), _) => addr,
+            (None, Ok(ip)) => SocketAddr::new(ip, port),
+            (None, Err(_)) => {
+                system
+                    .look_up(host, port)
+                    .map_err(|it| format!("cannot look the host up: {it}"))?;
+                self.link = Link::LookingUp;
+                return Ok(());
+            }
+        };
+        let mut connect = || {
+            let mut socket = system.connect(addr)?;
+            system.register(&mut socket, Token::BUS)?;
+            Ok(socket)
+        };
+        let socket = connect().map_err(|error: io::Error| error.to_string())?;
+        self.link = Link::Connected(Channel {
+            socket,
+            readable: false,
+            writable: false,
+            input: vec![0; INPUT_LEN].into(),
+            filled: 0,
+            deadline: now.after(CONNECT_TIMEOUT),
+            since: now,
+            error: None,
+        });
+        Ok(())
+    }
+
+    /// Asks whether the broker is there, when that is due.
+    fn check_deadline(&mut self, now: Moment) -> Result<(), String> {
+        let Link::Connected(channel) = &mut self.link else { return Ok(()) };
+        if now < channel.deadline {
+            return Ok(());
+        }
+        if !self.session.is_open() {
+            return Err(format!("no answer within {CONNECT_TIMEOUT:?}"));
+        }
+        if self.session.awaits_pong() {
+            return Err(format!("no answer to a PING within {PING_INTERVAL:?}"));
+        }
+        channel.deadline = now.after(PING_INTERVAL);
+        self.session.ping();
+        Ok(())
+    }
+
+    /// Reads once and runs the operations that are complete.
+    fn receive(&mut self, around: &mut Surroundings<'_>) -> Result<(), String> {
+        let Link::Connected(channel) = &mut self.link else { return Ok(()) };
+        if !channel.readable {
+            return Ok(());
+        }
+        match channel.socket.receive(&mut channel.input[channel.filled..]) {
+            Ok(0) => {
+                let reason = channel.error.as_deref().map(|it| format!(": {it}"));
+                return Err(format!(
+                    "the broker closed the connection{}",
+                    reason.unwrap_or_default()
+                ));
+            }
+            Ok(count) => channel.filled += count,
+            Err(error) if would_block(&error) => {
+                channel.readable = false;
+                return Ok(());
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+        let (mut is_opened, mut error) = (false, None);
+        let input = &channel.input[..channel.filled];
+        let consumed = self.session.receive(input, |event| match event {
+            Event::Opened => is_opened = true,
+            Event::Error(reason) => error = Some(quoted(reason).to_string()),
+            Event::Ignored => around.status.ignored += 1,
+            Event::Message { room, name, text } => {
+                let room = str::from_utf8(room).unwrap_or_default();
+                match around.rooms.deliver(room, name, text) {
+                    Ok(1..) => around.status.received += 1,
+                    Ok(0) | Err(_) => around.status.ignored += 1,
+                }
+            }
+        });
+        let consumed = consumed.map_err(|failure| failure.to_string())?;
+        channel.input.copy_within(consumed..channel.filled, 0);
+        channel.filled -= consumed;
+        if let Some(error) = error {
+            self.note_error(error, around.now);
+        }
+        if is_opened {
+            self.note_opened(around);
+        }
+        Ok(())
+    }
+
+    /// Notes an error that the broker has reported on an open connection.
+    fn note_error(&mut self, error: String, now: Moment) {
+        if self.throttle.allows(now) {
+            log::warn!(
+                event = "bus_error", reason = error.as_str();
+                "the broker reports an error: {error}"
+            );
+        }
+        if let Link::Connected(channel) = &mut self.link {
+            channel.error = Some(error);
+        }
+    }
+
+    fn note_opened(&mut self, around: &mut Surroundings<'_>) {
+        let Link::Connected(channel) = &mut self.link else { return };
+        channel.since = around.now;
+        channel.deadline = around.now.after(PING_INTERVAL);
+        around.status.is_connected = true;
+        around.status.connects += 1;
+        self.addresses.clear();
+        self.logged.clear();
+        let broker = self.session.settings();
+        log::info!(
+            event = "bus_connected", broker:%;
+            "the bus is connected to {broker}: rooms reach the members of other servers"
+        );
+    }
+
+    /// Hands the messages that were said here to the session, and the changes of the rooms that
+    /// have members.
+    fn take_from_rooms(&mut self, around: &mut Surroundings<'_>) {
+        let Surroundings { rooms, status, now } = around;
+        for room in rooms.take_changed() {
+            self.session.set_wanted(room.as_bytes(), rooms.has(&room));
+        }
+        self.session.append_changes();
+        let dropped_before = status.dropped;
+        for message in rooms.take_outgoing() {
+            match self.session.publish(message.room.as_bytes(), message.name(), message.text()) {
+                true => status.published += 1,
+                false => status.dropped += 1,
+            }
+        }
+        status.dropped += rooms.take_overflows();
+        let dropped = status.dropped - dropped_before;
+        if dropped > 0 && self.session.is_open() && self.throttle.allows(*now) {
+            log::warn!(
+                event = "bus_slow", dropped;
+                "the broker reads too slowly: {} did not reach other servers",
+                plural(dropped, "message")
+            );
+        }
+    }
+
+    /// Writes until the kernel accepts no more.
+    fn send(&mut self) -> Result<(), String> {
+        let Link::Connected(channel) = &mut self.link else { return Ok(()) };
+        while channel.writable && !self.session.output().is_empty() {
+            match channel.socket.send(self.session.output()) {
+                Ok(count) => self.session.note_sent(count),
+                Err(error) if would_block(&error) => channel.writable = false,
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the connection or the attempt to connect. The next address is tried at once, and when
+    /// all have failed, after a wait.
+    fn fail(&mut self, reason: &str, around: &mut Surroundings<'_>) {
+        let was_open = self.session.is_open();
+        if let Link::Connected(channel) = &self.link
+            && was_open
+            && around.now.since(channel.since) > WAIT_MAX
+        {
+            self.backoff.reset();
+        }
+        self.session.restart();
+        around.status.is_connected = false;
+        let wait = match self.addresses.is_empty() {
+            true => self.backoff.next_wait(),
+            false => Duration::ZERO,
+        };
+        self.link = Link::Waiting(around.now.after(wait));
+        self.log_failure(reason, was_open, wait);
+    }
+
+    fn log_failure(&mut self, reason: &str, was_open: bool, wait: Duration) {
+        let broker = self.session.settings();
+        if was_open {
+            log::warn!(
+                event = "bus_lost", broker:%, reason, retry_seconds = wait.as_secs_f64();
+                "the bus has lost {broker}: {reason}; rooms reach the members of this server only"
+            );
+        } else if self.logged != reason {
+            log::warn!(
+                event = "bus_unreachable", broker:%, reason, retry_seconds = wait.as_secs_f64();
+                "the bus cannot connect to {broker}: {reason}; trying again until it can"
+            );
+            reason.clone_into(&mut self.logged);
+        } else {
+            log::debug!(
+                event = "bus_unreachable", broker:%, reason, retry_seconds = wait.as_secs_f64();
+                "the bus cannot connect to {broker}: {reason}; trying again in {wait:?}"
+            );
+        }
+    }
+
+    /// Ends with the loop: what the kernel does not accept now is lost.
+    pub(super) fn finish<Y>(&mut self, _system: &mut Y, mut around: Surroundings<'_>) {
+        self.take_from_rooms(&mut around);
+        if self.send().is_ok()
+            && let Link::Connected(channel) = &mut self.link
+        {
+            // It fails only if the connection is lost.
+            let _ = channel.socket.shutdown_write();
+        }
+    }
+}
