@@ -8,6 +8,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod behaviour;
+pub mod broker;
 pub mod certificates;
 pub mod clock;
 pub mod complaint;
