@@ -4,7 +4,7 @@ RUN apk add --no-cache musl-dev
 WORKDIR /src
 COPY . .
 # Rust links statically with musl.
-RUN cargo build --release --locked --no-default-features --features server --bin tinytcp-server
+RUN cargo build --release --locked --no-default-features --features server,tls --bin tinytcp-server
 
 FROM scratch
 COPY --from=build /src/target/release/tinytcp-server /tinytcp-server

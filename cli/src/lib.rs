@@ -7,6 +7,8 @@
 pub mod address;
 pub mod log_writer;
 pub mod proxy_header;
+#[cfg(feature = "self-signed")]
+pub mod self_signed;
 pub mod signals;
 pub mod target;
 pub mod terminal;

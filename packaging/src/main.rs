@@ -5,7 +5,12 @@
 #[path = "../../src/bin/tinytcp-server/arguments.rs"]
 #[allow(dead_code, missing_docs, unused, reason = "the server uses what is not used here")]
 mod arguments;
+#[path = "../../src/bin/tinytcp-server/listen_address.rs"]
+#[allow(dead_code, missing_docs, unused, reason = "the server uses what is not used here")]
+mod listen_address;
 mod manual;
+#[allow(dead_code, reason = "the server uses what is not used here")]
+mod tls;
 
 use std::fs;
 use std::io;

@@ -133,7 +133,7 @@ fn the_flags_for_proxies_need_each_other() {
     for (flags, complaint) in [
         (&["--listen", "text://127.0.0.1:0?proxy=on"][..], "add --proxy-from"),
         (&["--proxy-from", "127.0.0.1"], "there is none"),
-        (&["--listen", "text://127.0.0.1:0?proxy=off"], "'?proxy=off' after host and port"),
+        (&["--listen", "text://127.0.0.1:0?proxy=off"], "'proxy=off' is no option of a listener"),
         (&["--proxy-from", "10.0.0.0/33"], "looks like 10.0.0.0/8"),
         (&["--agent-check", "http://127.0.0.1:0"], "agent://127.0.0.1:9465"),
     ] {

@@ -94,7 +94,7 @@ fn certificate(seconds: u64) -> Certificate {
         valid_from: SystemTime::UNIX_EPOCH,
         valid_until: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
         has_rsa_key: false,
-        has_exposed_key: false,
+        exposed_key: None,
     }
 }
 

@@ -2,7 +2,10 @@
 //! when it expires.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, Utc};
 
 /// The facts about the certificate of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +23,8 @@ pub struct Certificate {
     pub valid_until: SystemTime,
     /// True if its key is RSA: a handshake then costs about 1 ms, instead of 0.1 ms.
     pub has_rsa_key: bool,
-    /// True if every user of this machine can read the file of the key.
-    pub has_exposed_key: bool,
+    /// The file of the key, if every user of this machine can read it.
+    pub exposed_key: Option<PathBuf>,
 }
 
 impl Certificate {
@@ -66,4 +69,9 @@ impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Fingerprint({self})")
     }
+}
+
+/// Displays the day of `time` in UTC: `2026-11-29`.
+pub fn date(time: SystemTime) -> impl fmt::Display {
+    DateTime::<Utc>::from(time).date_naive()
 }

@@ -46,8 +46,9 @@ impl Identity {
             Source::Files { certificates, key } => {
                 let chain = read_file(certificates)?;
                 let key_text = read_file(key)?;
-                let identity = Self::parse([certificates, key], [&chain, &key_text], provider)?;
-                Ok(identity.with_exposed_key(is_readable_by_all(key)))
+                let mut identity = Self::parse([certificates, key], [&chain, &key_text], provider)?;
+                identity.certificate.exposed_key = is_readable_by_all(key).then(|| key.clone());
+                Ok(identity)
             }
             Source::Pem { certificates, key } => {
                 let names = [Path::new("the certificate"), Path::new("the private key")];
@@ -90,11 +91,6 @@ impl Identity {
         }
         let certificate = Certificate { has_rsa_key, ..facts };
         Ok(Self { certified: Arc::new(certified), certificate })
-    }
-
-    fn with_exposed_key(mut self, has_exposed_key: bool) -> Self {
-        self.certificate.has_exposed_key = has_exposed_key;
-        self
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn facts(der: &[u8]) -> Option<Certificate> {
         valid_from: facts.validity().not_before.to_system_time(),
         valid_until: facts.validity().not_after.to_system_time(),
         has_rsa_key: false,
-        has_exposed_key: false,
+        exposed_key: None,
     })
 }
 

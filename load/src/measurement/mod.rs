@@ -11,4 +11,3 @@ pub mod logged_request;
 pub mod outcome;
 pub mod rank_test;
 pub mod settings;
-pub mod tls;

@@ -38,8 +38,6 @@ complete -c tinytcp-load -l log-requests-max -d 'Maximum number of rows of --log
 complete -c tinytcp-load -l live-format -d 'The format of the rows of --live: ndjson or csv [default: by the name of the file]' -r -f -a "ndjson\t'A JSON object per line'
 csv\t'Comma-separated values'"
 complete -c tinytcp-load -l prometheus -d 'Serve metrics of the run at http://ADDR/metrics: a port of 127.0.0.1, or HOST:PORT' -r
-complete -c tinytcp-load -l tls-resume -d 'Resume the TLS session of an earlier connection where one is left, with its ticket; off makes each handshake a full one, as that of a new client is' -r -f -a "off\t'Each handshake is a full one'
-on\t'With the tickets of earlier connections'"
 complete -c tinytcp-load -l hold -d 'Keep the connections open with one request on each every --heartbeat; report lost connections'
 complete -c tinytcp-load -l spread -d 'Spread the connections over all addresses of the server\'s name, in turn, and report each address'
 complete -c tinytcp-load -l reset -d 'Close connections with a reset, which leaves no port in TIME_WAIT'

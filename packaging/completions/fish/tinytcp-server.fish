@@ -1,4 +1,4 @@
-complete -c tinytcp-server -l listen -d 'Listen here instead of on the default ports: text://127.0.0.1:40000, or text+unix:///run/tinytcp.sock for a unix socket; port 0 takes any free port; with ?proxy=on at its end for proxies, whose connections begin with a PROXY header; repeatable' -r
+complete -c tinytcp-server -l listen -d 'Listen here instead of on the default ports: text://127.0.0.1:40000, or text+unix:///run/tinytcp.sock for a unix socket; port 0 takes any free port; text+tls://... for TLS; with ?proxy=on at its end for proxies, whose connections begin with a PROXY header; repeatable' -r
 complete -c tinytcp-server -l host -d 'Host of the default listeners [default: loopback, IPv4 and IPv6]' -r
 complete -c tinytcp-server -l proxy-from -d 'The address or block of addresses of proxies, such as 10.0.0.0/8, from which listeners with ?proxy=on take connections; repeatable' -r
 complete -c tinytcp-server -l unix-mode -d 'Permissions of the files of unix sockets, in octal, as in 0660 [default: those that the umask allows]' -r
@@ -13,6 +13,12 @@ complete -c tinytcp-server -l idle-timeout -d 'Close a connection after this tim
 complete -c tinytcp-server -l message-timeout -d 'Close a connection when a message takes longer than this from its first to its last byte' -r
 complete -c tinytcp-server -l write-timeout -d 'Reset a connection whose client is this far behind reading its answers at 8 KiB per second' -r
 complete -c tinytcp-server -l proxy-timeout -d 'Close a connection of a proxy whose PROXY header takes longer than this' -r
+complete -c tinytcp-server -l tls-cert -d 'The certificate of listeners with +tls, and its chain, in PEM format; repeatable, each with its --tls-key: a client gets the one for the host that it names, or the first' -r -F
+complete -c tinytcp-server -l tls-key -d 'The private key of the --tls-cert in the same place, in PEM format; repeatable' -r -F
+complete -c tinytcp-server -l tls-client-ca -d 'Require a certificate of each client of a listener with +tls, signed by an authority whose certificate is in this file in PEM format [default: off]' -r -F
+complete -c tinytcp-server -l tls-min -d 'The oldest version of TLS that a client may use' -r -f -a "1.2\t''
+1.3\t''"
+complete -c tinytcp-server -l handshake-timeout -d 'Close a connection whose TLS handshake takes longer than this' -r
 complete -c tinytcp-server -l quiet-period -d 'Echo and chat: bytes without a newline are a message after this time without another byte' -r
 complete -c tinytcp-server -l drain-timeout -d 'Maximum time that a shutdown waits until clients have read their answers; a drain closes its connections over the same time' -r
 complete -c tinytcp-server -l drain-delay -d 'After SIGUSR2: serve for this time without being ready, then close the connections one by one; or `off`: serve until another signal' -r
@@ -29,6 +35,7 @@ complete -c tinytcp-server -l health -d 'Ask the server at this URL whether it i
 complete -c tinytcp-server -l config -d 'Read settings from this TOML file too: max-line = "64KiB". Flags and variables override it, and SIGHUP reads it again' -r -F
 complete -c tinytcp-server -s p -l port -d 'Refused; the error names the flag to use' -r
 complete -c tinytcp-server -l reuse-port -d 'Share the ports of --listen and --host with other processes of this user that have this flag too; the kernel spreads new connections over all of them'
+complete -c tinytcp-server -l tls-self-signed -d 'For a trial, make a certificate and its key in memory, and log its SHA-256 fingerprint'
 complete -c tinytcp-server -l bus-required -d 'Be ready for new connections only while the broker of --bus is connected'
 complete -c tinytcp-server -l check -d 'Check the configuration, print each setting and where it comes from, and exit without listening'
 complete -c tinytcp-server -s v -l verbose -d 'Log more: -v probes and details, -vv everything; RUST_LOG overrides'

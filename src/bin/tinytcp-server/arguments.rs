@@ -10,7 +10,9 @@ use tinytcp_cli::units::{self, Timeout};
 use tinytcp_core::bus::settings::{BusSettings, DEFAULT_PREFIX, check_prefix};
 use tinytcp_core::limits::Limits;
 use tinytcp_core::os::subnet::Subnet;
-use tinytcp_core::protocol::{BUILT_IN, BuiltIn};
+
+use crate::listen_address::ListenAddress;
+use crate::tls::TlsArguments;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,6 +20,7 @@ Examples:
   tinytcp-server --listen text://127.0.0.1:4000    one protocol, one port
   tinytcp-server --host 0.0.0.0                    reachable from other machines
   tinytcp-server --listen echo://127.0.0.1:0       any free port; stdout names it
+  tinytcp-server --listen text+tls://127.0.0.1:40443 --tls-self-signed
   printf 'TIME\\nQUIT\\n' | nc 127.0.0.1 40000       talk to it";
 
 /// A TCP server with four tiny protocols: text (port 40000), binary (65432), echo (8888) and chat
@@ -26,10 +29,11 @@ Examples:
 #[command(name = "tinytcp-server", version, before_long_help = EXAMPLES, max_term_width = 100)]
 pub struct Arguments {
     /// Listen here instead of on the default ports: text://127.0.0.1:40000, or
-    /// text+unix:///run/tinytcp.sock for a unix socket; port 0 takes any free port; with ?proxy=on
-    /// at its end for proxies, whose connections begin with a PROXY header; repeatable
+    /// text+unix:///run/tinytcp.sock for a unix socket; port 0 takes any free port; text+tls://...
+    /// for TLS; with ?proxy=on at its end for proxies, whose connections begin with a PROXY header;
+    /// repeatable
     #[arg(long, value_name = "URL", env = "TINYTCP_LISTEN", value_delimiter = ',',
-        value_parser = listen_address)]
+        value_parser = ListenAddress::parse)]
     pub listen: Vec<ListenAddress>,
 
     /// Host of the default listeners [default: loopback, IPv4 and IPv6]
@@ -109,6 +113,9 @@ pub struct Arguments {
     #[arg(long, value_name = "D", env = "TINYTCP_PROXY_TIMEOUT", default_value = "3s",
         value_parser = units::timeout)]
     pub proxy_timeout: Timeout,
+
+    #[command(flatten)]
+    pub tls: TlsArguments,
 
     /// Echo and chat: bytes without a newline are a message after this time without another byte
     #[arg(long, value_name = "D", env = "TINYTCP_QUIET_PERIOD", default_value = "20ms",
@@ -206,9 +213,6 @@ pub const ADMIN_PORT: u16 = 9464;
 /// The port of `--agent-check` if its URL has none: the next one.
 const AGENT_PORT: u16 = ADMIN_PORT + 1;
 
-/// The end of the URL of a listener for proxies.
-const PROXY_OPTION: &str = "?proxy=on";
-
 impl Arguments {
     /// Returns the server that `--health` asks, if it is given.
     pub fn health(&self) -> Option<Place> {
@@ -238,18 +242,29 @@ impl Arguments {
                     .into(),
             );
         }
-        if let Some(listener) = self.listen.iter().find(|listener| listener.trusts_none(self)) {
+        let trusts_none = |listener: &&ListenAddress| {
+            // A unix socket has permissions instead.
+            listener.is_for_proxies
+                && matches!(listener.place, Place::Host { .. })
+                && self.proxy_from.is_empty()
+        };
+        if let Some(listener) = self.listen.iter().find(trusts_none) {
             return Some(format!(
-                "{PROXY_OPTION} at {} needs the addresses of the proxies: \
+                "?proxy=on at {} needs the addresses of the proxies: \
                  add --proxy-from (TINYTCP_PROXY_FROM), such as --proxy-from 127.0.0.1",
                 listener.place
             ));
         }
         if !self.proxy_from.is_empty() && !self.listen.iter().any(|it| it.is_for_proxies) {
-            return Some(format!(
-                "--proxy-from (TINYTCP_PROXY_FROM) is for listeners with {PROXY_OPTION}, and there \
+            return Some(
+                "--proxy-from (TINYTCP_PROXY_FROM) is for listeners with ?proxy=on, and there \
                  is none: leave it out, or add the option to the URL of a --listen"
-            ));
+                    .into(),
+            );
+        }
+        let encrypted = self.listen.iter().filter_map(|it| Some((it.url(), it.tls.as_ref()?)));
+        if let Some(contradiction) = self.tls.contradiction(encrypted) {
+            return Some(contradiction);
         }
         if let Some(Err(error)) = &self.bus {
             return Some(format!("--bus (TINYTCP_BUS): {error}"));
@@ -291,24 +306,6 @@ pub enum ActivityLog {
     Lines(u32),
 }
 
-/// A listener that `--listen` asks for. No name is looked up yet.
-#[derive(Clone)]
-pub struct ListenAddress {
-    pub place: Place,
-    pub protocol: &'static BuiltIn,
-    /// True if a connection begins with the header of a proxy.
-    pub is_for_proxies: bool,
-}
-
-impl ListenAddress {
-    /// True if no proxy could connect. A unix socket has permissions instead of `--proxy-from`.
-    fn trusts_none(&self, arguments: &Arguments) -> bool {
-        self.is_for_proxies
-            && matches!(self.place, Place::Host { .. })
-            && arguments.proxy_from.is_empty()
-    }
-}
-
 fn parse_activity_log(text: &str) -> Result<ActivityLog, UsageError> {
     match text {
         "off" => Ok(ActivityLog::Off),
@@ -342,19 +339,6 @@ fn file_mode(text: &str) -> Result<u32, UsageError> {
         .ok_or_else(|| "permissions are octal digits from 0 to 0777, as in 0660".into())
 }
 
-fn listen_address(text: &str) -> Result<ListenAddress, UsageError> {
-    let (url, is_for_proxies) = match text.strip_suffix(PROXY_OPTION) {
-        Some(url) => (url, true),
-        None => (text, false),
-    };
-    let Url { scheme, is_encrypted, place } =
-        parse_url(url, |scheme| Ok(built_in(scheme)?.default_port))?;
-    if is_encrypted {
-        return Err("this server has no TLS: leave out +tls".into());
-    }
-    Ok(ListenAddress { place, protocol: built_in(&scheme)?, is_for_proxies })
-}
-
 fn agent_address(text: &str) -> Result<Place, UsageError> {
     match parse_url(text, |_| Ok(AGENT_PORT))? {
         Url { scheme, is_encrypted: false, place } if scheme == "agent" => Ok(place),
@@ -383,11 +367,4 @@ fn admin_address(text: &str) -> Result<Place, UsageError> {
         Url { scheme, is_encrypted: false, place } if scheme == "http" => Ok(place),
         _ => Err("the URL looks like http://127.0.0.1:9464".into()),
     }
-}
-
-/// The protocol of a scheme.
-pub fn built_in(scheme: &str) -> Result<&'static BuiltIn, UsageError> {
-    BUILT_IN.iter().find(|built_in| built_in.scheme == scheme).ok_or_else(|| {
-        "the protocol is text, binary, echo or chat, as in text://127.0.0.1:40000".into()
-    })
 }

@@ -7,12 +7,18 @@ use tinytcp_core::server::{Listener, refuse_clashes};
 
 use crate::program_error::ProgramError;
 use crate::settings::{Setting, Settings, Value};
+use crate::tls::Encryption;
 
-/// Returns one line for each setting, with its origin, and one for each address of a listener.
+/// Returns one line for each setting, with its origin, one for each address of a listener, and one
+/// for each certificate and each warning about it.
 ///
 /// # Errors
 /// When two listeners have the same address.
-pub fn report(settings: &Settings, listeners: &[Listener]) -> Result<String, ProgramError> {
+pub fn report(
+    settings: &Settings,
+    listeners: &[Listener],
+    encryption: &Encryption,
+) -> Result<String, ProgramError> {
     refuse_clashes(listeners).map_err(ProgramError::failure)?;
     let settings = settings.list();
     let width = settings.iter().map(|setting| shown(setting).len()).max().unwrap_or(0).min(48);
@@ -25,6 +31,9 @@ pub fn report(settings: &Settings, listeners: &[Listener]) -> Result<String, Pro
         for endpoint in listener.endpoints.iter().cloned() {
             let _ = writeln!(report, "# listens on {}", listener.bound(endpoint));
         }
+    }
+    for line in encryption.report() {
+        let _ = writeln!(report, "# {line}");
     }
     Ok(report)
 }

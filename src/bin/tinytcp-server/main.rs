@@ -4,6 +4,7 @@ mod arguments;
 mod check;
 mod configuration;
 mod health;
+mod listen_address;
 mod log_level;
 mod logging;
 mod policy;
@@ -11,6 +12,7 @@ mod program_error;
 mod reload;
 mod settings;
 mod systemd;
+mod tls;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -31,6 +33,8 @@ use tinytcp_cli::signals::{self, SIGINT, SIGTERM};
 use tinytcp_cli::terminal::Blocking;
 use tinytcp_core::os::zone;
 use tinytcp_core::server::{Builder, DRAIN_SIGNAL, STATUS_SIGNAL};
+use tinytcp_core::status::Status;
+use tls::DailyCheck;
 
 /// The wait for the last log lines at the end of the program.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_millis(200);
@@ -72,8 +76,8 @@ fn run(settings: Settings) -> Result<ExitCode, ProgramError> {
 /// Does what a start does before it listens, and prints the settings.
 fn check(settings: &Settings) -> Result<(), ProgramError> {
     LogLevel::new(&settings.arguments)?;
-    let listeners = policy::listeners(&settings.arguments, Sockets::default())?;
-    print(&check::report(settings, &listeners)?);
+    let (listeners, encryption) = policy::listeners(&settings.arguments, Sockets::default())?;
+    print(&check::report(settings, &listeners, &encryption)?);
     Ok(())
 }
 
@@ -89,22 +93,24 @@ fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<()
     if let Err(warning) = zone::of_environment() {
         log::warn!(event = "time_zone_unknown"; "{warning}");
     }
-    let listeners = policy::listeners(arguments, sockets)?;
+    let (listeners, encryption) = policy::listeners(arguments, sockets)?;
     let open_files = OpenFiles::raise(&listeners, arguments.bus.is_some());
     let config = policy::config(arguments, listeners.clone(), &open_files);
     // What is open for as long as the server runs is opened before the server counts it.
     let manager = Manager::of_environment().map_err(notifications::warn).unwrap_or_default();
     let notifications = manager.as_ref().and_then(notifications_to);
-    let hangups = reload::await_hangups(arguments)?;
+    let hangups = reload::await_hangups(arguments, &encryption)?;
     let server = Builder::from(config)
         .stop_on_signals([SIGINT, SIGTERM])
         .drain_on_signal(DRAIN_SIGNAL)
         .log_status_on_signal(STATUS_SIGNAL)
         .build();
     let mut server = server.map_err(ProgramError::failure)?;
-    if let Some(mut notifications) = notifications {
-        server = server.observed_by(move |status| notifications.observe(status));
+    let check_of_certificates = DailyCheck::of(&encryption);
+    if notifications.is_some() || check_of_certificates.is_some() {
+        server = server.observed_by(observer(notifications, check_of_certificates));
     }
+    encryption.log();
     let max_connections = arguments.max_connections;
     if let Some(hangups) = hangups {
         let reloader = Reloader {
@@ -112,6 +118,7 @@ fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<()
             handle: server.handle(),
             settings,
             listeners,
+            encryption,
             open_files,
             log_level,
             manager,
@@ -131,6 +138,19 @@ fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<()
     }
     announcements.flush(LAST_LINES_TIMEOUT);
     result.map(drop).map_err(|error| unexpected("wait for events", &error))
+}
+
+/// Returns what follows the state of the server: reports to the service manager, and a daily check
+/// of the certificates.
+fn observer(
+    mut notifications: Option<Notifications>,
+    mut check_of_certificates: Option<DailyCheck>,
+) -> impl FnMut(&Status) -> Option<Duration> {
+    move |status| {
+        let notified = notifications.as_mut().and_then(|it| it.observe(status));
+        let checked = check_of_certificates.as_mut().map(|it| it.observe(status));
+        notified.into_iter().chain(checked).min()
+    }
 }
 
 /// Opens the notifications to the service manager. Without them the server serves nevertheless, and

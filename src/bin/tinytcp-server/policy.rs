@@ -12,9 +12,11 @@ use tinytcp_core::protocol::agent::Agent;
 use tinytcp_core::protocol::{BUILT_IN, BuiltIn, Protocol};
 use tinytcp_core::server::{Config, Listener};
 
-use crate::arguments::{ActivityLog, Arguments, ListenAddress};
+use crate::arguments::{ActivityLog, Arguments};
+use crate::listen_address::ListenAddress;
 use crate::program_error::ProgramError;
 use crate::systemd::activation::Sockets;
+use crate::tls::Encryption;
 
 /// Descriptors that connections cannot use: the poller, the waker, the signals, the standard
 /// streams, [`RESERVED_SOCKETS`] and [`REJECTED_DESCRIPTORS`].
@@ -42,13 +44,19 @@ const LOGGED_LISTENERS_MAX: usize = 16;
 /// required; without any, the default ones, of which some may be missing. Those of `--admin` and
 /// `--agent-check` are the last.
 ///
+/// Returns them and their encryption.
+///
 /// # Errors
-/// When a host is unknown, or a socket is of no use.
-pub fn listeners(arguments: &Arguments, sockets: Sockets) -> Result<Vec<Listener>, ProgramError> {
+/// When a host is unknown, a socket is of no use, or a certificate cannot be used.
+pub fn listeners(
+    arguments: &Arguments,
+    sockets: Sockets,
+) -> Result<(Vec<Listener>, Encryption), ProgramError> {
     let admin = Arc::new(Admin::with_hosts(arguments.admin_host.iter().cloned()));
+    let mut encryption = Encryption::new(encrypted_hosts(arguments));
     let mut listeners = match sockets.is_empty() {
-        true => protocol_listeners(arguments)?,
-        false => activated_listeners(arguments, sockets, &admin)?,
+        true => protocol_listeners(arguments, &mut encryption)?,
+        false => activated_listeners(arguments, sockets, &admin, &mut encryption)?,
     };
     // The administrative listener stays alone: its answers are about one process.
     listeners.iter_mut().for_each(|listener| listener.shares_ports = arguments.reuse_port);
@@ -58,7 +66,15 @@ pub fn listeners(arguments: &Arguments, sockets: Sockets) -> Result<Vec<Listener
     if let Some(place) = &arguments.agent_check {
         listeners.push(listener(Arc::new(Agent), std::slice::from_ref(place), true)?);
     }
-    Ok(listeners)
+    Ok((listeners, encryption))
+}
+
+/// Returns the hosts of the listeners with TLS.
+fn encrypted_hosts(arguments: &Arguments) -> impl Iterator<Item = String> {
+    arguments.listen.iter().filter(|it| it.tls.is_some()).filter_map(|it| match &it.place {
+        Place::Host { host, .. } => Some(host.clone()),
+        Place::Unix(_) => None,
+    })
 }
 
 /// The listeners on sockets of the service manager, which replace the default ones.
@@ -66,6 +82,7 @@ fn activated_listeners(
     arguments: &Arguments,
     sockets: Sockets,
     admin: &Arc<Admin>,
+    encryption: &mut Encryption,
 ) -> Result<Vec<Listener>, ProgramError> {
     if arguments.host.is_some() {
         return Err(ProgramError::failure(
@@ -73,14 +90,17 @@ fn activated_listeners(
              manager replace: leave it out",
         ));
     }
-    let mut listeners = sockets.listeners(admin)?;
+    let mut listeners = sockets.listeners(admin, &arguments.tls, encryption)?;
     if !arguments.listen.is_empty() {
-        listeners.extend(protocol_listeners(arguments)?);
+        listeners.extend(protocol_listeners(arguments, encryption)?);
     }
     Ok(listeners)
 }
 
-fn protocol_listeners(arguments: &Arguments) -> Result<Vec<Listener>, ProgramError> {
+fn protocol_listeners(
+    arguments: &Arguments,
+    encryption: &mut Encryption,
+) -> Result<Vec<Listener>, ProgramError> {
     if arguments.listen.is_empty() {
         let hosts =
             arguments.host.as_ref().map_or(vec!["127.0.0.1", "::1"], |host| vec![host.as_str()]);
@@ -91,11 +111,14 @@ fn protocol_listeners(arguments: &Arguments) -> Result<Vec<Listener>, ProgramErr
         };
         return BUILT_IN.iter().map(default).collect();
     }
-    let required = |ListenAddress { place, protocol, is_for_proxies }: &ListenAddress| {
-        let listener = listener((protocol.build)(), std::slice::from_ref(place), true)?;
-        Ok(match is_for_proxies {
-            true => listener.for_proxies(arguments.proxy_from.iter().copied()),
-            false => listener,
+    let required = |ListenAddress { place, protocol, is_for_proxies, tls }: &ListenAddress| {
+        let mut listener = listener((protocol.build)(), std::slice::from_ref(place), true)?;
+        if *is_for_proxies {
+            listener = listener.for_proxies(arguments.proxy_from.iter().copied());
+        }
+        Ok(match tls {
+            Some(options) => listener.encrypted(encryption.settings(options, &arguments.tls)?),
+            None => listener,
         })
     };
     arguments.listen.iter().map(required).collect()
@@ -156,6 +179,7 @@ pub fn config(arguments: &Arguments, listeners: Vec<Listener>, open_files: &Open
         .with_proxy_header(arguments.proxy_timeout)
         .with_drain_delay(arguments.drain_delay)
         .with_drain(arguments.drain_timeout);
+    config.timeouts = arguments.tls.timeouts(config.timeouts);
     config.bus = arguments.bus_settings();
     config.unix_mode = arguments.unix_mode;
     config.backlog = u32::try_from(arguments.backlog).unwrap_or(u32::MAX);
@@ -180,10 +204,15 @@ pub fn log_start(addresses: &[Bound]) {
         event = "started", version, listeners = addresses.len();
         "tinytcp-server {version} listens on {listeners}"
     );
-    if !addresses.iter().all(|bound| bound.endpoint.is_local()) {
+    let mut open = addresses.iter().filter(|bound| !bound.endpoint.is_local()).peekable();
+    if open.peek().is_some() {
+        let without = match open.all(|bound| bound.is_encrypted) {
+            true => "without accounts",
+            false => "without encryption and without accounts",
+        };
         log::warn!(
             event = "open_to_others";
-            "other machines can connect, without encryption and without accounts: \
+            "other machines can connect, {without}: \
              restrict access with a firewall, or listen on 127.0.0.1"
         );
     }
@@ -262,7 +291,7 @@ mod tests {
     /// The descriptors that connections of a server with these arguments cannot use.
     fn reserved(arguments: &[&str]) -> usize {
         let arguments = Arguments::parse_from([&["tinytcp-server"], arguments].concat());
-        reserved_descriptors(&listeners(&arguments, Sockets::default()).expect("addresses"))
+        reserved_descriptors(&listeners(&arguments, Sockets::default()).expect("addresses").0)
     }
 
     #[test]

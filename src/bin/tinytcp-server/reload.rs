@@ -20,10 +20,11 @@ use crate::program_error::ProgramError;
 use crate::settings::{Setting, Settings};
 use crate::systemd::manager::Manager;
 use crate::systemd::notifications;
+use crate::tls::Encryption;
 use crate::unexpected;
 
 /// The settings that can change while the server runs. The others need a restart.
-const CHANGEABLE: [&str; 17] = [
+const CHANGEABLE: [&str; 23] = [
     "max-connections",
     "max-connections-per-ip",
     "accept-rate-per-ip",
@@ -36,6 +37,12 @@ const CHANGEABLE: [&str; 17] = [
     "write-timeout",
     "quiet-period",
     "proxy-timeout",
+    "tls-cert",
+    "tls-key",
+    "tls-client-ca",
+    "tls-min",
+    "tls-self-signed",
+    "handshake-timeout",
     "drain-timeout",
     "drain-delay",
     "activity-log",
@@ -53,8 +60,8 @@ pub enum Request {
     Nothing,
 }
 
-/// Returns what a SIGHUP requests of a server that has a file or not, and that had a terminal at
-/// the start and has one now or not.
+/// Returns what a SIGHUP requests of a server that has a file to read or not, and that had a
+/// terminal at the start and has one now or not.
 const fn requested(has_file: bool, had_terminal: bool, has_terminal: bool) -> Request {
     match (has_file, had_terminal) {
         (true, true) if !has_terminal => Request::Stop,
@@ -68,12 +75,15 @@ const fn requested(has_file: bool, had_terminal: bool, has_terminal: bool) -> Re
 ///
 /// # Errors
 /// When the kernel refuses.
-pub fn await_hangups(arguments: &Arguments) -> Result<Option<Awaited>, ProgramError> {
+pub fn await_hangups(
+    arguments: &Arguments,
+    encryption: &Encryption,
+) -> Result<Option<Awaited>, ProgramError> {
     if !hangup::is_ignored() {
         let hangups = Awaited::block(SIGHUP).map_err(|error| unexpected("block SIGHUP", &error))?;
         return Ok(Some(hangups));
     }
-    if arguments.config.is_some() {
+    if has_file(arguments, encryption) {
         log::warn!(
             event = "reload_ignored";
             "SIGHUP is ignored, as under nohup: it does not reload; use setsid"
@@ -82,12 +92,18 @@ pub fn await_hangups(arguments: &Arguments) -> Result<Option<Awaited>, ProgramEr
     Ok(None)
 }
 
+/// True if there is a file that a reload reads: the configuration, or a certificate.
+fn has_file(arguments: &Arguments, encryption: &Encryption) -> bool {
+    arguments.config.is_some() || encryption.is_of_files(&arguments.tls)
+}
+
 /// What the running server uses, and how it is changed.
 pub struct Reloader {
     /// The settings that hold, by name. Those that need a restart are as at the start.
     pub running: Vec<Setting>,
     pub settings: Settings,
     pub listeners: Vec<Listener>,
+    pub encryption: Encryption,
     pub open_files: OpenFiles,
     pub log_level: LogLevel,
     pub handle: Handle,
@@ -107,7 +123,7 @@ impl Reloader {
 
     /// Does what each SIGHUP requests. It ends with the process.
     fn serve(mut self, hangups: &Awaited, had_terminal: bool) {
-        let has_file = self.settings.arguments.config.is_some();
+        let has_file = has_file(&self.settings.arguments, &self.encryption);
         while hangups.wait().is_ok() {
             let request = requested(has_file, had_terminal, hangup::has_terminal());
             match self.manager.clone() {
@@ -131,39 +147,51 @@ impl Reloader {
             Request::Nothing => {
                 log::info!(
                     event = "reload_ignored";
-                    "SIGHUP: nothing to reload, because there is no --config"
+                    "SIGHUP: nothing to reload, without --config and without a certificate file"
                 );
             }
         }
     }
 
-    /// Reads the file and applies what can change, or logs why nothing changes.
+    /// Reads all files and applies what can change, or logs why nothing changes.
+    ///
+    /// One thread reads and applies: a signal that arrives meanwhile waits, so that older settings
+    /// never replace newer ones.
     fn reload(&mut self) {
         let settings = match self.read_again() {
             Ok(settings) => settings,
-            Err(error) => {
-                return log::error!(
-                    event = "reload_failed";
-                    "not reloaded, all settings stay: {}",
-                    shown(error.to_string().as_bytes())
-                );
-            }
+            Err(error) => return log_failure(&error),
         };
         let arguments = &settings.arguments;
+        let encryption = match self.encryption.read_again(&arguments.tls) {
+            Ok(encryption) => encryption,
+            Err(error) => {
+                self.handle.count_tls_reload_failure();
+                return log_failure(&error);
+            }
+        };
         let config = policy::config(arguments, self.listeners.clone(), &self.open_files);
         self.handle.reload(config.settings());
+        self.handle.reload_tls(self.encryption.replacements(&encryption));
         self.log_level.set(arguments);
         // The answer comes when the loop has the settings.
         if self.handle.status().is_none() {
             return;
         }
         self.open_files.warn(arguments.max_connections);
-        let (changed, pending) = changes(&mut self.running, settings.list());
-        log::info!(event = "reloaded"; "reloaded: {changed}");
+        let (mut changed, pending) = changes(&mut self.running, settings.list());
+        let certificates = self.encryption.changes(&encryption).into_iter();
+        changed.extend(certificates.map(|certificate| format!("certificate of {certificate}")));
+        if changed.is_empty() {
+            changed.push("no setting and no certificate has changed".into());
+        }
+        log::info!(event = "reloaded"; "reloaded: {}", changed.join(", "));
         if !pending.is_empty() {
+            let pending = pending.join(", ");
             log::warn!(event = "restart_needed"; "these settings need a restart: {pending}");
         }
-        self.settings = settings;
+        encryption.warn();
+        (self.settings, self.encryption) = (settings, encryption);
     }
 
     /// Reads the file again. A pipe, as from `--config <(...)`, is refused: its bytes are read only
@@ -178,9 +206,18 @@ impl Reloader {
     }
 }
 
+/// Logs why a reload changed nothing.
+fn log_failure(error: &ProgramError) {
+    log::error!(
+        event = "reload_failed";
+        "not reloaded, all settings stay: {}",
+        shown(error.to_string().as_bytes())
+    );
+}
+
 /// Replaces the values in `running` that can change by those of `settings`. Returns the changes,
 /// and the differences that need a restart, for a person.
-fn changes(running: &mut [Setting], settings: Vec<Setting>) -> (String, String) {
+fn changes(running: &mut [Setting], settings: Vec<Setting>) -> (Vec<String>, Vec<String>) {
     let (mut changed, mut pending) = (Vec::new(), Vec::new());
     for (old, new) in running.iter_mut().zip(settings) {
         if old.value == new.value {
@@ -194,10 +231,7 @@ fn changes(running: &mut [Setting], settings: Vec<Setting>) -> (String, String) 
             pending.push(change);
         }
     }
-    if changed.is_empty() {
-        changed.push("no setting has changed".into());
-    }
-    (changed.join(", "), pending.join(", "))
+    (changed, pending)
 }
 
 #[cfg(test)]
@@ -213,10 +247,10 @@ mod tests {
     fn a_change_that_needs_a_restart_is_reported_until_then() {
         let mut running = vec![setting("backlog", "1"), setting("max-line", "1")];
         let new = vec![setting("backlog", "2"), setting("max-line", "2")];
-        let pending = r#"backlog "1" -> "2""#.to_owned();
+        let pending = vec![r#"backlog "1" -> "2""#.to_owned()];
         let first = changes(&mut running, new.clone());
-        assert_eq!(first, (r#"max-line "1" -> "2""#.into(), pending.clone()));
-        assert_eq!(changes(&mut running, new), ("no setting has changed".into(), pending));
+        assert_eq!(first, (vec![r#"max-line "1" -> "2""#.into()], pending.clone()));
+        assert_eq!(changes(&mut running, new), (Vec::new(), pending));
     }
 
     #[test]

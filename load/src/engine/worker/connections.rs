@@ -1,5 +1,7 @@
 //! Opening, losing and replacing connections.
 
+use std::io;
+
 use tinytcp_core::os::moment::Moment;
 use tinytcp_core::os::table::Token;
 
@@ -48,19 +50,13 @@ impl Worker {
                 self.slots.begun();
                 self.set_deadline(token);
             }
-            Err(error) => {
-                self.attempt_failed((slot, attempt.address), connect::cause(&error), begun);
-            }
+            Err(error) => self.attempt_failed((slot, attempt.address), &error, begun),
         }
     }
 
-    /// Tries the next address if `cause` belongs to this one; counts a failure after all addresses.
-    fn attempt_failed(
-        &mut self,
-        (slot, address): (usize, usize),
-        cause: ConnectError,
-        now: Moment,
-    ) {
+    /// Tries the next address if `error` belongs to this one; counts a failure after all addresses.
+    fn attempt_failed(&mut self, (slot, address): (usize, usize), error: &io::Error, now: Moment) {
+        let cause = connect::cause(error);
         // Missing ports or descriptors affect every address.
         let is_ours = matches!(cause, ConnectError::NoPort | ConnectError::NoDescriptor);
         if is_ours || !self.slots.try_next_address(slot, now) {
@@ -86,10 +82,10 @@ impl Worker {
         let Some(mut connection) = self.remove(token) else { return };
         let now = self.state.now;
         match loss {
-            Loss::Refused(cause) => {
-                self.attempt_failed((connection.slot, connection.address), cause, now);
+            Loss::Refused(error) => {
+                self.attempt_failed((connection.slot, connection.address), &error, now);
             }
-            Loss::Rejected(cause) => {
+            Loss::Busy => {
                 // Scheduled requests must appear in some count; a closed loop sends them again.
                 if self.state.has_schedule() && !connection.is_logging_in() {
                     connection.fail_all(ReplyError::Missing, &mut self.state);
@@ -97,7 +93,7 @@ impl Worker {
                     let discarded = connection.discard_in_flight(&mut self.state);
                     self.quota = self.quota.saturating_add(discarded);
                 }
-                self.state.counts.connect_errors.add(cause, 1);
+                self.state.counts.connect_errors.add(ConnectError::Busy, 1);
                 if self.plan.is_spread {
                     self.state.counts.by_address.of(connection.address).failed += 1;
                 }
@@ -112,10 +108,7 @@ impl Worker {
                     | ConnectionEnd::IdleTimeout
                     | ConnectionEnd::MessageTimeout
                     | ConnectionEnd::Shutdown => ReplyError::Missing,
-                    ConnectionEnd::Closed
-                    | ConnectionEnd::Reset
-                    | ConnectionEnd::TlsTruncated
-                    | ConnectionEnd::TlsFailed => connection.error_of_oldest(),
+                    ConnectionEnd::Closed | ConnectionEnd::Reset => connection.error_of_oldest(),
                 };
                 connection.fail_all(oldest, &mut self.state);
                 self.state.counts.endings.add(ending, 1);
@@ -132,9 +125,11 @@ impl Worker {
 
     fn remove(&mut self, token: Token) -> Option<LoadConnection> {
         self.deadlines.remove(token.key());
-        let mut connection = self.connections.remove(token)?;
+        let connection = self.connections.remove(token)?;
         self.slots.closed(connection.is_open(), self.state.now);
-        connection.end(&self.plan);
+        if self.plan.reset {
+            connect::reset_on_close(connection.stream());
+        }
         Some(connection)
     }
 
@@ -147,8 +142,7 @@ impl Worker {
             if connection.deadline(&self.plan) > now {
                 self.set_deadline(token);
             } else if !connection.is_open() {
-                let loss = connection.timed_out();
-                self.handle_loss(token, loss);
+                self.handle_loss(token, Loss::Refused(io::ErrorKind::TimedOut.into()));
             } else if connection.is_idle() {
                 self.schedule_next(token);
             } else {

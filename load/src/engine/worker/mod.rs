@@ -284,7 +284,7 @@ impl Worker {
             INTEREST,
         );
         if let Err(error) = registered {
-            self.handle_loss(token, Loss::Refused(connect::cause(&error)));
+            self.handle_loss(token, Loss::Refused(error));
         }
     }
 
@@ -340,7 +340,9 @@ impl Worker {
             } else {
                 connection.fail_all(connection.error_of_oldest(), &mut self.state);
             }
-            connection.end(&self.plan);
+            if self.plan.reset {
+                connect::reset_on_close(connection.stream());
+            }
         }
         // The slots still list the connections that were open at the end: they are a result.
         self.recorder.cut(
@@ -361,7 +363,7 @@ fn process_event(
     plan: &Plan,
     state: &mut ThreadState,
 ) -> Result<ReadProgress, Loss> {
-    if !connection.is_connected() && !connection.check_connected(plan, state)? {
+    if !connection.is_open() && !connection.check_open(plan, state)? {
         return Ok(ReadProgress::Drained);
     }
     let is_ending = event.is_read_closed() || event.is_error();
@@ -369,7 +371,7 @@ fn process_event(
         connection.flush(plan, state)?;
     }
     if event.is_readable() || is_ending {
-        return connection.receive(is_ending, plan, state);
+        return connection.receive(is_ending, state);
     }
     Ok(ReadProgress::Drained)
 }

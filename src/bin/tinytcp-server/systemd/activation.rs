@@ -9,8 +9,9 @@ use tinytcp_core::protocol::Protocol;
 use tinytcp_core::protocol::admin::Admin;
 use tinytcp_core::server::Listener;
 
-use crate::arguments;
+use crate::listen_address::built_in;
 use crate::program_error::ProgramError;
+use crate::tls::{Encryption, TlsArguments, TlsOptions};
 
 /// The number of the first descriptor (`SD_LISTEN_FDS_START`).
 const FIRST: usize = 3;
@@ -48,20 +49,29 @@ impl Sockets {
         self.0.is_empty()
     }
 
-    /// Returns a listener for each socket.
+    /// Returns a listener for each socket. One whose name ends in `+tls` is encrypted.
     ///
     /// # Errors
-    /// When a socket does not listen, or its name is no protocol.
-    pub fn listeners(self, admin: &Arc<Admin>) -> Result<Vec<Listener>, ProgramError> {
+    /// When a socket does not listen, or its name is no protocol, and those of its encryption.
+    pub fn listeners(
+        self,
+        admin: &Arc<Admin>,
+        arguments: &TlsArguments,
+        encryption: &mut Encryption,
+    ) -> Result<Vec<Listener>, ProgramError> {
         let listener = |(index, (name, socket)): (usize, (String, Inherited))| {
-            let protocol = protocol(&name, admin).ok_or_else(|| {
+            let encrypted = name.strip_suffix("+tls");
+            let protocol = protocol(encrypted.unwrap_or(&name), admin).ok_or_else(|| {
                 let advice = "is not named after a protocol; use FileDescriptorName=text, binary, \
-                              echo, chat or http";
+                              echo, chat or http, and text+tls for TLS";
                 wrong(index, &name, advice)
             })?;
-            Listener::inherited(socket, protocol).map_err(|error| {
+            let listener = Listener::inherited(socket, protocol).map_err(|error| {
                 wrong(index, &name, &format!("cannot be used: {error}; use Accept=no"))
-            })
+            })?;
+            let Some(_) = encrypted else { return Ok(listener) };
+            let options = TlsOptions::parse(&[]).map_err(ProgramError::failure)?;
+            Ok(listener.encrypted(encryption.settings(&options, arguments)?))
         };
         self.0.into_iter().enumerate().map(listener).collect()
     }
@@ -77,7 +87,7 @@ fn take(descriptors: &mut ListenFd, index: usize) -> Option<Inherited> {
 fn protocol(name: &str, admin: &Arc<Admin>) -> Option<Arc<dyn Protocol>> {
     match name {
         ADMIN => Some(Arc::clone(admin) as Arc<dyn Protocol>),
-        _ => arguments::built_in(name).ok().map(|built_in| (built_in.build)()),
+        _ => built_in(name).ok().map(|built_in| (built_in.build)()),
     }
 }
 
