@@ -20,7 +20,8 @@ fn metrics(text: &str) -> BTreeSet<&str> {
 
 #[test]
 fn the_alert_rules_name_only_metrics_of_the_server() {
-    let mut server = Server::start(&["--admin", "http://127.0.0.1:0"]);
+    let mut server =
+        Server::start(&["--admin", "http://127.0.0.1:0", "--bus", "nats://127.0.0.1:1"]);
     server.read_addresses(PROTOCOLS.len() + 1);
     let mut peer = server.connect("http");
     peer.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");

@@ -1,11 +1,13 @@
 //! A real haproxy with the configuration of `docs/operations.md` and two servers.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 
+use crate::nats::await_broker;
 use crate::support::BANNER;
+use crate::support::broker::Nats;
 use crate::support::documents::Document;
 use crate::support::lines::Lines;
 use crate::support::peer::Peer;
@@ -16,7 +18,12 @@ use crate::support::wait::wait_until;
 
 /// A server for proxies with an agent check, which drains until it is stopped.
 fn server() -> Server {
+    server_with(&[])
+}
+
+fn server_with(flags: &[&str]) -> Server {
     let mut command = program();
+    command.args(flags);
     command.args(["--listen", "text://127.0.0.1:0?proxy=on", "--proxy-from", "127.0.0.1"]);
     command.args(["--agent-check", "agent://127.0.0.1:0", "--drain-delay", "off"]);
     command.args(["--activity-log", "100k"]);
@@ -132,6 +139,45 @@ fn haproxy_with_headers_of_version_2_drains_a_server_without_an_error() {
 #[ignore = "needs haproxy"]
 fn haproxy_with_headers_of_version_1_drains_a_server_without_an_error() {
     check("send-proxy");
+}
+
+/// A client with a name, in the room of [`nats`].
+fn member(addr: SocketAddr, name: &str) -> Peer {
+    let mut peer = Peer::connect(addr);
+    peer.expect(BANNER);
+    peer.send(format!("NICK {name}\nJOIN tea\n"));
+    peer.expect(format!("NICK {name}\nJOINED tea\n"));
+    peer
+}
+
+#[test]
+#[ignore = "needs haproxy and nats-server"]
+fn clients_of_two_servers_behind_haproxy_share_a_room_and_one_server_can_die() {
+    let broker = Nats::start(&[]);
+    let url = format!("nats://127.0.0.1:{}", broker.port);
+    let mut servers = [server_with(&["--bus", &url]), server_with(&["--bus", &url])];
+    servers.iter().for_each(|server| drop(server.wait_for_log(&["the bus is connected"])));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = listener.local_addr().expect("bound");
+    let folder = Folder::new("haproxy-bus");
+    let _haproxy = Haproxy::start(&configuration("send-proxy-v2", &servers), &folder, listener);
+
+    let mut ann = member(addr, "ann");
+    let mut bob = member(addr, "bob");
+    let (first, second) = (server_of(&ann, &servers), server_of(&bob, &servers));
+    assert_ne!(first, second, "haproxy sends a client to the server with fewer connections");
+    await_broker(&broker, &mut [&mut ann, &mut bob]);
+    ann.send("SAY hello\n");
+    ann.expect("SAID 0\n");
+    bob.expect("FROM ann hello\n");
+
+    servers[first].process().signal("KILL");
+    servers[first].wait_for_exit();
+    assert!(ann.is_ended_by_server());
+    let mut ann = member(addr, "ann");
+    bob.send("SAY welcome back\n");
+    bob.expect("SAID 1\n");
+    ann.expect("FROM bob welcome back\n");
 }
 
 #[test]

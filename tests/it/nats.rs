@@ -16,7 +16,7 @@ const SUBJECT: &str = "tinytcp.room.tea";
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// A server with all protocols and the broker `nats`.
-pub fn server(nats: &Nats) -> Server {
+fn server(nats: &Nats) -> Server {
     server_at(&format!("nats://127.0.0.1:{}", nats.port))
 }
 
@@ -36,7 +36,7 @@ fn member(server: &Server, name: &str) -> Peer {
 
 /// Waits until the broker sends the messages of the room to the servers of all `members`, which
 /// speak `text`, and reads the messages of the operator that this takes.
-fn await_broker(nats: &Nats, members: &mut [&mut Peer]) {
+pub fn await_broker(nats: &Nats, members: &mut [&mut Peer]) {
     for member in &mut *members {
         wait_until("the broker knows the room", || {
             nats.publish(SUBJECT, "probe");
