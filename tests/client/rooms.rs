@@ -10,8 +10,10 @@ use std::thread;
 use serde_json::Value;
 
 use crate::originals;
+use crate::our_server::Server;
 use crate::runs::{Run, client, finish_child, run, run_script};
 use crate::support::behaviour::{SilentPort, hold, serve, serve_on};
+use crate::support::wait::wait_until;
 use crate::terminal::Terminal;
 
 /// A server of text with rooms. It sends `news` after each `JOIN`, and its answers to `SAY` count
@@ -108,13 +110,13 @@ fn listen_ends_after_its_time() {
 fn listen_reads_binary_and_chat_alike() {
     let binary = serve(|mut stream| {
         let _ = stream.read_exact(&mut [0; 10]);
-        let _ = stream.write_all(b"\x01\0\0\0\x0cJOINED lobby\x13\0\0\0\x06ana hi\x16\0\0\0\x013");
+        let _ = stream.write_all(b"\x10\0\0\0\x05lobby\x13\0\0\0\x06ana hi\x17\0\0\0\x013");
         let _ = stream.write_all(b"\x13\0\0\0\x06bo two");
         hold(stream);
     });
     let chat = serve(|mut stream| {
         let _ = stream.read_exact(&mut [0; b"/join lobby\n".len()]);
-        let _ = stream.write_all(b"Joined.\nFROM ana hi\nMISSED 3\nFROM bo two\n");
+        let _ = stream.write_all(b"Joined lobby as me.\nana: hi\nMissed 3 messages.\nbo: two\n");
         hold(stream);
     });
     for url in [format!("binary://127.0.0.1:{binary}"), format!("chat://127.0.0.1:{chat}")] {
@@ -263,4 +265,27 @@ fn listen_notices_a_server_that_is_back() {
     let run = finish_child(child);
     assert_eq!(run.code, Some(0), "{run:?}");
     run.printing("FROM ana hi\n");
+}
+
+#[test]
+fn members_of_our_server_hear_each_other() {
+    for protocol in ["text", "binary"] {
+        let server = Server::start(protocol, &[]);
+        let mut listeners = ["ana", "bo"].map(|nick| {
+            client(&[&server.url, "listen", "lobby", "--count", "1", "--nick", nick])
+                .spawn()
+                .expect("the client starts")
+        });
+        // Nothing announces that a member has joined, so the message is repeated until both have
+        // heard it.
+        wait_until("both members hear a message", || {
+            server.client(&["say", "lobby", "Hello,", "all"]).ended_with(0);
+            listeners.iter_mut().all(|child| child.try_wait().expect("ours").is_some())
+        });
+        for child in listeners {
+            let run = finish_child(child);
+            let text = run.ended_with(0).text();
+            assert!(text.starts_with("FROM guest-") && text.ends_with(" Hello, all\n"), "{text}");
+        }
+    }
 }

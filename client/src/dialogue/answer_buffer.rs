@@ -6,7 +6,7 @@ use std::fmt;
 use tinytcp_core::wire::frame::{self, Front, HEADER_LEN, Header};
 
 use super::messages::MatchState;
-use super::{ANSWER_MAX, DueAnswer, News, binary, news};
+use super::{ANSWER_MAX, DueAnswer, News, binary};
 
 /// An answer without its framing or ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl fmt::Display for MalformedAnswer {
             }
             Self::UnknownCode(code) => write!(
                 f,
-                "the answer has the code {code}; only 1 (answer), 4 (status), 16 to 22 (rooms) and \
+                "the answer has the code {code}; only 1 (answer), 4 (status), 16 to 23 (rooms) and \
                  255 (error) exist"
             ),
             Self::OverLimit { payload_len } => write!(
@@ -132,14 +132,12 @@ impl AnswerBuffer {
             _ if is_tls_alert(self.unread()) => Err(MalformedAnswer::TlsAlert),
             DueAnswer::Line => self.find_line(),
             DueAnswer::Frame => self.find_frame(),
-            DueAnswer::Message(expected)
-                if expected.is_between_news() && news::may_begin(self.unread()) =>
-            {
-                self.find_line()
-            }
             DueAnswer::Message(expected) => match expected.compare(self.unread()) {
                 MatchState::Complete { text_len, ending_len } => {
                     Ok(AnswerState::Complete(Extent::text(text_len, ending_len)))
+                }
+                MatchState::News { text_len, ending_len } => {
+                    Ok(AnswerState::News(Extent::text(text_len, ending_len)))
                 }
                 MatchState::Start => within_limit(self.unread().len(), AnswerState::Incomplete),
                 MatchState::Other => {
@@ -160,7 +158,10 @@ impl AnswerBuffer {
     /// Takes news that [`AnswerBuffer::find`] found, if nothing was appended since.
     pub fn take_news(&mut self, extent: Extent) -> Option<News<'_>> {
         let text = self.take_text(extent);
-        extent.code.map_or_else(|| News::of_line(text), |code| News::of_frame(code, text))
+        match extent.code {
+            Some(code) => News::of_frame(code, text),
+            None => News::of_text(text).or_else(|| News::of_chat(text)),
+        }
     }
 
     fn take_text(&mut self, extent: Extent) -> &[u8] {
@@ -187,7 +188,7 @@ impl AnswerBuffer {
             Some(offset) => {
                 let len = self.scanned + offset;
                 let extent = Extent::text(len, 1);
-                let is_news = News::of_line(unread.get(..len).unwrap_or_default()).is_some();
+                let is_news = News::of_text(unread.get(..len).unwrap_or_default()).is_some();
                 Ok(if is_news { AnswerState::News(extent) } else { AnswerState::Complete(extent) })
             }
             None => {
@@ -379,7 +380,7 @@ mod tests {
         text.append(b"ED 3\n");
         assert_eq!(taken(&mut text, &DueAnswer::Line), "MISSED 3@");
         let mut binary = AnswerBuffer::default();
-        binary.append(b"\x13\0\0\0\x06ana hi\x01\0\0\0\x01a\x16\0\0\0\x013");
+        binary.append(b"\x13\0\0\0\x06ana hi\x01\0\0\0\x01a\x17\0\0\0\x013");
         for expected in ["FROM ana hi@", "a.", "MISSED 3@", "Incomplete"] {
             assert_eq!(taken(&mut binary, &DueAnswer::Frame), expected);
         }
@@ -387,9 +388,7 @@ mod tests {
             panic!("no message")
         };
         let mut chat = AnswerBuffer::default();
-        chat.append(b"F");
-        assert_eq!(taken(&mut chat, &due), "Incomplete");
-        chat.append(b"ROM ana hi\nACK: Received 'a'\nMISSED 3\n");
+        chat.append(b"ana: hi\nACK: Received 'a'\nMissed 3 messages.\n");
         for expected in ["FROM ana hi@", "ACK: Received \\'a\\'.", "MISSED 3@"] {
             assert_eq!(taken(&mut chat, &due), expected);
         }

@@ -2,25 +2,12 @@
 
 use tinytcp_cli::UsageError;
 use tinytcp_core::display::escape::{front, quoted};
-pub use tinytcp_core::protocol::binary::{ECHO, ERROR, QUIT, REVERSE, STATUS};
+pub use tinytcp_core::protocol::binary::{
+    ECHO, ERROR, JOIN, LEAVE, MESSAGE, MISSED, NICK, QUIT, REVERSE, SAY, STATUS, WHO,
+};
 use tinytcp_core::wire::frame::Header;
 
 use super::{DueAnswer, Request};
-
-/// The code of the command that enters a room.
-pub const JOIN: u8 = 16;
-/// The code of the command that leaves the room.
-pub const LEAVE: u8 = 17;
-/// The code of the command that sends a message to the other members.
-pub const SAY: u8 = 18;
-/// The code of a message of another member: its name, a blank and the text.
-pub const MESSAGE: u8 = 19;
-/// The code of the command that sets the name of a member.
-pub const NICK: u8 = 20;
-/// The code of the command that lists the members.
-pub const WHO: u8 = 21;
-/// The code of the number of messages that a member was too slow to read.
-pub const MISSED: u8 = 22;
 
 /// The message is everything after the blank that follows the word, byte for byte.
 pub fn encode(line: &[u8], output: &mut Vec<u8>) -> Result<Request, UsageError> {

@@ -16,7 +16,7 @@
 //! the same segment and is taken with it; one that arrives later is dropped before the next answer.
 //! Any other answer is complete when the server is silent: there is no better sign of its end.
 
-use super::{DueAnswer, Request};
+use super::{DueAnswer, News, Request};
 
 /// The texts that the next answer may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,13 @@ pub enum MatchState {
         /// 0, 1 for `\n` or 2 for `\r\n`.
         ending_len: usize,
     },
+    /// News of a room, before the answer.
+    News {
+        /// Bytes of the news.
+        text_len: usize,
+        /// 1 for `\n` or 2 for `\r\n`.
+        ending_len: usize,
+    },
     /// The start of an expected answer: more bytes are needed.
     Start,
     /// Another answer: complete when the server is silent.
@@ -77,12 +84,6 @@ impl ExpectedAnswer {
     pub const fn between_news(mut self) -> Self {
         self.is_between_news = true;
         self
-    }
-
-    /// Whether news of a room may come before it.
-    #[must_use]
-    pub const fn is_between_news(&self) -> bool {
-        self.is_between_news
     }
 
     /// The same answer, or any line.
@@ -112,9 +113,10 @@ impl ExpectedAnswer {
             .unwrap_or(MatchState::Other)
     }
 
-    /// A line that begins with `ERROR ` is an answer to anything.
+    /// A line that is no expected answer: news of a room, an error, which is an answer to anything,
+    /// or another answer if any line is one.
     fn line(&mut self, input: &[u8]) -> Option<MatchState> {
-        if !self.is_line && !input.starts_with(b"ERROR ") {
+        if !self.is_line && !self.is_between_news && !input.starts_with(b"ERROR ") {
             return None;
         }
         let Some(offset) = memchr::memchr(b'\n', input.get(self.scanned..)?) else {
@@ -124,7 +126,22 @@ impl ExpectedAnswer {
         let newline = self.scanned + offset;
         let line = input.get(..newline)?;
         let text_len = line.strip_suffix(b"\r").unwrap_or(line).len();
-        Some(MatchState::Complete { text_len, ending_len: newline + 1 - text_len })
+        let ending_len = newline + 1 - text_len;
+        if self.is_between_news && News::of_chat(line).is_some() {
+            // The answer begins after it.
+            self.restart();
+            return Some(MatchState::News { text_len, ending_len });
+        }
+        (self.is_line || input.starts_with(b"ERROR "))
+            .then_some(MatchState::Complete { text_len, ending_len })
+    }
+
+    /// Forgets the input so far.
+    fn restart(&mut self) {
+        self.scanned = 0;
+        for candidate in &mut self.patterns {
+            (candidate.agreed, candidate.is_out) = (0, false);
+        }
     }
 }
 

@@ -1,17 +1,18 @@
 //! News: what a server sends to the members of a room, without a request.
 //!
 //! ```text
-//!   text, chat   FROM <name> <TEXT>\n         MISSED <count>\n
-//!   binary       code 19, "<name> <TEXT>"      code 22, "<count>"
+//!   text      FROM <name> <TEXT>\n          MISSED <count>\n
+//!   binary    code 19, "<name> <TEXT>"       code 23, "<count>"
+//!   chat      <name>: <TEXT>\n              Missed <count> messages.\n
 //! ```
 //!
-//! News may come before, between and after answers, never inside one. No answer begins with one of
-//! the two words, and no answer has one of the two codes.
+//! News may come before, between and after answers, never inside one. In text and binary no answer
+//! looks like news. In chat the acknowledgement of a message looks like news of a member with the
+//! name `ACK`: there the due answer decides.
+
+use tinytcp_core::rooms::words;
 
 use super::binary;
-
-/// The words with which the lines of news begin.
-const WORDS: [&[u8]; 2] = [b"FROM ", b"MISSED "];
 
 /// News of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,14 +29,27 @@ pub enum News<'a> {
 }
 
 impl<'a> News<'a> {
-    /// Returns the news in a line without its ending; `None` for any other line.
+    /// Returns the news in a line of text without its ending; `None` for any other line.
     #[must_use]
-    pub fn of_line(line: &'a [u8]) -> Option<Self> {
+    pub fn of_text(line: &'a [u8]) -> Option<Self> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         match line.strip_prefix(b"FROM ") {
             Some(message) => Self::message(message),
             None => Self::missed(line.strip_prefix(b"MISSED ")?),
         }
+    }
+
+    /// Returns the news in a line of chat without its ending; `None` for any other line.
+    #[must_use]
+    pub fn of_chat(line: &'a [u8]) -> Option<Self> {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if let Some(count) = line.strip_prefix(b"Missed ") {
+            let blank = memchr::memchr(b' ', count)?;
+            return Self::missed(count.get(..blank)?);
+        }
+        let (name, rest) = line.split_at_checked(memchr::memchr(b':', line)?)?;
+        let text = rest.strip_prefix(b": ")?;
+        words::name(name).is_ok().then_some(Self::Message { name, text })
     }
 
     /// Returns the news in a frame; `None` for any other frame.
@@ -68,15 +82,6 @@ impl<'a> News<'a> {
     }
 }
 
-/// Whether `bytes` begin, as far as they go, as a line of news does.
-#[must_use]
-pub fn may_begin(bytes: &[u8]) -> bool {
-    WORDS.iter().any(|word| {
-        let len = word.len().min(bytes.len());
-        word.get(..len) == bytes.get(..len)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,7 +101,7 @@ mod tests {
             (b"ECHO FROM ana hi", None),
         ];
         for (line, expected) in cases {
-            assert_eq!(News::of_line(line), expected, "{}", line.escape_ascii());
+            assert_eq!(News::of_text(line), expected, "{}", line.escape_ascii());
         }
     }
 
@@ -111,12 +116,20 @@ mod tests {
     }
 
     #[test]
-    fn the_start_of_news_is_recognised_from_its_first_byte() {
-        for start in ["F", "FROM", "FROM ana", "M", "MISSED 1"] {
-            assert!(may_begin(start.as_bytes()), "{start}");
-        }
-        for other in ["FRAME", "ACK", "Message"] {
-            assert!(!may_begin(other.as_bytes()), "{other}");
+    fn lines_of_chat_are_told_from_its_answers() {
+        let ana = News::Message { name: b"ana", text: b"hi: there" };
+        assert_eq!(News::of_chat(b"ana: hi: there"), Some(ana));
+        assert_eq!(News::of_chat(b"Missed 1 message."), Some(News::Missed(1)));
+        assert_eq!(News::of_chat(b"Missed 17 messages.\r"), Some(News::Missed(17)));
+        for answer in [
+            "Server Time: 17:24:13",
+            "Hello from the server! Connection established.",
+            "Said to 3 members.",
+            "2 members: ana, bo",
+            "You are ana.",
+            "ERROR TOO_FAST",
+        ] {
+            assert_eq!(News::of_chat(answer.as_bytes()), None, "{answer}");
         }
     }
 }
