@@ -4,6 +4,7 @@
 //!
 //! ```text
 //!  command_line   arguments -> workload -> plan; preflight; exit code
+//!  broadcast      rooms: members that check each delivery, publishers, and their own report
 //!  report         the outcome as text, JSON, CSV and HTML; merging and comparing reports; what a
 //!                 run shows while it goes on: progress, live rows, metrics, a log of requests
 //!  judgement      what the outcome proves: verdict, gates, search for the highest rate
@@ -26,6 +27,7 @@
 //!  verdict, gates -> Report -> terminal, files, exit code
 //! ```
 
+pub mod broadcast;
 pub mod command_line;
 pub mod engine;
 pub mod error;

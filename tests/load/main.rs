@@ -8,6 +8,7 @@ mod support;
 mod agreement;
 mod arguments;
 mod blame;
+mod broadcast;
 mod compare;
 mod connecting;
 mod exchanges;

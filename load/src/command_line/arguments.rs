@@ -9,6 +9,7 @@ use tinytcp_cli::proxy_header::ProxyHeader;
 use tinytcp_cli::target::ProtocolName;
 use tinytcp_cli::units;
 
+use super::broadcast_arguments::{self, BroadcastArguments};
 use super::help;
 use super::output_arguments::OutputArguments;
 use super::rates::{self, Rates, Stages};
@@ -26,11 +27,13 @@ use crate::measurement::settings::{Lifetime, Pace};
     max_term_width = 100
 )]
 #[command(
-    override_usage = "tinytcp-load [OPTIONS] [TARGET | HOST PORT]\n       tinytcp-load merge \
-     A.json B.json...\n       tinytcp-load compare BEFORE.json AFTER.json"
+    override_usage = "tinytcp-load [OPTIONS] [TARGET | HOST PORT]\n       tinytcp-load broadcast \
+     [OPTIONS] [TARGET | HOST PORT]\n       tinytcp-load merge A.json B.json...\n       \
+     tinytcp-load compare BEFORE.json AFTER.json"
 )]
 pub struct Arguments {
-    /// The server: URL, HOST:PORT, HOST, or HOST PORT; or `merge` or `compare` and JSON reports
+    /// The server: URL, HOST:PORT, HOST, or HOST PORT; `broadcast` and a server; or `merge` or
+    /// `compare` and JSON reports
     ///
     /// A server is a URL whose scheme is the protocol (text://127.0.0.1:40000,
     /// text+unix:///run/tinytcp.sock), HOST, HOST:PORT, or HOST PORT; with --raw, it is
@@ -292,6 +295,10 @@ pub struct Arguments {
     #[arg(long, env = "TINYTCP_PREFLIGHT")]
     pub preflight: bool,
 
+    /// The rooms of `broadcast`.
+    #[command(flatten)]
+    pub broadcast: BroadcastArguments,
+
     /// The report and its files.
     #[command(flatten)]
     pub output: OutputArguments,
@@ -323,6 +330,7 @@ impl Arguments {
         let useful = match self.words.first().map(String::as_str) {
             Some("merge") => Some(("merge", OF_MERGE)),
             Some("compare") => Some(("compare", OF_COMPARE)),
+            Some("broadcast") => Some(("broadcast", broadcast_arguments::FLAGS)),
             _ => None,
         };
         if let Some((action, useful)) = useful {
@@ -334,6 +342,10 @@ impl Arguments {
             return useless
                 .and_then(Arg::get_long)
                 .map(|flag| format!("--{flag} has no effect with {action}: leave it out"));
+        }
+        if let Some(id) = broadcast_arguments::OWN_FLAGS.iter().find(|id| is_given(id)) {
+            let flag = id.replace('_', "-");
+            return Some(format!("--{flag} has no effect without broadcast: add that word"));
         }
         if is_given("heartbeat") && !self.hold {
             return Some(

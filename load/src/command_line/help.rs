@@ -17,6 +17,8 @@ Examples:
   tinytcp-load tcp://127.0.0.1:6379 --raw -m 'PING\\r\\n' --expect '+PONG\\r\\n'
   tinytcp-load tcp://127.0.0.1:6379 --raw -m 'SET k{n} {hex:8}\r\n' --expect '+OK\r\n'
   tinytcp-load tcp://127.0.0.1:6379 --raw --script session.txt
+  tinytcp-load broadcast -c 1000 -R 100             1000 members of a room check 100 messages/s
+  tinytcp-load broadcast -c 10k --rooms 10 --members-silent 1% --fail-if 'p99>50ms'
   tinytcp-load merge a.json b.json                  one report from several machines
   tinytcp-load compare a.json b.json                what has changed, and gates of changes";
 
@@ -24,10 +26,11 @@ Examples:
 pub const EXIT_CODES: &str = "\
 Exit codes:
   0        verdict valid, generator-limited, server-overloaded or tail queued
-  1        no correct reply, or fewer connections opened than requested
+  1        no correct reply or delivery, or fewer connections or members than requested
   2        invalid arguments
   3        a --fail-if or --abort-if condition was met
-  4        the server stopped, sent wrong or no replies, or closed held connections
+  4        the server stopped, sent wrong or no replies, closed held connections, or broke or
+           refused broadcasts
   129, 130, 143
            interrupted by a closed terminal, SIGINT or SIGTERM; the report is still printed
 

@@ -1,6 +1,8 @@
 //! `tinytcp-load`: arguments to plan, plan to outcome, outcome to report and exit code.
 
 pub mod arguments;
+mod broadcast;
+pub mod broadcast_arguments;
 pub mod hangups;
 pub mod help;
 pub mod messages;
@@ -72,6 +74,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.words.split_first() {
         Some((word, files)) if word == "merge" => merged(files, &arguments),
         Some((word, files)) if word == "compare" => compared(files, &arguments),
+        Some((word, words)) if word == "broadcast" => broadcast::measured(words, &arguments),
         _ => measured(&arguments),
     };
     match result {

@@ -16,6 +16,15 @@ pub fn flags() -> String {
     matches.map_or(String::new(), |matches| shown(&matches))
 }
 
+/// Returns true if the flag `id` is on the command line or in the environment.
+#[must_use]
+pub fn is_given(id: &str) -> bool {
+    // The same arguments were parsed before, so this cannot fail.
+    let source = Arguments::command().try_get_matches();
+    let source = source.ok().and_then(|matches| matches.value_source(id));
+    matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
+}
+
 fn shown(matches: &ArgMatches) -> String {
     let command = Arguments::command();
     let output = <OutputArguments as clap::Args>::augment_args(clap::Command::new(""));

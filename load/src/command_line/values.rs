@@ -21,6 +21,46 @@ pub fn sources(text: &str) -> Result<Sources, UsageError> {
     source_addresses::sources(text).map(Sources)
 }
 
+/// A share of a number, or a number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Share {
+    /// This share, from 0 to 1.
+    Ratio(f64),
+    /// This number.
+    Count(usize),
+}
+
+impl Share {
+    /// Returns the share of `all`, rounded up, so that a share above zero is at least one.
+    #[must_use]
+    pub fn of(self, all: usize) -> usize {
+        match self {
+            Self::Ratio(ratio) => ((all as f64 * ratio).ceil() as usize).min(all),
+            Self::Count(count) => count,
+        }
+    }
+}
+
+/// Parses a share such as `1%`, or a number, which can be zero.
+///
+/// # Errors
+/// Fails with an example.
+pub fn share(text: &str) -> Result<Share, UsageError> {
+    const EXAMPLE: &str = "shares look like 1% or 0.5%, numbers like 10";
+    if text == "0" {
+        return Ok(Share::Count(0));
+    }
+    let Some(percent) = text.strip_suffix('%') else {
+        return units::count(text).map(Share::Count).map_err(|_| EXAMPLE.into());
+    };
+    let percent: f64 = percent.trim().parse().map_err(|_| EXAMPLE)?;
+    if (0.0..=100.0).contains(&percent) {
+        Ok(Share::Ratio(percent / 100.0))
+    } else {
+        Err(EXAMPLE.into())
+    }
+}
+
 /// The names of the arrivals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ArrivalsName {

@@ -39,17 +39,30 @@ pub struct Attempt {
 /// # Errors
 /// Fails if the system refuses at once: no port, no descriptor, no route.
 pub fn start(plan: &Plan, attempt: Attempt, connects: &mut u64) -> io::Result<TcpStream> {
-    let target = match &plan.endpoints[attempt.address] {
+    let source =
+        plan.sources.get((attempt.number + attempt.refusals as usize) % plan.sources.len().max(1));
+    open(&plan.endpoints[attempt.address], source.copied(), connects)
+}
+
+/// Starts a connection to `endpoint`, from the address `source` if there is one; else as
+/// [`start`].
+///
+/// # Errors
+/// Those of [`start`].
+pub fn open(
+    endpoint: &Endpoint,
+    source: Option<IpAddr>,
+    connects: &mut u64,
+) -> io::Result<TcpStream> {
+    let target = match endpoint {
         Endpoint::Tcp(addr) => *addr,
         Endpoint::Unix(path) => return start_unix(path),
         _ => return Err(io::ErrorKind::Unsupported.into()),
     };
-    let source =
-        plan.sources.get((attempt.number + attempt.refusals as usize) % plan.sources.len().max(1));
     let mut is_first = true;
     let stream = connect_avoiding(target::ProtocolName::is_default_port, || {
         *connects += u64::from(!mem::take(&mut is_first));
-        source.map_or_else(|| TcpStream::connect(target), |source| connect_from(*source, target))
+        source.map_or_else(|| TcpStream::connect(target), |source| connect_from(source, target))
     })?;
     // A request must be sent when it is due, not when a segment is full.
     stream.set_nodelay(true)?;

@@ -76,6 +76,17 @@ impl ProgressDisplay {
         Self { requests: settings.requests, ..Self::with_view(settings.duration, view) }
     }
 
+    /// Shows the progress of a run of this duration on stderr, or nowhere if `is_quiet`.
+    #[must_use]
+    pub fn lasting(duration: Duration, is_terminal: bool, is_quiet: bool) -> Self {
+        let view = match (is_quiet, is_terminal) {
+            (true, _) => View::Lines(Box::new(io::sink())),
+            (false, true) => View::Bar(bar(milliseconds(duration))),
+            (false, false) => View::Lines(Box::new(io::stderr())),
+        };
+        Self::with_view(duration, view)
+    }
+
     fn with_view(duration: Duration, view: View) -> Self {
         let line_every = if duration > LONG_RUN { LINE_EVERY_IN_LONG_RUNS } else { LINE_EVERY };
         Self {

@@ -65,8 +65,8 @@ const LINTS: [&str; 7] = [
 ];
 
 /// The rooms of the load generator. A room uses itself and the rooms before it.
-const ROOMS: [&str; 6] =
-    ["measurement", "traffic", "engine", "judgement", "report", "command_line"];
+const ROOMS: [&str; 7] =
+    ["measurement", "traffic", "engine", "judgement", "report", "broadcast", "command_line"];
 
 /// The members of the workspace.
 const MEMBERS: [&str; 4] = ["core", "cli", "client", "load"];

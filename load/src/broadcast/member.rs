@@ -1,0 +1,264 @@
+//! A member: one connection, what waits on it, and what it has got so far.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use tinytcp_cli::target::ProtocolName;
+use tinytcp_core::display::escape::{front, shown};
+
+use super::payload::Payload;
+use super::room::Room;
+use super::tally::{Tally, Violation};
+use super::wire::{self, Arrival};
+
+/// The state of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The connection is being opened.
+    Connecting,
+    /// The banner is due.
+    Greeting,
+    /// The answer to its `JOIN` is due.
+    Joining,
+    /// It is in its room.
+    Joined,
+    /// Its connection is over, or was never opened.
+    Lost,
+}
+
+/// The end of a connection, with a reason.
+#[derive(Debug)]
+pub struct Ended(pub String);
+
+/// A member of a room.
+#[derive(Debug)]
+pub struct Member {
+    pub index: usize,
+    pub room: usize,
+    /// Its number among the publishers of its room.
+    pub publisher: Option<usize>,
+    pub is_silent: bool,
+    pub phase: Phase,
+    pub stream: Option<TcpStream>,
+    /// Bytes that are not written yet.
+    output: Vec<u8>,
+    /// The start of an arrival that is incomplete.
+    input: Vec<u8>,
+    /// Messages that it has said, and that have no answer yet.
+    pub unanswered: u64,
+    /// Messages that it has got, and those that `MISSED` counted.
+    received: u64,
+    missed: u64,
+    /// The next number that it may get of each publisher.
+    next: Vec<u32>,
+    /// Its place in the order of the room is known.
+    knows_place: bool,
+}
+
+/// What the members of a run share while one of them reads.
+pub struct Surroundings<'a> {
+    pub protocol: ProtocolName,
+    pub size: usize,
+    /// Time since the start of the run.
+    pub now: Duration,
+    pub room: &'a mut Room,
+    pub tally: &'a mut Tally,
+}
+
+impl Member {
+    /// Creates a member that is not connected yet.
+    pub fn new(index: usize, room: usize, publisher: Option<usize>, publishers: usize) -> Self {
+        Self {
+            index,
+            room,
+            publisher,
+            is_silent: false,
+            phase: Phase::Connecting,
+            stream: None,
+            output: Vec::new(),
+            input: Vec::new(),
+            unanswered: 0,
+            received: 0,
+            missed: 0,
+            next: vec![0; publishers],
+            // A publisher does not get its own messages, so its place is unknown.
+            knows_place: publisher.is_none(),
+        }
+    }
+
+    /// Adds `bytes` to what waits, and writes as much as the kernel takes.
+    ///
+    /// # Errors
+    /// When the connection is over.
+    pub fn send(&mut self, bytes: &[u8]) -> Result<(), Ended> {
+        self.output.extend_from_slice(bytes);
+        self.flush()
+    }
+
+    /// Writes what waits, as much as the kernel takes.
+    ///
+    /// # Errors
+    /// When the connection is over.
+    pub fn flush(&mut self) -> Result<(), Ended> {
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        let mut written = 0;
+        while written < self.output.len() {
+            match stream.write(&self.output[written..]) {
+                Ok(len) => written += len,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Ended(error.to_string())),
+            }
+        }
+        self.output.drain(..written);
+        Ok(())
+    }
+
+    /// Reads and checks all that has arrived, in pieces of `block`.
+    ///
+    /// # Errors
+    /// When the connection is over, or the server does not speak the protocol.
+    pub fn read(
+        &mut self,
+        block: &mut [u8],
+        around: &mut Surroundings<'_>,
+        join: &mut Vec<u8>,
+    ) -> Result<(), Ended> {
+        loop {
+            let Some(stream) = &mut self.stream else { return Ok(()) };
+            let len = match stream.read(block) {
+                Ok(0) => return Err(Ended("the server closed the connection".into())),
+                Ok(len) => len,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Ended(error.to_string())),
+            };
+            if self.input.is_empty() {
+                let used = self.take_all(&block[..len], around, join)?;
+                self.input.extend_from_slice(&block[used..len]);
+            } else {
+                self.input.extend_from_slice(&block[..len]);
+                let input = std::mem::take(&mut self.input);
+                let used = self.take_all(&input, around, join)?;
+                self.input.extend_from_slice(&input[used..]);
+            }
+        }
+    }
+
+    /// Takes all complete arrivals of `input`. Returns their length.
+    fn take_all(
+        &mut self,
+        input: &[u8],
+        around: &mut Surroundings<'_>,
+        join: &mut Vec<u8>,
+    ) -> Result<usize, Ended> {
+        let mut used = 0;
+        while let Some((arrival, len)) =
+            wire::next(around.protocol, &input[used..]).map_err(Ended)?
+        {
+            used += len;
+            match (self.phase, arrival) {
+                (Phase::Greeting, Arrival::Answer(_)) => {
+                    self.phase = Phase::Joining;
+                    self.send(join)?;
+                }
+                (Phase::Joining, Arrival::Answer(_)) => self.phase = Phase::Joined,
+                (Phase::Greeting | Phase::Joining, Arrival::Error(token)) => {
+                    return Err(Ended(format!(
+                        "the server sent ERROR {}",
+                        shown(front(token, 48))
+                    )));
+                }
+                (Phase::Greeting | Phase::Joining, _) => {
+                    return Err(Ended("the server has no rooms: it did not answer JOIN".into()));
+                }
+                (_, Arrival::Message(text)) => self.take_message(text, around),
+                (_, Arrival::Missed(count)) => {
+                    self.missed += count;
+                    around.tally.missed += count;
+                }
+                (_, Arrival::Answer(answer)) => self.take_answer(wire::reached(answer), around),
+                (_, Arrival::Error(token)) => self.take_refusal(token, around)?,
+            }
+        }
+        Ok(used)
+    }
+
+    fn take_message(&mut self, text: &[u8], around: &mut Surroundings<'_>) {
+        let index = self.index;
+        let violations = &mut around.tally.violations;
+        let message = Payload::parse(text, around.size)
+            .filter(|message| (message.publisher as usize) < self.next.len());
+        let Some(message) = message else {
+            let text = shown(front(text, 48));
+            return violations.add(Violation::Damaged, 1, || {
+                format!("member {index} got '{text}', which no publisher sent")
+            });
+        };
+        let Payload { publisher, number, due_ns } = message;
+        if self.publisher == Some(publisher as usize) {
+            return violations.add(Violation::Own, 1, || {
+                format!("publisher {publisher} got its own message {number}")
+            });
+        }
+        let next = &mut self.next[publisher as usize];
+        if number < *next {
+            let kind =
+                if number + 1 == *next { Violation::Duplicated } else { Violation::Reordered };
+            return violations.add(kind, 1, || {
+                format!(
+                    "member {index} got message {number} of publisher {publisher} again or late"
+                )
+            });
+        }
+        *next = number + 1;
+        let place = usize::try_from(self.received + self.missed).unwrap_or(usize::MAX);
+        self.received += 1;
+        if self.knows_place && !around.room.agrees(place, message) {
+            // Its further places would all be wrong for the same reason.
+            self.knows_place = false;
+            violations.add(Violation::Reordered, 1, || {
+                format!(
+                    "member {index} got message {number} of publisher {publisher} at place \
+                     {place}, where another member got another one"
+                )
+            });
+        }
+        around.tally.delivered += 1;
+        around.tally.received_bytes += text.len() as u64;
+        around.tally.recent.record(around.now.saturating_sub(Duration::from_nanos(due_ns)), 1);
+    }
+
+    fn take_answer(&mut self, reached: Option<u64>, around: &mut Surroundings<'_>) {
+        let Some(publisher) = self.publisher else { return };
+        around.tally.accepted += 1;
+        around.room.accepted[publisher] += 1;
+        self.unanswered = self.unanswered.saturating_sub(1);
+        let others = around.room.members.saturating_sub(1);
+        let is_known = !around.room.has_changed && !around.room.has_silent;
+        if is_known && reached != Some(others) {
+            around.tally.violations.add(Violation::Miscounted, 1, || {
+                format!("publisher {publisher} was told {reached:?} members instead of {others}")
+            });
+        }
+    }
+
+    fn take_refusal(&mut self, token: &[u8], around: &mut Surroundings<'_>) -> Result<(), Ended> {
+        let token = shown(front(token, 48)).to_string();
+        // An error without a message that it could answer is the reason why the server closes.
+        self.unanswered = self
+            .unanswered
+            .checked_sub(1)
+            .ok_or_else(|| Ended(format!("the server sent ERROR {token}")))?;
+        *around.tally.refused.entry(token).or_default() += 1;
+        Ok(())
+    }
+
+    /// Returns the number of messages that are still to come; negative if too many came.
+    pub fn outstanding(&self, room: &Room) -> i64 {
+        let expected = room.accepted_from_others(self.publisher);
+        let got = self.received + self.missed;
+        i64::try_from(expected).unwrap_or(i64::MAX) - i64::try_from(got).unwrap_or(i64::MAX)
+    }
+}

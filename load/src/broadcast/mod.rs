@@ -1,0 +1,27 @@
+//! Broadcast: members join rooms, publishers speak at a rate, and every delivery is checked.
+//!
+//! ```text
+//!   publisher --SAY--> server --+--> member: its place in the order of the room
+//!        |                      +--> member: its gaps, which only MISSED explains
+//!        `-- when it was due    `--> member that never reads
+//! ```
+//!
+//! - [`wire`]: the commands and the news of each protocol.
+//! - [`payload`]: the text of a message, from which a member learns its publisher, its number and
+//!   when it was due.
+//! - [`room`]: the order in which the members of a room get its messages.
+//! - [`member`]: one connection, and what it has got so far.
+//! - [`tally`]: what all members have got, and what was wrong.
+//! - [`opening`]: members connect and join; [`run`]: they publish and read, in one thread.
+//! - [`report`]: the outcome as text and JSON; [`words`]: its text.
+
+mod member;
+mod opening;
+pub mod payload;
+pub mod report;
+mod room;
+pub mod run;
+pub mod settings;
+pub mod tally;
+pub mod wire;
+mod words;

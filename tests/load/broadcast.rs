@@ -1,0 +1,254 @@
+//! The mode `broadcast`: against a fake that breaks one promise of rooms at a time, and against
+//! tinytcp-server.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
+use crate::runs::{refuses, run};
+use crate::support::BANNER;
+use crate::support::behaviour::{hold, serve};
+use crate::support::program::Ended;
+use crate::support::server::Server;
+
+/// A member of the fake: the number of those before it, and its connection.
+type Members = Arc<Mutex<Vec<TcpStream>>>;
+
+/// What the fake does with the message number `n` for member `member`: the lines that it gets.
+type Delivery = fn(n: usize, member: usize, line: &str) -> Vec<String>;
+
+/// Serves text with one room. `delivery` decides what each member but the first, which publishes,
+/// gets of each message. The answer to a message is `said`, in which `{}` is the correct count.
+fn fake(delivery: Delivery, said: &'static str) -> String {
+    let members = Members::default();
+    let port = serve(move |stream| drop(session(stream, &members, delivery, said)));
+    format!("text://127.0.0.1:{port}")
+}
+
+fn session(
+    mut stream: TcpStream,
+    members: &Members,
+    delivery: Delivery,
+    said: &str,
+) -> std::io::Result<()> {
+    stream.write_all(BANNER)?;
+    let mut said_count = 0;
+    for line in BufReader::new(stream.try_clone()?).lines() {
+        let line = line?;
+        let mut all = members.lock().expect("no panic");
+        if line.starts_with("JOIN ") {
+            all.push(stream.try_clone()?);
+            stream.write_all(b"JOINED room\n")?;
+            continue;
+        }
+        let text = line.strip_prefix("SAY ").unwrap_or_default();
+        let publisher = stream.peer_addr()?;
+        let mut others = 0;
+        for member in all.iter_mut() {
+            if member.peer_addr()? == publisher {
+                continue;
+            }
+            let news = format!("FROM guest-1 {text}\n");
+            member.write_all(delivery(said_count, others, &news).concat().as_bytes())?;
+            others += 1;
+        }
+        said_count += 1;
+        let answer = said.replace("{}", &others.to_string()).replace("SELF", text);
+        stream.write_all(answer.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn whole(_: usize, _: usize, line: &str) -> Vec<String> {
+    vec![line.into()]
+}
+
+/// Makes a run of 20 messages to 4 members of which one publishes, and reads its report.
+fn broadcast(url: &str, more: &[&str]) -> (Ended, Value) {
+    let arguments = ["broadcast", url, "-c", "4", "-R", "100", "-d", "200ms", "-q", "--json", "-"];
+    let ended = run(&[&arguments[..], more].concat());
+    let report = serde_json::from_str(ended.text()).expect("a report");
+    (ended, report)
+}
+
+/// Checks that the run finds `count` violations of this kind and no others.
+#[track_caller]
+fn finds(url: &str, kind: &str, count: u64) {
+    let (ended, report) = broadcast(url, &["--timeout", "1s"]);
+    assert_eq!((ended.code, &report["verdict"]), (Some(4), &"violated".into()), "{report}");
+    for (name, number) in report["violations"].as_object().expect("an object") {
+        let expected = if name == kind { count } else { 0 };
+        if name != "examples" {
+            assert_eq!(*number, Value::from(expected), "{name}: {report}");
+        }
+    }
+    assert!(report["violations"]["examples"][0].is_string(), "{report}");
+}
+
+#[test]
+fn a_correct_server_is_valid_and_every_delivery_counted() {
+    let (ended, report) = broadcast(&fake(whole, "SAID {}\n"), &[]);
+    assert_eq!((ended.code, &report["verdict"]), (Some(0), &"valid".into()), "{report}");
+    assert_eq!(report["messages"]["accepted_count"], 20);
+    assert_eq!(report["deliveries"]["correct_count"], 60);
+    assert_eq!(report["latency"]["count"], 60);
+    assert_eq!(report["members"]["joined_count"], 4);
+}
+
+#[test]
+fn a_lost_message_is_found() {
+    // The last one, so that no later message is at another place.
+    let delivery: Delivery =
+        |n, member, line| if (n, member) == (19, 1) { vec![] } else { vec![line.into()] };
+    finds(&fake(delivery, "SAID {}\n"), "lost_count", 1);
+}
+
+#[test]
+fn a_gap_that_is_told_is_no_violation() {
+    let delivery: Delivery = |n, member, line| match (n, member) {
+        (7 | 8, 1) => vec![],
+        (9, 1) => vec!["MISSED 2\n".into(), line.into()],
+        _ => vec![line.into()],
+    };
+    let (ended, report) = broadcast(&fake(delivery, "SAID {}\n"), &[]);
+    assert_eq!((ended.code, &report["verdict"]), (Some(0), &"valid".into()), "{report}");
+    assert_eq!(report["deliveries"]["missed_count"], 2);
+    assert_eq!(report["deliveries"]["correct_count"], 58);
+}
+
+#[test]
+fn a_wrong_number_of_missed_messages_is_found() {
+    let delivery: Delivery = |n, member, line| match (n, member) {
+        (19, 1) => vec![line.into(), "MISSED 1\n".into()],
+        _ => vec![line.into()],
+    };
+    finds(&fake(delivery, "SAID {}\n"), "miscounted_count", 1);
+}
+
+#[test]
+fn a_message_that_comes_twice_is_found() {
+    let delivery: Delivery = |n, member, line| match (n, member) {
+        (5, 2) => vec![line.into(), line.into()],
+        _ => vec![line.into()],
+    };
+    finds(&fake(delivery, "SAID {}\n"), "duplicated_count", 1);
+}
+
+#[test]
+fn messages_in_another_order_are_found() {
+    // The second member never gets message 5, and no MISSED counts it: all further messages are at
+    // another place than for the others.
+    let delivery: Delivery =
+        |n, member, line| if (n, member) == (5, 1) { vec![] } else { vec![line.into()] };
+    let (ended, report) = broadcast(&fake(delivery, "SAID {}\n"), &["--timeout", "1s"]);
+    assert_eq!(ended.code, Some(4), "{report}");
+    assert_eq!(report["violations"]["lost_count"], 1, "{report}");
+    assert_eq!(report["violations"]["reordered_count"], 1, "{report}");
+}
+
+#[test]
+fn a_changed_message_is_found() {
+    let delivery: Delivery = |n, member, line| match (n, member) {
+        (5, 2) => vec![line.into(), line.replace(" 5 ", " 5 x")],
+        _ => vec![line.into()],
+    };
+    finds(&fake(delivery, "SAID {}\n"), "damaged_count", 1);
+}
+
+#[test]
+fn a_message_to_its_own_publisher_is_found() {
+    finds(&fake(whole, "FROM me SELF\nSAID {}\n"), "own_count", 20);
+}
+
+#[test]
+fn a_wrong_count_of_members_is_found() {
+    finds(&fake(whole, "SAID 4\n"), "miscounted_count", 20);
+}
+
+#[test]
+fn refused_messages_are_counted_by_their_reason() {
+    let url = fake(|_, _, _| vec![], "ERROR TOO_FAST\n");
+    let (ended, report) = broadcast(&url, &[]);
+    assert_eq!(ended.code, Some(1), "{report}");
+    assert_eq!(report["messages"]["refused"]["TOO_FAST"], 20, "{report}");
+    assert_eq!(report["violations"]["lost_count"], 0, "{report}");
+}
+
+#[test]
+fn members_that_the_server_disconnects_are_reported() {
+    let delivery: Delivery = |n, member, line| match (n, member) {
+        (5, 2) => vec!["ERROR WRITE_TIMEOUT\n".into()],
+        _ => vec![line.into()],
+    };
+    let (ended, report) = broadcast(&fake(delivery, "SAID {}\n"), &[]);
+    assert_eq!((ended.code, &report["verdict"]), (Some(4), &"members-lost".into()), "{report}");
+    assert_eq!(report["members"]["lost_count"], 1, "{report}");
+    let reason = report["members"]["first_loss"].as_str().expect("a reason");
+    assert!(reason.contains("ERROR WRITE_TIMEOUT"), "{reason}");
+}
+
+#[test]
+fn a_server_without_rooms_is_reported() {
+    let refusing = serve(|mut stream| {
+        let _ = stream.write_all(&[BANNER, b"ERROR UNKNOWN_COMMAND\n"].concat());
+        hold(stream);
+    });
+    let (ended, report) = broadcast(&format!("text://127.0.0.1:{refusing}"), &[]);
+    assert_eq!((ended.code, &report["verdict"]), (Some(1), &"not-joined".into()), "{report}");
+    let reason = report["members"]["first_loss"].as_str().expect("a reason");
+    assert!(reason.contains("UNKNOWN_COMMAND"), "{reason}");
+}
+
+#[test]
+fn gates_and_live_rows_work_as_in_other_modes() {
+    let url = fake(whole, "SAID {}\n");
+    let (ended, report) = broadcast(&url, &["--fail-if", "max<1us,errors>0"]);
+    assert_eq!(ended.code, Some(0), "{report}");
+    assert_eq!(report["gates"][1]["crossed"], false, "{report}");
+    let url = fake(whole, "SAID {}\n");
+    let ended = run(&[
+        "broadcast",
+        &url,
+        "-c",
+        "4",
+        "-R",
+        "100",
+        "-d",
+        "200ms",
+        "-q",
+        "--live",
+        "-",
+        "--fail-if",
+        "max>1ns",
+    ]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let rows = ended.text().lines().map(|row| serde_json::from_str::<Value>(row).expect("a row"));
+    assert_eq!(rows.map(|row| row["correct_count"].as_u64().expect("a count")).sum::<u64>(), 60);
+}
+
+#[test]
+fn our_server_keeps_its_promises_in_each_protocol() {
+    for protocol in ["text", "binary", "chat"] {
+        let server = Server::start(protocol);
+        let (ended, report) = broadcast(
+            &server.url(),
+            &["-c", "40", "--rooms", "2", "--publishers", "2", "--members-silent", "5%"],
+        );
+        assert_eq!((ended.code, &report["verdict"]), (Some(0), &"valid".into()), "{report}");
+        // Each of the 20 messages reaches the 17 other members of its room that read, or 19.
+        assert_eq!(report["messages"]["accepted_count"], 20, "{report}");
+        assert_eq!(report["deliveries"]["correct_count"], 20 * 18, "{report}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_refused_in_one_line() {
+    refuses(&["broadcast", "echo://127.0.0.1"], 2, "echo has no rooms");
+    refuses(&["broadcast", "-c", "2", "--rooms", "2"], 2, "a member that reads");
+    refuses(&["broadcast", "-P", "2"], 2, "--pipeline has no effect with broadcast");
+    refuses(&["--rooms", "2"], 2, "--rooms has no effect without broadcast");
+    refuses(&["broadcast", "-R", "1:2"], 2, "one rate");
+    refuses(&["broadcast", "--size", "8"], 2, "--size is at least");
+}
