@@ -55,10 +55,14 @@ pub const CLIENT: Page = Page {
 pub const LOAD: Page = Page {
     exit_codes: &[
         ("0", "The report is valid, or limited by the generator or the server."),
-        ("1", "No correct reply, or fewer connections opened than requested."),
+        ("1", "No correct reply or delivery, or fewer connections or members than requested."),
         ("2", "The command line was wrong."),
         ("3", "A condition of --fail-if was met."),
-        ("4", "The server stopped, sent wrong or no replies, or closed held connections."),
+        (
+            "4",
+            "The server stopped, sent wrong or no replies, closed held connections, or broke or \
+             refused broadcasts.",
+        ),
         ("130, 143", "A signal ended the run; the report is still printed."),
     ],
     signals: &[],

@@ -123,7 +123,7 @@ impl Member {
         &mut self,
         block: &mut [u8],
         around: &mut Surroundings<'_>,
-        join: &mut Vec<u8>,
+        join: &[u8],
     ) -> Result<(), Ended> {
         loop {
             let Some(stream) = &mut self.stream else { return Ok(()) };
@@ -151,7 +151,7 @@ impl Member {
         &mut self,
         input: &[u8],
         around: &mut Surroundings<'_>,
-        join: &mut Vec<u8>,
+        join: &[u8],
     ) -> Result<usize, Ended> {
         let mut used = 0;
         while let Some((arrival, len)) =

@@ -1,6 +1,6 @@
-//! The text of a message: `0 17 1250000 rrrr...`: the publisher, the number of the message, and when
-//! it was due, in nanoseconds since the start of the run. A letter that depends on the number fills
-//! it up to its size, so that a text which was cut or mixed with another one is recognised.
+//! The text of a message: `0 17 1250000 rrrr...`: the publisher, the number of the message, and
+//! when it was due, in nanoseconds since the start of the run. A letter that depends on the number
+//! fills it up to its size, so that a text which was cut or mixed with another one is recognised.
 
 use std::io::Write;
 

@@ -334,7 +334,7 @@ impl<'a> Run<'a> {
             room: &mut self.rooms[member.room],
             tally: &mut self.tally,
         };
-        let read = member.read(&mut self.block, &mut around, &mut join);
+        let read = member.read(&mut self.block, &mut around, &join);
         if self.tally.delivered > delivered {
             self.last_delivery = now;
         }

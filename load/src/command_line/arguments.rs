@@ -316,6 +316,12 @@ impl Arguments {
         }
     }
 
+    /// Returns true if the word `broadcast` stands before or after the server.
+    #[must_use]
+    pub fn is_broadcast(&self) -> bool {
+        self.words.iter().any(|word| word == broadcast_arguments::MODE)
+    }
+
     /// Returns a sentence about the first flag on the command line that has no effect; `None` if
     /// each flag has one.
     ///
@@ -330,8 +336,7 @@ impl Arguments {
         let useful = match self.words.first().map(String::as_str) {
             Some("merge") => Some(("merge", OF_MERGE)),
             Some("compare") => Some(("compare", OF_COMPARE)),
-            Some("broadcast") => Some(("broadcast", broadcast_arguments::FLAGS)),
-            _ => None,
+            _ => self.is_broadcast().then_some(("broadcast", broadcast_arguments::FLAGS)),
         };
         if let Some((action, useful)) = useful {
             let command = Self::command();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tinytcp_cli::target::{ProtocolName, Target};
 
 use super::arguments::Arguments;
-use super::broadcast_arguments::BroadcastArguments;
+use super::broadcast_arguments::{BroadcastArguments, MODE};
 use super::preflight::Machine;
 use super::{NAME, signals, typed};
 use crate::broadcast::payload;
@@ -62,8 +62,8 @@ impl BroadcastObserver for Display {
 ///
 /// # Errors
 /// Fails with one line if the run cannot be made, or a file cannot be written.
-pub fn measured(words: &[String], arguments: &Arguments) -> Result<u8, LoadError> {
-    let settings = match settings(words, arguments) {
+pub fn measured(arguments: &Arguments) -> Result<u8, LoadError> {
+    let settings = match settings(arguments) {
         Err(LoadError::Usage(error)) => tinytcp_cli::refuse::<Arguments>(error),
         settings => settings?,
     };
@@ -98,8 +98,10 @@ fn show(report: &BroadcastReport, arguments: &Arguments) {
     };
 }
 
-fn settings(words: &[String], arguments: &Arguments) -> Result<BroadcastSettings, LoadError> {
-    let target = Target::from_words(words, arguments.protocol).map_err(UsageError::new)?;
+fn settings(arguments: &Arguments) -> Result<BroadcastSettings, LoadError> {
+    let mut words = arguments.words.clone();
+    words.retain(|word| word != MODE);
+    let target = Target::from_words(&words, arguments.protocol).map_err(UsageError::new)?;
     let refuse = |text: &'static str| Err(LoadError::from(UsageError::from(text)));
     if target.protocol == ProtocolName::Echo {
         return refuse("echo has no rooms: ask a listener of text, binary or chat");

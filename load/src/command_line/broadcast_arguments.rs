@@ -5,6 +5,9 @@ use tinytcp_cli::units;
 
 use super::values::{self, Share};
 
+/// The word of the mode.
+pub const MODE: &str = "broadcast";
+
 /// The flags that have an effect on the mode.
 pub const FLAGS: &[&str] = &[
     "words",

@@ -74,7 +74,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.words.split_first() {
         Some((word, files)) if word == "merge" => merged(files, &arguments),
         Some((word, files)) if word == "compare" => compared(files, &arguments),
-        Some((word, words)) if word == "broadcast" => broadcast::measured(words, &arguments),
+        _ if arguments.is_broadcast() => broadcast::measured(&arguments),
         _ => measured(&arguments),
     };
     match result {

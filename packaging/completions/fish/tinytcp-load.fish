@@ -26,6 +26,10 @@ complete -c tinytcp-load -l expect -d 'With --raw: the exact reply to each reque
 complete -c tinytcp-load -l expect-end -d 'With --raw: accept any reply that ends with these bytes, such as \'\\r\\n\'; once, or once per -m' -r
 complete -c tinytcp-load -l script -d 'With --raw: a file with the steps of each connection: `send`, `expect`, `expect-end`, `sleep`, and `once send` for a login' -r -F
 complete -c tinytcp-load -l greeting -d 'With --raw: the exact bytes that the server sends first' -r
+complete -c tinytcp-load -l rooms -d 'With broadcast: number of rooms, over which the -c members are spread' -r
+complete -c tinytcp-load -l room -d 'With broadcast: name of the first room; further ones get a number [default: another one in each run]' -r
+complete -c tinytcp-load -l publishers -d 'With broadcast: number of members of each room that publish, at -R messages per second together' -r
+complete -c tinytcp-load -l members-silent -d 'With broadcast: members that join and never read: a share (1%) or a number' -r
 complete -c tinytcp-load -l fail-if -d 'Exit with 3 if this condition is met: \'p99>5ms\', \'errors>0.1%\' or \'rate<50k\', or with compare \'p99>+10%\'; repeatable, also with merge' -r
 complete -c tinytcp-load -l abort-if -d 'End the run with exit code 3 once this condition is met, checked every second on the run so far: \'errors>1%\' or \'p99>1s\'; repeatable' -r
 complete -c tinytcp-load -l json -d 'Write the complete report as JSON; - is stdout, and the printed report then goes to stderr' -r -F
