@@ -57,11 +57,11 @@ struct Arguments {
     /// The server: URL, HOST:PORT, HOST, or HOST PORT; then the mode
     ///
     /// The server is a URL whose scheme is the protocol (text://127.0.0.1:40000,
-    /// text+tls://example.org, text+unix:///run/tinytcp.sock), HOST, HOST:PORT, or HOST PORT. The default is
-    /// text://127.0.0.1:40000. A missing port is the default port of the protocol: text 40000,
-    /// binary 65432, echo 8888, chat 9999. The modes: shell (the default on a terminal) reads
-    /// commands from a person, demo shows the example session of the protocol, status shows the
-    /// state of the server, test checks every promise of the server, listen ROOM prints the
+    /// text+tls://example.org, text+unix:///run/tinytcp.sock), HOST, HOST:PORT, or HOST PORT. The
+    /// default is text://127.0.0.1:40000. A missing port is the default port of the protocol: text
+    /// 40000, binary 65432, echo 8888, chat 9999. The modes: shell (the default on a terminal)
+    /// reads commands from a person, demo shows the example session of the protocol, status shows
+    /// the state of the server, test checks every promise of the server, listen ROOM prints the
     /// messages of a room, say ROOM TEXT sends one; without TEXT, each line of stdin. Without a
     /// mode, -e or a stdin that is no terminal is a script: the client sends its commands and
     /// prints only the answers.
