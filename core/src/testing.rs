@@ -6,4 +6,5 @@
 
 pub use crate::os::system::{Event, Readiness, Socket, System};
 pub use crate::protocol::harness::{SessionHarness, Transcript, clock};
+pub use crate::rooms::model::{LoneMember, Request};
 pub use crate::server::{EventLoop, Inspection, OpenConnection};

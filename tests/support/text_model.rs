@@ -7,6 +7,8 @@
 // Each test program that includes this uses only its part.
 #![allow(dead_code)]
 
+use tinytcp_core::limits::Limits;
+use tinytcp_core::testing::LoneMember;
 use tinytcp_core::wire::http;
 
 /// What the server says on accept.
@@ -16,7 +18,8 @@ pub const BANNER: &[u8] = b"WELCOME, I'm TinyServer not pressure\n";
 pub const HELP: &[u8] = b"HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT | \
     JOIN <ROOM> | LEAVE | SAY <TEXT> | NICK <NAME> | WHO";
 
-const COMMANDS: [&[u8]; 5] = [b"TIME", b"ECHO", b"HELP", b"QUIT", b"STATUS"];
+const COMMANDS: [&[u8]; 10] =
+    [b"TIME", b"ECHO", b"HELP", b"QUIT", b"STATUS", b"JOIN", b"LEAVE", b"SAY", b"NICK", b"WHO"];
 
 /// The number of bytes of a line that decide whether it is a request of HTTP.
 const DECIDING_LEN: usize = 32;
@@ -72,6 +75,8 @@ impl Answer {
 /// before that end.
 pub fn conversation(input: &[u8], line_max: usize, given: Given<'_>) -> (Vec<u8>, Option<End>) {
     let mut answers = Vec::new();
+    // On a server of its own the connection is the first one.
+    let mut member = LoneMember::new(1, &Limits::default());
     for line in input.split_inclusive(|byte| *byte == b'\n') {
         let is_whole = line.ends_with(b"\n");
         let line = line.strip_suffix(b"\n").unwrap_or(line);
@@ -79,7 +84,7 @@ pub fn conversation(input: &[u8], line_max: usize, given: Given<'_>) -> (Vec<u8>
         if !is_whole && (line.len() <= line_max || may_become_http(line)) {
             break;
         }
-        let answer = answer(line, line_max, given);
+        let answer = answer(line, line_max, given, &mut member);
         answers.extend(answer.bytes());
         if answer.end.is_some() {
             return (answers, answer.end);
@@ -89,7 +94,7 @@ pub fn conversation(input: &[u8], line_max: usize, given: Given<'_>) -> (Vec<u8>
 }
 
 /// The answer to a whole line, which is here without its newline and the carriage return before it.
-pub fn answer(line: &[u8], line_max: usize, given: Given<'_>) -> Answer {
+pub fn answer(line: &[u8], line_max: usize, given: Given<'_>, member: &mut LoneMember) -> Answer {
     if line.len() > line_max {
         return answer_to_too_long(line);
     }
@@ -103,6 +108,7 @@ pub fn answer(line: &[u8], line_max: usize, given: Given<'_>) -> Answer {
         b"HELP" => Answer::of_command(HELP),
         b"STATUS" => Answer::of_command(given.status),
         b"QUIT" => Answer { end: Some(End::Quit), ..Answer::of_command("BYE") },
+        word if let Some(answer) = member.answer_line(word, argument) => Answer::of_command(answer),
         _ if ends_with_version(line) || is_method(&word, argument) => Answer::not_http(),
         _ => Answer::error("UNKNOWN_COMMAND"),
     }

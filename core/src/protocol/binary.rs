@@ -159,6 +159,10 @@ struct BinarySession {
     seat: Seat,
 }
 
+// The allocator rounds up to 24 bytes: a million idle connections may have such a session.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<BinarySession>() <= 24);
+
 /// The treatment of a frame, which follows from its header.
 enum Action<'a> {
     Run(&'a Command<u8>),

@@ -211,7 +211,9 @@ mod tests {
     use super::*;
     use crate::close_reason::CloseReason;
     use crate::limits::Limits;
+    use crate::rooms::model::LoneMember;
     use proptest::prelude::*;
+    use std::cell::Cell;
 
     fn answers(input: impl AsRef<[u8]>, answers: impl AsRef<[u8]>) {
         assert_answers(&protocol(), &small_limits(), input.as_ref(), answers.as_ref());
@@ -317,11 +319,72 @@ mod tests {
         );
     }
 
-    fn oracle(message: &[u8]) -> Option<Vec<u8>> {
+    #[test]
+    fn a_member_is_told_messages_with_the_line_end_of_its_last_message() {
+        let mut harness = SessionHarness::new(&protocol(), &small_limits());
+        harness.feed(b"/join tea\r\n").deliver("tea", "ann", "hi");
+        assert_eq!(harness.answers(), b"Joined tea as guest-1.\r\nann: hi\r\n");
+        harness.feed(b"ok\n").deliver("tea", "ann", "hi");
+        assert_eq!(harness.answers(), b"ACK: Received 'ok'\nann: hi\n");
+    }
+
+    #[test]
+    fn a_member_that_sends_no_line_end_gets_lines() {
+        let mut harness = SessionHarness::new(&protocol(), &small_limits());
+        harness.feed(b"hello").fall_quiet().feed(b"/join tea").fall_quiet();
+        harness.deliver("tea", "ann", "hi").feed(b"/leave").fall_quiet().feed(b"x").fall_quiet();
+        let answers = String::from_utf8(harness.answers()).expect("ASCII");
+        let expected = [GREETING, "Joined tea as guest-1.\nann: hi\nLeft tea.ACK: Received 'x'"];
+        assert_eq!(answers, expected.concat());
+    }
+
+    #[test]
+    fn a_request_of_http_ends_the_conversation_before_any_command() {
+        for request in [
+            "GET / HTTP/1.1\r\n/join tea\r\n",
+            "POST /x HTTP/1.1\r\n\r\n/join tea\n/say x\n",
+            "BREW /pot HTTP/1.1\r\n/join tea\r\n",
+            "POST http://a/ HTTP/1.1\r\n/join tea\r\n",
+        ] {
+            last_answers(request.as_bytes(), b"ERROR NOT_HTTP\r\n", CloseReason::WrongProtocol);
+        }
+        for (first, rest) in [("GET /x HT", "TP/1.1\n"), ("PO", "ST / HTTP/1.1\n")] {
+            let mut harness = SessionHarness::new(&protocol(), &small_limits());
+            harness.feed(first.as_bytes()).fall_quiet();
+            harness.feed(rest.as_bytes()).feed(b"/join tea\n");
+            assert_eq!(harness.closed(), Some(CloseReason::WrongProtocol), "{first}");
+            let answers = String::from_utf8(harness.answers()).expect("ASCII");
+            assert!(!answers.contains("Joined"), "{answers}");
+        }
+    }
+
+    #[test]
+    fn a_request_of_http_beyond_the_limit_or_without_memory_ends_the_conversation() {
+        for line_bytes_max in [1, 3, 5, 40] {
+            let limits = Limits { line_bytes_max, ..small_limits() };
+            let request = format!("POST /{} HTTP/1.1\r\n/join tea\n", "x".repeat(100));
+            let mut harness = SessionHarness::new(&protocol(), &limits);
+            request.bytes().for_each(|byte| {
+                harness.feed(&[byte]);
+            });
+            assert_eq!(harness.closed(), Some(CloseReason::WrongProtocol), "{line_bytes_max}");
+            assert_eq!(harness.answers(), b"ERROR NOT_HTTP\r\n");
+        }
+        let mut harness = SessionHarness::new(&protocol(), &small_limits());
+        harness.feed(b"POST /xxx").refuse().feed(b"xx\n/join tea\n");
+        assert_eq!(harness.answers(), b"ERROR NOT_HTTP\n");
+    }
+
+    fn last_answers(input: &[u8], answers: &[u8], reason: CloseReason) {
+        assert_last_answers(&protocol(), &small_limits(), input, answers, reason);
+    }
+
+    fn oracle(message: &[u8], member: &mut LoneMember) -> Option<Vec<u8>> {
         let text: String =
             message.iter().map(|byte| char::from(byte.to_ascii_lowercase())).collect();
         match text {
             text if text == "exit" => None,
+            _ if let Some(answer) = member.answer_message(message) => Some(answer.into_bytes()),
             text if text.contains("time") => Some(time_of_day().into_bytes()),
             text if text.contains("hello") => {
                 Some(b"Hello from the server! Connection established.".to_vec())
@@ -337,11 +400,19 @@ mod tests {
         #[test]
         fn any_split_of_any_conversation_agrees_with_the_oracle(
             bursts in talk_bursts(
-                &["hello", "HeLLo", "time", "stat", "us", "exit", "\nEXIT\n", "\u{20ac}"]
+                &["hello", "HeLLo", "time", "stat", "us", "exit", "\nEXIT\n", "\u{20ac}", "/join tea",
+                    "/Leave", "/say ", "/nick ann", "/who"]
             ),
             cuts in proptest::collection::vec(any::<usize>(), 0..4),
         ) {
-            let expected = talk_oracle(&small_limits(), &bursts, oracle);
+            let mut member = LoneMember::new(1, &small_limits());
+            let is_member = Cell::new(false);
+            let answer = |message: &[u8]| {
+                let answer = oracle(message, &mut member);
+                is_member.set(member.is_in_a_room());
+                answer
+            };
+            let expected = talk_oracle(&small_limits(), &bursts, answer, &is_member);
             for transcript in transcripts(&protocol(), &small_limits(), &bursts, &cuts) {
                 prop_assert_eq!(&transcript, &expected);
             }

@@ -67,9 +67,8 @@ mod tests {
             bursts in talk_bursts(&["hello", "exit", "\u{20ac}"]),
             cuts in proptest::collection::vec(any::<usize>(), 0..4),
         ) {
-            let expected = talk_oracle(&small_limits(), &bursts, |message| {
-                Some([b"Server received: ", message].concat())
-            });
+            let answer = |message: &[u8]| Some([b"Server received: ", message].concat());
+            let expected = talk_oracle(&small_limits(), &bursts, answer, &false.into());
             for transcript in transcripts(&protocol(), &small_limits(), &bursts, &cuts) {
                 prop_assert_eq!(&transcript, &expected);
             }

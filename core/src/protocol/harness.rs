@@ -72,6 +72,8 @@ pub struct SessionHarness {
     pub is_output_nearly_full: bool,
     /// The step that the last call has returned.
     pub step: Step,
+    /// True if messages of a room wait until the output is low.
+    pub has_news: bool,
     /// True if a message has ended in the last call.
     pub has_ended_a_message: bool,
     /// The messages received, including refused ones.
@@ -111,6 +113,7 @@ impl SessionHarness {
             sent_bytes: 0,
             is_output_nearly_full: false,
             step: Step::Done,
+            has_news: false,
             has_ended_a_message: false,
             messages: 0,
             answers: Vec::new(),
@@ -189,6 +192,19 @@ impl SessionHarness {
             self.complete_len = self.input.len() + missing;
         }
         self.step = step;
+    }
+
+    /// Delivers a message of another server to a room, and runs the session as the loop then does.
+    /// The answers contain what the session appends if it is in that room.
+    pub fn deliver(&mut self, room: &str, name: &str, text: &str) -> &mut Self {
+        self.say_elsewhere(room, name, text);
+        self.feed(b"")
+    }
+
+    /// Delivers a message of another server to a room. The session is not called.
+    pub fn say_elsewhere(&mut self, room: &str, name: &str, text: &str) {
+        // A message that is refused or has no reader is delivered to no member.
+        let _ = self.rooms.deliver(room, name.as_bytes(), text.as_bytes());
     }
 
     /// Simulates a quiet period of the peer, or the end of its input.
@@ -288,6 +304,7 @@ impl SessionHarness {
             &mut self.rooms,
         );
         let result = call(self.session.as_mut(), &self.input, &mut context);
+        self.has_news = context.has_news();
         self.has_ended_a_message = context.has_ended_a_message();
         self.messages += context.messages();
         assert!(

@@ -132,7 +132,6 @@ impl Protocol for Text {
         Box::new(TextSession {
             shared: Arc::clone(&self.shared),
             lines: LineDecoder::new(accepted.limits().line_bytes_max),
-            is_http: false,
             seat: Seat::nowhere(),
         })
     }
@@ -190,10 +189,12 @@ fn quit(call: &mut Call<'_, '_>) -> Outcome {
 struct TextSession {
     shared: Arc<Shared>,
     lines: LineDecoder,
-    /// True if an HTTP request was refused: no line after it is run.
-    is_http: bool,
     seat: Seat,
 }
+
+// The allocator rounds up to 24 bytes: a million idle connections may have such a session.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<TextSession>() <= 24);
 
 impl Session for TextSession {
     fn greet(&mut self, output: &mut Output<'_>) {
@@ -201,7 +202,8 @@ impl Session for TextSession {
     }
 
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
-        if self.is_http {
+        // An HTTP request was refused: no line after it is run.
+        if self.lines.has_ended() {
             return (input.len(), Step::Close(CloseReason::WrongProtocol));
         }
         context.sit(self.seat, append_news);
@@ -216,11 +218,14 @@ impl Session for TextSession {
 
     fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
         // A line that is dropped has had its answer. At most its carriage return waits here.
-        if !self.lines.is_dropping() {
+        if !self.lines.is_dropping() && !self.lines.has_ended() {
             let Some(is_http) = self.is_http_front(input) else { return 0 };
             let token = if is_http { NOT_HTTP } else { SERVER_BUSY };
-            self.is_http = is_http;
-            self.lines.drop_line();
+            if is_http {
+                self.lines.end();
+            } else {
+                self.lines.drop_line();
+            }
             refuse_front(token, context);
         }
         input.len()
@@ -371,7 +376,7 @@ mod tests {
         self, SessionHarness, Transcript, assert_answers, assert_last_answers, small_limits,
     };
     use super::*;
-    use crate::limits::{HIGH_WATER_BYTES, Limits};
+    use crate::limits::{HIGH_WATER_BYTES, LOW_WATER_BYTES, Limits};
     use crate::metrics::line;
 
     const HELP_LINE: &str = "HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT | \
@@ -688,6 +693,51 @@ mod tests {
                 "{farewell:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_member_is_told_a_message_in_a_line_between_its_answers() {
+        let mut harness = SessionHarness::new(&Text::new(), &small_limits());
+        harness.feed(b"JOIN tea\nECHO ha").deliver("tea", "ann", "hi").feed(b"lf\n");
+        assert_eq!(harness.answers(), b"JOINED tea\nFROM ann hi\nECHO half\n");
+        harness.feed(b"leave\n").deliver("tea", "ann", "hi");
+        assert_eq!(harness.answers(), b"LEFT tea\n");
+    }
+
+    #[test]
+    fn a_connection_that_has_not_joined_is_told_nothing() {
+        let mut harness = SessionHarness::new(&Text::new(), &small_limits());
+        harness.feed(b"NICK ann\n").deliver("tea", "bob", "hi");
+        assert_eq!(harness.answers(), b"NICK ann\n");
+    }
+
+    #[test]
+    fn a_member_that_was_too_slow_is_told_how_many_messages_it_has_missed() {
+        let limits = Limits { room_memory_bytes_max: 1000, ..small_limits() };
+        let mut harness = SessionHarness::new(&Text::new(), &limits);
+        harness.feed(b"JOIN tea\n").answers();
+        harness.advance(LOW_WATER_BYTES);
+        (0..100).for_each(|number| harness.say_elsewhere("tea", "ann", &format!("{number}")));
+        let told = String::from_utf8(harness.feed(b"").answers()).expect("ASCII");
+        let (missed, told) = told.split_once('\n').expect("two lines");
+        let missed: usize = missed.strip_prefix("MISSED ").expect("a gap").parse().expect("digits");
+        let expected: String = (missed..100).map(|number| format!("FROM ann {number}\n")).collect();
+        assert!(missed > 0 && missed < 100);
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn messages_wait_while_the_output_is_above_the_low_water_mark() {
+        let mut harness = SessionHarness::new(&Text::new(), &small_limits());
+        harness.feed(b"JOIN tea\n").answers();
+        harness.say_elsewhere("tea", "ann", "hi");
+        harness.input.extend_from_slice(b"ECHO x\n");
+        harness.advance(LOW_WATER_BYTES - 1);
+        assert_eq!(harness.answers(), b"ECHO x\n", "its own requests go first");
+        assert!(harness.has_news);
+        harness.advance(0);
+        assert_eq!(harness.answers(), b"FROM ann hi\n");
+        assert!(!harness.has_news);
     }
 
     #[test]

@@ -37,6 +37,8 @@
     )
 )]
 
+#[cfg(any(test, feature = "testing"))]
+pub mod model;
 mod relay;
 pub mod ring;
 mod room;

@@ -69,23 +69,26 @@ pub enum Item<'a> {
 /// The caller passes all bytes that are not consumed yet, followed by the bytes that have arrived
 /// since. The search goes on where the last one stopped, so that a 64 KiB line that arrives byte by
 /// byte is searched once and not 65,536 times.
-// Twelve bytes, because each idle connection has one.
+// Eight bytes, because each idle connection has one.
 #[derive(Clone, Copy, Debug)]
 pub struct LineDecoder {
     /// The longest accepted line, without its ending.
     line_max: u32,
-    /// How many bytes at the front of the input contain no `\n`.
+    /// How many bytes at the front of the input contain no `\n`; or [`DROPPING`] or [`ENDED`].
     scanned: u32,
-    /// True if the input begins within a line whose bytes are dropped.
-    dropping: bool,
 }
+
+/// The input begins within a line whose bytes are dropped.
+const DROPPING: u32 = u32::MAX;
+/// All further bytes are dropped.
+const ENDED: u32 = u32::MAX - 1;
 
 impl LineDecoder {
     /// Creates a decoder at the start of a line, for lines of at most `line_max` bytes without
     /// their ending. The caller must keep the input below 4 GiB.
     #[must_use]
     pub const fn new(line_max: u32) -> Self {
-        Self { line_max, scanned: 0, dropping: false }
+        Self { line_max, scanned: 0 }
     }
 
     /// Replaces the limit. A line in progress is judged by it too, unless it is dropped already.
@@ -100,7 +103,11 @@ impl LineDecoder {
     // Without the attribute the compiler does not inline it, and passes its result through memory.
     #[inline(always)]
     pub fn next<'a>(&mut self, input: &'a [u8]) -> (&'a [u8], Option<Item<'a>>) {
-        let scanned = self.scanned as usize;
+        let scanned = match self.scanned {
+            ENDED => return (&[], None),
+            DROPPING => 0,
+            scanned => scanned as usize,
+        };
         match memchr(b'\n', input.get(scanned..).unwrap_or_default()) {
             Some(offset) => self.complete(scanned + offset, input),
             None => {
@@ -121,19 +128,28 @@ impl LineDecoder {
     /// True while the bytes of the present line are dropped.
     #[must_use]
     pub const fn is_dropping(&self) -> bool {
-        self.dropping
+        self.scanned == DROPPING
     }
 
     /// Drops the rest of the first line; the caller consumes the bytes that it has.
     pub const fn drop_line(&mut self) {
-        self.restart();
-        self.dropping = true;
+        self.scanned = DROPPING;
+    }
+
+    /// Drops all bytes from here on: no line follows.
+    pub const fn end(&mut self) {
+        self.scanned = ENDED;
+    }
+
+    /// True if no line follows.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        self.scanned == ENDED
     }
 
     /// Begins a new line at the next byte; the caller has consumed all bytes before it.
     pub const fn restart(&mut self) {
         self.scanned = 0;
-        self.dropping = false;
     }
 
     /// Returns the rest of the input and the item that ends at the offset `newline`.
@@ -145,13 +161,13 @@ impl LineDecoder {
             [line @ .., b'\r'] => (line, Ending::CrLf),
             line => (line, Ending::Lf),
         };
+        let was_dropping = self.is_dropping();
         self.scanned = 0;
-        if self.dropping {
-            self.dropping = false;
+        if was_dropping {
             (rest, Some(Item::Dropped(ending)))
         } else if line.len() > self.line_max as usize {
             // The ending stays in the input, so that `Dropped` follows as for a line in pieces.
-            self.dropping = true;
+            self.scanned = DROPPING;
             (input.get(line.len()..).unwrap_or_default(), Some(Item::TooLong))
         } else {
             (rest, Some(Item::Line(line, ending)))
@@ -163,14 +179,13 @@ impl LineDecoder {
     fn incomplete(&mut self, input: &[u8]) -> (usize, bool) {
         // A `\r` at the end may be half of the ending: it is neither counted nor dropped yet.
         let content_len = input.strip_suffix(b"\r").unwrap_or(input).len();
-        if self.dropping {
-            self.scanned = 0;
+        if self.is_dropping() {
             (content_len, false)
         } else if content_len > self.line_max as usize {
             self.drop_line();
             (content_len, true)
         } else {
-            self.scanned = u32::try_from(input.len()).unwrap_or(u32::MAX);
+            self.scanned = u32::try_from(input.len()).map_or(ENDED - 1, |len| len.min(ENDED - 1));
             (0, false)
         }
     }
@@ -262,6 +277,14 @@ mod tests {
             assert_eq!(lines.next(&input), (&*input, None));
             assert_eq!(lines.scanned as usize, len);
         }
+    }
+
+    #[test]
+    fn no_line_follows_the_end() {
+        let mut lines = LineDecoder::new(10);
+        lines.end();
+        assert!(lines.has_ended());
+        assert_eq!(lines.next(b"a\nb"), (&b""[..], None));
     }
 
     proptest! {

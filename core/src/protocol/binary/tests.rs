@@ -5,6 +5,7 @@ use super::super::conversations::{
 };
 use super::*;
 use crate::limits::{HIGH_WATER_BYTES, Limits};
+use crate::rooms::model::{LoneMember, Request};
 use proptest::prelude::*;
 
 fn frame(code: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
@@ -281,6 +282,7 @@ fn an_added_command_with_the_code_of_quit_panics() {
 /// The expected conversation, computed in a simple way.
 fn oracle(limits: &Limits, input: &[u8]) -> Transcript {
     let (mut answers, mut input) = (Vec::new(), input.to_vec());
+    let mut member = LoneMember::new(1, limits);
     while input.len() >= HEADER_LEN {
         let (code, payload_len) =
             (input[0], u32::from_be_bytes([input[1], input[2], input[3], input[4]]) as usize);
@@ -290,6 +292,7 @@ fn oracle(limits: &Limits, input: &[u8]) -> Transcript {
         let refusal = match code {
             _ if payload_len > limits.frame_bytes_max as usize => Some("FRAME_TOO_LARGE"),
             ECHO | REVERSE | STATUS => None,
+            _ if Request::of_code(code).is_some() => None,
             _ => Some("UNKNOWN_COMMAND"),
         };
         if refusal.is_none() && input.len() < HEADER_LEN + payload_len {
@@ -301,6 +304,13 @@ fn oracle(limits: &Limits, input: &[u8]) -> Transcript {
             (Some(token), ..) => frame(ERROR, token),
             (_, ECHO, _) => frame(ECHO, payload),
             (_, STATUS, _) => status_answer(),
+            (_, code, _) if Request::of_code(code).is_some() => {
+                let request = Request::of_code(code).expect("a command about rooms");
+                match member.answer(request, &payload) {
+                    Ok(answer) => frame(code, answer),
+                    Err(token) => frame(ERROR, token),
+                }
+            }
             (_, _, Ok(text)) => frame(ECHO, text.chars().rev().collect::<String>()),
             (_, _, Err(_)) => frame(ERROR, "INVALID_UTF8"),
         });
@@ -319,7 +329,7 @@ fn part() -> impl Strategy<Value = Vec<u8>> {
         "\\PC{0,8}".prop_map(String::into_bytes),
         (38usize..=42).prop_map(|len| vec![b'x'; len]),
     ];
-    let known = proptest::sample::select(&[ECHO, REVERSE, STATUS][..]);
+    let known = proptest::sample::select(&[ECHO, REVERSE, STATUS, JOIN, LEAVE, SAY, NICK, WHO][..]);
     prop_oneof![
         8 => (known, payload.clone()).prop_map(|(code, payload)| frame(code, payload)),
         2 => (any::<u8>(), payload).prop_map(|(code, payload)| frame(code, payload)),
@@ -355,4 +365,21 @@ fn status_has_a_code_of_its_own_and_ignores_its_payload() {
 fn status_can_be_removed() {
     let mut harness = SessionHarness::new(&Binary::new().without_command(STATUS), &small_limits());
     assert_eq!(harness.feed(&frame(STATUS, "")).answers(), frame(ERROR, "UNKNOWN_COMMAND"));
+}
+
+#[test]
+fn a_member_is_told_a_message_in_a_frame_between_its_answers() {
+    let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
+    assert_eq!(harness.feed(&frame(JOIN, "tea")).answers(), frame(JOIN, "tea"));
+    harness.deliver("tea", "ann", "hi").feed(&frame(ECHO, "x"));
+    assert_eq!(harness.answers(), [frame(MESSAGE, "ann hi"), frame(ECHO, "x")].concat());
+    harness.feed(&frame(LEAVE, "ignored")).deliver("tea", "ann", "hi");
+    assert_eq!(harness.answers(), frame(LEAVE, "tea"));
+}
+
+#[test]
+fn a_text_with_a_line_end_is_refused() {
+    let mut harness = SessionHarness::new(&Binary::new(), &small_limits());
+    harness.feed(&[frame(JOIN, "tea"), frame(SAY, "a\nFROM ann b")].concat());
+    assert_eq!(harness.answers(), [frame(JOIN, "tea"), frame(ERROR, "BAD_TEXT")].concat());
 }

@@ -1,0 +1,166 @@
+//! A model for tests: what the commands about rooms answer to a connection that is alone.
+
+use crate::limits::Limits;
+
+/// A command about rooms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Join a room.
+    Join,
+    /// Leave the room.
+    Leave,
+    /// Say a text.
+    Say,
+    /// Take a name, or ask for the own one.
+    Nick,
+    /// List the members.
+    Who,
+}
+
+impl Request {
+    /// The commands, with their words in `text` and `chat` and their codes in `binary`.
+    pub const ALL: [(Self, &'static str, u8); 5] = [
+        (Self::Join, "JOIN", 16),
+        (Self::Leave, "LEAVE", 17),
+        (Self::Say, "SAY", 18),
+        (Self::Nick, "NICK", 20),
+        (Self::Who, "WHO", 21),
+    ];
+
+    /// Returns the command with this word of `text`, in any case of letters.
+    #[must_use]
+    pub fn of_word(word: &[u8]) -> Option<Self> {
+        let found = |(_, known, _): &&(Self, &str, u8)| known.as_bytes().eq_ignore_ascii_case(word);
+        Self::ALL.iter().find(found).map(|(request, ..)| *request)
+    }
+
+    /// Returns the command with this code of `binary`.
+    #[must_use]
+    pub fn of_code(code: u8) -> Option<Self> {
+        Self::ALL.iter().find(|(.., known)| *known == code).map(|(request, ..)| *request)
+    }
+}
+
+/// A connection that is alone in its room, on a clock that stands still.
+#[derive(Clone, Debug)]
+pub struct LoneMember {
+    name: String,
+    room: Option<String>,
+    said: u32,
+    limits: Limits,
+}
+
+impl LoneMember {
+    /// Creates the member of connection `number`, in no room.
+    #[must_use]
+    pub fn new(number: u64, limits: &Limits) -> Self {
+        Self { name: format!("guest-{number}"), room: None, said: 0, limits: *limits }
+    }
+
+    /// Returns its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the answer to a command as `binary` sends it.
+    ///
+    /// # Errors
+    /// The token of the error.
+    pub fn answer(&mut self, request: Request, argument: &[u8]) -> Result<String, &'static str> {
+        let is_in_a_room = self.room.is_some();
+        let text = std::str::from_utf8(argument).ok();
+        match request {
+            Request::Join | Request::Say if argument.is_empty() => Err("BAD_ARGUMENTS"),
+            Request::Join => {
+                self.room = Some(name(text)?);
+                Ok(self.room.clone().unwrap_or_default())
+            }
+            Request::Nick if argument.is_empty() => Ok(self.name.clone()),
+            Request::Nick => {
+                let name = name(text)?;
+                let digits = name.strip_prefix("guest-").unwrap_or("x");
+                if digits.chars().all(|c| c.is_ascii_digit()) {
+                    return Err("BAD_NAME");
+                }
+                self.name.clone_from(&name);
+                Ok(name)
+            }
+            Request::Leave => self.room.take().ok_or("NO_ROOM"),
+            _ if !is_in_a_room => Err("NO_ROOM"),
+            Request::Who => Ok(format!("1 {}", self.name)),
+            Request::Say if argument.len() > self.limits.say_bytes_max as usize => {
+                Err("TEXT_TOO_LONG")
+            }
+            Request::Say => {
+                let is_bad = |c| char::is_control(c) || c == '\u{2028}' || c == '\u{2029}';
+                if text.ok_or("BAD_TEXT")?.contains(is_bad) {
+                    return Err("BAD_TEXT");
+                }
+                if self.limits.say_rate_max.is_some_and(|rate| self.said >= rate) {
+                    return Err("TOO_FAST");
+                }
+                self.said += 1;
+                Ok("0".into())
+            }
+        }
+    }
+
+    /// Returns the answer to the line `word argument` of `text`, without its newline; `None` if the
+    /// word is not a command about rooms.
+    pub fn answer_line(&mut self, word: &[u8], argument: &[u8]) -> Option<String> {
+        let request = Request::of_word(word)?;
+        let word = match request {
+            Request::Join => "JOINED",
+            Request::Leave => "LEFT",
+            Request::Say => "SAID",
+            Request::Nick => "NICK",
+            Request::Who => "MEMBERS",
+        };
+        Some(match self.answer(request, argument) {
+            Ok(answer) => format!("{word} {answer}"),
+            Err(token) => format!("ERROR {token}"),
+        })
+    }
+
+    /// Returns the answer to a message of `chat`; `None` if it is not a command about rooms.
+    pub fn answer_message(&mut self, message: &[u8]) -> Option<String> {
+        let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+        let word = message.split(is_blank).next().unwrap_or_default();
+        let request = Request::of_word(word.strip_prefix(b"/")?)?;
+        let (_, mut argument) = message.split_at(word.len());
+        while let [first, rest @ ..] = argument
+            && is_blank(first)
+        {
+            argument = rest;
+        }
+        while let [rest @ .., last] = argument
+            && is_blank(last)
+        {
+            argument = rest;
+        }
+        Some(match (request, self.answer(request, argument)) {
+            (_, Err(token)) => format!("ERROR {token}"),
+            (Request::Join, Ok(room)) => format!("Joined {room} as {}.", self.name),
+            (Request::Leave, Ok(room)) => format!("Left {room}."),
+            (Request::Say, Ok(count)) => format!("Said to {count} members."),
+            (Request::Nick, Ok(name)) => format!("You are {name}."),
+            (Request::Who, Ok(_)) => format!("1 member: {}", self.name),
+        })
+    }
+
+    /// True if it is in a room: its answers then have an ending in any case.
+    #[must_use]
+    pub const fn is_in_a_room(&self) -> bool {
+        self.room.is_some()
+    }
+}
+
+fn name(text: Option<&str>) -> Result<String, &'static str> {
+    let is_good = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    let text = text.ok_or("BAD_NAME")?;
+    if text.is_empty() || text.len() > 32 || !text.chars().all(is_good) {
+        return Err("BAD_NAME");
+    }
+    Ok(text.to_owned())
+}
