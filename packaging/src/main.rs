@@ -9,6 +9,9 @@ mod arguments;
 #[allow(dead_code, missing_docs, unused, reason = "the server uses what is not used here")]
 mod listen_address;
 mod manual;
+#[path = "../../src/bin/tinytcp-server/room_arguments.rs"]
+#[allow(dead_code, reason = "only its flags are needed here")]
+mod room_arguments;
 #[allow(dead_code, reason = "the server uses what is not used here")]
 mod tls;
 

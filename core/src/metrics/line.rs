@@ -10,7 +10,7 @@ use crate::status::Status;
 pub const WORD: &str = "STATUS";
 
 /// An upper bound of the line in bytes. A full output and one line fit into one block.
-pub const LEN_MAX: usize = 3 << 10;
+pub const LEN_MAX: usize = 4 << 10;
 
 /// Writes `STATUS` and `key=value` for each value, separated by spaces, without an ending. No key
 /// or value has a space. Keys are the names of [`METRICS`]; a reason follows its name after a dot,

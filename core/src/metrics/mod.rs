@@ -115,7 +115,7 @@ const fn histogram(
 
 /// All metrics, in the order in which they are shown. The first two have the standard names of
 /// Prometheus, which are the same for all programs.
-pub static METRICS: [Metric; 36] = [
+pub static METRICS: [Metric; 42] = [
     server("process_start_time_seconds", "Start of the process in seconds since 1970.", |status| {
         status.started.into()
     }),
@@ -187,6 +187,20 @@ pub static METRICS: [Metric; 36] = [
     },
     server("tls_reload_failures_total", "Failed reloads of certificates.", |status| {
         Value::Count(status.tls_reload_failures)
+    }),
+    server("rooms", "Rooms.", |status| status.rooms.rooms.into()),
+    server("room_members", "Members of all rooms.", |status| status.rooms.members.into()),
+    server("room_messages_total", "Messages that clients have said to rooms.", |status| {
+        Value::Count(status.rooms.said)
+    }),
+    server("room_deliveries_total", "Messages of rooms appended for a member.", |status| {
+        Value::Count(status.rooms.delivered)
+    }),
+    server("room_missed_total", "Messages of rooms that a member was too slow for.", |status| {
+        Value::Count(status.rooms.missed)
+    }),
+    server("room_refusals_total", "Messages to rooms refused over the rate.", |status| {
+        Value::Count(status.rooms.too_fast)
     }),
     server("accepts_lost_total", "Connections that were lost in the accept queue.", |status| {
         Value::Count(status.accepts_lost)

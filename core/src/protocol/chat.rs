@@ -400,8 +400,8 @@ mod tests {
         #[test]
         fn any_split_of_any_conversation_agrees_with_the_oracle(
             bursts in talk_bursts(
-                &["hello", "HeLLo", "time", "stat", "us", "exit", "\nEXIT\n", "\u{20ac}", "/join tea",
-                    "/Leave", "/say ", "/nick ann", "/who"]
+                &["hello", "HeLLo", "time", "stat", "us", "exit", "\nEXIT\n", "\u{20ac}",
+                    "/join tea", "/Leave", "/say ", "/nick ann", "/who"]
             ),
             cuts in proptest::collection::vec(any::<usize>(), 0..4),
         ) {

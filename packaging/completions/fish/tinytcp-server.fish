@@ -9,6 +9,11 @@ complete -c tinytcp-server -l message-rate-per-ip -d 'Messages per second from o
 complete -c tinytcp-server -l max-line -d 'Longest line of text, longest message of echo and chat' -r
 complete -c tinytcp-server -l max-frame -d 'Longest payload of a binary frame' -r
 complete -c tinytcp-server -l memory-limit -d 'Maximum memory for the buffers of all connections together' -r
+complete -c tinytcp-server -l rooms-max -d 'Maximum number of rooms; a room exists while it has members' -r
+complete -c tinytcp-server -l room-members-max -d 'Maximum number of members of a room' -r
+complete -c tinytcp-server -l room-memory -d 'Memory for the last messages of a room; a member that is further behind misses messages' -r
+complete -c tinytcp-server -l say-max -d 'Longest text of a message to a room' -r
+complete -c tinytcp-server -l say-rate -d 'Messages per second that one connection may say to a room, and as many at once; further ones are refused; `off` for no limit' -r
 complete -c tinytcp-server -l idle-timeout -d 'Close a connection after this time without traffic and without an incomplete message' -r
 complete -c tinytcp-server -l message-timeout -d 'Close a connection when a message takes longer than this from its first to its last byte' -r
 complete -c tinytcp-server -l write-timeout -d 'Reset a connection whose client is this far behind reading its answers at 8 KiB per second' -r

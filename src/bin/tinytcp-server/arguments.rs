@@ -14,6 +14,8 @@ use tinytcp_core::os::subnet::Subnet;
 use crate::listen_address::ListenAddress;
 use crate::tls::TlsArguments;
 
+use crate::room_arguments::RoomArguments;
+
 const EXAMPLES: &str = "\
 Examples:
   tinytcp-server                                   all four protocols on their default ports
@@ -93,6 +95,9 @@ pub struct Arguments {
     #[arg(long, value_name = "SIZE", env = "TINYTCP_MEMORY_LIMIT", default_value = "256MiB",
         value_parser = memory_size)]
     pub memory_limit: usize,
+
+    #[command(flatten)]
+    pub rooms: RoomArguments,
 
     /// Close a connection after this time without traffic and without an incomplete message
     #[arg(long, value_name = "D", env = "TINYTCP_IDLE_TIMEOUT", default_value = "5m",

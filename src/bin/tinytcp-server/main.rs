@@ -10,6 +10,7 @@ mod logging;
 mod policy;
 mod program_error;
 mod reload;
+mod room_arguments;
 mod settings;
 mod systemd;
 mod tls;

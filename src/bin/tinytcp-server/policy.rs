@@ -171,6 +171,7 @@ pub fn config(arguments: &Arguments, listeners: Vec<Listener>, open_files: &Open
         .with_address_connections_max(arguments.max_connections_per_ip)
         .with_address_accept_rate_max(arguments.accept_rate_per_ip)
         .with_address_message_rate_max(arguments.message_rate_per_ip);
+    config.limits = arguments.rooms.apply(config.limits);
     config.timeouts = Timeouts::default()
         .with_idle(arguments.idle_timeout)
         .with_message(arguments.message_timeout)

@@ -24,7 +24,7 @@ use crate::tls::Encryption;
 use crate::unexpected;
 
 /// The settings that can change while the server runs. The others need a restart.
-const CHANGEABLE: [&str; 23] = [
+const CHANGEABLE: [&str; 28] = [
     "max-connections",
     "max-connections-per-ip",
     "accept-rate-per-ip",
@@ -32,6 +32,11 @@ const CHANGEABLE: [&str; 23] = [
     "max-line",
     "max-frame",
     "memory-limit",
+    "rooms-max",
+    "room-members-max",
+    "room-memory",
+    "say-max",
+    "say-rate",
     "idle-timeout",
     "message-timeout",
     "write-timeout",

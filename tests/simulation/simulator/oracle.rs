@@ -6,8 +6,10 @@
 
 use std::collections::VecDeque;
 
+use tinytcp_core::limits::Limits;
 use tinytcp_core::os::moment::Moment;
 use tinytcp_core::protocol::binary::ERROR;
+use tinytcp_core::testing::LoneMember;
 
 // The test program and the fuzzer each have the model at their root.
 use crate::text_model;
@@ -86,6 +88,8 @@ const SMALL_MESSAGE_MAX: usize = 4096 - 256;
 pub struct Oracle {
     language: Language,
     bounds: Bounds,
+    /// The answers to its commands about rooms, except for the number of members.
+    member: LoneMember,
     /// The bytes of an incomplete message; at most a carriage return while a line is dropped.
     pending: Vec<u8>,
     /// The error for the line whose rest is dropped.
@@ -108,6 +112,7 @@ impl Oracle {
         let mut oracle = Self {
             language,
             bounds,
+            member: LoneMember::new(0, &Limits::default().with_say_rate_max(None)),
             pending: Vec::new(),
             dropped_line: None,
             dropped_payload_len: 0,

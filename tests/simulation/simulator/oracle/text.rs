@@ -65,7 +65,7 @@ impl Oracle {
     }
 
     fn command(&mut self, line: &[u8]) {
-        let answer = text_model::answer(line, self.bounds.line_max, GIVEN);
+        let answer = text_model::answer(line, self.bounds.line_max, GIVEN, &mut self.member);
         self.send(&answer);
         if answer.is_of_command {
             self.may_be_refused(line.len(), b"ERROR SERVER_BUSY\n");
