@@ -51,6 +51,7 @@
 //! | `server` | the program `tinytcp-server` | yes |
 //! | `client` | the program `tinytcp-client` | yes |
 //! | `load` | the program `tinytcp-load` | yes |
+//! | `tls` | encryption: [`Listener::encrypted`], `+tls` in the URLs of the programs | yes |
 //! | `testing` | the module `testing` | no |
 //!
 //! The programs need dependencies that the library does not: use it with
@@ -97,6 +98,22 @@ pub mod protocol {
     };
     #[doc(inline)]
     pub use tinytcp_core::wire::line::{Ending, Item, LineDecoder};
+}
+
+/// Encrypted listeners. The settings of one can only be made with the feature `tls`.
+pub mod tls {
+    #[doc(inline)]
+    pub use tinytcp_core::tls::TlsSettings;
+    #[doc(inline)]
+    pub use tinytcp_core::tls::certificate::{Certificate, Fingerprint};
+    #[cfg(feature = "tls")]
+    #[doc(inline)]
+    pub use tinytcp_core::tls::error::TlsError;
+    #[doc(inline)]
+    pub use tinytcp_core::tls::info::TlsInfo;
+    #[cfg(feature = "tls")]
+    #[doc(inline)]
+    pub use tinytcp_core::tls::settings::{TlsBuilder, TlsVersion};
 }
 
 /// What tests of a protocol or of a whole server are built from. No promise between versions.

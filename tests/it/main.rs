@@ -19,6 +19,7 @@ mod configuration;
 mod crowds;
 mod deadlines;
 mod documents;
+mod encryption;
 mod examples;
 mod fairness;
 mod half_close;

@@ -110,6 +110,7 @@ impl<S: Socket> Connection<S> {
     /// Ends the connection after a failure of the layer. Its alert is sent, and nothing else can
     /// be.
     pub(super) fn fail(&mut self, error: &LayerError, reason: CloseReason, shared: &mut Shared) {
+        self.announce(shared);
         shared.activity.encryption_failed(&self.peer, error);
         self.output.release(&mut shared.pool);
         self.begin_flushing(reason, shared);

@@ -95,7 +95,12 @@ impl<S: Socket> Connection<S> {
     pub(super) fn end_handshake(&mut self, shared: &mut Shared) {
         let Conversation::Encrypted(it) = &mut self.conversation else { return };
         let info = it.info.insert(it.layer.info());
-        shared.activity.encrypted(&self.peer, info);
+        if std::mem::replace(&mut self.announced, true) {
+            shared.activity.encrypted(&self.peer, info);
+        } else {
+            let age = shared.clock.now().since(self.opened);
+            shared.activity.opened_encrypted(&self.peer, info, age);
+        }
         shared.status.count(self.peer.listener(), |counters| {
             counters.full_handshakes += u64::from(!info.is_resumed);
             counters.resumed_handshakes += u64::from(info.is_resumed);

@@ -160,13 +160,15 @@ impl<S: Socket> Connection<S> {
         shared.moved_bytes += count as u64;
     }
 
-    /// Counts `count` bytes of the client, and shows the connection in the log.
+    /// Counts `count` bytes of the client, and shows the connection in the log. The line of an
+    /// encrypted one waits for the end of its handshake, which it names.
     pub(super) fn count_received(&mut self, count: usize, shared: &mut Shared) {
         self.received_bytes += count as u64;
         shared
             .status
             .count(self.peer.listener(), |counters| counters.received_bytes += count as u64);
-        if count > 0 {
+        let is_shaking_hands = self.phase == Phase::Opening && self.conversation.layer().is_some();
+        if count > 0 && !is_shaking_hands {
             self.announce(shared);
         }
     }

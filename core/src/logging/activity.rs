@@ -201,22 +201,32 @@ impl Activity {
         }
     }
 
-    /// Logs a handshake that is complete: at the debug level, unless the client has a name.
-    pub fn encrypted(&mut self, peer: &Peer, info: &TlsInfo) {
-        let level = if info.client.is_some() { Level::Info } else { Level::Debug };
-        if log::log_enabled!(level)
-            && !self.hides(peer)
-            && self.take_line(|suppressed| &mut suppressed.handshakes)
-        {
-            let Origin { protocol, listener, addr } = self.origin(peer);
-            let TlsInfo { version, cipher, .. } = *info;
-            let client = info.client.as_deref().unwrap_or_default();
-            log::log!(
-                level, event = "encrypted", protocol, listener, peer:% = addr,
-                version, cipher, client, resumed = info.is_resumed;
-                "encrypted {protocol} {addr}: {info}"
-            );
+    /// Logs an encrypted connection that was opened `age` ago.
+    pub fn opened_encrypted(&mut self, peer: &Peer, info: &TlsInfo, age: Duration) {
+        if !self.hides(peer) && self.take_line(|suppressed| &mut suppressed.opened) {
+            let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+            self.write_encrypted("opened", peer, info, age_ms);
         }
+    }
+
+    /// Logs the handshake of a connection whose opening has a line already.
+    pub fn encrypted(&mut self, peer: &Peer, info: &TlsInfo) {
+        if !self.hides(peer) && self.take_line(|suppressed| &mut suppressed.handshakes) {
+            self.write_encrypted("encrypted", peer, info, 0);
+        }
+    }
+
+    fn write_encrypted(&self, event: &str, peer: &Peer, info: &TlsInfo, age_ms: u64) {
+        let Origin { protocol, listener, addr } = self.origin(peer);
+        let TlsInfo { version, cipher, .. } = *info;
+        let client = info.client.as_deref().unwrap_or_default();
+        let shown = quoted(client.as_bytes());
+        let comma = if client.is_empty() { "" } else { ", " };
+        log::info!(
+            event, age_ms, protocol, listener, peer:% = addr,
+            tls = version, cipher, client, resumed = info.is_resumed;
+            "{event} {protocol} {addr} with {version}{comma}{shown}"
+        );
     }
 
     /// Logs why the encryption of a connection has failed.

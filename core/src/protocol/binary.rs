@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use super::command::{Call, Command, Outcome, status};
+use super::command::{Call, Command, Outcome, status, whoami};
 use super::room_commands;
 use super::room_context::News;
 use super::{
@@ -23,6 +23,8 @@ pub const REVERSE: u8 = 2;
 pub const QUIT: u8 = 3;
 /// The code of `STATUS`, and of its answer.
 pub const STATUS: u8 = 4;
+/// The code of `WHOAMI`, and of its answer: the subject of the client's certificate.
+pub const WHOAMI: u8 = 5;
 /// The code of `JOIN`, and of its answer: the name of the room.
 pub const JOIN: u8 = 16;
 /// The code of `LEAVE`, and of its answer: the name of the room.
@@ -54,8 +56,8 @@ pub struct Binary {
 }
 
 impl Binary {
-    /// Creates the protocol with its commands: `ECHO`, `REVERSE`, `QUIT`, `STATUS`, and those about
-    /// rooms.
+    /// Creates the protocol with its commands: `ECHO`, `REVERSE`, `QUIT`, `STATUS`, those about
+    /// rooms, and `WHOAMI` for clients with a certificate.
     #[must_use]
     pub fn new() -> Self {
         Self::with_commands([])
@@ -80,6 +82,7 @@ impl Binary {
             Command::new(WHO, "WHO", room_commands::who),
         ];
         commands.extend(more);
+        commands.push(Command::new(WHOAMI, "WHOAMI", whoami).for_named_clients());
         assert!(
             commands.iter().all(|command| ![QUIT, ERROR].contains(&command.key)),
             "the code of a command is reserved"
@@ -220,10 +223,7 @@ impl BinarySession {
             };
             // An incomplete frame is reported even if the output is full, so that the rest of it is
             // read: a client may send a whole frame before it reads any answer.
-            match (
-                self.judge(header, context.limits().frame_bytes_max),
-                frame::payload(rest, header),
-            ) {
+            match (self.judge(header, context), frame::payload(rest, header)) {
                 (Action::Quit, _) => {
                     context.received("QUIT", b"");
                     break Step::Close(CloseReason::Quit);
@@ -247,16 +247,16 @@ impl BinarySession {
     }
 
     #[inline]
-    fn judge(&self, header: Header, payload_max: u32) -> Action<'_> {
+    fn judge(&self, header: Header, context: &Context<'_>) -> Action<'_> {
         if header.code == QUIT {
             return Action::Quit;
         }
-        if header.payload_len > payload_max {
+        if header.payload_len > context.limits().frame_bytes_max {
             return Action::Refuse(FRAME_TOO_LARGE);
         }
         match self.commands.iter().find(|command| command.key == header.code) {
-            Some(command) => Action::Run(command),
-            None => Action::Refuse(UNKNOWN_COMMAND),
+            Some(command) if command.is_for(context) => Action::Run(command),
+            _ => Action::Refuse(UNKNOWN_COMMAND),
         }
     }
 
@@ -309,7 +309,7 @@ fn answer(command: &Command<u8>, payload: &[u8], context: &mut Context<'_>) -> O
     }
     let mark = context.output.len();
     let code = match command.key {
-        STATUS | JOIN | LEAVE | SAY | NICK | WHO => command.key,
+        STATUS | WHOAMI | JOIN | LEAVE | SAY | NICK | WHO => command.key,
         _ => ECHO,
     };
     context.output.append(&Header { code, payload_len: 0 }.encode());

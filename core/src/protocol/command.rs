@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Context, Next, Output, SERVER_BUSY};
+use super::{ANSWER_OVERHEAD_BYTES, Context, Next, Output, SERVER_BUSY};
 use crate::metrics::line;
 
 /// One call of a command: its argument and its context.
@@ -65,6 +65,8 @@ pub struct Command<K> {
     pub usage: &'static str,
     /// Its function.
     pub run: Box<Run>,
+    /// True if it exists only for clients whose certificate names them.
+    pub(super) needs_client_name: bool,
 }
 
 impl<K> Command<K> {
@@ -74,7 +76,18 @@ impl<K> Command<K> {
         usage: &'static str,
         run: impl Fn(&mut Call<'_, '_>) -> Outcome + Send + Sync + 'static,
     ) -> Self {
-        Self { key, usage, run: Box::new(run) }
+        Self { key, usage, run: Box::new(run), needs_client_name: false }
+    }
+
+    /// Returns the same command for clients with a certificate. It is unknown to all others.
+    pub(super) fn for_named_clients(self) -> Self {
+        Self { needs_client_name: true, ..self }
+    }
+
+    /// True if the client of `context` may use it.
+    #[inline]
+    pub(super) fn is_for(&self, context: &Context<'_>) -> bool {
+        !self.needs_client_name || context.client_name().is_some()
     }
 }
 
@@ -87,6 +100,17 @@ pub(super) fn status(call: &mut Call<'_, '_>) -> Outcome {
     let status = call.context().status();
     // Writing to an output never fails.
     let _ = line::write(status, call.output());
+    Ok(Next::Continue)
+}
+
+/// The command `WHOAMI` of `text` and `binary`: the subject of the client's certificate. It is one
+/// line, because its control characters are escaped.
+pub(super) fn whoami(call: &mut Call<'_, '_>) -> Outcome {
+    let name = call.context().client_name().unwrap_or_default();
+    if !call.output().reserve(name.len() + ANSWER_OVERHEAD_BYTES) {
+        return Err(SERVER_BUSY);
+    }
+    call.output().append(name.as_bytes());
     Ok(Next::Continue)
 }
 

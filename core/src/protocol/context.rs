@@ -115,6 +115,13 @@ impl<'a> Context<'a> {
         self
     }
 
+    /// The subject of the client's certificate, as RFC 4514 writes it, such as `CN=alice`; `None`
+    /// without mutual TLS.
+    #[must_use]
+    pub fn client_name(&self) -> Option<&'a str> {
+        self.tls.and_then(|info| info.client.as_deref())
+    }
+
     /// The output, to which answers are appended.
     #[inline]
     pub const fn output(&mut self) -> &mut Output<'a> {

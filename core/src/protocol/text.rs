@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use super::command::{Call, Command, Outcome, status};
+use super::command::{Call, Command, Outcome, status, whoami};
 use super::command_table::CommandTable;
 pub use super::command_table::WORD_BYTES_MAX;
 use super::room_commands;
@@ -51,8 +51,8 @@ struct Shared {
 }
 
 impl Text {
-    /// Creates the protocol with its commands: `TIME`, `ECHO`, `HELP`, `QUIT`, `STATUS`, and those
-    /// about rooms.
+    /// Creates the protocol with its commands: `TIME`, `ECHO`, `HELP`, `QUIT`, `STATUS`, those
+    /// about rooms, and `WHOAMI` for clients with a certificate.
     #[must_use]
     pub fn new() -> Self {
         Self::with_commands([])
@@ -82,6 +82,8 @@ impl Text {
             Command::new("STATUS", "", status),
         ];
         commands.extend(more);
+        let whoami = |call: &mut Call<'_, '_>| answer(call, "WHOAMI ", whoami);
+        commands.push(Command::new("WHOAMI", "", whoami).for_named_clients());
         Self {
             shared: Arc::new(Shared { banner: BANNER.into(), table: CommandTable::new(commands) }),
         }
@@ -160,7 +162,7 @@ fn help(call: &mut Call<'_, '_>) -> Outcome {
     Ok(Next::Continue)
 }
 
-/// Runs a command about rooms, and appends its answer after `word`.
+/// Runs a command, and appends its answer after `word`.
 fn answer(call: &mut Call<'_, '_>, word: &str, run: fn(&mut Call<'_, '_>) -> Outcome) -> Outcome {
     call.output().append(word.as_bytes());
     run(call)
@@ -298,8 +300,10 @@ impl TextSession {
             return None;
         }
         let outcome = match self.shared.table.find(line) {
-            Some((command, argument)) => self.call(command, argument, context),
-            None => refusal_of_unknown(line).map_or(Ok(Next::Continue), Err),
+            Some((command, argument)) if command.is_for(context) => {
+                self.call(command, argument, context)
+            }
+            _ => refusal_of_unknown(line).map_or(Ok(Next::Continue), Err),
         };
         context.received(outcome.err().unwrap_or_default(), line);
         match outcome {
