@@ -4,6 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{CertificateParams, DnType, Error, KeyPair};
 
+/// The common name of the certificate's subject.
+pub const COMMON_NAME: &str = "tinytcp self-signed";
+
 const DAY: Duration = Duration::from_hours(24);
 
 /// Makes a key (ECDSA P-256) and a self-signed certificate for `hosts`: names and addresses. It is
@@ -15,7 +18,7 @@ const DAY: Duration = Duration::from_hours(24);
 /// When a host has characters that no name has, or the system has no random numbers.
 pub fn generate(hosts: Vec<String>) -> Result<(String, String), Error> {
     let mut params = CertificateParams::new(hosts)?;
-    params.distinguished_name.push(DnType::CommonName, "tinytcp self-signed");
+    params.distinguished_name.push(DnType::CommonName, COMMON_NAME);
     let now = SystemTime::now();
     params.not_before = (now - DAY).into();
     params.not_after = (now + 365 * DAY).into();

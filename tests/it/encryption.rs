@@ -260,14 +260,23 @@ fn a_listener_has_the_certificate_that_its_url_names() {
 }
 
 #[test]
-fn a_made_certificate_has_the_logged_fingerprint() {
+fn a_made_certificate_is_logged_and_not_trusted() {
     let flags = ["--listen", "text+tls://127.0.0.1:0", "--tls-self-signed"];
     let server = start(1, &flags);
     let line = server.wait_for_log(&["self-signed certificate of localhost", "SHA-256 "]);
     assert!(line.contains("127.0.0.1, ::1, valid until "), "{line}");
-    // It signs itself, so it is its own authority, which an empty store does not know.
     let stranger = Client::new(&Authority::new("another").certificate(), None);
     assert!(stranger.is_refused(&server));
+}
+
+#[test]
+fn a_handshake_that_takes_too_long_is_closed() {
+    let files = Files::new("handshake-timeout");
+    let server = start_with(&files, &["--handshake-timeout", "100ms"]);
+    let mut silent = TcpStream::connect(server.address("text")).expect("connect");
+    silent.set_read_timeout(Some(PATIENCE)).expect("set the read timeout");
+    assert_eq!(silent.read(&mut [0; 100]).expect("the end"), 0, "nothing is sent");
+    server.wait_for_log(&["closed text", "TLS handshake timeout"]);
 }
 
 #[test]
@@ -377,6 +386,35 @@ fn a_reload_with_one_wrong_file_changes_no_certificate() {
     reload(&server, &["reloaded: certificate of"]);
     assert_ne!(show("text"), before[0]);
     assert_eq!(show("echo"), der(&half));
+}
+
+#[test]
+fn a_reload_takes_other_files_from_the_configuration() {
+    let files = Files::new("reload-config");
+    let new = files.authority.server(&SERVER_NAMES, Validity::Now);
+    files.write_identity("new-", &new);
+    let configure = |prefix: &str, min: &str| {
+        let [certificate, key] =
+            ["cert.pem", "key.pem"].map(|name| files.argument(&format!("{prefix}{name}")));
+        files.write(
+            "tinytcp.toml",
+            &format!(
+                "listen = 'text+tls://127.0.0.1:0'\ntls-cert = '{certificate}'\n\
+                 tls-key = ['{key}']\ntls-min = {min}\n"
+            ),
+        );
+    };
+    configure("", "1.2");
+    let server = start(1, &["--config", &files.argument("tinytcp.toml")]);
+    configure("new-", "1.3");
+    reload(&server, &["reloaded: tls-cert [", "tls-min \"1.2\" -> \"1.3\"", "certificate of"]);
+    let authority = files.authority.certificate();
+    let stream = Client::new(&authority, None).connect(&server, "text").expect("a handshake");
+    assert_eq!(shown(&stream), der(&new));
+    assert!(Client::speaking(&[&version::TLS12], &authority, None).is_refused(&server));
+    configure("missing-", "1.2");
+    reload(&server, &["not reloaded, all settings stay: cannot read", "missing-cert.pem"]);
+    assert!(Client::speaking(&[&version::TLS12], &authority, None).is_refused(&server));
 }
 
 #[test]

@@ -92,13 +92,12 @@ impl Encryption {
     pub fn log(&self) {
         for certificate in self.certificates() {
             let expiry = certificate.valid_until.duration_since(SystemTime::UNIX_EPOCH);
-            let what =
-                if self.self_signed.is_some() { "self-signed certificate" } else { "certificate" };
+            let made = if is_made(certificate) { "self-signed " } else { "" };
             log::info!(
                 event = "certificate", subject = certificate.subject,
                 sha256:% = certificate.fingerprint,
                 expiry_time_seconds = expiry.unwrap_or_default().as_secs();
-                "{what} of {}", shown(certificate)
+                "{made}certificate of {}", shown(certificate)
             );
         }
         self.warn();
@@ -198,4 +197,9 @@ fn shown(certificate: &Certificate) -> String {
     let names = if names.is_empty() { &certificate.subject } else { &names };
     let (until, fingerprint) = (date(certificate.valid_until), certificate.fingerprint);
     format!("{names}, valid until {until}, SHA-256 {fingerprint}")
+}
+
+/// True if the certificate was made for a trial.
+fn is_made(certificate: &Certificate) -> bool {
+    certificate.subject.strip_prefix("CN=") == Some(self_signed::COMMON_NAME)
 }
