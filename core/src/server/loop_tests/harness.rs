@@ -129,7 +129,7 @@ impl System for FakeSystem {
         }
         let mut link = socket.0.borrow_mut();
         link.token = Some(token);
-        let readable = !link.inbound.is_empty() || link.inbound_ended;
+        let readable = !link.inbound.is_empty() || link.inbound_ended || link.error.is_some();
         let readiness =
             Readiness { readable, writable: link.room > 0, read_to_end: link.inbound_ended };
         self.0.borrow_mut().events.push_back(Event::Connection(token, readiness));
@@ -255,6 +255,11 @@ impl LoopHarness {
         let peer = self.unconnected(([127, 0, 0, 1], 1).into());
         self.kernel.borrow_mut().outgoing.push_back(Ok(Rc::clone(&peer.link)));
         peer
+    }
+
+    /// Lets the next `connect` of the loop reach no peer.
+    pub(super) fn refuse_connects(&mut self) {
+        self.kernel.borrow_mut().outgoing.clear();
     }
 
     fn unconnected(&self, addr: PeerAddr) -> FakePeer {

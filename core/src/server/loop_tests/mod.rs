@@ -4,6 +4,7 @@ mod accepting;
 mod addresses;
 mod admission;
 mod bus;
+mod bus_world;
 mod closing;
 mod deadlines;
 mod ending;
