@@ -63,6 +63,8 @@
 //! nothing between versions.
 
 #[doc(inline)]
+pub use tinytcp_core::bus::settings::BusSettings;
+#[doc(inline)]
 pub use tinytcp_core::close_reason::CloseReason;
 #[doc(inline)]
 pub use tinytcp_core::limits::{Limits, Settings, Timeouts};

@@ -15,6 +15,17 @@ const PREFIX_LEN_MAX: usize = 128;
 /// How a server reaches its broker, and what it demands of it.
 ///
 /// Neither its `Debug` nor its `Display` shows the credentials.
+///
+/// ```
+/// use tinytcp::{BusSettings, Config};
+///
+/// # fn main() -> Result<(), &'static str> {
+/// let mut config = Config::default();
+/// config.bus = Some(BusSettings::parse("nats://rooms:s3cret@127.0.0.1")?);
+/// assert_eq!(config.bus.map(|bus| bus.to_string()), Some("nats://127.0.0.1:4222".into()));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct BusSettings {
     host: String,

@@ -249,7 +249,7 @@ fn every_module_of_the_library_has_a_floor() {
 }
 
 /// The most names that the library offers. A new one needs a reason.
-const FACADE_NAMES_MAX: usize = 49;
+const FACADE_NAMES_MAX: usize = 50;
 
 #[test]
 fn the_library_offers_about_fifty_names() {
