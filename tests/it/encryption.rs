@@ -426,7 +426,7 @@ fn a_reload_replaces_the_authority_of_clients() {
     assert!(!alice.is_refused(&server));
     let new = Authority::new("a new authority");
     files.write("ca.pem", &new.certificate());
-    reload(&server, &["reloaded"]);
+    reload(&server, &["reloaded: the authorities of clients"]);
     assert!(alice.is_refused(&server), "with a ticket too");
     assert!(!Client::new(&authority, Some(&new.client("bob", Validity::Now))).is_refused(&server));
 }

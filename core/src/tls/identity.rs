@@ -140,18 +140,25 @@ pub(super) fn parse_certificates(
 
 /// The error of a text that is no PEM.
 fn malformed(path: &Path, error: &pem::Error) -> TlsError {
-    TlsError::of_file(path, format!("is no PEM file: {error}"), "copy or convert it again")
+    let fact = match error {
+        pem::Error::MissingSectionEnd { .. } => "a block has no -----END line",
+        pem::Error::IllegalSectionStart { .. } => "a -----BEGIN line is malformed",
+        pem::Error::Base64Decode(_) => "a block is not Base64",
+        _ => "a block is malformed",
+    };
+    TlsError::of_file(path, format!("is no PEM file: {fact}"), "copy or convert it again")
 }
 
 /// The error of the text of a key file without a usable key.
 fn no_private_key(path: &Path, text: &[u8], error: &pem::Error) -> TlsError {
-    if !matches!(error, pem::Error::NoItemsFound) {
-        return malformed(path, error);
-    }
-    let has = |block: &[u8]| text.windows(block.len()).any(|window| window == block);
-    if has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") {
+    let has = |part: &[u8]| text.windows(part.len()).any(|window| window == part);
+    // The block of PKCS #8, and a header of the older format.
+    if has(b"BEGIN ENCRYPTED PRIVATE KEY-") || has(b"Proc-Type: 4,ENCRYPTED") {
         let remedy = "decrypt it: openssl pkey -in FILE -out NEW_FILE";
         return TlsError::of_file(path, "has an encrypted private key", remedy);
+    }
+    if !matches!(error, pem::Error::NoItemsFound) {
+        return malformed(path, error);
     }
     let remedy = match has(b"-----BEGIN CERTIFICATE-----") {
         true => "it has a certificate: use the file of the key here",

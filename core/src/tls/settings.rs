@@ -56,6 +56,12 @@ impl TlsSettings {
         !self.client_authorities.is_empty()
     }
 
+    /// True if both require certificates of the same authorities of their clients, or none.
+    #[must_use]
+    pub fn trusts_same_clients(&self, other: &Self) -> bool {
+        self.client_authorities == other.client_authorities
+    }
+
     /// The configuration of the TLS library.
     #[must_use]
     pub const fn config(&self) -> &Arc<ServerConfig> {

@@ -68,14 +68,22 @@ fn a_text_of_another_kind_is_refused_with_the_block_that_it_needs() {
     check_error(with((certificate.clone(), "\n".into())), &["-----BEGIN PRIVATE KEY-----"]);
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE \
                      KEY-----\n";
-    check_error(with((certificate, encrypted.into())), &["encrypted", "openssl pkey"]);
+    let older = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END EC \
+                 PRIVATE KEY-----\n";
+    for key in [encrypted, older] {
+        let builder = with((certificate.clone(), key.into()));
+        check_error(builder, &["encrypted", "openssl pkey"]);
+    }
 }
 
 #[test]
 fn a_file_that_is_cut_off_is_refused() {
     let (certificate, key) = identity(&["localhost"]);
     let cut = |text: &str| text[..text.len() / 2].to_owned();
-    check_error(with((cut(&certificate), key.clone())), &["the certificate is no PEM file"]);
+    check_error(
+        with((cut(&certificate), key.clone())),
+        &["the certificate is no PEM file: a block has no -----END line"],
+    );
     check_error(with((certificate, cut(&key))), &["the private key is no PEM file"]);
     let empty = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     check_error(with((empty.into(), key)), &["has a malformed certificate"]);

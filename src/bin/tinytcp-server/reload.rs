@@ -185,8 +185,7 @@ impl Reloader {
         }
         self.open_files.warn(arguments.max_connections);
         let (mut changed, pending) = changes(&mut self.running, settings.list());
-        let certificates = self.encryption.changes(&encryption).into_iter();
-        changed.extend(certificates.map(|certificate| format!("certificate of {certificate}")));
+        changed.extend(self.encryption.changes(&encryption));
         if changed.is_empty() {
             changed.push("no setting and no certificate has changed".into());
         }

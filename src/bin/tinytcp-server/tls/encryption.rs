@@ -69,10 +69,16 @@ impl Encryption {
         self.in_use.iter().map(settings).zip(new.in_use.iter().map(settings)).collect()
     }
 
-    /// Returns the certificates of `new` that these settings do not have, for a person.
+    /// Returns what `new`, which was read again, has instead of these settings, for a person.
     pub fn changes(&self, new: &Self) -> Vec<String> {
         let known: Vec<&Certificate> = self.certificates().collect();
-        new.certificates().filter(|it| !known.contains(it)).map(shown).collect()
+        let unknown = new.certificates().filter(|it| !known.contains(it));
+        let mut changes: Vec<_> =
+            unknown.map(|it| format!("certificate of {}", shown(it))).collect();
+        if !self.replacements(new).iter().all(|(old, new)| old.trusts_same_clients(new)) {
+            changes.push("the authorities of clients".into());
+        }
+        changes
     }
 
     /// True if a reload can find other certificates.
