@@ -143,13 +143,6 @@ pub fn advice(target: &Target, error: &[u8]) -> Option<String> {
     Some(format!("the server accepts only encrypted connections; connect to {encrypted}"))
 }
 
-/// Whether an encrypted connection was cut. The last answer may then be a part of what the server
-/// has sent, even if it looks complete.
-#[must_use]
-pub fn is_truncation(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::UnexpectedEof
-}
-
 /// Why the server's side of a connection has ended, `when` it did, and the remedy.
 #[must_use]
 pub fn end_of_connection(error: Option<&io::Error>, when: &str) -> String {

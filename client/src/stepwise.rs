@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tinytcp_cli::target::Target;
 
 use crate::dialogue::{self, AnswerBuffer, AnswerState, DueAnswer, News, SILENCE, ServerAnswer};
-use crate::error::{ClientError, advice, is_truncation, readable_duration, reason, refusal};
+use crate::error::{ClientError, advice, end_of_connection, readable_duration, reason, refusal};
 use crate::stream::Stream;
 
 /// What a server sent.
@@ -24,13 +24,15 @@ pub struct StepwiseConnection<'a> {
     stream: Stream,
     buffer: AnswerBuffer,
     timeout: Option<Duration>,
+    /// The server has sent nothing yet.
+    is_silent: bool,
 }
 
 impl<'a> StepwiseConnection<'a> {
     /// The connection `stream` with `target`; each answer must arrive within `timeout`.
     #[must_use]
     pub fn new(target: &'a Target, stream: Stream, timeout: Option<Duration>) -> Self {
-        Self { target, stream, buffer: AnswerBuffer::default(), timeout }
+        Self { target, stream, buffer: AnswerBuffer::default(), timeout, is_silent: true }
     }
 
     /// Sends all of `request`.
@@ -106,7 +108,13 @@ impl<'a> StepwiseConnection<'a> {
     #[must_use]
     pub fn late(&self) -> ClientError {
         let timeout = readable_duration(self.timeout.unwrap_or_default());
-        let late = format!("no answer within {timeout}; allow more with --timeout");
+        let protocol = self.target.protocol.name();
+        let remedy = match self.is_silent && !self.target.is_encrypted {
+            // A server with TLS waits for the first bytes of the client.
+            true => format!("does the server speak {protocol}, without TLS? Allow"),
+            false => "allow".into(),
+        };
+        let late = format!("no answer within {timeout}; {remedy} more with --timeout");
         ClientError::broken(self.target, &late)
     }
 
@@ -128,9 +136,14 @@ impl<'a> StepwiseConnection<'a> {
                 Ok(complete) => return Ok(Some(complete)),
             };
             match self.stream.read_until(until, &mut piece) {
-                Ok(Some(len @ 1..)) => self.buffer.append(piece.get(..len).unwrap_or_default()),
-                Err(error) if is_truncation(&error) => {
-                    return Err(ClientError::broken(self.target, reason(&error)));
+                Ok(Some(len @ 1..)) => {
+                    self.is_silent = false;
+                    self.buffer.append(piece.get(..len).unwrap_or_default());
+                }
+                // An attacker may have cut the answer that the end would complete.
+                Err(error) if self.target.is_encrypted => {
+                    let end = end_of_connection(Some(&error), "");
+                    return Err(ClientError::broken(self.target, end));
                 }
                 _ if is_silence_enough => {
                     return Ok(Some(AnswerState::Complete(self.buffer.rest())));

@@ -19,4 +19,8 @@ mod shell;
 mod status;
 mod terminal;
 mod terminal_modes;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "tls")]
+mod tls_failures;
 mod unix;

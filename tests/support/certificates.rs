@@ -25,6 +25,7 @@ pub struct Identity {
 pub enum Validity {
     Now,
     Expired,
+    NotYet,
 }
 
 impl Authority {
@@ -60,14 +61,31 @@ impl Authority {
         validity: Validity,
     ) -> Identity {
         params.extended_key_usages = vec![usage];
-        if validity == Validity::Expired {
-            params.not_before = date_time_ymd(2001, 1, 1);
-            params.not_after = date_time_ymd(2002, 1, 1);
+        let years = match validity {
+            Validity::Now => None,
+            Validity::Expired => Some((2001, 2002)),
+            Validity::NotYet => Some((4000, 4001)),
+        };
+        if let Some((from, until)) = years {
+            params.not_before = date_time_ymd(from, 1, 1);
+            params.not_after = date_time_ymd(until, 1, 1);
         }
         let key = key();
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
         Identity { certificate: certificate.pem(), key: key.serialize_pem() }
     }
+}
+
+/// A certificate for `names` that is signed by itself. `openssl req -x509` marks such a certificate
+/// as one of an authority.
+pub fn self_signed(names: &[&str], is_authority: bool) -> Identity {
+    let mut params = named("tinytcp test server", names);
+    if is_authority {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    }
+    let key = key();
+    let certificate = params.self_signed(&key).expect("a certificate");
+    Identity { certificate: certificate.pem(), key: key.serialize_pem() }
 }
 
 fn named(name: &str, names: &[&str]) -> CertificateParams {

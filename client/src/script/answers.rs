@@ -13,7 +13,7 @@ use tinytcp_core::display::plural::plural;
 use super::ScriptEvent;
 use crate::dialogue::{self, AnswerBuffer, AnswerState, DueAnswer, Extent, SILENCE};
 use crate::error::{
-    ClientError, Completion, advice, end_of_connection, is_truncation, readable_duration, refusal,
+    ClientError, Completion, advice, end_of_connection, readable_duration, refusal,
 };
 use crate::receiver::{Received, next_event};
 use crate::stdout::StdoutWriter;
@@ -37,6 +37,8 @@ pub struct AnswerPrinter<'a> {
     shows_news: bool,
     /// No more requests follow.
     all_sent: bool,
+    /// The last request ends the session, so the server closes.
+    ends_session: bool,
     /// A sentence about the part of the script that was not sent because the session had ended.
     unsent: Option<String>,
     /// Why the script ended early, if it cannot be read or understood.
@@ -76,6 +78,7 @@ impl<'a> AnswerPrinter<'a> {
             shows_news: preamble.is_empty(),
             preamble: preamble.into(),
             all_sent: false,
+            ends_session: false,
             unsent: None,
             invalid: None,
             completion: Completion::Success,
@@ -105,7 +108,9 @@ impl<'a> AnswerPrinter<'a> {
             };
             match next_event(events, until) {
                 Ok(ScriptEvent::Requests(due, count)) => self.due.push_back((due, count)),
-                Ok(ScriptEvent::EndOfScript) => self.all_sent = true,
+                Ok(ScriptEvent::EndOfScript { ends_session }) => {
+                    (self.all_sent, self.ends_session) = (true, ends_session)
+                }
                 Ok(ScriptEvent::Unsent(text)) => self.unsent = Some(text),
                 Ok(ScriptEvent::Invalid(text)) => {
                     (self.all_sent, self.invalid) = (true, Some(text))
@@ -132,7 +137,29 @@ impl<'a> AnswerPrinter<'a> {
                 deadline = self.deadline();
             }
         }
+        if self.ends_session && self.target.is_encrypted {
+            self.wait_for_the_end_of_tls(events)?;
+        }
         self.finish()
+    }
+
+    /// Waits until the server has ended the session, which it must do in order.
+    fn wait_for_the_end_of_tls(
+        &mut self,
+        events: &Receiver<ScriptEvent>,
+    ) -> Result<(), ClientError> {
+        self.output.flush()?;
+        let deadline = self.deadline();
+        loop {
+            match next_event(events, deadline) {
+                Ok(ScriptEvent::Received(Received::Ended(Some(error)))) => {
+                    let end = end_of_connection(Some(&error), "");
+                    return Err(ClientError::broken(self.target, end));
+                }
+                Ok(ScriptEvent::Received(Received::Ended(None))) | Err(_) => return Ok(()),
+                Ok(_) => {}
+            }
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -230,12 +257,13 @@ impl<'a> AnswerPrinter<'a> {
         events: &Receiver<ScriptEvent>,
     ) -> Result<Completion, ClientError> {
         self.wait_for_the_end_of_the_script(events);
-        let is_cut = error.is_some_and(is_truncation);
+        // An attacker may have cut the answer that the end would complete.
+        let is_cut = self.target.is_encrypted && error.is_some();
         if !is_cut {
             self.take_last_answers()?;
         }
         let missing: usize = self.due.iter().map(|(_, count)| count).sum();
-        if missing == 0 && self.all_sent && !is_cut {
+        if missing == 0 && self.all_sent && !(is_cut && self.ends_session) {
             return self.finish();
         }
         self.output.flush()?;
@@ -258,7 +286,9 @@ impl<'a> AnswerPrinter<'a> {
         while !self.all_sent {
             match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(ScriptEvent::Requests(due, count)) => self.due.push_back((due, count)),
-                Ok(ScriptEvent::EndOfScript) => self.all_sent = true,
+                Ok(ScriptEvent::EndOfScript { ends_session }) => {
+                    (self.all_sent, self.ends_session) = (true, ends_session)
+                }
                 Ok(ScriptEvent::Unsent(text)) => self.unsent = Some(text),
                 Ok(ScriptEvent::Invalid(text)) => {
                     (self.all_sent, self.invalid) = (true, Some(text))

@@ -35,7 +35,10 @@ enum ScriptEvent {
     /// answers themselves.
     Requests(DueAnswer, usize),
     /// The script has ended, and all of it is sent.
-    EndOfScript,
+    EndOfScript {
+        /// The last request ends the session, so the server closes.
+        ends_session: bool,
+    },
     /// The session ends before the script does; a sentence that names the first line that is not
     /// sent.
     Unsent(String),

@@ -49,7 +49,7 @@ impl<Script: Read> RequestSender<Script> {
     /// Sends requests until the script or the connection ends.
     pub fn run(mut self) {
         let end = match self.send_all() {
-            Ok(()) => ScriptEvent::EndOfScript,
+            Ok(ends_session) => ScriptEvent::EndOfScript { ends_session },
             // The receiver reports the same broken connection, after the last bytes of the server.
             Err(SendEnd::Connection) => return,
             Err(SendEnd::Script(text)) => ScriptEvent::Invalid(text),
@@ -58,7 +58,8 @@ impl<Script: Read> RequestSender<Script> {
         let _ = self.events.send(end);
     }
 
-    fn send_all(&mut self) -> Result<(), SendEnd> {
+    /// Returns whether the last request has ended the session.
+    fn send_all(&mut self) -> Result<bool, SendEnd> {
         let mut line = Vec::new();
         for number in 1_u64.. {
             line.clear();
@@ -88,10 +89,10 @@ impl<Script: Read> RequestSender<Script> {
                 self.send()?;
             }
             if is_last {
-                return self.report_unsent(&line);
+                return self.report_unsent(&line).map(|()| true);
             }
         }
-        self.send()
+        self.send().map(|()| false)
     }
 
     /// Reports the first line after `last` that is not empty, as far as the script has been read.
