@@ -23,4 +23,6 @@ mod terminal_modes;
 mod tls;
 #[cfg(feature = "tls")]
 mod tls_failures;
+#[cfg(feature = "tls")]
+mod tls_openssl;
 mod unix;

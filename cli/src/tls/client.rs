@@ -25,6 +25,7 @@ pub struct TlsClient {
     pub name: ServerName<'static>,
     has_ca: bool,
     has_certificate: bool,
+    min: TlsVersion,
 }
 
 impl TlsArguments {
@@ -94,14 +95,15 @@ impl TlsClient {
             name: server_name(arguments.tls_server_name.as_deref(), place)?,
             has_ca: arguments.tls_ca.is_some(),
             has_certificate: arguments.tls_cert.is_some(),
+            min: arguments.tls_min,
         })
     }
 
     /// Returns `error`, which ended a connection with these settings, as a fact and a remedy.
     #[must_use]
     pub fn explain(&self, error: &rustls::Error) -> String {
-        let Self { has_ca, has_certificate, .. } = *self;
-        explain::sentence(&Facts { has_ca, has_certificate, name: &self.name }, error)
+        let Self { ref name, has_ca, has_certificate, min, .. } = *self;
+        explain::sentence(&Facts { has_ca, has_certificate, min, name }, error)
     }
 }
 

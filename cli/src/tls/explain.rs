@@ -6,12 +6,14 @@ use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CertificateError, Error, OtherError, PeerIncompatible};
 use tinytcp_core::display::plural::plural;
 
+use super::arguments::TlsVersion;
 use super::verifier::SelfSigned;
 
 /// What a client was given for its connections: the remedy depends on it.
 pub(super) struct Facts<'a> {
     pub(super) has_ca: bool,
     pub(super) has_certificate: bool,
+    pub(super) min: TlsVersion,
     /// The name that the server's certificate must have.
     pub(super) name: &'a ServerName<'static>,
 }
@@ -24,7 +26,7 @@ pub(super) fn sentence(client: &Facts<'_>, error: &Error) -> String {
         Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
-        ) => NO_VERSION.into(),
+        ) => no_version(client),
         Error::PeerIncompatible(_) => {
             format!("the server and this client have no TLS in common: {error}; update the server")
         }
@@ -35,8 +37,14 @@ pub(super) fn sentence(client: &Facts<'_>, error: &Error) -> String {
     }
 }
 
-const NO_VERSION: &str = "the server and this client have no version of TLS in common; lower \
-                          --tls-min, or let the server speak TLS 1.2 or 1.3";
+/// The client and the server have no version in common.
+fn no_version(client: &Facts<'_>) -> String {
+    let remedy = match client.min {
+        TlsVersion::V12 => "let the server speak TLS 1.2 or 1.3",
+        TlsVersion::V13 => "leave out --tls-min 1.3, or let the server speak TLS 1.3",
+    };
+    format!("the server and this client have no version of TLS in common; {remedy}")
+}
 
 /// Why the certificate of the server is refused.
 fn certificate(client: &Facts<'_>, error: &CertificateError) -> String {
@@ -115,7 +123,7 @@ fn refusal(client: &Facts<'_>, alert: AlertDescription) -> String {
              signed by its client CA",
             words(alert)
         ),
-        ProtocolVersion => NO_VERSION.into(),
+        ProtocolVersion => no_version(client),
         HandshakeFailure if client.has_certificate => {
             "the server and this client have no cipher in common; update the server".into()
         }
