@@ -39,6 +39,7 @@ pub(super) fn closed() -> OutcomeBuilder {
         requests: None,
         seed: None,
         request_bytes: 23,
+        tls: None,
     };
     let mut replies = Latency::default();
     (1..=10).for_each(|step| replies.record(Duration::from_micros(step * 100), 1_000));
@@ -50,6 +51,7 @@ pub(super) fn closed() -> OutcomeBuilder {
         errors: 0,
         open: 10,
         latency: replies.clone(),
+        handshake: Latency::default(),
     };
     let slices: Vec<Slice> = (0..10).map(slice).collect();
     let mut total = Counts {
@@ -98,7 +100,8 @@ pub(super) fn nothing(error: ConnectError) -> OutcomeBuilder {
         outcome.total = Counts { connects: 10, ..Counts::default() };
         outcome.total.connect_errors.add(error, 10);
         for slice in &mut outcome.slices {
-            *slice = Slice { sent: 0, correct: 0, open: 0, latency: Latency::default(), ..*slice };
+            (slice.sent, slice.correct, slice.open) = (0, 0, 0);
+            slice.latency = Latency::default();
         }
         (outcome.reached, outcome.open_most, outcome.open_last) = (0, 0, 0);
     })
@@ -159,6 +162,7 @@ pub(super) fn plan(connections: usize, threads: usize, opening: Opening) -> Plan
         sources: Vec::new(),
         reset: false,
         proxy_header: None,
+        tls: None,
         is_spread: false,
         logged_requests: None,
     }

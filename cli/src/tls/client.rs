@@ -23,6 +23,7 @@ pub struct TlsClient {
     pub config: Arc<ClientConfig>,
     /// The name that the certificate of the server must have, sent to the server too (SNI).
     pub name: ServerName<'static>,
+    is_checked: bool,
     has_ca: bool,
     has_certificate: bool,
     min: TlsVersion,
@@ -93,10 +94,17 @@ impl TlsClient {
         Ok(Self {
             config: Arc::new(config),
             name: server_name(arguments.tls_server_name.as_deref(), place)?,
+            is_checked: !arguments.tls_insecure,
             has_ca: arguments.tls_ca.is_some(),
             has_certificate: arguments.tls_cert.is_some(),
             min: arguments.tls_min,
         })
+    }
+
+    /// Returns true if the certificate of the server is checked.
+    #[must_use]
+    pub const fn is_checked(&self) -> bool {
+        self.is_checked
     }
 
     /// Returns `error`, which ended a connection with these settings, as a fact and a remedy.

@@ -152,6 +152,7 @@ impl BroadcastReport {
         let measured = Measurements {
             reply: &tally.latency,
             connect: &nothing,
+            handshake: None,
             first_byte: &nothing,
             correct: tally.delivered,
             errors: tally.errors(),

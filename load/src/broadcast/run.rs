@@ -17,6 +17,7 @@ use crate::engine::cpu_usage::CpuUsage;
 use crate::engine::interruption::Interruption;
 use crate::engine::timer::Timer;
 use crate::error::LoadError;
+use crate::measurement::latency::Latency;
 use crate::measurement::outcome::Slice;
 
 const TIMER: Token = Token(usize::MAX);
@@ -398,6 +399,7 @@ impl<'a> Run<'a> {
             errors: counts.2.saturating_sub(self.last_step.2),
             open: self.members.iter().filter(|member| member.stream.is_some()).count(),
             latency: self.tally.take_recent(),
+            handshake: Latency::default(),
         };
         (self.last_step, self.stepped) = (counts, elapsed);
         let due = (elapsed.min(self.settings.duration).as_secs_f64() * self.settings.rate) as u64;

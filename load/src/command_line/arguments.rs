@@ -7,13 +7,14 @@ use clap::parser::ValueSource;
 use clap::{Arg, CommandFactory, Parser};
 use tinytcp_cli::proxy_header::ProxyHeader;
 use tinytcp_cli::target::ProtocolName;
+use tinytcp_cli::tls::TlsArguments;
 use tinytcp_cli::units;
 
 use super::broadcast_arguments::{self, BroadcastArguments};
 use super::help;
 use super::output_arguments::OutputArguments;
 use super::rates::{self, Rates, Stages};
-use super::values::{self, ArrivalsName, Sources};
+use super::values::{self, ArrivalsName, ResumptionName, Sources};
 use crate::judgement::objective::Objective;
 use crate::measurement::settings::{Lifetime, Pace};
 
@@ -37,7 +38,8 @@ pub struct Arguments {
     ///
     /// A server is a URL whose scheme is the protocol (text://127.0.0.1:40000,
     /// text+unix:///run/tinytcp.sock), HOST, HOST:PORT, or HOST PORT; with --raw, it is
-    /// tcp://HOST:PORT, HOST:PORT or tcp+unix://PATH. The default is text://127.0.0.1:40000.
+    /// tcp://HOST:PORT, HOST:PORT or tcp+unix://PATH. With +tls after the protocol, connections are
+    /// encrypted (text+tls://HOST, tcp+tls+unix://PATH). The default is text://127.0.0.1:40000.
     #[arg(value_name = "TARGET", num_args = 0.., hide_default_value = true)]
     pub words: Vec<String>,
 
@@ -302,6 +304,21 @@ pub struct Arguments {
     /// The report and its files.
     #[command(flatten)]
     pub output: OutputArguments,
+
+    /// Resume the TLS session of an earlier connection where one is left, with its ticket; off
+    /// makes each handshake a full one, as that of a new client is
+    #[arg(
+        long,
+        value_name = "WHEN",
+        env = "TINYTCP_TLS_RESUME",
+        default_value = "off",
+        help_heading = "TLS (for targets such as text+tls://HOST)"
+    )]
+    pub tls_resume: ResumptionName,
+
+    /// The TLS of the connections.
+    #[command(flatten)]
+    pub tls: TlsArguments,
 }
 
 impl Arguments {
@@ -355,6 +372,13 @@ impl Arguments {
         if is_given("heartbeat") && !self.hold {
             return Some(
                 "--heartbeat has no effect without --hold: add --hold, or leave --heartbeat out"
+                    .into(),
+            );
+        }
+        if is_given("tls_resume") && !self.words.first().is_some_and(|word| word.contains("+tls")) {
+            return Some(
+                "--tls-resume has no effect without TLS: write the target as text+tls://HOST, or \
+                 leave --tls-resume out"
                     .into(),
             );
         }

@@ -25,6 +25,10 @@ const SOCKET_BYTES_MAX: usize = 8 << 20;
 /// A thread's read block and its histograms.
 const THREAD_BYTES: usize = 4 << 20;
 
+/// The TLS session of a connection, and the records of one system call that it has encrypted.
+const TLS_BYTES: usize = 8 * 1024;
+const SEALED_BYTES_MAX: usize = 64 * 1024;
+
 /// Bytes of a connection in queues and tables, besides the connection itself.
 const QUEUES_BYTES: usize = 320;
 
@@ -100,6 +104,7 @@ pub fn check(plan: &Plan, machine: &Machine) -> Preflight {
     preflight.sources(plan);
     preflight.permissions(plan);
     preflight.memory(plan, machine);
+    preflight.tls(plan);
     preflight
 }
 
@@ -180,6 +185,14 @@ impl Preflight {
         }
     }
 
+    /// The files of certificates and keys are read before this check.
+    fn tls(&mut self, plan: &Plan) {
+        let Some(tls) = plan.settings.tls else { return };
+        let check = if tls.is_verified { "checked" } else { "not checked" };
+        let kind = if tls.resumes { "resumed where a ticket is left" } else { "full" };
+        self.facts.push(format!("TLS: the certificate is {check}, each handshake is {kind}"));
+    }
+
     fn memory(&mut self, plan: &Plan, machine: &Machine) {
         let needed = memory_bytes(plan);
         let has = machine.memory_bytes;
@@ -202,7 +215,11 @@ impl Preflight {
 fn memory_bytes(plan: &Plan) -> u64 {
     let message = plan.script.message_bytes_max();
     let in_flight = plan.settings.depth.saturating_mul(message).min(SOCKET_BYTES_MAX);
-    let connection = mem::size_of::<LoadConnection>() + QUEUES_BYTES + in_flight;
+    let tls = match &plan.tls {
+        None => 0,
+        Some(_) => TLS_BYTES + in_flight.min(SEALED_BYTES_MAX),
+    };
+    let connection = mem::size_of::<LoadConnection>() + QUEUES_BYTES + in_flight + tls;
     let connections = plan.settings.connections.saturating_mul(connection);
     connections
         .saturating_add(plan.settings.threads.saturating_mul(THREAD_BYTES))

@@ -79,6 +79,15 @@ impl From<ArrivalsName> for Arrivals {
     }
 }
 
+/// Whether connections resume sessions of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ResumptionName {
+    /// Each handshake is a full one.
+    Off,
+    /// With the tickets of earlier connections.
+    On,
+}
+
 /// The names of the formats of live rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LiveFormatName {

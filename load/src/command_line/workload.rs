@@ -5,20 +5,24 @@ use std::net::{IpAddr, SocketAddr};
 use std::process;
 use std::time::{Duration, SystemTime};
 
-use tinytcp_cli::address::{Place, parse_url};
+use tinytcp_cli::address::{Place, Url, parse_url};
 use tinytcp_cli::target::{ProtocolName, Target};
+use tinytcp_cli::tls::TlsClient;
 use tinytcp_core::os::endpoint::Endpoint;
 
 use super::arguments::Arguments;
 use super::messages::Messages;
 use super::rates::Stages;
-use super::typed;
+use super::values::ResumptionName;
+use super::{NAME, typed};
 use crate::error::{LoadError, UsageError};
 use crate::measurement::format::plural;
-use crate::measurement::settings::{Arrivals, Opening, Pace, RunSettings, ServerTarget};
+use crate::measurement::settings::{
+    Arrivals, Opening, Pace, RunSettings, ServerTarget, TlsChoices,
+};
 use crate::traffic::messages::message::Framing;
 use crate::traffic::messages::{protocols, raw};
-use crate::traffic::plan::Plan;
+use crate::traffic::plan::{Plan, TlsPlan};
 
 /// Default duration of a run.
 const DURATION: Duration = Duration::from_secs(10);
@@ -35,6 +39,8 @@ pub struct Workload {
     /// The server as reports name it.
     target: String,
     place: Place,
+    /// How connections are encrypted; `None` without TLS.
+    tls: Option<TlsClient>,
     protocol: &'static str,
     /// The messages as reports name them.
     description: String,
@@ -51,16 +57,14 @@ impl Workload {
     /// # Errors
     /// Fails with a sentence about an invalid target or message.
     pub fn of(arguments: &Arguments) -> Result<Self, LoadError> {
-        let is_raw = |word: &String| word.starts_with("tcp://") || word.starts_with("tcp+unix://");
+        let is_raw = |word: &String| word.starts_with("tcp://") || word.starts_with("tcp+");
         if arguments.raw || arguments.words.first().is_some_and(is_raw) {
             return Self::raw(arguments);
         }
         let target =
             Target::from_words(&arguments.words, arguments.protocol).map_err(UsageError::new)?;
-        if target.is_encrypted {
-            return Err(UsageError::from("tinytcp-load has no TLS: leave out +tls").into());
-        }
         let protocol = target.protocol;
+        let tls = arguments.tls.client(NAME, target.is_encrypted, &target.place)?;
         let messages = Messages::of_protocol(arguments, protocol)?;
         let default = match protocol {
             ProtocolName::Text | ProtocolName::Binary => {
@@ -78,6 +82,7 @@ impl Workload {
             messages,
             greeting: protocols::greeting(protocol).to_vec(),
             framing: protocols::framing(protocol),
+            tls,
             place: target.place,
         })
     }
@@ -88,12 +93,15 @@ impl Workload {
                 UsageError::from("tcp:// names no protocol: add --raw, -m and --expect").into()
             );
         }
-        let place = raw_place(&arguments.words)?;
+        let Url { is_encrypted, place, .. } = raw_url(&arguments.words)?;
+        let tls = arguments.tls.client(NAME, is_encrypted, &place)?;
+        let suffix = if is_encrypted { "+tls" } else { "" };
         let messages = Messages::raw(arguments)?;
         let greeting = arguments.greeting.as_deref().map_or(Ok(Vec::new()), raw::unescape)?;
         Ok(Self {
-            target: format!("tcp{}://{place}", place.scheme_suffix()),
+            target: format!("tcp{suffix}{}://{place}", place.scheme_suffix()),
             place,
+            tls,
             protocol: "raw",
             description: description(arguments).unwrap_or_default(),
             framing: messages.raw_framing(),
@@ -141,6 +149,8 @@ impl Workload {
             return Err("--reset is for TCP: leave it out, a unix socket keeps no port".into());
         }
         let sources = arguments.source.clone().map_or(Vec::new(), |sources| sources.0);
+        let endpoints = reachable(endpoints, &sources)?;
+        let resumes = arguments.tls_resume == ResumptionName::On;
         Ok(Plan {
             settings: RunSettings {
                 target: ServerTarget {
@@ -163,8 +173,16 @@ impl Workload {
                 requests: arguments.requests.map(|count| count as u64),
                 seed: self.seed,
                 request_bytes: self.messages.request_bytes(),
+                tls: self
+                    .tls
+                    .as_ref()
+                    .map(|client| TlsChoices { is_verified: client.is_checked(), resumes }),
             },
-            endpoints: reachable(endpoints, &sources)?,
+            tls: self.tls.as_ref().map(|client| {
+                let tickets = resumes.then_some(arguments.connections);
+                TlsPlan::new(client, endpoints.len(), tickets)
+            }),
+            endpoints,
             script: self.messages.script(
                 arguments.pipeline,
                 self.seed.unwrap_or(0),
@@ -212,11 +230,11 @@ fn seed(arguments: &Arguments, messages: &Messages) -> Option<u32> {
 }
 
 /// Returns the server that `words` name in a raw run.
-fn raw_place(words: &[String]) -> Result<Place, UsageError> {
+fn raw_url(words: &[String]) -> Result<Url, UsageError> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let url = match words.as_slice() {
         [host, port] => format!("tcp://{host}:{port}"),
-        [url] if url.starts_with("tcp://") || url.starts_with("tcp+unix://") => (*url).into(),
+        [url] if url.starts_with("tcp://") || url.starts_with("tcp+") => (*url).into(),
         [url] if !url.contains("://") => format!("tcp://{url}"),
         _ => {
             return Err(
@@ -224,14 +242,17 @@ fn raw_place(words: &[String]) -> Result<Place, UsageError> {
             );
         }
     };
-    let parsed = parse_url(&url, |_| Ok(0)).map_err(|error| {
+    let wrong = |error: UsageError| {
         UsageError::new(format_args!(
-            "'{url}' is no target: {error}; --raw takes tcp://HOST:PORT or tcp+unix://PATH"
+            "'{url}' is no target: {error}; --raw takes tcp://HOST:PORT or tcp+unix://PATH, and \
+             tcp+tls://HOST:PORT for TLS"
         ))
-    })?;
+    };
+    let parsed = parse_url(&url, |_| Ok(0)).map_err(wrong)?;
     match parsed.place {
+        _ if parsed.scheme != "tcp" => Err(wrong("its scheme is not tcp".into())),
         Place::Host { port: 0, .. } => Err("--raw needs a port, as in tcp://127.0.0.1:6379".into()),
-        place => Ok(place),
+        _ => Ok(parsed),
     }
 }
 

@@ -3,7 +3,6 @@
 use tinytcp_core::os::moment::Moment;
 
 use super::slice_recorder::{SlicePart, SliceSpan};
-use crate::measurement::latency::Latency;
 use crate::measurement::outcome::Slice;
 
 /// A slice or a step, to which each thread adds its parts.
@@ -21,9 +20,18 @@ impl PartialSlice {
     /// Creates the slice `span` of a measurement window that starts at `base`.
     pub(super) fn new(span: SliceSpan, base: Moment, threads: usize) -> Self {
         let (start, length) = (span.from.since(base), span.to.since(span.from));
-        let latency = Latency::default();
+        let (latency, handshake) = Default::default();
         Self {
-            slice: Slice { start, length, sent: 0, correct: 0, errors: 0, open: 0, latency },
+            slice: Slice {
+                start,
+                length,
+                sent: 0,
+                correct: 0,
+                errors: 0,
+                open: 0,
+                latency,
+                handshake,
+            },
             parts: 0,
             open: vec![0; threads],
             open_most: vec![0; threads],
@@ -39,6 +47,7 @@ impl PartialSlice {
         self.slice.correct += part.counts.correct;
         self.slice.errors += part.counts.errors.total();
         self.slice.open = self.open.iter().sum();
+        self.slice.handshake.merge(&part.counts.tls.handshake);
         self.slice.latency.merge(if is_open_loop {
             &part.counts.from_schedule
         } else {

@@ -42,6 +42,20 @@ pub enum ConnectError {
     Unreachable,
     /// Any other error.
     Other,
+    /// The handshake of TLS was not complete within the timeout.
+    TlsTimedOut,
+    /// The server ended the connection inside the handshake, without an alert.
+    TlsClosed,
+    /// The server rejected the handshake with an alert.
+    TlsAlert,
+    /// The certificate of the server was not accepted.
+    TlsCertificate,
+    /// The server answered the handshake with bytes that are not TLS.
+    TlsPlainServer,
+    /// The handshake failed in another way.
+    TlsFailed,
+    /// The server rejected the connection, which was not encrypted, with `TLS_REQUIRED`.
+    TlsRequired,
 }
 
 /// How an open connection ended without the generator closing it.
@@ -63,6 +77,10 @@ pub enum ConnectionEnd {
     Late,
     /// Closed by the generator because its replies could not be parsed any further.
     Unreadable,
+    /// Closed by the server without the end of TLS (close_notify): bytes may be missing.
+    TlsTruncated,
+    /// Ended by a record that is not valid, or by an alert of the server.
+    TlsFailed,
 }
 
 /// A set of causes that can be counted separately.
@@ -113,7 +131,14 @@ causes!(
     NoPort "no_port",
     NoDescriptor "no_descriptor",
     Unreachable "unreachable",
-    Other "other"
+    Other "other",
+    TlsTimedOut "tls_timed_out",
+    TlsClosed "tls_closed",
+    TlsAlert "tls_alert",
+    TlsCertificate "tls_certificate",
+    TlsPlainServer "tls_plain_server",
+    TlsFailed "tls_failed",
+    TlsRequired "tls_required"
 );
 
 causes!(
@@ -125,5 +150,7 @@ causes!(
     Reset "reset",
     Silent "silent",
     Late "late",
-    Unreadable "unreadable"
+    Unreadable "unreadable",
+    TlsTruncated "tls_truncated",
+    TlsFailed "tls_failed"
 );

@@ -9,9 +9,10 @@ use super::by_address::CountsByAddress;
 use super::causes::{Cause, ConnectError, ConnectionEnd, ReplyError};
 use super::exchange::Exchanges;
 use super::latency::Latency;
+use super::tls::TlsCounts;
 
 /// Length of the longest list of causes.
-const CAUSES_MAX: usize = 8;
+const CAUSES_MAX: usize = 16;
 
 /// A count for each cause.
 #[derive(Clone, Debug)]
@@ -88,8 +89,10 @@ pub struct Counts {
     pub exchanges: Exchanges,
     /// Counts by address; empty unless connections are spread over the addresses.
     pub by_address: CountsByAddress,
-    /// Time from the connection attempt to the open connection.
+    /// Time from the connection attempt to the open connection, without the handshake of TLS.
     pub connect: Latency,
+    /// Handshakes of TLS.
+    pub tls: TlsCounts,
     /// Time from the connection attempt to the first byte received, without the time in which the
     /// open connection waited for others before its first request.
     pub first_byte: Latency,
@@ -133,6 +136,7 @@ impl Counts {
         self.outside += other.outside;
         self.received_bytes += other.received_bytes;
         self.by_address.merge_replies(&other.by_address);
+        self.tls.merge_inside(&other.tls);
         self.from_send.merge(&other.from_send);
         self.from_schedule.merge(&other.from_schedule);
         self.lag.merge(&other.lag);
@@ -152,6 +156,7 @@ impl Counts {
         self.exchanges.merge(&other.exchanges);
         self.by_address.merge_failures(&other.by_address);
         self.connect.merge(&other.connect);
+        self.tls.merge_all(&other.tls);
         self.first_byte.merge(&other.first_byte);
     }
 }

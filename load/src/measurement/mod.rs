@@ -11,3 +11,4 @@ pub mod logged_request;
 pub mod outcome;
 pub mod rank_test;
 pub mod settings;
+pub mod tls;

@@ -59,4 +59,6 @@ pub struct Slice {
     pub open: usize,
     /// Latency from the schedule if there is one, else from the send.
     pub latency: Latency,
+    /// Time of the completed handshakes of TLS.
+    pub handshake: Latency,
 }

@@ -39,6 +39,17 @@ pub struct RunSettings {
     pub seed: Option<u32>,
     /// Size of the shortest request, in bytes.
     pub request_bytes: usize,
+    /// The choices of TLS; `None` without it.
+    pub tls: Option<TlsChoices>,
+}
+
+/// The choices of an encrypted run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsChoices {
+    /// True if the certificate of the server is checked.
+    pub is_verified: bool,
+    /// True if connections resume sessions of earlier ones.
+    pub resumes: bool,
 }
 
 /// The server of a run.

@@ -30,6 +30,7 @@ mod page;
 pub mod progress;
 mod sections;
 mod terminal;
+mod tls;
 mod whole_file;
 mod words;
 
@@ -40,6 +41,7 @@ pub use sections::{
     Connections, Errors, Generator, Latencies, PaceKind, Replies, ReportArrivals, ReportPace,
     ReportSettings, ReportSlice, ReportStage, Requests, Throughput,
 };
+pub use tls::{ReportSuite, ReportTls};
 
 /// The schema of the files that this version writes and reads.
 pub const SCHEMA: &str = "tinytcp-load/2";
@@ -91,6 +93,9 @@ pub struct Report {
     pub throughput: Throughput,
     /// Latencies.
     pub latency: Latencies,
+    /// The TLS of an encrypted run; `None` without TLS.
+    #[serde(default)]
+    pub tls: Option<ReportTls>,
     /// The results by address, of connections that are spread over the addresses.
     #[serde(default)]
     pub addresses: Vec<ReportAddress>,
@@ -153,6 +158,7 @@ impl Report {
             },
             latency: Latencies {
                 connect: Distribution(total.connect.clone()),
+                tls_handshake: sections::occurred(&total.tls.handshake),
                 first_byte: Distribution(total.first_byte.clone()),
                 from_send: Distribution(total.from_send.clone()),
                 from_schedule: has_schedule.then(|| Distribution(total.from_schedule.clone())),
@@ -164,6 +170,7 @@ impl Report {
                 starved_s: total.starved.as_secs_f64(),
                 lag: Distribution(total.lag.clone()),
             },
+            tls: ReportTls::of(outcome),
             addresses: addresses::addresses(outcome),
             slices: sections::slices(&outcome.slices),
             verdict: RunVerdict::valid(outcome),
@@ -275,6 +282,7 @@ impl Report {
         Measurements {
             reply: &self.latency.reply().0,
             connect: &self.latency.connect.0,
+            handshake: self.latency.tls_handshake.as_ref().map(|handshake| &handshake.0),
             first_byte: &self.latency.first_byte.0,
             correct: self.replies.correct_count,
             errors: self.errors.total_count,
@@ -291,6 +299,7 @@ pub fn measurements(total: &Counts, counted: Duration, reached: usize) -> Measur
     Measurements {
         reply: if has_schedule { &total.from_schedule } else { &total.from_send },
         connect: &total.connect,
+        handshake: Some(&total.tls.handshake),
         first_byte: &total.first_byte,
         correct: total.correct,
         errors: total.errors.total(),

@@ -55,6 +55,7 @@ struct Recent {
     correct: u64,
     length: Duration,
     latency: Latency,
+    handshake: Latency,
 }
 
 impl ProgressDisplay {
@@ -145,8 +146,18 @@ impl ProgressDisplay {
         };
         let step = self.trial.map(|trial| step(trial, elapsed)).unwrap_or_default();
         let unsent = if unsent > 0 { format!(", {} unsent", count(unsent)) } else { String::new() };
+        let handshakes = match recent.handshake.count() {
+            0 => String::new(),
+            number => {
+                let (per_s, p99) = (
+                    per_second(number, recent.length.as_secs_f64()),
+                    recent.handshake.quantile(0.99),
+                );
+                format!(", {} handshakes with p99 {}", rate(per_s), duration(p99))
+            }
+        };
         format!(
-            "{step}{place}: {}, {p99}, {} open{unsent}, {}",
+            "{step}{place}: {}, {p99}, {} open{handshakes}{unsent}, {}",
             rate(replies_per_s),
             count(open as u64),
             plural(self.errors, "error"),
@@ -174,6 +185,7 @@ impl Observer for ProgressDisplay {
         self.recent.correct += step.correct;
         self.recent.length += step.length;
         self.recent.latency.merge(&step.latency);
+        self.recent.handshake.merge(&step.handshake);
         // A terminal shows every step; in a log, several steps can share a line.
         if matches!(self.view, View::Lines(_)) && elapsed < self.due {
             return;

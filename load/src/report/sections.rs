@@ -6,6 +6,7 @@ use super::distribution::Distribution;
 use crate::measurement::averages::per_second;
 use crate::measurement::causes::{ConnectError, ConnectionEnd, ReplyError};
 use crate::measurement::counts::CauseCounts;
+use crate::measurement::latency::Latency;
 use crate::measurement::outcome::{RunOutcome, Slice};
 use crate::measurement::settings::{Arrivals, Lifetime, Opening, Pace, RunSettings, Stage};
 
@@ -246,8 +247,11 @@ pub struct Throughput {
 /// Latencies.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Latencies {
-    /// From the connection attempt to the open connection.
+    /// From the connection attempt to the open connection, without the handshake of TLS.
     pub connect: Distribution,
+    /// From the open connection to the end of the handshake of TLS; `None` without TLS.
+    #[serde(default)]
+    pub tls_handshake: Option<Distribution>,
     /// From the connection attempt to the first byte received.
     pub first_byte: Distribution,
     /// From the system call that sent a request to the last byte of its correct reply.
@@ -282,6 +286,12 @@ pub struct ReportSlice {
     pub open_count: u64,
     /// From the schedule if there is one, else from the send.
     pub latency: Distribution,
+    /// Completed handshakes of TLS.
+    #[serde(default)]
+    pub handshakes_count: u64,
+    /// Their time; `None` if there were none.
+    #[serde(default)]
+    pub tls_handshake: Option<Distribution>,
 }
 
 impl ReportSlice {
@@ -293,6 +303,13 @@ impl ReportSlice {
         self.errors_count += next.errors_count;
         self.open_count = next.open_count;
         self.latency.0.merge(&next.latency.0);
+        self.add_handshakes(next);
+    }
+
+    /// Adds the handshakes of `other`.
+    pub(super) fn add_handshakes(&mut self, other: &Self) {
+        self.handshakes_count += other.handshakes_count;
+        merge_some(&mut self.tls_handshake, other.tls_handshake.as_ref());
     }
 
     /// Returns `number` per second of the slice.
@@ -312,7 +329,23 @@ impl From<&Slice> for ReportSlice {
             errors_count: slice.errors,
             open_count: slice.open as u64,
             latency: Distribution(slice.latency.clone()),
+            handshakes_count: slice.handshake.count(),
+            tls_handshake: occurred(&slice.handshake),
         }
+    }
+}
+
+/// Returns the distribution of a latency; `None` if nothing occurred.
+pub(super) fn occurred(latency: &Latency) -> Option<Distribution> {
+    (latency.count() > 0).then(|| Distribution(latency.clone()))
+}
+
+/// Adds a distribution that there may be none of.
+pub(super) fn merge_some(all: &mut Option<Distribution>, more: Option<&Distribution>) {
+    match (all.as_mut(), more) {
+        (Some(all), Some(more)) => all.0.merge(&more.0),
+        (None, Some(more)) => *all = Some(more.clone()),
+        (_, None) => {}
     }
 }
 

@@ -9,7 +9,9 @@ use crate::measurement::exchange::Exchange;
 use crate::measurement::format::{
     bytes, count, duration, percent, plural, rate, seconds, typed_seconds,
 };
-use crate::report::{PaceKind, Report, ReportArrivals, ReportSettings, ReportStage};
+use crate::report::{
+    PaceKind, Report, ReportArrivals, ReportSettings, ReportStage, ReportSuite, ReportTls,
+};
 
 /// The percentiles of every table of latencies.
 pub(super) const QUANTILES: [(&str, f64); 5] =
@@ -117,6 +119,36 @@ pub(super) fn connections(report: &Report) -> String {
         parts.push(format!("{} attempts in total", count(connections.begun_count)));
     }
     parts.join(", ")
+}
+
+/// Describes what handshakes agreed on, and the check of the certificate.
+pub(super) fn tls(tls: &ReportTls) -> String {
+    let suite = |suite: &ReportSuite| {
+        let number =
+            if tls.suites.len() > 1 { format!(" ({})", count(suite.count)) } else { String::new() };
+        format!("{} with {}{number}", printable(&suite.version), printable(&suite.cipher))
+    };
+    let suites = match tls.suites.is_empty() {
+        true => "no handshake was completed".into(),
+        false => tls.suites.iter().map(suite).collect::<Vec<_>>().join(", "),
+    };
+    let check = match tls.is_verified {
+        true => "the certificate was checked",
+        false => "the certificate was not checked (--tls-insecure)",
+    };
+    format!("{suites}; {check}")
+}
+
+/// Describes the handshakes: `120 full (12.0/s), 0 resumed; resumption is off`.
+pub(super) fn handshakes(tls: &ReportTls) -> String {
+    let full = format!("{} full ({})", count(tls.full_count), rate(tls.full_per_s));
+    match tls.resumes {
+        false => format!("{full}; resumption is off (--tls-resume)"),
+        true => {
+            let resumed = count(tls.resumed_count);
+            format!("{full}, {resumed} resumed ({})", rate(tls.resumed_per_s))
+        }
+    }
 }
 
 pub(super) fn requests(report: &Report) -> String {

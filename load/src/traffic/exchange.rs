@@ -10,6 +10,10 @@ use crate::measurement::format::plural;
 /// Number of bytes shown of a request or a reply.
 const SHOWN_BYTES_MAX: usize = 64;
 
+/// The start of an alert of TLS (RFC 8446, section 5.1), with which a server answers a request that
+/// is not encrypted.
+const TLS_ALERT: &[u8] = b"\x15\x03";
+
 /// The end of a hint about bytes that are not a reply of the protocol.
 const QUESTION: &str = "is it another protocol?";
 
@@ -61,6 +65,11 @@ impl Exchange {
 /// Returns a hint that the bytes are not a reply of the protocol, judged by its framing; `None` if
 /// they could be one.
 fn foreign(framing: Framing, got: &[u8]) -> Option<String> {
+    if got.starts_with(TLS_ALERT) {
+        return Some(
+            "an alert of TLS arrived: write the target with +tls, as text+tls://HOST".into(),
+        );
+    }
     let bytes = plural(got.len() as u64, "byte");
     let arrived = |what| format!("{bytes} arrived that are not a {what}: {QUESTION}");
     match framing {

@@ -8,3 +8,5 @@ mod random;
 pub mod reply_checker;
 pub mod schedule;
 pub mod script;
+#[cfg_attr(not(feature = "tls"), path = "tls_absent.rs")]
+mod tls;

@@ -10,6 +10,7 @@ use tinytcp_core::os::moment::Moment;
 use super::intervals::Intervals;
 use super::schedule::Schedule;
 use super::script::RunScript;
+pub use super::tls::TlsPlan;
 use crate::measurement::settings::{Lifetime, Opening, Pace, RunSettings};
 
 /// Bounds of the length of a step, and of a slice unless a run is very long. A run has at most
@@ -44,6 +45,8 @@ pub struct Plan {
     pub logged_requests: Option<u64>,
     /// The header with which each connection begins.
     pub proxy_header: Option<ProxyHeader>,
+    /// The TLS of connections; it begins after the header of a proxy.
+    pub tls: Option<TlsPlan>,
 }
 
 impl Plan {

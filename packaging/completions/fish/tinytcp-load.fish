@@ -42,11 +42,19 @@ complete -c tinytcp-load -l log-requests-max -d 'Maximum number of rows of --log
 complete -c tinytcp-load -l live-format -d 'The format of the rows of --live: ndjson or csv [default: by the name of the file]' -r -f -a "ndjson\t'A JSON object per line'
 csv\t'Comma-separated values'"
 complete -c tinytcp-load -l prometheus -d 'Serve metrics of the run at http://ADDR/metrics: a port of 127.0.0.1, or HOST:PORT' -r
+complete -c tinytcp-load -l tls-resume -d 'Resume the TLS session of an earlier connection where one is left, with its ticket; off makes each handshake a full one, as that of a new client is' -r -f -a "off\t'Each handshake is a full one'
+on\t'With the tickets of earlier connections'"
+complete -c tinytcp-load -l tls-ca -d 'For text+tls://HOST: trust the certificates in FILE (PEM) instead of those of the system' -r -F
+complete -c tinytcp-load -l tls-cert -d 'The certificate of this client, and its chain, for a server that demands one (PEM)' -r -F
+complete -c tinytcp-load -l tls-key -d 'The private key of --tls-cert (PEM)' -r -F
+complete -c tinytcp-load -l tls-server-name -d 'The name that the server\'s certificate must have, instead of the host of the URL' -r
+complete -c tinytcp-load -l tls-min -d 'The oldest version of TLS that the client accepts: 1.2 or 1.3' -r
 complete -c tinytcp-load -l hold -d 'Keep the connections open with one request on each every --heartbeat; report lost connections'
 complete -c tinytcp-load -l spread -d 'Spread the connections over all addresses of the server\'s name, in turn, and report each address'
 complete -c tinytcp-load -l reset -d 'Close connections with a reset, which leaves no port in TIME_WAIT'
 complete -c tinytcp-load -l raw -d 'Raw bytes for any server: send those of -m or --mix, and expect those of --expect'
 complete -c tinytcp-load -l preflight -d 'Only print the ports, descriptors and memory that the run needs; open nothing'
 complete -c tinytcp-load -s q -l quiet -d 'Show no progress, and no report if a file goes to stdout'
+complete -c tinytcp-load -l tls-insecure -d 'Accept any certificate: an attacker on the way can then read and change everything'
 complete -c tinytcp-load -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tinytcp-load -s V -l version -d 'Print version'

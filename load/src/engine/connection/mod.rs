@@ -1,6 +1,9 @@
 //! One connection of the generator: it sends requests, checks replies and measures latencies.
 
+mod encrypted;
 mod login;
+#[cfg_attr(not(feature = "tls"), path = "tls_layer_absent.rs")]
+mod tls_layer;
 pub mod transfer;
 
 use std::collections::VecDeque;
@@ -13,8 +16,10 @@ use socket2::SockRef;
 use tinytcp_core::os::moment::Moment;
 
 use self::login::Login;
+use self::tls_layer::TlsLayer;
+use super::connect;
 use super::thread_state::ThreadState;
-use crate::measurement::causes::ConnectionEnd;
+use crate::measurement::causes::{ConnectError, ConnectionEnd};
 use crate::measurement::settings::Lifetime;
 use crate::traffic::plan::Plan;
 use crate::traffic::reply_checker::ReplyChecker;
@@ -35,9 +40,9 @@ struct InFlight {
 #[derive(Debug)]
 pub enum Loss {
     /// The connection attempt failed.
-    Refused(io::Error),
-    /// The server rejected it with `SERVER_BUSY`.
-    Busy,
+    Refused(ConnectError),
+    /// The server rejected it after it was open: with `SERVER_BUSY`, for instance.
+    Rejected(ConnectError),
     /// It ended, or the generator closed it.
     Ended(ConnectionEnd),
 }
@@ -77,6 +82,8 @@ pub struct LoadConnection {
     /// True if it is in a queue of the thread, waiting for requests to send.
     pub is_queued: bool,
     stream: TcpStream,
+    /// The TLS layer, from the begin of the handshake; `None` without TLS.
+    tls: Option<Box<TlsLayer>>,
     is_open: bool,
     has_received: bool,
     /// When bytes last arrived.
@@ -118,6 +125,7 @@ impl LoadConnection {
             address,
             is_queued: false,
             stream,
+            tls: None,
             is_open: false,
             has_received: false,
             last_received: Moment::START,
@@ -140,6 +148,12 @@ impl LoadConnection {
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.is_open
+    }
+
+    /// Returns true if it is open, or only the handshake of TLS is missing.
+    #[must_use]
+    pub const fn is_connected(&self) -> bool {
+        self.is_open || self.tls.is_some()
     }
 
     /// Returns true if no request is in flight.
@@ -217,15 +231,26 @@ impl LoadConnection {
             .map_or(self.life.ends, |oldest| oldest.sent.after(plan.settings.timeout))
     }
 
-    /// Checks whether the connection attempt has succeeded. Records the opening once, and sends the
-    /// header of a proxy if the plan has one.
+    /// Returns how the connection is lost if it does not open in time.
+    #[must_use]
+    pub const fn timed_out(&self) -> Loss {
+        Loss::Refused(if self.tls.is_some() {
+            ConnectError::TlsTimedOut
+        } else {
+            ConnectError::TimedOut
+        })
+    }
+
+    /// Checks whether the connection attempt has succeeded. Records it once, sends the header of a
+    /// proxy if the plan has one, and begins the handshake of TLS; without TLS, the connection is
+    /// open.
     ///
     /// # Errors
     /// Fails if the attempt has failed.
-    pub fn check_open(&mut self, plan: &Plan, state: &mut ThreadState) -> Result<bool, Loss> {
-        let refused = |error| Err(Loss::Refused(error));
-        if let Some(error) = self.stream.take_error().map_err(Loss::Refused)? {
-            return refused(error);
+    pub fn check_connected(&mut self, plan: &Plan, state: &mut ThreadState) -> Result<bool, Loss> {
+        let refused = |error: io::Error| Loss::Refused(connect::cause(&error));
+        if let Some(error) = self.stream.take_error().map_err(refused)? {
+            return Err(refused(error));
         }
         // This works for TCP and unix sockets; the standard library supports addresses of TCP only.
         let socket = SockRef::from(&self.stream);
@@ -233,26 +258,44 @@ impl LoadConnection {
             // The system can pick an unused target port for our own end: the connection is then one
             // with itself.
             (Ok(remote), Ok(local)) if remote == local => {
-                return refused(io::ErrorKind::ConnectionRefused.into());
+                return Err(Loss::Refused(ConnectError::Refused));
             }
             (Ok(_), Ok(_)) => {}
             (Err(error), _) | (_, Err(error)) if error.kind() == io::ErrorKind::NotConnected => {
                 return Ok(false);
             }
-            (Err(error), _) | (_, Err(error)) => return refused(error),
+            (Err(error), _) | (_, Err(error)) => return Err(refused(error)),
         }
         if let Some(header) = &plan.proxy_header {
-            header.send(&self.stream).map_err(Loss::Refused)?;
-        }
-        self.is_open = true;
-        state.counts.opened += 1;
-        if plan.is_spread {
-            state.counts.by_address.of(self.address).opened += 1;
+            header.send(&self.stream).map_err(refused)?;
         }
         let now = state.read_clock();
-        self.opened = now;
         state.counts.connect.record(now.since(self.life.begun), 1);
+        match &plan.tls {
+            None => self.opened(state),
+            Some(tls) => self.begin_handshake(tls, state)?,
+        }
         Ok(true)
+    }
+
+    /// Records that the connection is open.
+    fn opened(&mut self, state: &mut ThreadState) {
+        self.is_open = true;
+        state.counts.opened += 1;
+        if state.is_spread {
+            state.counts.by_address.of(self.address).opened += 1;
+        }
+        self.opened = state.now;
+    }
+
+    /// Prepares the connection for its end: the kernel resets it if the plan wants that, and
+    /// otherwise the end of TLS is sent.
+    pub fn end(&mut self, plan: &Plan) {
+        if plan.reset {
+            connect::reset_on_close(&self.stream);
+        } else if let Some(layer) = &mut self.tls {
+            layer.close(&mut self.stream);
+        }
     }
 
     /// Adds `count` requests in flight, which [`flush`](Self::flush) then sends. `first` is their

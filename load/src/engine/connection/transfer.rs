@@ -31,10 +31,18 @@ impl LoadConnection {
     /// # Errors
     /// Fails if the connection is broken.
     pub fn flush(&mut self, plan: &Plan, state: &mut ThreadState) -> Result<(), Loss> {
+        if let Some(layer) = &mut self.tls {
+            // Records of the layer itself. Reading meets a broken connection too.
+            let _ = layer.send(&mut self.stream);
+        }
         while self.unwritten > 0 {
             let bytes = &self.script.requests(self.place, self.unwritten)[self.offset..];
             let len = bytes.len();
-            match self.stream.write(bytes) {
+            let written = match &mut self.tls {
+                None => self.stream.write(bytes),
+                Some(layer) => layer.write(&mut self.stream, bytes),
+            };
+            match written {
                 Ok(written) => {
                     self.written(written, plan, state);
                     // A short write: the socket is full, and an event reports when it has room.
@@ -46,7 +54,7 @@ impl LoadConnection {
                 Err(error) if interrupted(&error) => {}
                 // Replies to earlier requests may still be readable. They are read first, and
                 // reading then meets the end.
-                Err(_) => return self.receive(true, state).map(drop),
+                Err(_) => return self.receive(true, plan, state).map(drop),
             }
         }
         Ok(())
@@ -78,6 +86,7 @@ impl LoadConnection {
     pub fn receive(
         &mut self,
         is_read_closed: bool,
+        plan: &Plan,
         state: &mut ThreadState,
     ) -> Result<ReadProgress, Loss> {
         for _ in 0..READS_PER_TURN {
@@ -86,26 +95,33 @@ impl LoadConnection {
             let mut block = mem::take(&mut state.block);
             let read = self.stream.read(&mut block);
             let result = match &read {
-                Ok(len) => self.received(&block[..*len], state),
+                Ok(len) => match &plan.tls {
+                    None => self.received(&block[..*len], state),
+                    Some(tls) => self.open(&block[..*len], tls, state),
+                },
                 Err(_) => Ok(()),
             };
             state.block = block;
             result?;
             match read {
-                Ok(0) => return Err(Loss::Ended(ConnectionEnd::Closed)),
+                Ok(0) => return Err(self.end_of_stream(self.tls.is_none())),
                 // A short read has emptied the socket, and the next byte triggers an event. (Urgent
                 // data would be an exception, and our servers send none.)
                 Ok(len) if len < BLOCK_LEN && !is_read_closed => return Ok(ReadProgress::Drained),
                 Ok(_) => {}
                 Err(error) if would_block(&error) => return Ok(ReadProgress::Drained),
                 Err(error) if interrupted(&error) => {}
-                Err(_) => return Err(Loss::Ended(ConnectionEnd::Reset)),
+                Err(_) => return Err(self.reset()),
             }
         }
         Ok(ReadProgress::Yielded)
     }
 
-    fn received(&mut self, mut bytes: &[u8], state: &mut ThreadState) -> Result<(), Loss> {
+    pub(super) fn received(
+        &mut self,
+        mut bytes: &[u8],
+        state: &mut ThreadState,
+    ) -> Result<(), Loss> {
         let now = state.read_clock();
         let lag = state.lag();
         self.last_received = now;
@@ -144,7 +160,7 @@ impl LoadConnection {
                     self.fail(ReplyError::Wrong, self.in_flight.min(1), state);
                     return Err(Loss::Ended(ConnectionEnd::Unreadable));
                 }
-                Finding::Busy => return Err(Loss::Busy),
+                Finding::Rejected(error) => return Err(Loss::Rejected(error)),
                 Finding::Closing(ending) => return Err(Loss::Ended(ending)),
             }
         }

@@ -1,7 +1,5 @@
 //! Opening, losing and replacing connections.
 
-use std::io;
-
 use tinytcp_core::os::moment::Moment;
 use tinytcp_core::os::table::Token;
 
@@ -50,13 +48,19 @@ impl Worker {
                 self.slots.begun();
                 self.set_deadline(token);
             }
-            Err(error) => self.attempt_failed((slot, attempt.address), &error, begun),
+            Err(error) => {
+                self.attempt_failed((slot, attempt.address), connect::cause(&error), begun);
+            }
         }
     }
 
-    /// Tries the next address if `error` belongs to this one; counts a failure after all addresses.
-    fn attempt_failed(&mut self, (slot, address): (usize, usize), error: &io::Error, now: Moment) {
-        let cause = connect::cause(error);
+    /// Tries the next address if `cause` belongs to this one; counts a failure after all addresses.
+    fn attempt_failed(
+        &mut self,
+        (slot, address): (usize, usize),
+        cause: ConnectError,
+        now: Moment,
+    ) {
         // Missing ports or descriptors affect every address.
         let is_ours = matches!(cause, ConnectError::NoPort | ConnectError::NoDescriptor);
         if is_ours || !self.slots.try_next_address(slot, now) {
@@ -82,10 +86,10 @@ impl Worker {
         let Some(mut connection) = self.remove(token) else { return };
         let now = self.state.now;
         match loss {
-            Loss::Refused(error) => {
-                self.attempt_failed((connection.slot, connection.address), &error, now);
+            Loss::Refused(cause) => {
+                self.attempt_failed((connection.slot, connection.address), cause, now);
             }
-            Loss::Busy => {
+            Loss::Rejected(cause) => {
                 // Scheduled requests must appear in some count; a closed loop sends them again.
                 if self.state.has_schedule() && !connection.is_logging_in() {
                     connection.fail_all(ReplyError::Missing, &mut self.state);
@@ -93,7 +97,7 @@ impl Worker {
                     let discarded = connection.discard_in_flight(&mut self.state);
                     self.quota = self.quota.saturating_add(discarded);
                 }
-                self.state.counts.connect_errors.add(ConnectError::Busy, 1);
+                self.state.counts.connect_errors.add(cause, 1);
                 if self.plan.is_spread {
                     self.state.counts.by_address.of(connection.address).failed += 1;
                 }
@@ -108,7 +112,10 @@ impl Worker {
                     | ConnectionEnd::IdleTimeout
                     | ConnectionEnd::MessageTimeout
                     | ConnectionEnd::Shutdown => ReplyError::Missing,
-                    ConnectionEnd::Closed | ConnectionEnd::Reset => connection.error_of_oldest(),
+                    ConnectionEnd::Closed
+                    | ConnectionEnd::Reset
+                    | ConnectionEnd::TlsTruncated
+                    | ConnectionEnd::TlsFailed => connection.error_of_oldest(),
                 };
                 connection.fail_all(oldest, &mut self.state);
                 self.state.counts.endings.add(ending, 1);
@@ -125,11 +132,9 @@ impl Worker {
 
     fn remove(&mut self, token: Token) -> Option<LoadConnection> {
         self.deadlines.remove(token.key());
-        let connection = self.connections.remove(token)?;
+        let mut connection = self.connections.remove(token)?;
         self.slots.closed(connection.is_open(), self.state.now);
-        if self.plan.reset {
-            connect::reset_on_close(connection.stream());
-        }
+        connection.end(&self.plan);
         Some(connection)
     }
 
@@ -142,7 +147,8 @@ impl Worker {
             if connection.deadline(&self.plan) > now {
                 self.set_deadline(token);
             } else if !connection.is_open() {
-                self.handle_loss(token, Loss::Refused(io::ErrorKind::TimedOut.into()));
+                let loss = connection.timed_out();
+                self.handle_loss(token, loss);
             } else if connection.is_idle() {
                 self.schedule_next(token);
             } else {

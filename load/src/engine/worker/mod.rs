@@ -284,7 +284,7 @@ impl Worker {
             INTEREST,
         );
         if let Err(error) = registered {
-            self.handle_loss(token, Loss::Refused(error));
+            self.handle_loss(token, Loss::Refused(connect::cause(&error)));
         }
     }
 
@@ -340,9 +340,7 @@ impl Worker {
             } else {
                 connection.fail_all(connection.error_of_oldest(), &mut self.state);
             }
-            if self.plan.reset {
-                connect::reset_on_close(connection.stream());
-            }
+            connection.end(&self.plan);
         }
         // The slots still list the connections that were open at the end: they are a result.
         self.recorder.cut(
@@ -363,7 +361,7 @@ fn process_event(
     plan: &Plan,
     state: &mut ThreadState,
 ) -> Result<ReadProgress, Loss> {
-    if !connection.is_open() && !connection.check_open(plan, state)? {
+    if !connection.is_connected() && !connection.check_connected(plan, state)? {
         return Ok(ReadProgress::Drained);
     }
     let is_ending = event.is_read_closed() || event.is_error();
@@ -371,7 +369,7 @@ fn process_event(
         connection.flush(plan, state)?;
     }
     if event.is_readable() || is_ending {
-        return connection.receive(is_ending, state);
+        return connection.receive(is_ending, plan, state);
     }
     Ok(ReadProgress::Drained)
 }

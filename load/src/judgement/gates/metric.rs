@@ -24,6 +24,7 @@ pub(super) enum Metric {
 pub(super) enum LatencyKind {
     Reply,
     Connect,
+    Handshake,
     FirstByte,
 }
 
@@ -41,6 +42,8 @@ pub struct Measurements<'a> {
     pub reply: &'a Latency,
     /// From the connection attempt to the open connection.
     pub connect: &'a Latency,
+    /// From the open connection to the end of the handshake of TLS; `None` without TLS.
+    pub handshake: Option<&'a Latency>,
     /// From the connection attempt to the first byte received.
     pub first_byte: &'a Latency,
     /// Correct replies.
@@ -61,6 +64,7 @@ impl Metric {
                 let latency = match kind {
                     LatencyKind::Reply => measured.reply,
                     LatencyKind::Connect => measured.connect,
+                    LatencyKind::Handshake => measured.handshake?,
                     LatencyKind::FirstByte => measured.first_byte,
                 };
                 (latency.count() > 0).then(|| statistic.of(latency).as_secs_f64())
@@ -121,12 +125,16 @@ pub(in crate::judgement) fn quantile(name: &str) -> Result<f64, UsageError> {
     if quantile > 0.0 && quantile <= 1.0 { Ok(quantile) } else { Err(wrong()) }
 }
 
-/// Parses the name of a duration: `p99`, `connect_max`, `first_byte_mean`.
+/// Parses the name of a duration: `p99`, `connect_max`, `handshake_p50`, `first_byte_mean`.
 ///
 /// # Errors
 /// Fails with an example.
 pub(super) fn duration_metric(name: &str) -> Result<Metric, UsageError> {
-    let kinds = [("connect_", LatencyKind::Connect), ("first_byte_", LatencyKind::FirstByte)];
+    let kinds = [
+        ("connect_", LatencyKind::Connect),
+        ("handshake_", LatencyKind::Handshake),
+        ("first_byte_", LatencyKind::FirstByte),
+    ];
     let kind =
         kinds.into_iter().find_map(|(prefix, kind)| Some((kind, name.strip_prefix(prefix)?)));
     let (kind, statistic) = kind.unwrap_or((LatencyKind::Reply, name));

@@ -13,6 +13,7 @@ fn check(gate: &str) -> GateResult {
     let measured = Measurements {
         reply: &reply,
         connect: &connect,
+        handshake: Some(&connect),
         first_byte: &first_byte,
         correct: 990,
         errors: 10,
@@ -32,6 +33,7 @@ fn a_gate_is_crossed_exactly_if_its_condition_is_true() {
         ("max>1s", false),
         ("mean>50ms", true),
         ("connect_p50>9s", true),
+        ("handshake_max>11s", false),
         ("errors>10", false),
         ("errors>=10", true),
         ("errors>0", true),
@@ -92,6 +94,7 @@ fn a_gate_without_a_measured_value_is_crossed() {
     let measured = Measurements {
         reply: &nothing,
         connect: &nothing,
+        handshake: None,
         first_byte: &nothing,
         correct: 0,
         errors: 0,
@@ -138,6 +141,7 @@ fn check_change(gate: &str) -> GateResult {
     let measured = |reply, replies_per_s, errors| Measurements {
         reply,
         connect: &nothing,
+        handshake: None,
         first_byte: &nothing,
         correct: 100 - errors,
         errors,

@@ -34,5 +34,7 @@ pub(super) const fn end_text(ending: ConnectionEnd) -> &'static str {
         ConnectionEnd::Shutdown => "closed by the server's shutdown",
         ConnectionEnd::Reset => "connections reset",
         ConnectionEnd::Unreadable => "connections with unreadable replies",
+        ConnectionEnd::TlsTruncated => "closed by the server without the end of TLS",
+        ConnectionEnd::TlsFailed => "connections whose TLS failed",
     }
 }

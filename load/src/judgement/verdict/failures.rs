@@ -12,7 +12,7 @@ use crate::measurement::settings::Pace;
 
 /// The tolerated share of failed requests or connections: a burst into a full backlog causes that
 /// many.
-const FAILURES_RATIO: f64 = 0.001;
+pub(super) const FAILURES_RATIO: f64 = 0.001;
 
 /// Describes the connections and replies of a run without a flaw.
 pub(super) fn describe_results(outcome: &RunOutcome) -> String {
@@ -230,7 +230,7 @@ pub(crate) fn gate_crossed(gates: &[GateResult]) -> Option<RunVerdict> {
 }
 
 /// Describes the reached connections: `12 of 1,000 connections opened`.
-fn reached(outcome: &RunOutcome) -> String {
+pub(super) fn reached(outcome: &RunOutcome) -> String {
     format!(
         "{} of {} opened",
         count(outcome.reached as u64),
@@ -238,7 +238,7 @@ fn reached(outcome: &RunOutcome) -> String {
     )
 }
 
-fn most_frequent<C: Cause>(counts: &CauseCounts<C>) -> Option<(C, u64)> {
+pub(super) fn most_frequent<C: Cause>(counts: &CauseCounts<C>) -> Option<(C, u64)> {
     counts.iter().filter(|(_, number)| *number > 0).max_by_key(|(_, number)| *number)
 }
 
@@ -254,7 +254,7 @@ pub(super) const fn reply_error_text(error: ReplyError) -> &'static str {
     }
 }
 
-const fn connect_error_text(error: ConnectError) -> &'static str {
+pub(super) const fn connect_error_text(error: ConnectError) -> &'static str {
     match error {
         ConnectError::Refused => "connections refused",
         ConnectError::TimedOut => "connections timed out",
@@ -264,6 +264,13 @@ const fn connect_error_text(error: ConnectError) -> &'static str {
         ConnectError::NoDescriptor => "connections without a free descriptor",
         ConnectError::Unreachable => "connections without a route to the host",
         ConnectError::Other => "connections with another error",
+        ConnectError::TlsTimedOut => "TLS handshakes timed out",
+        ConnectError::TlsClosed => "TLS handshakes ended by the server without an alert",
+        ConnectError::TlsAlert => "TLS handshakes rejected by the server",
+        ConnectError::TlsCertificate => "certificates not accepted",
+        ConnectError::TlsPlainServer => "answers that are not TLS",
+        ConnectError::TlsFailed => "TLS handshakes failed",
+        ConnectError::TlsRequired => "connections rejected because they were not encrypted",
     }
 }
 

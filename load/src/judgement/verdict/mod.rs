@@ -9,6 +9,7 @@ mod endings;
 mod evidence;
 mod failures;
 mod schedule;
+mod tls;
 
 pub(crate) use failures::gate_crossed;
 pub use schedule::cpu_ratio;
@@ -45,6 +46,8 @@ pub enum VerdictKind {
     PortLimited,
     /// This process had no descriptor left.
     DescriptorLimited,
+    /// Handshakes of TLS failed, or the server takes encrypted connections only.
+    TlsFailed,
     /// The server, or the network, refused connections.
     ServerRefused,
     /// The run ended before all connections were attempted.
@@ -76,6 +79,7 @@ impl VerdictKind {
             Self::WrongReplies => "wrong replies",
             Self::PortLimited => "port-limited",
             Self::DescriptorLimited => "descriptor-limited",
+            Self::TlsFailed => "TLS failed",
             Self::ServerRefused => "server-refused",
             Self::TooShort => "too short",
             Self::ConnectionsEnded => "connections ended",
@@ -129,6 +133,7 @@ pub fn flaws(outcome: &RunOutcome, gates: &[GateResult]) -> Vec<RunVerdict> {
         failures::wrong_replies(outcome),
         failures::port_limited(outcome),
         failures::descriptor_limited(outcome),
+        tls::tls_failed(outcome),
         failures::server_refused(outcome),
         failures::too_short(outcome),
         endings::connections_ended(outcome),

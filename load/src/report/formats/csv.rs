@@ -1,14 +1,17 @@
 //! The report as CSV: a row for each slice of the run.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use crate::measurement::latency::microseconds;
-use crate::report::Report;
+use crate::report::{Distribution, Report};
 
 const HEADER: &str = "start_s,length_s,sent_count,correct_count,errors_count,open_count,\
-                      sent_per_s,replies_per_s,mean_us,p50_us,p90_us,p99_us,p99_9_us,max_us\n";
+                      sent_per_s,replies_per_s,mean_us,p50_us,p90_us,p99_us,p99_9_us,max_us,\
+                      handshakes_count,handshake_p50_us,handshake_p99_us,handshake_max_us\n";
 
-/// Returns the text of the file. The latencies of a slice without a reply are empty.
+/// Returns the text of the file. The latencies of a slice without a reply are empty, and so are
+/// those of handshakes without TLS.
 pub(in crate::report) fn text(report: &Report) -> String {
     let mut text = HEADER.to_owned();
     for slice in &report.slices {
@@ -28,13 +31,15 @@ pub(in crate::report) fn text(report: &Report) -> String {
             slice.per_s(slice.sent_count),
             slice.per_s(slice.correct_count),
         );
-        for figure in [mean].into_iter().chain(quantiles).chain([latency.max()]) {
-            let _ = write!(
-                text,
-                ",{}",
-                figure.map_or(String::new(), |figure| format!("{:.3}", microseconds(figure)))
-            );
-        }
+        let cell = |figure: Option<Duration>| match figure {
+            Some(figure) => format!(",{:.3}", microseconds(figure)),
+            None => ",".into(),
+        };
+        text.extend([mean].into_iter().chain(quantiles).chain([latency.max()]).map(cell));
+        let handshake = slice.tls_handshake.as_ref();
+        let quantiles = [0.5, 0.99].map(|quantile| handshake?.quantile(quantile));
+        let _ = write!(text, ",{}", slice.handshakes_count);
+        text.extend(quantiles.into_iter().chain([handshake.and_then(Distribution::max)]).map(cell));
         text.push('\n');
     }
     text
@@ -67,7 +72,7 @@ mod tests {
     fn a_slice_without_a_reply_has_empty_latencies() {
         let text = text(&Report::new(&fixtures::nothing(ConnectError::Refused).done(), &[]));
         assert!(
-            text.lines().nth(1).is_some_and(|row| row.ends_with("0,0,0,0,0.0,0.0,,,,,,")),
+            text.lines().nth(1).is_some_and(|row| row.ends_with("0,0,0,0,0.0,0.0,,,,,,,0,,,")),
             "{text}"
         );
     }

@@ -55,6 +55,8 @@ mod tests {
     use super::*;
     use crate::fixtures;
     use crate::judgement::search::{Search, SearchStep};
+    use crate::measurement::settings::TlsChoices;
+    use crate::measurement::tls::TlsSuite;
 
     const PAGE: &str = include_str!("../../../../docs/load-report.md");
 
@@ -73,6 +75,20 @@ mod tests {
             correct_count: 1,
             errors_count: 0,
             latency: report.latency.from_send.clone(),
+        });
+        let outcome = fixtures::closed()
+            .settings(|settings| {
+                settings.tls = Some(TlsChoices { is_verified: true, resumes: true });
+            })
+            .total(|total| {
+                let suite = TlsSuite { version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384" };
+                total.tls.add_suite(suite, 10);
+                total.tls.failure = Some("a fact; a remedy".into());
+            });
+        report.tls = Report::new(&outcome.done(), &[]).tls;
+        report.latency.tls_handshake = Some(report.latency.connect.clone());
+        report.slices.iter_mut().for_each(|slice| {
+            slice.tls_handshake = Some(slice.latency.clone());
         });
         let step = SearchStep {
             asked_per_s: 1.0,

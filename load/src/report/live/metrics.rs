@@ -105,25 +105,32 @@ fn text(total: &Counts, open: usize, is_closed_loop: bool) -> String {
     for (cause, count) in total.connect_errors.iter() {
         sample(&mut page, &format!("connect_errors_total{{cause=\"{}\"}}", cause.name()), count);
     }
+    head(&mut page, "tls_handshakes_total", "counter", "Completed handshakes by kind.");
+    for (kind, count) in [("full", total.tls.all.full), ("resumed", total.tls.all.resumed)] {
+        sample(&mut page, &format!("tls_handshakes_total{{kind=\"{kind}\"}}"), count);
+    }
     head(&mut page, "connections_open", "gauge", "Open connections.");
     sample(&mut page, "connections_open", open);
     head(&mut page, "cpu_seconds_total", "counter", "CPU time of the generator threads.");
     sample(&mut page, "cpu_seconds_total", total.cpu.as_secs_f64());
-    latency(&mut page, if is_closed_loop { &total.from_send } else { &total.from_schedule });
+    let reply = if is_closed_loop { &total.from_send } else { &total.from_schedule };
+    let what = "Reply latency of the run so far, from the schedule or the send.";
+    latency(&mut page, "latency_seconds", what, reply);
+    let what = "Time of the handshakes of TLS so far.";
+    latency(&mut page, "tls_handshake_seconds", what, &total.tls.handshake);
     page
 }
 
-fn latency(page: &mut String, latency: &Latency) {
-    const NAME: &str = "latency_seconds";
-    head(page, NAME, "summary", "Reply latency of the run so far, from the schedule or the send.");
+fn latency(page: &mut String, name: &str, what: &str, latency: &Latency) {
+    head(page, name, "summary", what);
     for quantile in [0.5, 0.9, 0.99, 0.999, 1.0] {
         if latency.count() > 0 {
             let value = latency.quantile(quantile).as_secs_f64();
-            sample(page, &format!("{NAME}{{quantile=\"{quantile}\"}}"), value);
+            sample(page, &format!("{name}{{quantile=\"{quantile}\"}}"), value);
         }
     }
-    sample(page, "latency_seconds_sum", latency.mean().as_secs_f64() * latency.count() as f64);
-    sample(page, "latency_seconds_count", latency.count());
+    sample(page, &format!("{name}_sum"), latency.mean().as_secs_f64() * latency.count() as f64);
+    sample(page, &format!("{name}_count"), latency.count());
 }
 
 fn head(page: &mut String, name: &str, kind: &str, help: &str) {

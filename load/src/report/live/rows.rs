@@ -20,7 +20,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const REST_MIN: Duration = Duration::from_millis(10);
 
 const HEADER: &str = "at_s,length_s,sent_count,correct_count,errors_count,open_count,unsent_count,\
-                      replies_per_s,p50_us,p99_us,max_us\n";
+                      replies_per_s,p50_us,p99_us,max_us,handshakes_count,handshake_p99_us\n";
 
 /// The format of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ struct LiveRow {
     p50_us: Option<f64>,
     p99_us: Option<f64>,
     max_us: Option<f64>,
+    handshakes_count: u64,
+    handshake_p99_us: Option<f64>,
 }
 
 /// A file that grows by a row per second.
@@ -75,6 +77,7 @@ struct Recent {
     open: usize,
     unsent: u64,
     latency: Latency,
+    handshake: Latency,
 }
 
 impl LiveFile {
@@ -109,6 +112,7 @@ impl LiveFile {
         recent.errors += step.errors;
         (recent.open, recent.unsent) = (step.open, unsent);
         recent.latency.merge(&step.latency);
+        recent.handshake.merge(&step.handshake);
         if elapsed >= self.due {
             self.write_row();
         }
@@ -182,16 +186,20 @@ impl Recent {
             p50_us: figure(self.latency.quantile(0.5)),
             p99_us: figure(self.latency.quantile(0.99)),
             max_us: figure(self.latency.max()),
+            handshakes_count: self.handshake.count(),
+            handshake_p99_us: (self.handshake.count() > 0)
+                .then(|| microseconds(self.handshake.quantile(0.99))),
         }
     }
 }
 
 impl LiveRow {
     fn csv(&self) -> String {
-        let [p50, p99, max] = [self.p50_us, self.p99_us, self.max_us]
-            .map(|figure| figure.map_or(String::new(), |figure| format!("{figure:.3}")));
+        let figures = [self.p50_us, self.p99_us, self.max_us, self.handshake_p99_us];
+        let [p50, p99, max, handshake_p99] =
+            figures.map(|figure| figure.map_or(String::new(), |figure| format!("{figure:.3}")));
         format!(
-            "{:.3},{:.3},{},{},{},{},{},{:.1},{p50},{p99},{max}\n",
+            "{:.3},{:.3},{},{},{},{},{},{:.1},{p50},{p99},{max},{},{handshake_p99}\n",
             self.at_s,
             self.length_s,
             self.sent_count,
@@ -200,6 +208,7 @@ impl LiveRow {
             self.open_count,
             self.unsent_count,
             self.replies_per_s,
+            self.handshakes_count,
         )
     }
 }

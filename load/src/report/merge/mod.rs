@@ -12,7 +12,7 @@ use crate::error::LoadError;
 use crate::judgement::gates::{Gate, GateResult};
 use crate::judgement::verdict::{self, RunVerdict, VerdictKind};
 use crate::measurement::averages::share;
-use crate::report::{PaceKind, Report};
+use crate::report::{PaceKind, Report, ReportTls};
 use notes::{distinct_in_order, notes};
 use sums::add;
 use timeline::Timeline;
@@ -45,6 +45,11 @@ pub fn merge(reports: Vec<Report>, gates: &[Gate]) -> Result<Report, LoadError> 
     let threads = in_all(&|report| report.generator.threads_count as f64);
     let busy = in_all(&|report| report.generator.threads_count as f64 * report.generator.cpu_ratio);
 
+    let handshakes =
+        |of: fn(&ReportTls) -> f64| in_all(&|report| report.tls.as_ref().map_or(0.0, of));
+    let full = handshakes(|tls| tls.full_per_s);
+    let resumed = handshakes(|tls| tls.resumed_per_s);
+
     let first = timeline.first;
     let mut joined = reports[first].clone();
     for (index, report) in reports.iter().enumerate() {
@@ -67,6 +72,10 @@ pub fn merge(reports: Vec<Report>, gates: &[Gate]) -> Result<Report, LoadError> 
     throughput.replies_per_s = share(replies, joined.ran_s);
     throughput.sent_bytes_per_s = share(sent_bytes, joined.ran_s);
     throughput.received_bytes_per_s = share(received_bytes, joined.ran_s);
+    if let Some(tls) = &mut joined.tls {
+        tls.full_per_s = share(full, joined.ran_s);
+        tls.resumed_per_s = share(resumed, joined.ran_s);
+    }
     joined.gates = check_gates(&joined, gates)?;
     set_verdict(&mut joined, flaws, number);
     Ok(joined)

@@ -5,7 +5,8 @@ use crate::measurement::causes::{Cause, ReplyError};
 use crate::measurement::counts::CauseCounts;
 use crate::measurement::exchange::{self, Exchange};
 use crate::report::origin::Origin;
-use crate::report::{Report, ReportAddress, ReportPace, ReportSettings, ReportStage};
+use crate::report::sections::merge_some;
+use crate::report::{Report, ReportAddress, ReportPace, ReportSettings, ReportStage, ReportTls};
 
 /// Adds all counts. The caller recomputes averages and shares.
 pub(super) fn add(joined: &mut Report, report: &Report) {
@@ -36,6 +37,7 @@ pub(super) fn add(joined: &mut Report, report: &Report) {
     joined.exchanges = add_exchanges(&joined.exchanges, &report.exchanges);
 
     joined.latency.connect.0.merge(&report.latency.connect.0);
+    merge_some(&mut joined.latency.tls_handshake, report.latency.tls_handshake.as_ref());
     joined.latency.first_byte.0.merge(&report.latency.first_byte.0);
     joined.latency.from_send.0.merge(&report.latency.from_send.0);
     if let (Some(all), Some(more)) =
@@ -44,12 +46,31 @@ pub(super) fn add(joined: &mut Report, report: &Report) {
         all.0.merge(&more.0);
     }
 
+    add_tls(&mut joined.tls, report.tls.as_ref());
     add_addresses(&mut joined.addresses, &report.addresses);
 
     joined.generator.threads_count += report.generator.threads_count;
     joined.generator.cpu_s += report.generator.cpu_s;
     joined.generator.starved_s += report.generator.starved_s;
     joined.generator.lag.0.merge(&report.generator.lag.0);
+}
+
+/// Adds handshakes. The caller recomputes their rates.
+fn add_tls(joined: &mut Option<ReportTls>, tls: Option<&ReportTls>) {
+    let (Some(all), Some(more)) = (joined.as_mut(), tls) else {
+        return *joined = joined.take().or_else(|| tls.cloned());
+    };
+    all.is_verified &= more.is_verified;
+    all.resumes |= more.resumes;
+    all.full_count += more.full_count;
+    all.resumed_count += more.resumed_count;
+    all.first_failure = all.first_failure.take().or_else(|| more.first_failure.clone());
+    for suite in &more.suites {
+        match all.suites.iter_mut().find(|known| known.is_same(suite)) {
+            Some(known) => known.count += suite.count,
+            None => all.suites.push(suite.clone()),
+        }
+    }
 }
 
 /// Adds the results of equal addresses, and appends the others.

@@ -100,4 +100,5 @@ fn add_slice(joined: &mut ReportSlice, slice: &ReportSlice) {
     joined.correct_count += slice.correct_count;
     joined.errors_count += slice.errors_count;
     joined.latency.0.merge(&slice.latency.0);
+    joined.add_handshakes(slice);
 }

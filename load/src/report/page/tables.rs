@@ -41,6 +41,9 @@ impl HtmlPage {
             [""].into_iter().chain(names).chain(["max", "mean", "stdev", "count"]).collect();
         self.open_table("Latency", &head);
         self.latency("connect", &report.latency.connect);
+        if let Some(handshake) = &report.latency.tls_handshake {
+            self.latency("TLS handshake", handshake);
+        }
         self.latency("first byte", &report.latency.first_byte);
         self.latency("reply, from the send", &report.latency.from_send);
         if let Some(from_schedule) = &report.latency.from_schedule {
@@ -90,6 +93,10 @@ impl HtmlPage {
         self.row("open at the end", [count(connections.open_last_count)]);
         self.row("attempts, including reopened", [count(connections.begun_count)]);
         self.row("opened, including reopened", [count(connections.opened_count)]);
+        if let Some(tls) = &report.tls {
+            self.row("TLS", [escaped(&words::tls(tls))]);
+            self.row("TLS handshakes", [escaped(&words::handshakes(tls))]);
+        }
         for (cause, number) in words::occurred(&connections.failed) {
             self.row(&format!("failed: {cause}"), [count(number)]);
         }

@@ -110,6 +110,10 @@ impl TextPage {
             ended.into_iter().map(|(cause, number)| (format!("ended: {cause}"), number)),
             YELLOW,
         );
+        if let Some(tls) = &report.tls {
+            self.entry("TLS", if tls.is_verified { "" } else { YELLOW }, &words::tls(tls), INDENT);
+            self.entry("Handshakes", "", &words::handshakes(tls), INDENT);
+        }
         self.entry("Requests", "", &words::requests(report), INDENT);
         self.entry("Replies", "", &words::replies(report), INDENT);
         self.entry(
@@ -172,6 +176,9 @@ impl TextPage {
         let head = self.paint(BOLD, &head);
         self.line(&head);
         self.latency("connect", &report.latency.connect);
+        if let Some(handshake) = &report.latency.tls_handshake {
+            self.latency("TLS handshake", handshake);
+        }
         self.latency("first byte", &report.latency.first_byte);
         self.latency("from send", &report.latency.from_send);
         if let Some(from_schedule) = &report.latency.from_schedule {

@@ -15,10 +15,10 @@ mod server_messages;
 mod tests;
 
 use super::script::dialogue::{Dialogue, Expected};
-use crate::measurement::causes::{ConnectionEnd, ReplyError};
+use crate::measurement::causes::{ConnectError, ConnectionEnd, ReplyError};
 use crate::measurement::exchange::{Exchange, ExchangeLog};
 use boundaries::item_bytes_max;
-use server_messages::{closing_message, is_busy};
+use server_messages::{closing_message, rejection};
 
 /// A reply that was due at most this many replies ago counts as repeated or overtaken. Any other
 /// reply stands for the one that is due.
@@ -41,8 +41,8 @@ pub enum Finding {
     Overtaking(usize),
     /// Bytes that no request was waiting for.
     Surplus,
-    /// The server is full.
-    Busy,
+    /// The server rejects the connection: it is full, or requires TLS.
+    Rejected(ConnectError),
     /// The server's closing message.
     Closing(ConnectionEnd),
     /// The replies cannot be parsed any further, or the greeting is wrong.
@@ -272,12 +272,13 @@ impl ReplyChecker {
         in_flight: usize,
         log: &mut ExchangeLog<'_>,
     ) -> Finding {
-        // A full server sends its error in place of the greeting. Without a greeting, the error
-        // cannot be distinguished from a message that was rejected for lack of memory.
+        // A server that rejects a connection sends its error in place of the greeting. Without a
+        // greeting, the error of a full server cannot be distinguished from a message that was
+        // rejected for lack of memory.
         let may_be_rejected =
             if script.greeting().is_empty() { !self.trusted } else { !self.greeted };
-        if may_be_rejected && is_busy(script.framing(), item) {
-            return Finding::Busy;
+        if may_be_rejected && let Some(cause) = rejection(script.framing(), item) {
+            return Finding::Rejected(cause);
         }
         let known = script.occurrences(item);
         if let Some(ending) = closing_message(script.framing(), item).filter(|_| known == 0) {

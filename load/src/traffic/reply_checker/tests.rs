@@ -48,7 +48,7 @@ fn findings(script: &Script, pieces: &[&[u8]], mut in_flight: usize) -> Vec<Find
             };
             if matches!(
                 finding,
-                Finding::Surplus | Finding::Unreadable | Finding::Busy | Finding::Closing(_)
+                Finding::Surplus | Finding::Unreadable | Finding::Rejected(_) | Finding::Closing(_)
             ) {
                 return found;
             }
@@ -119,7 +119,7 @@ fn a_full_server_sends_busy_in_place_of_the_greeting() {
             1,
             &mut Exchanges::default().log(Duration::ZERO, 0)
         ),
-        Finding::Busy
+        Finding::Rejected(ConnectError::Busy)
     );
     let binary = script_of(ProtocolName::Binary, &["echo x"]);
     let mut checker = ReplyChecker::new(&binary, 0);
@@ -130,7 +130,7 @@ fn a_full_server_sends_busy_in_place_of_the_greeting() {
             1,
             &mut Exchanges::default().log(Duration::ZERO, 0)
         ),
-        Finding::Busy
+        Finding::Rejected(ConnectError::Busy)
     );
 }
 
