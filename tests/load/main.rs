@@ -31,4 +31,8 @@ mod schedule;
 mod search;
 mod servers;
 mod silence;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "tls")]
+mod tls_failures;
 mod unix;
