@@ -21,7 +21,7 @@ pub struct Certificate {
     pub valid_from: SystemTime,
     /// The last moment at which it is valid.
     pub valid_until: SystemTime,
-    /// True if its key is RSA: a handshake then costs about 1 ms, instead of 0.1 ms.
+    /// True if its key is RSA: a handshake then takes the server several times as long.
     pub has_rsa_key: bool,
     /// The file of the key, if every user of this machine can read it.
     pub exposed_key: Option<PathBuf>,

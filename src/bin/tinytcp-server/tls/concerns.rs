@@ -44,7 +44,7 @@ pub(super) fn of_key(certificate: &Certificate) -> Vec<String> {
     let mut concerns = Vec::new();
     if certificate.has_rsa_key {
         concerns.push(format!(
-            "the key of {name} is RSA, with which a handshake costs about 1 ms instead of 0.1 ms: \
+            "the key of {name} is RSA, with which a handshake takes several times as long: \
              use ECDSA P-256"
         ));
     }

@@ -116,7 +116,10 @@ impl Encryption {
 
     /// Returns the certificates and what is wrong with them, for `--check`.
     pub fn report(&self) -> Vec<String> {
-        let certificates = self.certificates().map(|it| format!("certificate of {}", shown(it)));
+        let certificates = self.certificates().map(|it| match is_made(it) {
+            true => "a self-signed certificate, made at each start".to_owned(),
+            false => format!("certificate of {}", shown(it)),
+        });
         let concerns = self.concerns();
         certificates.chain(concerns.iter().map(|concern| format!("warning: {concern}"))).collect()
     }
