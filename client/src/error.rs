@@ -111,8 +111,8 @@ pub fn refusal(target: &Target, request: &str, error: &[u8]) -> ClientError {
         b"UNKNOWN_COMMAND" => "the server has no rooms; a newer tinytcp-server has them",
         b"BAD_NAME" => "use letters, digits, - and _, at most 32 bytes",
         b"NAME_TAKEN" => "another member has this name; choose another one with --nick",
-        b"ROOM_FULL" => "try again later, or raise its --room-members",
-        b"TOO_MANY_ROOMS" => "use a room that exists, or raise its --max-rooms",
+        b"ROOM_FULL" => "try again later, or raise its --room-members-max",
+        b"TOO_MANY_ROOMS" => "use a room that exists, or raise its --rooms-max",
         b"SERVER_BUSY" => "try again later, or raise its --max-connections",
         _ => "look at the server's log",
     };

@@ -1,0 +1,53 @@
+//! A client that asks each millisecond, beside the broadcast.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use std::{io, mem};
+
+use tinytcp_load::measurement::latency::Latency;
+
+use super::server::{Server, ask, connect};
+use super::tongue::Tongue;
+
+/// A running bystander.
+pub struct Bystander {
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<io::Result<Latency>>,
+}
+
+impl Bystander {
+    /// Starts a bystander of `server`.
+    ///
+    /// # Errors
+    /// When it cannot connect.
+    pub fn start(tongue: Tongue, server: &Server) -> io::Result<Self> {
+        let ping = tongue.ping();
+        let greeter = if tongue == Tongue::Ours { Tongue::Redis } else { tongue };
+        // The listener of `echo` sends no greeting.
+        let mut stream = connect(greeter, server.bystander_addr, &ping)?;
+        let is_over = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&is_over);
+        let thread = thread::spawn(move || {
+            let mut pings = Latency::default();
+            while !flag.load(Ordering::Relaxed) {
+                let asked_at = Instant::now();
+                ask(&mut stream, &ping)?;
+                pings.record(asked_at.elapsed(), 1);
+                thread::sleep(Duration::from_millis(1));
+            }
+            Ok(mem::take(&mut pings))
+        });
+        Ok(Self { is_over, thread })
+    }
+
+    /// Ends it, and returns the latencies of its pings.
+    ///
+    /// # Errors
+    /// When its connection was lost.
+    pub fn end(self) -> io::Result<Latency> {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.thread.join().map_err(|_| io::Error::other("the bystander failed"))?
+    }
+}
