@@ -20,11 +20,12 @@ use crate::program_error::ProgramError;
 use crate::settings::{Setting, Settings};
 use crate::systemd::manager::Manager;
 use crate::systemd::notifications;
-use crate::tls::Encryption;
+use crate::tls::{Encryption, TlsArguments};
 use crate::unexpected;
 
-/// The settings that can change while the server runs. The others need a restart.
-const CHANGEABLE: [&str; 28] = [
+/// The settings that can change while the server runs, besides those of TLS. The others need a
+/// restart.
+const CHANGEABLE: [&str; 22] = [
     "max-connections",
     "max-connections-per-ip",
     "accept-rate-per-ip",
@@ -42,12 +43,6 @@ const CHANGEABLE: [&str; 28] = [
     "write-timeout",
     "quiet-period",
     "proxy-timeout",
-    "tls-cert",
-    "tls-key",
-    "tls-client-ca",
-    "tls-min",
-    "tls-self-signed",
-    "handshake-timeout",
     "drain-timeout",
     "drain-delay",
     "activity-log",
@@ -219,6 +214,11 @@ fn log_failure(error: &ProgramError) {
     );
 }
 
+/// True if the setting `name` can change while the server runs.
+fn is_changeable(name: &str) -> bool {
+    CHANGEABLE.contains(&name) || TlsArguments::CHANGEABLE.contains(&name)
+}
+
 /// Replaces the values in `running` that can change by those of `settings`. Returns the changes,
 /// and the differences that need a restart, for a person.
 fn changes(running: &mut [Setting], settings: Vec<Setting>) -> (Vec<String>, Vec<String>) {
@@ -228,7 +228,7 @@ fn changes(running: &mut [Setting], settings: Vec<Setting>) -> (Vec<String>, Vec
             continue;
         }
         let change = format!("{} {} -> {}", old.name, old.value, new.value);
-        if CHANGEABLE.contains(&old.name.as_str()) {
+        if is_changeable(&old.name) {
             changed.push(change);
             *old = new;
         } else {
@@ -261,7 +261,8 @@ mod tests {
     fn each_changeable_setting_is_a_flag() {
         let command = <crate::arguments::Arguments as clap::CommandFactory>::command();
         let names: Vec<_> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
-        assert!(CHANGEABLE.iter().all(|name| names.contains(name)), "{names:?}");
+        let mut changeable = CHANGEABLE.iter().chain(TlsArguments::CHANGEABLE);
+        assert!(changeable.all(|name| names.contains(name)), "{names:?}");
     }
 
     #[test]

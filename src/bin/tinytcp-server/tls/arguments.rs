@@ -59,6 +59,16 @@ impl From<MinVersion> for TlsVersion {
 }
 
 impl TlsArguments {
+    /// The names of the settings that can change while the server runs.
+    pub const CHANGEABLE: &[&str] = &[
+        "tls-cert",
+        "tls-key",
+        "tls-client-ca",
+        "tls-min",
+        "tls-self-signed",
+        "handshake-timeout",
+    ];
+
     /// Returns why the flags contradict each other or the listeners, if they do: each of
     /// `listeners` is a URL and its options.
     pub fn contradiction<'a>(

@@ -15,6 +15,8 @@ use crate::program_error::ProgramError;
 pub struct TlsArguments {}
 
 impl TlsArguments {
+    pub const CHANGEABLE: &[&str] = &[];
+
     pub fn contradiction<'a>(
         &self,
         _: impl Iterator<Item = (String, &'a TlsOptions)>,
