@@ -269,7 +269,7 @@ fn listen_notices_a_server_that_is_back() {
 
 #[test]
 fn members_of_our_server_hear_each_other() {
-    for protocol in ["text", "binary"] {
+    for protocol in ["text", "binary", "chat"] {
         let server = Server::start(protocol, &[]);
         let mut listeners = ["ana", "bo"].map(|nick| {
             client(&[&server.url, "listen", "lobby", "--count", "1", "--nick", nick])

@@ -232,7 +232,7 @@ fn gates_and_live_rows_work_as_in_other_modes() {
 #[test]
 fn our_server_keeps_its_promises_in_each_protocol() {
     let server = Server::start(&[]);
-    for protocol in ["text", "binary"] {
+    for protocol in ["text", "binary", "chat"] {
         let (ended, report) = broadcast(
             &format!("{protocol}://{}", server.address(protocol)),
             &["-c", "40", "--rooms", "2", "--publishers", "2", "--members-silent", "5%"],
