@@ -27,6 +27,7 @@ impl LoadConnection {
     /// # Errors
     /// Fails if the handshake fails, the connection has ended, or its replies cannot be parsed any
     /// further.
+    #[inline(never)]
     pub(super) fn open(
         &mut self,
         bytes: &[u8],
