@@ -1,13 +1,16 @@
 //! Who is measured, and how each is started.
 
 use std::error::Error;
+use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::{env, io};
 
 use tinytcp_core::protocol::text::BANNER;
 
+use super::encryption::{Certificate, Terminator};
+use super::generator::Defect;
 use super::speech::Speech;
 
 const OUR_SERVER: &str = env!("CARGO_BIN_EXE_tinytcp-server");
@@ -29,6 +32,12 @@ pub struct Contender {
 enum Program {
     /// Our own server.
     Ours,
+    /// Our own server with TLS.
+    OursEncrypted,
+    /// A program of `benches/peers` with TLS.
+    EncryptedPeer(&'static str),
+    /// A program that terminates TLS before the floor.
+    Before(Terminator),
     /// Another build of it.
     Other(PathBuf),
     /// A program of `benches/peers` with its arguments.
@@ -40,7 +49,7 @@ enum Program {
 }
 
 /// Everyone. The floor comes first: the others are set in relation to it.
-pub static CONTENDERS: [Contender; 10] = [
+pub static CONTENDERS: [Contender; 14] = [
     Contender {
         name: FLOOR,
         title: "floor",
@@ -101,6 +110,30 @@ pub static CONTENDERS: [Contender; 10] = [
         speech: Speech::Ours("text"),
         program: Program::Python("threads.py"),
     },
+    Contender {
+        name: "text+tls",
+        title: "**text+tls**",
+        speech: Speech::Ours("text"),
+        program: Program::OursEncrypted,
+    },
+    Contender {
+        name: "tokio+tls",
+        title: "tokio-rustls",
+        speech: Speech::Ours("text"),
+        program: Program::EncryptedPeer("tokio_tls_line"),
+    },
+    Contender {
+        name: "haproxy",
+        title: "haproxy, TLS before the floor",
+        speech: Speech::Ours("text"),
+        program: Program::Before(Terminator::Haproxy),
+    },
+    Contender {
+        name: "stunnel",
+        title: "stunnel before the floor",
+        speech: Speech::Ours("text"),
+        program: Program::Before(Terminator::Stunnel),
+    },
 ];
 
 /// The floor for rows in which connecting counts: it greets, as `text` does.
@@ -122,13 +155,15 @@ pub struct Start {
     pub command: Command,
     /// Where it was told to listen; none when it says itself where.
     pub addr: Option<SocketAddr>,
+    /// The program before which it terminates TLS.
+    pub backend: Option<Child>,
 }
 
 impl Contender {
     /// True exactly for our own server, and for what it is set in relation to: a defect of theirs
     /// is an error.
     pub fn must_succeed(&self) -> bool {
-        matches!(self.program, Program::Ours) || self.name == FLOOR
+        matches!(self.program, Program::Ours | Program::OursEncrypted) || self.name == FLOOR
     }
 
     /// The same protocol on the server at `path`, another build of ours; none for a contender that
@@ -153,9 +188,20 @@ impl Contender {
         if self.name == FLOOR { &GREETING_FLOOR } else { self }
     }
 
+    /// True exactly when its connections are encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        matches!(
+            self.program,
+            Program::OursEncrypted | Program::EncryptedPeer(_) | Program::Before(_)
+        )
+    }
+
     /// True exactly when each of its connections has a thread.
     pub fn has_a_thread_each(&self) -> bool {
-        matches!(self.program, Program::Peer("threads", _) | Program::Python(_))
+        matches!(
+            self.program,
+            Program::Peer("threads", _) | Program::Python(_) | Program::Before(Terminator::Stunnel)
+        )
     }
 
     /// The command that starts it on a free port of the loopback.
@@ -172,9 +218,21 @@ impl Contender {
         match &self.program {
             Program::Ours => Ok(ours(Path::new(OUR_SERVER))),
             Program::Other(path) => Ok(ours(path)),
-            Program::Peer(name, arguments) => {
-                Ok(says_where(target_folder().join("release").join(name), arguments))
+            Program::OursEncrypted => {
+                let files = Certificate::of_this_run()?;
+                let mut start =
+                    says_where(OUR_SERVER, &["--listen", "text+tls://127.0.0.1:0", "--tls-cert"]);
+                start.command.arg(files.certificate()).arg("--tls-key").arg(files.key());
+                Ok(start)
             }
+            Program::EncryptedPeer(name) => {
+                let files = Certificate::of_this_run()?;
+                let mut start = says_where(peer(name), &[]);
+                start.command.arg(files.certificate()).arg(files.key()).arg(BANNER);
+                Ok(start)
+            }
+            Program::Before(terminator) => before_floor(*terminator),
+            Program::Peer(name, arguments) => Ok(says_where(peer(name), arguments)),
             Program::Python(name) => {
                 installed("python3", "python3")?;
                 Ok(says_where("python3", &[&format!("{PEERS}/{name}")]))
@@ -209,21 +267,72 @@ impl Contender {
 fn says_where(program: impl AsRef<Path>, arguments: &[&str]) -> Start {
     let mut command = Command::new(program.as_ref());
     command.args(arguments);
-    Start { command, addr: None }
+    Start { command, addr: None, backend: None }
+}
+
+/// The program of `benches/peers` with this name.
+fn peer(name: &str) -> PathBuf {
+    target_folder().join("release").join(name)
+}
+
+/// Starts the floor, which greets, and returns how a program is started that terminates TLS before
+/// it.
+fn before_floor(terminator: Terminator) -> Result<Start, Box<dyn Error>> {
+    let (program, package) = match terminator {
+        Terminator::Haproxy => ("haproxy", "haproxy"),
+        Terminator::Stunnel => ("stunnel", "stunnel4"),
+    };
+    installed(program, package)?;
+    let mut floor = says_where(peer(FLOOR), &[BANNER]);
+    floor.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut backend = floor.command.spawn()?;
+    let backend_addr = listening_addr(&mut backend)?;
+    let addr = free_addr()?;
+    let files = Certificate::of_this_run()?;
+    // A client is two connections of the program.
+    let clients_max = descriptors_for_clients()? / 2;
+    let settings = files.settings(terminator, addr, backend_addr, clients_max)?;
+    let mut command = Command::new(program);
+    if terminator == Terminator::Haproxy {
+        command.arg("-f");
+    }
+    command.arg(settings);
+    Ok(Start { command, addr: Some(addr), backend: Some(backend) })
+}
+
+/// The address in the line `listening on SCHEME://ADDRESS` that a program prints.
+///
+/// # Errors
+/// When it does not come up.
+pub fn listening_addr(child: &mut Child) -> Result<SocketAddr, Box<dyn Error>> {
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().ok_or("stdout is piped")?).read_line(&mut line)?;
+    let (_, addr) =
+        line.trim_end().rsplit_once("://").ok_or_else(|| Defect("it did not come up".into()))?;
+    Ok(addr.parse()?)
+}
+
+/// An address that is free now. Nobody else is about to take it: the servers are started one after
+/// the other.
+fn free_addr() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
 fn is_told_where(program: &str, flag: &str, arguments: &[&str]) -> Result<Start, Box<dyn Error>> {
-    // Free now, and nobody else is about to take one: the servers are started one after the other.
-    let addr = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+    let addr = free_addr()?;
     let mut command = Command::new(program);
     command.args([flag, &addr.port().to_string()]).args(arguments);
-    Ok(Start { command, addr: Some(addr) })
+    Ok(Start { command, addr: Some(addr), backend: None })
 }
 
 /// As many clients as the limit of descriptors allows, for servers that ask.
 fn clients_max() -> io::Result<String> {
+    Ok(descriptors_for_clients()?.to_string())
+}
+
+fn descriptors_for_clients() -> io::Result<u64> {
     let (limit, _) = rlimit::Resource::NOFILE.get()?;
-    Ok(limit.saturating_sub(DESCRIPTORS_BESIDE).to_string())
+    Ok(limit.saturating_sub(DESCRIPTORS_BESIDE))
 }
 
 fn installed(program: &str, package: &str) -> Result<(), Box<dyn Error>> {

@@ -11,6 +11,8 @@ use tinytcp_load::measurement::causes::ReplyError;
 use tinytcp_load::measurement::latency::microseconds;
 use tinytcp_load::report::{self, Report};
 
+use super::contenders::Contender;
+use super::encryption::Certificate;
 use super::speech::Speech;
 
 /// What the generator does beyond the time it was given, connecting and closing, and what that
@@ -29,6 +31,8 @@ pub struct Load {
     pub is_mix: bool,
     /// True exactly when each connection is closed after one request, and another one opened.
     pub is_churn: bool,
+    /// True exactly when each connection resumes the TLS session of an earlier one.
+    pub is_resumed: bool,
     /// True exactly when everybody else goes first.
     pub is_background: bool,
 }
@@ -108,7 +112,7 @@ impl Generator {
     pub fn start(
         load: Load,
         addr: SocketAddr,
-        speech: Speech,
+        contender: &Contender,
         duration: Duration,
     ) -> Result<Self, Box<dyn Error>> {
         let program = env!("CARGO_BIN_EXE_tinytcp-load");
@@ -125,7 +129,7 @@ impl Generator {
             u8::from(load.is_background)
         ));
         command
-            .args(target(addr, speech, load))
+            .args(target(addr, contender, load))
             .args(["-c", &load.connections.to_string(), "-P", &load.depth.to_string()])
             .args([
                 "-d",
@@ -137,6 +141,12 @@ impl Generator {
             .arg(&path);
         if load.is_churn {
             command.args(["--lifetime", "1"]);
+        }
+        if contender.is_encrypted() {
+            command.arg("--tls-ca").arg(Certificate::of_this_run()?.certificate());
+        }
+        if load.is_resumed && contender.is_encrypted() {
+            command.args(["--tls-resume", "on"]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Ok(Self { child: command.spawn()?, patience: duration + load.patience(), path })
@@ -185,13 +195,15 @@ fn milliseconds(duration: Duration) -> String {
 }
 
 /// The arguments that name the server and say what it is asked.
-fn target(addr: SocketAddr, speech: Speech, load: Load) -> Vec<String> {
+fn target(addr: SocketAddr, contender: &Contender, load: Load) -> Vec<String> {
+    let speech = contender.speech;
+    let tls = if contender.is_encrypted() { "+tls" } else { "" };
     match speech {
         _ if load.is_mix => {
             let greeting = String::from_utf8_lossy(speech.greeting()).replace('\n', r"\n");
             let requests = MIX.iter().flat_map(|line| ["-m".into(), format!(r"{line}\n")]);
             // The time is in no answer before it is read: any line will do.
-            let raw = [format!("tcp://{addr}"), "--raw".into(), "--greeting".into(), greeting];
+            let raw = [format!("tcp{tls}://{addr}"), "--raw".into(), "--greeting".into(), greeting];
             raw.into_iter().chain(["--expect-end".into(), r"\n".into()]).chain(requests).collect()
         }
         Speech::Ours(scheme) => {
@@ -201,7 +213,7 @@ fn target(addr: SocketAddr, speech: Speech, load: Load) -> Vec<String> {
                 "binary" => format!("echo {text}"),
                 _ => text,
             };
-            vec![format!("{scheme}://{addr}"), "-m".into(), message]
+            vec![format!("{scheme}{tls}://{addr}"), "-m".into(), message]
         }
         other => {
             let exchange = other.exchange(load.text_len);

@@ -14,7 +14,8 @@
 //! | `mix` | 50 connections, 128 in flight on each: `ECHO`, `TIME`, `HELP`, `echo`, no command |
 //! | `many` | 19,000 connections, one request at a time on each |
 //! | `large` | 8 connections, 4 messages of 64 KiB in flight on each |
-//! | `churn` | connect, one request, close; 8 at a time |
+//! | `churn` | connect, one request, close; 8 at a time; with TLS, each handshake is a full one |
+//! | `resumed` | the same with resumed handshakes |
 //! | `polite` | one client, one request at a time, beside 8 connections with 1024 in flight each |
 //! | `memory` | 10,000 connections, each used once and then idle |
 //!
@@ -23,7 +24,9 @@
 //!
 //! Servers: `text`, `binary`, `echo` and `chat` are ours, one process for each; `floor`, `tokio`,
 //! `threads` and `python` are in `benches/peers`; `redis` and `memcached` are the installed
-//! programs, if they are.
+//! programs, if they are. Encrypted are `text+tls`, ours; `tokio+tls`, a line echo on tokio-rustls;
+//! and `haproxy` and `stunnel`, which terminate TLS before the floor: their figures are those of both
+//! processes.
 //!
 //! A server runs on one processor and the generator, `tinytcp-load`, on another. The first figure
 //! of a row is the processor time (user and system) of the server, all its threads, for an answer.
@@ -35,6 +38,7 @@
 
 mod choice;
 mod contenders;
+mod encryption;
 mod generator;
 mod processors;
 mod rows;
@@ -80,6 +84,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         print(&results);
         all.push(results);
     }
+    encryption::Certificate::remove();
     table::print_summary(&all);
     let defects: Vec<String> = all.iter().flat_map(Results::defects).collect();
     if defects.is_empty() { Ok(()) } else { Err(defects.join("; ").into()) }

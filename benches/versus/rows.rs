@@ -6,7 +6,8 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use super::contenders::{Contender, DESCRIPTORS_BESIDE};
+use super::contenders::{Contender, DESCRIPTORS_BESIDE, FLOOR};
+use super::encryption::{self, Certificate, Encrypted};
 use super::generator::{Generator, Load, Outcome};
 use super::processors::Processors;
 use super::server::Server;
@@ -54,6 +55,7 @@ const SHORT: Load = Load {
     text_len: SHORT_LEN,
     is_mix: false,
     is_churn: false,
+    is_resumed: false,
     is_background: false,
 };
 const FLOOD: Load = Load { connections: 8, depth: 1024, is_background: true, ..SHORT };
@@ -68,7 +70,7 @@ const fn load(
 }
 
 /// Everything that can be measured.
-pub static ROWS: [Row; 10] = [
+pub static ROWS: [Row; 11] = [
     load("depth=1", "50 connections, one request at a time", &[("text", 1.05)], SHORT),
     load(
         "depth=16",
@@ -106,6 +108,12 @@ pub static ROWS: [Row; 10] = [
         "connect, one request, close",
         &[("text", 1.10)],
         Load { connections: 8, is_churn: true, ..SHORT },
+    ),
+    load(
+        "resumed",
+        "connect, resume a TLS session, one request, close",
+        &[],
+        Load { connections: 8, is_churn: true, is_resumed: true, ..SHORT },
     ),
     Row {
         name: "polite",
@@ -199,13 +207,15 @@ impl Bench {
         if load.connections > MANY && contender.has_a_thread_each() {
             return Err("too many threads".into());
         }
+        if load.is_resumed && !contender.is_encrypted() && contender.name != FLOOR {
+            return Err("no TLS".into());
+        }
         let contender = if load.is_churn { contender.greeting() } else { contender };
         let server = Server::start(contender, self.processors)?;
         let (short, long) = self.durations(load);
         let measure = |duration| -> Result<(f64, Outcome), Box<dyn Error>> {
             let before = server.cpu_seconds_at_rest()?;
-            let outcome =
-                Generator::start(load, server.addr, contender.speech, duration)?.finish()?;
+            let outcome = Generator::start(load, server.addr, contender, duration)?.finish()?;
             Ok((server.cpu_seconds_at_rest()? - before, outcome))
         };
         let (warm_up_seconds, warm_up) = measure(short)?;
@@ -226,8 +236,7 @@ impl Bench {
     fn politeness(&self, contender: &Contender) -> Result<Vec<f64>, Box<dyn Error>> {
         let polite = Load { connections: 1, ..SHORT };
         let server = Server::start(contender, self.processors)?;
-        let start =
-            |load, duration| Generator::start(load, server.addr, contender.speech, duration);
+        let start = |load, duration| Generator::start(load, server.addr, contender, duration);
         let (short, long) = self.durations(polite);
         let alone = start(polite, long)?.finish()?;
         // It goes on for longer than anybody waits, and is ended when the polite client is done.
@@ -250,19 +259,33 @@ impl Bench {
     }
 }
 
+/// A connection, encrypted or not.
+trait Stream: Read + Write {}
+
+impl Stream for TcpStream {}
+impl Stream for Encrypted {}
+
 /// Connections on each of which one request was answered.
 fn use_and_leave_open(
     server: &Server,
     contender: &Contender,
     count: usize,
-) -> Result<Vec<TcpStream>, Box<dyn Error>> {
+) -> Result<Vec<Box<dyn Stream>>, Box<dyn Error>> {
     let exchange = contender.speech.exchange(SHORT_LEN);
     let expected = [contender.speech.greeting(), &exchange.answer].concat();
     let mut answer = vec![0; expected.len()];
+    let config = match contender.is_encrypted() {
+        true => Some(encryption::client(&Certificate::of_this_run()?.certificate())?),
+        false => None,
+    };
     let mut streams = Vec::new();
     for _ in 0..count {
-        let mut stream = TcpStream::connect(server.addr)?;
+        let stream = TcpStream::connect(server.addr)?;
         stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        let mut stream: Box<dyn Stream> = match &config {
+            Some(config) => Box::new(encryption::encrypted(config, stream)?),
+            None => Box::new(stream),
+        };
         stream.write_all(&exchange.request)?;
         stream.read_exact(&mut answer)?;
         if answer != expected {

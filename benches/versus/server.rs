@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Stdio};
 use std::thread;
@@ -11,8 +10,7 @@ use std::time::{Duration, Instant};
 use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
-use super::contenders::{Contender, Start};
-use super::generator::Defect;
+use super::contenders::{Contender, Start, listening_addr};
 use super::processors::Processors;
 
 /// Longer than any server takes to start on a busy machine.
@@ -24,6 +22,8 @@ const REST_SHARE: f64 = 0.02;
 /// A running server; killed when dropped.
 pub struct Server {
     child: Child,
+    /// The program before which it terminates TLS.
+    backend: Option<Child>,
     pub addr: SocketAddr,
 }
 
@@ -33,29 +33,27 @@ impl Server {
     /// # Errors
     /// When it is not installed, or does not come up.
     pub fn start(contender: &Contender, processors: Processors) -> Result<Self, Box<dyn Error>> {
-        let Start { mut command, addr } = contender.start()?;
+        processors.be_server()?;
+        let start = contender.start();
+        processors.be_generator()?;
+        let Start { mut command, addr, backend } = start?;
         command.stdin(Stdio::null()).stderr(Stdio::null());
         command.stdout(if addr.is_none() { Stdio::piped() } else { Stdio::null() });
         processors.be_server()?;
         let child = command.spawn();
         processors.be_generator()?;
-        let mut server = Self { child: child?, addr: addr.unwrap_or(([0, 0, 0, 0], 0).into()) };
+        let addr_known = addr.unwrap_or(([0, 0, 0, 0], 0).into());
+        let mut server = Self { child: child?, backend, addr: addr_known };
         match addr {
-            None => server.addr = server.read_addr()?,
+            None => server.addr = listening_addr(&mut server.child)?,
             Some(addr) => wait_for(addr)?,
         }
         Ok(server)
     }
 
-    /// The address in the line `listening on SCHEME://ADDRESS`.
-    fn read_addr(&mut self) -> Result<SocketAddr, Box<dyn Error>> {
-        let mut line = String::new();
-        BufReader::new(self.child.stdout.take().ok_or("stdout is piped")?).read_line(&mut line)?;
-        let (_, addr) = line
-            .trim_end()
-            .rsplit_once("://")
-            .ok_or_else(|| Defect("it did not come up".into()))?;
-        Ok(addr.parse()?)
+    /// The processes that answer: the server, and the program before which it terminates TLS.
+    fn processes(&self) -> impl Iterator<Item = u32> {
+        [&self.child].into_iter().chain(&self.backend).map(Child::id)
     }
 
     /// The bytes that are resident now.
@@ -63,11 +61,15 @@ impl Server {
     /// # Errors
     /// When the server has ended.
     pub fn resident_bytes(&self) -> Result<u64, Box<dyn Error>> {
-        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id()))?;
-        let line =
-            rollup.lines().find_map(|line| line.strip_prefix("Rss:")).ok_or("it has ended")?;
-        let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
-        Ok(kilobytes * 1024)
+        let mut bytes = 0;
+        for process in self.processes() {
+            let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
+            let line =
+                rollup.lines().find_map(|line| line.strip_prefix("Rss:")).ok_or("it has ended")?;
+            let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+            bytes += kilobytes * 1024;
+        }
+        Ok(bytes)
     }
 
     /// The processor seconds that it has used, user and system, in all threads that it has and had;
@@ -76,8 +78,10 @@ impl Server {
     /// # Errors
     /// When the server has ended.
     pub fn cpu_seconds_at_rest(&self) -> nix::Result<f64> {
-        let clock = clock_getcpuclockid(Pid::from_raw(self.child.id().cast_signed()))?;
-        let used = || clock_gettime(clock).map(|used| Duration::from(used).as_secs_f64());
+        let clock = |process: u32| clock_getcpuclockid(Pid::from_raw(process.cast_signed()));
+        let clocks = self.processes().map(clock).collect::<nix::Result<Vec<_>>>()?;
+        let used_by = |clock| clock_gettime(clock).map(|used| Duration::from(used).as_secs_f64());
+        let used = || clocks.iter().copied().map(used_by).sum::<nix::Result<f64>>();
         let deadline = Instant::now() + PATIENCE;
         let mut before = used()?;
         loop {
@@ -94,9 +98,11 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only when the process is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        for child in [&mut self.child].into_iter().chain(&mut self.backend) {
+            // Both fail only when the process is gone already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
