@@ -83,7 +83,8 @@ impl Reading {
         self.received.extend_from_slice(bytes);
         loop {
             match self.buffer.find(&mut self.next) {
-                Ok(AnswerState::Complete(extent)) => self.take(extent),
+                // News of a room is taken as an answer is, so that it is compared too.
+                Ok(AnswerState::Complete(extent) | AnswerState::News(extent)) => self.take(extent),
                 Ok(AnswerState::CompleteIfSilent) if then_silent => self.take(self.buffer.rest()),
                 Ok(AnswerState::Incomplete | AnswerState::CompleteIfSilent) => return,
                 Err(_) => {
