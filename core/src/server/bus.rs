@@ -46,7 +46,7 @@ pub(super) struct Bus<S> {
     backoff: Backoff,
     /// The addresses of the broker that were not tried since the last lookup.
     addresses: VecDeque<SocketAddr>,
-    /// What the log said last of a broker that cannot be reached: it says the same only once.
+    /// The last logged reason of a failed attempt to connect: the same reason is logged once.
     logged: String,
     throttle: Throttle,
 }

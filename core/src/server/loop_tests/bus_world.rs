@@ -22,13 +22,13 @@ enum Step {
     Say(usize, usize),
     /// A member leaves its room or joins it again.
     Move(usize),
-    /// So many bytes arrive at a server.
+    /// A number of bytes arrives at a server.
     Deliver(usize, usize),
     /// The broker drops the connection of a server.
     Drop(usize),
     /// The broker dies, or is started again.
     Toggle,
-    /// So many milliseconds pass.
+    /// A number of milliseconds passes.
     Pass(u64),
 }
 
