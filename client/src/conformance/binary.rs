@@ -120,9 +120,7 @@ pub const SERVER_CHECKS: &[Check] = &[
         probe.unread_exchange(&frames, &frames)
     }),
     // An original takes the first bytes of TLS for a header, and waits for a payload.
-    Check::new("TLS is refused, then the server closes", |probe| {
-        probe.tls_exchange(&frame(ERROR, b"NOT_TLS"))
-    }),
+    Check::new(super::TLS_IS_REFUSED, |probe| probe.tls_exchange(&frame(ERROR, b"NOT_TLS"))),
     // An original has no limit, or another one.
     Check::at(
         Limit::Frame,

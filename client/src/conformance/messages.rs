@@ -98,9 +98,7 @@ pub const SERVER_CHECKS: &[Check] = &[
         slow.expect(&answer(probe, b"slow", b""))
     }),
     // An original knows no other protocols.
-    Check::new("TLS is refused, then the server closes", |probe| {
-        probe.tls_exchange(b"ERROR NOT_TLS\n")
-    }),
+    Check::new(super::TLS_IS_REFUSED, |probe| probe.tls_exchange(b"ERROR NOT_TLS\n")),
     // An original has the limit of its `recv`, and cuts a longer message.
     Check::at(Limit::Line, "a message of exactly the limit is accepted", |probe| {
         let message = vec![b'x'; probe.limits.line_len_max()];

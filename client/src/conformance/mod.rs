@@ -115,6 +115,9 @@ impl FromStr for Suite {
     }
 }
 
+/// The promise that only a listener without TLS makes.
+const TLS_IS_REFUSED: &str = "TLS is refused, then the server closes";
+
 /// One promise.
 struct Check {
     /// The promise, as a sentence without its full stop.
@@ -176,6 +179,9 @@ pub fn run(
         output.write(&format!("{target} {}: {}\n", suite.name(), suite.description()))?;
         let (mut passed, mut failed) = (0, 0);
         for check in suite.checks(target.protocol).iter().copied().flatten() {
+            if target.is_encrypted && check.name == TLS_IS_REFUSED {
+                continue;
+            }
             let result = (check.run)(&Probe::new(target, options, limits));
             output.write(&report(check, &result, limits, &output))?;
             output.flush()?;

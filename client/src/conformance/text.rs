@@ -134,9 +134,7 @@ pub const SERVER_CHECKS: &[Check] = &[
             b"ERROR NOT_HTTP\n",
         )
     }),
-    Check::new("TLS is refused, then the server closes", |probe| {
-        probe.tls_exchange(b"ERROR NOT_TLS\n")
-    }),
+    Check::new(super::TLS_IS_REFUSED, |probe| probe.tls_exchange(b"ERROR NOT_TLS\n")),
     // An original has no limit, or another one.
     Check::at(Limit::Line, "a line of exactly the limit is accepted", |probe| {
         let line = line_of(probe.limits.line_len_max());
