@@ -8,11 +8,12 @@ use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 
 use crate::runs::{Run, Scratch, measure, refuses};
 use crate::servers::Counter;
-use crate::support::BANNER;
 use crate::support::behaviour::{hold, serve};
 use crate::support::certificates::{Files, SERVER_NAMES, Validity};
+use crate::support::server::{Server, program};
 use crate::support::tls_server::{TlsStream, accept, config, cut, end_tls, serve_tls};
 use crate::support::wait::wait_until;
+use crate::support::{BANNER, PROTOCOLS};
 
 const V13: ProtocolVersion = ProtocolVersion::TLSv1_3;
 
@@ -296,4 +297,21 @@ fn tls_without_effect_is_refused() {
     let missing = ["text+tls://127.0.0.1:1", "--tls-ca", "/nowhere/ca.pem"];
     refuses(&missing, 2, "cannot read the file");
     assert!(fs::metadata("/nowhere").is_err());
+}
+
+#[test]
+fn our_server_and_the_generator_agree_over_tls() {
+    let files = Files::new("load-ours");
+    let mut command = program();
+    for protocol in PROTOCOLS {
+        command.args(["--listen", &format!("{protocol}+tls://127.0.0.1:0")]);
+    }
+    command.args(files.flags());
+    let server = Server::launch(command);
+    for protocol in PROTOCOLS {
+        let url = format!("{protocol}+tls://{}", server.address(protocol));
+        let run = measure_trusting(&files, &[&url, "-c", "4", "-n", "60", "--lifetime", "5"]);
+        assert_eq!(run.is_flawless().count("replies.correct"), 60, "{protocol}: {run:?}");
+        assert_eq!(run.count("tls.full"), run.count("connections.opened"), "{protocol}: {run:?}");
+    }
 }
