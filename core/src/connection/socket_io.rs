@@ -13,7 +13,7 @@ use crate::os::system::{Socket, would_block};
 
 impl<S: Socket> Connection<S> {
     /// Writes as many bytes of the output to the socket as the kernel accepts. Returns false if
-    /// it accepts none.
+    /// it accepts none and nothing else has changed.
     pub(super) fn flush(&mut self, shared: &mut Shared) -> io::Result<bool> {
         let waiting = seal(&mut self.conversation, &mut self.output, &mut shared.pool)?;
         match self.socket.send(waiting.bytes()) {
@@ -37,9 +37,10 @@ impl<S: Socket> Connection<S> {
             }
             Err(error) if would_block(&error) => {
                 self.writable = false;
+                let was_full = self.backpressure;
                 // The layer may have taken bytes of the output.
                 self.end_backpressure_if_low(shared.clock.now());
-                Ok(false)
+                Ok(was_full && !self.backpressure)
             }
             Err(error) => Err(error),
         }

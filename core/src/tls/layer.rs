@@ -228,8 +228,15 @@ impl Layer {
     /// When a record is not authentic, or the peer breaks the rules of TLS.
     pub fn open(&mut self, input: &mut Buffer, pool: &mut Pool) -> Result<usize, LayerError> {
         let before = input.len();
-        while self.has_unopened() && input.spare().len() >= self.room_wanted() {
-            match self.advance(input, pool)? {
+        let mut has_answered = false;
+        // After an answer the library may report the end of input without another byte.
+        while match self.has_unopened() {
+            true => input.spare().len() >= self.room_wanted(),
+            false => has_answered,
+        } {
+            let progress = self.advance(input, pool)?;
+            has_answered = matches!(progress, Progress::Answered);
+            match progress {
                 Progress::Opened | Progress::Answered => {}
                 Progress::NeedsMore if self.raw.len() >= BLOCK_LEN => {
                     return Err(Error::General("a message has more than 64 KiB".into()).into());
