@@ -11,6 +11,7 @@ use tinytcp_core::os::table::Token;
 
 use super::oracle::{Oracle, Unasked};
 use super::proxy::Opening;
+use super::tls::Place;
 
 /// The acts of the server on one connection.
 pub struct Account {
@@ -20,8 +21,16 @@ pub struct Account {
     pub is_accepted: bool,
     /// True if the kernel refused to watch it.
     pub is_unwatched: bool,
-    /// True if it has a session.
+    /// True if it has a place: it was not turned away.
     pub is_admitted: bool,
+    /// True if there were too many connections when it was accepted.
+    pub is_over_limit: bool,
+    /// What it found when the server decided about its place, if it is encrypted.
+    pub place: Option<Place>,
+    /// True if it has a session.
+    pub has_session: bool,
+    /// True until its handshake is complete or has failed.
+    pub is_shaking_hands: bool,
     /// The network of its peer, once it has a session to which the limits per address apply.
     pub network: Option<peer::Network>,
     /// The progress of its header, until its peer is known.
@@ -46,11 +55,27 @@ pub struct Account {
     /// The deadline that the loop has entered. Before it, the loop need not expire the connection.
     pub entered_deadline: Moment,
     pub opened: Moment,
+    /// When it was accepted, or its header was whole.
+    pub greeted: Moment,
     pub last_received: Moment,
     pub last_sent: Moment,
     /// The moment up to which the client has read its answers at the minimum rate.
     pub on_time: Moment,
     pub last_session_call: Moment,
+    /// True if its bytes are records of TLS.
+    is_encrypted: bool,
+    /// When the incomplete record began; [`Moment::NEVER`] if there is none.
+    pub record_began: Moment,
+    /// True if the server has read the announcement of the end of its input.
+    pub has_said_goodbye: bool,
+    /// True if whole records that the server has read are not in the input of the session.
+    pub has_unopened: bool,
+    /// True if the server has read bytes that are no records of its client.
+    pub has_read_wrong: bool,
+    /// True if everything that its session has said was sent.
+    is_flushed: bool,
+    /// The bytes of the last write that the kernel has not accepted.
+    unsent_len: usize,
     pub received_bytes: u64,
     pub sent_bytes: u64,
     /// The bytes of answers that wait in the server.
@@ -83,6 +108,10 @@ impl Account {
             is_accepted: false,
             is_unwatched: false,
             is_admitted: false,
+            is_over_limit: false,
+            place: None,
+            has_session: false,
+            is_shaking_hands: false,
             network: None,
             opening,
             stream: Vec::new(),
@@ -96,10 +125,18 @@ impl Account {
             resets_on_close: false,
             entered_deadline: Moment::NEVER,
             opened: Moment::START,
+            greeted: Moment::START,
             last_received: Moment::START,
             last_sent: Moment::START,
             on_time: Moment::START,
             last_session_call: Moment::START,
+            is_encrypted: false,
+            record_began: Moment::NEVER,
+            has_said_goodbye: false,
+            has_unopened: false,
+            has_read_wrong: false,
+            is_flushed: false,
+            unsent_len: 0,
             received_bytes: 0,
             sent_bytes: 0,
             output_len: 0,
@@ -116,6 +153,45 @@ impl Account {
         }
     }
 
+    /// The same, of a connection whose bytes are records of TLS.
+    pub fn encrypted(self) -> Self {
+        Self { is_encrypted: true, is_shaking_hands: true, ..self }
+    }
+
+    /// Notes whether the last record that was read is incomplete, and whether one was complete
+    /// before it.
+    pub fn note_records(&mut self, is_incomplete: bool, has_ended_one: bool, now: Moment) {
+        self.record_began = match is_incomplete {
+            true if has_ended_one || self.record_began == Moment::NEVER => now,
+            true => self.record_began,
+            false => Moment::NEVER,
+        };
+    }
+
+    /// When the incomplete message or record began; [`Moment::NEVER`] if there is neither.
+    pub fn incomplete_since(&self) -> Moment {
+        self.oracle.began().min(self.record_began)
+    }
+
+    /// True if its input has ended: by the kernel, or by a record that announces it.
+    pub fn has_input_ended(&self) -> bool {
+        self.end_was_read || self.has_said_goodbye
+    }
+
+    /// True if all answers are sent. Before a handshake is complete there is none, and after a
+    /// wrong record none is due.
+    pub fn is_all_sent(&self) -> bool {
+        self.oracle.is_all_sent() || self.is_encrypted && !self.has_session || self.has_read_wrong
+    }
+
+    /// True if bytes wait in the server for the client to read.
+    pub fn has_output(&self) -> bool {
+        match self.is_encrypted {
+            true => self.unsent_len > 0 || !self.is_all_sent(),
+            false => self.output_len > 0,
+        }
+    }
+
     /// True if the deadline that the loop has entered has passed.
     pub fn is_late(&self, now: Moment) -> bool {
         self.entered_deadline <= now
@@ -126,7 +202,7 @@ impl Account {
         self.is_accepted = true;
         (self.opened, self.last_received, self.last_sent, self.last_session_call) =
             (now, now, now, now);
-        self.on_time = now;
+        (self.on_time, self.greeted) = (now, now);
     }
 
     /// Notes a read of `count` bytes into a space of `room` bytes. Returns how many of them belong
@@ -139,6 +215,7 @@ impl Account {
         let own_count = match &mut self.opening {
             Some(opening) => {
                 let after_header = opening.note_received(count);
+                self.greeted = now;
                 self.opening = self.opening.filter(|_| after_header.is_none());
                 after_header.unwrap_or(0)
             }
@@ -148,24 +225,35 @@ impl Account {
         own_count
     }
 
-    /// Notes a write of `count` bytes.
-    pub fn note_sent(&mut self, count: usize, now: Moment) {
+    /// Notes a write of `count` bytes, after which `left` bytes wait that were in it too.
+    pub fn note_sent(&mut self, count: usize, left: usize, now: Moment) {
+        self.unsent_len = left;
         self.last_sent = now;
         self.sent_bytes += count as u64;
         self.bytes_in_round += count;
         self.output_len = self.output_len.saturating_sub(count);
-        self.on_time =
-            if self.output_len == 0 { now } else { now.min(self.on_time.after(write_time(count))) };
-        if self.is_paused && self.output_len <= LOW_WATER_BYTES {
+        self.is_flushed = !self.has_output();
+        self.on_time = match self.has_output() {
+            false => now,
+            true => now.min(self.on_time.after(write_time(count))),
+        };
+        if self.is_paused && self.output_len <= LOW_WATER_BYTES && !self.is_encrypted {
             (self.is_paused, self.resumed) = (false, now);
         }
     }
 
+    /// Notes that the kernel has accepted none of `len` bytes.
+    pub fn note_unsent(&mut self, len: usize) {
+        self.unsent_len = len;
+    }
+
     /// Notes that a session call has left `output_len` bytes of output.
     pub fn note_output(&mut self, output_len: usize, now: Moment) {
-        if self.output_len == 0 {
+        let was_empty = if self.is_encrypted { self.is_flushed } else { self.output_len == 0 };
+        if was_empty {
             self.on_time = now;
         }
+        self.is_flushed &= output_len == 0;
         self.output_len = output_len;
         self.is_paused |= output_len >= HIGH_WATER_BYTES;
         self.last_session_call = now;
@@ -185,15 +273,24 @@ impl Account {
         if self.opening.is_some() {
             return self.opened.deadline(timeouts.proxy_header);
         }
+        if self.is_shaking_hands {
+            return self.greeted.deadline(timeouts.handshake);
+        }
         let last_moved = self.last_moved();
         // Half a message is not a message once its client has ended its output.
-        let is_within_message = self.oracle.is_within_message() && !self.end_was_read;
-        if self.output_len == 0 && !is_within_message {
+        let is_within_message = self.oracle.is_within_message() && !self.has_input_ended();
+        let is_within_record =
+            self.record_began != Moment::NEVER && !self.has_input_ended() && !self.is_session_over;
+        if !self.has_output() && !is_within_message && !is_within_record {
             return last_moved.deadline(timeouts.idle);
         }
         let mut latest = Moment::NEVER;
-        if self.output_len > 0 {
+        if self.has_output() {
             latest = last_moved.deadline(timeouts.write);
+        }
+        if is_within_record && !self.is_paused {
+            let began = self.record_began.max(self.last_sent).max(self.delayed_until);
+            latest = latest.min(began.deadline(timeouts.message));
         }
         if is_within_message && !self.is_paused {
             // The time of a message that backpressure or its address has delayed starts with the

@@ -45,7 +45,7 @@ pub fn own_address(id: usize) -> PeerAddr {
 
 /// A token bucket, which counts its tokens in nanoseconds.
 #[derive(Clone, Copy, Debug)]
-struct Bucket {
+pub struct Bucket {
     level: i64,
     counted_at: Moment,
 }
@@ -90,23 +90,49 @@ pub struct Addresses {
 }
 
 impl Network {
-    /// Notes that the server creates a session for `peer`.
+    /// Notes that the server creates a session for `peer`. An encrypted connection has its place
+    /// since its handshake began.
     pub fn note_admitted(&mut self, id: usize, peer: PeerAddr) {
+        self.links[id].account.has_session = true;
+        if self.is_encrypted(id) {
+            return;
+        }
         self.links[id].account.is_admitted = true;
         if self.is_admin(id) {
             return;
         }
+        let (_, may_open) = self.take_token(id, peer);
+        if !may_open {
+            let what = "it is accepted over the rate of its address";
+            self.fail(Invariant::AddressLimits, Some(id), what);
+        }
+    }
+
+    /// Takes what a new connection of `peer` needs. Returns what its address had before, and
+    /// whether that was enough.
+    pub fn take_token(&mut self, id: usize, peer: PeerAddr) -> (Bucket, bool) {
         let network = Peer::new(peer, 0).network();
         self.links[id].account.network = Some(network);
-        if let Some(rate) = self.plan.config.limits.address_accept_rate_max {
-            let bucket = self.addresses.accepts.entry(network).or_default();
-            let may_open = bucket.has_token(rate, self.read_at);
-            bucket.take(1, rate, self.read_at);
-            if !may_open {
-                let what = format!("it is accepted over the rate of {network}");
-                self.fail(Invariant::AddressLimits, Some(id), what);
-            }
+        let bucket = self.addresses.accepts.entry(network).or_default();
+        let before = *bucket;
+        let Some(rate) = self.plan.config.limits.address_accept_rate_max else {
+            return (before, true);
+        };
+        let may_open = bucket.has_token(rate, self.read_at);
+        bucket.take(1, rate, self.read_at);
+        (before, may_open)
+    }
+
+    /// Takes back that a connection was accepted.
+    pub fn return_token(&mut self, network: Option<peer::Network>, before: Bucket) {
+        if let Some(network) = network {
+            self.addresses.accepts.insert(network, before);
         }
+    }
+
+    /// Counts a connection that is rejected, if for the limit of its address.
+    pub fn note_rejection(&mut self, is_for_address: bool) {
+        self.addresses.rejected += u64::from(is_for_address);
     }
 
     /// Checks that the server may reset a connection for which it has created no session.
@@ -128,15 +154,24 @@ impl Network {
         if self.is_admin(id) {
             return self.has_own_place();
         }
-        // A connection that has a header took its place before.
-        let link = &self.links[id];
-        let has_taken_place = link.client.header.is_some() && link.account.opening.is_none();
-        let is_full = self.served_ids().len() > self.plan.config.connections_max;
-        if is_full && !has_taken_place {
+        if self.is_full_for(id) {
             return false;
         }
         self.addresses.rejected += 1;
-        self.open_of_address(id) <= self.address_connections_max()
+        !self.is_address_full(id)
+    }
+
+    /// True if the server has more connections than it may have. A connection that has a header
+    /// took its place before.
+    pub fn is_full_for(&self, id: usize) -> bool {
+        let link = &self.links[id];
+        let has_taken_place = link.client.header.is_some() && link.account.opening.is_none();
+        !has_taken_place && self.served_ids().len() > self.plan.config.connections_max
+    }
+
+    /// True if the address of a connection has more connections than it may have.
+    pub fn is_address_full(&self, id: usize) -> bool {
+        self.open_of_address(id) > self.address_connections_max()
     }
 
     /// How many connections of its address are served.

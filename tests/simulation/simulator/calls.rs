@@ -79,6 +79,7 @@ impl Network {
         }
         self.links[id].account.token = Some(token);
         self.links[id].channel.register();
+        self.enter(id);
         Ok(())
     }
 
@@ -111,6 +112,7 @@ impl Network {
     /// Reads.
     pub fn receive(&mut self, id: usize, buf: &mut [u8]) -> io::Result<usize> {
         self.begin_call(id);
+        self.settle_by_call(id, b"");
         self.check_may_read(id);
         let unread_len = self.links[id].channel.unread_len();
         let mut len = buf.len();
@@ -123,11 +125,12 @@ impl Network {
                 buf[..bytes.len()].copy_from_slice(&bytes);
                 let own_count = link.account.note_received(bytes.len(), buf.len(), now);
                 let own_bytes = &bytes[bytes.len() - own_count..];
-                if !link.account.is_session_over && link.account.opening.is_none() {
-                    link.account.stream.extend_from_slice(own_bytes);
-                    link.account.oracle.receive(own_bytes, now);
-                }
                 link.client.wake(now);
+                if self.links[id].account.opening.is_none() {
+                    self.note_own_bytes(id, own_bytes);
+                    self.links[id].account.is_over_limit = false;
+                    self.take_place(id);
+                }
                 self.note(id, "read", (bytes.len(), buf.len()), &bytes);
                 Ok(bytes.len())
             }
@@ -151,11 +154,14 @@ impl Network {
             (account.may_read, account.reads_to_end) = (true, true);
         }
         let may_read = account.may_read;
-        let is_served = !account.is_session_over && self.is_listening;
+        let is_served = !account.is_session_over && account.has_session && self.is_listening;
         let is_hopeless = account.opening.is_some_and(|opening| opening.is_hopeless());
         let is_over = account.end_was_read || account.has_failed;
-        let is_held_up =
-            account.is_paused && !account.is_session_over && !account.oracle.is_within_frame();
+        // What the layer has taken from the output can end backpressure unseen.
+        let is_held_up = account.is_paused
+            && !account.is_session_over
+            && !account.oracle.is_within_frame()
+            && !self.is_encrypted(id);
         let is_over_rate = is_served && self.is_over_message_rate(id);
         if is_hopeless {
             self.fail(Invariant::PeerKnown, Some(id), "it is read though its header is refused");
@@ -177,11 +183,12 @@ impl Network {
     /// Writes.
     pub fn send(&mut self, id: usize, bytes: &[u8]) -> io::Result<usize> {
         self.begin_call(id);
+        self.settle_by_call(id, bytes);
         if self.links[id].account.opening.is_some() {
             self.fail(Invariant::PeerKnown, Some(id), "bytes are sent before the header");
         }
         let output_len = self.links[id].account.output_len;
-        if bytes.len() != output_len {
+        if bytes.len() != output_len && !self.is_encrypted(id) {
             let what = format!("{} bytes are sent; the session has left {output_len}", bytes.len());
             self.fail(Invariant::NothingAfterClose, Some(id), what);
         }
@@ -196,12 +203,16 @@ impl Network {
         match self.links[id].channel.send(bytes, most) {
             Ok(count) => {
                 self.note(id, "sent", (count, bytes.len()), &bytes[..count]);
-                self.check_sent(id, &bytes[..count]);
-                self.links[id].account.note_sent(count, self.now);
+                let plaintext = self.hear(id, &bytes[..count]);
+                self.check_sent(id, &plaintext);
+                self.links[id].account.note_sent(count, bytes.len() - count, self.now);
                 self.links[id].client.wake(self.now);
                 Ok(count)
             }
-            Err(refusal) => Err(self.refuse(id, "a write fails with errno", refusal)),
+            Err(refusal) => {
+                self.links[id].account.note_unsent(bytes.len());
+                Err(self.refuse(id, "a write fails with errno", refusal))
+            }
         }
     }
 
@@ -217,8 +228,9 @@ impl Network {
     pub fn shutdown_write(&mut self, id: usize) -> io::Result<()> {
         self.begin_call(id);
         self.note(id, "ends its output", (0, 0), b"");
+        self.check_goodbye(id);
         let link = &mut self.links[id];
-        let is_all_sent = link.account.oracle.is_all_sent();
+        let is_all_sent = link.account.is_all_sent();
         link.account.shut_at = Some(self.now);
         link.account.is_session_over = true;
         link.client.wake(self.now);
@@ -236,7 +248,9 @@ impl Network {
     /// The server drops a socket.
     pub fn close(&mut self, id: usize) {
         self.calls_in_round += 1;
+        self.settle_by_close(id);
         self.check_close(id);
+        self.check_goodbye(id);
         let link = &mut self.links[id];
         link.channel.close(link.account.resets_on_close);
         link.client.wake(self.now);
@@ -255,6 +269,8 @@ impl Network {
         }
         let is_expected = account.is_unwatched
             || account.has_failed
+            || self.may_fail_handshake(id)
+            || account.has_read_wrong
             || self.links[id].client.is_untrusted()
             || self.is_rejected_at_once(id);
         if is_expected
@@ -265,14 +281,14 @@ impl Network {
         }
         if let Some(opening) = account.opening {
             let is_due = opening.is_hopeless() || now >= self.latest_deadline(id);
-            let is_over = account.end_was_read || !self.is_listening;
+            let is_over = account.has_input_ended() || !self.is_listening;
             if !is_due && !is_over && !self.plan.is_memory_short() {
                 self.fail(Invariant::PeerKnown, Some(id), "it is closed before its header is due");
             }
             return;
         }
         if account.resets_on_close {
-            if account.output_len == 0
+            if !account.has_output()
                 || now < account.on_time.deadline(self.plan.config.timeouts.write)
             {
                 self.fail(Invariant::TimeFromTheSeam, Some(id), "it is reset before its timeout");
@@ -281,9 +297,10 @@ impl Network {
         }
         let has_lingered =
             account.shut_at.is_some_and(|shut_at| now >= shut_at.after(LINGER_TIMEOUT));
-        if !account.oracle.is_all_sent() || account.output_len > 0 {
+        let has_ended = account.has_input_ended();
+        if !account.is_all_sent() || account.has_output() {
             self.fail(Invariant::AnswersInOrder, Some(id), "it is closed before the last answer");
-        } else if !account.end_was_read && !has_lingered {
+        } else if !has_ended && !has_lingered {
             self.fail(
                 Invariant::AnswersInOrder,
                 Some(id),

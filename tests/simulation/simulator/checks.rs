@@ -64,7 +64,10 @@ impl Network {
         let is_open = link.account.opening.is_none();
         // A stop ends all delays.
         let is_delayed = link.account.is_delayed && self.stopped_at.is_none();
-        if link.account.output_len > 0 || is_open && !link.account.oracle.is_all_sent() {
+        if self.sleeps_on_records(id) && !is_delayed {
+            let what = "records are not opened though their session could have them";
+            self.fail(Invariant::EverythingAnswered, Some(id), what);
+        } else if link.account.has_output() || is_open && !link.account.is_all_sent() {
             self.fail(
                 Invariant::EverythingAnswered,
                 Some(id),
@@ -85,7 +88,7 @@ impl Network {
         let language = self.plan.languages[link.client.listener()];
         let timeouts = &self.plan.config.timeouts;
         if link.account.is_delayed {
-            let other = if link.account.output_len > 0 { timeouts.write } else { timeouts.idle };
+            let other = if link.account.has_output() { timeouts.write } else { timeouts.idle };
             return self.delay_ends(id).min(link.account.last_moved().deadline(other));
         }
         link.account.latest_deadline(timeouts, language.ends_messages_by_quiet())
@@ -106,6 +109,7 @@ impl Network {
 impl Network {
     /// Checks the state after a round.
     pub fn check_round(&mut self, inspection: &Inspection<'_>) {
+        self.settle_by_round(inspection);
         self.check_accounts(inspection);
         self.check_movers();
         self.check_own_places();
@@ -254,6 +258,9 @@ impl Network {
         if opening.is_some() {
             self.cover(Behaviour::Opening);
         }
+        if self.is_encrypted(id) && opening.is_none() {
+            return self.check_handshake(id, state);
+        }
         if (state.phase == Phase::Opening) != waits || opening.is_some() != waits {
             let what = format!("it is in {:?}, and its header is {opening:?}", state.phase);
             self.fail(Invariant::PeerKnown, Some(id), what);
@@ -287,7 +294,7 @@ impl Network {
             );
             self.fail(Invariant::BoundedMemory, Some(id), what);
         }
-        if state.output_len != self.links[id].account.output_len {
+        if state.output_len != self.links[id].account.output_len && !self.is_encrypted(id) {
             self.fail(
                 Invariant::NothingAfterClose,
                 Some(id),

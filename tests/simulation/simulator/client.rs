@@ -9,6 +9,7 @@ use super::channel::{End, Sizes};
 use super::choices::Choices;
 use super::network::Network;
 use super::proxy::{Fate, Header};
+use super::tls::Engine;
 
 /// One act of a client.
 #[derive(Clone, Debug)]
@@ -19,6 +20,20 @@ pub enum Act {
     Pause(Duration),
     /// Waits until all sent messages are answered.
     AwaitAnswers,
+    /// Sends the header of a proxy, which no layer changes.
+    SendRaw(Vec<u8>),
+    /// Sends bytes instead of records.
+    SendGarbage(Vec<u8>),
+    /// Begins a handshake of TLS.
+    ShakeHands,
+    /// Changes the keys of its records.
+    UpdateKeys,
+    /// Flips a bit of its next records.
+    Spoil,
+    /// Sends this many bytes of records, and then never another one.
+    FallSilentAt(u64),
+    /// Announces the end of its output.
+    SayGoodbye,
     /// Ends its output and goes on reading.
     HalfClose,
     /// Closes its socket.
@@ -73,6 +88,8 @@ pub struct Client {
     pub taken: u64,
     /// What its connection begins with, at a listener for proxies.
     pub header: Option<Header>,
+    /// Its side of TLS, at an encrypted listener.
+    pub tls: Option<Box<Engine>>,
 }
 
 impl Client {
@@ -89,12 +106,38 @@ impl Client {
             pauses_until: Moment::START,
             taken: 0,
             header: None,
+            tls: None,
         }
     }
 
     /// True if it connects to a listener for proxies from an address that is no proxy.
     pub fn is_untrusted(&self) -> bool {
         self.header.as_ref().is_some_and(|header| header.fate == Fate::IsUntrusted)
+    }
+
+    /// Puts an act before all others.
+    pub fn do_next(&mut self, act: Act) {
+        self.acts.push_front(act);
+    }
+
+    /// Forgets what it had to say, and goes in one of several ways.
+    pub fn fall_silent(&mut self, choices: &mut Choices) {
+        let end = match choices.below(4) {
+            0 => Act::AwaitEnd,
+            1 => Act::HalfClose,
+            2 => Act::Close,
+            _ => Act::Reset,
+        };
+        self.acts = [end, Act::AwaitEnd].into();
+    }
+
+    /// True once the server has announced the end of its output.
+    pub fn is_server_done(&self) -> bool {
+        self.tls.as_ref().is_some_and(|engine| engine.is_server_done())
+    }
+
+    pub fn piece_len(&self) -> usize {
+        self.manner.piece_len
     }
 
     pub fn listener(&self) -> usize {
@@ -167,7 +210,8 @@ impl Network {
         let is_left_alone =
             link.client.manner.reading == ReadPattern::Never && link.channel.is_closed_by_server();
         let waits =
-            matches!(link.client.acts.front(), None | Some(Act::AwaitEnd | Act::AwaitAnswers));
+            matches!(link.client.acts.front(), None | Some(Act::AwaitEnd | Act::AwaitAnswers))
+                || link.client.tls.as_ref().is_some_and(|engine| engine.is_handshaking());
         let is_heard_out = !is_stubborn || waits;
         let is_over = end == End::Reset || (end == End::Orderly && is_heard_out) || is_left_alone;
         if is_over {
@@ -221,25 +265,40 @@ impl Network {
     /// Does the first act of the list, or a part of it. Returns the time before the next act;
     /// `None` while the client waits for the server.
     fn perform(&mut self, id: usize) -> Option<Duration> {
+        let thinking = self.choices.duration(self.links[id].client.manner.thinking);
+        if self.has_records_to_send(id) {
+            return self.send_records(id).then_some(thinking);
+        }
         let link = &mut self.links[id];
-        let thinking = self.choices.duration(link.client.manner.thinking);
         let Some(act) = link.client.acts.pop_front() else {
             self.leave(id);
             return None;
         };
         let is_answered = link.is_answered();
+        let act = match self.perform_encrypted(id, act, thinking) {
+            Ok(pause) => return pause,
+            Err(act) => act,
+        };
+        let link = &mut self.links[id];
         match act {
-            Act::Send(bytes) => {
+            Act::Send(bytes) | Act::SendRaw(bytes) => {
                 let piece = &bytes[..bytes.len().min(link.client.manner.piece_len)];
                 let count = link.channel.push(piece);
                 let rest = bytes[count..].to_vec();
                 if !rest.is_empty() {
-                    link.client.acts.push_front(Act::Send(rest));
+                    // No layer changes it either.
+                    link.client.acts.push_front(Act::SendRaw(rest));
                 }
                 self.note(id, "peer sends", (count, bytes.len()), &bytes[..count]);
                 return (count > 0).then_some(thinking);
             }
             Act::Pause(time) => return Some(time),
+            Act::SendGarbage(_)
+            | Act::ShakeHands
+            | Act::UpdateKeys
+            | Act::Spoil
+            | Act::FallSilentAt(_)
+            | Act::SayGoodbye => {}
             Act::AwaitAnswers if !is_answered => {
                 link.client.acts.push_front(Act::AwaitAnswers);
                 return None;
@@ -280,6 +339,7 @@ impl super::network::Link {
             && self.channel.unread_output_len() == 0
             && !self.account.oracle.is_within_message()
             && self.account.oracle.is_all_sent()
+            && self.client.tls.as_ref().is_none_or(|engine| engine.is_all_given())
     }
 }
 

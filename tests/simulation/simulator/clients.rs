@@ -10,6 +10,7 @@ use super::client::{Act, Client, Manner, ReadPattern, sizes};
 use super::oracle::{Bounds, Language};
 use super::plan::Plan;
 use super::proxy::{Fate, Header};
+use super::tls::Engine;
 use super::traffic;
 
 /// All kinds of clients, by their names in a report.
@@ -78,12 +79,21 @@ fn client(kind: &'static str, plan: &Plan, choices: &mut Choices) -> Client {
     }
     let header = plan.for_proxies[listener]
         .then(|| Header::choose(matches!(kind, "silent" | "probing"), choices));
+    let mut engine = plan.security(listener).map(|security| {
+        let has_old_version = choices.chance(300);
+        Box::new(Engine::new(security.client(has_old_version)))
+    });
+    let is_unfinished = header.as_ref().is_some_and(|it| it.fate == Fate::IsUnfinished);
+    let acts = match &mut engine {
+        Some(engine) if !is_unfinished => engine.disguise(acts, choices),
+        _ => acts,
+    };
     let acts = match &header {
         Some(header) => after_header(header, acts, choices),
         None => acts,
     };
     let mut client = Client::new(kind, manner, acts, connects_at);
-    client.header = header;
+    (client.header, client.tls) = (header, engine);
     client
 }
 
@@ -93,7 +103,7 @@ fn after_header(header: &Header, acts: Vec<Act>, choices: &mut Choices) -> Vec<A
     let mut begun = Vec::new();
     for part in [first, rest] {
         if !part.is_empty() {
-            begun.push(Act::Send(part.to_vec()));
+            begun.push(Act::SendRaw(part.to_vec()));
         }
         if choices.chance(300) {
             begun.push(pause(choices));

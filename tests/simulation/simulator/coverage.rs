@@ -24,5 +24,13 @@ behaviours! {
     OverLimit "limits of connections lowered below the number that were open",
     GradualClose "connections that a drain closed one by one",
     AdminWhileFull "answers of `http` while the limit of connections was reached",
+    Handshake "handshakes of TLS",
+    Resumption "handshakes that resumed a session",
+    KeyUpdate "keys that clients of TLS changed",
+    Spoilt "records with a flipped bit",
+    Alert "connections that the server ended with an alert",
+    CloseNotify "ends of output that the server announced",
+    Truncation "ends of input without an announcement",
+    NotTls "clients of another protocol at a listener with TLS",
     StaleReuse "reuses of the keys of closed connections",
 }

@@ -39,6 +39,8 @@ invariants! {
     ShutdownEnds 16 "a shutdown answers all that had arrived and ends in time",
     GradualClose 17 "a drain spreads its closes evenly over its time",
     PeerKnown 18 "a proxied connection is served once its header is whole, for the peer it names",
+    RecordsMeanAnswers 20 "each record of the server is one that its client can open",
+    EndsAnnounced 21 "the output of an encrypted session ends with a close_notify",
     AddressLimits 19 "an address has what its limits allow, and no less",
 }
 

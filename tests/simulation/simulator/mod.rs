@@ -37,6 +37,7 @@ mod oracle;
 mod plan;
 mod proxy;
 mod reloads;
+mod tls;
 mod trace;
 mod traffic;
 mod world;

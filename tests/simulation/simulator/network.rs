@@ -21,6 +21,7 @@ use super::invariant::{Failure, Invariant};
 use super::oracle::{Oracle, Unasked};
 use super::plan::Plan;
 use super::proxy::{Fate, Opening, PROXY, STRANGER};
+use super::tls;
 use super::trace::Trace;
 
 /// One connection, from three sides. Its id is its index in [`Network::links`].
@@ -97,13 +98,14 @@ impl Network {
     pub fn new(mut choices: Choices, plan: Plan, clients: Vec<Client>) -> Self {
         let faults = Faults::new(&mut choices);
         let bounds = plan.bounds();
-        let links = clients.into_iter().map(|client| Link {
-            channel: Channel::new(client.sizes()),
-            account: Account::new(
-                Oracle::new(plan.languages[client.listener()], bounds),
-                client.header.as_ref().map(Opening::new),
-            ),
-            client,
+        let links = clients.into_iter().map(|client| {
+            let oracle = Oracle::new(plan.languages[client.listener()], bounds);
+            let opening = client.header.as_ref().map(Opening::new);
+            let account = match client.tls.is_some() {
+                true => Account::new(oracle.over_tls(), opening).encrypted(),
+                false => Account::new(oracle, opening),
+            };
+            Link { channel: Channel::new(client.sizes()), account, client }
         });
         Self {
             links: links.collect(),
@@ -146,6 +148,7 @@ impl Network {
         self.read_at = self.now;
         self.note_end_of_gradual_close();
         let wall = self.wall + self.now.since(Moment::START);
+        tls::set_time(wall);
         let reading = Reading { moment: self.now, wall, stall: None };
         let second =
             reading.wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());

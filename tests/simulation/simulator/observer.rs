@@ -132,6 +132,7 @@ impl Network {
     /// A session gets all bytes that were read on its connection and not consumed, and is not
     /// called after its end.
     fn check_call(&mut self, id: usize, input: &[u8]) {
+        self.give_input(id, input);
         let account = &self.links[id].account;
         let (is_own, is_over) = (account.stream == input, account.is_session_over);
         if account.opening.is_some() {
@@ -192,10 +193,11 @@ impl Network {
     /// A message without an ending is complete after a quiet period, at the end of input, or when
     /// the server stops.
     fn check_quiet(&mut self, id: usize) {
+        self.check_piece(id);
         let Link { account, channel, .. } = &self.links[id];
         let has_more = channel.unread_len() > 0;
         let was_quiet = self.now >= account.last_received.deadline(self.plan.config.timeouts.quiet);
-        if (!was_quiet || has_more) && !account.end_was_read && self.is_listening {
+        if (!was_quiet || has_more) && !account.has_input_ended() && self.is_listening {
             self.fail(
                 Invariant::TimeFromTheSeam,
                 Some(id),
@@ -217,6 +219,19 @@ impl Network {
         }
     }
 
+    /// A client in clear is turned away from an encrypted listener by its first byte.
+    fn check_tls_required(&mut self, id: usize) {
+        let is_plain = self.is_plain_at_tls(id);
+        self.cover(Behaviour::NotTls);
+        let account = &mut self.links[id].account;
+        account.is_session_over = true;
+        account.unasked = Some(Unasked::NoTls);
+        account.oracle.end(Unasked::NoTls);
+        if !is_plain {
+            self.fail(Invariant::AnswersInOrder, Some(id), "a client of TLS is told to use it");
+        }
+    }
+
     /// The server may end a conversation when a timeout has passed, when it is full, or when it
     /// stops.
     fn check_unasked(&mut self, id: usize, farewell: Farewell) {
@@ -226,12 +241,13 @@ impl Network {
         let (unasked, due) = match farewell {
             Farewell::ServerBusy => (Unasked::Busy, self.now),
             Farewell::NotTls => return self.check_tls(id),
+            Farewell::TlsRequired => return self.check_tls_required(id),
             Farewell::Shutdown => (Unasked::Shutdown, self.now),
             Farewell::IdleTimeout => (Unasked::Idle, last_moved.deadline(timeouts.idle)),
             // Under backpressure no byte of its message could be read.
             Farewell::MessageTimeout => (
                 Unasked::Late,
-                account.oracle.began().max(account.resumed).deadline(timeouts.message),
+                account.incomplete_since().max(account.resumed).deadline(timeouts.message),
             ),
             _ => return self.fail(Invariant::AnswersInOrder, Some(id), "an unknown farewell"),
         };

@@ -62,6 +62,7 @@ pub enum Unasked {
     Late,
     Shutdown,
     Tls,
+    NoTls,
 }
 
 /// One answer.
@@ -97,6 +98,8 @@ pub struct Oracle {
     /// How many more bytes of a refused payload are dropped.
     dropped_payload_len: usize,
     is_closed: bool,
+    /// True if its bytes are plaintext of TLS.
+    is_encrypted: bool,
     received_len: usize,
     /// When the incomplete message began, as far as the server can know.
     began: Moment,
@@ -117,6 +120,7 @@ impl Oracle {
             dropped_line: None,
             dropped_payload_len: 0,
             is_closed: false,
+            is_encrypted: false,
             received_len: 0,
             began: Moment::NEVER,
             has_ended_one: false,
@@ -125,6 +129,11 @@ impl Oracle {
         };
         oracle.answer(language.greeting());
         oracle
+    }
+
+    /// The same conversation over TLS, in which a second handshake has no meaning.
+    pub fn over_tls(self) -> Self {
+        Self { is_encrypted: true, ..self }
     }
 
     /// Notes the next bytes of the client.
@@ -164,6 +173,7 @@ impl Oracle {
     /// True if the server may answer that this is TLS.
     pub fn may_be_tls(&self) -> bool {
         self.received_len == self.pending.len()
+            && !self.is_encrypted
             && matches!(self.pending.as_slice(), [0x16, 3, 0..=4, ..])
     }
 
@@ -206,6 +216,10 @@ impl Oracle {
                 "SERVER_BUSY"
             }
             Unasked::Tls => "NOT_TLS",
+            Unasked::NoTls => {
+                self.answers.clear();
+                "TLS_REQUIRED"
+            }
             Unasked::Idle => "IDLE_TIMEOUT",
             Unasked::Late => "MESSAGE_TIMEOUT",
             Unasked::Shutdown if self.language == Language::Text => return self.answer(b"BYE\n"),

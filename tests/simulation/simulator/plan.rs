@@ -5,11 +5,13 @@ use std::time::Duration;
 use tinytcp_core::limits::{Limits, Timeouts};
 use tinytcp_core::os::moment::Moment;
 use tinytcp_core::server::Config;
+use tinytcp_core::tls::TlsSettings;
 
 use super::addresses;
 use super::choices::Choices;
 use super::oracle::{Bounds, LANGUAGES, Language};
 use super::reloads::{self, Reload};
+use super::tls::{self, Security};
 
 /// The longest delay of a flood, at the lowest message rate.
 const DELAYS: Duration = Duration::from_secs(10_000);
@@ -21,6 +23,10 @@ pub struct Plan {
     pub languages: Vec<Language>,
     /// True for each listener whose connections begin with the header of a proxy.
     pub for_proxies: Vec<bool>,
+    /// True for each listener whose connections begin with a handshake.
+    encrypted: Vec<bool>,
+    /// The settings of encrypted connections, if there are any.
+    security: Option<Security>,
     /// The places of the listener for `http`, if there is one: the last listener.
     pub admin_places: Option<usize>,
     /// For how many connections the server has descriptors.
@@ -86,10 +92,24 @@ impl Plan {
             for_proxies.push(false);
         }
         let reloads = reloads::choose(config.settings(), &mut copy);
+        let has_tls = !is_memory_short && copy.chance(250);
+        let encrypted: Vec<bool> = languages
+            .iter()
+            .map(|language| has_tls && *language != Language::Admin && copy.chance(700))
+            .collect();
+        config.timeouts = config
+            .timeouts
+            .with_handshake(copy.pick(&[5000, 100, 1000].map(Duration::from_millis).map(Some)));
+        let security = has_tls.then(|| {
+            tls::seed(copy.below(1 << 32) as u64);
+            Security::new()
+        });
         Self {
             config,
             languages,
             for_proxies,
+            encrypted,
+            security,
             admin_places,
             descriptors_max: if !is_memory_short && choices.chance(200) {
                 1 + choices.below(6)
@@ -105,6 +125,16 @@ impl Plan {
                 .then(|| choices.duration(Duration::from_secs(2))),
             reloads,
         }
+    }
+
+    /// The settings of an encrypted listener.
+    pub fn security(&self, listener: usize) -> Option<&Security> {
+        self.security.as_ref().filter(|_| self.encrypted[listener])
+    }
+
+    /// What the server needs for an encrypted listener.
+    pub fn settings_of_tls(&self, listener: usize) -> Option<TlsSettings> {
+        self.security(listener).map(|security| security.server.clone())
     }
 
     /// The bounds for the oracle.
@@ -132,9 +162,9 @@ impl Plan {
     /// The time after the end of the faults within which all connections end: each timeout several
     /// times, the pauses of the clients, and their delays.
     pub fn horizon(&self) -> Duration {
-        let Timeouts { idle, message, write, proxy_header, .. } = self.config.timeouts;
+        let Timeouts { idle, message, write, proxy_header, handshake, .. } = self.config.timeouts;
         let delays = self.config.limits.address_message_rate_max.map_or(Duration::ZERO, |_| DELAYS);
-        [idle, message, write, proxy_header].into_iter().flatten().sum::<Duration>() * 4
+        [idle, message, write, proxy_header, handshake].into_iter().flatten().sum::<Duration>() * 4
             + Duration::from_secs(600)
             + delays
     }

@@ -9,6 +9,7 @@ use tinytcp_core::protocol::admin::Admin;
 use tinytcp_core::protocol::{BUILT_IN, Protocol};
 use tinytcp_core::server::{EventLoop, Listener};
 use tinytcp_core::status::Counters;
+use tinytcp_core::tls::TlsSettings;
 
 use super::choices::Choices;
 use super::clients;
@@ -79,16 +80,23 @@ fn drive(network: &Shared) -> Counters {
     let (config, listeners) = {
         let network = network.lock();
         let Plan { config, languages, for_proxies, .. } = &network.plan;
-        (config.clone(), languages.iter().copied().zip(for_proxies.clone()).collect::<Vec<_>>())
+        let listener =
+            |index| (languages[index], for_proxies[index], network.plan.settings_of_tls(index));
+        (config.clone(), (0..languages.len()).map(listener).collect::<Vec<_>>())
     };
     let admin_places = network.lock().plan.admin_places;
-    let watched = |(language, is_for_proxies): (Language, bool)| {
+    let watched = |(language, is_for_proxies, tls): (Language, bool, Option<TlsSettings>)| {
         let own_places = admin_places.filter(|_| language == Language::Admin);
         let observer =
             Observer { protocol: protocol_of(language), own_places, network: network.clone() };
         let listener = Listener::new([], Arc::new(observer));
         let proxies = "127.0.0.1".parse().expect("an address");
-        if is_for_proxies { listener.for_proxies([proxies]) } else { listener }.service()
+        let listener = if is_for_proxies { listener.for_proxies([proxies]) } else { listener };
+        match tls {
+            Some(settings) => listener.encrypted(settings),
+            None => listener,
+        }
+        .service()
     };
     let services = listeners.into_iter().map(watched);
     let mut event_loop = EventLoop::new(SimulatedKernel(network.clone()), services, &config);

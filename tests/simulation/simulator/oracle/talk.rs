@@ -8,6 +8,12 @@ impl Oracle {
         let contains = |word: &[u8]| lower.windows(word.len()).any(|place| place == word);
         match self.language {
             Language::Echo => self.answer(&[b"Server received: ", message, ending].concat()),
+            // A browser must not reach a room.
+            _ if contains(b" http/1.") && message.last().is_some_and(u8::is_ascii_digit) => {
+                self.answer(&[b"ERROR NOT_HTTP", ending].concat());
+                self.is_closed = true;
+                return;
+            }
             _ if lower == b"exit" => {
                 self.is_closed = true;
                 return;
