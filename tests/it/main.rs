@@ -31,6 +31,7 @@ mod memory;
 mod nats;
 mod netcats;
 mod original_clients;
+mod over_tls;
 mod oversize;
 mod own_ports;
 mod pipelining;
