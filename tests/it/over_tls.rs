@@ -29,6 +29,7 @@ fn check_suites(version: &str) {
 }
 
 #[test]
+#[ignore = "takes minutes: .ci/run does it"]
 fn all_suites_of_the_wire_hold_over_tls_1_3() {
     check_suites("1.3");
 }
