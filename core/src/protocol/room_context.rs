@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Context, Output, SERVER_BUSY};
-use crate::limits::LOW_WATER_BYTES;
+use crate::limits::{LOW_WATER_BYTES, Limits};
 use crate::rooms::ring::Read;
 use crate::rooms::words::NAME_BYTES_MAX;
 use crate::rooms::{Refusal, Seat};
@@ -44,7 +44,8 @@ impl Context<'_> {
                     let (name, text) = (message.name(), message.text());
                     (News::Message { name, text }, message.bytes_len())
                 }
-                Read::Missed(count) => (News::Missed(count), 0),
+                // A gap is told when a message fits after it, so that there is one gap and not many.
+                Read::Missed(count) => (News::Missed(count), Limits::SAY_BYTES_MAX as usize),
             };
             if self.output.len() + len + FRAMING_BYTES_MAX + 10 > LOW_WATER_BYTES {
                 self.has_news = true;

@@ -14,6 +14,7 @@ mod memory;
 mod proxies;
 mod reading;
 mod reloading;
+mod rooms;
 mod schedules;
 mod stopping;
 #[cfg(feature = "tls")]
