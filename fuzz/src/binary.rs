@@ -3,7 +3,7 @@
 use tinytcp_core::close_reason::CloseReason;
 use tinytcp_core::limits::Limits;
 use tinytcp_core::protocol::binary::{Binary, ECHO, ERROR, QUIT, REVERSE, STATUS};
-use tinytcp_core::testing::{SessionHarness, Transcript};
+use tinytcp_core::testing::{LoneMember, Request, SessionHarness, Transcript};
 
 use crate::talk;
 
@@ -14,6 +14,7 @@ pub fn check(data: &[u8]) {
 
 fn oracle(limits: &Limits, mut input: &[u8]) -> Transcript {
     let mut answers = Vec::new();
+    let mut member = LoneMember::new(1, limits);
     while input.len() >= 5 {
         let code = input[0];
         let claimed = input[1..5].iter().fold(0, |claimed, byte| claimed << 8 | u64::from(*byte));
@@ -24,13 +25,18 @@ fn oracle(limits: &Limits, mut input: &[u8]) -> Transcript {
             QUIT => return Transcript { answers, closed: Some(CloseReason::Quit) },
             _ if claimed > u64::from(limits.frame_bytes_max) => error("FRAME_TOO_LARGE"),
             ECHO | REVERSE | STATUS if !is_whole => break,
+            _ if Request::of_code(code).is_some() && !is_whole => break,
             ECHO => frame(ECHO, payload),
             STATUS => status(limits),
             REVERSE => match String::from_utf8(payload.to_vec()) {
                 Ok(text) => frame(ECHO, text.chars().rev().collect::<String>().as_bytes()),
                 Err(_) => error("INVALID_UTF8"),
             },
-            _ => error("UNKNOWN_COMMAND"),
+            _ => match Request::of_code(code).map(|request| member.answer(request, payload)) {
+                Some(Ok(answer)) => frame(code, answer.as_bytes()),
+                Some(Err(token)) => error(token),
+                None => error("UNKNOWN_COMMAND"),
+            },
         };
         answers.extend(answer);
         input = &input[5 + received..];
