@@ -9,9 +9,8 @@ use crate::limits::LOW_WATER_BYTES;
 
 /// A loop with a listener for each protocol that has rooms, without a limit on the rate.
 fn rooms_with(limits: Limits) -> LoopHarness {
-    let mut config = Config::default();
-    config.connections_max = 20_000;
-    config.limits = limits.with_say_rate_max(None);
+    let limits = limits.with_say_rate_max(None);
+    let config = Config { connections_max: 20_000, limits, ..Config::default() };
     let protocols: Vec<Arc<dyn Protocol>> =
         vec![Arc::new(Text::new()), Arc::new(Binary::new()), Arc::new(chat::protocol())];
     LoopHarness::with_listeners(protocols, &config)
