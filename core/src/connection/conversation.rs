@@ -120,6 +120,20 @@ impl Conversation {
         }
     }
 
+    /// Returns the bytes that the kernel gets next: the output of a plain session, or records with
+    /// a part of it.
+    #[inline]
+    pub fn seal<'a>(
+        &'a mut self,
+        output: &'a mut Buffer,
+        pool: &mut Pool,
+    ) -> Result<&'a mut Buffer, LayerError> {
+        match self {
+            Self::Plain(_) => Ok(output),
+            Self::Encrypted(it) => it.layer.seal(output, pool).map(|()| it.layer.sealed()),
+        }
+    }
+
     /// Restarts the time of an incomplete record at `now`.
     pub const fn restart_record(&mut self, now: Moment) {
         if let Self::Encrypted(it) = self

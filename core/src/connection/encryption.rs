@@ -13,8 +13,6 @@ use std::io;
 use super::conversation::Conversation;
 use super::socket_io::receive;
 use super::{Connection, Pending, ReadState, Shared};
-use crate::buffers::buffer::Buffer;
-use crate::buffers::pool::Pool;
 use crate::close_reason::CloseReason;
 use crate::os::moment::Moment;
 use crate::os::system::Socket;
@@ -122,23 +120,5 @@ impl<S: Socket> Connection<S> {
         let Some(layer) = self.conversation.layer_mut() else { return false };
         layer.finish(&mut shared.pool);
         !layer.is_flushed()
-    }
-}
-
-/// Returns the bytes that the kernel gets next: the output of a plain connection, or records of
-/// it.
-#[inline]
-pub(super) fn seal<'a>(
-    conversation: &'a mut Conversation,
-    output: &'a mut Buffer,
-    pool: &mut Pool,
-) -> io::Result<&'a mut Buffer> {
-    match conversation {
-        Conversation::Plain(_) => Ok(output),
-        Conversation::Encrypted(it) => it
-            .layer
-            .seal(output, pool)
-            .map(|()| it.layer.sealed())
-            .map_err(|_| io::ErrorKind::InvalidData.into()),
     }
 }

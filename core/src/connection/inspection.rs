@@ -35,6 +35,10 @@ pub struct Inspection {
     pub output_len: usize,
     /// The storage that holds them, in bytes.
     pub output_held: usize,
+    /// True if the layer of an encrypted connection holds bytes that were not looked at.
+    pub has_unopened: bool,
+    /// The storage of the layer, in bytes.
+    pub layer_held: usize,
     /// Bytes read after the deadline, or discarded while the connection lingers.
     pub grace_bytes: u32,
 }
@@ -58,6 +62,8 @@ impl<S: Socket> Connection<S> {
             input_held: self.input.capacity(),
             output_len: self.output.len(),
             output_held: self.output.capacity(),
+            has_unopened: self.has_unopened(),
+            layer_held: self.held_bytes() - self.input.capacity() - self.output.capacity(),
             grace_bytes: self.grace_bytes,
         }
     }

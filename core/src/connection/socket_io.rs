@@ -3,7 +3,6 @@
 
 use std::io;
 
-use super::encryption::seal;
 use super::{Connection, Pending, Phase, ReadState, Shared};
 use crate::buffers::pool::BLOCK_LEN;
 use crate::close_reason::CloseReason;
@@ -15,7 +14,10 @@ impl<S: Socket> Connection<S> {
     /// Writes as many bytes of the output to the socket as the kernel accepts. Returns false if
     /// it accepts none and nothing else has changed.
     pub(super) fn flush(&mut self, shared: &mut Shared) -> io::Result<bool> {
-        let waiting = seal(&mut self.conversation, &mut self.output, &mut shared.pool)?;
+        let waiting = self
+            .conversation
+            .seal(&mut self.output, &mut shared.pool)
+            .map_err(|_| io::ErrorKind::InvalidData)?;
         match self.socket.send(waiting.bytes()) {
             Ok(count) => {
                 waiting.consume(count);

@@ -228,23 +228,26 @@ impl Layer {
     /// When a record is not authentic, or the peer breaks the rules of TLS.
     pub fn open(&mut self, input: &mut Buffer, pool: &mut Pool) -> Result<usize, LayerError> {
         let before = input.len();
-        let mut has_answered = false;
-        // After an answer the library may report the end of input without another byte.
-        while match self.has_unopened() {
-            true => input.spare().len() >= self.room_wanted(),
-            false => has_answered,
-        } {
-            let progress = self.advance(input, pool)?;
-            has_answered = matches!(progress, Progress::Answered);
-            match progress {
-                Progress::Opened | Progress::Answered => {}
-                Progress::NeedsMore if self.raw.len() >= BLOCK_LEN => {
+        let mut goes_on = self.may_open(input);
+        while goes_on {
+            goes_on = match self.advance(input, pool)? {
+                Progress::Opened => self.may_open(input),
+                // The library may have read on and not have reported it. It may also keep a part of
+                // a message, so it goes on even without room: one record exceeds no limit.
+                Progress::Answered => true,
+                Progress::Ended => false,
+                Progress::NeedsMore if self.is_full() => {
                     return Err(Error::General("a message has more than 64 KiB".into()).into());
                 }
-                Progress::Ended | Progress::NeedsMore => break,
-            }
+                Progress::NeedsMore => false,
+            };
         }
         Ok(input.len() - before)
+    }
+
+    /// True if bytes wait that may be a record, and `input` has room for it.
+    fn may_open(&self, input: &mut Buffer) -> bool {
+        self.has_unopened() && input.spare().len() >= self.room_wanted()
     }
 
     /// The most bytes that the next record can have.
@@ -304,6 +307,10 @@ impl Layer {
                 }
                 ConnectionState::TransmitTlsData(data) => {
                     data.done();
+                    false
+                }
+                ConnectionState::PeerClosed => {
+                    self.has_ended = true;
                     false
                 }
                 _ => return Err(Error::HandshakeNotComplete.into()),

@@ -2,3 +2,6 @@
 
 mod client;
 mod conversing;
+mod ending;
+mod handshakes;
+mod memory;

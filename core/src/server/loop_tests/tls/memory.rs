@@ -1,0 +1,87 @@
+//! Tests of the memory that encrypted connections hold.
+
+use super::super::{MESSAGE, MILLISECOND, SECOND, closed_for};
+use super::client::{connect, encrypted};
+use crate::close_reason::CloseReason;
+use crate::limits::Limits;
+use crate::protocol::binary::Binary;
+use crate::protocol::text::Text;
+use crate::server::config::Config;
+
+#[test]
+fn an_idle_connection_holds_no_storage() {
+    let mut harness = encrypted(Text::new(), &Config::default());
+    let mut client = connect(&mut harness);
+    client.ask(&mut harness, b"ECHO a\n");
+    assert_eq!(harness.event_loop.inspect().lent_bytes, 0);
+}
+
+#[test]
+fn a_part_of_a_record_is_held_in_as_few_bytes_as_it_needs() {
+    let mut harness = encrypted(Text::new(), &Config::default());
+    let mut client = connect(&mut harness);
+    let records = client.seal(b"ECHO a\n");
+    let (front, last) = records.split_at(records.len() - 1);
+    client.peer.send(front);
+    harness.run_until_idle();
+    let held = harness.event_loop.inspect().lent_bytes;
+    assert!((front.len()..=4 * front.len()).contains(&held), "{held} bytes are held");
+    client.peer.send(last);
+    client.exchange(&mut harness);
+    assert_eq!(client.take_received(), "ECHO a\n");
+    assert_eq!(harness.event_loop.inspect().lent_bytes, 0);
+}
+
+#[test]
+fn a_record_must_arrive_within_the_time_of_a_message() {
+    let mut harness = encrypted(Text::new(), &Config::default());
+    let mut client = connect(&mut harness);
+    let records = client.seal(b"ECHO a\n");
+    for byte in &records[..10] {
+        client.peer.send(&[*byte]);
+        harness.run_for(MESSAGE / 10 - MILLISECOND);
+    }
+    assert!(!client.peer.link.borrow().sent_end);
+    harness.run_for(SECOND);
+    client.open();
+    assert_eq!(client.take_received(), "ERROR MESSAGE_TIMEOUT\n");
+    client.peer.send_and_end(b"");
+    harness.run_until_idle();
+    assert_eq!(closed_for(&harness, CloseReason::MessageTimeout), 1);
+}
+
+#[test]
+fn parts_of_records_are_evicted_at_the_memory_limit() {
+    let limits = Limits::default().with_memory_bytes_max(1 << 20);
+    let mut harness = encrypted(Binary::new(), &Config { limits, ..Config::default() });
+    let clients: Vec<_> = (0..100)
+        .map(|_| {
+            let mut client = connect(&mut harness);
+            let records = client.seal(&[b'x'; 15_000]);
+            client.peer.send(&records[..14_000]);
+            harness.run_until_idle();
+            client
+        })
+        .collect();
+    assert!(closed_for(&harness, CloseReason::MemoryLimit) > 0);
+    assert!(harness.event_loop.inspect().lent_bytes <= 1 << 20);
+    let open = clients.iter().filter(|client| !client.peer.is_closed()).count();
+    assert!(open > 20, "{open} connections are left");
+}
+
+#[test]
+fn a_turn_stays_within_the_memory_limit() {
+    let limits = Limits::default().with_memory_bytes_max(1 << 20);
+    let mut harness = encrypted(Text::new(), &Config { limits, ..Config::default() });
+    let mut client = connect(&mut harness);
+    client.peer.set_room(0);
+    for _ in 0..20 {
+        let records = client.seal(&b"ECHO a longer line than most\n".repeat(500));
+        client.peer.send(&records);
+        harness.run_until_idle();
+    }
+    client.peer.set_room(usize::MAX);
+    harness.run_until_idle();
+    let most = harness.event_loop.shared.pool.lent_bytes_most();
+    assert!(most <= 1 << 20, "at most {most} bytes were held");
+}
