@@ -185,8 +185,7 @@ fn a_wrong_handshake_is_answered_by_an_alert_before_the_close() {
 
 #[test]
 fn a_connection_over_the_limit_gets_an_alert_and_no_handshake() {
-    let mut config = Config::default();
-    config.connections_max = 1;
+    let config = Config { connections_max: 1, ..Config::default() };
     let mut harness = encrypted(Text::new(), &config);
     let _first = connect(&mut harness);
     let (mut client, hello) = greeted(&mut harness);
