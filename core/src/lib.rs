@@ -58,7 +58,8 @@
 //!    listening     opens the listeners; bind_error: the reason and the remedy if one fails
 //!    observer      code of the program that follows the state, such as reports to systemd
 //!  connection/   one connection: Opening, Open, Flushing, then Lingering
-//!    opening       the header of a proxy, which names the peer
+//!    opening       the header of a proxy, which names the peer; handshake: that of TLS
+//!    conversation  the session and the layer that encrypts it; encryption: the moves of the layer
 //!    socket_io     the moves between its buffers and the kernel
 //!    session_io    the moves between its buffers and its session
 //!    timeouts      what it waits for, until when, and what happens then

@@ -7,13 +7,14 @@
 //!            a deadline passes, the server stops      the write side shut   or 2 s
 //!   Open ---------------------------------------> Flushing ----> Lingering ----------> closed
 //!    ^
-//!    '--- Opening: on a listener for proxies, the header that names the peer is incomplete
+//!    '--- Opening: the header of a proxy, which names the peer, or the handshake is incomplete
 //! ```
 //!
 //! A connection never blocks. [`Connection::drive`] runs one turn: it moves bytes until no move
 //! makes progress or the budget of the turn is spent. This file holds the state of a connection and
 //! decides which move comes next. The moves are in `socket_io` (between buffers and kernel) and
-//! `session_io` (between buffers and session), the first phase in `opening`, the deadlines in
+//! `session_io` (between buffers and session), those of the TLS layer in `encryption`, the session
+//! and its layer in `conversation`, the first phase in `opening` and `handshake`, the deadlines in
 //! [`timeouts`], the message rate of the peer's address in `allowance`, and the memory between two
 //! turns in `memory`.
 

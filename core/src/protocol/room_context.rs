@@ -44,7 +44,7 @@ impl Context<'_> {
                     let (name, text) = (message.name(), message.text());
                     (News::Message { name, text }, message.bytes_len())
                 }
-                // A gap is told when a message fits after it, so that there is one gap and not many.
+                // A gap is told when a message fits after it, so that it is one gap and not many.
                 Read::Missed(count) => (News::Missed(count), Limits::SAY_BYTES_MAX as usize),
             };
             if self.output.len() + len + FRAMING_BYTES_MAX + 10 > LOW_WATER_BYTES {
