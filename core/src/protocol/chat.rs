@@ -412,7 +412,7 @@ mod tests {
                 is_member.set(member.is_in_a_room());
                 answer
             };
-            let expected = talk_oracle(&small_limits(), &bursts, answer, &is_member);
+            let expected = talk_oracle(&small_limits(), &bursts, answer, &is_member, true);
             for transcript in transcripts(&protocol(), &small_limits(), &bursts, &cuts) {
                 prop_assert_eq!(&transcript, &expected);
             }

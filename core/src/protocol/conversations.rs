@@ -9,6 +9,7 @@ use super::Protocol;
 pub(super) use super::harness::{SessionHarness, Transcript, clock};
 use crate::close_reason::CloseReason;
 use crate::limits::Limits;
+use crate::wire::http;
 
 /// A harness whose output is full after one answer.
 fn crowded(protocol: &dyn Protocol, limits: &Limits) -> SessionHarness {
@@ -116,8 +117,10 @@ pub(super) fn talk_oracle(
     bursts: &[Vec<u8>],
     mut answer: impl FnMut(&[u8]) -> Option<Vec<u8>>,
     is_member: &Cell<bool>,
+    refuses_http: bool,
 ) -> Transcript {
     let mut answers = Vec::new();
+    let mut is_first = true;
     for burst in bursts {
         let mut messages: Vec<(&[u8], &[u8])> = burst
             .split_inclusive(|byte| *byte == b'\n')
@@ -130,7 +133,13 @@ pub(super) fn talk_oracle(
             .collect();
         messages.retain(|(message, ending)| !message.is_empty() || !ending.is_empty());
         for (message, ending) in messages {
+            let is_first = std::mem::take(&mut is_first);
             if message.len() > limits.line_bytes_max as usize {
+                // The version at the end of a request is not stored, so its front decides.
+                if refuses_http && is_first && http::is_request_front(message) == Some(true) {
+                    answers.extend([b"ERROR NOT_HTTP", ending].concat());
+                    return Transcript { answers, closed: Some(CloseReason::WrongProtocol) };
+                }
                 answers.extend(b"ERROR LINE_TOO_LONG");
             } else if let Some(answer) = answer(message) {
                 answers.extend(answer);

@@ -68,7 +68,7 @@ mod tests {
             cuts in proptest::collection::vec(any::<usize>(), 0..4),
         ) {
             let answer = |message: &[u8]| Some([b"Server received: ", message].concat());
-            let expected = talk_oracle(&small_limits(), &bursts, answer, &false.into());
+            let expected = talk_oracle(&small_limits(), &bursts, answer, &false.into(), false);
             for transcript in transcripts(&protocol(), &small_limits(), &bursts, &cuts) {
                 prop_assert_eq!(&transcript, &expected);
             }
