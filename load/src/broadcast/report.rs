@@ -1,7 +1,6 @@
 //! The report of a broadcast run. `docs/load-report.md` describes its file.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use chrono::{DateTime, Local, SecondsFormat};
 use serde::{Deserialize, Serialize};
@@ -9,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::run::BroadcastOutcome;
 use super::settings::BroadcastSettings;
 use super::tally::Violations;
-use super::words;
 use crate::judgement::gates::{Gate, GateResult, Measurements};
 use crate::measurement::averages::{per_second, share};
 use crate::measurement::latency::Latency;
@@ -229,12 +227,6 @@ impl BroadcastReport {
     pub fn json(&self) -> String {
         // Every key is a string and every part is serialisable, so no error can occur.
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
-    }
-}
-
-impl fmt::Display for BroadcastReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        words::write(self, f)
     }
 }
 

@@ -12,8 +12,14 @@ use crate::report::Distribution;
 const QUANTILES: [(&str, f64); 5] =
     [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
 
-/// Writes `report` in lines of at most 80 columns, unless a name or a sentence is longer.
-pub fn write(report: &BroadcastReport, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Lines of at most 80 columns, unless a name or a sentence is longer.
+impl fmt::Display for BroadcastReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write(self, f)
+    }
+}
+
+fn write(report: &BroadcastReport, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let asked = &report.asked;
     writeln!(f, "{}, messages of {}", shown(asked.target.as_bytes()), bytes(asked.size_bytes))?;
     writeln!(
