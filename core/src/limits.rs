@@ -316,6 +316,10 @@ pub fn write_time(count: usize) -> Duration {
 
 /// The price of a step of a TLS handshake: it is charged as so many moved bytes. So a round runs at
 /// most four steps, and one while clients are interactive.
+///
+/// A handshake with a key of P-256 costs 320 us of processor time in two steps. To move as many
+/// bytes as the price costs 40 us in frames of 65,000 bytes and 800 us in lines of 17 bytes, so a
+/// step takes as long as other work of that price.
 pub const HANDSHAKE_STEP_BYTES: u64 = 256 << 10;
 
 /// How long a connection lingers for the peer's end of input after its last answer.

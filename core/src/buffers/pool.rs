@@ -55,10 +55,10 @@ const KEPT_LONG_BYTES_MAX: usize = 4 << 20;
 /// The most long blocks that are kept.
 const KEPT_LONG_MAX: usize = KEPT_LONG_BYTES_MAX / LARGEST_LEN;
 
-/// The part of the memory limit that is reserved for the connection that has its turn: two working
-/// blocks, and as many bytes again for an answer that overflows one. So a turn can always borrow
-/// them.
-const WORKING_BYTES: usize = 4 * BLOCK_LEN;
+/// The part of the memory limit that is reserved for the connection that has its turn, so that a
+/// turn can always borrow it: a working block each for the input and the output, two more for the
+/// records of both if the connection is encrypted, and two for an answer that overflows its block.
+const WORKING_BYTES: usize = 6 * BLOCK_LEN;
 
 /// Eviction stops once 1/32 of the limit is free (8 MiB of 256 MiB).
 const FREE_SHARE: usize = 32;

@@ -3,5 +3,6 @@
 mod client;
 mod conversing;
 mod ending;
+mod floods;
 mod handshakes;
 mod memory;
