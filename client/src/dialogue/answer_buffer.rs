@@ -242,7 +242,7 @@ fn check(header: Header) -> Result<(), MalformedAnswer> {
     let Header { code, payload_len } = header;
     let is_known = matches!(
         code,
-        binary::ECHO | binary::STATUS | binary::JOIN..=binary::MISSED | binary::ERROR
+        binary::ECHO | binary::STATUS | binary::JOIN..=binary::WHO | binary::MISSED | binary::ERROR
     );
     if !is_known {
         return Err(MalformedAnswer::UnknownCode(code));
