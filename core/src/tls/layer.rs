@@ -208,8 +208,9 @@ impl Layer {
         let mut step = Step::Incomplete;
         loop {
             match self.advance(input, pool)? {
-                _ if !self.tls.is_handshaking() => return Ok(Step::Complete),
+                // The library may have more to send: the last flight of TLS 1.2 has three parts.
                 Progress::Answered => step = Step::Answered,
+                _ if !self.tls.is_handshaking() => return Ok(Step::Complete),
                 Progress::Opened => {}
                 Progress::Ended | Progress::NeedsMore => break,
             }
