@@ -68,6 +68,16 @@ struct Inward {
     has_said_goodbye: bool,
 }
 
+impl Inward {
+    /// Appends what waits to be sent to `unsent`.
+    fn seal(&mut self, unsent: &mut Vec<u8>) -> io::Result<()> {
+        while self.engine.wants_write() {
+            self.engine.write_tls(unsent)?;
+        }
+        Ok(())
+    }
+}
+
 impl Encrypted {
     /// Makes the handshake.
     pub fn connect(socket: TcpStream, config: Arc<ClientConfig>) -> io::Result<Self> {
@@ -159,16 +169,8 @@ impl Encrypted {
     /// Sends what the protocol itself has to say.
     fn send_own(&self) -> io::Result<()> {
         let mut unsent = self.unsent();
-        self.seal(&mut unsent)?;
+        self.inward().seal(&mut unsent)?;
         self.send_some(&mut unsent)
-    }
-
-    fn seal(&self, unsent: &mut Vec<u8>) -> io::Result<()> {
-        let mut inward = self.inward();
-        while inward.engine.wants_write() {
-            inward.engine.write_tls(unsent)?;
-        }
-        Ok(())
     }
 
     fn send_some(&self, unsent: &mut Vec<u8>) -> io::Result<()> {
@@ -200,8 +202,11 @@ impl Write for Encrypted {
         const RECORD_MAX: usize = 16 << 10;
         let mut unsent = self.unsent();
         self.send_some(&mut unsent)?;
-        let taken = self.inward().engine.writer().write(&buf[..buf.len().min(RECORD_MAX)])?;
-        self.seal(&mut unsent)?;
+        let mut inward = self.inward();
+        let taken = inward.engine.writer().write(&buf[..buf.len().min(RECORD_MAX)])?;
+        // Under the same lock: a reader that found the record would wait for us to send it.
+        inward.seal(&mut unsent)?;
+        drop(inward);
         match self.send_some(&mut unsent) {
             // The record is ours to send, and the rest of it goes first next time.
             Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
