@@ -109,6 +109,10 @@ impl<S: Socket> Connection<S> {
         if it.layer.has_ended() {
             self.read_state = ReadState::Ended;
         }
+        // A part of the first record may have come with the last message.
+        if it.layer.raw_len() > 0 {
+            it.record_began = shared.clock.now();
+        }
         self.message_began = Moment::NEVER;
         self.demand = Demand::default();
     }

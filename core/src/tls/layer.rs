@@ -208,9 +208,11 @@ impl Layer {
         let mut step = Step::Incomplete;
         loop {
             match self.advance(input, pool)? {
-                // The library may have more to send: the last flight of TLS 1.2 has three parts.
+                // The last flight of TLS 1.2 has three parts.
+                _ if !self.tls.is_handshaking() && !self.tls.wants_write() => {
+                    return Ok(Step::Complete);
+                }
                 Progress::Answered => step = Step::Answered,
-                _ if !self.tls.is_handshaking() => return Ok(Step::Complete),
                 Progress::Opened => {}
                 Progress::Ended | Progress::NeedsMore => break,
             }

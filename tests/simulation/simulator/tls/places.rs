@@ -34,11 +34,12 @@ enum Decision {
 
 impl Network {
     /// Notes that a connection is accepted. About one with a header of a proxy the server decides
-    /// once more when it is whole.
+    /// when that is whole, unless there are too many connections already.
     pub fn enter(&mut self, id: usize) {
         self.links[id].account.is_over_limit =
             self.served_ids().len() > self.plan.config.connections_max;
-        if self.links[id].account.opening.is_none() {
+        let account = &self.links[id].account;
+        if account.opening.is_none() || account.is_over_limit {
             self.take_place(id);
         }
     }
