@@ -22,6 +22,9 @@ use tinytcp_core::wire::frame::Header;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
+#[path = "allocations/encrypted.rs"]
+mod encrypted;
+
 /// Held by the test that counts: the others would be counted too.
 static COUNTING: Mutex<()> = Mutex::new(());
 

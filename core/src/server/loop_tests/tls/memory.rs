@@ -2,6 +2,7 @@
 
 use super::super::{MESSAGE, MILLISECOND, SECOND, closed_for};
 use super::client::{connect, encrypted};
+use crate::buffers::pool::BLOCK_LEN;
 use crate::close_reason::CloseReason;
 use crate::limits::Limits;
 use crate::protocol::binary::Binary;
@@ -84,4 +85,30 @@ fn a_turn_stays_within_the_memory_limit() {
     harness.run_until_idle();
     let most = harness.event_loop.shared.pool.lent_bytes_most();
     assert!(most <= 1 << 20, "at most {most} bytes were held");
+}
+
+#[test]
+fn a_turn_at_the_memory_limit_stays_within_it() {
+    for line_len in [30, 5_000, 31_000] {
+        let limits = Limits::default().with_memory_bytes_max(1 << 20);
+        let mut harness = encrypted(Text::new(), &Config { limits, ..Config::default() });
+        let mut client = connect(&mut harness);
+        // Reads are short while a client is interactive.
+        harness.run_for(SECOND);
+        let pool = &mut harness.event_loop.shared.pool;
+        let mut held_elsewhere = Vec::new();
+        while pool.has_room_for(BLOCK_LEN) {
+            held_elsewhere.push(pool.lend(BLOCK_LEN));
+        }
+        client.peer.set_room(1);
+        let line = [b"ECHO ".as_slice(), &vec![b'x'; line_len], b"\n"].concat();
+        let requests: Vec<u8> =
+            (0..4).flat_map(|_| client.seal(&line.repeat(32_000 / line.len()))).collect();
+        client.peer.send(&requests);
+        harness.run_until_idle();
+        let most = harness.event_loop.shared.pool.lent_bytes_most();
+        let borrowed = most - held_elsewhere.len() * BLOCK_LEN;
+        assert!(borrowed >= 4 * BLOCK_LEN, "the turn has used {borrowed} bytes");
+        assert!(most <= 1 << 20, "at most {most} bytes were held");
+    }
 }
