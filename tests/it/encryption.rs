@@ -5,6 +5,7 @@ use crate::support::certificates::{Authority, Files, Identity, SERVER_NAMES, Val
 use crate::support::complaint::{check_failure, run};
 use crate::support::frames::{error, frame};
 use crate::support::server::{Server, program, program_under};
+use crate::support::tool::Tool;
 use crate::support::wait::PATIENCE;
 use crate::support::{BANNER, PROTOCOLS};
 use rustls::crypto::ring;
@@ -491,4 +492,20 @@ fn a_certificate_and_a_key_of_concern_are_warned_of_and_used() {
     files.write_identity("", &files.authority.server(&SERVER_NAMES, Validity::Now));
     reload(&server, &["reloaded: certificate of localhost"]);
     assert!(!client.is_refused(&server));
+}
+
+#[test]
+#[ignore = "needs openssl: .ci/run installs it"]
+fn a_renegotiation_of_openssl_is_refused() {
+    let files = Files::new("renegotiation");
+    let server = start_with(&files, &[]);
+    let address = server.address("text").to_string();
+    let mut openssl = Tool::start("openssl", &["s_client", "-tls1_2", "-connect", &address]);
+    openssl.wait_for(BANNER);
+    openssl.say("ECHO before\n");
+    openssl.wait_for("ECHO before\n");
+    openssl.say("R\n");
+    // It gives up: no renegotiation.
+    openssl.finish();
+    server.wait_for_log(&["TLS of text", "received fatal alert: HandshakeFailure"]);
 }
