@@ -30,8 +30,13 @@ impl Network {
         match &mut link.client.tls {
             Some(engine) => {
                 let has_ended_one = engine.note_reached(bytes.len());
-                link.account.note_records(engine.is_within_record(), has_ended_one, now);
-                link.account.has_read_wrong = !engine.is_clean();
+                // A wrong length can make a record longer: to the server it is incomplete, and no
+                // record ends after it.
+                let was_wrong = link.account.has_read_wrong;
+                let is_wrong = !engine.is_clean();
+                let is_incomplete = engine.is_within_record() || is_wrong;
+                link.account.note_records(is_incomplete, has_ended_one && !was_wrong, now);
+                link.account.has_read_wrong = is_wrong;
                 link.account.has_said_goodbye = engine.has_said_goodbye();
             }
             None if link.account.is_session_over => {}
