@@ -278,9 +278,9 @@ impl Account {
         }
         let last_moved = self.last_moved();
         // Half a message is not a message once its client has ended its output.
-        let is_within_message = self.oracle.is_within_message() && !self.has_input_ended();
-        let is_within_record =
-            self.record_began != Moment::NEVER && !self.has_input_ended() && !self.is_session_over;
+        let may_go_on = !self.has_input_ended() && !self.is_session_over;
+        let is_within_message = self.oracle.is_within_message() && may_go_on;
+        let is_within_record = self.record_began != Moment::NEVER && may_go_on;
         if !self.has_output() && !is_within_message && !is_within_record {
             return last_moved.deadline(timeouts.idle);
         }

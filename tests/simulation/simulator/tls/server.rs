@@ -113,6 +113,9 @@ impl Network {
         if has_resumed {
             account.resumed = now;
         }
+        // A wrong record ends the session, and no call shows it while the alert waits.
+        account.is_session_over |= account.has_read_wrong
+            && matches!(state.phase, Phase::Flushing(_) | Phase::Lingering(_));
         if (state.phase == Phase::Opening) == account.has_session
             && matches!(state.phase, Phase::Opening | Phase::Open)
         {
