@@ -98,6 +98,8 @@ pub struct Oracle {
     /// How many more bytes of a refused payload are dropped.
     dropped_payload_len: usize,
     is_closed: bool,
+    /// True from the first message of `echo` or `chat` on.
+    has_talked: bool,
     /// True if its bytes are plaintext of TLS.
     is_encrypted: bool,
     received_len: usize,
@@ -120,6 +122,7 @@ impl Oracle {
             dropped_line: None,
             dropped_payload_len: 0,
             is_closed: false,
+            has_talked: false,
             is_encrypted: false,
             received_len: 0,
             began: Moment::NEVER,
@@ -181,9 +184,15 @@ impl Oracle {
     pub fn complete_piece(&mut self) {
         let piece = std::mem::take(&mut self.pending);
         match self.dropped_line.take() {
-            Some(token) => self.answer(format!("ERROR {token}").as_bytes()),
+            Some(token) => {
+                self.has_talked = true;
+                self.answer(format!("ERROR {token}").as_bytes());
+            }
             None if piece.is_empty() => {}
-            None if piece.len() > self.bounds.line_max => self.answer(b"ERROR LINE_TOO_LONG"),
+            None if piece.len() > self.bounds.line_max => {
+                self.has_talked = true;
+                self.answer(b"ERROR LINE_TOO_LONG");
+            }
             None => self.talk(&piece, b""),
         }
         self.began = Moment::NEVER;

@@ -1,15 +1,18 @@
 //! The answers of `echo` and `chat` to one message.
 
+use tinytcp_core::wire::http;
+
 use super::{Language, Oracle};
 
 impl Oracle {
     pub(super) fn talk(&mut self, message: &[u8], ending: &[u8]) {
+        let is_first = !std::mem::replace(&mut self.has_talked, true);
         let lower = message.to_ascii_lowercase();
         let contains = |word: &[u8]| lower.windows(word.len()).any(|place| place == word);
         match self.language {
             Language::Echo => self.answer(&[b"Server received: ", message, ending].concat()),
             // A browser must not reach a room.
-            _ if contains(b" http/1.") && message.last().is_some_and(u8::is_ascii_digit) => {
+            _ if http::is_request(message, is_first) => {
                 self.answer(&[b"ERROR NOT_HTTP", ending].concat());
                 self.is_closed = true;
                 return;

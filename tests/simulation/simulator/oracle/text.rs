@@ -51,7 +51,10 @@ impl Oracle {
         }
         match (self.dropped_line.take(), self.language) {
             (Some(_), Language::Text) => {}
-            (Some(token), _) => self.answer(&[b"ERROR ", token.as_bytes(), ending].concat()),
+            (Some(token), _) => {
+                self.has_talked = true;
+                self.answer(&[b"ERROR ", token.as_bytes(), ending].concat());
+            }
             (None, Language::Text) => self.command(line),
             (None, _) => self.talk(line, ending),
         }
