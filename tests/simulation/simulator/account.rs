@@ -243,8 +243,12 @@ impl Account {
     }
 
     /// Notes that the kernel has accepted none of `len` bytes.
-    pub fn note_unsent(&mut self, len: usize) {
+    pub fn note_unsent(&mut self, len: usize, now: Moment) {
         self.unsent_len = len;
+        // They can be records without an answer in them, such as tickets.
+        if std::mem::take(&mut self.is_flushed) {
+            self.on_time = now;
+        }
     }
 
     /// Notes that a session call has left `output_len` bytes of output.

@@ -210,7 +210,7 @@ impl Network {
                 Ok(count)
             }
             Err(refusal) => {
-                self.links[id].account.note_unsent(bytes.len());
+                self.links[id].account.note_unsent(bytes.len(), self.now);
                 Err(self.refuse(id, "a write fails with errno", refusal))
             }
         }
