@@ -9,11 +9,11 @@
 //! - [`wire`]: the commands and the news of each protocol.
 //! - [`payload`]: the text of a message, from which a member learns its publisher, its number and
 //!   when it was due.
-//! - [`room`]: the order in which the members of a room get its messages.
-//! - [`member`]: one connection, and what it has got so far.
+//! - `room`: the order in which the members of a room get its messages.
+//! - `member`: one connection, and what it has got so far.
 //! - [`tally`]: what all members have got, and what was wrong.
-//! - [`opening`]: members connect and join; [`run`]: they publish and read, in one thread.
-//! - [`report`]: the outcome as text and JSON; [`words`]: its text.
+//! - `opening`: members connect and join; [`run`]: they publish and read, in one thread.
+//! - [`report`]: the outcome as text and JSON; `words`: its text.
 
 mod member;
 mod opening;
