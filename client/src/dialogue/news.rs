@@ -8,7 +8,7 @@
 //!
 //! News may come before, between and after answers, never inside one. In text and binary no answer
 //! looks like news. In chat the acknowledgement of a message looks like news of a member with the
-//! name `ACK`: there the due answer decides.
+//! name `ACK`: such a line is never news.
 
 use tinytcp_core::rooms::words;
 
@@ -43,6 +43,10 @@ impl<'a> News<'a> {
     #[must_use]
     pub fn of_chat(line: &'a [u8]) -> Option<Self> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
+        // The original server acknowledges `exit` like this, when nothing is due any more.
+        if line.starts_with(b"ACK: Received '") {
+            return None;
+        }
         if let Some(count) = line.strip_prefix(b"Missed ") {
             let blank = memchr::memchr(b' ', count)?;
             return Self::missed(count.get(..blank)?);
