@@ -211,7 +211,7 @@ fn the_memory_of_a_peer_that_left_is_free_for_the_next() {
     let server = tight();
     for _ in 0..10 {
         let mut peer = server.connect("binary");
-        let request = frame(ECHO, vec![b'x'; 300 * KIB]);
+        let request = frame(ECHO, vec![b'x'; 200 * KIB]);
         peer.send(&request[..request.len() - 1]);
         peer.reset();
         crate::support::wait::wait_until("the memory is free again", || {

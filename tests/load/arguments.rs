@@ -100,8 +100,11 @@ fn every_example_of_the_help_works() {
             .collect();
         // The preflight opens nothing. `merge` and `compare` have no such flag, and find no files.
         let reads = words.first().is_some_and(|word| word == "merge" || word == "compare");
-        let preflight = (!reads).then_some("--preflight");
-        let arguments: Vec<&str> = words.iter().map(String::as_str).chain(preflight).collect();
+        // `broadcast` has none either: of it only the arguments are parsed.
+        let is_broadcast = words.first().is_some_and(|word| word == "broadcast");
+        let last = if is_broadcast { "--help" } else { "--preflight" };
+        let last = (!reads).then_some(last);
+        let arguments: Vec<&str> = words.iter().map(String::as_str).chain(last).collect();
         let ended = run(&arguments);
         // The machine may lack resources, and the reports to merge do not exist.
         assert!(matches!(ended.code, Some(0 | 1)), "{arguments:?}: {ended:?}");
