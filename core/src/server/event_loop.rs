@@ -369,8 +369,8 @@ impl<S: System> EventLoop<S> {
     }
 
     /// Exchanges messages with other servers, and then runs the turns of members of rooms that were
-    /// not told the last messages, within the budget
-    /// of the round. The wave goes on in the next round.
+    /// not told the last messages, within the budget of the round. The wave goes on in the next
+    /// round.
     fn tell_news(&mut self) {
         self.with_bus(Bus::advance);
         let before = self.shared.moved_bytes;
