@@ -28,12 +28,13 @@ impl Speech {
         }
     }
 
-    /// A text of that length, in words that mean nothing to the server.
+    /// A text of that length, in words that mean nothing to the server. Its last byte is no blank,
+    /// which `text` would remove.
     pub fn text(self, len: usize) -> String {
         // Chat has an answer of its own to a hello.
         let words =
             if self == Self::Ours("chat") { "Howdy from client " } else { "Hello from client " };
-        words.chars().cycle().take(len).collect()
+        words.chars().cycle().take(len - 1).chain(['.']).collect()
     }
 
     /// The bytes of one exchange about a text of that length, where the server has an answer that
