@@ -31,10 +31,12 @@ pub struct Choice {
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// The attack, with the two others in short behind it where the choice is quick.
+    /// The attack, with the others in short after it where the choice is quick.
     Attack(Choice),
     /// Polite clients beside many flooders.
     Fairness,
+    /// Honest clients beside TLS handshakes.
+    Handshakes,
     /// Resident memory under frames that lack their last byte.
     Memory,
 }
@@ -43,8 +45,8 @@ pub enum Part {
 const SETTLING: Duration = Duration::from_secs(6);
 
 impl Choice {
-    /// What stands behind `--`: nothing, `--quick`, `--soak` and how long, `--fairness`, or
-    /// `--memory`.
+    /// The words after `--`: none, `--quick`, `--soak` and how long, `--fairness`, `--handshakes`,
+    /// or `--memory`.
     ///
     /// # Errors
     /// A line that says what could have been written.
@@ -74,9 +76,10 @@ impl Choice {
                 }))
             }
             ["--fairness"] => Ok(Part::Fairness),
+            ["--handshakes"] => Ok(Part::Handshakes),
             ["--memory"] => Ok(Part::Memory),
             _ => Err(UsageError::from(format!(
-                "`{}` is not --quick, --soak 20m, --fairness or --memory",
+                "`{}` is not --quick, --soak 20m, --fairness, --handshakes or --memory",
                 words.join(" ")
             ))),
         }

@@ -6,6 +6,7 @@
 //! cargo bench --bench attack -- --quick       # the same checks in a few seconds
 //! cargo bench --bench attack -- --soak 20m    # an attack of this time, and whether memory grows
 //! cargo bench --bench attack -- --fairness    # polite clients beside 2 to 2000 flooders
+//! cargo bench --bench attack -- --handshakes  # honest clients beside 1000 TLS handshakes a second
 //! cargo bench --bench attack -- --memory      # memory under frames that lack their last byte
 //! ```
 //!
@@ -27,13 +28,14 @@
 //! Exit code 1 when an honest client saw an error, the memory limit was passed, or a descriptor, a
 //! connection or memory was not given back. That p99 is at most twice that alone is a goal,
 //! reported and not enforced: a machine that has other work to do is no defect. What is checked of
-//! the two other parts stands in `fairness` and `memory`. Linux only; it needs 2100 descriptors,
+//! the other parts stands in `fairness`, `handshakes` and `memory`. Linux only; it needs 2100 descriptors,
 //! and chrt (util-linux).
 
 mod checks;
 mod choice;
 mod crowd;
 mod fairness;
+mod handshakes;
 mod honest;
 mod journal;
 mod memory;
@@ -75,11 +77,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             let mut checks = checks::checks(&outcome);
             if choice.is_quick {
                 checks.extend(fairness::quick(processors)?);
+                checks.extend(handshakes::quick(processors)?);
                 checks.extend(memory::quick(processors)?);
             }
             checks
         }
         Part::Fairness => fairness::run(processors)?,
+        Part::Handshakes => handshakes::run(processors)?,
         Part::Memory => memory::run(processors)?,
     };
     for check in &checks {

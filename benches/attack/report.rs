@@ -113,7 +113,7 @@ fn print_latencies(outcome: &Outcome) {
 }
 
 /// Counted from when requests were due: what waits behind a slow answer is not hidden.
-fn latency(report: &Report) -> &Latency {
+pub fn latency(report: &Report) -> &Latency {
     report
         .latency
         .from_schedule

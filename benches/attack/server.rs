@@ -2,9 +2,9 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -30,6 +30,8 @@ pub struct Server {
     child: Child,
     pub process: Process,
     pub target: Target,
+    /// What it prints: a line for each listener.
+    lines: Lines<BufReader<ChildStdout>>,
     journal: Arc<Mutex<Journal>>,
     reader: JoinHandle<()>,
 }
@@ -57,19 +59,22 @@ impl Server {
         processors.be_generator()?;
         let mut child = child?;
         let mut lines = BufReader::new(child.stdout.take().ok_or("stdout is piped")?).lines();
-        let mut listener = || -> Result<SocketAddr, Box<dyn Error>> {
-            let line = lines.next().ok_or("the server did not come up")??;
-            let (_, addr) = line.rsplit_once("://").ok_or("no address of a listener")?;
-            Ok(addr.parse()?)
-        };
-        let target = Target { text: listener()?, binary: listener()? };
+        let target = Target { text: listener(&mut lines)?, binary: listener(&mut lines)? };
         let log = BufReader::new(child.stderr.take().ok_or("stderr is piped")?);
         let journal = Arc::new(Mutex::new(Journal::default()));
         let journal_too = Arc::clone(&journal);
         let reader = thread::spawn(move || {
             log.lines().map_while(Result::ok).for_each(|line| note(&journal_too, &line))
         });
-        Ok(Self { process: Process { id: child.id() }, child, target, journal, reader })
+        Ok(Self { process: Process { id: child.id() }, child, target, lines, journal, reader })
+    }
+
+    /// The address of the next listener that `flags` asked for.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn listener(&mut self) -> Result<SocketAddr, Box<dyn Error>> {
+        listener(&mut self.lines)
     }
 
     /// What its log has said so far.
@@ -138,6 +143,12 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn listener(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<SocketAddr, Box<dyn Error>> {
+    let line = lines.next().ok_or("the server did not come up")??;
+    let (_, addr) = line.rsplit_once("://").ok_or("no address of a listener")?;
+    Ok(addr.parse()?)
 }
 
 fn note(journal: &Mutex<Journal>, line: &str) {

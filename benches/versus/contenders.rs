@@ -49,7 +49,7 @@ enum Program {
 }
 
 /// Everyone. The floor comes first: the others are set in relation to it.
-pub static CONTENDERS: [Contender; 14] = [
+pub static CONTENDERS: [Contender; 15] = [
     Contender {
         name: FLOOR,
         title: "floor",
@@ -127,6 +127,12 @@ pub static CONTENDERS: [Contender; 14] = [
         title: "haproxy, TLS before the floor",
         speech: Speech::Ours("text"),
         program: Program::Before(Terminator::Haproxy),
+    },
+    Contender {
+        name: "nginx",
+        title: "nginx, TLS before the floor",
+        speech: Speech::Ours("text"),
+        program: Program::Before(Terminator::Nginx),
     },
     Contender {
         name: "stunnel",
@@ -278,10 +284,7 @@ fn peer(name: &str) -> PathBuf {
 /// Starts the floor, which greets, and returns how a program is started that terminates TLS before
 /// it.
 fn before_floor(terminator: Terminator) -> Result<Start, Box<dyn Error>> {
-    let (program, package) = match terminator {
-        Terminator::Haproxy => ("haproxy", "haproxy"),
-        Terminator::Stunnel => ("stunnel", "stunnel4"),
-    };
+    let (program, package) = terminator.program();
     installed(program, package)?;
     let mut floor = says_where(peer(FLOOR), &[BANNER]);
     floor.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -293,10 +296,7 @@ fn before_floor(terminator: Terminator) -> Result<Start, Box<dyn Error>> {
     let clients_max = descriptors_for_clients()? / 2;
     let settings = files.settings(terminator, addr, backend_addr, clients_max)?;
     let mut command = Command::new(program);
-    if terminator == Terminator::Haproxy {
-        command.arg("-f");
-    }
-    command.arg(settings);
+    command.args(terminator.flags()).arg(settings);
     Ok(Start { command, addr: Some(addr), backend: Some(backend) })
 }
 

@@ -20,7 +20,28 @@ pub struct Certificate {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Terminator {
     Haproxy,
+    Nginx,
     Stunnel,
+}
+
+impl Terminator {
+    /// The program and the package that has it.
+    pub const fn program(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Haproxy => ("haproxy", "haproxy"),
+            Self::Nginx => ("nginx", "nginx-light libnginx-mod-stream"),
+            Self::Stunnel => ("stunnel", "stunnel4"),
+        }
+    }
+
+    /// The words before the name of its settings.
+    pub const fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::Haproxy => &["-f"],
+            Self::Nginx => &["-e", "stderr", "-c"],
+            Self::Stunnel => &[],
+        }
+    }
 }
 
 impl Certificate {
@@ -85,6 +106,14 @@ impl Certificate {
                  timeout client 5m\n  timeout server 5m\n\
                  frontend tls\n  bind {addr} ssl crt {folder}/both.pem\n  default_backend floor\n\
                  backend floor\n  server floor {backend}\n"
+            ),
+            Terminator::Nginx => format!(
+                "daemon off;\nmaster_process off;\npid {folder}/nginx.pid;\n\
+                 include /etc/nginx/modules-enabled/*.conf;\n\
+                 events {{ worker_connections {clients_max}; }}\n\
+                 stream {{ server {{\n  listen {addr} ssl;\n  proxy_pass {backend};\n  \
+                 ssl_certificate {folder}/cert.pem;\n  \
+                 ssl_certificate_key {folder}/key.pem;\n}} }}\n"
             ),
             Terminator::Stunnel => format!(
                 "foreground = yes\npid =\n[floor]\naccept = {addr}\nconnect = {backend}\n\

@@ -25,8 +25,8 @@
 //! Servers: `text`, `binary`, `echo` and `chat` are ours, one process for each; `floor`, `tokio`,
 //! `threads` and `python` are in `benches/peers`; `redis` and `memcached` are the installed
 //! programs, if they are. Encrypted are `text+tls`, ours; `tokio+tls`, a line echo on tokio-rustls;
-//! and `haproxy` and `stunnel`, which terminate TLS before the floor: their figures are those of
-//! both processes.
+//! and `haproxy`, `nginx` and `stunnel`, which terminate TLS before the floor: their figures are
+//! those of both processes.
 //!
 //! A server runs on one processor and the generator, `tinytcp-load`, on another. The first figure
 //! of a row is the processor time (user and system) of the server, all its threads, for an answer.
