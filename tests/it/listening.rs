@@ -5,7 +5,8 @@ use crate::support::complaint::{check_failure, run};
 use crate::support::open_files::OpenFiles;
 use crate::support::peer::Peer;
 use crate::support::server::{Server, listen_flags, program, program_under};
-use std::net::{TcpListener, TcpStream};
+use socket2::{Domain, Socket, Type};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 #[test]
 fn a_port_in_use_is_one_line_and_exit_1() {
@@ -22,17 +23,21 @@ fn a_port_that_another_server_holds_is_in_use() {
     check_failure(program().args(["--listen", &url]), 1, &parts);
 }
 
-/// A connection from a port of its own, as a client makes it, and the end that accepted it.
-fn outgoing_connection() -> (TcpStream, TcpStream) {
+/// A connection from a port of `host`, and the end that accepted it. Connections from 127.0.0.1 to
+/// different servers can have one port, so each test connects from a host of its own.
+fn outgoing_connection(host: &str) -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.83.71.9:0").expect("any port");
-    let client = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
+    let any_port: SocketAddr = format!("{host}:0").parse().expect("an address");
+    let client = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    client.bind(&any_port.into()).expect("any port");
+    client.connect(&listener.local_addr().expect("bound").into()).expect("it listens");
     let (accepted, _) = listener.accept().expect("it is there");
-    (client, accepted)
+    (client.into(), accepted)
 }
 
 #[test]
 fn a_port_of_an_outgoing_connection_is_named_as_such() {
-    let (client, _accepted) = outgoing_connection();
+    let (client, _accepted) = outgoing_connection("127.83.71.10");
     let url = format!("text://{}", client.local_addr().expect("connected"));
     let parts = [url.as_str(), "an outgoing connection uses this port", "60 s after its end"];
     check_failure(program().args(["--listen", &url]), 1, &parts);
@@ -40,7 +45,7 @@ fn a_port_of_an_outgoing_connection_is_named_as_such() {
 
 #[test]
 fn a_port_held_by_a_closed_connection_is_named_free_in_a_minute() {
-    let (client, accepted) = outgoing_connection();
+    let (client, accepted) = outgoing_connection("127.83.71.11");
     let addr = client.local_addr().expect("connected");
     // The end that closes first keeps its port.
     drop(client);

@@ -64,6 +64,7 @@ fn parse_ip(text: &str) -> Option<IpAddr> {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+    use socket2::{Domain, Socket, Type};
     use std::net::{TcpListener, TcpStream};
 
     #[test]
@@ -80,7 +81,12 @@ mod tests {
     #[test]
     fn a_connection_is_distinguished_from_a_listener() {
         let listener = TcpListener::bind("127.83.3.1:0").expect("any port");
-        let stream = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
+        // Connections from 127.0.0.1 to different servers can have one port.
+        let any_port = SocketAddr::from(([127, 83, 3, 2], 0));
+        let stream = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        stream.bind(&any_port.into()).expect("any port");
+        stream.connect(&listener.local_addr().expect("bound").into()).expect("it listens");
+        let stream = TcpStream::from(stream);
         let addr = stream.local_addr().expect("connected");
         assert_eq!(find(addr), Some(Holder::Connection));
         // The end that closes first keeps the port in `TIME_WAIT`.

@@ -31,6 +31,8 @@ struct Slot {
     was_tried: bool,
     /// True if it was open, and not rejected, at some time.
     was_reached: bool,
+    /// True if the server rejected its last connection that ended.
+    was_rejected: bool,
     /// Number of consecutive failed connections, for any reason.
     failures: u32,
     /// Number of consecutive failed attempts.
@@ -177,19 +179,36 @@ impl ConnectionSlots {
 
     /// Records that the server rejected the connection of `slot`, which counts as not reached.
     pub fn rejected(&mut self, slot: usize, now: Moment) {
+        self.not_reached(slot);
+        self.failed(slot, now);
+        self.slots[slot].was_rejected = true;
+    }
+
+    /// Records that the run has ended before the server sent a byte to the open connection of
+    /// `slot`. If the server rejected the one before it, the run ended before the same rejection:
+    /// the connection counts as neither open nor reached.
+    pub fn ended_unanswered(&mut self, slot: usize, now: Moment) {
+        if self.slots[slot].was_rejected {
+            self.closed(true, now);
+            self.not_reached(slot);
+        }
+    }
+
+    fn not_reached(&mut self, slot: usize) {
         self.reached -= usize::from(self.slots[slot].was_reached);
         self.slots[slot].was_reached = false;
-        self.failed(slot, now);
     }
 
     /// Schedules `slot` at once: its last connection succeeded.
     pub fn reopen(&mut self, slot: usize, now: Moment) {
         self.slots[slot].failures = 0;
+        self.slots[slot].was_rejected = false;
         self.openings.bring_forward(slot, now);
     }
 
     /// Schedules `slot` after a pause: its last connection failed.
     pub fn reopen_later(&mut self, slot: usize, now: Moment) {
+        self.slots[slot].was_rejected = false;
         let failures = &mut self.slots[slot].failures;
         let pause = PAUSE_MIN.saturating_mul(1 << (*failures).min(10)).min(PAUSE_MAX);
         *failures = failures.saturating_add(1);
@@ -328,6 +347,22 @@ mod tests {
         assert_eq!(slots.last_closed(), Some(at(1)));
         slots.rejected(0, at(1));
         assert_eq!((slots.open(), slots.reached()), (0, 0));
+    }
+
+    #[test]
+    fn the_end_of_the_run_finds_a_rejected_slot_not_reached() {
+        let mut slots = ConnectionSlots::new(&fixtures::plan(1, 1, Opening::AtOnce), 0);
+        for reached in [1, 0] {
+            slots.pop_due(at(0));
+            slots.begun();
+            slots.opened(0);
+            slots.ended_unanswered(0, at(0));
+            assert_eq!((slots.open(), slots.reached()), (reached, reached));
+            if reached == 1 {
+                slots.closed(true, at(0));
+                slots.rejected(0, at(0));
+            }
+        }
     }
 
     #[test]

@@ -156,6 +156,13 @@ impl LoadConnection {
         self.is_open || self.tls.is_some()
     }
 
+    /// Returns true if it is encrypted and open, and the server has sent nothing since: with TLS
+    /// 1.3, the server can still reject its handshake.
+    #[must_use]
+    pub const fn is_unanswered(&self) -> bool {
+        self.is_open && self.tls.is_some() && !self.has_received
+    }
+
     /// Returns true if no request is in flight.
     #[must_use]
     pub const fn is_idle(&self) -> bool {

@@ -340,6 +340,9 @@ impl Worker {
             } else {
                 connection.fail_all(connection.error_of_oldest(), &mut self.state);
             }
+            if connection.is_unanswered() {
+                self.slots.ended_unanswered(connection.slot, self.state.now);
+            }
             connection.end(&self.plan);
         }
         // The slots still list the connections that were open at the end: they are a result.
