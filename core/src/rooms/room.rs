@@ -60,6 +60,8 @@ impl Room {
             self.slots.reserve_exact(self.slots.len() / 32 + 4);
         }
         self.slots.push(member);
+        // A wave may still pass the new slot, and must then not end one slot too early.
+        self.left += usize::from(self.has_wave());
         u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
     }
 
@@ -157,6 +159,16 @@ mod tests {
         room.add(token(2));
         publish(&mut room);
         assert_eq!(wave(&mut room), [1, 2, 0]);
+    }
+
+    #[test]
+    fn a_member_that_joins_during_a_wave_takes_the_turn_of_no_other() {
+        let mut room = room_of(3);
+        publish(&mut room);
+        room.wake_next();
+        publish(&mut room);
+        room.add(token(3));
+        assert_eq!(wave(&mut room), [1, 2, 3, 0]);
     }
 
     #[test]
