@@ -8,7 +8,7 @@
 #![allow(dead_code)]
 
 use tinytcp_core::limits::Limits;
-use tinytcp_core::testing::LoneMember;
+use tinytcp_core::testing::{LoneMember, Request};
 use tinytcp_core::wire::http;
 
 /// What the server says on accept.
@@ -95,6 +95,21 @@ pub fn conversation(input: &[u8], line_max: usize, given: Given<'_>) -> (Vec<u8>
 
 /// The answer to a whole line, which is here without its newline and the carriage return before it.
 pub fn answer(line: &[u8], line_max: usize, given: Given<'_>, member: &mut LoneMember) -> Answer {
+    match room_command(line, line_max) {
+        Some((request, argument)) => Answer::of_command(member.answer_line(request, argument)),
+        None => answer_without_rooms(line, line_max, given),
+    }
+}
+
+/// The command about rooms that a whole line is, and its argument; `None` if it is another line.
+pub fn room_command(line: &[u8], line_max: usize) -> Option<(Request, &[u8])> {
+    let (word, argument) = words(line);
+    let request = Request::of_word(&word)?;
+    (line.len() <= line_max).then_some((request, argument))
+}
+
+/// The answer to a whole line that is not a command about rooms.
+pub fn answer_without_rooms(line: &[u8], line_max: usize, given: Given<'_>) -> Answer {
     if line.len() > line_max {
         return answer_to_too_long(line);
     }
@@ -108,7 +123,6 @@ pub fn answer(line: &[u8], line_max: usize, given: Given<'_>, member: &mut LoneM
         b"HELP" => Answer::of_command(HELP),
         b"STATUS" => Answer::of_command(given.status),
         b"QUIT" => Answer { end: Some(End::Quit), ..Answer::of_command("BYE") },
-        word if let Some(answer) = member.answer_line(word, argument) => Answer::of_command(answer),
         _ if ends_with_version(line) || is_method(&word, argument) => Answer::not_http(),
         _ => Answer::error("UNKNOWN_COMMAND"),
     }

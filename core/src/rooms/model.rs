@@ -39,6 +39,27 @@ impl Request {
     pub fn of_code(code: u8) -> Option<Self> {
         Self::ALL.iter().find(|(.., known)| *known == code).map(|(request, ..)| *request)
     }
+
+    /// Returns the command that a message of `chat` is, and its argument without the blanks around
+    /// it; `None` if it is another message.
+    #[must_use]
+    pub fn of_message(message: &[u8]) -> Option<(Self, &[u8])> {
+        let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+        let word = message.split(is_blank).next().unwrap_or_default();
+        let request = Self::of_word(word.strip_prefix(b"/")?)?;
+        let (_, mut argument) = message.split_at(word.len());
+        while let [first, rest @ ..] = argument
+            && is_blank(first)
+        {
+            argument = rest;
+        }
+        while let [rest @ .., last] = argument
+            && is_blank(last)
+        {
+            argument = rest;
+        }
+        Some((request, argument))
+    }
 }
 
 /// A connection that is alone in its room, on a clock that stands still.
@@ -106,10 +127,8 @@ impl LoneMember {
         }
     }
 
-    /// Returns the answer to the line `word argument` of `text`, without its newline; `None` if the
-    /// word is not a command about rooms.
-    pub fn answer_line(&mut self, word: &[u8], argument: &[u8]) -> Option<String> {
-        let request = Request::of_word(word)?;
+    /// Returns the answer to a command of `text`, without its newline.
+    pub fn answer_line(&mut self, request: Request, argument: &[u8]) -> String {
         let word = match request {
             Request::Join => "JOINED",
             Request::Leave => "LEFT",
@@ -117,28 +136,15 @@ impl LoneMember {
             Request::Nick => "NICK",
             Request::Who => "MEMBERS",
         };
-        Some(match self.answer(request, argument) {
+        match self.answer(request, argument) {
             Ok(answer) => format!("{word} {answer}"),
             Err(token) => format!("ERROR {token}"),
-        })
+        }
     }
 
     /// Returns the answer to a message of `chat`; `None` if it is not a command about rooms.
     pub fn answer_message(&mut self, message: &[u8]) -> Option<String> {
-        let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-        let word = message.split(is_blank).next().unwrap_or_default();
-        let request = Request::of_word(word.strip_prefix(b"/")?)?;
-        let (_, mut argument) = message.split_at(word.len());
-        while let [first, rest @ ..] = argument
-            && is_blank(first)
-        {
-            argument = rest;
-        }
-        while let [rest @ .., last] = argument
-            && is_blank(last)
-        {
-            argument = rest;
-        }
+        let (request, argument) = Request::of_message(message)?;
         Some(match (request, self.answer(request, argument)) {
             (_, Err(token)) => format!("ERROR {token}"),
             (Request::Join, Ok(room)) => format!("Joined {room} as {}.", self.name),
