@@ -37,6 +37,8 @@ pub struct Account {
     pub opening: Option<Opening>,
     /// The bytes that were read and not consumed.
     pub stream: Vec<u8>,
+    /// How many bytes its session has consumed.
+    pub consumed_len: usize,
     /// True if an event has reported that a read may return something, and no read has refuted it
     /// since.
     pub may_read: bool,
@@ -74,6 +76,8 @@ pub struct Account {
     pub has_read_wrong: bool,
     /// True if everything that its session has said was sent.
     is_flushed: bool,
+    /// How many bytes of its session no record has carried to the kernel, if it is encrypted.
+    pub unheard_len: usize,
     /// The bytes of the last write that the kernel has not accepted.
     unsent_len: usize,
     pub received_bytes: u64,
@@ -115,6 +119,7 @@ impl Account {
             network: None,
             opening,
             stream: Vec::new(),
+            consumed_len: 0,
             may_read: false,
             reads_to_end: false,
             end_was_read: false,
@@ -136,6 +141,7 @@ impl Account {
             has_unopened: false,
             has_read_wrong: false,
             is_flushed: false,
+            unheard_len: 0,
             unsent_len: 0,
             received_bytes: 0,
             sent_bytes: 0,
@@ -178,10 +184,13 @@ impl Account {
         self.end_was_read || self.has_said_goodbye
     }
 
-    /// True if all answers are sent. Before a handshake is complete there is none, and after a
-    /// wrong record none is due.
+    /// True if all answers and news are sent. Before a handshake is complete there are none, and
+    /// after a wrong record none are due.
     pub fn is_all_sent(&self) -> bool {
-        self.oracle.is_all_sent() || self.is_encrypted && !self.has_session || self.has_read_wrong
+        let is_all_heard = !self.is_encrypted || self.unheard_len == 0;
+        self.oracle.is_all_sent() && is_all_heard
+            || self.is_encrypted && !self.has_session
+            || self.has_read_wrong
     }
 
     /// True if bytes wait in the server for the client to read.
@@ -242,6 +251,11 @@ impl Account {
         }
     }
 
+    /// Notes that the kernel has accepted records with `count` bytes of the session.
+    pub fn note_heard(&mut self, count: usize) {
+        self.unheard_len = self.unheard_len.saturating_sub(count);
+    }
+
     /// Notes that the kernel has accepted none of `len` bytes.
     pub fn note_unsent(&mut self, len: usize, now: Moment) {
         self.unsent_len = len;
@@ -251,8 +265,10 @@ impl Account {
         }
     }
 
-    /// Notes that a session call has left `output_len` bytes of output.
-    pub fn note_output(&mut self, output_len: usize, now: Moment) {
+    /// Notes that a session call has left `output_len` bytes of output, of which there were
+    /// `before`.
+    pub fn note_output(&mut self, before: usize, output_len: usize, now: Moment) {
+        self.unheard_len += output_len.saturating_sub(before);
         let was_empty = if self.is_encrypted { self.is_flushed } else { self.output_len == 0 };
         if was_empty {
             self.on_time = now;

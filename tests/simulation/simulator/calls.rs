@@ -205,6 +205,7 @@ impl Network {
                 self.note(id, "sent", (count, bytes.len()), &bytes[..count]);
                 let plaintext = self.hear(id, &bytes[..count]);
                 self.check_sent(id, &plaintext);
+                self.links[id].account.note_heard(plaintext.len());
                 self.links[id].account.note_sent(count, bytes.len() - count, self.now);
                 self.links[id].client.wake(self.now);
                 Ok(count)
@@ -217,10 +218,11 @@ impl Network {
     }
 
     fn check_sent(&mut self, id: usize, bytes: &[u8]) {
-        let Self { links, shown_times, .. } = self;
-        let result = links[id].account.oracle.check_sent(bytes, |time| shown_times.contains(time));
-        if let Err(what) = result {
-            self.fail(Invariant::AnswersInOrder, Some(id), what);
+        let Self { links, shown_times, rooms, .. } = self;
+        let is_time = |time: &str| shown_times.contains(time);
+        match links[id].account.oracle.check_sent(bytes, id, rooms, is_time) {
+            Ok(told) => told.iter().for_each(|news| self.cover_news(news)),
+            Err(what) => self.fail(Invariant::AnswersInOrder, Some(id), what),
         }
     }
 

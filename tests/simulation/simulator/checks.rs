@@ -32,7 +32,8 @@ impl Network {
     pub fn check_sleep(&mut self, timeout: Option<Duration>) {
         let is_idle = timeout == Some(Duration::ZERO) && self.calls_in_round == 0;
         self.idle_rounds = if is_idle { self.idle_rounds + 1 } else { 0 };
-        if self.idle_rounds > IDLE_ROUNDS_MAX {
+        // A wave goes on when all members were told, in portions of 32.
+        if self.idle_rounds > IDLE_ROUNDS_MAX + self.links.len() / 32 {
             self.fail(Invariant::NoSpinning, None, "the loop spins without work");
         }
         if timeout == Some(Duration::ZERO) {
@@ -79,6 +80,9 @@ impl Network {
                 Some(id),
                 "bytes are not read though they could be",
             );
+        } else if self.rooms.has(id) && !link.account.oracle.has_heard_all(id, &self.rooms) {
+            let what = "messages of its room wait though it could be told";
+            self.fail(Invariant::RoomsAgree, Some(id), what);
         }
     }
 

@@ -7,6 +7,7 @@ use tinytcp_core::os::moment::Moment;
 use super::channel::Sizes;
 use super::choices::Choices;
 use super::client::{Act, Client, Manner, ReadPattern, sizes};
+use super::members;
 use super::oracle::{Bounds, Language};
 use super::plan::Plan;
 use super::proxy::{Fate, Header};
@@ -14,7 +15,7 @@ use super::tls::Engine;
 use super::traffic;
 
 /// All kinds of clients, by their names in a report.
-pub const KINDS: [&str; 16] = [
+pub const KINDS: [&str; 17] = [
     "polite",
     "pipelining",
     "flooding",
@@ -31,6 +32,7 @@ pub const KINDS: [&str; 16] = [
     "probing",
     "quitting with bytes after it",
     "pausing instead of ending lines",
+    members::KIND,
 ];
 
 /// The kinds that make a server hold memory.
@@ -42,13 +44,20 @@ pub fn choose(plan: &Plan, choices: &mut Choices) -> Vec<Client> {
     // Memory runs out only with many greedy clients.
     let (count, kinds): (_, &[_]) = match plan.is_memory_short() {
         true => (24 + choices.below(17), &GREEDY_KINDS),
-        false => (1 + choices.len(24), &KINDS),
+        // Members of rooms take the places of other clients.
+        false => (1 + choices.len(24), &KINDS[..KINDS.len() - 1]),
     };
+    let count = if plan.has_crowd { members::CROWD } else { count };
     (0..count).map(|_| client(choices.pick(kinds), plan, choices)).collect()
 }
 
 fn client(kind: &'static str, plan: &Plan, choices: &mut Choices) -> Client {
     let listener = choices.below(plan.languages.len());
+    let language = plan.languages[listener];
+    let kind = match plan.has_rooms && members::speak(language) && choices.chance(800) {
+        true => members::KIND,
+        false => kind,
+    };
     let mut manner = Manner {
         listener,
         reading: ReadPattern::Eager,
@@ -61,7 +70,7 @@ fn client(kind: &'static str, plan: &Plan, choices: &mut Choices) -> Client {
         sizes: sizes(choices),
         is_stubborn: false,
     };
-    let acts = acts(kind, &mut manner, plan.languages[listener], plan.bounds(), choices);
+    let acts = acts(kind, &mut manner, language, plan.bounds(), choices);
     // A long transfer in small pieces takes many rounds, which find no more bugs than a few do.
     let said_len = acts
         .iter()
@@ -196,6 +205,7 @@ fn acts(
             bytes.extend(traffic::messages(language, bounds, rest_len, choices));
             vec![Act::Send(bytes), Act::HalfClose, Act::AwaitEnd]
         }
+        members::KIND => members::acts(manner, language, bounds, choices),
         _ => {
             let mut acts = Vec::new();
             for _ in 0..1 + choices.below(4) {
@@ -208,7 +218,7 @@ fn acts(
 }
 
 /// Chooses one of the ways to end a conversation.
-fn goodbye(language: Language, choices: &mut Choices) -> Vec<Act> {
+pub fn goodbye(language: Language, choices: &mut Choices) -> Vec<Act> {
     match choices.below(4) {
         0 => vec![Act::HalfClose, Act::AwaitEnd],
         1 => vec![Act::AwaitAnswers, Act::Close],
@@ -217,7 +227,7 @@ fn goodbye(language: Language, choices: &mut Choices) -> Vec<Act> {
     }
 }
 
-fn pause(choices: &mut Choices) -> Act {
+pub fn pause(choices: &mut Choices) -> Act {
     Act::Pause(choices.pick(&[
         Duration::ZERO,
         Duration::from_millis(1),

@@ -32,5 +32,7 @@ behaviours! {
     CloseNotify "ends of output that the server announced",
     Truncation "ends of input without an announcement",
     NotTls "clients of another protocol at a listener with TLS",
+    News "messages that members of rooms were told",
+    Gap "gaps that members of rooms were told",
     StaleReuse "reuses of the keys of closed connections",
 }

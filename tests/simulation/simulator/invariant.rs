@@ -41,6 +41,7 @@ invariants! {
     PeerKnown 18 "a proxied connection is served once its header is whole, for the peer it names",
     RecordsMeanAnswers 20 "each record of the server is one that its client can open",
     EndsAnnounced 21 "the output of an encrypted session ends with a close_notify",
+    RoomsAgree 22 "each member is told the log of its room after its join, minus told gaps",
     AddressLimits 19 "an address has what its limits allow, and no less",
 }
 

@@ -18,6 +18,7 @@ use super::coverage::{BEHAVIOURS, Behaviour};
 use super::events::Withheld;
 use super::faults::{Fault, Faults};
 use super::invariant::{Failure, Invariant};
+use super::oracle::rooms::Rooms;
 use super::oracle::{Oracle, Unasked};
 use super::plan::Plan;
 use super::proxy::{Fate, Opening, PROXY, STRANGER};
@@ -88,6 +89,7 @@ pub struct Network {
     /// How many connections were served at the end of the last round.
     pub served_before: usize,
     pub addresses: Addresses,
+    pub rooms: Rooms,
     pub behaviours: [u64; BEHAVIOURS.len()],
     pub trace: Trace,
     pub failure: Option<Failure>,
@@ -97,7 +99,7 @@ impl Network {
     /// Creates a network without connections.
     pub fn new(mut choices: Choices, plan: Plan, clients: Vec<Client>) -> Self {
         let faults = Faults::new(&mut choices);
-        let bounds = plan.bounds();
+        let (bounds, limits) = (plan.bounds(), plan.config.limits);
         let links = clients.into_iter().map(|client| {
             let oracle = Oracle::new(plan.languages[client.listener()], bounds);
             let opening = client.header.as_ref().map(Opening::new);
@@ -133,6 +135,7 @@ impl Network {
             is_dead_quiet: false,
             served_before: 0,
             addresses: Addresses::default(),
+            rooms: Rooms::new(limits),
             behaviours: [0; BEHAVIOURS.len()],
             trace: Trace::default(),
             failure: None,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tinytcp_core::close_reason::CloseReason;
 use tinytcp_core::protocol::{Accepted, Context, Farewell, Next, Output, Protocol, Session, Step};
+use tinytcp_core::rooms::Seat;
 
 use super::coverage::Behaviour;
 use super::invariant::Invariant;
@@ -49,35 +50,46 @@ struct ObservedSession {
 
 impl Session for ObservedSession {
     fn greet(&mut self, output: &mut Output<'_>) {
+        let before = output.len();
         self.session.greet(output);
-        self.network.lock().note_call(self.id, "greets", b"", 0, output.len());
+        let mut network = self.network.lock();
+        network.note_output(self.id, before, output.len());
+        network.note_call(self.id, "greets", b"", 0);
     }
 
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
         self.network.lock().check_call(self.id, input);
+        let before = context.output().len();
         let (consumed, step) = self.session.advance(input, context);
         let mut network = self.network.lock();
         network.note_messages(self.id, context.messages());
-        network.note_call(self.id, "runs", input, consumed, context.output().len());
+        if input.is_empty() {
+            network.check_news(self.id, before, context.output().len());
+        }
+        network.note_output(self.id, before, context.output().len());
+        network.note_call(self.id, "runs", input, consumed);
+        network.run_room_commands(self.id);
         network.check_step(self.id, step);
         (consumed, step)
+    }
+
+    fn take_seat(&mut self) -> Seat {
+        self.network.lock().rooms.forget(self.id);
+        self.session.take_seat()
     }
 
     fn complete_piece(&mut self, input: &[u8], context: &mut Context<'_>) -> Next {
         self.network.lock().check_call(self.id, input);
         self.network.lock().check_quiet(self.id);
+        let before = context.output().len();
         let next = self.session.complete_piece(input, context);
         let mut network = self.network.lock();
         network.cover(Behaviour::Piece);
         network.note_messages(self.id, context.messages());
         network.links[self.id].account.oracle.complete_piece();
-        network.note_call(
-            self.id,
-            "takes for a message",
-            input,
-            input.len(),
-            context.output().len(),
-        );
+        network.note_output(self.id, before, context.output().len());
+        network.note_call(self.id, "takes for a message", input, input.len());
+        network.run_room_commands(self.id);
         if next == Next::Close {
             network.check_step(self.id, Step::Close(CloseReason::Quit));
         }
@@ -86,6 +98,7 @@ impl Session for ObservedSession {
 
     fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
         self.network.lock().check_call(self.id, input);
+        let before = context.output().len();
         let consumed = self.session.refuse(input, context);
         let mut network = self.network.lock();
         if !network.plan.is_memory_short() {
@@ -100,15 +113,22 @@ impl Session for ObservedSession {
             network.links[self.id].account.oracle.refuse();
         }
         network.note_messages(self.id, context.messages());
-        network.note_call(self.id, "refuses", input, consumed, context.output().len());
+        network.note_output(self.id, before, context.output().len());
+        network.note_call(self.id, "refuses", input, consumed);
         consumed
     }
 
     fn append_farewell(&mut self, farewell: Farewell, output: &mut Output<'_>) {
+        let before = output.len();
         self.session.append_farewell(farewell, output);
         let mut network = self.network.lock();
+        if matches!(farewell, Farewell::ServerBusy | Farewell::TlsRequired) {
+            // It replaces the greeting.
+            network.links[self.id].account.unheard_len = 0;
+        }
         network.check_unasked(self.id, farewell);
-        network.note_call(self.id, "says unasked", b"", 0, output.len());
+        network.note_output(self.id, before, output.len());
+        network.note_call(self.id, "says unasked", b"", 0);
     }
 }
 
@@ -154,17 +174,15 @@ impl Network {
         }
     }
 
-    fn note_call(
-        &mut self,
-        id: usize,
-        what: &'static str,
-        input: &[u8],
-        consumed: usize,
-        output_len: usize,
-    ) {
+    /// Notes that a call has left `after` bytes of output, of which there were `before`.
+    fn note_output(&mut self, id: usize, before: usize, after: usize) {
         let now = self.now;
+        self.links[id].account.note_output(before, after, now);
+    }
+
+    fn note_call(&mut self, id: usize, what: &'static str, input: &[u8], consumed: usize) {
         let account = &mut self.links[id].account;
-        account.note_output(output_len, now);
+        account.consumed_len += consumed;
         account.stream.drain(..consumed.min(account.stream.len()));
         self.note(id, what, (consumed, input.len()), &input[..consumed]);
     }

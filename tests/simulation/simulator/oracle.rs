@@ -5,17 +5,24 @@
 //! happen.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
-use tinytcp_core::limits::Limits;
 use tinytcp_core::os::moment::Moment;
 use tinytcp_core::protocol::binary::ERROR;
-use tinytcp_core::testing::LoneMember;
 
+use self::answer::Answer;
+use self::news::Stay;
+use self::rooms::Rooms;
 // The test program and the fuzzer each have the model at their root.
 use crate::text_model;
 
+mod answer;
+mod asking;
 mod binary;
+mod checking;
 pub mod http;
+pub mod news;
+pub mod rooms;
 mod talk;
 mod text;
 
@@ -65,15 +72,6 @@ pub enum Unasked {
     NoTls,
 }
 
-/// One answer.
-struct Answer {
-    bytes: Vec<u8>,
-    /// The place of a time in it, whose value the oracle does not know.
-    time: std::ops::Range<usize>,
-    /// The answer instead of it if there is no memory.
-    or_else: Option<Vec<u8>>,
-}
-
 /// The largest messages, and whether memory may run out.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -89,8 +87,6 @@ const SMALL_MESSAGE_MAX: usize = 4096 - 256;
 pub struct Oracle {
     language: Language,
     bounds: Bounds,
-    /// The answers to its commands about rooms, except for the number of members.
-    member: LoneMember,
     /// The bytes of an incomplete message; at most a carriage return while a line is dropped.
     pending: Vec<u8>,
     /// The error for the line whose rest is dropped.
@@ -107,8 +103,19 @@ pub struct Oracle {
     began: Moment,
     has_ended_one: bool,
     answers: VecDeque<Answer>,
+    /// How many of the answers are to commands about rooms that were not run.
+    questions: usize,
     /// How many bytes of the first answer have been sent.
     sent_len: usize,
+    /// True if its last command about rooms has left it in a room.
+    is_member: bool,
+    /// Its stay in a room, as its client sees it.
+    stay: Option<Stay>,
+    /// True if the last answer has ended with a carriage return and a newline: so do news of
+    /// `chat`.
+    ends_with_crlf: bool,
+    /// The bytes of news that are not whole, or that may begin news.
+    begun_news: Vec<u8>,
 }
 
 impl Oracle {
@@ -117,7 +124,6 @@ impl Oracle {
         let mut oracle = Self {
             language,
             bounds,
-            member: LoneMember::new(0, &Limits::default().with_say_rate_max(None)),
             pending: Vec::new(),
             dropped_line: None,
             dropped_payload_len: 0,
@@ -128,7 +134,12 @@ impl Oracle {
             began: Moment::NEVER,
             has_ended_one: false,
             answers: VecDeque::new(),
+            questions: 0,
             sent_len: 0,
+            is_member: false,
+            stay: None,
+            ends_with_crlf: false,
+            begun_news: Vec::new(),
         };
         oracle.answer(language.greeting());
         oracle
@@ -184,16 +195,12 @@ impl Oracle {
     pub fn complete_piece(&mut self) {
         let piece = std::mem::take(&mut self.pending);
         match self.dropped_line.take() {
-            Some(token) => {
-                self.has_talked = true;
-                self.answer(format!("ERROR {token}").as_bytes());
-            }
+            Some(token) => self.talk_of_error(token, b""),
             None if piece.is_empty() => {}
             None if piece.len() > self.bounds.line_max => {
-                self.has_talked = true;
-                self.answer(b"ERROR LINE_TOO_LONG");
+                self.talk_of_error("LINE_TOO_LONG", b"");
             }
-            None => self.talk(&piece, b""),
+            None => self.talk(&piece, b"", self.received_len),
         }
         self.began = Moment::NEVER;
     }
@@ -219,16 +226,13 @@ impl Oracle {
         self.is_closed = true;
         self.pending.clear();
         (self.dropped_line, self.dropped_payload_len, self.began) = (None, 0, Moment::NEVER);
+        if matches!(why, Unasked::Busy | Unasked::NoTls) {
+            self.answers.clear();
+        }
         let token = match why {
-            Unasked::Busy => {
-                self.answers.clear();
-                "SERVER_BUSY"
-            }
+            Unasked::Busy => "SERVER_BUSY",
             Unasked::Tls => "NOT_TLS",
-            Unasked::NoTls => {
-                self.answers.clear();
-                "TLS_REQUIRED"
-            }
+            Unasked::NoTls => "TLS_REQUIRED",
             Unasked::Idle => "IDLE_TIMEOUT",
             Unasked::Late => "MESSAGE_TIMEOUT",
             Unasked::Shutdown if self.language == Language::Text => return self.answer(b"BYE\n"),
@@ -267,62 +271,22 @@ impl Oracle {
 
     /// True if all answers have been sent.
     pub fn is_all_sent(&self) -> bool {
-        self.answers.is_empty()
+        self.answers.is_empty() && self.begun_news.is_empty()
     }
 
-    /// Checks `bytes` that the server sends: they must be the next bytes of the answers. `is_time`
-    /// checks a time.
-    pub fn check_sent(
-        &mut self,
-        mut bytes: &[u8],
-        is_time: impl Fn(&str) -> bool,
-    ) -> Result<(), String> {
-        while !bytes.is_empty() {
-            let Some(answer) = self.answers.front_mut() else {
-                return Err(format!(
-                    "no answer is due, and the server sends \"{}\"",
-                    excerpt(bytes)
-                ));
-            };
-            let len = bytes.len().min(answer.bytes.len() - self.sent_len);
-            let place = self.sent_len..self.sent_len + len;
-            if !answer.takes(place.clone(), &bytes[..len]) {
-                match answer.or_else.take() {
-                    Some(other) if other.starts_with(&answer.bytes[..self.sent_len]) => {
-                        (answer.bytes, answer.time) = (other, 0..0);
-                        continue;
-                    }
-                    _ => {
-                        let expected = &answer.bytes[place];
-                        return Err(format!(
-                            "\"{}\" was expected, not \"{}\"",
-                            excerpt(expected),
-                            excerpt(bytes)
-                        ));
-                    }
-                }
-            }
-            bytes = &bytes[len..];
-            self.sent_len += len;
-            if self.sent_len == answer.bytes.len() {
-                let time = String::from_utf8_lossy(&answer.bytes[answer.time.clone()]).into_owned();
-                if !time.is_empty() && !is_time(&time) {
-                    return Err(format!("\"{time}\" is not a time of the wall clock"));
-                }
-                self.answers.pop_front();
-                self.sent_len = 0;
-            }
-        }
-        Ok(())
+    /// True if its client was told everything that was said in its room.
+    pub fn has_heard_all(&self, id: usize, rooms: &Rooms) -> bool {
+        self.stay.as_ref().is_none_or(|stay| stay.has_heard_all(id, rooms))
     }
 
     fn answer(&mut self, bytes: &[u8]) {
         self.answer_with_time(bytes, 0..0);
     }
 
-    fn answer_with_time(&mut self, bytes: &[u8], time: std::ops::Range<usize>) {
+    fn answer_with_time(&mut self, bytes: &[u8], time: Range<usize>) {
         if !bytes.is_empty() {
-            self.answers.push_back(Answer { bytes: bytes.to_vec(), time, or_else: None });
+            let answer = Answer { open: time, ..Answer::new(bytes.to_vec()) };
+            self.answers.push_back(answer);
         }
     }
 
@@ -335,27 +299,4 @@ impl Oracle {
             answer.or_else = Some(refusal.to_vec());
         }
     }
-}
-
-impl Answer {
-    /// True if `bytes` are allowed at `place`. A time is stored and checked later.
-    fn takes(&mut self, place: std::ops::Range<usize>, bytes: &[u8]) -> bool {
-        if self.time.is_empty() {
-            return self.bytes[place] == *bytes;
-        }
-        place.zip(bytes).all(|(index, byte)| {
-            if self.time.contains(&index) {
-                self.bytes[index] = *byte;
-            }
-            self.bytes[index] == *byte
-        })
-    }
-}
-
-fn excerpt(bytes: &[u8]) -> String {
-    format!(
-        "{}{}",
-        bytes[..bytes.len().min(60)].escape_ascii(),
-        if bytes.len() > 60 { "..." } else { "" }
-    )
 }

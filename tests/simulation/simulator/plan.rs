@@ -39,6 +39,10 @@ pub struct Plan {
     pub stop_at: Option<Moment>,
     /// The time from the first request to a second one.
     pub second_stop_after: Option<Duration>,
+    /// True if most of the clients join rooms.
+    pub has_rooms: bool,
+    /// True if there are more of them than one portion of a wave.
+    pub has_crowd: bool,
     /// The reloads to come.
     pub reloads: Vec<Reload>,
 }
@@ -91,6 +95,16 @@ impl Plan {
             languages.push(Language::Admin);
             for_proxies.push(false);
         }
+        let has_rooms = !is_memory_short && copy.chance(300);
+        let has_crowd = has_rooms && copy.chance(200);
+        config.limits = config.limits.with_say_rate_max(None);
+        if has_rooms {
+            let ring = copy.pick(&[1000, 5000, 20_000, 1 << 20]);
+            config.limits = config.limits.with_room_memory_bytes_max(ring);
+        }
+        if has_crowd {
+            config.connections_max = 1000;
+        }
         let reloads = reloads::choose(config.settings(), &mut copy);
         let has_tls = !is_memory_short && copy.chance(250);
         let encrypted: Vec<bool> = languages
@@ -123,6 +137,8 @@ impl Plan {
             second_stop_after: choices
                 .chance(200)
                 .then(|| choices.duration(Duration::from_secs(2))),
+            has_rooms,
+            has_crowd,
             reloads,
         }
     }

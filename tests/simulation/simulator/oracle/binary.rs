@@ -1,6 +1,7 @@
 //! The answers of `binary` to frames.
 
 use tinytcp_core::protocol::binary::{ECHO, ERROR, QUIT, REVERSE};
+use tinytcp_core::testing::Request;
 
 use super::Oracle;
 
@@ -21,6 +22,8 @@ impl Oracle {
             self.has_ended_one |= dropped > 0 && self.dropped_payload_len == 0;
             let Some((&[code, a, b, c, d], after)) = rest.split_first_chunk() else { break };
             let len = u32::from_be_bytes([a, b, c, d]) as usize;
+            let request = Request::of_code(code);
+            let input_len = self.received_len - after.len();
             match (code, after.get(..len)) {
                 (QUIT, _) => {
                     self.is_closed = true;
@@ -30,6 +33,12 @@ impl Oracle {
                     rest = self.refuse_payload("FRAME_TOO_LARGE", len, after)
                 }
                 (ECHO | REVERSE, None) => break,
+                (_, None) if request.is_some() => break,
+                (_, Some(payload)) if let Some(request) = request => {
+                    self.ask(request, payload, input_len + len, b"");
+                    self.has_ended_one = true;
+                    rest = &after[len..];
+                }
                 (ECHO | REVERSE, Some(payload)) => {
                     self.run(code, payload);
                     self.has_ended_one = true;

@@ -19,7 +19,7 @@ impl Oracle {
             && !self.is_closed
         {
             let (line, after) = (&rest[..newline], &rest[newline + 1..]);
-            self.line(line);
+            self.line(line, self.received_len - after.len());
             rest = after;
             self.has_ended_one = true;
         }
@@ -38,7 +38,8 @@ impl Oracle {
         }
     }
 
-    fn line(&mut self, line: &[u8]) {
+    /// Answers the line that ends with the first `input_len` bytes of the input.
+    fn line(&mut self, line: &[u8], input_len: usize) {
         let (line, ending): (_, &[u8]) = match line.strip_suffix(b"\r") {
             Some(line) => (line, b"\r\n"),
             None => (line, b"\n"),
@@ -51,12 +52,9 @@ impl Oracle {
         }
         match (self.dropped_line.take(), self.language) {
             (Some(_), Language::Text) => {}
-            (Some(token), _) => {
-                self.has_talked = true;
-                self.answer(&[b"ERROR ", token.as_bytes(), ending].concat());
-            }
-            (None, Language::Text) => self.command(line),
-            (None, _) => self.talk(line, ending),
+            (Some(token), _) => self.talk_of_error(token, ending),
+            (None, Language::Text) => self.command(line, input_len),
+            (None, _) => self.talk(line, ending, input_len),
         }
     }
 
@@ -67,8 +65,12 @@ impl Oracle {
         }
     }
 
-    fn command(&mut self, line: &[u8]) {
-        let answer = text_model::answer(line, self.bounds.line_max, GIVEN, &mut self.member);
+    fn command(&mut self, line: &[u8], input_len: usize) {
+        let line_max = self.bounds.line_max;
+        if let Some((request, argument)) = text_model::room_command(line, line_max) {
+            return self.ask(request, argument, input_len, b"\n");
+        }
+        let answer = text_model::answer_without_rooms(line, line_max, GIVEN);
         self.send(&answer);
         if answer.is_of_command {
             self.may_be_refused(line.len(), b"ERROR SERVER_BUSY\n");

@@ -1,0 +1,37 @@
+//! The checks of what members of rooms are told.
+
+use tinytcp_core::limits::LOW_WATER_BYTES;
+
+use super::coverage::Behaviour;
+use super::invariant::Invariant;
+use super::network::Network;
+use super::oracle::news::News;
+
+impl Network {
+    /// Runs the commands about rooms that a session has run.
+    pub fn run_room_commands(&mut self, id: usize) {
+        let Self { links, rooms, .. } = self;
+        let account = &mut links[id].account;
+        if let Some(token) = account.token {
+            let input_len = account.consumed_len;
+            account.oracle.run_commands(input_len, id, token.number(), rooms);
+        }
+    }
+
+    /// Checks the output of a session after a call without input, in which it can only have been
+    /// told news. They stay below the low-water mark, so that its own commands go on running.
+    pub fn check_news(&mut self, id: usize, before: usize, after: usize) {
+        if after > before.max(LOW_WATER_BYTES) && self.rooms.has(id) {
+            let what = format!("{after} bytes wait after it was told news");
+            self.fail(Invariant::RoomsAgree, Some(id), what);
+        }
+    }
+
+    /// Counts news that a member was told.
+    pub fn cover_news(&mut self, news: &News) {
+        self.cover(match news {
+            News::Message(..) => Behaviour::News,
+            News::Gap(_) => Behaviour::Gap,
+        });
+    }
+}
