@@ -81,7 +81,9 @@ fn measure(
     println!();
     let mut checks = vec![check(
         errors == 0 && handshakes > 0,
-        format!("honest clients: {errors} errors; storm: {handshakes} handshakes, {failed} failed"),
+        format!(
+            "honest clients: {errors} errors; the storm: {handshakes} handshakes, {failed} failed"
+        ),
     )];
     if is_judged {
         checks.push(check(

@@ -28,8 +28,8 @@
 //! Exit code 1 when an honest client saw an error, the memory limit was passed, or a descriptor, a
 //! connection or memory was not given back. That p99 is at most twice that alone is a goal,
 //! reported and not enforced: a machine that has other work to do is no defect. What is checked of
-//! the other parts stands in `fairness`, `handshakes` and `memory`. Linux only; it needs 2100 descriptors,
-//! and chrt (util-linux).
+//! the other parts stands in `fairness`, `handshakes` and `memory`. Linux only; it needs 2100
+//! descriptors, and chrt (util-linux).
 
 mod checks;
 mod choice;
