@@ -1,5 +1,6 @@
 //! A client that asks each millisecond, beside the broadcast.
 
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -18,15 +19,19 @@ pub struct Bystander {
 }
 
 impl Bystander {
-    /// Starts a bystander of `server`.
+    /// Connects a bystander to `server`.
     ///
     /// # Errors
     /// When it cannot connect.
-    pub fn start(tongue: Tongue, server: &Server) -> io::Result<Self> {
-        let ping = tongue.ping();
-        let greeter = if tongue == Tongue::Ours { Tongue::Redis } else { tongue };
+    pub fn connect(tongue: Tongue, server: &Server) -> io::Result<TcpStream> {
         // The listener of `echo` sends no greeting.
-        let mut stream = connect(greeter, server.bystander_addr, &ping)?;
+        let greeter = if tongue == Tongue::Ours { Tongue::Redis } else { tongue };
+        connect(greeter, server.bystander_addr, &tongue.ping())
+    }
+
+    /// Starts the bystander whose connection is `stream`.
+    pub fn start(tongue: Tongue, mut stream: TcpStream) -> Self {
+        let ping = tongue.ping();
         let is_over = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&is_over);
         let thread = thread::spawn(move || {
@@ -39,7 +44,7 @@ impl Bystander {
             }
             Ok(mem::take(&mut pings))
         });
-        Ok(Self { is_over, thread })
+        Self { is_over, thread }
     }
 
     /// Ends it, and returns the latencies of its pings.

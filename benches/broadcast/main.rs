@@ -17,7 +17,8 @@
 //! The figures of a row: processor time of the server for a delivery, user and in all; p50 and p99
 //! of a delivery, from the moment at which its message was due; the growth of resident memory; p99
 //! and maximum of the pings of a bystander, which asks each millisecond, on another protocol where
-//! the server has one; in `burst` the number of sends, which strace counts.
+//! the server has one; in `burst` the number of sends that strace counts, without those to the
+//! bystander.
 //!
 //! The *floor* is the kernel's part: one thread that sends each message to each connection, and
 //! does nothing else. It runs in each row before the servers.

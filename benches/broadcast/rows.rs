@@ -150,11 +150,12 @@ pub fn measure(
     }
     let mut publisher = connect(tongue, server.addr, &tongue.prepare())?;
     let mut crowd = Crowd::new(streams, row.silent, tongue.frame(row.text_len), row.text_len)?;
+    let bystander = Bystander::connect(tongue, server)?;
     let trace = match row.traffic {
         Traffic::Burst(_) => Trace::start(server).ok(),
         _ => None,
     };
-    let bystander = Bystander::start(tongue, server)?;
+    let bystander = Bystander::start(tongue, bystander);
     let (processor, resident) = (server.processor()?, server.resident_bytes()?);
     let mut most = resident;
     let (count, interval) = row.messages(is_quick);
@@ -199,13 +200,16 @@ pub fn measure(
     let per_delivery = |used: Duration, before: Duration| {
         (used - before).as_secs_f64() * 1e6 / expected.max(1) as f64
     };
+    let bystander = bystander.end()?;
+    // Each ping has one answer, which is no part of the broadcast.
+    let sends = trace.and_then(Trace::end).map(|sends| sends.saturating_sub(bystander.count()));
     Ok(Figures {
         user_us: per_delivery(used.user, processor.user),
         total_us: per_delivery(used.total, processor.total),
         delivery: crowd.latency,
-        bystander: bystander.end()?,
+        bystander,
         grown_bytes: most - resident,
-        sends: trace.and_then(Trace::end),
+        sends,
     })
 }
 
