@@ -5,7 +5,7 @@ use std::fmt;
 
 use tinytcp_core::wire::frame::{self, Front, HEADER_LEN, Header};
 
-use super::messages::MatchState;
+use super::messages::{ExpectedAnswer, MatchState};
 use super::{ANSWER_MAX, DueAnswer, News, binary};
 
 /// An answer without its framing or ending.
@@ -57,7 +57,7 @@ impl fmt::Display for MalformedAnswer {
             }
             Self::UnknownCode(code) => write!(
                 f,
-                "the answer has the code {code}; only 1 (answer), 4 (status), 16 to 23 (rooms) and \
+                "the answer has the code {code}; only 1 (answer), 4 (status), 16 to 21 and 23 (rooms) and \
                  255 (error) exist"
             ),
             Self::OverLimit { payload_len } => write!(
@@ -101,6 +101,8 @@ pub struct AnswerBuffer {
     scanned: usize,
     /// The last answer was taken without its ending, which may still arrive.
     ending_may_follow: bool,
+    /// An answer has shown that a room was joined: news may come.
+    has_joined: bool,
 }
 
 impl AnswerBuffer {
@@ -132,23 +134,13 @@ impl AnswerBuffer {
             _ if is_tls_alert(self.unread()) => Err(MalformedAnswer::TlsAlert),
             DueAnswer::Line => self.find_line(),
             DueAnswer::Frame => self.find_frame(),
-            DueAnswer::Message(expected) => match expected.compare(self.unread()) {
-                MatchState::Complete { text_len, ending_len } => {
-                    Ok(AnswerState::Complete(Extent::text(text_len, ending_len)))
-                }
-                MatchState::News { text_len, ending_len } => {
-                    Ok(AnswerState::News(Extent::text(text_len, ending_len)))
-                }
-                MatchState::Start => within_limit(self.unread().len(), AnswerState::Incomplete),
-                MatchState::Other => {
-                    within_limit(self.unread().len(), AnswerState::CompleteIfSilent)
-                }
-            },
+            DueAnswer::Message(expected) => self.find_message(expected),
         }
     }
 
     /// Takes an answer that [`AnswerBuffer::find`] found, if nothing was appended since.
     pub fn take(&mut self, extent: Extent) -> ServerAnswer<'_> {
+        self.has_joined |= News::may_follow(extent.code, self.text(extent));
         let text = self.take_text(extent);
         let is_error =
             extent.code.map_or(text.starts_with(b"ERROR "), |code| code == binary::ERROR);
@@ -162,6 +154,10 @@ impl AnswerBuffer {
             Some(code) => News::of_frame(code, text),
             None => News::of_text(text).or_else(|| News::of_chat(text)),
         }
+    }
+
+    fn text(&self, extent: Extent) -> &[u8] {
+        self.unread().get(extent.start..extent.end).unwrap_or_default()
     }
 
     fn take_text(&mut self, extent: Extent) -> &[u8] {
@@ -183,18 +179,47 @@ impl AnswerBuffer {
     }
 
     fn find_line(&mut self) -> Result<AnswerState, MalformedAnswer> {
+        match self.front_line() {
+            Some(line) => {
+                let (extent, is_news) =
+                    (Extent::text(line.len(), 1), News::of_text(line).is_some());
+                Ok(self.news_or_answer(extent, is_news))
+            }
+            None => within_limit(self.unread().len(), AnswerState::Incomplete),
+        }
+    }
+
+    fn find_message(
+        &mut self,
+        expected: &mut ExpectedAnswer,
+    ) -> Result<AnswerState, MalformedAnswer> {
+        if self.has_joined
+            && let Some(line) = self.front_line().filter(|line| News::of_chat(line).is_some())
+        {
+            expected.restart();
+            return Ok(AnswerState::News(Extent::text(line.len(), 1)));
+        }
+        match expected.compare(self.unread()) {
+            MatchState::Complete { text_len, ending_len } => {
+                Ok(AnswerState::Complete(Extent::text(text_len, ending_len)))
+            }
+            MatchState::Start => within_limit(self.unread().len(), AnswerState::Incomplete),
+            MatchState::Other => within_limit(self.unread().len(), AnswerState::CompleteIfSilent),
+        }
+    }
+
+    /// The line at the front, without its newline; `None` if it is incomplete.
+    fn front_line(&mut self) -> Option<&[u8]> {
         let unread = self.bytes.get(self.consumed..).unwrap_or_default();
-        match memchr::memchr(b'\n', unread.get(self.scanned..).unwrap_or_default()) {
-            Some(offset) => {
-                let len = self.scanned + offset;
-                let extent = Extent::text(len, 1);
-                let is_news = News::of_text(unread.get(..len).unwrap_or_default()).is_some();
-                Ok(if is_news { AnswerState::News(extent) } else { AnswerState::Complete(extent) })
-            }
-            None => {
-                self.scanned = unread.len();
-                within_limit(self.scanned, AnswerState::Incomplete)
-            }
+        let offset = memchr::memchr(b'\n', unread.get(self.scanned..).unwrap_or_default());
+        self.scanned = offset.map_or(unread.len(), |offset| self.scanned + offset);
+        offset.and_then(|_| unread.get(..self.scanned))
+    }
+
+    const fn news_or_answer(&self, extent: Extent, is_news: bool) -> AnswerState {
+        match self.has_joined && is_news {
+            true => AnswerState::News(extent),
+            false => AnswerState::Complete(extent),
         }
     }
 
@@ -209,7 +234,7 @@ impl AnswerBuffer {
                 let end = HEADER_LEN + payload.len();
                 let extent = Extent { start: HEADER_LEN, end, next: end, code: Some(code) };
                 let is_news = News::of_frame(code, payload).is_some();
-                Ok(if is_news { AnswerState::News(extent) } else { AnswerState::Complete(extent) })
+                Ok(self.news_or_answer(extent, is_news))
             }
         }
     }
@@ -226,6 +251,7 @@ impl AnswerBuffer {
             _ => 0,
         };
         self.consumed += ending_len;
+        self.scanned = 0;
         self.ending_may_follow = false;
     }
 }
@@ -373,26 +399,46 @@ mod tests {
     #[test]
     fn news_come_between_answers_in_every_protocol() {
         let mut text = AnswerBuffer::default();
-        text.append(b"FROM ana hi\nECHO a\nMISS");
+        text.append(b"JOINED tea\nFROM ana hi\nECHO a\nMISS");
+        assert_eq!(taken(&mut text, &DueAnswer::Line), "JOINED tea.");
         assert_eq!(taken(&mut text, &DueAnswer::Line), "FROM ana hi@");
         assert_eq!(taken(&mut text, &DueAnswer::Line), "ECHO a.");
         assert_eq!(taken(&mut text, &DueAnswer::Line), "Incomplete");
         text.append(b"ED 3\n");
         assert_eq!(taken(&mut text, &DueAnswer::Line), "MISSED 3@");
         let mut binary = AnswerBuffer::default();
-        binary.append(b"\x13\0\0\0\x06ana hi\x01\0\0\0\x01a\x17\0\0\0\x013");
-        for expected in ["FROM ana hi@", "a.", "MISSED 3@", "Incomplete"] {
+        binary.append(b"\x10\0\0\0\x03tea\x13\0\0\0\x06ana hi\x01\0\0\0\x01a\x17\0\0\0\x013");
+        for expected in ["tea.", "FROM ana hi@", "a.", "MISSED 3@", "Incomplete"] {
             assert_eq!(taken(&mut binary, &DueAnswer::Frame), expected);
         }
-        let Ok(Request::Answered(due)) = encode(ProtocolName::Chat, b"a", &mut Vec::new()) else {
-            panic!("no message")
+        let due = |line: &[u8]| match encode(ProtocolName::Chat, line, &mut Vec::new()) {
+            Ok(Request::Answered(due)) => due,
+            other => panic!("{other:?}"),
         };
         let mut chat = AnswerBuffer::default();
-        chat.append(b"ana: hi\nACK: Received 'a'\nMissed 3 messages.\n");
+        chat.append(b"Joined tea as bo.\nana: hi\r\nACK: Received 'a'\nMissed 3 messages.\n");
+        assert_eq!(taken(&mut chat, &due(b"/join tea")), "Joined tea as bo..");
+        let due = due(b"a");
         for expected in ["FROM ana hi@", "ACK: Received \\'a\\'.", "MISSED 3@"] {
             assert_eq!(taken(&mut chat, &due), expected);
         }
         assert!(chat.is_empty());
+    }
+
+    #[test]
+    fn before_a_join_nothing_is_news() {
+        let mut text = AnswerBuffer::default();
+        text.append(b"FROM ana hi\nERROR NO_ROOM\nMISSED 3\n");
+        for expected in ["FROM ana hi.", "ERROR NO_ROOM!", "MISSED 3."] {
+            assert_eq!(taken(&mut text, &DueAnswer::Line), expected);
+        }
+        let mut binary = AnswerBuffer::default();
+        binary.append(b"\x13\0\0\0\x06ana hi");
+        assert_eq!(taken(&mut binary, &DueAnswer::Frame), "ana hi.");
+        let mut chat = AnswerBuffer::default();
+        chat.append(b"ana: hi\n");
+        let anything = DueAnswer::Message(ExpectedAnswer::anything());
+        assert_eq!(taken(&mut chat, &anything), "CompleteIfSilent");
     }
 
     #[test]

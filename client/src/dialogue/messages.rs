@@ -16,7 +16,7 @@
 //! the same segment and is taken with it; one that arrives later is dropped before the next answer.
 //! Any other answer is complete when the server is silent: there is no better sign of its end.
 
-use super::{DueAnswer, News, Request};
+use super::{DueAnswer, Request};
 
 /// The texts that the next answer may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +27,6 @@ pub struct ExpectedAnswer {
     scanned: usize,
     /// Any line is an answer.
     is_line: bool,
-    /// News of a room may come before it.
-    is_between_news: bool,
 }
 
 /// One expected answer, and the progress of its comparison.
@@ -59,13 +57,6 @@ pub enum MatchState {
         /// 0, 1 for `\n` or 2 for `\r\n`.
         ending_len: usize,
     },
-    /// News of a room, before the answer.
-    News {
-        /// Bytes of the news.
-        text_len: usize,
-        /// 1 for `\n` or 2 for `\r\n`.
-        ending_len: usize,
-    },
     /// The start of an expected answer: more bytes are needed.
     Start,
     /// Another answer: complete when the server is silent.
@@ -76,14 +67,7 @@ impl ExpectedAnswer {
     /// Any answer.
     #[must_use]
     pub const fn anything() -> Self {
-        Self { patterns: Vec::new(), scanned: 0, is_line: false, is_between_news: false }
-    }
-
-    /// The same answer, before which news of a room may come.
-    #[must_use]
-    pub const fn between_news(mut self) -> Self {
-        self.is_between_news = true;
-        self
+        Self { patterns: Vec::new(), scanned: 0, is_line: false }
     }
 
     /// The same answer, or any line.
@@ -113,10 +97,10 @@ impl ExpectedAnswer {
             .unwrap_or(MatchState::Other)
     }
 
-    /// A line that is no expected answer: news of a room, an error, which is an answer to anything,
-    /// or another answer if any line is one.
+    /// A line that is no expected answer: an error, which is an answer to anything, or another
+    /// answer if any line is one.
     fn line(&mut self, input: &[u8]) -> Option<MatchState> {
-        if !self.is_line && !self.is_between_news && !input.starts_with(b"ERROR ") {
+        if !self.is_line && !input.starts_with(b"ERROR ") {
             return None;
         }
         let Some(offset) = memchr::memchr(b'\n', input.get(self.scanned..)?) else {
@@ -126,18 +110,11 @@ impl ExpectedAnswer {
         let newline = self.scanned + offset;
         let line = input.get(..newline)?;
         let text_len = line.strip_suffix(b"\r").unwrap_or(line).len();
-        let ending_len = newline + 1 - text_len;
-        if self.is_between_news && News::of_chat(line).is_some() {
-            // The answer begins after it.
-            self.restart();
-            return Some(MatchState::News { text_len, ending_len });
-        }
-        (self.is_line || input.starts_with(b"ERROR "))
-            .then_some(MatchState::Complete { text_len, ending_len })
+        Some(MatchState::Complete { text_len, ending_len: newline + 1 - text_len })
     }
 
-    /// Forgets the input so far.
-    fn restart(&mut self) {
+    /// Forgets the input so far: the answer begins after it.
+    pub fn restart(&mut self) {
         self.scanned = 0;
         for candidate in &mut self.patterns {
             (candidate.agreed, candidate.is_out) = (0, false);
@@ -226,7 +203,7 @@ pub fn encode_chat(line: &[u8], output: &mut Vec<u8>) -> Request {
             |ending: &[u8]| Pattern::Exact([b"ACK: Received '", message, ending, b"'"].concat());
         vec![quoting(b""), quoting(ending)]
     };
-    let expected = ExpectedAnswer::one_of(patterns).between_news();
+    let expected = ExpectedAnswer::one_of(patterns);
     // An original server answers a command of rooms as any other message.
     let expected = if is_command_of_rooms(message) { expected.or_line() } else { expected };
     Request::Answered(DueAnswer::Message(expected))

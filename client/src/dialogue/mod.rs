@@ -108,8 +108,7 @@ pub const fn unasked(protocol: ProtocolName) -> DueAnswer {
     match protocol {
         ProtocolName::Text => DueAnswer::Line,
         ProtocolName::Binary => DueAnswer::Frame,
-        ProtocolName::Echo => DueAnswer::Message(ExpectedAnswer::anything()),
-        ProtocolName::Chat => DueAnswer::Message(ExpectedAnswer::anything().between_news()),
+        ProtocolName::Echo | ProtocolName::Chat => DueAnswer::Message(ExpectedAnswer::anything()),
     }
 }
 

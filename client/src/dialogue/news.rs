@@ -6,9 +6,9 @@
 //!   chat      <name>: <TEXT>\n              Missed <count> messages.\n
 //! ```
 //!
-//! News may come before, between and after answers, never inside one. In text and binary no answer
-//! looks like news. In chat the acknowledgement of a message looks like news of a member with the
-//! name `ACK`: such a line is never news.
+//! News may come before, between and after answers, never inside one, and only after a room was
+//! joined on the same connection. What looks like news before that is an answer, as of a server
+//! that has other commands and no rooms.
 
 use tinytcp_core::rooms::words;
 
@@ -39,21 +39,27 @@ impl<'a> News<'a> {
         }
     }
 
+    /// Whether news may follow the answer `text`, in a frame of this code or in none: it answers a
+    /// command that has joined a room.
+    #[must_use]
+    pub fn may_follow(code: Option<u8>, text: &[u8]) -> bool {
+        match code {
+            Some(code) => code == binary::JOIN,
+            None => text.starts_with(b"JOINED ") || text.starts_with(b"Joined "),
+        }
+    }
+
     /// Returns the news in a line of chat without its ending; `None` for any other line.
     #[must_use]
     pub fn of_chat(line: &'a [u8]) -> Option<Self> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        // The original server acknowledges `exit` like this, when nothing is due any more.
-        if line.starts_with(b"ACK: Received '") {
-            return None;
-        }
         if let Some(count) = line.strip_prefix(b"Missed ") {
             let blank = memchr::memchr(b' ', count)?;
             return Self::missed(count.get(..blank)?);
         }
         let (name, rest) = line.split_at_checked(memchr::memchr(b':', line)?)?;
         let text = rest.strip_prefix(b": ")?;
-        words::name(name).is_ok().then_some(Self::Message { name, text })
+        words::speaker(name).is_ok().then_some(Self::Message { name, text })
     }
 
     /// Returns the news in a frame; `None` for any other frame.
@@ -127,6 +133,7 @@ mod tests {
         assert_eq!(News::of_chat(b"Missed 17 messages.\r"), Some(News::Missed(17)));
         for answer in [
             "Server Time: 17:24:13",
+            "ACK: Received 'hi'",
             "Hello from the server! Connection established.",
             "Said to 3 members.",
             "2 members: ana, bo",
@@ -135,5 +142,15 @@ mod tests {
         ] {
             assert_eq!(News::of_chat(answer.as_bytes()), None, "{answer}");
         }
+    }
+
+    #[test]
+    fn news_may_follow_the_answer_of_a_join() {
+        assert!(News::may_follow(None, b"JOINED tea"));
+        assert!(News::may_follow(None, b"Joined tea as ana."));
+        assert!(News::may_follow(Some(binary::JOIN), b"tea"));
+        assert!(!News::may_follow(None, b"ECHO JOINED tea"));
+        assert!(!News::may_follow(None, b"ACK: Received 'Joined tea as ana.'"));
+        assert!(!News::may_follow(Some(binary::ECHO), b"JOINED tea"));
     }
 }

@@ -70,7 +70,7 @@ use speakers::Speakers;
 pub enum Refusal {
     /// The connection is in no room.
     NoRoom,
-    /// The name is not a name, or is the default name of a member.
+    /// The name is not a name, or no member may choose it.
     BadName,
     /// Another member of the room has the name.
     NameTaken,
@@ -274,7 +274,7 @@ impl Rooms {
     /// # Errors
     /// If the name is bad, or the text is bad or too long.
     pub fn deliver(&mut self, room: &str, name: &[u8], text: &[u8]) -> Result<usize, Refusal> {
-        let name = words::name(name)?;
+        let name = words::speaker(name)?;
         let text = words::text(text, self.limits.say_bytes_max as usize)?;
         let Some(index) = self.by_name.get(room).copied() else { return Ok(0) };
         let mut scratch = std::mem::take(&mut self.scratch);

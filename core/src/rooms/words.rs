@@ -15,6 +15,9 @@ pub(super) const GUEST: &str = "guest-";
 /// member can choose this name.
 pub const OPERATOR: &str = "operator";
 
+/// No member has this name: in `chat`, its messages would look like acknowledgements.
+const ACKNOWLEDGEMENT: &str = "ACK";
+
 /// Returns `name` if it is a name: letters, digits, `-` and `_`, at most [`NAME_BYTES_MAX`] bytes
 /// of UTF-8.
 ///
@@ -28,8 +31,18 @@ pub fn name(name: &[u8]) -> Result<&str, Refusal> {
         .ok_or(Refusal::BadName)
 }
 
-/// Returns `name` if a member may choose it: a name that is not the default name of a member, and
-/// not [`OPERATOR`].
+/// Returns `name` if the sender of a message may have it: a name that no answer of `chat` begins
+/// with.
+///
+/// # Errors
+/// [`Refusal::BadName`].
+pub fn speaker(bytes: &[u8]) -> Result<&str, Refusal> {
+    name(bytes)
+        .and_then(|name| if name == ACKNOWLEDGEMENT { Err(Refusal::BadName) } else { Ok(name) })
+}
+
+/// Returns `name` if a member may choose it: a name of a sender that is not the default name of a
+/// member, and not [`OPERATOR`].
 ///
 /// # Errors
 /// [`Refusal::BadName`].
@@ -38,7 +51,7 @@ pub(super) fn chosen_name(bytes: &[u8]) -> Result<&str, Refusal> {
         name.strip_prefix(GUEST).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
     };
     let is_reserved = |name: &str| is_default(name) || name.eq_ignore_ascii_case(OPERATOR);
-    name(bytes).and_then(|name| if is_reserved(name) { Err(Refusal::BadName) } else { Ok(name) })
+    speaker(bytes).and_then(|name| if is_reserved(name) { Err(Refusal::BadName) } else { Ok(name) })
 }
 
 /// Returns `text` if it is the text of a message: UTF-8 of at most `bytes_max` bytes, without
@@ -81,6 +94,14 @@ mod tests {
         assert_eq!(chosen_name(b"guest-"), Err(Refusal::BadName));
         assert_eq!(chosen_name(b"guest-seven"), Ok("guest-seven"));
         assert_eq!(chosen_name(b"guest"), Ok("guest"));
+    }
+
+    #[test]
+    fn no_sender_has_the_name_of_an_acknowledgement() {
+        assert_eq!(speaker(b"ACK"), Err(Refusal::BadName));
+        assert_eq!(chosen_name(b"ACK"), Err(Refusal::BadName));
+        assert_eq!(chosen_name(b"ack"), Ok("ack"));
+        assert_eq!(speaker(b"operator"), Ok("operator"));
     }
 
     #[test]
