@@ -278,6 +278,10 @@ pub struct RoomStatus {
     pub delivered: u64,
     /// Messages that a member was too slow for: once for each member.
     pub missed: u64,
+    /// New rooms that were refused, because there were as many as there may be.
+    pub rooms_refused: u64,
+    /// Members that were refused, because their room had as many as it may have.
+    pub members_refused: u64,
     /// Messages that were refused because their connection had said too many.
     pub too_fast: u64,
 }

@@ -108,6 +108,20 @@ fn a_free_place_is_used_again() {
 }
 
 #[test]
+fn rooms_and_members_over_the_limits_are_refused_and_logged() {
+    let server = Server::start(&["--rooms-max", "1", "--room-members-max", "1"]);
+    let [mut ann, mut bob] = [server.text(), server.text()];
+    ann.send("JOIN tea\n");
+    ann.expect("JOINED tea\n");
+    bob.send("JOIN tea\nJOIN coffee\n");
+    bob.expect("ERROR ROOM_FULL\nERROR TOO_MANY_ROOMS\n");
+    server.wait_for_log(&[
+        "refusing members of the room tea: its limit of 1 is reached; raise --room-members-max",
+    ]);
+    server.wait_for_log(&["refusing new rooms: the limit of 1 is reached; raise --rooms-max"]);
+}
+
+#[test]
 fn refused_peers_leave_no_memory_behind() {
     let count = repetitions(10_000, 100_000);
     let server = Server::start(&["--max-connections", "1", "--activity-log", "1"]);

@@ -57,8 +57,8 @@ impl fmt::Display for MalformedAnswer {
             }
             Self::UnknownCode(code) => write!(
                 f,
-                "the answer has the code {code}; only 1 (answer), 4 (status), 16 to 21 and 23 (rooms) and \
-                 255 (error) exist"
+                "the answer has the code {code}; only 1 (answer), 4 (status), 16 to 21 and 23 \
+                 (rooms) and 255 (error) exist"
             ),
             Self::OverLimit { payload_len } => write!(
                 f,

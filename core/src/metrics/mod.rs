@@ -115,7 +115,7 @@ const fn histogram(
 
 /// All metrics, in the order in which they are shown. The first two have the standard names of
 /// Prometheus, which are the same for all programs.
-pub static METRICS: [Metric; 42] = [
+pub static METRICS: [Metric; 44] = [
     server("process_start_time_seconds", "Start of the process in seconds since 1970.", |status| {
         status.started.into()
     }),
@@ -198,6 +198,12 @@ pub static METRICS: [Metric; 42] = [
     }),
     server("room_missed_total", "Messages of rooms that a member was too slow for.", |status| {
         Value::Count(status.rooms.missed)
+    }),
+    server("rooms_refused_total", "New rooms refused over --rooms-max.", |status| {
+        Value::Count(status.rooms.rooms_refused)
+    }),
+    server("room_members_refused_total", "Members refused over --room-members-max.", |status| {
+        Value::Count(status.rooms.members_refused)
     }),
     server("room_refusals_total", "Messages to rooms refused over the rate.", |status| {
         Value::Count(status.rooms.too_fast)

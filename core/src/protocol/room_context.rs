@@ -60,7 +60,8 @@ impl Context<'_> {
     /// Joins a room: see [`Rooms::join`](crate::rooms::Rooms::join).
     pub(super) fn join(&mut self, room: &[u8]) -> Result<(), &'static str> {
         self.has_news = false;
-        self.rooms.join(self.token(), &mut self.seat, room).map_err(Refusal::token)
+        let now = self.now();
+        self.rooms.join(self.token(), &mut self.seat, room, now).map_err(Refusal::token)
     }
 
     /// Leaves the room. Returns its name.

@@ -37,6 +37,7 @@
     )
 )]
 
+mod full;
 #[cfg(any(test, feature = "testing"))]
 pub mod model;
 mod relay;
@@ -44,8 +45,6 @@ pub mod ring;
 mod room;
 mod seat;
 mod speakers;
-#[cfg(test)]
-mod tests;
 pub mod words;
 
 use std::collections::{HashMap, VecDeque};
@@ -58,6 +57,7 @@ use crate::limits::Limits;
 use crate::os::moment::Moment;
 use crate::os::table::Token;
 use crate::status::RoomStatus;
+use full::FullWarnings;
 use relay::Relay;
 pub use relay::Relayed;
 use ring::{Message, Read};
@@ -117,6 +117,7 @@ pub struct Rooms {
     relay: Relay,
     limits: Limits,
     status: RoomStatus,
+    warnings: FullWarnings,
     /// The name and the text of the message that is being said.
     scratch: Vec<u8>,
 }
@@ -134,6 +135,7 @@ impl Rooms {
             relay: Relay::default(),
             limits: *limits,
             status: RoomStatus::default(),
+            warnings: FullWarnings::default(),
             scratch: Vec::new(),
         }
     }
@@ -155,8 +157,22 @@ impl Rooms {
     /// # Errors
     /// If the name is bad, the member's own name is taken there, or a limit is reached. Then
     /// nothing changes.
-    pub fn join(&mut self, member: Token, seat: &mut Seat, name: &[u8]) -> Result<(), Refusal> {
+    pub fn join(
+        &mut self,
+        member: Token,
+        seat: &mut Seat,
+        name: &[u8],
+        now: Moment,
+    ) -> Result<(), Refusal> {
         let name = words::name(name)?;
+        let joined = self.enter(member, seat, name);
+        if let Err(refusal) = joined {
+            self.warnings.note(refusal, name, &self.limits, now, &mut self.status);
+        }
+        joined
+    }
+
+    fn enter(&mut self, member: Token, seat: &mut Seat, name: &str) -> Result<(), Refusal> {
         let found = self.by_name.get(name).copied();
         if found.is_some() && found == seat.room() {
             return Ok(());

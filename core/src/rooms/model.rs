@@ -101,7 +101,8 @@ impl LoneMember {
             Request::Nick => {
                 let name = name(text)?;
                 let digits = name.strip_prefix("guest-").unwrap_or("x");
-                if digits.chars().all(|c| c.is_ascii_digit()) {
+                let is_reserved = name == "ACK" || name.eq_ignore_ascii_case("operator");
+                if digits.chars().all(|c| c.is_ascii_digit()) || is_reserved {
                     return Err("BAD_NAME");
                 }
                 self.name.clone_from(&name);

@@ -279,3 +279,17 @@ fn a_reload_changes_the_rate_of_members() {
     harness.run_until_idle();
     assert_eq!(peers[0].take_sent(), "SAID 1\n");
 }
+
+#[test]
+fn rooms_and_members_over_the_limits_are_counted() {
+    let limits = Limits::default().with_rooms_max(1).with_room_members_max(2);
+    let mut harness = rooms_with(limits);
+    let peers = members(&mut harness, 3);
+    peers[2].send(b"JOIN tea\nJOIN coffee\nJOIN coffee\nJOIN x y\n");
+    peers[1].send(b"JOIN tea\n");
+    harness.run_until_idle();
+    assert_eq!(peers[1].take_sent(), "JOINED tea\n", "a member stays where it is");
+    harness.event_loop.round().expect("a round");
+    let rooms = harness.event_loop.shared.status.rooms;
+    assert_eq!((rooms.rooms_refused, rooms.members_refused), (2, 2));
+}
