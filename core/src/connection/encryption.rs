@@ -105,8 +105,9 @@ impl<S: Socket> Connection<S> {
         self.conversation.layer().map_or(0, Layer::sealed_len)
     }
 
-    /// Ends the connection after a failure of the layer. Its alert is sent, and nothing else can
-    /// be.
+    /// Ends the connection after a failure of the layer. What is sealed is sent, and its alert is
+    /// the last record: the output that is not sealed is dropped, because a stream that is not
+    /// authentic ends at once (RFC 8446, section 6.2).
     pub(super) fn fail(&mut self, error: &LayerError, reason: CloseReason, shared: &mut Shared) {
         self.announce(shared);
         shared.activity.encryption_failed(&self.peer, error);

@@ -66,7 +66,8 @@ impl<S: Socket> Connection<S> {
         }
         Ok(match self.stopping {
             Stopping::No if self.is_readable() => Turn::Yield,
-            Stopping::No => Turn::Idle,
+            // No event follows the end of the input.
+            Stopping::No => self.turn_without_step().unwrap_or(Turn::Idle),
             Stopping::Reading | Stopping::Read => Turn::Close(CloseReason::Shutdown),
         })
     }

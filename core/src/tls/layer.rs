@@ -38,6 +38,10 @@ const _: () = assert!(SEALED_BYTES_MAX + RECORD_BYTES_MAX / 2 < BLOCK_LEN);
 /// The alert for a connection that finds no place: fatal, internal error. It needs no handshake.
 pub const BUSY_ALERT: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 80];
 
+/// The alert for a peer whose failure has none in the library: fatal, decode error. A message that
+/// is too long is such a failure.
+const DECODE_ALERT: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 50];
+
 /// The TLS layer of one connection.
 pub struct Layer {
     tls: UnbufferedServerConnection,
@@ -218,6 +222,7 @@ impl Layer {
             }
         }
         if self.handshake_bytes >= HANDSHAKE_BYTES_MAX {
+            self.append_alert(pool);
             return Err(Error::General("the handshake has more than 64 KiB".into()).into());
         }
         Ok(step)
@@ -379,8 +384,12 @@ impl Layer {
     }
 
     /// Appends the alert for the last error to the sealed bytes, if there is one. The library opens
-    /// nothing while it has something to write.
+    /// nothing while it has something to write. As long as alerts are in clear, the layer has one
+    /// where the library has none.
     fn append_alert(&mut self, pool: &mut Pool) {
+        if !self.tls.wants_write() && self.sends_in_clear() {
+            self.sealed.append(&DECODE_ALERT, pool);
+        }
         while self.tls.wants_write() {
             let state = self.tls.process_tls_records(self.raw.bytes_mut()).state;
             let Ok(ConnectionState::EncodeTlsData(mut data)) = state else { break };
@@ -391,6 +400,19 @@ impl Layer {
         self.is_finished = true;
         self.seen = 0;
         self.raw.release(pool);
+    }
+
+    /// True if the next record to the peer is not encrypted: up to the hello of TLS 1.3, and in a
+    /// full handshake of TLS 1.2.
+    fn sends_in_clear(&self) -> bool {
+        match self.tls.protocol_version() {
+            None => true,
+            Some(ProtocolVersion::TLSv1_2) => {
+                self.tls.is_handshaking()
+                    && self.tls.handshake_kind() != Some(HandshakeKind::Resumed)
+            }
+            Some(_) => false,
+        }
     }
 
     /// Drops the bytes that were not looked at.

@@ -155,6 +155,20 @@ fn a_peer_that_leaves_in_the_middle_is_a_failed_handshake() {
 }
 
 #[test]
+fn a_part_of_a_message_and_the_end_in_one_read_is_a_failed_handshake() {
+    let mut harness = text();
+    let (mut client, hello) = greeted(&mut harness);
+    client.peer.send(&hello);
+    harness.run_until_idle();
+    client.open();
+    let finished = client.take_records();
+    client.peer.send_and_end(&finished[..finished.len() - 1]);
+    harness.run_until_idle();
+    assert!(client.peer.is_closed(), "it waits for an event that never comes");
+    assert_eq!(closed_for(&harness, CloseReason::TlsHandshake), 1);
+}
+
+#[test]
 fn a_peer_that_sends_nothing_is_a_probe() {
     let mut harness = text();
     let peer = connect_plain(&mut harness);
