@@ -25,6 +25,7 @@ pub mod process;
 pub mod program;
 pub mod server;
 pub mod text_model;
+pub mod tls_client;
 pub mod tls_server;
 pub mod tool;
 pub mod transcripts;

@@ -1,107 +1,24 @@
-//! Encrypted listeners: their flags, their certificates, the certificates of clients, and what a
-//! reload replaces.
+//! Encrypted listeners: their flags, their certificates, and the certificates of clients.
 
-use crate::support::certificates::{Authority, Files, Identity, SERVER_NAMES, Validity};
+mod bad_handshakes;
+mod records;
+mod reload;
+
+use crate::support::certificates::{Authority, Files, SERVER_NAMES, Validity};
 use crate::support::complaint::{check_failure, run};
 use crate::support::frames::{error, frame};
 use crate::support::server::{Server, program, program_under};
+use crate::support::tls_client::{Client, der, shown};
 use crate::support::tool::Tool;
 use crate::support::wait::PATIENCE;
 use crate::support::{BANNER, PROTOCOLS};
-use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, version};
+use rustls::version;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 const LISTEN: [&str; 2] = ["--listen", "text+tls://127.0.0.1:0"];
-
-/// A client that trusts one authority.
-struct Client {
-    config: ClientConfig,
-    name: &'static str,
-}
-
-/// An encrypted connection.
-type Encrypted = BufReader<StreamOwned<ClientConnection, TcpStream>>;
-
-impl Client {
-    fn new(authority: &str, identity: Option<&Identity>) -> Self {
-        Self::speaking(&[&version::TLS13, &version::TLS12], authority, identity)
-    }
-
-    fn speaking(
-        versions: &[&'static rustls::SupportedProtocolVersion],
-        authority: &str,
-        identity: Option<&Identity>,
-    ) -> Self {
-        let certificate = |pem: &str| {
-            CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate in PEM")
-        };
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate(authority)).expect("an authority");
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_protocol_versions(versions)
-            .expect("versions")
-            .with_root_certificates(roots);
-        let config = match identity {
-            None => builder.with_no_client_auth(),
-            Some(Identity { certificate: chain, key }) => {
-                let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key in PEM");
-                builder.with_client_auth_cert(vec![certificate(chain)], key).expect("a pair")
-            }
-        };
-        Self { config, name: "localhost" }
-    }
-
-    /// The same client, which asks for another host.
-    fn asking_for(self, name: &'static str) -> Self {
-        Self { name, ..self }
-    }
-
-    /// Connects and shakes hands.
-    fn connect(&self, server: &Server, protocol: &str) -> io::Result<Encrypted> {
-        let mut socket = TcpStream::connect(server.address(protocol)).expect("connect");
-        socket.set_read_timeout(Some(PATIENCE)).expect("set the read timeout");
-        socket.set_write_timeout(Some(PATIENCE)).expect("set the write timeout");
-        let name = ServerName::try_from(self.name).expect("a name");
-        let config = Arc::new(self.config.clone());
-        let mut connection = ClientConnection::new(config, name).expect("a client");
-        connection.complete_io(&mut socket)?;
-        Ok(BufReader::new(StreamOwned::new(connection, socket)))
-    }
-
-    /// Connects, sends `request`, and returns all that the server sends.
-    fn talk(&self, server: &Server, protocol: &str, request: &[u8]) -> io::Result<Vec<u8>> {
-        let mut stream = self.connect(server, protocol)?;
-        stream.get_mut().write_all(request)?;
-        let mut answers = Vec::new();
-        stream.read_to_end(&mut answers)?;
-        Ok(answers)
-    }
-
-    /// Connects and sends `request`, an answer to which is what fails.
-    fn is_refused(&self, server: &Server) -> bool {
-        self.talk(server, "text", b"QUIT\n").is_err()
-    }
-}
-
-/// The certificate that the server showed.
-fn shown(stream: &Encrypted) -> Vec<u8> {
-    let chain = stream.get_ref().conn.peer_certificates().expect("a certificate");
-    chain[0].as_ref().to_vec()
-}
-
-fn der(identity: &Identity) -> Vec<u8> {
-    let pem = identity.certificate.as_bytes();
-    CertificateDer::from_pem_slice(pem).expect("a certificate in PEM").as_ref().to_vec()
-}
 
 /// Starts a server that reloads, and waits for its `count` listeners.
 fn start(count: usize, flags: &[&str]) -> Server {
@@ -112,13 +29,28 @@ fn start(count: usize, flags: &[&str]) -> Server {
     server
 }
 
-/// Starts a server with one listener for `text` and the certificate of `files`.
+/// Starts a server with one encrypted listener for `text`, the certificate of `files`, and `flags`,
+/// which may add listeners.
 fn start_with(files: &Files, flags: &[&str]) -> Server {
     let pair = files.flags();
     let pair: Vec<&str> = pair.iter().map(String::as_str).collect();
-    start(1, &[&LISTEN, &pair[..], flags].concat())
+    let listeners = 1 + flags.iter().filter(|flag| **flag == LISTEN[0]).count();
+    start(listeners, &[&LISTEN, &pair[..], flags].concat())
 }
 
+/// Returns the counter or gauge `name` of a server that has a plain listener for `binary`.
+fn count(server: &Server, name: &str) -> u64 {
+    let mut plain = TcpStream::connect(server.address("binary")).expect("connect");
+    plain.set_read_timeout(Some(PATIENCE)).expect("set the read timeout");
+    plain.write_all(&[frame(4, b""), frame(3, b"")].concat()).expect("send");
+    let mut status = Vec::new();
+    plain.read_to_end(&mut status).expect("the state");
+    let status = String::from_utf8_lossy(&status);
+    let value = status.split(' ').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    value.and_then(|value| value.trim().parse().ok()).unwrap_or_else(|| panic!("{name}: {status}"))
+}
+
+/// Sends SIGHUP and waits for a log line with `parts`.
 #[track_caller]
 fn reload(server: &Server, parts: &[&str]) {
     server.process().signal("HUP");
@@ -337,134 +269,6 @@ fn whoami_is_unknown_without_a_certificate_of_the_client() {
     let mut answers = Vec::new();
     plain.read_to_end(&mut answers).expect("answers");
     assert_eq!(answers, [BANNER, b"ERROR UNKNOWN_COMMAND\nBYE\n"].concat());
-}
-
-#[test]
-fn a_reload_replaces_the_certificate_and_keeps_connections() {
-    let files = Files::new("reload");
-    let server = start_with(&files, &[]);
-    let client = Client::new(&files.authority.certificate(), None);
-    let mut before = client.connect(&server, "text").expect("a handshake");
-    let new = files.authority.server(&SERVER_NAMES, Validity::Now);
-    files.write_identity("", &new);
-    reload(&server, &["reloaded: certificate of localhost, 127.0.0.1, valid until", "SHA-256"]);
-    assert_eq!(shown(&client.connect(&server, "text").expect("a handshake")), der(&new));
-    before.get_mut().write_all(b"ECHO still here\nQUIT\n").expect("send");
-    let mut answers = Vec::new();
-    before.read_to_end(&mut answers).expect("answers");
-    assert_eq!(answers, [BANNER, b"ECHO still here\nBYE\n"].concat());
-    reload(&server, &["reloaded: no setting and no certificate has changed"]);
-}
-
-#[test]
-fn a_reload_with_one_wrong_file_changes_no_certificate() {
-    let files = Files::new("all-or-nothing");
-    files.write_identity("own-", &files.authority.server(&["localhost"], Validity::Now));
-    let url = format!(
-        "echo+tls://127.0.0.1:0?cert={}&key={}",
-        files.argument("own-cert.pem"),
-        files.argument("own-key.pem")
-    );
-    let pair = files.flags();
-    let pair: Vec<&str> = pair.iter().map(String::as_str).collect();
-    let listeners = ["--listen", &url, "--listen", "binary://127.0.0.1:0"];
-    let server = start(3, &[&LISTEN[..], &listeners, &pair[..]].concat());
-    let client = Client::new(&files.authority.certificate(), None);
-    let show = |protocol| shown(&client.connect(&server, protocol).expect("a handshake"));
-    let before = [show("text"), show("echo")];
-    files.write_identity("", &files.authority.server(&SERVER_NAMES, Validity::Now));
-    let half = files.authority.server(&["localhost"], Validity::Now);
-    files.write("own-cert.pem", &half.certificate);
-    reload(&server, &["not reloaded, all settings stay", "own-key.pem is not the key of"]);
-    assert_eq!([show("text"), show("echo")], before);
-    let mut plain = TcpStream::connect(server.address("binary")).expect("connect");
-    plain.set_read_timeout(Some(PATIENCE)).expect("set the read timeout");
-    plain.write_all(&[frame(4, b""), frame(3, b"")].concat()).expect("send");
-    let mut status = Vec::new();
-    plain.read_to_end(&mut status).expect("the state");
-    let status = String::from_utf8_lossy(&status);
-    assert!(status.contains(" tls_reload_failures_total=1 "), "{status}");
-    files.write("own-key.pem", &half.key);
-    reload(&server, &["reloaded: certificate of"]);
-    assert_ne!(show("text"), before[0]);
-    assert_eq!(show("echo"), der(&half));
-}
-
-#[test]
-fn a_reload_takes_other_files_from_the_configuration() {
-    let files = Files::new("reload-config");
-    let new = files.authority.server(&SERVER_NAMES, Validity::Now);
-    files.write_identity("new-", &new);
-    let configure = |prefix: &str, min: &str| {
-        let [certificate, key] =
-            ["cert.pem", "key.pem"].map(|name| files.argument(&format!("{prefix}{name}")));
-        files.write(
-            "tinytcp.toml",
-            &format!(
-                "listen = 'text+tls://127.0.0.1:0'\ntls-cert = '{certificate}'\n\
-                 tls-key = ['{key}']\ntls-min = {min}\n"
-            ),
-        );
-    };
-    configure("", "1.2");
-    let server = start(1, &["--config", &files.argument("tinytcp.toml")]);
-    configure("new-", "1.3");
-    reload(&server, &["reloaded: tls-cert [", "tls-min \"1.2\" -> \"1.3\"", "certificate of"]);
-    let authority = files.authority.certificate();
-    let stream = Client::new(&authority, None).connect(&server, "text").expect("a handshake");
-    assert_eq!(shown(&stream), der(&new));
-    assert!(Client::speaking(&[&version::TLS12], &authority, None).is_refused(&server));
-    configure("missing-", "1.2");
-    reload(&server, &["not reloaded, all settings stay: cannot read", "missing-cert.pem"]);
-    assert!(Client::speaking(&[&version::TLS12], &authority, None).is_refused(&server));
-}
-
-#[test]
-fn a_reload_replaces_the_authority_of_clients() {
-    let files = Files::new("reload-ca");
-    let server = start_with(&files, &["--tls-client-ca", &files.argument("ca.pem")]);
-    let authority = files.authority.certificate();
-    let alice = Client::new(&authority, Some(&files.authority.client("alice", Validity::Now)));
-    assert!(!alice.is_refused(&server));
-    let new = Authority::new("a new authority");
-    files.write("ca.pem", &new.certificate());
-    reload(&server, &["reloaded: the authorities of clients"]);
-    assert!(alice.is_refused(&server), "with a ticket too");
-    assert!(!Client::new(&authority, Some(&new.client("bob", Validity::Now))).is_refused(&server));
-}
-
-#[test]
-fn reloads_under_load_fail_no_connection() {
-    let files = Files::new("reload-load");
-    let server = start_with(&files, &["--activity-log", "off"]);
-    let identities = [(); 2].map(|()| files.authority.server(&SERVER_NAMES, Validity::Now));
-    let authority = files.authority.certificate();
-    let is_over = AtomicBool::new(false);
-    let converse = || {
-        let client = Client::new(&authority, None);
-        let mut connections = 0;
-        while connections < 5 || !is_over.load(Ordering::Relaxed) {
-            let answers = client.talk(&server, "text", b"ECHO 1\nECHO 2\nQUIT\n");
-            let expected = [BANNER, b"ECHO 1\nECHO 2\nBYE\n"].concat();
-            assert_eq!(answers.expect("a connection"), expected);
-            connections += 1;
-        }
-    };
-    thread::scope(|scope| {
-        let talkers: Vec<_> = (0..3).map(|_| scope.spawn(converse)).collect();
-        for index in 0..20 {
-            files.write_identity("", &identities[index % 2]);
-            server.process().signal("HUP");
-            thread::yield_now();
-        }
-        is_over.store(true, Ordering::Relaxed);
-        talkers.into_iter().for_each(|talker| talker.join().expect("all are answered"));
-    });
-    let last = files.authority.server(&["localhost", "last.example"], Validity::Now);
-    files.write_identity("", &last);
-    reload(&server, &["reloaded: certificate of localhost, last.example"]);
-    let client = Client::new(&authority, None);
-    assert_eq!(shown(&client.connect(&server, "text").expect("a handshake")), der(&last));
 }
 
 #[test]
