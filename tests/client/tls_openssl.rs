@@ -1,8 +1,9 @@
-//! The client with the server of OpenSSL, which returns each line reversed.
+//! The client with other servers of TLS: that of OpenSSL, which returns each line reversed, and
+//! that of socat, which returns what it gets.
 
 use crate::runs::run;
 use crate::support::certificates::{Authority, Files, Validity};
-use crate::support::tool::Tool;
+use crate::support::tool::{Tool, start_socat};
 use crate::support::wait::wait_for;
 
 /// Starts `openssl s_server` with the certificate of `files` and `flags`. Returns its URL too.
@@ -34,6 +35,19 @@ fn openssl_answers_over_both_versions() {
     run(&[&url, "--tls-ca", &ca, "-e", "hello"])
         .ended_with(3)
         .saying("no version of TLS in common");
+}
+
+#[test]
+#[ignore = "needs socat: .ci/run installs it"]
+fn socat_answers_over_both_versions() {
+    let files = Files::new("client-socat");
+    let ca = files.argument("ca.pem");
+    for (index, version) in ["TLS1.2", "TLS1.3"].into_iter().enumerate() {
+        let (_server, address) = start_socat(&files, version, index);
+        run(&[&format!("echo+tls://{address}"), "--tls-ca", &ca, "-e", "hello", "-e", "world"])
+            .ended_with(0)
+            .printing("hello\nworld\n");
+    }
 }
 
 #[test]

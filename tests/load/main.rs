@@ -35,4 +35,6 @@ mod silence;
 mod tls;
 #[cfg(feature = "tls")]
 mod tls_failures;
+#[cfg(feature = "tls")]
+mod tls_reload;
 mod unix;

@@ -12,6 +12,7 @@ use crate::support::behaviour::{hold, serve};
 use crate::support::certificates::{Files, SERVER_NAMES, Validity};
 use crate::support::server::{Server, program};
 use crate::support::tls_server::{TlsStream, accept, config, cut, end_tls, serve_tls};
+use crate::support::tool::start_socat;
 use crate::support::wait::wait_until;
 use crate::support::{BANNER, PROTOCOLS};
 
@@ -313,5 +314,20 @@ fn our_server_and_the_generator_agree_over_tls() {
         let run = measure_trusting(&files, &[&url, "-c", "4", "-n", "60", "--lifetime", "5"]);
         assert_eq!(run.is_flawless().count("replies.correct"), 60, "{protocol}: {run:?}");
         assert_eq!(run.count("tls.full"), run.count("connections.opened"), "{protocol}: {run:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs socat: .ci/run installs it"]
+fn a_server_of_openssl_and_the_generator_agree() {
+    let files = Files::new("load-socat");
+    for (index, version) in ["TLS1.2", "TLS1.3"].into_iter().enumerate() {
+        let (_server, address) = start_socat(&files, version, index);
+        let url = format!("tcp+tls://{address}");
+        let message = r"hello {n}\n";
+        let arguments = [&url, "--raw", "-m", message, "-c", "3", "-n", "30", "--lifetime", "5"];
+        let run = measure_trusting(&files, &arguments);
+        assert_eq!(run.is_flawless().count("replies.correct"), 30, "{run:?}");
+        assert_eq!(run.count("tls.full"), run.count("connections.opened"), "{run:?}");
     }
 }

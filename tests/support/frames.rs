@@ -1,6 +1,6 @@
 //! Frames of the binary protocol, put together by hand.
 
-pub use tinytcp_core::protocol::binary::{ECHO, ERROR, QUIT, REVERSE};
+pub use tinytcp_core::protocol::binary::{ECHO, ERROR, QUIT, REVERSE, STATUS};
 
 /// A header that claims `payload_len` bytes, and nothing behind it.
 pub fn header(code: u8, payload_len: usize) -> Vec<u8> {

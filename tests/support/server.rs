@@ -1,5 +1,6 @@
 //! The real server binary, started for one test and ended with it.
 
+use super::frames::{QUIT, STATUS, frame};
 use super::lines::Lines;
 use super::peer::Peer;
 use super::process::Process;
@@ -122,6 +123,17 @@ impl Server {
     #[track_caller]
     pub fn wait_for_descriptors(&self, count: usize) {
         wait_until("the server frees its connections", || self.descriptor_count() <= count);
+    }
+
+    /// Returns the counter or gauge `name` of a server with a plain listener for binary.
+    #[track_caller]
+    pub fn count(&self, name: &str) -> u64 {
+        let mut peer = self.connect("binary");
+        peer.send([frame(STATUS, ""), frame(QUIT, "")].concat());
+        let status = String::from_utf8_lossy(&peer.read_to_end()).into_owned();
+        let mut pairs = status.split_ascii_whitespace().filter_map(|pair| pair.split_once('='));
+        let value = pairs.find(|(key, _)| *key == name).and_then(|(_, value)| value.parse().ok());
+        value.unwrap_or_else(|| panic!("no count {name} in {status}"))
     }
 
     /// Stops the process: from here on the kernel collects what peers do.

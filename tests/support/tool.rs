@@ -1,8 +1,10 @@
 //! Another program that talks to the server: netcat and its kin, or a client of the original
 //! systems.
 
+use super::certificates::Files;
 use super::peer::shown;
 use super::wait::{wait_for, wait_until};
+use std::fs;
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -81,4 +83,23 @@ impl Drop for Tool {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Starts socat as a server of TLS that returns what it gets, with the certificate of `files` and
+/// only this version. Returns its address too. `number` tells the servers of a test apart.
+pub fn start_socat(files: &Files, version: &str, number: usize) -> (Tool, String) {
+    let log = format!("socat-{number}.log");
+    let [certificate, key, path] = ["cert.pem", "key.pem", &log].map(|name| files.argument(name));
+    let options = "bind=127.0.0.1,fork,verify=0";
+    let versions =
+        format!("openssl-min-proto-version={version},openssl-max-proto-version={version}");
+    let listen = format!("OPENSSL-LISTEN:0,{options},{versions},cert={certificate},key={key}");
+    let server = Tool::start("socat", &["-d", "-d", "-lf", &path, &listen, "PIPE"]);
+    let address = wait_for("socat says where it listens", || {
+        let log = fs::read_to_string(&path).ok()?;
+        let (_, rest) = log.split_once("listening on ")?;
+        let (_, port) = rest.split_once('\n')?.0.rsplit_once(':')?;
+        Some(format!("localhost:{port}"))
+    });
+    (server, address)
 }

@@ -1,8 +1,10 @@
 //! Encrypted listeners: their flags, their certificates, and the certificates of clients.
 
 mod bad_handshakes;
+mod crowd;
 mod records;
 mod reload;
+mod tools;
 
 use crate::support::certificates::{Authority, Files, SERVER_NAMES, Validity};
 use crate::support::complaint::{check_failure, run};
@@ -36,18 +38,6 @@ fn start_with(files: &Files, flags: &[&str]) -> Server {
     let pair: Vec<&str> = pair.iter().map(String::as_str).collect();
     let listeners = 1 + flags.iter().filter(|flag| **flag == LISTEN[0]).count();
     start(listeners, &[&LISTEN, &pair[..], flags].concat())
-}
-
-/// Returns the counter or gauge `name` of a server that has a plain listener for `binary`.
-fn count(server: &Server, name: &str) -> u64 {
-    let mut plain = TcpStream::connect(server.address("binary")).expect("connect");
-    plain.set_read_timeout(Some(PATIENCE)).expect("set the read timeout");
-    plain.write_all(&[frame(4, b""), frame(3, b"")].concat()).expect("send");
-    let mut status = Vec::new();
-    plain.read_to_end(&mut status).expect("the state");
-    let status = String::from_utf8_lossy(&status);
-    let value = status.split(' ').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-    value.and_then(|value| value.trim().parse().ok()).unwrap_or_else(|| panic!("{name}: {status}"))
 }
 
 /// Sends SIGHUP and waits for a log line with `parts`.

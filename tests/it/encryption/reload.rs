@@ -1,6 +1,6 @@
 //! What SIGHUP replaces at encrypted listeners.
 
-use super::{LISTEN, count, reload, start, start_with};
+use super::{LISTEN, reload, start, start_with};
 use crate::support::BANNER;
 use crate::support::certificates::{Authority, Files, SERVER_NAMES, Validity};
 use crate::support::tls_client::{Client, der, shown};
@@ -47,7 +47,7 @@ fn a_reload_with_one_wrong_file_changes_no_certificate() {
     files.write("own-cert.pem", &half.certificate);
     reload(&server, &["not reloaded, all settings stay", "own-key.pem is not the key of"]);
     assert_eq!([show("text"), show("echo")], before);
-    assert_eq!(count(&server, "tls_reload_failures_total"), 1);
+    assert_eq!(server.count("tls_reload_failures_total"), 1);
     files.write("own-key.pem", &half.key);
     reload(&server, &["reloaded: certificate of"]);
     assert_ne!(show("text"), before[0]);
