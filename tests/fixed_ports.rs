@@ -1,35 +1,27 @@
-//! Programs whose ports are fixed, in a test program of their own: no connection of another test
-//! has one of the ports.
+//! Programs whose ports are fixed. Each test has a network of its own, in which no connection of
+//! another program has one of the ports.
 
 mod support;
 
+use nix::sched::{CloneFlags, unshare};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 use support::BANNER;
 use support::peer::Peer;
 use support::server::{Server, program};
 
-/// Waits until each port can be listened on. The system may have given one to an outgoing
-/// connection of another test, and keeps it for a minute after that was closed.
-fn wait_until_free(ports: &[u16]) {
-    let deadline = Instant::now() + Duration::from_secs(100);
-    for port in ports {
-        while let Err(error) =
-            tinytcp_core::os::listen::listen(([127, 0, 0, 1], *port).into(), 1, None, false)
-        {
-            assert!(Instant::now() < deadline, "port {port} is never free: {error}");
-            thread::sleep(Duration::from_millis(100));
-        }
-    }
+/// Moves this thread, and the programs that it starts, into a network namespace of their own.
+fn enter_own_network() {
+    unshare(CloneFlags::CLONE_NEWNET).expect("root may make a network");
+    let status = Command::new("ip").args(["link", "set", "lo", "up"]).status();
+    assert!(status.expect("run ip").success(), "there is no loopback");
 }
 
 #[test]
-#[ignore = "needs the default ports: .ci/run has them free"]
+#[ignore = "needs root and iproute2: .ci/run has them"]
 fn without_flags_the_four_protocols_listen_on_both_loopbacks() {
-    wait_until_free(&[40000, 65432, 8888, 9999]);
+    enter_own_network();
     let mut server = Server::launch_only(program());
     server.read_addresses(8);
     let mut lines = server.printed.text();
@@ -48,7 +40,7 @@ fn without_flags_the_four_protocols_listen_on_both_loopbacks() {
 }
 
 #[test]
-#[ignore = "needs the ports of the examples: .ci/run has them free after a minute"]
+#[ignore = "needs root and iproute2: .ci/run has them"]
 fn an_example_prints_its_address_logs_and_stops_on_a_signal() {
     // Cargo builds examples for a run of all tests, and not for one of these alone.
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
@@ -59,6 +51,7 @@ fn an_example_prints_its_address_logs_and_stops_on_a_signal() {
         .parent()
         .expect("a folder")
         .join("examples");
+    enter_own_network();
     for (name, signal) in [
         ("calc", libc::SIGTERM),
         ("chargen", libc::SIGINT),
@@ -66,22 +59,12 @@ fn an_example_prints_its_address_logs_and_stops_on_a_signal() {
         ("status", libc::SIGINT),
         ("whoami", libc::SIGTERM),
     ] {
-        // A connection that another program has closed may hold the port of the example for a
-        // minute.
-        let deadline = Instant::now() + Duration::from_secs(90);
-        let (child, _stdout, line) = loop {
-            let mut command = Command::new(programs.join(name));
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).env_remove("RUST_LOG");
-            let mut child = command.spawn().expect("it was built");
-            let mut line = String::new();
-            let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-            stdout.read_line(&mut line).expect("text");
-            if !line.is_empty() || Instant::now() > deadline {
-                break (child, stdout, line);
-            }
-            child.wait().expect("it ends");
-            thread::sleep(Duration::from_millis(500));
-        };
+        let mut command = Command::new(programs.join(name));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).env_remove("RUST_LOG");
+        let mut child = command.spawn().expect("it was built");
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        stdout.read_line(&mut line).expect("text");
         assert!(
             line.starts_with("listening on ") && line.contains("://127.0.0.1:40"),
             "{name}: {line:?}"
