@@ -5,6 +5,9 @@
 //! that is the simulation, it is run from several starting seeds, and how many seeds it took is
 //! told.
 
+#[path = "support/cargo.rs"]
+mod cargo;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -134,6 +137,7 @@ fn cargo_test(mut command: Command, package: &Path, catcher: &[String]) -> Comma
     // those that the tests of the root package need.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory");
     command.current_dir(package).env("CARGO_TARGET_DIR", target).env("RUST_BACKTRACE", "0");
+    cargo::forget_this_package(&mut command);
     // Patches are small.
     command.env("CARGO_INCREMENTAL", "1");
     command.args(["test", "--locked", "--no-default-features"]).args(catcher);

@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use support::BANNER;
+use support::cargo::forget_this_package;
 use support::peer::Peer;
 use support::server::{Server, program};
 
@@ -45,6 +46,7 @@ fn an_example_prints_its_address_logs_and_stops_on_a_signal() {
     // Cargo builds examples for a run of all tests, and not for one of these alone.
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
     let mut build = Command::new(env!("CARGO"));
+    forget_this_package(&mut build);
     build.args(["build", "--quiet", "--locked", "--examples", "--profile", profile]);
     assert!(build.status().expect("run cargo").success(), "the examples do not compile");
     let programs = Path::new(env!("CARGO_BIN_EXE_tinytcp-server"))

@@ -5,6 +5,7 @@
 //! what happens does not.
 
 use crate::alone;
+use crate::support::cargo::forget_this_package;
 use crate::support::server::{PRELOAD, Server, listen_flags, program};
 use std::env;
 use std::ffi::OsString;
@@ -100,12 +101,13 @@ fn check_suites(faults: &'static str) {
     let _alone = alone();
     let shim = Shim::new(faults);
     let mut tests = Command::new(env::var_os("CARGO").expect("cargo runs the tests"));
+    forget_this_package(&mut tests);
     tests.args(["test", "--offline", "--no-fail-fast"]).current_dir(env!("CARGO_MANIFEST_DIR"));
     if !cfg!(debug_assertions) {
         tests.arg("--release");
     }
     if !cfg!(feature = "client") || !cfg!(feature = "load") {
-        tests.args(["--no-default-features", "--features", "server"]);
+        tests.args(["--no-default-features", "--features", "server,tls"]);
     }
     tests.args(["--test", "it", "--"]).args(SUITES.map(|suite| format!("{suite}::")));
     tests.args(LEFT_OUT.iter().flat_map(|test| ["--skip", test]));

@@ -9,6 +9,7 @@
 
 pub mod behaviour;
 pub mod broker;
+pub mod cargo;
 pub mod certificates;
 pub mod clock;
 pub mod complaint;
