@@ -59,9 +59,11 @@ impl Context<'_> {
 
     /// Joins a room: see [`Rooms::join`](crate::rooms::Rooms::join).
     pub(super) fn join(&mut self, room: &[u8]) -> Result<(), &'static str> {
-        self.has_news = false;
-        let now = self.now();
-        self.rooms.join(self.token(), &mut self.seat, room, now).map_err(Refusal::token)
+        let (before, now) = (self.seat, self.now());
+        self.rooms.join(self.token(), &mut self.seat, room, now).map_err(Refusal::token)?;
+        // A member that stays where it is has still to be told what waits.
+        self.has_news &= self.seat == before;
+        Ok(())
     }
 
     /// Leaves the room. Returns its name.

@@ -745,6 +745,18 @@ mod tests {
     }
 
     #[test]
+    fn a_join_that_changes_nothing_forgets_no_waiting_messages() {
+        for join in ["JOIN two words\n", "JOIN tea\n", "JOIN\n"] {
+            let mut harness = SessionHarness::new(&Text::new(), &small_limits());
+            harness.feed(b"JOIN tea\n").answers();
+            harness.say_elsewhere("tea", "ann", "hi");
+            harness.input.extend_from_slice(join.as_bytes());
+            harness.advance(LOW_WATER_BYTES - 1);
+            assert!(harness.has_news, "{join}");
+        }
+    }
+
+    #[test]
     fn an_added_command_is_run_and_listed() {
         let text = Text::with_commands([
             Command::new("ADD", "ADD <A> <B>", |call: &mut Call<'_, '_>| {
