@@ -266,6 +266,11 @@ impl Channel {
         !self.wants_room
     }
 
+    /// True if the server's buffer has room for bytes of the client.
+    pub fn accepts_input(&self) -> bool {
+        self.inbound.len() < self.sizes.receive_max
+    }
+
     pub fn unread_len(&self) -> usize {
         self.inbound.len()
     }

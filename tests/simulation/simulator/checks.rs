@@ -47,6 +47,7 @@ impl Network {
                 "the server sleeps while this connection has work to do",
             );
         }
+        self.check_bus_at_rest();
         for id in self.open_ids() {
             self.check_left_over(id);
             let due = self.latest_deadline(id);

@@ -34,5 +34,9 @@ behaviours! {
     NotTls "clients of another protocol at a listener with TLS",
     News "messages that members of rooms were told",
     Gap "gaps that members of rooms were told",
+    BusConnected "connections to the broker of a bus",
+    Published "messages that the broker of a bus has read",
+    Received "messages from other servers that rooms have taken",
+    Dropped "messages that the broker was not sent",
     StaleReuse "reuses of the keys of closed connections",
 }

@@ -72,6 +72,7 @@ impl Network {
     fn begin_round(&mut self) {
         self.rounds += 1;
         self.calls_in_round = 0;
+        self.make_room_for_bus();
         for id in self.open_ids() {
             let link = &mut self.links[id];
             (link.account.calls_in_round, link.account.bytes_in_round) = (0, 0);
@@ -95,6 +96,7 @@ impl Network {
             events.push(Event::Mail(Mail::Drain));
         }
         self.request_reload(&mut events);
+        self.fetch_bus_events(&mut events);
         for listener in 0..self.queues.len() {
             let has_edge = std::mem::take(&mut self.queues[listener].has_edge) && self.is_listening;
             if has_edge || self.strikes(Fault::SpuriousEvent) {
@@ -134,7 +136,7 @@ impl Network {
     }
 
     /// Reports an event, or one event per direction, as some pollers do.
-    fn report_in_parts(&mut self, token: Token, readiness: Readiness, events: &mut Vec<Event>) {
+    pub fn report_in_parts(&mut self, token: Token, readiness: Readiness, events: &mut Vec<Event>) {
         if !self.strikes(Fault::SplitEvent) {
             return self.report(Event::Connection(token, readiness), events);
         }
@@ -215,6 +217,7 @@ impl Network {
                 self.trace.note(self.now, None, LISTENER_EVENT, (*index, 0), b"")
             }
             Event::Mail(Mail::Stop) => {
+                self.is_stopped_twice = self.stopped_at.is_some();
                 self.stopped_at.get_or_insert(self.now);
                 self.trace.note(self.now, None, "a stop is requested", (0, 0), b"");
             }
@@ -237,8 +240,13 @@ impl Network {
     /// True if an event of this connection is not reported yet.
     pub fn is_event_due(&self, id: usize) -> bool {
         let Some(token) = self.links[id].account.token else { return false };
+        self.links[id].channel.has_edge() || self.is_withheld(token)
+    }
+
+    /// True if an event for `token` is reported later.
+    pub fn is_withheld(&self, token: Token) -> bool {
         let is_about =
             |withheld: &Withheld| matches!(withheld.event, Event::Connection(it, _) if it == token);
-        self.links[id].channel.has_edge() || self.withheld.iter().any(is_about)
+        self.withheld.iter().any(is_about)
     }
 }

@@ -42,6 +42,7 @@ invariants! {
     RecordsMeanAnswers 20 "each record of the server is one that its client can open",
     EndsAnnounced 21 "the output of an encrypted session ends with a close_notify",
     RoomsAgree 22 "each member is told the log of its room after its join, minus told gaps",
+    BusAgrees 23 "the broker gets what is said here, once and in order, and no more than is due",
     AddressLimits 19 "an address has what its limits allow, and no less",
 }
 

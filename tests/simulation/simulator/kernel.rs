@@ -1,6 +1,7 @@
 //! The implementation of the seam on the simulated network.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,7 +34,14 @@ pub struct SimulatedKernel(pub Shared);
 /// The simulated socket of a connection.
 pub struct SimulatedSocket {
     network: Shared,
-    id: usize,
+    peer: Peer,
+}
+
+/// The other end of a socket.
+#[derive(Clone, Copy)]
+enum Peer {
+    Client(usize),
+    Broker,
 }
 
 impl System for SimulatedKernel {
@@ -52,11 +60,20 @@ impl System for SimulatedKernel {
     fn accept(&mut self, listener: usize) -> io::Result<(SimulatedSocket, PeerAddr)> {
         let mut network = self.0.lock();
         let id = network.accept(listener)?;
-        Ok((SimulatedSocket { network: self.0.clone(), id }, network.address(id)))
+        let socket = SimulatedSocket { network: self.0.clone(), peer: Peer::Client(id) };
+        Ok((socket, network.address(id)))
+    }
+
+    fn connect(&mut self, _addr: SocketAddr) -> io::Result<SimulatedSocket> {
+        self.0.lock().connect_to_broker()?;
+        Ok(SimulatedSocket { network: self.0.clone(), peer: Peer::Broker })
     }
 
     fn register(&mut self, socket: &mut SimulatedSocket, token: Token) -> io::Result<()> {
-        self.0.lock().register(socket.id, token)
+        match socket.peer {
+            Peer::Client(id) => self.0.lock().register(id, token),
+            Peer::Broker => self.0.lock().register_bus(token),
+        }
     }
 
     fn close_listeners(&mut self) {
@@ -66,24 +83,38 @@ impl System for SimulatedKernel {
 
 impl Socket for SimulatedSocket {
     fn receive(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.network.lock().receive(self.id, buf)
+        match self.peer {
+            Peer::Client(id) => self.network.lock().receive(id, buf),
+            Peer::Broker => self.network.lock().receive_from_broker(buf),
+        }
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.network.lock().send(self.id, bytes)
+        match self.peer {
+            Peer::Client(id) => self.network.lock().send(id, bytes),
+            Peer::Broker => self.network.lock().send_to_broker(bytes),
+        }
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
-        self.network.lock().shutdown_write(self.id)
+        match self.peer {
+            Peer::Client(id) => self.network.lock().shutdown_write(id),
+            Peer::Broker => Ok(()),
+        }
     }
 
     fn reset_on_close(&mut self) {
-        self.network.lock().links[self.id].account.resets_on_close = true;
+        if let Peer::Client(id) = self.peer {
+            self.network.lock().links[id].account.resets_on_close = true;
+        }
     }
 }
 
 impl Drop for SimulatedSocket {
     fn drop(&mut self) {
-        self.network.lock().close(self.id);
+        match self.peer {
+            Peer::Client(id) => self.network.lock().close(id),
+            Peer::Broker => self.network.lock().close_bus(),
+        }
     }
 }

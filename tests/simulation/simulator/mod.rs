@@ -20,6 +20,7 @@
 mod account;
 mod addresses;
 mod admin;
+mod broker;
 mod calls;
 pub mod channel;
 mod checks;

@@ -11,6 +11,7 @@ use tinytcp_core::os::table::Token;
 
 use super::account::Account;
 use super::addresses::{Addresses, own_address};
+use super::broker::Broker;
 use super::channel::Channel;
 use super::choices::Choices;
 use super::client::Client;
@@ -73,6 +74,8 @@ pub struct Network {
     pub stops: usize,
     /// When the first request was reported.
     pub stopped_at: Option<Moment>,
+    /// True once a second request was reported.
+    pub is_stopped_twice: bool,
     /// The gradual close, while it lasts and after it.
     pub gradual_close: Option<GradualClose>,
     /// The connections that had work to do at the end of the last round, or got an event since.
@@ -90,6 +93,7 @@ pub struct Network {
     pub served_before: usize,
     pub addresses: Addresses,
     pub rooms: Rooms,
+    pub broker: Option<Broker>,
     pub behaviours: [u64; BEHAVIOURS.len()],
     pub trace: Trace,
     pub failure: Option<Failure>,
@@ -97,7 +101,8 @@ pub struct Network {
 
 impl Network {
     /// Creates a network without connections.
-    pub fn new(mut choices: Choices, plan: Plan, clients: Vec<Client>) -> Self {
+    pub fn new(mut choices: Choices, mut plan: Plan, clients: Vec<Client>) -> Self {
+        let broker = plan.broker.take().map(Broker::new);
         let faults = Faults::new(&mut choices);
         let (bounds, limits) = (plan.bounds(), plan.config.limits);
         let links = clients.into_iter().map(|client| {
@@ -125,6 +130,7 @@ impl Network {
             stale: Vec::new(),
             stops: 0,
             stopped_at: None,
+            is_stopped_twice: false,
             gradual_close: None,
             movable: BTreeSet::new(),
             calls_in_round: 0,
@@ -136,6 +142,7 @@ impl Network {
             served_before: 0,
             addresses: Addresses::default(),
             rooms: Rooms::new(limits),
+            broker,
             behaviours: [0; BEHAVIOURS.len()],
             trace: Trace::default(),
             failure: None,
@@ -285,8 +292,9 @@ impl Network {
         }
     }
 
-    /// Lets each client that is due act once.
+    /// Lets each client that is due act once, and the broker.
     pub fn act_all(&mut self) {
+        self.act_as_broker();
         let mut due: Vec<usize> =
             (0..self.links.len()).filter(|id| self.links[*id].client.is_due(self.now)).collect();
         self.choices.shuffle(&mut due);
@@ -298,8 +306,9 @@ impl Network {
         }
     }
 
-    /// When the next client acts by itself.
+    /// When the next client, or the broker, acts by itself.
     pub fn next_act(&self) -> Moment {
-        self.links.iter().map(|link| link.client.next_at()).min().unwrap_or(Moment::NEVER)
+        let clients = self.links.iter().map(|link| link.client.next_at());
+        clients.chain([self.next_act_of_broker()]).min().unwrap_or(Moment::NEVER)
     }
 }

@@ -8,6 +8,7 @@ use tinytcp_core::server::Config;
 use tinytcp_core::tls::TlsSettings;
 
 use super::addresses;
+use super::broker;
 use super::choices::Choices;
 use super::oracle::{Bounds, LANGUAGES, Language};
 use super::reloads::{self, Reload};
@@ -43,6 +44,8 @@ pub struct Plan {
     pub has_rooms: bool,
     /// True if there are more of them than one portion of a wave.
     pub has_crowd: bool,
+    /// What happens to the broker, if rooms are shared with other servers.
+    pub broker: Option<broker::Plan>,
     /// The reloads to come.
     pub reloads: Vec<Reload>,
 }
@@ -96,7 +99,7 @@ impl Plan {
             for_proxies.push(false);
         }
         let has_rooms = !is_memory_short && copy.chance(300);
-        let has_crowd = has_rooms && copy.chance(200);
+        let has_crowd = has_rooms && copy.chance(300);
         config.limits = config.limits.with_say_rate_max(None);
         if has_rooms {
             let ring = copy.pick(&[1000, 5000, 20_000, 1 << 20]);
@@ -105,7 +108,7 @@ impl Plan {
         if has_crowd {
             config.connections_max = 1000;
         }
-        let reloads = reloads::choose(config.settings(), &mut copy);
+        let mut reloads = reloads::choose(config.settings(), &mut copy);
         let has_tls = !is_memory_short && copy.chance(250);
         let encrypted: Vec<bool> = languages
             .iter()
@@ -117,6 +120,13 @@ impl Plan {
         let security = has_tls.then(|| {
             tls::seed(copy.below(1 << 32) as u64);
             Security::new()
+        });
+        // With a bus there is always a next event, which would hide that a client waits for ever.
+        let has_bus = has_rooms && !has_endless_waits(&config.timeouts) && copy.chance(400);
+        let broker = has_bus.then(|| {
+            reloads.clear();
+            config.bus = Some(broker::settings());
+            broker::Plan::choose(&mut copy)
         });
         Self {
             config,
@@ -139,6 +149,7 @@ impl Plan {
                 .then(|| choices.duration(Duration::from_secs(2))),
             has_rooms,
             has_crowd,
+            broker,
             reloads,
         }
     }
@@ -170,9 +181,7 @@ impl Plan {
 
     /// True if a timeout is off, so that the server may wait for a client until it leaves.
     pub fn has_endless_waits(&self) -> bool {
-        let Timeouts { idle, message, write, quiet, drain, proxy_header, .. } =
-            self.config.timeouts;
-        [idle, message, write, quiet, drain, proxy_header].contains(&None)
+        has_endless_waits(&self.config.timeouts)
     }
 
     /// The time after the end of the faults within which all connections end: each timeout several
@@ -184,4 +193,9 @@ impl Plan {
             + Duration::from_secs(600)
             + delays
     }
+}
+
+fn has_endless_waits(timeouts: &Timeouts) -> bool {
+    let Timeouts { idle, message, write, quiet, drain, proxy_header, .. } = *timeouts;
+    [idle, message, write, quiet, drain, proxy_header].contains(&None)
 }

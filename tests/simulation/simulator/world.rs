@@ -117,8 +117,13 @@ fn drive(network: &Shared) -> Counters {
             break;
         }
     }
-    let counters = event_loop.run().map(|status| status.total()).unwrap_or_default();
-    network.lock().check_end(&counters);
+    let status = event_loop.run().expect("the loop is over");
+    let counters = status.total();
+    let mut network = network.lock();
+    network.check_end(&counters);
+    if let Some(bus) = &status.bus {
+        network.check_bus_counters(bus);
+    }
     counters
 }
 

@@ -151,8 +151,9 @@ impl Network {
             self.cover(Behaviour::Truncation);
         }
         let drain = self.plan.config.timeouts.drain;
-        // When its time is over, a shutdown cuts what is left.
-        let is_cut = self.stopped_at.is_some_and(|at| self.now >= at.deadline(drain));
+        // When its time is over, or with a second request, a shutdown cuts what is left.
+        let is_late = self.stopped_at.is_some_and(|at| self.now >= at.deadline(drain));
+        let is_cut = is_late || self.is_stopped_twice;
         let is_whole = !is_broken && !is_cut;
         if has_session && is_whole && !self.links[id].client.is_server_done() {
             let what = "its output ends without an announcement";
