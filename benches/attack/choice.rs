@@ -39,6 +39,8 @@ pub enum Part {
     Handshakes,
     /// Resident memory under frames that lack their last byte.
     Memory,
+    /// A room most of whose members never read.
+    Rooms,
 }
 
 /// Longer than it takes for the first attackers to be thrown out.
@@ -46,7 +48,7 @@ const SETTLING: Duration = Duration::from_secs(6);
 
 impl Choice {
     /// The words after `--`: none, `--quick`, `--soak` and how long, `--fairness`, `--handshakes`,
-    /// or `--memory`.
+    /// `--memory`, or `--rooms`.
     ///
     /// # Errors
     /// A line that says what could have been written.
@@ -78,8 +80,9 @@ impl Choice {
             ["--fairness"] => Ok(Part::Fairness),
             ["--handshakes"] => Ok(Part::Handshakes),
             ["--memory"] => Ok(Part::Memory),
+            ["--rooms"] => Ok(Part::Rooms),
             _ => Err(UsageError::from(format!(
-                "`{}` is not --quick, --soak 20m, --fairness, --handshakes or --memory",
+                "`{}` is not --quick, --soak 20m, --fairness, --handshakes, --memory or --rooms",
                 words.join(" ")
             ))),
         }

@@ -16,12 +16,13 @@ use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tinytcp_core::protocol::text::BANNER;
 
 use super::checks::{Check, check};
 use super::crowd::{Attack, Tally, flooders};
+use super::polite::Latency;
 use super::processors::Processors;
 use super::server::Server;
 
@@ -34,8 +35,6 @@ const QUICK_FLOODERS: [usize; 2] = [2, 100];
 const QUICK_STAY: Duration = Duration::from_millis(500);
 
 const MEMORY_LIMIT: usize = 256 << 20;
-/// From one answer to the next request, so that the flooders have most of the server's time.
-const THOUGHT: Duration = Duration::from_millis(1);
 /// From the first flooder to the first polite request.
 const SETTLING: Duration = Duration::from_secs(3);
 /// Longer than any answer takes.
@@ -57,15 +56,6 @@ const CLIENTS: [Client; 3] = [
     Client { name: "medium", request_len: 3000, is_new_each_time: false, has_goal: true },
     Client { name: "new", request_len: 23, is_new_each_time: true, has_goal: false },
 ];
-
-/// The percentiles of one client in one round.
-#[derive(Clone, Copy)]
-struct Latency {
-    p50: Duration,
-    p90: Duration,
-    p99: Duration,
-    max: Duration,
-}
 
 /// Measures all of it and prints a table. Returns what must be so.
 pub fn run(processors: Processors) -> Result<Vec<Check>, Box<dyn Error>> {
@@ -148,23 +138,18 @@ impl Client {
             [b"ECHO ".as_slice(), &vec![b'x'; self.request_len - "ECHO \n".len()], b"\n"].concat();
         let mut answer = vec![0; request.len()];
         let mut standing = connect(addr)?;
-        let (began, mut taken) = (Instant::now(), Vec::new());
-        while began.elapsed() < stay || taken.is_empty() {
-            thread::sleep(THOUGHT);
-            let asked = Instant::now();
+        Latency::measure(stay, || {
             if self.is_new_each_time {
                 standing = connect(addr)?;
             }
             standing.write_all(&request)?;
             standing.read_exact(&mut answer)?;
-            taken.push(asked.elapsed());
-            if answer != request {
-                return Err(io::Error::other("a polite client had a wrong answer"));
+            if answer == request {
+                Ok(())
+            } else {
+                Err(io::Error::other("a polite client had a wrong answer"))
             }
-        }
-        taken.sort_unstable();
-        let quantile = |percent: usize| taken[(taken.len() * percent / 100).min(taken.len() - 1)];
-        Ok(Latency { p50: quantile(50), p90: quantile(90), p99: quantile(99), max: quantile(100) })
+        })
     }
 }
 

@@ -8,6 +8,7 @@
 //! cargo bench --bench attack -- --fairness    # polite clients beside 2 to 2000 flooders
 //! cargo bench --bench attack -- --handshakes  # honest clients beside 1000 TLS handshakes a second
 //! cargo bench --bench attack -- --memory      # memory under frames that lack their last byte
+//! cargo bench --bench attack -- --rooms       # a room with 500 members that never read
 //! ```
 //!
 //! 100 honest clients ask on a schedule that waits for no reply: alone, beside the attack, and
@@ -28,8 +29,8 @@
 //! Exit code 1 when an honest client saw an error, the memory limit was passed, or a descriptor, a
 //! connection or memory was not given back. That p99 is at most twice that alone is a goal,
 //! reported and not enforced: a machine that has other work to do is no defect. What is checked of
-//! the other parts stands in `fairness`, `handshakes` and `memory`. Linux only; it needs 2100
-//! descriptors, and chrt (util-linux).
+//! the other parts stands in `fairness`, `handshakes`, `memory` and `rooms`. Linux only; it needs
+//! 2100 descriptors, and chrt (util-linux).
 
 mod checks;
 mod choice;
@@ -39,12 +40,14 @@ mod handshakes;
 mod honest;
 mod journal;
 mod memory;
+mod polite;
 #[allow(dead_code)]
 #[path = "../../tests/support/process.rs"]
 mod process;
 #[path = "../versus/processors.rs"]
 mod processors;
 mod report;
+mod rooms;
 mod run;
 mod server;
 mod slope;
@@ -79,12 +82,14 @@ fn main() -> Result<(), Box<dyn Error>> {
                 checks.extend(fairness::quick(processors)?);
                 checks.extend(handshakes::quick(processors)?);
                 checks.extend(memory::quick(processors)?);
+                checks.extend(rooms::quick(processors)?);
             }
             checks
         }
         Part::Fairness => fairness::run(processors)?,
         Part::Handshakes => handshakes::run(processors)?,
         Part::Memory => memory::run(processors)?,
+        Part::Rooms => rooms::run(processors)?,
     };
     for check in &checks {
         println!("- {}: {}", if check.holds { "yes" } else { "NO" }, check.statement);

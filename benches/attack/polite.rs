@@ -1,0 +1,36 @@
+//! A polite client, which sends one request at a time and pauses after each answer.
+
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// From one answer to the next request, so that others have most of the server's time.
+const THOUGHT: Duration = Duration::from_millis(1);
+
+/// The percentiles of a client.
+#[derive(Clone, Copy)]
+pub struct Latency {
+    pub p50: Duration,
+    pub p90: Duration,
+    pub p99: Duration,
+    pub max: Duration,
+}
+
+impl Latency {
+    /// Calls `ask`, which waits for an answer, again and again for this time.
+    ///
+    /// # Errors
+    /// Those of `ask`.
+    pub fn measure(stay: Duration, mut ask: impl FnMut() -> io::Result<()>) -> io::Result<Self> {
+        let (began, mut taken) = (Instant::now(), Vec::new());
+        while began.elapsed() < stay || taken.is_empty() {
+            thread::sleep(THOUGHT);
+            let asked = Instant::now();
+            ask()?;
+            taken.push(asked.elapsed());
+        }
+        taken.sort_unstable();
+        let quantile = |percent: usize| taken[(taken.len() * percent / 100).min(taken.len() - 1)];
+        Ok(Self { p50: quantile(50), p90: quantile(90), p99: quantile(99), max: quantile(100) })
+    }
+}

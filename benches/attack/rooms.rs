@@ -1,0 +1,201 @@
+//! A room in which 500 of 600 members never read, and a polite client of another protocol.
+//!
+//! `tinytcp-load broadcast` has the members, publishes 100 messages of 4,000 bytes per second, and
+//! checks each delivery. The polite client asks for a frame on the listener of `binary`, alone and
+//! then beside the room.
+//!
+//! Checked: each member that reads gets each message once and in order, and misses none; the server
+//! holds the ring of the room and one output below the low-water mark for each member; and, except
+//! in a quick run, the 99th percentile of the polite client is at most 5 ms and twice that alone.
+
+use std::error::Error;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, process, thread};
+
+use tinytcp_core::limits::{LOW_WATER_BYTES, Limits};
+use tinytcp_core::wire::frame::Header;
+use tinytcp_load::broadcast::report::{BroadcastReport, BroadcastVerdict};
+
+use super::checks::{Check, check};
+use super::polite::Latency;
+use super::processors::Processors;
+use super::server::Server;
+
+const MEMBERS: usize = 600;
+const SILENT: usize = 500;
+const RATE: usize = 100;
+const SIZE: usize = 4000;
+
+/// How long messages are published, and in a quick run.
+const STAY: Duration = Duration::from_secs(10);
+const QUICK_STAY: Duration = Duration::from_secs(3);
+
+/// Limits that have no part in this: no silent member is reset, and a late publisher may catch up.
+const MEMORY_LIMIT: usize = 256 << 20;
+const FLAGS: [&str; 2] = ["--write-timeout=5m", "--say-rate=off"];
+
+/// What the process may hold beside the ring and the outputs: connections, and what the allocator
+/// keeps.
+const BESIDE: usize = 4 << 20;
+
+const GOAL: Duration = Duration::from_millis(5);
+/// Longer than members need to join, and than an answer takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_AROUND: Duration = Duration::from_millis(10);
+
+/// Measures all of it and prints a table. Returns what must be so.
+pub fn run(processors: Processors) -> Result<Vec<Check>, Box<dyn Error>> {
+    measure(processors, STAY, true)
+}
+
+/// The same in a few seconds, in which no latency is judged.
+pub fn quick(processors: Processors) -> Result<Vec<Check>, Box<dyn Error>> {
+    measure(processors, QUICK_STAY, false)
+}
+
+fn measure(
+    processors: Processors,
+    stay: Duration,
+    judges_latency: bool,
+) -> Result<Vec<Check>, Box<dyn Error>> {
+    let server = Server::start(processors, MEMORY_LIMIT, &FLAGS)?;
+    let quiet = ask(server.target.binary, stay)?;
+    let before = (server.process.descriptors().len(), server.process.resident_bytes());
+    let room = Room::start(server.target.text, stay, judges_latency)?;
+    room.wait_for_members(&server, before.0)?;
+    let beside = ask(server.target.binary, stay)?;
+    let report = room.report()?;
+    let most = server.resident_bytes_most()?;
+    server.stop()?;
+    println!("| polite client | p50 | p90 | p99 | max |\n|---|---|---|---|---|");
+    for (name, Latency { p50, p90, p99, max }) in [("alone", quiet), ("beside the room", beside)] {
+        println!("| {name} | {p50:.0?} | {p90:.0?} | {p99:.0?} | {max:.0?} |");
+    }
+    let ratio = beside.p99.as_secs_f64() / quiet.p99.as_secs_f64();
+    println!("\np99 beside the room is {ratio:.2} times that alone.\n");
+    let mut checks = deliveries(&report);
+    checks.push(memory(before.1, most));
+    if judges_latency {
+        let (p99, goal) = (beside.p99, GOAL + 2 * quiet.p99);
+        let statement = format!("the polite client beside the room: p99 {p99:?}, goal {goal:?}");
+        checks.push(check(p99 <= goal, statement));
+    }
+    Ok(checks)
+}
+
+fn deliveries(report: &BroadcastReport) -> Vec<Check> {
+    let (accepted, correct) = (report.messages.accepted_count, report.deliveries.correct_count);
+    let (missed, broken) = (report.deliveries.missed_count, report.violations.total());
+    // The publisher is a member that reads, and gets none of its own messages.
+    let expected = accepted * (MEMBERS - SILENT - 1) as u64;
+    vec![
+        check(
+            report.verdict == BroadcastVerdict::Valid && report.members.lost_silent_count == 0,
+            format!(
+                "the room: {:?}, {} members joined, {} silent ones were lost, {broken} promises \
+                 broken",
+                report.verdict, report.members.joined_count, report.members.lost_silent_count
+            ),
+        ),
+        check(
+            accepted > 0 && correct == expected && missed == 0,
+            format!(
+                "{accepted} messages: {correct} of {expected} deliveries in order, {missed} missed"
+            ),
+        ),
+    ]
+}
+
+/// Per-member queues would hold all that was published, for each silent member.
+fn memory(before: usize, most: usize) -> Check {
+    let ring = Limits::default().room_memory_bytes_max;
+    let bound = before + ring + MEMBERS * LOW_WATER_BYTES + BESIDE;
+    check(
+        most <= bound,
+        format!("the room: {most} bytes were resident at most, {before} before; {bound} may be"),
+    )
+}
+
+/// The latencies of a polite client of `binary`.
+fn ask(addr: SocketAddr, stay: Duration) -> io::Result<Latency> {
+    let mut stream = TcpStream::connect(addr)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let request = [&Header { code: 1, payload_len: 5 }.encode()[..], b"hello"].concat();
+    let mut answer = vec![0; request.len()];
+    Latency::measure(stay, || {
+        stream.write_all(&request)?;
+        stream.read_exact(&mut answer)?;
+        if answer == request {
+            Ok(())
+        } else {
+            Err(io::Error::other("a polite client had a wrong answer"))
+        }
+    })
+}
+
+/// The members of the room, in a process of their own; killed when dropped.
+struct Room {
+    child: Child,
+    /// Where they put their report.
+    path: std::path::PathBuf,
+}
+
+impl Room {
+    /// Starts the members. With `gives_way`, the polite client goes first on their processor: what
+    /// is measured is the server.
+    fn start(addr: SocketAddr, stay: Duration, gives_way: bool) -> io::Result<Self> {
+        let path = env::temp_dir().join(format!("attack-rooms-{}.json", process::id()));
+        let load = env!("CARGO_BIN_EXE_tinytcp-load");
+        let mut command = Command::new(if gives_way { "chrt" } else { load });
+        if gives_way {
+            command.args(["--idle", "0", load]);
+        }
+        // Messages are published until the polite client has gone.
+        let duration = (stay + Duration::from_secs(1)).as_millis();
+        command
+            .args(["broadcast", &format!("text://{addr}"), "-c", &MEMBERS.to_string()])
+            .args(["--members-silent", &SILENT.to_string(), "-R", &RATE.to_string()])
+            .args(["--size", &SIZE.to_string(), "-d", &format!("{duration}ms")])
+            .args(["--timeout", &format!("{}s", PATIENCE.as_secs()), "--json"])
+            .arg(&path);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Self { child: command.spawn()?, path })
+    }
+
+    /// Waits until the server has all members.
+    fn wait_for_members(&self, server: &Server, descriptors: usize) -> Result<(), Box<dyn Error>> {
+        let deadline = Instant::now() + PATIENCE;
+        while server.process.descriptors().len() < descriptors + MEMBERS {
+            if Instant::now() > deadline {
+                return Err("the members of the room do not get through".into());
+            }
+            thread::sleep(LOOK_AROUND);
+        }
+        Ok(())
+    }
+
+    /// Waits until all is delivered, and returns the report.
+    fn report(mut self) -> Result<BroadcastReport, Box<dyn Error>> {
+        self.child.wait()?;
+        read(&self.path)
+    }
+}
+
+fn read(path: &Path) -> Result<BroadcastReport, Box<dyn Error>> {
+    let text = fs::read(path).map_err(|error| format!("the members gave up: {error}"))?;
+    Ok(serde_json::from_slice(&text)?)
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // These fail only when there is nothing left to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_file(&self.path);
+    }
+}
