@@ -5,6 +5,7 @@ use std::io::Write;
 
 use crate::support::BANNER;
 use crate::support::broker::{BusLink, FakeBroker};
+use crate::support::certificates::Files;
 use crate::support::peer::Peer;
 use crate::support::program::finish;
 use crate::support::server::{Server, program};
@@ -126,6 +127,23 @@ fn a_peer_that_is_no_broker_and_one_that_refuses_are_left_and_tried_again() {
 }
 
 #[test]
+fn a_server_that_demands_tls_says_nothing_in_clear_and_believes_nothing_in_clear() {
+    let (broker, files) = (FakeBroker::start(), Files::new("bus-in-clear"));
+    let url = format!("tls://s3cret@127.0.0.1:{}", broker.port());
+    let server = server(&url, &["--bus-ca", &files.argument("ca.pem")]);
+    broker.accept().send("INFO {\"tls_required\":true}\r\nPONG\r\n");
+    server.wait_for_log(&["the broker sends more than its INFO before TLS"]);
+    broker.accept().send("INFO {}\r\n");
+    server.wait_for_log(&["the broker offers no TLS"]);
+    let mut link = broker.accept();
+    link.send("INFO {\"tls_available\":true}\r\n");
+    assert_eq!(link.bytes(2), [0x16, 3], "a handshake begins");
+    link.send("PONG\r\n");
+    server.wait_for_log(&["TLS with the broker failed"]);
+    assert!(get(&server, "/readyz").contains("the bus is not connected"));
+}
+
+#[test]
 fn an_error_of_the_broker_is_logged_and_explains_the_end() {
     let (server, broker, mut link, _member) = joined();
     link.send("-ERR 'Slow Consumer'\r\n");
@@ -145,7 +163,8 @@ fn a_server_stops_in_order_while_its_broker_is_there_or_away() {
 #[test]
 fn wrong_settings_of_the_bus_are_one_line_without_a_password() {
     for (url, flags, reason) in [
-        ("tls://ana:s3cret@broker", &[][..], "TLS to a broker is not supported"),
+        ("tls://ana:s3cret@broker", &[][..], "tls:// needs the authority of the broker: add"),
+        ("nats://ana:s3cret@broker", &["--bus-ca", "ca.pem"], "leave it out, or write --bus tls:"),
         ("nats://ana:s3cret@", &[], "the URL of a broker looks like nats://127.0.0.1:4222"),
         ("nats://broker", &["--bus-prefix", "x"], "the prefix is tokens"),
     ] {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::BANNER;
 use crate::support::broker::Nats;
+use crate::support::certificates::{Authority, Files, Validity};
 use crate::support::frames::frame;
 use crate::support::peer::Peer;
 use crate::support::server::{Server, program};
@@ -256,4 +257,74 @@ fn a_prefix_keeps_two_groups_of_servers_apart() {
         apart.has_bytes()
     });
     apart.expect("FROM operator probe\n");
+}
+
+/// A broker with TLS, with the identity `PREFIXcert.pem`.
+fn encrypted_broker(files: &Files, prefix: &str) -> Nats {
+    let file = |name: &str| files.argument(&format!("{prefix}{name}"));
+    let (certificate, key) = (file("cert.pem"), file("key.pem"));
+    Nats::start(&["--tls", "--tlscert", &certificate, "--tlskey", &key])
+}
+
+#[test]
+#[ignore = "needs nats-server"]
+fn messages_cross_servers_over_tls_and_after_a_restart_of_the_broker() {
+    let files = Files::new("bus");
+    let mut nats = encrypted_broker(&files, "");
+    let ca = files.argument("ca.pem");
+    let hosts = ["127.0.0.1", "localhost"];
+    let servers = hosts.map(|host| {
+        let url = format!("tls://{host}:{}", nats.port);
+        let server = Server::start(&["--bus", &url, "--bus-ca", &ca, "--say-rate", "off"]);
+        server.wait_for_log(&[&format!("the bus is connected to {url}")]);
+        server
+    });
+    let mut ann = member(&servers[0], "ann");
+    let mut bob = member(&servers[1], "bob");
+    let mut meet = || {
+        // Messages before the broker knows both rooms are lost.
+        wait_until("the broker knows the rooms", || {
+            ann.send("SAY probe\n");
+            ann.expect("SAID 0\n");
+            bob.has_bytes()
+        });
+        say(&mut ann, with_end(numbers(2000)));
+        let heard = listen(&mut bob, &["ann"]).concat();
+        let heard: Vec<_> = heard.into_iter().filter(|text| text != "probe").collect();
+        assert_eq!(heard, numbers(2000));
+        (0..=2000).for_each(|_| ann.expect("SAID 0\n"));
+    };
+    meet();
+    nats.restart();
+    for (server, host) in servers.iter().zip(hosts) {
+        server.wait_for_log(&[&format!("the bus has lost tls://{host}")]);
+    }
+    meet();
+}
+
+#[test]
+#[ignore = "needs nats-server"]
+fn each_failure_of_tls_to_the_broker_is_a_line_of_its_own() {
+    let files = Files::new("bus-failures");
+    let server = |names: &[&str], validity| files.authority.server(names, validity);
+    files.write_identity("other-", &server(&["other.example"], Validity::Now));
+    files.write_identity("expired-", &server(&["127.0.0.1"], Validity::Expired));
+    files.write("stranger.pem", &Authority::new("another authority").certificate());
+    for (prefix, ca, line) in [
+        ("other-", "ca.pem", "the certificate of the broker is for another host"),
+        ("expired-", "ca.pem", "the certificate of the broker has expired"),
+        ("", "stranger.pem", "no certificate of --bus-ca has signed that of the broker"),
+    ] {
+        let nats = encrypted_broker(&files, prefix);
+        let url = format!("tls://127.0.0.1:{}", nats.port);
+        let server = Server::start(&["--bus", &url, "--bus-ca", &files.argument(ca)]);
+        server.wait_for_log(&["the bus cannot connect to tls://", line]);
+    }
+    let nats = encrypted_broker(&files, "");
+    let server = Server::start(&["--bus", &format!("nats://127.0.0.1:{}", nats.port)]);
+    server.wait_for_log(&["the broker demands TLS: write --bus tls://HOST"]);
+    let nats = Nats::start(&[]);
+    let url = format!("tls://127.0.0.1:{}", nats.port);
+    let server = Server::start(&["--bus", &url, "--bus-ca", &files.argument("ca.pem")]);
+    server.wait_for_log(&["the broker offers no TLS"]);
 }

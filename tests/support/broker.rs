@@ -83,6 +83,14 @@ impl BusLink {
         }
     }
 
+    /// The next `count` bytes of the server.
+    #[track_caller]
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes).expect("bytes of the server");
+        bytes
+    }
+
     /// True when the server has ended the connection, within the patience.
     pub fn is_ended(&mut self) -> bool {
         self.stream.read_to_end(&mut Vec::new()).is_ok()

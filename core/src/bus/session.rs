@@ -4,6 +4,9 @@
 //!   Greeting ---INFO---> Joining ---PONG---> Open
 //!             CONNECT, PING       SUB for each room with members
 //! ```
+//!
+//! With TLS, the phase `Securing` is between `Greeting` and `Joining`: a broker sends its `INFO` in
+//! clear, and then takes a handshake. What else it sends in clear is an attack, and not run.
 
 use std::fmt::{self, Display};
 
@@ -42,6 +45,8 @@ pub struct Session {
 enum Phase {
     /// The broker has not described itself.
     Greeting,
+    /// The broker has described itself, and TLS has not begun.
+    Securing,
     /// The broker has not accepted the client.
     Joining,
     /// Messages flow.
@@ -73,8 +78,10 @@ pub enum Event<'a> {
 pub enum Failure {
     /// The peer does not speak the protocol of NATS.
     Malformed,
-    /// The broker demands TLS.
+    /// The broker demands TLS, and the URL has none.
     TlsRequired,
+    /// The URL demands TLS, and the broker has none.
+    NoTls,
     /// The broker refuses the client, for this reason.
     Refused(String),
 }
@@ -83,7 +90,12 @@ impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed => f.write_str("the peer does not speak the protocol of NATS"),
-            Self::TlsRequired => f.write_str("the broker demands TLS, which is not supported"),
+            Self::TlsRequired => {
+                f.write_str("the broker demands TLS: write --bus tls://HOST, and add --bus-ca")
+            }
+            Self::NoTls => {
+                f.write_str("the broker offers no TLS: configure it there, or write nats://")
+            }
             Self::Refused(reason) => {
                 write!(f, "the broker refuses this server ({reason}): check --bus")
             }
@@ -157,10 +169,10 @@ impl Session {
             if let Some(operation) = operation {
                 self.run(operation, &mut report)?;
             }
-            if consumed == 0 {
+            rest = rest.get(consumed..).unwrap_or_default();
+            if consumed == 0 || self.awaits_tls() {
                 return Ok(input.len() - rest.len());
             }
-            rest = rest.get(consumed..).unwrap_or_default();
         }
     }
 
@@ -199,13 +211,26 @@ impl Session {
         if self.phase != Phase::Greeting {
             return Ok(());
         }
-        if info.tls_required {
-            return Err(Failure::TlsRequired);
+        match self.settings.is_encrypted() {
+            true if info.tls_required || info.tls_available => self.phase = Phase::Securing,
+            true => return Err(Failure::NoTls),
+            false if info.tls_required => return Err(Failure::TlsRequired),
+            false => self.join(),
         }
+        Ok(())
+    }
+
+    /// True if the connection must be encrypted before anything else is received or sent.
+    #[must_use]
+    pub fn awaits_tls(&self) -> bool {
+        self.phase == Phase::Securing
+    }
+
+    /// Presents the client to the broker, over TLS from now on if the settings demand it.
+    pub fn join(&mut self) {
         nats::append_connect(&mut self.output, Options(&self.settings));
         self.phase = Phase::Joining;
         self.ping();
-        Ok(())
     }
 
     fn deliver(&self, subject: &[u8], payload: &[u8], report: &mut impl FnMut(Event<'_>)) {
@@ -296,9 +321,10 @@ impl Display for Options<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{{\"verbose\":false,\"pedantic\":false,\"tls_required\":false,\"echo\":false,\
+            "{{\"verbose\":false,\"pedantic\":false,\"tls_required\":{},\"echo\":false,\
              \"headers\":false,\"protocol\":1,\"lang\":\"rust\",\"name\":\"tinytcp-server {}\",\
              \"version\":\"{}\"",
+            self.0.is_encrypted(),
             self.0.origin(),
             env!("CARGO_PKG_VERSION")
         )?;
@@ -398,6 +424,27 @@ mod tests {
     fn a_broker_that_demands_tls_is_a_failure() {
         let info = b"INFO {\"tls_required\":true}\r\n";
         assert_eq!(session("nats://b").receive(info, |_| {}), Err(Failure::TlsRequired));
+    }
+
+    #[test]
+    fn a_broker_without_tls_is_a_failure_where_the_url_demands_it() {
+        assert_eq!(session("tls://b").receive(INFO, |_| {}), Err(Failure::NoTls));
+    }
+
+    #[test]
+    fn nothing_is_run_or_sent_between_the_description_and_tls() {
+        for member in ["tls_required", "tls_available"] {
+            let mut session = session("tls://s3cr3t@b");
+            let info = format!("INFO {{\"{member}\":true}}\r\n");
+            let input = format!("{info}PONG\r\nPING\r\n");
+            let consumed = session.receive(input.as_bytes(), |event| panic!("{event:?}"));
+            assert_eq!(consumed, Ok(info.len()));
+            assert!(session.awaits_tls() && session.output().is_empty());
+            session.join();
+            let output = take_output(&mut session);
+            assert!(output.contains("\"tls_required\":true"), "{output}");
+            assert_eq!(events(&mut session, b"PONG\r\n"), ["Opened"]);
+        }
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Where the broker is, and how the server presents itself there.
 
 use std::fmt;
+use std::path::Path;
 
 use super::envelope::Origin;
 use super::percent::decoded;
+use crate::tls::client::ClientSettings;
 use crate::wire::nats::DEFAULT_PORT;
 
 /// The beginning of the subjects of rooms, unless another one is set.
@@ -30,6 +32,8 @@ const PREFIX_LEN_MAX: usize = 128;
 pub struct BusSettings {
     host: String,
     port: u16,
+    is_encrypted: bool,
+    authorities: Option<ClientSettings>,
     credentials: Credentials,
     prefix: String,
     is_required: bool,
@@ -53,8 +57,9 @@ pub(super) enum Credentials {
 }
 
 impl BusSettings {
-    /// Reads a URL: `nats://HOST:PORT`, `nats://USER:PASSWORD@HOST` or `nats://TOKEN@HOST`. The
-    /// port is 4222 if there is none. Special characters before the `@` are percent-encoded.
+    /// Reads a URL: `nats://HOST:PORT`, `nats://USER:PASSWORD@HOST` or `nats://TOKEN@HOST`, and
+    /// `tls://` instead of `nats://` for an encrypted connection. The port is 4222 if there is
+    /// none. Special characters before the `@` are percent-encoded.
     ///
     /// # Errors
     /// Why the URL is refused, without the URL itself, which can hold a password.
@@ -62,14 +67,12 @@ impl BusSettings {
         const FORM: &str =
             "the URL of a broker looks like nats://127.0.0.1:4222 or nats://USER:PASSWORD@HOST";
         let (scheme, rest) = url.split_once("://").ok_or(FORM)?;
-        match scheme.to_ascii_lowercase().as_str() {
-            "nats" => {}
-            "tls" | "nats+tls" => {
-                return Err("TLS to a broker is not supported: use nats:// on a network that you \
-                            trust, or a tunnel");
-            }
+        let is_encrypted = match scheme.to_ascii_lowercase().as_str() {
+            "nats" => false,
+            "tls" | "nats+tls" if cfg!(feature = "tls") => true,
+            "tls" | "nats+tls" => return Err("this program is built without TLS: use nats://"),
             _ => return Err(FORM),
-        }
+        };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (credentials, place) = match rest.rsplit_once('@') {
             None => (Credentials::None, rest),
@@ -83,11 +86,22 @@ impl BusSettings {
         Ok(Self {
             host: host.into(),
             port,
+            is_encrypted,
+            authorities: None,
             credentials,
             prefix: DEFAULT_PREFIX.into(),
             is_required: false,
             origin: Origin::random(),
         })
+    }
+
+    /// Trusts the authorities whose certificates are in the file `path`, in PEM format, for an
+    /// encrypted connection. No other authority is trusted.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or has no usable certificate.
+    pub fn with_ca_file(self, path: &Path) -> Result<Self, String> {
+        Ok(Self { authorities: Some(ClientSettings::trusting(path)?), ..self })
     }
 
     /// Sets the beginning of the subjects of rooms.
@@ -126,6 +140,18 @@ impl BusSettings {
         self.port
     }
 
+    /// True if the connection must be encrypted.
+    #[must_use]
+    pub const fn is_encrypted(&self) -> bool {
+        self.is_encrypted
+    }
+
+    /// The authorities that may have signed the certificate of the broker.
+    #[must_use]
+    pub const fn authorities(&self) -> Option<&ClientSettings> {
+        self.authorities.as_ref()
+    }
+
     /// How the server authenticates itself.
     pub(super) const fn credentials(&self) -> &Credentials {
         &self.credentials
@@ -154,9 +180,10 @@ impl BusSettings {
 impl fmt::Display for BusSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, port, .. } = self;
+        let scheme = if self.is_encrypted { "tls" } else { "nats" };
         match host.contains(':') {
-            true => write!(f, "nats://[{host}]:{port}"),
-            false => write!(f, "nats://{host}:{port}"),
+            true => write!(f, "{scheme}://[{host}]:{port}"),
+            false => write!(f, "{scheme}://{host}:{port}"),
         }
     }
 }
@@ -240,6 +267,8 @@ mod tests {
             ("nats://ana:@b", "nats://b:4222", user("ana", "")),
             ("nats://a%40b:c%3A%25d@b", "nats://b:4222", user("a@b", "c:%d")),
             ("nats://s3cr3t@b", "nats://b:4222", Credentials::Token("s3cr3t".into())),
+            ("tls://b", "tls://b:4222", Credentials::None),
+            ("NATS+TLS://b:7", "tls://b:7", Credentials::None),
         ] {
             assert!(parsed(url) == (shown.into(), credentials), "{url}");
         }
@@ -262,7 +291,7 @@ mod tests {
             "nats://ana:secret%@b",
             "nats://b/room",
             "nats://b c",
-            "tls://ana:secret@b",
+            "tls://ana:secret@",
         ] {
             let error = BusSettings::parse(url).expect_err(url);
             assert!(!error.contains("secret@") && !error.contains('\n'), "{error}");

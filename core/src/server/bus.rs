@@ -27,6 +27,7 @@ use crate::os::system::{Readiness, Socket, System, would_block};
 use crate::os::table::Token;
 use crate::rooms::Rooms;
 use crate::status::BusStatus;
+use crate::tls::client::ClientLayer;
 use crate::wire::nats::OPERATION_BYTES_MAX;
 
 /// The time from the beginning of a connection until the broker has accepted this server.
@@ -38,6 +39,10 @@ const PING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The storage of the input: any operation, and 32 KiB so that each read has room.
 const INPUT_LEN: usize = OPERATION_BYTES_MAX + (32 << 10);
+
+/// How many bytes one read takes from an encrypted connection. With the rest of a record, they fit
+/// the room of `input`.
+const TLS_READ_LEN: usize = 8 << 10;
 
 /// The bus of a server.
 pub(super) struct Bus<S> {
@@ -66,6 +71,8 @@ struct Channel<S> {
     /// Remembered readiness: false only after `WouldBlock`.
     readable: bool,
     writable: bool,
+    /// The layer of an encrypted connection, from the handshake on.
+    tls: Option<Box<ClientLayer>>,
     input: Box<[u8]>,
     /// How many bytes of `input` are to decode.
     filled: usize,
@@ -112,7 +119,10 @@ impl<S: Socket> Bus<S> {
     /// True if the next step has something to do.
     pub(super) fn is_ready(&self) -> bool {
         match &self.link {
-            Link::Connected(it) => it.readable || it.writable && !self.session.output().is_empty(),
+            Link::Connected(it) => {
+                let has_sealed = it.tls.as_ref().is_some_and(|tls| tls.wants_write());
+                it.readable || it.writable && (has_sealed || !self.session.output().is_empty())
+            }
             Link::Waiting(_) | Link::LookingUp => false,
         }
     }
@@ -192,6 +202,7 @@ impl<S: Socket> Bus<S> {
             socket,
             readable: false,
             writable: false,
+            tls: None,
             input: vec![0; INPUT_LEN].into(),
             filled: 0,
             deadline: now.after(CONNECT_TIMEOUT),
@@ -224,20 +235,16 @@ impl<S: Socket> Bus<S> {
         if !channel.readable {
             return Ok(());
         }
-        match channel.socket.receive(&mut channel.input[channel.filled..]) {
-            Ok(0) => {
+        match channel.receive()? {
+            Some(0) => {
                 let reason = channel.error.as_deref().map(|it| format!(": {it}"));
                 return Err(format!(
                     "the broker closed the connection{}",
                     reason.unwrap_or_default()
                 ));
             }
-            Ok(count) => channel.filled += count,
-            Err(error) if would_block(&error) => {
-                channel.readable = false;
-                return Ok(());
-            }
-            Err(error) => return Err(error.to_string()),
+            Some(count) => channel.filled += count,
+            None => return Ok(()),
         }
         let (mut is_opened, mut error) = (false, None);
         let input = &channel.input[..channel.filled];
@@ -256,12 +263,29 @@ impl<S: Socket> Bus<S> {
         let consumed = consumed.map_err(|failure| failure.to_string())?;
         channel.input.copy_within(consumed..channel.filled, 0);
         channel.filled -= consumed;
+        if self.session.awaits_tls() {
+            self.begin_tls()?;
+        }
         if let Some(error) = error {
             self.note_error(error, around.now);
         }
         if is_opened {
             self.note_opened(around);
         }
+        Ok(())
+    }
+
+    /// Begins TLS after the broker has described itself, and presents this server over it.
+    fn begin_tls(&mut self) -> Result<(), String> {
+        let Link::Connected(channel) = &mut self.link else { return Ok(()) };
+        if channel.filled > 0 {
+            return Err("the broker sends more than its INFO before TLS: is it another one?".into());
+        }
+        let settings = self.session.settings();
+        let authorities = settings.authorities();
+        let authorities = authorities.ok_or("no authority is trusted: add one with --bus-ca")?;
+        channel.tls = Some(Box::new(ClientLayer::new(authorities, settings.host())?));
+        self.session.join();
         Ok(())
     }
 
@@ -322,11 +346,22 @@ impl<S: Socket> Bus<S> {
     /// Writes until the kernel accepts no more.
     fn send(&mut self) -> Result<(), String> {
         let Link::Connected(channel) = &mut self.link else { return Ok(()) };
-        while channel.writable && !self.session.output().is_empty() {
-            match channel.socket.send(self.session.output()) {
-                Ok(count) => self.session.note_sent(count),
-                Err(error) if would_block(&error) => channel.writable = false,
-                Err(error) => return Err(error.to_string()),
+        while channel.writable {
+            if let Some(tls) = &mut channel.tls {
+                self.session.note_sent(tls.seal(self.session.output()));
+            }
+            let output = match &channel.tls {
+                Some(tls) => tls.sealed(),
+                None => self.session.output(),
+            };
+            if output.is_empty() {
+                break;
+            }
+            match (channel.socket.send(output), &mut channel.tls) {
+                (Ok(count), Some(tls)) => tls.note_sent(count),
+                (Ok(count), None) => self.session.note_sent(count),
+                (Err(error), _) if would_block(&error) => channel.writable = false,
+                (Err(error), _) => return Err(error.to_string()),
             }
         }
         Ok(())
@@ -376,11 +411,45 @@ impl<S: Socket> Bus<S> {
     /// Ends with the loop: what the kernel does not accept now is lost.
     pub(super) fn finish<Y>(&mut self, _system: &mut Y, mut around: Surroundings<'_>) {
         self.take_from_rooms(&mut around);
-        if self.send().is_ok()
-            && let Link::Connected(channel) = &mut self.link
-        {
+        let mut is_sent = self.send().is_ok();
+        if let Link::Connected(Channel { tls: Some(tls), .. }) = &mut self.link {
+            tls.finish();
+            is_sent = is_sent && self.send().is_ok();
+        }
+        if is_sent && let Link::Connected(channel) = &mut self.link {
             // It fails only if the connection is lost.
             let _ = channel.socket.shutdown_write();
+        }
+    }
+}
+
+impl<S: Socket> Channel<S> {
+    /// Reads once into the free part of `input`. Returns how many bytes of the session have come,
+    /// of which there are none at the end of the connection; `None` if the connection goes on
+    /// without any.
+    fn receive(&mut self) -> Result<Option<usize>, String> {
+        let input = &mut self.input[self.filled..];
+        let mut raw = [0; TLS_READ_LEN];
+        let place = if self.tls.is_some() { &mut raw[..] } else { &mut *input };
+        let count = match self.socket.receive(place) {
+            Ok(count) => count,
+            Err(error) if would_block(&error) => {
+                self.readable = false;
+                return Ok(None);
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        match &mut self.tls {
+            Some(tls) if count > 0 => match tls.open(&raw[..count], input) {
+                Ok(Some(0)) => Ok(None),
+                Ok(opened) => Ok(Some(opened.unwrap_or_default())),
+                Err(reason) => {
+                    // The alert is a help for the log of the broker.
+                    let _ = self.socket.send(tls.sealed());
+                    Err(reason)
+                }
+            },
+            _ => Ok(Some(count)),
         }
     }
 }

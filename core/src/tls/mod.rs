@@ -19,6 +19,8 @@
 )]
 
 pub mod certificate;
+#[cfg_attr(not(feature = "tls"), path = "without/client.rs")]
+pub mod client;
 #[cfg(feature = "tls")]
 pub mod error;
 #[cfg(feature = "tls")]

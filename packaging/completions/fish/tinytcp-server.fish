@@ -34,7 +34,8 @@ json\t'One JSON object for each event'"
 complete -c tinytcp-server -l admin -d 'Answer health checks, Prometheus and browsers here: http://127.0.0.1:9464, or http+unix:///run/tinytcp-admin.sock [default: off]' -r
 complete -c tinytcp-server -l admin-host -d 'A name of this machine by which --admin may be requested, besides its addresses and localhost; repeatable' -r
 complete -c tinytcp-server -l agent-check -d 'Answer the agent checks of haproxy here, such as agent://127.0.0.1:9465: ready, drain or maint [default: off]' -r
-complete -c tinytcp-server -l bus -d 'Share the rooms with other servers through this broker of NATS: nats://127.0.0.1:4222, nats://USER:PASSWORD@HOST or nats://TOKEN@HOST; the variable and the configuration file keep the password out of the list of processes [default: off]' -r
+complete -c tinytcp-server -l bus -d 'Share the rooms with other servers through this broker of NATS: nats://127.0.0.1:4222, nats://USER:PASSWORD@HOST or nats://TOKEN@HOST, with tls:// for an encrypted connection; the variable and the configuration file keep the password out of the list of processes [default: off]' -r
+complete -c tinytcp-server -l bus-ca -d 'For --bus tls://HOST: trust the authorities in FILE (PEM), such as /etc/ssl/certs/ca-certificates.crt' -r -F
 complete -c tinytcp-server -l bus-prefix -d 'The beginning of the subjects of rooms at the broker' -r
 complete -c tinytcp-server -l health -d 'Ask the server at this URL whether it is healthy, and exit with 0 or 1 [default: that of --admin, or http://127.0.0.1:9464]' -r
 complete -c tinytcp-server -l config -d 'Read settings from this TOML file too: max-line = "64KiB". Flags and variables override it, and SIGHUP reads it again' -r -F

@@ -169,11 +169,17 @@ pub struct Arguments {
     pub agent_check: Option<Place>,
 
     /// Share the rooms with other servers through this broker of NATS: nats://127.0.0.1:4222,
-    /// nats://USER:PASSWORD@HOST or nats://TOKEN@HOST; the variable and the configuration file keep
-    /// the password out of the list of processes [default: off]
+    /// nats://USER:PASSWORD@HOST or nats://TOKEN@HOST, with tls:// for an encrypted connection; the
+    /// variable and the configuration file keep the password out of the list of processes
+    /// [default: off]
     #[arg(long, value_name = "URL", env = "TINYTCP_BUS", hide_env_values = true,
         value_parser = bus_broker)]
     pub bus: Option<Broker>,
+
+    /// For --bus tls://HOST: trust the authorities in FILE (PEM), such as
+    /// /etc/ssl/certs/ca-certificates.crt
+    #[arg(long, value_name = "FILE", env = "TINYTCP_BUS_CA")]
+    pub bus_ca: Option<PathBuf>,
 
     /// The beginning of the subjects of rooms at the broker
     #[arg(long, value_name = "PREFIX", env = "TINYTCP_BUS_PREFIX", default_value = DEFAULT_PREFIX,
@@ -273,6 +279,24 @@ impl Arguments {
         }
         if let Some(Err(error)) = &self.bus {
             return Some(format!("--bus (TINYTCP_BUS): {error}"));
+        }
+        match (self.bus_settings().is_some_and(|bus| bus.is_encrypted()), &self.bus_ca) {
+            (true, None) => {
+                return Some(
+                    "--bus (TINYTCP_BUS) with tls:// needs the authority of the broker: add \
+                     --bus-ca (TINYTCP_BUS_CA), such as \
+                     --bus-ca /etc/ssl/certs/ca-certificates.crt"
+                        .into(),
+                );
+            }
+            (false, Some(_)) => {
+                return Some(
+                    "--bus-ca (TINYTCP_BUS_CA) is for an encrypted --bus (TINYTCP_BUS), and there \
+                     is none: leave it out, or write --bus tls://HOST"
+                        .into(),
+                );
+            }
+            _ => {}
         }
         if self.bus_required && self.bus.is_none() {
             return Some(

@@ -78,6 +78,7 @@ fn run(settings: Settings) -> Result<ExitCode, ProgramError> {
 fn check(settings: &Settings) -> Result<(), ProgramError> {
     LogLevel::new(&settings.arguments)?;
     let (listeners, encryption) = policy::listeners(&settings.arguments, Sockets::default())?;
+    policy::bus(&settings.arguments)?;
     print(&check::report(settings, &listeners, &encryption)?);
     Ok(())
 }
@@ -96,7 +97,8 @@ fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<()
     }
     let (listeners, encryption) = policy::listeners(arguments, sockets)?;
     let open_files = OpenFiles::raise(&listeners, arguments.bus.is_some());
-    let config = policy::config(arguments, listeners.clone(), &open_files);
+    let mut config = policy::config(arguments, listeners.clone(), &open_files);
+    config.bus = policy::bus(arguments)?;
     // What is open for as long as the server runs is opened before the server counts it.
     let manager = Manager::of_environment().map_err(notifications::warn).unwrap_or_default();
     let notifications = manager.as_ref().and_then(notifications_to);

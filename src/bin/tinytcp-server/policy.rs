@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use tinytcp_cli::address::Place;
+use tinytcp_core::bus::settings::BusSettings;
 use tinytcp_core::display::plural::plural;
 use tinytcp_core::limits::{Limits, Timeouts};
 use tinytcp_core::os::endpoint::{Bound, Endpoint};
@@ -67,6 +68,21 @@ pub fn listeners(
         listeners.push(listener(Arc::new(Agent), std::slice::from_ref(place), true)?);
     }
     Ok((listeners, encryption))
+}
+
+/// Returns how the rooms are shared with other servers, if they are. Reads the authorities that the
+/// server trusts.
+///
+/// # Errors
+/// When their file cannot be used.
+pub fn bus(arguments: &Arguments) -> Result<Option<BusSettings>, ProgramError> {
+    match (arguments.bus_settings(), &arguments.bus_ca) {
+        (Some(bus), Some(path)) => {
+            let trusting = bus.with_ca_file(path).map(Some);
+            trusting.map_err(|error| ProgramError::Failure(format!("--bus-ca: {error}")))
+        }
+        (bus, _) => Ok(bus),
+    }
 }
 
 /// Returns the hosts of the listeners with TLS.
@@ -181,7 +197,6 @@ pub fn config(arguments: &Arguments, listeners: Vec<Listener>, open_files: &Open
         .with_drain_delay(arguments.drain_delay)
         .with_drain(arguments.drain_timeout);
     config.timeouts = arguments.tls.timeouts(config.timeouts);
-    config.bus = arguments.bus_settings();
     config.unix_mode = arguments.unix_mode;
     config.backlog = u32::try_from(arguments.backlog).unwrap_or(u32::MAX);
     config.activity_lines_max = match activity_log {

@@ -1,4 +1,4 @@
-//! The `INFO` of a broker: a JSON object, of which a client needs two members.
+//! The `INFO` of a broker: a JSON object, of which a client needs three members.
 
 /// What a broker demands of its clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -7,6 +7,8 @@ pub struct Info {
     pub max_payload: Option<usize>,
     /// True if the broker refuses clients without TLS.
     pub tls_required: bool,
+    /// True if the broker accepts clients with and without TLS.
+    pub tls_available: bool,
 }
 
 impl Info {
@@ -36,6 +38,7 @@ impl Info {
                     info.max_payload = str::from_utf8(value).ok().and_then(|it| it.parse().ok());
                 }
                 Some(b"tls_required") => info.tls_required = value == b"true",
+                Some(b"tls_available") => info.tls_available = value == b"true",
                 _ => {}
             }
         }
@@ -113,8 +116,9 @@ mod tests {
     fn the_members_of_a_broker_are_found_among_others() {
         let json = br#"{"server_id":"ND\"X\\","version":"2.9.10","headers":true,
             "max_payload" : 1048576,"client_id":5,"connect_urls":["a:1","b:2"],
-            "nested":{"max_payload":1,"tls_required":false},"tls_required":true}"#;
-        let info = Info { max_payload: Some(1_048_576), tls_required: true };
+            "nested":{"max_payload":1,"tls_required":false},"tls_required":true,
+            "tls_available":true}"#;
+        let info = Info { max_payload: Some(1_048_576), tls_required: true, tls_available: true };
         assert_eq!(Info::parse(json), info);
     }
 
