@@ -108,14 +108,30 @@ impl<'a> StepwiseConnection<'a> {
     #[must_use]
     pub fn late(&self) -> ClientError {
         let timeout = readable_duration(self.timeout.unwrap_or_default());
-        let protocol = self.target.protocol.name();
-        let remedy = match self.is_silent && !self.target.is_encrypted {
-            // A server with TLS waits for the first bytes of the client.
-            true => format!("does the server speak {protocol}, without TLS? Allow"),
-            false => "allow".into(),
+        let remedy = match self.doubt() {
+            Some(doubt) => format!("{doubt} Allow"),
+            None => "allow".into(),
         };
         let late = format!("no answer within {timeout}; {remedy} more with --timeout");
         ClientError::broken(self.target, &late)
+    }
+
+    /// The error of a server that has ended the connection.
+    fn closed(&self) -> ClientError {
+        let remedy = match self.doubt() {
+            Some(doubt) => format!("{doubt} Look"),
+            None => "look".into(),
+        };
+        let closed = format!("the server closed the connection; {remedy} at its log");
+        ClientError::broken(self.target, &closed)
+    }
+
+    /// Returns what to ask about a plain server that has sent nothing: a server with TLS waits for
+    /// the first bytes of the client.
+    fn doubt(&self) -> Option<String> {
+        let is_in_doubt = self.is_silent && !self.target.is_encrypted;
+        let protocol = self.target.protocol.name();
+        is_in_doubt.then(|| format!("does the server speak {protocol}, without TLS?"))
     }
 
     /// Reads until the answer that is `due` or news before it are complete, and returns which;
@@ -148,12 +164,7 @@ impl<'a> StepwiseConnection<'a> {
                 _ if is_silence_enough => {
                     return Ok(Some(AnswerState::Complete(self.buffer.rest())));
                 }
-                Ok(Some(0)) => {
-                    return Err(ClientError::broken(
-                        self.target,
-                        "the server closed the connection; look at its log",
-                    ));
-                }
+                Ok(Some(0)) => return Err(self.closed()),
                 Ok(None) => return Ok(None),
                 Err(error) => return Err(ClientError::broken(self.target, reason(&error))),
             }

@@ -13,6 +13,7 @@ use crate::support::behaviour::serve;
 use crate::support::certificates::{Authority, Files, SERVER_NAMES, Validity, self_signed};
 use crate::support::tls_server::{TlsStream, accept, config, end_tls, serve_tls, speak_text};
 use crate::support::wait::PATIENCE;
+use crate::terminal::Terminal;
 
 /// A server of `text` over TLS, with a certificate that `authority` has signed.
 struct TextServer {
@@ -78,6 +79,26 @@ fn the_demo_the_shell_and_a_failed_status_end_tls() {
     assert!(shell.ended_with(0).text().contains("<- ECHO hi\n"), "{shell:?}");
     server.expect_end(TLSv1_3);
     with_ca(&files, &[&server.url(), "status"]).ended_with(4).saying("'STATUS' is no status");
+    server.expect_end(TLSv1_3);
+}
+
+#[test]
+#[ignore = "needs a terminal, which `script` from util-linux lends"]
+fn the_shell_on_a_terminal_ends_tls() {
+    let files = Files::new("client-terminal");
+    let server = TextServer::start(&files, TLSv1_3, None);
+    let mut terminal =
+        Terminal::start(&format!("{} --tls-ca {}", server.url(), files.argument("ca.pem")));
+    for line in ["ECHO one", "ECHO two"] {
+        terminal.wait_for("-> ");
+        terminal.type_keys(&format!("{line}\r"));
+        terminal.wait_for(&format!("<- {line}"));
+    }
+    terminal.wait_for("-> ");
+    // Ctrl-D.
+    terminal.type_keys("\x04");
+    terminal.wait_for("<- BYE");
+    assert_eq!(terminal.finish(), Some(0));
     server.expect_end(TLSv1_3);
 }
 

@@ -190,9 +190,12 @@ fn an_answer_that_only_a_cut_ends_is_no_answer() {
 #[test]
 fn a_plain_client_learns_that_the_server_needs_tls() {
     let port = serve_once_asked(b"ERROR TLS_REQUIRED\n");
-    for (protocol, mode) in
-        [("text", &["-e", "TIME"][..]), ("chat", &["listen", "lobby"]), ("echo", &["demo"])]
-    {
+    for (protocol, mode) in [
+        ("text", &["-e", "TIME"][..]),
+        ("text", &["status"]),
+        ("chat", &["listen", "lobby"]),
+        ("echo", &["demo"]),
+    ] {
         let run = run(&[&[&format!("{protocol}://127.0.0.1:{port}")[..]], mode].concat());
         assert_eq!(run.code, Some(1), "{run:?}");
         run.complaining_in_one_line("tinytcp-client")
@@ -202,6 +205,14 @@ fn a_plain_client_learns_that_the_server_needs_tls() {
     run(&[&format!("text://127.0.0.1:{alert}"), "-e", "TIME"])
         .ended_with(4)
         .saying("the answer is an alert of TLS: the server needs +tls");
+    let closing = serve(|socket| {
+        // It waits for a handshake, and then ends the connection.
+        let _ = socket.shutdown(Shutdown::Write);
+        hold(socket);
+    });
+    run(&[&format!("text://127.0.0.1:{closing}"), "demo"])
+        .ended_with(4)
+        .saying("closed the connection; does the server speak text, without TLS?");
     let waiting = serve(hold);
     run(&[&format!("text://127.0.0.1:{waiting}"), "--timeout", "300ms", "status"])
         .ended_with(4)

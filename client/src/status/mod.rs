@@ -10,7 +10,7 @@ use tinytcp_cli::target::{ProtocolName, Target};
 use tinytcp_core::display::escape::{front, shown};
 
 use super::connect::{ConnectOptions, connect};
-use super::dialogue::{self, Request};
+use super::dialogue::{self, DueAnswer, Request};
 use super::error::{ClientError, Completion};
 use super::stdout::StdoutWriter;
 use super::stepwise::StepwiseConnection;
@@ -51,13 +51,17 @@ pub fn run(
     }
     let mut connection =
         StepwiseConnection::new(target, connect(target, options)?, options.timeout);
-    connection.take_banner()?;
     let mut output = StdoutWriter::new();
     let is_screen = is_watch && report == Report::Table && io::stdout().is_terminal();
     let mut last = None;
     loop {
         let asked_at = Instant::now();
-        let values = ask(target, &mut connection)?;
+        let due = ask(target, &mut connection)?;
+        // A server that requires TLS says so when it is asked, and sends no banner before.
+        if last.is_none() {
+            connection.take_banner()?;
+        }
+        let values = take_answer(target, &mut connection, due)?;
         if is_screen {
             output.write(TOP_OF_SCREEN)?;
         } else if last.is_some() && report == Report::Table {
@@ -76,14 +80,23 @@ pub fn run(
     }
 }
 
-/// Sends `STATUS` and returns the answer.
-fn ask(target: &Target, connection: &mut StepwiseConnection<'_>) -> Result<Values, ClientError> {
+/// Sends `STATUS` and returns the answer that is due.
+fn ask(target: &Target, connection: &mut StepwiseConnection<'_>) -> Result<DueAnswer, ClientError> {
     let mut bytes = Vec::new();
     let request = dialogue::encode(target.protocol, b"STATUS", &mut bytes);
-    let Request::Answered(mut due) = request? else {
+    let Request::Answered(due) = request? else {
         return Err(ClientError::Usage("STATUS has no answer in this protocol".into()));
     };
     connection.send(&bytes)?;
+    Ok(due)
+}
+
+/// Returns the values in the answer.
+fn take_answer(
+    target: &Target,
+    connection: &mut StepwiseConnection<'_>,
+    mut due: DueAnswer,
+) -> Result<Values, ClientError> {
     let answer = connection.answer(&mut due).map_err(|error| match (target.protocol, error) {
         (ProtocolName::Binary, ClientError::Broken(text)) => {
             ClientError::Broken(format!("{text}; the original server of binary has no STATUS"))
