@@ -8,6 +8,7 @@
 //!              admin                            a request to the administrative listener
 //!              nats                             the operations of a broker against naive ones
 //!              proxy                            the header of a proxy against another parser
+//!              tls                              the layer of TLS against what a client has sealed
 //!              stream                           the whole loop in a simulated world
 //!      |
 //!      +-- plan        how the fuzzer cuts the bytes, and when the peer falls quiet
@@ -37,6 +38,7 @@ mod talk;
 pub mod text;
 #[path = "../../tests/support/text_model.rs"]
 mod text_model;
+pub mod tls;
 #[path = "../../tests/support/transcripts.rs"]
 #[expect(
     dead_code,
@@ -48,7 +50,7 @@ mod transcripts;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("admin", admin::check),
     ("lines", lines::check),
     ("frames", frames::check),
@@ -60,5 +62,6 @@ pub const TARGETS: [Target; 12] = [
     ("client_request", client_request::check),
     ("nats", nats::check),
     ("proxy", proxy::check),
+    ("tls", tls::check),
     ("stream", stream::check),
 ];

@@ -42,6 +42,14 @@ impl<'a> Plan<'a> {
         Self { knobs: first >> 5, choices, stream }
     }
 
+    /// The same plan for another stream.
+    pub const fn with_stream<'b>(&self, stream: &'b [u8]) -> Plan<'b>
+    where
+        'a: 'b,
+    {
+        Plan { knobs: self.knobs, choices: self.choices, stream }
+    }
+
     /// One of the knobs 0, 1 and 2.
     pub const fn knob(&self, index: u8) -> bool {
         self.knobs >> index & 1 == 1

@@ -40,6 +40,7 @@ pub fn of_page(page: &str) -> Vec<Seed> {
     seeds.extend(REQUESTS.iter().zip(1..).map(request));
     seeds.extend(HEADERS.iter().zip(1..).map(header));
     seeds.extend(BROKERS.iter().zip(1..).map(broker));
+    seeds.extend(MASKS.iter().zip(1..).flat_map(masks));
     seeds
 }
 
@@ -84,6 +85,33 @@ const BROKERS: [&[u8]; 5] = [
 
 fn broker((bytes, number): (&&[u8], usize)) -> Seed {
     Seed { target: "nats", name: format!("broker-{number}"), bytes: [b"\0", *bytes].concat() }
+}
+
+/// Bits of honest bytes of TLS that change: none, one in each part of the first record, and one in
+/// the third record after a handshake.
+const MASKS: [&[u8]; 7] = [
+    &[0],
+    &[0, 1],
+    &[0, 0, 0, 0x40],
+    &[0, 0, 0, 0, 0, 0, 0, 0, 1],
+    &zeros_and_one::<30>(),
+    &zeros_and_one::<120>(),
+    &zeros_and_one::<400>(),
+];
+
+const fn zeros_and_one<const LEN: usize>() -> [u8; LEN] {
+    let mut mask = [0; LEN];
+    mask[LEN - 1] = 1;
+    mask
+}
+
+/// A mask for both versions, before and after the handshake, and as bytes without a pattern.
+fn masks((mask, number): (&&'static [u8], usize)) -> impl Iterator<Item = Seed> {
+    (0..8_u8).map(move |knobs| Seed {
+        target: "tls",
+        name: format!("mask-{number}-{knobs}"),
+        bytes: [&[knobs << 5], *mask].concat(),
+    })
 }
 
 /// A world of the simulation: bytes without a pattern, of which each is a choice.

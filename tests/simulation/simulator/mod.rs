@@ -40,7 +40,7 @@ mod plan;
 mod proxy;
 mod reloads;
 mod rooms;
-mod tls;
+pub mod tls;
 mod trace;
 mod traffic;
 mod world;
