@@ -110,7 +110,7 @@ fn the_listener_answers_while_the_server_is_full_and_flooded() {
 }
 
 #[test]
-fn slow_clients_hold_their_places_no_longer_than_a_message_may_take() {
+fn slow_clients_hold_no_place_longer_than_a_message_may_take() {
     let server = start(&["--message-timeout", "300ms"]);
     let mut slow: Vec<Peer> = (0..PLACES)
         .map(|number| {

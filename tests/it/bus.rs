@@ -111,7 +111,7 @@ fn a_broker_that_is_required_and_away_makes_the_server_not_ready() {
 }
 
 #[test]
-fn a_peer_that_is_no_broker_and_one_that_refuses_are_left_and_tried_again() {
+fn a_peer_that_is_no_broker_or_refuses_is_left_and_tried_again() {
     let broker = FakeBroker::start();
     let server = server(&url(&broker), &[]);
     let mut garbage = broker.accept();

@@ -131,13 +131,13 @@ fn check(header: &str) {
 
 #[test]
 #[ignore = "needs haproxy"]
-fn haproxy_with_headers_of_version_2_drains_a_server_without_an_error() {
+fn haproxy_with_headers_of_version_2_drains_without_an_error() {
     check("send-proxy-v2");
 }
 
 #[test]
 #[ignore = "needs haproxy"]
-fn haproxy_with_headers_of_version_1_drains_a_server_without_an_error() {
+fn haproxy_with_headers_of_version_1_drains_without_an_error() {
     check("send-proxy");
 }
 
@@ -152,7 +152,7 @@ fn member(addr: SocketAddr, name: &str) -> Peer {
 
 #[test]
 #[ignore = "needs haproxy and nats-server"]
-fn clients_of_two_servers_behind_haproxy_share_a_room_and_one_server_can_die() {
+fn a_room_of_two_servers_after_haproxy_outlives_one_of_them() {
     let broker = Nats::start(&[]);
     let url = format!("nats://127.0.0.1:{}", broker.port);
     let mut servers = [server_with(&["--bus", &url]), server_with(&["--bus", &url])];

@@ -59,7 +59,7 @@ fn session() -> (Server, String) {
 }
 
 #[test]
-fn a_closed_connection_is_one_object_with_its_counters_and_its_reason() {
+fn a_closed_connection_is_one_object_with_counters_and_reason() {
     let (server, address) = session();
     let url = format!("text://{}", server.address("text"));
     let bytes_in = "ECHO héllo\nNONSENSE\nQUIT\n".len();

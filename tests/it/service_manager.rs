@@ -170,7 +170,7 @@ fn a_passed_unix_socket_keeps_its_file() {
 }
 
 #[test]
-fn passed_sockets_replace_the_default_listeners_and_join_those_of_the_flag() {
+fn passed_sockets_replace_default_listeners_and_join_the_flag() {
     let (listener, addr) = listener();
     let mut server = activated(listener, "text", &["--listen", "echo://127.0.0.1:0"]);
     server.read_addresses(2);

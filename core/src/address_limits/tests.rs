@@ -38,7 +38,7 @@ fn without_limits_the_table_takes_no_memory_and_admits_everything() {
 }
 
 #[test]
-fn an_address_has_a_number_of_connections_and_a_new_one_after_each_close() {
+fn an_address_at_its_limit_has_a_new_connection_after_a_close() {
     let mut table = table(Some(2), None, None);
     let admitted = [(); 3].map(|()| admit(&mut table, &peer(1), at(0)));
     assert_eq!(admitted, [Ok(true), Ok(true), Err(CloseReason::AddressConnections)]);
@@ -48,7 +48,7 @@ fn an_address_has_a_number_of_connections_and_a_new_one_after_each_close() {
 }
 
 #[test]
-fn an_address_opens_a_second_of_connections_at_once_and_then_its_rate() {
+fn an_address_opens_one_second_of_connections_and_then_its_rate() {
     let mut table = table(None, Some(2), None);
     let refused = Err(CloseReason::AddressAcceptRate);
     let admitted = [0, 0, 0, 499, 500, 501, 1000].map(|ms| admit(&mut table, &peer(1), at(ms)));

@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_of_http_beyond_the_limit_or_without_memory_ends_the_conversation() {
+    fn a_request_of_http_over_a_limit_ends_the_conversation() {
         for line_bytes_max in [1, 3, 5, 40] {
             let limits = Limits { line_bytes_max, ..small_limits() };
             let request = format!("POST /{} HTTP/1.1\r\n/join tea\n", "x".repeat(100));

@@ -716,7 +716,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_was_too_slow_is_told_how_many_messages_it_has_missed() {
+    fn a_member_that_was_too_slow_is_told_how_many_it_has_missed() {
         let limits = Limits { room_memory_bytes_max: 1000, ..small_limits() };
         let mut harness = SessionHarness::new(&Text::new(), &limits);
         harness.feed(b"JOIN tea\n").answers();

@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn shared_ports_are_left_before_a_stop_and_further_requests_wait_for_it() {
+    fn ports_are_left_before_a_stop_for_which_further_requests_wait() {
         let mut shutdown = Shutdown::default();
         shutdown.leave_shared_ports(at(0), Duration::from_millis(200));
         shutdown.request();

@@ -62,7 +62,7 @@ fn an_unknown_error_of_accept_only_pauses_accepting() {
 }
 
 #[test]
-fn a_connection_that_cannot_be_watched_is_closed_and_the_next_served() {
+fn an_unwatchable_connection_is_closed_and_the_next_is_served() {
     let mut harness = text();
     harness.kernel.borrow_mut().watches_left = false;
     let first = harness.queue_peer();

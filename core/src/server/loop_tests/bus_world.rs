@@ -250,7 +250,7 @@ fn heard(lines: &str) -> BTreeMap<String, Vec<usize>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn whatever_the_broker_does_no_message_comes_twice_and_the_last_ones_arrive(steps in steps()) {
+    fn with_any_broker_no_message_comes_twice_and_the_last_arrive(steps in steps()) {
         let mut world = World::new();
         steps.into_iter().for_each(|step| world.run(step));
         world.settle();

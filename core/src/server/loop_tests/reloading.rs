@@ -119,7 +119,7 @@ fn a_lower_limit_of_connections_closes_none_and_a_higher_one_admits() {
 }
 
 #[test]
-fn a_lower_limit_of_rejected_connections_does_not_close_an_admitted_one() {
+fn a_lower_limit_of_rejected_connections_closes_no_admitted_one() {
     let mut harness = text_with(|config| config.connections_max = 1);
     let first = harness.peer();
     let rejected = harness.peer();

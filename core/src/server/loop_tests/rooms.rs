@@ -45,7 +45,7 @@ fn told(numbers: std::ops::Range<usize>) -> String {
 }
 
 #[test]
-fn a_burst_of_a_hundred_messages_costs_a_thousand_members_one_send_each() {
+fn a_burst_of_100_messages_costs_1000_members_one_send_each() {
     let mut harness = rooms();
     let peers = members(&mut harness, 1001);
     let before = writes(&peers);
@@ -78,7 +78,7 @@ fn a_round_gives_turns_to_a_portion_of_the_members() {
 }
 
 #[test]
-fn a_bystander_is_answered_in_the_round_of_its_request_while_members_are_told() {
+fn a_bystander_is_answered_in_its_round_while_members_are_told() {
     let mut harness = rooms();
     let bystander = harness.peer();
     let peers = members(&mut harness, 10_000);
@@ -94,7 +94,7 @@ fn a_bystander_is_answered_in_the_round_of_its_request_while_members_are_told() 
 }
 
 #[test]
-fn a_bystander_waits_for_a_few_rounds_while_members_are_told_long_bursts() {
+fn a_bystander_waits_few_rounds_while_members_get_long_bursts() {
     let mut harness = rooms();
     let bystander = harness.peer();
     let peers = members(&mut harness, 1000);
@@ -153,7 +153,7 @@ fn a_slow_member_is_told_how_many_messages_it_has_missed() {
 }
 
 #[test]
-fn a_slow_member_has_its_own_requests_answered_while_others_chatter() {
+fn requests_of_a_slow_member_are_answered_while_others_chatter() {
     let mut harness = rooms();
     let peers = members(&mut harness, 2);
     peers[1].set_room(0);
@@ -225,7 +225,7 @@ fn a_room_goes_across_the_protocols() {
 }
 
 #[test]
-fn a_member_that_listens_is_closed_when_it_was_told_nothing_for_the_idle_timeout() {
+fn a_listening_member_without_news_is_closed_at_the_idle_timeout() {
     let mut harness = rooms();
     let peers = members(&mut harness, 2);
     let half = IDLE / 2 + SECOND;

@@ -192,7 +192,7 @@ fn no_connection_is_accepted_after_the_drain_delay() {
 }
 
 #[test]
-fn a_stop_during_a_drain_closes_the_rest_and_a_second_one_ends_at_once() {
+fn a_stop_in_a_drain_closes_the_rest_and_a_second_ends_at_once() {
     let (mut harness, peers) = draining(40);
     peers[0].set_room(0);
     peers[0].send(b"ECHO a\n");

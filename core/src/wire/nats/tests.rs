@@ -91,7 +91,7 @@ fn a_line_without_an_end_is_malformed_at_its_bound() {
 }
 
 #[test]
-fn a_payload_over_the_bound_is_skipped_and_the_next_operation_follows() {
+fn after_a_payload_over_the_bound_the_next_operation_follows() {
     let stream = |len: usize| {
         [format!("MSG a 9 {len}\r\n").as_bytes(), &vec![b'x'; len], b"\r\nPING\r\n"].concat()
     };

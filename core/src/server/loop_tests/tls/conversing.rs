@@ -109,7 +109,7 @@ fn a_long_message_in_many_records_is_answered_to_the_byte() {
 }
 
 #[test]
-fn messages_that_wait_in_the_layer_are_answered_without_another_event() {
+fn messages_in_the_layer_are_answered_without_another_event() {
     let mut harness = text();
     let mut client = connect(&mut harness);
     // A line that is almost complete leaves the input no room for all records of the next read.
