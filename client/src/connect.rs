@@ -324,19 +324,33 @@ mod tests {
         Target { protocol: ProtocolName::Text, is_encrypted: false, place }
     }
 
+    const OPTIONS: ConnectOptions<'_> = ConnectOptions {
+        timeout: Some(Duration::from_secs(20)),
+        wait: None,
+        proxy_header: None,
+        tls: None,
+    };
+
     #[test]
     fn a_port_without_a_listener_is_refused() {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("bound").port();
-        drop(listener);
-        let options = ConnectOptions {
-            timeout: Some(Duration::from_secs(5)),
-            wait: None,
-            proxy_header: None,
-            tls: None,
-        };
-        let error = connect(&target("127.0.0.1", port), options).expect_err("no listener");
+        let silent = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        silent.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+        let addr = silent.local_addr().expect("bound").as_socket().expect("an internet address");
+        let error = connect(&target("127.0.0.1", addr.port()), OPTIONS).expect_err("no listener");
         assert!(error.to_string().contains("connection refused; start tinytcp-server"), "{error}");
+    }
+
+    #[test]
+    fn a_connection_that_is_closed_at_once_has_no_server() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let addr = listener.local_addr().expect("bound");
+        for protocol in [ProtocolName::Text, ProtocolName::Binary, ProtocolName::Echo] {
+            let stream = TcpStream::connect(addr).expect("it listens");
+            drop(listener.accept().expect("the connection"));
+            let target = Target { protocol, ..target("127.0.0.1", addr.port()) };
+            let kept = kept(&target, Stream::new(Plain(stream)), OPTIONS);
+            assert!(matches!(kept, Err(ConnectError::ClosedAtOnce)), "{target}");
+        }
     }
 
     #[test]

@@ -57,29 +57,28 @@ fn a_server_that_starts_late_is_waited_for() {
     assert_eq!(run.code, Some(0), "{run:?}");
 }
 
+// In `text`, whose banner the client awaits. In other protocols it depends on time whether a
+// connection counts as closed at once: the tests of the client's `connect` close it before.
 #[test]
 fn a_proxy_without_its_server_counts_as_no_server() {
+    let port = serve(drop);
+    run(&[&format!("text://127.0.0.1:{port}"), "--wait", "700ms", "-e", "ECHO a"])
+        .ended_with(3)
+        .saying("after waiting ")
+        .saying("the connection was closed at once; is its server up?");
     let connections = std::sync::atomic::AtomicUsize::new(0);
-    for protocol in ["text", "binary", "echo"] {
-        let port = serve(drop);
-        let run =
-            run(&[&format!("{protocol}://127.0.0.1:{port}"), "--wait", "700ms", "-e", "echo a"]);
-        run.ended_with(3)
-            .saying("after waiting ")
-            .saying("the connection was closed at once; is its server up?");
-    }
-    let connections = std::sync::Arc::new(connections);
     let port = serve(move |mut stream| {
         if connections.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 3 {
             return;
         }
+        let _ = stream.write_all(b"WELCOME\n");
         let _ = stream.read(&mut [0; 1024]);
-        let _ = stream.write_all(b"Server received: a\n");
+        let _ = stream.write_all(b"ECHO a\n");
         hold(stream);
     });
-    let run = run(&[&format!("echo://127.0.0.1:{port}"), "--wait", "20s", "-e", "a"]);
+    let run = run(&[&format!("text://127.0.0.1:{port}"), "--wait", "20s", "-e", "ECHO a"]);
     assert_eq!(run.code, Some(0), "{run:?}");
-    run.saying("waited ").printing("Server received: a\n");
+    run.saying("waited ").printing("ECHO a\n");
 }
 
 #[test]
