@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   say ------> [ seq 41 | 42 | 43 | 44 | 45 ]   ring: bounded, the oldest message is overwritten
-//!                    ^A        ^B       ^C       a member is behind by what it was not sent
+//!                    ^A        ^B       ^C       a member was not sent what follows
 //!
 //!   wave        32 members per round get a turn, until each one had a turn since the last message
 //!   turn        the session appends messages from its cursor on, below the low-water mark
@@ -227,7 +227,7 @@ impl Rooms {
         self.speakers.forget(member.number());
     }
 
-    /// Gives `member` the name `name`, in its room and in those that it joins later.
+    /// Sets the name of `member` to `name`, in its room and in those that it joins later.
     ///
     /// # Errors
     /// If the name is bad or taken.

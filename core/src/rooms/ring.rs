@@ -108,13 +108,13 @@ impl Ring {
     /// Returns what `cursor` finds. It costs the same for each cursor.
     #[must_use]
     pub fn read(&self, cursor: u32) -> Read<'_> {
-        let behind = self.head.wrapping_sub(cursor) as usize;
-        if behind == 0 {
+        let distance = self.head.wrapping_sub(cursor) as usize;
+        if distance == 0 {
             return Read::Nothing;
         }
-        let found = self.messages.len().checked_sub(behind);
+        let found = self.messages.len().checked_sub(distance);
         found.and_then(|index| self.messages.get(index)).map_or_else(
-            || Read::Missed(u32::try_from(behind - self.messages.len()).unwrap_or(u32::MAX)),
+            || Read::Missed(u32::try_from(distance - self.messages.len()).unwrap_or(u32::MAX)),
             Read::Message,
         )
     }

@@ -77,7 +77,7 @@ impl Room {
         }
     }
 
-    /// The members in the order of their slots, without those behind many empty slots.
+    /// The members in the order of their slots, without those after many empty slots.
     pub fn members(&self) -> impl Iterator<Item = Token> {
         self.slots.iter().take(PASSED_MAX).filter(|member| **member != EMPTY).copied()
     }

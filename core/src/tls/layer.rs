@@ -484,7 +484,7 @@ fn append<E: Shortage>(
 
 /// An error that may be a lack of room.
 trait Shortage {
-    /// Returns how much room is needed, if that is the reason.
+    /// Returns the number of bytes that are needed, if that is the reason.
     fn missing(&self) -> Option<usize>;
 }
 
