@@ -133,17 +133,17 @@ fn run_tests(package: &Path, catcher: &[String], seeds: &str) -> Output {
 }
 
 fn cargo_test(mut command: Command, package: &Path, catcher: &[String]) -> Command {
-    // What `cargo test` has built of other packages serves here too, as far as its features are
-    // those that the tests of the root package need.
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory");
+    // A directory of its own: programs of a broken server never replace those of other tests.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("broken-target");
     command.current_dir(package).env("CARGO_TARGET_DIR", target).env("RUST_BACKTRACE", "0");
     cargo::forget_this_package(&mut command);
     // Patches are small.
     command.env("CARGO_INCREMENTAL", "1");
-    command.args(["test", "--locked", "--no-default-features"]).args(catcher);
-    if catcher.iter().any(|argument| argument == "-p") {
-        command.args(["-p", "tinytcp"]);
-    }
+    command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_TEST_DEBUG", "0");
+    // The root package alone, without its programs, so that the client and the generator are not
+    // built for each patch; and with each test, so that all that are needed have the same features.
+    command.args(["test", "--locked", "-p", "tinytcp", "--no-default-features"]);
+    command.args(["--features", "tls"]).args(catcher);
     command
 }
 
