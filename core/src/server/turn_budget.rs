@@ -27,8 +27,8 @@ pub const EXPIRED_MAX: usize = 16;
 
 /// How many members of rooms get a turn in a round because of a new message. In a room of 10,000, a
 /// delivery takes 13.3-14.0 us of CPU with 8, 12.5-13.3 us with 32, 12.0-12.5 us with 128 and
-/// 10.3-12.0 us with 1024; a bystander waits at most 8-10 ms, 8 ms, 9-16 ms and 9-24 ms (two runs of
-/// `cargo bench --bench broadcast -- --quick 10000 ours` on a shared machine).
+/// 10.3-12.0 us with 1024; a bystander waits at most 8-10 ms, 8 ms, 9-16 ms and 9-24 ms: two runs
+/// of `cargo bench --bench broadcast -- --quick 10000 ours` on a shared machine.
 pub(super) const TOLD_MAX: usize = 32;
 
 /// How many bytes all turns of a round move together while no client is interactive. Eight messages
