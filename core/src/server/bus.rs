@@ -16,6 +16,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::bus_channel::Channel;
 use crate::bus::backoff::{Backoff, WAIT_MAX};
 use crate::bus::session::{Event, Session};
 use crate::bus::settings::BusSettings;
@@ -23,7 +24,7 @@ use crate::display::escape::quoted;
 use crate::display::plural::plural;
 use crate::logging::throttle::Throttle;
 use crate::os::moment::Moment;
-use crate::os::system::{Readiness, Socket, System, would_block};
+use crate::os::system::{Readiness, Socket, System};
 use crate::os::table::Token;
 use crate::rooms::Rooms;
 use crate::status::BusStatus;
@@ -39,10 +40,6 @@ const PING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The storage of the input: any operation, and 32 KiB so that each read has room.
 const INPUT_LEN: usize = OPERATION_BYTES_MAX + (32 << 10);
-
-/// How many bytes one read takes from an encrypted connection. With the rest of a record, they fit
-/// the room of `input`.
-const TLS_READ_LEN: usize = 8 << 10;
 
 /// The bus of a server.
 pub(super) struct Bus<S> {
@@ -63,25 +60,6 @@ enum Link<S> {
     /// The addresses of the broker are not known yet.
     LookingUp,
     Connected(Channel<S>),
-}
-
-/// A connection to the broker.
-struct Channel<S> {
-    socket: S,
-    /// Remembered readiness: false only after `WouldBlock`.
-    readable: bool,
-    writable: bool,
-    /// The layer of an encrypted connection, from the handshake on.
-    tls: Option<Box<ClientLayer>>,
-    input: Box<[u8]>,
-    /// How many bytes of `input` are to decode.
-    filled: usize,
-    /// When the broker must have accepted this server, and then when the next `PING` is due.
-    deadline: Moment,
-    /// When the connection began, and then when it was accepted.
-    since: Moment,
-    /// The last error that the broker has reported: often the reason why it closes.
-    error: Option<String>,
 }
 
 /// What the bus uses of the loop.
@@ -346,25 +324,7 @@ impl<S: Socket> Bus<S> {
     /// Writes until the kernel accepts no more.
     fn send(&mut self) -> Result<(), String> {
         let Link::Connected(channel) = &mut self.link else { return Ok(()) };
-        while channel.writable {
-            if let Some(tls) = &mut channel.tls {
-                self.session.note_sent(tls.seal(self.session.output()));
-            }
-            let output = match &channel.tls {
-                Some(tls) => tls.sealed(),
-                None => self.session.output(),
-            };
-            if output.is_empty() {
-                break;
-            }
-            match (channel.socket.send(output), &mut channel.tls) {
-                (Ok(count), Some(tls)) => tls.note_sent(count),
-                (Ok(count), None) => self.session.note_sent(count),
-                (Err(error), _) if would_block(&error) => channel.writable = false,
-                (Err(error), _) => return Err(error.to_string()),
-            }
-        }
-        Ok(())
+        channel.send(&mut self.session)
     }
 
     /// Ends the connection or the attempt to connect. The next address is tried at once, and when
@@ -419,37 +379,6 @@ impl<S: Socket> Bus<S> {
         if is_sent && let Link::Connected(channel) = &mut self.link {
             // It fails only if the connection is lost.
             let _ = channel.socket.shutdown_write();
-        }
-    }
-}
-
-impl<S: Socket> Channel<S> {
-    /// Reads once into the free part of `input`. Returns how many bytes of the session have come,
-    /// of which there are none at the end of the connection; `None` if the connection goes on
-    /// without any.
-    fn receive(&mut self) -> Result<Option<usize>, String> {
-        let input = &mut self.input[self.filled..];
-        let mut raw = [0; TLS_READ_LEN];
-        let place = if self.tls.is_some() { &mut raw[..] } else { &mut *input };
-        let count = match self.socket.receive(place) {
-            Ok(count) => count,
-            Err(error) if would_block(&error) => {
-                self.readable = false;
-                return Ok(None);
-            }
-            Err(error) => return Err(error.to_string()),
-        };
-        match &mut self.tls {
-            Some(tls) if count > 0 => match tls.open(&raw[..count], input) {
-                Ok(Some(0)) => Ok(None),
-                Ok(opened) => Ok(Some(opened.unwrap_or_default())),
-                Err(reason) => {
-                    // The alert is a help for the log of the broker.
-                    let _ = self.socket.send(tls.sealed());
-                    Err(reason)
-                }
-            },
-            _ => Ok(Some(count)),
         }
     }
 }

@@ -5,6 +5,7 @@ mod admission;
 mod bind_error;
 mod builder;
 mod bus;
+mod bus_channel;
 mod config;
 mod event_loop;
 mod eviction;

@@ -1,0 +1,83 @@
+//! One connection to the broker: what it reads and writes, in clear or over TLS.
+
+use crate::bus::session::Session;
+use crate::os::moment::Moment;
+use crate::os::system::{Socket, would_block};
+use crate::tls::client::ClientLayer;
+
+/// How many bytes one read takes from an encrypted connection. With the rest of a record, they fit
+/// the room of `input`.
+const TLS_READ_LEN: usize = 8 << 10;
+
+/// A connection to the broker.
+pub(super) struct Channel<S> {
+    pub socket: S,
+    /// Remembered readiness: false only after `WouldBlock`.
+    pub readable: bool,
+    pub writable: bool,
+    /// The layer of an encrypted connection, from the handshake on.
+    pub tls: Option<Box<ClientLayer>>,
+    pub input: Box<[u8]>,
+    /// How many bytes of `input` are to decode.
+    pub filled: usize,
+    /// When the broker must have accepted this server, and then when the next `PING` is due.
+    pub deadline: Moment,
+    /// When the connection began, and then when it was accepted.
+    pub since: Moment,
+    /// The last error that the broker has reported: often the reason why it closes.
+    pub error: Option<String>,
+}
+
+impl<S: Socket> Channel<S> {
+    /// Reads once into the free part of `input`. Returns how many bytes of the session have come,
+    /// of which there are none at the end of the connection; `None` if the connection goes on
+    /// without any.
+    pub fn receive(&mut self) -> Result<Option<usize>, String> {
+        let input = &mut self.input[self.filled..];
+        let mut raw = [0; TLS_READ_LEN];
+        let place = if self.tls.is_some() { &mut raw[..] } else { &mut *input };
+        let count = match self.socket.receive(place) {
+            Ok(count) => count,
+            Err(error) if would_block(&error) => {
+                self.readable = false;
+                return Ok(None);
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        match &mut self.tls {
+            Some(tls) if count > 0 => match tls.open(&raw[..count], input) {
+                Ok(Some(0)) => Ok(None),
+                Ok(opened) => Ok(Some(opened.unwrap_or_default())),
+                Err(reason) => {
+                    // The alert is a help for the log of the broker.
+                    let _ = self.socket.send(tls.sealed());
+                    Err(reason)
+                }
+            },
+            _ => Ok(Some(count)),
+        }
+    }
+
+    /// Writes the output of `session` until the kernel accepts no more.
+    pub fn send(&mut self, session: &mut Session) -> Result<(), String> {
+        while self.writable {
+            if let Some(tls) = &mut self.tls {
+                session.note_sent(tls.seal(session.output()));
+            }
+            let output = match &self.tls {
+                Some(tls) => tls.sealed(),
+                None => session.output(),
+            };
+            if output.is_empty() {
+                break;
+            }
+            match (self.socket.send(output), &mut self.tls) {
+                (Ok(count), Some(tls)) => tls.note_sent(count),
+                (Ok(count), None) => session.note_sent(count),
+                (Err(error), _) if would_block(&error) => self.writable = false,
+                (Err(error), _) => return Err(error.to_string()),
+            }
+        }
+        Ok(())
+    }
+}
