@@ -165,7 +165,11 @@ impl Block {
     #[inline]
     pub fn append(&mut self, bytes: &[u8]) -> bool {
         let Some(place) = self.spare().get_mut(..bytes.len()) else { return false };
-        place.copy_from_slice(bytes);
+        if bytes.len() <= PIECE_LEN {
+            place.copy_from_slice(bytes);
+        } else {
+            copy_in_pieces(place, bytes);
+        }
         self.end += bytes.len() as u32;
         true
     }
@@ -245,6 +249,23 @@ impl Block {
 
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<Block>() == 128);
+
+/// The most bytes that are copied at once.
+const PIECE_LEN: usize = 2 << 10;
+
+/// Copies a long message.
+///
+/// The processors Zen 3 and Zen 4 of AMD copy up to 20 times slower with `rep movsb` if the address
+/// of the copy is 1 to 15 bytes after that of the original, modulo 4,096. An answer with a short
+/// prefix at the front of a block has such an address. glibc before 2.39 uses `rep movsb` for more
+/// than 2,112 bytes there (its bug 30994). Pieces cost a long message nothing, and a line of 64 KiB in `chat`
+/// costs 0.7 times as much with them (`cargo bench --bench versus -- chat large`).
+#[cold]
+fn copy_in_pieces(place: &mut [u8], bytes: &[u8]) {
+    for (place, piece) in place.chunks_mut(PIECE_LEN).zip(bytes.chunks(PIECE_LEN)) {
+        place.copy_from_slice(piece);
+    }
+}
 
 #[cfg(test)]
 mod tests {
