@@ -258,8 +258,8 @@ const PIECE_LEN: usize = 2 << 10;
 /// The processors Zen 3 and Zen 4 of AMD copy up to 20 times slower with `rep movsb` if the address
 /// of the copy is 1 to 15 bytes after that of the original, modulo 4,096. An answer with a short
 /// prefix at the front of a block has such an address. glibc before 2.39 uses `rep movsb` for more
-/// than 2,112 bytes there (its bug 30994). Pieces cost a long message nothing, and a line of 64 KiB in `chat`
-/// costs 0.7 times as much with them (`cargo bench --bench versus -- chat large`).
+/// than 2,112 bytes there (its bug 30994). Pieces cost a long message nothing, and a line of 64 KiB
+/// in `chat` costs 0.73 times as much with them (`cargo bench --bench versus -- chat large`).
 #[cold]
 fn copy_in_pieces(place: &mut [u8], bytes: &[u8]) {
     for (place, piece) in place.chunks_mut(PIECE_LEN).zip(bytes.chunks(PIECE_LEN)) {
