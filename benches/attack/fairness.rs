@@ -13,7 +13,7 @@
 //! flooders, in the middle one of three rounds.
 
 use std::error::Error;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use tinytcp_core::protocol::text::BANNER;
 
 use super::checks::{Check, check};
 use super::crowd::{Attack, Tally, flooders};
-use super::polite::Latency;
+use super::polite::{self, Latency};
 use super::processors::Processors;
 use super::server::Server;
 
@@ -142,22 +142,14 @@ impl Client {
             if self.is_new_each_time {
                 standing = connect(addr)?;
             }
-            standing.write_all(&request)?;
-            standing.read_exact(&mut answer)?;
-            if answer == request {
-                Ok(())
-            } else {
-                Err(io::Error::other("a polite client had a wrong answer"))
-            }
+            polite::ask(&mut standing, &request, &mut answer)
         })
     }
 }
 
 /// A connection that has been greeted.
 fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(addr)?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut stream = polite::connect(addr, PATIENCE)?;
     stream.read_exact(&mut vec![0; BANNER.len() + 1])?;
     Ok(stream)
 }

@@ -7,16 +7,14 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use std::{env, fs, process, thread};
+use std::{io, thread};
 
-use tinytcp_load::measurement::latency::Latency;
-use tinytcp_load::report::{self, Report};
+use tinytcp_load::report::Report;
 
 use super::checks::{Check, check};
-use super::honest::Honest;
+use super::generator::Generator;
+use super::honest;
 use super::processors::Processors;
 use super::report::latency;
 use super::server::Server;
@@ -27,7 +25,6 @@ const STAY: Duration = Duration::from_secs(3);
 const QUICK_STAY: Duration = Duration::from_secs(1);
 /// From the first handshake to the first honest client.
 const SETTLING: Duration = Duration::from_millis(500);
-const LOOK_AROUND: Duration = Duration::from_millis(10);
 const MEMORY_LIMIT: usize = 256 << 20;
 const GOAL: f64 = 1.5;
 
@@ -62,12 +59,12 @@ fn measure(
     println!("|---|---|---|---|---|");
     let (mut ratios, mut errors, mut handshakes, mut failed) = (Vec::new(), 0, 0, 0);
     for _ in 0..rounds {
-        let alone = honest(&server, stay)?;
+        let alone = honest::start(server.target.text, stay)?.report()?;
         print("alone", &alone, None);
-        let storm = Storm::start(encrypted, stay + SETTLING)?;
+        let storm = storm(encrypted, stay + SETTLING)?;
         thread::sleep(SETTLING);
-        let beside = honest(&server, stay)?;
-        let storm = storm.finish()?;
+        let beside = honest::start(server.target.text, stay)?.report()?;
+        let storm = storm.report()?;
         print("beside the storm", &beside, Some(&storm));
         let p99 = |report| latency(report).quantile(0.99).as_secs_f64();
         ratios.push(p99(&beside) / p99(&alone));
@@ -94,55 +91,17 @@ fn measure(
     Ok(checks)
 }
 
-fn honest(server: &Server, stay: Duration) -> Result<Report, Box<dyn Error>> {
-    let mut honest = Honest::start(server.target.text, stay)?;
-    while !honest.is_over()? {
-        thread::sleep(LOOK_AROUND);
-    }
-    honest.report()
-}
-
 fn print(name: &str, honest: &Report, storm: Option<&Report>) {
-    let latency: &Latency = latency(honest);
+    let latency = latency(honest);
     let [p50, p99, most] = [0.5, 0.99, 1.0].map(|quantile| latency.quantile(quantile));
     let handshakes = storm.map_or(0.0, |report| report.throughput.replies_per_s);
     println!("| {name} | {p50:.0?} | {p99:.0?} | {most:.0?} | {handshakes:.0} |");
 }
 
-/// A generator of handshakes; killed when dropped.
-struct Storm {
-    child: Child,
-    /// Where it puts its report.
-    path: PathBuf,
-}
-
-impl Storm {
-    fn start(addr: SocketAddr, duration: Duration) -> Result<Self, Box<dyn Error>> {
-        let path = env::temp_dir().join(format!("attack-storm-{}.json", process::id()));
-        let mut command = Command::new("chrt");
-        command
-            .args(["--idle", "0", env!("CARGO_BIN_EXE_tinytcp-load")])
-            .arg(format!("text+tls://{addr}"))
-            .args(["--tls-insecure", "-c", "100", "--lifetime", "1"])
-            .args(["-R", &HANDSHAKES_PER_SECOND.to_string()])
-            .args(["-d", &format!("{}ms", duration.as_millis()), "--json"])
-            .arg(&path);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Ok(Self { child: command.spawn()?, path })
-    }
-
-    /// Waits for its end and reads its report.
-    fn finish(mut self) -> Result<Report, Box<dyn Error>> {
-        self.child.wait()?;
-        Ok(report::read(&self.path).map_err(|error| format!("the storm gave up: {error}"))?)
-    }
-}
-
-impl Drop for Storm {
-    fn drop(&mut self) {
-        // These fail only when there is nothing left to do.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = fs::remove_file(&self.path);
-    }
+/// Starts a storm of handshakes, which gives way to the honest clients.
+fn storm(addr: SocketAddr, duration: Duration) -> io::Result<Generator> {
+    let (url, duration) = (format!("text+tls://{addr}"), format!("{}ms", duration.as_millis()));
+    let rate = HANDSHAKES_PER_SECOND.to_string();
+    let load = ["--tls-insecure", "-c", "100", "--lifetime", "1", "-R", &rate, "-d", &duration];
+    Generator::start("storm", true, &[&[url.as_str()], &load[..]].concat())
 }

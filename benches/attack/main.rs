@@ -36,6 +36,7 @@ mod checks;
 mod choice;
 mod crowd;
 mod fairness;
+mod generator;
 mod handshakes;
 mod honest;
 mod journal;

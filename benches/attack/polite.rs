@@ -1,6 +1,7 @@
 //! A polite client, which sends one request at a time and pauses after each answer.
 
-use std::io;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -32,5 +33,30 @@ impl Latency {
         taken.sort_unstable();
         let quantile = |percent: usize| taken[(taken.len() * percent / 100).min(taken.len() - 1)];
         Ok(Self { p50: quantile(50), p90: quantile(90), p99: quantile(99), max: quantile(100) })
+    }
+}
+
+/// Connects a client that waits so long for an answer.
+///
+/// # Errors
+/// When it cannot connect.
+pub fn connect(addr: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(addr)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(patience))?;
+    Ok(stream)
+}
+
+/// Sends `request` and waits for its answer, which has the same bytes.
+///
+/// # Errors
+/// When there is another answer, or none.
+pub fn ask(stream: &mut TcpStream, request: &[u8], answer: &mut [u8]) -> io::Result<()> {
+    stream.write_all(request)?;
+    stream.read_exact(answer)?;
+    if answer == request {
+        Ok(())
+    } else {
+        Err(io::Error::other("a polite client had a wrong answer"))
     }
 }

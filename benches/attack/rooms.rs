@@ -9,19 +9,18 @@
 //! in a quick run, the 99th percentile of the polite client is at most 5 ms and twice that alone.
 
 use std::error::Error;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, fs, process, thread};
+use std::{fs, io, thread};
 
 use tinytcp_core::limits::{LOW_WATER_BYTES, Limits};
 use tinytcp_core::wire::frame::Header;
 use tinytcp_load::broadcast::report::{BroadcastReport, BroadcastVerdict};
 
 use super::checks::{Check, check};
-use super::polite::Latency;
+use super::generator::Generator;
+use super::polite::{self, Latency};
 use super::processors::Processors;
 use super::server::Server;
 
@@ -65,10 +64,10 @@ fn measure(
     let server = Server::start(processors, MEMORY_LIMIT, &FLAGS)?;
     let quiet = ask(server.target.binary, stay)?;
     let before = (server.process.descriptors().len(), server.process.resident_bytes());
-    let room = Room::start(server.target.text, stay, judges_latency)?;
-    room.wait_for_members(&server, before.0)?;
+    let room = room(server.target.text, stay, judges_latency)?;
+    wait_for_members(&server, before.0)?;
     let beside = ask(server.target.binary, stay)?;
-    let report = room.report()?;
+    let report = room.report_with(read)?;
     let most = server.resident_bytes_most()?;
     server.stop()?;
     println!("| polite client | p50 | p90 | p99 | max |\n|---|---|---|---|---|");
@@ -122,80 +121,36 @@ fn memory(before: usize, most: usize) -> Check {
 
 /// The latencies of a polite client of `binary`.
 fn ask(addr: SocketAddr, stay: Duration) -> io::Result<Latency> {
-    let mut stream = TcpStream::connect(addr)?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut stream = polite::connect(addr, PATIENCE)?;
     let request = [&Header { code: 1, payload_len: 5 }.encode()[..], b"hello"].concat();
     let mut answer = vec![0; request.len()];
-    Latency::measure(stay, || {
-        stream.write_all(&request)?;
-        stream.read_exact(&mut answer)?;
-        if answer == request {
-            Ok(())
-        } else {
-            Err(io::Error::other("a polite client had a wrong answer"))
-        }
-    })
+    Latency::measure(stay, || polite::ask(&mut stream, &request, &mut answer))
 }
 
-/// The members of the room, in a process of their own; killed when dropped.
-struct Room {
-    child: Child,
-    /// Where they put their report.
-    path: std::path::PathBuf,
+/// Starts the members of the room. If they give way, the polite client goes first on their
+/// processor: what is measured is the server.
+fn room(addr: SocketAddr, stay: Duration, gives_way: bool) -> io::Result<Generator> {
+    // Messages are published until the polite client has gone.
+    let duration = format!("{}ms", (stay + Duration::from_secs(1)).as_millis());
+    let (url, patience) = (format!("text://{addr}"), format!("{}s", PATIENCE.as_secs()));
+    let [members, silent, rate, size] = [MEMBERS, SILENT, RATE, SIZE].map(|it| it.to_string());
+    let crowd = ["broadcast", &url, "-c", &members, "--members-silent", &silent];
+    let load = ["-R", &rate, "--size", &size, "-d", &duration, "--timeout", &patience];
+    Generator::start("members", gives_way, &[&crowd[..], &load].concat())
 }
 
-impl Room {
-    /// Starts the members. With `gives_way`, the polite client goes first on their processor: what
-    /// is measured is the server.
-    fn start(addr: SocketAddr, stay: Duration, gives_way: bool) -> io::Result<Self> {
-        let path = env::temp_dir().join(format!("attack-rooms-{}.json", process::id()));
-        let load = env!("CARGO_BIN_EXE_tinytcp-load");
-        let mut command = Command::new(if gives_way { "chrt" } else { load });
-        if gives_way {
-            command.args(["--idle", "0", load]);
+/// Waits until the server has all members.
+fn wait_for_members(server: &Server, descriptors: usize) -> Result<(), Box<dyn Error>> {
+    let deadline = Instant::now() + PATIENCE;
+    while server.process.descriptors().len() < descriptors + MEMBERS {
+        if Instant::now() > deadline {
+            return Err("the members of the room do not get through".into());
         }
-        // Messages are published until the polite client has gone.
-        let duration = (stay + Duration::from_secs(1)).as_millis();
-        command
-            .args(["broadcast", &format!("text://{addr}"), "-c", &MEMBERS.to_string()])
-            .args(["--members-silent", &SILENT.to_string(), "-R", &RATE.to_string()])
-            .args(["--size", &SIZE.to_string(), "-d", &format!("{duration}ms")])
-            .args(["--timeout", &format!("{}s", PATIENCE.as_secs()), "--json"])
-            .arg(&path);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Ok(Self { child: command.spawn()?, path })
+        thread::sleep(LOOK_AROUND);
     }
-
-    /// Waits until the server has all members.
-    fn wait_for_members(&self, server: &Server, descriptors: usize) -> Result<(), Box<dyn Error>> {
-        let deadline = Instant::now() + PATIENCE;
-        while server.process.descriptors().len() < descriptors + MEMBERS {
-            if Instant::now() > deadline {
-                return Err("the members of the room do not get through".into());
-            }
-            thread::sleep(LOOK_AROUND);
-        }
-        Ok(())
-    }
-
-    /// Waits until all is delivered, and returns the report.
-    fn report(mut self) -> Result<BroadcastReport, Box<dyn Error>> {
-        self.child.wait()?;
-        read(&self.path)
-    }
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<BroadcastReport, Box<dyn Error>> {
-    let text = fs::read(path).map_err(|error| format!("the members gave up: {error}"))?;
-    Ok(serde_json::from_slice(&text)?)
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        // These fail only when there is nothing left to do.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = fs::remove_file(&self.path);
-    }
+    Ok(serde_json::from_slice(&fs::read(path)?)?)
 }

@@ -9,7 +9,7 @@ use tinytcp_load::report::Report;
 
 use super::choice::Choice;
 use super::crowd::{Attack, Tally, all_kinds, connections_max};
-use super::honest::Honest;
+use super::honest;
 use super::journal::Journal;
 use super::processors::Processors;
 use super::server::{MEMORY_LIMIT, Server, TIMEOUTS};
@@ -127,7 +127,7 @@ fn part(
     let (began, used, starved) = (Instant::now(), server.processor_time(), server.starved()?);
     let mut reports = Vec::new();
     while began.elapsed() < duration {
-        let mut honest = Honest::start(server.target.text, choice.stay.min(duration))?;
+        let mut honest = honest::start(server.target.text, choice.stay.min(duration))?;
         while !honest.is_over()? {
             if !server.is_running() {
                 return Err("the server has ended".into());

@@ -1,0 +1,73 @@
+//! A run of the load generator beside the server.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::{env, fs, io, process};
+
+use tinytcp_load::report::{self, Report};
+
+/// A running generator; killed when dropped.
+pub struct Generator {
+    /// What its clients are called in an error.
+    name: &'static str,
+    child: Child,
+    /// Where it puts its report.
+    path: PathBuf,
+}
+
+impl Generator {
+    /// Starts a generator with `arguments`, whose clients are `name`. If it gives way, all other
+    /// threads of its processor go first.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(name: &'static str, gives_way: bool, arguments: &[&str]) -> io::Result<Self> {
+        let path = env::temp_dir().join(format!("attack-{}-{name}.json", process::id()));
+        let program = env!("CARGO_BIN_EXE_tinytcp-load");
+        let mut command = Command::new(if gives_way { "chrt" } else { program });
+        if gives_way {
+            command.args(["--idle", "0", program]);
+        }
+        command.args(arguments).arg("--json").arg(&path);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Self { name, child: command.spawn()?, path })
+    }
+
+    /// True exactly when its report is there, or it has failed.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn is_over(&mut self) -> io::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// Waits for its end, and returns what it has measured.
+    ///
+    /// # Errors
+    /// When it gave up.
+    pub fn report(self) -> Result<Report, Box<dyn Error>> {
+        self.report_with(|path| Ok(report::read(path)?))
+    }
+
+    /// The same for a report that `read` reads.
+    ///
+    /// # Errors
+    /// When it gave up.
+    pub fn report_with<T>(
+        mut self,
+        read: impl FnOnce(&Path) -> Result<T, Box<dyn Error>>,
+    ) -> Result<T, Box<dyn Error>> {
+        self.child.wait()?;
+        Ok(read(&self.path).map_err(|error| format!("the {} gave up: {error}", self.name))?)
+    }
+}
+
+impl Drop for Generator {
+    fn drop(&mut self) {
+        // These fail only when there is nothing left to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_file(&self.path);
+    }
+}
