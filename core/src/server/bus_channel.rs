@@ -34,27 +34,22 @@ impl<S: Socket> Channel<S> {
     /// without any.
     pub fn receive(&mut self) -> Result<Option<usize>, String> {
         let input = &mut self.input[self.filled..];
-        let mut raw = [0; TLS_READ_LEN];
-        let place = if self.tls.is_some() { &mut raw[..] } else { &mut *input };
-        let count = match self.socket.receive(place) {
-            Ok(count) => count,
-            Err(error) if would_block(&error) => {
-                self.readable = false;
-                return Ok(None);
-            }
-            Err(error) => return Err(error.to_string()),
+        let Some(tls) = &mut self.tls else {
+            return read(&mut self.socket, input, &mut self.readable);
         };
-        match &mut self.tls {
-            Some(tls) if count > 0 => match tls.open(&raw[..count], input) {
-                Ok(Some(0)) => Ok(None),
-                Ok(opened) => Ok(Some(opened.unwrap_or_default())),
-                Err(reason) => {
-                    // The alert is a help for the log of the broker.
-                    let _ = self.socket.send(tls.sealed());
-                    Err(reason)
-                }
-            },
-            _ => Ok(Some(count)),
+        let mut raw = [0; TLS_READ_LEN];
+        let count = match read(&mut self.socket, &mut raw, &mut self.readable)? {
+            Some(count @ 1..) => count,
+            end_or_nothing => return Ok(end_or_nothing),
+        };
+        match tls.open(&raw[..count], input) {
+            Ok(Some(0)) => Ok(None),
+            Ok(opened) => Ok(Some(opened.unwrap_or_default())),
+            Err(reason) => {
+                // The alert is a help for the log of the broker.
+                let _ = self.socket.send(tls.sealed());
+                Err(reason)
+            }
         }
     }
 
@@ -79,5 +74,21 @@ impl<S: Socket> Channel<S> {
             }
         }
         Ok(())
+    }
+}
+
+/// Reads once. Returns how many bytes have come, and notes when none has.
+fn read<S: Socket>(
+    socket: &mut S,
+    place: &mut [u8],
+    readable: &mut bool,
+) -> Result<Option<usize>, String> {
+    match socket.receive(place) {
+        Ok(count) => Ok(Some(count)),
+        Err(error) if would_block(&error) => {
+            *readable = false;
+            Ok(None)
+        }
+        Err(error) => Err(error.to_string()),
     }
 }
