@@ -18,26 +18,55 @@ pub enum Request {
 }
 
 impl Request {
-    /// The commands, with their words in `text` and `chat` and their codes in `binary`.
-    pub const ALL: [(Self, &'static str, u8); 5] = [
-        (Self::Join, "JOIN", 16),
-        (Self::Leave, "LEAVE", 17),
-        (Self::Say, "SAY", 18),
-        (Self::Nick, "NICK", 20),
-        (Self::Who, "WHO", 21),
-    ];
+    /// The commands.
+    const ALL: [Self; 5] = [Self::Join, Self::Leave, Self::Say, Self::Nick, Self::Who];
+
+    /// The word of the command in `text` and `chat`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Join => "JOIN",
+            Self::Leave => "LEAVE",
+            Self::Say => "SAY",
+            Self::Nick => "NICK",
+            Self::Who => "WHO",
+        }
+    }
+
+    /// The code of the command, and of its answer, in `binary`.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Join => 16,
+            Self::Leave => 17,
+            Self::Say => 18,
+            Self::Nick => 20,
+            Self::Who => 21,
+        }
+    }
+
+    /// The first word of its answer in `text`.
+    #[must_use]
+    pub const fn answer_word(self) -> &'static str {
+        match self {
+            Self::Join => "JOINED",
+            Self::Leave => "LEFT",
+            Self::Say => "SAID",
+            Self::Nick => "NICK",
+            Self::Who => "MEMBERS",
+        }
+    }
 
     /// Returns the command with this word of `text`, in any case of letters.
     #[must_use]
     pub fn of_word(word: &[u8]) -> Option<Self> {
-        let found = |(_, known, _): &&(Self, &str, u8)| known.as_bytes().eq_ignore_ascii_case(word);
-        Self::ALL.iter().find(found).map(|(request, ..)| *request)
+        Self::ALL.into_iter().find(|it| it.word().as_bytes().eq_ignore_ascii_case(word))
     }
 
     /// Returns the command with this code of `binary`.
     #[must_use]
     pub fn of_code(code: u8) -> Option<Self> {
-        Self::ALL.iter().find(|(.., known)| *known == code).map(|(request, ..)| *request)
+        Self::ALL.into_iter().find(|it| it.code() == code)
     }
 
     /// Returns the command that a message of `chat` is, and its argument without the blanks around
@@ -130,13 +159,7 @@ impl LoneMember {
 
     /// Returns the answer to a command of `text`, without its newline.
     pub fn answer_line(&mut self, request: Request, argument: &[u8]) -> String {
-        let word = match request {
-            Request::Join => "JOINED",
-            Request::Leave => "LEFT",
-            Request::Say => "SAID",
-            Request::Nick => "NICK",
-            Request::Who => "MEMBERS",
-        };
+        let word = request.answer_word();
         match self.answer(request, argument) {
             Ok(answer) => format!("{word} {answer}"),
             Err(token) => format!("ERROR {token}"),

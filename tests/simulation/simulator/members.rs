@@ -8,6 +8,7 @@ use tinytcp_core::testing::Request;
 use super::choices::Choices;
 use super::client::{Act, Manner, ReadPattern};
 use super::clients::{goodbye, pause};
+use super::oracle::binary::frame;
 use super::oracle::{Bounds, Language};
 use super::traffic;
 
@@ -130,14 +131,9 @@ fn ending(choices: &mut Choices) -> &'static [u8] {
 
 /// Returns a command as a protocol sends it.
 fn command(language: Language, request: Request, argument: &str, ending: &[u8]) -> Vec<u8> {
-    let (_, word, code) = Request::ALL
-        .into_iter()
-        .find(|(known, ..)| *known == request)
-        .expect("the table has all commands");
     if language == Language::Binary {
-        let len = u32::try_from(argument.len()).unwrap_or(u32::MAX);
-        return [&[code], &len.to_be_bytes()[..], argument.as_bytes()].concat();
+        return frame(request.code(), argument.as_bytes());
     }
     let slash = if language == Language::Chat { "/" } else { "" };
-    [format!("{slash}{word} {argument}").as_bytes(), ending].concat()
+    [format!("{slash}{} {argument}", request.word()).as_bytes(), ending].concat()
 }

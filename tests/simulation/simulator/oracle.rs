@@ -18,7 +18,7 @@ use crate::text_model;
 
 mod answer;
 mod asking;
-mod binary;
+pub mod binary;
 mod checking;
 pub mod http;
 pub mod news;

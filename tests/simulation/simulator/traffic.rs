@@ -1,6 +1,7 @@
 //! The bytes that clients send: complete messages of each protocol, fragments, and other protocols.
 
 use super::choices::Choices;
+use super::oracle::binary::frame;
 use super::oracle::{Bounds, Language};
 
 /// Returns complete messages of at least `len_min` bytes together. The server runs some of them and
@@ -174,7 +175,7 @@ fn any_frame(bounds: Bounds, choices: &mut Choices) -> Vec<u8> {
     } else if choices.chance(100) {
         payload.extend_from_slice("a\u{e9}\u{20ac}".as_bytes());
     }
-    [&[code][..], &(payload.len() as u32).to_be_bytes(), &payload].concat()
+    frame(code, &payload)
 }
 
 /// Returns a length near a limit, or a shorter one if the limit is large.

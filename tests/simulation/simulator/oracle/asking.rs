@@ -1,7 +1,7 @@
 //! Commands about rooms, whose answers depend on the other members: they are known when a session
 //! has run the command, not when its bytes were read.
 
-use tinytcp_core::protocol::binary::{ERROR, JOIN, LEAVE, NICK, SAY, WHO};
+use tinytcp_core::protocol::binary::ERROR;
 use tinytcp_core::testing::Request;
 
 use super::answer::{Answer, Meaning};
@@ -60,10 +60,12 @@ impl Answer {
         self.bytes = match &answer {
             Ok(reply) if language == Language::Binary => {
                 let payload = payload(reply, &name);
-                frame(code(request), payload.as_bytes())
+                frame(request.code(), payload.as_bytes())
             }
             Ok(reply) if language == Language::Chat => phrase(request, reply, &name).into_bytes(),
-            Ok(reply) => format!("{} {}", word(request), payload(reply, &name)).into_bytes(),
+            Ok(reply) => {
+                format!("{} {}", request.answer_word(), payload(reply, &name)).into_bytes()
+            }
             Err(token) if language == Language::Binary => frame(ERROR, token.as_bytes()),
             Err(token) => format!("ERROR {token}").into_bytes(),
         };
@@ -76,28 +78,6 @@ impl Answer {
             self.bytes.extend_from_slice(ending);
         }
         self.change = change;
-    }
-}
-
-/// The code of the command and of its answer in `binary`.
-fn code(request: Request) -> u8 {
-    match request {
-        Request::Join => JOIN,
-        Request::Leave => LEAVE,
-        Request::Say => SAY,
-        Request::Nick => NICK,
-        Request::Who => WHO,
-    }
-}
-
-/// The first word of the answer in `text`.
-fn word(request: Request) -> &'static str {
-    match request {
-        Request::Join => "JOINED",
-        Request::Leave => "LEFT",
-        Request::Say => "SAID",
-        Request::Nick => "NICK",
-        Request::Who => "MEMBERS",
     }
 }
 

@@ -6,7 +6,7 @@ use tinytcp_core::testing::Request;
 use super::Oracle;
 
 /// A frame.
-pub(super) fn frame(code: u8, payload: &[u8]) -> Vec<u8> {
+pub fn frame(code: u8, payload: &[u8]) -> Vec<u8> {
     [&[code][..], &(payload.len() as u32).to_be_bytes(), payload].concat()
 }
 
