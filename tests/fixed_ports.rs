@@ -23,8 +23,7 @@ fn enter_own_network() {
 #[ignore = "needs root and iproute2: .ci/run has them"]
 fn without_flags_the_four_protocols_listen_on_both_loopbacks() {
     enter_own_network();
-    let mut server = Server::launch_only(program());
-    server.read_addresses(8);
+    let server = Server::launch_listening(program(), 8);
     let mut lines = server.printed.text();
     lines.sort();
     let hosts = ["127.0.0.1", "[::1]"];

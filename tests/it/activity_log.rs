@@ -128,8 +128,7 @@ fn without_messages_the_log_shows_connections_only() {
 fn an_open_listener_logs_a_warning_and_no_message_by_default() {
     let mut command = program();
     command.args(["--listen", "text://0.0.0.0:0"]);
-    let mut server = Server::launch_only(command);
-    server.read_addresses(1);
+    let server = Server::launch_listening(command, 1);
     server.wait_for_log(&["WARN", "other machines can connect", "without accounts"]);
     let mut peer = Peer::connect(([127, 0, 0, 1], server.address("text").port()).into());
     peer.send("ECHO secret\nQUIT\n");

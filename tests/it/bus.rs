@@ -17,9 +17,7 @@ fn server(url: &str, flags: &[&str]) -> Server {
     let mut command = program();
     command.args(["--listen", "text://127.0.0.1:0", "--admin", "http://127.0.0.1:0"]);
     command.args(flags).env("TINYTCP_BUS", url);
-    let mut server = Server::launch_only(command);
-    server.read_addresses(2);
-    server
+    Server::launch_listening(command, 2)
 }
 
 /// The URL of a broker that needs no credentials.
@@ -195,8 +193,7 @@ fn a_check_and_a_reload_show_no_password() {
     assert!(checked.text().contains("bus = \"nats://***@127.0.0.1:1\""), "{checked:?}");
     let mut command = program();
     command.arg("--config").arg(&file);
-    let mut server = Server::launch_only(command);
-    server.read_addresses(2);
+    let server = Server::launch_listening(command, 2);
     write("other");
     server.process().signal("HUP");
     server.wait_for_log(&["these settings need a restart: bus \"nats://***@127.0.0.1:1\""]);

@@ -27,9 +27,7 @@ fn server_with(flags: &[&str]) -> Server {
     command.args(["--listen", "text://127.0.0.1:0?proxy=on", "--proxy-from", "127.0.0.1"]);
     command.args(["--agent-check", "agent://127.0.0.1:0", "--drain-delay", "off"]);
     command.args(["--activity-log", "100k"]);
-    let mut server = Server::launch_only(command);
-    server.read_addresses(2);
-    server
+    Server::launch_listening(command, 2)
 }
 
 /// The configuration of the document, with the ports of this test.

@@ -96,8 +96,7 @@ fn a_default_listener_that_cannot_start_is_only_a_warning() {
     let taken = TcpListener::bind("127.83.71.2:9999").expect("nothing else uses this address");
     let mut command = program();
     command.args(["--host", "127.83.71.2"]);
-    let mut server = Server::launch_only(command);
-    server.read_addresses(3);
+    let server = Server::launch_listening(command, 3);
     server.wait_for_log(&["WARN", "chat://127.83.71.2:9999", "another program listens there"]);
     server.text();
     drop(server);
@@ -124,8 +123,7 @@ fn every_listener_is_printed_however_many_there_are() {
     let _open_files = OpenFiles::take(LISTENERS);
     let mut command = program();
     command.args((0..LISTENERS).flat_map(|_| ["--listen", "text://127.83.71.5:0"]));
-    let mut server = Server::launch_only(command);
-    server.read_addresses(LISTENERS);
+    let server = Server::launch_listening(command, LISTENERS);
     server.text();
 }
 
@@ -188,8 +186,7 @@ fn port_0_picks_a_port_and_prints_it() {
 fn several_listeners_may_speak_the_same_protocol() {
     let mut command = program();
     command.args(["--listen", "text://127.0.0.1:0", "--listen", "text://127.0.0.1:0"]);
-    let mut server = Server::launch_only(command);
-    server.read_addresses(2);
+    let server = Server::launch_listening(command, 2);
     for line in server.printed.text() {
         let address = line.strip_prefix("listening on text://").expect("a listener for text");
         Peer::connect(address.parse().expect("a numeric address")).expect(BANNER);
@@ -204,8 +201,7 @@ fn a_listener_may_be_of_ipv6() {
         // A machine without IPv6: whoever asks for it by name is told.
         return check_failure(&mut command, 1, &["[::1]"]);
     }
-    let mut server = Server::launch_only(command);
-    server.read_addresses(1);
+    let server = Server::launch_listening(command, 1);
     assert!(server.printed.text()[0].starts_with("listening on text://[::1]:"));
     server.connect("text").expect(BANNER);
 }
@@ -214,8 +210,7 @@ fn a_listener_may_be_of_ipv6() {
 fn a_host_may_be_a_name() {
     let mut command = program();
     command.args(["--listen", "text://localhost:0"]);
-    let mut server = Server::launch_only(command);
-    server.read_addresses(1);
+    let server = Server::launch_listening(command, 1);
     server.connect("text").expect(BANNER);
 }
 
@@ -224,8 +219,7 @@ fn host_moves_the_default_listeners() {
     // An address of the loopback that nothing else uses, so that the default ports are free there.
     let mut command = program();
     command.args(["--host", "127.83.71.1"]);
-    let mut server = Server::launch_only(command);
-    server.read_addresses(4);
+    let server = Server::launch_listening(command, 4);
     let mut lines = server.printed.text();
     lines.sort();
     assert_eq!(
@@ -253,8 +247,7 @@ fn a_server_that_was_killed_leaves_its_port_free() {
     server.wait_for_exit();
     let mut command = program();
     command.args(["--listen", &url]);
-    let mut next = Server::launch_only(command);
-    next.read_addresses(1);
+    let next = Server::launch_listening(command, 1);
     next.text();
     drop(held);
 }

@@ -240,8 +240,7 @@ fn a_prefix_keeps_two_groups_of_servers_apart() {
     let mut command = program();
     command.args(["--listen", "text://127.0.0.1:0", "--bus-prefix", "other."]);
     command.args(["--bus", &format!("nats://127.0.0.1:{}", nats.port)]);
-    let mut other = Server::launch_only(command);
-    other.read_addresses(1);
+    let other = Server::launch_listening(command, 1);
     other.wait_for_log(&["the bus is connected"]);
     let mut apart = Peer::connect(other.address("text"));
     apart.expect(BANNER);

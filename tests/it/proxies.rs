@@ -14,9 +14,7 @@ const OPENED: &str = "opened text 192.0.2.7:51234 by proxy 127.0.0.1:";
 fn start(flags: &[&str]) -> Server {
     let mut command = program();
     command.args(["--listen", "text://127.0.0.1:0?proxy=on"]).args(flags);
-    let mut server = Server::launch_only(command);
-    server.read_addresses(1);
-    server
+    Server::launch_listening(command, 1)
 }
 
 fn trusting(flags: &[&str]) -> Server {
@@ -150,8 +148,7 @@ fn the_agent_check_answers_with_the_state_and_closes() {
     let mut command = program();
     command.args(["--listen", "text://127.0.0.1:0", "--agent-check", "agent://127.0.0.1:0"]);
     command.args(["--max-connections", "1", "--drain-delay", "off"]);
-    let mut server = Server::launch_only(command);
-    server.read_addresses(2);
+    let server = Server::launch_listening(command, 2);
     let answer =
         |server: &Server| String::from_utf8(server.connect("agent").read_to_end()).expect("text");
     assert_eq!(answer(&server), "ready up 100%\n");

@@ -200,8 +200,7 @@ fn the_version_is_one_line_on_stdout() {
 fn a_variable_is_as_good_as_its_flag() {
     let mut command = program();
     command.env("TINYTCP_LISTEN", "text://127.0.0.1:0").env("TINYTCP_MAX_LINE", "16");
-    let mut server = Server::launch_only(command);
-    server.read_addresses(1);
+    let server = Server::launch_listening(command, 1);
     let mut peer = server.text();
     peer.send("ECHO 6789012345678\n");
     peer.expect("ERROR LINE_TOO_LONG\n");

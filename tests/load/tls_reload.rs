@@ -16,9 +16,7 @@ fn start(files: &Files) -> Server {
     let mut command = program_under(&["setsid"]);
     command.args(["--listen", "text+tls://127.0.0.1:0", "--listen", "binary://127.0.0.1:0"]);
     command.args(files.flags()).args(["--activity-log", "off"]);
-    let mut server = Server::launch_only(command);
-    server.read_addresses(2);
-    server
+    Server::launch_listening(command, 2)
 }
 
 #[test]

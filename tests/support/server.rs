@@ -43,8 +43,13 @@ impl Server {
 
     /// A server started by `command`, which must give it a listener for each protocol.
     pub fn launch(command: Command) -> Self {
+        Self::launch_listening(command, PROTOCOLS.len())
+    }
+
+    /// A server started by `command`, which must give it `count` listeners.
+    pub fn launch_listening(command: Command, count: usize) -> Self {
         let mut server = Self::launch_only(command);
-        server.read_addresses(PROTOCOLS.len());
+        server.read_addresses(count);
         server
     }
 

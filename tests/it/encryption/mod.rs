@@ -26,9 +26,7 @@ const LISTEN: [&str; 2] = ["--listen", "text+tls://127.0.0.1:0"];
 fn start(count: usize, flags: &[&str]) -> Server {
     let mut command = program_under(&["setsid"]);
     command.args(flags);
-    let mut server = Server::launch_only(command);
-    server.read_addresses(count);
-    server
+    Server::launch_listening(command, count)
 }
 
 /// Starts a server with one encrypted listener for `text`, the certificate of `files`, and `flags`,
@@ -173,9 +171,7 @@ fn a_listener_has_the_certificate_that_its_url_names() {
         files.argument("own-cert.pem"),
         files.argument("own-key.pem")
     );
-    let pair = files.flags();
-    let pair: Vec<&str> = pair.iter().map(String::as_str).collect();
-    let server = start(2, &[&LISTEN[..], &["--listen", &url], &pair[..]].concat());
+    let server = start_with(&files, &["--listen", &url]);
     let client = Client::new(&files.authority.certificate(), None);
     let common = client.connect(&server, "text").expect("a handshake");
     assert_ne!(shown(&common), der(&own));

@@ -1,6 +1,6 @@
 //! What SIGHUP replaces at encrypted listeners.
 
-use super::{LISTEN, reload, start, start_with};
+use super::{reload, start, start_with};
 use crate::support::BANNER;
 use crate::support::certificates::{Authority, Files, SERVER_NAMES, Validity};
 use crate::support::tls_client::{Client, der, shown};
@@ -35,10 +35,7 @@ fn a_reload_with_one_wrong_file_changes_no_certificate() {
         files.argument("own-cert.pem"),
         files.argument("own-key.pem")
     );
-    let pair = files.flags();
-    let pair: Vec<&str> = pair.iter().map(String::as_str).collect();
-    let listeners = ["--listen", &url, "--listen", "binary://127.0.0.1:0"];
-    let server = start(3, &[&LISTEN[..], &listeners, &pair[..]].concat());
+    let server = start_with(&files, &["--listen", &url, "--listen", "binary://127.0.0.1:0"]);
     let client = Client::new(&files.authority.certificate(), None);
     let show = |protocol| shown(&client.connect(&server, protocol).expect("a handshake"));
     let before = [show("text"), show("echo")];
