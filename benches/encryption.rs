@@ -72,15 +72,18 @@ impl Server for Library {
                 while !rest.is_empty() {
                     let taken = self.tls.writer().write(rest).expect("records take bytes");
                     rest = &rest[taken..];
-                    while self.tls.wants_write() {
-                        self.tls.write_tls(answer).expect("a vector takes all bytes");
-                    }
+                    flush(&mut self.tls, answer);
                 }
             }
         }
-        while self.tls.wants_write() {
-            self.tls.write_tls(answer).expect("a vector takes all bytes");
-        }
+        flush(&mut self.tls, answer);
+    }
+}
+
+/// Moves what the library has to send to `answer`.
+fn flush(tls: &mut ServerConnection, answer: &mut Vec<u8>) {
+    while tls.wants_write() {
+        tls.write_tls(answer).expect("a vector takes all bytes");
     }
 }
 
