@@ -223,10 +223,11 @@ pub struct Arguments {
     /// Message to send: a text command, an echo or chat line, or `echo TEXT` or `rev TEXT` for
     /// binary; @FILE is a file with a message per line; repeatable
     ///
-    /// Several messages are sent in turn. In a message, {n} is the number of the request, {c} that
-    /// of the connection, {rand:8} 8 random digits and {hex:4} 4 hexadecimal ones; {{ is {, and @@
-    /// at the start is @. With --raw, a message is bytes, and \n \r \t \0 \\ and \xff stand for
-    /// bytes that are hard to type.
+    /// Several messages are sent in turn. In a message, these words stand for a value if they are
+    /// in braces, as in {hex:4}: n for the number of the request, c for that of the connection,
+    /// rand:8 for 8 random digits, and hex:4 for 4 hexadecimal ones; {{ is {, and @@ at the start
+    /// is @. With --raw, a message is bytes, and \n \r \t \0 \\ and \xff stand for bytes that are
+    /// hard to type.
     #[arg(
         short,
         long,
@@ -273,7 +274,8 @@ pub struct Arguments {
     ///
     /// Each line is a step: `send BYTES`, `expect BYTES`, `expect-end BYTES`, `sleep 10ms` or a
     /// comment after #. Each connection first takes the steps with `once send`, which are not
-    /// counted, and then repeats the others. {n} is the number of the first request of each pass.
+    /// counted, and then repeats the others. The value n of -m is the number of the first request
+    /// of each pass.
     #[arg(
         long,
         value_name = "FILE",

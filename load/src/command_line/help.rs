@@ -15,7 +15,7 @@ Examples:
   tinytcp-load --lifetime 1                         connect, send 1 request, close, repeat
   tinytcp-load --mix 'TIME:1,ECHO hello:3' --fail-if 'p99>5ms' --fail-if 'errors>0'
   tinytcp-load tcp://127.0.0.1:6379 --raw -m 'PING\\r\\n' --expect '+PONG\\r\\n'
-  tinytcp-load tcp://127.0.0.1:6379 --raw -m 'SET k{n} {hex:8}\r\n' --expect '+OK\r\n'
+  tinytcp-load tcp://127.0.0.1:6379 --raw -m 'SET key {hex:8}\\r\\n' --expect '+OK\\r\\n'
   tinytcp-load tcp://127.0.0.1:6379 --raw --script session.txt
   tinytcp-load broadcast -c 1000 -R 100             1000 members of a room check 100 messages/s
   tinytcp-load broadcast -c 10k --rooms 10 --members-silent 1% --fail-if 'p99>50ms'
