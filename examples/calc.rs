@@ -15,7 +15,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 
 use env_logger::Env;
-use tinytcp::protocol::{BAD_ARGUMENTS, Call, Command, Next, Outcome, Text};
+use tinytcp::protocol::{Call, Command, Next, Outcome, Text, errors};
 use tinytcp::{Builder, STOP_SIGNALS, Server};
 
 /// The longest expression that is taken, in bytes.
@@ -26,16 +26,16 @@ use tinytcp::{Builder, STOP_SIGNALS, Server};
 const EXPRESSION_BYTES_MAX: usize = 256;
 
 fn calc(call: &mut Call<'_, '_>) -> Outcome {
-    let expression = std::str::from_utf8(call.argument()).map_err(|_| BAD_ARGUMENTS)?;
+    let expression = std::str::from_utf8(call.argument()).map_err(|_| errors::BAD_ARGUMENTS)?;
     if expression.len() > EXPRESSION_BYTES_MAX {
-        return Err(BAD_ARGUMENTS);
+        return Err(errors::BAD_ARGUMENTS);
     }
-    let value: f64 = exmex::eval_str(expression).map_err(|_| BAD_ARGUMENTS)?;
+    let value: f64 = exmex::eval_str(expression).map_err(|_| errors::BAD_ARGUMENTS)?;
     // A division by zero and the like: no number, and so no answer.
     if !value.is_finite() {
-        return Err(BAD_ARGUMENTS);
+        return Err(errors::BAD_ARGUMENTS);
     }
-    write!(call.output(), "CALC {value}").map_err(|_| BAD_ARGUMENTS)?;
+    write!(call.output(), "CALC {value}").map_err(|_| errors::BAD_ARGUMENTS)?;
     Ok(Next::Continue)
 }
 

@@ -13,8 +13,7 @@ use std::net::SocketAddr;
 
 use env_logger::Env;
 use tinytcp::protocol::{
-    ANSWER_OVERHEAD_BYTES, Accepted, Context, Ending, Item, LINE_TOO_LONG, LineDecoder, Output,
-    Protocol, SERVER_BUSY, Session, Step,
+    Accepted, Context, Ending, Item, LineDecoder, Output, Protocol, Session, Step, errors,
 };
 use tinytcp::{Builder, CloseReason, STOP_SIGNALS, Server};
 
@@ -49,8 +48,8 @@ impl Session for Shouting {
             match item {
                 Some(Item::Line(line, ending)) => {
                     context.received("", line);
-                    if !context.output().reserve(line.len() + ANSWER_OVERHEAD_BYTES) {
-                        context.output().append_error(SERVER_BUSY, ending);
+                    if !context.output().reserve(line.len() + Output::OVERHEAD_BYTES) {
+                        context.output().append_error(errors::SERVER_BUSY, ending);
                     } else if line.is_ascii() {
                         context.output().append(&line.to_ascii_uppercase());
                         context.output().append(ending.bytes());
@@ -60,8 +59,8 @@ impl Session for Shouting {
                     }
                 }
                 Some(Item::TooLong) => {
-                    context.refused(LINE_TOO_LONG);
-                    context.output().append_error(LINE_TOO_LONG, Ending::Lf);
+                    context.refused(errors::LINE_TOO_LONG);
+                    context.output().append_error(errors::LINE_TOO_LONG, Ending::Lf);
                 }
                 Some(Item::Dropped(_)) => context.message_ended(),
                 // Part of a line: it is presented again, with more behind it.
@@ -77,8 +76,8 @@ impl Session for Shouting {
         // as it comes.
         if !self.0.is_dropping() {
             self.0.drop_line();
-            context.refused(SERVER_BUSY);
-            context.output().append_error(SERVER_BUSY, Ending::Lf);
+            context.refused(errors::SERVER_BUSY);
+            context.output().append_error(errors::SERVER_BUSY, Ending::Lf);
         }
         input.len()
     }

@@ -17,7 +17,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 
 use env_logger::Env;
-use tinytcp::protocol::{BAD_ARGUMENTS, Binary, Call, Command, Next, Outcome, Text};
+use tinytcp::protocol::{Binary, Call, Command, Next, Outcome, Text, errors};
 use tinytcp::{Builder, STOP_SIGNALS, Server};
 
 /// The code of the command in `binary`.
@@ -31,7 +31,7 @@ fn plural(count: u64, noun: &str) -> String {
 /// Appends who asks, where, and what it has sent so far, this message included.
 fn describe_peer(call: &mut Call<'_, '_>) -> Outcome {
     if !call.argument().is_empty() {
-        return Err(BAD_ARGUMENTS);
+        return Err(errors::BAD_ARGUMENTS);
     }
     let context = call.context();
     let (peer, number, age) = (context.peer(), context.number(), context.age().as_secs_f64());
@@ -44,7 +44,7 @@ fn describe_peer(call: &mut Call<'_, '_>) -> Outcome {
         context.output(),
         "{peer} at {url}, connection {number}, {bytes}, {messages}, {age:.3} s"
     )
-    .map_err(|_| BAD_ARGUMENTS)?;
+    .map_err(|_| errors::BAD_ARGUMENTS)?;
     Ok(Next::Continue)
 }
 

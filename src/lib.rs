@@ -92,11 +92,10 @@ pub mod protocol {
     #[doc(inline)]
     pub use tinytcp_core::protocol::echo::protocol as echo;
     #[doc(inline)]
-    pub use tinytcp_core::protocol::text::{BAD_ARGUMENTS, Text};
+    pub use tinytcp_core::protocol::text::Text;
     #[doc(inline)]
     pub use tinytcp_core::protocol::{
-        ANSWER_OVERHEAD_BYTES, Accepted, Context, Farewell, LINE_TOO_LONG, Next, Output, Protocol,
-        SERVER_BUSY, Session, Step,
+        Accepted, Context, Farewell, Next, Output, Protocol, Session, Step, errors,
     };
     #[doc(inline)]
     pub use tinytcp_core::wire::line::{Ending, Item, LineDecoder};

@@ -69,6 +69,7 @@
 //!  address_limits/  what each address has used of its limits
 //!  protocol/     text, binary, echo, chat: bytes in, bytes out; no I/O, no clock of its own;
 //!                admin, agent: the state of the server over HTTP, and for haproxy
+//!    errors        the upper-case tokens of errors
 //!  rooms/        ring: the log of a room; seat: a member's place and cursor; no I/O, no clock
 //!    room          the members, and the wave that wakes them; words: what a message may contain
 //!    speakers      the rate of messages per connection; relay: what a bus carries elsewhere

@@ -2,7 +2,7 @@
 
 use tinytcp_core::close_reason::CloseReason;
 use tinytcp_core::limits::Limits;
-use tinytcp_core::protocol::{LINE_TOO_LONG, NOT_HTTP, chat};
+use tinytcp_core::protocol::chat;
 use tinytcp_core::testing::{LoneMember, Transcript, clock};
 use tinytcp_core::wire::http;
 
@@ -27,8 +27,8 @@ fn oracle(limits: &Limits, bursts: &[Vec<u8>]) -> Transcript {
             false => http::is_request(content, index == 0),
         };
         let answer = match (is_http, is_too_long) {
-            (true, _) => Some(format!("ERROR {NOT_HTTP}").into()),
-            (_, true) => Some(format!("ERROR {LINE_TOO_LONG}").into()),
+            (true, _) => Some(b"ERROR NOT_HTTP".to_vec()),
+            (_, true) => Some(b"ERROR LINE_TOO_LONG".to_vec()),
             _ => answer(content, &mut member),
         };
         let Some(answer) = answer else {

@@ -3,7 +3,7 @@
 
 use tinytcp_core::close_reason::CloseReason;
 use tinytcp_core::limits::Limits;
-use tinytcp_core::protocol::{Farewell, LINE_TOO_LONG, Protocol};
+use tinytcp_core::protocol::{Farewell, Protocol};
 use tinytcp_core::testing::{SessionHarness, Transcript};
 
 use crate::log_lines;
@@ -103,7 +103,7 @@ pub fn oracle(
             message.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         let (content, ending) = message.split_at(content.map_or(message.len(), <[u8]>::len));
         if content.len() > limits.line_bytes_max as usize {
-            answers.extend(format!("ERROR {LINE_TOO_LONG}").bytes());
+            answers.extend(b"ERROR LINE_TOO_LONG");
         } else {
             let Some(answer) = answer(content) else {
                 return Transcript { answers, closed: Some(CloseReason::Quit) };

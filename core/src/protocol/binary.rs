@@ -6,10 +6,7 @@ use std::sync::Arc;
 use super::command::{Call, Command, Outcome, status, whoami};
 use super::room_commands;
 use super::room_context::News;
-use super::{
-    ANSWER_OVERHEAD_BYTES, Accepted, Context, Farewell, Next, Output, Protocol, SERVER_BUSY,
-    Session, Step, UNKNOWN_COMMAND,
-};
+use super::{Accepted, Context, Farewell, Next, Output, Protocol, Session, Step, errors};
 use crate::close_reason::CloseReason;
 use crate::rooms::Seat;
 use crate::wire::frame::{self, HEADER_LEN, Header};
@@ -189,7 +186,7 @@ impl Session for BinarySession {
         let Some(header) = Header::decode(input) else {
             return 0;
         };
-        input.len() - self.refuse_frame(SERVER_BUSY, header, input, context).len()
+        input.len() - self.refuse_frame(errors::SERVER_BUSY, header, input, context).len()
     }
 
     fn may_begin_as_tls(&self) -> bool {
@@ -256,7 +253,7 @@ impl BinarySession {
         }
         match self.commands.iter().find(|command| command.key == header.code) {
             Some(command) if command.is_for(context) => Action::Run(command),
-            _ => Action::Refuse(UNKNOWN_COMMAND),
+            _ => Action::Refuse(errors::UNKNOWN_COMMAND),
         }
     }
 
@@ -304,8 +301,8 @@ fn run(command: &Command<u8>, payload: &[u8], context: &mut Context<'_>) -> Next
 
 /// Runs a command and appends its answer; if it fails, nothing is appended.
 fn answer(command: &Command<u8>, payload: &[u8], context: &mut Context<'_>) -> Outcome {
-    if !context.output.reserve(payload.len() + ANSWER_OVERHEAD_BYTES) {
-        return Err(SERVER_BUSY);
+    if !context.output.reserve(payload.len() + Output::OVERHEAD_BYTES) {
+        return Err(errors::SERVER_BUSY);
     }
     let mark = context.output.len();
     let code = match command.key {

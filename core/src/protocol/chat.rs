@@ -5,7 +5,7 @@ use std::io::Write;
 
 use super::line_or_pause::LineOrPause;
 use super::room_context::News;
-use super::{BAD_ARGUMENTS, Context, Next, Output};
+use super::{Context, Next, Output, errors};
 use crate::display::plural::plural;
 use crate::wire::line::{is_blank, skip_blanks};
 
@@ -117,7 +117,7 @@ fn who(_: &[u8], context: &mut Context<'_>) -> Result<(), &'static str> {
 }
 
 fn required(argument: &[u8]) -> Result<&[u8], &'static str> {
-    if argument.is_empty() { Err(BAD_ARGUMENTS) } else { Ok(argument) }
+    if argument.is_empty() { Err(errors::BAD_ARGUMENTS) } else { Ok(argument) }
 }
 
 /// Appends what a member of a room is told, without an ending.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{ANSWER_OVERHEAD_BYTES, Context, Next, Output, SERVER_BUSY};
+use super::{Context, Next, Output, errors};
 use crate::metrics::line;
 
 /// One call of a command: its argument and its context.
@@ -95,7 +95,7 @@ impl<K> Command<K> {
 /// ending. Messages that arrived together with the request may not be counted yet.
 pub(super) fn status(call: &mut Call<'_, '_>) -> Outcome {
     if !call.output().reserve(line::LEN_MAX) {
-        return Err(SERVER_BUSY);
+        return Err(errors::SERVER_BUSY);
     }
     let status = call.context().status();
     // Writing to an output never fails.
@@ -107,8 +107,8 @@ pub(super) fn status(call: &mut Call<'_, '_>) -> Outcome {
 /// line, because its control characters are escaped.
 pub(super) fn whoami(call: &mut Call<'_, '_>) -> Outcome {
     let name = call.context().client_name().unwrap_or_default();
-    if !call.output().reserve(name.len() + ANSWER_OVERHEAD_BYTES) {
-        return Err(SERVER_BUSY);
+    if !call.output().reserve(name.len() + Output::OVERHEAD_BYTES) {
+        return Err(errors::SERVER_BUSY);
     }
     call.output().append(name.as_bytes());
     Ok(Next::Continue)

@@ -3,10 +3,7 @@
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::{
-    ANSWER_OVERHEAD_BYTES, Accepted, ConnectionInfo, Context, Farewell, Output, Protocol, Session,
-    Step,
-};
+use super::{Accepted, ConnectionInfo, Context, Farewell, Output, Protocol, Session, Step};
 use crate::buffers::buffer::Buffer;
 use crate::buffers::pool::Pool;
 use crate::close_reason::CloseReason;
@@ -103,7 +100,7 @@ impl SessionHarness {
             input: Vec::new(),
             complete_len: 0,
             output: Buffer::default(),
-            output_max: HIGH_WATER_BYTES + message_max.max(line::LEN_MAX) + ANSWER_OVERHEAD_BYTES,
+            output_max: HIGH_WATER_BYTES + message_max.max(line::LEN_MAX) + Output::OVERHEAD_BYTES,
             pool: Pool::new(limits.memory_bytes_max),
             status: Status::new(&[protocol.name()], *limits, 1, clock.wall()),
             rooms: Rooms::new(limits),

@@ -5,10 +5,7 @@
 //! ending as its message.
 
 use super::room_context::News;
-use super::{
-    ANSWER_OVERHEAD_BYTES, Accepted, Context, Farewell, LINE_TOO_LONG, NOT_HTTP, Next, Output,
-    Protocol, SERVER_BUSY, Session, Step,
-};
+use super::{Accepted, Context, Farewell, Next, Output, Protocol, Session, Step, errors};
 use crate::rooms::Seat;
 use crate::wire::http;
 use crate::wire::line::{Ending, Item, LineDecoder};
@@ -94,9 +91,9 @@ enum Refusal {
 impl Refusal {
     const fn token(self) -> &'static str {
         match self {
-            Self::TooLong => LINE_TOO_LONG,
-            Self::Busy => SERVER_BUSY,
-            Self::NotHttp => NOT_HTTP,
+            Self::TooLong => errors::LINE_TOO_LONG,
+            Self::Busy => errors::SERVER_BUSY,
+            Self::NotHttp => errors::NOT_HTTP,
         }
     }
 }
@@ -203,9 +200,9 @@ impl TalkSession {
             return self.answer_refused(ending, context);
         }
         self.note_ending(ending);
-        if !context.output.reserve(message.len() + ANSWER_OVERHEAD_BYTES) {
-            context.received(SERVER_BUSY, message);
-            context.output.append_error(SERVER_BUSY, ending);
+        if !context.output.reserve(message.len() + Output::OVERHEAD_BYTES) {
+            context.received(errors::SERVER_BUSY, message);
+            context.output.append_error(errors::SERVER_BUSY, ending);
             return Next::Continue;
         }
         context.received("", message);

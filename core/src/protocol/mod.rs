@@ -37,6 +37,7 @@ mod context;
 #[cfg(test)]
 mod conversations;
 pub mod echo;
+pub mod errors;
 #[cfg(any(test, feature = "testing"))]
 pub mod harness;
 pub mod line_or_pause;
@@ -85,9 +86,9 @@ pub trait Protocol: Send + Sync {
 ///   [`Context::refused`] once per message that it refuses before its end has arrived. Counters,
 ///   the activity log and the message timeout depend on it. Call [`Context::message_ended`] at the
 ///   end of a refused message, and after bytes that are not a message, such as a blank line;
-/// - call [`Output::reserve`] before an answer that may be longer than [`ANSWER_OVERHEAD_BYTES`].
-///   If it returns false, answer with the error [`SERVER_BUSY`] instead. A long answer without it
-///   may exceed the memory limit, and the connection is then closed;
+/// - call [`Output::reserve`] before an answer that may be longer than [`Output::OVERHEAD_BYTES`].
+///   If it returns false, answer with the error [`errors::SERVER_BUSY`] instead. A long answer
+///   without it may exceed the memory limit, and the connection is then closed;
 /// - check [`Output::is_full`] before each message, and return [`Step::Paused`] if it is true;
 /// - answer malformed input with an error of the protocol. If the next message can still be found,
 ///   the conversation goes on. Otherwise end it with [`Step::Close`] and
@@ -118,7 +119,7 @@ pub trait Session: Send {
     ///   stays in memory, so a session refuses a message that is longer than [`Context::limits`]
     ///   allows: it consumes the bytes that are there, and further bytes until the message ends;
     /// - at most one answer beyond the full output, with at most the length of its message plus
-    ///   [`ANSWER_OVERHEAD_BYTES`], or with the length that was [reserved](Output::reserve);
+    ///   [`Output::OVERHEAD_BYTES`], or with the length that was [reserved](Output::reserve);
     /// - the same answers and the same end, no matter how the network splits the input.
     ///
     /// `testing::SessionHarness`, in the feature `testing`, checks all rules except the last one,
@@ -139,7 +140,7 @@ pub trait Session: Send {
     /// By default all bytes are dropped without an answer. If a session drops nothing of a long
     /// message, its connection is closed.
     fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
-        context.refused(SERVER_BUSY);
+        context.refused(errors::SERVER_BUSY);
         input.len()
     }
 
@@ -245,7 +246,7 @@ impl Farewell {
     #[must_use]
     pub const fn token(self) -> Option<&'static str> {
         match self {
-            Self::ServerBusy => Some(SERVER_BUSY),
+            Self::ServerBusy => Some(errors::SERVER_BUSY),
             Self::NotTls => Some("NOT_TLS"),
             Self::TlsRequired => Some("TLS_REQUIRED"),
             Self::IdleTimeout => Some("IDLE_TIMEOUT"),
@@ -254,21 +255,6 @@ impl Farewell {
         }
     }
 }
-
-/// The error for a message without memory, and for a connection over the limit.
-pub const SERVER_BUSY: &str = "SERVER_BUSY";
-/// The error for a command without its argument.
-pub const BAD_ARGUMENTS: &str = "BAD_ARGUMENTS";
-/// The error for an HTTP request line.
-pub const NOT_HTTP: &str = "NOT_HTTP";
-/// The error for a line over the limit.
-pub const LINE_TOO_LONG: &str = "LINE_TOO_LONG";
-/// The error for a command that is not in the table.
-pub const UNKNOWN_COMMAND: &str = "UNKNOWN_COMMAND";
-
-/// How many bytes longer than its message an answer may be without [`Output::reserve`]: room for a
-/// prefix, a line ending, a time.
-pub const ANSWER_OVERHEAD_BYTES: usize = 256;
 
 /// A built-in protocol: its scheme, its default port, and its constructor.
 #[derive(Clone, Copy, Debug)]

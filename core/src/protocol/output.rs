@@ -19,6 +19,10 @@ pub struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
+    /// How many bytes longer than its message an answer may be without [`Output::reserve`]: room
+    /// for a prefix, a line ending, a time.
+    pub const OVERHEAD_BYTES: usize = 256;
+
     /// Creates an output at the end of `buffer`, which grows by blocks of `pool`.
     #[must_use]
     pub fn new(buffer: &'a mut Buffer, pool: &'a mut Pool) -> Self {

@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use super::command::{Call, Outcome};
-use super::{BAD_ARGUMENTS, Next};
+use super::{Next, errors};
 
 /// `JOIN`: the name of the room.
 pub(super) fn join(call: &mut Call<'_, '_>) -> Outcome {
@@ -50,5 +50,5 @@ pub(super) fn who(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 fn argument<'a>(call: &Call<'a, '_>) -> Result<&'a [u8], &'static str> {
-    if call.argument().is_empty() { Err(BAD_ARGUMENTS) } else { Ok(call.argument()) }
+    if call.argument().is_empty() { Err(errors::BAD_ARGUMENTS) } else { Ok(call.argument()) }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Context, Output, SERVER_BUSY};
+use super::{Context, Output, errors};
 use crate::limits::{LOW_WATER_BYTES, Limits};
 use crate::rooms::ring::Read;
 use crate::rooms::words::NAME_BYTES_MAX;
@@ -95,7 +95,7 @@ impl Context<'_> {
     /// Makes room for the names of [`Context::append_member_names`].
     pub(super) fn reserve_for_names(&mut self) -> Result<(), &'static str> {
         let len = (NAMES_MAX + 2) * (NAME_BYTES_MAX + 2);
-        if self.output.reserve(len) { Ok(()) } else { Err(SERVER_BUSY) }
+        if self.output.reserve(len) { Ok(()) } else { Err(errors::SERVER_BUSY) }
     }
 
     /// Appends the names of the members, its own first, at most [`NAMES_MAX`], each after

@@ -8,11 +8,7 @@ use super::command_table::CommandTable;
 pub use super::command_table::WORD_BYTES_MAX;
 use super::room_commands;
 use super::room_context::News;
-use super::{
-    ANSWER_OVERHEAD_BYTES, Accepted, Context, Farewell, LINE_TOO_LONG, Next, Output, Protocol,
-    SERVER_BUSY, Session, Step, UNKNOWN_COMMAND,
-};
-pub use super::{BAD_ARGUMENTS, NOT_HTTP};
+use super::{Accepted, Context, Farewell, Next, Output, Protocol, Session, Step, errors};
 use crate::close_reason::CloseReason;
 use crate::rooms::Seat;
 use crate::wire::line::{Ending, Item, LineDecoder, is_blank, skip_blanks};
@@ -148,7 +144,7 @@ fn time(call: &mut Call<'_, '_>) -> Outcome {
 fn echo(call: &mut Call<'_, '_>) -> Outcome {
     let text = call.argument();
     if text.is_empty() {
-        return Err(BAD_ARGUMENTS);
+        return Err(errors::BAD_ARGUMENTS);
     }
     call.output().append(b"ECHO ");
     call.output().append(text);
@@ -222,7 +218,7 @@ impl Session for TextSession {
         // A line that is dropped has had its answer. At most its carriage return waits here.
         if !self.lines.is_dropping() && !self.lines.has_ended() {
             let Some(is_http) = self.is_http_front(input) else { return 0 };
-            let token = if is_http { NOT_HTTP } else { SERVER_BUSY };
+            let token = if is_http { errors::NOT_HTTP } else { errors::SERVER_BUSY };
             if is_http {
                 self.lines.end();
             } else {
@@ -261,10 +257,10 @@ impl TextSession {
                 // A long HTTP request line must not be mistaken for a line that is dropped.
                 Some(Item::TooLong) => match self.is_http_front(front) {
                     Some(true) => {
-                        refuse_front(NOT_HTTP, context);
+                        refuse_front(errors::NOT_HTTP, context);
                         break Step::Close(CloseReason::WrongProtocol);
                     }
-                    Some(false) => refuse_front(LINE_TOO_LONG, context),
+                    Some(false) => refuse_front(errors::LINE_TOO_LONG, context),
                     None => {
                         self.lines.restart();
                         rest = front;
@@ -310,7 +306,7 @@ impl TextSession {
             Ok(next) => next.close_reason(),
             Err(token) => {
                 append_error(&mut context.output, token);
-                (token == NOT_HTTP).then_some(CloseReason::WrongProtocol)
+                (token == errors::NOT_HTTP).then_some(CloseReason::WrongProtocol)
             }
         }
     }
@@ -323,8 +319,8 @@ impl TextSession {
         argument: &[u8],
         context: &mut Context<'_>,
     ) -> Outcome {
-        if !context.output.reserve(argument.len() + ANSWER_OVERHEAD_BYTES) {
-            return Err(SERVER_BUSY);
+        if !context.output.reserve(argument.len() + Output::OVERHEAD_BYTES) {
+            return Err(errors::SERVER_BUSY);
         }
         let mark = context.output.len();
         let outcome = (command.run)(&mut Call::new(argument, context, &self.shared.table.usages));
@@ -343,7 +339,8 @@ fn refusal_of_unknown(line: &[u8]) -> Option<&'static str> {
     if line.starts_with(&[telnet::IAC]) && telnet::split_word(line, &mut [0]).0.is_empty() {
         return None;
     }
-    Some(if http::is_request_line(line) { NOT_HTTP } else { UNKNOWN_COMMAND })
+    let is_http = http::is_request_line(line);
+    Some(if is_http { errors::NOT_HTTP } else { errors::UNKNOWN_COMMAND })
 }
 
 /// Refuses a line of which only the beginning has arrived. After an HTTP request no line is run,
@@ -761,7 +758,7 @@ mod tests {
         let text = Text::with_commands([
             Command::new("ADD", "ADD <A> <B>", |call: &mut Call<'_, '_>| {
                 call.output().append(b"ADD half an answer");
-                let _ = std::str::from_utf8(call.argument()).map_err(|_| BAD_ARGUMENTS)?;
+                let _ = std::str::from_utf8(call.argument()).map_err(|_| errors::BAD_ARGUMENTS)?;
                 Ok(Next::Continue)
             }),
             Command::new("TIME", "TIME", |_: &mut Call<'_, '_>| Err("NEVER_CALLED")),

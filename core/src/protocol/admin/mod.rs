@@ -22,7 +22,7 @@ mod tests;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::{Accepted, Context, Farewell, Output, Protocol, SERVER_BUSY, Session, Step};
+use super::{Accepted, Context, Farewell, Output, Protocol, Session, Step, errors};
 use crate::close_reason::CloseReason;
 use crate::display::http_date::http_date;
 use crate::metrics::{exposition, json};
@@ -115,7 +115,7 @@ impl Session for AdminSession {
     }
 
     fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
-        context.refused(SERVER_BUSY);
+        context.refused(errors::SERVER_BUSY);
         input.len()
     }
 
@@ -124,7 +124,7 @@ impl Session for AdminSession {
             Farewell::MessageTimeout => ("408 Request Timeout", "MESSAGE_TIMEOUT"),
             Farewell::TlsRequired => ("400 Bad Request", "TLS_REQUIRED"),
             Farewell::NotTls => ("400 Bad Request", "NOT_TLS"),
-            Farewell::ServerBusy => ("503 Service Unavailable", SERVER_BUSY),
+            Farewell::ServerBusy => ("503 Service Unavailable", errors::SERVER_BUSY),
             // A client without a request expects no answer.
             Farewell::IdleTimeout | Farewell::Shutdown => return,
         };
