@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 
 use env_logger::Env;
 use tinytcp::protocol::{Call, Command, Next, Outcome, Text, errors};
-use tinytcp::{Builder, STOP_SIGNALS, Server};
+use tinytcp::{Builder, Server};
 
 /// The longest expression that is taken, in bytes.
 ///
@@ -48,7 +48,7 @@ pub fn server(addr: SocketAddr) -> Builder {
 fn main() -> Result<(), Box<dyn Error>> {
     env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
     let addr = ([127, 0, 0, 1], 40_001).into();
-    let server = server(addr).stop_on_signals(STOP_SIGNALS).build()?;
+    let server = server(addr).stop_on_signals(Server::STOP_SIGNALS).build()?;
     for bound in server.addresses() {
         println!("listening on {bound}");
     }

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 
 use env_logger::Env;
 use tinytcp::protocol::{Accepted, Context, Protocol, Session, Step};
-use tinytcp::{Builder, STOP_SIGNALS, Server};
+use tinytcp::{Builder, Server};
 
 struct Chargen;
 
@@ -55,7 +55,7 @@ pub fn server(addr: SocketAddr) -> Builder {
 fn main() -> Result<(), Box<dyn Error>> {
     env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
     let addr = ([127, 0, 0, 1], 40_019).into();
-    let server = server(addr).stop_on_signals(STOP_SIGNALS).build()?;
+    let server = server(addr).stop_on_signals(Server::STOP_SIGNALS).build()?;
     for bound in server.addresses() {
         println!("listening on {bound}");
     }

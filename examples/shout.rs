@@ -15,7 +15,7 @@ use env_logger::Env;
 use tinytcp::protocol::{
     Accepted, Context, Ending, Item, LineDecoder, Output, Protocol, Session, Step, errors,
 };
-use tinytcp::{Builder, CloseReason, STOP_SIGNALS, Server};
+use tinytcp::{Builder, CloseReason, Server};
 
 struct Shout;
 
@@ -91,7 +91,7 @@ pub fn server(addr: SocketAddr) -> Builder {
 fn main() -> Result<(), Box<dyn Error>> {
     env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
     let addr = ([127, 0, 0, 1], 40_002).into();
-    let server = server(addr).stop_on_signals(STOP_SIGNALS).build()?;
+    let server = server(addr).stop_on_signals(Server::STOP_SIGNALS).build()?;
     for bound in server.addresses() {
         println!("listening on {bound}");
     }

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use env_logger::Env;
 use memchr::memmem;
 use tinytcp::protocol::{Accepted, Context, Protocol, Session, Step, Text};
-use tinytcp::{Builder, CloseReason, STOP_SIGNALS, Server, Status};
+use tinytcp::{Builder, CloseReason, Server, Status};
 
 /// The longest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 8 << 10;
@@ -117,7 +117,7 @@ pub fn server(text: SocketAddr, status: SocketAddr) -> Builder {
 fn main() -> Result<(), Box<dyn Error>> {
     env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
     let [text, status] = [40_005, 40_006].map(|port| ([127, 0, 0, 1], port).into());
-    let server = server(text, status).stop_on_signals(STOP_SIGNALS).build()?;
+    let server = server(text, status).stop_on_signals(Server::STOP_SIGNALS).build()?;
     for bound in server.addresses() {
         println!("listening on {bound}");
     }

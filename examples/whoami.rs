@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 
 use env_logger::Env;
 use tinytcp::protocol::{Binary, Call, Command, Next, Outcome, Text, errors};
-use tinytcp::{Builder, STOP_SIGNALS, Server};
+use tinytcp::{Builder, Server};
 
 /// The code of the command in `binary`.
 const WHOAMI: u8 = 0x40;
@@ -64,7 +64,7 @@ pub fn server(text: SocketAddr, binary: SocketAddr) -> Builder {
 fn main() -> Result<(), Box<dyn Error>> {
     env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
     let [text, binary] = [40_003, 40_004].map(|port| ([127, 0, 0, 1], port).into());
-    let server = server(text, binary).stop_on_signals(STOP_SIGNALS).build()?;
+    let server = server(text, binary).stop_on_signals(Server::STOP_SIGNALS).build()?;
     for bound in server.addresses() {
         println!("listening on {bound}");
     }

@@ -70,7 +70,7 @@ pub use tinytcp_core::close_reason::CloseReason;
 pub use tinytcp_core::limits::{Limits, Settings, Timeouts};
 #[doc(inline)]
 pub use tinytcp_core::server::{
-    BindError, Bound, Builder, Config, Endpoint, Handle, Listener, STOP_SIGNALS, Server,
+    BindError, Bound, Builder, Config, Endpoint, Handle, Listener, Server,
 };
 #[doc(inline)]
 pub use tinytcp_core::status::{Counters, ListenerStatus, State, Status};

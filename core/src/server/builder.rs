@@ -13,13 +13,13 @@ use crate::protocol::Protocol;
 ///
 /// ```
 /// use tinytcp::protocol::Text;
-/// use tinytcp::{Limits, STOP_SIGNALS, Server};
+/// use tinytcp::{Limits, Server};
 ///
 /// # fn main() -> Result<(), tinytcp::BindError> {
 /// let server = Server::builder()
 ///     .listen(([127, 0, 0, 1], 0), Text::new())
 ///     .limits(Limits::default().with_line_bytes_max(1024))
-///     .stop_on_signals(STOP_SIGNALS)
+///     .stop_on_signals(Server::STOP_SIGNALS)
 ///     .build()?;
 /// assert_eq!(server.addresses()[0].protocol, "text");
 /// # Ok(())
@@ -62,20 +62,19 @@ impl Builder {
     }
 
     /// Stops the server at each arrival of one of `signals`, as [`Handle::stop`] does. Usual are
-    /// [`STOP_SIGNALS`].
+    /// [`Server::STOP_SIGNALS`].
     ///
     /// The signals are caught for the whole process. SIGHUP stays ignored where the parent process
     /// ignores it, as `nohup` does. A signal that every thread blocks does not arrive.
     ///
     /// [`Handle::stop`]: super::Handle::stop
-    /// [`STOP_SIGNALS`]: super::STOP_SIGNALS
     pub fn stop_on_signals(mut self, signals: impl IntoIterator<Item = i32>) -> Self {
         self.signals.extend(signals.into_iter().map(|signal| (signal, Mail::Stop)));
         self
     }
 
     /// Begins a drain when `signal` arrives, as [`Handle::drain`] does. Usual is
-    /// [`DRAIN_SIGNAL`](super::DRAIN_SIGNAL).
+    /// [`Server::DRAIN_SIGNAL`].
     ///
     /// [`Handle::drain`]: super::Handle::drain
     pub fn drain_on_signal(mut self, signal: i32) -> Self {
@@ -83,7 +82,7 @@ impl Builder {
         self
     }
 
-    /// Logs the state when `signal` arrives. Usual is [`STATUS_SIGNAL`](super::STATUS_SIGNAL).
+    /// Logs the state when `signal` arrives. Usual is [`Server::STATUS_SIGNAL`].
     pub fn log_status_on_signal(mut self, signal: i32) -> Self {
         self.signals.push((signal, Mail::LogStatus));
         self

@@ -43,16 +43,6 @@ pub use listening::refuse_clashes;
 use observer::Observer;
 pub use turn_budget::EXPIRED_MAX;
 
-/// The signals that stop a server: an interrupt from the keyboard, a termination request, and the
-/// end of the terminal.
-pub const STOP_SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
-
-/// The usual signal for [`Builder::log_status_on_signal`].
-pub const STATUS_SIGNAL: i32 = libc::SIGUSR1;
-
-/// The usual signal for [`Builder::drain_on_signal`].
-pub const DRAIN_SIGNAL: i32 = libc::SIGUSR2;
-
 /// Descriptors that must be free at the start: one for a connection, one for a rejected connection.
 const DESCRIPTORS_MIN: usize = 2;
 
@@ -70,6 +60,14 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
+    /// The usual signals for [`Builder::stop_on_signals`]: an interrupt from the keyboard, a
+    /// termination request, and the end of the terminal.
+    pub const STOP_SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+    /// The usual signal for [`Builder::log_status_on_signal`].
+    pub const STATUS_SIGNAL: i32 = libc::SIGUSR1;
+    /// The usual signal for [`Builder::drain_on_signal`].
+    pub const DRAIN_SIGNAL: i32 = libc::SIGUSR2;
+
     /// Starts to build a server with the default configuration.
     pub fn builder() -> Builder {
         Builder::default()

@@ -33,7 +33,7 @@ use tinytcp_cli::log_writer::{self, LogWriter};
 use tinytcp_cli::signals::{self, SIGINT, SIGTERM};
 use tinytcp_cli::terminal::Blocking;
 use tinytcp_core::os::zone;
-use tinytcp_core::server::{Builder, DRAIN_SIGNAL, STATUS_SIGNAL};
+use tinytcp_core::server::{Builder, Server};
 use tinytcp_core::status::Status;
 use tls::DailyCheck;
 
@@ -105,8 +105,8 @@ fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<()
     let hangups = reload::await_hangups(arguments, &encryption)?;
     let server = Builder::from(config)
         .stop_on_signals([SIGINT, SIGTERM])
-        .drain_on_signal(DRAIN_SIGNAL)
-        .log_status_on_signal(STATUS_SIGNAL)
+        .drain_on_signal(Server::DRAIN_SIGNAL)
+        .log_status_on_signal(Server::STATUS_SIGNAL)
         .build();
     let mut server = server.map_err(ProgramError::failure)?;
     let check_of_certificates = DailyCheck::of(&encryption);
@@ -128,7 +128,7 @@ fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<()
         };
         reloader.start(hangups)?;
     }
-    signals::unblock(&[SIGINT, SIGTERM, DRAIN_SIGNAL, STATUS_SIGNAL])
+    signals::unblock(&[SIGINT, SIGTERM, Server::DRAIN_SIGNAL, Server::STATUS_SIGNAL])
         .map_err(|error| unexpected("unblock signals", &error))?;
     policy::log_start(server.addresses());
     open_files.log(max_connections);
