@@ -69,9 +69,7 @@ pub use tinytcp_core::close_reason::CloseReason;
 #[doc(inline)]
 pub use tinytcp_core::limits::{Limits, Settings, Timeouts};
 #[doc(inline)]
-pub use tinytcp_core::server::{
-    BindError, Bound, Builder, Config, Endpoint, Handle, Listener, Server,
-};
+pub use tinytcp_core::server::{BindError, Bound, Builder, Endpoint, Handle, Listener, Server};
 #[doc(inline)]
 pub use tinytcp_core::status::{Counters, ListenerStatus, State, Status};
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tinytcp::protocol::Binary;
-use tinytcp::{Config, Server};
+use tinytcp::{Server, Settings};
 use tinytcp_core::protocol::binary::ECHO;
 use tinytcp_core::wire::frame::Header;
 
@@ -52,10 +52,11 @@ fn data_bytes() -> usize {
 #[test]
 fn a_mebibyte_on_each_of_1000_connections_leaves_nothing_behind() {
     rlimit::increase_nofile_limit(4000).expect("descriptors for both ends");
-    let mut config = Config::default().listen(([127, 0, 0, 1], 0), Binary::new());
-    config.connections_max = 2 * CONNECTIONS;
-    config.activity_lines_max = None;
-    let server = Server::bind(&config).expect("a free port");
+    let mut settings = Settings::default();
+    settings.connections_max = 2 * CONNECTIONS;
+    settings.activity_lines_max = None;
+    let server = Server::builder().listen(([127, 0, 0, 1], 0), Binary::new()).settings(settings);
+    let server = server.build().expect("a free port");
     let (addr, handle) =
         (server.addresses()[0].addr().expect("a listener of TCP"), server.handle());
     let running = thread::spawn(|| server.run());

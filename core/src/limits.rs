@@ -280,7 +280,9 @@ impl Default for Timeouts {
     }
 }
 
-/// The settings that can change while a server runs: `Config::settings` returns them.
+/// The settings that can change while a server runs: see [`Handle::reload`].
+///
+/// [`Handle::reload`]: crate::server::Handle::reload
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {

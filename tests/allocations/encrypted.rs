@@ -18,7 +18,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use stats_alloc::Region;
 use tinytcp::protocol::Text;
 use tinytcp::tls::TlsSettings;
-use tinytcp::{Config, Handle, Listener, Server};
+use tinytcp::{Handle, Listener, Server, Settings};
 
 use super::*;
 
@@ -52,10 +52,10 @@ impl Encrypted {
         let endpoint = ([127, 0, 0, 1], 0).into();
         let listener = Listener::new([endpoint], Arc::new(Text::new()));
         let listener = listener.encrypted(settings.expect("a certificate and its key"));
-        let mut config = Config::default();
-        config.listeners.push(listener);
-        config.activity_lines_max = None;
-        let server = Server::bind(&config).expect("a free port");
+        let mut settings = Settings::default();
+        settings.activity_lines_max = None;
+        let server = Server::builder().listener(listener).settings(settings);
+        let server = server.build().expect("a free port");
         let addr = server.addresses()[0].addr().expect("a listener of TCP");
         let handle = server.handle();
         let running = thread::spawn(|| drop(server.run().expect("the server does not fail")));

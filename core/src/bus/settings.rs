@@ -19,12 +19,13 @@ const PREFIX_LEN_MAX: usize = 128;
 /// Neither its `Debug` nor its `Display` shows the credentials.
 ///
 /// ```
-/// use tinytcp::{BusSettings, Config};
+/// use tinytcp::protocol::Text;
+/// use tinytcp::{BusSettings, Server};
 ///
-/// # fn main() -> Result<(), &'static str> {
-/// let mut config = Config::default();
-/// config.bus = Some(BusSettings::parse("nats://rooms:s3cret@127.0.0.1")?);
-/// assert_eq!(config.bus.map(|bus| bus.to_string()), Some("nats://127.0.0.1:4222".into()));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let bus = BusSettings::parse("nats://rooms:s3cret@127.0.0.1")?;
+/// assert_eq!(bus.to_string(), "nats://127.0.0.1:4222");
+/// let builder = Server::builder().listen(([127, 0, 0, 1], 0), Text::new()).bus(bus);
 /// # Ok(())
 /// # }
 /// ```

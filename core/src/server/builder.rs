@@ -1,15 +1,16 @@
 //! Builds a server step by step.
 
-use super::config::Config;
+use std::sync::Arc;
+
+use super::config::{Config, Listener};
 use super::{BindError, Server};
-use crate::limits::{Limits, Timeouts};
+use crate::bus::settings::BusSettings;
+use crate::limits::{Limits, Settings, Timeouts};
 use crate::os::endpoint::Endpoint;
 use crate::os::mailbox::Mail;
 use crate::protocol::Protocol;
 
 /// Builds a [`Server`]: where it listens, what it allows, and which signals stop it.
-///
-/// A setting without a method here is a field of [`Config`]: `Builder::from(config)`.
 ///
 /// ```
 /// use tinytcp::protocol::Text;
@@ -33,17 +34,27 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Adds a listener: see [`Config::listen`].
-    pub fn listen(
-        mut self,
-        endpoint: impl Into<Endpoint>,
-        protocol: impl Protocol + 'static,
-    ) -> Self {
-        self.config = self.config.listen(endpoint, protocol);
+    /// Adds a listener on a TCP address, such as `([127, 0, 0, 1], 40000)`, or on the path of a
+    /// unix socket. Port 0 chooses a free port. The file of a unix socket is created at the start
+    /// and removed at the end.
+    pub fn listen(self, endpoint: impl Into<Endpoint>, protocol: impl Protocol + 'static) -> Self {
+        self.listener(Listener::new([endpoint.into()], Arc::new(protocol)))
+    }
+
+    /// Adds a listener, such as an encrypted one.
+    pub fn listener(mut self, listener: Listener) -> Self {
+        self.config.listeners.push(listener);
         self
     }
 
-    /// Sets how many connections are served at a time: [`Config::connections_max`].
+    /// Sets everything that [`Handle::reload`](super::Handle::reload) can change later: limits,
+    /// timeouts, and what the activity log shows.
+    pub const fn settings(mut self, settings: Settings) -> Self {
+        self.config.set(settings);
+        self
+    }
+
+    /// Sets how many connections are served at a time: [`Settings::connections_max`].
     pub const fn connections_max(mut self, count: usize) -> Self {
         self.config.connections_max = count;
         self
@@ -58,6 +69,26 @@ impl Builder {
     /// Sets how long a connection may take.
     pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.config.timeouts = timeouts;
+        self
+    }
+
+    /// Sets how many connections the kernel queues for each listener before they are accepted; by
+    /// default 1,024. The kernel has its own limit too (`net.core.somaxconn`); the smaller one
+    /// applies.
+    pub const fn backlog(mut self, count: u32) -> Self {
+        self.config.backlog = count;
+        self
+    }
+
+    /// Sets the permissions of unix socket files, such as `0o660`. By default the umask decides.
+    pub const fn unix_mode(mut self, mode: u32) -> Self {
+        self.config.unix_mode = Some(mode);
+        self
+    }
+
+    /// Shares the rooms of the server with other servers through a broker.
+    pub fn bus(mut self, settings: BusSettings) -> Self {
+        self.config.bus = Some(settings);
         self
     }
 
@@ -91,7 +122,9 @@ impl Builder {
     /// Opens all listeners. From now on clients can connect; [`Server::run`] serves them.
     ///
     /// # Errors
-    /// Those of [`Server::bind`], and when a signal cannot be caught.
+    /// When there is no listener; when an address of a required listener is in use, forbidden, not
+    /// of this machine, or given twice; when no descriptor is free for a connection; and when a
+    /// signal cannot be caught.
     pub fn build(self) -> Result<Server, BindError> {
         Server::start(&self.config, self.signals)
     }

@@ -15,16 +15,8 @@ use crate::protocol::Protocol;
 use crate::tls::TlsSettings;
 use crate::tls::certificate::Certificate;
 
-/// The configuration of a server: its listeners, each with a protocol, and its limits.
-///
-/// ```
-/// use tinytcp::Config;
-/// use tinytcp::protocol::Text;
-///
-/// let mut config = Config::default().listen(([127, 0, 0, 1], 0), Text::new());
-/// config.connections_max = 100;
-/// assert_eq!(config.listeners.len(), 1);
-/// ```
+/// The configuration of a server: its listeners, each with a protocol, and its limits. Users of the
+/// library set it with [`Builder`](super::Builder).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
@@ -239,16 +231,22 @@ impl Config {
         }
     }
 
-    /// Adds a listener on a TCP address, such as `([127, 0, 0, 1], 40000)`, or on the path of a
-    /// unix socket. Port 0 chooses a free port. The file of a unix socket is created at the start
-    /// and removed at the end.
-    #[must_use]
-    pub fn listen(
-        mut self,
-        endpoint: impl Into<Endpoint>,
-        protocol: impl Protocol + 'static,
-    ) -> Self {
-        self.listeners.push(Listener::new([endpoint.into()], Arc::new(protocol)));
-        self
+    /// Replaces the settings that can change while the server runs.
+    pub(super) const fn set(&mut self, settings: Settings) {
+        Settings {
+            connections_max: self.connections_max,
+            rejected_max: self.rejected_max,
+            limits: self.limits,
+            timeouts: self.timeouts,
+            activity_lines_max: self.activity_lines_max,
+            activity_shows_messages: self.activity_shows_messages,
+        } = settings;
+    }
+}
+
+/// The settings of a server for which none are set.
+impl Default for Settings {
+    fn default() -> Self {
+        Config::default().settings()
     }
 }

@@ -73,16 +73,6 @@ impl Server {
         Builder::default()
     }
 
-    /// Opens all listeners of `config`. From now on clients can connect; [`Server::run`] serves
-    /// them.
-    ///
-    /// # Errors
-    /// When `config` has no listener; when an address of a required listener is in use, forbidden,
-    /// not of this machine, or given twice; and when no descriptor is free for a connection.
-    pub fn bind(config: &Config) -> Result<Self, BindError> {
-        Self::start(config, Vec::new())
-    }
-
     /// Opens all listeners, and catches `signals`, each of which sends its mail.
     fn start(config: &Config, signals: Vec<(i32, Mail)>) -> Result<Self, BindError> {
         let Listening { sockets, services, addresses, .. } = Listening::open(config)?;
@@ -151,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_server_without_a_listener_is_an_error() {
-        let failure = Server::bind(&Config::default()).expect_err("the config has no listener");
+        let failure = Server::builder().build().expect_err("it has no listener");
         assert_eq!(failure.error.kind(), io::ErrorKind::InvalidInput);
     }
 }

@@ -113,14 +113,13 @@ impl TlsVersion {
 /// ```no_run
 /// use std::sync::Arc;
 /// use tinytcp::protocol::Text;
-/// use tinytcp::{Config, Listener};
 /// use tinytcp::tls::TlsSettings;
+/// use tinytcp::{Listener, Server};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let tls = TlsSettings::builder().identity_files("cert.pem", "key.pem").build()?;
 /// let listener = Listener::new([([127, 0, 0, 1], 40443).into()], Arc::new(Text::new()));
-/// let mut config = Config::default();
-/// config.listeners.push(listener.encrypted(tls));
+/// let server = Server::builder().listener(listener.encrypted(tls)).build()?;
 /// # Ok(())
 /// # }
 /// ```
