@@ -104,7 +104,7 @@ pub mod tls {
     #[doc(inline)]
     pub use tinytcp_core::tls::TlsSettings;
     #[doc(inline)]
-    pub use tinytcp_core::tls::certificate::{Certificate, Fingerprint};
+    pub use tinytcp_core::tls::certificate::Certificate;
     #[cfg(feature = "tls")]
     #[doc(inline)]
     pub use tinytcp_core::tls::error::TlsError;

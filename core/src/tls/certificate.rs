@@ -15,8 +15,8 @@ pub struct Certificate {
     pub subject: String,
     /// The names and addresses for which it is valid, in lower case, such as `*.example.org`.
     pub names: Vec<String>,
-    /// The SHA-256 of its DER encoding.
-    pub fingerprint: Fingerprint,
+    /// The SHA-256 of its DER encoding, as OpenSSL displays it: `AB:CD:...`.
+    pub fingerprint: String,
     /// The first moment at which it is valid.
     pub valid_from: SystemTime,
     /// The last moment at which it is valid.
@@ -48,26 +48,6 @@ impl Certificate {
             Some(wildcard) => domain == Some(wildcard),
             None => name == host,
         })
-    }
-}
-
-/// The SHA-256 of a certificate. It is displayed as OpenSSL displays it: `AB:CD:...`.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Fingerprint(pub(super) [u8; 32]);
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, byte) in self.0.iter().enumerate() {
-            let colon = if index == 0 { "" } else { ":" };
-            write!(f, "{colon}{byte:02X}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fingerprint({self})")
     }
 }
 

@@ -8,7 +8,7 @@ use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-use super::certificate::{Certificate, Fingerprint};
+use super::certificate::Certificate;
 
 /// Returns the facts about the certificate `der`, without those about its key; `None` if it is
 /// malformed.
@@ -53,8 +53,7 @@ fn shown(name: &GeneralName) -> Option<String> {
     }
 }
 
-fn fingerprint(der: &[u8]) -> Fingerprint {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest(&SHA256, der).as_ref());
-    Fingerprint(bytes)
+fn fingerprint(der: &[u8]) -> String {
+    let hash = digest(&SHA256, der);
+    hash.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }

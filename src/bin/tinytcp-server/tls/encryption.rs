@@ -101,7 +101,7 @@ impl Encryption {
             let made = if is_made(certificate) { "self-signed " } else { "" };
             log::info!(
                 event = "certificate", subject = certificate.subject,
-                sha256:% = certificate.fingerprint,
+                sha256 = certificate.fingerprint,
                 expiry_time_seconds = expiry.unwrap_or_default().as_secs();
                 "{made}certificate of {}", shown(certificate)
             );
@@ -204,7 +204,7 @@ impl Encryption {
 fn shown(certificate: &Certificate) -> String {
     let names = certificate.names.join(", ");
     let names = if names.is_empty() { &certificate.subject } else { &names };
-    let (until, fingerprint) = (date(certificate.valid_until), certificate.fingerprint);
+    let (until, fingerprint) = (date(certificate.valid_until), &certificate.fingerprint);
     format!("{names}, valid until {until}, SHA-256 {fingerprint}")
 }
 
