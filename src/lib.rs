@@ -63,7 +63,7 @@
 //! nothing between versions.
 
 #[doc(inline)]
-pub use tinytcp_core::bus::settings::BusSettings;
+pub use tinytcp_core::bus::settings::{BusError, BusSettings};
 #[doc(inline)]
 pub use tinytcp_core::close_reason::CloseReason;
 #[doc(inline)]

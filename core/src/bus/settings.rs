@@ -1,5 +1,6 @@
 //! Where the broker is, and how the server presents itself there.
 
+use std::error::Error;
 use std::fmt;
 use std::path::Path;
 
@@ -41,6 +42,11 @@ pub struct BusSettings {
     origin: Origin,
 }
 
+/// The reason why settings of a bus cannot be used. Its text is one line without a final full stop,
+/// and never holds the URL, which can hold a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BusError(String);
+
 /// How the server authenticates itself.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Credentials {
@@ -63,8 +69,12 @@ impl BusSettings {
     /// none. Special characters before the `@` are percent-encoded.
     ///
     /// # Errors
-    /// Why the URL is refused, without the URL itself, which can hold a password.
-    pub fn parse(url: &str) -> Result<Self, &'static str> {
+    /// When the URL has another form, or needs TLS in a program that is built without it.
+    pub fn parse(url: &str) -> Result<Self, BusError> {
+        Self::read(url).map_err(|reason| BusError(reason.into()))
+    }
+
+    fn read(url: &str) -> Result<Self, &'static str> {
         const FORM: &str =
             "the URL of a broker looks like nats://127.0.0.1:4222 or nats://USER:PASSWORD@HOST";
         let (scheme, rest) = url.split_once("://").ok_or(FORM)?;
@@ -101,15 +111,16 @@ impl BusSettings {
     ///
     /// # Errors
     /// When the file cannot be read, or has no usable certificate.
-    pub fn with_ca_file(self, path: &Path) -> Result<Self, String> {
-        Ok(Self { authorities: Some(ClientSettings::trusting(path)?), ..self })
+    pub fn with_ca_file(self, path: &Path) -> Result<Self, BusError> {
+        let authorities = ClientSettings::trusting(path).map_err(BusError)?;
+        Ok(Self { authorities: Some(authorities), ..self })
     }
 
     /// Sets the beginning of the subjects of rooms.
     ///
     /// # Errors
     /// Those of [`check_prefix`].
-    pub fn with_prefix(self, prefix: &str) -> Result<Self, &'static str> {
+    pub fn with_prefix(self, prefix: &str) -> Result<Self, BusError> {
         check_prefix(prefix)?;
         Ok(Self { prefix: prefix.into(), ..self })
     }
@@ -195,6 +206,14 @@ impl fmt::Debug for BusSettings {
     }
 }
 
+impl fmt::Display for BusError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for BusError {}
+
 impl Credentials {
     /// Reads `USER:PASSWORD` or `TOKEN`.
     fn parse(text: &str) -> Option<Self> {
@@ -213,15 +232,18 @@ impl Credentials {
 ///
 /// # Errors
 /// When `prefix` has another form, or is longer than 128 bytes.
-pub fn check_prefix(prefix: &str) -> Result<(), &'static str> {
+pub fn check_prefix(prefix: &str) -> Result<(), BusError> {
     let is_token = |token: &str| {
         let is_right = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         !token.is_empty() && token.bytes().all(is_right)
     };
     match prefix.strip_suffix('.') {
         Some(tokens) if tokens.split('.').all(is_token) && prefix.len() <= PREFIX_LEN_MAX => Ok(()),
-        _ => Err("the prefix is tokens of letters, digits, - and _, each with a dot after it, \
-                  128 bytes at most, as in tinytcp.room."),
+        _ => Err(BusError(
+            "the prefix is tokens of letters, digits, - and _, each with a dot after it, \
+             128 bytes at most, as in tinytcp.room."
+                .into(),
+        )),
     }
 }
 
@@ -294,7 +316,7 @@ mod tests {
             "nats://b c",
             "tls://ana:secret@",
         ] {
-            let error = BusSettings::parse(url).expect_err(url);
+            let error = BusSettings::parse(url).expect_err(url).to_string();
             assert!(!error.contains("secret@") && !error.contains('\n'), "{error}");
         }
     }

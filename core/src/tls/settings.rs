@@ -89,6 +89,7 @@ impl fmt::Debug for TlsSettings {
 
 /// The lowest version of TLS that a listener speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TlsVersion {
     /// TLS 1.2; 1.3 is preferred.
     #[default]

@@ -7,7 +7,7 @@ use clap::{ArgAction, Parser, ValueEnum};
 use tinytcp_cli::UsageError;
 use tinytcp_cli::address::{Place, Url, parse_url};
 use tinytcp_cli::units::{self, Timeout};
-use tinytcp_core::bus::settings::{BusSettings, DEFAULT_PREFIX, check_prefix};
+use tinytcp_core::bus::settings::{BusError, BusSettings, DEFAULT_PREFIX, check_prefix};
 use tinytcp_core::limits::Limits;
 use tinytcp_core::os::subnet::Subnet;
 
@@ -377,7 +377,7 @@ fn agent_address(text: &str) -> Result<Place, UsageError> {
 
 /// The broker of `--bus`, or why its URL is refused. An error of the parser would repeat the URL,
 /// which can hold a password.
-type Broker = Result<BusSettings, &'static str>;
+type Broker = Result<BusSettings, BusError>;
 
 #[expect(clippy::unnecessary_wraps, reason = "a parser returns a result")]
 fn bus_broker(text: &str) -> Result<Broker, UsageError> {
@@ -385,10 +385,7 @@ fn bus_broker(text: &str) -> Result<Broker, UsageError> {
 }
 
 fn bus_prefix(text: &str) -> Result<String, UsageError> {
-    match check_prefix(text) {
-        Ok(()) => Ok(text.to_owned()),
-        Err(error) => Err(error.into()),
-    }
+    check_prefix(text).map(|()| text.to_owned()).map_err(UsageError::new)
 }
 
 fn admin_address(text: &str) -> Result<Place, UsageError> {
