@@ -27,21 +27,21 @@ use crate::status::Status;
 /// during a flood of new ones. Accepting 8 takes about a tenth of a millisecond.
 pub(super) const BATCH_MAX: usize = 8;
 
-/// A pause is short at first, because descriptors are often free again soon, and never so long that
-/// a client gives up.
+/// The first pause is short, because a descriptor is often free soon. The longest one is short
+/// enough that a client still waits for its connection.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// The state of the listeners, and of a pause in accepting.
 pub(super) struct Acceptor {
     listeners: Vec<ListenerState>,
-    /// The listener that is first in the next round. It changes each round, so that the listeners
+    /// The listener that accepts first in this round. It changes each round, so that the listeners
     /// share the last descriptors.
     first: usize,
     connections_max: usize,
     rejected_max: usize,
     backlog: usize,
-    /// How many connections in the table were rejected and linger.
+    /// How many connections in the table are rejected ones that linger.
     rejected: usize,
     pause: Option<Pause>,
     is_stopped: bool,
@@ -54,7 +54,7 @@ struct ListenerState {
     ready: bool,
     /// How many more connections it may add in this round.
     left: usize,
-    /// How many of its own places are taken, if its protocol has any.
+    /// How many of the places that its protocol reserves are taken; 0 if it reserves none.
     own_taken: usize,
 }
 
@@ -192,8 +192,8 @@ impl Acceptor {
         &self.listeners[listener].service
     }
 
-    /// True when there is no place for a new connection of a listener, because `open` others are in
-    /// the table. Otherwise it has taken a place, until it is closed.
+    /// Takes a place for a new connection of a listener, which holds it until it is closed. `open`
+    /// other connections are in the table. Returns true, and takes no place, if none is free.
     pub(super) fn is_full(&mut self, listener: usize, open: usize, now: Moment) -> bool {
         match self.listeners[listener].service.protocol.own_places() {
             Some(places) => {
@@ -253,9 +253,9 @@ impl Acceptor {
         }
     }
 
-    /// Prepares for a stop: the connections in the kernel's queues must be accepted before the
-    /// listeners close, because closing resets them. Marks all listeners as ready, and returns how
-    /// many batches empty the longest queue.
+    /// Marks all listeners as ready, and returns how many batches empty the longest queue of the
+    /// kernel. A stop accepts these connections before it closes the listeners, because closing a
+    /// listener resets the connections in its queue.
     pub(super) fn accept_all(&mut self) -> usize {
         self.listeners.iter_mut().for_each(|listener| listener.ready = true);
         1 + self.backlog / BATCH_MAX

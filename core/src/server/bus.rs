@@ -7,7 +7,7 @@
 //! ```
 //!
 //! It has no place in the table of connections: it counts against no limit, is no client in the
-//! log, and ends with the loop. While it is away, the rooms of this server go on, and messages for
+//! log, and ends with the loop. While it is down, the rooms of this server go on, and messages for
 //! other servers are dropped and counted. Its memory is bounded: 128 KiB of input, and the output
 //! of [`OUTPUT_BYTES_MAX`](crate::bus::session::OUTPUT_BYTES_MAX).
 
@@ -34,11 +34,11 @@ use crate::wire::nats::OPERATION_BYTES_MAX;
 /// The time from the beginning of a connection until the broker has accepted this server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The time between two questions whether the broker is there, and that for its answer. A link that
-/// was cut is noticed after twice this time.
+/// The time from one `PING` of this server to the next, and the time within which the broker must
+/// answer it. A link that was cut is noticed after at most twice this time.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The storage of the input: any operation, and 32 KiB so that each read has room.
+/// The storage of the input: the longest operation, and 32 KiB more, so that each read has room.
 const INPUT_LEN: usize = OPERATION_BYTES_MAX + (32 << 10);
 
 /// The bus of a server.
@@ -53,9 +53,9 @@ pub(super) struct Bus<S> {
     throttle: Throttle,
 }
 
-/// Where the connection to the broker is.
+/// The state of the connection to the broker.
 enum Link<S> {
-    /// There is none until then.
+    /// There is no connection. The next attempt begins at this moment.
     Waiting(Moment),
     /// The addresses of the broker are not known yet.
     LookingUp,
@@ -86,7 +86,8 @@ impl<S: Socket> Bus<S> {
         BusStatus { is_required: settings.is_required(), ..BusStatus::default() }
     }
 
-    /// Remembers what an event has reported. A hint of a connection before does no harm.
+    /// Remembers the readiness that an event reports. A late event of an earlier connection does no
+    /// harm: the next read or write then finds that it would block.
     pub(super) const fn remember(&mut self, readiness: Readiness) {
         if let Link::Connected(channel) = &mut self.link {
             channel.readable |= readiness.readable;
@@ -190,7 +191,10 @@ impl<S: Socket> Bus<S> {
         Ok(())
     }
 
-    /// Asks whether the broker is there, when that is due.
+    /// Sends a `PING` when it is due.
+    ///
+    /// # Errors
+    /// When the broker has not accepted this server in time, or has not answered the last `PING`.
     fn check_deadline(&mut self, now: Moment) -> Result<(), String> {
         let Link::Connected(channel) = &mut self.link else { return Ok(()) };
         if now < channel.deadline {
@@ -253,11 +257,12 @@ impl<S: Socket> Bus<S> {
         Ok(())
     }
 
-    /// Begins TLS after the broker has described itself, and presents this server over it.
+    /// Begins TLS after the broker has sent its INFO, and appends CONNECT and PING, which are sent
+    /// over it.
     fn begin_tls(&mut self) -> Result<(), String> {
         let Link::Connected(channel) = &mut self.link else { return Ok(()) };
         if channel.filled > 0 {
-            return Err("the broker sends more than its INFO before TLS: is it another one?".into());
+            return Err("the broker sends more than INFO before TLS: check --bus".into());
         }
         let settings = self.session.settings();
         let authorities = settings.authorities();
@@ -295,8 +300,8 @@ impl<S: Socket> Bus<S> {
         );
     }
 
-    /// Hands the messages that were said here to the session, and the changes of the rooms that
-    /// have members.
+    /// Hands two things to the session: the rooms that have got their first member or lost their
+    /// last one, and the messages that members of this server have said.
     fn take_from_rooms(&mut self, around: &mut Surroundings<'_>) {
         let Surroundings { rooms, status, now } = around;
         for room in rooms.take_changed() {
@@ -368,7 +373,8 @@ impl<S: Socket> Bus<S> {
         }
     }
 
-    /// Ends with the loop: what the kernel does not accept now is lost.
+    /// Sends the last messages and ends the connection, when the loop ends. Bytes that the kernel
+    /// does not accept now are lost.
     pub(super) fn finish<Y>(&mut self, _system: &mut Y, mut around: Surroundings<'_>) {
         self.take_from_rooms(&mut around);
         let mut is_sent = self.send().is_ok();
@@ -377,7 +383,7 @@ impl<S: Socket> Bus<S> {
             is_sent = is_sent && self.send().is_ok();
         }
         if is_sent && let Link::Connected(channel) = &mut self.link {
-            // It fails only if the connection is lost.
+            // It fails only if the connection is lost already.
             let _ = channel.socket.shutdown_write();
         }
     }

@@ -5,8 +5,8 @@ use crate::os::moment::Moment;
 use crate::os::system::{Socket, would_block};
 use crate::tls::client::ClientLayer;
 
-/// How many bytes one read takes from an encrypted connection. With the rest of a record, they fit
-/// the room of `input`.
+/// How many bytes one read takes from an encrypted connection. Together with an incomplete record
+/// before them, they fit into the free part of `input`.
 const TLS_READ_LEN: usize = 8 << 10;
 
 /// A connection to the broker.
@@ -18,7 +18,7 @@ pub(super) struct Channel<S> {
     /// The layer of an encrypted connection, from the handshake on.
     pub tls: Option<Box<ClientLayer>>,
     pub input: Box<[u8]>,
-    /// How many bytes of `input` are to decode.
+    /// How many bytes of `input` wait to be decoded.
     pub filled: usize,
     /// When the broker must have accepted this server, and then when the next `PING` is due.
     pub deadline: Moment,
@@ -29,9 +29,8 @@ pub(super) struct Channel<S> {
 }
 
 impl<S: Socket> Channel<S> {
-    /// Reads once into the free part of `input`. Returns how many bytes of the session have come,
-    /// of which there are none at the end of the connection; `None` if the connection goes on
-    /// without any.
+    /// Reads once into the free part of `input`. Returns how many bytes of the session have come: 0
+    /// at the end of the connection. Returns `None` if none have come and the connection goes on.
     pub fn receive(&mut self) -> Result<Option<usize>, String> {
         let input = &mut self.input[self.filled..];
         let Some(tls) = &mut self.tls else {
@@ -46,7 +45,7 @@ impl<S: Socket> Channel<S> {
             Ok(Some(0)) => Ok(None),
             Ok(opened) => Ok(Some(opened.unwrap_or_default())),
             Err(reason) => {
-                // The alert is a help for the log of the broker.
+                // The alert lets the broker log the reason. A failure to send it changes nothing.
                 let _ = self.socket.send(tls.sealed());
                 Err(reason)
             }
@@ -77,7 +76,8 @@ impl<S: Socket> Channel<S> {
     }
 }
 
-/// Reads once. Returns how many bytes have come, and notes when none has.
+/// Reads once. Returns how many bytes have come. If none have arrived yet, clears `readable` and
+/// returns `None`.
 fn read<S: Socket>(
     socket: &mut S,
     place: &mut [u8],

@@ -30,7 +30,7 @@ pub struct Config {
     pub rejected_max: usize,
     /// The limits on message length and memory.
     pub limits: Limits,
-    /// How long a connection may take.
+    /// The timeouts of connections, and the times of a drain and a stop.
     pub timeouts: Timeouts,
     /// How many connections the kernel queues for each listener before they are accepted. The
     /// kernel has its own limit too (`net.core.somaxconn`); the smaller one applies.
@@ -42,7 +42,8 @@ pub struct Config {
     /// True if the activity log shows messages; false if it shows only opened and closed
     /// connections.
     pub activity_shows_messages: bool,
-    /// The broker through which this server shares its rooms with others; `None` keeps them alone.
+    /// The broker through which this server shares its rooms with other servers; `None` if its
+    /// rooms are its own.
     pub bus: Option<BusSettings>,
 }
 
@@ -62,8 +63,8 @@ pub struct Listener {
     pub(super) proxies: Option<Arc<[Subnet]>>,
     /// The certificates of an encrypted listener; `None` if it is not encrypted.
     pub(super) tls: Option<TlsSettings>,
-    /// True if other processes of this user that ask for it too may listen on the same TCP ports.
-    /// The kernel spreads new connections over all of them (`SO_REUSEPORT`).
+    /// True if other processes of the same user may listen on the same TCP ports, provided that
+    /// they ask for it too. The kernel spreads new connections over all of them (`SO_REUSEPORT`).
     pub shares_ports: bool,
     /// The open socket of the only endpoint, if another program has opened it.
     pub inherited: Option<Arc<Inherited>>,
@@ -126,7 +127,7 @@ impl Listener {
         Bound { is_encrypted, ..Bound::new(self.protocol.name(), endpoint) }
     }
 
-    /// Returns what the loop needs to know of the listener.
+    /// Returns the part of the listener that the loop uses.
     #[must_use]
     pub fn service(&self) -> Service {
         Service {
@@ -146,13 +147,15 @@ pub struct Service {
 }
 
 impl Service {
-    /// True if the limits per address apply to its connections: it has no places of its own.
+    /// True if the limits per address apply to its connections. They do not apply to a protocol
+    /// that reserves places of its own.
     pub(super) fn has_limits_per_address(&self) -> bool {
         self.protocol.own_places().is_none()
     }
 
-    /// Returns why a connection is rejected that finds no place: an administrative listener has
-    /// places of its own, so that its clients do not look like rejected clients of the server.
+    /// Returns the reason for which a connection is rejected when no place is free. An
+    /// administrative listener has a reason of its own, so that its clients do not count as
+    /// rejected clients of the server.
     pub(super) fn reason_when_full(&self) -> CloseReason {
         match self.protocol.own_places() {
             Some(_) => CloseReason::AdminBusy,

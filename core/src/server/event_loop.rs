@@ -8,9 +8,9 @@
 //!   3  accept     a batch of new connections from each listener
 //!   4  run ready  each connection in the run queue gets a turn: read, run messages, write
 //!   5  tell news  a portion of the members that a message to a room reaches gets a turn
-//!   6  evict      over the memory limit: one connection gives up its buffers
-//!   7  expire     connections whose deadline has passed get a last turn
-//!   8  shut down  after a request to stop: the next step, when it is due
+//!   6  evict      over the memory limit: one connection loses its message or is reset
+//!   7  expire     connections with a passed deadline get a turn, in which it is enforced
+//!   8  shut down  after a request to drain or to stop: the next step, when it is due
 //!
 //!   event ------> readiness is remembered ------> run queue ------> turn
 //!   deadline ----------------------------------------^               |
@@ -93,7 +93,7 @@ impl<S: System> fmt::Debug for EventLoop<S> {
 }
 
 impl<S: System> EventLoop<S> {
-    /// A loop over `system`, whose listeners have the indices of `services`.
+    /// Creates a loop over `system`, whose listeners have the indices of `services`.
     pub fn new(
         mut system: S,
         services: impl IntoIterator<Item = impl Into<Service>>,
@@ -283,7 +283,7 @@ impl<S: System> EventLoop<S> {
         self.enforce_memory_limit();
     }
 
-    /// Begins a shutdown, or makes one urgent that has begun.
+    /// Begins a shutdown. A second request ends one that has begun.
     fn request_stop(&mut self) {
         self.hold_back();
         self.shutdown.request();
@@ -296,7 +296,7 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// Begins a drain: the server serves, and reports that it should get no new connections.
+    /// Begins a drain: the server still serves, and reports that it should get no new connections.
     fn drain(&mut self) {
         if self.shared.status.state != State::Serving {
             return;
@@ -368,9 +368,9 @@ impl<S: System> EventLoop<S> {
         act(bus, &mut self.system, Surroundings { rooms, status, now: clock.now() });
     }
 
-    /// Exchanges messages with other servers, and then runs the turns of members of rooms that were
-    /// not told the last messages, within the budget of the round. The wave goes on in the next
-    /// round.
+    /// Exchanges messages with other servers. Then runs the turns of members that wait for a
+    /// message of their room, within the budget of the round. The members that are left follow in
+    /// the next round.
     fn tell_news(&mut self) {
         self.with_bus(Bus::advance);
         let before = self.shared.moved_bytes;
@@ -405,7 +405,8 @@ impl<S: System> EventLoop<S> {
     }
 
     /// Expires connections whose deadline has passed, at most
-    /// [`EXPIRED_MAX`](turn_budget::EXPIRED_MAX) of them. The others follow in the next round.
+    /// [`EXPIRED_MAX`](turn_budget::EXPIRED_MAX) of them: see [`Connection::expire`]. The others
+    /// follow in the next round.
     fn expire(&mut self) {
         let now = self.shared.clock.now();
         for _ in 0..turn_budget::EXPIRED_MAX {
@@ -430,7 +431,7 @@ impl<S: System> EventLoop<S> {
     }
 
     /// Evicts one more connection if an eviction is in progress. Once the limit holds there is no
-    /// hurry, and one reset can take 100 microseconds, in which the kernel frees what it holds for
+    /// hurry, and one reset can take 100 microseconds, because the kernel frees what it holds for
     /// the connection. So a round evicts only one.
     fn continue_eviction(&mut self) {
         if self.eviction.is_active() {
@@ -478,7 +479,7 @@ impl<S: System> EventLoop<S> {
         self.deadlines.bring_forward(token.key(), connection.deadline(&self.shared));
     }
 
-    /// Closes a connection: removes it, counts it, and logs it. This is the only place that does.
+    /// Closes a connection: removes it, counts it, and logs it. No other function closes one.
     pub(super) fn close(&mut self, token: Token, reason: CloseReason) {
         let Some(mut connection) = self.table.remove(token) else { return };
         self.deadlines.remove(token.key());

@@ -1,5 +1,5 @@
-//! Eviction: when the buffers of all connections exceed the memory limit, some connections must
-//! give up theirs.
+//! Eviction: when the buffers of all connections exceed the memory limit, some connections lose
+//! what they hold.
 //!
 //! ```text
 //!   held  |----------------------------|----|  limit
@@ -10,10 +10,10 @@
 //! ```
 //!
 //! The victims are the connections with the largest space-time product: the bytes that they hold
-//! between their turns, times how long they have held them. So half a message that has waited for
-//! its end is evicted before a message that has just arrived, no matter how many connections hold
-//! such halves. While one network holds more than half of all bytes, only its connections are
-//! evicted. (redis evicts clients by size alone: `maxmemory-clients`.)
+//! between their turns, times how long they have held them. So an incomplete message that has
+//! waited long is evicted before a message that has just arrived, no matter how many connections
+//! hold incomplete messages. While one network holds more than half of all bytes, only its
+//! connections are evicted. (redis evicts clients by size alone: `maxmemory-clients`.)
 //!
 //! One survey of all connections chooses enough victims for the whole excess. It costs 10 ns per
 //! connection, and at least 1/32 of the limit is freed before the next survey.
@@ -42,7 +42,7 @@ struct Holding {
 pub(super) struct Eviction {
     /// The victims of the last survey; the last element is evicted first.
     victims: Vec<Token>,
-    /// True from when the limit is reached until enough memory is free again.
+    /// True from the moment when the limit is reached until enough memory is free again.
     is_active: bool,
     throttle: Throttle,
     misfit_throttle: Throttle,
@@ -139,7 +139,7 @@ fn choose(mut holdings: Vec<Holding>, excess: usize, now: Moment) -> Vec<Token> 
 }
 
 impl Holding {
-    /// The space-time product in byte-microseconds. The added microsecond makes size decide between
+    /// The space-time product in byte-microseconds. The added microsecond lets size decide between
     /// bytes that arrived in this round.
     fn space_time(&self, now: Moment) -> u128 {
         self.bytes as u128 * (1 + now.since(self.since).as_micros())

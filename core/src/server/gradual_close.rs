@@ -6,7 +6,7 @@
 //!      | serve, but not ready      | accept no more            | the rest
 //! ```
 //!
-//! Envoy calls it the drain strategy `gradual`.
+//! The drain strategy `gradual` of Envoy has the same purpose.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::os::table::Token;
 /// The connections that are left to close, and the times of their closes.
 #[derive(Debug, Default)]
 pub(super) struct GradualClose {
-    /// Those that are left; the last one is closed next. Some may have closed themselves.
+    /// The connections that are left; the last one is closed next. Some may be closed already.
     tokens: Vec<Token>,
     /// How many there were at the beginning.
     count: usize,

@@ -195,7 +195,8 @@ fn clash(one: &Endpoint, other: &Endpoint) -> bool {
         && (is_any || one == other)
 }
 
-/// Returns why no connection can come to an address, even if the kernel accepts it.
+/// Returns why no client could ever connect to an address, even where the kernel lets a server
+/// listen on it; `None` if clients can.
 fn unfitness(addr: SocketAddr) -> Option<&'static str> {
     match addr.ip() {
         ip if ip.is_multicast() => Some("TCP has no multicast"),

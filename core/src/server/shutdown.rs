@@ -11,20 +11,20 @@
 //!
 //! A request to stop begins the shutdown at once. The connections in the kernel's accept queue have
 //! arrived: they are accepted and answered. A connection is over as soon as a read finds nothing
-//! more. The first half of the drain timeout is a bound for clients that never stop sending, and
-//! for clients that read their answers so slowly that the server cannot read the rest of their
-//! requests. A second request closes all connections at once. Requests that arrive together count
-//! as one: a terminal that closes sends several signals.
+//! more. After the first half of the drain timeout, the server reads no more: this bounds clients
+//! that never stop sending, and clients that read their answers so slowly that the server cannot
+//! read the rest of their requests. A second request closes all connections at once. Requests that
+//! arrive together count as one: a terminal that closes sends several signals.
 //!
-//! A port that other processes share is left first: the others get its new connections. A drain
-//! goes on meanwhile, and a shutdown waits for it.
+//! The server first leaves the ports that it shares with other processes, which then get the new
+//! connections. A drain goes on meanwhile, and a shutdown waits for it.
 
 use std::time::Duration;
 
 use crate::os::moment::Moment;
 
 /// A request within this time after the first one is part of the first one: no person presses
-/// Ctrl-C twice so quickly.
+/// Ctrl-C twice within it.
 const MERGED_WITHIN: Duration = Duration::from_millis(200);
 
 /// A part of a drain or a shutdown, which the loop begins.
@@ -108,8 +108,9 @@ impl Shutdown {
         self.leaves_at.min(self.delay_ends).min(self.drain_ends).min(ends)
     }
 
-    /// Returns the stage that begins now, if any. The gradual close takes `timeout`, and so may the
-    /// shutdown after it. Without a `timeout` there is no gradual close.
+    /// Returns the stage that begins now, if any. The gradual close takes `timeout`, and the
+    /// shutdown after it takes at most `timeout` again. Without a `timeout` there is no gradual
+    /// close.
     pub(super) fn next_stage(&mut self, now: Moment, timeout: Option<Duration>) -> Option<Stage> {
         if now >= self.leaves_at {
             self.leaves_at = Moment::NEVER;

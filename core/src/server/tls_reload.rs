@@ -5,8 +5,9 @@ use crate::os::system::System;
 use crate::tls::TlsSettings;
 
 impl<S: System> EventLoop<S> {
-    /// Replaces the settings of each listener that has the first ones of a pair by the second ones.
-    /// Connections that have begun their handshake keep theirs.
+    /// Replaces TLS settings. Each pair is an old and a new setting: the listeners with the old one
+    /// get the new one, and all other listeners keep theirs. Connections that have begun their
+    /// handshake keep the old one.
     pub(super) fn reload_tls(&mut self, replacements: &[(TlsSettings, TlsSettings)]) {
         let listeners = self.shared.status.listeners.iter_mut();
         for (service, listener) in self.acceptor.services_mut().zip(listeners) {

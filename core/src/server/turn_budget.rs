@@ -5,12 +5,12 @@
 //! | turns | 128, or until 1 MiB is moved | 128, or until 16 KiB are moved |
 //! | bytes of a turn | 96 KiB | 16 KiB |
 //! | bytes of a read | the free room of the buffer | 16 KiB |
-//! | turns of members that are told news | 32, or until 1 MiB is moved | 32, or until 16 KiB |
+//! | turns of members with news of a room | 32, or until 1 MiB is moved | 32, or until 16 KiB |
 //! | expired deadlines | 16 | 16 |
 //! | accepted connections | 8 per listener | 8 per listener |
 //!
 //! Byte limits are checked after a read has been answered, so one read and its answers may exceed
-//! them. Large portions need fewer system calls; small portions let small requests in between.
+//! them. Large portions need fewer system calls. Small portions let small requests run in between.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The connection to a broker, which the test plays.
+//! Tests of the connection to a broker, whose part the test plays.
 
 use super::*;
 use crate::bus::envelope::Origin;

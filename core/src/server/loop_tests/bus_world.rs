@@ -1,9 +1,9 @@
-//! Two servers and a broker that delays, returns messages to their sender, drops connections and
-//! goes away, in an order that proptest chooses.
+//! Two servers and a broker that delays messages, returns messages to their sender, drops
+//! connections and stops, in an order that proptest chooses.
 //!
-//! The invariants: no member gets a message twice, its own, or two messages of one sender in
-//! another order; members of one server miss nothing of each other; and once the broker is back,
-//! everything arrives.
+//! The invariants: no member gets a message twice, or its own message, or two messages of one
+//! sender in another order. Members of one server miss nothing of each other. Once the broker is up
+//! again, new messages arrive.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Node {
     harness: LoopHarness,
     members: Vec<Member>,
-    /// Its connection to the broker: the next one, if that is not made yet.
+    /// Its connection to the broker, which the server has made or will make next.
     link: Option<Link>,
 }
 
@@ -72,7 +72,7 @@ struct Link {
 struct World {
     nodes: Vec<Node>,
     is_broker_up: bool,
-    /// A third member of each server is in the room or not.
+    /// The third member of each server, and whether it is in the room.
     movers: Vec<(FakePeer, bool)>,
 }
 
@@ -176,7 +176,8 @@ impl World {
         None
     }
 
-    /// Sends a message to all subscribers. Its own server gets it too, as after a reconnect.
+    /// Sends a message to all subscribers. Its own server gets it too, as can happen after a
+    /// reconnect.
     fn publish(&mut self, subject: &str, payload: &str) {
         for link in self.nodes.iter_mut().filter_map(|node| node.link.as_mut()) {
             if let Some(id) = link.subjects.get(subject) {
@@ -186,7 +187,7 @@ impl World {
         }
     }
 
-    /// Lets the broker be there, and everything arrive.
+    /// Starts the broker if it is down, and delivers everything that waits.
     fn settle(&mut self) {
         self.is_broker_up = true;
         for _ in 0..20 {

@@ -27,8 +27,9 @@ pub(super) struct FakeKernel {
     events: VecDeque<Event>,
     /// The accept queues: the index of the listener, and the next result of `accept`.
     backlog: VecDeque<(usize, io::Result<Rc<RefCell<Link>>>)>,
-    /// The results of the next calls of `connect`, and the addresses of those so far.
+    /// The results of the next calls of `connect`.
     outgoing: VecDeque<io::Result<Rc<RefCell<Link>>>>,
+    /// The addresses of all calls of `connect`.
     pub(super) connected: Vec<SocketAddr>,
     /// The hosts that were looked up.
     pub(super) looked_up: Vec<(String, u16)>,
@@ -55,8 +56,8 @@ pub(super) struct Link {
     /// True if a write was not accepted in whole: new room then causes an event.
     is_full: bool,
     error: Option<io::ErrorKind>,
-    /// True if the peer is gone and the server does not know it: shutting the write side down
-    /// fails.
+    /// True if the peer is gone and the server does not know it yet: shutting the write side down
+    /// then fails.
     pub(super) has_gone: bool,
     /// The bytes that the server has sent.
     pub(super) sent: Vec<u8>,
@@ -322,7 +323,7 @@ impl LoopHarness {
         panic!("the loop never sleeps: it spins");
     }
 
-    /// Lets `time` run_for, and runs rounds whenever a timeout of the loop ends.
+    /// Lets `time` pass, and runs rounds whenever a timeout of the loop ends.
     pub(super) fn run_for(&mut self, time: Duration) {
         self.run_until_idle();
         let end = self.kernel.borrow().now.after(time);

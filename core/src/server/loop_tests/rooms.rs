@@ -39,7 +39,7 @@ fn burst(count: usize) -> String {
     (0..count).map(|number| format!("SAY {number}\n")).collect()
 }
 
-/// The lines that tell a member of a burst of connection 1.
+/// The lines of a burst of connection 1, as a member gets them.
 fn told(numbers: std::ops::Range<usize>) -> String {
     numbers.map(|number| format!("FROM guest-1 {number}\n")).collect()
 }
@@ -72,7 +72,7 @@ fn a_round_gives_turns_to_a_portion_of_the_members() {
         }
         harness.event_loop.round().expect("a round");
         rounds += 1;
-        assert!(writes(&peers) - before <= TOLD_MAX, "a round tells a portion");
+        assert!(writes(&peers) - before <= TOLD_MAX, "a round reaches a portion");
     }
     assert!(rounds <= 10_000 / TOLD_MAX + 1, "{rounds} rounds");
 }

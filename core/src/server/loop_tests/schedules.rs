@@ -19,7 +19,8 @@ use crate::wire::frame::Header;
 
 const PEERS: usize = 3;
 
-/// One action of a schedule. Lengths are small and large, because bugs are near the marks.
+/// One action of a schedule. Lengths are small and large, because defects are likely near the
+/// high-water mark and the low-water mark.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     /// A peer sends the next bytes of its script.
@@ -117,7 +118,8 @@ fn patient(protocol: impl Protocol + 'static, limits: Limits) -> LoopHarness {
     LoopHarness::new(protocol, &Config { timeouts, limits, ..Config::default() })
 }
 
-/// Asserts that each peer gets its own messages back, if their answers are the messages.
+/// Asserts that each peer gets its own messages back, from a protocol that answers each message
+/// with the message itself.
 fn assert_come_back(protocol: impl Protocol + 'static, scripts: &[Vec<u8>], acts: &[Act]) {
     let mut harness = patient(protocol, Limits::default());
     let peers = play(&mut harness, scripts, acts, |_| {});

@@ -55,7 +55,7 @@ pub(super) fn client_config(version: &'static SupportedProtocolVersion) -> Clien
 pub(super) struct TlsPeer {
     pub peer: FakePeer,
     pub tls: ClientConnection,
-    /// What the server has sent, opened.
+    /// What the server has sent, decrypted.
     pub received: Vec<u8>,
     /// True if the server has sent a `close_notify`.
     pub has_ended: bool,
@@ -80,7 +80,7 @@ impl TlsPeer {
         records
     }
 
-    /// Opens what the server has sent.
+    /// Decrypts what the server has sent.
     pub(super) fn open(&mut self) {
         let sent = std::mem::take(&mut self.peer.link.borrow_mut().sent);
         let mut sent = &sent[..];
@@ -98,7 +98,8 @@ impl TlsPeer {
         }
     }
 
-    /// Sends what the client has to send, and opens the answers, until both have nothing to say.
+    /// Sends what the client has to send, and decrypts the answers, until neither side has more to
+    /// send.
     pub(super) fn exchange(&mut self, harness: &mut LoopHarness) {
         loop {
             let records = self.take_records();
@@ -113,7 +114,7 @@ impl TlsPeer {
         }
     }
 
-    /// Seals `bytes` and returns the records.
+    /// Encrypts `bytes` and returns the records.
     pub(super) fn seal(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.tls.writer().write_all(bytes).expect("the library buffers all bytes");
         self.take_records()

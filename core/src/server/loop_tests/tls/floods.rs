@@ -1,5 +1,6 @@
-//! Tests of records that cost a peer nothing and bring no byte: the library bounds each kind, and
-//! the connection ends. The records are sealed here, because no library sends them.
+//! Tests of floods of records without content: they cost the peer almost nothing, so the library
+//! bounds each kind, and the connection ends. The records are sealed here, because no library sends
+//! them.
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use rustls::ConnectionTrafficSecrets;
@@ -15,7 +16,7 @@ use crate::server::config::Config;
 const ALERT: u8 = 21;
 const APPLICATION_DATA: u8 = 23;
 
-/// An alert of the level *warning*: the peer has given up a handshake.
+/// An alert of the level *warning*: the peer cancels the handshake.
 const USER_CANCELED: [u8; 2] = [1, 90];
 
 /// Seals `count` times `content` as a record of `kind`, with the keys of `client`.
