@@ -53,7 +53,7 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Asks whether the address of the connection may send more messages. If not, the connection
+    /// Checks whether the address of the connection may send more messages. If not, the connection
     /// reads nothing until it may. After a stop nothing is delayed: what has arrived is answered.
     pub(super) fn update_allowance(&mut self, shared: &mut Shared) {
         let was_delayed = self.allowance == Allowance::Delayed;
@@ -69,14 +69,14 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Lets a delayed connection ask again.
+    /// Ends the delay of a connection, which checks the rate again before it reads.
     pub(super) const fn end_delay(&mut self, now: Moment) {
         self.allowance = Allowance::Within;
         self.restart_incomplete(now);
     }
 
-    /// Returns the wait of a delayed connection that ends first, and its deadline. A delay does not
-    /// extend the time in which the peer must move a byte.
+    /// Returns the wait of a delayed connection that ends first, and its deadline. A delay extends
+    /// neither the idle timeout nor the write timeout.
     pub(super) fn delayed_wait(&self, shared: &Shared) -> (Wait, Moment) {
         let (timeouts, now) = (&shared.timeouts, shared.clock.now());
         let other = if self.is_flushed() {

@@ -1,4 +1,4 @@
-//! The session of a connection, and the layer that encrypts what it says, if there is one.
+//! The session of a connection, and the TLS layer through which its bytes pass, if there is one.
 
 use crate::buffers::buffer::Buffer;
 use crate::buffers::pool::Pool;
@@ -18,7 +18,7 @@ pub(super) enum Conversation {
 /// An encrypted session.
 pub(super) struct Encrypted {
     pub layer: Layer,
-    /// A session that says nothing until the handshake is complete.
+    /// The session; a [`NoSession`] until the handshake is complete.
     pub session: Box<dyn Session>,
     /// When the first byte of the incomplete record arrived; [`Moment::NEVER`] if there is none.
     pub record_began: Moment,
@@ -29,7 +29,7 @@ pub(super) struct Encrypted {
 // The layer costs a plain connection nothing.
 const _: () = assert!(size_of::<Conversation>() == size_of::<Box<dyn Session>>());
 
-/// The session of a connection that has no session yet. It says nothing and is never asked.
+/// Stands for the session of a connection that has none yet. It sends nothing.
 pub(super) struct NoSession;
 
 impl Session for NoSession {
@@ -43,8 +43,8 @@ impl Session for NoSession {
 }
 
 impl Encrypted {
-    /// Opens the records that have arrived: see [`Layer::open`]. Notes when an incomplete one
-    /// began, which further bytes of it do not put off.
+    /// Decrypts the records that have arrived: see [`Layer::open`]. Notes when an incomplete record
+    /// began. Further bytes of it do not change this moment.
     pub fn open(
         &mut self,
         input: &mut Buffer,

@@ -5,8 +5,9 @@
 //!   kernel <---flush--- sealed <---------------seal-------------------------'
 //! ```
 //!
-//! The rules of readiness hold for bytes of the kernel. What is left in the layer causes no event:
-//! the connection then needs another turn, or waits for its own output as a plain one does.
+//! To open a record is to decrypt it; to seal bytes is to encrypt them as records. The rules of
+//! readiness hold for bytes of the kernel. What is left in the layer causes no event: the
+//! connection then needs another turn, or waits until its own output is sent, as a plain one does.
 
 use std::io;
 
@@ -43,8 +44,8 @@ impl<S: Socket> Connection<S> {
         Ok(self.note_received(received, shared))
     }
 
-    /// Opens the records that wait in the layer, as far as the input has room. Returns false if
-    /// there is none, or no room yet.
+    /// Opens the records that wait in the layer, as far as the input has room. Returns false if no
+    /// record waits, or if there is no room in memory yet.
     fn open_records(&mut self, shared: &mut Shared) -> io::Result<bool> {
         let room = match self.conversation.layer() {
             Some(layer) if layer.has_unopened() => layer.room_wanted(),
@@ -90,7 +91,7 @@ impl<S: Socket> Connection<S> {
         self.conversation.layer().is_some_and(|layer| !layer.has_ended())
     }
 
-    /// True if the kernel has all bytes that the connection has to send.
+    /// True if the kernel has accepted all bytes that the connection has to send.
     #[inline]
     pub(super) const fn is_flushed(&self) -> bool {
         self.output.is_empty()

@@ -1,7 +1,7 @@
 //! The handshake of an encrypted connection. Its session does not exist before it is complete.
 //!
-//! A handshake costs as much time as dozens of requests. So each step of it is charged to the
-//! budget of the round, and a connection whose peer has left gets none.
+//! A handshake takes as long as dozens of requests. So each step of it is charged to the budget of
+//! the round, and a connection whose peer has left gets none.
 
 use std::io;
 
@@ -76,8 +76,8 @@ impl<S: Socket> Connection<S> {
         self.conversation.layer().is_some_and(|layer| !layer.is_full())
     }
 
-    /// Returns the result of a turn in which the handshake cannot go on: the peer has begun without
-    /// TLS, or has left.
+    /// Returns the result of a turn in which the handshake cannot go on, because the peer has begun
+    /// without TLS or has left. Returns `None` if it can.
     fn turn_without_step(&self) -> Option<Turn> {
         let layer = self.conversation.layer()?;
         if layer.is_other_protocol() {

@@ -24,7 +24,7 @@ impl<S: Socket> Connection<S> {
         self.message_began.min(waits_since).min(self.last_received.max(self.last_sent))
     }
 
-    /// Returns the storage that its bytes do not need.
+    /// Hands the storage that its bytes do not need back to the pool.
     pub(super) fn shrink_buffers(&mut self, shared: &mut Shared) {
         self.input.shrink(&mut shared.pool);
         self.output.shrink(&mut shared.pool);
@@ -33,9 +33,9 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Evicts the connection: frees all storage that it holds. It runs and sends what it can, then
-    /// refuses an incomplete message. If storage is still held, the connection must be closed with
-    /// a reset, which also frees the memory of the kernel.
+    /// Evicts the connection: it runs and sends what it can, and then refuses an incomplete
+    /// message. Returns [`Turn::Idle`] if it holds no storage any more. Otherwise the connection
+    /// must be closed with a reset, which also frees the memory of the kernel.
     pub fn shed_memory(&mut self, shared: &mut Shared) -> Turn {
         if self.phase == Phase::Opening {
             return Turn::Close(CloseReason::MemoryLimit);

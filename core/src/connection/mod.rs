@@ -68,7 +68,7 @@ pub use state::{Phase, ReadState};
 /// One connection.
 ///
 /// A server may hold a million connections, most of them idle, so the struct has only 136 bytes.
-/// The fields stand in the order of their use: a request touches only the 104 bytes before
+/// The fields stand in the order of their use: what a request changes is in the 104 bytes before
 /// `opened`, which are two or three cache lines.
 #[repr(C)]
 pub struct Connection<S> {
@@ -128,8 +128,9 @@ impl<S> fmt::Debug for Connection<S> {
     }
 }
 
-// An idle connection also has a session, 32 bytes with the overhead of the allocator; its entry in
-// the table, 8; its deadline, 16; its mark in the run queue, 1. One more field can cost 8 bytes.
+// An idle connection also takes 32 bytes for its session, with the overhead of the allocator; 8 for
+// its entry in the table; 16 for its deadline; 1 for its mark in the run queue. One more field can
+// cost 8 bytes.
 #[cfg(all(unix, target_pointer_width = "64"))]
 const _: () = assert!(
     size_of::<Connection<std::os::fd::RawFd>>() == 136
@@ -171,7 +172,7 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Remembers the readiness that an event reports. Nothing else happens before the next turn.
+    /// Remembers the readiness that an event reports. The connection acts on it in its next turn.
     pub const fn remember(&mut self, readiness: Readiness) {
         self.writable |= readiness.writable;
         self.read_state = match self.read_state {
@@ -187,8 +188,8 @@ impl<S: Socket> Connection<S> {
         self.remember(Readiness { readable: true, writable: false, read_to_end: true });
     }
 
-    /// Notes that the room of the connection has a new message. Nothing else happens before its
-    /// next turn.
+    /// Notes that the room of the connection has a new message. The connection sends it in its next
+    /// turn, or once its output is low.
     pub fn note_news(&mut self) {
         if self.phase == Phase::Open && self.pending == Pending::Nothing {
             self.pending = Pending::News;
@@ -204,8 +205,8 @@ impl<S: Socket> Connection<S> {
         self.end(Farewell::ServerBusy, reason, shared);
     }
 
-    /// Prepares the close of a connection that is rejected without an answer: a reset, which leaves
-    /// nothing behind in the kernel.
+    /// Prepares the close of a connection that is rejected without an answer: the close is a reset,
+    /// after which the kernel keeps no state of the connection.
     pub fn turn_away(&mut self) {
         self.allowance = Allowance::Rejected;
         self.socket.reset_on_close();
@@ -228,8 +229,9 @@ impl<S: Socket> Connection<S> {
         self.stopping = Stopping::Read;
     }
 
-    /// Runs one turn of the connection: moves bytes until nothing moves or the budget is spent, and
-    /// returns the storage that it does not need until its next turn.
+    /// Runs one turn of the connection: moves bytes until nothing moves or the budget is spent.
+    /// Returns what the loop does next with the connection. The storage that the connection does
+    /// not need until its next turn goes back to the pool.
     pub fn drive(&mut self, shared: &mut Shared) -> Turn {
         let before = shared.moved_bytes;
         let turn = self.work(shared).unwrap_or_else(|error| Turn::Close(self.reason_of(&error)));
@@ -334,9 +336,11 @@ impl<S: Socket> Connection<S> {
         self.writable && !self.is_flushed()
     }
 
-    /// Under backpressure the session is called only for a frame whose length is known, to see
-    /// whether it is complete. A session runs no message while the output is full, and sends no
-    /// messages of its room before the output is low: its own requests go first.
+    /// True if the session is to be called now.
+    ///
+    /// Under backpressure it is called only for a frame whose length is known, to see whether the
+    /// frame is complete: a session runs no message while the output is full. Messages of its room
+    /// wait until the output is low, so that answers to its own requests go first.
     fn wants_advance(&self) -> bool {
         match self.pending {
             Pending::Nothing => false,
@@ -361,7 +365,7 @@ impl<S: Socket> Connection<S> {
             && (!self.backpressure || self.input.len() < self.complete_len as usize)
     }
 
-    /// True if a read may return something, or the layer holds something that was read.
+    /// True if a read may return something, or the layer holds records that are not decrypted.
     #[inline]
     const fn may_read(&self) -> bool {
         self.is_readable() || self.has_unopened()
@@ -394,7 +398,7 @@ impl<S: Socket> Connection<S> {
         !self.announced && matches!(reason, CloseReason::PeerClosed | CloseReason::Reset)
     }
 
-    /// The address of the peer, and the listener.
+    /// The address of the peer, and the index of the listener.
     #[must_use]
     pub const fn peer(&self) -> &Peer {
         &self.peer
@@ -406,8 +410,9 @@ impl<S: Socket> Connection<S> {
         matches!(self.allowance, Allowance::Rejected)
     }
 
-    /// Returns all storage to the pool, and the summary for the log. The caller then drops the
-    /// connection, which closes the socket.
+    /// Returns the summary for the log. All storage goes back to the pool, and the connection
+    /// leaves its room and the count of its address. The caller then drops the connection, which
+    /// closes the socket.
     pub fn close(&mut self, reason: CloseReason, shared: &mut Shared) -> Summary {
         self.input.release(&mut shared.pool);
         self.output.release(&mut shared.pool);
@@ -433,7 +438,7 @@ impl<S: Socket> Connection<S> {
         self.incomplete_since() != Moment::NEVER
     }
 
-    /// Returns since when that is so.
+    /// Returns when the incomplete message or record began; [`Moment::NEVER`] if there is none.
     fn incomplete_since(&self) -> Moment {
         self.message_began.min(self.conversation.record_began())
     }

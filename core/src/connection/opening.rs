@@ -1,8 +1,9 @@
 //! The phase before a session exists: on a listener for proxies, a connection waits for the header
 //! that names its peer.
 //!
-//! Nothing is sent in this phase, because the server speaks first and the greeting may depend on
-//! the peer. The bytes after the header are those of the client. Only they are counted and logged.
+//! Nothing is sent before the header is complete, because the server speaks first and the greeting
+//! may depend on the peer. The bytes after the header are those of the client. Only they are
+//! counted and logged.
 
 use std::io;
 

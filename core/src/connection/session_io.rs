@@ -79,7 +79,8 @@ impl<S: Socket> Connection<S> {
             return false;
         }
         let last = if has_ended && self.is_truncated() {
-            // The rest of the input is a part of a message, whatever the protocol thinks.
+            // The rest of the input may be only a part of a message, even if the protocol would
+            // accept it as a whole one.
             Some(CloseReason::Truncated)
         } else if self.ends_messages_by_quiet {
             self.complete_piece(shared).close_reason()
@@ -148,7 +149,8 @@ impl<S: Socket> Connection<S> {
         self.begin_flushing(reason, shared);
     }
 
-    /// Takes the connection out of its room. It must be its turn.
+    /// Takes the connection out of its room. The connection must be the one that has its turn, as
+    /// `shared.turn_of` says.
     pub(super) fn leave_room(&mut self, shared: &mut Shared) {
         shared.rooms.forget(shared.turn_of, &mut self.conversation.session().take_seat());
     }

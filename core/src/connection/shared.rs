@@ -26,15 +26,17 @@ pub struct Shared {
     /// The connection that has its turn. Its number is that of
     /// [`Context::number`](crate::protocol::Context::number).
     pub turn_of: Token,
-    /// Bytes received and sent since the start. The difference over a turn is the work of the turn.
+    /// Bytes received and sent since the start, plus the price of each step of a handshake. The
+    /// difference over a turn is the work of the turn.
     pub moved_bytes: u64,
-    /// The most bytes that one read may return, never 0. A turn that has moved as many is over.
+    /// The most bytes that one read may return, never 0. A turn that has moved this number of bytes
+    /// is over.
     pub read_bytes_max: usize,
     /// The time of this round.
     pub clock: Clock,
     /// The log of connections and messages.
     pub activity: Activity,
-    /// How long a connection may take.
+    /// The timeouts of connections, and the times of a drain and a stop.
     pub timeouts: Timeouts,
     /// What each address has used of the limits per address.
     pub address_limits: AddressLimits,
@@ -42,14 +44,14 @@ pub struct Shared {
     pub rooms: Rooms,
 }
 
-/// What is known now of a connection that had no session.
+/// What a turn in the phase [`Opening`](super::Phase::Opening) has found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opened {
-    /// The peer that a proxy has named.
+    /// The peer is known: the header of its proxy is complete.
     Peer,
-    /// The keys: the handshake is complete.
+    /// The keys are known: the handshake is complete.
     Encrypted,
-    /// That the peer has begun without TLS.
+    /// The peer has begun without TLS on an encrypted listener.
     Unencrypted,
 }
 
@@ -58,7 +60,8 @@ pub enum Opened {
 pub enum Turn {
     /// The connection has nothing to do before the next event or deadline.
     Idle,
-    /// The budget of the turn is spent and there is more to do: the connection needs another turn.
+    /// The connection has more to do and needs another turn: the budget of this one is spent, or a
+    /// read waits for memory.
     Yield,
     /// The connection needs its handshake or its session, and then another turn.
     Opened(Opened),

@@ -81,8 +81,10 @@ impl<S: Socket> Connection<S> {
         Ok(true)
     }
 
-    /// Makes room in the input for at least `count` bytes, which are not more than a record of TLS.
-    /// Returns the length of the block that it would need if there is no room in memory yet.
+    /// Makes room in the input for at least `count` bytes, at most the bytes of one TLS record.
+    ///
+    /// # Errors
+    /// When memory has no room yet: the length of the block that is needed.
     pub(super) fn make_room(&mut self, count: usize, shared: &mut Shared) -> Result<(), usize> {
         let missing = (self.complete_len as usize)
             .checked_sub(self.input.len())
@@ -90,7 +92,6 @@ impl<S: Socket> Connection<S> {
         let mut wanted = self.input.block_wanted(missing);
         if wanted.is_none() {
             self.input.compact();
-            // A block that is too short for a record is not long.
             let is_short = self.input.spare().len() < count;
             wanted = is_short.then(|| BLOCK_LEN.max(self.input.len() + count));
         }

@@ -7,8 +7,8 @@ use crate::os::system::Readiness;
 /// The phase of a connection. The later phases hold the reason of the close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Waits for the header of a proxy, which names the peer. There is no session yet, so nothing
-    /// is sent.
+    /// Waits for the header of a proxy, which names the peer, or for the end of a TLS handshake.
+    /// There is no session yet.
     Opening,
     /// Reads messages and runs them.
     Open,

@@ -8,7 +8,7 @@
 //! | the rest of a message | its first byte | `message` | error, close |
 //! | more of a line without an end | the last byte received | `quiet` | it is a message |
 //! | the peer to read answers | the output was empty, plus the minimum rate | `write` | reset |
-//! | a message token of its address | it has something to read | until the token | it reads |
+//! | a message token of its address | it could read | until there is a token | it reads |
 //! | the peer's end of input | the server's end of output | 2 s (lingering) | close |
 //!
 //! A deadline is not enforced at once. A connection whose deadline has passed becomes overdue and
