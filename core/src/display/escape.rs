@@ -74,7 +74,8 @@ fn is_escaped(c: char) -> bool {
 /// table is that of the standard library, which follows each version of Unicode.
 #[must_use]
 pub fn is_printable(c: char) -> bool {
-    // Letters by their property, but blank: without them a name looks like another one.
+    // These are letters by their property, but blank: a name with one looks like the name without
+    // it.
     if matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}') {
         return false;
     }

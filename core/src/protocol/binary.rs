@@ -26,7 +26,7 @@ pub const WHOAMI: u8 = 5;
 pub const JOIN: u8 = 16;
 /// The code of `LEAVE`, and of its answer: the name of the room.
 pub const LEAVE: u8 = 17;
-/// The code of `SAY`, and of its answer: the number of other members here, as text.
+/// The code of `SAY`, and of its answer: the number of other members on this server, as text.
 pub const SAY: u8 = 18;
 /// The code of a message of another member: its name, a blank, and the text. Only a server sends
 /// it.
@@ -323,7 +323,7 @@ fn answer(command: &Command<u8>, payload: &[u8], context: &mut Context<'_>) -> O
     outcome.map(|(next, _)| next)
 }
 
-/// Appends what a member of a room is told.
+/// Appends news for a member of a room.
 fn append_news(output: &mut Output<'_>, news: News<'_>) {
     let mark = output.len();
     let code = if matches!(news, News::Missed(_)) { MISSED } else { MESSAGE };

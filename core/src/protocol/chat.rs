@@ -120,7 +120,7 @@ fn required(argument: &[u8]) -> Result<&[u8], &'static str> {
     if argument.is_empty() { Err(errors::BAD_ARGUMENTS) } else { Ok(argument) }
 }
 
-/// Appends what a member of a room is told, without an ending.
+/// Appends news for a member of a room, without an ending.
 fn append_news(output: &mut Output<'_>, news: News<'_>) {
     match news {
         News::Message { name, text } => {

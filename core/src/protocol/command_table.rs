@@ -52,8 +52,8 @@ impl CommandTable {
     fn find_plain<'a>(&self, line: &'a [u8]) -> Option<(&Command<&'static str>, &'a [u8])> {
         let line_front = front(line);
         self.entries.iter().find_map(|entry| {
-            let behind = entry.behind_word(line, line_front)?;
-            Some((&entry.command, skip_blanks(behind)))
+            let after = entry.behind_word(line, line_front)?;
+            Some((&entry.command, skip_blanks(after)))
         })
     }
 
@@ -84,7 +84,7 @@ struct Entry {
     /// byte, costs a third more instructions for the whole request (`cargo bench --bench
     /// instructions`).
     front: u64,
-    /// Masks the bit in which the cases of a letter differ, and the bytes after the word.
+    /// Clears the bit in which the cases of a letter differ, and the bytes after the word.
     mask: u64,
     command: Command<&'static str>,
 }
@@ -104,10 +104,10 @@ impl Entry {
             return None;
         }
         let key = self.command.key.as_bytes();
-        let (word, behind) = line.split_at_checked(key.len())?;
-        let is_whole_word = behind.first().is_none_or(|byte| is_blank(*byte));
+        let (word, after) = line.split_at_checked(key.len())?;
+        let is_whole_word = after.first().is_none_or(|byte| is_blank(*byte));
         (is_whole_word && (key.len() <= FRONT_LEN || word.eq_ignore_ascii_case(key)))
-            .then_some(behind)
+            .then_some(after)
     }
 }
 

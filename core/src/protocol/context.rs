@@ -1,5 +1,4 @@
-//! The window of a session to the rest of the server: the context of a call, and the facts about
-//! its connection.
+//! What a session can use of the server: the context of a call, and the facts about its connection.
 
 use std::time::{Duration, SystemTime};
 
@@ -28,7 +27,7 @@ impl Accepted {
         Self { peer, number, limits }
     }
 
-    /// The address at the other end, as it came with the connection.
+    /// The address of the peer: that of the client if a proxy has named it.
     #[must_use]
     pub fn peer(&self) -> PeerAddr {
         self.peer.addr()
@@ -145,7 +144,7 @@ impl<'a> Context<'a> {
         self.output.append(self.clock.date_and_time().as_bytes());
     }
 
-    /// The address at the other end, as it came with the connection.
+    /// The address of the peer: that of the client if a proxy has named it.
     #[must_use]
     pub fn peer(&self) -> PeerAddr {
         self.connection.peer.addr()

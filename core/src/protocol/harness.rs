@@ -53,8 +53,8 @@ pub struct SessionHarness {
     /// The length that the input must reach before its first message can be complete; 0 if unknown.
     complete_len: usize,
     output: Buffer,
-    /// The most bytes that may wait in the output: a full output and one answer, of which that to
-    /// `STATUS` does not depend on its message.
+    /// The most bytes that may wait in the output: a full output and one answer. The answer to
+    /// `STATUS` does not depend on the length of its message.
     output_max: usize,
     pool: Pool,
     clock: Clock,

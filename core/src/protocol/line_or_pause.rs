@@ -13,7 +13,7 @@ use crate::wire::line::{Ending, Item, LineDecoder};
 /// Appends the answer to one message, without an ending.
 pub type Answer = fn(message: &[u8], context: &mut Context<'_>) -> Next;
 
-/// Appends what a member of a room is told, without an ending.
+/// Appends news for a member of a room, without an ending.
 pub(super) type Tell = fn(output: &mut Output<'_>, news: News<'_>);
 
 /// A protocol that answers each message with the result of a function.
@@ -32,8 +32,8 @@ impl LineOrPause {
         Self { name, answer, tell: None }
     }
 
-    /// Lets its connections join rooms, and tells them news with `tell`. A page in a browser must
-    /// not reach a room, so an HTTP request ends the conversation.
+    /// Lets its connections join rooms, and appends their news with `tell`. A page in a browser
+    /// must not reach a room, so an HTTP request ends the conversation.
     #[must_use]
     pub(super) const fn with_rooms(self, tell: Tell) -> Self {
         Self { tell: Some(tell), ..self }
@@ -70,7 +70,7 @@ struct TalkSession {
     /// The error of the message that is being dropped. It is sent at the end of the message, with
     /// the same ending.
     refusal: Refusal,
-    /// The ending of the last message. News have the same, or a newline.
+    /// The ending of the last message. News have the same ending, or a newline.
     ending: Ending,
     /// True after the first message.
     has_begun: bool,
@@ -151,8 +151,8 @@ impl TalkSession {
         self.lines.set_line_max(context.limits().line_bytes_max);
         let mut rest = input;
         while !context.output.is_full() {
-            let (behind, item) = self.lines.next(rest);
-            let front = std::mem::replace(&mut rest, behind);
+            let (after, item) = self.lines.next(rest);
+            let front = std::mem::replace(&mut rest, after);
             let next = match item {
                 None => return (input.len() - rest.len(), Step::of_lines(&self.lines, rest)),
                 Some(Item::Line(line, ending)) => self.answer(line, ending, context),

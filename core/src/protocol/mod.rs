@@ -227,7 +227,7 @@ impl Next {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Farewell {
-    /// The server has as many connections as it may have.
+    /// The server, or the address of the peer, has as many connections as its limit allows.
     ServerBusy,
     /// The peer sent a TLS handshake, and the listener is not encrypted.
     NotTls,
@@ -267,7 +267,7 @@ pub struct BuiltIn {
     pub build: fn() -> Arc<dyn Protocol>,
 }
 
-/// Several listeners can share a protocol.
+/// An `Arc` behaves as the protocol in it, so that several listeners can share a protocol.
 impl<P: Protocol + ?Sized> Protocol for Arc<P> {
     fn name(&self) -> &'static str {
         (**self).name()

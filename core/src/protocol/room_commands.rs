@@ -21,7 +21,7 @@ pub(super) fn leave(call: &mut Call<'_, '_>) -> Outcome {
     Ok(Next::Continue)
 }
 
-/// `SAY`: the number of members that it reaches here.
+/// `SAY`: the number of members of this server that it reaches.
 pub(super) fn say(call: &mut Call<'_, '_>) -> Outcome {
     let text = argument(call)?;
     let count = call.context().say(text)?;

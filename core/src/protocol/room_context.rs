@@ -8,7 +8,7 @@ use crate::rooms::ring::Read;
 use crate::rooms::words::NAME_BYTES_MAX;
 use crate::rooms::{Refusal, Seat};
 
-/// Something that a member is told unasked.
+/// Something that a member of a room is sent without a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum News<'a> {
     /// A message of another member.
@@ -18,7 +18,7 @@ pub(super) enum News<'a> {
         /// The text, which holds no control character.
         text: &'a [u8],
     },
-    /// The member was too slow for that many messages.
+    /// The number of messages that were overwritten before the member was sent them.
     Missed(u32),
 }
 
@@ -44,7 +44,7 @@ impl Context<'_> {
                     let (name, text) = (message.name(), message.text());
                     (News::Message { name, text }, message.bytes_len())
                 }
-                // A gap is told when a message fits after it, so that it is one gap and not many.
+                // A gap is reported when a message fits after it: one gap instead of many.
                 Read::Missed(count) => (News::Missed(count), Limits::SAY_BYTES_MAX as usize),
             };
             if self.output.len() + len + FRAMING_BYTES_MAX + 10 > LOW_WATER_BYTES {
@@ -61,7 +61,7 @@ impl Context<'_> {
     pub(super) fn join(&mut self, room: &[u8]) -> Result<(), &'static str> {
         let (before, now) = (self.seat, self.now());
         self.rooms.join(self.token(), &mut self.seat, room, now).map_err(Refusal::token)?;
-        // A member that stays where it is has still to be told what waits.
+        // A member that stays in its room still gets the messages that wait.
         self.has_news &= self.seat == before;
         Ok(())
     }
@@ -72,12 +72,12 @@ impl Context<'_> {
         self.rooms.leave(self.token(), &mut self.seat).ok_or(Refusal::NoRoom.token())
     }
 
-    /// Says a text to the other members of the room. Returns how many there are here.
+    /// Says a text to the other members of the room. Returns their number on this server.
     pub(super) fn say(&mut self, text: &[u8]) -> Result<usize, &'static str> {
         self.rooms.say(self.token(), self.seat, text, self.now()).map_err(Refusal::token)
     }
 
-    /// Gives the connection a name.
+    /// Sets the name of the connection.
     pub(super) fn rename(&mut self, name: &[u8]) -> Result<(), &'static str> {
         self.rooms.rename(self.token(), self.seat, name).map_err(Refusal::token)
     }
@@ -118,5 +118,5 @@ impl Context<'_> {
     }
 }
 
-/// The most names in an answer to a question for the members: at most 3.5 KB.
+/// The most names in the answer to `WHO`, which then has at most 3.5 KB.
 const NAMES_MAX: usize = 100;

@@ -164,7 +164,7 @@ fn answer(call: &mut Call<'_, '_>, word: &str, run: fn(&mut Call<'_, '_>) -> Out
     run(call)
 }
 
-/// Appends what a member of a room is told.
+/// Appends news for a member of a room.
 fn append_news(output: &mut Output<'_>, news: News<'_>) {
     match news {
         News::Message { name, text } => {
@@ -215,7 +215,7 @@ impl Session for TextSession {
     }
 
     fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
-        // A line that is dropped has had its answer. At most its carriage return waits here.
+        // A line that is dropped has had its answer. At most a carriage return of it is in `input`.
         if !self.lines.is_dropping() && !self.lines.has_ended() {
             let Some(is_http) = self.is_http_front(input) else { return 0 };
             let token = if is_http { errors::NOT_HTTP } else { errors::SERVER_BUSY };
@@ -246,8 +246,8 @@ impl TextSession {
             if context.output.is_full() {
                 break Step::Paused;
             }
-            let (behind, item) = self.lines.next(rest);
-            let front = std::mem::replace(&mut rest, behind);
+            let (after, item) = self.lines.next(rest);
+            let front = std::mem::replace(&mut rest, after);
             match item {
                 Some(Item::Line(line, _)) => {
                     if let Some(reason) = self.run(line, context) {

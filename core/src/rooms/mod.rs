@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   say ------> [ seq 41 | 42 | 43 | 44 | 45 ]   ring: bounded, the oldest message is overwritten
-//!                    ^A        ^B       ^C       a member was not sent what follows
+//!                    ^A        ^B       ^C       cursors: what precedes one was sent
 //!
 //!   wave        32 members per round get a turn, until each one had a turn since the last message
 //!   turn        the session appends messages from its cursor on, below the low-water mark
@@ -13,10 +13,10 @@
 //!
 //! So publishing costs the same for any number of members, a burst of messages costs each member
 //! one turn and one `send`, and all members get the messages in the same order. A member that does
-//! not read holds its output up to the low-water mark and a cursor. When its cursor has fallen off
-//! the ring, it is told how many messages it has missed. (Disruptor, Kafka and JetStream bound slow
-//! consumers in this way; queues per consumer, as in redis and nats-server, hold what all slow
-//! consumers together have not read.)
+//! not read holds its output up to the low-water mark and a cursor. When the messages at its cursor
+//! are overwritten, the member is sent the number of messages that it has missed. (Disruptor, Kafka
+//! and JetStream bound slow consumers in this way; queues per consumer, as in redis and
+//! nats-server, hold what all slow consumers together have not read.)
 //!
 //! There is no I/O here and no clock. The loop owns [`Rooms`], sessions reach it through their
 //! [`Context`](crate::protocol::Context), and a bus between servers reads [`Rooms::take_outgoing`]
@@ -70,19 +70,19 @@ use speakers::Speakers;
 pub enum Refusal {
     /// The connection is in no room.
     NoRoom,
-    /// The name is not a name, or no member may choose it.
+    /// The name breaks the rules of [`words::name`], or no member may choose it.
     BadName,
     /// Another member of the room has the name.
     NameTaken,
-    /// There are as many rooms as there may be.
+    /// [`Limits::rooms_max`] rooms exist already.
     TooManyRooms,
-    /// The room has as many members as it may have.
+    /// The room has [`Limits::room_members_max`] members already.
     RoomFull,
     /// The text is empty, is not UTF-8, or has a control character.
     BadText,
-    /// The text is longer than the limit.
+    /// The text is longer than [`Limits::say_bytes_max`].
     TextTooLong,
-    /// The connection has said more messages than it may.
+    /// The connection exceeds [`Limits::say_rate_max`].
     TooFast,
 }
 
@@ -108,7 +108,8 @@ impl Refusal {
 pub struct Rooms {
     rooms: Slab<Room>,
     by_name: HashMap<Arc<str>, usize>,
-    /// The chosen names, by the number of the connection. They stay when their owner leaves a room.
+    /// The names that members have chosen, by the number of the connection. A name stays when its
+    /// owner leaves a room.
     chosen: HashMap<u64, Arc<str>>,
     speakers: Speakers,
     /// The rooms with a wave, each once. They take turns, so that a small room does not wait for
@@ -123,7 +124,8 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    /// Creates no rooms, within `limits`. It takes no memory until a connection joins one.
+    /// Creates the state of a server without rooms. It takes no memory until a connection joins a
+    /// room.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         Self {
@@ -250,8 +252,8 @@ impl Rooms {
         Ok(())
     }
 
-    /// Says `text` to all other members of the room of `member`. Returns how many there are here.
-    /// It costs the same for any number of members.
+    /// Says `text` to all other members of the room of `member`. Returns the number of these
+    /// members on this server. It costs the same for any number of members.
     ///
     /// # Errors
     /// If the connection is in no room, the text is bad or too long, or the connection says too
@@ -285,7 +287,7 @@ impl Rooms {
     }
 
     /// Delivers a message that was said on another server to the members of `room`. Returns how
-    /// many there are. It is not relayed.
+    /// many members there are. The message is not relayed.
     ///
     /// # Errors
     /// If the name is bad, or the text is bad or too long.
@@ -302,14 +304,14 @@ impl Rooms {
         Ok(reached)
     }
 
-    /// Switches the relay on or off. While it is on, messages that are said here are kept for
-    /// [`Rooms::take_outgoing`], up to a bound. Switching it off discards them.
+    /// Switches the relay on or off. While it is on, messages of members of this server are kept
+    /// for [`Rooms::take_outgoing`], up to a bound. Switching it off discards them.
     pub fn set_relay(&mut self, is_on: bool) {
         self.relay.set(is_on);
     }
 
-    /// Returns the messages that were said here since the last call, in their order. What the
-    /// caller does not take is discarded.
+    /// Returns the messages that members of this server have said since the last call, in their
+    /// order. Messages that the caller does not take are discarded.
     pub fn take_outgoing(&mut self) -> impl Iterator<Item = Relayed> + '_ {
         self.relay.take()
     }
@@ -320,13 +322,14 @@ impl Rooms {
         self.relay.take_overflows()
     }
 
-    /// Returns the names of the rooms that got their first member here or lost their last one since
-    /// the last call, in the order of the changes. [`Rooms::has`] returns which of them are wanted.
+    /// Returns the names of the rooms that got their first member on this server or lost their last
+    /// one since the last call, in the order of the changes. [`Rooms::has`] is true for those that
+    /// have members now.
     pub fn take_changed(&mut self) -> Vec<Arc<str>> {
         self.relay.take_changed()
     }
 
-    /// True if the room `name` has members here: messages to it are wanted.
+    /// True if the room `name` has members on this server: messages to it are wanted.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.by_name.contains_key(name)
@@ -344,8 +347,8 @@ impl Rooms {
         !self.waves.is_empty()
     }
 
-    /// Returns the next member that gets a turn; `None` if the step has only passed empty slots. A
-    /// step takes one member of each room by turns.
+    /// Returns the next member that gets a turn; `None` if the step has only passed empty slots.
+    /// Successive steps take a member of each room by turns.
     pub fn wake_next(&mut self) -> Option<Token> {
         let index = self.waves.pop_front()?;
         let room = self.rooms.get_mut(index)?;
@@ -356,8 +359,8 @@ impl Rooms {
         member
     }
 
-    /// Returns the next message for the connection `number`, or how many it has missed. Its own
-    /// messages are passed over.
+    /// Returns the next message for the connection `number`, or how many it has missed. Messages
+    /// that the connection has said itself are passed over.
     pub fn read(&self, number: u64, seat: &mut Seat) -> Read<'_> {
         let Some(room) = seat.room().and_then(|index| self.rooms.get(index)) else {
             return Read::Nothing;
@@ -370,8 +373,8 @@ impl Rooms {
         }
     }
 
-    /// Notes that what [`Rooms::read`] has returned was appended to the output of its reader:
-    /// a message, or a count of missed ones.
+    /// Notes that the result of [`Rooms::read`] was appended to the output of its reader: a
+    /// message, or a count of missed ones.
     pub fn note_told(&mut self, seat: &mut Seat, missed: Option<u32>) {
         seat.pass(missed.unwrap_or(1));
         match missed {
@@ -389,7 +392,8 @@ impl Rooms {
         room.map(Room::len).ok_or(Refusal::NoRoom)
     }
 
-    /// Returns the numbers of members of the room of `seat`; not of all, if there are many.
+    /// Returns the connection numbers of members of the room of `seat`. In a large room only the
+    /// first 1,024 slots are searched.
     pub fn members(&self, seat: Seat) -> impl Iterator<Item = u64> {
         let room = seat.room().and_then(|index| self.rooms.get(index));
         room.into_iter().flat_map(Room::members).map(Token::number)
@@ -404,6 +408,8 @@ impl Rooms {
         };
     }
 
+    /// Appends a message to the log of a room and begins its wave. `speakers` is the number of its
+    /// members that have said the message: 1 or 0. Returns the number of the other members.
     fn publish(
         &mut self,
         index: usize,

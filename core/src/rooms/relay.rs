@@ -1,4 +1,4 @@
-//! The messages that were said here and that other servers want: the outbox of a bus.
+//! The outbox of a bus: messages of members of this server, which other servers want.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// How many bytes may wait. A bus takes them in each round.
 const BYTES_MAX: usize = 1 << 20;
 
-/// A message that was said here.
+/// A message of a member of this server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relayed {
     /// The name of the room.
@@ -46,7 +46,7 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    /// Switches it on or off, and discards what waits.
+    /// Switches the relay on or off, and discards what waits.
     pub fn set(&mut self, is_on: bool) {
         self.is_on = is_on;
         self.outgoing = VecDeque::new();
@@ -54,7 +54,7 @@ impl Relay {
         self.held_bytes = 0;
     }
 
-    /// Keeps a message while it is on; discards it if too many bytes wait.
+    /// Keeps a message while the relay is on. Discards it if too many bytes wait.
     pub fn note(&mut self, room: &Arc<str>, bytes: &[u8], name_len: usize) {
         if !self.is_on {
             return;
@@ -68,7 +68,7 @@ impl Relay {
         self.outgoing.push_back(message);
     }
 
-    /// Returns what waits, and keeps none of it.
+    /// Returns the messages that wait, and keeps none of them.
     pub fn take(&mut self) -> impl Iterator<Item = Relayed> + '_ {
         self.held_bytes = 0;
         self.outgoing.drain(..)

@@ -68,7 +68,7 @@ pub enum Read<'a> {
     Nothing,
     /// The next message.
     Message(&'a Message),
-    /// That many messages were removed before they were read.
+    /// This number of messages was removed before they were read.
     Missed(u32),
 }
 

@@ -55,7 +55,8 @@ impl Room {
             }
             return slot;
         }
-        // Doubling would take up to 16 bytes per member. A larger block is mostly remapped.
+        // Growing by 1/32 wastes less memory than doubling, which would take up to 16 bytes per
+        // member. The allocator mostly remaps a large block and does not copy it.
         if self.slots.len() == self.slots.capacity() {
             self.slots.reserve_exact(self.slots.len() / 32 + 4);
         }
@@ -77,7 +78,7 @@ impl Room {
         }
     }
 
-    /// The members in the order of their slots, without those after many empty slots.
+    /// The members in the first [`PASSED_MAX`] slots, in the order of the slots.
     pub fn members(&self) -> impl Iterator<Item = Token> {
         self.slots.iter().take(PASSED_MAX).filter(|member| **member != EMPTY).copied()
     }
@@ -95,7 +96,8 @@ impl Room {
         self.left > 0
     }
 
-    /// Returns the next member that the wave wakes; `None` if it has passed empty slots only.
+    /// Returns the next member that the wave wakes; `None` if this step has passed empty slots
+    /// only.
     pub fn wake_next(&mut self) -> Option<Token> {
         for _ in 0..self.left.min(PASSED_MAX) {
             if self.next >= self.slots.len() {

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use crate::os::moment::Moment;
 use crate::token_bucket::{Rate, TokenBucket};
 
-/// The least number of buckets between two searches for full ones.
+/// The number of buckets below which full ones are not searched for.
 const SWEEP_MIN: usize = 64;
 
-/// The token buckets of the connections that have spoken. A full bucket is as good as none, so an
-/// idle member has none for long.
+/// The token buckets of the connections that have spoken. A full bucket equals a new one, so it is
+/// removed when there are many.
 #[derive(Debug, Default)]
 pub(super) struct Speakers {
     buckets: HashMap<u64, TokenBucket>,
@@ -18,7 +18,8 @@ pub(super) struct Speakers {
 }
 
 impl Speakers {
-    /// True if the connection `number` may say a message now; counts it.
+    /// Counts a message of the connection `number`. Returns false, and counts nothing, if the rate
+    /// does not allow it.
     pub fn may_say(&mut self, number: u64, rate_max: Option<u32>, now: Moment) -> bool {
         let Some(rate) = rate_max.map(Rate::new) else { return true };
         if self.buckets.len() >= self.sweep_at.max(SWEEP_MIN) {

@@ -9,7 +9,7 @@ pub const METHODS: [&[u8]; 10] = [
     b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI",
 ];
 
-/// How many bytes of a line decide: a method, the start of its target, and some negotiation.
+/// How many bytes of a line decide: a method, the start of its target, and telnet negotiation.
 pub const FRONT_LEN: usize = 32;
 
 /// True if the complete `line` is an HTTP request line: a method and an argument, or a version at

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The specification is `doc/proxy-protocol.txt` of haproxy. The crate `proxy_header` parses the
-//! addresses. This module decides before it what the crate leaves open: the first byte that is
-//! wrong, the longest header, and the addresses of a `LOCAL` header, which are skipped unread.
+//! addresses. This module first checks what the crate leaves open: the first byte that is wrong,
+//! the longest header, and the addresses of a `LOCAL` header, which are skipped unread.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -20,8 +20,8 @@ const SUBNEGOTIATION: u8 = 0xFA;
 #[must_use]
 pub fn skip_negotiation(input: &[u8]) -> Option<&[u8]> {
     let rest = input.strip_prefix(&[IAC])?;
-    let behind = match rest {
-        [0xFB..=0xFE, _, behind @ ..] | [0xF0..=0xF9 | IAC, behind @ ..] => behind,
+    let after = match rest {
+        [0xFB..=0xFE, _, after @ ..] | [0xF0..=0xF9 | IAC, after @ ..] => after,
         [SUBNEGOTIATION, parameters @ ..] => {
             let end = parameters.windows(2).position(|pair| pair == [IAC, SUBNEGOTIATION_END]);
             end.and_then(|end| parameters.get(end + 2..)).unwrap_or_default()
@@ -29,9 +29,9 @@ pub fn skip_negotiation(input: &[u8]) -> Option<&[u8]> {
         [0xFB..=0xFE] => &[],
         // `telnet` sends the second half of some commands out of band, where it may be lost: then
         // only the first half arrives.
-        behind => behind,
+        after => after,
     };
-    Some(behind)
+    Some(after)
 }
 
 /// Splits a line into its first word, without negotiation before or inside it, and the rest after
@@ -39,8 +39,8 @@ pub fn skip_negotiation(input: &[u8]) -> Option<&[u8]> {
 pub fn split_word<'a, 'w>(mut line: &'a [u8], word: &'w mut [u8]) -> (&'w [u8], &'a [u8]) {
     let mut len = 0;
     while let Some((first, rest)) = line.split_first() {
-        if let Some(behind) = skip_negotiation(line) {
-            line = behind;
+        if let Some(after) = skip_negotiation(line) {
+            line = after;
             continue;
         }
         match (first, word.get_mut(len)) {

@@ -94,8 +94,8 @@ impl Session for AdminSession {
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
         let head = input.get(..HEAD_BYTES_MAX).unwrap_or(input);
         let request = match request::parse(head, &self.hosts) {
-            // A connection without a request waits for one, so that it holds its place no longer
-            // than a message may take.
+            // A connection without a request counts as one with an incomplete message, so that the
+            // message timeout frees its place.
             Ok(None) if head.len() < HEAD_BYTES_MAX => {
                 return (0, Step::Incomplete { missing: None });
             }

@@ -208,7 +208,7 @@ fn unquoted(text: &[u8]) -> &[u8] {
 
 /// Appends a subscription to `subject` with the number `sid`.
 ///
-/// The subject must have no blanks and no line endings, as that of each operation here.
+/// A subject must have no blanks and no line endings, here and in the other operations.
 pub fn append_sub(output: &mut Vec<u8>, subject: impl Display, sid: u64) {
     append(output, format_args!("SUB {subject} {sid}\r\n"));
 }
@@ -237,7 +237,7 @@ pub fn append_connect(output: &mut Vec<u8>, options: impl Display) {
     append(output, format_args!("CONNECT {options}\r\n"));
 }
 
-/// Appends the question whether the broker is there.
+/// Appends a `PING`, which the broker answers with a `PONG`.
 pub fn append_ping(output: &mut Vec<u8>) {
     output.extend_from_slice(b"PING\r\n");
 }
