@@ -8,8 +8,9 @@ pub const WAIT_MIN: Duration = Duration::from_millis(100);
 /// The longest wait.
 pub const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// The waits between attempts. Each is up to twice as long as the one before, between half of a
-/// bound and the bound, so that the servers that lost a broker do not return at the same moment.
+/// The waits between attempts. Each is random, between half of a bound and the bound. The bound
+/// doubles with each wait, up to [`WAIT_MAX`]. So the servers that lost a broker do not all return
+/// at the same moment.
 #[derive(Debug)]
 pub struct Backoff {
     bound: Duration,

@@ -21,7 +21,7 @@ const MARK: &[u8] = b"tinytcp1 ";
 /// The digits of an origin.
 const ORIGIN_LEN: usize = 16;
 
-/// The number of a server among those on the bus.
+/// The random number by which a server knows its own messages on the bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin(pub u64);
 
@@ -33,7 +33,7 @@ impl Origin {
         let read = std::fs::File::open("/dev/urandom").and_then(|mut it| it.read_exact(&mut bytes));
         match read {
             Ok(()) => Self(u64::from_ne_bytes(bytes)),
-            // Without the device, the start and the process are as good as unique.
+            // Without the device, the time and the process number serve as the number.
             Err(_) => {
                 let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
                 Self(u64::from(now.subsec_nanos()) << 32 | u64::from(std::process::id()))
@@ -60,7 +60,7 @@ pub struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads a payload. Whether the name and the text suit a room is for the room to decide.
+    /// Reads a payload. The room checks the name and the text.
     #[must_use]
     pub fn parse(payload: &'a [u8]) -> Self {
         marked(payload).unwrap_or_else(|| {

@@ -7,11 +7,12 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | `settings` | where the broker is, and how a client presents itself |
+//! | `settings` | how to reach the broker, and how the server authenticates itself |
 //! | `envelope` | the payload: the origin of a message, its sender and its text |
 //! | `subject` | the subject of a room |
-//! | `subscriptions` | the rooms that have members here, and what the broker knows of them |
+//! | `subscriptions` | the rooms with members on this server, and which of them the broker knows |
 //! | `session` | the conversation with the broker, without I/O and without a clock |
+//! | `percent` | percent-encoding, for subjects and URLs |
 //! | `backoff` | how long to wait before the next attempt to connect |
 //!
 //! `server/bus` owns the socket and the times. Delivery is at most once: NATS core stores nothing.

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! With TLS, the phase `Securing` is between `Greeting` and `Joining`: a broker sends its `INFO` in
-//! clear, and then takes a handshake. What else it sends in clear is an attack, and not run.
+//! clear, and then accepts a handshake. Anything else in clear can be forged, and is not run.
 
 use std::fmt::{self, Display};
 
@@ -27,7 +27,7 @@ const CONTROL_BYTES_MAX: usize = 64 << 10;
 /// The most bytes of an error of the broker that are logged.
 const REASON_BYTES_MAX: usize = 128;
 
-/// A session of this server with a broker. It outlives its connections.
+/// The session of this server with a broker. It goes on over several connections, one at a time.
 #[derive(Debug)]
 pub struct Session {
     settings: BusSettings,
@@ -43,9 +43,9 @@ pub struct Session {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// The broker has not described itself.
+    /// The broker has not sent its `INFO`.
     Greeting,
-    /// The broker has described itself, and TLS has not begun.
+    /// The broker has sent its `INFO`, and TLS has not begun.
     Securing,
     /// The broker has not accepted the client.
     Joining,
@@ -53,12 +53,12 @@ enum Phase {
     Open,
 }
 
-/// What the broker has caused.
+/// What an operation of the broker has caused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// The broker has accepted the client.
     Opened,
-    /// A message from elsewhere.
+    /// A message of another server or of another program.
     Message {
         /// The name of the room.
         room: &'a [u8],
@@ -110,7 +110,7 @@ impl From<Malformed> for Failure {
 }
 
 impl Session {
-    /// A session that has no connection yet.
+    /// Creates a session that has no connection yet.
     #[must_use]
     pub fn new(settings: BusSettings) -> Self {
         Self {
@@ -130,8 +130,8 @@ impl Session {
         &self.settings
     }
 
-    /// Begins anew for another connection. What the broker has not been sent is lost; returns the
-    /// storage of the output.
+    /// Prepares the session for another connection. Bytes that the broker was not sent are lost,
+    /// and the storage of the output is freed.
     pub fn restart(&mut self) {
         self.phase = Phase::Greeting;
         self.decoder = Decoder::default();
@@ -141,7 +141,7 @@ impl Session {
         self.subscriptions.restart();
     }
 
-    /// True if messages flow.
+    /// True if the broker has accepted this server, so that messages can be exchanged.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.phase == Phase::Open
@@ -157,7 +157,7 @@ impl Session {
     /// how many bytes are consumed.
     ///
     /// # Errors
-    /// When the conversation is over. Nothing more of `input` is of use.
+    /// When the conversation is over. The rest of `input` is not used.
     pub fn receive(
         &mut self,
         input: &[u8],
@@ -203,7 +203,10 @@ impl Session {
         Ok(())
     }
 
-    /// Reads the description of the broker, and joins it after the first one.
+    /// Reads an `INFO`. The first one of a connection is followed by TLS or by joining the broker.
+    ///
+    /// # Errors
+    /// When the broker and the settings do not agree on TLS.
     fn greet(&mut self, info: Info) -> Result<(), Failure> {
         if let Some(bytes_max) = info.max_payload {
             self.payload_bytes_max = bytes_max;
@@ -226,7 +229,7 @@ impl Session {
         self.phase == Phase::Securing
     }
 
-    /// Presents the client to the broker, over TLS from now on if the settings demand it.
+    /// Appends `CONNECT` and `PING`. An encrypted connection must send them over TLS.
     pub fn join(&mut self) {
         nats::append_connect(&mut self.output, Options(&self.settings));
         self.phase = Phase::Joining;
@@ -244,27 +247,27 @@ impl Session {
         }
     }
 
-    /// Asks the broker whether it is there.
+    /// Appends a `PING`, which the broker must answer.
     pub fn ping(&mut self) {
         self.awaits_pong = true;
         self.append_control(nats::append_ping);
     }
 
-    /// Appends an operation unless the broker has stopped reading: the missing `PONG` then ends
-    /// the connection.
+    /// Appends an operation, unless too many bytes wait because the broker does not read. The
+    /// missing `PONG` then ends the connection.
     fn append_control(&mut self, append: fn(&mut Vec<u8>)) {
         if self.output.len() < OUTPUT_BYTES_MAX + CONTROL_BYTES_MAX {
             append(&mut self.output);
         }
     }
 
-    /// Notes whether `room` has members here. Messages of rooms without members are not asked for.
+    /// Notes whether `room` has members on this server. The session subscribes only to rooms with
+    /// members.
     pub fn set_wanted(&mut self, room: &[u8], is_wanted: bool) {
         self.subscriptions.set(room, is_wanted);
     }
 
-    /// Appends the changes of the rooms with members that the broker does not know, as far as they
-    /// fit.
+    /// Appends the changes of subscriptions that the broker was not sent yet, as far as they fit.
     pub fn append_changes(&mut self) {
         while self.is_open()
             && self.output.len() < OUTPUT_BYTES_MAX
@@ -280,8 +283,9 @@ impl Session {
         }
     }
 
-    /// Appends a message of a member here. Returns false, and appends nothing, if it is dropped:
-    /// the broker is away, reads too slowly, or takes only shorter messages.
+    /// Appends a message of a member of this server. Returns false, and appends nothing, if the
+    /// message is dropped: the broker is not connected, reads too slowly, or takes only shorter
+    /// messages.
     #[must_use]
     pub fn publish(&mut self, room: &[u8], name: &[u8], text: &[u8]) -> bool {
         let len = envelope::len(name, text);
@@ -304,7 +308,7 @@ impl Session {
         &self.output
     }
 
-    /// Removes `count` bytes that the broker has been sent.
+    /// Removes `count` bytes, which the broker has been sent.
     pub fn note_sent(&mut self, count: usize) {
         self.output.drain(..count.min(self.output.len()));
         if self.output.is_empty() && self.output.capacity() > CONTROL_BYTES_MAX {

@@ -1,4 +1,4 @@
-//! Where the broker is, and how the server presents itself there.
+//! How a server reaches the broker, and how it authenticates itself there.
 
 use std::error::Error;
 use std::fmt;

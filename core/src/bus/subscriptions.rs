@@ -1,11 +1,11 @@
-//! The rooms that have members here, and which of them the broker knows.
+//! The rooms that have members on this server, and which of them the broker knows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The subscriptions of one server.
 ///
-/// A room takes memory while it has members here or the broker knows it. So nothing grows while
-/// the broker is away, whatever members join and leave.
+/// A room takes memory while it has members on this server or the broker knows it. So nothing grows
+/// without a broker, however many rooms get and lose members.
 #[derive(Debug, Default)]
 pub struct Subscriptions {
     rooms: BTreeMap<Box<[u8]>, Subscription>,
@@ -16,18 +16,18 @@ pub struct Subscriptions {
 
 #[derive(Debug, Default)]
 struct Subscription {
-    /// True if the room has members here.
+    /// True if the room has members on this server.
     is_wanted: bool,
     /// The number under which the broker knows the subscription, if it does.
     id: Option<u64>,
 }
 
-/// What the broker must learn.
+/// A change that the broker is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// A room has members.
+    /// A room has members: its name, and the number of the subscription.
     Subscribe(Box<[u8]>, u64),
-    /// The room of this number has no members any more.
+    /// The room of the subscription with this number has no members any more.
     Unsubscribe(u64),
 }
 
@@ -46,7 +46,7 @@ impl Subscriptions {
         }
     }
 
-    /// Begins with a broker that knows none of them.
+    /// Begins with a new connection, on which the broker knows no subscription.
     pub fn restart(&mut self) {
         self.rooms.retain(|_, subscription| subscription.is_wanted);
         self.rooms.values_mut().for_each(|subscription| subscription.id = None);
