@@ -6,9 +6,9 @@
 //! | [`json`] | `/status`: the same, and each listener |
 //! | [`exposition`] | `/metrics`: Prometheus or OpenMetrics, one sample per listener |
 //!
-//! All three show [`METRICS`], under the same names and in the same order; a server without a bus
-//! has none for it. A new counter is
-//! a field of [`Status`] and a line of the list. No rendering allocates.
+//! All three show [`METRICS`], under the same names and in the same order. A server without a bus
+//! has no metrics of one. A new counter is a field of [`Status`] and a line of the list. No
+//! rendering allocates.
 
 pub mod exposition;
 pub mod json;

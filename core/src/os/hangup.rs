@@ -11,8 +11,8 @@ pub fn is_ignored() -> bool {
     ignored & 1 << (libc::SIGHUP - 1) != 0
 }
 
-/// True if this process has a controlling terminal. A terminal that hangs up is one no more before
-/// its SIGHUP arrives.
+/// True if this process has a controlling terminal. It has none any more when a SIGHUP arrives
+/// because the terminal has hung up.
 #[must_use]
 pub fn has_terminal() -> bool {
     File::open("/dev/tty").is_ok()

@@ -11,7 +11,8 @@ use socket2::SockRef;
 
 use crate::os::endpoint::Endpoint;
 
-/// A listening socket of another program, which may keep it open and listen again.
+/// A listening socket that another program has opened. That program may keep it open, and listen on
+/// it again later.
 #[derive(Debug)]
 pub enum Inherited {
     /// A TCP socket.

@@ -34,8 +34,8 @@ const SIGNALS: mio::Token = mio::Token(usize::MAX - 1);
 const FIRST_LISTENER: usize = usize::MAX - 2;
 
 /// The longest single wait. A longer wait for a deadline is split, so that the loop notices when
-/// the process was stopped. This costs two calls per second while a connection is open. A stop can
-/// appear longer than it was by up to this time.
+/// the process did not run. This costs two calls per second while a deadline is pending. A stall
+/// can appear longer than it was by up to this time.
 const WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// The operating system.
@@ -94,8 +94,9 @@ impl Kernel {
         })
     }
 
-    /// Reports each arrival of a signal as the mail beside it. SIGHUP stays ignored if the parent
-    /// process ignores it, as `nohup` does. A signal that this thread blocks does not arrive.
+    /// Reports each arrival of a signal as the mail that is paired with it. SIGHUP stays ignored if
+    /// the parent process ignores it, as `nohup` does. A signal that this thread blocks does not
+    /// arrive.
     ///
     /// # Errors
     /// When a signal cannot be caught.

@@ -80,9 +80,9 @@ impl Source for Listener {
     }
 }
 
-/// Listens on `addr` with an accept queue of `backlog` connections. Processes of the same user that
-/// all share the port listen on it together. Returns the socket and the options that the system
-/// refused; the server works without them, but not as well.
+/// Listens on `addr` with an accept queue of `backlog` connections. If `shares_port` is true, other
+/// processes of the same user that share the port too can listen on it as well. Returns the socket
+/// and the options that the system refused; the server works without them, but not as well.
 ///
 /// # Errors
 /// When the address is in use, forbidden, or not of this machine.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-/// Calls `connect` until the local port of the connection is not `is_reserved`.
+/// Calls `connect` until the local port of the connection is not reserved.
 ///
 /// A connection keeps its port for a minute after its end, and meanwhile no server can listen on
 /// it. So a client must not use a port on which servers listen. Unwanted connections stay open

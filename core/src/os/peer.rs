@@ -33,7 +33,7 @@ impl Peer {
         Self { ip: ip.octets(), scope, port, listener: u16::try_from(listener).unwrap_or(u16::MAX) }
     }
 
-    /// Returns the address that `accept` returned with the connection.
+    /// Returns the address of the peer. An IPv4 peer of an IPv6 listener has its IPv4 address.
     #[must_use]
     pub fn addr(&self) -> PeerAddr {
         let ip = Ipv6Addr::from(self.ip);

@@ -28,7 +28,7 @@ fn find_in<'a>(rows: impl Iterator<Item = &'a str>, addr: SocketAddr) -> Option<
     let holders = rows
         .filter_map(parse)
         .filter(|(local, _)| local.port() == addr.port() && is_at(local.ip()));
-    // A listener explains more than its connections, and an open connection more than a closed one.
+    // A listener takes precedence over its connections, and an open connection over a closed one.
     holders.map(|(_, holder)| holder).min_by_key(|holder| *holder as u8)
 }
 

@@ -19,8 +19,8 @@ use mio::net::TcpListener;
 use socket2::SockRef;
 
 /// How long a handshake may take from its SYN to its last packet: one round trip. Each client that
-/// connects in this time waits for 1 s. With half of it, clients on other continents are lost; with
-/// twice of it, twice as many clients wait.
+/// connects in this time waits for 1 s. With half of this value, connections of clients on other
+/// continents are lost; with twice this value, twice as many clients wait.
 const HANDSHAKE_TIME: Duration = Duration::from_millis(200);
 
 /// True if other processes may listen on the port too.

@@ -88,8 +88,8 @@ impl ClientLayer {
     }
 
     /// Opens the records in `raw` and writes their bytes to the front of `input`, which must have
-    /// room for 16 KiB more than `raw` has. Returns how many bytes there are; `None` after the end,
-    /// if the peer has ended its input.
+    /// room for 16 KiB more than `raw` has. Returns how many bytes it has written; `None` if there
+    /// are none because the peer has ended its input.
     ///
     /// # Errors
     /// When the peer has no acceptable certificate, or breaks the rules of TLS. The text is for
@@ -123,7 +123,7 @@ impl ClientLayer {
             return 0;
         }
         let front = output.get(..output.len().min(SEALED_BYTES_MAX)).unwrap_or_default();
-        // Before the end of the handshake, the library keeps them.
+        // Before the end of the handshake, the library keeps these bytes.
         let taken = self.tls.writer().write(front).unwrap_or_default();
         self.flush();
         taken
@@ -141,7 +141,7 @@ impl ClientLayer {
         &self.sealed
     }
 
-    /// True if bytes for the kernel wait, or will when they are sealed.
+    /// True if bytes for the kernel wait, sealed or in the library.
     #[must_use]
     pub fn wants_write(&self) -> bool {
         !self.sealed.is_empty() || self.tls.wants_write()

@@ -55,7 +55,7 @@ pub struct Layer {
     seen: usize,
     /// How many bytes the peer has sent for the handshake.
     handshake_bytes: usize,
-    /// True if the peer was sent anything.
+    /// True once the library has made an answer for the peer.
     has_answered: bool,
     /// True if the peer has sent a `close_notify`: the end of its input is authentic.
     has_ended: bool,
@@ -150,7 +150,7 @@ impl Layer {
         self.raw.len() >= BLOCK_LEN
     }
 
-    /// True if bytes have arrived that were not looked at.
+    /// True if bytes have arrived that the library has not seen.
     #[must_use]
     #[inline]
     pub const fn has_unopened(&self) -> bool {
@@ -169,7 +169,7 @@ impl Layer {
         self.has_ended
     }
 
-    /// True if the handshake has cost nothing yet.
+    /// True if no step of the handshake has been answered yet.
     #[must_use]
     pub const fn is_unanswered(&self) -> bool {
         !self.has_answered
@@ -384,8 +384,8 @@ impl Layer {
     }
 
     /// Appends the alert for the last error to the sealed bytes, if there is one. The library opens
-    /// nothing while it has something to write. As long as alerts are in clear, the layer has one
-    /// where the library has none.
+    /// nothing while it has something to write. While alerts are sent in clear, the layer sends one
+    /// of its own if the library has none.
     fn append_alert(&mut self, pool: &mut Pool) {
         if !self.tls.wants_write() && self.sends_in_clear() {
             self.sealed.append(&DECODE_ALERT, pool);
@@ -415,7 +415,7 @@ impl Layer {
         }
     }
 
-    /// Drops the bytes that were not looked at.
+    /// Drops the bytes that the library has not seen.
     pub fn drop_unopened(&mut self, pool: &mut Pool) {
         if self.seen == 0 {
             self.raw.release(pool);
@@ -451,13 +451,13 @@ impl Layer {
         self.raw.capacity() + self.sealed.capacity()
     }
 
-    /// Returns the storage that its bytes do not need.
+    /// Hands the storage that its bytes do not need back to the pool.
     pub fn shrink(&mut self, pool: &mut Pool) {
         self.raw.shrink(pool);
         self.sealed.shrink(pool);
     }
 
-    /// Returns all storage. The layer must not be used afterwards.
+    /// Hands all storage back to the pool. The layer must not be used afterwards.
     pub fn release(&mut self, pool: &mut Pool) {
         (self.seen, self.is_finished) = (0, true);
         self.raw.release(pool);

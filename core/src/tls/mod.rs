@@ -1,6 +1,6 @@
 //! TLS: the certificates of a listener, and the layer that encrypts a connection.
 //!
-//! Without the feature `tls` the types are the same and have no values, so that no other module
+//! Without the feature `tls` the types have the same names and no values, so that no other module
 //! needs to know the feature.
 
 // Bytes of a peer reach this code first: no value of them may cause a panic, and no length may be

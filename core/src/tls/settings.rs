@@ -31,12 +31,12 @@ pub struct TlsSettings {
 }
 
 impl TlsSettings {
-    /// Begins to describe settings.
+    /// Creates a builder without an identity.
     pub fn builder() -> TlsBuilder {
         TlsBuilder::default()
     }
 
-    /// Returns settings of a configuration of rustls, about whose certificates nothing is known.
+    /// Returns the settings of a configuration of rustls, without facts about its certificates.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
     pub fn new(config: Arc<ServerConfig>) -> Self {
@@ -56,7 +56,8 @@ impl TlsSettings {
         !self.client_authorities.is_empty()
     }
 
-    /// True if both require certificates of the same authorities of their clients, or none.
+    /// True if both settings trust the same authorities for the certificates of clients, or if
+    /// neither requires such certificates.
     #[must_use]
     pub fn trusts_same_clients(&self, other: &Self) -> bool {
         self.client_authorities == other.client_authorities
@@ -177,7 +178,7 @@ impl TlsBuilder {
         self
     }
 
-    /// Reads and checks everything.
+    /// Reads and checks the files and texts, and returns the settings.
     ///
     /// # Errors
     /// When there is no identity, a file cannot be read or holds something else, or a key is not
@@ -234,7 +235,7 @@ impl TlsBuilder {
         }
     }
 
-    /// Returns the maker of tickets: the former one if the same clients are trusted.
+    /// Returns the maker of tickets: that of the replaced settings if they trust the same clients.
     fn ticketer(
         &self,
         client_authorities: &[CertificateDer<'static>],
