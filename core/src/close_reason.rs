@@ -41,7 +41,7 @@ pub enum CloseReason {
     BadProxyHeader,
     /// The PROXY header was not complete within [`crate::limits::Timeouts::proxy_header`].
     ProxyHeaderTimeout,
-    /// The peer and an encrypted listener agreed on nothing, or the peer left before they did.
+    /// The TLS handshake failed, or the peer left before it was complete.
     TlsHandshake,
     /// The handshake was not complete within [`crate::limits::Timeouts::handshake`].
     TlsHandshakeTimeout,
@@ -51,7 +51,7 @@ pub enum CloseReason {
     TlsFailed,
     /// The input of an encrypted connection ended without a `close_notify`: it may have been cut.
     Truncated,
-    /// The connection held memory that it could not give up when the memory limit was reached.
+    /// The connection held memory that it could not release when the memory limit was reached.
     MemoryLimit,
     /// The server was shutting down.
     Shutdown,
@@ -90,7 +90,7 @@ impl CloseReason {
         Self::SystemError,
     ];
 
-    /// True if the connection had to shake hands and did not get so far.
+    /// True if the connection was to begin with a TLS handshake and did not complete one.
     #[must_use]
     pub const fn is_failed_handshake(self) -> bool {
         matches!(self, Self::TlsHandshake | Self::TlsHandshakeTimeout | Self::TlsRequired)

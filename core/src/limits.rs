@@ -28,10 +28,10 @@ pub struct Limits {
     pub address_message_rate_max: Option<u32>,
     /// The rooms that exist at a time. A room exists while it has members.
     pub rooms_max: usize,
-    /// The members that one room may have here.
+    /// The members of this server that one room may have.
     pub room_members_max: usize,
-    /// The bytes of storage that the log of one room may take: a member that is further behind
-    /// misses messages.
+    /// The bytes of storage that the log of one room may take. A member that reads too slowly
+    /// misses the messages that are overwritten.
     pub room_memory_bytes_max: usize,
     /// The longest text of a message to a room, in bytes.
     pub say_bytes_max: u32,
@@ -180,7 +180,7 @@ pub const LOW_WATER_BYTES: usize = BLOCK_LEN / 4;
 const _: () = assert!(2 * Limits::SAY_BYTES_MAX as usize <= LOW_WATER_BYTES);
 const _: () = assert!(LOW_WATER_BYTES < HIGH_WATER_BYTES && HIGH_WATER_BYTES < BLOCK_LEN);
 
-/// The timeouts of a connection; `None` is no timeout.
+/// The timeouts of a connection, and the times of a drain and a stop; `None` is no timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timeouts {
@@ -188,8 +188,8 @@ pub struct Timeouts {
     pub idle: Option<Duration>,
     /// The time from the first to the last byte of one message.
     pub message: Option<Duration>,
-    /// How late the peer may be, compared with [`WRITE_RATE_MIN`], when it reads waiting answers. A
-    /// peer that reads nothing is closed after this time.
+    /// How late the peer may read waiting answers, compared with a peer that reads them at
+    /// [`WRITE_RATE_MIN`]. A peer that reads nothing is closed after this time.
     pub write: Option<Duration>,
     /// The time from the accept of a connection to the end of its PROXY header, where a listener
     /// requires one.
@@ -292,7 +292,7 @@ pub struct Settings {
     pub rejected_max: usize,
     /// The limits on message length and memory.
     pub limits: Limits,
-    /// How long a connection may take.
+    /// The timeouts of connections, and the times of a drain and a stop.
     pub timeouts: Timeouts,
     /// The most lines of the activity log per second; `None` turns the activity log off.
     pub activity_lines_max: Option<u32>,
@@ -316,8 +316,9 @@ pub fn write_time(count: usize) -> Duration {
     Duration::from_secs(count as u64) / WRITE_RATE_MIN
 }
 
-/// The price of a step of a TLS handshake: it is charged as so many moved bytes. So a round runs at
-/// most four steps, and one while clients are interactive.
+/// The price of a step of a TLS handshake: the step is charged to the budget of the round as this
+/// number of moved bytes. So a round runs at most four steps, and one while clients are
+/// interactive.
 ///
 /// A handshake with a key of P-256 costs 320 us of processor time in two steps. To move as many
 /// bytes as the price costs 40 us in frames of 65,000 bytes and 800 us in lines of 17 bytes, so a

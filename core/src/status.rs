@@ -232,11 +232,12 @@ pub struct BusStatus {
     pub is_required: bool,
     /// How often the broker was connected.
     pub connects: u64,
-    /// Messages for the broker.
+    /// Messages that were handed to the connection to the broker.
     pub published: u64,
     /// Messages from the broker that rooms here have taken.
     pub received: u64,
-    /// Messages that the broker was not sent: it was away, or read too slowly.
+    /// Messages that were not sent to the broker, because it was not connected, read too slowly, or
+    /// takes only shorter messages.
     pub dropped: u64,
     /// Messages from the broker that no room could take.
     pub ignored: u64,
@@ -278,11 +279,11 @@ pub struct RoomStatus {
     pub delivered: u64,
     /// Messages that a member was too slow for: once for each member.
     pub missed: u64,
-    /// New rooms that were refused, because there were as many as there may be.
+    /// New rooms that were refused, because [`Limits::rooms_max`] rooms existed.
     pub rooms_refused: u64,
-    /// Members that were refused, because their room had as many as it may have.
+    /// Members that were refused, because their room had [`Limits::room_members_max`] members.
     pub members_refused: u64,
-    /// Messages that were refused because their connection had said too many.
+    /// Messages that were refused, because their connection exceeded [`Limits::say_rate_max`].
     pub too_fast: u64,
 }
 
@@ -440,7 +441,7 @@ impl Status {
     }
 }
 
-/// The last log line of a server.
+/// The summary at the end of a log line about the state.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = self.total();

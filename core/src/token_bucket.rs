@@ -15,7 +15,7 @@ pub struct Rate {
     per_second: u32,
 }
 
-/// The tokens of one address. It starts full, and may be overdrawn.
+/// The tokens of an address or a connection. A bucket starts full, and may be overdrawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenBucket {
     full_at: Moment,
@@ -52,7 +52,7 @@ impl Default for TokenBucket {
 }
 
 impl TokenBucket {
-    /// True if the bucket is as good as a new one.
+    /// True if the bucket is full, as a new one is.
     #[must_use]
     pub fn is_full(&self, now: Moment) -> bool {
         self.full_at <= now
@@ -123,7 +123,8 @@ mod tests {
     }
 
     proptest! {
-        /// A bucket of fractions of a token, in the unit of the rate's remainder.
+        /// The model counts tokens by the nanoseconds in which they are added, so it rounds
+        /// nothing.
         #[test]
         fn a_bucket_agrees_with_a_count_of_tokens(
             per_second in 1u32..2000,

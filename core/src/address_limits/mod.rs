@@ -7,8 +7,8 @@
 //! | over the limit of | the server | until |
 //! |---|---|---|
 //! | open connections | answers `SERVER_BUSY` and closes | a connection of the address is closed |
-//! | accepted connections | resets the connection without an answer | a token is there |
-//! | messages | reads nothing from the connections of the address | a token is there |
+//! | accepted connections | resets the connection without an answer | a token is available |
+//! | messages | reads nothing from the connections of the address | a token is available |
 //!
 //! Both rates are token buckets that hold one second's worth. A flood of connections gets no
 //! answer, because an answer costs more than the reset. Messages are delayed and not refused: a
@@ -17,7 +17,7 @@
 //! memory for messages that wait: they stay in the kernel, and then with the peer.
 //!
 //! The table has at most [`ENTRIES_MAX`] addresses. An entry without connections and with full
-//! buckets is as good as none, and makes room for another one. When there is no room, further
+//! buckets equals a new one, so it makes room for another address. When there is no room, further
 //! addresses are not limited: a full table must not lock out a client.
 
 use std::collections::HashMap;
@@ -63,7 +63,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// True if the entry is as good as none.
+    /// True if the entry equals a new one, so that it can be removed.
     fn is_idle(&self, now: Moment) -> bool {
         self.open == 0 && self.accepts.is_full(now) && self.messages.is_full(now)
     }
@@ -100,8 +100,9 @@ impl AddressLimits {
         }
     }
 
-    /// True if the address of `peer` may open another connection now; counts it. The loop asks when
-    /// the peer has become known.
+    /// Counts a connection against the accept rate of the address of `peer`. Returns false, and
+    /// counts nothing, if the rate does not allow it. The loop calls this when the peer has become
+    /// known.
     pub fn accept(&mut self, peer: &Peer, now: Moment) -> bool {
         let (Some(rate), Some(network)) = (self.accept_rate, limited_network(peer)) else {
             return true;
@@ -144,7 +145,7 @@ impl AddressLimits {
         true
     }
 
-    /// Notes that a connection that was counted for its address is closed.
+    /// Notes the close of a connection that was counted for its address.
     pub fn leave(&mut self, peer: &Peer, now: Moment) {
         let network = peer.network();
         if let Some(entry) = self.entries.get_mut(&network) {
@@ -164,8 +165,8 @@ impl AddressLimits {
         }
     }
 
-    /// True if the address of a connection may send another message. A connection that was not
-    /// counted for its address may always.
+    /// True if the address of a connection may send another message, and always for a connection
+    /// that was not counted for its address.
     pub fn may_send(&mut self, peer: &Peer, now: Moment) -> bool {
         let Some(rate) = self.message_rate else { return true };
         let network = peer.network();
@@ -177,9 +178,9 @@ impl AddressLimits {
         may_send
     }
 
-    /// Returns when a delayed connection asks again: when there is a token for each connection of
-    /// its address, or the bucket is full. Earlier, most of them would ask in vain, and 10,000
-    /// delayed connections would keep the loop busy.
+    /// Returns when a delayed connection checks the rate again: when there is a token for each
+    /// connection of its address, or the bucket is full. Earlier, most of them would find no token,
+    /// and 10,000 delayed connections would keep the loop busy.
     #[must_use]
     pub fn may_send_at(&self, peer: &Peer, now: Moment) -> Moment {
         match (self.message_rate, self.entries.get(&peer.network())) {

@@ -144,7 +144,7 @@ fn admit(table: &mut AddressLimits, peer: &Peer, now: Moment) -> Result<bool, Cl
     }
 }
 
-/// A table of three addresses at most, beside a model that counts tokens.
+/// The open connections of each address, and the address of each connection that is counted.
 #[derive(Default)]
 struct Model {
     open: HashMap<u8, u32>,

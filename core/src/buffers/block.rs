@@ -44,7 +44,8 @@ impl Storage {
 /// A block of storage with a queue of bytes in it. Invariant: `start <= end <= capacity`, and
 /// `start == end` only when both are 0.
 ///
-/// Bytes outside of the queue are those of an earlier borrower; no method returns them as content.
+/// Bytes outside of the queue are those of an earlier use of the storage. No method returns them as
+/// content.
 #[derive(Debug)]
 pub struct Block {
     /// Empty in a block that uses `short`.
@@ -258,8 +259,8 @@ const PIECE_LEN: usize = 2 << 10;
 /// The processors Zen 3 and Zen 4 of AMD copy up to 20 times slower with `rep movsb` if the address
 /// of the copy is 1 to 15 bytes after that of the original, modulo 4,096. An answer with a short
 /// prefix at the front of a block has such an address. glibc before 2.39 uses `rep movsb` for more
-/// than 2,112 bytes there (its bug 30994). Pieces cost a long message nothing, and a line of 64 KiB
-/// in `chat` costs 0.73 times as much with them (`cargo bench --bench versus -- chat large`).
+/// than 2,112 bytes there (its bug 30994). Pieces cost a long message nothing. With them, a line of
+/// 64 KiB in `chat` takes 0.73 times as long (`cargo bench --bench versus -- chat large`).
 #[cold]
 fn copy_in_pieces(place: &mut [u8], bytes: &[u8]) {
     for (place, piece) in place.chunks_mut(PIECE_LEN).zip(bytes.chunks(PIECE_LEN)) {

@@ -7,8 +7,8 @@ use crate::buffers::block::Block;
 use crate::buffers::pool::{BLOCK_LEN, Pool, block_len};
 
 /// Up to this length, the beginning of a message is copied to a working block whenever more bytes
-/// arrive. A longer one stays in its own storage, which doubles: a long message that arrives
-/// byte by byte is not copied for each byte.
+/// arrive. A longer one stays in a block of its own, whose length doubles when it is full. So a
+/// long message that arrives byte by byte is not copied for each byte.
 const SHORT_LEN: usize = BLOCK_LEN / 16;
 
 /// A queue of bytes.
@@ -78,7 +78,8 @@ impl Buffer {
         pool.make_room(block, count);
     }
 
-    /// The same as [`Buffer::spare`], of a new working block if the buffer has none.
+    /// Returns the free storage after the queue, as [`Buffer::spare`] does, of a new working block
+    /// if the buffer has none.
     pub fn spare_in(&mut self, pool: &mut Pool) -> &mut [u8] {
         self.block(pool).spare()
     }
@@ -104,9 +105,10 @@ impl Buffer {
     /// Returns the length of the block that the next read needs, if `missing` more bytes complete
     /// the first message. Returns `None` if the present block is long enough once it is compact.
     ///
-    /// The length depends on the bytes received, never on the length claimed: at most twice as many
-    /// bytes plus a sixteenth, and at most a working block more than is missing. The sixteenth lets
-    /// a message of a power of two and its header fit without another move at the end.
+    /// The length depends on the bytes received, never on the length that the peer claims. It is at
+    /// most twice the bytes received plus a sixteenth of them, and at most a working block more
+    /// than is missing. The sixteenth lets a message of a power of two and its header fit without
+    /// another move at the end.
     #[must_use]
     pub fn block_wanted(&self, missing: Option<usize>) -> Option<usize> {
         let len = self.len();
@@ -142,12 +144,12 @@ impl Buffer {
         }
     }
 
-    /// Returns to the pool the storage that the bytes do not need: all of it if there are no bytes;
+    /// Returns to the pool the storage that the bytes do not need. Without bytes that is all of it;
     /// else the bytes are moved to the smallest block that holds them.
     ///
     /// A block that is only one size too large is kept. Growing doubles the size, and shrinking by
-    /// one size would undo that, so that a message that arrives byte by byte would be copied for
-    /// each byte. The block is also kept if there is no memory for both blocks during the move.
+    /// one size would undo that: a message that arrives byte by byte would be copied for each byte.
+    /// The block is also kept if there is no memory for both blocks during the move.
     pub fn shrink(&mut self, pool: &mut Pool) {
         if self.is_empty() {
             self.release(pool);

@@ -17,7 +17,7 @@ const MAPPED_LEN_MIN: usize = 8 << 10;
 
 /// The most mappings at a time. Linux allows about 65,530 (`vm.max_map_count`), and unmapping can
 /// fail at its limit. At this number, no block longer than a working block is lent, and shorter
-/// ones come from the allocator. A memory limit below 480 MiB never reaches it.
+/// ones come from the allocator. A memory limit of up to 460 MiB never reaches it.
 const MAPPED_MAX: usize = 60_000;
 
 /// The length of a working block in bytes. A connection reads into one during its turn, and writes
@@ -32,14 +32,14 @@ const SMALLEST_LEN: usize = 64;
 /// The largest of these powers of two. A longer block is a long block, whose length is rounded up
 /// by at most a sixteenth.
 const LARGEST_LEN: usize = 4 * BLOCK_LEN;
-/// The logarithm of the number of lengths of long blocks per power of two. With few lengths, a free
-/// long block mostly has the requested one.
+/// The logarithm of the number of lengths of long blocks per power of two. There are few lengths,
+/// so that a free long block mostly has the requested one.
 const LONG_STEPS_LOG: u32 = 4;
 const CLASS_COUNT: usize = (LARGEST_LEN / SMALLEST_LEN).ilog2() as usize + 1;
 
 /// How many bytes of free blocks of one length are kept for reuse, but at least two blocks: one to
-/// read into and one for answers. It is a constant of the process, not of its connections: after
-/// a burst the rest returns to the system. Each length has its own bound, so that a burst of small
+/// read into and one for answers. The number does not depend on the number of connections: after a
+/// burst the rest returns to the system. Each length has its own bound, so that a burst of small
 /// blocks cannot displace the working blocks.
 ///
 /// The bound is larger for working blocks and longer ones, because these come from the system: with
@@ -81,11 +81,11 @@ pub struct Pool {
     mapped_count: usize,
     /// The sum of the lengths of all lent blocks.
     lent_bytes: usize,
-    /// The maximum of this sum.
+    /// The maximum of `lent_bytes` since the start.
     lent_bytes_most: usize,
     /// How many bytes may be lent between two turns.
     held_bytes_max: usize,
-    /// The largest block without room since the last [`Pool::forget_shortage`].
+    /// The largest block for which there was no room since the last [`Pool::forget_shortage`].
     shortage: usize,
     /// True if a message was refused for which no eviction can make room.
     has_misfit: bool,
@@ -213,7 +213,7 @@ impl Pool {
     }
 
     /// Makes room for `count` bytes after the queue of `block`. Returns false, and does nothing, if
-    /// that needs more than a working block and the memory limit or the system has no room for it.
+    /// that takes more than a working block and the memory limit or the system has no room for it.
     #[must_use]
     #[inline]
     pub fn make_room_within_limit(&mut self, block: &mut Block, count: usize) -> bool {
@@ -278,7 +278,7 @@ impl Pool {
         self.shortage > 0 || self.has_misfit
     }
 
-    /// Forgets the block without room: eviction has made room for it, or cannot.
+    /// Forgets the block for which there was no room: an eviction has made room for it, or cannot.
     pub const fn forget_shortage(&mut self) {
         self.shortage = 0;
     }
@@ -290,8 +290,8 @@ impl Pool {
         self.lent_bytes.saturating_add(self.shortage).saturating_sub(self.held_bytes_wanted())
     }
 
-    /// How many bytes an eviction leaves lent. It frees a reserve, because otherwise it would begin
-    /// again at once.
+    /// How many bytes an eviction leaves lent. It frees a reserve, because without one the next
+    /// message would begin another eviction.
     const fn held_bytes_wanted(&self) -> usize {
         self.held_bytes_max - self.held_bytes_max / FREE_SHARE
     }
@@ -308,7 +308,7 @@ impl Pool {
         self.lent_bytes
     }
 
-    /// The maximum of this sum, within turns too.
+    /// The maximum of [`Pool::lent_bytes`] since the start, within turns too.
     #[must_use]
     pub const fn lent_bytes_most(&self) -> usize {
         self.lent_bytes_most

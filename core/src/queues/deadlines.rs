@@ -25,8 +25,9 @@ pub struct Deadlines {
     dues: Vec<Moment>,
     /// `heap[places[key]] == key` for each key with an entry; any value for other keys.
     places: Vec<u32>,
-    /// The keys as a binary heap: no entry is due later than its children at `2 * place + 1` and `2
-    /// * place + 2`. A table has fewer than 4 billion entries, so keys and places fit.
+    /// The keys as a binary heap: no entry is due later than its children, which are at
+    /// `2 * place + 1` and `2 * place + 2`. A table has fewer than 4 billion entries, so keys and
+    /// places fit.
     heap: Vec<u32>,
 }
 

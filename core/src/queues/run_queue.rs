@@ -32,7 +32,7 @@ pub enum Class {
 /// How many bytes a connection moves per turn: a decaying average, in which each turn has half the
 /// weight of the next one.
 ///
-/// A single turn is not enough: the last turn of a long transfer is small too.
+/// A single turn is not a sufficient measure: the last turn of a long transfer is small too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Demand {
     /// Twice the average in KiB. It saturates at 255, far above the threshold.
