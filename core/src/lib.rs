@@ -11,12 +11,12 @@
 //! ```text
 //!  wait ------> events mark connections as ready and put them into the run queue
 //!  read mail    requests of other threads: stop, drain, reload, report the state
-//!  accept       a batch of new connections
+//!  accept       a batch of new connections from each listener
 //!  run ready    each connection in the run queue gets a turn
-//!  tell news    a portion of the members that a message to a room reaches gets a turn
-//!  evict        over the memory limit: one connection gives up its buffers
-//!  expire       connections whose deadline has passed get a last turn
-//!  shut down    after a request to stop: the next step
+//!  tell news    messages from and to other servers; some of the members with news get a turn
+//!  evict        over the memory limit: one connection loses its message or is reset
+//!  expire       connections with a passed deadline get a turn, in which it is enforced
+//!  shut down    after a request to drain or to stop: the next step, when it is due
 //! ```
 //!
 //! In its turn a connection moves bytes, until nothing moves or the budget of the turn is spent:
@@ -45,19 +45,23 @@
 //! Imports go down only. A test reads the sources and fails if one goes up.
 //!
 //! ```text
+//!  testing       the tools for tests of a protocol or of a whole server
 //!  server/       owns the sockets and the clock
 //!    event_loop    the round
 //!    turn_budget   the work of a round at most; less while clients are interactive
 //!    accept        a batch per round, SERVER_BUSY, and a way back from every error
 //!    admission     what becomes of a new connection
 //!    newcomers     new connections that the log shows only after a second
-//!    eviction      over the memory limit: which connections give up their buffers
+//!    eviction      over the memory limit: which connections lose what they hold
 //!    shutdown      answer what has arrived, within a timeout; gradual_close: a drain before it
 //!    tls_reload    new certificates for the connections that follow
+//!    bus           the connection to the broker; bus_channel: its bytes, in clear or over TLS
 //!    builder       a server step by step; config: what it is built from
 //!    listening     opens the listeners; bind_error: the reason and the remedy if one fails
 //!    observer      code of the program that follows the state, such as reports to systemd
+//!    inspection    the state of the loop, for tests
 //!  connection/   one connection: Opening, Open, Flushing, then Lingering
+//!    state         the parts of its state; shared: what all connections use in their turns
 //!    opening       the header of a proxy, which names the peer; handshake: that of TLS
 //!    conversation  the session and the layer that encrypts it; encryption: the moves of the layer
 //!    socket_io     the moves between its buffers and the kernel
@@ -65,24 +69,33 @@
 //!    timeouts      what it waits for, until when, and what happens then
 //!    allowance     whether the message rate of its address delays it
 //!    memory        what it holds between turns, and how an eviction frees it
-//!  bus/          the rooms that servers share through a broker: the conversation, without I/O
-//!  address_limits/  what each address has used of its limits
+//!    inspection    its state, for tests
 //!  protocol/     text, binary, echo, chat: bytes in, bytes out; no I/O, no clock of its own;
 //!                admin, agent: the state of the server over HTTP, and for haproxy
 //!    errors        the upper-case tokens of errors
 //!  rooms/        ring: the log of a room; seat: a member's place and cursor; no I/O, no clock
 //!    room          the members, and the wave that wakes them; words: what a message may contain
 //!    speakers      the rate of messages per connection; relay: what a bus carries elsewhere
+//!    full          what the limits refuse; model: the expected answers, for tests
 //!  queues/       run_queue, deadlines: which connection is next
+//!  token_bucket  the state of a rate
 //!  logging/      activity: the log of connections and messages; throttle: one warning per second
-//!  os/           system: the seam to the operating system; kernel: its implementation with mio;
-//!                endpoint, stream, table, clock, moment, peer, subnet, mailbox;
-//!                listen, inherited, shared_port: how a listening socket comes and goes
+//!  os/           system: the seam to the operating system; kernel: its implementation with mio
+//!    listen, unix_listener, inherited, shared_port   how a listening socket comes and goes
+//!    stream, outgoing, local_port, port_holder       connected sockets and their ports
+//!    table, peer, endpoint, subnet                   connections and their addresses
+//!    clock, moment, running_time, zone               time
+//!    mailbox, hangup                                 requests of other threads, and SIGHUP
+//!  metrics/      the names and values of the state; line: STATUS; json; exposition: Prometheus
+//!  status        the state: counters and gauges
 //!  tls/          settings: the certificates of a listener; layer: what encrypts one connection
+//!    identity      a certificate and its key; certificate, x509: the facts about one; info, error
+//!    client        the layer of the connection to the broker
+//!  close_reason  the reasons for which connections are closed
+//!  limits        the limits and timeouts
 //!  wire/         line, frame, nats, telnet, tls, http, proxy: pure functions from bytes to items
 //!  buffers/      block, buffer, pool: queues of bytes, and the pool that lends their storage
-//!  metrics/      the names and values of the state: the line of STATUS, JSON, Prometheus
-//!  limits, close_reason, status, display, token_bucket
+//!  display/      escape, plural, http_date, json_text: text for people and for programs
 //! ```
 //!
 //! # Where something new goes
