@@ -11,12 +11,12 @@ complete -c tinytcp-server -l max-frame -d 'Longest payload of a binary frame' -
 complete -c tinytcp-server -l memory-limit -d 'Maximum memory for the buffers of all connections together' -r
 complete -c tinytcp-server -l rooms-max -d 'Maximum number of rooms; a room exists while it has members' -r
 complete -c tinytcp-server -l room-members-max -d 'Maximum number of members of a room' -r
-complete -c tinytcp-server -l room-memory -d 'Memory for the last messages of a room; a member that is further behind misses messages' -r
+complete -c tinytcp-server -l room-memory -d 'Memory for the last messages of a room; a member that reads too slowly misses messages' -r
 complete -c tinytcp-server -l say-max -d 'Longest text of a message to a room' -r
 complete -c tinytcp-server -l say-rate -d 'Messages per second that one connection may say to a room, and as many at once; further ones are refused; `off` for no limit' -r
 complete -c tinytcp-server -l idle-timeout -d 'Close a connection after this time without traffic and without an incomplete message' -r
 complete -c tinytcp-server -l message-timeout -d 'Close a connection when a message takes longer than this from its first to its last byte' -r
-complete -c tinytcp-server -l write-timeout -d 'Reset a connection whose client is this far behind reading its answers at 8 KiB per second' -r
+complete -c tinytcp-server -l write-timeout -d 'Reset a connection whose client is late by this time in reading its answers at 8 KiB per second' -r
 complete -c tinytcp-server -l proxy-timeout -d 'Close a connection of a proxy whose PROXY header takes longer than this' -r
 complete -c tinytcp-server -l tls-cert -d 'The certificate of listeners with +tls, and its chain, in PEM format; repeatable, each with its --tls-key: a client gets the one for the host that it names, or the first' -r -F
 complete -c tinytcp-server -l tls-key -d 'The private key of the --tls-cert in the same place, in PEM format; repeatable' -r -F

@@ -109,7 +109,8 @@ pub struct Arguments {
         value_parser = units::timeout)]
     pub message_timeout: Timeout,
 
-    /// Reset a connection whose client is this far behind reading its answers at 8 KiB per second
+    /// Reset a connection whose client is late by this time in reading its answers at 8 KiB per
+    /// second
     #[arg(long, value_name = "D", env = "TINYTCP_WRITE_TIMEOUT", default_value = "30s",
         value_parser = units::timeout)]
     pub write_timeout: Timeout,
@@ -218,7 +219,7 @@ pub struct Arguments {
     pub quiet: u8,
 }
 
-/// The usual port for the metrics of a program.
+/// The port of `--admin` if its URL has none: the usual one for the metrics of a program.
 pub const ADMIN_PORT: u16 = 9464;
 
 /// The port of `--agent-check` if its URL has none: the next one.
@@ -232,7 +233,7 @@ impl Arguments {
         Some(known.cloned().unwrap_or_else(|| Place::host("127.0.0.1", ADMIN_PORT)))
     }
 
-    /// Returns how the rooms are shared with other servers, if they are.
+    /// Returns the settings of the bus, if there is one.
     pub fn bus_settings(&self) -> Option<BusSettings> {
         let settings = self.bus.clone()?.and_then(|bus| bus.with_prefix(&self.bus_prefix)).ok()?;
         Some(settings.required(self.bus_required))

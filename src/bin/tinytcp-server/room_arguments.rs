@@ -18,7 +18,7 @@ pub struct RoomArguments {
         value_parser = room_members_max)]
     pub room_members_max: usize,
 
-    /// Memory for the last messages of a room; a member that is further behind misses messages
+    /// Memory for the last messages of a room; a member that reads too slowly misses messages
     #[arg(long, value_name = "SIZE", env = "TINYTCP_ROOM_MEMORY", default_value = "1MiB",
         value_parser = units::size)]
     pub room_memory: usize,
@@ -40,7 +40,7 @@ pub struct RoomArguments {
 type SayRate = Option<u32>;
 
 impl RoomArguments {
-    /// Returns `limits` with those of the rooms.
+    /// Returns `limits` with the limits of rooms that the flags set.
     pub fn apply(&self, limits: Limits) -> Limits {
         limits
             .with_rooms_max(self.rooms_max)
