@@ -39,10 +39,10 @@
 //!
 //! A command is a function in the table of [`Text`](protocol::Text) or of
 //! [`Binary`](protocol::Binary): see [`Command`](protocol::Command) and `examples/calc.rs`. A
-//! protocol is an implementation of
-//! [`Protocol`](protocol::Protocol) and [`Session`](protocol::Session): see `examples/shout.rs`.
-//! The feature `testing` adds `testing::SessionHarness`, which runs a session without a network and
-//! checks that it keeps the contract.
+//! protocol is an implementation of [`Protocol`](protocol::Protocol) and
+//! [`Session`](protocol::Session): see `examples/shout.rs`. The feature `testing` adds
+//! `testing::SessionHarness`, which runs a session without a network and checks that it keeps the
+//! contract.
 //!
 //! # Features
 //!
@@ -115,7 +115,7 @@ pub mod tls {
     pub use tinytcp_core::tls::settings::{TlsBuilder, TlsVersion};
 }
 
-/// What tests of a protocol or of a whole server are built from. No promise between versions.
+/// Tools for tests of a protocol or of a whole server. They may change between versions.
 #[cfg(feature = "testing")]
 pub mod testing {
     #[doc(inline)]

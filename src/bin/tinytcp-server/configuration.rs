@@ -122,7 +122,7 @@ pub fn is_setting(argument: &Arg) -> bool {
 /// An error, and its offset in the file if that is not the one of the key.
 type ValueError = (Option<usize>, UsageError);
 
-/// The flags, which know what a key takes.
+/// The flags, whose parsers check the values of the keys.
 struct Flags {
     command: Command,
     checker: Checker,
@@ -183,8 +183,8 @@ fn is_u8(number: &DeInteger<'_>) -> bool {
     number.to_string().parse::<u8>().is_ok()
 }
 
-/// The text of a value after the flag. A number is taken as it is written, so that `0o660` is no
-/// decimal number in disguise.
+/// The text of a value as it would follow the flag. A number is taken as it is written, so that the
+/// parser of the flag sees `0o660` and not 432.
 fn text_of(value: &Spanned<DeValue<'_>>) -> Option<String> {
     match value.get_ref() {
         DeValue::String(text) => Some(text.to_string()),

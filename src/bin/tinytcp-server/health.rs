@@ -1,4 +1,4 @@
-//! `--health`: asks a running server whether it answers, for container engines without a shell.
+//! `--health`: asks a running server whether it is healthy, for containers without a shell.
 
 use std::io::{self, Write};
 use std::net::TcpStream;

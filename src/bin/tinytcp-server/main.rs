@@ -61,7 +61,7 @@ fn run(settings: Settings) -> Result<ExitCode, ProgramError> {
     let log_level = LogLevel::new(&settings.arguments)?;
     log_level.install(logging::logger(format, &log));
     let result = serve(settings, sockets, log_level);
-    // In a log of objects an error is one too.
+    // In a JSON log, the error is an object too.
     let is_logged = format == LogFormat::Json && log::log_enabled!(Level::Error);
     if let (Err(error), true) = (&result, is_logged) {
         log::error!(event = "failed"; "{error}");
@@ -99,7 +99,8 @@ fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<()
     let open_files = OpenFiles::raise(&listeners, arguments.bus.is_some());
     let mut config = policy::config(arguments, listeners.clone(), &open_files);
     config.bus = policy::bus(arguments)?;
-    // What is open for as long as the server runs is opened before the server counts it.
+    // These descriptors stay open while the server runs, so they are opened before the server
+    // counts its descriptors.
     let manager = Manager::of_environment().map_err(notifications::warn).unwrap_or_default();
     let notifications = manager.as_ref().and_then(notifications_to);
     let hangups = reload::await_hangups(arguments, &encryption)?;
@@ -132,7 +133,7 @@ fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<()
         .map_err(|error| unexpected("unblock signals", &error))?;
     policy::log_start(server.addresses());
     open_files.log(max_connections);
-    // One entry, however many lines: a full queue drops entries, and each line of the start counts.
+    // All lines are one entry: a full queue drops entries, and no line of the start may be lost.
     let lines = server.addresses().iter().map(|bound| format!("listening on {bound}"));
     announcements.line(&lines.collect::<Vec<_>>().join("\n"));
     let result = server.run();
@@ -143,8 +144,8 @@ fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<()
     result.map(drop).map_err(|error| unexpected("wait for events", &error))
 }
 
-/// Returns what follows the state of the server: reports to the service manager, and a daily check
-/// of the certificates.
+/// Returns the observer of the state of the server: it reports to the service manager, and checks
+/// the certificates once a day.
 fn observer(
     mut notifications: Option<Notifications>,
     mut check_of_certificates: Option<DailyCheck>,
@@ -168,7 +169,7 @@ fn notifications_to(manager: &Manager) -> Option<Notifications> {
     Some(Notifications::new(channel.ok()?, watchdog))
 }
 
-/// The error of a system call that fails only on a system that is out of order.
+/// The error of a system call that fails only on a broken system.
 fn unexpected(task: &str, error: &io::Error) -> ProgramError {
     ProgramError::Failure(format!("cannot {task}: {error}; start the server again"))
 }

@@ -23,16 +23,16 @@ use crate::tls::Encryption;
 /// streams, [`RESERVED_SOCKETS`] and [`REJECTED_DESCRIPTORS`].
 const RESERVED_DESCRIPTORS: usize = 32;
 
-/// The listening sockets among them: those of the default listeners.
+/// The listening sockets among [`RESERVED_DESCRIPTORS`]: those of the default listeners.
 const RESERVED_SOCKETS: usize = 8;
 
 /// The descriptors that a bus needs: its connection, and those of a lookup.
 const BUS_DESCRIPTORS: usize = 4;
 
-/// The descriptors among them for connections that are turned away.
+/// The descriptors among [`RESERVED_DESCRIPTORS`] for connections that are rejected.
 const REJECTED_DESCRIPTORS: usize = 12;
 
-/// The most connections that are turned away at the same time.
+/// The most rejected connections that linger at the same time.
 const REJECTED_MAX: usize = 256;
 
 /// Activity log lines per second without a number on the command line.
@@ -41,11 +41,10 @@ const ACTIVITY_LINES: u32 = 50;
 /// The number of listeners that the log names at the start; stdout names all of them.
 const LOGGED_LISTENERS_MAX: usize = 16;
 
-/// The listeners on `sockets` of the service manager and those of `--listen`, which are all
-/// required; without any, the default ones, of which some may be missing. Those of `--admin` and
-/// `--agent-check` are the last.
-///
-/// Returns them and their encryption.
+/// Returns the listeners and their encryption. There are listeners on the `sockets` of the service
+/// manager and those of `--listen`, all of which are required. Without any of them there are the
+/// default listeners, some of which may be missing. Those of `--admin` and `--agent-check` are the
+/// last.
 ///
 /// # Errors
 /// When a host is unknown, a socket is of no use, or a certificate cannot be used.
@@ -59,7 +58,7 @@ pub fn listeners(
         true => protocol_listeners(arguments, &mut encryption)?,
         false => activated_listeners(arguments, sockets, &admin, &mut encryption)?,
     };
-    // The administrative listener stays alone: its answers are about one process.
+    // Administrative listeners share no port: their answers are about one process.
     listeners.iter_mut().for_each(|listener| listener.shares_ports = arguments.reuse_port);
     if let Some(place) = &arguments.admin {
         listeners.push(listener(admin, std::slice::from_ref(place), true)?);
@@ -70,8 +69,7 @@ pub fn listeners(
     Ok((listeners, encryption))
 }
 
-/// Returns how the rooms are shared with other servers, if they are. Reads the authorities that the
-/// server trusts.
+/// Returns the settings of the bus, if there is one. Reads the authorities that the server trusts.
 ///
 /// # Errors
 /// When their file cannot be used.
@@ -246,8 +244,8 @@ pub struct OpenFiles {
 }
 
 impl OpenFiles {
-    /// Raises the soft limit to the hard one, for a server with these listeners and with a bus or
-    /// without.
+    /// Raises the soft limit to the hard one. The server has these listeners, and a bus if
+    /// `has_bus` is true.
     pub fn raise(listeners: &[Listener], has_bus: bool) -> Self {
         let (soft, hard) = rlimit::Resource::NOFILE.get().unwrap_or((1024, 1024));
         let raised = rlimit::Resource::NOFILE.set(hard, hard).map_or(soft, |()| hard);

@@ -53,7 +53,7 @@ const CHANGEABLE: [&str; 22] = [
 /// What a SIGHUP requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// The terminal has gone: end.
+    /// The terminal is gone: stop the server.
     Stop,
     Reload,
     /// There is no file to read.
@@ -71,7 +71,8 @@ const fn requested(has_file: bool, had_terminal: bool, has_terminal: bool) -> Re
     }
 }
 
-/// Lets SIGHUP wait for [`Reloader::start`], unless the parent process ignores it, as `nohup` does.
+/// Blocks SIGHUP, so that it waits for [`Reloader::start`]. Returns `None`, and blocks nothing, if
+/// the parent process ignores SIGHUP, as `nohup` does.
 ///
 /// # Errors
 /// When the kernel refuses.
@@ -99,7 +100,7 @@ fn has_file(arguments: &Arguments, encryption: &Encryption) -> bool {
 
 /// What the running server uses, and how it is changed.
 pub struct Reloader {
-    /// The settings that hold, by name. Those that need a restart are as at the start.
+    /// The settings in force. Those that need a restart are as at the start.
     pub running: Vec<Setting>,
     pub settings: Settings,
     pub listeners: Vec<Listener>,
@@ -121,7 +122,7 @@ impl Reloader {
         signals::start_without_signals("reload", wait).map(drop).map_err(no_thread)
     }
 
-    /// Does what each SIGHUP requests. It ends with the process.
+    /// Does what each SIGHUP requests, until the process ends.
     fn serve(mut self, hangups: &Awaited, had_terminal: bool) {
         let has_file = has_file(&self.settings.arguments, &self.encryption);
         while hangups.wait().is_ok() {

@@ -46,7 +46,7 @@ pub fn writer(format: LogFormat) -> io::Result<LogWriter> {
     LogWriter::new("stderr", io::stderr(), move |count| format.loss(count))
 }
 
-/// Returns a logger that gives the line of each record to `writer`.
+/// Returns a logger that hands the line of each record to `writer`.
 pub fn logger(format: LogFormat, writer: &LogWriter) -> Logger {
     let format = LineFormat::new(format);
     let is_coloured = !format.is_journal && tinytcp_cli::is_coloured(io::stderr().is_terminal());
@@ -116,7 +116,7 @@ const fn priority(level: Level) -> u8 {
 }
 
 /// True if stderr is connected to the journal: `JOURNAL_STREAM` has the device and the inode of the
-/// stream, as systemd.exec(5) describes. A stderr that was redirected since has others.
+/// stream, as systemd.exec(5) describes. A stderr that was redirected since has other numbers.
 fn is_journal() -> bool {
     let stream = || {
         let file = File::from(io::stderr().as_fd().try_clone_to_owned().ok()?);

@@ -52,8 +52,9 @@ impl Manager {
         Ok(Channel { socket, addr: self.addr.clone() })
     }
 
-    /// Calls `reload` between the notifications that a reload begins and that the server is ready
-    /// again. It can block for [`RELOAD_SEND_TIMEOUT`], so the loop must not call it.
+    /// Notifies the service manager that a reload begins, calls `reload`, and notifies it that the
+    /// server is ready again. It can block for [`RELOAD_SEND_TIMEOUT`], so the loop must not call
+    /// it.
     ///
     /// # Errors
     /// When the service manager cannot be notified; `reload` was called nevertheless.

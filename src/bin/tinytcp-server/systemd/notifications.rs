@@ -1,5 +1,5 @@
-//! What the loop sends to the service manager: that it is ready, that it stops, what it does, and
-//! that it runs.
+//! The notifications from the loop to the service manager: the server is ready, it stops, what it
+//! does, and that its loop runs.
 //!
 //! The watchdog is fed from the loop itself. A loop that hangs sends nothing, and the service
 //! manager restarts the server.
@@ -25,16 +25,16 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 pub struct Notifications {
     channel: Channel,
     watchdog: Option<Watchdog>,
-    /// What the service manager knows that the server does.
+    /// The state of the server that the service manager was sent last.
     state: Option<State>,
-    /// The line about the state that it knows.
+    /// The line about the state that the service manager was sent last.
     status: String,
     /// When the next line may be sent.
     status_due: Instant,
     /// True if the state may have changed since that line, so that it must be compared when
     /// `status_due` comes, even if no event comes.
     is_status_open: bool,
-    /// The last notification failed; no other is tried before this time.
+    /// Set if the last notification failed: no other is tried before this time.
     retry: Option<Instant>,
     has_warned: bool,
 }
@@ -156,7 +156,8 @@ pub fn warn(warning: impl Display) {
     log::warn!(event = "notification_failed"; "{warning}");
 }
 
-/// Returns the time after which the service manager kills a server that is silent, if it does.
+/// Returns the time after which the service manager kills a server that sends nothing; `None` if it
+/// does not.
 ///
 /// # Errors
 /// When `WATCHDOG_USEC` is no number.

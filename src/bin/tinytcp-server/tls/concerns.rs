@@ -1,10 +1,10 @@
-//! What is wrong with a certificate that can be used nevertheless.
+//! The faults of a certificate that can be used nevertheless.
 
 use std::time::{Duration, SystemTime};
 
 use tinytcp_core::tls::certificate::{Certificate, date};
 
-/// A certificate is renewed at least this long before it expires.
+/// A certificate that expires within this time is a concern.
 const RENEWAL: Duration = Duration::from_hours(14 * 24);
 
 /// Returns what a person must know about the time in which `certificate` is valid.

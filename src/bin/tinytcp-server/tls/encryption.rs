@@ -19,17 +19,18 @@ pub struct Encryption {
     in_use: Vec<(TlsOptions, TlsSettings)>,
     /// The certificate and the key that were made for a trial.
     self_signed: Option<(String, String)>,
-    /// The hosts of a certificate that is made.
+    /// The hosts of the listeners, for which a self-signed certificate is valid too.
     hosts: Vec<String>,
 }
 
 impl Encryption {
-    /// Returns the settings of no listener yet. A certificate that is made is for `hosts`, too.
+    /// Creates the settings without a listener. A self-signed certificate is valid for `hosts` too.
     pub fn new(hosts: impl IntoIterator<Item = String>) -> Self {
         Self { hosts: hosts.into_iter().collect(), ..Self::default() }
     }
 
-    /// Returns the settings of a listener with `options`. Its files are read for the first one.
+    /// Returns the settings of a listener with `options`. The files are read once for all listeners
+    /// with the same options.
     ///
     /// # Errors
     /// When there is no certificate, or a file cannot be used.
@@ -69,7 +70,7 @@ impl Encryption {
         self.in_use.iter().map(settings).zip(new.in_use.iter().map(settings)).collect()
     }
 
-    /// Returns what `new`, which was read again, has instead of these settings, for a person.
+    /// Returns the differences of `new`, which was read again, as texts for a person.
     pub fn changes(&self, new: &Self) -> Vec<String> {
         let known: Vec<&Certificate> = self.certificates().collect();
         let unknown = new.certificates().filter(|it| !known.contains(it));
