@@ -20,9 +20,9 @@ use tinytcp::{Builder, Server};
 
 /// The longest expression that is taken, in bytes.
 ///
-/// The server is one thread, and while a command runs nobody else is served. Parsing takes time
-/// that grows with the square of the length: a line of 64 KiB would keep everybody waiting for 70
-/// ms, 256 bytes for a tenth of one.
+/// The server is one thread, and while a command runs no other connection is served. Parsing takes
+/// time that grows with the square of the length: all clients would wait 70 ms for a line of 64
+/// KiB, and wait a tenth of a millisecond for 256 bytes.
 const EXPRESSION_BYTES_MAX: usize = 256;
 
 fn calc(call: &mut Call<'_, '_>) -> Outcome {

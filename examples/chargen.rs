@@ -1,6 +1,6 @@
-//! A new protocol: the character generator of RFC 864, which talks for ever and throws away what it
-//! is sent. A peer that stops reading costs the server one block of memory, and is reset after a
-//! while: that is backpressure.
+//! A new protocol: the character generator of RFC 864, which sends characters for ever and drops
+//! what it receives. A peer that stops reading costs the server one block of memory, and is reset
+//! after a while: that is backpressure.
 //!
 //! ```text
 //! $ cargo run --example chargen &
@@ -33,7 +33,7 @@ impl Protocol for Chargen {
 
 impl Session for Generator {
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
-        // A few lines a call, so that what the peer sends is taken in between.
+        // A few lines per call, so that bytes of the peer are read in between.
         for _ in 0..32 {
             let line: [u8; 74] = std::array::from_fn(|column| match column {
                 72 => b'\r',

@@ -1,4 +1,4 @@
-//! A whole protocol in thirty lines: it greets, and says each line again in capital letters.
+//! A whole protocol in thirty lines: it greets, and repeats each line in capital letters.
 //!
 //! ```text
 //! $ cargo run --example shout &
@@ -19,7 +19,7 @@ use tinytcp::{Builder, CloseReason, Server};
 
 struct Shout;
 
-/// One conversation: how far its line breaks have been found.
+/// The session of one connection: the decoder that finds its lines.
 struct Shouting(LineDecoder);
 
 impl Protocol for Shout {
@@ -43,8 +43,8 @@ impl Session for Shouting {
             if context.output().is_full() {
                 break Step::Paused;
             }
-            let (behind, item) = self.0.next(rest);
-            rest = behind;
+            let (after, item) = self.0.next(rest);
+            rest = after;
             match item {
                 Some(Item::Line(line, ending)) => {
                     context.received("", line);
@@ -63,7 +63,7 @@ impl Session for Shouting {
                     context.output().append_error(errors::LINE_TOO_LONG, Ending::Lf);
                 }
                 Some(Item::Dropped(_)) => context.message_ended(),
-                // Part of a line: it is presented again, with more behind it.
+                // Part of a line: the next call gets it again, followed by more bytes.
                 None if rest.is_empty() && !self.0.is_dropping() => break Step::Done,
                 None => break Step::Incomplete { missing: None },
             }
@@ -72,8 +72,8 @@ impl Session for Shouting {
     }
 
     fn refuse(&mut self, input: &[u8], context: &mut Context<'_>) -> usize {
-        // Memory is short: what is here of a long line is given up, and the rest of it is dropped
-        // as it comes.
+        // There is no memory for the line: the part that has arrived is dropped, and the rest when
+        // it arrives.
         if !self.0.is_dropping() {
             self.0.drop_line();
             context.refused(errors::SERVER_BUSY);

@@ -1,10 +1,10 @@
-//! A protocol of somebody else's: enough HTTP/1.1 to show the state of the server beside the
+//! A protocol that clients know already: enough HTTP/1.1 to show the state of the server beside the
 //! protocol that it serves.
 //!
 //! ```text
 //! $ cargo run --example status &
 //! $ curl http://127.0.0.1:40006/status
-//! up for 12 s, 1 of 10000 connections open, 0 bytes in buffers
+//! up for 12 s, 1 of 1000 connections open, 0 bytes in buffers
 //! text://127.0.0.1:40005: 0 open, 3 accepted, 7 messages, 41 bytes in, 152 bytes out
 //! status://127.0.0.1:40006: 1 open, 1 accepted, 0 messages, 88 bytes in, 0 bytes out
 //! ```
@@ -21,7 +21,8 @@ use tinytcp::{Builder, CloseReason, Server, Status};
 /// The longest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 8 << 10;
 
-/// The width of a body's length, which is known when the body is written and stands in front of it.
+/// The width of the field for a body's length, which is written before the body and filled in after
+/// it.
 const LENGTH_WIDTH: usize = 8;
 
 struct Http;
@@ -61,7 +62,7 @@ impl Session for Conversation {
             line if line.starts_with(b"GET /") => answer(context, "404 Not Found", |_, _| Ok(())),
             _ => answer(context, "501 Not Implemented", |_, _| Ok(())),
         }
-        // One answer a connection: nobody has to find the end of a body.
+        // One answer per connection: its end is the end of the body.
         (input.len(), Step::Close(CloseReason::Quit))
     }
 }

@@ -1,4 +1,4 @@
-//! One command in two protocols, for what the server knows of the peer that asks: `WHOAMI` in
+//! One command in two protocols, which shows what the server knows of its client: `WHOAMI` in
 //! `text`, the code 0x40 in `binary`.
 //!
 //! ```text
@@ -8,7 +8,7 @@
 //! ECHO hello
 //! WHOAMI 127.0.0.1:51514 at text://127.0.0.1:40003, connection 1, 23 bytes, 2 messages, 0.000 s
 //! BYE
-//! $ printf '\020\0\0\0\0' | nc -N 127.0.0.1 40004 | tail -c +6
+//! $ printf '\100\0\0\0\0' | nc -N 127.0.0.1 40004 | tail -c +6
 //! 127.0.0.1:51516 at binary://127.0.0.1:40004, connection 2, 5 bytes, 1 message, 0.000 s
 //! ```
 
@@ -28,7 +28,7 @@ fn plural(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Appends who asks, where, and what it has sent so far, this message included.
+/// Appends the address of the client, its listener, and what it has sent, this message included.
 fn describe_peer(call: &mut Call<'_, '_>) -> Outcome {
     if !call.argument().is_empty() {
         return Err(errors::BAD_ARGUMENTS);
@@ -48,7 +48,7 @@ fn describe_peer(call: &mut Call<'_, '_>) -> Outcome {
     Ok(Next::Continue)
 }
 
-/// The same behind the word that is answered.
+/// Does the same, after the word of the answer.
 fn whoami(call: &mut Call<'_, '_>) -> Outcome {
     call.output().append(b"WHOAMI ");
     describe_peer(call)
