@@ -1,5 +1,5 @@
-//! A protocol that clients know already: enough HTTP/1.1 to show the state of the server beside the
-//! protocol that it serves.
+//! An existing protocol: enough HTTP/1.1 to show the state of the server beside the protocol that
+//! it serves.
 //!
 //! ```text
 //! $ cargo run --example status &

@@ -22,9 +22,9 @@ pub enum CloseReason {
     /// The peer read its answers later than [`crate::limits::WRITE_RATE_MIN`] allows, by
     /// [`crate::limits::Timeouts::write`].
     WriteTimeout,
-    /// The server had as many connections as it may have.
+    /// The limit of connections of the server was reached.
     ServerBusy,
-    /// An administrative listener had as many connections as it may have.
+    /// All places of an administrative listener were taken.
     AdminBusy,
     /// The address of the peer had [`crate::limits::Limits::address_connections_max`] connections.
     AddressConnections,

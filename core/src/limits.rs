@@ -19,12 +19,12 @@ pub struct Limits {
     /// IPv4 address or an IPv6 /64. Peers of unix sockets, and listeners whose protocol has places
     /// of its own, have no limits per address.
     pub address_connections_max: Option<u32>,
-    /// The connections per second that are accepted from one address, and as many at once; `None`
-    /// is no limit.
+    /// The rate at which connections of one address are accepted, per second. A burst has at most
+    /// the same number. `None` is no limit.
     pub address_accept_rate_max: Option<u32>,
-    /// The messages per second that all connections of one address may send, and as many at once;
-    /// `None` is no limit. The messages of one read count together, and beyond the rate nothing is
-    /// read.
+    /// The rate of messages that all connections of one address may send, per second. A burst may
+    /// have the same number. `None` is no limit. The messages of one read run together, and beyond
+    /// the rate nothing is read.
     pub address_message_rate_max: Option<u32>,
     /// The rooms that exist at a time. A room exists while it has members.
     pub rooms_max: usize,
@@ -35,8 +35,8 @@ pub struct Limits {
     pub room_memory_bytes_max: usize,
     /// The longest text of a message to a room, in bytes.
     pub say_bytes_max: u32,
-    /// The messages per second that one connection may say to a room, and as many at once; `None`
-    /// is no limit. Those beyond the rate are refused.
+    /// The rate of messages that one connection may say to a room, per second. A burst has at most
+    /// the same number. `None` is no limit. Messages beyond the rate are refused.
     pub say_rate_max: Option<u32>,
 }
 
@@ -290,7 +290,7 @@ pub struct Settings {
     pub connections_max: usize,
     /// How many rejected connections may linger at a time.
     pub rejected_max: usize,
-    /// The limits on message length and memory.
+    /// The limits on messages, memory, addresses and rooms.
     pub limits: Limits,
     /// The timeouts of connections, and the times of a drain and a stop.
     pub timeouts: Timeouts,

@@ -122,11 +122,11 @@ pub enum Obstacle {
     State(State),
     /// Accepting is paused, because descriptors or memory of the kernel have run out.
     AcceptingPaused,
-    /// The buffers hold as many bytes as they may.
+    /// The buffers hold [`Limits::memory_bytes_max`] bytes.
     MemoryLimit,
     /// The limit of connections is reached.
     Full,
-    /// The broker is away, and the server requires it.
+    /// The broker is not connected, and the server requires it.
     BusAway,
 }
 
@@ -234,7 +234,7 @@ pub struct BusStatus {
     pub connects: u64,
     /// Messages that were handed to the connection to the broker.
     pub published: u64,
-    /// Messages from the broker that rooms here have taken.
+    /// Messages from the broker that rooms of this server have taken.
     pub received: u64,
     /// Messages that were not sent to the broker, because it was not connected, read too slowly, or
     /// takes only shorter messages.
@@ -307,7 +307,7 @@ pub struct Status {
     pub connections_max: usize,
     /// Open connections that count against that limit.
     pub connections_counted: usize,
-    /// The limits on message length and memory.
+    /// The limits on messages, memory, addresses and rooms.
     pub limits: Limits,
     /// Connections that were lost in the accept queue.
     pub accepts_lost: u64,

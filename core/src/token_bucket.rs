@@ -28,7 +28,7 @@ impl Rate {
         Self { per_second: per_second.clamp(1, 1_000_000_000) }
     }
 
-    /// Returns how many tokens are added per second. A full bucket holds as many.
+    /// Returns how many tokens are added per second. A full bucket holds the same number.
     #[must_use]
     pub const fn per_second(self) -> u32 {
         self.per_second

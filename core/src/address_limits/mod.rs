@@ -121,7 +121,7 @@ impl AddressLimits {
     /// [`AddressLimits::leave`], and false if it is not limited.
     ///
     /// # Errors
-    /// The reason to reject it: its address has as many connections as it may have.
+    /// [`CloseReason::AddressConnections`] when its address has reached the limit.
     pub fn enter(&mut self, peer: &Peer, now: Moment) -> Result<bool, CloseReason> {
         if let Some(max) = self.connections_max
             && let Some(network) = limited_network(peer)

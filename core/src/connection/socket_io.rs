@@ -143,7 +143,7 @@ impl<S: Socket> Connection<S> {
         }
         shared.pool.note_misfit();
         match self.refuse(shared) {
-            // A session that keeps the refused bytes would be asked again for ever: it is closed.
+            // A session that keeps the refused bytes would refuse them for ever: it is closed.
             0 => Err(io::ErrorKind::OutOfMemory.into()),
             _ => Ok(true),
         }

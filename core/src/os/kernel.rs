@@ -145,7 +145,7 @@ impl System for Kernel {
         let timeout = timeout.map(|timeout| timeout.min(WAIT_MAX));
         self.waited_max = timeout.unwrap_or(Duration::MAX);
         match self.poll.poll(&mut self.events, timeout) {
-            // The loop waits again with a new timeout: a wait with the old one might never end
+            // The loop waits again with a new timeout: waits with the old one might never end
             // under repeated signals. The signal is read here because its handler reports it by a
             // byte in a socket, and if the kernel has no memory for that byte, no event follows. (A
             // signal that arrives outside of a wait is lost in this case.)

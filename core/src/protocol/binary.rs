@@ -61,8 +61,8 @@ impl Binary {
     }
 
     /// Creates the protocol with more commands after its own. If a code occurs twice, the first
-    /// entry counts. The answer of a command becomes the payload of a frame with code 1; that of a
-    /// command with a code from [`STATUS`] to [`WHO`] has the same code.
+    /// entry counts. The answer of a command becomes the payload of a frame with code 1. Only the
+    /// answers to `STATUS`, `WHOAMI` and the commands about rooms have the code of their command.
     ///
     /// # Panics
     /// If the code of a command is [`QUIT`] or [`ERROR`], which are reserved.

@@ -45,7 +45,7 @@ impl Accepted {
         self.number
     }
 
-    /// The limits on message length and memory when the connection was accepted.
+    /// The limits of the server when the connection was accepted.
     /// [`Context::limits`] returns those of the moment.
     #[must_use]
     pub const fn limits(&self) -> &Limits {
@@ -193,7 +193,7 @@ impl<'a> Context<'a> {
         self.connection.messages + self.messages
     }
 
-    /// The limits on message length and memory, which [`Handle::reload`] can change.
+    /// The limits of the server, which [`Handle::reload`] can change.
     ///
     /// [`Handle::reload`]: crate::server::Handle::reload
     #[must_use]

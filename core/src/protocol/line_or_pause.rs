@@ -249,8 +249,8 @@ impl TalkSession {
     }
 }
 
-/// Returns the ending of an answer to a member, and of news: a member cannot tell two of them apart
-/// by a pause.
+/// Returns the ending of an answer to a member of a room, and of news. News can follow an answer at
+/// once, so a pause does not separate them.
 const fn member_ending(ending: Ending) -> Ending {
     match ending {
         Ending::CrLf => Ending::CrLf,

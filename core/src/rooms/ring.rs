@@ -167,8 +167,8 @@ mod tests {
     }
 
     proptest! {
-        /// A reader that reads at any times gets all messages in order, each once, or is told how
-        /// many are missing; and the ring holds no more than its bound and one message.
+        /// A reader that reads at any times gets all messages in order, each once, or the number of
+        /// those that are missing. The ring holds no more than its bound, or a single message.
         #[test]
         fn each_reader_gets_all_messages_but_those_it_is_told_to_miss(
             start in any::<u32>(),

@@ -2,7 +2,7 @@
 
 use crate::limits::Limits;
 
-/// How many bits of a place number the slot: 1,048,576 members per room.
+/// How many bits of a place are the number of the slot: 1,048,576 members per room.
 const SLOT_BITS: u32 = 20;
 
 // The last number of a room means no room.

@@ -60,13 +60,13 @@ impl Builder {
         self
     }
 
-    /// Sets the limits of a line, of a frame, and of the memory that all connections may hold.
+    /// Sets the limits on messages, memory, addresses and rooms.
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;
         self
     }
 
-    /// Sets how long a connection may take.
+    /// Sets the timeouts of connections, and the times of a drain and a stop.
     pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.config.timeouts = timeouts;
         self

@@ -28,7 +28,7 @@ pub struct Config {
     /// closing a socket with unread input would reset it. Connections beyond this number are closed
     /// at once. Each lingering connection takes a descriptor.
     pub rejected_max: usize,
-    /// The limits on message length and memory.
+    /// The limits on messages, memory, addresses and rooms.
     pub limits: Limits,
     /// The timeouts of connections, and the times of a drain and a stop.
     pub timeouts: Timeouts,
