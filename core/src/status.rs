@@ -431,7 +431,7 @@ impl Status {
         self.descriptors_at_start as u64 + self.total().open() + to_broker
     }
 
-    /// Changes the counters of one listener. Listeners beyond the 65,536th have none: see
+    /// Changes the counters of one listener. Listeners beyond the 65,536th share its counters: see
     /// [`Peer::new`](crate::os::peer::Peer::new).
     #[inline]
     pub(crate) fn count(&mut self, listener: usize, count: impl FnOnce(&mut Counters)) {

@@ -35,7 +35,7 @@ pub struct Inspection {
     pub output_len: usize,
     /// The storage that holds them, in bytes.
     pub output_held: usize,
-    /// True if the layer of an encrypted connection holds bytes that were not looked at.
+    /// True if the layer of an encrypted connection holds bytes that the TLS library has not seen.
     pub has_unopened: bool,
     /// The storage of the layer, in bytes.
     pub layer_held: usize,

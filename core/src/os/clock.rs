@@ -39,8 +39,8 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Creates a clock at `reading`. Local times are in UTC if `TZ` names no time zone: see
-    /// [`zone::of_environment`].
+    /// Creates a clock at `reading`. Local times are in UTC if `TZ` is set and names no time zone:
+    /// see [`zone::of_environment`].
     #[must_use]
     pub fn new(reading: Reading) -> Self {
         let zone = zone::of_environment().unwrap_or(Some(TimeZone::UTC));

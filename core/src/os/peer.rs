@@ -21,8 +21,8 @@ pub struct Peer {
 impl Peer {
     /// Creates the peer at `addr`, accepted by the listener with the index `listener`.
     ///
-    /// All listeners beyond the 65,536th share one index: the log shows no protocol for them, and
-    /// they have no counters.
+    /// All listeners beyond the 65,536th share its index: their connections are served and counted
+    /// as those of that listener.
     #[must_use]
     pub fn new(addr: PeerAddr, listener: usize) -> Self {
         let (ip, scope, port) = match addr {

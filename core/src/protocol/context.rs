@@ -46,7 +46,7 @@ impl Accepted {
     }
 
     /// The limits of the server when the connection was accepted.
-    /// [`Context::limits`] returns those of the moment.
+    /// [`Context::limits`] returns the present ones.
     #[must_use]
     pub const fn limits(&self) -> &Limits {
         &self.limits

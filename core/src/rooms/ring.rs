@@ -68,7 +68,7 @@ pub enum Read<'a> {
     Nothing,
     /// The next message.
     Message(&'a Message),
-    /// This number of messages was removed before they were read.
+    /// This number of messages was removed before the cursor reached them.
     Missed(u32),
 }
 

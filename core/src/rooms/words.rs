@@ -1,14 +1,14 @@
 //! The names and texts that the rooms accept.
 //!
-//! Both reach other people's terminals and scripts, so they contain no line ends and no control
-//! characters. A word with one is refused, and nothing is escaped or removed.
+//! Both reach the terminals and scripts of other members, so they contain no line ends and no
+//! control characters. A word with one is refused, and nothing is escaped or removed.
 
 use super::Refusal;
 
 /// The longest name of a member or a room, in bytes.
 pub const NAME_BYTES_MAX: usize = 32;
 
-/// The names of members without a chosen name begin so, and a number follows.
+/// The beginning of the name of a member that has chosen none. A number follows.
 pub(super) const GUEST: &str = "guest-";
 
 /// The sender of a message that no member has said: an operator has published it on the bus. No

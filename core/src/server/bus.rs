@@ -81,7 +81,7 @@ impl<S: Socket> Bus<S> {
         }
     }
 
-    /// The state of a bus that is not connected yet.
+    /// Returns the status of a bus that is not connected yet.
     pub(super) fn first_status(settings: &BusSettings) -> BusStatus {
         BusStatus { is_required: settings.is_required(), ..BusStatus::default() }
     }
@@ -134,8 +134,8 @@ impl<S: Socket> Bus<S> {
         }
     }
 
-    /// One step: moves bytes from and to the broker, exchanges messages with the rooms, and acts on
-    /// deadlines. It reads once and delivers at most what was read.
+    /// Runs one step: moves bytes from and to the broker, exchanges messages with the rooms, and
+    /// acts on deadlines. It reads once and delivers at most what was read.
     pub(super) fn advance<Y: System<Socket = S>>(
         &mut self,
         system: &mut Y,

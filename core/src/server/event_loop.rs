@@ -148,13 +148,13 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// True when a stop was requested and no connection is left to serve.
+    /// True when the server is to end: a stop or a drain is complete, or its time is over.
     pub(super) fn is_over(&self) -> bool {
         self.shutdown.is_over(self.table.len(), self.shared.clock.now())
     }
 
-    /// Serves until a stop is requested and all messages are answered, or the drain timeout is
-    /// over. Returns the final state.
+    /// Serves until a stop or a drain is complete: all messages are answered, or the drain timeout
+    /// is over. Returns the final state.
     ///
     /// # Errors
     /// When waiting for events is impossible. No client can cause an error.
@@ -458,7 +458,7 @@ impl<S: System> EventLoop<S> {
     fn finish_turn(&mut self, token: Token, turn: Turn) {
         match turn {
             Turn::Close(reason) => return self.close(token, reason),
-            // The greeting is sent now and not after an event, as after an accept.
+            // As after an accept, the greeting is sent now and not after an event.
             Turn::Opened(opened) => {
                 match opened {
                     Opened::Peer => self.open(token, false),

@@ -12,7 +12,7 @@ pub struct Inspection<'a> {
     pub status: &'a Status,
     /// The bytes of storage that all connections hold together.
     pub lent_bytes: usize,
-    /// True when a stop was requested and no connection is left to serve:
+    /// True when a stop or a drain is complete, or its time is over:
     /// [`EventLoop::run`](super::EventLoop::run) would return at once.
     pub is_over: bool,
     /// All open connections.

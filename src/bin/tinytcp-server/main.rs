@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     Settings::read().and_then(run).unwrap_or_else(|error| error.report())
 }
 
-/// Asks for health, checks the settings, or serves.
+/// Asks a server for its health, checks the settings, or serves.
 fn run(settings: Settings) -> Result<ExitCode, ProgramError> {
     if let Some(place) = settings.arguments.health() {
         print(&format!("{}\n", health::check(&place)?));

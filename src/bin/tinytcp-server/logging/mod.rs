@@ -5,7 +5,7 @@
 //!
 //!   text     2026-11-21T03:28:53.611Z INFO  message
 //!   json     {"time":"...","level":"INFO","event":"opened","message":"...", fields}
-//!   journal  the same after a priority, as in `<6>message`
+//!   journal  the message or the object after a priority, as in `<6>message`
 //! ```
 
 mod json;

@@ -79,7 +79,7 @@ impl Sockets {
 
 /// Takes the socket with this index; `None` if it is no stream socket.
 fn take(descriptors: &mut ListenFd, index: usize) -> Option<Inherited> {
-    // A socket of the other kind is an error, and stays to be taken.
+    // Taking a socket as the wrong kind is an error, after which it can still be taken.
     let tcp = descriptors.take_tcp_listener(index).ok().flatten().map(Inherited::Tcp);
     tcp.or_else(|| descriptors.take_unix_listener(index).ok().flatten().map(Inherited::Unix))
 }
