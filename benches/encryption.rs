@@ -1,10 +1,10 @@
-//! What TLS costs without a network: the layer of a connection beside its library and its cipher.
+//! The cost of TLS without a network: the layer of a connection, beside its library and its cipher.
 //!
 //! ```text
 //! cargo bench --bench encryption            # all of it; a word after `--` chooses: `-- handshake`
 //! ```
 //!
-//! The time is that of the server's end alone. A message is opened, and sealed again as its answer.
+//! The time is that of the server's end. A message is decrypted, and encrypted again as its answer.
 
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -39,7 +39,7 @@ const LENGTHS: [(&str, usize); 2] = [("23 bytes", 23), ("64 KiB", 64 << 10)];
 trait Server {
     fn new(settings: &TlsSettings) -> Self;
 
-    /// Takes `sealed` bytes of the client, and appends to `answer` what is for the client.
+    /// Takes `sealed` bytes from the client, and appends the bytes for the client to `answer`.
     fn receive(&mut self, sealed: &[u8], answer: &mut Vec<u8>);
 }
 
@@ -80,7 +80,7 @@ impl Server for Library {
     }
 }
 
-/// Moves what the library has to send to `answer`.
+/// Moves the bytes that the library has to send to `answer`.
 fn flush(tls: &mut ServerConnection, answer: &mut Vec<u8>) {
     while tls.wants_write() {
         tls.write_tls(answer).expect("a vector takes all bytes");
@@ -138,18 +138,18 @@ impl Ours {
     }
 }
 
-/// A client and the server's end, and what travels between them.
+/// A client and the server's end, and the bytes in transit between them.
 struct Pair<S> {
     client: ClientConnection,
     server: S,
     to_server: Vec<u8>,
     to_client: Vec<u8>,
-    /// How long the server has worked.
+    /// The time that the server has worked.
     worked: Duration,
 }
 
 impl<S: Server> Pair<S> {
-    /// Connects them and completes the handshake.
+    /// Connects the two ends and completes the handshake.
     fn new(setup: &Setup, client: &Arc<ClientConfig>) -> Self {
         let name = ServerName::try_from("localhost").expect("localhost is a name");
         let client = ClientConnection::new(Arc::clone(client), name).expect("a good name");
@@ -163,7 +163,7 @@ impl<S: Server> Pair<S> {
         pair
     }
 
-    /// Lets them talk until both have nothing to send.
+    /// Moves bytes between the ends until neither has any to send.
     fn exchange(&mut self) {
         loop {
             self.to_server.clear();
@@ -271,14 +271,14 @@ fn messages(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// How long the server works for `count` messages.
+/// Returns the time that the server works for `count` messages.
 fn time_of<S: Server>(pair: &mut Pair<S>, message: &[u8], count: u64) -> Duration {
     pair.worked = Duration::ZERO;
     (0..count).for_each(|_| pair.ask(message));
     pair.worked
 }
 
-/// The cipher alone, on records that are in place.
+/// The cipher alone, on records that it decrypts and encrypts in place.
 struct Cipher {
     key: LessSafeKey,
     record: Vec<u8>,
@@ -290,8 +290,8 @@ impl Cipher {
         Self { key: LessSafeKey::new(key), record: vec![0; RECORD_BYTES_MAX] }
     }
 
-    /// Decrypts `len` bytes and encrypts them, in records of at most 16 KiB. Both directions cost
-    /// the same; a record that is not authentic costs no less.
+    /// Decrypts `len` bytes and encrypts them, in records of at most 16 KiB. The cost is the same
+    /// in both directions, and the same for a record that is not authentic.
     fn open_and_seal(&mut self, len: usize) {
         let mut rest = len;
         while rest > 0 {

@@ -1,11 +1,11 @@
-//! What an idle connection costs: the growth of the server's resident set with 10,000 of them, each
-//! used once. Then each sends half a message, and at last the other half.
+//! The memory of an idle connection: the growth of the server's resident set with 10,000 of them,
+//! each used once. Then each sends half a message, and at last the other half.
 //!
 //! ```text
 //! cargo bench --bench idle
 //! ```
 //!
-//! It takes 10,000 descriptors here and as many in the server. Linux only.
+//! It needs 10,000 descriptors here and as many in the server. Linux only.
 
 use std::error::Error;
 use std::fs;
@@ -16,9 +16,10 @@ use std::thread;
 use std::time::Duration;
 
 const CONNECTIONS: usize = 10_000;
-/// How much each sends of a line before it pauses.
+/// The number of bytes of a line that each connection sends before it pauses.
 const HALF_LEN: usize = 1000;
-/// What the first connections make the server allocate once and for all is not counted.
+/// These connections come first, so that allocations that the server makes only once are not
+/// counted.
 const WARM_UP: usize = 100;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -36,11 +37,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         each(idle)
     );
     println!("with {HALF_LEN} bytes of a message: {} bytes each", each(waiting));
-    println!("when that is answered: {} bytes each", each(answered));
+    println!("after the answer: {} bytes each", each(answered));
     Ok(())
 }
 
-/// The resident set of the server in bytes, one thing after the other.
+/// The resident set of the server in bytes, after each step.
 struct Resident {
     before: u64,
     idle: u64,
@@ -57,12 +58,12 @@ fn measure(server: &mut Child) -> Result<Resident, Box<dyn Error>> {
     send_rest(&mut warm_up)?;
     let before = resident_bytes(server.id())?;
     let mut streams = use_and_leave_open(addr, CONNECTIONS)?;
-    // The log is told of new connections a second later; that is over then too.
+    // The log reports new connections up to a second later. This wait includes that.
     thread::sleep(Duration::from_millis(1500));
     let idle = resident_bytes(server.id())?;
     send_half(&mut streams)?;
-    // Until each half has been read. To ask would allocate behind them, and so keep their memory
-    // from the system.
+    // A wait, until each half has been read. A request would allocate memory after the halves, and
+    // so keep the system from reclaiming theirs.
     thread::sleep(Duration::from_millis(1500));
     let waiting = resident_bytes(server.id())?;
     send_rest(&mut streams)?;
@@ -81,7 +82,7 @@ fn send_rest(streams: &mut [TcpStream]) -> io::Result<()> {
     })
 }
 
-/// Connections on each of which one request was answered.
+/// Opens connections on each of which one request is answered.
 fn use_and_leave_open(addr: &str, count: usize) -> Result<Vec<TcpStream>, Box<dyn Error>> {
     let mut streams = Vec::new();
     let mut answer = [0; "WELCOME, I'm TinyServer not pressure\nECHO hello\n".len()];
@@ -99,7 +100,7 @@ fn resident_bytes(pid: u32) -> Result<u64, Box<dyn Error>> {
     let line = rollup
         .lines()
         .find(|line| line.starts_with("Rss:"))
-        .ok_or("the kernel tells the resident set")?;
+        .ok_or("the kernel reports no resident set")?;
     let kilobytes: u64 = line.split_whitespace().nth(1).ok_or("a number of kB")?.parse()?;
     Ok(kilobytes * 1024)
 }

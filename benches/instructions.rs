@@ -1,14 +1,14 @@
-//! How many instructions a message costs without a network. A count is the same on a busy machine
-//! and on a quiet one.
+//! The number of instructions of a message without a network. It is the same on a busy machine and
+//! on a quiet one.
 //!
 //! ```text
 //! cargo install gungraun-runner --version 0.20.0 --locked    # as the library in Cargo.lock
 //! cargo bench --bench instructions
 //! ```
 //!
-//! It needs valgrind too. Where one of them is missing it says so and succeeds. A batch has 1000
-//! short messages, or 10 long ones: move the point of `Instructions` three places, or one. The
-//! difference to the last run stands beside it.
+//! It needs valgrind too. If valgrind or the runner is missing, it reports that and succeeds. A
+//! batch has 1000 short messages or 10 long ones: `Instructions` divided by this number is the cost
+//! of one message. The difference to the last run stands beside it.
 
 mod batches;
 
@@ -24,7 +24,7 @@ fn main() {
     }
 }
 
-/// What to do about a program that is not there.
+/// Returns the remedy for a program that is missing.
 fn missing() -> Option<&'static str> {
     let is_there = |program| {
         let started = Command::new(program)
@@ -52,8 +52,8 @@ mod counted {
     const SHORT_COUNT: usize = 1000;
     const LONG_COUNT: usize = 10;
 
-    /// A conversation that has begun, so that what it allocates once and for all is not counted,
-    /// and its next batch.
+    /// Returns a conversation that has begun, and its next batch. Allocations that a conversation
+    /// makes only once are not counted.
     fn conversation(scheme: &'static str, kind: Kind) -> (Conversation, Batch) {
         begun(scheme, Batch::new(kind, SHORT_COUNT))
     }
@@ -86,7 +86,7 @@ mod counted {
         batch
     }
 
-    // What is given back is freed outside of what is counted.
+    // The return value is freed after the count.
     #[library_benchmark]
     #[bench::text_echo(conversation("text", Kind::ShortLine))]
     #[bench::text_time(conversation("text", Kind::TimeLine))]
@@ -106,12 +106,12 @@ mod counted {
 
     library_benchmark_group!(name = messages, benchmarks = [lines, frames, sessions]);
     main!(
-        // Simulated caches would double the time and tell nothing of the machine.
+        // Simulated caches would double the time, and do not match those of the machine.
         config = LibraryBenchmarkConfig::default().tool(Callgrind::with_args(["--cache-sim=no"])),
         library_benchmark_groups = messages
     );
 
-    /// Counts.
+    /// Runs the benchmark.
     pub fn run() {
         main();
     }

@@ -1,15 +1,15 @@
-//! A million connections without a kernel: the whole loop on a simulated network that costs next to
-//! nothing, so that what is measured is the server's own.
+//! A million connections without a kernel. The whole loop runs on a simulated network that costs
+//! next to nothing, so that the figures are those of the server.
 //!
 //! ```text
 //! cargo bench --bench million
 //! ```
 //!
 //! For each number of connections, all are accepted and used once. Then some of them, spread over
-//! all, send a request a pass, and at last every deadline falls due at once: first when the
-//! connections have been used since, then when they have not. Each number has a process of its own,
-//! so that its resident set is its own too. The million takes 200 MB. The resident set is told by
-//! Linux only.
+//! all, send one request per pass. At last every deadline falls due at once: first when the
+//! connections have been used since, then when they have not. Each number has its own process, and
+//! therefore its own resident set. The million takes 200 MB. The resident set is measured on Linux
+//! only.
 
 use std::alloc;
 use std::cell::{Cell, RefCell};
@@ -38,19 +38,20 @@ use tinytcp_core::server::{Config, EventLoop};
 static ALLOCATOR: &StatsAlloc<alloc::System> = &INSTRUMENTED_SYSTEM;
 
 const CONNECTIONS: [usize; 4] = [1000, 10_000, 100_000, 1_000_000];
-/// How many of them send; the last column has all of them do so, in an order that no cache
-/// foresees.
+/// The numbers of connections that send. In the last column all of them send, in an order that
+/// defeats the caches.
 const ACTIVE: [usize; 3] = [100, 1000, 10_000];
-/// What the first connections make the server allocate once and for all is not counted.
+/// These connections come first, so that allocations that the server makes only once are not
+/// counted.
 const WARM_UP: usize = 100;
 const REQUEST: &[u8] = b"ECHO Hello from client\n";
-/// As many events as the real seam fetches at a time.
+/// The number of events that the real kernel returns at a time.
 const EVENTS_MAX: usize = 1024;
-/// How long each figure is measured at least.
+/// The least time for which each figure is measured.
 const MEASURED: Duration = Duration::from_millis(300);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // `cargo bench` adds a flag of its own.
+    // Cargo adds a flag.
     if let Some(count) = env::args().find_map(|argument| argument.parse().ok()) {
         return measure(count);
     }
@@ -91,8 +92,9 @@ fn measure(count: usize) -> Result<(), Box<dyn Error>> {
     }
     print!(" {:.0} |", stage.serve(WARM_UP + count)?);
 
-    // The deadlines that were entered on accept are due, but every connection has been used since;
-    // then they are due for good; then nobody answers the end of output with one of their own.
+    // First the deadlines that were entered on accept are due, but every connection has been used
+    // since. Then the idle timeout of all has passed. At last all peers have failed to close their
+    // side in time.
     for time in [idle / 2, idle / 2, LINGER_TIMEOUT] {
         stage.pass(time);
         print!(" {:.0} |", stage.expire(WARM_UP + count)?);
@@ -102,20 +104,19 @@ fn measure(count: usize) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What the loop and the measurement share.
+/// The state that the loop and the measurement share.
 struct Network {
     now: Cell<Moment>,
     /// Connections that wait to be accepted.
     backlog: Cell<usize>,
-    /// Events that the next waits fetch, the next one last.
+    /// The events for the next waits, the next one last.
     events: RefCell<Vec<Event>>,
     tokens: RefCell<Vec<Token>>,
-    /// Which request of its own a connection sends that is told to be readable; nobody sends
-    /// request 0.
+    /// The number of the request that a readable connection has. No connection has sent request 0.
     pass: Cell<u32>,
     taken_bytes: Cell<u64>,
     open: Cell<usize>,
-    /// True exactly when the last wait would have waited.
+    /// True exactly when the last wait had no event.
     is_quiet: Cell<bool>,
 }
 
@@ -135,8 +136,8 @@ thread_local! {
 
 struct Simulated(Rc<Network>);
 
-/// A peer that sends one request a pass and takes everything: the number of its last request, in
-/// the place of a descriptor.
+/// A peer that sends one request per pass and takes everything. Its only state is the number of its
+/// last request, which is as large as a descriptor.
 struct Wire(u32);
 
 impl System for Simulated {
@@ -205,7 +206,7 @@ fn readable(token: Token) -> Event {
     Event::Connection(token, Readiness { readable: true, writable: true, read_to_end: false })
 }
 
-/// The loop, and the hands that move it.
+/// The loop, and the network that the measurement drives.
 struct Stage {
     event_loop: EventLoop<Simulated>,
     network: Rc<Network>,
@@ -213,11 +214,11 @@ struct Stage {
 }
 
 impl Stage {
-    /// A loop without connections. What the simulation itself needs for `count` of them is
+    /// Creates a loop without connections. The memory of the simulation for `count` connections is
     /// allocated here.
     fn new(count: usize) -> Self {
         let network = NETWORK.with(Rc::clone);
-        // Written to, so that it is resident already.
+        // The memory is written to, so that it is resident already.
         network.events.replace((0..count).map(|_| Event::Mail(Mail::Stop)).collect());
         network.events.borrow_mut().clear();
         network.tokens.replace(vec![Token::from_usize(usize::MAX); count]);
@@ -230,7 +231,7 @@ impl Stage {
         Self { event_loop, network, longest_round: Duration::ZERO }
     }
 
-    /// Has `count` connections accepted and used once.
+    /// Lets the loop accept `count` connections, each of which sends one request.
     fn accept(&mut self, count: usize) -> io::Result<()> {
         let taken_before = self.network.taken_bytes.get();
         self.network.pass.set(1);
@@ -246,13 +247,13 @@ impl Stage {
         Ok(())
     }
 
-    /// Lets time pass; the loop does not see it before its next round.
+    /// Advances the clock; the loop sees it in its next round.
     fn pass(&mut self, time: Duration) {
         self.network.now.set(self.network.now.get().after(time));
     }
 
-    /// Runs rounds until the loop would wait, twice in a row: a deadline that has passed is acted
-    /// on in between.
+    /// Runs rounds until the loop has twice nothing to do. Between the two it acts on deadlines
+    /// that have passed.
     fn settle(&mut self) -> io::Result<()> {
         let mut quiet_rounds = 0;
         while quiet_rounds < 2 {
@@ -264,8 +265,8 @@ impl Stage {
         Ok(())
     }
 
-    /// The nanoseconds that a request takes while `active` connections, spread over all, send one a
-    /// pass.
+    /// Returns the nanoseconds per request, when `active` connections, spread over all, send one
+    /// request per pass.
     fn serve(&mut self, active: usize) -> io::Result<f64> {
         let tokens = self.network.tokens.borrow();
         let mut picked: Vec<Event> =
@@ -284,17 +285,16 @@ impl Stage {
         Ok(nanoseconds_each(elapsed, passes * active))
     }
 
-    /// Has everybody who was picked send one request, and waits for the answers.
+    /// Sends one request on each connection of `picked`, and waits for the answers.
     fn request(&mut self, picked: &[Event]) -> io::Result<()> {
         self.network.pass.set(self.network.pass.get() + 1);
         self.network.events.borrow_mut().extend_from_slice(picked);
         self.settle()
     }
 
-    /// Looks at everybody whose deadline has passed, which is everybody: gives the nanoseconds for
-    /// each.
+    /// Lets the loop act on the deadlines of all connections, and returns the nanoseconds for each.
     fn expire(&mut self, count: usize) -> io::Result<f64> {
-        // Those that are looked at read once more: nobody has sent anything.
+        // The loop reads from each connection once more, and there is nothing to read.
         self.network.pass.set(0);
         let began = Instant::now();
         self.settle()?;
@@ -302,7 +302,7 @@ impl Stage {
     }
 }
 
-/// Puts `items` into an order without a pattern, the same one in each run.
+/// Puts `items` into an order without a pattern. It is the same in each run.
 fn shuffle<T>(items: &mut [T]) {
     let mut random: u64 = 1;
     for index in (1..items.len()).rev() {
@@ -321,6 +321,6 @@ fn resident_bytes() -> Result<usize, Box<dyn Error>> {
     let line = rollup
         .lines()
         .find(|line| line.starts_with("Rss:"))
-        .ok_or("the kernel tells the resident set")?;
+        .ok_or("the kernel reports no resident set")?;
     Ok(line.split_whitespace().nth(1).ok_or("a number of kB")?.parse::<usize>()? * 1024)
 }

@@ -1,13 +1,13 @@
-//! What a message costs without a network: the time to find it among others, and to answer it.
+//! The time of a message without a network: to find it among others, and to answer it.
 //!
 //! ```text
 //! cargo bench --bench wire              # all of it; a word after `--` chooses: `-- lines`
 //! cargo bench --bench wire -- --help    # the options of criterion: baselines, times, ...
 //! ```
 //!
-//! The time is that of one message, as part of a batch; `thrpt` is what one processor gets through.
-//! To find a frame nobody looks at its payload, so that the bytes a second of long frames are those
-//! that it steps over.
+//! The time is that of one message in a batch; `thrpt` is the throughput of one processor. The
+//! payload of a frame is not read to find its end, so the throughput of long frames counts bytes
+//! that are skipped.
 
 mod batches;
 
@@ -24,9 +24,9 @@ use tinytcp_core::os::moment::Moment;
 use tinytcp_core::os::peer::Peer;
 use tinytcp_core::status::Status;
 
-/// As many messages as wait at once when a client has 1024 in flight.
+/// The number of messages that wait at once when a client has 1024 in flight.
 const SHORT_COUNT: usize = 1024;
-/// A megabyte of long ones.
+/// One megabyte of long messages.
 const LONG_COUNT: usize = 16;
 
 criterion_group! {
@@ -65,7 +65,7 @@ fn sessions(criterion: &mut Criterion) {
     }
 }
 
-/// The state of a server with its eight default listeners and that of the metrics, in each form.
+/// Measures the state of a server with its eight default listeners, and its metrics, in each form.
 fn metrics(criterion: &mut Criterion) {
     let protocols = ["text", "text", "binary", "binary", "echo", "echo", "chat", "chat", "http"];
     let mut status = Status::new(&protocols, Limits::default(), 1000, SystemTime::now());
@@ -95,7 +95,7 @@ fn metrics(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The limits per address with as many addresses as the table holds, each with one connection.
+/// Measures the limits per address with a full table, each address with one connection.
 fn addresses(criterion: &mut Criterion) {
     let limits = Limits::default()
         .with_address_connections_max(Some(2))
@@ -125,7 +125,7 @@ fn addresses(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The time of one message among `count`, which `run` goes through.
+/// Measures the time of one message of the `count` that `run` processes.
 fn measure(
     criterion: &mut Criterion,
     group: &str,

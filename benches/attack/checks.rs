@@ -1,17 +1,18 @@
-//! What must be so at the end of a run, whatever the machine.
+//! The statements that must be true at the end of a run, on every machine.
 
 use tinytcp_load::report::Report;
 
 use super::run::{Outcome, Part};
 use super::server::MEMORY_LIMIT;
 
-/// What a process that has served may hold more than when it had served little: blocks that are
-/// kept for the next loan, tables with places for as many connections as there were once, and what
+/// Resident memory after the attack, beyond that after the first honest clients: blocks that the
+/// buffer pool keeps for the next loan, tables that keep their greatest capacity, and what the
+/// allocator does not return to the system.
 /// the allocator does not give back.
 const KEPT_BYTES_MAX: usize = 8 << 20;
 
-/// What the process holds beside the buffers of its connections, at most: itself, and 200 bytes for
-/// each connection.
+/// The most that the process holds in addition to the buffers of its connections: its own memory,
+/// and 200 bytes per connection.
 const BESIDE_BUFFERS_MAX: usize = 16 << 20;
 
 /// A statement, and whether it is true.
@@ -24,7 +25,7 @@ pub fn check(holds: bool, statement: String) -> Check {
     Check { statement, holds }
 }
 
-/// All of them.
+/// Returns the checks of a run.
 pub fn checks(outcome: &Outcome) -> Vec<Check> {
     let Outcome { descriptors, resident_bytes, resident_bytes_most, journal, .. } = outcome;
     let totals = journal.totals.as_ref();
@@ -46,7 +47,7 @@ pub fn checks(outcome: &Outcome) -> Vec<Check> {
         ),
         check(
             *resident_bytes_most <= resident_max,
-            format!("{resident_bytes_most} bytes were resident at most, {resident_max} may be"),
+            format!("at most {resident_bytes_most} bytes were resident, the limit is {resident_max}"),
         ),
         check(
             descriptors.0 == descriptors.1,

@@ -1,37 +1,36 @@
-//! What the command line chooses.
+//! The choices of the command line.
 
 use std::time::Duration;
 
 use tinytcp_cli::{UsageError, units};
 
-/// How long each part of a run takes.
+/// The duration of each part of a run.
 ///
-/// Machines stall, for milliseconds at a time: another program, a thread of the kernel, or the host
-/// of a virtual one has the processor, and the requests of that time may be a hundredth of all. So
-/// honest clients come in crowds, one after the other: how far their figures are apart shows it,
-/// and the crowd in the middle has seen little of it.
+/// A machine stalls for milliseconds at a time: another program, a thread of the kernel, or the
+/// host of a virtual machine has the processor, and the requests of that time may be a hundredth of
+/// all. Therefore honest clients come in crowds, one crowd after the other. The spread of their
+/// figures shows the stalls, and few stalls are in the crowd with the median.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// How long honest clients are alone, before the attack and after it.
+    /// For this time honest clients are alone before the attack, and again after it.
     pub alone: Duration,
-    /// From the beginning of the attack until the honest clients come.
+    /// The time from the beginning of the attack to the first honest client.
     pub settling: Duration,
-    /// How long honest clients are beside the attack.
+    /// For this time honest clients run beside the attack.
     pub beside: Duration,
-    /// How long one crowd of honest clients stays before the next one comes: each gives figures of
-    /// its own.
+    /// The duration of one crowd of honest clients. Each crowd has its own figures.
     pub stay: Duration,
-    /// True exactly when it is only to be seen that all of it works, on a machine that may have
-    /// other work to do.
+    /// True exactly when the run only shows that all parts work, on a machine that may have other
+    /// work to do.
     pub is_quick: bool,
-    /// True exactly when the question is what becomes of the server in a long time.
+    /// True exactly when the run looks for effects that need a long time, such as a leak of memory.
     pub is_soak: bool,
 }
 
-/// What is measured.
+/// The part of the benchmark to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// The attack, with the others in short after it where the choice is quick.
+    /// The attack. A quick run also has short runs of the other parts.
     Attack(Choice),
     /// Polite clients beside many flooders.
     Fairness,
@@ -43,15 +42,14 @@ pub enum Part {
     Rooms,
 }
 
-/// Longer than it takes for the first attackers to be thrown out.
+/// Longer than the shortest timeout of the server, so that it has closed the first attackers.
 const SETTLING: Duration = Duration::from_secs(6);
 
 impl Choice {
-    /// The words after `--`: none, `--quick`, `--soak` and how long, `--fairness`, `--handshakes`,
-    /// `--memory`, or `--rooms`.
+    /// Parses the words after `--`: none, `--quick`, `--soak` and a duration, `--fairness`,
+    /// `--handshakes`, `--memory`, or `--rooms`.
     ///
-    /// # Errors
-    /// A line that says what could have been written.
+    /// # Errors The usage line, for other words.
     pub fn parse(words: &[&str]) -> Result<Part, UsageError> {
         let usual = Self {
             alone: Duration::from_secs(10),

@@ -1,5 +1,5 @@
-//! Polite clients beside many flooders: how long one request takes whose client sends one at a
-//! time, and whether each flooder is served.
+//! Polite clients beside many flooders: the latency of a client that sends one request at a time,
+//! and whether each flooder is served.
 //!
 //! | client | what it asks for |
 //! |---|---|
@@ -7,10 +7,10 @@
 //! | medium | a line of 3,000 bytes, on a connection that stays |
 //! | new | a line of 23 bytes, on a new connection each time |
 //!
-//! The flooders give way to the polite client on their processor: what is measured is the server.
-//! Checked: every answer is right, no flooder is left without answers, and, but for a quick run,
-//! the 99th percentile of small and medium requests is at most 5 ms and twice that without
-//! flooders, in the middle one of three rounds.
+//! Flooders give way to the polite client on their processor, so that the figures are those of the
+//! server. Checked: every answer is right and each flooder is served. Except in a quick run, the
+//! 99th percentile of small and medium requests is at most 5 ms plus twice that without flooders,
+//! in the round with the median.
 
 use std::error::Error;
 use std::io::{self, Read};
@@ -35,14 +35,14 @@ const QUICK_FLOODERS: [usize; 2] = [2, 100];
 const QUICK_STAY: Duration = Duration::from_millis(500);
 
 const MEMORY_LIMIT: usize = 256 << 20;
-/// From the first flooder to the first polite request.
+/// The time from the first flooder to the first polite request.
 const SETTLING: Duration = Duration::from_secs(3);
 /// Longer than any answer takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const GOAL: Duration = Duration::from_millis(5);
 
-/// What a polite client asks for, and how.
+/// A kind of polite client.
 #[derive(Clone, Copy)]
 struct Client {
     name: &'static str,
@@ -57,18 +57,18 @@ const CLIENTS: [Client; 3] = [
     Client { name: "new", request_len: 23, is_new_each_time: true, has_goal: false },
 ];
 
-/// Measures all of it and prints a table. Returns what must be so.
+/// Measures all of it and prints a table. Returns the checks.
 pub fn run(processors: Processors) -> Result<Vec<Check>, Box<dyn Error>> {
     measure(processors, &FLOODERS, Some(ROUNDS))
 }
 
-/// The same in a few seconds, in which no latency is judged.
+/// The same in a few seconds, without a check of the latency.
 pub fn quick(processors: Processors) -> Result<Vec<Check>, Box<dyn Error>> {
     measure(processors, &QUICK_FLOODERS, None)
 }
 
-/// In so many rounds, or in one short one in which no latency is judged, on a machine that may have
-/// other work to do.
+/// Measures this number of rounds. Without a number it is one short round without a check of the
+/// latency, on a machine that may have other work to do.
 fn measure(
     processors: Processors,
     counts: &[usize],
@@ -105,8 +105,8 @@ fn measure(
     Ok(checks)
 }
 
-/// The latencies of each client beside so many flooders, in the middle one of the rounds, and what
-/// the flooders had.
+/// Returns the latencies of each client beside `count` flooders, in the round with the median, and
+/// the tallies of the flooders.
 fn beside(
     count: usize,
     processors: Processors,
@@ -147,7 +147,7 @@ impl Client {
     }
 }
 
-/// A connection that has been greeted.
+/// Opens a connection and reads its greeting.
 fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
     let mut stream = polite::connect(addr, PATIENCE)?;
     stream.read_exact(&mut vec![0; BANNER.len() + 1])?;

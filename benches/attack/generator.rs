@@ -1,4 +1,4 @@
-//! A run of the load generator beside the server.
+//! The load generator as a process beside the server.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -9,16 +9,16 @@ use tinytcp_load::report::{self, Report};
 
 /// A running generator; killed when dropped.
 pub struct Generator {
-    /// What its clients are called in an error.
+    /// The name of its clients in an error.
     name: &'static str,
     child: Child,
-    /// Where it puts its report.
+    /// The file of its report.
     path: PathBuf,
 }
 
 impl Generator {
     /// Starts a generator with `arguments`, whose clients are `name`. If it gives way, all other
-    /// threads of its processor go first.
+    /// threads of its processor run first.
     ///
     /// # Errors
     /// When it does not start.
@@ -34,26 +34,23 @@ impl Generator {
         Ok(Self { name, child: command.spawn()?, path })
     }
 
-    /// True exactly when its report is there, or it has failed.
+    /// True exactly when the generator has ended.
     ///
-    /// # Errors
-    /// When the system does not tell.
+    /// # Errors When the system cannot say whether it runs.
     pub fn is_over(&mut self) -> io::Result<bool> {
         Ok(self.child.try_wait()?.is_some())
     }
 
-    /// Waits for its end, and returns what it has measured.
+    /// Waits for the end of the generator, and returns its report.
     ///
-    /// # Errors
-    /// When it gave up.
+    /// # Errors When the generator has failed.
     pub fn report(self) -> Result<Report, Box<dyn Error>> {
         self.report_with(|path| Ok(report::read(path)?))
     }
 
-    /// The same for a report that `read` reads.
+    /// The same for a report that `read` parses.
     ///
-    /// # Errors
-    /// When it gave up.
+    /// # Errors When the generator has failed.
     pub fn report_with<T>(
         mut self,
         read: impl FnOnce(&Path) -> Result<T, Box<dyn Error>>,
@@ -65,7 +62,7 @@ impl Generator {
 
 impl Drop for Generator {
     fn drop(&mut self) {
-        // These fail only when there is nothing left to do.
+        // These fail only if the process has ended and the file does not exist.
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = fs::remove_file(&self.path);

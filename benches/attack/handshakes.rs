@@ -1,9 +1,10 @@
 //! Honest clients beside a storm of TLS handshakes: 1,000 per second, each a full one on a new
 //! connection that sends one request and is then closed.
 //!
-//! The storm gives way to the honest clients on their processor, so what is measured is the server.
-//! Checked: every answer is right and, but for a quick run, the 99th percentile of the honest
-//! clients is at most 1.5 times that without handshakes, in the middle one of five rounds.
+//! The storm gives way to the honest clients on their processor, so that the figures are those of
+//! the server. Checked: every answer is right and, except in a quick run, the 99th percentile of
+//! the honest clients is at most 1.5 times that without handshakes, in the round with the median of
+//! five.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -23,7 +24,7 @@ const HANDSHAKES_PER_SECOND: usize = 1000;
 const ROUNDS: usize = 5;
 const STAY: Duration = Duration::from_secs(3);
 const QUICK_STAY: Duration = Duration::from_secs(1);
-/// From the first handshake to the first honest client.
+/// The time from the first handshake to the first honest client.
 const SETTLING: Duration = Duration::from_millis(500);
 const MEMORY_LIMIT: usize = 256 << 20;
 const GOAL: f64 = 1.5;
@@ -31,15 +32,14 @@ const GOAL: f64 = 1.5;
 /// The listener of the storm. The storm accepts any certificate.
 const FLAGS: [&str; 3] = ["--listen", "text+tls://127.0.0.1:0", "--tls-self-signed"];
 
-/// Measures and prints a table. Returns what must be so.
+/// Measures and prints a table. Returns the checks.
 ///
-/// # Errors
-/// When a program does not start, or the server did not live to the end.
+/// # Errors When a program does not start, or the server ends early.
 pub fn run(processors: Processors) -> Result<Vec<Check>, Box<dyn Error>> {
     measure(processors, ROUNDS, STAY, true)
 }
 
-/// The same in two seconds, in which no latency is judged.
+/// The same in two seconds, without a check of the latency.
 ///
 /// # Errors
 /// As [`run`].

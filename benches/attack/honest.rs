@@ -1,4 +1,4 @@
-//! The honest clients: `tinytcp-load` with a schedule that waits for nobody.
+//! The honest clients: `tinytcp-load` with a schedule that does not wait for answers.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use super::generator::Generator;
 
-/// How many they are.
+/// The number of honest clients.
 pub const CLIENTS: usize = 100;
 
-/// How many requests are due in a second, all together: a tenth of what the generator could send,
-/// so that it is always in time, and the server has most of its time left for the attackers.
+/// The requests per second of all honest clients. It is a tenth of what the generator can send, so
+/// that the generator is on time, and the server has most of its time for the attackers.
 pub const REQUESTS_PER_SECOND: usize = 2000;
 
-/// What is longer under way is an error.
+/// An answer that takes longer is an error.
 const TIMEOUT: &str = "5s";
 
-/// Begins to load the server at `addr`.
+/// Starts a generator that loads the server at `addr`.
 ///
 /// # Errors
 /// When the generator does not start.

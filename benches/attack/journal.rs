@@ -1,40 +1,40 @@
-//! What the server's log says, read line by line as an operator would.
+//! The log of the server, parsed line by line.
 
-/// What the log has said so far.
+/// What the log has reported so far.
 #[derive(Debug, Default, PartialEq)]
 pub struct Journal {
-    /// Connections opened and closed, and commands: of the lines, and of the sums over the lines
-    /// that were not written.
+    /// Connections opened and closed, and commands. They include the summaries that stand for lines
+    /// which the log limit has dropped.
     pub opened: u64,
     pub closed: u64,
     pub commands: u64,
-    /// Warnings and errors, and the first of them.
+    /// The number of warnings and errors, and the first of them.
     pub complaints: u64,
     pub first_complaints: Vec<String>,
-    /// How many connections were open when the server was told to stop.
+    /// The number of open connections when the server received the stop signal.
     pub open_at_stop: Option<u64>,
-    /// What it said at its end.
+    /// The totals in the last line of the server.
     pub totals: Option<Totals>,
 }
 
-/// Complaints that are kept; all are counted.
+/// The number of complaints that are kept. All are counted.
 const COMPLAINTS_KEPT: usize = 10;
 
-/// What the server has counted from its start to its end.
+/// The totals that the server reports at its end.
 #[derive(Debug, Default, PartialEq)]
 pub struct Totals {
     pub connections: u64,
     pub messages: u64,
     pub received_bytes: u64,
     pub sent_bytes: u64,
-    /// The most that all its buffers held together.
+    /// The most bytes that all buffers have held at one time.
     pub held_bytes_most: u64,
-    /// Connections closed, by reason, in the server's own words.
+    /// The number of closed connections by reason. The reasons are in the words of the server.
     pub closed: Vec<(String, u64)>,
 }
 
 impl Journal {
-    /// Takes note of a line: `2026-11-21T03:28:53.611Z INFO  opened text 127.0.0.1:54384`.
+    /// Parses a line: `2026-11-21T03:28:53.611Z INFO opened text 127.0.0.1:54384`.
     pub fn note(&mut self, line: &str) {
         let Some((_, entry)) = line.split_once(' ') else { return };
         let Some((level, text)) = entry.split_once(' ') else { return };
@@ -70,8 +70,8 @@ impl Journal {
 }
 
 impl Totals {
-    /// `52 connections, 0 rejected, 50 messages, 1 byte in, 9 bytes out, at most 65536 bytes in
-    /// buffers; closed: 50 client closed, 2 ...`.
+    /// Parses `52 connections, 0 rejected, 50 messages, 1 byte in, 9 bytes out, at most 65536 bytes
+    /// in buffers; closed: 50 client closed, 2 ...`.
     fn parse(text: &str) -> Option<Self> {
         let (sums, closed) = text.split_once("; closed: ").unwrap_or((text, ""));
         let reasons = closed.split(", ").filter_map(|part| part.split_once(' '));
@@ -87,18 +87,18 @@ impl Totals {
         })
     }
 
-    /// How many connections were closed.
+    /// Returns the number of closed connections.
     pub fn closed_in_all(&self) -> u64 {
         self.closed.iter().map(|(_, count)| count).sum()
     }
 
-    /// How many connections were closed for that reason.
+    /// Returns the number of connections that were closed for `reason`.
     pub fn closed_for(&self, reason: &str) -> u64 {
         self.closed.iter().find(|(name, _)| name == reason).map_or(0, |(_, count)| *count)
     }
 }
 
-/// The number of the part `1 byte in` or `2 bytes in` of a list.
+/// Returns the number of the part `1 byte in` or `2 bytes in` of a list.
 fn count_of_bytes(text: &str, place: &str) -> Option<u64> {
     let suffixes = [format!(" byte {place}"), format!(" bytes {place}")];
     let mut parts = text
@@ -107,7 +107,7 @@ fn count_of_bytes(text: &str, place: &str) -> Option<u64> {
     parts.next()?.rsplit(' ').next()?.parse().ok()
 }
 
-/// The number in front of `unit`, which is the stem of a noun.
+/// Returns the number before `unit`, which is the stem of a noun.
 fn count(text: &str, unit: &str) -> Option<u64> {
     let (before, _) = text.split_once(unit)?;
     before.rsplit(' ').next()?.parse().ok()

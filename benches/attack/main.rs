@@ -1,5 +1,5 @@
-//! The server under attack: what honest clients notice of it, and whether everything is back when
-//! it is over.
+//! The server under attack: the latency of honest clients during the attack, and whether memory,
+//! descriptors and connections are free after it.
 //!
 //! ```text
 //! cargo bench --bench attack                  # a minute
@@ -11,9 +11,10 @@
 //! cargo bench --bench attack -- --rooms       # a room with 500 members that never read
 //! ```
 //!
-//! 100 honest clients ask on a schedule that waits for no reply: alone, beside the attack, and
-//! alone again, so that a machine that drifts shows; every second they are relieved by 100 others,
-//! so that one stall of the machine is not the figure. The attackers, one file each in `crowd/`:
+//! 100 honest clients send requests on a schedule that waits for no answer: alone, beside the
+//! attack, and alone again, which shows a drift of the machine. After each second a crowd of 100
+//! new clients takes their place, so that one stall of the machine is in the figures of one crowd
+//! only. The attackers are in `crowd/`, one file per kind:
 //!
 //! | attackers | what they do |
 //! |---|---|
@@ -22,15 +23,15 @@
 //! | 200 churners | 2000 connections per second: no request, half of one, or one; close or reset |
 //! | 2 flooders | requests without a pause, lines and frames; every answer is compared |
 //!
-//! The server has one processor. The other one is for the generator of the honest load, which goes
-//! first, and for the attackers. The server's timeouts are short, and its memory limit is half of
-//! what the attackers would have it hold, so that it has to turn against them all the time.
+//! The server has one processor. The generator of the honest load and the attackers share another
+//! one, where the generator runs first. The timeouts of the server are short. Its memory limit is
+//! half of what the attackers make it hold, so that it evicts connections during the whole attack.
 //!
-//! Exit code 1 when an honest client saw an error, the memory limit was passed, or a descriptor, a
-//! connection or memory was not given back. That p99 is at most twice that alone is a goal,
-//! reported and not enforced: a machine that has other work to do is no defect. What is checked of
-//! the other parts stands in `fairness`, `handshakes`, `memory` and `rooms`. Linux only; it needs
-//! 2100 descriptors, and chrt (util-linux).
+//! The exit code is 1 when an honest client had an error, when memory was over its limit, or when a
+//! descriptor, a connection or memory was not free at the end. That p99 is at most twice that alone
+//! is a goal, which is reported and not enforced, because other work of the machine is no defect of
+//! the server. The checks of the other parts are in `fairness`, `handshakes`, `memory` and `rooms`.
+//! Linux only; it needs 2100 descriptors, and chrt (util-linux).
 
 mod checks;
 mod choice;
@@ -60,11 +61,11 @@ use std::error::Error;
 use choice::{Choice, Part};
 use processors::Processors;
 
-/// Descriptors that are no attacker's.
+/// Descriptors that do not belong to attackers.
 const DESCRIPTORS_BESIDE: u64 = 64;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Cargo adds `--bench` to what a person wrote.
+    // Cargo adds `--bench` to the words of the user.
     let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
     let part = Choice::parse(&words.iter().map(String::as_str).collect::<Vec<_>>())?;
     let needed = crowd::connections_max().max(fairness::FLOODERS_MAX) as u64 + DESCRIPTORS_BESIDE;

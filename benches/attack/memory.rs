@@ -1,17 +1,17 @@
-//! What is resident under frames that lack their last byte.
+//! Resident memory under frames that lack their last byte.
 //!
-//! An allocator that keeps what it is given back can be made to keep several times the memory
-//! limit: by lengths and lifetimes that leave holes which no later frame fits. Two ways are tried,
-//! each on a server of its own:
+//! Lengths and lifetimes of allocations can leave holes that no later frame fits. An allocator that
+//! keeps freed memory then holds several times the memory limit. Two attacks are tried, each on a
+//! new server:
 //!
 //! - *growing*: one whole frame of 16 MiB; then frames of 300 KiB without their last byte, up to
-//!   the limit; each second connection is closed; the same with frames 2.1 times as long, up to
-//!   16 MiB.
-//! - *random*: the whole frame; then frames of a random length without their last byte, up to a
-//!   tenth over the limit: random connections are closed before each frame that would pass that.
+//!   the limit; each second connection is closed; the same with frames 2.1 times as long, up to 16
+//!   MiB.
+//! - *random*: the whole frame; then frames of a random length without their last byte, up to 1.1
+//!   times the limit. Random connections are closed before each frame that would exceed it.
 //!
-//! Checked: at most 1.1 times the limit and 16 MiB are ever resident, and at most 16 MiB more than
-//! at the start when all have left.
+//! Checked: at most 1.1 times the limit plus 16 MiB are ever resident, and after the last close at
+//! most 16 MiB more than at the start.
 
 use std::error::Error;
 use std::io::{self, Read, Write};
@@ -32,22 +32,22 @@ const ROUNDS: usize = 3;
 
 const FRAME_MIN: usize = 300 << 10;
 const FRAME_MAX: usize = (16 << 20) - 1;
-/// What the process itself may take, and what it may keep.
+/// The memory of the process itself, and the memory that it may keep.
 const BESIDE: usize = 16 << 20;
 /// Random frames in a round.
 const STEPS: usize = 300;
 const SEED: u64 = 0x5eed;
-/// No frame is late, however slow the machine is.
+/// Without timeouts a slow machine closes no connection early.
 const TIMEOUTS: [&str; 2] = ["--message-timeout=off", "--write-timeout=off"];
-/// What the server gets to read what fills it.
+/// The time that the server has to read the frames.
 const READING: Duration = Duration::from_millis(100);
-/// How long the memory of closed connections may take to be back.
+/// The memory of closed connections is free within this time.
 const AFTERMATH: Duration = Duration::from_secs(10);
 const LOOK_AROUND: Duration = Duration::from_millis(50);
 /// Longer than a frame takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Measures both ways. Returns what must be so.
+/// Measures both attacks. Returns the checks.
 pub fn run(processors: Processors) -> Result<Vec<Check>, Box<dyn Error>> {
     measure(processors, MEMORY_LIMIT, ROUNDS)
 }
@@ -79,8 +79,8 @@ fn measure(
         checks.push(check(
             most <= most_max,
             format!(
-                "{name} frames: {most} bytes were resident at most, {ratio:.2} x the limit; \
-                 {most_max} may be"
+                "{name} frames: {most} bytes were resident at most, {ratio:.2} x the memory limit; \
+                 {most_max} are allowed"
             ),
         ));
         checks.push(check(
@@ -91,7 +91,7 @@ fn measure(
     Ok(checks)
 }
 
-/// The resident bytes as soon as they are no more than `bytes_max`, or after some seconds.
+/// Waits until at most `bytes_max` bytes are resident, for some seconds, and returns their number.
 fn resident_at_last(server: &Server, bytes_max: usize) -> usize {
     let deadline = Instant::now() + AFTERMATH;
     loop {
@@ -103,7 +103,7 @@ fn resident_at_last(server: &Server, bytes_max: usize) -> usize {
     }
 }
 
-/// Has the server answer a whole frame of the longest kind.
+/// Sends a whole frame of the longest kind and reads its answer.
 fn whole(addr: SocketAddr) -> io::Result<()> {
     let mut stream = unfinished(addr, FRAME_MAX)?;
     stream.write_all(b"x")?;
@@ -157,7 +157,7 @@ fn random(addr: SocketAddr, limit: usize, rounds: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// A connection that has sent a frame of `len` bytes but for the last one.
+/// Opens a connection that sends a frame of `len` bytes without its last byte.
 fn unfinished(addr: SocketAddr, len: usize) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(addr)?;
     stream.set_write_timeout(Some(PATIENCE))?;

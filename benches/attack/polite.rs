@@ -5,10 +5,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// From one answer to the next request, so that others have most of the server's time.
+/// The time from one answer to the next request, so that others have most of the server's time.
 const THOUGHT: Duration = Duration::from_millis(1);
 
-/// The percentiles of a client.
+/// The percentiles of the latency of a client.
 #[derive(Clone, Copy)]
 pub struct Latency {
     pub p50: Duration,
@@ -18,7 +18,7 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// Calls `ask`, which waits for an answer, again and again for this time.
+    /// Calls `ask`, which waits for an answer, repeatedly for the time `stay`.
     ///
     /// # Errors
     /// Those of `ask`.
@@ -36,7 +36,7 @@ impl Latency {
     }
 }
 
-/// Connects a client that waits so long for an answer.
+/// Connects a client that waits up to `patience` for an answer.
 ///
 /// # Errors
 /// When it cannot connect.
@@ -50,7 +50,7 @@ pub fn connect(addr: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
 /// Sends `request` and waits for its answer, which has the same bytes.
 ///
 /// # Errors
-/// When there is another answer, or none.
+/// When the answer has other bytes, or none arrives.
 pub fn ask(stream: &mut TcpStream, request: &[u8], answer: &mut [u8]) -> io::Result<()> {
     stream.write_all(request)?;
     stream.read_exact(answer)?;

@@ -1,4 +1,4 @@
-//! What came of it, for people: tables in Markdown.
+//! The result of a run as tables in Markdown.
 
 use std::time::Duration;
 
@@ -11,19 +11,21 @@ use super::journal::Journal;
 use super::run::{Outcome, Part, Sample};
 use super::slope::Slope;
 
-/// How much longer than alone an honest client may wait beside the attack, at p99.
+/// The goal for p99 of honest clients beside the attack, as a multiple of p99 alone.
 const GOAL: f64 = 2.0;
 
-/// What the machine may take of the time of busy programs: half of the hundredth that p99 is about.
+/// The limit of the share of stalls, above which p99 measures the machine too: p99 leaves out a
+/// hundredth of the requests, and this is half of it.
 const STALLED_MAX: f64 = 0.005;
 
-/// Whoever waits for a processor longer than this share of the time shares it with others.
+/// The limit of the share of the time in which the server waits for a processor. Above it another
+/// program uses that processor.
 const STARVED_MAX: f64 = 0.1;
 
 const MEGABYTE: f64 = 1e6;
 const HOUR: f64 = 3600.0;
 
-/// Prints what came of a run.
+/// Prints the result of a run.
 pub fn print(choice: Choice, outcome: &Outcome) {
     print_latencies(outcome);
     if choice.is_quick {
@@ -72,7 +74,7 @@ fn print_latencies(outcome: &Outcome) {
     let (p99, of_middle) =
         (ratio(outcome, |parts| all(parts).quantile(0.99)), ratio(outcome, middle));
     row(
-        "p99 of the crowd in the middle, us",
+        "p99 of the median crowd, us",
         &|part| us(middle(&[part])),
         format!("{of_middle:.2}"),
     );
@@ -82,14 +84,14 @@ fn print_latencies(outcome: &Outcome) {
         String::new(),
     );
     row(
-        "and of the time in which it waited for one",
+        "server, share of the time in which it waited for a processor",
         &|part| format!("{:.2}", part.starved_share),
         String::new(),
     );
     let lag = |report: &Report| report.generator.lag.quantile(0.99);
     let lags = |part: &Part| range(&sorted(part.reports.iter().filter_map(lag)));
-    row("the generator was late by at p99, us", &lags, String::new());
-    row("its verdicts", &verdicts, String::new());
+    row("lag of the generator at p99, us", &lags, String::new());
+    row("verdicts of the generator", &verdicts, String::new());
     let starved = [before, beside, after].iter().map(|part| part.starved_share).fold(0.0, f64::max);
     if starved > STARVED_MAX {
         println!(
@@ -101,7 +103,7 @@ fn print_latencies(outcome: &Outcome) {
     println!(
         "\nLatencies are of all requests, and in parentheses the least and the most of a crowd \
          that stays for a while. p99 beside the attack is {p99:.2} × that alone, before and after \
-         together; the goal of {GOAL} × is {reached}. For the crowds in the middle it is \
+         together; the goal of {GOAL} × is {reached}. For the median crowds it is \
          {of_middle:.2} ×: most stalls of the machine are in other crowds."
     );
     let of_whom = if outcome.stalled_share > STALLED_MAX { "machine as well" } else { "server" };
@@ -112,7 +114,8 @@ fn print_latencies(outcome: &Outcome) {
     );
 }
 
-/// Counted from when requests were due: what waits behind a slow answer is not hidden.
+/// The latency from the time at which a request was due. It includes the wait for a slow answer
+/// before it.
 pub fn latency(report: &Report) -> &Latency {
     report
         .latency
@@ -121,14 +124,14 @@ pub fn latency(report: &Report) -> &Latency {
         .map_or(&report.latency.from_send.0, |distribution| &distribution.0)
 }
 
-/// Of all crowds together.
+/// Returns the latency of all crowds together.
 fn all(parts: &[&Part]) -> Latency {
     let mut all = Latency::default();
     parts.iter().flat_map(|part| &part.reports).for_each(|report| all.merge(latency(report)));
     all
 }
 
-/// Of each crowd by itself, the least first.
+/// Returns the latency of each crowd, the least first.
 fn of_crowds(parts: &[&Part], quantile: f64) -> Vec<Duration> {
     sorted(
         parts
@@ -138,13 +141,13 @@ fn of_crowds(parts: &[&Part], quantile: f64) -> Vec<Duration> {
     )
 }
 
-/// p99 of the crowd in the middle; each part has a crowd at least.
+/// Returns p99 of the median crowd. Each part has at least one crowd.
 fn middle(parts: &[&Part]) -> Duration {
     let crowds = of_crowds(parts, 0.99);
     crowds[crowds.len() / 2]
 }
 
-/// A figure beside the attack, in those alone, before and after together.
+/// Returns a figure beside the attack as a multiple of the figure alone, before and after together.
 fn ratio(
     Outcome { before, beside, after, .. }: &Outcome,
     figure: impl Fn(&[&Part]) -> Duration,
@@ -158,12 +161,12 @@ fn sorted(durations: impl Iterator<Item = Duration>) -> Vec<Duration> {
     durations
 }
 
-/// A latency, and the least and the most of the crowds, in microseconds.
+/// Returns a latency, and the least and the greatest of the crowds, in microseconds.
 fn spread(latency: Duration, of_crowds: &[Duration]) -> String {
     format!("{} ({})", us(latency), range(of_crowds))
 }
 
-/// The least and the most, in microseconds.
+/// Returns the least and the greatest, in microseconds.
 fn range(sorted: &[Duration]) -> String {
     match sorted {
         [] => "–".into(),
@@ -172,7 +175,7 @@ fn range(sorted: &[Duration]) -> String {
     }
 }
 
-/// What the generator says of itself, each once.
+/// Returns the verdicts of the generator about itself, each once.
 fn verdicts(part: &Part) -> String {
     let mut names: Vec<&str> =
         part.reports.iter().map(|report| report.verdict.kind.name()).collect();
@@ -206,7 +209,7 @@ fn print_soak(samples: &[Sample]) {
     println!(
         "| s | resident, kB | descriptors | opened | closed | commands |\n|---|---|---|---|---|---|"
     );
-    // A dozen lines tell enough.
+    // A soak has hundreds of samples, and its table twelve.
     for Sample { at, resident_bytes, descriptors, opened, closed, commands } in
         samples.iter().step_by(samples.len().div_ceil(12).max(1)).chain(samples.last())
     {

@@ -29,29 +29,30 @@ const SILENT: usize = 500;
 const RATE: usize = 100;
 const SIZE: usize = 4000;
 
-/// How long messages are published, and in a quick run.
+/// The time in which messages are published, and that of a quick run.
 const STAY: Duration = Duration::from_secs(10);
 const QUICK_STAY: Duration = Duration::from_secs(3);
 
-/// Limits that have no part in this: no silent member is reset, and a late publisher may catch up.
+/// Limits that do not take effect here: no silent member is reset, and a late publisher may catch
+/// up.
 const MEMORY_LIMIT: usize = 256 << 20;
 const FLAGS: [&str; 2] = ["--write-timeout=5m", "--say-rate=off"];
 
-/// What the process may hold beside the ring and the outputs: connections, and what the allocator
-/// keeps.
+/// What the process may hold in addition to the ring and the outputs: connections, and memory that
+/// the allocator keeps.
 const BESIDE: usize = 4 << 20;
 
 const GOAL: Duration = Duration::from_millis(5);
-/// Longer than members need to join, and than an answer takes.
+/// Longer than all members need to join, and longer than an answer takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_AROUND: Duration = Duration::from_millis(10);
 
-/// Measures all of it and prints a table. Returns what must be so.
+/// Measures all of it and prints a table. Returns the checks.
 pub fn run(processors: Processors) -> Result<Vec<Check>, Box<dyn Error>> {
     measure(processors, STAY, true)
 }
 
-/// The same in a few seconds, in which no latency is judged.
+/// The same in a few seconds, without a check of the latency.
 pub fn quick(processors: Processors) -> Result<Vec<Check>, Box<dyn Error>> {
     measure(processors, QUICK_STAY, false)
 }
@@ -89,7 +90,7 @@ fn measure(
 fn deliveries(report: &BroadcastReport) -> Vec<Check> {
     let (accepted, correct) = (report.messages.accepted_count, report.deliveries.correct_count);
     let (missed, broken) = (report.deliveries.missed_count, report.violations.total());
-    // The publisher is a member that reads, and gets none of its own messages.
+    // The publisher is a member that reads, and does not receive its own messages.
     let expected = accepted * (MEMBERS - SILENT - 1) as u64;
     vec![
         check(
@@ -109,17 +110,17 @@ fn deliveries(report: &BroadcastReport) -> Vec<Check> {
     ]
 }
 
-/// Per-member queues would hold all that was published, for each silent member.
+/// Checks the memory. Queues per member would hold all published messages for each silent member.
 fn memory(before: usize, most: usize) -> Check {
     let ring = Limits::default().room_memory_bytes_max;
     let bound = before + ring + MEMBERS * LOW_WATER_BYTES + BESIDE;
     check(
         most <= bound,
-        format!("the room: {most} bytes were resident at most, {before} before; {bound} may be"),
+        format!("the room: {most} bytes were resident at most, {before} before; the limit is {bound}"),
     )
 }
 
-/// The latencies of a polite client of `binary`.
+/// Returns the latencies of a polite client of `binary`.
 fn ask(addr: SocketAddr, stay: Duration) -> io::Result<Latency> {
     let mut stream = polite::connect(addr, PATIENCE)?;
     let request = [&Header { code: 1, payload_len: 5 }.encode()[..], b"hello"].concat();
@@ -127,10 +128,10 @@ fn ask(addr: SocketAddr, stay: Duration) -> io::Result<Latency> {
     Latency::measure(stay, || polite::ask(&mut stream, &request, &mut answer))
 }
 
-/// Starts the members of the room. If they give way, the polite client goes first on their
-/// processor: what is measured is the server.
+/// Starts the members of the room. If they give way, the polite client runs first on their
+/// processor, so that the figures are those of the server.
 fn room(addr: SocketAddr, stay: Duration, gives_way: bool) -> io::Result<Generator> {
-    // Messages are published until the polite client has gone.
+    // Publishing ends after the polite client.
     let duration = format!("{}ms", (stay + Duration::from_secs(1)).as_millis());
     let (url, patience) = (format!("text://{addr}"), format!("{}s", PATIENCE.as_secs()));
     let [members, silent, rate, size] = [MEMBERS, SILENT, RATE, SIZE].map(|it| it.to_string());
@@ -139,12 +140,12 @@ fn room(addr: SocketAddr, stay: Duration, gives_way: bool) -> io::Result<Generat
     Generator::start("members", gives_way, &[&crowd[..], &load].concat())
 }
 
-/// Waits until the server has all members.
+/// Waits until the server has accepted all members.
 fn wait_for_members(server: &Server, descriptors: usize) -> Result<(), Box<dyn Error>> {
     let deadline = Instant::now() + PATIENCE;
     while server.process.descriptors().len() < descriptors + MEMBERS {
         if Instant::now() > deadline {
-            return Err("the members of the room do not get through".into());
+            return Err("the members of the room do not connect".into());
         }
         thread::sleep(LOOK_AROUND);
     }

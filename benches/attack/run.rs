@@ -1,4 +1,4 @@
-//! The run itself: honest clients alone, beside the attack, and alone again.
+//! A run: honest clients alone, beside the attack, and alone again.
 
 use std::error::Error;
 use std::thread;
@@ -17,28 +17,28 @@ use super::stalls;
 
 const LOOK_AROUND: Duration = Duration::from_millis(50);
 
-/// How many samples are taken of a run at most, however long it is.
+/// The greatest number of samples of a run.
 const SAMPLES_MAX: u32 = 500;
 const SAMPLE_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
-/// How long the attackers may take to come, on a machine that has other work to do.
+/// All attackers connect within this time, on a machine that may have other work to do.
 const ARRIVAL: Duration = Duration::from_secs(60);
 
-/// How long connections may take to be closed when all their peers have left.
+/// The server closes all connections within this time after their peers have closed.
 const AFTERMATH: Duration = LINGER_TIMEOUT.saturating_add(Duration::from_secs(8));
 
-/// What came of a run.
+/// The result of a run.
 pub struct Outcome {
     /// Honest clients alone, beside the attack, and alone again.
     pub before: Part,
     pub beside: Part,
     pub after: Part,
-    /// While they were beside the attack, in a soak.
+    /// The state of the server while honest clients were beside the attack, in a soak.
     pub samples: Vec<Sample>,
     pub attackers: Vec<Tally>,
-    /// Before any connection, and when all were gone.
+    /// The number of descriptors before the first connection and after the last one.
     pub descriptors: (usize, usize),
-    /// When honest clients had been there and were gone, and at the end.
+    /// Resident memory after the first honest clients, and at the end.
     pub resident_bytes: (usize, usize),
     pub resident_bytes_most: usize,
     pub journal: Journal,
@@ -46,23 +46,23 @@ pub struct Outcome {
     pub stalled_share: f64,
 }
 
-/// What a part of the run gave.
+/// The result of a part of the run.
 pub struct Part {
-    /// Of each crowd of honest clients.
+    /// The report of each crowd of honest clients.
     pub reports: Vec<Report>,
-    /// The share of a processor that the server used.
+    /// The share of the processor's time that the server used.
     pub server_share: f64,
-    /// The share of the time in which it could have run and no processor was free.
+    /// The share of the time in which the server waited for a processor.
     pub starved_share: f64,
 }
 
-/// The server at one moment.
+/// The state of the server at one moment.
 #[derive(Clone, Copy)]
 pub struct Sample {
     pub at: Duration,
     pub resident_bytes: usize,
     pub descriptors: usize,
-    /// As its log tells it: a second late.
+    /// From the log, which is up to a second late.
     pub opened: u64,
     pub closed: u64,
     pub commands: u64,
@@ -70,8 +70,7 @@ pub struct Sample {
 
 /// Makes the run.
 ///
-/// # Errors
-/// When it cannot be made, or the server did not live to its end.
+/// # Errors When a program or a thread does not start, or the server ends early.
 pub fn run(choice: Choice, processors: Processors) -> Result<Outcome, Box<dyn Error>> {
     let mut server = Server::start(processors, MEMORY_LIMIT, &TIMEOUTS)?;
     let descriptors_before = server.process.descriptors().len();
@@ -89,7 +88,7 @@ pub fn run(choice: Choice, processors: Processors) -> Result<Outcome, Box<dyn Er
     thread::sleep(choice.settling);
     eprintln!("honest clients beside it, {:?}", choice.beside);
     let mut samples = Sampler::new(choice);
-    // To look takes the generator's processor a millisecond and a half.
+    // A look takes 1.5 ms of the generator's processor, so only a soak does it.
     let look = |server: &Server, at| {
         if choice.is_soak {
             samples.look(server, at)
@@ -117,7 +116,7 @@ pub fn run(choice: Choice, processors: Processors) -> Result<Outcome, Box<dyn Er
     })
 }
 
-/// Honest clients for so long; `look` is called now and then, with the time since they began.
+/// Runs honest clients for `duration`. Calls `look` now and then, with the time since they began.
 fn part(
     server: &mut Server,
     choice: Choice,
@@ -143,13 +142,13 @@ fn part(
     Ok(Part { reports, server_share, starved_share })
 }
 
-/// Waits until most of the attackers are there; some are always about to come back.
+/// Waits until most attackers are connected. Some are always about to connect again.
 fn wait_for_attackers(server: &Server, descriptors_before: usize) -> Result<(), Box<dyn Error>> {
     let deadline = Instant::now() + ARRIVAL;
     while server.process.descriptors().len() < descriptors_before + connections_max() / 2 {
         if Instant::now() > deadline {
             return Err(
-                "the attackers do not get through: has their processor other work to do?".into()
+                "the attackers do not connect: has their processor other work to do?".into()
             );
         }
         thread::sleep(LOOK_AROUND);
@@ -157,7 +156,7 @@ fn wait_for_attackers(server: &Server, descriptors_before: usize) -> Result<(), 
     Ok(())
 }
 
-/// Waits until the server has no more descriptors than `count`; gives how many it has at last.
+/// Waits until the server has at most `count` descriptors, and returns their number at the end.
 pub fn wait_for_descriptors(server: &Server, count: usize) -> usize {
     let deadline = Instant::now() + AFTERMATH;
     loop {
@@ -169,7 +168,7 @@ pub fn wait_for_descriptors(server: &Server, count: usize) -> usize {
     }
 }
 
-/// Takes samples in regular intervals.
+/// Takes samples at regular intervals.
 struct Sampler {
     interval: Duration,
     samples: Vec<Sample>,

@@ -1,4 +1,4 @@
-//! The server under attack: a process of its own, seen from outside.
+//! The server under attack, a process that is observed from outside.
 
 use std::error::Error;
 use std::fs;
@@ -14,14 +14,14 @@ use super::journal::Journal;
 use super::process::Process;
 use super::processors::Processors;
 
-/// What the buffers of all connections may hold together: less than half of what the attackers
-/// would have it hold.
+/// The limit for the buffers of all connections: less than half of what the attackers make the
+/// server hold.
 pub const MEMORY_LIMIT: usize = 32 << 20;
 
-/// Short, so that each of them falls due many times in a run.
+/// The timeouts are short, so that each of them passes many times in a run.
 pub const TIMEOUTS: [&str; 2] = ["--message-timeout=3s", "--write-timeout=3s"];
 
-/// Longer than a shutdown takes that has nothing left to wait for.
+/// Longer than a shutdown takes after the drain timeout.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
@@ -30,7 +30,7 @@ pub struct Server {
     child: Child,
     pub process: Process,
     pub target: Target,
-    /// What it prints: a line for each listener.
+    /// The standard output of the server: a line for each listener.
     lines: Lines<BufReader<ChildStdout>>,
     journal: Arc<Mutex<Journal>>,
     reader: JoinHandle<()>,
@@ -40,8 +40,7 @@ impl Server {
     /// Starts the server on its processor, with a listener for lines and one for frames, a memory
     /// limit in bytes, and more `flags`.
     ///
-    /// # Errors
-    /// When it does not come up.
+    /// # Errors When the server does not start.
     pub fn start(
         processors: Processors,
         memory_limit: usize,
@@ -51,7 +50,7 @@ impl Server {
         command
             .args(["--listen", "text://127.0.0.1:0", "--listen", "binary://127.0.0.1:0"])
             .args(flags);
-        // One line a second and the sum of the others: enough to count by.
+        // The log has one line per second and a summary of the others, which is enough to count.
         command.args(["--memory-limit", &memory_limit.to_string(), "--activity-log", "1"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         processors.be_server()?;
@@ -69,52 +68,49 @@ impl Server {
         Ok(Self { process: Process { id: child.id() }, child, target, lines, journal, reader })
     }
 
-    /// The address of the next listener that `flags` asked for.
+    /// Returns the address of the next listener of `flags`.
     ///
-    /// # Errors
-    /// When there is none.
+    /// # Errors When there is none.
     pub fn listener(&mut self) -> Result<SocketAddr, Box<dyn Error>> {
         listener(&mut self.lines)
     }
 
-    /// What its log has said so far.
+    /// Returns what the log has reported so far.
     pub fn journal(&self) -> MutexGuard<'_, Journal> {
         lock(&self.journal)
     }
 
-    /// The most bytes that were ever resident.
+    /// Returns the most bytes that were ever resident.
     pub fn resident_bytes_most(&self) -> Result<usize, Box<dyn Error>> {
         let field = self.process.status_field("VmHWM");
         let kilobytes: usize = field.strip_suffix("kB").ok_or("VmHWM is in kB")?.trim().parse()?;
         Ok(kilobytes * 1024)
     }
 
-    /// The processor time that it has used.
+    /// Returns the processor time that the server has used.
     pub fn processor_time(&self) -> Duration {
-        // In ticks of 10 ms.
+        // A tick is 10 ms.
         Duration::from_millis(10 * self.process.processor_ticks())
     }
 
-    /// How long its loop could have run and no processor was free for it: what else the machine has
-    /// to do.
+    /// Returns the time in which the loop was ready to run and had no processor, because of other
+    /// work of the machine.
     ///
-    /// # Errors
-    /// When it has ended, or the kernel does not tell.
+    /// # Errors When the server has ended, or the kernel has no such statistics.
     pub fn starved(&self) -> Result<Duration, Box<dyn Error>> {
         let schedstat = fs::read_to_string(format!("/proc/{}/schedstat", self.process.id))?;
         let nanoseconds = schedstat.split_ascii_whitespace().nth(1).ok_or("no time of waiting")?;
         Ok(Duration::from_nanos(nanoseconds.parse()?))
     }
 
-    /// True exactly when it runs.
+    /// True exactly when the server runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Tells it to stop, and gives all that its log has said.
+    /// Sends the stop signal, and returns what the log has reported.
     ///
-    /// # Errors
-    /// When it does not end in time, or with another exit code than 0.
+    /// # Errors When the server does not end in time, or with another exit code than 0.
     pub fn stop(mut self) -> Result<Journal, Box<dyn Error>> {
         self.process.signal("TERM");
         let deadline = Instant::now() + PATIENCE;
@@ -139,7 +135,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only when the process is gone already.
+        // Both fail only if the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

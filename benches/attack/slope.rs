@@ -1,18 +1,17 @@
-//! Whether a figure grows with time: the straight line that fits it best.
+//! The growth of a figure with time, by linear regression.
 
 /// A straight line through points, by least squares.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Slope {
-    /// How much the figure grows in a unit of time.
+    /// The growth of the figure per unit of time.
     pub per_unit: f64,
-    /// The standard error of that: what the scatter of the points around the line alone may have
-    /// made of it.
+    /// The standard error of the slope: the growth that the scatter of the points alone may cause.
     pub error: f64,
 }
 
 impl Slope {
-    /// The line through `points` of time and figure; none through fewer than three, or if all are
-    /// of one time: these have no scatter around a line.
+    /// Returns the line through `points` of time and figure. Returns `None` for fewer than three
+    /// points, or if all have the same time, because these have no scatter around a line.
     pub fn of(points: &[(f64, f64)]) -> Option<Self> {
         let count = points.len() as f64;
         if points.len() < 3 {
@@ -21,7 +20,8 @@ impl Slope {
         let (sum_time, sum_figure) =
             points.iter().fold((0.0, 0.0), |(t, f), point| (t + point.0, f + point.1));
         let (mean_time, mean_figure) = (sum_time / count, sum_figure / count);
-        // From the means, so that large figures that differ little lose no digits.
+        // The line goes through the means, so that large figures with small differences lose no
+        // digits.
         let centred =
             || points.iter().map(|(time, figure)| (time - mean_time, figure - mean_figure));
         let time_squares: f64 = centred().map(|(time, _)| time * time).sum();

@@ -1,4 +1,4 @@
-//! What the machine takes away from programs that are busy: a figure to read the latencies by.
+//! The share of the time that the machine takes from busy programs. It qualifies the latencies.
 
 use std::io;
 use std::thread;
@@ -6,18 +6,17 @@ use std::time::{Duration, Instant};
 
 use super::processors::Processors;
 
-/// How long it is watched: what a machine does every few seconds has its share, such as the
-/// kernel's reclaim of memory.
+/// The time of the measurement. It is long enough for what a machine does every few seconds, such
+/// as the kernel's reclaim of memory.
 const WATCHED: Duration = Duration::from_secs(10);
 
-/// Shorter pieces are interrupts, and the work of the kernel.
+/// Shorter gaps are interrupts and other work of the kernel.
 const STALL_MIN: Duration = Duration::from_millis(1);
 
-/// The larger share of the time that either processor was away for a millisecond or more, from two
-/// threads that do nothing but read the clock.
+/// Returns the share of the time in which a processor stalled for a millisecond or more, from two
+/// threads that only read the clock. It is the greater share of the two processors.
 ///
-/// # Errors
-/// When a thread cannot be started or moved.
+/// # Errors When a thread cannot be started or moved.
 pub fn share(processors: Processors) -> io::Result<f64> {
     thread::scope(|scope| {
         let watch = |go: fn(Processors) -> nix::Result<()>| {
@@ -31,7 +30,7 @@ pub fn share(processors: Processors) -> io::Result<f64> {
     })
 }
 
-/// The share of the time in which the clock went on by itself.
+/// Returns the share of the time in gaps of at least [`STALL_MIN`] between two reads of the clock.
 fn lost_share() -> f64 {
     let began = Instant::now();
     let (mut last, mut lost) = (began, Duration::ZERO);

@@ -76,7 +76,7 @@ fn frame(code: u8, payload: &[u8]) -> Vec<u8> {
     [&Header { code, payload_len }.encode()[..], payload].concat()
 }
 
-/// Equal messages, one behind the other.
+/// A number of equal messages, one after the other.
 pub struct Batch {
     bytes: Vec<u8>,
     count: usize,
@@ -113,7 +113,7 @@ impl Batch {
     }
 }
 
-/// The four protocols by their schemes, and a kind of message for each command that is measured.
+/// The four protocols by their schemes, with a kind of message for each command that is measured.
 pub const CONVERSATIONS: [(&str, &str, Kind); 9] = [
     ("text", "ECHO", Kind::ShortLine),
     ("text", "TIME", Kind::TimeLine),
@@ -136,7 +136,7 @@ fn pong(call: &mut Call<'_, '_>) -> Outcome {
 pub struct Conversation(SessionHarness);
 
 impl Conversation {
-    /// A conversation in the protocol of that scheme.
+    /// Creates a conversation in the protocol of this scheme.
     #[must_use]
     pub fn new(scheme: &'static str) -> Self {
         let protocol: Box<dyn Protocol> = match scheme {
@@ -149,7 +149,7 @@ impl Conversation {
         Self(SessionHarness::new(&*protocol, &Limits::default()))
     }
 
-    /// Runs every message of `batch`; the answers go nowhere.
+    /// Runs every message of `batch`, and drops the answers.
     pub fn run(&mut self, batch: &Batch) {
         let messages = self.0.run(black_box(&batch.bytes));
         assert_eq!(messages, batch.count as u64, "every message is run");

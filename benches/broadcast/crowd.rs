@@ -9,19 +9,19 @@ use mio::{Events, Interest, Poll, Token};
 use socket2::SockRef;
 use tinytcp_load::measurement::latency::Latency;
 
-/// The digits at the front of a text: when it was due, in nanoseconds.
+/// The digits at the front of a text: the time at which it was due, in nanoseconds.
 pub const STAMP_LEN: usize = 20;
 
 /// The receive buffer of a subscriber that never reads.
 const SILENT_BUFFER_BYTES: usize = 4096;
 
-/// Subscribers, and what they have got.
+/// The subscribers, and what they have received.
 pub struct Crowd {
     poll: Poll,
     subscribers: Vec<Subscriber>,
-    /// Those that never read; open until the end.
+    /// Subscribers that never read. They stay open until the end.
     _silent: Vec<Blocking>,
-    /// The bytes of a delivery before, in and after the text.
+    /// The number of bytes of a delivery before, in and after the text.
     front: usize,
     len: usize,
     block: Vec<u8>,
@@ -123,7 +123,7 @@ impl Crowd {
             let now = self.start.elapsed();
             let mut unread = &self.block[..kept + read];
             loop {
-                // nats-server asks its clients whether they are there, and waits long for answers.
+                // nats-server pings its clients, and waits long for the answers.
                 unread = unread.strip_prefix(b"PING\r\n").unwrap_or(unread);
                 let Some((delivery, rest)) = unread.split_at_checked(self.len) else { break };
                 let stamp = delivery.get(self.front..self.front + STAMP_LEN);

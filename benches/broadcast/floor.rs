@@ -16,10 +16,10 @@ use super::rows::Row;
 /// Both ends of a connection are in this process, which may have 20,000 descriptors.
 const CONNECTIONS_MAX: usize = 5_000;
 
-/// Sends at least: enough for a steady figure.
+/// The least number of sends, which is enough for a steady figure.
 const SENDS_MIN: usize = 10_000;
 
-/// Sends at least, in a quick run.
+/// The least number of sends in a quick run.
 const QUICK_SENDS_MIN: usize = 2_000;
 
 /// Returns the processor time of one send of the row's size, in microseconds.

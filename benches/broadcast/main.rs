@@ -14,11 +14,11 @@
 //! | `dead` | 100 subscribers, none of which reads, 10 MB in messages of 4,000 bytes |
 //! | `burst` | 1,000 subscribers, 100 messages at once |
 //!
-//! The figures of a row: processor time of the server for a delivery, user and in all; p50 and p99
-//! of a delivery, from the moment at which its message was due; the growth of resident memory; p99
-//! and maximum of the pings of a bystander, which asks each millisecond, on another protocol where
-//! the server has one; in `burst` the number of sends that strace counts, without those to the
-//! bystander.
+//! The figures of a row: processor time of the server per delivery, user time and all time; p50 and
+//! p99 of a delivery, from the moment at which its message was due; the growth of resident memory;
+//! p99 and maximum of the pings of a bystander. The bystander sends a request each millisecond,
+//! over another protocol where the server has one. In `burst` there is also the number of sends
+//! that strace counts, without those to the bystander.
 //!
 //! The *floor* is the kernel's part: one thread that sends each message to each connection, and
 //! does nothing else. It runs in each row before the servers.

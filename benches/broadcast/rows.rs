@@ -1,4 +1,4 @@
-//! The rows: who subscribes, what is published, and what is measured.
+//! The rows: the subscribers, the messages, and the figures.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,14 +13,14 @@ use super::crowd::Crowd;
 use super::server::{Server, connect, installed};
 use super::tongue::Tongue;
 
-/// How long a row lasts, and how long a quick one.
+/// The duration of a row, and of a quick one.
 const DURATION: Duration = Duration::from_secs(10);
 const QUICK_DURATION: Duration = Duration::from_secs(2);
 
 /// The longest wait for the last deliveries.
 const SETTLING: Duration = Duration::from_secs(60);
 
-/// For how long the memory of a server is watched after the last message.
+/// The memory of a server is watched for this time after the last message.
 const AFTERMATH: Duration = Duration::from_millis(500);
 
 /// A row.
@@ -34,7 +34,7 @@ pub struct Row {
     traffic: Traffic,
 }
 
-/// When messages are published.
+/// The schedule of the messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Traffic {
     /// This number per second.
@@ -81,7 +81,7 @@ impl Row {
         format!("{} subscribers, {} of which never read; {traffic}", self.subscribers, self.silent)
     }
 
-    /// The number of messages, and when each is due.
+    /// Returns the number of messages, and the time from one to the next.
     fn messages(&self, is_quick: bool) -> (u32, Duration) {
         let duration = if is_quick { QUICK_DURATION } else { DURATION };
         match self.traffic {
@@ -94,7 +94,7 @@ impl Row {
     }
 }
 
-/// What was measured.
+/// The figures of a row.
 pub struct Figures {
     user_us: f64,
     total_us: f64,
@@ -109,7 +109,7 @@ impl Figures {
         (x floor) | p50 | p99 | bystander p99 | bystander max | memory | sends |\n\
         |---|---|---|---|---|---|---|---|---|";
 
-    /// The line of the table.
+    /// Returns the line of the table.
     pub fn line(&self, name: &str, floor_us: f64) -> String {
         let (p50, p99, delivery) = match self.delivery.count() {
             0 => ("-".into(), "-".into(), "- | -".into()),
@@ -174,7 +174,7 @@ pub fn measure(
             batch.extend(command);
             continue;
         }
-        // The handle shares its mode with the one that reads answers.
+        // The clone shares its mode, blocking or not, with the handle that reads answers.
         write_all(&mut publisher, &command)?;
         // A publisher that does not read would be a slow client itself.
         let _ = answers.read(&mut [0; 4096]);
@@ -201,7 +201,7 @@ pub fn measure(
         (used - before).as_secs_f64() * 1e6 / expected.max(1) as f64
     };
     let bystander = bystander.end()?;
-    // Each ping has one answer, which is no part of the broadcast.
+    // Each ping has one answer, which is not part of the broadcast.
     let sends = trace.and_then(Trace::end).map(|sends| sends.saturating_sub(bystander.count()));
     Ok(Figures {
         user_us: per_delivery(used.user, processor.user),
@@ -236,7 +236,7 @@ impl Trace {
         command.args(["-f", "-c", "-U", "name,calls", "-e"]);
         command.args(["trace=sendto,sendmsg,write,writev", "-p", &server.id().to_string()]);
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        // It says when it is attached.
+        // strace reports when it is attached.
         let mut line = String::new();
         if let Some(stderr) = &mut child.stderr {
             BufReader::with_capacity(1, stderr).read_line(&mut line)?;

@@ -19,9 +19,9 @@ const TICK: Duration = Duration::from_millis(10);
 /// A running server; killed when dropped.
 pub struct Server {
     child: Child,
-    /// Where subscribers connect.
+    /// The address for subscribers.
     pub addr: SocketAddr,
-    /// Where the bystander connects.
+    /// The address for the bystander.
     pub bystander_addr: SocketAddr,
 }
 
@@ -93,7 +93,7 @@ impl Server {
         self.child.id()
     }
 
-    /// The processor times so far, in all threads.
+    /// Returns the processor times so far, of all threads.
     ///
     /// # Errors
     /// When the server has ended.
@@ -107,7 +107,7 @@ impl Server {
         Ok(Processor { user: TICK * user, total: TICK * (user + system) })
     }
 
-    /// The bytes that are resident now.
+    /// Returns the number of resident bytes.
     ///
     /// # Errors
     /// When the server has ended.
@@ -121,7 +121,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only when the process is gone already.
+        // Both fail only if the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

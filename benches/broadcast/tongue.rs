@@ -1,4 +1,4 @@
-//! The words in which each server is told to subscribe, to publish and to answer a ping.
+//! The messages of each server's protocol that subscribe, publish and ping.
 
 /// The longest name of the subject.
 pub const ROOM: &str = "bench";
@@ -28,7 +28,7 @@ impl Tongue {
         }
     }
 
-    /// What the server sends first; empty if it sends nothing.
+    /// The greeting, or its end; empty if the server sends none.
     pub const fn greeting_end(self) -> &'static [u8] {
         match self {
             Self::Redis => b"",
@@ -37,7 +37,7 @@ impl Tongue {
         }
     }
 
-    /// Subscribes. Every answer has arrived with its end.
+    /// Returns the exchange that subscribes. Its end comes after every answer.
     pub fn subscribe(self) -> Exchange {
         match self {
             Self::Ours => Exchange {
@@ -56,7 +56,7 @@ impl Tongue {
         }
     }
 
-    /// Prepares a connection that publishes.
+    /// Returns the exchange that prepares a connection to publish.
     pub fn prepare(self) -> Exchange {
         match self {
             Self::Ours => Exchange {
@@ -71,7 +71,7 @@ impl Tongue {
         }
     }
 
-    /// Publishes `text`, which has no blank and no line end.
+    /// Returns the command that publishes `text`, which has no blank and no line end.
     pub fn publish(self, text: &[u8]) -> Vec<u8> {
         match self {
             Self::Ours => [b"SAY ", text, b"\n"].concat(),
@@ -82,7 +82,7 @@ impl Tongue {
         }
     }
 
-    /// The bytes of a delivery before and after a text of this length.
+    /// Returns the number of bytes of a delivery before and after a text of this length.
     pub fn frame(self, len: usize) -> (usize, usize) {
         let front = match self {
             Self::Ours => "FROM p ".len(),
@@ -94,7 +94,7 @@ impl Tongue {
         (front, if self == Self::Ours { 1 } else { 2 })
     }
 
-    /// A ping of the bystander: on `echo` for our server.
+    /// Returns the exchange of a ping of the bystander, over `echo` for our server.
     pub fn ping(self) -> Exchange {
         match self {
             Self::Ours => Exchange { request: b"ping\n".to_vec(), answer_end: b"ping\n" },

@@ -1,4 +1,4 @@
-//! What the command line chooses.
+//! The choices of the command line.
 
 use std::env;
 use std::path::PathBuf;
@@ -16,13 +16,13 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// What stands behind `--`: names of rows and of servers, `--quick`, and `--against` with the
-    /// path of another build of our server. Of what is not named all is chosen.
+    /// Parses the words after `--`: names of rows and of servers, `--quick`, and `--against` with
+    /// the path of another build of our server. Without a name of a row all rows are chosen, and
+    /// the same for servers.
     ///
-    /// # Errors
-    /// A line that says what could have been named.
+    /// # Errors The names that are possible.
     pub fn from_arguments() -> Result<Self, UsageError> {
-        // Cargo adds `--bench` to what a person wrote.
+        // Cargo adds `--bench` to the words of the user.
         let mut words = env::args().skip(1).filter(|word| word != "--bench");
         let row_names: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
         let contender_names: Vec<&str> =
@@ -63,7 +63,7 @@ impl Choice {
     }
 }
 
-/// Those of `all` that are in `names`, or all of them if none is.
+/// Returns the items of `all` with a name in `names`, or all of them if there is none.
 fn named<T>(all: &'static [T], name: fn(&T) -> &str, names: &[String]) -> Vec<&'static T> {
     let is_named = |item: &&T| names.iter().any(|named| named == name(item));
     match all.iter().any(|item| is_named(&item)) {

@@ -1,4 +1,4 @@
-//! Who is measured, and how each is started.
+//! The servers that are measured, and how each is started.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader};
@@ -19,15 +19,15 @@ const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers");
 /// A server to measure.
 #[derive(Clone)]
 pub struct Contender {
-    /// How the command line calls it.
+    /// The name on the command line.
     pub name: &'static str,
-    /// How the tables call it.
+    /// The name in the tables.
     title: &'static str,
     pub speech: Speech,
     program: Program,
 }
 
-/// What runs.
+/// The program of a contender.
 #[derive(Clone)]
 enum Program {
     /// Our own server.
@@ -38,7 +38,7 @@ enum Program {
     EncryptedPeer(&'static str),
     /// A program that terminates TLS before the floor.
     Before(Terminator),
-    /// Another build of it.
+    /// Another build of our server.
     Other(PathBuf),
     /// A program of `benches/peers` with its arguments.
     Peer(&'static str, &'static [&'static str]),
@@ -48,7 +48,7 @@ enum Program {
     Memcached,
 }
 
-/// Everyone. The floor comes first: the others are set in relation to it.
+/// All contenders. The floor comes first, because the figures of the others are relative to it.
 pub static CONTENDERS: [Contender; 15] = [
     Contender {
         name: FLOOR,
@@ -142,7 +142,7 @@ pub static CONTENDERS: [Contender; 15] = [
     },
 ];
 
-/// The floor for rows in which connecting counts: it greets, as `text` does.
+/// The floor for rows that count the cost of connecting: it greets, as `text` does.
 static GREETING_FLOOR: Contender = Contender {
     name: FLOOR,
     title: "floor",
@@ -150,46 +150,45 @@ static GREETING_FLOOR: Contender = Contender {
     program: Program::Peer("floor", &[BANNER]),
 };
 
-/// The name of what the others are set in relation to.
+/// The name of the contender that the others are relative to.
 pub const FLOOR: &str = "floor";
 
-/// Descriptors that a server and the generator have beside their connections, generously.
+/// The descriptors of a server or the generator that are no connections, with a margin.
 pub const DESCRIPTORS_BESIDE: u64 = 64;
 
-/// How a contender is started.
+/// The command of a contender.
 pub struct Start {
     pub command: Command,
-    /// Where it was told to listen; none when it says itself where.
+    /// The address in its arguments; none if it chooses one and prints it.
     pub addr: Option<SocketAddr>,
-    /// The program before which it terminates TLS.
+    /// The server after the program that terminates TLS.
     pub backend: Option<Child>,
 }
 
 impl Contender {
-    /// True exactly for our own server, and for what it is set in relation to: a defect of theirs
-    /// is an error.
+    /// True exactly for our own server and for the floor: a defect of theirs is an error.
     pub fn must_succeed(&self) -> bool {
         matches!(self.program, Program::Ours | Program::OursEncrypted) || self.name == FLOOR
     }
 
-    /// The same protocol on the server at `path`, another build of ours; none for a contender that
-    /// is not ours.
+    /// Returns the same contender with the build of our server at `path`; `None` for a contender
+    /// that is not ours.
     pub fn on_other_build(&self, path: &Path) -> Option<Self> {
         let is_ours = matches!(self.program, Program::Ours);
         is_ours.then(|| Self { program: Program::Other(path.to_owned()), ..self.clone() })
     }
 
-    /// True exactly when it is another build of our server.
+    /// True exactly for another build of our server.
     pub fn is_other_build(&self) -> bool {
         matches!(self.program, Program::Other(_))
     }
 
-    /// How a row calls it that sets it beside the other contenders.
+    /// Returns its name in a row of the tables.
     pub fn title(&self) -> String {
         format!("{}{}", self.title, if self.is_other_build() { ", other build" } else { "" })
     }
 
-    /// The contender that takes its place where connecting counts.
+    /// Returns the contender that replaces it in rows that count the cost of connecting.
     pub fn greeting(&self) -> &Self {
         if self.name == FLOOR { &GREETING_FLOOR } else { self }
     }
@@ -202,7 +201,7 @@ impl Contender {
         )
     }
 
-    /// True exactly when each of its connections has a thread.
+    /// True exactly when it has a thread per connection.
     pub fn has_a_thread_each(&self) -> bool {
         matches!(
             self.program,
@@ -210,10 +209,9 @@ impl Contender {
         )
     }
 
-    /// The command that starts it on a free port of the loopback.
+    /// Returns the command that starts it on a free port of the loopback.
     ///
-    /// # Errors
-    /// When it is not installed: the package that has it.
+    /// # Errors When it is not installed. The error names the package that has it.
     pub fn start(&self) -> Result<Start, Box<dyn Error>> {
         let ours = |program: &Path| {
             let Speech::Ours(scheme) = self.speech else {
@@ -260,8 +258,8 @@ impl Contender {
             }
             Program::Memcached => {
                 installed("memcached", "memcached")?;
-                // One thread as everybody else, no datagrams; it refuses to run as root unless it
-                // is told who it is.
+                // One thread, as the others have, and no datagrams. As root it needs the name of a
+                // user.
                 let flags =
                     ["-l", "127.0.0.1", "-t", "1", "-U", "0", "-c", &clients_max()?, "-u", "root"];
                 is_told_where("memcached", "-p", &flags)
@@ -276,12 +274,12 @@ fn says_where(program: impl AsRef<Path>, arguments: &[&str]) -> Start {
     Start { command, addr: None, backend: None }
 }
 
-/// The program of `benches/peers` with this name.
+/// Returns the path of the program of `benches/peers` with this name.
 fn peer(name: &str) -> PathBuf {
     target_folder().join("release").join(name)
 }
 
-/// Starts the floor, which greets, and returns how a program is started that terminates TLS before
+/// Starts the floor, which greets, and returns the command of a program that terminates TLS before
 /// it.
 fn before_floor(terminator: Terminator) -> Result<Start, Box<dyn Error>> {
     let (program, package) = terminator.program();
@@ -300,10 +298,9 @@ fn before_floor(terminator: Terminator) -> Result<Start, Box<dyn Error>> {
     Ok(Start { command, addr: Some(addr), backend: Some(backend) })
 }
 
-/// The address in the line `listening on SCHEME://ADDRESS` that a program prints.
+/// Returns the address in the line `listening on SCHEME://ADDRESS` that a program prints.
 ///
-/// # Errors
-/// When it does not come up.
+/// # Errors When it prints no such line.
 pub fn listening_addr(child: &mut Child) -> Result<SocketAddr, Box<dyn Error>> {
     let mut line = String::new();
     BufReader::new(child.stdout.take().ok_or("stdout is piped")?).read_line(&mut line)?;
@@ -312,8 +309,8 @@ pub fn listening_addr(child: &mut Child) -> Result<SocketAddr, Box<dyn Error>> {
     Ok(addr.parse()?)
 }
 
-/// An address that is free now. Nobody else is about to take it: the servers are started one after
-/// the other.
+/// Returns an address that is free now. It stays free, because the servers start one after the
+/// other.
 fn free_addr() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
@@ -325,7 +322,7 @@ fn is_told_where(program: &str, flag: &str, arguments: &[&str]) -> Result<Start,
     Ok(Start { command, addr: Some(addr), backend: None })
 }
 
-/// As many clients as the limit of descriptors allows, for servers that ask.
+/// Returns the number of clients that the limit of descriptors allows, for servers that ask for it.
 fn clients_max() -> io::Result<String> {
     Ok(descriptors_for_clients()?.to_string())
 }
@@ -341,10 +338,9 @@ fn installed(program: &str, package: &str) -> Result<(), Box<dyn Error>> {
     is_there.then_some(()).ok_or_else(|| format!("not installed (package {package})").into())
 }
 
-/// Builds `benches/peers` beside our own programs.
+/// Builds `benches/peers` in the target directory of our own programs.
 ///
-/// # Errors
-/// When cargo fails; it has said why.
+/// # Errors When cargo fails; it has printed the reason.
 pub fn build_peers() -> io::Result<()> {
     let status = Command::new(env!("CARGO"))
         .args(["build", "--release", "--locked", "--manifest-path"])

@@ -1,4 +1,4 @@
-//! What encrypted servers need: a certificate, and the settings of programs that terminate TLS.
+//! The needs of encrypted servers: a certificate, and the settings of programs that terminate TLS.
 
 use std::error::Error;
 use std::net::{SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-/// A certificate for `localhost` and 127.0.0.1, signed by itself, in files; and their folder.
+/// Files with a self-signed certificate for `localhost` and 127.0.0.1, and their folder.
 pub struct Certificate {
     folder: PathBuf,
 }
@@ -25,7 +25,7 @@ pub enum Terminator {
 }
 
 impl Terminator {
-    /// The program and the package that has it.
+    /// Returns the program and the package that has it.
     pub const fn program(self) -> (&'static str, &'static str) {
         match self {
             Self::Haproxy => ("haproxy", "haproxy"),
@@ -34,7 +34,7 @@ impl Terminator {
         }
     }
 
-    /// The words before the name of its settings.
+    /// Returns the arguments before the name of its settings.
     pub const fn flags(self) -> &'static [&'static str] {
         match self {
             Self::Haproxy => &["-f"],
@@ -45,10 +45,9 @@ impl Terminator {
 }
 
 impl Certificate {
-    /// The certificate of this run, which is made when it is first asked for.
+    /// Returns the certificate of this run. The first call creates it.
     ///
-    /// # Errors
-    /// When the files cannot be written.
+    /// # Errors When the files cannot be written.
     pub fn of_this_run() -> Result<&'static Self, Box<dyn Error>> {
         static CERTIFICATE: OnceLock<Certificate> = OnceLock::new();
         match CERTIFICATE.get() {
@@ -129,7 +128,7 @@ impl Certificate {
 /// A client of an encrypted server.
 pub type Encrypted = StreamOwned<ClientConnection, TcpStream>;
 
-/// The settings of the clients, which trust the certificate of this run.
+/// Returns the settings of the clients, which trust the certificate of this run.
 ///
 /// # Errors
 /// When the certificate cannot be read.
@@ -141,7 +140,7 @@ pub fn client(certificate: &Path) -> Result<Arc<ClientConfig>, Box<dyn Error>> {
     Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
 
-/// Makes the handshake on `stream` when it is first used.
+/// Returns a stream that makes the handshake on `stream` when it is first used.
 ///
 /// # Errors
 /// When the system has no random bytes.

@@ -1,4 +1,4 @@
-//! `tinytcp-load`, started with a load and asked what came of it.
+//! The load generator: it is started with a load, and its report is read.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -15,17 +15,17 @@ use super::contenders::Contender;
 use super::encryption::Certificate;
 use super::speech::Speech;
 
-/// What the generator does beyond the time it was given, connecting and closing, and what that
-/// takes for each connection, on a busy machine.
+/// The time that the generator may need in addition to its load, to connect and to close on a busy
+/// machine: once, and per connection.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PATIENCE_PER_CONNECTION: Duration = Duration::from_millis(20);
 
-/// What is asked of a server.
+/// The requests to a server.
 #[derive(Clone, Copy)]
 pub struct Load {
     pub connections: usize,
     pub depth: usize,
-    /// The length of the text that each request carries.
+    /// The length of the text in each request.
     pub text_len: usize,
     /// True exactly when the requests are those of [`MIX`] in turn.
     pub is_mix: bool,
@@ -33,23 +33,23 @@ pub struct Load {
     pub is_churn: bool,
     /// True exactly when each connection resumes the TLS session of an earlier one.
     pub is_resumed: bool,
-    /// True exactly when everybody else goes first.
+    /// True exactly when all other threads run first.
     pub is_background: bool,
 }
 
 impl Load {
-    /// How long the generator may take beyond the time it was given.
+    /// Returns the time that the generator may need in addition to its load.
     fn patience(self) -> Duration {
         PATIENCE + PATIENCE_PER_CONNECTION * u32::try_from(self.connections).unwrap_or(u32::MAX)
     }
 }
 
-/// One line of each kind that the table of `text` answers, and a word that is not in it. A command
-/// that a user has added is found in the same table: it costs what `TIME` costs (`cargo bench
+/// A line of each kind that the table of `text` answers, and a word that is not in it. A command
+/// that a user has added is found in the same table and costs what `TIME` costs (`cargo bench
 /// --bench instructions`).
 const MIX: [&str; 5] = ["ECHO Hello from client", "TIME", "HELP", "echo Hello from client", "NOPE"];
 
-/// What a server does wrong, however fast the machine is.
+/// A fault of a server, which does not depend on the speed of the machine.
 #[derive(Debug)]
 pub struct Defect(pub String);
 
@@ -61,7 +61,7 @@ impl fmt::Display for Defect {
 
 impl Error for Defect {}
 
-/// What came of it.
+/// The result of a load.
 pub struct Outcome {
     pub answers: f64,
     pub per_second: f64,
@@ -98,9 +98,9 @@ impl Outcome {
 /// A running generator; killed when dropped.
 pub struct Generator {
     child: Child,
-    /// How long it may take.
+    /// The time after which it is killed.
     patience: Duration,
-    /// Where it puts its report.
+    /// The file of its report.
     path: PathBuf,
 }
 
@@ -152,10 +152,9 @@ impl Generator {
         Ok(Self { child: command.spawn()?, patience: duration + load.patience(), path })
     }
 
-    /// Ends it, which must still be at work.
+    /// Stops the generator, which must still be running.
     ///
-    /// # Errors
-    /// When it has ended before.
+    /// # Errors When it has ended before.
     pub fn stop(mut self) -> Result<(), Box<dyn Error>> {
         if self.child.try_wait()?.is_none() {
             Ok(())
@@ -164,10 +163,9 @@ impl Generator {
         }
     }
 
-    /// Waits for its end and reads its report.
+    /// Waits for the end of the generator and reads its report.
     ///
-    /// # Errors
-    /// When it failed, or any answer was wrong or missing: such a server is not measured.
+    /// # Errors When it failed, or an answer was wrong or missing. Such a server has no figures.
     pub fn finish(mut self) -> Result<Outcome, Box<dyn Error>> {
         let deadline = Instant::now() + self.patience;
         while self.child.try_wait()?.is_none() {
@@ -183,7 +181,7 @@ impl Generator {
 
 impl Drop for Generator {
     fn drop(&mut self) {
-        // These fail only when there is nothing left to do.
+        // These fail only if the process has ended and the file does not exist.
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = fs::remove_file(&self.path);
@@ -194,7 +192,7 @@ fn milliseconds(duration: Duration) -> String {
     format!("{}ms", duration.as_millis())
 }
 
-/// The arguments that name the server and say what it is asked.
+/// Returns the arguments that name the server and the requests.
 fn target(addr: SocketAddr, contender: &Contender, load: Load) -> Vec<String> {
     let speech = contender.speech;
     let tls = if contender.is_encrypted() { "+tls" } else { "" };
@@ -202,7 +200,7 @@ fn target(addr: SocketAddr, contender: &Contender, load: Load) -> Vec<String> {
         _ if load.is_mix => {
             let greeting = String::from_utf8_lossy(speech.greeting()).replace('\n', r"\n");
             let requests = MIX.iter().flat_map(|line| ["-m".into(), format!(r"{line}\n")]);
-            // The time is in no answer before it is read: any line will do.
+            // The bytes of the answer to `TIME` are not known, so an answer is any line.
             let raw = [format!("tcp{tls}://{addr}"), "--raw".into(), "--greeting".into(), greeting];
             raw.into_iter().chain(["--expect-end".into(), r"\n".into()]).chain(requests).collect()
         }

@@ -19,22 +19,22 @@
 //! | `polite` | one client, one request at a time, beside 8 connections with 1024 in flight each |
 //! | `memory` | 10,000 connections, each used once and then idle |
 //!
-//! In `churn` the floor greets, as `text` does. The goals that the tables show are ratios to the
-//! floor on a quiet machine.
+//! In `churn` the floor greets, as `text` does. The goals in the tables are ratios to the floor on
+//! a quiet machine.
 //!
 //! Servers: `text`, `binary`, `echo` and `chat` are ours, one process for each; `floor`, `tokio`,
 //! `threads` and `python` are in `benches/peers`; `redis` and `memcached` are the installed
-//! programs, if they are. Encrypted are `text+tls`, ours; `tokio+tls`, a line echo on tokio-rustls;
-//! and `haproxy`, `nginx` and `stunnel`, which terminate TLS before the floor: their figures are
-//! those of both processes.
+//! programs. Encrypted are `text+tls`, ours; `tokio+tls`, a line echo on tokio-rustls; and
+//! `haproxy`, `nginx` and `stunnel`, which terminate TLS before the floor, so that their figures
+//! include both processes.
 //!
 //! A server runs on one processor and the generator, `tinytcp-load`, on another. The first figure
-//! of a row is the processor time (user and system) of the server, all its threads, for an answer.
-//! It is steadier than the rate, and its ratio to the floor of the same round steadier still. Rates
-//! and latencies are those of server and generator together: the fastest servers wait for the
-//! generator. What a machine is too slow or too busy to measure is a dash with a note under the
-//! table; only wrong answers, or a server of ours that does not start, make the bench fail. Linux
-//! only.
+//! of a row is the server's processor time per answer, user and system, of all its threads. It is
+//! steadier than the rate, and its ratio to the floor of the same round is steadier still. Rates
+//! and latencies are those of server and generator together, because the fastest servers wait for
+//! the generator. A figure that the machine is too slow or too busy to measure is a dash, with a
+//! note under the table. Only wrong answers, or a server of ours that does not start, make the
+//! bench fail. Linux only.
 
 mod choice;
 mod contenders;

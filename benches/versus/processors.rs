@@ -1,4 +1,4 @@
-//! Which processor does what, so that a server and the generator do not take turns on one.
+//! The processors of the server and of the generator, so that the two do not take turns on one.
 
 use std::fmt;
 use std::fs;
@@ -6,20 +6,19 @@ use std::fs;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-/// Where servers and generator run.
+/// The processors on which servers and generator run.
 #[derive(Clone, Copy)]
 pub struct Processors {
-    /// That of the server and that of the generator; none where there is only one for everything.
+    /// The server's and the generator's; none if there is only one processor.
     pair: Option<(usize, usize)>,
-    /// True exactly when the two are one core that runs two threads.
+    /// True exactly when the two are hardware threads of one core.
     is_one_core: bool,
 }
 
 impl Processors {
-    /// Chooses two processors of different cores, if this process may use such.
+    /// Chooses two processors of different cores, if this process may use such processors.
     ///
-    /// # Errors
-    /// When the kernel does not say what may be used.
+    /// # Errors When the kernel does not report the processors of this process.
     pub fn choose() -> nix::Result<Self> {
         let allowed = sched_getaffinity(Pid::this())?;
         let mut usable = (0..CpuSet::count()).filter(|index| allowed.is_set(*index) == Ok(true));
@@ -31,7 +30,7 @@ impl Processors {
         Ok(Self { pair, is_one_core })
     }
 
-    /// Moves this thread, and what it starts from here on, to where servers run.
+    /// Moves this thread, and its later child threads and processes, to the processor of servers.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -39,7 +38,8 @@ impl Processors {
         self.pair.map_or(Ok(()), |(server, _)| run_on(server))
     }
 
-    /// Moves this thread, and what it starts from here on, to where the generator runs.
+    /// Moves this thread, and its later child threads and processes, to the processor of the
+    /// generator.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -51,12 +51,12 @@ impl Processors {
 fn run_on(processor: usize) -> nix::Result<()> {
     let mut only = CpuSet::new();
     only.set(processor)?;
-    // Zero is the thread that calls.
+    // Zero is the calling thread.
     sched_setaffinity(Pid::from_raw(0), &only)
 }
 
-/// The processors that share a core with this one, itself included, as the kernel writes them;
-/// equal for equal cores.
+/// Returns the processors that share a core with this one, itself included, as the kernel writes
+/// them. The result is equal for processors of one core.
 fn core(processor: usize) -> String {
     let file = format!("/sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list");
     fs::read_to_string(file).unwrap_or_else(|_| processor.to_string())

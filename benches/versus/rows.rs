@@ -1,4 +1,4 @@
-//! What is measured, row by row.
+//! The rows of the tables, and how each is measured.
 
 use std::error::Error;
 use std::io::{Read, Write};
@@ -17,27 +17,27 @@ const SHORT_LEN: usize = 17;
 /// A line of 64 KiB, the longest that our server takes: with `ECHO ` before it.
 const LARGE_LEN: usize = (64 << 10) - "ECHO ".len();
 
-/// What the first connections make a server allocate once and for all is not counted.
+/// These connections come first, so that allocations that a server makes only once are not counted.
 const WARM_UP_CONNECTIONS: usize = 100;
 const IDLE_CONNECTIONS: usize = 10_000;
-/// What a server tells its log of new connections, it has told by then.
+/// A server logs new connections within this time.
 const SETTLING: Duration = Duration::from_millis(1500);
 
-/// With more connections, a thread for each would keep the machine busy for minutes, and connecting
-/// is no longer a hundredth of the work.
+/// Above this number of connections, a thread per connection would keep the machine busy for
+/// minutes, and connecting is more than a hundredth of the work.
 const MANY: usize = 1000;
 
 /// A row of the summary, and a table of its own.
 pub struct Row {
-    /// How the command line calls it.
+    /// The name on the command line.
     pub name: &'static str,
-    /// How the tables call it.
+    /// The name in the tables.
     pub title: &'static str,
-    /// What its figures are. The first is the one that matters.
+    /// The names of its figures. The first is the main one.
     pub columns: &'static [&'static str],
-    /// True exactly when the first figure is set in relation to the floor's.
+    /// True exactly when the first figure is shown relative to the floor's.
     pub is_relative: bool,
-    /// What that ratio is to be at most, on a quiet machine, by the names of contenders.
+    /// The greatest ratio for each contender on a quiet machine.
     pub goals: &'static [(&'static str, f64)],
     kind: Kind,
 }
@@ -69,7 +69,7 @@ const fn load(
     Row { name, title, columns: LOAD_COLUMNS, is_relative: true, goals, kind: Kind::Load(load) }
 }
 
-/// Everything that can be measured.
+/// All rows.
 pub static ROWS: [Row; 11] = [
     load("depth=1", "50 connections, one request at a time", &[("text", 1.05)], SHORT),
     load(
@@ -139,7 +139,7 @@ pub static ROWS: [Row; 11] = [
 ];
 
 impl Row {
-    /// How many descriptors a server and the generator need, each.
+    /// Returns the number of descriptors that a server needs, and the generator too.
     pub fn descriptors(&self) -> u64 {
         let connections = match self.kind {
             Kind::Load(load) => load.connections,
@@ -150,15 +150,15 @@ impl Row {
     }
 }
 
-/// How the rows are measured.
+/// The way in which the rows are measured.
 pub struct Bench {
     pub processors: Processors,
-    /// True exactly when it is only to be seen that all of it works.
+    /// True exactly when the run only shows that all parts work.
     pub is_quick: bool,
 }
 
 impl Bench {
-    /// How often everyone has a turn.
+    /// Returns the number of turns of each contender.
     pub fn rounds(&self, row: &Row) -> usize {
         match row.kind {
             _ if self.is_quick => 1,
@@ -173,10 +173,9 @@ impl Bench {
         }
     }
 
-    /// One turn of one contender: the figures of the row's columns.
+    /// Measures one turn of one contender, and returns the figures of the row's columns.
     ///
-    /// # Errors
-    /// A few words for the table: not installed, failed, ...
+    /// # Errors A note for the table: not installed, failed, ...
     pub fn measure(&self, row: &Row, contender: &Contender) -> Result<Vec<f64>, Box<dyn Error>> {
         match row.kind {
             Kind::Load(load) => self.cost(load, contender),
@@ -185,7 +184,7 @@ impl Bench {
         }
     }
 
-    /// How long a load goes on that warms up, and the one that is measured.
+    /// Returns the duration of the load that warms up, and of the measured one.
     fn durations(&self, load: Load) -> (Duration, Duration) {
         let (short, long) = match (load.connections > MANY, self.is_quick) {
             (true, true) => (300, 900),
@@ -196,7 +195,7 @@ impl Bench {
         (Duration::from_millis(short), Duration::from_millis(long))
     }
 
-    /// Two runs of the same load, the first of which warms up.
+    /// Makes two runs of the same load, the first of which warms up.
     fn cost(&self, load: Load, contender: &Contender) -> Result<Vec<f64>, Box<dyn Error>> {
         if load.text_len > SHORT_LEN && !contender.speech.carries_text() {
             return Err("no such request".into());
@@ -222,8 +221,8 @@ impl Bench {
         let (mut seconds, outcome) = measure(long)?;
         let mut answers = outcome.answers;
         if load.connections > MANY {
-            // Connecting and closing would count for as much as the load. It is in both runs: what
-            // the longer one has more, in time and in answers, is the load alone.
+            // Connecting and closing would count as much as the load. Both runs have that part, so
+            // the difference in time and in answers is the load alone.
             seconds -= warm_up_seconds;
             answers -= warm_up.answers;
         }
@@ -239,7 +238,7 @@ impl Bench {
         let start = |load, duration| Generator::start(load, server.addr, contender, duration);
         let (short, long) = self.durations(polite);
         let alone = start(polite, long)?.finish()?;
-        // It goes on for longer than anybody waits, and is ended when the polite client is done.
+        // The flood lasts longer than needed, and is stopped when the polite client is done.
         let flood = start(FLOOD, 100 * long)?;
         thread::sleep(short);
         let beside = start(polite, long)?.finish()?;
@@ -265,7 +264,7 @@ trait Stream: Read + Write {}
 impl Stream for TcpStream {}
 impl Stream for Encrypted {}
 
-/// Connections on each of which one request was answered.
+/// Opens connections on each of which one request is answered.
 fn use_and_leave_open(
     server: &Server,
     contender: &Contender,

@@ -1,4 +1,4 @@
-//! A running server as the kernel sees it.
+//! A running server, observed through the kernel.
 
 use std::error::Error;
 use std::fs;
@@ -16,13 +16,13 @@ use super::processors::Processors;
 /// Longer than any server takes to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// Who uses less of a processor is at rest: it looks after its timers.
+/// A server that uses less of its processor is at rest: this share goes to its timers.
 const REST_SHARE: f64 = 0.02;
 
 /// A running server; killed when dropped.
 pub struct Server {
     child: Child,
-    /// The program before which it terminates TLS.
+    /// The server after the program that terminates TLS.
     backend: Option<Child>,
     pub addr: SocketAddr,
 }
@@ -30,8 +30,7 @@ pub struct Server {
 impl Server {
     /// Starts a contender on its processor and waits until it listens.
     ///
-    /// # Errors
-    /// When it is not installed, or does not come up.
+    /// # Errors When it is not installed, or does not listen.
     pub fn start(contender: &Contender, processors: Processors) -> Result<Self, Box<dyn Error>> {
         processors.be_server()?;
         let start = contender.start();
@@ -51,12 +50,12 @@ impl Server {
         Ok(server)
     }
 
-    /// The processes that answer: the server, and the program before which it terminates TLS.
+    /// Returns the processes that answer: the server, and one after a program that terminates TLS.
     fn processes(&self) -> impl Iterator<Item = u32> {
         [&self.child].into_iter().chain(&self.backend).map(Child::id)
     }
 
-    /// The bytes that are resident now.
+    /// Returns the number of resident bytes.
     ///
     /// # Errors
     /// When the server has ended.
@@ -72,8 +71,8 @@ impl Server {
         Ok(bytes)
     }
 
-    /// The processor seconds that it has used, user and system, in all threads that it has and had;
-    /// read when it has done all that it had to do.
+    /// Returns the processor seconds of all threads, living and ended, user and system. It waits
+    /// until the server is at rest.
     ///
     /// # Errors
     /// When the server has ended.
@@ -99,7 +98,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         for child in [&mut self.child].into_iter().chain(&mut self.backend) {
-            // Both fail only when the process is gone already.
+            // Both fail only if the process has ended already.
             let _ = child.kill();
             let _ = child.wait();
         }

@@ -1,15 +1,15 @@
-//! How the same text is asked for in each server's own words.
+//! The request of the same text in the protocol of each server.
 
-/// What a server speaks.
+/// The protocol of a server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Speech {
     /// One of our protocols, by the scheme of its URLs.
     Ours(&'static str),
-    /// Lines that come back as they are, or any bytes.
+    /// Lines or any bytes, which come back unchanged.
     Echo,
-    /// Redis's `ECHO`, as its clients write it.
+    /// The `ECHO` of redis, as its clients write it.
     Resp,
-    /// Memcached's meta no-op, the cheapest that it answers. It carries no text.
+    /// The meta no-op of memcached, its cheapest request. It carries no text.
     MetaNoop,
 }
 
@@ -20,7 +20,7 @@ pub struct Exchange {
 }
 
 impl Speech {
-    /// What the server says before it is asked.
+    /// The bytes that the server sends first.
     pub fn greeting(self) -> &'static [u8] {
         match self {
             Self::Ours("text") => b"WELCOME, I'm TinyServer not pressure\n",
@@ -28,17 +28,17 @@ impl Speech {
         }
     }
 
-    /// A text of that length, in words that mean nothing to the server. Its last byte is no blank,
-    /// which `text` would remove.
+    /// Returns a text of this length, of words that are no command. Its last byte is no blank,
+    /// because `text` would remove it.
     pub fn text(self, len: usize) -> String {
-        // Chat has an answer of its own to a hello.
+        // `chat` has a special answer to a hello.
         let words =
             if self == Self::Ours("chat") { "Howdy from client " } else { "Hello from client " };
         words.chars().cycle().take(len - 1).chain(['.']).collect()
     }
 
-    /// The bytes of one exchange about a text of that length, where the server has an answer that
-    /// carries a text.
+    /// Returns a request and its answer, which carry a text of this length if the protocol allows
+    /// it.
     pub fn exchange(self, text_len: usize) -> Exchange {
         let text = self.text(text_len);
         let line = format!("ECHO {text}\n");
@@ -60,7 +60,7 @@ impl Speech {
         Exchange { request, answer }
     }
 
-    /// True exactly when commands of `text` are answered with a line each.
+    /// True exactly when each line of the mix has an answer of one line.
     pub fn answers_any_line(self) -> bool {
         matches!(self, Self::Ours("text") | Self::Echo)
     }
@@ -71,7 +71,7 @@ impl Speech {
     }
 }
 
-/// A frame of code 1.
+/// Returns a frame of code 1.
 fn frame(text: &str) -> Vec<u8> {
     let len = u32::try_from(text.len()).expect("a length that a header can claim");
     [&[1][..], &len.to_be_bytes(), text.as_bytes()].concat()

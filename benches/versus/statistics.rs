@@ -1,6 +1,6 @@
-//! A few figures of the same thing, and how they are shown.
+//! The median and the extremes of a few figures, and their form in a table.
 
-/// What several rounds gave.
+/// The spread of the figures of several rounds.
 #[derive(Clone)]
 pub struct Spread {
     pub min: f64,
@@ -9,7 +9,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// The spread of `figures`; none if there is none.
+    /// Returns the spread of `figures`, or `None` if there are none.
     pub fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut figures: Vec<f64> = figures.into_iter().collect();
         figures.sort_by(f64::total_cmp);
@@ -19,8 +19,8 @@ impl Spread {
     }
 }
 
-/// Three significant digits, in thousands or millions where there are many: `0.0283`, `4.80`, `2.41
-/// M`.
+/// Returns three significant digits, in thousands or millions for large figures: `0.0283`, `4.80`,
+/// `2.41 M`.
 pub fn shown(figure: f64) -> String {
     let (figure, unit) = match figure.abs() {
         million if million >= 1e6 => (figure / 1e6, " M"),

@@ -1,4 +1,4 @@
-//! What came of it, as tables in Markdown.
+//! The results as tables in Markdown.
 
 use std::error::Error;
 
@@ -7,23 +7,23 @@ use super::generator::Defect;
 use super::rows::Row;
 use super::statistics::{Spread, shown};
 
-/// What the rounds of one row gave.
+/// The results of one row.
 pub struct Results {
     row: &'static Row,
     entries: Vec<Entry>,
 }
 
-/// What the rounds gave for one contender.
+/// The results of one contender.
 struct Entry {
     contender: Contender,
     /// The figures of each round.
     rounds: Vec<Vec<f64>>,
-    /// Why there are no more.
+    /// The reason why there are no further figures.
     failure: Option<Box<dyn Error>>,
 }
 
 impl Results {
-    /// None yet.
+    /// Creates results without figures.
     pub fn new(row: &'static Row, contenders: &[Contender]) -> Self {
         let entry = |contender: &Contender| Entry {
             contender: contender.clone(),
@@ -33,7 +33,7 @@ impl Results {
         Self { row, entries: contenders.iter().map(entry).collect() }
     }
 
-    /// Adds what `measure` gives for one contender. Who has failed once has no further turn.
+    /// Adds the figures that `measure` returns for one contender. One that has failed is skipped.
     pub fn measure(
         &mut self,
         index: usize,
@@ -48,7 +48,7 @@ impl Results {
         }
     }
 
-    /// What our own server, or the floor, did wrong.
+    /// Returns the faults of our own server and of the floor.
     pub fn defects(&self) -> impl Iterator<Item = String> {
         let failed = self.entries.iter().filter(|entry| entry.contender.must_succeed());
         let defect =
@@ -58,14 +58,14 @@ impl Results {
         })
     }
 
-    /// The ratio of the first figure to the floor's in the same round.
+    /// Returns the ratio of the first figure to the floor's in the same round.
     fn ratio(&self, entry: &Entry) -> Option<Spread> {
         let floor = self.entries.iter().find(|other| other.contender.name == FLOOR)?;
         self.row.is_relative.then(|| entry.relative_to(floor))?
     }
 
-    /// The ratio of the first figure to that of the other build in the same round; none for what
-    /// has no other build.
+    /// Returns the ratio of the first figure to that of the other build in the same round; `None`
+    /// without another build.
     fn ratio_to_other_build(&self, entry: &Entry) -> Option<Spread> {
         let is_other = |other: &&Entry| {
             other.contender.is_other_build() && other.contender.name == entry.contender.name
@@ -74,12 +74,12 @@ impl Results {
         (!entry.contender.is_other_build()).then(|| entry.relative_to(other))?
     }
 
-    /// What the ratio to the floor is to be at most.
+    /// Returns the greatest ratio to the floor that is the goal.
     fn goal(&self, entry: &Entry) -> Option<f64> {
         self.row.goals.iter().find(|(name, _)| *name == entry.contender.name).map(|(_, goal)| *goal)
     }
 
-    /// The first figure, its ratios, and the goal for the first of them.
+    /// Returns the first figure, its ratios, and the goal for the ratio to the floor.
     fn summary(&self, entry: &Entry) -> String {
         let Some(figure) = entry.spread(0) else { return NO_FIGURE.into() };
         let ratios = [
@@ -94,7 +94,7 @@ impl Results {
         format!("{}{ratios}", shown(figure.median))
     }
 
-    /// The cells of an entry's line.
+    /// Returns the cells of the line of `entry`.
     fn cells(&self, entry: &Entry, with_other_build: bool) -> Vec<String> {
         let with_ends = |Spread { min, median, max }: Spread| match entry.rounds.len() {
             1 => shown(median),
@@ -127,11 +127,11 @@ impl Entry {
     }
 }
 
-/// What stands where nothing could be measured. A note under the table says why.
+/// Stands for a figure that could not be measured. A note under the table has the reason.
 const NO_FIGURE: &str = "–";
 
-/// Prints the table of one row: a line a server, medians, and in parentheses the least and the most
-/// of all rounds.
+/// Prints the table of one row: a line per server, with medians, and in parentheses the least and
+/// the greatest figure of all rounds.
 pub fn print(results: &Results) {
     let Results { row, entries } = results;
     println!("### {} (`{}`)\n", row.title, row.name);
@@ -154,7 +154,7 @@ pub fn print(results: &Results) {
     }
 }
 
-/// Prints the first figure of every row: a line a row, a column a server.
+/// Prints the first figure of every row: a line per row, and a column per server.
 pub fn print_summary(all: &[Results]) {
     let Some(first) = all.first() else { return };
     let titles: Vec<String> = first.entries.iter().map(|entry| entry.contender.title()).collect();

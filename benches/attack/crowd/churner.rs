@@ -1,4 +1,5 @@
-//! Those who come and go: half a request or a whole one, then a close or a reset.
+//! Attackers with short connections: no request, half of one or a whole one, then a close or a
+//! reset.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -11,8 +12,8 @@ use super::{Attacker, Kind, Next, Tally, connect};
 const REQUEST: &[u8] = b"ECHO here and gone\n";
 const HALF_LEN: usize = REQUEST.len() / 2;
 
-/// Each life takes its turn among these: how much is asked, whether the answer is waited for, how
-/// it ends.
+/// The lives of churners, in turn. They differ in the bytes of the request, in whether the attacker
+/// waits for the answer, and in how the connection ends.
 const LIVES: [Churner; 6] = [
     Churner { asks: &[], waits: false, resets: false, sent: false },
     Churner { asks: REQUEST.split_at(HALF_LEN).0, waits: false, resets: false, sent: false },
@@ -25,7 +26,7 @@ const LIVES: [Churner; 6] = [
 pub const KIND: Kind = Kind {
     name: "churners",
     count: 200,
-    // 2000 connections a second, all together.
+    // 2000 connections per second in total.
     first: 0,
     pause: Duration::from_millis(100),
     begin: |target, number, lives, _| {
@@ -38,7 +39,7 @@ pub const KIND: Kind = Kind {
 #[derive(Clone, Copy)]
 struct Churner {
     asks: &'static [u8],
-    /// True exactly when it leaves only after the last byte of its answer.
+    /// True exactly when the attacker leaves only after the last byte of its answer.
     waits: bool,
     resets: bool,
     sent: bool,
@@ -46,12 +47,12 @@ struct Churner {
 
 impl Attacker for Churner {
     fn act(&mut self, stream: &mut TcpStream, _: Moment, tally: &mut Tally) -> io::Result<Next> {
-        // An error tells that connecting is not over yet; an event will come when it is.
+        // While there is no peer address, the connection is being established. An event follows.
         if stream.peer_addr().is_err() {
             return stream.take_error()?.map_or(Ok(Next::Wait), Err);
         }
         if !self.sent && !self.asks.is_empty() {
-            // A socket without a byte in it takes these few at once.
+            // An empty send buffer takes these few bytes in one write.
             tally.sent_bytes += stream.write(self.asks)? as u64;
         }
         self.sent = true;
@@ -62,7 +63,7 @@ impl Attacker for Churner {
                 return Ok(Next::Ended);
             }
             tally.received_bytes += count as u64;
-            // The greeting may come in the same piece, or in one of its own.
+            // The greeting arrives with the answer or in a read of its own.
             self.waits = !answer[..count].ends_with(REQUEST);
         }
         Ok(if self.resets { Next::Reset } else { Next::Close })

@@ -1,4 +1,4 @@
-//! How attackers connect.
+//! The ways in which attackers connect.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,8 +7,8 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-/// Begins to connect, from an address of the loopback that is the attacker's own: each has its own
-/// ports, so that those in `TIME_WAIT` never use them up.
+/// Begins to connect from a loopback address of this attacker. Each address has its own ports, so
+/// that ports in `TIME_WAIT` do not run out.
 pub fn from_own_address(target: SocketAddr, number: usize) -> io::Result<TcpStream> {
     let socket = socket(target)?;
     let number = u32::try_from(number).unwrap_or(u32::MAX);
@@ -18,12 +18,12 @@ pub fn from_own_address(target: SocketAddr, number: usize) -> io::Result<TcpStre
     connect(socket, target)
 }
 
-/// Begins to connect with the smallest receive buffer there is, so that little fits on the way to a
-/// peer that does not read.
+/// Begins to connect with the smallest receive buffer that the kernel has, so that few bytes fit on
+/// the way to a peer that does not read.
 pub fn with_small_window(target: SocketAddr) -> io::Result<TcpStream> {
     let socket = socket(target)?;
-    // Before the connection is made: the window that is announced then never grows. What the kernel
-    // keeps of our own output is not what is tried here.
+    // The buffer is set before the connection is made, because it bounds the window that the peer
+    // is told of. The send buffer of the attacker keeps its size.
     socket.set_recv_buffer_size(4096)?;
     socket.set_send_buffer_size(64 << 10)?;
     connect(socket, target)
@@ -34,9 +34,9 @@ pub fn plainly(target: SocketAddr) -> io::Result<TcpStream> {
     connect(socket(target)?, target)
 }
 
-/// Has the connection reset when it is closed.
+/// Makes the close of this connection a reset.
 pub fn reset_on_close(stream: &TcpStream) {
-    // A socket that is broken already needs no reset.
+    // A failure is ignored: a broken socket needs no reset.
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 

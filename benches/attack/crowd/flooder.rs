@@ -1,4 +1,4 @@
-//! Those who ask as fast as they can, and read every answer.
+//! Attackers that send requests as fast as they can, and read and compare every answer.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tinytcp_core::wire::frame::Header;
 
 use super::{Attacker, Kind, Next, Tally, connect};
 
-/// What is written with one call, at most.
+/// The most bytes of one write.
 const BATCH_LEN: usize = 64 << 10;
 const TEXT: &[u8] = b"Hello from client";
 
@@ -28,17 +28,17 @@ pub const KIND: Kind = Kind {
 };
 
 struct Flooder {
-    /// Requests, one behind the other.
+    /// A whole number of requests, one after the other.
     batch: Vec<u8>,
     sent: usize,
-    /// What may come behind the greeting: the request itself, or that there was no memory for it;
-    /// or, when this process had no processor for longer than half a request may wait for its
-    /// other half, that it took too long.
+    /// The answers that are right after the greeting: the request itself; a refusal for lack of
+    /// memory; and a message timeout, if this process had no processor while a request was half
+    /// sent.
     answers: [Vec<u8>; 3],
-    /// What has to come first; nothing more when it has come.
+    /// The greeting that has to come first; empty after it has come.
     greeting: Vec<u8>,
     buffer: Vec<u8>,
-    /// How much of the buffer has come and is not yet compared: the beginning of an answer.
+    /// The number of bytes in the buffer that are not compared yet: the beginning of an answer.
     waiting: usize,
 }
 
@@ -68,23 +68,24 @@ impl Flooder {
         }
     }
 
-    /// Compares what has come with what may come. Gives false when it is something else.
+    /// Compares the bytes in the buffer with the right answers. Returns false if they are anything
+    /// else.
     fn is_right(&mut self, tally: &mut Tally) -> bool {
         let mut rest = &self.buffer[..self.waiting];
         if !self.greeting.is_empty() {
             match rest.strip_prefix(&self.greeting[..]) {
-                Some(behind) => (rest, self.greeting) = (behind, Vec::new()),
+                Some(after) => (rest, self.greeting) = (after, Vec::new()),
                 None => return self.greeting.starts_with(rest),
             }
         }
         let [right, refusal, farewell] = &self.answers;
         let is_right = loop {
-            if let Some(behind) = rest.strip_prefix(&right[..]) {
+            if let Some(after) = rest.strip_prefix(&right[..]) {
                 tally.answered += 1;
-                rest = behind;
-            } else if let Some(behind) = rest.strip_prefix(&refusal[..]) {
+                rest = after;
+            } else if let Some(after) = rest.strip_prefix(&refusal[..]) {
                 tally.refused += 1;
-                rest = behind;
+                rest = after;
             } else {
                 break [right, refusal, farewell].iter().any(|answer| answer.starts_with(rest));
             }

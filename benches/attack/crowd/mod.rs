@@ -1,4 +1,4 @@
-//! The attackers: one thread, one loop over `mio::Poll`, a seat for each of them.
+//! The attackers: one thread with one `mio::Poll`, and a seat for each attacker.
 //!
 //! ```text
 //!   seats  | mute 0 .. | slowloris 0 .. | churner 0 .. | flooder 0 .. |   the seat is the token
@@ -8,8 +8,8 @@
 //!   left or closed by the server --> pause --> the seat is taken again
 //! ```
 //!
-//! An attacker that leaves, or that the server closes, comes back: the attack lasts as long as it
-//! is asked to.
+//! A seat whose attacker has left, or whose connection the server has closed, connects again after
+//! a pause, until the attack is over.
 
 mod churner;
 mod connect;
@@ -40,94 +40,94 @@ pub use tally::Tally;
 use super::processors::Processors;
 
 const EVENTS_MAX: usize = 1024;
-/// How soon the end of the attack is noticed.
+/// The longest wait for an event, after which the end of the attack is noticed.
 const LOOK_AROUND: Duration = Duration::from_millis(20);
-/// One attacker comes after the other at first: all at once would only try the kernel's queue.
+/// The time from the arrival of one attacker to the next. All at once would only test the queue of
+/// the listener.
 const ARRIVAL: Duration = Duration::from_micros(500);
 
-/// Where the server listens.
+/// The addresses of the server's listeners.
 #[derive(Clone, Copy)]
 pub struct Target {
     pub text: SocketAddr,
     pub binary: SocketAddr,
 }
 
-/// What an attacker does next.
+/// The next step of an attacker.
 enum Next {
-    /// Nothing, until there is an event.
+    /// To wait for an event.
     Wait,
-    /// Nothing, until there is an event or it is so late.
+    /// To wait for an event or for this time.
     Until(Moment),
-    /// The same again, when the others have had their turns.
+    /// To be called again after the other attackers.
     GoOn,
-    /// It closes the connection.
+    /// To close the connection.
     Close,
-    /// It resets the connection.
+    /// To reset the connection.
     Reset,
-    /// The server has ended the connection.
+    /// Nothing: the server has ended the connection.
     Ended,
-    /// The server's answer is not the one to its request.
+    /// Nothing: an answer of the server is not the one to its request.
     Wrong,
 }
 
 /// One life of an attacker: from connecting to the end of the connection.
 trait Attacker: Send {
-    /// Does what can be done now. It is called without reason, too, and before the connection is
-    /// open.
+    /// Does what is possible now. The call may come without an event, and before the connection is
+    /// established.
     fn act(&mut self, stream: &mut TcpStream, now: Moment, tally: &mut Tally) -> io::Result<Next>;
 }
 
-/// What attacks, and over what.
+/// A connection, and the attacker that uses it.
 type Life = (TcpStream, Box<dyn Attacker>);
 
-/// A way to attack.
+/// A kind of attack.
 #[derive(Clone)]
 pub struct Kind {
     name: &'static str,
     count: usize,
-    /// The number of the first of them: what an attacker does may follow from its number.
+    /// The number of the first attacker. The behaviour of an attacker may depend on its number.
     first: usize,
-    /// From the end of one life to the next.
+    /// The time from the end of one life to the next.
     pause: Duration,
-    /// Begins a life: that of attacker `number` of this kind, which has had so many before.
+    /// Begins a life of attacker `number` of this kind, after `lives` earlier ones.
     begin: fn(Target, number: usize, lives: u64, now: Moment) -> io::Result<Life>,
 }
 
-/// Everyone.
+/// Returns all kinds.
 pub fn all_kinds() -> Vec<Kind> {
     vec![mute::KIND, slowloris::KIND, churner::KIND, Kind { count: 2, ..flooder::KIND }]
 }
 
-/// Flooders alone, of lines and of frames in turn, each a kind of its own so that what it is served
-/// is counted apart.
+/// Returns flooders only, of lines and of frames in turn. Each flooder is a kind, so that its
+/// answers are counted separately.
 pub fn flooders(count: usize) -> Vec<Kind> {
     (0..count).map(|first| Kind { first, ..flooder::KIND }).collect()
 }
 
-/// How many connections the attackers have, all together.
+/// Returns the number of connections of all attackers.
 pub fn connections_max() -> usize {
     all_kinds().iter().map(|kind| kind.count).sum()
 }
 
-/// What the attack consists of, in a few words.
+/// Returns the number of attackers of each kind as text.
 pub fn describe() -> String {
     let kinds: Vec<String> =
         all_kinds().iter().map(|kind| format!("{} {}", kind.count, kind.name)).collect();
     kinds.join(", ")
 }
 
-/// An attack that goes on.
+/// A running attack.
 pub struct Attack {
     is_over: Arc<AtomicBool>,
     thread: JoinHandle<io::Result<Vec<Tally>>>,
 }
 
 impl Attack {
-    /// Begins an attack of these kinds, where the generator of the honest load runs, which goes
-    /// first if they are to give way.
+    /// Starts attackers of these kinds on the processor of the generator. If they give way, the
+    /// generator runs first.
     ///
-    /// # Errors
-    /// When there is no thread or no poller for it.
+    /// # Errors When the system refuses a thread or a poller.
     pub fn start(
         kinds: Vec<Kind>,
         target: Target,
@@ -148,18 +148,17 @@ impl Attack {
         Ok(Self { is_over, thread })
     }
 
-    /// Ends it: every connection is closed. Gives what each kind has seen.
+    /// Closes every connection, and returns the tally of each kind.
     ///
-    /// # Errors
-    /// When it failed.
+    /// # Errors When the thread of the attackers has failed.
     pub fn stop(self) -> Result<Vec<Tally>, Box<dyn Error>> {
         self.is_over.store(true, Ordering::Release);
         Ok(self.thread.join().map_err(|_| "the attack panicked")??)
     }
 }
 
-/// Lets every other thread of this processor go first: what is measured is how the server stands
-/// the attack, and not how the generator of the honest load does.
+/// Lets every other thread of this processor run first, so that the attackers do not delay the
+/// generator of the honest load.
 fn give_way() -> io::Result<()> {
     let id = gettid().to_string();
     let status = Command::new("chrt").args(["--idle", "--pid", "0", &id]).status()?;
@@ -184,11 +183,11 @@ struct Crowd {
     poll: Poll,
     started: Instant,
     seats: Vec<Seat>,
-    /// When which seat is looked at though nothing happens: an empty one is taken again then.
+    /// The time at which each seat is looked at without an event. An empty seat connects then.
     deadlines: Deadlines,
-    /// Who can go on at once.
+    /// The seats that can go on at once.
     busy: Vec<usize>,
-    /// By kind.
+    /// One tally per kind.
     tallies: Vec<Tally>,
 }
 
@@ -246,7 +245,7 @@ impl Crowd {
         let now = self.now();
         let Seat { kind, life, .. } = &mut self.seats[index];
         let tally = &mut self.tallies[*kind];
-        // An event of the last life is no reason to begin the next one.
+        // An event of the last life does not begin the next one.
         let Some((stream, attacker)) = life else { return };
         match attacker.act(stream, now, tally) {
             Ok(Next::Wait) => return,
@@ -292,7 +291,7 @@ impl Crowd {
         }
     }
 
-    /// The life of a seat is over, and the next one is due after a pause.
+    /// Ends the life of a seat. The next life is due after a pause.
     fn end(&mut self, index: usize, now: Moment) {
         let seat = &mut self.seats[index];
         seat.life = None;

@@ -1,4 +1,4 @@
-//! Those who ask for much and never read.
+//! Attackers that request long answers and never read.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tinytcp_core::wire::frame::Header;
 
 use super::{Attacker, Kind, Next, Tally, Target, connect};
 
-/// The payload of each request, which comes back in the answer: most of what a line may hold.
+/// The length of the payload of each request, which the answer repeats: nearly the longest line.
 const TEXT_LEN: usize = 60_000;
 
 pub const KIND: Kind = Kind {
@@ -27,7 +27,7 @@ pub const KIND: Kind = Kind {
 
 struct Mute {
     request: Vec<u8>,
-    /// How much of the request that is under way has been sent.
+    /// The number of bytes sent of the current request.
     sent: usize,
 }
 

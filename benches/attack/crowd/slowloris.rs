@@ -1,4 +1,4 @@
-//! Those who send a byte now and then of a message that never ends.
+//! Attackers that send a byte now and then of a message that never ends.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -10,13 +10,13 @@ use tinytcp_core::wire::frame::Header;
 
 use super::{Attacker, Kind, Next, Tally, connect};
 
-/// From one byte to the next.
+/// The time from one byte to the next.
 const DRIP: Duration = Duration::from_millis(500);
 
-/// One of so many does not care that the server has said goodbye, and goes on.
+/// One of this number of attackers goes on after the server has ended its output.
 const STUBBORN: usize = 4;
 
-/// How every second one begins: a frame of 1 MiB. The others begin a line.
+/// The header of a frame of 1 MiB, with which each second attacker begins. The others begin a line.
 const FRAME: [u8; 5] = Header { code: 1, payload_len: 1 << 20 }.encode();
 const LINE: &[u8] = b"ECHO ";
 
@@ -38,10 +38,10 @@ pub const KIND: Kind = Kind {
 };
 
 struct Slowloris {
-    /// The first bytes of the message; all others are alike.
+    /// The first bytes of the message; all later bytes are `x`.
     front: &'static [u8],
     sent: usize,
-    /// When the next byte is due.
+    /// The time at which the next byte is due.
     next: Moment,
     is_stubborn: bool,
     is_ended: bool,
@@ -70,7 +70,7 @@ impl Attacker for Slowloris {
 }
 
 impl Slowloris {
-    /// Reads what there is; it only matters whether it is the end.
+    /// Reads what has arrived, and notes the end of the server's output.
     fn listen(&mut self, stream: &mut TcpStream, tally: &mut Tally) -> io::Result<()> {
         let mut answer = [0; 256];
         while !self.is_ended {

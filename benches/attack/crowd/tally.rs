@@ -1,34 +1,34 @@
-//! What attackers of one kind have seen.
+//! The counts of the attackers of one kind.
 
 use std::fmt;
 use std::io;
 
-/// Lives of attackers of one kind, by how they ended.
+/// The lives of attackers of one kind, by how they ended, and the answers that they read.
 #[derive(Default)]
 pub struct Tally {
     name: &'static str,
     count: usize,
-    /// Lives begun.
+    /// Lives that have begun.
     pub opened: u64,
-    /// The attacker has left.
+    /// Lives that the attacker has ended.
     pub left: u64,
-    /// The server has closed the connection in order.
+    /// Lives that the server has ended with an orderly close.
     pub closed: u64,
-    /// The server has reset the connection.
+    /// Lives that the server has ended with a reset.
     pub reset: u64,
-    /// The connection could not be made, or was lost otherwise.
+    /// Lives without a connection, or with a connection lost for another reason.
     pub failed: u64,
-    /// A life in which an answer was not the one to the request.
+    /// Lives in which an answer was not the one to the request.
     pub wrong: u64,
-    /// Requests that were refused, for there was no memory for them.
+    /// Requests that were refused for lack of memory.
     pub refused: u64,
-    /// Answers to flooders that were right.
+    /// Right answers to flooders.
     pub answered: u64,
     pub sent_bytes: u64,
     pub received_bytes: u64,
-    /// What went wrong first, of what counts as failed.
+    /// The first error of the lives that have failed.
     first_failure: Option<String>,
-    /// The front of the first wrong answer.
+    /// The beginning of the first wrong answer.
     first_wrong: Option<String>,
 }
 
@@ -37,7 +37,7 @@ impl Tally {
         Self { name, count, ..Self::default() }
     }
 
-    /// Counts what ended a life.
+    /// Counts the error that has ended a life.
     pub fn fail(&mut self, error: &io::Error) {
         match error.kind() {
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => self.reset += 1,
@@ -48,13 +48,13 @@ impl Tally {
         }
     }
 
-    /// Remembers the first wrong answer.
+    /// Keeps the beginning of the first wrong answer.
     pub fn note_wrong(&mut self, answer: &[u8]) {
         let front = &answer[..answer.len().min(64)];
         self.first_wrong.get_or_insert_with(|| front.escape_ascii().to_string());
     }
 
-    /// The heads of the columns that a tally is shown in.
+    /// The head of the table of tallies.
     pub const HEADS: &str = "\
         | attackers | connections begun | left | closed by the server | reset by the server \
         | failed | wrong answers | refused requests | MB sent | MB received |\n\

@@ -1,11 +1,11 @@
-//! What the peers share: a listener like the server's own, and the line that says where it listens.
+//! Shared by the peers: a listener like that of the server, and the line with its address.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use socket2::{Domain, Socket, Type};
 
-/// As many connections may wait to be accepted as the server lets wait by default.
+/// The length of the queue of connections to accept, as the server's default.
 const BACKLOG: i32 = 1024;
 
 /// Listens on any free port of the loopback, and prints `listening on tcp://127.0.0.1:PORT`.

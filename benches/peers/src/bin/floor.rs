@@ -1,6 +1,6 @@
-//! The floor: what the kernel asks of any server with one thread. Nothing is parsed; a request is
-//! one `recv` and one `send`, and `epoll_wait` is shared by all that are ready. An argument is the
-//! line that it greets every connection with.
+//! The floor: the cost of the kernel for a server with one thread. It parses nothing. A request is
+//! one `recv` and one `send`, and all ready connections share one `epoll_wait`. The argument is a
+//! line with which it greets every connection.
 
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -14,8 +14,8 @@ use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send};
 const EVENTS_MAX: usize = 1024;
 const BLOCK_LEN: usize = 64 * 1024;
 
-/// What every connection is registered for, edge-triggered. To write is waited for only while a
-/// peer takes nothing.
+/// The events that every connection is registered for, edge-triggered. Writability is added only
+/// while a peer takes nothing.
 const READING: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::ET);
 
 fn main() -> io::Result<()> {
@@ -57,7 +57,7 @@ fn main() -> io::Result<()> {
     }
 }
 
-/// A connection's place: the number of its descriptor.
+/// Returns the place of a connection: the number of its descriptor.
 fn index(descriptor: &impl AsRawFd) -> usize {
     descriptor.as_raw_fd() as usize
 }
@@ -66,7 +66,7 @@ struct Echo {
     epoll: OwnedFd,
     greeting: Vec<u8>,
     connections: Vec<Option<OwnedFd>>,
-    /// What a peer has not taken; nothing more is read from it until it has.
+    /// The bytes that a peer has not taken. Nothing more is read from that peer until it has.
     unsent: HashMap<usize, Vec<u8>>,
     block: Vec<u8>,
 }
@@ -75,7 +75,7 @@ impl Echo {
     fn open(&mut self, connection: OwnedFd) -> io::Result<()> {
         let index = index(&connection);
         if !self.greeting.is_empty() {
-            // A connection that takes none of it is over, and says so when it is read.
+            // A failure ends the connection when it is read next.
             let _ = send_all(&connection, &self.greeting);
         }
         epoll::add(&self.epoll, &connection, EventData::new_u64(index as u64), READING)?;
@@ -91,8 +91,8 @@ impl Echo {
         self.unsent.remove(&index);
     }
 
-    /// Sends back what has arrived. A short read is the end of it, unless the peer has ended its
-    /// input: that is announced once.
+    /// Sends back what has arrived. A short read has emptied the receive buffer, unless the peer
+    /// has ended its input, which the kernel announces once.
     ///
     /// # Errors
     /// When the connection is over.
@@ -139,7 +139,7 @@ impl Echo {
     }
 }
 
-/// Sends until all is sent or the peer takes no more; gives how many bytes it took.
+/// Sends until all is sent or the peer takes no more, and returns the number of bytes that it took.
 fn send_all(connection: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
     let mut sent = 0;
     while sent < bytes.len() {

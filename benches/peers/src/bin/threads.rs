@@ -1,7 +1,7 @@
-//! A line echo on the standard library alone: a thread a connection, buffers around the socket.
+//! A line echo on the standard library: a thread per connection, and buffers around the socket.
 //!
-//! What is answered is flushed when no whole line is waiting any more: a flush a line would cost a
-//! `send` each.
+//! It flushes when no whole line is waiting any more, because a flush per line would cost one
+//! `send` per line.
 
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::net::TcpStream;

@@ -1,8 +1,8 @@
-//! A line echo on tokio, as its users write it: a task a connection, one thread, buffers around the
-//! socket.
+//! A line echo on tokio, as its users write it: a task per connection, one thread, and buffers
+//! around the socket.
 //!
-//! What is answered is flushed when no whole line is waiting any more: a flush a line would cost a
-//! `send` each.
+//! It flushes when no whole line is waiting any more, because a flush per line would cost one
+//! `send` per line.
 
 use std::io;
 
@@ -16,7 +16,7 @@ async fn main() -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     loop {
         let (stream, _) = listener.accept().await?;
-        // A peer that resets its connection ends its own task only.
+        // A peer that resets its connection ends only its own task.
         tokio::spawn(serve(stream));
     }
 }

@@ -1,6 +1,6 @@
-//! A line echo on tokio and rustls, as its users write it: a task a connection, one thread, buffers
-//! around the encrypted stream. Its arguments are a certificate and its key in PEM, and the line
-//! that it greets every connection with.
+//! A line echo on tokio and rustls, as its users write it: a task per connection, one thread, and
+//! buffers around the encrypted stream. Its arguments are a certificate and its key in PEM, and the
+//! line with which it greets every connection.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::from_std(listener)?;
     loop {
         let (stream, _) = listener.accept().await?;
-        // A peer that resets its connection ends its own task only.
+        // A peer that resets its connection ends only its own task.
         tokio::spawn(serve(acceptor.clone(), stream, Arc::clone(&greeting)));
     }
 }
