@@ -1,10 +1,10 @@
-//! Serving a message allocates nothing: a real server is asked over a real socket while every
-//! allocation of this process is counted.
+//! Serving a message allocates nothing: a server answers over a real socket while every allocation
+//! of this process is counted.
 //!
-//! The client here prepares its buffers before and allocates nothing either. What else may
-//! allocate, such as the clock once a second or the test runner, does so now and then; what belongs
-//! to a message does so every time. So a conversation is held several times, and the fewest
-//! allocations of one time must be none.
+//! The client prepares its buffers first and allocates nothing later. Other allocations, such as
+//! those of the clock once a second or of the test runner, happen now and then; those of a message
+//! happen each time. So a conversation is held several times, and the fewest allocations of one
+//! time must be zero.
 
 use std::alloc::System;
 use std::io::{Read, Write};
@@ -25,7 +25,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 #[path = "allocations/encrypted.rs"]
 mod encrypted;
 
-/// Held by the test that counts: the others would be counted too.
+/// Held by the test that counts, because the allocations of another test would be counted too.
 static COUNTING: Mutex<()> = Mutex::new(());
 
 /// Longer than any answer takes on a busy machine.
@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const WARM_UPS: usize = 4;
 const TIMES: usize = 8;
 
-/// The fewest allocations that `converse` caused of several times, with a server of `protocol` that
+/// Returns the fewest allocations of `converse`, of several times, with a server of `protocol` that
 /// has warmed up.
 fn fewest_allocations(
     protocol: impl Protocol + 'static,
@@ -64,7 +64,7 @@ fn fewest_allocations(
     counts.into_iter().min().unwrap_or_default()
 }
 
-/// Reads what the server says first: of these protocols only `text` says anything.
+/// Reads the greeting. Of these protocols only `text` has one.
 fn take_greeting(stream: &mut TcpStream, protocol: &str) {
     if protocol == "text" {
         let mut greeting = vec![0; BANNER.len() + 1];
@@ -72,14 +72,14 @@ fn take_greeting(stream: &mut TcpStream, protocol: &str) {
     }
 }
 
-/// Reads exactly `answer`, into a buffer of its own length.
+/// Reads exactly `answer`, into a buffer of this length.
 fn expect(stream: &mut TcpStream, buf: &mut [u8], answer: &[u8]) {
     stream.read_exact(buf).expect("an answer in time");
     assert!(buf == answer, "another answer: {}", buf[..buf.len().min(200)].escape_ascii());
 }
 
-/// Asserts that `request`, `repeats` times and each time when the one before it is answered, costs
-/// nothing.
+/// Asserts that `request` causes no allocation, sent `repeats` times, each time after the answer to
+/// the one before.
 fn assert_one_at_a_time(
     protocol: impl Protocol + 'static,
     request: &[u8],
@@ -96,14 +96,14 @@ fn assert_one_at_a_time(
     assert_eq!(count, 0, "allocations for {repeats} messages, one at a time");
 }
 
-/// Asserts that a hundred of `request` at once, ten times, costs nothing.
+/// Asserts that 100 requests at once cause no allocation, ten times.
 fn assert_pipelined(protocol: impl Protocol + 'static, request: &[u8], answer: &[u8]) {
     let (requests, answers) = (request.repeat(100), answer.repeat(100));
     assert_one_at_a_time(protocol, &requests, &answers, 10);
 }
 
-/// Asserts that a message whose last byte comes together with all but the last byte of the next one
-/// costs nothing.
+/// Asserts that a message causes no allocation whose last byte arrives together with all but the
+/// last byte of the next one.
 fn assert_in_two_pieces(protocol: impl Protocol + 'static, request: &[u8], answer: &[u8]) {
     let (last, front) = request.split_last().expect("a request");
     let pieces = [&[*last], front].concat();
@@ -234,7 +234,7 @@ mod binary {
 
     #[test]
     fn a_frame_that_is_too_large() {
-        // 16 MiB and a byte, which are dropped as they come.
+        // 16 MiB and a byte, which the server drops on arrival.
         let request = frame(1, &vec![b'x'; (16 << 20) + 1]);
         assert_one_at_a_time(Binary::new(), &request, &frame(255, b"FRAME_TOO_LARGE"), 1);
     }
@@ -283,7 +283,7 @@ mod echo_and_chat {
 mod admin {
     use super::*;
 
-    /// The fewest allocations of a connection with one request for `path`.
+    /// Returns the fewest allocations of a connection with one request for `path`.
     fn fewest_for(path: &str) -> usize {
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let mut answer = vec![0; 64 << 10];
@@ -317,7 +317,7 @@ fn half_a_message_holds_its_own_length_and_returns_it() {
     let (addr, handle) =
         (server.addresses()[0].addr().expect("a listener of TCP"), server.handle());
     let running = thread::spawn(|| server.run());
-    // Longer ones are mapped, which no allocator counts.
+    // Longer messages are mapped, and the allocator does not count them.
     let half = [b"ECHO ".as_slice(), &[b'x'; 3000]].concat();
     let line = [half.as_slice(), b"\n"].concat();
     let mut buf = vec![0; line.len()];
@@ -343,7 +343,7 @@ fn half_a_message_holds_its_own_length_and_returns_it() {
     while handle.status().expect("the server runs").total().received_bytes < all_bytes {
         assert!(Instant::now() < deadline, "the halves are not read");
     }
-    // A round trip after that: the turns that have read them are over.
+    // After one more round trip, the turns that have read the messages are over.
     last.write_all(&line).expect("the server reads");
     expect(&mut last, &mut buf, &line);
     let waiting = held();
@@ -357,7 +357,7 @@ fn half_a_message_holds_its_own_length_and_returns_it() {
     running.join().expect("the server does not panic").expect("the server does not fail");
     let sent = CONNECTIONS * half.len();
     assert!((sent..2 * sent).contains(&waiting), "{sent} bytes are held in {waiting}");
-    // What is kept for the next that come is a constant of the server.
+    // The memory that is kept for later messages is a constant of the server.
     assert!(answered < 512 << 10, "{answered} of {waiting} bytes are still held");
 }
 

@@ -1,9 +1,9 @@
-//! The simulation finds bugs: each of the likeliest ones is put into a copy of the sources, and
-//! something must fail there.
+//! The simulation finds bugs: each of the likeliest ones is put into a copy of the sources, and a
+//! test must fail there.
 //!
-//! A patch in `tests/broken/` says in words what it breaks, and which test must catch it. Where
-//! that is the simulation, it is run from several starting seeds, and how many seeds it took is
-//! told.
+//! The head of a patch in `tests/broken/` states what it breaks and which test must catch it. If
+//! that is the simulation, it runs from several starting seeds, and the number of seeds that it
+//! took is printed.
 
 #[path = "support/cargo.rs"]
 mod cargo;
@@ -12,11 +12,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Where runs start; the seeds from one start to the next are many more than any bug takes.
+/// The starting seeds of the runs. No bug takes as many seeds as there are from one start to the
+/// next.
 const STARTS: [u64; 5] = [0, 1_000_000, 2_000_000, 3_000_000, 4_000_000];
 const SEEDS_MAX: u64 = 10_000;
-/// A run of so many seeds ends within so many seconds, on a machine however busy; and any other
-/// test within so many.
+/// The time for a run of the simulation, and for any other test, even on a busy machine.
 const SIMULATION_SECONDS: &str = "900";
 const TEST_SECONDS: &str = "60";
 
@@ -39,8 +39,8 @@ impl Patch {
         Self { name, catcher: catcher.split(' ').map(str::to_owned).collect(), path }
     }
 
-    /// How many seeds it took from each start, in order of size; none for a patch that another test
-    /// catches.
+    /// Returns the number of seeds that it took from each start, sorted; empty for a patch that
+    /// another test catches.
     fn seeds_taken(&self, package: &Path) -> Result<Vec<u64>, String> {
         let starts = if is_simulated(&self.catcher) { &STARTS[..] } else { &STARTS[..1] };
         let mut taken = Vec::new();
@@ -77,8 +77,8 @@ fn patches() -> Vec<Patch> {
     paths.into_iter().map(Patch::read).collect()
 }
 
-/// A copy of the package, whose files change with each patch: the compiler makes anew only what
-/// follows from them.
+/// Copies the package. Each patch changes only some files of the copy, so that cargo rebuilds only
+/// what depends on them.
 fn copy_package() -> PathBuf {
     let from = Path::new(env!("CARGO_MANIFEST_DIR"));
     let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join("broken");
@@ -104,17 +104,17 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Applies the patch to the copy, or takes it back with `--reverse`.
+/// Applies the patch to the copy, or removes it with `--reverse`.
 fn apply(patch: &Patch, package: &Path, flags: &[&str]) {
     let mut git = Command::new("git");
-    // The copy is inside the repository, whose files it must not take for its own.
+    // Git must not take the copy, which is inside the repository, for files of the repository.
     git.current_dir(package)
         .env("GIT_CEILING_DIRECTORIES", package.parent().expect("a folder around it"));
     let status = git.arg("apply").args(flags).arg(&patch.path).status().expect("git");
     assert!(status.success(), "{} no longer applies: make it anew", patch.name);
 }
 
-/// Builds what `catcher` needs.
+/// Builds the tests of `catcher`.
 fn build(package: &Path, catcher: &[String]) {
     let output = cargo_test(Command::new(env!("CARGO")), package, catcher)
         .arg("--no-run")
@@ -123,8 +123,8 @@ fn build(package: &Path, catcher: &[String]) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Runs `cargo test` with `catcher`. A test that hangs has failed too: what it started is ended
-/// with it.
+/// Runs `cargo test` with `catcher`. A test that hangs counts as failed, and its processes are
+/// killed.
 fn run_tests(package: &Path, catcher: &[String], seeds: &str) -> Output {
     let mut timeout = Command::new("timeout");
     let patience = if is_simulated(catcher) { SIMULATION_SECONDS } else { TEST_SECONDS };
@@ -133,15 +133,16 @@ fn run_tests(package: &Path, catcher: &[String], seeds: &str) -> Output {
 }
 
 fn cargo_test(mut command: Command, package: &Path, catcher: &[String]) -> Command {
-    // A directory of its own: programs of a broken server never replace those of other tests.
+    // A separate directory, so that programs of a broken server never replace those of other tests.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("broken-target");
     command.current_dir(package).env("CARGO_TARGET_DIR", target).env("RUST_BACKTRACE", "0");
     cargo::forget_this_package(&mut command);
-    // Patches are small.
+    // Patches are small, so that incremental builds are quick.
     command.env("CARGO_INCREMENTAL", "1");
     command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_TEST_DEBUG", "0");
-    // The root package alone, without its programs, so that the client and the generator are not
-    // built for each patch; and with each test, so that all that are needed have the same features.
+    // Only the root package without its programs, so that the client and the generator are not
+    // built for each patch. It is named with each test, so that all dependencies have the same
+    // features.
     command.args(["test", "--locked", "-p", "tinytcp", "--no-default-features"]);
     command.args(["--features", "tls"]).args(catcher);
     command

@@ -1,5 +1,5 @@
-//! Programs whose ports are fixed. Each test has a network of its own, in which no connection of
-//! another program has one of the ports.
+//! Programs with fixed ports. Each test has its own network, in which no connection of another
+//! program has one of the ports.
 
 mod support;
 
@@ -12,7 +12,7 @@ use support::cargo::forget_this_package;
 use support::peer::Peer;
 use support::server::{Server, program};
 
-/// Moves this thread, and the programs that it starts, into a network namespace of their own.
+/// Moves this thread, and the programs that it starts, into a new network namespace.
 fn enter_own_network() {
     unshare(CloneFlags::CLONE_NEWNET).expect("root may make a network");
     let status = Command::new("ip").args(["link", "set", "lo", "up"]).status();
@@ -42,7 +42,7 @@ fn without_flags_the_four_protocols_listen_on_both_loopbacks() {
 #[test]
 #[ignore = "needs root and iproute2: .ci/run has them"]
 fn an_example_prints_its_address_logs_and_stops_on_a_signal() {
-    // Cargo builds examples for a run of all tests, and not for one of these alone.
+    // Cargo builds examples for a run of all tests, and not for a single test program.
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
     let mut build = Command::new(env!("CARGO"));
     forget_this_package(&mut build);

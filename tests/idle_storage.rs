@@ -1,5 +1,5 @@
-//! What an idle connection holds of what it did before: nothing, by the count of the allocator and
-//! by that of the system.
+//! The memory that an idle connection holds after its messages: none, by the count of the allocator
+//! and by that of the system.
 #![cfg(target_os = "linux")]
 
 use std::alloc::System;
@@ -23,10 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 const CONNECTIONS: usize = 1000;
 
-/// The most that all of them together hold more when each of them has been busy once: of the
-/// allocator...
+/// The most memory of the allocator that 1000 connections together hold, after each of them has
+/// been busy once.
 const LEFT_BYTES_MAX: usize = 64 << 10;
-/// ...and of the system, which lends long memory, and counts what the allocator keeps for itself.
+/// The same for memory of the system, which includes mapped blocks for long messages, and what the
+/// allocator keeps for itself.
 const LEFT_DATA_BYTES_MAX: usize = 4 << 20;
 
 const PAYLOAD_LEN: usize = 1 << 20;
@@ -34,23 +35,23 @@ const PAYLOAD_LEN: usize = 1 << 20;
 /// A frame of one byte.
 const SMALL: [u8; 6] = [ECHO, 0, 0, 0, 1, b'x'];
 
-/// Has a frame answered.
+/// Sends `request` and reads its answer.
 fn ask(stream: &mut TcpStream, request: &[u8], answer: &mut [u8]) {
     stream.write_all(request).expect("the server takes a frame in whole");
     stream.read_exact(answer).expect("an answer in time");
     assert!(answer == request, "another answer");
 }
 
-/// What the system has lent this process to write to, in bytes.
+/// Returns the bytes of writable memory that the system has mapped for this process.
 fn data_bytes() -> usize {
-    let status = fs::read_to_string("/proc/self/status").expect("the system tells");
+    let status = fs::read_to_string("/proc/self/status").expect("a status of this process");
     let line =
         status.lines().find_map(|line| line.strip_prefix("VmData:")).expect("a line about it");
     line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number of kB") * 1024
 }
 
 #[test]
-fn a_mebibyte_on_each_of_1000_connections_leaves_nothing_behind() {
+fn a_mebibyte_on_each_of_1000_connections_leaves_no_memory() {
     rlimit::increase_nofile_limit(4000).expect("descriptors for both ends");
     let mut settings = Settings::default();
     settings.connections_max = 2 * CONNECTIONS;
@@ -75,13 +76,13 @@ fn a_mebibyte_on_each_of_1000_connections_leaves_nothing_behind() {
             stream
         })
         .collect();
-    // Whatever serving takes once and for all is taken by the first.
+    // The first connection causes all allocations that a server makes only once.
     let (first, others) = streams.split_first_mut().expect("connections");
     ask(first, &large, &mut large_answer);
     ask(first, &SMALL, &mut small_answer);
     let (region, data_before) = (Region::new(ALLOCATOR), data_bytes());
     others.iter_mut().for_each(|stream| ask(stream, &large, &mut large_answer));
-    // A round trip behind them all: by then the last one has given back what it worked with.
+    // After one more round trip, the last connection has returned its buffers.
     ask(first, &SMALL, &mut small_answer);
     let change = region.change();
     let left = change.bytes_allocated.saturating_sub(change.bytes_deallocated);

@@ -47,7 +47,7 @@ pub fn checks(outcome: &Outcome) -> Vec<Check> {
         ),
         check(
             *resident_bytes_most <= resident_max,
-            format!("at most {resident_bytes_most} bytes were resident, the limit is {resident_max}"),
+            format!("at most {resident_bytes_most} bytes were resident, limit {resident_max}"),
         ),
         check(
             descriptors.0 == descriptors.1,

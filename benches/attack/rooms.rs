@@ -116,7 +116,7 @@ fn memory(before: usize, most: usize) -> Check {
     let bound = before + ring + MEMBERS * LOW_WATER_BYTES + BESIDE;
     check(
         most <= bound,
-        format!("the room: {most} bytes were resident at most, {before} before; the limit is {bound}"),
+        format!("the room: {most} bytes were resident at most, {before} before, limit {bound}"),
     )
 }
 

@@ -1,4 +1,4 @@
-//! Writes the seeds of every target to `corpus/`, where `cargo fuzz` looks for them: `cargo run
+//! Writes the seeds of every target to `corpus/`, where `cargo fuzz` reads them: `cargo run
 //! --no-default-features --example seeds`.
 
 use std::path::Path;

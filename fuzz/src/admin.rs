@@ -9,8 +9,8 @@ use crate::plan::Plan;
 /// The longest head that the listener reads.
 const HEAD_BYTES_MAX: usize = 8 << 10;
 
-/// A request has one answer of the length that it claims, however it is cut, and none before its
-/// head is complete. It needs no memory beside that of the turn.
+/// A request has one answer of the length that it claims, for every cut of the stream, and none
+/// before its head is complete. It needs no memory in addition to that of the turn.
 pub fn check(data: &[u8]) {
     let plan = Plan::new(data);
     let limits = Limits::default();

@@ -7,7 +7,7 @@ use tinytcp_core::testing::{LoneMember, Request, SessionHarness, Transcript};
 
 use crate::talk;
 
-/// Every frame has one answer or is the end, whatever its header claims.
+/// Every frame has one answer or ends the session, for every claim of its header.
 pub fn check(data: &[u8]) {
     talk::check(&Binary::new(), data, |limits, bursts| oracle(limits, &bursts.concat()));
 }
@@ -44,7 +44,7 @@ fn oracle(limits: &Limits, mut input: &[u8]) -> Transcript {
     Transcript { answers, closed: None }
 }
 
-/// The answer to `STATUS`: the state of a harness does not change.
+/// Returns the answer to `STATUS`. The state of a harness does not change.
 fn status(limits: &Limits) -> Vec<u8> {
     SessionHarness::new(&Binary::new(), limits).feed(&frame(STATUS, b"")).answers()
 }

@@ -8,12 +8,12 @@ use tinytcp_core::wire::http;
 
 use crate::talk;
 
-/// The first answer that fits is given, whatever stands around the words.
+/// A message has the first answer of the table that fits, whatever is around its words.
 pub fn check(data: &[u8]) {
     talk::check(&chat::protocol(), data, oracle);
 }
 
-/// What the protocol makes of `bursts`, the slow and obvious way.
+/// Computes the transcript of `bursts` in a simple and slow way.
 fn oracle(limits: &Limits, bursts: &[Vec<u8>]) -> Transcript {
     let (mut answers, mut member) = (Vec::new(), LoneMember::new(1, limits));
     let messages = bursts.iter().flat_map(|burst| burst.split_inclusive(|byte| *byte == b'\n'));
@@ -44,7 +44,7 @@ fn oracle(limits: &Limits, bursts: &[Vec<u8>]) -> Transcript {
     Transcript { answers, closed: None }
 }
 
-/// The answer to one message; none to the one that closes.
+/// Returns the answer to one message; `None` for the one that closes.
 fn answer(message: &[u8], member: &mut LoneMember) -> Option<Vec<u8>> {
     let lower: String = message.iter().map(|byte| char::from(byte.to_ascii_lowercase())).collect();
     if lower == "exit" {

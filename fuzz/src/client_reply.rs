@@ -1,4 +1,4 @@
-//! What the client makes of the bytes of any server, a hostile one too.
+//! The client reads the bytes of any server, also of a hostile one.
 
 use tinytcp_cli::target::ProtocolName;
 use tinytcp_client::dialogue::{
@@ -8,11 +8,11 @@ use tinytcp_client::stdout::printable;
 
 use crate::plan::Plan;
 
-/// The first line of the stream is asked; the rest is what the server says to that.
+/// The first line of the stream is the request, and the rest is the server's reply.
 ///
-/// Nothing that the client shows was not said, nothing is shown twice or out of order, and nothing
-/// shown on a terminal drives it. Lines and frames come out the same however they are cut; where an
-/// answer has no end but silence, the pieces count.
+/// The client shows only what the server has sent, once and in order, and nothing that controls a
+/// terminal. Lines and frames are the same for every cut of the bytes. Where only silence ends an
+/// answer, the pieces make a difference.
 pub fn check(data: &[u8]) {
     let plan = Plan::new(data);
     let protocol = ProtocolName::ALL[plan.knobs() % ProtocolName::ALL.len()];
@@ -33,7 +33,8 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// The answer that is due to `line`, or what the server may say unasked when none is.
+/// Returns the answer that is due to `line`, or what the server may send without a request if none
+/// is due.
 fn due(protocol: ProtocolName, line: &[u8]) -> DueAnswer {
     match encode(protocol, line, &mut Vec::new()) {
         Ok(Request::Answered(due) | Request::Last(Some(due))) => due,
@@ -45,16 +46,16 @@ fn due(protocol: ProtocolName, line: &[u8]) -> DueAnswer {
     }
 }
 
-/// A buffer, and what has been taken from it.
+/// An answer buffer, and what has been taken from it.
 struct Reading {
     due: DueAnswer,
-    /// The answer that comes next, with what has been compared of it.
+    /// The answer that comes next, with the state of its comparison.
     next: DueAnswer,
     buffer: AnswerBuffer,
     received: Vec<u8>,
-    /// The answers by now, and which of them are errors.
+    /// The answers so far, and for each whether it is an error.
     answers: Vec<(Vec<u8>, bool)>,
-    /// Where in `received` the last answer may have ended.
+    /// The places in `received` where the last answer may have ended.
     places: Vec<usize>,
     is_refused: bool,
 }
@@ -73,8 +74,8 @@ impl Reading {
         }
     }
 
-    /// Appends what was received and takes every answer that is there, and at a silence the one
-    /// that silence ends.
+    /// Appends received bytes and takes every complete answer. At a silence it also takes the
+    /// answer that the silence ends.
     fn receive(&mut self, bytes: &[u8], then_silent: bool) {
         if self.is_refused {
             return;
@@ -114,15 +115,15 @@ impl Reading {
     }
 }
 
-/// Where in `received` the answer `text` may have ended, when the one before it may have ended at
-/// each of `places`, and its ending may stand between them.
+/// Returns the places in `received` where the answer `text` may have ended, if the answer before it
+/// may have ended at each of `places`. The line end of that answer may be between them.
 fn places_behind(text: &[u8], received: &[u8], places: &[usize]) -> Vec<usize> {
     let endings: [&[u8]; 3] = [b"", b"\n", b"\r\n"];
     let starts = places.iter().flat_map(|place| {
-        let behind = &received[*place..];
+        let rest = &received[*place..];
         endings
             .into_iter()
-            .filter(|ending| behind.starts_with(ending))
+            .filter(|ending| rest.starts_with(ending))
             .map(|ending| *place + ending.len())
     });
     let mut ends: Vec<usize> = starts
@@ -134,25 +135,25 @@ fn places_behind(text: &[u8], received: &[u8], places: &[usize]) -> Vec<usize> {
     ends
 }
 
-/// All whole lines.
+/// Returns all whole lines.
 fn lines(said: &[u8]) -> Vec<(Vec<u8>, bool)> {
     let whole =
         said.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
     whole.map(|line| (line.to_vec(), line.starts_with(b"ERROR "))).collect()
 }
 
-/// The payloads of all frames in front of one that no server may send, and whether there is such a
-/// one.
+/// Returns the payloads of all frames before one that no server may send, and true if there is such
+/// a frame.
 fn frames(mut said: &[u8]) -> (Vec<(Vec<u8>, bool)>, bool) {
     let mut payloads = Vec::new();
-    while let [code, a, b, c, d, behind @ ..] = said {
+    while let [code, a, b, c, d, body @ ..] = said {
         let claimed = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
-        // Answers, news of rooms, and errors; an alert of TLS looks like one of them.
+        // Answers, news of rooms, and errors. The header of a TLS alert looks like such a frame.
         let is_alert = matches!(said, [0x15, 3, 0..=4, 0, 2, ..]);
         if !matches!(code, 1 | 4 | 16..=21 | 23 | 255) || is_alert || claimed > 64 << 20 {
             return (payloads, true);
         }
-        let Some((payload, rest)) = behind.split_at_checked(claimed) else { break };
+        let Some((payload, rest)) = body.split_at_checked(claimed) else { break };
         payloads.push((payload.to_vec(), *code == 255));
         said = rest;
     }

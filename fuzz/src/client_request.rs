@@ -1,5 +1,5 @@
-//! What the client asks, and what our own server answers to it: the two must agree about what is a
-//! message.
+//! The requests of the client and the answers of our own server. Both must agree on the boundaries
+//! of messages.
 
 use tinytcp_cli::target::ProtocolName;
 use tinytcp_client::dialogue::{AnswerBuffer, AnswerState, DueAnswer, Request, encode};
@@ -10,9 +10,9 @@ use tinytcp_core::testing::SessionHarness;
 
 use crate::plan::Plan;
 
-/// Every line of the stream is a line of a script. Each gets the answer that the client waits for,
-/// exactly one and known by what it is; a line of which the client says that nothing is answered to
-/// it gets nothing; and the farewell ends the session.
+/// Every line of the stream is a line of a script. It has exactly one answer, of the kind that the
+/// client expects. A line without an answer, as the client sees it, has none, and the farewell ends
+/// the session.
 pub fn check(data: &[u8]) {
     let plan = Plan::new(data);
     let place = plan.knobs() % ProtocolName::ALL.len();
@@ -25,7 +25,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// Asks one line; gives false when that was the last one.
+/// Sends one line; returns false if it was the last one.
 fn ask(
     protocol: ProtocolName,
     line: &[u8],

@@ -4,7 +4,7 @@ use tinytcp_core::wire::frame::{Front, HEADER_LEN, Header, front, payload};
 
 use crate::plan::Plan;
 
-/// However the bytes are cut, the same frames come out, and what is said to be missing is missing.
+/// The frames and the number of missing bytes are the same for every cut of the stream.
 pub fn check(data: &[u8]) {
     let plan = Plan::new(data);
     let (mut input, mut found) = (Vec::new(), Vec::new());
@@ -24,7 +24,7 @@ pub fn check(data: &[u8]) {
     assert_eq!((found, input.as_slice()), oracle(plan.stream));
 }
 
-/// Looks at the front of `input`, and holds what is said about it to what can be known.
+/// Decodes the front of `input`, and checks the result against what follows from the header.
 fn look(input: &[u8]) -> Front<'_> {
     let found = front(input);
     match found {
@@ -41,7 +41,7 @@ fn look(input: &[u8]) -> Front<'_> {
     found
 }
 
-/// All whole frames of `input`, and what is left behind them.
+/// Returns all whole frames of `input`, and the rest.
 fn oracle(mut input: &[u8]) -> (Vec<(u8, Vec<u8>)>, &[u8]) {
     let mut frames = Vec::new();
     loop {

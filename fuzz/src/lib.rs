@@ -1,4 +1,4 @@
-//! What a fuzzer feeds the server and its client with, and what must be true of it then: one file a
+//! The inputs of the fuzzers for the server and its client, and the checks of each: one file per
 //! target.
 //!
 //! ```text
@@ -16,7 +16,7 @@
 //!      +-- seeds       the transcripts of `protocol.md` as inputs to start from
 //! ```
 //!
-//! A check panics when something is wrong, and the fuzzer keeps the bytes that did it.
+//! A check panics if it fails, and the fuzzer keeps the input.
 
 pub mod admin;
 pub mod binary;

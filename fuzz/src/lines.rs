@@ -1,11 +1,11 @@
-//! The decoder of lines against one that has everything in hand at once.
+//! The decoder of lines against one that has the whole stream in memory.
 
 use tinytcp_core::wire::line::{Ending, Item, LineDecoder};
 
 use crate::plan::Plan;
 
-/// However the bytes are cut, the same lines come out, none is longer than the limit, and nothing
-/// is kept of one that is.
+/// The lines are the same for every cut of the stream. None is longer than the limit, and of a
+/// longer one nothing is kept.
 pub fn check(data: &[u8]) {
     let plan = Plan::new(data);
     let line_max = [0, 1, 2, 8, 40, 250, 1500, 1 << 30][plan.knobs()];

@@ -1,16 +1,16 @@
-//! A logger that writes nothing and looks at every line: a peer must not be able to write one of
-//! its own, nor to drive a terminal.
+//! A logger that writes nothing and checks every line: the bytes of a peer must not begin a line,
+//! nor control a terminal.
 
 use std::sync::Once;
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-/// The most that one line of the activity log takes: 64 bytes of the peer, each shown as four, and
-/// what is said of them.
+/// The longest line of the activity log: 64 bytes of the peer, each shown as four characters, and
+/// the fixed text.
 const LINE_LEN_MAX: usize = 64 * 4 + 128;
 
-/// True exactly when a character breaks a line, drives a terminal, or changes the direction in
-/// which it writes.
+/// True exactly when a character breaks a line, controls a terminal, or changes the direction of
+/// text.
 fn is_harmful(c: char) -> bool {
     let bidi = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\
     \u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
@@ -35,11 +35,11 @@ impl Log for Guard {
     fn flush(&self) {}
 }
 
-/// From here on every log line is looked at.
+/// Checks every log line from here on.
 pub fn guard() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        log::set_logger(&GUARD).expect("nobody else sets a logger");
+        log::set_logger(&GUARD).expect("no other logger is set");
         log::set_max_level(LevelFilter::Trace);
     });
 }

@@ -6,8 +6,8 @@ use tinytcp_core::wire::nats::{
 
 use crate::plan::Plan;
 
-/// However the stream is cut, the operations are the same, and so is the place where it turns out
-/// to be malformed. What waits for its rest is bounded. A message has the subject and the payload
+/// The operations are the same for every cut of the stream, and so is the place where it is
+/// malformed. Incomplete operations need bounded memory. A message has the subject and the payload
 /// that its line claims.
 pub fn check(data: &[u8]) {
     let plan = Plan::new(data);
@@ -44,8 +44,8 @@ fn decode_all(
     }
 }
 
-/// Compares the operations with those of a decoder that splits lines and nothing else. It stops
-/// where it is not sure.
+/// Compares the operations with those of a decoder that only splits lines. It stops at a line that
+/// it cannot decode.
 fn compare(found: &[String], mut stream: &[u8]) {
     for operation in found {
         let end = stream.iter().position(|byte| *byte == b'\n').expect("an operation has a line");

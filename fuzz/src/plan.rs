@@ -1,4 +1,4 @@
-//! How the fuzzer cuts the bytes that it sends, and when it falls quiet.
+//! The pieces in which the fuzzer sends its bytes, and the pauses between them.
 //!
 //! ```text
 //!   +-----------+-----------+---------------------------------+
@@ -9,18 +9,18 @@
 //!   a choice:  | quiet | crowded | long | length - 1, 5 bits |
 //! ```
 //!
-//! When all choices are used up, the first is used again.
+//! After the last choice, the choices start again.
 
-/// A long piece has so many times the length of a short one.
+/// The length of a long piece, as a multiple of that of a short one.
 const LONG: usize = 64;
 
-/// A stream of bytes and how it is cut.
+/// A stream of bytes and its cuts.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'a> {
     /// Three bits for the target to use.
     knobs: u8,
     choices: &'a [u8],
-    /// What is sent.
+    /// The bytes that are sent.
     pub stream: &'a [u8],
 }
 
@@ -28,21 +28,21 @@ pub struct Plan<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece<'a> {
     pub bytes: &'a [u8],
-    /// True exactly when there is room for one answer only at a time.
+    /// True exactly when there is room for only one answer at a time.
     pub is_output_nearly_full: bool,
-    /// True exactly when the peer falls quiet behind it.
+    /// True exactly when the peer pauses after it.
     pub is_last_of_burst: bool,
 }
 
 impl<'a> Plan<'a> {
-    /// The plan that the fuzzer's bytes stand for; any bytes stand for one.
+    /// Decodes a plan. Any bytes are a plan.
     pub fn new(data: &'a [u8]) -> Self {
         let (first, rest) = data.split_first().unwrap_or((&0, &[]));
         let (choices, stream) = rest.split_at(rest.len().min(usize::from(first & 0x1f)));
         Self { knobs: first >> 5, choices, stream }
     }
 
-    /// The same plan for another stream.
+    /// Returns the same plan for another stream.
     pub const fn with_stream<'b>(&self, stream: &'b [u8]) -> Plan<'b>
     where
         'a: 'b,
@@ -50,18 +50,18 @@ impl<'a> Plan<'a> {
         Plan { knobs: self.knobs, choices: self.choices, stream }
     }
 
-    /// One of the knobs 0, 1 and 2.
+    /// Returns one of the knobs 0, 1 and 2.
     pub const fn knob(&self, index: u8) -> bool {
         self.knobs >> index & 1 == 1
     }
 
-    /// A number from 0 to 7.
+    /// Returns all knobs as a number from 0 to 7.
     pub const fn knobs(&self) -> usize {
         self.knobs as usize
     }
 
-    /// All pieces of the stream; the last one ends a burst. Without choices the whole stream is one
-    /// piece.
+    /// Returns all pieces of the stream. The last one ends a burst. Without choices the whole
+    /// stream is one piece.
     pub fn pieces(&self) -> Vec<Piece<'a>> {
         let mut rest = self.stream;
         let mut choices = self.choices.iter().cycle();
@@ -72,17 +72,17 @@ impl<'a> Plan<'a> {
                 let len = usize::from(choice & 0x1f) + 1;
                 if choice & 0x20 == 0 { len } else { len * LONG }
             });
-            let (bytes, behind) = rest.split_at(len.min(rest.len()));
+            let (bytes, after) = rest.split_at(len.min(rest.len()));
             let bits = choice.unwrap_or_default();
-            let is_last_of_burst = bits & 0x80 != 0 || behind.is_empty();
+            let is_last_of_burst = bits & 0x80 != 0 || after.is_empty();
             pieces.push(Piece { bytes, is_output_nearly_full: bits & 0x40 != 0, is_last_of_burst });
-            rest = behind;
+            rest = after;
         }
         pieces
     }
 }
 
-/// The pieces between one quiet moment and the next, joined.
+/// Returns the pieces between two pauses, joined.
 pub fn bursts(pieces: &[Piece<'_>]) -> Vec<Vec<u8>> {
     pieces
         .split_inclusive(|piece| piece.is_last_of_burst)
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_bytes_are_a_plan_and_every_byte_behind_the_choices_is_sent() {
+    fn any_bytes_are_a_plan_and_all_after_its_choices_are_sent() {
         assert!(Plan::new(b"").pieces().is_empty());
         assert!(Plan::new(b"\x1fabc").pieces().is_empty(), "all of it is choices");
         let plan = Plan::new(b"\x23\x81\x00\x40abcdef");

@@ -7,9 +7,9 @@ use tinytcp_core::wire::proxy::{Header, Malformed, V2_BYTES_MAX, parse};
 
 use crate::plan::Plan;
 
-/// However a header is cut, the result is the same: nothing before its last byte, and then the
-/// same header with any bytes after it. A header is bounded. If another parser finds the same end
-/// of a header and a client in it, it is the same client.
+/// The result is the same for every cut of a header: none before its last byte, and then the same
+/// header, whatever follows it. A header is bounded. If another parser finds the same end of a
+/// header and a client in it, it is the same client.
 pub fn check(data: &[u8]) {
     let data = Plan::new(data).stream;
     let whole = parse(data);
@@ -46,7 +46,7 @@ fn compare(header: Header, bytes: &[u8]) {
                 _ => None,
             }
         }
-        // It refuses ports and addresses that are written in another way than usual.
+        // It refuses ports and addresses in an unusual notation.
         _ => return,
     };
     assert_eq!(header.source, other, "{}", bytes.escape_ascii());

@@ -1,17 +1,16 @@
-//! The transcripts of `protocol.md` as inputs to start from: what its page says of a protocol, the
-//! fuzzer need not find out.
+//! Seeds from the transcripts of `protocol.md`, so that the fuzzer need not discover the protocols.
 
 use crate::TARGETS;
 use crate::transcripts::{self, Step};
 
-/// An input for one target, named after where in `protocol.md` it comes from.
+/// An input for one target. Its name has the place in `protocol.md`.
 pub struct Seed {
     pub target: &'static str,
     pub name: String,
     pub bytes: Vec<u8>,
 }
 
-/// The seeds that `page`, the text of `protocol.md`, holds for all targets.
+/// Returns the seeds for all targets from `page`, the text of `protocol.md`.
 pub fn of_page(page: &str) -> Vec<Seed> {
     let mut seeds = Vec::new();
     for transcript in transcripts::read(page) {
@@ -23,8 +22,7 @@ pub fn of_page(page: &str) -> Vec<Seed> {
                 Step::HalfClose(_) | Step::ExpectEof(_) | Step::Signal(_) => {}
             }
         }
-        // A message that is to be larger than a server's memory teaches nothing that a short one
-        // does not.
+        // A message that exceeds a server's memory adds nothing to a short one.
         asked.truncate(2000);
         for (target, _) in TARGETS {
             if let Some(bytes) = input(target, &transcript.protocol, &asked, &said) {
@@ -58,7 +56,7 @@ fn request((bytes, number): (&&[u8], usize)) -> Seed {
     Seed { target: "admin", name: format!("request-{number}"), bytes: [b"\0", *bytes].concat() }
 }
 
-/// Headers of proxies.
+/// Headers of the PROXY protocol.
 const HEADERS: [&[u8]; 6] = [
     b"PROXY TCP4 192.0.2.7 198.51.100.1 51234 40000\r\nTIME\n",
     b"PROXY TCP6 2001:db8::7 ::ffff:198.51.100.1 51234 40000\r\n",
@@ -73,7 +71,7 @@ fn header((bytes, number): (&&[u8], usize)) -> Seed {
     Seed { target: "proxy", name: format!("header-{number}"), bytes: [b"\0", *bytes].concat() }
 }
 
-/// What brokers send.
+/// Input from a broker.
 const BROKERS: [&[u8]; 5] = [
     b"INFO {\"server_id\":\"N\",\"max_payload\":1048576,\"headers\":true} \r\n\
       PING\r\nPONG\r\n+OK\r\n",
@@ -87,8 +85,8 @@ fn broker((bytes, number): (&&[u8], usize)) -> Seed {
     Seed { target: "nats", name: format!("broker-{number}"), bytes: [b"\0", *bytes].concat() }
 }
 
-/// Bits of honest bytes of TLS that change: none, one in each part of the first record, and one in
-/// the third record after a handshake.
+/// Masks for valid TLS bytes. The bits that are set in a mask change: none, bits in each part of
+/// the first record, or bits in the third record after a handshake.
 const MASKS: [&[u8]; 7] = [
     &[0],
     &[0, 1],
@@ -105,7 +103,8 @@ const fn zeros_and_one<const LEN: usize>() -> [u8; LEN] {
     mask
 }
 
-/// A mask for both versions, before and after the handshake, and as bytes without a pattern.
+/// Returns a mask for both versions, before and after the handshake, and as bytes without a
+/// pattern.
 fn masks((mask, number): (&&'static [u8], usize)) -> impl Iterator<Item = Seed> {
     (0..8_u8).map(move |knobs| Seed {
         target: "tls",
@@ -114,7 +113,7 @@ fn masks((mask, number): (&&'static [u8], usize)) -> impl Iterator<Item = Seed> 
     })
 }
 
-/// A world of the simulation: bytes without a pattern, of which each is a choice.
+/// Returns a world of the simulation: bytes without a pattern, each of which is a choice.
 fn world(number: u8) -> Seed {
     let mut state = u32::from(number);
     let bytes = std::iter::repeat_with(|| {
@@ -124,8 +123,8 @@ fn world(number: u8) -> Seed {
     Seed { target: "stream", name: format!("world-{number}"), bytes: bytes.take(2000).collect() }
 }
 
-/// What a transcript of `protocol` is to `target`, if it is anything: the knobs of the plan, no
-/// choices, and the stream.
+/// Returns the input for `target` from a transcript of `protocol`, if there is one: the knobs of
+/// the plan, no choices, and the stream.
 fn input(target: &str, protocol: &str, asked: &[u8], said: &[u8]) -> Option<Vec<u8>> {
     let (place, question) = match protocol {
         "text" => (0, "TIME"),

@@ -1,5 +1,4 @@
-//! What holds for every protocol: how the bytes are cut changes nothing, and what is answered is
-//! what its page says.
+//! Checks of every protocol: the answers do not depend on the cuts, and are those of `protocol.md`.
 
 use tinytcp_core::close_reason::CloseReason;
 use tinytcp_core::limits::Limits;
@@ -9,8 +8,8 @@ use tinytcp_core::testing::{SessionHarness, Transcript};
 use crate::log_lines;
 use crate::plan::{Piece, Plan, bursts};
 
-/// Plays the fuzzer's plan with a session of `protocol`, and compares what comes of it with what
-/// comes of the same bytes uncut, and with what `oracle` makes of them, burst by burst.
+/// Runs the plan with a session of `protocol`, and compares the transcript with that of the uncut
+/// stream, and with that of `oracle`, burst by burst.
 pub fn check(
     protocol: &dyn Protocol,
     data: &[u8],
@@ -29,7 +28,7 @@ pub fn check(
     play_without_memory(protocol, &limits, &pieces);
 }
 
-/// Limits that a few bytes reach, or a few kilobytes.
+/// Returns limits that a few bytes or a few kilobytes reach.
 fn limits(plan: &Plan<'_>) -> Limits {
     let message_max = if plan.knob(0) { 600 } else { 40 };
     Limits::default().with_line_bytes_max(message_max).with_frame_bytes_max(message_max)
@@ -43,7 +42,7 @@ fn play_whole(protocol: &dyn Protocol, limits: &Limits, bursts: &[Vec<u8>]) -> S
     play(protocol, limits, &pieces)
 }
 
-/// A session whose every message is logged, and which may have spoken unasked.
+/// Creates a session that logs every message, and that may have sent without a request.
 fn begin(protocol: &dyn Protocol, limits: &Limits) -> SessionHarness {
     log_lines::guard();
     let mut harness = SessionHarness::new(protocol, limits).with_activity_log();
@@ -51,7 +50,7 @@ fn begin(protocol: &dyn Protocol, limits: &Limits) -> SessionHarness {
     harness
 }
 
-/// Plays all pieces, and after each burst the peer falls quiet.
+/// Runs all pieces, with a pause after each burst.
 fn play(protocol: &dyn Protocol, limits: &Limits, pieces: &[Piece<'_>]) -> SessionHarness {
     let mut harness = begin(protocol, limits);
     for piece in pieces {
@@ -64,8 +63,8 @@ fn play(protocol: &dyn Protocol, limits: &Limits, pieces: &[Piece<'_>]) -> Sessi
     harness
 }
 
-/// The same where every second piece finds no memory: the contract of a session still holds, and it
-/// can still end the conversation in its own words.
+/// The same with no memory for every second piece: the contract of a session still holds, and it
+/// can still end the conversation with its farewell.
 fn play_without_memory(protocol: &dyn Protocol, limits: &Limits, pieces: &[Piece<'_>]) {
     let mut harness = begin(protocol, &limits.with_memory_bytes_max(0));
     for (index, piece) in pieces.iter().enumerate() {
@@ -90,8 +89,9 @@ fn play_without_memory(protocol: &dyn Protocol, limits: &Limits, pieces: &[Piece
     }
 }
 
-/// What a protocol that ends messages by quiet makes of `bursts`, the slow and obvious way:
-/// `answer` gives the answer to one message, `None` to the one that closes.
+/// Computes the transcript of `bursts` for a protocol whose messages end after a quiet period, in a
+/// simple and slow way. `answer` returns the answer to one message, and `None` to the one that
+/// closes.
 pub fn oracle(
     limits: &Limits,
     bursts: &[Vec<u8>],

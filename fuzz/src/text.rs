@@ -8,7 +8,8 @@ use tinytcp_core::testing::{SessionHarness, Transcript, clock};
 use crate::talk;
 use crate::text_model::{End, Given, conversation};
 
-/// Every line has one answer in one line, or none where its page says so, whatever its bytes are.
+/// Every line has one answer of one line, or none where `protocol.md` says so, whatever its bytes
+/// are.
 pub fn check(data: &[u8]) {
     talk::check(&Text::new(), data, |limits, bursts| expected(limits, &bursts.concat()));
 }

@@ -1,7 +1,8 @@
-//! The layer of TLS before, in and after its handshake, against what a client has sealed.
+//! The layer of TLS before, in and after its handshake, against the records of a client.
 //!
-//! The stream of a plan is a mask over honest bytes, the first ones of a client or the records
-//! after its handshake, and goes on as bytes without a pattern. A knob makes all of it such bytes.
+//! The stream of a plan begins with a mask over valid bytes: the first bytes of a client or the
+//! records after its handshake. It continues with bytes without a pattern. A knob makes all of it
+//! such bytes.
 
 use std::io::Write;
 use std::mem;
@@ -16,7 +17,7 @@ use tinytcp_core::tls::layer::{LayerError, Step};
 use crate::plan::Plan;
 use crate::simulator::tls::{Security, seed};
 
-/// The lengths of what a client seals after its handshake. The longest one needs two records.
+/// The lengths of the messages after the handshake. The longest one needs two records.
 const MESSAGE_LENS: [usize; 5] = [1, 50, 700, 20_000, 5];
 
 /// More memory than a layer and its input ever need.
@@ -26,10 +27,11 @@ const MEMORY_BYTES_MAX: usize = 4 * BLOCK_LEN;
 const ALERT: u8 = 21;
 const DATA: u8 = 23;
 
-/// However the bytes are cut: without the right keys there is no session and no plaintext, and with
-/// them all plaintext before the first wrong byte, and none that the client has not sealed. A
-/// handshake that fails ends with an alert. After a failure nothing is opened or sealed. No memory
-/// grows with the input, and no call of the layer leaves it waiting though it is full.
+/// Checks for every cut of the bytes: Without the right keys there is no session and no plaintext.
+/// With them the layer returns all plaintext before the first wrong byte, and only what the client
+/// has sealed. A handshake that fails ends with an alert. After a failure nothing is opened or
+/// sealed. No memory grows with the input, and no call of the layer needs more input while it is
+/// full.
 pub fn check(data: &[u8]) {
     let plan = Plan::new(data);
     let [has_old_version, has_session, is_without_pattern] = [0, 1, 2].map(|it| plan.knob(it));
@@ -65,7 +67,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// The honest bytes, of which those change that the mask names; bytes after it go unchanged.
+/// Applies `mask` to `honest`. The bytes after the mask stay as they are.
 fn masked(honest: &[u8], mask: &[u8]) -> Vec<u8> {
     let changes = mask.iter().copied().chain(std::iter::repeat(0));
     let mut bytes: Vec<u8> = honest.iter().zip(changes).map(|(byte, bits)| byte ^ bits).collect();
@@ -73,7 +75,7 @@ fn masked(honest: &[u8], mask: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What a client has to send.
+/// Returns the records that a client has to send.
 fn take_records(client: &mut ClientConnection) -> Vec<u8> {
     let mut records = Vec::new();
     while client.wants_write() {
@@ -82,7 +84,7 @@ fn take_records(client: &mut ClientConnection) -> Vec<u8> {
     records
 }
 
-/// The type of the last record.
+/// Returns the type of the last record.
 fn last_kind(mut records: &[u8]) -> Option<u8> {
     let mut last = None;
     while let [kind, _, _, high, low, rest @ ..] = records {
@@ -92,11 +94,11 @@ fn last_kind(mut records: &[u8]) -> Option<u8> {
     last
 }
 
-/// The plaintext of a client, and where the records end that hold it.
+/// The plaintext of a client, and the ends of its records.
 #[derive(Default)]
 struct Sealed {
     plaintext: Vec<u8>,
-    /// The length of the records up to an end, and of the plaintext in them.
+    /// For each record, the length of the records up to its end, and of the plaintext in them.
     ends: Vec<(usize, usize)>,
 }
 
@@ -116,7 +118,7 @@ impl Sealed {
         (records, sealed)
     }
 
-    /// Returns how many bytes of plaintext the first `len` bytes of the records hold for certain.
+    /// Returns the number of bytes of plaintext in the whole records of the first `len` bytes.
     fn len_within(&self, len: usize) -> usize {
         let whole = self.ends.iter().take_while(|(end, _)| *end <= len).last();
         whole.map_or(0, |(_, plaintext_len)| *plaintext_len)
@@ -129,7 +131,7 @@ struct Server {
     input: Buffer,
     pool: Pool,
     opened: Vec<u8>,
-    /// What it has to send.
+    /// The bytes that it sends.
     sent: Vec<u8>,
     is_complete: bool,
 }
@@ -146,7 +148,7 @@ impl Server {
         }
     }
 
-    /// Gives the layer as many bytes at a time as it has room for.
+    /// Feeds `bytes` to the layer, as many at a time as it has room for.
     fn receive(&mut self, mut bytes: &[u8]) -> Result<(), LayerError> {
         while !bytes.is_empty() && !self.layer.has_ended() {
             let raw = self.layer.raw_with_room(&mut self.pool);
@@ -179,7 +181,7 @@ impl Server {
         Ok(())
     }
 
-    /// Takes what the session and the kernel would take.
+    /// Takes the plaintext and the records, as the session and the kernel would.
     fn take(&mut self) {
         assert!(self.pool.lent_bytes() <= MEMORY_BYTES_MAX, "{} bytes", self.pool.lent_bytes());
         self.opened.extend(self.input.bytes());
@@ -208,7 +210,7 @@ impl Server {
 
     /// Checks a layer that has failed.
     fn check_failed(&mut self, error: &LayerError, has_session: bool) {
-        // An alert is not answered. After a hello of TLS 1.3, an alert is sealed as data is.
+        // An alert is not answered. After a hello of TLS 1.3, an alert is sealed like data.
         if !has_session && !error.to_string().contains("received fatal alert") {
             let kind = last_kind(&self.sent);
             assert!(matches!(kind, Some(ALERT | DATA)), "{error} without an alert: {kind:?}");

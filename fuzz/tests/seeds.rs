@@ -1,5 +1,5 @@
-//! Every target on inputs that need no fuzzer: the seeds, each uncut and cut in ways that once
-//! mattered.
+//! Every target with the seeds as inputs, which need no fuzzer: each uncut, and with cuts that once
+//! found a defect.
 
 use std::path::Path;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// Serves every connection with `behaviour` in a thread of its own; returns the port.
+/// Serves every connection with `behaviour` in a new thread; returns the port.
 pub fn serve(behaviour: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
     serve_on(TcpListener::bind("127.0.0.1:0").expect("a free port"), behaviour)
 }
@@ -20,7 +20,7 @@ pub fn serve_in_turn(behaviour: impl Fn(TcpStream) + Send + 'static) -> u16 {
     port
 }
 
-/// As [`serve`], on a listener that is there already.
+/// As [`serve`], on an existing listener.
 pub fn serve_on(
     listener: TcpListener,
     behaviour: impl Fn(TcpStream) + Send + Sync + 'static,
@@ -36,8 +36,8 @@ pub fn serve_on(
     port
 }
 
-/// Serves every connection with `answer` to its first bytes, and keeps it open until the client has
-/// gone.
+/// Serves every connection with `answer` to its first bytes, and keeps it open until the client
+/// closes.
 pub fn serve_once_asked(answer: &'static [u8]) -> u16 {
     serve(move |mut stream| {
         let _ = stream.read(&mut [0; 1024]);
@@ -46,17 +46,17 @@ pub fn serve_once_asked(answer: &'static [u8]) -> u16 {
     })
 }
 
-/// Keeps the connection open and silent until the client has gone.
+/// Keeps the connection open and silent until the client closes.
 pub fn hold(mut stream: TcpStream) {
     while stream.read(&mut [0; 64 << 10]).is_ok_and(|len| len > 0) {}
 }
 
-/// Breaks the connection off, so that the client gets a reset.
+/// Resets the connection.
 pub fn reset(stream: TcpStream) {
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("a socket");
 }
 
-/// A port that is ours, so that no other program gets it, and at which nothing listens: a
+/// A port that this process holds, so that no other program gets it, without a listener: a
 /// connection is refused.
 pub struct SilentPort {
     socket: Socket,
@@ -71,14 +71,15 @@ impl SilentPort {
         Self { socket, number: addr.port() }
     }
 
-    /// Listens at the port from now on.
+    /// Listens at the port from here on.
     pub fn listen(self) -> TcpListener {
         self.socket.listen(16).expect("listening");
         self.socket.into()
     }
 }
 
-/// A listener whose queue is full, so that the kernel drops what comes next, as a firewall would.
+/// A listener whose queue is full, so that the kernel drops further connections, as a firewall
+/// does.
 pub struct FullQueue {
     _listener: Socket,
     _queued: Vec<TcpStream>,

@@ -1,4 +1,4 @@
-//! A broker of NATS that the test plays, and a real one.
+//! A NATS broker whose side the test scripts, and a real one.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,15 +9,15 @@ use super::lines::Lines;
 use super::process::Process;
 use super::wait::{PATIENCE, wait_for, wait_until};
 
-/// A broker that the test plays.
+/// A broker whose side the test scripts.
 pub struct FakeBroker {
     listener: TcpListener,
 }
 
-/// One connection of a server to it.
+/// A connection from a server to it.
 pub struct BusLink {
     stream: TcpStream,
-    /// What was read beyond the last line.
+    /// The bytes after the last line.
     rest: Vec<u8>,
 }
 
@@ -66,7 +66,7 @@ impl BusLink {
         bytes.as_ref().iter().for_each(|byte| self.send([*byte]));
     }
 
-    /// The next line of the server, without its ending. A `PING` between others is answered.
+    /// Reads the next line of the server, without its ending. A `PING` before it is answered.
     #[track_caller]
     pub fn line(&mut self) -> String {
         let start = Instant::now();
@@ -83,7 +83,7 @@ impl BusLink {
         }
     }
 
-    /// The next `count` bytes of the server.
+    /// Reads the next `count` bytes of the server.
     #[track_caller]
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
@@ -128,7 +128,7 @@ impl Nats {
         Process { id: self.child.id() }
     }
 
-    /// Kills it without a farewell.
+    /// Kills it, without an orderly end.
     pub fn kill(&mut self) {
         self.child.kill().expect("a child");
         self.child.wait().expect("a child");
@@ -141,7 +141,7 @@ impl Nats {
         *self = again;
     }
 
-    /// Publishes as a program of an operator does.
+    /// Publishes as a program of the operator does.
     pub fn publish(&self, subject: &str, payload: &str) {
         let addr = SocketAddr::from(([127, 0, 0, 1], self.port));
         let mut stream = TcpStream::connect(addr).expect("connect");

@@ -76,8 +76,8 @@ impl Authority {
     }
 }
 
-/// A certificate for `names` that is signed by itself. `openssl req -x509` marks such a certificate
-/// as one of an authority.
+/// Makes a self-signed certificate for `names`. `openssl req -x509` marks such a certificate as one
+/// of an authority.
 pub fn self_signed(names: &[&str], is_authority: bool) -> Identity {
     let mut params = named("tinytcp test server", names);
     if is_authority {
@@ -116,12 +116,12 @@ impl Files {
         files
     }
 
-    /// Where the file `name` is.
+    /// Returns the path of the file `name`.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.0.join(name)
     }
 
-    /// Where the file `name` is, as an argument of a program.
+    /// Returns the path of the file `name` as an argument of a program.
     pub fn argument(&self, name: &str) -> String {
         self.path(name).to_str().expect("a path in UTF-8").to_owned()
     }

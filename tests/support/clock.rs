@@ -1,13 +1,13 @@
-//! Local times in answers: checked against our own clock, then covered, so that answers can be
-//! compared.
+//! Local times in answers. They are checked against the clock of the test, then replaced by a fixed
+//! text, so that answers can be compared.
 
 use chrono::{DateTime, Duration, Local, NaiveDateTime, NaiveTime};
 
-/// What a covered time looks like.
+/// The text that replaces a time.
 pub const COVER: &str = "<local time>";
 
-/// How far an answer's time may lie from our clock: minutes of a stalled machine are no defect, a
-/// wrong hour is.
+/// The greatest difference of an answer's time from the clock. It allows a machine that stalls for
+/// minutes, and finds a wrong hour.
 const TOLERANCE: Duration = Duration::minutes(2);
 
 const TEXT_PREFIX: &[u8] = b"TIME ";
@@ -15,10 +15,10 @@ const TEXT_LEN: usize = "2025-09-12T17:24:13-05:00".len();
 const CHAT_PREFIX: &[u8] = b"Server Time: ";
 const CHAT_LEN: usize = "17:24:13".len();
 
-/// `bytes` with every right time of the text and the chat protocol replaced by [`COVER`].
+/// Returns `bytes` with every right time of the text and the chat protocol replaced by [`COVER`].
 ///
-/// A time in a wrong form stays as it is and so fails the comparison that follows; a time that is
-/// not now panics.
+/// A time in a wrong form stays as it is, so that the comparison that follows fails. A time that is
+/// not the present one panics.
 pub fn cover_local_times(bytes: &[u8]) -> Vec<u8> {
     let mut covered = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
@@ -47,8 +47,8 @@ fn stamp_of_chat(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     stamp(bytes, CHAT_PREFIX, CHAT_LEN, is_time_of_day_now)
 }
 
-/// The prefix and what follows the time, if `bytes` begin with a prefix and a time in the right
-/// form.
+/// Returns the prefix and what follows the time, if `bytes` begin with a prefix and a time in the
+/// right form.
 fn stamp<'a>(
     bytes: &'a [u8],
     prefix: &[u8],
@@ -64,7 +64,8 @@ fn stamp<'a>(
 fn is_local_now(text: &str) -> bool {
     let now = Local::now();
     let Ok(time) = DateTime::parse_from_rfc3339(text) else { return false };
-    // Only one form is right, and `parse_from_rfc3339` takes several: write it again and compare.
+    // Only one form is right and `parse_from_rfc3339` takes several, so the time is written again
+    // and compared.
     if time.format("%Y-%m-%dT%H:%M:%S%:z").to_string() != text {
         return false;
     }
@@ -79,7 +80,7 @@ fn is_time_of_day_now(text: &str) -> bool {
     if time.format("%H:%M:%S").to_string() != text {
         return false;
     }
-    // Shortly after midnight the answer may still be of yesterday, and the other way round.
+    // Around midnight the answer may be of the day before or after.
     let near = |day: NaiveDateTime| (now - day.date().and_time(time)).abs() < TOLERANCE;
     let days = [now, now - Duration::days(1), now + Duration::days(1)];
     assert!(days.into_iter().any(near), "{text} is not now: {now}");

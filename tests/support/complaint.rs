@@ -1,17 +1,18 @@
-//! A server that does not start, and the one line that says why.
+//! A server that does not start, and the one line that states the reason.
 
 use std::process::{Command, Stdio};
 
 use super::program::{Ended, finish_child};
 
-/// Runs the server to its end, which must come by itself and within the deadline.
+/// Runs the server to its end, which must come within the deadline without a signal.
 #[track_caller]
 pub fn run(command: &mut Command) -> Ended {
     let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     finish_child(command.spawn().expect("the server starts"))
 }
 
-/// Exit code, nothing on stdout, and one line on stderr that holds every one of `parts`.
+/// Checks the exit code, that stdout is empty, and that stderr is one line that holds all of
+/// `parts`.
 #[track_caller]
 pub fn check_failure(command: &mut Command, code: i32, parts: &[&str]) {
     let ended = run(command);

@@ -1,4 +1,4 @@
-//! Commands in documents, with what they print: read, run, and compared by their shape.
+//! Commands in documents and their output. They are run, and the shape of their output is compared.
 
 use super::peer::Peer;
 use super::program::finish;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 /// One command of a `console` block, and the lines under it.
 pub struct Console {
-    /// The line of the document at which the command stands.
+    /// The line of the document with the command.
     pub line: usize,
     pub command: String,
     pub output: Vec<String>,
@@ -16,10 +16,10 @@ pub struct Console {
 /// A line of a document that stands for any number of lines.
 const ANY_LINES: &str = "...";
 
-/// What follows a number and belongs to it.
+/// The units that belong to the number before them.
 const UNITS: [&str; 10] = ["ns", "us", "ms", "s", "%", "B", "KiB", "MiB", "MiB/s", "KiB/s"];
 
-/// How long a run of the load generator takes here: its figures are not compared.
+/// The duration of a run of the load generator. Its figures are not compared.
 const LOAD_DURATION: &str = "1s";
 
 /// The commands in the `console` blocks of a document.
@@ -40,7 +40,7 @@ pub fn read(text: &str) -> Vec<Console> {
     consoles
 }
 
-/// What `command` prints when it talks to `server` instead of one on the default ports.
+/// Returns the output of `command` with `server` in the place of one on the default ports.
 pub fn run(command: &str, server: &Server) -> String {
     if let Some((input, target)) = command.split_once(" | nc -N 127.0.0.1 ") {
         let [printf, input] = &words(input)[..] else { panic!("{command}: printf and a text") };
@@ -84,7 +84,7 @@ fn default_port(protocol: &str) -> &'static str {
     }
 }
 
-/// What comes back for `input`, as with `nc -N`: to the protocol whose default port is `port`.
+/// Returns the reply to `input`, as with `nc -N`, of the protocol whose default port is `port`.
 fn pour(input: &[u8], port: &str, server: &Server) -> String {
     let protocol = match port {
         "40000" => "text",
@@ -98,7 +98,7 @@ fn pour(input: &[u8], port: &str, server: &Server) -> String {
     String::from_utf8_lossy(&peer.read_to_end()).into_owned()
 }
 
-/// The words of a command line, of which some stand in single quotes.
+/// Returns the words of a command line, some of which are in single quotes.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     for (index, part) in line.split('\'').enumerate() {
@@ -111,10 +111,11 @@ fn words(line: &str) -> Vec<String> {
 }
 
 /// The printed lines must have the shape of the expected ones: the same words, and a number with
-/// its unit where there is one.
+/// its unit at the same places.
 ///
-/// A verdict of the load generator depends on the machine, and the width of its figures decides
-/// where its lines are wrapped: it is compared as one line, and only where it is the expected one.
+/// The verdict of the load generator depends on the machine, and its lines wrap at a place that
+/// depends on the width of its figures. It is compared as one line, and only if it is the expected
+/// verdict.
 #[track_caller]
 pub fn check(printed: &str, expected: &[String]) {
     let (printed_shapes, expected_shapes) = (shapes(printed.lines()), shapes(expected));
@@ -134,10 +135,10 @@ pub fn check(printed: &str, expected: &[String]) {
     assert!(may_go_on || at == printed_shapes.len(), "more than is expected:\n{printed}");
 }
 
-/// What the line of a verdict begins with.
+/// The beginning of a verdict.
 const VERDICT: &str = "Verdict";
 
-/// True exactly when two shapes are equal, or two different verdicts.
+/// True exactly when two shapes are equal, or are two different verdicts.
 fn is_like(printed: &str, expected: &str) -> bool {
     let verdict =
         |line: &str| line.strip_prefix(VERDICT)?.split_ascii_whitespace().next().map(str::to_owned);
@@ -148,7 +149,7 @@ fn is_like(printed: &str, expected: &str) -> bool {
     }
 }
 
-/// The shapes of lines, with the lines of a verdict joined.
+/// Returns the shapes of lines, with the lines of a verdict joined.
 fn shapes(lines: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
     let mut joined: Vec<String> = Vec::new();
     for line in lines {
@@ -163,7 +164,7 @@ fn shapes(lines: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
     joined.iter().map(|line| shape(line)).collect()
 }
 
-/// A line without its figures: `#` stands for a number and its unit, or for a time.
+/// Returns a line without its figures: `#` stands for a number and its unit, or for a time.
 fn shape(line: &str) -> String {
     let mut words: Vec<&str> = Vec::new();
     for word in line.split_ascii_whitespace() {

@@ -1,5 +1,4 @@
-//! One input, sent in every way in which a network can deliver it, and the whole answer that comes
-//! back.
+//! One input, cut in every way in which a network can deliver it, and the complete reply.
 
 use super::clock::cover_local_times;
 use super::peer::{Peer, difference, shown};
@@ -9,17 +8,16 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::cell::RefCell;
 use std::fmt::{self, Debug};
 
-/// Where the random cases of every test begin. Printed with each failure; another number gives
-/// other cases.
+/// The seed of the random cases of every test. It is printed with each failure.
 const SEED: u64 = 0x7469_6e79_7463_7001;
 
-/// Talks one protocol with one server, each input on a connection of its own.
+/// A dialogue in one protocol with one server. Each input has a new connection.
 pub struct Dialogue<'a> {
     server: &'a Server,
     protocol: &'static str,
-    /// A second connection. The server has one thread and is fair: once it has answered here, it
-    /// has also looked at what arrived on the first one before. So pieces arrive apart,
-    /// without a sleep.
+    /// A second connection. The server has one thread and is fair: when it has answered here, it
+    /// has read what arrived on the first connection before. So pieces arrive separately without a
+    /// sleep.
     bystander: RefCell<Peer>,
 }
 
@@ -28,8 +26,8 @@ impl<'a> Dialogue<'a> {
         Self { server, protocol, bystander: RefCell::new(server.text()) }
     }
 
-    /// All that the server says when `pieces` arrive one after the other and the end of input
-    /// follows.
+    /// Returns the complete reply to `pieces`, which arrive one after the other, and to the end of
+    /// input after them.
     #[track_caller]
     pub fn answer_to(&self, pieces: &[&[u8]]) -> Vec<u8> {
         let mut peer = self.server.connect(self.protocol);
@@ -43,8 +41,8 @@ impl<'a> Dialogue<'a> {
         cover_local_times(&peer.read_to_end())
     }
 
-    /// `input` gets `expected` and the server's end: whole, byte by byte, and cut in two at every
-    /// place.
+    /// Checks that `input` has the reply `expected` and then the server's end: whole, byte by byte,
+    /// and cut in two at every place.
     #[track_caller]
     pub fn check_every_way(&self, input: &[u8], expected: &[u8]) {
         let bytes: Vec<&[u8]> = input.chunks(1).collect();
@@ -61,8 +59,8 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    /// Checks inputs drawn from `inputs`, each cut at random, against `oracle`; prints the smallest
-    /// that fails.
+    /// Checks inputs drawn from `inputs`, each cut at random, against `oracle`, and prints the
+    /// smallest one that fails.
     #[track_caller]
     pub fn check_at_random(
         &self,
@@ -89,29 +87,30 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    /// Returns when the server has looked at everything that was sent before.
+    /// Returns when the server has read everything that was sent before.
     fn settle(&self) {
         let mut bystander = self.bystander.borrow_mut();
-        // The shortest request with an answer: it must fit the smallest line limit of a test.
+        // The shortest request with an answer, because it must fit the smallest line limit of a
+        // test.
         bystander.send("HELP\n");
         assert!(bystander.read_line().starts_with("HELP COMMANDS: "));
     }
 }
 
-/// An input and where the network cuts it.
+/// An input and its cuts.
 pub struct Stream {
     pub input: Vec<u8>,
     cuts: Vec<usize>,
 }
 
 impl Stream {
-    /// Inputs drawn from `inputs`, each with a few cuts.
+    /// Draws inputs from `inputs`, each with a few cuts.
     pub fn cut_at_random(inputs: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Self> {
         let cuts = proptest::collection::vec(any::<usize>(), 0..5);
         (inputs, cuts).prop_map(|(input, cuts)| Self { input, cuts })
     }
 
-    /// The input in pieces. A cut is taken modulo the length, so that any number is a place.
+    /// Returns the input in pieces. A cut is taken modulo the length, so that any number is valid.
     fn pieces(&self) -> Vec<&[u8]> {
         let len = self.input.len();
         let mut places: Vec<usize> =

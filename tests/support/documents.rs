@@ -34,7 +34,7 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every Markdown file that people read: those in the root, in `docs/` and in `fuzz/`.
+/// Returns every Markdown file for readers: those in the root, in `docs/` and in `fuzz/`.
 pub fn all() -> Vec<Document> {
     let mut paths = Vec::new();
     collect(root(), false, &mut paths);

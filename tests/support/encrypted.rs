@@ -1,5 +1,4 @@
-//! The TLS side of a raw client: bytes out, bytes in, over one connection that two threads may
-//! share.
+//! The TLS side of a raw client. Two threads may share a connection.
 
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -11,11 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::{env, mem};
 
-/// The variable that names a folder with the certificates of the server and of its authority. Where
-/// it is set, every server listens with TLS, and every peer speaks it.
+/// The variable with the folder of the certificates of the server and of its authority. If it is
+/// set, every server listens with TLS and every peer uses TLS.
 pub const FILES: &str = "TINYTCP_TEST_TLS";
 
-/// The variable that asks for one version, `1.2` or `1.3`.
+/// The variable that chooses one version, `1.2` or `1.3`.
 pub const VERSION: &str = "TINYTCP_TEST_TLS_VERSION";
 
 /// The folder of the certificates, if the tests run over TLS.
@@ -23,8 +22,8 @@ pub fn files() -> Option<PathBuf> {
     env::var_os(FILES).map(PathBuf::from)
 }
 
-/// The settings of all peers of this process: they share their sessions, so that most handshakes
-/// are resumed.
+/// Returns the settings of all peers of this process. They share TLS sessions, so that most
+/// handshakes are resumed.
 pub fn common_config(folder: &Path) -> Arc<ClientConfig> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     let version = match env::var(VERSION).as_deref() {
@@ -34,7 +33,7 @@ pub fn common_config(folder: &Path) -> Arc<ClientConfig> {
     Arc::clone(CONFIG.get_or_init(|| config(&folder.join("ca.pem"), version)))
 }
 
-/// The settings of a client that speaks one version and trusts the authority of `ca`.
+/// Returns the settings of a client with one version, which trusts the authority of `ca`.
 pub fn config(ca: &Path, version: ProtocolVersion) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     let certificate = CertificateDer::from_pem_file(ca).expect("the certificate of an authority");
@@ -64,7 +63,7 @@ struct Inward {
     engine: ClientConnection,
     /// Records that are not opened.
     unopened: Vec<u8>,
-    /// True once our end of output is announced, or never will be.
+    /// True once the end of output is announced, or never will be.
     has_said_goodbye: bool,
 }
 
@@ -100,13 +99,13 @@ impl Encrypted {
         &self.0.socket
     }
 
-    /// Announces the end of our output, and ends it.
+    /// Announces the end of output, and ends it.
     pub fn end_output(&self) -> io::Result<()> {
         self.say_goodbye()?;
         self.0.socket.shutdown(Shutdown::Write)
     }
 
-    /// Announces the end of our output, and leaves the connection open.
+    /// Announces the end of output, and leaves the connection open.
     pub fn say_goodbye(&self) -> io::Result<()> {
         let mut inward = self.inward();
         inward.has_said_goodbye = true;
@@ -115,7 +114,7 @@ impl Encrypted {
         self.send_own()
     }
 
-    /// Announces no end when it is dropped.
+    /// Drops the connection without an announcement of its end.
     pub fn abandon(&self) {
         self.inward().has_said_goodbye = true;
     }
@@ -143,7 +142,7 @@ impl Encrypted {
         self.0.unsent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens records, of which more are read if none is here. False at the end of input.
+    /// Opens records, and reads more if there are none. Returns false at the end of input.
     fn open_more(&self) -> io::Result<bool> {
         let mut block = [0; 16 << 10];
         let is_empty = self.inward().unopened.is_empty();
@@ -166,7 +165,7 @@ impl Encrypted {
         Ok(!is_empty || len > 0)
     }
 
-    /// Sends what the protocol itself has to say.
+    /// Sends the records of the protocol itself.
     fn send_own(&self) -> io::Result<()> {
         let mut unsent = self.unsent();
         self.inward().seal(&mut unsent)?;
@@ -204,11 +203,11 @@ impl Write for Encrypted {
         self.send_some(&mut unsent)?;
         let mut inward = self.inward();
         let taken = inward.engine.writer().write(&buf[..buf.len().min(RECORD_MAX)])?;
-        // Under the same lock: a reader that found the record would wait for us to send it.
+        // Under the same lock, because a reader that found the record would wait for this send.
         inward.seal(&mut unsent)?;
         drop(inward);
         match self.send_some(&mut unsent) {
-            // The record is ours to send, and the rest of it goes first next time.
+            // The record is accepted, and its rest is sent first next time.
             Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
             _ => Ok(taken),
         }
@@ -220,7 +219,7 @@ impl Write for Encrypted {
 }
 
 impl Drop for Shared {
-    /// Announces the end, as a client does that closes in order, if the kernel takes it now.
+    /// Announces the end, as a client does that closes in order, if the kernel takes the bytes now.
     fn drop(&mut self) {
         let inward = self.inward.get_mut().unwrap_or_else(PoisonError::into_inner);
         let mut unsent = mem::take(self.unsent.get_mut().unwrap_or_else(PoisonError::into_inner));

@@ -2,7 +2,7 @@
 
 pub use tinytcp_core::protocol::binary::{ECHO, ERROR, QUIT, REVERSE, STATUS};
 
-/// A header that claims `payload_len` bytes, and nothing behind it.
+/// A header that claims `payload_len` bytes, without a payload.
 pub fn header(code: u8, payload_len: usize) -> Vec<u8> {
     let payload_len = u32::try_from(payload_len).expect("a length that a header can claim");
     let mut header = vec![code];
@@ -18,7 +18,7 @@ pub fn frame(code: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
     frame
 }
 
-/// The frame with which the server refuses.
+/// The frame of an error.
 pub fn error(token: &str) -> Vec<u8> {
     frame(ERROR, token)
 }

@@ -1,4 +1,4 @@
-//! The lines that a child process writes, collected while it runs so that its pipe never fills.
+//! The lines that a child process writes, collected by a thread, so that its pipe never fills.
 
 use std::io::{BufRead, BufReader, Read};
 use std::mem;
@@ -13,7 +13,7 @@ pub struct Lines(Arc<Collected>);
 #[derive(Default)]
 struct Collected {
     lines: Mutex<Vec<Vec<u8>>>,
-    /// True once there will be no more.
+    /// True once there are no more lines.
     ended: AtomicBool,
 }
 
@@ -38,7 +38,7 @@ impl Lines {
         lines
     }
 
-    /// True once the source has ended: what is not here now was never written.
+    /// True once the source has ended and all its lines are here.
     pub fn have_ended(&self) -> bool {
         self.0.ended.load(Ordering::Acquire)
     }

@@ -1,5 +1,4 @@
-//! How echo and chat cut their input into messages: the framing that both share, written down
-//! naively.
+//! The framing of `echo` and `chat`, in a simple form.
 
 use super::dialogue::Stream;
 use super::server::Server;
@@ -7,11 +6,11 @@ use super::wait::PATIENCE;
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 
-/// A quiet period that no test waits for: messages then end at newlines and at the end of input
-/// only.
+/// A quiet period that no test waits for, so that messages end only at newlines and at the end of
+/// input.
 pub const NEVER_QUIET: [&str; 2] = ["--quiet-period", "1h"];
 
-/// A message as it stands in the input.
+/// A message and its place in the input.
 pub struct Message<'a> {
     /// Its bytes, without the ending.
     pub bytes: &'a [u8],
@@ -19,7 +18,7 @@ pub struct Message<'a> {
     pub ending: &'a [u8],
 }
 
-/// All messages of `input`, the waiting piece at its end included.
+/// Returns all messages of `input`, including the piece at its end without a newline.
 pub fn messages(input: &[u8]) -> Vec<Message<'_>> {
     let lines = input.split_inclusive(|byte| *byte == b'\n');
     lines
@@ -35,7 +34,7 @@ pub fn messages(input: &[u8]) -> Vec<Message<'_>> {
         .collect()
 }
 
-/// Messages made of `words`, one after the other, and where to cut them.
+/// Draws messages made of `words`, one after the other, and their cuts.
 pub fn streams(words: &'static [&'static str]) -> impl Strategy<Value = Stream> {
     let bytes = prop_oneof![
         4 => proptest::sample::select(words).prop_map(|word| word.as_bytes().to_vec()),
@@ -49,7 +48,7 @@ pub fn streams(words: &'static [&'static str]) -> impl Strategy<Value = Stream> 
     Stream::cut_at_random(input)
 }
 
-/// Sends `message` and no newline, and gets `answer` once it has been quiet, but not before.
+/// Sends `message` without a newline, and expects `answer` after the quiet period, and not before.
 #[track_caller]
 pub fn check_quiet(protocol: &str, message: &str, answer: &str) {
     const QUIET: Duration = Duration::from_millis(300);

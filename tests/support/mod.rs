@@ -1,8 +1,8 @@
-//! What the black-box tests share: the real server in a process of its own, a raw peer, and waits
-//! with a deadline.
+//! Shared by the black-box tests: the real server as a process, a raw peer, and waits with a
+//! deadline.
 //!
-//! Of the server's code only two tables are used, the codes of `binary` and the methods of HTTP.
-//! The server is started as a person would start it, and judged by the bytes that it sends.
+//! Only two tables of the server's code are used, the codes of `binary` and the methods of HTTP.
+//! The server starts as for a user, and the tests check the bytes that it sends.
 
 // Each test file is a program of its own and uses only its part of this module.
 #![allow(dead_code, unused_imports)]
@@ -41,7 +41,7 @@ pub fn repetitions(short: usize, full: usize) -> usize {
     if std::env::var_os("TINYTCP_TEST_FULL").is_some() { full } else { short }
 }
 
-/// The names of the four protocols, as they stand in a URL.
+/// The names of the four protocols, as in a URL.
 pub const PROTOCOLS: [&str; 4] = ["text", "binary", "echo", "chat"];
 
 /// The bytes of one unit in sizes such as `64 * KIB`.

@@ -1,8 +1,8 @@
-//! The open files of the test process, which tests of many peers share.
+//! The open files of the test process, which tests with many peers share.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// The files that all tests of fewer peers have open at the same time.
+/// The files that all tests with fewer peers have open at the same time.
 const OTHERS: usize = 3000;
 
 /// The limit that the tests ask for. The servers that they start inherit it.
@@ -11,13 +11,13 @@ const LIMIT: u64 = 20_000;
 static TAKEN: Mutex<usize> = Mutex::new(0);
 static RETURNED: Condvar = Condvar::new();
 
-/// A test's share of the open files; returned when dropped.
+/// The share of a test in the open files; returned when dropped.
 pub struct OpenFiles(usize);
 
 impl OpenFiles {
-    /// Waits until other tests leave `count` of the open files that the process may have.
+    /// Waits until `count` of the open files are free.
     ///
-    /// Panics when it may not have as many.
+    /// Panics if the process may not have as many.
     #[track_caller]
     pub fn take(count: usize) -> Self {
         let limit = rlimit::increase_nofile_limit(LIMIT).expect("the limit of open files") as usize;

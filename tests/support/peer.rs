@@ -1,4 +1,4 @@
-//! A raw client: bytes out, bytes in, and every wait with a deadline.
+//! A raw client. Every wait has a deadline.
 
 use super::encrypted::{self, Encrypted};
 use super::wait::PATIENCE;
@@ -61,14 +61,14 @@ impl Write for Stream {
 }
 
 impl Peer {
-    /// Connects, as an ordinary client does.
+    /// Connects as an ordinary client.
     #[track_caller]
     pub fn connect(address: SocketAddr) -> Self {
         Self::new(TcpStream::connect_timeout(&address, PATIENCE).expect("connect"))
             .expect("a handshake")
     }
 
-    /// Connects, if anybody listens.
+    /// Connects, if there is a listener.
     pub fn try_connect(address: SocketAddr) -> Option<Self> {
         TcpStream::connect_timeout(&address, PATIENCE).and_then(Self::new).ok()
     }
@@ -82,15 +82,16 @@ impl Peer {
         connected.and_then(|()| Self::new(socket.into())).ok()
     }
 
-    /// Connects with the smallest receive buffer there is, so that little fits on the way to a peer
-    /// that does not read.
+    /// Connects with the smallest receive buffer that the kernel has, so that few bytes fit on the
+    /// way to a peer that does not read.
     #[track_caller]
     pub fn connect_with_small_window(address: SocketAddr) -> Self {
         Self::connect_small(address, |_| Ok(()))
     }
 
-    /// As [`Peer::connect_with_small_window`], with a small send buffer, and with small segments,
-    /// for which the server's kernel makes its own buffer small too: about 100 KB fit each way.
+    /// As [`Peer::connect_with_small_window`], with a small send buffer and small segments, for
+    /// which the server's kernel makes its own buffer small too: about 100 KB fit in each
+    /// direction.
     #[track_caller]
     pub fn connect_with_small_segments(address: SocketAddr) -> Self {
         Self::connect_small(address, |socket| {
@@ -106,7 +107,8 @@ impl Peer {
     ) -> Self {
         let socket =
             Socket::new(Domain::for_address(address), Type::STREAM, None).expect("make a socket");
-        // Before the connection is made: the window that is announced then never grows.
+        // The buffer is set before the connection is made, because it bounds the window that the
+        // peer is told of.
         socket.set_recv_buffer_size(4096).expect("shrink the receive buffer");
         prepare(&socket).expect("prepare the socket");
         socket.connect_timeout(&address.into(), PATIENCE).expect("connect");
@@ -127,7 +129,7 @@ impl Peer {
         Ok(Self { stream })
     }
 
-    /// The other end of the same connection, to send in one thread and read in another.
+    /// Returns the same connection, to send in one thread and read in another.
     pub fn twin(&self) -> Self {
         let stream = match &self.stream {
             Stream::Plain(socket) => Stream::Plain(socket.try_clone().expect("clone the socket")),
@@ -136,17 +138,17 @@ impl Peer {
         Self { stream }
     }
 
-    /// Our address, as the server's log shows it.
+    /// Returns the address of this end, as the server's log shows it.
     pub fn address(&self) -> SocketAddr {
         self.stream.socket().local_addr().expect("a connected socket has an address")
     }
 
-    /// Gives up a read after `patience` instead of [`PATIENCE`].
+    /// Sets the deadline of a read to `patience` instead of [`PATIENCE`].
     pub fn set_patience(&self, patience: Duration) {
         self.stream.socket().set_read_timeout(Some(patience)).expect("set the read timeout");
     }
 
-    /// Gives up a send that stands still for `patience` instead of [`PATIENCE`].
+    /// Sets the deadline of a send without progress to `patience` instead of [`PATIENCE`].
     pub fn set_send_patience(&self, patience: Duration) {
         self.stream.socket().set_write_timeout(Some(patience)).expect("set the write timeout");
     }
@@ -157,13 +159,14 @@ impl Peer {
         self.stream.write_all(bytes.as_ref()).expect("send");
     }
 
-    /// Sends `bytes` from a thread of its own, for more than the kernel holds while nobody reads.
+    /// Sends `bytes` in a new thread, for more bytes than the kernels hold while the server does
+    /// not read.
     pub fn send_in_background(&self, bytes: Vec<u8>) -> JoinHandle<()> {
         let mut twin = self.twin();
         thread::spawn(move || twin.send(bytes))
     }
 
-    /// Sends as much of `bytes` as fits; false once the connection is gone.
+    /// Sends as many of `bytes` as fit; false once the connection is lost.
     pub fn try_send(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()
     }
@@ -175,7 +178,7 @@ impl Peer {
         self.stream.socket().set_nonblocking(true).expect("do not block");
         let (mut sent, mut last_progress) = (0, Instant::now());
         while last_progress.elapsed() < STUCK {
-            // Going on in the middle keeps the stream whole after a short write.
+            // After a short write, the next one continues in the middle of `bytes`.
             match self.stream.write(&bytes[sent % bytes.len()..]) {
                 Ok(len) => {
                     sent += len;
@@ -199,18 +202,18 @@ impl Peer {
         SockRef::from(self.stream.socket()).set_tcp_cork(false).expect("uncork");
     }
 
-    /// Ends our input; the answers still come.
+    /// Ends the input; the answers still arrive.
     #[track_caller]
     pub fn half_close(&mut self) {
         self.stream.end_output().expect("half-close");
     }
 
-    /// Ends our input, if the connection still has one.
+    /// Ends the input, if the connection still has one.
     pub fn try_half_close(&mut self) {
         let _ = self.stream.end_output();
     }
 
-    /// Breaks the connection off: the server gets a reset and no end of input.
+    /// Resets the connection: the server sees a reset and no end of input.
     pub fn reset(self) {
         if let Stream::Tls(encrypted) = &self.stream {
             encrypted.abandon();
@@ -228,8 +231,8 @@ impl Peer {
         assert!(got == expected, "{problem}{}", difference(&got, expected));
     }
 
-    /// As [`Peer::expect`], but the connection may break off: true exactly when all of `expected`
-    /// came.
+    /// As [`Peer::expect`] on a connection that may end early: true exactly when all of `expected`
+    /// arrived.
     #[track_caller]
     pub fn try_expect(&mut self, expected: &[u8]) -> bool {
         let (got, _) = self.read_up_to(expected.len());
@@ -245,7 +248,7 @@ impl Peer {
         got
     }
 
-    /// Reads up to and with the next `\n`.
+    /// Reads up to and including the next `\n`.
     #[track_caller]
     pub fn read_line(&mut self) -> String {
         let mut line = Vec::new();
@@ -255,7 +258,7 @@ impl Peer {
         String::from_utf8(line).expect("an answer in UTF-8")
     }
 
-    /// Reads everything up to the server's end; a reset is a failure.
+    /// Reads everything up to the server's end. A reset is a failure.
     #[track_caller]
     pub fn read_to_end(&mut self) -> Vec<u8> {
         let mut got = Vec::new();
@@ -264,14 +267,14 @@ impl Peer {
         got
     }
 
-    /// The next thing is the server's end: not a byte, not a reset.
+    /// Expects the server's end next: no byte, and no reset.
     #[track_caller]
     pub fn expect_eof(&mut self) {
         let rest = self.read_to_end();
         assert!(rest.is_empty(), "instead of the end: {}", shown(&rest));
     }
 
-    /// Reads some bytes, at most `max`; none at the server's end.
+    /// Reads at most `max` bytes; none at the server's end.
     #[track_caller]
     pub fn read_some(&mut self, max: usize) -> Vec<u8> {
         let mut buf = vec![0; max];
@@ -280,8 +283,8 @@ impl Peer {
         buf
     }
 
-    /// Reads `len` bytes, or fewer if the connection ends before, cleanly or not; one on which
-    /// nothing comes is a failure.
+    /// Reads `len` bytes, or fewer if the connection ends before, in order or not. A connection
+    /// without a byte or an end is a failure.
     #[track_caller]
     pub fn read_until_ended(&mut self, len: usize) -> Vec<u8> {
         let mut got = Vec::new();
@@ -304,7 +307,7 @@ impl Peer {
         has_bytes
     }
 
-    /// True when the connection has ended, cleanly or not, within the patience; bytes on the way
+    /// True when the connection has ended within the patience, in order or not. Bytes on the way
     /// are dropped.
     pub fn is_ended_by_server(&mut self) -> bool {
         let mut buf = [0; 4096];
@@ -319,7 +322,7 @@ impl Peer {
         }
     }
 
-    /// What came of `len` bytes, and why no more came.
+    /// Reads up to `len` bytes, and returns the reason why there are no more.
     fn read_up_to(&mut self, len: usize) -> (Vec<u8>, Option<String>) {
         let mut got = vec![0; len];
         let mut filled = 0;
@@ -341,7 +344,7 @@ impl Peer {
     }
 }
 
-/// Says where two byte strings part, with a few bytes around it.
+/// Describes the first difference of two byte strings, with a few bytes around it.
 pub fn difference(got: &[u8], expected: &[u8]) -> String {
     let same = got.iter().zip(expected).take_while(|(got, expected)| got == expected).count();
     let from = same.saturating_sub(40);
@@ -356,7 +359,7 @@ pub fn difference(got: &[u8], expected: &[u8]) -> String {
     )
 }
 
-/// Bytes for a person to read, cut when they are many.
+/// Returns bytes in a readable form, shortened if there are many.
 pub fn shown(bytes: &[u8]) -> String {
     const MAX: usize = 400;
     let cut = if bytes.len() > MAX { "..." } else { "" };

@@ -1,10 +1,10 @@
-//! What the kernel knows of a process: its descriptors, memory, processor time and limits.
+//! The kernel's view of a process: its descriptors, memory, processor time and limits.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A running process, looked at from outside.
+/// A running process, observed from outside.
 #[derive(Clone, Copy)]
 pub struct Process {
     pub id: u32,
@@ -21,11 +21,10 @@ impl Process {
         assert!(sent.success(), "kill -{name} {}", self.id);
     }
 
-    /// The numbers of the open descriptors, in order.
+    /// Returns the numbers of the open descriptors, in order.
     pub fn descriptors(self) -> Vec<u32> {
         let entries = fs::read_dir(self.file("fd")).expect("list the descriptors");
-        // An entry may be gone again before it is read: the server closes what it likes while we
-        // look.
+        // An entry may disappear before it is read, because the server goes on.
         let mut numbers: Vec<u32> = entries
             .flatten()
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
@@ -40,19 +39,19 @@ impl Process {
         (0..).find(|number| !taken.contains(number)).expect("a process never holds all numbers")
     }
 
-    /// Its threads, each with a status of its own.
+    /// Returns its threads as processes.
     pub fn threads(self) -> Vec<Process> {
         let entries = fs::read_dir(self.file("task")).expect("list the threads");
         let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         ids.map(|id| Process { id }).collect()
     }
 
-    /// Sets the soft limit of open descriptors and leaves the hard one alone.
+    /// Sets the soft limit of open descriptors. The hard limit stays.
     pub fn limit_descriptors(self, soft: u32) {
         self.limit(&format!("--nofile={soft}:"));
     }
 
-    /// Lets the process have so many bytes of address space and no more.
+    /// Limits the address space of the process to `bytes`.
     pub fn limit_address_space(self, bytes: usize) {
         self.limit(&format!("--as={bytes}"));
     }
@@ -62,7 +61,7 @@ impl Process {
         assert!(set.expect("run prlimit").success(), "prlimit {flag} of {}", self.id);
     }
 
-    /// The address space that is taken now, resident or not.
+    /// Returns the size of the address space, resident or not.
     pub fn address_space_bytes(self) -> usize {
         self.kilobytes("VmSize") * 1024
     }
@@ -78,12 +77,12 @@ impl Process {
         (numbers.next().expect("the soft limit"), numbers.next().expect("the hard limit"))
     }
 
-    /// The memory that is resident now.
+    /// Returns the resident memory.
     pub fn resident_bytes(self) -> usize {
         self.kilobytes("VmRSS") * 1024
     }
 
-    /// The most memory that was ever resident.
+    /// Returns the most memory that was ever resident.
     pub fn resident_bytes_most(self) -> usize {
         self.kilobytes("VmHWM") * 1024
     }
@@ -94,10 +93,10 @@ impl Process {
         value.unwrap_or_else(|| panic!("{field} is a number of kB"))
     }
 
-    /// The processor time used so far, in clock ticks of 10 ms.
+    /// Returns the processor time so far, in clock ticks of 10 ms.
     pub fn processor_ticks(self) -> u64 {
-        // The second field is the program's name in parentheses and may hold blanks: count from
-        // behind it.
+        // The second field is the name of the program in parentheses and may have blanks, so the
+        // fields are counted after it.
         let stat = self.read("stat");
         let (_, fields) = stat.rsplit_once(')').expect("a program name in parentheses");
         let mut fields = fields.split_ascii_whitespace().skip(11);
@@ -107,13 +106,13 @@ impl Process {
         ticks() + ticks()
     }
 
-    /// The times that the process went to sleep of its own will: once for each wait that had to
-    /// wait.
+    /// Returns the number of times that the process has slept voluntarily, once for each wait
+    /// without an event.
     pub fn sleeps(self) -> u64 {
         self.status_field("voluntary_ctxt_switches").parse().expect("a count")
     }
 
-    /// The letter of the process's state, such as `T` for stopped.
+    /// Returns the letter of the process's state, such as `T` for stopped.
     pub fn state(self) -> char {
         self.status_field("State").chars().next().expect("a letter")
     }
@@ -125,7 +124,7 @@ impl Process {
         value.unwrap_or_else(|| panic!("no {name} in the status of {}", self.id)).trim().to_owned()
     }
 
-    /// The flags with which one descriptor was opened; `None` if it is not open (any more).
+    /// Returns the flags with which a descriptor was opened; `None` if it is not open.
     pub fn descriptor_flags(self, number: u32) -> Option<u32> {
         let info = fs::read_to_string(self.file("fdinfo").join(number.to_string())).ok()?;
         let flags = info
@@ -147,8 +146,8 @@ impl Process {
             .collect()
     }
 
-    /// How many connections to the process have been ended by their peer and not yet by it,
-    /// accepted or not.
+    /// Returns the number of connections to the process that their peer has closed and the process
+    /// has not, accepted or not.
     pub fn close_waits(self) -> usize {
         const CLOSE_WAIT: &str = "08";
         let ports = self.listening_ports();
@@ -158,7 +157,7 @@ impl Process {
         self.connections().iter().filter(|connection| is_one(connection)).count()
     }
 
-    /// The kernel's table of TCP over IPv4: of everybody, not only of this process.
+    /// Reads the kernel's table of TCP over IPv4, with the connections of all processes.
     fn connections(self) -> Vec<Connection> {
         let table = self.read("net/tcp");
         let rows =
@@ -171,8 +170,8 @@ impl Process {
         .collect()
     }
 
-    /// The bytes from local port `local` to port `peer` over IPv4 that the kernel holds, because
-    /// the peer has not acknowledged them.
+    /// Returns the bytes from local port `local` to port `peer` over IPv4 that the kernel holds
+    /// because the peer has not acknowledged them.
     pub fn unacknowledged_bytes(self, local: u16, peer: u16) -> usize {
         let table = self.read("net/tcp");
         let mut rows =
@@ -204,6 +203,6 @@ struct Connection {
     local_port: u16,
     /// Two hexadecimal digits.
     state: String,
-    /// 0 for what has not been accepted.
+    /// 0 for a connection that is not accepted yet.
     inode: String,
 }

@@ -1,11 +1,11 @@
-//! One of our programs that runs to its end, within a deadline.
+//! A program of this workspace that runs to its end, within a deadline.
 
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// No program that is to end takes so long unless it hangs.
+/// Longer than any program takes that has to end. Only a program that hangs takes as long.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// How a program ended.
@@ -24,7 +24,7 @@ impl Ended {
         std::str::from_utf8(&self.stdout).expect("text")
     }
 
-    /// What stands on stderr must be one line that names the program.
+    /// Checks that stderr is one line that names the program.
     #[track_caller]
     pub fn complaining_in_one_line(&self, program: &str) -> &Self {
         assert!(self.stderr.starts_with(&format!("{program}: ")), "{self:?}");
@@ -33,14 +33,14 @@ impl Ended {
         self
     }
 
-    /// What stands on stderr must contain `part`.
+    /// Checks that stderr contains `part`.
     #[track_caller]
     pub fn saying(&self, part: &str) -> &Self {
         assert!(self.stderr.contains(part), "{part:?} is missing: {self:?}");
         self
     }
 
-    /// Exactly this must have been printed.
+    /// Checks that stdout is exactly `stdout`.
     #[track_caller]
     pub fn printing(&self, stdout: &str) -> &Self {
         assert_eq!(self.text(), stdout, "{self:?}");
@@ -55,7 +55,7 @@ pub fn finish(mut command: Command) -> Ended {
     finish_started(command.spawn().expect("the program starts"), start)
 }
 
-/// Waits for the end of a child and of what it prints, within the deadline.
+/// Waits for the end of a child and of its output, within the deadline.
 #[track_caller]
 pub fn finish_child(child: Child) -> Ended {
     finish_started(child, Instant::now())

@@ -1,4 +1,4 @@
-//! The real server binary, started for one test and ended with it.
+//! The real server as a child process of one test.
 
 use super::frames::{QUIT, STATUS, frame};
 use super::lines::Lines;
@@ -15,13 +15,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A request to stop that comes so long after the first one is a second one: longer than the server
-/// merges them.
+/// The delay of a second request to stop. The server merges requests with a shorter delay.
 pub const SECOND_REQUEST_AFTER: Duration = Duration::from_millis(300);
 
-/// A running server. Dropped, it is told to end at once, and must do so in order: as built for
-/// tests it checks at its end that every connection it accepted is counted as closed, and that
-/// every byte of storage is back. Had it ended by itself before, the test fails.
+/// A running server. On drop it is stopped, and must end in order. A test build checks at its end
+/// that every accepted connection is counted as closed, and that every byte of storage is returned.
+/// If the server has ended before without a request, the test fails.
 pub struct Server {
     child: Child,
     addresses: HashMap<String, SocketAddr>,
@@ -29,36 +28,36 @@ pub struct Server {
     pub printed: Lines,
     /// The lines on stderr.
     pub log: Lines,
-    /// True once the test has seen the end of the process and so expected it.
+    /// True once the test has seen the end of the process, and so expected it.
     ended: bool,
 }
 
 impl Server {
-    /// A server with one listener for each protocol, and `flags`.
+    /// Starts a server with one listener per protocol, and `flags`.
     pub fn start(flags: &[&str]) -> Self {
         let mut command = program();
         command.args(listen_flags()).args(flags);
         Self::launch(command)
     }
 
-    /// A server started by `command`, which must give it a listener for each protocol.
+    /// Starts a server with `command`, whose arguments must name a listener per protocol.
     pub fn launch(command: Command) -> Self {
         Self::launch_listening(command, PROTOCOLS.len())
     }
 
-    /// A server started by `command`, which must give it `count` listeners.
+    /// Starts a server with `command`, whose arguments must name `count` listeners.
     pub fn launch_listening(command: Command, count: usize) -> Self {
         let mut server = Self::launch_only(command);
         server.read_addresses(count);
         server
     }
 
-    /// A server that is not waited for.
+    /// Starts a server without waiting for its listeners.
     pub fn launch_only(command: Command) -> Self {
         Self::launch_with_input(command, Stdio::null())
     }
 
-    /// A server with `input` as its stdin, which is not waited for.
+    /// Starts a server with `input` as its stdin, without waiting for its listeners.
     pub fn launch_with_input(mut command: Command, input: Stdio) -> Self {
         command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("start the server");
@@ -67,7 +66,7 @@ impl Server {
         Self { child, addresses: HashMap::new(), printed, log, ended: false }
     }
 
-    /// Waits for `count` lines `listening on PROTOCOL://ADDRESS` and learns the addresses.
+    /// Waits for `count` lines `listening on PROTOCOL://ADDRESS`, and keeps the addresses.
     pub fn read_addresses(&mut self, count: usize) {
         wait_until("the server says where it listens", || {
             let ended = self.child.try_wait().expect("ask for the child's state");
@@ -91,40 +90,39 @@ impl Server {
         }
     }
 
-    /// Where a protocol is served.
+    /// Returns the address of a protocol's listener.
     pub fn address(&self, protocol: &str) -> SocketAddr {
         *self.addresses.get(protocol).unwrap_or_else(|| panic!("no listener for {protocol}"))
     }
 
-    /// A new connection on which nothing has been read or sent.
+    /// Opens a connection, on which nothing is read or sent yet.
     pub fn connect(&self, protocol: &str) -> Peer {
         Peer::connect(self.address(protocol))
     }
 
-    /// A new connection whose kernel takes only a few kilobytes that nobody reads.
+    /// Opens a connection whose kernel holds only a few kilobytes for a peer that does not read.
     pub fn connect_with_small_window(&self, protocol: &str) -> Peer {
         Peer::connect_with_small_window(self.address(protocol))
     }
 
-    /// A new connection of the text protocol that has been welcomed.
+    /// Opens a connection of the text protocol and reads its greeting.
     pub fn text(&self) -> Peer {
         let mut peer = self.connect("text");
         peer.expect(BANNER);
         peer
     }
 
-    /// The server as the kernel sees it.
+    /// Returns the process of the server.
     pub fn process(&self) -> Process {
         Process { id: self.child.id() }
     }
 
-    /// The number of open descriptors.
+    /// Returns the number of open descriptors.
     pub fn descriptor_count(&self) -> usize {
         self.process().descriptors().len()
     }
 
-    /// Waits until the server holds no more than `count` descriptors: everything else has been
-    /// freed.
+    /// Waits until the server has at most `count` descriptors, and has freed all others.
     #[track_caller]
     pub fn wait_for_descriptors(&self, count: usize) {
         wait_until("the server frees its connections", || self.descriptor_count() <= count);
@@ -141,13 +139,13 @@ impl Server {
         value.unwrap_or_else(|| panic!("no count {name} in {status}"))
     }
 
-    /// Stops the process: from here on the kernel collects what peers do.
+    /// Stops the process. From here on the kernel collects what peers send.
     pub fn freeze(&self) {
         self.process().signal("STOP");
         wait_until("the server is stopped", || self.process().state() == 'T');
     }
 
-    /// Lets a frozen process go on.
+    /// Continues a stopped process.
     pub fn thaw(&self) {
         self.process().signal("CONT");
     }
@@ -158,7 +156,7 @@ impl Server {
         wait_for(&format!("a log line with {parts:?}"), || self.log.find(parts))
     }
 
-    /// Waits for the end of the process and of all that it wrote.
+    /// Waits for the end of the process and of its output.
     #[track_caller]
     pub fn wait_for_exit(&mut self) -> ExitStatus {
         let status = wait_for("the server exits", || {
@@ -176,9 +174,9 @@ impl Server {
 }
 
 impl Server {
-    /// Ends the process in order, and gives how that went; `None` if it hangs.
+    /// Stops the process in order, and returns its status; `None` if it hangs.
     fn end(&mut self) -> Option<ExitStatus> {
-        // Frozen, it would not even hear it.
+        // A stopped process would not receive the signal.
         ["CONT", "TERM"].iter().for_each(|signal| self.process().signal(signal));
         let asked = Instant::now();
         let mut again = asked + SECOND_REQUEST_AFTER;
@@ -187,7 +185,8 @@ impl Server {
                 return Some(status);
             }
             if Instant::now() > again {
-                // It waits for peers that take no answers: the second request is for them.
+                // The server may wait for peers that take no answers. The second request ends that
+                // wait.
                 self.process().signal("INT");
                 again += SECOND_REQUEST_AFTER;
             }
@@ -202,10 +201,10 @@ impl Drop for Server {
         let ended_by_itself = !self.ended && matches!(self.child.try_wait(), Ok(Some(_)));
         let is_to_end = !self.ended && !ended_by_itself && !thread::panicking();
         let status = if is_to_end { self.end() } else { None };
-        // Both fail only when the process is gone already, and then there is nothing left to do.
+        // Both fail only if the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // A server that has not come to catching signals yet ends by them.
+        // A server that does not catch signals yet is killed by them.
         let in_order = |status: ExitStatus| {
             status.success() || matches!(status.signal(), Some(SIGINT | SIGTERM))
         };
@@ -227,32 +226,32 @@ impl Drop for Server {
     }
 }
 
-/// The variable that names a library to load into every server ahead of all others:
-/// `tests/faults/shim.c`, under which whole suites are run again.
+/// The variable that names a library to load into every server before all others:
+/// `tests/faults/shim.c`, under which whole suites run again.
 pub const PRELOAD: &str = "TINYTCP_TEST_PRELOAD";
 
-/// The server binary, with none of the variables that would change what it does.
+/// Returns the command of the server, without the variables that would change its behaviour.
 pub fn program() -> Command {
     let mut command = without_settings(Command::new(env!("CARGO_BIN_EXE_tinytcp-server")));
     command.envs(env::var_os(PRELOAD).map(|library| ("LD_PRELOAD", library)));
     command
 }
 
-/// The server binary behind another program that prepares its surroundings, such as `prlimit
-/// --nofile=64`.
+/// Returns the command of the server under another program that prepares its environment, such as
+/// `prlimit --nofile=64`.
 pub fn program_under(wrapper: &[&str]) -> Command {
     let mut command = without_settings(Command::new(wrapper[0]));
     command.args(&wrapper[1..]);
     if let Ok(library) = env::var(PRELOAD) {
-        // For the server alone, not for what prepares its surroundings.
+        // The library is for the server only, not for the wrapper.
         command.arg("env").arg(format!("LD_PRELOAD={library}"));
     }
     command.arg(env!("CARGO_BIN_EXE_tinytcp-server"));
     command
 }
 
-/// The flags that ask for one listener for each protocol, on any free port of the loopback: for one
-/// with TLS where the tests run over it.
+/// Returns the flags for one listener per protocol, on free ports of the loopback. They have TLS if
+/// the tests run over it.
 pub fn listen_flags() -> impl Iterator<Item = String> {
     let folder = encrypted::files();
     let layer = if folder.is_some() { "+tls" } else { "" };
@@ -262,7 +261,7 @@ pub fn listen_flags() -> impl Iterator<Item = String> {
     listeners.chain(folder.into_iter().flat_map(|folder| certificates::flags(&folder)))
 }
 
-/// The command with none of the variables that would change what one of our programs does.
+/// Removes the variables that would change the behaviour of our programs.
 pub fn without_settings(mut command: Command) -> Command {
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("TINYTCP_") || name == "RUST_LOG") {

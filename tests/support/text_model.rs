@@ -1,17 +1,17 @@
-//! The contract of `text`, worked out the slow and obvious way from `protocol.md`.
+//! The contract of `text`, derived from `protocol.md` in a simple and slow way.
 //!
-//! The tests on sockets, those of a session, the simulation and the fuzzer hold the server to this
-//! one model. It has every line in hand at once, and of the server's code it uses only the table of
-//! HTTP methods.
+//! The tests with sockets, those of a session, the simulation and the fuzzer all compare the server
+//! with this one model. It has every line in memory at once, and of the server's code it uses only
+//! the table of HTTP methods.
 
-// Each test program that includes this uses only its part.
+// Each test program with this module uses only its part.
 #![allow(dead_code)]
 
 use tinytcp_core::limits::Limits;
 use tinytcp_core::testing::{LoneMember, Request};
 use tinytcp_core::wire::http;
 
-/// What the server says on accept.
+/// The greeting of the server.
 pub const BANNER: &[u8] = b"WELCOME, I'm TinyServer not pressure\n";
 
 /// The answer to `HELP`, without its newline.
@@ -24,10 +24,10 @@ const COMMANDS: [&[u8]; 10] =
 /// The number of bytes of a line that decide whether it is a request of HTTP.
 const DECIDING_LEN: usize = 32;
 
-/// What the model cannot know.
+/// The parts of answers that the model cannot compute.
 #[derive(Clone, Copy, Debug)]
 pub struct Given<'a> {
-    /// The local time of every answer.
+    /// The local time in every answer.
     pub time: &'a str,
     /// The answer to `STATUS`, without its newline.
     pub status: &'a [u8],
@@ -36,15 +36,15 @@ pub struct Given<'a> {
 /// The answer to one line.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// What is sent, without its newline; empty where nothing is.
+    /// The line that is sent, without its newline; empty if none is.
     pub line: Vec<u8>,
-    /// True exactly when a command answers, which fails where memory for its answer is missing.
+    /// True exactly when a command answers. Such an answer fails if there is no memory for it.
     pub is_of_command: bool,
-    /// Why the session ends with this answer; `None` where it goes on.
+    /// The reason why the session ends with this answer; `None` if it continues.
     pub end: Option<End>,
 }
 
-/// Why a session ends.
+/// The reason why a session ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     Quit,
@@ -64,18 +64,18 @@ impl Answer {
         Self { end: Some(End::NotHttp), ..Self::error("NOT_HTTP") }
     }
 
-    /// What is sent: the line and its newline, or nothing.
+    /// Returns the bytes that are sent: the line and its newline, or nothing.
     pub fn bytes(&self) -> Vec<u8> {
         let newline: &[u8] = if self.line.is_empty() { b"" } else { b"\n" };
         [&self.line, newline].concat()
     }
 }
 
-/// All that is sent after the banner for `input` and the end of input, and why the session ends
-/// before that end.
+/// Returns all that is sent after the banner for `input` and the end of input, and the reason if
+/// the session ends before that end.
 pub fn conversation(input: &[u8], line_max: usize, given: Given<'_>) -> (Vec<u8>, Option<End>) {
     let mut answers = Vec::new();
-    // On a server of its own the connection is the first one.
+    // The connection is the first one of the server.
     let mut member = LoneMember::new(1, &Limits::default());
     for line in input.split_inclusive(|byte| *byte == b'\n') {
         let is_whole = line.ends_with(b"\n");
@@ -93,7 +93,7 @@ pub fn conversation(input: &[u8], line_max: usize, given: Given<'_>) -> (Vec<u8>
     (answers, None)
 }
 
-/// The answer to a whole line, which is here without its newline and the carriage return before it.
+/// Returns the answer to a whole line, without its newline and the carriage return before it.
 pub fn answer(line: &[u8], line_max: usize, given: Given<'_>, member: &mut LoneMember) -> Answer {
     match room_command(line, line_max) {
         Some((request, argument)) => Answer::of_command(member.answer_line(request, argument)),
@@ -101,14 +101,14 @@ pub fn answer(line: &[u8], line_max: usize, given: Given<'_>, member: &mut LoneM
     }
 }
 
-/// The command about rooms that a whole line is, and its argument; `None` if it is another line.
+/// Returns the room command of a whole line and its argument; `None` for another line.
 pub fn room_command(line: &[u8], line_max: usize) -> Option<(Request, &[u8])> {
     let (word, argument) = words(line);
     let request = Request::of_word(&word)?;
     (line.len() <= line_max).then_some((request, argument))
 }
 
-/// The answer to a whole line that is not a command about rooms.
+/// Returns the answer to a whole line that is not a room command.
 pub fn answer_without_rooms(line: &[u8], line_max: usize, given: Given<'_>) -> Answer {
     if line.len() > line_max {
         return answer_to_too_long(line);
@@ -128,7 +128,7 @@ pub fn answer_without_rooms(line: &[u8], line_max: usize, given: Given<'_>) -> A
     }
 }
 
-/// The answer to a line over the limit, of which `front` or more is here.
+/// Returns the answer to a line over the limit whose first bytes are `front`.
 pub fn answer_to_too_long(front: &[u8]) -> Answer {
     let (word, argument) = words(&front[..front.len().min(DECIDING_LEN)]);
     let is_command = COMMANDS.iter().any(|command| word.eq_ignore_ascii_case(command));
@@ -139,8 +139,8 @@ pub fn answer_to_too_long(front: &[u8]) -> Answer {
     }
 }
 
-/// True exactly when a line over the limit that begins with `front` has no answer yet: it is a word
-/// so far, which may be a method.
+/// True exactly when a line over the limit that begins with `front` has no answer yet: it is one
+/// word so far, which may become a method.
 pub fn may_become_http(front: &[u8]) -> bool {
     let (word, argument) = words(front);
     front.len() < DECIDING_LEN && argument.is_empty() && word.iter().all(u8::is_ascii_alphabetic)
@@ -155,8 +155,8 @@ fn is_method(word: &[u8], argument: &[u8]) -> bool {
     http::METHODS.contains(&word) && !argument.is_empty()
 }
 
-/// The first word without the telnet negotiation before it and in it, and the rest of the line
-/// without the blanks at both ends.
+/// Returns the first word without the telnet negotiation before it and in it, and the rest of the
+/// line without the blanks at both ends.
 fn words(line: &[u8]) -> (Vec<u8>, &[u8]) {
     let (mut word, mut rest) = (Vec::new(), trim(line));
     loop {

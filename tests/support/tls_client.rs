@@ -1,4 +1,4 @@
-//! A client that speaks TLS as rustls does it, for the server under test.
+//! A TLS client over rustls, for the server under test.
 
 use super::certificates::Identity;
 use super::server::Server;
@@ -49,7 +49,7 @@ impl Client {
         Self { config, name: "localhost" }
     }
 
-    /// The same client, which asks for another host.
+    /// Returns the same client for another host name.
     pub fn asking_for(self, name: &'static str) -> Self {
         Self { name, ..self }
     }
@@ -60,7 +60,7 @@ impl Client {
         ClientConnection::new(Arc::new(self.config.clone()), name).expect("a client")
     }
 
-    /// Connects and shakes hands.
+    /// Connects and makes the handshake.
     pub fn connect(&self, server: &Server, protocol: &str) -> io::Result<Encrypted> {
         let mut socket = TcpStream::connect(server.address(protocol)).expect("connect");
         socket.set_read_timeout(Some(PATIENCE)).expect("set the read timeout");
@@ -79,13 +79,13 @@ impl Client {
         Ok(answers)
     }
 
-    /// Connects and sends `request`, an answer to which is what fails.
+    /// Connects and sends `request`. True if an error comes instead of an answer.
     pub fn is_refused(&self, server: &Server) -> bool {
         self.talk(server, "text", b"QUIT\n").is_err()
     }
 }
 
-/// The certificate that the server showed.
+/// Returns the certificate of the server.
 pub fn shown(stream: &Encrypted) -> Vec<u8> {
     let chain = stream.get_ref().conn.peer_certificates().expect("a certificate");
     chain[0].as_ref().to_vec()

@@ -1,4 +1,4 @@
-//! A server that speaks TLS as rustls does it, for the clients under test.
+//! A TLS server over rustls, for the clients under test.
 
 use super::behaviour::{hold, serve};
 use super::certificates::{Authority, Identity};
@@ -13,10 +13,10 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 
-/// An encrypted connection, seen from the server.
+/// An encrypted connection on the side of the server.
 pub type TlsStream = StreamOwned<ServerConnection, TcpStream>;
 
-/// The settings of a server that shows `identity`, speaks one version, and demands certificates of
+/// Returns the settings of a server that has `identity`, one version, and demands certificates of
 /// `client_ca`.
 pub fn config(
     identity: &Identity,
@@ -61,7 +61,7 @@ pub fn serve_tls(
     })
 }
 
-/// Makes the handshake. `None` if it failed; the client has got the alert then.
+/// Makes the handshake. `None` if it failed; the client has received the alert then.
 pub fn accept(config: &Arc<ServerConfig>, mut socket: TcpStream) -> Option<TlsStream> {
     let mut connection = ServerConnection::new(Arc::clone(config)).expect("a connection");
     while connection.is_handshaking() {
@@ -76,8 +76,8 @@ pub fn accept(config: &Arc<ServerConfig>, mut socket: TcpStream) -> Option<TlsSt
     Some(StreamOwned::new(connection, socket))
 }
 
-/// Speaks `text` until QUIT or the end of input, which it returns: an error if the client has cut
-/// the connection. Then ends TLS.
+/// Serves `text` until QUIT or the end of input, which it returns: an error if the client has cut
+/// the connection. Then it ends TLS.
 pub fn speak_text(stream: TlsStream) -> io::Result<()> {
     let mut lines = BufReader::new(stream);
     lines.get_mut().write_all(b"WELCOME\n")?;
@@ -98,14 +98,14 @@ pub fn speak_text(stream: TlsStream) -> io::Result<()> {
     end
 }
 
-/// Ends TLS, and the connection when the client ends it.
+/// Ends TLS, and the connection after the client has ended it.
 pub fn end_tls(mut stream: TlsStream) {
     stream.conn.send_close_notify();
     let _ = stream.flush();
     cut(stream);
 }
 
-/// Ends the connection as it is, without the end of TLS.
+/// Closes the connection without the end of TLS.
 pub fn cut(stream: TlsStream) {
     let _ = stream.sock.shutdown(Shutdown::Write);
     hold(stream.sock);

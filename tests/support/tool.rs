@@ -1,4 +1,4 @@
-//! Another program that talks to the server: netcat and its kin, or a client of the original
+//! Another program that talks to the server: netcat and similar ones, or a client of the original
 //! systems.
 
 use super::certificates::Files;
@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-/// A running program with its input in our hands; killed when dropped.
+/// A running program, whose input the test writes; killed when dropped.
 pub struct Tool {
     child: Child,
     input: Option<ChildStdin>,
@@ -39,7 +39,7 @@ impl Tool {
         Self { input: child.stdin.take(), child, output, reader: Some(reader) }
     }
 
-    /// Types `bytes`.
+    /// Writes `bytes` to the program's input.
     #[track_caller]
     pub fn say(&mut self, bytes: impl AsRef<[u8]>) {
         let input = self.input.as_mut().expect("the input has not ended");
@@ -51,12 +51,12 @@ impl Tool {
         self.input = None;
     }
 
-    /// All that it has printed so far.
+    /// Returns all that it has printed so far.
     pub fn printed(&self) -> Vec<u8> {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until `bytes` stand somewhere in what it has printed.
+    /// Waits until its output contains `bytes`.
     #[track_caller]
     pub fn wait_for(&self, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
@@ -64,7 +64,7 @@ impl Tool {
         wait_until(&what, || self.printed().windows(bytes.len()).any(|window| window == bytes));
     }
 
-    /// Waits for the program's own end, and gives all that it has printed.
+    /// Waits for the end of the program, and returns all that it has printed.
     #[track_caller]
     pub fn finish(mut self) -> Vec<u8> {
         wait_for("the program ends", || self.child.try_wait().expect("ask for the child's state"));
@@ -79,14 +79,14 @@ impl Tool {
 
 impl Drop for Tool {
     fn drop(&mut self) {
-        // Both fail only when the program is gone already.
+        // Both fail only if the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Starts socat as a server of TLS that returns what it gets, with the certificate of `files` and
-/// only this version. Returns its address too. `number` tells the servers of a test apart.
+/// Starts socat as a TLS server that echoes, with the certificate of `files` and only this version.
+/// Returns its address too. `number` distinguishes the servers of a test.
 pub fn start_socat(files: &Files, version: &str, number: usize) -> (Tool, String) {
     let log = format!("socat-{number}.log");
     let [certificate, key, path] = ["cert.pem", "key.pem", &log].map(|name| files.argument(name));

@@ -1,14 +1,14 @@
-//! The transcripts of `protocol.md`, read.
+//! Reads the transcripts of `protocol.md`.
 
 /// One fenced block.
 pub struct Transcript {
-    /// The line of `protocol.md` at which its first step stands.
+    /// The line of `protocol.md` with its first step.
     pub first_line: usize,
-    /// What is spoken in it.
+    /// The protocol of the connections.
     pub protocol: String,
     /// The flags of the server it runs against.
     pub flags: Vec<String>,
-    /// What happens, one step after the other.
+    /// The steps, in order.
     pub steps: Vec<Step>,
 }
 
@@ -26,7 +26,7 @@ pub enum Step {
     Signal(String),
 }
 
-/// The transcripts of `page`, which is the text of `protocol.md`.
+/// Returns the transcripts of `page`, which is the text of `protocol.md`.
 pub fn read(page: &str) -> Vec<Transcript> {
     let mut lines = page.lines().enumerate();
     let mut transcripts = Vec::new();
@@ -50,7 +50,7 @@ pub fn read(page: &str) -> Vec<Transcript> {
     transcripts
 }
 
-/// The step on one line, or none on a remark.
+/// Returns the step of a line, or `None` for a remark.
 fn step(protocol: &str, line: &str, number: usize) -> Option<Step> {
     let (peer, rest) = match line.strip_prefix('B') {
         Some(rest) => ('B', rest),
@@ -78,7 +78,7 @@ fn step(protocol: &str, line: &str, number: usize) -> Option<Step> {
     Some(step)
 }
 
-/// What `text` says when `<3 x AB>` says `AB` three times; `plain` reads what stands between such
+/// Expands the marks in `text`: `<3 x AB>` means `AB` three times. `plain` reads the text between
 /// marks and in them.
 fn repeated(text: &str, plain: fn(&str) -> Vec<u8>) -> Vec<u8> {
     let repetition = |open: usize| {
@@ -95,7 +95,7 @@ fn repeated(text: &str, plain: fn(&str) -> Vec<u8>) -> Vec<u8> {
     plain(text)
 }
 
-/// Pairs of hexadecimal digits.
+/// Reads pairs of hexadecimal digits.
 fn hexadecimal(text: &str) -> Vec<u8> {
     let byte = |pair| {
         u8::from_str_radix(pair, 16).unwrap_or_else(|_| panic!("{pair:?} in {text:?} is no byte"))
@@ -103,7 +103,7 @@ fn hexadecimal(text: &str) -> Vec<u8> {
     text.split_ascii_whitespace().map(byte).collect()
 }
 
-/// ASCII with `\n \r \t \\ \xFF`.
+/// Reads ASCII with the escapes `\n \r \t \\ \xFF`.
 fn unescaped(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = text;

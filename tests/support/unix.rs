@@ -1,4 +1,4 @@
-//! A server on a unix socket, in a folder of its own.
+//! A server on a unix socket in a folder.
 
 use super::server::{Server, program};
 use super::wait::wait_until;
@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// A folder of one test, removed with its files at the end.
+/// A folder of one test, removed with its files on drop.
 pub struct Folder(pub PathBuf);
 
 impl Folder {
@@ -29,7 +29,7 @@ impl Drop for Folder {
     }
 }
 
-/// A server of `protocol` at `path`, not waited for.
+/// Starts a server of `protocol` at `path`, without waiting for its listener.
 pub fn launch(protocol: &str, path: &Path, flags: &[&str]) -> Server {
     let mut command = program();
     command.args(["--listen", &url(protocol, path)]).args(flags);
@@ -47,8 +47,8 @@ pub fn url(protocol: &str, path: &Path) -> String {
     format!("{protocol}+unix://{}", path.display())
 }
 
-/// A listener at `path` that never accepts: its backlog of 0 takes one connection, and is full
-/// then.
+/// A listener at `path` that never accepts. Its backlog of 0 holds one connection, and is then
+/// full.
 pub fn listen_for_one(path: &Path) -> Socket {
     let listener = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
     let addr = SockAddr::unix(path).expect("a short path");
@@ -56,8 +56,8 @@ pub fn listen_for_one(path: &Path) -> Socket {
     listener
 }
 
-/// Takes the permissions of the file away; gives the program, with its arguments, under which they
-/// hold for root too.
+/// Removes the permissions of the file. Returns the program and its arguments under which they hold
+/// for root too.
 pub fn forbid(path: &Path) -> &'static [&'static str] {
     fs::set_permissions(path, fs::Permissions::from_mode(0o0)).expect("our own file");
     let is_root = fs::metadata(path).expect("our own file").uid() == 0;

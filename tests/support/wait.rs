@@ -1,17 +1,17 @@
-//! Waiting for something that will come, and giving up aloud when it does not.
+//! Waits for a condition, with a deadline.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long anything may take that the server owes at once. Long, because a busy machine is no
-/// defect; a test that passes never waits for it.
+/// The time for anything that the server has to do at once. It is long, because a busy machine is
+/// no defect. A test that passes never waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Between two looks at a condition that nothing announces.
+/// The time between two looks at a condition without an event.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
-/// Returns what `attempt` found. An attempt finds nothing where a busy machine has paused the test
-/// for longer than its scenario allows; then it is made again.
+/// Returns the result of `attempt`. An attempt returns `None` if a busy machine has paused the test
+/// for longer than its scenario allows; then it is repeated.
 #[track_caller]
 pub fn undisturbed<T>(attempt: impl FnMut() -> Option<T>) -> T {
     const ATTEMPTS_MAX: usize = 20;
@@ -19,13 +19,13 @@ pub fn undisturbed<T>(attempt: impl FnMut() -> Option<T>) -> T {
     attempts.find_map(|found| found).expect("one attempt without a long pause of the machine")
 }
 
-/// Returns as soon as `holds`; panics with `what` after [`PATIENCE`].
+/// Returns as soon as `holds` is true; panics with `what` after [`PATIENCE`].
 #[track_caller]
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     wait_for(what, || holds().then_some(()));
 }
 
-/// Returns what `look` finds as soon as it finds it; panics with `what` after [`PATIENCE`].
+/// Returns the result of `look` as soon as there is one; panics with `what` after [`PATIENCE`].
 #[track_caller]
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
