@@ -103,7 +103,7 @@ impl Reading {
         let shown = printable(answer.text);
         assert!(shown.chars().all(|c| c == '\t' || !c.is_control()), "{shown:?}");
         if matches!(self.due, DueAnswer::Message(_)) {
-            self.places = places_behind(answer.text, &self.received, &self.places);
+            self.places = places_after(answer.text, &self.received, &self.places);
             assert!(
                 !self.places.is_empty(),
                 "\"{}\" was not said there",
@@ -117,7 +117,7 @@ impl Reading {
 
 /// Returns the places in `received` where the answer `text` may have ended, if the answer before it
 /// may have ended at each of `places`. The line end of that answer may be between them.
-fn places_behind(text: &[u8], received: &[u8], places: &[usize]) -> Vec<usize> {
+fn places_after(text: &[u8], received: &[u8], places: &[usize]) -> Vec<usize> {
     let endings: [&[u8]; 3] = [b"", b"\n", b"\r\n"];
     let starts = places.iter().flat_map(|place| {
         let rest = &received[*place..];

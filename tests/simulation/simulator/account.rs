@@ -25,7 +25,7 @@ pub struct Account {
     pub is_admitted: bool,
     /// True if there were too many connections when it was accepted.
     pub is_over_limit: bool,
-    /// What it found when the server decided about its place, if it is encrypted.
+    /// The state of the limits when the server decided whether to admit it, if it is encrypted.
     pub place: Option<Place>,
     /// True if it has a session.
     pub has_session: bool,

@@ -108,8 +108,8 @@ impl Network {
         }
     }
 
-    /// Takes what a new connection of `peer` needs. Returns what its address had before, and
-    /// whether that was enough.
+    /// Takes a token for a new connection of `peer`. Returns the bucket as it was before, and
+    /// whether it had a token.
     pub fn take_token(&mut self, id: usize, peer: PeerAddr) -> (Bucket, bool) {
         let network = Peer::new(peer, 0).network();
         self.links[id].account.network = Some(network);
@@ -123,7 +123,7 @@ impl Network {
         (before, may_open)
     }
 
-    /// Takes back that a connection was accepted.
+    /// Returns the token of an accepted connection.
     pub fn return_token(&mut self, network: Option<peer::Network>, before: Bucket) {
         if let Some(network) = network {
             self.addresses.accepts.insert(network, before);

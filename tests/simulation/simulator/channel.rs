@@ -146,7 +146,7 @@ impl Channel {
     pub fn readiness(&mut self) -> Readiness {
         let is_over =
             self.error.is_some() || self.is_reset || (self.inbound_ended && self.outbound_ended);
-        let has_room = self.has_much_room();
+        let has_room = self.is_a_third_free();
         self.wants_room |= !has_room;
         Readiness {
             readable: !self.inbound.is_empty() || self.inbound_ended || is_over,
@@ -199,7 +199,7 @@ impl Channel {
 
     /// Makes room for a waiting write, which is an edge.
     pub fn make_room(&mut self) {
-        if self.wants_room && self.has_much_room() && !self.server_closed {
+        if self.wants_room && self.is_a_third_free() && !self.server_closed {
             self.wants_room = false;
             self.has_edge = true;
         }
@@ -300,7 +300,7 @@ impl Channel {
     }
 
     /// True if a third of the buffer is free: Linux reports room only then.
-    fn has_much_room(&self) -> bool {
+    fn is_a_third_free(&self) -> bool {
         (self.sizes.send_max.saturating_sub(self.outbound.len())) * 3 >= self.sizes.send_max
     }
 }

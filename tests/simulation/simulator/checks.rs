@@ -32,7 +32,7 @@ impl Network {
     pub fn check_sleep(&mut self, timeout: Option<Duration>) {
         let is_idle = timeout == Some(Duration::ZERO) && self.calls_in_round == 0;
         self.idle_rounds = if is_idle { self.idle_rounds + 1 } else { 0 };
-        // A wave goes on when all members were told, in portions of 32.
+        // A wave continues after a portion of 32 members.
         if self.idle_rounds > IDLE_ROUNDS_MAX + self.links.len() / 32 {
             self.fail(Invariant::NoSpinning, None, "the loop spins without work");
         }
@@ -137,7 +137,7 @@ impl Network {
             self.check_deadline(id, &open.state);
             let account = &mut self.links[id].account;
             if (account.is_late(self.now) || open.state.is_overdue) && open.state.is_readable {
-                // It must be read to its end, which was not possible yet.
+                // It must be read to its end, which was not possible before.
                 (account.may_read, account.reads_to_end) = (true, true);
             }
             account.entered_deadline = open.entered_deadline;

@@ -120,7 +120,7 @@ impl Client {
         self.acts.push_front(act);
     }
 
-    /// Forgets what it had to say, and goes in one of several ways.
+    /// Drops its acts, and ends the connection in one of several ways.
     pub fn fall_silent(&mut self, choices: &mut Choices) {
         let end = match choices.below(4) {
             0 => Act::AwaitEnd,

@@ -95,7 +95,7 @@ fn join(language: Language, choices: &mut Choices) -> Act {
     Act::Send(command(language, Request::Join, room, ending(choices)))
 }
 
-/// Returns a command that says nothing; some are refused.
+/// Returns a command that sends no message; some are refused.
 fn some_command(language: Language, bounds: Bounds, choices: &mut Choices) -> Act {
     let long = "x".repeat(bounds.line_max.min(5000));
     let (request, argument) = match choices.below(9) {
@@ -111,7 +111,7 @@ fn some_command(language: Language, bounds: Bounds, choices: &mut Choices) -> Ac
     Act::Send(command(language, request, argument, ending(choices)))
 }
 
-/// Returns a burst of messages.
+/// Returns a burst of SAY commands.
 fn say(language: Language, bounds: Bounds, choices: &mut Choices) -> Act {
     let count = choices.pick(&[1usize, 3, 60]);
     let line_max = if language == Language::Binary { bounds.frame_max } else { bounds.line_max };

@@ -48,7 +48,7 @@ pub struct GradualClose {
     pub began: Moment,
     /// How many connections were open then.
     pub open: usize,
-    /// How many of them have got the farewell.
+    /// The number of them that have received the farewell.
     pub dismissed: usize,
 }
 
@@ -78,7 +78,8 @@ pub struct Network {
     pub is_stopped_twice: bool,
     /// The gradual close, while it lasts and after it.
     pub gradual_close: Option<GradualClose>,
-    /// The connections that had work to do at the end of the last round, or got an event since.
+    /// The connections that had work to do at the end of the last round, or that have had an event
+    /// since.
     pub movable: BTreeSet<usize>,
     /// Calls of the server in this round, waits excluded.
     pub calls_in_round: usize,

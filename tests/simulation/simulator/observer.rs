@@ -123,7 +123,7 @@ impl Session for ObservedSession {
         self.session.append_farewell(farewell, output);
         let mut network = self.network.lock();
         if matches!(farewell, Farewell::ServerBusy | Farewell::TlsRequired) {
-            // It replaces the greeting.
+            // The farewell replaces the greeting.
             network.links[self.id].account.unheard_len = 0;
         }
         network.check_unasked(self.id, farewell);

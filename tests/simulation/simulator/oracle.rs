@@ -274,7 +274,7 @@ impl Oracle {
         self.answers.is_empty() && self.begun_news.is_empty()
     }
 
-    /// True if its client was told everything that was said in its room.
+    /// True if its client has received all messages of its room.
     pub fn has_heard_all(&self, id: usize, rooms: &Rooms) -> bool {
         self.stay.as_ref().is_none_or(|stay| stay.has_heard_all(id, rooms))
     }

@@ -44,7 +44,7 @@ pub struct Plan {
     pub has_rooms: bool,
     /// True if there are more of them than one portion of a wave.
     pub has_crowd: bool,
-    /// What happens to the broker, if rooms are shared with other servers.
+    /// The faults of the broker, if rooms are shared with other servers.
     pub broker: Option<broker::Plan>,
     /// The reloads to come.
     pub reloads: Vec<Reload>,

@@ -1,4 +1,4 @@
-//! The headers with which connections to listeners for proxies begin, and what the server must do.
+//! The headers of connections to listeners for proxies, and the required behaviour of the server.
 
 use std::net::SocketAddr;
 
@@ -12,14 +12,14 @@ pub const PROXY: [u8; 4] = [127, 0, 0, 1];
 /// An address that is no proxy.
 pub const STRANGER: [u8; 4] = [10, 0, 0, 1];
 
-/// What a connection to a listener for proxies begins with.
+/// The beginning of a connection to a listener for proxies.
 #[derive(Clone, Debug)]
 pub struct Header {
     pub bytes: Vec<u8>,
     pub fate: Fate,
 }
 
-/// What the server must do after the last byte of a header.
+/// The required act of the server after the last byte of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// Opens the connection of this client; that of the proxy itself if there is none.

@@ -1,4 +1,4 @@
-//! The checks of what members of rooms are told.
+//! The checks of the news that members of rooms receive.
 
 use tinytcp_core::limits::LOW_WATER_BYTES;
 
@@ -18,8 +18,8 @@ impl Network {
         }
     }
 
-    /// Checks the output of a session after a call without input, in which it can only have been
-    /// told news. They stay below the low-water mark, so that its own commands go on running.
+    /// Checks the output of a session after a call without input, which can only have appended
+    /// news. News stay below the low-water mark, so that the member's own commands still run.
     pub fn check_news(&mut self, id: usize, before: usize, after: usize) {
         if after > before.max(LOW_WATER_BYTES) && self.rooms.has(id) {
             let what = format!("{after} bytes wait after it was told news");
@@ -27,7 +27,7 @@ impl Network {
         }
     }
 
-    /// Counts news that a member was told.
+    /// Counts news that a member received.
     pub fn cover_news(&mut self, news: &News) {
         self.cover(match news {
             News::Message(..) => Behaviour::News,

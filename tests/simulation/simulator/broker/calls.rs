@@ -120,16 +120,16 @@ impl Network {
         }
     }
 
-    /// Makes the room in the kernel that a fault has refused.
+    /// Makes room in the kernel again after a fault without room.
     pub fn make_room_for_bus(&mut self) {
         if let Some(link) = self.link_to_broker() {
             link.channel.make_room();
         }
     }
 
-    /// Checks the bus before the server sleeps. A broker that has read everything must have got
-    /// each message that was said since it has accepted the server, and know the rooms that have
-    /// members.
+    /// Checks the bus before the server sleeps. A broker that has read everything must have
+    /// received each message that members have sent since it accepted the server, and must have the
+    /// subscriptions of all rooms with members.
     pub fn check_bus_at_rest(&mut self) {
         let is_withheld = self.is_withheld(Token::BUS);
         let Self { broker, rooms, .. } = self;

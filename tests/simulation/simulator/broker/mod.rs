@@ -1,6 +1,6 @@
-//! A model of a broker, in worlds whose servers share their rooms: it delays messages and keeps
-//! their order, loses its connection or falls silent, comes back, and publishes what is said on
-//! other servers.
+//! A model of a broker, in worlds whose servers share their rooms. It delays messages and keeps
+//! their order, loses its connection or falls silent, comes back, and publishes messages of other
+//! servers.
 //!
 //! ```text
 //!   server --send--> channel --take--> operations: each message here, once, in order
@@ -23,39 +23,39 @@ use operations::{Operation, first_operation};
 pub use plan::Plan;
 use plan::Trouble;
 
-/// What precedes the name of a room in its subject.
+/// The prefix of a room in its subject.
 const PREFIX: &str = "tinytcp.room.";
 
 /// The first line of a broker.
 const INFO: &[u8] = b"INFO {\"server_id\":\"N\",\"max_payload\":1048576}\r\n";
 
-/// The broker, and all that is said on other servers.
+/// The broker, and the messages of other servers.
 pub struct Broker {
     plan: Plan,
     /// Until when it refuses connections.
     down_until: Moment,
     link: Option<Link>,
-    /// How many of the messages that were said here it can have read, at least.
+    /// The least number of this server's messages that it can have read.
     read_min: usize,
 }
 
 /// Its connection to the server.
 struct Link {
     channel: Channel,
-    /// What it has read, as far as it is no whole operation.
+    /// The bytes of an incomplete operation that it has read.
     read: Vec<u8>,
     /// When it reads again, if there is something.
     reads_at: Moment,
-    /// What it sends, in order, each at its time.
+    /// The bytes that it sends, in order, each with its time.
     outbox: VecDeque<(Moment, Vec<u8>)>,
-    /// What the server has read, as far as it is no whole operation.
+    /// The bytes of an incomplete operation that the server has read.
     arrived: Vec<u8>,
     /// The numbers of the subscriptions, by room.
     subscriptions: BTreeMap<String, String>,
-    /// How many messages had been said when the server has read that it is accepted: it drops none
-    /// from then on.
+    /// The number of this server's messages at the time when the server read that it is accepted.
+    /// It drops none from then on.
     opened_at: Option<usize>,
-    /// The places among the messages said here that the next one can have: several if some are
+    /// The places among this server's messages that the next one can have: several if some are
     /// equal.
     places: BTreeSet<usize>,
     /// True if it neither reads nor sends any more.
@@ -104,7 +104,7 @@ impl Network {
         let (now, is_calm) = (self.now, self.faults.are_over());
         let Some(broker) = &mut self.broker else { return };
         while let Some(trouble) = broker.plan.next_trouble(now) {
-            // Later than planned, it would outlast the faults.
+            // After that time it would outlast the faults.
             if !is_calm {
                 self.trace.note(now, None, "the broker has trouble", (0, 0), b"");
                 broker.suffer(trouble, now);

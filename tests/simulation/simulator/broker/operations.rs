@@ -56,8 +56,8 @@ pub fn payload(origin: u64, name: &str, text: &str) -> String {
 }
 
 impl Link {
-    /// Notes a message of the server: those of one connection are messages that were said here, in
-    /// their order and without a gap.
+    /// Notes a message of the server. Those of one connection are messages of its members, in order
+    /// and without a gap.
     pub fn note_published(
         &mut self,
         room: &str,

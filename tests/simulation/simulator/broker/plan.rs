@@ -1,4 +1,4 @@
-//! What happens to a broker, and what is said on other servers.
+//! The faults of a broker, and the messages of other servers.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,7 +13,7 @@ const OTHER_ORIGIN: u64 = 7;
 
 /// A plan.
 pub struct Plan {
-    /// The longest delay of what the broker reads and sends.
+    /// The longest delay before the broker reads or sends.
     pub latency_max: Duration,
     troubles: VecDeque<(Moment, Trouble)>,
     messages: VecDeque<(Moment, Elsewhere)>,
@@ -30,7 +30,7 @@ pub enum Trouble {
     End(Duration),
 }
 
-/// A message that is said on another server.
+/// A message of another server.
 pub struct Elsewhere {
     pub room: &'static str,
     name: &'static str,

@@ -8,18 +8,18 @@ use super::rooms::Change;
 /// One answer.
 pub(super) struct Answer {
     pub(super) bytes: Vec<u8>,
-    /// The place in it whose value the oracle does not know. It is checked once it is whole.
+    /// The place whose value the oracle does not know. It is checked once it is whole.
     pub(super) open: Range<usize>,
     pub(super) meaning: Meaning,
     /// The answer instead of it if there is no memory.
     pub(super) or_else: Option<Vec<u8>>,
     /// The command about rooms that it answers, until that is run. Before, it has no bytes.
     pub(super) question: Option<Question>,
-    /// What becomes of the stay in a room with it.
+    /// The change of the stay in a room that the answer makes.
     pub(super) change: Change,
 }
 
-/// What stands in the open place of an answer.
+/// The value at the open place of an answer.
 pub(super) enum Meaning {
     Time,
     /// These names in any order, with a separator between them.
@@ -56,7 +56,7 @@ impl Answer {
         }
     }
 
-    /// True if `bytes` are allowed at `place`. What is open is stored and checked later.
+    /// True if `bytes` are allowed at `place`. The open part is stored and checked later.
     pub(super) fn takes(&mut self, place: Range<usize>, bytes: &[u8]) -> bool {
         if self.open.is_empty() {
             return self.bytes[place] == *bytes;

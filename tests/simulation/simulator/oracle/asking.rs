@@ -53,7 +53,7 @@ impl Oracle {
 }
 
 impl Answer {
-    /// Gives the answer to `request` its bytes.
+    /// Computes the bytes of the answer to `request`.
     fn complete(&mut self, language: Language, request: Request, outcome: Outcome, ending: &[u8]) {
         let Outcome { answer, name, change, .. } = outcome;
         let separator = if language == Language::Chat { ", " } else { " " };

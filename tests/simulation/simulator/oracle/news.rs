@@ -1,5 +1,5 @@
-//! What one member of a room is told: its room's log from its join on, without its own messages and
-//! minus the gaps that it is told.
+//! The news of one member of a room: the messages of the room's log since the member joined,
+//! without its own, and without those of the announced gaps.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +8,12 @@ use tinytcp_core::protocol::binary::{MESSAGE, MISSED};
 use super::Language;
 use super::rooms::{Change, Message, Rooms};
 
-/// What a member is told unasked.
+/// What a member receives without a request.
 #[derive(Debug)]
 pub enum News {
-    /// The name of the sender, and the text.
+    /// A message: the name of the sender, and the text.
     Message(String, String),
-    /// That many messages are gone.
+    /// This number of messages is lost.
     Gap(usize),
 }
 
@@ -86,7 +86,7 @@ impl Stay {
         }
     }
 
-    /// Notes news that the connection `id` is told.
+    /// Notes news that is sent to the connection `id`.
     pub fn hear(&mut self, news: &News, id: usize, rooms: &Rooms) -> Result<(), String> {
         let log = rooms.log(&self.room);
         let before = std::mem::take(&mut self.places);
@@ -113,7 +113,7 @@ impl Stay {
         }
     }
 
-    /// True if the connection `id` was told everything.
+    /// True if the connection `id` has received all news.
     pub fn has_heard_all(&self, id: usize, rooms: &Rooms) -> bool {
         let log = rooms.log(&self.room);
         self.places.iter().any(|place| after_own(log, *place, id) == log.len())

@@ -1,4 +1,4 @@
-//! The rooms as the oracle sees them: who is in them, and the log of each one.
+//! The rooms as the oracle sees them: the members and the log of each one.
 //!
 //! A command about rooms is run here at the moment when a session has run it, because its answer
 //! depends on the other members.
@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use tinytcp_core::limits::Limits;
 use tinytcp_core::testing::{LoneMember, Request};
 
-/// What a message takes in the ring beside its bytes, at most.
+/// The most bytes that a message takes in the ring in addition to its own.
 const RING_OVERHEAD_MAX: usize = 200;
 
 /// A message in the log of a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// The connection that said it; `None` if it was said on another server.
+    /// The connection that sent it; `None` if it comes from another server.
     pub from: Option<usize>,
     pub name: String,
     pub text: String,
@@ -22,7 +22,7 @@ pub struct Message {
 
 /// A connection that has sent a command about rooms.
 struct Person {
-    /// What it would be told if it were alone.
+    /// The state of this member, without the other members.
     alone: LoneMember,
     has_chosen_name: bool,
     room: Option<String>,
@@ -34,7 +34,7 @@ pub struct Rooms {
     people: BTreeMap<usize, Person>,
     /// The messages of each room since the beginning of the world.
     logs: BTreeMap<String, Vec<Message>>,
-    /// The messages that were said here, each with its room, in order.
+    /// The messages of this server's members, each with its room, in order.
     pub said: Vec<(String, Message)>,
     /// How many messages from other servers a room has taken.
     pub taken: u64,
@@ -58,11 +58,11 @@ pub enum Reply {
     Others(Vec<String>),
 }
 
-/// What becomes of the stay of a connection once it has read the answer.
+/// The change of a connection's stay in a room, once the client has read the answer.
 pub enum Change {
     Nothing,
     Ends,
-    /// It is in this room, and is told its log from this place on.
+    /// It is in this room, and receives its log from this place on.
     Begins(String, usize),
 }
 
@@ -137,7 +137,7 @@ impl Rooms {
         }
     }
 
-    /// Delivers a message that was said on another server.
+    /// Delivers a message from another server.
     pub fn deliver(&mut self, room: &str, name: &str, text: &str) {
         let members = self.others(usize::MAX, Some(room)).len();
         let message = Message { from: None, name: name.to_owned(), text: text.to_owned() };

@@ -1,5 +1,5 @@
-//! The TLS side of one client: plaintext in, records out, and the account of what the server has
-//! been given.
+//! The TLS side of one client: it turns plaintext into records, and keeps account of what the
+//! server has received.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -53,7 +53,7 @@ pub struct Engine {
     spoilt_at: Option<u64>,
     /// The place of the last byte of the record that announces the end.
     ends_at: Option<u64>,
-    /// True once a record of the server was an alert of an error, or none.
+    /// True once the server has sent an error alert, or bytes that are no record.
     has_failed: bool,
     /// True once the server has announced its end.
     is_server_done: bool,
@@ -158,7 +158,7 @@ impl Engine {
         let mut begin = self.cut_len;
         while begin < self.outgoing.len() {
             let end = (begin + record_len(&self.outgoing[begin..])).min(self.outgoing.len());
-            // Of a change of ciphers most bits mean nothing.
+            // Most bits of a record that changes ciphers have no meaning.
             if self.outgoing[begin] != CHANGE_CIPHER_SPEC && end - begin > IGNORED_LEN {
                 records.push((begin, end));
             }

@@ -1,17 +1,17 @@
-//! What the clients of TLS do beside talking: honest turns of the protocol, and dishonest ones.
+//! The acts of TLS clients in addition to their messages: valid and invalid steps of the protocol.
 
 use super::super::choices::Choices;
 use super::super::client::Act;
 use super::Engine;
 
-/// How a client of an encrypted listener begins.
+/// The beginning of a connection to an encrypted listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// With a handshake, which it completes if nothing happens.
+    /// A handshake, which is completed if nothing else happens.
     Honest,
-    /// With another protocol.
+    /// Another protocol.
     Plain,
-    /// With bytes that look like a handshake and are none.
+    /// Bytes that look like a handshake and are none.
     Garbled,
 }
 
@@ -83,7 +83,7 @@ fn plain(choices: &mut Choices) -> Vec<u8> {
     choices.pick(&speeches).to_vec()
 }
 
-/// Returns bytes that begin as a handshake does. Of some the rest never comes.
+/// Returns bytes that begin as a handshake does. Some of them are incomplete.
 fn garbled(choices: &mut Choices) -> Vec<u8> {
     let rest = choices.len(70_000);
     let mut bytes = match choices.below(5) {

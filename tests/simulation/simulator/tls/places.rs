@@ -1,5 +1,5 @@
-//! The places of encrypted connections: the server decides about them before a handshake, and the
-//! network sees it later.
+//! The admission of encrypted connections: the server decides before a handshake, and a later call
+//! shows the decision.
 
 use tinytcp_core::close_reason::CloseReason;
 use tinytcp_core::connection::Phase;
@@ -11,7 +11,7 @@ use super::super::invariant::Invariant;
 use super::super::network::Network;
 use super::super::oracle::Unasked;
 
-/// What a connection found when the server decided about it.
+/// The state of the limits when the server decided about a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
     /// True if no limit of connections was reached.
@@ -20,11 +20,11 @@ pub struct Place {
     is_limited_by_address: bool,
     /// False if its address opened too many connections.
     is_within_rate: bool,
-    /// What its address had left.
+    /// The tokens that its address had before.
     before: Bucket,
 }
 
-/// What became of it.
+/// The decision about a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Decision {
     Admitted,
@@ -59,7 +59,8 @@ impl Network {
             Some(Place { is_free, is_limited_by_address, is_within_rate, before });
     }
 
-    /// Notes that a call shows what became of a connection: `bytes` are the first that it sends.
+    /// Notes that a call shows the decision about a connection: `bytes` are the first that it
+    /// sends.
     pub fn settle_by_call(&mut self, id: usize, bytes: &[u8]) {
         let is_rejected = bytes.starts_with(&BUSY_ALERT);
         self.settle(id, if is_rejected { Decision::Rejected } else { Decision::Admitted });
@@ -79,7 +80,7 @@ impl Network {
         );
     }
 
-    /// Notes what became of the connections that were accepted in the last round.
+    /// Notes the decisions about the connections that were accepted in the last round.
     pub fn settle_by_round(&mut self, inspection: &Inspection<'_>) {
         for open in &inspection.connections {
             let is_it = |id: &usize| self.links[*id].account.token == Some(open.token);

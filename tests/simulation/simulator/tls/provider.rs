@@ -117,7 +117,7 @@ impl ActiveKeyExchange for PublicKey {
 #[derive(Debug)]
 pub struct ClearTickets;
 
-/// What a ticket begins with.
+/// The beginning of a ticket.
 const TICKET_MARK: &[u8] = b"ticket";
 
 impl ProducesTickets for ClearTickets {

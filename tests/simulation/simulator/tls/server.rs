@@ -65,8 +65,8 @@ impl Network {
         }
     }
 
-    /// Returns what a client finds in bytes that the server has sent, and checks that they are
-    /// records with a meaning.
+    /// Returns the plaintext for the client in bytes that the server has sent, and checks that they
+    /// are valid records.
     pub fn hear(&mut self, id: usize, bytes: &[u8]) -> Vec<u8> {
         let link = &mut self.links[id];
         let Some(engine) = &mut link.client.tls else { return bytes.to_vec() };
