@@ -1,5 +1,5 @@
-//! The conformance run against servers that keep only some promises, or none. That our server
-//! keeps all of them is a test of its own.
+//! The conformance run against servers that keep only some promises, or none. `our_server.rs` tests
+//! that our server keeps all of them.
 
 use std::path::Path;
 use std::time::Duration;

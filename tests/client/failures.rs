@@ -57,8 +57,9 @@ fn a_server_that_starts_late_is_waited_for() {
     assert_eq!(run.code, Some(0), "{run:?}");
 }
 
-// In `text`, whose banner the client awaits. In other protocols it depends on time whether a
-// connection counts as closed at once: the tests of the client's `connect` close it before.
+// The protocol is `text`, because the client waits for its banner. In other protocols it depends on
+// time whether a connection counts as closed at once: the tests of the client's `connect` close it
+// before.
 #[test]
 fn a_proxy_without_its_server_counts_as_no_server() {
     let port = serve(drop);
@@ -155,7 +156,7 @@ fn the_wait_for_a_server_ends() {
 
 #[test]
 fn every_address_of_a_name_is_tried() {
-    // The first address of `localhost` is often `::1`; this server listens on the other one only.
+    // The first address of `localhost` is often `::1`. This server listens only on the other one.
     let url = format!("text://localhost:{}", originals::text());
     run(&[&url, "-e", "ECHO found"]).ended_with(0).printing("ECHO found\n");
 }
@@ -225,7 +226,7 @@ fn a_silent_server_is_exit_code_4_after_the_timeout() {
         .saying("no answer");
 }
 
-/// Both answers are slow and not wrong: after other bytes, a pause of the server would end the
+/// Both answers are slow and right so far: after other bytes, a pause of the server would end the
 /// answer of `echo`.
 #[test]
 fn an_answer_that_never_ends_is_late() {
@@ -244,7 +245,7 @@ fn an_answer_that_never_ends_is_late() {
 
 #[test]
 fn a_server_that_reads_nothing_is_reported() {
-    // Blank lines have no answer that could be late, so the sending must be bounded.
+    // Blank lines have no answer that can be late, so the sending must be bounded.
     let port = serve(|mut stream| {
         let _ = stream.write_all(b"WELCOME\n");
         thread::sleep(Duration::from_secs(60));
@@ -310,7 +311,7 @@ fn the_timeout_begins_with_the_request() {
     finish_child(child).ended_with(0).printing("ECHO late\n");
 }
 
-/// Sends `answer` after the first request, then closes in good order: no request is left unread.
+/// Sends `answer` after the first request, then closes in order, with no request unread.
 fn serve_then_close(answer: &'static [u8]) -> u16 {
     serve(move |mut stream| {
         let (banner, answer) = match answer.strip_prefix(b"WELCOME\n") {

@@ -1,5 +1,5 @@
-//! Servers that behave as the four original ones: blocking, a thread for each connection (chat
-//! serves one after the other), and for echo and chat one `recv` of at most 1024 bytes for each
+//! Servers that behave as the four original ones. They block, with a thread per connection (`chat`
+//! serves one after the other). `echo` and `chat` take one `recv` of at most 1024 bytes as a
 //! message.
 
 use std::io::{self, BufRead, BufReader, Read, Write};

@@ -1,5 +1,5 @@
-//! The modes `listen` and `say`, and news in scripts and in the shell: against servers that say
-//! what is written here.
+//! The modes `listen` and `say`, and news in scripts and in the shell, with servers whose messages
+//! are fixed here.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -230,7 +230,7 @@ fn on_a_terminal_news_do_not_break_the_line_being_typed() {
     terminal.wait_for("half");
     send.send(()).expect("the server waits");
     terminal.wait_for("<- FROM ana \\x1b[2Jtwo\r\n");
-    // The editor draws prompt and line again after the message.
+    // The editor draws the prompt and the line again after the message.
     terminal.wait_for("-> ECHO half");
     terminal.type_keys(" done\r");
     terminal.wait_for("[ECHO half done");
@@ -276,8 +276,8 @@ fn members_of_our_server_hear_each_other() {
                 .spawn()
                 .expect("the client starts")
         });
-        // Nothing announces that a member has joined, so the message is repeated until both have
-        // heard it.
+        // Nothing announces that a member has joined, so the message is repeated until both members
+        // have received it.
         wait_until("both members hear a message", || {
             server.client(&["say", "lobby", "Hello,", "all"]).ended_with(0);
             listeners.iter_mut().all(|child| child.try_wait().expect("ours").is_some())

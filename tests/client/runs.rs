@@ -28,8 +28,8 @@ impl Deref for Run {
 }
 
 impl Run {
-    /// The run must have ended with `code`; with any code but 0 and 1, stderr has one line with the
-    /// reason.
+    /// Checks that the run has ended with `code`. With any code but 0 and 1, stderr has one line
+    /// with the reason.
     #[track_caller]
     pub fn ended_with(&self, code: i32) -> &Ended {
         assert_eq!(self.code, Some(code), "{self:?}");
@@ -55,7 +55,7 @@ pub fn run_script(arguments: &[&str], script: &[u8]) -> Run {
     let mut child = command.spawn().expect("the client starts");
     let mut stdin = child.stdin.take().expect("piped");
     let script = script.to_vec();
-    // A client that ends early closes the pipe: no failure here.
+    // A client that ends early closes the pipe, which is no failure here.
     thread::spawn(move || stdin.write_all(&script));
     finish_child(child)
 }

@@ -172,7 +172,7 @@ fn answers_are_printed_byte_for_byte() {
 
 #[test]
 fn a_server_that_waits_for_its_answers_is_no_deadlock() {
-    // Far more than the buffers of two sockets: a client that only sends at first waits for ever.
+    // Far more than the buffers of two sockets: a client that first only sends would wait forever.
     let script: Vec<u8> = (0..200_000)
         .flat_map(|number| format!("ECHO line {number} {:60}.\n", "").into_bytes())
         .collect();
@@ -220,7 +220,7 @@ fn half_a_line_does_not_delay_the_lines_before_it() {
     stdout.read_line(&mut line).expect("text");
     assert_eq!(line, "ECHO a\n");
     drop(stdin);
-    // `ECH` is sent at the end of the script and is no command.
+    // `ECH` is sent at the end of the script, and is not a command.
     assert_eq!(wait(&mut child).code(), Some(1));
 }
 

@@ -1,5 +1,5 @@
-//! The modes of the terminal: given back on every way out and at every stop, and taken again when
-//! the client continues.
+//! The modes of the terminal: restored at every end and every stop of the client, and set again
+//! when it continues.
 
 use std::io::{Read, Write};
 use std::sync::{Mutex, mpsc};
@@ -15,8 +15,8 @@ use crate::terminal::Terminal;
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_tinytcp-client");
 
-/// Starts the client, and returns the id of its process too. After its end `SAME` is shown, if the
-/// modes are.
+/// Starts the client, and returns the id of its process too. After its end the shell prints `SAME`,
+/// if the modes are the same.
 fn start(url: &str) -> (Terminal, Pid) {
     let mut terminal = Terminal::start_command(&format!(
         "sh -c 'before=$(stty -g); sh -c \"echo pid \\$\\$ .; exec {CLIENT} {url}\"; \
@@ -35,7 +35,7 @@ fn read_pid(terminal: &mut Terminal) -> Pid {
 #[ignore = "needs a terminal, which `script` from util-linux lends"]
 fn modes_are_restored_when_a_signal_ends_the_client() {
     let url = format!("text://127.0.0.1:{}", originals::text());
-    // Inside the list of the words, an open paste, and the keys after which another is waited for.
+    // In the list of the words, in an open paste, and after keys that begin a sequence.
     for keys in ["\t\t", "\x1b[200~half", "\x1b", "\x16"] {
         for signal in [Signal::SIGTERM, Signal::SIGHUP] {
             let (mut terminal, pid) = start(&url);
@@ -58,7 +58,7 @@ fn modes_are_restored_when_a_signal_ends_the_client() {
 #[test]
 #[ignore = "needs a terminal, which `script` from util-linux lends"]
 fn modes_are_restored_after_a_server_that_leaves_between_two_keys() {
-    // The keys before the server leaves, and those that let the editor show that it has left.
+    // The keys before the server closes, and those after which the editor shows the close.
     for (before, after) in
         [("\t\t", ""), ("\x1b[200~half", "\x1b[201~"), ("\x1b", "x"), ("\x16", "x")]
     {
@@ -90,7 +90,7 @@ fn modes_are_restored_after_a_server_that_leaves_between_two_keys() {
 fn modes_are_restored_after_a_server_of_another_protocol() {
     let (mut terminal, _) = start(&format!("binary://127.0.0.1:{}", originals::text()));
     terminal.wait_for("does the server speak binary?; the next command connects again\r\n");
-    // Before the prompt the line editor does not have the terminal, and Ctrl-C is a signal.
+    // Before the prompt the line editor has not changed the terminal, and Ctrl-C is a signal.
     terminal.wait_for("Enter command > ");
     terminal.type_keys("z\x03\x03");
     terminal.wait_for("SAME\r\n");
@@ -114,7 +114,7 @@ fn start_job() -> (Terminal, Pid) {
     (terminal, pid)
 }
 
-/// Whether the process is gone, or waits only for its parent to read its exit code.
+/// True if the process is gone, or waits only for its parent to read its exit code.
 fn has_ended(pid: Pid) -> bool {
     let state = std::fs::read_to_string(format!("/proc/{pid}/stat"));
     state.map_or(true, |stat| stat.contains(") Z "))
@@ -154,7 +154,7 @@ fn a_client_in_the_background_can_be_ended() {
     terminal.type_keys("bg\r");
     terminal.wait_for("ready> ");
     kill(pid, Signal::SIGTERM).expect("our child");
-    // Keys before its end could be read by the client, which the system stops for that.
+    // Keys that are typed before its end may go to the client, and the system stops it for that.
     wait_until("the client ends", || has_ended(pid));
     terminal.type_keys("wait; echo en\"\"ded\r");
     terminal.wait_for("ended\r\n");

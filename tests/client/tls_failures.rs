@@ -76,7 +76,7 @@ fn a_client_certificate_that_is_missing_or_refused_is_named() {
     files.write_identity("other-", &other.client("eve", Validity::Now));
     files.write_identity("old-", &files.authority.client("ana", Validity::Expired));
     let identity = files.authority.server(&SERVER_NAMES, Validity::Now);
-    // In TLS 1.3 the server judges after the handshake of the client.
+    // In TLS 1.3 the server checks the certificate after the client has completed its handshake.
     for (version, code) in [(TLSv1_2, 3), (TLSv1_3, 4)] {
         let config = config(&identity, version, Some(&files.authority));
         let port = serve_tls(config, |stream| drop(speak_text(stream)));
@@ -206,7 +206,7 @@ fn a_plain_client_learns_that_the_server_needs_tls() {
         .ended_with(4)
         .saying("the answer is an alert of TLS: the server needs +tls");
     let closing = serve(|socket| {
-        // It waits for a handshake, and then ends the connection.
+        // It waits for a handshake, and then closes the connection.
         let _ = socket.shutdown(Shutdown::Write);
         hold(socket);
     });

@@ -1,5 +1,5 @@
-//! The client with other servers of TLS: that of OpenSSL, which returns each line reversed, and
-//! that of socat, which returns what it gets.
+//! The client with other TLS servers: OpenSSL, which returns each line reversed, and socat, which
+//! echoes.
 
 use crate::runs::run;
 use crate::support::certificates::{Authority, Files, Validity};
@@ -57,8 +57,8 @@ fn openssl_demands_a_client_certificate_of_its_ca() {
     files.write_identity("me-", &files.authority.client("ana", Validity::Now));
     files.write_identity("eve-", &Authority::new("another").client("eve", Validity::Now));
     let ca = files.argument("ca.pem");
-    // In TLS 1.3 the server judges after the handshake of the client. In TLS 1.2 it has no alert
-    // for a missing certificate.
+    // In TLS 1.3 the server checks the certificate after the client has completed its handshake. In
+    // TLS 1.2 it has no alert for a missing certificate.
     for (flag, code, missing) in
         [("-tls1_2", 3, "it demands a client"), ("-tls1_3", 4, "demands a client certificate")]
     {

@@ -1,12 +1,12 @@
-//! `accept` and the registration of a new connection fail: whoever waits is served, though nobody
-//! comes after it.
+//! `accept` and the registration of a new connection fail: the waiting peers are served, even if no
+//! further peer connects.
 
 use crate::support::BANNER;
 use crate::support::peer::Peer;
 use crate::support::server::Server;
 use crate::tracer::{Fault, INDEX_MAX, Trace};
 
-/// Everything that accept(2) says may happen to it, and two errors that mean a defect.
+/// The errors in the manual page of accept(2), and two errors that mean a defect.
 const ACCEPT_ERRORS: [&str; 17] = [
     "EMFILE",
     "ENFILE",
@@ -27,7 +27,7 @@ const ACCEPT_ERRORS: [&str; 17] = [
     "EOPNOTSUPP",
 ];
 
-/// A server whose calls `first` to `last` of `call` fail with `error`.
+/// Starts a server whose calls `first` to `last` of `call` fail with `error`.
 fn failing(
     trace: &Trace,
     call: &'static str,
@@ -44,7 +44,7 @@ fn check_served(peer: &mut Peer) {
     peer.expect("ECHO in\n");
 }
 
-/// Ends the server, and makes sure that there was a fault to survive.
+/// Ends the server, and checks that the fault has occurred.
 #[track_caller]
 fn check_ended(mut server: Server, trace: &Trace) {
     server.process().signal("TERM");
@@ -85,7 +85,7 @@ fn after_a_failure_of_accept_every_queued_peer_is_served() {
 fn a_connection_that_cannot_be_watched_is_closed() {
     for error in ["ENOSPC", "ENOMEM"] {
         let trace = Trace::new();
-        // Four listeners, the waker and the signals come first.
+        // The calls for four listeners, the waker and the signals come first.
         let server = failing(&trace, "epoll_ctl", error, 7, 8);
         let descriptors = server.descriptor_count();
         for _ in 0..2 {
@@ -102,7 +102,7 @@ fn a_connection_that_cannot_be_watched_is_closed() {
 #[ignore = "needs strace: .ci/run installs it"]
 fn while_accept_fails_open_connections_are_served_until_a_stop() {
     let trace = Trace::new();
-    // The second peer and everybody after it: accept has said once that the queue is empty.
+    // The fault begins with the second peer. The call before it has reported an empty queue.
     let server = failing(&trace, "accept4", "ENFILE", 3, INDEX_MAX);
     let mut peer = server.connect("text");
     check_served(&mut peer);

@@ -1,13 +1,13 @@
-//! Every call of every scenario fails in turn: once for each error that it may have by its manual
-//! page, at each place where it is made, up to [`PLACES_MAX`].
+//! Every call of every scenario fails in turn: with each error of its manual page, at each place
+//! where it is made, up to [`PLACES_MAX`].
 //!
-//! Whatever fails, a later peer is served, SIGTERM ends the server with code 0, nobody hears a byte
-//! that is wrong, nothing panics, and every descriptor is given back. What only interrupts, delays
-//! or concerns the log is not noticed by anybody.
+//! After each fault a later peer is served, SIGTERM ends the server with code 0, no peer receives a
+//! wrong byte, no thread panics, and every descriptor is freed. A fault that only interrupts a
+//! call, delays it or concerns the log has no effect on any peer.
 //!
-//! Never injected: a count of bytes that were not sent, and EAGAIN of a read, since no event would
-//! follow; an error of `close`, since the kernel closes nevertheless and `strace` does not; ENOMEM
-//! of `mmap` and its like, which ends the process, as `docs/operations.md` says.
+//! Not injected are: a count of bytes that were not sent, and EAGAIN of a read, because no event
+//! would follow; an error of `close`, because the kernel closes nevertheless and `strace` does not;
+//! ENOMEM of `mmap` and similar calls, which ends the process, as `docs/operations.md` says.
 
 use crate::alone;
 use crate::scenarios::{Heard, SCENARIOS, Scenario};
@@ -21,29 +21,29 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// At how many places a call is made to fail in a scenario: the first ones after the start.
+/// The number of places at which a call fails in a scenario: the first ones after the start.
 const PLACES_MAX: usize = 8;
 
-/// How many servers run at the same time: mostly they wait.
+/// The number of servers at a time. Most of them wait.
 const WORKERS: usize = 12;
 
-/// A call, its errors, and what they may cost.
+/// A call, its errors, and the effect that they may have.
 struct Call {
     name: &'static str,
     errors: &'static [&'static str],
     cost: Cost,
 }
 
-/// What a failure may cost.
+/// The effect that a failure may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cost {
     Nothing,
-    /// The connection that it happens to ends early, or is never seen.
+    /// The connection of the call ends early, or is not accepted.
     Connection,
 }
 
 const CALLS: [Call; 14] = [
-    // One of each kind: `accepting` goes through them all.
+    // One error of each kind. `accepting` has all of them.
     Call {
         name: "accept4",
         errors: &["EMFILE", "ECONNABORTED", "ENETDOWN", "EINVAL", "EINTR"],
@@ -65,7 +65,7 @@ const CALLS: [Call; 14] = [
     Call { name: "epoll_ctl", errors: &["ENOMEM", "ENOSPC"], cost: Cost::Connection },
     Call { name: "shutdown", errors: &["ENOTCONN", "ENOBUFS"], cost: Cost::Connection },
     Call { name: "setsockopt", errors: &["ENOMEM", "ENOBUFS"], cost: Cost::Nothing },
-    // The log, and a zone of time that cannot be read.
+    // The log, and a time zone that cannot be read.
     Call {
         name: "write",
         errors: &["EINTR", "EAGAIN", "EIO", "ENOSPC", "EPIPE"],
@@ -89,7 +89,7 @@ struct Run {
     cost: Cost,
 }
 
-/// Runs a scenario, and gives the trace of it.
+/// Runs a scenario, and returns its trace.
 fn run(Run { scenario, fault, cost }: Run) -> Trace {
     let trace = Trace::new();
     let mut calls: Vec<&str> = CALLS.iter().map(|call| call.name).collect();
@@ -112,8 +112,8 @@ fn run(Run { scenario, fault, cost }: Run) -> Trace {
     trace
 }
 
-/// Ends the server by SIGTERM. When the call that fails is the handler's own, and the server was
-/// not waiting just then, the signal is lost: then it is sent again.
+/// Ends the server by SIGTERM. If the call that fails is that of the signal handler, and the server
+/// does not wait at that moment, the signal is lost. Then it is sent again.
 fn end(server: &mut Server, trace: &Trace) {
     let mut signals = 0;
     wait_until("the server ends", || {
@@ -124,9 +124,9 @@ fn end(server: &mut Server, trace: &Trace) {
     });
 }
 
-/// A later peer is served, and no peer has left a descriptor or a connection behind.
+/// Checks that a later peer is served, and that no descriptor and no connection is left open.
 fn check_unharmed(server: &Server, descriptors: usize) {
-    // The fault may hit this one, or its place is not free yet: then the next one is served.
+    // The fault may hit this peer, or its place is not free yet. Then the next peer is served.
     wait_until("a later peer is served", || {
         let mut peer = server.connect("text");
         peer.try_send(b"ECHO later\nQUIT\n");
@@ -136,15 +136,15 @@ fn check_unharmed(server: &Server, descriptors: usize) {
     wait_until("no connection waits to be closed", || server.process().close_waits() == 0);
 }
 
-/// Every run of a scenario but the one without a fault, whose trace is given.
+/// Returns the runs of a scenario with each fault. `trace` is that of the run without a fault.
 fn runs_of(scenario: &'static Scenario, trace: &str) -> Vec<Run> {
     let counts = count(trace);
     let mut runs = Vec::new();
     for Call { name, errors, cost } in &CALLS {
         let Some(count) = counts.get(*name) else { continue };
-        // The first lines say where the server listens, which a run goes by.
+        // The first lines have the addresses of the listeners, which a run needs.
         let before = if *name == "write" { PROTOCOLS.len() } else { count.starting };
-        // Nobody would tell a server with peers a second time.
+        // A lost signal would not be sent again to a server with peers.
         let handler = scenario.stops.then(|| handler_call(name, trace)).flatten();
         let indices = (before + 1..=count.starting + count.serving).take(PLACES_MAX);
         for index in indices.filter(|index| Some(*index) != handler) {
@@ -156,8 +156,8 @@ fn runs_of(scenario: &'static Scenario, trace: &str) -> Vec<Run> {
     runs
 }
 
-/// Makes every run, several at a time, and gives how many were hit by their fault, and what went
-/// wrong.
+/// Makes the runs, several at a time. Returns the number of runs in which the fault occurred, and
+/// the failures.
 fn make(runs: &[Run]) -> (usize, Vec<String>) {
     let (next, hits, failures) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
     thread::scope(|scope| {

@@ -1,7 +1,8 @@
-//! Whole suites, again, with a server whose reads and writes are cut short and whose calls are
-//! interrupted.
+//! Whole suites that run again, with a server whose reads and writes are cut short and whose calls
+//! are interrupted.
 //!
-//! The faults follow from a seed, which `TINYTCP_SEED` sets and a failure prints; how they meet
+//! The faults follow from a seed, which `TINYTCP_SEED` sets and a failure prints. The calls that
+//! they hit depend on the timing.
 //! what happens does not.
 
 use crate::alone;
@@ -14,8 +15,9 @@ use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Modules of `tests/it` that start the server as a program, and judge it by the bytes that it
-/// sends; not those that judge it by its portions, such as `fairness`.
+/// Modules of `tests/it` that start the server as a program and check the bytes that it sends.
+/// Modules that depend on the sizes of its reads and writes, such as `fairness`, are not among
+/// them.
 const SUITES: [&str; 19] = [
     "activity_log",
     "capacity",
@@ -38,17 +40,17 @@ const SUITES: [&str; 19] = [
     "wire_text",
 ];
 
-/// Tests whose scenario there is not under these faults, each with the reason.
+/// Tests whose scenario does not exist under these faults, each with the reason.
 const LEFT_OUT: [&str; 2] = [
-    // It freezes the server at its first byte, and reads what one write has handed to the kernel
-    // by then.
+    // It stops the server at its first byte, and reads the bytes that one write has passed to the
+    // kernel by then.
     "a_server_that_overslept_writes_before_it_times_out_a_reader",
-    // It counts the processor time of a server that has nothing to do; a thousand signals a second
-    // are something to do.
+    // It measures the processor time of an idle server, and a thousand signals a second keep it
+    // busy.
     "while_descriptors_are_exhausted_the_server_does_not_spin",
 ];
 
-/// The library, compiled, and the file in which it counts what it did.
+/// The compiled library, and the file with its counts.
 struct Shim {
     library: PathBuf,
     counts: PathBuf,
@@ -74,8 +76,8 @@ impl Shim {
         shim
     }
 
-    /// The variables with which a server, or a suite of tests that start servers, runs under the
-    /// library.
+    /// Returns the variables with which a server, or a suite of tests that start servers, runs
+    /// under the library.
     fn variables(&self, library: &str) -> [(String, OsString); 4] {
         [
             (library.into(), self.library.clone().into()),
@@ -85,7 +87,7 @@ impl Shim {
         ]
     }
 
-    /// Reads cut, writes cut, calls interrupted, signals taken, so far.
+    /// Returns the counts so far: reads cut, writes cut, calls interrupted, signals taken.
     fn counts(&self) -> [u64; 4] {
         let bytes = fs::read(&self.counts).expect("the counts");
         let mut counts = bytes.chunks_exact(size_of::<u64>());
@@ -95,8 +97,8 @@ impl Shim {
     }
 }
 
-/// Runs every suite under the library. Cargo finds the suites; it has built them already if it runs
-/// all tests.
+/// Runs every suite under the library. Cargo finds the suites. In a run of all tests it has built
+/// them already.
 fn check_suites(faults: &'static str) {
     let _alone = alone();
     let shim = Shim::new(faults);
@@ -118,8 +120,7 @@ fn check_suites(faults: &'static str) {
     let replay =
         format!("TINYTCP_SEED={} cargo test --test faults -- --ignored preloaded", shim.seed);
     assert!(output.status.success(), "{said}\nunder {faults}; to try it again: {replay}");
-    // Not captured as what a test prints is: these are figures for whoever reads the log of a run
-    // that passed.
+    // Written to the log of a run that passes too, unlike the output of a test, which is captured.
     let passed = said.lines().filter(|line| line.ends_with(" ... ok")).count();
     let _ = writeln!(
         stderr(),

@@ -1,44 +1,44 @@
-//! What is done with a server while one of its calls fails. Each peer tells what it heard, and what
-//! it hears from a server whose calls all succeed.
+//! The scenarios for a server in which one call fails. Each peer returns the bytes that it
+//! received, and those that it receives without a fault.
 
 use crate::support::frames::{ECHO, QUIT, REVERSE, error, frame};
 use crate::support::peer::Peer;
 use crate::support::server::Server;
 use crate::support::{BANNER, KIB};
 
-/// Something that people do with a server.
+/// A use of a server.
 pub struct Scenario {
     pub name: &'static str,
     /// The server's flags.
     pub flags: &'static [&'static str],
     pub play: fn(&Server) -> Vec<Heard>,
-    /// True when the server has been told to stop by the end of it.
+    /// True if the scenario has requested a stop of the server.
     pub stops: bool,
 }
 
-/// What one peer heard, and what it should have.
+/// The bytes that one peer received, and those that it should receive.
 #[derive(Debug)]
 pub struct Heard {
     got: Vec<u8>,
     expected: Vec<u8>,
-    /// What it may hear as well, when a fault has taken another peer's place.
+    /// The bytes that it may receive instead, if a fault has freed the place of another peer.
     otherwise: &'static [u8],
 }
 
 impl Heard {
-    /// True exactly when every byte came that should.
+    /// True exactly when every expected byte has arrived.
     pub fn is_all(&self) -> bool {
         timeless(&self.got) == timeless(&self.expected)
     }
 
-    /// True exactly when no byte came that should not: the connection may have ended too early.
+    /// True exactly when no other byte has arrived. The connection may have ended too early.
     pub fn is_true(&self) -> bool {
         let got = timeless(&self.got);
         timeless(&self.expected).starts_with(&got) || timeless(self.otherwise).starts_with(&got)
     }
 }
 
-/// Times look alike, in whatever zone.
+/// Replaces the times in `bytes`, in every zone.
 fn timeless(bytes: &[u8]) -> Vec<u8> {
     let cover = |byte: &u8| match byte {
         b'0'..=b'9' => b'0',
@@ -48,7 +48,7 @@ fn timeless(bytes: &[u8]) -> Vec<u8> {
     bytes.iter().map(cover).collect()
 }
 
-/// A peer that goes on when the connection has ended before its time.
+/// A peer that continues if its connection has ended early.
 struct Guest {
     peer: Peer,
     heard: Heard,
@@ -59,7 +59,7 @@ impl Guest {
         Self { peer, heard: Heard { got: Vec::new(), expected: Vec::new(), otherwise: b"" } }
     }
 
-    /// A guest of the text protocol that has been welcomed.
+    /// Opens a connection of the text protocol and reads its greeting.
     fn welcomed(server: &Server) -> Self {
         let mut guest = Self::new(server.connect("text"));
         guest.hear(BANNER);
@@ -77,13 +77,13 @@ impl Guest {
         self.heard.got.extend(self.peer.read_until_ended(answer.len()));
     }
 
-    /// Hears what else comes, up to the server's end.
+    /// Reads up to the server's end.
     fn hear_end(mut self) -> Heard {
         self.heard.got.extend(self.peer.read_until_ended(KIB));
         self.heard
     }
 
-    /// Leaves, and hears the server's end.
+    /// Ends its input, and reads up to the server's end.
     fn leave(mut self) -> Heard {
         self.peer.try_half_close();
         self.hear_end()
@@ -152,7 +152,7 @@ fn chat(server: &Server) -> Vec<Heard> {
     vec![guest.hear_end()]
 }
 
-/// More answers than the kernel holds for a peer with a small window.
+/// Sends requests with more answers than the kernel holds for a peer with a small window.
 fn pipelining(server: &Server) -> Vec<Heard> {
     let requests = frame(ECHO, vec![b'x'; 64 * KIB]).repeat(100);
     let mut guest = Guest::new(server.connect_with_small_window("binary"));
@@ -177,7 +177,7 @@ fn oversize(server: &Server) -> Vec<Heard> {
     let mut guest = Guest::welcomed(server);
     guest.say([[b'A'; KIB].as_slice(), b"\n"].concat(), "ERROR LINE_TOO_LONG\n");
     guest.say("ECHO on\n", "ECHO on\n");
-    // Refused at its first line: the rest must not cost the answer.
+    // It is refused at its first line. The rest must not destroy the answer.
     guest.say("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "ERROR NOT_HTTP\n");
     vec![guest.leave()]
 }
@@ -202,8 +202,8 @@ fn deadlines(server: &Server) -> Vec<Heard> {
     let mut slow = Guest::new(server.connect("binary"));
     slow.say([ECHO, 0, 0], error("MESSAGE_TIMEOUT"));
     idle.hear("ERROR IDLE_TIMEOUT\n");
-    // It ends when the server resets the connection. What the peer has not read by then is lost, as
-    // it should be.
+    // It ends when the server resets the connection. Bytes that the peer has not read by then are
+    // lost, as they should be.
     sender.join().expect("no panic");
     stuck.heard.got.clear();
     vec![idle.leave(), slow.leave()]
@@ -220,8 +220,8 @@ fn resets(server: &Server) -> Vec<Heard> {
     Vec::new()
 }
 
-/// What has arrived by the signal is answered, a piece that might go on included; half a frame is
-/// none.
+/// What has arrived before the signal is answered, and so is an incomplete piece. Half a frame has
+/// no answer.
 fn shutdown(server: &Server) -> Vec<Heard> {
     let mut text = Guest::welcomed(server);
     let mut binary = Guest::new(server.connect("binary"));

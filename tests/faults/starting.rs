@@ -1,11 +1,11 @@
-//! The calls of the start: one that fails is one line and exit code 1. And no descriptor is made
-//! that a child would inherit.
+//! The calls of the start: one that fails is one line and exit code 1. No descriptor is made that a
+//! child would inherit.
 
 use crate::support::program::finish;
 use crate::tracer::{Fault, Trace, call, count};
 use std::process::Stdio;
 
-/// What the start needs, with the errors of the manual pages.
+/// The calls that the start needs, with the errors of their manual pages.
 const NEEDED: [(&str, &[&str]); 9] = [
     ("socket", &["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EACCES"]),
     ("bind", &["EADDRINUSE", "EACCES", "EADDRNOTAVAIL", "ENOMEM"]),
@@ -18,7 +18,7 @@ const NEEDED: [(&str, &[&str]); 9] = [
     ("clone3", &["EAGAIN", "ENOMEM"]),
 ];
 
-/// What makes a descriptor.
+/// The calls that make a descriptor.
 const MAKERS: [&str; 13] = [
     "socket",
     "socketpair",
@@ -35,7 +35,7 @@ const MAKERS: [&str; 13] = [
     "dup3",
 ];
 
-/// Starts a server, talks to it, and ends it: all its calls of `calls`.
+/// Starts a server, sends requests to it, and ends it. Returns the trace of `calls`.
 fn trace_of_a_life(calls: &[&str]) -> Trace {
     let trace = Trace::new();
     let mut server = trace.start(calls, None, &[]);
@@ -47,7 +47,7 @@ fn trace_of_a_life(calls: &[&str]) -> Trace {
     trace
 }
 
-/// A start in which the call at `index` fails with `error` is refused in one line.
+/// Checks that a start in which the call at `index` fails with `error` is refused in one line.
 #[track_caller]
 fn check_refused(call: &'static str, error: &'static str, index: usize) {
     let trace = Trace::new();
@@ -63,7 +63,7 @@ fn check_refused(call: &'static str, error: &'static str, index: usize) {
 #[test]
 #[ignore = "needs strace: .ci/run installs it"]
 fn a_start_in_which_any_call_fails_is_one_line_and_exit_1() {
-    // With the wait at which the start is over.
+    // The first wait for events ends the start.
     let calls: Vec<&str> = NEEDED.iter().map(|(call, _)| *call).chain(["epoll_wait"]).collect();
     let counts = count(&trace_of_a_life(&calls).text());
     for (call, errors) in NEEDED {
@@ -75,7 +75,7 @@ fn a_start_in_which_any_call_fails_is_one_line_and_exit_1() {
     }
 }
 
-/// The option that each `setsockopt` of a start sets, in order.
+/// Returns the option of each `setsockopt` of a start, in order.
 fn options_set() -> Vec<String> {
     let trace = trace_of_a_life(&["setsockopt"]).text();
     let calls = trace.lines().filter(|line| call(line).is_some());
@@ -94,7 +94,7 @@ fn without_the_option_that_restarts_need_a_start_is_exit_1() {
 #[ignore = "needs strace: .ci/run installs it"]
 fn a_start_without_any_tuning_option_serves_and_warns_once() {
     let options = options_set();
-    // Keepalive is four of them.
+    // Keepalive needs four of them.
     let of_the_first = options.iter().take_while(|name| *name != "TCP_NOTSENT_LOWAT").count() + 1;
     for index in (1..=of_the_first).filter(|index| options[index - 1] != "SO_REUSEADDR") {
         let trace = Trace::new();
@@ -117,7 +117,7 @@ fn a_start_without_any_tuning_option_serves_and_warns_once() {
 #[ignore = "needs strace: .ci/run installs it"]
 fn a_start_that_cannot_catch_the_signals_is_one_line_and_exit_1() {
     let trace = trace_of_a_life(&["rt_sigaction"]).text();
-    // The first ones are made before the program has begun.
+    // The first ones are made by the C library, before the program begins.
     let calls = trace.lines().filter(|line| call(line).is_some());
     let is_ours =
         |line: &str| ["(SIGTERM", "(SIGINT", "(SIGHUP"].iter().any(|name| line.contains(name));
@@ -132,7 +132,7 @@ fn a_start_that_cannot_catch_the_signals_is_one_line_and_exit_1() {
 fn a_file_limit_that_cannot_be_read_or_raised_is_no_failure() {
     for index in 1..=2 {
         let trace = Trace::new();
-        // Two calls for the stack come first, before the program has begun.
+        // Two calls for the stack come first, before the program begins.
         let fault = Fault { call: "prlimit64", error: "EPERM", first: 2 + index, last: 2 + index };
         let server = trace.start(&["prlimit64"], Some(fault), &[]);
         server.text();

@@ -1,4 +1,4 @@
-//! A request to stop is heard, though the byte that announces it is lost.
+//! A request to stop takes effect, even if the byte that announces it is lost.
 
 use crate::support::wait::wait_until;
 use crate::tracer::{Fault, Trace};

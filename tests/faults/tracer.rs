@@ -1,4 +1,4 @@
-//! `strace` around the server: it writes down the server's system calls, and makes some of them
+//! `strace` around the server: it records the system calls of the server, and makes some of them
 //! fail.
 
 use crate::support::server::{Server, listen_flags, program_under};
@@ -8,39 +8,39 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// One call that fails instead of being made.
+/// A call that fails without being made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub call: &'static str,
     /// The name of the error, such as `EMFILE`.
     pub error: &'static str,
-    /// Which of the calls fail, as `strace` counts them from 1 in each thread: `first` to `last`.
+    /// The calls that fail, as `strace` counts them from 1 in each thread: `first` to `last`.
     pub first: usize,
     pub last: usize,
 }
 
-/// The last call that `strace` can make to fail.
+/// The greatest index of a call that `strace` can make fail.
 pub const INDEX_MAX: usize = 65_534;
 
-/// What `strace` writes behind a call that it has made to fail.
+/// The mark of `strace` after a call that it has made fail.
 const INJECTED: &str = "(INJECTED)";
 
-/// In the call by which the handler of a signal wakes the loop, and in no other that sends.
+/// In the call with which a signal handler wakes the loop, and in no other call that sends.
 const HANDLERS: &str = "\"X\", 1, MSG_DONTWAIT";
 
-/// Where `strace` writes what it sees; removed at the end.
+/// The file to which `strace` writes; removed at the end.
 pub struct Trace(PathBuf);
 
 impl Trace {
-    /// Server processes are told apart by their numbers, which the kernel may give twice.
+    /// The name of the file has a number, because the kernel may use the id of a process twice.
     pub fn new() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("trace-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         Self(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name))
     }
 
-    /// The server with `flags`, traced in those of its calls that `calls` names, with `fault` among
-    /// them. The child process is the server itself: `strace` watches from behind.
+    /// Returns the command of the server with `flags`. `strace` traces its calls in `calls`, with
+    /// `fault`. The child process is the server, and `strace` is its grandchild.
     pub fn command(&self, calls: &[&str], fault: Option<Fault>, flags: &[&str]) -> Command {
         let path = self.0.to_str().expect("a path in UTF-8");
         let traced = format!("trace={}", calls.join(","));
@@ -57,22 +57,22 @@ impl Trace {
         command
     }
 
-    /// A server as [`Trace::command`] starts it.
+    /// Starts a server with [`Trace::command`].
     pub fn start(&self, calls: &[&str], fault: Option<Fault>, flags: &[&str]) -> Server {
         Server::launch(self.command(calls, fault, flags))
     }
 
-    /// All that has been written down. Complete once the server has ended.
+    /// Returns all recorded lines. They are complete once the server has ended.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.0).unwrap_or_default()).into_owned()
     }
 
-    /// True when a call has been made to fail.
+    /// True if the fault has occurred.
     pub fn has_hit(&self) -> bool {
         self.text().contains(INJECTED)
     }
 
-    /// True when it was the call by which the handler of a signal announces it.
+    /// True if it has hit the call with which the handler of a signal wakes the loop.
     pub fn has_hit_the_handler(&self) -> bool {
         self.text().lines().any(|line| line.contains(INJECTED) && line.contains(HANDLERS))
     }
@@ -80,13 +80,13 @@ impl Trace {
 
 impl Drop for Trace {
     fn drop(&mut self) {
-        // It fails only when nothing was written.
+        // It fails only if nothing was written.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// How often the server made a call: up to the first wait for events, and from there on. Where
-/// several threads make it, the most that one of them did.
+/// The number of times that the server made a call: up to the first wait for events, and from there
+/// on. If several threads make it, it is the greatest number of one thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
     pub starting: usize,
@@ -111,14 +111,14 @@ pub fn count(trace: &str) -> BTreeMap<String, Count> {
     counts
 }
 
-/// Which of the calls `name` is that of the handler of a signal.
+/// Returns the number among the calls `name` of the one that the signal handler made.
 pub fn handler_call(name: &str, trace: &str) -> Option<usize> {
     let calls = trace.lines().filter(|line| call(line).is_some_and(|(_, called)| called == name));
     calls.zip(1..).find(|(line, _)| line.contains(HANDLERS)).map(|(_, index)| index)
 }
 
-/// The thread and the name of the call with which a line begins: `1234 recvfrom(8, "x", ...`. What
-/// a call resumes, and signals, are no calls.
+/// Returns the thread and the name of the call with which a line begins: `1234 recvfrom(8, "x",
+/// ...`. Lines about signals, and about a call that is resumed, are no calls.
 pub fn call(line: &str) -> Option<(&str, &str)> {
     let (thread, rest) = line.split_once(' ')?;
     let (name, _) = rest.trim_start().split_once('(')?;

@@ -1,4 +1,5 @@
-//! The log of what peers do: complete for a person, summed up under load, and safe to look at.
+//! The log of the clients' activity: complete at a low rate, summarized under load, and free of
+//! control characters.
 
 use crate::support::frames::{ECHO, frame};
 use crate::support::peer::Peer;
@@ -74,7 +75,7 @@ fn no_byte_of_a_client_reaches_the_log_as_it_is() {
     }
 }
 
-/// The characters that change the direction in which a terminal writes.
+/// The characters that change the direction of text on a terminal.
 const BIDI: &str = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\
     \u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
 
@@ -146,7 +147,7 @@ fn the_log_begins_with_the_version_and_the_listeners() {
     assert_eq!(server.log.find(&["other machines"]), None, "it listens on loopback");
 }
 
-/// When the event of a log line happened.
+/// Returns the time of the event of a log line.
 fn time(line: &str) -> chrono::DateTime<chrono::FixedOffset> {
     let time = line.split(' ').next().expect("a time");
     chrono::DateTime::parse_from_rfc3339(time).unwrap_or_else(|error| panic!("{error}: {line}"))
@@ -165,8 +166,8 @@ fn an_opening_that_is_logged_late_has_its_own_time() {
         (logged - connected).num_milliseconds() > 900,
         "it is logged after a second of silence"
     );
-    // The greeting was read before `connected`, but the clock of the log is that of a round: it may
-    // be a little late.
+    // The greeting was read before `connected`, but the clock of the log is that of a round, and
+    // the time can be a few milliseconds later.
     assert!(
         (time(&opened).to_utc() - connected).num_milliseconds() < 500,
         "{opened}; connected {connected}"
@@ -213,11 +214,11 @@ fn under_load_the_lines_are_capped_and_the_rest_is_summed_up() {
     let server = Server::start(&["--activity-log", "5"]);
     let started = Instant::now();
     let mut peer = server.text();
-    let requests = "ECHO much\n".repeat(COMMANDS);
+    let requests = "ECHO load\n".repeat(COMMANDS);
     let sender = peer.send_in_background(requests.clone().into_bytes());
     peer.expect(requests);
     sender.join().expect("everything is sent");
-    // The summary of the last second comes with the next.
+    // The summary of a second is written in the next one.
     let summary = crate::support::wait::wait_for("a line that sums up", || {
         server.log.text().into_iter().find(|line| {
             let numbers = line
@@ -230,15 +231,15 @@ fn under_load_the_lines_are_capped_and_the_rest_is_summed_up() {
         })
     });
     let seconds = started.elapsed().as_secs() as usize + 2;
-    let commands = server.log.text().iter().filter(|line| line.contains("ECHO much")).count();
+    let commands = server.log.text().iter().filter(|line| line.contains("ECHO load")).count();
     assert!(
         (1..=CAP * seconds).contains(&commands),
         "{commands} lines in {seconds} seconds; {summary}"
     );
 }
 
-/// Thousands of connections, each of which breaks the protocol in the next way of several, and then
-/// a polite one.
+/// Opens thousands of connections, each of which breaks the protocol in one of several ways, and
+/// then a polite one.
 fn flood(server: &Server) {
     for index in 0..repetitions(4000, 20_000) {
         match index % 5 {
@@ -269,8 +270,8 @@ fn a_flood_of_bad_connections_is_capped_too() {
     flood(&server);
     let seconds = started.elapsed().as_secs() as usize + 2;
     let lines = server.log.raw().len();
-    // In each second the capped lines and one that sums up, and at the start the listeners and the
-    // limits.
+    // Each second has the capped lines and a summary. At the start there are also the listeners and
+    // the limits.
     assert!(
         lines <= (CAP + 1) * seconds + 2,
         "{lines} lines in {seconds} seconds: {:#?}",
@@ -309,7 +310,7 @@ fn a_person_sees_every_command_in_spite_of_the_cap() {
     }
 }
 
-/// A connection on which the peer sends nothing, and a session after it that is logged.
+/// Makes a connection without a byte from the client, and then a session that is logged.
 fn probe(server: &Server) -> String {
     let probe = server.connect("binary");
     let address = probe.address().to_string();

@@ -1,5 +1,5 @@
-//! The memory limit against peers who want all of it, under a kernel that gives no more: an
-//! allocation that goes beyond would end the process.
+//! The memory limit against peers that claim all the memory they can, with a bounded address space:
+//! an allocation beyond it would end the process.
 
 use crate::support::frames::{ECHO, REVERSE, frame, header};
 use crate::support::open_files::OpenFiles;
@@ -11,17 +11,17 @@ use std::thread;
 
 const MEMORY_LIMIT: usize = 32 * MIB;
 
-/// What the server may take beyond its limit: tables, what the allocator keeps, and the stacks of
-/// no new thread.
+/// The memory of the process beyond its limit: tables, what the allocator keeps, and no stack of a
+/// new thread.
 const SLACK: usize = 16 * MIB;
 
-/// Peers that send halves of the longest frames there are.
+/// Opens peers that send halves of the longest frames.
 fn half_frames(server: &Server) -> Vec<Peer> {
     let half = [header(ECHO, 16 * MIB), vec![b'x'; 8 * MIB]].concat();
     send_from_each((0..30).map(|_| server.connect("binary")).collect(), &half)
 }
 
-/// Peers whose answers are longer than anybody takes.
+/// Opens peers whose answers are longer than the kernels hold.
 fn unread_frames(server: &Server) -> Vec<Peer> {
     let peers = (0..30).map(|_| server.connect_with_small_window("binary")).collect();
     send_from_each(
@@ -30,22 +30,22 @@ fn unread_frames(server: &Server) -> Vec<Peer> {
     )
 }
 
-/// Peers that ask as long as anybody listens, and read nothing.
+/// Opens peers that send requests as long as the server takes them, and read nothing.
 fn unread_answers(server: &Server) -> Vec<Peer> {
     let peers = (0..50).map(|_| server.connect_with_small_window("text")).collect();
-    // More than both kernels hold of a connection, so that the server holds the rest.
+    // More than both kernels hold for a connection, so that the server holds the rest.
     send_from_each(peers, &[b"ECHO ", [b'x'; KIB].as_slice(), b"\n"].concat().repeat(8 * KIB))
 }
 
-/// Peers that begin a line.
+/// Opens peers that begin a line.
 fn half_lines(server: &Server) -> Vec<Peer> {
     let peers =
         (0..1000).map(|index| server.connect(["text", "echo", "chat"][index % 3])).collect();
     send_from_each(peers, &vec![b'x'; 60 * KIB])
 }
 
-/// Has every peer send `bytes`, as far as the server takes them: some are refused, and some are cut
-/// off.
+/// Sends `bytes` from every peer, as far as the server takes them. Some are refused, and some
+/// connections are reset.
 fn send_from_each(mut peers: Vec<Peer>, bytes: &[u8]) -> Vec<Peer> {
     for peer in &peers {
         peer.set_send_patience(std::time::Duration::from_millis(20));
@@ -56,7 +56,7 @@ fn send_from_each(mut peers: Vec<Peer>, bytes: &[u8]) -> Vec<Peer> {
     peers
 }
 
-/// An honest peer is served, or told that the server is busy, and nothing else.
+/// Checks that a polite peer is served, or is answered that the server is busy, and nothing else.
 fn check_serves(server: &Server) {
     let mut peer = server.text();
     for index in 0..50 {

@@ -77,7 +77,7 @@ fn its_connections_have_a_limit_of_their_own() {
     });
 }
 
-/// Ends the threads of a test, even if it fails.
+/// Ends the threads of a test on drop, even if it fails.
 struct Ending<'a>(&'a AtomicBool);
 
 impl Drop for Ending<'_> {
@@ -212,7 +212,7 @@ fn signal_usr1_logs_the_state() {
 #[test]
 fn a_time_in_which_the_process_did_not_run_is_counted_as_a_stall() {
     let server = start(&[]);
-    // While a connection is open, the loop looks at its clock twice per second.
+    // While a connection is open, the loop reads its clock twice per second.
     let _served = server.text();
     server.freeze();
     thread::sleep(Duration::from_secs(1));

@@ -11,7 +11,7 @@ use crate::support::server::Server;
 
 const RULES: &str = "packaging/prometheus/alerts.yml";
 
-/// The words of `text` that could be metrics of the server.
+/// Returns the words of `text` that can be metrics of the server.
 fn metrics(text: &str) -> BTreeSet<&str> {
     let is_of_name = |c: char| c.is_ascii_lowercase() || c == '_';
     let words = text.split(|c| !is_of_name(c));

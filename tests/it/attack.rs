@@ -1,5 +1,5 @@
-//! The parts of `benches/attack` that could be wrong without anybody seeing it: what it reads and
-//! what it computes.
+//! The parts of `benches/attack` whose faults a run would not show: its parsers and its
+//! computations.
 
 #[path = "../../benches/attack/choice.rs"]
 mod choice;
@@ -25,8 +25,8 @@ fn a_straight_line_has_its_slope_and_no_error() {
 
 #[test]
 fn scatter_around_a_level_is_the_error_of_the_slope() {
-    // Up and down by 1: the residuals are 1, the squares of the times around their mean sum up to
-    // (n^3 - n) / 12.
+    // The points are 1 above and 1 below the level, so the residuals are 1. The sum of the squares
+    // of the times around their mean is (n^3 - n) / 12.
     let points: Vec<(f64, f64)> =
         (0..1000).map(|time| (f64::from(time), f64::from(time % 2 * 2))).collect();
     let Slope { per_unit, error } = Slope::of(&points).expect("enough points");

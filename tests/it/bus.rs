@@ -1,4 +1,4 @@
-//! `--bus` with a broker that the test plays.
+//! `--bus` with a broker whose side the test scripts.
 
 use std::fs;
 use std::io::Write;
@@ -12,7 +12,7 @@ use crate::support::server::{Server, program};
 use crate::support::unix::Folder;
 use crate::support::wait::wait_until;
 
-/// A server with listeners for `text` and `http`, and with the broker at `url`.
+/// Starts a server with listeners for `text` and `http`, and with the broker at `url`.
 fn server(url: &str, flags: &[&str]) -> Server {
     let mut command = program();
     command.args(["--listen", "text://127.0.0.1:0", "--admin", "http://127.0.0.1:0"]);
@@ -25,7 +25,7 @@ fn url(broker: &FakeBroker) -> String {
     format!("nats://127.0.0.1:{}", broker.port())
 }
 
-/// A member of the room `tea`.
+/// Opens a member of the room `tea`.
 fn member(server: &Server) -> Peer {
     let mut peer = server.text();
     peer.send("JOIN tea\n");
@@ -33,7 +33,7 @@ fn member(server: &Server) -> Peer {
     peer
 }
 
-/// A server, a broker that has accepted it, and a member whose room the broker knows.
+/// Starts a server with a broker that has accepted it, and a member whose room the broker knows.
 fn joined() -> (Server, FakeBroker, BusLink, Peer) {
     let broker = FakeBroker::start();
     let server = server(&url(&broker), &[]);

@@ -1,5 +1,5 @@
-//! More peers than places, or than descriptors: the rest is told or waits, and a place that becomes
-//! free is used.
+//! More peers than places, or than descriptors: the rest is refused or waits, and a free place is
+//! used again.
 
 use crate::support::frames::{ECHO, error, frame};
 use crate::support::peer::Peer;
@@ -9,7 +9,7 @@ use crate::support::{BANNER, MIB, PROTOCOLS, repetitions};
 use std::thread;
 use std::time::Duration;
 
-/// What a protocol says in place of anything else when the server is full.
+/// The reply of a full server.
 fn busy(protocol: &str) -> Vec<u8> {
     match protocol {
         "binary" => error("SERVER_BUSY"),
@@ -17,7 +17,7 @@ fn busy(protocol: &str) -> Vec<u8> {
     }
 }
 
-/// Requests that a peer sends at once, without waiting to be let in.
+/// Requests that a peer sends at once, before it is accepted.
 fn eager(protocol: &str) -> Vec<u8> {
     match protocol {
         "binary" => frame(ECHO, "hello").repeat(200),
@@ -25,7 +25,7 @@ fn eager(protocol: &str) -> Vec<u8> {
     }
 }
 
-/// Peers that fill a server of `count` places.
+/// Opens `count` peers, for all places of a server.
 fn fill(server: &Server, count: usize) -> Vec<Peer> {
     (0..count).map(|_| server.text()).collect()
 }
@@ -94,7 +94,7 @@ fn a_free_place_is_used_again() {
         leaver.expect("BYE\n");
         leaver.expect_eof();
         drop(leaver);
-        // The place is free once the server has seen our end, which nothing tells us.
+        // The place is free once the server has seen the close, which the peer cannot observe.
         peers.push(wait_for("a free place", || {
             let mut peer = server.connect("text");
             (peer.read_line().as_bytes() == BANNER).then_some(peer)
@@ -139,8 +139,8 @@ fn refused_peers_leave_no_memory_behind() {
     drop(peer);
 }
 
-/// A server with descriptors for few of the twenty peers that are waiting for it; the rest waits in
-/// the kernel's queue.
+/// Starts a server with descriptors for a few of twenty peers. The rest waits in the queue of the
+/// kernel.
 fn exhausted() -> (Server, Vec<Peer>) {
     let server = Server::start(&[]);
     let process = server.process();
@@ -149,7 +149,7 @@ fn exhausted() -> (Server, Vec<Peer>) {
     (server, peers)
 }
 
-/// Waits until one of `peers` has been welcomed, and gives its index.
+/// Waits until one of `peers` has its greeting, and returns its index.
 fn welcomed(peers: &mut [Peer]) -> usize {
     wait_for("a peer that is welcomed", || peers.iter_mut().position(|peer| peer.has_bytes()))
 }

@@ -1,4 +1,4 @@
-//! The configuration file, and `--check`, which shows what comes of it.
+//! The configuration file, and the settings that `--check` prints.
 
 use std::fs;
 use std::net::TcpListener;
@@ -8,7 +8,7 @@ use crate::support::documents::Document;
 use crate::support::server::program;
 use crate::support::unix::Folder;
 
-/// What `--check` prints with a file that holds `text`, and with `flags`.
+/// Returns the output of `--check` with a file that holds `text`, and with `flags`.
 #[track_caller]
 fn check(folder: &Folder, text: &str, flags: &[&str]) -> String {
     let path = folder.0.join("tinytcp.toml");
@@ -18,7 +18,7 @@ fn check(folder: &Folder, text: &str, flags: &[&str]) -> String {
     ended.text().to_owned()
 }
 
-/// The line of `setting`: its value, and its origin without the folder.
+/// Returns the line of `setting`: its value, and its origin without the folder.
 fn line(printed: &str, setting: &str) -> (String, String) {
     let is_meant = |line: &&str| line.trim_start_matches("# ").starts_with(&format!("{setting} ="));
     let line = printed.lines().find(is_meant).unwrap_or_else(|| panic!("no {setting}: {printed}"));

@@ -1,5 +1,4 @@
-//! More connections at work than one look at the kernel shows: each has its turn as often as any
-//! other.
+//! More ready connections than one wait for events reports: all are served equally often.
 
 use crate::support::open_files::OpenFiles;
 use crate::support::server::Server;
@@ -8,16 +7,16 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use std::io::{ErrorKind, Read, Write};
 
-/// Three times as many as the server fetches events of in one wait.
+/// Three times the number of events that the server fetches in one wait.
 const PEERS: usize = 3000;
 
-/// How many answers each peer has on average when the test is over.
+/// The average number of answers of a peer at the end of the test.
 const ROUNDS: usize = 20;
 
 const REQUEST: &[u8] = b"round\n";
 const ANSWER: &[u8] = b"Server received: round\n";
 
-/// A peer that asks again as soon as it is answered.
+/// A peer that sends a request after each answer.
 struct Asking {
     stream: TcpStream,
     received_bytes: usize,
@@ -28,7 +27,7 @@ impl Asking {
         self.received_bytes / ANSWER.len()
     }
 
-    /// Takes what has come; gives how many answers became whole, for each of which it asks again.
+    /// Reads what has arrived and returns the number of whole answers. It sends a request for each.
     fn read(&mut self) -> usize {
         let before = self.answers();
         let mut buf = [0; 256];
@@ -46,7 +45,7 @@ impl Asking {
     }
 
     fn ask(&mut self) {
-        // A few bytes always fit.
+        // These few bytes always fit into the send buffer.
         self.stream.write_all(REQUEST).expect("send");
     }
 }
@@ -68,14 +67,14 @@ fn three_thousand_busy_peers_are_served_equally_often() {
             Asking { stream, received_bytes: 0 }
         })
         .collect();
-    // All of them ask before any is answered, so that all of them are ready at once.
+    // All of them send before any is answered, so that all are ready at once.
     server.freeze();
     peers.iter_mut().for_each(Asking::ask);
     server.thaw();
     let (mut events, mut answered) = (Events::with_capacity(PEERS), 0);
     while answered < PEERS * ROUNDS {
         poll.poll(&mut events, Some(PATIENCE)).expect("wait");
-        assert!(!events.is_empty(), "no answer in {PATIENCE:?}, behind {answered} of them");
+        assert!(!events.is_empty(), "no answer in {PATIENCE:?}, after {answered} answers");
         answered += events.iter().map(|event| peers[event.token().0].read()).sum::<usize>();
     }
     let least = peers.iter().map(Asking::answers).min().unwrap_or_default();

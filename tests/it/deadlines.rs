@@ -1,5 +1,5 @@
-//! Deadlines in real time, with small values. That they are exact is for the unit tests, which have
-//! a clock of their own.
+//! Deadlines in real time, with small values. The unit tests, which have a simulated clock, check
+//! that deadlines are exact.
 
 use crate::support::PROTOCOLS;
 use crate::support::frames::{ECHO, error, frame, header};
@@ -9,7 +9,7 @@ use crate::support::wait::undisturbed;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A connection behind its banner.
+/// Opens a connection and reads its banner.
 fn greeted(server: &Server, protocol: &str) -> Peer {
     match protocol {
         "text" => server.text(),
@@ -17,7 +17,7 @@ fn greeted(server: &Server, protocol: &str) -> Peer {
     }
 }
 
-/// How a protocol says an error before it closes.
+/// Returns the error that a protocol sends before it closes.
 fn farewell(protocol: &str, token: &str) -> Vec<u8> {
     match protocol {
         "binary" => error(token),
@@ -25,7 +25,7 @@ fn farewell(protocol: &str, token: &str) -> Vec<u8> {
     }
 }
 
-/// The first bytes of a message that never ends.
+/// Returns the first bytes of a message that never ends.
 fn begun(protocol: &str) -> Vec<u8> {
     match protocol {
         "binary" => header(ECHO, 1000),
@@ -59,11 +59,11 @@ fn a_peer_that_falls_silent_is_closed_after_the_idle_timeout() {
     assert!(sent_at.elapsed() >= Duration::from_millis(300), "after {:?}", sent_at.elapsed());
 }
 
-/// The timeout of the tests in which a peer comes before it is over.
+/// The timeout of the tests in which a peer sends before it passes.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A peer that is answered as often as it calls `ask`, for twice the timeout; `ask` sends a request
-/// in pieces, with a pause of a tenth of the timeout.
+/// Checks that a peer is answered each time it calls `ask`, for twice the timeout. `ask` sends a
+/// request in pieces, with pauses of a tenth of the timeout.
 fn check_goes_on(flag: &str, ask: impl Fn(&mut Peer)) {
     let server = Server::start(&[flag, "1s"]);
     undisturbed(|| {
@@ -73,7 +73,7 @@ fn check_goes_on(flag: &str, ask: impl Fn(&mut Peer)) {
             let asked_before = std::mem::replace(&mut asked_at, Instant::now());
             ask(&mut peer);
             if peer.read_until_ended(b"ECHO on\n".len()) != b"ECHO on\n" {
-                // The timeout is over only where the machine has paused this test.
+                // The timeout can only have passed if the machine has paused this test.
                 let pause = asked_before.elapsed();
                 assert!(pause >= TIMEOUT, "closed {pause:?} after it has begun a request");
                 return None;
@@ -125,7 +125,7 @@ fn more_bytes_do_not_extend_the_message_timeout() {
         peer.send(begun(protocol));
     }
     let mut dripping: Vec<Peer> = peers.iter().map(Peer::twin).collect();
-    // A hundred seconds at most, for a server that lets bytes extend the deadline.
+    // The drip ends after a hundred seconds, if the server lets bytes extend the deadline.
     let drip = thread::spawn(move || {
         for _ in 0..1000 {
             thread::sleep(Duration::from_millis(100));
@@ -175,8 +175,8 @@ fn an_idle_peer_leaves_the_others_alone() {
     busy.expect(frame(ECHO, "still"));
 }
 
-/// Freezes the server until a deadline of a peer is long over, and lets the peer speak in that
-/// time. Returns `None` where the deadline, which was set after `began`, may be over before.
+/// Stops the server until a deadline of a peer has passed, and calls `speak` in that time. Returns
+/// `None` if the deadline, which was set after `began`, may have passed before.
 fn oversleep(server: &Server, began: Instant, speak: impl FnOnce()) -> Option<()> {
     server.freeze();
     let is_in_time = began.elapsed() < TIMEOUT;
@@ -224,7 +224,7 @@ fn a_server_that_overslept_writes_before_it_times_out_a_reader() {
         let began = Instant::now();
         peer.send([*last]);
         peer.expect(&answer[..1]);
-        // Half of what the kernel has taken by then.
+        // Half of the bytes that the kernel has taken by then.
         oversleep(&server, began, || peer.expect(&answer[1..128 << 10]))?;
         peer.expect(&answer[128 << 10..]);
         Some(())

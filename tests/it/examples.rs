@@ -1,4 +1,4 @@
-//! The examples, run for real.
+//! The examples as running servers.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -28,7 +28,7 @@ mod whoami;
 /// Longer than any answer takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A server that runs in a thread of its own.
+/// A server in a new thread.
 struct Running {
     addr: SocketAddr,
     handle: Handle,
@@ -44,7 +44,7 @@ impl Running {
         Self { addr, handle, thread: thread::spawn(|| server.run()) }
     }
 
-    /// The same for a server with two listeners; gives their addresses too.
+    /// Runs a server with two listeners, and returns their addresses too.
     fn both(server: impl FnOnce(SocketAddr, SocketAddr) -> Builder) -> (Self, [SocketAddr; 2]) {
         let any = ([127, 0, 0, 1], 0).into();
         let server = server(any, any).build().expect("free ports");
@@ -74,7 +74,7 @@ fn connect(addr: SocketAddr) -> TcpStream {
 mod calculating {
     use super::*;
 
-    /// What is answered to each of `requests`.
+    /// Returns the answers to `requests`.
     fn answers<const N: usize>(requests: [&[u8]; N]) -> [String; N] {
         let running = Running::new(calc::server);
         let mut stream = BufReader::new(running.connect());
@@ -151,7 +151,7 @@ mod calculating {
 mod generating_characters {
     use super::*;
 
-    /// The pattern from its start, the slow and obvious way.
+    /// Returns the first lines of the pattern, computed in a simple way.
     fn pattern(lines: usize) -> String {
         let ring: Vec<char> = (' '..='~').collect();
         (0..lines)
@@ -177,7 +177,7 @@ mod generating_characters {
         let running = Running::new(chargen::server);
         let mut stream = running.connect();
         let mut block = vec![0; 64 << 10];
-        // 16 MiB each way: more than the kernel keeps for a server that does not read.
+        // 16 MiB in each direction: more than the kernel holds for a server that does not read.
         for _ in 0..256 {
             stream.write_all(&block).expect("the server reads");
             stream.read_exact(&mut block).expect("characters in time");
@@ -215,8 +215,8 @@ mod generating_characters {
 mod shouting {
     use super::*;
 
-    /// What a peer hears that sends `pieces`, each after the answer to the one before it, and then
-    /// ends its input.
+    /// Returns the complete reply to `pieces`, each sent after the answer to the one before, and to
+    /// the end of input.
     fn heard(pieces: [&[u8]; 2]) -> String {
         let running = Running::new(|addr| {
             shout::server(addr).limits(Limits::default().with_line_bytes_max(16))
@@ -296,11 +296,11 @@ mod naming_the_peer {
 mod showing_the_state {
     use super::*;
 
-    /// What is answered to `request`: the first line, and the body.
+    /// Returns the answer to `request`: the first line, and the body.
     fn answer(request: &[u8]) -> (String, String) {
         let (running, [text, status]) = Running::both(status::server);
         let idle = connect(text);
-        // The server has accepted it when it greets.
+        // The greeting shows that the server has accepted the connection.
         idle.peek(&mut [0]).expect("a greeting");
         let mut stream = connect(status);
         stream.write_all(request).expect("the server reads");

@@ -1,11 +1,11 @@
 //! One thread serves all connections: a flood on some of them must not keep the others waiting.
 //!
-//! Here are a real kernel and real floods. `core/src/server/loop_tests/fairness.rs` counts the
-//! turns that come before an answer, and the bytes of each.
+//! These tests have a real kernel and real floods. `core/src/server/loop_tests/fairness.rs` counts
+//! the turns before an answer, and the bytes of each turn.
 //!
-//! The test does all of it in one thread. It lets the flood move a portion only where no polite
-//! peer has been answered, so that the bytes of the flood between a request and its answer measure
-//! the server's fairness, and not the machine's speed.
+//! All of it is in one thread. The flood moves a portion only after no polite peer had an answer.
+//! So the bytes of the flood between a request and its answer measure the fairness of the server,
+//! and not the speed of the machine.
 
 use crate::support::MIB;
 use crate::support::frames::{ECHO, frame};
@@ -28,7 +28,7 @@ const POLITE_PEERS: usize = 50;
 
 const ROUNDS: usize = 10;
 
-/// A peer that sends the same bytes again and again, and takes whatever comes.
+/// A peer that sends the same bytes repeatedly, and reads everything.
 struct Flooder {
     stream: TcpStream,
     bytes: Vec<u8>,
@@ -42,10 +42,10 @@ impl Flooder {
         Self { stream, bytes: bytes.repeat(1 + 16_384 / bytes.len()), sent_bytes: 0 }
     }
 
-    /// Sends a portion and takes one, as far as the kernel has room and bytes. Returns whether
+    /// Writes a portion and reads one, as far as the kernel has room and bytes. Returns whether
     /// anything was moved.
     fn step(&mut self) -> bool {
-        // After a short write the stream goes on in the middle of a message.
+        // After a short write, the next one continues in the middle of a message.
         let sent = self.stream.write(&self.bytes[self.sent_bytes % self.bytes.len()..]);
         let sent = moved(sent);
         self.sent_bytes += sent;
@@ -53,7 +53,7 @@ impl Flooder {
     }
 }
 
-/// The number of bytes that were moved by a call that does not wait.
+/// Returns the number of bytes that a call on a socket without blocking has moved.
 fn moved(result: std::io::Result<usize>) -> usize {
     result.unwrap_or_else(|error| match error.kind() {
         ErrorKind::WouldBlock => 0,
@@ -61,8 +61,8 @@ fn moved(result: std::io::Result<usize>) -> usize {
     })
 }
 
-/// Each of `polite` sends a request, and all are answered. Until then `flood` is called again and
-/// again; it returns whether it has moved anything.
+/// Sends a request on each of `polite`, and waits for all answers. Until then it calls `flood`
+/// repeatedly, which returns whether it has moved anything.
 fn check_round(polite: &mut [Peer], mut flood: impl FnMut() -> bool) {
     let began = Instant::now();
     polite.iter_mut().for_each(|peer| peer.send("ECHO polite\n"));
@@ -84,7 +84,7 @@ fn check_round(polite: &mut [Peer], mut flood: impl FnMut() -> bool) {
     }
 }
 
-/// Polite peers beside two that send the same as fast as they can.
+/// Checks polite peers beside two peers that send `flood` as fast as they can.
 fn check_polite_peers_beside(protocol: &str, flood: &[u8]) {
     let server = Server::start(&["--activity-log", "1"]);
     let mut flooders = [(); FLOODERS].map(|()| Flooder::new(&server, protocol, flood));
@@ -130,7 +130,7 @@ fn a_line_that_never_ends_leaves_room_for_polite_peers() {
     check_polite_peers_beside("echo", b"AAAAAAAAAAAAAAAA");
 }
 
-/// The queue of a listener, and more than the server accepts meanwhile.
+/// The queue of a listener, and the connections that the server accepts in the meantime.
 const CONNECTIONS_MAX: usize = 2 * 1024;
 
 #[test]
@@ -141,7 +141,7 @@ fn a_flood_of_connections_leaves_room_for_polite_peers() {
     for _ in 0..10 * ROUNDS {
         let mut opened = 0;
         check_round(&mut polite, || {
-            // A reset leaves nothing in either kernel that would slow the flood down.
+            // A reset frees the connection in both kernels, so that the flood does not slow down.
             Peer::connect(address).reset();
             opened += 1;
             assert!(opened <= CONNECTIONS_MAX, "{opened} connections were opened meanwhile");

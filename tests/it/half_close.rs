@@ -1,5 +1,5 @@
-//! The peer ends its input and still reads: all that had arrived is answered, then the server
-//! closes.
+//! The peer ends its input and continues to read: everything that has arrived is answered, then the
+//! server closes.
 
 use crate::support::BANNER;
 use crate::support::frames::{ECHO, frame};
@@ -48,7 +48,8 @@ fn a_large_answer_is_not_cut_by_the_end_of_input() {
     check("binary", large.clone(), large);
 }
 
-/// Two hundred times the same on new connections, and no descriptor stays behind.
+/// Runs this exchange two hundred times on new connections, and checks that no descriptor stays
+/// open.
 fn check_one_segment(protocol: &str, request: &[u8], answer: &[u8]) {
     let server = Server::start(&[]);
     let descriptors = server.descriptor_count();
@@ -89,8 +90,7 @@ fn the_end_alone_closes_the_session() {
     server.wait_for_descriptors(descriptors);
 }
 
-/// Sends the front of `whole` and the end behind it, for every length there is, and expects what
-/// `answers` says.
+/// Sends each prefix of `whole` and then the end, and expects the reply of `answers`.
 #[track_caller]
 fn check_every_front(protocol: &str, whole: &[u8], answers: impl Fn(&[u8]) -> Vec<u8>) {
     let server = Server::start(&["--quiet-period", "1h"]);

@@ -16,7 +16,7 @@ use crate::support::server::{Server, program, without_settings};
 use crate::support::unix::Folder;
 use crate::support::wait::wait_until;
 
-/// A server for proxies with an agent check, which drains until it is stopped.
+/// Starts a server for proxies with an agent check. A drain lasts until the server is stopped.
 fn server() -> Server {
     server_with(&[])
 }
@@ -30,7 +30,7 @@ fn server_with(flags: &[&str]) -> Server {
     Server::launch_listening(command, 2)
 }
 
-/// The configuration of the document, with the ports of this test.
+/// Returns the configuration of the document, with the ports of this test.
 fn configuration(header: &str, servers: &[Server; 2]) -> String {
     let document = Document::read("docs/operations.md").text;
     let (_, block) = document.split_once("```haproxy\n").expect("a block");
@@ -57,7 +57,7 @@ struct Haproxy {
 }
 
 impl Haproxy {
-    /// Starts it with a listener that is its standard input.
+    /// Starts it with a listener as its standard input.
     fn start(configuration: &str, folder: &Folder, listener: TcpListener) -> Self {
         let file = folder.0.join("haproxy.cfg");
         fs::write(&file, configuration).expect("a writable folder");
@@ -80,7 +80,7 @@ impl Drop for Haproxy {
     }
 }
 
-/// Returns which of the servers has logged the client as opened by a proxy.
+/// Returns the server whose log has this client, opened by a proxy.
 fn server_of(client: &Peer, servers: &[Server; 2]) -> usize {
     let opened = format!("opened text {} by proxy 127.0.0.1:", client.address());
     let found = || servers.iter().position(|server| server.log.find(&[&opened]).is_some());
@@ -101,7 +101,7 @@ fn check(header: &str) {
     let old_server = server_of(&old, &servers);
 
     let mut load = without_settings(Command::new(env!("CARGO_BIN_EXE_tinytcp-load")));
-    // Without a schedule, a generator that does not get to run has no unsent requests.
+    // Without a schedule, a generator that does not get the processor has no unsent requests.
     load.args([&format!("text://{addr}"), "-c", "10", "--think", "20ms"]);
     load.args(["--lifetime", "5", "-d", "5s"]);
     load.args(["--fail-if", "errors>0"]).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -141,7 +141,7 @@ fn haproxy_with_headers_of_version_1_drains_without_an_error() {
     check("send-proxy");
 }
 
-/// A client with a name, in the room of [`nats`].
+/// Opens a client with a name, in the room of [`nats`].
 fn member(addr: SocketAddr, name: &str) -> Peer {
     let mut peer = Peer::connect(addr);
     peer.expect(BANNER);

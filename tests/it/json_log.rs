@@ -1,4 +1,4 @@
-//! The log as objects of JSON, and the log under the journal of systemd.
+//! The log in JSON, and the log for the journal of systemd.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -83,7 +83,7 @@ fn a_closed_connection_is_one_object_with_counters_and_reason() {
     );
 }
 
-/// The keys of an event in their order, each with the kind of its value.
+/// Returns the keys of an event in their order, each with the type of its value.
 fn shape(event: &Event) -> Vec<(String, &'static str)> {
     let kind = |value: &Value| match value {
         Value::Number(number) if number.is_f64() => "fraction",
@@ -152,7 +152,7 @@ fn a_server_that_cannot_start_logs_an_object() {
     assert_eq!((&event["event"], &event["level"]), (&"failed".into(), &"ERROR".into()));
 }
 
-/// The log of a short run whose stderr is a file; `stream` is the variable of systemd.
+/// Returns the log of a short run with a file as stderr. `stream` is the variable of systemd.
 fn log_of_a_run(name: &str, format: &str, stream: impl FnOnce(&File) -> String) -> String {
     let folder = Folder::new(&format!("log-{name}"));
     let path = folder.0.join("log");
@@ -190,7 +190,7 @@ fn a_stderr_that_is_not_the_journal_has_no_priorities() {
     assert!(log.lines().all(|line| line.contains("Z INFO  ")), "{log}");
 }
 
-/// The places in the sources below `dir` where a record of the log has no event.
+/// Returns the places in the sources below `dir` where a record of the log has no event.
 fn records_without_event(dir: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).expect("a folder of sources").flatten() {

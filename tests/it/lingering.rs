@@ -1,14 +1,14 @@
-//! The end of a session: the last answer arrives although the peer is still sending, and the server
-//! does not wait for ever.
+//! The end of a session: the last answer arrives although the peer continues to send, and the
+//! server waits for a bounded time.
 
 use crate::support::frames::{ECHO, QUIT, error, frame, header};
 use crate::support::server::Server;
 use crate::support::{KIB, MIB};
 
-/// What a server takes, at most, from a peer that it has said its last word to.
+/// The most that a server reads from a peer after its last answer.
 const LINGER_MAX: usize = MIB;
 
-/// More than the kernel holds of a connection, both ends together.
+/// More than both kernels hold for a connection.
 const KERNEL_MAX: usize = 32 * MIB;
 
 #[test]
@@ -53,7 +53,7 @@ fn a_peer_that_never_closes_is_let_go() {
     let mut peer = server.connect("binary");
     peer.send(frame(QUIT, ""));
     peer.expect_eof();
-    // We hold our end open; the server frees its own.
+    // The test holds its end open, and the server frees its own.
     server.wait_for_descriptors(descriptors);
     drop(peer);
 }
@@ -66,13 +66,14 @@ fn a_peer_that_never_stops_sending_is_cut_off() {
     peer.send("QUIT\n");
     peer.expect("BYE\n");
     peer.expect_eof();
-    // Two seconds would be enough for gigabytes: it is the bytes that end this.
+    // Two seconds are enough for gigabytes. So the limit of bytes ends the connection, not the
+    // timeout.
     let mut sent = 0;
     while peer.try_send(&[b'x'; KIB]) {
         sent += KIB;
         assert!(
             sent < LINGER_MAX + KERNEL_MAX,
-            "the server has taken {sent} bytes after its last word"
+            "the server has taken {sent} bytes after its last answer"
         );
     }
     server.wait_for_descriptors(descriptors);

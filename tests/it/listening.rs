@@ -1,4 +1,4 @@
-//! Where a server listens, and what one line says when it cannot.
+//! The listeners of a server, and the one line of an error if it cannot listen.
 
 use crate::support::BANNER;
 use crate::support::complaint::{check_failure, run};
@@ -23,8 +23,8 @@ fn a_port_that_another_server_holds_is_in_use() {
     check_failure(program().args(["--listen", &url]), 1, &parts);
 }
 
-/// A connection from a port of `host`, and the end that accepted it. Connections from 127.0.0.1 to
-/// different servers can have one port, so each test connects from a host of its own.
+/// Returns a connection from a port of `host`, and the end that accepted it. Two connections from
+/// 127.0.0.1 to different servers can have one port, so each test connects from its own host.
 fn outgoing_connection(host: &str) -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.83.71.9:0").expect("any port");
     let any_port: SocketAddr = format!("{host}:0").parse().expect("an address");
@@ -47,7 +47,7 @@ fn a_port_of_an_outgoing_connection_is_named_as_such() {
 fn a_port_held_by_a_closed_connection_is_named_free_in_a_minute() {
     let (client, accepted) = outgoing_connection("127.83.71.11");
     let addr = client.local_addr().expect("connected");
-    // The end that closes first keeps its port.
+    // The end that closes first holds the port.
     drop(client);
     drop(accepted);
     crate::support::wait::wait_until("the connection is closed", || {
@@ -160,7 +160,7 @@ fn an_unknown_host_is_one_line_and_exit_1() {
 
 #[test]
 fn an_address_of_another_machine_is_one_line_and_exit_1() {
-    // From the block that RFC 5737 keeps for documentation: it is never ours.
+    // From the block that RFC 5737 reserves for documentation: no machine has this address.
     check_failure(program().args(["--listen", "text://192.0.2.1:0"]), 1, &["192.0.2.1"]);
 }
 
@@ -168,7 +168,7 @@ fn an_address_of_another_machine_is_one_line_and_exit_1() {
 fn one_listener_that_cannot_be_had_stops_the_start() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("any port");
     let url = format!("chat://{}", taken.local_addr().expect("a bound socket has an address"));
-    // The others may have been announced by then, or not; but nothing stays behind.
+    // The other listeners may be announced before the start fails.
     let ended = run(program().args(listen_flags()).args(["--listen", &url]));
     assert_eq!(ended.code, Some(1), "{ended:?}");
 }
@@ -198,7 +198,7 @@ fn a_listener_may_be_of_ipv6() {
     let mut command = program();
     command.args(["--listen", "text://[::1]:0"]);
     if TcpListener::bind("[::1]:0").is_err() {
-        // A machine without IPv6: whoever asks for it by name is told.
+        // A machine without IPv6: the server reports the address that was requested.
         return check_failure(&mut command, 1, &["[::1]"]);
     }
     let server = Server::launch_listening(command, 1);
@@ -216,7 +216,7 @@ fn a_host_may_be_a_name() {
 
 #[test]
 fn host_moves_the_default_listeners() {
-    // An address of the loopback that nothing else uses, so that the default ports are free there.
+    // Nothing else uses this address of the loopback, so that the default ports are free there.
     let mut command = program();
     command.args(["--host", "127.83.71.1"]);
     let server = Server::launch_listening(command, 4);
@@ -238,7 +238,7 @@ fn host_moves_the_default_listeners() {
 fn a_server_that_was_killed_leaves_its_port_free() {
     let mut server = Server::start(&[]);
     let url = format!("text://{}", server.address("text"));
-    // Connections of the dead server linger in the kernel; they must not keep the port.
+    // Connections of the dead server linger in the kernel; they must not hold the port.
     let mut peer = server.text();
     peer.send("QUIT\n");
     peer.read_to_end();

@@ -1,7 +1,7 @@
-//! The programs and the library from outside, and what the sources and documents promise: one file
-//! for each subject.
+//! Black-box tests of the programs and the library, and tests of the sources and documents: one
+//! file per subject.
 //!
-//! What needs a process of its own is a test program of its own beside this folder.
+//! A test that needs its own process is a test program beside this folder.
 
 #[path = "../support/mod.rs"]
 mod support;

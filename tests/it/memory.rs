@@ -1,5 +1,5 @@
-//! What peers can make the server hold: what they have sent and no more, and never more than the
-//! limit over all.
+//! The memory that peers can make the server hold: the bytes that they have sent, and never more
+//! than the limit for all.
 
 use crate::support::frames::{ECHO, REVERSE, error, frame, header};
 use crate::support::open_files::OpenFiles;
@@ -13,7 +13,7 @@ fn a_frame_of_the_limit_is_taken_in_whole_before_anything_is_read() {
     let server = Server::start(&[]);
     let mut peer = server.connect_with_small_window("binary");
     let request = frame(ECHO, (0..16 * MIB).map(|index| (index / 7) as u8).collect::<Vec<u8>>());
-    // This returns only if the server takes it all: the kernels hold a quarter of it.
+    // This returns only if the server reads all of it: the kernels hold a quarter.
     peer.send(&request);
     peer.expect(request);
 }
@@ -40,7 +40,7 @@ fn ten_thousand_headers_that_claim_the_limit_cost_nothing_like_it() {
             peer
         })
         .collect();
-    // One byte of each payload, so that somebody who reserves at the first byte is caught too.
+    // One byte of each payload, because a server may reserve memory at the first byte.
     peers.iter_mut().for_each(|peer| peer.send("x"));
     let mut last = server.connect("binary");
     last.send(frame(ECHO, "last"));
@@ -54,7 +54,7 @@ fn an_idle_connection_holds_next_to_nothing() {
     const PEERS: usize = 5000;
     let server = Server::start(&["--activity-log", "1"]);
     let _open_files = OpenFiles::take(PEERS);
-    // Whatever serving takes once and for all has been taken.
+    // These connections cause all allocations that a server makes only once.
     let _first = use_and_leave_open(&server, 100);
     let before = server.process().resident_bytes();
     let _peers = use_and_leave_open(&server, PEERS);
@@ -62,7 +62,7 @@ fn an_idle_connection_holds_next_to_nothing() {
     assert!(grown < PEERS * 250, "{PEERS} idle connections cost {grown} bytes");
 }
 
-/// Connections on each of which one request was answered.
+/// Opens connections on each of which one request is answered.
 fn use_and_leave_open(server: &Server, count: usize) -> Vec<Peer> {
     let one = |_| {
         let mut peer = server.text();
@@ -85,12 +85,12 @@ fn a_connection_that_was_busy_once_returns_its_memory() {
         peer.expect(&request);
     }
     let grown = server.process().resident_bytes().saturating_sub(before);
-    // A few buffers of the size may be kept for the next who needs one; not one for each.
+    // The server may keep a few buffers for later messages, but not one per connection.
     assert!(grown < 8 * MIB, "{PEERS} connections that were busy once keep {grown} bytes");
 }
 
-/// A server whose connections may hold one mebibyte together, and single messages that would need
-/// more.
+/// Starts a server whose connections may hold one mebibyte together. Single messages of the tests
+/// need more.
 fn tight() -> Server {
     Server::start(&["--memory-limit", "1MiB", "--max-line", "4MiB", "--quiet-period", "1h"])
 }
@@ -136,7 +136,7 @@ fn messages_over_the_memory_limit_are_refused_where_they_end() {
 #[test]
 fn the_memory_limit_is_over_all_connections_together() {
     let server = tight();
-    // Each alone would fit: eight times a quarter of the limit does not.
+    // Each alone would fit, but eight of them need twice the limit.
     let mut peers: Vec<Peer> = (0..8).map(|_| server.connect("binary")).collect();
     let payload = vec![b'x'; 256 * KIB];
     for peer in &mut peers {
@@ -169,7 +169,7 @@ fn small_pieces_of_many_peers_are_within_the_limit_too() {
     for peer in &mut peers {
         peer.send([b"ECHO ", [b'x'; 50 * KIB].as_slice()].concat());
     }
-    // A round trip behind them all: by then each piece has been read.
+    // After one more round trip, each piece has been read.
     let mut last = server.text();
     last.send("ECHO last\n");
     last.expect("ECHO last\n");
@@ -231,7 +231,7 @@ fn after_a_burst_the_memory_is_back_though_a_late_peer_stays() {
     first.send(frame(ECHO, vec![b'x'; HELD_EACH]));
     first.expect(frame(ECHO, vec![b'x'; HELD_EACH]));
     let (before, descriptors) = (server.process().resident_bytes(), server.descriptor_count());
-    // Twice, because an allocator learns from what it is given back.
+    // Twice, because an allocator adapts to the blocks that are freed.
     for _ in 0..2 {
         let mut peers: Vec<Peer> = (0..PEERS).map(|_| server.connect("binary")).collect();
         for peer in &mut peers {
@@ -249,8 +249,8 @@ fn after_a_burst_the_memory_is_back_though_a_late_peer_stays() {
     }
 }
 
-/// What the process may take beside the blocks that count: its code, its tables, and free blocks
-/// that are kept.
+/// The memory of the process in addition to the counted blocks: its code, its tables, and free
+/// blocks that it keeps.
 const RESIDENT_SLACK: usize = 16 * MIB;
 
 #[test]
@@ -259,7 +259,7 @@ fn frames_of_chosen_sizes_and_lifetimes_stay_within_the_limit() {
     let flags = ["--memory-limit", "64MiB", "--message-timeout", "off", "--activity-log", "off"];
     let server = Server::start(&flags);
     let before = server.process().resident_bytes();
-    // An allocator that learns from this what is long keeps what is shorter.
+    // An allocator that adapts its threshold to this block keeps shorter ones.
     let whole = frame(ECHO, vec![b'x'; 15 * MIB]);
     let mut first = server.connect("binary");
     first.send(&whole);
@@ -271,7 +271,7 @@ fn frames_of_chosen_sizes_and_lifetimes_stay_within_the_limit() {
         while len <= 16 * MIB {
             while held.iter().map(|(_, len)| len).sum::<usize>() + len <= LIMIT {
                 let mut peer = server.connect("binary");
-                // A peer that is refused for memory is part of the attack.
+                // The attack includes peers that are refused for lack of memory.
                 peer.try_send(&[header(ECHO, len), vec![b'x'; len - 1]].concat());
                 held.push((peer, len));
             }

@@ -1,4 +1,5 @@
-//! Two servers with a real `nats-server` between them, and what is lost when one of them dies.
+//! Two servers with a real `nats-server` between them, and the messages that are lost when one of
+//! them dies.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use crate::support::wait::wait_until;
 /// The subject of the room of these tests.
 const SUBJECT: &str = "tinytcp.room.tea";
 
-/// Longer than a server needs to notice that its broker is silent.
+/// Longer than a server needs to detect a silent broker.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// A server with all protocols and the broker `nats`.
@@ -27,7 +28,7 @@ fn server_at(url: &str) -> Server {
     server
 }
 
-/// A member of the room with a name.
+/// Opens a member of the room with a name.
 fn member(server: &Server, name: &str) -> Peer {
     let mut peer = server.text();
     peer.send(format!("NICK {name}\nJOIN tea\n"));
@@ -56,7 +57,7 @@ fn read_until(member: &mut Peer, end: &str) {
     }
 }
 
-/// Reads messages until `end` was said by each of `names`. Returns the texts of each.
+/// Reads messages until each of `names` has sent `end`. Returns the texts of each.
 fn listen(peer: &mut Peer, names: &[&str]) -> Vec<Vec<String>> {
     let mut heard = vec![Vec::new(); names.len()];
     let mut ended = 0;
@@ -251,7 +252,7 @@ fn a_prefix_keeps_two_groups_of_servers_apart() {
     await_broker(&nats, &mut [&mut ann]);
     ann.send("SAY hello\n");
     ann.expect("SAID 0\n");
-    wait_until("the other group hears its operator", || {
+    wait_until("the other group receives the message of its operator", || {
         nats.publish("other.tea", "probe");
         apart.has_bytes()
     });
@@ -281,7 +282,7 @@ fn messages_cross_servers_over_tls_and_after_a_restart_of_the_broker() {
     let mut ann = member(&servers[0], "ann");
     let mut bob = member(&servers[1], "bob");
     let mut meet = || {
-        // Messages before the broker knows both rooms are lost.
+        // Messages are lost until the broker knows both rooms.
         wait_until("the broker knows the rooms", || {
             ann.send("SAY probe\n");
             ann.expect("SAID 0\n");

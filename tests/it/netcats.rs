@@ -1,4 +1,5 @@
-//! `benches/netcats`: it tells a right server from a wrong one, and says in one line what it lacks.
+//! `benches/netcats`: it distinguishes a right server from a wrong one, and reports the difference
+//! in one line.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -12,7 +13,7 @@ use crate::support::server::Server;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/netcats");
 
-/// The script with `sessions` sessions against the server at `address`.
+/// Returns the script with `sessions` sessions against the server at `address`.
 fn netcats(sessions: usize, address: SocketAddr) -> Command {
     let mut command = Command::new(SCRIPT);
     command.args([
@@ -24,15 +25,15 @@ fn netcats(sessions: usize, address: SocketAddr) -> Command {
     command
 }
 
-/// The exit code, and what was printed but the seconds.
+/// Returns the exit code, and the output without the seconds.
 fn outcome(output: &Output) -> (Option<i32>, String) {
     let printed = String::from_utf8_lossy(&output.stdout);
     let counts = printed.rsplit_once(", ").map_or("", |(counts, _)| counts);
     (output.status.code(), counts.to_owned())
 }
 
-/// A server of the text protocol that answers what `answer` makes of each line, and closes where it
-/// makes nothing and behind `QUIT`.
+/// Starts a server of the text protocol that replies to each line with the result of `answer`, and
+/// closes if there is none and after `QUIT`.
 fn strange_server(answer: fn(&str) -> Option<String>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("a bound socket has an address");
@@ -46,7 +47,7 @@ fn strange_server(answer: fn(&str) -> Option<String>) -> SocketAddr {
 
 fn converse(mut stream: TcpStream, answer: fn(&str) -> Option<String>) {
     let lines = BufReader::new(stream.try_clone().expect("clone the socket")).lines();
-    // A peer that has gone ends its conversation; the script says what it missed.
+    // A failed write ends the conversation, and the script reports what is missing.
     let _ = stream.write_all(BANNER);
     for line in lines.map_while(Result::ok) {
         let Some(answer) = answer(&line) else { return };
@@ -57,7 +58,7 @@ fn converse(mut stream: TcpStream, answer: fn(&str) -> Option<String>) {
     }
 }
 
-/// What the server answers, but for the time.
+/// Returns the answer of the server, except the time.
 fn right_answer(line: &str) -> Option<String> {
     let (command, text) = line.split_once([' ', '\t']).unwrap_or((line, ""));
     Some(match (command.to_uppercase().as_str(), text.trim_start()) {
@@ -112,7 +113,7 @@ fn a_server_that_leaves_early_misses_the_answers_from_there_on() {
         "ECHO" => None,
         line => right_answer(line),
     });
-    // nc stays though the server has left, so that what is missing is waited for.
+    // nc does not end when the server closes, so the script waits for the missing answers.
     let output = netcats(4, address).arg("--timeout=5").output().expect("run the script");
     let expected = (Some(1), "4 sessions at once, 16 answers, 0 wrong, 20 missing".to_owned());
     assert_eq!(outcome(&output), expected, "{output:?}");
@@ -121,10 +122,10 @@ fn a_server_that_leaves_early_misses_the_answers_from_there_on() {
 #[test]
 #[ignore = "needs nc and python3: .ci/run installs them"]
 fn a_server_that_is_not_there_is_one_line() {
-    let nobody = TcpListener::bind("127.0.0.1:0")
+    let unused = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .expect("a free port");
-    let output = netcats(4, nobody).output().expect("run the script");
+    let output = netcats(4, unused).output().expect("run the script");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!((output.status.code(), said.lines().count()), (Some(3), 1), "{said}");
     assert!(said.contains("Connection refused; start tinytcp-server first"), "{said}");
@@ -136,7 +137,7 @@ fn without_nc_the_package_is_named() {
     let python =
         Command::new("python3").args(["-c", "import sys; print(sys.executable, end='')"]).output();
     let python = String::from_utf8(python.expect("run python3").stdout).expect("a path in UTF-8");
-    // A folder of programs with Python alone in it.
+    // A folder of programs that has only Python.
     let folder = std::env::temp_dir().join(format!("netcats-{}", std::process::id()));
     fs::create_dir(&folder).expect("a new folder");
     symlink(python, folder.join("python3")).expect("a link");

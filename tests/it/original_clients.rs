@@ -1,5 +1,5 @@
-//! Clients written for the original systems, unchanged but for the port: what their users saw, they
-//! still see.
+//! Clients that were written for the original systems, unchanged except for the port. Their output
+//! must stay the same.
 
 use crate::support::server::Server;
 use crate::support::tool::Tool;
@@ -16,7 +16,7 @@ fn start(server: &Server, protocol: &str, more: &[&str]) -> Tool {
     Tool::start("python3", &[&["-u", script, &host, &port], more].concat())
 }
 
-/// All that the client has printed when it has ended.
+/// Returns all that the client has printed at its end.
 fn finish(tool: Tool) -> String {
     String::from_utf8(tool.finish()).expect("clients print UTF-8")
 }
@@ -72,7 +72,7 @@ fn the_binary_client_prints_its_transcript() {
 fn the_echo_client_prints_its_transcript() {
     let server = Server::start(&[]);
     let mut client = start(&server, "echo", &[]);
-    // A person waits for the answer; text without a newline that follows at once would belong to
+    // A person waits for the answer. Without a newline, text that follows at once would belong to
     // the same message.
     for message in ["Hello, server!", "How are you?", "Ünïcödé"] {
         client.say(format!("{message}\n"));
@@ -100,8 +100,8 @@ fn the_chat_client_prints_its_transcript() {
     let mut client = start(&server, "chat", &[]);
     client.say("hello\nHow is the status?\nwho are you\nwhat time is it\nexit\n");
     let printed = finish(client);
-    let (_, behind) = printed.split_once("Server Time: ").expect("an answer to what time it is");
-    let (time, _) = behind.split_once('\n').expect("a line of its own");
+    let (_, after) = printed.split_once("Server Time: ").expect("an answer to what time it is");
+    let (time, _) = after.split_once('\n').expect("a line of its own");
     NaiveTime::parse_from_str(time, "%H:%M:%S").expect("HH:MM:SS");
     let prompt = "Message >> [Server]: ";
     let expected = format!(

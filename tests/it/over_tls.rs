@@ -1,11 +1,11 @@
-//! Whole suites, again, over TLS.
+//! Whole suites that run again over TLS.
 
 use crate::support::certificates::Files;
 use crate::support::encrypted::{FILES, VERSION};
 use std::env;
 use std::process::{Command, Stdio};
 
-/// Modules of this program whose tests judge the server by the bytes that it sends to its peers.
+/// Modules of this program whose tests check only the bytes that the server sends to its peers.
 const SUITES: [&str; 8] = [
     "half_close",
     "oversize",
@@ -17,7 +17,7 @@ const SUITES: [&str; 8] = [
     "wire_text",
 ];
 
-/// Runs every suite in a process of its own, in which servers and peers speak TLS.
+/// Runs every suite in a new process, in which servers and peers use TLS.
 fn check_suites(version: &str) {
     let files = Files::new(version);
     let mut tests = Command::new(env::current_exe().expect("this program"));

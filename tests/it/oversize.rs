@@ -8,7 +8,7 @@ use crate::support::{KIB, MIB};
 const LINE_MAX: usize = 64 * KIB;
 const FRAME_MAX: usize = 16 * MIB;
 
-/// A line of `len` bytes, its ending not counted.
+/// Returns a line of `len` bytes, without its ending.
 fn echo_line(len: usize) -> Vec<u8> {
     [b"ECHO ", "x".repeat(len - 5).as_bytes(), b"\n"].concat()
 }
@@ -50,7 +50,7 @@ fn a_carriage_return_before_the_newline_does_not_count() {
 fn a_line_is_refused_as_soon_as_it_is_certain() {
     let server = Server::start(&[]);
     let mut peer = server.text();
-    // The last byte could still be half of the ending, so it takes one more.
+    // The last byte can still be half of the ending, so it takes one more byte.
     peer.send([vec![b'A'; LINE_MAX], b"\r".to_vec()].concat());
     peer.send("A");
     peer.expect("ERROR LINE_TOO_LONG\n");
@@ -75,8 +75,8 @@ fn messages_of_echo_and_chat_have_the_same_limit() {
     }
 }
 
-/// Sends a hundred megabytes of one line, without ever holding them, and expects `refusal` and then
-/// `answer` to `ending`, with no memory to speak of spent on it.
+/// Sends a hundred megabytes of one line, which it does not hold either. Expects `refusal` and then
+/// `answer` to `ending`, and hardly any growth of the server's memory.
 fn check_endless_line(protocol: &str, refusal_at_end: bool, ending: &str, answer: &str) {
     const REFUSAL: &str = "ERROR LINE_TOO_LONG\n";
     let server = Server::start(&NEVER_QUIET);

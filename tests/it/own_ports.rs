@@ -1,10 +1,10 @@
-//! The client and the generator leave the default ports to servers, though the system would give
-//! them one.
+//! The client and the generator use no default port for an outgoing connection, even if the system
+//! chooses one.
 #![cfg(all(feature = "client", feature = "load"))]
 
 use std::process::{Command, Output};
 
-/// Runs `script`, which finds our programs in its environment, in a network namespace of its own.
+/// Runs `script`, which finds our programs in its environment, in a new network namespace.
 fn run_in_a_namespace(script: &str) -> Output {
     let mut command = Command::new("unshare");
     command.args(["--net", "bash", "-c", script]);
@@ -14,8 +14,7 @@ fn run_in_a_namespace(script: &str) -> Output {
     command.output().expect("run unshare")
 }
 
-/// In a network namespace of its own, whose only free ports are three, the middle one a default
-/// port.
+/// Runs in a new network namespace with only three free ports. The middle one is a default port.
 const SCRIPT: &str = r#"
 ip link set lo up
 echo '39999 40001' > /proc/sys/net/ipv4/ip_local_port_range
@@ -41,8 +40,8 @@ fn no_outgoing_connection_of_a_program_has_a_default_port() {
     );
 }
 
-/// The same, for more connections one after the other than there are ports; prints what the server
-/// has accepted and what the generator has begun.
+/// The same, for more connections one after the other than there are ports. It prints the
+/// connections that the server has accepted, and those that the generator has begun.
 const CROWDED_SCRIPT: &str = r#"
 ip link set lo up
 echo '39999 40001' > /proc/sys/net/ipv4/ip_local_port_range

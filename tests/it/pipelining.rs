@@ -1,4 +1,4 @@
-//! Many requests before the first answer is read: the answers come whole, in order, and none is
+//! Many requests before the first answer is read: the answers are whole and in order, and none is
 //! lost.
 
 use crate::support::frames::{ECHO, QUIT, frame};
@@ -15,8 +15,8 @@ fn read_late(protocol: &str, request: fn(usize) -> Vec<u8>, answer: fn(usize) ->
     let server = Server::start(&NEVER_QUIET);
     let mut peer = server.connect_with_small_window(protocol);
     let sender = peer.send_in_background((0..COMMANDS).flat_map(request).collect());
-    // This second is the scenario: the answers fill both kernels and the server's buffers, and it
-    // must stop reading.
+    // This second is the scenario: the answers fill both kernels and the server's buffers, so that
+    // the server stops reading.
     thread::sleep(Duration::from_secs(1));
     if protocol == "text" {
         peer.expect(BANNER);
@@ -29,7 +29,7 @@ fn read_late(protocol: &str, request: fn(usize) -> Vec<u8>, answer: fn(usize) ->
     peer.expect_eof();
 }
 
-/// Long enough that sixty thousand of them are more than the kernel holds between two sockets.
+/// Text so long that sixty thousand of them are more than the kernel holds between two sockets.
 fn long_words(index: usize) -> Vec<u8> {
     format!("{index:>128}|").into_bytes()
 }
@@ -69,7 +69,7 @@ fn a_second_without_reading_costs_no_answer_to_60_000_chat_messages() {
 fn two_seconds_without_reading_cost_no_answer_to_a_million_lines() {
     let server = Server::start(&["--activity-log", "1"]);
     let mut peer = server.connect_with_small_window("text");
-    // More than two kernels hold between two sockets.
+    // More than both kernels hold.
     let lines: Vec<u8> =
         (0..1_000_000).flat_map(|index| format!("ECHO |{index:>32}\n").into_bytes()).collect();
     let sender = peer.send_in_background(lines.clone());
@@ -93,8 +93,7 @@ fn answers_come_in_the_order_of_different_requests() {
     }
 }
 
-/// What each protocol understands as a last request, what it says to that, and a request that it
-/// would answer.
+/// Returns the last request of a protocol, its answer, and a request that would be answered.
 fn farewell(protocol: &str) -> (Vec<u8>, &'static str, Vec<u8>) {
     match protocol {
         "text" => (b"QUIT\n".to_vec(), "BYE\n", b"ECHO x\n".to_vec()),

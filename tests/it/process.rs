@@ -1,5 +1,5 @@
-//! The process as the kernel sees it: signals it ignores, descriptors it keeps to itself, time it
-//! does not spend.
+//! The process as the kernel sees it: ignored signals, descriptors that no child inherits, and
+//! processor time.
 
 use crate::support::PROTOCOLS;
 use crate::support::peer::Peer;
@@ -18,7 +18,7 @@ fn sigpipe_is_ignored() {
     assert_ne!(ignored & SIGPIPE_BIT, 0, "SigIgn is {ignored:#x}");
 }
 
-/// One that came to a thread which writes the log would not interrupt the wait for events.
+/// A signal for a thread that writes the log would not interrupt the wait for events.
 #[test]
 fn signals_come_to_the_thread_that_serves_and_to_no_other() {
     const SIGTERM_BIT: u64 = 0x4000;
@@ -27,7 +27,7 @@ fn signals_come_to_the_thread_that_serves_and_to_no_other() {
         let blocked = u64::from_str_radix(&thread.status_field("SigBlk"), 16).expect("a mask");
         blocked & SIGTERM_BIT != 0
     };
-    // A thread that has just been started has its mask in a moment.
+    // A thread sets its mask shortly after its start.
     wait_until("every thread but one blocks SIGTERM", || {
         let (others, own) =
             server.process().threads().into_iter().partition::<Vec<_>, _>(is_blocked_by);
@@ -41,11 +41,11 @@ fn no_descriptor_would_reach_a_child_process() {
     const STANDARD: std::ops::RangeInclusive<u32> = 0..=2;
     let server = Server::start(&[]);
     let peers: Vec<Peer> = PROTOCOLS.iter().map(|protocol| server.connect(protocol)).collect();
-    // A round trip after the others: by then they have been accepted.
+    // After one more round trip, the other connections are accepted.
     server.text();
     let process = server.process();
-    // Whoever runs the tests may pass descriptors of its own on to us, and so to the server, under
-    // the same numbers.
+    // The parent of the tests may pass descriptors to them, and so to the server, with the same
+    // numbers.
     let inherited = Process { id: std::process::id() };
     let inherited =
         |number| inherited.descriptor_flags(number).is_some_and(|flags| flags & CLOSE_ON_EXEC == 0);
@@ -70,7 +70,7 @@ fn no_descriptor_would_reach_a_child_process() {
 #[test]
 fn peers_add_no_threads() {
     let server = Server::start(&[]);
-    // One to serve; and a log that may stall needs somebody of its own to wait for it.
+    // One thread serves. Another one writes the log, because a log may stall.
     let before = server.process().status_field("Threads");
     let _peers: Vec<Peer> =
         PROTOCOLS.iter().cycle().take(200).map(|protocol| server.connect(protocol)).collect();
@@ -78,15 +78,15 @@ fn peers_add_no_threads() {
     assert_eq!(server.process().status_field("Threads"), before);
 }
 
-/// While nothing happens the server sleeps: hardly a wake-up and hardly a tick of processor time in
-/// a second and a half.
+/// Checks that an idle server sleeps: it has hardly a wake-up and hardly a tick of processor time
+/// in a second and a half.
 #[track_caller]
 fn check_sleeps(server: &Server) {
     const WATCHED: Duration = Duration::from_millis(1500);
     const WAKE_UPS_MAX: u64 = 4;
     const TICKS_MAX: u64 = 1;
     let process = server.process();
-    // What came before may still have a summary of the log to follow.
+    // A summary of the log may follow the earlier connections.
     thread::sleep(Duration::from_millis(1200));
     let (sleeps, ticks) = (process.sleeps(), process.processor_ticks());
     thread::sleep(WATCHED);

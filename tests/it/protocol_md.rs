@@ -1,4 +1,4 @@
-//! The transcripts of `protocol.md`, executed: each block against a real server of its own.
+//! The transcripts of `protocol.md`, executed: each block with a new server.
 
 use crate::support::PROTOCOLS;
 use crate::support::clock::{COVER, cover_local_times};
@@ -99,17 +99,17 @@ fn run(transcript: &Transcript, server: &mut Server) {
             Step::Signal(signal) => server.process().signal(signal),
         }
     }
-    // The server waits a moment for our end before it frees its own.
+    // The server waits for the end of a peer before it frees its own.
     drop(peers);
     if transcript.steps.iter().any(|step| matches!(step, Step::Signal(_))) {
         assert!(server.wait_for_exit().success(), "an ordered end is a success");
     }
 }
 
-/// Stands for the values of a status, to the end of its line.
+/// Stands for the values of a status, up to the end of its line.
 const VALUES: &str = "<values>\n";
 
-/// Reads as many bytes as `expected` stands for.
+/// Reads the bytes that `expected` stands for.
 fn expect(peer: &mut Peer, expected: &[u8]) {
     let text = String::from_utf8_lossy(expected);
     if let Some(front) = text.strip_suffix(VALUES) {
@@ -127,7 +127,7 @@ fn expect(peer: &mut Peer, expected: &[u8]) {
     assert!(got == expected, "{}", difference(&got, expected));
 }
 
-/// The tokens of the table of errors, each with the protocols that say it.
+/// Returns the tokens of the table of errors, each with the protocols that send it.
 fn error_table() -> Vec<(String, Vec<String>)> {
     let page = page();
     let (_, after) = page.split_once("| token | sent by |").expect("the table of errors");

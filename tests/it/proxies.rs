@@ -10,7 +10,7 @@ use crate::support::unix::Folder;
 const HEADER: &str = "PROXY TCP4 192.0.2.7 198.51.100.1 51234 40000\r\n";
 const OPENED: &str = "opened text 192.0.2.7:51234 by proxy 127.0.0.1:";
 
-/// A server with a listener of `text` for proxies.
+/// Starts a server with a listener of `text` for proxies.
 fn start(flags: &[&str]) -> Server {
     let mut command = program();
     command.args(["--listen", "text://127.0.0.1:0?proxy=on"]).args(flags);

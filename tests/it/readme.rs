@@ -1,4 +1,4 @@
-//! README, and the pages that show commands with what they print: executed against real servers.
+//! README, and the pages that show commands with their output: executed with real servers.
 
 use crate::support::consoles::{self, Console};
 use crate::support::documents::{Document, root};
@@ -23,7 +23,7 @@ fn the_page_of_the_load_generator_shows_what_its_commands_print() {
     execute("docs/load.md", 1);
 }
 
-/// Runs the commands of a page, of which there are `count` at least, each against one server.
+/// Runs the commands of a page, which must be at least `count`, each with one server.
 fn execute(page: &str, count: usize) {
     let server = Server::start(&[]);
     let consoles = consoles::read(&Document::read(page).text);
@@ -40,8 +40,7 @@ fn execute(page: &str, count: usize) {
     }
 }
 
-/// Holds a conversation as with `nc`: after the greeting, each line that is typed is followed by
-/// its answer.
+/// Runs a conversation as with `nc`: after the greeting, each line has its answer.
 fn converse(server: &Server, target: &str, lines: &[String]) {
     assert_eq!(target, "127.0.0.1 40000", "a session with `text`");
     let mut peer = Peer::connect(server.address("text"));

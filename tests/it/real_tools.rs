@@ -1,5 +1,4 @@
-//! The programs that people have: netcat in two kinds, telnet and socat, against all four
-//! protocols.
+//! Common programs with all four protocols: two kinds of netcat, telnet and socat.
 
 use crate::support::clock::{COVER, cover_local_times};
 use crate::support::frames::{ECHO, QUIT, REVERSE, frame};
@@ -12,7 +11,8 @@ use std::net::SocketAddr;
 const TEXT_ANSWERS: &[u8] = b"ECHO hi there\nERROR UNKNOWN_COMMAND\nECHO last\n";
 const CONNECTED: &str = "Hello from the server! Connection established.";
 
-/// A few requests of each protocol, and all that comes back when the input ends behind them.
+/// Returns a few requests of each protocol, and the complete reply to them and the end of the
+/// input.
 fn requests_and_answers(protocol: &str) -> (Vec<u8>, Vec<u8>) {
     match protocol {
         "text" => (
@@ -35,8 +35,8 @@ fn requests_and_answers(protocol: &str) -> (Vec<u8>, Vec<u8>) {
     }
 }
 
-/// Pours the requests of each protocol into a program, as `printf ... | program` does, and compares
-/// all it prints.
+/// Runs a program with the requests of each protocol as its input, as `printf ... | program` does,
+/// and compares its output.
 #[track_caller]
 fn check_poured_in(program: &str, args: fn(SocketAddr) -> Vec<String>) {
     let server = Server::start(&[]);
@@ -55,8 +55,8 @@ fn check_poured_in(program: &str, args: fn(SocketAddr) -> Vec<String>) {
     }
 }
 
-/// Types the requests of each protocol one after the other, waits for each answer, and leaves by
-/// the protocol's own word.
+/// Sends the requests of each protocol one after the other, waits for each answer, and ends with
+/// the last request of the protocol.
 #[track_caller]
 fn check_typed(program: &str, args: fn(SocketAddr) -> Vec<String>) {
     let server = Server::start(&[]);
@@ -85,7 +85,7 @@ fn check_typed(program: &str, args: fn(SocketAddr) -> Vec<String>) {
             "text" => tool.say("QUIT\n"),
             "binary" => tool.say(frame(QUIT, "")),
             "chat" => tool.say("exit\n"),
-            // Nothing that is said ends a session of echo.
+            // No request ends a session of `echo`.
             _ => tool.end_input(),
         }
         if protocol == "text" {
@@ -100,12 +100,12 @@ fn host_and_port(address: SocketAddr) -> [String; 2] {
     [address.ip().to_string(), address.port().to_string()]
 }
 
-/// `nc -N`: the end of its input is sent on, and it stays for the answers.
+/// `nc -N`: it passes on the end of its input, and waits for the answers.
 fn nc(address: SocketAddr) -> Vec<String> {
     [&["-N".to_owned()][..], &host_and_port(address)].concat()
 }
 
-/// `nc -q 1`: the end of its input is kept to itself, and it leaves a second later.
+/// `nc -q 1`: it does not pass on the end of its input, and exits a second later.
 fn nc_that_leaves(address: SocketAddr) -> Vec<String> {
     [&["-q".to_owned(), "1".to_owned()][..], &host_and_port(address)].concat()
 }

@@ -22,7 +22,7 @@ impl Configured {
         Self::start_under(name, text, flags, &["setsid"])
     }
 
-    /// Starts it by the words of `launcher`.
+    /// Starts it with the command `launcher`.
     fn start_under(name: &str, text: &str, flags: &[&str], launcher: &[&str]) -> Self {
         let folder = Folder::new(name);
         let path = folder.0.join("tinytcp.toml");
@@ -171,7 +171,7 @@ fn a_hang_up_that_the_parent_has_blocked_reloads() {
 #[test]
 fn the_end_of_the_terminal_ends_the_server() {
     for text in [None, Some("max-line = 10\n")] {
-        // No other process inherits this end, so that dropping it hangs the terminal up.
+        // No other process inherits this end, so that its drop hangs the terminal up.
         let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         let terminal = posix_openpt(flags).expect("a terminal");
         grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("its other end");

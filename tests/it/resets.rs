@@ -1,12 +1,12 @@
-//! Peers that break off: each costs its own connection, never the server, and leaves no descriptor
-//! behind.
+//! Peers that reset their connection: each reset ends one connection, does no harm to the server,
+//! and leaves no descriptor open.
 
 use crate::support::frames::{ECHO, frame};
 use crate::support::peer::Peer;
 use crate::support::server::Server;
 use crate::support::{KIB, MIB, repetitions};
 
-/// The server still serves, and holds no more descriptors than at its start.
+/// Checks that the server still serves, and has no more descriptors than at its start.
 #[track_caller]
 fn check_unharmed(server: &Server, descriptors: usize) {
     let mut peer = server.text();
@@ -24,7 +24,7 @@ fn resets_during_a_large_answer_harm_no_other_peer() {
     for _ in 0..repetitions(100, 1000) {
         let mut peer = server.connect_with_small_window("binary");
         peer.send(&request);
-        // One byte of the answer: the server is in the middle of it.
+        // After one byte of the answer, the server is still writing it.
         peer.expect([ECHO]);
         peer.reset();
     }
@@ -36,7 +36,7 @@ fn resets_before_the_connection_is_accepted_harm_no_other_peer() {
     let server = Server::start(&[]);
     let descriptors = server.descriptor_count();
     server.freeze();
-    // On one listener, whose queue they nearly fill.
+    // They nearly fill the queue of one listener.
     for _ in 0..1000 {
         let mut peer = server.connect("text");
         peer.send("ECHO x\n");
@@ -53,8 +53,8 @@ fn a_reset_is_noticed_while_the_server_does_not_read() {
     check_unharmed(&server, descriptors);
 }
 
-/// A peer that has sent until nobody took any more, and reads nothing; and the server it has talked
-/// to.
+/// Returns a server, the number of its descriptors, and a peer that reads nothing and has sent
+/// until the server took no more.
 fn stuck(flags: &[&str]) -> (Server, usize, Peer) {
     let server = Server::start(flags);
     let descriptors = server.descriptor_count();
@@ -66,7 +66,7 @@ fn stuck(flags: &[&str]) -> (Server, usize, Peer) {
 #[test]
 fn a_close_is_noticed_while_the_server_does_not_read() {
     let (server, descriptors, peer) = stuck(&["--write-timeout", "off"]);
-    // The kernel makes a reset of it, because there are answers that nobody will read.
+    // The kernel makes a reset of it, because the peer has not read all answers.
     drop(peer);
     check_unharmed(&server, descriptors);
 }

@@ -1,5 +1,5 @@
-//! Killed under load and started again on the same ports, a hundred times: nothing is left that
-//! would keep them.
+//! A server that is killed under load and started again on the same ports, a hundred times: the
+//! ports are free each time.
 
 use crate::support::PROTOCOLS;
 use crate::support::frames::{ECHO, frame};
@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 100;
 
-/// Clients of one protocol that never give up: each asks and checks the answers, and connects again
-/// when it is cut off.
+/// Clients of one protocol. Each sends requests and checks the answers, and connects again when its
+/// connection ends.
 struct Crowd {
     answered: Vec<Arc<AtomicU64>>,
-    /// Gone when the test is over, which ends the clients.
+    /// Dropped at the end of the test, which ends the clients.
     going_on: Arc<()>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -52,7 +52,7 @@ impl Crowd {
         });
     }
 
-    /// Ends the clients; a wrong answer to any of them fails here.
+    /// Ends the clients. Fails if any of them had a wrong answer.
     fn stop(self) {
         drop(self.going_on);
         for thread in self.threads {
@@ -61,11 +61,11 @@ impl Crowd {
     }
 }
 
-/// Asks on one connection for as long as it lasts. What comes is right as far as it comes.
+/// Sends requests until the connection ends. The received bytes must be right up to that point.
 fn ask_until_cut_off(protocol: &str, address: SocketAddr, answered: &AtomicU64) {
     let Some(mut peer) = Peer::try_connect(address) else {
-        // Nobody listens between two servers, and to ask again at once would take the processor
-        // from the next one.
+        // There is no listener between two servers. A retry without a pause would take the
+        // processor from the next server.
         return thread::sleep(Duration::from_millis(1));
     };
     let (request, answer): (Vec<u8>, Vec<u8>) = match protocol {
@@ -86,16 +86,16 @@ fn ask_until_cut_off(protocol: &str, address: SocketAddr, answered: &AtomicU64) 
     }
 }
 
-/// A loopback address that is nobody else's. On the usual one a port that is free for a moment may
-/// become that of somebody's outgoing connection; of ours even, which would then be connected to
-/// itself.
+/// Returns a loopback address that no other program uses. On the usual address, a port that is free
+/// for a moment may become the port of an outgoing connection, even of a client of this test, which
+/// would then be connected to itself.
 fn own_loopback() -> Ipv4Addr {
     let [.., high, low] = std::process::id().to_be_bytes();
     Ipv4Addr::new(127, 77, high, low)
 }
 
-/// A server on ports that are taken again; it must have them at once, whatever is left of the
-/// connections before.
+/// Starts a server on ports that are used again. It must have them at once, whatever is left of the
+/// earlier connections.
 fn start_on(addresses: &[(&'static str, SocketAddr)]) -> (Server, Duration) {
     let mut command: Command = program();
     for (protocol, address) in addresses {
@@ -125,7 +125,7 @@ fn a_server_killed_under_load_has_its_ports_again_at_once() {
     server.process().signal("KILL");
     server.wait_for_exit();
     crowd.stop();
-    // Measured for a person: what a busy machine adds to it is no defect.
+    // The time is printed for readers, and not checked, because it depends on the machine.
     println!(
         "{ROUNDS} rounds: at most {longest:?} from starting the program to its listening lines"
     );

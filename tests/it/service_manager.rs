@@ -32,7 +32,7 @@ fn notification(manager: &UnixDatagram, part: &str) -> String {
     }
 }
 
-/// A server whose environment has `variables`.
+/// Starts a server whose environment has `variables`.
 fn launch(variables: &[(&str, &str)]) -> Server {
     let mut command = program();
     command.args(listen_flags()).envs(variables.iter().copied());
@@ -59,7 +59,7 @@ fn the_manager_hears_when_a_reload_begins_and_ends() {
     let folder = Folder::new("notify-reload");
     let path = folder.0.join("notify");
     let manager = UnixDatagram::bind(&path).expect("a free path");
-    // A server that has a terminal stops when the terminal is gone.
+    // A server with a terminal stops when the terminal hangs up.
     let mut command = program_under(&["setsid"]);
     command.args(listen_flags()).env("NOTIFY_SOCKET", &path);
     let server = Server::launch(command);
@@ -79,7 +79,7 @@ fn the_loop_feeds_the_watchdog_at_an_abstract_address() {
         notification(&manager, "WATCHDOG=1\n");
     }
     server.freeze();
-    // Notifications from before the freeze may be queued.
+    // Notifications from the time before may be queued.
     manager.set_nonblocking(true).expect("a mode of the socket");
     while manager.recv(&mut [0; 1024]).is_ok() {}
     thread::sleep(std::time::Duration::from_millis(300));
@@ -112,7 +112,7 @@ fn a_wrong_notify_socket_is_a_warning() {
     server.text();
 }
 
-/// A server to which the service manager passes `socket` with `name`.
+/// Starts a server to which the service manager passes `socket` with `name`.
 fn activated(socket: impl Into<OwnedFd>, name: &str, flags: &[&str]) -> Server {
     // The manager passes descriptor 3, and the number of the process.
     let pass = "exec 3<&0 </dev/null; export LISTEN_PID=$$; exec \"$@\"";
@@ -121,7 +121,7 @@ fn activated(socket: impl Into<OwnedFd>, name: &str, flags: &[&str]) -> Server {
     Server::launch_with_input(command, Stdio::from(socket.into()))
 }
 
-/// The only line of a server that refuses what it is passed.
+/// Returns the only line of a server that refuses a passed socket.
 #[track_caller]
 fn refusal(socket: impl Into<OwnedFd>, name: &str, flags: &[&str]) -> String {
     let mut server = activated(socket, name, flags);
@@ -140,7 +140,7 @@ fn listener() -> (TcpListener, SocketAddr) {
 #[test]
 fn a_passed_socket_serves_the_protocol_that_it_is_named_after() {
     let (listener, addr) = listener();
-    // The peer comes while no server runs, and waits in the queue of the socket.
+    // The peer connects while no server runs, and waits in the queue of the socket.
     let mut peer = Peer::connect(addr);
     let mut server = activated(listener.try_clone().expect("a descriptor"), "text", &[]);
     server.read_addresses(1);
@@ -150,7 +150,7 @@ fn a_passed_socket_serves_the_protocol_that_it_is_named_after() {
     peer.expect("BYE\n");
     drop(peer);
     assert!(server.wait_for_exit().success());
-    // The socket is still open: a client of the next server waits for it.
+    // The socket is still open, so a client waits for the next server.
     let mut peer = Peer::connect(addr);
     let _next = activated(listener, "text", &[]);
     peer.expect(BANNER);
@@ -193,8 +193,8 @@ fn a_passed_socket_of_no_use_is_refused_in_one_line() {
     assert!(host.contains("--host (TINYTCP_HOST) moves the default listeners"), "{host}");
 }
 
-/// Connects, sends a request and reads its answer, over and over until `is_over`. Returns how many
-/// answers came.
+/// Repeats until `is_over`: connects, sends a request and reads its answer. Returns the number of
+/// answers.
 fn churn(addr: SocketAddr, is_over: &AtomicBool) -> usize {
     let mut answers = 0;
     while !is_over.load(Ordering::Relaxed) {
@@ -288,7 +288,7 @@ fn the_units_are_valid_and_hardened() {
     };
     assert_eq!(analyze(&["verify", "--man=no"], &paths), "");
     for path in [&paths[0], &paths[2]] {
-        // An exposure of 2.0 of 10.
+        // The highest exposure is 2.0 of 10.
         analyze(&["security", "--offline=true", "--threshold=20"], std::slice::from_ref(path));
     }
 }

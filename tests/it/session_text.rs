@@ -1,4 +1,4 @@
-//! A session of `text` without a network, held to the model of its protocol.
+//! A session of `text` without a network, compared with the model of its protocol.
 
 use crate::support::text_model::{End, Given, conversation};
 use proptest::prelude::*;
@@ -38,7 +38,7 @@ fn part() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// What the model makes of `input`.
+/// Returns the transcript of the model for `input`.
 fn expected(input: &[u8]) -> Transcript {
     let status = SessionHarness::new(&Text::new(), &Limits::default()).feed(b"STATUS\n").answers();
     let status = status.strip_suffix(b"\n").expect("an answer is a line");
@@ -52,7 +52,8 @@ fn expected(input: &[u8]) -> Transcript {
     Transcript { answers, closed }
 }
 
-/// What comes of `input` in pieces that end at `cuts`, with room for all answers or for one.
+/// Returns the transcript of `input` in pieces that end at `cuts`, with room for all answers or for
+/// one.
 fn transcript(input: &[u8], cuts: &[usize], is_output_nearly_full: bool) -> Transcript {
     let mut limits = Limits::default();
     limits.line_bytes_max = LINE_BYTES_MAX;

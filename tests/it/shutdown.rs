@@ -1,5 +1,5 @@
-//! Signals: what had arrived is answered whole, then everything closes and the process exits with
-//! 0.
+//! Signals: everything that has arrived is answered, then all connections are closed and the
+//! process exits with 0.
 
 use crate::support::frames::{ECHO, frame};
 use crate::support::open_files::OpenFiles;
@@ -14,14 +14,14 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A peer whose answers pile up in the server, so that a shutdown has something to wait for.
+/// Returns a peer whose unread answers fill the server, so that a shutdown has to wait for it.
 fn stuck_peer(server: &Server) -> Peer {
     let mut peer = server.connect_with_small_window("text");
     peer.send_until_stuck(&[b"ECHO ", [b'x'; KIB].as_slice(), b"\n"].concat());
     peer
 }
 
-/// Waits until nobody can connect any more.
+/// Waits until no peer can connect any more.
 fn wait_until_nothing_is_accepted(server: &Server) {
     let address = server.address("text");
     wait_until("the listener is closed", || {
@@ -33,7 +33,7 @@ fn check_ordered_end(signal: &str) {
     let mut server = Server::start(&[]);
     let mut text = server.text();
     let mut others = [server.connect("binary"), server.connect("echo"), server.connect("chat")];
-    // A round trip each, so that everybody has been accepted when the signal comes.
+    // After a round trip each, all peers are accepted when the signal comes.
     for (peer, (request, answer)) in others.iter_mut().zip([
         (frame(ECHO, "a"), frame(ECHO, "a")),
         (b"a\n".to_vec(), b"Server received: a\n".to_vec()),
@@ -76,7 +76,7 @@ fn signals_that_come_together_are_one_request() {
     }
 }
 
-/// A server started by a parent that handles `signals` as the flag of `env` says.
+/// Starts a server under a parent that handles `signals` according to the flag of `env`.
 fn start_under(flag: &str, signals: &str) -> Server {
     let mut command = program_under(&["env", &format!("--{flag}-signal={signals}")]);
     command.args(listen_flags());
@@ -178,8 +178,8 @@ fn under_load_no_answer_is_cut_in_half() {
                 for round in 0.. {
                     let requests: String =
                         (0..DEPTH).map(|index| format!("ECHO {round} {index}\n")).collect();
-                    // Once the server has closed, sending may fail; what it has answered is still
-                    // there to be read.
+                    // Once the server has closed, sending may fail. The answers that it has sent
+                    // can still be read.
                     peer.try_send(requests.as_bytes());
                     for request in requests.split_inclusive('\n') {
                         let answer = peer.read_line();

@@ -1,8 +1,7 @@
-//! A peer that dies without a word, behind a link that has gone: no packet says so, and its place
-//! is free again in time.
+//! A peer that dies without a packet, because its link is cut. The server frees its place in time.
 //!
-//! The link is a pair of virtual interfaces between two network namespaces, made for one test and
-//! gone with it.
+//! The link is a pair of virtual interfaces between two network namespaces. Each test makes its own
+//! link, and removes it.
 
 use crate::support::frames::{ECHO, frame, header};
 use crate::support::peer::Peer;
@@ -16,14 +15,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Keepalive asks after 60 s of silence, three times with 10 s between: that, and as much again for
-/// a busy machine.
+/// Keepalive sends its first probe after 60 s of silence, and three in all, 10 s apart. This is
+/// twice that time, for a busy machine.
 const SILENCE_PATIENCE: Duration = Duration::from_secs(180);
 
 const SERVER_ADDRESS: &str = "10.77.0.1";
 const CLIENT_ADDRESS: &str = "10.77.0.2";
 
-/// Two network namespaces and the link between them, all gone when dropped.
+/// Two network namespaces and the link between them, removed on drop.
 struct Link {
     server_side: String,
     client_side: String,
@@ -61,7 +60,7 @@ impl Link {
         link
     }
 
-    /// A server at the one end.
+    /// Starts a server at one end.
     fn serve(&self, flags: &[&str]) -> Server {
         let mut command = program_under(&["ip", "netns", "exec", &self.server_side]);
         command.args(
@@ -73,7 +72,7 @@ impl Link {
         Server::launch(command)
     }
 
-    /// Runs `connect` at the other end: a socket stays where it was made.
+    /// Runs `connect` at the other end. A socket stays in the namespace in which it was made.
     fn at_the_other_end<T: Send>(&self, connect: impl FnOnce() -> T + Send) -> T {
         let namespace = File::open(format!("/run/netns/{}", self.client_side))
             .expect("a namespace with a name");
@@ -86,7 +85,7 @@ impl Link {
         })
     }
 
-    /// From here on nothing arrives, in neither direction, and nobody is told.
+    /// Cuts the link: nothing arrives from here on, in neither direction, and no end is notified.
     fn cut(&self) {
         ip(&["-n", &self.client_side, "link", "set", "link0", "down"]);
     }
@@ -95,7 +94,7 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         for side in [&self.server_side, &self.client_side] {
-            // It fails only when the namespace was never made.
+            // It fails only if the namespace was never made.
             let _ = Command::new("ip").args(["netns", "delete", side]).status();
         }
     }
@@ -107,8 +106,8 @@ fn ip(args: &[&str]) {
     assert!(status.success(), "ip {}", args.join(" "));
 }
 
-/// Waits until the server has freed all places but those of the start, for as long as silence may
-/// last.
+/// Waits, for as long as silence may last, until the server has freed all places except those of
+/// the start.
 #[track_caller]
 fn wait_out_the_silence(server: &Server, descriptors: usize) {
     let cut_at = Instant::now();
@@ -129,7 +128,7 @@ fn keepalive_frees_the_places_of_idle_peers() {
     let mut peers =
         link.at_the_other_end(|| addresses.into_iter().map(Peer::connect).collect::<Vec<_>>());
     peers[0].expect(crate::support::BANNER);
-    // One of them in the middle of a message.
+    // One of them is in the middle of a message.
     peers[1].send(header(ECHO, 1000));
     server.wait_for_log(&["opened binary"]);
     link.cut();
@@ -144,17 +143,17 @@ fn keepalive_frees_the_places_of_idle_peers() {
 #[ignore = "needs root and iproute2, and 90 seconds: .ci/run has them"]
 fn a_peer_that_dies_before_its_answer_is_closed_soon() {
     let link = Link::new();
-    // Where other machines can connect, messages are logged only on request.
+    // Messages are not logged by default where other machines can connect.
     let server =
         link.serve(&["--idle-timeout", "off", "--quiet-period", "1s", "--activity-log", "50"]);
     let descriptors = server.descriptor_count();
     let address = server.address("echo");
     let mut peer = link.at_the_other_end(|| Peer::connect(address));
-    // The answer is due when the peer has been quiet, and by then it is dead.
-    peer.send("anybody there?");
+    // The answer is due after the quiet period, and by then the link is cut.
+    peer.send("are you there?");
     server.wait_for_log(&["opened echo"]);
     link.cut();
-    server.wait_for_log(&["anybody there?"]);
+    server.wait_for_log(&["are you there?"]);
     wait_out_the_silence(&server, descriptors);
     server.wait_for_log(&["closed", "connection reset"]);
     drop(peer);

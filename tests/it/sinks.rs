@@ -1,5 +1,5 @@
-//! Where the server writes its lines and its log may be closed, full, or read by nobody: it serves
-//! all the same.
+//! The outputs of the server, for its lines and its log, may be closed, full, or without a reader:
+//! it serves all the same.
 
 use crate::support::BANNER;
 use crate::support::peer::Peer;
@@ -11,7 +11,7 @@ use std::io::{PipeReader, Write, pipe};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
-/// A server of the text protocol whose output nobody can see; killed when dropped.
+/// A server of the text protocol whose output the test cannot read; killed when dropped.
 struct Unheard(Child);
 
 impl Unheard {
@@ -22,7 +22,7 @@ impl Unheard {
         Self(command.spawn().expect("start the server"))
     }
 
-    /// Where it listens, learned from the kernel.
+    /// Returns its address, which the kernel reports.
     fn address(&mut self) -> SocketAddr {
         let process = Process { id: self.0.id() };
         let port = wait_for("a listening port", || {
@@ -33,7 +33,7 @@ impl Unheard {
         SocketAddr::from(([127, 0, 0, 1], port))
     }
 
-    /// Far more log lines than any pipe holds, and an answer to each command behind them.
+    /// Causes more log lines than a pipe holds, and checks the answer to each command.
     fn check_serves(mut self) {
         let address = self.address();
         for _ in 0..4 {
@@ -53,13 +53,13 @@ impl Unheard {
 
 impl Drop for Unheard {
     fn drop(&mut self) {
-        // Both fail only when the process is gone already.
+        // Both fail only if the process has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// A pipe that nobody reads and that holds no more; it stays so while the reader lives.
+/// Returns a full pipe that is not read. It stays so while its reader lives.
 fn full_pipe() -> (PipeReader, Stdio) {
     const PIPE_CAPACITY: usize = 65_536;
     let (reader, mut writer) = pipe().expect("make a pipe");
@@ -67,18 +67,18 @@ fn full_pipe() -> (PipeReader, Stdio) {
     (reader, writer.into())
 }
 
-/// A pipe whose reader is gone.
+/// Returns a pipe without a reader.
 fn broken_pipe() -> Stdio {
     let (_, writer) = pipe().expect("make a pipe");
     writer.into()
 }
 
-/// A device on which every write fails for want of space.
+/// Returns a device on which every write fails for lack of space.
 fn full_device() -> Stdio {
     File::options().write(true).open("/dev/full").expect("open /dev/full").into()
 }
 
-/// The server started by a shell that closes descriptors first.
+/// Returns the server under a shell that closes descriptors first.
 fn with_closed(redirections: &str) -> Command {
     let server = program();
     let mut shell = Command::new("sh");

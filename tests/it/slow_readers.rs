@@ -1,5 +1,5 @@
-//! Peers that read slowly or never: bounded in memory, bounded in time, and never robbed of a byte
-//! that they do read.
+//! Peers that read slowly or never: their memory is bounded, and so is their time, and they lose no
+//! byte that they do read.
 
 use crate::support::frames::{ECHO, QUIT, frame};
 use crate::support::server::Server;
@@ -8,14 +8,15 @@ use crate::support::{BANNER, KIB, MIB};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What one connection may hold in the server: a line and a block of input, and answers up to the
-/// high-water mark and one answer beyond it, each of them about 64 KiB.
+/// The most that one connection holds in the server: a line and a block of input, and answers up to
+/// the high-water mark and one more answer, each of about 64 KiB.
 const CONNECTION_MAX: usize = 4 * 64 * KIB;
 
-/// What the process may grow by for other reasons: the log, the allocator's own pages.
+/// The growth of the process for other reasons: the log, and pages of the allocator.
 const SLACK: usize = 2 * MIB;
 
-/// Twenty peers send `request` as long as anybody takes it, and read nothing.
+/// Checks the memory under twenty peers that send `request` until the server takes no more, and
+/// read nothing.
 #[track_caller]
 fn check_memory(protocol: &str, request: &[u8]) {
     const PEERS: usize = 20;
@@ -81,7 +82,7 @@ fn a_million_unread_answers_end_with_the_write_timeout() {
 
 #[test]
 fn the_kernel_holds_bounded_memory_for_a_peer_that_never_reads() {
-    /// Twice what it may hold unsent: the rest is for what is on its way.
+    /// Twice the limit of unsent bytes. The rest is for bytes in transit.
     const HELD_MAX: usize = 2 * 256 * KIB;
     let server = Server::start(&["--write-timeout", "off"]);
     let mut peer = server.connect_with_small_window("text");
@@ -117,12 +118,12 @@ fn a_peer_that_reads_slowly_is_not_cut_off() {
         let mut peer = server.connect("binary");
         peer.send(&answer);
         let mut read_at = Instant::now();
-        // Two seconds in all, twice the timeout, but never a pause near it.
+        // The reading takes two seconds in total, twice the timeout, with pauses far below it.
         for part in answer.chunks(answer.len().div_ceil(40)) {
             thread::sleep(TIMEOUT / 20);
             let read_before = std::mem::replace(&mut read_at, Instant::now());
             if peer.read_until_ended(part.len()) != part {
-                // The timeout is over only where the machine has paused this test.
+                // The timeout can only have passed if the machine has paused this test.
                 let pause = read_before.elapsed();
                 assert!(pause >= TIMEOUT, "cut off {pause:?} after it has begun to read");
                 return None;

@@ -1,9 +1,9 @@
-//! The command line: what starts, what is printed, and what one line says when nothing starts.
+//! The command line: valid flags, the output, and the one line of an error.
 
 use crate::support::complaint::{check_failure, run};
 use crate::support::server::{Server, listen_flags, program};
 
-/// Wrong usage: exit 2, and the line names what was wrong and shows what is right.
+/// Checks wrong usage: exit code 2, and a line that names the fault and shows a valid example.
 #[track_caller]
 fn check_usage(flags: &[&str], wrong: &str, example: &str) {
     check_failure(program().args(listen_flags()).args(flags), 2, &[wrong, example]);
@@ -27,7 +27,7 @@ fn flags_that_contradict_each_other_are_exit_2_with_what_to_do() {
     check_failure(program().args(["-p4001"]), 2, &["--listen text://127.0.0.1:4001"]);
 }
 
-/// A server under a value of `TZ`.
+/// Starts a server with a value of `TZ`.
 fn in_zone(zone: &str) -> Server {
     let mut command = program();
     command.args(listen_flags()).env("TZ", zone);
@@ -184,7 +184,7 @@ fn every_flag_is_a_variable_too() {
     for flag in FLAGS.iter().filter(|flag| !matches!(**flag, "--version" | "--host")) {
         let variable =
             format!("TINYTCP_{}", flag.trim_start_matches('-').replace('-', "_").to_uppercase());
-        // Nothing takes this for a value, so that whoever reads it says so.
+        // No flag accepts this value, so the program must report it for each flag that it reads.
         check_failure(program().env(&variable, "no!such!value"), 2, &["no!such!value"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The state of a running server, as another thread is told of it.
+//! The state of a running server, as a handle returns it to another thread.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ use tinytcp_core::protocol::text::BANNER;
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A server of `text` and `echo` that runs in a thread of its own.
+/// Starts a server of `text` and `echo` in a new thread.
 fn start() -> (Handle, [SocketAddr; 2], JoinHandle<std::io::Result<Status>>) {
     let any = ([127, 0, 0, 1], 0);
     let server = Server::builder().listen(any, Text::new()).listen(any, echo());
@@ -22,7 +22,7 @@ fn start() -> (Handle, [SocketAddr; 2], JoinHandle<std::io::Result<Status>>) {
     (server.handle(), addrs, thread::spawn(|| server.run()))
 }
 
-/// A connection of `text` that has been greeted, and whose `request` was answered.
+/// Opens a connection of `text`, reads the greeting, and the answer to `request`.
 fn served(addr: SocketAddr, request: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(addr).expect("the server listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
@@ -32,7 +32,7 @@ fn served(addr: SocketAddr, request: &[u8]) -> TcpStream {
     stream
 }
 
-/// The state of the server, once `is_so` of it.
+/// Returns the state of the server, once `is_so` is true of it.
 fn status_when(handle: &Handle, is_so: impl Fn(&Status) -> bool) -> Status {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -83,7 +83,7 @@ fn run_returns_the_last_state_and_a_handle_gets_no_more() {
     assert_eq!(status.state, State::Stopping);
     assert_eq!((status.total().messages, status.total().closed_for(CloseReason::Shutdown)), (1, 1));
     assert_eq!(handle.status(), None);
-    // A server that has ended is not asked any more.
+    // A server that has ended answers no request for its state.
     handle.stop();
     drop(stream);
 }

@@ -1,5 +1,5 @@
-//! SIGTERM at any moment under load: every answer is whole and in its order, and then comes a clean
-//! end.
+//! SIGTERM at any moment under load: every answer is whole and in order, and then the server closes
+//! in order.
 
 use crate::support::frames::{ECHO, frame};
 use crate::support::peer::{Peer, shown};
@@ -10,23 +10,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-/// Where the moments come from. Printed with each failure; another number gives other moments.
+/// The seed of the moments. It is printed with each failure.
 const SEED: u64 = 0x7374_6f70;
 
 /// Clients of each protocol.
 const CLIENTS: usize = 2;
 
-/// The most that all clients together have received when the signal comes.
+/// The most that all clients together have received at the signal.
 const MOMENT_BYTES_MAX: u64 = 4 << 20;
 
-/// A number that looks like chance and is always the same for the same `index`.
+/// Returns a pseudo-random number, which is always the same for the same `index`.
 const fn chance(index: u64) -> u64 {
     let mixed = (SEED ^ index).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     mixed ^ (mixed >> 31)
 }
 
-/// What stands in message `index`: its number, and up to 300 bytes.
+/// Returns the text of message `index`: its number, and up to 300 bytes.
 fn words(index: u64) -> Vec<u8> {
     format!("{index} {}", "x".repeat((chance(index) % 300) as usize)).into_bytes()
 }
@@ -39,8 +39,8 @@ fn message(protocol: &str, index: u64) -> Vec<u8> {
     }
 }
 
-/// The answer to `words`, which stand for a whole message, or in echo and chat for the piece that
-/// was there at the end.
+/// Returns the answer to `words`, which are a whole message, or in `echo` and `chat` the piece at
+/// the end of the input.
 fn answer(protocol: &str, words: &[u8], ending: &[u8]) -> Vec<u8> {
     match protocol {
         "text" => [b"ECHO ", words, b"|", ending].concat(),
@@ -50,8 +50,8 @@ fn answer(protocol: &str, words: &[u8], ending: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Asks in batches, each when the one before it is answered, until the server ends it; gives all
-/// that it said.
+/// Sends requests in batches, each after the answer to the one before, until the server closes.
+/// Returns all that the server has sent.
 fn converse(protocol: &'static str, mut peer: Peer, received: &AtomicU64) -> Vec<u8> {
     let (mut said, mut index) = (Vec::new(), 0);
     let mut answers_len = if protocol == "text" { BANNER.len() } else { 0 };
@@ -68,18 +68,18 @@ fn converse(protocol: &'static str, mut peer: Peer, received: &AtomicU64) -> Vec
         index = batch.end;
         answers_len +=
             batch.clone().map(|index| answer(protocol, &words(index), b"\n").len()).sum::<usize>();
-        // Once the server has closed, sending may fail; what it has said is still there to be read.
+        // Once the server has closed, sending may fail. What it has sent can still be read.
         peer.try_send(&batch.flat_map(|index| message(protocol, index)).collect::<Vec<u8>>());
     }
 }
 
-/// Whole answers in order, and what each protocol says at its end; nothing else.
+/// Checks that `said` is whole answers in order, the farewell of the protocol, and nothing else.
 fn check(protocol: &str, said: &[u8]) {
     let greeting = if protocol == "text" { BANNER } else { b"" };
     let mut rest = said.strip_prefix(greeting).expect("a greeting that is whole");
     let mut index = 0;
-    while let Some(behind) = rest.strip_prefix(answer(protocol, &words(index), b"\n").as_slice()) {
-        rest = behind;
+    while let Some(after) = rest.strip_prefix(answer(protocol, &words(index), b"\n").as_slice()) {
+        rest = after;
         index += 1;
     }
     let is_whole = match protocol {
@@ -91,16 +91,16 @@ fn check(protocol: &str, said: &[u8]) {
                 || (1..=next.len()).any(|len| rest == answer(protocol, &next[..len], b""))
         }
     };
-    assert!(is_whole, "{protocol} behind {index} answers: {}", shown(rest));
+    assert!(is_whole, "{protocol} after {index} answers: {}", shown(rest));
 }
 
 #[test]
 fn whenever_the_signal_comes_no_answer_is_cut_in_half() {
     for round in 0..repetitions(8, 30) as u64 {
         let moment = chance(round) % MOMENT_BYTES_MAX;
-        println!("round {round} of seed {SEED:#x}: SIGTERM behind {moment} bytes");
-        // Nobody is cut off by this test's time: whoever reads his answers holds nothing up.
-        // And no message ends before its newline because a busy machine pauses in the middle of it.
+        println!("round {round} of seed {SEED:#x}: SIGTERM after {moment} bytes");
+        // The timeout is too long to cut a client off: clients that read their answers delay
+        // nothing. And no message ends before its newline because a busy machine pauses within it.
         let mut server = Server::start(&[
             "--drain-timeout",
             "1h",

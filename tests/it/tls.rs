@@ -1,16 +1,16 @@
-//! TLS at a port that does not speak it: refused by its first three bytes, in the words of the
-//! protocol, at once.
+//! TLS at a listener without TLS: it is refused at once after its first three bytes, with an error
+//! of the protocol.
 
 use crate::support::frames::{ECHO, error, frame};
 use crate::support::server::Server;
 use crate::support::{BANNER, KIB, PROTOCOLS};
 use std::process::{Command, Stdio};
 
-/// What OpenSSL 3.0 sends first, with a newline among its lengths and one behind them.
+/// The first message of OpenSSL 3.0, with a newline among its lengths and one at its end.
 const CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x01\x0A\x01\x00\x01\x06\x03\x03secret\n\
     \x00\x3E\x13\x02\x13\x03\x13\x01\xC0\x2C\xC0\x30\x00\x0A\x00\x16";
 
-/// All that a server of `protocol` says to a client of TLS.
+/// Returns the reply of `protocol` to a TLS client.
 fn refusal(protocol: &str) -> Vec<u8> {
     match protocol {
         "text" => [BANNER, b"ERROR NOT_TLS\n"].concat(),
@@ -42,7 +42,7 @@ fn it_does_not_matter_how_the_network_cuts_it() {
 fn it_is_refused_before_its_record_is_whole() {
     let server = Server::start(&["--quiet-period", "1h"]);
     for protocol in PROTOCOLS {
-        // A frame is refused at its header, which has two bytes more.
+        // A frame is refused at its header, which has two more bytes.
         let len = if protocol == "binary" { 5 } else { 3 };
         let mut peer = server.connect(protocol);
         peer.send(&CLIENT_HELLO[..len]);
@@ -128,7 +128,8 @@ fn half_of_the_first_three_bytes_is_no_more_than_half_a_message() {
     }
 }
 
-/// Runs a client of TLS against every protocol: it must fail by itself, and for what it was told.
+/// Runs a TLS client against every protocol. It must end without a timeout, with the expected
+/// error.
 fn check_fails(program: &str, args: fn(&str) -> Vec<String>) {
     let server = Server::start(&[]);
     for protocol in PROTOCOLS {
@@ -137,7 +138,7 @@ fn check_fails(program: &str, args: fn(&str) -> Vec<String>) {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let ended = crate::support::program::finish(command);
         assert!(ended.code.is_some_and(|code| code > 0), "{protocol}: {ended:?}");
-        // The record that it expects has a version where the answer has letters.
+        // The client expects a record with a version, and the answer has letters there.
         assert!(ended.stderr.contains("wrong version number"), "{protocol}: {ended:?}");
         server.wait_for_log(&["closed", protocol, "TLS on a plain port"]);
     }

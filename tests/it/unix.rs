@@ -1,4 +1,4 @@
-//! Listeners on unix sockets: they serve as those of TCP do, and their files come and go with the
+//! Listeners on unix sockets. They serve as those of TCP do, and their files exist as long as the
 //! server.
 
 use std::fs;
@@ -19,7 +19,7 @@ fn connect(path: &Path) -> UnixStream {
     stream
 }
 
-/// All that the server answers to `request` and the end of input behind it.
+/// Returns the complete reply to `request` and the end of input.
 fn ask(path: &Path, request: &[u8]) -> Vec<u8> {
     let mut stream = connect(path);
     stream.write_all(request).expect("send");
@@ -33,7 +33,7 @@ fn check_serves_text(path: &Path) {
     assert_eq!(ask(path, b"ECHO hello\n"), [BANNER, b"ECHO hello\n"].concat());
 }
 
-/// The only line of a server that cannot start at `path`.
+/// Returns the only line of a server that cannot start at `path`.
 fn refusal(path: &Path) -> String {
     let mut server = launch("text", path, &["-qq"]);
     assert!(!server.wait_for_exit().success());
@@ -108,7 +108,7 @@ fn the_file_is_removed_at_a_stop() {
 fn the_file_of_another_program_is_left_at_a_stop() {
     let folder = Folder::new("moved");
     let server = start("text", &folder.socket(), &[]);
-    // Kept under another name, so that its inode is not used again.
+    // It is kept under another name, so that its inode is not used again.
     fs::rename(folder.socket(), folder.0.join("old")).expect("move the file");
     let _other = UnixListener::bind(folder.socket()).expect("a listener of our own");
     drop(server);

@@ -6,11 +6,11 @@ use crate::support::server::Server;
 use proptest::prelude::*;
 use tinytcp_core::protocol::binary::STATUS;
 
-/// The frame limit unless a test sets another.
+/// The frame limit of a server without flags.
 const FRAME_MAX: usize = 16 << 20;
 
-/// Checks that `input` gets `answers`, however it is cut, alone, before half a header and before
-/// half a payload.
+/// Checks that `input` has `answers`, for every cut: alone, before half a header and before half a
+/// payload.
 #[track_caller]
 fn check(input: &[u8], answers: &[u8]) {
     check_with_limit(FRAME_MAX, input, answers);
@@ -49,7 +49,7 @@ fn reverse_answers_with_the_code_of_echo() {
 
 #[test]
 fn reverse_goes_by_scalar_value() {
-    // A combining accent is a value of its own and changes places, as it does in Python's s[::-1].
+    // A combining accent is a scalar value and changes places, as it does in Python's s[::-1].
     check(&frame(REVERSE, "aé€😀e\u{301}"), &frame(ECHO, "\u{301}e😀€éa"));
 }
 
@@ -169,7 +169,7 @@ fn mixed_streams_get_the_answers_of_the_oracle() {
     Dialogue::new(&server, "binary").check_at_random(400, streams(), |input| oracle(input, 30));
 }
 
-/// Frames good and bad, one after the other, half a frame, and where to cut them.
+/// Draws valid and invalid frames, one after the other, half a frame, and the cuts.
 fn streams() -> impl Strategy<Value = Stream> {
     let unknown = any::<u8>().prop_filter("no status and no command of rooms", |code| {
         !matches!(*code, STATUS | 16..=21)
@@ -187,8 +187,8 @@ fn streams() -> impl Strategy<Value = Stream> {
     Stream::cut_at_random(input)
 }
 
-/// What the server says to all of `input` and the end behind it: the obvious way, with everything
-/// in hand at once.
+/// Returns the complete reply to `input` and the end of input, computed in a simple way with all
+/// bytes in memory.
 fn oracle(mut input: &[u8], frame_max: usize) -> Vec<u8> {
     let mut said = Vec::new();
     while let [code, a, b, c, d, rest @ ..] = input {

@@ -6,7 +6,7 @@ use crate::support::dialogue::Dialogue;
 use crate::support::messages::{NEVER_QUIET, check_quiet, messages, streams};
 use crate::support::server::Server;
 
-/// Checks that `input` and its end get `answers`, however it is cut.
+/// Checks that `input` and its end have `answers`, for every cut.
 #[track_caller]
 fn check(input: &[u8], answers: impl AsRef<[u8]>) {
     let server = Server::start(&NEVER_QUIET);
@@ -132,7 +132,7 @@ fn mixed_streams_get_the_answers_of_the_oracle() {
     Dialogue::new(&server, "chat").check_at_random(400, inputs, |input| oracle(input, 30));
 }
 
-/// What the server says to all of `input` and the end behind it.
+/// Returns the complete reply to `input` and the end of input.
 fn oracle(input: &[u8], line_max: usize) -> Vec<u8> {
     let mut said = Vec::new();
     for message in messages(input) {

@@ -10,11 +10,11 @@ use tinytcp_core::wire::http;
 const HELP: &[u8] = b"HELP COMMANDS: TIME | ECHO <TEXT> | HELP | QUIT | \
     JOIN <ROOM> | LEAVE | SAY <TEXT> | NICK <NAME> | WHO\n";
 
-/// What a Linux telnet offers when it speaks first; option 0x20 is also a blank.
+/// The negotiation that a Linux telnet sends first; option 0x20 is also a blank.
 const TELNET_PREAMBLE: &[u8] = b"\xFF\xFD\x03\xFF\xFB\x18\xFF\xFB\x1F\xFF\xFB\x20\
     \xFF\xFB\x21\xFF\xFB\x22\xFF\xFB\x27\xFF\xFD\x05";
 
-/// Checks that `input` gets the banner and `answers`, however it is cut, alone and before half a
+/// Checks that `input` has the banner and `answers`, for every cut, alone and before half a
 /// command.
 #[track_caller]
 fn check(input: &[u8], answers: impl AsRef<[u8]>) {
@@ -252,7 +252,7 @@ fn mixed_streams_get_the_answers_of_the_model() {
     Dialogue::new(&server, "text").check_at_random(400, streams(), |input| model(input, 40));
 }
 
-/// As [`check`], cut in few ways only.
+/// As [`check`], with fewer cuts.
 fn check_quickly(input: &[u8], answers: &[u8]) {
     let server = Server::start(&[]);
     let got = Dialogue::new(&server, "text").answer_to(&[input]);
@@ -262,7 +262,7 @@ fn check_quickly(input: &[u8], answers: &[u8]) {
     );
 }
 
-/// Requests good and bad, one after the other, and where to cut them.
+/// Draws valid and invalid requests, one after the other, and the cuts.
 fn streams() -> impl Strategy<Value = Stream> {
     let word = prop_oneof![
         8 => words(&[
@@ -298,10 +298,10 @@ fn no_line_end() -> impl Strategy<Value = u8> {
     any::<u8>().prop_filter("no line end", |byte| *byte != b'\n')
 }
 
-/// No stream asks for the status.
+/// No stream requests the status.
 const GIVEN: Given<'_> = Given { time: COVER, status: b"" };
 
-/// What the model makes of `input`: the banner and all answers.
+/// Returns the reply of the model to `input`: the banner and all answers.
 fn model(input: &[u8], line_max: usize) -> Vec<u8> {
     [BANNER, &conversation(input, line_max, GIVEN).0].concat()
 }

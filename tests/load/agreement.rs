@@ -37,7 +37,7 @@ pub fn url(server: &Server, protocol: &str) -> String {
     format!("{protocol}://{}", server.address(protocol))
 }
 
-/// Makes a run without a flaw against its own server, in which both count the same.
+/// Makes a run without a flaw against a new server, and checks that both count the same.
 #[track_caller]
 fn agree(protocol: &str, arguments: &[&str]) -> Run {
     let server = Server::start(&[]);
@@ -189,7 +189,7 @@ fn bytes_agree_in_both_directions() {
         let server = Server::start(&[]);
         let run = measure(&[&url(&server, protocol), "-c", "3", "-P", "4", "-d", "100ms"]);
         let totals = stop(server);
-        // Greetings before the first request are in no slice that counts bytes.
+        // Greetings that arrive before the first request are not counted as received bytes.
         let uncounted = totals.sent_bytes - run.count_bytes("replies.received");
         assert!(uncounted <= 3 * greeting, "{protocol}: {totals:?}: {run:?}");
     }

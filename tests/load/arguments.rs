@@ -98,9 +98,10 @@ fn every_example_of_the_help_works() {
             .into_iter()
             .map(|word| if word == "session.txt" { script.path().to_owned() } else { word })
             .collect();
-        // The preflight opens nothing. `merge` and `compare` have no such flag, and find no files.
+        // The preflight opens no connection. `merge` and `compare` have no such flag, and find no
+        // files.
         let reads = words.first().is_some_and(|word| word == "merge" || word == "compare");
-        // `broadcast` has none either: of it only the arguments are parsed.
+        // `broadcast` has no such flag either, so that only its arguments are parsed.
         let is_broadcast = words.first().is_some_and(|word| word == "broadcast");
         let last = if is_broadcast { "--help" } else { "--preflight" };
         let last = (!reads).then_some(last);

@@ -1,4 +1,4 @@
-//! The mode `broadcast`: against a fake that breaks one promise of rooms at a time, and against
+//! The mode `broadcast`: with a fake server that breaks one promise of rooms at a time, and with
 //! tinytcp-server.
 
 use std::io::{BufRead, BufReader, Write};
@@ -16,11 +16,12 @@ use crate::support::server::Server;
 /// The members of the fake, in the order in which they joined.
 type Members = Arc<Mutex<Vec<TcpStream>>>;
 
-/// Returns the lines that the listener `member` gets of the message `n`, whose line is `line`.
+/// Returns the lines that the listener `member` receives for the message `n`, whose line is `line`.
 type Delivery = fn(n: usize, member: usize, line: &str) -> Vec<String>;
 
-/// Serves text with one room. `delivery` decides what each listener gets of each message. The
-/// answer to a message is `said`, in which `{}` is the correct count and `SELF` the message.
+/// Serves text with one room. `delivery` chooses the lines that each listener receives for each
+/// message. The answer to a message is `said`, in which `{}` is the correct count and `SELF` the
+/// message.
 fn fake(delivery: Delivery, said: &'static str) -> String {
     let members = Members::default();
     let port = serve(move |stream| drop(session(stream, &members, delivery, said)));
@@ -65,7 +66,7 @@ fn whole(_: usize, _: usize, line: &str) -> Vec<String> {
     vec![line.into()]
 }
 
-/// Makes a run of 20 messages to 4 members of which one publishes, and reads its report.
+/// Makes a run of 20 messages to 4 members, one of which publishes, and reads its report.
 fn broadcast(url: &str, more: &[&str]) -> (Ended, Value) {
     let members = if more.contains(&"-c") { &[][..] } else { &["-c", "4"] };
     let arguments = ["broadcast", url, "-R", "100", "-d", "200ms", "-q", "--json", "-"];
@@ -100,7 +101,7 @@ fn a_correct_server_is_valid_and_every_delivery_counted() {
 
 #[test]
 fn a_lost_message_is_found() {
-    // The last one, so that no later message is at another place.
+    // The last message, so that no later one is at another place.
     let delivery: Delivery =
         |n, member, line| if (n, member) == (19, 1) { vec![] } else { vec![line.into()] };
     finds(&fake(delivery, "SAID {}\n"), "lost_count", 1);
@@ -139,8 +140,8 @@ fn a_message_that_comes_twice_is_found() {
 
 #[test]
 fn messages_in_another_order_are_found() {
-    // The second member never gets message 5, and no MISSED counts it: all further messages are at
-    // another place than for the others.
+    // The second member does not receive message 5, and no MISSED counts it. So all further
+    // messages are at another place than for the others.
     let delivery: Delivery =
         |n, member, line| if (n, member) == (5, 1) { vec![] } else { vec![line.into()] };
     let (ended, report) = broadcast(&fake(delivery, "SAID {}\n"), &[]);
@@ -238,7 +239,7 @@ fn our_server_keeps_its_promises_in_each_protocol() {
             &["-c", "40", "--rooms", "2", "--publishers", "2", "--members-silent", "5%"],
         );
         assert_eq!((ended.code, &report["verdict"]), (Some(0), &"valid".into()), "{report}");
-        // A room has 20 members, of which one never reads and one publishes the message.
+        // A room has 20 members. One of them never reads, and one publishes the message.
         assert_eq!(report["messages"]["accepted_count"], 20, "{report}");
         assert_eq!(report["deliveries"]["correct_count"], 20 * 18, "{report}");
     }

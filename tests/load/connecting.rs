@@ -32,7 +32,7 @@ fn a_run_without_a_listener_ends_at_once() {
 
 #[test]
 fn a_server_on_any_address_of_a_name_is_found() {
-    // Whichever address of the name comes first, one of the two servers has the other one.
+    // The name has two addresses, and each of the two servers has one of them.
     for addr in ["127.0.0.1:0", "[::1]:0"] {
         let Ok(listener) = TcpListener::bind(addr) else { continue };
         let addr = listener.local_addr().expect("bound");
@@ -78,7 +78,7 @@ fn a_server_that_ends_all_connections_completes_nothing() {
         run.exits_with(1)
             .all_zero("errors", &["missing"])
             .all_zero("connections.ended", &["closed", "reset"]);
-        // A reset can arrive before the event that the connection is open.
+        // A reset can arrive before the event of the open connection.
         run.all_zero("connections.failed", &["reset"]);
         let failed = ["failed.reset", "ended.closed", "ended.reset"]
             .map(|key| run.count(&format!("connections.{key}")));
@@ -99,7 +99,7 @@ fn failing_connections_are_retried_with_pauses() {
         "--timeout",
         "500ms",
     ]);
-    // Pauses of 10, 20, 40, 80, 160 and 320 ms lie between them.
+    // Between the attempts are pauses of 10, 20, 40, 80, 160 and 320 ms.
     let begun = run.count("connections.begun");
     assert!((2..=8).contains(&begun), "{begun} connections in half a second");
 }
@@ -158,8 +158,8 @@ fn another_banner_is_not_a_text_server() {
 
 #[test]
 fn a_restarted_server_is_used_again() {
-    // An address of its own, so that no other test's connection can take the port between the two
-    // servers.
+    // This address is not used elsewhere, so that no other test's connection can take the port
+    // between the two servers.
     let first_life = TcpListener::bind("127.0.0.77:0").expect("a free port");
     let addr = first_life.local_addr().expect("bound");
     thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! The destinations of reports: files, stdout, and errors of writing.
+//! The destinations of reports: files and stdout, and errors of writing to them.
 
 use std::fs::OpenOptions;
 use std::io;

@@ -1,4 +1,4 @@
-//! Servers that stop during a run, and the exchanges shown of wrong replies.
+//! Servers that stop during a run, and the exchanges that show wrong replies.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::support::program;
 use crate::support::server::Server;
 use crate::support::wait::wait_until;
 
-/// Arguments of a run that is long enough for a server to stop in its middle.
+/// Arguments of a run that is so long that a server stops in its middle.
 const LONG: [&str; 8] = ["-c", "3", "-R", "50", "-d", "3s", "--timeout", "2s"];
 
 /// Makes a run on a server that gets `signal` after its first replies.

@@ -146,7 +146,7 @@ fn a_hangup_without_a_file_prints_the_report_so_far() {
     assert_eq!(program::wait(&mut child).code(), Some(143));
 }
 
-/// Returns a new terminal, and the end of its program. No other program inherits the first one,
+/// Returns a new terminal, and the end for the program. No other program inherits the first end,
 /// which would keep the terminal open.
 fn terminal() -> (PtyMaster, File) {
     let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;

@@ -48,7 +48,7 @@ pub fn measure(arguments: &[&str]) -> Run {
 }
 
 /// Makes a run that sends every request of its schedule. A busy machine can pause the generator at
-/// the end of a run, so that requests are left; then the run is made again.
+/// the end of a run, so that requests are not sent; then the run is repeated.
 #[track_caller]
 pub fn measure_whole(mut run: impl FnMut() -> Run) -> Run {
     undisturbed(|| Some(run()).filter(|run| run.count("errors.unsent") == 0))
@@ -140,7 +140,7 @@ impl Deref for Run {
 }
 
 impl Run {
-    /// Every run ends at most its duration and its timeout after its start.
+    /// Checks that the run has ended at most its duration and its timeout after its start.
     #[track_caller]
     fn check_end(&self) {
         let runs = self.report["search"]["steps"].as_array().map_or(1, Vec::len);

@@ -1,4 +1,4 @@
-//! Servers that break the rules in one way each, and count their faults.
+//! Servers that break the protocol in one way each, and count their faults.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};

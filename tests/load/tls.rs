@@ -1,4 +1,4 @@
-//! Encrypted runs against servers of known truth: handshakes, and the ends of connections.
+//! Encrypted runs against servers with known counts: handshakes, and the ends of connections.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -18,7 +18,7 @@ use crate::support::{BANNER, PROTOCOLS};
 
 const V13: ProtocolVersion = ProtocolVersion::TLSv1_3;
 
-/// What a server has seen.
+/// The counts of a server.
 #[derive(Clone, Default)]
 pub struct Seen {
     full: Counter,
@@ -43,7 +43,7 @@ pub fn text(config: Arc<ServerConfig>, seen: &Seen) -> String {
     format!("text+tls://127.0.0.1:{port}")
 }
 
-/// Returns each line, until the generator ends TLS.
+/// Echoes each line, until the generator ends TLS.
 fn answer_lines(mut stream: TlsStream, greeting: &[u8], seen: &Seen) {
     match stream.conn.handshake_kind() {
         Some(HandshakeKind::Resumed) => seen.resumed.add(),
@@ -54,7 +54,7 @@ fn answer_lines(mut stream: TlsStream, greeting: &[u8], seen: &Seen) {
     if lines.get_mut().write_all(greeting).is_err() {
         return;
     }
-    // The end of the stream without the end of TLS is an error.
+    // An end of the stream without the end of TLS is an error.
     loop {
         line.clear();
         match lines.read_until(b'\n', &mut line) {
@@ -88,7 +88,7 @@ fn full_handshakes_agree_with_those_of_the_server() {
         let opened = run.is_flawless().count("connections.opened");
         assert!(opened >= 20, "{run:?}");
         assert_eq!((run.count("tls.full"), run.count("tls.resumed")), (opened, 0), "{run:?}");
-        // The end of the run can come between the two ends of a handshake.
+        // The run can end between the two ends of a handshake.
         let begun = run.count("connections.begun");
         assert!((opened..=begun).contains(&seen.full.get()) && seen.resumed.get() == 0, "{run:?}");
         assert_eq!(run.durations("latency.tls_handshake"), opened, "{run:?}");
@@ -112,7 +112,7 @@ fn resumed_handshakes_agree_with_those_of_the_server() {
         let late = run.count("connections.begun") - opened;
         assert!((full..=full + late).contains(&seen.full.get()), "{run:?}");
         assert!((resumed..=resumed + late).contains(&seen.resumed.get()), "{run:?}");
-        // Connections that open before the first ticket has arrived find none.
+        // Connections that open before the first ticket has arrived have no session to resume.
         assert!(full <= 6 && resumed >= 50, "{run:?}");
     }
 }
@@ -126,7 +126,8 @@ fn connections_end_with_close_notify() {
     assert_eq!(run.is_flawless().count("connections.opened"), 4, "{run:?}");
     wait_until("the ends at the end of the run", || seen.ended.get() == 4);
     measure_trusting(&files, &[&url, "-c", "4", "-n", "40", "--lifetime", "1"]).is_flawless();
-    // A connection that opened for no request is closed with bytes unread, which is a reset.
+    // A connection that has opened and has no request is closed with unread bytes, which is a
+    // reset.
     wait_until("an end after each request", || seen.ended.get() >= 44);
 }
 
@@ -145,7 +146,7 @@ fn large_requests_in_flight_survive_full_sockets() {
 fn records_can_be_split_anywhere() {
     let (files, config) = trusted("split", V13);
     let port = serve_tls(config, move |mut stream| {
-        // The session encrypts, and the bytes of its records go out one by one.
+        // The session encrypts, and the bytes of its records are sent one by one.
         let _ = stream.sock.set_nodelay(true);
         let mut line = [0; 23];
         let mut answer = BANNER.to_vec();

@@ -13,8 +13,8 @@ use crate::tls::{Seen, text};
 
 const V13: ProtocolVersion = ProtocolVersion::TLSv1_3;
 
-/// Makes a run of 2 connections, which lasts long enough for the first alert of TLS 1.3: that one
-/// arrives after the start of the load. A run without any connection ends at once.
+/// Makes a run of 2 connections that lasts until the first alert of TLS 1.3, which arrives after
+/// the start of the load. A run without any connection ends at once.
 #[track_caller]
 fn attempt(url: &str, flags: &[&str]) -> Run {
     let common = [url, "-c", "2", "-d", "1s", "--timeout", "10s"];

@@ -63,7 +63,7 @@ fn reloads_during_a_run_fail_no_handshake_and_no_request() {
     files.write_identity("", &later);
     hang_up();
     wait_until("the later certificate is shown", || show() == der(&later));
-    // Reloads are made in order, so that both are over when a third one has failed.
+    // Reloads run in order, so both are over when a third one has failed.
     let before = failures();
     files.write("cert.pem", &earlier.certificate);
     hang_up();

@@ -40,7 +40,7 @@ fn one_request_per_connection_agrees_over_a_unix_socket() {
 fn a_killed_or_stopped_server_on_a_unix_socket_is_gone() {
     let folder = Folder::new("load-gone");
     let url = url("text", &folder.socket());
-    // The first leaves its file behind, the second does not.
+    // A killed server leaves its file, a stopped one does not.
     for signal in ["KILL", "TERM"] {
         let mut server = start("text", &folder.socket(), &[]);
         let running = Running::start(generator(&[

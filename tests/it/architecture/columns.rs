@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 /// `rustfmt.toml` has the same number.
 const COLUMNS_MAX: usize = 100;
 
-/// Folders of what is built, generated, downloaded or found by a fuzzer.
+/// Folders with files that are built, generated, downloaded or found by a fuzzer.
 const FOLDERS_LEFT_OUT: [&str; 7] =
     ["target", ".git", "corpus", "artifacts", "coverage", "completions", "man"];
 
-/// Texts that others have written: licences, lock files, pictures.
+/// Files of other authors and formats: licences, lock files, pictures.
 const FILES_LEFT_OUT: [&str; 4] = ["LICENSE-APACHE", "LICENSE-MIT", ".lock", ".svg"];
 
-/// Every text file below `folder`.
+/// Collects every text file below `folder`.
 fn text_files(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a readable folder") {
         let path = entry.expect("a readable folder").path();
@@ -29,14 +29,14 @@ fn text_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// A single word of a document cannot be wrapped, such as the name of a test, and neither can an
-/// address.
+/// True exactly when a line cannot be wrapped: a single word of a document, such as the name of a
+/// test, or an address.
 fn cannot_be_wrapped(path: &str, line: &str) -> bool {
     let is_word = path.ends_with(".md") && !line.trim_start_matches(['-', ' ']).contains(' ');
     is_word || line.split(' ').any(|word| word.contains("://") && word.len() > COLUMNS_MAX / 2)
 }
 
-/// The lines of the file at `path` that are too long, each with its place.
+/// Returns the lines of the file at `path` that are too long, each with its place.
 fn long_lines(path: &str, text: &str) -> Vec<String> {
     // A patch has a column more than the file that it changes.
     let columns_max = COLUMNS_MAX + usize::from(path.ends_with(".patch"));

@@ -1,7 +1,7 @@
 //! No files of the library import each other in a circle.
 //!
-//! A `mod.rs` declares the files of its folder and they may use what it holds: such a pair is one
-//! thing in parts, and no circle.
+//! A `mod.rs` declares the files of its folder, and they may use its items. Such a pair is no
+//! circle, because it is one module in several files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,7 +13,8 @@ const MEMBERS: [&str; 4] = ["core", "cli", "client", "load"];
 /// The modules that each module imports, by path within its member: `report/html`.
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
-/// The sources below `dir` by module path, without comments and the test module at the end.
+/// Collects the sources below `dir` by module path, without comments and the test module at the
+/// end.
 fn sources(dir: &Path, path: &str, found: &mut BTreeMap<String, String>) {
     for entry in fs::read_dir(dir).expect("a folder of sources") {
         let file = entry.expect("a readable folder").path();
@@ -34,8 +35,7 @@ fn sources(dir: &Path, path: &str, found: &mut BTreeMap<String, String>) {
     }
 }
 
-/// The paths that `use` names with this tree: `a::{b, c::{d, e}}` is `a::b`, `a::c::d` and
-/// `a::c::e`.
+/// Returns the paths of this tree of `use`: `a::{b, c::{d, e}}` is `a::b`, `a::c::d` and `a::c::e`.
 fn expand(tree: &str) -> Vec<String> {
     let Some((prefix, list)) = tree.split_once('{') else { return vec![tree.to_owned()] };
     let list = list.strip_suffix('}').unwrap_or(list);
@@ -56,8 +56,7 @@ fn expand(tree: &str) -> Vec<String> {
     paths
 }
 
-/// The module that `path`, written in `module`, leads to, if it is one of `modules` and another
-/// one.
+/// Returns the module of `path`, which is written in `module`, if it is another one of `modules`.
 fn target(path: &str, module: &str, modules: &BTreeMap<String, String>) -> Option<String> {
     let mut steps = path.split("::").peekable();
     let mut place: Vec<&str> = match *steps.peek()? {
@@ -96,7 +95,7 @@ fn imports(modules: &BTreeMap<String, String>) -> Imports {
     modules.iter().map(of).collect()
 }
 
-/// The modules on a way from `from` to `to`, both included.
+/// Returns the modules on a path from `from` to `to`, both included.
 fn way(
     imports: &Imports,
     from: &str,

@@ -1,6 +1,7 @@
-//! What the sources themselves promise: imports go down the floors only, and a few things stay out.
+//! The rules of the sources: imports go only to lower floors, and some words and macros are
+//! forbidden.
 //!
-//! Test modules are not looked at: they may use what they like.
+//! Test modules are exempt.
 
 mod columns;
 mod cycles;
@@ -35,11 +36,11 @@ const FLOORS: [(&str, usize); 22] = [
     ("testing", 10),
 ];
 
-/// Where bytes of a peer are handled, no value is unwrapped: what cannot happen is not left to an
+/// In these modules, which handle the bytes of a peer, no value is unwrapped, not even with
 /// `expect`.
 const FLOORS_WITHOUT_EXPECT: [&str; 6] = ["wire", "tls", "bus", "protocol", "connection", "rooms"];
 
-/// Words that appear nowhere, and why.
+/// Words that appear in no source, each with the reason.
 const FORBIDDEN_WORDS: [(&str, &str); 6] = [
     ("async", "the loop is written by hand"),
     ("await", "the loop is written by hand"),
@@ -49,11 +50,11 @@ const FORBIDDEN_WORDS: [(&str, &str); 6] = [
     ("with_hasher", "keys that a peer chooses need the standard hasher"),
 ];
 
-/// Macros that end the program on purpose. A defect of ours is an `assert` or an `expect` that
-/// states what always holds.
+/// Macros that end the program on purpose. A check of an invariant is an `assert` or an `expect`
+/// that states it.
 const FORBIDDEN_MACROS: [&str; 4] = ["panic!", "unreachable!", "todo!", "unimplemented!"];
 
-/// What clippy denies where bytes of a peer are handled.
+/// The lints that clippy denies in modules that handle the bytes of a peer.
 const LINTS: [&str; 7] = [
     "unwrap_used",
     "expect_used",
@@ -71,8 +72,8 @@ const ROOMS: [&str; 7] =
 /// The members of the workspace.
 const MEMBERS: [&str; 4] = ["core", "cli", "client", "load"];
 
-/// What is wrong with the source of the file at `path`: `wire/line.rs` in `core`, `load/run.rs` in
-/// another member.
+/// Returns the faults of the source of the file at `path`: `wire/line.rs` in `core`, `load/run.rs`
+/// in another member.
 fn faults(path: &str, source: &str) -> Vec<String> {
     let code = production_code(source);
     let mut faults: Vec<String> = FORBIDDEN_WORDS
@@ -110,7 +111,7 @@ fn floor_of(module: &str) -> Option<usize> {
     FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
 }
 
-/// The source without comments, and without the test module at its end.
+/// Returns the source without comments, and without the test module at its end.
 fn production_code(source: &str) -> String {
     let production = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     production
@@ -145,7 +146,8 @@ fn has_hasher(code: &str) -> bool {
     })
 }
 
-/// The top-level modules that `code` names by a path from the root, or by one that climbs there.
+/// Returns the top-level modules that `code` names by a path from the root, or by one that leads up
+/// to it.
 fn imports(path: &str, code: &str) -> Vec<String> {
     let own = path.trim_end_matches(".rs").trim_end_matches("/mod").trim_end_matches("/lib");
     let own = own.split('/').collect::<Vec<_>>();
@@ -167,7 +169,7 @@ fn imports(path: &str, code: &str) -> Vec<String> {
         .collect()
 }
 
-/// The files of the library under `dir`, those that are test modules as a whole left out.
+/// Collects the files of the library under `dir`, without those that are test modules.
 fn library_files(dir: &Path, files: &mut Vec<PathBuf>) {
     let roots = [dir.join("mod.rs"), dir.join("lib.rs"), dir.with_extension("rs")];
     let root: String = roots.iter().flat_map(fs::read_to_string).collect();
@@ -186,7 +188,7 @@ fn library_files(dir: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The folders of sources, each with what the paths of its files start with.
+/// Returns the folders of sources, each with the prefix of the paths of its files.
 fn sources() -> impl Iterator<Item = (&'static str, PathBuf)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let module = |member| if member == "core" { "" } else { member };
@@ -264,7 +266,7 @@ fn the_library_offers_at_most_forty_five_names() {
     };
     let names: usize = exports.map(count).sum();
     assert!((30..=FACADE_NAMES_MAX).contains(&names), "the library offers {names} names");
-    assert!(!facade.contains('*'), "a glob offers names that nobody counts");
+    assert!(!facade.contains('*'), "the number of names that a glob offers is unknown");
 }
 
 #[test]

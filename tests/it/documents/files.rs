@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// What the programs and cargo write, and so may be missing.
+/// Folders that programs and cargo create. They can be missing.
 const MADE_BY_PROGRAMS: [&str; 2] = ["target", ".git"];
 
-/// The words of `text` that could be paths.
+/// Returns the words of `text` that can be paths.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let is_of_path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | '.');
     text.split(move |c| !is_of_path(c)).map(|word| word.trim_end_matches('.'))
 }
 
-/// The folders in the root of the repository.
+/// Returns the folders in the root of the repository.
 fn folders() -> BTreeSet<String> {
     let entries = fs::read_dir(root()).expect("a readable folder").flatten();
     let folders = entries.filter(|entry| entry.path().is_dir());

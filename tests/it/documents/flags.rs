@@ -4,7 +4,7 @@ use crate::support::documents::Document;
 use std::collections::BTreeSet;
 use std::process::Command;
 
-/// The flags in `text`, without their dashes.
+/// Returns the flags in `text`, without their dashes.
 fn flags(text: &str) -> BTreeSet<String> {
     let is_of_flag = |c: char| c.is_ascii_lowercase() || c == '-';
     text.match_indices("--")
@@ -15,7 +15,7 @@ fn flags(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The page's list of flags must be what `program -h` lists.
+/// Compares the flags of the page with those of `program -h`.
 #[track_caller]
 fn compare(program: &str, page: &str) {
     let help = Command::new(program).arg("-h").output().expect("the program starts");

@@ -3,12 +3,12 @@
 use crate::support::documents::{self, Document, root};
 use std::path::Path;
 
-/// The targets of the links and pictures in `text`.
+/// Returns the targets of the links and pictures in `text`.
 fn targets(text: &str) -> impl Iterator<Item = &str> {
     text.split("](").skip(1).filter_map(|rest| rest.split_once(')').map(|(target, _)| target))
 }
 
-/// The anchor that a heading gets.
+/// Returns the anchor of a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.to_lowercase();
     let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));

@@ -1,12 +1,12 @@
-//! The minutes beside files to read are honest.
+//! The reading times beside the names of files fit the lengths of the files.
 
 use crate::support::documents::{Document, root};
 use std::fs;
 
-/// Lines of code and comments that the documents count for a minute.
+/// The lines of code and comments that the documents count as a minute.
 const LINES_PER_MINUTE: usize = 10;
 
-/// The lines of a source that are not blank, without the unit tests at its end.
+/// Returns the number of lines that are not blank, without the unit tests at the end.
 fn line_count(file: &str) -> usize {
     let source = fs::read_to_string(root().join(file));
     let source = source.unwrap_or_else(|error| panic!("{file}: {error}"));
@@ -14,7 +14,7 @@ fn line_count(file: &str) -> usize {
     code.lines().filter(|line| !line.trim().is_empty()).count()
 }
 
-/// The minutes and the sources in a row of a table.
+/// Returns the minutes and the sources in a row of a table.
 fn reading(row: &str) -> Option<(usize, Vec<&str>)> {
     let mut cells = row.strip_prefix("| ")?.split(" | ");
     let minutes = cells.next()?.parse().ok()?;

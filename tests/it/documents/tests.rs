@@ -1,8 +1,8 @@
 //! Every test that a document names is in the file that the document names.
 //!
 //! `file::name` is in `tests/`, `core/src/file::name` is a unit test, and a name without a file is
-//! in the file named before it in the same item, row or paragraph. `*` is anything, `{a,b}` a
-//! choice.
+//! in the file named before it in the same item, row or paragraph. `*` stands for any text, and
+//! `{a,b}` for `a` or `b`.
 
 use crate::support::documents::{self, Document, root};
 use std::collections::BTreeMap;
@@ -43,14 +43,14 @@ fn collect(dir: &Path, functions: &mut Functions) {
     }
 }
 
-/// The names that `{a,b}_c` stands for.
+/// Returns the names that `{a,b}_c` stands for.
 fn alternatives(pattern: &str) -> Vec<String> {
     let Some((before, rest)) = pattern.split_once('{') else { return vec![pattern.to_owned()] };
     let (list, after) = rest.split_once('}').expect("a list that ends");
     list.split(',').flat_map(|word| alternatives(&format!("{before}{word}{after}"))).collect()
 }
 
-/// True exactly when `name` is one that `pattern` stands for, where each `*` is anything.
+/// True exactly when `pattern`, in which `*` is any text, stands for `name`.
 fn fits(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
@@ -62,8 +62,8 @@ fn fits(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// The functions in the files that `module` stands for, or in a folder of that name; none where
-/// there is no such file.
+/// Returns the functions in the files that `module` stands for, or in a folder of that name; none
+/// if there is no such file.
 fn in_module<'a>(functions: &'a Functions, module: &str) -> Vec<&'a String> {
     let module = module.replace("::", "/");
     let is_in = |path: &str| {
@@ -75,7 +75,7 @@ fn in_module<'a>(functions: &'a Functions, module: &str) -> Vec<&'a String> {
     functions.iter().filter(|(path, _)| is_in(path)).flat_map(|(_, names)| names).collect()
 }
 
-/// What one span in backquotes names.
+/// The meaning of a span in backquotes.
 #[derive(Debug, PartialEq)]
 enum Named<'a> {
     /// A function in a file, or all of them.
@@ -95,7 +95,8 @@ fn named(span: &str) -> Option<Named<'_>> {
     }
 }
 
-/// The parts of a document in which a name without a file belongs to the file named before it.
+/// Returns the parts of a document in which a name without a file belongs to the file named before
+/// it.
 fn parts(prose: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     for line in prose.lines() {
@@ -109,7 +110,7 @@ fn parts(prose: &str) -> Vec<String> {
     parts
 }
 
-/// What is wrong with the names of tests in `document`, and how many there are.
+/// Returns the faults of the names of tests in `document`, and the number of names.
 fn check(document: &Document, functions: &Functions) -> (Vec<String>, usize) {
     let (mut faults, mut count) = (Vec::new(), 0);
     for part in parts(&document.prose()) {
@@ -118,7 +119,8 @@ fn check(document: &Document, functions: &Functions) -> (Vec<String>, usize) {
             let name = match named(span) {
                 Some(Named::Function(module, name)) => {
                     if in_module(functions, module).is_empty() {
-                        // `std::mem::take`, or a file and a module as in `faults::preloaded`.
+                        // The name can be `std::mem::take`, or a file and a module as in
+                        // `faults::preloaded`.
                         let is_test = name.contains('*') || name.matches('_').count() >= 3;
                         let is_module =
                             !in_module(functions, &format!("{module}/{name}")).is_empty();

@@ -1,4 +1,5 @@
-//! Handshakes that fail: what the client sees, what the server shows, and that nothing is left.
+//! Handshakes that fail: what the client receives, what the server counts, and that it frees all
+//! memory.
 
 use super::records::{
     CHANGE_CIPHER_SPEC, DATA, HANDSHAKE, Hello, TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3, TLS_1_4, alert,
@@ -16,14 +17,14 @@ use rustls::{AlertDescription, ClientConnection, SupportedProtocolVersion, versi
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
-/// What a client gets that speaks no TLS.
+/// The reply to a client without TLS.
 const TLS_REQUIRED: &[u8] = b"ERROR TLS_REQUIRED\n";
 
-/// A server with an encrypted listener and one to ask for its counters.
+/// A server with an encrypted listener, and one that reports its counters.
 struct Target {
     server: Server,
     files: Files,
-    /// How many descriptors it has when it has no connection.
+    /// The number of its descriptors without a connection.
     descriptors: usize,
 }
 
@@ -33,7 +34,7 @@ impl Target {
         let files = Files::new(name);
         let authority = files.argument("ca.pem");
         let mut common = vec!["--activity-log", "100k", "--listen", "binary://127.0.0.1:0"];
-        // No row of the matrix may end by it.
+        // No row of the matrix may end by a timeout.
         common.extend(["--handshake-timeout", "1h"]);
         let mutual = ["--tls-client-ca", &authority];
         let flags = [&common[..], if is_mutual { &mutual } else { &[] }].concat();
@@ -51,7 +52,7 @@ impl Target {
         (socket, address)
     }
 
-    /// A client that is served in `version`.
+    /// Returns a client with a valid handshake in `version`.
     fn client(&self, version: &'static SupportedProtocolVersion) -> Client {
         let alice = self.files.authority.client("alice", Validity::Now);
         Client::speaking(&[version], &self.files.authority.certificate(), Some(&alice))
@@ -64,8 +65,8 @@ impl Target {
         }
     }
 
-    /// The counters of failed handshakes, of closes that the metrics label so, and of complete
-    /// handshakes.
+    /// Returns three counters: failed handshakes, closes with this label in the metrics, and
+    /// complete handshakes.
     fn counts(&self, label: &str) -> [u64; 3] {
         let closed = format!("connections_closed_total.{label}");
         let names = ["tls_handshakes_failed_total", &closed, "tls_handshakes_full_total"];
@@ -73,7 +74,7 @@ impl Target {
     }
 
     /// Runs `fail`, which makes `failures` connections, each with a handshake that fails. Checks
-    /// that the server counts them, serves a good client then, and holds nothing.
+    /// that the server counts them, then serves a good client, and frees all descriptors.
     fn check_counted(&self, label: &str, failures: u64, fail: impl FnOnce()) {
         let [failed, closed, full] = self.counts(label);
         fail();
@@ -88,7 +89,7 @@ impl Target {
         self.server.wait_for_log(&[&format!("TLS of text {address} failed: "), failure]);
     }
 
-    /// Ends the output, to which there is no answer but the end.
+    /// Ends the output of the client, after which the server sends only its end.
     fn expect_failure_at_the_end(&self, mut socket: TcpStream, address: SocketAddr) {
         socket.shutdown(Shutdown::Write).expect("end the output");
         let mut seen = Vec::new();
@@ -192,7 +193,7 @@ fn a_second_message_of_no_use_ends_in_an_alert() {
     let data = record(DATA, TLS_1_2, &[1; 40]);
     let sealed = [record(CHANGE_CIPHER_SPEC, TLS_1_2, &[1]), data.clone()];
     let hello = Hello::new().message();
-    // In TLS 1.3 the alert is sealed, for a client that has the keys.
+    // In TLS 1.3 the alert is encrypted, and the client has the keys.
     for (name, version, second, description, failure) in [
         ("a second hello", TLS_1_2, hello, Some(UnexpectedMessage), "got ClientHello when"),
         ("early data", TLS_1_2, data, Some(UnexpectedMessage), "got ApplicationData when"),
@@ -244,8 +245,8 @@ fn a_client_without_tls_is_told_so_in_clear() {
     }
 }
 
-/// Where a flight is cut: at the border of each record, in its header and in its content, and
-/// before its last byte.
+/// Returns the places of the cuts: the border of each record, a place in its header and in its
+/// content, and the place before its last byte.
 fn cuts(records: &[u8]) -> Vec<usize> {
     let mut borders: Vec<usize> = starts(records).collect();
     borders.push(records.len());
@@ -258,7 +259,7 @@ fn cuts(records: &[u8]) -> Vec<usize> {
     cuts
 }
 
-/// What the client has to send.
+/// Returns the bytes that the client has to send.
 fn take_flight(connection: &mut ClientConnection) -> Vec<u8> {
     let mut flight = Vec::new();
     while connection.wants_write() {
@@ -273,7 +274,7 @@ fn a_handshake_that_is_cut_anywhere_is_a_failed_one() {
     for version in [&version::TLS12, &version::TLS13] {
         let client = target.client(version);
         let hello = take_flight(&mut client.connection());
-        // A connection without a byte is a probe.
+        // A connection without a byte counts as a probe.
         let cuts_of_hello = cuts(&hello).split_off(1);
         target.check_counted("tls_handshake", cuts_of_hello.len() as u64, || {
             for cut in cuts_of_hello {
@@ -282,7 +283,7 @@ fn a_handshake_that_is_cut_anywhere_is_a_failed_one() {
                 target.expect_failure_at_the_end(socket, address);
             }
         });
-        // The lengths of flights vary: a signature of ECDSA has no fixed one.
+        // The lengths of flights vary, because a signature of ECDSA has no fixed length.
         for index in 0.. {
             let (mut socket, address) = target.connect();
             let mut connection = client.connection();
@@ -300,10 +301,10 @@ fn a_handshake_that_is_cut_anywhere_is_a_failed_one() {
     }
 }
 
-/// Returns what the client answers to the first flight of the server.
+/// Returns the bytes with which the client answers the first flight of the server.
 fn second_flight(connection: &mut ClientConnection, socket: &mut TcpStream) -> Vec<u8> {
     let mut flight = Vec::new();
-    // TLS 1.3 begins with a record for old machines between, and has a last message.
+    // In TLS 1.3 the flight begins with a record for middleboxes, and more records follow it.
     while connection.is_handshaking()
         && (flight.is_empty() || kinds(&flight) == [CHANGE_CIPHER_SPEC])
     {
@@ -380,7 +381,7 @@ fn check_refused(
     let client = Client::speaking(&[version], &authority, identity);
     let (mut socket, address) = target.connect();
     let mut connection = client.connection();
-    // In TLS 1.3 the server judges after the handshake of the client.
+    // In TLS 1.3 the server checks the certificate after the client has completed its handshake.
     let error = loop {
         let step = connection.complete_io(&mut socket);
         if let Err(error) = step {

@@ -11,7 +11,7 @@ use std::thread;
 
 const CLIENTS: usize = 10_000;
 
-/// What a connection may cost, with the keys of both directions and the state of the library.
+/// The most memory of a connection, with the keys of both directions and the state of the library.
 const BYTES_MAX: usize = 4500;
 
 /// Sends a request and reads its answer.
@@ -22,7 +22,7 @@ fn ask(stream: &mut Encrypted, request: &[u8]) {
     assert_eq!(answer, request);
 }
 
-/// Connections on each of which one request was answered.
+/// Opens connections on each of which one request is answered.
 fn open(server: &Server, client: &Client, count: usize) -> Vec<Encrypted> {
     let one = |_| {
         let mut stream = client.connect(server, "text").expect("a handshake");
@@ -43,7 +43,7 @@ fn ten_thousand_idle_clients_cost_little_and_end_in_order() {
     let flags = ["--activity-log", "1", "--idle-timeout", "off", "--drain-timeout", "5m"];
     let mut server = start_with(&files, &flags);
     let client = Client::new(&files.authority.certificate(), None);
-    // What serving takes once and for all has been taken.
+    // These connections cause all allocations that a server makes only once.
     drop(open(&server, &client, 200));
     let before = server.process().resident_bytes();
     let (server_now, client_now) = (&server, &client);

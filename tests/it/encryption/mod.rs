@@ -194,7 +194,7 @@ fn a_handshake_that_takes_too_long_is_closed() {
     let server = start_with(&files, &["--handshake-timeout", "100ms"]);
     let mut silent = TcpStream::connect(server.address("text")).expect("connect");
     silent.set_read_timeout(Some(PATIENCE)).expect("set the read timeout");
-    // A signal interrupts a single read, which this repeats.
+    // A signal can interrupt a single `read`. `read_to_end` repeats it.
     assert_eq!(silent.read_to_end(&mut Vec::new()).expect("the end"), 0, "nothing is sent");
     server.wait_for_log(&["closed text", "TLS handshake timeout"]);
 }
@@ -213,13 +213,13 @@ fn only_a_client_with_a_certificate_of_the_authority_is_served() {
     server.wait_for_log(&["opened text", "with TLS 1.3, CN=alice"]);
     let foreign = Authority::new("tinytcp test authority");
     let expired = files.authority.client("alice", Validity::Expired);
-    for (who, identity) in [
-        ("nobody", None),
+    for (client, identity) in [
+        ("without a certificate", None),
         ("of another authority", Some(foreign.client("alice", Validity::Now))),
         ("expired", Some(expired)),
         ("of a server", Some(files.authority.server(&["alice"], Validity::Now))),
     ] {
-        assert!(Client::new(&authority, identity.as_ref()).is_refused(&server), "{who}");
+        assert!(Client::new(&authority, identity.as_ref()).is_refused(&server), "{client}");
     }
     server.wait_for_log(&["TLS of text", "failed"]);
 }
@@ -295,7 +295,7 @@ fn a_renegotiation_of_openssl_is_refused() {
     openssl.say("ECHO before\n");
     openssl.wait_for("ECHO before\n");
     openssl.say("R\n");
-    // It gives up: no renegotiation.
+    // OpenSSL ends without a renegotiation.
     openssl.finish();
     server.wait_for_log(&["TLS of text", "received fatal alert: HandshakeFailure"]);
 }

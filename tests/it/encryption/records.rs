@@ -1,4 +1,4 @@
-//! Records and first messages of TLS, put together by hand.
+//! Records and first messages of TLS as bytes.
 
 use rustls::AlertDescription;
 
@@ -8,7 +8,7 @@ pub const ALERT: u8 = 21;
 pub const HANDSHAKE: u8 = 22;
 pub const DATA: u8 = 23;
 
-/// Versions as they stand in records and messages.
+/// Versions as they are in records and messages.
 pub const SSL_3: [u8; 2] = [3, 0];
 pub const TLS_1_0: [u8; 2] = [3, 1];
 pub const TLS_1_1: [u8; 2] = [3, 2];
@@ -21,7 +21,7 @@ pub fn record(kind: u8, version: [u8; 2], content: &[u8]) -> Vec<u8> {
     [&[kind][..], &version, &len.to_be_bytes(), content].concat()
 }
 
-/// A message of the handshake, alone in a record.
+/// Returns a message of the handshake in a record.
 pub fn message(kind: u8, content: &[u8]) -> Vec<u8> {
     let len = u32::try_from(content.len()).expect("the content of a message").to_be_bytes();
     record(HANDSHAKE, TLS_1_0, &[&[kind], &len[1..], content].concat())
@@ -36,7 +36,7 @@ fn extension(kind: u8, content: &[u8]) -> Vec<u8> {
 #[derive(Clone)]
 pub struct Hello {
     pub version: [u8; 2],
-    /// The versions in the extension that began with TLS 1.3.
+    /// The versions in the extension of TLS 1.3.
     pub versions: Option<[u8; 2]>,
     pub suites: Vec<u8>,
     pub groups: Vec<u8>,
@@ -44,7 +44,7 @@ pub struct Hello {
 }
 
 impl Hello {
-    /// One that a server of TLS 1.2 answers.
+    /// Creates a hello that a server of TLS 1.2 answers.
     pub fn new() -> Self {
         Self {
             version: TLS_1_2,
@@ -59,7 +59,7 @@ impl Hello {
         Self { version, ..Self::new() }
     }
 
-    /// One that names its version in an extension, and has a key for X25519.
+    /// Creates a hello that names its version in an extension, and has a key for X25519.
     pub fn naming(version: [u8; 2]) -> Self {
         Self { versions: Some(version), ..Self::new() }
     }
@@ -82,36 +82,37 @@ impl Hello {
     }
 }
 
-/// The hello of SSL 2, which clients sent until 2011 to offer a later version too.
+/// Returns the hello of SSL 2, with which clients until 2011 also offered later versions.
 pub fn hello_of_ssl_2() -> Vec<u8> {
     let suites = [1, 0, 0x80].repeat(7);
     let head = [0x80, 46, 1, 0, 2, 0, 21, 0, 0, 0, 16];
     [&head[..], &suites, &[5; 16]].concat()
 }
 
-/// The hello of SSL 3 has no extensions.
+/// Returns the hello of SSL 3, which has no extensions.
 pub fn hello_of_ssl_3() -> Vec<u8> {
     let content = [&SSL_3[..], &[7; 32], &[0, 0, 4, 0, 5, 0, 10, 1, 0]].concat();
     record(HANDSHAKE, SSL_3, &[&[1, 0, 0, content.len() as u8], &content[..]].concat())
 }
 
-/// A message that claims 65,535 bytes, in records of `record_len` bytes with `len` bytes in all.
+/// Returns a message that claims 65,535 bytes, in records of `record_len` bytes, `len` bytes in
+/// all.
 pub fn message_in_records(record_len: usize, len: usize) -> Vec<u8> {
     let content = [&[1, 0, 0xff, 0xff][..], &vec![0; len]].concat();
     content.chunks(record_len).flat_map(|part| record(HANDSHAKE, TLS_1_0, part)).collect()
 }
 
-/// The alert, alone and in clear.
+/// Returns an alert in clear.
 pub fn alert(description: AlertDescription) -> Vec<u8> {
     record(ALERT, TLS_1_2, &[2, description.into()])
 }
 
-/// The types of the records.
+/// Returns the types of the records.
 pub fn kinds(records: &[u8]) -> Vec<u8> {
     starts(records).map(|start| records[start]).collect()
 }
 
-/// Where the records begin.
+/// Returns the places at which the records begin.
 pub fn starts(records: &[u8]) -> impl Iterator<Item = usize> {
     let next = |start: &usize| {
         let len = u16::from_be_bytes([records[start + 3], records[start + 4]]);

@@ -1,4 +1,4 @@
-//! The programs that people have, over TLS, against all four protocols.
+//! Common programs over TLS, with all four protocols.
 
 use super::{start, start_with};
 use crate::support::certificates::Files;
@@ -11,12 +11,12 @@ use crate::support::{BANNER, PROTOCOLS};
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
-/// How a program ends its input.
+/// The way in which a program ends its input.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// With a `close_notify`, after which it reads on.
+    /// A `close_notify`, after which it continues to read.
     Half,
-    /// With the end of the connection alone: the stream may have been cut.
+    /// The end of the connection without a `close_notify`, as of a stream that was cut.
     Cut,
 }
 
@@ -26,7 +26,7 @@ fn start_all(files: &Files) -> Server {
     start(PROTOCOLS.len(), &flags.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// A few whole requests, and their answers.
+/// Returns a few whole requests, and their answers.
 fn whole(protocol: &str) -> (Vec<u8>, Vec<u8>) {
     match protocol {
         "text" => (b"ECHO one\nECHO two\n".to_vec(), [BANNER, b"ECHO one\nECHO two\n"].concat()),
@@ -41,7 +41,7 @@ fn whole(protocol: &str) -> (Vec<u8>, Vec<u8>) {
     }
 }
 
-/// A last piece that only the end of the input completes, and the answer that it has then.
+/// Returns a last piece that only the end of the input completes, and its answer then.
 fn piece(protocol: &str) -> (&'static [u8], &'static [u8]) {
     match protocol {
         "echo" => (b"three", b"Server received: three"),
@@ -50,7 +50,8 @@ fn piece(protocol: &str) -> (&'static [u8], &'static [u8]) {
     }
 }
 
-/// Pours requests into a program, as `printf ... | program` does, and compares all it prints.
+/// Runs a program with requests as its input, as `printf ... | program` does, and compares its
+/// output.
 #[track_caller]
 fn check_poured_in(program: &str, end: End, args: impl Fn(SocketAddr, &str) -> Vec<String>) {
     let files = Files::new(program);
@@ -80,7 +81,7 @@ fn check_poured_in(program: &str, end: End, args: impl Fn(SocketAddr, &str) -> V
 #[ignore = "needs ncat: .ci/run installs it"]
 fn ncat_gets_every_answer_and_cuts_its_stream() {
     check_poured_in("ncat", End::Cut, |address, ca| {
-        // It verifies names, not addresses.
+        // ncat verifies names, and no addresses.
         let port = address.port().to_string();
         let check = ["--ssl", "--ssl-verify", "--ssl-trustfile", ca];
         [&check[..], &["localhost", &port]].concat().into_iter().map(str::to_owned).collect()
@@ -96,7 +97,7 @@ fn socat_gets_every_answer_after_a_half_close() {
     });
 }
 
-/// Sends its input, reads as many bytes as it is told, and requires a `close_notify` and the end.
+/// Sends its input, reads this number of bytes, and requires a `close_notify` and the end.
 const PYTHON: &str = "
 import socket, ssl, sys
 port, ca, version, count = int(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
@@ -124,7 +125,7 @@ fn python_is_answered_in_both_versions_and_gets_a_close_notify() {
     for version in ["TLSv1_2", "TLSv1_3"] {
         for protocol in PROTOCOLS {
             let (mut requests, mut answers) = whole(protocol);
-            // The server ends these first.
+            // The server closes the connections of these protocols first.
             match protocol {
                 "text" => {
                     requests.extend(b"QUIT\n");
@@ -160,7 +161,7 @@ fn openssl_is_answered_line_by_line_in_both_versions() {
             let (requests, answers) = whole(protocol);
             openssl.say(requests);
             openssl.wait_for(answers);
-            // It ends with a close_notify.
+            // The end of its input makes it send a close_notify.
             openssl.end_input();
             openssl.finish();
             server.wait_for_log(&[&format!("closed {protocol} "), "client closed"]);
