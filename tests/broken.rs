@@ -34,7 +34,7 @@ impl Patch {
         let catcher = text
             .lines()
             .find_map(|line| line.strip_prefix("Caught by: "))
-            .expect("a patch says what catches it");
+            .expect("a patch names the test that catches it");
         let name = path.file_stem().expect("a patch has a name").to_string_lossy().into_owned();
         Self { name, catcher: catcher.split(' ').map(str::to_owned).collect(), path }
     }
@@ -111,7 +111,7 @@ fn apply(patch: &Patch, package: &Path, flags: &[&str]) {
     git.current_dir(package)
         .env("GIT_CEILING_DIRECTORIES", package.parent().expect("a folder around it"));
     let status = git.arg("apply").args(flags).arg(&patch.path).status().expect("git");
-    assert!(status.success(), "{} no longer applies: make it anew", patch.name);
+    assert!(status.success(), "{} does not apply: update it", patch.name);
 }
 
 /// Builds the tests of `catcher`.

@@ -7,7 +7,7 @@ use crate::terminal::Terminal;
 
 #[test]
 #[cfg(feature = "load")]
-#[ignore = "needs a terminal, which `script` from util-linux lends"]
+#[ignore = "needs a terminal, which `script` from util-linux provides"]
 fn the_generator_has_no_colours_on_a_dumb_terminal() {
     let (generator, port) = (env!("CARGO_BIN_EXE_tinytcp-load"), crate::originals::text());
     for (term, is_coloured) in [("xterm", true), ("dumb", false)] {
@@ -18,7 +18,7 @@ fn the_generator_has_no_colours_on_a_dumb_terminal() {
 }
 
 #[test]
-#[ignore = "needs a terminal, which `script` from util-linux lends"]
+#[ignore = "needs a terminal, which `script` from util-linux provides"]
 fn the_log_has_no_colours_on_a_dumb_terminal() {
     for (term, is_coloured) in [("xterm", true), ("dumb", false)] {
         let server = env!("CARGO_BIN_EXE_tinytcp-server");

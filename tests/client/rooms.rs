@@ -206,7 +206,7 @@ fn the_shell_shows_news_beside_answers() {
 }
 
 #[test]
-#[ignore = "needs a terminal, which `script` from util-linux lends"]
+#[ignore = "needs a terminal, which `script` from util-linux provides"]
 fn on_a_terminal_news_do_not_break_the_line_being_typed() {
     let (send, may_send) = std::sync::mpsc::channel::<()>();
     let may_send = std::sync::Mutex::new(may_send);
@@ -278,7 +278,7 @@ fn members_of_our_server_hear_each_other() {
         });
         // Nothing announces that a member has joined, so the message is repeated until both members
         // have received it.
-        wait_until("both members hear a message", || {
+        wait_until("both members receive a message", || {
             server.client(&["say", "lobby", "Hello,", "all"]).ended_with(0);
             listeners.iter_mut().all(|child| child.try_wait().expect("ours").is_some())
         });

@@ -117,7 +117,7 @@ fn control_characters_of_a_server_are_escaped() {
 }
 
 #[test]
-#[ignore = "needs a terminal, which `script` from util-linux lends"]
+#[ignore = "needs a terminal, which `script` from util-linux provides"]
 fn on_a_terminal_a_session_reads_as_in_its_description() {
     let mut terminal = Terminal::start(&format!("binary://127.0.0.1:{}", originals::binary()));
     terminal.wait_for("Enter command > ");
@@ -138,7 +138,7 @@ fn on_a_terminal_a_session_reads_as_in_its_description() {
 }
 
 #[test]
-#[ignore = "needs a terminal, which `script` from util-linux lends"]
+#[ignore = "needs a terminal, which `script` from util-linux provides"]
 fn on_a_terminal_a_server_may_send_and_close_at_any_time() {
     let (leave, may_leave) = mpsc::channel::<()>();
     let may_leave = std::sync::Mutex::new(may_leave);
@@ -163,7 +163,7 @@ fn on_a_terminal_a_server_may_send_and_close_at_any_time() {
 }
 
 #[test]
-#[ignore = "needs a terminal, which `script` from util-linux lends"]
+#[ignore = "needs a terminal, which `script` from util-linux provides"]
 fn on_a_terminal_each_line_of_a_burst_is_a_request() {
     for (protocol, port, prompt, answer) in [
         ("text", originals::text(), "-> ", "<- ECHO "),
@@ -184,7 +184,7 @@ fn on_a_terminal_each_line_of_a_burst_is_a_request() {
 }
 
 #[test]
-#[ignore = "needs a terminal, which `script` from util-linux lends"]
+#[ignore = "needs a terminal, which `script` from util-linux provides"]
 fn on_a_terminal_each_line_of_a_paste_is_a_request() {
     let mut terminal = Terminal::start(&format!("text://127.0.0.1:{}", originals::text()));
     terminal.wait_for("-> ");
@@ -196,7 +196,7 @@ fn on_a_terminal_each_line_of_a_paste_is_a_request() {
 }
 
 #[test]
-#[ignore = "needs a terminal, which `script` from util-linux lends"]
+#[ignore = "needs a terminal, which `script` from util-linux provides"]
 fn on_a_terminal_invalid_utf8_does_not_end_the_session() {
     let mut terminal = Terminal::start(&format!("text://127.0.0.1:{}", originals::text()));
     terminal.wait_for("-> ");
@@ -210,7 +210,7 @@ fn on_a_terminal_invalid_utf8_does_not_end_the_session() {
 }
 
 #[test]
-#[ignore = "needs a terminal, which `script` from util-linux lends"]
+#[ignore = "needs a terminal, which `script` from util-linux provides"]
 fn on_a_terminal_the_next_command_connects_again() {
     let is_first = std::sync::atomic::AtomicBool::new(true);
     let port = serve(move |mut stream| {
@@ -234,7 +234,7 @@ fn on_a_terminal_the_next_command_connects_again() {
 }
 
 #[test]
-#[ignore = "needs a terminal, which `script` from util-linux lends"]
+#[ignore = "needs a terminal, which `script` from util-linux provides"]
 fn on_a_terminal_the_history_is_private_and_has_no_secrets() {
     let home = std::path::Path::new(STATE_HOME).join("private");
     let file = home.join("tinytcp/history");

@@ -32,7 +32,7 @@ fn read_pid(terminal: &mut Terminal) -> Pid {
 }
 
 #[test]
-#[ignore = "needs a terminal, which `script` from util-linux lends"]
+#[ignore = "needs a terminal, which `script` from util-linux provides"]
 fn modes_are_restored_when_a_signal_ends_the_client() {
     let url = format!("text://127.0.0.1:{}", originals::text());
     // In the list of the words, in an open paste, and after keys that begin a sequence.
@@ -56,7 +56,7 @@ fn modes_are_restored_when_a_signal_ends_the_client() {
 }
 
 #[test]
-#[ignore = "needs a terminal, which `script` from util-linux lends"]
+#[ignore = "needs a terminal, which `script` from util-linux provides"]
 fn modes_are_restored_after_a_server_that_leaves_between_two_keys() {
     // The keys before the server closes, and those after which the editor shows the close.
     for (before, after) in
@@ -86,7 +86,7 @@ fn modes_are_restored_after_a_server_that_leaves_between_two_keys() {
 }
 
 #[test]
-#[ignore = "needs a terminal, which `script` from util-linux lends"]
+#[ignore = "needs a terminal, which `script` from util-linux provides"]
 fn modes_are_restored_after_a_server_of_another_protocol() {
     let (mut terminal, _) = start(&format!("binary://127.0.0.1:{}", originals::text()));
     terminal.wait_for("does the server speak binary?; the next command connects again\r\n");
@@ -121,7 +121,7 @@ fn has_ended(pid: Pid) -> bool {
 }
 
 #[test]
-#[ignore = "needs a terminal, which `script` from util-linux lends"]
+#[ignore = "needs a terminal, which `script` from util-linux provides"]
 fn a_suspended_client_restores_the_terminal_and_fg_resumes_it() {
     let by_key: fn(&mut Terminal, Pid) = |terminal, _| terminal.type_keys("\x1a");
     let from_outside: fn(&mut Terminal, Pid) =
@@ -146,7 +146,7 @@ fn a_suspended_client_restores_the_terminal_and_fg_resumes_it() {
 }
 
 #[test]
-#[ignore = "needs a terminal, which `script` from util-linux lends"]
+#[ignore = "needs a terminal, which `script` from util-linux provides"]
 fn a_client_in_the_background_can_be_ended() {
     let (mut terminal, pid) = start_job();
     terminal.type_keys("\x1a");
@@ -163,7 +163,7 @@ fn a_client_in_the_background_can_be_ended() {
 }
 
 #[test]
-#[ignore = "needs a terminal, which `script` from util-linux lends"]
+#[ignore = "needs a terminal, which `script` from util-linux provides"]
 fn a_client_without_job_control_is_not_suspended() {
     let mut terminal = Terminal::start(&format!("text://127.0.0.1:{}", originals::text()));
     terminal.wait_for("-> ");

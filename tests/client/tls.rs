@@ -83,7 +83,7 @@ fn the_demo_the_shell_and_a_failed_status_end_tls() {
 }
 
 #[test]
-#[ignore = "needs a terminal, which `script` from util-linux lends"]
+#[ignore = "needs a terminal, which `script` from util-linux provides"]
 fn the_shell_on_a_terminal_ends_tls() {
     let files = Files::new("client-terminal");
     let server = TextServer::start(&files, TLSv1_3, None);

@@ -219,7 +219,7 @@ fn under_load_the_lines_are_capped_and_the_rest_is_summed_up() {
     peer.expect(requests);
     sender.join().expect("everything is sent");
     // The summary of a second is written in the next one.
-    let summary = crate::support::wait::wait_for("a line that sums up", || {
+    let summary = crate::support::wait::wait_for("a summary of the dropped lines", || {
         server.log.text().into_iter().find(|line| {
             let numbers = line
                 .split(|c: char| !c.is_ascii_digit())

@@ -80,7 +80,7 @@ fn check_round(polite: &mut [Peer], mut flood: impl FnMut() -> bool) {
         if waiting.len() == before && !flood() {
             thread::sleep(Duration::from_micros(100));
         }
-        assert!(began.elapsed() < PATIENCE, "{} polite peers wait in vain", waiting.len());
+        assert!(began.elapsed() < PATIENCE, "{} polite peers have no answer", waiting.len());
     }
 }
 
@@ -96,7 +96,7 @@ fn check_polite_peers_beside(protocol: &str, flood: &[u8]) {
                 flooders.iter_mut().fold(false, |is_moved, flooder| flooder.step() | is_moved);
             for (flooder, before) in flooders.iter().zip(before) {
                 let sent = flooder.sent_bytes - before;
-                assert!(sent <= FLOOD_BYTES_MAX, "a flooder has sent {sent} bytes meanwhile");
+                assert!(sent <= FLOOD_BYTES_MAX, "a flooder has sent {sent} bytes in the meantime");
             }
             is_moved
         });
@@ -144,7 +144,7 @@ fn a_flood_of_connections_leaves_room_for_polite_peers() {
             // A reset frees the connection in both kernels, so that the flood does not slow down.
             Peer::connect(address).reset();
             opened += 1;
-            assert!(opened <= CONNECTIONS_MAX, "{opened} connections were opened meanwhile");
+            assert!(opened <= CONNECTIONS_MAX, "{opened} connections were opened in the meantime");
             true
         });
     }

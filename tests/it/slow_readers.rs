@@ -105,7 +105,7 @@ fn a_peer_that_takes_no_byte_is_cut_off_after_the_write_timeout() {
         while sender.try_send(&request) {}
     });
     server.wait_for_descriptors(descriptors);
-    sender.join().expect("the sender is told that the connection is gone");
+    sender.join().expect("the sender sees the end of the connection");
     assert!(peer.is_ended_by_server());
 }
 

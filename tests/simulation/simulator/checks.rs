@@ -82,7 +82,7 @@ impl Network {
                 "bytes are not read though they could be",
             );
         } else if self.rooms.has(id) && !link.account.oracle.has_heard_all(id, &self.rooms) {
-            let what = "messages of its room wait though it could be told";
+            let what = "messages of its room wait though it could receive them";
             self.fail(Invariant::RoomsAgree, Some(id), what);
         }
     }

@@ -41,8 +41,8 @@ invariants! {
     PeerKnown 18 "a proxied connection is served once its header is whole, for the peer it names",
     RecordsMeanAnswers 20 "each record of the server is one that its client can open",
     EndsAnnounced 21 "the output of an encrypted session ends with a close_notify",
-    RoomsAgree 22 "each member is told the log of its room after its join, minus told gaps",
-    BusAgrees 23 "the broker gets what is said here, once and in order, and no more than is due",
+    RoomsAgree 22 "each member receives the log of its room since its join, but announced gaps",
+    BusAgrees 23 "the broker receives each message once and in order, and no more than is due",
     AddressLimits 19 "an address has what its limits allow, and no less",
 }
 

@@ -246,7 +246,7 @@ impl Network {
         account.unasked = Some(Unasked::NoTls);
         account.oracle.end(Unasked::NoTls);
         if !is_plain {
-            self.fail(Invariant::AnswersInOrder, Some(id), "a client of TLS is told to use it");
+            self.fail(Invariant::AnswersInOrder, Some(id), "a client that uses TLS is refused for not using it");
         }
     }
 

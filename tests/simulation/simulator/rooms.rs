@@ -22,7 +22,7 @@ impl Network {
     /// news. News stay below the low-water mark, so that the member's own commands still run.
     pub fn check_news(&mut self, id: usize, before: usize, after: usize) {
         if after > before.max(LOW_WATER_BYTES) && self.rooms.has(id) {
-            let what = format!("{after} bytes wait after it was told news");
+            let what = format!("{after} bytes wait after news was appended");
             self.fail(Invariant::RoomsAgree, Some(id), what);
         }
     }

@@ -45,7 +45,7 @@ impl Oracle {
             .ok_or_else(|| format!("\"{}\" are no news", excerpt(bytes)))?;
         match &mut self.stay {
             Some(stay) => stay.hear(&news, id, rooms).map(|()| news),
-            None => Err(format!("it is in no room, and is told {news:?}")),
+            None => Err(format!("it is in no room, and receives {news:?}")),
         }
     }
 
