@@ -1,8 +1,8 @@
-//! What the three programs share: the command line, addresses, and output to a person.
+//! Shared by the three programs: the command line, addresses, and output to a person.
 //!
-//! An error of the command line is one line on stderr and exit code 2: a script can show it, and a
-//! person reads it without scrolling past a usage text. Nothing here panics when stdout or stderr
-//! is closed.
+//! An error of the command line is one line on stderr and exit code 2. A script can show it, and a
+//! person reads it without a usage text before it. Nothing here panics when stdout or stderr is
+//! closed.
 
 pub mod address;
 pub mod log_writer;
@@ -115,7 +115,7 @@ impl Checker {
     }
 }
 
-/// The command of `Arguments`, with the rules that all programs share.
+/// Returns the command of `Arguments`, with the rules that all programs share.
 ///
 /// A flag reads its environment variable if `reads` returns true for the variable's name. The help
 /// has one line about the environment instead of one at every flag.
@@ -133,13 +133,13 @@ fn command<Arguments: CommandFactory>(reads: impl Fn(&OsStr) -> bool) -> Command
     })
 }
 
-/// Whether the variable is set; an empty one counts as unset.
+/// Returns true if the variable is set; an empty one counts as unset.
 fn is_set(variable: &OsStr) -> bool {
     env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
 
-/// Whether the value is the name of a file. One that begins with a hyphen is nearly always the next
-/// flag, after a name that was forgotten.
+/// Returns true if the value is the name of a file. A value that begins with a hyphen is nearly
+/// always the next flag, after a forgotten name.
 fn is_file(argument: &Arg) -> bool {
     argument.get_value_names().is_some_and(|names| names.iter().any(|name| name == "FILE"))
 }
@@ -177,7 +177,7 @@ pub fn complain(program: &str, message: impl Display) {
     terminal::note(program, message);
 }
 
-/// Whether colours are welcome: see [`terminal::is_coloured`].
+/// Returns true if output may have colours: see [`terminal::is_coloured`].
 #[must_use]
 pub fn is_coloured(is_terminal: bool) -> bool {
     terminal::is_coloured(is_terminal)
@@ -215,7 +215,7 @@ fn sentence(message: &str) -> String {
     sentence
 }
 
-/// What stands in the help for a value, and an example of that value.
+/// The placeholder of a value in the help, and an example of that value.
 const EXAMPLES: [(&str, &str); 7] = [
     ("<SIZE>", "64KiB"),
     ("<D>", "5s"),
@@ -233,7 +233,8 @@ pub fn example_of(argument: &Arg) -> Option<&'static str> {
     EXAMPLES.iter().find(|(placeholder, _)| *placeholder == name).map(|(_, example)| *example)
 }
 
-/// An example for a flag whose value is missing. The parser of a wrong value has its own.
+/// Returns an example for a flag whose value is missing. For a wrong value, its parser has an
+/// example.
 fn example(error: &clap::Error) -> Option<String> {
     let (Some(ContextValue::String(flag)), Some(ContextValue::String(value))) =
         (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))

@@ -1,4 +1,4 @@
-//! The writer of log lines: a thread of its own, so that a slow log never stops the event loop.
+//! The writer of log lines: a thread, so that a slow log never stops the event loop.
 //!
 //! A write to a terminal, a pipe or a disk may block. No portable call prevents that: non-blocking
 //! mode would apply to every process that shares the stream, such as the user's shell. So the loop

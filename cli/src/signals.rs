@@ -8,7 +8,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
 /// Starts a thread in which all signals are blocked, so that they interrupt another one.
 ///
-/// The thread inherits the mask: a thread that blocked signals itself could get one before.
+/// The thread inherits the mask. If it blocked the signals itself, one could arrive before.
 ///
 /// # Errors
 /// When no thread can be started.

@@ -8,8 +8,8 @@ use std::os::fd::AsFd;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tinytcp_core::display::escape::shown;
 
-/// Whether colours are welcome: on a terminal that is not dumb, unless `NO_COLOR` is set and not
-/// empty (no-color.org).
+/// Returns true if output may have colours: on a terminal that is not dumb, unless `NO_COLOR` is
+/// set and not empty (no-color.org).
 #[must_use]
 pub fn is_coloured(is_terminal: bool) -> bool {
     is_terminal

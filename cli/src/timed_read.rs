@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Reads bytes into `piece`, waiting for them if there are none. Without an `until` it waits for
-/// ever.
+/// Reads bytes into `piece`. If there are none, it waits for them, without `until` forever.
 ///
 /// Returns their number, 0 when the server has closed, and `None` when nothing arrived in time.
 /// Bytes that have arrived are read, however late this call is made.
@@ -53,7 +52,7 @@ pub fn is_readable(stream: &TcpStream, until: Option<Instant>) -> io::Result<boo
     }
 }
 
-/// A duration in the system's milliseconds, rounded up; `None` waits for ever.
+/// A duration in the system's milliseconds, rounded up; `None` waits forever.
 pub fn poll_timeout(left: Option<Duration>) -> PollTimeout {
     let Some(left) = left else { return PollTimeout::NONE };
     let millis = left.as_nanos().div_ceil(1_000_000);

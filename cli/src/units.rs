@@ -1,4 +1,4 @@
-//! Durations, counts and sizes as people type them: `20ms`, `10k`, `64 KiB`.
+//! Durations, counts and sizes in the notation of the command line: `20ms`, `10k`, `64 KiB`.
 //!
 //! Every function parses the whole text of one value. It returns the value, or an error with an
 //! example that works. The error never repeats the text: the caller shows it.

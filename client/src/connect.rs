@@ -38,11 +38,11 @@ const TIMEOUT_SLACK: Duration = Duration::from_millis(250);
 /// The time that a connection must last, while the client waits for a server, to count as one.
 const SETTLING_TIME: Duration = Duration::from_millis(250);
 
-/// How the client connects: how long it waits, and what it sends first.
+/// The way in which the client connects: how long it waits, and the bytes that it sends first.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectOptions<'a> {
-    /// Bounds one attempt to connect, to all addresses together, and later each answer. `None`
-    /// leaves the attempt to the system and waits for an answer for ever.
+    /// Bounds one attempt to connect, to all addresses together, and later each answer. With
+    /// `None`, the system ends an attempt, and the client waits forever for an answer.
     pub timeout: Option<Duration>,
     /// The time for which attempts are repeated; `None` makes one.
     pub wait: Option<Duration>,
@@ -73,7 +73,7 @@ enum ConnectError {
 }
 
 impl ConnectError {
-    /// Whether another attempt would fail in the same way.
+    /// Returns true if another attempt would fail in the same way.
     fn is_final(&self) -> bool {
         match self {
             #[cfg(feature = "tls")]

@@ -1,4 +1,4 @@
-//! The thread that always reads, so that a server which answers never has to wait.
+//! The thread that always reads, so that a server never has to wait before it sends an answer.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -16,7 +16,7 @@ pub const EVENTS_MAX: usize = 16;
 /// A wait that ends this late was delayed by a pause of the process or of the machine.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 
-/// The time that the other threads get after a pause to hand over what arrived meanwhile.
+/// The time that the other threads have after a pause to pass on what arrived during it.
 const RESUMPTION: Duration = Duration::from_secs(1);
 
 /// What the receiving thread reports.
@@ -48,8 +48,8 @@ pub fn receive_all<E: From<Received>>(mut server: StreamHandle, events: &SyncSen
 
 /// Returns the next event before `until`; `None` waits for ever.
 ///
-/// Bytes that arrived in time count, however late this call looks at them: after a pause of the
-/// process, the receiving thread gets a second to hand them over.
+/// Bytes that arrived in time count, however late this call is made: after a pause of the process,
+/// the receiving thread has a second to pass them on.
 ///
 /// # Errors
 /// `Timeout`, or `Disconnected` when every thread that sends events is gone.

@@ -16,7 +16,7 @@ pub struct StdoutWriter {
     stdout: io::BufWriter<Blocking<Stdout>>,
     /// Stdout is a terminal: control bytes of the server are escaped.
     is_terminal: bool,
-    /// Colours are welcome.
+    /// Output may have colours.
     is_coloured: bool,
 }
 
@@ -81,13 +81,13 @@ impl StdoutWriter {
         self.stdout.flush().map_err(|error| ClientError::of_output(&error))
     }
 
-    /// The text in green, if colours are welcome.
+    /// Returns the text in green, if output may have colours.
     #[must_use]
     pub fn green<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.coloured("\x1b[32m", text)
     }
 
-    /// The text in red, if colours are welcome.
+    /// Returns the text in red, if output may have colours.
     #[must_use]
     pub fn red<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.coloured("\x1b[31m", text)

@@ -126,8 +126,8 @@ impl<'a> StepwiseConnection<'a> {
         ClientError::broken(self.target, &closed)
     }
 
-    /// Returns what to ask about a plain server that has sent nothing: a server with TLS waits for
-    /// the first bytes of the client.
+    /// Returns a hint for a plain server that has sent nothing: a server with TLS waits for the
+    /// first bytes of the client.
     fn doubt(&self) -> Option<String> {
         let is_in_doubt = self.is_silent && !self.target.is_encrypted;
         let protocol = self.target.protocol.name();

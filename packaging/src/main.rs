@@ -1,6 +1,6 @@
-//! Writes the manual pages and the completions of the three programs into `packaging/`:
-//! `cargo run -p tinytcp-packaging`. They are kept in the repository, so that a package needs no
-//! program to make them; a test compares them with the command lines.
+//! Writes the manual pages and the completions of the three programs into `packaging/`: `cargo run
+//! -p tinytcp-packaging`. They are in the repository, so that a package is made without a program
+//! for them. A test compares them with the command lines.
 
 #[path = "../../src/bin/tinytcp-server/arguments.rs"]
 #[allow(dead_code, missing_docs, unused, reason = "the server uses what is not used here")]
@@ -69,7 +69,7 @@ fn file_name(shell: Shell, program: &str) -> String {
     }
 }
 
-/// The command line of each program, and what else its page has.
+/// The command line of each program, and the other contents of its page.
 fn programs() -> [(Command, Page); 3] {
     [
         (Arguments::command(), manual::SERVER),

@@ -1,11 +1,10 @@
-//! A manual page in section 1: what the command line states of itself, and the sections that it
-//! does not.
+//! A manual page in section 1: the contents of the command line, and further sections.
 
 use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-/// What a page has besides the command line.
+/// The contents of a page in addition to the command line.
 pub struct Page {
     /// The exit codes and their meanings.
     exit_codes: &'static [(&'static str, &'static str)],

@@ -16,7 +16,7 @@ use crate::address::Place;
 use crate::terminal::note;
 use crate::usage_error::UsageError;
 
-/// How a client encrypts its connections. Cheap to clone.
+/// The settings with which a client encrypts its connections. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct TlsClient {
     /// The settings. Connections with the same settings resume each other's sessions.
@@ -30,8 +30,8 @@ pub struct TlsClient {
 }
 
 impl TlsArguments {
-    /// Returns how `program` encrypts its connections to `place`; `None` for a target that is not
-    /// encrypted. Reads the files of the flags. Reports `--tls-insecure` on stderr.
+    /// Returns the settings of `program` for encrypted connections to `place`; `None` for a target
+    /// that is not encrypted. Reads the files of the flags. Reports `--tls-insecure` on stderr.
     ///
     /// # Errors
     /// For a file that is unusable, for flags that contradict each other, and for flags without an
@@ -159,7 +159,7 @@ fn system_roots() -> Vec<CertificateDer<'static>> {
 fn server_name(given: Option<&str>, place: &Place) -> Result<ServerName<'static>, UsageError> {
     let name = match (given, place) {
         (Some(name), _) => name,
-        // The zone of an IPv6 address is a matter of this machine.
+        // The zone of an IPv6 address has a meaning only on this machine.
         (None, Place::Host { host, .. }) => host.split('%').next().unwrap_or_default(),
         (None, Place::Unix(_)) => "localhost",
     };

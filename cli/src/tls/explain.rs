@@ -9,7 +9,7 @@ use tinytcp_core::display::plural::plural;
 use super::arguments::TlsVersion;
 use super::verifier::SelfSigned;
 
-/// What a client was given for its connections: the remedy depends on it.
+/// The settings of a client. The remedy of an error depends on them.
 pub(super) struct Facts<'a> {
     pub(super) has_ca: bool,
     pub(super) has_certificate: bool,
@@ -18,7 +18,7 @@ pub(super) struct Facts<'a> {
     pub(super) name: &'a ServerName<'static>,
 }
 
-/// Returns `error`, which ended a connection of `client`, in one line.
+/// Returns `error`, which ended a connection of `client`, as one line.
 pub(super) fn sentence(client: &Facts<'_>, error: &Error) -> String {
     match error {
         Error::InvalidCertificate(error) => certificate(client, error),
@@ -37,7 +37,7 @@ pub(super) fn sentence(client: &Facts<'_>, error: &Error) -> String {
     }
 }
 
-/// The client and the server have no version in common.
+/// Returns the error of a client and a server without a common version.
 fn no_version(client: &Facts<'_>) -> String {
     let remedy = match client.min {
         TlsVersion::V12 => "let the server speak TLS 1.2 or 1.3",
@@ -46,7 +46,7 @@ fn no_version(client: &Facts<'_>) -> String {
     format!("the server and this client have no version of TLS in common; {remedy}")
 }
 
-/// Why the certificate of the server is refused.
+/// Returns the reason why the client refuses the certificate of the server.
 fn certificate(client: &Facts<'_>, error: &CertificateError) -> String {
     match error {
         CertificateError::ExpiredContext { time, not_after } => format!(
@@ -95,7 +95,7 @@ fn certificate(client: &Facts<'_>, error: &CertificateError) -> String {
     }
 }
 
-/// Why the server refuses the connection.
+/// Returns the reason why the server refuses the connection.
 fn refusal(client: &Facts<'_>, alert: AlertDescription) -> String {
     use AlertDescription::{
         AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked,
@@ -140,7 +140,7 @@ fn refusal(client: &Facts<'_>, alert: AlertDescription) -> String {
     }
 }
 
-/// The name of an alert as its standard spells it, such as `unknown ca`.
+/// Returns the name of an alert as its standard spells it, such as `unknown ca`.
 fn words(alert: AlertDescription) -> String {
     let mut words = String::new();
     for letter in format!("{alert:?}").chars() {
@@ -151,14 +151,14 @@ fn words(alert: AlertDescription) -> String {
     words.to_lowercase()
 }
 
-/// A name of a certificate without the kind that rustls writes around it:
+/// Returns a name of a certificate without the kind that rustls writes around it:
 /// `DnsName("localhost")`.
 fn bare(presented: &str) -> &str {
     let inner = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
     inner.unwrap_or(presented).trim_matches('"')
 }
 
-/// A time in its largest whole unit.
+/// Returns a time in its largest whole unit.
 fn span(seconds: u64) -> String {
     const MINUTE: u64 = Duration::from_mins(1).as_secs();
     const HOUR: u64 = 60 * MINUTE;

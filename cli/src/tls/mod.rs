@@ -1,4 +1,4 @@
-//! TLS as the programs use it that connect to a server: the flags, and how they encrypt a
+//! TLS of the programs that connect to a server: their flags, and the settings of an encrypted
 //! connection.
 //!
 //! ```text

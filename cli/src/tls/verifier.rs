@@ -107,7 +107,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Whether the certificate of a server was refused because it is marked as one of a CA.
+/// Returns true if the certificate of a server was refused because it is marked as one of a CA.
 fn is_marked_as_ca(error: &Error) -> bool {
     let Error::InvalidCertificate(CertificateError::Other(OtherError(cause))) = error else {
         return false;

@@ -27,7 +27,7 @@ impl TlsArguments {
     }
 }
 
-/// How a client encrypts its connections: it cannot, so there is no value.
+/// The settings for encrypted connections: there are none, so the type has no value.
 #[derive(Clone, Debug)]
 pub enum TlsClient {}
 

@@ -127,8 +127,8 @@ impl TestConnection {
         }
     }
 
-    /// The next line, of at most [`LINE_LEN_MAX`] bytes, must satisfy `fits`, which gets it without
-    /// its `\n`. `expected` describes such a line.
+    /// The next line, of at most [`LINE_LEN_MAX`] bytes, must satisfy `fits`, which is called with
+    /// the line without its `\n`. `expected` describes such a line.
     pub fn expect_line(&mut self, expected: &str, fits: impl Fn(&[u8]) -> bool) -> CheckResult {
         loop {
             if let Some(newline) = self.received.iter().position(|byte| *byte == b'\n') {

@@ -122,7 +122,7 @@ const TLS_IS_REFUSED: &str = "TLS is refused, then the server closes";
 struct Check {
     /// The promise, as a sentence without its full stop.
     name: &'static str,
-    /// Finds out whether the server keeps it.
+    /// Checks whether the server keeps it.
     run: fn(&Probe<'_>) -> CheckResult,
     /// The limit on which the result depends.
     limit: Limit,

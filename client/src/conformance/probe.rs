@@ -1,4 +1,4 @@
-//! What each check gets: connections to the server, and the exchanges that many checks share.
+//! The tools of each check: connections to the server, and the exchanges that many checks share.
 
 use std::io::Write;
 use std::net::Shutdown;
@@ -32,7 +32,7 @@ pub struct Probe<'a> {
 }
 
 impl<'a> Probe<'a> {
-    /// For a check that begins now and must end within the timeout of `options`.
+    /// Creates a probe for a check that begins now and must end within the timeout of `options`.
     #[must_use]
     pub fn new(target: &'a Target, options: ConnectOptions<'a>, limits: AssumedLimits) -> Self {
         let timeout = options.timeout;
@@ -125,7 +125,7 @@ impl<'a> Probe<'a> {
             thread::sleep(UNREAD);
             let result = connection.expect(answer);
             if result.is_err() {
-                // The writer must not wait any longer for a server that has failed the check.
+                // The writer must not wait for a server that has failed the check.
                 connection.shut_down(Shutdown::Both);
             }
             result
@@ -133,7 +133,7 @@ impl<'a> Probe<'a> {
         connection.expect_no_more()
     }
 
-    /// A client of TLS must get `answer`, and the server must then close.
+    /// A TLS client must receive `answer`, and the server must then close.
     pub fn tls_exchange(&self, answer: &[u8]) -> CheckResult {
         const CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
         self.last_exchange(CLIENT_HELLO, answer)

@@ -116,7 +116,7 @@ impl AnswerBuffer {
         }
     }
 
-    /// Whether all bytes have been taken.
+    /// Returns true if all bytes have been taken.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.unread().is_empty()
@@ -279,7 +279,7 @@ fn check(header: Header) -> Result<(), MalformedAnswer> {
     }
 }
 
-/// Whether `bytes` begin with an alert of TLS in clear, which no answer does: as a frame, it would
+/// Returns true if `bytes` begin with a TLS alert in clear. No answer does: as a frame, it would
 /// announce 50 MiB.
 const fn is_tls_alert(bytes: &[u8]) -> bool {
     matches!(bytes, [0x15, 3, 0..=4, 0, 2, ..])

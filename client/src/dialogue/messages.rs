@@ -209,7 +209,7 @@ pub fn encode_chat(line: &[u8], output: &mut Vec<u8>) -> Request {
     Request::Answered(DueAnswer::Message(expected))
 }
 
-/// Whether tinytcp-server takes `message` for a command of rooms, whatever other words it has.
+/// Returns true if tinytcp-server takes `message` for a room command, whatever other words it has.
 fn is_command_of_rooms(message: &[u8]) -> bool {
     message.starts_with(b"/")
 }

@@ -33,8 +33,8 @@ pub use wording::Wording;
 /// Without a limit, a server that never ends its line would fill the memory of the client.
 pub const ANSWER_MAX: usize = 64 << 20;
 
-/// The silence of a server after which an unexpected answer counts as complete: well over the
-/// pauses inside an answer that one `send` made, and short for a person who waits.
+/// The silence of a server after which an unexpected answer counts as complete. It is well over the
+/// pauses inside an answer that one `send` made, and short for a waiting person.
 ///
 /// This is the client's measure. The quiet period, after which a server of echo or chat takes a
 /// piece for a message, is the server's.
@@ -81,7 +81,7 @@ pub fn encode(
     }
 }
 
-/// The form of the banner, which the server sends before the first request.
+/// Returns the form of the banner, which the server sends before the first request.
 #[must_use]
 pub const fn banner(protocol: ProtocolName) -> Option<DueAnswer> {
     match protocol {
@@ -102,7 +102,7 @@ pub fn foreign_banner(protocol: ProtocolName, line: &[u8]) -> Option<String> {
     Some(format!("'{shown}' is no banner; does the server speak {}?", protocol.name()))
 }
 
-/// The form of what the server sends without a request, such as the reason why it closes.
+/// Returns the form of what the server sends without a request, such as the reason of a close.
 #[must_use]
 pub const fn unasked(protocol: ProtocolName) -> DueAnswer {
     match protocol {
@@ -112,7 +112,7 @@ pub const fn unasked(protocol: ProtocolName) -> DueAnswer {
     }
 }
 
-/// Whether several requests may be on the way at once.
+/// Returns true if several requests may be on the way at once.
 ///
 /// The original servers of echo and chat take what one `recv` returns for one message, so two
 /// that arrive together would become one. There each message waits for the answer to the one

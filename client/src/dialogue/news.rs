@@ -39,8 +39,8 @@ impl<'a> News<'a> {
         }
     }
 
-    /// Whether news may follow the answer `text`, in a frame of this code or in none: it answers a
-    /// command that has joined a room.
+    /// Returns true if news may follow the answer `text`, in a frame of this code or in none: it
+    /// answers a command that has joined a room.
     #[must_use]
     pub fn may_follow(code: Option<u8>, text: &[u8]) -> bool {
         match code {
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_news_are_told_from_answers() {
+    fn lines_of_news_are_distinguished_from_answers() {
         let from = |name, text| Some(News::Message { name, text });
         let cases: [(&[u8], Option<News<'_>>); 9] = [
             (b"FROM ana hi there", from(b"ana", b"hi there")),
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_of_news_are_told_by_their_code() {
+    fn frames_of_news_are_recognised_by_their_code() {
         let message = News::Message { name: b"ana", text: b"hi" };
         assert_eq!(News::of_frame(binary::MESSAGE, b"ana hi"), Some(message));
         assert_eq!(News::of_frame(binary::MISSED, b"3"), Some(News::Missed(3)));
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_chat_are_told_from_its_answers() {
+    fn lines_of_chat_news_are_distinguished_from_answers() {
         let ana = News::Message { name: b"ana", text: b"hi: there" };
         assert_eq!(News::of_chat(b"ana: hi: there"), Some(ana));
         assert_eq!(News::of_chat(b"Missed 1 message."), Some(News::Missed(1)));

@@ -4,7 +4,7 @@ use tinytcp_core::wire::telnet;
 
 use super::{DueAnswer, Request};
 
-/// A line without an answer is sent too: the server gets all of the script.
+/// A line without an answer is sent too, so that the server receives the whole script.
 pub fn encode(line: &[u8], output: &mut Vec<u8>) -> Request {
     output.extend_from_slice(line);
     output.push(b'\n');

@@ -24,7 +24,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// How long a run listens, and what it prints.
+/// The length and the output of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenOptions {
     /// The room, and the name of this member.
@@ -45,9 +45,9 @@ struct Listener<'a> {
     options: &'a ListenOptions,
     words: RoomWords,
     output: StdoutWriter,
-    /// Messages so far.
+    /// The number of messages so far.
     heard: u64,
-    /// When the run is over.
+    /// The time at which the run is over.
     end: Option<Instant>,
     /// The room was joined on the last connection.
     has_joined: bool,
@@ -188,7 +188,7 @@ impl Listener<'_> {
     }
 }
 
-/// The error of a connection that the server has closed after its last words.
+/// Returns the error of a connection that the server has closed after its last text.
 fn closed(text: String, last_words: Option<String>) -> ClientError {
     ClientError::Broken(match last_words {
         Some(words) => format!("{text} (it sent '{}')", printable(words.as_bytes())),

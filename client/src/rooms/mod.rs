@@ -1,4 +1,4 @@
-//! Rooms for scripts: `listen` prints what other members say, `say` speaks.
+//! Rooms for scripts: `listen` prints the messages of other members, and `say` sends some.
 //!
 //! ```text
 //!   listen   connection --> News --> lines or objects on stdout, until a count, a time or an end

@@ -1,4 +1,4 @@
-//! `say`: speaks in a room, as a script whose lines are messages.
+//! `say`: sends messages to a room, as a script.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
@@ -11,8 +11,8 @@ use crate::dialogue::RoomWords;
 use crate::error::{ClientError, Completion};
 use crate::script;
 
-/// Joins a room of the server at `target` and says `text`, or each line of stdin. Prints the answer
-/// to each. Empty lines are not sent.
+/// Joins a room of the server at `target` and sends `text`, or each line of stdin. Prints the
+/// answer to each. Empty lines are not sent.
 ///
 /// Returns [`Completion::Refused`] if the server refused a message.
 ///
@@ -40,11 +40,11 @@ pub fn say(
     script::run_after(preamble, target, options, script)
 }
 
-/// The lines of a text, each as a command that says it.
+/// The lines of a text, each as a command that sends it to the room.
 struct Said<Texts> {
     word: &'static str,
     texts: BufReader<Texts>,
-    /// The command of the last line that was read, and what of it has been passed on.
+    /// The command of the last line, and the part of it that is passed on.
     command: Cursor<Vec<u8>>,
 }
 

@@ -95,8 +95,8 @@ impl<'a> AnswerPrinter<'a> {
         while !(self.due.is_empty() && self.all_sent) {
             let before = Instant::now();
             self.output.flush()?;
-            // A pager that delays stdout delays the answers too: that time does not count against
-            // the server.
+            // A pager that delays stdout also delays the reading of answers. That time does not
+            // count against the server.
             deadline = deadline.map(|deadline| deadline + before.elapsed());
             let was_idle = self.due.is_empty();
             let until = match wait {

@@ -68,12 +68,13 @@ impl<'a, E: From<Received> + Send + 'static> ShellConnection<'a, E> {
         Ok(())
     }
 
-    /// Whether the connection has ended or was abandoned.
+    /// Returns true if the connection has ended or was abandoned.
     pub fn is_lost(&self) -> bool {
         self.server.is_none()
     }
 
-    /// Whether `received` comes from a connection that was abandoned. Call it once for each event.
+    /// Returns true if `received` comes from a connection that was abandoned. It is called once per
+    /// event.
     pub fn is_stale(&mut self, received: &Received) -> bool {
         match received {
             Received::Bytes(_) => self.is_lost(),

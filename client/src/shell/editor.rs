@@ -1,4 +1,4 @@
-//! The input of a shell: a line editor with history and completion, in a thread of its own.
+//! The input of a shell: a thread with a line editor, which has history and completion.
 
 use std::io::ErrorKind;
 use std::sync::mpsc::{self, Receiver, SyncSender};

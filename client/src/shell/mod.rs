@@ -7,11 +7,11 @@
 //!                 `------- its turn --------'
 //! ```
 //!
-//! While the editor reads a line, text must go through it: otherwise it would appear in the middle
-//! of that line. The editor takes such text only while it waits for a key, so this may block, and
+//! While the editor reads a line, text must go through it, or it would appear in the middle of that
+//! line. The editor takes such text only while it waits for a key. So passing text may block, and
 //! the printer is a thread for that reason alone. While the editor does not read, the caller writes
-//! to stdout itself. It gives the editor its next turn when the answer has arrived: the answers of
-//! a quick server then stand between one prompt and the next, as in the original clients.
+//! to stdout itself. It lets the editor read the next line when the answer has arrived. So the
+//! answers of a quick server are between one prompt and the next, as in the original clients.
 
 mod connection;
 mod editor;

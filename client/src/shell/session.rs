@@ -1,4 +1,4 @@
-//! The caller's side of a shell: sends what was typed, prints the answers, and reconnects.
+//! The caller's side of a shell: sends the typed lines, prints the answers, and reconnects.
 
 use std::collections::VecDeque;
 use std::io;
@@ -21,8 +21,8 @@ use crate::stdout::{StdoutWriter, printable};
 /// above the prompt.
 const PROMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// The time that the last answer may take when the person leaves: long for any network, short for a
-/// person.
+/// The time that the last answer may take when the person leaves: long for any network, and short
+/// for a person.
 const LAST_ANSWER_MAX: Duration = Duration::from_secs(1);
 
 /// The state of a session.
@@ -32,7 +32,8 @@ pub struct ShellSession<'a> {
     buffer: AnswerBuffer,
     /// The next answer is the banner.
     banner_is_due: bool,
-    /// When the next answer is late; `None` if none is due, or if that has been reported.
+    /// The time at which the next answer is late; `None` if none is due, or if that has been
+    /// reported.
     answer_by: Option<Instant>,
     /// Lines of a paste that wait for the answer to the one before.
     unsent: VecDeque<String>,
@@ -43,7 +44,7 @@ pub struct ShellSession<'a> {
     output: StdoutWriter,
     /// Prints above the prompt.
     printer: Option<SyncSender<String>>,
-    /// Gives the editor its next turn.
+    /// Lets the editor read its next line.
     turns: SyncSender<()>,
     /// The editor reads a line.
     is_editing: bool,
@@ -229,7 +230,7 @@ impl<'a> ShellSession<'a> {
         Ok(is_last)
     }
 
-    /// Leaves as the person asked for it, with the protocol's own command if the server is there.
+    /// Leaves at the person's request, with the command of the protocol if the connection is open.
     fn send_leave(&mut self, events: &Receiver<ShellEvent>) -> Result<Completion, ClientError> {
         if self.connection.is_lost() {
             return self.close(Completion::ConnectionLost);
@@ -339,7 +340,7 @@ impl<'a> ShellSession<'a> {
     }
 }
 
-/// When an answer is late whose request is sent now.
+/// Returns the time at which the answer to a request that is sent now is late.
 fn deadline(options: ConnectOptions<'_>) -> Option<Instant> {
     options.timeout.map(|timeout| Instant::now() + timeout)
 }

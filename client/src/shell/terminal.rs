@@ -115,8 +115,8 @@ impl Drop for SavedTerminal {
     }
 }
 
-/// Whether the terminal serves this program. In the background, a change of its modes would suspend
-/// the process and disturb the program in the foreground.
+/// Returns true if the terminal serves this program. In the background, a change of its modes would
+/// suspend the process and disturb the program in the foreground.
 fn is_ours() -> bool {
     tcgetpgrp(io::stdin()).is_ok_and(|group| group == getpgrp())
 }
@@ -127,8 +127,8 @@ fn editing_modes() -> Option<Termios> {
     (!modes.local_flags.contains(LocalFlags::ICANON)).then_some(modes)
 }
 
-/// Sets the modes of the terminal and the marking of pasted text. A terminal that is gone needs
-/// neither.
+/// Sets the modes of the terminal and the marking of pasted text. If the terminal is gone, it does
+/// nothing.
 fn set(modes: &Termios, paste_marks: &[u8]) {
     let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, modes);
     if io::stdout().is_terminal() {

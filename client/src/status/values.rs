@@ -19,7 +19,7 @@ impl Values {
         let pair = |pair: &str| {
             let (key, value) = pair.split_once('=')?;
             let is_sound = !key.is_empty() && !value.is_empty();
-            // A terminal must not be driven by a server.
+            // The values must not control the terminal.
             is_sound
                 .then(|| (shown(key.as_bytes()).to_string(), shown(value.as_bytes()).to_string()))
         };

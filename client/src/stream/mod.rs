@@ -25,7 +25,7 @@ pub use plain::Plain;
 
 /// What carries the bytes of a connection.
 pub trait Transport: Debug + Send + Sync {
-    /// Reads bytes into `piece`, waiting for them if there are none; without an `until`, for ever.
+    /// Reads bytes into `piece`. If there are none, it waits for them, without `until` forever.
     ///
     /// Returns their number, 0 when the server has ended its side, and `None` when nothing arrived
     /// in time. Only one thread reads.
@@ -86,7 +86,7 @@ impl StreamHandle {
         self.0.has_ended_by(until)
     }
 
-    /// Sets how long a write may take; `None` waits for ever.
+    /// Sets the longest time of a write; `None` waits forever.
     ///
     /// # Errors
     /// When the system refuses the timeout.

@@ -28,7 +28,7 @@ const PIECE_LEN: usize = 64 << 10;
 #[derive(Debug)]
 pub struct Tls {
     socket: TcpStream,
-    /// The settings, which know the remedy for an error.
+    /// The settings, which explain an error with its remedy.
     settings: TlsClient,
     /// Never locked during a call that waits.
     connection: Mutex<ClientConnection>,
@@ -77,7 +77,8 @@ impl Tls {
                 return Err(HandshakeError::Closed);
             }
             if let Err(error) = connection.process_new_packets() {
-                // The alert is a help for the server's log. The error is known without it.
+                // The alert only helps the log of the server. A failure is ignored, because the
+                // error is known.
                 let _ = send_handshake(&mut connection, &socket, deadline);
                 return Err(refused(error));
             }
@@ -98,8 +99,8 @@ impl Tls {
         self.outgoing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the content of records, the end of the connection, or `until`. Returns what
-    /// `take` makes of the content; an empty one is the end.
+    /// Waits for the content of records, the end of the connection, or `until`. Returns the result
+    /// of `take` for the content; an empty content is the end.
     fn wait<T>(
         &self,
         until: Option<Instant>,
@@ -119,14 +120,14 @@ impl Tls {
         }
     }
 
-    /// Returns what `take` makes of the content that has arrived; `None` if there is none.
+    /// Returns the result of `take` for the content that has arrived; `None` if there is none.
     fn take<T>(
         &self,
         take: impl FnOnce(&mut rustls::Reader<'_>) -> io::Result<T>,
     ) -> io::Result<Option<T>> {
         let mut connection = self.connection();
         let processed = connection.process_new_packets().map(drop);
-        // Content that arrived before an error comes before it.
+        // Content that arrived before an error is returned before it.
         let taken = take(&mut connection.reader());
         drop(connection);
         match (taken, processed) {
@@ -143,8 +144,8 @@ impl Tls {
         }
     }
 
-    /// Sends what `change` makes of the connection, as far as the socket takes it at once. Sends
-    /// nothing while another thread writes: it may be waiting for the server.
+    /// Sends the records that `change` produces, as far as the socket takes them at once. Sends
+    /// nothing while another thread writes, because that thread may wait for the server.
     fn send_now(&self, change: impl FnOnce(&mut ClientConnection)) {
         let Ok(mut outgoing) = self.outgoing.try_lock() else { return };
         let mut connection = self.connection();
@@ -227,7 +228,7 @@ impl Transport for Tls {
     }
 }
 
-/// Sends what the handshake has to send.
+/// Sends the records of the handshake.
 fn send_handshake(
     connection: &mut ClientConnection,
     mut socket: &TcpStream,
@@ -248,7 +249,7 @@ fn send_handshake(
     Ok(())
 }
 
-/// Whether the server's first byte is that of a handshake or of an alert.
+/// Returns true if the first byte of the server is that of a handshake or of an alert.
 fn begins_with_tls(socket: &TcpStream) -> io::Result<bool> {
     let mut first = [0];
     let len = socket.peek(&mut first)?;
@@ -268,7 +269,7 @@ impl fmt::Display for Truncated {
 
 impl Error for Truncated {}
 
-/// Why a connection cannot be encrypted, and the remedy.
+/// The reason why a connection cannot be encrypted, and the remedy.
 #[derive(Debug)]
 pub enum HandshakeError {
     /// The server has answered with something else.
@@ -284,7 +285,7 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
-    /// Whether the server would answer another attempt in the same way.
+    /// Returns true if the server would answer another attempt in the same way.
     #[must_use]
     pub const fn is_final(&self) -> bool {
         matches!(self, Self::NoTls | Self::Refused(_))

@@ -246,7 +246,8 @@ impl Network {
         account.unasked = Some(Unasked::NoTls);
         account.oracle.end(Unasked::NoTls);
         if !is_plain {
-            self.fail(Invariant::AnswersInOrder, Some(id), "a client that uses TLS is refused for not using it");
+            let what = "a client that uses TLS is refused as a client in clear";
+            self.fail(Invariant::AnswersInOrder, Some(id), what);
         }
     }
 
