@@ -1,6 +1,6 @@
 //! The load generator of tinytcp, which checks every reply.
 //!
-//! Each room uses only the rooms below it:
+//! Each module uses only the modules below it:
 //!
 //! ```text
 //!  command_line   arguments -> workload -> plan; preflight; exit code

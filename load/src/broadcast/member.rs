@@ -1,4 +1,4 @@
-//! A member: one connection, what waits on it, and what it has got so far.
+//! A member: one connection, its unsent bytes, and what it has received so far.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -45,18 +45,18 @@ pub struct Member {
     output: Vec<u8>,
     /// The start of an arrival that is incomplete.
     input: Vec<u8>,
-    /// Messages that it has said, and that have no answer yet.
+    /// Messages that it has sent, and that have no answer yet.
     pub unanswered: u64,
-    /// Messages that it has got, and those that `MISSED` counted.
+    /// Messages that it has received, and those that `MISSED` counted.
     received: u64,
     missed: u64,
-    /// The next number that it may get of each publisher.
+    /// The next number that may arrive from each publisher.
     next: Vec<u32>,
     /// Its place in the order of the room is known.
     knows_place: bool,
 }
 
-/// What the members of a run share while one of them reads.
+/// The state that the members of a run share while one of them reads.
 pub struct Surroundings<'a> {
     pub protocol: ProtocolName,
     pub size: usize,
@@ -82,12 +82,12 @@ impl Member {
             received: 0,
             missed: 0,
             next: vec![0; publishers],
-            // A publisher does not get its own messages, so its place is unknown.
+            // A publisher does not receive its own messages, so its place is unknown.
             knows_place: publisher.is_none(),
         }
     }
 
-    /// Adds `bytes` to what waits, and writes as much as the kernel takes.
+    /// Adds `bytes` to the unsent bytes, and writes as many of these as the kernel takes.
     ///
     /// # Errors
     /// When the connection is over.
@@ -96,7 +96,7 @@ impl Member {
         self.flush()
     }
 
-    /// Writes what waits, as much as the kernel takes.
+    /// Writes as many of the unsent bytes as the kernel takes.
     ///
     /// # Errors
     /// When the connection is over.
@@ -216,7 +216,7 @@ impl Member {
         let place = usize::try_from(self.received + self.missed).unwrap_or(usize::MAX);
         self.received += 1;
         if self.knows_place && !around.room.agrees(place, message) {
-            // Its further places would all be wrong for the same reason.
+            // All its later places would be wrong for the same reason.
             self.knows_place = false;
             violations.add(Violation::Reordered, 1, || {
                 format!(
@@ -246,7 +246,7 @@ impl Member {
 
     fn take_refusal(&mut self, token: &[u8], around: &mut Surroundings<'_>) -> Result<(), Ended> {
         let token = shown(front(token, 48)).to_string();
-        // An error without a message that it could answer is the reason why the server closes.
+        // An error without a message that it can answer is the reason why the server closes.
         self.unanswered = self
             .unanswered
             .checked_sub(1)

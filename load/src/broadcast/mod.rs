@@ -1,4 +1,4 @@
-//! Broadcast: members join rooms, publishers speak at a rate, and every delivery is checked.
+//! Broadcast: members join rooms, publishers send at a rate, and every delivery is checked.
 //!
 //! ```text
 //!   publisher --SAY--> server --+--> member: its place in the order of the room
@@ -9,9 +9,9 @@
 //! - [`wire`]: the commands and the news of each protocol.
 //! - [`payload`]: the text of a message, from which a member learns its publisher, its number and
 //!   when it was due.
-//! - `room`: the order in which the members of a room get its messages.
-//! - `member`: one connection, and what it has got so far.
-//! - [`tally`]: what all members have got, and what was wrong.
+//! - `room`: the order in which the members of a room receive its messages.
+//! - `member`: one connection, and what it has received so far.
+//! - [`tally`]: the counts of all members, and the violations.
 //! - `opening`: members connect and join; [`run`]: they publish and read, in one thread.
 //! - [`report`]: the outcome as text and JSON; `words`: its text.
 

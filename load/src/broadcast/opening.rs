@@ -26,7 +26,7 @@ pub struct Opening {
     next: usize,
     /// Connections that are being opened, or whose member has not joined.
     pub pending: usize,
-    /// The address that is tried: the first one that answers.
+    /// The address that is tried. The first one that answers is kept.
     endpoint: usize,
 }
 
@@ -92,8 +92,8 @@ impl Opening {
     }
 }
 
-/// Goes on with a member whose connection may be open now: sends the header for a proxy, and `join`
-/// if the server does not speak first.
+/// Continues with a member whose connection may be open now: sends the header for a proxy, and
+/// `join` if the server sends no banner.
 ///
 /// # Errors
 /// When the connection was refused or is over.
@@ -129,6 +129,6 @@ fn is_open(stream: &TcpStream) -> io::Result<bool> {
 pub struct Joined {
     /// Their number.
     pub count: usize,
-    /// From the first attempt to the last answer.
+    /// The time from the first attempt to the last answer.
     pub took: Duration,
 }

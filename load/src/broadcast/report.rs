@@ -17,7 +17,7 @@ use crate::report::origin::Origin;
 /// The schema of the files that this version writes.
 pub const SCHEMA: &str = "tinytcp-load-broadcast/1";
 
-/// What a run proves, the worst first.
+/// The verdicts of a run, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BroadcastVerdict {
@@ -33,7 +33,8 @@ pub enum BroadcastVerdict {
     Interrupted,
     /// The server refused messages.
     Refused,
-    /// Each member got each message once, in the same order, or was told how many it missed.
+    /// Each member received each message once, in the same order, or the number of those that it
+    /// missed.
     Valid,
 }
 
@@ -56,7 +57,7 @@ pub struct AskedBroadcast {
     pub rate_per_s: f64,
     /// Bytes of the text of each message.
     pub size_bytes: u64,
-    /// For how long messages are published.
+    /// The time for which messages are published.
     pub duration_s: f64,
 }
 
@@ -65,13 +66,13 @@ pub struct AskedBroadcast {
 pub struct ReportMembers {
     /// Members that joined.
     pub joined_count: u64,
-    /// How long it took until all had joined.
+    /// The time until all members had joined.
     pub joining_s: f64,
     /// Members that read and whose connection was lost.
     pub lost_count: u64,
     /// Silent members that the server disconnected.
     pub lost_silent_count: u64,
-    /// Why the first connection was lost, or not opened.
+    /// The reason why the first connection was lost, or not opened.
     pub first_loss: Option<String>,
 }
 
@@ -114,11 +115,11 @@ pub struct BroadcastReport {
     pub origin: Origin,
     /// The requested run.
     pub asked: AskedBroadcast,
-    /// For how long messages were published.
+    /// The time for which messages were published.
     pub ran_s: f64,
     /// The number of the signal that interrupted the run.
     pub interrupted_by_signal: Option<i32>,
-    /// What the run proves.
+    /// The verdict.
     pub verdict: BroadcastVerdict,
     /// The result of each gate.
     pub gates: Vec<GateResult>,
@@ -130,9 +131,9 @@ pub struct BroadcastReport {
     pub deliveries: ReportDeliveries,
     /// Broken promises.
     pub violations: Violations,
-    /// From the moment at which a message was due to each of its deliveries.
+    /// The time from the moment at which a message was due to each of its deliveries.
     pub latency: Distribution,
-    /// How late messages were sent.
+    /// The delay with which messages were sent.
     pub lag: Distribution,
     /// Processor time of the generator, as a share of one core.
     pub generator_cpu_ratio: f64,

@@ -1,11 +1,11 @@
-//! The order of the messages of a room, as the first member that got each of them shows it.
+//! The order of the messages of a room, which the first member to receive a message defines.
 
 use super::payload::Payload;
 
 /// A room.
 #[derive(Debug, Default)]
 pub struct Room {
-    /// The messages at each place after the start, as far as any member has got.
+    /// The message at each place after the start, as far as any member has received them.
     order: Vec<Option<(u32, u32)>>,
     /// Messages that the server has accepted, of each publisher.
     pub accepted: Vec<u64>,

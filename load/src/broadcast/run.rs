@@ -1,4 +1,5 @@
-//! A run in one thread: all members join, publishers speak at the rate, every delivery is checked.
+//! A run in one thread: all members join, publishers send at the rate, and every delivery is
+//! checked.
 
 use std::io;
 use std::time::{Duration, Instant, SystemTime};
@@ -51,9 +52,9 @@ pub trait BroadcastObserver {
 pub struct BroadcastOutcome {
     /// Wall-clock time of the start.
     pub started: SystemTime,
-    /// For how long messages were published.
+    /// The time for which messages were published.
     pub ran: Duration,
-    /// From the start to the last delivery.
+    /// The time from the start to the last delivery.
     pub last_delivery: Duration,
     /// The members that joined.
     pub joined: Joined,
@@ -61,7 +62,7 @@ pub struct BroadcastOutcome {
     pub tally: Tally,
     /// Processor time of the generator while it published and read.
     pub cpu: CpuUsage,
-    /// Why the first connection was lost, or not opened.
+    /// The reason why the first connection was lost, or not opened.
     pub first_loss: Option<String>,
     /// The number of the signal that interrupted it.
     pub interrupted_by: Option<i32>,
@@ -236,15 +237,15 @@ impl<'a> Run<'a> {
         self.members.iter().filter(|member| member.phase == Phase::Joined && !member.is_silent)
     }
 
-    /// Counts the deliveries that never came, and those of which `MISSED` counted too many.
+    /// Counts the deliveries that never came, and those that `MISSED` counted in excess.
     fn check_completeness(&mut self) {
         let mut violations = std::mem::take(&mut self.tally.violations);
         for member in self.readers() {
             let (room, index) = (&self.rooms[member.room], member.index);
             let outstanding = member.outstanding(room);
             let count = outstanding.unsigned_abs();
-            // MISSED may count the own messages of a publisher, and a publisher that was lost did
-            // not get all of its answers.
+            // MISSED may count the own messages of a publisher, and a lost publisher did not
+            // receive all of its answers.
             let is_exact = member.publisher.is_none() && !room.has_changed;
             if outstanding > 0 {
                 violations.add(Violation::Lost, count, || {
@@ -259,7 +260,7 @@ impl<'a> Run<'a> {
         self.tally.violations = violations;
     }
 
-    /// When the next message is due.
+    /// Returns the time at which the next message is due.
     fn next_due(&self) -> Duration {
         Duration::try_from_secs_f64(self.tally.due as f64 / self.settings.rate)
             .unwrap_or(Duration::MAX)

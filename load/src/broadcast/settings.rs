@@ -32,7 +32,7 @@ pub struct BroadcastSettings {
     pub rate: f64,
     /// Bytes of the text of a message.
     pub size: usize,
-    /// For how long messages are published.
+    /// The time for which messages are published.
     pub duration: Duration,
     /// The limit for all members to join, and for the last deliveries after the end.
     pub timeout: Duration,

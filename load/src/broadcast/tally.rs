@@ -1,4 +1,4 @@
-//! What all members have got, and what was wrong.
+//! The counts of all members, and the violations.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +18,9 @@ pub enum Violation {
     Duplicated,
     /// A message came after a later one of its publisher, or at another place than for others.
     Reordered,
-    /// A publisher got its own message.
+    /// A publisher received its own message.
     Own,
-    /// A message was changed, or the server sent what no member should get.
+    /// A message was changed, or the server sent bytes that no member should receive.
     Damaged,
     /// The answer to a publisher had a wrong number of members.
     Miscounted,
@@ -37,7 +37,7 @@ pub struct Violations {
     pub reordered_count: u64,
     /// Messages that came back to their publisher.
     pub own_count: u64,
-    /// Messages that were changed, or that no member should get.
+    /// Messages that were changed, or that no member should receive.
     pub damaged_count: u64,
     /// Answers with a wrong number of members.
     pub miscounted_count: u64,
@@ -96,19 +96,20 @@ pub struct Tally {
     pub delivered: u64,
     /// Deliveries that `MISSED` replaced.
     pub missed: u64,
-    /// What was wrong.
+    /// Broken promises.
     pub violations: Violations,
-    /// Members whose connection ended without a reason of this side.
+    /// Members whose connection ended, and not by the generator.
     pub lost_members: u64,
     /// Silent members that the server disconnected.
     pub lost_silent_members: u64,
     /// Bytes of correct deliveries.
     pub received_bytes: u64,
-    /// From the moment at which a message was due to its delivery, without those in `recent`.
+    /// The time from the moment at which a message was due to its delivery, without those in
+    /// `recent`.
     pub latency: Latency,
     /// The latencies since the last call of [`Tally::take_recent`].
     pub recent: Latency,
-    /// How late messages were sent.
+    /// The delay with which messages were sent.
     pub lag: Latency,
 }
 

@@ -33,7 +33,7 @@ pub fn append_join(protocol: ProtocolName, room: &str, output: &mut Vec<u8>) {
     append(protocol, JOIN, ["JOIN ", "/join "], room.as_bytes(), output);
 }
 
-/// Appends the command that says `text`.
+/// Appends the command that sends `text`.
 pub fn append_say(protocol: ProtocolName, text: &[u8], output: &mut Vec<u8>) {
     append(protocol, SAY, ["SAY ", "/say "], text, output);
 }
@@ -76,7 +76,7 @@ pub fn next(protocol: ProtocolName, input: &[u8]) -> Result<Option<(Arrival<'_>,
     Ok(found)
 }
 
-/// Returns the number in the answer to the command that says a text.
+/// Returns the number in the answer to the command that sends a text.
 #[must_use]
 pub fn reached(answer: &[u8]) -> Option<u64> {
     let mut words = answer.split(|byte| *byte == b' ');
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn news_and_answers_are_told_apart_in_each_protocol() {
+    fn news_and_answers_are_distinguished_in_each_protocol() {
         let expected = |said| {
             vec![
                 Arrival::Message(b"a: b"),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::flag;
 use tinytcp_core::os::hangup;
 
-/// What a hangup asks for.
+/// The request that a hangup makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     /// The report so far; the run goes on.
@@ -36,7 +36,7 @@ impl Hangups {
         Ok(Self { arrived, had_terminal: hangup::has_terminal() })
     }
 
-    /// Returns what a hangup since the last call asks for.
+    /// Returns the request of a hangup since the last call.
     pub fn take(&self) -> Option<Request> {
         let has_arrived = self.arrived.swap(false, Ordering::AcqRel);
         has_arrived.then(|| match self.had_terminal && !hangup::has_terminal() {

@@ -1,4 +1,4 @@
-//! What observes a run: progress, live rows, metrics, conditions that end it, and hangups.
+//! The observers of a run: progress, live rows, metrics, conditions that end it, and hangups.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -47,7 +47,7 @@ pub struct Monitor<'a> {
 }
 
 impl<'a> Monitor<'a> {
-    /// Creates what the arguments ask for.
+    /// Creates the observers that the arguments request.
     ///
     /// # Errors
     /// Fails with one line if a file cannot be written, or an address is in use.

@@ -1,4 +1,5 @@
-//! Rates as people type them: `5000`, `1.5k`, `0.5`, `30/m`, and stages such as `30s@100,1m@1k`.
+//! Rates in the notation of the command line: `5000`, `1.5k`, `0.5`, `30/m`, and stages such as
+//! `30s@100,1m@1k`.
 
 use std::time::Duration;
 

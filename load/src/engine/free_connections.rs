@@ -27,8 +27,8 @@ pub const PAUSE_MIN: Duration = Duration::from_millis(10);
 pub struct FreeConnections {
     /// Connections with room for a request, longest free first.
     free: VecDeque<Token>,
-    /// Whether one was free at the end of the last look: requests due since then have waited for
-    /// the generator alone.
+    /// True if a connection was free at the end of the last look: only the generator has delayed
+    /// the requests that are due since then.
     had_free: bool,
     /// When the loop last looked for due requests; `None` before the first time.
     looked: Option<Moment>,
@@ -70,7 +70,7 @@ impl FreeConnections {
         self.looked.is_some_and(|looked| looked >= end)
     }
 
-    /// Returns whether requests may be sent at `now`: until `end`, and once after it the requests
+    /// Returns true if requests may be sent at `now`: until `end`, and once after it the requests
     /// that only the generator delayed.
     #[must_use]
     pub fn may_send(&self, now: Moment, end: Moment) -> bool {
@@ -88,7 +88,7 @@ impl FreeConnections {
         }
     }
 
-    /// Ends a look; `is_waiting` reports whether requests still wait.
+    /// Ends a look; `is_waiting` is true if requests still wait.
     pub fn end_look(&mut self, now: Moment, is_waiting: bool) {
         self.looked = Some(now);
         self.had_free = !self.free.is_empty();

@@ -1,4 +1,4 @@
-//! One run: start the threads, combine their counts, and end in time whatever the server does.
+//! A run: it starts the threads, combines their counts, and ends in time whatever the server does.
 
 use std::io;
 use std::sync::{Arc, mpsc};
@@ -66,7 +66,7 @@ mod tests {
     use crate::measurement::outcome::Slice;
     use crate::measurement::settings::Opening;
 
-    /// Observes nothing.
+    /// An observer that ignores all events.
     struct Blind;
 
     impl Observer for Blind {

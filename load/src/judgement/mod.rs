@@ -1,4 +1,5 @@
-//! What the outcome of a run proves: its verdict, its gates, and the search for the highest rate.
+//! The judgement of the outcome of a run: its verdict, its gates, and the search for the highest
+//! rate.
 
 pub mod gates;
 pub mod objective;

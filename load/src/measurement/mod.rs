@@ -1,4 +1,5 @@
-//! What a run measures: latencies, counts, causes of failures, and the outcome that holds them.
+//! The measurements of a run: latencies, counts, causes of failures, and the outcome with all of
+//! them.
 
 pub mod averages;
 pub mod by_address;

@@ -1,4 +1,4 @@
-//! What a run measures of TLS: its handshakes, and what they agreed on.
+//! The measurements of TLS: the handshakes of a run, with their versions and cipher suites.
 
 use super::latency::Latency;
 
@@ -26,7 +26,7 @@ pub struct Handshakes {
     pub resumed: u64,
 }
 
-/// What a handshake agreed on, as `TLSv1.3` and `TLS_AES_256_GCM_SHA384`.
+/// The version and the cipher suite of a handshake, as `TLSv1.3` and `TLS_AES_256_GCM_SHA384`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TlsSuite {
     /// The version of the protocol.

@@ -20,7 +20,7 @@ pub struct ReportTls {
     pub full_per_s: f64,
     /// Handshakes per second that resumed a session.
     pub resumed_per_s: f64,
-    /// What the handshakes agreed on.
+    /// The versions and cipher suites of the handshakes.
     pub suites: Vec<ReportSuite>,
     /// The fact and the remedy of the first failure.
     pub first_failure: Option<String>,

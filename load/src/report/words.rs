@@ -121,7 +121,7 @@ pub(super) fn connections(report: &Report) -> String {
     parts.join(", ")
 }
 
-/// Describes what handshakes agreed on, and the check of the certificate.
+/// Describes the versions and cipher suites of the handshakes, and the check of the certificate.
 pub(super) fn tls(tls: &ReportTls) -> String {
     let suite = |suite: &ReportSuite| {
         let number =

@@ -1,4 +1,4 @@
-//! What an exchange of the script shows: the request, the expected reply and the received bytes.
+//! The contents of an exchange: the request, the expected reply and the received bytes.
 
 use tinytcp_core::display::escape;
 

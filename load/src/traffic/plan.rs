@@ -1,4 +1,4 @@
-//! The plan of a run: everything that its threads need to know.
+//! The plan of a run, with all that its threads need.
 
 use std::net::IpAddr;
 use std::time::Duration;

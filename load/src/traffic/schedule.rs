@@ -95,7 +95,7 @@ impl Schedule {
         self.intervals.count_to(segment.before + inside).min(self.count)
     }
 
-    /// Returns the last segment that is not after what `is_begun` looks at.
+    /// Returns the last segment for which `is_begun` returns true.
     fn last_segment(&self, is_begun: impl Fn(&Segment) -> bool) -> Segment {
         let begun = self.segments.partition_point(is_begun);
         self.segments[begun.saturating_sub(1)]

@@ -65,7 +65,7 @@ const LINTS: [&str; 7] = [
     "cast_possible_truncation",
 ];
 
-/// The rooms of the load generator. A room uses itself and the rooms before it.
+/// The modules of the load generator. A module uses itself and the modules before it.
 const ROOMS: [&str; 7] =
     ["measurement", "traffic", "engine", "judgement", "report", "broadcast", "command_line"];
 
@@ -213,7 +213,7 @@ fn imports_go_down_and_what_is_forbidden_is_not_there() {
 }
 
 #[test]
-fn the_rooms_of_the_load_generator_import_downwards() {
+fn the_modules_of_the_load_generator_import_downwards() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("load/src");
     let height = |room: &str| ROOMS.iter().position(|name| *name == room);
     for room in ROOMS {
@@ -223,7 +223,7 @@ fn the_rooms_of_the_load_generator_import_downwards() {
             let path = file.strip_prefix(&src).expect("found below it").to_str().expect("ASCII");
             let code = production_code(&fs::read_to_string(&file).expect("a readable source"));
             let higher = imports(path, &code).into_iter().find(|used| height(used) > height(room));
-            assert_eq!(higher, None, "{path} uses a room above it");
+            assert_eq!(higher, None, "{path} uses a module above it");
         }
     }
 }

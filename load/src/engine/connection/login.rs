@@ -10,7 +10,7 @@ use super::{InFlight, LoadConnection};
 use crate::engine::thread_state::ThreadState;
 use crate::traffic::script::ConnectionScript;
 
-/// How far the login of a connection is.
+/// The progress of the login of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Login {
     /// A request is to be sent.

@@ -36,7 +36,7 @@ struct InFlight {
     lag: Duration,
 }
 
-/// Why a connection is lost.
+/// The reason why a connection is lost.
 #[derive(Debug)]
 pub enum Loss {
     /// The connection attempt failed.

@@ -66,7 +66,7 @@ impl TlsLayer {
         self.session.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
-    /// Returns what the handshake agreed on.
+    /// Returns the version and the cipher suite of the handshake.
     #[must_use]
     pub fn suite(&self) -> TlsSuite {
         let version = match self.session.protocol_version() {
@@ -171,7 +171,7 @@ fn cipher_name(suite: CipherSuite) -> &'static str {
     }
 }
 
-/// Why TLS has failed.
+/// The reason why TLS has failed.
 #[derive(Debug)]
 pub struct Failure {
     /// False if the first byte of the server was not that of a record.

@@ -13,7 +13,7 @@ use crate::traffic::plan::TlsPlan;
 #[derive(Debug)]
 pub enum TlsLayer {}
 
-/// Why TLS has failed.
+/// The reason why TLS has failed.
 #[derive(Debug)]
 pub enum Failure {}
 

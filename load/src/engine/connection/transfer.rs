@@ -16,7 +16,7 @@ use crate::traffic::script::ConnectionScript;
 /// Maximum number of reads per turn: a flooding server must not occupy the thread.
 const READS_PER_TURN: usize = 16;
 
-/// How far a connection was read.
+/// The progress of reading a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadProgress {
     /// To the last byte: the next byte triggers an event.

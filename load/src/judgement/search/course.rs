@@ -22,11 +22,11 @@ const RATE_MIN: f64 = 1.0;
 /// requested duration.
 const LONGER_MAX: u32 = 10;
 
-/// If dividing the rate by this factor...
+/// A lower rate is compared with one that is higher by this factor.
 const FLAT_FACTOR: f64 = 4.0;
 
-/// ...does not divide the latency by this one, a lower rate does not help: the latency is nearly
-/// that of an idle server.
+/// If the higher rate has less than this many times the latency of the lower one, a still lower
+/// rate does not help: the latency is nearly that of an idle server.
 const FLAT_GAIN: f64 = 2.0;
 
 /// One measurement of a search.
@@ -45,7 +45,7 @@ pub struct Trial {
     pub is_bracketed: bool,
 }
 
-/// Why a search ended.
+/// The reason why a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SearchEnd {
     /// The highest rate is known to within 3 %.

@@ -1,5 +1,5 @@
-//! Whether the generator met its schedule, and if not, whether the generator or the server caused
-//! it.
+//! The verdicts about the schedule of a run: whether it was met, and if not, whether the generator
+//! or the server caused that.
 
 use std::time::Duration;
 

@@ -63,7 +63,7 @@ struct ComparedFigure {
     result: Difference,
 }
 
-/// What the slices show.
+/// The result of the test of the slices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Difference {
@@ -198,7 +198,7 @@ fn median(mut sample: Vec<f64>) -> f64 {
     sample.get(sample.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// Returns what weakens the comparison.
+/// Returns the facts that weaken the comparison.
 fn notes(before: &Report, after: &Report) -> Vec<String> {
     let mut notes = Vec::new();
     let mut differs = |what: &str, of: &dyn Fn(&Report) -> String| {

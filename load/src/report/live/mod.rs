@@ -1,4 +1,4 @@
-//! What a run shows while it goes on: a file with a row per second, and metrics of Prometheus.
+//! The outputs during a run: a file with a row per second, and metrics for Prometheus.
 
 pub mod metrics;
 pub mod request_log;

@@ -60,7 +60,7 @@ fn has_digits(line: &[u8], pattern: &[u8]) -> bool {
         })
 }
 
-/// How to find the end of a reply that is not the expected one.
+/// The way to find the end of a reply that is not the expected one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// At its `\n`.

@@ -41,11 +41,11 @@ fn spread(parts: &[(ScriptMessage, u64)], divisor: u64, total: u64) -> Vec<Scrip
     let mut used = vec![0u64; parts.len()];
     let mut messages = Vec::new();
     for turn in 1..=total {
-        let behind = |index: &usize| {
+        let deficit = |index: &usize| {
             let (index, share) = (*index, parts[*index].1 / divisor);
             (share * turn) as i64 - (used[index] * total) as i64
         };
-        let Some(next) = (0..parts.len()).max_by_key(behind) else { break };
+        let Some(next) = (0..parts.len()).max_by_key(deficit) else { break };
         used[next] += 1;
         messages.push(parts[next].0.clone());
     }

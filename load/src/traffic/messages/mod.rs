@@ -1,4 +1,4 @@
-//! Messages: what each protocol sends and expects, and how messages are written.
+//! The messages of each protocol, with their expected replies, and the notation of messages.
 
 pub mod list;
 pub mod message;

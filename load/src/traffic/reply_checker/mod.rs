@@ -24,7 +24,7 @@ use server_messages::{closing_message, rejection};
 /// reply stands for the one that is due.
 const REPEATED_MAX: usize = 64;
 
-/// What the received bytes start with.
+/// A finding about the start of the received bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// An incomplete reply: all bytes are consumed, and more are needed.
