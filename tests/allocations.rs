@@ -301,7 +301,7 @@ mod admin {
     }
 
     #[test]
-    fn an_answer_costs_the_session_of_its_connection_and_nothing_else() {
+    fn a_connection_with_one_request_allocates_only_its_session() {
         for path in ["/healthz", "/metrics", "/status", "/"] {
             assert_eq!(fewest_for(path), 1, "{path}");
         }

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_names_the_ends_of_the_connection_or_another_client() {
+    fn a_header_names_the_ends_of_the_connection_or_another_client() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let server = listener.local_addr().expect("bound");
         for (text, source) in [("v1", None), ("v1:192.0.2.7", Some("192.0.2.7"))] {

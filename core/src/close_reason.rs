@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_frequent_reason_comes_first_and_absent_ones_are_omitted() {
+    fn reasons_are_in_order_of_frequency_without_absent_ones() {
         let mut counts = [0; CloseReason::COUNT];
         assert_eq!(by_reason(&counts).to_string(), "");
         counts[CloseReason::Quit as usize] = 2;

@@ -268,7 +268,7 @@ fn listen_notices_a_server_that_is_back() {
 }
 
 #[test]
-fn members_of_our_server_hear_each_other() {
+fn members_of_our_server_receive_messages_of_each_other() {
     for protocol in ["text", "binary", "chat"] {
         let server = Server::start(protocol, &[]);
         let mut listeners = ["ana", "bo"].map(|nick| {

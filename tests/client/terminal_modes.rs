@@ -57,7 +57,7 @@ fn modes_are_restored_when_a_signal_ends_the_client() {
 
 #[test]
 #[ignore = "needs a terminal, which `script` from util-linux provides"]
-fn modes_are_restored_after_a_server_that_leaves_between_two_keys() {
+fn modes_are_restored_after_a_server_closes_between_two_keys() {
     // The keys before the server closes, and those after which the editor shows the close.
     for (before, after) in
         [("\t\t", ""), ("\x1b[200~half", "\x1b[201~"), ("\x1b", "x"), ("\x16", "x")]

@@ -5,7 +5,7 @@ use crate::tracer::{Fault, Trace};
 
 #[test]
 #[ignore = "needs strace: .ci/run installs it"]
-fn a_signal_stops_a_waiting_server_without_memory_to_announce_it() {
+fn a_signal_stops_a_server_although_the_byte_for_it_is_lost() {
     for signal in ["TERM", "INT"] {
         let trace = Trace::new();
         let fault = Fault { call: "sendto", error: "ENOBUFS", first: 1, last: 1 };

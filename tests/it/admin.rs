@@ -127,7 +127,7 @@ fn slow_clients_hold_no_place_longer_than_a_message_may_take() {
 }
 
 #[test]
-fn a_flood_of_its_connections_takes_nothing_from_other_listeners() {
+fn a_flood_of_its_connections_leaves_other_listeners_alone() {
     let server = start(&["--max-connections", "2"]);
     let flood: Vec<Peer> = (0..200).map(|_| server.connect("http")).collect();
     let mut served = [(); 2].map(|()| server.text());
@@ -210,7 +210,7 @@ fn signal_usr1_logs_the_state() {
 }
 
 #[test]
-fn a_time_in_which_the_process_did_not_run_is_counted_as_a_stall() {
+fn a_time_without_the_processor_is_counted_as_a_stall() {
     let server = start(&[]);
     // While a connection is open, the loop reads its clock twice per second.
     let _served = server.text();

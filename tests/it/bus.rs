@@ -98,7 +98,7 @@ fn a_lost_broker_is_joined_again_and_local_members_go_on() {
 }
 
 #[test]
-fn a_broker_that_is_required_and_away_makes_the_server_not_ready() {
+fn without_a_required_broker_the_server_is_not_ready() {
     let broker = FakeBroker::start();
     let server = server(&url(&broker), &["--bus-required"]);
     let away = get(&server, "/readyz");
@@ -125,7 +125,7 @@ fn a_peer_that_is_no_broker_or_refuses_is_left_and_tried_again() {
 }
 
 #[test]
-fn a_server_that_demands_tls_says_nothing_in_clear_and_believes_nothing_in_clear() {
+fn a_server_that_demands_tls_trusts_no_broker_in_clear() {
     let (broker, files) = (FakeBroker::start(), Files::new("bus-in-clear"));
     let url = format!("tls://s3cret@127.0.0.1:{}", broker.port());
     let server = server(&url, &["--bus-ca", &files.argument("ca.pem")]);

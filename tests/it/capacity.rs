@@ -122,7 +122,7 @@ fn rooms_and_members_over_the_limits_are_refused_and_logged() {
 }
 
 #[test]
-fn refused_peers_leave_no_memory_behind() {
+fn the_memory_of_refused_peers_is_freed() {
     let count = repetitions(10_000, 100_000);
     let server = Server::start(&["--max-connections", "1", "--activity-log", "1"]);
     let peer = server.text();
@@ -165,7 +165,7 @@ fn once_descriptors_are_free_again_every_waiting_peer_is_served() {
 }
 
 #[test]
-fn when_descriptors_are_exhausted_a_close_lets_a_waiting_peer_in() {
+fn when_descriptors_are_exhausted_a_close_admits_a_waiting_peer() {
     let (_server, mut peers) = exhausted();
     while !peers.is_empty() {
         let index = welcomed(&mut peers);

@@ -28,7 +28,7 @@ fn line(printed: &str, setting: &str) -> (String, String) {
 }
 
 #[test]
-fn flags_beat_variables_and_these_the_file_and_that_the_defaults() {
+fn the_order_is_flags_variables_the_file_and_the_defaults() {
     let folder = Folder::new("precedence");
     let path = folder.0.join("tinytcp.toml");
     fs::write(&path, "max-line = 1\nmax-frame = \"2KiB\"\n\nbacklog = 3\n").expect("write it");

@@ -239,7 +239,7 @@ mod shouting {
     }
 
     #[test]
-    fn a_line_that_is_too_long_is_refused_and_the_next_one_is_answered() {
+    fn a_line_over_the_limit_is_refused_and_the_next_answered() {
         let long = "x".repeat(17);
         let expected = "SAY SOMETHING\nERROR LINE_TOO_LONG\nHI\n";
         assert_eq!(heard([long.as_bytes(), b"xxx\nhi\n"]), expected);

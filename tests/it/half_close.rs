@@ -35,7 +35,7 @@ fn ten_thousand_frames_before_the_end_are_all_answered() {
 }
 
 #[test]
-fn ten_thousand_messages_and_a_piece_before_the_end_are_answered() {
+fn ten_thousand_messages_and_a_piece_at_the_end_are_answered() {
     let messages =
         (0..10_000).flat_map(|index| format!("{index}\n").into_bytes()).chain(*b"piece").collect();
     let answers = (0..10_000).flat_map(|index| format!("Server received: {index}\n").into_bytes());

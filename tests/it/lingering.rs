@@ -47,7 +47,7 @@ fn a_frame_in_progress_does_not_cost_the_error_of_its_timeout() {
 }
 
 #[test]
-fn a_peer_that_never_closes_is_let_go() {
+fn a_peer_that_never_closes_is_closed_by_the_server() {
     let server = Server::start(&[]);
     let descriptors = server.descriptor_count();
     let mut peer = server.connect("binary");

@@ -9,7 +9,7 @@ use crate::support::wait::wait_until;
 use crate::support::{KIB, MIB};
 
 #[test]
-fn a_frame_of_the_limit_is_taken_in_whole_before_anything_is_read() {
+fn a_frame_of_the_limit_is_read_whole_before_its_answer_is() {
     let server = Server::start(&[]);
     let mut peer = server.connect_with_small_window("binary");
     let request = frame(ECHO, (0..16 * MIB).map(|index| (index / 7) as u8).collect::<Vec<u8>>());
@@ -28,7 +28,7 @@ fn a_large_text_is_reversed() {
 }
 
 #[test]
-fn ten_thousand_headers_that_claim_the_limit_cost_nothing_like_it() {
+fn ten_thousand_headers_that_claim_the_limit_reserve_no_payload() {
     const PEERS: usize = 10_000;
     let server = Server::start(&["--activity-log", "1"]);
     let _open_files = OpenFiles::take(PEERS);

@@ -146,7 +146,7 @@ fn messages_cross_servers_from_each_protocol_to_each() {
 
 #[test]
 #[ignore = "needs nats-server"]
-fn a_killed_broker_costs_what_is_said_to_other_servers_meanwhile() {
+fn a_killed_broker_loses_only_messages_between_servers() {
     let mut nats = Nats::start(&[]);
     let servers = [server(&nats), server(&nats)];
     let mut ann = member(&servers[0], "ann");
@@ -225,7 +225,7 @@ fn a_broker_that_falls_silent_is_noticed_and_joined_again() {
 
 #[test]
 #[ignore = "needs nats-server"]
-fn a_user_and_a_token_are_accepted_and_a_wrong_password_is_named() {
+fn a_user_and_a_token_are_accepted_and_a_wrong_password_is_not() {
     let nats = Nats::start(&["--user", "ana", "--pass", "p@ss"]);
     let _right = server_at(&format!("nats://ana:p%40ss@127.0.0.1:{}", nats.port));
     let wrong = Server::start(&["--bus", &format!("nats://ana:word@localhost:{}", nats.port)]);
@@ -268,7 +268,7 @@ fn encrypted_broker(files: &Files, prefix: &str) -> Nats {
 
 #[test]
 #[ignore = "needs nats-server"]
-fn messages_cross_servers_over_tls_and_after_a_restart_of_the_broker() {
+fn messages_cross_servers_over_tls_and_after_a_broker_restart() {
     let files = Files::new("bus");
     let mut nats = encrypted_broker(&files, "");
     let ca = files.argument("ca.pem");

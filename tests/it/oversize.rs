@@ -101,7 +101,7 @@ fn check_endless_line(protocol: &str, refusal_at_end: bool, ending: &str, answer
 }
 
 #[test]
-fn a_half_close_in_a_discarded_line_gets_the_refusal_and_the_end() {
+fn a_half_close_in_a_discarded_line_is_refused_then_closed() {
     let server = Server::start(&NEVER_QUIET);
     for (protocol, refusal) in [
         ("text", [crate::support::BANNER, b"ERROR LINE_TOO_LONG\n"].concat()),

@@ -54,19 +54,19 @@ fn a_second_without_reading_costs_no_answer_to_60_000_frames() {
 }
 
 #[test]
-fn a_second_without_reading_costs_no_answer_to_60_000_echo_messages() {
+fn a_second_without_reading_costs_no_answer_to_60_000_echoes() {
     read_late("echo", message, |index| [b"Server received: ", message(index).as_slice()].concat());
 }
 
 #[test]
-fn a_second_without_reading_costs_no_answer_to_60_000_chat_messages() {
+fn a_second_without_reading_costs_no_answer_to_60_000_chats() {
     read_late("chat", message, |index| {
         [b"ACK: Received '", long_words(index).as_slice(), b"'\n"].concat()
     });
 }
 
 #[test]
-fn two_seconds_without_reading_cost_no_answer_to_a_million_lines() {
+fn a_million_lines_are_answered_after_two_seconds_unread() {
     let server = Server::start(&["--activity-log", "1"]);
     let mut peer = server.connect_with_small_window("text");
     // More than both kernels hold.

@@ -60,7 +60,7 @@ fn the_greeting_waits_for_the_last_byte_of_the_header() {
 }
 
 #[test]
-fn a_connection_without_a_header_is_closed_for_a_reason_of_its_own() {
+fn a_connection_without_a_header_is_closed_with_its_own_reason() {
     let server = trusting(&["--proxy-timeout", "300ms"]);
     let mut silent = server.connect("text");
     silent.expect_eof();

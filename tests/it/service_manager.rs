@@ -40,7 +40,7 @@ fn launch(variables: &[(&str, &str)]) -> Server {
 }
 
 #[test]
-fn the_manager_hears_ready_status_and_stopping() {
+fn the_manager_is_notified_of_ready_status_and_stopping() {
     let folder = Folder::new("notify");
     let path = folder.0.join("notify");
     let manager = UnixDatagram::bind(&path).expect("a free path");
@@ -55,7 +55,7 @@ fn the_manager_hears_ready_status_and_stopping() {
 }
 
 #[test]
-fn the_manager_hears_when_a_reload_begins_and_ends() {
+fn the_manager_is_notified_when_a_reload_begins_and_ends() {
     let folder = Folder::new("notify-reload");
     let path = folder.0.join("notify");
     let manager = UnixDatagram::bind(&path).expect("a free path");
@@ -179,7 +179,7 @@ fn passed_sockets_replace_default_listeners_and_join_the_flag() {
 }
 
 #[test]
-fn a_passed_socket_of_no_use_is_refused_in_one_line() {
+fn an_unusable_passed_socket_is_refused_in_one_line() {
     let no_name = refusal(listener().0, "tinytcp.socket", &[]);
     assert!(no_name.contains("\"tinytcp.socket\", is not named after a protocol"), "{no_name}");
     let datagrams = UdpSocket::bind("127.0.0.1:0").expect("a free port");

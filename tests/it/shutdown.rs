@@ -236,7 +236,7 @@ fn a_slow_reader_gets_all_of_its_answers_before_the_end() {
 }
 
 #[test]
-fn a_peer_that_reads_nothing_delays_the_end_by_the_drain_timeout() {
+fn a_peer_that_reads_nothing_delays_a_stop_by_the_drain_timeout() {
     let mut server = Server::start(&["--drain-timeout", "500ms", "--write-timeout", "off"]);
     let stuck = stuck_peer(&server);
     let signalled = Instant::now();

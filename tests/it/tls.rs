@@ -51,7 +51,7 @@ fn it_is_refused_before_its_record_is_whole() {
 }
 
 #[test]
-fn every_version_is_known_and_no_other_beginning_is_taken_for_one() {
+fn every_version_of_tls_is_recognised_and_nothing_else() {
     let server = Server::start(&[]);
     for version in 0..=4 {
         let mut peer = server.connect("echo");

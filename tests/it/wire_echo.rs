@@ -69,7 +69,7 @@ fn without_a_newline_the_answer_comes_when_the_peer_falls_quiet() {
 }
 
 #[test]
-fn without_a_newline_no_answer_comes_before_the_quiet_period_ends() {
+fn without_a_newline_no_answer_comes_before_the_quiet_period() {
     check_quiet("echo", "wait for it", "Server received: wait for it");
 }
 

@@ -167,7 +167,7 @@ fn half_a_command_is_not_run() {
 }
 
 #[test]
-fn a_line_over_the_limit_is_refused_once_and_the_session_goes_on() {
+fn a_line_over_the_limit_is_refused_once_and_the_next_is_run() {
     let server = Server::start(&["--max-line", "16"]);
     let dialogue = Dialogue::new(&server, "text");
     let input = b"ECHO 3456789 123456789 123456789\nECHO 34567890123\r\nECHO 345678901234\r\n";
@@ -183,7 +183,7 @@ fn a_request_line_of_http_ends_the_session() {
 }
 
 #[test]
-fn an_http_request_over_the_limit_ends_the_session_before_its_body() {
+fn an_http_request_over_the_limit_is_refused_before_its_body() {
     let server = Server::start(&["--max-line", "16"]);
     for method in http::METHODS {
         let request =

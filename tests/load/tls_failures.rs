@@ -49,7 +49,7 @@ fn a_certificate_that_is_not_trusted_fails_the_handshake() {
 }
 
 #[test]
-fn an_insecure_run_tells_that_nothing_was_checked() {
+fn an_insecure_run_reports_that_nothing_was_checked() {
     let identity = Authority::new("any authority").server(&["example.org"], Validity::Now);
     let url = text(config(&identity, V13, None), &Seen::default());
     let ended = run(&[&url, "-c", "2", "-n", "10", "--tls-insecure", "-q"]);

@@ -279,7 +279,7 @@ fn closing_with_unread_input_is_a_reset_that_destroys_answers() {
 }
 
 #[test]
-fn a_shutdown_and_reads_to_the_end_before_a_close_destroy_nothing() {
+fn a_shutdown_and_reads_to_the_end_before_a_close_lose_nothing() {
     let mut both = Both::new();
     both.push(b"more");
     both.events();
@@ -295,7 +295,7 @@ fn a_shutdown_and_reads_to_the_end_before_a_close_destroy_nothing() {
 }
 
 #[test]
-fn a_connection_that_was_reset_before_accept_fails_when_it_is_read() {
+fn a_connection_that_was_reset_before_accept_fails_at_a_read() {
     let mut both = Both::unaccepted();
     both.reset();
     both.accept();
@@ -304,7 +304,7 @@ fn a_connection_that_was_reset_before_accept_fails_when_it_is_read() {
 }
 
 #[test]
-fn after_a_reset_reads_return_the_bytes_then_the_error_then_the_end() {
+fn after_a_reset_reads_return_bytes_then_the_error_then_the_end() {
     let mut both = Both::new();
     both.push(b"hello");
     both.reset();

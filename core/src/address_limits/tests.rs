@@ -28,7 +28,7 @@ fn table(connections: Option<u32>, accepts: Option<u32>, messages: Option<u32>) 
 }
 
 #[test]
-fn without_limits_the_table_takes_no_memory_and_admits_everything() {
+fn without_limits_the_table_takes_no_memory_and_admits_all() {
     let mut table = table(None, None, None);
     for _ in 0..1000 {
         assert_eq!(admit(&mut table, &peer(1), at(0)), Ok(false));
@@ -105,7 +105,7 @@ fn peers_of_unix_sockets_are_not_limited() {
 }
 
 #[test]
-fn a_full_table_limits_no_further_address_and_reuses_idle_entries() {
+fn a_full_table_skips_new_addresses_and_reuses_idle_entries() {
     let mut table = table(Some(1), Some(1), None);
     table.entries_max = 2;
     assert_eq!(
@@ -153,7 +153,7 @@ struct Model {
 
 proptest! {
     #[test]
-    fn no_address_has_more_than_its_number_and_the_table_stays_small(
+    fn no_address_exceeds_its_number_and_the_table_stays_small(
         steps in proptest::collection::vec((0u8..3, 0u8..6, 0u64..600), 1..300),
     ) {
         let mut table = table(Some(2), Some(5), Some(3));

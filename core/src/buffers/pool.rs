@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_block_is_used_again_and_only_a_constant_of_them_is_kept() {
+    fn long_blocks_are_used_again_and_a_bounded_number_is_kept() {
         let mut pool = Pool::new(1 << 30);
         let mut block = pool.lend(1 << 20);
         block.spare()[0] = 7;

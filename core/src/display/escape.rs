@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backslash_is_escaped_in_quoted_text_and_stays_on_a_terminal() {
+    fn a_backslash_is_escaped_in_quotes_and_stays_on_a_terminal() {
         assert_eq!(quoted(b"C:\\x\ty").to_string(), r"C:\\x\ty");
         assert_eq!(shown(b"C:\\x\ty\x1b").to_string(), "C:\\x\ty\\x1b");
         let family = "👨\u{200d}👩\u{200d}👧";

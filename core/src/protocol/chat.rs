@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_told_messages_with_the_line_end_of_its_last_message() {
+    fn messages_to_a_member_have_the_line_end_of_its_last_message() {
         let mut harness = SessionHarness::new(&protocol(), &small_limits());
         harness.feed(b"/join tea\r\n").deliver("tea", "ann", "hi");
         assert_eq!(harness.answers(), b"Joined tea as guest-1.\r\nann: hi\r\n");

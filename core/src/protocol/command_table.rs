@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_word_is_found_after_negotiation_and_no_longer_one() {
+    fn a_word_of_the_greatest_length_is_found_after_negotiation() {
         let longest: &'static str = "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF";
         assert_eq!(longest.len(), WORD_BYTES_MAX);
         let line = [b"\xff\xf1", longest.as_bytes(), b" x"].concat();

@@ -519,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_over_the_limit_is_an_error_once_and_the_session_goes_on() {
+    fn a_line_over_the_limit_is_one_error_and_the_next_is_run() {
         answers(format!("{}\nECHO x\n", "TIME ".repeat(100)), "ERROR LINE_TOO_LONG\nECHO x\n");
         let mut harness = SessionHarness::new(&Text::new(), &small_limits());
         assert_eq!(
@@ -625,7 +625,7 @@ mod tests {
     }
 
     #[test]
-    fn telnet_negotiation_before_or_inside_a_command_word_is_ignored() {
+    fn telnet_negotiation_before_or_in_a_command_word_is_ignored() {
         for negotiation in TELNET {
             for at in 0..=4 {
                 let line = [&b"ECHO"[..at], negotiation, &b"ECHO"[at..], b" \r\xff x\n"].concat();

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_moves_eight_kib_per_turn_or_less_is_interactive() {
+    fn a_client_that_moves_at_most_8_kib_per_turn_is_interactive() {
         assert_eq!(class_after([]), Interactive);
         assert_eq!(class_after([46; 1000]), Interactive);
         assert_eq!(class_after([8 * KIB; 1000]), Interactive);

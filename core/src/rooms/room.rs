@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_during_a_wave_sends_it_round_again_from_where_it_is() {
+    fn a_message_during_a_wave_continues_it_for_one_more_round() {
         let mut room = room_of(4);
         publish(&mut room);
         assert_eq!([(); 3].map(|()| room.wake_next().map(Token::key)), [Some(0), Some(1), Some(2)]);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_joins_during_a_wave_is_woken_for_later_messages() {
+    fn a_member_that_joins_in_a_wave_is_woken_for_later_messages() {
         let mut room = room_of(2);
         publish(&mut room);
         room.wake_next();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_has_left_is_not_woken_and_its_slot_is_used_again() {
+    fn a_member_that_left_is_not_woken_and_its_slot_is_reused() {
         let mut room = room_of(3);
         assert!(room.remove(1, token(1)) && !room.remove(1, token(1)));
         publish(&mut room);

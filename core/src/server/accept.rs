@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_double_from_10_ms_to_1_s_and_start_over_after_a_success() {
+    fn pauses_double_from_10_ms_to_1_s_and_restart_after_a_success() {
         let mut acceptor = acceptor();
         let pauses = [(); 9].map(|()| acceptor.pause(Moment::START).as_millis());
         assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 640, 1000, 1000]);

@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn two_listeners_on_one_address_are_refused_before_any_is_opened() {
+    fn two_listeners_on_one_address_are_refused_before_any_opens() {
         for (one, other) in [
             ("127.0.0.1:4000", "127.0.0.1:4000"),
             ("0.0.0.0:4000", "127.0.0.1:4000"),

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_silent_connections_of_a_flood_are_due_after_a_second() {
+    fn the_first_silent_connections_of_a_flood_are_due_in_a_second() {
         let mut newcomers = Newcomers::default();
         for number in 0..2 * NEWCOMERS_MAX {
             newcomers.add(

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_request_ends_the_server_unless_it_came_with_the_first() {
+    fn a_later_second_request_ends_the_server_at_once() {
         for (after, is_over) in [(199, false), (200, true)] {
             let mut shutdown = requested();
             shutdown.request();

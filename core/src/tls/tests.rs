@@ -61,7 +61,7 @@ fn swapped_files_are_named() {
 }
 
 #[test]
-fn a_text_of_another_kind_is_refused_with_the_block_that_it_needs() {
+fn a_file_of_another_kind_is_refused_with_the_block_it_needs() {
     let (certificate, key) = identity(&["localhost"]);
     check_error(with((String::new(), key.clone())), &["-----BEGIN CERTIFICATE-----"]);
     check_error(with(("nonsense\n".into(), key)), &["-----BEGIN CERTIFICATE-----"]);

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_over_the_limit_is_reported_before_its_end_and_not_stored() {
+    fn a_line_over_the_limit_is_reported_early_and_not_stored() {
         let mut lines = LineDecoder::new(4);
         assert_eq!(
             lines.next(b"xxxx\r"),

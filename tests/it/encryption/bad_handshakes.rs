@@ -105,7 +105,7 @@ impl Target {
 }
 
 #[test]
-fn a_first_message_of_no_use_is_answered_with_an_alert() {
+fn an_unusable_first_message_is_answered_with_an_alert() {
     use AlertDescription::{DecodeError, HandshakeFailure, ProtocolVersion, UnexpectedMessage};
     let target = Target::start("bad-hello", false);
     for (name, sent, description, failure) in [
@@ -185,7 +185,7 @@ fn a_first_message_of_no_use_is_answered_with_an_alert() {
 }
 
 #[test]
-fn a_second_message_of_no_use_ends_in_an_alert() {
+fn an_unusable_second_message_ends_in_an_alert() {
     use AlertDescription::{DecodeError, UnexpectedMessage};
     let target = Target::start("bad-second", false);
     let plain = message(20, &[0; 32]);

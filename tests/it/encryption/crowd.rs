@@ -37,7 +37,7 @@ fn open(server: &Server, client: &Client, count: usize) -> Vec<Encrypted> {
 
 #[test]
 #[ignore = "takes a minute: .ci/run does it"]
-fn ten_thousand_idle_clients_cost_little_and_end_in_order() {
+fn ten_thousand_idle_clients_fit_their_memory_and_end_in_order() {
     let files = Files::new("crowd");
     let _open_files = OpenFiles::take(CLIENTS);
     let flags = ["--activity-log", "1", "--idle-timeout", "off", "--drain-timeout", "5m"];

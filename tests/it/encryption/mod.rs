@@ -46,7 +46,7 @@ fn reload(server: &Server, parts: &[&str]) {
 }
 
 #[test]
-fn a_listener_without_a_certificate_is_exit_2_with_the_flags_to_add() {
+fn a_listener_without_a_certificate_is_exit_2_with_a_remedy() {
     for flags in [
         &[][..],
         &["--tls-min", "1.3"],
@@ -72,7 +72,7 @@ fn flags_of_tls_that_contradict_each_other_are_exit_2() {
 }
 
 #[test]
-fn a_file_of_no_use_is_exit_1_with_its_name_and_a_remedy() {
+fn an_unusable_file_is_exit_1_with_its_name_and_a_remedy() {
     let files = Files::new("useless");
     files.write_identity("other-", &files.authority.server(&SERVER_NAMES, Validity::Now));
     files.write("empty.pem", "");

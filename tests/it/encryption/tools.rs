@@ -172,7 +172,7 @@ fn openssl_is_answered_line_by_line_in_both_versions() {
 
 #[test]
 #[ignore = "needs curl: .ci/run installs it"]
-fn curl_verifies_the_certificate_and_learns_that_this_is_no_web_server() {
+fn curl_verifies_the_certificate_and_is_refused_as_http() {
     let files = Files::new("curl");
     let server = start_with(&files, &[]);
     let url = format!("https://{}/", server.address("text"));

@@ -30,7 +30,7 @@ fn echo_returns_any_bytes() {
 }
 
 #[test]
-fn reverse_reverses_characters_and_answers_with_the_code_of_echo() {
+fn reverse_reverses_characters_and_has_the_code_of_echo() {
     answers([2, 0, 0, 0, 3, b'a', b'b', b'c'], [1, 0, 0, 0, 3, b'c', b'b', b'a']);
     answers(frame(REVERSE, "a\u{e9}\u{20ac}\u{1f600}"), frame(ECHO, "\u{1f600}\u{20ac}\u{e9}a"));
 }
@@ -84,7 +84,7 @@ fn an_unknown_code_is_an_error_and_its_payload_is_skipped() {
 }
 
 #[test]
-fn a_command_with_the_code_of_a_tls_handshake_allows_that_beginning() {
+fn a_command_may_have_the_code_of_a_tls_handshake() {
     let nothing = |_: &mut Call<'_, '_>| Ok(Next::Continue);
     let own = Binary::with_commands([Command::new(0x16, "OWN", nothing)]);
     assert!(SessionHarness::new(&own, &small_limits()).may_begin_as_tls());
@@ -107,7 +107,7 @@ fn the_frame_that_fills_the_output_is_the_last_one_run() {
 }
 
 #[test]
-fn a_payload_at_the_limit_is_accepted_and_one_over_it_is_refused() {
+fn a_payload_at_the_limit_is_accepted_and_a_longer_one_refused() {
     for len in [39, 40] {
         answers(frame(ECHO, vec![b'x'; len]), frame(ECHO, vec![b'x'; len]));
     }
@@ -138,7 +138,7 @@ fn half_a_frame_is_not_run() {
 }
 
 #[test]
-fn an_incomplete_frame_reports_missing_bytes_with_a_full_output_too() {
+fn an_incomplete_frame_reports_missing_bytes_at_a_full_output() {
     let whole = frame(ECHO, "hello");
     for (len, missing) in [(1, 4), (4, 1), (5, 5), (6, 4), (9, 1)] {
         for waiting_len in [0, HIGH_WATER_BYTES, 2 * HIGH_WATER_BYTES] {

@@ -40,7 +40,7 @@ fn delays(harness: &LoopHarness) -> u64 {
 }
 
 #[test]
-fn an_address_at_its_limit_is_rejected_until_a_connection_closes() {
+fn an_address_at_its_limit_is_rejected_until_a_close() {
     let mut harness = limited(2, 0, 0);
     let peers = [(); 2].map(|()| peer_from(&mut harness, 1));
     assert!(peers.iter().all(is_served));

@@ -31,7 +31,7 @@ fn answer(harness: &mut LoopHarness, peer: &FakePeer) -> String {
 }
 
 #[test]
-fn rejected_connections_linger_up_to_a_limit_and_then_close_at_once() {
+fn rejected_connections_linger_up_to_a_limit_others_close() {
     let mut harness = full(1, 2);
     let first = harness.peer();
     let rejected: Vec<FakePeer> = (0..3).map(|_| harness.queue_peer()).collect();

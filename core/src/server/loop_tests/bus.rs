@@ -143,7 +143,7 @@ fn the_broker_learns_which_rooms_have_members() {
 }
 
 #[test]
-fn while_the_broker_is_away_local_members_talk_and_the_state_shows_it() {
+fn a_server_without_its_broker_serves_members_and_reports_that() {
     let mut harness = server("nats://127.0.0.1");
     let (ann, bob) = (member(&mut harness), member(&mut harness));
     assert_eq!(ask(&mut harness, &ann, "SAY hello"), "SAID 1\n");

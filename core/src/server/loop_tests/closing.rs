@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn after_its_last_answer_the_server_lingers_until_the_peer_closes() {
+fn after_its_last_answer_the_server_waits_for_the_peer_to_close() {
     let mut harness = text();
     let peer = harness.peer();
     peer.send(b"QUIT\n");
@@ -81,7 +81,7 @@ fn a_session_that_keeps_a_refused_message_is_closed() {
 }
 
 #[test]
-fn sessions_that_keep_refused_messages_stay_under_the_memory_limit() {
+fn sessions_with_refused_messages_stay_under_the_memory_limit() {
     let limits = Limits { memory_bytes_max: Limits::MEMORY_BYTES_MIN, ..Limits::default() };
     let stubborn =
         FnSession { advance: |_, _| (0, Step::Incomplete { missing: None }), drops_refused: false };
@@ -98,7 +98,7 @@ fn sessions_that_keep_refused_messages_stay_under_the_memory_limit() {
 }
 
 #[test]
-fn a_session_is_not_called_before_the_missing_bytes_have_arrived() {
+fn a_session_is_not_called_until_its_missing_bytes_arrive() {
     let counting = FnSession {
         advance: |input, context| {
             context.refused("called");

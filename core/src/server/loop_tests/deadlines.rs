@@ -112,7 +112,7 @@ fn a_peer_that_reads_nothing_is_reset_after_the_write_timeout() {
 }
 
 #[test]
-fn reading_answers_extends_the_write_timeout_and_sending_does_not() {
+fn reading_extends_the_write_timeout_and_sending_does_not() {
     let mut harness = text();
     let peer = harness.peer();
     peer.set_room(0);

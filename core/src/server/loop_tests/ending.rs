@@ -38,7 +38,7 @@ fn exit_at(end: impl FnOnce(&mut LoopHarness, &FakePeer)) -> LoopHarness {
 }
 
 #[test]
-fn exit_without_a_newline_counts_at_the_end_of_input_and_at_a_stop() {
+fn exit_needs_no_newline_at_the_end_of_input_and_at_a_stop() {
     let harness = exit_at(|_, peer| peer.send_and_end(b""));
     assert_eq!(closed_for(&harness, CloseReason::Quit), 1);
     let harness = exit_at(|harness, _| harness.event(Event::Mail(Mail::Stop)));

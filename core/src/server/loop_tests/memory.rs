@@ -39,7 +39,7 @@ fn a_session_goes_on_after_a_message_over_the_memory_limit() {
 }
 
 #[test]
-fn the_error_for_an_evicted_message_is_sent_through_short_writes() {
+fn the_error_of_an_evicted_message_survives_short_writes() {
     let mut harness = small();
     let peers: Vec<_> = (0..40).map(|_| harness.peer()).collect();
     for peer in &peers {
@@ -84,7 +84,7 @@ fn unread_answers_stay_under_the_limit() {
 }
 
 #[test]
-fn peers_that_read_are_answered_even_if_all_would_exceed_the_limit() {
+fn peers_that_read_are_answered_although_all_exceed_the_limit() {
     let mut harness = small();
     let requests = [header(2), b"hi".to_vec()].concat().repeat(TURN_BYTES_MAX / 4);
     let peers: Vec<_> = (0..40).map(|_| harness.peer()).collect();

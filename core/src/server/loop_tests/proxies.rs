@@ -264,7 +264,7 @@ fn a_plain_listener_reads_a_header_as_bytes_of_the_client() {
 }
 
 #[test]
-fn the_limits_per_address_hold_for_the_client_that_a_proxy_names() {
+fn limits_per_address_hold_for_the_client_that_a_proxy_names() {
     let limits = Limits::default().with_address_connections_max(Some(1));
     let config = Config { limits, ..Config::default() };
     let mut harness = proxied_from("127.0.0.0/8", &config);

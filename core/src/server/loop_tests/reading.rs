@@ -14,7 +14,7 @@ fn one_request_costs_one_read() {
 }
 
 #[test]
-fn an_end_of_input_after_the_last_bytes_is_read_without_an_event() {
+fn an_end_of_input_after_the_last_bytes_needs_no_event() {
     let mut harness = text();
     let peer = harness.peer();
     peer.send_and_end(b"ECHO a\n");
@@ -72,7 +72,7 @@ fn a_flood_is_read_in_whole_blocks_without_interactive_clients() {
 }
 
 #[test]
-fn an_interactive_client_is_answered_between_portions_of_a_flood() {
+fn an_interactive_client_is_answered_between_turns_of_a_flood() {
     let mut harness = LoopHarness::new(Binary::new(), &Config::default());
     let (polite, peer) = (harness.peer(), harness.peer());
     polite.send(&flood()[..32]);

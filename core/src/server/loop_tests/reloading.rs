@@ -99,7 +99,7 @@ fn a_piece_without_an_end_is_judged_by_the_new_limit() {
 }
 
 #[test]
-fn a_lower_limit_of_connections_closes_none_and_a_higher_one_admits() {
+fn a_lower_connection_limit_closes_none_and_a_higher_one_admits() {
     let mut harness = text();
     let open = [harness.peer(), harness.peer()];
     reload(&mut harness, |config| config.connections_max = 1);

@@ -58,7 +58,7 @@ fn a_burst_of_100_messages_costs_1000_members_one_send_each() {
 }
 
 #[test]
-fn a_round_gives_turns_to_a_portion_of_the_members() {
+fn a_portion_of_the_members_has_a_turn_in_a_round() {
     let mut harness = rooms();
     let peers = members(&mut harness, 10_000);
     peers[0].send(b"SAY hi\n");
@@ -186,7 +186,7 @@ fn a_message_before_quit_is_delivered() {
 }
 
 #[test]
-fn members_that_are_reset_close_or_end_their_input_leave_the_room() {
+fn members_leave_the_room_by_a_reset_a_close_or_an_end_of_input() {
     let mut harness = rooms();
     let peers = members(&mut harness, 4);
     peers[1].reset();
@@ -225,7 +225,7 @@ fn a_room_goes_across_the_protocols() {
 }
 
 #[test]
-fn a_listening_member_without_news_is_closed_at_the_idle_timeout() {
+fn a_member_without_news_is_closed_at_the_idle_timeout() {
     let mut harness = rooms();
     let peers = members(&mut harness, 2);
     let half = IDLE / 2 + SECOND;
@@ -238,7 +238,7 @@ fn a_listening_member_without_news_is_closed_at_the_idle_timeout() {
 }
 
 #[test]
-fn a_member_that_takes_no_message_for_the_write_timeout_is_reset() {
+fn a_member_that_takes_no_message_is_reset_at_the_write_timeout() {
     let mut harness = rooms();
     let peers = members(&mut harness, 2);
     peers[1].set_room(0);

@@ -51,7 +51,7 @@ fn no_connection_is_accepted_after_a_stop() {
 }
 
 #[test]
-fn a_peer_that_reads_nothing_delays_the_end_by_the_drain_timeout() {
+fn a_peer_that_reads_nothing_delays_a_stop_by_the_drain_timeout() {
     let mut harness = text();
     let peer = harness.peer();
     peer.set_room(0);
@@ -96,7 +96,7 @@ fn requests_within_a_fifth_of_a_second_are_one() {
 }
 
 #[test]
-fn a_peer_that_sends_without_end_gets_whole_answers_and_farewell() {
+fn a_stop_sends_whole_answers_and_bye_to_a_peer_that_floods() {
     let mut harness = text();
     let peer = harness.peer();
     harness.event(Event::Mail(Mail::Stop));

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_the_same_in_a_request_and_differs_between_requests() {
+    fn a_value_is_constant_in_a_request_and_differs_between_them() {
         let pair = rendered("{rand:8}{rand:8}", 5);
         assert_eq!(pair[..8], pair[8..]);
         let all: HashSet<String> = (0..1_000).map(|number| rendered("{rand:12}", number)).collect();

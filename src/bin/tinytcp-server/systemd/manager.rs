@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reload_is_announced_with_the_monotonic_time_in_microseconds() {
+    fn a_reload_is_announced_with_the_monotonic_time() {
         let lines = reloading();
         let time = lines.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").expect("the names");
         let microseconds: u64 = time.trim_end().parse().expect("a number");

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_is_sent_once_per_interval_and_only_if_it_has_changed() {
+    fn a_changed_status_is_sent_at_most_once_per_interval() {
         let manager = FakeManager::new("status");
         let mut notifications = manager.notifications(None);
         let start = Instant::now();

@@ -56,7 +56,7 @@ fn the_network_may_split_every_record_at_every_byte() {
 }
 
 #[test]
-fn data_in_the_segment_of_the_last_handshake_message_is_answered() {
+fn data_in_the_segment_of_the_handshakes_end_is_answered() {
     for version in VERSIONS {
         let mut harness = text();
         let mut client = TlsPeer::new(harness.queue_peer(), client_config(version));

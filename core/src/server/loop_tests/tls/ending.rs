@@ -82,7 +82,7 @@ fn the_message_that_a_cut_stream_ends_in_is_not_run() {
 }
 
 #[test]
-fn a_piece_is_run_at_the_end_of_the_input_only_if_that_is_authentic() {
+fn a_piece_is_run_only_at_an_authentic_end_of_input() {
     for is_cut in [false, true] {
         let harnesses = [
             (encrypted(echo::protocol(), &Config::default()), "Server received: pay 1"),
@@ -146,7 +146,7 @@ fn bytes_after_the_close_notify_are_never_run() {
 }
 
 #[test]
-fn a_record_that_is_not_authentic_ends_the_connection_with_an_alert() {
+fn a_forged_record_ends_the_connection_with_an_alert() {
     let mut harness = text();
     let mut client = connect(&mut harness);
     let mut records = client.seal(b"ECHO a\n");

@@ -155,7 +155,7 @@ fn a_peer_that_leaves_in_the_middle_is_a_failed_handshake() {
 }
 
 #[test]
-fn a_part_of_a_message_and_the_end_in_one_read_is_a_failed_handshake() {
+fn a_cut_message_with_the_end_in_one_read_is_a_failed_handshake() {
     let mut harness = text();
     let (mut client, hello) = greeted(&mut harness);
     client.peer.send(&hello);
