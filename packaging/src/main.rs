@@ -3,16 +3,16 @@
 //! for them. A test compares them with the command lines.
 
 #[path = "../../src/bin/tinytcp-server/arguments.rs"]
-#[allow(dead_code, missing_docs, unused, reason = "the server uses what is not used here")]
+#[allow(dead_code, missing_docs, unused, reason = "the server uses the other items")]
 mod arguments;
 #[path = "../../src/bin/tinytcp-server/listen_address.rs"]
-#[allow(dead_code, missing_docs, unused, reason = "the server uses what is not used here")]
+#[allow(dead_code, missing_docs, unused, reason = "the server uses the other items")]
 mod listen_address;
 mod manual;
 #[path = "../../src/bin/tinytcp-server/room_arguments.rs"]
 #[allow(dead_code, reason = "only its flags are needed here")]
 mod room_arguments;
-#[allow(dead_code, reason = "the server uses what is not used here")]
+#[allow(dead_code, reason = "the server uses the other items")]
 mod tls;
 
 use std::fs;
