@@ -11,8 +11,8 @@ use std::thread;
 
 const MEMORY_LIMIT: usize = 32 * MIB;
 
-/// The memory of the process beyond its limit: tables, what the allocator keeps, and no stack of a
-/// new thread.
+/// The memory of the process beyond its limit: tables, and what the allocator keeps. It has no room
+/// for the stack of a new thread.
 const SLACK: usize = 16 * MIB;
 
 /// Opens peers that send halves of the longest frames.

@@ -107,8 +107,7 @@ impl Peer {
     ) -> Self {
         let socket =
             Socket::new(Domain::for_address(address), Type::STREAM, None).expect("make a socket");
-        // The buffer is set before the connection is made, because it bounds the window that the
-        // peer is told of.
+        // The buffer is set before the connection is made, because it bounds the announced window.
         socket.set_recv_buffer_size(4096).expect("shrink the receive buffer");
         prepare(&socket).expect("prepare the socket");
         socket.connect_timeout(&address.into(), PATIENCE).expect("connect");

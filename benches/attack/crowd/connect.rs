@@ -22,8 +22,8 @@ pub fn from_own_address(target: SocketAddr, number: usize) -> io::Result<TcpStre
 /// the way to a peer that does not read.
 pub fn with_small_window(target: SocketAddr) -> io::Result<TcpStream> {
     let socket = socket(target)?;
-    // The buffer is set before the connection is made, because it bounds the window that the peer
-    // is told of. The send buffer of the attacker keeps its size.
+    // The buffer is set before the connection is made, because it bounds the announced window. The
+    // send buffer of the attacker keeps its size.
     socket.set_recv_buffer_size(4096)?;
     socket.set_send_buffer_size(64 << 10)?;
     connect(socket, target)
