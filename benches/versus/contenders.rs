@@ -16,7 +16,6 @@ use super::speech::Speech;
 const OUR_SERVER: &str = env!("CARGO_BIN_EXE_tinytcp-server");
 const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers");
 
-/// A server to measure.
 #[derive(Clone)]
 pub struct Contender {
     /// The name on the command line.

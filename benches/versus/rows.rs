@@ -69,7 +69,6 @@ const fn load(
     Row { name, title, columns: LOAD_COLUMNS, is_relative: true, goals, kind: Kind::Load(load) }
 }
 
-/// All rows.
 pub static ROWS: [Row; 11] = [
     load("depth=1", "50 connections, one request at a time", &[("text", 1.05)], SHORT),
     load(

@@ -135,7 +135,6 @@ fn places_after(text: &[u8], received: &[u8], places: &[usize]) -> Vec<usize> {
     ends
 }
 
-/// Returns all whole lines.
 fn lines(said: &[u8]) -> Vec<(Vec<u8>, bool)> {
     let whole =
         said.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));

@@ -49,7 +49,6 @@ mod transcripts;
 /// A target: its name and what it checks.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All targets.
 pub const TARGETS: [Target; 13] = [
     ("admin", admin::check),
     ("lines", lines::check),

@@ -71,7 +71,6 @@ fn header((bytes, number): (&&[u8], usize)) -> Seed {
     Seed { target: "proxy", name: format!("header-{number}"), bytes: [b"\0", *bytes].concat() }
 }
 
-/// Input from a broker.
 const BROKERS: [&[u8]; 5] = [
     b"INFO {\"server_id\":\"N\",\"max_payload\":1048576,\"headers\":true} \r\n\
       PING\r\nPONG\r\n+OK\r\n",

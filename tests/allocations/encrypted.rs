@@ -1,8 +1,8 @@
 //! Encrypted connections: what the TLS library allocates for a message, and what an idle connection
 //! holds.
 //!
-//! The client seals its requests before and opens the answers afterwards, so that only the server
-//! allocates while allocations are counted.
+//! The client encrypts its requests before the count and decrypts the answers after it, so that
+//! only the server allocates in between.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
@@ -24,7 +24,7 @@ use super::*;
 
 const REQUEST: &[u8] = b"ECHO hello\n";
 
-/// How many bytes a record of TLS 1.3 has more than its content: header, kind and tag.
+/// The bytes of a TLS 1.3 record in addition to its content: header, kind and tag.
 const RECORD_OVERHEAD: usize = 5 + 1 + 16;
 const ANSWER_LEN: usize = REQUEST.len() + RECORD_OVERHEAD;
 
@@ -67,7 +67,7 @@ impl Encrypted {
         self.running.join().expect("the server does not panic");
     }
 
-    /// Connects, shakes hands, and reads the greeting.
+    /// Connects, makes the handshake, and reads the greeting.
     fn connect(&self) -> (TcpStream, ClientConnection) {
         let mut socket = TcpStream::connect(self.addr).expect("the server listens");
         socket.set_nodelay(true).expect("a TCP socket");
@@ -97,7 +97,6 @@ fn client_config(certificate: &str) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-/// Seals one request.
 fn seal(tls: &mut ClientConnection) -> Vec<u8> {
     tls.writer().write_all(REQUEST).expect("the library buffers it");
     let mut record = Vec::new();
@@ -165,7 +164,7 @@ fn an_idle_connection_holds_at_most_3700_bytes() {
     let warm_up: Vec<TcpStream> = (0..10).map(|_| use_once()).collect();
     let mut sockets = Vec::with_capacity(CONNECTIONS);
     let region = Region::new(ALLOCATOR);
-    // What a client holds for its own side is freed when it has its answer.
+    // The memory of the client's own side is freed after its answer.
     sockets.extend((0..CONNECTIONS).map(|_| use_once()));
     let change = region.change();
     let held = change.bytes_allocated.saturating_sub(change.bytes_deallocated) / CONNECTIONS;

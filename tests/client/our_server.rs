@@ -8,7 +8,6 @@ use crate::runs::{Run, run};
 /// A server with one listener on a free port; stopped when dropped.
 pub struct Server {
     child: Child,
-    /// Its URL.
     pub url: String,
 }
 

@@ -9,7 +9,6 @@ use crate::support::{BANNER, KIB};
 /// A use of a server.
 pub struct Scenario {
     pub name: &'static str,
-    /// The server's flags.
     pub flags: &'static [&'static str],
     pub play: fn(&Server) -> Vec<Heard>,
     /// True if the scenario has requested a stop of the server.

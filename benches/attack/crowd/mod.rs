@@ -94,7 +94,6 @@ pub struct Kind {
     begin: fn(Target, number: usize, lives: u64, now: Moment) -> io::Result<Life>,
 }
 
-/// Returns all kinds.
 pub fn all_kinds() -> Vec<Kind> {
     vec![mute::KIND, slowloris::KIND, churner::KIND, Kind { count: 2, ..flooder::KIND }]
 }
@@ -117,7 +116,6 @@ pub fn describe() -> String {
     kinds.join(", ")
 }
 
-/// A running attack.
 pub struct Attack {
     is_over: Arc<AtomicBool>,
     thread: JoinHandle<io::Result<Vec<Tally>>>,
