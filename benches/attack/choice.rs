@@ -49,7 +49,8 @@ impl Choice {
     /// Parses the words after `--`: none, `--quick`, `--soak` and a duration, `--fairness`,
     /// `--handshakes`, `--memory`, or `--rooms`.
     ///
-    /// # Errors The usage line, for other words.
+    /// # Errors
+    /// The usage line, for other words.
     pub fn parse(words: &[&str]) -> Result<Part, UsageError> {
         let usual = Self {
             alone: Duration::from_secs(10),

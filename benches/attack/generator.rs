@@ -36,21 +36,24 @@ impl Generator {
 
     /// True exactly when the generator has ended.
     ///
-    /// # Errors When the system cannot say whether it runs.
+    /// # Errors
+    /// When the system cannot say whether it runs.
     pub fn is_over(&mut self) -> io::Result<bool> {
         Ok(self.child.try_wait()?.is_some())
     }
 
     /// Waits for the end of the generator, and returns its report.
     ///
-    /// # Errors When the generator has failed.
+    /// # Errors
+    /// When the generator has failed.
     pub fn report(self) -> Result<Report, Box<dyn Error>> {
         self.report_with(|path| Ok(report::read(path)?))
     }
 
     /// The same for a report that `read` parses.
     ///
-    /// # Errors When the generator has failed.
+    /// # Errors
+    /// When the generator has failed.
     pub fn report_with<T>(
         mut self,
         read: impl FnOnce(&Path) -> Result<T, Box<dyn Error>>,

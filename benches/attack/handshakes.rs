@@ -34,7 +34,8 @@ const FLAGS: [&str; 3] = ["--listen", "text+tls://127.0.0.1:0", "--tls-self-sign
 
 /// Measures and prints a table. Returns the checks.
 ///
-/// # Errors When a program does not start, or the server ends early.
+/// # Errors
+/// When a program does not start, or the server ends early.
 pub fn run(processors: Processors) -> Result<Vec<Check>, Box<dyn Error>> {
     measure(processors, ROUNDS, STAY, true)
 }

@@ -70,7 +70,8 @@ pub struct Sample {
 
 /// Makes the run.
 ///
-/// # Errors When a program or a thread does not start, or the server ends early.
+/// # Errors
+/// When a program or a thread does not start, or the server ends early.
 pub fn run(choice: Choice, processors: Processors) -> Result<Outcome, Box<dyn Error>> {
     let mut server = Server::start(processors, MEMORY_LIMIT, &TIMEOUTS)?;
     let descriptors_before = server.process.descriptors().len();

@@ -40,7 +40,8 @@ impl Server {
     /// Starts the server on its processor, with a listener for lines and one for frames, a memory
     /// limit in bytes, and more `flags`.
     ///
-    /// # Errors When the server does not start.
+    /// # Errors
+    /// When the server does not start.
     pub fn start(
         processors: Processors,
         memory_limit: usize,
@@ -70,7 +71,8 @@ impl Server {
 
     /// Returns the address of the next listener of `flags`.
     ///
-    /// # Errors When there is none.
+    /// # Errors
+    /// When there is none.
     pub fn listener(&mut self) -> Result<SocketAddr, Box<dyn Error>> {
         listener(&mut self.lines)
     }
@@ -96,7 +98,8 @@ impl Server {
     /// Returns the time in which the loop was ready to run and had no processor, because of other
     /// work of the machine.
     ///
-    /// # Errors When the server has ended, or the kernel has no such statistics.
+    /// # Errors
+    /// When the server has ended, or the kernel has no such statistics.
     pub fn starved(&self) -> Result<Duration, Box<dyn Error>> {
         let schedstat = fs::read_to_string(format!("/proc/{}/schedstat", self.process.id))?;
         let nanoseconds = schedstat.split_ascii_whitespace().nth(1).ok_or("no time of waiting")?;
@@ -110,7 +113,8 @@ impl Server {
 
     /// Sends the stop signal, and returns what the log has reported.
     ///
-    /// # Errors When the server does not end in time, or with another exit code than 0.
+    /// # Errors
+    /// When the server does not end in time, or with another exit code than 0.
     pub fn stop(mut self) -> Result<Journal, Box<dyn Error>> {
         self.process.signal("TERM");
         let deadline = Instant::now() + PATIENCE;

@@ -16,7 +16,8 @@ const STALL_MIN: Duration = Duration::from_millis(1);
 /// Returns the share of the time in which a processor stalled for a millisecond or more, from two
 /// threads that only read the clock. It is the greater share of the two processors.
 ///
-/// # Errors When a thread cannot be started or moved.
+/// # Errors
+/// When a thread cannot be started or moved.
 pub fn share(processors: Processors) -> io::Result<f64> {
     thread::scope(|scope| {
         let watch = |go: fn(Processors) -> nix::Result<()>| {

@@ -20,7 +20,8 @@ impl Choice {
     /// the path of another build of our server. Without a name of a row all rows are chosen, and
     /// the same for servers.
     ///
-    /// # Errors The names that are possible.
+    /// # Errors
+    /// The names that are possible.
     pub fn from_arguments() -> Result<Self, UsageError> {
         // Cargo adds `--bench` to the words of the user.
         let mut words = env::args().skip(1).filter(|word| word != "--bench");

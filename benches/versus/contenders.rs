@@ -210,7 +210,8 @@ impl Contender {
 
     /// Returns the command that starts it on a free port of the loopback.
     ///
-    /// # Errors When it is not installed. The error names the package that has it.
+    /// # Errors
+    /// When it is not installed. The error names the package that has it.
     pub fn start(&self) -> Result<Start, Box<dyn Error>> {
         let ours = |program: &Path| {
             let Speech::Ours(scheme) = self.speech else {
@@ -299,7 +300,8 @@ fn before_floor(terminator: Terminator) -> Result<Start, Box<dyn Error>> {
 
 /// Returns the address in the line `listening on SCHEME://ADDRESS` that a program prints.
 ///
-/// # Errors When it prints no such line.
+/// # Errors
+/// When it prints no such line.
 pub fn listening_addr(child: &mut Child) -> Result<SocketAddr, Box<dyn Error>> {
     let mut line = String::new();
     BufReader::new(child.stdout.take().ok_or("stdout is piped")?).read_line(&mut line)?;
@@ -339,7 +341,8 @@ fn installed(program: &str, package: &str) -> Result<(), Box<dyn Error>> {
 
 /// Builds `benches/peers` in the target directory of our own programs.
 ///
-/// # Errors When cargo fails; it has printed the reason.
+/// # Errors
+/// When cargo fails; it has printed the reason.
 pub fn build_peers() -> io::Result<()> {
     let status = Command::new(env!("CARGO"))
         .args(["build", "--release", "--locked", "--manifest-path"])

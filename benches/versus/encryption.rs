@@ -47,7 +47,8 @@ impl Terminator {
 impl Certificate {
     /// Returns the certificate of this run. The first call creates it.
     ///
-    /// # Errors When the files cannot be written.
+    /// # Errors
+    /// When the files cannot be written.
     pub fn of_this_run() -> Result<&'static Self, Box<dyn Error>> {
         static CERTIFICATE: OnceLock<Certificate> = OnceLock::new();
         match CERTIFICATE.get() {

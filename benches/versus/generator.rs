@@ -154,7 +154,8 @@ impl Generator {
 
     /// Stops the generator, which must still be running.
     ///
-    /// # Errors When it has ended before.
+    /// # Errors
+    /// When it has ended before.
     pub fn stop(mut self) -> Result<(), Box<dyn Error>> {
         if self.child.try_wait()?.is_none() {
             Ok(())
@@ -165,7 +166,8 @@ impl Generator {
 
     /// Waits for the end of the generator and reads its report.
     ///
-    /// # Errors When it failed, or an answer was wrong or missing. Such a server has no figures.
+    /// # Errors
+    /// When it failed, or an answer was wrong or missing. Such a server has no figures.
     pub fn finish(mut self) -> Result<Outcome, Box<dyn Error>> {
         let deadline = Instant::now() + self.patience;
         while self.child.try_wait()?.is_none() {

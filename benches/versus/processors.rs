@@ -18,7 +18,8 @@ pub struct Processors {
 impl Processors {
     /// Chooses two processors of different cores, if this process may use such processors.
     ///
-    /// # Errors When the kernel does not report the processors of this process.
+    /// # Errors
+    /// When the kernel does not report the processors of this process.
     pub fn choose() -> nix::Result<Self> {
         let allowed = sched_getaffinity(Pid::this())?;
         let mut usable = (0..CpuSet::count()).filter(|index| allowed.is_set(*index) == Ok(true));

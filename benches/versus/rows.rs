@@ -174,7 +174,8 @@ impl Bench {
 
     /// Measures one turn of one contender, and returns the figures of the row's columns.
     ///
-    /// # Errors A note for the table: not installed, failed, ...
+    /// # Errors
+    /// A note for the table: not installed, failed, ...
     pub fn measure(&self, row: &Row, contender: &Contender) -> Result<Vec<f64>, Box<dyn Error>> {
         match row.kind {
             Kind::Load(load) => self.cost(load, contender),

@@ -30,7 +30,8 @@ pub struct Server {
 impl Server {
     /// Starts a contender on its processor and waits until it listens.
     ///
-    /// # Errors When it is not installed, or does not listen.
+    /// # Errors
+    /// When it is not installed, or does not listen.
     pub fn start(contender: &Contender, processors: Processors) -> Result<Self, Box<dyn Error>> {
         processors.be_server()?;
         let start = contender.start();

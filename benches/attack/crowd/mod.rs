@@ -125,7 +125,8 @@ impl Attack {
     /// Starts attackers of these kinds on the processor of the generator. If they give way, the
     /// generator runs first.
     ///
-    /// # Errors When the system refuses a thread or a poller.
+    /// # Errors
+    /// When the system refuses a thread or a poller.
     pub fn start(
         kinds: Vec<Kind>,
         target: Target,
@@ -148,7 +149,8 @@ impl Attack {
 
     /// Closes every connection, and returns the tally of each kind.
     ///
-    /// # Errors When the thread of the attackers has failed.
+    /// # Errors
+    /// When the thread of the attackers has failed.
     pub fn stop(self) -> Result<Vec<Tally>, Box<dyn Error>> {
         self.is_over.store(true, Ordering::Release);
         Ok(self.thread.join().map_err(|_| "the attack panicked")??)
