@@ -34,7 +34,7 @@ pub struct Totals {
 }
 
 impl Journal {
-    /// Parses a line: `2026-11-21T03:28:53.611Z INFO opened text 127.0.0.1:54384`.
+    /// Parses a line: `2026-11-21T03:28:53.611Z INFO  opened text 127.0.0.1:54384`.
     pub fn note(&mut self, line: &str) {
         let Some((_, entry)) = line.split_once(' ') else { return };
         let Some((level, text)) = entry.split_once(' ') else { return };

@@ -21,8 +21,9 @@ pub struct Crowd {
     subscribers: Vec<Subscriber>,
     /// Subscribers that never read. They stay open until the end.
     _silent: Vec<Blocking>,
-    /// The number of bytes of a delivery before, in and after the text.
+    /// The number of bytes of a delivery before its text.
     front: usize,
+    /// The number of bytes of a delivery.
     len: usize,
     block: Vec<u8>,
     start: Instant,
