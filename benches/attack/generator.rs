@@ -17,8 +17,8 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// Starts a generator with `arguments`, whose clients are `name`. If it gives way, all other
-    /// threads of its processor run first.
+    /// Starts a generator with `arguments`, whose clients are `name`. If `gives_way` is true, all
+    /// other threads of its processor run first.
     ///
     /// # Errors
     /// When it does not start.

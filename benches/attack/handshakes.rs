@@ -1,7 +1,7 @@
 //! Honest clients beside a storm of TLS handshakes: 1,000 per second, each a full one on a new
 //! connection that sends one request and is then closed.
 //!
-//! The storm gives way to the honest clients on their processor, so that the figures are those of
+//! The storm yields to the honest clients on their processor, so that the figures are those of
 //! the server. Checked: every answer is right and, except in a quick run, the 99th percentile of
 //! the honest clients is at most 1.5 times that without handshakes, in the round with the median of
 //! five.
@@ -99,7 +99,7 @@ fn print(name: &str, honest: &Report, storm: Option<&Report>) {
     println!("| {name} | {p50:.0?} | {p99:.0?} | {most:.0?} | {handshakes:.0} |");
 }
 
-/// Starts a storm of handshakes, which gives way to the honest clients.
+/// Starts a storm of handshakes, which yields to the honest clients.
 fn storm(addr: SocketAddr, duration: Duration) -> io::Result<Generator> {
     let (url, duration) = (format!("text+tls://{addr}"), format!("{}ms", duration.as_millis()));
     let rate = HANDSHAKES_PER_SECOND.to_string();
