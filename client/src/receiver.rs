@@ -46,7 +46,7 @@ pub fn receive_all<E: From<Received>>(mut server: StreamHandle, events: &SyncSen
     }
 }
 
-/// Returns the next event before `until`; `None` waits for ever.
+/// Returns the next event before `until`; `None` waits forever.
 ///
 /// Bytes that arrived in time count, however late this call is made: after a pause of the process,
 /// the receiving thread has a second to pass them on.

@@ -46,7 +46,7 @@ struct Outgoing {
 
 impl Tls {
     /// Makes the handshake on `socket`, on which nothing of TLS was sent or received yet, before
-    /// `deadline`; `None` waits for ever.
+    /// `deadline`; `None` waits forever.
     ///
     /// # Errors
     /// When it fails, or is late.
