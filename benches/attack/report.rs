@@ -73,11 +73,7 @@ fn print_latencies(outcome: &Outcome) {
     }
     let (p99, of_middle) =
         (ratio(outcome, |parts| all(parts).quantile(0.99)), ratio(outcome, middle));
-    row(
-        "p99 of the median crowd, us",
-        &|part| us(middle(&[part])),
-        format!("{of_middle:.2}"),
-    );
+    row("p99 of the median crowd, us", &|part| us(middle(&[part])), format!("{of_middle:.2}"));
     row(
         "server, share of its processor",
         &|part| format!("{:.2}", part.server_share),

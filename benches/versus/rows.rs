@@ -221,8 +221,8 @@ impl Bench {
         let (mut seconds, outcome) = measure(long)?;
         let mut answers = outcome.answers;
         if load.connections > MANY {
-            // Connecting and closing take about as long as the load. Both runs have that part, so the
-            // difference in time and in answers is the load alone.
+            // Connecting and closing take about as long as the load. Both runs have that part, so
+            // the difference in time and in answers is the load alone.
             seconds -= warm_up_seconds;
             answers -= warm_up.answers;
         }
