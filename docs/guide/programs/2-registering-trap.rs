@@ -133,7 +133,7 @@ impl Connection {
         }
     }
 
-    /// Writes as much of the output as the kernel takes.
+    /// Writes the output until the kernel takes no more.
     fn flush(&mut self) -> io::Result<()> {
         while !self.output.is_empty() {
             match self.stream.write(&self.output) {

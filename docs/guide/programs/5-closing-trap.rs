@@ -55,7 +55,7 @@ struct Connection {
     queued: bool,
 }
 
-/// How far a connection is on its way out.
+/// The phases of a connection.
 #[derive(PartialEq)]
 enum Phase {
     /// It reads requests.
@@ -214,7 +214,7 @@ impl Connection {
             result => result?,
         };
         if len < CHUNK {
-            // A short read has emptied the socket. The next read would find nothing: it is saved.
+            // A short read has emptied the socket: the next one would find nothing and is left out.
             self.readable = false;
             self.input_ended = len == 0;
         }
@@ -258,7 +258,7 @@ impl Connection {
         self.phase = Phase::Flushing;
     }
 
-    /// Writes as much of the output as the kernel takes.
+    /// Writes the output until the kernel takes no more.
     fn flush(&mut self) -> io::Result<()> {
         while !self.output.is_empty() {
             match self.stream.write(&self.output) {

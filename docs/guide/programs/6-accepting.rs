@@ -18,7 +18,7 @@ const LISTENER: Token = Token(usize::MAX);
 /// How many connections the kernel keeps for us until we accept them.
 const BACKLOG: i32 = 1024;
 
-/// How long nothing is accepted after an error, unless a connection is closed meanwhile.
+/// The pause in accepting after an error. It ends early when a connection is closed.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// How many bytes one read may return.
@@ -72,7 +72,7 @@ struct Connection {
     queued: bool,
 }
 
-/// How far a connection is on its way out.
+/// The phases of a connection.
 #[derive(PartialEq)]
 enum Phase {
     /// It reads requests.
@@ -136,7 +136,7 @@ impl Server {
         Ok(())
     }
 
-    /// For how long nothing is to be done unless an event comes.
+    /// How long the loop may sleep if no event comes; `None` is for ever.
     fn timeout(&self) -> Option<Duration> {
         if !self.run_queue.is_empty() {
             return Some(Duration::ZERO);
@@ -279,7 +279,7 @@ impl Connection {
             result => result?,
         };
         if len < CHUNK {
-            // A short read has emptied the socket. The next read would find nothing: it is saved.
+            // A short read has emptied the socket: the next one would find nothing and is left out.
             // No event follows for an end of input that came together with these bytes.
             self.readable = false;
             self.input_ended = len == 0 || self.peer_closed;
@@ -324,7 +324,7 @@ impl Connection {
         self.phase = Phase::Flushing;
     }
 
-    /// Writes as much of the output as the kernel takes.
+    /// Writes the output until the kernel takes no more.
     fn flush(&mut self) -> io::Result<()> {
         while !self.output.is_empty() {
             match self.stream.write(&self.output) {

@@ -45,7 +45,7 @@ pub struct Connection {
     pub queued: bool,
 }
 
-/// How far a connection is on its way out.
+/// The phases of a connection.
 #[derive(PartialEq)]
 enum Phase {
     /// It reads requests.
@@ -125,7 +125,7 @@ impl Connection {
         };
         self.last_moved = Instant::now();
         if len < CHUNK {
-            // A short read has emptied the socket. The next read would find nothing: it is saved.
+            // A short read has emptied the socket: the next one would find nothing and is left out.
             // No event follows for an end of input that came together with these bytes.
             self.readable = false;
             self.input_ended = len == 0 || self.peer_closed;
@@ -170,7 +170,7 @@ impl Connection {
         self.phase = Phase::Flushing;
     }
 
-    /// Writes as much of the output as the kernel takes.
+    /// Writes the output until the kernel takes no more.
     fn flush(&mut self) -> io::Result<()> {
         while !self.output.is_empty() {
             match self.stream.write(&self.output) {

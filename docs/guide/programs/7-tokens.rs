@@ -25,7 +25,7 @@ const GENERATION_SHIFT: u32 = usize::BITS / 2;
 /// How many connections the kernel keeps for us until we accept them.
 const BACKLOG: i32 = 1024;
 
-/// How long nothing is accepted after an error, unless a connection is closed meanwhile.
+/// The pause in accepting after an error. It ends early when a connection is closed.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 fn main() -> io::Result<()> {
@@ -96,7 +96,7 @@ impl Server {
         Ok(())
     }
 
-    /// For how long nothing is to be done unless an event comes.
+    /// How long the loop may sleep if no event comes; `None` is for ever.
     fn timeout(&self) -> Option<Duration> {
         if !self.run_queue.is_empty() {
             return Some(Duration::ZERO);

@@ -44,7 +44,7 @@ pub struct Connection {
     pub stopping: bool,
     /// When bytes were last received or sent.
     last_moved: Instant,
-    /// For how long it may stay as it is from then on.
+    /// How long it may neither receive nor send a byte.
     timeout: Duration,
     /// Remembered readiness: false once a read has found nothing, until an event follows.
     pub readable: bool,
@@ -52,7 +52,7 @@ pub struct Connection {
     pub queued: bool,
 }
 
-/// How far a connection is on its way out.
+/// The phases of a connection.
 #[derive(PartialEq)]
 enum Phase {
     /// It reads requests.
@@ -143,7 +143,7 @@ impl Connection {
             result => result?,
         };
         if len < CHUNK {
-            // A short read has emptied the socket. The next read would find nothing: it is saved.
+            // A short read has emptied the socket: the next one would find nothing and is left out.
             // No event follows for an end of input that came together with these bytes.
             self.readable = false;
             self.input_ended = len == 0 || self.peer_closed;
@@ -189,7 +189,7 @@ impl Connection {
         self.phase = Phase::Flushing;
     }
 
-    /// Writes as much of the output as the kernel takes.
+    /// Writes the output until the kernel takes no more.
     fn flush(&mut self) -> io::Result<()> {
         while !self.output.is_empty() {
             match self.stream.write(&self.output) {

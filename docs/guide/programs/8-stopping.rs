@@ -29,7 +29,7 @@ const GENERATION_SHIFT: u32 = usize::BITS / 2;
 /// How many connections the kernel keeps for us until we accept them.
 const BACKLOG: i32 = 1024;
 
-/// How long nothing is accepted after an error, unless a connection is closed meanwhile.
+/// The pause in accepting after an error. It ends early when a connection is closed.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a stop may take.
@@ -53,7 +53,7 @@ struct Server {
     /// A connection ends after so long without a byte in either direction.
     idle: Duration,
     signals: Signals,
-    /// When a stop is over, whatever still waits. None before the first signal.
+    /// The time at which a stop ends, even if clients wait. None before the first signal.
     stop_by: Option<Instant>,
 }
 
@@ -101,7 +101,7 @@ impl Server {
         Ok(())
     }
 
-    /// True exactly when the server stops and nothing is left to do, or no time.
+    /// True exactly when the server stops, and nothing is left to do or no time is left.
     fn is_over(&self) -> bool {
         self.stop_by.is_some_and(|at| self.connections.slab.is_empty() || at <= Instant::now())
     }
@@ -123,7 +123,7 @@ impl Server {
         Ok(())
     }
 
-    /// For how long nothing is to be done unless an event comes.
+    /// How long the loop may sleep if no event comes; `None` is for ever.
     fn timeout(&self) -> Option<Duration> {
         if !self.run_queue.is_empty() {
             return Some(Duration::ZERO);
