@@ -17,15 +17,16 @@ pub struct Page {
 /// The page of the server.
 pub const SERVER: Page = Page {
     exit_codes: &[
-        ("0", "The server was stopped, or --health found it healthy."),
+        ("0", "The server was stopped, --health found it healthy, or --check found no error."),
         ("1", "The server could not start or run, or is not healthy."),
-        ("2", "The command line was wrong."),
+        ("2", "A flag, a variable or the configuration file was wrong."),
     ],
     signals: &[
         ("SIGTERM, SIGINT", "Answer what has arrived, and stop. A second one stops at once."),
         (
             "SIGHUP",
-            "Read the file of --config again. Without one, a lost terminal stops the server.",
+            "Read the file of --config and the certificates again; stop if the terminal has \
+             closed.",
         ),
         ("SIGUSR1", "Log the status."),
         (
@@ -40,9 +41,13 @@ pub const SERVER: Page = Page {
 /// The page of the client.
 pub const CLIENT: Page = Page {
     exit_codes: &[
-        ("0", "All was answered."),
-        ("1", "The server answered ERROR, or a check failed."),
-        ("2", "The command line was wrong."),
+        ("0", "Success."),
+        (
+            "1",
+            "The server answered with an error, a check failed, or --count was not reached in \
+             --for.",
+        ),
+        ("2", "The command line or a line of the script was wrong."),
         ("3", "There was no connection."),
         ("4", "The connection broke, or an answer was late or malformed."),
     ],
@@ -53,16 +58,16 @@ pub const CLIENT: Page = Page {
 /// The page of the load generator.
 pub const LOAD: Page = Page {
     exit_codes: &[
-        ("0", "The report is valid, or limited by the generator or the server."),
+        ("0", "The verdict is valid, generator-limited, server-overloaded or tail queued."),
         ("1", "No correct reply or delivery, or fewer connections or members than requested."),
         ("2", "The command line was wrong."),
-        ("3", "A condition of --fail-if was met."),
+        ("3", "A condition of --fail-if was met, or --abort-if ended the run."),
         (
             "4",
             "The server stopped, sent wrong or no replies, closed held connections, or broke or \
-             refused broadcasts.",
+             refused broadcasts; or the run ended before the requests of -n.",
         ),
-        ("130, 143", "A signal ended the run; the report is still printed."),
+        ("129, 130, 143", "A signal ended the run; the report is still printed."),
     ],
     signals: &[],
     see_also: "tinytcp-server(1), tinytcp-client(1)",
