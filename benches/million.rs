@@ -112,8 +112,8 @@ struct Network {
     /// The events for the next waits, the next one last.
     events: RefCell<Vec<Event>>,
     tokens: RefCell<Vec<Token>>,
-    /// The number of the request that a readable connection sends, unless it has sent it before. With
-    /// 0, none has a request.
+    /// The number of the request that a readable connection sends, unless it has sent it before.
+    /// With 0, none has a request.
     pass: Cell<u32>,
     taken_bytes: Cell<u64>,
     open: Cell<usize>,

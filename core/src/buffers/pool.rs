@@ -56,9 +56,9 @@ const KEPT_LONG_BYTES_MAX: usize = 4 << 20;
 const KEPT_LONG_MAX: usize = KEPT_LONG_BYTES_MAX / LARGEST_LEN;
 
 /// The part of the memory limit that is reserved for the connection that has its turn, so that a
-/// turn can always borrow it: a working block each for the input and the output, three more for the
+/// turn can always borrow it: a working block each for the input and the output, two more for the
 /// records of both if the connection is encrypted, and two for an answer that overflows its block.
-pub const WORKING_BYTES: usize = 7 * BLOCK_LEN;
+const WORKING_BYTES: usize = 6 * BLOCK_LEN;
 
 /// Eviction stops once 1/32 of the limit is free (8 MiB of 256 MiB).
 const FREE_SHARE: usize = 32;

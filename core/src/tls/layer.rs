@@ -27,9 +27,17 @@ use crate::wire::tls;
 pub const RECORD_BYTES_MAX: usize = 16 << 10;
 
 /// The most bytes that are sealed at a time: five records, so that a line of 64 KiB and its ending
-/// are one write. With three records, which fit a working block, such a line cost 11 % more
-/// processor time.
+/// are one write. With three records such a line cost 11 % more processor time.
 const SEALED_BYTES_MAX: usize = 5 * RECORD_BYTES_MAX;
+
+/// The most bytes that are sealed at a time if memory is short: three records, which fit a working
+/// block.
+const SEALED_BYTES_MIN: usize = 3 * RECORD_BYTES_MAX;
+
+/// The length of a block for five records.
+const SEALED_LEN: usize = 2 * BLOCK_LEN;
+
+const _: () = assert!(SEALED_BYTES_MIN + RECORD_BYTES_MAX / 2 < BLOCK_LEN);
 
 /// The most bytes that a client may send before its handshake is complete. A `ClientHello` has a
 /// few hundred bytes, a chain of certificates a few thousand.
@@ -264,12 +272,14 @@ impl Layer {
         self.raw.len().min(RECORD_BYTES_MAX)
     }
 
-    /// Seals the front of `output` if no sealed bytes wait, at most five records.
+    /// Seals the front of `output` if no sealed bytes wait: at most five records, or three if
+    /// memory is short.
     pub fn seal(&mut self, output: &mut Buffer, pool: &mut Pool) -> Result<(), LayerError> {
         if output.is_empty() || !self.sealed.is_empty() || self.is_finished {
             return Ok(());
         }
-        let count = output.len().min(SEALED_BYTES_MAX);
+        let is_long = output.len() > SEALED_BYTES_MIN && self.sealed.move_to(SEALED_LEN, pool);
+        let count = output.len().min(if is_long { SEALED_BYTES_MAX } else { SEALED_BYTES_MIN });
         let bytes = output.bytes().get(..count).unwrap_or_default();
         self.write(pool, |traffic, room| traffic.encrypt(bytes, room))?;
         output.consume(count);

@@ -1,7 +1,6 @@
 //! Tests of the memory limit.
 
 use super::*;
-use crate::buffers::pool::WORKING_BYTES;
 
 fn small() -> LoopHarness {
     let mut config = Config::default();
@@ -113,7 +112,7 @@ fn requests_after_unread_answers_stay_under_the_limit() {
 /// A server whose memory is completely filled by incomplete frames.
 fn full() -> (LoopHarness, Vec<FakePeer>) {
     let mut harness = small();
-    let count = (Limits::MEMORY_BYTES_MIN - WORKING_BYTES) / BLOCK_LEN;
+    let count = (Limits::MEMORY_BYTES_MIN - 4 * BLOCK_LEN) / BLOCK_LEN;
     let peers: Vec<_> = (0..count).map(|_| harness.peer()).collect();
     for peer in &peers {
         peer.send(&[header(100_000), vec![b'x'; 50_000]].concat());
