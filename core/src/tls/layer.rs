@@ -278,7 +278,8 @@ impl Layer {
         if output.is_empty() || !self.sealed.is_empty() || self.is_finished {
             return Ok(());
         }
-        let is_long = output.len() > SEALED_BYTES_MIN && self.sealed.move_to(SEALED_LEN, pool);
+        let is_long = output.len() > SEALED_BYTES_MIN
+            && (self.sealed.capacity() >= SEALED_LEN || self.sealed.move_to(SEALED_LEN, pool));
         let count = output.len().min(if is_long { SEALED_BYTES_MAX } else { SEALED_BYTES_MIN });
         let bytes = output.bytes().get(..count).unwrap_or_default();
         self.write(pool, |traffic, room| traffic.encrypt(bytes, room))?;
