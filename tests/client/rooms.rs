@@ -216,8 +216,7 @@ fn on_a_terminal_news_do_not_break_the_line_being_typed() {
             let _ = stream.write_all(b"FROM ana \x1b[2Jtwo\n");
             let mut line = String::new();
             let _ = BufReader::new(stream.try_clone().expect("open")).read_line(&mut line);
-            let _ = stream.write_all(format!("[{line}]").as_bytes());
-            let _ = stream.write_all(b"\n");
+            let _ = stream.write_all(format!("[{}]\n", line.trim_end()).as_bytes());
             hold(stream);
         }));
     });
@@ -233,8 +232,10 @@ fn on_a_terminal_news_do_not_break_the_line_being_typed() {
     // The editor draws the prompt and the line again after the message.
     terminal.wait_for("-> ECHO half");
     terminal.type_keys(" done\r");
-    terminal.wait_for("[ECHO half done");
-    terminal.type_keys("\x04\x04");
+    terminal.wait_for("<- [ECHO half done]\r\n");
+    // Between two prompts the terminal is not raw: Ctrl-D would arrive as a zero byte.
+    terminal.wait_for("-> ");
+    terminal.type_keys("\x04");
     let _ = terminal.finish();
 }
 
