@@ -225,8 +225,8 @@ impl Stage {
         network.tokens.replace(vec![Token::from_usize(usize::MAX); count]);
         network.tokens.borrow_mut().clear();
         let mut config = Config::default();
-        config.connections_max = count;
-        config.activity_lines_max = None;
+        config.settings.connections_max = count;
+        config.settings.activity_lines_max = None;
         let text: Arc<dyn Protocol> = Arc::new(Text::new());
         let event_loop = EventLoop::new(Simulated(Rc::clone(&network)), [text], &config);
         Self { event_loop, network, longest_round: Duration::ZERO }

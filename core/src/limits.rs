@@ -288,7 +288,9 @@ impl Default for Timeouts {
 pub struct Settings {
     /// Connections over this number are answered `SERVER_BUSY` and closed.
     pub connections_max: usize,
-    /// How many rejected connections may linger at a time.
+    /// How many rejected connections may linger at a time. Lingering keeps `SERVER_BUSY` readable:
+    /// closing a socket with unread input would reset it. Connections beyond this number are closed
+    /// at once. Each lingering connection takes a descriptor.
     pub rejected_max: usize,
     /// The limits on messages, memory, addresses and rooms.
     pub limits: Limits,
@@ -296,8 +298,22 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// The most lines of the activity log per second; `None` turns the activity log off.
     pub activity_lines_max: Option<u32>,
-    /// True if the activity log shows messages.
+    /// True if the activity log shows messages; false if it shows only opened and closed
+    /// connections.
     pub activity_shows_messages: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connections_max: 1000,
+            rejected_max: 256,
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            activity_lines_max: Some(50),
+            activity_shows_messages: true,
+        }
+    }
 }
 
 /// The minimum rate, in bytes per second, at which a peer must read waiting answers: 64 kbit/s, as

@@ -90,8 +90,8 @@ impl Acceptor {
                 .map(|service| ListenerState { service, ready: false, left: 0, own_taken: 0 })
                 .collect(),
             first: 0,
-            connections_max: config.connections_max.min(ENTRIES_MAX / 2),
-            rejected_max: config.rejected_max.min(ENTRIES_MAX / 2),
+            connections_max: config.settings.connections_max.min(ENTRIES_MAX / 2),
+            rejected_max: config.settings.rejected_max.min(ENTRIES_MAX / 2),
             backlog: usize::try_from(config.backlog).unwrap_or(usize::MAX),
             rejected: 0,
             pause: None,

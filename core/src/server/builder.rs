@@ -50,25 +50,25 @@ impl Builder {
     /// Sets everything that [`Handle::reload`](super::Handle::reload) can change later: limits,
     /// timeouts, and what the activity log shows.
     pub const fn settings(mut self, settings: Settings) -> Self {
-        self.config.set(settings);
+        self.config.settings = settings;
         self
     }
 
     /// Sets how many connections are served at a time: [`Settings::connections_max`].
     pub const fn connections_max(mut self, count: usize) -> Self {
-        self.config.connections_max = count;
+        self.config.settings.connections_max = count;
         self
     }
 
     /// Sets the limits on messages, memory, addresses and rooms.
     pub const fn limits(mut self, limits: Limits) -> Self {
-        self.config.limits = limits;
+        self.config.settings.limits = limits;
         self
     }
 
     /// Sets the timeouts of connections, and the times of a drain and a stop.
     pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.config.timeouts = timeouts;
+        self.config.settings.timeouts = timeouts;
         self
     }
 

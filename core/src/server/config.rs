@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::bus::settings::BusSettings;
 use crate::close_reason::CloseReason;
-use crate::limits::{Limits, Settings, Timeouts};
+use crate::limits::Settings;
 use crate::os::endpoint::{Bound, Endpoint};
 use crate::os::inherited::Inherited;
 use crate::os::peer::PeerAddr;
@@ -15,33 +15,20 @@ use crate::protocol::Protocol;
 use crate::tls::TlsSettings;
 use crate::tls::certificate::Certificate;
 
-/// The configuration of a server: its listeners, each with a protocol, and its limits. Users of the
-/// library set it with [`Builder`](super::Builder).
+/// The configuration of a server: its listeners, each with a protocol, and its settings. Users of
+/// the library set it with [`Builder`](super::Builder).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
     /// Where to listen, and with which protocol.
     pub listeners: Vec<Listener>,
-    /// Connections over this number are answered `SERVER_BUSY` and closed.
-    pub connections_max: usize,
-    /// How many rejected connections may linger at a time. Lingering keeps `SERVER_BUSY` readable:
-    /// closing a socket with unread input would reset it. Connections beyond this number are closed
-    /// at once. Each lingering connection takes a descriptor.
-    pub rejected_max: usize,
-    /// The limits on messages, memory, addresses and rooms.
-    pub limits: Limits,
-    /// The timeouts of connections, and the times of a drain and a stop.
-    pub timeouts: Timeouts,
+    /// What a reload can change: limits, timeouts, and what the activity log shows.
+    pub settings: Settings,
     /// How many connections the kernel queues for each listener before they are accepted. The
     /// kernel has its own limit too (`net.core.somaxconn`); the smaller one applies.
     pub backlog: u32,
     /// The permissions of unix socket files; `None` leaves them to the umask.
     pub unix_mode: Option<u32>,
-    /// The most lines of the activity log per second; `None` turns the activity log off.
-    pub activity_lines_max: Option<u32>,
-    /// True if the activity log shows messages; false if it shows only opened and closed
-    /// connections.
-    pub activity_shows_messages: bool,
     /// The broker through which this server shares its rooms with other servers; `None` if its
     /// rooms are its own.
     pub bus: Option<BusSettings>,
@@ -204,52 +191,12 @@ impl fmt::Debug for Listener {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            listeners: Vec::new(),
-            connections_max: 1000,
-            rejected_max: 256,
-            limits: Limits::default(),
-            timeouts: Timeouts::default(),
-            backlog: 1024,
-            unix_mode: None,
-            activity_lines_max: Some(50),
-            activity_shows_messages: true,
-            bus: None,
-        }
+        Settings::default().into()
     }
 }
 
-impl Config {
-    /// Returns the settings that can change while the server runs, for
-    /// [`Handle::reload`](super::Handle::reload).
-    #[must_use]
-    pub const fn settings(&self) -> Settings {
-        Settings {
-            connections_max: self.connections_max,
-            rejected_max: self.rejected_max,
-            limits: self.limits,
-            timeouts: self.timeouts,
-            activity_lines_max: self.activity_lines_max,
-            activity_shows_messages: self.activity_shows_messages,
-        }
-    }
-
-    /// Replaces the settings that can change while the server runs.
-    pub(super) const fn set(&mut self, settings: Settings) {
-        Settings {
-            connections_max: self.connections_max,
-            rejected_max: self.rejected_max,
-            limits: self.limits,
-            timeouts: self.timeouts,
-            activity_lines_max: self.activity_lines_max,
-            activity_shows_messages: self.activity_shows_messages,
-        } = settings;
-    }
-}
-
-/// The settings of a server for which none are set.
-impl Default for Settings {
-    fn default() -> Self {
-        Config::default().settings()
+impl From<Settings> for Config {
+    fn from(settings: Settings) -> Self {
+        Self { listeners: Vec::new(), settings, backlog: 1024, unix_mode: None, bus: None }
     }
 }

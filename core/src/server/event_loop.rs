@@ -103,8 +103,9 @@ impl<S: System> EventLoop<S> {
         let services: Vec<Service> = services.into_iter().map(Into::into).collect();
         let protocols = || services.iter().map(|service| &service.protocol);
         let names: Vec<_> = protocols().map(|protocol| protocol.name()).collect();
-        let limits = config.limits.clamped();
-        let mut status = Status::new(&names, limits, config.connections_max, clock.wall());
+        let settings = &config.settings;
+        let limits = settings.limits.clamped();
+        let mut status = Status::new(&names, limits, settings.connections_max, clock.wall());
         for (listener, service) in status.listeners.iter_mut().zip(&services) {
             listener.certificates = service.certificates();
         }
@@ -116,9 +117,9 @@ impl<S: System> EventLoop<S> {
         });
         let with_places = protocols().enumerate().filter(|(_, it)| it.own_places().is_some());
         let hidden = with_places.map(|(index, _)| index).collect();
-        let activity = Activity::new(config.activity_lines_max, names).hiding(hidden);
+        let activity = Activity::new(settings.activity_lines_max, names).hiding(hidden);
         let activity =
-            if config.activity_shows_messages { activity } else { activity.without_messages() };
+            if settings.activity_shows_messages { activity } else { activity.without_messages() };
         Self {
             system,
             table: Table::default(),
@@ -133,7 +134,7 @@ impl<S: System> EventLoop<S> {
                 read_bytes_max: usize::MAX,
                 clock,
                 activity,
-                timeouts: config.timeouts,
+                timeouts: settings.timeouts,
                 address_limits: AddressLimits::new(&limits),
                 rooms,
             },

@@ -109,7 +109,7 @@ impl Listening {
         config: &Config,
     ) -> io::Result<Opened> {
         if let Some(socket) = &listener.inherited {
-            let (socket, refused) = listen::inherit(socket, config.timeouts.write)?;
+            let (socket, refused) = listen::inherit(socket, config.settings.timeouts.write)?;
             self.refused_options.extend(refused);
             return Ok((socket, endpoint.clone()));
         }
@@ -123,8 +123,12 @@ impl Listening {
         if let Some(why) = unfitness(addr) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
-        let (socket, refused) =
-            listen::listen(addr, config.backlog, config.timeouts.write, listener.shares_ports)?;
+        let (socket, refused) = listen::listen(
+            addr,
+            config.backlog,
+            config.settings.timeouts.write,
+            listener.shares_ports,
+        )?;
         self.refused_options.extend(refused);
         let addr = socket.local_addr()?;
         Ok((listen::Listener::Tcp(socket), Endpoint::Tcp(addr)))

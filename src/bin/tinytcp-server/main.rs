@@ -97,8 +97,7 @@ fn serve(settings: Settings, sockets: Sockets, log_level: LogLevel) -> Result<()
     }
     let (listeners, encryption) = policy::listeners(arguments, sockets)?;
     let open_files = OpenFiles::raise(&listeners, arguments.bus.is_some());
-    let mut config = policy::config(arguments, listeners.clone(), &open_files);
-    config.bus = policy::bus(arguments)?;
+    let config = policy::config(arguments, listeners.clone(), &open_files)?;
     // These descriptors stay open while the server runs, so they are opened before the server
     // counts its descriptors.
     let manager = Manager::of_environment().map_err(notifications::warn).unwrap_or_default();

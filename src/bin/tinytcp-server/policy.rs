@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tinytcp_cli::address::Place;
 use tinytcp_core::bus::settings::BusSettings;
 use tinytcp_core::display::plural::plural;
-use tinytcp_core::limits::{Limits, Timeouts};
+use tinytcp_core::limits::{Limits, Settings, Timeouts};
 use tinytcp_core::os::endpoint::{Bound, Endpoint};
 use tinytcp_core::protocol::admin::Admin;
 use tinytcp_core::protocol::agent::Agent;
@@ -164,8 +164,25 @@ fn listener(
     Ok(listener)
 }
 
-/// The configuration of the library.
-pub fn config(arguments: &Arguments, listeners: Vec<Listener>, open_files: &OpenFiles) -> Config {
+/// The configuration of the server.
+///
+/// # Errors
+/// As for [`bus`].
+pub fn config(
+    arguments: &Arguments,
+    listeners: Vec<Listener>,
+    open_files: &OpenFiles,
+) -> Result<Config, ProgramError> {
+    let mut config = Config::from(settings(arguments, &listeners, open_files));
+    config.listeners = listeners;
+    config.backlog = u32::try_from(arguments.backlog).unwrap_or(u32::MAX);
+    config.unix_mode = arguments.unix_mode;
+    config.bus = bus(arguments)?;
+    Ok(config)
+}
+
+/// The settings that a reload can change.
+pub fn settings(arguments: &Arguments, listeners: &[Listener], open_files: &OpenFiles) -> Settings {
     let connections_max = open_files.connections_max(arguments.max_connections);
     let default =
         match listeners.iter().flat_map(|listener| &listener.endpoints).all(Endpoint::is_local) {
@@ -174,19 +191,18 @@ pub fn config(arguments: &Arguments, listeners: Vec<Listener>, open_files: &Open
         };
     let activity_log = arguments.activity_log.unwrap_or(default);
     let spare = open_files.connections - connections_max;
-    let mut config = Config::default();
-    config.listeners = listeners;
-    config.connections_max = connections_max;
-    config.rejected_max = (spare + REJECTED_DESCRIPTORS).min(REJECTED_MAX);
-    config.limits = Limits::default()
+    let mut settings = Settings::default();
+    settings.connections_max = connections_max;
+    settings.rejected_max = (spare + REJECTED_DESCRIPTORS).min(REJECTED_MAX);
+    settings.limits = Limits::default()
         .with_line_bytes_max(arguments.max_line)
         .with_frame_bytes_max(arguments.max_frame)
         .with_memory_bytes_max(arguments.memory_limit)
         .with_address_connections_max(arguments.max_connections_per_ip)
         .with_address_accept_rate_max(arguments.accept_rate_per_ip)
         .with_address_message_rate_max(arguments.message_rate_per_ip);
-    config.limits = arguments.rooms.apply(config.limits);
-    config.timeouts = Timeouts::default()
+    settings.limits = arguments.rooms.apply(settings.limits);
+    settings.timeouts = Timeouts::default()
         .with_idle(arguments.idle_timeout)
         .with_message(arguments.message_timeout)
         .with_write(arguments.write_timeout)
@@ -194,16 +210,14 @@ pub fn config(arguments: &Arguments, listeners: Vec<Listener>, open_files: &Open
         .with_proxy_header(arguments.proxy_timeout)
         .with_drain_delay(arguments.drain_delay)
         .with_drain(arguments.drain_timeout);
-    config.timeouts = arguments.tls.timeouts(config.timeouts);
-    config.unix_mode = arguments.unix_mode;
-    config.backlog = u32::try_from(arguments.backlog).unwrap_or(u32::MAX);
-    config.activity_lines_max = match activity_log {
+    settings.timeouts = arguments.tls.timeouts(settings.timeouts);
+    settings.activity_lines_max = match activity_log {
         ActivityLog::Off => None,
         ActivityLog::Connections => Some(ACTIVITY_LINES),
         ActivityLog::Lines(lines) => Some(lines),
     };
-    config.activity_shows_messages = matches!(activity_log, ActivityLog::Lines(_));
-    config
+    settings.activity_shows_messages = matches!(activity_log, ActivityLog::Lines(_));
+    settings
 }
 
 /// Logs the listeners, and a warning if other machines can connect.

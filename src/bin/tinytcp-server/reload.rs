@@ -171,8 +171,7 @@ impl Reloader {
                 return log_failure(&error);
             }
         };
-        let config = policy::config(arguments, self.listeners.clone(), &self.open_files);
-        self.handle.reload(config.settings());
+        self.handle.reload(policy::settings(arguments, &self.listeners, &self.open_files));
         self.handle.reload_tls(self.encryption.replacements(&encryption));
         self.log_level.set(arguments);
         // The answer comes when the loop has the settings.

@@ -105,7 +105,7 @@ impl Network {
     pub fn new(mut choices: Choices, mut plan: Plan, clients: Vec<Client>) -> Self {
         let broker = plan.broker.take().map(Broker::new);
         let faults = Faults::new(&mut choices);
-        let (bounds, limits) = (plan.bounds(), plan.config.limits);
+        let (bounds, limits) = (plan.bounds(), plan.config.settings.limits);
         let links = clients.into_iter().map(|client| {
             let oracle = Oracle::new(plan.languages[client.listener()], bounds);
             let opening = client.header.as_ref().map(Opening::new);
@@ -174,7 +174,7 @@ impl Network {
 
     /// After the time of the gradual close the server stops, as if it had been requested.
     fn note_end_of_gradual_close(&mut self) {
-        let length = self.plan.config.timeouts.drain.unwrap_or_default();
+        let length = self.plan.config.settings.timeouts.drain.unwrap_or_default();
         let is_over = |closing: GradualClose| self.now >= closing.began.after(length);
         if self.stopped_at.is_none() && self.gradual_close.is_some_and(is_over) {
             self.stopped_at = Some(self.now);

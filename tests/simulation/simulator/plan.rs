@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tinytcp_core::limits::{Limits, Timeouts};
+use tinytcp_core::limits::{Limits, Settings, Timeouts};
 use tinytcp_core::os::moment::Moment;
 use tinytcp_core::server::Config;
 use tinytcp_core::tls::TlsSettings;
@@ -59,11 +59,10 @@ impl Plan {
         };
         let is_memory_short = choices.chance(60);
         let is_crowded = !is_memory_short && choices.chance(200);
-        let mut config = Config::default();
-        config.connections_max = if is_crowded { 1 + choices.below(5) } else { 1000 };
-        config.rejected_max = if choices.chance(200) { choices.below(4) } else { 256 };
-        config.backlog = 64;
-        config.limits = match is_memory_short {
+        let mut settings = Settings::default();
+        settings.connections_max = if is_crowded { 1 + choices.below(5) } else { 1000 };
+        settings.rejected_max = if choices.chance(200) { choices.below(4) } else { 256 };
+        settings.limits = match is_memory_short {
             true => Limits::default()
                 .with_line_bytes_max(65_536)
                 .with_frame_bytes_max(200_000)
@@ -72,7 +71,7 @@ impl Plan {
                 .with_line_bytes_max(choices.pick(&[100, 16, 5000, 65_536]))
                 .with_frame_bytes_max(choices.pick(&[100, 16, 5000, 70_000, 1 << 20])),
         };
-        config.timeouts = Timeouts::default()
+        settings.timeouts = Timeouts::default()
             .with_idle(milliseconds(choices, &[300_000, 200, 3000]))
             .with_message(milliseconds(choices, &[30_000, 100, 2000]))
             .with_write(milliseconds(choices, &[30_000, 150, 3000]))
@@ -81,7 +80,7 @@ impl Plan {
             // Without a delay, a drain lasts until the stop of the plan.
             .with_drain_delay(choices.chance(500).then(|| choices.duration(Duration::from_secs(2))))
             .with_drain(milliseconds(choices, &[5000, 50, 1000]));
-        config.activity_lines_max = if choices.chance(500) { Some(50) } else { None };
+        settings.activity_lines_max = if choices.chance(500) { Some(50) } else { None };
         let mut languages = LANGUAGES.to_vec();
         choices.shuffle(&mut languages);
         languages.truncate(1 + choices.below(languages.len()));
@@ -90,7 +89,7 @@ impl Plan {
         // From a copy: the other choices are the same in worlds with and without these.
         let mut copy = choices.clone();
         if !is_memory_short {
-            config.limits = addresses::limit(config.limits, &mut copy);
+            settings.limits = addresses::limit(settings.limits, &mut copy);
         }
         let has_admin = !is_memory_short && copy.chance(200);
         let admin_places = has_admin.then(|| copy.pick(&[16, 1, 3]));
@@ -100,21 +99,21 @@ impl Plan {
         }
         let has_rooms = !is_memory_short && copy.chance(300);
         let has_crowd = has_rooms && copy.chance(300);
-        config.limits = config.limits.with_say_rate_max(None);
+        settings.limits = settings.limits.with_say_rate_max(None);
         if has_rooms {
             let ring = copy.pick(&[1000, 5000, 20_000, 1 << 20]);
-            config.limits = config.limits.with_room_memory_bytes_max(ring);
+            settings.limits = settings.limits.with_room_memory_bytes_max(ring);
         }
         if has_crowd {
-            config.connections_max = 1000;
+            settings.connections_max = 1000;
         }
-        let mut reloads = reloads::choose(config.settings(), &mut copy);
+        let mut reloads = reloads::choose(settings, &mut copy);
         let has_tls = !is_memory_short && copy.chance(250);
         let encrypted: Vec<bool> = languages
             .iter()
             .map(|language| has_tls && *language != Language::Admin && copy.chance(700))
             .collect();
-        config.timeouts = config
+        settings.timeouts = settings
             .timeouts
             .with_handshake(copy.pick(&[5000, 100, 1000].map(Duration::from_millis).map(Some)));
         let security = has_tls.then(|| {
@@ -122,7 +121,9 @@ impl Plan {
             Security::new()
         });
         // With a bus there is always a next event, which would hide that a client waits for ever.
-        let has_bus = has_rooms && !has_endless_waits(&config.timeouts) && copy.chance(400);
+        let has_bus = has_rooms && !has_endless_waits(&settings.timeouts) && copy.chance(400);
+        let mut config = Config::from(settings);
+        config.backlog = 64;
         let broker = has_bus.then(|| {
             reloads.clear();
             config.bus = Some(broker::settings());
@@ -166,7 +167,7 @@ impl Plan {
 
     /// The bounds for the oracle.
     pub fn bounds(&self) -> Bounds {
-        let Limits { line_bytes_max, frame_bytes_max, .. } = self.config.limits;
+        let Limits { line_bytes_max, frame_bytes_max, .. } = self.config.settings.limits;
         Bounds {
             line_max: line_bytes_max as usize,
             frame_max: frame_bytes_max as usize,
@@ -176,19 +177,21 @@ impl Plan {
 
     /// True if the clients can exceed the memory limit.
     pub fn is_memory_short(&self) -> bool {
-        self.config.limits.memory_bytes_max < 16 << 20
+        self.config.settings.limits.memory_bytes_max < 16 << 20
     }
 
     /// True if a timeout is off, so that the server may wait for a client until it leaves.
     pub fn has_endless_waits(&self) -> bool {
-        has_endless_waits(&self.config.timeouts)
+        has_endless_waits(&self.config.settings.timeouts)
     }
 
     /// The time after the end of the faults within which all connections end: each timeout several
     /// times, the pauses of the clients, and their delays.
     pub fn horizon(&self) -> Duration {
-        let Timeouts { idle, message, write, proxy_header, handshake, .. } = self.config.timeouts;
-        let delays = self.config.limits.address_message_rate_max.map_or(Duration::ZERO, |_| DELAYS);
+        let Timeouts { idle, message, write, proxy_header, handshake, .. } =
+            self.config.settings.timeouts;
+        let delays =
+            self.config.settings.limits.address_message_rate_max.map_or(Duration::ZERO, |_| DELAYS);
         [idle, message, write, proxy_header, handshake].into_iter().flatten().sum::<Duration>() * 4
             + Duration::from_secs(600)
             + delays

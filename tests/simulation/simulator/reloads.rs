@@ -12,7 +12,6 @@ use tinytcp_core::os::system::Event;
 use super::choices::Choices;
 use super::coverage::Behaviour;
 use super::network::Network;
-use super::plan::Plan;
 
 /// The round before which a reload is requested, and its settings.
 pub type Reload = (u64, Settings);
@@ -40,16 +39,6 @@ pub fn choose(settings: Settings, choices: &mut Choices) -> Vec<Reload> {
     (0..count).map(reload).collect()
 }
 
-impl Plan {
-    /// Makes `settings` those of the server.
-    fn apply(&mut self, settings: &Settings) {
-        self.config.connections_max = settings.connections_max;
-        self.config.rejected_max = settings.rejected_max;
-        self.config.timeouts = settings.timeouts;
-        self.config.activity_lines_max = settings.activity_lines_max;
-    }
-}
-
 impl Network {
     /// Appends the request for a reload that is due, if there is one.
     pub fn request_reload(&mut self, events: &mut Vec<Event>) {
@@ -69,6 +58,6 @@ impl Network {
         if self.served_ids().len() > settings.connections_max {
             self.cover(Behaviour::OverLimit);
         }
-        self.plan.apply(settings);
+        self.plan.config.settings = *settings;
     }
 }

@@ -76,7 +76,7 @@ fn an_unwatchable_connection_is_closed_and_the_next_is_served() {
 
 #[test]
 fn over_the_limit_a_peer_is_rejected_until_a_place_is_free() {
-    let mut harness = text_with(|config| config.connections_max = 2);
+    let mut harness = text_with(|settings| settings.connections_max = 2);
     let (first, _second) = (harness.peer(), harness.peer());
     let third = harness.queue_peer();
     third.send(b"TIME\n");
@@ -97,7 +97,7 @@ fn over_the_limit_a_peer_is_rejected_until_a_place_is_free() {
 
 #[test]
 fn a_flood_of_new_connections_does_not_delay_an_open_one() {
-    let mut harness = text_with(|config| config.connections_max = 10_000);
+    let mut harness = text_with(|settings| settings.connections_max = 10_000);
     let peer = harness.peer();
     let _flood: Vec<_> = (0..1000).map(|_| harness.queue_peer()).collect();
     peer.send(b"ECHO a\n");

@@ -8,7 +8,7 @@ use crate::protocol::admin::Admin;
 
 /// A loop with limits on connections, accepted connections and messages of one address.
 fn limited(connections: u32, accepts: u32, messages: u32) -> LoopHarness {
-    text_with(|config| config.limits = limits(connections, accepts, messages))
+    text_with(|settings| settings.limits = limits(connections, accepts, messages))
 }
 
 /// The limits; 0 is none.
@@ -56,9 +56,9 @@ fn an_address_at_its_limit_is_rejected_until_a_close() {
 
 #[test]
 fn rejected_connections_do_not_count_for_their_address() {
-    let mut harness = text_with(|config| {
-        config.connections_max = 1;
-        config.limits = limits(1, 0, 0);
+    let mut harness = text_with(|settings| {
+        settings.connections_max = 1;
+        settings.limits = limits(1, 0, 0);
     });
     let first = peer_from(&mut harness, 1);
     assert_eq!(peer_from(&mut harness, 2).take_sent(), "ERROR SERVER_BUSY\n");
@@ -184,10 +184,10 @@ fn a_stop_answers_the_messages_of_delayed_connections() {
 
 #[test]
 fn unix_peers_and_admin_listeners_have_no_limits_per_address() {
-    let config = Config { limits: limits(1, 1, 1), ..Config::default() };
+    let settings = Settings { limits: limits(1, 1, 1), ..Settings::default() };
     let protocols: Vec<Arc<dyn Protocol>> =
         vec![Arc::new(Text::new()), Arc::new(Admin::with_hosts([]))];
-    let mut harness = LoopHarness::with_listeners(protocols, &config);
+    let mut harness = LoopHarness::with_listeners(protocols, settings);
     for number in 0..4 {
         let unix = harness.queue_peer_from(PeerAddr::Unix(number), 0);
         let admin = harness.queue_peer_at(1);
@@ -206,8 +206,8 @@ fn limits_that_are_reloaded_hold_for_open_connections() {
     let mut harness = text();
     let peers = [(); 2].map(|()| peer_from(&mut harness, 1));
     let reload = |harness: &mut LoopHarness, limits| {
-        let config = Config { limits, ..Config::default() };
-        harness.event(Event::Mail(Mail::Reload(Box::new(config.settings()))));
+        let settings = Settings { limits, ..Settings::default() };
+        harness.event(Event::Mail(Mail::Reload(Box::new(settings))));
         harness.run_until_idle();
     };
     reload(&mut harness, limits(2, 0, 1));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::harness::{FakePeer, LoopHarness};
 use crate::close_reason::CloseReason;
+use crate::limits::Settings;
 use crate::os::mailbox::Mail;
 use crate::os::system::Event;
 use crate::protocol::text::Text;
@@ -14,13 +15,13 @@ use crate::server::config::Config;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn full(connections_max: usize, rejected_max: usize) -> LoopHarness {
-    LoopHarness::new(Text::new(), &Config { connections_max, rejected_max, ..Config::default() })
+    LoopHarness::new(Text::new(), Settings { connections_max, rejected_max, ..Settings::default() })
 }
 
 /// The first listener speaks `text`, the second one `echo`.
 fn two_listeners() -> LoopHarness {
     let protocols: Vec<Arc<dyn Protocol>> = vec![Arc::new(Text::new()), Arc::new(echo::protocol())];
-    LoopHarness::with_listeners(protocols, &Config::default())
+    LoopHarness::with_listeners(protocols, Settings::default())
 }
 
 fn answer(harness: &mut LoopHarness, peer: &FakePeer) -> String {
@@ -102,7 +103,7 @@ fn a_failing_listener_does_not_block_the_others() {
 
 #[test]
 fn a_stop_accepts_a_full_queue_but_not_an_endless_flood() {
-    let mut harness = LoopHarness::new(Text::new(), &Config { backlog: 64, ..Config::default() });
+    let mut harness = LoopHarness::new(Text::new(), Config { backlog: 64, ..Config::default() });
     let flood: Vec<FakePeer> = (0..900).map(|_| harness.queue_peer()).collect();
     harness.event(Event::Mail(Mail::Stop));
     harness.event_loop.round().expect("a round");

@@ -13,10 +13,8 @@ const BACKOFF: Duration = Duration::from_secs(5);
 
 /// A server that has the broker of `url`.
 fn server(url: &str) -> LoopHarness {
-    text_with(|config| {
-        let settings = BusSettings::parse(url).expect("a URL").with_origin(Origin(7));
-        config.bus = Some(settings.required(true));
-    })
+    let bus = BusSettings::parse(url).expect("a URL").with_origin(Origin(7)).required(true);
+    LoopHarness::new(Text::new(), Config { bus: Some(bus), ..Config::default() })
 }
 
 /// A server that is connected to its broker.

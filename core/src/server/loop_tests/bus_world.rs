@@ -224,10 +224,9 @@ fn name(server: usize, member: usize) -> String {
 }
 
 fn node(server: usize) -> Node {
-    let mut harness = text_with(|config| {
-        let settings = BusSettings::parse("nats://127.0.0.1").expect("a URL");
-        config.bus = Some(settings.with_origin(Origin(server as u64)));
-    });
+    let bus = BusSettings::parse("nats://127.0.0.1").expect("a URL");
+    let bus = Some(bus.with_origin(Origin(server as u64)));
+    let mut harness = LoopHarness::new(Text::new(), Config { bus, ..Config::default() });
     let members = (0..MEMBERS).map(|member| {
         let peer = harness.peer();
         peer.send(format!("NICK {}\nJOIN tea\n", name(server, member)).as_bytes());

@@ -59,7 +59,7 @@ fn a_session_can_close_for_any_reason() {
         advance: |input, _| (input.len(), Step::Close(CloseReason::ServerBusy)),
         drops_refused: true,
     };
-    let mut harness = LoopHarness::new(full, &Config::default());
+    let mut harness = LoopHarness::new(full, Settings::default());
     let peer = harness.peer();
     peer.send_and_end(b"x");
     harness.run_until_idle();
@@ -72,7 +72,7 @@ fn a_session_that_keeps_a_refused_message_is_closed() {
     let limits = Limits { memory_bytes_max: Limits::MEMORY_BYTES_MIN, ..Limits::default() };
     let stubborn =
         FnSession { advance: |_, _| (0, Step::Incomplete { missing: None }), drops_refused: false };
-    let mut harness = LoopHarness::new(stubborn, &Config { limits, ..Config::default() });
+    let mut harness = LoopHarness::new(stubborn, Settings { limits, ..Settings::default() });
     let peer = harness.peer();
     peer.send(&vec![0; 4 << 20]);
     harness.run_until_idle();
@@ -85,7 +85,7 @@ fn sessions_with_refused_messages_stay_under_the_memory_limit() {
     let limits = Limits { memory_bytes_max: Limits::MEMORY_BYTES_MIN, ..Limits::default() };
     let stubborn =
         FnSession { advance: |_, _| (0, Step::Incomplete { missing: None }), drops_refused: false };
-    let mut harness = LoopHarness::new(stubborn, &Config { limits, ..Config::default() });
+    let mut harness = LoopHarness::new(stubborn, Settings { limits, ..Settings::default() });
     let peers: Vec<_> = (0..40).map(|_| harness.peer()).collect();
     for peer in &peers {
         peer.send(&[0; 50_000]);
@@ -111,7 +111,7 @@ fn a_session_is_not_called_until_its_missing_bytes_arrive() {
         },
         drops_refused: true,
     };
-    let mut harness = LoopHarness::new(counting, &Config::default());
+    let mut harness = LoopHarness::new(counting, Settings::default());
     let peer = harness.peer();
     for byte in b"0123456789" {
         peer.send(&[*byte]);
@@ -127,7 +127,7 @@ fn a_session_is_not_called_until_its_missing_bytes_arrive() {
 fn a_paused_session_is_called_until_no_input_is_left() {
     let swallowing =
         FnSession { advance: |input, _| (input.len().min(1), Step::Paused), drops_refused: true };
-    let mut harness = LoopHarness::new(swallowing, &Config::default());
+    let mut harness = LoopHarness::new(swallowing, Settings::default());
     let peer = harness.peer();
     peer.send(b"swallowed one by one");
     harness.run_until_idle();

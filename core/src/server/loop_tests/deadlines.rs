@@ -165,9 +165,9 @@ fn a_peer_that_reads_below_the_minimum_rate_is_reset() {
 
 #[test]
 fn a_message_that_backpressure_delays_is_not_late() {
-    let mut config = Config::default();
-    config.timeouts.write = None;
-    let mut harness = LoopHarness::new(Text::new(), &config);
+    let mut settings = Settings::default();
+    settings.timeouts.write = None;
+    let mut harness = LoopHarness::new(Text::new(), settings);
     let peer = harness.peer();
     peer.set_room(0);
     peer.send(("ECHO 123456789\n".repeat(HIGH_WATER_BYTES / 15 + 1) + "ECHO ha").as_bytes());
@@ -185,9 +185,9 @@ fn a_message_that_backpressure_delays_is_not_late() {
 
 #[test]
 fn a_frame_after_unread_answers_is_late_only_once_they_are_read() {
-    let mut config = Config::default();
-    config.timeouts.write = None;
-    let mut harness = LoopHarness::new(Binary::new(), &config);
+    let mut settings = Settings::default();
+    settings.timeouts.write = None;
+    let mut harness = LoopHarness::new(Binary::new(), settings);
     let peer = harness.peer();
     let whole = [&Header { code: 1, payload_len: 65_000 }.encode()[..], &[b'x'; 65_000]].concat();
     peer.set_room(0);
@@ -203,7 +203,7 @@ fn a_frame_after_unread_answers_is_late_only_once_they_are_read() {
 
 #[test]
 fn the_quiet_period_does_not_run_while_answers_wait() {
-    let mut harness = LoopHarness::new(echo::protocol(), &Config::default());
+    let mut harness = LoopHarness::new(echo::protocol(), Settings::default());
     let peer = harness.peer();
     peer.set_room(0);
     peer.send(b"hi\n");
@@ -217,7 +217,7 @@ fn the_quiet_period_does_not_run_while_answers_wait() {
 
 #[test]
 fn bytes_that_arrived_while_the_loop_was_late_are_read_first() {
-    let mut harness = LoopHarness::new(Binary::new(), &Config::default());
+    let mut harness = LoopHarness::new(Binary::new(), Settings::default());
     let (peer, polite) = (harness.peer(), harness.peer());
     // An interactive client makes the portions small; the message is read in whole all the
     // same.
@@ -252,7 +252,7 @@ fn an_overdue_connection_is_read_to_the_end_without_an_event() {
 
 #[test]
 fn a_message_without_a_newline_ends_with_the_quiet_period() {
-    let mut harness = LoopHarness::new(echo::protocol(), &Config::default());
+    let mut harness = LoopHarness::new(echo::protocol(), Settings::default());
     let peer = harness.peer();
     peer.send(b"hel");
     harness.run_for(QUIET - MILLISECOND);
@@ -268,7 +268,7 @@ fn a_message_without_a_newline_ends_with_the_quiet_period() {
 
 #[test]
 fn exit_without_a_newline_ends_the_chat() {
-    let mut harness = LoopHarness::new(chat::protocol(), &Config::default());
+    let mut harness = LoopHarness::new(chat::protocol(), Settings::default());
     let peer = harness.peer();
     peer.send(b"exit");
     harness.run_for(QUIET);
@@ -278,7 +278,7 @@ fn exit_without_a_newline_ends_the_chat() {
 
 #[test]
 fn a_timeout_that_is_off_never_expires() {
-    let mut harness = text_with(|config| config.timeouts.idle = None);
+    let mut harness = text_with(|settings| settings.timeouts.idle = None);
     let peer = harness.peer();
     harness.run_for(1000 * IDLE);
     assert!(!peer.is_closed());

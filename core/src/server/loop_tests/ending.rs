@@ -6,16 +6,15 @@ use super::harness::{FakePeer, LoopHarness};
 use crate::buffers::pool::BLOCK_LEN;
 use crate::close_reason::CloseReason;
 use crate::connection::TURN_BYTES_MAX;
-use crate::limits::{LINGER_BYTES_MAX, LINGER_TIMEOUT};
+use crate::limits::{LINGER_BYTES_MAX, LINGER_TIMEOUT, Settings};
 use crate::os::mailbox::Mail;
 use crate::os::system::{Event, Readiness};
 use crate::os::table::Token;
 use crate::protocol::chat;
 use crate::protocol::text::Text;
-use crate::server::config::Config;
 
 fn text() -> LoopHarness {
-    LoopHarness::new(Text::new(), &Config::default())
+    LoopHarness::new(Text::new(), Settings::default())
 }
 
 fn closed_for(harness: &LoopHarness, reason: CloseReason) -> u64 {
@@ -24,9 +23,9 @@ fn closed_for(harness: &LoopHarness, reason: CloseReason) -> u64 {
 
 /// A chat that has received `exit` without a newline when `end` happens.
 fn exit_at(end: impl FnOnce(&mut LoopHarness, &FakePeer)) -> LoopHarness {
-    let mut config = Config::default();
-    config.timeouts.quiet = None;
-    let mut harness = LoopHarness::new(chat::protocol(), &config);
+    let mut settings = Settings::default();
+    settings.timeouts.quiet = None;
+    let mut harness = LoopHarness::new(chat::protocol(), settings);
     let peer = harness.peer();
     peer.send(b"exit");
     harness.run_until_idle();
@@ -219,11 +218,11 @@ fn a_stop_answers_all_that_had_arrived_in_many_turns() {
 
 #[test]
 fn a_stop_reads_for_half_of_its_timeout_and_then_only_answers() {
-    let config = Config::default();
-    let half = config.timeouts.drain.expect("a default timeout") / 2;
+    let settings = Settings::default();
+    let half = settings.timeouts.drain.expect("a default timeout") / 2;
     let millisecond = Duration::from_millis(1);
     for (after, is_all_answered) in [(half - millisecond, true), (half, false)] {
-        let mut harness = LoopHarness::new(Text::new(), &config);
+        let mut harness = LoopHarness::new(Text::new(), settings);
         let peer = harness.peer();
         peer.set_room(0);
         peer.send(&b"HELP\n".repeat(50_000));

@@ -31,7 +31,7 @@ impl Flood {
         flooders: usize,
     ) -> (LoopHarness, Self) {
         let protocols: Vec<Arc<dyn Protocol>> = vec![Arc::new(Text::new()), Arc::new(protocol)];
-        let mut harness = LoopHarness::with_listeners(protocols, &Config::default());
+        let mut harness = LoopHarness::with_listeners(protocols, Settings::default());
         let peers = (0..flooders).map(|_| harness.queue_peer_at(1)).collect();
         harness.run_until_idle();
         (harness, Self { peers, message: message.to_vec() })

@@ -209,13 +209,16 @@ pub(super) struct FakePeer {
 
 impl LoopHarness {
     /// Creates a loop with one listener for `protocol`.
-    pub(super) fn new(protocol: impl Protocol + 'static, config: &Config) -> Self {
+    pub(super) fn new(protocol: impl Protocol + 'static, config: impl Into<Config>) -> Self {
         let protocol: Arc<dyn Protocol> = Arc::new(protocol);
         Self::with_listeners(vec![protocol], config)
     }
 
     /// Creates a loop with a listener for each of `services`.
-    pub(super) fn with_listeners(services: Vec<impl Into<Service>>, config: &Config) -> Self {
+    pub(super) fn with_listeners(
+        services: Vec<impl Into<Service>>,
+        config: impl Into<Config>,
+    ) -> Self {
         let kernel = Rc::new(RefCell::new(FakeKernel {
             now: Moment::START,
             events: VecDeque::new(),
@@ -228,7 +231,7 @@ impl LoopHarness {
             is_quiet: false,
         }));
         let system = FakeSystem(Rc::clone(&kernel));
-        Self { event_loop: EventLoop::new(system, services, config), kernel }
+        Self { event_loop: EventLoop::new(system, services, &config.into()), kernel }
     }
 
     /// Adds a peer to the accept queue, with an event.

@@ -3,9 +3,9 @@
 use super::*;
 
 fn small() -> LoopHarness {
-    let mut config = Config::default();
-    config.limits.memory_bytes_max = Limits::MEMORY_BYTES_MIN;
-    LoopHarness::new(Binary::new(), &config)
+    let mut settings = Settings::default();
+    settings.limits.memory_bytes_max = Limits::MEMORY_BYTES_MIN;
+    LoopHarness::new(Binary::new(), settings)
 }
 
 fn header(payload_len: u32) -> Vec<u8> {
@@ -97,7 +97,7 @@ fn peers_that_read_are_answered_although_all_exceed_the_limit() {
 #[test]
 fn requests_after_unread_answers_stay_under_the_limit() {
     let limits = Limits { memory_bytes_max: Limits::MEMORY_BYTES_MIN, ..Limits::default() };
-    let mut harness = LoopHarness::new(Text::new(), &Config { limits, ..Config::default() });
+    let mut harness = LoopHarness::new(Text::new(), Settings { limits, ..Settings::default() });
     let peers: Vec<_> = (0..40).map(|_| harness.peer()).collect();
     for peer in &peers {
         peer.set_room(0);
@@ -231,7 +231,7 @@ fn an_eviction_frees_a_reserve() {
 
 #[test]
 fn a_nearly_complete_frame_gets_no_more_room_than_it_needs() {
-    let mut harness = LoopHarness::new(Binary::new(), &Config::default());
+    let mut harness = LoopHarness::new(Binary::new(), Settings::default());
     harness.peer().send(&[header(600_000), vec![b'x'; 590_000]].concat());
     harness.run_until_idle();
     let held = harness.event_loop.shared.pool.lent_bytes();
@@ -240,7 +240,7 @@ fn a_nearly_complete_frame_gets_no_more_room_than_it_needs() {
 
 #[test]
 fn a_claimed_length_allocates_nothing() {
-    let mut harness = LoopHarness::new(Binary::new(), &Config::default());
+    let mut harness = LoopHarness::new(Binary::new(), Settings::default());
     for _ in 0..100 {
         harness.peer().send(&header(16 << 20));
         harness.run_until_idle();

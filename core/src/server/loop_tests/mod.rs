@@ -31,7 +31,9 @@ use crate::buffers::block::Block;
 use crate::buffers::pool::BLOCK_LEN;
 use crate::close_reason::CloseReason;
 use crate::connection::TURN_BYTES_MAX;
-use crate::limits::{HIGH_WATER_BYTES, LINGER_BYTES_MAX, LINGER_TIMEOUT, Limits, WRITE_RATE_MIN};
+use crate::limits::{
+    HIGH_WATER_BYTES, LINGER_BYTES_MAX, LINGER_TIMEOUT, Limits, Settings, WRITE_RATE_MIN,
+};
 use crate::os::mailbox::Mail;
 use crate::os::system::{Event, Readiness};
 use crate::protocol::binary::Binary;
@@ -50,13 +52,13 @@ const QUIET: Duration = Duration::from_millis(20);
 const DRAIN: Duration = Duration::from_secs(5);
 
 fn text() -> LoopHarness {
-    LoopHarness::new(Text::new(), &Config::default())
+    LoopHarness::new(Text::new(), Settings::default())
 }
 
-fn text_with(change: impl FnOnce(&mut Config)) -> LoopHarness {
-    let mut config = Config::default();
-    change(&mut config);
-    LoopHarness::new(Text::new(), &config)
+fn text_with(change: impl FnOnce(&mut Settings)) -> LoopHarness {
+    let mut settings = Settings::default();
+    change(&mut settings);
+    LoopHarness::new(Text::new(), settings)
 }
 
 fn closed_for(harness: &LoopHarness, reason: CloseReason) -> u64 {

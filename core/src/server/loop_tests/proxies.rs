@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::harness::{FakePeer, LoopHarness};
 use super::{IDLE, LINGER_TIMEOUT, MILLISECOND, SECOND, WRITE, closed_for};
 use crate::close_reason::CloseReason;
-use crate::limits::Limits;
+use crate::limits::{Limits, Settings};
 use crate::os::mailbox::Mail;
 use crate::os::system::Event;
 use crate::protocol::{Accepted, Context, Output, Protocol, Session, Step};
@@ -41,7 +41,7 @@ impl Session for GreeterSession {
     }
 }
 
-fn proxied_from(subnet: &str, config: &Config) -> LoopHarness {
+fn proxied_from(subnet: &str, config: impl Into<Config>) -> LoopHarness {
     let subnet = subnet.parse().expect(subnet);
     let listener = Listener::new([], Arc::new(Greeter)).for_proxies([subnet]);
     LoopHarness::with_listeners(vec![listener.service()], config)
@@ -49,7 +49,7 @@ fn proxied_from(subnet: &str, config: &Config) -> LoopHarness {
 
 /// The peers of the harness come from 127.0.0.1.
 fn proxied() -> LoopHarness {
-    proxied_from("127.0.0.0/8", &Config::default())
+    proxied_from("127.0.0.0/8", Settings::default())
 }
 
 fn connect(harness: &mut LoopHarness) -> FakePeer {
@@ -184,7 +184,7 @@ fn a_header_counts_that_arrived_while_the_process_was_stopped() {
 
 #[test]
 fn an_address_that_is_no_proxy_is_closed_at_once() {
-    let mut harness = proxied_from("10.0.0.0/8", &Config::default());
+    let mut harness = proxied_from("10.0.0.0/8", Settings::default());
     let peer = harness.queue_peer();
     peer.link.borrow_mut().inbound_push(HEADER);
     harness.run_until_idle();
@@ -195,8 +195,8 @@ fn an_address_that_is_no_proxy_is_closed_at_once() {
 
 #[test]
 fn a_connection_without_a_header_counts_against_the_limit() {
-    let config = Config { connections_max: 1, ..Config::default() };
-    let mut harness = proxied_from("127.0.0.1", &config);
+    let settings = Settings { connections_max: 1, ..Settings::default() };
+    let mut harness = proxied_from("127.0.0.1", settings);
     let first = connect(&mut harness);
     let second = connect(&mut harness);
     assert_eq!(first.take_sent(), "");
@@ -210,8 +210,8 @@ fn a_connection_without_a_header_counts_against_the_limit() {
 
 #[test]
 fn an_untrusted_connection_over_the_limit_takes_no_place() {
-    let config = Config { connections_max: 0, ..Config::default() };
-    let mut harness = proxied_from("10.0.0.0/8", &config);
+    let settings = Settings { connections_max: 0, ..Settings::default() };
+    let mut harness = proxied_from("10.0.0.0/8", settings);
     (0..3).for_each(|_| drop(connect(&mut harness)));
     assert_eq!(closed_for(&harness, CloseReason::UntrustedProxy), 3);
 }
@@ -257,7 +257,7 @@ fn a_reset_before_the_header_is_counted_as_one() {
 
 #[test]
 fn a_plain_listener_reads_a_header_as_bytes_of_the_client() {
-    let mut harness = LoopHarness::new(Greeter, &Config::default());
+    let mut harness = LoopHarness::new(Greeter, Settings::default());
     let peer = connect(&mut harness);
     assert_eq!(peer.take_sent(), "hello 127.0.0.1:1\n");
     assert_eq!(send(&mut harness, &peer, HEADER).as_bytes(), HEADER);
@@ -266,8 +266,8 @@ fn a_plain_listener_reads_a_header_as_bytes_of_the_client() {
 #[test]
 fn limits_per_address_hold_for_the_client_that_a_proxy_names() {
     let limits = Limits::default().with_address_connections_max(Some(1));
-    let config = Config { limits, ..Config::default() };
-    let mut harness = proxied_from("127.0.0.0/8", &config);
+    let settings = Settings { limits, ..Settings::default() };
+    let mut harness = proxied_from("127.0.0.0/8", settings);
     let peers = [(); 3].map(|()| connect(&mut harness));
     assert_eq!(send(&mut harness, &peers[0], HEADER), GREETING);
     assert_eq!(send(&mut harness, &peers[1], HEADER), "", "the protocol has no word for it");
@@ -282,8 +282,8 @@ fn limits_per_address_hold_for_the_client_that_a_proxy_names() {
 #[test]
 fn the_accept_rate_holds_for_the_client_that_a_proxy_names() {
     let limits = Limits::default().with_address_accept_rate_max(Some(1));
-    let config = Config { limits, ..Config::default() };
-    let mut harness = proxied_from("127.0.0.0/8", &config);
+    let settings = Settings { limits, ..Settings::default() };
+    let mut harness = proxied_from("127.0.0.0/8", settings);
     let peers = [(); 2].map(|()| connect(&mut harness));
     assert_eq!(send(&mut harness, &peers[0], HEADER), GREETING);
     assert_eq!(send(&mut harness, &peers[1], HEADER), "");

@@ -57,7 +57,7 @@ fn flood() -> Vec<u8> {
 
 #[test]
 fn a_flood_is_read_in_whole_blocks_without_interactive_clients() {
-    let mut harness = LoopHarness::new(Binary::new(), &Config::default());
+    let mut harness = LoopHarness::new(Binary::new(), Settings::default());
     let peer = harness.peer();
     // The small rest of a flood is not an interactive turn.
     peer.send(&[flood(), flood()[..1024].to_vec()].concat());
@@ -73,7 +73,7 @@ fn a_flood_is_read_in_whole_blocks_without_interactive_clients() {
 
 #[test]
 fn an_interactive_client_is_answered_between_turns_of_a_flood() {
-    let mut harness = LoopHarness::new(Binary::new(), &Config::default());
+    let mut harness = LoopHarness::new(Binary::new(), Settings::default());
     let (polite, peer) = (harness.peer(), harness.peer());
     polite.send(&flood()[..32]);
     harness.run_until_idle();

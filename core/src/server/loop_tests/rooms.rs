@@ -10,10 +10,10 @@ use crate::limits::LOW_WATER_BYTES;
 /// A loop with a listener for each protocol that has rooms, without a limit on the rate.
 fn rooms_with(limits: Limits) -> LoopHarness {
     let limits = limits.with_say_rate_max(None);
-    let config = Config { connections_max: 20_000, limits, ..Config::default() };
+    let settings = Settings { connections_max: 20_000, limits, ..Settings::default() };
     let protocols: Vec<Arc<dyn Protocol>> =
         vec![Arc::new(Text::new()), Arc::new(Binary::new()), Arc::new(chat::protocol())];
-    LoopHarness::with_listeners(protocols, &config)
+    LoopHarness::with_listeners(protocols, settings)
 }
 
 fn rooms() -> LoopHarness {
@@ -268,7 +268,7 @@ fn an_eviction_does_not_close_a_member_that_reads() {
 fn a_reload_changes_the_rate_of_members() {
     let mut harness = rooms();
     let peers = members(&mut harness, 2);
-    let mut settings = Config::default().settings();
+    let mut settings = Settings::default();
     settings.limits = settings.limits.with_say_rate_max(Some(1));
     harness.event(Event::Mail(Mail::Reload(Box::new(settings))));
     peers[0].send(b"SAY one\nSAY two\n");

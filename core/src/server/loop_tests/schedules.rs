@@ -7,14 +7,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::harness::{FakePeer, LoopHarness};
-use crate::limits::{LINGER_TIMEOUT, Limits, Timeouts};
+use crate::limits::{LINGER_TIMEOUT, Limits, Settings, Timeouts};
 use crate::os::mailbox::Mail;
 use crate::os::system::{Event, Readiness};
 use crate::protocol::Protocol;
 use crate::protocol::binary::Binary;
 use crate::protocol::echo;
 use crate::protocol::text::Text;
-use crate::server::config::Config;
 use crate::wire::frame::Header;
 
 const PEERS: usize = 3;
@@ -115,7 +114,7 @@ fn assert_all_gone(harness: &LoopHarness) {
 /// A loop without timeouts for slow peers.
 fn patient(protocol: impl Protocol + 'static, limits: Limits) -> LoopHarness {
     let timeouts = Timeouts { idle: None, message: None, write: None, ..Timeouts::default() };
-    LoopHarness::new(protocol, &Config { timeouts, limits, ..Config::default() })
+    LoopHarness::new(protocol, Settings { timeouts, limits, ..Settings::default() })
 }
 
 /// Asserts that each peer gets its own messages back, from a protocol that answers each message
@@ -131,7 +130,7 @@ fn assert_come_back(protocol: impl Protocol + 'static, scripts: &[Vec<u8>], acts
 
 /// Asserts that peers that do nothing more are closed when all timeouts have passed.
 fn assert_stalled_are_freed(protocol: impl Protocol + 'static, scripts: &[Vec<u8>], acts: &[Act]) {
-    let mut harness = LoopHarness::new(protocol, &Config::default());
+    let mut harness = LoopHarness::new(protocol, Settings::default());
     play(&mut harness, scripts, acts, |_| {});
     let Timeouts { idle, message, write, quiet, .. } = Timeouts::default();
     harness.run_for(

@@ -19,7 +19,7 @@ fn messages_that_had_arrived_are_answered_before_the_farewell() {
 
 #[test]
 fn connections_in_the_accept_queue_are_answered_too() {
-    let mut harness = text_with(|config| config.connections_max = 1000);
+    let mut harness = text_with(|settings| settings.connections_max = 1000);
     let peers: Vec<_> = (0..200).map(|_| harness.queue_peer()).collect();
     peers.iter().for_each(|peer| peer.send_and_end(b"ECHO a\n"));
     harness.event(Event::Mail(Mail::Stop));
@@ -31,7 +31,7 @@ fn connections_in_the_accept_queue_are_answered_too() {
 
 #[test]
 fn a_message_without_an_ending_is_answered_too() {
-    let mut harness = LoopHarness::new(echo::protocol(), &Config::default());
+    let mut harness = LoopHarness::new(echo::protocol(), Settings::default());
     let peer = harness.peer();
     peer.send(b"hello");
     harness.event(Event::Mail(Mail::Stop));
@@ -115,9 +115,9 @@ fn a_stop_sends_whole_answers_and_bye_to_a_peer_that_floods() {
 
 /// Requests a drain with a delay of one second, and a gradual close of four.
 fn draining(connections: usize) -> (LoopHarness, Vec<FakePeer>) {
-    let mut harness = text_with(|config| {
-        config.timeouts.drain_delay = Some(Duration::from_secs(1));
-        config.timeouts.drain = Some(Duration::from_secs(4));
+    let mut harness = text_with(|settings| {
+        settings.timeouts.drain_delay = Some(Duration::from_secs(1));
+        settings.timeouts.drain = Some(Duration::from_secs(4));
     });
     let peers = (0..connections).map(|_| harness.peer()).collect();
     harness.event(Event::Mail(Mail::Drain));

@@ -14,7 +14,7 @@ const TICKING: FnSession = FnSession {
 
 /// A peer that reads `room` bytes.
 fn harness_and_peer(room: usize) -> (LoopHarness, FakePeer) {
-    let mut harness = LoopHarness::new(TICKING, &Config::default());
+    let mut harness = LoopHarness::new(TICKING, Settings::default());
     let peer = harness.queue_peer();
     peer.set_room(room);
     harness.run_until_idle();
@@ -75,7 +75,7 @@ fn its_peer_is_reset_after_the_write_timeout() {
 
 #[test]
 fn a_peer_that_reads_everything_does_not_delay_others() {
-    let mut harness = LoopHarness::new(TICKING, &Config::default());
+    let mut harness = LoopHarness::new(TICKING, Settings::default());
     let (greedy, other) = (harness.queue_peer(), harness.queue_peer());
     greedy.set_room(usize::MAX);
     other.set_room(usize::MAX);

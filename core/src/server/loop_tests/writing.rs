@@ -36,9 +36,9 @@ fn under_backpressure_nothing_is_read_and_later_all_is_answered() {
 
 #[test]
 fn a_long_answer_after_a_quiet_period_is_backpressure_too() {
-    let mut config = Config::default();
-    config.limits.line_bytes_max = 1 << 20;
-    let mut harness = LoopHarness::new(echo::protocol(), &config);
+    let mut settings = Settings::default();
+    settings.limits.line_bytes_max = 1 << 20;
+    let mut harness = LoopHarness::new(echo::protocol(), settings);
     let peer = harness.peer();
     peer.set_room(0);
     peer.send(&vec![b'x'; HIGH_WATER_BYTES]);
@@ -51,7 +51,7 @@ fn a_long_answer_after_a_quiet_period_is_backpressure_too() {
 
 #[test]
 fn a_frame_that_has_begun_is_read_whole_under_backpressure() {
-    let mut harness = LoopHarness::new(Binary::new(), &Config::default());
+    let mut harness = LoopHarness::new(Binary::new(), Settings::default());
     let peer = harness.peer();
     peer.set_room(0);
     let payload = vec![b'x'; 1 << 20];
@@ -75,7 +75,7 @@ fn a_frame_that_has_begun_is_read_whole_under_backpressure() {
 #[test]
 fn a_frame_begins_with_the_first_byte_of_its_header() {
     for cut in 1..=6 {
-        let mut harness = LoopHarness::new(Binary::new(), &Config::default());
+        let mut harness = LoopHarness::new(Binary::new(), Settings::default());
         let peer = harness.peer();
         peer.set_room(0);
         let payload = vec![b'x'; 1 << 20];

@@ -29,7 +29,10 @@ pub(super) fn settings() -> TlsSettings {
 }
 
 /// A loop with one encrypted listener for `protocol`.
-pub(super) fn encrypted(protocol: impl Protocol + 'static, config: &Config) -> LoopHarness {
+pub(super) fn encrypted(
+    protocol: impl Protocol + 'static,
+    config: impl Into<Config>,
+) -> LoopHarness {
     let listener = Listener::new([], Arc::new(protocol)).encrypted(settings());
     LoopHarness::with_listeners(vec![listener.service()], config)
 }

@@ -10,14 +10,15 @@ use super::super::{FnSession, SECOND, closed_for};
 use super::client::{TlsPeer, VERSIONS, client_config, connect, connect_with, encrypted, settings};
 use crate::buffers::pool::BLOCK_LEN;
 use crate::close_reason::CloseReason;
+use crate::limits::Settings;
 use crate::protocol::Step;
 use crate::protocol::binary::{self, Binary};
 use crate::protocol::text::{BANNER, Text};
-use crate::server::config::{Config, Listener};
+use crate::server::config::Listener;
 use crate::wire::frame::Header;
 
 fn text() -> LoopHarness {
-    encrypted(Text::new(), &Config::default())
+    encrypted(Text::new(), Settings::default())
 }
 
 #[test]
@@ -97,7 +98,7 @@ fn a_long_message_in_many_records_is_answered_to_the_byte() {
     let payload: Vec<u8> = (0..1_000_000_u32).map(|it| (it % 251) as u8).collect();
     let header = Header { code: binary::ECHO, payload_len: 1_000_000 }.encode();
     let request = [&header[..], &payload[..]].concat();
-    let mut harness = encrypted(Binary::new(), &Config::default());
+    let mut harness = encrypted(Binary::new(), Settings::default());
     let mut client = connect(&mut harness);
     for part in request.chunks(50_000) {
         let records = client.seal(part);
@@ -129,7 +130,7 @@ fn messages_in_the_layer_are_answered_without_another_event() {
 
 #[test]
 fn a_client_that_reads_nothing_is_not_read_from() {
-    let mut harness = encrypted(Text::new(), &Config::default());
+    let mut harness = encrypted(Text::new(), Settings::default());
     let mut client = connect(&mut harness);
     client.peer.set_room(0);
     for _ in 0..40 {
@@ -175,7 +176,7 @@ fn the_handshake_follows_the_header_of_a_proxy() {
         };
         let listener = Listener::new([], Arc::new(show)).for_proxies([subnet]);
         let services = vec![listener.encrypted(settings()).service()];
-        let mut harness = LoopHarness::with_listeners(services, &Config::default());
+        let mut harness = LoopHarness::with_listeners(services, Settings::default());
         let mut client = TlsPeer::new(harness.queue_peer(), client_config(&TLS13));
         harness.run_until_idle();
         assert_eq!(client.peer.link.borrow().sent, b"");
@@ -200,10 +201,10 @@ fn a_session_knows_what_the_handshake_has_agreed_on() {
         },
         drops_refused: true,
     };
-    let mut harness = encrypted(show, &Config::default());
+    let mut harness = encrypted(show, Settings::default());
     let mut client = connect(&mut harness);
     assert_eq!(client.ask(&mut harness, b"?"), "TLS 1.3, TLS13_AES_256_GCM_SHA384");
-    let mut harness = LoopHarness::new(show, &Config::default());
+    let mut harness = LoopHarness::new(show, Settings::default());
     let peer = harness.peer();
     peer.send(b"?");
     harness.run_until_idle();

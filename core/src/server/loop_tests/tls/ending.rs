@@ -4,14 +4,14 @@ use super::super::harness::LoopHarness;
 use super::super::{IDLE, LINGER_TIMEOUT, MESSAGE, MILLISECOND, QUIET, SECOND, WRITE, closed_for};
 use super::client::{TlsPeer, connect, encrypted};
 use crate::close_reason::CloseReason;
+use crate::limits::Settings;
 use crate::os::mailbox::Mail;
 use crate::os::system::Event;
 use crate::protocol::text::Text;
 use crate::protocol::{chat, echo};
-use crate::server::config::Config;
 
 fn text() -> LoopHarness {
-    encrypted(Text::new(), &Config::default())
+    encrypted(Text::new(), Settings::default())
 }
 
 /// Asserts that the server has ended its output after a `close_notify`, and waits for the end of
@@ -85,8 +85,8 @@ fn the_message_that_a_cut_stream_ends_in_is_not_run() {
 fn a_piece_is_run_only_at_an_authentic_end_of_input() {
     for is_cut in [false, true] {
         let harnesses = [
-            (encrypted(echo::protocol(), &Config::default()), "Server received: pay 1"),
-            (encrypted(chat::protocol(), &Config::default()), ""),
+            (encrypted(echo::protocol(), Settings::default()), "Server received: pay 1"),
+            (encrypted(chat::protocol(), Settings::default()), ""),
         ];
         for (mut harness, answer) in harnesses {
             let mut client = connect(&mut harness);
@@ -110,7 +110,7 @@ fn a_piece_is_run_only_at_an_authentic_end_of_input() {
 
 #[test]
 fn a_pause_still_completes_a_piece() {
-    let mut harness = encrypted(echo::protocol(), &Config::default());
+    let mut harness = encrypted(echo::protocol(), Settings::default());
     let mut client = connect(&mut harness);
     client.ask(&mut harness, b"piece");
     harness.run_for(QUIET);

@@ -10,8 +10,8 @@ use super::super::closed_for;
 use super::super::harness::LoopHarness;
 use super::client::{TlsPeer, client_config, connect_with, encrypted};
 use crate::close_reason::CloseReason;
+use crate::limits::Settings;
 use crate::protocol::text::Text;
-use crate::server::config::Config;
 
 const ALERT: u8 = 21;
 const APPLICATION_DATA: u8 = 23;
@@ -47,7 +47,7 @@ fn seal(client: TlsPeer, kind: u8, content: &[u8], count: u64) -> Vec<u8> {
 /// Sends `count` records of a client whose handshake is complete, and returns the loop after it has
 /// run. The client ends its input without a `close_notify`.
 fn flooded(kind: u8, content: &[u8], count: u64) -> LoopHarness {
-    let mut harness = encrypted(Text::new(), &Config::default());
+    let mut harness = encrypted(Text::new(), Settings::default());
     let mut config = client_config(&TLS13);
     config.enable_secret_extraction = true;
     let client = connect_with(&mut harness, config);

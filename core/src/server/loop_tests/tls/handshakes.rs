@@ -9,21 +9,21 @@ use super::super::harness::{FakePeer, LoopHarness};
 use super::super::{MILLISECOND, SECOND, closed_for};
 use super::client::{TlsPeer, client_config, connect, connect_with, encrypted, settings};
 use crate::close_reason::CloseReason;
-use crate::limits::Limits;
+use crate::limits::{Limits, Settings};
 use crate::os::mailbox::Mail;
 use crate::os::system::Event;
 use crate::protocol::admin::Admin;
 use crate::protocol::binary::Binary;
 use crate::protocol::text::Text;
 use crate::protocol::{Protocol, chat, echo};
-use crate::server::config::{Config, Listener};
+use crate::server::config::Listener;
 use crate::tls::layer::{BUSY_ALERT, HANDSHAKE_BYTES_MAX};
 use crate::wire::tls::HANDSHAKE;
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 fn text() -> LoopHarness {
-    encrypted(Text::new(), &Config::default())
+    encrypted(Text::new(), Settings::default())
 }
 
 /// A client that has not sent its first message, which is returned too.
@@ -57,7 +57,7 @@ fn a_plain_client_gets_one_error_of_its_protocol_and_is_not_run() {
     ];
     for (protocol, request, answer) in cases {
         let name = protocol.name();
-        let mut harness = encrypted(protocol, &Config::default());
+        let mut harness = encrypted(protocol, Settings::default());
         let peer = connect_plain(&mut harness);
         peer.send(request);
         harness.run_until_idle();
@@ -102,9 +102,9 @@ fn bytes_do_not_put_the_end_of_a_handshake_off() {
 
 #[test]
 fn a_handshake_without_a_timeout_may_take_long() {
-    let mut config = Config::default();
-    config.timeouts = config.timeouts.with_handshake(None);
-    let mut harness = encrypted(Text::new(), &config);
+    let mut settings = Settings::default();
+    settings.timeouts = settings.timeouts.with_handshake(None);
+    let mut harness = encrypted(Text::new(), settings);
     let (mut client, hello) = greeted(&mut harness);
     harness.run_for(1000 * SECOND);
     client.peer.send(&hello);
@@ -199,8 +199,8 @@ fn a_wrong_handshake_is_answered_by_an_alert_before_the_close() {
 
 #[test]
 fn a_connection_over_the_limit_gets_an_alert_and_no_handshake() {
-    let config = Config { connections_max: 1, ..Config::default() };
-    let mut harness = encrypted(Text::new(), &config);
+    let settings = Settings { connections_max: 1, ..Settings::default() };
+    let mut harness = encrypted(Text::new(), settings);
     let _first = connect(&mut harness);
     let (mut client, hello) = greeted(&mut harness);
     assert_eq!(client.peer.link.borrow().sent, BUSY_ALERT);
@@ -216,7 +216,7 @@ fn a_connection_over_the_limit_gets_an_alert_and_no_handshake() {
 #[test]
 fn the_limits_of_an_address_hold_before_the_handshake() {
     let limits = Limits::default().with_address_connections_max(Some(1));
-    let mut harness = encrypted(Text::new(), &Config { limits, ..Config::default() });
+    let mut harness = encrypted(Text::new(), Settings { limits, ..Settings::default() });
     let first = connect_plain(&mut harness);
     let second = connect_plain(&mut harness);
     assert_eq!(take_sent(&second), BUSY_ALERT);
@@ -246,7 +246,7 @@ fn a_round_runs_a_few_steps_of_handshakes() {
 fn an_interactive_client_waits_for_one_step_of_a_handshake() {
     let plain = Listener::new([], Arc::new(Text::new()));
     let services = vec![plain.service(), plain.encrypted(settings()).service()];
-    let mut harness = LoopHarness::with_listeners(services, &Config::default());
+    let mut harness = LoopHarness::with_listeners(services, Settings::default());
     let polite = harness.peer();
     let clients: Vec<_> = (0..20)
         .map(|_| {

@@ -4,14 +4,13 @@ use super::super::{MESSAGE, MILLISECOND, SECOND, closed_for};
 use super::client::{connect, encrypted};
 use crate::buffers::pool::BLOCK_LEN;
 use crate::close_reason::CloseReason;
-use crate::limits::Limits;
+use crate::limits::{Limits, Settings};
 use crate::protocol::binary::Binary;
 use crate::protocol::text::Text;
-use crate::server::config::Config;
 
 #[test]
 fn an_idle_connection_holds_no_storage() {
-    let mut harness = encrypted(Text::new(), &Config::default());
+    let mut harness = encrypted(Text::new(), Settings::default());
     let mut client = connect(&mut harness);
     client.ask(&mut harness, b"ECHO a\n");
     assert_eq!(harness.event_loop.inspect().lent_bytes, 0);
@@ -19,7 +18,7 @@ fn an_idle_connection_holds_no_storage() {
 
 #[test]
 fn a_part_of_a_record_is_held_in_as_few_bytes_as_it_needs() {
-    let mut harness = encrypted(Text::new(), &Config::default());
+    let mut harness = encrypted(Text::new(), Settings::default());
     let mut client = connect(&mut harness);
     let records = client.seal(b"ECHO a\n");
     let (front, last) = records.split_at(records.len() - 1);
@@ -35,7 +34,7 @@ fn a_part_of_a_record_is_held_in_as_few_bytes_as_it_needs() {
 
 #[test]
 fn a_record_must_arrive_within_the_time_of_a_message() {
-    let mut harness = encrypted(Text::new(), &Config::default());
+    let mut harness = encrypted(Text::new(), Settings::default());
     let mut client = connect(&mut harness);
     let records = client.seal(b"ECHO a\n");
     for byte in &records[..10] {
@@ -54,7 +53,7 @@ fn a_record_must_arrive_within_the_time_of_a_message() {
 #[test]
 fn parts_of_records_are_evicted_at_the_memory_limit() {
     let limits = Limits::default().with_memory_bytes_max(1 << 20);
-    let mut harness = encrypted(Binary::new(), &Config { limits, ..Config::default() });
+    let mut harness = encrypted(Binary::new(), Settings { limits, ..Settings::default() });
     let clients: Vec<_> = (0..100)
         .map(|_| {
             let mut client = connect(&mut harness);
@@ -73,7 +72,7 @@ fn parts_of_records_are_evicted_at_the_memory_limit() {
 #[test]
 fn a_turn_stays_within_the_memory_limit() {
     let limits = Limits::default().with_memory_bytes_max(1 << 20);
-    let mut harness = encrypted(Text::new(), &Config { limits, ..Config::default() });
+    let mut harness = encrypted(Text::new(), Settings { limits, ..Settings::default() });
     let mut client = connect(&mut harness);
     client.peer.set_room(0);
     for _ in 0..20 {
@@ -91,7 +90,7 @@ fn a_turn_stays_within_the_memory_limit() {
 fn a_turn_at_the_memory_limit_stays_within_it() {
     for line_len in [30, 5_000, 31_000] {
         let limits = Limits::default().with_memory_bytes_max(1 << 20);
-        let mut harness = encrypted(Text::new(), &Config { limits, ..Config::default() });
+        let mut harness = encrypted(Text::new(), Settings { limits, ..Settings::default() });
         let mut client = connect(&mut harness);
         // Reads are short while a client is interactive.
         harness.run_for(SECOND);
