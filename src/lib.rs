@@ -76,8 +76,6 @@ pub use tinytcp_core::status::{Counters, ListenerStatus, State, Status};
 /// Protocols: the built-in ones, commands for them, and the traits of others.
 pub mod protocol {
     #[doc(inline)]
-    pub use tinytcp_core::os::moment::Moment;
-    #[doc(inline)]
     pub use tinytcp_core::os::peer::PeerAddr;
     #[doc(inline)]
     pub use tinytcp_core::protocol::admin::Admin;

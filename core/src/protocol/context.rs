@@ -128,8 +128,7 @@ impl<'a> Context<'a> {
     }
 
     /// The monotonic time of this round.
-    #[must_use]
-    pub const fn now(&self) -> Moment {
+    pub(crate) const fn now(&self) -> Moment {
         self.clock.now()
     }
 
@@ -245,8 +244,7 @@ impl<'a> Context<'a> {
     }
 
     /// True if a message has ended in this call: an incomplete message after it has just begun.
-    #[must_use]
-    pub const fn has_ended_a_message(&self) -> bool {
+    pub(crate) const fn has_ended_a_message(&self) -> bool {
         self.ended
     }
 }

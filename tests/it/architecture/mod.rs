@@ -251,10 +251,10 @@ fn every_module_of_the_library_has_a_floor() {
 }
 
 /// The most names that the library offers. A new one needs a reason.
-const FACADE_NAMES_MAX: usize = 45;
+const FACADE_NAMES_MAX: usize = 44;
 
 #[test]
-fn the_library_offers_at_most_forty_five_names() {
+fn the_library_offers_at_most_forty_four_names() {
     let facade =
         include_str!("../../../src/lib.rs").split("pub mod testing").next().unwrap_or_default();
     let exports = facade.split("pub use ").skip(1).filter_map(|rest| rest.split(';').next());
