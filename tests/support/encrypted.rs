@@ -147,7 +147,7 @@ impl Encrypted {
         let mut block = [0; 16 << 10];
         let is_empty = self.inward().unopened.is_empty();
         // No lock is held while the read waits.
-        let len = if is_empty { (&self.0.socket).read(&mut block)? } else { 0 };
+        let len = if is_empty { self.receive(&mut block)? } else { 0 };
         let mut inward = self.inward();
         let Inward { engine, unopened, .. } = &mut *inward;
         unopened.extend_from_slice(&block[..len]);
@@ -163,6 +163,17 @@ impl Encrypted {
         }
         opened.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
         Ok(!is_empty || len > 0)
+    }
+
+    /// Reads from the socket. A read with a timeout is interrupted, even without a handler of
+    /// signals, when the process is stopped and continued (signal(7)).
+    fn receive(&self, block: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match (&self.0.socket).read(block) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
     }
 
     /// Sends the records of the protocol itself.
