@@ -110,20 +110,14 @@ impl Activity {
         }
     }
 
-    /// Returns the same log without messages: it shows only opened and closed connections.
-    #[must_use]
-    pub fn without_messages(self) -> Self {
-        Self { shows_messages: false, ..self }
-    }
-
     /// Returns the same log without the connections of the listeners `hidden`.
     #[must_use]
     pub fn hiding(self, hidden: Vec<usize>) -> Self {
         Self { hidden, ..self }
     }
 
-    /// Replaces the limit of lines per second, and whether messages are shown. A new second begins
-    /// with the next call of [`Activity::tick`].
+    /// Replaces the limit of lines per second, and whether messages are shown or only opened and
+    /// closed connections. A new second begins with the next call of [`Activity::tick`].
     pub const fn set_limits(&mut self, lines_max: Option<u32>, shows_messages: bool) {
         (self.lines_max, self.shows_messages) = (lines_max, shows_messages);
         self.second_ends = Moment::START;
@@ -379,7 +373,8 @@ mod tests {
     #[test]
     fn without_messages_a_message_is_neither_logged_nor_counted() {
         let peer = Peer::new(([127, 0, 0, 1], 1).into(), 0);
-        let mut activity = activity(1).without_messages();
+        let mut activity = activity(1);
+        activity.set_limits(Some(1), false);
         (0..10).for_each(|_| activity.message(&peer, "", b"TIME"));
         assert_eq!((activity.lines_left, &activity.suppressed), (1, &Suppressed::default()));
     }

@@ -83,21 +83,23 @@ enum ErrorClass {
 
 impl Acceptor {
     pub(super) fn new(services: Vec<Service>, config: &Config) -> Self {
-        Self {
+        let mut acceptor = Self {
             // Registration is an edge too: it reports connections that are queued already.
             listeners: services
                 .into_iter()
                 .map(|service| ListenerState { service, ready: false, left: 0, own_taken: 0 })
                 .collect(),
             first: 0,
-            connections_max: config.settings.connections_max.min(ENTRIES_MAX / 2),
-            rejected_max: config.settings.rejected_max.min(ENTRIES_MAX / 2),
+            connections_max: 0,
+            rejected_max: 0,
             backlog: usize::try_from(config.backlog).unwrap_or(usize::MAX),
             rejected: 0,
             pause: None,
             is_stopped: false,
             throttle: Throttle::default(),
-        }
+        };
+        acceptor.set_limits(&config.settings);
+        acceptor
     }
 
     /// Replaces the limits. Connections that are open stay.

@@ -117,9 +117,8 @@ impl<S: System> EventLoop<S> {
         });
         let with_places = protocols().enumerate().filter(|(_, it)| it.own_places().is_some());
         let hidden = with_places.map(|(index, _)| index).collect();
-        let activity = Activity::new(settings.activity_lines_max, names).hiding(hidden);
-        let activity =
-            if settings.activity_shows_messages { activity } else { activity.without_messages() };
+        let mut activity = Activity::new(None, names).hiding(hidden);
+        activity.set_limits(settings.activity_lines_max, settings.activity_shows_messages);
         Self {
             system,
             table: Table::default(),
