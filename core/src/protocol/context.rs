@@ -128,7 +128,7 @@ impl<'a> Context<'a> {
     }
 
     /// The monotonic time of this round.
-    pub(crate) const fn now(&self) -> Moment {
+    pub(super) const fn now(&self) -> Moment {
         self.clock.now()
     }
 

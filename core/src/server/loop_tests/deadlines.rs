@@ -165,9 +165,7 @@ fn a_peer_that_reads_below_the_minimum_rate_is_reset() {
 
 #[test]
 fn a_message_that_backpressure_delays_is_not_late() {
-    let mut settings = Settings::default();
-    settings.timeouts.write = None;
-    let mut harness = LoopHarness::new(Text::new(), settings);
+    let mut harness = text_with(|settings| settings.timeouts.write = None);
     let peer = harness.peer();
     peer.set_room(0);
     peer.send(("ECHO 123456789\n".repeat(HIGH_WATER_BYTES / 15 + 1) + "ECHO ha").as_bytes());
