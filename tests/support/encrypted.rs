@@ -1,5 +1,6 @@
 //! The TLS side of a raw client. Two threads may share a connection.
 
+use super::wait::uninterrupted;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -147,7 +148,10 @@ impl Encrypted {
         let mut block = [0; 16 << 10];
         let is_empty = self.inward().unopened.is_empty();
         // No lock is held while the read waits.
-        let len = if is_empty { self.receive(&mut block)? } else { 0 };
+        let len = match is_empty {
+            true => uninterrupted(|| (&self.0.socket).read(&mut block))?,
+            false => 0,
+        };
         let mut inward = self.inward();
         let Inward { engine, unopened, .. } = &mut *inward;
         unopened.extend_from_slice(&block[..len]);
@@ -165,17 +169,6 @@ impl Encrypted {
         Ok(!is_empty || len > 0)
     }
 
-    /// Reads from the socket. A read with a timeout is interrupted, even without a handler of
-    /// signals, when the process is stopped and continued (signal(7)).
-    fn receive(&self, block: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match (&self.0.socket).read(block) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                result => return result,
-            }
-        }
-    }
-
     /// Sends the records of the protocol itself.
     fn send_own(&self) -> io::Result<()> {
         let mut unsent = self.unsent();
@@ -185,7 +178,7 @@ impl Encrypted {
 
     fn send_some(&self, unsent: &mut Vec<u8>) -> io::Result<()> {
         while !unsent.is_empty() {
-            let sent = (&self.0.socket).write(unsent)?;
+            let sent = uninterrupted(|| (&self.0.socket).write(unsent))?;
             unsent.drain(..sent);
         }
         Ok(())

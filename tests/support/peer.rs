@@ -1,7 +1,7 @@
 //! A raw client. Every wait has a deadline.
 
 use super::encrypted::{self, Encrypted};
-use super::wait::PATIENCE;
+use super::wait::{PATIENCE, uninterrupted};
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
@@ -326,13 +326,12 @@ impl Peer {
         let mut got = vec![0; len];
         let mut filled = 0;
         while filled < len {
-            match self.stream.read(&mut got[filled..]) {
+            match uninterrupted(|| self.stream.read(&mut got[filled..])) {
                 Ok(0) => {
                     got.truncate(filled);
                     return (got, Some("the server closed; ".into()));
                 }
                 Ok(read) => filled += read,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     got.truncate(filled);
                     return (got, Some(format!("{error}; ")));

@@ -1,5 +1,6 @@
 //! Waits for a condition, with a deadline.
 
+use std::io::{self, ErrorKind};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,18 @@ pub fn undisturbed<T>(attempt: impl FnMut() -> Option<T>) -> T {
     const ATTEMPTS_MAX: usize = 20;
     let mut attempts = std::iter::repeat_with(attempt).take(ATTEMPTS_MAX);
     attempts.find_map(|found| found).expect("one attempt without a long pause of the machine")
+}
+
+/// Returns the result of `call`, a read or a write that is repeated while it is interrupted. One
+/// with a timeout is interrupted, even without a handler of signals, when the process is stopped
+/// and continued (signal(7)).
+pub fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
 }
 
 /// Returns as soon as `holds` is true; panics with `what` after [`PATIENCE`].
