@@ -111,13 +111,12 @@ impl Network {
     /// Takes a token for a new connection of `peer`. Returns the bucket as it was before, and
     /// whether it had a token.
     pub fn take_token(&mut self, id: usize, peer: PeerAddr) -> (Bucket, bool) {
+        let rate = self.settings().limits.address_accept_rate_max;
         let network = Peer::new(peer, 0).network();
         self.links[id].account.network = Some(network);
         let bucket = self.addresses.accepts.entry(network).or_default();
         let before = *bucket;
-        let Some(rate) = self.plan.config.settings.limits.address_accept_rate_max else {
-            return (before, true);
-        };
+        let Some(rate) = rate else { return (before, true) };
         let may_open = bucket.has_token(rate, self.read_at);
         bucket.take(1, rate, self.read_at);
         (before, may_open)
@@ -138,8 +137,8 @@ impl Network {
     /// Checks that the server may reset a connection for which it has created no session.
     pub fn check_turned_away(&mut self, id: usize) {
         let network = Peer::new(self.peer(id), 0).network();
+        let rate = self.settings().limits.address_accept_rate_max;
         let bucket = self.addresses.accepts.entry(network).or_default();
-        let rate = self.plan.config.settings.limits.address_accept_rate_max;
         let may_open = rate.is_none_or(|rate| bucket.has_token(rate, self.read_at));
         self.addresses.reset += 1;
         if may_open {
@@ -166,7 +165,7 @@ impl Network {
     pub fn is_full_for(&self, id: usize) -> bool {
         let link = &self.links[id];
         let has_taken_place = link.client.header.is_some() && link.account.opening.is_none();
-        !has_taken_place && self.served_ids().len() > self.plan.config.settings.connections_max
+        !has_taken_place && self.served_ids().len() > self.settings().connections_max
     }
 
     /// True if the address of a connection has more connections than it may have.
@@ -182,17 +181,12 @@ impl Network {
     }
 
     fn address_connections_max(&self) -> usize {
-        self.plan
-            .config
-            .settings
-            .limits
-            .address_connections_max
-            .map_or(usize::MAX, |max| max as usize)
+        self.settings().limits.address_connections_max.map_or(usize::MAX, |max| max as usize)
     }
 
     /// Notes messages that a session has run.
     pub fn note_messages(&mut self, id: usize, count: u64) {
-        let rate = self.plan.config.settings.limits.address_message_rate_max;
+        let rate = self.settings().limits.address_message_rate_max;
         if let (Some(rate), Some(network)) = (rate, self.links[id].account.network) {
             let bucket = self.addresses.messages.entry(network).or_default();
             bucket.take(count, rate, self.read_at);
@@ -201,7 +195,7 @@ impl Network {
 
     /// True if the address of a connection may send no message now.
     pub fn is_over_message_rate(&self, id: usize) -> bool {
-        let rate = self.plan.config.settings.limits.address_message_rate_max;
+        let rate = self.settings().limits.address_message_rate_max;
         self.message_bucket(id)
             .zip(rate)
             .is_some_and(|(bucket, rate)| !bucket.has_token(rate, self.read_at))
@@ -256,8 +250,7 @@ impl Network {
         let is_right = counted.0 == reset
             && (counted.1 == rejected || counted.1 < rejected && has_other_reason)
             && counted.2 >= delayed
-            && (counted.2 == 0
-                || self.plan.config.settings.limits.address_message_rate_max.is_some());
+            && (counted.2 == 0 || self.settings().limits.address_message_rate_max.is_some());
         if !is_right {
             let what = format!(
                 "{reset} connections were reset, {rejected} rejected and {delayed} delayed for \

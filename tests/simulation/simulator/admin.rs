@@ -37,7 +37,7 @@ impl Network {
         if !self.is_admin(id) {
             return;
         }
-        let is_full = self.served_ids().len() >= self.plan.config.settings.connections_max;
+        let is_full = self.served_ids().len() >= self.settings().connections_max;
         if is_full && matches!(step, Step::Close(_)) {
             self.cover(Behaviour::AdminWhileFull);
         }

@@ -291,7 +291,7 @@ impl Network {
         }
         if account.resets_on_close {
             if !account.has_output()
-                || now < account.on_time.deadline(self.plan.config.settings.timeouts.write)
+                || now < account.on_time.deadline(self.settings().timeouts.write)
             {
                 self.fail(Invariant::TimeFromTheSeam, Some(id), "it is reset before its timeout");
             }
@@ -310,9 +310,9 @@ impl Network {
             );
         } else if account.unasked == Some(Unasked::Shutdown)
             && account.received_bytes < account.arrived_at_stop
-            && self.stopped_at.is_none_or(|at| {
-                now < at.deadline(self.plan.config.settings.timeouts.drain.map(|it| it / 2))
-            })
+            && self
+                .stopped_at
+                .is_none_or(|at| now < at.deadline(self.settings().timeouts.drain.map(|it| it / 2)))
         {
             self.fail(
                 Invariant::ShutdownEnds,
@@ -326,7 +326,7 @@ impl Network {
     fn is_rejected_at_once(&self, id: usize) -> bool {
         let is_rejected = |id: &usize| self.links[*id].account.unasked == Some(Unasked::Busy);
         let count = self.open_ids().iter().filter(|id| is_rejected(id)).count();
-        is_rejected(&id) && count > self.plan.config.settings.rejected_max
+        is_rejected(&id) && count > self.settings().rejected_max
     }
 
     fn begin_call(&mut self, id: usize) {

@@ -91,7 +91,7 @@ impl Network {
     pub fn latest_deadline(&self, id: usize) -> Moment {
         let link = &self.links[id];
         let language = self.plan.languages[link.client.listener()];
-        let timeouts = &self.plan.config.settings.timeouts;
+        let timeouts = &self.settings().timeouts;
         if link.account.is_delayed {
             let other = if link.account.has_output() { timeouts.write } else { timeouts.idle };
             return self.delay_ends(id).min(link.account.last_moved().deadline(other));
@@ -156,8 +156,7 @@ impl Network {
             );
             self.fail(Invariant::Accounted, None, what);
         }
-        let (served, served_max) =
-            (self.served_ids().len(), self.plan.config.settings.connections_max);
+        let (served, served_max) = (self.served_ids().len(), self.settings().connections_max);
         // A reload may have lowered the limit below the number of open connections.
         if served > served_max.max(std::mem::replace(&mut self.served_before, served)) {
             self.fail(
@@ -166,7 +165,7 @@ impl Network {
                 format!("{served} connections are served, over the limit of {served_max}"),
             );
         }
-        if inspection.lent_bytes > self.plan.config.settings.limits.memory_bytes_max {
+        if inspection.lent_bytes > self.settings().limits.memory_bytes_max {
             self.fail(
                 Invariant::BoundedMemory,
                 None,
@@ -363,7 +362,7 @@ impl Network {
     }
 
     fn check_shutdown(&mut self, inspection: &Inspection<'_>) {
-        let drain = self.plan.config.settings.timeouts.drain;
+        let drain = self.settings().timeouts.drain;
         let is_late = self.stopped_at.is_some_and(|at| self.now >= at.deadline(drain));
         if is_late && !inspection.is_over {
             self.fail(Invariant::ShutdownEnds, None, "the shutdown goes on after its deadline");

@@ -174,7 +174,7 @@ impl Network {
 
     /// After the time of the gradual close the server stops, as if it had been requested.
     fn note_end_of_gradual_close(&mut self) {
-        let length = self.plan.config.settings.timeouts.drain.unwrap_or_default();
+        let length = self.settings().timeouts.drain.unwrap_or_default();
         let is_over = |closing: GradualClose| self.now >= closing.began.after(length);
         if self.stopped_at.is_none() && self.gradual_close.is_some_and(is_over) {
             self.stopped_at = Some(self.now);

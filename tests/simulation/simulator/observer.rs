@@ -214,8 +214,7 @@ impl Network {
         self.check_piece(id);
         let Link { account, channel, .. } = &self.links[id];
         let has_more = channel.unread_len() > 0;
-        let was_quiet =
-            self.now >= account.last_received.deadline(self.plan.config.settings.timeouts.quiet);
+        let was_quiet = self.now >= account.last_received.deadline(self.settings().timeouts.quiet);
         if (!was_quiet || has_more) && !account.has_input_ended() && self.is_listening {
             self.fail(
                 Invariant::TimeFromTheSeam,
@@ -255,7 +254,7 @@ impl Network {
     /// The server may end a conversation when a timeout has passed, when it is full, or when it
     /// stops.
     fn check_unasked(&mut self, id: usize, farewell: Farewell) {
-        let timeouts = self.plan.config.settings.timeouts;
+        let timeouts = self.settings().timeouts;
         let account = &mut self.links[id].account;
         let last_moved = account.last_received.max(account.last_sent);
         let (unasked, due) = match farewell {
@@ -310,8 +309,8 @@ impl Network {
 
     /// Of `open` connections the server dismisses at most their share in each part of the time.
     fn check_gradual_close(&mut self, id: usize) {
+        let length = self.settings().timeouts.drain.unwrap_or_default().as_nanos();
         let Some(closing) = &mut self.gradual_close else { return };
-        let length = self.plan.config.settings.timeouts.drain.unwrap_or_default().as_nanos();
         let due = length * closing.dismissed as u128 / closing.open.max(1) as u128;
         let is_early = self.now.since(closing.began).as_nanos() < due;
         closing.dismissed += 1;

@@ -40,6 +40,11 @@ pub fn choose(settings: Settings, choices: &mut Choices) -> Vec<Reload> {
 }
 
 impl Network {
+    /// The present settings of the server.
+    pub fn settings(&self) -> &Settings {
+        &self.plan.config.settings
+    }
+
     /// Appends the request for a reload that is due, if there is one.
     pub fn request_reload(&mut self, events: &mut Vec<Event>) {
         let is_due = |(round, _): &Reload| *round <= self.rounds;

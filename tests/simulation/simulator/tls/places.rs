@@ -37,7 +37,7 @@ impl Network {
     /// when that is whole, unless there are too many connections already.
     pub fn enter(&mut self, id: usize) {
         self.links[id].account.is_over_limit =
-            self.served_ids().len() > self.plan.config.settings.connections_max;
+            self.served_ids().len() > self.settings().connections_max;
         let account = &self.links[id].account;
         if account.opening.is_none() || account.is_over_limit {
             self.take_place(id);

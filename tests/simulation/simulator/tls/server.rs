@@ -150,7 +150,7 @@ impl Network {
         if link.account.end_was_read && !link.account.has_said_goodbye {
             self.cover(Behaviour::Truncation);
         }
-        let drain = self.plan.config.settings.timeouts.drain;
+        let drain = self.settings().timeouts.drain;
         // When its time is over, or with a second request, a shutdown cuts what is left.
         let is_late = self.stopped_at.is_some_and(|at| self.now >= at.deadline(drain));
         let is_cut = is_late || self.is_stopped_twice;
