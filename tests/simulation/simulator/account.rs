@@ -47,6 +47,8 @@ pub struct Account {
     pub end_was_read: bool,
     /// True if a call has returned an error.
     pub has_failed: bool,
+    /// True if the last session call ended because the output was full.
+    pub has_paused: bool,
     /// True if no session call may follow.
     pub is_session_over: bool,
     /// The farewell that the server has sent unasked.
@@ -124,6 +126,7 @@ impl Account {
             reads_to_end: false,
             end_was_read: false,
             has_failed: false,
+            has_paused: false,
             is_session_over: false,
             unasked: None,
             shut_at: None,

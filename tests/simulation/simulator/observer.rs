@@ -153,7 +153,11 @@ impl Network {
     /// called after its end.
     fn check_call(&mut self, id: usize, input: &[u8]) {
         self.give_input(id, input);
-        let account = &self.links[id].account;
+        let now = self.now;
+        let account = &mut self.links[id].account;
+        if std::mem::take(&mut account.has_paused) {
+            account.oracle.look_again(now);
+        }
         let (is_own, is_over) = (account.stream == input, account.is_session_over);
         if account.opening.is_some() {
             self.fail(Invariant::PeerKnown, Some(id), "a session is called before the header");
@@ -193,6 +197,7 @@ impl Network {
         let account = &mut self.links[id].account;
         let (closes, has_closed) = (matches!(step, Step::Close(_)), account.oracle.is_closed());
         account.is_session_over |= closes;
+        account.has_paused = step == Step::Paused;
         match step {
             Step::Close(_) if !has_closed => {
                 self.fail(Invariant::AtMostOnce, Some(id), "a session closes without a reason");

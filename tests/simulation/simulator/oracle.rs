@@ -177,6 +177,14 @@ impl Oracle {
         }
     }
 
+    /// Notes that the server looks at bytes that it has read in an earlier turn, which ended before
+    /// them because the output was full.
+    pub fn look_again(&mut self, now: Moment) {
+        if self.began != Moment::NEVER {
+            self.began = now;
+        }
+    }
+
     /// True if the conversation begins as TLS. Three bytes decide, but in `binary` the server may
     /// wait for a whole header.
     fn has_begun_as_tls(&self) -> bool {
