@@ -53,8 +53,10 @@
 //!    admission     what becomes of a new connection
 //!    newcomers     new connections that the log shows only after a second
 //!    eviction      over the memory limit: which connections lose what they hold
-//!    shutdown      answer what has arrived, within a timeout; gradual_close: a drain before it
-//!    tls_reload    new certificates for the connections that follow
+//!    memory_limit  when they lose it
+//!    shutdown      the stages of a drain and a shutdown; stopping: what the loop does in each
+//!    gradual_close the connections that a drain closes one by one
+//!    reload        new settings and certificates for a running server
 //!    bus           the connection to the broker; bus_channel: its bytes, in clear or over TLS
 //!    builder       a server step by step; config: what it is built from
 //!    listening     opens the listeners; bind_error: the reason and the remedy if one fails

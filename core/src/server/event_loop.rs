@@ -5,12 +5,12 @@
 //! ```text
 //!   1  wait       the kernel reports events; each one only marks its connection as ready
 //!   2  read mail  requests of other threads: stop, drain, reload, or report the state
-//!   3  accept     a batch of new connections from each listener
+//!   3  accept     a batch of new connections from each listener: in `admission`
 //!   4  run ready  each connection in the run queue gets a turn: read, run messages, write
-//!   5  tell news  a portion of the members that a message to a room reaches gets a turn
-//!   6  evict      over the memory limit: one connection loses its message or is reset
+//!   5  tell news  messages from and to other servers; a batch of members with news gets a turn
+//!   6  evict      over the memory limit, one connection is evicted: in `memory_limit`
 //!   7  expire     connections with a passed deadline get a turn, in which it is enforced
-//!   8  shut down  after a request to drain or to stop: the next step, when it is due
+//!   8  shut down  after a request to drain or to stop, the next stage: in `stopping`
 //!
 //!   event ------> readiness is remembered ------> run queue ------> turn
 //!   deadline ----------------------------------------^               |
@@ -38,17 +38,14 @@ use super::bus::{Bus, Surroundings};
 use super::config::{Config, Service};
 use super::eviction::Eviction;
 use super::gradual_close::GradualClose;
-#[cfg(any(test, feature = "testing"))]
-use super::inspection::{Inspection, OpenConnection};
 use super::newcomers::Newcomers;
 use super::observer::Observer;
-use super::shutdown::{Shutdown, Stage};
+use super::shutdown::Shutdown;
 use super::turn_budget::{self, TurnBudget};
 use crate::address_limits::AddressLimits;
 use crate::buffers::pool::Pool;
 use crate::close_reason::CloseReason;
 use crate::connection::{Connection, Opened, Shared, Turn};
-use crate::display::plural::plural;
 use crate::limits::Settings;
 use crate::logging::activity::Activity;
 use crate::os::clock::{Clock, Reading};
@@ -59,7 +56,7 @@ use crate::os::table::{Table, Token};
 use crate::queues::deadlines::Deadlines;
 use crate::queues::run_queue::{Class, RunQueue};
 use crate::rooms::Rooms;
-use crate::status::{State, Status};
+use crate::status::Status;
 
 /// The event loop of a server, on any implementation of [`System`].
 ///
@@ -70,17 +67,17 @@ pub struct EventLoop<S: System> {
     pub(super) system: S,
     pub(super) table: Table<Connection<S::Socket>>,
     /// Connections with work to do; some of them may have been closed since.
-    run_queue: RunQueue,
+    pub(super) run_queue: RunQueue,
     budget: TurnBudget,
-    deadlines: Deadlines,
+    pub(super) deadlines: Deadlines,
     pub(super) shared: Shared,
     pub(super) acceptor: Acceptor,
     pub(super) newcomers: Newcomers,
-    shutdown: Shutdown,
-    gradual_close: GradualClose,
-    eviction: Eviction,
+    pub(super) shutdown: Shutdown,
+    pub(super) gradual_close: GradualClose,
+    pub(super) eviction: Eviction,
     /// The connection to the broker, if there is one.
-    bus: Option<Box<Bus<S::Socket>>>,
+    pub(super) bus: Option<Box<Bus<S::Socket>>>,
     pub(super) observer: Observer,
     /// Mail that the loop has not acted on.
     inbox: Vec<Mail>,
@@ -101,8 +98,7 @@ impl<S: System> EventLoop<S> {
     ) -> Self {
         let clock = Clock::new(system.read_clocks());
         let services: Vec<Service> = services.into_iter().map(Into::into).collect();
-        let protocols = || services.iter().map(|service| &service.protocol);
-        let names: Vec<_> = protocols().map(|protocol| protocol.name()).collect();
+        let names: Vec<_> = services.iter().map(|service| service.protocol.name()).collect();
         let settings = &config.settings;
         let limits = settings.limits.clamped();
         let mut status = Status::new(&names, limits, settings.connections_max, clock.wall());
@@ -115,10 +111,6 @@ impl<S: System> EventLoop<S> {
             rooms.set_relay(true);
             Box::new(Bus::new(settings, clock.now()))
         });
-        let with_places = protocols().enumerate().filter(|(_, it)| it.own_places().is_some());
-        let hidden = with_places.map(|(index, _)| index).collect();
-        let mut activity = Activity::new(None, names).hiding(hidden);
-        activity.set_limits(settings.activity_lines_max, settings.activity_shows_messages);
         Self {
             system,
             table: Table::default(),
@@ -132,7 +124,7 @@ impl<S: System> EventLoop<S> {
                 moved_bytes: 0,
                 read_bytes_max: usize::MAX,
                 clock,
-                activity,
+                activity: activity(names, &services, settings),
                 timeouts: settings.timeouts,
                 address_limits: AddressLimits::new(&limits),
                 rooms,
@@ -146,11 +138,6 @@ impl<S: System> EventLoop<S> {
             observer: Observer::default(),
             inbox: Vec::new(),
         }
-    }
-
-    /// True when the server is to end: a stop or a drain is complete, or its time is over.
-    pub(super) fn is_over(&self) -> bool {
-        self.shutdown.is_over(self.table.len(), self.shared.clock.now())
     }
 
     /// Serves until a stop or a drain is complete: all messages are answered, or the drain timeout
@@ -182,8 +169,8 @@ impl<S: System> EventLoop<S> {
         Ok(())
     }
 
-    /// Waits for events and remembers the readiness that they report. Reads the clock once for the
-    /// whole round.
+    /// Waits for events and remembers the readiness that they report. Then reads the clock for the
+    /// whole round, and logs what is due.
     fn wait(&mut self) -> io::Result<()> {
         let timeout = self.timeout();
         let Self { system, table, run_queue, acceptor, bus, inbox, .. } = self;
@@ -213,8 +200,35 @@ impl<S: System> EventLoop<S> {
         Ok(())
     }
 
+    /// How long the loop can sleep unless an event comes; `None` is for ever. Shows the state to
+    /// the observer first.
+    fn timeout(&mut self) -> Option<Duration> {
+        let now = self.shared.clock.now();
+        let observation = now.deadline(self.observer.observe(&self.shared.status));
+        let has_work = !self.run_queue.is_empty()
+            || self.acceptor.is_ready(now)
+            || self.shared.rooms.has_wave()
+            || self.shared.rooms.has_outgoing()
+            || self.bus.as_ref().is_some_and(|bus| bus.is_ready())
+            || self.eviction.is_active();
+        if has_work {
+            return Some(Duration::ZERO);
+        }
+        let deadline = self
+            .deadlines
+            .next()
+            .min(self.acceptor.deadline())
+            .min(self.newcomers.deadline())
+            .min(self.shutdown.deadline())
+            .min(self.gradual_close.deadline())
+            .min(self.shared.activity.deadline())
+            .min(self.bus.as_ref().map_or(Moment::NEVER, |bus| bus.deadline()));
+        let wake = deadline.min(observation);
+        (wake != Moment::NEVER).then(|| wake.since(now))
+    }
+
     /// Reads the clocks, and counts a stall of the process.
-    fn read_clocks(&mut self) -> Reading {
+    pub(super) fn read_clocks(&mut self) -> Reading {
         let reading = self.system.read_clocks();
         if let Some(stall) = reading.stall {
             self.shared.status.stalls.add(stall);
@@ -262,88 +276,6 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// Replaces the settings that can change while the server runs. It costs one comparison per
-    /// connection, and one heap operation where a deadline comes earlier now.
-    fn reload(&mut self, settings: &Settings) {
-        let limits = settings.limits.clamped();
-        self.acceptor.set_limits(settings);
-        let Shared { pool, status, activity, timeouts, address_limits, rooms, .. } =
-            &mut self.shared;
-        (status.connections_max, status.limits) = (settings.connections_max, limits);
-        activity.set_limits(settings.activity_lines_max, settings.activity_shows_messages);
-        pool.set_memory_max(limits.memory_bytes_max);
-        *timeouts = settings.timeouts;
-        address_limits.set_limits(&limits);
-        rooms.set_limits(&limits);
-        self.count_addresses();
-        // A deadline that comes later now is found when its entry falls due.
-        for (token, connection) in self.table.iter() {
-            self.deadlines.bring_forward(token.key(), connection.deadline(&self.shared));
-        }
-        self.enforce_memory_limit();
-    }
-
-    /// Begins a shutdown. A second request ends one that has begun.
-    fn request_stop(&mut self) {
-        self.hold_back();
-        self.shutdown.request();
-    }
-
-    /// Begins to leave the ports that other processes share, if there are any.
-    fn hold_back(&mut self) {
-        if let Some(time) = self.system.hold_back() {
-            self.shutdown.leave_shared_ports(self.shared.clock.now(), time);
-        }
-    }
-
-    /// Begins a drain: the server still serves, and reports that it should get no new connections.
-    fn drain(&mut self) {
-        if self.shared.status.state != State::Serving {
-            return;
-        }
-        self.shared.status.state = State::Draining;
-        let delay = self.shared.timeouts.drain_delay;
-        self.shutdown.drain(self.shared.clock.now(), delay);
-        self.hold_back();
-        match delay {
-            Some(delay) => log::info!(
-                event = "draining", delay_seconds = delay.as_secs_f64();
-                "draining: not ready any more; accepting connections for {delay:?}"
-            ),
-            None => log::info!(
-                event = "draining";
-                "draining: not ready any more; serving until a request to stop"
-            ),
-        }
-    }
-
-    /// How long the loop can sleep unless an event comes; `None` is for ever. Shows the state to
-    /// the observer first.
-    fn timeout(&mut self) -> Option<Duration> {
-        let now = self.shared.clock.now();
-        let observation = now.deadline(self.observer.observe(&self.shared.status));
-        let has_work = !self.run_queue.is_empty()
-            || self.acceptor.is_ready(now)
-            || self.shared.rooms.has_wave()
-            || self.shared.rooms.has_outgoing()
-            || self.bus.as_ref().is_some_and(|bus| bus.is_ready())
-            || self.eviction.is_active();
-        if has_work {
-            return Some(Duration::ZERO);
-        }
-        let deadline = self
-            .deadlines
-            .next()
-            .min(self.acceptor.deadline())
-            .min(self.newcomers.deadline())
-            .min(self.shutdown.deadline())
-            .min(self.gradual_close.deadline())
-            .min(self.shared.activity.deadline())
-            .min(self.bus.as_ref().map_or(Moment::NEVER, |bus| bus.deadline()));
-        let wake = deadline.min(observation);
-        (wake != Moment::NEVER).then(|| wake.since(now))
-    }
-
     /// Runs the turns of connections in the run queue, within the budget of the round. A
     /// connection that yields, or that is not reached, has its turn in a later round.
     fn run_ready(&mut self) {
@@ -358,14 +290,6 @@ impl<S: System> EventLoop<S> {
                 self.drive(token);
             }
         }
-    }
-
-    /// Calls `act` with the bus, the system and what the bus uses of the loop, if there is a bus.
-    fn with_bus(&mut self, act: impl FnOnce(&mut Bus<S::Socket>, &mut S, Surroundings<'_>)) {
-        let Some(bus) = &mut self.bus else { return };
-        let Shared { rooms, status, clock, .. } = &mut self.shared;
-        let Some(status) = &mut status.bus else { return };
-        act(bus, &mut self.system, Surroundings { rooms, status, now: clock.now() });
     }
 
     /// Exchanges messages with other servers. Then runs the turns of members that wait for a
@@ -389,19 +313,15 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// Runs the turn of one connection.
-    pub(super) fn drive(&mut self, token: Token) {
-        let now = self.shared.clock.now();
-        self.shared.read_bytes_max = self.budget.read_bytes_max(now);
-        self.shared.turn_of = token;
-        let Some(connection) = self.table.get_mut(token) else { return };
-        let before = self.shared.moved_bytes;
-        let turn = connection.drive(&mut self.shared);
-        if connection.class() == Class::Interactive && self.shared.moved_bytes > before {
-            self.budget.note_interactive(now);
-        }
-        self.finish_turn(token, turn);
-        self.enforce_memory_limit();
+    /// Calls `act` with the bus, the system and what the bus uses of the loop, if there is a bus.
+    pub(super) fn with_bus(
+        &mut self,
+        act: impl FnOnce(&mut Bus<S::Socket>, &mut S, Surroundings<'_>),
+    ) {
+        let Some(bus) = &mut self.bus else { return };
+        let Shared { rooms, status, clock, .. } = &mut self.shared;
+        let Some(status) = &mut status.bus else { return };
+        act(bus, &mut self.system, Surroundings { rooms, status, now: clock.now() });
     }
 
     /// Expires connections whose deadline has passed, at most
@@ -420,42 +340,23 @@ impl<S: System> EventLoop<S> {
         }
     }
 
-    /// Evicts connections until the memory limit holds. The loop calls it after each turn.
-    #[inline]
-    fn enforce_memory_limit(&mut self) {
-        if !self.shared.pool.is_over_limit() && !self.shared.pool.is_short() {
-            return;
-        }
-        self.eviction.begin(&mut self.shared.pool, self.shared.clock.now());
-        while self.shared.pool.is_over_limit() && self.evict() {}
-    }
-
-    /// Evicts one more connection if an eviction is in progress. Once the limit holds there is no
-    /// hurry, and one reset can take 100 microseconds, because the kernel frees what it holds for
-    /// the connection. So a round evicts only one.
-    fn continue_eviction(&mut self) {
-        if self.eviction.is_active() {
-            self.evict();
-        }
-    }
-
-    /// Evicts one connection, which releases the memory that it holds. Returns false when there is
-    /// none to evict.
-    fn evict(&mut self) -> bool {
+    /// Runs the turn of one connection.
+    pub(super) fn drive(&mut self, token: Token) {
         let now = self.shared.clock.now();
-        let Some(token) = self.eviction.next(&self.table, &mut self.shared.pool, now) else {
-            return false;
-        };
+        self.shared.read_bytes_max = self.budget.read_bytes_max(now);
         self.shared.turn_of = token;
-        if let Some(connection) = self.table.get_mut(token) {
-            let turn = connection.shed_memory(&mut self.shared);
-            self.finish_turn(token, turn);
+        let Some(connection) = self.table.get_mut(token) else { return };
+        let before = self.shared.moved_bytes;
+        let turn = connection.drive(&mut self.shared);
+        if connection.class() == Class::Interactive && self.shared.moved_bytes > before {
+            self.budget.note_interactive(now);
         }
-        true
+        self.finish_turn(token, turn);
+        self.enforce_memory_limit();
     }
 
     /// Acts on the result of a turn: closes the connection, or queues it and enters its deadline.
-    fn finish_turn(&mut self, token: Token, turn: Turn) {
+    pub(super) fn finish_turn(&mut self, token: Token, turn: Turn) {
         match turn {
             Turn::Close(reason) => return self.close(token, reason),
             // As after an accept, the greeting is sent now and not after an event.
@@ -499,131 +400,13 @@ impl<S: System> EventLoop<S> {
             self.shared.activity.closed(connection.peer(), &summary);
         }
     }
+}
 
-    /// Begins the next stage of a drain or a shutdown, when one is due.
-    fn shut_down(&mut self) {
-        match self.shutdown.next_stage(self.shared.clock.now(), self.shared.timeouts.drain) {
-            None => self.continue_gradual_close(),
-            Some(Stage::LeaveSharedPorts) => self.leave_shared_ports(),
-            Some(Stage::CloseGradually) => self.begin_gradual_close(),
-            Some(Stage::StopAccepting) => self.stop(),
-            Some(Stage::StopReading) => self.enqueue_all(Connection::stop_reading),
-        }
-    }
-
-    fn leave_shared_ports(&mut self) {
-        self.accept_all();
-        self.system.leave_shared_ports();
-        log::info!(
-            event = "shared_ports_left";
-            "left the shared ports: other processes get their new connections"
-        );
-    }
-
-    /// Accepts the connections in the kernel's queues, which a closing listener resets.
-    fn accept_all(&mut self) {
-        (0..self.acceptor.accept_all()).for_each(|_| self.accept());
-    }
-
-    fn begin_gradual_close(&mut self) {
-        self.stop_accepting();
-        let (open, length) = (self.table.len() as u64, self.shared.timeouts.drain);
-        let length = length.unwrap_or_default();
-        log::info!(
-            event = "gradual_close", connections_open = open, length_seconds = length.as_secs_f64();
-            "draining: accepting no more; closing {} within {length:?}", plural(open, "connection")
-        );
-        self.gradual_close.begin(self.table.tokens().collect(), self.shared.clock.now(), length);
-    }
-
-    /// Lets the connections that are due answer what has arrived and close, at most
-    /// [`EXPIRED_MAX`](turn_budget::EXPIRED_MAX) of them. The others follow in the next round.
-    fn continue_gradual_close(&mut self) {
-        let now = self.shared.clock.now();
-        for _ in 0..turn_budget::EXPIRED_MAX {
-            let Some(token) = self.gradual_close.pop_due(now) else { break };
-            let Some(connection) = self.table.get_mut(token) else { continue };
-            // The client is still sending: the shutdown that follows closes this connection.
-            if !connection.has_incomplete_message() {
-                connection.stop();
-                self.run_queue.push(token.key(), connection.class());
-            }
-        }
-    }
-
-    fn stop(&mut self) {
-        self.shared.status.state = State::Stopping;
-        let open = self.table.len() as u64;
-        log::info!(
-            event = "stopping", connections_open = open;
-            "stopping with {} open", plural(open, "connection")
-        );
-        self.gradual_close.end();
-        self.stop_accepting();
-        self.enqueue_all(Connection::stop);
-        let now = self.read_clocks().moment;
-        self.shutdown.stopped_accepting(now);
-    }
-
-    /// Accepts the queued connections and closes the listeners, unless that is done.
-    fn stop_accepting(&mut self) {
-        if self.acceptor.is_stopped() {
-            return;
-        }
-        self.accept_all();
-        self.acceptor.stop();
-        self.system.close_listeners();
-    }
-
-    /// Calls `prepare` for every connection and puts it into the run queue.
-    fn enqueue_all(&mut self, mut prepare: impl FnMut(&mut Connection<S::Socket>)) {
-        let tokens: Vec<Token> = self.table.tokens().collect();
-        for token in tokens {
-            if let Some(connection) = self.table.get_mut(token) {
-                prepare(connection);
-                self.run_queue.push(token.key(), connection.class());
-            }
-        }
-    }
-
-    /// The present state of the loop and of every connection. The cost grows with the number of
-    /// connections.
-    #[cfg(any(test, feature = "testing"))]
-    #[must_use]
-    pub fn inspect(&self) -> Inspection<'_> {
-        let open = |(token, connection): (Token, &Connection<S::Socket>)| OpenConnection {
-            token,
-            entered_deadline: self.deadlines.of(token.key()),
-            state: connection.inspect(),
-        };
-        Inspection {
-            status: &self.shared.status,
-            lent_bytes: self.shared.pool.lent_bytes(),
-            is_over: self.is_over(),
-            connections: self.table.iter().map(open).collect(),
-        }
-    }
-
-    /// Closes all open connections and returns the final state.
-    pub(super) fn finish(mut self) -> Status {
-        // A drain ends here too, when its last connection is closed.
-        self.shared.status.state = State::Stopping;
-        self.observer.observe(&self.shared.status);
-        let tokens: Vec<Token> = self.table.tokens().collect();
-        for token in tokens {
-            self.close(token, CloseReason::Shutdown);
-        }
-        self.with_bus(Bus::finish);
-        self.shared.activity.log_suppressed();
-        debug_assert_eq!(
-            self.shared.pool.lent_bytes(),
-            0,
-            "a closed connection still holds storage"
-        );
-        let mut status = self.shared.status;
-        debug_assert_eq!(status.total().open(), 0, "a connection was not counted as closed");
-        (status.ready, status.held_bytes) = (0, 0);
-        status.held_bytes_most = self.shared.pool.lent_bytes_most();
-        status
-    }
+/// Creates the activity log. It hides the listeners whose protocol reserves places of its own.
+fn activity(names: Vec<&'static str>, services: &[Service], settings: &Settings) -> Activity {
+    let is_hidden = |index: &usize| services[*index].protocol.own_places().is_some();
+    let hidden = (0..services.len()).filter(is_hidden).collect();
+    let mut activity = Activity::new(None, names).hiding(hidden);
+    activity.set_limits(settings.activity_lines_max, settings.activity_shows_messages);
+    activity
 }

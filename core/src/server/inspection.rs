@@ -1,7 +1,10 @@
 //! The state of a loop between two rounds, for tests and for programs that embed the loop.
 
+use super::event_loop::EventLoop;
+use crate::connection::Connection;
 use crate::connection::inspection::Inspection as ConnectionInspection;
 use crate::os::moment::Moment;
+use crate::os::system::System;
 use crate::os::table::Token;
 use crate::status::Status;
 
@@ -28,4 +31,23 @@ pub struct OpenConnection {
     pub entered_deadline: Moment,
     /// Its own state.
     pub state: ConnectionInspection,
+}
+
+impl<S: System> EventLoop<S> {
+    /// The present state of the loop and of every connection. The cost grows with the number of
+    /// connections.
+    #[must_use]
+    pub fn inspect(&self) -> Inspection<'_> {
+        let open = |(token, connection): (Token, &Connection<S::Socket>)| OpenConnection {
+            token,
+            entered_deadline: self.deadlines.of(token.key()),
+            state: connection.inspect(),
+        };
+        Inspection {
+            status: &self.shared.status,
+            lent_bytes: self.shared.pool.lent_bytes(),
+            is_over: self.is_over(),
+            connections: self.table.iter().map(open).collect(),
+        }
+    }
 }

@@ -15,10 +15,12 @@ mod inspection;
 mod listening;
 #[cfg(test)]
 mod loop_tests;
+mod memory_limit;
 mod newcomers;
 mod observer;
+mod reload;
 mod shutdown;
-mod tls_reload;
+mod stopping;
 mod turn_budget;
 
 use std::io;
