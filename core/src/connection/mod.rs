@@ -205,9 +205,9 @@ impl<S: Socket> Connection<S> {
         self.end(Farewell::ServerBusy, reason, shared);
     }
 
-    /// Prepares the close of a connection that is rejected without an answer: the close is a reset,
-    /// after which the kernel keeps no state of the connection.
-    pub fn turn_away(&mut self) {
+    /// Rejects a connection without an answer: the caller closes it, and the close is a reset, after
+    /// which the kernel keeps no state of the connection.
+    pub fn reject_with_reset(&mut self) {
         self.allowance = Allowance::Rejected;
         self.socket.reset_on_close();
     }

@@ -50,7 +50,7 @@ pub(super) struct Acceptor {
 
 struct ListenerState {
     service: Service,
-    /// Remembered readiness, as in a connection: false only after `EAGAIN`.
+    /// Remembered readiness: false only after `EAGAIN`.
     ready: bool,
     /// How many more connections it may add in this round.
     left: usize,
@@ -195,21 +195,21 @@ impl Acceptor {
     }
 
     /// Takes a place for a new connection of a listener, which holds it until it is closed. `open`
-    /// other connections are in the table. Returns true, and takes no place, if none is free.
-    pub(super) fn is_full(&mut self, listener: usize, open: usize, now: Moment) -> bool {
+    /// other connections are in the table. Returns false if no place is free.
+    pub(super) fn take_place(&mut self, listener: usize, open: usize, now: Moment) -> bool {
         match self.listeners[listener].service.protocol.own_places() {
             Some(places) => {
                 let taken = &mut self.listeners[listener].own_taken;
-                let is_full = *taken >= places;
-                *taken += usize::from(!is_full);
-                is_full
+                let is_free = *taken < places;
+                *taken += usize::from(is_free);
+                is_free
             }
             None => {
-                let is_full = self.counted(open) >= self.connections_max;
-                if is_full {
+                let is_free = self.counted(open) < self.connections_max;
+                if !is_free {
                     self.warn_of_limit(now);
                 }
-                is_full
+                is_free
             }
         }
     }
@@ -256,9 +256,8 @@ impl Acceptor {
     }
 
     /// Marks all listeners as ready, and returns how many batches empty the longest queue of the
-    /// kernel. A stop accepts these connections before it closes the listeners, because closing a
-    /// listener resets the connections in its queue.
-    pub(super) fn accept_all(&mut self) -> usize {
+    /// kernel.
+    pub(super) fn set_all_ready(&mut self) -> usize {
         self.listeners.iter_mut().for_each(|listener| listener.ready = true);
         1 + self.backlog / BATCH_MAX
     }
@@ -291,7 +290,7 @@ impl Acceptor {
 
     fn begin_pause(&mut self, error: &io::Error, now: Moment, status: &mut Status) {
         status.accept_pauses += 1;
-        let length = self.pause(now);
+        let length = self.lengthen_pause(now);
         if self.throttle.allows(now) {
             log::warn!(
                 event = "accept_paused", error:%, retry_seconds = length.as_secs_f64();
@@ -300,7 +299,8 @@ impl Acceptor {
         }
     }
 
-    fn pause(&mut self, now: Moment) -> Duration {
+    /// Begins a pause, or one twice as long as the present one. Returns its length.
+    fn lengthen_pause(&mut self, now: Moment) -> Duration {
         let length =
             self.pause.as_ref().map_or(PAUSE_MIN, |pause| (pause.length * 2).min(PAUSE_MAX));
         self.pause = Some(Pause { ends: now.after(length), length });
@@ -385,10 +385,10 @@ mod tests {
     #[test]
     fn pauses_double_from_10_ms_to_1_s_and_restart_after_a_success() {
         let mut acceptor = acceptor();
-        let pauses = [(); 9].map(|()| acceptor.pause(Moment::START).as_millis());
+        let pauses = [(); 9].map(|()| acceptor.lengthen_pause(Moment::START).as_millis());
         assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
         assert_eq!(acceptor.deadline(), Moment::START.after(PAUSE_MAX));
         acceptor.pause = None;
-        assert_eq!(acceptor.pause(Moment::START), PAUSE_MIN);
+        assert_eq!(acceptor.lengthen_pause(Moment::START), PAUSE_MIN);
     }
 }

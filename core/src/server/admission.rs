@@ -36,7 +36,7 @@ impl<S: System> EventLoop<S> {
         }
         let peer = Peer::new(addr, listener);
         self.shared.turn_of = token;
-        let is_full = self.acceptor.is_full(listener, self.table.len(), now);
+        let is_full = !self.acceptor.take_place(listener, self.table.len(), now);
         self.shared.status.count(peer.listener(), |counters| counters.accepted += 1);
         self.table.insert(Connection::new(socket, peer, &self.shared));
         if is_full || !self.acceptor.service(listener).is_for_proxies() {
@@ -50,9 +50,9 @@ impl<S: System> EventLoop<S> {
         self.bound_rejected(token);
     }
 
-    /// Opens a connection whose peer is known now, as a served or as a rejected one. `is_full` is
-    /// true if there is no place for it. A connection over the accept rate of its address is reset
-    /// before a session is created or a handshake begins.
+    /// Serves or rejects a connection whose peer is known now. `is_full` is true if there is no
+    /// place for it. A connection over the accept rate of its address is reset before a session is
+    /// created or a handshake begins.
     pub(super) fn open(&mut self, token: Token, is_full: bool) {
         let Self { table, acceptor, shared, newcomers, .. } = self;
         let Some(connection) = table.get_mut(token) else { return };
@@ -60,7 +60,7 @@ impl<S: System> EventLoop<S> {
         let service = acceptor.service(peer.listener());
         let is_limited = service.has_limits_per_address();
         if is_limited && !shared.address_limits.accept(&peer, now) {
-            connection.turn_away();
+            connection.reject_with_reset();
             acceptor.note_rejected();
             return self.close(token, CloseReason::AddressAcceptRate);
         }
@@ -106,8 +106,8 @@ impl<S: System> EventLoop<S> {
         connection.require_tls(&*service.protocol, &mut self.shared);
     }
 
-    /// Counts the open connections for their addresses that are not counted yet, because the limits
-    /// per address were off.
+    /// Counts open connections for their addresses. Connections from the time when the limits per
+    /// address were off are not counted yet.
     pub(super) fn count_addresses(&mut self) {
         let Self { table, shared, acceptor, .. } = self;
         for connection in table.values_mut().filter(|it| it.may_count_for_address()) {

@@ -71,9 +71,9 @@ impl<S: System> EventLoop<S> {
         );
     }
 
-    /// Accepts the connections in the kernel's queues, which a closing listener resets.
+    /// Accepts the connections in the kernel's queues, because closing a listener resets them.
     fn accept_all(&mut self) {
-        (0..self.acceptor.accept_all()).for_each(|_| self.accept());
+        (0..self.acceptor.set_all_ready()).for_each(|_| self.accept());
     }
 
     fn begin_gradual_close(&mut self) {
@@ -102,6 +102,7 @@ impl<S: System> EventLoop<S> {
         }
     }
 
+    /// Begins the shutdown: accepts the queued connections, and stops each open one.
     fn stop(&mut self) {
         self.shared.status.state = State::Stopping;
         let open = self.table.len() as u64;
