@@ -112,7 +112,7 @@ impl Kernel {
     ///
     /// # Errors
     /// When the limit of open files is too low.
-    pub fn check_room(&self, count: usize) -> io::Result<()> {
+    pub fn check_descriptors(&self, count: usize) -> io::Result<()> {
         let spares =
             (0..count).map(|_| RawSocket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)));
         spares.collect::<io::Result<Vec<_>>>().map(drop)

@@ -42,6 +42,8 @@ pub enum Mail {
 }
 
 /// A handle to a running server, which any thread can use.
+///
+/// Its methods block while 1,024 requests are queued, so a session must not call them.
 #[derive(Clone, Debug)]
 pub struct Handle {
     mails: SyncSender<Mail>,
@@ -58,8 +60,6 @@ impl Handle {
     /// Requests a stop. After the first request the server answers what has arrived and ends; after
     /// a second request, at least 200 ms later, it ends at once. A server that has ended ignores
     /// it.
-    ///
-    /// It blocks while 1,024 requests are queued, so a session must not call it.
     pub fn stop(&self) {
         self.send(Mail::Stop);
     }
@@ -68,8 +68,6 @@ impl Handle {
     /// After [`Timeouts::drain_delay`](crate::limits::Timeouts::drain_delay) it accepts no more and
     /// closes its connections one by one, spread over
     /// [`Timeouts::drain`](crate::limits::Timeouts::drain). Then it ends.
-    ///
-    /// It blocks while 1,024 requests are queued, so a session must not call it.
     pub fn drain(&self) {
         self.send(Mail::Drain);
     }
@@ -79,33 +77,27 @@ impl Handle {
     /// Open connections stay, even over a lower limit of connections. The new limits and timeouts
     /// hold for their messages and waits too, those in progress included. A drain or a stop that
     /// has begun keeps its times.
-    ///
-    /// It blocks while 1,024 requests are queued, so a session must not call it.
     pub fn reload(&self, settings: Settings) {
         self.send(Mail::Reload(Box::new(settings)));
     }
 
     /// Replaces the TLS settings of listeners: each pair has the present settings, or a clone of
-    /// them, and the new ones, all of which come into force together. Open connections keep theirs,
-    /// and so do connections whose handshake has begun.
-    ///
-    /// It blocks while 1,024 requests are queued, so a session must not call it.
+    /// them, and the new ones. All pairs take effect together. Open connections keep theirs, and so
+    /// do connections whose handshake has begun.
     pub fn reload_tls(&self, replacements: impl IntoIterator<Item = (TlsSettings, TlsSettings)>) {
         self.send(Mail::ReloadTls(replacements.into_iter().collect()));
     }
 
     /// Counts a failed attempt to make new TLS settings in
     /// [`Status::tls_reload_failures`](crate::status::Status::tls_reload_failures).
-    ///
-    /// It blocks while 1,024 requests are queued, so a session must not call it.
     pub fn count_tls_reload_failure(&self) {
         self.send(Mail::CountTlsReloadFailure);
     }
 
     /// Returns the state of the server; `None` once it has ended.
     ///
-    /// It blocks until the loop replies, at most for the rest of a round. A session must not call
-    /// it and reads the state from its context.
+    /// It blocks until the loop replies, at most for the rest of a round. A session reads the state
+    /// from its context instead.
     #[must_use]
     pub fn status(&self) -> Option<Status> {
         let (reply, answer) = mpsc::sync_channel(1);

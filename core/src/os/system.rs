@@ -101,7 +101,7 @@ pub trait System {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Begins to look the addresses of a host up. [`Mail::Addresses`] reports the result. One
+    /// Begins to look up the addresses of a host. [`Mail::Addresses`] reports the result. One
     /// lookup is in progress at a time.
     ///
     /// # Errors

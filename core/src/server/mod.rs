@@ -81,7 +81,7 @@ impl Server {
         let build = || {
             let mut kernel = Kernel::new(sockets)?;
             kernel.catch(signals)?;
-            kernel.check_room(DESCRIPTORS_MIN)?;
+            kernel.check_descriptors(DESCRIPTORS_MIN)?;
             Ok(kernel)
         };
         let kernel = build().map_err(|error| BindError { listener: None, error })?;
