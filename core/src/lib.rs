@@ -13,8 +13,8 @@
 //!  read mail    requests of other threads: stop, drain, reload, report the state
 //!  accept       a batch of new connections from each listener
 //!  run ready    each connection in the run queue gets a turn
-//!  tell news    messages from and to other servers; some of the members with news get a turn
-//!  evict        over the memory limit: one connection loses its message or is reset
+//!  tell news    messages from and to other servers; a batch of members with news gets a turn
+//!  evict        over the memory limit, one connection loses its message or is reset
 //!  expire       connections with a passed deadline get a turn, in which it is enforced
 //!  shut down    after a request to drain or to stop: the next step, when it is due
 //! ```

@@ -170,7 +170,7 @@ impl Pool {
             return None;
         }
         // Free long blocks make room for one of another length, oldest first.
-        while !self.free_long.is_empty() && self.is_in_the_way(len) {
+        while !self.free_long.is_empty() && self.must_drop_free(len) {
             let block = self.free_long.remove(0);
             self.free_long_bytes -= block.capacity();
             self.drop_block(block);
@@ -183,8 +183,8 @@ impl Pool {
         Some(Box::new(block))
     }
 
-    /// True if the free long blocks leave no room for `len` more lent bytes.
-    const fn is_in_the_way(&self, len: usize) -> bool {
+    /// True if a mapping of `len` bytes needs the room of the free long blocks.
+    const fn must_drop_free(&self, len: usize) -> bool {
         let used = self.lent_bytes.saturating_add(len).saturating_add(self.free_long_bytes);
         used > self.held_bytes_max || self.mapped_count >= MAPPED_MAX
     }

@@ -29,7 +29,7 @@ pub(super) struct Encrypted {
 // The layer costs a plain connection nothing.
 const _: () = assert!(size_of::<Conversation>() == size_of::<Box<dyn Session>>());
 
-/// Stands for the session of a connection that has none yet. It sends nothing.
+/// The session of a connection before its protocol creates one. It sends nothing.
 pub(super) struct NoSession;
 
 impl Session for NoSession {

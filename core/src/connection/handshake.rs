@@ -1,7 +1,7 @@
 //! The handshake of an encrypted connection. Its session does not exist before it is complete.
 //!
 //! A handshake takes as long as dozens of requests. So each step of it is charged to the budget of
-//! the round, and a connection whose peer has left gets none.
+//! the round, and a connection whose peer has left gets no step.
 
 use std::io;
 
@@ -18,8 +18,8 @@ use crate::tls::info::TLS12;
 use crate::tls::layer::{BUSY_ALERT, LayerError, Step};
 
 impl<S: Socket> Connection<S> {
-    /// Begins the handshake of a connection whose peer is known. What has arrived after the header
-    /// of a proxy belongs to it.
+    /// Begins the handshake of a connection whose peer is known. Bytes after the header of a proxy
+    /// belong to the handshake.
     ///
     /// # Errors
     /// When the settings are unusable. No peer can cause an error.
@@ -37,7 +37,8 @@ impl<S: Socket> Connection<S> {
 
     /// Reads what has arrived, and then does the next step of the handshake.
     pub(super) fn shake_hands(&mut self, shared: &mut Shared) -> io::Result<Turn> {
-        while self.is_readable() && self.stopping != Stopping::Read && self.has_room_in_layer() {
+        while self.is_readable() && self.stopping != Stopping::Answering && self.has_room_in_layer()
+        {
             let Some(count) = self.receive_raw(shared)? else { break };
             self.count_received(count, shared);
         }
@@ -68,7 +69,7 @@ impl<S: Socket> Connection<S> {
             Stopping::No if self.is_readable() => Turn::Yield,
             // No event follows the end of the input.
             Stopping::No => self.turn_without_step().unwrap_or(Turn::Idle),
-            Stopping::Reading | Stopping::Read => Turn::Close(CloseReason::Shutdown),
+            Stopping::Reading | Stopping::Answering => Turn::Close(CloseReason::Shutdown),
         })
     }
 
@@ -118,7 +119,7 @@ impl<S: Socket> Connection<S> {
         self.demand = Demand::default();
     }
 
-    /// Answers a peer that has begun without TLS where it is required: with one error in the
+    /// Answers a peer that has begun without TLS on an encrypted listener: with one error in the
     /// protocol of the listener, in clear.
     pub fn require_tls(&mut self, protocol: &dyn Protocol, shared: &mut Shared) {
         if let Some(layer) = self.conversation.layer_mut() {

@@ -56,7 +56,7 @@ impl<S: Socket> Connection<S> {
             has_news: self.pending == Pending::News,
             is_paused: self.backpressure,
             is_delayed: self.allowance == Allowance::Delayed,
-            reads_no_more: self.stopping == Stopping::Read,
+            reads_no_more: self.stopping == Stopping::Answering,
             is_overdue: self.overdue,
             input_len: self.input.len(),
             input_held: self.input.capacity(),

@@ -16,15 +16,15 @@ impl<S: Socket> Connection<S> {
         self.input.capacity() + self.output.capacity() + layer
     }
 
-    /// Since when the connection holds them: the time of the first byte of its incomplete message
-    /// or of its waiting answers, whichever is earlier.
+    /// When the connection began to hold them: with the first byte of its incomplete message or of
+    /// its waiting answers, whichever is earlier.
     #[must_use]
     pub fn holds_since(&self) -> Moment {
         let waits_since = if self.is_flushed() { Moment::NEVER } else { self.last_sent };
         self.message_began.min(waits_since).min(self.last_received.max(self.last_sent))
     }
 
-    /// Hands the storage that its bytes do not need back to the pool.
+    /// Returns to the pool the storage that its bytes do not need.
     pub(super) fn shrink_buffers(&mut self, shared: &mut Shared) {
         self.input.shrink(&mut shared.pool);
         self.output.shrink(&mut shared.pool);
@@ -36,7 +36,7 @@ impl<S: Socket> Connection<S> {
     /// Evicts the connection: it runs and sends what it can, and then refuses an incomplete
     /// message. Returns [`Turn::Idle`] if it holds no storage any more. Otherwise the connection
     /// must be closed with a reset, which also frees the memory of the kernel.
-    pub fn shed_memory(&mut self, shared: &mut Shared) -> Turn {
+    pub fn evict(&mut self, shared: &mut Shared) -> Turn {
         if self.phase == Phase::Opening {
             return Turn::Close(CloseReason::MemoryLimit);
         }

@@ -104,9 +104,9 @@ pub struct Connection<S> {
     grace_bytes: u32,
 
     last_received: Moment,
-    /// When the output last became empty, or when it last became non-empty, whichever is later.
-    /// While output waits, each byte that the kernel accepts moves this moment ahead by the time of
-    /// one byte at the minimum rate, but never beyond the present.
+    /// The start of the write timeout: when the output last became empty or non-empty. While output
+    /// waits, each byte that the kernel accepts moves this moment ahead by the time of one byte at
+    /// the minimum rate, at most to the present.
     last_sent: Moment,
     /// When the first byte of the incomplete message arrived, or when the handshake began;
     /// [`Moment::NEVER`] if there is neither.
@@ -226,7 +226,7 @@ impl<S: Socket> Connection<S> {
 
     /// Reads no more, though the peer may still be sending.
     pub const fn stop_reading(&mut self) {
-        self.stopping = Stopping::Read;
+        self.stopping = Stopping::Answering;
     }
 
     /// Runs one turn of the connection: moves bytes until nothing moves or the budget is spent.
@@ -361,7 +361,7 @@ impl<S: Socket> Connection<S> {
         self.may_read()
             && (self.pending != Pending::Messages || self.input.is_empty())
             && self.phase == Phase::Open
-            && self.stopping != Stopping::Read
+            && self.stopping != Stopping::Answering
             && (!self.backpressure || self.input.len() < self.complete_len as usize)
     }
 

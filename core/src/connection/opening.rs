@@ -1,9 +1,8 @@
 //! The phase before a session exists: on a listener for proxies, a connection waits for the header
 //! that names its peer.
 //!
-//! Nothing is sent before the header is complete, because the server speaks first and the greeting
-//! may depend on the peer. The bytes after the header are those of the client. Only they are
-//! counted and logged.
+//! Nothing is sent before the header is complete, because the greeting may depend on the peer. The
+//! bytes after the header are those of the client. Only they are counted and logged.
 
 use std::io;
 
@@ -27,7 +26,7 @@ impl<S: Socket> Connection<S> {
     /// Reads until the header is complete, or nothing more has arrived. The header is bounded, and
     /// so is the number of reads.
     fn read_header(&mut self, shared: &mut Shared) -> io::Result<Turn> {
-        while self.is_readable() && self.stopping != Stopping::Read {
+        while self.is_readable() && self.stopping != Stopping::Answering {
             if !self.has_room_for_header(shared) {
                 return Ok(Turn::Yield);
             }
@@ -50,7 +49,7 @@ impl<S: Socket> Connection<S> {
         })
     }
 
-    /// Makes room for a read. Returns false if there is none before an eviction.
+    /// Makes room for a read. Returns false if only an eviction can make it.
     fn has_room_for_header(&mut self, shared: &mut Shared) -> bool {
         match self.input.block_wanted(None) {
             Some(len) if !self.input.move_to(len, &mut shared.pool) => {
@@ -74,8 +73,8 @@ impl<S: Socket> Connection<S> {
         self.count_received(self.input.len(), shared);
     }
 
-    /// Opens the connection, whose peer is known and whose handshake is complete if it has one:
-    /// creates its session. The greeting is then in the output and not yet sent.
+    /// Creates the session of a connection whose peer is known, and whose handshake, if it has one,
+    /// is complete. The greeting is then in the output and not yet sent.
     pub fn open(&mut self, protocol: &dyn Protocol, shared: &mut Shared) {
         let accepted = Accepted::new(self.peer, shared.turn_of.number(), shared.status.limits);
         self.end_handshake(shared);

@@ -73,7 +73,7 @@ impl<S: Socket> Connection<S> {
         let is_over = match self.stopping {
             Stopping::No => has_ended && self.pending != Pending::Messages,
             Stopping::Reading => !self.may_read() && is_all_run,
-            Stopping::Read => is_all_run,
+            Stopping::Answering => is_all_run,
         };
         if !is_over {
             return false;

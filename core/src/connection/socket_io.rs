@@ -129,8 +129,8 @@ impl<S: Socket> Connection<S> {
         Some(count)
     }
 
-    /// Called when no block of `len` bytes is free for the first message of the input. If eviction
-    /// can make room, the connection waits in the run queue until there is room or it is evicted
+    /// Waits when no block of `len` bytes is free for the first message of the input. If eviction
+    /// can make room, the connection stays in the run queue until there is room or it is evicted
     /// itself. If the message can never fit, it is refused.
     #[cold]
     pub(super) fn wait_for_room(&mut self, len: usize, shared: &mut Shared) -> io::Result<bool> {

@@ -51,6 +51,6 @@ pub(super) enum Stopping {
     No,
     /// The connection reads and answers what has arrived, and is then over.
     Reading,
-    /// The connection reads no more.
-    Read,
+    /// The connection reads no more, and answers what it has read.
+    Answering,
 }

@@ -85,9 +85,8 @@ impl<S: Socket> Connection<S> {
         first
     }
 
-    /// Marks the connection as overdue if its deadline has passed and was not moved meanwhile. The
-    /// connection then needs turns, in which it reads what has arrived, before `enforce_deadline`
-    /// enforces the deadline.
+    /// Marks the connection as overdue if its deadline has passed and was not moved meanwhile. In
+    /// its next turns it reads what has arrived, before `enforce_deadline` enforces the deadline.
     pub fn expire(&mut self, shared: &Shared) -> Turn {
         match self.next_wait(shared) {
             (_, due) if due > shared.clock.now() => return Turn::Idle,

@@ -52,7 +52,7 @@ impl CommandTable {
     fn find_plain<'a>(&self, line: &'a [u8]) -> Option<(&Command<&'static str>, &'a [u8])> {
         let line_front = front(line);
         self.entries.iter().find_map(|entry| {
-            let after = entry.behind_word(line, line_front)?;
+            let after = entry.after_word(line, line_front)?;
             Some((&entry.command, skip_blanks(after)))
         })
     }
@@ -99,7 +99,7 @@ impl Entry {
 
     /// Returns the rest of `line` after the command's word, if that is its first word in any case.
     #[inline]
-    fn behind_word<'a>(&self, line: &'a [u8], line_front: u64) -> Option<&'a [u8]> {
+    fn after_word<'a>(&self, line: &'a [u8], line_front: u64) -> Option<&'a [u8]> {
         if line_front & self.mask != self.front {
             return None;
         }

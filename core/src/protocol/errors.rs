@@ -1,7 +1,7 @@
 //! The upper-case tokens of errors: a command returns one, and
 //! [`Output::append_error`](super::Output::append_error) appends one to the answers.
 
-/// The error for a message without memory, and for a connection over the limit.
+/// The error for a message for which there is no memory, and for a connection over the limit.
 pub const SERVER_BUSY: &str = "SERVER_BUSY";
 /// The error for a command without its argument.
 pub const BAD_ARGUMENTS: &str = "BAD_ARGUMENTS";

@@ -46,7 +46,7 @@ impl Protocol for LineOrPause {
     }
 
     fn session(&self, accepted: &Accepted) -> Box<dyn Session> {
-        Box::new(TalkSession {
+        Box::new(LineOrPauseSession {
             answer: self.answer,
             tell: self.tell,
             lines: LineDecoder::new(accepted.limits().line_bytes_max),
@@ -62,7 +62,7 @@ impl Protocol for LineOrPause {
     }
 }
 
-struct TalkSession {
+struct LineOrPauseSession {
     answer: Answer,
     tell: Option<Tell>,
     lines: LineDecoder,
@@ -78,7 +78,7 @@ struct TalkSession {
 
 // The allocator rounds up to 40 bytes: a million idle connections may have such a session.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<TalkSession>() <= 40);
+const _: () = assert!(size_of::<LineOrPauseSession>() <= 40);
 
 /// Why a message is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl Refusal {
     }
 }
 
-impl Session for TalkSession {
+impl Session for LineOrPauseSession {
     fn advance(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
         self.sit(context);
         let result = self.run_lines(input, context);
@@ -133,7 +133,7 @@ impl Session for TalkSession {
     }
 }
 
-impl TalkSession {
+impl LineOrPauseSession {
     /// Lends the seat to the context for a call, and appends the news of its room.
     #[inline]
     fn sit(&self, context: &mut Context<'_>) {

@@ -32,7 +32,7 @@ impl<S: System> EventLoop<S> {
         };
         self.shared.turn_of = token;
         if let Some(connection) = self.table.get_mut(token) {
-            let turn = connection.shed_memory(&mut self.shared);
+            let turn = connection.evict(&mut self.shared);
             self.finish_turn(token, turn);
         }
         true

@@ -1,4 +1,4 @@
-//! LineDecoder: bytes up to `\n`, with one optional `\r` before it.
+//! Lines: bytes up to `\n`. One `\r` before it belongs to the ending.
 //!
 //! ```text
 //!   E C H O   h i \r \n T I M
