@@ -12,8 +12,8 @@ use crate::status::Status;
 
 /// How many bytes a connection may read and write in one turn: a full read, and half as many bytes
 /// of answers. The move that exceeds the bound is the last one, so most turns are one read and one
-/// write. With two thirds of this value, a line that is longer than a block costs a third more.
-/// [`Shared::read_bytes_max`] can lower it.
+/// write. With two thirds of this value, a line that is longer than a block costs a third more
+/// (`cargo bench --bench versus -- text large`). [`Shared::read_bytes_max`] can lower it.
 pub const TURN_BYTES_MAX: usize = BLOCK_LEN + BLOCK_LEN / 2;
 
 /// The resources that all connections share and use in their turns.

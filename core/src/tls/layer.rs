@@ -27,7 +27,8 @@ use crate::wire::tls;
 pub const RECORD_BYTES_MAX: usize = 16 << 10;
 
 /// The most bytes that are sealed at a time: five records, so that a line of 64 KiB and its ending
-/// are one write. With three records such a line cost 11 % more processor time.
+/// are one write. With three records such a line cost 11 % more processor time
+/// (`cargo bench --bench versus -- text+tls large`).
 const SEALED_BYTES_MAX: usize = 5 * RECORD_BYTES_MAX;
 
 /// The most bytes that are sealed at a time if memory is short: three records, which fit a working
