@@ -90,18 +90,8 @@ impl Eviction {
     ) -> Option<Token> {
         let excess = pool.excess();
         if excess > 0 {
-            let holding = |(token, connection): (Token, &Connection<S>)| {
-                let (bytes, since) = (connection.held_bytes(), connection.holds_since());
-                (bytes > 0).then(|| Holding {
-                    token,
-                    network: connection.peer().network(),
-                    bytes,
-                    since,
-                })
-            };
             if self.victims.is_empty() {
-                self.victims =
-                    choose(connections.iter().filter_map(holding).collect(), excess, now);
+                self.victims = choose(holdings(connections), excess, now);
             }
             if let Some(token) = self.victims.pop() {
                 return Some(token);
@@ -112,6 +102,20 @@ impl Eviction {
         pool.forget_shortage();
         None
     }
+}
+
+/// Returns the memory that each connection holds, without the connections that hold none.
+fn holdings<S: Socket>(connections: &Table<Connection<S>>) -> Vec<Holding> {
+    let holding = |(token, connection): (Token, &Connection<S>)| {
+        let bytes = connection.held_bytes();
+        (bytes > 0).then(|| Holding {
+            token,
+            network: connection.peer().network(),
+            bytes,
+            since: connection.holds_since(),
+        })
+    };
+    connections.iter().filter_map(holding).collect()
 }
 
 /// Chooses victims that together hold at least `excess` bytes; the first one to evict is the last

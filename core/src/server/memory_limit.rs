@@ -1,4 +1,4 @@
-//! The memory limit: the loop evicts connections until it holds.
+//! The memory limit: while it is exceeded, the loop evicts connections.
 
 use super::event_loop::EventLoop;
 use crate::os::system::System;
