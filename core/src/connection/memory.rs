@@ -34,7 +34,7 @@ impl<S: Socket> Connection<S> {
     }
 
     /// Evicts the connection: it runs and sends what it can, and then refuses an incomplete
-    /// message. Returns [`Turn::Idle`] if it then holds no storage. Otherwise returns a close with a
+    /// message. Returns [`Turn::Idle`] if it then holds no storage, and otherwise a close with a
     /// reset, which also frees the memory of the kernel.
     pub fn evict(&mut self, shared: &mut Shared) -> Turn {
         if self.phase == Phase::Opening {

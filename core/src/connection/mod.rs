@@ -205,8 +205,8 @@ impl<S: Socket> Connection<S> {
         self.end(Farewell::ServerBusy, reason, shared);
     }
 
-    /// Rejects a connection without an answer. The caller closes it, and the close is a reset, after
-    /// which the kernel keeps no state of the connection.
+    /// Rejects a connection without an answer. The caller closes it, and the close is a reset: the
+    /// kernel keeps no state of the connection.
     pub fn reject_with_reset(&mut self) {
         self.allowance = Allowance::Rejected;
         self.socket.reset_on_close();
